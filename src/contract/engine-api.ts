@@ -1,0 +1,231 @@
+/**
+ * The worker boundary, written by hand. Two workers: the import worker (`ImportApi`) fills the
+ * store, the engine worker (`EngineApi`) is the only owner of the GPU device. Both are exposed
+ * through comlink; callbacks are passed with `Comlink.proxy`; errors are `MixtabError`s.
+ */
+import type { TokenId } from './ids.ts';
+
+// ---------------------------------------------------------------- models
+
+/** Where a GGUF comes from. Several files are the parts of one split GGUF. */
+export type ModelSource =
+  | { kind: 'url'; url: string }
+  | { kind: 'file'; files: File[] }
+  /** The model that is served with the page. `url` is where the page's build put it. */
+  | { kind: 'builtin'; url: string };
+
+/** Sizes that decide the shape of the computation; read from the GGUF, never assumed. */
+export interface ModelConfig {
+  layerCount: number;
+  /** Width of the residual stream. */
+  embeddingLength: number;
+  /** Width of one expert's hidden layer. */
+  feedForwardLength: number;
+  headCount: number;
+  kvHeadCount: number;
+  /** Width of one head (key and value alike). */
+  headDim: number;
+  expertCount: number;
+  expertsPerToken: number;
+  vocabularySize: number;
+  /** Positions the model was trained for. */
+  contextLength: number;
+  /** How many of a head's dimensions are rotated. */
+  ropeDimensionCount: number;
+  ropeFreqBase: number;
+  rmsNormEpsilon: number;
+}
+
+/** What a list of models shows. */
+export interface ModelSummary {
+  id: string;
+  name: string;
+  /** File name or URL it came from. */
+  origin: string;
+  /** Bytes the model takes in the store. */
+  storedBytes: number;
+  state: 'importing' | 'complete' | 'damaged';
+  config: ModelConfig;
+  parameterCount: number;
+  activeParameterCount: number;
+  /** Tensor types with their share, e.g. `{ Q4_K: 0.97, Q6_K: 0.03 }` by parameters. */
+  typeShares: Record<string, number>;
+  license?: string;
+  description?: string;
+  /** False: the page offers plain text completion only. */
+  hasChatTemplate: boolean;
+  importedAt: number;
+}
+
+export interface ImportProgress {
+  phase: 'header' | 'records' | 'finishing';
+  bytesDone: number;
+  bytesTotal: number;
+  recordsDone: number;
+  recordsTotal: number;
+}
+
+/** What `inspect` prints: everything that the header tells, nothing stored. */
+export interface ModelInspection {
+  architecture: string;
+  name: string;
+  license?: string;
+  config: ModelConfig;
+  fileBytes: number;
+  parameterCount: number;
+  activeParameterCount: number;
+  bitsPerWeight: number;
+  bytesPerToken: number;
+  hasChatTemplate: boolean;
+  tokenizer: { model: string; tokens: number };
+  layout: 'merged' | 'per-expert' | 'fused';
+  tensors: { name: string; type: string; shape: number[]; bytes: number }[];
+  records: { key: string; bytes: number; tensors: string[] }[];
+}
+
+/** The import worker. One import runs at a time; a second call fails with `busy`. */
+export interface ImportApi {
+  list(): Promise<ModelSummary[]>;
+  /** Imports record by record; on any failure the catalog stays as it was and no half model is left. */
+  import(source: ModelSource, onProgress: (progress: ImportProgress) => void): Promise<ModelSummary>;
+  /** Stops the running import, whose promise then rejects with `aborted`. */
+  cancel(): Promise<void>;
+  remove(id: string): Promise<void>;
+  /** Reads every record again and checks its hash; returns the keys of the damaged ones. */
+  verify(id: string, onProgress: (progress: ImportProgress) => void): Promise<string[]>;
+  inspect(source: ModelSource): Promise<ModelInspection>;
+}
+
+// ---------------------------------------------------------------- engine
+
+export interface AdapterReport {
+  vendor: string;
+  architecture: string;
+  description: string;
+  /** True where the adapter is a software implementation (SwiftShader, WARP, llvmpipe). */
+  software: boolean;
+  features: string[];
+  maxStorageBufferBindingSize: number;
+  maxBufferSize: number;
+}
+
+export interface LoadRequest {
+  modelId: string;
+  /** Positions the KV cache holds; default: the smaller of the model's context and 4096. */
+  context?: number;
+  /** Bytes of GPU memory for everything; default: what all experts resident would take. */
+  gpuBudgetBytes?: number;
+  /** Bytes of main memory for experts that lost their slot; default 0. */
+  ramBudgetBytes?: number;
+}
+
+export interface LoadProgress {
+  phase: 'device' | 'dense' | 'experts' | 'kernels';
+  bytesDone: number;
+  bytesTotal: number;
+}
+
+export interface LoadedModel {
+  summary: ModelSummary;
+  context: number;
+  /** Expert slots over all layers, of `expertCount * layerCount` experts. */
+  slots: number;
+  memory: { gpuBytes: number; ramBytes: number };
+  adapter: AdapterReport;
+  loadMs: number;
+}
+
+export interface ChatMessage {
+  role: 'system' | 'user' | 'assistant';
+  content: string;
+}
+
+/** All defaults are neutral: temperature 1 and everything else off. */
+export interface SamplingOptions {
+  /** 0 is greedy. */
+  temperature?: number;
+  /** 0 is off. */
+  topK?: number;
+  /** 1 is off. */
+  topP?: number;
+  /** 0 is off. */
+  minP?: number;
+  /** 1 is off; divides positive and multiplies negative logits of tokens seen. */
+  repetitionPenalty?: number;
+  presencePenalty?: number;
+  frequencyPenalty?: number;
+  /** Same seed, same request, same adapter: same text. Default: random. */
+  seed?: number;
+  /** Added to the logits of single tokens. */
+  logitBias?: Record<number, number>;
+}
+
+export interface GenerateRequest {
+  /** Text to continue, or a conversation (fails with `chat-template` where the model has none). */
+  input: { kind: 'text'; text: string } | { kind: 'chat'; messages: ChatMessage[] };
+  maxTokens: number;
+  sampling?: SamplingOptions;
+  /** Generation ends before the first of these texts; it is not part of the answer. */
+  stop?: string[];
+  /** Go on after the end-of-sequence token. */
+  ignoreEos?: boolean;
+  /** How many of the likeliest tokens to report with each token, 0 .. 20. */
+  topLogprobs?: number;
+}
+
+export interface TokenLogprob {
+  id: TokenId;
+  /** Natural logarithm of the probability before temperature and truncation. */
+  logprob: number;
+}
+
+export interface GeneratedToken extends TokenLogprob {
+  /** The text this token completed; empty while a character is still incomplete. */
+  text: string;
+  top: TokenLogprob[];
+}
+
+export type GenerateEvent =
+  | { type: 'prefill'; tokensDone: number; tokensTotal: number }
+  | { type: 'token'; token: GeneratedToken };
+
+export interface CacheReport {
+  /** Expert slots over all layers. */
+  slots: number;
+  hits: number;
+  misses: number;
+  /** hits / (hits + misses); 1 where nothing was asked for. */
+  hitRate: number;
+  /** Bytes read from the store for experts. */
+  bytesRead: number;
+  /** Tokens that had to wait for an expert. */
+  stalls: number;
+}
+
+export interface GenerateResult {
+  promptTokens: TokenId[];
+  tokens: GeneratedToken[];
+  text: string;
+  finishReason: 'stop' | 'length' | 'aborted';
+  timings: {
+    prefillMs: number;
+    prefillTokensPerSecond: number;
+    decodeMs: number;
+    decodeTokensPerSecond: number;
+  };
+  cache: CacheReport;
+  memory: { gpuBytes: number; ramBytes: number };
+}
+
+/** The engine worker. One model is loaded at a time, one generation runs at a time. */
+export interface EngineApi {
+  /** Asks for an adapter; rejects with a `webgpu-*` code where there is none. */
+  probe(): Promise<AdapterReport>;
+  load(request: LoadRequest, onProgress: (progress: LoadProgress) => void): Promise<LoadedModel>;
+  unload(): Promise<void>;
+  generate(request: GenerateRequest, onEvent: (event: GenerateEvent) => void): Promise<GenerateResult>;
+  /** Ends the running generation after the token in flight; its promise resolves with `aborted`. */
+  stop(): Promise<void>;
+  /** Token ids of `text`, without BOS. Needs a loaded model. */
+  tokenize(text: string): Promise<TokenId[]>;
+}

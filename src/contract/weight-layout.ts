@@ -1,0 +1,175 @@
+/**
+ * How weights lie in a record and, byte for byte the same, in GPU memory. See docs/weight-layout.md.
+ *
+ * A ggml quantization block is a small struct. At import every *field* of the struct goes to a
+ * *plane* of its own: all quants of the matrix, then all scales, row after row, in the byte order
+ * ggml gives them. No value is recomputed, so dequantization is exact; a shader reads the wide
+ * planes in aligned 16-byte loads.
+ */
+import type { ModelConfig, ModelSource } from './engine-api.ts';
+import type { Bytes } from './ids.ts';
+
+/** Bump when planes, order or alignment change: records of another version are imported again. */
+export const LAYOUT_VERSION = 1;
+
+/** Tensors begin at multiples of this within a record, so that each can be bound on its own. */
+export const TENSOR_ALIGNMENT = 256;
+/** Planes begin at multiples of this within a tensor: one `vec4<u32>`. */
+export const PLANE_ALIGNMENT = 16;
+
+/** One field of a ggml block: `bytes` bytes at `offset` of the block. */
+export interface BlockField {
+  name: string;
+  offset: Bytes;
+  bytes: Bytes;
+}
+
+/** A tensor type that mixtab runs. */
+export interface WeightType {
+  name: WeightTypeName;
+  /** Number of the type in a GGUF's tensor table. */
+  ggmlType: number;
+  /** Weights in a block. F32, F16 and BF16 are treated as blocks of 32; a last partial block is padded with zeros. */
+  blockWeights: number;
+  /** Bytes of a block in the GGUF. */
+  blockBytes: Bytes;
+  /** The planes, in their order in the record: widest first. */
+  planes: readonly BlockField[];
+}
+
+export type WeightTypeName = 'F32' | 'F16' | 'BF16' | 'Q8_0' | 'Q4_0' | 'Q4_K' | 'Q6_K';
+
+const field = (name: string, offset: Bytes, bytes: Bytes): BlockField => ({ name, offset, bytes });
+
+/** Struct layouts from ggml-common.h. */
+export const WEIGHT_TYPES: Record<WeightTypeName, WeightType> = {
+  F32: { name: 'F32', ggmlType: 0, blockWeights: 32, blockBytes: 128, planes: [field('values', 0, 128)] },
+  F16: { name: 'F16', ggmlType: 1, blockWeights: 32, blockBytes: 64, planes: [field('values', 0, 64)] },
+  BF16: { name: 'BF16', ggmlType: 30, blockWeights: 32, blockBytes: 64, planes: [field('values', 0, 64)] },
+  Q4_0: {
+    name: 'Q4_0', ggmlType: 2, blockWeights: 32, blockBytes: 18,
+    planes: [field('quants', 2, 16), field('d', 0, 2)],
+  },
+  Q8_0: {
+    name: 'Q8_0', ggmlType: 8, blockWeights: 32, blockBytes: 34,
+    planes: [field('quants', 2, 32), field('d', 0, 2)],
+  },
+  Q4_K: {
+    name: 'Q4_K', ggmlType: 12, blockWeights: 256, blockBytes: 144,
+    // d and dmin (f16 each) and the 12 bytes of packed 6-bit scales and mins make one 16-byte word.
+    planes: [field('quants', 16, 128), field('scales', 0, 16)],
+  },
+  Q6_K: {
+    name: 'Q6_K', ggmlType: 14, blockWeights: 256, blockBytes: 210,
+    planes: [field('ql', 0, 128), field('qh', 128, 64), field('scales', 192, 16), field('d', 208, 2)],
+  },
+};
+
+/** The type with this number in a GGUF's tensor table, or undefined where mixtab has no kernel for it. */
+export function weightTypeOf(ggmlType: number): WeightType | undefined {
+  return Object.values(WEIGHT_TYPES).find((type) => type.ggmlType === ggmlType);
+}
+
+/** A matrix `[rows, cols]` (output features, input features) in a record. A vector is one row of F32. */
+export interface TensorLayout {
+  /** Role within its record: `gate`, `up`, `down`, `attn_q`, `attn_norm`, `token_embd` ... */
+  name: string;
+  type: WeightTypeName;
+  rows: number;
+  cols: number;
+  /** Start of the tensor in its record; a multiple of TENSOR_ALIGNMENT. */
+  offset: Bytes;
+  /** Bytes of all planes, each padded to PLANE_ALIGNMENT, the whole padded to TENSOR_ALIGNMENT. */
+  bytes: Bytes;
+  /** Start of each plane, from the tensor's start, in the order of `WEIGHT_TYPES[type].planes`. */
+  planeOffsets: Bytes[];
+}
+
+const alignUp = (n: number, alignment: number): number => Math.ceil(n / alignment) * alignment;
+
+/** Blocks in one row of a matrix with `cols` columns. */
+export function blocksPerRow(type: WeightType, cols: number): number {
+  return Math.ceil(cols / type.blockWeights);
+}
+
+/** Lays out one matrix at `offset` of its record. */
+export function layoutTensor(name: string, type: WeightType, rows: number, cols: number, offset: Bytes): TensorLayout {
+  const blocks = rows * blocksPerRow(type, cols);
+  const planeOffsets: Bytes[] = [];
+  let end = 0;
+  for (const plane of type.planes) {
+    planeOffsets.push(end);
+    end = alignUp(end + blocks * plane.bytes, PLANE_ALIGNMENT);
+  }
+  return { name, type: type.name, rows, cols, offset, bytes: alignUp(end, TENSOR_ALIGNMENT), planeOffsets };
+}
+
+/** Rows that a matvec's input buffer must be padded to: kernels read whole blocks of the input. */
+export const INPUT_ALIGNMENT_WEIGHTS = 256;
+
+// ---------------------------------------------------------------- records
+
+/** What the store keeps: the weights of one expert, or of one dense group. */
+export interface RecordInfo {
+  /** `L12.E3` for an expert, `L12.dense`, `embedding`, `output` for dense groups. */
+  key: string;
+  bytes: Bytes;
+  /** Blobs of at most PART_BYTES each that the record is cut into. */
+  parts: number;
+  /** Lower-case hex SHA-256 of the record's bytes. */
+  sha256: string;
+  tensors: TensorLayout[];
+}
+
+/** Blobs in IndexedDB are at most this large: larger ones were slower to write and to read. */
+export const PART_BYTES: Bytes = 16 * 1024 * 1024;
+
+export const expertKey = (layer: number, expert: number): string => `L${layer}.E${expert}`;
+export const denseKey = (layer: number): string => `L${layer}.dense`;
+/** Holds `token_embd`. */
+export const EMBEDDING_KEY = 'embedding';
+/** Holds `output_norm` and `output`; where the GGUF has no `output.weight` the embedding is stored again as `output`. */
+export const OUTPUT_KEY = 'output';
+/** Names of the tensors in a layer's dense record, in their order. */
+export const DENSE_TENSORS = [
+  'attn_norm', 'attn_q', 'attn_k', 'attn_v', 'attn_output', 'ffn_norm', 'ffn_gate_inp',
+] as const;
+/** Names of the tensors in an expert's record, in their order. */
+export const EXPERT_TENSORS = ['gate', 'up', 'down'] as const;
+
+/** The vocabulary as the GGUF gives it. */
+export interface TokenizerData {
+  /** `tokenizer.ggml.model`: `llama` is SentencePiece BPE. */
+  model: string;
+  tokens: string[];
+  scores: number[];
+  /** 1 normal, 2 unknown, 3 control, 4 user defined, 5 unused, 6 byte. */
+  tokenTypes: number[];
+  bosId: number;
+  eosId: number;
+  unknownId: number;
+  addBos: boolean;
+  addSpacePrefix: boolean;
+  chatTemplate?: string;
+}
+
+/** Everything about a stored model but its weights. */
+export interface ModelManifest {
+  id: string;
+  layoutVersion: number;
+  name: string;
+  origin: string;
+  /** Where damaged or missing records can be fetched again; absent for local files. */
+  sourceUrl?: string;
+  source: ModelSource['kind'];
+  state: 'importing' | 'complete' | 'damaged';
+  importedAt: number;
+  config: ModelConfig;
+  parameterCount: number;
+  activeParameterCount: number;
+  typeShares: Record<string, number>;
+  license?: string;
+  description?: string;
+  tokenizer: TokenizerData;
+  records: RecordInfo[];
+}

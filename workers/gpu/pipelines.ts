@@ -1,0 +1,74 @@
+/**
+ * Compiles kernels once per (source, overrides) and records calls of them.
+ *
+ * A kernel is WGSL source (its own file, preceded by the lib files it names), an entry point `main`,
+ * and a list of bindings in group 0. Sizes that hold for the whole life of a model are overrides;
+ * what changes from call to call lies in buffers.
+ */
+import { MixtabError } from '../../src/contract/errors.ts';
+import type { Dispatch, Slice } from './dispatch.ts';
+
+export interface KernelSource {
+  /** File name without extension; also the label of everything made from it. */
+  name: string;
+  /** The files' texts in order: libs first. */
+  code: readonly string[];
+}
+
+export type Overrides = Readonly<Record<string, number>>;
+
+export class PipelineCache {
+  readonly #pipelines = new Map<string, GPUComputePipeline>();
+  readonly #modules = new Map<string, GPUShaderModule>();
+
+  constructor(readonly device: GPUDevice) {}
+
+  /** The pipeline of `kernel` with these overrides; compiled on first use, cached after. */
+  get(kernel: KernelSource, overrides: Overrides): GPUComputePipeline {
+    const key = `${kernel.name} ${JSON.stringify(overrides)}`;
+    let pipeline = this.#pipelines.get(key);
+    if (!pipeline) {
+      pipeline = this.device.createComputePipeline({
+        label: key,
+        layout: 'auto',
+        compute: { module: this.#module(kernel), entryPoint: 'main', constants: overrides },
+      });
+      this.#pipelines.set(key, pipeline);
+    }
+    return pipeline;
+  }
+
+  /**
+   * Records one call.
+   * @param slices bindings 0, 1, 2 ... of group 0, in order
+   */
+  dispatch(
+    kernel: KernelSource,
+    overrides: Overrides,
+    slices: readonly Slice[],
+    workgroups: readonly [number, number, number],
+    place = '',
+  ): Dispatch {
+    const limit = this.device.limits.maxComputeWorkgroupsPerDimension;
+    if (Math.max(...workgroups) > limit) {
+      throw new MixtabError('gpu-limit', `${kernel.name} ${place} needs ${workgroups.join(' x ')} workgroups, the adapter allows ${limit}.`);
+    }
+    const pipeline = this.get(kernel, overrides);
+    const label = `${kernel.name} ${place}`;
+    const bindGroup = this.device.createBindGroup({
+      label,
+      layout: pipeline.getBindGroupLayout(0),
+      entries: slices.map((slice, binding) => ({ binding, resource: slice })),
+    });
+    return { label, pipeline, bindGroup, workgroups };
+  }
+
+  #module(kernel: KernelSource): GPUShaderModule {
+    let module = this.#modules.get(kernel.name);
+    if (!module) {
+      module = this.device.createShaderModule({ label: kernel.name, code: kernel.code.join('\n') });
+      this.#modules.set(kernel.name, module);
+    }
+    return module;
+  }
+}

@@ -1,0 +1,18 @@
+/**
+ * The small storage buffer that every kernel of a step reads: how many tokens, at which position,
+ * and whether an earlier kernel found an expert missing. Mirrors `shaders/lib/state.wgsl`.
+ */
+
+/** Word (u32) offsets in the state buffer. */
+export const STATE = {
+  /** Tokens in this batch; 1 in decode. */
+  tokenCount: 0,
+  /** Position of the batch's first token in the KV cache. */
+  position: 1,
+  /** 0: running. n: an expert of layer n-1 is missing, every kernel returns at once. */
+  stalled: 2,
+  /** Number of tokens sampled so far in this generation: the sampler's random stream index. */
+  step: 3,
+} as const;
+
+export const STATE_BYTES = 256;
