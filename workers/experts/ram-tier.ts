@@ -1,0 +1,36 @@
+/** Experts kept in main memory under a budget of bytes; least recently used goes first. Pure. */
+import type { Bytes } from '../../src/contract/ids.ts';
+
+export class RamTier {
+  /** In order of use, oldest first: a Map keeps the order of insertion. */
+  readonly #records = new Map<string, Uint8Array<ArrayBuffer>>();
+  #bytes: Bytes = 0;
+
+  /** @param budgetBytes 0 keeps nothing */
+  constructor(readonly budgetBytes: Bytes) {}
+
+  get bytes(): Bytes {
+    return this.#bytes;
+  }
+
+  get(key: string): Uint8Array<ArrayBuffer> | undefined {
+    const record = this.#records.get(key);
+    if (record) {
+      this.#records.delete(key);
+      this.#records.set(key, record);
+    }
+    return record;
+  }
+
+  /** Keeps a record, unless it is larger than the whole budget. */
+  put(key: string, record: Uint8Array<ArrayBuffer>): void {
+    if (record.byteLength > this.budgetBytes || this.#records.has(key)) return;
+    for (const [oldest, { byteLength }] of this.#records) {
+      if (this.#bytes + record.byteLength <= this.budgetBytes) break;
+      this.#records.delete(oldest);
+      this.#bytes -= byteLength;
+    }
+    this.#records.set(key, record);
+    this.#bytes += record.byteLength;
+  }
+}

@@ -1,0 +1,58 @@
+/** The attention half of a layer: `x += Wo attention(rope(Wq n), rope(Wk n), Wv n)`, n = rmsnorm(x). */
+import type { ModelConfig } from '../../src/contract/engine-api.ts';
+import type { Dispatch, Slice } from '../gpu/dispatch.ts';
+import { attention } from '../gpu/ops/attention.ts';
+import type { OpContext } from '../gpu/ops/context.ts';
+import { matmul } from '../gpu/ops/matmul.ts';
+import { rmsNorm } from '../gpu/ops/rms-norm.ts';
+import { ropeAndStore } from '../gpu/ops/rope-store.ts';
+import type { StepBuffers } from './buffers.ts';
+import type { LayerCache } from './kv-cache.ts';
+import type { LayerWeights } from './weights.ts';
+
+export interface AttentionInputs {
+  config: ModelConfig;
+  weights: LayerWeights;
+  cache: LayerCache;
+  /** Positions the cache holds. */
+  capacity: number;
+  /** f32[capacity, ropeDimensionCount / 2, 2] */
+  ropeTable: Slice;
+  buffers: StepBuffers;
+  maxTokens: number;
+  /** For labels, e.g. `L3`. */
+  place: string;
+}
+
+/** Reads and writes `buffers.residual`. */
+export function attentionBlock(ctx: OpContext, inputs: AttentionInputs): Dispatch[] {
+  const { config, weights, cache, capacity, ropeTable, buffers, maxTokens, place } = inputs;
+  const { residual, normed, q, k, v, attended } = buffers;
+  const { headCount, kvHeadCount, headDim, ropeDimensionCount } = config;
+  const keyCache = cache.keys;
+  const valueCache = cache.values;
+  const project = (name: string, matrix: LayerWeights['attnQ'], output: StepBuffers['q']): Dispatch[] =>
+    matmul(ctx, { matrix, input: normed, output, maxTokens, place: `${place}.${name}` });
+
+  return [
+    ...rmsNorm(ctx, {
+      input: residual, weight: weights.attnNorm, output: normed, width: config.embeddingLength,
+      epsilon: config.rmsNormEpsilon, maxTokens, place: `${place}.attn_norm`,
+    }),
+    ...project('attn_q', weights.attnQ, q),
+    ...project('attn_k', weights.attnK, k),
+    ...project('attn_v', weights.attnV, v),
+    ...ropeAndStore(ctx, {
+      q, k, v, table: ropeTable, keyCache, valueCache, headCount, kvHeadCount, headDim, ropeDimensionCount, maxTokens,
+      place,
+    }),
+    ...attention(ctx, {
+      q, keyCache, valueCache, output: attended, scratch: buffers.attentionScratch,
+      headCount, kvHeadCount, headDim, capacity, maxTokens, place,
+    }),
+    ...matmul(ctx, {
+      matrix: weights.attnOutput, input: attended, output: residual, maxTokens, accumulate: true,
+      place: `${place}.attn_output`,
+    }),
+  ];
+}

@@ -1,0 +1,128 @@
+/** The activations of one step (a batch of up to `maxTokens` tokens), allocated once for a model. */
+import type { ModelConfig } from '../../src/contract/engine-api.ts';
+import type { Bytes } from '../../src/contract/ids.ts';
+import { INPUT_ALIGNMENT_WEIGHTS } from '../../src/contract/weight-layout.ts';
+import { type Slice, whole } from '../gpu/dispatch.ts';
+import { attentionScratchBytes } from '../gpu/ops/attention.ts';
+import { GROUPS_HEADER_BYTES, type Rows } from '../gpu/ops/context.ts';
+import { SAMPLE_PARAMS_BYTES, SAMPLE_RESULT_BYTES, sampleScratchBytes } from '../gpu/ops/sample.ts';
+import { STATE_BYTES } from '../gpu/step-state.ts';
+
+export interface StepBuffers {
+  maxTokens: number;
+  state: Slice;
+  /** u32[maxTokens] */
+  tokens: Slice;
+  /** f32[maxTokens, embeddingLength] */
+  residual: Rows;
+  normed: Rows;
+  /** f32[maxTokens, headCount * headDim] */
+  q: Rows;
+  /** f32[maxTokens, kvHeadCount * headDim] */
+  k: Rows;
+  v: Rows;
+  /** f32[maxTokens, headCount * headDim] */
+  attended: Rows;
+  attentionScratch: Slice;
+  /** f32[maxTokens, expertCount] */
+  routerLogits: Rows;
+  /** f32[maxTokens, expertsPerToken] */
+  routingWeights: Slice;
+  /** u32[maxTokens, expertsPerToken], in prefill. */
+  selected: Slice;
+  /** u32[layerCount, TRACE_STRIDE / 4], in decode: the chosen experts of every layer. */
+  trace: Slice;
+  groups: Slice;
+  /** f32[maxTokens * expertsPerToken, feedForwardLength] */
+  activations: Rows;
+  /** f32[maxTokens * expertsPerToken, embeddingLength] */
+  expertOut: Rows;
+  /** f32[1, embeddingLength]: the last token's residual, input of the output head. */
+  headResidual: Rows;
+  headNormed: Rows;
+  /** f32[1, vocabularySize] */
+  logits: Rows;
+  sampleParams: Slice;
+  /** u32[vocabularySize]: occurrences, for the penalties. */
+  sampleCounts: Slice;
+  /** f32[vocabularySize] */
+  sampleBias: Slice;
+  sampleScratch: Slice;
+  sampleResult: Slice;
+  bytes: Bytes;
+  destroy(): void;
+}
+
+/** Bytes from one layer's choices to the next in `trace`: WebGPU's binding alignment. */
+export const TRACE_STRIDE: Bytes = 256;
+
+const strideOf = (width: number): number => Math.ceil(width / INPUT_ALIGNMENT_WEIGHTS) * INPUT_ALIGNMENT_WEIGHTS;
+
+type Spec = Record<string, { rows: number; width: number } | { bytes: Bytes }>;
+
+/** Sizes of all buffers, in one place, so that they can be counted before they are allocated. */
+function specs(config: ModelConfig, maxTokens: number, context: number) {
+  const { embeddingLength, headCount, kvHeadCount, headDim, expertsPerToken, vocabularySize } = config;
+  const choices = maxTokens * expertsPerToken;
+  return {
+    state: { bytes: STATE_BYTES },
+    tokens: { bytes: maxTokens * 4 },
+    residual: { rows: maxTokens, width: embeddingLength },
+    normed: { rows: maxTokens, width: embeddingLength },
+    q: { rows: maxTokens, width: headCount * headDim },
+    k: { rows: maxTokens, width: kvHeadCount * headDim },
+    v: { rows: maxTokens, width: kvHeadCount * headDim },
+    attended: { rows: maxTokens, width: headCount * headDim },
+    attentionScratch: { bytes: attentionScratchBytes({ headCount, headDim, capacity: context, maxTokens }) },
+    routerLogits: { rows: maxTokens, width: config.expertCount },
+    routingWeights: { bytes: choices * 4 },
+    selected: { bytes: choices * 4 },
+    trace: { bytes: config.layerCount * TRACE_STRIDE },
+    groups: { bytes: GROUPS_HEADER_BYTES + choices * 4 },
+    activations: { rows: choices, width: config.feedForwardLength },
+    expertOut: { rows: choices, width: embeddingLength },
+    headResidual: { rows: 1, width: embeddingLength },
+    headNormed: { rows: 1, width: embeddingLength },
+    logits: { rows: 1, width: vocabularySize },
+    sampleParams: { bytes: SAMPLE_PARAMS_BYTES },
+    sampleCounts: { bytes: vocabularySize * 4 },
+    sampleBias: { bytes: vocabularySize * 4 },
+    sampleScratch: { bytes: sampleScratchBytes(vocabularySize) },
+    sampleResult: { bytes: SAMPLE_RESULT_BYTES },
+  } satisfies Spec;
+}
+
+const bytesOf = (spec: Spec[string]): Bytes => ('bytes' in spec ? spec.bytes : spec.rows * strideOf(spec.width) * 4);
+
+/** GPU bytes that {@link createStepBuffers} will take. */
+export function stepBufferBytes(config: ModelConfig, maxTokens: number, context: number): Bytes {
+  return Object.values(specs(config, maxTokens, context)).reduce((sum, spec) => sum + bytesOf(spec), 0);
+}
+
+/** @param context positions of the KV cache, which the attention's scratch memory depends on */
+export function createStepBuffers(device: GPUDevice, config: ModelConfig, maxTokens: number, context: number): StepBuffers {
+  const buffers: GPUBuffer[] = [];
+  const slices: Record<string, Slice | Rows> = {};
+  for (const [label, spec] of Object.entries<Spec[string]>(specs(config, maxTokens, context))) {
+    const buffer = device.createBuffer({
+      label,
+      size: Math.max(16, bytesOf(spec)),
+      usage: GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST,
+    });
+    buffers.push(buffer);
+    slices[label] = 'bytes' in spec ? whole(buffer) : { slice: whole(buffer), stride: strideOf(spec.width) };
+  }
+  return {
+    ...(slices as unknown as Omit<StepBuffers, 'maxTokens' | 'bytes' | 'destroy'>),
+    maxTokens,
+    bytes: buffers.reduce((sum, buffer) => sum + buffer.size, 0),
+    destroy: () => {
+      for (const buffer of buffers) buffer.destroy();
+    },
+  };
+}
+
+/** One layer's region of the trace. */
+export function traceOf(buffers: StepBuffers, layer: number, expertsPerToken: number): Slice {
+  return { buffer: buffers.trace.buffer, offset: layer * TRACE_STRIDE, size: expertsPerToken * 4 };
+}

@@ -1,0 +1,91 @@
+/** Keys and values of past positions, f16 packed in u32; one buffer a layer and kind, growing in pages. */
+import type { ModelConfig } from '../../src/contract/engine-api.ts';
+import type { Bytes } from '../../src/contract/ids.ts';
+import { type Slice, whole } from '../gpu/dispatch.ts';
+
+/** Positions by which the cache grows. */
+export const PAGE_POSITIONS = 512;
+
+export interface LayerCache {
+  /** u32[capacity, kvHeadCount, headDim / 2], rotated keys. */
+  keys: Slice;
+  /** u32[capacity, kvHeadCount, headDim / 2] */
+  values: Slice;
+}
+
+type Shape = Pick<ModelConfig, 'layerCount' | 'kvHeadCount' | 'headDim'>;
+
+const positionBytes = ({ kvHeadCount, headDim }: Shape): Bytes => kvHeadCount * headDim * 2;
+
+/** GPU bytes of a cache of `positions`, over all layers. */
+export function kvCacheBytes(shape: Shape, positions: number): Bytes {
+  return 2 * shape.layerCount * positionBytes(shape) * positions;
+}
+
+export class KvCache {
+  layers: LayerCache[];
+  capacity: number;
+
+  /** @param limit positions the cache may grow to */
+  constructor(
+    readonly device: GPUDevice,
+    readonly shape: Shape,
+    readonly limit: number,
+  ) {
+    this.capacity = Math.min(limit, PAGE_POSITIONS);
+    this.layers = this.#allocate(this.capacity);
+  }
+
+  get bytes(): Bytes {
+    return kvCacheBytes(this.shape, this.capacity);
+  }
+
+  /**
+   * Grows the cache to hold `positions` (at most `limit`), keeping its contents.
+   * @returns true where the buffers changed: what was recorded with the old ones must be recorded again
+   */
+  grow(positions: number): boolean {
+    if (positions <= this.capacity) return false;
+    if (positions > this.limit) throw new RangeError(`${positions} positions exceed the limit of ${this.limit}`);
+    // Doubling keeps the copies few; a page at a time would copy a long cache over and over.
+    const pages = Math.ceil(Math.max(positions, 2 * this.capacity) / PAGE_POSITIONS);
+    const capacity = Math.min(this.limit, pages * PAGE_POSITIONS);
+    const old = this.layers;
+    this.layers = this.#allocate(capacity);
+    const encoder = this.device.createCommandEncoder({ label: 'grow KV cache' });
+    for (const [layer, { keys, values }] of old.entries()) {
+      encoder.copyBufferToBuffer(keys.buffer, 0, this.layers[layer].keys.buffer, 0, keys.size);
+      encoder.copyBufferToBuffer(values.buffer, 0, this.layers[layer].values.buffer, 0, values.size);
+    }
+    this.device.queue.submit([encoder.finish()]);
+    destroyLayers(old);
+    this.capacity = capacity;
+    return true;
+  }
+
+  destroy(): void {
+    destroyLayers(this.layers);
+  }
+
+  #allocate(capacity: number): LayerCache[] {
+    const buffer = (label: string): Slice =>
+      whole(
+        this.device.createBuffer({
+          label,
+          size: capacity * positionBytes(this.shape),
+          usage: GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST,
+        }),
+      );
+    return Array.from({ length: this.shape.layerCount }, (_, layer) => ({
+      keys: buffer(`L${layer} keys`),
+      values: buffer(`L${layer} values`),
+    }));
+  }
+}
+
+function destroyLayers(layers: readonly LayerCache[]): void {
+  for (const { keys, values } of layers) {
+    keys.buffer.destroy();
+    values.buffer.destroy();
+  }
+}

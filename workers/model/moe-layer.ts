@@ -1,0 +1,92 @@
+/**
+ * The mixture-of-experts half of a layer:
+ * `x += sum over the top k experts e of softmax_k(router n)[e] * down_e(silu(gate_e n) * up_e n)`, n = rmsnorm(x).
+ *
+ * In three parts, since between the first and the second the chosen experts may have to be loaded.
+ */
+import type { ModelConfig } from '../../src/contract/engine-api.ts';
+import type { LayerIndex } from '../../src/contract/ids.ts';
+import type { Dispatch, Slice } from '../gpu/dispatch.ts';
+import { combine } from '../gpu/ops/combine.ts';
+import type { ExpertBank, OpContext } from '../gpu/ops/context.ts';
+import { expertDown } from '../gpu/ops/expert-down.ts';
+import { expertGateUp } from '../gpu/ops/expert-gate-up.ts';
+import { matmul } from '../gpu/ops/matmul.ts';
+import { rmsNorm } from '../gpu/ops/rms-norm.ts';
+import { router } from '../gpu/ops/router.ts';
+import type { StepBuffers } from './buffers.ts';
+import type { LayerWeights } from './weights.ts';
+
+export interface RouteInputs {
+  config: ModelConfig;
+  weights: LayerWeights;
+  layer: LayerIndex;
+  slotTable: Slice;
+  /** Where the chosen experts go: u32[maxTokens, expertsPerToken]. */
+  selected: Slice;
+  buffers: StepBuffers;
+  maxTokens: number;
+  /** `decode` looks the experts up in the slot table and marks the step stalled where one is missing. */
+  mode: 'decode' | 'prefill';
+}
+
+/** Norm and router: chooses the experts of each token and their weights. */
+export function routeTokens(ctx: OpContext, inputs: RouteInputs): { norm: Dispatch[]; route: Dispatch[] } {
+  const { config, weights, layer, slotTable, selected, buffers, maxTokens, mode } = inputs;
+  const { residual, normed, routerLogits, routingWeights, groups } = buffers;
+  const place = `L${layer}`;
+  return {
+    norm: [
+      ...rmsNorm(ctx, {
+        input: residual, weight: weights.ffnNorm, output: normed, width: config.embeddingLength,
+        epsilon: config.rmsNormEpsilon, maxTokens, place: `${place}.ffn_norm`,
+      }),
+      ...matmul(ctx, {
+        matrix: weights.router, input: normed, output: routerLogits, maxTokens, place: `${place}.ffn_gate_inp`,
+      }),
+    ],
+    route: router(ctx, {
+      logits: routerLogits, expertCount: config.expertCount, expertsPerToken: config.expertsPerToken, layer, maxTokens,
+      mode, selected, routingWeights, slotTable, groups, place,
+    }),
+  };
+}
+
+export interface ExpertsInputs {
+  config: ModelConfig;
+  /** The layer's slots. */
+  banks: readonly ExpertBank[];
+  layer: LayerIndex;
+  buffers: StepBuffers;
+  /** Groups in `buffers.groups`; one group is one expert with its tokens. */
+  groupCount: number;
+  /** Tokens of the largest group. */
+  maxAssignments: number;
+}
+
+/** The chosen experts, each on its tokens: fills `buffers.expertOut`. */
+export function runExperts(ctx: OpContext, inputs: ExpertsInputs): Dispatch[] {
+  const { config, banks, layer, buffers, groupCount, maxAssignments } = inputs;
+  const { normed, activations, expertOut, groups } = buffers;
+  const { expertsPerToken } = config;
+  return banks.flatMap((bank) => {
+    const shared = { bank, groups, groupCount, maxAssignments, activations };
+    const place = `L${layer}.slots${bank.firstSlot}+`;
+    return [
+      ...expertGateUp(ctx, { ...shared, expertsPerToken, input: normed, place }),
+      ...expertDown(ctx, { ...shared, output: expertOut, place }),
+    ];
+  });
+}
+
+/** Adds the experts' outputs, weighted, to the residual; in order of choice, wherever the experts lie. */
+export function combineExperts(
+  ctx: OpContext,
+  { config, layer, buffers, maxTokens }: Pick<RouteInputs, 'config' | 'layer' | 'buffers' | 'maxTokens'>,
+): Dispatch[] {
+  const { residual, expertOut, routingWeights } = buffers;
+  return combine(ctx, {
+    residual, expertOut, routingWeights, width: config.embeddingLength, expertsPerToken: config.expertsPerToken,
+    maxTokens, place: `L${layer}`,
+  });
+}

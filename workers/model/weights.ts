@@ -1,0 +1,120 @@
+/** The dense weights on the GPU: everything but the experts. One buffer for each record. */
+import { MixtabError } from '../../src/contract/errors.ts';
+import type { Bytes } from '../../src/contract/ids.ts';
+import {
+  denseKey, EMBEDDING_KEY, OUTPUT_KEY, type RecordInfo, type TensorLayout,
+} from '../../src/contract/weight-layout.ts';
+import type { Slice } from '../gpu/dispatch.ts';
+import type { Matrix } from '../gpu/ops/context.ts';
+
+export interface LayerWeights {
+  /** f32[embeddingLength] */
+  attnNorm: Slice;
+  /** [headCount * headDim, embeddingLength] */
+  attnQ: Matrix;
+  /** [kvHeadCount * headDim, embeddingLength] */
+  attnK: Matrix;
+  attnV: Matrix;
+  /** [embeddingLength, headCount * headDim] */
+  attnOutput: Matrix;
+  /** f32[embeddingLength] */
+  ffnNorm: Slice;
+  /** [expertCount, embeddingLength] */
+  router: Matrix;
+}
+
+export interface DenseWeights {
+  /** [vocabularySize, embeddingLength] */
+  embedding: Matrix;
+  layers: LayerWeights[];
+  /** f32[embeddingLength] */
+  outputNorm: Slice;
+  /** [vocabularySize, embeddingLength] */
+  output: Matrix;
+  bytes: Bytes;
+  destroy(): void;
+}
+
+/** Reads a record's bytes from the store. */
+export type ReadRecord = (record: RecordInfo) => Promise<Uint8Array<ArrayBuffer>>;
+
+/** The records that hold no expert. */
+export function denseRecords(records: readonly RecordInfo[], layerCount: number): RecordInfo[] {
+  const keys = [EMBEDDING_KEY, ...Array.from({ length: layerCount }, (_, layer) => denseKey(layer)), OUTPUT_KEY];
+  const byKey = new Map(records.map((record) => [record.key, record]));
+  return keys.map((key) => {
+    const record = byKey.get(key);
+    if (!record) throw new MixtabError('record-missing', `The stored model has no record ${key}.`, 'Import it again.');
+    return record;
+  });
+}
+
+/**
+ * Uploads the dense records, one at a time.
+ * @param onProgress called with the bytes uploaded so far
+ * @throws MixtabError `gpu-limit` where a matrix is larger than the adapter can bind
+ */
+export async function loadDenseWeights(
+  device: GPUDevice,
+  records: readonly RecordInfo[],
+  read: ReadRecord,
+  onProgress: (bytesDone: Bytes) => void,
+): Promise<DenseWeights> {
+  const buffers: GPUBuffer[] = [];
+  const uploaded = new Map<string, Map<string, Matrix>>();
+  let bytes = 0;
+  for (const record of records) {
+    checkLimits(device, record);
+    const buffer = device.createBuffer({
+      label: record.key,
+      size: record.bytes,
+      usage: GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST,
+    });
+    buffers.push(buffer);
+    device.queue.writeBuffer(buffer, 0, await read(record));
+    uploaded.set(record.key, new Map(record.tensors.map((layout) => [layout.name, bind(buffer, layout)])));
+    bytes += record.bytes;
+    onProgress(bytes);
+  }
+
+  const matrix = (key: string, name: string): Matrix => {
+    const found = uploaded.get(key)?.get(name);
+    if (!found) throw new MixtabError('record-damaged', `Record ${key} has no tensor ${name}.`, 'Import the model again.');
+    return found;
+  };
+  const layer = (key: string): LayerWeights => ({
+    attnNorm: matrix(key, 'attn_norm').slice,
+    attnQ: matrix(key, 'attn_q'),
+    attnK: matrix(key, 'attn_k'),
+    attnV: matrix(key, 'attn_v'),
+    attnOutput: matrix(key, 'attn_output'),
+    ffnNorm: matrix(key, 'ffn_norm').slice,
+    router: matrix(key, 'ffn_gate_inp'),
+  });
+  return {
+    embedding: matrix(EMBEDDING_KEY, 'token_embd'),
+    layers: records.filter(({ key }) => key.endsWith('.dense')).map(({ key }) => layer(key)),
+    outputNorm: matrix(OUTPUT_KEY, 'output_norm').slice,
+    output: matrix(OUTPUT_KEY, 'output'),
+    bytes,
+    destroy: () => {
+      for (const buffer of buffers) buffer.destroy();
+    },
+  };
+}
+
+function bind(buffer: GPUBuffer, layout: TensorLayout): Matrix {
+  return { layout, slice: { buffer, offset: layout.offset, size: layout.bytes } };
+}
+
+function checkLimits(device: GPUDevice, record: RecordInfo): void {
+  const { maxBufferSize, maxStorageBufferBindingSize } = device.limits;
+  const largest = Math.max(...record.tensors.map((tensor) => tensor.bytes));
+  if (record.bytes <= maxBufferSize && largest <= maxStorageBufferBindingSize) return;
+  throw new MixtabError(
+    'gpu-limit',
+    `Record ${record.key} takes ${record.bytes} bytes, its largest matrix ${largest}; this adapter allows buffers of ` +
+      `${maxBufferSize} and bindings of ${maxStorageBufferBindingSize} bytes.`,
+    'Use a file with fewer bits a weight.',
+  );
+}
