@@ -1,0 +1,146 @@
+/** Helpers for tests that run kernels on an adapter. One device serves all tests of a file. */
+import { encode, type Dispatch, type Slice, whole } from './dispatch.ts';
+import { requestAdapter, requestDevice } from './device.ts';
+import type { MatrixVariant, OpContext, Rows } from './ops/context.ts';
+import { PipelineCache } from './pipelines.ts';
+import { STATE, STATE_BYTES } from './step-state.ts';
+
+const STORAGE = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST;
+/** Sentinel that tests fill outputs with, to see what a kernel wrote and what it left alone. */
+export const UNTOUCHED = 12345.5;
+
+let device: Promise<GPUDevice> | undefined;
+
+/** The device that all tests of a file share. */
+export function getTestDevice(): Promise<GPUDevice> {
+  device ??= requestAdapter().then(requestDevice);
+  return device;
+}
+
+/** A buffer with the array's bytes, padded with zeros to a multiple of 16. */
+export function upload(gpu: GPUDevice, data: Float32Array | Uint32Array | Uint8Array, label = 'test'): Slice {
+  const buffer = gpu.createBuffer({ label, size: Math.max(16, Math.ceil(data.byteLength / 16) * 16), usage: STORAGE });
+  const bytes = new Uint8Array(buffer.size);
+  bytes.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
+  gpu.queue.writeBuffer(buffer, 0, bytes);
+  return whole(buffer);
+}
+
+/** A zeroed buffer of `bytes` bytes. */
+export function allocate(gpu: GPUDevice, bytes: number, label = 'test'): Slice {
+  return whole(gpu.createBuffer({ label, size: Math.max(16, Math.ceil(bytes / 16) * 16), usage: STORAGE }));
+}
+
+/** Floats from one row to the next, for rows of `width`. */
+export const rowStride = (width: number): number => Math.ceil(width / 256) * 256;
+
+/** Rows on the GPU from a dense `[rows, width]` array; tails are zero. */
+export function uploadRows(gpu: GPUDevice, data: Float32Array, width: number, label = 'rows'): Rows {
+  const stride = rowStride(width);
+  const count = data.length / width;
+  const padded = new Float32Array(count * stride);
+  for (let row = 0; row < count; row++) padded.set(data.subarray(row * width, (row + 1) * width), row * stride);
+  return { slice: upload(gpu, padded, label), stride };
+}
+
+/** Zeroed rows `[count, width]` on the GPU. */
+export const allocateRows = (gpu: GPUDevice, count: number, width: number): Rows => ({
+  slice: allocate(gpu, count * rowStride(width) * 4, 'rows'),
+  stride: rowStride(width),
+});
+
+type ArrayConstructor<T> = { new (buffer: ArrayBuffer): T };
+
+/** The slice's contents. */
+export async function readBack<T>(gpu: GPUDevice, slice: Slice, type: ArrayConstructor<T>): Promise<T> {
+  const staging = gpu.createBuffer({ size: slice.size, usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST });
+  const encoder = gpu.createCommandEncoder();
+  encoder.copyBufferToBuffer(slice.buffer, slice.offset, staging, 0, slice.size);
+  gpu.queue.submit([encoder.finish()]);
+  await staging.mapAsync(GPUMapMode.READ);
+  const copy = staging.getMappedRange().slice(0);
+  staging.destroy();
+  return new type(copy);
+}
+
+/** The first `count` rows without their tails, `[count, width]`. */
+export async function readRows(gpu: GPUDevice, rows: Rows, count: number, width: number): Promise<Float32Array> {
+  const all = await readBack(gpu, rows.slice, Float32Array);
+  const dense = new Float32Array(count * width);
+  for (let row = 0; row < count; row++) {
+    dense.set(all.subarray(row * rows.stride, row * rows.stride + width), row * width);
+  }
+  return dense;
+}
+
+export type StateValues = Partial<Record<keyof typeof STATE, number>>;
+
+/** A state buffer; fields that are not given are 0, `tokenCount` 1. */
+export function makeState(gpu: GPUDevice, values: StateValues = {}): Slice {
+  const words = new Uint32Array(STATE_BYTES / 4);
+  words[STATE.tokenCount] = 1;
+  for (const [field, value] of Object.entries(values)) words[STATE[field as keyof typeof STATE]] = value;
+  return upload(gpu, words, 'state');
+}
+
+/** What an operation needs, with a pipeline cache that the tests of a file share. */
+export async function makeContext(variant: MatrixVariant, state: StateValues = {}): Promise<OpContext> {
+  const gpu = await getTestDevice();
+  pipelines ??= new PipelineCache(gpu);
+  return { pipelines, variant, state: makeState(gpu, state) };
+}
+let pipelines: PipelineCache | undefined;
+
+/** Records with `record`, runs and waits. Fails with WebGPU's message where anything is invalid. */
+export async function run(gpu: GPUDevice, record: () => readonly Dispatch[]): Promise<void> {
+  gpu.pushErrorScope('out-of-memory');
+  gpu.pushErrorScope('validation');
+  const encoder = gpu.createCommandEncoder();
+  const pass = encoder.beginComputePass();
+  encode(pass, record());
+  pass.end();
+  gpu.queue.submit([encoder.finish()]);
+  const errors = [await gpu.popErrorScope(), await gpu.popErrorScope()];
+  await gpu.queue.onSubmittedWorkDone();
+  for (const error of errors) if (error) throw new Error(error.message);
+}
+
+/** Milliseconds that one call takes, the median of `rounds` submits of `repeats` calls each. */
+export async function measure(
+  gpu: GPUDevice,
+  dispatches: readonly Dispatch[],
+  { rounds = 5, repeats = 20 } = {},
+): Promise<number> {
+  const times: number[] = [];
+  for (let round = 0; round <= rounds; round++) {
+    const encoder = gpu.createCommandEncoder();
+    const pass = encoder.beginComputePass();
+    for (let i = 0; i < repeats; i++) encode(pass, dispatches);
+    pass.end();
+    const start = performance.now();
+    gpu.queue.submit([encoder.finish()]);
+    await gpu.queue.onSubmittedWorkDone();
+    if (round > 0) times.push((performance.now() - start) / repeats); // the first round warms up
+  }
+  return times.sort((a, b) => a - b)[Math.floor(times.length / 2)];
+}
+
+/** Numbers in [0, 1) from a 32-bit linear congruential state with xorshift output: the same on every machine. */
+export function seededRandom(seed: number): () => number {
+  let state = (seed * 2654435761 + 1) >>> 0;
+  return () => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+    let x = state;
+    x = Math.imul(x ^ (x >>> 16), 0x45d9f3b) >>> 0;
+    x = Math.imul(x ^ (x >>> 16), 0x45d9f3b) >>> 0;
+    return ((x ^ (x >>> 16)) >>> 0) / 2 ** 32;
+  };
+}
+
+/** Numbers of a standard normal distribution, times `scale`. */
+export function randomNormal(random: () => number, length: number, scale = 1): Float32Array {
+  return Float32Array.from(
+    { length },
+    () => scale * Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random()),
+  );
+}
