@@ -1,0 +1,158 @@
+/** The engine: owns the GPU device, at most one loaded model, at most one running generation. */
+import type {
+  AdapterReport, EngineApi, GenerateEvent, GenerateRequest, GenerateResult, LoadedModel, LoadProgress, LoadRequest,
+} from '../src/contract/engine-api.ts';
+import { MixtabError } from '../src/contract/errors.ts';
+import type { TokenId } from '../src/contract/ids.ts';
+import { Generator } from './generate/generate.ts';
+import { reportAdapter, requestAdapter, requestDevice } from './gpu/device.ts';
+import { DeviceHealth } from './gpu/errors.ts';
+import { Readback } from './gpu/readback.ts';
+import { type GpuModel, loadModel } from './load-model.ts';
+import { summarize } from './storage/catalog.ts';
+import type { RecordStore } from './storage/store.ts';
+import { promptTokens } from './text/chat-template.ts';
+import { createTokenizer } from './text/tokenizer.ts';
+
+interface Gpu {
+  device: GPUDevice;
+  adapter: AdapterReport;
+  health: DeviceHealth;
+}
+
+interface Loaded {
+  gpu: Gpu;
+  gpuModel: GpuModel;
+  generator: Generator;
+}
+
+export class Engine implements EngineApi {
+  #gpu: Gpu | undefined;
+  #loaded: Loaded | undefined;
+  #busy = false;
+  #stopRequested = false;
+
+  constructor(private readonly store: RecordStore) {}
+
+  async probe(): Promise<AdapterReport> {
+    return reportAdapter(await requestAdapter());
+  }
+
+  load(request: LoadRequest, onProgress: (progress: LoadProgress) => void): Promise<LoadedModel> {
+    return this.#exclusive('load', async () => {
+      const started = performance.now();
+      this.#release();
+      checkLoadRequest(request);
+      const manifest = await this.store.getManifest(request.modelId);
+      if (!manifest) throw new MixtabError('model-not-found', `No model ${request.modelId} is stored.`, 'Import it first.');
+      if (manifest.state !== 'complete') {
+        throw new MixtabError('record-damaged', `${manifest.name} is ${manifest.state}.`, 'Remove it and import it again.');
+      }
+      onProgress({ phase: 'device', bytesDone: 0, bytesTotal: 0 });
+      const gpu = await this.#acquireGpu();
+      const gpuModel = await this.#watched(gpu, () =>
+        loadModel({ device: gpu.device, adapter: gpu.adapter, store: this.store, manifest, request, onProgress }),
+      );
+      const generator = new Generator(gpuModel, createTokenizer(manifest.tokenizer), new Readback(gpu.device));
+      this.#loaded = { gpu, gpuModel, generator };
+      return {
+        summary: summarize(manifest),
+        context: gpuModel.context,
+        slots: gpuModel.slotCounts.reduce((sum, count) => sum + count, 0),
+        memory: { gpuBytes: gpuModel.gpuBytes(), ramBytes: gpuModel.experts.ramBytes },
+        adapter: gpu.adapter,
+        loadMs: performance.now() - started,
+      };
+    });
+  }
+
+  unload(): Promise<void> {
+    return this.#exclusive('unload', async () => this.#release());
+  }
+
+  generate(request: GenerateRequest, onEvent: (event: GenerateEvent) => void): Promise<GenerateResult> {
+    return this.#exclusive('generate', async () => {
+      const { gpu, generator } = this.#require();
+      const prompt = this.#promptOf(request.input);
+      this.#stopRequested = false;
+      return this.#watched(gpu, () => generator.generate(prompt, request, onEvent, () => this.#stopRequested));
+    });
+  }
+
+  async stop(): Promise<void> {
+    this.#stopRequested = true;
+  }
+
+  async tokenize(text: string): Promise<TokenId[]> {
+    return this.#require().generator.tokenizer.encode(text, { addBos: false });
+  }
+
+  #promptOf(input: GenerateRequest['input']): TokenId[] {
+    const { gpuModel, generator } = this.#require();
+    const { tokenizer } = generator;
+    const { name, tokenizer: data } = gpuModel.manifest;
+    if (input.kind === 'text') return tokenizer.encode(input.text, { addBos: data.addBos });
+    if (!data.chatTemplate) {
+      throw new MixtabError(
+        'chat-template',
+        `${name} has no chat template: it continues text, it does not answer.`,
+        'Send plain text instead of messages.',
+      );
+    }
+    return promptTokens(tokenizer, data.chatTemplate, input.messages);
+  }
+
+  #require(): Loaded {
+    if (!this.#loaded) throw new MixtabError('no-model-loaded', 'No model is loaded.', 'Load a model first.');
+    return this.#loaded;
+  }
+
+  async #acquireGpu(): Promise<Gpu> {
+    if (this.#gpu && !this.#gpu.health.lost) return this.#gpu;
+    const adapter = await requestAdapter();
+    const device = await requestDevice(adapter);
+    this.#gpu = { device, adapter: reportAdapter(adapter), health: new DeviceHealth(device) };
+    return this.#gpu;
+  }
+
+  /** Runs GPU work; a lost device or an error WebGPU reported beside the work is what is thrown. */
+  async #watched<T>(gpu: Gpu, work: () => Promise<T>): Promise<T> {
+    try {
+      const result = await work();
+      gpu.health.check();
+      return result;
+    } catch (error) {
+      // Promises of a lost device are rejected before `device.lost` is settled: let it settle first.
+      await new Promise((resolve) => setTimeout(resolve));
+      gpu.health.check();
+      throw error;
+    }
+  }
+
+  #release(): void {
+    this.#loaded?.generator.readback.destroy();
+    this.#loaded?.gpuModel.destroy();
+    this.#loaded = undefined;
+  }
+
+  async #exclusive<T>(what: string, work: () => Promise<T>): Promise<T> {
+    if (this.#busy) {
+      throw new MixtabError('busy', `The engine is busy: ${what} has to wait.`, 'Wait until it is done, or stop it.');
+    }
+    this.#busy = true;
+    try {
+      return await work();
+    } finally {
+      this.#busy = false;
+    }
+  }
+}
+
+function checkLoadRequest({ context, gpuBudgetBytes, ramBudgetBytes }: LoadRequest): void {
+  if (context !== undefined && !(Number.isInteger(context) && context >= 2)) {
+    throw new MixtabError('bad-request', `A context of ${context} positions makes no sense.`, 'Use a whole number of at least 2.');
+  }
+  for (const [name, bytes] of Object.entries({ gpuBudgetBytes, ramBudgetBytes })) {
+    if (bytes !== undefined && !(bytes >= 0)) throw new MixtabError('bad-request', `${name} is ${bytes}; it must not be negative.`);
+  }
+}

@@ -1,0 +1,228 @@
+/** One answer: prompt tokens, prefill (less what the KV cache already holds), decode until an end. */
+import type {
+  GenerateEvent, GenerateRequest, GenerateResult, GeneratedToken, SamplingOptions, TokenLogprob,
+} from '../../src/contract/engine-api.ts';
+import { MixtabError } from '../../src/contract/errors.ts';
+import type { TokenId } from '../../src/contract/ids.ts';
+import { encode } from '../gpu/dispatch.ts';
+import { readSampleResult, writeSampleParams } from '../gpu/ops/sample.ts';
+import type { Readback } from '../gpu/readback.ts';
+import { STATE } from '../gpu/step-state.ts';
+import type { GpuModel } from '../load-model.ts';
+import { type DecodeProgram, decodeProgram, outputHead } from '../model/forward.ts';
+import { createDetokenizer } from '../text/detokenizer.ts';
+import { createStopText } from '../text/stop-text.ts';
+import type { Tokenizer } from '../text/tokenizer.ts';
+import { decodeStep } from './decode.ts';
+import { prefill } from './prefill.ts';
+
+/** Most tokens whose log-probabilities can be asked for. */
+export const MAX_TOP_LOGPROBS = 20;
+/** Tokens of the prompt's end that count as seen for the penalties, as in llama.cpp's default. */
+const PENALTY_PROMPT_TOKENS = 64;
+
+/** A loaded model with the tokens that its KV cache holds. */
+export class Generator {
+  /** Tokens whose keys and values are in the cache, in order. */
+  #cached: TokenId[] = [];
+  #program: DecodeProgram | undefined;
+
+  constructor(
+    readonly gpu: GpuModel,
+    readonly tokenizer: Tokenizer,
+    readonly readback: Readback,
+  ) {}
+
+  /**
+   * @param promptTokens at least one
+   * @param stopped asked after every token and between the layers of a prefill
+   * @throws MixtabError `context-overflow`, `bad-request`
+   */
+  async generate(
+    promptTokens: readonly TokenId[],
+    request: GenerateRequest,
+    onEvent: (event: GenerateEvent) => void,
+    stopped: () => boolean,
+  ): Promise<GenerateResult> {
+    const { experts, context, model } = this.gpu;
+    checkRequest(request, promptTokens.length, context);
+    experts.resetCounts();
+    this.#startSampling(request, promptTokens);
+
+    const started = performance.now();
+    const answer = new Answer(this.tokenizer, request);
+    let finishReason: GenerateResult['finishReason'] = 'length';
+    let prefillEnd = started;
+    let prefilled = 0;
+    try {
+      prefilled = await this.#prefillPrompt(promptTokens, onEvent, stopped);
+      let sampled = await this.#firstToken();
+      prefillEnd = performance.now();
+      for (;;) {
+        const token = toToken(sampled, request.topLogprobs ?? 0);
+        if (this.tokenizer.isEndOfGeneration(token.id) && !request.ignoreEos) {
+          finishReason = 'stop';
+          break;
+        }
+        onEvent({ type: 'token', token: answer.add(token) });
+        if (answer.stopped) {
+          finishReason = 'stop';
+          break;
+        }
+        if (stopped()) {
+          finishReason = 'aborted';
+          break;
+        }
+        const used = promptTokens.length + answer.tokens.length;
+        if (answer.tokens.length >= request.maxTokens || used >= context) break;
+        this.#growCache(used);
+        sampled = await decodeStep({ model, program: this.#decodeProgram(), experts, readback: this.readback });
+        this.#cached.push(token.id);
+      }
+    } catch (error) {
+      if (!(error instanceof MixtabError && error.code === 'aborted')) throw error;
+      finishReason = 'aborted';
+    }
+    const rest = answer.finish();
+    if (rest) onEvent({ type: 'token', token: rest });
+
+    const end = performance.now();
+    const prefillMs = prefillEnd - started;
+    const decodeMs = end - prefillEnd;
+    const decoded = Math.max(0, answer.tokens.length - 1); // the first token belongs to the prefill
+    return {
+      promptTokens: [...promptTokens],
+      tokens: answer.tokens,
+      text: answer.text,
+      finishReason,
+      timings: {
+        prefillMs,
+        prefillTokensPerSecond: perSecond(prefilled, prefillMs),
+        decodeMs,
+        decodeTokensPerSecond: perSecond(decoded, decodeMs),
+      },
+      cache: experts.report(),
+      memory: { gpuBytes: this.gpu.gpuBytes(), ramBytes: experts.ramBytes },
+    };
+  }
+
+  /** Adds the prompt to the cache, less the beginning it already holds; returns how many tokens were computed. */
+  async #prefillPrompt(
+    promptTokens: readonly TokenId[],
+    onEvent: (event: GenerateEvent) => void,
+    stopped: () => boolean,
+  ): Promise<number> {
+    const { model, experts } = this.gpu;
+    // The last token is computed in any case: its logits are not kept.
+    const kept = Math.min(commonLength(this.#cached, promptTokens), promptTokens.length - 1);
+    const tokens = promptTokens.slice(kept);
+    this.#cached.length = kept;
+    this.#growCache(promptTokens.length);
+    const onProgress = (tokensDone: number) => {
+      this.#cached.push(...tokens.slice(this.#cached.length - kept, tokensDone));
+      onEvent({ type: 'prefill', tokensDone, tokensTotal: tokens.length });
+    };
+    await prefill({ model, experts, readback: this.readback, tokens, position: kept, onProgress, stopped });
+    return tokens.length;
+  }
+
+  async #firstToken(): Promise<ArrayBuffer> {
+    const { model } = this.gpu;
+    const encoder = model.ctx.pipelines.device.createCommandEncoder({ label: 'first token' });
+    const pass = encoder.beginComputePass();
+    encode(pass, outputHead(model, model.buffers.headResidual));
+    pass.end();
+    const [result] = await this.readback.submit(encoder, [model.buffers.sampleResult]);
+    return result;
+  }
+
+  #growCache(positions: number): void {
+    if (this.gpu.model.kvCache.grow(positions)) this.#program = undefined;
+  }
+
+  #decodeProgram(): DecodeProgram {
+    this.#program ??= decodeProgram(this.gpu.model);
+    return this.#program;
+  }
+
+  #startSampling({ sampling = {}, topLogprobs = 0 }: GenerateRequest, promptTokens: readonly TokenId[]): void {
+    const { buffers, config, ctx } = this.gpu.model;
+    const { queue } = ctx.pipelines.device;
+    const counts = new Uint32Array(config.vocabularySize);
+    for (const id of promptTokens.slice(-PENALTY_PROMPT_TOKENS)) counts[id]++;
+    const bias = new Float32Array(config.vocabularySize);
+    for (const [id, value] of Object.entries(sampling.logitBias ?? {})) bias[Number(id)] = value;
+    queue.writeBuffer(buffers.sampleParams.buffer, 0, writeSampleParams(sampling, seedOf(sampling), topLogprobs));
+    queue.writeBuffer(buffers.sampleCounts.buffer, 0, counts);
+    queue.writeBuffer(buffers.sampleBias.buffer, 0, bias);
+    queue.writeBuffer(buffers.state.buffer, STATE.step * 4, new Uint32Array([0]));
+  }
+}
+
+/** Collects tokens and text; holds back what may become a stop text. */
+class Answer {
+  readonly tokens: GeneratedToken[] = [];
+  text = '';
+  stopped = false;
+  readonly #detokenizer;
+  readonly #stopText;
+
+  constructor(tokenizer: Tokenizer, { stop = [] }: GenerateRequest) {
+    this.#detokenizer = createDetokenizer(tokenizer, { continuation: true });
+    this.#stopText = createStopText(stop);
+  }
+
+  /** Returns the token with the text that is certain by now. */
+  add(token: Omit<GeneratedToken, 'text'>): GeneratedToken {
+    const { text, stopped } = this.#stopText.push(this.#detokenizer.push(token.id));
+    this.stopped = stopped;
+    const complete = { ...token, text };
+    this.tokens.push(complete);
+    this.text += text;
+    return complete;
+  }
+
+  /** The text still held back, as part of the last token; undefined where there is none. */
+  finish(): GeneratedToken | undefined {
+    const last = this.tokens.at(-1);
+    if (this.stopped || !last) return undefined;
+    const pushed = this.#stopText.push(this.#detokenizer.flush());
+    const text = pushed.text + (pushed.stopped ? '' : this.#stopText.flush());
+    if (!text) return undefined;
+    this.text += text;
+    last.text += text;
+    return { ...last, text };
+  }
+}
+
+function toToken(result: ArrayBuffer, topLogprobs: number): Omit<GeneratedToken, 'text'> {
+  const { id, logprob, top } = readSampleResult(result);
+  return { id, logprob, top: top.slice(0, topLogprobs) satisfies TokenLogprob[] };
+}
+
+function checkRequest({ maxTokens, topLogprobs = 0 }: GenerateRequest, promptLength: number, context: number): void {
+  if (!Number.isInteger(maxTokens) || maxTokens < 1) {
+    throw new MixtabError('bad-request', `maxTokens is ${maxTokens}; it must be a whole number of at least 1.`);
+  }
+  if (!(topLogprobs >= 0 && topLogprobs <= MAX_TOP_LOGPROBS)) {
+    throw new MixtabError('bad-request', `topLogprobs is ${topLogprobs}; it must be 0 to ${MAX_TOP_LOGPROBS}.`);
+  }
+  if (promptLength === 0) throw new MixtabError('bad-request', 'The prompt is empty.', 'Write something first.');
+  if (promptLength >= context) {
+    throw new MixtabError(
+      'context-overflow',
+      `The prompt takes ${promptLength} tokens; the context holds ${context}, and the answer needs room too.`,
+      'Shorten the conversation, or raise the context in the settings.',
+    );
+  }
+}
+
+const seedOf = ({ seed }: SamplingOptions): number => (seed ?? Math.floor(Math.random() * 2 ** 32)) >>> 0;
+
+const perSecond = (count: number, ms: number): number => (ms > 0 ? (count * 1000) / ms : 0);
+
+function commonLength(a: readonly TokenId[], b: readonly TokenId[]): number {
+  let n = 0;
+  while (n < a.length && n < b.length && a[n] === b[n]) n++;
+  return n;
+}

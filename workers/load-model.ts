@@ -1,0 +1,185 @@
+/** Puts a stored model on the GPU: budget, dense weights, slots, KV cache, buffers. */
+import type { AdapterReport, LoadProgress, LoadRequest } from '../src/contract/engine-api.ts';
+import { MixtabError } from '../src/contract/errors.ts';
+import { type Bytes, expertIndex, layerIndex } from '../src/contract/ids.ts';
+import { expertKey, type ModelManifest, type RecordInfo } from '../src/contract/weight-layout.ts';
+import { planSlots } from './experts/budget.ts';
+import { ExpertCache } from './experts/expert-cache.ts';
+import { type ExpertLayout, SlotPool, slotBytes } from './experts/slot-pool.ts';
+import { type Slice, whole } from './gpu/dispatch.ts';
+import { withAllocations } from './gpu/errors.ts';
+import { PipelineCache } from './gpu/pipelines.ts';
+import { ropeTable } from './gpu/rope-table.ts';
+import { createStepBuffers, stepBufferBytes } from './model/buffers.ts';
+import type { Model } from './model/forward.ts';
+import { KvCache, kvCacheBytes } from './model/kv-cache.ts';
+import { type DenseWeights, denseRecords, loadDenseWeights } from './model/weights.ts';
+import type { RecordStore } from './storage/store.ts';
+
+/** Context where the request names none: longer ones cost KV memory that most chats never use. */
+const DEFAULT_CONTEXT = 4096;
+/** Tokens that go through the layers together in prefill. */
+const MAX_BATCH = 512;
+/** GPU memory where the request names none. There is no way to ask a browser for the real figure. */
+const AUTOMATIC_BUDGET = { software: 2e9, hardware: 8e9 };
+/** Models whose experts take less are put on the GPU whole at load; larger ones fill as they are used. */
+const PRELOAD_BYTES: Bytes = 512e6;
+
+export interface GpuModel {
+  manifest: ModelManifest;
+  model: Model;
+  experts: ExpertCache;
+  context: number;
+  slotCounts: number[];
+  gpuBytes(): Bytes;
+  destroy(): void;
+}
+
+export interface LoadInputs {
+  device: GPUDevice;
+  adapter: AdapterReport;
+  store: RecordStore;
+  manifest: ModelManifest;
+  request: LoadRequest;
+  onProgress: (progress: LoadProgress) => void;
+}
+
+/**
+ * @throws MixtabError `gpu-budget-too-small`, `gpu-out-of-memory`, `gpu-limit`, `record-missing`, `record-damaged`
+ */
+export async function loadModel(inputs: LoadInputs): Promise<GpuModel> {
+  const { device, manifest, store, onProgress } = inputs;
+  const records = denseRecords(manifest.records, manifest.config.layerCount);
+  const denseBytes = sumBytes(records);
+  onProgress({ phase: 'dense', bytesDone: 0, bytesTotal: denseBytes });
+  const read = (record: RecordInfo) => store.readRecordVerified(manifest.id, record);
+  const weights = await withAllocations(device, () =>
+    loadDenseWeights(device, records, read, (bytesDone) => {
+      onProgress({ phase: 'dense', bytesDone, bytesTotal: denseBytes });
+    }),
+  );
+  try {
+    const gpuModel = await allocateWithinBudget(inputs, weights);
+    await preloadExperts(gpuModel, onProgress);
+    return gpuModel;
+  } catch (error) {
+    weights.destroy();
+    throw error;
+  }
+}
+
+/** An automatic budget that proves too large is lowered step by step; one that was asked for is not. */
+async function allocateWithinBudget(inputs: LoadInputs, weights: DenseWeights): Promise<GpuModel> {
+  const { device, adapter, request } = inputs;
+  let budgetBytes = request.gpuBudgetBytes ?? AUTOMATIC_BUDGET[adapter.software ? 'software' : 'hardware'];
+  for (;;) {
+    try {
+      return await withAllocations(device, () => allocate(inputs, weights, budgetBytes));
+    } catch (error) {
+      const retry = error instanceof MixtabError && error.code === 'gpu-out-of-memory' && !request.gpuBudgetBytes;
+      if (!retry) throw error;
+      budgetBytes *= 0.75; // ends with gpu-budget-too-small at the latest
+    }
+  }
+}
+
+function allocate(inputs: LoadInputs, weights: DenseWeights, budgetBytes: Bytes): GpuModel {
+  const { device, adapter, manifest, request, store } = inputs;
+  const { config } = manifest;
+  const context = request.context ?? Math.min(config.contextLength, DEFAULT_CONTEXT);
+  const maxTokens = Math.min(context, MAX_BATCH);
+  const table = ropeTable(config, context);
+  const fixedBytes =
+    weights.bytes + table.byteLength + kvCacheBytes(config, context) + stepBufferBytes(config, maxTokens, context);
+  const layouts = expertLayouts(manifest);
+  const { expertCount, expertsPerToken } = config;
+  const slotCounts = planSlots({ budgetBytes, fixedBytes, slotBytes: layouts.map(slotBytes), expertCount, expertsPerToken });
+
+  const owned: { destroy(): void }[] = [];
+  const own = <T extends { destroy(): void }>(part: T): T => {
+    owned.push(part);
+    return part;
+  };
+  const destroyOwned = () => {
+    for (const part of owned) part.destroy();
+  };
+  try {
+    const pool = own(new SlotPool(device, layouts, slotCounts, expertCount));
+    const kvCache = own(new KvCache(device, config, context));
+    const buffers = own(createStepBuffers(device, config, maxTokens, context));
+    const ropeSlice = own(upload(device, 'rope table', table));
+    const recordOf = new Map(manifest.records.map((record) => [record.key, record]));
+    const experts = new ExpertCache(
+      pool,
+      slotCounts,
+      (layer, expert) => store.readRecordVerified(manifest.id, recordOf.get(expertKey(layer, expert))!),
+      request.ramBudgetBytes ?? 0,
+    );
+    const model: Model = {
+      config,
+      ctx: {
+        pipelines: new PipelineCache(device),
+        variant: adapter.software ? 'rows' : 'workgroup',
+        state: buffers.state,
+      },
+      weights,
+      kvCache,
+      ropeTable: ropeSlice.slice,
+      buffers,
+      slotTable: pool.slotTable,
+      banks: (layer) => pool.banks(layer),
+    };
+    return {
+      manifest,
+      model,
+      experts,
+      context,
+      slotCounts,
+      gpuBytes: () => weights.bytes + pool.bytes + kvCache.bytes + buffers.bytes + table.byteLength,
+      destroy: () => {
+        destroyOwned();
+        weights.destroy();
+      },
+    };
+  } catch (error) {
+    destroyOwned();
+    throw error;
+  }
+}
+
+/** The layout of each layer's experts, which all experts of a layer share. */
+function expertLayouts({ config, records }: ModelManifest): ExpertLayout[] {
+  const byKey = new Map(records.map((record) => [record.key, record]));
+  return Array.from({ length: config.layerCount }, (_, layer) => {
+    const tensors = byKey.get(expertKey(layer, 0))?.tensors ?? [];
+    const [gate, up, down] = tensors;
+    if (!gate || !up || !down) {
+      throw new MixtabError('record-missing', `The stored model has no expert record for layer ${layer}.`, 'Import it again.');
+    }
+    return { gate, up, down };
+  });
+}
+
+/** Fills the slots at once where all experts have one and they are few bytes. */
+async function preloadExperts({ manifest, experts, slotCounts }: GpuModel, onProgress: LoadInputs['onProgress']): Promise<void> {
+  const { expertCount } = manifest.config;
+  const bytesTotal = sumBytes(manifest.records.filter(({ key }) => key.includes('.E')));
+  if (bytesTotal > PRELOAD_BYTES || slotCounts.some((slots) => slots < expertCount)) return;
+  for (const layer of slotCounts.keys()) {
+    onProgress({ phase: 'experts', bytesDone: (bytesTotal * layer) / slotCounts.length, bytesTotal });
+    await experts.ensure(layerIndex(layer), Array.from({ length: expertCount }, (_, expert) => expertIndex(expert)));
+  }
+  experts.resetCounts();
+}
+
+function upload(device: GPUDevice, label: string, data: Float32Array<ArrayBuffer>): { slice: Slice; destroy(): void } {
+  const buffer = device.createBuffer({
+    label,
+    size: data.byteLength,
+    usage: GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST,
+  });
+  device.queue.writeBuffer(buffer, 0, data);
+  return { slice: whole(buffer), destroy: () => buffer.destroy() };
+}
+
+const sumBytes = (records: readonly RecordInfo[]): Bytes => records.reduce((sum, { bytes }) => sum + bytes, 0);
