@@ -1,0 +1,115 @@
+/**
+ * Finds a Chromium, or installs one from the system's packages. Plain JavaScript without dependencies, because it runs
+ * before node_modules exists. As a program it prints the path: `node scripts/chromium.mjs`.
+ */
+import { spawnSync } from 'node:child_process';
+import { accessSync, constants, existsSync, readdirSync, statSync } from 'node:fs';
+import { homedir, platform } from 'node:os';
+import { delimiter, join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+
+/** Debian's /usr/bin/chromium is a shell script that adds flags of its own; these are the programs behind such. */
+const BEHIND_WRAPPER = ['/usr/lib/chromium/chromium', '/opt/google/chrome/chrome'];
+const COMMANDS = ['chromium', 'chromium-browser', 'google-chrome-stable', 'google-chrome', 'microsoft-edge'];
+const MAC_APPS = [
+  '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome',
+  '/Applications/Chromium.app/Contents/MacOS/Chromium',
+];
+/** Where Playwright's download of a browser keeps its program, by system. */
+const PLAYWRIGHT_PROGRAMS = [
+  'chrome-linux64/chrome',
+  'chrome-linux/chrome',
+  'chrome-mac-arm64/Google Chrome for Testing.app/Contents/MacOS/Google Chrome for Testing',
+  'chrome-mac/Chromium.app/Contents/MacOS/Chromium',
+  'chrome-win64/chrome.exe',
+  'chrome-win/chrome.exe',
+];
+
+function isProgram(path) {
+  try {
+    accessSync(path, constants.X_OK);
+    return statSync(path).isFile();
+  } catch {
+    return false;
+  }
+}
+
+/** Newest Chromium that `playwright install chromium` left on this machine. */
+function playwrightChromium(env) {
+  const caches = { darwin: 'Library/Caches', win32: 'AppData/Local' };
+  const root =
+    env.PLAYWRIGHT_BROWSERS_PATH || join(homedir(), caches[platform()] ?? '.cache', 'ms-playwright');
+  if (!existsSync(root)) return undefined;
+  const builds = readdirSync(root)
+    .filter((name) => /^chromium-\d+$/.test(name))
+    .sort((a, b) => Number(b.slice(9)) - Number(a.slice(9)));
+  return builds.flatMap((build) => PLAYWRIGHT_PROGRAMS.map((program) => join(root, build, program))).find(isProgram);
+}
+
+function systemChromium(env) {
+  const onPath = (env.PATH ?? '')
+    .split(delimiter)
+    .filter(Boolean)
+    .flatMap((folder) => COMMANDS.map((name) => join(folder, name)));
+  return [...BEHIND_WRAPPER, ...MAC_APPS, ...onPath].find(isProgram);
+}
+
+/**
+ * @param {NodeJS.ProcessEnv} [env]
+ * @returns {{ path: string, origin: string } | undefined} undefined where this machine has none
+ * @throws where MIXTAB_CHROMIUM is set to something that can't be run
+ */
+export function findChromium(env = process.env) {
+  if (env.MIXTAB_CHROMIUM) {
+    if (!isProgram(env.MIXTAB_CHROMIUM)) throw new Error(`MIXTAB_CHROMIUM=${env.MIXTAB_CHROMIUM} is not a program.`);
+    return { path: env.MIXTAB_CHROMIUM, origin: 'MIXTAB_CHROMIUM' };
+  }
+  const own = playwrightChromium(env);
+  if (own) return { path: own, origin: "Playwright's own" };
+  const system = systemChromium(env);
+  return system ? { path: system, origin: "the system's" } : undefined;
+}
+
+/** Installs Debian's package. Output goes to stderr: stdout belongs to the caller's result. */
+function installChromium() {
+  const apt = (...args) => {
+    const command = process.getuid?.() === 0 ? ['apt-get', ...args] : ['sudo', '-n', 'apt-get', ...args];
+    const { status } = spawnSync(command[0], command.slice(1), {
+      stdio: ['ignore', 2, 2],
+      env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
+    });
+    return status === 0;
+  };
+  apt('update', '-q'); // a stale list of packages may still do, so its failure is not the end
+  return apt('install', '-q', '-y', '--no-install-recommends', 'chromium');
+}
+
+/**
+ * Finds a Chromium, installing it where there is none, and says on stderr which one it is.
+ * @returns {string} path of the program
+ */
+export function ensureChromium(env = process.env) {
+  let found = findChromium(env);
+  if (!found && existsSync('/etc/debian_version')) {
+    console.error("No Chromium on this machine: installing the system's package.");
+    if (installChromium()) found = findChromium(env);
+  }
+  if (!found) {
+    throw new Error(
+      'No Chromium found. Install one (Debian: apt-get install chromium; elsewhere: npx playwright install chromium) ' +
+        'or set MIXTAB_CHROMIUM to its path.',
+    );
+  }
+  const { stdout } = spawnSync(found.path, ['--version'], { encoding: 'utf8', timeout: 20_000 });
+  console.error(`Chromium: ${found.path} (${found.origin}${stdout?.trim() ? `, ${stdout.trim()}` : ''})`);
+  return found.path;
+}
+
+if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) {
+  try {
+    console.log(ensureChromium());
+  } catch (error) {
+    console.error(error.message);
+    process.exitCode = 1;
+  }
+}
