@@ -1,0 +1,23 @@
+// Finds the work of one workgroup of an expert kernel. Kernels declare `state`, `expert_groups` and the
+// overrides FIRST_SLOT, SLOTS (of the bank) and TILE.
+struct Work {
+  slot: u32,             // index within the bank
+  count: u32,            // assignments in this tile; 0: nothing to do
+  assignments: vec4<u32>,  // past `count` the last one is repeated
+}
+
+fn find_work(group: u32, tile: u32) -> Work {
+  let header = expert_groups.groups[group];
+  let first = tile * TILE;
+  // Wraps around to a large number for slots before the bank, and for NO_SLOT.
+  let slot = header.x - FIRST_SLOT;
+  if (state.stalled != 0u || slot >= SLOTS || first >= header.z) {
+    return Work(0u, 0u, vec4<u32>());
+  }
+  let count = min(TILE, header.z - first);
+  var assignments: vec4<u32>;
+  for (var i = 0u; i < 4u; i++) {
+    assignments[i] = expert_groups.assignments[header.y + first + min(i, count - 1u)];
+  }
+  return Work(slot, count, assignments);
+}

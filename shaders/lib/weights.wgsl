@@ -1,0 +1,57 @@
+// What all weight types share. A type's lib (weights_<type>.wgsl) adds
+//   fn block32(p: Planes, n: u32) -> Block32   // the matrix's n-th run of 32 weights, row after row
+// and reads `weights`, which the kernel declares as array<vec4<u32>>.
+// Planes and their byte order: src/contract/weight-layout.ts.
+
+// Starts of a matrix's planes, in vec4<u32> from the start of `weights`.
+struct Planes {
+  p0: u32,
+  p1: u32,
+  p2: u32,
+  p3: u32,
+}
+
+// 32 dequantized weights, in order.
+struct Block32 {
+  a: vec4<f32>,
+  b: vec4<f32>,
+  c: vec4<f32>,
+  d: vec4<f32>,
+  e: vec4<f32>,
+  f: vec4<f32>,
+  g: vec4<f32>,
+  h: vec4<f32>,
+}
+
+// f16 bits to f32, exact for subnormals too (unpack2x16float may flush them). Weights are finite.
+fn half4(bits: vec4<u32>) -> vec4<f32> {
+  let magnitude = bits & vec4<u32>(0x7fffu);
+  let normal = bitcast<vec4<f32>>((magnitude << vec4<u32>(13u)) + vec4<u32>(112u << 23u));
+  let subnormal = vec4<f32>(magnitude) * 5.9604644775390625e-8; // 2^-24
+  let value = select(normal, subnormal, magnitude < vec4<u32>(0x400u));
+  return bitcast<vec4<f32>>(bitcast<vec4<u32>>(value) | ((bits & vec4<u32>(0x8000u)) << vec4<u32>(16u)));
+}
+
+fn half(bits: u32) -> f32 {
+  let magnitude = bits & 0x7fffu;
+  let normal = bitcast<f32>((magnitude << 13u) + (112u << 23u));
+  let value = select(normal, f32(magnitude) * 5.9604644775390625e-8, magnitude < 0x400u);
+  return select(value, -value, (bits & 0x8000u) != 0u);
+}
+
+// The n-th two-byte element of a plane.
+fn half_at(plane: u32, n: u32) -> f32 {
+  let word = n >> 1u;
+  let bits = weights[plane + (word >> 2u)][word & 3u];
+  return half((bits >> ((n & 1u) * 16u)) & 0xffffu);
+}
+
+// The four bytes of a word as unsigned numbers after a shift and a mask.
+fn bytes4(word: u32, shift: u32, mask: u32) -> vec4<f32> {
+  return vec4<f32>((vec4<u32>(word) >> (vec4<u32>(0u, 8u, 16u, 24u) + shift)) & vec4<u32>(mask));
+}
+
+// The four bytes of a word as signed numbers.
+fn signed4(word: u32) -> vec4<f32> {
+  return vec4<f32>(vec4<i32>(vec4<u32>(word) << vec4<u32>(24u, 16u, 8u, 0u)) >> vec4<u32>(24u));
+}

@@ -1,0 +1,16 @@
+// The sum over a workgroup of WORKGROUP threads (a power of two, an override of the kernel), for every thread.
+var<workgroup> partial_sums: array<vec4<f32>, WORKGROUP>;
+
+fn workgroup_sum(value: vec4<f32>, thread: u32) -> vec4<f32> {
+  partial_sums[thread] = value;
+  workgroupBarrier();
+  for (var half_width = WORKGROUP / 2u; half_width > 0u; half_width /= 2u) {
+    if (thread < half_width) {
+      partial_sums[thread] += partial_sums[thread + half_width];
+    }
+    workgroupBarrier();
+  }
+  let total = partial_sums[0];
+  workgroupBarrier(); // nobody may write the next sum before all have read this one
+  return total;
+}

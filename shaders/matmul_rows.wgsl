@@ -1,0 +1,50 @@
+// output[t, r] (+)= sum over c of W[r, c] * input[t, c]
+//
+// W [ROWS, BLOCKS * 32] of any type (lib/weights_*.wgsl), input [tokens, IN_STRIDE * 4], output [tokens, OUT_STRIDE].
+// A thread computes one row for TILE tokens (1 or 4): no barriers. Fast where threads are loops.
+// Grid: x = rows / WORKGROUP, y = tokens / TILE.
+override ROWS: u32;
+override BLOCKS: u32;      // runs of 32 weights in a row
+override P1: u32;          // planes, in vec4 from the tensor's start
+override P2: u32;
+override P3: u32;
+override IN_STRIDE: u32;   // vec4
+override OUT_STRIDE: u32;  // floats
+override TILE: u32;
+override ACCUMULATE: bool;
+override WORKGROUP: u32;
+
+@group(0) @binding(0) var<storage, read> state: StepState;
+@group(0) @binding(1) var<storage, read> weights: array<vec4<u32>>;
+@group(0) @binding(2) var<storage, read> input: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read_write> output: array<f32>;
+
+fn store(token: u32, row: u32, value: f32) {
+  let at = token * OUT_STRIDE + row;
+  if (ACCUMULATE) {
+    output[at] += value;
+  } else {
+    output[at] = value;
+  }
+}
+
+@compute @workgroup_size(WORKGROUP)
+fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+  let row = id.x;
+  let first = id.y * TILE;
+  let count = state.token_count;
+  if (state.stalled != 0u || row >= ROWS || first >= count) {
+    return;
+  }
+  let planes = Planes(0u, P1, P2, P3);
+  if (TILE == 1u) {
+    store(first, row, dot_row(planes, row * BLOCKS, BLOCKS, 0u, 1u, first * IN_STRIDE));
+    return;
+  }
+  // Tokens past the end repeat the last one and are not stored.
+  let tokens = min(vec4<u32>(first) + vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(count - 1u));
+  let sums = dot_row_4(planes, row * BLOCKS, BLOCKS, 0u, 1u, tokens * IN_STRIDE);
+  for (var i = 0u; i < min(4u, count - first); i++) {
+    store(first + i, row, sums[i]);
+  }
+}

@@ -1,0 +1,48 @@
+import dotRowsCode from '../../../shaders/lib/dot_rows.wgsl?raw';
+import stateCode from '../../../shaders/lib/state.wgsl?raw';
+import workgroupSumCode from '../../../shaders/lib/workgroup_sum.wgsl?raw';
+import rowsCode from '../../../shaders/matmul_rows.wgsl?raw';
+import workgroupCode from '../../../shaders/matmul_workgroup.wgsl?raw';
+import type { Dispatch } from '../dispatch.ts';
+import type { Matrix, OpContext, Rows } from './context.ts';
+import { planeOverrides, runsPerRow, weightKernel } from './weight-shader.ts';
+
+/** Threads of a workgroup in the matrix kernels. */
+export const WORKGROUP = 64;
+/** Tokens for which a thread uses a dequantized block, where there is more than one token. */
+export const TOKEN_TILE = 4;
+
+export interface MatmulArgs {
+  matrix: Matrix;
+  /** f32[maxTokens, matrix.cols] */
+  input: Rows;
+  /** f32[maxTokens, matrix.rows] */
+  output: Rows;
+  maxTokens: number;
+  /** Adds to the output instead of overwriting it. */
+  accumulate?: boolean;
+  place: string;
+}
+
+/** `output[t, r] (+)= sum_c W[r, c] input[t, c]`, dequantized and added up in f32. */
+export function matmul(ctx: OpContext, { matrix, input, output, maxTokens, accumulate, place }: MatmulArgs): Dispatch[] {
+  const { layout, slice } = matrix;
+  const tile = maxTokens === 1 ? 1 : TOKEN_TILE;
+  const rows = ctx.variant === 'rows';
+  const kernel = rows
+    ? weightKernel('matmul rows', layout.type, stateCode, dotRowsCode, rowsCode)
+    : weightKernel('matmul workgroup', layout.type, stateCode, dotRowsCode, workgroupSumCode, workgroupCode);
+  const overrides = {
+    ROWS: layout.rows,
+    BLOCKS: runsPerRow(layout),
+    ...planeOverrides(layout, 'P'),
+    IN_STRIDE: input.stride / 4,
+    OUT_STRIDE: output.stride,
+    TILE: tile,
+    ACCUMULATE: accumulate ? 1 : 0,
+    WORKGROUP,
+  };
+  const rowsPerGroup = rows ? WORKGROUP : 4 / tile;
+  const grid = [Math.ceil(layout.rows / rowsPerGroup), Math.ceil(maxTokens / tile), 1] as const;
+  return [ctx.pipelines.dispatch(kernel, overrides, [ctx.state, slice, input.slice, output.slice], grid, place)];
+}
