@@ -1,0 +1,220 @@
+/** Matrix kernels against float64 sums over weights that the block-wise reference dequantizes. */
+import { describe, expect, it } from 'vitest';
+import { layoutTensor, type TensorLayout, WEIGHT_TYPES, type WeightTypeName } from '../../../src/contract/weight-layout.ts';
+import { dequantize } from '../../gguf/dequantize.ts';
+import { ggufBytes, isPlain, repackTensor } from '../../gguf/repack.ts';
+import {
+  allocate, allocateRows, getTestDevice, makeContext, randomNormal, readBack, readRows, run, seededRandom, upload, uploadRows,
+} from '../testing.ts';
+import { type ExpertBank, GROUPS_HEADER_BYTES, type Matrix, type MatrixVariant, NO_SLOT } from './context.ts';
+import { embed } from './embed.ts';
+import { expertDown } from './expert-down.ts';
+import { expertGateUp } from './expert-gate-up.ts';
+import { matmul } from './matmul.ts';
+
+const TYPES = Object.keys(WEIGHT_TYPES) as WeightTypeName[];
+const VARIANTS: MatrixVariant[] = ['rows', 'workgroup'];
+
+/** Random bits of a GGUF matrix whose scales are ordinary numbers, some of them negative or subnormal. */
+function randomMatrix(type: WeightTypeName, rows: number, cols: number, random: () => number): Uint8Array {
+  const { blockBytes } = WEIGHT_TYPES[type];
+  const bytes = new Uint8Array(ggufBytes(WEIGHT_TYPES[type], rows, cols));
+  for (let i = 0; i < bytes.length; i++) bytes[i] = random() * 256;
+  const view = new DataView(bytes.buffer);
+  const half = () => (random() < 0.1 ? 1 + random() * 1000 : 0x2000 + random() * 0x1000) | (random() < 0.3 ? 0x8000 : 0);
+  if (type === 'F32') randomNormal(random, rows * cols).forEach((value, i) => void view.setFloat32(i * 4, value, true));
+  if (type === 'F16') for (let i = 0; i < rows * cols; i++) view.setUint16(i * 2, half(), true);
+  if (type === 'BF16') {
+    const values = new Uint32Array(randomNormal(random, rows * cols).buffer);
+    for (let i = 0; i < rows * cols; i++) view.setUint16(i * 2, values[i] >>> 16, true);
+  }
+  const scaleOffsets: Partial<Record<WeightTypeName, number[]>> = { Q8_0: [0], Q4_0: [0], Q4_K: [0, 2], Q6_K: [208] };
+  for (let at = 0; at + blockBytes <= bytes.length; at += blockBytes) {
+    for (const offset of scaleOffsets[type] ?? []) view.setUint16(at + offset, half(), true);
+  }
+  return bytes;
+}
+
+interface Sample {
+  layout: TensorLayout;
+  record: Uint8Array;
+  weights: Float32Array;
+}
+
+function sample(type: WeightTypeName, rows: number, cols: number, random: () => number, offset = 0): Sample {
+  const source = randomMatrix(type, rows, cols, random);
+  const layout = layoutTensor('w', WEIGHT_TYPES[type], rows, cols, offset);
+  const record = new Uint8Array(offset + layout.bytes);
+  repackTensor(source, layout, record);
+  return { layout, record, weights: dequantize(type, source) };
+}
+
+/** float64 `[tokens, rows]`, and the sum of magnitudes that bounds its rounding error. */
+function reference({ weights, layout: { rows, cols } }: Sample, x: Float32Array, tokens: number) {
+  const values = new Float64Array(tokens * rows);
+  const magnitudes = new Float64Array(tokens * rows);
+  for (let t = 0; t < tokens; t++) {
+    for (let r = 0; r < rows; r++) {
+      for (let c = 0; c < cols; c++) {
+        const product = weights[r * cols + c] * x[t * cols + c];
+        values[t * rows + r] += product;
+        magnitudes[t * rows + r] += Math.abs(product);
+      }
+    }
+  }
+  return { values, magnitudes };
+}
+
+/** f32 sums of n terms: each addition rounds by 2^-24 of the running magnitude, errors add up like a random walk. */
+const TOLERANCE = 2 ** -24 * 24;
+
+function expectClose(actual: Float32Array, { values, magnitudes }: ReturnType<typeof reference>): void {
+  let worst = 0;
+  for (let i = 0; i < actual.length; i++) {
+    const error = Math.abs(actual[i] - values[i]) / (magnitudes[i] + 1e-30);
+    worst = Number.isNaN(error) ? Number.POSITIVE_INFINITY : Math.max(worst, error);
+  }
+  expect(worst).toBeLessThan(TOLERANCE);
+}
+
+const widths = (type: WeightTypeName): number[] =>
+  isPlain(WEIGHT_TYPES[type]) ? [36, 200] : WEIGHT_TYPES[type].blockWeights === 32 ? [32, 160] : [256, 768];
+
+describe.each(VARIANTS)('matmul, %s', (variant) => {
+  it.each(TYPES)('%s agrees with float64 on odd shapes', async (type) => {
+    const gpu = await getTestDevice();
+    const random = seededRandom(7);
+    for (const cols of widths(type)) {
+      for (const [rows, tokens] of [[1, 1], [3, 2], [65, 1], [67, 7]]) {
+        const weights = sample(type, rows, cols, random);
+        const matrix: Matrix = { layout: weights.layout, slice: upload(gpu, weights.record) };
+        const x = randomNormal(random, tokens * cols);
+        const output = allocateRows(gpu, tokens, rows);
+        const ctx = await makeContext(variant, { tokenCount: tokens });
+        await run(gpu, () => matmul(ctx, { matrix, input: uploadRows(gpu, x, cols), output, maxTokens: tokens, place: 'test' }));
+        expectClose(await readRows(gpu, output, tokens, rows), reference(weights, x, tokens));
+        const all = await readBack(gpu, output.slice, Float32Array);
+        expect(all.slice(rows, output.stride).every((value) => value === 0)).toBe(true);
+      }
+    }
+  });
+
+  it('adds to its output where asked to, and computes only the tokens that are there', async () => {
+    const gpu = await getTestDevice();
+    const random = seededRandom(8);
+    const weights = sample('Q8_0', 40, 64, random);
+    const matrix: Matrix = { layout: weights.layout, slice: upload(gpu, weights.record) };
+    const x = randomNormal(random, 6 * 64);
+    const before = randomNormal(random, 6 * 40);
+    const output = uploadRows(gpu, before, 40);
+    const ctx = await makeContext(variant, { tokenCount: 5 });
+    await run(gpu, () =>
+      matmul(ctx, { matrix, input: uploadRows(gpu, x, 64), output, maxTokens: 6, accumulate: true, place: 'test' }),
+    );
+    const after = await readRows(gpu, output, 6, 40);
+    const expected = reference(weights, x, 5);
+    for (let i = 0; i < expected.values.length; i++) expected.values[i] += before[i];
+    expectClose(after.slice(0, 5 * 40), { ...expected, magnitudes: expected.magnitudes.map((m, i) => m + Math.abs(before[i])) });
+    expect(after.slice(5 * 40)).toEqual(before.slice(5 * 40));
+  });
+
+  it('does nothing in a stalled step', async () => {
+    const gpu = await getTestDevice();
+    const weights = sample('F32', 5, 32, seededRandom(9));
+    const matrix: Matrix = { layout: weights.layout, slice: upload(gpu, weights.record) };
+    const before = Float32Array.from([1, 2, 3, 4, 5]);
+    const output = uploadRows(gpu, before, 5);
+    const input = uploadRows(gpu, new Float32Array(32).fill(1), 32);
+    const ctx = await makeContext(variant, { stalled: 1 });
+    await run(gpu, () => matmul(ctx, { matrix, input, output, maxTokens: 1, place: 'test' }));
+    expect(await readRows(gpu, output, 1, 5)).toEqual(before);
+  });
+});
+
+describe('embed', () => {
+  it.each(TYPES)('%s rows come out as the reference has them', async (type) => {
+    const gpu = await getTestDevice();
+    const cols = widths(type)[1];
+    const weights = sample(type, 9, cols, seededRandom(11));
+    const matrix: Matrix = { layout: weights.layout, slice: upload(gpu, weights.record) };
+    const tokens = [8, 0, 3];
+    const output = allocateRows(gpu, 4, cols);
+    const ctx = await makeContext('rows', { tokenCount: 3 });
+    await run(gpu, () => embed(ctx, { matrix, tokens: upload(gpu, Uint32Array.from(tokens)), output, maxTokens: 4 }));
+    const actual = await readRows(gpu, output, 4, cols);
+    const expected = new Float32Array(4 * cols);
+    for (const [t, token] of tokens.entries()) expected.set(weights.weights.subarray(token * cols, (token + 1) * cols), t * cols);
+    // Not to the bit only because a GPU may contract d * q - m into one rounding.
+    for (let i = 0; i < expected.length; i++) expect(Math.abs(actual[i] - expected[i])).toBeLessThanOrEqual(Math.abs(expected[i]) * 1e-5 + 1e-6);
+  });
+});
+
+describe.each(VARIANTS)('experts, %s', (variant) => {
+  it.each(TYPES)('%s: gate, up and down of the experts in their slots', async (type) => {
+    const gpu = await getTestDevice();
+    const random = seededRandom(13);
+    const [dim, ffn, expertsPerToken, tokens] = [widths(type)[1], widths(type)[0], 2, 5];
+    const experts = Array.from({ length: 3 }, () => {
+      const gate = sample(type, ffn, dim, random);
+      const up = sample(type, ffn, dim, random, gate.layout.bytes);
+      return { gate, up, down: sample(type, dim, ffn, random) };
+    });
+    const [{ gate, up, down }] = experts;
+    const gateUpStride = up.record.length;
+    const downStride = down.record.length;
+    const gateUp = new Uint8Array(3 * gateUpStride);
+    const downs = new Uint8Array(3 * downStride);
+    for (const [slot, expert] of experts.entries()) {
+      gateUp.set(expert.up.record, slot * gateUpStride);
+      gateUp.set(expert.gate.record, slot * gateUpStride);
+      downs.set(expert.down.record, slot * downStride);
+    }
+    // The bank holds slots 4 .. 6 of its layer.
+    const bank: ExpertBank = {
+      firstSlot: 4, slots: 3, gateUp: upload(gpu, gateUp), gateUpStride, down: upload(gpu, downs), downStride,
+      gate: gate.layout, up: up.layout, downLayout: down.layout,
+    };
+    // Groups: slot 6 takes one assignment, slot 2 lies in another bank, slot 4 takes six, one expert is absent.
+    const groups = new Uint32Array(GROUPS_HEADER_BYTES / 4 + 10);
+    groups.set([6, 0, 1, 0, 2, 1, 1, 0, 4, 2, 6, 0, NO_SLOT, 8, 2, 0]);
+    groups.set([9, 0, 1, 2, 3, 4, 5, 8, 6, 7], GROUPS_HEADER_BYTES / 4);
+    const done = new Map([[9, 2], ...[1, 2, 3, 4, 5, 8].map((p) => [p, 0] as const)]);
+    const x = randomNormal(random, tokens * dim, 0.05);
+    const activations = allocateRows(gpu, tokens * expertsPerToken, ffn);
+    const output = allocateRows(gpu, tokens * expertsPerToken, dim);
+    const ctx = await makeContext(variant, { tokenCount: tokens });
+    const shared = { bank, groups: upload(gpu, groups), groupCount: 4, maxAssignments: 6, activations, place: 'test' };
+    await run(gpu, () => expertGateUp(ctx, { ...shared, expertsPerToken, input: uploadRows(gpu, x, dim) }));
+    const hidden = await readRows(gpu, activations, tokens * expertsPerToken, ffn);
+    await run(gpu, () => expertDown(ctx, { ...shared, output }));
+    const out = await readRows(gpu, output, tokens * expertsPerToken, dim);
+
+    for (let p = 0; p < tokens * expertsPerToken; p++) {
+      const slot = done.get(p);
+      const actual = hidden.subarray(p * ffn, (p + 1) * ffn);
+      const result = out.slice(p * dim, (p + 1) * dim);
+      if (slot === undefined) {
+        expect(actual.every((v) => v === 0) && result.every((v) => v === 0)).toBe(true);
+        continue;
+      }
+      const token = Math.floor(p / expertsPerToken);
+      const row = x.slice(token * dim, (token + 1) * dim);
+      const g = reference(experts[slot].gate, row, 1);
+      const u = reference(experts[slot].up, row, 1);
+      for (let r = 0; r < ffn; r++) {
+        const expected = (g.values[r] / (1 + Math.exp(-g.values[r]))) * u.values[r];
+        const bound = (1 + Math.abs(g.values[r])) * u.magnitudes[r] + g.magnitudes[r] * (1 + Math.abs(u.values[r]));
+        expect(Math.abs(actual[r] - expected)).toBeLessThanOrEqual(bound * 1e-5);
+      }
+      // Down is checked on the activations that the GPU computed, so that its own error is what is seen.
+      expectClose(result, reference(experts[slot].down, actual.slice(), 1));
+    }
+  });
+});
+
+describe('allocate', () => {
+  it('gives zeroed memory, which the tests above rely on', async () => {
+    const gpu = await getTestDevice();
+    expect((await readBack(gpu, allocate(gpu, 64), Float32Array)).every((v) => v === 0)).toBe(true);
+  });
+});
