@@ -1,0 +1,121 @@
+/** The model's shape and its vocabulary, from the metadata. What is asked for and not supported is refused by name. */
+import type { ModelConfig } from '../../src/contract/engine-api.ts';
+import { MixtabError } from '../../src/contract/errors.ts';
+import type { TokenizerData } from '../../src/contract/weight-layout.ts';
+import { Metadata } from './metadata.ts';
+
+/** Largest numbers we accept, each some times what the largest known model has: a hostile file must not make us allocate more. */
+const LIMITS = {
+  layerCount: 512, // 8x22B: 56
+  embeddingLength: 65_536, // 8x22B: 6144
+  feedForwardLength: 262_144, // 8x22B: 16384
+  headCount: 1024, // 8x22B: 48
+  headDim: 256, // kernels' limit; Mixtral: 128
+  expertCount: 256, // expert groups of a dispatch; Mixtral: 8
+  expertsPerToken: 16, // router kernel's registers; Mixtral: 2
+  vocabularySize: 1_000_000, // Mistral's largest: 131072
+} as const;
+
+/** Keys that change the computation in ways no kernel of ours implements. */
+const UNSUPPORTED_KEYS = [
+  'llama.rope.scaling.type', 'llama.rope.scaling.factor', 'llama.rope.scale_linear', 'llama.attention.sliding_window',
+  'llama.expert_shared_count', 'llama.attention.clamp_kqv', 'llama.logit_scale', 'llama.embedding_scale',
+  'llama.residual_scale', 'llama.attention.scale',
+];
+
+/**
+ * @param name of the file, for messages
+ * @throws MixtabError `gguf-unsupported-architecture`, `gguf-unsupported-feature`, `gguf-damaged`
+ */
+export function readConfig(name: string, values: Record<string, unknown>): ModelConfig {
+  const metadata = new Metadata(values);
+  const architecture = metadata.string('general.architecture', 'unknown');
+  if (architecture !== 'llama') {
+    throw unsupportedArchitecture(name, `its architecture is "${architecture}", not Mixtral's ("llama" with experts)`);
+  }
+  const expertCount = metadata.number('llama.expert_count', 0);
+  if (expertCount < 2) throw unsupportedArchitecture(name, 'it has no experts, so it is a dense model');
+  for (const key of UNSUPPORTED_KEYS) {
+    const value = values[key];
+    if (value === undefined || value === 0 || value === 'none' || (key.endsWith('scale_linear') && value === 1)) continue;
+    throw new MixtabError('gguf-unsupported-feature', `${name} asks for ${key} = ${String(value)}, which mixtab does not support.`, 'Use another file.');
+  }
+  const embeddingLength = metadata.number('llama.embedding_length');
+  const headCount = metadata.number('llama.attention.head_count');
+  const headDim = metadata.number('llama.attention.key_length', embeddingLength / headCount);
+  const config: ModelConfig = {
+    layerCount: metadata.number('llama.block_count'),
+    embeddingLength,
+    feedForwardLength: metadata.number('llama.feed_forward_length'),
+    headCount,
+    kvHeadCount: metadata.number('llama.attention.head_count_kv', headCount),
+    headDim,
+    expertCount,
+    expertsPerToken: metadata.number('llama.expert_used_count'),
+    vocabularySize: metadata.array<string>('tokenizer.ggml.tokens', 'string').length,
+    contextLength: metadata.number('llama.context_length'),
+    ropeDimensionCount: metadata.number('llama.rope.dimension_count', headDim),
+    ropeFreqBase: metadata.number('llama.rope.freq_base', 10_000),
+    rmsNormEpsilon: metadata.number('llama.attention.layer_norm_rms_epsilon'),
+  };
+  checkConfig(name, config);
+  if (metadata.number('llama.attention.value_length', headDim) !== headDim) {
+    throw new MixtabError('gguf-unsupported-feature', `${name} has values and keys of different widths.`, 'Use another file.');
+  }
+  return config;
+}
+
+function checkConfig(name: string, config: ModelConfig): void {
+  const wrong = (what: string): MixtabError => new MixtabError('gguf-damaged', `${name} is damaged: ${what}.`, 'Use another file.');
+  for (const [key, limit] of Object.entries(LIMITS)) {
+    const value = config[key as keyof typeof LIMITS];
+    if (!Number.isInteger(value) || value < 1 || value > limit) throw wrong(`${key} is ${value}, not between 1 and ${limit}`);
+  }
+  const { headCount, kvHeadCount, headDim, ropeDimensionCount, expertCount, expertsPerToken } = config;
+  if (!(Number.isInteger(kvHeadCount) && kvHeadCount >= 1 && headCount % kvHeadCount === 0)) {
+    throw wrong(`${headCount} heads cannot share ${kvHeadCount} KV heads`);
+  }
+  if (headDim % 2 !== 0) throw wrong(`heads are ${headDim} wide, an odd number`);
+  if (!(ropeDimensionCount >= 2 && ropeDimensionCount <= headDim && ropeDimensionCount % 2 === 0)) {
+    throw wrong(`${ropeDimensionCount} of a head's ${headDim} dimensions are to be rotated`);
+  }
+  if (expertsPerToken > expertCount) throw wrong(`${expertsPerToken} of ${expertCount} experts are used`);
+  if (!(config.contextLength >= 2)) throw wrong(`the context is ${config.contextLength}`);
+  if (!(config.ropeFreqBase > 0 && Number.isFinite(config.ropeFreqBase))) throw wrong(`the rope base is ${config.ropeFreqBase}`);
+  if (!(config.rmsNormEpsilon >= 0 && config.rmsNormEpsilon < 1)) throw wrong(`the norm epsilon is ${config.rmsNormEpsilon}`);
+}
+
+function unsupportedArchitecture(name: string, why: string): MixtabError {
+  return new MixtabError(
+    'gguf-unsupported-architecture',
+    `${name} is no Mixtral: ${why}.`,
+    'Choose a Mixtral GGUF, for example Mixtral-8x7B-Instruct.',
+  );
+}
+
+/** @throws MixtabError `gguf-unsupported-feature` for a tokenizer other than SentencePiece's BPE */
+export function readTokenizer(name: string, values: Record<string, unknown>): TokenizerData {
+  const metadata = new Metadata(values);
+  const model = metadata.string('tokenizer.ggml.model');
+  if (model !== 'llama') {
+    throw new MixtabError('gguf-unsupported-feature', `${name} has a "${model}" tokenizer, which mixtab does not support.`, 'Use another file.');
+  }
+  const tokens = metadata.array<string>('tokenizer.ggml.tokens', 'string');
+  const list = (key: string, fallback: number): number[] => {
+    const numbers = metadata.has(key) ? metadata.array<number>(key, 'number') : new Array<number>(tokens.length).fill(fallback);
+    if (numbers.length === tokens.length) return numbers;
+    throw new MixtabError('gguf-damaged', `${name} is damaged: ${key} has ${numbers.length} entries for ${tokens.length} tokens.`, 'Use another file.');
+  };
+  return {
+    model,
+    tokens,
+    scores: list('tokenizer.ggml.scores', 0),
+    tokenTypes: list('tokenizer.ggml.token_type', 1),
+    bosId: metadata.number('tokenizer.ggml.bos_token_id', 1),
+    eosId: metadata.number('tokenizer.ggml.eos_token_id', 2),
+    unknownId: metadata.number('tokenizer.ggml.unknown_token_id', 0),
+    addBos: metadata.boolean('tokenizer.ggml.add_bos_token', true),
+    addSpacePrefix: metadata.boolean('tokenizer.ggml.add_space_prefix', true),
+    ...(metadata.has('tokenizer.chat_template') && { chatTemplate: metadata.string('tokenizer.chat_template') }),
+  };
+}

@@ -1,0 +1,24 @@
+/** What a list of models shows of a manifest. */
+import type { ModelSummary } from '../../src/contract/engine-api.ts';
+import { LAYOUT_VERSION, type ModelManifest } from '../../src/contract/weight-layout.ts';
+
+export function summarize(manifest: ModelManifest): ModelSummary {
+  const { id, name, origin, config, parameterCount, activeParameterCount, typeShares, license, description, importedAt } =
+    manifest;
+  return {
+    id,
+    name,
+    origin,
+    storedBytes: manifest.records.reduce((sum, { bytes }) => sum + bytes, 0),
+    // Records of another layout cannot be run; importing the model again replaces them.
+    state: manifest.layoutVersion === LAYOUT_VERSION ? manifest.state : 'damaged',
+    config,
+    parameterCount,
+    activeParameterCount,
+    typeShares,
+    ...(license !== undefined && { license }),
+    ...(description !== undefined && { description }),
+    hasChatTemplate: manifest.tokenizer.chatTemplate !== undefined,
+    importedAt,
+  };
+}

@@ -1,0 +1,40 @@
+/** The record store in main memory: for tests, and wherever nothing is to be kept. */
+import { KeyValueStore, type KeyValues } from './store.ts';
+
+/** Values are cloned as a database would clone them. */
+export class MemoryValues implements KeyValues {
+  readonly entries = new Map<string, unknown>();
+
+  async keys(prefix: string): Promise<string[]> {
+    return [...this.entries.keys()].filter((key) => key.startsWith(prefix)).sort();
+  }
+
+  async getAll(prefix: string): Promise<unknown[]> {
+    return this.getMany(await this.keys(prefix));
+  }
+
+  async get(key: string): Promise<unknown> {
+    return clone(this.entries.get(key));
+  }
+
+  async getMany(keys: string[]): Promise<unknown[]> {
+    return keys.map((key) => clone(this.entries.get(key)));
+  }
+
+  async write(changes: Parameters<KeyValues['write']>[0]): Promise<void> {
+    for (const key of changes.delete ?? []) this.entries.delete(key);
+    for (const prefix of changes.deletePrefix ?? []) {
+      for (const key of await this.keys(prefix)) this.entries.delete(key);
+    }
+    for (const [key, value] of changes.set ?? []) this.entries.set(key, clone(value));
+  }
+}
+
+// Blobs are immutable; Node 20 cannot clone them.
+const clone = (value: unknown): unknown => (value instanceof Blob ? value : structuredClone(value));
+
+export class MemoryStore extends KeyValueStore {
+  constructor(values: KeyValues = new MemoryValues()) {
+    super(values);
+  }
+}

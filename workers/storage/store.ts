@@ -1,0 +1,173 @@
+/**
+ * What the store promises, and how models lie in a key-value database:
+ *
+ * - `model/<id>`                the manifest; a model is listed if and only if it has one
+ * - `record/<id>/<key>/<part>`  a record's bytes, cut into Blobs of at most PART_BYTES
+ * - `import/<id>`               what a running (or crashed) import has stored so far
+ *
+ * Bytes come first, the entry that says they are complete last.
+ */
+import { MixtabError } from '../../src/contract/errors.ts';
+import type { Bytes } from '../../src/contract/ids.ts';
+import { type ModelManifest, PART_BYTES, type RecordInfo } from '../../src/contract/weight-layout.ts';
+import { sha256Hex } from './hash.ts';
+
+/** What an import has stored so far: lets the same import go on after a crash. */
+export interface ImportJournal {
+  id: string;
+  layoutVersion: number;
+  /** Records whose bytes are stored. */
+  records: RecordInfo[];
+}
+
+/** Where models live. Every method may throw `storage-unavailable`. */
+export interface RecordStore {
+  /** Manifests of all models, oldest first. */
+  listManifests(): Promise<ModelManifest[]>;
+  getManifest(id: string): Promise<ModelManifest | undefined>;
+  /** Lists the model, or changes its entry. Ends the journal of its import in the same transaction. */
+  putManifest(manifest: ModelManifest): Promise<void>;
+  /**
+   * Stores one record, all its parts or none.
+   * @returns the number of parts
+   * @throws MixtabError `storage-full`
+   */
+  putRecord(modelId: string, key: string, bytes: Uint8Array<ArrayBuffer>): Promise<number>;
+  /**
+   * @throws MixtabError `record-missing` where a part is gone, `record-damaged` where the length is wrong, `aborted`
+   */
+  readRecord(modelId: string, record: RecordInfo, signal?: AbortSignal): Promise<Uint8Array<ArrayBuffer>>;
+  /** Like {@link readRecord}, and checks the hash the first time this store reads the record. */
+  readRecordVerified(modelId: string, record: RecordInfo, signal?: AbortSignal): Promise<Uint8Array<ArrayBuffer>>;
+  /** Removes manifest, records and journal in one transaction. */
+  removeModel(id: string): Promise<void>;
+
+  getJournal(id: string): Promise<ImportJournal | undefined>;
+  putJournal(journal: ImportJournal): Promise<void>;
+  /** Keys of the model's records all of whose parts are there, whatever they hold. */
+  storedRecords(id: string, records: readonly RecordInfo[]): Promise<Set<string>>;
+  /** Ids that have a journal or records but no manifest: what a crash leaves. */
+  listLeftovers(): Promise<string[]>;
+}
+
+/** The little that a store needs of a database. A batch of writes is applied whole or not at all. */
+export interface KeyValues {
+  /** Values of all keys that begin with `prefix`, in order of keys. */
+  getAll(prefix: string): Promise<unknown[]>;
+  keys(prefix: string): Promise<string[]>;
+  get(key: string): Promise<unknown>;
+  getMany(keys: string[]): Promise<unknown[]>;
+  /** @param bytes size of what is written, for the message where it does not fit */
+  write(changes: { set?: [string, unknown][]; delete?: string[]; deletePrefix?: string[] }, bytes?: Bytes): Promise<void>;
+}
+
+const MODEL = 'model/';
+const RECORD = 'record/';
+const JOURNAL = 'import/';
+
+/** Record store over any {@link KeyValues}. */
+export class KeyValueStore implements RecordStore {
+  readonly #verified = new Set<string>();
+
+  constructor(private readonly values: KeyValues) {}
+
+  async listManifests(): Promise<ModelManifest[]> {
+    const manifests = (await this.values.getAll(MODEL)) as ModelManifest[];
+    return manifests.sort((a, b) => a.importedAt - b.importedAt);
+  }
+
+  async getManifest(id: string): Promise<ModelManifest | undefined> {
+    return (await this.values.get(MODEL + id)) as ModelManifest | undefined;
+  }
+
+  async putManifest(manifest: ModelManifest): Promise<void> {
+    await this.values.write({ set: [[MODEL + manifest.id, manifest]], delete: [JOURNAL + manifest.id] });
+  }
+
+  async putRecord(modelId: string, key: string, bytes: Uint8Array<ArrayBuffer>): Promise<number> {
+    const parts: [string, Blob][] = [];
+    for (let start = 0; start < bytes.byteLength; start += PART_BYTES) {
+      const end = Math.min(start + PART_BYTES, bytes.byteLength);
+      parts.push([partKey(modelId, key, parts.length), new Blob([bytes.subarray(start, end)])]);
+    }
+    this.#verified.delete(`${modelId}/${key}`);
+    await this.values.write({ set: parts }, bytes.byteLength);
+    return parts.length;
+  }
+
+  async readRecord(modelId: string, record: RecordInfo, signal?: AbortSignal): Promise<Uint8Array<ArrayBuffer>> {
+    throwIfAborted(signal);
+    const keys = Array.from({ length: record.parts }, (_, part) => partKey(modelId, record.key, part));
+    const blobs = await this.values.getMany(keys);
+    throwIfAborted(signal);
+    const bytes = new Uint8Array(record.bytes);
+    await Promise.all(blobs.map((blob, part) => this.#readPart(blob, part, record, bytes)));
+    throwIfAborted(signal);
+    return bytes;
+  }
+
+  async #readPart(blob: unknown, part: number, record: RecordInfo, target: Uint8Array): Promise<void> {
+    if (!(blob instanceof Blob)) throw missingRecord(record, `part ${part} of ${record.parts} is not stored`);
+    const offset = part * PART_BYTES;
+    const expected = Math.min(PART_BYTES, record.bytes - offset);
+    if (blob.size !== expected) throw damagedRecord(record, `part ${part} has ${blob.size} bytes instead of ${expected}`);
+    try {
+      target.set(new Uint8Array(await blob.arrayBuffer()), offset);
+    } catch (error) {
+      // The database names a file that the browser can no longer read.
+      throw missingRecord(record, `part ${part} cannot be read (${(error as Error).message})`);
+    }
+  }
+
+  async readRecordVerified(modelId: string, record: RecordInfo, signal?: AbortSignal): Promise<Uint8Array<ArrayBuffer>> {
+    const bytes = await this.readRecord(modelId, record, signal);
+    const name = `${modelId}/${record.key}`;
+    if (this.#verified.has(name)) return bytes;
+    const hash = await sha256Hex(bytes);
+    if (hash !== record.sha256) throw damagedRecord(record, `its hash is ${hash.slice(0, 12)}… instead of ${record.sha256.slice(0, 12)}…`);
+    this.#verified.add(name);
+    return bytes;
+  }
+
+  async removeModel(id: string): Promise<void> {
+    for (const name of this.#verified) if (name.startsWith(`${id}/`)) this.#verified.delete(name);
+    await this.values.write({ delete: [MODEL + id, JOURNAL + id], deletePrefix: [`${RECORD}${id}/`] });
+  }
+
+  async getJournal(id: string): Promise<ImportJournal | undefined> {
+    return (await this.values.get(JOURNAL + id)) as ImportJournal | undefined;
+  }
+
+  async putJournal(journal: ImportJournal): Promise<void> {
+    await this.values.write({ set: [[JOURNAL + journal.id, journal]] });
+  }
+
+  async storedRecords(id: string, records: readonly RecordInfo[]): Promise<Set<string>> {
+    const keys = new Set(await this.values.keys(`${RECORD}${id}/`));
+    const complete = records.filter(({ key, parts }) => {
+      for (let part = 0; part < parts; part++) if (!keys.has(partKey(id, key, part))) return false;
+      return true;
+    });
+    return new Set(complete.map(({ key }) => key));
+  }
+
+  async listLeftovers(): Promise<string[]> {
+    const idOf = (key: string): string => key.split('/')[1]!;
+    const listed = new Set((await this.values.keys(MODEL)).map(idOf));
+    const all = [...(await this.values.keys(RECORD)), ...(await this.values.keys(JOURNAL))].map(idOf);
+    return [...new Set(all)].filter((id) => !listed.has(id));
+  }
+}
+
+const partKey = (id: string, key: string, part: number): string => `${RECORD}${id}/${key}/${String(part).padStart(4, '0')}`;
+
+const missingRecord = ({ key }: RecordInfo, why: string): MixtabError =>
+  new MixtabError('record-missing', `The stored weights ${key} are missing: ${why}.`, 'Remove the model and import it again.');
+
+const damagedRecord = ({ key }: RecordInfo, why: string): MixtabError =>
+  new MixtabError('record-damaged', `The stored weights ${key} are damaged: ${why}.`, 'Remove the model and import it again.');
+
+/** @throws MixtabError `aborted` */
+export function throwIfAborted(signal: AbortSignal | undefined): void {
+  if (signal?.aborted) throw new MixtabError('aborted', 'Stopped.');
+}
