@@ -1,0 +1,193 @@
+/**
+ * SentencePiece's BPE from a GGUF's own vocabulary: text to tokens and back. Merging starts from single
+ * characters; of all neighbouring pairs that form a piece the one of the highest score is joined first,
+ * the leftmost among equals. Characters that no piece covers fall back to their UTF-8 bytes.
+ */
+import { MixtabError } from '../../src/contract/errors.ts';
+import { type TokenId, tokenId } from '../../src/contract/ids.ts';
+import type { TokenizerData } from '../../src/contract/weight-layout.ts';
+import { MinHeap } from './min-heap.ts';
+
+/** Kinds of pieces, as GGUF numbers them. */
+const KIND = { normal: 1, unknown: 2, control: 3, userDefined: 4, unused: 5, byte: 6 } as const;
+
+/** SentencePiece writes a space as this character (U+2581). */
+const SPACE = '\u2581';
+
+export interface EncodeOptions {
+  /** Put the beginning-of-sequence token in front. Default: false. */
+  addBos?: boolean;
+  /** Recognize the texts of control tokens, e.g. `</s>`. Default: false, so that user text cannot forge them. */
+  parseSpecial?: boolean;
+}
+
+export interface Tokenizer {
+  readonly bosId: TokenId;
+  readonly eosId: TokenId;
+  readonly vocabularySize: number;
+  encode(text: string, options?: EncodeOptions): TokenId[];
+  /** What a token stands for, as UTF-8; empty for control tokens. */
+  bytesOf(id: TokenId): Uint8Array;
+  /** The piece itself, e.g. `</s>`. */
+  pieceOf(id: TokenId): string;
+  /** True for tokens that end an answer. */
+  isEndOfGeneration(id: TokenId): boolean;
+}
+
+/** Control tokens that end an answer in some models' files beside the declared end of sequence. */
+const END_PIECES = new Set(['</s>', '<|im_end|>', '<|eot_id|>', '<|endoftext|>', '<end_of_turn>']);
+
+/** @throws MixtabError `gguf-unsupported-feature` for a vocabulary that is no SentencePiece BPE */
+export function createTokenizer(data: TokenizerData): Tokenizer {
+  if (data.model !== 'llama') {
+    throw new MixtabError('gguf-unsupported-feature', `The tokenizer "${data.model}" is not supported.`, 'Use another file.');
+  }
+  return new SentencePieceTokenizer(data);
+}
+
+class SentencePieceTokenizer implements Tokenizer {
+  readonly bosId: TokenId;
+  readonly eosId: TokenId;
+  readonly vocabularySize: number;
+  /** Pieces that ordinary text may become. */
+  readonly #ids = new Map<string, TokenId>();
+  /** Texts of the pieces that stand for themselves: control and user-defined ones. */
+  readonly #specialIds = new Map<string, TokenId>();
+  readonly #byteIds: (TokenId | undefined)[] = new Array(256).fill(undefined);
+  /** Texts that are cut out before merging, longest first. */
+  readonly #userDefined: string[];
+  readonly #special: string[];
+  readonly #ends: Set<TokenId>;
+  readonly #encoder = new TextEncoder();
+
+  constructor(private readonly data: TokenizerData) {
+    const { tokens, tokenTypes } = data;
+    this.bosId = tokenId(data.bosId);
+    this.eosId = tokenId(data.eosId);
+    this.vocabularySize = tokens.length;
+    for (let id = tokens.length - 1; id >= 0; id--) {
+      const kind = tokenTypes[id];
+      // Of equal pieces the first wins: the loop runs backwards.
+      if (kind === KIND.byte) this.#byteIds[byteOf(tokens[id])] = tokenId(id);
+      else if (kind === KIND.control || kind === KIND.unknown) this.#specialIds.set(tokens[id], tokenId(id));
+      else this.#ids.set(tokens[id], tokenId(id));
+    }
+    const textsOf = (...kinds: number[]) =>
+      tokens.filter((piece, id) => piece !== '' && kinds.includes(tokenTypes[id])).sort((a, b) => b.length - a.length);
+    this.#userDefined = textsOf(KIND.userDefined);
+    this.#special = textsOf(KIND.userDefined, KIND.control, KIND.unknown);
+    this.#ends = new Set([this.eosId]);
+    for (const [id, piece] of tokens.entries()) {
+      if (tokenTypes[id] === KIND.control && END_PIECES.has(piece)) this.#ends.add(tokenId(id));
+    }
+  }
+
+  encode(text: string, { addBos = false, parseSpecial = false }: EncodeOptions = {}): TokenId[] {
+    const ids: TokenId[] = addBos ? [this.bosId] : [];
+    // Lone surrogates are no Unicode text; like every UTF-8 encoder we write them as U+FFFD.
+    const parts = splitAt(text.toWellFormed(), parseSpecial ? this.#special : this.#userDefined);
+    let afterSpecial = true;
+    for (const { text: part, special } of parts) {
+      if (special) {
+        ids.push((this.#specialIds.get(part) ?? this.#ids.get(part))!);
+      } else {
+        // As llama.cpp: the dummy space stands before the text and after every special token.
+        const prefix = this.data.addSpacePrefix && afterSpecial ? ' ' : '';
+        this.#merge((prefix + part).replaceAll(' ', SPACE), ids);
+      }
+      afterSpecial = special;
+    }
+    return ids;
+  }
+
+  bytesOf(id: TokenId): Uint8Array {
+    const piece = this.data.tokens[id] ?? '';
+    switch (this.data.tokenTypes[id]) {
+      case KIND.byte:
+        return Uint8Array.of(byteOf(piece));
+      case KIND.control:
+        return new Uint8Array(0);
+      case KIND.unknown:
+        return this.#encoder.encode(' \u2047 '); // what SentencePiece writes for it
+      default:
+        return this.#encoder.encode(piece.replaceAll(SPACE, ' '));
+    }
+  }
+
+  pieceOf(id: TokenId): string {
+    return this.data.tokens[id] ?? '';
+  }
+
+  isEndOfGeneration(id: TokenId): boolean {
+    return this.#ends.has(id);
+  }
+
+  /** Merges one stretch of text and appends its tokens. O(n log n). */
+  #merge(text: string, ids: TokenId[]): void {
+    // A linked list of symbols; a symbol that was joined to its left neighbour is empty.
+    const symbols = Array.from(text);
+    const count = symbols.length;
+    const previous = Int32Array.from({ length: count }, (_, i) => i - 1);
+    const next = Int32Array.from({ length: count }, (_, i) => (i + 1 < count ? i + 1 : -1));
+    const { scores } = this.data;
+    interface Pair {
+      left: number;
+      right: number;
+      score: number;
+      length: number;
+    }
+    const queue = new MinHeap<Pair>((a, b) => (a.score === b.score ? a.left < b.left : a.score > b.score));
+    const offer = (left: number, right: number): void => {
+      if (left < 0 || right < 0) return;
+      const id = this.#ids.get(symbols[left] + symbols[right]);
+      if (id === undefined) return;
+      queue.push({ left, right, score: scores[id], length: symbols[left].length + symbols[right].length });
+    };
+    for (let i = 1; i < count; i++) offer(i - 1, i);
+    for (let pair = queue.pop(); pair; pair = queue.pop()) {
+      const { left, right, length } = pair;
+      // One of the two was joined with another since: this pair is no more.
+      const stale = symbols[left] === '' || symbols[right] === '' || symbols[left].length + symbols[right].length !== length;
+      if (stale) continue;
+      symbols[left] += symbols[right];
+      symbols[right] = '';
+      next[left] = next[right];
+      if (next[right] >= 0) previous[next[right]] = left;
+      offer(previous[left], left);
+      offer(left, next[left]);
+    }
+    for (let i = count > 0 ? 0 : -1; i >= 0; i = next[i]) this.#emit(symbols[i], ids);
+  }
+
+  #emit(symbol: string, ids: TokenId[]): void {
+    const id = this.#ids.get(symbol);
+    if (id !== undefined) {
+      ids.push(id);
+      return;
+    }
+    for (const byte of this.#encoder.encode(symbol)) ids.push(this.#byteIds[byte] ?? tokenId(this.data.unknownId));
+  }
+}
+
+/** The byte of a piece like `<0x0A>`. */
+function byteOf(piece: string): number {
+  return Number.parseInt(piece.slice(3, 5), 16);
+}
+
+/** Cuts the special texts out; where several begin at one place the longest is taken. */
+function splitAt(text: string, specials: readonly string[]): { text: string; special: boolean }[] {
+  let parts = text === '' ? [] : [{ text, special: false }];
+  for (const special of specials) {
+    if (!text.includes(special)) continue;
+    parts = parts.flatMap((part) => {
+      if (part.special) return [part];
+      return part.text
+        .split(special)
+        .flatMap((between, i) => [
+          ...(i > 0 ? [{ text: special, special: true }] : []),
+          ...(between === '' ? [] : [{ text: between, special: false }]),
+        ]);
+    });
+  }
+  return parts;
+}
