@@ -2,10 +2,11 @@
 import type { ImportApi, ImportProgress, ModelInspection, ModelSource, ModelSummary } from '../src/contract/engine-api.ts';
 import { MixtabError } from '../src/contract/errors.ts';
 import { inspectFile } from './gguf/inspect.ts';
-import { BlobSource, type ByteSource, HttpSource } from './storage/byte-source.ts';
+import { BlobByteSource, type ByteSource } from './storage/byte-source.ts';
 import { summarize } from './storage/catalog.ts';
+import { HttpByteSource } from './storage/http-byte-source.ts';
 import { importModel, verifyModel } from './storage/importer.ts';
-import { storageFull } from './storage/indexed-db-store.ts';
+import { estimateFreeBytes, storageFull } from './storage/indexed-db-store.ts';
 import type { RecordStore } from './storage/store.ts';
 
 /** Held while importing, so that another tab does not take our unfinished records for leftovers. */
@@ -60,21 +61,21 @@ export class ImportService implements ImportApi {
   }
 
   async #removeLeftovers(): Promise<void> {
-    for (const id of await this.store.listOrphans()) await this.store.removeModel(id);
+    for (const id of await this.store.listLeftovers()) await this.store.removeModel(id);
   }
 }
 
 async function openSource(source: ModelSource, signal?: AbortSignal): Promise<ByteSource> {
-  if (source.kind !== 'file') return HttpSource.open(source.url, signal);
+  if (source.kind !== 'file') return HttpByteSource.open(source.url, signal ? { signal } : {});
   if (source.files.length !== 1) {
     throw new MixtabError('gguf-unsupported-feature', 'Split GGUF files are not supported yet.', 'Merge the parts with llama-gguf-split --merge.');
   }
-  return new BlobSource(source.files[0], source.files[0].name);
+  return new BlobByteSource(source.files[0], source.files[0].name);
 }
 
 /** Asks the browser to keep our data, and fails before the first byte where the space will not do. */
 async function checkSpace(bytes: number): Promise<void> {
   await navigator.storage.persist?.();
-  const { usage = 0, quota = Number.POSITIVE_INFINITY } = await navigator.storage.estimate();
-  if (bytes > quota - usage) throw await storageFull(bytes);
+  const free = await estimateFreeBytes();
+  if (free !== undefined && bytes > free) throw storageFull(bytes, free);
 }

@@ -15,7 +15,8 @@ import { type ImportPlan, type PlannedRecord, type PlannedTensor, planImport } f
 import { repackTensor } from '../gguf/repack.ts';
 import type { ByteSource } from './byte-source.ts';
 import { summarize } from './catalog.ts';
-import { type RecordStore, sha256 } from './store.ts';
+import { sha256Hex } from './hash.ts';
+import { type RecordStore, throwIfAborted } from './store.ts';
 
 export interface ImportInputs {
   store: RecordStore;
@@ -78,7 +79,7 @@ async function modelId({ metadata, tensors, fileBytes }: GgufHeader, { parameter
   const facts = JSON.stringify([metadata, tensors, fileBytes, parameterCount], (_key, value: unknown) =>
     typeof value === 'bigint' ? String(value) : value,
   );
-  return (await sha256(new TextEncoder().encode(facts))).slice(0, 16);
+  return (await sha256Hex(new TextEncoder().encode(facts))).slice(0, 16);
 }
 
 async function storeRecords(inputs: ImportInputs, id: string, plan: ImportPlan): Promise<RecordInfo[]> {
@@ -86,14 +87,14 @@ async function storeRecords(inputs: ImportInputs, id: string, plan: ImportPlan):
   const bytesTotal = plan.records.reduce((sum, { bytes }) => sum + bytes, 0);
   const infos: RecordInfo[] = [];
   let bytesDone = 0;
-  let storing: Promise<void> = Promise.resolve();
+  let storing: Promise<unknown> = Promise.resolve();
   try {
     for (const record of plan.records) {
-      signal.throwIfAborted();
+      throwIfAborted(signal);
       const bytes = await buildRecord(inputs, record);
-      const hash = await sha256(bytes);
+      const hash = await sha256Hex(bytes);
       await storing;
-      signal.throwIfAborted();
+      throwIfAborted(signal);
       infos.push({
         key: record.key,
         bytes: bytes.byteLength,
@@ -146,7 +147,7 @@ export async function verifyModel(
   let bytesDone = 0;
   for (const [index, record] of manifest.records.entries()) {
     const bytes = await store.readRecord(id, record).catch(() => undefined);
-    if (!bytes || (await sha256(bytes)) !== record.sha256) bad.push(record.key);
+    if (!bytes || (await sha256Hex(bytes)) !== record.sha256) bad.push(record.key);
     bytesDone += record.bytes;
     onProgress({
       phase: 'records', bytesDone, bytesTotal, recordsDone: index + 1, recordsTotal: manifest.records.length,

@@ -1,0 +1,68 @@
+// Rotary position embedding of q and k, and the store of k and v into the KV cache.
+//
+// For each pair (2j, 2j+1) of a head with j < ROPE_PAIRS, at position p, with (c, s) = table[p, j]:
+//   (a, b) -> (a c - b s, a s + b c)
+// Other dimensions stay as they are. q: f32[tokens, Q_STRIDE], in place. k, v: f32[tokens, K_STRIDE or
+// V_STRIDE]; they go as packed f16 pairs to cache[position + t, kv head, pair].
+// Grid: x = pairs of q's heads, then of k's, then of v's; y = tokens.
+override HEADS: u32;
+override KV_HEADS: u32;
+override HEAD_PAIRS: u32;  // head dimension / 2
+override ROPE_PAIRS: u32;
+override Q_STRIDE: u32;
+override K_STRIDE: u32;
+override V_STRIDE: u32;
+override WORKGROUP: u32;
+
+@group(0) @binding(0) var<storage, read> state: StepState;
+@group(0) @binding(1) var<storage, read_write> q: array<vec2<f32>>;
+@group(0) @binding(2) var<storage, read> k: array<vec2<f32>>;
+@group(0) @binding(3) var<storage, read> v: array<vec2<f32>>;
+@group(0) @binding(4) var<storage, read> table: array<vec2<f32>>;
+@group(0) @binding(5) var<storage, read_write> key_cache: array<u32>;
+@group(0) @binding(6) var<storage, read_write> value_cache: array<u32>;
+
+const F16_MAX = 65504.0;
+
+fn rotated(pair: vec2<f32>, position: u32, head_pair: u32) -> vec2<f32> {
+  if (head_pair >= ROPE_PAIRS) {
+    return pair;
+  }
+  let turn = table[position * ROPE_PAIRS + head_pair];
+  return vec2<f32>(pair.x * turn.x - pair.y * turn.y, pair.x * turn.y + pair.y * turn.x);
+}
+
+// pack2x16float is undefined beyond f16's range, so what is too large becomes the largest number.
+fn packed(pair: vec2<f32>) -> u32 {
+  return pack2x16float(clamp(pair, vec2<f32>(-F16_MAX), vec2<f32>(F16_MAX)));
+}
+
+@compute @workgroup_size(WORKGROUP)
+fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+  let token = id.y;
+  if (state.stalled != 0u || token >= state.token_count) {
+    return;
+  }
+  let q_pairs = HEADS * HEAD_PAIRS;
+  let kv_pairs = KV_HEADS * HEAD_PAIRS;
+  let position = state.position + token;
+  if (position >= arrayLength(&key_cache) / kv_pairs) {
+    return;  // the cache is full: the caller's mistake, which must not reach another position
+  }
+  var pair = id.x;
+  if (pair < q_pairs) {
+    let at = token * (Q_STRIDE / 2u) + pair;
+    q[at] = rotated(q[at], position, pair % HEAD_PAIRS);
+    return;
+  }
+  pair -= q_pairs;
+  if (pair < kv_pairs) {
+    let key = k[token * (K_STRIDE / 2u) + pair];
+    key_cache[position * kv_pairs + pair] = packed(rotated(key, position, pair % HEAD_PAIRS));
+    return;
+  }
+  pair -= kv_pairs;
+  if (pair < kv_pairs) {
+    value_cache[position * kv_pairs + pair] = packed(v[token * (V_STRIDE / 2u) + pair]);
+  }
+}

@@ -1,0 +1,76 @@
+// The experts of each token: the K largest of its router logits (of equal ones the lower index first;
+// NaN counts as lowest) and the softmax over those K.
+//
+// logits: f32[tokens, STRIDE], the first EXPERTS of each row count; selected: u32[tokens, K];
+// weights: f32[tokens, K]. Grid: one thread a token.
+// With LOOKUP (decode, one token) the experts are looked up in slot_table: u32[layers, EXPERTS]. All there:
+// groups and assignments for the expert kernels are written. One missing: the step is marked stalled.
+override EXPERTS: u32;
+override K: u32;
+override STRIDE: u32;
+override LOOKUP: bool;
+override WORKGROUP: u32;
+
+const MAX_K = 16u;
+
+@group(0) @binding(0) var<storage, read_write> state: StepState;
+@group(0) @binding(1) var<storage, read> logits: array<f32>;
+@group(0) @binding(2) var<storage, read_write> selected: array<u32>;
+@group(0) @binding(3) var<storage, read_write> weights: array<f32>;
+@group(0) @binding(4) var<storage, read> slot_table: array<u32>;
+@group(0) @binding(5) var<storage, read_write> work: ExpertGroups;
+@group(0) @binding(6) var<uniform> place: vec4<u32>;  // (layer, 0, 0, 0)
+
+// Is (key, index) chosen before (other_key, other)?
+fn before(key: u32, index: u32, other_key: u32, other: u32) -> bool {
+  return key > other_key || (key == other_key && index < other);
+}
+
+@compute @workgroup_size(WORKGROUP)
+fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+  let token = id.x;
+  if (state.stalled != 0u || token >= state.token_count) {
+    return;
+  }
+  let row = token * STRIDE;
+  var chosen: array<u32, MAX_K>;
+  var last_key = 0xffffffffu;
+  var last = 0u;
+  for (var k = 0u; k < K; k++) {
+    var best_key = 0u;
+    var best = EXPERTS;
+    for (var expert = 0u; expert < EXPERTS; expert++) {
+      let key = ordered_key(logits[row + expert]);
+      let left = k == 0u || before(last_key, last, key, expert);
+      if (left && (best == EXPERTS || key > best_key)) {
+        best_key = key;
+        best = expert;
+      }
+    }
+    chosen[k] = best;
+    last_key = best_key;
+    last = best;
+    selected[token * K + k] = best;
+  }
+
+  let largest = logits[row + chosen[0]];
+  var sum = 0.0;
+  for (var k = 0u; k < K; k++) {
+    sum += exp(logits[row + chosen[k]] - largest);
+  }
+  for (var k = 0u; k < K; k++) {
+    weights[token * K + k] = exp(logits[row + chosen[k]] - largest) / sum;
+  }
+
+  if (LOOKUP && token == 0u) {
+    let layer = place.x;
+    for (var k = 0u; k < K; k++) {
+      let slot = slot_table[layer * EXPERTS + chosen[k]];
+      if (slot == NO_SLOT) {
+        state.stalled = layer + 1u;
+      }
+      work.groups[k] = vec4<u32>(slot, k, 1u, 0u);
+      work.assignments[k] = k;
+    }
+  }
+}
