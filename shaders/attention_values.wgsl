@@ -5,7 +5,8 @@
 // Grid: x = pairs (kv, d / 2), y = chunks, z = row blocks.
 @group(0) @binding(0) var<storage, read> state: StepState;
 @group(0) @binding(1) var<uniform> batch: Batch;
-@group(0) @binding(2) var<storage, read> scores: array<RowVec>;
+// Not written; read_write because it lies in one buffer with `partial`, and WebGPU allows one usage a buffer.
+@group(0) @binding(2) var<storage, read_write> scores: array<RowVec>;
 @group(0) @binding(3) var<storage, read> value_cache: array<u32>;
 @group(0) @binding(4) var<storage, read_write> partial: array<RowVec>;
 

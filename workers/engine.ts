@@ -75,7 +75,11 @@ export class Engine implements EngineApi {
       const { gpu, generator } = this.#require();
       const prompt = this.#promptOf(request.input);
       this.#stopRequested = false;
-      return this.#watched(gpu, () => generator.generate(prompt, request, onEvent, () => this.#stopRequested));
+      const stopped = () => {
+        gpu.health.check(); // an error must not go on as wrong tokens
+        return this.#stopRequested;
+      };
+      return this.#watched(gpu, () => generator.generate(prompt, request, onEvent, stopped));
     });
   }
 

@@ -3,10 +3,6 @@ alias RowVec = f32;
 alias RowMask = bool;
 const ROWS = 1u;
 
-fn row_values(first_row: u32, column: u32) -> RowVec {
-  return row_value(first_row, column);
-}
-
 fn row_limits(first_row: u32) -> u32 {
   return row_length(first_row);
 }

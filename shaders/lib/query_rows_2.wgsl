@@ -3,10 +3,6 @@ alias RowVec = vec2<f32>;
 alias RowMask = vec2<bool>;
 const ROWS = 2u;
 
-fn row_values(first_row: u32, column: u32) -> RowVec {
-  return RowVec(row_value(first_row, column), row_value(first_row + 1u, column));
-}
-
 fn row_limits(first_row: u32) -> vec2<u32> {
   return vec2<u32>(row_length(first_row), row_length(first_row + 1u));
 }

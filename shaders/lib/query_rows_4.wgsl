@@ -3,15 +3,6 @@ alias RowVec = vec4<f32>;
 alias RowMask = vec4<bool>;
 const ROWS = 4u;
 
-fn row_values(first_row: u32, column: u32) -> RowVec {
-  return RowVec(
-    row_value(first_row, column),
-    row_value(first_row + 1u, column),
-    row_value(first_row + 2u, column),
-    row_value(first_row + 3u, column),
-  );
-}
-
 fn row_limits(first_row: u32) -> vec4<u32> {
   return vec4<u32>(
     row_length(first_row), row_length(first_row + 1u), row_length(first_row + 2u), row_length(first_row + 3u),

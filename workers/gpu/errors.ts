@@ -40,6 +40,7 @@ export class DeviceHealth {
       if (info.reason !== 'destroyed') this.#lost = info;
     });
     device.addEventListener('uncapturederror', (event) => {
+      console.error((event as GPUUncapturedErrorEvent).error.message);
       this.#uncaptured ??= (event as GPUUncapturedErrorEvent).error;
     });
   }

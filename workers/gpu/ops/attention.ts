@@ -12,6 +12,9 @@ import batchCode from '../../../shaders/lib/attention_batch.wgsl?raw';
 import rows1Code from '../../../shaders/lib/query_rows_1.wgsl?raw';
 import rows2Code from '../../../shaders/lib/query_rows_2.wgsl?raw';
 import rows4Code from '../../../shaders/lib/query_rows_4.wgsl?raw';
+import values1Code from '../../../shaders/lib/query_values_1.wgsl?raw';
+import values2Code from '../../../shaders/lib/query_values_2.wgsl?raw';
+import values4Code from '../../../shaders/lib/query_values_4.wgsl?raw';
 import stateCode from '../../../shaders/lib/state.wgsl?raw';
 import type { Bytes } from '../../../src/contract/ids.ts';
 import type { Dispatch, Slice } from '../dispatch.ts';
@@ -27,15 +30,16 @@ const WORKGROUP = 64;
 
 /** Query rows that a thread takes at once, with the lib file that says so. */
 const ROW_CODE = { 1: rows1Code, 2: rows2Code, 4: rows4Code } as const;
+const VALUES_CODE = { 1: values1Code, 2: values2Code, 4: values4Code } as const;
 type RowCount = keyof typeof ROW_CODE;
 
 const kernels = (rows: RowCount) => {
-  const kernel = (name: string, code: string): KernelSource => ({
+  const kernel = (name: string, ...code: string[]): KernelSource => ({
     name: `${name}_${rows}`,
-    code: [stateCode, ROW_CODE[rows], batchCode, code],
+    code: [stateCode, ROW_CODE[rows], batchCode, ...code],
   });
   return {
-    scores: kernel('attention_scores', scoresCode),
+    scores: kernel('attention_scores', VALUES_CODE[rows], scoresCode),
     softmax: kernel('attention_softmax', softmaxCode),
     values: kernel('attention_values', valuesCode),
     combine: kernel('attention_combine', combineCode),
