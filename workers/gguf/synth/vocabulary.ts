@@ -1,0 +1,38 @@
+/** A SentencePiece-like vocabulary of any size: bytes, characters, and merges that build common English words. */
+
+const WORDS =
+  'the and of to a in that was he it his with is for as had you not be her on at by which have or from this him but all she they were my are me one their so an said them we who would been will no when there if more out up into do any your what has man could other than our some very time upon about may its only now like little then can should did us such great before must two these see know over much down after first good men own never most old day where those come';
+
+/** 1 unknown, 2 control, then the 256 bytes: where ordinary pieces begin. */
+export const FIRST_PIECE = 3 + 256;
+
+export interface Vocabulary {
+  tokens: string[];
+  scores: number[];
+  /** As GGUF numbers them: 1 normal, 2 unknown, 3 control, 6 byte. */
+  tokenTypes: number[];
+}
+
+/** @param size at least 3 + 256 + 96 */
+export function synthVocabulary(size: number): Vocabulary {
+  const tokens = ['<unk>', '<s>', '</s>'];
+  const tokenTypes = [2, 3, 3];
+  for (let byte = 0; byte < 256; byte++) {
+    tokens.push(`<0x${byte.toString(16).toUpperCase().padStart(2, '0')}>`);
+    tokenTypes.push(6);
+  }
+  const pieces = new Set<string>(['\u2581']);
+  for (let code = 33; code < 127; code++) pieces.add(String.fromCharCode(code));
+  if (size < FIRST_PIECE + pieces.size) throw new RangeError(`a vocabulary of ${size} is too small, ${FIRST_PIECE + pieces.size} is the least`);
+  // Each word is built from left to right, so every merge's left part is a piece too.
+  for (const word of WORDS.split(' ')) {
+    for (let length = 2; length <= word.length + 1; length++) pieces.add(`\u2581${word}`.slice(0, length));
+  }
+  for (let n = 0; FIRST_PIECE + pieces.size < size; n++) pieces.add(`\u2581piece${n}`);
+  for (const piece of [...pieces].slice(0, size - FIRST_PIECE)) {
+    tokens.push(piece);
+    tokenTypes.push(1);
+  }
+  const scores = tokens.map((_, id) => (id < FIRST_PIECE ? 0 : FIRST_PIECE - id));
+  return { tokens, scores, tokenTypes };
+}
