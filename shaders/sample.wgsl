@@ -1,199 +1,347 @@
-// The next token from the logits, its log-probability and the likeliest tokens. One workgroup.
+// The next token from one row of logits, in one workgroup.
 //
-// Order of the steps, as in llama.cpp: bias, penalties, top-k, top-p, min-p, temperature, draw.
-// What top-k, top-p and min-p keep is "adjusted logit >= threshold"; thresholds are found by bisection over
-// the ordered bits of f32, so nothing is sorted and nothing cut off. Equal logits are kept or dropped together.
-// The draw is Gumbel-max: argmax of logit / T + g, g from a hash of (seed, step, token).
-// Log-probabilities are those of the raw logits.
-// Grid: 1.
+// adjusted = logits + bias, then the penalties for tokens seen. Temperature 0: the largest adjusted logit.
+// Else the candidates are cut to the likeliest top_k, of those to the fewest whose probabilities (at
+// temperature 1) reach top_p, of those to the ones with at least min_p of the largest probability; one is
+// drawn with probability proportional to exp(adjusted / temperature). Likelier means: larger, of equal
+// ones the lower id; so every cut is a prefix of one order, and is stored as its last member.
+//
+// All prefixes (top_k, top_p, the draw itself, the list of likeliest tokens) are found by one radix search
+// over the whole vocabulary: the bins of a digit add up weights, and the search goes on in the bin where
+// the sum reaches its target. Nothing is sorted, nothing is left out.
+//
+// logits: f32[VOCABULARY]; scratch: u32[VOCABULARY]; counts: u32[VOCABULARY]; bias: f32[VOCABULARY].
+// Params, result: workers/gpu/ops/sample.ts. Grid: (1, 1, 1).
 override VOCABULARY: u32;
 override WORKGROUP: u32;
+override DIGIT_BITS: u32;  // divides 32
+override BINS: u32 = 1u << DIGIT_BITS;
+override HISTOGRAM: u32 = WORKGROUP * BINS;
+
+const MAX_TOP = 20u;
+const LARGEST = 3e38;
 
 struct Params {
-  temperature: f32,  // 0: greedy
-  top_k: u32,        // 0: off
-  top_p: f32,        // 1: off
-  min_p: f32,        // 0: off
-  repetition: f32,   // 1: off
+  temperature: f32,
+  top_k: u32,
+  top_p: f32,
+  min_p: f32,
+  repetition: f32,
   presence: f32,
   frequency: f32,
-  seed: u32,
-  top_count: u32,    // how many of the likeliest tokens to report
+  penalties: u32,  // 0: the three before are neutral
+  biases: u32,     // 0: all are 0
+  top_count: u32,
+  seed: vec2<u32>,
 }
 
-// Mirrors SAMPLE_RESULT in workers/gpu/ops/sample.ts.
 struct Result {
-  id: u32,
+  token: u32,
   logprob: f32,
-  top_ids: array<u32, 20>,
-  top_logprobs: array<f32, 20>,
+  step: u32,
+  top_count: u32,
+  top_ids: array<u32, MAX_TOP>,
+  top_logprobs: array<f32, MAX_TOP>,
+  cut_key: u32,
+  cut_id: u32,
 }
 
-@group(0) @binding(0) var<storage, read> state: StepState;
+@group(0) @binding(0) var<storage, read_write> state: StepState;
 @group(0) @binding(1) var<storage, read> logits: array<f32>;
 @group(0) @binding(2) var<storage, read> params: Params;
-@group(0) @binding(3) var<storage, read> counts: array<u32>;
+@group(0) @binding(3) var<storage, read_write> counts: array<u32>;
 @group(0) @binding(4) var<storage, read> bias: array<f32>;
-@group(0) @binding(5) var<storage, read_write> adjusted: array<f32>;
+@group(0) @binding(5) var<storage, read_write> tokens: array<u32>;
 @group(0) @binding(6) var<storage, read_write> result: Result;
+@group(0) @binding(7) var<storage, read_write> scratch: array<u32>;
 
-// A candidate: how good, and which token.
-struct Candidate {
-  key: u32,  // ordered bits of its value
+// Weights that a radix search adds up.
+const COUNT_RAW = 0u;  // 1 for each token, in the order of the raw logits
+const COUNT = 1u;      // 1 for each token
+const MASS = 2u;       // probability at temperature 1, as a fraction of the largest one
+const DRAW = 3u;       // the same at the temperature asked for
+
+// A place in the order; everything up to it is a prefix.
+struct Place {
+  key: u32,
   id: u32,
 }
+const EVERYTHING = Place(0u, 0xffffffffu);
 
-var<workgroup> partial_values: array<f32, WORKGROUP>;
-var<workgroup> partial_candidates: array<Candidate, WORKGROUP>;
+var<workgroup> stalled: u32;
+var<workgroup> thread_max: array<f32, WORKGROUP>;
+var<workgroup> thread_sum: array<f32, WORKGROUP>;
+var<workgroup> thread_best: array<Place, WORKGROUP>;
+var<workgroup> histogram: array<f32, HISTOGRAM>;
+var<workgroup> bins: array<f32, BINS>;
+var<workgroup> raw_max: f32;
+var<workgroup> raw_sum: f32;
+var<workgroup> best: Place;
+// The search: digits found so far, weight still to reach, total weight, weight of the last bin.
+var<workgroup> found: vec4<f32>;
+var<workgroup> found_digits: u32;
+var<workgroup> has_equals: u32;
+var<workgroup> only_id: u32;
+var<workgroup> listed: atomic<u32>;
+var<workgroup> list: array<Place, MAX_TOP>;
 
-// Every thread adds the partial results up by itself: two barriers, where a tree would take many.
-fn sum_of(value: f32, thread: u32) -> f32 {
-  partial_values[thread] = value;
+var<private> thread: u32;
+// Adjusted logit of `best`: the zero point of all exponentials.
+var<private> largest: f32;
+
+// A number that can be compared and subtracted: NaN and infinities become large finite numbers.
+fn finite(x: f32) -> f32 {
+  return select(clamp(x, -LARGEST, LARGEST), -LARGEST, ordered_key(x) == 0u);
+}
+
+fn adjusted(id: u32, raw: f32) -> f32 {
+  var x = raw;
+  if (params.biases != 0u) {
+    x += bias[id];
+  }
+  if (params.penalties != 0u) {
+    let count = counts[id];
+    if (count > 0u) {
+      x = select(x / params.repetition, x * params.repetition, x <= 0.0);
+      x -= f32(count) * params.frequency + params.presence;
+    }
+  }
+  return finite(x);
+}
+
+fn likelier(a: Place, b: Place) -> bool {
+  return a.key > b.key || (a.key == b.key && a.id < b.id);
+}
+
+fn within(key: u32, id: u32, cut: Place) -> bool {
+  return key > cut.key || (key == cut.key && id <= cut.id);
+}
+
+fn key_of(id: u32, kind: u32) -> u32 {
+  if (kind == COUNT_RAW) {
+    return ordered_key(finite(logits[id]));
+  }
+  return scratch[id];
+}
+
+fn weight_of(key: u32, kind: u32) -> f32 {
+  if (kind == MASS) {
+    return exp(key_value(key) - largest);
+  }
+  if (kind == DRAW) {
+    return exp((key_value(key) - largest) / params.temperature);
+  }
+  return 1.0;
+}
+
+// First pass: adjusted logits as keys to scratch; the likeliest token; max and sum of exp(raw - max).
+fn survey() {
+  var top = Place(0u, VOCABULARY);
+  var highest = -LARGEST;
+  var sum = 0.0;
+  for (var id = thread; id < VOCABULARY; id += WORKGROUP) {
+    let raw = finite(logits[id]);
+    let e = exp(-abs(raw - highest));
+    sum = select(sum + e, sum * e + 1.0, raw > highest);
+    highest = max(highest, raw);
+    let key = ordered_key(adjusted(id, raw));
+    scratch[id] = key;
+    if (key > top.key || top.id == VOCABULARY) {
+      top = Place(key, id);
+    }
+  }
+  thread_max[thread] = highest;
+  thread_sum[thread] = sum;
+  thread_best[thread] = top;
   workgroupBarrier();
-  var total = 0.0;
-  for (var i = 0u; i < WORKGROUP; i++) {
-    total += partial_values[i];
+  if (thread == 0u) {
+    for (var other = 1u; other < WORKGROUP; other++) {
+      highest = max(highest, thread_max[other]);
+      if (likelier(thread_best[other], top)) {
+        top = thread_best[other];
+      }
+    }
+    sum = 0.0;
+    for (var other = 0u; other < WORKGROUP; other++) {
+      sum += thread_sum[other] * exp(thread_max[other] - highest);
+    }
+    raw_max = highest;
+    raw_sum = sum;
+    best = top;
+  }
+}
+
+// Adds up the weights of all tokens within `cut` by one digit of their key (or, among those with key
+// `tied`, of their id counted from the end), where the digits above are `prefix`; then finds the bin, from
+// the top, where the sum reaches found.x. `goal` is the target if this is the first digit: a fraction of
+// the total for weights, a number for counts.
+fn search_digit(kind: u32, cut: Place, by_id: bool, tied: u32, shift: u32, prefix: u32, first: bool, goal: f32) {
+  for (var bin = 0u; bin < BINS; bin++) {
+    histogram[thread * BINS + bin] = 0.0;
+  }
+  for (var id = thread; id < VOCABULARY; id += WORKGROUP) {
+    let key = key_of(id, kind);
+    let value = select(key, VOCABULARY - 1u - id, by_id);
+    // Shifted in two steps: a shift by all 32 bits is not defined.
+    let above = (value >> shift) >> DIGIT_BITS;
+    if (above == prefix && (!by_id || key == tied) && within(key, id, cut)) {
+      histogram[thread * BINS + ((value >> shift) & (BINS - 1u))] += weight_of(key, kind);
+    }
   }
   workgroupBarrier();
-  return total;
-}
-
-// The better of two: the larger value, of equals the lower token.
-fn better(a: Candidate, b: Candidate) -> Candidate {
-  let first = a.key > b.key || (a.key == b.key && a.id < b.id);
-  return Candidate(select(b.key, a.key, first), select(b.id, a.id, first));
-}
-
-const NOTHING = Candidate(0u, 0xffffffffu);
-
-fn best_of(candidate: Candidate, thread: u32) -> Candidate {
-  partial_candidates[thread] = candidate;
-  workgroupBarrier();
-  var best = NOTHING;
-  for (var i = 0u; i < WORKGROUP; i++) {
-    best = better(best, partial_candidates[i]);
+  for (var bin = thread; bin < BINS; bin += WORKGROUP) {
+    var sum = 0.0;
+    for (var other = 0u; other < WORKGROUP; other++) {
+      sum += histogram[other * BINS + bin];
+    }
+    bins[bin] = sum;
   }
   workgroupBarrier();
-  return best;
-}
-
-// exp(logit - peak) of the adjusted logits at or above a threshold key, added up.
-fn mass_from(key: u32, peak: f32, thread: u32) -> f32 {
-  var mass = 0.0;
-  for (var i = thread; i < VOCABULARY; i += WORKGROUP) {
-    let value = adjusted[i];
-    mass += select(0.0, exp(value - peak), ordered_key(value) >= key);
+  if (thread == 0u) {
+    var remaining = found.x;
+    if (first) {
+      var total = 0.0;
+      for (var bin = 0u; bin < BINS; bin++) {
+        total += bins[bin];
+      }
+      remaining = select(goal, goal * total, kind >= MASS);
+    }
+    // Rounding may leave a rest after the last bin that holds anything: then that bin it is.
+    var digit = 0u;
+    var before = remaining;
+    for (var i = 0u; i < BINS; i++) {
+      let bin = BINS - 1u - i;
+      let sum = bins[bin];
+      if (sum > 0.0) {
+        digit = bin;
+        before = remaining;
+        remaining -= sum;
+        if (remaining <= 0.0) {
+          break;
+        }
+      }
+    }
+    found = vec4<f32>(before, bins[digit], 0.0, 0.0);
+    found_digits = (prefix << DIGIT_BITS) | digit;
   }
-  return sum_of(mass, thread);
 }
 
-// How many adjusted logits are at or above a threshold key (exact in f32: vocabularies are below 2^24).
-fn count_from(key: u32, thread: u32) -> f32 {
-  var count = 0.0;
-  for (var i = thread; i < VOCABULARY; i += WORKGROUP) {
-    count += select(0.0, 1.0, ordered_key(adjusted[i]) >= key);
+// The last member of the shortest prefix of the order, within `cut`, whose weight reaches the goal. Where
+// the last member has no equals, its id is only looked up for a draw.
+fn search(kind: u32, cut: Place, goal: f32) -> Place {
+  var key = 0u;
+  for (var digit = 0u; digit < 32u / DIGIT_BITS; digit++) {
+    search_digit(kind, cut, false, 0u, 32u - DIGIT_BITS * (digit + 1u), key, digit == 0u, goal);
+    key = workgroupUniformLoad(&found_digits);
   }
-  return sum_of(count, thread);
+  if (thread == 0u) {
+    has_equals = select(0u, 1u, found.y >= 1.5 * weight_of(key, kind));
+  }
+  if (workgroupUniformLoad(&has_equals) == 0u) {
+    if (kind != DRAW) {
+      return Place(key, VOCABULARY - 1u);
+    }
+    for (var id = thread; id < VOCABULARY; id += WORKGROUP) {
+      if (scratch[id] == key && within(key, id, cut)) {
+        only_id = id;
+      }
+    }
+    return Place(key, workgroupUniformLoad(&only_id));
+  }
+  var id_digits = 0u;
+  for (var shift = 32u; shift > 0u; shift -= DIGIT_BITS) {
+    let at = shift - DIGIT_BITS;
+    search_digit(kind, cut, true, key, at, id_digits, false, 0.0);
+    id_digits = workgroupUniformLoad(&found_digits);
+  }
+  return Place(key, VOCABULARY - 1u - id_digits);
 }
 
-// A number in (0, 1) from seed, step and token (PCG3D, Jarzynski and Olano 2020).
-fn uniform_random(seed: u32, step: u32, id: u32) -> f32 {
-  var v = vec3<u32>(seed, step, id) * 1664525u + 1013904223u;
-  v.x += v.y * v.z;
-  v.y += v.z * v.x;
-  v.z += v.x * v.y;
-  v ^= v >> vec3<u32>(16u);
-  v.x += v.y * v.z;
-  v.y += v.z * v.x;
-  v.z += v.x * v.y;
-  return (f32(v.x >> 8u) + 0.5) / 16777216.0;
+// The candidates that top_k, top_p and min_p leave, as the last one of them.
+fn truncate() -> Place {
+  var cut = EVERYTHING;
+  if (params.top_k > 0u && params.top_k < VOCABULARY) {
+    cut = search(COUNT, cut, f32(params.top_k));
+  }
+  if (params.top_p < 1.0) {
+    cut = search(MASS, cut, max(params.top_p, 0.0));
+  }
+  if (params.min_p > 0.0) {
+    let lowest = ordered_key(largest + log(min(params.min_p, 1.0)));
+    if (lowest > cut.key) {
+      cut = Place(lowest, VOCABULARY - 1u);
+    }
+  }
+  return cut;
 }
 
-fn adjust(logit: f32, count: u32, extra: f32) -> f32 {
-  var value = logit + extra;
+fn raw_logprob(id: u32) -> f32 {
+  return finite(logits[id]) - raw_max - log(raw_sum);
+}
+
+// The likeliest tokens by raw logits, in order, to the result.
+fn list_top() {
+  let count = min(min(params.top_count, MAX_TOP), VOCABULARY);
   if (count > 0u) {
-    value = select(value / params.repetition, value * params.repetition, value <= 0.0);
-    value -= f32(count) * params.frequency + params.presence;
+    let cut = search(COUNT_RAW, EVERYTHING, f32(count));
+    for (var id = thread; id < VOCABULARY; id += WORKGROUP) {
+      let key = key_of(id, COUNT_RAW);
+      if (within(key, id, cut)) {
+        list[min(atomicAdd(&listed, 1u), MAX_TOP - 1u)] = Place(key, id);
+      }
+    }
+    workgroupBarrier();
   }
-  return value;
+  if (thread == 0u) {
+    for (var i = 0u; i < count; i++) {
+      let place = list[i];
+      var at = i;
+      while (at > 0u && likelier(place, list[at - 1u])) {
+        list[at] = list[at - 1u];
+        at--;
+      }
+      list[at] = place;
+    }
+    for (var i = 0u; i < count; i++) {
+      result.top_ids[i] = list[i].id;
+      result.top_logprobs[i] = raw_logprob(list[i].id);
+    }
+    result.top_count = count;
+  }
 }
 
 @compute @workgroup_size(WORKGROUP)
-fn main(@builtin(local_invocation_index) thread: u32) {
-  if (state.stalled != 0u) {
+fn main(@builtin(local_invocation_index) index: u32) {
+  thread = index;
+  if (thread == 0u) {
+    stalled = state.stalled;
+  }
+  if (workgroupUniformLoad(&stalled) != 0u) {
     return;
   }
-  // The likeliest of all and of the adjusted logits; log of the sum of exponentials.
-  var raw_best = NOTHING;
-  var adjusted_best = NOTHING;
-  for (var i = thread; i < VOCABULARY; i += WORKGROUP) {
-    let value = adjust(logits[i], counts[i], bias[i]);
-    adjusted[i] = value;
-    raw_best = better(raw_best, Candidate(ordered_key(logits[i]), i));
-    adjusted_best = better(adjusted_best, Candidate(ordered_key(value), i));
-  }
-  raw_best = best_of(raw_best, thread);
-  adjusted_best = best_of(adjusted_best, thread);
-  let raw_peak = logits[raw_best.id];
-  var exponentials = 0.0;
-  for (var i = thread; i < VOCABULARY; i += WORKGROUP) {
-    exponentials += exp(logits[i] - raw_peak);
-  }
-  let log_sum = raw_peak + log(sum_of(exponentials, thread));
-
-  // The likeliest tokens, one after the other: the best of those after the one before.
-  var last = raw_best;
-  for (var n = 0u; n < min(params.top_count, 20u); n++) {
-    if (thread == 0u) {
-      result.top_ids[n] = last.id;
-      result.top_logprobs[n] = logits[last.id] - log_sum;
-    }
-    var next = NOTHING;
-    for (var i = thread; i < VOCABULARY; i += WORKGROUP) {
-      let key = ordered_key(logits[i]);
-      if (key < last.key || (key == last.key && i > last.id)) {
-        next = better(next, Candidate(key, i));
-      }
-    }
-    last = best_of(next, thread);
-  }
-
-  var chosen = adjusted_best;
+  survey();
+  var picked = workgroupUniformLoad(&best);
+  largest = key_value(picked.key);
+  var cut = picked;
   if (params.temperature > 0.0) {
-    let peak = adjusted[adjusted_best.id];
-    var threshold = 0u;
-    if (params.top_k > 0u && params.top_k < VOCABULARY) {
-      // The largest key with at least k logits at or above it.
-      for (var bit = 0x80000000u; bit > 0u; bit >>= 1u) {
-        threshold = select(threshold, threshold | bit, count_from(threshold | bit, thread) >= f32(params.top_k));
-      }
-    }
-    if (params.top_p < 1.0) {
-      // The largest key with at least the share p of the mass that top-k left at or above it.
-      let wanted = params.top_p * mass_from(threshold, peak, thread);
-      var key = 0u;
-      for (var bit = 0x80000000u; bit > 0u; bit >>= 1u) {
-        key = select(key, key | bit, mass_from(key | bit, peak, thread) >= wanted);
-      }
-      threshold = max(threshold, key);
-    }
-    if (params.min_p > 0.0) {
-      threshold = max(threshold, ordered_key(peak + log(params.min_p)));
-    }
-    // The best is always kept, whatever rounding does.
-    threshold = min(threshold, adjusted_best.key);
-    var drawn = NOTHING;
-    for (var i = thread; i < VOCABULARY; i += WORKGROUP) {
-      let value = adjusted[i];
-      if (ordered_key(value) >= threshold) {
-        let gumbel = -log(-log(uniform_random(params.seed, state.step, i)));
-        drawn = better(drawn, Candidate(ordered_key((value - peak) / params.temperature + gumbel), i));
-      }
-    }
-    chosen = best_of(drawn, thread);
+    cut = truncate();
+    let random = threefry2x32(params.seed, vec2<u32>(state.step, 0u));
+    // In the middle of one of 2^24 equal steps: neither 0 nor 1.
+    let uniform_number = (f32(random.x >> 8u) + 0.5) / 16777216.0;
+    picked = search(DRAW, cut, uniform_number);
   }
+  list_top();
   if (thread == 0u) {
-    result.id = chosen.id;
-    result.logprob = logits[chosen.id] - log_sum;
+    let id = min(picked.id, VOCABULARY - 1u);
+    result.token = id;
+    result.logprob = raw_logprob(id);
+    result.step = state.step;
+    result.cut_key = cut.key;
+    result.cut_id = cut.id;
+    tokens[0] = id;
+    counts[id] += 1u;
+    state.position += state.token_count;
+    state.token_count = 1u;
+    state.step += 1u;
   }
 }

@@ -1,97 +1,118 @@
 import orderedKeyCode from '../../../shaders/lib/ordered_key.wgsl?raw';
 import stateCode from '../../../shaders/lib/state.wgsl?raw';
+import threefryCode from '../../../shaders/lib/threefry.wgsl?raw';
 import sampleCode from '../../../shaders/sample.wgsl?raw';
-import advanceCode from '../../../shaders/sample_advance.wgsl?raw';
 import type { SamplingOptions, TokenLogprob } from '../../../src/contract/engine-api.ts';
-import { type TokenId, tokenId } from '../../../src/contract/ids.ts';
+import { type Bytes, type TokenId, tokenId } from '../../../src/contract/ids.ts';
 import type { Dispatch, Slice } from '../dispatch.ts';
 import type { KernelSource } from '../pipelines.ts';
 import type { OpContext, Rows } from './context.ts';
 
-const SAMPLE: KernelSource = { name: 'sample', code: [stateCode, orderedKeyCode, sampleCode] };
-const ADVANCE: KernelSource = { name: 'sample advance', code: [stateCode, advanceCode] };
-const WORKGROUP = 64;
+const KERNEL: KernelSource = { name: 'sample', code: [stateCode, orderedKeyCode, threefryCode, sampleCode] };
 
-/** Most of the likeliest tokens that a result can hold. */
+/** Largest `topLogprobs`: the API of OpenAI allows 20. */
 export const MAX_TOP = 20;
 
-/** Word offsets in the result; mirrors `Result` in shaders/sample.wgsl. */
-const SAMPLE_RESULT = { id: 0, logprob: 1, topIds: 2, topLogprobs: 2 + MAX_TOP } as const;
-export const SAMPLE_RESULT_BYTES = (2 + 2 * MAX_TOP) * 4;
+/** Word (u32 or f32) offsets in the params buffer: `Params` in sample.wgsl. */
+const PARAMS = {
+  temperature: 0, topK: 1, topP: 2, minP: 3, repetition: 4, presence: 5, frequency: 6, penalties: 7, biases: 8,
+  topCount: 9, seed: 10,
+} as const;
+export const SAMPLE_PARAMS_BYTES: Bytes = 64;
 
-/** Words of `Params` in shaders/sample.wgsl, in order. */
-export const SAMPLE_PARAMS_BYTES = 9 * 4;
+/** Word offsets in the result buffer: `Result` in sample.wgsl. */
+export const SAMPLE_RESULT = {
+  token: 0,
+  logprob: 1,
+  /** `state.step` before this token. */
+  step: 2,
+  topCount: 3,
+  topIds: 4,
+  topLogprobs: 4 + MAX_TOP,
+  /** The last candidate that top-k, top-p and min-p left: order-preserving key of its logit, and its id. */
+  cutKey: 4 + 2 * MAX_TOP,
+  cutId: 5 + 2 * MAX_TOP,
+} as const;
+export const SAMPLE_RESULT_BYTES: Bytes = 192;
 
-/** The adjusted logits. */
-export const sampleScratchBytes = (vocabularySize: number): number => vocabularySize * 4;
+/** u32[vocabularySize] */
+export const sampleScratchBytes = (vocabularySize: number): Bytes => vocabularySize * 4;
 
 export interface SampleArgs {
   /** f32[1, vocabularySize] */
   logits: Rows;
   vocabularySize: number;
-  /** What {@link writeSampleParams} gives. */
+  /** Written with {@link writeSampleParams}. */
   params: Slice;
-  /** u32[vocabularySize]: occurrences, for the penalties; the sampled token is added. */
+  /** u32[vocabularySize]: occurrences, for the penalties; the token picked is counted. */
   counts: Slice;
-  /** f32[vocabularySize], added to the logits. */
+  /** f32[vocabularySize]: added to the logits. */
   bias: Slice;
-  /** tokens[0] becomes the sampled token. */
+  /** tokens[0] becomes the token picked. */
   tokens: Slice;
+  /** SAMPLE_RESULT_BYTES; read with {@link readSampleResult}. */
   result: Slice;
-  /** `sampleScratchBytes` long. */
+  /** sampleScratchBytes */
   scratch: Slice;
 }
 
-/** Samples the next token and moves the state on: position += tokenCount, tokenCount = 1, step += 1. */
+/** Picks the next token and advances the state to it: position, step, one token. */
 export function sample(ctx: OpContext, args: SampleArgs): Dispatch[] {
-  const { logits, vocabularySize, params, counts, bias, tokens, result, scratch } = args;
+  // Few threads where they are loops and barriers are dear; both keep the histogram at 8 or 16 KiB.
+  const size = ctx.variant === 'rows' ? { WORKGROUP: 8, DIGIT_BITS: 8 } : { WORKGROUP: 128, DIGIT_BITS: 4 };
   return [
     ctx.pipelines.dispatch(
-      SAMPLE,
-      { VOCABULARY: vocabularySize, WORKGROUP },
-      [ctx.state, logits.slice, params, counts, bias, scratch, result],
+      KERNEL,
+      { VOCABULARY: args.vocabularySize, ...size },
+      [ctx.state, args.logits.slice, args.params, args.counts, args.bias, args.tokens, args.result, args.scratch],
       [1, 1, 1],
     ),
-    ctx.pipelines.dispatch(ADVANCE, {}, [ctx.state, result, counts, tokens], [1, 1, 1]),
   ];
 }
 
-/** The sampler's parameters as the kernel reads them; defaults are neutral. */
-export function writeSampleParams(options: SamplingOptions, seed: number, topCount: number): ArrayBuffer {
+/**
+ * The params buffer of a generation. Order and meaning of the options are those of llama.cpp's default
+ * chain: bias, penalties, top-k, top-p, min-p, temperature.
+ * @param seed a whole number, of which 64 bits count
+ * @param topCount how many of the likeliest tokens to report, at most {@link MAX_TOP}
+ */
+export function writeSampleParams(options: SamplingOptions, seed: number, topCount = 0): ArrayBuffer {
+  const { temperature = 1, topK = 0, topP = 1, minP = 0, logitBias = {} } = options;
+  const { repetitionPenalty = 1, presencePenalty = 0, frequencyPenalty = 0 } = options;
   const buffer = new ArrayBuffer(SAMPLE_PARAMS_BYTES);
-  const view = new DataView(buffer);
-  const float = (word: number, value: number) => view.setFloat32(word * 4, value, true);
-  const uint = (word: number, value: number) => view.setUint32(word * 4, value, true);
-  float(0, options.temperature ?? 1);
-  uint(1, options.topK ?? 0);
-  float(2, options.topP ?? 1);
-  float(3, options.minP ?? 0);
-  float(4, options.repetitionPenalty ?? 1);
-  float(5, options.presencePenalty ?? 0);
-  float(6, options.frequencyPenalty ?? 0);
-  uint(7, seed);
-  uint(8, topCount);
+  const floats = new Float32Array(buffer);
+  const words = new Uint32Array(buffer);
+  floats[PARAMS.temperature] = temperature;
+  words[PARAMS.topK] = Math.max(0, topK);
+  floats[PARAMS.topP] = topP;
+  floats[PARAMS.minP] = minP;
+  floats[PARAMS.repetition] = repetitionPenalty;
+  floats[PARAMS.presence] = presencePenalty;
+  floats[PARAMS.frequency] = frequencyPenalty;
+  words[PARAMS.penalties] = repetitionPenalty !== 1 || presencePenalty !== 0 || frequencyPenalty !== 0 ? 1 : 0;
+  words[PARAMS.biases] = Object.keys(logitBias).length > 0 ? 1 : 0;
+  words[PARAMS.topCount] = Math.min(topCount, MAX_TOP);
+  words[PARAMS.seed] = seed % 2 ** 32;
+  words[PARAMS.seed + 1] = Math.floor(seed / 2 ** 32);
   return buffer;
 }
 
-export interface SampleResult {
+export interface SampleResult extends TokenLogprob {
   id: TokenId;
-  /** Natural logarithm of its probability under the raw logits. */
-  logprob: number;
-  /** MAX_TOP entries, of which the first `topCount` of the parameters are meaningful; likeliest first. */
+  /** The likeliest tokens by raw logits, likeliest first. */
   top: TokenLogprob[];
 }
 
-/** Inverse of the kernel's `Result`. */
-export function readSampleResult(bytes: ArrayBuffer): SampleResult {
-  const words = new Uint32Array(bytes);
-  const floats = new Float32Array(bytes);
+/** What the sampler wrote. Log-probabilities are natural and of the raw logits. */
+export function readSampleResult(result: ArrayBuffer): SampleResult {
+  const words = new Uint32Array(result);
+  const floats = new Float32Array(result);
   return {
-    id: tokenId(words[SAMPLE_RESULT.id]),
+    id: tokenId(words[SAMPLE_RESULT.token]),
     logprob: floats[SAMPLE_RESULT.logprob],
-    top: Array.from({ length: MAX_TOP }, (_, n) => ({
-      id: tokenId(words[SAMPLE_RESULT.topIds + n]),
-      logprob: floats[SAMPLE_RESULT.topLogprobs + n],
+    top: Array.from({ length: words[SAMPLE_RESULT.topCount] }, (_, i) => ({
+      id: tokenId(words[SAMPLE_RESULT.topIds + i]),
+      logprob: floats[SAMPLE_RESULT.topLogprobs + i],
     })),
   };
 }
