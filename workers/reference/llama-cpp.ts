@@ -1,0 +1,50 @@
+/**
+ * llama.cpp (wasm, through wllama, in the same browser) as the independent judge of numbers. It runs the
+ * F32 twin of a model: on quantized files its CPU kernels quantize the activations too, which moves
+ * log-probabilities by tenths. For tests only.
+ */
+import { Wllama } from '@wllama/wllama';
+import wasmUrl from '@wllama/wllama/esm/wasm/wllama.wasm?url';
+
+const ignore = (): void => {};
+const SILENT = { debug: ignore, log: ignore, warn: ignore, error: ignore };
+
+export interface ReferenceToken {
+  id: number;
+  logprob: number;
+  top: { id: number; logprob: number }[];
+}
+
+/** What the server inside wllama sends, beyond its declared types. */
+interface TokenProbability {
+  id: number;
+  logprob: number;
+  top_logprobs: { id: number; logprob: number }[];
+}
+
+/** The first greedy tokens after `prompt`, with raw log-probabilities and those of the `top` likeliest tokens. */
+export async function referenceTokens(
+  gguf: Blob,
+  prompt: string,
+  { count, top, context }: { count: number; top: number; context: number },
+): Promise<ReferenceToken[]> {
+  const llama = new Wllama({ default: wasmUrl }, { suppressNativeLog: true, allowOffline: true, logger: SILENT });
+  try {
+    await llama.loadModel([gguf], { n_ctx: context, n_threads: 1, n_gpu_layers: 0, cache_type_k: 'f32', cache_type_v: 'f32', warmup: false });
+    const response = await llama.createCompletion({
+      prompt,
+      max_tokens: count,
+      temperature: 0,
+      logprobs: top,
+      ignore_eos: true,
+    } as Parameters<typeof llama.createCompletion>[0] & { stream?: false });
+    const { logprobs } = (response as unknown as { choices: { logprobs: { content: TokenProbability[] } }[] }).choices[0];
+    return logprobs.content.map(({ id, logprob, top_logprobs }) => ({
+      id,
+      logprob,
+      top: top_logprobs.map((entry) => ({ id: entry.id, logprob: entry.logprob })),
+    }));
+  } finally {
+    await llama.exit();
+  }
+}
