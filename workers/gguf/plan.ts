@@ -187,8 +187,8 @@ function checkAlike(name: string, layer: number, experts: readonly PlannedRecord
 function count(records: readonly PlannedRecord[], { layerCount, expertsPerToken, expertCount }: ModelConfig) {
   const byType: Record<string, number> = {};
   const seen = new Set<string>();
-  let dense = { weights: 0, bytes: 0 };
-  let experts = { weights: 0, bytes: 0 };
+  const dense = { weights: 0, bytes: 0 };
+  const experts = { weights: 0, bytes: 0 };
   for (const { key, tensors } of records) {
     for (const { layout, source, sourceType, offset, bytes } of tensors) {
       const id = `${source}@${offset}`;

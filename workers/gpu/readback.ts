@@ -22,8 +22,11 @@ export class Readback {
     await staging.mapAsync(GPUMapMode.READ, 0, total);
     const bytes = staging.getMappedRange(0, total).slice(0);
     staging.unmap();
-    let start = 0;
-    return slices.map(({ size }) => bytes.slice(start, (start += size)));
+    let end = 0;
+    return slices.map(({ size }) => {
+      end += size;
+      return bytes.slice(end - size, end);
+    });
   }
 
   destroy(): void {

@@ -125,6 +125,32 @@ export async function measure(
   return times.sort((a, b) => a - b)[Math.floor(times.length / 2)];
 }
 
+/**
+ * Milliseconds that one call takes in the best of `rounds` submits of at least `minimum` ms each: the figure that a
+ * busy machine disturbs least.
+ */
+export async function measureBest(
+  gpu: GPUDevice,
+  dispatches: readonly Dispatch[],
+  { rounds = 7, minimum = 30 } = {},
+): Promise<number> {
+  const time = async (repeats: number): Promise<number> => {
+    const encoder = gpu.createCommandEncoder();
+    const pass = encoder.beginComputePass();
+    for (let i = 0; i < repeats; i++) encode(pass, dispatches);
+    pass.end();
+    const start = performance.now();
+    gpu.queue.submit([encoder.finish()]);
+    await gpu.queue.onSubmittedWorkDone();
+    return performance.now() - start;
+  };
+  await time(1); // compiles
+  const repeats = Math.ceil(Math.min(1000, Math.max(1, minimum / (await time(1)))));
+  let best = Number.POSITIVE_INFINITY;
+  for (let round = 0; round < rounds; round++) best = Math.min(best, (await time(repeats)) / repeats);
+  return best;
+}
+
 /** Numbers in [0, 1) from a 32-bit linear congruential state with xorshift output: the same on every machine. */
 export function seededRandom(seed: number): () => number {
   let state = (seed * 2654435761 + 1) >>> 0;

@@ -1,0 +1,95 @@
+/** Arguments of the command line: parsing and checks. Every mistake is named. */
+import { parseArgs } from 'node:util';
+import { MixtabError } from '../../src/contract/errors.ts';
+
+type Kind = 'string' | 'boolean' | 'integer' | 'number';
+
+/** Options of each command; `!` marks the ones that must be given. */
+export const COMMANDS = {
+  generate: {
+    model: 'string!', prompt: 'string!', chat: 'boolean', 'max-tokens': 'integer!', temperature: 'number', 'top-k': 'integer',
+    'top-p': 'number', 'min-p': 'number', 'repetition-penalty': 'number', seed: 'integer', 'ignore-eos': 'boolean',
+    'top-logprobs': 'integer', context: 'integer', 'gpu-budget': 'number', 'ram-budget': 'number', json: 'boolean',
+  },
+  tokenize: { model: 'string!', 'text-file': 'string!', json: 'boolean' },
+  inspect: { model: 'string!', json: 'boolean' },
+  synth: {
+    out: 'string', serve: 'integer', preset: 'string', layers: 'integer', dim: 'integer', ffn: 'integer', heads: 'integer',
+    'kv-heads': 'integer', 'head-dim': 'integer', experts: 'integer', used: 'integer', vocab: 'integer', context: 'integer',
+    type: 'string', 'attention-type': 'string', 'down-type': 'string', 'embedding-type': 'string', 'output-type': 'string',
+    'router-type': 'string', layout: 'string', seed: 'integer', 'f32-twin': 'boolean', chat: 'boolean', json: 'boolean',
+  },
+} as const satisfies Record<string, Record<string, Kind | `${Kind}!`>>;
+
+export type Command = keyof typeof COMMANDS;
+type Value<K> = K extends `string${string}` ? string : K extends `boolean${string}` ? boolean : number;
+type Parsed<Spec> = {
+  -readonly [Name in keyof Spec as Spec[Name] extends `${string}!` ? Name : never]: Value<Spec[Name]>;
+} & { -readonly [Name in keyof Spec as Spec[Name] extends `${string}!` ? never : Name]?: Value<Spec[Name]> };
+export type Options<C extends Command> = Parsed<(typeof COMMANDS)[C]>;
+
+export const USAGE = `usage: npm run -s mixtab -- COMMAND
+  generate --model FILE|URL|builtin --prompt TEXT --max-tokens N [--chat] [--temperature T] [--top-k N] [--top-p P]
+           [--min-p P] [--repetition-penalty R] [--seed S] [--ignore-eos] [--top-logprobs N] [--context N]
+           [--gpu-budget MB] [--ram-budget MB] [--json]
+  tokenize --model FILE|URL|builtin --text-file FILE [--json]
+  inspect  --model FILE|URL|builtin [--json]
+  synth    --out FILE | --serve PORT [--preset tiny|8x7b] [--layers N] [--dim N] [--ffn N] [--heads N] [--kv-heads N]
+           [--head-dim N] [--experts N] [--used N] [--vocab N] [--context N] [--type T] [--attention-type T]
+           [--down-type T] [--embedding-type T] [--output-type T] [--router-type T] [--layout merged|per-expert]
+           [--seed S] [--f32-twin] [--chat] [--json]`;
+
+const bad = (message: string): MixtabError => new MixtabError('bad-request', message, 'See npm run -s mixtab -- help.');
+
+/** @throws MixtabError `bad-request` for an unknown command */
+export function commandOf(argv: readonly string[]): Command {
+  const [command] = argv;
+  if (command !== undefined && command in COMMANDS) return command as Command;
+  throw bad(command === undefined ? 'No command given.' : `There is no command ${command}.`);
+}
+
+/**
+ * @param argv arguments after the command
+ * @throws MixtabError `bad-request` naming the option
+ */
+export function parseOptions<C extends Command>(command: C, argv: readonly string[]): Options<C> {
+  const spec: Record<string, string> = COMMANDS[command];
+  const options = Object.fromEntries(
+    Object.entries(spec).map(([name, kind]) => [name, { type: kind.startsWith('boolean') ? 'boolean' : 'string' } as const]),
+  );
+  let values: Record<string, string | boolean | undefined>;
+  try {
+    values = parseArgs({ args: withJoinedValues(argv, spec), options, allowPositionals: false }).values as typeof values;
+  } catch (error) {
+    throw bad((error as Error).message.split('\n')[0]);
+  }
+  const result: Record<string, unknown> = {};
+  for (const [name, kind] of Object.entries(spec)) {
+    const value = values[name];
+    if (value === undefined) {
+      if (kind.endsWith('!')) throw bad(`${command} needs --${name}.`);
+      continue;
+    }
+    result[name] = kind.startsWith('integer') || kind.startsWith('number') ? toNumber(name, kind, String(value)) : value;
+  }
+  return result as Options<C>;
+}
+
+/** `--prompt -x` means the value "-x": parseArgs wants such values joined with `=`. */
+function withJoinedValues(argv: readonly string[], spec: Record<string, string>): string[] {
+  const joined: string[] = [];
+  for (let i = 0; i < argv.length; i++) {
+    const kind = argv[i].startsWith('--') ? spec[argv[i].slice(2)] : undefined;
+    if (kind !== undefined && !kind.startsWith('boolean') && i + 1 < argv.length) joined.push(`${argv[i]}=${argv[++i]}`);
+    else joined.push(argv[i]);
+  }
+  return joined;
+}
+
+function toNumber(name: string, kind: string, text: string): number {
+  const value = Number(text);
+  if (text.trim() === '' || !Number.isFinite(value)) throw bad(`--${name} ${text} is no number.`);
+  if (kind.startsWith('integer') && !Number.isInteger(value)) throw bad(`--${name} ${text} is no whole number.`);
+  if (value < 0) throw bad(`--${name} ${text} is negative.`);
+  return value;
+}

@@ -1,0 +1,106 @@
+/** A server on the loopback interface: the built page, and models by byte ranges. */
+import { createReadStream, existsSync, statSync } from 'node:fs';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { type AddressInfo } from 'node:net';
+import { extname, join, normalize } from 'node:path';
+import { Readable } from 'node:stream';
+
+/** Something served by byte ranges. */
+export interface Ranged {
+  size: number;
+  /** Bytes first .. last. */
+  stream(first: number, last: number): Readable;
+}
+
+const TYPES: Record<string, string> = {
+  '.html': 'text/html', '.js': 'text/javascript', '.css': 'text/css', '.svg': 'image/svg+xml', '.png': 'image/png',
+  '.webmanifest': 'application/manifest+json', '.wasm': 'application/wasm', '.json': 'application/json',
+};
+
+export const fileRanged = (path: string): Ranged => ({
+  size: statSync(path).size,
+  stream: (first, last) => createReadStream(path, { start: first, end: last }),
+});
+
+/** A file that is made while it is read. */
+export function syntheticRanged({ size, read }: { size: number; read(offset: number, length: number): Uint8Array }): Ranged {
+  const CHUNK = 1 << 20;
+  function* chunks(first: number, last: number): Generator<Uint8Array> {
+    for (let at = first; at <= last; at += CHUNK) yield read(at, Math.min(CHUNK, last + 1 - at));
+  }
+  return { size, stream: (first, last) => Readable.from(chunks(first, last), { objectMode: false, highWaterMark: CHUNK }) };
+}
+
+/** Answers one request for a ranged resource; CORS is open, so that any page may read it. */
+export function sendRange(request: IncomingMessage, response: ServerResponse, { size, stream }: Ranged): void {
+  response.setHeader('access-control-allow-origin', '*');
+  response.setHeader('access-control-allow-headers', 'range');
+  response.setHeader('access-control-expose-headers', 'content-range, content-length, etag');
+  response.setHeader('accept-ranges', 'bytes');
+  response.setHeader('content-type', 'application/octet-stream');
+  if (request.method === 'OPTIONS') {
+    response.writeHead(204).end();
+    return;
+  }
+  const match = /^bytes=(\d+)-(\d*)$/.exec(request.headers.range ?? '');
+  const first = match ? Number(match[1]) : 0;
+  const last = match?.[2] ? Math.min(Number(match[2]), size - 1) : size - 1;
+  if (match && first >= size) {
+    response.writeHead(416, { 'content-range': `bytes */${size}` }).end();
+    return;
+  }
+  response.setHeader('content-length', last - first + 1);
+  if (match) response.setHeader('content-range', `bytes ${first}-${last}/${size}`);
+  response.writeHead(match ? 206 : 200);
+  if (request.method === 'HEAD') {
+    response.end();
+    return;
+  }
+  const body = stream(first, last);
+  response.on('close', () => body.destroy());
+  body.on('error', () => response.destroy()).pipe(response);
+}
+
+export interface Served {
+  origin: string;
+  close(): void;
+}
+
+/**
+ * @param root folder of static files, or undefined for none
+ * @param ranged resources by path, e.g. `/model.gguf`
+ * @param port 0 for any free one
+ */
+export async function serve(root: string | undefined, ranged: Record<string, Ranged>, port = 0): Promise<Served> {
+  const server = createServer((request, response) => {
+    const path = decodeURIComponent(new URL(request.url ?? '/', 'http://localhost').pathname);
+    if (ranged[path]) {
+      sendRange(request, response, ranged[path]);
+      return;
+    }
+    const file = root && join(root, normalize(path));
+    if (!file || !file.startsWith(root) || !existsSync(file) || !statSync(file).isFile()) {
+      response.writeHead(404).end();
+      return;
+    }
+    if (extname(file) === '.gguf') {
+      sendRange(request, response, fileRanged(file));
+      return;
+    }
+    response.writeHead(200, { 'content-type': TYPES[extname(file)] ?? 'application/octet-stream' });
+    createReadStream(file).pipe(response);
+  });
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(port, '127.0.0.1', resolve);
+  });
+  const { port: actual } = server.address() as AddressInfo;
+  return {
+    // Chromium counts localhost as a secure context.
+    origin: `http://localhost:${actual}`,
+    close: () => {
+      server.closeAllConnections();
+      server.close();
+    },
+  };
+}

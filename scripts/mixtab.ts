@@ -1,0 +1,139 @@
+/** The command line: `npm run -s mixtab -- COMMAND`. See USAGE in cli/options.ts. */
+import { createWriteStream, existsSync, readFileSync } from 'node:fs';
+import { openAsBlob } from 'node:fs';
+import { join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
+import { errorToData, MixtabError } from '../src/contract/errors.ts';
+import { readTokenizer } from '../workers/gguf/config.ts';
+import { readHeader } from '../workers/gguf/header.ts';
+import { inspectFile } from '../workers/gguf/inspect.ts';
+import { createSynth } from '../workers/gguf/synth/synth.ts';
+import { BlobByteSource, type ByteSource } from '../workers/storage/byte-source.ts';
+import { HttpByteSource } from '../workers/storage/http-byte-source.ts';
+import { createTokenizer } from '../workers/text/tokenizer.ts';
+import { generateInBrowser, type ModelArgument } from './cli/browser.ts';
+import { commandOf, type Options, parseOptions, USAGE } from './cli/options.ts';
+import { serve, syntheticRanged } from './cli/server.ts';
+import { synthOptions } from './cli/synth-options.ts';
+import { ROOT } from './dependencies.mjs';
+
+const BUILTIN = join(ROOT, 'public', 'models', 'builtin.gguf');
+
+function modelArgument(model: string): ModelArgument {
+  if (model === 'builtin') return { kind: 'builtin' };
+  if (/^https?:\/\//.test(model)) return { kind: 'url', url: model };
+  if (existsSync(model)) return { kind: 'file', path: model };
+  throw new MixtabError('source-unreachable', `There is no file ${model}.`, 'Give a path, a URL, or builtin.');
+}
+
+async function openModel(model: string): Promise<ByteSource> {
+  const argument = modelArgument(model);
+  if (argument.kind === 'url') return HttpByteSource.open(argument.url);
+  const path = argument.kind === 'builtin' ? BUILTIN : argument.path;
+  return new BlobByteSource(await openAsBlob(path), path);
+}
+
+const print = (value: unknown): void => console.log(JSON.stringify(value));
+
+async function generate(options: Options<'generate'>): Promise<void> {
+  const { prompt, json } = options;
+  const megabytes = (value: number | undefined): number | undefined => (value === undefined ? undefined : value * 1e6);
+  const gpuBudgetBytes = megabytes(options['gpu-budget']);
+  const ramBudgetBytes = megabytes(options['ram-budget']);
+  const result = await generateInBrowser(
+    modelArgument(options.model),
+    {
+      load: {
+        ...(options.context !== undefined && { context: options.context }),
+        ...(gpuBudgetBytes !== undefined && { gpuBudgetBytes }),
+        ...(ramBudgetBytes !== undefined && { ramBudgetBytes }),
+      },
+      generate: {
+        input: options.chat ? { kind: 'chat', messages: [{ role: 'user', content: prompt }] } : { kind: 'text', text: prompt },
+        maxTokens: options['max-tokens'],
+        sampling: {
+          temperature: options.temperature ?? 0,
+          topK: options['top-k'] ?? 0,
+          topP: options['top-p'] ?? 1,
+          minP: options['min-p'] ?? 0,
+          repetitionPenalty: options['repetition-penalty'] ?? 1,
+          ...(options.seed !== undefined && { seed: options.seed }),
+        },
+        ignoreEos: options['ignore-eos'] ?? false,
+        topLogprobs: options['top-logprobs'] ?? 0,
+      },
+    },
+    json ? undefined : (text) => void process.stdout.write(text),
+  );
+  if (json) print(result);
+  else process.stdout.write('\n');
+}
+
+async function tokenize(options: Options<'tokenize'>): Promise<void> {
+  if (!existsSync(options['text-file'])) throw new MixtabError('bad-request', `There is no file ${options['text-file']}.`);
+  const source = await openModel(options.model);
+  const { metadata } = await readHeader(source);
+  const ids = createTokenizer(readTokenizer(source.name, metadata)).encode(readFileSync(options['text-file'], 'utf8'));
+  if (options.json) print({ ids });
+  else console.log(ids.join(' '));
+}
+
+async function inspect(options: Options<'inspect'>): Promise<void> {
+  const inspection = await inspectFile(await openModel(options.model));
+  if (options.json) {
+    print(inspection);
+    return;
+  }
+  const { config, parameterCount, activeParameterCount, bitsPerWeight, bytesPerToken, fileBytes } = inspection;
+  const millions = (n: number): string => `${(n / 1e6).toFixed(1)} M`;
+  console.log(
+    [
+      `${inspection.name}: ${config.expertCount} experts, ${config.expertsPerToken} used, ${config.layerCount} layers`,
+      `parameters ${millions(parameterCount)}, active ${millions(activeParameterCount)}, ${bitsPerWeight.toFixed(2)} bits a weight`,
+      `file ${millions(fileBytes)}B, ${millions(bytesPerToken)}B read for a token, context ${config.contextLength}`,
+      `layout ${inspection.layout}, ${inspection.records.length} records, chat template: ${inspection.hasChatTemplate ? 'yes' : 'no'}`,
+    ].join('\n'),
+  );
+}
+
+async function synth(options: Options<'synth'>): Promise<void> {
+  let file: ReturnType<typeof createSynth>;
+  try {
+    file = createSynth(synthOptions(options));
+  } catch (error) {
+    if (error instanceof RangeError) throw new MixtabError('bad-request', `${error.message}.`);
+    throw error;
+  }
+  if ((options.out === undefined) === (options.serve === undefined)) {
+    throw new MixtabError('bad-request', 'synth needs either --out FILE or --serve PORT.');
+  }
+  if (options.out !== undefined) {
+    await pipeline(syntheticRanged(file).stream(0, file.size - 1), createWriteStream(options.out));
+    if (options.json) print({ out: options.out, bytes: file.size });
+    else console.log(`${options.out}: ${file.size} bytes`);
+    return;
+  }
+  const { origin } = await serve(undefined, { '/model.gguf': syntheticRanged(file) }, options.serve);
+  if (options.json) print({ url: `${origin}/model.gguf`, bytes: file.size });
+  else console.log(`${origin}/model.gguf: ${file.size} bytes; Ctrl-C ends it`);
+  await new Promise(() => {}); // until it is ended from outside
+}
+
+async function main(argv: readonly string[]): Promise<void> {
+  if (argv[0] === 'help' || argv[0] === '--help') {
+    console.log(USAGE);
+    return;
+  }
+  const command = commandOf(argv);
+  const rest = argv.slice(1);
+  if (command === 'generate') await generate(parseOptions(command, rest));
+  else if (command === 'tokenize') await tokenize(parseOptions(command, rest));
+  else if (command === 'inspect') await inspect(parseOptions(command, rest));
+  else await synth(parseOptions(command, rest));
+}
+
+main(process.argv.slice(2)).catch((error: unknown) => {
+  const { message, remedy } = errorToData(error);
+  console.error(`mixtab: ${message} ${remedy}`.replaceAll('\n', ' ').trimEnd());
+  process.exitCode = 1;
+});

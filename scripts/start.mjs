@@ -1,0 +1,60 @@
+/**
+ * `npm start [-- --port N] [--open] [--dev]`: installs and builds what is missing, serves the page and prints
+ * its address. `--open` opens it in a Chromium with WebGPU, on the software adapter where there is no GPU.
+ */
+import { spawn } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { ensureBuild } from './build.mjs';
+import { ensureChromium } from './chromium.mjs';
+import { chromiumFlags } from './chromium-flags.mjs';
+import { ensureDependencies, ROOT } from './dependencies.mjs';
+
+const { values } = parseArgs({
+  options: { port: { type: 'string', default: '4173' }, open: { type: 'boolean' }, dev: { type: 'boolean' } },
+});
+const port = Number(values.port);
+if (!Number.isInteger(port) || port < 0 || port > 65535) {
+  process.stderr.write(`--port ${values.port} is no port number.\n`);
+  process.exit(2);
+}
+
+ensureDependencies();
+const address = values.dev ? await serveSources() : await serveBuild();
+console.log(`mixtab is at ${address}`);
+if (values.open) openPage(address);
+
+async function serveBuild() {
+  ensureBuild();
+  const { preview } = await import('vite');
+  const server = await preview({ root: ROOT, preview: { port, host: 'localhost' } });
+  return server.resolvedUrls.local[0];
+}
+
+async function serveSources() {
+  const { createServer } = await import('vite');
+  const server = await createServer({ root: ROOT, server: { port, host: 'localhost' } });
+  await server.listen();
+  return server.resolvedUrls.local[0];
+}
+
+function openPage(url) {
+  // Without a display Chromium still runs, but there is no window to look at.
+  const headless = process.platform === 'linux' && !process.env.DISPLAY && !process.env.WAYLAND_DISPLAY;
+  if (headless) process.stderr.write('There is no display: the page is opened without a window.\n');
+  const profile = mkdtempSync(join(tmpdir(), 'mixtab-profile-'));
+  const browser = spawn(
+    ensureChromium(),
+    [...chromiumFlags({ headless }), `--user-data-dir=${profile}`, ...(headless ? ['--headless=new'] : []), url],
+    { stdio: 'ignore' },
+  );
+  const end = () => {
+    browser.kill();
+    process.exit();
+  };
+  process.on('SIGINT', end);
+  process.on('SIGTERM', end);
+  process.on('exit', () => rmSync(profile, { recursive: true, force: true, maxRetries: 3 }));
+}

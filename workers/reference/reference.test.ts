@@ -1,0 +1,119 @@
+/** The oracle itself, against values known from elsewhere or worked out by hand. */
+import { describe, expect, it } from 'vitest';
+import { attention } from './attention.ts';
+import { halfToNumber, unpackHalves } from './half.ts';
+import { rmsNorm } from './norm.ts';
+import { rope } from './rope.ts';
+import { route } from './router.ts';
+import { adjustLogits, candidates, draw, logProbabilities, ranking, threefry2x32 } from './sample.ts';
+import { compare, TOLERANCE } from './tolerance.ts';
+
+describe('compare', () => {
+  it('reports the worst deviation, and NaN always', () => {
+    expect(compare([1, 2], [1, 2], TOLERANCE.elementwise)).toBeNull();
+    expect(compare([1, 2.1, 3.5], [1, 2, 3], TOLERANCE.elementwise)).toMatchObject({ index: 2, error: 0.5 });
+    expect(compare([Number.NaN], [0], { relative: 1, absolute: 1e9 })).not.toBeNull();
+  });
+});
+
+describe('half', () => {
+  it('decodes the cases of the format', () => {
+    expect(halfToNumber(0x3c00)).toBe(1);
+    expect(halfToNumber(0xc000)).toBe(-2);
+    expect(halfToNumber(0x7bff)).toBe(65504);
+    expect(halfToNumber(0x0001)).toBe(2 ** -24);
+    expect(halfToNumber(0x7c00)).toBe(Number.POSITIVE_INFINITY);
+    expect(halfToNumber(0x7e00)).toBeNaN();
+    expect([...unpackHalves([0xc0003c00])]).toEqual([1, -2]);
+  });
+});
+
+describe('rmsNorm', () => {
+  it('gives rows a mean square of 1, times the weight', () => {
+    expect([...rmsNorm([3, 4], [1, 10], 2, 0)].map((x) => x.toFixed(6))).toEqual(
+      [3 / Math.sqrt(12.5), 40 / Math.sqrt(12.5)].map((x) => x.toFixed(6)),
+    );
+  });
+});
+
+describe('rope', () => {
+  const shape = { headDim: 4, ropeDimensionCount: 2, ropeFreqBase: 10000 };
+  it('turns the first pair by the position, and leaves dimensions beyond the rotated ones', () => {
+    const [a, b, c, d] = rope([1, 0, 5, 6], 2, shape);
+    expect(a).toBeCloseTo(-0.4161468365, 9); // cos 2
+    expect(b).toBeCloseTo(0.9092974268, 9); // sin 2
+    expect([c, d]).toEqual([5, 6]);
+  });
+  it('keeps the product of a query and a key a function of their distance', () => {
+    const full = { headDim: 4, ropeDimensionCount: 4, ropeFreqBase: 100 };
+    const product = (p: number, q: number): number => {
+      const a = rope([1, 2, 3, 4], p, full);
+      return rope([4, -3, 2, 1], q, full).reduce((sum, x, i) => sum + x * a[i], 0);
+    };
+    expect(product(3, 10)).toBeCloseTo(product(100, 107), 9);
+    expect(product(3, 10)).not.toBeCloseTo(product(3, 11), 3);
+  });
+});
+
+describe('attention', () => {
+  it('averages values evenly where all keys are alike, and only those not after the token', () => {
+    const shape = { headCount: 2, kvHeadCount: 1, headDim: 1 };
+    const values = [1, 3, 8, 1000];
+    expect([...attention([5, 0, 5, 0], [2, 2, 2, 2], values, 1, shape)]).toEqual([2, 2, 4, 4]);
+  });
+  it('takes the value of a key that stands out', () => {
+    const [out] = attention([100, 0], [1, 0, 0, 1, 0, 1], [7, 8, 0, 0, 0, 0], 2, {
+      headCount: 1, kvHeadCount: 1, headDim: 2,
+    });
+    expect(out).toBeCloseTo(7, 9);
+  });
+});
+
+describe('route', () => {
+  it('breaks ties by index and takes NaN last', () => {
+    expect(route([1, 3, 3, 2], 2)).toEqual({ selected: [1, 2], weights: [0.5, 0.5] });
+    expect(route([Number.NaN, Number.NEGATIVE_INFINITY, 0], 3).selected).toEqual([2, 1, 0]);
+  });
+  it('is the softmax over all, renormalised', () => {
+    const [a, b] = route([Math.log(6), Math.log(1), Math.log(3)], 2).weights;
+    expect(a).toBeCloseTo(2 / 3, 9);
+    expect(b).toBeCloseTo(1 / 3, 9);
+  });
+});
+
+describe('threefry2x32', () => {
+  it("gives the known answers of the authors' library Random123", () => {
+    expect(threefry2x32([0, 0], [0, 0])).toEqual([0x6b200159, 0x99ba4efe]);
+    const ones = [0xffffffff, 0xffffffff] as const;
+    expect(threefry2x32(ones, ones)).toEqual([0x1cb996fc, 0xbb002be7]);
+    expect(threefry2x32([0x13198a2e, 0x03707344], [0x243f6a88, 0x85a308d3])).toEqual([0xc4923a9c, 0x483df7a0]);
+  });
+});
+
+describe('sampling', () => {
+  // Probabilities .5, .2, .2, .1 of tokens 3, 0, 2, 1.
+  const logits = [0.2, 0.1, 0.2, 0.5].map(Math.log);
+  const ids = (options: Parameters<typeof candidates>[1]): number[] => candidates(logits, options).map(({ id }) => id);
+
+  it('ranks and normalises', () => {
+    expect(ranking(logits)).toEqual([3, 0, 2, 1]);
+    expect(logProbabilities(logits)[1]).toBeCloseTo(Math.log(0.1), 9);
+  });
+  it('cuts by top-k, then top-p of what is left, then min-p', () => {
+    expect(ids({ topK: 2 })).toEqual([3, 0]);
+    expect(ids({ topP: 0.6 })).toEqual([3, 0]);
+    expect(ids({ topP: 0.75 })).toEqual([3, 0, 2]);
+    expect(ids({ topK: 2, topP: 0.75 })).toEqual([3, 0]);
+    expect(ids({ topK: 2, topP: 0.7 })).toEqual([3]);
+    expect(ids({ minP: 0.3 })).toEqual([3, 0, 2]);
+    expect(ids({ temperature: 0 })).toEqual([3]);
+  });
+  it('draws by the sums of probabilities', () => {
+    const all = candidates(logits, {});
+    expect([0.49, 0.51, 0.71, 0.95].map((u) => draw(all, u))).toEqual([3, 0, 2, 1]);
+  });
+  it('penalises tokens seen, negative logits by multiplying', () => {
+    const options = { repetitionPenalty: 2, presencePenalty: 0.5, frequencyPenalty: 0.25, logitBias: { 2: 1 } };
+    expect([...adjustLogits([4, -4, 0, 1], options, [2, 1, 1, 0])]).toEqual([1, -8.75, -0.25, 1]);
+  });
+});

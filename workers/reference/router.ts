@@ -1,0 +1,18 @@
+export interface Route {
+  selected: number[];
+  /** Softmax over the selected logits; sums to 1. */
+  weights: number[];
+}
+
+/** The `expertsPerToken` largest logits of one token; of equal ones the lower index first, NaN last. */
+export function route(logits: ArrayLike<number>, expertsPerToken: number): Route {
+  const rank = (x: number): number => (Number.isNaN(x) ? Number.NEGATIVE_INFINITY : x);
+  const byNaN = (a: number, b: number): number => Number(Number.isNaN(logits[a])) - Number(Number.isNaN(logits[b]));
+  const order = Array.from({ length: logits.length }, (_, expert) => expert).sort(
+    (a, b) => byNaN(a, b) || (rank(logits[a]) === rank(logits[b]) ? a - b : rank(logits[b]) - rank(logits[a])),
+  );
+  const selected = order.slice(0, expertsPerToken);
+  const exponentials = selected.map((expert) => Math.exp(logits[expert] - logits[selected[0]]));
+  const sum = exponentials.reduce((a, b) => a + b);
+  return { selected, weights: exponentials.map((e) => e / sum) };
+}
