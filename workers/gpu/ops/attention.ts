@@ -71,8 +71,8 @@ export type AttentionShape = Pick<AttentionArgs, 'headCount' | 'headDim' | 'capa
 
 /** Byte sizes of the three regions of scratch memory for `tokens` tokens, and where they begin. */
 function regions({ headCount, headDim, capacity }: Omit<AttentionShape, 'maxTokens'>, tokens: number) {
-  // Rows fill up to blocks of 4 in each KV head; headCount is an upper bound of the KV heads.
-  const rows = headCount * (tokens + 3);
+  // Rows fill up to blocks of 1, 2 or 4 in each KV head: by 3 at most, and from 5 to 8 at worst.
+  const rows = Math.ceil(headCount * Math.min(tokens + 3, tokens * 1.6));
   const chunks = Math.ceil(capacity / CHUNK);
   const align = (bytes: Bytes): Bytes => Math.ceil(bytes / 256) * 256;
   const scores = align(rows * capacity * 4);
