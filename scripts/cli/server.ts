@@ -1,7 +1,7 @@
 /** A server on the loopback interface: the built page, and models by byte ranges. */
 import { createReadStream, existsSync, statSync } from 'node:fs';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import { type AddressInfo } from 'node:net';
+import type { AddressInfo } from 'node:net';
 import { extname, join, normalize } from 'node:path';
 import { Readable } from 'node:stream';
 
@@ -79,7 +79,7 @@ export async function serve(root: string | undefined, ranged: Record<string, Ran
       return;
     }
     const file = root && join(root, normalize(path));
-    if (!file || !file.startsWith(root) || !existsSync(file) || !statSync(file).isFile()) {
+    if (!file?.startsWith(root ?? '') || !existsSync(file) || !statSync(file).isFile()) {
       response.writeHead(404).end();
       return;
     }

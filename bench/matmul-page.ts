@@ -1,0 +1,109 @@
+/**
+ * The page of bench/matmul.ts: times matrix kernels on whatever adapter the browser gives. It asks the
+ * kernels' own operations for their dispatches, so what is timed is what the engine runs.
+ */
+import { layoutTensor, WEIGHT_TYPES, type WeightTypeName } from '../src/contract/weight-layout.ts';
+import { reportAdapter, requestAdapter, requestDevice } from '../workers/gpu/device.ts';
+import type { Dispatch, Slice } from '../workers/gpu/dispatch.ts';
+import { type ExpertBank, GROUPS_HEADER_BYTES, type MatrixVariant, type OpContext } from '../workers/gpu/ops/context.ts';
+import { expertDown } from '../workers/gpu/ops/expert-down.ts';
+import { expertGateUp } from '../workers/gpu/ops/expert-gate-up.ts';
+import { matmul } from '../workers/gpu/ops/matmul.ts';
+import { PipelineCache } from '../workers/gpu/pipelines.ts';
+import { allocateRows, makeState, measureBest, upload } from '../workers/gpu/testing.ts';
+import bareLoop from './bare-loop.wgsl?raw';
+
+export interface Case {
+  /** `matmul`, `experts` (gate, up and down, `tokens` assignments) or `bare` (the f32 loop others are compared to). */
+  kernel: 'matmul' | 'experts' | 'bare';
+  type: WeightTypeName;
+  variant: MatrixVariant;
+  rows: number;
+  cols: number;
+  tokens: number;
+}
+
+export interface Timing {
+  milliseconds: number;
+  /** Multiplications and additions. */
+  gigaflops: number;
+  /** Weight bytes read once, whatever the kernel reads. */
+  gigabytesPerSecond: number;
+}
+
+const adapter = await requestAdapter();
+const device = await requestDevice(adapter);
+const pipelines = new PipelineCache(device);
+const failures: string[] = [];
+device.onuncapturederror = ({ error }) => void failures.push(error.message);
+
+/** Weight bytes that are no NaN, infinity or subnormal in any of their readings; their values do not matter here. */
+function weightBytes(bytes: number): Uint8Array<ArrayBuffer> {
+  const data = new Uint8Array(bytes);
+  for (let i = 0; i < bytes; i++) data[i] = 16 + ((i * 37) % 43);
+  return data;
+}
+
+function bareDispatch({ rows, cols }: Case, buffers: Slice[]): Dispatch[] {
+  const weights = upload(device, new Float32Array(weightBytes(rows * cols * 4).buffer));
+  const input = upload(device, new Float32Array(cols).fill(1));
+  const output = allocateRows(device, 1, rows).slice;
+  buffers.push(weights, input, output);
+  const kernel = { name: 'bare loop', code: [bareLoop] };
+  return [pipelines.dispatch(kernel, { ROWS: rows, COLS: cols }, [weights, input, output], [Math.ceil(rows / 64), 1, 1])];
+}
+
+function matmulDispatch(ctx: OpContext, { type, rows, cols, tokens }: Case, buffers: Slice[]): Dispatch[] {
+  const layout = layoutTensor('w', WEIGHT_TYPES[type], rows, cols, 0);
+  const slice = upload(device, weightBytes(layout.bytes));
+  const [input, output] = [allocateRows(device, tokens, cols), allocateRows(device, tokens, rows)];
+  buffers.push(slice, input.slice, output.slice);
+  return matmul(ctx, { matrix: { layout, slice }, input, output, maxTokens: tokens, place: 'bench' });
+}
+
+/** One expert with `tokens` assignments; `rows` is the feed-forward width. */
+function expertDispatches(ctx: OpContext, { type, rows, cols, tokens }: Case, buffers: Slice[]): Dispatch[] {
+  const gate = layoutTensor('gate', WEIGHT_TYPES[type], rows, cols, 0);
+  const up = layoutTensor('up', WEIGHT_TYPES[type], rows, cols, gate.bytes);
+  const downLayout = layoutTensor('down', WEIGHT_TYPES[type], cols, rows, 0);
+  const gateUpStride = gate.bytes + up.bytes;
+  const bank: ExpertBank = {
+    firstSlot: 0, slots: 1, gate, up, downLayout, gateUpStride, downStride: downLayout.bytes,
+    gateUp: upload(device, weightBytes(gateUpStride)), down: upload(device, weightBytes(downLayout.bytes)),
+  };
+  const words = new Uint32Array(GROUPS_HEADER_BYTES / 4 + tokens);
+  words.set([0, 0, tokens, 0]);
+  for (let p = 0; p < tokens; p++) words[GROUPS_HEADER_BYTES / 4 + p] = p;
+  const groups = upload(device, words);
+  const input = allocateRows(device, tokens, cols);
+  const [activations, output] = [allocateRows(device, tokens, rows), allocateRows(device, tokens, cols)];
+  buffers.push(bank.gateUp, bank.down, groups, input.slice, activations.slice, output.slice);
+  const shared = { bank, groups, groupCount: 1, maxAssignments: tokens, activations, place: 'bench' };
+  return [...expertGateUp(ctx, { ...shared, expertsPerToken: 1, input }), ...expertDown(ctx, { ...shared, output })];
+}
+
+async function time(which: Case): Promise<Timing> {
+  const { kernel, type, rows, cols, tokens, variant } = which;
+  const ctx: OpContext = { pipelines, variant, state: makeState(device, { tokenCount: tokens }) };
+  const buffers = [ctx.state];
+  const dispatches = { bare: () => bareDispatch(which, buffers), matmul: () => matmulDispatch(ctx, which, buffers),
+    experts: () => expertDispatches(ctx, which, buffers) }[kernel]();
+  const milliseconds = await measureBest(device, dispatches);
+  for (const { buffer } of buffers) buffer.destroy();
+  if (failures.length > 0) throw new Error(failures.join('\n'));
+  const matrices = kernel === 'experts' ? 3 : 1;
+  const weights = rows * cols * matrices;
+  const { blockBytes, blockWeights } = WEIGHT_TYPES[type];
+  return {
+    milliseconds,
+    gigaflops: (2 * weights * tokens) / milliseconds / 1e6,
+    gigabytesPerSecond: ((weights / blockWeights) * blockBytes) / milliseconds / 1e6,
+  };
+}
+
+export interface BenchPage {
+  adapter: ReturnType<typeof reportAdapter>;
+  time(which: Case): Promise<Timing>;
+}
+
+(globalThis as unknown as { bench: BenchPage }).bench = { adapter: reportAdapter(adapter), time };
