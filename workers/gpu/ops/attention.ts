@@ -6,15 +6,17 @@
  */
 import combineCode from '../../../shaders/attention_combine.wgsl?raw';
 import scoresCode from '../../../shaders/attention_scores.wgsl?raw';
+import scoresWideCode from '../../../shaders/attention_scores_wide.wgsl?raw';
 import softmaxCode from '../../../shaders/attention_softmax.wgsl?raw';
 import valuesCode from '../../../shaders/attention_values.wgsl?raw';
+import valuesWideCode from '../../../shaders/attention_values_wide.wgsl?raw';
 import batchCode from '../../../shaders/lib/attention_batch.wgsl?raw';
+import block1Code from '../../../shaders/lib/query_block_1.wgsl?raw';
+import block2Code from '../../../shaders/lib/query_block_2.wgsl?raw';
+import block4Code from '../../../shaders/lib/query_block_4.wgsl?raw';
 import rows1Code from '../../../shaders/lib/query_rows_1.wgsl?raw';
 import rows2Code from '../../../shaders/lib/query_rows_2.wgsl?raw';
 import rows4Code from '../../../shaders/lib/query_rows_4.wgsl?raw';
-import values1Code from '../../../shaders/lib/query_values_1.wgsl?raw';
-import values2Code from '../../../shaders/lib/query_values_2.wgsl?raw';
-import values4Code from '../../../shaders/lib/query_values_4.wgsl?raw';
 import stateCode from '../../../shaders/lib/state.wgsl?raw';
 import type { Bytes } from '../../../src/contract/ids.ts';
 import type { Dispatch, Slice } from '../dispatch.ts';
@@ -28,9 +30,9 @@ const CHUNK = 128;
 const SCRATCH_LIMIT: Bytes = 32 * 1024 * 1024;
 const WORKGROUP = 64;
 
-/** Query rows that a thread takes at once, with the lib file that says so. */
+/** Query rows that a thread takes at once, with the lib files that say so. */
 const ROW_CODE = { 1: rows1Code, 2: rows2Code, 4: rows4Code } as const;
-const VALUES_CODE = { 1: values1Code, 2: values2Code, 4: values4Code } as const;
+const BLOCK_CODE = { 1: block1Code, 2: block2Code, 4: block4Code } as const;
 type RowCount = keyof typeof ROW_CODE;
 
 const kernels = (rows: RowCount) => {
@@ -39,9 +41,11 @@ const kernels = (rows: RowCount) => {
     code: [stateCode, ROW_CODE[rows], batchCode, ...code],
   });
   return {
-    scores: kernel('attention_scores', VALUES_CODE[rows], scoresCode),
+    scores: kernel('attention_scores', BLOCK_CODE[rows], scoresCode),
+    scoresWide: kernel('attention_scores_wide', BLOCK_CODE[rows], scoresWideCode),
     softmax: kernel('attention_softmax', softmaxCode),
     values: kernel('attention_values', valuesCode),
+    valuesWide: kernel('attention_values_wide', valuesWideCode),
     combine: kernel('attention_combine', combineCode),
   };
 };
@@ -126,26 +130,30 @@ function attentionBatch(ctx: OpContext, args: AttentionArgs, first: number, toke
   const stats = region(sizes.scores, sizes.stats);
   const partial = region(sizes.scores + sizes.stats, sizes.partial);
 
+  // 16-byte loads where a head is made of them. Threads that do more share loads, but there are fewer.
+  const wide = headDim % 8 === 0;
+  const fewThreads = wide && ctx.variant === 'rows';
+  const positions = fewThreads ? 4 : 1;
   const kernel = KERNELS[rowCount];
   const shape = { HEADS: headCount, KV_HEADS: kvHeadCount, HEAD_DIM: headDim, WORKGROUP };
   const batch = constants(ctx.pipelines.device, first, tokens, rowBlocks, capacity);
   const groups = (threads: number): number => Math.ceil(threads / WORKGROUP);
   return [
     ctx.pipelines.dispatch(
-      kernel.scores,
-      { ...shape, Q_STRIDE: q.stride },
+      wide ? kernel.scoresWide : kernel.scores,
+      wide ? { ...shape, Q_STRIDE: q.stride, POSITIONS: positions } : { ...shape, Q_STRIDE: q.stride },
       [ctx.state, batch, q.slice, keyCache, scores],
-      [groups(capacity), rowBlocks, kvHeadCount],
+      [groups(capacity / positions), rowBlocks, kvHeadCount],
       place,
     ),
     ctx.pipelines.dispatch(
       kernel.softmax, shape, [ctx.state, batch, scores, stats], [groups(chunks), rowBlocks, kvHeadCount], place,
     ),
     ctx.pipelines.dispatch(
-      kernel.values,
+      fewThreads ? kernel.valuesWide : kernel.values,
       shape,
       [ctx.state, batch, scores, valueCache, partial],
-      [groups((kvHeadCount * headDim) / 2), chunks, rowBlocks],
+      [groups((kvHeadCount * headDim) / (fewThreads ? 8 : 2)), chunks, rowBlocks],
       place,
     ),
     ctx.pipelines.dispatch(

@@ -1,4 +1,0 @@
-// Column `column` of the block's query rows; `row_value` is the kernel's. See query_rows_1.wgsl.
-fn row_values(first_row: u32, column: u32) -> RowVec {
-  return row_value(first_row, column);
-}
