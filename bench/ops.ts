@@ -1,0 +1,79 @@
+/**
+ * Times all kernels but the matrix ones in a real Chromium and prints a table (milliseconds a call).
+ *
+ *   npx tsx bench/ops.ts [--shapes builtin,mixtral] [--tokens 1,64] [--positions 500] [--variants rows] [--json]
+ *
+ * The adapter is the machine's GPU where there is one; `MIXTAB_GPU=software` asks for the software adapter.
+ */
+import { parseArgs } from 'node:util';
+import { chromium } from 'playwright';
+import { createServer } from 'vite';
+import { ensureChromium } from '../scripts/chromium.mjs';
+import { chromiumFlags } from '../scripts/chromium-flags.mjs';
+import type { MatrixVariant } from '../workers/gpu/ops/context.ts';
+import type { BenchPage, Case } from './ops-page.ts';
+
+const SHAPES = {
+  builtin: {
+    embeddingLength: 256, headCount: 8, kvHeadCount: 4, headDim: 32, expertCount: 8, expertsPerToken: 2, vocabularySize: 4096,
+  },
+  mixtral: {
+    embeddingLength: 4096, headCount: 32, kvHeadCount: 8, headDim: 128, expertCount: 8, expertsPerToken: 2,
+    vocabularySize: 32000,
+  },
+};
+
+const { values } = parseArgs({
+  options: {
+    shapes: { type: 'string', default: 'builtin,mixtral' },
+    tokens: { type: 'string', default: '1' },
+    positions: { type: 'string', default: '500' },
+    variants: { type: 'string', default: 'rows' },
+    json: { type: 'boolean', default: false },
+  },
+});
+const list = (text: string): string[] => text.split(',');
+
+function cases(): (Case & { shape: string })[] {
+  return list(values.shapes).flatMap((shape) =>
+    list(values.tokens).flatMap((tokens) =>
+      list(values.positions).flatMap((position) =>
+        list(values.variants).map((variant) => ({
+          ...SHAPES[shape as keyof typeof SHAPES], shape, tokens: Number(tokens), position: Number(position),
+          capacity: Math.max(512, Number(position) + Number(tokens)), variant: variant as MatrixVariant,
+        })),
+      ),
+    ),
+  );
+}
+
+const server = await createServer({
+  configFile: false, root: new URL('..', import.meta.url).pathname, logLevel: 'error', cacheDir: '/tmp/mixtab-ops-vite',
+  server: { port: 5198, strictPort: false, hmr: false, watch: null },
+});
+await server.listen();
+const browser = await chromium.launch({ executablePath: ensureChromium(), args: chromiumFlags(), headless: true });
+try {
+  const page = await browser.newPage();
+  page.on('pageerror', (error) => console.error(error.message));
+  await page.goto(`${server.resolvedUrls?.local[0]}bench/ops.html`);
+  await page.waitForFunction(() => 'bench' in globalThis);
+  type Global = { bench: BenchPage };
+  const adapter = await page.evaluate(() => (globalThis as unknown as Global).bench.adapter);
+  console.error(`${adapter.vendor} ${adapter.architecture} ${adapter.description}${adapter.software ? ' (software)' : ''}`);
+  const results = [];
+  if (!values.json) console.log('| shape | tokens | position | variant | operation | ms |\n|---|---|---|---|---|---|');
+  for (const which of cases()) {
+    const timings = await page.evaluate((it) => (globalThis as unknown as Global).bench.time(it), which);
+    results.push({ ...which, timings });
+    if (values.json) continue;
+    const { shape, tokens, position, variant } = which;
+    for (const { name, milliseconds } of timings) {
+      console.log(`| ${[shape, tokens, position, variant, name, milliseconds.toFixed(3)].join(' | ')} |`);
+    }
+  }
+  if (values.json) console.log(JSON.stringify({ adapter, results }));
+} finally {
+  await browser.close();
+  await server.close();
+}
