@@ -61,6 +61,20 @@ export function sendRange(request: IncomingMessage, response: ServerResponse, { 
   body.on('error', () => response.destroy()).pipe(response);
 }
 
+/** Answers from a folder of static files; models in it by byte ranges. */
+export function serveStatic(root: string | undefined, request: IncomingMessage, response: ServerResponse): void {
+  const path = decodeURIComponent(new URL(request.url ?? '/', 'http://localhost').pathname);
+  const file = root && join(root, normalize(path.endsWith('/') ? `${path}index.html` : path));
+  if (!file?.startsWith(root ?? '') || !existsSync(file) || !statSync(file).isFile()) {
+    response.writeHead(404).end();
+  } else if (extname(file) === '.gguf') {
+    sendRange(request, response, fileRanged(file));
+  } else {
+    response.writeHead(200, { 'content-type': TYPES[extname(file)] ?? 'application/octet-stream' });
+    createReadStream(file).pipe(response);
+  }
+}
+
 export interface Served {
   origin: string;
   close(): void;
@@ -74,21 +88,8 @@ export interface Served {
 export async function serve(root: string | undefined, ranged: Record<string, Ranged>, port = 0): Promise<Served> {
   const server = createServer((request, response) => {
     const path = decodeURIComponent(new URL(request.url ?? '/', 'http://localhost').pathname);
-    if (ranged[path]) {
-      sendRange(request, response, ranged[path]);
-      return;
-    }
-    const file = root && join(root, normalize(path));
-    if (!file?.startsWith(root ?? '') || !existsSync(file) || !statSync(file).isFile()) {
-      response.writeHead(404).end();
-      return;
-    }
-    if (extname(file) === '.gguf') {
-      sendRange(request, response, fileRanged(file));
-      return;
-    }
-    response.writeHead(200, { 'content-type': TYPES[extname(file)] ?? 'application/octet-stream' });
-    createReadStream(file).pipe(response);
+    if (ranged[path]) sendRange(request, response, ranged[path]);
+    else serveStatic(root, request, response);
   });
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);

@@ -12,7 +12,7 @@ export function Composer() {
     : isChat.value
       ? 'Write a message'
       : entries.value.length > 0
-        ? 'Add a few words, or just continue'
+        ? 'Add words, or continue'
         : 'Begin a story';
   const submit = (event?: Event): void => {
     event?.preventDefault();

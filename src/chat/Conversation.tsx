@@ -116,7 +116,7 @@ function PlainText() {
     <article class="story" aria-label="Text" aria-busy={generating.value}>
       <p class="plain">
         {entries.value.map((entry, i) => (
-          <span key={i} class={entry.by}>
+          <span key={i} class={`by-${entry.by}`}>
             {entry.text}
           </span>
         ))}
@@ -125,7 +125,7 @@ function PlainText() {
       <footer>
         {last?.stats && <Stats stats={last.stats} />}
         {!generating.value && (
-          <button type="button" class="quiet" onClick={() => setEditing(true)}>
+          <button type="button" class="quiet nowrap" onClick={() => setEditing(true)}>
             Edit text
           </button>
         )}

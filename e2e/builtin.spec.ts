@@ -1,0 +1,40 @@
+import { expect, importFrom, openPage, test } from './fixtures.ts';
+
+test('the built-in model talks at once, and offline after the first visit', async ({ page, server, context }) => {
+  await openPage(page, server);
+  await expect(page.getByText(/has no chat template: it is a text completer/)).toBeVisible();
+  await page.getByRole('button', { name: 'Once upon a time' }).click();
+  const story = page.getByRole('article', { name: 'Text' });
+  await expect(story).toContainText('Once upon a time');
+  await expect.poll(async () => (await story.innerText()).length).toBeGreaterThan(60);
+  await page.getByRole('button', { name: 'Stop' }).click();
+  await expect(page.getByText(/tokens\/s/)).toBeVisible();
+
+  await page.evaluate(() => navigator.serviceWorker.ready);
+  server.close();
+  await context.setOffline(true);
+  await page.reload();
+  const before = (await story.innerText()).length;
+  await expect(page.getByRole('button', { name: 'Continue' })).toBeEnabled();
+  await page.getByRole('button', { name: 'Continue' }).click();
+  await expect.poll(async () => (await story.innerText()).length).toBeGreaterThan(before + 20);
+  await page.getByRole('button', { name: 'Stop' }).click();
+  await expect(page.getByRole('button', { name: 'Continue' })).toBeVisible();
+
+  await page.getByRole('button', { name: 'Edit text' }).click();
+  await page.getByRole('textbox', { name: 'The whole text' }).fill('Another beginning');
+  await page.getByRole('button', { name: 'Done' }).click();
+  await expect(story).toContainText('Another beginning');
+});
+
+test('a model without a chat template is a plain completer, and the page says so', async ({ page, server }) => {
+  await openPage(page, server);
+  await importFrom(page, `${server.origin}/plain.gguf`);
+  await expect(page.getByRole('button', { name: /Tiny Text\s*text completer/ })).toBeVisible();
+  await expect(page.getByText(/Tiny Text.*has no chat template: it is a text completer/)).toBeVisible();
+  await page.getByRole('textbox', { name: 'Your text' }).fill('the first');
+  await page.getByRole('button', { name: 'Continue' }).click();
+  const story = page.getByRole('article', { name: 'Text' });
+  await expect.poll(async () => (await story.innerText()).length).toBeGreaterThan(40);
+  await page.getByRole('button', { name: 'Stop' }).click();
+});

@@ -1,0 +1,64 @@
+import { expect, importFrom, openPage, test } from './fixtures.ts';
+
+test('import over HTTP, chat, stop, reload, and talk again without the network', async ({ page, server, context }) => {
+  await openPage(page, server);
+  await importFrom(page, `${server.origin}/chat.gguf`);
+  await expect(page.getByRole('heading', { name: 'Ask Tiny Chat' })).toBeVisible();
+
+  const message = page.getByRole('textbox', { name: 'Message' });
+  await message.fill('What can you do?');
+  await message.press('Enter');
+  const answers = page.getByRole('list', { name: 'Conversation' }).getByRole('listitem');
+  await expect(answers).toHaveCount(2);
+  // Tokens stream: the text is there while the model still writes, and grows.
+  await expect(page.getByRole('button', { name: 'Stop' })).toBeVisible();
+  await expect.poll(async () => (await answers.nth(1).innerText()).length).toBeGreaterThan(20);
+  const early = (await answers.nth(1).innerText()).length;
+  await expect.poll(async () => (await answers.nth(1).innerText()).length).toBeGreaterThan(early);
+
+  await page.getByRole('button', { name: 'Stop' }).click();
+  await expect(page.getByText(/tokens\/s · \d+ % expert hits · stopped/)).toBeVisible();
+  await expect(page.getByRole('button', { name: 'Send' })).toBeVisible();
+  const answer = await answers.nth(1).innerText();
+
+  await page.evaluate(() => navigator.serviceWorker.ready);
+  server.close();
+  await context.setOffline(true);
+  await page.reload();
+  await expect(page.getByRole('button', { name: /Tiny Chat/ })).toBeVisible();
+  await expect(answers.nth(1)).toHaveText(answer, { useInnerText: true });
+  await expect(page.getByRole('button', { name: 'Send' })).toBeEnabled();
+  await message.fill('And more?');
+  await message.press('Enter');
+  await expect(answers).toHaveCount(4);
+  await expect.poll(async () => (await answers.nth(3).innerText()).length).toBeGreaterThan(20);
+  await page.getByRole('button', { name: 'Stop' }).click();
+  await expect(page.getByRole('button', { name: 'Send' })).toBeVisible();
+});
+
+test('the GPU budget is a setting: experts stream, and too small a budget is refused with the minimum', async ({ page, server }) => {
+  await openPage(page, server);
+  await importFrom(page, `${server.origin}/chat.gguf`);
+  await expect(page.getByRole('heading', { name: 'Ask Tiny Chat' })).toBeVisible();
+  const setBudget = async (megabytes: string): Promise<void> => {
+    await page.getByRole('button', { name: 'Settings' }).click();
+    await page.getByRole('spinbutton', { name: 'GPU memory, MB' }).fill(megabytes);
+    await page.getByRole('spinbutton', { name: 'GPU memory, MB' }).blur();
+    await page.getByRole('button', { name: 'Close' }).click();
+  };
+  await setBudget('1');
+  const alert = page.getByRole('alert');
+  await expect(alert).toContainText(/A GPU budget of 1 MB is too small: this model needs at least \d+ MB/);
+  const least = /at least (\d+) MB/.exec(await alert.innerText())?.[1] ?? '';
+  await setBudget(least);
+  await expect(alert).toBeHidden();
+  const message = page.getByRole('textbox', { name: 'Message' });
+  await expect(page.getByRole('button', { name: 'Send' })).toBeEnabled();
+  await message.fill('Hello');
+  await message.press('Enter');
+  await expect(page.getByRole('list', { name: 'Conversation' }).getByRole('listitem')).toHaveCount(2);
+  await page.waitForTimeout(1000);
+  await page.getByRole('button', { name: 'Stop' }).click();
+  const hits = /(\d+) % expert hits/.exec(await page.getByText(/% expert hits/).innerText())?.[1];
+  expect(Number(hits)).toBeLessThan(100);
+});

@@ -1,0 +1,108 @@
+/** A server with the built page, synthetic models and the faults that servers have; one for each test. */
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { test as base, expect, type Page } from '@playwright/test';
+import { sendRange, serveStatic, syntheticRanged } from '../scripts/cli/server.ts';
+import { SYNTH_PRESETS } from '../workers/gguf/synth/presets.ts';
+import { createSynth, type SynthFile } from '../workers/gguf/synth/synth.ts';
+
+const DIST = join(import.meta.dirname, '..', 'dist');
+
+/** Speaks the Mistral format; answers are random words. */
+const chat = createSynth({ ...SYNTH_PRESETS.tiny, name: 'Tiny Chat' });
+const { chatTemplate: _template, ...withoutTemplate } = SYNTH_PRESETS.tiny;
+const plain = createSynth({ ...withoutTemplate, name: 'Tiny Text', seed: 2 });
+
+export const chatModel = (): Uint8Array<ArrayBuffer> => chat.read(0, chat.size);
+
+const bytesOf = (file: SynthFile): Uint8Array<ArrayBuffer> => file.read(0, file.size);
+
+/** Replaces one text of the header by another of the same length. */
+function patched(file: SynthFile, after: string, from: string, to: string): Uint8Array<ArrayBuffer> {
+  const bytes = bytesOf(file);
+  const text = new TextDecoder('latin1').decode(bytes.subarray(0, 10_000));
+  const at = text.indexOf(from, text.indexOf(after) + after.length);
+  bytes.set(new TextEncoder().encode(to), at);
+  return bytes;
+}
+
+const stored = (bytes: Uint8Array<ArrayBuffer>): SynthFile => ({
+  size: bytes.byteLength,
+  read: (offset, length) => bytes.slice(offset, offset + length),
+});
+
+const MODELS: Record<string, SynthFile> = {
+  '/chat.gguf': chat,
+  '/plain.gguf': plain,
+  '/truncated.gguf': stored(bytesOf(plain).slice(0, plain.size >> 1)),
+  '/cut-header.gguf': stored(bytesOf(plain).slice(0, 3000)),
+  '/foreign.gguf': stored(new TextEncoder().encode('<!doctype html><title>Not a model</title>'.repeat(10))),
+  '/other-architecture.gguf': stored(patched(plain, 'general.architecture', 'llama', 'qwen9')),
+};
+
+export interface TestServer {
+  origin: string;
+  /** While set, models are sent so slowly that an import takes its time. */
+  slow: boolean;
+  close(): void;
+}
+
+async function startServer(): Promise<TestServer> {
+  const served: TestServer = { origin: '', slow: false, close: () => {} };
+  const server = createServer((request, response) => {
+    const path = new URL(request.url ?? '/', 'http://localhost').pathname;
+    if (path === '/no-ranges.gguf') {
+      response.writeHead(200, { 'content-length': plain.size }).end(bytesOf(plain));
+    } else if (MODELS[path]) {
+      const send = (): void => sendRange(request, response, syntheticRanged(MODELS[path]));
+      if (served.slow) setTimeout(send, 300);
+      else send();
+    } else serveStatic(DIST, request, response);
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  served.origin = `http://localhost:${(server.address() as AddressInfo).port}`;
+  served.close = () => {
+    server.closeAllConnections();
+    server.close();
+  };
+  return served;
+}
+
+export const test = base.extend<{ server: TestServer }>({
+  // biome-ignore lint/correctness/noEmptyPattern: Playwright wants a destructured object
+  server: async ({}, use) => {
+    const server = await startServer();
+    await use(server);
+    server.close();
+  },
+});
+
+export { expect };
+
+/** Opens the page and waits until the built-in model is ready. */
+export async function openPage(page: Page, { origin }: TestServer): Promise<void> {
+  await page.goto(`${origin}/`);
+  await expect(page.getByRole('button', { name: /mixtab storyteller/ })).toBeVisible();
+  await expect(page.getByRole('button', { name: 'Once upon a time' })).toBeEnabled();
+}
+
+export async function openLibrary(page: Page): Promise<void> {
+  await page.locator('header').getByRole('button').first().click();
+  await expect(page.getByRole('dialog', { name: 'Models' })).toBeVisible();
+}
+
+/** Enters an address in the library and starts the import. */
+export async function importFrom(page: Page, url: string): Promise<void> {
+  await openLibrary(page);
+  await page.getByRole('textbox', { name: 'Address of a GGUF' }).fill(url);
+  await page.getByRole('button', { name: 'Import', exact: true }).click();
+}
+
+/** Names of the stored models, as the library lists them. */
+export async function storedModels(page: Page): Promise<string[]> {
+  await openLibrary(page);
+  const names = await page.getByRole('list', { name: 'Stored models' }).locator('strong').allTextContents();
+  await page.getByRole('button', { name: 'Close' }).click();
+  return names;
+}

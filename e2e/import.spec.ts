@@ -1,0 +1,82 @@
+import { chatModel, expect, importFrom, openLibrary, openPage, storedModels, test } from './fixtures.ts';
+
+const BAD: [file: string, message: RegExp][] = [
+  ['truncated.gguf', /truncated\.gguf is cut off/],
+  ['cut-header.gguf', /cut-header\.gguf is cut off/],
+  ['foreign.gguf', /foreign\.gguf is no GGUF/],
+  ['other-architecture.gguf', /is no Mixtral: its architecture is "qwen9"/],
+  ['no-ranges.gguf', /byte ranges/],
+  ['missing.gguf', /404/],
+];
+
+for (const [file, message] of BAD) {
+  test(`${file} is refused with its cause, and nothing is lost`, async ({ page, server }) => {
+    await openPage(page, server);
+    const before = await storedModels(page);
+    await page.getByRole('textbox', { name: 'Your text' }).fill('words that must stay');
+    await importFrom(page, `${server.origin}/${file}`);
+    await expect(page.getByRole('alert')).toContainText(message);
+    await expect(page.getByRole('textbox', { name: 'Your text' })).toHaveValue('words that must stay');
+    await page.getByRole('button', { name: 'Dismiss' }).click();
+    expect(await storedModels(page)).toEqual(before);
+    // The model that was in use still is.
+    await expect(page.getByRole('button', { name: 'Continue' })).toBeEnabled();
+  });
+}
+
+test('a local file, by the chooser', async ({ page, server }) => {
+  await openPage(page, server);
+  await openLibrary(page);
+  await page.getByLabel('GGUF file').setInputFiles({ name: 'mine.gguf', mimeType: 'application/octet-stream', buffer: Buffer.from(chatModel()) });
+  await expect(page.getByRole('heading', { name: 'Ask Tiny Chat' })).toBeVisible();
+});
+
+test('a local file, dropped on the page', async ({ page, server }) => {
+  await openPage(page, server);
+  const transfer = await page.evaluateHandle(async (url) => {
+    const bytes = await (await fetch(url)).arrayBuffer();
+    const data = new DataTransfer();
+    data.items.add(new File([bytes], 'dropped.gguf'));
+    return data;
+  }, `${server.origin}/chat.gguf`);
+  await page.dispatchEvent('body', 'dragover', { dataTransfer: transfer });
+  await expect(page.getByText('Drop the GGUF to import it')).toBeVisible();
+  await page.dispatchEvent('body', 'drop', { dataTransfer: transfer });
+  await expect(page.getByRole('heading', { name: 'Ask Tiny Chat' })).toBeVisible();
+});
+
+test('an import can be cancelled, leaves nothing, and can be done again', async ({ page, server }) => {
+  await openPage(page, server);
+  const before = await storedModels(page);
+  server.slow = true;
+  await importFrom(page, `${server.origin}/chat.gguf`);
+  await expect(page.getByText(/Importing chat\.gguf: .* of .* · .*records/)).toBeVisible();
+  await page.getByRole('button', { name: 'Cancel' }).click();
+  await expect(page.getByRole('progressbar')).toBeHidden();
+  expect(await storedModels(page)).toEqual(before);
+  const keys = await page.evaluate(
+    () =>
+      new Promise<string[]>((resolve, reject) => {
+        const open = indexedDB.open('mixtab-models');
+        open.onerror = () => reject(open.error);
+        open.onsuccess = () => {
+          const request = open.result.transaction('models').objectStore('models').getAllKeys();
+          request.onsuccess = () => resolve(request.result as string[]);
+        };
+      }),
+  );
+  expect(new Set(keys.map((key) => key.split('/')[1])).size).toBe(before.length);
+  server.slow = false;
+  await importFrom(page, `${server.origin}/chat.gguf`);
+  await expect(page.getByRole('heading', { name: 'Ask Tiny Chat' })).toBeVisible();
+});
+
+test('a model can be removed', async ({ page, server }) => {
+  await openPage(page, server);
+  await importFrom(page, `${server.origin}/chat.gguf`);
+  await expect(page.getByRole('heading', { name: 'Ask Tiny Chat' })).toBeVisible();
+  page.on('dialog', (dialog) => void dialog.accept());
+  await openLibrary(page);
+  await page.getByRole('button', { name: 'Remove Tiny Chat' }).click();
+  await expect(page.getByRole('list', { name: 'Stored models' }).locator('strong')).toHaveText(['mixtab storyteller']);
+});
