@@ -1,12 +1,14 @@
-// attention_values.wgsl with eight dimensions to a thread: one score and one 16-byte load for eight
-// products. Fewer threads, so for adapters that have few. HEAD_DIM is a multiple of 8.
-// Grid: x = (kv, d / 8), y = chunks, z = row blocks.
+// attention_softmax.wgsl and attention_values.wgsl in one, with eight dimensions to a thread: one score,
+// one exponential and one 16-byte load for eight products. The threads of a head all compute the chunk's
+// exponentials, which costs less than a kernel of its own where threads are few and dispatches dear.
+// HEAD_DIM is a multiple of 8. Grid: x = (kv, d / 8), y = chunks, z = row blocks.
 @group(0) @binding(0) var<storage, read> state: StepState;
 @group(0) @binding(1) var<uniform> batch: Batch;
 // Not written; read_write because it lies in one buffer with `partial`, and WebGPU allows one usage a buffer.
 @group(0) @binding(2) var<storage, read_write> scores: array<RowVec>;
 @group(0) @binding(3) var<storage, read> value_cache: array<vec4<u32>>;
 @group(0) @binding(4) var<storage, read_write> partial: array<RowVec>;
+@group(0) @binding(5) var<storage, read_write> stats: array<RowVec>;
 
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(global_invocation_id) id: vec3<u32>) {
@@ -21,7 +23,14 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     return;
   }
   let kv_head = id.x / (HEAD_DIM / 8u);
-  let score = (kv_head * batch.row_blocks + id.z) * batch.capacity;
+  let block = kv_head * batch.row_blocks + id.z;
+  let score = block * batch.capacity;
+  let end = min(first + CHUNK, length);
+  var largest = scores[score + first];
+  for (var position = first + 1u; position < end; position++) {
+    largest = max(largest, scores[score + position]);
+  }
+  var total = RowVec(0.0);
   var sum0 = RowVec(0.0);
   var sum1 = RowVec(0.0);
   var sum2 = RowVec(0.0);
@@ -30,9 +39,9 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
   var sum5 = RowVec(0.0);
   var sum6 = RowVec(0.0);
   var sum7 = RowVec(0.0);
-  let end = min(first + CHUNK, length);
   for (var position = first; position < end; position++) {
-    let weight = scores[score + position];
+    let weight = exp(scores[score + position] - largest);
+    total += weight;
     let packed = value_cache[position * eighths + id.x];
     let a = unpack2x16float(packed.x);
     let b = unpack2x16float(packed.y);
@@ -46,6 +55,11 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     sum5 += weight * c.y;
     sum6 += weight * d.x;
     sum7 += weight * d.y;
+  }
+  if (id.x % (HEAD_DIM / 8u) == 0u) {
+    let stat = (block * batch_chunks() + id.y) * 2u;
+    stats[stat] = largest;
+    stats[stat + 1u] = total;
   }
   let at = ((id.y * batch.row_blocks + id.z) * eighths + id.x) * 8u;
   partial[at] = sum0;

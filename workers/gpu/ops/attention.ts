@@ -138,6 +138,28 @@ function attentionBatch(ctx: OpContext, args: AttentionArgs, first: number, toke
   const shape = { HEADS: headCount, KV_HEADS: kvHeadCount, HEAD_DIM: headDim, WORKGROUP };
   const batch = constants(ctx.pipelines.device, first, tokens, rowBlocks, capacity);
   const groups = (threads: number): number => Math.ceil(threads / WORKGROUP);
+  const values = fewThreads
+    ? [
+        ctx.pipelines.dispatch(
+          kernel.valuesWide,
+          shape,
+          [ctx.state, batch, scores, valueCache, partial, stats],
+          [groups((kvHeadCount * headDim) / 8), chunks, rowBlocks],
+          place,
+        ),
+      ]
+    : [
+        ctx.pipelines.dispatch(
+          kernel.softmax, shape, [ctx.state, batch, scores, stats], [groups(chunks), rowBlocks, kvHeadCount], place,
+        ),
+        ctx.pipelines.dispatch(
+          kernel.values,
+          shape,
+          [ctx.state, batch, scores, valueCache, partial],
+          [groups((kvHeadCount * headDim) / 2), chunks, rowBlocks],
+          place,
+        ),
+      ];
   return [
     ctx.pipelines.dispatch(
       wide ? kernel.scoresWide : kernel.scores,
@@ -146,16 +168,7 @@ function attentionBatch(ctx: OpContext, args: AttentionArgs, first: number, toke
       [groups(capacity / positions), rowBlocks, kvHeadCount],
       place,
     ),
-    ctx.pipelines.dispatch(
-      kernel.softmax, shape, [ctx.state, batch, scores, stats], [groups(chunks), rowBlocks, kvHeadCount], place,
-    ),
-    ctx.pipelines.dispatch(
-      fewThreads ? kernel.valuesWide : kernel.values,
-      shape,
-      [ctx.state, batch, scores, valueCache, partial],
-      [groups((kvHeadCount * headDim) / (fewThreads ? 8 : 2)), chunks, rowBlocks],
-      place,
-    ),
+    ...values,
     ctx.pipelines.dispatch(
       kernel.combine,
       { ...shape, OUTPUT_STRIDE: output.stride },
