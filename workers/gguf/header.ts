@@ -1,8 +1,9 @@
-/** A GGUF's header: metadata and tensor table, parsed by @huggingface/gguf and checked against the file's size. */
-import { GGMLQuantizationType, gguf } from '@huggingface/gguf';
+/** A GGUF's header: metadata and tensor table, checked against the file's size. */
+import { GGMLQuantizationType } from '@huggingface/gguf';
 import { MixtabError } from '../../src/contract/errors.ts';
 import type { Bytes } from '../../src/contract/ids.ts';
 import { weightTypeOf } from '../../src/contract/weight-layout.ts';
+import { HeaderIncomplete, HeaderInvalid, parseHeader, type RawHeader } from './reader.ts';
 import { ggufBytes } from './repack.ts';
 
 /** Something that gives byte ranges of a GGUF. */
@@ -29,6 +30,12 @@ export interface GgufHeader {
   fileBytes: Bytes;
 }
 
+/** Read at once; a longer header (large vocabularies) takes further reads. No real header comes near the maximum. */
+const FIRST_BYTES = 1 << 20;
+const MAX_HEADER_BYTES = 1 << 26;
+/** Where the file names none. */
+const DEFAULT_ALIGNMENT = 32;
+
 /** No tensor of a real model has more; a larger product could overflow our arithmetic. */
 const MAX_TENSOR_WEIGHTS = 2 ** 40;
 
@@ -41,43 +48,31 @@ export const typeName = (ggmlType: number): string => GGMLQuantizationType[ggmlT
  */
 export async function readHeader(file: ReadableFile, signal?: AbortSignal): Promise<GgufHeader> {
   await checkMagic(file, signal);
-  let readPastEnd = false;
-  let readError: unknown;
-  /** The parser asks by fetch and reads some way ahead: past the end it gets nothing. */
-  const fetchRange: typeof fetch = async (_url, init) => {
-    const [first, last] = /(\d+)-(\d+)/.exec(new Headers(init?.headers).get('range') ?? '')!.slice(1).map(Number);
-    const end = Math.min(last + 1, file.size);
-    if (first >= end) {
-      readPastEnd = true;
-      return new Response(new Uint8Array(0));
-    }
-    try {
-      return new Response(await file.read(first, end - first, signal));
-    } catch (error) {
-      readError = error;
-      throw error;
-    }
-  };
-  let parsed: Awaited<ReturnType<typeof gguf>>;
-  try {
-    parsed = await gguf('https://gguf.invalid/', { fetch: fetchRange });
-  } catch (error) {
-    if (readError) throw readError;
-    if (readPastEnd) throw truncated(file, 'its header');
-    throw damaged(file, error instanceof Error ? error.message : String(error));
+  const raw = await readRaw(file, signal);
+  const alignment = raw.metadata['general.alignment'] ?? DEFAULT_ALIGNMENT;
+  if (typeof alignment !== 'number' || !Number.isInteger(alignment) || alignment < 1) {
+    throw damaged(file, `its alignment is ${String(alignment)}`);
   }
-  if (!parsed.littleEndian) throw damaged(file, 'it is big-endian');
-  if (parsed.tensorInfoByteRange[1] > file.size) throw truncated(file, 'its header');
-
-  const dataStart = Number(parsed.tensorDataOffset);
-  const tensors = parsed.tensorInfos.map(({ name, shape, dtype, offset }) => ({
-    name,
-    shape: shape.map(Number),
-    ggmlType: dtype as number,
-    offset: dataStart + Number(offset),
-  }));
+  const dataStart = Math.ceil(raw.end / alignment) * alignment;
+  const tensors = raw.tensors.map((tensor) => ({ ...tensor, offset: dataStart + tensor.offset }));
   for (const tensor of tensors) checkTensor(file, tensor);
-  return { metadata: parsed.metadata as unknown as Record<string, unknown>, tensors, fileBytes: file.size };
+  return { metadata: raw.metadata, tensors, fileBytes: file.size };
+}
+
+/** Reads more and more of the file until the header is whole. */
+async function readRaw(file: ReadableFile, signal?: AbortSignal): Promise<RawHeader> {
+  for (let length = FIRST_BYTES; ; length *= 4) {
+    const whole = length >= file.size;
+    const bytes = await file.read(0, Math.min(length, file.size), signal);
+    try {
+      return parseHeader(bytes);
+    } catch (error) {
+      if (error instanceof HeaderInvalid) throw damaged(file, error.message);
+      if (!(error instanceof HeaderIncomplete)) throw error;
+      if (whole) throw truncated(file, 'the end of its header');
+      if (length >= MAX_HEADER_BYTES) throw damaged(file, `its header is longer than ${MAX_HEADER_BYTES} bytes`);
+    }
+  }
 }
 
 async function checkMagic(file: ReadableFile, signal?: AbortSignal): Promise<void> {

@@ -39,7 +39,7 @@ export async function importModel(inputs: ImportInputs): Promise<ModelSummary> {
   const tokenizer = readTokenizer(source.name, header.metadata);
   const plan = planImport(source.name, header, config);
 
-  const id = await modelId(header, plan);
+  const id = await modelId(source, header, signal);
   const stored = await store.getManifest(id);
   if (stored?.state === 'complete' && stored.layoutVersion === LAYOUT_VERSION) return summarize(stored);
   await preflight(plan.records.reduce((sum, { bytes }) => sum + bytes, 0));
@@ -74,11 +74,19 @@ export async function importModel(inputs: ImportInputs): Promise<ModelSummary> {
   }
 }
 
-/** The same file has the same id, wherever it comes from: a hash over its header and size. */
-async function modelId({ metadata, tensors, fileBytes }: GgufHeader, { parameterCount }: ImportPlan): Promise<string> {
-  const facts = JSON.stringify([metadata, tensors, fileBytes, parameterCount], (_key, value: unknown) =>
-    typeof value === 'bigint' ? String(value) : value,
-  );
+/** Places of the file, evenly spread, whose bytes tell files with the same header apart (two checkpoints of one training, say). */
+const SAMPLES = 16;
+const SAMPLE_BYTES: Bytes = 1024;
+
+/** The same file has the same id, wherever it comes from: a hash over its header, its size and samples of its weights. */
+async function modelId(source: ByteSource, { metadata, tensors, fileBytes }: GgufHeader, signal: AbortSignal): Promise<string> {
+  const start = Math.min(...tensors.map(({ offset }) => offset));
+  const samples: number[][] = [];
+  for (let n = 0; n < SAMPLES; n++) {
+    const offset = Math.floor(start + ((fileBytes - start) * n) / SAMPLES);
+    samples.push([...(await source.read(offset, Math.min(SAMPLE_BYTES, fileBytes - offset), signal))]);
+  }
+  const facts = JSON.stringify([metadata, tensors, fileBytes, samples]);
   return (await sha256Hex(new TextEncoder().encode(facts))).slice(0, 16);
 }
 

@@ -1,0 +1,29 @@
+/**
+ * Writes builtin-vocabulary.json: what llama.cpp makes of hard texts with the built-in model's vocabulary.
+ * A tool for developers, not run by the tests:
+ *   npm install --no-save node-llama-cpp@3 && node workers/text/golden/make-goldens.mjs
+ */
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { getLlama } from 'node-llama-cpp';
+
+const TEXTS = [
+  '', ' ', '  ', '   ', 'a', ' a', 'a ', '  a  b ', 'Hello', ' Hello', 'Hello world', 'Hello  world', 'Hello\nworld', '\n', '\n\n', '\n\n\n a', '\t', 'a\tb',
+  '\r\n', ' \n \n ', 'Once upon a time', 'Once upon a time, there was a little girl.', '"Where have you been?" she asked.', "I don't know; it's his.",
+  'UPPER CASE and lower', 'MiXeD CaSe', 'antidisestablishmentarianism', 'aaaaaaaaaaaaaaaaaaaaaaaa', 'thethethethethe', 'the the the', ' the', 'th e',
+  '0', '1234567890', '3.14159', '1,000,000', '12:30 p.m.', '2026-11-23', '$5.00', '50%', 'a+b=c', 'x^2', '#hash @at', 'foo_bar', 'foo-bar', 'e-mail@example.com',
+  'https://example.org/a?b=c&d=e#f', '<s>', '</s>', '<unk>', '<0x0A>', '[INST] hi [/INST]', '<|book|>', '{"a": [1, 2]}', 'def f(x):\n    return x + 1\n',
+  'café', 'cafe\u0301', 'naïve façade', 'Ünïcödé', 'ß', 'Straße', 'œuvre', 'São Paulo', 'Привет, мир', 'Ελληνικά', 'שלום', 'مرحبا', 'नमस्ते', 'ไทย', '你好，世界', 'こんにちは', '안녕하세요',
+  '😀', '👩‍👩‍👧‍👦', '🏳️‍🌈', '🇫🇷', 'a😀b', '\u00a0', 'a\u00a0b', '\u200b', '\ufeffBOM', '\u2581', 'a\u2581b', '\u2028', '\ufffd', '𝒳', '𠀀', '–—…', '“quoted”', '‘single’', '«guillemets»',
+  '...', '!!!', '?!', '--', '---', '* * *', '  indented', 'trailing   ', 'tab\there', 'mixed \t\n space', 'A. B. C.', 'Mr. and Mrs. Smith', "o'clock", "'tis", 'rock-and-roll',
+  'It was the best of times, it was the worst of times, it was the age of wisdom, it was the age of foolishness.',
+  'He said:\n\n"No."\n\nAnd left.', 'line one\nline two\n\nparagraph two', 'a\u0000b', '\u0007', '\u001b[0m', 'Ab' + 'c'.repeat(100), ' '.repeat(40), 'word '.repeat(30), '\u0301\u0301\u0301',
+];
+
+const root = join(import.meta.dirname, '..', '..', '..');
+const llama = await getLlama({ gpu: false, build: 'never' });
+const model = await llama.loadModel({ modelPath: process.argv[2] ?? join(root, 'public', 'models', 'builtin.gguf') });
+const cases = TEXTS.map((text) => ({ text, ids: [...model.tokenize(text, false)], special: [...model.tokenize(text, true)] }));
+writeFileSync(join(import.meta.dirname, 'builtin-vocabulary.json'), `[\n${cases.map((c) => JSON.stringify(c)).join(',\n')}\n]\n`);
+console.log(`${cases.length} texts`);
+process.exit();

@@ -1,0 +1,114 @@
+/** The tokenizer against llama.cpp, on the built-in model's own vocabulary. */
+import { openAsBlob } from 'node:fs';
+import { join } from 'node:path';
+import * as fc from 'fast-check';
+import { beforeAll, describe, expect, it } from 'vitest';
+import type { TokenizerData } from '../../src/contract/weight-layout.ts';
+import { readTokenizer } from '../gguf/config.ts';
+import { readHeader } from '../gguf/header.ts';
+import { synthVocabulary } from '../gguf/synth/vocabulary.ts';
+import { BlobByteSource } from '../storage/byte-source.ts';
+import { createDetokenizer } from './detokenizer.ts';
+import goldens from './golden/builtin-vocabulary.json' with { type: 'json' };
+import { createTokenizer, type Tokenizer } from './tokenizer.ts';
+
+let data: TokenizerData;
+let tokenizer: Tokenizer;
+beforeAll(async () => {
+  const path = join(import.meta.dirname, '..', '..', 'public', 'models', 'builtin.gguf');
+  const { metadata } = await readHeader(new BlobByteSource(await openAsBlob(path), path));
+  data = readTokenizer(path, metadata);
+  tokenizer = createTokenizer(data);
+});
+
+const decode = (ids: readonly number[], continuation = false): string => {
+  const detokenizer = createDetokenizer(tokenizer, { continuation });
+  return ids.map((id) => detokenizer.push(id as never)).join('') + detokenizer.flush();
+};
+
+describe('encode', () => {
+  it('agrees with llama.cpp on every golden text', () => {
+    expect(goldens.length).toBeGreaterThan(100);
+    for (const { text, ids } of goldens) expect([text, tokenizer.encode(text)]).toEqual([text, ids]);
+  });
+
+  it('agrees with llama.cpp where special tokens are parsed', () => {
+    for (const { text, special } of goldens) {
+      expect([text, tokenizer.encode(text, { parseSpecial: true })]).toEqual([text, special]);
+    }
+  });
+
+  it('puts the beginning-of-sequence token in front only where asked to', () => {
+    expect(tokenizer.encode('Hello', { addBos: true })).toEqual([1, ...tokenizer.encode('Hello')]);
+  });
+
+  it('never makes a control token of ordinary text', () => {
+    for (const text of ['</s>', '<s>', '<unk>', '<0x0A>', ' </s> ']) {
+      for (const id of tokenizer.encode(text)) expect([1, 4, 6]).toContain(data.tokenTypes[id]);
+      expect(tokenizer.encode(text)).not.toContain(2);
+    }
+  });
+
+  it('round-trips any text', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'binary', maxLength: 60 }), (text) => {
+        expect(decode(tokenizer.encode(text))).toBe(text);
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  it('writes lone surrogates as the replacement character', () => {
+    expect(decode(tokenizer.encode('a\ud800b'))).toBe('a\ufffdb');
+  });
+
+  it('takes time in proportion to the text', () => {
+    // 200 kB would take minutes were merging quadratic.
+    expect(tokenizer.encode('It was a dark night, and the old house stood still. '.repeat(4000)).length).toBeGreaterThan(40_000);
+  });
+
+  it('uses the first of equal pieces, the unknown token where bytes are missing, and user-defined pieces whole', () => {
+    const vocabulary = synthVocabulary(512);
+    const custom = createTokenizer({
+      ...data,
+      ...vocabulary,
+      tokens: [...vocabulary.tokens.slice(0, -1), '<tool>'],
+      tokenTypes: vocabulary.tokenTypes.map((type, id) => (id === 511 ? 4 : type === 6 ? 5 : type)),
+    });
+    expect(custom.encode('a<tool>b', { parseSpecial: false })).toContain(511);
+    expect(custom.encode('\u00e9')).toEqual([custom.encode('')[0], 259, 0, 0].filter((id) => id !== undefined));
+  });
+});
+
+describe('streaming decode', () => {
+  it('gives the same text however tokens arrive, and never half a character', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'binary', maxLength: 40 }), (text) => {
+        const detokenizer = createDetokenizer(tokenizer, { continuation: false });
+        let sofar = '';
+        for (const id of tokenizer.encode(text)) {
+          sofar += detokenizer.push(id);
+          expect(text.startsWith(sofar)).toBe(true);
+        }
+        expect(sofar + detokenizer.flush()).toBe(text);
+      }),
+    );
+  });
+
+  it('keeps the leading space where a text goes on', () => {
+    const ids = tokenizer.encode('world');
+    expect(decode(ids)).toBe('world');
+    expect(decode(ids, true)).toBe(' world');
+  });
+
+  it('gives an incomplete character as the replacement character, at the end only', () => {
+    const ids = tokenizer.encode('😀').slice(0, -1);
+    expect(decode(ids, true)).toBe(' \ufffd');
+  });
+
+  it('renders control tokens as nothing, and knows which end an answer', () => {
+    expect(decode([1, 2])).toBe('');
+    expect(tokenizer.isEndOfGeneration(tokenizer.eosId)).toBe(true);
+    expect(tokenizer.isEndOfGeneration(tokenizer.bosId)).toBe(false);
+  });
+});
