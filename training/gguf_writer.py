@@ -1,0 +1,79 @@
+"""Writes GGUF v3 files: metadata, tensors in F32 or Q8_0. Format: ggml's docs/gguf.md."""
+import pathlib
+import struct
+from typing import Any, BinaryIO
+
+import numpy as np
+
+ALIGNMENT = 32
+F32, Q8_0 = 0, 8
+UINT32, INT32, FLOAT32, BOOL, STRING, ARRAY = 4, 5, 6, 7, 8, 9
+
+
+def quantize_q8_0(weights: np.ndarray) -> bytes:
+    """Blocks of 32 weights: d = max|w| / 127 as f16, then 32 signed bytes w / d. As ggml's quantize_row_q8_0_ref."""
+    blocks = np.ascontiguousarray(weights, dtype=np.float32).reshape(-1, 32)
+    d = np.abs(blocks).max(axis=1, keepdims=True) / np.float32(127)
+    with np.errstate(divide="ignore"):
+        inverse = np.where(d > 0, np.float32(1) / d, np.float32(0)).astype(np.float32)
+    scaled = blocks * inverse
+    quants = np.trunc(scaled + np.copysign(np.float32(0.5), scaled)).astype(np.int8)  # roundf: halves away from zero
+    out = np.empty((len(blocks), 34), dtype=np.uint8)
+    out[:, :2] = d.astype(np.float16).view(np.uint8)
+    out[:, 2:] = quants.view(np.uint8)
+    return out.tobytes()
+
+
+def dequantize_q8_0(data: bytes, shape: tuple[int, ...]) -> np.ndarray:
+    """Inverse of quantize_q8_0, in f32."""
+    raw = np.frombuffer(data, dtype=np.uint8).reshape(-1, 34)
+    d = raw[:, :2].copy().view(np.float16).astype(np.float32)
+    return (raw[:, 2:].copy().view(np.int8).astype(np.float32) * d).reshape(shape)
+
+
+def _string(text: str | bytes) -> bytes:
+    data = text if isinstance(text, bytes) else text.encode("utf-8")
+    return struct.pack("<Q", len(data)) + data
+
+
+def _value(value: Any) -> tuple[int, bytes]:
+    """(type number, bytes). Lists are of one kind; plain ints are u32, numpy i32 arrays stay i32."""
+    if isinstance(value, bool):
+        return BOOL, struct.pack("<?", value)
+    if isinstance(value, int):
+        return UINT32, struct.pack("<I", value)
+    if isinstance(value, float):
+        return FLOAT32, struct.pack("<f", value)
+    if isinstance(value, str):
+        return STRING, _string(value)
+    if isinstance(value, np.ndarray):
+        kind = {np.dtype(np.int32): INT32, np.dtype(np.float32): FLOAT32}[value.dtype]
+        return ARRAY, struct.pack("<IQ", kind, len(value)) + value.tobytes()
+    if isinstance(value, list):
+        return ARRAY, struct.pack("<IQ", STRING, len(value)) + b"".join(_string(v) for v in value)
+    raise TypeError(type(value))
+
+
+def write_gguf(path: pathlib.Path, metadata: dict[str, Any], tensors: list[tuple[str, np.ndarray, int]]) -> None:
+    """tensors: (name, weights [..., rows, cols], type). GGUF counts dimensions from the fastest."""
+    datas = [quantize_q8_0(w) if kind == Q8_0 else np.ascontiguousarray(w, np.float32).tobytes() for _, w, kind in tensors]
+    temporary = path.with_suffix(".tmp")
+    with temporary.open("wb") as file:
+        file.write(b"GGUF" + struct.pack("<IQQ", 3, len(tensors), len(metadata)))
+        for key, value in metadata.items():
+            kind, data = _value(value)
+            file.write(_string(key) + struct.pack("<I", kind) + data)
+        offset = 0
+        for (name, weights, kind), data in zip(tensors, datas):
+            dims = weights.shape[::-1]
+            file.write(_string(name) + struct.pack(f"<I{len(dims)}QIQ", len(dims), *dims, kind, offset))
+            offset += -(-len(data) // ALIGNMENT) * ALIGNMENT
+        _pad(file)
+        for data in datas:
+            file.write(data)
+            _pad(file)
+    temporary.replace(path)
+
+
+def _pad(file: BinaryIO) -> None:
+    file.write(b"\0" * (-file.tell() % ALIGNMENT))
