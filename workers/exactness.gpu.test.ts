@@ -5,12 +5,10 @@
 import { describe, expect, it } from 'vitest';
 import type { GenerateResult } from '../src/contract/engine-api.ts';
 import { WEIGHT_TYPES, type WeightTypeName } from '../src/contract/weight-layout.ts';
-import { Engine } from './engine.ts';
-import { createSynth, type SynthOptions, uniformTypes } from './gguf/synth/synth.ts';
+import type { Engine } from './engine.ts';
+import { type SynthOptions, uniformTypes } from './gguf/synth/synth.ts';
 import { referenceTokens } from './reference/llama-cpp.ts';
-import { BlobByteSource } from './storage/byte-source.ts';
-import { importModel } from './storage/importer.ts';
-import { MemoryStore } from './storage/memory-store.ts';
+import { engineWith, synthBlob } from './testing.ts';
 
 const PROMPT = 'the first men of that day had been there before us and could';
 const TOKENS = 32;
@@ -47,20 +45,6 @@ const MODELS: Record<string, SynthOptions> = {
   },
 };
 
-const asBlob = (options: SynthOptions): Blob => {
-  const synth = createSynth(options);
-  return new Blob([synth.read(0, synth.size)]);
-};
-
-async function load(options: SynthOptions): Promise<{ engine: Engine; modelId: string }> {
-  const store = new MemoryStore();
-  const { id } = await importModel({
-    store, source: new BlobByteSource(asBlob(options), 'synthetic.gguf'), kind: 'file',
-    signal: new AbortController().signal, onProgress: () => {}, preflight: async () => {},
-  });
-  return { engine: new Engine(store), modelId: id };
-}
-
 const greedy = (engine: Engine): Promise<GenerateResult> =>
   engine.generate(
     { input: { kind: 'text', text: PROMPT }, maxTokens: TOKENS, sampling: { temperature: 0 }, ignoreEos: true, topLogprobs: TOP },
@@ -69,11 +53,11 @@ const greedy = (engine: Engine): Promise<GenerateResult> =>
 
 describe('mixtab agrees with llama.cpp', () => {
   it.each(Object.entries(MODELS))('%s', { timeout: 120_000 }, async (_name, options) => {
-    const expected = await referenceTokens(asBlob({ ...options, f32Twin: true }), PROMPT, {
+    const expected = await referenceTokens(synthBlob({ ...options, f32Twin: true }), PROMPT, {
       count: TOKENS, top: TOP, context: options.contextLength,
     });
     expect(expected).toHaveLength(TOKENS);
-    const { engine, modelId } = await load(options);
+    const { engine, modelId } = await engineWith(options);
     await engine.load({ modelId }, () => {});
     const actual = await greedy(engine);
     await engine.unload();
@@ -94,7 +78,7 @@ describe('mixtab agrees with llama.cpp', () => {
 describe('the GPU budget changes no token', () => {
   it.each(['F32, merged', 'Q4_K, per-expert', 'odd shape'])('%s', { timeout: 120_000 }, async (name) => {
     const options = MODELS[name];
-    const { engine, modelId } = await load(options);
+    const { engine, modelId } = await engineWith(options);
     const all = await engine.load({ modelId }, () => {});
     const reference = await greedy(engine);
     expect(reference.cache.misses).toBe(0);

@@ -1,0 +1,70 @@
+/** The store in a real browser's IndexedDB. */
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { type ModelManifest, PART_BYTES, type RecordInfo } from '../../src/contract/weight-layout.ts';
+import { sha256Hex } from './hash.ts';
+import { IndexedDbStore } from './indexed-db-store.ts';
+
+let databases = 0;
+const freshStore = (): IndexedDbStore => new IndexedDbStore(`test-${Date.now()}-${databases++}`);
+afterEach(() => vi.restoreAllMocks());
+
+const recordOf = async (key: string, bytes: Uint8Array<ArrayBuffer>): Promise<RecordInfo> => ({
+  key, bytes: bytes.byteLength, parts: Math.ceil(bytes.byteLength / PART_BYTES), sha256: await sha256Hex(bytes), tensors: [],
+});
+
+const pattern = (length: number): Uint8Array<ArrayBuffer> => {
+  const bytes = new Uint8Array(length);
+  for (let i = 0; i < length; i++) bytes[i] = (i * 31 + (i >>> 12)) & 255;
+  return bytes;
+};
+
+describe('IndexedDbStore', () => {
+  it('gives back records of several parts, to the byte, also to another store on the same database', async () => {
+    const name = `test-shared-${Date.now()}`;
+    const bytes = pattern(PART_BYTES * 2 + 12345);
+    const record = await recordOf('L0.E0', bytes);
+    expect(await new IndexedDbStore(name).putRecord('m', 'L0.E0', bytes)).toBe(3);
+    expect(await sha256Hex(await new IndexedDbStore(name).readRecordVerified('m', record))).toBe(record.sha256);
+  });
+
+  it('forgets a model and its records, and nothing else', async () => {
+    const store = freshStore();
+    const bytes = pattern(1000);
+    const record = await recordOf('output', bytes);
+    for (const id of ['a', 'ab']) {
+      await store.putRecord(id, 'output', bytes);
+      await store.putManifest({ id, importedAt: id.length, records: [record] } as ModelManifest);
+    }
+    expect((await store.listManifests()).map(({ id }) => id)).toEqual(['a', 'ab']);
+    await store.removeModel('a');
+    expect((await store.listManifests()).map(({ id }) => id)).toEqual(['ab']);
+    await expect(store.readRecord('a', record)).rejects.toMatchObject({ code: 'record-missing' });
+    expect(await store.readRecord('ab', record)).toEqual(bytes);
+  });
+
+  it('finds what a crashed import left', async () => {
+    const store = freshStore();
+    await store.putRecord('crashed', 'embedding', pattern(10));
+    expect(await store.listLeftovers()).toEqual(['crashed']);
+  });
+
+  it('names a full disk, and stores none of the parts', async () => {
+    const store = freshStore();
+    const put = IDBObjectStore.prototype.put;
+    let calls = 0;
+    vi.spyOn(IDBObjectStore.prototype, 'put').mockImplementation(function (this: IDBObjectStore, ...args) {
+      if (++calls === 2) throw new DOMException('no space', 'QuotaExceededError');
+      return put.apply(this, args);
+    });
+    await expect(store.putRecord('m', 'L0.E0', pattern(PART_BYTES + 1))).rejects.toMatchObject({
+      code: 'storage-full', message: expect.stringMatching(/storage is full: .* more were needed/),
+    });
+  });
+
+  it('names a browser that keeps nothing', async () => {
+    vi.spyOn(indexedDB, 'open').mockImplementation(() => {
+      throw new DOMException('denied', 'SecurityError');
+    });
+    await expect(freshStore().listManifests()).rejects.toMatchObject({ code: 'storage-unavailable' });
+  });
+});
