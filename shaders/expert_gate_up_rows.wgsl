@@ -1,7 +1,7 @@
-// activation[p, r] = silu(gate[r] . x) * (up[r] . x), x = input row p / K, for each assignment p of each group.
+// output[p, r] = silu(gate[r] . x) * (up[r] . x), x = input row p / K, for each assignment p of each group.
 //
-// Gate and up [ROWS, BLOCKS * 32] of the expert in the group's slot; silu(v) = v / (1 + exp(-v)).
-// A thread computes one row for TILE assignments. Grid: x = rows / WORKGROUP, y = assignments / TILE, z = groups.
+// Gate and up [ROWS, BLOCKS * 32] of the expert in the group's slot. A thread computes four rows for TILE assignments
+// (1 or 4). Grid: x = rows / (4 * WORKGROUP), y = assignments / TILE, z = groups.
 override ROWS: u32;
 override BLOCKS: u32;
 override SLOT_STRIDE: u32;  // vec4
@@ -15,7 +15,7 @@ override U2: u32;
 override U3: u32;
 override FIRST_SLOT: u32;
 override SLOTS: u32;
-override K: u32;            // experts per token
+override K: u32;            // assignments to an input row
 override IN_STRIDE: u32;    // vec4
 override OUT_STRIDE: u32;   // floats
 override TILE: u32;
@@ -25,31 +25,38 @@ override WORKGROUP: u32;
 @group(0) @binding(1) var<storage, read> expert_groups: ExpertGroups;
 @group(0) @binding(2) var<storage, read> weights: array<vec4<u32>>;
 @group(0) @binding(3) var<storage, read> input: array<vec4<f32>>;
-@group(0) @binding(4) var<storage, read_write> activations: array<f32>;
+@group(0) @binding(4) var<storage, read_write> output: array<f32>;
+
+fn store_rows(p: u32, row: u32, g: vec4<f32>, u: vec4<f32>) {
+  let values = silu_product(g, u);
+  for (var i = 0u; i < min(4u, ROWS - row); i++) {
+    output[p * OUT_STRIDE + row + i] = values[i];
+  }
+}
 
 @compute @workgroup_size(WORKGROUP)
-fn main(@builtin(global_invocation_id) id: vec3<u32>) {
-  let row = id.x;
-  let work = find_work(id.z, id.y);
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
+  let row = (group.x * WORKGROUP + thread) * 4u;
+  let work = find_work(group.z, group.y);
   if (work.count == 0u || row >= ROWS) {
     return;
   }
   let base = work.slot * SLOT_STRIDE;
   let gate = Planes(base + G0, base + G1, base + G2, base + G3);
   let up = Planes(base + U0, base + U1, base + U2, base + U3);
+  let rows = four_rows(row);
+  let x = work.assignments / K * IN_STRIDE;
   if (TILE == 1u) {
-    let p = work.assignments.x;
-    let x = p / K * IN_STRIDE;
-    let g = dot_row(gate, row * BLOCKS, BLOCKS, 0u, 1u, x);
-    let u = dot_row(up, row * BLOCKS, BLOCKS, 0u, 1u, x);
-    activations[p * OUT_STRIDE + row] = g / (1.0 + exp(-g)) * u;
+    let g = dot_rows(gate, rows, BLOCKS, 0u, 1u, x.x);
+    store_rows(work.assignments.x, row, g, dot_rows(up, rows, BLOCKS, 0u, 1u, x.x));
     return;
   }
-  let x = work.assignments / K * IN_STRIDE;
-  let g = dot_row_4(gate, row * BLOCKS, BLOCKS, 0u, 1u, x);
-  let u = dot_row_4(up, row * BLOCKS, BLOCKS, 0u, 1u, x);
-  let activation = g / (1.0 + exp(-g)) * u;
+  let g = dot_rows_4(gate, rows, BLOCKS, 0u, 1u, x);
+  let u = dot_rows_4(up, rows, BLOCKS, 0u, 1u, x);
   for (var i = 0u; i < work.count; i++) {
-    activations[work.assignments[i] * OUT_STRIDE + row] = activation[i];
+    store_rows(
+      work.assignments[i], row,
+      vec4<f32>(g.row0[i], g.row1[i], g.row2[i], g.row3[i]), vec4<f32>(u.row0[i], u.row1[i], u.row2[i], u.row3[i]),
+    );
   }
 }

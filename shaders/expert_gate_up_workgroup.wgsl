@@ -1,12 +1,11 @@
-// activation[p, r] = silu(gate[r] . x) * (up[r] . x), x = input row p / K, for each assignment p of each group.
+// output[p, r] = silu(gate[r] . x) * (up[r] . x), x = input row p / K, for each assignment p of each group.
 //
-// As expert_gate_up_rows.wgsl, but a workgroup shares the columns and adds up in shared memory.
-// TILE 1: two rows, one assignment. TILE 4: one row, four assignments.
-// Grid: x = rows / (TILE 1: 2, TILE 4: 1), y = assignments / TILE, z = groups.
+// As expert_gate_up_rows.wgsl, but a workgroup shares the columns of four rows and adds up in shared memory.
+// Grid: x = rows / 4, y = assignments / TILE (1 or 4), z = groups.
 override ROWS: u32;
 override BLOCKS: u32;
-override SLOT_STRIDE: u32;
-override G0: u32;
+override SLOT_STRIDE: u32;  // vec4
+override G0: u32;           // planes of gate and up, in vec4 from the slot's start
 override G1: u32;
 override G2: u32;
 override G3: u32;
@@ -16,9 +15,9 @@ override U2: u32;
 override U3: u32;
 override FIRST_SLOT: u32;
 override SLOTS: u32;
-override K: u32;
-override IN_STRIDE: u32;
-override OUT_STRIDE: u32;
+override K: u32;            // assignments to an input row
+override IN_STRIDE: u32;    // vec4
+override OUT_STRIDE: u32;   // floats
 override TILE: u32;
 override WORKGROUP: u32;
 
@@ -26,43 +25,42 @@ override WORKGROUP: u32;
 @group(0) @binding(1) var<storage, read> expert_groups: ExpertGroups;
 @group(0) @binding(2) var<storage, read> weights: array<vec4<u32>>;
 @group(0) @binding(3) var<storage, read> input: array<vec4<f32>>;
-@group(0) @binding(4) var<storage, read_write> activations: array<f32>;
+@group(0) @binding(4) var<storage, read_write> output: array<f32>;
+
+fn store_rows(p: u32, row: u32, g: vec4<f32>, u: vec4<f32>) {
+  let values = silu_product(g, u);
+  for (var i = 0u; i < min(4u, ROWS - row); i++) {
+    output[p * OUT_STRIDE + row + i] = values[i];
+  }
+}
 
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
+  let row = group.x * 4u;
   let work = find_work(group.z, group.y);
-  if (work.count == 0u) {
+  if (work.count == 0u || row >= ROWS) {
     return;
   }
   let base = work.slot * SLOT_STRIDE;
   let gate = Planes(base + G0, base + G1, base + G2, base + G3);
   let up = Planes(base + U0, base + U1, base + U2, base + U3);
+  let rows = four_rows(row);
+  let x = work.assignments / K * IN_STRIDE;
   if (TILE == 1u) {
-    let p = work.assignments.x;
-    let x = p / K * IN_STRIDE;
-    let row = group.x * 2u;
-    // A row past the end repeats the last one and is not stored.
-    let next = min(row + 1u, ROWS - 1u);
-    let sums = workgroup_sum(
-      vec4<f32>(
-        dot_row(gate, row * BLOCKS, BLOCKS, thread, WORKGROUP, x),
-        dot_row(up, row * BLOCKS, BLOCKS, thread, WORKGROUP, x),
-        dot_row(gate, next * BLOCKS, BLOCKS, thread, WORKGROUP, x),
-        dot_row(up, next * BLOCKS, BLOCKS, thread, WORKGROUP, x),
-      ),
-      thread,
-    );
-    if (thread < 2u && row + thread < ROWS) {
-      let g = sums[thread * 2u];
-      activations[p * OUT_STRIDE + row + thread] = g / (1.0 + exp(-g)) * sums[thread * 2u + 1u];
+    let g = workgroup_sum(dot_rows(gate, rows, BLOCKS, thread, WORKGROUP, x.x), thread);
+    let u = workgroup_sum(dot_rows(up, rows, BLOCKS, thread, WORKGROUP, x.x), thread);
+    if (thread == 0u) {
+      store_rows(work.assignments.x, row, g, u);
     }
     return;
   }
-  let row = group.x;
-  let x = work.assignments / K * IN_STRIDE;
-  let g = workgroup_sum(dot_row_4(gate, row * BLOCKS, BLOCKS, thread, WORKGROUP, x), thread);
-  let u = workgroup_sum(dot_row_4(up, row * BLOCKS, BLOCKS, thread, WORKGROUP, x), thread);
+  let g = workgroup_sum_4(dot_rows_4(gate, rows, BLOCKS, thread, WORKGROUP, x), thread);
+  let u = workgroup_sum_4(dot_rows_4(up, rows, BLOCKS, thread, WORKGROUP, x), thread);
   if (thread < work.count) {
-    activations[work.assignments[thread] * OUT_STRIDE + row] = g[thread] / (1.0 + exp(-g[thread])) * u[thread];
+    let t = thread;
+    store_rows(
+      work.assignments[t], row,
+      vec4<f32>(g.row0[t], g.row1[t], g.row2[t], g.row3[t]), vec4<f32>(u.row0[t], u.row1[t], u.row2[t], u.row3[t]),
+    );
   }
 }

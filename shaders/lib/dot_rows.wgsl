@@ -1,26 +1,62 @@
-// Dot products of one weight row with inputs, by one thread. Kernels declare `weights` and
-// `input: array<vec4<f32>>`; x indices are in vec4.
-fn dot32(w: Block32, x: u32) -> f32 {
-  return (dot(w.a, input[x]) + dot(w.b, input[x + 1u]) + dot(w.c, input[x + 2u]) + dot(w.d, input[x + 3u])) +
-    (dot(w.e, input[x + 4u]) + dot(w.f, input[x + 5u]) + dot(w.g, input[x + 6u]) + dot(w.h, input[x + 7u]));
+// Dot products of four weight rows with one or four inputs, by one thread: an input is loaded once for four rows, a
+// weight dequantized once for four inputs. Kernels declare `weights` and `input: array<vec4<f32>>`; `rows` are the
+// rows' first runs of 32 weights, `x` the inputs' first vec4. A thread takes runs first, first + step, ... below `runs`.
+// One and four inputs add in the same order: decode and prefill give the same sums.
+fn input32(at: u32) -> Block32 {
+  return Block32(
+    input[at], input[at + 1u], input[at + 2u], input[at + 3u],
+    input[at + 4u], input[at + 5u], input[at + 6u], input[at + 7u],
+  );
 }
 
-// One input; blocks first, first + step, ... below `blocks` of the row that begins at block `row`.
-fn dot_row(p: Planes, row: u32, blocks: u32, first: u32, step: u32, x: u32) -> f32 {
-  var sum = 0.0;
-  for (var b = first; b < blocks; b += step) {
-    sum += dot32(block32(p, row + b), x + b * 8u);
-  }
-  return sum;
+fn dot32(w: Block32, x: Block32) -> f32 {
+  return (dot(w.a, x.a) + dot(w.b, x.b) + dot(w.c, x.c) + dot(w.d, x.d)) +
+    (dot(w.e, x.e) + dot(w.f, x.f) + dot(w.g, x.g) + dot(w.h, x.h));
 }
 
-// Four inputs: the block is dequantized once.
-fn dot_row_4(p: Planes, row: u32, blocks: u32, first: u32, step: u32, x: vec4<u32>) -> vec4<f32> {
+// One value for each row.
+fn dot_rows(p: Planes, rows: vec4<u32>, runs: u32, first: u32, step: u32, x: u32) -> vec4<f32> {
   var sum = vec4<f32>();
-  for (var b = first; b < blocks; b += step) {
-    let w = block32(p, row + b);
-    let at = x + vec4<u32>(b * 8u);
-    sum += vec4<f32>(dot32(w, at.x), dot32(w, at.y), dot32(w, at.z), dot32(w, at.w));
+  for (var b = first; b < runs; b += step) {
+    let v = input32(x + b * 8u);
+    let n = rows + vec4<u32>(b);
+    sum += vec4<f32>(
+      dot32(block32(p, n.x), v), dot32(block32(p, n.y), v), dot32(block32(p, n.z), v), dot32(block32(p, n.w), v),
+    );
   }
   return sum;
+}
+
+// Component t of a column is input t.
+struct FourByFour {
+  row0: vec4<f32>,
+  row1: vec4<f32>,
+  row2: vec4<f32>,
+  row3: vec4<f32>,
+}
+
+fn dot_rows_4(p: Planes, rows: vec4<u32>, runs: u32, first: u32, step: u32, x: vec4<u32>) -> FourByFour {
+  var sum = FourByFour();
+  for (var b = first; b < runs; b += step) {
+    let at = x + vec4<u32>(b * 8u);
+    let v0 = input32(at.x);
+    let v1 = input32(at.y);
+    let v2 = input32(at.z);
+    let v3 = input32(at.w);
+    let n = rows + vec4<u32>(b);
+    let w0 = block32(p, n.x);
+    sum.row0 += vec4<f32>(dot32(w0, v0), dot32(w0, v1), dot32(w0, v2), dot32(w0, v3));
+    let w1 = block32(p, n.y);
+    sum.row1 += vec4<f32>(dot32(w1, v0), dot32(w1, v1), dot32(w1, v2), dot32(w1, v3));
+    let w2 = block32(p, n.z);
+    sum.row2 += vec4<f32>(dot32(w2, v0), dot32(w2, v1), dot32(w2, v2), dot32(w2, v3));
+    let w3 = block32(p, n.w);
+    sum.row3 += vec4<f32>(dot32(w3, v0), dot32(w3, v1), dot32(w3, v2), dot32(w3, v3));
+  }
+  return sum;
+}
+
+// Four rows from `first` on, as runs; past the end the last row is repeated. Its sums are not stored.
+fn four_rows(first: u32) -> vec4<u32> {
+  return min(vec4<u32>(first) + vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(ROWS - 1u)) * BLOCKS;
 }

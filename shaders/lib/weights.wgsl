@@ -26,10 +26,10 @@ struct Block32 {
 // f16 bits to f32, exact for subnormals too (unpack2x16float may flush them). Weights are finite.
 fn half4(bits: vec4<u32>) -> vec4<f32> {
   let magnitude = bits & vec4<u32>(0x7fffu);
-  let normal = bitcast<vec4<f32>>((magnitude << vec4<u32>(13u)) + vec4<u32>(112u << 23u));
+  let normal = bitcast<vec4<f32>>(magnitude * 8192u + vec4<u32>(112u << 23u));
   let subnormal = vec4<f32>(magnitude) * 5.9604644775390625e-8; // 2^-24
   let value = select(normal, subnormal, magnitude < vec4<u32>(0x400u));
-  return bitcast<vec4<f32>>(bitcast<vec4<u32>>(value) | ((bits & vec4<u32>(0x8000u)) << vec4<u32>(16u)));
+  return bitcast<vec4<f32>>(bitcast<vec4<u32>>(value) | ((bits & vec4<u32>(0x8000u)) * 65536u));
 }
 
 fn half(bits: u32) -> f32 {
@@ -46,12 +46,17 @@ fn half_at(plane: u32, n: u32) -> f32 {
   return half((bits >> ((n & 1u) * 16u)) & 0xffffu);
 }
 
-// The four bytes of a word as unsigned numbers after a shift and a mask.
-fn bytes4(word: u32, shift: u32, mask: u32) -> vec4<f32> {
-  return vec4<f32>((vec4<u32>(word) >> (vec4<u32>(0u, 8u, 16u, 24u) + shift)) & vec4<u32>(mask));
+// Bytes of a word as floats without shifts, which are slow on software adapters: byte i is masked where it stands and
+// so comes out times 256^i. Scales are divided by these powers of two beforehand, which loses nothing.
+const BYTE_PLACES = vec4<f32>(1.0, 256.0, 65536.0, 16777216.0);
+const INVERSE_BYTE_PLACES = vec4<f32>(1.0, 0.00390625, 0.0000152587890625, 5.9604644775390625e-8);
+
+// The four bytes, below 128, times BYTE_PLACES.
+fn placed4(word: u32) -> vec4<f32> {
+  return vec4<f32>(vec4<i32>(vec4<u32>(word) & vec4<u32>(0xffu, 0xff00u, 0xff0000u, 0xff000000u)));
 }
 
-// The four bytes of a word as signed numbers.
-fn signed4(word: u32) -> vec4<f32> {
-  return vec4<f32>(vec4<i32>(vec4<u32>(word) << vec4<u32>(24u, 16u, 8u, 0u)) >> vec4<u32>(24u));
+// The four signed bytes, times BYTE_PLACES: the top one keeps its sign, the others go through 0 .. 255.
+fn placed_signed4(word: u32) -> vec4<f32> {
+  return placed4(word ^ 0x808080u) - vec4<f32>(128.0, 32768.0, 8388608.0, 0.0);
 }

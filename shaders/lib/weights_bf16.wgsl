@@ -1,6 +1,6 @@
 // BF16: the upper half of an f32; plane 0 holds 4 vec4 for 32 weights, the first weight in the low half of a word.
 fn upper_halves(low: u32, high: u32) -> vec4<f32> {
-  return bitcast<vec4<f32>>(vec4<u32>(low << 16u, low & 0xffff0000u, high << 16u, high & 0xffff0000u));
+  return bitcast<vec4<f32>>(vec4<u32>(low * 65536u, low & 0xffff0000u, high * 65536u, high & 0xffff0000u));
 }
 
 fn block32(p: Planes, n: u32) -> Block32 {

@@ -1,11 +1,12 @@
 // Q4_0: w = d * (q - 8). Plane 0: 16 bytes, byte j holds weights j (low nibble) and j + 16; plane 1: d (f16).
 fn block32(p: Planes, n: u32) -> Block32 {
   let q = weights[p.p0 + n];
-  let d = half_at(p.p1, n);
+  let low = q & vec4<u32>(0x0f0f0f0fu);
+  let high = (q >> vec4<u32>(4u)) & vec4<u32>(0x0f0f0f0fu);
+  let d = half_at(p.p1, n) * INVERSE_BYTE_PLACES;
+  let eight = 8.0 * BYTE_PLACES;
   return Block32(
-    d * (bytes4(q.x, 0u, 15u) - 8.0), d * (bytes4(q.y, 0u, 15u) - 8.0),
-    d * (bytes4(q.z, 0u, 15u) - 8.0), d * (bytes4(q.w, 0u, 15u) - 8.0),
-    d * (bytes4(q.x, 4u, 15u) - 8.0), d * (bytes4(q.y, 4u, 15u) - 8.0),
-    d * (bytes4(q.z, 4u, 15u) - 8.0), d * (bytes4(q.w, 4u, 15u) - 8.0),
+    d * (placed4(low.x) - eight), d * (placed4(low.y) - eight), d * (placed4(low.z) - eight), d * (placed4(low.w) - eight),
+    d * (placed4(high.x) - eight), d * (placed4(high.y) - eight), d * (placed4(high.z) - eight), d * (placed4(high.w) - eight),
   );
 }

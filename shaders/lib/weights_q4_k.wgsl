@@ -16,14 +16,14 @@ fn block32(p: Planes, n: u32) -> Block32 {
   let j = n & 7u;
   let header = weights[p.p1 + block];
   let factors = scale_min(header.yzw, j);
-  let d = half(header.x & 0xffffu) * factors.x;
+  let d = half(header.x & 0xffffu) * factors.x * INVERSE_BYTE_PLACES;
   let m = half(header.x >> 16u) * factors.y;
   let at = p.p0 + block * 8u + (j >> 1u) * 2u;
-  let u = weights[at];
-  let v = weights[at + 1u];
-  let s = (j & 1u) * 4u;
+  let shift = vec4<u32>((j & 1u) * 4u);
+  let u = (weights[at] >> shift) & vec4<u32>(0x0f0f0f0fu);
+  let v = (weights[at + 1u] >> shift) & vec4<u32>(0x0f0f0f0fu);
   return Block32(
-    d * bytes4(u.x, s, 15u) - m, d * bytes4(u.y, s, 15u) - m, d * bytes4(u.z, s, 15u) - m, d * bytes4(u.w, s, 15u) - m,
-    d * bytes4(v.x, s, 15u) - m, d * bytes4(v.y, s, 15u) - m, d * bytes4(v.z, s, 15u) - m, d * bytes4(v.w, s, 15u) - m,
+    d * placed4(u.x) - m, d * placed4(u.y) - m, d * placed4(u.z) - m, d * placed4(u.w) - m,
+    d * placed4(v.x) - m, d * placed4(v.y) - m, d * placed4(v.z) - m, d * placed4(v.w) - m,
   );
 }

@@ -1,8 +1,8 @@
 // Q6_K, blocks of 256: w = d * scale * (q - 32), a signed 8-bit scale for each 16 weights.
 // Plane 0 (ql): 128 bytes, 4 low bits; plane 1 (qh): 64 bytes, 2 high bits; plane 2: 16 scales; plane 3: d (f16).
 // In each half of 128 weights, run r of 32 takes ql bytes (r & 1) * 32 .. at nibble r >> 1, and qh bits 2r.
-fn six_bits(low: u32, high: u32, low_shift: u32, high_shift: u32) -> vec4<f32> {
-  return bytes4(low, low_shift, 15u) + 16.0 * bytes4(high, high_shift, 3u) - 32.0;
+fn six_bits(low: vec4<u32>, high: vec4<u32>) -> vec4<u32> {
+  return (low & vec4<u32>(0x0f0f0f0fu)) | ((high & vec4<u32>(0x03030303u)) * 16u);
 }
 
 fn block32(p: Planes, n: u32) -> Block32 {
@@ -13,16 +13,15 @@ fn block32(p: Planes, n: u32) -> Block32 {
   let qh = p.p1 + block * 4u + upper * 2u;
   let scales = weights[p.p2 + block][upper * 2u + (r >> 1u)] >> ((r & 1u) * 16u);
   let d = half_at(p.p3, block);
-  let s = d * f32(bitcast<i32>(scales << 24u) >> 24u);
-  let t = d * f32(bitcast<i32>(scales << 16u) >> 24u);
-  let u = weights[ql];
-  let v = weights[ql + 1u];
-  let x = weights[qh];
-  let y = weights[qh + 1u];
-  let l = (r >> 1u) * 4u;
-  let h = r * 2u;
+  let s = d * f32(bitcast<i32>(scales << 24u) >> 24u) * INVERSE_BYTE_PLACES;
+  let t = d * f32(bitcast<i32>(scales << 16u) >> 24u) * INVERSE_BYTE_PLACES;
+  let low = vec4<u32>((r >> 1u) * 4u);
+  let high = vec4<u32>(r * 2u);
+  let u = six_bits(weights[ql] >> low, weights[qh] >> high);
+  let v = six_bits(weights[ql + 1u] >> low, weights[qh + 1u] >> high);
+  let middle = 32.0 * BYTE_PLACES;
   return Block32(
-    s * six_bits(u.x, x.x, l, h), s * six_bits(u.y, x.y, l, h), s * six_bits(u.z, x.z, l, h), s * six_bits(u.w, x.w, l, h),
-    t * six_bits(v.x, y.x, l, h), t * six_bits(v.y, y.y, l, h), t * six_bits(v.z, y.z, l, h), t * six_bits(v.w, y.w, l, h),
+    s * (placed4(u.x) - middle), s * (placed4(u.y) - middle), s * (placed4(u.z) - middle), s * (placed4(u.w) - middle),
+    t * (placed4(v.x) - middle), t * (placed4(v.y) - middle), t * (placed4(v.z) - middle), t * (placed4(v.w) - middle),
   );
 }

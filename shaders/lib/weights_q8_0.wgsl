@@ -2,9 +2,9 @@
 fn block32(p: Planes, n: u32) -> Block32 {
   let u = weights[p.p0 + n * 2u];
   let v = weights[p.p0 + n * 2u + 1u];
-  let d = half_at(p.p1, n);
+  let d = half_at(p.p1, n) * INVERSE_BYTE_PLACES;
   return Block32(
-    d * signed4(u.x), d * signed4(u.y), d * signed4(u.z), d * signed4(u.w),
-    d * signed4(v.x), d * signed4(v.y), d * signed4(v.z), d * signed4(v.w),
+    d * placed_signed4(u.x), d * placed_signed4(u.y), d * placed_signed4(u.z), d * placed_signed4(u.w),
+    d * placed_signed4(v.x), d * placed_signed4(v.y), d * placed_signed4(v.z), d * placed_signed4(v.w),
   );
 }

@@ -1,14 +1,9 @@
 import rowsCode from '../../../shaders/expert_gate_up_rows.wgsl?raw';
 import workgroupCode from '../../../shaders/expert_gate_up_workgroup.wgsl?raw';
-import dotRowsCode from '../../../shaders/lib/dot_rows.wgsl?raw';
-import assignmentsCode from '../../../shaders/lib/expert_assignments.wgsl?raw';
-import groupsCode from '../../../shaders/lib/groups.wgsl?raw';
-import stateCode from '../../../shaders/lib/state.wgsl?raw';
-import workgroupSumCode from '../../../shaders/lib/workgroup_sum.wgsl?raw';
 import type { Dispatch, Slice } from '../dispatch.ts';
 import type { ExpertBank, OpContext, Rows } from './context.ts';
-import { TOKEN_TILE, WORKGROUP } from './matmul.ts';
-import { planeOverrides, runsPerRow, weightKernel } from './weight-shader.ts';
+import { EXPERT_LIBS, expertMatmul } from './expert-matmul.ts';
+import { planeOverrides, runsPerRow, tiling, weightKernel } from './weight-shader.ts';
 
 export interface ExpertGateUpArgs {
   bank: ExpertBank;
@@ -26,15 +21,16 @@ export interface ExpertGateUpArgs {
 
 /** `activation[p] = silu(gate x) * (up x)` for the assignments of every group whose slot lies in this bank. */
 export function expertGateUp(ctx: OpContext, args: ExpertGateUpArgs): Dispatch[] {
+  const { gate, up } = args.bank;
+  return gate.type === up.type ? [gateAndUp(ctx, args)] : gateThenUp(ctx, args);
+}
+
+function gateAndUp(ctx: OpContext, args: ExpertGateUpArgs): Dispatch {
   const { bank, groups, groupCount, maxAssignments, expertsPerToken, input, activations, place } = args;
   const { gate, up } = bank;
-  if (gate.type !== up.type) throw new RangeError(`${place}: gate is ${gate.type}, up is ${up.type}; they must be alike`);
-  const tile = maxAssignments === 1 ? 1 : TOKEN_TILE;
-  const rows = ctx.variant === 'rows';
-  const libs = [stateCode, groupsCode, assignmentsCode, dotRowsCode];
-  const kernel = rows
-    ? weightKernel('expert gate+up rows', gate.type, ...libs, rowsCode)
-    : weightKernel('expert gate+up workgroup', gate.type, ...libs, workgroupSumCode, workgroupCode);
+  const { tile, workgroup, rowGroups, tiles } = tiling(ctx.variant, gate.rows, maxAssignments);
+  const code = ctx.variant === 'rows' ? rowsCode : workgroupCode;
+  const kernel = weightKernel(`expert gate+up ${ctx.variant}`, gate.type, ...EXPERT_LIBS[ctx.variant], code);
   const overrides = {
     ROWS: gate.rows,
     BLOCKS: runsPerRow(gate),
@@ -47,16 +43,19 @@ export function expertGateUp(ctx: OpContext, args: ExpertGateUpArgs): Dispatch[]
     IN_STRIDE: input.stride / 4,
     OUT_STRIDE: activations.stride,
     TILE: tile,
-    WORKGROUP,
+    WORKGROUP: workgroup,
   };
-  const rowsPerGroup = rows ? WORKGROUP : tile === 1 ? 2 : 1;
-  return [
-    ctx.pipelines.dispatch(
-      kernel,
-      overrides,
-      [ctx.state, groups, bank.gateUp, input.slice, activations.slice],
-      [Math.ceil(gate.rows / rowsPerGroup), Math.ceil(maxAssignments / tile), groupCount],
-      place,
-    ),
-  ];
+  const slices = [ctx.state, groups, bank.gateUp, input.slice, activations.slice];
+  return ctx.pipelines.dispatch(kernel, overrides, slices, [rowGroups, tiles, groupCount], place);
+}
+
+/** A kernel reads one weight type: gate and up of different types take one after the other. */
+function gateThenUp(ctx: OpContext, args: ExpertGateUpArgs): Dispatch[] {
+  const { bank, expertsPerToken, activations } = args;
+  return [bank.gate, bank.up].map((layout) =>
+    expertMatmul(ctx, {
+      ...args, layout, base: layout.offset, weights: bank.gateUp, slotStride: bank.gateUpStride, output: activations,
+      assignmentsPerInput: expertsPerToken, gated: layout === bank.up,
+    }),
+  );
 }

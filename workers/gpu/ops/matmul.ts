@@ -5,12 +5,10 @@ import rowsCode from '../../../shaders/matmul_rows.wgsl?raw';
 import workgroupCode from '../../../shaders/matmul_workgroup.wgsl?raw';
 import type { Dispatch } from '../dispatch.ts';
 import type { Matrix, OpContext, Rows } from './context.ts';
-import { planeOverrides, runsPerRow, weightKernel } from './weight-shader.ts';
+import { planeOverrides, runsPerRow, tiling, weightKernel } from './weight-shader.ts';
 
-/** Threads of a workgroup in the matrix kernels. */
-export const WORKGROUP = 64;
-/** Tokens for which a thread uses a dequantized block, where there is more than one token. */
-export const TOKEN_TILE = 4;
+/** WebGPU's default limit on workgroups in a dimension; more rows fold into z. */
+const MAX_WORKGROUPS = 65535;
 
 export interface MatmulArgs {
   matrix: Matrix;
@@ -27,9 +25,8 @@ export interface MatmulArgs {
 /** `output[t, r] (+)= sum_c W[r, c] input[t, c]`, dequantized and added up in f32. */
 export function matmul(ctx: OpContext, { matrix, input, output, maxTokens, accumulate, place }: MatmulArgs): Dispatch[] {
   const { layout, slice } = matrix;
-  const tile = maxTokens === 1 ? 1 : TOKEN_TILE;
-  const rows = ctx.variant === 'rows';
-  const kernel = rows
+  const { tile, workgroup, rowGroups, tiles } = tiling(ctx.variant, layout.rows, maxTokens);
+  const kernel = ctx.variant === 'rows'
     ? weightKernel('matmul rows', layout.type, stateCode, dotRowsCode, rowsCode)
     : weightKernel('matmul workgroup', layout.type, stateCode, dotRowsCode, workgroupSumCode, workgroupCode);
   const overrides = {
@@ -40,9 +37,9 @@ export function matmul(ctx: OpContext, { matrix, input, output, maxTokens, accum
     OUT_STRIDE: output.stride,
     TILE: tile,
     ACCUMULATE: accumulate ? 1 : 0,
-    WORKGROUP,
+    WORKGROUP: workgroup,
   };
-  const rowsPerGroup = rows ? WORKGROUP : 4 / tile;
-  const grid = [Math.ceil(layout.rows / rowsPerGroup), Math.ceil(maxTokens / tile), 1] as const;
+  const folds = Math.ceil(rowGroups / MAX_WORKGROUPS);
+  const grid = [Math.ceil(rowGroups / folds), tiles, folds] as const;
   return [ctx.pipelines.dispatch(kernel, overrides, [ctx.state, slice, input.slice, output.slice], grid, place)];
 }

@@ -9,6 +9,7 @@ import q8_0 from '../../../shaders/lib/weights_q8_0.wgsl?raw';
 import weightsCode from '../../../shaders/lib/weights.wgsl?raw';
 import { blocksPerRow, type TensorLayout, WEIGHT_TYPES, type WeightTypeName } from '../../../src/contract/weight-layout.ts';
 import type { KernelSource } from '../pipelines.ts';
+import type { MatrixVariant } from './context.ts';
 
 const TYPE_CODE: Record<WeightTypeName, string> = {
   F32: f32, F16: f16, BF16: bf16, Q8_0: q8_0, Q4_0: q4_0, Q4_K: q4_k, Q6_K: q6_k,
@@ -42,4 +43,22 @@ export function planeOverrides({ planeOffsets }: TensorLayout, prefix: string, b
     entries.push([`${prefix}${plane}`, ((base ?? 0) + (planeOffsets[plane] ?? 0)) / 16]);
   }
   return Object.fromEntries(entries);
+}
+
+/** Rows that a thread (`rows`) or a workgroup (`workgroup`) computes at once; `four_rows` in dot_rows.wgsl. */
+const ROW_TILE = 4;
+/** Inputs for which a dequantized weight is used, where there is more than one. */
+const TOKEN_TILE = 4;
+/**
+ * Threads of a workgroup. Few for `rows`: 256 rows are then four workgroups, and software adapters spread whole
+ * workgroups over the processor's cores.
+ */
+const WORKGROUP: Record<MatrixVariant, number> = { rows: 16, workgroup: 64 };
+
+/** How a matrix kernel cuts its work: workgroups for the rows, and for the inputs of each row. */
+export function tiling(variant: MatrixVariant, rows: number, inputs: number) {
+  const tile = inputs === 1 ? 1 : TOKEN_TILE;
+  const workgroup = WORKGROUP[variant];
+  const rowsPerGroup = variant === 'rows' ? ROW_TILE * workgroup : ROW_TILE;
+  return { tile, workgroup, rowGroups: Math.ceil(rows / rowsPerGroup), tiles: Math.ceil(inputs / tile) };
 }
