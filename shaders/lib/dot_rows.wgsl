@@ -2,16 +2,12 @@
 // weight dequantized once for four inputs. Kernels declare `weights` and `input: array<vec4<f32>>`; `rows` are the
 // rows' first runs of 32 weights, `x` the inputs' first vec4. A thread takes runs first, first + step, ... below `runs`.
 // One and four inputs add in the same order: decode and prefill give the same sums.
-fn input32(at: u32) -> Block32 {
-  return Block32(
+fn input32(at: u32) -> Input32 {
+  let x = Block32(
     input[at], input[at + 1u], input[at + 2u], input[at + 3u],
     input[at + 4u], input[at + 5u], input[at + 6u], input[at + 7u],
   );
-}
-
-fn dot32(w: Block32, x: Block32) -> f32 {
-  return (dot(w.a, x.a) + dot(w.b, x.b) + dot(w.c, x.c) + dot(w.d, x.d)) +
-    (dot(w.e, x.e) + dot(w.f, x.f) + dot(w.g, x.g) + dot(w.h, x.h));
+  return prepare(x);
 }
 
 // One value for each row.
@@ -21,7 +17,7 @@ fn dot_rows(p: Planes, rows: vec4<u32>, runs: u32, first: u32, step: u32, x: u32
     let v = input32(x + b * 8u);
     let n = rows + vec4<u32>(b);
     sum += vec4<f32>(
-      dot32(block32(p, n.x), v), dot32(block32(p, n.y), v), dot32(block32(p, n.z), v), dot32(block32(p, n.w), v),
+      dot_run(run32(p, n.x), v), dot_run(run32(p, n.y), v), dot_run(run32(p, n.z), v), dot_run(run32(p, n.w), v),
     );
   }
   return sum;
@@ -44,14 +40,14 @@ fn dot_rows_4(p: Planes, rows: vec4<u32>, runs: u32, first: u32, step: u32, x: v
     let v2 = input32(at.z);
     let v3 = input32(at.w);
     let n = rows + vec4<u32>(b);
-    let w0 = block32(p, n.x);
-    sum.row0 += vec4<f32>(dot32(w0, v0), dot32(w0, v1), dot32(w0, v2), dot32(w0, v3));
-    let w1 = block32(p, n.y);
-    sum.row1 += vec4<f32>(dot32(w1, v0), dot32(w1, v1), dot32(w1, v2), dot32(w1, v3));
-    let w2 = block32(p, n.z);
-    sum.row2 += vec4<f32>(dot32(w2, v0), dot32(w2, v1), dot32(w2, v2), dot32(w2, v3));
-    let w3 = block32(p, n.w);
-    sum.row3 += vec4<f32>(dot32(w3, v0), dot32(w3, v1), dot32(w3, v2), dot32(w3, v3));
+    let w0 = run32(p, n.x);
+    sum.row0 += vec4<f32>(dot_run(w0, v0), dot_run(w0, v1), dot_run(w0, v2), dot_run(w0, v3));
+    let w1 = run32(p, n.y);
+    sum.row1 += vec4<f32>(dot_run(w1, v0), dot_run(w1, v1), dot_run(w1, v2), dot_run(w1, v3));
+    let w2 = run32(p, n.z);
+    sum.row2 += vec4<f32>(dot_run(w2, v0), dot_run(w2, v1), dot_run(w2, v2), dot_run(w2, v3));
+    let w3 = run32(p, n.w);
+    sum.row3 += vec4<f32>(dot_run(w3, v0), dot_run(w3, v1), dot_run(w3, v2), dot_run(w3, v3));
   }
   return sum;
 }

@@ -1,5 +1,10 @@
 // What all weight types share. A type's lib (weights_<type>.wgsl) adds
-//   fn block32(p: Planes, n: u32) -> Block32   // the matrix's n-th run of 32 weights, row after row
+//   Run32                                     // 32 weights as the type finds them easiest: numbers and their scales
+//   fn run32(p: Planes, n: u32) -> Run32      // the matrix's n-th run of 32 weights, row after row
+//   Input32                                   // 32 inputs, prepared once for all the runs they meet
+//   fn prepare(x: Block32) -> Input32
+//   fn dot_run(w: Run32, x: Input32) -> f32
+//   fn block32(p: Planes, n: u32) -> Block32  // the weights themselves
 // and reads `weights`, which the kernel declares as array<vec4<u32>>.
 // Planes and their byte order: src/contract/weight-layout.ts.
 
@@ -11,7 +16,7 @@ struct Planes {
   p3: u32,
 }
 
-// 32 dequantized weights, in order.
+// 32 numbers, in order.
 struct Block32 {
   a: vec4<f32>,
   b: vec4<f32>,
@@ -21,6 +26,19 @@ struct Block32 {
   f: vec4<f32>,
   g: vec4<f32>,
   h: vec4<f32>,
+}
+
+fn dot16(a: vec4<f32>, b: vec4<f32>, c: vec4<f32>, d: vec4<f32>, x: vec4<f32>, y: vec4<f32>, z: vec4<f32>, w: vec4<f32>) -> f32 {
+  return dot(a, x) + dot(b, y) + dot(c, z) + dot(d, w);
+}
+
+fn dot32(w: Block32, x: Block32) -> f32 {
+  return dot16(w.a, w.b, w.c, w.d, x.a, x.b, x.c, x.d) + dot16(w.e, w.f, w.g, w.h, x.e, x.f, x.g, x.h);
+}
+
+// The first half times s, the second times t.
+fn scaled32(v: Block32, s: vec4<f32>, t: vec4<f32>) -> Block32 {
+  return Block32(s * v.a, s * v.b, s * v.c, s * v.d, t * v.e, t * v.f, t * v.g, t * v.h);
 }
 
 // f16 bits to f32, exact for subnormals too (unpack2x16float may flush them). Weights are finite.
@@ -47,7 +65,7 @@ fn half_at(plane: u32, n: u32) -> f32 {
 }
 
 // Bytes of a word as floats without shifts, which are slow on software adapters: byte i is masked where it stands and
-// so comes out times 256^i. Scales are divided by these powers of two beforehand, which loses nothing.
+// so comes out times 256^i. Inputs (or scales) are divided by these powers of two beforehand, which loses nothing.
 const BYTE_PLACES = vec4<f32>(1.0, 256.0, 65536.0, 16777216.0);
 const INVERSE_BYTE_PLACES = vec4<f32>(1.0, 0.00390625, 0.0000152587890625, 5.9604644775390625e-8);
 
