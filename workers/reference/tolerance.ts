@@ -22,6 +22,12 @@ export const TOLERANCE = {
   half: { relative: 6e-4, absolute: 1e-7 },
 } as const satisfies Record<string, Tolerance>;
 
+/**
+ * Dot products, relative to the sum of their terms' magnitudes (`worstError` in matmul.ts): each f32 addition rounds by
+ * 2^-24 of the running sum, and the errors of some hundred terms add up like a random walk.
+ */
+export const DOT_TOLERANCE = 24 * 2 ** -24;
+
 /** The largest deviation and where it is, against what is allowed. */
 export interface Deviation {
   index: number;
