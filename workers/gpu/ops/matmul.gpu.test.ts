@@ -183,13 +183,30 @@ describe('embed', () => {
   });
 });
 
+interface Groups {
+  /** Four words a group. */
+  headers: number[];
+  assignments: number[];
+}
+
+function expectActivations(actual: Float32Array, { gate, up }: { gate: Sample; up: Sample }, x: Float32Array): void {
+  const g = reference(gate, x);
+  const u = reference(up, x);
+  const off = actual.findIndex((value, r) => {
+    const expected = (g.values[r] / (1 + Math.exp(-g.values[r]))) * u.values[r];
+    const magnitude = (1 + Math.abs(g.values[r])) * u.magnitudes[r] + g.magnitudes[r] * (1 + Math.abs(u.values[r]));
+    return !(Math.abs(value - expected) <= magnitude * 1e-5);
+  });
+  expect(off).toBe(-1);
+}
+
 describe.each(VARIANTS)('experts, %s', (variant) => {
   const mixes = [...TYPES.map((type) => [type, type, type] as const), ['Q4_0', 'Q8_0', 'F16'], ['Q4_K', 'Q6_K', 'Q4_K']] as const;
 
   it.each(mixes)('%s, %s, %s: gate, up and down of the experts in their slots', async (gateType, upType, downType) => {
     const gpu = await getTestDevice();
     const random = seededRandom(13);
-    const [dim, ffn, expertsPerToken, tokens] = [widths(upType)[1], widths(downType)[0], 2, 5];
+    const [dim, ffn, expertsPerToken] = [widths(upType)[1], widths(downType)[0], 2];
     const experts = Array.from({ length: 3 }, () => {
       const gate = sample(gateType, ffn, dim, random);
       const up = sample(upType, ffn, dim, random, gate.layout.bytes);
@@ -210,41 +227,46 @@ describe.each(VARIANTS)('experts, %s', (variant) => {
       firstSlot: 4, slots: 3, gateUp: upload(gpu, gateUp), gateUpStride, down: upload(gpu, downs), downStride,
       gate: gate.layout, up: up.layout, downLayout: down.layout,
     };
-    // Groups: slot 6 takes one assignment, slot 2 lies in another bank, slot 4 takes six, one expert is absent.
-    const groups = new Uint32Array(GROUPS_HEADER_BYTES / 4 + 10);
-    groups.set([6, 0, 1, 0, 2, 1, 1, 0, 4, 2, 6, 0, NO_SLOT, 8, 2, 0]);
-    groups.set([9, 0, 1, 2, 3, 4, 5, 8, 6, 7], GROUPS_HEADER_BYTES / 4);
-    const done = new Map([[9, 2], ...[1, 2, 3, 4, 5, 8].map((p) => [p, 0] as const)]);
-    const x = randomNormal(random, tokens * dim, 0.05);
-    const activations = allocateRows(gpu, tokens * expertsPerToken, ffn);
-    const output = allocateRows(gpu, tokens * expertsPerToken, dim);
-    const ctx = await makeContext(variant, { tokenCount: tokens });
-    const shared = { bank, groups: upload(gpu, groups), groupCount: 4, maxAssignments: 6, activations, place: 'test' };
-    await run(gpu, () => expertGateUp(ctx, { ...shared, expertsPerToken, input: uploadRows(gpu, x, dim) }));
-    const hidden = await readRows(gpu, activations, tokens * expertsPerToken, ffn);
-    await run(gpu, () => expertDown(ctx, { ...shared, output }));
-    const out = await readRows(gpu, output, tokens * expertsPerToken, dim);
-
-    for (let p = 0; p < tokens * expertsPerToken; p++) {
-      const slot = done.get(p);
-      const actual = hidden.subarray(p * ffn, (p + 1) * ffn);
-      const result = out.slice(p * dim, (p + 1) * dim);
-      if (slot === undefined) {
-        expect(actual.every((v) => v === 0) && result.every((v) => v === 0)).toBe(true);
-        continue;
+    const check = async (tokens: number, groups: Groups, maxAssignments: number, done: Map<number, number>, stalled = 0) => {
+      const x = randomNormal(random, tokens * dim, 0.05);
+      const choices = tokens * expertsPerToken;
+      const activations = allocateRows(gpu, choices, ffn);
+      const output = allocateRows(gpu, choices, dim);
+      const ctx = await makeContext(variant, { tokenCount: tokens, stalled });
+      const words = new Uint32Array(GROUPS_HEADER_BYTES / 4 + groups.assignments.length);
+      words.set(groups.headers);
+      words.set(groups.assignments, GROUPS_HEADER_BYTES / 4);
+      const groupCount = groups.headers.length / 4;
+      const shared = { bank, groups: upload(gpu, words), groupCount, maxAssignments, activations, place: 'test' };
+      await run(gpu, () => expertGateUp(ctx, { ...shared, expertsPerToken, input: uploadRows(gpu, x, dim) }));
+      const hidden = await readRows(gpu, activations, choices, ffn);
+      await run(gpu, () => expertDown(ctx, { ...shared, output }));
+      const out = await readRows(gpu, output, choices, dim);
+      for (let p = 0; p < choices; p++) {
+        const slot = done.get(p);
+        const actual = hidden.slice(p * ffn, (p + 1) * ffn);
+        const result = out.slice(p * dim, (p + 1) * dim);
+        if (slot === undefined) {
+          expect(actual.every((v) => v === 0) && result.every((v) => v === 0)).toBe(true);
+          continue;
+        }
+        const token = Math.floor(p / expertsPerToken);
+        expectActivations(actual, experts[slot], x.slice(token * dim, (token + 1) * dim));
+        // Down is checked on the activations that the GPU computed, so that its own error is what is seen.
+        expectClose(result, reference(experts[slot].down, actual));
       }
-      const token = Math.floor(p / expertsPerToken);
-      const row = x.slice(token * dim, (token + 1) * dim);
-      const g = reference(experts[slot].gate, row);
-      const u = reference(experts[slot].up, row);
-      for (let r = 0; r < ffn; r++) {
-        const expected = (g.values[r] / (1 + Math.exp(-g.values[r]))) * u.values[r];
-        const bound = (1 + Math.abs(g.values[r])) * u.magnitudes[r] + g.magnitudes[r] * (1 + Math.abs(u.values[r]));
-        expect(Math.abs(actual[r] - expected)).toBeLessThanOrEqual(bound * 1e-5);
-      }
-      // Down is checked on the activations that the GPU computed, so that its own error is what is seen.
-      expectClose(result, reference(experts[slot].down, actual.slice()));
-    }
+    };
+    // Prefill: slot 6 takes one assignment, slot 2 lies in another bank, slot 4 takes six, one expert is absent.
+    const prefill = {
+      headers: [6, 0, 1, 0, 2, 1, 1, 0, 4, 2, 6, 0, NO_SLOT, 8, 2, 0],
+      assignments: [9, 0, 1, 2, 3, 4, 5, 8, 6, 7],
+    };
+    const chosen = new Map([[9, 2], ...[1, 2, 3, 4, 5, 8].map((p) => [p, 0] as const)]);
+    await check(5, prefill, 6, chosen);
+    await check(5, prefill, 6, new Map(), 3); // stalled
+    // Decode: one token, an assignment for each expert; in the second the other expert lies in another bank.
+    await check(1, { headers: [5, 0, 1, 0, 4, 1, 1, 0], assignments: [0, 1] }, 1, new Map([[0, 1], [1, 0]]));
+    await check(1, { headers: [5, 0, 1, 0, 9, 1, 1, 0], assignments: [0, 1] }, 1, new Map([[0, 1]]));
   });
 });
 
