@@ -1,7 +1,7 @@
 // output[p, r] = silu(gate[r] . x) * (up[r] . x), x = input row p / K, for each assignment p of each group.
 //
-// Gate and up [ROWS, BLOCKS * 32] of the expert in the group's slot. A thread computes four rows for TILE assignments
-// (1 or 4). Grid: x = rows / (4 * WORKGROUP), y = assignments / TILE, z = groups.
+// Gate and up [ROWS, BLOCKS * 32] of the expert in the group's slot. A thread computes 16 rows for TILE assignments
+// (1 or 4). Grid: x = rows / (16 * WORKGROUP), y = assignments / TILE, z = groups.
 override ROWS: u32;
 override BLOCKS: u32;
 override SLOT_STRIDE: u32;  // vec4
@@ -27,16 +27,9 @@ override WORKGROUP: u32;
 @group(0) @binding(3) var<storage, read> input: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read_write> output: array<f32>;
 
-fn store_rows(p: u32, row: u32, g: vec4<f32>, u: vec4<f32>) {
-  let values = silu_product(g, u);
-  for (var i = 0u; i < min(4u, ROWS - row); i++) {
-    output[p * OUT_STRIDE + row + i] = values[i];
-  }
-}
-
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
-  let row = (group.x * WORKGROUP + thread) * 4u;
+  let row = (group.x * WORKGROUP + thread) * ROW_TILE;
   let work = find_work(group.z, group.y);
   if (work.count == 0u || row >= ROWS) {
     return;
@@ -44,19 +37,21 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
   let base = work.slot * SLOT_STRIDE;
   let gate = Planes(base + G0, base + G1, base + G2, base + G3);
   let up = Planes(base + U0, base + U1, base + U2, base + U3);
-  let rows = four_rows(row);
+  let rows = min(ROW_TILE, ROWS - row);
   let x = work.assignments / K * IN_STRIDE;
   if (TILE == 1u) {
-    let g = dot_rows(gate, rows, BLOCKS, 0u, 1u, x.x);
-    store_rows(work.assignments.x, row, g, dot_rows(up, rows, BLOCKS, 0u, 1u, x.x));
+    var g = dot_rows(gate, row, rows, x.x);
+    var u = dot_rows(up, row, rows, x.x);
+    for (var r = 0u; r < rows; r++) {
+      output[work.assignments.x * OUT_STRIDE + row + r] = silu(g[r]) * u[r];
+    }
     return;
   }
-  let g = dot_rows_4(gate, rows, BLOCKS, 0u, 1u, x);
-  let u = dot_rows_4(up, rows, BLOCKS, 0u, 1u, x);
+  var g = dot_rows_4(gate, row, rows, x);
+  var u = dot_rows_4(up, row, rows, x);
   for (var i = 0u; i < work.count; i++) {
-    store_rows(
-      work.assignments[i], row,
-      vec4<f32>(g.row0[i], g.row1[i], g.row2[i], g.row3[i]), vec4<f32>(u.row0[i], u.row1[i], u.row2[i], u.row3[i]),
-    );
+    for (var r = 0u; r < rows; r++) {
+      output[work.assignments[i] * OUT_STRIDE + row + r] = silu(g[r][i]) * u[r][i];
+    }
   }
 }

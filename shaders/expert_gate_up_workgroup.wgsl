@@ -28,9 +28,8 @@ override WORKGROUP: u32;
 @group(0) @binding(4) var<storage, read_write> output: array<f32>;
 
 fn store_rows(p: u32, row: u32, g: vec4<f32>, u: vec4<f32>) {
-  let values = silu_product(g, u);
   for (var i = 0u; i < min(4u, ROWS - row); i++) {
-    output[p * OUT_STRIDE + row + i] = values[i];
+    output[p * OUT_STRIDE + row + i] = silu(g[i]) * u[i];
   }
 }
 

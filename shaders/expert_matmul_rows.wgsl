@@ -1,8 +1,8 @@
 // output[p, r] = W[r] . x, x = input row p / K, for each assignment p of each group: an expert's down projection.
 //
 // GATED: output[p, r] = silu(output[p, r]) * (W[r] . x): up after gate, where the two differ in type.
-// W [ROWS, BLOCKS * 32] of the expert in the group's slot. A thread computes four rows for TILE assignments (1 or 4).
-// Grid: x = rows / (4 * WORKGROUP), y = assignments / TILE, z = groups.
+// W [ROWS, BLOCKS * 32] of the expert in the group's slot. A thread computes 16 rows for TILE assignments (1 or 4).
+// Grid: x = rows / (16 * WORKGROUP), y = assignments / TILE, z = groups.
 override ROWS: u32;
 override BLOCKS: u32;
 override SLOT_STRIDE: u32;  // vec4
@@ -25,34 +25,37 @@ override WORKGROUP: u32;
 @group(0) @binding(3) var<storage, read> input: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read_write> output: array<f32>;
 
-fn store_rows(p: u32, row: u32, values: vec4<f32>) {
-  for (var i = 0u; i < min(4u, ROWS - row); i++) {
-    let at = p * OUT_STRIDE + row + i;
-    if (GATED) {
-      output[at] = silu_product(vec4<f32>(output[at]), values)[i];
-    } else {
-      output[at] = values[i];
-    }
+fn store(p: u32, row: u32, value: f32) {
+  let at = p * OUT_STRIDE + row;
+  if (GATED) {
+    output[at] = silu(output[at]) * value;
+  } else {
+    output[at] = value;
   }
 }
 
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
-  let row = (group.x * WORKGROUP + thread) * 4u;
+  let row = (group.x * WORKGROUP + thread) * ROW_TILE;
   let work = find_work(group.z, group.y);
   if (work.count == 0u || row >= ROWS) {
     return;
   }
   let base = work.slot * SLOT_STRIDE;
   let planes = Planes(base + P0, base + P1, base + P2, base + P3);
-  let rows = four_rows(row);
+  let rows = min(ROW_TILE, ROWS - row);
   let x = work.assignments / K * IN_STRIDE;
   if (TILE == 1u) {
-    store_rows(work.assignments.x, row, dot_rows(planes, rows, BLOCKS, 0u, 1u, x.x));
+    var sums = dot_rows(planes, row, rows, x.x);
+    for (var r = 0u; r < rows; r++) {
+      store(work.assignments.x, row + r, sums[r]);
+    }
     return;
   }
-  let sums = dot_rows_4(planes, rows, BLOCKS, 0u, 1u, x);
+  var sums = dot_rows_4(planes, row, rows, x);
   for (var i = 0u; i < work.count; i++) {
-    store_rows(work.assignments[i], row, vec4<f32>(sums.row0[i], sums.row1[i], sums.row2[i], sums.row3[i]));
+    for (var r = 0u; r < rows; r++) {
+      store(work.assignments[i], row + r, sums[r][i]);
+    }
   }
 }

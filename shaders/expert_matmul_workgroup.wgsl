@@ -28,7 +28,7 @@ fn store_rows(p: u32, row: u32, values: vec4<f32>) {
   for (var i = 0u; i < min(4u, ROWS - row); i++) {
     let at = p * OUT_STRIDE + row + i;
     if (GATED) {
-      output[at] = silu_product(vec4<f32>(output[at]), values)[i];
+      output[at] = silu(output[at]) * values[i];
     } else {
       output[at] = values[i];
     }

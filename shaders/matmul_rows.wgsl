@@ -1,8 +1,8 @@
 // output[t, r] (+)= sum over c of W[r, c] * input[t, c]
 //
 // W [ROWS, BLOCKS * 32] of any type (lib/weights_*.wgsl), input [tokens, IN_STRIDE * 4], output [tokens, OUT_STRIDE].
-// A thread computes four rows for TILE tokens (1 or 4): no barriers. Fast where threads are loops.
-// Grid: x, z = rows / (4 * WORKGROUP), folded; y = tokens / TILE.
+// A thread computes 16 rows for TILE tokens (1 or 4): no barriers. Fast where threads are loops.
+// Grid: x, z = rows / (16 * WORKGROUP), folded; y = tokens / TILE.
 override ROWS: u32;
 override BLOCKS: u32;      // runs of 32 weights in a row
 override P1: u32;          // planes, in vec4 from the tensor's start
@@ -19,14 +19,12 @@ override WORKGROUP: u32;
 @group(0) @binding(2) var<storage, read> input: array<vec4<f32>>;
 @group(0) @binding(3) var<storage, read_write> output: array<f32>;
 
-fn store_rows(token: u32, row: u32, values: vec4<f32>) {
-  for (var i = 0u; i < min(4u, ROWS - row); i++) {
-    let at = token * OUT_STRIDE + row + i;
-    if (ACCUMULATE) {
-      output[at] += values[i];
-    } else {
-      output[at] = values[i];
-    }
+fn store(token: u32, row: u32, value: f32) {
+  let at = token * OUT_STRIDE + row;
+  if (ACCUMULATE) {
+    output[at] += value;
+  } else {
+    output[at] = value;
   }
 }
 
@@ -36,22 +34,27 @@ fn main(
   @builtin(num_workgroups) groups: vec3<u32>,
   @builtin(local_invocation_index) thread: u32,
 ) {
-  let row = ((group.z * groups.x + group.x) * WORKGROUP + thread) * 4u;
+  let row = ((group.z * groups.x + group.x) * WORKGROUP + thread) * ROW_TILE;
   let first = group.y * TILE;
   let count = state.token_count;
   if (state.stalled != 0u || row >= ROWS || first >= count) {
     return;
   }
   let planes = Planes(0u, P1, P2, P3);
-  let rows = four_rows(row);
+  let rows = min(ROW_TILE, ROWS - row);
   if (TILE == 1u) {
-    store_rows(first, row, dot_rows(planes, rows, BLOCKS, 0u, 1u, first * IN_STRIDE));
+    var sums = dot_rows(planes, row, rows, first * IN_STRIDE);
+    for (var r = 0u; r < rows; r++) {
+      store(first, row + r, sums[r]);
+    }
     return;
   }
   // Tokens past the end repeat the last one and are not stored.
   let tokens = min(vec4<u32>(first) + vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(count - 1u));
-  let sums = dot_rows_4(planes, rows, BLOCKS, 0u, 1u, tokens * IN_STRIDE);
+  var sums = dot_rows_4(planes, row, rows, tokens * IN_STRIDE);
   for (var i = 0u; i < min(4u, count - first); i++) {
-    store_rows(first + i, row, vec4<f32>(sums.row0[i], sums.row1[i], sums.row2[i], sums.row3[i]));
+    for (var r = 0u; r < rows; r++) {
+      store(first + i, row + r, sums[r][i]);
+    }
   }
 }

@@ -22,7 +22,6 @@ fn find_work(group: u32, tile: u32) -> Work {
   return Work(slot, count, assignments);
 }
 
-// silu(g) * u, silu(v) = v / (1 + exp(-v)).
-fn silu_product(g: vec4<f32>, u: vec4<f32>) -> vec4<f32> {
-  return g / (1.0 + exp(-g)) * u;
+fn silu(v: f32) -> f32 {
+  return v / (1.0 + exp(-v));
 }

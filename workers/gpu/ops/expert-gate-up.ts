@@ -2,7 +2,7 @@ import rowsCode from '../../../shaders/expert_gate_up_rows.wgsl?raw';
 import workgroupCode from '../../../shaders/expert_gate_up_workgroup.wgsl?raw';
 import type { Dispatch, Slice } from '../dispatch.ts';
 import type { ExpertBank, OpContext, Rows } from './context.ts';
-import { EXPERT_LIBS, expertMatmul } from './expert-matmul.ts';
+import { expertLibs, expertMatmul } from './expert-matmul.ts';
 import { planeOverrides, runsPerRow, tiling, weightKernel } from './weight-shader.ts';
 
 export interface ExpertGateUpArgs {
@@ -30,7 +30,7 @@ function gateAndUp(ctx: OpContext, args: ExpertGateUpArgs): Dispatch {
   const { gate, up } = bank;
   const { tile, workgroup, rowGroups, tiles } = tiling(ctx.variant, gate.rows, maxAssignments);
   const code = ctx.variant === 'rows' ? rowsCode : workgroupCode;
-  const kernel = weightKernel(`expert gate+up ${ctx.variant}`, gate.type, ...EXPERT_LIBS[ctx.variant], code);
+  const kernel = weightKernel(`expert gate+up ${ctx.variant}`, gate.type, ...expertLibs(ctx.variant), code);
   const overrides = {
     ROWS: gate.rows,
     BLOCKS: runsPerRow(gate),

@@ -1,21 +1,18 @@
 /** One matrix of the chosen experts on their assignments: the down projection, and up where it differs from gate. */
 import matmulRowsCode from '../../../shaders/expert_matmul_rows.wgsl?raw';
 import matmulWorkgroupCode from '../../../shaders/expert_matmul_workgroup.wgsl?raw';
-import dotRowsCode from '../../../shaders/lib/dot_rows.wgsl?raw';
 import assignmentsCode from '../../../shaders/lib/expert_assignments.wgsl?raw';
 import groupsCode from '../../../shaders/lib/groups.wgsl?raw';
 import stateCode from '../../../shaders/lib/state.wgsl?raw';
-import workgroupSumCode from '../../../shaders/lib/workgroup_sum.wgsl?raw';
 import type { TensorLayout } from '../../../src/contract/weight-layout.ts';
 import type { Dispatch, Slice } from '../dispatch.ts';
-import type { ExpertBank, OpContext, Rows } from './context.ts';
-import { planeOverrides, runsPerRow, tiling, weightKernel } from './weight-shader.ts';
+import type { ExpertBank, MatrixVariant, OpContext, Rows } from './context.ts';
+import { DOT_CODE, planeOverrides, runsPerRow, tiling, weightKernel } from './weight-shader.ts';
 
 /** The libs of an expert kernel, after those of its weight type. */
-export const EXPERT_LIBS = {
-  rows: [stateCode, groupsCode, assignmentsCode, dotRowsCode],
-  workgroup: [stateCode, groupsCode, assignmentsCode, dotRowsCode, workgroupSumCode],
-} as const;
+export const expertLibs = (variant: MatrixVariant): readonly string[] => [
+  stateCode, groupsCode, assignmentsCode, ...DOT_CODE[variant],
+];
 
 export interface ExpertMatmulArgs {
   bank: ExpertBank;
@@ -41,7 +38,7 @@ export function expertMatmul(ctx: OpContext, args: ExpertMatmulArgs): Dispatch {
   const { bank, layout, base, weights, slotStride, groups, groupCount, maxAssignments, input, output, place } = args;
   const { tile, workgroup, rowGroups, tiles } = tiling(ctx.variant, layout.rows, maxAssignments);
   const code = ctx.variant === 'rows' ? matmulRowsCode : matmulWorkgroupCode;
-  const kernel = weightKernel(`expert matmul ${ctx.variant}`, layout.type, ...EXPERT_LIBS[ctx.variant], code);
+  const kernel = weightKernel(`expert matmul ${ctx.variant}`, layout.type, ...expertLibs(ctx.variant), code);
   const overrides = {
     ROWS: layout.rows,
     BLOCKS: runsPerRow(layout),

@@ -1,11 +1,9 @@
-import dotRowsCode from '../../../shaders/lib/dot_rows.wgsl?raw';
 import stateCode from '../../../shaders/lib/state.wgsl?raw';
-import workgroupSumCode from '../../../shaders/lib/workgroup_sum.wgsl?raw';
 import rowsCode from '../../../shaders/matmul_rows.wgsl?raw';
 import workgroupCode from '../../../shaders/matmul_workgroup.wgsl?raw';
 import type { Dispatch } from '../dispatch.ts';
 import type { Matrix, OpContext, Rows } from './context.ts';
-import { planeOverrides, runsPerRow, tiling, weightKernel } from './weight-shader.ts';
+import { DOT_CODE, planeOverrides, runsPerRow, tiling, weightKernel } from './weight-shader.ts';
 
 /** WebGPU's default limit on workgroups in a dimension; more rows fold into z. */
 const MAX_WORKGROUPS = 65535;
@@ -26,9 +24,8 @@ export interface MatmulArgs {
 export function matmul(ctx: OpContext, { matrix, input, output, maxTokens, accumulate, place }: MatmulArgs): Dispatch[] {
   const { layout, slice } = matrix;
   const { tile, workgroup, rowGroups, tiles } = tiling(ctx.variant, layout.rows, maxTokens);
-  const kernel = ctx.variant === 'rows'
-    ? weightKernel('matmul rows', layout.type, stateCode, dotRowsCode, rowsCode)
-    : weightKernel('matmul workgroup', layout.type, stateCode, dotRowsCode, workgroupSumCode, workgroupCode);
+  const code = ctx.variant === 'rows' ? rowsCode : workgroupCode;
+  const kernel = weightKernel(`matmul ${ctx.variant}`, layout.type, stateCode, ...DOT_CODE[ctx.variant], code);
   const overrides = {
     ROWS: layout.rows,
     BLOCKS: runsPerRow(layout),

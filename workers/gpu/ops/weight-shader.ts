@@ -1,4 +1,7 @@
 /** Which WGSL reads which weight type, and what of a matrix's layout a kernel must know. */
+import dotFourRowsCode from '../../../shaders/lib/dot_four_rows.wgsl?raw';
+import dotRowsCode from '../../../shaders/lib/dot_rows.wgsl?raw';
+import input32Code from '../../../shaders/lib/input32.wgsl?raw';
 import f16 from '../../../shaders/lib/weights_f16.wgsl?raw';
 import f32 from '../../../shaders/lib/weights_f32.wgsl?raw';
 import bf16 from '../../../shaders/lib/weights_bf16.wgsl?raw';
@@ -6,6 +9,7 @@ import q4_0 from '../../../shaders/lib/weights_q4_0.wgsl?raw';
 import q4_k from '../../../shaders/lib/weights_q4_k.wgsl?raw';
 import q6_k from '../../../shaders/lib/weights_q6_k.wgsl?raw';
 import q8_0 from '../../../shaders/lib/weights_q8_0.wgsl?raw';
+import workgroupSumCode from '../../../shaders/lib/workgroup_sum.wgsl?raw';
 import weightsCode from '../../../shaders/lib/weights.wgsl?raw';
 import { blocksPerRow, type TensorLayout, WEIGHT_TYPES, type WeightTypeName } from '../../../src/contract/weight-layout.ts';
 import type { KernelSource } from '../pipelines.ts';
@@ -45,20 +49,25 @@ export function planeOverrides({ planeOffsets }: TensorLayout, prefix: string, b
   return Object.fromEntries(entries);
 }
 
-/** Rows that a thread (`rows`) or a workgroup (`workgroup`) computes at once; `four_rows` in dot_rows.wgsl. */
-const ROW_TILE = 4;
-/** Inputs for which a dequantized weight is used, where there is more than one. */
+/** The libs that compute dot products in each variant, to stand before the kernel. */
+export const DOT_CODE: Record<MatrixVariant, readonly string[]> = {
+  rows: [input32Code, dotRowsCode],
+  workgroup: [input32Code, dotFourRowsCode, workgroupSumCode],
+};
+/** Rows that a thread (`rows`: ROW_TILE in dot_rows.wgsl) or a workgroup (`workgroup`) computes at once. */
+const ROW_TILE: Record<MatrixVariant, number> = { rows: 16, workgroup: 4 };
+/** Inputs for which an unpacked weight is used, where there is more than one. */
 const TOKEN_TILE = 4;
 /**
  * Threads of a workgroup. Few for `rows`: 256 rows are then four workgroups, and software adapters spread whole
  * workgroups over the processor's cores.
  */
-const WORKGROUP: Record<MatrixVariant, number> = { rows: 16, workgroup: 64 };
+const WORKGROUP: Record<MatrixVariant, number> = { rows: 4, workgroup: 64 };
 
 /** How a matrix kernel cuts its work: workgroups for the rows, and for the inputs of each row. */
 export function tiling(variant: MatrixVariant, rows: number, inputs: number) {
   const tile = inputs === 1 ? 1 : TOKEN_TILE;
   const workgroup = WORKGROUP[variant];
-  const rowsPerGroup = variant === 'rows' ? ROW_TILE * workgroup : ROW_TILE;
+  const rowsPerGroup = ROW_TILE[variant] * (variant === 'rows' ? workgroup : 1);
   return { tile, workgroup, rowGroups: Math.ceil(rows / rowsPerGroup), tiles: Math.ceil(inputs / tile) };
 }
