@@ -67,13 +67,14 @@ export function promptTokens(tokenizer: Tokenizer, template: string, messages: r
   return ids[0] === tokenizer.bosId ? ids : [tokenizer.bosId, ...ids];
 }
 
-/** Special tokens are recognized in the template's text only; a stretch between two of them is encoded as one text. */
+/** Control tokens are recognized in the template's text only; a stretch between two of them is encoded as one text. */
 function encodeRendered(tokenizer: Tokenizer, rendered: string, contents: readonly string[]): TokenId[] {
-  const specials = [tokenizer.bosId, tokenizer.eosId].map((id) => tokenizer.pieceOf(id)).filter((piece) => piece !== '');
-  const pattern = new RegExp(`(${specials.map(escapeRegExp).join('|')})`, 'g');
-  return rendered.split(pattern).flatMap((part) => {
+  const specials = new Set(tokenizer.controlPieces.filter((piece) => rendered.includes(piece)));
+  // Longest first, as controlPieces are: `<|im_end|>` before a `<|im` that might be one too.
+  const parts = specials.size > 0 ? rendered.split(new RegExp(`(${[...specials].map(escapeRegExp).join('|')})`, 'g')) : [rendered];
+  return parts.flatMap((part) => {
     if (part === '') return [];
-    if (specials.includes(part)) return tokenizer.encode(part, { parseSpecial: true });
+    if (specials.has(part)) return tokenizer.encode(part, { parseSpecial: true });
     const text = part.replaceAll(new RegExp(`${OPEN}(\\d+)${CLOSE}`, 'g'), (_match, index: string) => contents[Number(index)]);
     return tokenizer.encode(text);
   });

@@ -25,6 +25,8 @@ export interface Tokenizer {
   readonly bosId: TokenId;
   readonly eosId: TokenId;
   readonly vocabularySize: number;
+  /** Texts of the control tokens, longest first: `[INST]` where the vocabulary has it as one token. */
+  readonly controlPieces: readonly string[];
   encode(text: string, options?: EncodeOptions): TokenId[];
   /** What a token stands for, as UTF-8; empty for control tokens. */
   bytesOf(id: TokenId): Uint8Array;
@@ -49,6 +51,7 @@ class SentencePieceTokenizer implements Tokenizer {
   readonly bosId: TokenId;
   readonly eosId: TokenId;
   readonly vocabularySize: number;
+  readonly controlPieces: readonly string[];
   /** Pieces that ordinary text may become. */
   readonly #ids = new Map<string, TokenId>();
   /** Texts of the pieces that stand for themselves: control and user-defined ones. */
@@ -74,6 +77,7 @@ class SentencePieceTokenizer implements Tokenizer {
     }
     const textsOf = (...kinds: number[]) =>
       tokens.filter((piece, id) => piece !== '' && kinds.includes(tokenTypes[id])).sort((a, b) => b.length - a.length);
+    this.controlPieces = textsOf(KIND.control);
     this.#userDefined = textsOf(KIND.userDefined);
     this.#special = textsOf(KIND.userDefined, KIND.control, KIND.unknown);
     this.#ends = new Set([this.eosId]);
