@@ -10,6 +10,7 @@ import { Template } from '@huggingface/jinja';
 import type { ChatMessage } from '../../src/contract/engine-api.ts';
 import { MixtabError } from '../../src/contract/errors.ts';
 import type { TokenId } from '../../src/contract/ids.ts';
+import { renderLimited } from './template-limits.ts';
 import type { Tokenizer } from './tokenizer.ts';
 
 /** Private-use characters, which no vocabulary of ours has and no user types. */
@@ -30,7 +31,7 @@ export function renderChat(template: string, messages: readonly ChatMessage[], t
   const compiled = attempt(() => new Template(template));
   const render = (conversation: readonly ChatMessage[]): string =>
     attempt(() =>
-      compiled.render({
+      renderLimited(compiled, {
         messages: conversation.map((message) => ({ ...message })),
         bos_token: tokens.bosToken,
         eos_token: tokens.eosToken,
