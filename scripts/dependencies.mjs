@@ -12,7 +12,7 @@ export function ensureDependencies() {
   process.stderr.write('Installing dependencies (npm ci) ...\n');
   const { status } = spawnSync('npm', ['ci', '--no-audit', '--no-fund'], { cwd: ROOT, stdio: ['ignore', 2, 2] });
   if (status !== 0) {
-    process.stderr.write('npm ci failed: check the network and try again.\n');
+    process.stderr.write('npm ci failed, for the reason that npm gives above.\n');
     process.exit(1);
   }
 }
