@@ -43,25 +43,23 @@ async function generate(options: Options<'generate'>): Promise<void> {
   const result = await generateInBrowser(
     modelArgument(options.model),
     {
-      load: {
-        ...(options.context !== undefined && { context: options.context }),
-        ...(gpuBudgetBytes !== undefined && { gpuBudgetBytes }),
-        ...(ramBudgetBytes !== undefined && { ramBudgetBytes }),
+      ...(options.context !== undefined && { context: options.context }),
+      ...(gpuBudgetBytes !== undefined && { gpuBudgetBytes }),
+      ...(ramBudgetBytes !== undefined && { ramBudgetBytes }),
+    },
+    {
+      input: options.chat ? { kind: 'chat', messages: [{ role: 'user', content: prompt }] } : { kind: 'text', text: prompt },
+      maxTokens: options['max-tokens'],
+      sampling: {
+        temperature: options.temperature ?? 0,
+        topK: options['top-k'] ?? 0,
+        topP: options['top-p'] ?? 1,
+        minP: options['min-p'] ?? 0,
+        repetitionPenalty: options['repetition-penalty'] ?? 1,
+        ...(options.seed !== undefined && { seed: options.seed }),
       },
-      generate: {
-        input: options.chat ? { kind: 'chat', messages: [{ role: 'user', content: prompt }] } : { kind: 'text', text: prompt },
-        maxTokens: options['max-tokens'],
-        sampling: {
-          temperature: options.temperature ?? 0,
-          topK: options['top-k'] ?? 0,
-          topP: options['top-p'] ?? 1,
-          minP: options['min-p'] ?? 0,
-          repetitionPenalty: options['repetition-penalty'] ?? 1,
-          ...(options.seed !== undefined && { seed: options.seed }),
-        },
-        ignoreEos: options['ignore-eos'] ?? false,
-        topLogprobs: options['top-logprobs'] ?? 0,
-      },
+      ignoreEos: options['ignore-eos'] ?? false,
+      topLogprobs: options['top-logprobs'] ?? 0,
     },
     json ? undefined : (text) => void process.stdout.write(text),
   );

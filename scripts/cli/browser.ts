@@ -1,33 +1,51 @@
-/** Runs the page's workers in a real headless Chromium with a profile of its own that is removed afterwards. */
+/** Runs the page's workers in a real headless Chromium. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { chromium } from 'playwright';
-import type { CliRequest, CliResult } from '../../src/cli/page.ts';
+import { type BrowserContext, chromium, type Page } from 'playwright';
+import type { Answer, CliPage } from '../../src/cli/page.ts';
+import type {
+  GenerateRequest, GenerateResult, ImportProgress, LoadRequest, ModelSource,
+} from '../../src/contract/engine-api.ts';
 import { errorFromData } from '../../src/contract/errors.ts';
 import { ensureBuild } from '../build.mjs';
 import { ensureChromium, findChromium } from '../chromium.mjs';
 import { chromiumFlags } from '../chromium-flags.mjs';
 import { ROOT } from '../dependencies.mjs';
-import { fileRanged, serve } from './server.ts';
+import { fileRanged, type Ranged, serve } from './server.ts';
 
 /** Where a model comes from, as the command line names it. */
 export type ModelArgument = { kind: 'builtin' } | { kind: 'url'; url: string } | { kind: 'file'; path: string };
 
-/** @param onText gets the text of each token as it comes */
-export async function generateInBrowser(
-  model: ModelArgument,
-  request: Omit<CliRequest, 'source'>,
-  onText?: (text: string) => void,
-): Promise<CliResult> {
+/** A running Chromium with `cli.html` open. */
+export interface CliBrowser {
+  /** Calls the page; @throws MixtabError as the workers threw it */
+  call<Name extends keyof CliPage>(name: Name, ...args: Parameters<CliPage[Name]>): Promise<ResultOf<Name>>;
+  origin: string;
+  page: Page;
+  context: BrowserContext;
+}
+
+type ResultOf<Name extends keyof CliPage> = Awaited<ReturnType<CliPage[Name]>> extends Answer<infer T> ? T : never;
+
+export interface BrowserOptions {
+  /** Resources by path, served by byte ranges beside the page. */
+  ranged?: Record<string, Ranged>;
+  /** A profile to keep; without one a new one is made and removed. Its models belong to `port`'s origin. */
+  profile?: string;
+  port?: number;
+  onText?: (text: string) => void;
+  onImport?: (progress: ImportProgress) => void;
+}
+
+/** Serves the build, opens it in Chromium, and closes both after `work`. */
+export async function withBrowser<T>(options: BrowserOptions, work: (browser: CliBrowser) => Promise<T>): Promise<T> {
   ensureBuild({ quiet: true });
-  const modelName = model.kind === 'file' ? `/model/${encodeURIComponent(model.path.split(/[\\/]/).at(-1) ?? 'model.gguf')}` : '';
-  const ranged = model.kind === 'file' ? { [decodeURIComponent(modelName)]: fileRanged(model.path) } : {};
-  const server = await serve(join(ROOT, 'dist'), ranged);
-  const profile = mkdtempSync(join(tmpdir(), 'mixtab-cli-'));
+  const server = await serve(join(ROOT, 'dist'), options.ranged ?? {}, options.port);
+  const profile = options.profile ?? mkdtempSync(join(tmpdir(), 'mixtab-cli-'));
   const cleanUp = (): void => {
     server.close();
-    rmSync(profile, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
+    if (!options.profile) rmSync(profile, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
   };
   process.on('exit', cleanUp); // Playwright ends the browser on signals, then the process
   try {
@@ -40,20 +58,62 @@ export async function generateInBrowser(
     });
     try {
       const page = context.pages()[0] ?? (await context.newPage());
-      if (onText) await page.exposeFunction('mixtabOnText', onText);
+      if (options.onText) await page.exposeFunction('mixtabOnText', options.onText);
+      if (options.onImport) await page.exposeFunction('mixtabOnImport', options.onImport);
       await page.goto(`${server.origin}/cli.html`);
-      await page.waitForFunction(() => 'mixtabGenerate' in window);
-      const source: CliRequest['source'] =
-        model.kind === 'builtin'
-          ? { kind: 'builtin', url: `${server.origin}/models/builtin.gguf` }
-          : { kind: 'url', url: model.kind === 'url' ? model.url : `${server.origin}${modelName}` };
-      const answer = await page.evaluate((full: CliRequest) => window.mixtabGenerate(full), { ...request, source });
-      if ('error' in answer) throw errorFromData(answer.error);
-      return answer.result;
+      await page.waitForFunction(() => 'mixtab' in window);
+      return await work({ call: (name, ...args) => callPage(page, name, args), origin: server.origin, page, context });
     } finally {
       await context.close();
     }
   } finally {
+    process.off('exit', cleanUp);
     cleanUp();
   }
+}
+
+async function callPage<Name extends keyof CliPage>(page: Page, name: Name, args: Parameters<CliPage[Name]>): Promise<ResultOf<Name>> {
+  const answer = (await page.evaluate(
+    ([method, parameters]) => (window.mixtab[method] as (...all: unknown[]) => Promise<Answer<unknown>>)(...parameters),
+    [name, args as unknown[]] as const,
+  )) as Answer<ResultOf<Name>>;
+  if ('error' in answer) throw errorFromData(answer.error);
+  return answer.result;
+}
+
+/** What has to be served for a model, and where the page finds it. */
+export function modelSource(model: ModelArgument): { ranged: Record<string, Ranged>; source: (origin: string) => ModelSource } {
+  if (model.kind === 'url') return { ranged: {}, source: () => ({ kind: 'url', url: model.url }) };
+  if (model.kind === 'builtin') return { ranged: {}, source: (origin) => ({ kind: 'builtin', url: `${origin}/models/builtin.gguf` }) };
+  const name = model.path.split(/[\\/]/).at(-1) ?? 'model.gguf';
+  return {
+    ranged: { [`/model/${name}`]: fileRanged(model.path) },
+    source: (origin) => ({ kind: 'url', url: `${origin}/model/${encodeURIComponent(name)}` }),
+  };
+}
+
+/** What `generate --json` prints. */
+export interface CliResult extends Omit<GenerateResult, 'timings'> {
+  timings: { importMs: number; loadMs: number } & GenerateResult['timings'];
+  adapter: { vendor: string; architecture: string; features: string[] };
+}
+
+/** @param onText gets the text of each token as it comes */
+export function generateInBrowser(
+  model: ModelArgument,
+  load: Omit<LoadRequest, 'modelId'>,
+  generate: GenerateRequest,
+  onText?: (text: string) => void,
+): Promise<CliResult> {
+  const { ranged, source } = modelSource(model);
+  return withBrowser({ ranged, ...(onText && { onText }) }, async ({ call, origin }) => {
+    await call('probe');
+    const started = performance.now();
+    const { id } = await call('import', source(origin));
+    const importMs = performance.now() - started;
+    const { adapter, loadMs } = await call('load', { ...load, modelId: id });
+    const result = await call('generate', generate);
+    const { vendor, architecture, features } = adapter;
+    return { ...result, timings: { importMs, loadMs, ...result.timings }, adapter: { vendor, architecture, features } };
+  });
 }

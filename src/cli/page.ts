@@ -1,54 +1,57 @@
-/** The page that the command line opens in a headless Chromium: import, load and generate in one call. */
-import type { GenerateRequest, GenerateResult, LoadRequest, ModelSource } from '../contract/engine-api.ts';
+/** The page that the command line and the benchmarks open in a Chromium: the workers' calls, on `window`. */
+import type {
+  GenerateRequest, GenerateResult, ImportProgress, LoadedModel, LoadRequest, ModelSource, ModelSummary,
+} from '../contract/engine-api.ts';
 import { type ErrorData, errorToData } from '../contract/errors.ts';
 import { proxy } from '../contract/rpc.ts';
 import { createEngineClient, createImportClient } from '../engine-client.ts';
 
-export interface CliRequest {
-  source: ModelSource;
-  load: Omit<LoadRequest, 'modelId'>;
-  generate: GenerateRequest;
-}
+/** What crosses to the command line: errors as data, since a page's own lose their code on the way. */
+export type Answer<T> = { result: T } | { error: ErrorData };
 
-/** What `generate --json` prints. */
-export interface CliResult extends Omit<GenerateResult, 'timings'> {
-  timings: GenerateResult['timings'] & { importMs: number; loadMs: number };
-  adapter: { vendor: string; architecture: string; features: string[] };
+export interface CliPage {
+  /** @throws (as data) where there is no GPU adapter: then there is no point in importing */
+  probe(): Promise<Answer<void>>;
+  import(source: ModelSource): Promise<Answer<ModelSummary>>;
+  load(request: LoadRequest): Promise<Answer<LoadedModel>>;
+  generate(request: GenerateRequest): Promise<Answer<GenerateResult>>;
 }
 
 declare global {
   interface Window {
     /** Set by the command line: the text of each token as it comes. */
     mixtabOnText?: (text: string) => void;
-    mixtabGenerate: (request: CliRequest) => Promise<{ result: CliResult } | { error: ErrorData }>;
+    /** Set by the command line: where an import is. */
+    mixtabOnImport?: (progress: ImportProgress) => void;
+    mixtab: CliPage;
   }
 }
 
-window.mixtabGenerate = async (request) => {
+const engine = createEngineClient().api;
+const importer = createImportClient().api;
+
+async function answer<T>(work: () => Promise<T>): Promise<Answer<T>> {
   try {
-    return { result: await run(request) };
+    return { result: await work() };
   } catch (error) {
     return { error: errorToData(error) };
   }
-};
-
-async function run({ source, load, generate }: CliRequest): Promise<CliResult> {
-  const engine = createEngineClient().api;
-  await engine.probe(); // without a GPU adapter there is no point in importing
-  const started = performance.now();
-  const { id } = await createImportClient().api.import(source, proxy(() => {}));
-  const importMs = performance.now() - started;
-  const loaded = await engine.load({ ...load, modelId: id }, proxy(() => {}));
-  const result = await engine.generate(
-    generate,
-    proxy((event) => {
-      if (event.type === 'token') window.mixtabOnText?.(event.token.text);
-    }),
-  );
-  const { vendor, architecture, features } = loaded.adapter;
-  return {
-    ...result,
-    timings: { importMs, loadMs: loaded.loadMs, ...result.timings },
-    adapter: { vendor, architecture, features },
-  };
 }
+
+window.mixtab = {
+  probe: () =>
+    answer(async () => {
+      await engine.probe();
+    }),
+  import: (source) => answer(() => importer.import(source, proxy((progress) => window.mixtabOnImport?.(progress)))),
+  load: (request) => answer(() => engine.load(request, proxy(() => {}))),
+  generate: (request) =>
+    answer(() =>
+      engine.generate(
+        request,
+        proxy((event) => {
+          if (event.type === 'token') window.mixtabOnText?.(event.token.text);
+        }),
+      ),
+    ),
+};
