@@ -10,6 +10,7 @@ import { DeviceHealth } from './gpu/errors.ts';
 import { Readback } from './gpu/readback.ts';
 import { type GpuModel, loadModel } from './load-model.ts';
 import { summarize } from './storage/catalog.ts';
+import type { RecordReader } from './record-reader.ts';
 import type { RecordStore } from './storage/store.ts';
 import { promptTokens } from './text/chat-template.ts';
 import { createTokenizer } from './text/tokenizer.ts';
@@ -32,7 +33,11 @@ export class Engine implements EngineApi {
   #busy = false;
   #stopRequested = false;
 
-  constructor(private readonly store: RecordStore) {}
+  /** @param reader where weights are read from; default: the store itself */
+  constructor(
+    private readonly store: RecordStore,
+    private readonly reader: RecordReader = { read: (id, record) => store.readRecordVerified(id, record) },
+  ) {}
 
   async probe(): Promise<AdapterReport> {
     return reportAdapter(await requestAdapter());
@@ -51,7 +56,7 @@ export class Engine implements EngineApi {
       onProgress({ phase: 'device', bytesDone: 0, bytesTotal: 0 });
       const gpu = await this.#acquireGpu();
       const gpuModel = await this.#watched(gpu, () =>
-        loadModel({ device: gpu.device, adapter: gpu.adapter, store: this.store, manifest, request, onProgress }),
+        loadModel({ device: gpu.device, adapter: gpu.adapter, reader: this.reader, manifest, request, onProgress }),
       );
       const generator = new Generator(gpuModel, createTokenizer(manifest.tokenizer), new Readback(gpu.device));
       this.#loaded = { gpu, gpuModel, generator };

@@ -1,8 +1,8 @@
 /** Puts a stored model on the GPU: budget, dense weights, slots, KV cache, buffers. */
-import type { AdapterReport, LoadProgress, LoadRequest } from '../src/contract/engine-api.ts';
+import type { AdapterReport, LoadProgress, LoadRequest, ModelConfig } from '../src/contract/engine-api.ts';
 import { MixtabError } from '../src/contract/errors.ts';
 import { type Bytes, expertIndex, layerIndex } from '../src/contract/ids.ts';
-import { expertKey, type ModelManifest, type RecordInfo } from '../src/contract/weight-layout.ts';
+import { expertKey, INPUT_ALIGNMENT_WEIGHTS, type ModelManifest, type RecordInfo } from '../src/contract/weight-layout.ts';
 import { planSlots } from './experts/budget.ts';
 import { ExpertCache } from './experts/expert-cache.ts';
 import { type ExpertLayout, SlotPool, slotBytes } from './experts/slot-pool.ts';
@@ -14,12 +14,14 @@ import { createStepBuffers, stepBufferBytes } from './model/buffers.ts';
 import type { Model } from './model/forward.ts';
 import { KvCache, kvCacheBytes } from './model/kv-cache.ts';
 import { type DenseWeights, denseRecords, loadDenseWeights } from './model/weights.ts';
-import type { RecordStore } from './storage/store.ts';
+import type { RecordReader } from './record-reader.ts';
 
 /** Context where the request names none: longer ones cost KV memory that most chats never use. */
 const DEFAULT_CONTEXT = 4096;
-/** Tokens that go through the layers together in prefill. */
+/** Tokens that go through a kernel together in prefill. */
 const MAX_BATCH = 512;
+/** Tokens of a prompt that go through a layer together, so that an expert is read once for all of them: 48 KB each in Mixtral. */
+const MAX_PROMPT = 4096;
 /** GPU memory where the request names none. There is no way to ask a browser for the real figure. */
 const AUTOMATIC_BUDGET = { software: 2e9, hardware: 8e9 };
 /** Models whose experts take less are put on the GPU whole at load; larger ones fill as they are used. */
@@ -38,7 +40,7 @@ export interface GpuModel {
 export interface LoadInputs {
   device: GPUDevice;
   adapter: AdapterReport;
-  store: RecordStore;
+  reader: RecordReader;
   manifest: ModelManifest;
   request: LoadRequest;
   onProgress: (progress: LoadProgress) => void;
@@ -48,11 +50,11 @@ export interface LoadInputs {
  * @throws MixtabError `gpu-budget-too-small`, `gpu-out-of-memory`, `gpu-limit`, `record-missing`, `record-damaged`
  */
 export async function loadModel(inputs: LoadInputs): Promise<GpuModel> {
-  const { device, manifest, store, onProgress } = inputs;
+  const { device, manifest, reader, onProgress } = inputs;
   const records = denseRecords(manifest.records, manifest.config.layerCount);
   const denseBytes = sumBytes(records);
   onProgress({ phase: 'dense', bytesDone: 0, bytesTotal: denseBytes });
-  const read = (record: RecordInfo) => store.readRecordVerified(manifest.id, record);
+  const read = (record: RecordInfo) => reader.read(manifest.id, record);
   const weights = await withAllocations(device, () =>
     loadDenseWeights(device, records, read, (bytesDone) => {
       onProgress({ phase: 'dense', bytesDone, bytesTotal: denseBytes });
@@ -84,13 +86,13 @@ async function allocateWithinBudget(inputs: LoadInputs, weights: DenseWeights): 
 }
 
 function allocate(inputs: LoadInputs, weights: DenseWeights, budgetBytes: Bytes): GpuModel {
-  const { device, adapter, manifest, request, store } = inputs;
+  const { device, adapter, manifest, request, reader } = inputs;
   const { config } = manifest;
   const context = request.context ?? Math.min(config.contextLength, DEFAULT_CONTEXT);
-  const maxTokens = Math.min(context, MAX_BATCH);
+  const shape = { maxTokens: Math.min(context, MAX_BATCH), maxPrompt: Math.min(context, maxPromptOf(device, config)), context };
   const table = ropeTable(config, context);
   const fixedBytes =
-    weights.bytes + table.byteLength + kvCacheBytes(config, context) + stepBufferBytes(config, maxTokens, context);
+    weights.bytes + table.byteLength + kvCacheBytes(config, context) + stepBufferBytes(config, shape);
   const layouts = expertLayouts(manifest);
   const { expertCount, expertsPerToken } = config;
   const slotCounts = planSlots({ budgetBytes, fixedBytes, slotBytes: layouts.map(slotBytes), expertCount, expertsPerToken });
@@ -106,13 +108,13 @@ function allocate(inputs: LoadInputs, weights: DenseWeights, budgetBytes: Bytes)
   try {
     const pool = own(new SlotPool(device, layouts, slotCounts, expertCount));
     const kvCache = own(new KvCache(device, config, context));
-    const buffers = own(createStepBuffers(device, config, maxTokens, context));
+    const buffers = own(createStepBuffers(device, config, shape));
     const ropeSlice = own(upload(device, 'rope table', table));
     const recordOf = new Map(manifest.records.map((record) => [record.key, record]));
     const experts = new ExpertCache(
       pool,
       slotCounts,
-      (layer, expert) => store.readRecordVerified(manifest.id, recordOf.get(expertKey(layer, expert))!),
+      (layer, expert) => reader.read(manifest.id, recordOf.get(expertKey(layer, expert))!),
       request.ramBudgetBytes ?? 0,
     );
     const model: Model = {
@@ -145,6 +147,12 @@ function allocate(inputs: LoadInputs, weights: DenseWeights, budgetBytes: Bytes)
     destroyOwned();
     throw error;
   }
+}
+
+/** {@link MAX_PROMPT}, or fewer where their rows would make a buffer larger than the adapter allows. */
+function maxPromptOf({ limits }: GPUDevice, { embeddingLength, expertsPerToken }: ModelConfig): number {
+  const rows = Math.floor(limits.maxBufferSize / (expertsPerToken * (embeddingLength + INPUT_ALIGNMENT_WEIGHTS) * 4));
+  return Math.max(MAX_BATCH, Math.min(MAX_PROMPT, rows - (rows % MAX_BATCH)));
 }
 
 /** The layout of each layer's experts, which all experts of a layer share. */

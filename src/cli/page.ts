@@ -1,6 +1,6 @@
 /** The page that the command line and the benchmarks open in a Chromium: the workers' calls, on `window`. */
 import type {
-  GenerateRequest, GenerateResult, ImportProgress, LoadedModel, LoadRequest, ModelSource, ModelSummary,
+  GenerateRequest, GenerateResult, ImportOptions, ImportProgress, LoadedModel, LoadRequest, ModelSource, ModelSummary,
 } from '../contract/engine-api.ts';
 import { type ErrorData, errorToData } from '../contract/errors.ts';
 import { proxy } from '../contract/rpc.ts';
@@ -12,7 +12,7 @@ export type Answer<T> = { result: T } | { error: ErrorData };
 export interface CliPage {
   /** @throws (as data) where there is no GPU adapter: then there is no point in importing */
   probe(): Promise<Answer<void>>;
-  import(source: ModelSource): Promise<Answer<ModelSummary>>;
+  import(source: ModelSource, options?: ImportOptions): Promise<Answer<ModelSummary>>;
   load(request: LoadRequest): Promise<Answer<LoadedModel>>;
   generate(request: GenerateRequest): Promise<Answer<GenerateResult>>;
 }
@@ -43,7 +43,8 @@ window.mixtab = {
     answer(async () => {
       await engine.probe();
     }),
-  import: (source) => answer(() => importer.import(source, proxy((progress) => window.mixtabOnImport?.(progress)))),
+  import: (source, options) =>
+    answer(() => importer.import(source, proxy((progress) => window.mixtabOnImport?.(progress)), options)),
   load: (request) => answer(() => engine.load(request, proxy(() => {}))),
   generate: (request) =>
     answer(() =>

@@ -4,6 +4,7 @@
  * through comlink; callbacks are passed with `Comlink.proxy`; errors are `MixtabError`s.
  */
 import type { TokenId } from './ids.ts';
+import type { RecordPlace } from './weight-layout.ts';
 
 // ---------------------------------------------------------------- models
 
@@ -83,11 +84,16 @@ export interface ModelInspection {
   records: { key: string; bytes: number; tensors: string[] }[];
 }
 
+export interface ImportOptions {
+  /** `indexeddb` (the default) works everywhere; `opfs`, files private to the page, is read several times faster. */
+  place?: RecordPlace;
+}
+
 /** The import worker. One import runs at a time; a second call fails with `busy`. */
 export interface ImportApi {
   list(): Promise<ModelSummary[]>;
   /** Imports record by record; on any failure the catalog stays as it was and no half model is left. */
-  import(source: ModelSource, onProgress: (progress: ImportProgress) => void): Promise<ModelSummary>;
+  import(source: ModelSource, onProgress: (progress: ImportProgress) => void, options?: ImportOptions): Promise<ModelSummary>;
   /** Stops the running import, whose promise then rejects with `aborted`. */
   cancel(): Promise<void>;
   remove(id: string): Promise<void>;
@@ -193,7 +199,10 @@ export interface CacheReport {
   /** Expert slots over all layers. */
   slots: number;
   hits: number;
+  /** Experts that were not resident before the token that used them, read ahead of it or not. */
   misses: number;
+  /** Misses that were read ahead, by prediction, and had arrived when they were needed. */
+  prefetched: number;
   /** hits / (hits + misses); 1 where nothing was asked for. */
   hitRate: number;
   /** Bytes read from the store for experts. */

@@ -109,12 +109,17 @@ export const INPUT_ALIGNMENT_WEIGHTS = 256;
 
 // ---------------------------------------------------------------- records
 
+/** Where a record's bytes lie: the browser's database, or a file of the origin private file system. */
+export type RecordPlace = 'indexeddb' | 'opfs';
+
 /** What the store keeps: the weights of one expert, or of one dense group. */
 export interface RecordInfo {
   /** `L12.E3` for an expert, `L12.dense`, `embedding`, `output` for dense groups. */
   key: string;
   bytes: Bytes;
-  /** Blobs of at most PART_BYTES each that the record is cut into. */
+  /** Default: the database. */
+  place?: RecordPlace;
+  /** Blobs of at most PART_BYTES each that the record is cut into; 1 where it is a file. */
   parts: number;
   /** Lower-case hex SHA-256 of the record's bytes. */
   sha256: string;

@@ -9,11 +9,11 @@ import { readSampleResult, writeSampleParams } from '../gpu/ops/sample.ts';
 import type { Readback } from '../gpu/readback.ts';
 import { STATE } from '../gpu/step-state.ts';
 import type { GpuModel } from '../load-model.ts';
-import { type DecodeProgram, decodeProgram, outputHead } from '../model/forward.ts';
+import { outputHead } from '../model/forward.ts';
 import { createDetokenizer } from '../text/detokenizer.ts';
 import { createStopText } from '../text/stop-text.ts';
 import type { Tokenizer } from '../text/tokenizer.ts';
-import { decodeStep } from './decode.ts';
+import { Decoder } from './decode.ts';
 import { prefill } from './prefill.ts';
 
 /** Most tokens whose log-probabilities can be asked for. */
@@ -25,7 +25,6 @@ const PENALTY_PROMPT_TOKENS = 64;
 export class Generator {
   /** Tokens whose keys and values are in the cache, in order. */
   #cached: TokenId[] = [];
-  #program: DecodeProgram | undefined;
 
   constructor(
     readonly gpu: GpuModel,
@@ -54,10 +53,12 @@ export class Generator {
     let finishReason: GenerateResult['finishReason'] = 'length';
     let prefillEnd = started;
     let prefilled = 0;
+    let decoder: Decoder | undefined;
     try {
       prefilled = await this.#prefillPrompt(promptTokens, onEvent, stopped);
       let sampled = await this.#firstToken();
       prefillEnd = performance.now();
+      decoder = new Decoder({ model, experts, readback: this.readback, stopped }, promptTokens.length);
       for (;;) {
         const token = toToken(sampled, request.topLogprobs ?? 0);
         if (this.tokenizer.isEndOfGeneration(token.id) && !request.ignoreEos) {
@@ -73,15 +74,17 @@ export class Generator {
           finishReason = 'aborted';
           break;
         }
-        const used = promptTokens.length + answer.tokens.length;
-        if (answer.tokens.length >= request.maxTokens || used >= context) break;
-        this.#growCache(used);
-        sampled = await decodeStep({ model, program: this.#decodeProgram(), experts, readback: this.readback });
+        // How many tokens may follow, this one's successor included.
+        const left = Math.min(request.maxTokens - answer.tokens.length, context - promptTokens.length - answer.tokens.length);
+        if (left <= 0) break;
+        sampled = await decoder.next(left - 1);
         this.#cached.push(token.id);
       }
     } catch (error) {
       if (!(error instanceof MixtabError && error.code === 'aborted')) throw error;
       finishReason = 'aborted';
+    } finally {
+      await decoder?.drain();
     }
     const rest = answer.finish();
     if (rest) onEvent({ type: 'token', token: rest });
@@ -117,7 +120,7 @@ export class Generator {
     const kept = Math.min(commonLength(this.#cached, promptTokens), promptTokens.length - 1);
     const tokens = promptTokens.slice(kept);
     this.#cached.length = kept;
-    this.#growCache(promptTokens.length);
+    model.kvCache.grow(promptTokens.length);
     const onProgress = (tokensDone: number) => {
       this.#cached.push(...tokens.slice(this.#cached.length - kept, tokensDone));
       onEvent({ type: 'prefill', tokensDone, tokensTotal: tokens.length });
@@ -134,15 +137,6 @@ export class Generator {
     pass.end();
     const [result] = await this.readback.submit(encoder, [model.buffers.sampleResult]);
     return result;
-  }
-
-  #growCache(positions: number): void {
-    if (this.gpu.model.kvCache.grow(positions)) this.#program = undefined;
-  }
-
-  #decodeProgram(): DecodeProgram {
-    this.#program ??= decodeProgram(this.gpu.model);
-    return this.#program;
   }
 
   #startSampling({ sampling = {}, topLogprobs = 0 }: GenerateRequest, promptTokens: readonly TokenId[]): void {

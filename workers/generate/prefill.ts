@@ -1,17 +1,23 @@
 /**
- * The prompt: layer by layer through a whole batch of tokens, tokens grouped by expert, so that each
- * expert is read once a batch however many tokens chose it. One small readback a layer tells which
- * experts were chosen.
+ * The prompt: layer by layer, all its tokens through one layer before the next, so that an expert is read once
+ * however many tokens chose it. Kernels take the tokens in chunks. One small readback a layer tells which experts
+ * were chosen; while some compute, the next are read (docs/streaming.md).
  */
 import { MixtabError } from '../../src/contract/errors.ts';
-import { type LayerIndex, layerIndex, type TokenId } from '../../src/contract/ids.ts';
+import { type ExpertIndex, expertIndex, type LayerIndex, layerIndex, type TokenId } from '../../src/contract/ids.ts';
 import type { ExpertCache } from '../experts/expert-cache.ts';
 import { encodeGroups, type ExpertGroup, groupByExpert } from '../experts/grouping.ts';
 import { type Dispatch, encode, type Slice } from '../gpu/dispatch.ts';
 import type { Readback } from '../gpu/readback.ts';
 import { STATE } from '../gpu/step-state.ts';
+import { chunkOf, type StepBuffers } from '../model/buffers.ts';
 import { attend, embedTokens, type Model } from '../model/forward.ts';
 import { combineExperts, routeTokens, runExperts } from '../model/moe-layer.ts';
+
+/** Experts that are uploaded and computed together: few, so that the next ones are read in the meantime. */
+const WAVE = 2;
+/** With so many tokens nearly every expert of the next layer will be chosen: it is worth reading them ahead. */
+const READ_AHEAD_TOKENS = 16;
 
 export interface PrefillInputs {
   model: Model;
@@ -26,17 +32,27 @@ export interface PrefillInputs {
   stopped: () => boolean;
 }
 
+/** Tokens that go through a kernel together. */
+interface Chunk {
+  tokens: readonly TokenId[];
+  /** Place of the first of them among those that go through the layers together. */
+  first: number;
+  /** Position of the first of them in the KV cache. */
+  position: number;
+  buffers: StepBuffers;
+}
+
 /** Leaves the last token's residual in `buffers.headResidual` and the state ready for the output head. */
 export async function prefill(inputs: PrefillInputs): Promise<void> {
   const { model, tokens, position, onProgress } = inputs;
   const { buffers, ctx } = model;
   const device = ctx.pipelines.device;
   let lastRow = 0;
-  for (let first = 0; first < tokens.length; first += buffers.maxTokens) {
-    const batch = tokens.slice(first, first + buffers.maxTokens);
-    await prefillBatch(inputs, batch, position + first);
-    lastRow = batch.length - 1;
-    onProgress(first + batch.length);
+  for (let first = 0; first < tokens.length; first += buffers.maxPrompt) {
+    const part = tokens.slice(first, first + buffers.maxPrompt);
+    await prefillTogether(inputs, part, position + first);
+    lastRow = part.length - 1;
+    onProgress(first + part.length);
   }
   const { residual, headResidual, state } = buffers;
   const encoder = device.createCommandEncoder({ label: 'last token' });
@@ -56,29 +72,114 @@ function writeState(device: GPUDevice, state: Slice, tokenCount: number, positio
   device.queue.writeBuffer(state.buffer, state.offset, words);
 }
 
-async function prefillBatch(inputs: PrefillInputs, batch: readonly TokenId[], position: number): Promise<void> {
-  const { model, readback, stopped } = inputs;
-  const { config, ctx, buffers, weights, slotTable } = model;
-  const device = ctx.pipelines.device;
-  const maxTokens = batch.length;
-  device.queue.writeBuffer(buffers.tokens.buffer, 0, Uint32Array.from(batch));
-  writeState(device, buffers.state, maxTokens, position);
+function chunksOf({ buffers, config }: Model, tokens: readonly TokenId[], position: number): Chunk[] {
+  return slicesOf(tokens, buffers.maxTokens).map((part, index) => {
+    const first = index * buffers.maxTokens;
+    return {
+      tokens: part, first, position: position + first,
+      buffers: chunkOf(buffers, first, part.length, config.expertsPerToken),
+    };
+  });
+}
 
-  const selected = { ...buffers.selected, size: maxTokens * config.expertsPerToken * 4 };
-  let pending: Dispatch[] = embedTokens(model, maxTokens);
+/** Tokens of at most `maxPrompt`, through all layers. */
+async function prefillTogether(inputs: PrefillInputs, tokens: readonly TokenId[], position: number): Promise<void> {
+  const { model, readback, stopped } = inputs;
+  const { config, ctx, buffers } = model;
+  const device = ctx.pipelines.device;
+  const chunks = chunksOf(model, tokens, position);
+  for (const { tokens: part, buffers: own } of chunks) {
+    device.queue.writeBuffer(buffers.tokens.buffer, 0, Uint32Array.from(part));
+    writeState(device, buffers.state, part.length, 0);
+    submit(device, embedTokens({ ...model, buffers: own }, part.length));
+  }
   for (let l = 0; l < config.layerCount; l++) {
     if (stopped()) throw new MixtabError('aborted', 'Stopped.');
     const layer = layerIndex(l);
-    const { norm, route } = routeTokens(ctx, {
-      config, weights: weights.layers[layer], layer, slotTable, selected: buffers.selected, buffers, maxTokens,
-      mode: 'prefill',
-    });
-    const encoder = record(device, [...pending, ...attend(model, layer, maxTokens), ...norm, ...route]);
-    const [choices] = await readback.submit(encoder, [selected]);
-    await runGroups(inputs, layer, new Uint32Array(choices));
-    pending = combineExperts(ctx, { config, layer, buffers, maxTokens });
+    const last = chunks.at(-1)!;
+    for (const chunk of chunks.slice(0, -1)) {
+      writeState(device, buffers.state, chunk.tokens.length, chunk.position);
+      submit(device, attendAndRoute(model, chunk, layer));
+    }
+    writeState(device, buffers.state, last.tokens.length, last.position);
+    const selected = { ...buffers.selected, size: tokens.length * config.expertsPerToken * 4 };
+    const [choices] = await readback.submit(record(device, attendAndRoute(model, last, layer)), [selected]);
+    await runGroups(inputs, layer, chunks, new Uint32Array(choices));
+    for (const { tokens: part, buffers: own } of chunks) {
+      writeState(device, buffers.state, part.length, 0);
+      submit(device, combineExperts(ctx, { config, layer, buffers: own, maxTokens: part.length }));
+    }
   }
-  device.queue.submit([record(device, pending).finish()]);
+}
+
+function attendAndRoute(model: Model, { tokens, buffers }: Chunk, layer: LayerIndex): Dispatch[] {
+  const { config, ctx, weights, slotTable } = model;
+  const maxTokens = tokens.length;
+  const { norm, route } = routeTokens(ctx, {
+    config, weights: weights.layers[layer], layer, slotTable, selected: buffers.selected, buffers, maxTokens, mode: 'prefill',
+  });
+  return [...attend({ ...model, buffers }, layer, maxTokens), ...norm, ...route];
+}
+
+/** Runs the chosen experts: resident ones first, then a few at a time as they arrive. */
+async function runGroups(inputs: PrefillInputs, layer: LayerIndex, chunks: readonly Chunk[], choices: Uint32Array): Promise<void> {
+  const { model, experts } = inputs;
+  const { queue } = model.ctx.pipelines.device;
+  const { layerCount, expertCount, expertsPerToken } = model.config;
+  const chosen = groupByExpert(choices).map(({ expert }) => expert);
+  const isResident = (expert: ExpertIndex) => experts.slotOf(layer, expert) !== undefined;
+  const missing = chosen.filter((expert) => !isResident(expert));
+  const waves = [
+    ...slicesOf(chosen.filter(isResident), experts.slotCount(layer)),
+    ...slicesOf(missing, Math.min(WAVE, experts.slotCount(layer))),
+  ];
+  experts.use(layer, chosen);
+  const next = layerIndex(layer + 1);
+  const readNextLayer = next < layerCount && choices.length >= READ_AHEAD_TOKENS * expertsPerToken;
+  const all = Array.from({ length: expertCount }, (_, expert) => expertIndex(expert));
+  const groupsOf = chunks.map(({ first, tokens }) =>
+    groupByExpert(choices.subarray(first * expertsPerToken, (first + tokens.length) * expertsPerToken)),
+  );
+  // Uploads wait until all but the last wave are done: else a slow GPU would let them pile up in memory.
+  let submitted: Promise<unknown>[] = [];
+  const ready = async (): Promise<void> => {
+    await submitted.at(-2);
+  };
+  for (const [index, wave] of waves.entries()) {
+    const ensured = experts.ensure(layer, wave, ready);
+    // Behind what this wave itself has to wait for.
+    const following = waves.slice(index + 1).find((later) => later.some((expert) => !isResident(expert)));
+    if (following) experts.readAhead(layer, following);
+    else if (readNextLayer) experts.readAhead(next, all.filter((expert) => experts.slotOf(next, expert) === undefined).slice(0, WAVE));
+    await ensured;
+    for (const [c, chunk] of chunks.entries()) {
+      const groups = groupsOf[c].filter(({ expert }) => wave.includes(expert));
+      if (groups.length > 0) submitGroups(inputs, layer, chunk, groups, chunks.length > 1);
+    }
+    submitted = [...submitted.slice(-1), queue.onSubmittedWorkDone()];
+  }
+  experts.forgetReadAhead(layer);
+}
+
+/** @param norm the norm's output is another chunk's by now: compute it again */
+function submitGroups({ model, experts }: PrefillInputs, layer: LayerIndex, chunk: Chunk, groups: ExpertGroup[], norm: boolean): void {
+  const { config, ctx, weights, slotTable } = model;
+  const { buffers, tokens } = chunk;
+  const device = ctx.pipelines.device;
+  const words = encodeGroups(groups, (expert) => experts.slotOf(layer, expert)!);
+  device.queue.writeBuffer(buffers.groups.buffer, 0, words);
+  writeState(device, buffers.state, tokens.length, chunk.position);
+  const normed = norm
+    ? routeTokens(ctx, {
+        config, weights: weights.layers[layer], layer, slotTable, selected: buffers.selected, buffers, maxTokens: tokens.length,
+        mode: 'prefill',
+      }).norm
+    : [];
+  const maxAssignments = Math.max(...groups.map(({ assignments }) => assignments.length));
+  submit(device, [
+    ...normed,
+    ...runExperts(ctx, { config, banks: model.banks(layer), layer, buffers, groupCount: groups.length, maxAssignments }),
+  ]);
 }
 
 function record(device: GPUDevice, dispatches: readonly Dispatch[]): GPUCommandEncoder {
@@ -89,30 +190,11 @@ function record(device: GPUDevice, dispatches: readonly Dispatch[]): GPUCommandE
   return encoder;
 }
 
-/** Runs the chosen experts in waves of as many as the layer has slots; resident ones first. */
-async function runGroups({ model, experts }: PrefillInputs, layer: LayerIndex, choices: Uint32Array): Promise<void> {
-  const { config, ctx, buffers } = model;
-  const device = ctx.pipelines.device;
-  const isResident = ({ expert }: ExpertGroup) => experts.slotOf(layer, expert) !== undefined;
-  const all = groupByExpert(choices);
-  const missing = all.filter((group) => !isResident(group));
-  const waves = [all.filter(isResident), ...chunks(missing, experts.slotCount(layer))];
-  for (const wave of waves) {
-    if (wave.length === 0) continue;
-    // The waves before are submitted: their slots may be overwritten, the queue keeps the order.
-    await experts.ensure(layer, wave.map(({ expert }) => expert));
-    const words = encodeGroups(wave, (expert) => experts.slotOf(layer, expert)!);
-    device.queue.writeBuffer(buffers.groups.buffer, 0, words);
-    const maxAssignments = Math.max(...wave.map(({ assignments }) => assignments.length));
-    const dispatches = runExperts(ctx, {
-      config, banks: model.banks(layer), layer, buffers, groupCount: wave.length, maxAssignments,
-    });
-    device.queue.submit([record(device, dispatches).finish()]);
-  }
-  experts.count(layer, all.map(({ expert }) => expert), missing.length);
+function submit(device: GPUDevice, dispatches: readonly Dispatch[]): void {
+  device.queue.submit([record(device, dispatches).finish()]);
 }
 
-function chunks<T>(items: readonly T[], size: number): T[][] {
+function slicesOf<T>(items: readonly T[], size: number): T[][] {
   const result: T[][] = [];
   for (let at = 0; at < items.length; at += size) result.push(items.slice(at, at + size));
   return result;

@@ -1,18 +1,19 @@
-/** Brings small results to the CPU: one staging buffer, one copy, one map. */
+/** Brings small results to the CPU: one copy, one map; several may be under way at once. */
 import type { Slice } from './dispatch.ts';
 
 export class Readback {
-  #staging: GPUBuffer | undefined;
+  /** Staging buffers that are not in use. */
+  readonly #free: GPUBuffer[] = [];
 
   constructor(readonly device: GPUDevice) {}
 
   /**
-   * Ends and submits `encoder` with copies of `slices`, and waits for them.
+   * Ends and submits `encoder` with copies of `slices`, at once; resolves when they have arrived.
    * @returns the bytes of each slice; a copy that stays valid
    */
   async submit(encoder: GPUCommandEncoder, slices: readonly Slice[]): Promise<ArrayBuffer[]> {
     const total = slices.reduce((sum, { size }) => sum + size, 0);
-    const staging = this.#stagingOf(total);
+    const staging = this.#take(total);
     let at = 0;
     for (const { buffer, offset, size } of slices) {
       encoder.copyBufferToBuffer(buffer, offset, staging, at, size);
@@ -22,6 +23,7 @@ export class Readback {
     await staging.mapAsync(GPUMapMode.READ, 0, total);
     const bytes = staging.getMappedRange(0, total).slice(0);
     staging.unmap();
+    this.#free.push(staging);
     let end = 0;
     return slices.map(({ size }) => {
       end += size;
@@ -29,19 +31,19 @@ export class Readback {
     });
   }
 
+  /** Frees the staging buffers; those still on their way are lost with the device's queue. */
   destroy(): void {
-    this.#staging?.destroy();
+    for (const buffer of this.#free) buffer.destroy();
+    this.#free.length = 0;
   }
 
-  #stagingOf(bytes: number): GPUBuffer {
-    if (!this.#staging || this.#staging.size < bytes) {
-      this.#staging?.destroy();
-      this.#staging = this.device.createBuffer({
-        label: 'readback',
-        size: bytes,
-        usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST,
-      });
-    }
-    return this.#staging;
+  #take(bytes: number): GPUBuffer {
+    const index = this.#free.findIndex(({ size }) => size >= bytes);
+    if (index >= 0) return this.#free.splice(index, 1)[0];
+    return this.device.createBuffer({
+      label: 'readback',
+      size: bytes,
+      usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST,
+    });
   }
 }

@@ -9,12 +9,16 @@ import { SAMPLE_PARAMS_BYTES, SAMPLE_RESULT_BYTES, sampleScratchBytes } from '..
 import { STATE_BYTES } from '../gpu/step-state.ts';
 
 export interface StepBuffers {
+  /** Tokens that go through a kernel together. */
   maxTokens: number;
+  /** Tokens that go through a layer together, in chunks of `maxTokens`: rows of what must outlast a chunk. */
+  maxPrompt: number;
   state: Slice;
   /** u32[maxTokens] */
   tokens: Slice;
-  /** f32[maxTokens, embeddingLength] */
+  /** f32[maxPrompt, embeddingLength] */
   residual: Rows;
+  /** f32[maxTokens, embeddingLength] */
   normed: Rows;
   /** f32[maxTokens, headCount * headDim] */
   q: Rows;
@@ -26,16 +30,20 @@ export interface StepBuffers {
   attentionScratch: Slice;
   /** f32[maxTokens, expertCount] */
   routerLogits: Rows;
-  /** f32[maxTokens, expertsPerToken] */
+  /** f32[maxPrompt, expertsPerToken] */
   routingWeights: Slice;
-  /** u32[maxTokens, expertsPerToken], in prefill. */
+  /** u32[maxPrompt, expertsPerToken], in prefill. */
   selected: Slice;
   /** u32[layerCount, TRACE_STRIDE / 4], in decode: the chosen experts of every layer. */
   trace: Slice;
+  /** The same, as guessed one layer earlier. */
+  predictions: Slice;
+  /** What a guess needs beside the token's own: its norm, logits and weights, which nobody reads. */
+  ahead: { normed: Rows; routerLogits: Rows; routingWeights: Slice };
   groups: Slice;
   /** f32[maxTokens * expertsPerToken, feedForwardLength] */
   activations: Rows;
-  /** f32[maxTokens * expertsPerToken, embeddingLength] */
+  /** f32[maxPrompt * expertsPerToken, embeddingLength] */
   expertOut: Rows;
   /** f32[1, embeddingLength]: the last token's residual, input of the output head. */
   headResidual: Rows;
@@ -53,6 +61,14 @@ export interface StepBuffers {
   destroy(): void;
 }
 
+export interface StepShape {
+  maxTokens: number;
+  /** A multiple of `maxTokens`, or less than it. */
+  maxPrompt: number;
+  /** Positions of the KV cache, which the attention's scratch memory depends on. */
+  context: number;
+}
+
 /** Bytes from one layer's choices to the next in `trace`: WebGPU's binding alignment. */
 export const TRACE_STRIDE: Bytes = 256;
 
@@ -61,13 +77,14 @@ const strideOf = (width: number): number => Math.ceil(width / INPUT_ALIGNMENT_WE
 type Spec = Record<string, { rows: number; width: number } | { bytes: Bytes }>;
 
 /** Sizes of all buffers, in one place, so that they can be counted before they are allocated. */
-function specs(config: ModelConfig, maxTokens: number, context: number) {
+function specs(config: ModelConfig, { maxTokens, maxPrompt, context }: StepShape) {
   const { embeddingLength, headCount, kvHeadCount, headDim, expertsPerToken, vocabularySize } = config;
   const choices = maxTokens * expertsPerToken;
+  const promptChoices = maxPrompt * expertsPerToken;
   return {
     state: { bytes: STATE_BYTES },
     tokens: { bytes: maxTokens * 4 },
-    residual: { rows: maxTokens, width: embeddingLength },
+    residual: { rows: maxPrompt, width: embeddingLength },
     normed: { rows: maxTokens, width: embeddingLength },
     q: { rows: maxTokens, width: headCount * headDim },
     k: { rows: maxTokens, width: kvHeadCount * headDim },
@@ -75,12 +92,16 @@ function specs(config: ModelConfig, maxTokens: number, context: number) {
     attended: { rows: maxTokens, width: headCount * headDim },
     attentionScratch: { bytes: attentionScratchBytes({ headCount, headDim, capacity: context, maxTokens }) },
     routerLogits: { rows: maxTokens, width: config.expertCount },
-    routingWeights: { bytes: choices * 4 },
-    selected: { bytes: choices * 4 },
+    routingWeights: { bytes: promptChoices * 4 },
+    selected: { bytes: promptChoices * 4 },
     trace: { bytes: config.layerCount * TRACE_STRIDE },
+    predictions: { bytes: config.layerCount * TRACE_STRIDE },
+    aheadNormed: { rows: 1, width: embeddingLength },
+    aheadLogits: { rows: 1, width: config.expertCount },
+    aheadWeights: { bytes: expertsPerToken * 4 },
     groups: { bytes: GROUPS_HEADER_BYTES + choices * 4 },
     activations: { rows: choices, width: config.feedForwardLength },
-    expertOut: { rows: choices, width: embeddingLength },
+    expertOut: { rows: promptChoices, width: embeddingLength },
     headResidual: { rows: 1, width: embeddingLength },
     headNormed: { rows: 1, width: embeddingLength },
     logits: { rows: 1, width: vocabularySize },
@@ -95,15 +116,14 @@ function specs(config: ModelConfig, maxTokens: number, context: number) {
 const bytesOf = (spec: Spec[string]): Bytes => ('bytes' in spec ? spec.bytes : spec.rows * strideOf(spec.width) * 4);
 
 /** GPU bytes that {@link createStepBuffers} will take. */
-export function stepBufferBytes(config: ModelConfig, maxTokens: number, context: number): Bytes {
-  return Object.values(specs(config, maxTokens, context)).reduce((sum, spec) => sum + bytesOf(spec), 0);
+export function stepBufferBytes(config: ModelConfig, shape: StepShape): Bytes {
+  return Object.values(specs(config, shape)).reduce((sum, spec) => sum + bytesOf(spec), 0);
 }
 
-/** @param context positions of the KV cache, which the attention's scratch memory depends on */
-export function createStepBuffers(device: GPUDevice, config: ModelConfig, maxTokens: number, context: number): StepBuffers {
+export function createStepBuffers(device: GPUDevice, config: ModelConfig, shape: StepShape): StepBuffers {
   const buffers: GPUBuffer[] = [];
   const slices: Record<string, Slice | Rows> = {};
-  for (const [label, spec] of Object.entries<Spec[string]>(specs(config, maxTokens, context))) {
+  for (const [label, spec] of Object.entries<Spec[string]>(specs(config, shape))) {
     const buffer = device.createBuffer({
       label,
       size: Math.max(16, bytesOf(spec)),
@@ -112,9 +132,12 @@ export function createStepBuffers(device: GPUDevice, config: ModelConfig, maxTok
     buffers.push(buffer);
     slices[label] = 'bytes' in spec ? whole(buffer) : { slice: whole(buffer), stride: strideOf(spec.width) };
   }
+  const { aheadNormed, aheadLogits, aheadWeights, ...rest } = slices;
   return {
-    ...(slices as unknown as Omit<StepBuffers, 'maxTokens' | 'bytes' | 'destroy'>),
-    maxTokens,
+    ...(rest as unknown as Omit<StepBuffers, keyof StepShape | 'ahead' | 'bytes' | 'destroy'>),
+    ahead: { normed: aheadNormed as Rows, routerLogits: aheadLogits as Rows, routingWeights: aheadWeights as Slice },
+    maxTokens: shape.maxTokens,
+    maxPrompt: shape.maxPrompt,
     bytes: buffers.reduce((sum, buffer) => sum + buffer.size, 0),
     destroy: () => {
       for (const buffer of buffers) buffer.destroy();
@@ -123,6 +146,28 @@ export function createStepBuffers(device: GPUDevice, config: ModelConfig, maxTok
 }
 
 /** One layer's region of the trace. */
-export function traceOf(buffers: StepBuffers, layer: number, expertsPerToken: number): Slice {
-  return { buffer: buffers.trace.buffer, offset: layer * TRACE_STRIDE, size: expertsPerToken * 4 };
+export function traceOf({ trace }: StepBuffers, layer: number, expertsPerToken: number): Slice {
+  return { buffer: trace.buffer, offset: layer * TRACE_STRIDE, size: expertsPerToken * 4 };
+}
+
+/** One layer's region of the predictions. */
+export function predictionOf({ predictions }: StepBuffers, layer: number, expertsPerToken: number): Slice {
+  return { buffer: predictions.buffer, offset: layer * TRACE_STRIDE, size: expertsPerToken * 4 };
+}
+
+/** The buffers as tokens `first .. first + count - 1` of a prompt see them; `first` is a multiple of `maxTokens`. */
+export function chunkOf(buffers: StepBuffers, first: number, count: number, expertsPerToken: number): StepBuffers {
+  const choices = expertsPerToken * count;
+  const rows = ({ slice, stride }: Rows, from: number, length: number): Rows => ({
+    slice: { buffer: slice.buffer, offset: from * stride * 4, size: length * stride * 4 },
+    stride,
+  });
+  const words = ({ buffer }: Slice): Slice => ({ buffer, offset: first * expertsPerToken * 4, size: choices * 4 });
+  return {
+    ...buffers,
+    residual: rows(buffers.residual, first, count),
+    expertOut: rows(buffers.expertOut, first * expertsPerToken, choices),
+    routingWeights: words(buffers.routingWeights),
+    selected: words(buffers.selected),
+  };
 }

@@ -11,7 +11,7 @@ import { matmul } from '../gpu/ops/matmul.ts';
 import { rmsNorm } from '../gpu/ops/rms-norm.ts';
 import { sample } from '../gpu/ops/sample.ts';
 import { attentionBlock } from './attention.ts';
-import { type StepBuffers, traceOf } from './buffers.ts';
+import { chunkOf, predictionOf, type StepBuffers, traceOf } from './buffers.ts';
 import type { KvCache } from './kv-cache.ts';
 import { combineExperts, routeTokens, runExperts } from './moe-layer.ts';
 import type { DenseWeights } from './weights.ts';
@@ -62,37 +62,68 @@ export function outputHead({ config, ctx, weights, buffers }: Model, residual: S
   ];
 }
 
+/** One token, recorded once and submitted for every token: position and token come from GPU memory. */
 export interface DecodeProgram {
-  dispatches: Dispatch[];
-  /** Where to go on after layer l stalled: index of its router's dispatch. */
-  resumeAt: number[];
+  /** The whole token at once; a missing expert stalls it at its layer's router. */
+  whole: Dispatch[];
+  /** The same, cut where experts may have to be loaded: from the embedding to the choice of layer 0's experts. */
+  start: Dispatch[];
+  /**
+   * From layer l's router (its experts must be resident) to the choice of layer l+1's experts, or to the sampler.
+   * Also what a stalled token goes on with.
+   */
+  layers: Dispatch[][];
+}
+
+/** Steps of a token; see docs/streaming.md. */
+export function decodeProgram(whole: Model): DecodeProgram {
+  const maxTokens = 1;
+  const model = { ...whole, buffers: chunkOf(whole.buffers, 0, maxTokens, whole.config.expertsPerToken) };
+  const { config, ctx, weights, buffers, slotTable } = model;
+  const parts = Array.from({ length: config.layerCount }, (_, l) => {
+    const layer = layerIndex(l);
+    const inputs = {
+      config, weights: weights.layers[layer], layer, slotTable, selected: traceOf(buffers, layer, config.expertsPerToken),
+      buffers, maxTokens,
+    };
+    const { norm, route } = routeTokens(ctx, { ...inputs, mode: 'decode' });
+    return {
+      attend: [...attend(model, layer, maxTokens), ...norm],
+      // Without the slot table: tells which experts to load.
+      choose: routeTokens(ctx, { ...inputs, mode: 'prefill' }).route,
+      experts: [
+        ...route,
+        ...runExperts(ctx, {
+          config, banks: model.banks(layer), layer, buffers, groupCount: config.expertsPerToken, maxAssignments: 1,
+        }),
+        ...combineExperts(ctx, { config, layer, buffers, maxTokens }),
+      ],
+      predictNext: l + 1 < config.layerCount ? predictExperts(model, layerIndex(l + 1)) : [],
+    };
+  });
+  const embedding = embedTokens(model, maxTokens);
+  const head = outputHead(model, buffers.residual);
+  const untilChoice = (l: number): Dispatch[] => {
+    const { attend: attention, choose, predictNext } = parts[l];
+    return [...attention, ...choose, ...predictNext];
+  };
+  return {
+    whole: [...embedding, ...parts.flatMap(({ attend: attention, experts }) => [...attention, ...experts]), ...head],
+    start: [...embedding, ...untilChoice(0)],
+    layers: parts.map(({ experts }, l) => [...experts, ...(l + 1 < parts.length ? untilChoice(l + 1) : head)]),
+  };
 }
 
 /**
- * One whole token, from the embedding of the last sampled token to the next sampled token. Position
- * and token come from GPU memory, so the program is recorded once and submitted for every token.
+ * Guesses which experts `layer` will choose by running its router on the residual of the layer before, which differs
+ * from its own input by one layer's contribution.
  */
-export function decodeProgram(model: Model): DecodeProgram {
-  const { config, ctx, weights, buffers, slotTable } = model;
-  const maxTokens = 1;
-  const dispatches = embedTokens(model, maxTokens);
-  const resumeAt: number[] = [];
-  for (let l = 0; l < config.layerCount; l++) {
-    const layer = layerIndex(l);
-    const selected = traceOf(buffers, layer, config.expertsPerToken);
-    const { norm, route } = routeTokens(ctx, {
-      config, weights: weights.layers[layer], layer, slotTable, selected, buffers, maxTokens, mode: 'decode',
-    });
-    dispatches.push(...attend(model, layer, maxTokens), ...norm);
-    resumeAt.push(dispatches.length);
-    dispatches.push(
-      ...route,
-      ...runExperts(ctx, {
-        config, banks: model.banks(layer), layer, buffers, groupCount: config.expertsPerToken, maxAssignments: 1,
-      }),
-      ...combineExperts(ctx, { config, layer, buffers, maxTokens }),
-    );
-  }
-  dispatches.push(...outputHead(model, buffers.residual));
-  return { dispatches, resumeAt };
+function predictExperts({ config, ctx, weights, buffers, slotTable }: Model, layer: LayerIndex): Dispatch[] {
+  const { ahead } = buffers;
+  const guess = { ...buffers, normed: ahead.normed, routerLogits: ahead.routerLogits, routingWeights: ahead.routingWeights };
+  const { norm, route } = routeTokens(ctx, {
+    config, weights: weights.layers[layer], layer, slotTable, buffers: guess, maxTokens: 1, mode: 'prefill',
+    selected: predictionOf(buffers, layer, config.expertsPerToken), place: `L${layer}.ahead`,
+  });
+  return [...norm, ...route];
 }

@@ -28,13 +28,15 @@ export interface RouteInputs {
   maxTokens: number;
   /** `decode` looks the experts up in the slot table and marks the step stalled where one is missing. */
   mode: 'decode' | 'prefill';
+  /** For labels; default: the layer. */
+  place?: string;
 }
 
 /** Norm and router: chooses the experts of each token and their weights. */
 export function routeTokens(ctx: OpContext, inputs: RouteInputs): { norm: Dispatch[]; route: Dispatch[] } {
   const { config, weights, layer, slotTable, selected, buffers, maxTokens, mode } = inputs;
   const { residual, normed, routerLogits, routingWeights, groups } = buffers;
-  const place = `L${layer}`;
+  const { place = `L${layer}` } = inputs;
   return {
     norm: [
       ...rmsNorm(ctx, {

@@ -6,7 +6,7 @@
 import type { ImportProgress, ModelSource, ModelSummary } from '../../src/contract/engine-api.ts';
 import { MixtabError } from '../../src/contract/errors.ts';
 import type { Bytes } from '../../src/contract/ids.ts';
-import { LAYOUT_VERSION, type ModelManifest, PART_BYTES, type RecordInfo } from '../../src/contract/weight-layout.ts';
+import { LAYOUT_VERSION, type ModelManifest, PART_BYTES, type RecordInfo, type RecordPlace } from '../../src/contract/weight-layout.ts';
 import { readConfig, readTokenizer } from '../gguf/config.ts';
 import { dequantize } from '../gguf/dequantize.ts';
 import { type GgufHeader, readHeader } from '../gguf/header.ts';
@@ -24,6 +24,8 @@ export interface ImportInputs {
   kind: ModelSource['kind'];
   /** Where damaged records can be fetched again; absent for local files. */
   sourceUrl?: string;
+  /** Where the records go; default: the database. */
+  place?: RecordPlace;
   signal: AbortSignal;
   onProgress: (progress: ImportProgress) => void;
   /** Called before the first record is stored; throws where the space will not do. */
@@ -106,11 +108,11 @@ async function storeRecords(inputs: ImportInputs, id: string, plan: ImportPlan):
       infos.push({
         key: record.key,
         bytes: bytes.byteLength,
-        parts: Math.ceil(bytes.byteLength / PART_BYTES),
+        ...(inputs.place === 'opfs' ? { place: 'opfs', parts: 1 } : { parts: Math.ceil(bytes.byteLength / PART_BYTES) }),
         sha256: hash,
         tensors: record.tensors.map(({ layout }) => layout),
       });
-      storing = store.putRecord(id, record.key, bytes).then(() => {
+      storing = store.putRecord(id, record.key, bytes, inputs.place).then(() => {
         bytesDone += bytes.byteLength;
         onProgress({
           phase: 'records', bytesDone, bytesTotal, recordsDone: infos.length, recordsTotal: plan.records.length,

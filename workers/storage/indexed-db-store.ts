@@ -3,16 +3,19 @@ import { createStore, promisifyRequest, type UseStore } from 'idb-keyval';
 import { MixtabError } from '../../src/contract/errors.ts';
 import type { Bytes } from '../../src/contract/ids.ts';
 import { formatBytes } from './format-bytes.ts';
-import { KeyValueStore, type KeyValues } from './store.ts';
+import { KeyValueStore, type KeyValues, type RecordFiles } from './store.ts';
 
 /** Chats and settings have databases of their own: idb-keyval keeps one object store in each. */
 const DATABASE = 'mixtab-models';
 const OBJECT_STORE = 'models';
 
 export class IndexedDbStore extends KeyValueStore {
-  /** @param database another name keeps tests apart from the user's models */
-  constructor(database = DATABASE) {
-    super(new IndexedDbValues(database));
+  /**
+   * @param database another name keeps tests apart from the user's models
+   * @param files where records of place `opfs` lie
+   */
+  constructor(database = DATABASE, files?: RecordFiles) {
+    super(new IndexedDbValues(database), files);
   }
 }
 

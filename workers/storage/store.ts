@@ -5,11 +5,12 @@
  * - `record/<id>/<key>/<part>`  a record's bytes, cut into Blobs of at most PART_BYTES
  * - `import/<id>`               what a running (or crashed) import has stored so far
  *
+ * Where a model's records are to be files instead, only manifest and journal are in the database.
  * Bytes come first, the entry that says they are complete last.
  */
 import { MixtabError } from '../../src/contract/errors.ts';
 import type { Bytes } from '../../src/contract/ids.ts';
-import { type ModelManifest, PART_BYTES, type RecordInfo } from '../../src/contract/weight-layout.ts';
+import { type ModelManifest, PART_BYTES, type RecordInfo, type RecordPlace } from '../../src/contract/weight-layout.ts';
 import { sha256Hex } from './hash.ts';
 
 /** What an import has stored so far: lets the same import go on after a crash. */
@@ -32,14 +33,14 @@ export interface RecordStore {
    * @returns the number of parts
    * @throws MixtabError `storage-full`
    */
-  putRecord(modelId: string, key: string, bytes: Uint8Array<ArrayBuffer>): Promise<number>;
+  putRecord(modelId: string, key: string, bytes: Uint8Array<ArrayBuffer>, place?: RecordPlace): Promise<number>;
   /**
    * @throws MixtabError `record-missing` where a part is gone, `record-damaged` where the length is wrong, `aborted`
    */
   readRecord(modelId: string, record: RecordInfo, signal?: AbortSignal): Promise<Uint8Array<ArrayBuffer>>;
   /** Like {@link readRecord}, and checks the hash the first time this store reads the record. */
   readRecordVerified(modelId: string, record: RecordInfo, signal?: AbortSignal): Promise<Uint8Array<ArrayBuffer>>;
-  /** Removes manifest, records and journal in one transaction. */
+  /** Removes manifest, records and journal; those in the database in one transaction, files after them. */
   removeModel(id: string): Promise<void>;
 
   getJournal(id: string): Promise<ImportJournal | undefined>;
@@ -61,6 +62,18 @@ export interface KeyValues {
   write(changes: { set?: [string, unknown][]; delete?: string[]; deletePrefix?: string[] }, bytes?: Bytes): Promise<void>;
 }
 
+/** Records as files. Every method may throw `storage-unavailable`. */
+export interface RecordFiles {
+  /** Stores the whole record or nothing; @throws MixtabError `storage-full` */
+  put(modelId: string, key: string, bytes: Uint8Array<ArrayBuffer>): Promise<void>;
+  /** The file's bytes, however many; undefined where there is none. */
+  read(modelId: string, record: RecordInfo): Promise<Uint8Array<ArrayBuffer> | undefined>;
+  remove(modelId: string): Promise<void>;
+  keys(modelId: string): Promise<string[]>;
+  /** Ids of models that have files. */
+  models(): Promise<string[]>;
+}
+
 const MODEL = 'model/';
 const RECORD = 'record/';
 const JOURNAL = 'import/';
@@ -69,7 +82,11 @@ const JOURNAL = 'import/';
 export class KeyValueStore implements RecordStore {
   readonly #verified = new Set<string>();
 
-  constructor(private readonly values: KeyValues) {}
+  /** @param files where records of place `opfs` lie; without it there are none */
+  constructor(
+    private readonly values: KeyValues,
+    private readonly files?: RecordFiles,
+  ) {}
 
   async listManifests(): Promise<ModelManifest[]> {
     const manifests = (await this.values.getAll(MODEL)) as ModelManifest[];
@@ -84,7 +101,13 @@ export class KeyValueStore implements RecordStore {
     await this.values.write({ set: [[MODEL + manifest.id, manifest]], delete: [JOURNAL + manifest.id] });
   }
 
-  async putRecord(modelId: string, key: string, bytes: Uint8Array<ArrayBuffer>): Promise<number> {
+  async putRecord(modelId: string, key: string, bytes: Uint8Array<ArrayBuffer>, place: RecordPlace = 'indexeddb'): Promise<number> {
+    if (place === 'opfs') {
+      this.#verified.delete(`${modelId}/${key}`);
+      if (!this.files) throw new TypeError('this store has no files');
+      await this.files.put(modelId, key, bytes);
+      return 1;
+    }
     const parts: [string, Blob][] = [];
     for (let start = 0; start < bytes.byteLength; start += PART_BYTES) {
       const end = Math.min(start + PART_BYTES, bytes.byteLength);
@@ -97,12 +120,22 @@ export class KeyValueStore implements RecordStore {
 
   async readRecord(modelId: string, record: RecordInfo, signal?: AbortSignal): Promise<Uint8Array<ArrayBuffer>> {
     throwIfAborted(signal);
+    if (record.place === 'opfs') return this.#readFile(modelId, record);
     const keys = Array.from({ length: record.parts }, (_, part) => partKey(modelId, record.key, part));
     const blobs = await this.values.getMany(keys);
     throwIfAborted(signal);
     const bytes = new Uint8Array(record.bytes);
     await Promise.all(blobs.map((blob, part) => this.#readPart(blob, part, record, bytes)));
     throwIfAborted(signal);
+    return bytes;
+  }
+
+  async #readFile(modelId: string, record: RecordInfo): Promise<Uint8Array<ArrayBuffer>> {
+    const bytes = await this.files?.read(modelId, record);
+    if (!bytes) throw missingRecord(record, 'its file is gone');
+    if (bytes.byteLength !== record.bytes) {
+      throw damagedRecord(record, `its file has ${bytes.byteLength} bytes instead of ${record.bytes}`);
+    }
     return bytes;
   }
 
@@ -132,6 +165,7 @@ export class KeyValueStore implements RecordStore {
   async removeModel(id: string): Promise<void> {
     for (const name of this.#verified) if (name.startsWith(`${id}/`)) this.#verified.delete(name);
     await this.values.write({ delete: [MODEL + id, JOURNAL + id], deletePrefix: [`${RECORD}${id}/`] });
+    await this.files?.remove(id);
   }
 
   async getJournal(id: string): Promise<ImportJournal | undefined> {
@@ -144,7 +178,9 @@ export class KeyValueStore implements RecordStore {
 
   async storedRecords(id: string, records: readonly RecordInfo[]): Promise<Set<string>> {
     const keys = new Set(await this.values.keys(`${RECORD}${id}/`));
-    const complete = records.filter(({ key, parts }) => {
+    const files = new Set(await this.files?.keys(id));
+    const complete = records.filter(({ key, parts, place }) => {
+      if (place === 'opfs') return files.has(key);
       for (let part = 0; part < parts; part++) if (!keys.has(partKey(id, key, part))) return false;
       return true;
     });
@@ -155,6 +191,7 @@ export class KeyValueStore implements RecordStore {
     const idOf = (key: string): string => key.split('/')[1]!;
     const listed = new Set((await this.values.keys(MODEL)).map(idOf));
     const all = [...(await this.values.keys(RECORD)), ...(await this.values.keys(JOURNAL))].map(idOf);
+    all.push(...((await this.files?.models()) ?? []));
     return [...new Set(all)].filter((id) => !listed.has(id));
   }
 }

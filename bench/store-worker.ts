@@ -1,0 +1,81 @@
+/** The stores' side of bench/store.ts: fills them, and reads them in bare loops. In a worker: OPFS needs one. */
+import { createStore, type UseStore } from 'idb-keyval';
+import { expose } from '../src/contract/rpc.ts';
+import { PART_BYTES, type RecordInfo } from '../src/contract/weight-layout.ts';
+import { sha256Hex } from '../workers/storage/hash.ts';
+import { IndexedDbStore } from '../workers/storage/indexed-db-store.ts';
+import { OpfsFiles } from '../workers/storage/opfs-files.ts';
+
+const MODEL = 'bench';
+const store = new IndexedDbStore(undefined, new OpfsFiles());
+
+/** GB/s of `bytes` read or written by `work`. */
+async function rate(bytes: number, work: () => Promise<void>): Promise<number> {
+  const started = performance.now();
+  await work();
+  return bytes / 1e6 / (performance.now() - started);
+}
+
+const api = {
+  /** Stores records of random bytes in both places; returns their infos and the rates of writing. */
+  async fill(count: number, bytes: number) {
+    const infos = { indexeddb: [] as RecordInfo[], opfs: [] as RecordInfo[] };
+    const write = { indexeddb: 0, opfs: 0 };
+    for (let n = 0; n < count; n++) {
+      const record = new Uint8Array(bytes);
+      for (let at = 0; at < bytes; at += 65536) crypto.getRandomValues(record.subarray(at, at + 65536));
+      const sha256 = await sha256Hex(record);
+      for (const place of ['indexeddb', 'opfs'] as const) {
+        const key = `${place}${n}`;
+        let parts = 0;
+        write[place] += (await rate(bytes, async () => {
+          parts = await store.putRecord(MODEL, key, record, place);
+        })) / count;
+        infos[place].push({ key, bytes, parts, sha256, tensors: [], place });
+      }
+    }
+    return { infos, write };
+  },
+
+  /** Blobs of IndexedDB one after another, `atOnce` under way: nothing but the browser's own work. */
+  async bareIndexedDb(records: RecordInfo[], atOnce: number): Promise<number> {
+    const database: UseStore = createStore('mixtab-models', 'models');
+    const keys = records.flatMap(({ key, parts }) =>
+      Array.from({ length: parts }, (_, part) => `record/${MODEL}/${key}/${String(part).padStart(4, '0')}`),
+    );
+    let next = 0;
+    const lane = async (): Promise<void> => {
+      while (next < keys.length) {
+        const key = keys[next++];
+        const blob = await database('readonly', (objects) => new Promise<Blob>((resolve, reject) => {
+          const request = objects.get(key);
+          request.onsuccess = () => resolve(request.result as Blob);
+          request.onerror = () => reject(request.error);
+        }));
+        await blob.arrayBuffer();
+      }
+    };
+    return rate(records.reduce((sum, { bytes }) => sum + bytes, 0), async () => {
+      await Promise.all(Array.from({ length: atOnce }, lane));
+    });
+  },
+
+  /** Files of OPFS one after another into one buffer. */
+  async bareOpfs(records: RecordInfo[]): Promise<number> {
+    const root = await navigator.storage.getDirectory();
+    const folder = await (await root.getDirectoryHandle('mixtab-records')).getDirectoryHandle(MODEL);
+    const buffer = new Uint8Array(PART_BYTES);
+    return rate(records.reduce((sum, { bytes }) => sum + bytes, 0), async () => {
+      for (const { key, bytes } of records) {
+        const handle = await (await folder.getFileHandle(key)).createSyncAccessHandle();
+        for (let at = 0; at < bytes; at += buffer.byteLength) handle.read(buffer, { at });
+        handle.close();
+      }
+    });
+  },
+
+  clear: () => store.removeModel(MODEL),
+};
+
+export type StoreWorker = typeof api;
+expose(api);

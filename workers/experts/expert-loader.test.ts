@@ -1,0 +1,104 @@
+import { describe, expect, it } from 'vitest';
+import { expertIndex, layerIndex } from '../../src/contract/ids.ts';
+import { ExpertLoader } from './expert-loader.ts';
+import { RamTier } from './ram-tier.ts';
+
+/** A store whose reads end when the test says so. */
+function heldStore(readsAtOnce: number, ramBytes = 0) {
+  const started: string[] = [];
+  const ends = new Map<string, { resolve(record: Uint8Array<ArrayBuffer>): void; reject(error: Error): void }>();
+  const loader = new ExpertLoader(
+    (layer, expert) => {
+      const key = `L${layer}.E${expert}`;
+      started.push(key);
+      return new Promise((resolve, reject) => ends.set(key, { resolve, reject }));
+    },
+    new RamTier(ramBytes),
+    readsAtOnce,
+  );
+  const end = async (key: string): Promise<void> => {
+    ends.get(key)!.resolve(new Uint8Array(10));
+    await new Promise((resolve) => setTimeout(resolve));
+  };
+  return { loader, started, ends, end };
+}
+
+const L0 = layerIndex(0);
+const L1 = layerIndex(1);
+const E = expertIndex;
+
+describe('ExpertLoader', () => {
+  it('reads what is demanded before what is predicted, whatever came first', async () => {
+    const { loader, started, end } = heldStore(1);
+    void loader.demand(L0, E(0));
+    void loader.predict(L1, E(1));
+    void loader.predict(L1, E(2));
+    void loader.demand(L0, E(3));
+    expect(started).toEqual(['L0.E0']);
+    await end('L0.E0');
+    expect(started).toEqual(['L0.E0', 'L0.E3']);
+    await end('L0.E3');
+    await end('L1.E1');
+    expect(started).toEqual(['L0.E0', 'L0.E3', 'L1.E1', 'L1.E2']);
+  });
+
+  it('reads an expert once, when a demand meets its prediction, and moves it to the front', async () => {
+    const { loader, started, end } = heldStore(1);
+    void loader.demand(L0, E(0));
+    void loader.predict(L0, E(1));
+    const predicted = loader.predict(L0, E(2));
+    const demanded = loader.demand(L0, E(2));
+    await end('L0.E0');
+    await end('L0.E2');
+    expect(await demanded).toBe(await predicted);
+    expect(started).toEqual(['L0.E0', 'L0.E2', 'L0.E1']);
+    expect(loader.bytesRead).toBe(20);
+  });
+
+  it('drops predictions of a layer that have not begun, but for those it is told to keep', async () => {
+    const { loader, started, end } = heldStore(1);
+    void loader.predict(L0, E(0));
+    const dropped = loader.predict(L0, E(1));
+    void loader.predict(L0, E(2));
+    void loader.predict(L1, E(3));
+    loader.dropPredictions(L0, new Set([E(2)]));
+    expect(await dropped).toBeUndefined();
+    await end('L0.E0');
+    await end('L0.E2');
+    expect(started).toEqual(['L0.E0', 'L0.E2', 'L1.E3']);
+  });
+
+  it('never drops what was demanded', async () => {
+    const { loader, end } = heldStore(1);
+    void loader.demand(L0, E(0));
+    const demanded = loader.demand(L0, E(1));
+    loader.dropPredictions(L0, new Set());
+    await end('L0.E0');
+    await end('L0.E1');
+    expect((await demanded).byteLength).toBe(10);
+  });
+
+  it('goes on after a read that failed, which its caller is told', async () => {
+    const { loader, ends, end } = heldStore(1);
+    const failing = loader.demand(L0, E(0));
+    const next = loader.demand(L0, E(1));
+    ends.get('L0.E0')!.reject(new Error('gone'));
+    await expect(failing).rejects.toThrow('gone');
+    await end('L0.E1');
+    expect((await next).byteLength).toBe(10);
+    const again = loader.demand(L0, E(0));
+    await end('L0.E0');
+    expect((await again).byteLength).toBe(10);
+  });
+
+  it('has several reads under way, and takes from main memory what is there', async () => {
+    const { loader, started, end } = heldStore(2, 100);
+    const first = loader.demand(L0, E(0));
+    void loader.demand(L0, E(1));
+    void loader.demand(L0, E(2));
+    expect(started).toEqual(['L0.E0', 'L0.E1']);
+    await end('L0.E0');
+    expect(await loader.demand(L0, E(0))).toBe(await first);
+    expect(started).toEqual(['L0.E0', 'L0.E1', 'L0.E2']);
+  });
+});

@@ -1,0 +1,109 @@
+/**
+ * Reads experts from below the GPU: main memory, else the store. A few reads are under way at once; experts that are
+ * needed now go before experts that are only predicted. Pure but for the `read` it is given.
+ */
+import type { Bytes, ExpertIndex, LayerIndex } from '../../src/contract/ids.ts';
+import { expertKey } from '../../src/contract/weight-layout.ts';
+import type { RamTier } from './ram-tier.ts';
+
+type Record = Uint8Array<ArrayBuffer>;
+
+/** Reads an expert's record from the store. */
+export type ReadExpert = (layer: LayerIndex, expert: ExpertIndex) => Promise<Record>;
+
+/** Two reads keep the store busy while one is handed over; more only delay what is needed first. */
+const READS_AT_ONCE = 2;
+
+interface Job {
+  layer: LayerIndex;
+  expert: ExpertIndex;
+  urgent: boolean;
+  started: boolean;
+  promise: Promise<Record | undefined>;
+  resolve(record: Record | undefined): void;
+  reject(error: unknown): void;
+}
+
+export class ExpertLoader {
+  /** Waiting and running jobs by record key, in the order they came. */
+  readonly #jobs = new Map<string, Job>();
+  #running = 0;
+  #bytesRead: Bytes = 0;
+
+  constructor(
+    private readonly read: ReadExpert,
+    private readonly ram: RamTier,
+    private readonly readsAtOnce = READS_AT_ONCE,
+  ) {}
+
+  /** Bytes read from the store since the loader was made. */
+  get bytesRead(): Bytes {
+    return this.#bytesRead;
+  }
+
+  /** An expert that is needed now: goes before all predicted ones, and takes over a prediction's read. */
+  async demand(layer: LayerIndex, expert: ExpertIndex): Promise<Record> {
+    const record = await this.#load(layer, expert, true);
+    if (!record) throw new Error(`L${layer}.E${expert} was dropped although it was demanded`);
+    return record;
+  }
+
+  /** An expert that may be needed soon; undefined where it was dropped before its read began. */
+  predict(layer: LayerIndex, expert: ExpertIndex): Promise<Record | undefined> {
+    return this.#load(layer, expert, false);
+  }
+
+  /** Forgets predictions for a layer whose reads have not begun, but for those in `keep`. */
+  dropPredictions(layer: LayerIndex, keep: ReadonlySet<ExpertIndex>): void {
+    for (const [key, job] of this.#jobs) {
+      if (job.layer !== layer || job.urgent || job.started || keep.has(job.expert)) continue;
+      this.#jobs.delete(key);
+      job.resolve(undefined);
+    }
+  }
+
+  #load(layer: LayerIndex, expert: ExpertIndex, urgent: boolean): Promise<Record | undefined> {
+    const key = expertKey(layer, expert);
+    const kept = this.ram.get(key);
+    if (kept) return Promise.resolve(kept);
+    const known = this.#jobs.get(key);
+    if (known) {
+      known.urgent ||= urgent;
+      return known.promise;
+    }
+    let settle: Pick<Job, 'resolve' | 'reject'> | undefined;
+    const promise = new Promise<Record | undefined>((resolve, reject) => {
+      settle = { resolve, reject };
+    });
+    this.#jobs.set(key, { layer, expert, urgent, started: false, promise, ...settle! });
+    this.#startNext();
+    return promise;
+  }
+
+  #startNext(): void {
+    while (this.#running < this.readsAtOnce) {
+      const waiting = [...this.#jobs.values()].filter(({ started }) => !started);
+      const next = waiting.find(({ urgent }) => urgent) ?? waiting[0];
+      if (!next) return;
+      void this.#run(next);
+    }
+  }
+
+  async #run(job: Job): Promise<void> {
+    job.started = true;
+    this.#running++;
+    const key = expertKey(job.layer, job.expert);
+    try {
+      const record = await this.read(job.layer, job.expert);
+      this.#bytesRead += record.byteLength;
+      this.ram.put(key, record);
+      job.resolve(record);
+    } catch (error) {
+      job.reject(error);
+    } finally {
+      this.#jobs.delete(key);
+      this.#running--;
+      this.#startNext();
+    }
+  }
+}

@@ -1,0 +1,19 @@
+/** Where the engine gets records from: the reader worker, or (in tests) a store directly. */
+import { type Remote, wrap } from '../src/contract/rpc.ts';
+import type { RecordInfo } from '../src/contract/weight-layout.ts';
+import type { ReaderApi } from './reader.worker.ts';
+
+export interface RecordReader {
+  /**
+   * A record's bytes, their hash checked the first time.
+   * @throws MixtabError `record-missing`, `record-damaged`
+   */
+  read(modelId: string, record: RecordInfo): Promise<Uint8Array<ArrayBuffer>>;
+}
+
+/** Starts the reader worker. */
+export function createReaderWorker(): RecordReader {
+  const worker = new Worker(new URL('./reader.worker.ts', import.meta.url), { type: 'module', name: 'reader' });
+  const api: Remote<ReaderApi> = wrap<ReaderApi>(worker);
+  return { read: (modelId, record) => api.read(modelId, record) };
+}
