@@ -63,7 +63,7 @@ export class Engine implements EngineApi {
       return {
         summary: summarize(manifest),
         context: gpuModel.context,
-        slots: gpuModel.slotCounts.reduce((sum, count) => sum + count, 0),
+        slots: gpuModel.slots,
         memory: { gpuBytes: gpuModel.gpuBytes(), ramBytes: gpuModel.experts.ramBytes },
         adapter: gpu.adapter,
         loadMs: performance.now() - started,

@@ -5,7 +5,7 @@ import { type Bytes, expertIndex, layerIndex } from '../src/contract/ids.ts';
 import { expertKey, INPUT_ALIGNMENT_WEIGHTS, type ModelManifest, type RecordInfo } from '../src/contract/weight-layout.ts';
 import { planSlots } from './experts/budget.ts';
 import { ExpertCache } from './experts/expert-cache.ts';
-import { type ExpertLayout, SlotPool, slotBytes } from './experts/slot-pool.ts';
+import { type ExpertLayout, layoutClasses, SlotMemory, slotBytes } from './experts/slot-memory.ts';
 import { type Slice, whole } from './gpu/dispatch.ts';
 import { withAllocations } from './gpu/errors.ts';
 import { PipelineCache } from './gpu/pipelines.ts';
@@ -32,7 +32,8 @@ export interface GpuModel {
   model: Model;
   experts: ExpertCache;
   context: number;
-  slotCounts: number[];
+  /** Expert slots over all layers. */
+  slots: number;
   gpuBytes(): Bytes;
   destroy(): void;
 }
@@ -95,7 +96,9 @@ function allocate(inputs: LoadInputs, weights: DenseWeights, budgetBytes: Bytes)
     weights.bytes + table.byteLength + kvCacheBytes(config, context) + stepBufferBytes(config, shape);
   const layouts = expertLayouts(manifest);
   const { expertCount, expertsPerToken } = config;
-  const slotCounts = planSlots({ budgetBytes, fixedBytes, slotBytes: layouts.map(slotBytes), expertCount, expertsPerToken });
+  const pools = planSlots({
+    budgetBytes, fixedBytes, slotBytes: layouts.map(slotBytes), layoutClass: layoutClasses(layouts), expertCount, expertsPerToken,
+  });
 
   const owned: { destroy(): void }[] = [];
   const own = <T extends { destroy(): void }>(part: T): T => {
@@ -106,14 +109,14 @@ function allocate(inputs: LoadInputs, weights: DenseWeights, budgetBytes: Bytes)
     for (const part of owned) part.destroy();
   };
   try {
-    const pool = own(new SlotPool(device, layouts, slotCounts, expertCount));
+    const memory = own(new SlotMemory(device, layouts, pools, expertCount));
     const kvCache = own(new KvCache(device, config, context));
     const buffers = own(createStepBuffers(device, config, shape));
     const ropeSlice = own(upload(device, 'rope table', table));
     const recordOf = new Map(manifest.records.map((record) => [record.key, record]));
     const experts = new ExpertCache(
-      pool,
-      slotCounts,
+      memory,
+      pools,
       (layer, expert) => reader.read(manifest.id, recordOf.get(expertKey(layer, expert))!),
       request.ramBudgetBytes ?? 0,
     );
@@ -128,16 +131,16 @@ function allocate(inputs: LoadInputs, weights: DenseWeights, budgetBytes: Bytes)
       kvCache,
       ropeTable: ropeSlice.slice,
       buffers,
-      slotTable: pool.slotTable,
-      banks: (layer) => pool.banks(layer),
+      slotTable: memory.slotTable,
+      banks: (layer) => memory.banks(layer),
     };
     return {
       manifest,
       model,
       experts,
       context,
-      slotCounts,
-      gpuBytes: () => weights.bytes + pool.bytes + kvCache.bytes + buffers.bytes + table.byteLength,
+      slots: pools.reduce((sum, { slots }) => sum + slots, 0),
+      gpuBytes: () => weights.bytes + memory.bytes + kvCache.bytes + buffers.bytes + table.byteLength,
       destroy: () => {
         destroyOwned();
         weights.destroy();
@@ -169,12 +172,12 @@ function expertLayouts({ config, records }: ModelManifest): ExpertLayout[] {
 }
 
 /** Fills the slots at once where all experts have one and they are few bytes. */
-async function preloadExperts({ manifest, experts, slotCounts }: GpuModel, onProgress: LoadInputs['onProgress']): Promise<void> {
-  const { expertCount } = manifest.config;
+async function preloadExperts({ manifest, experts, slots }: GpuModel, onProgress: LoadInputs['onProgress']): Promise<void> {
+  const { expertCount, layerCount } = manifest.config;
   const bytesTotal = sumBytes(manifest.records.filter(({ key }) => key.includes('.E')));
-  if (bytesTotal > PRELOAD_BYTES || slotCounts.some((slots) => slots < expertCount)) return;
-  for (const layer of slotCounts.keys()) {
-    onProgress({ phase: 'experts', bytesDone: (bytesTotal * layer) / slotCounts.length, bytesTotal });
+  if (bytesTotal > PRELOAD_BYTES || slots < expertCount * layerCount) return;
+  for (let layer = 0; layer < layerCount; layer++) {
+    onProgress({ phase: 'experts', bytesDone: (bytesTotal * layer) / layerCount, bytesTotal });
     await experts.ensure(layerIndex(layer), Array.from({ length: expertCount }, (_, expert) => expertIndex(expert)));
   }
   experts.resetCounts();

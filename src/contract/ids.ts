@@ -6,7 +6,9 @@ type Branded<Name extends string> = number & { readonly [brand]: Name };
 export type LayerIndex = Branded<'LayerIndex'>;
 /** Index of an expert within its layer, 0 .. expertCount-1. */
 export type ExpertIndex = Branded<'ExpertIndex'>;
-/** Index of a fixed GPU region that holds one expert of a layer, 0 .. slots of that layer - 1. */
+/** Number of an expert in the whole model: layer * expertCount + index. */
+export type ExpertId = Branded<'ExpertId'>;
+/** Index of a fixed GPU region that holds one expert, 0 .. slots of its pool - 1. */
 export type SlotIndex = Branded<'SlotIndex'>;
 /** Index into the model's vocabulary. */
 export type TokenId = Branded<'TokenId'>;
@@ -15,5 +17,7 @@ export type Bytes = number;
 
 export const layerIndex = (n: number): LayerIndex => n as LayerIndex;
 export const expertIndex = (n: number): ExpertIndex => n as ExpertIndex;
+export const expertId = (layer: LayerIndex, expert: ExpertIndex, expertCount: number): ExpertId =>
+  (layer * expertCount + expert) as ExpertId;
 export const slotIndex = (n: number): SlotIndex => n as SlotIndex;
 export const tokenId = (n: number): TokenId => n as TokenId;

@@ -3,19 +3,24 @@
  * residency, slot table and slots change together.
  */
 import type { CacheReport } from '../../src/contract/engine-api.ts';
-import type { Bytes, ExpertIndex, LayerIndex } from '../../src/contract/ids.ts';
+import { type Bytes, type ExpertId, type ExpertIndex, expertId, type LayerIndex } from '../../src/contract/ids.ts';
 import { expertKey } from '../../src/contract/weight-layout.ts';
+import type { PoolPlan } from './budget.ts';
 import { ExpertLoader, type ReadExpert } from './expert-loader.ts';
 import { RamTier } from './ram-tier.ts';
-import { distinctExperts, LayerResidency } from './residency.ts';
-import type { SlotPool } from './slot-pool.ts';
+import { distinctExperts, SlotResidency } from './residency.ts';
+import type { SlotMemory } from './slot-memory.ts';
 
 export class ExpertCache {
-  readonly #layers: LayerResidency[];
+  readonly #pools: SlotResidency[];
+  /** The pool of each layer. */
+  readonly #poolOf: SlotResidency[] = [];
   readonly #ram: RamTier;
   readonly #loader: ExpertLoader;
-  /** Experts of each layer that the token or wave under way needs. */
-  readonly #pinned: ReadonlySet<ExpertIndex>[];
+  /** What the layer or wave under way needs: not to be evicted before it is submitted. */
+  #needed: ReadonlySet<ExpertId> = new Set();
+  /** What the next layer will probably need. */
+  #predicted: ReadonlySet<ExpertId> = new Set();
   /** What {@link readAhead} has asked for and {@link ensure} has not taken yet. */
   readonly #ahead = new Map<string, Promise<Uint8Array<ArrayBuffer> | undefined>>();
   /** Experts that came by prediction and no token has used yet. */
@@ -24,13 +29,16 @@ export class ExpertCache {
   #bytesReadBefore: Bytes = 0;
 
   constructor(
-    readonly pool: SlotPool,
-    slotCounts: readonly number[],
+    readonly memory: SlotMemory,
+    pools: readonly PoolPlan[],
     read: ReadExpert,
     ramBudgetBytes: Bytes,
   ) {
-    this.#layers = slotCounts.map((count) => new LayerResidency(count));
-    this.#pinned = slotCounts.map(() => new Set());
+    this.#pools = pools.map(({ layers, slots }) => {
+      const residency = new SlotResidency(slots);
+      for (const layer of layers) this.#poolOf[layer] = residency;
+      return residency;
+    });
     this.#ram = new RamTier(ramBudgetBytes);
     this.#loader = new ExpertLoader(read, this.#ram);
   }
@@ -41,54 +49,59 @@ export class ExpertCache {
 
   /** True where every expert has its slot for good: nothing will ever have to be loaded. */
   get complete(): boolean {
-    return this.#layers.every((layer) => layer.residents().length >= this.pool.expertCount);
+    const residents = this.#pools.reduce((sum, pool) => sum + pool.residents().length, 0);
+    return residents === this.#poolOf.length * this.memory.expertCount;
   }
 
+  /** Slots that a layer's experts may take. */
   slotCount(layer: LayerIndex): number {
-    return this.#layers[layer].slotCount;
+    return this.#poolOf[layer].slotCount;
   }
 
   slotOf(layer: LayerIndex, expert: ExpertIndex): number | undefined {
-    return this.#layers[layer].slotOf(expert);
+    return this.#poolOf[layer].slotOf(this.#id(layer, expert));
   }
 
   /**
-   * Makes all of `experts` resident; returns when their uploads are queued. They are pinned until the layer's next
-   * call: none of them is evicted for another. There may be no more of them than the layer has slots.
+   * Makes all of `experts` resident; returns when their uploads are queued. Until the next call none of them is
+   * evicted for another. There may be no more of them than the layer has slots.
    * @param ready called before each upload, which may wait there
    */
   async ensure(layer: LayerIndex, experts: readonly ExpertIndex[], ready?: () => Promise<void>): Promise<void> {
-    const residency = this.#layers[layer];
-    const pinned = new Set(experts);
-    this.#pinned[layer] = pinned;
-    const missing = experts.filter((expert) => residency.slotOf(expert) === undefined);
+    this.#needed = new Set(experts.map((expert) => this.#id(layer, expert)));
+    this.#predicted = new Set();
     await Promise.all(
-      missing.map(async (expert) => {
+      experts.map(async (expert) => {
+        if (this.slotOf(layer, expert) !== undefined) return;
         const record = (await this.#takeAhead(layer, expert)) ?? (await this.#loader.demand(layer, expert));
         await ready?.();
         // A prediction that was under way may have placed it in the meantime.
-        if (residency.slotOf(expert) === undefined) this.#place(layer, expert, record, pinned);
+        if (this.slotOf(layer, expert) === undefined) this.#place(layer, expert, record, this.#needed);
       }),
     );
   }
 
   /**
-   * Starts to read experts that a layer will probably need, after what is needed now. They get slots when they arrive,
-   * if need be those of experts that are not predicted.
+   * Starts to read experts that a layer will probably need, after what is needed now. Those that arrive get the slots
+   * of experts that are neither needed nor predicted; where there are none they wait in main memory.
    */
   prefetch(layer: LayerIndex, experts: readonly ExpertIndex[]): void {
-    const residency = this.#layers[layer];
-    this.#pinned[layer] = new Set(experts); // what the layer's last token needed is submitted long since
+    const predicted = new Set(experts.map((expert) => this.#id(layer, expert)));
+    this.#predicted = predicted;
     for (const expert of experts) {
-      if (residency.slotOf(expert) !== undefined) continue;
-      this.#loader.predict(layer, expert).then(
+      const key = expertKey(layer, expert);
+      if (this.slotOf(layer, expert) !== undefined || this.#ahead.has(key)) continue;
+      const arrival = this.#loader.predict(layer, expert);
+      this.#ahead.set(key, arrival);
+      arrival.then(
         (record) => {
-          if (!record || residency.slotOf(expert) !== undefined) return;
-          const pinned = this.#pinned[layer];
-          const residents = residency.residents();
-          if (residents.length === residency.slotCount && residents.every((resident) => pinned.has(resident))) return;
-          this.#place(layer, expert, record, pinned);
-          this.#untried.add(expertKey(layer, expert));
+          // Another token's prediction, or ensure was faster.
+          if (!record || this.#predicted !== predicted || this.#ahead.get(key) !== arrival) return;
+          const keep = new Set([...this.#needed, ...predicted]);
+          if (this.slotOf(layer, expert) !== undefined || !this.#poolOf[layer].hasRoom(keep)) return;
+          this.#ahead.delete(key);
+          this.#place(layer, expert, record, keep);
+          this.#untried.add(key);
         },
         () => {}, // whoever demands it meets the error
       );
@@ -99,17 +112,18 @@ export class ExpertCache {
   readAhead(layer: LayerIndex, experts: readonly ExpertIndex[]): void {
     for (const expert of experts) {
       const key = expertKey(layer, expert);
-      if (this.#layers[layer].slotOf(expert) !== undefined || this.#ahead.has(key)) continue;
+      if (this.slotOf(layer, expert) !== undefined || this.#ahead.has(key)) continue;
       const record = this.#loader.predict(layer, expert);
       record.catch(() => {}); // whoever takes it meets the error
       this.#ahead.set(key, record);
     }
   }
 
-  /** Lets go of what was read ahead for a layer and not asked for. */
-  forgetReadAhead(layer: LayerIndex): void {
-    this.#loader.dropPredictions(layer, new Set());
-    for (const key of this.#ahead.keys()) if (key.startsWith(`L${layer}.E`)) this.#ahead.delete(key);
+  /** Lets go of what was read ahead for a layer, but for `keep`. */
+  forgetReadAhead(layer: LayerIndex, keep: ReadonlySet<ExpertIndex> = new Set()): void {
+    this.#loader.dropPredictions(layer, keep);
+    const kept = new Set([...keep].map((expert) => expertKey(layer, expert)));
+    for (const key of this.#ahead.keys()) if (key.startsWith(`L${layer}.E`) && !kept.has(key)) this.#ahead.delete(key);
   }
 
   /**
@@ -117,18 +131,18 @@ export class ExpertCache {
    * proved wrong are not read any more.
    */
   use(layer: LayerIndex, choices: ArrayLike<number>): { missing: number } {
+    const distinct = distinctExperts(choices);
+    this.forgetReadAhead(layer, new Set(distinct));
     let missing = 0;
     let hidden = 0;
-    this.#loader.dropPredictions(layer, new Set(distinctExperts(choices)));
-    for (const expert of distinctExperts(choices)) {
-      const resident = this.#layers[layer].slotOf(expert) !== undefined;
-      if (!resident) missing++;
+    for (const expert of distinct) {
+      if (this.slotOf(layer, expert) === undefined) missing++;
       else if (this.#untried.delete(expertKey(layer, expert))) hidden++;
-      this.#layers[layer].touch(expert);
+      this.#poolOf[layer].touch(this.#id(layer, expert));
     }
     this.#counts.misses += missing + hidden;
     this.#counts.prefetched += hidden;
-    this.#counts.hits += distinctExperts(choices).length - missing - hidden;
+    this.#counts.hits += distinct.length - missing - hidden;
     return { missing };
   }
 
@@ -139,7 +153,7 @@ export class ExpertCache {
   /** Counts since the last {@link resetCounts}. */
   report(): CacheReport {
     const { hits, misses } = this.#counts;
-    const slots = this.#layers.reduce((sum, { slotCount }) => sum + slotCount, 0);
+    const slots = this.#pools.reduce((sum, { slotCount }) => sum + slotCount, 0);
     const bytesRead = this.#loader.bytesRead - this.#bytesReadBefore;
     return { slots, ...this.#counts, hitRate: hits + misses ? hits / (hits + misses) : 1, bytesRead };
   }
@@ -150,14 +164,23 @@ export class ExpertCache {
   }
 
   /** Nothing awaits in here: residency, table and slot change as one. */
-  #place(layer: LayerIndex, expert: ExpertIndex, record: Uint8Array<ArrayBuffer>, pinned: ReadonlySet<ExpertIndex>): void {
-    const { slot, evicted } = this.#layers[layer].place(expert, pinned);
+  #place(layer: LayerIndex, expert: ExpertIndex, record: Uint8Array<ArrayBuffer>, keep: ReadonlySet<ExpertId>): void {
+    const { slot, evicted } = this.#poolOf[layer].place(this.#id(layer, expert), keep);
     if (evicted !== undefined) {
-      this.pool.setSlot(layer, evicted, undefined);
-      this.#untried.delete(expertKey(layer, evicted));
+      this.memory.setSlot(evicted, undefined);
+      this.#untried.delete(this.#keyOf(evicted));
     }
-    this.pool.upload(layer, slot, record);
-    this.pool.setSlot(layer, expert, slot);
+    this.memory.upload(layer, slot, record);
+    this.memory.setSlot(this.#id(layer, expert), slot);
+  }
+
+  #id(layer: LayerIndex, expert: ExpertIndex): ExpertId {
+    return expertId(layer, expert, this.memory.expertCount);
+  }
+
+  #keyOf(id: ExpertId): string {
+    const { expertCount } = this.memory;
+    return expertKey(Math.floor(id / expertCount), id % expertCount);
   }
 
   #takeAhead(layer: LayerIndex, expert: ExpertIndex): Promise<Uint8Array<ArrayBuffer> | undefined> | undefined {

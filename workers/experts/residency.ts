@@ -1,43 +1,48 @@
 /**
- * Which experts of one layer lie in which slots. Pure: knows neither GPU nor store, so that a
+ * Which experts lie in which slots of a pool (of one layer, or of several that share it). Pure: knows neither GPU nor store, so that a
  * policy can be replayed on recorded traces.
  *
  * The policy is least recently used. An expert that the current token needs is pinned by the
  * caller (`keep`) and never chosen as victim.
  */
-import { type ExpertIndex, expertIndex, type SlotIndex, slotIndex } from '../../src/contract/ids.ts';
+import { type ExpertId, type ExpertIndex, expertIndex, type SlotIndex, slotIndex } from '../../src/contract/ids.ts';
 
 /** An expert's move into a slot; `evicted` lost it. */
 export interface Placement {
   slot: SlotIndex;
-  evicted: ExpertIndex | undefined;
+  evicted: ExpertId | undefined;
 }
 
-export class LayerResidency {
+export class SlotResidency {
   /** Expert in each slot, or undefined where the slot is empty. */
-  readonly #experts: (ExpertIndex | undefined)[];
-  readonly #slots = new Map<ExpertIndex, SlotIndex>();
-  /** When each slot's expert was last used, in uses of this layer. */
+  readonly #experts: (ExpertId | undefined)[];
+  readonly #slots = new Map<ExpertId, SlotIndex>();
+  /** When each slot's expert was last used, in uses of the pool. */
   readonly #lastUse: number[];
   #clock = 0;
 
-  /** @param slotCount slots of this layer; at least the experts that one token needs */
+  /** @param slotCount at least the experts that one token needs in one layer */
   constructor(readonly slotCount: number) {
     this.#experts = new Array(slotCount).fill(undefined);
     this.#lastUse = new Array(slotCount).fill(0);
   }
 
-  slotOf(expert: ExpertIndex): SlotIndex | undefined {
+  slotOf(expert: ExpertId): SlotIndex | undefined {
     return this.#slots.get(expert);
   }
 
   /** Experts in slots, in slot order. */
-  residents(): ExpertIndex[] {
+  residents(): ExpertId[] {
     return this.#experts.filter((expert) => expert !== undefined);
   }
 
+  /** True where {@link place} would find a slot. */
+  hasRoom(keep: ReadonlySet<ExpertId>): boolean {
+    return this.#experts.some((expert) => expert === undefined || !keep.has(expert));
+  }
+
   /** Notes that a token used this expert. An expert that is not resident is ignored. */
-  touch(expert: ExpertIndex): void {
+  touch(expert: ExpertId): void {
     const slot = this.#slots.get(expert);
     if (slot !== undefined) this.#lastUse[slot] = ++this.#clock;
   }
@@ -47,7 +52,7 @@ export class LayerResidency {
    * The expert must not be resident yet.
    * @throws RangeError where every slot is kept: more experts are pinned at once than there are slots
    */
-  place(expert: ExpertIndex, keep: ReadonlySet<ExpertIndex>): Placement {
+  place(expert: ExpertId, keep: ReadonlySet<ExpertId>): Placement {
     const slot = this.#victim(keep);
     const evicted = this.#experts[slot];
     if (evicted !== undefined) this.#slots.delete(evicted);
@@ -58,7 +63,7 @@ export class LayerResidency {
   }
 
   /** Empties the slot of `expert`, e.g. after its upload failed. */
-  release(expert: ExpertIndex): void {
+  release(expert: ExpertId): void {
     const slot = this.#slots.get(expert);
     if (slot === undefined) return;
     this.#slots.delete(expert);
@@ -66,7 +71,7 @@ export class LayerResidency {
     this.#lastUse[slot] = 0;
   }
 
-  #victim(keep: ReadonlySet<ExpertIndex>): SlotIndex {
+  #victim(keep: ReadonlySet<ExpertId>): SlotIndex {
     let victim = -1;
     for (let slot = 0; slot < this.slotCount; slot++) {
       const expert = this.#experts[slot];
