@@ -34,9 +34,9 @@ export const USAGE = `usage: npm run -s mixtab -- COMMAND
            [--gpu-budget MB] [--ram-budget MB] [--json]
   tokenize --model FILE|URL|builtin --text-file FILE [--json]
   inspect  --model FILE|URL|builtin [--json]
-  synth    --out FILE | --serve PORT [--preset tiny|8x7b] [--layers N] [--dim N] [--ffn N] [--heads N] [--kv-heads N]
+  synth    --out FILE | --serve PORT [--preset tiny|8x7b|8x22b] [--layers N] [--dim N] [--ffn N] [--heads N] [--kv-heads N]
            [--head-dim N] [--experts N] [--used N] [--vocab N] [--context N] [--type T] [--attention-type T]
-           [--down-type T] [--embedding-type T] [--output-type T] [--router-type T] [--layout merged|per-expert]
+           [--down-type T] [--embedding-type T] [--output-type T] [--router-type T] [--layout merged|per-expert|fused]
            [--seed S] [--f32-twin] [--chat] [--json]`;
 
 const bad = (message: string): MixtabError => new MixtabError('bad-request', message, 'See npm run -s mixtab -- help.');

@@ -35,8 +35,10 @@ export class ExpertCache {
     return this.#layers[layer].slotCount;
   }
 
+  /** The slot as kernels count them; undefined where the expert has none. */
   slotOf(layer: LayerIndex, expert: ExpertIndex): number | undefined {
-    return this.#layers[layer].slotOf(expert);
+    const slot = this.#layers[layer].slotOf(expert);
+    return slot === undefined ? undefined : this.pool.viewOf(layer, expert, slot);
   }
 
   /**
@@ -54,7 +56,7 @@ export class ExpertCache {
         // From here to the end nothing awaits: residency, table and slot change as one.
         const { slot, evicted } = residency.place(expert, pinned);
         if (evicted !== undefined) this.pool.setSlot(layer, evicted, undefined);
-        this.pool.upload(layer, slot, record);
+        this.pool.upload(layer, expert, slot, record);
         this.pool.setSlot(layer, expert, slot);
       }),
     );

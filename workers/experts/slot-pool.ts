@@ -1,4 +1,10 @@
-/** The GPU memory of the expert slots: banks of buffers for each layer, and the slot table. */
+/**
+ * The GPU memory of the expert slots: banks of buffers for each layer, and the slot table.
+ *
+ * A file with an expert a tensor may give the experts of one layer different types. Kernels are compiled for a type,
+ * so each *kind* of expert has banks of its own over the same memory: kind k's view of slot s is number
+ * k * slots + s, which is what the slot table and the groups hold. Slots are as large as the largest kind needs.
+ */
 import { MixtabError } from '../../src/contract/errors.ts';
 import type { Bytes, ExpertIndex, LayerIndex, SlotIndex } from '../../src/contract/ids.ts';
 import { layerIndex } from '../../src/contract/ids.ts';
@@ -6,17 +12,35 @@ import type { TensorLayout } from '../../src/contract/weight-layout.ts';
 import { type Slice, whole } from '../gpu/dispatch.ts';
 import { type ExpertBank, NO_SLOT } from '../gpu/ops/context.ts';
 
-/** Layouts of an expert's matrices in its record; the same for all experts of a layer. */
+/** Layouts of an expert's matrices in its record. */
 export interface ExpertLayout {
   gate: TensorLayout;
   up: TensorLayout;
   down: TensorLayout;
 }
 
-/** GPU bytes of one slot: gate and up, and down, without what separates them. */
-export function slotBytes({ down }: ExpertLayout): Bytes {
-  return down.offset + down.bytes;
+/** The experts of a layer: nearly always of one kind. */
+export interface LayerExperts {
+  kinds: readonly ExpertLayout[];
+  /** Index into `kinds` for each expert. */
+  kindOf: readonly number[];
 }
+
+/** Sorts a layer's experts by kind. */
+export function layerExperts(layouts: readonly ExpertLayout[]): LayerExperts {
+  const nameOf = ({ gate, up, down }: ExpertLayout) => `${gate.type} ${up.type} ${down.type}`;
+  const names = [...new Set(layouts.map(nameOf))];
+  return {
+    kinds: names.map((name) => layouts.find((layout) => nameOf(layout) === name)!),
+    kindOf: layouts.map((layout) => names.indexOf(nameOf(layout))),
+  };
+}
+
+const gateUpStride = ({ kinds }: LayerExperts): Bytes => Math.max(...kinds.map(({ down }) => down.offset));
+const downStride = ({ kinds }: LayerExperts): Bytes => Math.max(...kinds.map(({ down }) => down.bytes));
+
+/** GPU bytes of one slot: gate and up, and down. */
+export const slotBytes = (experts: LayerExperts): Bytes => gateUpStride(experts) + downStride(experts);
 
 export class SlotPool {
   readonly bytes: Bytes;
@@ -30,42 +54,50 @@ export class SlotPool {
    */
   constructor(
     readonly device: GPUDevice,
-    layouts: readonly ExpertLayout[],
-    slotCounts: readonly number[],
+    private readonly layers: readonly LayerExperts[],
+    private readonly slotCounts: readonly number[],
     readonly expertCount: number,
   ) {
-    this.#banks = layouts.map((layout, layer) => createBanks(device, layout, slotCounts[layer], layerIndex(layer)));
+    this.#banks = layers.map((experts, layer) => createBanks(device, experts, slotCounts[layer], layerIndex(layer)));
     const table = device.createBuffer({
       label: 'slot table',
-      size: layouts.length * expertCount * 4,
+      size: layers.length * expertCount * 4,
       usage: GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST,
     });
-    device.queue.writeBuffer(table, 0, new Uint32Array(layouts.length * expertCount).fill(NO_SLOT));
+    device.queue.writeBuffer(table, 0, new Uint32Array(layers.length * expertCount).fill(NO_SLOT));
     this.slotTable = whole(table);
-    this.bytes = layouts.reduce((sum, layout, layer) => sum + slotBytes(layout) * slotCounts[layer], table.size);
+    this.bytes = layers.reduce((sum, experts, layer) => sum + slotBytes(experts) * slotCounts[layer], table.size);
   }
 
   banks(layer: LayerIndex): readonly ExpertBank[] {
     return this.#banks[layer];
   }
 
+  /** What kernels call the slot when this expert is in it. */
+  viewOf(layer: LayerIndex, expert: ExpertIndex, slot: SlotIndex): number {
+    return this.layers[layer].kindOf[expert] * this.slotCounts[layer] + slot;
+  }
+
   /**
    * Queues the upload of an expert's record into a slot. Kernels submitted before read the slot's
    * old expert, kernels submitted after the new one.
    */
-  upload(layer: LayerIndex, slot: SlotIndex, record: Uint8Array<ArrayBuffer>): void {
-    const bank = this.#banks[layer].find(({ firstSlot, slots }) => slot >= firstSlot && slot < firstSlot + slots);
+  upload(layer: LayerIndex, expert: ExpertIndex, slot: SlotIndex, record: Uint8Array<ArrayBuffer>): void {
+    const view = this.viewOf(layer, expert, slot);
+    const bank = this.#banks[layer].find(({ firstSlot, slots }) => view >= firstSlot && view < firstSlot + slots);
     if (!bank) throw new RangeError(`layer ${layer} has no slot ${slot}`);
-    const index = slot - bank.firstSlot;
+    const index = view - bank.firstSlot;
+    const { down } = this.layers[layer].kinds[this.layers[layer].kindOf[expert]];
     const { queue } = this.device;
-    queue.writeBuffer(bank.gateUp.buffer, index * bank.gateUpStride, record, 0, bank.gateUpStride);
-    queue.writeBuffer(bank.down.buffer, index * bank.downStride, record, bank.gateUpStride, bank.downStride);
+    queue.writeBuffer(bank.gateUp.buffer, index * bank.gateUpStride, record, 0, down.offset);
+    queue.writeBuffer(bank.down.buffer, index * bank.downStride, record, down.offset, down.bytes);
   }
 
   /** Queues a change of the slot table. */
   setSlot(layer: LayerIndex, expert: ExpertIndex, slot: SlotIndex | undefined): void {
     const offset = (layer * this.expertCount + expert) * 4;
-    this.device.queue.writeBuffer(this.slotTable.buffer, offset, new Uint32Array([slot ?? NO_SLOT]));
+    const view = slot === undefined ? NO_SLOT : this.viewOf(layer, expert, slot);
+    this.device.queue.writeBuffer(this.slotTable.buffer, offset, new Uint32Array([view]));
   }
 
   destroy(): void {
@@ -77,46 +109,33 @@ export class SlotPool {
   }
 }
 
-/** As few banks as the adapter's binding limit allows. */
-function createBanks(
-  device: GPUDevice,
-  { gate, up, down }: ExpertLayout,
-  slots: number,
-  layer: LayerIndex,
-): ExpertBank[] {
-  const gateUpStride = down.offset;
-  const downStride = down.bytes;
+/** As few banks as the adapter's binding limit allows, times the kinds of experts. */
+function createBanks(device: GPUDevice, experts: LayerExperts, slots: number, layer: LayerIndex): ExpertBank[] {
+  const strides = { gateUpStride: gateUpStride(experts), downStride: downStride(experts) };
   const limit = Math.min(device.limits.maxStorageBufferBindingSize, device.limits.maxBufferSize);
-  const perBank = Math.floor(limit / Math.max(gateUpStride, downStride));
+  const perBank = Math.floor(limit / Math.max(strides.gateUpStride, strides.downStride));
   if (perBank < 1) {
     throw new MixtabError(
       'gpu-limit',
-      `An expert's gate and up matrices take ${gateUpStride} bytes; this adapter binds at most ${limit}.`,
+      `An expert's gate and up matrices take ${strides.gateUpStride} bytes; this adapter binds at most ${limit}.`,
       'Use a file with fewer bits a weight.',
     );
   }
   const banks: ExpertBank[] = [];
-  for (let firstSlot = 0; firstSlot < slots; firstSlot += perBank) {
-    const count = Math.min(perBank, slots - firstSlot);
+  for (let first = 0; first < slots; first += perBank) {
+    const count = Math.min(perBank, slots - first);
     const buffer = (part: string, stride: Bytes): Slice =>
       whole(
         device.createBuffer({
-          label: `L${layer} slots ${firstSlot}+ ${part}`,
+          label: `L${layer} slots ${first}+ ${part}`,
           size: count * stride,
           usage: GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST,
         }),
       );
-    banks.push({
-      firstSlot,
-      slots: count,
-      gateUp: buffer('gate+up', gateUpStride),
-      gateUpStride,
-      down: buffer('down', downStride),
-      downStride,
-      gate,
-      up,
-      downLayout: down,
-    });
+    const memory = { gateUp: buffer('gate+up', strides.gateUpStride), down: buffer('down', strides.downStride), ...strides };
+    for (const [kind, { gate, up, down }] of experts.kinds.entries()) {
+      banks.push({ firstSlot: kind * slots + first, slots: count, ...memory, gate, up, downLayout: down });
+    }
   }
   return banks;
 }

@@ -28,6 +28,8 @@ export interface ImportInputs {
   onProgress: (progress: ImportProgress) => void;
   /** Called before the first record is stored; throws where the space will not do. */
   preflight: (bytes: Bytes) => Promise<void>;
+  /** Largest matrix that is kept whole; for tests. */
+  maxMatrixBytes?: Bytes;
 }
 
 /** Imports a model; returns at once where the same file is stored already. */
@@ -37,7 +39,7 @@ export async function importModel(inputs: ImportInputs): Promise<ModelSummary> {
   const header = await readHeader(source, signal);
   const config = readConfig(source.name, header.metadata);
   const tokenizer = readTokenizer(source.name, header.metadata);
-  const plan = planImport(source.name, header, config);
+  const plan = planImport(source.name, header, config, inputs.maxMatrixBytes);
 
   const id = await modelId(source, header, signal);
   const stored = await store.getManifest(id);

@@ -27,7 +27,9 @@ export interface SynthOptions {
   ropeFreqBase?: number;
   /** Types by role; `experts` for gate and up. */
   types: { attention: WeightTypeName; experts: WeightTypeName; down: WeightTypeName; embedding: WeightTypeName; output: WeightTypeName; router: WeightTypeName };
-  layout: 'merged' | 'per-expert';
+  /** Types of single matrices, by a pattern that their name (in the per-expert layout) matches; the last one counts. */
+  overrides?: [pattern: string, type: WeightTypeName][];
+  layout: 'merged' | 'per-expert' | 'fused';
   seed: number;
   chatTemplate?: string;
   /** The same weights, dequantized: every tensor in F32, merged layout. */
@@ -134,12 +136,14 @@ function planTensors(options: SynthOptions): SynthTensor[] {
   const { layers, embeddingLength, feedForwardLength, headCount, kvHeadCount, expertCount, vocabularySize, types, seed } = options;
   const headDim = options.headDim ?? embeddingLength / headCount;
   const tensors: SynthTensor[] = [];
+  const overrides = (options.overrides ?? []).map(([pattern, type]) => ({ pattern: new RegExp(pattern), type }));
   const part = (name: string, type: WeightTypeName, rows: number, cols: number, gain = 1, zeroRows = 0): Part => ({
-    recipe: { type, seed: hashName(name, seed), deviation: gain / Math.sqrt(cols) },
+    recipe: { type: overrides.findLast(({ pattern }) => pattern.test(name))?.type ?? type, seed: hashName(name, seed), deviation: gain / Math.sqrt(cols) },
     rows, cols, zeroRows,
   });
   const add = (name: string, shape: number[], parts: Part[]): void => {
     const type = options.f32Twin ? WEIGHT_TYPES.F32 : WEIGHT_TYPES[parts[0].recipe.type];
+    if (!options.f32Twin && parts.some(({ recipe }) => recipe.type !== type.name)) throw new RangeError(`${name}: one tensor has one type`);
     const bytes = parts.reduce((sum, { rows, cols }) => sum + ggufBytes(type, rows, cols), 0);
     if (!isPlain(type) && parts[0].cols % type.blockWeights !== 0) {
       throw new RangeError(`${name}: rows of ${parts[0].cols} weights are no whole ${type.name} blocks of ${type.blockWeights}`);
@@ -164,18 +168,19 @@ function planTensors(options: SynthOptions): SynthTensor[] {
     norm(`${blk}.ffn_norm.weight`);
     // A gain of 3 spreads the router's logits: two experts seldom tie.
     matrix(`${blk}.ffn_gate_inp.weight`, types.router, expertCount, embeddingLength, 3);
-    for (const [role, type, rows, cols] of [
-      ['gate', types.experts, feedForwardLength, embeddingLength],
-      ['up', types.experts, feedForwardLength, embeddingLength],
-      ['down', types.down, embeddingLength, feedForwardLength],
-    ] as const) {
-      // Named alike in both layouts: the same weights.
-      const experts = Array.from({ length: expertCount }, (_, e) => part(`${blk}.ffn_${role}.${e}.weight`, type, rows, cols));
-      if (options.layout === 'merged' || options.f32Twin) {
-        add(`${blk}.ffn_${role}_exps.weight`, [cols, rows, expertCount], experts);
-      } else {
-        for (const [e, expert] of experts.entries()) add(`${blk}.ffn_${role}.${e}.weight`, [cols, rows], [expert]);
-      }
+    // Named alike in all layouts: the same weights.
+    const experts = (role: string, type: WeightTypeName, rows: number, cols: number): Part[] =>
+      Array.from({ length: expertCount }, (_, e) => part(`${blk}.ffn_${role}.${e}.weight`, type, rows, cols));
+    const gates = experts('gate', types.experts, feedForwardLength, embeddingLength);
+    const ups = experts('up', types.experts, feedForwardLength, embeddingLength);
+    const downs = experts('down', types.down, embeddingLength, feedForwardLength);
+    const layout = options.f32Twin ? 'merged' : options.layout;
+    const merged = (role: string, parts: Part[]): void =>
+      add(`${blk}.ffn_${role}_exps.weight`, [parts[0].cols, (parts[0].rows * parts.length) / expertCount, expertCount], parts);
+    if (layout === 'fused') merged('gate_up', gates.flatMap((gate, e) => [gate, ups[e]]));
+    for (const [role, parts] of [['gate', gates], ['up', ups], ['down', downs]] as const) {
+      if (layout === 'merged' || (layout === 'fused' && role === 'down')) merged(role, parts);
+      if (layout === 'per-expert') for (const [e, expert] of parts.entries()) add(`${blk}.ffn_${role}.${e}.weight`, [expert.cols, expert.rows], [expert]);
     }
   }
   norm('output_norm.weight');

@@ -1,0 +1,58 @@
+/** The whole engine against llama.cpp on layouts and shapes: fused experts, other numbers of experts, mixed types, cut matrices. */
+import { describe, expect, it } from 'vitest';
+import { expectSameAsLlamaCpp, greedy } from './exactness-testing.ts';
+import { type SynthOptions, uniformTypes } from './gguf/synth/synth.ts';
+import { engineWith } from './testing.ts';
+
+const BASE: SynthOptions = {
+  layers: 2, embeddingLength: 256, feedForwardLength: 256, headCount: 8, kvHeadCount: 2, expertCount: 8, expertsPerToken: 2,
+  vocabularySize: 512, contextLength: 256, seed: 11, layout: 'merged', types: uniformTypes('Q8_0'),
+};
+
+const MODELS: Record<string, SynthOptions> = {
+  'fused gate and up': { ...BASE, layout: 'fused', types: uniformTypes('Q4_K') },
+  'top 1 of 2 experts': { ...BASE, seed: 12, expertCount: 2, expertsPerToken: 1 },
+  'top 2 of 2 experts': { ...BASE, seed: 13, expertCount: 2 },
+  'top 4 of 4 experts': { ...BASE, seed: 14, expertCount: 4, expertsPerToken: 4 },
+  'top 1 of 16 experts': { ...BASE, seed: 15, expertCount: 16, expertsPerToken: 1 },
+  'top 4 of 16 experts, fused': { ...BASE, seed: 16, layout: 'fused', expertCount: 16, expertsPerToken: 4 },
+  // 8x22B: six heads share a KV head.
+  'six heads to a KV head': { ...BASE, seed: 17, embeddingLength: 384, headCount: 12, kvHeadCount: 2 },
+  // As new Q4_K_M files have it: down in Q6_K in some layers.
+  'types that differ from layer to layer': {
+    ...BASE, seed: 18, layers: 3, types: uniformTypes('Q4_K'), overrides: [['blk\\.1\\.ffn_down', 'Q6_K'], ['blk\\.2\\.ffn_up', 'Q8_0']],
+  },
+  'experts of one layer in different types': {
+    ...BASE, seed: 19, layout: 'per-expert', types: uniformTypes('Q4_K'),
+    overrides: [['blk\\.0\\.ffn_down\\.[135]', 'Q6_K'], ['blk\\.1\\.ffn_(gate|up)\\.2', 'F16'], ['blk\\.1\\.ffn_up\\.[67]', 'Q8_0']],
+  },
+};
+
+describe('mixtab agrees with llama.cpp', () => {
+  it.each(Object.entries(MODELS))('%s', { timeout: 120_000 }, async (_name, options) => {
+    await expectSameAsLlamaCpp(options);
+  });
+
+  it('a vocabulary of 131072, its matrices cut by rows', { timeout: 120_000 }, async () => {
+    const options: SynthOptions = {
+      ...BASE, seed: 20, layers: 1, embeddingLength: 64, feedForwardLength: 64, headCount: 2, kvHeadCount: 1, vocabularySize: 131_072,
+    };
+    // 8.9 MB each: three parts.
+    await expectSameAsLlamaCpp(options, { maxMatrixBytes: 4e6 });
+  });
+
+  it('experts of different types, at every budget the same to the bit', { timeout: 120_000 }, async () => {
+    const options = MODELS['experts of one layer in different types'];
+    const { engine, modelId } = await engineWith(options);
+    const all = await engine.load({ modelId }, () => {});
+    const reference = await greedy(engine);
+    const tooSmall = await engine.load({ modelId, gpuBudgetBytes: 1 }, () => {}).catch((error: Error) => error.message);
+    const least = Number(/at least (\d+) MB/.exec(String(tooSmall))?.[1]) * 1e6;
+    const loaded = await engine.load({ modelId, gpuBudgetBytes: least }, () => {});
+    expect(loaded.slots).toBeLessThan(all.slots);
+    const result = await greedy(engine);
+    expect(result.cache.misses).toBeGreaterThan(0);
+    expect(result.tokens.map(({ id, logprob }) => [id, logprob])).toEqual(reference.tokens.map(({ id, logprob }) => [id, logprob]));
+    await engine.unload();
+  });
+});
