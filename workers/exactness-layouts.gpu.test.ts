@@ -10,9 +10,7 @@ const BASE: SynthOptions = {
 };
 
 const MODELS: Record<string, SynthOptions> = {
-  'fused gate and up': { ...BASE, layout: 'fused', types: uniformTypes('Q4_K') },
   'top 1 of 2 experts': { ...BASE, seed: 12, expertCount: 2, expertsPerToken: 1 },
-  'top 2 of 2 experts': { ...BASE, seed: 13, expertCount: 2 },
   'top 4 of 4 experts': { ...BASE, seed: 14, expertCount: 4, expertsPerToken: 4 },
   'top 1 of 16 experts': { ...BASE, seed: 15, expertCount: 16, expertsPerToken: 1 },
   'top 4 of 16 experts, fused': { ...BASE, seed: 16, layout: 'fused', expertCount: 16, expertsPerToken: 4 },
@@ -31,6 +29,12 @@ const MODELS: Record<string, SynthOptions> = {
 describe('mixtab agrees with llama.cpp', () => {
   it.each(Object.entries(MODELS))('%s', { timeout: 120_000 }, async (_name, options) => {
     await expectSameAsLlamaCpp(options);
+  });
+
+  // llama.cpp has no fused tensors in this architecture: its twin is merged, and here in three files, to see that we
+  // write split ones as it reads them.
+  it('fused gate and up', { timeout: 120_000 }, async () => {
+    await expectSameAsLlamaCpp({ ...BASE, layout: 'fused', types: uniformTypes('Q4_K') }, { twinFiles: 3 });
   });
 
   it('a vocabulary of 131072, its matrices cut by rows', { timeout: 120_000 }, async () => {

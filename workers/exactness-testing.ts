@@ -2,7 +2,8 @@
 import { expect } from 'vitest';
 import type { GenerateResult } from '../src/contract/engine-api.ts';
 import type { Engine } from './engine.ts';
-import type { SynthOptions } from './gguf/synth/synth.ts';
+import { splitName } from './gguf/split.ts';
+import { createSplitSynth, type SynthOptions } from './gguf/synth/synth.ts';
 import { referenceTokens } from './reference/llama-cpp.ts';
 import type { ImportInputs } from './storage/importer.ts';
 import { engineWith, synthBlob } from './testing.ts';
@@ -19,9 +20,14 @@ export const greedy = (engine: Engine): Promise<GenerateResult> =>
     () => {},
   );
 
+export interface Circumstances extends Pick<ImportInputs, 'maxMatrixBytes'> {
+  /** llama.cpp gets the twin as a split GGUF of so many files. */
+  twinFiles?: number;
+}
+
 /** Runs the model and, in llama.cpp, its F32 twin (merged layout); returns what the model gave. */
-export async function expectSameAsLlamaCpp(options: SynthOptions, more: Pick<ImportInputs, 'maxMatrixBytes'> = {}): Promise<GenerateResult> {
-  const expected = await referenceTokens(synthBlob({ ...options, f32Twin: true }), PROMPT, {
+export async function expectSameAsLlamaCpp(options: SynthOptions, { twinFiles, ...more }: Circumstances = {}): Promise<GenerateResult> {
+  const expected = await referenceTokens(twinFiles ? splitTwin(options, twinFiles) : synthBlob({ ...options, f32Twin: true }), PROMPT, {
     count: TOKENS, top: TOP, context: options.contextLength,
   });
   expect(expected).toHaveLength(TOKENS);
@@ -43,3 +49,8 @@ export async function expectSameAsLlamaCpp(options: SynthOptions, more: Pick<Imp
   expect(worst).toBeLessThan(LOGPROB_TOLERANCE);
   return actual;
 }
+
+const splitTwin = (options: SynthOptions, count: number): File[] =>
+  createSplitSynth({ ...options, f32Twin: true }, count).map(
+    (file, n) => new File([file.read(0, file.size)], splitName({ prefix: 'twin', part: n + 1, count })),
+  );

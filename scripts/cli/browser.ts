@@ -1,7 +1,7 @@
 /** Runs the page's workers in a real headless Chromium with a profile of its own that is removed afterwards. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { chromium } from 'playwright';
 import type { CliRequest, CliResult } from '../../src/cli/page.ts';
 import { errorFromData } from '../../src/contract/errors.ts';
@@ -9,6 +9,7 @@ import { ensureBuild } from '../build.mjs';
 import { ensureChromium, findChromium } from '../chromium.mjs';
 import { chromiumFlags } from '../chromium-flags.mjs';
 import { ROOT } from '../dependencies.mjs';
+import { partPaths } from './part-paths.ts';
 import { fileRanged, serve } from './server.ts';
 
 /** Where a model comes from, as the command line names it. */
@@ -21,8 +22,9 @@ export async function generateInBrowser(
   onText?: (text: string) => void,
 ): Promise<CliResult> {
   ensureBuild({ quiet: true });
-  const modelName = model.kind === 'file' ? `/model/${encodeURIComponent(model.path.split(/[\\/]/).at(-1) ?? 'model.gguf')}` : '';
-  const ranged = model.kind === 'file' ? { [decodeURIComponent(modelName)]: fileRanged(model.path) } : {};
+  const modelName = model.kind === 'file' ? `/model/${encodeURIComponent(basename(model.path))}` : '';
+  const paths = model.kind === 'file' ? partPaths(model.path) : [];
+  const ranged = Object.fromEntries(paths.map((path) => [`/model/${basename(path)}`, fileRanged(path)]));
   const server = await serve(join(ROOT, 'dist'), ranged);
   const profile = mkdtempSync(join(tmpdir(), 'mixtab-cli-'));
   const cleanUp = (): void => {

@@ -62,8 +62,41 @@ export const uniformTypes = (type: WeightTypeName): SynthOptions['types'] => ({
 });
 
 export function createSynth(options: SynthOptions): SynthFile {
+  return fileOf(metadataOf(options), planTensors(options), options.f32Twin ?? false);
+}
+
+/**
+ * The same model as a split GGUF of `count` files of about equal size, as llama-gguf-split writes them: all metadata in
+ * the first, tensors in order.
+ * @param emptyFirst the first file has no tensor, as `--no-tensor-first-split` writes it
+ */
+export function createSplitSynth(options: SynthOptions, count: number, emptyFirst = false): SynthFile[] {
   const tensors = planTensors(options);
-  const header = writeHeader(metadataOf(options), tensors.map(({ entry }) => entry));
+  const total = tensors.reduce((sum, { entry }) => sum + entry.bytes, 0);
+  const groups: SynthTensor[][] = Array.from({ length: count }, () => []);
+  const fullParts = emptyFirst ? count - 1 : count;
+  let before = 0;
+  for (const tensor of tensors) {
+    const part = Math.min(fullParts - 1, Math.floor((before * fullParts) / total));
+    groups[part + count - fullParts].push(tensor);
+    before += tensor.entry.bytes;
+  }
+  return groups.map((group, part) =>
+    fileOf(
+      {
+        ...(part === 0 && metadataOf(options)),
+        'split.no': { u16: part },
+        'split.count': { u16: count },
+        'split.tensors.count': { i32: tensors.length },
+      },
+      group,
+      options.f32Twin ?? false,
+    ),
+  );
+}
+
+function fileOf(metadata: Record<string, MetadataValue>, tensors: readonly SynthTensor[], twin: boolean): SynthFile {
+  const header = writeHeader(metadata, tensors.map(({ entry }) => entry));
   const placed: { start: Bytes; tensor: SynthTensor }[] = [];
   let size = header.byteLength;
   for (const tensor of tensors) {
@@ -80,7 +113,7 @@ export function createSynth(options: SynthOptions): SynthFile {
         const { start, tensor } = placed[i];
         const from = Math.max(offset, start);
         const to = Math.min(end, start + tensor.entry.bytes);
-        if (to > from) writeRange(tensor, options.f32Twin ?? false, from - start, out.subarray(from - offset, to - offset));
+        if (to > from) writeRange(tensor, twin, from - start, out.subarray(from - offset, to - offset));
       }
       return out;
     },
