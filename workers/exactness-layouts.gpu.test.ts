@@ -1,6 +1,7 @@
 /** The whole engine against llama.cpp on layouts and shapes: fused experts, other numbers of experts, mixed types, cut matrices. */
 import { describe, expect, it } from 'vitest';
 import { expectSameAsLlamaCpp, greedy } from './exactness-testing.ts';
+import type { MetadataValue } from './gguf/synth/header-writer.ts';
 import { type SynthOptions, uniformTypes } from './gguf/synth/synth.ts';
 import { engineWith } from './testing.ts';
 
@@ -35,6 +36,30 @@ describe('mixtab agrees with llama.cpp', () => {
   // write split ones as it reads them.
   it('fused gate and up', { timeout: 120_000 }, async () => {
     await expectSameAsLlamaCpp({ ...BASE, layout: 'fused', types: uniformTypes('Q4_K') }, { twinFiles: 3 });
+  });
+
+  const type = (name: string): MetadataValue => ({ string: name });
+  const ROPES: Record<string, Pick<SynthOptions, 'metadata' | 'ropeFactors'>> = {
+    'linear, old key': { metadata: { 'llama.rope.scale_linear': { f32: 4 } } },
+    'linear, stretched vectors': {
+      metadata: { 'llama.rope.scaling.type': type('linear'), 'llama.rope.scaling.factor': { f32: 3 }, 'llama.rope.scaling.attn_factor': { f32: 1.25 } },
+    },
+    yarn: {
+      metadata: { 'llama.rope.scaling.type': type('yarn'), 'llama.rope.scaling.factor': { f32: 8 }, 'llama.rope.scaling.original_context_length': { u32: 1024 } },
+    },
+    // Llama 3.1's with 16 pairs: the slow ones 8 times slower, some between.
+    'rope_freqs': { ropeFactors: [1, 1, 1, 1, 1, 1, 1.2, 2.5, 4, 6, 8, 8, 8, 8, 8, 8] },
+  };
+  it.each(Object.entries(ROPES))('rotations: %s', { timeout: 120_000 }, async (_name, rope) => {
+    // Head dimension 32; base 10000, so that a few dozen positions turn many pairs.
+    const options = { ...BASE, seed: 21, ropeFreqBase: 10_000 };
+    const { tokens } = await expectSameAsLlamaCpp({ ...options, ...rope });
+    const { engine, modelId } = await engineWith(options);
+    await engine.load({ modelId }, () => {});
+    const plain = await greedy(engine);
+    await engine.unload();
+    // The first token's probability is far from that without scaling: an ignored key could not pass.
+    expect(Math.abs(plain.tokens[0].logprob - tokens[0].logprob)).toBeGreaterThan(0.03);
   });
 
   it('a vocabulary of 131072, its matrices cut by rows', { timeout: 120_000 }, async () => {

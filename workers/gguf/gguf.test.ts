@@ -126,7 +126,11 @@ describe('readConfig', () => {
   it.each([
     [{ 'general.architecture': 'qwen2' }, 'gguf-unsupported-architecture'],
     [{ 'llama.expert_count': 0 }, 'gguf-unsupported-architecture'],
-    [{ 'llama.rope.scaling.type': 'yarn' }, 'gguf-unsupported-feature'],
+    [{ 'llama.rope.scaling.type': 'longrope' }, 'gguf-unsupported-feature'],
+    [{ 'llama.rope.scaling.type': 'linear', 'llama.rope.scaling.factor': -2 }, 'gguf-unsupported-feature'],
+    [{ 'llama.rope.scaling.yarn_log_multiplier': 0.5 }, 'gguf-unsupported-feature'],
+    [{ 'llama.expert_weights_scale': 2.5 }, 'gguf-unsupported-feature'],
+    [{ 'llama.expert_weights_scale': 1, 'llama.logit_scale': 0 }, 'no error'],
     [{ 'llama.attention.sliding_window': 4096 }, 'gguf-unsupported-feature'],
     [{ 'llama.expert_used_count': 9 }, 'gguf-damaged'],
     [{ 'llama.block_count': 1e9 }, 'gguf-damaged'],
@@ -136,6 +140,24 @@ describe('readConfig', () => {
     [{ 'llama.context_length': 'long' }, 'gguf-damaged'],
   ])('%j: %s', async (changes, code) => {
     expect(await codeWith(changes)).toBe(code);
+  });
+
+  it.each([
+    [{}, undefined],
+    [{ 'llama.rope.scaling.type': 'none', 'llama.rope.scaling.factor': 4 }, undefined],
+    [{ 'llama.rope.scaling.type': 'linear', 'llama.rope.scaling.factor': 1 }, undefined],
+    [{ 'llama.rope.scale_linear': 8 }, { type: 'linear', factor: 8, magnitude: 1 }],
+    [{ 'llama.rope.scaling.factor': 2, 'llama.rope.scale_linear': 8 }, { type: 'linear', factor: 2, magnitude: 1 }],
+    [{ 'llama.rope.scaling.type': 'yarn', 'llama.rope.scaling.factor': 4 }, { type: 'yarn', factor: 4, originalContextLength: 256, magnitude: 1 + 0.1 * Math.log(4) }],
+    [
+      { 'llama.rope.scaling.type': 'yarn', 'llama.rope.scaling.factor': 4, 'llama.rope.scaling.original_context_length': 64, 'llama.rope.scaling.attn_factor': 2 },
+      { type: 'yarn', factor: 4, originalContextLength: 64, magnitude: 2 + 0.2 * Math.log(4) },
+    ],
+    [{ 'llama.rope.scaling.attn_factor': 2 }, { type: 'linear', factor: 1, magnitude: 2 }],
+  ])('%j scales rotations by %j', async (changes, expected) => {
+    const { ropeScaling } = readConfig('x.gguf', await changed(changes));
+    if (expected) expect(ropeScaling).toMatchObject(expected);
+    else expect(ropeScaling).toBeUndefined();
   });
 
   it('refuses another tokenizer, and lists of the wrong length', async () => {

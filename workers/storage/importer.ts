@@ -3,7 +3,7 @@
  * is written last, so a model is listed only when every record is stored. While one record is stored
  * the next is read; never more than two are in memory.
  */
-import type { ImportProgress, ModelSource, ModelSummary } from '../../src/contract/engine-api.ts';
+import type { ImportProgress, ModelConfig, ModelSource, ModelSummary } from '../../src/contract/engine-api.ts';
 import { MixtabError } from '../../src/contract/errors.ts';
 import type { Bytes } from '../../src/contract/ids.ts';
 import { LAYOUT_VERSION, type ModelManifest, PART_BYTES, type RecordInfo } from '../../src/contract/weight-layout.ts';
@@ -58,7 +58,7 @@ export async function importModel(inputs: ImportInputs): Promise<ModelSummary> {
       source: inputs.kind,
       state: 'complete',
       importedAt: Date.now(),
-      config,
+      config: await withRopeFactors(inputs, plan, config),
       parameterCount: plan.parameterCount,
       activeParameterCount: plan.activeParameterCount,
       typeShares: plan.typeShares,
@@ -136,6 +136,14 @@ async function buildRecord({ source, signal }: ImportInputs, { bytes, tensors }:
     repackTensor(converted(tensor, raw), tensor.layout, record);
   }
   return record;
+}
+
+/** The factors are few numbers that the CPU needs: they go to the manifest, not to a record. */
+async function withRopeFactors({ source, signal }: ImportInputs, { ropeFactors }: ImportPlan, config: ModelConfig): Promise<ModelConfig> {
+  if (!ropeFactors) return config;
+  const factors = [...dequantize(ropeFactors.sourceType.name, await source.read(ropeFactors.offset, ropeFactors.bytes, signal))];
+  if (factors.every((factor) => factor > 0 && Number.isFinite(factor))) return { ...config, ropeFactors: factors };
+  throw new MixtabError('gguf-damaged', `${source.name} is damaged: ${ropeFactors.source} holds ${factors.find((factor) => !(factor > 0))}.`, 'Use another file.');
 }
 
 /** Norms of another type are widened to F32, which is exact. */

@@ -32,6 +32,10 @@ export interface SynthOptions {
   layout: 'merged' | 'per-expert' | 'fused';
   seed: number;
   chatTemplate?: string;
+  /** Further metadata, or other values of keys that there are. */
+  metadata?: Record<string, MetadataValue>;
+  /** `rope_freqs.weight`, one factor for each pair of a head's dimensions. */
+  ropeFactors?: number[];
   /** The same weights, dequantized: every tensor in F32, merged layout. */
   f32Twin?: boolean;
 }
@@ -49,6 +53,8 @@ interface Part {
   cols: number;
   /** Rows that are all zero: control and byte tokens must never win. */
   zeroRows: number;
+  /** Instead of random weights. */
+  values?: Float32Array;
 }
 
 interface SynthTensor {
@@ -148,7 +154,11 @@ function writeRange({ parts }: SynthTensor, twin: boolean, offset: Bytes, out: U
 }
 
 /** Plain types are made in runs of 32 weights from the matrix's start; a matrix may end within a run. */
-function writePart({ recipe, cols, zeroRows }: Part, twin: boolean, offset: Bytes, out: Uint8Array): void {
+function writePart({ recipe, cols, zeroRows, values }: Part, twin: boolean, offset: Bytes, out: Uint8Array): void {
+  if (values) {
+    out.set(new Uint8Array(values.buffer, values.byteOffset + offset, out.byteLength));
+    return;
+  }
   const type = WEIGHT_TYPES[recipe.type];
   const bytesOfRun = twin ? type.blockWeights * 4 : type.blockBytes;
   const block = new Uint8Array(type.blockBytes);
@@ -216,6 +226,12 @@ function planTensors(options: SynthOptions): SynthTensor[] {
       if (layout === 'per-expert') for (const [e, expert] of parts.entries()) add(`${blk}.ffn_${role}.${e}.weight`, [expert.cols, expert.rows], [expert]);
     }
   }
+  if (options.ropeFactors) {
+    const values = Float32Array.from(options.ropeFactors);
+    add('rope_freqs.weight', [values.length], [
+      { recipe: { type: 'F32', seed: 0, deviation: 0 }, rows: 1, cols: values.length, zeroRows: 0, values },
+    ]);
+  }
   norm('output_norm.weight');
   // Byte and control tokens get logit 0, which ordinary ones (standard deviation 3) always beat.
   matrix('output.weight', types.output, vocabularySize, embeddingLength, 3, FIRST_PIECE);
@@ -254,5 +270,6 @@ function metadataOf(options: SynthOptions): Record<string, MetadataValue> {
     'tokenizer.ggml.add_eos_token': { bool: false },
     'tokenizer.ggml.add_space_prefix': { bool: true },
     ...(options.chatTemplate !== undefined && { 'tokenizer.chat_template': { string: options.chatTemplate } }),
+    ...options.metadata,
   };
 }
