@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { test as base, expect, type Page } from '@playwright/test';
 import { sendRange, serveStatic, syntheticRanged } from '../scripts/cli/server.ts';
 import { SYNTH_PRESETS } from '../workers/gguf/synth/presets.ts';
-import { createSynth, type SynthFile } from '../workers/gguf/synth/synth.ts';
+import { splitName } from '../workers/gguf/split.ts';
+import { createSplitSynth, createSynth, type SynthFile } from '../workers/gguf/synth/synth.ts';
 
 const DIST = join(import.meta.dirname, '..', 'dist');
 
@@ -13,6 +14,13 @@ const DIST = join(import.meta.dirname, '..', 'dist');
 const chat = createSynth({ ...SYNTH_PRESETS.tiny, name: 'Tiny Chat' });
 const { chatTemplate: _template, ...withoutTemplate } = SYNTH_PRESETS.tiny;
 const plain = createSynth({ ...withoutTemplate, name: 'Tiny Text', seed: 2 });
+
+/** The same model as three files. */
+const chatParts = createSplitSynth({ ...SYNTH_PRESETS.tiny, name: 'Tiny Chat' }, 3);
+const partName = (part: number): string => splitName({ prefix: 'chat', part, count: 3 });
+
+export const chatFiles = (): { name: string; bytes: Uint8Array<ArrayBuffer> }[] =>
+  chatParts.map((file, n) => ({ name: partName(n + 1), bytes: bytesOf(file) }));
 
 export const chatModel = (): Uint8Array<ArrayBuffer> => chat.read(0, chat.size);
 
@@ -35,6 +43,8 @@ const stored = (bytes: Uint8Array<ArrayBuffer>): SynthFile => ({
 const MODELS: Record<string, SynthFile> = {
   '/chat.gguf': chat,
   '/plain.gguf': plain,
+  ...Object.fromEntries(chatParts.map((file, n) => [`/${partName(n + 1)}`, file])),
+  [`/gap/${partName(1)}`]: chatParts[0],
   '/truncated.gguf': stored(bytesOf(plain).slice(0, plain.size >> 1)),
   '/cut-header.gguf': stored(bytesOf(plain).slice(0, 3000)),
   '/foreign.gguf': stored(new TextEncoder().encode('<!doctype html><title>Not a model</title>'.repeat(10))),
@@ -97,6 +107,24 @@ export async function importFrom(page: Page, url: string): Promise<void> {
   await openLibrary(page);
   await page.getByRole('textbox', { name: 'Address of a GGUF' }).fill(url);
   await page.getByRole('button', { name: 'Import', exact: true }).click();
+}
+
+/** [key, hash] of the records of each stored model, by the file it came from. */
+export function recordHashes(page: Page): Promise<Record<string, string[][]>> {
+  return page.evaluate(
+    () =>
+      new Promise<Record<string, string[][]>>((resolve, reject) => {
+        const open = indexedDB.open('mixtab-models');
+        open.onerror = () => reject(open.error);
+        open.onsuccess = () => {
+          const request = open.result.transaction('models').objectStore('models').getAll(IDBKeyRange.bound('model/', 'model/\uffff'));
+          request.onsuccess = () => {
+            const manifests = request.result as { origin: string; records: { key: string; sha256: string }[] }[];
+            resolve(Object.fromEntries(manifests.map(({ origin, records }) => [origin, records.map(({ key, sha256 }) => [key, sha256])])));
+          };
+        };
+      }),
+  );
 }
 
 /** Names of the stored models, as the library lists them. */

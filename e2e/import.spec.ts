@@ -1,4 +1,4 @@
-import { chatModel, expect, importFrom, openLibrary, openPage, storedModels, test } from './fixtures.ts';
+import { chatFiles, chatModel, expect, importFrom, openLibrary, openPage, recordHashes, storedModels, test } from './fixtures.ts';
 
 const BAD: [file: string, message: RegExp][] = [
   ['truncated.gguf', /truncated\.gguf is cut off/],
@@ -7,6 +7,7 @@ const BAD: [file: string, message: RegExp][] = [
   ['other-architecture.gguf', /is no Mixtral: its architecture is "qwen9"/],
   ['no-ranges.gguf', /byte ranges/],
   ['missing.gguf', /404/],
+  ['gap/chat-00001-of-00003.gguf', /chat-00002-of-00003\.gguf is out of reach/],
 ];
 
 for (const [file, message] of BAD) {
@@ -43,6 +44,35 @@ test('a local file, dropped on the page', async ({ page, server }) => {
   await expect(page.getByText('Drop the GGUF to import it')).toBeVisible();
   await page.dispatchEvent('body', 'drop', { dataTransfer: transfer });
   await expect(page.getByRole('heading', { name: 'Ask Tiny Chat' })).toBeVisible();
+});
+
+test('a model in three files: by the address of one, and by choosing all', async ({ page, server }) => {
+  await openPage(page, server);
+  await importFrom(page, `${server.origin}/chat.gguf`);
+  await expect(page.getByRole('heading', { name: 'Ask Tiny Chat' })).toBeVisible();
+  const single = (await recordHashes(page))['chat.gguf'];
+  const removeIt = async (): Promise<void> => {
+    await openLibrary(page);
+    await page.getByRole('button', { name: 'Remove Tiny Chat' }).click();
+    await expect(page.getByRole('list', { name: 'Stored models' }).locator('strong')).toHaveText(['mixtab storyteller']);
+    await page.getByRole('button', { name: 'Close' }).click();
+  };
+  page.on('dialog', (dialog) => void dialog.accept());
+  await removeIt();
+  await importFrom(page, `${server.origin}/chat-00002-of-00003.gguf`);
+  await expect(page.getByRole('heading', { name: 'Ask Tiny Chat' })).toBeVisible();
+  expect((await recordHashes(page))['chat.gguf']).toEqual(single);
+  await removeIt();
+
+  const files = chatFiles().map(({ name, bytes }) => ({ name, mimeType: 'application/octet-stream', buffer: Buffer.from(bytes) }));
+  await openLibrary(page);
+  await page.getByLabel('GGUF file').setInputFiles([files[2], files[0]]);
+  await expect(page.getByRole('alert')).toContainText('chat-00002-of-00003.gguf is not given');
+  await page.getByRole('button', { name: 'Dismiss' }).click();
+  await openLibrary(page);
+  await page.getByLabel('GGUF file').setInputFiles(files.reverse());
+  await expect(page.getByRole('heading', { name: 'Ask Tiny Chat' })).toBeVisible();
+  expect((await recordHashes(page))['chat.gguf']).toEqual(single);
 });
 
 test('an import can be cancelled, leaves nothing, and can be done again', async ({ page, server }) => {

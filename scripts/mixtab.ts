@@ -1,17 +1,19 @@
 /** The command line: `npm run -s mixtab -- COMMAND`. See USAGE in cli/options.ts. */
 import { createWriteStream, existsSync, readFileSync } from 'node:fs';
 import { openAsBlob } from 'node:fs';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { errorToData, MixtabError } from '../src/contract/errors.ts';
 import { readTokenizer } from '../workers/gguf/config.ts';
 import { readHeader } from '../workers/gguf/header.ts';
 import { inspectFile } from '../workers/gguf/inspect.ts';
-import { createSynth } from '../workers/gguf/synth/synth.ts';
-import { BlobByteSource, type ByteSource } from '../workers/storage/byte-source.ts';
-import { HttpByteSource } from '../workers/storage/http-byte-source.ts';
+import { splitName } from '../workers/gguf/split.ts';
+import { createSplitSynth, createSynth, type SynthFile } from '../workers/gguf/synth/synth.ts';
+import type { ByteSource } from '../workers/storage/byte-source.ts';
+import { openFiles, openUrl } from '../workers/storage/model-source.ts';
 import { createTokenizer } from '../workers/text/tokenizer.ts';
 import { generateInBrowser, type ModelArgument } from './cli/browser.ts';
+import { partPaths } from './cli/part-paths.ts';
 import { commandOf, type Options, parseOptions, USAGE } from './cli/options.ts';
 import { serve, syntheticRanged } from './cli/server.ts';
 import { synthOptions } from './cli/synth-options.ts';
@@ -28,9 +30,9 @@ function modelArgument(model: string): ModelArgument {
 
 async function openModel(model: string): Promise<ByteSource> {
   const argument = modelArgument(model);
-  if (argument.kind === 'url') return HttpByteSource.open(argument.url);
-  const path = argument.kind === 'builtin' ? BUILTIN : argument.path;
-  return new BlobByteSource(await openAsBlob(path), path);
+  if (argument.kind === 'url') return openUrl(argument.url);
+  const paths = argument.kind === 'builtin' ? [BUILTIN] : partPaths(argument.path);
+  return openFiles(await Promise.all(paths.map(async (path) => ({ blob: await openAsBlob(path), name: basename(path) }))));
 }
 
 const print = (value: unknown): void => console.log(JSON.stringify(value));
@@ -95,26 +97,40 @@ async function inspect(options: Options<'inspect'>): Promise<void> {
 }
 
 async function synth(options: Options<'synth'>): Promise<void> {
-  let file: ReturnType<typeof createSynth>;
+  if ((options.out === undefined) === (options.serve === undefined)) {
+    throw new MixtabError('bad-request', 'synth needs either --out FILE or --serve PORT.');
+  }
+  const files = synthFiles(options);
+  const bytes = files.reduce((sum, { file }) => sum + file.size, 0);
+  if (options.out !== undefined) {
+    for (const { name, file } of files) {
+      await pipeline(syntheticRanged(file).stream(0, file.size - 1), createWriteStream(join(dirname(options.out), name)));
+    }
+    const out = join(dirname(options.out), files[0].name);
+    if (options.json) print({ out, bytes });
+    else console.log(`${out}: ${bytes} bytes${files.length > 1 ? ` in ${files.length} files` : ''}`);
+    return;
+  }
+  const ranged = Object.fromEntries(files.map(({ name, file }) => [`/${name}`, syntheticRanged(file)]));
+  const { origin } = await serve(undefined, ranged, options.serve);
+  const url = `${origin}/${files[0].name}`;
+  if (options.json) print({ url, bytes });
+  else console.log(`${url}: ${bytes} bytes; Ctrl-C ends it`);
+  await new Promise(() => {}); // until it is ended from outside
+}
+
+/** One file, or with --split the parts, under their names. */
+function synthFiles(options: Options<'synth'>): { name: string; file: SynthFile }[] {
+  const name = options.out === undefined ? 'model.gguf' : basename(options.out);
+  const { split: count = 1 } = options;
   try {
-    file = createSynth(synthOptions(options));
+    if (count <= 1) return [{ name, file: createSynth(synthOptions(options)) }];
+    const prefix = name.replace(/\.gguf$/i, '');
+    return createSplitSynth(synthOptions(options), count).map((file, part) => ({ name: splitName({ prefix, part: part + 1, count }), file }));
   } catch (error) {
     if (error instanceof RangeError) throw new MixtabError('bad-request', `${error.message}.`);
     throw error;
   }
-  if ((options.out === undefined) === (options.serve === undefined)) {
-    throw new MixtabError('bad-request', 'synth needs either --out FILE or --serve PORT.');
-  }
-  if (options.out !== undefined) {
-    await pipeline(syntheticRanged(file).stream(0, file.size - 1), createWriteStream(options.out));
-    if (options.json) print({ out: options.out, bytes: file.size });
-    else console.log(`${options.out}: ${file.size} bytes`);
-    return;
-  }
-  const { origin } = await serve(undefined, { '/model.gguf': syntheticRanged(file) }, options.serve);
-  if (options.json) print({ url: `${origin}/model.gguf`, bytes: file.size });
-  else console.log(`${origin}/model.gguf: ${file.size} bytes; Ctrl-C ends it`);
-  await new Promise(() => {}); // until it is ended from outside
 }
 
 async function main(argv: readonly string[]): Promise<void> {

@@ -1,8 +1,10 @@
-// output[t] = row tokens[t] of W, dequantized.
+// output[t] = row tokens[t] of the vocabulary's matrix, dequantized, where that row is one of W's.
 //
-// W [vocabulary, BLOCKS * 32] of any type, output [tokens, OUT_STRIDE * 4].
+// W: rows FIRST_ROW .. FIRST_ROW + ROWS - 1 of it; W [ROWS, BLOCKS * 32] of any type, output [tokens, OUT_STRIDE * 4].
 // Grid: x = BLOCKS / WORKGROUP, y = tokens.
 override ROWS: u32;
+override FIRST_ROW: u32;
+override VOCABULARY: u32;
 override BLOCKS: u32;
 override P1: u32;
 override P2: u32;
@@ -22,7 +24,11 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
   if (state.stalled != 0u || token >= state.token_count || b >= BLOCKS) {
     return;
   }
-  let row = min(tokens[token], ROWS - 1u);
+  // Rows before FIRST_ROW wrap around to large numbers.
+  let row = min(tokens[token], VOCABULARY - 1u) - FIRST_ROW;
+  if (row >= ROWS) {
+    return;
+  }
   let w = block32(Planes(0u, P1, P2, P3), row * BLOCKS + b);
   let at = token * OUT_STRIDE + b * 8u;
   // Padding of the weights is zero, and so is what is written to the tail of the row.

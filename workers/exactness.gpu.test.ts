@@ -3,18 +3,10 @@
  * log-probabilities of synthetic models of every type and layout, at several GPU budgets.
  */
 import { describe, expect, it } from 'vitest';
-import type { GenerateResult } from '../src/contract/engine-api.ts';
 import { WEIGHT_TYPES, type WeightTypeName } from '../src/contract/weight-layout.ts';
-import type { Engine } from './engine.ts';
+import { expectSameAsLlamaCpp, greedy } from './exactness-testing.ts';
 import { type SynthOptions, uniformTypes } from './gguf/synth/synth.ts';
-import { referenceTokens } from './reference/llama-cpp.ts';
-import { engineWith, synthBlob } from './testing.ts';
-
-const PROMPT = 'the first men of that day had been there before us and could';
-const TOKENS = 32;
-const TOP = 5;
-/** What the issue of exactness allows; what is seen is about 0.001. */
-const LOGPROB_TOLERANCE = 0.02;
+import { engineWith } from './testing.ts';
 
 const BASE: Omit<SynthOptions, 'types' | 'layout'> = {
   layers: 3, embeddingLength: 256, feedForwardLength: 512, headCount: 8, kvHeadCount: 2, expertCount: 8,
@@ -45,33 +37,9 @@ const MODELS: Record<string, SynthOptions> = {
   },
 };
 
-const greedy = (engine: Engine): Promise<GenerateResult> =>
-  engine.generate(
-    { input: { kind: 'text', text: PROMPT }, maxTokens: TOKENS, sampling: { temperature: 0 }, ignoreEos: true, topLogprobs: TOP },
-    () => {},
-  );
-
 describe('mixtab agrees with llama.cpp', () => {
   it.each(Object.entries(MODELS))('%s', { timeout: 120_000 }, async (_name, options) => {
-    const expected = await referenceTokens(synthBlob({ ...options, f32Twin: true }), PROMPT, {
-      count: TOKENS, top: TOP, context: options.contextLength,
-    });
-    expect(expected).toHaveLength(TOKENS);
-    const { engine, modelId } = await engineWith(options);
-    await engine.load({ modelId }, () => {});
-    const actual = await greedy(engine);
-    await engine.unload();
-    expect(actual.tokens.map(({ id }) => id)).toEqual(expected.map(({ id }) => id));
-    let worst = 0;
-    for (const [step, token] of expected.entries()) {
-      const ours = new Map(actual.tokens[step].top.map(({ id, logprob }) => [id as number, logprob]));
-      for (const { id, logprob } of token.top) {
-        // The last of the five may trade places with the sixth where they are as likely.
-        const mine = ours.get(id) ?? actual.tokens[step].top[TOP - 1].logprob;
-        worst = Math.max(worst, Math.abs(mine - logprob));
-      }
-    }
-    expect(worst).toBeLessThan(LOGPROB_TOLERANCE);
+    await expectSameAsLlamaCpp(options);
   });
 });
 

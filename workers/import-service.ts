@@ -2,11 +2,11 @@
 import type { ImportApi, ImportOptions, ImportProgress, ModelInspection, ModelSource, ModelSummary } from '../src/contract/engine-api.ts';
 import { MixtabError } from '../src/contract/errors.ts';
 import { inspectFile } from './gguf/inspect.ts';
-import { BlobByteSource, type ByteSource } from './storage/byte-source.ts';
+import type { ByteSource } from './storage/byte-source.ts';
 import { summarize } from './storage/catalog.ts';
-import { HttpByteSource } from './storage/http-byte-source.ts';
 import { importModel, verifyModel } from './storage/importer.ts';
 import { estimateFreeBytes, storageFull } from './storage/indexed-db-store.ts';
+import { openFiles, openUrl } from './storage/model-source.ts';
 import { opfsSupported } from './storage/opfs-files.ts';
 import type { RecordStore } from './storage/store.ts';
 
@@ -74,12 +74,9 @@ export class ImportService implements ImportApi {
   }
 }
 
-async function openSource(source: ModelSource, signal?: AbortSignal): Promise<ByteSource> {
-  if (source.kind !== 'file') return HttpByteSource.open(source.url, signal ? { signal } : {});
-  if (source.files.length !== 1) {
-    throw new MixtabError('gguf-unsupported-feature', 'Split GGUF files are not supported yet.', 'Merge the parts with llama-gguf-split --merge.');
-  }
-  return new BlobByteSource(source.files[0], source.files[0].name);
+function openSource(source: ModelSource, signal?: AbortSignal): Promise<ByteSource> {
+  if (source.kind !== 'file') return openUrl(source.url, signal ? { signal } : {});
+  return openFiles(source.files.map((file) => ({ blob: file, name: file.name })), signal);
 }
 
 /** Chromium never reports more free space than about this, so that pages cannot tell disks apart; 26 GB were stored all the same. */

@@ -5,7 +5,7 @@ import { type Bytes, expertIndex, layerIndex } from '../src/contract/ids.ts';
 import { expertKey, INPUT_ALIGNMENT_WEIGHTS, type ModelManifest, type RecordInfo } from '../src/contract/weight-layout.ts';
 import { planSlots } from './experts/budget.ts';
 import { ExpertCache } from './experts/expert-cache.ts';
-import { type ExpertLayout, layoutClasses, SlotMemory, slotBytes } from './experts/slot-memory.ts';
+import { type LayerExperts, SlotMemory, slotBytes } from './experts/slot-memory.ts';
 import { type Slice, whole } from './gpu/dispatch.ts';
 import { withAllocations } from './gpu/errors.ts';
 import { PipelineCache } from './gpu/pipelines.ts';
@@ -97,7 +97,7 @@ function allocate(inputs: LoadInputs, weights: DenseWeights, budgetBytes: Bytes)
   const layouts = expertLayouts(manifest);
   const { expertCount, expertsPerToken } = config;
   const pools = planSlots({
-    budgetBytes, fixedBytes, slotBytes: layouts.map(slotBytes), layoutClass: layoutClasses(layouts), expertCount, expertsPerToken,
+    budgetBytes, fixedBytes, slotBytes: layouts.map((experts) => slotBytes(experts)), expertCount, expertsPerToken,
   });
 
   const owned: { destroy(): void }[] = [];
@@ -158,17 +158,15 @@ function maxPromptOf({ limits }: GPUDevice, { embeddingLength, expertsPerToken }
   return Math.max(MAX_BATCH, Math.min(MAX_PROMPT, rows - (rows % MAX_BATCH)));
 }
 
-/** The layout of each layer's experts, which all experts of a layer share. */
-function expertLayouts({ config, records }: ModelManifest): ExpertLayout[] {
+function expertLayouts({ config, records }: ModelManifest): LayerExperts[] {
   const byKey = new Map(records.map((record) => [record.key, record]));
-  return Array.from({ length: config.layerCount }, (_, layer) => {
-    const tensors = byKey.get(expertKey(layer, 0))?.tensors ?? [];
-    const [gate, up, down] = tensors;
-    if (!gate || !up || !down) {
-      throw new MixtabError('record-missing', `The stored model has no expert record for layer ${layer}.`, 'Import it again.');
-    }
-    return { gate, up, down };
-  });
+  return Array.from({ length: config.layerCount }, (_, layer) =>
+    Array.from({ length: config.expertCount }, (_, expert) => {
+      const [gate, up, down] = byKey.get(expertKey(layer, expert))?.tensors ?? [];
+      if (gate && up && down) return { gate, up, down };
+      throw new MixtabError('record-missing', `The stored model has no record for expert ${expert} of layer ${layer}.`, 'Import it again.');
+    }),
+  );
 }
 
 /** Fills the slots at once where all experts have one and they are few bytes. */

@@ -2,7 +2,7 @@
 import { Engine } from './engine.ts';
 import { createSynth, type SynthOptions } from './gguf/synth/synth.ts';
 import { BlobByteSource } from './storage/byte-source.ts';
-import { importModel } from './storage/importer.ts';
+import { type ImportInputs, importModel } from './storage/importer.ts';
 import { MemoryStore } from './storage/memory-store.ts';
 
 /** The whole file. */
@@ -12,11 +12,13 @@ export const synthBlob = (options: SynthOptions): Blob => {
 };
 
 /** An engine over a store that holds this one model; nothing is loaded yet. */
-export async function engineWith(options: SynthOptions): Promise<{ engine: Engine; modelId: string; store: MemoryStore }> {
+export async function engineWith(
+  options: SynthOptions, more: Pick<ImportInputs, 'maxMatrixBytes'> = {},
+): Promise<{ engine: Engine; modelId: string; store: MemoryStore }> {
   const store = new MemoryStore();
   const { id } = await importModel({
     store, source: new BlobByteSource(synthBlob(options), 'synthetic.gguf'), kind: 'file',
-    signal: new AbortController().signal, onProgress: () => {}, preflight: async () => {},
+    signal: new AbortController().signal, onProgress: () => {}, preflight: async () => {}, ...more,
   });
   return { engine: new Engine(store), modelId: id, store };
 }

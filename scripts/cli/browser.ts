@@ -1,7 +1,7 @@
 /** Runs the page's workers in a real headless Chromium. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { type BrowserContext, chromium, type Page } from 'playwright';
 import type { Answer, CliPage } from '../../src/cli/page.ts';
 import type {
@@ -12,6 +12,7 @@ import { ensureBuild } from '../build.mjs';
 import { ensureChromium, findChromium } from '../chromium.mjs';
 import { chromiumFlags } from '../chromium-flags.mjs';
 import { ROOT } from '../dependencies.mjs';
+import { partPaths } from './part-paths.ts';
 import { fileRanged, type Ranged, serve } from './server.ts';
 
 /** Where a model comes from, as the command line names it. */
@@ -85,10 +86,9 @@ async function callPage<Name extends keyof CliPage>(page: Page, name: Name, args
 export function modelSource(model: ModelArgument): { ranged: Record<string, Ranged>; source: (origin: string) => ModelSource } {
   if (model.kind === 'url') return { ranged: {}, source: () => ({ kind: 'url', url: model.url }) };
   if (model.kind === 'builtin') return { ranged: {}, source: (origin) => ({ kind: 'builtin', url: `${origin}/models/builtin.gguf` }) };
-  const name = model.path.split(/[\\/]/).at(-1) ?? 'model.gguf';
   return {
-    ranged: { [`/model/${name}`]: fileRanged(model.path) },
-    source: (origin) => ({ kind: 'url', url: `${origin}/model/${encodeURIComponent(name)}` }),
+    ranged: Object.fromEntries(partPaths(model.path).map((path) => [`/model/${basename(path)}`, fileRanged(path)])),
+    source: (origin) => ({ kind: 'url', url: `${origin}/model/${encodeURIComponent(basename(model.path))}` }),
   };
 }
 

@@ -17,7 +17,7 @@ export const COMMANDS = {
     out: 'string', serve: 'integer', preset: 'string', layers: 'integer', dim: 'integer', ffn: 'integer', heads: 'integer',
     'kv-heads': 'integer', 'head-dim': 'integer', experts: 'integer', used: 'integer', vocab: 'integer', context: 'integer',
     type: 'string', 'attention-type': 'string', 'down-type': 'string', 'embedding-type': 'string', 'output-type': 'string',
-    'router-type': 'string', layout: 'string', seed: 'integer', 'f32-twin': 'boolean', chat: 'boolean', json: 'boolean',
+    'router-type': 'string', layout: 'string', split: 'integer', seed: 'integer', 'f32-twin': 'boolean', chat: 'boolean', json: 'boolean',
   },
 } as const satisfies Record<string, Record<string, Kind | `${Kind}!`>>;
 
@@ -34,10 +34,10 @@ export const USAGE = `usage: npm run -s mixtab -- COMMAND
            [--gpu-budget MB] [--ram-budget MB] [--json]
   tokenize --model FILE|URL|builtin --text-file FILE [--json]
   inspect  --model FILE|URL|builtin [--json]
-  synth    --out FILE | --serve PORT [--preset tiny|8x7b] [--layers N] [--dim N] [--ffn N] [--heads N] [--kv-heads N]
+  synth    --out FILE | --serve PORT [--preset tiny|8x7b|8x22b] [--layers N] [--dim N] [--ffn N] [--heads N] [--kv-heads N]
            [--head-dim N] [--experts N] [--used N] [--vocab N] [--context N] [--type T] [--attention-type T]
-           [--down-type T] [--embedding-type T] [--output-type T] [--router-type T] [--layout merged|per-expert]
-           [--seed S] [--f32-twin] [--chat] [--json]`;
+           [--down-type T] [--embedding-type T] [--output-type T] [--router-type T] [--layout merged|per-expert|fused]
+           [--split PARTS] [--seed S] [--f32-twin] [--chat] [--json]`;
 
 const bad = (message: string): MixtabError => new MixtabError('bad-request', message, 'See npm run -s mixtab -- help.');
 

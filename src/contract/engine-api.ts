@@ -34,7 +34,21 @@ export interface ModelConfig {
   /** How many of a head's dimensions are rotated. */
   ropeDimensionCount: number;
   ropeFreqBase: number;
+  /** How rotations are slowed for contexts longer than the model was first trained for; absent: not at all. */
+  ropeScaling?: RopeScaling;
+  /** What the frequency of each pair of dimensions is divided by (`rope_freqs.weight`); absent: 1. */
+  ropeFactors?: number[];
   rmsNormEpsilon: number;
+}
+
+export interface RopeScaling {
+  /** `linear`: all pairs turn `factor` times slower. `yarn`: the slow ones do, the fast ones keep their speed. */
+  type: 'linear' | 'yarn';
+  factor: number;
+  /** Positions before the context was stretched; decides which pairs are slow (yarn). */
+  originalContextLength: number;
+  /** What cosines and sines, and so queries and keys, are multiplied by. */
+  magnitude: number;
 }
 
 /** What a list of models shows. */

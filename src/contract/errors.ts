@@ -19,6 +19,8 @@ export type ErrorCode =
   | 'gguf-unsupported-type'
   | 'gguf-unsupported-feature'
   | 'gguf-missing-tensor'
+  | 'gguf-missing-part' // of a split file
+  | 'gguf-mixed-parts' // parts of different models
   // sources
   | 'source-unreachable' // network error or HTTP status
   | 'source-no-ranges' // the server answers a range request with the whole file

@@ -135,6 +135,14 @@ export const denseKey = (layer: number): string => `L${layer}.dense`;
 export const EMBEDDING_KEY = 'embedding';
 /** Holds `output_norm` and `output`; where the GGUF has no `output.weight` the embedding is stored again as `output`. */
 export const OUTPUT_KEY = 'output';
+/**
+ * A vocabulary's matrix may be too large for one binding: its rows then go on in records `embedding.1`, `embedding.2`
+ * ..., `output.1` ... Every part but the last has a multiple of 64 rows.
+ */
+export const partKey = (key: string, part: number): string => (part === 0 ? key : `${key}.${part}`);
+/** True for `key` itself and its further parts. */
+export const isPartOf = (key: string, first: string): boolean =>
+  key === first || (key.startsWith(`${first}.`) && /^\d+$/.test(key.slice(first.length + 1)));
 /** Names of the tensors in a layer's dense record, in their order. */
 export const DENSE_TENSORS = [
   'attn_norm', 'attn_q', 'attn_k', 'attn_v', 'attn_output', 'ffn_norm', 'ffn_gate_inp',

@@ -6,7 +6,7 @@ import { Dialog } from '../ui/Dialog.tsx';
 import { formatBytes, formatCount } from '../ui/format.ts';
 import { sourceUrl } from './source-url.ts';
 
-/** Imports the file that was chosen or dropped. */
+/** Imports what was chosen or dropped: one file, or all parts of a split one. */
 export function importFiles(files: readonly File[]): void {
   const [first] = files;
   if (first) void importModel({ kind: 'file', files: [...files] }, first.name);
@@ -24,7 +24,7 @@ export function Library({ onClose }: { onClose: () => void }) {
         {models.value.length === 0 && <li class="hint">No model is stored yet.</li>}
       </ul>
       <h3>Add a model</h3>
-      <p class="hint">A Mixtral GGUF: from a web address (Hugging Face, for example), or a file. You can also drop a file anywhere on the page.</p>
+      <p class="hint">A Mixtral GGUF: from a web address (Hugging Face, for example), or a file. You can also drop files anywhere on the page. Of a model in several parts, give the address of any part, or choose or drop all of them.</p>
       <form
         class="row"
         onSubmit={(event) => {
@@ -50,6 +50,7 @@ export function Library({ onClose }: { onClose: () => void }) {
           ref={chooser}
           type="file"
           accept=".gguf"
+          multiple
           hidden
           aria-label="GGUF file"
           onChange={(event) => {

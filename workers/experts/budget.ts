@@ -9,8 +9,6 @@ export interface SlotBudget {
   fixedBytes: Bytes;
   /** Bytes of one slot, for each layer. */
   slotBytes: readonly Bytes[];
-  /** Which layers may share slots: those with the same number, whose experts are laid out alike. */
-  layoutClass: readonly number[];
   expertCount: number;
   expertsPerToken: number;
 }
@@ -26,7 +24,7 @@ const megabytes = (bytes: Bytes): string => `${Math.ceil(bytes / 1e6)} MB`;
 /**
  * A pool for each layer where the budget has room for one token's experts in every layer: the rest is dealt out one
  * slot at a time over the layers, so that counts differ by at most one. With less, as many layers as possible keep a
- * pool of their own and the others share one a layout: going through the layers in turn, a shared pool hardly ever
+ * pool of their own and the others share one: going through the layers in turn, a shared pool hardly ever
  * holds what the next token wants, so slots are worth more where they are a layer's own.
  * @throws MixtabError `gpu-budget-too-small`, naming the minimum
  */
@@ -49,10 +47,9 @@ function ownPools({ slotBytes, expertCount, expertsPerToken }: SlotBudget, spare
   return slots.map((count, layer) => ({ layers: [layerIndex(layer)], slots: count }));
 }
 
-function sharedPools({ budgetBytes, fixedBytes, slotBytes, layoutClass, expertCount, expertsPerToken }: SlotBudget): PoolPlan[] {
-  const classes = [...new Set(layoutClass)];
-  const bytesOf = (layout: number): Bytes => slotBytes[layoutClass.indexOf(layout)];
-  const minimum = fixedBytes + expertsPerToken * sum(classes.map(bytesOf));
+function sharedPools({ budgetBytes, fixedBytes, slotBytes, expertCount, expertsPerToken }: SlotBudget): PoolPlan[] {
+  const largest = Math.max(...slotBytes);
+  const minimum = fixedBytes + expertsPerToken * largest;
   if (budgetBytes < minimum) {
     throw new MixtabError(
       'gpu-budget-too-small',
@@ -61,26 +58,22 @@ function sharedPools({ budgetBytes, fixedBytes, slotBytes, layoutClass, expertCo
       `Raise the GPU budget to ${megabytes(minimum)} or more, or lower the context.`,
     );
   }
-  const pools = classes.map((layout) => ({ layout, layers: [] as LayerIndex[], slots: expertsPerToken }));
   let left = budgetBytes - minimum;
   const spend = (bytes: Bytes): boolean => {
     if (bytes > left) return false;
     left -= bytes;
     return true;
   };
+  const shared: PoolPlan = { layers: [], slots: expertsPerToken };
   // Room for the next layer's experts beside this one's, so that they can be uploaded while this one computes.
-  for (const pool of pools) {
-    const most = expertCount * layoutClass.filter((layout) => layout === pool.layout).length;
-    while (pool.slots < Math.min(2 * expertsPerToken, most) && spend(bytesOf(pool.layout))) pool.slots++;
-  }
+  while (shared.slots < 2 * expertsPerToken && spend(largest)) shared.slots++;
   const own: PoolPlan[] = [];
   for (const layer of spreadOut(slotBytes.length)) {
-    const pool = pools.find(({ layout }) => layout === layoutClass[layer])!;
     if (spend(expertsPerToken * slotBytes[layer])) own.push({ layers: [layer], slots: expertsPerToken });
-    else pool.layers.push(layer);
+    else shared.layers.push(layer);
   }
-  const shared = pools.filter(({ layers }) => layers.length > 0);
-  return [...own, ...shared.map(({ layers, slots }) => ({ layers, slots: Math.min(slots, expertCount * layers.length) }))];
+  shared.slots = Math.min(shared.slots, expertCount * shared.layers.length);
+  return shared.slots > 0 ? [...own, shared] : own;
 }
 
 /** All layers, in an order whose every beginning is spread over the model: waits are then spread over a token. */

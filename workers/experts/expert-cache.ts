@@ -58,8 +58,10 @@ export class ExpertCache {
     return this.#poolOf[layer].slotCount;
   }
 
+  /** The expert's slot as kernels count them; undefined where it has none. */
   slotOf(layer: LayerIndex, expert: ExpertIndex): number | undefined {
-    return this.#poolOf[layer].slotOf(this.#id(layer, expert));
+    const slot = this.#poolOf[layer].slotOf(this.#id(layer, expert));
+    return slot === undefined ? undefined : this.memory.viewOf(this.#id(layer, expert), slot);
   }
 
   /**
@@ -170,7 +172,7 @@ export class ExpertCache {
       this.memory.setSlot(evicted, undefined);
       this.#untried.delete(this.#keyOf(evicted));
     }
-    this.memory.upload(layer, slot, record);
+    this.memory.upload(this.#id(layer, expert), slot, record);
     this.memory.setSlot(this.#id(layer, expert), slot);
   }
 

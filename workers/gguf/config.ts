@@ -1,5 +1,5 @@
 /** The model's shape and its vocabulary, from the metadata. What is asked for and not supported is refused by name. */
-import type { ModelConfig } from '../../src/contract/engine-api.ts';
+import type { ModelConfig, RopeScaling } from '../../src/contract/engine-api.ts';
 import { MixtabError } from '../../src/contract/errors.ts';
 import type { TokenizerData } from '../../src/contract/weight-layout.ts';
 import { Metadata } from './metadata.ts';
@@ -16,12 +16,35 @@ const LIMITS = {
   vocabularySize: 1_000_000, // Mistral's largest: 131072
 } as const;
 
-/** Keys that change the computation in ways no kernel of ours implements. */
-const UNSUPPORTED_KEYS = [
-  'llama.rope.scaling.type', 'llama.rope.scaling.factor', 'llama.rope.scale_linear', 'llama.attention.sliding_window',
-  'llama.expert_shared_count', 'llama.attention.clamp_kqv', 'llama.logit_scale', 'llama.embedding_scale',
-  'llama.residual_scale', 'llama.attention.scale',
-];
+/** Keys that change the computation in ways no kernel of ours implements, with the values that change nothing. */
+const UNSUPPORTED_KEYS: Record<string, readonly unknown[]> = {
+  'attention.sliding_window': [0],
+  'attention.clamp_kqv': [0],
+  'attention.scale': [0],
+  'attention.max_alibi_bias': [0],
+  'attention.causal': [true],
+  attn_logit_softcapping: [0],
+  final_logit_softcapping: [0],
+  router_logit_softcapping: [0],
+  logit_scale: [0, 1],
+  embedding_scale: [0, 1],
+  residual_scale: [0, 1],
+  use_parallel_residual: [false],
+  expert_shared_count: [0],
+  expert_group_count: [0, 1],
+  expert_weights_scale: [0, 1],
+  expert_weights_norm: [true],
+  expert_gating_func: [0, 1], // 1 is softmax
+  moe_every_n_layers: [0, 1],
+  interleave_moe_layer_step: [0, 1],
+  'rope.dimension_sections': [],
+  'rope.scaling.alpha': [0],
+  'rope.scaling.yarn_log_multiplier': [0],
+  'rope.scaling.yarn_ext_factor': [-1, 1],
+  'rope.scaling.yarn_attn_factor': [1],
+  'rope.scaling.yarn_beta_fast': [32],
+  'rope.scaling.yarn_beta_slow': [1],
+};
 
 /**
  * @param name of the file, for messages
@@ -35,14 +58,15 @@ export function readConfig(name: string, values: Record<string, unknown>): Model
   }
   const expertCount = metadata.number('llama.expert_count', 0);
   if (expertCount < 2) throw unsupportedArchitecture(name, 'it has no experts, so it is a dense model');
-  for (const key of UNSUPPORTED_KEYS) {
-    const value = values[key];
-    if (value === undefined || value === 0 || value === 'none' || (key.endsWith('scale_linear') && value === 1)) continue;
-    throw new MixtabError('gguf-unsupported-feature', `${name} asks for ${key} = ${String(value)}, which mixtab does not support.`, 'Use another file.');
+  for (const [suffix, neutral] of Object.entries(UNSUPPORTED_KEYS)) {
+    const value = values[`llama.${suffix}`];
+    if (value !== undefined && !neutral.includes(value)) throw unsupported(name, `llama.${suffix}`, value);
   }
   const embeddingLength = metadata.number('llama.embedding_length');
   const headCount = metadata.number('llama.attention.head_count');
   const headDim = metadata.number('llama.attention.key_length', embeddingLength / headCount);
+  const contextLength = metadata.number('llama.context_length');
+  const ropeScaling = readRopeScaling(name, metadata, contextLength);
   const config: ModelConfig = {
     layerCount: metadata.number('llama.block_count'),
     embeddingLength,
@@ -53,9 +77,10 @@ export function readConfig(name: string, values: Record<string, unknown>): Model
     expertCount,
     expertsPerToken: metadata.number('llama.expert_used_count'),
     vocabularySize: metadata.array<string>('tokenizer.ggml.tokens', 'string').length,
-    contextLength: metadata.number('llama.context_length'),
+    contextLength,
     ropeDimensionCount: metadata.number('llama.rope.dimension_count', headDim),
     ropeFreqBase: metadata.number('llama.rope.freq_base', 10_000),
+    ...(ropeScaling && { ropeScaling }),
     rmsNormEpsilon: metadata.number('llama.attention.layer_norm_rms_epsilon'),
   };
   checkConfig(name, config);
@@ -64,6 +89,29 @@ export function readConfig(name: string, values: Record<string, unknown>): Model
   }
   return config;
 }
+
+/** YaRN's magnitude for a context stretched by `factor`, from its paper (2309.00071, section 3.4). */
+const yarnMagnitude = (factor: number): number => (factor > 1 ? 1 + 0.1 * Math.log(factor) : 1);
+
+/** Keys and defaults as llama.cpp reads them; undefined where nothing is scaled. */
+function readRopeScaling(name: string, metadata: Metadata, contextLength: number): RopeScaling | undefined {
+  const key = 'llama.rope.scaling.type';
+  const type = metadata.string(key, 'linear');
+  if (type !== 'none' && type !== 'linear' && type !== 'yarn') throw unsupported(name, key, type);
+  // 0 is how converters write "none"; old files have another key.
+  const stated = metadata.number('llama.rope.scaling.factor', metadata.number('llama.rope.scale_linear', 0));
+  const factor = type === 'none' || stated === 0 ? 1 : stated;
+  if (!(factor > 0 && Number.isFinite(factor))) throw unsupported(name, 'llama.rope.scaling.factor', factor);
+  const attention = metadata.number('llama.rope.scaling.attn_factor', 1);
+  if (!Number.isFinite(attention)) throw unsupported(name, 'llama.rope.scaling.attn_factor', attention);
+  const magnitude = attention * (type === 'yarn' ? yarnMagnitude(factor) : 1);
+  if (factor === 1 && magnitude === 1) return undefined;
+  const originalContextLength = metadata.number('llama.rope.scaling.original_context_length', 0) || contextLength;
+  return { type: type === 'yarn' ? 'yarn' : 'linear', factor, originalContextLength, magnitude };
+}
+
+const unsupported = (name: string, key: string, value: unknown): MixtabError =>
+  new MixtabError('gguf-unsupported-feature', `${name} asks for ${key} = ${String(value)}, which mixtab does not support.`, 'Use another file.');
 
 function checkConfig(name: string, config: ModelConfig): void {
   const wrong = (what: string): MixtabError => new MixtabError('gguf-damaged', `${name} is damaged: ${what}.`, 'Use another file.');

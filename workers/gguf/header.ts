@@ -5,12 +5,15 @@ import type { Bytes } from '../../src/contract/ids.ts';
 import { weightTypeOf } from '../../src/contract/weight-layout.ts';
 import { HeaderIncomplete, HeaderInvalid, parseHeader, type RawHeader } from './reader.ts';
 import { ggufBytes } from './repack.ts';
+import { missingParts, mixed, orderParts, splitInfo } from './split.ts';
 
 /** Something that gives byte ranges of a GGUF. */
 export interface ReadableFile {
   /** For messages: file name or URL. */
   name: string;
   size: Bytes;
+  /** The files of a split GGUF in their order, whose bytes this one strings together. */
+  parts?: readonly ReadableFile[];
   /** @returns exactly `length` bytes */
   read(offset: Bytes, length: Bytes, signal?: AbortSignal): Promise<Uint8Array<ArrayBuffer>>;
 }
@@ -43,10 +46,44 @@ const MAX_TENSOR_WEIGHTS = 2 ** 40;
 export const typeName = (ggmlType: number): string => GGMLQuantizationType[ggmlType] ?? `number ${ggmlType}`;
 
 /**
- * Reads and checks the header.
- * @throws MixtabError `gguf-not-gguf`, `gguf-truncated`, `gguf-damaged`, or what `file.read` throws
+ * Reads and checks the header; of a split file those of all parts, as one.
+ * @throws MixtabError `gguf-not-gguf`, `gguf-truncated`, `gguf-damaged`, `gguf-missing-part`, `gguf-mixed-parts`, or
+ * what `file.read` throws
  */
 export async function readHeader(file: ReadableFile, signal?: AbortSignal): Promise<GgufHeader> {
+  if (file.parts) return readSplitHeader(file, file.parts, signal);
+  const header = await readPartHeader(file, signal);
+  const info = splitInfo(header.metadata);
+  if (info) {
+    const others = Array.from({ length: info.count }, (_, no) => no).filter((no) => no !== info.no);
+    throw missingParts(file.name, info.count, others);
+  }
+  return header;
+}
+
+/** Each part counts its tensors' bytes from its own data section; here from the start of the first part. */
+async function readSplitHeader(file: ReadableFile, parts: readonly ReadableFile[], signal?: AbortSignal): Promise<GgufHeader> {
+  const headers: GgufHeader[] = [];
+  for (const part of parts) headers.push(await readPartHeader(part, signal));
+  const described = parts.map(({ name, size }, n) => ({ name, size, info: splitInfo(headers[n].metadata), n }));
+  const order = orderParts(described).map(({ n }) => n);
+  if (order.some((n, at) => n !== at)) throw mixed(`${parts[0].name} and the others are not in order`);
+  let start = 0;
+  const tensors = headers.flatMap((header, n) => {
+    const before = start;
+    start += parts[n].size;
+    return header.tensors.map((tensor) => ({ ...tensor, offset: before + tensor.offset }));
+  });
+  const names = new Set(tensors.map(({ name }) => name));
+  const expected = described[0].info?.tensors;
+  if (names.size !== tensors.length || tensors.length !== expected) {
+    throw mixed(`together they have ${names.size} different tensors instead of ${expected}`);
+  }
+  return { metadata: headers[0].metadata, tensors, fileBytes: file.size };
+}
+
+/** The header of one file, whole or part. */
+export async function readPartHeader(file: ReadableFile, signal?: AbortSignal): Promise<GgufHeader> {
   await checkMagic(file, signal);
   const raw = await readRaw(file, signal);
   const alignment = raw.metadata['general.alignment'] ?? DEFAULT_ALIGNMENT;

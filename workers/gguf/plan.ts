@@ -3,7 +3,7 @@ import type { ModelConfig } from '../../src/contract/engine-api.ts';
 import { MixtabError } from '../../src/contract/errors.ts';
 import type { Bytes } from '../../src/contract/ids.ts';
 import {
-  DENSE_TENSORS, denseKey, EMBEDDING_KEY, EXPERT_TENSORS, expertKey, layoutTensor, OUTPUT_KEY, type TensorLayout,
+  DENSE_TENSORS, denseKey, EMBEDDING_KEY, EXPERT_TENSORS, expertKey, isPartOf, layoutTensor, OUTPUT_KEY, partKey, type TensorLayout,
   WEIGHT_TYPES, type WeightType, weightTypeOf,
 } from '../../src/contract/weight-layout.ts';
 import { type GgufHeader, type GgufTensor, typeName } from './header.ts';
@@ -26,8 +26,13 @@ export interface PlannedRecord {
   tensors: PlannedTensor[];
 }
 
+/** `merged`: one tensor for all gates, one for all ups; `fused`: one for both, an expert's gate before its up. */
+export type ExpertsLayout = 'merged' | 'per-expert' | 'fused';
+
 export interface ImportPlan {
-  layout: 'merged' | 'per-expert';
+  layout: ExpertsLayout;
+  /** `rope_freqs.weight`, where the file has it: what each pair's frequency is divided by. */
+  ropeFactors?: PlannedTensor;
   records: PlannedRecord[];
   /** Weights in all tensors. */
   parameterCount: number;
@@ -39,66 +44,89 @@ export interface ImportPlan {
   bytesPerToken: Bytes;
 }
 
+/**
+ * A matrix that takes more is cut by rows into several records, so that each can be bound at WebGPU's default
+ * limits and memory at import stays bounded: the output of a large vocabulary, the embedding in F16.
+ */
+export const MAX_MATRIX_BYTES: Bytes = 128 * 1024 * 1024;
+/** Rows are cut at multiples of this: their f32 outputs then begin where WebGPU lets a binding begin. */
+const ROW_CUT = 64;
 
 /**
  * @param name of the file, for messages
+ * @param maxMatrixBytes largest matrix that is kept whole (the embedding's and the output's are cut)
  * @throws MixtabError `gguf-missing-tensor`, `gguf-unsupported-type`, `gguf-unsupported-feature`, `gguf-damaged`
  */
-export function planImport(name: string, header: GgufHeader, config: ModelConfig): ImportPlan {
+export function planImport(name: string, header: GgufHeader, config: ModelConfig, maxMatrixBytes = MAX_MATRIX_BYTES): ImportPlan {
   const planner = new Planner(name, header);
-  const { layerCount, embeddingLength, feedForwardLength, headCount, kvHeadCount, headDim, vocabularySize, expertCount } = config;
-  const merged = planner.has('blk.0.ffn_gate_exps.weight');
-  const queryRows = headCount * headDim;
-  const kvRows = kvHeadCount * headDim;
-  /** [rows, cols] of each tensor of a layer; norms have one row. */
-  const denseShapes: Record<(typeof DENSE_TENSORS)[number], [number, number]> = {
-    attn_norm: [1, embeddingLength],
-    attn_q: [queryRows, embeddingLength],
-    attn_k: [kvRows, embeddingLength],
-    attn_v: [kvRows, embeddingLength],
-    attn_output: [embeddingLength, queryRows],
-    ffn_norm: [1, embeddingLength],
-    ffn_gate_inp: [expertCount, embeddingLength],
-  };
-  const expertShapes: Record<(typeof EXPERT_TENSORS)[number], [number, number]> = {
-    gate: [feedForwardLength, embeddingLength],
-    up: [feedForwardLength, embeddingLength],
-    down: [embeddingLength, feedForwardLength],
-  };
+  const { layerCount, embeddingLength, vocabularySize, expertCount } = config;
+  const vocabularyMatrix = (source: string, role: string): Wanted => ({ role, source, shape: [vocabularySize, embeddingLength] });
 
-  const records = [planner.record(EMBEDDING_KEY, [{ role: 'token_embd', source: 'token_embd.weight', shape: [vocabularySize, embeddingLength] }])];
+  const records = planner.cutRecord(EMBEDDING_KEY, vocabularyMatrix('token_embd.weight', 'token_embd'), maxMatrixBytes);
   for (let layer = 0; layer < layerCount; layer++) {
-    const dense = DENSE_TENSORS.map((role) => ({ role, source: `blk.${layer}.${role}.weight`, shape: denseShapes[role] }));
+    const dense = DENSE_TENSORS.map((role) => ({ role, source: `blk.${layer}.${role}.weight`, shape: denseShape(role, config) }));
     records.push(planner.record(denseKey(layer), dense));
     for (let expert = 0; expert < expertCount; expert++) {
-      const tensors = EXPERT_TENSORS.map((role) => ({
-        role,
-        source: merged ? `blk.${layer}.ffn_${role}_exps.weight` : `blk.${layer}.ffn_${role}.${expert}.weight`,
-        shape: expertShapes[role],
-        ...(merged && { slice: [expert, expertCount] as [number, number] }),
-      }));
-      records.push(planner.record(expertKey(layer, expert), tensors));
+      records.push(planner.record(expertKey(layer, expert), wantedExpert(planner.layoutOf(layer), layer, expert, config)));
     }
-    checkAlike(name, layer, records.slice(-expertCount));
   }
   // Without a matrix of its own the output uses the embedding, as llama.cpp does.
   const output = planner.has('output.weight') ? 'output.weight' : 'token_embd.weight';
-  records.push(
-    planner.record(OUTPUT_KEY, [
-      { role: 'output_norm', source: 'output_norm.weight', shape: [1, embeddingLength] },
-      { role: 'output', source: output, shape: [vocabularySize, embeddingLength] },
-    ]),
-  );
+  const norm: Wanted = { role: 'output_norm', source: 'output_norm.weight', shape: [1, embeddingLength] };
+  records.push(...planner.cutRecord(OUTPUT_KEY, vocabularyMatrix(output, 'output'), maxMatrixBytes, [norm]));
+  const ropeFactors = planner.has(ROPE_FACTORS)
+    ? planner.record('', [{ role: 'rope_freqs', source: ROPE_FACTORS, shape: [1, config.ropeDimensionCount / 2] }]).tensors[0]
+    : undefined;
   planner.refuseUnused();
-  return { layout: merged ? 'merged' : 'per-expert', records, ...count(records, config) };
+  return { layout: planner.layoutOf(0), records, ...(ropeFactors && { ropeFactors }), ...count(records, config) };
+}
+
+/** Llama 3's way to stretch the context; one tensor for all layers. */
+const ROPE_FACTORS = 'rope_freqs.weight';
+
+/** [rows, cols] of a tensor of a layer; norms have one row. */
+function denseShape(role: (typeof DENSE_TENSORS)[number], config: ModelConfig): [number, number] {
+  const { embeddingLength, headCount, kvHeadCount, headDim, expertCount } = config;
+  const kv: [number, number] = [kvHeadCount * headDim, embeddingLength];
+  const shapes: Record<typeof role, [number, number]> = {
+    attn_norm: [1, embeddingLength],
+    attn_q: [headCount * headDim, embeddingLength],
+    attn_k: kv,
+    attn_v: kv,
+    attn_output: [embeddingLength, headCount * headDim],
+    ffn_norm: [1, embeddingLength],
+    ffn_gate_inp: [expertCount, embeddingLength],
+  };
+  return shapes[role];
+}
+
+/** Where gate, up and down of an expert lie in each layout. */
+function wantedExpert(layout: ExpertsLayout, layer: number, expert: number, config: ModelConfig): Wanted[] {
+  const { embeddingLength, feedForwardLength, expertCount } = config;
+  return EXPERT_TENSORS.map((role): Wanted => {
+    const [rows, cols] = role === 'down' ? [embeddingLength, feedForwardLength] : [feedForwardLength, embeddingLength];
+    const blk = `blk.${layer}.ffn`;
+    if (layout === 'per-expert') return { role, source: `${blk}_${role}.${expert}.weight`, shape: [rows, cols] };
+    if (layout === 'merged' || role === 'down') {
+      return {
+        role, source: `${blk}_${role}_exps.weight`, shape: [rows, cols], firstRow: expert * rows, whole: [cols, rows, expertCount],
+      };
+    }
+    return {
+      role, source: `${blk}_gate_up_exps.weight`, shape: [rows, cols], whole: [cols, 2 * rows, expertCount],
+      firstRow: (2 * expert + (role === 'up' ? 1 : 0)) * rows,
+    };
+  });
 }
 
 interface Wanted {
   role: string;
   source: string;
   shape: [rows: number, cols: number];
-  /** Which of how many equal slices of the tensor. */
-  slice?: [index: number, count: number];
+  /** The whole tensor's shape as ggml counts, where the matrix is part of it. */
+  whole?: number[];
+  /** Where the matrix begins in the tensor. */
+  firstRow?: number;
 }
 
 class Planner {
@@ -114,6 +142,28 @@ class Planner {
 
   has(source: string): boolean {
     return this.#tensors.has(source);
+  }
+
+  layoutOf(layer: number): ExpertsLayout {
+    if (this.has(`blk.${layer}.ffn_gate_up_exps.weight`)) return 'fused';
+    return this.has(`blk.${layer}.ffn_gate_exps.weight`) ? 'merged' : 'per-expert';
+  }
+
+  /**
+   * A record that ends with a matrix, which is cut by rows where it takes more than `maxBytes`: the parts go to
+   * records `<key>`, `<key>.1`, `<key>.2` ...
+   */
+  cutRecord(key: string, matrix: Wanted, maxBytes: Bytes, before: Wanted[] = []): PlannedRecord[] {
+    const [rows, cols] = matrix.shape;
+    const { layout } = this.#tensor(matrix, 0);
+    const rowsThatFit = Math.floor((maxBytes * rows) / layout.bytes);
+    const step = layout.bytes <= maxBytes ? rows : Math.max(ROW_CUT, Math.floor(rowsThatFit / ROW_CUT) * ROW_CUT);
+    const records: PlannedRecord[] = [];
+    for (let firstRow = 0; firstRow < rows; firstRow += step) {
+      const part: Wanted = { ...matrix, shape: [Math.min(step, rows - firstRow), cols], firstRow, whole: [cols, rows] };
+      records.push(this.record(partKey(key, records.length), firstRow === 0 ? [...before, part] : [part]));
+    }
+    return records;
   }
 
   record(key: string, wanted: Wanted[]): PlannedRecord {
@@ -137,14 +187,13 @@ class Planner {
     );
   }
 
-  #tensor({ role, source, shape: [rows, cols], slice = [0, 1] }: Wanted, offset: Bytes): PlannedTensor {
+  #tensor({ role, source, shape: [rows, cols], whole, firstRow = 0 }: Wanted, offset: Bytes): PlannedTensor {
     const tensor = this.#tensors.get(source);
     if (!tensor) {
       throw new MixtabError('gguf-missing-tensor', `${this.name} has no tensor ${source}.`, 'The file is incomplete; use another one.');
     }
     this.#used.add(source);
-    const [index, count] = slice;
-    const expected = count > 1 ? [cols, rows, count] : rows === 1 ? [cols] : [cols, rows];
+    const expected = whole ?? (rows === 1 ? [cols] : [cols, rows]);
     const actual = tensor.shape.filter((n, i) => i < expected.length || n !== 1);
     if (expected.join() !== actual.join()) {
       throw new MixtabError(
@@ -161,27 +210,13 @@ class Planner {
         `Use a file of one of the types ${Object.keys(WEIGHT_TYPES).join(', ')}.`,
       );
     }
-    const isNorm = role.endsWith('_norm');
-    const type = isNorm ? WEIGHT_TYPES.F32 : sourceType;
-    const bytes = ggufBytes(sourceType, rows, cols);
-    return { layout: layoutTensor(role, type, rows, cols, offset), source, sourceType, offset: tensor.offset + index * bytes, bytes };
+    const isVector = role.endsWith('_norm') || role === 'rope_freqs';
+    const type = isVector ? WEIGHT_TYPES.F32 : sourceType;
+    return {
+      layout: layoutTensor(role, type, rows, cols, offset), source, sourceType,
+      offset: tensor.offset + ggufBytes(sourceType, firstRow, cols), bytes: ggufBytes(sourceType, rows, cols),
+    };
   }
-}
-
-/** Slots of a layer are of one size and type. */
-function checkAlike(name: string, layer: number, experts: readonly PlannedRecord[]): void {
-  const typesOf = (record: PlannedRecord) => record.tensors.map(({ layout }) => layout.type).join(' ');
-  const [first] = experts;
-  const other = experts.find((record) => typesOf(record) !== typesOf(first));
-  const [gate, up] = first.tensors;
-  if (!other && gate.layout.type === up.layout.type) return;
-  throw new MixtabError(
-    'gguf-unsupported-feature',
-    other
-      ? `${name}: experts of layer ${layer} have different types (${typesOf(first)} and ${typesOf(other)}).`
-      : `${name}: gate and up of layer ${layer}'s experts have different types (${typesOf(first)}).`,
-    'Use another file.',
-  );
 }
 
 function count(records: readonly PlannedRecord[], { layerCount, expertsPerToken, expertCount }: ModelConfig) {
@@ -198,7 +233,7 @@ function count(records: readonly PlannedRecord[], { layerCount, expertsPerToken,
       byType[sourceType.name] = (byType[sourceType.name] ?? 0) + weights;
       const part = key.includes('.E') ? experts : dense;
       part.weights += weights;
-      if (key !== EMBEDDING_KEY) part.bytes += bytes;
+      if (!isPartOf(key, EMBEDDING_KEY)) part.bytes += bytes;
     }
   }
   const parameterCount = dense.weights + experts.weights;

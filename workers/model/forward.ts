@@ -7,7 +7,7 @@ import { type LayerIndex, layerIndex } from '../../src/contract/ids.ts';
 import type { Dispatch, Slice } from '../gpu/dispatch.ts';
 import type { ExpertBank, OpContext } from '../gpu/ops/context.ts';
 import { embed } from '../gpu/ops/embed.ts';
-import { matmul } from '../gpu/ops/matmul.ts';
+import { matmulParts } from '../gpu/ops/matmul.ts';
 import { rmsNorm } from '../gpu/ops/rms-norm.ts';
 import { sample } from '../gpu/ops/sample.ts';
 import { attentionBlock } from './attention.ts';
@@ -54,7 +54,7 @@ export function outputHead({ config, ctx, weights, buffers }: Model, residual: S
       input: residual, weight: weights.outputNorm, output: headNormed, width: config.embeddingLength,
       epsilon: config.rmsNormEpsilon, maxTokens: 1, place: 'output_norm',
     }),
-    ...matmul(ctx, { matrix: weights.output, input: headNormed, output: logits, maxTokens: 1, place: 'output' }),
+    ...matmulParts(ctx, { parts: weights.output, input: headNormed, output: logits, maxTokens: 1, place: 'output' }),
     ...sample(ctx, {
       logits, vocabularySize: config.vocabularySize, params: buffers.sampleParams, counts: buffers.sampleCounts,
       bias: buffers.sampleBias, tokens: buffers.tokens, result: buffers.sampleResult, scratch: buffers.sampleScratch,

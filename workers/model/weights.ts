@@ -2,10 +2,10 @@
 import { MixtabError } from '../../src/contract/errors.ts';
 import type { Bytes } from '../../src/contract/ids.ts';
 import {
-  denseKey, EMBEDDING_KEY, OUTPUT_KEY, type RecordInfo, type TensorLayout,
+  denseKey, EMBEDDING_KEY, isPartOf, OUTPUT_KEY, partKey, type RecordInfo, type TensorLayout,
 } from '../../src/contract/weight-layout.ts';
 import type { Slice } from '../gpu/dispatch.ts';
-import type { Matrix } from '../gpu/ops/context.ts';
+import type { Matrix, RowParts } from '../gpu/ops/context.ts';
 
 export interface LayerWeights {
   /** f32[embeddingLength] */
@@ -25,12 +25,12 @@ export interface LayerWeights {
 
 export interface DenseWeights {
   /** [vocabularySize, embeddingLength] */
-  embedding: Matrix;
+  embedding: RowParts;
   layers: LayerWeights[];
   /** f32[embeddingLength] */
   outputNorm: Slice;
   /** [vocabularySize, embeddingLength] */
-  output: Matrix;
+  output: RowParts;
   bytes: Bytes;
   destroy(): void;
 }
@@ -40,9 +40,14 @@ export type ReadRecord = (record: RecordInfo) => Promise<Uint8Array<ArrayBuffer>
 
 /** The records that hold no expert. */
 export function denseRecords(records: readonly RecordInfo[], layerCount: number): RecordInfo[] {
-  const keys = [EMBEDDING_KEY, ...Array.from({ length: layerCount }, (_, layer) => denseKey(layer)), OUTPUT_KEY];
   const byKey = new Map(records.map((record) => [record.key, record]));
-  return keys.map((key) => {
+  const partsOf = (first: string) => {
+    const keys = [first];
+    while (byKey.has(partKey(first, keys.length))) keys.push(partKey(first, keys.length));
+    return keys;
+  };
+  const layers = Array.from({ length: layerCount }, (_, layer) => denseKey(layer));
+  return [...partsOf(EMBEDDING_KEY), ...layers, ...partsOf(OUTPUT_KEY)].map((key) => {
     const record = byKey.get(key);
     if (!record) throw new MixtabError('record-missing', `The stored model has no record ${key}.`, 'Import it again.');
     return record;
@@ -82,6 +87,8 @@ export async function loadDenseWeights(
     if (!found) throw new MixtabError('record-damaged', `Record ${key} has no tensor ${name}.`, 'Import the model again.');
     return found;
   };
+  const parts = (first: string, name: string): RowParts =>
+    records.filter(({ key }) => isPartOf(key, first)).map(({ key }) => matrix(key, name));
   const layer = (key: string): LayerWeights => ({
     attnNorm: matrix(key, 'attn_norm').slice,
     attnQ: matrix(key, 'attn_q'),
@@ -92,10 +99,10 @@ export async function loadDenseWeights(
     router: matrix(key, 'ffn_gate_inp'),
   });
   return {
-    embedding: matrix(EMBEDDING_KEY, 'token_embd'),
+    embedding: parts(EMBEDDING_KEY, 'token_embd'),
     layers: records.filter(({ key }) => key.endsWith('.dense')).map(({ key }) => layer(key)),
     outputNorm: matrix(OUTPUT_KEY, 'output_norm').slice,
-    output: matrix(OUTPUT_KEY, 'output'),
+    output: parts(OUTPUT_KEY, 'output'),
     bytes,
     destroy: () => {
       for (const buffer of buffers) buffer.destroy();

@@ -22,15 +22,18 @@ interface TokenProbability {
   top_logprobs: { id: number; logprob: number }[];
 }
 
-/** The first greedy tokens after `prompt`, with raw log-probabilities and those of the `top` likeliest tokens. */
+/**
+ * The first greedy tokens after `prompt`, with raw log-probabilities and those of the `top` likeliest tokens.
+ * @param gguf a file, or all parts of a split one under their names
+ */
 export async function referenceTokens(
-  gguf: Blob,
+  gguf: Blob | File[],
   prompt: string,
   { count, top, context }: { count: number; top: number; context: number },
 ): Promise<ReferenceToken[]> {
   const llama = new Wllama({ default: wasmUrl }, { suppressNativeLog: true, allowOffline: true, logger: SILENT });
   try {
-    await llama.loadModel([gguf], { n_ctx: context, n_threads: 1, n_gpu_layers: 0, cache_type_k: 'f32', cache_type_v: 'f32', warmup: false });
+    await llama.loadModel(Array.isArray(gguf) ? gguf : [gguf], { n_ctx: context, n_threads: 1, n_gpu_layers: 0, cache_type_k: 'f32', cache_type_v: 'f32', warmup: false });
     const response = await llama.createCompletion({
       prompt,
       max_tokens: count,

@@ -7,6 +7,8 @@ export interface ByteSource {
   /** File name, for messages and lists. */
   readonly name: string;
   readonly size: Bytes;
+  /** The files of a split GGUF, in order. */
+  readonly parts?: readonly ByteSource[];
   /**
    * Exactly `length` bytes from `offset`, in a buffer of their own; the range must lie inside the file.
    * @throws MixtabError `source-unreachable`, `source-changed`, `aborted`

@@ -72,7 +72,7 @@ describe('importModel', () => {
     expect(dequantize('Q4_K', blocks)).toEqual(dequantize('Q4_K', twin.read(up.offset, blocks.length)));
   });
 
-  it('makes the same records of both layouts, and knows a file it has', async () => {
+  it('makes the same records of all layouts, and knows a file it has', async () => {
     const store = new MemoryStore();
     const merged = await run(store, TINY);
     const again = await run(store, TINY);
@@ -82,6 +82,8 @@ describe('importModel', () => {
     expect(separate.id).not.toBe(merged.id);
     const hashes = async (id: string) => (await store.getManifest(id))!.records.map(({ key, sha256 }) => [key, sha256]);
     expect(await hashes(separate.id)).toEqual(await hashes(merged.id));
+    const fused = await run(store, { ...TINY, layout: 'fused' });
+    expect(await hashes(fused.id)).toEqual(await hashes(merged.id));
   });
 
   it.each([0, 1, 7, 19])('leaves nothing where the store is full after %i records', async (after) => {

@@ -3,7 +3,7 @@
  * is written last, so a model is listed only when every record is stored. While one record is stored
  * the next is read; never more than two are in memory.
  */
-import type { ImportProgress, ModelSource, ModelSummary } from '../../src/contract/engine-api.ts';
+import type { ImportProgress, ModelConfig, ModelSource, ModelSummary } from '../../src/contract/engine-api.ts';
 import { MixtabError } from '../../src/contract/errors.ts';
 import type { Bytes } from '../../src/contract/ids.ts';
 import { LAYOUT_VERSION, type ModelManifest, PART_BYTES, type RecordInfo, type RecordPlace } from '../../src/contract/weight-layout.ts';
@@ -30,6 +30,8 @@ export interface ImportInputs {
   onProgress: (progress: ImportProgress) => void;
   /** Called before the first record is stored; throws where the space will not do. */
   preflight: (bytes: Bytes) => Promise<void>;
+  /** Largest matrix that is kept whole; for tests. */
+  maxMatrixBytes?: Bytes;
 }
 
 /** Imports a model; returns at once where the same file is stored already. */
@@ -39,7 +41,7 @@ export async function importModel(inputs: ImportInputs): Promise<ModelSummary> {
   const header = await readHeader(source, signal);
   const config = readConfig(source.name, header.metadata);
   const tokenizer = readTokenizer(source.name, header.metadata);
-  const plan = planImport(source.name, header, config);
+  const plan = planImport(source.name, header, config, inputs.maxMatrixBytes);
 
   const id = await modelId(source, header, signal);
   const stored = await store.getManifest(id);
@@ -58,7 +60,7 @@ export async function importModel(inputs: ImportInputs): Promise<ModelSummary> {
       source: inputs.kind,
       state: 'complete',
       importedAt: Date.now(),
-      config,
+      config: await withRopeFactors(inputs, plan, config),
       parameterCount: plan.parameterCount,
       activeParameterCount: plan.activeParameterCount,
       typeShares: plan.typeShares,
@@ -136,6 +138,14 @@ async function buildRecord({ source, signal }: ImportInputs, { bytes, tensors }:
     repackTensor(converted(tensor, raw), tensor.layout, record);
   }
   return record;
+}
+
+/** The factors are few numbers that the CPU needs: they go to the manifest, not to a record. */
+async function withRopeFactors({ source, signal }: ImportInputs, { ropeFactors }: ImportPlan, config: ModelConfig): Promise<ModelConfig> {
+  if (!ropeFactors) return config;
+  const factors = [...dequantize(ropeFactors.sourceType.name, await source.read(ropeFactors.offset, ropeFactors.bytes, signal))];
+  if (factors.every((factor) => factor > 0 && Number.isFinite(factor))) return { ...config, ropeFactors: factors };
+  throw new MixtabError('gguf-damaged', `${source.name} is damaged: ${ropeFactors.source} holds ${factors.find((factor) => !(factor > 0))}.`, 'Use another file.');
 }
 
 /** Norms of another type are widened to F32, which is exact. */

@@ -3,6 +3,8 @@ import type { Bytes } from '../../../src/contract/ids.ts';
 
 /** A metadata value; lists are of one kind. `i32` and `f32` say which number a list holds. */
 export type MetadataValue =
+  | { u16: number }
+  | { i32: number }
   | { u32: number }
   | { f32: number }
   | { bool: boolean }
@@ -23,7 +25,7 @@ export interface TensorEntry {
 export const ALIGNMENT = 32;
 
 /** Numbers of the value types in the format. */
-const TYPE = { u32: 4, i32: 5, f32: 6, bool: 7, string: 8, array: 9 } as const;
+const TYPE = { u16: 2, u32: 4, i32: 5, f32: 6, bool: 7, string: 8, array: 9 } as const;
 
 export const alignUp = (n: number): number => Math.ceil(n / ALIGNMENT) * ALIGNMENT;
 
@@ -32,6 +34,9 @@ class Writer {
   #length = 0;
   readonly #encoder = new TextEncoder();
 
+  u16(value: number): void {
+    this.#view(2).setUint16(0, value, true);
+  }
   u32(value: number): void {
     this.#view(4).setUint32(0, value, true);
   }
@@ -103,7 +108,13 @@ function writeValue(out: Writer, value: MetadataValue): void {
     out.u64(items.length);
     for (const item of items) write(item);
   };
-  if ('u32' in value) {
+  if ('u16' in value) {
+    out.u32(TYPE.u16);
+    out.u16(value.u16);
+  } else if ('i32' in value) {
+    out.u32(TYPE.i32);
+    out.i32(value.i32);
+  } else if ('u32' in value) {
     out.u32(TYPE.u32);
     out.u32(value.u32);
   } else if ('f32' in value) {

@@ -7,6 +7,12 @@ const MIXTRAL_8X7B = {
   expertsPerToken: 2, vocabularySize: 32000, contextLength: 32768, layout: 'merged', seed: 1,
 } as const;
 
+/** Mixtral 8x22B's shape, with the vocabulary of its instruct version. */
+const MIXTRAL_8X22B = {
+  ...MIXTRAL_8X7B, layers: 56, embeddingLength: 6144, feedForwardLength: 16384, headCount: 48, vocabularySize: 32768,
+  contextLength: 65536,
+} as const;
+
 /** Mistral's published instruct format, the shortest form. */
 export const MISTRAL_TEMPLATE =
   "{{ bos_token }}{% for message in messages %}{% if (message['role'] == 'user') != (loop.index0 % 2 == 0) %}" +
@@ -24,6 +30,11 @@ export const SYNTH_PRESETS = {
   },
   '8x7b': {
     ...MIXTRAL_8X7B,
+    types: { attention: 'Q4_K', experts: 'Q4_K', down: 'Q4_K', embedding: 'Q4_K', output: 'Q6_K', router: 'F32' },
+    chatTemplate: MISTRAL_TEMPLATE,
+  },
+  '8x22b': {
+    ...MIXTRAL_8X22B,
     types: { attention: 'Q4_K', experts: 'Q4_K', down: 'Q4_K', embedding: 'Q4_K', output: 'Q6_K', router: 'F32' },
     chatTemplate: MISTRAL_TEMPLATE,
   },

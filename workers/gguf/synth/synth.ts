@@ -27,9 +27,15 @@ export interface SynthOptions {
   ropeFreqBase?: number;
   /** Types by role; `experts` for gate and up. */
   types: { attention: WeightTypeName; experts: WeightTypeName; down: WeightTypeName; embedding: WeightTypeName; output: WeightTypeName; router: WeightTypeName };
-  layout: 'merged' | 'per-expert';
+  /** Types of single matrices, by a pattern that their name (in the per-expert layout) matches; the last one counts. */
+  overrides?: [pattern: string, type: WeightTypeName][];
+  layout: 'merged' | 'per-expert' | 'fused';
   seed: number;
   chatTemplate?: string;
+  /** Further metadata, or other values of keys that there are. */
+  metadata?: Record<string, MetadataValue>;
+  /** `rope_freqs.weight`, one factor for each pair of a head's dimensions. */
+  ropeFactors?: number[];
   /** The same weights, dequantized: every tensor in F32, merged layout. */
   f32Twin?: boolean;
 }
@@ -47,6 +53,8 @@ interface Part {
   cols: number;
   /** Rows that are all zero: control and byte tokens must never win. */
   zeroRows: number;
+  /** Instead of random weights. */
+  values?: Float32Array;
 }
 
 interface SynthTensor {
@@ -60,8 +68,41 @@ export const uniformTypes = (type: WeightTypeName): SynthOptions['types'] => ({
 });
 
 export function createSynth(options: SynthOptions): SynthFile {
+  return fileOf(metadataOf(options), planTensors(options), options.f32Twin ?? false);
+}
+
+/**
+ * The same model as a split GGUF of `count` files of about equal size, as llama-gguf-split writes them: all metadata in
+ * the first, tensors in order.
+ * @param emptyFirst the first file has no tensor, as `--no-tensor-first-split` writes it
+ */
+export function createSplitSynth(options: SynthOptions, count: number, emptyFirst = false): SynthFile[] {
   const tensors = planTensors(options);
-  const header = writeHeader(metadataOf(options), tensors.map(({ entry }) => entry));
+  const total = tensors.reduce((sum, { entry }) => sum + entry.bytes, 0);
+  const groups: SynthTensor[][] = Array.from({ length: count }, () => []);
+  const fullParts = emptyFirst ? count - 1 : count;
+  let before = 0;
+  for (const tensor of tensors) {
+    const part = Math.min(fullParts - 1, Math.floor((before * fullParts) / total));
+    groups[part + count - fullParts].push(tensor);
+    before += tensor.entry.bytes;
+  }
+  return groups.map((group, part) =>
+    fileOf(
+      {
+        ...(part === 0 && metadataOf(options)),
+        'split.no': { u16: part },
+        'split.count': { u16: count },
+        'split.tensors.count': { i32: tensors.length },
+      },
+      group,
+      options.f32Twin ?? false,
+    ),
+  );
+}
+
+function fileOf(metadata: Record<string, MetadataValue>, tensors: readonly SynthTensor[], twin: boolean): SynthFile {
+  const header = writeHeader(metadata, tensors.map(({ entry }) => entry));
   const placed: { start: Bytes; tensor: SynthTensor }[] = [];
   let size = header.byteLength;
   for (const tensor of tensors) {
@@ -78,7 +119,7 @@ export function createSynth(options: SynthOptions): SynthFile {
         const { start, tensor } = placed[i];
         const from = Math.max(offset, start);
         const to = Math.min(end, start + tensor.entry.bytes);
-        if (to > from) writeRange(tensor, options.f32Twin ?? false, from - start, out.subarray(from - offset, to - offset));
+        if (to > from) writeRange(tensor, twin, from - start, out.subarray(from - offset, to - offset));
       }
       return out;
     },
@@ -113,7 +154,11 @@ function writeRange({ parts }: SynthTensor, twin: boolean, offset: Bytes, out: U
 }
 
 /** Plain types are made in runs of 32 weights from the matrix's start; a matrix may end within a run. */
-function writePart({ recipe, cols, zeroRows }: Part, twin: boolean, offset: Bytes, out: Uint8Array): void {
+function writePart({ recipe, cols, zeroRows, values }: Part, twin: boolean, offset: Bytes, out: Uint8Array): void {
+  if (values) {
+    out.set(new Uint8Array(values.buffer, values.byteOffset + offset, out.byteLength));
+    return;
+  }
   const type = WEIGHT_TYPES[recipe.type];
   const bytesOfRun = twin ? type.blockWeights * 4 : type.blockBytes;
   const block = new Uint8Array(type.blockBytes);
@@ -134,12 +179,14 @@ function planTensors(options: SynthOptions): SynthTensor[] {
   const { layers, embeddingLength, feedForwardLength, headCount, kvHeadCount, expertCount, vocabularySize, types, seed } = options;
   const headDim = options.headDim ?? embeddingLength / headCount;
   const tensors: SynthTensor[] = [];
+  const overrides = (options.overrides ?? []).map(([pattern, type]) => ({ pattern: new RegExp(pattern), type }));
   const part = (name: string, type: WeightTypeName, rows: number, cols: number, gain = 1, zeroRows = 0): Part => ({
-    recipe: { type, seed: hashName(name, seed), deviation: gain / Math.sqrt(cols) },
+    recipe: { type: overrides.findLast(({ pattern }) => pattern.test(name))?.type ?? type, seed: hashName(name, seed), deviation: gain / Math.sqrt(cols) },
     rows, cols, zeroRows,
   });
   const add = (name: string, shape: number[], parts: Part[]): void => {
     const type = options.f32Twin ? WEIGHT_TYPES.F32 : WEIGHT_TYPES[parts[0].recipe.type];
+    if (!options.f32Twin && parts.some(({ recipe }) => recipe.type !== type.name)) throw new RangeError(`${name}: one tensor has one type`);
     const bytes = parts.reduce((sum, { rows, cols }) => sum + ggufBytes(type, rows, cols), 0);
     if (!isPlain(type) && parts[0].cols % type.blockWeights !== 0) {
       throw new RangeError(`${name}: rows of ${parts[0].cols} weights are no whole ${type.name} blocks of ${type.blockWeights}`);
@@ -164,19 +211,26 @@ function planTensors(options: SynthOptions): SynthTensor[] {
     norm(`${blk}.ffn_norm.weight`);
     // A gain of 3 spreads the router's logits: two experts seldom tie.
     matrix(`${blk}.ffn_gate_inp.weight`, types.router, expertCount, embeddingLength, 3);
-    for (const [role, type, rows, cols] of [
-      ['gate', types.experts, feedForwardLength, embeddingLength],
-      ['up', types.experts, feedForwardLength, embeddingLength],
-      ['down', types.down, embeddingLength, feedForwardLength],
-    ] as const) {
-      // Named alike in both layouts: the same weights.
-      const experts = Array.from({ length: expertCount }, (_, e) => part(`${blk}.ffn_${role}.${e}.weight`, type, rows, cols));
-      if (options.layout === 'merged' || options.f32Twin) {
-        add(`${blk}.ffn_${role}_exps.weight`, [cols, rows, expertCount], experts);
-      } else {
-        for (const [e, expert] of experts.entries()) add(`${blk}.ffn_${role}.${e}.weight`, [cols, rows], [expert]);
-      }
+    // Named alike in all layouts: the same weights.
+    const experts = (role: string, type: WeightTypeName, rows: number, cols: number): Part[] =>
+      Array.from({ length: expertCount }, (_, e) => part(`${blk}.ffn_${role}.${e}.weight`, type, rows, cols));
+    const gates = experts('gate', types.experts, feedForwardLength, embeddingLength);
+    const ups = experts('up', types.experts, feedForwardLength, embeddingLength);
+    const downs = experts('down', types.down, embeddingLength, feedForwardLength);
+    const layout = options.f32Twin ? 'merged' : options.layout;
+    const merged = (role: string, parts: Part[]): void =>
+      add(`${blk}.ffn_${role}_exps.weight`, [parts[0].cols, (parts[0].rows * parts.length) / expertCount, expertCount], parts);
+    if (layout === 'fused') merged('gate_up', gates.flatMap((gate, e) => [gate, ups[e]]));
+    for (const [role, parts] of [['gate', gates], ['up', ups], ['down', downs]] as const) {
+      if (layout === 'merged' || (layout === 'fused' && role === 'down')) merged(role, parts);
+      if (layout === 'per-expert') for (const [e, expert] of parts.entries()) add(`${blk}.ffn_${role}.${e}.weight`, [expert.cols, expert.rows], [expert]);
     }
+  }
+  if (options.ropeFactors) {
+    const values = Float32Array.from(options.ropeFactors);
+    add('rope_freqs.weight', [values.length], [
+      { recipe: { type: 'F32', seed: 0, deviation: 0 }, rows: 1, cols: values.length, zeroRows: 0, values },
+    ]);
   }
   norm('output_norm.weight');
   // Byte and control tokens get logit 0, which ordinary ones (standard deviation 3) always beat.
@@ -216,5 +270,6 @@ function metadataOf(options: SynthOptions): Record<string, MetadataValue> {
     'tokenizer.ggml.add_eos_token': { bool: false },
     'tokenizer.ggml.add_space_prefix': { bool: true },
     ...(options.chatTemplate !== undefined && { 'tokenizer.chat_template': { string: options.chatTemplate } }),
+    ...options.metadata,
   };
 }

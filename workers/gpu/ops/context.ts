@@ -29,6 +29,9 @@ export interface Matrix {
   slice: Slice;
 }
 
+/** A matrix cut by rows into parts that can be bound, in order; all but the last have a multiple of 64 rows. */
+export type RowParts = readonly Matrix[];
+
 /**
  * Some slots of one layer, in two buffers: slot s of the layer lies at index s - firstSlot.
  * A layer has several banks where its slots exceed what one binding may hold.

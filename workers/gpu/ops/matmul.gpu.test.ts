@@ -172,7 +172,7 @@ describe('embed', () => {
     const tokens = [8, 0, 3];
     const output = allocateRows(gpu, 4, cols);
     const ctx = await makeContext('rows', { tokenCount: 3 });
-    await run(gpu, () => embed(ctx, { matrix, tokens: upload(gpu, Uint32Array.from(tokens)), output, maxTokens: 4 }));
+    await run(gpu, () => embed(ctx, { matrix: [matrix], tokens: upload(gpu, Uint32Array.from(tokens)), output, maxTokens: 4 }));
     const actual = await readRows(gpu, output, 4, cols);
     const expected = new Float32Array(4 * cols);
     for (const [t, token] of tokens.entries()) expected.set(weights.weights.subarray(token * cols, (token + 1) * cols), t * cols);

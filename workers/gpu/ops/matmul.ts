@@ -2,7 +2,7 @@ import stateCode from '../../../shaders/lib/state.wgsl?raw';
 import rowsCode from '../../../shaders/matmul_rows.wgsl?raw';
 import workgroupCode from '../../../shaders/matmul_workgroup.wgsl?raw';
 import type { Dispatch } from '../dispatch.ts';
-import type { Matrix, OpContext, Rows } from './context.ts';
+import type { Matrix, OpContext, RowParts, Rows } from './context.ts';
 import { DOT_CODE, planeOverrides, runsPerRow, tiling, weightKernel } from './weight-shader.ts';
 
 /** WebGPU's default limit on workgroups in a dimension; more rows fold into z. */
@@ -39,4 +39,16 @@ export function matmul(ctx: OpContext, { matrix, input, output, maxTokens, accum
   const folds = Math.ceil(rowGroups / MAX_WORKGROUPS);
   const grid = [Math.ceil(rowGroups / folds), tiles, folds] as const;
   return [ctx.pipelines.dispatch(kernel, overrides, [ctx.state, slice, input.slice, output.slice], grid, place)];
+}
+
+/** {@link matmul} by a matrix that is cut by rows: each part writes its own columns of the output. */
+export function matmulParts(ctx: OpContext, { parts, ...args }: Omit<MatmulArgs, 'matrix'> & { parts: RowParts }): Dispatch[] {
+  const { slice, stride } = args.output;
+  let firstRow = 0;
+  return parts.flatMap((matrix, part) => {
+    const before = firstRow * 4;
+    firstRow += matrix.layout.rows;
+    const output = { slice: { ...slice, offset: slice.offset + before, size: slice.size - before }, stride };
+    return matmul(ctx, { ...args, matrix, output, place: parts.length === 1 ? args.place : `${args.place}.${part}` });
+  });
 }

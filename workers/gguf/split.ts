@@ -1,0 +1,106 @@
+/**
+ * Split GGUFs: `NAME-00001-of-00005.gguf` and so on, each a GGUF of its own with some of the tensors; the first has
+ * the model's metadata. Names and the checks that parts belong together; pure.
+ */
+import { MixtabError } from '../../src/contract/errors.ts';
+import type { Bytes } from '../../src/contract/ids.ts';
+
+const SPLIT_NAME = /^(.*)-(\d{5})-of-(\d{5})\.gguf$/i;
+
+export interface SplitName {
+  /** What all parts' names begin with. */
+  prefix: string;
+  /** 1 .. count, as names count. */
+  part: number;
+  count: number;
+}
+
+/** What a file's name tells; undefined where it is not named like a part. */
+export function parseSplitName(name: string): SplitName | undefined {
+  const match = SPLIT_NAME.exec(name);
+  return match ? { prefix: match[1], part: Number(match[2]), count: Number(match[3]) } : undefined;
+}
+
+export const splitName = ({ prefix, part, count }: SplitName): string =>
+  `${prefix}-${String(part).padStart(5, '0')}-of-${String(count).padStart(5, '0')}.gguf`;
+
+/** The same address with the name of another part. */
+export function splitUrl(url: string, part: number): string | undefined {
+  const parsed = new URL(url);
+  const slash = parsed.pathname.lastIndexOf('/') + 1;
+  const name = parseSplitName(parsed.pathname.slice(slash));
+  if (!name) return undefined;
+  parsed.pathname = parsed.pathname.slice(0, slash) + splitName({ ...name, part });
+  return parsed.href;
+}
+
+/** What a part says of itself. */
+export interface SplitInfo {
+  /** 0 .. count-1, as files count. */
+  no: number;
+  count: number;
+  /** Tensors in all parts. */
+  tensors: number;
+}
+
+/** The largest real models have some dozens of parts. */
+const MAX_PARTS = 1000;
+
+/**
+ * Undefined where the file is whole.
+ * @throws MixtabError `gguf-damaged`
+ */
+export function splitInfo(metadata: Record<string, unknown>): SplitInfo | undefined {
+  const [no, count, tensors] = ['no', 'count', 'tensors.count'].map((key) => metadata[`split.${key}`]);
+  if (typeof count !== 'number' || count <= 1) return undefined;
+  if (!Number.isInteger(count) || count > MAX_PARTS || !Number.isInteger(no) || (no as number) < 0) {
+    throw new MixtabError('gguf-damaged', `The file says it is part ${String(no)} of ${count}.`, 'Download the file again.');
+  }
+  return { no: no as number, count, tensors: typeof tensors === 'number' ? tensors : -1 };
+}
+
+export interface Part {
+  name: string;
+  size: Bytes;
+  info: SplitInfo | undefined;
+}
+
+/**
+ * Puts parts into order.
+ * @throws MixtabError `gguf-missing-part` naming what is missing, `gguf-mixed-parts` where they are of different models
+ */
+export function orderParts<T extends Part>(parts: readonly T[]): T[] {
+  const [first] = parts;
+  const count = first.info?.count ?? 1;
+  const byNumber: (T | undefined)[] = new Array(count).fill(undefined);
+  for (const part of parts) {
+    const { name, info } = part;
+    if (!info) throw mixed(`${name} is no part of a split model, though it was given with others`);
+    if (info.count !== count) throw mixed(`${first.name} is one of ${count} parts, ${name} one of ${info.count}`);
+    if (info.tensors !== first.info?.tensors) throw mixed(`${first.name} and ${name} count their tensors differently`);
+    const [a, b] = [parseSplitName(first.name), parseSplitName(name)];
+    if (a && b && a.prefix !== b.prefix) throw mixed(`${first.name} and ${name} have different names`);
+    const other = byNumber[info.no];
+    if (other) throw mixed(`${other.name} and ${name} are both part ${info.no + 1}`);
+    if (!(info.no < count)) throw mixed(`${name} is part ${info.no + 1} of ${count}`);
+    byNumber[info.no] = part;
+  }
+  const missing = [...byNumber.keys()].filter((no) => !byNumber[no]);
+  if (missing.length > 0) throw missingParts(first.name, count, missing);
+  return byNumber as T[];
+}
+
+/** @param missing numbers from 0 */
+export function missingParts(name: string, count: number, missing: readonly number[], why = 'not given'): MixtabError {
+  const parsed = parseSplitName(name);
+  const named = missing.slice(0, 3).map((no) => (parsed ? splitName({ ...parsed, part: no + 1 }) : `part ${no + 1}`));
+  const rest = missing.length > 3 ? ` and ${missing.length - 3} more` : '';
+  return new MixtabError(
+    'gguf-missing-part',
+    `The model is split into ${count} files, of which ${named.join(', ')}${rest} ${missing.length > 1 ? 'are' : 'is'} ${why}.`,
+    'Choose or drop all its parts together, or give the address of one beside which the others lie.',
+  );
+}
+
+export const mixed = (how: string): MixtabError =>
+  new MixtabError('gguf-mixed-parts', `The files do not belong together: ${how}.`, 'Choose the parts of one model only.');
