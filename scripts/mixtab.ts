@@ -1,8 +1,9 @@
 /** The command line: `npm run -s mixtab -- COMMAND`. See USAGE in cli/options.ts. */
-import { createWriteStream, existsSync, readFileSync } from 'node:fs';
+import { createWriteStream, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { openAsBlob } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
+import type { LoadRequest, LossyOptions } from '../src/contract/engine-api.ts';
 import { errorToData, MixtabError } from '../src/contract/errors.ts';
 import { readTokenizer } from '../workers/gguf/config.ts';
 import { readHeader } from '../workers/gguf/header.ts';
@@ -12,7 +13,7 @@ import { createSplitSynth, createSynth, type SynthFile } from '../workers/gguf/s
 import type { ByteSource } from '../workers/storage/byte-source.ts';
 import { openFiles, openUrl } from '../workers/storage/model-source.ts';
 import { createTokenizer } from '../workers/text/tokenizer.ts';
-import { generateInBrowser, type ModelArgument } from './cli/browser.ts';
+import { generateInBrowser, type ModelArgument, scoreInBrowser } from './cli/browser.ts';
 import { partPaths } from './cli/part-paths.ts';
 import { commandOf, type Options, parseOptions, USAGE } from './cli/options.ts';
 import { serve, syntheticRanged } from './cli/server.ts';
@@ -35,20 +36,60 @@ async function openModel(model: string): Promise<ByteSource> {
   return openFiles(await Promise.all(paths.map(async (path) => ({ blob: await openAsBlob(path), name: basename(path) }))));
 }
 
+function readText(path: string): string {
+  if (!existsSync(path)) throw new MixtabError('bad-request', `There is no file ${path}.`);
+  return readFileSync(path, 'utf8');
+}
+
 const print = (value: unknown): void => console.log(JSON.stringify(value));
+
+/** What `generate` and `perplexity` have in common. */
+function loadOptions(options: Options<'generate'> | Options<'perplexity'>): Omit<LoadRequest, 'modelId'> {
+  const { context, 'gpu-budget': gpuBudget, 'ram-budget': ramBudget } = options;
+  return {
+    ...(context !== undefined && { context }),
+    ...(gpuBudget !== undefined && { gpuBudgetBytes: gpuBudget * 1e6 }),
+    ...(ramBudget !== undefined && { ramBudgetBytes: ramBudget * 1e6 }),
+  };
+}
+
+function lossyOptions(options: Options<'generate'> | Options<'perplexity'>): { lossy?: LossyOptions } {
+  const { 'resident-bias': residentBias, 'skip-below': skipBelow } = options;
+  if (residentBias === undefined && skipBelow === undefined) return {};
+  return { lossy: { ...(residentBias !== undefined && { residentBias }), ...(skipBelow !== undefined && { skipBelow }) } };
+}
+
+async function perplexity(options: Options<'perplexity'>): Promise<void> {
+  const text = readText(options['text-file']);
+  const context = options.context ?? 512;
+  const { trace, ...result } = await scoreInBrowser(
+    modelArgument(options.model),
+    loadOptions({ ...options, context }),
+    { text, context, ...lossyOptions(options), trace: options['trace-out'] !== undefined },
+    options.json ? undefined : (done, total) => void process.stderr.write(`\r${done} of ${total} tokens`),
+  );
+  if (options['trace-out'] !== undefined && trace) writeFileSync(options['trace-out'], Uint8Array.from(trace));
+  if (options.json) {
+    print(result);
+    return;
+  }
+  const percent = (share: number): string => `${(100 * share).toFixed(1)} %`;
+  console.log(
+    [
+      `\r${result.tokens} tokens: perplexity ${result.perplexity.toFixed(4)}, ${result.nll.toFixed(4)} nats a token, ${result.bitsPerByte.toFixed(4)} bits a byte`,
+      ...result.routing.map(
+        ({ use, sameFirst, sameAny }, layer) =>
+          `layer ${layer}: use ${use.map(percent).join(' ')}; same first choice as the token before ${percent(sameFirst)}, one in common ${percent(sameAny)}`,
+      ),
+    ].join('\n'),
+  );
+}
 
 async function generate(options: Options<'generate'>): Promise<void> {
   const { prompt, json } = options;
-  const megabytes = (value: number | undefined): number | undefined => (value === undefined ? undefined : value * 1e6);
-  const gpuBudgetBytes = megabytes(options['gpu-budget']);
-  const ramBudgetBytes = megabytes(options['ram-budget']);
   const result = await generateInBrowser(
     modelArgument(options.model),
-    {
-      ...(options.context !== undefined && { context: options.context }),
-      ...(gpuBudgetBytes !== undefined && { gpuBudgetBytes }),
-      ...(ramBudgetBytes !== undefined && { ramBudgetBytes }),
-    },
+    loadOptions(options),
     {
       input: options.chat ? { kind: 'chat', messages: [{ role: 'user', content: prompt }] } : { kind: 'text', text: prompt },
       maxTokens: options['max-tokens'],
@@ -62,6 +103,7 @@ async function generate(options: Options<'generate'>): Promise<void> {
       },
       ignoreEos: options['ignore-eos'] ?? false,
       topLogprobs: options['top-logprobs'] ?? 0,
+      ...lossyOptions(options),
     },
     json ? undefined : (text) => void process.stdout.write(text),
   );
@@ -70,10 +112,10 @@ async function generate(options: Options<'generate'>): Promise<void> {
 }
 
 async function tokenize(options: Options<'tokenize'>): Promise<void> {
-  if (!existsSync(options['text-file'])) throw new MixtabError('bad-request', `There is no file ${options['text-file']}.`);
+  const text = readText(options['text-file']);
   const source = await openModel(options.model);
   const { metadata } = await readHeader(source);
-  const ids = createTokenizer(readTokenizer(source.name, metadata)).encode(readFileSync(options['text-file'], 'utf8'));
+  const ids = createTokenizer(readTokenizer(source.name, metadata)).encode(text);
   if (options.json) print({ ids });
   else console.log(ids.join(' '));
 }
@@ -141,6 +183,7 @@ async function main(argv: readonly string[]): Promise<void> {
   const command = commandOf(argv);
   const rest = argv.slice(1);
   if (command === 'generate') await generate(parseOptions(command, rest));
+  else if (command === 'perplexity') await perplexity(parseOptions(command, rest));
   else if (command === 'tokenize') await tokenize(parseOptions(command, rest));
   else if (command === 'inspect') await inspect(parseOptions(command, rest));
   else await synth(parseOptions(command, rest));

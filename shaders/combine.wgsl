@@ -1,4 +1,5 @@
-// residual[t, c] += sum over k of weights[t, k] * expert_out[t * K + k, c], in order of k.
+// residual[t, c] += sum over k of weights[t, k] * expert_out[t * K + k, c], in order of k. An expert of weight 0 was
+// left out: its row is of another token.
 //
 // residual: f32[tokens, STRIDE], in place; expert_out: f32[tokens * K, EXPERT_STRIDE]; weights: f32[tokens, K].
 // Grid: x = columns / 4, y = tokens. Tails are zero in all rows and stay zero.
@@ -23,7 +24,9 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
   var sum = residual[at];
   for (var k = 0u; k < K; k++) {
     let row = token * K + k;
-    sum += weights[row] * expert_out[row * (EXPERT_STRIDE / 4u) + id.x];
+    if (weights[row] != 0.0) {
+      sum += weights[row] * expert_out[row * (EXPERT_STRIDE / 4u) + id.x];
+    }
   }
   residual[at] = sum;
 }

@@ -3,12 +3,17 @@
 //
 // logits: f32[tokens, STRIDE], the first EXPERTS of each row count; selected: u32[tokens, K];
 // weights: f32[tokens, K]. Grid: one thread a token.
-// With LOOKUP (decode, one token) the experts are looked up in slot_table: u32[layers, EXPERTS]. All there:
-// groups and assignments for the expert kernels are written. One missing: the step is marked stalled.
+// With DECODE (one token) the lossy options of the state count: resident experts are preferred by a bias, and experts
+// of small weight are left out, which shows as weight 0 and the first choice once more.
+// With LOOKUP (one token) the experts are looked up in slot_table: u32[layers, EXPERTS]. All there: groups and
+// assignments for the expert kernels are written. One missing: the step is marked stalled. Without CHOOSE the choice
+// is the one that selected and weights hold.
 override EXPERTS: u32;
 override K: u32;
 override STRIDE: u32;
+override CHOOSE: bool;
 override LOOKUP: bool;
+override DECODE: bool;
 override WORKGROUP: u32;
 
 const MAX_K = 16u;
@@ -26,12 +31,16 @@ fn before(key: u32, index: u32, other_key: u32, other: u32) -> bool {
   return key > other_key || (key == other_key && index < other);
 }
 
-@compute @workgroup_size(WORKGROUP)
-fn main(@builtin(global_invocation_id) id: vec3<u32>) {
-  let token = id.x;
-  if (state.stalled != 0u || token >= state.token_count) {
-    return;
+// The logit by which an expert is chosen.
+fn preference(row: u32, expert: u32) -> u32 {
+  let logit = logits[row + expert];
+  if (DECODE && state.resident_bias != 0.0 && slot_table[place.x * EXPERTS + expert] != NO_SLOT) {
+    return ordered_key(logit + state.resident_bias);
   }
+  return ordered_key(logit);
+}
+
+fn choose(token: u32) {
   let row = token * STRIDE;
   var chosen: array<u32, MAX_K>;
   var last_key = 0xffffffffu;
@@ -40,7 +49,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     var best_key = 0u;
     var best = EXPERTS;
     for (var expert = 0u; expert < EXPERTS; expert++) {
-      let key = ordered_key(logits[row + expert]);
+      let key = preference(row, expert);
       let left = k == 0u || before(last_key, last, key, expert);
       if (left && (best == EXPERTS || key > best_key)) {
         best_key = key;
@@ -53,24 +62,53 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     selected[token * K + k] = best;
   }
 
-  let largest = logits[row + chosen[0]];
+  // A bias decides who is chosen, never how much it counts; the largest logit may then not come first.
+  var largest = logits[row + chosen[0]];
+  for (var k = 1u; k < K; k++) {
+    largest = max(largest, logits[row + chosen[k]]);
+  }
   var sum = 0.0;
   for (var k = 0u; k < K; k++) {
     sum += exp(logits[row + chosen[k]] - largest);
   }
+  var kept = 1.0;
   for (var k = 0u; k < K; k++) {
-    weights[token * K + k] = exp(logits[row + chosen[k]] - largest) / sum;
-  }
-
-  if (LOOKUP && token == 0u) {
-    let layer = place.x;
-    for (var k = 0u; k < K; k++) {
-      let slot = slot_table[layer * EXPERTS + chosen[k]];
-      if (slot == NO_SLOT) {
-        state.stalled = layer + 1u;
-      }
-      work.groups[k] = vec4<u32>(slot, k, 1u, 0u);
-      work.assignments[k] = k;
+    let weight = exp(logits[row + chosen[k]] - largest) / sum;
+    let skip = DECODE && k > 0u && weight < state.skip_below;
+    weights[token * K + k] = select(weight, 0.0, skip);
+    if (skip) {
+      kept -= weight;
+      selected[token * K + k] = chosen[0];
     }
+  }
+  if (kept < 1.0) {
+    for (var k = 0u; k < K; k++) {
+      weights[token * K + k] /= kept;
+    }
+  }
+}
+
+fn look_up() {
+  for (var k = 0u; k < K; k++) {
+    let slot = slot_table[place.x * EXPERTS + selected[k]];
+    if (slot == NO_SLOT) {
+      state.stalled = place.x + 1u;
+    }
+    work.groups[k] = vec4<u32>(slot, k, select(1u, 0u, weights[k] == 0.0 && k > 0u), 0u);
+    work.assignments[k] = k;
+  }
+}
+
+@compute @workgroup_size(WORKGROUP)
+fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+  let token = id.x;
+  if (state.stalled != 0u || token >= state.token_count) {
+    return;
+  }
+  if (CHOOSE) {
+    choose(token);
+  }
+  if (LOOKUP && token == 0u) {
+    look_up();
   }
 }

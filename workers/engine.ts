@@ -1,6 +1,7 @@
 /** The engine: owns the GPU device, at most one loaded model, at most one running generation. */
 import type {
-  AdapterReport, EngineApi, GenerateEvent, GenerateRequest, GenerateResult, LoadedModel, LoadProgress, LoadRequest,
+  AdapterReport, EngineApi, GenerateEvent, GenerateRequest, GenerateResult, LoadedModel, LoadProgress, LoadRequest, ScoreRequest,
+  ScoreResult,
 } from '../src/contract/engine-api.ts';
 import { MixtabError } from '../src/contract/errors.ts';
 import type { TokenId } from '../src/contract/ids.ts';
@@ -80,11 +81,20 @@ export class Engine implements EngineApi {
       const { gpu, generator } = this.#require();
       const prompt = this.#promptOf(request.input);
       this.#stopRequested = false;
-      const stopped = () => {
-        gpu.health.check(); // an error must not go on as wrong tokens
-        return this.#stopRequested;
-      };
-      return this.#watched(gpu, () => generator.generate(prompt, request, onEvent, stopped));
+      return this.#watched(gpu, () => generator.generate(prompt, request, onEvent, () => this.#stoppedOf(gpu)));
+    });
+  }
+
+  #stoppedOf(gpu: Gpu): boolean {
+    gpu.health.check(); // an error must not go on as wrong tokens
+    return this.#stopRequested;
+  }
+
+  score(request: ScoreRequest, onProgress: (tokensDone: number, tokensTotal: number) => void): Promise<ScoreResult> {
+    return this.#exclusive('score', async () => {
+      const { gpu, generator } = this.#require();
+      this.#stopRequested = false;
+      return this.#watched(gpu, () => generator.score(request, onProgress, () => this.#stoppedOf(gpu)));
     });
   }
 

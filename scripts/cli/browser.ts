@@ -5,7 +5,7 @@ import { basename, join } from 'node:path';
 import { type BrowserContext, chromium, type Page } from 'playwright';
 import type { Answer, CliPage } from '../../src/cli/page.ts';
 import type {
-  GenerateRequest, GenerateResult, ImportProgress, LoadRequest, ModelSource,
+  GenerateRequest, GenerateResult, ImportProgress, LoadRequest, ModelSource, ScoreRequest,
 } from '../../src/contract/engine-api.ts';
 import { errorFromData } from '../../src/contract/errors.ts';
 import { ensureBuild } from '../build.mjs';
@@ -37,6 +37,7 @@ export interface BrowserOptions {
   port?: number;
   onText?: (text: string) => void;
   onImport?: (progress: ImportProgress) => void;
+  onScore?: (done: number, total: number) => void;
 }
 
 /** Serves the build, opens it in Chromium, and closes both after `work`. */
@@ -61,6 +62,7 @@ export async function withBrowser<T>(options: BrowserOptions, work: (browser: Cl
       const page = context.pages()[0] ?? (await context.newPage());
       if (options.onText) await page.exposeFunction('mixtabOnText', options.onText);
       if (options.onImport) await page.exposeFunction('mixtabOnImport', options.onImport);
+      if (options.onScore) await page.exposeFunction('mixtabOnScore', options.onScore);
       await page.goto(`${server.origin}/cli.html`);
       await page.waitForFunction(() => 'mixtab' in window);
       return await work({ call: (name, ...args) => callPage(page, name, args), origin: server.origin, page, context });
@@ -90,6 +92,22 @@ export function modelSource(model: ModelArgument): { ranged: Record<string, Rang
     ranged: Object.fromEntries(partPaths(model.path).map((path) => [`/model/${basename(path)}`, fileRanged(path)])),
     source: (origin) => ({ kind: 'url', url: `${origin}/model/${encodeURIComponent(basename(model.path))}` }),
   };
+}
+
+/** Imports and loads a model in a browser of its own, and scores a text. */
+export function scoreInBrowser(
+  model: ModelArgument,
+  load: Omit<LoadRequest, 'modelId'>,
+  request: ScoreRequest,
+  onScore?: (done: number, total: number) => void,
+): Promise<Awaited<ResultOf<'score'>>> {
+  const { ranged, source } = modelSource(model);
+  return withBrowser({ ranged, ...(onScore && { onScore }) }, async ({ call, origin }) => {
+    await call('probe');
+    const { id } = await call('import', source(origin));
+    await call('load', { ...load, modelId: id });
+    return call('score', request);
+  });
 }
 
 /** What `generate --json` prints. */

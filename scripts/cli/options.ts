@@ -9,7 +9,11 @@ export const COMMANDS = {
   generate: {
     model: 'string!', prompt: 'string!', chat: 'boolean', 'max-tokens': 'integer!', temperature: 'number', 'top-k': 'integer',
     'top-p': 'number', 'min-p': 'number', 'repetition-penalty': 'number', seed: 'integer', 'ignore-eos': 'boolean',
-    'top-logprobs': 'integer', context: 'integer', 'gpu-budget': 'number', 'ram-budget': 'number', json: 'boolean',
+    'top-logprobs': 'integer', context: 'integer', 'gpu-budget': 'number', 'ram-budget': 'number', 'resident-bias': 'number', 'skip-below': 'number', json: 'boolean',
+  },
+  perplexity: {
+    model: 'string!', 'text-file': 'string!', context: 'integer', 'gpu-budget': 'number', 'ram-budget': 'number',
+    'resident-bias': 'number', 'skip-below': 'number', 'trace-out': 'string', json: 'boolean',
   },
   tokenize: { model: 'string!', 'text-file': 'string!', json: 'boolean' },
   inspect: { model: 'string!', json: 'boolean' },
@@ -31,7 +35,9 @@ export type Options<C extends Command> = Parsed<(typeof COMMANDS)[C]>;
 export const USAGE = `usage: npm run -s mixtab -- COMMAND
   generate --model FILE|URL|builtin --prompt TEXT --max-tokens N [--chat] [--temperature T] [--top-k N] [--top-p P]
            [--min-p P] [--repetition-penalty R] [--seed S] [--ignore-eos] [--top-logprobs N] [--context N]
-           [--gpu-budget MB] [--ram-budget MB] [--json]
+           [--gpu-budget MB] [--ram-budget MB] [--resident-bias B] [--skip-below W] [--json]
+  perplexity --model FILE|URL|builtin --text-file FILE [--context N] [--gpu-budget MB] [--ram-budget MB]
+           [--resident-bias B] [--skip-below W] [--trace-out FILE] [--json]
   tokenize --model FILE|URL|builtin --text-file FILE [--json]
   inspect  --model FILE|URL|builtin [--json]
   synth    --out FILE | --serve PORT [--preset tiny|8x7b|8x22b] [--layers N] [--dim N] [--ffn N] [--heads N] [--kv-heads N]

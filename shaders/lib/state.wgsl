@@ -4,4 +4,6 @@ struct StepState {
   position: u32,     // position of the first of them
   stalled: u32,      // 0, or 1 + the layer whose expert is missing
   step: u32,         // tokens sampled so far
+  resident_bias: f32,  // added to the router logits of resident experts in decode; 0 is exact
+  skip_below: f32,     // in decode, experts but the first whose weight is smaller are left out; 0 is exact
 }

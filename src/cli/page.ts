@@ -1,6 +1,7 @@
 /** The page that the command line and the benchmarks open in a Chromium: the workers' calls, on `window`. */
 import type {
   GenerateRequest, GenerateResult, ImportOptions, ImportProgress, LoadedModel, LoadRequest, ModelSource, ModelSummary,
+  ScoreRequest, ScoreResult,
 } from '../contract/engine-api.ts';
 import { type ErrorData, errorToData } from '../contract/errors.ts';
 import { proxy } from '../contract/rpc.ts';
@@ -15,6 +16,8 @@ export interface CliPage {
   import(source: ModelSource, options?: ImportOptions): Promise<Answer<ModelSummary>>;
   load(request: LoadRequest): Promise<Answer<LoadedModel>>;
   generate(request: GenerateRequest): Promise<Answer<GenerateResult>>;
+  /** The trace as plain numbers: typed arrays do not cross to the command line. */
+  score(request: ScoreRequest): Promise<Answer<Omit<ScoreResult, 'trace'> & { trace?: number[] }>>;
 }
 
 declare global {
@@ -23,6 +26,8 @@ declare global {
     mixtabOnText?: (text: string) => void;
     /** Set by the command line: where an import is. */
     mixtabOnImport?: (progress: ImportProgress) => void;
+    /** Set by the command line: tokens scored so far. */
+    mixtabOnScore?: (done: number, total: number) => void;
     mixtab: CliPage;
   }
 }
@@ -55,4 +60,9 @@ window.mixtab = {
         }),
       ),
     ),
+  score: (request) =>
+    answer(async () => {
+      const { trace, ...result } = await engine.score(request, proxy((done, total) => window.mixtabOnScore?.(done, total)));
+      return { ...result, ...(trace && { trace: [...trace] }) };
+    }),
 };

@@ -180,6 +180,14 @@ export interface SamplingOptions {
   logitBias?: Record<number, number>;
 }
 
+/** Trades exactness for fewer experts read. Not what the model computes: off unless asked for; `score` measures the cost. */
+export interface LossyOptions {
+  /** Added to the router logits of experts that are resident, so that they are chosen more often. 0 is exact. */
+  residentBias?: number;
+  /** Experts but a token's first whose weight is smaller are left out. 0 is exact, 0.5 always drops one of two. */
+  skipBelow?: number;
+}
+
 export interface GenerateRequest {
   /** Text to continue, or a conversation (fails with `chat-template` where the model has none). */
   input: { kind: 'text'; text: string } | { kind: 'chat'; messages: ChatMessage[] };
@@ -191,6 +199,42 @@ export interface GenerateRequest {
   ignoreEos?: boolean;
   /** How many of the likeliest tokens to report with each token, 0 .. 20. */
   topLogprobs?: number;
+  lossy?: LossyOptions;
+}
+
+export interface ScoreRequest {
+  text: string;
+  /** Tokens in a window, BOS included; windows do not overlap, and every token but the first of each is scored. */
+  context: number;
+  /** Scores token by token, as decoding does, so that residency matters. Default: exact, whole windows at once. */
+  lossy?: LossyOptions;
+  /** Asks for every token's chosen experts. */
+  trace?: boolean;
+}
+
+/** How one layer's router chose. */
+export interface LayerRouting {
+  /** Share of all choices that fell on each expert. */
+  use: number[];
+  /** Share of consecutive tokens with the same first choice, and with a first or second choice in common. */
+  sameFirst: number;
+  sameAny: number;
+}
+
+export interface ScoreResult {
+  /** Tokens scored. */
+  tokens: number;
+  /** Mean negative log-likelihood, nats a token. */
+  nll: number;
+  /** exp(nll) */
+  perplexity: number;
+  /** Of the text that was scored, by its UTF-8 bytes. */
+  bitsPerByte: number;
+  routing: LayerRouting[];
+  cache: CacheReport;
+  /** u8[tokens, layers, expertsPerToken], where asked for. */
+  trace?: Uint8Array;
+  seconds: number;
 }
 
 export interface TokenLogprob {
@@ -247,6 +291,8 @@ export interface EngineApi {
   load(request: LoadRequest, onProgress: (progress: LoadProgress) => void): Promise<LoadedModel>;
   unload(): Promise<void>;
   generate(request: GenerateRequest, onEvent: (event: GenerateEvent) => void): Promise<GenerateResult>;
+  /** How well the model predicts a text. */
+  score(request: ScoreRequest, onProgress: (tokensDone: number, tokensTotal: number) => void): Promise<ScoreResult>;
   /** Ends the running generation after the token in flight; its promise resolves with `aborted`. */
   stop(): Promise<void>;
   /** Token ids of `text`, without BOS. Needs a loaded model. */

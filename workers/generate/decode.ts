@@ -11,6 +11,7 @@ import { type LayerIndex, layerIndex } from '../../src/contract/ids.ts';
 import type { ExpertCache } from '../experts/expert-cache.ts';
 import { distinctExperts } from '../experts/residency.ts';
 import { type Dispatch, encode, type Slice } from '../gpu/dispatch.ts';
+import type { Rows } from '../gpu/ops/context.ts';
 import type { Readback } from '../gpu/readback.ts';
 import { STATE } from '../gpu/step-state.ts';
 import { predictionOf, TRACE_STRIDE, traceOf } from '../model/buffers.ts';
@@ -25,6 +26,8 @@ export interface DecodeInputs {
   readback: Readback;
   /** Asked between layers; true ends the token with `aborted`. */
   stopped: () => boolean;
+  /** What is made of the last layer's residual, and where it writes its result; default: the sampler. */
+  head?: { dispatches: (model: Model, residual: Rows) => Dispatch[]; result: Slice };
 }
 
 /** A whole token on its way: the sampler's result, state and trace. */
@@ -37,6 +40,9 @@ export class Decoder {
   #positions: number;
   /** The last token found all its experts resident. */
   #calm: boolean;
+  readonly #result: Slice;
+  /** Programs by the cache buffers they were recorded with: a cache that grows gets new ones. */
+  readonly #programs: WeakMap<Model['kvCache']['layers'], DecodeProgram>;
 
   /** @param positions tokens in the KV cache; the next one's id is in the token buffer, its position in the state */
   constructor(
@@ -45,12 +51,14 @@ export class Decoder {
   ) {
     this.#positions = positions;
     this.#calm = inputs.experts.complete;
+    this.#result = inputs.head?.result ?? inputs.model.buffers.sampleResult;
+    this.#programs = inputs.head ? new WeakMap() : samplerPrograms;
   }
 
   /**
    * Computes the next token.
    * @param more how many further tokens may be computed after it, at most
-   * @returns the sampler's result as `workers/gpu/ops/sample.ts` lays it out
+   * @returns what the head left: by default the sampler's result as `workers/gpu/ops/sample.ts` lays it out
    */
   async next(more: number): Promise<ArrayBuffer> {
     if (this.#flights.length === 0 && !this.#calm) return this.#byLayers();
@@ -67,6 +75,14 @@ export class Decoder {
     return this.#fromLayer(layerIndex(stalled - 1), choicesOf(stalled - 1));
   }
 
+  /** The experts that the last token chose, as the GPU left them; for when nothing is under way. */
+  async trace(): Promise<Uint32Array[]> {
+    const { model, readback } = this.inputs;
+    const { config, ctx, buffers } = model;
+    const [trace] = await readback.submit(ctx.pipelines.device.createCommandEncoder(), [buffers.trace]);
+    return Array.from({ length: config.layerCount }, (_, l) => new Uint32Array(trace, l * TRACE_STRIDE, config.expertsPerToken));
+  }
+
   /** Waits for tokens that were computed ahead and that nobody wants any more. */
   async drain(): Promise<void> {
     await Promise.all(this.#flights);
@@ -77,7 +93,7 @@ export class Decoder {
     const { model, readback } = this.inputs;
     const { buffers } = model;
     this.#positions++;
-    return readback.submit(this.#record(this.#programFor().whole), [buffers.sampleResult, buffers.state, buffers.trace]);
+    return readback.submit(this.#record(this.#programFor().whole), [this.#result, buffers.state, buffers.trace]);
   }
 
   /** The tokens behind a stalled one did nothing: they are submitted again when it is done. */
@@ -112,7 +128,7 @@ export class Decoder {
     }
     this.#calm = missed === 0;
     const { buffers } = model;
-    const [result, state] = await readback.submit(this.#record(program.layers[layerCount - 1]), [buffers.sampleResult, buffers.state]);
+    const [result, state] = await readback.submit(this.#record(program.layers[layerCount - 1]), [this.#result, buffers.state]);
     if (new Uint32Array(state)[STATE.stalled] !== 0) throw new MixtabError('internal', 'A step stalled although its experts were loaded.');
     return result;
   }
@@ -140,15 +156,15 @@ export class Decoder {
 
   /** The program for a cache that holds all tokens submitted so far. */
   #programFor(): DecodeProgram {
-    const { model } = this.inputs;
+    const { model, head } = this.inputs;
     model.kvCache.grow(this.#positions);
-    const recorded = programs.get(model.kvCache.layers);
+    const recorded = this.#programs.get(model.kvCache.layers);
     if (recorded) return recorded;
-    const program = decodeProgram(model);
-    programs.set(model.kvCache.layers, program);
+    const program = decodeProgram(model, head?.dispatches);
+    this.#programs.set(model.kvCache.layers, program);
     return program;
   }
 }
 
-/** Programs by the cache buffers they were recorded with: a cache that grows gets new ones. */
-const programs = new WeakMap<Model['kvCache']['layers'], DecodeProgram>();
+/** Programs that end with the sampler, kept from answer to answer. */
+const samplerPrograms = new WeakMap<Model['kvCache']['layers'], DecodeProgram>();

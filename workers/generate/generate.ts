@@ -1,9 +1,9 @@
 /** One answer: prompt tokens, prefill (less what the KV cache already holds), decode until an end. */
 import type {
-  GenerateEvent, GenerateRequest, GenerateResult, GeneratedToken, SamplingOptions, TokenLogprob,
+  GenerateEvent, GenerateRequest, GenerateResult, GeneratedToken, SamplingOptions, ScoreRequest, ScoreResult, TokenLogprob,
 } from '../../src/contract/engine-api.ts';
 import { MixtabError } from '../../src/contract/errors.ts';
-import type { TokenId } from '../../src/contract/ids.ts';
+import { type TokenId, tokenId } from '../../src/contract/ids.ts';
 import { encode } from '../gpu/dispatch.ts';
 import { readSampleResult, writeSampleParams } from '../gpu/ops/sample.ts';
 import type { Readback } from '../gpu/readback.ts';
@@ -15,6 +15,7 @@ import { createStopText } from '../text/stop-text.ts';
 import type { Tokenizer } from '../text/tokenizer.ts';
 import { Decoder } from './decode.ts';
 import { prefill } from './prefill.ts';
+import { score, setLossy } from './score.ts';
 
 /** Most tokens whose log-probabilities can be asked for. */
 export const MAX_TOP_LOGPROBS = 20;
@@ -46,6 +47,7 @@ export class Generator {
     const { experts, context, model } = this.gpu;
     checkRequest(request, promptTokens.length, context);
     experts.resetCounts();
+    setLossy(this.gpu, request.lossy);
     this.#startSampling(request, promptTokens);
 
     const started = performance.now();
@@ -107,6 +109,27 @@ export class Generator {
       cache: experts.report(),
       memory: { gpuBytes: this.gpu.gpuBytes(), ramBytes: experts.ramBytes },
     };
+  }
+
+  /** How well the model predicts a text; the cache is empty afterwards. */
+  score(request: ScoreRequest, onProgress: (tokensDone: number, tokensTotal: number) => void, stopped: () => boolean): Promise<ScoreResult> {
+    this.#cached = [];
+    const { addBos, bosId } = this.gpu.manifest.tokenizer;
+    return score({
+      gpu: this.gpu,
+      readback: this.readback,
+      tokens: this.tokenizer.encode(request.text, { addBos: false }),
+      ...(addBos && { bos: tokenId(bosId) }),
+      request,
+      bytesOf: (tokens) => new TextEncoder().encode(this.#textOf(tokens)).length,
+      onProgress,
+      stopped,
+    });
+  }
+
+  #textOf(tokens: readonly TokenId[]): string {
+    const detokenizer = createDetokenizer(this.tokenizer, { continuation: true });
+    return tokens.map((id) => detokenizer.push(id)).join('') + detokenizer.flush();
   }
 
   /** Adds the prompt to the cache, less the beginning it already holds; returns how many tokens were computed. */

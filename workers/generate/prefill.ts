@@ -30,6 +30,8 @@ export interface PrefillInputs {
   onProgress: (tokensDone: number) => void;
   /** Asked between layers; true ends the prefill with `aborted`. */
   stopped: () => boolean;
+  /** Told the experts that each token of those going through the layers together chose: [tokens, expertsPerToken]. */
+  onChoices?: (layer: LayerIndex, choices: Uint32Array) => void;
 }
 
 /** Tokens that go through a kernel together. */
@@ -64,7 +66,7 @@ export async function prefill(inputs: PrefillInputs): Promise<void> {
 }
 
 /** Sets tokens and position, clears the stall mark; the sampler's step goes on. */
-function writeState(device: GPUDevice, state: Slice, tokenCount: number, position: number): void {
+export function writeState(device: GPUDevice, state: Slice, tokenCount: number, position: number): void {
   const words = new Uint32Array(3);
   words[STATE.tokenCount] = tokenCount;
   words[STATE.position] = position;
@@ -104,6 +106,7 @@ async function prefillTogether(inputs: PrefillInputs, tokens: readonly TokenId[]
     writeState(device, buffers.state, last.tokens.length, last.position);
     const selected = { ...buffers.selected, size: tokens.length * config.expertsPerToken * 4 };
     const [choices] = await readback.submit(record(device, attendAndRoute(model, last, layer)), [selected]);
+    inputs.onChoices?.(layer, new Uint32Array(choices));
     await runGroups(inputs, layer, chunks, new Uint32Array(choices));
     for (const { tokens: part, buffers: own } of chunks) {
       writeState(device, buffers.state, part.length, 0);
@@ -182,7 +185,8 @@ function submitGroups({ model, experts }: PrefillInputs, layer: LayerIndex, chun
   ]);
 }
 
-function record(device: GPUDevice, dispatches: readonly Dispatch[]): GPUCommandEncoder {
+/** Records dispatches as one pass. */
+export function record(device: GPUDevice, dispatches: readonly Dispatch[]): GPUCommandEncoder {
   const encoder = device.createCommandEncoder();
   const pass = encoder.beginComputePass();
   encode(pass, dispatches);

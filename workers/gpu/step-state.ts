@@ -13,6 +13,10 @@ export const STATE = {
   stalled: 2,
   /** Number of tokens sampled so far in this generation: the sampler's random stream index. */
   step: 3,
+  /** f32. Added to the router logits of resident experts in decode; 0 is exact. */
+  residentBias: 4,
+  /** f32. In decode, experts but the first whose weight is smaller are left out; 0 is exact. */
+  skipBelow: 5,
 } as const;
 
 export const STATE_BYTES = 256;

@@ -5,7 +5,7 @@
 import type { ModelConfig } from '../../src/contract/engine-api.ts';
 import { type LayerIndex, layerIndex } from '../../src/contract/ids.ts';
 import type { Dispatch, Slice } from '../gpu/dispatch.ts';
-import type { ExpertBank, OpContext } from '../gpu/ops/context.ts';
+import type { ExpertBank, OpContext, Rows } from '../gpu/ops/context.ts';
 import { embed } from '../gpu/ops/embed.ts';
 import { matmulParts } from '../gpu/ops/matmul.ts';
 import { rmsNorm } from '../gpu/ops/rms-norm.ts';
@@ -43,18 +43,29 @@ export function attend(model: Model, layer: LayerIndex, maxTokens: number): Disp
   });
 }
 
+/** `logits[t] = output rmsnorm(residual[t])` */
+export function logitsOf(
+  { config, ctx, weights }: Model,
+  { residual, normed, logits, maxTokens }: { residual: Rows; normed: Rows; logits: Rows; maxTokens: number },
+): Dispatch[] {
+  return [
+    ...rmsNorm(ctx, {
+      input: residual, weight: weights.outputNorm, output: normed, width: config.embeddingLength,
+      epsilon: config.rmsNormEpsilon, maxTokens, place: 'output_norm',
+    }),
+    ...matmulParts(ctx, { parts: weights.output, input: normed, output: logits, maxTokens, place: 'output' }),
+  ];
+}
+
 /**
  * Norm, output matrix and sampler: the next token from the residual of one token.
  * @param residual that token's residual, in row 0
  */
-export function outputHead({ config, ctx, weights, buffers }: Model, residual: StepBuffers['residual']): Dispatch[] {
+export function outputHead(model: Model, residual: Rows): Dispatch[] {
+  const { config, ctx, buffers } = model;
   const { headNormed, logits } = buffers;
   return [
-    ...rmsNorm(ctx, {
-      input: residual, weight: weights.outputNorm, output: headNormed, width: config.embeddingLength,
-      epsilon: config.rmsNormEpsilon, maxTokens: 1, place: 'output_norm',
-    }),
-    ...matmulParts(ctx, { parts: weights.output, input: headNormed, output: logits, maxTokens: 1, place: 'output' }),
+    ...logitsOf(model, { residual, normed: headNormed, logits, maxTokens: 1 }),
     ...sample(ctx, {
       logits, vocabularySize: config.vocabularySize, params: buffers.sampleParams, counts: buffers.sampleCounts,
       bias: buffers.sampleBias, tokens: buffers.tokens, result: buffers.sampleResult, scratch: buffers.sampleScratch,
@@ -69,14 +80,17 @@ export interface DecodeProgram {
   /** The same, cut where experts may have to be loaded: from the embedding to the choice of layer 0's experts. */
   start: Dispatch[];
   /**
-   * From layer l's router (its experts must be resident) to the choice of layer l+1's experts, or to the sampler.
+   * From the slots of layer l's experts (which must be resident) to the choice of layer l+1's experts, or to the sampler.
    * Also what a stalled token goes on with.
    */
   layers: Dispatch[][];
 }
 
-/** Steps of a token; see docs/streaming.md. */
-export function decodeProgram(whole: Model): DecodeProgram {
+/**
+ * Steps of a token; see docs/streaming.md.
+ * @param headOf what is made of the last layer's residual; default: logits and sampler
+ */
+export function decodeProgram(whole: Model, headOf: (model: Model, residual: Rows) => Dispatch[] = outputHead): DecodeProgram {
   const maxTokens = 1;
   const model = { ...whole, buffers: chunkOf(whole.buffers, 0, maxTokens, whole.config.expertsPerToken) };
   const { config, ctx, weights, buffers, slotTable } = model;
@@ -89,10 +103,10 @@ export function decodeProgram(whole: Model): DecodeProgram {
     const { norm, route } = routeTokens(ctx, { ...inputs, mode: 'decode' });
     return {
       attend: [...attend(model, layer, maxTokens), ...norm],
-      // Without the slot table: tells which experts to load.
-      choose: routeTokens(ctx, { ...inputs, mode: 'prefill' }).route,
+      choose: routeTokens(ctx, { ...inputs, mode: 'choose' }).route,
+      route,
+      lookup: routeTokens(ctx, { ...inputs, mode: 'lookup' }).route,
       experts: [
-        ...route,
         ...runExperts(ctx, {
           config, banks: model.banks(layer), layer, buffers, groupCount: config.expertsPerToken, maxAssignments: 1,
         }),
@@ -102,15 +116,15 @@ export function decodeProgram(whole: Model): DecodeProgram {
     };
   });
   const embedding = embedTokens(model, maxTokens);
-  const head = outputHead(model, buffers.residual);
+  const head = headOf(model, buffers.residual);
   const untilChoice = (l: number): Dispatch[] => {
     const { attend: attention, choose, predictNext } = parts[l];
     return [...attention, ...choose, ...predictNext];
   };
   return {
-    whole: [...embedding, ...parts.flatMap(({ attend: attention, experts }) => [...attention, ...experts]), ...head],
+    whole: [...embedding, ...parts.flatMap(({ attend: attention, route, experts }) => [...attention, ...route, ...experts]), ...head],
     start: [...embedding, ...untilChoice(0)],
-    layers: parts.map(({ experts }, l) => [...experts, ...(l + 1 < parts.length ? untilChoice(l + 1) : head)]),
+    layers: parts.map(({ lookup, experts }, l) => [...lookup, ...experts, ...(l + 1 < parts.length ? untilChoice(l + 1) : head)]),
   };
 }
 

@@ -13,7 +13,7 @@ import { expertDown } from '../gpu/ops/expert-down.ts';
 import { expertGateUp } from '../gpu/ops/expert-gate-up.ts';
 import { matmul } from '../gpu/ops/matmul.ts';
 import { rmsNorm } from '../gpu/ops/rms-norm.ts';
-import { router } from '../gpu/ops/router.ts';
+import { type RouterMode, router } from '../gpu/ops/router.ts';
 import type { StepBuffers } from './buffers.ts';
 import type { LayerWeights } from './weights.ts';
 
@@ -26,8 +26,8 @@ export interface RouteInputs {
   selected: Slice;
   buffers: StepBuffers;
   maxTokens: number;
-  /** `decode` looks the experts up in the slot table and marks the step stalled where one is missing. */
-  mode: 'decode' | 'prefill';
+  /** Whether to choose, to look the chosen up in the slot table, or both. */
+  mode: RouterMode;
   /** For labels; default: the layer. */
   place?: string;
 }

@@ -12,6 +12,8 @@ const KERNEL: KernelSource = { name: 'router', code: [stateCode, groupsCode, ord
 /** The kernel keeps a token's choices in registers; Mixtral takes 2, the widest known models 8. */
 export const MAX_EXPERTS_PER_TOKEN = 16;
 
+export type RouterMode = 'prefill' | 'choose' | 'lookup' | 'decode';
+
 export interface RouterArgs {
   /** f32[maxTokens, expertCount] */
   logits: Rows;
@@ -19,8 +21,11 @@ export interface RouterArgs {
   expertsPerToken: number;
   layer: number;
   maxTokens: number;
-  /** `decode`: one token, whose experts are looked up in the slot table. `prefill`: choices and weights only. */
-  mode: 'decode' | 'prefill';
+  /**
+   * `prefill`: choices and weights only. `choose`: the same for one token in decode, where lossy options count.
+   * `lookup`: finds the slots of what is chosen already. `decode`: both for one token.
+   */
+  mode: RouterMode;
   /** u32[maxTokens, expertsPerToken]; in decode written even where the step stalls. */
   selected: Slice;
   /** f32[maxTokens, expertsPerToken] */
@@ -32,20 +37,20 @@ export interface RouterArgs {
   place: string;
 }
 
-/** Chooses the experts of each token; in decode finds their slots, or sets `state.stalled` to layer + 1. */
+/** Chooses the experts of each token; a lookup finds their slots, or sets `state.stalled` to layer + 1. */
 export function router(ctx: OpContext, args: RouterArgs): Dispatch[] {
   const { logits, expertCount, expertsPerToken, layer, maxTokens, mode } = args;
   if (expertsPerToken < 1 || expertsPerToken > Math.min(MAX_EXPERTS_PER_TOKEN, expertCount)) {
     throw new RangeError(`${expertsPerToken} of ${expertCount} experts`);
   }
-  if (mode === 'decode' && maxTokens !== 1) throw new RangeError('decode routes one token');
-  const workgroup = mode === 'decode' ? 1 : 32;
+  if (mode !== 'prefill' && maxTokens !== 1) throw new RangeError('decode routes one token');
+  const workgroup = mode === 'prefill' ? 32 : 1;
   return [
     ctx.pipelines.dispatch(
       KERNEL,
       {
-        EXPERTS: expertCount, K: expertsPerToken, STRIDE: logits.stride, LOOKUP: mode === 'decode' ? 1 : 0,
-        WORKGROUP: workgroup,
+        EXPERTS: expertCount, K: expertsPerToken, STRIDE: logits.stride, CHOOSE: mode === 'lookup' ? 0 : 1,
+        LOOKUP: mode === 'lookup' || mode === 'decode' ? 1 : 0, DECODE: mode === 'prefill' ? 0 : 1, WORKGROUP: workgroup,
       },
       [
         ctx.state, logits.slice, args.selected, args.routingWeights, args.slotTable, args.groups,

@@ -1,0 +1,52 @@
+// out[t] = logits[t, targets[t]] - log(sum over v of exp(logits[t, v])): what the model thinks of a given next token.
+//
+// logits: f32[tokens, STRIDE], the first VOCABULARY of each row count; targets: u32[tokens]; out: f32[tokens].
+// Grid: (1, tokens); a workgroup shares a row, the largest logit first, so that no exponential overflows.
+override VOCABULARY: u32;
+override STRIDE: u32;
+override WORKGROUP: u32;  // a power of two
+
+@group(0) @binding(0) var<storage, read> state: StepState;
+@group(0) @binding(1) var<storage, read> logits: array<f32>;
+@group(0) @binding(2) var<storage, read> targets: array<u32>;
+@group(0) @binding(3) var<storage, read_write> output: array<f32>;
+
+var<workgroup> partial: array<f32, WORKGROUP>;
+
+@compute @workgroup_size(WORKGROUP)
+fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
+  let token = group.y;
+  if (state.stalled != 0u || token >= state.token_count) {
+    return;
+  }
+  let row = token * STRIDE;
+  var largest = -3.4e38;
+  for (var v = thread; v < VOCABULARY; v += WORKGROUP) {
+    largest = max(largest, logits[row + v]);
+  }
+  partial[thread] = largest;
+  workgroupBarrier();
+  for (var half = WORKGROUP / 2u; half > 0u; half /= 2u) {
+    if (thread < half) {
+      partial[thread] = max(partial[thread], partial[thread + half]);
+    }
+    workgroupBarrier();
+  }
+  largest = partial[0];
+  workgroupBarrier();
+  var sum = 0.0;
+  for (var v = thread; v < VOCABULARY; v += WORKGROUP) {
+    sum += exp(logits[row + v] - largest);
+  }
+  partial[thread] = sum;
+  workgroupBarrier();
+  for (var half = WORKGROUP / 2u; half > 0u; half /= 2u) {
+    if (thread < half) {
+      partial[thread] += partial[thread + half];
+    }
+    workgroupBarrier();
+  }
+  if (thread == 0u) {
+    output[token] = logits[row + targets[token]] - largest - log(partial[0]);
+  }
+}

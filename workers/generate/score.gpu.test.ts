@@ -1,0 +1,98 @@
+/** Scoring, and what the lossy options do. */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { ScoreRequest } from '../../src/contract/engine-api.ts';
+import type { Engine } from '../engine.ts';
+import { SYNTH_PRESETS } from '../gguf/synth/presets.ts';
+import { engineWith } from '../testing.ts';
+
+const TEXT = 'the first men of that day had been there before us and could not have been the last of them '.repeat(3);
+let engine: Engine;
+let modelId: string;
+beforeAll(async () => {
+  ({ engine, modelId } = await engineWith(SYNTH_PRESETS.tiny));
+  await engine.load({ modelId }, () => {});
+});
+afterAll(() => engine.unload());
+
+const score = (more: Partial<ScoreRequest> = {}) => engine.score({ text: TEXT, context: 40, ...more }, () => {});
+
+/** A budget in which experts have to be loaded. */
+async function loadSmall(): Promise<void> {
+  const error = (await engine.load({ modelId, gpuBudgetBytes: 1 }, () => {}).catch((caught: Error) => caught)) as Error;
+  await engine.load({ modelId, gpuBudgetBytes: Number(/at least (\d+) MB/.exec(error.message)?.[1]) * 1e6 }, () => {});
+}
+
+describe('score', () => {
+  it('gives the log-probabilities that generation reports', async () => {
+    const { tokens, promptTokens } = await engine.generate(
+      { input: { kind: 'text', text: 'the first men' }, maxTokens: 20, sampling: { temperature: 0 }, ignoreEos: true },
+      () => {},
+    );
+    const text = ` the first men${tokens.map((token) => token.text).join('')}`.slice(1);
+    const ids = await engine.tokenize(text);
+    // Only where the text comes back as the same tokens are they comparable: a property of this seed.
+    expect(ids).toEqual([...promptTokens.slice(1), ...tokens.map(({ id }) => id)]);
+    const whole = await score({ text, context: 64 });
+    const prompt = await score({ text: 'the first men', context: 64 });
+    const generated = -tokens.reduce((sum, { logprob }) => sum + logprob, 0);
+    expect(whole.nll * whole.tokens - prompt.nll * prompt.tokens).toBeCloseTo(generated, 2);
+    expect(whole.perplexity).toBeCloseTo(Math.exp(whole.nll), 6);
+  });
+
+  it('is the same token by token, and for any budget', async () => {
+    const together = await score({ trace: true });
+    expect(together.trace).toHaveLength((together.tokens + Math.ceil((await engine.tokenize(TEXT)).length / 39)) * 2 * 2);
+    const alone = await score({ lossy: {}, trace: true });
+    expect(alone.nll).toBeCloseTo(together.nll, 4);
+    expect(alone.trace).toEqual(together.trace);
+    await loadSmall();
+    const streamed = await score({ lossy: {}, trace: true });
+    expect(streamed.nll).toBe(alone.nll);
+    expect(streamed.cache.misses).toBeGreaterThan(0);
+    await engine.load({ modelId }, () => {});
+  });
+
+  it('adds up the routers: shares of 1 in every layer', async () => {
+    for (const { use, sameAny, sameFirst } of (await score()).routing) {
+      expect(use.reduce((sum, share) => sum + share, 0)).toBeCloseTo(1, 6);
+      expect(sameAny).toBeGreaterThanOrEqual(sameFirst);
+    }
+  });
+
+  it('refuses a window the context does not hold, and an empty text', async () => {
+    await expect(score({ context: 1 })).rejects.toMatchObject({ code: 'bad-request' });
+    await expect(score({ context: 1e6 })).rejects.toMatchObject({ code: 'bad-request' });
+    await expect(score({ text: '' })).rejects.toMatchObject({ code: 'bad-request' });
+  });
+});
+
+describe('lossy options', () => {
+  it('reads fewer experts the more resident ones are preferred, at a cost that is told', async () => {
+    await loadSmall();
+    const exact = await score({ lossy: {} });
+    const biased = await score({ lossy: { residentBias: 100 } });
+    expect(biased.cache.misses).toBeLessThan(exact.cache.misses / 4);
+    expect(biased.nll).not.toBe(exact.nll);
+    await engine.load({ modelId }, () => {});
+  });
+
+  it('skips every second expert where told to, which is routing to one expert alone', async () => {
+    const one = await score({ lossy: { skipBelow: 1 }, trace: true });
+    for (let at = 0; at < one.trace!.length; at += 2) expect(one.trace![at + 1]).toBe(one.trace![at]);
+    const none = await score({ lossy: { skipBelow: 0 }, trace: true });
+    expect(none.nll).not.toBe(one.nll);
+  });
+
+  it('changes nothing for the generation after it', async () => {
+    const greedy = async () =>
+      (
+        await engine.generate(
+          { input: { kind: 'text', text: 'the first' }, maxTokens: 12, sampling: { temperature: 0 }, ignoreEos: true },
+          () => {},
+        )
+      ).tokens.map(({ id }) => id);
+    const before = await greedy();
+    await score({ lossy: { skipBelow: 1 } });
+    expect(await greedy()).toEqual(before);
+  });
+});
