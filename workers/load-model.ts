@@ -3,11 +3,13 @@ import type { AdapterReport, LoadProgress, LoadRequest, ModelConfig } from '../s
 import { MixtabError } from '../src/contract/errors.ts';
 import { type Bytes, expertIndex, layerIndex } from '../src/contract/ids.ts';
 import { expertKey, INPUT_ALIGNMENT_WEIGHTS, type ModelManifest, type RecordInfo } from '../src/contract/weight-layout.ts';
+import { automaticRamBudget, gpuBudgetOf, gpuMemoryToProbe } from './experts/automatic-budget.ts';
 import { planSlots } from './experts/budget.ts';
 import { ExpertCache } from './experts/expert-cache.ts';
 import { type LayerExperts, SlotMemory, slotBytes } from './experts/slot-memory.ts';
 import { type Slice, whole } from './gpu/dispatch.ts';
 import { withAllocations } from './gpu/errors.ts';
+import { probeGpuMemory } from './gpu/memory-probe.ts';
 import { PipelineCache } from './gpu/pipelines.ts';
 import { ropeTable } from './gpu/rope-table.ts';
 import { createStepBuffers, stepBufferBytes } from './model/buffers.ts';
@@ -22,8 +24,6 @@ const DEFAULT_CONTEXT = 4096;
 const MAX_BATCH = 512;
 /** Tokens of a prompt that go through a layer together, so that an expert is read once for all of them: 48 KB each in Mixtral. */
 const MAX_PROMPT = 4096;
-/** GPU memory where the request names none. There is no way to ask a browser for the real figure. */
-const AUTOMATIC_BUDGET = { software: 2e9, hardware: 8e9 };
 /** Models whose experts take less are put on the GPU whole at load; larger ones fill as they are used. */
 const PRELOAD_BYTES: Bytes = 512e6;
 
@@ -71,10 +71,10 @@ export async function loadModel(inputs: LoadInputs): Promise<GpuModel> {
   }
 }
 
-/** An automatic budget that proves too large is lowered step by step; one that was asked for is not. */
+/** An automatic budget that proves too large all the same is lowered step by step; one that was asked for is not. */
 async function allocateWithinBudget(inputs: LoadInputs, weights: DenseWeights): Promise<GpuModel> {
-  const { device, adapter, request } = inputs;
-  let budgetBytes = request.gpuBudgetBytes ?? AUTOMATIC_BUDGET[adapter.software ? 'software' : 'hardware'];
+  const { device, request } = inputs;
+  let budgetBytes = request.gpuBudgetBytes ?? (await automaticGpuBudget(inputs, weights));
   for (;;) {
     try {
       return await withAllocations(device, () => allocate(inputs, weights, budgetBytes));
@@ -86,15 +86,33 @@ async function allocateWithinBudget(inputs: LoadInputs, weights: DenseWeights): 
   }
 }
 
-function allocate(inputs: LoadInputs, weights: DenseWeights, budgetBytes: Bytes): GpuModel {
-  const { device, adapter, manifest, request, reader } = inputs;
+/** The dense weights are on the GPU already: what the probe finds comes on top of them. */
+async function automaticGpuBudget(inputs: LoadInputs, weights: DenseWeights): Promise<Bytes> {
+  const { device, adapter } = inputs;
+  const { layouts, fixedBytes } = memoryPlan(inputs, weights);
+  const wanted = layouts.reduce((sum, experts) => sum + experts.length * slotBytes(experts), fixedBytes);
+  const most = gpuMemoryToProbe(adapter, deviceMemory(), wanted);
+  const probed = weights.bytes + (await probeGpuMemory(device, Math.max(0, most - weights.bytes)));
+  return gpuBudgetOf(probed, wanted);
+}
+
+/** GiB of main memory as the browser tells it, rounded and capped; undefined where it does not. */
+const deviceMemory = (): number | undefined => (navigator as { deviceMemory?: number }).deviceMemory;
+
+/** What is needed whatever the slots, and what would fill them. */
+function memoryPlan({ device, manifest, request }: LoadInputs, weights: DenseWeights) {
   const { config } = manifest;
   const context = request.context ?? Math.min(config.contextLength, DEFAULT_CONTEXT);
   const shape = { maxTokens: Math.min(context, MAX_BATCH), maxPrompt: Math.min(context, maxPromptOf(device, config)), context };
   const table = ropeTable(config, context);
-  const fixedBytes =
-    weights.bytes + table.byteLength + kvCacheBytes(config, context) + stepBufferBytes(config, shape);
-  const layouts = expertLayouts(manifest);
+  const fixedBytes = weights.bytes + table.byteLength + kvCacheBytes(config, context) + stepBufferBytes(config, shape);
+  return { context, shape, table, fixedBytes, layouts: expertLayouts(manifest) };
+}
+
+function allocate(inputs: LoadInputs, weights: DenseWeights, budgetBytes: Bytes): GpuModel {
+  const { device, adapter, manifest, request, reader } = inputs;
+  const { config } = manifest;
+  const { context, shape, table, fixedBytes, layouts } = memoryPlan(inputs, weights);
   const { expertCount, expertsPerToken } = config;
   const pools = planSlots({
     budgetBytes, fixedBytes, slotBytes: layouts.map((experts) => slotBytes(experts)), expertCount, expertsPerToken,
@@ -118,7 +136,7 @@ function allocate(inputs: LoadInputs, weights: DenseWeights, budgetBytes: Bytes)
       memory,
       pools,
       (layer, expert) => reader.read(manifest.id, recordOf.get(expertKey(layer, expert))!),
-      request.ramBudgetBytes ?? 0,
+      request.ramBudgetBytes ?? automaticRamBudget(adapter, deviceMemory()),
     );
     const model: Model = {
       config,

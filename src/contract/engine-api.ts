@@ -133,9 +133,9 @@ export interface LoadRequest {
   modelId: string;
   /** Positions the KV cache holds; default: the smaller of the model's context and 4096. */
   context?: number;
-  /** Bytes of GPU memory for everything; default: what all experts resident would take. */
+  /** Bytes of GPU memory for everything; default: what the model can use and a probe finds. */
   gpuBudgetBytes?: number;
-  /** Bytes of main memory for experts that lost their slot; default 0. */
+  /** Bytes of main memory for experts that lost their slot; default: a quarter of it, none where the GPU shares it. */
   ramBudgetBytes?: number;
 }
 
@@ -259,7 +259,7 @@ export interface CacheReport {
   hits: number;
   /** Experts that were not resident before the token that used them, read ahead of it or not. */
   misses: number;
-  /** Misses that were read ahead, by prediction, and had arrived when they were needed. */
+  /** Misses that were predicted: their read had begun before the token asked for them. */
   prefetched: number;
   /** hits / (hits + misses); 1 where nothing was asked for. */
   hitRate: number;

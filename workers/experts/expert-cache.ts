@@ -71,14 +71,15 @@ export class ExpertCache {
    */
   async ensure(layer: LayerIndex, experts: readonly ExpertIndex[], ready?: () => Promise<void>): Promise<void> {
     this.#needed = new Set(experts.map((expert) => this.#id(layer, expert)));
-    this.#predicted = new Set();
     await Promise.all(
       experts.map(async (expert) => {
         if (this.slotOf(layer, expert) !== undefined) return;
         const record = (await this.#takeAhead(layer, expert)) ?? (await this.#loader.demand(layer, expert));
         await ready?.();
         // A prediction that was under way may have placed it in the meantime.
-        if (this.slotOf(layer, expert) === undefined) this.#place(layer, expert, record, this.#needed);
+        if (this.slotOf(layer, expert) !== undefined) return;
+        const both = new Set([...this.#needed, ...this.#predicted]);
+        this.#place(layer, expert, record, this.#poolOf[layer].hasRoom(both) ? both : this.#needed);
       }),
     );
   }
@@ -136,15 +137,20 @@ export class ExpertCache {
     const distinct = distinctExperts(choices);
     this.forgetReadAhead(layer, new Set(distinct));
     let missing = 0;
-    let hidden = 0;
+    let placedAhead = 0;
     for (const expert of distinct) {
-      if (this.slotOf(layer, expert) === undefined) missing++;
-      else if (this.#untried.delete(expertKey(layer, expert))) hidden++;
+      const key = expertKey(layer, expert);
+      if (this.slotOf(layer, expert) === undefined) {
+        missing++;
+        if (this.#ahead.has(key)) this.#counts.prefetched++;
+      } else if (this.#untried.delete(key)) {
+        placedAhead++;
+      }
       this.#poolOf[layer].touch(this.#id(layer, expert));
     }
-    this.#counts.misses += missing + hidden;
-    this.#counts.prefetched += hidden;
-    this.#counts.hits += distinct.length - missing - hidden;
+    this.#counts.misses += missing + placedAhead;
+    this.#counts.prefetched += placedAhead;
+    this.#counts.hits += distinct.length - missing - placedAhead;
     return { missing };
   }
 

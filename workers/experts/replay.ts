@@ -1,0 +1,94 @@
+/**
+ * Replays recorded routing through cache policies: how many of the experts asked for are in their layer's slots. Pure.
+ * For choosing a policy (docs/streaming.md); the engine itself uses `SlotResidency`.
+ */
+import type { ExpertId } from '../../src/contract/ids.ts';
+import { SlotResidency } from './residency.ts';
+
+/** Experts that one layer's tokens chose, token by token. */
+export type LayerTrace = readonly (readonly number[])[];
+
+/** Hits among all choices of a trace, with so many slots. */
+export type Policy = (trace: LayerTrace, slots: number) => number;
+
+/** @param choices u8[tokens, layers, expertsPerToken], as `score` records it */
+export function layerTraces(choices: Uint8Array, layerCount: number, expertsPerToken: number): LayerTrace[] {
+  const tokens = choices.length / (layerCount * expertsPerToken);
+  return Array.from({ length: layerCount }, (_, layer) =>
+    Array.from({ length: tokens }, (_, t) => {
+      const at = (t * layerCount + layer) * expertsPerToken;
+      return [...choices.subarray(at, at + expertsPerToken)];
+    }),
+  );
+}
+
+/** The engine's own: the least recently used goes. */
+export const lru: Policy = (trace, slots) => {
+  const residency = new SlotResidency(slots);
+  let hits = 0;
+  for (const chosen of trace) {
+    const experts = chosen as readonly ExpertId[];
+    for (const expert of experts) {
+      if (residency.slotOf(expert) !== undefined) hits++;
+      else residency.place(expert, new Set(experts));
+      residency.touch(expert);
+    }
+  }
+  return hits;
+};
+
+/**
+ * Least frequently used, where a use counts less the older it is: after `halfLife` tokens half.
+ */
+export const agedLfu =
+  (halfLife: number): Policy =>
+  (trace, slots) => {
+    const decay = 0.5 ** (1 / halfLife);
+    const scores = new Map<number, number>();
+    const resident = new Set<number>();
+    let hits = 0;
+    for (const chosen of trace) {
+      for (const [expert, score] of scores) scores.set(expert, score * decay);
+      for (const expert of chosen) {
+        scores.set(expert, (scores.get(expert) ?? 0) + 1);
+        if (resident.has(expert)) hits++;
+      }
+      for (const expert of chosen) {
+        if (resident.has(expert)) continue;
+        if (resident.size === slots) resident.delete(smallest(resident, chosen, (other) => scores.get(other) ?? 0));
+        resident.add(expert);
+      }
+    }
+    return hits;
+  };
+
+/** Belády's optimum: what is used again last goes. No policy without knowledge of the future does better. */
+export const belady: Policy = (trace, slots) => {
+  const uses = new Map<number, number[]>();
+  for (const [t, chosen] of trace.entries()) for (const expert of chosen) uses.set(expert, [...(uses.get(expert) ?? []), t]);
+  const resident = new Set<number>();
+  let hits = 0;
+  for (const [t, chosen] of trace.entries()) {
+    for (const expert of chosen) {
+      uses.get(expert)!.shift();
+      if (resident.has(expert)) hits++;
+    }
+    for (const expert of chosen) {
+      if (resident.has(expert)) continue;
+      if (resident.size === slots) resident.delete(smallest(resident, chosen, (other) => t - (uses.get(other)?.[0] ?? Infinity)));
+      resident.add(expert);
+    }
+  }
+  return hits;
+};
+
+/** The resident with the smallest value; one that the token needs is never taken. */
+function smallest(resident: ReadonlySet<number>, chosen: readonly number[], value: (expert: number) => number): number {
+  let victim = -1;
+  for (const expert of resident) {
+    if (chosen.includes(expert)) continue;
+    if (victim < 0 || value(expert) < value(victim)) victim = expert;
+  }
+  if (victim < 0) throw new RangeError('a token needs more experts than there are slots');
+  return victim;
+}
