@@ -5,7 +5,7 @@ import { basename, dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import type { LoadRequest, LossyOptions } from '../src/contract/engine-api.ts';
 import { errorToData, MixtabError } from '../src/contract/errors.ts';
-import { readTokenizer } from '../workers/gguf/config.ts';
+import { readConfig, readTokenizer } from '../workers/gguf/config.ts';
 import { readHeader } from '../workers/gguf/header.ts';
 import { inspectFile } from '../workers/gguf/inspect.ts';
 import { splitName } from '../workers/gguf/split.ts';
@@ -15,6 +15,7 @@ import { openFiles, openUrl } from '../workers/storage/model-source.ts';
 import { createTokenizer } from '../workers/text/tokenizer.ts';
 import { generateInBrowser, type ModelArgument, scoreInBrowser } from './cli/browser.ts';
 import { partPaths } from './cli/part-paths.ts';
+import { cacheBench, cacheBenchTable } from './cli/cache-bench.ts';
 import { commandOf, type Options, parseOptions, USAGE } from './cli/options.ts';
 import { serve, syntheticRanged } from './cli/server.ts';
 import { synthOptions } from './cli/synth-options.ts';
@@ -83,6 +84,18 @@ async function perplexity(options: Options<'perplexity'>): Promise<void> {
       ),
     ].join('\n'),
   );
+}
+
+async function bench(options: Options<'bench'>): Promise<void> {
+  const text = readText(options['text-file']);
+  const context = options.context ?? 512;
+  const model = modelArgument(options.model);
+  const { metadata } = await readHeader(await openModel(options.model));
+  const { expertsPerToken } = readConfig(options.model, metadata);
+  const { trace, routing } = await scoreInBrowser(model, { context }, { text, context, trace: true });
+  const result = cacheBench(routing, trace ?? [], expertsPerToken);
+  if (options.json) print(result);
+  else console.log(`${result.tokens} tokens of ${options['text-file']}\n\n${cacheBenchTable(result)}`);
 }
 
 async function generate(options: Options<'generate'>): Promise<void> {
@@ -184,6 +197,7 @@ async function main(argv: readonly string[]): Promise<void> {
   const rest = argv.slice(1);
   if (command === 'generate') await generate(parseOptions(command, rest));
   else if (command === 'perplexity') await perplexity(parseOptions(command, rest));
+  else if (command === 'bench') await bench(parseOptions(command, rest));
   else if (command === 'tokenize') await tokenize(parseOptions(command, rest));
   else if (command === 'inspect') await inspect(parseOptions(command, rest));
   else await synth(parseOptions(command, rest));

@@ -15,6 +15,7 @@ export const COMMANDS = {
     model: 'string!', 'text-file': 'string!', context: 'integer', 'gpu-budget': 'number', 'ram-budget': 'number',
     'resident-bias': 'number', 'skip-below': 'number', 'trace-out': 'string', json: 'boolean',
   },
+  bench: { model: 'string!', 'text-file': 'string!', context: 'integer', json: 'boolean' },
   tokenize: { model: 'string!', 'text-file': 'string!', json: 'boolean' },
   inspect: { model: 'string!', json: 'boolean' },
   synth: {
@@ -38,6 +39,7 @@ export const USAGE = `usage: npm run -s mixtab -- COMMAND
            [--gpu-budget MB] [--ram-budget MB] [--resident-bias B] [--skip-below W] [--json]
   perplexity --model FILE|URL|builtin --text-file FILE [--context N] [--gpu-budget MB] [--ram-budget MB]
            [--resident-bias B] [--skip-below W] [--trace-out FILE] [--json]
+  bench    --model FILE|URL|builtin --text-file FILE [--context N] [--json]      hit rates of cache policies on a text
   tokenize --model FILE|URL|builtin --text-file FILE [--json]
   inspect  --model FILE|URL|builtin [--json]
   synth    --out FILE | --serve PORT [--preset tiny|8x7b|8x22b] [--layers N] [--dim N] [--ffn N] [--heads N] [--kv-heads N]

@@ -22,45 +22,27 @@ export function layerTraces(choices: Uint8Array, layerCount: number, expertsPerT
   );
 }
 
-/** The engine's own: the least recently used goes. */
-export const lru: Policy = (trace, slots) => {
-  const residency = new SlotResidency(slots);
-  let hits = 0;
-  for (const chosen of trace) {
-    const experts = chosen as readonly ExpertId[];
-    for (const expert of experts) {
-      if (residency.slotOf(expert) !== undefined) hits++;
-      else residency.place(expert, new Set(experts));
-      residency.touch(expert);
-    }
-  }
-  return hits;
-};
-
-/**
- * Least frequently used, where a use counts less the older it is: after `halfLife` tokens half.
- */
+/** The engine's own: least frequently used, where after `halfLife` tokens a use counts half. */
 export const agedLfu =
   (halfLife: number): Policy =>
   (trace, slots) => {
-    const decay = 0.5 ** (1 / halfLife);
-    const scores = new Map<number, number>();
-    const resident = new Set<number>();
+    const residency = new SlotResidency(slots, halfLife * (trace[0]?.length ?? 1));
     let hits = 0;
     for (const chosen of trace) {
-      for (const [expert, score] of scores) scores.set(expert, score * decay);
-      for (const expert of chosen) {
-        scores.set(expert, (scores.get(expert) ?? 0) + 1);
-        if (resident.has(expert)) hits++;
+      const experts = chosen as readonly ExpertId[];
+      for (const expert of experts) {
+        if (residency.slotOf(expert) !== undefined) hits++;
+        residency.touch(expert);
       }
-      for (const expert of chosen) {
-        if (resident.has(expert)) continue;
-        if (resident.size === slots) resident.delete(smallest(resident, chosen, (other) => scores.get(other) ?? 0));
-        resident.add(expert);
+      for (const expert of experts) {
+        if (residency.slotOf(expert) === undefined) residency.place(expert, new Set(experts));
       }
     }
     return hits;
   };
+
+/** Least recently used: uses are forgotten at once. */
+export const lru: Policy = agedLfu(0.25);
 
 /** Belády's optimum: what is used again last goes. No policy without knowledge of the future does better. */
 export const belady: Policy = (trace, slots) => {

@@ -16,13 +16,32 @@ describe('SlotResidency', () => {
     expect(pool.slotOf(e(7))).toBe(0);
   });
 
-  it('evicts the least recently used', () => {
+  it('evicts the least used', () => {
     const pool = new SlotResidency(3);
     for (const expert of [0, 1, 2]) pool.place(e(expert), none);
-    pool.touch(e(0));
+    for (const expert of [0, 0, 0, 1, 2, 2]) pool.touch(e(expert));
+    pool.touch(e(4));
+    expect(pool.place(e(4), none).evicted).toBe(1);
+  });
+
+  it('forgets old uses: what was used often long ago goes before what was used twice of late', () => {
+    const pool = new SlotResidency(2, 4);
+    pool.place(e(0), none);
+    pool.place(e(1), none);
+    for (const expert of [0, 0, 0, 0, 0, 0]) pool.touch(e(expert));
+    for (let n = 0; n < 12; n++) pool.touch(e(7));
     pool.touch(e(1));
-    expect(pool.place(e(4), none).evicted).toBe(2);
-    expect(pool.place(e(5), none).evicted).toBe(0);
+    pool.touch(e(1));
+    expect(pool.place(e(7), none).evicted).toBe(0);
+  });
+
+  it('remembers the uses of what lost its slot', () => {
+    const pool = new SlotResidency(2);
+    for (const expert of [0, 1, 0, 1, 2]) pool.touch(e(expert));
+    pool.place(e(0), none);
+    pool.place(e(2), none);
+    expect(pool.place(e(1), none).evicted).toBe(2);
+    expect(pool.place(e(2), none).evicted).toBe(0);
   });
 
   it('never evicts what is kept', () => {
@@ -44,20 +63,37 @@ describe('SlotResidency', () => {
     expect(pool.residents()).toEqual([0, 2]);
   });
 
-  it('agrees with a list kept in order of use, for any trace', () => {
-    fc.assert(
-      fc.property(fc.integer({ min: 2, max: 8 }), fc.array(fc.integer({ min: 0, max: 7 }), { maxLength: 60 }), (slots, trace) => {
-        const pool = new SlotResidency(slots);
-        let recent: number[] = []; // most recent last
-        for (const expert of trace) {
-          const hit = recent.includes(expert);
-          expect(pool.slotOf(e(expert)) !== undefined).toBe(hit);
-          if (hit) pool.touch(e(expert));
-          else pool.place(e(expert), none);
-          recent = [...recent.filter((other) => other !== expert), expert].slice(-slots);
-          expect([...pool.residents()].sort()).toEqual([...recent].sort());
-        }
-      }),
-    );
+  const traces = fc.array(fc.integer({ min: 0, max: 7 }), { maxLength: 60 });
+
+  /** Experts in slots after a trace, and after each step what a plain reference says. */
+  function replay(slots: number, trace: readonly number[], halfLife: number, value: (expert: number, past: readonly number[]) => number): void {
+    const pool = new SlotResidency(slots, halfLife);
+    let resident: number[] = [];
+    for (const [n, expert] of trace.entries()) {
+      const past = trace.slice(0, n + 1);
+      pool.touch(e(expert));
+      expect(pool.slotOf(e(expert)) !== undefined).toBe(resident.includes(expert));
+      if (resident.includes(expert)) continue;
+      if (resident.length === slots) {
+        const least = Math.min(...resident.map((other) => value(other, past)));
+        const { evicted } = pool.place(e(expert), none);
+        expect(value(Number(evicted), past)).toBeCloseTo(least, 9);
+        resident = resident.filter((other) => other !== Number(evicted));
+      } else {
+        pool.place(e(expert), none);
+      }
+      resident.push(expert);
+    }
+  }
+
+  it('counts uses as their sum, each halved with age, for any trace', () => {
+    const aged = (expert: number, past: readonly number[]): number =>
+      past.reduce((sum, used, at) => sum + (used === expert ? 0.5 ** ((past.length - 1 - at) / 10) : 0), 0);
+    fc.assert(fc.property(fc.integer({ min: 2, max: 8 }), traces, (slots, trace) => replay(slots, trace, 10, aged)));
+  });
+
+  it('is least recently used with a short half-life, for any trace', () => {
+    const recent = (expert: number, past: readonly number[]): number => past.lastIndexOf(expert);
+    fc.assert(fc.property(fc.integer({ min: 2, max: 8 }), traces, (slots, trace) => replay(slots, trace, 0.5, recent)));
   });
 });

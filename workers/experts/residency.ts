@@ -1,9 +1,9 @@
 /**
- * Which experts lie in which slots of a pool (of one layer, or of several that share it). Pure: knows neither GPU nor store, so that a
- * policy can be replayed on recorded traces.
+ * Which experts lie in which slots of a pool (of one layer, or of several that share it). Pure: knows neither GPU nor
+ * store, so that a policy can be replayed on recorded traces.
  *
- * The policy is least recently used. An expert that the current token needs is pinned by the
- * caller (`keep`) and never chosen as victim.
+ * The policy is least frequently used, with uses that count less the older they are (docs/streaming.md has the hit
+ * rates). An expert that the current token needs is pinned by the caller (`keep`) and never chosen as victim.
  */
 import { type ExpertId, type ExpertIndex, expertIndex, type SlotIndex, slotIndex } from '../../src/contract/ids.ts';
 
@@ -13,18 +13,26 @@ export interface Placement {
   evicted: ExpertId | undefined;
 }
 
+/** Uses after which a use counts half: 64 tokens of two experts each. */
+const HALF_LIFE = 128;
+
 export class SlotResidency {
   /** Expert in each slot, or undefined where the slot is empty. */
   readonly #experts: (ExpertId | undefined)[];
   readonly #slots = new Map<ExpertId, SlotIndex>();
-  /** When each slot's expert was last used, in uses of the pool. */
-  readonly #lastUse: number[];
+  /** Aged count of uses, as it was when the expert (resident or not) was last used, and when that was. */
+  readonly #uses = new Map<ExpertId, { count: number; at: number }>();
   #clock = 0;
 
-  /** @param slotCount at least the experts that one token needs in one layer */
-  constructor(readonly slotCount: number) {
+  /**
+   * @param slotCount at least the experts that one token needs in one layer
+   * @param halfLife uses of the pool after which a use counts half; 0.5 or less is least recently used
+   */
+  constructor(
+    readonly slotCount: number,
+    readonly halfLife = HALF_LIFE,
+  ) {
     this.#experts = new Array(slotCount).fill(undefined);
-    this.#lastUse = new Array(slotCount).fill(0);
   }
 
   slotOf(expert: ExpertId): SlotIndex | undefined {
@@ -41,14 +49,16 @@ export class SlotResidency {
     return this.#experts.some((expert) => expert === undefined || !keep.has(expert));
   }
 
-  /** Notes that a token used this expert. An expert that is not resident is ignored. */
+  /** Notes that a token used this expert, resident or not. */
   touch(expert: ExpertId): void {
-    const slot = this.#slots.get(expert);
-    if (slot !== undefined) this.#lastUse[slot] = ++this.#clock;
+    const uses = this.#uses.get(expert);
+    this.#clock++;
+    const count = uses ? uses.count * 0.5 ** ((this.#clock - uses.at) / this.halfLife) : 0;
+    this.#uses.set(expert, { count: count + 1, at: this.#clock });
   }
 
   /**
-   * Gives `expert` a slot: an empty one, else that of the least recently used expert not in `keep`.
+   * Gives `expert` a slot: an empty one, else that of the least used expert not in `keep`.
    * The expert must not be resident yet.
    * @throws RangeError where every slot is kept: more experts are pinned at once than there are slots
    */
@@ -58,7 +68,6 @@ export class SlotResidency {
     if (evicted !== undefined) this.#slots.delete(evicted);
     this.#experts[slot] = expert;
     this.#slots.set(expert, slot);
-    this.#lastUse[slot] = ++this.#clock;
     return { slot, evicted };
   }
 
@@ -68,19 +77,28 @@ export class SlotResidency {
     if (slot === undefined) return;
     this.#slots.delete(expert);
     this.#experts[slot] = undefined;
-    this.#lastUse[slot] = 0;
   }
 
   #victim(keep: ReadonlySet<ExpertId>): SlotIndex {
     let victim = -1;
+    let least = 0;
     for (let slot = 0; slot < this.slotCount; slot++) {
       const expert = this.#experts[slot];
       if (expert === undefined) return slotIndex(slot);
       if (keep.has(expert)) continue;
-      if (victim < 0 || this.#lastUse[slot] < this.#lastUse[victim]) victim = slot;
+      const value = this.#value(expert);
+      if (victim >= 0 && value >= least) continue;
+      victim = slot;
+      least = value;
     }
     if (victim < 0) throw new RangeError(`all ${this.slotCount} slots are pinned`);
     return slotIndex(victim);
+  }
+
+  /** Logarithm of the aged count, but for a term that is the same for all: never underflows, however old. */
+  #value(expert: ExpertId): number {
+    const uses = this.#uses.get(expert);
+    return uses ? Math.log2(uses.count) + uses.at / this.halfLife : Number.NEGATIVE_INFINITY;
   }
 }
 

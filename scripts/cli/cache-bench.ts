@@ -1,0 +1,47 @@
+/** `bench`: how often each cache policy finds the experts of a real text in its slots. */
+import type { LayerRouting } from '../../src/contract/engine-api.ts';
+import { agedLfu, belady, layerTraces, lru, type Policy } from '../../workers/experts/replay.ts';
+
+const POLICIES: Record<string, Policy> = {
+  LRU: lru,
+  'LFU, aged over 16 tokens': agedLfu(16),
+  'LFU, aged over 64 tokens': agedLfu(64),
+  'LFU, aged over 256 tokens': agedLfu(256),
+  'optimum (Belady)': belady,
+};
+
+export interface CacheBench {
+  tokens: number;
+  /** Hit rate of each policy by slots in a layer. */
+  hitRates: { slots: number; rates: Record<string, number> }[];
+}
+
+/**
+ * Replays the trace of a scored text, for every number of slots that leaves something to miss.
+ * @param trace u8[tokens, layers, expertsPerToken]
+ */
+export function cacheBench(routing: readonly LayerRouting[], trace: ArrayLike<number>, expertsPerToken: number): CacheBench {
+  const expertCount = routing[0].use.length;
+  const bytes = Uint8Array.from(trace);
+  const layers = layerTraces(bytes, routing.length, expertsPerToken);
+  const asked = bytes.length;
+  const hitRates = [];
+  for (let slots = expertsPerToken; slots < expertCount; slots++) {
+    const rates = Object.fromEntries(
+      Object.entries(POLICIES).map(([name, policy]) => [name, layers.reduce((sum, layer) => sum + policy(layer, slots), 0) / asked]),
+    );
+    hitRates.push({ slots, rates });
+  }
+  return { tokens: layers[0].length, hitRates };
+}
+
+/** Markdown. */
+export function cacheBenchTable({ hitRates }: CacheBench): string {
+  const names = Object.keys(POLICIES);
+  const percent = (rate: number): string => `${(100 * rate).toFixed(1)} %`;
+  return [
+    `| slots a layer | ${names.join(' | ')} |`,
+    `|---|${names.map(() => '---').join('|')}|`,
+    ...hitRates.map(({ slots, rates }) => `| ${slots} | ${names.map((name) => percent(rates[name])).join(' | ')} |`),
+  ].join('\n');
+}
