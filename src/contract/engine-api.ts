@@ -78,6 +78,20 @@ export interface ImportProgress {
   bytesTotal: number;
   recordsDone: number;
   recordsTotal: number;
+  /** Something to know while it goes on, e.g. that the space may not do. */
+  warning?: string;
+}
+
+/** An import that was paused or cut off (a closed tab, a lost connection): importing the same file again goes on. */
+export interface UnfinishedImport {
+  id: string;
+  name: string;
+  /** File name or URL it came from. */
+  origin: string;
+  /** Absent for local files, which have to be chosen again. */
+  sourceUrl?: string;
+  bytesDone: number;
+  bytesTotal: number;
 }
 
 /** What `inspect` prints: everything that the header tells, nothing stored. */
@@ -106,13 +120,26 @@ export interface ImportOptions {
 /** The import worker. One import runs at a time; a second call fails with `busy`. */
 export interface ImportApi {
   list(): Promise<ModelSummary[]>;
-  /** Imports record by record; on any failure the catalog stays as it was and no half model is left. */
+  /**
+   * Imports record by record; on any failure the catalog stays as it was. What is stored is kept where the import may go
+   * on later (paused, crashed, source out of reach: see `unfinished`), else removed. Of a damaged model the damaged
+   * records alone are written anew.
+   */
   import(source: ModelSource, onProgress: (progress: ImportProgress) => void, options?: ImportOptions): Promise<ModelSummary>;
-  /** Stops the running import, whose promise then rejects with `aborted`. */
+  /** Stops the running import and removes what it stored; its promise then rejects with `aborted`. */
   cancel(): Promise<void>;
+  /** Like `cancel`, but what is stored is kept: the next import of the same file goes on from there. */
+  pause(): Promise<void>;
+  /** Imports that can go on; `remove` gives one up. */
+  unfinished(): Promise<UnfinishedImport[]>;
   remove(id: string): Promise<void>;
   /** Reads every record again and checks its hash; returns the keys of the damaged ones. */
   verify(id: string, onProgress: (progress: ImportProgress) => void): Promise<string[]>;
+  /**
+   * Verifies the model and fetches its damaged records again from where it came from.
+   * @throws MixtabError `bad-request` for a model from local files: import the same file again
+   */
+  repair(id: string, onProgress: (progress: ImportProgress) => void): Promise<ModelSummary>;
   inspect(source: ModelSource): Promise<ModelInspection>;
 }
 
