@@ -51,6 +51,22 @@ export interface RopeScaling {
   magnitude: number;
 }
 
+/** Parts of a model that differ in type and in how often they are read. */
+export type ModelPart = 'experts' | 'attention' | 'router' | 'norms' | 'embedding' | 'output';
+
+/** What the weights weigh, part by part. */
+export interface ModelFigures {
+  /** Parts in the order of their size. `types`: share of each type, by parameters. */
+  parts: { part: ModelPart; parameters: number; bytes: number; types: Record<string, number> }[];
+  /** Bytes of everything but the experts. */
+  denseBytes: number;
+  /** Bytes of one expert of one layer, on average. */
+  expertBytes: number;
+  /** Weights that one token reads: all dense ones but the embedding, and the experts it uses. */
+  bytesPerToken: number;
+  bitsPerWeight: number;
+}
+
 /** What a list of models shows. */
 export interface ModelSummary {
   id: string;
@@ -65,6 +81,7 @@ export interface ModelSummary {
   activeParameterCount: number;
   /** Tensor types with their share, e.g. `{ Q4_K: 0.97, Q6_K: 0.03 }` by parameters. */
   typeShares: Record<string, number>;
+  figures: ModelFigures;
   license?: string;
   description?: string;
   /** False: the page offers plain text completion only. */
@@ -105,6 +122,7 @@ export interface ModelInspection {
   activeParameterCount: number;
   bitsPerWeight: number;
   bytesPerToken: number;
+  figures: ModelFigures;
   hasChatTemplate: boolean;
   tokenizer: { model: string; tokens: number };
   layout: 'merged' | 'per-expert' | 'fused';
