@@ -50,9 +50,9 @@ describe('expectSpeed', () => {
   });
 
   it('says what is too large, and what it would take', () => {
-    const expected = expectSpeed(figures(99e6), MIXTRAL, { ...device, gpuBytes: 7.9e9 });
+    const expected = expectSpeed(figures(99e6), MIXTRAL, { ...device, gpuBytes: 1.8e9 });
     expect(expected).toMatchObject({ fit: 'too-large', tokensPerSecond: 0 });
-    expect(expected.leastGpuBytes / 1e9).toBeCloseTo(1.1 + 0.537 + 64 * 0.099, 2);
+    expect(expected.leastGpuBytes / 1e9).toBeCloseTo(1.1 + 0.537 + 2 * 0.099, 2);
     expect(expectSpeed(figures(99e6), MIXTRAL, { ...device, gpuBytes: expected.leastGpuBytes }).fit).toBe('streams');
   });
 });

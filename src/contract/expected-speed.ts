@@ -20,7 +20,7 @@ export interface DeviceFigures {
 }
 
 export interface ExpectedSpeed {
-  /** `resident`: all experts on the GPU. `streams`: experts come and go. `too-large`: not even one token's experts fit. */
+  /** `resident`: all experts on the GPU. `streams`: experts come and go. `too-large`: not even one layer's experts for a token fit. */
   fit: 'resident' | 'streams' | 'too-large';
   /** GPU memory below which the model does not run. */
   leastGpuBytes: Bytes;
@@ -39,7 +39,7 @@ export interface ExpectedSpeed {
 /** Hit rate of LRU by the share of a layer's experts that are held: Mixtral's routing, k of 8 experts, 2 used. */
 const HIT_RATES = [0, 0.15, 0.31, 0.43, 0.55, 0.66, 0.77, 0.89, 1];
 
-/** Between the points linear: slots are dealt out so that layers differ by one. */
+/** Between the points linear: slots are dealt out so that layers differ by one; below 2 of 8 some layers keep their 2, others share. */
 export function hitRate(share: number): number {
   const at = Math.min(1, Math.max(0, share)) * (HIT_RATES.length - 1);
   const below = Math.floor(at);
@@ -58,7 +58,8 @@ export function expectSpeed(figures: ModelFigures, config: ModelConfig, device: 
   const { layerCount, expertCount, expertsPerToken } = config;
   const { denseBytes, expertBytes, bytesPerToken } = figures;
   const fixed = denseBytes + kvBytes(config, Math.min(context, config.contextLength));
-  const leastGpuBytes = fixed + layerCount * expertsPerToken * expertBytes;
+  // With less than a token's experts for every layer, layers share slots.
+  const leastGpuBytes = fixed + expertsPerToken * expertBytes;
   const residentGpuBytes = fixed + layerCount * expertCount * expertBytes;
   const share = (bytes: Bytes): number => Math.min(1, Math.max(0, bytes) / (layerCount * expertCount * expertBytes));
   const residentShare = share(device.gpuBytes - fixed);
