@@ -2,7 +2,6 @@
 import type { AdapterReport, LoadProgress, LoadRequest, ModelConfig } from '../src/contract/engine-api.ts';
 import { MixtabError } from '../src/contract/errors.ts';
 import { type Bytes, expertIndex, layerIndex } from '../src/contract/ids.ts';
-import { AUTOMATIC_BUDGET } from '../src/contract/expected-speed.ts';
 import { expertKey, INPUT_ALIGNMENT_WEIGHTS, type ModelManifest, type RecordInfo } from '../src/contract/weight-layout.ts';
 import { automaticRamBudget, gpuBudgetOf, gpuMemoryToProbe } from './experts/automatic-budget.ts';
 import { planSlots } from './experts/budget.ts';

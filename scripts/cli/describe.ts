@@ -1,6 +1,6 @@
 /** What `inspect` prints for people. */
 import type { ModelInspection } from '../../src/contract/engine-api.ts';
-import { ASSUMED_RATES, AUTOMATIC_BUDGET, type DeviceFigures, type ExpectedSpeed } from '../../src/contract/expected-speed.ts';
+import { ASSUMED_GPU_BYTES, ASSUMED_RATES, type DeviceFigures, type ExpectedSpeed } from '../../src/contract/expected-speed.ts';
 import { fitText } from '../../src/library/fit-text.ts';
 import { formatBytes, formatCount } from '../../src/ui/format.ts';
 import type { Options } from './options.ts';
@@ -10,7 +10,7 @@ export function deviceFigures(options: Options<'inspect'>): DeviceFigures {
   const of = (megabytes: number | undefined, otherwise: number): number => (megabytes === undefined ? otherwise : megabytes * 1e6);
   const rates = ASSUMED_RATES.hardware;
   return {
-    gpuBytes: of(options['gpu-budget'], AUTOMATIC_BUDGET.hardware),
+    gpuBytes: of(options['gpu-budget'], ASSUMED_GPU_BYTES.hardware),
     ramBytes: of(options['ram-budget'], 0),
     gpuRate: of(options['gpu-rate'], rates.gpuRate),
     ramRate: rates.ramRate,

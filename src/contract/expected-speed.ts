@@ -94,5 +94,5 @@ export const ASSUMED_RATES = {
   hardware: { gpuRate: 100e9, ramRate: 5e9, storeRate: 1.1e9 },
 } as const;
 
-/** GPU memory that the engine takes where no budget is set: there is no way to ask a browser for the real figure. */
-export const AUTOMATIC_BUDGET = { software: 2e9, hardware: 8e9 } as const;
+/** GPU memory, before the engine has probed for it (workers/experts/automatic-budget.ts). */
+export const ASSUMED_GPU_BYTES = { software: 2e9, hardware: 8e9 } as const;

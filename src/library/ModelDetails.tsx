@@ -1,7 +1,7 @@
 /** What a stored model is made of, and what to expect of it on this device; folded away until asked for. */
 import { adapter } from '../app/state.ts';
 import type { ModelSummary } from '../contract/engine-api.ts';
-import { ASSUMED_RATES, AUTOMATIC_BUDGET, type DeviceFigures, expectSpeed } from '../contract/expected-speed.ts';
+import { ASSUMED_GPU_BYTES, ASSUMED_RATES, type DeviceFigures, expectSpeed } from '../contract/expected-speed.ts';
 import { loadOptionsOf, settings } from '../settings/settings.ts';
 import { formatBytes, formatCount } from '../ui/format.ts';
 import { fitText } from './fit-text.ts';
@@ -36,6 +36,6 @@ export function ModelDetails({ model: { config, figures } }: { model: ModelSumma
 /** The device as far as it is known: budgets from the settings, rates assumed. */
 function deviceFigures(): DeviceFigures {
   const kind = adapter.value?.software ? 'software' : 'hardware';
-  const { gpuBudgetBytes = AUTOMATIC_BUDGET[kind], ramBudgetBytes = 0 } = loadOptionsOf(settings.value);
+  const { gpuBudgetBytes = ASSUMED_GPU_BYTES[kind], ramBudgetBytes = 0 } = loadOptionsOf(settings.value);
   return { gpuBytes: gpuBudgetBytes, ramBytes: ramBudgetBytes, ...ASSUMED_RATES[kind] };
 }
