@@ -1,8 +1,7 @@
 /**
  * A GGUF becomes records: header, plan, then record by record: read, repack, hash, store. The manifest
  * is written last, so a model is listed only when every record is stored; a journal says what is there, so that an import
- * that was cut off can go on. While one record is stored
- * the next is read; never more than two are in memory.
+ * that was cut off can go on. While one record is hashed and stored the next is read; never more than two are in memory.
  */
 import type { ImportProgress, ModelConfig, ModelSource, ModelSummary } from '../../src/contract/engine-api.ts';
 import { MixtabError } from '../../src/contract/errors.ts';
@@ -155,35 +154,31 @@ async function storeRecords(
     });
   };
   await note();
-  const infos: RecordInfo[] = [];
-  let storing: Promise<unknown> = Promise.resolve();
+  let finishing: Promise<unknown> = Promise.resolve();
+  /** The bytes first, then the note that says they are there. */
+  const finish = async (record: PlannedRecord, bytes: Uint8Array<ArrayBuffer>): Promise<void> => {
+    const info = await infoOf(record, bytes, inputs.place);
+    await store.putRecord(id, record.key, bytes, inputs.place);
+    stored.push(info);
+    await note();
+  };
   try {
-    for (const record of plan.records) {
-      const kept = done.get(record.key);
-      if (kept) {
-        infos.push(kept);
-        continue;
-      }
+    for (const record of plan.records.filter(({ key }) => !done.has(key))) {
       throwIfAborted(signal);
       const bytes = await buildRecord(inputs, record);
-      const info = await infoOf(record, bytes, inputs.place);
-      await storing;
+      await finishing;
       throwIfAborted(signal);
-      infos.push(info);
-      // The bytes first, then the note that says they are there.
-      storing = store.putRecord(id, record.key, bytes, inputs.place).then(() => {
-        stored.push(info);
-        return note();
-      });
-      storing.catch(() => {}); // reported by the next `await storing`
+      finishing = finish(record, bytes);
+      finishing.catch(() => {}); // reported by the next `await finishing`
     }
-    await storing;
+    await finishing;
   } catch (error) {
     // A record may still be on its way into the store: wait, or it would be left over after the clean-up.
-    await storing.catch(() => {});
+    await finishing.catch(() => {});
     throw error;
   }
-  return infos;
+  const infos = new Map(stored.map((info) => [info.key, info]));
+  return plan.records.map(({ key }) => infos.get(key)!);
 }
 
 async function infoOf(record: PlannedRecord, bytes: Uint8Array<ArrayBuffer>, place?: RecordPlace): Promise<RecordInfo> {
