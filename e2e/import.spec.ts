@@ -101,6 +101,26 @@ test('an import can be cancelled, leaves nothing, and can be done again', async 
   await expect(page.getByRole('heading', { name: 'Ask Tiny Chat' })).toBeVisible();
 });
 
+test('an import that a closed tab cut off goes on where it was', async ({ page, server }) => {
+  await openPage(page, server);
+  server.slow = true;
+  await importFrom(page, `${server.origin}/chat.gguf`);
+  await expect(page.getByText(/ ([6-9]|1\d) of 20 records/)).toBeVisible({ timeout: 30_000 });
+  const first = new Set(server.ranges);
+  await page.goto('about:blank');
+  server.slow = false;
+  server.ranges.length = 0;
+  await openPage(page, server);
+  expect(await storedModels(page)).toEqual(['mixtab storyteller']);
+  await importFrom(page, `${server.origin}/chat.gguf`);
+  await expect(page.getByRole('heading', { name: 'Ask Tiny Chat' })).toBeVisible();
+  // The header and the samples are read again; of the weights of six records (18 ranges) nothing is.
+  const again = server.ranges.filter((range) => first.has(range));
+  expect(first.size - again.length).toBeGreaterThanOrEqual(12);
+  const hashes = (await recordHashes(page))['chat.gguf'];
+  expect(new Set(hashes.map(([key]) => key)).size).toBe(20);
+});
+
 test('a model can be removed', async ({ page, server }) => {
   await openPage(page, server);
   await importFrom(page, `${server.origin}/chat.gguf`);

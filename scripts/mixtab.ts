@@ -4,6 +4,7 @@ import { openAsBlob } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import type { LoadRequest, LossyOptions } from '../src/contract/engine-api.ts';
+import { expectSpeed } from '../src/contract/expected-speed.ts';
 import { errorToData, MixtabError } from '../src/contract/errors.ts';
 import { readConfig, readTokenizer } from '../workers/gguf/config.ts';
 import { readHeader } from '../workers/gguf/header.ts';
@@ -14,6 +15,7 @@ import type { ByteSource } from '../workers/storage/byte-source.ts';
 import { openFiles, openUrl } from '../workers/storage/model-source.ts';
 import { createTokenizer } from '../workers/text/tokenizer.ts';
 import { generateInBrowser, type ModelArgument, scoreInBrowser } from './cli/browser.ts';
+import { describeModel, deviceFigures } from './cli/describe.ts';
 import { partPaths } from './cli/part-paths.ts';
 import { cacheBench, cacheBenchTable } from './cli/cache-bench.ts';
 import { commandOf, type Options, parseOptions, USAGE } from './cli/options.ts';
@@ -135,20 +137,10 @@ async function tokenize(options: Options<'tokenize'>): Promise<void> {
 
 async function inspect(options: Options<'inspect'>): Promise<void> {
   const inspection = await inspectFile(await openModel(options.model));
-  if (options.json) {
-    print(inspection);
-    return;
-  }
-  const { config, parameterCount, activeParameterCount, bitsPerWeight, bytesPerToken, fileBytes } = inspection;
-  const millions = (n: number): string => `${(n / 1e6).toFixed(1)} M`;
-  console.log(
-    [
-      `${inspection.name}: ${config.expertCount} experts, ${config.expertsPerToken} used, ${config.layerCount} layers`,
-      `parameters ${millions(parameterCount)}, active ${millions(activeParameterCount)}, ${bitsPerWeight.toFixed(2)} bits a weight`,
-      `file ${millions(fileBytes)}B, ${millions(bytesPerToken)}B read for a token, context ${config.contextLength}`,
-      `layout ${inspection.layout}, ${inspection.records.length} records, chat template: ${inspection.hasChatTemplate ? 'yes' : 'no'}`,
-    ].join('\n'),
-  );
+  const device = deviceFigures(options);
+  const expected = expectSpeed(inspection.figures, inspection.config, device, options.context);
+  if (options.json) print({ ...inspection, device, expected });
+  else console.log(describeModel(inspection, device, expected));
 }
 
 async function synth(options: Options<'synth'>): Promise<void> {

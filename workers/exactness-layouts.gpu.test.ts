@@ -13,7 +13,6 @@ const BASE: SynthOptions = {
 const MODELS: Record<string, SynthOptions> = {
   'top 1 of 2 experts': { ...BASE, seed: 12, expertCount: 2, expertsPerToken: 1 },
   'top 4 of 4 experts': { ...BASE, seed: 14, expertCount: 4, expertsPerToken: 4 },
-  'top 1 of 16 experts': { ...BASE, seed: 15, expertCount: 16, expertsPerToken: 1 },
   'top 4 of 16 experts, fused': { ...BASE, seed: 16, layout: 'fused', expertCount: 16, expertsPerToken: 4 },
   // 8x22B: six heads share a KV head.
   'six heads to a KV head': { ...BASE, seed: 17, embeddingLength: 384, headCount: 12, kvHeadCount: 2 },
@@ -40,7 +39,6 @@ describe('mixtab agrees with llama.cpp', () => {
 
   const type = (name: string): MetadataValue => ({ string: name });
   const ROPES: Record<string, Pick<SynthOptions, 'metadata' | 'ropeFactors'>> = {
-    'linear, old key': { metadata: { 'llama.rope.scale_linear': { f32: 4 } } },
     'linear, stretched vectors': {
       metadata: { 'llama.rope.scaling.type': type('linear'), 'llama.rope.scaling.factor': { f32: 3 }, 'llama.rope.scaling.attn_factor': { f32: 1.25 } },
     },

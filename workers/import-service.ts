@@ -1,11 +1,15 @@
 /** The import worker's side of the contract: one import at a time, cancel, clean-up of imports that never ended. */
-import type { ImportApi, ImportOptions, ImportProgress, ModelInspection, ModelSource, ModelSummary } from '../src/contract/engine-api.ts';
+import type {
+  ImportApi, ImportOptions, ImportProgress, ModelInspection, ModelSource, ModelSummary, UnfinishedImport,
+} from '../src/contract/engine-api.ts';
 import { MixtabError } from '../src/contract/errors.ts';
+import { LAYOUT_VERSION } from '../src/contract/weight-layout.ts';
 import { inspectFile } from './gguf/inspect.ts';
 import type { ByteSource } from './storage/byte-source.ts';
 import { summarize } from './storage/catalog.ts';
-import { importModel, verifyModel } from './storage/importer.ts';
-import { estimateFreeBytes, storageFull } from './storage/indexed-db-store.ts';
+import { type ImportInputs, importModel, PAUSE, repairModel, verifyModel } from './storage/importer.ts';
+import { estimateFreeBytes, judgeSpace, storageFull } from './storage/indexed-db-store.ts';
+import { formatBytes } from './storage/format-bytes.ts';
 import { openFiles, openUrl } from './storage/model-source.ts';
 import { opfsSupported } from './storage/opfs-files.ts';
 import type { RecordStore } from './storage/store.ts';
@@ -30,31 +34,40 @@ export class ImportService implements ImportApi {
     if (place === 'opfs' && !opfsSupported()) {
       throw new MixtabError('storage-unavailable', 'This browser has no private file system for workers.', 'Choose the database instead.');
     }
-    if (this.#running) throw new MixtabError('busy', 'Another import is running.', 'Wait until it is done, or cancel it.');
-    const running = new AbortController();
-    this.#running = running;
-    try {
-      return await navigator.locks.request(IMPORT_LOCK, { signal: running.signal }, async () => {
-        await this.#removeLeftovers();
-        const opened = await openSource(source, running.signal);
-        return importModel({
-          store: this.store,
-          source: opened,
-          kind: source.kind,
-          ...(source.kind !== 'file' && { sourceUrl: source.url }),
-          ...(place && { place }),
-          signal: running.signal,
-          onProgress,
-          preflight: checkSpace,
-        });
-      });
-    } finally {
-      this.#running = undefined;
-    }
+    return this.#exclusive(async (signal) => {
+      await this.#removeLeftovers();
+      const inputs = this.#inputs(source, await openSource(source, signal), signal, onProgress);
+      return importModel({ ...inputs, ...(place && { place }) });
+    });
   }
 
   async cancel(): Promise<void> {
     this.#running?.abort();
+  }
+
+  async pause(): Promise<void> {
+    this.#running?.abort(PAUSE);
+  }
+
+  async unfinished(): Promise<UnfinishedImport[]> {
+    const journals = await this.store.listJournals();
+    return journals.map(({ id, name, origin, sourceUrl, bytesTotal, records }) => ({
+      id, name, origin, ...(sourceUrl !== undefined && { sourceUrl }), bytesTotal,
+      bytesDone: records.reduce((sum, { bytes }) => sum + bytes, 0),
+    }));
+  }
+
+  repair(id: string, onProgress: (progress: ImportProgress) => void): Promise<ModelSummary> {
+    return this.#exclusive(async (signal) => {
+      const manifest = await this.store.getManifest(id);
+      if (!manifest) throw new MixtabError('model-not-found', `No model ${id} is stored.`);
+      const { name, source: kind, sourceUrl } = manifest;
+      if (kind === 'file' || sourceUrl === undefined) {
+        throw new MixtabError('bad-request', `${name} came from a local file.`, 'Import the same file again: only what is damaged is written anew.');
+      }
+      const source: ModelSource = { kind, url: sourceUrl };
+      return repairModel(this.#inputs(source, await openSource(source, signal), signal, onProgress), manifest);
+    });
   }
 
   remove(id: string): Promise<void> {
@@ -69,8 +82,32 @@ export class ImportService implements ImportApi {
     return inspectFile(await openSource(source));
   }
 
+  #inputs(source: ModelSource, opened: ByteSource, signal: AbortSignal, onProgress: ImportInputs['onProgress']): ImportInputs {
+    return {
+      store: this.store, source: opened, kind: source.kind, ...(source.kind !== 'file' && { sourceUrl: source.url }), signal,
+      onProgress, preflight: checkSpace,
+    };
+  }
+
+  async #exclusive<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    if (this.#running) throw new MixtabError('busy', 'Another import is running.', 'Wait until it is done, or cancel it.');
+    const running = new AbortController();
+    this.#running = running;
+    try {
+      return await navigator.locks.request(IMPORT_LOCK, { signal: running.signal }, () => work(running.signal));
+    } catch (error) {
+      // What the lock rejects with is the reason of the abort, which may be no error.
+      throw error === PAUSE ? new MixtabError('aborted', 'Paused.') : error;
+    } finally {
+      this.#running = undefined;
+    }
+  }
+
+  /** Records of imports that cannot go on: of another layout, or without a journal. */
   async #removeLeftovers(): Promise<void> {
-    for (const id of await this.store.listLeftovers()) await this.store.removeModel(id);
+    const journals = await this.store.listJournals();
+    const canGoOn = new Set(journals.filter(({ layoutVersion }) => layoutVersion === LAYOUT_VERSION).map(({ id }) => id));
+    for (const id of await this.store.listLeftovers()) if (!canGoOn.has(id)) await this.store.removeModel(id);
   }
 }
 
@@ -79,12 +116,15 @@ function openSource(source: ModelSource, signal?: AbortSignal): Promise<ByteSour
   return openFiles(source.files.map((file) => ({ blob: file, name: file.name })), signal);
 }
 
-/** Chromium never reports more free space than about this, so that pages cannot tell disks apart; 26 GB were stored all the same. */
-const REPORTED_AT_MOST = 9.5 * 2 ** 30;
-
-/** Asks the browser to keep our data, and fails before the first byte where the space is known not to do. */
-async function checkSpace(bytes: number): Promise<void> {
+/**
+ * Asks the browser to keep our data, and fails before the first byte where the space will not do.
+ * @returns a warning where it may not
+ */
+async function checkSpace(bytes: number): Promise<string | undefined> {
   await navigator.storage.persist?.();
   const free = await estimateFreeBytes();
-  if (free !== undefined && bytes > free && free < REPORTED_AT_MOST) throw storageFull(bytes, free);
+  const verdict = judgeSpace(bytes, free);
+  if (verdict === 'refuse') throw storageFull(bytes, free);
+  if (verdict === 'enough') return undefined;
+  return `${formatBytes(bytes)} are needed; the browser promises ${formatBytes(free ?? 0)}, though it may have more.`;
 }

@@ -18,7 +18,7 @@ export async function engineWith(
   const store = new MemoryStore();
   const { id } = await importModel({
     store, source: new BlobByteSource(synthBlob(options), 'synthetic.gguf'), kind: 'file',
-    signal: new AbortController().signal, onProgress: () => {}, preflight: async () => {}, ...more,
+    signal: new AbortController().signal, onProgress: () => {}, preflight: async () => undefined, ...more,
   });
   return { engine: new Engine(store), modelId: id, store };
 }

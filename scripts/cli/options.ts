@@ -17,7 +17,10 @@ export const COMMANDS = {
   },
   bench: { model: 'string!', 'text-file': 'string!', context: 'integer', json: 'boolean' },
   tokenize: { model: 'string!', 'text-file': 'string!', json: 'boolean' },
-  inspect: { model: 'string!', json: 'boolean' },
+  inspect: {
+    model: 'string!', 'gpu-budget': 'number', 'ram-budget': 'number', 'gpu-rate': 'number', 'store-rate': 'number',
+    context: 'integer', json: 'boolean',
+  },
   synth: {
     out: 'string', serve: 'integer', preset: 'string', layers: 'integer', dim: 'integer', ffn: 'integer', heads: 'integer',
     'kv-heads': 'integer', 'head-dim': 'integer', experts: 'integer', used: 'integer', vocab: 'integer', context: 'integer',
@@ -41,7 +44,8 @@ export const USAGE = `usage: npm run -s mixtab -- COMMAND
            [--resident-bias B] [--skip-below W] [--trace-out FILE] [--json]
   bench    --model FILE|URL|builtin --text-file FILE [--context N] [--json]      hit rates of cache policies on a text
   tokenize --model FILE|URL|builtin --text-file FILE [--json]
-  inspect  --model FILE|URL|builtin [--json]
+  inspect  --model FILE|URL|builtin [--gpu-budget MB] [--ram-budget MB] [--gpu-rate MB/S] [--store-rate MB/S]
+           [--context N] [--json]
   synth    --out FILE | --serve PORT [--preset tiny|8x7b|8x22b] [--layers N] [--dim N] [--ffn N] [--heads N] [--kv-heads N]
            [--head-dim N] [--experts N] [--used N] [--vocab N] [--context N] [--type T] [--attention-type T]
            [--down-type T] [--embedding-type T] [--output-type T] [--router-type T] [--layout merged|per-expert|fused]

@@ -51,6 +51,22 @@ export interface RopeScaling {
   magnitude: number;
 }
 
+/** Parts of a model that differ in type and in how often they are read. */
+export type ModelPart = 'experts' | 'attention' | 'router' | 'norms' | 'embedding' | 'output';
+
+/** What the weights weigh, part by part. */
+export interface ModelFigures {
+  /** Parts in the order of their size. `types`: share of each type, by parameters. */
+  parts: { part: ModelPart; parameters: number; bytes: number; types: Record<string, number> }[];
+  /** Bytes of everything but the experts. */
+  denseBytes: number;
+  /** Bytes of one expert of one layer, on average. */
+  expertBytes: number;
+  /** Weights that one token reads: all dense ones but the embedding, and the experts it uses. */
+  bytesPerToken: number;
+  bitsPerWeight: number;
+}
+
 /** What a list of models shows. */
 export interface ModelSummary {
   id: string;
@@ -65,6 +81,7 @@ export interface ModelSummary {
   activeParameterCount: number;
   /** Tensor types with their share, e.g. `{ Q4_K: 0.97, Q6_K: 0.03 }` by parameters. */
   typeShares: Record<string, number>;
+  figures: ModelFigures;
   license?: string;
   description?: string;
   /** False: the page offers plain text completion only. */
@@ -78,6 +95,20 @@ export interface ImportProgress {
   bytesTotal: number;
   recordsDone: number;
   recordsTotal: number;
+  /** Something to know while it goes on, e.g. that the space may not do. */
+  warning?: string;
+}
+
+/** An import that was paused or cut off (a closed tab, a lost connection): importing the same file again goes on. */
+export interface UnfinishedImport {
+  id: string;
+  name: string;
+  /** File name or URL it came from. */
+  origin: string;
+  /** Absent for local files, which have to be chosen again. */
+  sourceUrl?: string;
+  bytesDone: number;
+  bytesTotal: number;
 }
 
 /** What `inspect` prints: everything that the header tells, nothing stored. */
@@ -91,6 +122,7 @@ export interface ModelInspection {
   activeParameterCount: number;
   bitsPerWeight: number;
   bytesPerToken: number;
+  figures: ModelFigures;
   hasChatTemplate: boolean;
   tokenizer: { model: string; tokens: number };
   layout: 'merged' | 'per-expert' | 'fused';
@@ -106,13 +138,26 @@ export interface ImportOptions {
 /** The import worker. One import runs at a time; a second call fails with `busy`. */
 export interface ImportApi {
   list(): Promise<ModelSummary[]>;
-  /** Imports record by record; on any failure the catalog stays as it was and no half model is left. */
+  /**
+   * Imports record by record; on any failure the catalog stays as it was. What is stored is kept where the import may go
+   * on later (paused, crashed, source out of reach: see `unfinished`), else removed. Of a damaged model the damaged
+   * records alone are written anew.
+   */
   import(source: ModelSource, onProgress: (progress: ImportProgress) => void, options?: ImportOptions): Promise<ModelSummary>;
-  /** Stops the running import, whose promise then rejects with `aborted`. */
+  /** Stops the running import and removes what it stored; its promise then rejects with `aborted`. */
   cancel(): Promise<void>;
+  /** Like `cancel`, but what is stored is kept: the next import of the same file goes on from there. */
+  pause(): Promise<void>;
+  /** Imports that can go on; `remove` gives one up. */
+  unfinished(): Promise<UnfinishedImport[]>;
   remove(id: string): Promise<void>;
   /** Reads every record again and checks its hash; returns the keys of the damaged ones. */
   verify(id: string, onProgress: (progress: ImportProgress) => void): Promise<string[]>;
+  /**
+   * Verifies the model and fetches its damaged records again from where it came from.
+   * @throws MixtabError `bad-request` for a model from local files: import the same file again
+   */
+  repair(id: string, onProgress: (progress: ImportProgress) => void): Promise<ModelSummary>;
   inspect(source: ModelSource): Promise<ModelInspection>;
 }
 

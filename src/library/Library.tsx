@@ -4,6 +4,7 @@ import { loaded, models, runningImport } from '../app/state.ts';
 import type { ModelSummary } from '../contract/engine-api.ts';
 import { Dialog } from '../ui/Dialog.tsx';
 import { formatBytes, formatCount } from '../ui/format.ts';
+import { ModelDetails } from './ModelDetails.tsx';
 import { sourceUrl } from './source-url.ts';
 
 /** Imports what was chosen or dropped: one file, or all parts of a split one. */
@@ -93,6 +94,7 @@ function ModelCard({ model, onClose }: { model: ModelSummary; onClose: () => voi
           {model.hasChatTemplate ? 'chat' : 'text completer'}
           {model.license && ` · ${model.license}`}
         </p>
+        <ModelDetails model={model} />
       </div>
       <div class="row">
         {!isLoaded && model.state === 'complete' && (

@@ -103,10 +103,12 @@ function readRopeScaling(name: string, metadata: Metadata, contextLength: number
   const factor = type === 'none' || stated === 0 ? 1 : stated;
   if (!(factor > 0 && Number.isFinite(factor))) throw unsupported(name, 'llama.rope.scaling.factor', factor);
   const attention = metadata.number('llama.rope.scaling.attn_factor', 1);
-  if (!Number.isFinite(attention)) throw unsupported(name, 'llama.rope.scaling.attn_factor', attention);
+  if (!(attention > 0 && Number.isFinite(attention))) throw unsupported(name, 'llama.rope.scaling.attn_factor', attention);
   const magnitude = attention * (type === 'yarn' ? yarnMagnitude(factor) : 1);
   if (factor === 1 && magnitude === 1) return undefined;
-  const originalContextLength = metadata.number('llama.rope.scaling.original_context_length', 0) || contextLength;
+  const original = 'llama.rope.scaling.original_context_length';
+  const originalContextLength = metadata.number(original, 0) || contextLength;
+  if (!(originalContextLength >= 1)) throw unsupported(name, original, originalContextLength);
   return { type: type === 'yarn' ? 'yarn' : 'linear', factor, originalContextLength, magnitude };
 }
 

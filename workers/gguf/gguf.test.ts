@@ -8,7 +8,7 @@ import { inspectHeader } from './inspect.ts';
 import { planImport } from './plan.ts';
 import { writeHeader } from './synth/header-writer.ts';
 import { SYNTH_PRESETS } from './synth/presets.ts';
-import { createSynth, type SynthOptions } from './synth/synth.ts';
+import { createSplitSynth, createSynth, type SynthOptions } from './synth/synth.ts';
 
 const TINY: SynthOptions = SYNTH_PRESETS.tiny;
 
@@ -101,6 +101,44 @@ describe('readHeader', () => {
   });
 });
 
+describe('readHeader of a split file', () => {
+  const parts = createSplitSynth({ ...TINY, layers: 1 }, 3).map((file) => file.read(0, file.size));
+  const joined = (all: Uint8Array<ArrayBuffer>[]): ReadableFile => {
+    const bytes = new Uint8Array(all.reduce((sum, { byteLength }) => sum + byteLength, 0));
+    let at = 0;
+    for (const part of all) {
+      bytes.set(part, at);
+      at += part.byteLength;
+    }
+    return { ...fileOf(bytes), parts: all.map((part, n) => ({ ...fileOf(part), name: `part ${n}` })) };
+  };
+
+  it('gives each tensor the place of its bytes in all parts together', async () => {
+    const file = joined(parts);
+    const whole = synthFile({ ...TINY, layers: 1 });
+    const [split, single] = [await readHeader(file), await readHeader(whole)];
+    expect(split.tensors.map(({ name }) => name)).toEqual(single.tensors.map(({ name }) => name));
+    for (const [n, { offset }] of split.tensors.entries()) {
+      expect(await file.read(offset, 64)).toEqual(await whole.read(single.tensors[n].offset, 64));
+    }
+  });
+
+  it('never fails in another way than named, whatever bytes of whatever part are changed', async () => {
+    const change = fc.record({ part: fc.nat(2), at: fc.integer({ min: 4, max: 700 }), value: fc.nat(255) });
+    await fc.assert(
+      fc.asyncProperty(fc.array(change, { minLength: 1, maxLength: 3 }), async (changes) => {
+        const copies = parts.map((part) => part.slice());
+        for (const { part, at, value } of changes) copies[part][at] = value;
+        const attempt = async (): Promise<void> => {
+          inspectHeader('test.gguf', await readHeader(joined(copies)));
+        };
+        expect(await codeOf(attempt())).toMatch(/^(gguf-.*|no error)$/);
+      }),
+      { numRuns: 200 },
+    );
+  });
+});
+
 describe('readConfig', () => {
   const changed = async (changes: Record<string, unknown>): Promise<Record<string, unknown>> => ({
     ...(await headerOf(TINY)).metadata,
@@ -128,6 +166,7 @@ describe('readConfig', () => {
     [{ 'llama.expert_count': 0 }, 'gguf-unsupported-architecture'],
     [{ 'llama.rope.scaling.type': 'longrope' }, 'gguf-unsupported-feature'],
     [{ 'llama.rope.scaling.type': 'linear', 'llama.rope.scaling.factor': -2 }, 'gguf-unsupported-feature'],
+    [{ 'llama.rope.scaling.type': 'yarn', 'llama.rope.scaling.factor': 4, 'llama.rope.scaling.original_context_length': -8 }, 'gguf-unsupported-feature'],
     [{ 'llama.rope.scaling.yarn_log_multiplier': 0.5 }, 'gguf-unsupported-feature'],
     [{ 'llama.expert_weights_scale': 2.5 }, 'gguf-unsupported-feature'],
     [{ 'llama.expert_weights_scale': 1, 'llama.logit_scale': 0 }, 'no error'],

@@ -2,6 +2,7 @@
 import type { ModelInspection } from '../../src/contract/engine-api.ts';
 import { weightTypeOf } from '../../src/contract/weight-layout.ts';
 import { readConfig, readTokenizer } from './config.ts';
+import { figuresOf } from './figures.ts';
 import { type GgufHeader, type ReadableFile, readHeader, typeName } from './header.ts';
 import { Metadata } from './metadata.ts';
 import { planImport } from './plan.ts';
@@ -28,6 +29,7 @@ export function inspectHeader(name: string, header: GgufHeader): ModelInspection
     activeParameterCount: plan.activeParameterCount,
     bitsPerWeight: (weightBytes * 8) / plan.parameterCount,
     bytesPerToken: plan.bytesPerToken,
+    figures: figuresOf(plan.records.map(({ tensors }) => ({ tensors: tensors.map(({ layout }) => layout) })), config),
     hasChatTemplate: tokenizer.chatTemplate !== undefined,
     tokenizer: { model: tokenizer.model, tokens: tokenizer.tokens.length },
     layout: plan.layout,

@@ -1,6 +1,7 @@
 /** What a list of models shows of a manifest. */
 import type { ModelSummary } from '../../src/contract/engine-api.ts';
 import { LAYOUT_VERSION, type ModelManifest } from '../../src/contract/weight-layout.ts';
+import { figuresOf } from '../gguf/figures.ts';
 
 export function summarize(manifest: ModelManifest): ModelSummary {
   const { id, name, origin, config, parameterCount, activeParameterCount, typeShares, license, description, importedAt } =
@@ -16,6 +17,7 @@ export function summarize(manifest: ModelManifest): ModelSummary {
     parameterCount,
     activeParameterCount,
     typeShares,
+    figures: figuresOf(manifest.records, config),
     ...(license !== undefined && { license }),
     ...(description !== undefined && { description }),
     hasChatTemplate: manifest.tokenizer.chatTemplate !== undefined,

@@ -7,7 +7,8 @@ import { dequantize } from '../gguf/dequantize.ts';
 import { SYNTH_PRESETS } from '../gguf/synth/presets.ts';
 import { createSynth, type SynthOptions } from '../gguf/synth/synth.ts';
 import { BlobByteSource } from './byte-source.ts';
-import { importModel, verifyModel } from './importer.ts';
+import { importModel, PAUSE, repairModel, verifyModel } from './importer.ts';
+import { judgeSpace } from './indexed-db-store.ts';
 import { MemoryStore, MemoryValues } from './memory-store.ts';
 
 const TINY: SynthOptions = SYNTH_PRESETS.tiny;
@@ -20,7 +21,7 @@ function sourceOf(options: SynthOptions): BlobByteSource {
 const run = (store: MemoryStore, options: SynthOptions, more: Partial<Parameters<typeof importModel>[0]> = {}) =>
   importModel({
     store, source: sourceOf(options), kind: 'file', signal: new AbortController().signal, onProgress: () => {},
-    preflight: async () => {}, ...more,
+    preflight: async () => undefined, ...more,
   });
 
 /** Fails when the n-th record is written. */
@@ -123,6 +124,143 @@ describe('importModel', () => {
   });
 });
 
+/** Stands for a tab that is closed: from the n-th write of a record on, nothing is written any more and nothing answers. */
+class ClosedTab extends MemoryValues {
+  #close = (): void => {};
+  closed = new Promise<void>((resolve) => {
+    this.#close = resolve;
+  });
+
+  constructor(
+    private readonly values: MemoryValues,
+    private left: number,
+  ) {
+    super();
+  }
+
+  override keys = (prefix: string) => this.values.keys(prefix);
+  override get = (key: string) => this.values.get(key);
+  override getMany = (keys: string[]) => this.values.getMany(keys);
+  override getAll = (prefix: string) => this.values.getAll(prefix);
+  override write = async (changes: Parameters<MemoryValues['write']>[0]): Promise<void> => {
+    if (changes.set?.some(([key]) => key.startsWith('record/'))) this.left--;
+    if (this.left >= 0) return this.values.write(changes);
+    this.#close();
+    return new Promise(() => {});
+  };
+}
+
+/** Counts the bytes that are read of the weights. */
+class CountingSource extends BlobByteSource {
+  bytes = 0;
+  override async read(offset: number, length: number, signal?: AbortSignal): Promise<Uint8Array<ArrayBuffer>> {
+    if (length > 1024 && length < 1_000_000) this.bytes += length; // neither the samples nor the header
+    return super.read(offset, length, signal);
+  }
+}
+const countingSource = (options: SynthOptions): CountingSource => {
+  const synth = createSynth(options);
+  return new CountingSource(new Blob([synth.read(0, synth.size)]), 'tiny.gguf');
+};
+
+describe('an import that was cut off', () => {
+  const fresh = async () => {
+    const store = new MemoryStore();
+    const source = countingSource(TINY);
+    const { id } = await run(store, TINY, { source });
+    const { importedAt: _importedAt, ...manifest } = (await store.getManifest(id))!;
+    return { id, manifest, bytes: source.bytes };
+  };
+
+  it.each([0, 1, 9, 19])('goes on after %i records, and ends as if nothing had been', async (records) => {
+    const whole = await fresh();
+    const values = new MemoryValues();
+    const tab = new ClosedTab(values, records);
+    void run(new MemoryStore(tab), TINY);
+    await tab.closed;
+    const store = new MemoryStore(values);
+    expect(await store.listManifests()).toEqual([]);
+    expect((await store.listJournals()).map(({ id, name, records: done }) => [id, name, done.length])).toEqual([[whole.id, 'synthetic Mixtral', records]]);
+
+    const source = countingSource(TINY);
+    const progress: ImportProgress[] = [];
+    await run(store, TINY, { source, onProgress: (p) => progress.push(p) });
+    expect(progress.find(({ phase }) => phase === 'records')).toMatchObject({ recordsDone: records, recordsTotal: 20 });
+    if (records > 1) expect(source.bytes).toBeLessThan(whole.bytes);
+    if (records === 19) expect(source.bytes).toBeLessThan(whole.bytes / 3);
+    const { importedAt: _importedAt, ...manifest } = (await store.getManifest(whole.id))!;
+    expect(manifest).toEqual(whole.manifest);
+    expect(await verifyModel(store, whole.id, () => {})).toEqual([]);
+    expect(await store.listJournals()).toEqual([]);
+  });
+
+  it('reads a record again whose bytes are gone, and trusts no journal of another layout', async () => {
+    const { id, manifest } = await fresh();
+    for (const spoil of [
+      (values: MemoryValues) => values.entries.delete(`record/${id}/L0.E2/0000`),
+      (values: MemoryValues) => values.entries.set(`import/${id}`, { ...(values.entries.get(`import/${id}`) as object), layoutVersion: -1 }),
+    ]) {
+      const values = new MemoryValues();
+      const tab = new ClosedTab(values, 9);
+      void run(new MemoryStore(tab), TINY);
+      await tab.closed;
+      spoil(values);
+      const store = new MemoryStore(values);
+      await run(store, TINY);
+      expect((await store.getManifest(id))?.records).toEqual(manifest.records);
+      expect(await verifyModel(store, id, () => {})).toEqual([]);
+    }
+  });
+
+  it('keeps what is there when it is paused, or its source is out of reach', async () => {
+    for (const stop of ['pause', 'network']) {
+      const store = new MemoryStore();
+      const controller = new AbortController();
+      const source = countingSource(TINY);
+      const onProgress = ({ recordsDone }: ImportProgress): void => {
+        if (recordsDone < 5) return;
+        if (stop === 'pause') controller.abort(PAUSE);
+        else source.read = () => Promise.reject(new MixtabError('source-unreachable', 'gone'));
+      };
+      const code = stop === 'pause' ? 'aborted' : 'source-unreachable';
+      await expect(run(store, TINY, { signal: controller.signal, onProgress, source })).rejects.toMatchObject({ code });
+      const [journal] = await store.listJournals();
+      expect(journal.records.length).toBeGreaterThanOrEqual(5);
+      expect(await store.listManifests()).toEqual([]);
+      // Given up: nothing is left.
+      await store.removeModel(journal.id);
+      expect(await store.listLeftovers()).toEqual([]);
+    }
+  });
+
+  it('asks for the space of what is missing only', async () => {
+    const values = new MemoryValues();
+    const tab = new ClosedTab(values, 9);
+    void run(new MemoryStore(tab), TINY);
+    await tab.closed;
+    const asked: number[] = [];
+    const warnings = new Set<string | undefined>();
+    const preflight = async (bytes: number) => {
+      asked.push(bytes);
+      return 'little space';
+    };
+    const { storedBytes } = await run(new MemoryStore(values), TINY, { preflight, onProgress: ({ phase, warning }) => phase === 'records' && warnings.add(warning) });
+    expect(asked[0]).toBeLessThan(storedBytes * 0.7);
+    expect([...warnings]).toEqual(['little space']);
+  });
+});
+
+describe('judgeSpace', () => {
+  it('refuses only where the browser means what it says', () => {
+    const GiB = 2 ** 30;
+    expect(judgeSpace(5e9, undefined)).toBe('enough');
+    expect(judgeSpace(5e9, 6e9)).toBe('enough');
+    expect(judgeSpace(5e9, 4e9)).toBe('refuse');
+    expect(judgeSpace(26e9, 10 * GiB)).toBe('maybe');
+    expect(judgeSpace(26e9, 20e9)).toBe('maybe');
+  });
+});
+
 describe('damaged records', () => {
   it('are found, named, and never read as weights', async () => {
     const values = new MemoryValues();
@@ -138,5 +276,34 @@ describe('damaged records', () => {
     expect((await store.getManifest(id))?.state).toBe('damaged');
     values.entries.delete(key);
     await expect(store.readRecord(id, record)).rejects.toMatchObject({ code: 'record-missing' });
+  });
+
+  it('are written anew, and no others, when the same file is imported again', async () => {
+    const values = new MemoryValues();
+    const store = new MemoryStore(values);
+    const { id } = await run(store, TINY);
+    const before = await store.getManifest(id);
+    values.entries.set(`record/${id}/L0.E2/0000`, new Blob([new Uint8Array(100)]));
+    values.entries.delete(`record/${id}/L1.dense/0000`);
+    expect(await verifyModel(store, id, () => {})).toEqual(['L0.E2', 'L1.dense']);
+    const source = countingSource(TINY);
+    const summary = await run(store, TINY, { source });
+    expect(summary).toMatchObject({ id, state: 'complete' });
+    const damaged = before!.records.filter(({ key }) => ['L0.E2', 'L1.dense'].includes(key));
+    expect(source.bytes).toBeLessThan(damaged.reduce((sum, { bytes }) => sum + bytes, 0) + 1);
+    expect(await store.getManifest(id)).toEqual(before);
+    expect(await verifyModel(store, id, () => {})).toEqual([]);
+  });
+
+  it('are not replaced by those of another file', async () => {
+    const values = new MemoryValues();
+    const store = new MemoryStore(values);
+    const { id } = await run(store, TINY);
+    values.entries.delete(`record/${id}/L1.dense/0000`);
+    const manifest = (await store.getManifest(id))!;
+    const inputs = { store, kind: 'url' as const, signal: new AbortController().signal, onProgress: () => {}, preflight: async () => undefined };
+    await expect(repairModel({ ...inputs, source: sourceOf({ ...TINY, seed: 2 }) }, manifest)).rejects.toMatchObject({ code: 'source-changed' });
+    expect(await repairModel({ ...inputs, source: sourceOf(TINY) }, manifest)).toMatchObject({ state: 'complete' });
+    expect(await verifyModel(store, id, () => {})).toEqual([]);
   });
 });

@@ -1,12 +1,12 @@
 /**
  * A GGUF becomes records: header, plan, then record by record: read, repack, hash, store. The manifest
- * is written last, so a model is listed only when every record is stored. While one record is stored
- * the next is read; never more than two are in memory.
+ * is written last, so a model is listed only when every record is stored; a journal says what is there, so that an import
+ * that was cut off can go on. While one record is hashed and stored the next is read; never more than two are in memory.
  */
 import type { ImportProgress, ModelConfig, ModelSource, ModelSummary } from '../../src/contract/engine-api.ts';
 import { MixtabError } from '../../src/contract/errors.ts';
 import type { Bytes } from '../../src/contract/ids.ts';
-import { LAYOUT_VERSION, type ModelManifest, PART_BYTES, type RecordInfo, type RecordPlace } from '../../src/contract/weight-layout.ts';
+import { LAYOUT_VERSION, type ModelManifest, PART_BYTES, type RecordInfo, type RecordPlace, type TensorLayout } from '../../src/contract/weight-layout.ts';
 import { readConfig, readTokenizer } from '../gguf/config.ts';
 import { dequantize } from '../gguf/dequantize.ts';
 import { type GgufHeader, readHeader } from '../gguf/header.ts';
@@ -28,55 +28,100 @@ export interface ImportInputs {
   place?: RecordPlace;
   signal: AbortSignal;
   onProgress: (progress: ImportProgress) => void;
-  /** Called before the first record is stored; throws where the space will not do. */
-  preflight: (bytes: Bytes) => Promise<void>;
+  /** Called before the first record is stored; throws where the space will not do, returns a warning where it may not. */
+  preflight: (bytes: Bytes) => Promise<string | undefined>;
   /** Largest matrix that is kept whole; for tests. */
   maxMatrixBytes?: Bytes;
 }
 
-/** Imports a model; returns at once where the same file is stored already. */
-export async function importModel(inputs: ImportInputs): Promise<ModelSummary> {
-  const { store, source, signal, onProgress, preflight } = inputs;
-  onProgress({ phase: 'header', bytesDone: 0, bytesTotal: source.size, recordsDone: 0, recordsTotal: 0 });
+/** The reason of an abort that keeps what is stored. */
+export const PAUSE = 'pause';
+
+/** A source that has been read far enough to know what records it will make. */
+interface Opened {
+  id: string;
+  header: GgufHeader;
+  config: ModelConfig;
+  plan: ImportPlan;
+}
+
+async function openModel({ source, signal, maxMatrixBytes }: ImportInputs): Promise<Opened> {
   const header = await readHeader(source, signal);
   const config = readConfig(source.name, header.metadata);
-  const tokenizer = readTokenizer(source.name, header.metadata);
-  const plan = planImport(source.name, header, config, inputs.maxMatrixBytes);
+  const plan = planImport(source.name, header, config, maxMatrixBytes);
+  return { id: await modelId(source, header, signal), header, config, plan };
+}
 
-  const id = await modelId(source, header, signal);
+/** Imports a model; returns at once where the same file is stored already, and goes on where its import was cut off. */
+export async function importModel(inputs: ImportInputs): Promise<ModelSummary> {
+  const { store, source, onProgress, preflight } = inputs;
+  onProgress({ phase: 'header', bytesDone: 0, bytesTotal: source.size, recordsDone: 0, recordsTotal: 0 });
+  const opened = await openModel(inputs);
+  const { id, plan } = opened;
+  const manifestFacts = await factsOf(inputs, opened);
   const stored = await store.getManifest(id);
-  if (stored?.state === 'complete' && stored.layoutVersion === LAYOUT_VERSION) return summarize(stored);
-  await preflight(plan.records.reduce((sum, { bytes }) => sum + bytes, 0));
+  if (stored?.layoutVersion === LAYOUT_VERSION) {
+    return stored.state === 'complete' ? summarize(stored) : repairFrom(inputs, opened, stored);
+  }
+  const done = await recordsToKeep(store, opened);
+  const warning = await preflight(sumBytes(plan.records) - sumBytes([...done.values()]));
   if (stored) await store.removeModel(id);
   try {
-    const records = await storeRecords(inputs, id, plan);
-    const metadata = new Metadata(header.metadata);
-    const manifest: ModelManifest = {
-      id,
-      layoutVersion: LAYOUT_VERSION,
-      name: metadata.string('general.name', source.name.replace(/\.gguf$/i, '')),
-      origin: source.name,
-      ...(inputs.sourceUrl !== undefined && { sourceUrl: inputs.sourceUrl }),
-      source: inputs.kind,
-      state: 'complete',
-      importedAt: Date.now(),
-      config: await withRopeFactors(inputs, plan, config),
-      parameterCount: plan.parameterCount,
-      activeParameterCount: plan.activeParameterCount,
-      typeShares: plan.typeShares,
-      ...(metadata.has('general.license') && { license: metadata.string('general.license') }),
-      ...(metadata.has('general.description') && { description: metadata.string('general.description') }),
-      tokenizer,
-      records,
-    };
+    const records = await storeRecords({ ...inputs, ...(warning && { onProgress: (p) => onProgress({ ...p, warning }) }) }, opened, done);
+    const manifest: ModelManifest = { ...manifestFacts, importedAt: Date.now(), records };
     await store.putManifest(manifest);
     return summarize(manifest);
   } catch (error) {
-    // Whatever went wrong: no leftovers, and the first error is the one that is told.
-    await store.removeModel(id).catch(() => {});
+    // No leftovers, unless the import may go on; the first error is the one that is told.
+    if (!canGoOn(inputs.signal, error)) await store.removeModel(id).catch(() => {});
     throw error;
   }
 }
+
+/** True where a later import of the same file has a use for what is stored. */
+const canGoOn = (signal: AbortSignal, error: unknown): boolean =>
+  signal.aborted ? signal.reason === PAUSE : error instanceof MixtabError && error.code === 'source-unreachable';
+
+const nameOf = ({ source }: ImportInputs, { metadata }: GgufHeader): string =>
+  new Metadata(metadata).string('general.name', source.name.replace(/\.gguf$/i, ''));
+
+/** All of the manifest but its records. */
+async function factsOf(inputs: ImportInputs, { id, header, config, plan }: Opened): Promise<Omit<ModelManifest, 'records' | 'importedAt'>> {
+  const metadata = new Metadata(header.metadata);
+  return {
+    id,
+    layoutVersion: LAYOUT_VERSION,
+    name: nameOf(inputs, header),
+    origin: inputs.source.name,
+    ...(inputs.sourceUrl !== undefined && { sourceUrl: inputs.sourceUrl }),
+    source: inputs.kind,
+    state: 'complete',
+    config: await withRopeFactors(inputs, plan, config),
+    parameterCount: plan.parameterCount,
+    activeParameterCount: plan.activeParameterCount,
+    typeShares: plan.typeShares,
+    ...(metadata.has('general.license') && { license: metadata.string('general.license') }),
+    ...(metadata.has('general.description') && { description: metadata.string('general.description') }),
+    tokenizer: readTokenizer(inputs.source.name, header.metadata),
+  };
+}
+
+/** Records that an import which was cut off has stored as this one would; anything else of it is removed. */
+async function recordsToKeep(store: RecordStore, { id, plan }: Opened): Promise<Map<string, RecordInfo>> {
+  const journal = await store.getJournal(id);
+  const planned = new Map(plan.records.map((record) => [record.key, JSON.stringify(layoutsOf(record))]));
+  const alike =
+    journal?.layoutVersion === LAYOUT_VERSION && journal.records.every(({ key, tensors }) => planned.get(key) === JSON.stringify(tensors));
+  if (!journal || !alike) {
+    if ((await store.getManifest(id)) === undefined) await store.removeModel(id);
+    return new Map();
+  }
+  const present = await store.storedRecords(id, journal.records);
+  return new Map(journal.records.filter(({ key }) => present.has(key)).map((record) => [record.key, record]));
+}
+
+const layoutsOf = ({ tensors }: PlannedRecord): TensorLayout[] => tensors.map(({ layout }) => layout);
+const sumBytes = (records: readonly { bytes: Bytes }[]): Bytes => records.reduce((sum, { bytes }) => sum + bytes, 0);
 
 /** Places of the file, evenly spread, whose bytes tell files with the same header apart (two checkpoints of one training, say). */
 const SAMPLES = 16;
@@ -94,41 +139,56 @@ async function modelId(source: ByteSource, { metadata, tensors, fileBytes }: Ggu
   return (await sha256Hex(new TextEncoder().encode(facts))).slice(0, 16);
 }
 
-async function storeRecords(inputs: ImportInputs, id: string, plan: ImportPlan): Promise<RecordInfo[]> {
-  const { store, signal, onProgress } = inputs;
-  const bytesTotal = plan.records.reduce((sum, { bytes }) => sum + bytes, 0);
-  const infos: RecordInfo[] = [];
-  let bytesDone = 0;
-  let storing: Promise<unknown> = Promise.resolve();
+/** @param done records that are stored already */
+async function storeRecords(
+  inputs: ImportInputs, { id, header, plan }: Opened, done: ReadonlyMap<string, RecordInfo>,
+): Promise<RecordInfo[]> {
+  const { store, source, sourceUrl, signal, onProgress } = inputs;
+  const bytesTotal = sumBytes(plan.records);
+  const stored = [...done.values()];
+  const about = { id, layoutVersion: LAYOUT_VERSION, name: nameOf(inputs, header), origin: source.name, ...(sourceUrl !== undefined && { sourceUrl }) };
+  const note = async (): Promise<void> => {
+    await store.putJournal({ ...about, bytesTotal, records: stored });
+    onProgress({
+      phase: 'records', bytesDone: sumBytes(stored), bytesTotal, recordsDone: stored.length, recordsTotal: plan.records.length,
+    });
+  };
+  await note();
+  let finishing: Promise<unknown> = Promise.resolve();
+  /** The bytes first, then the note that says they are there. */
+  const finish = async (record: PlannedRecord, bytes: Uint8Array<ArrayBuffer>): Promise<void> => {
+    const info = await infoOf(record, bytes, inputs.place);
+    await store.putRecord(id, record.key, bytes, inputs.place);
+    stored.push(info);
+    await note();
+  };
   try {
-    for (const record of plan.records) {
+    for (const record of plan.records.filter(({ key }) => !done.has(key))) {
       throwIfAborted(signal);
       const bytes = await buildRecord(inputs, record);
-      const hash = await sha256Hex(bytes);
-      await storing;
+      await finishing;
       throwIfAborted(signal);
-      infos.push({
-        key: record.key,
-        bytes: bytes.byteLength,
-        ...(inputs.place === 'opfs' ? { place: 'opfs', parts: 1 } : { parts: Math.ceil(bytes.byteLength / PART_BYTES) }),
-        sha256: hash,
-        tensors: record.tensors.map(({ layout }) => layout),
-      });
-      storing = store.putRecord(id, record.key, bytes, inputs.place).then(() => {
-        bytesDone += bytes.byteLength;
-        onProgress({
-          phase: 'records', bytesDone, bytesTotal, recordsDone: infos.length, recordsTotal: plan.records.length,
-        });
-      });
-      storing.catch(() => {}); // reported by the next `await storing`
+      finishing = finish(record, bytes);
+      finishing.catch(() => {}); // reported by the next `await finishing`
     }
-    await storing;
+    await finishing;
   } catch (error) {
     // A record may still be on its way into the store: wait, or it would be left over after the clean-up.
-    await storing.catch(() => {});
+    await finishing.catch(() => {});
     throw error;
   }
-  return infos;
+  const infos = new Map(stored.map((info) => [info.key, info]));
+  return plan.records.map(({ key }) => infos.get(key)!);
+}
+
+async function infoOf(record: PlannedRecord, bytes: Uint8Array<ArrayBuffer>, place?: RecordPlace): Promise<RecordInfo> {
+  return {
+    key: record.key,
+    bytes: bytes.byteLength,
+    ...(place === 'opfs' ? { place, parts: 1 } : { parts: Math.ceil(bytes.byteLength / PART_BYTES) }),
+    sha256: await sha256Hex(bytes),
+    tensors: layoutsOf(record),
+  };
 }
 
 async function buildRecord({ source, signal }: ImportInputs, { bytes, tensors }: PlannedRecord): Promise<Uint8Array<ArrayBuffer>> {
@@ -153,6 +213,41 @@ function converted({ layout, sourceType }: PlannedTensor, raw: Uint8Array<ArrayB
   if (layout.type === sourceType.name) return raw;
   return new Uint8Array(dequantize(sourceType.name, raw).buffer);
 }
+
+/**
+ * Writes a model's damaged records anew, from the file it was made of.
+ * @throws MixtabError `source-changed` where the source holds another file by now
+ */
+export async function repairModel(inputs: ImportInputs, manifest: ModelManifest): Promise<ModelSummary> {
+  const opened = await openModel(inputs);
+  if (opened.id === manifest.id) return repairFrom(inputs, opened, manifest);
+  throw sourceChanged(inputs.source.name, manifest.name);
+}
+
+async function repairFrom(inputs: ImportInputs, { plan }: Opened, manifest: ModelManifest): Promise<ModelSummary> {
+  const { store, source, signal, onProgress } = inputs;
+  const { id } = manifest;
+  const bad = new Set(await verifyModel(store, id, onProgress));
+  const records = manifest.records.filter(({ key }) => bad.has(key));
+  await inputs.preflight(sumBytes(records));
+  for (const [n, info] of records.entries()) {
+    throwIfAborted(signal);
+    const planned = plan.records.find(({ key }) => key === info.key);
+    const bytes = planned && (await buildRecord(inputs, planned));
+    if (!bytes || (await sha256Hex(bytes)) !== info.sha256) throw sourceChanged(source.name, manifest.name);
+    await store.putRecord(id, info.key, bytes, info.place);
+    onProgress({
+      phase: 'records', bytesDone: sumBytes(records.slice(0, n + 1)), bytesTotal: sumBytes(records), recordsDone: n + 1,
+      recordsTotal: records.length,
+    });
+  }
+  const repaired: ModelManifest = { ...manifest, state: 'complete' };
+  await store.putManifest(repaired);
+  return summarize(repaired);
+}
+
+const sourceChanged = (source: string, model: string): MixtabError =>
+  new MixtabError('source-changed', `${source} is no longer the file that ${model} was made of.`, 'Remove the model and import it again.');
 
 /** Reads every record again; returns the keys of those that are missing or damaged. */
 export async function verifyModel(

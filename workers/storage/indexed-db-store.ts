@@ -93,3 +93,16 @@ export async function estimateFreeBytes(): Promise<Bytes | undefined> {
     return undefined;
   }
 }
+
+/** Chromium never tells more free space than about this, so that pages cannot tell disks apart; 26 GB were stored all the same. */
+const MOST_TOLD: Bytes = 9.5 * 2 ** 30;
+
+/**
+ * Whether an import of `bytes` will fit.
+ * @param free as {@link estimateFreeBytes} tells
+ */
+export function judgeSpace(bytes: Bytes, free: Bytes | undefined): 'enough' | 'maybe' | 'refuse' {
+  if (free === undefined || bytes <= free) return 'enough';
+  // Told less than the most it ever tells, the browser means it.
+  return free < MOST_TOLD ? 'refuse' : 'maybe';
+}

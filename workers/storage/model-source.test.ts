@@ -24,7 +24,7 @@ const partsOf = (options: SynthOptions, prefix?: string): { blob: Blob; name: st
 async function hashesOf(source: ByteSource): Promise<string[][]> {
   const store = new MemoryStore();
   const { id } = await importModel({
-    store, source, kind: 'file', signal: new AbortController().signal, onProgress: () => {}, preflight: async () => {},
+    store, source, kind: 'file', signal: new AbortController().signal, onProgress: () => {}, preflight: async () => undefined,
   });
   return (await store.getManifest(id))!.records.map(({ key, sha256 }) => [key, sha256]);
 }

@@ -17,6 +17,11 @@ import { sha256Hex } from './hash.ts';
 export interface ImportJournal {
   id: string;
   layoutVersion: number;
+  name: string;
+  origin: string;
+  sourceUrl?: string;
+  /** Of all records that the import will store. */
+  bytesTotal: Bytes;
   /** Records whose bytes are stored. */
   records: RecordInfo[];
 }
@@ -44,6 +49,7 @@ export interface RecordStore {
   removeModel(id: string): Promise<void>;
 
   getJournal(id: string): Promise<ImportJournal | undefined>;
+  listJournals(): Promise<ImportJournal[]>;
   putJournal(journal: ImportJournal): Promise<void>;
   /** Keys of the model's records all of whose parts are there, whatever they hold. */
   storedRecords(id: string, records: readonly RecordInfo[]): Promise<Set<string>>;
@@ -172,6 +178,10 @@ export class KeyValueStore implements RecordStore {
     return (await this.values.get(JOURNAL + id)) as ImportJournal | undefined;
   }
 
+  async listJournals(): Promise<ImportJournal[]> {
+    return (await this.values.getAll(JOURNAL)) as ImportJournal[];
+  }
+
   async putJournal(journal: ImportJournal): Promise<void> {
     await this.values.write({ set: [[JOURNAL + journal.id, journal]] });
   }
@@ -199,10 +209,10 @@ export class KeyValueStore implements RecordStore {
 const partKey = (id: string, key: string, part: number): string => `${RECORD}${id}/${key}/${String(part).padStart(4, '0')}`;
 
 const missingRecord = ({ key }: RecordInfo, why: string): MixtabError =>
-  new MixtabError('record-missing', `The stored weights ${key} are missing: ${why}.`, 'Remove the model and import it again.');
+  new MixtabError('record-missing', `The stored weights ${key} are missing: ${why}.`, 'Repair the model, or remove it and import it again.');
 
 const damagedRecord = ({ key }: RecordInfo, why: string): MixtabError =>
-  new MixtabError('record-damaged', `The stored weights ${key} are damaged: ${why}.`, 'Remove the model and import it again.');
+  new MixtabError('record-damaged', `The stored weights ${key} are damaged: ${why}.`, 'Repair the model, or remove it and import it again.');
 
 /** @throws MixtabError `aborted` */
 export function throwIfAborted(signal: AbortSignal | undefined): void {

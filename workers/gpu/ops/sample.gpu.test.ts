@@ -84,6 +84,19 @@ const tiedLogits = (vocabularySize: number, seed: number): Float32Array =>
 const VOCABULARIES = [301, 4096, 32000];
 
 describe.each<MatrixVariant>(['rows', 'workgroup'])('sample, variant %s', (variant) => {
+  it('handles the largest vocabulary of Mistral, 131072 tokens', async () => {
+    const logits = modelLogits(131_072, 5);
+    const sorted = ranking(logits);
+    const { id, top, cut } = await sampler({ logits, variant, temperature: 1.5, topK: 40, topCount: 20 });
+    expect(top.map((token) => token.id)).toEqual(sorted.slice(0, 20));
+    expect(sorted.slice(0, 40)).toContain(id);
+    expect(keptBy(logits, cut)).toEqual(sorted.slice(0, 40));
+    // Sums over so many probabilities are off by some 1e-5 in f32.
+    const size = keptBy(logits, (await sampler({ logits, variant, temperature: 1, topP: 0.5 })).cut).length;
+    expect(size).toBeGreaterThanOrEqual(candidates(logits, { topP: 0.5 - 1e-5 }).length);
+    expect(size).toBeLessThanOrEqual(candidates(logits, { topP: 0.5 + 1e-5 }).length);
+  });
+
   describe.each(VOCABULARIES)('vocabulary %i', (vocabularySize) => {
     const logits = modelLogits(vocabularySize, 3);
     const tied = tiedLogits(vocabularySize, 4);
@@ -184,7 +197,7 @@ describe('sample', () => {
   it('advances the state, hands the token on and counts it', async () => {
     const state = { tokenCount: 5, position: 40, step: 2 };
     const { id, next, counts, state: after } = await sampler({ logits, state, temperature: 0 });
-    expect(after).toEqual({ tokenCount: 1, position: 45, stalled: 0, step: 3 });
+    expect(after).toMatchObject({ tokenCount: 1, position: 45, stalled: 0, step: 3 });
     expect(next).toBe(id);
     expect(counts[id]).toBe(1);
     expect(counts.reduce((a, b) => a + b)).toBe(1);
@@ -193,7 +206,7 @@ describe('sample', () => {
   it('does nothing in a stalled step', async () => {
     const state = { tokenCount: 5, position: 40, step: 2, stalled: 3 };
     const { id, next, counts, state: after } = await sampler({ logits, state, temperature: 0 });
-    expect(after).toEqual(state);
+    expect(after).toMatchObject(state);
     expect([id, next, counts.reduce((a, b) => a + b)]).toEqual([0, 7, 0]);
   });
 

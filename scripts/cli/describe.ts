@@ -1,0 +1,38 @@
+/** What `inspect` prints for people. */
+import type { ModelInspection } from '../../src/contract/engine-api.ts';
+import { ASSUMED_GPU_BYTES, ASSUMED_RATES, type DeviceFigures, type ExpectedSpeed } from '../../src/contract/expected-speed.ts';
+import { fitText } from '../../src/library/fit-text.ts';
+import { formatBytes, formatCount } from '../../src/ui/format.ts';
+import type { Options } from './options.ts';
+
+/** The device that the options describe; what they leave out is assumed. */
+export function deviceFigures(options: Options<'inspect'>): DeviceFigures {
+  const of = (megabytes: number | undefined, otherwise: number): number => (megabytes === undefined ? otherwise : megabytes * 1e6);
+  const rates = ASSUMED_RATES.hardware;
+  return {
+    gpuBytes: of(options['gpu-budget'], ASSUMED_GPU_BYTES.hardware),
+    ramBytes: of(options['ram-budget'], 0),
+    gpuRate: of(options['gpu-rate'], rates.gpuRate),
+    ramRate: rates.ramRate,
+    storeRate: of(options['store-rate'], rates.storeRate),
+  };
+}
+
+export function describeModel(inspection: ModelInspection, device: DeviceFigures, expected: ExpectedSpeed): string {
+  const { config, figures } = inspection;
+  const percent = (share: number): string => `${Math.round(share * 100)} %`;
+  const parts = figures.parts.map(({ part, parameters, bytes, types }) => {
+    const shares = Object.entries(types).map(([type, share]) => (share > 0.995 ? type : `${type} ${percent(share)}`));
+    return `  ${part.padEnd(10)} ${formatCount(parameters).padStart(8)}  ${formatBytes(bytes).padStart(8)}  ${shares.join(', ')}`;
+  });
+  return [
+    inspection.name,
+    `architecture ${inspection.architecture}, ${config.layerCount} layers, ${config.expertCount} experts, ${config.expertsPerToken} used, width ${config.embeddingLength}, experts ${config.feedForwardLength} wide`,
+    `parameters ${formatCount(inspection.parameterCount)}, active ${formatCount(inspection.activeParameterCount)}, ${inspection.bitsPerWeight.toFixed(2)} bits a weight`,
+    ...parts,
+    `file ${formatBytes(inspection.fileBytes)}, an expert ${formatBytes(figures.expertBytes)}, ${formatBytes(figures.bytesPerToken)} read for a token`,
+    `context ${config.contextLength}${config.ropeScaling ? ` (${config.ropeScaling.type} rope scaling by ${config.ropeScaling.factor})` : ''}, vocabulary ${config.vocabularySize} (${inspection.tokenizer.model})`,
+    `layout ${inspection.layout}, ${inspection.records.length} records, chat template: ${inspection.hasChatTemplate ? 'yes' : 'no'}, licence: ${inspection.license ?? 'not told'}`,
+    fitText(device, expected),
+  ].join('\n');
+}

@@ -1,0 +1,22 @@
+/** Whether a model fits a device and how fast it can be, in words. */
+import type { DeviceFigures, ExpectedSpeed } from '../contract/expected-speed.ts';
+import { formatBytes } from '../ui/format.ts';
+
+const BOUNDS = {
+  gpu: ['GPU memory', 'gpuRate'], ram: ['main memory', 'ramRate'], store: ['the disk', 'storeRate'],
+} as const;
+
+/** One or two clauses without a full stop; names the rate that the speed was computed from. */
+export function fitText(device: DeviceFigures, expected: ExpectedSpeed): string {
+  const { fit, leastGpuBytes, residentGpuBytes, hitRate, tokensPerSecond, boundBy } = expected;
+  const budget = `${formatBytes(device.gpuBytes)} of GPU memory`;
+  if (fit === 'too-large') return `does not run in ${budget}: it needs at least ${formatBytes(leastGpuBytes)}`;
+  const [name, rate] = BOUNDS[boundBy];
+  const speed = tokensPerSecond >= 10 ? String(Math.round(tokensPerSecond)) : tokensPerSecond.toPrecision(2);
+  const bound = `at most ${speed} tokens a second if ${name} gives ${formatBytes(device[rate])} a second`;
+  if (fit === 'resident') return `fits ${budget} whole: ${bound}`;
+  return (
+    `runs in ${budget}, of which all its experts would take ${formatBytes(residentGpuBytes)}; ` +
+    `about ${Math.round(hitRate * 100)} % of what a token needs is found there: ${bound}`
+  );
+}
