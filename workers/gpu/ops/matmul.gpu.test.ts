@@ -282,7 +282,7 @@ describe.each(VARIANTS)('experts, %s', (variant) => {
       assignments: [9, 0, 1, 2, 3, 4, 5, 8, 6, 7],
     };
     const chosen = new Map([[9, 2], ...[1, 2, 3, 4, 5, 8].map((p) => [p, 0] as const)]);
-    await check(5, prefill, 6, chosen);
+    if (thorough || variant === 'rows') await check(5, prefill, 6, chosen);
     if (thorough) await check(5, prefill, 6, new Map(), 3); // stalled
     // Decode: one token, an assignment for each expert; in the second the other expert lies in another bank.
     await check(1, { headers: [5, 0, 1, 0, 4, 1, 1, 0], assignments: [0, 1] }, 1, new Map([[0, 1], [1, 0]]));
