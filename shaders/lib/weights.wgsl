@@ -1,11 +1,11 @@
-// What all weight types share. A type's lib (weights_<type>.wgsl) adds
+// What all weight types share. A type's lib (weights_<type>.wgsl), with the lib for its kind of run (run_*.wgsl), adds
 //   Run32                                     // 32 weights as the type finds them easiest: numbers and their scales
 //   fn run32(p: Planes, n: u32) -> Run32      // the matrix's n-th run of 32 weights, row after row
 //   Input32                                   // 32 inputs, prepared once for all the runs they meet
 //   fn prepare(x: Block32) -> Input32
 //   fn dot_run(w: Run32, x: Input32) -> f32
 //   fn block32(p: Planes, n: u32) -> Block32  // the weights themselves
-// and reads `weights`, which the kernel declares as array<vec4<u32>>.
+// and reads `weights`, which the kernel declares as array<vec4<u32>>. IQ types read their `grid` at binding 7 too.
 // Planes and their byte order: src/contract/weight-layout.ts.
 
 // Starts of a matrix's planes, in vec4<u32> from the start of `weights`.
@@ -57,11 +57,26 @@ fn half(bits: u32) -> f32 {
   return select(value, -value, (bits & 0x8000u) != 0u);
 }
 
-// The n-th two-byte element of a plane.
+// The n-th four-byte, two-byte or one-byte element of a plane; elements of eight bytes begin at even ones of four.
+fn word_at(plane: u32, n: u32) -> u32 {
+  return weights[plane + (n >> 2u)][n & 3u];
+}
+
+fn words_at(plane: u32, n: u32) -> vec2<u32> {
+  let four = weights[plane + (n >> 1u)];
+  return select(four.xy, four.zw, (n & 1u) != 0u);
+}
+
+fn short_at(plane: u32, n: u32) -> u32 {
+  return (word_at(plane, n >> 1u) >> ((n & 1u) * 16u)) & 0xffffu;
+}
+
 fn half_at(plane: u32, n: u32) -> f32 {
-  let word = n >> 1u;
-  let bits = weights[plane + (word >> 2u)][word & 3u];
-  return half((bits >> ((n & 1u) * 16u)) & 0xffffu);
+  return half(short_at(plane, n));
+}
+
+fn byte_at(plane: u32, n: u32) -> u32 {
+  return (word_at(plane, n >> 2u) >> ((n & 3u) * 8u)) & 0xffu;
 }
 
 // Bytes of a word as floats without shifts, which are slow on software adapters: byte i is masked where it stands and
@@ -78,4 +93,46 @@ fn placed4(word: u32) -> vec4<f32> {
 // The four signed bytes, times BYTE_PLACES: the top one keeps its sign, the others go through 0 .. 255.
 fn placed_signed4(word: u32) -> vec4<f32> {
   return placed4(word ^ 0x808080u) - vec4<f32>(128.0, 32768.0, 8388608.0, 0.0);
+}
+
+// 32 bytes below 128, times BYTE_PLACES.
+fn placed32(u: vec4<u32>, v: vec4<u32>) -> Block32 {
+  return Block32(
+    placed4(u.x), placed4(u.y), placed4(u.z), placed4(u.w), placed4(v.x), placed4(v.y), placed4(v.z), placed4(v.w),
+  );
+}
+
+// The same, less `middle`.
+fn centered32(u: vec4<u32>, v: vec4<u32>, middle: f32) -> Block32 {
+  let m = middle * BYTE_PLACES;
+  return Block32(
+    placed4(u.x) - m, placed4(u.y) - m, placed4(u.z) - m, placed4(u.w) - m,
+    placed4(v.x) - m, placed4(v.y) - m, placed4(v.z) - m, placed4(v.w) - m,
+  );
+}
+
+// 32 signed bytes, times BYTE_PLACES.
+fn placed_signed32(u: vec4<u32>, v: vec4<u32>) -> Block32 {
+  return Block32(
+    placed_signed4(u.x), placed_signed4(u.y), placed_signed4(u.z), placed_signed4(u.w),
+    placed_signed4(v.x), placed_signed4(v.y), placed_signed4(v.z), placed_signed4(v.w),
+  );
+}
+
+// The low nibbles of all bytes, the high ones, the lowest bits.
+fn low_nibbles(q: vec4<u32>) -> vec4<u32> {
+  return q & vec4<u32>(0x0f0f0f0fu);
+}
+
+fn high_nibbles(q: vec4<u32>) -> vec4<u32> {
+  return (q >> vec4<u32>(4u)) & vec4<u32>(0x0f0f0f0fu);
+}
+
+fn lowest_bits(q: vec4<u32>) -> vec4<u32> {
+  return q & vec4<u32>(0x01010101u);
+}
+
+// Bits 0 .. 3 of each number to the lowest bits of the four bytes: multiplied, bit i stands at i + 7i among others.
+fn bits_to_bytes(four: vec4<u32>) -> vec4<u32> {
+  return lowest_bits((four & vec4<u32>(15u)) * 0x204081u);
 }

@@ -1,19 +1,4 @@
 // BF16: the upper half of an f32; plane 0 holds 4 vec4 for 32 weights, the first weight in the low half of a word.
-alias Run32 = Block32;
-alias Input32 = Block32;
-
-fn run32(p: Planes, n: u32) -> Run32 {
-  return block32(p, n);
-}
-
-fn prepare(x: Block32) -> Input32 {
-  return x;
-}
-
-fn dot_run(w: Run32, x: Input32) -> f32 {
-  return dot32(w, x);
-}
-
 fn upper_halves(low: u32, high: u32) -> vec4<f32> {
   return bitcast<vec4<f32>>(vec4<u32>(low * 65536u, low & 0xffff0000u, high * 65536u, high & 0xffff0000u));
 }

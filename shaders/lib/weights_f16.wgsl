@@ -1,19 +1,4 @@
 // F16: plane 0 holds 4 vec4 for 32 weights, two weights a word, the first in the low half.
-alias Run32 = Block32;
-alias Input32 = Block32;
-
-fn run32(p: Planes, n: u32) -> Run32 {
-  return block32(p, n);
-}
-
-fn prepare(x: Block32) -> Input32 {
-  return x;
-}
-
-fn dot_run(w: Run32, x: Input32) -> f32 {
-  return dot32(w, x);
-}
-
 fn halves(low: u32, high: u32) -> vec4<f32> {
   return half4(vec4<u32>(low & 0xffffu, low >> 16u, high & 0xffffu, high >> 16u));
 }

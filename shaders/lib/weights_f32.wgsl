@@ -1,19 +1,4 @@
 // F32: plane 0 holds 8 vec4 for 32 weights.
-alias Run32 = Block32;
-alias Input32 = Block32;
-
-fn run32(p: Planes, n: u32) -> Run32 {
-  return block32(p, n);
-}
-
-fn prepare(x: Block32) -> Input32 {
-  return x;
-}
-
-fn dot_run(w: Run32, x: Input32) -> f32 {
-  return dot32(w, x);
-}
-
 fn block32(p: Planes, n: u32) -> Block32 {
   let at = p.p0 + n * 8u;
   return Block32(

@@ -37,32 +37,52 @@ export interface WeightType {
   planes: readonly BlockField[];
 }
 
-export type WeightTypeName = 'F32' | 'F16' | 'BF16' | 'Q8_0' | 'Q4_0' | 'Q4_K' | 'Q6_K';
+export type WeightTypeName =
+  | 'F32' | 'F16' | 'BF16'
+  | 'Q4_0' | 'Q4_1' | 'Q5_0' | 'Q5_1' | 'Q8_0' | 'IQ4_NL' | 'MXFP4'
+  | 'Q2_K' | 'Q3_K' | 'Q4_K' | 'Q5_K' | 'Q6_K'
+  | 'IQ1_S' | 'IQ1_M' | 'IQ2_XXS' | 'IQ2_XS' | 'IQ2_S' | 'IQ3_XXS' | 'IQ3_S' | 'IQ4_XS';
 
-const field = (name: string, offset: Bytes, bytes: Bytes): BlockField => ({ name, offset, bytes });
+type Field = [name: string, offset: Bytes, bytes: Bytes];
 
-/** Struct layouts from ggml-common.h. */
+const type = (
+  name: WeightTypeName, ggmlType: number, blockWeights: number, blockBytes: Bytes, ...fields: Field[]
+): WeightType => ({
+  name, ggmlType, blockWeights, blockBytes, planes: fields.map(([field, offset, bytes]) => ({ name: field, offset, bytes })),
+});
+
+/**
+ * Struct layouts from ggml-common.h. Fields that lie side by side in the struct and are read together are one plane:
+ * a kernel knows four planes at most.
+ */
 export const WEIGHT_TYPES: Record<WeightTypeName, WeightType> = {
-  F32: { name: 'F32', ggmlType: 0, blockWeights: 32, blockBytes: 128, planes: [field('values', 0, 128)] },
-  F16: { name: 'F16', ggmlType: 1, blockWeights: 32, blockBytes: 64, planes: [field('values', 0, 64)] },
-  BF16: { name: 'BF16', ggmlType: 30, blockWeights: 32, blockBytes: 64, planes: [field('values', 0, 64)] },
-  Q4_0: {
-    name: 'Q4_0', ggmlType: 2, blockWeights: 32, blockBytes: 18,
-    planes: [field('quants', 2, 16), field('d', 0, 2)],
-  },
-  Q8_0: {
-    name: 'Q8_0', ggmlType: 8, blockWeights: 32, blockBytes: 34,
-    planes: [field('quants', 2, 32), field('d', 0, 2)],
-  },
-  Q4_K: {
-    name: 'Q4_K', ggmlType: 12, blockWeights: 256, blockBytes: 144,
-    // d and dmin (f16 each) and the 12 bytes of packed 6-bit scales and mins make one 16-byte word.
-    planes: [field('quants', 16, 128), field('scales', 0, 16)],
-  },
-  Q6_K: {
-    name: 'Q6_K', ggmlType: 14, blockWeights: 256, blockBytes: 210,
-    planes: [field('ql', 0, 128), field('qh', 128, 64), field('scales', 192, 16), field('d', 208, 2)],
-  },
+  F32: type('F32', 0, 32, 128, ['values', 0, 128]),
+  F16: type('F16', 1, 32, 64, ['values', 0, 64]),
+  BF16: type('BF16', 30, 32, 64, ['values', 0, 64]),
+
+  Q4_0: type('Q4_0', 2, 32, 18, ['quants', 2, 16], ['d', 0, 2]),
+  Q4_1: type('Q4_1', 3, 32, 20, ['quants', 4, 16], ['d m', 0, 4]),
+  Q5_0: type('Q5_0', 6, 32, 22, ['quants', 6, 16], ['qh', 2, 4], ['d', 0, 2]),
+  Q5_1: type('Q5_1', 7, 32, 24, ['quants', 8, 16], ['qh', 4, 4], ['d m', 0, 4]),
+  Q8_0: type('Q8_0', 8, 32, 34, ['quants', 2, 32], ['d', 0, 2]),
+  IQ4_NL: type('IQ4_NL', 20, 32, 18, ['quants', 2, 16], ['d', 0, 2]),
+  MXFP4: type('MXFP4', 39, 32, 17, ['quants', 1, 16], ['e', 0, 1]),
+
+  Q2_K: type('Q2_K', 10, 256, 84, ['quants', 16, 64], ['scales', 0, 16], ['d dmin', 80, 4]),
+  Q3_K: type('Q3_K', 11, 256, 110, ['quants', 32, 64], ['hmask', 0, 32], ['scales', 96, 12], ['d', 108, 2]),
+  // d and dmin (f16 each) and the 12 bytes of packed 6-bit scales and mins make one 16-byte word.
+  Q4_K: type('Q4_K', 12, 256, 144, ['quants', 16, 128], ['scales', 0, 16]),
+  Q5_K: type('Q5_K', 13, 256, 176, ['quants', 48, 128], ['qh', 16, 32], ['scales', 0, 16]),
+  Q6_K: type('Q6_K', 14, 256, 210, ['ql', 0, 128], ['qh', 128, 64], ['scales', 192, 16], ['d', 208, 2]),
+
+  IQ1_S: type('IQ1_S', 19, 256, 50, ['quants', 2, 32], ['qh', 34, 16], ['d', 0, 2]),
+  IQ1_M: type('IQ1_M', 29, 256, 56, ['quants', 0, 32], ['qh', 32, 16], ['scales', 48, 8]),
+  IQ2_XXS: type('IQ2_XXS', 16, 256, 66, ['quants', 2, 64], ['d', 0, 2]),
+  IQ2_XS: type('IQ2_XS', 17, 256, 74, ['quants', 2, 64], ['scales', 66, 8], ['d', 0, 2]),
+  IQ2_S: type('IQ2_S', 22, 256, 82, ['quants signs', 2, 64], ['qh scales', 66, 16], ['d', 0, 2]),
+  IQ3_XXS: type('IQ3_XXS', 18, 256, 98, ['quants', 2, 64], ['signs', 66, 32], ['d', 0, 2]),
+  IQ3_S: type('IQ3_S', 21, 256, 110, ['quants', 2, 64], ['signs scales', 74, 36], ['qh', 66, 8], ['d', 0, 2]),
+  IQ4_XS: type('IQ4_XS', 23, 256, 136, ['quants', 8, 128], ['d scales', 0, 8]),
 };
 
 /** The type with this number in a GGUF's tensor table, or undefined where mixtab has no kernel for it. */

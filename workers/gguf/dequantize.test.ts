@@ -1,7 +1,11 @@
+import { createHash } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { layoutTensor, WEIGHT_TYPES, type WeightTypeName } from '../../src/contract/weight-layout.ts';
-import { dequantize, halfToNumber } from './dequantize.ts';
+import { dequantize } from './dequantize.ts';
+import { halfToNumber } from './dequantize-parts.ts';
 import goldens from './golden/blocks.json' with { type: 'json' };
+import { randomBytes, zeroUnlessFinite } from './golden/random-blocks.mjs';
+import randomGoldens from './golden/random-blocks.json' with { type: 'json' };
 import { ggufBytes, repackTensor } from './repack.ts';
 
 const bytesOf = (base64: string): Uint8Array => new Uint8Array(Buffer.from(base64, 'base64'));
@@ -13,8 +17,18 @@ describe('dequantize', () => {
     expect(actual).toEqual(expected);
   });
 
+  it.each(randomGoldens)('$type: the same for blocks of random bytes', async ({ type, weights, sha256 }) => {
+    const { blockBytes, blockWeights } = WEIGHT_TYPES[type as WeightTypeName];
+    const actual = dequantize(type as WeightTypeName, randomBytes((weights / blockWeights) * blockBytes));
+    expect(actual).toHaveLength(weights);
+    zeroUnlessFinite(actual);
+    expect(createHash('sha256').update(new Uint8Array(actual.buffer)).digest('hex')).toBe(sha256);
+  });
+
   it('knows every type but F32 from the goldens', () => {
-    expect(['F32', ...goldens.map(({ type }) => type)].sort()).toEqual(Object.keys(WEIGHT_TYPES).sort());
+    const all = Object.keys(WEIGHT_TYPES).sort();
+    expect(['F32', ...goldens.map(({ type }) => type)].sort()).toEqual(all);
+    expect(['F32', ...randomGoldens.map(({ type }) => type)].sort()).toEqual(all);
   });
 
   it('reads f16 as IEEE 754 has it', () => {

@@ -282,7 +282,7 @@ describe('planImport', () => {
   it.each([
     ['a missing tensor', (h: GgufHeader) => h.tensors.filter(({ name }) => name !== 'blk.1.attn_k.weight'), 'gguf-missing-tensor', /blk\.1\.attn_k\.weight/],
     ['an unknown tensor', (h: GgufHeader) => [...h.tensors, { ...h.tensors[0], name: 'blk.0.attn_q.bias' }], 'gguf-unsupported-feature', /attn_q\.bias/],
-    ['an unsupported type', (h: GgufHeader) => h.tensors.map((t) => (t.name === 'blk.0.ffn_up_exps.weight' ? { ...t, ggmlType: 10 } : t)), 'gguf-unsupported-type', /ffn_up_exps\.weight has the type Q2_K/],
+    ['an unsupported type', (h: GgufHeader) => h.tensors.map((t) => (t.name === 'blk.0.ffn_up_exps.weight' ? { ...t, ggmlType: 34 } : t)), 'gguf-unsupported-type', /ffn_up_exps\.weight has the type TQ1_0/],
     ['a wrong shape', (h: GgufHeader) => h.tensors.map((t) => (t.name === 'output.weight' ? { ...t, shape: [256, 511] } : t)), 'gguf-damaged', /output\.weight/],
   ])('names %s', async (_what, change, code, message) => {
     const header = await headerOf(TINY);

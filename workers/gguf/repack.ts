@@ -40,7 +40,7 @@ function repackBlocks(source: Uint8Array, layout: TensorLayout, type: WeightType
   }
 }
 
-/** Copies `bytes` bytes of every block: a strided copy. In words of two bytes, which every field and block is made of. */
+/** A strided copy: `bytes` bytes of every block, in the widest words that divide all offsets. */
 function copyField(
   source: Uint8Array,
   from: number,
@@ -50,19 +50,19 @@ function copyField(
   bytes: number,
   blocks: number,
 ): void {
-  if (source.byteOffset % 2 !== 0 || target.byteOffset % 2 !== 0) {
-    for (let b = 0; b < blocks; b++) {
-      target.set(source.subarray(from + b * stride, from + b * stride + bytes), to + b * bytes);
-    }
-    return;
-  }
-  const input = new Uint16Array(source.buffer, source.byteOffset, source.byteLength >> 1);
-  const output = new Uint16Array(target.buffer, target.byteOffset, target.byteLength >> 1);
-  const words = bytes >> 1;
-  const skip = stride >> 1;
-  let read = from >> 1;
-  let write = to >> 1;
-  for (let b = 0; b < blocks; b++, read += skip) {
+  const start = source.byteOffset + from;
+  const end = target.byteOffset + to;
+  const Words = [Uint32Array, Uint16Array, Uint8Array].find(({ BYTES_PER_ELEMENT: width }) =>
+    [start, stride, end, bytes].every((n) => n % width === 0),
+  ) as typeof Uint8Array;
+  const width = Words.BYTES_PER_ELEMENT;
+  const input = new Words(source.buffer, start, ((blocks - 1) * stride + bytes) / width);
+  copyWords(input, stride / width, new Words(target.buffer, end, (blocks * bytes) / width), bytes / width, blocks);
+}
+
+function copyWords(input: Uint8Array, skip: number, output: Uint8Array, words: number, blocks: number): void {
+  let write = 0;
+  for (let b = 0, read = 0; b < blocks; b++, read += skip) {
     for (let i = 0; i < words; i++) output[write++] = input[read + i];
   }
 }

@@ -13,6 +13,8 @@ export interface KernelSource {
   name: string;
   /** The files' texts in order: libs first. */
   code: readonly string[];
+  /** Constants too large for WGSL, in a read-only storage buffer that all calls share. */
+  table?: { binding: number; bytes: Uint8Array<ArrayBuffer> };
 }
 
 export type Overrides = Readonly<Record<string, number>>;
@@ -20,6 +22,7 @@ export type Overrides = Readonly<Record<string, number>>;
 export class PipelineCache {
   readonly #pipelines = new Map<string, GPUComputePipeline>();
   readonly #modules = new Map<string, GPUShaderModule>();
+  readonly #tables = new Map<Uint8Array<ArrayBuffer>, GPUBuffer>();
 
   constructor(readonly device: GPUDevice) {}
 
@@ -55,12 +58,21 @@ export class PipelineCache {
     }
     const pipeline = this.get(kernel, overrides);
     const label = `${kernel.name} ${place}`;
-    const bindGroup = this.device.createBindGroup({
-      label,
-      layout: pipeline.getBindGroupLayout(0),
-      entries: slices.map((slice, binding) => ({ binding, resource: slice })),
-    });
+    const entries: GPUBindGroupEntry[] = slices.map((slice, binding) => ({ binding, resource: slice }));
+    if (kernel.table) entries.push({ binding: kernel.table.binding, resource: { buffer: this.#table(kernel.table.bytes) } });
+    const bindGroup = this.device.createBindGroup({ label, layout: pipeline.getBindGroupLayout(0), entries });
     return { label, pipeline, bindGroup, workgroups };
+  }
+
+  #table(bytes: Uint8Array<ArrayBuffer>): GPUBuffer {
+    let buffer = this.#tables.get(bytes);
+    if (!buffer) {
+      const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST;
+      buffer = this.device.createBuffer({ label: 'table', size: bytes.byteLength, usage });
+      this.device.queue.writeBuffer(buffer, 0, bytes);
+      this.#tables.set(bytes, buffer);
+    }
+    return buffer;
   }
 
   #module(kernel: KernelSource): GPUShaderModule {

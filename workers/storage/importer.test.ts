@@ -2,10 +2,10 @@
 import { describe, expect, it } from 'vitest';
 import type { ImportProgress } from '../../src/contract/engine-api.ts';
 import { MixtabError } from '../../src/contract/errors.ts';
-import { WEIGHT_TYPES } from '../../src/contract/weight-layout.ts';
+import { WEIGHT_TYPES, type WeightTypeName } from '../../src/contract/weight-layout.ts';
 import { dequantize } from '../gguf/dequantize.ts';
 import { SYNTH_PRESETS } from '../gguf/synth/presets.ts';
-import { createSynth, type SynthOptions } from '../gguf/synth/synth.ts';
+import { createSynth, type SynthOptions, uniformTypes } from '../gguf/synth/synth.ts';
 import { BlobByteSource } from './byte-source.ts';
 import { importModel, PAUSE, repairModel, verifyModel } from './importer.ts';
 import { judgeSpace } from './indexed-db-store.ts';
@@ -85,6 +85,19 @@ describe('importModel', () => {
     expect(await hashes(separate.id)).toEqual(await hashes(merged.id));
     const fused = await run(store, { ...TINY, layout: 'fused' });
     expect(await hashes(fused.id)).toEqual(await hashes(merged.id));
+  });
+
+  it.each(Object.keys(WEIGHT_TYPES) as WeightTypeName[])('%s: the same records of both layouts', async (type) => {
+    const options: SynthOptions = { ...TINY, layers: 1, expertCount: 3, vocabularySize: 400, types: uniformTypes(type) };
+    const [merged, separate] = await Promise.all(
+      (['merged', 'per-expert'] as const).map(async (layout) => {
+        const store = new MemoryStore();
+        const { id } = await run(store, { ...options, layout });
+        return (await store.getManifest(id))!.records;
+      }),
+    );
+    expect(merged.flatMap(({ tensors }) => tensors.map((tensor) => tensor.type))).toContain(type);
+    expect(separate).toEqual(merged);
   });
 
   it.each([0, 1, 7, 19])('leaves nothing where the store is full after %i records', async (after) => {

@@ -38,16 +38,55 @@ class Random {
   }
 }
 
+type WriteScale = (view: DataView, d: number, random: Random) => void;
+
+/** f16 scales: `d` times a factor at each offset. */
+const halves =
+  (...fields: [offset: number, factor: number][]): WriteScale =>
+  (view, d) => {
+    for (const [offset, factor] of fields) view.setUint16(offset, halfBits(d * factor), true);
+  };
+
+/** IQ1_M keeps its f16 scale in the top four bits of four words. */
+const spreadHalf: WriteScale = (view, d) => {
+  const bits = halfBits(d);
+  for (let n = 0; n < 4; n++) view.setUint8(49 + n * 2, (view.getUint8(49 + n * 2) & 15) | (((bits >> (n * 4)) & 15) << 4));
+};
+
+/** MXFP4's scales are powers of two: one of the two around d, so that the mean square is d's. */
+const powerOfTwo: WriteScale = (view, d, random) => {
+  const exponent = Math.floor(Math.log2(d));
+  const share = ((d / 2 ** exponent) ** 2 - 1) / 3;
+  view.setUint8(0, exponent + 128 + (random.fraction() < share ? 1 : 0));
+};
+
 /**
- * Standard deviation of a weight whose scale d is 1 and whose other bits are uniformly random, and the
- * f16 fields: Q4_K's dmin is 7.5 d (the mean quant), so that weights have mean zero.
+ * Standard deviation of a weight whose scale d is 1 and whose other bits are uniformly random, and how d is written.
+ * A second scale, of the minimum that is added or taken away, is such that weights have mean zero: Q4_K's dmin is 7.5 d
+ * (the mean quant), Q4_1's m is -7.5 d. The figures are those of a million weights.
  */
-const SCALES: Partial<Record<WeightTypeName, { deviation: number; fields: { offset: number; factor: number }[] }>> = {
-  Q8_0: { deviation: 73.9, fields: [{ offset: 0, factor: 1 }] },
-  Q4_0: { deviation: 4.61, fields: [{ offset: 0, factor: 1 }] },
+const SCALES: Partial<Record<WeightTypeName, { deviation: number; write: WriteScale }>> = {
+  Q8_0: { deviation: 73.9, write: halves([0, 1]) },
+  Q4_0: { deviation: 4.61, write: halves([0, 1]) },
+  Q4_1: { deviation: 4.60, write: halves([0, 1], [2, -7.5]) },
+  Q5_0: { deviation: 9.25, write: halves([0, 1]) },
+  Q5_1: { deviation: 9.24, write: halves([0, 1], [2, -15.5]) },
+  IQ4_NL: { deviation: 67.41, write: halves([0, 1]) },
+  MXFP4: { deviation: 5.85, write: powerOfTwo },
+  Q2_K: { deviation: 13.88, write: halves([80, 1], [82, 1.5]) },
+  Q3_K: { deviation: 43.47, write: halves([108, 1]) },
   // sc, m uniform in 0..63, q in 0..15: sqrt(var(sc q) + 7.5^2 var(m))
-  Q4_K: { deviation: 258, fields: [{ offset: 0, factor: 1 }, { offset: 2, factor: 7.5 }] },
-  Q6_K: { deviation: 1366, fields: [{ offset: 208, factor: 1 }] },
+  Q4_K: { deviation: 258, write: halves([0, 1], [2, 7.5]) },
+  Q5_K: { deviation: 525, write: halves([0, 1], [2, 15.5]) },
+  Q6_K: { deviation: 1366, write: halves([208, 1]) },
+  IQ1_S: { deviation: 7.17, write: halves([0, 1]) },
+  IQ1_M: { deviation: 7.21, write: spreadHalf },
+  IQ2_XXS: { deviation: 53.36, write: halves([0, 1]) },
+  IQ2_XS: { deviation: 55.75, write: halves([0, 1]) },
+  IQ2_S: { deviation: 56.64, write: halves([0, 1]) },
+  IQ3_XXS: { deviation: 142, write: halves([0, 1]) },
+  IQ3_S: { deviation: 141, write: halves([0, 1]) },
+  IQ4_XS: { deviation: 1238, write: halves([0, 1]) },
 };
 
 const floats = new Float32Array(1);
@@ -84,7 +123,7 @@ export function writeBlock({ type, seed, deviation, mean = 0 }: BlockRecipe, n: 
   }
   for (let i = 0; i < weightType.blockBytes; i++) view.setUint8(i, random.word() >>> 24);
   const d = (deviation / scales.deviation) * (0.75 + 0.5 * random.fraction());
-  for (const { offset, factor } of scales.fields) view.setUint16(offset, halfBits(d * factor), true);
+  scales.write(view, d, random);
 }
 
 /** Makes block at `out[at..]` all zero weights. */

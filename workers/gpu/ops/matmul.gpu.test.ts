@@ -15,7 +15,21 @@ import { expertGateUp } from './expert-gate-up.ts';
 import { matmul } from './matmul.ts';
 
 const TYPES = Object.keys(WEIGHT_TYPES) as WeightTypeName[];
+/**
+ * Types that are tried on many shapes, one for each kind of run. The others differ from them in how a run is read, not
+ * in how the work is cut, and on a software adapter each shape costs a second.
+ */
+const THOROUGH: WeightTypeName[] = ['F16', 'Q8_0', 'Q4_K', 'Q6_K'];
 const VARIANTS: MatrixVariant[] = ['rows', 'workgroup'];
+
+/** Where a block has scales that are f16 numbers. */
+const HALF_OFFSETS: Partial<Record<WeightTypeName, number[]>> = {
+  Q4_0: [0], Q4_1: [0, 2], Q5_0: [0], Q5_1: [0, 2], Q8_0: [0], IQ4_NL: [0],
+  Q2_K: [80, 82], Q3_K: [108], Q4_K: [0, 2], Q5_K: [0, 2], Q6_K: [208],
+  IQ1_S: [0], IQ2_XXS: [0], IQ2_XS: [0], IQ2_S: [0], IQ3_XXS: [0], IQ3_S: [0], IQ4_XS: [0],
+};
+/** Types whose weights are sums, which a compiler may contract to one rounding. */
+const AFFINE: WeightTypeName[] = ['Q4_1', 'Q5_1', 'Q2_K', 'Q4_K', 'Q5_K'];
 
 /** Random bits of a GGUF matrix whose scales are ordinary numbers, some of them negative or subnormal. */
 function randomMatrix(type: WeightTypeName, rows: number, cols: number, random: () => number): Uint8Array {
@@ -30,9 +44,13 @@ function randomMatrix(type: WeightTypeName, rows: number, cols: number, random: 
     const values = new Uint32Array(randomNormal(random, rows * cols).buffer);
     for (let i = 0; i < rows * cols; i++) view.setUint16(i * 2, values[i] >>> 16, true);
   }
-  const scaleOffsets: Partial<Record<WeightTypeName, number[]>> = { Q8_0: [0], Q4_0: [0], Q4_K: [0, 2], Q6_K: [208] };
   for (let at = 0; at + blockBytes <= bytes.length; at += blockBytes) {
-    for (const offset of scaleOffsets[type] ?? []) view.setUint16(at + offset, half(), true);
+    for (const offset of HALF_OFFSETS[type] ?? []) view.setUint16(at + offset, half(), true);
+    if (type === 'MXFP4') bytes[at] = 110 + random() * 20;
+    if (type === 'IQ1_M') {
+      const bits = half();
+      for (let n = 0; n < 4; n++) bytes[at + 49 + n * 2] = (bytes[at + 49 + n * 2] & 15) | (((bits >> (n * 4)) & 15) << 4);
+    }
   }
   return bytes;
 }
@@ -64,8 +82,9 @@ describe.each(VARIANTS)('matmul, %s', (variant) => {
   it.each(TYPES)('%s agrees with float64 on odd shapes', async (type) => {
     const gpu = await getTestDevice();
     const random = seededRandom(7);
-    for (const cols of widths(type)) {
-      for (const [rows, tokens] of [[1, 1], [3, 2], [257, 1], [65, 7]]) {
+    const shapes = THOROUGH.includes(type) ? [[1, 1], [3, 2], [257, 1], [65, 7]] : [[3, 1], [19, 5]];
+    for (const cols of THOROUGH.includes(type) ? widths(type) : widths(type).slice(1)) {
+      for (const [rows, tokens] of shapes) {
         const weights = sample(type, rows, cols, random);
         const matrix: Matrix = { layout: weights.layout, slice: upload(gpu, weights.record) };
         const x = randomNormal(random, tokens * cols);
@@ -176,9 +195,9 @@ describe('embed', () => {
     const actual = await readRows(gpu, output, 4, cols);
     const expected = new Float32Array(4 * cols);
     for (const [t, token] of tokens.entries()) expected.set(weights.weights.subarray(token * cols, (token + 1) * cols), t * cols);
-    // Q4_K alone has a sum in it, which a compiler may contract to one rounding.
-    const slack = type === 'Q4_K' ? 2 ** -22 : 0;
-    const off = actual.findIndex((value, k) => !(Math.abs(value - expected[k]) <= slack * (Math.abs(expected[k]) + 1)));
+    const largest = expected.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+    const slack = AFFINE.includes(type) ? 2 ** -23 * largest : 0;
+    const off = actual.findIndex((value, k) => !(Math.abs(value - expected[k]) <= slack));
     expect(off < 0 ? 'equal' : `[${off}] is ${actual[off]}, not ${expected[off]}`).toBe('equal');
   });
 });
@@ -206,7 +225,8 @@ describe.each(VARIANTS)('experts, %s', (variant) => {
   it.each(mixes)('%s, %s, %s: gate, up and down of the experts in their slots', async (gateType, upType, downType) => {
     const gpu = await getTestDevice();
     const random = seededRandom(13);
-    const [dim, ffn, expertsPerToken] = [widths(upType)[1], widths(downType)[0], 2];
+    const thorough = gateType !== downType || THOROUGH.includes(gateType);
+    const [dim, ffn, expertsPerToken] = [widths(upType)[thorough ? 1 : 0], widths(downType)[0], 2];
     const experts = Array.from({ length: 3 }, () => {
       const gate = sample(gateType, ffn, dim, random);
       const up = sample(upType, ffn, dim, random, gate.layout.bytes);
@@ -262,10 +282,11 @@ describe.each(VARIANTS)('experts, %s', (variant) => {
       assignments: [9, 0, 1, 2, 3, 4, 5, 8, 6, 7],
     };
     const chosen = new Map([[9, 2], ...[1, 2, 3, 4, 5, 8].map((p) => [p, 0] as const)]);
-    await check(5, prefill, 6, chosen);
-    await check(5, prefill, 6, new Map(), 3); // stalled
+    if (thorough || variant === 'rows') await check(5, prefill, 6, chosen);
+    if (thorough) await check(5, prefill, 6, new Map(), 3); // stalled
     // Decode: one token, an assignment for each expert; in the second the other expert lies in another bank.
     await check(1, { headers: [5, 0, 1, 0, 4, 1, 1, 0], assignments: [0, 1] }, 1, new Map([[0, 1], [1, 0]]));
+    if (!thorough) return;
     await check(1, { headers: [5, 0, 1, 0, 9, 1, 1, 0], assignments: [0, 1] }, 1, new Map([[0, 1]]));
   });
 });

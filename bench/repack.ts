@@ -1,0 +1,52 @@
+/**
+ * Speed of repacking on one core, for each type, beside a bare copy of as many bytes in the same run.
+ *
+ *   npx tsx bench/repack.ts [--types Q4_K,Q6_K] [--megabytes 64] [--json]
+ *
+ * Source and target are as at import: a record's range of the file, and a fresh record. Best of five.
+ */
+import { parseArgs } from 'node:util';
+import { layoutTensor, WEIGHT_TYPES, type WeightTypeName } from '../src/contract/weight-layout.ts';
+import { ggufBytes, repackTensor } from '../workers/gguf/repack.ts';
+
+const { values } = parseArgs({
+  options: {
+    types: { type: 'string', default: Object.keys(WEIGHT_TYPES).join() },
+    megabytes: { type: 'string', default: '64' },
+    json: { type: 'boolean', default: false },
+  },
+});
+
+const COLS = 4096;
+const ROUNDS = 5;
+
+/** Seconds of the fastest call. */
+function best(call: () => void): number {
+  let seconds = Number.POSITIVE_INFINITY;
+  for (let round = 0; round < ROUNDS; round++) {
+    const start = performance.now();
+    call();
+    seconds = Math.min(seconds, (performance.now() - start) / 1000);
+  }
+  return seconds;
+}
+
+const results = values.types.split(',').map((name) => {
+  const type = WEIGHT_TYPES[name as WeightTypeName];
+  if (!type) throw new Error(`There is no type ${name}.`);
+  const rows = Math.floor((Number(values.megabytes) * 1e6) / ggufBytes(type, 1, COLS));
+  const source = Uint8Array.from({ length: ggufBytes(type, rows, COLS) }, (_, i) => i * 37);
+  const layout = layoutTensor('w', type, rows, COLS, 0);
+  const target = new Uint8Array(layout.bytes);
+  const copy = source.length / best(() => target.set(source)) / 1e6;
+  const repack = source.length / best(() => repackTensor(source, layout, target)) / 1e6;
+  return { type: name, repackMBs: repack, copyMBs: copy, ratio: repack / copy };
+});
+
+if (values.json) console.log(JSON.stringify(results));
+else {
+  console.log('| type | repack, MB/s | bare copy, MB/s | ratio |\n|---|---|---|---|');
+  for (const { type, repackMBs, copyMBs, ratio } of results) {
+    console.log(`| ${type} | ${repackMBs.toFixed(0)} | ${copyMBs.toFixed(0)} | ${ratio.toFixed(2)} |`);
+  }
+}

@@ -1,0 +1,16 @@
+// Runs of IQ1: -1, 0 or 1 from the grid, which holds 8 * (1 + number), plus or minus an eighth for each 8 weights.
+
+// Eight times the weights, for entries `at`; bit 0 of `minus` says where the eighth is taken away.
+fn shifted32(at: vec4<u32>, minus: vec4<u32>) -> Block32 {
+  let first = grid16(at.x, at.y);
+  let second = grid16(at.z, at.w);
+  let middle = 7.0 + 2.0 * vec4<f32>(minus & vec4<u32>(1u));
+  let a = middle.x * BYTE_PLACES;
+  let b = middle.y * BYTE_PLACES;
+  let c = middle.z * BYTE_PLACES;
+  let d = middle.w * BYTE_PLACES;
+  return Block32(
+    placed4(first.x) - a, placed4(first.y) - a, placed4(first.z) - b, placed4(first.w) - b,
+    placed4(second.x) - c, placed4(second.y) - c, placed4(second.z) - d, placed4(second.w) - d,
+  );
+}

@@ -1,0 +1,17 @@
+// Q2_K, blocks of 256: w = d * scale * q - dmin * min, scale and min of 4 bits for each 16 weights.
+// Plane 0: 64 bytes; in each half of 128 weights, run r of 32 takes bits 2r of 32 bytes. Plane 1: 16 bytes, scales in the
+// low nibbles, minima in the high ones; plane 2: d, dmin (f16 each).
+fn run32(p: Planes, n: u32) -> Run32 {
+  let block = n >> 3u;
+  let upper = (n >> 2u) & 1u;
+  let r = n & 3u;
+  let at = p.p0 + block * 4u + upper * 2u;
+  let shift = vec4<u32>(r * 2u);
+  let three = vec4<u32>(0x03030303u);
+  let quants = placed32((weights[at] >> shift) & three, (weights[at + 1u] >> shift) & three);
+  let packed = weights[p.p1 + block][upper * 2u + (r >> 1u)] >> ((r & 1u) * 16u);
+  let factors = vec2<f32>(vec2<u32>(packed, packed >> 8u) & vec2<u32>(15u));
+  let minima = vec2<f32>(vec2<u32>(packed >> 4u, packed >> 12u) & vec2<u32>(15u));
+  let scales = word_at(p.p2, block);
+  return Run32(quants, half(scales & 0xffffu) * factors, -half(scales >> 16u) * minima);
+}

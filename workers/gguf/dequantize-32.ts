@@ -1,0 +1,65 @@
+/** Dequantization of the types with blocks of 32 weights: plain numbers, Q4_0 .. Q8_0, IQ4_NL and MXFP4. */
+import { bfloatToNumber, type BlockDecoder, fround, half, IQ4_VALUES } from './dequantize-parts.ts';
+
+const plain =
+  (read: (view: DataView, at: number) => number, bytes: number): BlockDecoder =>
+  (view, at, out, to) => {
+    for (let i = 0; i < 32; i++) out[to + i] = read(view, at + i * bytes);
+  };
+
+export const decodeF32 = plain((view, at) => view.getFloat32(at, true), 4);
+export const decodeF16 = plain(half, 2);
+export const decodeBF16 = plain((view, at) => bfloatToNumber(view.getUint16(at, true)), 2);
+
+export const decodeQ8_0: BlockDecoder = (view, at, out, to) => {
+  const d = half(view, at);
+  for (let i = 0; i < 32; i++) out[to + i] = fround(view.getInt8(at + 2 + i) * d);
+};
+
+/** Byte i of 16 holds weight i in its low nibble, weight i + 16 in its high one. */
+const nibbles = (quants: number, weight: (view: DataView, at: number) => (nibble: number, i: number) => number): BlockDecoder =>
+  (view, at, out, to) => {
+    const decode = weight(view, at);
+    for (let i = 0; i < 16; i++) {
+      const byte = view.getUint8(at + quants + i);
+      out[to + i] = decode(byte & 15, i);
+      out[to + i + 16] = decode(byte >> 4, i + 16);
+    }
+  };
+
+export const decodeQ4_0 = nibbles(2, (view, at) => {
+  const d = half(view, at);
+  return (q) => fround((q - 8) * d);
+});
+
+export const decodeQ4_1 = nibbles(4, (view, at) => {
+  const d = half(view, at);
+  const m = half(view, at + 2);
+  return (q) => fround(fround(q * d) + m);
+});
+
+export const decodeQ5_0 = nibbles(6, (view, at) => {
+  const d = half(view, at);
+  const high = view.getUint32(at + 2, true);
+  return (q, i) => fround((q + ((high >>> i) & 1) * 16 - 16) * d);
+});
+
+export const decodeQ5_1 = nibbles(8, (view, at) => {
+  const d = half(view, at);
+  const m = half(view, at + 2);
+  const high = view.getUint32(at + 4, true);
+  return (q, i) => fround(fround((q + ((high >>> i) & 1) * 16) * d) + m);
+});
+
+export const decodeIQ4_NL = nibbles(2, (view, at) => {
+  const d = half(view, at);
+  return (q) => fround(d * IQ4_VALUES[q]);
+});
+
+/** E2M1 numbers, doubled; the scale is halved in turn. */
+const MXFP4_VALUES = [0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12];
+
+export const decodeMXFP4 = nibbles(1, (view, at) => {
+  const d = 2 ** (view.getUint8(at) - 128);
+  return (q) => fround(MXFP4_VALUES[q] * d);
+});
