@@ -12,6 +12,7 @@ import { Readback } from './gpu/readback.ts';
 import { type GpuModel, loadModel } from './load-model.ts';
 import { summarize } from './storage/catalog.ts';
 import type { RecordReader } from './record-reader.ts';
+import { readWhenStored } from './storage/record-requests.ts';
 import type { RecordStore } from './storage/store.ts';
 import { promptTokens } from './text/chat-template.ts';
 import { createTokenizer } from './text/tokenizer.ts';
@@ -37,7 +38,7 @@ export class Engine implements EngineApi {
   /** @param reader where weights are read from; default: the store itself */
   constructor(
     private readonly store: RecordStore,
-    private readonly reader: RecordReader = { read: (id, record) => store.readRecordVerified(id, record) },
+    private readonly reader: RecordReader = { read: (id, record) => readWhenStored(store, id, record) },
   ) {}
 
   async probe(): Promise<AdapterReport> {
@@ -49,9 +50,10 @@ export class Engine implements EngineApi {
       const started = performance.now();
       this.#release();
       checkLoadRequest(request);
-      const manifest = await this.store.getManifest(request.modelId);
+      const { modelId } = request;
+      const manifest = (await this.store.getManifest(modelId)) ?? (await this.store.getPartial(modelId));
       if (!manifest) throw new MixtabError('model-not-found', `No model ${request.modelId} is stored.`, 'Import it first.');
-      if (manifest.state !== 'complete') {
+      if (manifest.state === 'damaged') {
         throw new MixtabError('record-damaged', `${manifest.name} is ${manifest.state}.`, 'Remove it and import it again.');
       }
       onProgress({ phase: 'device', bytesDone: 0, bytesTotal: 0 });

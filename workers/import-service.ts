@@ -12,10 +12,8 @@ import { estimateFreeBytes, judgeSpace, storageFull } from './storage/indexed-db
 import { formatBytes } from './storage/format-bytes.ts';
 import { openFiles, openUrl } from './storage/model-source.ts';
 import { opfsSupported } from './storage/opfs-files.ts';
+import { IMPORT_LOCK, RecordRequests } from './storage/record-requests.ts';
 import type { RecordStore } from './storage/store.ts';
-
-/** Held while importing, so that another tab does not take our unfinished records for leftovers. */
-const IMPORT_LOCK = 'mixtab-import';
 
 export class ImportService implements ImportApi {
   #running: AbortController | undefined;
@@ -37,7 +35,12 @@ export class ImportService implements ImportApi {
     return this.#exclusive(async (signal) => {
       await this.#removeLeftovers();
       const inputs = this.#inputs(source, await openSource(source, signal), signal, onProgress);
-      return importModel({ ...inputs, ...(place && { place }) });
+      const requests = new RecordRequests();
+      try {
+        return await importModel({ ...inputs, ...(place && { place }), requests });
+      } finally {
+        requests.close();
+      }
     });
   }
 
@@ -51,10 +54,13 @@ export class ImportService implements ImportApi {
 
   async unfinished(): Promise<UnfinishedImport[]> {
     const journals = await this.store.listJournals();
-    return journals.map(({ id, name, origin, sourceUrl, bytesTotal, records }) => ({
-      id, name, origin, ...(sourceUrl !== undefined && { sourceUrl }), bytesTotal,
-      bytesDone: records.reduce((sum, { bytes }) => sum + bytes, 0),
-    }));
+    return Promise.all(
+      journals.map(async ({ id, name, origin, sourceUrl, bytesTotal, records }) => ({
+        id, name, origin, ...(sourceUrl !== undefined && { sourceUrl }), bytesTotal,
+        bytesDone: records.reduce((sum, { bytes }) => sum + bytes, 0),
+        usable: (await this.store.getPartial(id)) !== undefined,
+      })),
+    );
   }
 
   repair(id: string, onProgress: (progress: ImportProgress) => void): Promise<ModelSummary> {

@@ -191,7 +191,7 @@ function expertLayouts({ config, records }: ModelManifest): LayerExperts[] {
 async function preloadExperts({ manifest, experts, slots }: GpuModel, onProgress: LoadInputs['onProgress']): Promise<void> {
   const { expertCount, layerCount } = manifest.config;
   const bytesTotal = sumBytes(manifest.records.filter(({ key }) => key.includes('.E')));
-  if (bytesTotal > PRELOAD_BYTES || slots < expertCount * layerCount) return;
+  if (manifest.state === 'importing' || bytesTotal > PRELOAD_BYTES || slots < expertCount * layerCount) return;
   for (let layer = 0; layer < layerCount; layer++) {
     onProgress({ phase: 'experts', bytesDone: (bytesTotal * layer) / layerCount, bytesTotal });
     await experts.ensure(layerIndex(layer), Array.from({ length: expertCount }, (_, expert) => expertIndex(expert)));

@@ -90,6 +90,8 @@ export interface ModelSummary {
 }
 
 export interface ImportProgress {
+  /** Set once the model can be loaded and talked to, while its experts are still on their way. */
+  usableId?: string;
   phase: 'header' | 'records' | 'finishing';
   bytesDone: number;
   bytesTotal: number;
@@ -109,6 +111,8 @@ export interface UnfinishedImport {
   sourceUrl?: string;
   bytesDone: number;
   bytesTotal: number;
+  /** True once all but experts is stored: the model can be loaded while its import goes on. */
+  usable: boolean;
 }
 
 /** What `inspect` prints: everything that the header tells, nothing stored. */

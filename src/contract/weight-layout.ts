@@ -141,7 +141,7 @@ export interface RecordInfo {
   place?: RecordPlace;
   /** Blobs of at most PART_BYTES each that the record is cut into; 1 where it is a file. */
   parts: number;
-  /** Lower-case hex SHA-256 of the record's bytes. */
+  /** Lower-case hex SHA-256 of the record's bytes; empty while the record is still to be imported. */
   sha256: string;
   tensors: TensorLayout[];
 }
@@ -149,6 +149,8 @@ export interface RecordInfo {
 /** Blobs in IndexedDB are at most this large: larger ones were slower to write and to read. */
 export const PART_BYTES: Bytes = 16 * 1024 * 1024;
 
+/** True for an expert's record, false for a dense one. */
+export const isExpertKey = (key: string): boolean => /^L\d+\.E\d+$/.test(key);
 export const expertKey = (layer: number, expert: number): string => `L${layer}.E${expert}`;
 export const denseKey = (layer: number): string => `L${layer}.dense`;
 /** Holds `token_embd`. */

@@ -136,7 +136,7 @@ function predictExperts({ config, ctx, weights, buffers, slotTable }: Model, lay
   const { ahead } = buffers;
   const guess = { ...buffers, normed: ahead.normed, routerLogits: ahead.routerLogits, routingWeights: ahead.routingWeights };
   const { norm, route } = routeTokens(ctx, {
-    config, weights: weights.layers[layer], layer, slotTable, buffers: guess, maxTokens: 1, mode: 'prefill',
+    config, weights: weights.layers[layer], layer, slotTable, buffers: guess, maxTokens: 1, mode: 'choose',
     selected: predictionOf(buffers, layer, config.expertsPerToken), place: `L${layer}.ahead`,
   });
   return [...norm, ...route];

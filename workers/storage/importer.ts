@@ -6,7 +6,9 @@
 import type { ImportProgress, ModelConfig, ModelSource, ModelSummary } from '../../src/contract/engine-api.ts';
 import { MixtabError } from '../../src/contract/errors.ts';
 import type { Bytes } from '../../src/contract/ids.ts';
-import { LAYOUT_VERSION, type ModelManifest, PART_BYTES, type RecordInfo, type RecordPlace, type TensorLayout } from '../../src/contract/weight-layout.ts';
+import {
+  isExpertKey, LAYOUT_VERSION, type ModelManifest, PART_BYTES, type RecordInfo, type RecordPlace, type TensorLayout,
+} from '../../src/contract/weight-layout.ts';
 import { readConfig, readTokenizer } from '../gguf/config.ts';
 import { dequantize } from '../gguf/dequantize.ts';
 import { type GgufHeader, readHeader } from '../gguf/header.ts';
@@ -16,6 +18,7 @@ import { repackTensor } from '../gguf/repack.ts';
 import type { ByteSource } from './byte-source.ts';
 import { summarize } from './catalog.ts';
 import { sha256Hex } from './hash.ts';
+import type { RecordRequests } from './record-requests.ts';
 import { type RecordStore, throwIfAborted } from './store.ts';
 
 export interface ImportInputs {
@@ -30,6 +33,8 @@ export interface ImportInputs {
   onProgress: (progress: ImportProgress) => void;
   /** Called before the first record is stored; throws where the space will not do, returns a warning where it may not. */
   preflight: (bytes: Bytes) => Promise<string | undefined>;
+  /** Which record to import next, where somebody runs the model already. */
+  requests?: Pick<RecordRequests, 'next' | 'stored'>;
   /** Largest matrix that is kept whole; for tests. */
   maxMatrixBytes?: Bytes;
 }
@@ -67,7 +72,8 @@ export async function importModel(inputs: ImportInputs): Promise<ModelSummary> {
   const warning = await preflight(sumBytes(plan.records) - sumBytes([...done.values()]));
   if (stored) await store.removeModel(id);
   try {
-    const records = await storeRecords({ ...inputs, ...(warning && { onProgress: (p) => onProgress({ ...p, warning }) }) }, opened, done);
+    const told = { ...inputs, ...(warning && { onProgress: (p: ImportProgress) => onProgress({ ...p, warning }) }) };
+    const records = await storeRecords(told, opened, done, manifestFacts);
     const manifest: ModelManifest = { ...manifestFacts, importedAt: Date.now(), records };
     await store.putManifest(manifest);
     return summarize(manifest);
@@ -139,19 +145,35 @@ async function modelId(source: ByteSource, { metadata, tensors, fileBytes }: Ggu
   return (await sha256Hex(new TextEncoder().encode(facts))).slice(0, 16);
 }
 
-/** @param done records that are stored already */
+/**
+ * Dense records first: with them the model can run, and asks for the experts it needs.
+ * @param done records that are stored already
+ * @param facts what the manifest will say beside its records
+ */
 async function storeRecords(
   inputs: ImportInputs, { id, header, plan }: Opened, done: ReadonlyMap<string, RecordInfo>,
+  facts: Omit<ModelManifest, 'records' | 'importedAt'>,
 ): Promise<RecordInfo[]> {
-  const { store, source, sourceUrl, signal, onProgress } = inputs;
+  const { store, source, sourceUrl, signal, onProgress, requests } = inputs;
   const bytesTotal = sumBytes(plan.records);
   const stored = [...done.values()];
   const about = { id, layoutVersion: LAYOUT_VERSION, name: nameOf(inputs, header), origin: source.name, ...(sourceUrl !== undefined && { sourceUrl }) };
-  const note = async (): Promise<void> => {
-    await store.putJournal({ ...about, bytesTotal, records: stored });
+  let usable = false;
+  const report = (): void =>
     onProgress({
       phase: 'records', bytesDone: sumBytes(stored), bytesTotal, recordsDone: stored.length, recordsTotal: plan.records.length,
+      ...(usable && { usableId: id }),
     });
+  const note = async (): Promise<void> => {
+    await store.putJournal({ ...about, bytesTotal, records: stored });
+    report();
+  };
+  const makeUsable = async (): Promise<void> => {
+    const infos = new Map(stored.map((info) => [info.key, info]));
+    const records = plan.records.map((record) => infos.get(record.key) ?? pendingInfo(record, inputs.place));
+    await store.putPartial({ ...facts, state: 'importing', importedAt: Date.now(), records });
+    usable = true;
+    report();
   };
   await note();
   let finishing: Promise<unknown> = Promise.resolve();
@@ -161,10 +183,22 @@ async function storeRecords(
     await store.putRecord(id, record.key, bytes, inputs.place);
     stored.push(info);
     await note();
+    requests?.stored(id, record.key);
   };
+  const byKey = new Map(plan.records.map((record) => [record.key, record]));
+  const left = new Set([...byKey.keys()].filter((key) => !done.has(key)).sort((a, b) => Number(isExpertKey(a)) - Number(isExpertKey(b))));
   try {
-    for (const record of plan.records.filter(({ key }) => !done.has(key))) {
+    for (;;) {
       throwIfAborted(signal);
+      const [first] = left;
+      if (first === undefined) break;
+      if (isExpertKey(first) && !usable) {
+        await finishing;
+        await makeUsable();
+      }
+      const key = (usable && (await requests?.next(id, left))) || first;
+      left.delete(key);
+      const record = byKey.get(key)!;
       const bytes = await buildRecord(inputs, record);
       await finishing;
       throwIfAborted(signal);
@@ -181,11 +215,19 @@ async function storeRecords(
   return plan.records.map(({ key }) => infos.get(key)!);
 }
 
+/** A record that is still to come. */
+function pendingInfo(record: PlannedRecord, place?: RecordPlace): RecordInfo {
+  return { key: record.key, bytes: record.bytes, ...placement(record.bytes, place), sha256: '', tensors: layoutsOf(record) };
+}
+
+const placement = (bytes: Bytes, place?: RecordPlace): Pick<RecordInfo, 'place' | 'parts'> =>
+  place === 'opfs' ? { place, parts: 1 } : { parts: Math.ceil(bytes / PART_BYTES) };
+
 async function infoOf(record: PlannedRecord, bytes: Uint8Array<ArrayBuffer>, place?: RecordPlace): Promise<RecordInfo> {
   return {
     key: record.key,
     bytes: bytes.byteLength,
-    ...(place === 'opfs' ? { place, parts: 1 } : { parts: Math.ceil(bytes.byteLength / PART_BYTES) }),
+    ...placement(bytes.byteLength, place),
     sha256: await sha256Hex(bytes),
     tensors: layoutsOf(record),
   };

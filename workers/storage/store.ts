@@ -4,6 +4,7 @@
  * - `model/<id>`                the manifest; a model is listed if and only if it has one
  * - `record/<id>/<key>/<part>`  a record's bytes, cut into Blobs of at most PART_BYTES
  * - `import/<id>`               what a running (or crashed) import has stored so far
+ * - `partial/<id>`              the manifest-to-be, once all but experts are stored: such a model can be talked to
  *
  * Where a model's records are to be files instead, only manifest and journal are in the database.
  * Bytes come first, the entry that says they are complete last.
@@ -31,6 +32,9 @@ export interface RecordStore {
   /** Manifests of all models, oldest first. */
   listManifests(): Promise<ModelManifest[]>;
   getManifest(id: string): Promise<ModelManifest | undefined>;
+  /** The manifest of a model whose dense weights are stored and whose experts are still being imported. */
+  getPartial(id: string): Promise<ModelManifest | undefined>;
+  putPartial(manifest: ModelManifest): Promise<void>;
   /** Lists the model, or changes its entry. Ends the journal of its import in the same transaction. */
   putManifest(manifest: ModelManifest): Promise<void>;
   /**
@@ -83,6 +87,7 @@ export interface RecordFiles {
 const MODEL = 'model/';
 const RECORD = 'record/';
 const JOURNAL = 'import/';
+const PARTIAL = 'partial/';
 
 /** Record store over any {@link KeyValues}. */
 export class KeyValueStore implements RecordStore {
@@ -104,7 +109,16 @@ export class KeyValueStore implements RecordStore {
   }
 
   async putManifest(manifest: ModelManifest): Promise<void> {
-    await this.values.write({ set: [[MODEL + manifest.id, manifest]], delete: [JOURNAL + manifest.id] });
+    const { id } = manifest;
+    await this.values.write({ set: [[MODEL + id, manifest]], delete: [JOURNAL + id, PARTIAL + id] });
+  }
+
+  async getPartial(id: string): Promise<ModelManifest | undefined> {
+    return (await this.values.get(PARTIAL + id)) as ModelManifest | undefined;
+  }
+
+  async putPartial(manifest: ModelManifest): Promise<void> {
+    await this.values.write({ set: [[PARTIAL + manifest.id, manifest]] });
   }
 
   async putRecord(modelId: string, key: string, bytes: Uint8Array<ArrayBuffer>, place: RecordPlace = 'indexeddb'): Promise<number> {
@@ -170,7 +184,7 @@ export class KeyValueStore implements RecordStore {
 
   async removeModel(id: string): Promise<void> {
     for (const name of this.#verified) if (name.startsWith(`${id}/`)) this.#verified.delete(name);
-    await this.values.write({ delete: [MODEL + id, JOURNAL + id], deletePrefix: [`${RECORD}${id}/`] });
+    await this.values.write({ delete: [MODEL + id, JOURNAL + id, PARTIAL + id], deletePrefix: [`${RECORD}${id}/`] });
     await this.files?.remove(id);
   }
 
@@ -200,7 +214,7 @@ export class KeyValueStore implements RecordStore {
   async listLeftovers(): Promise<string[]> {
     const idOf = (key: string): string => key.split('/')[1]!;
     const listed = new Set((await this.values.keys(MODEL)).map(idOf));
-    const all = [...(await this.values.keys(RECORD)), ...(await this.values.keys(JOURNAL))].map(idOf);
+    const all = [...(await this.values.keys(RECORD)), ...(await this.values.keys(JOURNAL)), ...(await this.values.keys(PARTIAL))].map(idOf);
     all.push(...((await this.files?.models()) ?? []));
     return [...new Set(all)].filter((id) => !listed.has(id));
   }

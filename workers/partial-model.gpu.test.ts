@@ -1,0 +1,132 @@
+/** A model that is talked to while it is imported: experts come in the order in which its router asks for them. */
+import { describe, expect, it } from 'vitest';
+import { isExpertKey } from '../src/contract/weight-layout.ts';
+import { Engine } from './engine.ts';
+import { SYNTH_PRESETS } from './gguf/synth/presets.ts';
+import { BlobByteSource, type ByteSource } from './storage/byte-source.ts';
+import { importModel } from './storage/importer.ts';
+import { MemoryStore } from './storage/memory-store.ts';
+import { IMPORT_LOCK, RecordRequests } from './storage/record-requests.ts';
+import { engineWith, synthBlob } from './testing.ts';
+
+const OPTIONS = { ...SYNTH_PRESETS.tiny, layers: 3, seed: 9 };
+
+/** Lets reads through one by one once it is closed. */
+class Gate {
+  #open = true;
+  #waiting: (() => void)[] = [];
+
+  close(): void {
+    this.#open = false;
+  }
+
+  async pass(): Promise<void> {
+    if (!this.#open) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+  }
+
+  letOne(): void {
+    this.#waiting.shift()?.();
+  }
+
+  open(): void {
+    this.#open = true;
+    for (const resolve of this.#waiting.splice(0)) resolve();
+  }
+}
+
+const greedy = (engine: Engine) =>
+  engine.generate({ input: { kind: 'text', text: 'the' }, maxTokens: 6, sampling: { temperature: 0 }, ignoreEos: true }, () => {});
+
+/** Starts an import that stops before its first expert, and resolves when the model can be loaded. */
+async function importUntilUsable(store: MemoryStore) {
+  const gate = new Gate();
+  const blob = new BlobByteSource(synthBlob(OPTIONS), 'synthetic.gguf');
+  const source: ByteSource = {
+    name: blob.name,
+    size: blob.size,
+    read: async (offset, length, signal) => {
+      await gate.pass();
+      return blob.read(offset, length, signal);
+    },
+  };
+  const requests = new RecordRequests();
+  const abort = new AbortController();
+  const stored: string[] = [];
+  let usable = (_id: string): void => {};
+  const id = new Promise<string>((resolve) => {
+    usable = resolve;
+  });
+  const done = navigator.locks.request(IMPORT_LOCK, () =>
+    importModel({
+      store, source, kind: 'file', signal: abort.signal, preflight: async () => undefined,
+      requests: {
+        next: (model, left) => requests.next(model, left),
+        stored: (model, key) => {
+          stored.push(key);
+          requests.stored(model, key);
+          // The last dense record: from here on every read waits.
+          if (stored.length === 5) gate.close();
+        },
+      },
+      onProgress: ({ usableId }) => {
+        if (usableId) usable(usableId);
+      },
+    }),
+  );
+  done.catch(() => {}).finally(() => requests.close());
+  return { gate, stored, id, done, abort };
+}
+
+describe('a model that is still being imported', () => {
+  it('gives the same tokens as the whole one, and gets the experts it asks for first', async () => {
+    const whole = await engineWith(OPTIONS);
+    await whole.engine.load({ modelId: whole.modelId }, () => {});
+    const expected = (await greedy(whole.engine)).tokens.map(({ id }) => id);
+    await whole.engine.unload();
+
+    const store = new MemoryStore();
+    const { gate, stored, id, done } = await importUntilUsable(store);
+    const modelId = await id;
+    const engine = new Engine(store);
+    await engine.load({ modelId }, () => {});
+    expect(await store.getManifest(modelId)).toBeUndefined();
+    // The network delivers only while somebody waits for it, or all would be there before the first kernel is compiled.
+    const asked = new Set<string>();
+    const channel = new BroadcastChannel('mixtab-records');
+    channel.onmessage = ({ data }) => {
+      if (data.type === 'want') asked.add(data.key);
+    };
+    const generating = greedy(engine);
+    const ticking = setInterval(() => {
+      if ([...asked].some((key) => !stored.includes(key))) gate.letOne();
+    }, 5);
+    const result = await generating;
+    clearInterval(ticking);
+    channel.close();
+    expect(result.tokens.map((token) => token.id)).toEqual(expected);
+    expect(stored.slice(0, 5).some(isExpertKey)).toBe(false);
+    const came = stored.filter(isExpertKey);
+    const needless = came.filter((key) => !asked.has(key));
+    // One that was begun before anybody asked, and now and then one that was begun in a pause.
+    expect(needless.length).toBeLessThan(came.length / 3);
+    expect(came.length).toBeLessThan(3 * 8);
+    expect(came.some((key) => key.startsWith('L2.'))).toBe(true);
+    gate.open();
+    expect((await done).state).toBe('complete');
+    expect(await store.getPartial(modelId)).toBeUndefined();
+    await engine.unload();
+  });
+
+  it('says that the download has stopped, where it has', async () => {
+    const store = new MemoryStore();
+    const { gate, id, done, abort } = await importUntilUsable(store);
+    const engine = new Engine(store);
+    await engine.load({ modelId: await id }, () => {});
+    const generating = greedy(engine);
+    abort.abort('pause');
+    gate.open();
+    await expect(done).rejects.toBeDefined();
+    await expect(generating).rejects.toMatchObject({ code: 'record-missing' });
+    await engine.unload();
+  });
+});

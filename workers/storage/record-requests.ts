@@ -1,0 +1,128 @@
+/**
+ * How an engine that runs a model while it is imported asks the import for the records it needs next. The import and
+ * the engine are in workers of their own, maybe of different tabs: they talk over a channel of the page's origin.
+ */
+import { MixtabError } from '../../src/contract/errors.ts';
+import type { RecordInfo } from '../../src/contract/weight-layout.ts';
+import type { RecordStore } from './store.ts';
+
+/** Held while importing, so that another tab does not take our unfinished records for leftovers. */
+export const IMPORT_LOCK = 'mixtab-import';
+const CHANNEL = 'mixtab-records';
+/** While somebody uses the model, how long to wait for the next request before another record is begun unasked. */
+const PATIENCE_MS = 50;
+/** Who has asked so recently uses the model. */
+const IN_USE_MS = 10_000;
+/** How often to look whether the import is still there: a worker that is ended says no farewell. */
+const LOOK_MS = 1000;
+
+interface Message {
+  type: 'want' | 'stored';
+  modelId: string;
+  key: string;
+}
+
+/** The import's side. */
+export class RecordRequests {
+  readonly #channel = new BroadcastChannel(CHANNEL);
+  /** Keys asked for, oldest first. */
+  readonly #wanted = new Set<string>();
+  #lastAsked = Number.NEGATIVE_INFINITY;
+  #wake = (): void => {};
+
+  constructor() {
+    this.#channel.onmessage = ({ data }: MessageEvent<Message>) => {
+      if (data.type !== 'want') return;
+      this.#wanted.add(`${data.modelId}/${data.key}`);
+      this.#lastAsked = performance.now();
+      this.#wake();
+    };
+  }
+
+  /** The record of `left` that was asked for first; undefined where none of them was. */
+  async next(modelId: string, left: ReadonlySet<string>): Promise<string | undefined> {
+    const wanted = this.#find(modelId, left);
+    if (wanted !== undefined || performance.now() - this.#lastAsked > IN_USE_MS) return wanted;
+    // What was stored last lets the engine go on, and it will ask again in a moment.
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, PATIENCE_MS);
+      this.#wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
+    return this.#find(modelId, left);
+  }
+
+  #find(modelId: string, left: ReadonlySet<string>): string | undefined {
+    for (const name of this.#wanted) {
+      const key = name.slice(modelId.length + 1);
+      if (name.startsWith(`${modelId}/`) && left.has(key)) return key;
+    }
+    return undefined;
+  }
+
+  stored(modelId: string, key: string): void {
+    this.#wanted.delete(`${modelId}/${key}`);
+    this.#channel.postMessage({ type: 'stored', modelId, key } satisfies Message);
+  }
+
+  close(): void {
+    this.#channel.close();
+  }
+}
+
+/**
+ * Waits until the running import has stored a record, which it is asked to do next.
+ * @returns what the record turned out to be
+ * @throws MixtabError `record-missing` where no import is running
+ */
+export async function awaitRecord(store: RecordStore, modelId: string, key: string): Promise<RecordInfo> {
+  const channel = new BroadcastChannel(CHANNEL);
+  let wake = (): void => {};
+  channel.onmessage = ({ data }: MessageEvent<Message>) => {
+    if (data.type === 'stored' && data.modelId === modelId && data.key === key) wake();
+  };
+  try {
+    for (;;) {
+      const info = await findRecord(store, modelId, key);
+      if (info) return info;
+      if (!(await importRunning())) {
+        // It may have ended between the two looks.
+        const late = await findRecord(store, modelId, key);
+        if (late) return late;
+        throw new MixtabError(
+          'record-missing',
+          `The weights ${key} have not been downloaded yet, and the download has stopped.`,
+          'Go on with the download; what is there is kept.',
+        );
+      }
+      channel.postMessage({ type: 'want', modelId, key } satisfies Message);
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, LOOK_MS);
+        wake = () => {
+          clearTimeout(timer);
+          resolve();
+        };
+      });
+    }
+  } finally {
+    channel.close();
+  }
+}
+
+/** A record's bytes, verified; one that is still to be imported is waited for. */
+export async function readWhenStored(store: RecordStore, modelId: string, record: RecordInfo): Promise<Uint8Array<ArrayBuffer>> {
+  const stored = record.sha256 === '' ? await awaitRecord(store, modelId, record.key) : record;
+  return store.readRecordVerified(modelId, stored);
+}
+
+async function findRecord(store: RecordStore, modelId: string, key: string): Promise<RecordInfo | undefined> {
+  const known = (await store.getJournal(modelId)) ?? (await store.getManifest(modelId));
+  return known?.records.find((record) => record.key === key && record.sha256 !== '');
+}
+
+async function importRunning(): Promise<boolean> {
+  const { held = [] } = await navigator.locks.query();
+  return held.some(({ name }) => name === IMPORT_LOCK);
+}
