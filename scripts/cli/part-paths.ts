@@ -1,12 +1,18 @@
 /** The parts of a split model on the disk. */
 import { existsSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { parseSplitName, splitName } from '../../workers/gguf/split.ts';
+import { parsePieceName, parseSplitName, pieceName, splitName } from '../../workers/gguf/split.ts';
 
 /** The files beside `path` that its name says are its model's parts, itself included; missing ones are left out. */
 export function partPaths(path: string): string[] {
-  const name = parseSplitName(basename(path));
-  if (!name) return [path];
-  const all = Array.from({ length: name.count }, (_, n) => join(dirname(path), splitName({ ...name, part: n + 1 })));
-  return all.filter((part) => part === path || existsSync(part));
+  const all = partNames(basename(path)).map((name) => join(dirname(path), name));
+  return all.length === 0 ? [path] : all.filter((part) => part === path || existsSync(part));
+}
+
+function partNames(name: string): string[] {
+  const numbers = (count: number): number[] => Array.from({ length: count }, (_, n) => n + 1);
+  const split = parseSplitName(name);
+  if (split) return numbers(split.count).map((part) => splitName({ ...split, part }));
+  const cut = parsePieceName(name);
+  return cut ? numbers(cut.count ?? 26).map((piece) => pieceName({ ...cut, piece })) : [];
 }

@@ -5,6 +5,7 @@
 import { MixtabError } from '../../src/contract/errors.ts';
 import type { Bytes } from '../../src/contract/ids.ts';
 
+const CHOOSE_ALL = 'Choose or drop all its parts together, or give the address of one beside which the others lie.';
 const SPLIT_NAME = /^(.*)-(\d{5})-of-(\d{5})\.gguf$/i;
 
 export interface SplitName {
@@ -24,15 +25,55 @@ export function parseSplitName(name: string): SplitName | undefined {
 export const splitName = ({ prefix, part, count }: SplitName): string =>
   `${prefix}-${String(part).padStart(5, '0')}-of-${String(count).padStart(5, '0')}.gguf`;
 
-/** The same address with the name of another part. */
-export function splitUrl(url: string, part: number): string | undefined {
+/** The same address with another file name. */
+export function besideUrl(url: string, name: string): string {
   const parsed = new URL(url);
-  const slash = parsed.pathname.lastIndexOf('/') + 1;
-  const name = parseSplitName(parsed.pathname.slice(slash));
-  if (!name) return undefined;
-  parsed.pathname = parsed.pathname.slice(0, slash) + splitName({ ...name, part });
+  parsed.pathname = parsed.pathname.slice(0, parsed.pathname.lastIndexOf('/') + 1) + encodeURIComponent(name);
   return parsed.href;
 }
+
+/**
+ * A file that was cut anywhere, because the place it lies limits sizes: `NAME.gguf.part1of3`, or `NAME.gguf-split-a`,
+ * `-split-b` ... Its pieces are no GGUFs but for the first; strung together they are one.
+ */
+export interface PieceName {
+  /** The whole file's. */
+  whole: string;
+  /** From 1. */
+  piece: number;
+  /** Undefined where the name does not tell. */
+  count: number | undefined;
+}
+
+export function parsePieceName(name: string): PieceName | undefined {
+  const numbered = /^(.*\.gguf)\.part(\d{1,3})of(\d{1,3})$/i.exec(name);
+  if (numbered) return { whole: numbered[1], piece: Number(numbered[2]), count: Number(numbered[3]) };
+  const lettered = /^(.*\.gguf)-split-([a-z])$/i.exec(name);
+  return lettered ? { whole: lettered[1], piece: lettered[2].toLowerCase().charCodeAt(0) - 96, count: undefined } : undefined;
+}
+
+export const pieceName = ({ whole, piece, count }: PieceName): string =>
+  count === undefined ? `${whole}-split-${String.fromCharCode(96 + piece)}` : `${whole}.part${piece}of${count}`;
+
+/**
+ * Puts pieces into order.
+ * @throws MixtabError `gguf-missing-part`, `gguf-mixed-parts`
+ */
+export function orderPieces<T extends { name: string }>(files: readonly T[]): T[] {
+  const pieces = files.map((file) => ({ file, ...parsePieceName(file.name)! })).sort((a, b) => a.piece - b.piece);
+  const { whole, count } = pieces[0];
+  const foreign = pieces.find((piece) => piece.whole !== whole || piece.count !== count);
+  if (foreign) throw mixed(`${pieces[0].file.name} and ${foreign.file.name} are of different files`);
+  for (let n = 1; n <= (count ?? pieces.at(-1)!.piece); n++) {
+    const found = pieces.filter(({ piece }) => piece === n);
+    if (found.length > 1) throw mixed(`${found[0].file.name} is there twice`);
+    if (found.length === 0) throw missingPiece(pieceName({ whole, piece: n, count }), 'not given');
+  }
+  return pieces.map(({ file }) => file);
+}
+
+export const missingPiece = (name: string, why: string): MixtabError =>
+  new MixtabError('gguf-missing-part', `The model is cut into several files, of which ${name} is ${why}.`, CHOOSE_ALL);
 
 /** What a part says of itself. */
 export interface SplitInfo {
@@ -98,7 +139,7 @@ export function missingParts(name: string, count: number, missing: readonly numb
   return new MixtabError(
     'gguf-missing-part',
     `The model is split into ${count} files, of which ${named.join(', ')}${rest} ${missing.length > 1 ? 'are' : 'is'} ${why}.`,
-    'Choose or drop all its parts together, or give the address of one beside which the others lie.',
+    CHOOSE_ALL,
   );
 }
 

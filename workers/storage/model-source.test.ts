@@ -61,6 +61,22 @@ describe('openFiles', () => {
     await expect(openFiles([parts[0], other[1], parts[2]]).then(hashesOf)).rejects.toMatchObject({ ...mixed, message: expect.stringContaining('different tensors') });
   });
 
+  it('strings together a file that was cut anywhere', async () => {
+    const expected = await whole();
+    const blob = blobOf(createSynth(TINY));
+    const pieces = [blob.slice(0, 700_001), blob.slice(700_001, 1_500_000), blob.slice(1_500_000)];
+    const numbered = pieces.map((piece, n) => ({ blob: piece, name: `tiny.gguf.part${n + 1}of3` }));
+    const lettered = pieces.map((piece, n) => ({ blob: piece, name: `tiny.gguf-split-${'abc'[n]}` }));
+    expect(await hashesOf(await openFiles([numbered[2], numbered[1], numbered[0]]))).toEqual(expected);
+    expect(await hashesOf(await openFiles([lettered[1], lettered[0], lettered[2]]))).toEqual(expected);
+    const missing = (name: string) => ({ code: 'gguf-missing-part', message: expect.stringContaining(`${name} is not given`) });
+    await expect(openFiles([numbered[0], numbered[1]])).rejects.toMatchObject(missing('tiny.gguf.part3of3'));
+    await expect(openFiles([lettered[0], lettered[2]])).rejects.toMatchObject(missing('tiny.gguf-split-b'));
+    await expect(openFiles([numbered[0], lettered[1]])).rejects.toMatchObject({ code: 'gguf-mixed-parts' });
+    // Letters do not tell the end: the file is cut off.
+    await expect(openFiles(lettered.slice(0, 2)).then(hashesOf)).rejects.toMatchObject({ code: 'gguf-truncated' });
+  });
+
   it('refuses a file that is no GGUF by its own name', async () => {
     const parts = partsOf(TINY);
     await expect(openFiles([parts[0], { blob: new Blob(['x'.repeat(100)]), name: 'notes.txt' }])).rejects.toMatchObject({ code: 'gguf-not-gguf', message: expect.stringContaining('notes.txt') });
@@ -75,6 +91,13 @@ describe('openUrl', () => {
   }
   files['/renamed.gguf'] = files[`/${nameOf(1)}`];
   files[`/wrong/${nameOf(2)}`] = files[`/${nameOf(1)}`];
+  const single = files['/single.gguf'];
+  for (const [n, [from, to]] of [[0, 1_000_000], [1_000_000, 2_000_000], [2_000_000, single.size]].entries()) {
+    const piece: SynthFile = { size: to - from, read: (offset, length) => single.read(from + offset, length) };
+    files[`/cut/tiny.gguf.part${n + 1}of3`] = piece;
+    files[`/cut/tiny.gguf-split-${'abc'[n]}`] = piece;
+    if (n !== 0) files[`/cut/gap.gguf.part${n + 1}of3`] = piece;
+  }
   const server = createServer((request, response) => {
     const file = files[new URL(request.url ?? '/', 'http://localhost').pathname];
     if (file) sendRange(request, response, syntheticRanged(file));
@@ -95,6 +118,13 @@ describe('openUrl', () => {
     expect(await hashesOf(await openUrl(`${origin}/${nameOf(1)}?download=true`))).toEqual(expected);
     expect(await hashesOf(await openUrl(`${origin}/${nameOf(3)}`))).toEqual(expected);
     expect(await hashesOf(await openUrl(`${origin}/single.gguf`))).toEqual(expected);
+  });
+
+  it('finds the pieces of a file that was cut anywhere', async () => {
+    const expected = await whole();
+    expect(await hashesOf(await openUrl(`${origin}/cut/tiny.gguf.part2of3`))).toEqual(expected);
+    expect(await hashesOf(await openUrl(`${origin}/cut/tiny.gguf-split-a?download=true`))).toEqual(expected);
+    await expect(openUrl(`${origin}/cut/gap.gguf.part2of3`)).rejects.toMatchObject({ code: 'gguf-missing-part', message: expect.stringMatching(/gap\.gguf\.part1of3 is out of reach .*404/) });
   });
 
   it('tells the whole model in an inspection', async () => {
