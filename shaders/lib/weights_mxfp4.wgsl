@@ -1,5 +1,5 @@
 // MXFP4: w = 2^(e - 127) * q, q a number of 4 bits: sign, exponent of 2, mantissa of 1 (E2M1).
-// Plane 0: 16 bytes as in Q4_0; plane 1: e, a byte.
+// Plane 0: 16 bytes as in Q4_0; plane 1: e, a byte. For e = 0 the scale, 2^-127, is subnormal and comes out 0.
 
 // 24 + 2 * number: 0, 1/2, 1, 3/2, 2, 3, 4, 6 and the same below zero, doubled, from 12 on.
 fn biased_e2m1(q: vec4<u32>) -> vec4<u32> {

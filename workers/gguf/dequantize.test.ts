@@ -58,16 +58,19 @@ describe('repackTensor', () => {
     expect(record.subarray(0, offset).every((byte) => byte === 0)).toBe(true);
   });
 
-  it('works on sources at odd addresses, as they come out of larger buffers', () => {
-    const type = WEIGHT_TYPES.Q6_K;
-    const source = Uint8Array.from({ length: 2 * 210 }, (_, i) => i & 255);
-    const odd = new Uint8Array(source.length + 1).subarray(1);
-    odd.set(source);
-    const layout = layoutTensor('w', type, 2, 256, 0);
-    const [even, uneven] = [new Uint8Array(layout.bytes), new Uint8Array(layout.bytes)];
+  it.each(Object.values(WEIGHT_TYPES))('$name: works on sources at odd addresses, as they come out of larger buffers', (type) => {
+    const [rows, cols] = [2, type.blockWeights];
+    const source = Uint8Array.from({ length: ggufBytes(type, rows, cols) }, (_, i) => i & 255);
+    const layout = layoutTensor('w', type, rows, cols, 0);
+    const even = new Uint8Array(layout.bytes);
     repackTensor(source, layout, even);
-    repackTensor(odd, layout, uneven);
-    expect(uneven).toEqual(even);
+    for (const shift of [1, 2, 3]) {
+      const odd = new Uint8Array(source.length + shift).subarray(shift);
+      odd.set(source);
+      const uneven = new Uint8Array(layout.bytes);
+      repackTensor(odd, layout, uneven);
+      expect(uneven).toEqual(even);
+    }
   });
 
   it('pads rows of plain types with zeros to whole blocks', () => {

@@ -63,6 +63,16 @@ describe('readHeader', () => {
     );
   });
 
+  it.each([[2, [16, 64], 576], [12, [128, 16], 1152], [39, [48, 32], 816]])(
+    'refuses rows of type %i that end within a block, shape %j, though the matrix is whole blocks',
+    async (ggmlType, shape, bytes) => {
+      const header = writeHeader({}, [{ name: 'w', shape, ggmlType, bytes }]);
+      const file = new Uint8Array(header.length + bytes);
+      file.set(header);
+      expect(await codeOf(readHeader(fileOf(file)))).toBe('gguf-damaged');
+    },
+  );
+
   it('says of what is no GGUF that it is none', async () => {
     expect(await codeOf(readHeader(fileOf(new TextEncoder().encode('<!doctype html><p>hello'.repeat(3)))))).toBe('gguf-not-gguf');
     expect(await codeOf(readHeader(fileOf(new Uint8Array(3))))).toBe('gguf-not-gguf');

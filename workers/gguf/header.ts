@@ -4,7 +4,7 @@ import { MixtabError } from '../../src/contract/errors.ts';
 import type { Bytes } from '../../src/contract/ids.ts';
 import { weightTypeOf } from '../../src/contract/weight-layout.ts';
 import { HeaderIncomplete, HeaderInvalid, parseHeader, type RawHeader } from './reader.ts';
-import { ggufBytes } from './repack.ts';
+import { ggufBytes, isPlain } from './repack.ts';
 import { missingParts, mixed, orderParts, splitInfo } from './split.ts';
 
 /** Something that gives byte ranges of a GGUF. */
@@ -133,8 +133,10 @@ function checkTensor(file: ReadableFile, { name, shape, ggmlType, offset }: Gguf
   }
   const type = weightTypeOf(ggmlType);
   if (!type) return;
+  if (!isPlain(type) && shape[0] % type.blockWeights !== 0) {
+    throw damaged(file, `rows of tensor ${name} are no whole ${type.name} blocks`);
+  }
   const bytes = ggufBytes(type, weights / shape[0], shape[0]);
-  if (!Number.isInteger(bytes)) throw damaged(file, `rows of tensor ${name} are no whole ${type.name} blocks`);
   if (!(offset + bytes <= file.size)) throw truncated(file, `tensor ${name}, which ends at byte ${offset + bytes}`);
 }
 

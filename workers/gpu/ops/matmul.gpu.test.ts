@@ -19,7 +19,7 @@ const TYPES = Object.keys(WEIGHT_TYPES) as WeightTypeName[];
  * Types that are tried on many shapes, one for each kind of run. The others differ from them in how a run is read, not
  * in how the work is cut, and on a software adapter each shape costs a second.
  */
-const THOROUGH: WeightTypeName[] = ['F16', 'Q8_0', 'Q4_K', 'Q6_K'];
+const THOROUGH: WeightTypeName[] = ['F16', 'Q8_0', 'Q4_K', 'Q6_K', 'Q2_K'];
 const VARIANTS: MatrixVariant[] = ['rows', 'workgroup'];
 
 /** Where a block has scales that are f16 numbers. */
