@@ -101,8 +101,8 @@ export async function openPage(page: Page, { origin }: TestServer): Promise<void
 }
 
 export async function openLibrary(page: Page): Promise<void> {
-  await page.locator('header').getByRole('button').first().click();
-  await expect(page.getByRole('dialog', { name: 'Models' })).toBeVisible();
+  await page.getByRole('link', { name: 'Models' }).click();
+  await expect(page.getByRole('heading', { name: 'Models', exact: true })).toBeVisible();
 }
 
 /** Enters an address in the library and starts the import. */
@@ -133,7 +133,7 @@ export function recordHashes(page: Page): Promise<Record<string, string[][]>> {
 /** Names of the stored models, as the library lists them. */
 export async function storedModels(page: Page): Promise<string[]> {
   await openLibrary(page);
-  const names = await page.getByRole('list', { name: 'Stored models' }).locator('strong').allTextContents();
-  await page.getByRole('button', { name: 'Close' }).click();
+  const names = await page.getByRole('list', { name: 'Stored models' }).getByRole('heading').evaluateAll((all) => all.map((heading) => heading.firstChild?.textContent ?? ''));
+  await page.getByRole('button', { name: 'Back to the conversation' }).click();
   return names;
 }

@@ -234,7 +234,10 @@ export interface LossyOptions {
 }
 
 export interface GenerateRequest {
-  /** Text to continue, or a conversation (fails with `chat-template` where the model has none). */
+  /**
+   * Text to continue, or a conversation (fails with `chat-template` where the model has none). A conversation
+   * that ends with words of the assistant has them continued.
+   */
   input: { kind: 'text'; text: string } | { kind: 'chat'; messages: ChatMessage[] };
   maxTokens: number;
   sampling?: SamplingOptions;
