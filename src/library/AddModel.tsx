@@ -13,8 +13,8 @@ export function AddModel() {
     <section>
       <h2>Add a model</h2>
       <p class="hint">
-        Any Mixtral in GGUF form. It is downloaded once, from the address to this device, and stays here. A file can also be dropped
-        anywhere on the page.
+        Any Mixtral in GGUF form. It is downloaded once, from the address to this device, and stays here. A split one: the address of
+        any part, or all its files. Files can also be dropped anywhere on the page.
       </p>
       <form
         class="row"
@@ -69,7 +69,7 @@ function RepoFiles({ busy }: { busy: boolean }) {
   return (
     <div class="card column-card">
       <h3>{name}</h3>
-      {files.length === 0 && <p class="hint">It has no GGUF in one piece.</p>}
+      {files.length === 0 && <p class="hint">It has no GGUF.</p>}
       <ul class="files" aria-label={`Files of ${name}`}>
         {files.map(({ path, bytes, url }) => (
           <li key={path}>

@@ -1,6 +1,5 @@
 import { models, runningImport } from '../app/state.ts';
 import { formatBytes } from '../ui/format.ts';
-import { disk, fitsOnDisk } from './disk.ts';
 import { bitsOf, KNOWN_MODELS, type KnownFile, type KnownModel, urlOf } from './known-models.ts';
 import { looking, planUrl } from './plan.ts';
 
@@ -36,12 +35,10 @@ export function KnownModels() {
 function FileRow({ model, file }: { model: KnownModel; file: KnownFile }) {
   const url = urlOf(model, file);
   const stored = models.value.some(({ origin, state }) => state === 'complete' && origin.endsWith(file.file));
-  const noRoom = fitsOnDisk(file.bytes, disk.value) === false;
   return (
     <li>
       <span class="file-name">
         <strong>{file.mix}</strong> <Stars count={file.stars} /> <span class="hint">{file.quality}</span>
-        {noRoom && <span class="hint bad"> More than the browser says is free.</span>}
       </span>
       <span class="hint nowrap">
         {formatBytes(file.bytes)} · {bitsOf(model, file).toFixed(1)} bits

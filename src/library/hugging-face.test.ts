@@ -13,17 +13,19 @@ it('knows a repository from other addresses', () => {
 });
 
 describe('files of a repository', () => {
-  it('are its GGUFs in one piece, smallest first', () => {
+  it('are its GGUFs, smallest first, split ones as one', () => {
     const items = [
       { path: 'README.md', size: 1 },
       { path: 'big.gguf', size: 9 },
       { path: 'sub dir/small.gguf', size: 3 },
-      { path: 'x-00001-of-00002.gguf', size: 1 },
+      { path: 'x-00001-of-00002.gguf', size: 4 },
+      { path: 'x-00002-of-00002.gguf', size: 2 },
       { path: 'no-size.gguf' },
       null,
     ];
-    expect(filesFrom(items, 'a/b').map(({ path }) => path)).toEqual(['sub dir/small.gguf', 'big.gguf']);
+    expect(filesFrom(items, 'a/b').map(({ path }) => path)).toEqual(['sub dir/small.gguf', 'x-00001-of-00002.gguf', 'big.gguf']);
     expect(filesFrom(items, 'a/b')[0].url).toBe('https://huggingface.co/a/b/resolve/main/sub%20dir/small.gguf');
+    expect(filesFrom(items, 'a/b')[1].bytes).toBe(6);
     expect(filesFrom({ error: 'x' }, 'a/b')).toEqual([]);
   });
 

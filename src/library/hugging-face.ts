@@ -16,7 +16,7 @@ export function repoFrom(text: string): string | undefined {
 }
 
 /**
- * @returns the repository's GGUF files, smallest first; parts of split files are left out
+ * @returns the repository's GGUF files, smallest first; a split one counts as one file, named by its first part
  * @throws MixtabError `source-unreachable`
  */
 export async function listRepo(repo: string, fetchFile: typeof fetch = fetch): Promise<RepoFile[]> {
@@ -41,11 +41,14 @@ export async function listRepo(repo: string, fetchFile: typeof fetch = fetch): P
 /** Checks what the server sent. */
 export function filesFrom(items: unknown, repo: string): RepoFile[] {
   if (!Array.isArray(items)) return [];
-  return items
-    .filter((item): item is { path: string; size: number } => {
-      const { path, size } = (item ?? {}) as Record<string, unknown>;
-      return typeof path === 'string' && typeof size === 'number' && /\.gguf$/.test(path) && !/-\d{5}-of-\d{5}\.gguf$/.test(path);
-    })
-    .map(({ path, size }) => ({ path, bytes: size, url: `${HOST}/${repo}/resolve/main/${path.split('/').map(encodeURIComponent).join('/')}` }))
+  const sizes = new Map<string, number>();
+  for (const item of items) {
+    const { path, size } = (item ?? {}) as Record<string, unknown>;
+    if (typeof path !== 'string' || typeof size !== 'number' || !path.endsWith('.gguf')) continue;
+    const whole = path.replace(/-\d{5}-of-(\d{5}\.gguf)$/, '-00001-of-$1');
+    sizes.set(whole, (sizes.get(whole) ?? 0) + size);
+  }
+  return [...sizes]
+    .map(([path, bytes]) => ({ path, bytes, url: `${HOST}/${repo}/resolve/main/${path.split('/').map(encodeURIComponent).join('/')}` }))
     .sort((a, b) => a.bytes - b.bytes);
 }

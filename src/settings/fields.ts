@@ -29,5 +29,5 @@ export const SAMPLING: Field<Exclude<keyof WritingSettings, 'systemPrompt'>>[] =
 export const MEMORY: Field<MemoryKey>[] = [
   { key: 'context', label: 'Context', help: 'How many tokens the model sees; more takes more GPU memory.', min: 16, max: 131072, step: 1, empty: 'automatic' },
   { key: 'gpuBudgetMegabytes', label: 'GPU memory, MB', help: 'Experts that do not fit are streamed from the disk as they are needed.', min: 1, max: 1_000_000, step: 1, empty: 'automatic' },
-  { key: 'ramBudgetMegabytes', label: 'Main memory, MB', help: 'Keeps experts that lost their place on the GPU, so that the disk is not asked again.', min: 0, max: 1_000_000, step: 1, empty: 'none' },
+  { key: 'ramBudgetMegabytes', label: 'Main memory, MB', help: 'Keeps experts that lost their place on the GPU, so that the disk is not asked again.', min: 0, max: 1_000_000, step: 1, empty: 'automatic' },
 ];
