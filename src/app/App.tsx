@@ -20,6 +20,11 @@ export function App() {
   useEffect(() => setSidebar(!narrow), [narrow, narrow && view.value]);
   useShortcuts();
   const drawer = sidebar && narrow;
+  const hide = (): void => {
+    setSidebar(false);
+    // Where it can be opened again; the button is there after the next drawing only.
+    setTimeout(() => document.querySelector<HTMLElement>('.bar .icon-button')?.focus());
+  };
   const title = view.value === 'chat' ? current.value?.title : 'Models';
   useEffect(() => {
     document.title = title ? `${title} · mixtab` : 'mixtab';
@@ -32,14 +37,14 @@ export function App() {
       {sidebar && (
         <Sidebar
           drawer={drawer}
-          onClose={() => setSidebar(false)}
+          onClose={hide}
           onSettings={() => {
             setSettingsOpen(true);
             if (drawer) setSidebar(false);
           }}
         />
       )}
-      {drawer && <button type="button" class="shade" tabIndex={-1} aria-label="Close the sidebar" onClick={() => setSidebar(false)} />}
+      {drawer && <button type="button" class="shade" tabIndex={-1} aria-label="Close the sidebar" onClick={hide} />}
       <div class="page" inert={drawer}>
         <Bar sidebar={sidebar} onSidebar={() => setSidebar(true)} />
         {view.value === 'models' ? <LibraryPage /> : <ChatView />}

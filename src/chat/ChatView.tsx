@@ -28,7 +28,7 @@ export function ChatView() {
           )}
         </div>
       </main>
-      <div class="foot">
+      <section class="foot" aria-label="Writing">
         {!atEnd && (
           <button type="button" class="to-end" aria-label="To the end" title="To the end" onClick={toEnd}>
             <Icon name="down" />
@@ -40,7 +40,7 @@ export function ChatView() {
           <Notices />
           <Composer conversationId={currentId.value ?? ''} />
         </div>
-      </div>
+      </section>
     </>
   );
 }

@@ -289,6 +289,8 @@ export interface TokenLogprob {
   id: TokenId;
   /** Natural logarithm of the probability before temperature and truncation. */
   logprob: number;
+  /** The token's piece as text, of those that were reported beside the one taken. */
+  text?: string;
 }
 
 export interface GeneratedToken extends TokenLogprob {
