@@ -8,7 +8,8 @@ import { SYNTH_PRESETS } from '../workers/gguf/synth/presets.ts';
 import { splitName } from '../workers/gguf/split.ts';
 import { createSplitSynth, createSynth, type SynthFile } from '../workers/gguf/synth/synth.ts';
 
-const DIST = join(import.meta.dirname, '..', 'dist');
+const ROOT = join(import.meta.dirname, '..');
+const DIST = join(ROOT, 'dist');
 
 /** Speaks the Mistral format; answers are random words. */
 const chat = createSynth({ ...SYNTH_PRESETS.tiny, name: 'Tiny Chat' });
@@ -60,7 +61,7 @@ export interface TestServer {
   close(): void;
 }
 
-async function startServer(): Promise<TestServer> {
+export async function startServer(): Promise<TestServer> {
   const served: TestServer = { origin: '', slow: false, ranges: [], close: () => {} };
   const server = createServer((request, response) => {
     const path = new URL(request.url ?? '/', 'http://localhost').pathname;
@@ -71,7 +72,8 @@ async function startServer(): Promise<TestServer> {
       const send = (): void => sendRange(request, response, syntheticRanged(MODELS[path]));
       if (served.slow) setTimeout(send, 300);
       else send();
-    } else serveStatic(DIST, request, response);
+    } else if (path.startsWith('/examples/')) serveStatic(ROOT, request, response);
+    else serveStatic(DIST, request, response);
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   served.origin = `http://localhost:${(server.address() as AddressInfo).port}`;

@@ -20,6 +20,7 @@ export function ChatView() {
     <>
       <main ref={scroller} class="scroll" id="main" tabIndex={-1}>
         <div ref={content} class={empty ? 'column empty' : 'column'}>
+          {!empty && <h1 class="visually-hidden">{current.value?.title}</h1>}
           {empty ? <Welcome /> : isChat.value ? <Thread /> : <Story />}
           {reading && reading.done < reading.total && (
             <p class="hint">
