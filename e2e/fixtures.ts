@@ -16,6 +16,9 @@ const chat = createSynth({ ...SYNTH_PRESETS.tiny, name: 'Tiny Chat' });
 const { chatTemplate: _template, ...withoutTemplate } = SYNTH_PRESETS.tiny;
 const plain = createSynth({ ...withoutTemplate, name: 'Tiny Text', seed: 2 });
 
+/** 26 GB that are made as they are read; tests read the header only. */
+const large = createSynth({ ...SYNTH_PRESETS['8x7b'], name: 'Large' });
+
 /** The same model as three files. */
 const chatParts = createSplitSynth({ ...SYNTH_PRESETS.tiny, name: 'Tiny Chat' }, 3);
 const partName = (part: number): string => splitName({ prefix: 'chat', part, count: 3 });
@@ -44,6 +47,7 @@ const stored = (bytes: Uint8Array<ArrayBuffer>): SynthFile => ({
 const MODELS: Record<string, SynthFile> = {
   '/chat.gguf': chat,
   '/plain.gguf': plain,
+  '/large.gguf': large,
   ...Object.fromEntries(chatParts.map((file, n) => [`/${partName(n + 1)}`, file])),
   [`/gap/${partName(1)}`]: chatParts[0],
   '/truncated.gguf': stored(bytesOf(plain).slice(0, plain.size >> 1)),

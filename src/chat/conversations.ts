@@ -19,6 +19,14 @@ export const currentPath = computed(() => (current.value ? pathOf(current.value)
 /** The settings of the conversation on the page. */
 export const currentWriting = computed<WritingSettings>(() => current.value?.writing ?? settings.value.writing);
 
+let storeFailed: (error: unknown) => void = () => {};
+/** What to do where the store refuses a conversation (a full disk); the page still has it. */
+export function onStoreFailure(handler: (error: unknown) => void): void {
+  storeFailed = handler;
+}
+
+const keep = (conversation: Conversation): Promise<void> => writeConversation(conversation).catch(storeFailed);
+
 const OPEN_KEY = 'mixtab-open';
 
 export async function loadConversations(): Promise<void> {
@@ -57,18 +65,18 @@ export function beginConversation(kind: Conversation['kind']): Conversation {
 }
 
 /** Changes a conversation and, unless told otherwise, keeps it. Returns what became of it. */
-export function updateConversation(id: string, change: (conversation: Conversation) => Conversation, keep = true): Conversation | undefined {
+export function updateConversation(id: string, change: (conversation: Conversation) => Conversation, kept = true): Conversation | undefined {
   const before = conversations.value.find((conversation) => conversation.id === id);
   if (!before) return undefined;
   const after = change(before);
   conversations.value = sorted(conversations.value.map((conversation) => (conversation.id === id ? after : conversation)));
-  if (keep) void writeConversation(after);
+  if (kept) void keep(after);
   return after;
 }
 
 export function addConversations(added: readonly Conversation[]): void {
   conversations.value = sorted([...conversations.value, ...added]);
-  for (const conversation of added) void writeConversation(conversation);
+  for (const conversation of added) void keep(conversation);
 }
 
 export function renameConversation(id: string, title: string): void {
@@ -84,7 +92,7 @@ export function removeConversation(id: string): void {
     deleted.value = conversation;
     if (currentId.value === id) openConversation(undefined);
   });
-  void deleteConversation(id);
+  void deleteConversation(id).catch(storeFailed);
 }
 
 export function undoDelete(): void {

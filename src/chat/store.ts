@@ -1,5 +1,6 @@
 /** Conversations in IndexedDB, one record each, so that two tabs with two conversations do not overwrite each other. */
 import { createStore, del, get, set, values } from 'idb-keyval';
+import { MixtabError } from '../contract/errors.ts';
 import { conversationFrom } from './transfer.ts';
 import type { Conversation } from './tree.ts';
 
@@ -14,7 +15,16 @@ export async function readConversations(): Promise<Conversation[]> {
 }
 
 export async function writeConversation(conversation: Conversation): Promise<void> {
-  await set(conversation.id, conversation, store);
+  try {
+    await set(conversation.id, conversation, store);
+  } catch (error) {
+    const full = error instanceof DOMException && error.name === 'QuotaExceededError';
+    throw new MixtabError(
+      full ? 'storage-full' : 'storage-unavailable',
+      full ? 'The disk is full: this conversation is not kept.' : 'The browser does not keep this conversation.',
+      full ? 'Remove a model, or export the conversation.' : 'Leave the private window, or export the conversation.',
+    );
+  }
   channel.postMessage(conversation.id);
 }
 
