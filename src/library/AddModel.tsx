@@ -101,7 +101,7 @@ function Plan({ plan: { name, inspection } }: { plan: PlannedImport }) {
       <p>
         {formatBytes(fileBytes)} to download and keep.{' '}
         {free !== undefined && `The browser says that ${formatBytes(free)} are free for this page. `}
-        {fits === false && <strong class="bad">That may not do; some browsers give more than they say.</strong>}
+        {fits === false && <strong class="bad">That is too little, though some browsers give more than they say.</strong>}
       </p>
       <div class="row">
         <button type="button" class="primary" onClick={() => void startPlanned()}>
