@@ -33,3 +33,20 @@ test('a Hugging Face repository shows its files, and one is imported', async ({ 
   await page.getByRole('button', { name: 'Use mixtab storyteller' }).click();
   await expect(page.getByRole('heading', { name: 'Begin a story' })).toBeVisible();
 });
+
+test('an import can be paused, is offered after a reload, and goes on', async ({ page, server }) => {
+  await openPage(page, server);
+  server.slow = true;
+  await importFrom(page, `${server.origin}/chat.gguf`);
+  await expect(page.getByText(/ ([4-9]|1\d) of 20 records/)).toBeVisible();
+  await page.getByRole('button', { name: 'Pause' }).click();
+  const unfinished = page.getByRole('list', { name: 'Unfinished imports' });
+  await expect(unfinished.getByRole('heading', { name: /Tiny Chat/ })).toBeVisible();
+  await page.reload();
+  await expect(unfinished).toContainText(/[\d.]+ [kM]B of [\d.]+ [kM]B are here/);
+  server.slow = false;
+  await page.getByRole('button', { name: 'Go on with Tiny Chat' }).click();
+  await expect(page.getByRole('heading', { name: 'Ask Tiny Chat' })).toBeVisible();
+  await openLibrary(page);
+  await expect(unfinished).toBeHidden();
+});

@@ -5,7 +5,7 @@ import type { ErrorData } from '../contract/errors.ts';
 import { bytesPerSecond } from '../library/rate.ts';
 import { IconButton } from '../ui/IconButton.tsx';
 import { formatBytes, formatDuration } from '../ui/format.ts';
-import { cancelImport, reloadModel, useModel } from './models.ts';
+import { cancelImport, pauseImport, reloadModel, useModel } from './models.ts';
 import { dismissProblem } from './problems.ts';
 import { gpuProblem, imported, loading, problem, type RunningImport, runningImport, updateReady } from './state.ts';
 
@@ -56,7 +56,7 @@ function ImportNotice({ running: { kind, name, progress, rate } }: { running: Ru
   const done = progress && progress.phase !== 'header' ? progress.bytesDone : 0;
   const total = progress?.bytesTotal ?? 0;
   const perSecond = bytesPerSecond(rate);
-  const verb = kind === 'import' ? 'Importing' : 'Checking';
+  const verb = { import: 'Importing', verify: 'Checking', repair: 'Repairing' }[kind];
   return (
     <div class="notice">
       <p>
@@ -66,10 +66,16 @@ function ImportNotice({ running: { kind, name, progress, rate } }: { running: Ru
         {done > 0 && perSecond !== undefined && perSecond > 0 && ` · ${formatDuration((total - done) / perSecond)} left`}
       </p>
       <progress aria-label={`${verb} ${name}`} {...(total > 0 && done > 0 ? { value: done, max: total } : {})} />
+      {progress?.warning && <p class="hint">{progress.warning}</p>}
       {kind === 'import' && (
-        <button type="button" onClick={cancelImport}>
-          Cancel
-        </button>
+        <div class="row">
+          <button type="button" onClick={pauseImport}>
+            Pause
+          </button>
+          <button type="button" class="quiet" onClick={cancelImport}>
+            Cancel
+          </button>
+        </div>
       )}
     </div>
   );

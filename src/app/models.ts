@@ -9,7 +9,7 @@ import { stopAndWait } from './answers.ts';
 import { engine, importer } from './clients.ts';
 import { report } from './problems.ts';
 import { showView, view } from './route.ts';
-import { adapter, announcement, generating, gpuProblem, imported, loaded, loading, models, overflow, problem, runningImport } from './state.ts';
+import { adapter, announcement, generating, gpuProblem, imported, loaded, loading, models, overflow, problem, type RunningImport, runningImport, unfinished } from './state.ts';
 
 const BUILTIN_PATH = 'models/builtin.gguf';
 const BUILTIN: ModelSource = { kind: 'builtin', url: new URL(BUILTIN_PATH, document.baseURI).href };
@@ -36,7 +36,7 @@ async function probe(): Promise<void> {
 }
 
 async function refreshModels(): Promise<void> {
-  models.value = await importer.list();
+  [models.value, unfinished.value] = await Promise.all([importer.list(), importer.unfinished()]);
 }
 
 /** Imports a model and loads it. */
@@ -55,8 +55,32 @@ export async function importModel(source: ModelSource, name: string): Promise<vo
 
 export const importBuiltin = (): Promise<void> => importModel(BUILTIN, BUILTIN_NAME);
 
+/** Stops the import and removes what it stored. */
 export function cancelImport(): void {
   void importer.cancel();
+}
+
+/** Stops the import; it can go on later from where it was, after the tab was closed too. */
+export function pauseImport(): void {
+  void importer.pause();
+}
+
+/** Gives up an import that was paused or cut off. */
+export async function forgetImport(id: string): Promise<void> {
+  try {
+    await importer.remove(id);
+    await refreshModels();
+  } catch (error) {
+    report(error);
+  }
+}
+
+/** Fetches the damaged records of a model again from where it came from. */
+export async function repairModel(model: ModelSummary): Promise<void> {
+  await watched('repair', model.name, async (onProgress) => {
+    await importer.repair(model.id, proxy(onProgress));
+    announcement.value = `${model.name} is repaired.`;
+  });
 }
 
 /** Reads every stored byte of a model again and compares it with its hash. Returns how many records are damaged. */
@@ -66,14 +90,14 @@ export async function verifyModel(model: ModelSummary): Promise<number | undefin
     damaged = await importer.verify(model.id, proxy(onProgress));
     if (damaged.length > 0) {
       const records = damaged.length === 1 ? '1 record is' : `${damaged.length} records are`;
-      throw new MixtabError('record-damaged', `${model.name}: ${records} damaged on this disk.`, 'Import the model again: it replaces them.');
+      throw new MixtabError('record-damaged', `${model.name}: ${records} damaged on this disk.`, 'Repair it on the models page.');
     }
     announcement.value = `${model.name} is undamaged.`;
   });
   return damaged?.length;
 }
 
-async function watched(kind: 'import' | 'verify', name: string, work: (onProgress: (progress: ImportProgress) => void) => Promise<void>): Promise<void> {
+async function watched(kind: RunningImport['kind'], name: string, work: (onProgress: (progress: ImportProgress) => void) => Promise<void>): Promise<void> {
   if (runningImport.value) return;
   problem.value = undefined;
   runningImport.value = { kind, name, progress: undefined, rate: newRate() };
@@ -86,6 +110,7 @@ async function watched(kind: 'import' | 'verify', name: string, work: (onProgres
     report(error);
   } finally {
     runningImport.value = undefined;
+    await refreshModels().catch(report); // what was left unfinished, or is damaged or no longer so
   }
 }
 

@@ -1,13 +1,13 @@
 /** What the page shows beside the conversations, as signals. Only models.ts, answers.ts and problems.ts change them. */
 import { computed, signal } from '@preact/signals';
 import { current, writing } from '../chat/conversations.ts';
-import type { AdapterReport, ImportProgress, LoadedModel, LoadProgress, ModelSummary } from '../contract/engine-api.ts';
+import type { AdapterReport, ImportProgress, LoadedModel, LoadProgress, ModelSummary, UnfinishedImport } from '../contract/engine-api.ts';
 import type { ErrorData } from '../contract/errors.ts';
 import type { Rate } from '../library/rate.ts';
 
 /** An import, or the check of a stored model. */
 export interface RunningImport {
-  kind: 'import' | 'verify';
+  kind: 'import' | 'verify' | 'repair';
   name: string;
   progress: ImportProgress | undefined;
   rate: Rate;
@@ -22,6 +22,8 @@ export interface Overflow {
 }
 
 export const models = signal<ModelSummary[]>([]);
+/** Imports that were paused or cut off. */
+export const unfinished = signal<UnfinishedImport[]>([]);
 export const adapter = signal<AdapterReport | undefined>(undefined);
 /** Why there is no WebGPU; undefined where there is. */
 export const gpuProblem = signal<ErrorData | undefined>(undefined);

@@ -1,8 +1,12 @@
 import { useRef } from 'preact/hooks';
 import { importBuiltin, isBuiltin } from '../app/models.ts';
 import { models, runningImport } from '../app/state.ts';
+import { expectSpeed } from '../contract/expected-speed.ts';
+import { loadOptionsOf, settings } from '../settings/settings.ts';
 import { formatBytes, formatCount } from '../ui/format.ts';
 import { disk, fitsOnDisk } from './disk.ts';
+import { fitText } from './fit-text.ts';
+import { deviceFigures } from './ModelDetails.tsx';
 import { importFiles, looking, type PlannedImport, planFromText, planned, planUrl, repo, startPlanned } from './plan.ts';
 
 /** By address, repository or file. */
@@ -88,6 +92,7 @@ function RepoFiles({ busy }: { busy: boolean }) {
 /** What will be downloaded, and whether it finds room. */
 function Plan({ plan: { name, inspection } }: { plan: PlannedImport }) {
   const { fileBytes, parameterCount, activeParameterCount, bitsPerWeight, config, license, hasChatTemplate } = inspection;
+  const device = deviceFigures();
   const fits = fitsOnDisk(fileBytes, disk.value);
   const free = disk.value ? disk.value.quotaBytes - disk.value.usedBytes : undefined;
   return (
@@ -98,6 +103,7 @@ function Plan({ plan: { name, inspection } }: { plan: PlannedImport }) {
         {config.expertsPerToken} used · {bitsPerWeight.toFixed(1)} bits a weight · {hasChatTemplate ? 'chat' : 'text completer'}
         {license && ` · ${license}`}
       </p>
+      <p class="hint">This model {fitText(device, expectSpeed(inspection.figures, config, device, loadOptionsOf(settings.value).context))}.</p>
       <p>
         {formatBytes(fileBytes)} to download and keep.{' '}
         {free !== undefined && `The browser says that ${formatBytes(free)} are free for this page. `}

@@ -1,6 +1,7 @@
 import { useEffect } from 'preact/hooks';
 import { Notices } from '../app/Notices.tsx';
-import { models, runningImport } from '../app/state.ts';
+import { forgetImport, importModel } from '../app/models.ts';
+import { models, runningImport, unfinished } from '../app/state.ts';
 import { formatBytes } from '../ui/format.ts';
 import { AddModel } from './AddModel.tsx';
 import { askToPersist, disk, refreshDisk } from './disk.ts';
@@ -23,12 +24,44 @@ export function LibraryPage() {
             ))}
             {models.value.length === 0 && <li class="hint">No model is stored yet.</li>}
           </ul>
+          <Unfinished />
           <DiskUse />
         </section>
         <AddModel />
         <KnownModels />
       </div>
     </main>
+  );
+}
+
+/** Imports that were paused or cut off; local files have to be chosen again. */
+function Unfinished() {
+  if (unfinished.value.length === 0 || runningImport.value) return null;
+  return (
+    <ul class="cards unfinished" aria-label="Unfinished imports">
+      {unfinished.value.map(({ id, name, sourceUrl, bytesDone, bytesTotal }) => (
+        <li class="card" key={id}>
+          <div class="card-text">
+            <h3>
+              {name} <em>unfinished</em>
+            </h3>
+            <p class="hint">
+              {formatBytes(bytesDone)} of {formatBytes(bytesTotal)} are here. {!sourceUrl && 'Choose the file again, and the import goes on.'}
+            </p>
+          </div>
+          <div class="row">
+            {sourceUrl && (
+              <button type="button" class="primary" aria-label={`Go on with ${name}`} onClick={() => void importModel({ kind: 'url', url: sourceUrl }, name)}>
+                Go on
+              </button>
+            )}
+            <button type="button" class="quiet" aria-label={`Give up ${name}`} onClick={() => void forgetImport(id)}>
+              Give up
+            </button>
+          </div>
+        </li>
+      ))}
+    </ul>
   );
 }
 

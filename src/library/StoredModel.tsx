@@ -1,8 +1,11 @@
 import { useState } from 'preact/hooks';
-import { importModel, isBuiltin, removeModel, useModel, verifyModel } from '../app/models.ts';
+import { isBuiltin, removeModel, repairModel, useModel, verifyModel } from '../app/models.ts';
 import { loaded, loading, runningImport } from '../app/state.ts';
 import type { ModelSummary } from '../contract/engine-api.ts';
 import { formatBytes, formatCount } from '../ui/format.ts';
+import { ModelDetails } from './ModelDetails.tsx';
+
+const DAMAGED = 'Damaged: some records are not as they were imported.';
 
 /** A model that lies in the store. */
 export function StoredModel({ model }: { model: ModelSummary }) {
@@ -19,6 +22,7 @@ export function StoredModel({ model }: { model: ModelSummary }) {
           {model.state !== 'complete' && <em class="bad">{model.state}</em>}
         </h3>
         <p class="hint">{isBuiltin(model) ? 'A very small story-teller that comes with the page. ' : ''}{factsOf(model)}</p>
+        <ModelDetails model={model} />
         {verdict && (
           <p class="hint" role="status">
             {verdict}
@@ -42,9 +46,9 @@ export function StoredModel({ model }: { model: ModelSummary }) {
               Use
             </button>
           )}
-          {model.state === 'damaged' && /^https?:/.test(model.origin) && (
-            <button type="button" disabled={busy} onClick={() => void importModel({ kind: 'url', url: model.origin }, model.name)}>
-              Import again
+          {(model.state === 'damaged' || verdict === DAMAGED) && (
+            <button type="button" disabled={busy} aria-label={`Repair ${model.name}`} onClick={() => void repairModel(model).then(() => setVerdict(''))}>
+              Repair
             </button>
           )}
           <button
@@ -55,7 +59,7 @@ export function StoredModel({ model }: { model: ModelSummary }) {
             onClick={async () => {
               setVerdict('');
               const damaged = await verifyModel(model);
-              if (damaged === 0) setVerdict('Verified: every byte is as it was imported.');
+              if (damaged !== undefined) setVerdict(damaged === 0 ? 'Verified: every byte is as it was imported.' : DAMAGED);
             }}
           >
             Verify
