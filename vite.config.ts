@@ -1,12 +1,36 @@
 import preact from '@preact/preset-vite';
-import { defineConfig } from 'vite';
+import { build, defineConfig, type Plugin } from 'vite';
 import { VitePWA } from 'vite-plugin-pwa';
+
+/**
+ * The client library as one file, `mixtab-client.js`: what a page of another origin needs to use embed.html. A build of its
+ * own, because a page's build splits shared modules into files with changing names.
+ */
+function clientLibrary(): Plugin {
+  return {
+    name: 'client-library',
+    apply: 'build',
+    async closeBundle() {
+      await build({
+        configFile: false,
+        logLevel: 'warn',
+        publicDir: false,
+        build: {
+          emptyOutDir: false,
+          target: 'es2022',
+          lib: { entry: 'src/client/mixtab.ts', formats: ['es'], fileName: () => 'mixtab-client.js' },
+        },
+      });
+    },
+  };
+}
 
 export default defineConfig({
   // Relative: the page may be served from any folder.
   base: './',
   plugins: [
     preact(),
+    clientLibrary(),
     VitePWA({
       // The page asks before it changes under the user.
       registerType: 'prompt',
@@ -23,14 +47,15 @@ export default defineConfig({
         icons: [
           { src: 'icon-192.png', sizes: '192x192', type: 'image/png' },
           { src: 'icon-512.png', sizes: '512x512', type: 'image/png' },
+          { src: 'icon-maskable.png', sizes: '512x512', type: 'image/png', purpose: 'maskable' },
           { src: 'icon.svg', sizes: 'any', type: 'image/svg+xml', purpose: 'any' },
         ],
       },
       workbox: {
         // The shell only; weights go to IndexedDB, not to a cache.
         globPatterns: ['**/*.{js,css,html,svg,png,webmanifest}'],
-        globIgnores: ['cli.html'],
-        navigateFallbackDenylist: [/cli\.html$/, /\.gguf$/],
+        globIgnores: ['cli.html', 'mixtab-client.js'],
+        navigateFallbackDenylist: [/(cli|embed)\.html$/, /mixtab-client\.js$/, /\.gguf$/],
         navigateFallback: 'index.html',
       },
     }),
@@ -39,7 +64,7 @@ export default defineConfig({
   build: {
     target: 'es2022',
     modulePreload: { polyfill: false },
-    // cli.html is the page that the command line drives.
-    rollupOptions: { input: ['index.html', 'cli.html'] },
+    // cli.html is the page that the command line drives, embed.html the one that other pages embed.
+    rollupOptions: { input: ['index.html', 'cli.html', 'embed.html'] },
   },
 });

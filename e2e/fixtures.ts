@@ -8,12 +8,16 @@ import { SYNTH_PRESETS } from '../workers/gguf/synth/presets.ts';
 import { splitName } from '../workers/gguf/split.ts';
 import { createSplitSynth, createSynth, type SynthFile } from '../workers/gguf/synth/synth.ts';
 
-const DIST = join(import.meta.dirname, '..', 'dist');
+const ROOT = join(import.meta.dirname, '..');
+const DIST = join(ROOT, 'dist');
 
 /** Speaks the Mistral format; answers are random words. */
 const chat = createSynth({ ...SYNTH_PRESETS.tiny, name: 'Tiny Chat' });
 const { chatTemplate: _template, ...withoutTemplate } = SYNTH_PRESETS.tiny;
 const plain = createSynth({ ...withoutTemplate, name: 'Tiny Text', seed: 2 });
+
+/** 26 GB that are made as they are read; tests read the header only. */
+const large = createSynth({ ...SYNTH_PRESETS['8x7b'], name: 'Large' });
 
 /** The same model as three files. */
 const chatParts = createSplitSynth({ ...SYNTH_PRESETS.tiny, name: 'Tiny Chat' }, 3);
@@ -43,6 +47,7 @@ const stored = (bytes: Uint8Array<ArrayBuffer>): SynthFile => ({
 const MODELS: Record<string, SynthFile> = {
   '/chat.gguf': chat,
   '/plain.gguf': plain,
+  '/large.gguf': large,
   ...Object.fromEntries(chatParts.map((file, n) => [`/${partName(n + 1)}`, file])),
   [`/gap/${partName(1)}`]: chatParts[0],
   '/truncated.gguf': stored(bytesOf(plain).slice(0, plain.size >> 1)),
@@ -60,7 +65,7 @@ export interface TestServer {
   close(): void;
 }
 
-async function startServer(): Promise<TestServer> {
+export async function startServer(): Promise<TestServer> {
   const served: TestServer = { origin: '', slow: false, ranges: [], close: () => {} };
   const server = createServer((request, response) => {
     const path = new URL(request.url ?? '/', 'http://localhost').pathname;
@@ -71,7 +76,8 @@ async function startServer(): Promise<TestServer> {
       const send = (): void => sendRange(request, response, syntheticRanged(MODELS[path]));
       if (served.slow) setTimeout(send, 300);
       else send();
-    } else serveStatic(DIST, request, response);
+    } else if (path.startsWith('/examples/')) serveStatic(ROOT, request, response);
+    else serveStatic(DIST, request, response);
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   served.origin = `http://localhost:${(server.address() as AddressInfo).port}`;
@@ -101,8 +107,8 @@ export async function openPage(page: Page, { origin }: TestServer): Promise<void
 }
 
 export async function openLibrary(page: Page): Promise<void> {
-  await page.locator('header').getByRole('button').first().click();
-  await expect(page.getByRole('dialog', { name: 'Models' })).toBeVisible();
+  await page.getByRole('link', { name: 'Models' }).click();
+  await expect(page.getByRole('heading', { name: 'Models', exact: true })).toBeVisible();
 }
 
 /** Enters an address in the library and starts the import. */
@@ -133,7 +139,7 @@ export function recordHashes(page: Page): Promise<Record<string, string[][]>> {
 /** Names of the stored models, as the library lists them. */
 export async function storedModels(page: Page): Promise<string[]> {
   await openLibrary(page);
-  const names = await page.getByRole('list', { name: 'Stored models' }).locator('strong').allTextContents();
-  await page.getByRole('button', { name: 'Close' }).click();
+  const names = await page.getByRole('list', { name: 'Stored models' }).getByRole('heading').evaluateAll((all) => all.map((heading) => heading.firstChild?.textContent ?? ''));
+  await page.getByRole('button', { name: 'Back to the conversation' }).click();
   return names;
 }

@@ -120,7 +120,10 @@ export class Engine implements EngineApi {
         'Send plain text instead of messages.',
       );
     }
-    return promptTokens(tokenizer, data.chatTemplate, input.messages);
+    const last = input.messages.at(-1);
+    if (last?.role !== 'assistant') return promptTokens(tokenizer, data.chatTemplate, input.messages);
+    // An answer that is to be continued: its words follow the prompt as the model would have written them.
+    return [...promptTokens(tokenizer, data.chatTemplate, input.messages.slice(0, -1)), ...tokenizer.encode(last.content)];
   }
 
   #require(): Loaded {

@@ -1,8 +1,12 @@
 /** Entry point of the engine worker. */
 import { expose } from '../src/contract/rpc.ts';
-import { Engine } from './engine.ts';
-import { createReaderWorker } from './record-reader.ts';
-import { IndexedDbStore } from './storage/indexed-db-store.ts';
-import { OpfsFiles } from './storage/opfs-files.ts';
+import { lazyEngine } from './lazy-engine.ts';
 
-expose(new Engine(new IndexedDbStore(undefined, new OpfsFiles()), createReaderWorker()));
+expose(
+  lazyEngine(async () => {
+    const [{ Engine }, { createReaderWorker }, { IndexedDbStore }, { OpfsFiles }] = await Promise.all([
+      import('./engine.ts'), import('./record-reader.ts'), import('./storage/indexed-db-store.ts'), import('./storage/opfs-files.ts'),
+    ]);
+    return new Engine(new IndexedDbStore(undefined, new OpfsFiles()), createReaderWorker());
+  }),
+);

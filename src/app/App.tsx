@@ -1,48 +1,108 @@
 import { useEffect, useState } from 'preact/hooks';
-import { Composer } from '../chat/Composer.tsx';
-import { Conversation } from '../chat/Conversation.tsx';
-import { entries } from '../chat/conversation.ts';
-import { importFiles, Library } from '../library/Library.tsx';
+import { ChatView } from '../chat/ChatView.tsx';
+import { current, openConversation } from '../chat/conversations.ts';
+import { LibraryPage } from '../library/LibraryPage.tsx';
+import { importFiles } from '../library/plan.ts';
 import { SettingsDialog } from '../settings/SettingsDialog.tsx';
-import { newConversation } from './controller.ts';
-import { Notices } from './Notices.tsx';
-import { isChat, loaded, loading } from './state.ts';
+import { Sidebar } from '../sidebar/Sidebar.tsx';
+import { IconButton } from '../ui/IconButton.tsx';
+import { showView, view } from './route.ts';
+import { announcement, loaded, loading } from './state.ts';
+
+/** Below this width the sidebar lies over the page (the same as in layout.css). */
+const NARROW = matchMedia('(max-width: 56rem)');
 
 export function App() {
-  const [open, setOpen] = useState<'library' | 'settings' | undefined>();
+  const [settingsOpen, setSettingsOpen] = useState(false);
+  const narrow = useNarrow();
+  const [sidebar, setSidebar] = useState(!narrow);
   const dropping = useDrop();
-  const close = (): void => setOpen(undefined);
-  const modelName = loaded.value?.summary.name ?? loading.value?.name ?? 'Choose a model';
+  useEffect(() => setSidebar(!narrow), [narrow, narrow && view.value]);
+  useShortcuts();
+  const drawer = sidebar && narrow;
+  const hide = (): void => {
+    setSidebar(false);
+    // Where it can be opened again; the button is there after the next drawing only.
+    setTimeout(() => document.querySelector<HTMLElement>('.bar .icon-button')?.focus());
+  };
+  const title = view.value === 'chat' ? current.value?.title : 'Models';
+  useEffect(() => {
+    document.title = title ? `${title} · mixtab` : 'mixtab';
+  }, [title]);
   return (
-    <div class={dropping ? 'app dropping' : 'app'}>
-      <header class="bar">
-        <span class="brand" aria-hidden="true">
-          mixtab
-        </span>
-        <button type="button" class="model-button" aria-haspopup="dialog" onClick={() => setOpen('library')}>
-          <span>{modelName}</span>
-          {loaded.value && <small>{isChat.value ? 'chat' : 'text completer'}</small>}
-        </button>
-        <span class="spring" />
-        {entries.value.length > 0 && (
-          <button type="button" class="quiet" onClick={() => void newConversation()}>
-            New
-          </button>
-        )}
-        <button type="button" class="quiet" aria-haspopup="dialog" onClick={() => setOpen('settings')}>
-          Settings
-        </button>
-      </header>
-      <Conversation />
-      <div class="foot">
-        <Notices />
-        <Composer />
+    <div class={`app${dropping ? ' dropping' : ''}`}>
+      <button type="button" class="skip" onClick={() => document.getElementById('main')?.focus()}>
+        Skip to the content
+      </button>
+      {sidebar && (
+        <Sidebar
+          drawer={drawer}
+          onClose={hide}
+          onSettings={() => {
+            setSettingsOpen(true);
+            if (drawer) setSidebar(false);
+          }}
+        />
+      )}
+      {drawer && <button type="button" class="shade" tabIndex={-1} aria-label="Close the sidebar" onClick={hide} />}
+      <div class="page" inert={drawer}>
+        <Bar sidebar={sidebar} onSidebar={() => setSidebar(true)} />
+        {view.value === 'models' ? <LibraryPage /> : <ChatView />}
       </div>
-      {open === 'library' && <Library onClose={close} />}
-      {open === 'settings' && <SettingsDialog onClose={close} />}
+      {settingsOpen && <SettingsDialog onClose={() => setSettingsOpen(false)} />}
       {dropping && <div class="drop">Drop the GGUF to import it</div>}
+      <div class="visually-hidden" role="status">
+        {announcement.value}
+      </div>
     </div>
   );
+}
+
+function Bar({ sidebar, onSidebar }: { sidebar: boolean; onSidebar: () => void }) {
+  const model = loaded.value?.summary;
+  return (
+    <header class="bar">
+      {!sidebar && <IconButton icon="menu" label="Show the sidebar" onClick={onSidebar} />}
+      {view.value === 'models' ? (
+        <button type="button" class="quiet" onClick={() => showView('chat')}>
+          ← Back to the conversation
+        </button>
+      ) : (
+        <button type="button" class="model-button" title="Models" onClick={() => showView('models')}>
+          <span>{model?.name ?? loading.value?.name ?? 'Choose a model'}</span>
+          {model && <small>{model.hasChatTemplate ? 'chat' : 'text completer'}</small>}
+        </button>
+      )}
+      <span class="spring" />
+      {!sidebar && view.value === 'chat' && (
+        <IconButton icon="plus" label="New conversation" onClick={() => openConversation(undefined)} />
+      )}
+    </header>
+  );
+}
+
+function useNarrow(): boolean {
+  const [narrow, setNarrow] = useState(NARROW.matches);
+  useEffect(() => {
+    const onChange = (): void => setNarrow(NARROW.matches);
+    NARROW.addEventListener('change', onChange);
+    return () => NARROW.removeEventListener('change', onChange);
+  }, []);
+  return narrow;
+}
+
+/** Ctrl+Shift+O (as elsewhere) begins a conversation. */
+function useShortcuts(): void {
+  useEffect(() => {
+    const onKey = (event: KeyboardEvent): void => {
+      if (!(event.ctrlKey || event.metaKey) || !event.shiftKey || event.key.toLowerCase() !== 'o') return;
+      event.preventDefault();
+      openConversation(undefined);
+      showView('chat');
+    };
+    addEventListener('keydown', onKey);
+    return () => removeEventListener('keydown', onKey);
+  }, []);
 }
 
 /** True while a file is dragged over the page; a dropped one is imported. */

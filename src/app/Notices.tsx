@@ -1,7 +1,16 @@
+import { useEffect } from 'preact/hooks';
+import { deleted, undoDelete } from '../chat/conversations.ts';
+import type { ModelSummary } from '../contract/engine-api.ts';
 import type { ErrorData } from '../contract/errors.ts';
+import { bytesPerSecond } from '../library/rate.ts';
+import { IconButton } from '../ui/IconButton.tsx';
 import { formatBytes, formatDuration } from '../ui/format.ts';
-import { cancelImport, dismissProblem, reloadModel } from './controller.ts';
-import { gpuProblem, loading, problem, type RunningImport, runningImport, updateReady } from './state.ts';
+import { cancelImport, pauseImport, reloadModel, useModel } from './models.ts';
+import { dismissProblem } from './problems.ts';
+import { gpuProblem, imported, loading, problem, type RunningImport, runningImport, updateReady } from './state.ts';
+
+/** How long a deletion can be undone. */
+const UNDO_MS = 15_000;
 
 /** What goes on and what went wrong. */
 export function Notices() {
@@ -11,6 +20,8 @@ export function Notices() {
       {problem.value && <Problem error={problem.value} onDismiss={dismissProblem} />}
       {runningImport.value && <ImportNotice running={runningImport.value} />}
       {loading.value && <LoadNotice />}
+      {imported.value && <ImportedNotice model={imported.value} />}
+      {deleted.value && <UndoNotice key={deleted.value.id} title={deleted.value.title} />}
       {updateReady.value && (
         <p class="notice">
           A new version of mixtab is ready.{' '}
@@ -35,36 +46,51 @@ function Problem({ error: { code, message, remedy }, onDismiss }: { error: Error
             Load the model again
           </button>
         )}
-        {onDismiss && (
-          <button type="button" class="quiet" aria-label="Dismiss" onClick={onDismiss}>
-            ✕
-          </button>
-        )}
+        {onDismiss && <IconButton icon="close" label="Dismiss" onClick={onDismiss} />}
       </div>
     </div>
   );
 }
 
-function ImportNotice({ running: { name, progress, startedAt } }: { running: RunningImport }) {
-  const done = progress?.phase === 'records' ? progress.bytesDone : 0;
+function ImportNotice({ running: { kind, name, progress, rate } }: { running: RunningImport }) {
+  const done = progress && progress.phase !== 'header' ? progress.bytesDone : 0;
   const total = progress?.bytesTotal ?? 0;
-  const seconds = (performance.now() - startedAt) / 1000;
-  const rate = done / seconds;
+  const perSecond = bytesPerSecond(rate);
+  const verb = { import: 'Importing', verify: 'Checking', repair: 'Repairing' }[kind];
   return (
     <div class="notice">
       <p>
-        Importing {name}
-        {done > 0 && (
-          <>
-            : {formatBytes(done)} of {formatBytes(total)} · {formatBytes(rate)}/s · {progress?.recordsDone} of {progress?.recordsTotal}{' '}
-            records · {formatDuration((total - done) / rate)} left
-          </>
-        )}
+        {verb} {name}
+        {done > 0 && `: ${formatBytes(done)} of ${formatBytes(total)} · ${progress?.recordsDone} of ${progress?.recordsTotal} records`}
+        {done > 0 && perSecond !== undefined && ` · ${formatBytes(perSecond)}/s`}
+        {done > 0 && perSecond !== undefined && perSecond > 0 && ` · ${formatDuration((total - done) / perSecond)} left`}
       </p>
-      <progress aria-label={`Import of ${name}`} {...(total > 0 && done > 0 ? { value: done, max: total } : {})} />
-      <button type="button" onClick={cancelImport}>
-        Cancel
-      </button>
+      <progress aria-label={`${verb} ${name}`} {...(total > 0 && done > 0 ? { value: done, max: total } : {})} />
+      {progress?.warning && <p class="hint">{progress.warning}</p>}
+      {kind === 'import' && (
+        <div class="row">
+          <button type="button" onClick={pauseImport}>
+            Pause
+          </button>
+          <button type="button" class="quiet" onClick={cancelImport}>
+            Cancel
+          </button>
+        </div>
+      )}
+    </div>
+  );
+}
+
+function ImportedNotice({ model }: { model: ModelSummary }) {
+  return (
+    <div class="notice undo">
+      <p>{model.name} is here.</p>
+      <div class="row">
+        <button type="button" onClick={() => void useModel(model)}>
+          Use it now
+        </button>
+        <IconButton icon="close" label="Dismiss" onClick={() => (imported.value = undefined)} />
+      </div>
     </div>
   );
 }
@@ -76,6 +102,27 @@ function LoadNotice() {
     <div class="notice">
       <p>Loading {name} …</p>
       <progress aria-label={`Loading ${name}`} {...(known ? { value: progress.bytesDone, max: progress.bytesTotal } : {})} />
+    </div>
+  );
+}
+
+function UndoNotice({ title }: { title: string }) {
+  const forget = (): void => {
+    deleted.value = undefined;
+  };
+  useEffect(() => {
+    const timer = setTimeout(forget, UNDO_MS);
+    return () => clearTimeout(timer);
+  }, []);
+  return (
+    <div class="notice undo" role="status">
+      <p>“{title}” is deleted.</p>
+      <div class="row">
+        <button type="button" onClick={undoDelete}>
+          Undo
+        </button>
+        <IconButton icon="close" label="Dismiss" onClick={forget} />
+      </div>
     </div>
   );
 }

@@ -1,15 +1,29 @@
-/** What the page shows, as signals. Only controller.ts changes them. */
+/** What the page shows beside the conversations, as signals. Only models.ts, answers.ts and problems.ts change them. */
 import { computed, signal } from '@preact/signals';
-import type { AdapterReport, ImportProgress, LoadedModel, LoadProgress, ModelSummary } from '../contract/engine-api.ts';
+import { current, writing } from '../chat/conversations.ts';
+import type { AdapterReport, ImportProgress, LoadedModel, LoadProgress, ModelSummary, UnfinishedImport } from '../contract/engine-api.ts';
 import type { ErrorData } from '../contract/errors.ts';
+import type { Rate } from '../library/rate.ts';
 
+/** An import, or the check of a stored model. */
 export interface RunningImport {
+  kind: 'import' | 'verify' | 'repair';
   name: string;
   progress: ImportProgress | undefined;
-  startedAt: number;
+  rate: Rate;
+}
+
+/** What a prompt that the context cannot hold needs of the user. */
+export interface Overflow {
+  conversationId: string;
+  /** The turn after which the answer belongs. */
+  after: string;
+  context: number;
 }
 
 export const models = signal<ModelSummary[]>([]);
+/** Imports that were paused or cut off. */
+export const unfinished = signal<UnfinishedImport[]>([]);
 export const adapter = signal<AdapterReport | undefined>(undefined);
 /** Why there is no WebGPU; undefined where there is. */
 export const gpuProblem = signal<ErrorData | undefined>(undefined);
@@ -19,9 +33,21 @@ export const runningImport = signal<RunningImport | undefined>(undefined);
 export const loading = signal<{ name: string; progress: LoadProgress | undefined } | undefined>(undefined);
 export const loaded = signal<LoadedModel | undefined>(undefined);
 export const generating = signal(false);
+/** The user has asked to stop; the token in flight is still to come. */
+export const stopping = signal(false);
 /** Share of the prompt that is read, while it is. */
 export const prefill = signal<{ done: number; total: number } | undefined>(undefined);
+/** A model that came while the user was in a conversation with another one. */
+export const imported = signal<ModelSummary | undefined>(undefined);
+export const overflow = signal<Overflow | undefined>(undefined);
 export const updateReady = signal<(() => void) | undefined>(undefined);
+/** Said to screen readers when it changes. */
+export const announcement = signal('');
 
-export const isChat = computed(() => loaded.value?.summary.hasChatTemplate ?? false);
-export const canSend = computed(() => loaded.value !== undefined && !generating.value && loading.value === undefined);
+/** Whether the page shows messages or one text: what the conversation is, or what the model can. */
+export const isChat = computed(() => (current.value ? current.value.kind === 'chat' : (loaded.value?.summary.hasChatTemplate ?? false)));
+/** The conversation is a chat, and the model can only continue text. */
+export const wrongModel = computed(() => isChat.value && loaded.value !== undefined && !loaded.value.summary.hasChatTemplate);
+/** The conversation on the page is the one that is being written. */
+export const writingHere = computed(() => generating.value && writing.value?.conversationId === current.value?.id);
+export const canSend = computed(() => loaded.value !== undefined && !writingHere.value && loading.value === undefined && !wrongModel.value);

@@ -1,24 +1,37 @@
-import { useRef } from 'preact/hooks';
-import { send, stop } from '../app/controller.ts';
-import { canSend, generating, isChat, loaded } from '../app/state.ts';
-import { entries } from './conversation.ts';
+import { useLayoutEffect, useRef } from 'preact/hooks';
+import { send, stop } from '../app/answers.ts';
+import { canSend, isChat, loaded, stopping, writingHere } from '../app/state.ts';
+import { PRESETS, presetOf } from '../settings/writing.ts';
+import { Icon } from '../ui/icons.tsx';
+import { changeWriting, currentPath, currentWriting } from './conversations.ts';
 
-/** Where the user writes. Enter sends, Shift+Enter begins a new line. */
-export function Composer() {
+/** Words not sent yet, by conversation; they outlive a look at another view. */
+const drafts = new Map<string, string>();
+
+/** Where the user writes. Enter sends, Shift+Enter begins a new line, Escape stops. */
+export function Composer({ conversationId }: { conversationId: string }) {
   const field = useRef<HTMLTextAreaElement>(null);
-  const label = isChat.value ? 'Message' : 'Your text';
+  // Not by a key: the field must keep the focus when a new conversation gets its id.
+  useLayoutEffect(() => {
+    if (!field.current) return;
+    field.current.value = drafts.get(conversationId) ?? '';
+    resize(field.current);
+  }, [conversationId]);
+  const chat = isChat.value;
+  const started = currentPath.value.length > 0;
   const placeholder = !loaded.value
     ? 'The model is not ready yet …'
-    : isChat.value
+    : chat
       ? 'Write a message'
-      : entries.value.length > 0
+      : started
         ? 'Add words, or continue'
         : 'Begin a story';
   const submit = (event?: Event): void => {
     event?.preventDefault();
     const text = field.current?.value ?? '';
-    const mayBeEmpty = !isChat.value && entries.value.length > 0;
+    const mayBeEmpty = !chat && started;
     if (!canSend.value || (text.trim() === '' && !mayBeEmpty)) return;
+    drafts.delete(conversationId);
     if (field.current) {
       field.current.value = '';
       resize(field.current);
@@ -30,30 +43,79 @@ export function Composer() {
       <textarea
         ref={field}
         rows={1}
-        aria-label={label}
+        aria-label={chat ? 'Message' : 'Your text'}
         placeholder={placeholder}
-        onInput={(event) => resize(event.currentTarget)}
+        onInput={(event) => {
+          drafts.set(conversationId, event.currentTarget.value);
+          resize(event.currentTarget);
+        }}
         onKeyDown={(event) => {
           if (event.key === 'Enter' && !event.shiftKey && !event.isComposing) submit(event);
+          if (event.key === 'Escape' && writingHere.value) stop();
         }}
       />
-      {generating.value ? (
-        <button type="button" class="primary" onClick={stop}>
-          Stop
-        </button>
-      ) : (
-        <button type="submit" class="primary" disabled={!canSend.value}>
-          {isChat.value ? 'Send' : 'Continue'}
-        </button>
-      )}
+      <div class="composer-row">
+        <PresetChoice />
+        <ContextMeter />
+        <span class="spring" />
+        {writingHere.value ? (
+          <button type="button" class="primary" disabled={stopping.value} onClick={stop}>
+            <Icon name="stop" />
+            {stopping.value ? 'Stopping' : 'Stop'}
+          </button>
+        ) : (
+          <button type="submit" class="primary" disabled={!canSend.value}>
+            <Icon name={chat ? 'send' : 'forward'} />
+            {chat ? 'Send' : 'Continue'}
+          </button>
+        )}
+      </div>
     </form>
+  );
+}
+
+/** How the model chooses its words. */
+function PresetChoice() {
+  const chosen = presetOf(currentWriting.value);
+  return (
+    <select
+      class="quiet"
+      aria-label="How the model chooses its words"
+      title={chosen?.help ?? 'As set in the settings'}
+      value={chosen?.name ?? ''}
+      onChange={(event) => {
+        const preset = PRESETS.find(({ name }) => name === event.currentTarget.value);
+        if (preset) changeWriting(preset.sampling);
+      }}
+    >
+      {!chosen && <option value="">Own settings</option>}
+      {PRESETS.map(({ name }) => (
+        <option key={name} value={name}>
+          {name}
+        </option>
+      ))}
+    </select>
+  );
+}
+
+/** How much of the context the conversation takes, once a good part of it is gone. */
+function ContextMeter() {
+  const context = loaded.value?.context;
+  const stats = currentPath.value.findLast((turn) => turn.stats)?.stats;
+  if (!context || !stats) return null;
+  const used = Math.min(context, stats.promptTokens + stats.tokens);
+  if (used < context * 0.5) return null;
+  return (
+    <span class={used > context * 0.85 ? 'meter near' : 'meter'} title="Tokens of the context that this conversation takes">
+      {used} / {context} tokens
+    </span>
   );
 }
 
 /** In a plain text the user's words follow the text before, with a space where they need one. */
 function joined(text: string): string {
   if (isChat.value) return text.trim();
-  const before = entries.value.at(-1)?.text ?? '';
+  const before = currentPath.value.at(-1)?.text ?? '';
   return before === '' || /\s$/.test(before) || /^[\s.,;:!?'"]/.test(text) ? text : ` ${text}`;
 }
 

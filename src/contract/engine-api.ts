@@ -238,7 +238,10 @@ export interface LossyOptions {
 }
 
 export interface GenerateRequest {
-  /** Text to continue, or a conversation (fails with `chat-template` where the model has none). */
+  /**
+   * Text to continue, or a conversation (fails with `chat-template` where the model has none). A conversation
+   * that ends with words of the assistant has them continued.
+   */
   input: { kind: 'text'; text: string } | { kind: 'chat'; messages: ChatMessage[] };
   maxTokens: number;
   sampling?: SamplingOptions;
@@ -290,6 +293,8 @@ export interface TokenLogprob {
   id: TokenId;
   /** Natural logarithm of the probability before temperature and truncation. */
   logprob: number;
+  /** The token's piece as text, of those that were reported beside the one taken. */
+  text?: string;
 }
 
 export interface GeneratedToken extends TokenLogprob {

@@ -34,7 +34,7 @@ export function ModelDetails({ model: { config, figures } }: { model: ModelSumma
 }
 
 /** The device as far as it is known: budgets from the settings, rates assumed. */
-function deviceFigures(): DeviceFigures {
+export function deviceFigures(): DeviceFigures {
   const kind = adapter.value?.software ? 'software' : 'hardware';
   const { gpuBudgetBytes = ASSUMED_GPU_BYTES[kind], ramBudgetBytes = 0 } = loadOptionsOf(settings.value);
   return { gpuBytes: gpuBudgetBytes, ramBytes: ramBudgetBytes, ...ASSUMED_RATES[kind] };

@@ -1,95 +1,129 @@
 import { useState } from 'preact/hooks';
-import { reloadModel } from '../app/controller.ts';
-import { loaded } from '../app/state.ts';
+import { reloadModel } from '../app/models.ts';
+import { isChat, loaded } from '../app/state.ts';
+import { changeWriting, current, currentWriting } from '../chat/conversations.ts';
 import { Dialog } from '../ui/Dialog.tsx';
 import { formatBytes } from '../ui/format.ts';
-import { changeSettings, DEFAULT_SETTINGS, type Settings, settings } from './settings.ts';
+import { type Field, MEMORY, type MemoryKey, SAMPLING } from './fields.ts';
+import { NumberField } from './NumberField.tsx';
+import { type Appearance, changeSettings, DEFAULT_SETTINGS, settings } from './settings.ts';
+import { DEFAULT_WRITING, PRESETS, presetOf } from './writing.ts';
 
-type NumberKey = Exclude<keyof Settings, 'lastModelId'>;
-
-interface Field {
-  key: NumberKey;
-  label: string;
-  help: string;
-  min: number;
-  max: number;
-  step: number;
-  /** What an empty field means; where absent a number is needed. */
-  empty?: string;
-}
-
-const SAMPLING: Field[] = [
-  { key: 'temperature', label: 'Temperature', help: '0 always takes the likeliest word; higher is more surprising.', min: 0, max: 2, step: 0.05 },
-  { key: 'topK', label: 'Top-k', help: 'Choose among the k likeliest tokens only; 0 is off.', min: 0, max: 1000, step: 1 },
-  { key: 'topP', label: 'Top-p', help: 'Choose among the likeliest tokens that make up this share; 1 is off.', min: 0, max: 1, step: 0.01 },
-  { key: 'minP', label: 'Min-p', help: 'Leave out what is less likely than this share of the likeliest; 0 is off.', min: 0, max: 1, step: 0.01 },
-  { key: 'repetitionPenalty', label: 'Repetition penalty', help: 'Above 1, words already used become less likely.', min: 0.5, max: 2, step: 0.01 },
-  { key: 'maxTokens', label: 'Longest answer', help: 'In tokens; about three quarters of a word each.', min: 1, max: 32768, step: 1 },
-  { key: 'seed', label: 'Seed', help: 'The same seed and text give the same answer.', min: 0, max: 4294967295, step: 1, empty: 'random' },
+const APPEARANCES: [Appearance, string][] = [
+  ['system', 'As the system'],
+  ['light', 'Light'],
+  ['dark', 'Dark'],
 ];
 
-const MEMORY: Field[] = [
-  { key: 'context', label: 'Context', help: 'How many tokens the model remembers; more takes more GPU memory.', min: 16, max: 131072, step: 1, empty: 'automatic' },
-  { key: 'gpuBudgetMegabytes', label: 'GPU memory, MB', help: 'Experts that do not fit are streamed from the disk as they are needed.', min: 1, max: 1_000_000, step: 1, empty: 'automatic' },
-];
-
+/** Everything that can be set; nothing has to be. */
 export function SettingsDialog({ onClose }: { onClose: () => void }) {
   // The values when the dialog opened, whatever is typed since.
   const [opened] = useState(settings.value);
   const close = (): void => {
     onClose();
-    const changed = MEMORY.some(({ key }) => settings.value[key] !== opened[key]);
-    if (changed) void reloadModel();
+    if (MEMORY.some(({ key }) => settings.value[key] !== opened[key])) void reloadModel();
+  };
+  const reset = (): void => {
+    const { systemPrompt } = currentWriting.value;
+    changeWriting({ ...DEFAULT_WRITING, systemPrompt });
+    const { lastModelId } = settings.value;
+    changeSettings({ ...DEFAULT_SETTINGS, writing: settings.value.writing, lastModelId });
   };
   return (
     <Dialog title="Settings" onClose={close}>
-      <h3>Writing</h3>
+      <p class="hint">Nothing here needs to be touched.</p>
+      <h3>{current.value ? 'This conversation' : 'New conversations'}</h3>
+      {isChat.value && <SystemPrompt />}
+      <Presets />
       {SAMPLING.map((field) => (
-        <NumberField key={field.key} field={field} />
+        <NumberField
+          key={field.key}
+          field={field}
+          value={currentWriting.value[field.key]}
+          onChange={(value) => changeWriting({ [field.key]: value })}
+        />
       ))}
       <h3>Memory</h3>
       {MEMORY.map((field) => (
-        <NumberField key={field.key} field={field} />
+        <NumberField key={field.key} field={withLimits(field)} value={settings.value[field.key]} onChange={(value) => changeSettings({ [field.key]: value })} />
       ))}
-      {loaded.value && (
-        <p class="hint">
-          Now: {formatBytes(loaded.value.memory.gpuBytes)} on the GPU, {loaded.value.slots} of{' '}
-          {loaded.value.summary.config.layerCount * loaded.value.summary.config.expertCount} experts have a place there, context{' '}
-          {loaded.value.context}. GPU: {loaded.value.adapter.description || loaded.value.adapter.vendor}
-          {loaded.value.adapter.software && ' (software, slow)'}.
-        </p>
-      )}
-      <button type="button" onClick={() => changeSettings({ ...DEFAULT_SETTINGS, lastModelId: settings.value.lastModelId })}>
+      <MemoryNow />
+      <h3>Page</h3>
+      <div class="field">
+        <label for="setting-appearance">Appearance</label>
+        <select
+          id="setting-appearance"
+          value={settings.value.appearance}
+          onChange={(event) => changeSettings({ appearance: event.currentTarget.value as Appearance })}
+        >
+          {APPEARANCES.map(([value, label]) => (
+            <option key={value} value={value}>
+              {label}
+            </option>
+          ))}
+        </select>
+      </div>
+      <button type="button" onClick={reset}>
         Back to the defaults
       </button>
     </Dialog>
   );
 }
 
-function NumberField({ field: { key, label, help, min, max, step, empty } }: { field: Field }) {
-  const id = `setting-${key}`;
+/** A context longer than the model knows makes no sense. */
+function withLimits(field: Field<MemoryKey>): Field<MemoryKey> {
+  const model = loaded.value?.summary.config;
+  return field.key === 'context' && model ? { ...field, help: `${field.help} This model knows up to ${model.contextLength}.` } : field;
+}
+
+function SystemPrompt() {
   return (
-    <div class="field">
-      <label for={id}>{label}</label>
-      <input
-        id={id}
-        type="number"
-        min={min}
-        max={max}
-        step={step}
-        placeholder={empty ?? ''}
-        value={settings.value[key] ?? ''}
-        aria-describedby={`${id}-help`}
-        onChange={(event) => {
-          const { value, valueAsNumber } = event.currentTarget;
-          if (value === '' && empty !== undefined) changeSettings({ [key]: undefined });
-          else if (valueAsNumber >= min && valueAsNumber <= max) changeSettings({ [key]: valueAsNumber });
-          else event.currentTarget.value = String(settings.value[key] ?? '');
-        }}
+    <div class="field tall">
+      <label for="setting-system">System prompt</label>
+      <textarea
+        id="setting-system"
+        rows={3}
+        placeholder="None"
+        aria-describedby="setting-system-help"
+        value={currentWriting.value.systemPrompt}
+        onChange={(event) => changeWriting({ systemPrompt: event.currentTarget.value })}
       />
-      <p id={`${id}-help`} class="hint">
-        {help}
+      <p id="setting-system-help" class="hint">
+        What the model is told before the first message: who it is, how it answers.
       </p>
     </div>
+  );
+}
+
+function Presets() {
+  const chosen = presetOf(currentWriting.value);
+  return (
+    <fieldset class="presets">
+      <legend>Choice of words</legend>
+      {PRESETS.map((preset) => (
+        <label key={preset.name} title={preset.help}>
+          <input
+            type="radio"
+            name="preset"
+            checked={preset === chosen}
+            onChange={() => changeWriting(preset.sampling)}
+          />
+          <span>{preset.name}</span>
+        </label>
+      ))}
+      <p class="hint">{chosen?.help ?? 'Your own values, below.'}</p>
+    </fieldset>
+  );
+}
+
+function MemoryNow() {
+  if (!loaded.value) return null;
+  const { memory, slots, summary, context, adapter } = loaded.value;
+  return (
+    <p class="hint">
+      Now: {formatBytes(memory.gpuBytes)} on the GPU, {slots} of {summary.config.layerCount * summary.config.expertCount} experts have a
+      place there, context {context}. GPU: {adapter.description || adapter.vendor}
+      {adapter.software && ' (software, slow)'}.
+    </p>
   );
 }

@@ -1,33 +1,28 @@
-/** What the user can set, its defaults, and where it is kept. */
+/** What the user can set, and where it is kept. How a conversation is written it keeps itself (writing.ts). */
 import { signal } from '@preact/signals';
 import { get, set } from 'idb-keyval';
-import type { LoadRequest, SamplingOptions } from '../contract/engine-api.ts';
+import type { LoadRequest } from '../contract/engine-api.ts';
+import { DEFAULT_WRITING, type WritingSettings } from './writing.ts';
+
+export type Appearance = 'system' | 'light' | 'dark';
 
 export interface Settings {
-  temperature: number;
-  topK: number;
-  topP: number;
-  minP: number;
-  repetitionPenalty: number;
-  /** undefined: another one each time. */
-  seed: number | undefined;
-  maxTokens: number;
+  /** For new conversations: as it was set last. */
+  writing: WritingSettings;
   /** undefined: automatic. */
   context: number | undefined;
   gpuBudgetMegabytes: number | undefined;
+  ramBudgetMegabytes: number | undefined;
+  appearance: Appearance;
   lastModelId: string | undefined;
 }
 
 export const DEFAULT_SETTINGS: Settings = {
-  temperature: 0.8,
-  topK: 40,
-  topP: 0.95,
-  minP: 0.05,
-  repetitionPenalty: 1.1,
-  seed: undefined,
-  maxTokens: 400,
+  writing: DEFAULT_WRITING,
   context: undefined,
   gpuBudgetMegabytes: undefined,
+  ramBudgetMegabytes: undefined,
+  appearance: 'system',
   lastModelId: undefined,
 };
 
@@ -36,21 +31,27 @@ const KEY = 'settings';
 export const settings = signal<Settings>(DEFAULT_SETTINGS);
 
 export async function loadSettings(): Promise<void> {
-  settings.value = { ...DEFAULT_SETTINGS, ...(await get<Partial<Settings>>(KEY)) };
+  const stored = (await get<Partial<Settings>>(KEY)) ?? {};
+  settings.value = { ...DEFAULT_SETTINGS, ...stored, writing: { ...DEFAULT_WRITING, ...stored.writing } };
+  showAppearance();
 }
 
 export function changeSettings(changes: Partial<Settings>): void {
   settings.value = { ...settings.value, ...changes };
+  showAppearance();
   void set(KEY, settings.value);
 }
 
-export function samplingOf({ temperature, topK, topP, minP, repetitionPenalty, seed }: Settings): SamplingOptions {
-  return { temperature, topK, topP, minP, repetitionPenalty, ...(seed !== undefined && { seed }) };
+/** The style sheet's colours are all light-dark(), so the scheme is all there is to say. */
+function showAppearance(): void {
+  const { appearance } = settings.value;
+  document.documentElement.style.colorScheme = appearance === 'system' ? '' : appearance;
 }
 
-export function loadOptionsOf({ context, gpuBudgetMegabytes }: Settings): Omit<LoadRequest, 'modelId'> {
+export function loadOptionsOf({ context, gpuBudgetMegabytes, ramBudgetMegabytes }: Settings): Omit<LoadRequest, 'modelId'> {
   return {
     ...(context !== undefined && { context }),
     ...(gpuBudgetMegabytes !== undefined && { gpuBudgetBytes: gpuBudgetMegabytes * 1e6 }),
+    ...(ramBudgetMegabytes !== undefined && { ramBudgetBytes: ramBudgetMegabytes * 1e6 }),
   };
 }

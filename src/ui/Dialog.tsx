@@ -1,5 +1,6 @@
 import type { ComponentChildren } from 'preact';
 import { useEffect, useRef } from 'preact/hooks';
+import { IconButton } from './IconButton.tsx';
 
 /** A modal dialog that Escape, the button and a click beside it close. */
 export function Dialog({ title, onClose, children }: { title: string; onClose: () => void; children: ComponentChildren }) {
@@ -20,9 +21,7 @@ export function Dialog({ title, onClose, children }: { title: string; onClose: (
       <div class="dialog">
         <header>
           <h2>{title}</h2>
-          <button type="button" class="quiet" aria-label="Close" onClick={() => dialog.current?.close()}>
-            ✕
-          </button>
+          <IconButton icon="close" label="Close" onClick={() => dialog.current?.close()} />
         </header>
         {children}
       </div>

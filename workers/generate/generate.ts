@@ -62,7 +62,7 @@ export class Generator {
       prefillEnd = performance.now();
       decoder = new Decoder({ model, experts, readback: this.readback, stopped }, promptTokens.length);
       for (;;) {
-        const token = toToken(sampled, request.topLogprobs ?? 0);
+        const token = toToken(sampled, request.topLogprobs ?? 0, this.tokenizer);
         if (this.tokenizer.isEndOfGeneration(token.id) && !request.ignoreEos) {
           finishReason = 'stop';
           break;
@@ -212,9 +212,9 @@ class Answer {
   }
 }
 
-function toToken(result: ArrayBuffer, topLogprobs: number): Omit<GeneratedToken, 'text'> {
+function toToken(result: ArrayBuffer, topLogprobs: number, tokenizer: Tokenizer): Omit<GeneratedToken, 'text'> {
   const { id, logprob, top } = readSampleResult(result);
-  return { id, logprob, top: top.slice(0, topLogprobs) satisfies TokenLogprob[] };
+  return { id, logprob, top: top.slice(0, topLogprobs).map((token): TokenLogprob => ({ ...token, text: pieceText(tokenizer, token.id) })) };
 }
 
 function checkRequest({ maxTokens, topLogprobs = 0 }: GenerateRequest, promptLength: number, context: number): void {
@@ -235,6 +235,9 @@ function checkRequest({ maxTokens, topLogprobs = 0 }: GenerateRequest, promptLen
 }
 
 const seedOf = ({ seed }: SamplingOptions): number => (seed ?? Math.floor(Math.random() * 2 ** 32)) >>> 0;
+
+/** A piece by itself; half a character is U+FFFD. */
+const pieceText = (tokenizer: Tokenizer, id: TokenId): string => new TextDecoder().decode(tokenizer.bytesOf(id));
 
 const perSecond = (count: number, ms: number): number => (ms > 0 ? (count * 1000) / ms : 0);
 

@@ -1,0 +1,94 @@
+import { AxeBuilder } from '@axe-core/playwright';
+import type { Page } from '@playwright/test';
+import { expect, importFrom, openPage, test } from './fixtures.ts';
+
+/** Every rule that axe has, in both schemes: contrast differs. */
+async function expectNoFindings(page: Page, where: string): Promise<void> {
+  for (const colorScheme of ['light', 'dark'] as const) {
+    await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
+    const { violations } = await new AxeBuilder({ page }).analyze();
+    const found = violations.flatMap(({ id, nodes }) => nodes.map(({ target, failureSummary }) => `${where}, ${colorScheme}: ${id} at ${target.join()} ${failureSummary}`));
+    expect(found).toEqual([]);
+  }
+}
+
+const CHAT = {
+  format: 'mixtab-conversations',
+  version: 1,
+  conversations: [
+    {
+      id: 'x', title: 'Heaps', kind: 'chat', createdAt: 1, changedAt: 1, writing: { systemPrompt: 'Be brief.' }, chosen: {},
+      turns: [
+        { id: '1', parent: null, by: 'user', text: 'What is a heap?', at: 1 },
+        { id: '2', parent: '1', by: 'model', text: 'Older', at: 1 },
+        { id: '3', parent: '1', by: 'model', text: 'See:\n\n```python\nimport heapq # a comment\nx = heapq.heappop([1.5, "a"])\n```\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\n> quoted `code` [link](https://example.org)', at: 1 },
+      ],
+    },
+  ],
+};
+
+test('axe finds nothing on any view', async ({ page, server }) => {
+  await openPage(page, server);
+  await expectNoFindings(page, 'welcome');
+  await page.getByLabel('Conversations to import').setInputFiles({ name: 'c.json', mimeType: 'application/json', buffer: Buffer.from(JSON.stringify(CHAT)) });
+  await expect(page.locator('.hljs-keyword').first()).toBeVisible();
+  await expectNoFindings(page, 'chat');
+  await page.getByRole('button', { name: 'More for Heaps' }).click();
+  await expectNoFindings(page, 'menu');
+  await page.getByRole('menuitem', { name: 'Delete' }).click();
+  await expectNoFindings(page, 'deleted');
+  await page.getByRole('button', { name: 'Once upon a time' }).click();
+  await page.getByRole('button', { name: 'Stop' }).click();
+  await expect(page.getByRole('button', { name: 'Continue' })).toBeEnabled();
+  await expectNoFindings(page, 'story');
+  await page.getByRole('button', { name: 'Settings' }).click();
+  await expectNoFindings(page, 'settings');
+  await page.getByRole('button', { name: 'Close' }).click();
+  await importFrom(page, `${server.origin}/missing.gguf`);
+  await expect(page.getByRole('alert')).toBeVisible();
+  await expectNoFindings(page, 'models');
+  await page.setViewportSize({ width: 390, height: 844 });
+  await expectNoFindings(page, 'models on a phone');
+  await page.getByRole('button', { name: 'Show the sidebar' }).click();
+  await expectNoFindings(page, 'drawer');
+});
+
+test('everything can be reached by keyboard: menus, dialog, versions, skip link; the focus comes back', async ({ page, server }) => {
+  await openPage(page, server);
+  await page.keyboard.press('Tab');
+  await expect(page.getByRole('button', { name: 'Skip to the content' })).toBeFocused();
+  await page.keyboard.press('Enter');
+  await page.keyboard.press('Tab');
+  await expect(page.getByRole('button', { name: /Once upon a time/ })).toBeFocused();
+  await page.getByLabel('Conversations to import').setInputFiles({ name: 'c.json', mimeType: 'application/json', buffer: Buffer.from(JSON.stringify(CHAT)) });
+
+  const more = page.getByRole('button', { name: 'More for Heaps' });
+  await more.focus();
+  await page.keyboard.press('Enter');
+  await expect(page.getByRole('menuitem', { name: 'Rename' })).toBeFocused();
+  await page.keyboard.press('ArrowUp');
+  await expect(page.getByRole('menuitem', { name: 'Delete' })).toBeFocused();
+  await page.keyboard.press('Escape');
+  await expect(more).toBeFocused();
+
+  await page.getByRole('button', { name: 'Version before' }).focus();
+  await page.keyboard.press('Enter');
+  await expect(page.getByRole('group', { name: 'Versions' })).toContainText('1 / 2');
+
+  const settings = page.getByRole('button', { name: 'Settings' });
+  await settings.focus();
+  await page.keyboard.press('Enter');
+  await expect(page.getByRole('dialog', { name: 'Settings' })).toBeVisible();
+  await page.keyboard.press('Escape');
+  await expect(page.getByRole('dialog', { name: 'Settings' })).toBeHidden();
+  await expect(settings).toBeFocused();
+  await page.keyboard.press('Control+Shift+O');
+  await expect(page.getByRole('heading', { name: 'Begin a story' })).toBeVisible();
+
+  await page.setViewportSize({ width: 390, height: 844 });
+  await page.getByRole('button', { name: 'Show the sidebar' }).focus();
+  await page.keyboard.press('Enter');
+  await expect(page.getByRole('button', { name: 'New conversation' })).toBeFocused();
+  await page.keyboard.press('Escape');
+  await expect(page.getByRole('button', { name: 'Show the sidebar' })).toBeFocused();
+});

@@ -1,0 +1,147 @@
+import { readFileSync } from 'node:fs';
+import type { Page } from '@playwright/test';
+import { expect, importFrom, openPage, type TestServer, test } from './fixtures.ts';
+
+const messages = (page: Page) => page.getByRole('list', { name: 'Conversation' }).getByRole('listitem');
+const list = (page: Page) => page.getByRole('navigation', { name: 'Conversations' }).getByRole('list').getByRole('button', { name: /^(?!More)/ });
+
+async function openChat(page: Page, server: TestServer): Promise<void> {
+  await openPage(page, server);
+  await importFrom(page, `${server.origin}/chat.gguf`);
+  await expect(page.getByRole('heading', { name: 'Ask Tiny Chat' })).toBeVisible();
+  // Short answers: what is tested is what becomes of them.
+  await page.getByRole('button', { name: 'Settings' }).click();
+  await page.getByRole('spinbutton', { name: 'Longest answer' }).fill('8');
+  await page.getByRole('textbox', { name: 'System prompt' }).fill('Be brief.');
+  await page.getByRole('button', { name: 'Close' }).click();
+}
+
+async function say(page: Page, text: string, count: number): Promise<void> {
+  await page.getByRole('textbox', { name: 'Message' }).fill(text);
+  await page.getByRole('textbox', { name: 'Message' }).press('Enter');
+  await expect(messages(page)).toHaveCount(count);
+  await expect(messages(page).last().getByText(/tokens\/s/)).toBeVisible();
+}
+
+test('a conversation branches, is kept with its settings, searched, renamed, deleted and brought back', async ({ page, server }) => {
+  await openChat(page, server);
+  await say(page, 'Tell me of whales', 2);
+  await say(page, 'And of squids', 4);
+
+  // Another answer, and back to the first one.
+  const answer = messages(page).nth(1).locator('.prose');
+  const first = await answer.innerText();
+  await messages(page).nth(1).hover();
+  await messages(page).nth(1).getByRole('button', { name: 'Another answer' }).click();
+  await expect(messages(page)).toHaveCount(2);
+  await expect(messages(page).last()).toContainText('2 / 2');
+  await expect(messages(page).last().getByText(/tokens\/s/)).toBeVisible();
+  const second = await answer.innerText();
+  await page.getByRole('button', { name: 'Version before' }).click();
+  await expect(messages(page)).toHaveCount(4);
+  await expect(answer).toHaveText(first, { useInnerText: true });
+
+  // An edited message is a version too; what followed the old one is not lost.
+  await messages(page).nth(2).hover();
+  await messages(page).nth(2).getByRole('button', { name: 'Edit message' }).click();
+  await page.getByRole('textbox', { name: 'Edited message' }).fill('And of crabs');
+  await page.getByRole('textbox', { name: 'Edited message' }).press('Enter');
+  await expect(messages(page).nth(2)).toContainText('And of crabs');
+  await expect(messages(page).nth(2)).toContainText('2 / 2');
+  await expect(messages(page).last().getByText(/tokens\/s/)).toBeVisible();
+
+  // Continue: the same answer goes on.
+  const before = await messages(page).last().locator('.prose').innerText();
+  await page.getByRole('button', { name: 'Continue the answer' }).click();
+  await expect(messages(page).last().getByText(/^16 tokens/)).toBeVisible();
+  expect((await messages(page).last().locator('.prose').innerText()).startsWith(before.trim().slice(0, 20))).toBe(true);
+
+  await page.reload();
+  await expect(messages(page)).toHaveCount(4);
+  await expect(messages(page).nth(2)).toContainText('And of crabs');
+  await expect(page.getByText('System prompt')).toBeVisible();
+  await messages(page).nth(2).hover();
+  await messages(page).nth(2).getByRole('button', { name: 'Version before' }).click();
+  await expect(messages(page).nth(2)).toContainText('And of squids');
+  expect(second).not.toBe('');
+
+  // A second one; the first is found by words of a version that is not shown.
+  await page.getByRole('button', { name: 'New conversation' }).click();
+  await expect(page.getByRole('heading', { name: 'Ask Tiny Chat' })).toBeVisible();
+  await say(page, 'Of mountains', 2);
+  await expect(list(page)).toHaveText([/Of mountains/, /Tell me of whales/]);
+  await page.getByRole('searchbox', { name: 'Search conversations' }).fill('crabs');
+  await expect(list(page)).toHaveCount(1);
+  await expect(list(page)).toContainText('And of crabs');
+  await list(page).click();
+  await expect(messages(page).first()).toContainText('whales');
+  await page.getByRole('searchbox', { name: 'Search conversations' }).fill('');
+
+  await page.getByRole('button', { name: 'More for Tell me of whales' }).click();
+  await page.getByRole('menuitem', { name: 'Rename' }).click();
+  await page.getByRole('textbox', { name: 'Title' }).fill('Whales');
+  await page.getByRole('textbox', { name: 'Title' }).press('Enter');
+  await expect(page).toHaveTitle('Whales · mixtab');
+  await page.getByRole('button', { name: 'More for Whales' }).click();
+  await page.getByRole('menuitem', { name: 'Delete' }).click();
+  await expect(list(page)).toHaveText([/Of mountains/]);
+  await page.getByRole('button', { name: 'Undo' }).click();
+  await expect(messages(page).first()).toContainText('whales');
+  await page.reload();
+  await expect(list(page)).toHaveCount(2);
+});
+
+test('conversations go to files and come back, as JSON with all versions and as Markdown', async ({ page, server }) => {
+  await openPage(page, server);
+  const turn = (id: string, parent: string | null, by: string, text: string) => ({ id, parent, by, text, at: 1 });
+  const file = {
+    format: 'mixtab-conversations',
+    version: 1,
+    conversations: [
+      {
+        id: 'x', title: 'From elsewhere', kind: 'chat', createdAt: 1, changedAt: 1, writing: { temperature: 0.25 }, chosen: {},
+        turns: [
+          turn('1', null, 'user', 'Show me code'),
+          turn('2', '1', 'model', 'An older answer'),
+          turn(
+            '3', '1', 'model',
+            'Here <img src=x onerror="window.hacked=1"> <script>window.hacked=1</script>:\n\n```js\nconst a = "<b>";\n```\n\n' +
+              '[good](https://example.org) [bad](javascript:window.hacked=1) ![pixel](https://example.org/p.png)',
+          ),
+        ],
+      },
+    ],
+  };
+  const calls: string[] = [];
+  page.on('request', (request) => calls.push(request.url()));
+  await page.getByLabel('Conversations to import').setInputFiles({ name: 'chats.json', mimeType: 'application/json', buffer: Buffer.from(JSON.stringify(file)) });
+  const answer = messages(page).nth(1);
+  await expect(answer).toContainText('2 / 2');
+
+  // HTML of an answer is text, its code is coloured and can be copied, its links are harmless, its pictures are not loaded.
+  await expect(answer.locator('.hljs-keyword')).toHaveText('const');
+  await expect(answer).toContainText('<img src=x onerror="window.hacked=1">');
+  await expect(answer.getByRole('link', { name: 'good' })).toHaveAttribute('rel', /noopener/);
+  await expect(answer.getByRole('link', { name: 'bad' })).toHaveCount(0);
+  await expect(answer.locator('img, script')).toHaveCount(0);
+  expect(await page.evaluate(() => 'hacked' in window)).toBe(false);
+  expect(calls.filter((url) => url.includes('example.org'))).toEqual([]);
+  await page.context().grantPermissions(['clipboard-read', 'clipboard-write']);
+  await answer.getByRole('button', { name: 'Copy', exact: true }).click();
+  expect(await page.evaluate(() => navigator.clipboard.readText())).toBe('const a = "<b>";');
+
+  const save = async (item: string): Promise<string> => {
+    await page.getByRole('button', { name: 'More for From elsewhere' }).first().click();
+    const [download] = await Promise.all([page.waitForEvent('download'), page.getByRole('menuitem', { name: item }).click()]);
+    return readFileSync(await download.path(), 'utf8');
+  };
+  const json = await save('Export as JSON');
+  expect(JSON.parse(json).conversations[0].turns.map(({ text }: { text: string }) => text)).toEqual(file.conversations[0].turns.map(({ text }) => text));
+  const markdown = await save('Export as Markdown');
+  expect(markdown).toContain('## You\n\nShow me code');
+  await page.getByLabel('Conversations to import').setInputFiles({ name: 'back.md', mimeType: 'text/markdown', buffer: Buffer.from(markdown) });
+  await expect(list(page)).toHaveCount(2);
+  await expect(messages(page)).toHaveCount(2);
+  await page.getByLabel('Conversations to import').setInputFiles({ name: 'no.json', mimeType: 'application/json', buffer: Buffer.from('{}') });
+  await expect(page.getByRole('alert')).toContainText('no conversation that can be read');
+});

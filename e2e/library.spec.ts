@@ -1,0 +1,52 @@
+import { expect, importFrom, openLibrary, openPage, test } from './fixtures.ts';
+
+test('a large file is shown with its size and the free space before anything is downloaded', async ({ page, server }) => {
+  await openPage(page, server);
+  await importFrom(page, `${server.origin}/large.gguf`);
+  const plan = page.getByRole('region', { name: 'Import large.gguf?' });
+  await expect(plan).toContainText(/46\.7 B parameters, 12\.9 B active · 8 experts, 2 used · 4\.\d bits a weight/);
+  await expect(plan).toContainText(/26\.\d GB to download and keep\. The browser says that [\d.]+ GB are free/);
+  await plan.getByRole('button', { name: 'Not now' }).click();
+  await expect(plan).toBeHidden();
+  await expect(page.getByRole('list', { name: 'Stored models' }).getByRole('listitem')).toHaveCount(1);
+  await expect(page.getByText(/of the [\d.]+ GB that this browser allows the page/)).toBeVisible();
+});
+
+test('a Hugging Face repository shows its files, and one is imported', async ({ page, server }) => {
+  await page.route('https://huggingface.co/**', async (route) => {
+    const { pathname } = new URL(route.request().url());
+    if (pathname === '/api/models/someone/tiny/tree/main') {
+      await route.fulfill({ json: [{ path: 'README.md', size: 10 }, { path: 'b.gguf', size: 5e9 }, { path: 'chat.gguf', size: 2e5 }], headers: { 'access-control-allow-origin': '*' } });
+    } else if (pathname === '/someone/tiny/resolve/main/chat.gguf') {
+      await route.fulfill({ response: await route.fetch({ url: `${server.origin}/chat.gguf` }) });
+    } else await route.fulfill({ status: 404, headers: { 'access-control-allow-origin': '*' } });
+  });
+  await openPage(page, server);
+  await importFrom(page, 'someone/other');
+  await expect(page.getByRole('alert')).toContainText('Hugging Face answers 404 for someone/other.');
+  await importFrom(page, 'someone/tiny');
+  const files = page.getByRole('list', { name: 'Files of someone/tiny' }).getByRole('listitem');
+  await expect(files).toHaveText([/chat\.gguf200 kB/, /b\.gguf5\.0 GB/]);
+  await page.getByRole('button', { name: 'Import chat.gguf' }).click();
+  await expect(page.getByRole('heading', { name: 'Ask Tiny Chat' })).toBeVisible();
+  await openLibrary(page);
+  await page.getByRole('button', { name: 'Use mixtab storyteller' }).click();
+  await expect(page.getByRole('heading', { name: 'Begin a story' })).toBeVisible();
+});
+
+test('an import can be paused, is offered after a reload, and goes on', async ({ page, server }) => {
+  await openPage(page, server);
+  server.slow = true;
+  await importFrom(page, `${server.origin}/chat.gguf`);
+  await expect(page.getByText(/ ([4-9]|1\d) of 20 records/)).toBeVisible();
+  await page.getByRole('button', { name: 'Pause' }).click();
+  const unfinished = page.getByRole('list', { name: 'Unfinished imports' });
+  await expect(unfinished.getByRole('heading', { name: /Tiny Chat/ })).toBeVisible();
+  await page.reload();
+  await expect(unfinished).toContainText(/[\d.]+ [kM]B of [\d.]+ [kM]B are here/);
+  server.slow = false;
+  await page.getByRole('button', { name: 'Go on with Tiny Chat' }).click();
+  await expect(page.getByRole('heading', { name: 'Ask Tiny Chat' })).toBeVisible();
+  await openLibrary(page);
+  await expect(unfinished).toBeHidden();
+});

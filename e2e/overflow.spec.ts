@@ -1,0 +1,60 @@
+import type { Page } from '@playwright/test';
+import { expect, importFrom, openPage, test } from './fixtures.ts';
+
+async function set(page: Page, values: Record<string, string>): Promise<void> {
+  await page.getByRole('button', { name: 'Settings' }).click();
+  for (const [name, value] of Object.entries(values)) {
+    await page.getByRole('spinbutton', { name }).fill(value);
+    await page.getByRole('spinbutton', { name }).blur();
+  }
+  await page.getByRole('button', { name: 'Close' }).click();
+}
+
+test('a chat longer than the context: nothing is dropped unasked, and the user chooses what to do', async ({ page, server }) => {
+  await openPage(page, server);
+  await importFrom(page, `${server.origin}/chat.gguf`);
+  await expect(page.getByRole('heading', { name: 'Ask Tiny Chat' })).toBeVisible();
+  await set(page, { Context: '96', 'Longest answer': '4' });
+  const message = page.getByRole('textbox', { name: 'Message' });
+  const messages = page.getByRole('list', { name: 'Conversation' }).getByRole('listitem');
+  const words = 'the first of them was not there'; // about a token a character
+  for (let count = 2; count <= 10; count += 2) {
+    await expect(page.getByRole('button', { name: 'Send' })).toBeEnabled();
+    await message.fill(words);
+    await message.press('Enter');
+    const answered = messages.last().getByText(/tokens\/s/);
+    await expect(answered.and(messages.nth(count - 1).getByText(/tokens\/s/)).or(page.getByRole('alert'))).toBeVisible();
+    if (await page.getByRole('alert').isVisible()) break;
+  }
+  await expect(page.getByRole('alert')).toContainText('longer than the 96 tokens that the model can see');
+  const kept = await messages.count();
+  await expect(messages.last()).toContainText(words); // the message is not lost
+  await page.getByRole('button', { name: 'Leave out the oldest messages' }).click();
+  await expect(messages).toHaveCount(kept + 1);
+  await expect(page.getByText('The model no longer sees what is above.')).toBeVisible();
+  await expect(messages.first()).toContainText(words); // still on the page
+  await expect(messages.last().getByText(/tokens\/s/)).toBeVisible();
+  await page.getByRole('button', { name: 'Show it all again' }).click();
+  await expect(page.getByText('The model no longer sees what is above.')).toBeHidden();
+
+  await message.fill(words);
+  await message.press('Enter');
+  await expect(page.getByRole('alert')).toBeVisible();
+  await page.getByRole('button', { name: 'Raise the context to 192 tokens' }).click();
+  await expect(messages.last().getByText(/tokens\/s/)).toBeVisible();
+  await expect(messages).toHaveCount(kept + 3);
+});
+
+test('a story that fills the context says so, and goes on from its last part', async ({ page, server }) => {
+  await openPage(page, server);
+  await set(page, { Context: '40' });
+  await expect(page.getByRole('button', { name: 'Once upon a time' })).toBeEnabled();
+  await page.getByRole('button', { name: 'Once upon a time' }).click();
+  await expect(page.getByText("The model's context is full")).toBeVisible();
+  const story = page.getByRole('article', { name: 'Text' });
+  const before = (await story.innerText()).length;
+  await page.getByRole('button', { name: 'Go on from the last part only' }).click();
+  await expect(page.getByText('The model no longer sees what is above.')).toBeVisible();
+  await expect(page.getByText("The model's context is full")).toBeVisible();
+  expect((await story.innerText()).length).toBeGreaterThan(before + 20);
+});

@@ -1,0 +1,69 @@
+/** What the user can do where a conversation is more than the context holds. Nothing is left out unasked. */
+import { conversations, current, currentPath, openConversation, updateConversation } from '../chat/conversations.ts';
+import { cutText, firstKept, placeAt } from '../chat/room.ts';
+import { type Conversation, pathOf, textOf } from '../chat/tree.ts';
+import { MixtabError } from '../contract/errors.ts';
+import { changeSettings } from '../settings/settings.ts';
+import { answer } from './answers.ts';
+import { engine } from './clients.ts';
+import { reloadModel } from './models.ts';
+import { report } from './problems.ts';
+import { generating, loaded, overflow } from './state.ts';
+
+/** Tokens that a template puts around a message, at most about. */
+const MESSAGE_OVERHEAD = 8;
+
+/** Takes the oldest part of the conversation out of the model's sight (not off the page), and tries again. */
+export async function leaveOutOldest(): Promise<void> {
+  const conversation = current.value;
+  const context = loaded.value?.context;
+  if (!conversation || context === undefined || generating.value) return;
+  const after = overflow.value?.after;
+  try {
+    const seenFrom = await (conversation.kind === 'chat' ? chatFrom(conversation, context) : textFrom(conversation, context));
+    if (!seenFrom) {
+      throw new MixtabError('context-overflow', 'The last message alone is more than the context holds.', 'Shorten it, or raise the context in the settings.');
+    }
+    updateConversation(conversation.id, (before) => ({ ...before, seenFrom }));
+  } catch (error) {
+    report(error);
+    return;
+  }
+  const path = currentPath.value;
+  if (after !== undefined || path.at(-1)?.by === 'user' || conversation.kind === 'text') await answer(conversation.id, path.at(-1)?.id ?? null);
+}
+
+async function chatFrom(conversation: Conversation, context: number): Promise<Conversation['seenFrom']> {
+  const path = pathOf(conversation);
+  const lengths = await Promise.all(path.map(async ({ text }) => (await engine.tokenize(text)).length + MESSAGE_OVERHEAD));
+  const fixed = (await engine.tokenize(conversation.writing.systemPrompt)).length + MESSAGE_OVERHEAD;
+  const kept = firstKept(path, lengths, fixed, context);
+  return kept === undefined ? undefined : { turn: path[kept].id, offset: 0 };
+}
+
+async function textFrom(conversation: Conversation, context: number): Promise<Conversation['seenFrom']> {
+  const path = pathOf(conversation);
+  const text = textOf(path);
+  return placeAt(path, cutText(text, (await engine.tokenize(text)).length, context));
+}
+
+/** Doubles the context, as far as the model was trained for, and tries again. */
+export async function raiseContext(): Promise<void> {
+  const next = largerContext();
+  if (next === undefined) return;
+  const pending = overflow.value;
+  changeSettings({ context: next });
+  await reloadModel();
+  if (pending && loaded.value && conversations.value.some(({ id }) => id === pending.conversationId)) {
+    openConversation(pending.conversationId);
+    await answer(pending.conversationId, pending.after);
+  }
+}
+
+/** The context that {@link raiseContext} would set; undefined where the model knows no longer one. */
+export function largerContext(): number | undefined {
+  const model = loaded.value;
+  if (!model) return undefined;
+  const most = model.summary.config.contextLength;
+  return model.context < most ? Math.min(most, 2 * model.context) : undefined;
+}

@@ -1,0 +1,15 @@
+/** What happens when the page opens. */
+import { loadConversations, onStoreFailure } from '../chat/conversations.ts';
+import { loadSettings } from '../settings/settings.ts';
+import { startModels } from './models.ts';
+import { report } from './problems.ts';
+
+export async function start(): Promise<void> {
+  onStoreFailure(report);
+  try {
+    await Promise.all([loadSettings(), loadConversations()]);
+    await startModels();
+  } catch (error) {
+    report(error);
+  }
+}

@@ -1,0 +1,150 @@
+import { describe, expect, it } from 'vitest';
+import { createHost } from './host.ts';
+import { createLocal } from './local.ts';
+import { isReply, originFrom, type Reply } from './protocol.ts';
+import { createRemote } from './remote.ts';
+import { type FakeEngine, fakeEngine } from './testing.ts';
+import type { Mixtab } from './types.ts';
+
+const messages = [{ role: 'user' as const, content: 'Hi' }];
+
+async function all<T>(chunks: AsyncIterable<T>): Promise<T[]> {
+  const list: T[] = [];
+  for await (const chunk of chunks) list.push(chunk);
+  return list;
+}
+
+/** The same client behind the message protocol; messages are cloned as a window would. */
+function overMessages(fake: FakeEngine): Mixtab {
+  const remote = createRemote((request) => receive(structuredClone(request)), () => fake.close());
+  const receive = createHost(createLocal(fake), (reply: Reply) => remote.receive(structuredClone(reply)));
+  return remote.client;
+}
+
+const KINDS: [string, (fake: FakeEngine) => Mixtab][] = [
+  ['over workers', createLocal],
+  ['over messages', overMessages],
+];
+
+describe.each(KINDS)('the client %s', (_kind, clientOf) => {
+  it('answers in the shape of OpenAI', async () => {
+    const fake = fakeEngine(['Hel', 'lo']);
+    const answer = await clientOf(fake).chat.completions.create({ model: 'a', messages, logprobs: true, top_logprobs: 1 });
+    expect(answer).toMatchObject({
+      object: 'chat.completion',
+      model: 'a',
+      choices: [{ index: 0, message: { role: 'assistant', content: 'Hello' }, finish_reason: 'stop' }],
+      usage: { prompt_tokens: 2, completion_tokens: 2, total_tokens: 4 },
+    });
+    expect(answer.id).toMatch(/^chatcmpl-/);
+    expect(answer.choices[0].logprobs?.content[1]).toEqual({
+      token: 'lo', bytes: [108, 111], logprob: -1, top_logprobs: [{ token: 'lo', bytes: [108, 111], logprob: -1 }],
+    });
+    expect(fake.loads).toEqual([{ modelId: 'a' }]);
+  });
+
+  it('streams chunks whose texts make up the answer, and the usage where asked for', async () => {
+    const client = clientOf(fakeEngine(['a', 'b', 'c']));
+    const chunks = await all(await client.chat.completions.create({ model: 'a', messages, stream: true, stream_options: { include_usage: true } }));
+    expect(chunks[0].choices[0].delta.role).toBe('assistant');
+    expect(chunks.map(({ choices }) => choices[0]?.delta.content ?? '').join('')).toBe('abc');
+    expect(chunks.at(-2)?.choices[0].finish_reason).toBe('stop');
+    expect(chunks.at(-1)).toMatchObject({ choices: [], usage: { total_tokens: 5 } });
+    expect(new Set(chunks.map(({ id }) => id)).size).toBe(1);
+  });
+
+  it('completes text, with the prompt and the offsets of the tokens', async () => {
+    const client = clientOf(fakeEngine([' a', ' time']));
+    const { choices } = await client.completions.create({ model: 'a', prompt: 'Once', echo: true, logprobs: 1 });
+    expect(choices[0].text).toBe('Once a time');
+    expect(choices[0].logprobs).toEqual({ tokens: [' a', ' time'], token_logprobs: [-0, -1], top_logprobs: [{ ' a': -0 }, { ' time': -1 }], text_offset: [4, 6] });
+    const chunks = await all(await client.completions.create({ prompt: 'Once', stream: true }));
+    expect(chunks.map(({ choices: [choice] }) => choice.text).join('')).toBe(' a time');
+  });
+
+  it('a signal ends the generation, before and while it runs', async () => {
+    const fake = fakeEngine(Array.from({ length: 1000 }, () => 'x'));
+    const client = clientOf(fake);
+    await client.load({ modelId: 'a' });
+    await expect(client.completions.create({ prompt: '' }, { signal: AbortSignal.abort() })).rejects.toMatchObject({ code: 'aborted' });
+    const controller = new AbortController();
+    const chunks = await client.completions.create({ prompt: '', stream: true }, { signal: controller.signal });
+    const seen: string[] = [];
+    await expect(
+      (async () => {
+        for await (const { choices } of chunks) {
+          seen.push(choices[0].text);
+          if (seen.length === 3) controller.abort();
+        }
+      })(),
+    ).rejects.toMatchObject({ code: 'aborted' });
+    expect(seen.length).toBeLessThan(20);
+    expect(fake.stops).toBeGreaterThan(0);
+  });
+
+  it('leaving the loop ends the generation, and the next call has its turn', async () => {
+    const fake = fakeEngine(Array.from({ length: 300 }, () => 'x'));
+    const client = clientOf(fake);
+    await client.load({ modelId: 'a' });
+    for await (const _chunk of await client.completions.create({ prompt: '', stream: true })) break;
+    const next = await client.completions.create({ prompt: 'next' });
+    expect(next.usage.completion_tokens).toBe(300);
+    expect(fake.stops).toBe(1);
+    expect(fake.requests.length).toBe(2);
+  });
+
+  it('calls wait for each other; a failed one does not hold up the rest', async () => {
+    const fake = fakeEngine(['x']);
+    const client = clientOf(fake);
+    const [first, bad, second] = await Promise.allSettled([
+      client.completions.create({ model: 'a', prompt: '1' }),
+      client.completions.create({ prompt: 3 as unknown as string }),
+      client.completions.create({ model: 'b', prompt: '2' }),
+    ]);
+    expect([first.status, bad.status, second.status]).toEqual(['fulfilled', 'rejected', 'fulfilled']);
+    expect(fake.loads.map(({ modelId }) => modelId)).toEqual(['a', 'b']);
+  });
+
+  it('without a model it says what to do', async () => {
+    await expect(clientOf(fakeEngine([])).completions.create({ prompt: '' })).rejects.toMatchObject({ code: 'no-model-loaded' });
+  });
+
+  it('models: progress, errors with code and remedy', async () => {
+    const client = clientOf(fakeEngine([]));
+    const progress: number[] = [];
+    const summary = await client.models.import({ kind: 'url', url: 'x' }, { onProgress: ({ bytesDone }) => progress.push(bytesDone) });
+    expect([summary.id, progress]).toEqual(['b', [1]]);
+    expect((await client.models.list()).length).toBe(1);
+    expect(await client.models.verify('a')).toEqual(['L0.dense']);
+    await client.models.remove('a');
+    await expect(client.models.remove('zz')).rejects.toMatchObject({ code: 'model-not-found', remedy: 'Import it.' });
+  });
+});
+
+describe('the message protocol', () => {
+  it('an origin is one that could be checked, or none', () => {
+    expect(originFrom('?origin=https://example.org')).toBe('https://example.org');
+    expect(originFrom('?origin=http://localhost:8080')).toBe('http://localhost:8080');
+    for (const bad of ['', '?origin=', '?origin=*', '?origin=null', '?origin=https://example.org/', '?origin=https://a.org/path', '?origin=javascript:1']) {
+      expect(originFrom(bad)).toBeUndefined();
+    }
+  });
+
+  it('the host answers unknown methods with an error and other messages not at all', async () => {
+    const replies: Reply[] = [];
+    const receive = createHost(createLocal(fakeEngine([])), (reply) => replies.push(reply));
+    for (const noise of [undefined, 'x', {}, { mixtab: 2, id: 1, method: 'models.list', params: {} }, { mixtab: 1, method: 'models.list', params: {} }]) receive(noise);
+    receive({ mixtab: 1, id: 1, method: 'constructor', params: {} });
+    receive({ mixtab: 1, id: 2, method: 'load', params: null });
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    expect(replies.map((reply) => [reply.id, 'error' in reply && reply.error.code])).toEqual([[1, 'bad-request'], [2, 'bad-request']]);
+    expect(replies.every(isReply)).toBe(true);
+  });
+
+  it('what is open when the client closes is rejected', async () => {
+    const { client } = createRemote(() => {}, () => {});
+    const open = client.models.list();
+    client.close();
+    await expect(open).rejects.toMatchObject({ code: 'aborted' });
+  });
+});

@@ -1,0 +1,121 @@
+/** OpenAI's requests as the engine's, and the engine's answers as OpenAI's. Pure. */
+import type { GenerateRequest, GenerateResult, GeneratedToken, SamplingOptions } from '../contract/engine-api.ts';
+import { MixtabError } from '../contract/errors.ts';
+import type {
+  ChatLogprobs, ChatParams, CommonParams, CompletionLogprobs, CompletionParams, FinishReason, TokenLogprobs, Usage,
+} from './types.ts';
+
+/** Where a request names no length: as OpenAI's completions did, enough for an answer and no endless one. */
+const DEFAULT_MAX_TOKENS = 1024;
+const MAX_STOPS = 4;
+/** What OpenAI's API knows and this engine does not: refused, because silence would look like obedience. */
+const UNSUPPORTED = ['tools', 'tool_choice', 'functions', 'function_call', 'response_format', 'best_of', 'suffix', 'modalities', 'audio'];
+
+/** @throws MixtabError `bad-request` that names the parameter */
+export function chatRequest(params: ChatParams): GenerateRequest {
+  const { messages, logprobs, top_logprobs: top = 0 } = params;
+  if (!Array.isArray(messages) || messages.length === 0) throw bad('messages', 'must have at least one message');
+  for (const { role, content } of messages) {
+    if (role !== 'system' && role !== 'user' && role !== 'assistant') throw bad('messages', `has the role ${String(role)}; there are system, user and assistant`);
+    if (typeof content !== 'string') throw bad('messages', 'must have text as content');
+  }
+  if (top > 0 && !logprobs) throw bad('top_logprobs', 'needs logprobs: true');
+  return {
+    ...common({ ...params, max_tokens: params.max_completion_tokens ?? params.max_tokens }),
+    input: { kind: 'chat', messages: messages.map(({ role, content }) => ({ role, content })) },
+    topLogprobs: number('top_logprobs', top, 0, 20),
+  };
+}
+
+/** @throws MixtabError `bad-request` that names the parameter */
+export function completionRequest(params: CompletionParams): GenerateRequest {
+  if (typeof params.prompt !== 'string') throw bad('prompt', 'must be a text');
+  return {
+    ...common(params),
+    input: { kind: 'text', text: params.prompt },
+    topLogprobs: number('logprobs', params.logprobs ?? 0, 0, 20),
+  };
+}
+
+function common(params: CommonParams): Pick<GenerateRequest, 'maxTokens' | 'sampling' | 'stop'> {
+  for (const name of UNSUPPORTED) {
+    if ((params as Record<string, unknown>)[name] != null) throw bad(name, 'is not supported here');
+  }
+  if ((params.n ?? 1) !== 1) throw bad('n', 'can only be 1');
+  const stop = params.stop == null ? [] : [params.stop].flat();
+  if (stop.length > MAX_STOPS || stop.some((text) => typeof text !== 'string' || text === '')) {
+    throw bad('stop', `must be up to ${MAX_STOPS} texts that are not empty`);
+  }
+  return {
+    maxTokens: number('max_tokens', params.max_tokens ?? DEFAULT_MAX_TOKENS, 1, 1e9),
+    sampling: samplingOf(params),
+    ...(stop.length > 0 && { stop }),
+  };
+}
+
+function samplingOf(params: CommonParams): SamplingOptions {
+  const given = <Key extends keyof SamplingOptions>(key: Key, name: keyof CommonParams, min: number, max: number) =>
+    params[name] == null ? {} : ({ [key]: number(name, params[name] as number, min, max) } as Pick<SamplingOptions, Key>);
+  return {
+    ...given('temperature', 'temperature', 0, 100),
+    ...given('topP', 'top_p', 0, 1),
+    ...given('topK', 'top_k', 0, 1e9),
+    ...given('minP', 'min_p', 0, 1),
+    ...given('presencePenalty', 'presence_penalty', -2, 2),
+    ...given('frequencyPenalty', 'frequency_penalty', -2, 2),
+    ...given('repetitionPenalty', 'repetition_penalty', 0.01, 100),
+    ...given('seed', 'seed', 0, 2 ** 32 - 1),
+    ...(params.logit_bias && { logitBias: biases(params.logit_bias) }),
+  };
+}
+
+function biases(given: Record<string, number>): Record<number, number> {
+  return Object.fromEntries(
+    Object.entries(given).map(([id, bias]) => {
+      if (!/^\d+$/.test(id)) throw bad('logit_bias', `names the token "${id}"; tokens are named by their number`);
+      return [Number(id), number('logit_bias', bias, -100, 100)];
+    }),
+  );
+}
+
+function number(name: string, value: unknown, min: number, max: number): number {
+  if (typeof value !== 'number' || !(value >= min && value <= max)) throw bad(name, `is ${String(value)}; it must be from ${min} to ${max}`);
+  return value;
+}
+
+const bad = (name: string, why: string): MixtabError => new MixtabError('bad-request', `${name} ${why}.`);
+
+export function usageOf({ promptTokens, tokens }: GenerateResult): Usage {
+  return { prompt_tokens: promptTokens.length, completion_tokens: tokens.length, total_tokens: promptTokens.length + tokens.length };
+}
+
+/** @throws MixtabError `aborted` for a generation that was stopped */
+export function finishReasonOf({ finishReason }: GenerateResult): FinishReason {
+  if (finishReason === 'aborted') throw new MixtabError('aborted', 'The generation was stopped.');
+  return finishReason;
+}
+
+const tokenLogprobs = (text: string, logprob: number): TokenLogprobs => ({ token: text, bytes: [...new TextEncoder().encode(text)], logprob });
+
+export function chatLogprobs(tokens: readonly GeneratedToken[]): ChatLogprobs {
+  return {
+    content: tokens.map(({ text, logprob, top }) => ({
+      ...tokenLogprobs(text, logprob),
+      top_logprobs: top.map((other) => tokenLogprobs(other.text ?? '', other.logprob)),
+    })),
+  };
+}
+
+/** @param offset characters of the answer before these tokens */
+export function completionLogprobs(tokens: readonly GeneratedToken[], offset: number): CompletionLogprobs {
+  let at = offset;
+  return {
+    tokens: tokens.map(({ text }) => text),
+    token_logprobs: tokens.map(({ logprob }) => logprob),
+    top_logprobs: tokens.map(({ top }) => Object.fromEntries(top.map(({ text, logprob }) => [text ?? '', logprob]))),
+    text_offset: tokens.map(({ text }) => {
+      at += text.length;
+      return at - text.length;
+    }),
+  };
+}

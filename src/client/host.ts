@@ -1,0 +1,59 @@
+/** The embedded page's side of the protocol: requests to a client, its answers to replies. Knows no window. */
+import { errorToData, MixtabError } from '../contract/errors.ts';
+import { isRequest, type Method, PROTOCOL, type Reply, type Request } from './protocol.ts';
+import type { ChatParams, CompletionParams, Mixtab } from './types.ts';
+
+type Call = (params: never, signal: AbortSignal, event: (value: unknown) => void) => Promise<unknown>;
+
+/**
+ * @param post sends a reply to the embedding page
+ * @returns what to do with a message whose origin was checked
+ */
+export function createHost(client: Mixtab, post: (reply: Reply) => void): (data: unknown) => void {
+  const running = new Map<number, AbortController>();
+  const methods: Record<Method, Call> = {
+    'models.list': () => client.models.list(),
+    'models.import': ({ source }: { source: Parameters<Mixtab['models']['import']>[0] }, signal, onProgress) =>
+      client.models.import(source, { signal, onProgress }),
+    'models.remove': ({ id }: { id: string }) => client.models.remove(id),
+    'models.verify': ({ id }: { id: string }, _signal, onProgress) => client.models.verify(id, { onProgress }),
+    load: (request: Parameters<Mixtab['load']>[0], _signal, onProgress) => client.load(request, { onProgress }),
+    'chat.completions.create': (params: ChatParams, signal, event) =>
+      params.stream
+        ? streamed(client.chat.completions.create({ ...params, stream: true }, { signal }), event)
+        : client.chat.completions.create({ ...params, stream: false }, { signal }),
+    'completions.create': (params: CompletionParams, signal, event) =>
+      params.stream
+        ? streamed(client.completions.create({ ...params, stream: true }, { signal }), event)
+        : client.completions.create({ ...params, stream: false }, { signal }),
+  };
+
+  async function answer({ id, method, params }: Request): Promise<void> {
+    const controller = new AbortController();
+    running.set(id, controller);
+    const reply = (body: { event: unknown } | { result: unknown } | { error: ReturnType<typeof errorToData> }): void =>
+      post({ mixtab: PROTOCOL, id, ...body });
+    try {
+      const call = Object.hasOwn(methods, method) ? methods[method as Method] : undefined;
+      if (!call) throw new MixtabError('bad-request', `There is no method ${method}.`);
+      if (typeof params !== 'object' || params === null) throw new MixtabError('bad-request', `${method} needs an object of parameters.`);
+      reply({ result: (await call(params as never, controller.signal, (event) => reply({ event }))) ?? null });
+    } catch (error) {
+      reply({ error: errorToData(error) });
+    } finally {
+      running.delete(id);
+    }
+  }
+
+  return (data) => {
+    if (!isRequest(data)) return;
+    if (data.method === 'abort') running.get(Number(data.params))?.abort();
+    else void answer(data);
+  };
+}
+
+/** Chunks as events; the reply that ends them has no result of its own. */
+async function streamed<T>(chunks: Promise<AsyncIterable<T>>, event: (value: unknown) => void): Promise<null> {
+  for await (const chunk of await chunks) event(chunk);
+  return null;
+}

@@ -1,0 +1,134 @@
+/** The client library's face: OpenAI's shapes, as far as this engine has what they name. */
+import type { ChatMessage, ImportProgress, LoadedModel, LoadProgress, LoadRequest, ModelSource, ModelSummary } from '../contract/engine-api.ts';
+
+/** Parameters that both kinds of request know. Beside OpenAI's: `top_k`, `min_p`, `repetition_penalty`. */
+export interface CommonParams {
+  /** Id of a stored model; it is loaded where another one is. Absent: the one that is loaded. */
+  model?: string;
+  max_tokens?: number;
+  temperature?: number;
+  top_p?: number;
+  top_k?: number;
+  min_p?: number;
+  presence_penalty?: number;
+  frequency_penalty?: number;
+  repetition_penalty?: number;
+  seed?: number;
+  /** Added to the logits, by token id. */
+  logit_bias?: Record<string, number>;
+  /** Up to four texts that end the answer. */
+  stop?: string | string[] | null;
+  n?: 1;
+  stream?: boolean;
+  stream_options?: { include_usage?: boolean };
+}
+
+export interface ChatParams extends CommonParams {
+  messages: ChatMessage[];
+  /** OpenAI's newer name of `max_tokens`. */
+  max_completion_tokens?: number;
+  logprobs?: boolean;
+  /** 0 .. 20; needs `logprobs`. */
+  top_logprobs?: number;
+}
+
+export interface CompletionParams extends CommonParams {
+  prompt: string;
+  /** How many of the likeliest tokens to report with each token, 0 .. 20. */
+  logprobs?: number;
+  /** Whether the answer begins with the prompt. */
+  echo?: boolean;
+}
+
+export interface Usage {
+  prompt_tokens: number;
+  completion_tokens: number;
+  total_tokens: number;
+}
+
+export type FinishReason = 'stop' | 'length';
+
+export interface TokenLogprobs {
+  token: string;
+  /** The token's UTF-8. */
+  bytes: number[];
+  logprob: number;
+}
+
+export interface ChatLogprobs {
+  content: (TokenLogprobs & { top_logprobs: TokenLogprobs[] })[];
+}
+
+export interface CompletionLogprobs {
+  tokens: string[];
+  token_logprobs: number[];
+  top_logprobs: Record<string, number>[];
+  text_offset: number[];
+}
+
+interface Answer<Kind, Choice> {
+  id: string;
+  object: Kind;
+  /** Seconds since 1970. */
+  created: number;
+  model: string;
+  choices: Choice[];
+}
+
+export interface ChatCompletion
+  extends Answer<
+    'chat.completion',
+    { index: 0; message: { role: 'assistant'; content: string }; finish_reason: FinishReason; logprobs: ChatLogprobs | null }
+  > {
+  usage: Usage;
+}
+
+export interface ChatChunk
+  extends Answer<
+    'chat.completion.chunk',
+    {
+      index: 0;
+      delta: { role?: 'assistant'; content?: string };
+      finish_reason: FinishReason | null;
+      logprobs: ChatLogprobs | null;
+    }
+  > {
+  /** In the last chunk, which then has no choices, where it was asked for. */
+  usage?: Usage | null;
+}
+
+type CompletionChoice<End> = { index: 0; text: string; finish_reason: End; logprobs: CompletionLogprobs | null };
+
+export interface Completion extends Answer<'text_completion', CompletionChoice<FinishReason>> {
+  usage: Usage;
+}
+
+export interface CompletionChunk extends Answer<'text_completion', CompletionChoice<FinishReason | null>> {
+  usage?: Usage | null;
+}
+
+export interface CallOptions {
+  /** Ends the generation; what is awaited then rejects with `aborted`. */
+  signal?: AbortSignal;
+}
+
+/** A call that answers whole, or chunk by chunk. Leaving the loop over the chunks ends the generation. */
+export interface Create<Params, Whole, Chunk> {
+  (params: Params & { stream: true }, options?: CallOptions): Promise<AsyncIterable<Chunk>>;
+  (params: Params & { stream?: false }, options?: CallOptions): Promise<Whole>;
+}
+
+export interface Mixtab {
+  models: {
+    list(): Promise<ModelSummary[]>;
+    import(source: ModelSource, options?: CallOptions & { onProgress?: (progress: ImportProgress) => void }): Promise<ModelSummary>;
+    remove(id: string): Promise<void>;
+    /** Keys of the damaged records. */
+    verify(id: string, options?: { onProgress?: (progress: ImportProgress) => void }): Promise<string[]>;
+  };
+  load(request: LoadRequest, options?: { onProgress?: (progress: LoadProgress) => void }): Promise<LoadedModel>;
+  chat: { completions: { create: Create<ChatParams, ChatCompletion, ChatChunk> } };
+  completions: { create: Create<CompletionParams, Completion, CompletionChunk> };
+  /** Ends the workers, or takes the iframe away. */
+  close(): void;
+}

@@ -1,0 +1,88 @@
+import { useEffect } from 'preact/hooks';
+import { Notices } from '../app/Notices.tsx';
+import { forgetImport, importModel } from '../app/models.ts';
+import { models, runningImport, unfinished } from '../app/state.ts';
+import { formatBytes } from '../ui/format.ts';
+import { AddModel } from './AddModel.tsx';
+import { askToPersist, disk, refreshDisk } from './disk.ts';
+import { KnownModels } from './KnownModels.tsx';
+import { StoredModel } from './StoredModel.tsx';
+
+/** The models that are here, and the ways to more. */
+export function LibraryPage() {
+  useEffect(() => void refreshDisk(), [models.value, runningImport.value === undefined]);
+  return (
+    <main class="scroll library" id="main" tabIndex={-1}>
+      <div class="column wide">
+        <h1>Models</h1>
+        <Notices />
+        <section>
+          <h2>On this device</h2>
+          <ul class="cards" aria-label="Stored models">
+            {models.value.map((model) => (
+              <StoredModel key={model.id} model={model} />
+            ))}
+            {models.value.length === 0 && <li class="hint">No model is stored yet.</li>}
+          </ul>
+          <Unfinished />
+          <DiskUse />
+        </section>
+        <AddModel />
+        <KnownModels />
+      </div>
+    </main>
+  );
+}
+
+/** Imports that were paused or cut off; local files have to be chosen again. */
+function Unfinished() {
+  if (unfinished.value.length === 0 || runningImport.value) return null;
+  return (
+    <ul class="cards unfinished" aria-label="Unfinished imports">
+      {unfinished.value.map(({ id, name, sourceUrl, bytesDone, bytesTotal }) => (
+        <li class="card" key={id}>
+          <div class="card-text">
+            <h3>
+              {name} <em>unfinished</em>
+            </h3>
+            <p class="hint">
+              {formatBytes(bytesDone)} of {formatBytes(bytesTotal)} are here. {!sourceUrl && 'Choose the file again, and the import goes on.'}
+            </p>
+          </div>
+          <div class="row">
+            {sourceUrl && (
+              <button type="button" class="primary" aria-label={`Go on with ${name}`} onClick={() => void importModel({ kind: 'url', url: sourceUrl }, name)}>
+                Go on
+              </button>
+            )}
+            <button type="button" class="quiet" aria-label={`Give up ${name}`} onClick={() => void forgetImport(id)}>
+              Give up
+            </button>
+          </div>
+        </li>
+      ))}
+    </ul>
+  );
+}
+
+/** What the browser gives, and whether it keeps it. */
+function DiskUse() {
+  if (!disk.value) return null;
+  const { usedBytes, quotaBytes, persisted } = disk.value;
+  return (
+    <div class="disk">
+      <div class="gauge" role="img" aria-label={`${formatBytes(usedBytes)} of ${formatBytes(quotaBytes)} used`}>
+        <span style={{ width: `${Math.min(100, (100 * usedBytes) / quotaBytes)}%` }} />
+      </div>
+      <p class="hint">
+        {formatBytes(usedBytes)} of the {formatBytes(quotaBytes)} that this browser allows the page.{' '}
+        {persisted ? 'The browser keeps it until you remove it.' : 'When the disk gets full, the browser may clear it. '}
+        {!persisted && (
+          <button type="button" class="link" onClick={() => void askToPersist()}>
+            Ask it to keep the models
+          </button>
+        )}
+      </p>
+    </div>
+  );
+}

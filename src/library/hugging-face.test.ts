@@ -1,0 +1,47 @@
+import { describe, expect, it } from 'vitest';
+import { filesFrom, listRepo, repoFrom } from './hugging-face.ts';
+import { bitsOf, KNOWN_MODELS, urlOf } from './known-models.ts';
+import { sourceUrl } from './source-url.ts';
+
+it('knows a repository from other addresses', () => {
+  expect(repoFrom(' TheBloke/Mixtral-8x7B-v0.1-GGUF ')).toBe('TheBloke/Mixtral-8x7B-v0.1-GGUF');
+  expect(repoFrom('https://huggingface.co/a/b.c/')).toBe('a/b.c');
+  expect(repoFrom('https://huggingface.co/a/b/tree/main')).toBe('a/b');
+  for (const other of ['', 'a', 'a/b/c', 'https://example.org/a/b', 'https://huggingface.co/a/b/resolve/main/x.gguf', 'dir/model.gguf', '../b']) {
+    expect(repoFrom(other)).toBeUndefined();
+  }
+});
+
+describe('files of a repository', () => {
+  it('are its GGUFs, smallest first, split ones as one', () => {
+    const items = [
+      { path: 'README.md', size: 1 },
+      { path: 'big.gguf', size: 9 },
+      { path: 'sub dir/small.gguf', size: 3 },
+      { path: 'x-00001-of-00002.gguf', size: 4 },
+      { path: 'x-00002-of-00002.gguf', size: 2 },
+      { path: 'no-size.gguf' },
+      null,
+    ];
+    expect(filesFrom(items, 'a/b').map(({ path }) => path)).toEqual(['sub dir/small.gguf', 'x-00001-of-00002.gguf', 'big.gguf']);
+    expect(filesFrom(items, 'a/b')[0].url).toBe('https://huggingface.co/a/b/resolve/main/sub%20dir/small.gguf');
+    expect(filesFrom(items, 'a/b')[1].bytes).toBe(6);
+    expect(filesFrom({ error: 'x' }, 'a/b')).toEqual([]);
+  });
+
+  it('a refusal has its cause', async () => {
+    await expect(listRepo('a/b', async () => new Response('', { status: 404 }))).rejects.toMatchObject({ code: 'source-unreachable' });
+    await expect(listRepo('a/b', () => Promise.reject(new TypeError()))).rejects.toThrow(/cannot be reached/);
+  });
+});
+
+it('the well-known files are addresses that can be imported, with sensible bits', () => {
+  for (const model of KNOWN_MODELS) {
+    for (const file of model.files) {
+      expect(sourceUrl(urlOf(model, file))).toBe(urlOf(model, file));
+      expect(bitsOf(model, file)).toBeGreaterThan(2);
+      expect(bitsOf(model, file)).toBeLessThan(9);
+      expect(file.file.toLowerCase()).toContain(file.mix.toLowerCase());
+    }
+  }
+});

@@ -1,0 +1,116 @@
+import { useEffect, useRef, useState } from 'preact/hooks';
+import { exportAll, importConversations } from '../app/files.ts';
+import { showView, view } from '../app/route.ts';
+import { conversations, currentId, openConversation } from '../chat/conversations.ts';
+import { byAge, search } from '../chat/search.ts';
+import { Icon } from '../ui/icons.tsx';
+import { IconButton } from '../ui/IconButton.tsx';
+import { ConversationItem } from './ConversationItem.tsx';
+
+interface Props {
+  /** On a narrow page the sidebar lies over the rest. */
+  drawer: boolean;
+  onClose: () => void;
+  onSettings: () => void;
+}
+
+/** The conversations, and the way to everything else. */
+export function Sidebar({ drawer, onClose, onSettings }: Props) {
+  const [query, setQuery] = useState('');
+  const chooser = useRef<HTMLInputElement>(null);
+  const first = useRef<HTMLButtonElement>(null);
+  useEffect(() => {
+    if (drawer) first.current?.focus();
+  }, [drawer]);
+  const open = (id: string | undefined): void => {
+    openConversation(id);
+    showView('chat');
+    if (drawer) onClose();
+  };
+  return (
+    <nav
+      class="sidebar"
+      aria-label="Conversations"
+      onKeyDown={(event) => {
+        if (drawer && event.key === 'Escape') onClose();
+      }}
+    >
+      <div class="sidebar-head">
+        <span class="brand">
+          <img src="./icon.svg" alt="" width="24" height="24" /> mixtab
+        </span>
+        <IconButton icon="menu" label="Hide the sidebar" onClick={onClose} />
+      </div>
+      <button ref={first} type="button" class="new" onClick={() => open(undefined)}>
+        <Icon name="plus" /> New conversation
+      </button>
+      <label class="search">
+        <Icon name="search" />
+        <input
+          type="search"
+          placeholder="Search"
+          aria-label="Search conversations"
+          value={query}
+          onInput={(event) => setQuery(event.currentTarget.value)}
+        />
+      </label>
+      <List query={query} onOpen={open} />
+      <div class="sidebar-foot">
+        <a href="#models" aria-current={view.value === 'models' ? 'page' : undefined}>
+          <Icon name="cube" /> Models
+        </a>
+        <button type="button" aria-haspopup="dialog" onClick={onSettings}>
+          <Icon name="settings" /> Settings
+        </button>
+        <div class="row">
+          <button type="button" class="small" onClick={() => chooser.current?.click()}>
+            Import chats
+          </button>
+          <button type="button" class="small" disabled={conversations.value.length === 0} onClick={exportAll}>
+            Export all
+          </button>
+        </div>
+        <input
+          ref={chooser}
+          type="file"
+          accept=".json,.md"
+          multiple
+          hidden
+          aria-label="Conversations to import"
+          onChange={(event) => {
+            void importConversations([...(event.currentTarget.files ?? [])]);
+            event.currentTarget.value = '';
+            if (drawer) onClose();
+          }}
+        />
+      </div>
+    </nav>
+  );
+}
+
+function List({ query, onOpen }: { query: string; onOpen: (id: string) => void }) {
+  const found = search(conversations.value, query);
+  if (found.length === 0) {
+    return <p class="sidebar-list hint">{query.trim() ? 'Nothing is found.' : 'What you write is kept here, on this machine only.'}</p>;
+  }
+  return (
+    <div class="sidebar-list">
+      {byAge(found, Date.now()).map(({ age, found: group }) => (
+        <section key={age}>
+          <h2>{age}</h2>
+          <ul aria-label={age}>
+            {group.map(({ conversation, snippet }) => (
+              <ConversationItem
+                key={conversation.id}
+                conversation={conversation}
+                {...(snippet && { snippet })}
+                shown={conversation.id === currentId.value && view.value === 'chat'}
+                onOpen={() => onOpen(conversation.id)}
+              />
+            ))}
+          </ul>
+        </section>
+      ))}
+    </div>
+  );
+}
