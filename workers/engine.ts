@@ -4,7 +4,8 @@ import type {
   ScoreResult,
 } from '../src/contract/engine-api.ts';
 import { MixtabError } from '../src/contract/errors.ts';
-import type { TokenId } from '../src/contract/ids.ts';
+import type { Bytes, TokenId } from '../src/contract/ids.ts';
+import { isExpertKey } from '../src/contract/weight-layout.ts';
 import { Generator } from './generate/generate.ts';
 import { reportAdapter, requestAdapter, requestDevice } from './gpu/device.ts';
 import { DeviceHealth } from './gpu/errors.ts';
@@ -52,7 +53,7 @@ export class Engine implements EngineApi {
       checkLoadRequest(request);
       const { modelId } = request;
       const manifest = (await this.store.getManifest(modelId)) ?? (await this.store.getPartial(modelId));
-      if (!manifest) throw new MixtabError('model-not-found', `No model ${request.modelId} is stored.`, 'Import it first.');
+      if (!manifest) throw modelNotFound(modelId);
       if (manifest.state === 'damaged') {
         throw new MixtabError('record-damaged', `${manifest.name} is ${manifest.state}.`, 'Remove it and import it again.');
       }
@@ -97,6 +98,30 @@ export class Engine implements EngineApi {
       const { gpu, generator } = this.#require();
       this.#stopRequested = false;
       return this.#watched(gpu, () => generator.score(request, onProgress, () => this.#stoppedOf(gpu)));
+    });
+  }
+
+  readRate(modelId: string, bytes: Bytes): Promise<number> {
+    return this.#exclusive('readRate', async () => {
+      const manifest = await this.store.getManifest(modelId);
+      if (!manifest) throw modelNotFound(modelId);
+      const experts = manifest.records.filter(({ key }) => isExpertKey(key));
+      const readOver = async (): Promise<Bytes> => {
+        let begun = 0;
+        let done = 0;
+        const lane = async (): Promise<void> => {
+          while (begun < bytes) {
+            const record = experts[Math.floor(begun / experts[0].bytes) % experts.length];
+            begun += record.bytes;
+            done += (await this.reader.read(modelId, record)).byteLength;
+          }
+        };
+        await Promise.all([lane(), lane()]);
+        return done;
+      };
+      await readOver();
+      const started = performance.now();
+      return (await readOver()) / ((performance.now() - started) / 1000);
     });
   }
 
@@ -180,3 +205,5 @@ function checkLoadRequest({ context, gpuBudgetBytes, ramBudgetBytes }: LoadReque
     if (bytes !== undefined && !(bytes >= 0)) throw new MixtabError('bad-request', `${name} is ${bytes}; it must not be negative.`);
   }
 }
+
+const modelNotFound = (id: string): MixtabError => new MixtabError('model-not-found', `No model ${id} is stored.`, 'Import it first.');

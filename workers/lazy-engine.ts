@@ -18,6 +18,7 @@ export function lazyEngine(create: () => Promise<EngineApi>): EngineApi {
     load: async (...args) => (await get()).load(...args),
     unload: async () => (await get()).unload(),
     generate: async (...args) => (await get()).generate(...args),
+    readRate: (modelId, bytes) => get().then((engine) => engine.readRate(modelId, bytes)),
     score: async (...args) => (await get()).score(...args),
     stop: async () => (await get()).stop(),
     tokenize: async (...args) => (await get()).tokenize(...args),

@@ -16,6 +16,7 @@ export interface CliPage {
   import(source: ModelSource, options?: ImportOptions): Promise<Answer<ModelSummary>>;
   load(request: LoadRequest): Promise<Answer<LoadedModel>>;
   generate(request: GenerateRequest): Promise<Answer<GenerateResult>>;
+  readRate(modelId: string, bytes: number): Promise<Answer<number>>;
   /** The trace as plain numbers: typed arrays do not cross to the command line. */
   score(request: ScoreRequest): Promise<Answer<Omit<ScoreResult, 'trace'> & { trace?: number[] }>>;
 }
@@ -60,6 +61,7 @@ window.mixtab = {
         }),
       ),
     ),
+  readRate: (modelId, bytes) => answer(() => engine.readRate(modelId, bytes)),
   score: (request) =>
     answer(async () => {
       const { trace, ...result } = await engine.score(request, proxy((done, total) => window.mixtabOnScore?.(done, total)));

@@ -345,6 +345,8 @@ export interface EngineApi {
   load(request: LoadRequest, onProgress: (progress: LoadProgress) => void): Promise<LoadedModel>;
   unload(): Promise<void>;
   generate(request: GenerateRequest, onEvent: (event: GenerateEvent) => void): Promise<GenerateResult>;
+  /** Bytes a second at which a stored model's experts are read, two under way, over at least `bytes`; hashes checked before. */
+  readRate(modelId: string, bytes: number): Promise<number>;
   /** How well the model predicts a text. */
   score(request: ScoreRequest, onProgress: (tokensDone: number, tokensTotal: number) => void): Promise<ScoreResult>;
   /** Ends the running generation after the token in flight; its promise resolves with `aborted`. */
