@@ -136,6 +136,27 @@ export function recordHashes(page: Page): Promise<Record<string, string[][]>> {
   );
 }
 
+/** Overwrites a record's first part in the store. */
+export function damageRecord(page: Page, origin: string, key: string): Promise<void> {
+  return page.evaluate(
+    ([from, record]) =>
+      new Promise<void>((resolve, reject) => {
+        const open = indexedDB.open('mixtab-models');
+        open.onerror = () => reject(open.error);
+        open.onsuccess = () => {
+          const models = open.result.transaction('models', 'readwrite').objectStore('models');
+          const request = models.getAll(IDBKeyRange.bound('model/', 'model/\uffff'));
+          request.onsuccess = () => {
+            const { id } = (request.result as { id: string; origin: string }[]).find((manifest) => manifest.origin === from)!;
+            models.put(new Blob(['damaged']), `record/${id}/${record}/0000`);
+            models.transaction.oncomplete = () => resolve();
+          };
+        };
+      }),
+    [origin, key] as const,
+  );
+}
+
 /** Names of the stored models, as the library lists them. */
 export async function storedModels(page: Page): Promise<string[]> {
   await openLibrary(page);

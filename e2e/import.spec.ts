@@ -1,4 +1,4 @@
-import { chatFiles, chatModel, expect, importFrom, openLibrary, openPage, recordHashes, storedModels, test } from './fixtures.ts';
+import { chatFiles, chatModel, damageRecord, expect, importFrom, openLibrary, openPage, recordHashes, storedModels, test } from './fixtures.ts';
 
 const BAD: [file: string, message: RegExp][] = [
   ['truncated.gguf', /truncated\.gguf is cut off/],
@@ -111,13 +111,46 @@ test('an import that a closed tab cut off goes on where it was', async ({ page, 
   server.ranges.length = 0;
   await openPage(page, server);
   expect(await storedModels(page)).toEqual(['mixtab storyteller']);
-  await importFrom(page, `${server.origin}/chat.gguf`);
+  await openLibrary(page);
+  await page.getByRole('button', { name: 'Go on with Tiny Chat' }).click();
   await expect(page.getByRole('heading', { name: 'Ask Tiny Chat' })).toBeVisible();
   // The header and the samples are read again; of the weights of six records (18 ranges) nothing is.
   const again = server.ranges.filter((range) => first.has(range));
   expect(first.size - again.length).toBeGreaterThanOrEqual(12);
   const hashes = (await recordHashes(page))['chat.gguf'];
   expect(new Set(hashes.map(([key]) => key)).size).toBe(20);
+});
+
+test('an import can be paused, and given up later', async ({ page, server }) => {
+  await openPage(page, server);
+  server.slow = true;
+  await importFrom(page, `${server.origin}/chat.gguf`);
+  await expect(page.getByText(/of 20 records/)).toBeVisible({ timeout: 30_000 });
+  await page.getByRole('button', { name: 'Pause' }).click();
+  const unfinished = page.getByRole('list', { name: 'Unfinished imports' });
+  await expect(unfinished).toContainText('Tiny Chat');
+  await page.getByRole('button', { name: 'Give up Tiny Chat' }).click();
+  await expect(unfinished).toBeHidden();
+  expect(await storedModels(page)).toEqual(['mixtab storyteller']);
+});
+
+test('a damaged model is found, repaired from its address, and tells what it is made of', async ({ page, server }) => {
+  await openPage(page, server);
+  await importFrom(page, `${server.origin}/chat.gguf`);
+  await expect(page.getByRole('heading', { name: 'Ask Tiny Chat' })).toBeVisible();
+  await damageRecord(page, 'chat.gguf', 'L1.E2');
+  await openLibrary(page);
+  await page.getByRole('button', { name: 'Verify Tiny Chat' }).click();
+  await expect(page.getByRole('alert')).toContainText('1 record is damaged');
+  await page.getByRole('button', { name: 'Dismiss' }).click();
+  await page.getByRole('button', { name: 'Repair Tiny Chat' }).click();
+  await expect(page.getByRole('button', { name: 'Repair Tiny Chat' })).toBeHidden();
+  await page.getByRole('button', { name: 'Verify Tiny Chat' }).click();
+  await expect(page.getByText('Verified: every byte is as it was imported.')).toBeVisible();
+  const card = page.getByRole('listitem').filter({ hasText: 'Tiny Chat' });
+  await card.getByText('Details').click();
+  await expect(card.getByRole('row', { name: /experts/ })).toContainText('Q4_K');
+  await expect(card).toContainText(/This model fits .* of GPU memory whole: at most/);
 });
 
 test('a model can be removed', async ({ page, server }) => {
