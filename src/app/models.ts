@@ -42,7 +42,7 @@ async function refreshModels(): Promise<void> {
 /** Imports a model and loads it. */
 export async function importModel(source: ModelSource, name: string): Promise<void> {
   await watched('import', name, async (onProgress) => {
-    const summary = await importer.import(source, proxy(onProgress));
+    const summary = await importer.import(source, proxy(onProgress), { place: settings.value.place });
     runningImport.value = undefined;
     await refreshModels();
     announcement.value = `${summary.name} is imported.`;
