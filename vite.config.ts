@@ -1,9 +1,10 @@
+import { cpSync } from 'node:fs';
 import preact from '@preact/preset-vite';
 import { build, defineConfig, type Plugin } from 'vite';
 import { VitePWA } from 'vite-plugin-pwa';
 
 /**
- * The client library as one file, `mixtab-client.js`: what a page of another origin needs to use embed.html. A build of its
+ * The client library as one file, `mixtab-client.js`, with the examples of its use: what a page of another origin needs to use embed.html. A build of its
  * own, because a page's build splits shared modules into files with changing names.
  */
 function clientLibrary(): Plugin {
@@ -11,6 +12,7 @@ function clientLibrary(): Plugin {
     name: 'client-library',
     apply: 'build',
     async closeBundle() {
+      cpSync('examples', 'dist/examples', { recursive: true });
       await build({
         configFile: false,
         logLevel: 'warn',
@@ -54,8 +56,8 @@ export default defineConfig({
       workbox: {
         // The shell only; weights go to IndexedDB, not to a cache.
         globPatterns: ['**/*.{js,css,html,svg,png,webmanifest}'],
-        globIgnores: ['cli.html', 'mixtab-client.js'],
-        navigateFallbackDenylist: [/(cli|embed)\.html$/, /mixtab-client\.js$/, /\.gguf$/],
+        globIgnores: ['cli.html', 'mixtab-client.js', 'examples/**'],
+        navigateFallbackDenylist: [/(cli|embed)\.html$/, /mixtab-client\.js$/, /examples\//, /\.gguf$/],
         navigateFallback: 'index.html',
       },
     }),

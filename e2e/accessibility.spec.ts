@@ -51,6 +51,9 @@ test('axe finds nothing on any view', async ({ page, server }) => {
   await expectNoFindings(page, 'models on a phone');
   await page.getByRole('button', { name: 'Show the sidebar' }).click();
   await expectNoFindings(page, 'drawer');
+  await page.goto(`${server.origin}/embed.html`);
+  await expect(page.getByText('This page is made to be embedded')).toBeVisible();
+  await expectNoFindings(page, 'embedded page');
 });
 
 test('everything can be reached by keyboard: menus, dialog, versions, skip link; the focus comes back', async ({ page, server }) => {

@@ -8,11 +8,11 @@ import { SYNTH_PRESETS } from '../workers/gguf/synth/presets.ts';
 import { splitName } from '../workers/gguf/split.ts';
 import { createSplitSynth, createSynth, type SynthFile } from '../workers/gguf/synth/synth.ts';
 
-const ROOT = join(import.meta.dirname, '..');
-const DIST = join(ROOT, 'dist');
+const DIST = join(import.meta.dirname, '..', 'dist');
 
-/** Speaks the Mistral format; answers are random words. */
-const chat = createSynth({ ...SYNTH_PRESETS.tiny, name: 'Tiny Chat' });
+/** Speaks the Mistral format; answers are random words, and with this context long enough to be stopped. */
+const CHAT_OPTIONS = { ...SYNTH_PRESETS.tiny, contextLength: 4096, name: 'Tiny Chat' };
+const chat = createSynth(CHAT_OPTIONS);
 const { chatTemplate: _template, ...withoutTemplate } = SYNTH_PRESETS.tiny;
 const plain = createSynth({ ...withoutTemplate, name: 'Tiny Text', seed: 2 });
 
@@ -20,7 +20,7 @@ const plain = createSynth({ ...withoutTemplate, name: 'Tiny Text', seed: 2 });
 const large = createSynth({ ...SYNTH_PRESETS['8x7b'], name: 'Large' });
 
 /** The same model as three files. */
-const chatParts = createSplitSynth({ ...SYNTH_PRESETS.tiny, name: 'Tiny Chat' }, 3);
+const chatParts = createSplitSynth(CHAT_OPTIONS, 3);
 const partName = (part: number): string => splitName({ prefix: 'chat', part, count: 3 });
 
 export const chatFiles = (): { name: string; bytes: Uint8Array<ArrayBuffer> }[] =>
@@ -76,8 +76,7 @@ export async function startServer(): Promise<TestServer> {
       const send = (): void => sendRange(request, response, syntheticRanged(MODELS[path]));
       if (served.slow) setTimeout(send, 300);
       else send();
-    } else if (path.startsWith('/examples/')) serveStatic(ROOT, request, response);
-    else serveStatic(DIST, request, response);
+    } else serveStatic(DIST, request, response);
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   served.origin = `http://localhost:${(server.address() as AddressInfo).port}`;
@@ -109,6 +108,16 @@ export async function openPage(page: Page, { origin }: TestServer): Promise<void
 export async function openLibrary(page: Page): Promise<void> {
   await page.getByRole('link', { name: 'Models' }).click();
   await expect(page.getByRole('heading', { name: 'Models', exact: true })).toBeVisible();
+}
+
+/** Sets numbers in the settings, by their labels. */
+export async function setNumbers(page: Page, values: Record<string, string>): Promise<void> {
+  await page.getByRole('button', { name: 'Settings' }).click();
+  for (const [name, value] of Object.entries(values)) {
+    await page.getByRole('spinbutton', { name }).fill(value);
+    await page.getByRole('spinbutton', { name }).blur();
+  }
+  await page.getByRole('button', { name: 'Close' }).click();
 }
 
 /** Enters an address in the library and starts the import. */

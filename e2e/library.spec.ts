@@ -50,3 +50,21 @@ test('an import can be paused, is offered after a reload, and goes on', async ({
   await openLibrary(page);
   await expect(unfinished).toBeHidden();
 });
+
+test('a model answers while its experts are still being downloaded', async ({ page, server }) => {
+  await openPage(page, server);
+  server.slow = true;
+  await importFrom(page, `${server.origin}/chat.gguf`);
+  await page.getByRole('button', { name: 'Talk to it already' }).click();
+  await expect(page.getByRole('heading', { name: 'Ask Tiny Chat' })).toBeVisible();
+  await expect(page.getByText(/Importing chat\.gguf/)).toBeVisible();
+  await page.getByRole('textbox', { name: 'Message' }).fill('Are you there?');
+  await page.getByRole('textbox', { name: 'Message' }).press('Enter');
+  const answer = page.getByRole('list', { name: 'Conversation' }).getByRole('listitem').nth(1);
+  await expect.poll(async () => (await answer.innerText()).length).toBeGreaterThan(5);
+  server.slow = false;
+  await expect(page.getByText(/Importing chat\.gguf/)).toBeHidden();
+  await page.getByRole('button', { name: 'Stop' }).or(page.getByRole('button', { name: 'Another answer' })).first().click();
+  await openLibrary(page);
+  await expect(page.getByRole('list', { name: 'Stored models' })).toContainText('Tiny Chat');
+});

@@ -1,20 +1,10 @@
-import type { Page } from '@playwright/test';
-import { expect, importFrom, openPage, test } from './fixtures.ts';
-
-async function set(page: Page, values: Record<string, string>): Promise<void> {
-  await page.getByRole('button', { name: 'Settings' }).click();
-  for (const [name, value] of Object.entries(values)) {
-    await page.getByRole('spinbutton', { name }).fill(value);
-    await page.getByRole('spinbutton', { name }).blur();
-  }
-  await page.getByRole('button', { name: 'Close' }).click();
-}
+import { expect, importFrom, openPage, setNumbers, test } from './fixtures.ts';
 
 test('a chat longer than the context: nothing is dropped unasked, and the user chooses what to do', async ({ page, server }) => {
   await openPage(page, server);
   await importFrom(page, `${server.origin}/chat.gguf`);
   await expect(page.getByRole('heading', { name: 'Ask Tiny Chat' })).toBeVisible();
-  await set(page, { Context: '96', 'Longest answer': '4' });
+  await setNumbers(page, { Context: '96', 'Longest answer': '4' });
   const message = page.getByRole('textbox', { name: 'Message' });
   const messages = page.getByRole('list', { name: 'Conversation' }).getByRole('listitem');
   const words = 'the first of them was not there'; // about a token a character
@@ -47,7 +37,7 @@ test('a chat longer than the context: nothing is dropped unasked, and the user c
 
 test('a story that fills the context says so, and goes on from its last part', async ({ page, server }) => {
   await openPage(page, server);
-  await set(page, { Context: '40' });
+  await setNumbers(page, { Context: '40' });
   await expect(page.getByRole('button', { name: 'Once upon a time' })).toBeEnabled();
   await page.getByRole('button', { name: 'Once upon a time' }).click();
   await expect(page.getByText("The model's context is full")).toBeVisible();

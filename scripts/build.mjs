@@ -4,7 +4,7 @@ import { existsSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { ROOT } from './dependencies.mjs';
 
-const SOURCES = ['index.html', 'cli.html', 'embed.html', 'vite.config.ts', 'package-lock.json', 'src', 'workers', 'shaders', 'public'];
+const SOURCES = ['index.html', 'cli.html', 'embed.html', 'examples', 'vite.config.ts', 'package-lock.json', 'src', 'workers', 'shaders', 'public'];
 
 function newest(path) {
   const stat = statSync(path);

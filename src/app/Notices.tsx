@@ -5,9 +5,9 @@ import type { ErrorData } from '../contract/errors.ts';
 import { bytesPerSecond } from '../library/rate.ts';
 import { IconButton } from '../ui/IconButton.tsx';
 import { formatBytes, formatDuration } from '../ui/format.ts';
-import { cancelImport, pauseImport, reloadModel, useModel } from './models.ts';
+import { cancelImport, pauseImport, reloadModel, useEarly, useModel } from './models.ts';
 import { dismissProblem } from './problems.ts';
-import { gpuProblem, imported, loading, problem, type RunningImport, runningImport, updateReady } from './state.ts';
+import { gpuProblem, imported, loaded, loading, problem, type RunningImport, runningImport, updateReady } from './state.ts';
 
 /** How long a deletion can be undone. */
 const UNDO_MS = 15_000;
@@ -69,10 +69,15 @@ function ImportNotice({ running: { kind, name, progress, rate } }: { running: Ru
       {progress?.warning && <p class="hint">{progress.warning}</p>}
       {kind === 'import' && (
         <div class="row">
+          {progress?.usableId && progress.usableId !== loaded.value?.summary.id && !loading.value && (
+            <button type="button" class="primary" onClick={() => void useEarly()}>
+              Talk to it already
+            </button>
+          )}
           <button type="button" onClick={pauseImport}>
             Pause
           </button>
-          <button type="button" class="quiet" onClick={cancelImport}>
+          <button type="button" class="quiet" onClick={() => void cancelImport()}>
             Cancel
           </button>
         </div>

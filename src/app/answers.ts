@@ -5,6 +5,7 @@ import { addTurn, type Conversation, changeTurn, removeTurn, type Turn, textOf, 
 import type { GenerateEvent, GenerateRequest, GenerateResult } from '../contract/engine-api.ts';
 import { errorToData } from '../contract/errors.ts';
 import { proxy } from '../contract/rpc.ts';
+import { lossyOf, settings } from '../settings/settings.ts';
 import { samplingOf } from '../settings/writing.ts';
 import { engine } from './clients.ts';
 import { report } from './problems.ts';
@@ -129,6 +130,7 @@ function withModel(conversation: Conversation): Conversation {
 }
 
 function requestFor(conversation: Conversation, until: string): GenerateRequest {
+  const lossy = lossyOf(settings.value);
   return {
     input:
       conversation.kind === 'chat'
@@ -136,6 +138,7 @@ function requestFor(conversation: Conversation, until: string): GenerateRequest 
         : { kind: 'text', text: textFor(conversation, until) },
     maxTokens: conversation.writing.maxTokens,
     sampling: samplingOf(conversation.writing),
+    ...(lossy && { lossy }),
   };
 }
 

@@ -42,10 +42,14 @@ async function refreshModels(): Promise<void> {
 /** Imports a model and loads it. */
 export async function importModel(source: ModelSource, name: string): Promise<void> {
   await watched('import', name, async (onProgress) => {
-    const summary = await importer.import(source, proxy(onProgress));
+    const summary = await importer.import(source, proxy(onProgress), { place: settings.value.place });
     runningImport.value = undefined;
     await refreshModels();
     announcement.value = `${summary.name} is imported.`;
+    if (loaded.value?.summary.id === summary.id) {
+      loaded.value = { ...loaded.value, summary }; // it was used while it came
+      return;
+    }
     // A conversation that goes on is not taken off its model.
     const inConversation = view.value === 'chat' && current.value !== undefined && loaded.value !== undefined;
     if (inConversation || generating.value) imported.value = summary;
@@ -56,8 +60,16 @@ export async function importModel(source: ModelSource, name: string): Promise<vo
 export const importBuiltin = (): Promise<void> => importModel(BUILTIN, BUILTIN_NAME);
 
 /** Stops the import and removes what it stored. */
-export function cancelImport(): void {
-  void importer.cancel();
+export async function cancelImport(): Promise<void> {
+  const id = runningImport.value?.progress?.usableId;
+  if (id !== undefined && loaded.value?.summary.id === id) await unload();
+  await importer.cancel();
+}
+
+/** Loads a model whose experts are still on their way; those that are asked for come first. */
+export async function useEarly(): Promise<void> {
+  const running = runningImport.value;
+  if (running?.progress?.usableId) await useModel({ id: running.progress.usableId, name: running.name });
 }
 
 /** Stops the import; it can go on later from where it was, after the tab was closed too. */
@@ -116,11 +128,7 @@ async function watched(kind: RunningImport['kind'], name: string, work: (onProgr
 
 export async function removeModel(model: ModelSummary): Promise<void> {
   try {
-    if (loaded.value?.summary.id === model.id) {
-      await stopAndWait();
-      await engine.unload();
-      loaded.value = undefined;
-    }
+    if (loaded.value?.summary.id === model.id) await unload();
     await importer.remove(model.id);
     await refreshModels();
     announcement.value = `${model.name} is removed.`;
@@ -129,8 +137,17 @@ export async function removeModel(model: ModelSummary): Promise<void> {
   }
 }
 
+async function unload(): Promise<void> {
+  await stopAndWait();
+  await engine.unload();
+  loaded.value = undefined;
+}
+
+/** What names a model. */
+type Named = Pick<ModelSummary, 'id' | 'name'>;
+
 /** Puts a stored model on the GPU; the one before leaves it. */
-export async function loadModel(model: ModelSummary): Promise<void> {
+export async function loadModel(model: Named): Promise<void> {
   if (loading.value || gpuProblem.value) return;
   await stopAndWait();
   problem.value = undefined;
@@ -153,7 +170,7 @@ export async function loadModel(model: ModelSummary): Promise<void> {
 }
 
 /** Loads a model and shows an empty conversation for it. */
-export async function useModel(model: ModelSummary): Promise<void> {
+export async function useModel(model: Named): Promise<void> {
   imported.value = undefined;
   await loadModel(model);
   if (loaded.value?.summary.id !== model.id) return;

@@ -1,6 +1,6 @@
 /** What the page shows beside the conversations, as signals. Only models.ts, answers.ts and problems.ts change them. */
 import { computed, signal } from '@preact/signals';
-import { current, writing } from '../chat/conversations.ts';
+import { current, writingIn } from '../chat/conversations.ts';
 import type { AdapterReport, ImportProgress, LoadedModel, LoadProgress, ModelSummary, UnfinishedImport } from '../contract/engine-api.ts';
 import type { ErrorData } from '../contract/errors.ts';
 import type { Rate } from '../library/rate.ts';
@@ -49,5 +49,5 @@ export const isChat = computed(() => (current.value ? current.value.kind === 'ch
 /** The conversation is a chat, and the model can only continue text. */
 export const wrongModel = computed(() => isChat.value && loaded.value !== undefined && !loaded.value.summary.hasChatTemplate);
 /** The conversation on the page is the one that is being written. */
-export const writingHere = computed(() => generating.value && writing.value?.conversationId === current.value?.id);
+export const writingHere = computed(() => generating.value && writingIn.value === current.value?.id);
 export const canSend = computed(() => loaded.value !== undefined && !writingHere.value && loading.value === undefined && !wrongModel.value);

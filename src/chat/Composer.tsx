@@ -1,6 +1,7 @@
 import { useLayoutEffect, useRef } from 'preact/hooks';
 import { send, stop } from '../app/answers.ts';
 import { canSend, isChat, loaded, stopping, writingHere } from '../app/state.ts';
+import { lossyOf, settings } from '../settings/settings.ts';
 import { PRESETS, presetOf } from '../settings/writing.ts';
 import { Icon } from '../ui/icons.tsx';
 import { changeWriting, currentPath, currentWriting } from './conversations.ts';
@@ -57,6 +58,11 @@ export function Composer({ conversationId }: { conversationId: string }) {
       <div class="composer-row">
         <PresetChoice />
         <ContextMeter />
+        {lossyOf(settings.value) && (
+          <span class="meter" title="Experts are chosen by what is at hand, as the settings say: not what the model computes">
+            not exact
+          </span>
+        )}
         <span class="spring" />
         {writingHere.value ? (
           <button type="button" class="primary" disabled={stopping.value} onClick={stop}>

@@ -1,3 +1,4 @@
+import { useComputed } from '@preact/signals';
 import { useState } from 'preact/hooks';
 import { continueAnswer, editMessage, regenerate } from '../app/answers.ts';
 import { canSend, writingHere } from '../app/state.ts';
@@ -71,8 +72,8 @@ export function CutMark() {
 }
 
 function Answer({ turn, last }: { turn: Turn; last: boolean }) {
-  const now = writing.value;
-  const streamed = now?.turnId === turn.id ? now.text : undefined;
+  // Computed, so that a word that comes draws its own message anew and no other.
+  const streamed = useComputed(() => (writing.value?.turnId === turn.id ? writing.value.text : undefined)).value;
   const text = streamed ?? turn.text;
   const { stats } = turn;
   return (

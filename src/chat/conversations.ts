@@ -14,6 +14,9 @@ export const deleted = signal<Conversation | undefined>(undefined);
 /** Text of the turn that is being written; kept apart, so that a token does not change the whole conversation. */
 export const writing = signal<{ conversationId: string; turnId: string; text: string } | undefined>(undefined);
 
+/** The conversation that is being written. */
+export const writingIn = computed(() => writing.value?.conversationId);
+
 export const current = computed(() => conversations.value.find(({ id }) => id === currentId.value));
 export const currentPath = computed(() => (current.value ? pathOf(current.value) : []));
 /** The settings of the conversation on the page. */

@@ -4,9 +4,9 @@ import { isChat, loaded } from '../app/state.ts';
 import { changeWriting, current, currentWriting } from '../chat/conversations.ts';
 import { Dialog } from '../ui/Dialog.tsx';
 import { formatBytes } from '../ui/format.ts';
-import { type Field, MEMORY, type MemoryKey, SAMPLING } from './fields.ts';
+import { type Field, LOSSY, MEMORY, type MemoryKey, SAMPLING } from './fields.ts';
 import { NumberField } from './NumberField.tsx';
-import { type Appearance, changeSettings, DEFAULT_SETTINGS, settings } from './settings.ts';
+import { type Appearance, changeSettings, DEFAULT_SETTINGS, type Settings, settings } from './settings.ts';
 import { DEFAULT_WRITING, PRESETS, presetOf } from './writing.ts';
 
 const APPEARANCES: [Appearance, string][] = [
@@ -48,6 +48,18 @@ export function SettingsDialog({ onClose }: { onClose: () => void }) {
         <NumberField key={field.key} field={withLimits(field)} value={settings.value[field.key]} onChange={(value) => changeSettings({ [field.key]: value })} />
       ))}
       <MemoryNow />
+      <div class="field">
+        <label for="setting-place">Keep new models</label>
+        <select id="setting-place" value={settings.value.place} onChange={(event) => changeSettings({ place: event.currentTarget.value as Settings['place'] })}>
+          <option value="indexeddb">in IndexedDB</option>
+          <option value="opfs">as files</option>
+        </select>
+        <p class="hint">IndexedDB works everywhere; files private to the page are read several times faster where the browser has them.</p>
+      </div>
+      <h3>Faster, but not exact</h3>
+      {LOSSY.map((field) => (
+        <NumberField key={field.key} field={field} value={settings.value[field.key]} onChange={(value) => changeSettings({ [field.key]: value })} />
+      ))}
       <h3>Page</h3>
       <div class="field">
         <label for="setting-appearance">Appearance</label>

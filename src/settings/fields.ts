@@ -12,6 +12,13 @@ export interface Field<Key extends string> {
   empty?: string;
 }
 
+export type LossyKey = 'residentBias' | 'skipBelow';
+
+export const LOSSY: Field<LossyKey>[] = [
+  { key: 'residentBias', label: 'Prefer experts at hand', help: 'Added to the score of experts that are on the GPU already; 0 is exact.', min: 0, max: 100, step: 0.1 },
+  { key: 'skipBelow', label: 'Skip light experts', help: 'Leaves out a second expert whose weight is below this; 0 is exact, 0.5 leaves one of two.', min: 0, max: 0.5, step: 0.01 },
+];
+
 export type MemoryKey = 'context' | 'gpuBudgetMegabytes' | 'ramBudgetMegabytes';
 
 export const SAMPLING: Field<Exclude<keyof WritingSettings, 'systemPrompt'>>[] = [

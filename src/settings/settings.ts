@@ -1,7 +1,7 @@
 /** What the user can set, and where it is kept. How a conversation is written it keeps itself (writing.ts). */
 import { signal } from '@preact/signals';
 import { get, set } from 'idb-keyval';
-import type { LoadRequest } from '../contract/engine-api.ts';
+import type { ImportOptions, LoadRequest, LossyOptions } from '../contract/engine-api.ts';
 import { DEFAULT_WRITING, type WritingSettings } from './writing.ts';
 
 export type Appearance = 'system' | 'light' | 'dark';
@@ -13,6 +13,11 @@ export interface Settings {
   context: number | undefined;
   gpuBudgetMegabytes: number | undefined;
   ramBudgetMegabytes: number | undefined;
+  /** Trade exactness for fewer experts read; 0 is exact. See `LossyOptions`. */
+  residentBias: number;
+  skipBelow: number;
+  /** Where new models are kept. */
+  place: NonNullable<ImportOptions['place']>;
   appearance: Appearance;
   lastModelId: string | undefined;
 }
@@ -22,6 +27,9 @@ export const DEFAULT_SETTINGS: Settings = {
   context: undefined,
   gpuBudgetMegabytes: undefined,
   ramBudgetMegabytes: undefined,
+  residentBias: 0,
+  skipBelow: 0,
+  place: 'indexeddb',
   appearance: 'system',
   lastModelId: undefined,
 };
@@ -46,6 +54,11 @@ export function changeSettings(changes: Partial<Settings>): void {
 function showAppearance(): void {
   const { appearance } = settings.value;
   document.documentElement.style.colorScheme = appearance === 'system' ? '' : appearance;
+}
+
+/** undefined: exact. */
+export function lossyOf({ residentBias, skipBelow }: Settings): LossyOptions | undefined {
+  return residentBias > 0 || skipBelow > 0 ? { residentBias, skipBelow } : undefined;
 }
 
 export function loadOptionsOf({ context, gpuBudgetMegabytes, ramBudgetMegabytes }: Settings): Omit<LoadRequest, 'modelId'> {

@@ -1,6 +1,6 @@
 import { useRef, useState } from 'preact/hooks';
 import { exportConversation } from '../app/files.ts';
-import { removeConversation, renameConversation, writing } from '../chat/conversations.ts';
+import { removeConversation, renameConversation, writingIn } from '../chat/conversations.ts';
 import type { Conversation } from '../chat/tree.ts';
 import { Menu } from '../ui/Menu.tsx';
 
@@ -21,7 +21,7 @@ export function ConversationItem({ conversation, snippet, shown, onOpen }: Props
       <button type="button" class="open" aria-current={shown ? 'page' : undefined} title={title} onClick={onOpen} onDblClick={() => setRenaming(true)}>
         <span>{title}</span>
         {snippet && <small>{snippet}</small>}
-        {writing.value?.conversationId === conversation.id && <span class="live" role="img" aria-label="being written" />}
+        {writingIn.value === conversation.id && <span class="live" role="img" aria-label="being written" />}
       </button>
       <Menu
         label={`More for ${title}`}
