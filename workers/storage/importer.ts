@@ -266,6 +266,21 @@ export async function repairModel(inputs: ImportInputs, manifest: ModelManifest)
   throw sourceChanged(inputs.source.name, manifest.name);
 }
 
+/**
+ * Fetches one record of a stored model anew, from the file the model was made of.
+ * @throws MixtabError `source-changed`, `source-unreachable`
+ */
+export async function refetchRecord(inputs: ImportInputs, manifest: ModelManifest, key: string): Promise<Uint8Array<ArrayBuffer>> {
+  const { id, plan } = await openModel(inputs);
+  const info = manifest.records.find((record) => record.key === key);
+  const planned = plan.records.find((record) => record.key === key);
+  if (id !== manifest.id || !info || !planned) throw sourceChanged(inputs.source.name, manifest.name);
+  const bytes = await buildRecord(inputs, planned);
+  if ((await sha256Hex(bytes)) !== info.sha256) throw sourceChanged(inputs.source.name, manifest.name);
+  await inputs.store.putRecord(id, key, bytes, info.place);
+  return bytes;
+}
+
 async function repairFrom(inputs: ImportInputs, { plan }: Opened, manifest: ModelManifest): Promise<ModelSummary> {
   const { store, source, signal, onProgress } = inputs;
   const { id } = manifest;
