@@ -1,5 +1,6 @@
 /** Entry point of the reader worker: reads records for the engine worker, so that reading never holds up inference. */
 import { MixtabError } from '../src/contract/errors.ts';
+import { onePart, type RecordParts } from '../src/contract/record-parts.ts';
 import type { RecordInfo } from '../src/contract/weight-layout.ts';
 import { expose, transfer } from '../src/contract/rpc.ts';
 import { IndexedDbStore } from './storage/indexed-db-store.ts';
@@ -9,18 +10,18 @@ import { readWhenStored } from './storage/record-requests.ts';
 const store = new IndexedDbStore(undefined, new OpfsFiles());
 
 const reader = {
-  async read(modelId: string, record: RecordInfo): Promise<Uint8Array<ArrayBuffer>> {
-    const bytes = await readWhenStored(store, modelId, record).catch((error: unknown) => repaired(modelId, record, error));
-    return transfer(bytes, [bytes.buffer]);
+  async read(modelId: string, record: RecordInfo): Promise<RecordParts> {
+    const read = await readWhenStored(store, modelId, record).catch((error: unknown) => repaired(modelId, record, error));
+    return transfer(read, read.parts.map(({ buffer }) => buffer));
   },
 };
 
 /** The code that reads GGUF files is fetched only where it is needed. */
-async function repaired(modelId: string, record: RecordInfo, error: unknown): Promise<Uint8Array<ArrayBuffer>> {
+async function repaired(modelId: string, record: RecordInfo, error: unknown): Promise<RecordParts> {
   const broken = error instanceof MixtabError && (error.code === 'record-damaged' || error.code === 'record-missing');
   if (!broken || record.sha256 === '') throw error;
   const [{ repairRecord }, { openUrl }] = await Promise.all([import('./storage/self-repair.ts'), import('./storage/model-source.ts')]);
-  return repairRecord({ store, open: openUrl }, modelId, record, error);
+  return onePart(await repairRecord({ store, open: openUrl }, modelId, record, error));
 }
 
 export type ReaderApi = typeof reader;

@@ -1,5 +1,6 @@
 /** Where the engine gets records from: the reader worker, or (in tests) a store directly. */
 import { type Remote, wrap } from '../src/contract/rpc.ts';
+import type { RecordParts } from '../src/contract/record-parts.ts';
 import type { RecordInfo } from '../src/contract/weight-layout.ts';
 import type { ReaderApi } from './reader.worker.ts';
 
@@ -8,7 +9,7 @@ export interface RecordReader {
    * A record's bytes, their hash checked the first time.
    * @throws MixtabError `record-missing`, `record-damaged`
    */
-  read(modelId: string, record: RecordInfo): Promise<Uint8Array<ArrayBuffer>>;
+  read(modelId: string, record: RecordInfo): Promise<RecordParts>;
 }
 
 /** Starts the reader worker. */

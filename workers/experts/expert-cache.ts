@@ -4,6 +4,7 @@
  */
 import type { CacheReport } from '../../src/contract/engine-api.ts';
 import { type Bytes, type ExpertId, type ExpertIndex, expertId, type LayerIndex } from '../../src/contract/ids.ts';
+import type { RecordParts } from '../../src/contract/record-parts.ts';
 import { expertKey } from '../../src/contract/weight-layout.ts';
 import type { PoolPlan } from './budget.ts';
 import { ExpertLoader, type ReadExpert } from './expert-loader.ts';
@@ -15,14 +16,14 @@ export class ExpertCache {
   readonly #pools: SlotResidency[];
   /** The pool of each layer. */
   readonly #poolOf: SlotResidency[] = [];
-  readonly #ram: RamTier;
-  readonly #loader: ExpertLoader;
+  readonly #ram: RamTier<RecordParts>;
+  readonly #loader: ExpertLoader<RecordParts>;
   /** What the layer or wave under way needs: not to be evicted before it is submitted. */
   #needed: ReadonlySet<ExpertId> = new Set();
   /** What the next layer will probably need. */
   #predicted: ReadonlySet<ExpertId> = new Set();
   /** What {@link readAhead} has asked for and {@link ensure} has not taken yet. */
-  readonly #ahead = new Map<string, Promise<Uint8Array<ArrayBuffer> | undefined>>();
+  readonly #ahead = new Map<string, Promise<RecordParts | undefined>>();
   /** Experts that came by prediction and no token has used yet. */
   readonly #untried = new Set<string>();
   #counts = zeroCounts();
@@ -31,7 +32,7 @@ export class ExpertCache {
   constructor(
     readonly memory: SlotMemory,
     pools: readonly PoolPlan[],
-    read: ReadExpert,
+    read: ReadExpert<RecordParts>,
     ramBudgetBytes: Bytes,
   ) {
     this.#pools = pools.map(({ layers, slots }) => {
@@ -172,7 +173,7 @@ export class ExpertCache {
   }
 
   /** Nothing awaits in here: residency, table and slot change as one. */
-  #place(layer: LayerIndex, expert: ExpertIndex, record: Uint8Array<ArrayBuffer>, keep: ReadonlySet<ExpertId>): void {
+  #place(layer: LayerIndex, expert: ExpertIndex, record: RecordParts, keep: ReadonlySet<ExpertId>): void {
     const { slot, evicted } = this.#poolOf[layer].place(this.#id(layer, expert), keep);
     if (evicted !== undefined) {
       this.memory.setSlot(evicted, undefined);
@@ -191,7 +192,7 @@ export class ExpertCache {
     return expertKey(Math.floor(id / expertCount), id % expertCount);
   }
 
-  #takeAhead(layer: LayerIndex, expert: ExpertIndex): Promise<Uint8Array<ArrayBuffer> | undefined> | undefined {
+  #takeAhead(layer: LayerIndex, expert: ExpertIndex): Promise<RecordParts | undefined> | undefined {
     const key = expertKey(layer, expert);
     const record = this.#ahead.get(key);
     this.#ahead.delete(key);

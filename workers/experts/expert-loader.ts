@@ -6,15 +6,13 @@ import type { Bytes, ExpertIndex, LayerIndex } from '../../src/contract/ids.ts';
 import { expertKey } from '../../src/contract/weight-layout.ts';
 import type { RamTier } from './ram-tier.ts';
 
-type Record = Uint8Array<ArrayBuffer>;
-
 /** Reads an expert's record from the store. */
-export type ReadExpert = (layer: LayerIndex, expert: ExpertIndex) => Promise<Record>;
+export type ReadExpert<Record> = (layer: LayerIndex, expert: ExpertIndex) => Promise<Record>;
 
 /** Two reads keep the store busy while one is handed over; more only delay what is needed first. */
 const READS_AT_ONCE = 2;
 
-interface Job {
+interface Job<Record> {
   layer: LayerIndex;
   expert: ExpertIndex;
   urgent: boolean;
@@ -24,15 +22,15 @@ interface Job {
   reject(error: unknown): void;
 }
 
-export class ExpertLoader {
+export class ExpertLoader<Record extends { byteLength: Bytes }> {
   /** Waiting and running jobs by record key, in the order they came. */
-  readonly #jobs = new Map<string, Job>();
+  readonly #jobs = new Map<string, Job<Record>>();
   #running = 0;
   #bytesRead: Bytes = 0;
 
   constructor(
-    private readonly read: ReadExpert,
-    private readonly ram: RamTier,
+    private readonly read: ReadExpert<Record>,
+    private readonly ram: RamTier<Record>,
     private readonly readsAtOnce = READS_AT_ONCE,
   ) {}
 
@@ -71,7 +69,7 @@ export class ExpertLoader {
       known.urgent ||= urgent;
       return known.promise;
     }
-    let settle: Pick<Job, 'resolve' | 'reject'> | undefined;
+    let settle: Pick<Job<Record>, 'resolve' | 'reject'> | undefined;
     const promise = new Promise<Record | undefined>((resolve, reject) => {
       settle = { resolve, reject };
     });
@@ -89,7 +87,7 @@ export class ExpertLoader {
     }
   }
 
-  async #run(job: Job): Promise<void> {
+  async #run(job: Job<Record>): Promise<void> {
     job.started = true;
     this.#running++;
     const key = expertKey(job.layer, job.expert);

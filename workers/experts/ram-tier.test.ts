@@ -5,7 +5,7 @@ const record = (bytes: number) => new Uint8Array(bytes);
 
 describe('RamTier', () => {
   it('drops the least recently used to stay within its budget', () => {
-    const tier = new RamTier(100);
+    const tier = new RamTier<Uint8Array>(100);
     tier.put('a', record(40));
     tier.put('b', record(40));
     expect(tier.get('a')).toHaveLength(40);
@@ -17,7 +17,7 @@ describe('RamTier', () => {
   });
 
   it('keeps nothing that is larger than the budget, and drops nothing for it', () => {
-    const tier = new RamTier(100);
+    const tier = new RamTier<Uint8Array>(100);
     tier.put('a', record(60));
     tier.put('huge', record(101));
     expect(tier.get('huge')).toBeUndefined();
@@ -26,7 +26,7 @@ describe('RamTier', () => {
   });
 
   it('counts a record once', () => {
-    const tier = new RamTier(100);
+    const tier = new RamTier<Uint8Array>(100);
     tier.put('a', record(60));
     tier.put('a', record(60));
     expect(tier.bytes).toBe(60);

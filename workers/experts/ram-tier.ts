@@ -1,9 +1,9 @@
 /** Experts kept in main memory under a budget of bytes; least recently used goes first. Pure. */
 import type { Bytes } from '../../src/contract/ids.ts';
 
-export class RamTier {
+export class RamTier<Record extends { byteLength: Bytes }> {
   /** In order of use, oldest first: a Map keeps the order of insertion. */
-  readonly #records = new Map<string, Uint8Array<ArrayBuffer>>();
+  readonly #records = new Map<string, Record>();
   #bytes: Bytes = 0;
 
   /** @param budgetBytes 0 keeps nothing */
@@ -13,7 +13,7 @@ export class RamTier {
     return this.#bytes;
   }
 
-  get(key: string): Uint8Array<ArrayBuffer> | undefined {
+  get(key: string): Record | undefined {
     const record = this.#records.get(key);
     if (record) {
       this.#records.delete(key);
@@ -23,7 +23,7 @@ export class RamTier {
   }
 
   /** Keeps a record, unless it is larger than the whole budget. */
-  put(key: string, record: Uint8Array<ArrayBuffer>): void {
+  put(key: string, record: Record): void {
     if (record.byteLength > this.budgetBytes || this.#records.has(key)) return;
     for (const [oldest, { byteLength }] of this.#records) {
       if (this.#bytes + record.byteLength <= this.budgetBytes) break;

@@ -7,6 +7,7 @@
  */
 import { MixtabError } from '../../src/contract/errors.ts';
 import type { Bytes, ExpertId, LayerIndex, SlotIndex } from '../../src/contract/ids.ts';
+import { type RecordParts, rangeOf } from '../../src/contract/record-parts.ts';
 import type { TensorLayout } from '../../src/contract/weight-layout.ts';
 import { type Slice, whole } from '../gpu/dispatch.ts';
 import { type ExpertBank, NO_SLOT } from '../gpu/ops/context.ts';
@@ -89,7 +90,7 @@ export class SlotMemory {
    * Queues the upload of an expert's record into a slot. Kernels submitted before read the slot's
    * old expert, kernels submitted after the new one.
    */
-  upload(expert: ExpertId, slot: SlotIndex, record: Uint8Array<ArrayBuffer>): void {
+  upload(expert: ExpertId, slot: SlotIndex, record: RecordParts): void {
     const { kinds, banks } = this.#pool(expert);
     const kind = this.#kindOf[expert];
     const view = this.viewOf(expert, slot);
@@ -97,9 +98,8 @@ export class SlotMemory {
     if (!bank) throw new RangeError(`expert ${expert}'s pool has no slot ${slot}`);
     const index = view - bank.firstSlot;
     const { down } = kinds[kind];
-    const { queue } = this.device;
-    queue.writeBuffer(bank.gateUp.buffer, index * bank.gateUpStride, record, 0, down.offset);
-    queue.writeBuffer(bank.down.buffer, index * bank.downStride, record, down.offset, down.bytes);
+    this.#write(bank.gateUp.buffer, index * bank.gateUpStride, record, 0, down.offset);
+    this.#write(bank.down.buffer, index * bank.downStride, record, down.offset, down.bytes);
   }
 
   /** Queues a change of the slot table. */
@@ -116,6 +116,10 @@ export class SlotMemory {
       }
     }
     this.slotTable.buffer.destroy();
+  }
+
+  #write(buffer: GPUBuffer, offset: Bytes, record: RecordParts, from: Bytes, length: Bytes): void {
+    for (const { at, bytes } of rangeOf(record, from, length)) this.device.queue.writeBuffer(buffer, offset + at, bytes);
   }
 
   #pool(expert: ExpertId): Pool {

@@ -1,6 +1,7 @@
 /** The dense weights on the GPU: everything but the experts. One buffer for each record. */
 import { MixtabError } from '../../src/contract/errors.ts';
 import type { Bytes } from '../../src/contract/ids.ts';
+import { type RecordParts, rangeOf } from '../../src/contract/record-parts.ts';
 import {
   denseKey, EMBEDDING_KEY, isPartOf, OUTPUT_KEY, partKey, type RecordInfo, type TensorLayout,
 } from '../../src/contract/weight-layout.ts';
@@ -36,7 +37,7 @@ export interface DenseWeights {
 }
 
 /** Reads a record's bytes from the store. */
-export type ReadRecord = (record: RecordInfo) => Promise<Uint8Array<ArrayBuffer>>;
+export type ReadRecord = (record: RecordInfo) => Promise<RecordParts>;
 
 /** The records that hold no expert. */
 export function denseRecords(records: readonly RecordInfo[], layerCount: number): RecordInfo[] {
@@ -76,7 +77,7 @@ export async function loadDenseWeights(
       usage: GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST,
     });
     buffers.push(buffer);
-    device.queue.writeBuffer(buffer, 0, await read(record));
+    for (const { at, bytes: piece } of rangeOf(await read(record), 0, record.bytes)) device.queue.writeBuffer(buffer, at, piece);
     uploaded.set(record.key, new Map(record.tensors.map((layout) => [layout.name, bind(buffer, layout)])));
     bytes += record.bytes;
     onProgress(bytes);

@@ -3,6 +3,7 @@
  * the engine are in workers of their own, maybe of different tabs: they talk over a channel of the page's origin.
  */
 import { MixtabError } from '../../src/contract/errors.ts';
+import type { RecordParts } from '../../src/contract/record-parts.ts';
 import type { RecordInfo } from '../../src/contract/weight-layout.ts';
 import type { RecordStore } from './store.ts';
 
@@ -112,9 +113,9 @@ export async function awaitRecord(store: RecordStore, modelId: string, key: stri
 }
 
 /** A record's bytes, verified; one that is still to be imported is waited for. */
-export async function readWhenStored(store: RecordStore, modelId: string, record: RecordInfo): Promise<Uint8Array<ArrayBuffer>> {
+export async function readWhenStored(store: RecordStore, modelId: string, record: RecordInfo): Promise<RecordParts> {
   const stored = record.sha256 === '' ? await awaitRecord(store, modelId, record.key) : record;
-  return store.readRecordVerified(modelId, stored);
+  return store.readPartsVerified(modelId, stored);
 }
 
 async function findRecord(store: RecordStore, modelId: string, key: string): Promise<RecordInfo | undefined> {

@@ -11,6 +11,7 @@
  */
 import { MixtabError } from '../../src/contract/errors.ts';
 import type { Bytes } from '../../src/contract/ids.ts';
+import { joinParts, onePart, type RecordParts } from '../../src/contract/record-parts.ts';
 import { type ModelManifest, PART_BYTES, type RecordInfo, type RecordPlace } from '../../src/contract/weight-layout.ts';
 import { sha256Hex } from './hash.ts';
 
@@ -49,6 +50,8 @@ export interface RecordStore {
   readRecord(modelId: string, record: RecordInfo, signal?: AbortSignal): Promise<Uint8Array<ArrayBuffer>>;
   /** Like {@link readRecord}, and checks the hash the first time this store reads the record. */
   readRecordVerified(modelId: string, record: RecordInfo, signal?: AbortSignal): Promise<Uint8Array<ArrayBuffer>>;
+  /** {@link readRecordVerified} without putting the parts together. */
+  readPartsVerified(modelId: string, record: RecordInfo, signal?: AbortSignal): Promise<RecordParts>;
   /** Removes manifest, records and journal; those in the database in one transaction, files after them. */
   removeModel(id: string): Promise<void>;
 
@@ -139,15 +142,18 @@ export class KeyValueStore implements RecordStore {
   }
 
   async readRecord(modelId: string, record: RecordInfo, signal?: AbortSignal): Promise<Uint8Array<ArrayBuffer>> {
+    return joinParts(await this.#readParts(modelId, record, signal));
+  }
+
+  async #readParts(modelId: string, record: RecordInfo, signal?: AbortSignal): Promise<RecordParts> {
     throwIfAborted(signal);
-    if (record.place === 'opfs') return this.#readFile(modelId, record);
+    if (record.place === 'opfs') return onePart(await this.#readFile(modelId, record));
     const keys = Array.from({ length: record.parts }, (_, part) => partKey(modelId, record.key, part));
     const blobs = await this.values.getMany(keys);
     throwIfAborted(signal);
-    const bytes = new Uint8Array(record.bytes);
-    await Promise.all(blobs.map((blob, part) => this.#readPart(blob, part, record, bytes)));
+    const parts = await Promise.all(blobs.map((blob, part) => this.#readPart(blob, part, record)));
     throwIfAborted(signal);
-    return bytes;
+    return { byteLength: record.bytes, parts };
   }
 
   async #readFile(modelId: string, record: RecordInfo): Promise<Uint8Array<ArrayBuffer>> {
@@ -159,13 +165,13 @@ export class KeyValueStore implements RecordStore {
     return bytes;
   }
 
-  async #readPart(blob: unknown, part: number, record: RecordInfo, target: Uint8Array): Promise<void> {
+  async #readPart(blob: unknown, part: number, record: RecordInfo): Promise<Uint8Array<ArrayBuffer>> {
     if (!(blob instanceof Blob)) throw missingRecord(record, `part ${part} of ${record.parts} is not stored`);
     const offset = part * PART_BYTES;
     const expected = Math.min(PART_BYTES, record.bytes - offset);
     if (blob.size !== expected) throw damagedRecord(record, `part ${part} has ${blob.size} bytes instead of ${expected}`);
     try {
-      target.set(new Uint8Array(await blob.arrayBuffer()), offset);
+      return new Uint8Array(await blob.arrayBuffer());
     } catch (error) {
       // The database names a file that the browser can no longer read.
       throw missingRecord(record, `part ${part} cannot be read (${(error as Error).message})`);
@@ -173,13 +179,17 @@ export class KeyValueStore implements RecordStore {
   }
 
   async readRecordVerified(modelId: string, record: RecordInfo, signal?: AbortSignal): Promise<Uint8Array<ArrayBuffer>> {
-    const bytes = await this.readRecord(modelId, record, signal);
+    return joinParts(await this.readPartsVerified(modelId, record, signal));
+  }
+
+  async readPartsVerified(modelId: string, record: RecordInfo, signal?: AbortSignal): Promise<RecordParts> {
+    const read = await this.#readParts(modelId, record, signal);
     const name = `${modelId}/${record.key}`;
-    if (this.#verified.has(name)) return bytes;
-    const hash = await sha256Hex(bytes);
+    if (this.#verified.has(name)) return read;
+    const hash = await sha256Hex(joinParts(read));
     if (hash !== record.sha256) throw damagedRecord(record, `its hash is ${hash.slice(0, 12)}… instead of ${record.sha256.slice(0, 12)}…`);
     this.#verified.add(name);
-    return bytes;
+    return read;
   }
 
   async removeModel(id: string): Promise<void> {
