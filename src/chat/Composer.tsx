@@ -113,7 +113,8 @@ function ContextMeter() {
   if (used < context * 0.5) return null;
   return (
     <span class={used > context * 0.85 ? 'meter near' : 'meter'} title="Tokens of the context that this conversation takes">
-      {used} / {context} tokens
+      {used} / {context}
+      <span class="wide-only"> tokens</span>
     </span>
   );
 }
