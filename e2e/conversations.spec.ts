@@ -12,6 +12,8 @@ async function openChat(page: Page, server: TestServer): Promise<void> {
   // Short answers: what is tested is what becomes of them.
   await page.getByRole('button', { name: 'Settings' }).click();
   await page.getByRole('spinbutton', { name: 'Longest answer' }).fill('8');
+  // Random words that don't end by themselves, the same each time.
+  await page.getByRole('spinbutton', { name: 'Seed' }).fill('1');
   await page.getByRole('textbox', { name: 'System prompt' }).fill('Be brief.');
   await page.getByRole('button', { name: 'Close' }).click();
 }
@@ -64,6 +66,16 @@ test('a conversation branches, is kept with its settings, searched, renamed, del
   await messages(page).nth(2).getByRole('button', { name: 'Version before' }).click();
   await expect(messages(page).nth(2)).toContainText('And of squids');
   expect(second).not.toBe('');
+
+  // What is typed and not sent outlives a look elsewhere and a reload.
+  const field = page.getByRole('textbox', { name: 'Message' });
+  await field.fill('a thought');
+  await page.getByRole('button', { name: 'New conversation' }).click();
+  await expect(field).toHaveValue('');
+  await page.reload();
+  await list(page).click();
+  await expect(field).toHaveValue('a thought');
+  await field.fill('');
 
   // A second one; the first is found by words of a version that is not shown.
   await page.getByRole('button', { name: 'New conversation' }).click();

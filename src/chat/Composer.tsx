@@ -6,8 +6,15 @@ import { PRESETS, presetOf } from '../settings/writing.ts';
 import { Icon } from '../ui/icons.tsx';
 import { changeWriting, currentPath, currentWriting } from './conversations.ts';
 
-/** Words not sent yet, by conversation; they outlive a look at another view. */
-const drafts = new Map<string, string>();
+/** Words not sent yet, by conversation; they outlive a look at another view, and a reload of this tab. */
+const DRAFTS_KEY = 'mixtab-drafts';
+const drafts = new Map<string, string>(Object.entries(JSON.parse(sessionStorage.getItem(DRAFTS_KEY) ?? '{}') as Record<string, string>));
+
+function keepDraft(conversationId: string, text: string): void {
+  if (text === '') drafts.delete(conversationId);
+  else drafts.set(conversationId, text);
+  sessionStorage.setItem(DRAFTS_KEY, JSON.stringify(Object.fromEntries(drafts)));
+}
 
 /** Where the user writes. Enter sends, Shift+Enter begins a new line, Escape stops. */
 export function Composer({ conversationId }: { conversationId: string }) {
@@ -32,7 +39,7 @@ export function Composer({ conversationId }: { conversationId: string }) {
     const text = field.current?.value ?? '';
     const mayBeEmpty = !chat && started;
     if (!canSend.value || (text.trim() === '' && !mayBeEmpty)) return;
-    drafts.delete(conversationId);
+    keepDraft(conversationId, '');
     if (field.current) {
       field.current.value = '';
       resize(field.current);
@@ -47,7 +54,7 @@ export function Composer({ conversationId }: { conversationId: string }) {
         aria-label={chat ? 'Message' : 'Your text'}
         placeholder={placeholder}
         onInput={(event) => {
-          drafts.set(conversationId, event.currentTarget.value);
+          keepDraft(conversationId, event.currentTarget.value);
           resize(event.currentTarget);
         }}
         onKeyDown={(event) => {
@@ -113,7 +120,8 @@ function ContextMeter() {
   if (used < context * 0.5) return null;
   return (
     <span class={used > context * 0.85 ? 'meter near' : 'meter'} title="Tokens of the context that this conversation takes">
-      {used} / {context} tokens
+      {used} / {context}
+      <span class="wide-only"> tokens</span>
     </span>
   );
 }

@@ -89,6 +89,9 @@ function RepoFiles({ busy }: { busy: boolean }) {
   );
 }
 
+/** What a click has brought may lie below what a phone shows. */
+const intoView = (element: HTMLElement | null): void => element?.scrollIntoView({ block: 'nearest' });
+
 /** What will be downloaded, and whether it finds room. */
 function Plan({ plan: { name, inspection } }: { plan: PlannedImport }) {
   const { fileBytes, parameterCount, activeParameterCount, bitsPerWeight, config, license, hasChatTemplate } = inspection;
@@ -96,7 +99,7 @@ function Plan({ plan: { name, inspection } }: { plan: PlannedImport }) {
   const fits = fitsOnDisk(fileBytes, disk.value);
   const free = disk.value ? disk.value.quotaBytes - disk.value.usedBytes : undefined;
   return (
-    <section class="card column-card" aria-label={`Import ${name}?`}>
+    <section ref={intoView} class="card column-card" aria-label={`Import ${name}?`}>
       <h3>{inspection.name || name}</h3>
       <p class="hint">
         {formatCount(parameterCount)} parameters, {formatCount(activeParameterCount)} active · {config.expertCount} experts,{' '}
