@@ -38,6 +38,7 @@ export function synthOptions(options: Options<'synth'>): SynthOptions {
     expertCount: options.experts ?? base.expertCount,
     expertsPerToken: options.used ?? base.expertsPerToken,
     vocabularySize: options.vocab ?? base.vocabularySize,
+    ...(options.pre !== undefined && { pre: options.pre }),
     contextLength: options.context ?? base.contextLength,
     seed: options.seed ?? base.seed,
     layout,

@@ -8,6 +8,7 @@
  */
 import type { ModelConfig, ModelSource } from './engine-api.ts';
 import type { Bytes } from './ids.ts';
+import type { PreTokenizerName } from './pre-tokenizers.ts';
 
 /** Bump when planes, order or alignment change: records of another version are imported again. */
 export const LAYOUT_VERSION = 1;
@@ -174,8 +175,11 @@ export const EXPERT_TENSORS = ['gate', 'up', 'down'] as const;
 
 /** The vocabulary as the GGUF gives it. */
 export interface TokenizerData {
-  /** `tokenizer.ggml.model`: `llama` is SentencePiece BPE. */
+  /** `tokenizer.ggml.model`: `llama` is SentencePiece BPE, `gpt2` byte-level BPE. */
   model: string;
+  /** Byte-level BPE: how words are cut (`tokenizer.ggml.pre`), and the merges, first things first, as `left right`. */
+  pre?: PreTokenizerName;
+  merges?: string[];
   tokens: string[];
   scores: number[];
   /** 1 normal, 2 unknown, 3 control, 4 user defined, 5 unused, 6 byte. */

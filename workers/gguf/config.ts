@@ -1,6 +1,7 @@
 /** The model's shape and its vocabulary, from the metadata. What is asked for and not supported is refused by name. */
 import type { ModelConfig, RopeScaling } from '../../src/contract/engine-api.ts';
 import { MixtabError } from '../../src/contract/errors.ts';
+import { isPreTokenizer, PRE_TOKENIZERS } from '../../src/contract/pre-tokenizers.ts';
 import type { TokenizerData } from '../../src/contract/weight-layout.ts';
 import { Metadata } from './metadata.ts';
 
@@ -147,7 +148,7 @@ function unsupportedArchitecture(name: string, why: string): MixtabError {
 export function readTokenizer(name: string, values: Record<string, unknown>): TokenizerData {
   const metadata = new Metadata(values);
   const model = metadata.string('tokenizer.ggml.model');
-  if (model !== 'llama') {
+  if (model !== 'llama' && model !== 'gpt2') {
     throw new MixtabError('gguf-unsupported-feature', `${name} has a "${model}" tokenizer, which mixtab does not support.`, 'Use another file.');
   }
   const tokens = metadata.array<string>('tokenizer.ggml.tokens', 'string');
@@ -156,16 +157,26 @@ export function readTokenizer(name: string, values: Record<string, unknown>): To
     if (numbers.length === tokens.length) return numbers;
     throw new MixtabError('gguf-damaged', `${name} is damaged: ${key} has ${numbers.length} entries for ${tokens.length} tokens.`, 'Use another file.');
   };
+  const bytePairs = model === 'gpt2';
+  const pre = bytePairs ? metadata.string('tokenizer.ggml.pre', 'default') : 'default';
+  if (!isPreTokenizer(pre)) {
+    throw new MixtabError(
+      'gguf-unsupported-feature',
+      `${name}'s vocabulary cuts words in a way that mixtab does not know (tokenizer.ggml.pre is "${pre}").`,
+      `Use a file with one of ${Object.keys(PRE_TOKENIZERS).join(', ')}.`,
+    );
+  }
   return {
     model,
+    ...(bytePairs && { pre, merges: metadata.array<string>('tokenizer.ggml.merges', 'string') }),
     tokens,
     scores: list('tokenizer.ggml.scores', 0),
     tokenTypes: list('tokenizer.ggml.token_type', 1),
-    bosId: metadata.number('tokenizer.ggml.bos_token_id', 1),
-    eosId: metadata.number('tokenizer.ggml.eos_token_id', 2),
+    bosId: metadata.number('tokenizer.ggml.bos_token_id', bytePairs ? 11 : 1),
+    eosId: metadata.number('tokenizer.ggml.eos_token_id', bytePairs ? 11 : 2),
     unknownId: metadata.number('tokenizer.ggml.unknown_token_id', 0),
-    addBos: metadata.boolean('tokenizer.ggml.add_bos_token', true),
-    addSpacePrefix: metadata.boolean('tokenizer.ggml.add_space_prefix', true),
+    addBos: metadata.boolean('tokenizer.ggml.add_bos_token', bytePairs ? PRE_TOKENIZERS[pre].addBos : true),
+    addSpacePrefix: !bytePairs && metadata.boolean('tokenizer.ggml.add_space_prefix', true),
     ...(metadata.has('tokenizer.chat_template') && { chatTemplate: metadata.string('tokenizer.chat_template') }),
   };
 }

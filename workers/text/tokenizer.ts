@@ -6,10 +6,9 @@
 import { MixtabError } from '../../src/contract/errors.ts';
 import { type TokenId, tokenId } from '../../src/contract/ids.ts';
 import type { TokenizerData } from '../../src/contract/weight-layout.ts';
+import { ByteBpeTokenizer } from './byte-bpe.ts';
 import { MinHeap } from './min-heap.ts';
-
-/** Kinds of pieces, as GGUF numbers them. */
-const KIND = { normal: 1, unknown: 2, control: 3, userDefined: 4, unused: 5, byte: 6 } as const;
+import { endsOfGeneration, KIND, piecesOf, splitAt } from './special-tokens.ts';
 
 /** SentencePiece writes a space as this character (U+2581). */
 const SPACE = '\u2581';
@@ -25,6 +24,8 @@ export interface Tokenizer {
   readonly bosId: TokenId;
   readonly eosId: TokenId;
   readonly vocabularySize: number;
+  /** True where encoding puts a space before a text, which decoding takes away again. */
+  readonly addsSpace: boolean;
   /** Texts of the control tokens, longest first: `[INST]` where the vocabulary has it as one token. */
   readonly controlPieces: readonly string[];
   encode(text: string, options?: EncodeOptions): TokenId[];
@@ -36,21 +37,18 @@ export interface Tokenizer {
   isEndOfGeneration(id: TokenId): boolean;
 }
 
-/** Control tokens that end an answer in some models' files beside the declared end of sequence. */
-const END_PIECES = new Set(['</s>', '<|im_end|>', '<|eot_id|>', '<|endoftext|>', '<end_of_turn>']);
-
-/** @throws MixtabError `gguf-unsupported-feature` for a vocabulary that is no SentencePiece BPE */
+/** @throws MixtabError `gguf-unsupported-feature` for a vocabulary of another kind */
 export function createTokenizer(data: TokenizerData): Tokenizer {
-  if (data.model !== 'llama') {
-    throw new MixtabError('gguf-unsupported-feature', `The tokenizer "${data.model}" is not supported.`, 'Use another file.');
-  }
-  return new SentencePieceTokenizer(data);
+  if (data.model === 'llama') return new SentencePieceTokenizer(data);
+  if (data.model === 'gpt2') return new ByteBpeTokenizer(data);
+  throw new MixtabError('gguf-unsupported-feature', `The tokenizer "${data.model}" is not supported.`, 'Use another file.');
 }
 
 class SentencePieceTokenizer implements Tokenizer {
   readonly bosId: TokenId;
   readonly eosId: TokenId;
   readonly vocabularySize: number;
+  readonly addsSpace: boolean;
   readonly controlPieces: readonly string[];
   /** Pieces that ordinary text may become. */
   readonly #ids = new Map<string, TokenId>();
@@ -68,6 +66,7 @@ class SentencePieceTokenizer implements Tokenizer {
     this.bosId = tokenId(data.bosId);
     this.eosId = tokenId(data.eosId);
     this.vocabularySize = tokens.length;
+    this.addsSpace = data.addSpacePrefix;
     for (let id = tokens.length - 1; id >= 0; id--) {
       const kind = tokenTypes[id];
       // Of equal pieces the first wins: the loop runs backwards.
@@ -75,15 +74,10 @@ class SentencePieceTokenizer implements Tokenizer {
       else if (kind === KIND.control || kind === KIND.unknown) this.#specialIds.set(tokens[id], tokenId(id));
       else this.#ids.set(tokens[id], tokenId(id));
     }
-    const textsOf = (...kinds: number[]) =>
-      tokens.filter((piece, id) => piece !== '' && kinds.includes(tokenTypes[id])).sort((a, b) => b.length - a.length);
-    this.controlPieces = textsOf(KIND.control);
-    this.#userDefined = textsOf(KIND.userDefined);
-    this.#special = textsOf(KIND.userDefined, KIND.control, KIND.unknown);
-    this.#ends = new Set([this.eosId]);
-    for (const [id, piece] of tokens.entries()) {
-      if (tokenTypes[id] === KIND.control && END_PIECES.has(piece)) this.#ends.add(tokenId(id));
-    }
+    this.controlPieces = piecesOf(data, KIND.control);
+    this.#userDefined = piecesOf(data, KIND.userDefined);
+    this.#special = piecesOf(data, KIND.userDefined, KIND.control, KIND.unknown);
+    this.#ends = endsOfGeneration(data);
   }
 
   encode(text: string, { addBos = false, parseSpecial = false }: EncodeOptions = {}): TokenId[] {
@@ -176,22 +170,4 @@ class SentencePieceTokenizer implements Tokenizer {
 /** The byte of a piece like `<0x0A>`. */
 function byteOf(piece: string): number {
   return Number.parseInt(piece.slice(3, 5), 16);
-}
-
-/** Cuts the special texts out; where several begin at one place the longest is taken. */
-function splitAt(text: string, specials: readonly string[]): { text: string; special: boolean }[] {
-  let parts = text === '' ? [] : [{ text, special: false }];
-  for (const special of specials) {
-    if (!text.includes(special)) continue;
-    parts = parts.flatMap((part) => {
-      if (part.special) return [part];
-      return part.text
-        .split(special)
-        .flatMap((between, i) => [
-          ...(i > 0 ? [{ text: special, special: true }] : []),
-          ...(between === '' ? [] : [{ text: between, special: false }]),
-        ]);
-    });
-  }
-  return parts;
 }

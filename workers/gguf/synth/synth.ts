@@ -9,7 +9,8 @@ import { dequantize } from '../dequantize.ts';
 import { ggufBytes, isPlain } from '../repack.ts';
 import { alignUp, type MetadataValue, type TensorEntry, writeHeader } from './header-writer.ts';
 import { type BlockRecipe, hashName, writeBlock, zeroBlock } from './random-blocks.ts';
-import { FIRST_PIECE, synthVocabulary } from './vocabulary.ts';
+import { BYTE_CHARACTERS } from '../../../src/contract/pre-tokenizers.ts';
+import { byteBpeVocabulary, FIRST_PIECE, synthVocabulary } from './vocabulary.ts';
 
 export interface SynthOptions {
   name?: string;
@@ -23,6 +24,8 @@ export interface SynthOptions {
   expertCount: number;
   expertsPerToken: number;
   vocabularySize: number;
+  /** A byte-level BPE vocabulary, whose words are cut in this way; default: a SentencePiece one. */
+  pre?: string;
   contextLength: number;
   ropeFreqBase?: number;
   /** Types by role; `experts` for gate and up. */
@@ -239,7 +242,9 @@ function planTensors(options: SynthOptions): SynthTensor[] {
 }
 
 function metadataOf(options: SynthOptions): Record<string, MetadataValue> {
-  const { tokens, scores, tokenTypes } = synthVocabulary(options.vocabularySize);
+  const { pre } = options;
+  const vocabulary = pre === undefined ? synthVocabulary(options.vocabularySize) : byteBpeVocabulary(options.vocabularySize, BYTE_CHARACTERS);
+  const { tokens, scores, tokenTypes } = vocabulary;
   const headDim = options.headDim ?? options.embeddingLength / options.headCount;
   return {
     'general.architecture': { string: 'llama' },
@@ -259,7 +264,9 @@ function metadataOf(options: SynthOptions): Record<string, MetadataValue> {
     'llama.rope.freq_base': { f32: options.ropeFreqBase ?? 1e6 },
     'llama.expert_count': { u32: options.expertCount },
     'llama.expert_used_count': { u32: options.expertsPerToken },
-    'tokenizer.ggml.model': { string: 'llama' },
+    'tokenizer.ggml.model': { string: pre === undefined ? 'llama' : 'gpt2' },
+    ...(pre !== undefined && { 'tokenizer.ggml.pre': { string: pre } }),
+    ...('merges' in vocabulary && { 'tokenizer.ggml.merges': { strings: vocabulary.merges as string[] } }),
     'tokenizer.ggml.tokens': { strings: tokens },
     'tokenizer.ggml.scores': { f32s: scores },
     'tokenizer.ggml.token_type': { i32s: tokenTypes },
@@ -268,7 +275,7 @@ function metadataOf(options: SynthOptions): Record<string, MetadataValue> {
     'tokenizer.ggml.unknown_token_id': { u32: 0 },
     'tokenizer.ggml.add_bos_token': { bool: true },
     'tokenizer.ggml.add_eos_token': { bool: false },
-    'tokenizer.ggml.add_space_prefix': { bool: true },
+    'tokenizer.ggml.add_space_prefix': { bool: pre === undefined },
     ...(options.chatTemplate !== undefined && { 'tokenizer.chat_template': { string: options.chatTemplate } }),
     ...options.metadata,
   };

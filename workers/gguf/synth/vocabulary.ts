@@ -13,9 +13,42 @@ export interface Vocabulary {
   tokenTypes: number[];
 }
 
+/** Number of special tokens before the bytes, as in {@link FIRST_PIECE}'s vocabularies. */
+const SPECIALS = ['<unk>', '<s>', '</s>'];
+
+/**
+ * The same for byte-level BPE: pieces in GPT-2's alphabet, and the merges that build the words letter by letter. It
+ * begins like the other: specials, then the 256 bytes.
+ * @param characters the alphabet: a character for each byte
+ */
+export function byteBpeVocabulary(size: number, characters: readonly string[]): Vocabulary & { merges: string[] } {
+  const merges: string[] = [];
+  const pieces = new Set<string>();
+  const blank = characters[32];
+  for (const word of WORDS.split(' ')) {
+    for (const whole of [word, `${blank}${word}`]) {
+      for (let length = 2; length <= whole.length; length++) {
+        const piece = whole.slice(0, length);
+        if (pieces.has(piece)) continue;
+        pieces.add(piece);
+        merges.push(`${piece.slice(0, -1)} ${piece.slice(-1)}`);
+      }
+    }
+  }
+  // Digits in pairs and triples, and blanks and line ends in runs: what the ways to cut words differ in.
+  for (const [left, right] of [['1', '2'], ['12', '3'], [blank, blank], [blank + blank, blank + blank], [characters[10], characters[10]], ["'", 's'], ["'", 'S']]) {
+    pieces.add(left + right);
+    merges.push(`${left} ${right}`);
+  }
+  if (size < FIRST_PIECE + pieces.size) throw new RangeError(`a vocabulary of ${size} is too small, ${FIRST_PIECE + pieces.size} is the least`);
+  for (let n = 0; FIRST_PIECE + pieces.size < size; n++) pieces.add(`${blank}piece${n}`);
+  const tokens = [...SPECIALS, ...characters, ...pieces];
+  return { tokens, merges, scores: tokens.map(() => 0), tokenTypes: tokens.map((_, id) => (id < SPECIALS.length ? 3 : 1)) };
+}
+
 /** @param size at least 3 + 256 + 96 */
 export function synthVocabulary(size: number): Vocabulary {
-  const tokens = ['<unk>', '<s>', '</s>'];
+  const tokens = [...SPECIALS];
   const tokenTypes = [2, 3, 3];
   for (let byte = 0; byte < 256; byte++) {
     tokens.push(`<0x${byte.toString(16).toUpperCase().padStart(2, '0')}>`);

@@ -1,7 +1,12 @@
 /**
- * Writes builtin-vocabulary.json: what llama.cpp makes of hard texts with the built-in model's vocabulary.
+ * Writes what llama.cpp makes of hard texts: builtin-vocabulary.json with the built-in model's vocabulary, and
+ * byte-bpe.json with synthetic byte-level ones, words cut in every way that we know.
  * A tool for developers, not run by the tests:
- *   npm install --no-save node-llama-cpp@3 && node workers/text/golden/make-goldens.mjs
+ *   npm install --no-save node-llama-cpp@3
+ *   for pre in default gpt-2 llama-bpe smaug-bpe qwen2 tekken; do
+ *     npm run -s mixtab -- synth --out /tmp/$pre.gguf --vocab 1024 --layers 1 --pre $pre
+ *   done
+ *   node workers/text/golden/make-goldens.mjs /tmp
  */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -18,12 +23,26 @@ const TEXTS = [
   '...', '!!!', '?!', '--', '---', '* * *', '  indented', 'trailing   ', 'tab\there', 'mixed \t\n space', 'A. B. C.', 'Mr. and Mrs. Smith', "o'clock", "'tis", 'rock-and-roll',
   'It was the best of times, it was the worst of times, it was the age of wisdom, it was the age of foolishness.',
   'He said:\n\n"No."\n\nAnd left.', 'line one\nline two\n\nparagraph two', 'a\u0000b', '\u0007', '\u001b[0m', 'Ab' + 'c'.repeat(100), ' '.repeat(40), 'word '.repeat(30), '\u0301\u0301\u0301',
+  "IT'S", "he'll She'LL", '123 1234567', 'the  \n\n  the', 'HTTPServer iPhone', '¿Qué? ÉCOLE École', 'a\u3000b', '٣٤٥ ⅔ Ⅷ', 'x/\n/y', '$$ ++ <=>', 'the.The THE', '\u0085\u00a0 x',
 ];
 
 const root = join(import.meta.dirname, '..', '..', '..');
 const llama = await getLlama({ gpu: false, build: 'never' });
-const model = await llama.loadModel({ modelPath: process.argv[2] ?? join(root, 'public', 'models', 'builtin.gguf') });
-const cases = TEXTS.map((text) => ({ text, ids: [...model.tokenize(text, false)], special: [...model.tokenize(text, true)] }));
-writeFileSync(join(import.meta.dirname, 'builtin-vocabulary.json'), `[\n${cases.map((c) => JSON.stringify(c)).join(',\n')}\n]\n`);
-console.log(`${cases.length} texts`);
+async function goldens(modelPath) {
+  const model = await llama.loadModel({ modelPath });
+  const cases = TEXTS.map((text) => ({ text, ids: [...model.tokenize(text, false)], special: [...model.tokenize(text, true)] }));
+  await model.dispose();
+  return cases;
+}
+
+const write = (name, lines) => writeFileSync(join(import.meta.dirname, name), `[\n${lines.map((line) => JSON.stringify(line)).join(',\n')}\n]\n`);
+write('builtin-vocabulary.json', await goldens(join(root, 'public', 'models', 'builtin.gguf')));
+const folder = process.argv[2];
+if (folder) {
+  const all = [];
+  for (const pre of ['default', 'gpt-2', 'llama-bpe', 'smaug-bpe', 'qwen2', 'tekken']) {
+    for (const { text, ids } of await goldens(join(folder, `${pre}.gguf`))) all.push({ pre, text, ids });
+  }
+  write('byte-bpe.json', all);
+}
 process.exit();

@@ -1,0 +1,58 @@
+/** Byte-level BPE against llama.cpp, on a synthetic vocabulary with words cut in every way we know. */
+import * as fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { BYTE_CHARACTERS, PRE_TOKENIZERS, type PreTokenizerName } from '../../src/contract/pre-tokenizers.ts';
+import { byteBpeVocabulary } from '../gguf/synth/vocabulary.ts';
+import { createDetokenizer } from './detokenizer.ts';
+import goldens from './golden/byte-bpe.json' with { type: 'json' };
+import { preTokenizer, words } from './pre-tokenizers.ts';
+import { createTokenizer, type Tokenizer } from './tokenizer.ts';
+
+/** The vocabulary of the files that the goldens were made with. */
+const tokenizerOf = (pre: PreTokenizerName): Tokenizer =>
+  createTokenizer({
+    ...byteBpeVocabulary(1024, BYTE_CHARACTERS), model: 'gpt2', pre, bosId: 1, eosId: 2, unknownId: 0, addBos: true, addSpacePrefix: false,
+  });
+
+const NAMES = Object.keys(PRE_TOKENIZERS) as PreTokenizerName[];
+const decode = (tokenizer: Tokenizer, ids: readonly number[]): string => {
+  const detokenizer = createDetokenizer(tokenizer, { continuation: false });
+  return ids.map((id) => detokenizer.push(id as never)).join('') + detokenizer.flush();
+};
+
+describe('encode', () => {
+  it.each(['default', 'gpt-2', 'llama-bpe', 'smaug-bpe', 'qwen2', 'tekken'] as const)('agrees with llama.cpp on every golden text: %s', (pre) => {
+    const cases = goldens.filter((golden) => golden.pre === pre);
+    expect(cases.length).toBeGreaterThan(100);
+    const tokenizer = tokenizerOf(pre);
+    for (const { text, ids } of cases) expect([text, tokenizer.encode(text)]).toEqual([text, ids]);
+  });
+
+  it('keeps control tokens out of what a user writes, and finds them in templates', () => {
+    const tokenizer = tokenizerOf('tekken');
+    expect(tokenizer.encode('</s>')).not.toContain(2);
+    expect(tokenizer.encode('<s>the</s>', { parseSpecial: true })).toEqual([1, ...tokenizer.encode('the'), 2]);
+    expect(tokenizer.encode('the', { addBos: true })[0]).toBe(1);
+  });
+});
+
+describe('any text', () => {
+  const texts = fc.string({ unit: 'binary', maxLength: 40 });
+
+  it.each(NAMES)('is cut into words that make it up again: %s', (pre) => {
+    fc.assert(fc.property(texts, (text) => words(text, preTokenizer(pre)).join('') === text));
+  });
+
+  it.each(NAMES)('comes back from its tokens: %s', (pre) => {
+    const tokenizer = tokenizerOf(pre);
+    fc.assert(fc.property(texts, (text) => decode(tokenizer, tokenizer.encode(text)) === text));
+  });
+
+  it('never comes back with half a character on the way', () => {
+    const tokenizer = tokenizerOf('gpt-2');
+    const detokenizer = createDetokenizer(tokenizer, { continuation: true });
+    const parts = tokenizer.encode('a😀é你').map((id) => detokenizer.push(id));
+    expect(parts.join('')).toBe('a😀é你');
+    for (const part of parts) expect(part).not.toContain('\ufffd');
+  });
+});

@@ -1,0 +1,41 @@
+/** Pieces that stand for themselves, in vocabularies of every kind. */
+import { type TokenId, tokenId } from '../../src/contract/ids.ts';
+import type { TokenizerData } from '../../src/contract/weight-layout.ts';
+
+/** Kinds of pieces, as GGUF numbers them. */
+export const KIND = { normal: 1, unknown: 2, control: 3, userDefined: 4, unused: 5, byte: 6 } as const;
+
+/** Control tokens that end an answer in some models' files beside the declared end of sequence. */
+const END_PIECES = new Set(['</s>', '<|im_end|>', '<|eot_id|>', '<|eom_id|>', '<|end_of_text|>', '<|endoftext|>', '<|end|>', '<end_of_turn>']);
+
+/** Pieces of these kinds, longest first. */
+export function piecesOf({ tokens, tokenTypes }: TokenizerData, ...kinds: number[]): string[] {
+  return tokens.filter((piece, id) => piece !== '' && kinds.includes(tokenTypes[id])).sort((a, b) => b.length - a.length);
+}
+
+/** The declared end of sequence, and control tokens that are known to end an answer. */
+export function endsOfGeneration({ tokens, tokenTypes, eosId }: TokenizerData): Set<TokenId> {
+  const ends = new Set([tokenId(eosId)]);
+  for (const [id, piece] of tokens.entries()) {
+    if (tokenTypes[id] === KIND.control && END_PIECES.has(piece)) ends.add(tokenId(id));
+  }
+  return ends;
+}
+
+/** Cuts the special texts out; where several begin at one place the longest is taken. */
+export function splitAt(text: string, specials: readonly string[]): { text: string; special: boolean }[] {
+  let parts = text === '' ? [] : [{ text, special: false }];
+  for (const special of specials) {
+    if (!text.includes(special)) continue;
+    parts = parts.flatMap((part) => {
+      if (part.special) return [part];
+      return part.text
+        .split(special)
+        .flatMap((between, i) => [
+          ...(i > 0 ? [{ text: special, special: true }] : []),
+          ...(between === '' ? [] : [{ text: between, special: false }]),
+        ]);
+    });
+  }
+  return parts;
+}
