@@ -14,6 +14,7 @@ const MODELS: Record<string, SynthOptions> = {
   'top 1 of 2 experts': { ...BASE, seed: 12, expertCount: 2, expertsPerToken: 1 },
   'top 4 of 4 experts': { ...BASE, seed: 14, expertCount: 4, expertsPerToken: 4 },
   'top 4 of 16 experts, fused': { ...BASE, seed: 16, layout: 'fused', expertCount: 16, expertsPerToken: 4 },
+  'a byte-level vocabulary': { ...BASE, seed: 23, vocabularySize: 1024, pre: 'tekken' },
   // 8x22B: six heads share a KV head.
   'six heads to a KV head': { ...BASE, seed: 17, embeddingLength: 384, headCount: 12, kvHeadCount: 2 },
   // As new Q4_K_M files have it: down in Q6_K in some layers.

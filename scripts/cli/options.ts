@@ -24,7 +24,7 @@ export const COMMANDS = {
   synth: {
     out: 'string', serve: 'integer', preset: 'string', layers: 'integer', dim: 'integer', ffn: 'integer', heads: 'integer',
     'kv-heads': 'integer', 'head-dim': 'integer', experts: 'integer', used: 'integer', vocab: 'integer', context: 'integer',
-    pre: 'string', type: 'string', 'attention-type': 'string', 'down-type': 'string', 'embedding-type': 'string', 'output-type': 'string',
+    pre: 'string', 'no-space-prefix': 'boolean', 'user-defined': 'string', type: 'string', 'attention-type': 'string', 'down-type': 'string', 'embedding-type': 'string', 'output-type': 'string',
     'router-type': 'string', layout: 'string', split: 'integer', seed: 'integer', 'f32-twin': 'boolean', chat: 'boolean', json: 'boolean',
   },
 } as const satisfies Record<string, Record<string, Kind | `${Kind}!`>>;
@@ -47,7 +47,8 @@ export const USAGE = `usage: npm run -s mixtab -- COMMAND
   inspect  --model FILE|URL|builtin [--gpu-budget MB] [--ram-budget MB] [--gpu-rate MB/S] [--store-rate MB/S]
            [--context N] [--json]
   synth    --out FILE | --serve PORT [--preset tiny|8x7b|8x22b] [--layers N] [--dim N] [--ffn N] [--heads N] [--kv-heads N]
-           [--head-dim N] [--experts N] [--used N] [--vocab N] [--pre NAME] [--context N] [--type T] [--attention-type T]
+           [--head-dim N] [--experts N] [--used N] [--vocab N] [--pre NAME] [--no-space-prefix] [--user-defined A,B]
+           [--context N] [--type T] [--attention-type T]
            [--down-type T] [--embedding-type T] [--output-type T] [--router-type T] [--layout merged|per-expert|fused]
            [--split PARTS] [--seed S] [--f32-twin] [--chat] [--json]`;
 

@@ -39,6 +39,8 @@ export function synthOptions(options: Options<'synth'>): SynthOptions {
     expertsPerToken: options.used ?? base.expertsPerToken,
     vocabularySize: options.vocab ?? base.vocabularySize,
     ...(options.pre !== undefined && { pre: options.pre }),
+    ...(options['no-space-prefix'] && { spacePrefix: false }),
+    ...(options['user-defined'] !== undefined && { userDefined: options['user-defined'].split(',') }),
     contextLength: options.context ?? base.contextLength,
     seed: options.seed ?? base.seed,
     layout,

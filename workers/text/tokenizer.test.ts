@@ -9,6 +9,7 @@ import { readHeader } from '../gguf/header.ts';
 import { synthVocabulary } from '../gguf/synth/vocabulary.ts';
 import { BlobByteSource } from '../storage/byte-source.ts';
 import { createDetokenizer } from './detokenizer.ts';
+import bare from './golden/bare.json' with { type: 'json' };
 import goldens from './golden/builtin-vocabulary.json' with { type: 'json' };
 import { createTokenizer, type Tokenizer } from './tokenizer.ts';
 
@@ -30,6 +31,18 @@ describe('encode', () => {
   it('agrees with llama.cpp on every golden text', () => {
     expect(goldens.length).toBeGreaterThan(100);
     for (const { text, ids } of goldens) expect([text, tokenizer.encode(text)]).toEqual([text, ids]);
+  });
+
+  it('agrees with llama.cpp without the dummy space, with user-defined pieces', () => {
+    const vocabulary = synthVocabulary(512);
+    for (const [n, piece] of ['<tool>', 'th e', '  '].entries()) {
+      vocabulary.tokens[511 - n] = piece;
+      vocabulary.tokenTypes[511 - n] = 4;
+    }
+    const own = createTokenizer({ ...data, ...vocabulary, addSpacePrefix: false });
+    for (const { text, ids } of bare) expect([text, own.encode(text)]).toEqual([text, ids]);
+    for (const { text, special } of bare) expect([text, own.encode(text, { parseSpecial: true })]).toEqual([text, special]);
+    expect(own.encode('a<tool>the')).toContain(511);
   });
 
   it('agrees with llama.cpp where special tokens are parsed', () => {

@@ -26,6 +26,9 @@ export interface SynthOptions {
   vocabularySize: number;
   /** A byte-level BPE vocabulary, whose words are cut in this way; default: a SentencePiece one. */
   pre?: string;
+  /** SentencePiece: no dummy space before a text, and pieces that are cut out of it before anything is merged. */
+  spacePrefix?: boolean;
+  userDefined?: readonly string[];
   contextLength: number;
   ropeFreqBase?: number;
   /** Types by role; `experts` for gate and up. */
@@ -245,6 +248,10 @@ function metadataOf(options: SynthOptions): Record<string, MetadataValue> {
   const { pre } = options;
   const vocabulary = pre === undefined ? synthVocabulary(options.vocabularySize) : byteBpeVocabulary(options.vocabularySize, BYTE_CHARACTERS);
   const { tokens, scores, tokenTypes } = vocabulary;
+  for (const [n, piece] of (options.userDefined ?? []).entries()) {
+    tokens[tokens.length - 1 - n] = piece;
+    tokenTypes[tokens.length - 1 - n] = 4;
+  }
   const headDim = options.headDim ?? options.embeddingLength / options.headCount;
   return {
     'general.architecture': { string: 'llama' },
@@ -275,7 +282,7 @@ function metadataOf(options: SynthOptions): Record<string, MetadataValue> {
     'tokenizer.ggml.unknown_token_id': { u32: 0 },
     'tokenizer.ggml.add_bos_token': { bool: true },
     'tokenizer.ggml.add_eos_token': { bool: false },
-    'tokenizer.ggml.add_space_prefix': { bool: pre === undefined },
+    'tokenizer.ggml.add_space_prefix': { bool: pre === undefined && options.spacePrefix !== false },
     ...(options.chatTemplate !== undefined && { 'tokenizer.chat_template': { string: options.chatTemplate } }),
     ...options.metadata,
   };

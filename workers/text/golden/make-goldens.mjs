@@ -1,11 +1,13 @@
 /**
  * Writes what llama.cpp makes of hard texts: builtin-vocabulary.json with the built-in model's vocabulary, and
- * byte-bpe.json with synthetic byte-level ones, words cut in every way that we know.
+ * byte-bpe.json with synthetic byte-level ones, words cut in every way that we know, and bare.json with a
+ * SentencePiece one without the dummy space and with user-defined pieces.
  * A tool for developers, not run by the tests:
  *   npm install --no-save node-llama-cpp@3
  *   for pre in default gpt-2 llama-bpe smaug-bpe qwen2 tekken; do
  *     npm run -s mixtab -- synth --out /tmp/$pre.gguf --vocab 1024 --layers 1 --pre $pre
  *   done
+ *   npm run -s mixtab -- synth --out /tmp/bare.gguf --layers 1 --no-space-prefix --user-defined '<tool>,th e,  '
  *   node workers/text/golden/make-goldens.mjs /tmp
  */
 import { writeFileSync } from 'node:fs';
@@ -23,7 +25,7 @@ const TEXTS = [
   '...', '!!!', '?!', '--', '---', '* * *', '  indented', 'trailing   ', 'tab\there', 'mixed \t\n space', 'A. B. C.', 'Mr. and Mrs. Smith', "o'clock", "'tis", 'rock-and-roll',
   'It was the best of times, it was the worst of times, it was the age of wisdom, it was the age of foolishness.',
   'He said:\n\n"No."\n\nAnd left.', 'line one\nline two\n\nparagraph two', 'a\u0000b', '\u0007', '\u001b[0m', 'Ab' + 'c'.repeat(100), ' '.repeat(40), 'word '.repeat(30), '\u0301\u0301\u0301',
-  "IT'S", "he'll She'LL", '123 1234567', 'the  \n\n  the', 'HTTPServer iPhone', '¿Qué? ÉCOLE École', 'a\u3000b', '٣٤٥ ⅔ Ⅷ', 'x/\n/y', '$$ ++ <=>', 'the.The THE', '\u0085\u00a0 x',
+  "IT'S", "he'll She'LL", '123 1234567', 'the  \n\n  the', 'HTTPServer iPhone', '¿Qué? ÉCOLE École', 'a\u3000b', '٣٤٥ ⅔ Ⅷ', 'x/\n/y', '$$ ++ <=>', 'the.The THE', 'a<tool>the', '<tool>', ' th e the', 'a  b','\u0085\u00a0 x',
 ];
 
 const root = join(import.meta.dirname, '..', '..', '..');
@@ -44,5 +46,6 @@ if (folder) {
     for (const { text, ids } of await goldens(join(folder, `${pre}.gguf`))) all.push({ pre, text, ids });
   }
   write('byte-bpe.json', all);
+  write('bare.json', await goldens(join(folder, 'bare.gguf')));
 }
 process.exit();
