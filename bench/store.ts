@@ -3,6 +3,9 @@
  *
  *   npx tsx bench/store.ts [--records 8] [--megabytes 99] [--rounds 4]
  */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { chromium } from 'playwright';
 import { createServer } from 'vite';
@@ -23,7 +26,11 @@ const server = await createServer({
   server: { port: 5197, strictPort: false, hmr: false, watch: null },
 });
 await server.listen();
-const browser = await chromium.launch({ executablePath: ensureChromium(), args: chromiumFlags(), headless: true });
+// A profile on disk: without one, both stores would be in memory.
+const profile = mkdtempSync(join(tmpdir(), 'mixtab-store-'));
+const browser = await chromium.launchPersistentContext(profile, {
+  executablePath: ensureChromium(), args: chromiumFlags(), headless: true, chromiumSandbox: false,
+});
 try {
   const page = await browser.newPage();
   page.on('pageerror', (error) => console.error(error.message));
@@ -43,4 +50,5 @@ try {
 } finally {
   await browser.close();
   await server.close();
+  rmSync(profile, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
 }
