@@ -146,9 +146,9 @@ export class Engine implements EngineApi {
       );
     }
     const last = input.messages.at(-1);
-    if (last?.role !== 'assistant') return promptTokens(tokenizer, data.chatTemplate, input.messages);
+    if (last?.role !== 'assistant') return promptTokens(tokenizer, data.chatTemplate, input.messages, data.addBos);
     // An answer that is to be continued: its words follow the prompt as the model would have written them.
-    return [...promptTokens(tokenizer, data.chatTemplate, input.messages.slice(0, -1)), ...tokenizer.encode(last.content)];
+    return [...promptTokens(tokenizer, data.chatTemplate, input.messages.slice(0, -1), data.addBos), ...tokenizer.encode(last.content)];
   }
 
   #require(): Loaded {

@@ -44,6 +44,8 @@ describe('promptTokens', () => {
     ]);
     // A template that leaves BOS out gets it.
     expect(promptTokens(tokenizer, '{{ messages[0].content }}', [user('Hi')])).toEqual([1, ...tokenizer.encode('Hi')]);
+    // A vocabulary that wants none gets none that the template does not write.
+    expect(promptTokens(tokenizer, '{{ messages[0].content }}', [user('Hi')], false)).toEqual(tokenizer.encode('Hi'));
   });
 
   it('recognizes every control token in the template, and in no message', () => {

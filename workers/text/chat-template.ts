@@ -56,8 +56,11 @@ function foldSystem([system, first, ...rest]: readonly ChatMessage[]): ChatMessa
   return [{ role: 'user', content: `${system.content}\n\n${first.content}` }, ...rest];
 }
 
-/** The prompt of a conversation, ready for an answer; BOS exactly once. */
-export function promptTokens(tokenizer: Tokenizer, template: string, messages: readonly ChatMessage[]): TokenId[] {
+/**
+ * The prompt of a conversation, ready for an answer.
+ * @param addBos put BOS in front where the template has not; never twice
+ */
+export function promptTokens(tokenizer: Tokenizer, template: string, messages: readonly ChatMessage[], addBos = true): TokenId[] {
   const contents = messages.map(({ content }) => stripMarks(content));
   const marked = messages.map(({ role }, i) => ({ role, content: `${OPEN}${i}${CLOSE}` }));
   const rendered = renderChat(template, marked, {
@@ -65,7 +68,7 @@ export function promptTokens(tokenizer: Tokenizer, template: string, messages: r
     eosToken: tokenizer.pieceOf(tokenizer.eosId),
   });
   const ids = encodeRendered(tokenizer, rendered, contents);
-  return ids[0] === tokenizer.bosId ? ids : [tokenizer.bosId, ...ids];
+  return ids[0] === tokenizer.bosId || !addBos ? ids : [tokenizer.bosId, ...ids];
 }
 
 /** Control tokens are recognized in the template's text only; a stretch between two of them is encoded as one text. */
