@@ -210,8 +210,14 @@ describe('readConfig', () => {
   });
 
   it('refuses another tokenizer, and lists of the wrong length', async () => {
-    const gpt2 = await changed({ 'tokenizer.ggml.model': 'gpt2' });
-    expect(await codeOf(() => readTokenizer('x.gguf', gpt2))).toBe('gguf-unsupported-feature');
+    const bert = await changed({ 'tokenizer.ggml.model': 'bert' });
+    expect(await codeOf(() => readTokenizer('x.gguf', bert))).toBe('gguf-unsupported-feature');
+    const unmerged = await changed({ 'tokenizer.ggml.model': 'gpt2' });
+    expect(await codeOf(() => readTokenizer('x.gguf', unmerged))).toBe('gguf-damaged');
+    const unknown = await changed({ 'tokenizer.ggml.model': 'gpt2', 'tokenizer.ggml.merges': ['a b'], 'tokenizer.ggml.pre': 'koala' });
+    expect(() => readTokenizer('x.gguf', unknown)).toThrow(/koala/);
+    const known = await changed({ 'tokenizer.ggml.model': 'gpt2', 'tokenizer.ggml.merges': ['a b'], 'tokenizer.ggml.pre': 'tekken' });
+    expect(readTokenizer('x.gguf', known)).toMatchObject({ model: 'gpt2', pre: 'tekken', merges: ['a b'], addSpacePrefix: false });
     const short = await changed({ 'tokenizer.ggml.scores': [1, 2] });
     expect(await codeOf(() => readTokenizer('x.gguf', short))).toBe('gguf-damaged');
   });
