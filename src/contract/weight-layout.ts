@@ -186,6 +186,8 @@ export interface TokenizerData {
   tokenTypes: number[];
   bosId: number;
   eosId: number;
+  /** Further tokens that the file says end an answer: of a turn, of a message. */
+  endIds?: number[];
   unknownId: number;
   addBos: boolean;
   addSpacePrefix: boolean;

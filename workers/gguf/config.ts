@@ -166,6 +166,7 @@ export function readTokenizer(name: string, values: Record<string, unknown>): To
       `Use a file with one of ${Object.keys(PRE_TOKENIZERS).join(', ')}.`,
     );
   }
+  const endIds = ['tokenizer.ggml.eot_token_id', 'tokenizer.ggml.eom_token_id'].filter((key) => metadata.has(key)).map((key) => metadata.number(key));
   return {
     model,
     ...(bytePairs && { pre, merges: metadata.array<string>('tokenizer.ggml.merges', 'string') }),
@@ -174,6 +175,7 @@ export function readTokenizer(name: string, values: Record<string, unknown>): To
     tokenTypes: list('tokenizer.ggml.token_type', 1),
     bosId: metadata.number('tokenizer.ggml.bos_token_id', bytePairs ? 11 : 1),
     eosId: metadata.number('tokenizer.ggml.eos_token_id', bytePairs ? 11 : 2),
+    ...(endIds.length > 0 && { endIds }),
     unknownId: metadata.number('tokenizer.ggml.unknown_token_id', 0),
     addBos: metadata.boolean('tokenizer.ggml.add_bos_token', bytePairs ? PRE_TOKENIZERS[pre].addBos : true),
     addSpacePrefix: !bytePairs && metadata.boolean('tokenizer.ggml.add_space_prefix', true),

@@ -214,6 +214,8 @@ describe('readConfig', () => {
     expect(await codeOf(() => readTokenizer('x.gguf', bert))).toBe('gguf-unsupported-feature');
     const unmerged = await changed({ 'tokenizer.ggml.model': 'gpt2' });
     expect(await codeOf(() => readTokenizer('x.gguf', unmerged))).toBe('gguf-damaged');
+    const ending = await changed({ 'tokenizer.ggml.eot_token_id': 7, 'tokenizer.ggml.eom_token_id': 9 });
+    expect(readTokenizer('x.gguf', ending).endIds).toEqual([7, 9]);
     const unknown = await changed({ 'tokenizer.ggml.model': 'gpt2', 'tokenizer.ggml.merges': ['a b'], 'tokenizer.ggml.pre': 'koala' });
     expect(() => readTokenizer('x.gguf', unknown)).toThrow(/koala/);
     const known = await changed({ 'tokenizer.ggml.model': 'gpt2', 'tokenizer.ggml.merges': ['a b'], 'tokenizer.ggml.pre': 'tekken' });

@@ -6,18 +6,34 @@ import type { TokenizerData } from '../../src/contract/weight-layout.ts';
 export const KIND = { normal: 1, unknown: 2, control: 3, userDefined: 4, unused: 5, byte: 6 } as const;
 
 /** Control tokens that end an answer in some models' files beside the declared end of sequence. */
-const END_PIECES = new Set(['</s>', '<|im_end|>', '<|eot_id|>', '<|eom_id|>', '<|end_of_text|>', '<|endoftext|>', '<|end|>', '<end_of_turn>']);
+const END_PIECES = new Set(['</s>', '<|eot_id|>', '<|eom_id|>', '<|end_of_text|>', '<|endoftext|>', '<|end|>', '<end_of_turn>']);
+
+/** Pieces that llama.cpp takes for control tokens that end an answer, whatever kind the file gives them. */
+const ALWAYS_ENDS = new Set(['<|im_end|>', '[EOT]']);
+/** How markers of turns are spelled. */
+const MARKER = /^<\|[^|]+\|>$/;
+
+/**
+ * Kinds of pieces as we take them. Files give markers like `<|im_start|>` as user-defined, which are cut out of any text:
+ * what a user writes could then begin a turn of its own. As control tokens they are found in templates only.
+ */
+export function effectiveKinds({ tokens, tokenTypes }: TokenizerData): number[] {
+  return tokens.map((piece, id) => {
+    const forged = tokenTypes[id] === KIND.userDefined && MARKER.test(piece);
+    return forged || ALWAYS_ENDS.has(piece) ? KIND.control : tokenTypes[id];
+  });
+}
 
 /** Pieces of these kinds, longest first. */
 export function piecesOf({ tokens, tokenTypes }: TokenizerData, ...kinds: number[]): string[] {
   return tokens.filter((piece, id) => piece !== '' && kinds.includes(tokenTypes[id])).sort((a, b) => b.length - a.length);
 }
 
-/** The declared end of sequence, and control tokens that are known to end an answer. */
-export function endsOfGeneration({ tokens, tokenTypes, eosId }: TokenizerData): Set<TokenId> {
-  const ends = new Set([tokenId(eosId)]);
+/** The declared ends (of sequence, turn, message), and control tokens that are known to end an answer. */
+export function endsOfGeneration({ tokens, tokenTypes, eosId, endIds = [] }: TokenizerData): Set<TokenId> {
+  const ends = new Set([eosId, ...endIds].map(tokenId));
   for (const [id, piece] of tokens.entries()) {
-    if (tokenTypes[id] === KIND.control && END_PIECES.has(piece)) ends.add(tokenId(id));
+    if (tokenTypes[id] === KIND.control && (END_PIECES.has(piece) || ALWAYS_ENDS.has(piece))) ends.add(tokenId(id));
   }
   return ends;
 }

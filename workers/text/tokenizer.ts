@@ -8,7 +8,7 @@ import { type TokenId, tokenId } from '../../src/contract/ids.ts';
 import type { TokenizerData } from '../../src/contract/weight-layout.ts';
 import { ByteBpeTokenizer } from './byte-bpe.ts';
 import { MinHeap } from './min-heap.ts';
-import { endsOfGeneration, KIND, piecesOf, splitAt } from './special-tokens.ts';
+import { effectiveKinds, endsOfGeneration, KIND, piecesOf, splitAt } from './special-tokens.ts';
 
 /** SentencePiece writes a space as this character (U+2581). */
 const SPACE = '\u2581';
@@ -38,7 +38,8 @@ export interface Tokenizer {
 }
 
 /** @throws MixtabError `gguf-unsupported-feature` for a vocabulary of another kind */
-export function createTokenizer(data: TokenizerData): Tokenizer {
+export function createTokenizer(given: TokenizerData): Tokenizer {
+  const data = { ...given, tokenTypes: effectiveKinds(given) };
   if (data.model === 'llama') return new SentencePieceTokenizer(data);
   if (data.model === 'gpt2') return new ByteBpeTokenizer(data);
   throw new MixtabError('gguf-unsupported-feature', `The tokenizer "${data.model}" is not supported.`, 'Use another file.');
