@@ -1,4 +1,4 @@
-import { expect, importFrom, openPage, test } from './fixtures.ts';
+import { expect, importFrom, openPage, setNumbers, test } from './fixtures.ts';
 
 test('the built-in model talks at once, and offline after the first visit', async ({ page, server, context }) => {
   await openPage(page, server);
@@ -32,9 +32,12 @@ test('a model without a chat template is a plain completer, and the page says so
   await importFrom(page, `${server.origin}/plain.gguf`);
   await expect(page.getByRole('button', { name: /Tiny Text\s*text completer/ })).toBeVisible();
   await expect(page.getByText(/Tiny Text.*has no chat template: it is a text completer/)).toBeVisible();
+  // Random words never end by themselves: this lasts until it is stopped, however fast the machine.
+  await setNumbers(page, { 'Longest answer': '4000' });
   await page.getByRole('textbox', { name: 'Your text' }).fill('the first');
   await page.getByRole('button', { name: 'Continue' }).click();
   const story = page.getByRole('article', { name: 'Text' });
   await expect.poll(async () => (await story.innerText()).length).toBeGreaterThan(40);
   await page.getByRole('button', { name: 'Stop' }).click();
+  await expect(page.getByText(/tokens\/s .* stopped/)).toBeVisible();
 });

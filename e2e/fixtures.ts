@@ -14,7 +14,7 @@ const DIST = join(import.meta.dirname, '..', 'dist');
 const CHAT_OPTIONS = { ...SYNTH_PRESETS.tiny, contextLength: 4096, name: 'Tiny Chat' };
 const chat = createSynth(CHAT_OPTIONS);
 const { chatTemplate: _template, ...withoutTemplate } = SYNTH_PRESETS.tiny;
-const plain = createSynth({ ...withoutTemplate, name: 'Tiny Text', seed: 2 });
+const plain = createSynth({ ...withoutTemplate, contextLength: 4096, name: 'Tiny Text', seed: 2 });
 
 /** 26 GB that are made as they are read; tests read the header only. */
 const large = createSynth({ ...SYNTH_PRESETS['8x7b'], name: 'Large' });
