@@ -7,6 +7,7 @@ import { automaticRamBudget, gpuBudgetOf, gpuMemoryToProbe } from './experts/aut
 import { planSlots } from './experts/budget.ts';
 import { ExpertCache } from './experts/expert-cache.ts';
 import { type LayerExperts, SlotMemory, slotBytes } from './experts/slot-memory.ts';
+import { planKernels } from './generate/prefill.ts';
 import { type Slice, whole } from './gpu/dispatch.ts';
 import { withAllocations } from './gpu/errors.ts';
 import { probeGpuMemory } from './gpu/memory-probe.ts';
@@ -63,7 +64,9 @@ export async function loadModel(inputs: LoadInputs): Promise<GpuModel> {
   );
   try {
     const gpuModel = await allocateWithinBudget(inputs, weights);
-    await preloadExperts(gpuModel, onProgress);
+    onProgress({ phase: 'kernels', bytesDone: 0, bytesTotal: 0 });
+    const { pipelines } = gpuModel.model.ctx;
+    await Promise.all([pipelines.compile(() => planKernels(gpuModel.model)), preloadExperts(gpuModel, onProgress)]);
     return gpuModel;
   } catch (error) {
     weights.destroy();
@@ -191,7 +194,8 @@ function expertLayouts({ config, records }: ModelManifest): LayerExperts[] {
 async function preloadExperts({ manifest, experts, slots }: GpuModel, onProgress: LoadInputs['onProgress']): Promise<void> {
   const { expertCount, layerCount } = manifest.config;
   const bytesTotal = sumBytes(manifest.records.filter(({ key }) => key.includes('.E')));
-  if (manifest.state === 'importing' || bytesTotal > PRELOAD_BYTES || slots < expertCount * layerCount) return;
+  // Of a download that may take hours nothing is awaited; the built-in model comes with the page.
+  if ((manifest.state === 'importing' && manifest.source !== 'builtin') || bytesTotal > PRELOAD_BYTES || slots < expertCount * layerCount) return;
   for (let layer = 0; layer < layerCount; layer++) {
     onProgress({ phase: 'experts', bytesDone: (bytesTotal * layer) / layerCount, bytesTotal });
     await experts.ensure(layerIndex(layer), Array.from({ length: expertCount }, (_, expert) => expertIndex(expert)));

@@ -41,10 +41,17 @@ async function refreshModels(): Promise<void> {
 
 /** Imports a model and loads it. */
 export async function importModel(source: ModelSource, name: string): Promise<void> {
+  let early: Promise<void> | undefined;
   await watched('import', name, async (onProgress) => {
-    const summary = await importer.import(source, proxy(onProgress), { place: settings.value.place });
+    const watch = (progress: ImportProgress): void => {
+      onProgress(progress);
+      // The first model a user meets: it is loaded, and its kernels compiled, while the rest of it is stored.
+      if (source.kind === 'builtin' && progress.usableId && !loaded.value) early ??= useModel({ id: progress.usableId, name });
+    };
+    const summary = await importer.import(source, proxy(watch), { place: settings.value.place });
     runningImport.value = undefined;
     await refreshModels();
+    await early;
     announcement.value = `${summary.name} is imported.`;
     if (loaded.value?.summary.id === summary.id) {
       loaded.value = { ...loaded.value, summary }; // it was used while it came

@@ -4,14 +4,14 @@
  * were chosen; while some compute, the next are read (docs/streaming.md).
  */
 import { MixtabError } from '../../src/contract/errors.ts';
-import { type ExpertIndex, expertIndex, type LayerIndex, layerIndex, type TokenId } from '../../src/contract/ids.ts';
+import { type ExpertIndex, expertIndex, type LayerIndex, layerIndex, type TokenId, tokenId } from '../../src/contract/ids.ts';
 import type { ExpertCache } from '../experts/expert-cache.ts';
 import { encodeGroups, type ExpertGroup, groupByExpert } from '../experts/grouping.ts';
 import { type Dispatch, encode, type Slice } from '../gpu/dispatch.ts';
 import type { Readback } from '../gpu/readback.ts';
 import { STATE } from '../gpu/step-state.ts';
 import { chunkOf, type StepBuffers } from '../model/buffers.ts';
-import { attend, embedTokens, type Model } from '../model/forward.ts';
+import { attend, decodeProgram, embedTokens, type Model, outputHead } from '../model/forward.ts';
 import { combineExperts, routeTokens, runExperts } from '../model/moe-layer.ts';
 
 /** Experts that are uploaded and computed together: few, so that the next ones are read in the meantime. */
@@ -113,6 +113,30 @@ async function prefillTogether(inputs: PrefillInputs, tokens: readonly TokenId[]
       submit(device, combineExperts(ctx, { config, layer, buffers: own, maxTokens: part.length }));
     }
   }
+}
+
+/** Prompts of these many tokens need all the kernels there are: more take other tilings (workers/gpu/ops/weight-shader.ts). */
+const PLANNED_PROMPTS = [1, 8];
+
+/** Records what a prompt's first token and the following ones need, for {@link PipelineCache.compile}. */
+export function planKernels(model: Model): void {
+  const { ctx, config } = model;
+  // First, since the sampler takes longest by far.
+  outputHead(model, model.buffers.headResidual);
+  for (const count of PLANNED_PROMPTS) {
+    const [chunk] = chunksOf(model, Array.from({ length: count }, () => tokenId(0)), 0);
+    embedTokens({ ...model, buffers: chunk.buffers }, count);
+    for (let l = 0; l < config.layerCount; l++) {
+      const layer = layerIndex(l);
+      const { buffers } = chunk;
+      attendAndRoute(model, chunk, layer);
+      for (const maxAssignments of PLANNED_PROMPTS) {
+        runExperts(ctx, { config, banks: model.banks(layer), layer, buffers, groupCount: 1, maxAssignments });
+      }
+      combineExperts(ctx, { config, layer, buffers, maxTokens: count });
+    }
+  }
+  decodeProgram(model);
 }
 
 function attendAndRoute(model: Model, { tokens, buffers }: Chunk, layer: LayerIndex): Dispatch[] {

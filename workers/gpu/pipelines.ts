@@ -24,21 +24,44 @@ export class PipelineCache {
   readonly #modules = new Map<string, GPUShaderModule>();
   readonly #tables = new Map<Uint8Array<ArrayBuffer>, GPUBuffer>();
 
+  /** While calls are only planned: what they would need. */
+  #planned: Map<string, GPUComputePipelineDescriptor> | undefined;
+
   constructor(readonly device: GPUDevice) {}
+
+  /**
+   * Compiles what the calls that `plan` records will need, side by side and off this thread; compiled one by one when first
+   * called they would hold up the first token.
+   * @param plan records calls, synchronously; they come to nothing
+   */
+  async compile(plan: () => void): Promise<void> {
+    const planned = new Map<string, GPUComputePipelineDescriptor>();
+    this.#planned = planned;
+    try {
+      plan();
+    } finally {
+      this.#planned = undefined;
+    }
+    await Promise.all(
+      [...planned].map(async ([key, descriptor]) => {
+        this.#pipelines.set(key, await this.device.createComputePipelineAsync(descriptor));
+      }),
+    );
+  }
 
   /** The pipeline of `kernel` with these overrides; compiled on first use, cached after. */
   get(kernel: KernelSource, overrides: Overrides): GPUComputePipeline {
-    const key = `${kernel.name} ${JSON.stringify(overrides)}`;
+    const key = keyOf(kernel, overrides);
     let pipeline = this.#pipelines.get(key);
     if (!pipeline) {
-      pipeline = this.device.createComputePipeline({
-        label: key,
-        layout: 'auto',
-        compute: { module: this.#module(kernel), entryPoint: 'main', constants: overrides },
-      });
+      pipeline = this.device.createComputePipeline(this.#descriptor(key, kernel, overrides));
       this.#pipelines.set(key, pipeline);
     }
     return pipeline;
+  }
+
+  #descriptor(label: string, kernel: KernelSource, constants: Overrides): GPUComputePipelineDescriptor {
+    return { label, layout: 'auto', compute: { module: this.#module(kernel), entryPoint: 'main', constants } };
   }
 
   /**
@@ -56,8 +79,13 @@ export class PipelineCache {
     if (Math.max(...workgroups) > limit) {
       throw new MixtabError('gpu-limit', `${kernel.name} ${place} needs ${workgroups.join(' x ')} workgroups, the adapter allows ${limit}.`);
     }
-    const pipeline = this.get(kernel, overrides);
     const label = `${kernel.name} ${place}`;
+    if (this.#planned) {
+      const key = keyOf(kernel, overrides);
+      if (!this.#pipelines.has(key)) this.#planned.set(key, this.#descriptor(key, kernel, overrides));
+      return { label, workgroups } as Dispatch; // planned, never submitted
+    }
+    const pipeline = this.get(kernel, overrides);
     const entries: GPUBindGroupEntry[] = slices.map((slice, binding) => ({ binding, resource: slice }));
     if (kernel.table) entries.push({ binding: kernel.table.binding, resource: { buffer: this.#table(kernel.table.bytes) } });
     const bindGroup = this.device.createBindGroup({ label, layout: pipeline.getBindGroupLayout(0), entries });
@@ -84,3 +112,5 @@ export class PipelineCache {
     return module;
   }
 }
+
+const keyOf = ({ name }: KernelSource, overrides: Overrides): string => `${name} ${JSON.stringify(overrides)}`;
