@@ -60,18 +60,24 @@ export interface TestServer {
   origin: string;
   /** While set, models are sent so slowly that an import takes its time. */
   slow: boolean;
+  /** While set, no model's byte comes through. */
+  gone: boolean;
   /** Ranges of models that were asked for, as `path bytes=...`. */
   ranges: string[];
   close(): void;
 }
 
 export async function startServer(): Promise<TestServer> {
-  const served: TestServer = { origin: '', slow: false, ranges: [], close: () => {} };
+  const served: TestServer = { origin: '', slow: false, gone: false, ranges: [], close: () => {} };
   const server = createServer((request, response) => {
     const path = new URL(request.url ?? '/', 'http://localhost').pathname;
     if (path === '/no-ranges.gguf') {
       response.writeHead(200, { 'content-length': plain.size }).end(bytesOf(plain));
     } else if (MODELS[path]) {
+      if (served.gone) {
+        response.destroy();
+        return;
+      }
       served.ranges.push(`${path} ${request.headers.range}`);
       const send = (): void => sendRange(request, response, syntheticRanged(MODELS[path]));
       if (served.slow) setTimeout(send, 300);

@@ -68,3 +68,29 @@ test('a model answers while its experts are still being downloaded', async ({ pa
   await openLibrary(page);
   await expect(page.getByRole('list', { name: 'Stored models' })).toContainText('Tiny Chat');
 });
+
+test('a network that goes in mid-stream is waited for: the page says so, an answer can be stopped, and both go on', async ({ page, server }) => {
+  await openPage(page, server);
+  server.slow = true;
+  await importFrom(page, `${server.origin}/chat.gguf`);
+  await page.getByRole('button', { name: 'Talk to it already' }).click();
+  await expect(page.getByRole('heading', { name: 'Ask Tiny Chat' })).toBeVisible();
+  server.gone = true;
+  await expect(page.getByText(/Waiting for the network .* It goes on by itself/)).toBeVisible();
+  const message = page.getByRole('textbox', { name: 'Message' });
+  await message.fill('Are you there?');
+  await message.press('Enter');
+  await page.getByRole('button', { name: 'Stop' }).click();
+  await expect(page.getByRole('button', { name: 'Send' })).toBeVisible();
+  await message.fill('And now?');
+  await message.press('Enter');
+  await expect(page.getByRole('button', { name: 'Stop' })).toBeVisible();
+  server.gone = false;
+  server.slow = false;
+  const answers = page.getByRole('list', { name: 'Conversation' }).getByRole('listitem');
+  await expect.poll(async () => (await answers.last().innerText()).length).toBeGreaterThan(5);
+  await expect(page.getByText(/Waiting for the network/)).toBeHidden();
+  await expect(page.getByText(/Importing chat\.gguf/)).toBeHidden();
+  await openLibrary(page);
+  await expect(page.getByRole('list', { name: 'Stored models' })).toContainText('Tiny Chat');
+});

@@ -10,6 +10,7 @@ import { summarize } from './storage/catalog.ts';
 import { type ImportInputs, importModel, PAUSE, repairModel, verifyModel } from './storage/importer.ts';
 import { estimateFreeBytes, judgeSpace, storageFull } from './storage/indexed-db-store.ts';
 import { formatBytes } from './storage/format-bytes.ts';
+import type { HttpOptions } from './storage/http-byte-source.ts';
 import { openFiles, openUrl } from './storage/model-source.ts';
 import { opfsSupported } from './storage/opfs-files.ts';
 import { IMPORT_LOCK, RecordRequests } from './storage/record-requests.ts';
@@ -34,7 +35,7 @@ export class ImportService implements ImportApi {
     }
     return this.#exclusive(async (signal) => {
       await this.#removeLeftovers();
-      const inputs = this.#inputs(source, await openSource(source, signal), signal, onProgress);
+      const inputs = await this.#inputs(source, signal, onProgress);
       const requests = new RecordRequests();
       try {
         return await importModel({ ...inputs, ...(place && { place }), requests });
@@ -72,7 +73,7 @@ export class ImportService implements ImportApi {
         throw new MixtabError('bad-request', `${name} came from a local file.`, 'Import the same file again: only what is damaged is written anew.');
       }
       const source: ModelSource = { kind, url: sourceUrl };
-      return repairModel(this.#inputs(source, await openSource(source, signal), signal, onProgress), manifest);
+      return repairModel(await this.#inputs(source, signal, onProgress), manifest);
     });
   }
 
@@ -88,10 +89,18 @@ export class ImportService implements ImportApi {
     return inspectFile(await openSource(source));
   }
 
-  #inputs(source: ModelSource, opened: ByteSource, signal: AbortSignal, onProgress: ImportInputs['onProgress']): ImportInputs {
+  async #inputs(source: ModelSource, signal: AbortSignal, onProgress: ImportInputs['onProgress']): Promise<ImportInputs> {
+    let last: ImportProgress | undefined;
+    const onOutage = (cause: string | undefined): void => {
+      if (last) onProgress(cause === undefined ? last : { ...last, warning: `Waiting for the network (${cause}). It goes on by itself; what is there is kept.` });
+    };
     return {
-      store: this.store, source: opened, kind: source.kind, ...(source.kind !== 'file' && { sourceUrl: source.url }), signal,
-      onProgress, preflight: checkSpace,
+      store: this.store, source: await openSource(source, { signal, onOutage }), kind: source.kind,
+      ...(source.kind !== 'file' && { sourceUrl: source.url }), signal, preflight: checkSpace,
+      onProgress: (progress) => {
+        last = progress;
+        onProgress(progress);
+      },
     };
   }
 
@@ -117,9 +126,9 @@ export class ImportService implements ImportApi {
   }
 }
 
-function openSource(source: ModelSource, signal?: AbortSignal): Promise<ByteSource> {
-  if (source.kind !== 'file') return openUrl(source.url, signal ? { signal } : {});
-  return openFiles(source.files.map((file) => ({ blob: file, name: file.name })), signal);
+function openSource(source: ModelSource, options: HttpOptions = {}): Promise<ByteSource> {
+  if (source.kind !== 'file') return openUrl(source.url, options);
+  return openFiles(source.files.map((file) => ({ blob: file, name: file.name })), options.signal);
 }
 
 /**

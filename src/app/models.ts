@@ -153,9 +153,17 @@ async function unload(): Promise<void> {
 /** What names a model. */
 type Named = Pick<ModelSummary, 'id' | 'name'>;
 
+/** Loads one after the other: a model may have been imported while another one is being loaded. */
+let loads: Promise<void> = Promise.resolve();
+
 /** Puts a stored model on the GPU; the one before leaves it. */
-export async function loadModel(model: Named): Promise<void> {
-  if (loading.value || gpuProblem.value) return;
+export function loadModel(model: Named): Promise<void> {
+  loads = loads.then(() => loadNow(model));
+  return loads;
+}
+
+async function loadNow(model: Named): Promise<void> {
+  if (gpuProblem.value) return;
   await stopAndWait();
   problem.value = undefined;
   overflow.value = undefined;

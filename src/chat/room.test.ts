@@ -21,6 +21,12 @@ describe('what the model sees', () => {
     expect(messagesFor(briefed, 't2').length).toBe(4);
   });
 
+  it('takes messages that were never answered together with the next', () => {
+    let conversation = talk('a', 'b', 'c');
+    conversation = addTurn(conversation, { id: 't3', parent: 't2', by: 'user', text: 'd', at: 3 });
+    expect(messagesFor(conversation, 't3').map(({ role, content }) => `${role} ${content}`)).toEqual(['user a', 'assistant b', 'user c\n\nd']);
+  });
+
   it('begins where the user cut', () => {
     const conversation = { ...talk('a', 'b', 'cde'), seenFrom: { turn: 't2', offset: 1 } };
     expect(messagesFor(conversation, 't2').map(({ content }) => content)).toEqual(['cde']);

@@ -14,9 +14,14 @@ export function seenTurns({ seenFrom }: Conversation, path: readonly Turn[]): re
 /** The chat up to `until` (a turn of the path, included). */
 export function messagesFor(conversation: Conversation, until: string): ChatMessage[] {
   const path = upTo(pathOf(conversation), until);
-  const messages = seenTurns(conversation, path).map(
-    ({ by, text }): ChatMessage => ({ role: by === 'user' ? 'user' : 'assistant', content: text }),
-  );
+  const messages: ChatMessage[] = [];
+  for (const { by, text } of seenTurns(conversation, path)) {
+    const role = by === 'user' ? 'user' : 'assistant';
+    const last = messages.at(-1);
+    // A message whose answer was stopped before its first word: most chat templates refuse two of one side in a row.
+    if (last?.role === role) messages[messages.length - 1] = { role, content: `${last.content}\n\n${text}` };
+    else messages.push({ role, content: text });
+  }
   const { systemPrompt } = conversation.writing;
   return systemPrompt.trim() === '' ? messages : [{ role: 'system', content: systemPrompt }, ...messages];
 }

@@ -16,6 +16,7 @@ import type { Readback } from '../gpu/readback.ts';
 import { STATE } from '../gpu/step-state.ts';
 import { predictionOf, TRACE_STRIDE, traceOf } from '../model/buffers.ts';
 import { type DecodeProgram, decodeProgram, type Model } from '../model/forward.ts';
+import { orStopped } from './stopping.ts';
 
 /** Tokens under way beside the one that is waited for: hides the time of readback and submission. */
 const TOKENS_AHEAD = 2;
@@ -123,7 +124,7 @@ export class Decoder {
       if (stopped()) throw new MixtabError('aborted', 'Stopped.');
       const layer = layerIndex(l);
       missed += experts.use(layer, choices).missing;
-      await experts.ensure(layer, distinctExperts(choices));
+      await orStopped(experts.ensure(layer, distinctExperts(choices)), stopped);
       if (l + 1 < layerCount) choices = await this.#untilChoice(program.layers[l], layerIndex(l + 1));
     }
     this.#calm = missed === 0;

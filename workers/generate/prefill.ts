@@ -13,6 +13,7 @@ import { STATE } from '../gpu/step-state.ts';
 import { chunkOf, type StepBuffers } from '../model/buffers.ts';
 import { attend, decodeProgram, embedTokens, type Model, outputHead } from '../model/forward.ts';
 import { combineExperts, routeTokens, runExperts } from '../model/moe-layer.ts';
+import { orStopped } from './stopping.ts';
 
 /** Experts that are uploaded and computed together: few, so that the next ones are read in the meantime. */
 const WAVE = 2;
@@ -178,7 +179,7 @@ async function runGroups(inputs: PrefillInputs, layer: LayerIndex, chunks: reado
     const following = waves.slice(index + 1).find((later) => later.some((expert) => !isResident(expert)));
     if (following) experts.readAhead(layer, following);
     else if (readNextLayer) experts.readAhead(next, all.filter((expert) => experts.slotOf(next, expert) === undefined).slice(0, WAVE));
-    await ensured;
+    await orStopped(ensured, inputs.stopped);
     for (const [c, chunk] of chunks.entries()) {
       const groups = groupsOf[c].filter(({ expert }) => wave.includes(expert));
       if (groups.length > 0) submitGroups(inputs, layer, chunk, groups, chunks.length > 1);

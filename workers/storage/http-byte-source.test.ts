@@ -88,6 +88,30 @@ describe('HttpByteSource', () => {
     expect(await patient.read(500_000, 100)).toEqual(DATA.slice(500_000, 500_100));
   });
 
+  it('waits for a network that is gone as long as it takes, says so, and goes on', async () => {
+    const good = ranges();
+    let gone = false;
+    const url = await serving((request, response) => (gone ? response.destroy() : good(request, response)));
+    const told: boolean[] = [];
+    const source = await HttpByteSource.open(url, {
+      retryDelaysMs: [1, 5],
+      onOutage: (cause) => {
+        told.push(cause !== undefined);
+        if (told.length === 6) gone = false;
+      },
+    });
+    gone = true;
+    expect(await source.read(500_000, 100)).toEqual(DATA.slice(500_000, 500_100));
+    expect(told).toEqual([true, true, true, true, true, true, false]);
+    // What is not there when it is opened is not waited for: the address may be wrong.
+    gone = true;
+    await expect(HttpByteSource.open(url, { retryDelaysMs: [1], onOutage: () => {} })).rejects.toMatchObject({ code: 'source-unreachable' });
+    const stop = new AbortController();
+    const stopped = source.read(600_000, 100, stop.signal);
+    setTimeout(() => stop.abort(), 30);
+    await expect(stopped).rejects.toMatchObject({ code: 'aborted' });
+  });
+
   it('stops when it is told to', async () => {
     const source = await HttpByteSource.open(await serving(ranges()), FAST);
     await expect(source.read(500_000, 10, AbortSignal.abort())).rejects.toMatchObject({ code: 'aborted' });

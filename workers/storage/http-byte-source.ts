@@ -11,11 +11,18 @@ export interface HttpOptions {
   retryDelaysMs?: readonly number[];
   /** A connection that brings no byte for this long is given up and tried again. */
   stallMs?: number;
+  /**
+   * Where given, a file that was opened is waited for as long as it takes: the network may be back in an hour. Told the cause
+   * once a second try has failed, and undefined when bytes come again.
+   */
+  onOutage?: (cause: string | undefined) => void;
 }
 
 /** About 15 s in all: long enough for a router or a busy server, short enough for a person who waits. */
 const RETRY_DELAYS_MS = [500, 1500, 4000, 9000];
 const STALL_MS = 30_000;
+/** Tries that fail before it is told: one failure is nothing to write home about. */
+const TOLD_AFTER = 2;
 /** Most headers of small models fit the first answer, so that opening and parsing are one request. */
 const FIRST_BYTES = 256 * 1024;
 
@@ -84,7 +91,7 @@ export class HttpByteSource implements ByteSource {
         await stop();
       }
       if (done < length) throw new PassingFailure(`the answer ended after ${done - before} bytes`);
-    });
+    }, this.options.onOutage);
     return bytes;
   }
 
@@ -185,34 +192,44 @@ async function withTimeout<T>(promise: Promise<T>, ms: number, onTimeout: () => 
 }
 
 async function withRetries<T>(
-  url: string, options: HttpOptions, signal: AbortSignal | undefined, attempt: () => Promise<T>,
+  url: string, options: HttpOptions, signal: AbortSignal | undefined, attempt: () => Promise<T>, onOutage?: HttpOptions['onOutage'],
 ): Promise<T> {
   const delays = options.retryDelaysMs ?? RETRY_DELAYS_MS;
   for (let tries = 0; ; tries++) {
     try {
-      return await attempt();
+      const result = await attempt();
+      if (tries >= TOLD_AFTER) onOutage?.(undefined);
+      return result;
     } catch (error) {
       throwIfAborted(signal);
       if (!(error instanceof PassingFailure)) throw error;
-      if (tries >= delays.length) {
+      if (tries >= delays.length && !onOutage) {
         throw unreachable(url, error.message, 'Check the address and the connection. Another site must allow this page by CORS.');
       }
-      await sleep(delays[tries]!, signal);
+      if (tries + 1 >= TOLD_AFTER) onOutage?.(error.message);
+      await sleep(delays[Math.min(tries, delays.length - 1)]!, signal);
     }
   }
 }
 
+/** Ends early when the browser says that the network is back. */
 function sleep(ms: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => {
+    const target = globalThis as Partial<Pick<EventTarget, 'addEventListener' | 'removeEventListener'>>; // Node has none
+    const end = (): void => {
+      clearTimeout(timer);
       signal?.removeEventListener('abort', stop);
+      target.removeEventListener?.('online', end);
       resolve();
-    }, ms);
+    };
+    const timer = setTimeout(end, ms);
     const stop = (): void => {
       clearTimeout(timer);
+      target.removeEventListener?.('online', end);
       reject(new MixtabError('aborted', 'Stopped.'));
     };
     signal?.addEventListener('abort', stop, { once: true });
+    target.addEventListener?.('online', end);
   });
 }
 
