@@ -11,13 +11,14 @@ import { STATE } from '../gpu/step-state.ts';
 import type { GpuModel } from '../load-model.ts';
 import { outputHead } from '../model/forward.ts';
 import { kvCacheBytes } from '../model/kv-cache.ts';
+import type { SessionHeader, SessionOwner } from '../storage/session-store.ts';
 import { createDetokenizer } from '../text/detokenizer.ts';
 import { createStopText } from '../text/stop-text.ts';
 import type { Tokenizer } from '../text/tokenizer.ts';
 import { Decoder } from './decode.ts';
 import { prefill } from './prefill.ts';
 import { score, setLossy } from './score.ts';
-import { restoreCache, type SessionHeader, type SessionOwner, saveCache, sessionFits } from './session.ts';
+import { restoreCache, saveCache, sessionFits } from './session.ts';
 
 /** Most tokens whose log-probabilities can be asked for. */
 export const MAX_TOP_LOGPROBS = 20;

@@ -3,31 +3,11 @@ import type { Bytes } from '../../src/contract/ids.ts';
 import { Readback } from '../gpu/readback.ts';
 import { type KvCache, kvCacheBytes } from '../model/kv-cache.ts';
 import { sha256Hex } from '../storage/hash.ts';
+import type { SessionHeader, SessionOwner } from '../storage/session-store.ts';
 
 /** Raised whenever kernels would compute other keys or values, or lay them out in another way. */
 export const SESSION_VERSION = 1;
 export const MAX_PART_BYTES: Bytes = 16 * 1024 * 1024;
-
-/** What must be the same for keys and values to mean the same. */
-export interface SessionOwner {
-  modelId: string;
-  /** SHA-256 over the hashes of all the model's records, in order. */
-  weights: string;
-}
-
-export interface SessionHeader extends SessionOwner {
-  version: number;
-  layerCount: number;
-  kvHeadCount: number;
-  headDim: number;
-  /** Tokens whose keys and values the parts hold, in order. */
-  tokens: Uint32Array<ArrayBuffer>;
-  /** Hash of each part; layer by layer, keys before values, each in pieces by position. */
-  parts: string[];
-  bytes: Bytes;
-  /** ms since 1970; the oldest go first. */
-  savedAt: number;
-}
 
 /** Where a part lies in the cache. */
 interface Piece {

@@ -1,7 +1,27 @@
 /** Sessions in a database of their own: a header and parts for each. The header comes last, so half a session is none. */
 import { createStore, promisifyRequest, type UseStore } from 'idb-keyval';
 import type { Bytes } from '../../src/contract/ids.ts';
-import type { SessionHeader } from '../generate/session.ts';
+
+/** What must be the same for keys and values to mean the same. */
+export interface SessionOwner {
+  modelId: string;
+  /** SHA-256 over the hashes of all the model's records, in order. */
+  weights: string;
+}
+
+export interface SessionHeader extends SessionOwner {
+  version: number;
+  layerCount: number;
+  kvHeadCount: number;
+  headDim: number;
+  /** Tokens whose keys and values the parts hold, in order. */
+  tokens: Uint32Array<ArrayBuffer>;
+  /** Hash of each part; layer by layer, keys before values, each in pieces by position. */
+  parts: string[];
+  bytes: Bytes;
+  /** ms since 1970; the oldest go first. */
+  savedAt: number;
+}
 
 const DATABASE = 'mixtab-sessions';
 const headerKey = (id: string): string => `header/${id}`;
