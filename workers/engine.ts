@@ -14,6 +14,8 @@ import { type GpuModel, loadModel } from './load-model.ts';
 import { summarize } from './storage/catalog.ts';
 import type { RecordReader } from './record-reader.ts';
 import { readWhenStored } from './storage/record-requests.ts';
+import { sha256Hex } from './storage/hash.ts';
+import { type SessionOwner, SessionStore } from './storage/session-store.ts';
 import type { RecordStore } from './storage/store.ts';
 import { promptTokens } from './text/chat-template.ts';
 import { createTokenizer } from './text/tokenizer.ts';
@@ -40,6 +42,7 @@ export class Engine implements EngineApi {
   constructor(
     private readonly store: RecordStore,
     private readonly reader: RecordReader = { read: (id, record) => readWhenStored(store, id, record) },
+    private readonly sessions = new SessionStore(),
   ) {}
 
   async probe(): Promise<AdapterReport> {
@@ -133,6 +136,46 @@ export class Engine implements EngineApi {
     return this.#require().generator.tokenizer.encode(text, { addBos: false });
   }
 
+  /**
+   * Keeps the KV cache for a later page, in place of what was kept under this name; the oldest others go for it.
+   * @param budget bytes that all sessions together may take
+   * @returns bytes written; 0 where there is nothing to keep or it is larger than the budget
+   */
+  saveSession(id: string, budget: Bytes): Promise<Bytes> {
+    return this.#exclusive('saveSession', async () => {
+      const { gpu, gpuModel, generator } = this.#require();
+      const bytes = generator.sessionBytes;
+      await this.sessions.remove(id);
+      if (bytes === 0 || bytes > budget) return 0;
+      await this.sessions.makeRoom(budget, bytes);
+      try {
+        const owner = await ownerOf(gpuModel);
+        const header = await this.#watched(gpu, () => generator.saveSession(owner, (i, part) => this.sessions.putPart(id, i, part)));
+        await this.sessions.putHeader(id, header);
+      } catch (error) {
+        await this.sessions.remove(id).catch(() => {}); // the first error is the one to tell
+        throw error;
+      }
+      return bytes;
+    });
+  }
+
+  /**
+   * Fills the KV cache with a session kept before, so that the next prompt is computed from where it differs.
+   * @returns tokens restored; 0 where there is none, or it was dropped because it is damaged or another model's
+   */
+  restoreSession(id: string): Promise<number> {
+    return this.#exclusive('restoreSession', async () => {
+      const { gpu, gpuModel, generator } = this.#require();
+      const header = await this.sessions.header(id);
+      if (!header) return 0;
+      const owner = await ownerOf(gpuModel);
+      if (await this.#watched(gpu, () => generator.restoreSession(header, owner, (i) => this.sessions.part(id, i)))) return header.tokens.length;
+      await this.sessions.remove(id);
+      return 0;
+    });
+  }
+
   #promptOf(input: GenerateRequest['input']): TokenId[] {
     const { gpuModel, generator } = this.#require();
     const { tokenizer } = generator;
@@ -207,3 +250,8 @@ function checkLoadRequest({ context, gpuBudgetBytes, ramBudgetBytes }: LoadReque
 }
 
 const modelNotFound = (id: string): MixtabError => new MixtabError('model-not-found', `No model ${id} is stored.`, 'Import it first.');
+
+async function ownerOf({ manifest }: GpuModel): Promise<SessionOwner> {
+  const hashes = manifest.records.map(({ key, sha256 }) => `${key} ${sha256}\n`).join('');
+  return { modelId: manifest.id, weights: await sha256Hex(new TextEncoder().encode(hashes)) };
+}

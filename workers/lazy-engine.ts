@@ -21,6 +21,8 @@ export function lazyEngine(create: () => Promise<EngineApi>): EngineApi {
     readRate: (modelId, bytes) => get().then((engine) => engine.readRate(modelId, bytes)),
     score: async (...args) => (await get()).score(...args),
     stop: async () => (await get()).stop(),
+    saveSession: async (...args) => (await get()).saveSession(...args),
+    restoreSession: async (...args) => (await get()).restoreSession(...args),
     tokenize: async (...args) => (await get()).tokenize(...args),
   };
 }

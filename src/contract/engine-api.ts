@@ -351,6 +351,10 @@ export interface EngineApi {
   score(request: ScoreRequest, onProgress: (tokensDone: number, tokensTotal: number) => void): Promise<ScoreResult>;
   /** Ends the running generation after the token in flight; its promise resolves with `aborted`. */
   stop(): Promise<void>;
+  /** Keeps the KV cache under a name, the oldest others going for it; returns the bytes written, 0 where it exceeds `budget`. */
+  saveSession(id: string, budget: number): Promise<number>;
+  /** Fills the KV cache with what was kept; returns its tokens, 0 where there is none or it does not fit and was dropped. */
+  restoreSession(id: string): Promise<number>;
   /** Token ids of `text`, without BOS. Needs a loaded model. */
   tokenize(text: string): Promise<TokenId[]>;
 }

@@ -3,19 +3,22 @@ import type {
   GenerateEvent, GenerateRequest, GenerateResult, GeneratedToken, SamplingOptions, ScoreRequest, ScoreResult, TokenLogprob,
 } from '../../src/contract/engine-api.ts';
 import { MixtabError } from '../../src/contract/errors.ts';
-import { type TokenId, tokenId } from '../../src/contract/ids.ts';
+import { type Bytes, type TokenId, tokenId } from '../../src/contract/ids.ts';
 import { encode } from '../gpu/dispatch.ts';
 import { readSampleResult, writeSampleParams } from '../gpu/ops/sample.ts';
 import type { Readback } from '../gpu/readback.ts';
 import { STATE } from '../gpu/step-state.ts';
 import type { GpuModel } from '../load-model.ts';
 import { outputHead } from '../model/forward.ts';
+import { kvCacheBytes } from '../model/kv-cache.ts';
+import type { SessionHeader, SessionOwner } from '../storage/session-store.ts';
 import { createDetokenizer } from '../text/detokenizer.ts';
 import { createStopText } from '../text/stop-text.ts';
 import type { Tokenizer } from '../text/tokenizer.ts';
 import { Decoder } from './decode.ts';
 import { prefill } from './prefill.ts';
 import { score, setLossy } from './score.ts';
+import { restoreCache, saveCache, sessionFits } from './session.ts';
 
 /** Most tokens whose log-probabilities can be asked for. */
 export const MAX_TOP_LOGPROBS = 20;
@@ -125,6 +128,26 @@ export class Generator {
       onProgress,
       stopped,
     });
+  }
+
+  /** GPU bytes that `saveSession` would write; 0 where the cache is empty. */
+  get sessionBytes(): Bytes {
+    return kvCacheBytes(this.gpu.model.kvCache.shape, this.#cached.length);
+  }
+
+  /** Hands the cache on in parts; see session.ts. */
+  saveSession(owner: SessionOwner, put: (index: number, part: Blob) => Promise<void>): Promise<SessionHeader> {
+    return saveCache(this.gpu.model.kvCache, this.#cached, owner, put);
+  }
+
+  /** Takes a session's keys and values for the cache's; false, and an empty cache, where it does not fit or is damaged. */
+  async restoreSession(header: SessionHeader, owner: SessionOwner, get: (index: number) => Promise<Blob | undefined>): Promise<boolean> {
+    const { kvCache } = this.gpu.model;
+    if (!sessionFits(header, kvCache, owner)) return false;
+    this.#cached = [];
+    if (!(await restoreCache(kvCache, header, get))) return false;
+    this.#cached = Array.from(header.tokens, tokenId);
+    return true;
   }
 
   #textOf(tokens: readonly TokenId[]): string {

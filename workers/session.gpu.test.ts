@@ -1,0 +1,104 @@
+/** Sessions: what a restored cache answers, what it saves, and that a session which does not fit is never used. */
+import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
+import type { GenerateEvent } from '../src/contract/engine-api.ts';
+import { Engine } from './engine.ts';
+import { SYNTH_PRESETS } from './gguf/synth/presets.ts';
+import { SessionStore } from './storage/session-store.ts';
+import type { MemoryStore } from './storage/memory-store.ts';
+import { engineWith } from './testing.ts';
+
+const OPTIONS = { ...SYNTH_PRESETS.tiny, contextLength: 1200 };
+const LONG = 'the first men of that day had been there before us and '.repeat(12);
+const BUDGET = 1e9;
+const DATABASE = 'mixtab-sessions-test';
+const sessions = new SessionStore(DATABASE);
+let store: MemoryStore;
+let modelId: string;
+let engine: Engine;
+
+/** As after a reload: another engine with another device. */
+async function reload(context?: number): Promise<void> {
+  await engine?.unload();
+  engine = new Engine(store, undefined, new SessionStore(DATABASE));
+  await engine.load({ modelId, ...(context && { context }) }, () => {});
+}
+
+async function answer(text: string) {
+  let prefilled = 0;
+  const onEvent = (event: GenerateEvent): void => {
+    if (event.type === 'prefill') prefilled = event.tokensTotal;
+  };
+  const { tokens, promptTokens } = await engine.generate(
+    { input: { kind: 'text', text }, maxTokens: 8, sampling: { temperature: 0 }, ignoreEos: true }, onEvent,
+  );
+  return { tokens: tokens.map(({ id, logprob }) => ({ id, logprob })), prompt: promptTokens.length, prefilled };
+}
+
+beforeAll(async () => {
+  ({ store, modelId } = await engineWith(OPTIONS));
+});
+beforeEach(async () => {
+  for (const { id } of await sessions.list()) await sessions.remove(id);
+  await reload();
+});
+afterAll(() => {
+  indexedDB.deleteDatabase(DATABASE);
+  return engine.unload();
+});
+
+it('a restored session answers as the cache it was, to the bit, and only what is new is computed', async () => {
+  await answer(LONG);
+  expect(await engine.saveSession('a', BUDGET)).toBeGreaterThan(0);
+  const without = await answer(`${LONG} could`);
+  await reload();
+  expect(await engine.restoreSession('a')).toBeGreaterThan(100);
+  const restored = await answer(`${LONG} could`);
+  expect(restored).toEqual(without);
+  expect(restored.prefilled).toBeLessThan(10);
+});
+
+it.each(['damaged', 'missing', 'cut short'])('a session with a part %s is dropped, and all is computed', async (how) => {
+  const fresh = await answer(LONG);
+  await engine.saveSession('a', BUDGET);
+  const bytes = new Uint8Array(await (await sessions.part('a', 1))!.arrayBuffer());
+  bytes[9] ^= 1;
+  if (how === 'damaged') await sessions.putPart('a', 1, new Blob([bytes]));
+  else if (how === 'cut short') await sessions.putPart('a', 1, new Blob([bytes.slice(4)]));
+  else {
+    const [header, first] = [await sessions.header('a'), await sessions.part('a', 0)];
+    await sessions.remove('a');
+    await sessions.putPart('a', 0, first!);
+    await sessions.putHeader('a', header!);
+  }
+  await reload();
+  expect(await engine.restoreSession('a')).toBe(0);
+  expect(await sessions.list()).toEqual([]);
+  const again = await answer(LONG);
+  expect(again).toEqual(fresh);
+  expect(again.prefilled).toBe(again.prompt);
+});
+
+it.each([{ modelId: 'another' }, { weights: '00' }, { version: 0 }, { headDim: 2 }])('a session of %j is dropped', async (other) => {
+  await answer('the first');
+  await engine.saveSession('a', BUDGET);
+  await sessions.putHeader('a', { ...(await sessions.header('a'))!, ...other });
+  expect(await engine.restoreSession('a')).toBe(0);
+  expect(await sessions.header('a')).toBeUndefined();
+});
+
+it('a session longer than the context is dropped', async () => {
+  await answer(LONG);
+  await engine.saveSession('a', BUDGET);
+  await reload(50);
+  expect(await engine.restoreSession('a')).toBe(0);
+});
+
+it('the oldest go where the budget is used up; what is larger than the budget is not kept', async () => {
+  await answer('the first men');
+  const bytes = await engine.saveSession('a', BUDGET);
+  await engine.saveSession('b', BUDGET);
+  await engine.saveSession('c', 2 * bytes);
+  expect((await sessions.list()).map(({ id }) => id)).toEqual(['b', 'c']);
+  expect(await engine.saveSession('d', bytes - 1)).toBe(0);
+  expect((await sessions.list()).map(({ id }) => id)).toEqual(['b', 'c']);
+});

@@ -1,0 +1,95 @@
+/** Sessions in a database of their own: a header and parts for each. The header comes last, so half a session is none. */
+import { createStore, promisifyRequest, type UseStore } from 'idb-keyval';
+import type { Bytes } from '../../src/contract/ids.ts';
+
+/** What must be the same for keys and values to mean the same. */
+export interface SessionOwner {
+  modelId: string;
+  /** SHA-256 over the hashes of all the model's records, in order. */
+  weights: string;
+}
+
+export interface SessionHeader extends SessionOwner {
+  version: number;
+  layerCount: number;
+  kvHeadCount: number;
+  headDim: number;
+  /** Tokens whose keys and values the parts hold, in order. */
+  tokens: Uint32Array<ArrayBuffer>;
+  /** Hash of each part; layer by layer, keys before values, each in pieces by position. */
+  parts: string[];
+  bytes: Bytes;
+  /** ms since 1970; the oldest go first. */
+  savedAt: number;
+}
+
+const DATABASE = 'mixtab-sessions';
+const headerKey = (id: string): string => `header/${id}`;
+const partKey = (id: string, index: number): string => `part/${id}/${String(index).padStart(6, '0')}`;
+/** All keys that begin with `prefix`. */
+const range = (prefix: string): IDBKeyRange => IDBKeyRange.bound(prefix, `${prefix}\uffff`);
+
+export class SessionStore {
+  #store: UseStore | undefined;
+
+  /** @param database another name keeps tests apart from the user's sessions */
+  constructor(private readonly database = DATABASE) {}
+
+  header(id: string): Promise<SessionHeader | undefined> {
+    return this.#run('readonly', (store) => promisifyRequest(store.get(headerKey(id)) as IDBRequest<SessionHeader | undefined>));
+  }
+
+  part(id: string, index: number): Promise<Blob | undefined> {
+    return this.#run('readonly', (store) => promisifyRequest(store.get(partKey(id, index)) as IDBRequest<Blob | undefined>));
+  }
+
+  putPart(id: string, index: number, part: Blob): Promise<void> {
+    return this.#write((store) => store.put(part, partKey(id, index)));
+  }
+
+  putHeader(id: string, header: SessionHeader): Promise<void> {
+    return this.#write((store) => store.put(header, headerKey(id)));
+  }
+
+  remove(id: string): Promise<void> {
+    return this.#write((store) => {
+      store.delete(headerKey(id));
+      store.delete(range(`part/${id}/`));
+    });
+  }
+
+  /** Ids and sizes, oldest first. */
+  async list(): Promise<{ id: string; modelId: string; bytes: Bytes }[]> {
+    const prefix = headerKey('');
+    const [keys, headers] = await this.#run('readonly', (store) =>
+      Promise.all([promisifyRequest(store.getAllKeys(range(prefix))), promisifyRequest<SessionHeader[]>(store.getAll(range(prefix)))]),
+    );
+    return headers
+      .map(({ modelId, bytes, savedAt }, i) => ({ id: String(keys[i]).slice(prefix.length), modelId, bytes, savedAt }))
+      .sort((a, b) => a.savedAt - b.savedAt)
+      .map(({ savedAt: _, ...entry }) => entry);
+  }
+
+  /** Removes the oldest until all take at most `budget` with `more` bytes to come. */
+  async makeRoom(budget: Bytes, more: Bytes): Promise<void> {
+    const sessions = await this.list();
+    let used = sessions.reduce((sum, { bytes }) => sum + bytes, more);
+    for (const { id, bytes } of sessions) {
+      if (used <= budget) return;
+      await this.remove(id);
+      used -= bytes;
+    }
+  }
+
+  #write(work: (store: IDBObjectStore) => void): Promise<void> {
+    return this.#run('readwrite', (store) => {
+      work(store);
+      return promisifyRequest(store.transaction);
+    });
+  }
+
+  #run<T>(mode: IDBTransactionMode, work: (store: IDBObjectStore) => Promise<T>): Promise<T> {
+    this.#store ??= createStore(this.database, 'sessions');
+    return this.#store(mode, work);
+  }
+}
