@@ -18,7 +18,7 @@ PRESETS = {
     # About 35 M parameters; meant for a GPU.
     "full": (Config(layers=8, feed_forward=640, context=1024), {"batch": 64, "positions": 512, "late_positions": 1024}),
 }
-BALANCE_WEIGHT = 0.03
+BALANCE_WEIGHT = 0.1
 WARMUP_STEPS = 40
 #: Share of the budget over which the learning rate falls to zero.
 DECAY = 0.35
