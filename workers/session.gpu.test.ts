@@ -102,3 +102,11 @@ it('the oldest go where the budget is used up; what is larger than the budget is
   expect(await engine.saveSession('d', bytes - 1)).toBe(0);
   expect((await sessions.list()).map(({ id }) => id)).toEqual(['b', 'c']);
 });
+
+it('what a tab that was closed while saving left is cleared away at the next save', async () => {
+  await sessions.putPart('half/saved', 3, new Blob(['left over']));
+  await answer('the first');
+  await engine.saveSession('a', BUDGET);
+  expect(await sessions.part('half/saved', 3)).toBeUndefined();
+  expect(await engine.restoreSession('a')).toBeGreaterThan(0);
+});

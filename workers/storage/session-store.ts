@@ -1,6 +1,7 @@
 /** Sessions in a database of their own: a header and parts for each. The header comes last, so half a session is none. */
 import { createStore, promisifyRequest, type UseStore } from 'idb-keyval';
 import type { Bytes } from '../../src/contract/ids.ts';
+import { storageError } from './indexed-db-store.ts';
 
 /** What must be the same for keys and values to mean the same. */
 export interface SessionOwner {
@@ -44,7 +45,7 @@ export class SessionStore {
   }
 
   putPart(id: string, index: number, part: Blob): Promise<void> {
-    return this.#write((store) => store.put(part, partKey(id, index)));
+    return this.#write((store) => store.put(part, partKey(id, index)), part.size);
   }
 
   putHeader(id: string, header: SessionHeader): Promise<void> {
@@ -70,9 +71,10 @@ export class SessionStore {
       .map(({ savedAt: _, ...entry }) => entry);
   }
 
-  /** Removes the oldest until all take at most `budget` with `more` bytes to come. */
+  /** Removes the oldest until all take at most `budget` with `more` bytes to come, and parts that nobody will ever ask for. */
   async makeRoom(budget: Bytes, more: Bytes): Promise<void> {
     const sessions = await this.list();
+    await this.#removeOrphans(new Set(sessions.map(({ id }) => id)));
     let used = sessions.reduce((sum, { bytes }) => sum + bytes, more);
     for (const { id, bytes } of sessions) {
       if (used <= budget) return;
@@ -81,15 +83,31 @@ export class SessionStore {
     }
   }
 
-  #write(work: (store: IDBObjectStore) => void): Promise<void> {
-    return this.#run('readwrite', (store) => {
-      work(store);
-      return promisifyRequest(store.transaction);
+  /** Parts without a header: their tab was closed while it saved. */
+  async #removeOrphans(ids: ReadonlySet<string>): Promise<void> {
+    const prefix = 'part/';
+    const keys = await this.#run('readonly', (store) => promisifyRequest(store.getAllKeys(range(prefix))));
+    const orphans = keys.filter((key) => !ids.has(String(key).slice(prefix.length, String(key).lastIndexOf('/'))));
+    if (orphans.length === 0) return;
+    await this.#write((store) => {
+      for (const key of orphans) store.delete(key);
     });
   }
 
-  #run<T>(mode: IDBTransactionMode, work: (store: IDBObjectStore) => Promise<T>): Promise<T> {
-    this.#store ??= createStore(this.database, 'sessions');
-    return this.#store(mode, work);
+  #write(work: (store: IDBObjectStore) => void, bytes: Bytes = 0): Promise<void> {
+    return this.#run('readwrite', (store) => {
+      work(store);
+      return promisifyRequest(store.transaction);
+    }, bytes);
+  }
+
+  /** @throws MixtabError `storage-full`, `storage-unavailable` */
+  async #run<T>(mode: IDBTransactionMode, work: (store: IDBObjectStore) => Promise<T>, bytes: Bytes = 0): Promise<T> {
+    try {
+      this.#store ??= createStore(this.database, 'sessions');
+      return await this.#store(mode, work);
+    } catch (error) {
+      throw await storageError(error, bytes);
+    }
   }
 }
