@@ -60,7 +60,7 @@ class IndexedDbValues implements KeyValues {
 }
 
 /** Every key that begins with `prefix`: U+FFFF sorts after all characters that keys are made of. */
-const range = (prefix: string): IDBKeyRange => IDBKeyRange.bound(prefix, `${prefix}\uffff`);
+export const range = (prefix: string): IDBKeyRange => IDBKeyRange.bound(prefix, `${prefix}\uffff`);
 
 /** Turns what IndexedDB throws into what a user can act on. */
 export async function storageError(error: unknown, bytes: Bytes): Promise<MixtabError> {

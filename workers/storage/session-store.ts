@@ -1,7 +1,7 @@
 /** Sessions in a database of their own: a header and parts for each. The header comes last, so half a session is none. */
 import { createStore, promisifyRequest, type UseStore } from 'idb-keyval';
 import type { Bytes } from '../../src/contract/ids.ts';
-import { storageError } from './indexed-db-store.ts';
+import { range, storageError } from './indexed-db-store.ts';
 
 /** What must be the same for keys and values to mean the same. */
 export interface SessionOwner {
@@ -27,8 +27,6 @@ export interface SessionHeader extends SessionOwner {
 const DATABASE = 'mixtab-sessions';
 const headerKey = (id: string): string => `header/${id}`;
 const partKey = (id: string, index: number): string => `part/${id}/${String(index).padStart(6, '0')}`;
-/** All keys that begin with `prefix`. */
-const range = (prefix: string): IDBKeyRange => IDBKeyRange.bound(prefix, `${prefix}\uffff`);
 
 export class SessionStore {
   #store: UseStore | undefined;

@@ -7,7 +7,7 @@ import { BYTE_CHARACTERS } from '../../src/contract/pre-tokenizers.ts';
 import type { TokenizerData } from '../../src/contract/weight-layout.ts';
 import { MinHeap } from './min-heap.ts';
 import { type PreTokenizer, preTokenizer, words } from './pre-tokenizers.ts';
-import { endsOfGeneration, KIND, piecesOf, splitAt } from './special-tokens.ts';
+import { KIND, SpecialTokens } from './special-tokens.ts';
 import type { EncodeOptions, Tokenizer } from './tokenizer.ts';
 
 /** Words are few and come again and again: what they become is remembered, up to so many. */
@@ -21,9 +21,7 @@ export class ByteBpeTokenizer implements Tokenizer {
   readonly controlPieces: readonly string[];
   readonly #ids = new Map<string, TokenId>();
   readonly #ranks = new Map<string, number>();
-  readonly #userDefined: string[];
-  readonly #special: string[];
-  readonly #ends: Set<TokenId>;
+  readonly #special: SpecialTokens;
   readonly #pre: PreTokenizer;
   readonly #remembered = new Map<string, readonly TokenId[]>();
   readonly #encoder = new TextEncoder();
@@ -37,15 +35,13 @@ export class ByteBpeTokenizer implements Tokenizer {
     // Of equal pieces the last counts, as llama.cpp's table has it.
     for (const [id, piece] of tokens.entries()) this.#ids.set(piece, tokenId(id));
     for (const [rank, merge] of merges.entries()) this.#ranks.set(merge, rank);
-    this.controlPieces = piecesOf(data, KIND.control);
-    this.#userDefined = piecesOf(data, KIND.userDefined);
-    this.#special = piecesOf(data, KIND.userDefined, KIND.control, KIND.unknown);
-    this.#ends = endsOfGeneration(data);
+    this.#special = new SpecialTokens(data);
+    this.controlPieces = this.#special.controlPieces;
   }
 
   encode(text: string, { addBos = false, parseSpecial = false }: EncodeOptions = {}): TokenId[] {
     const ids: TokenId[] = addBos ? [this.bosId] : [];
-    for (const { text: part, special } of splitAt(text.toWellFormed(), parseSpecial ? this.#special : this.#userDefined)) {
+    for (const { text: part, special } of this.#special.split(text, parseSpecial)) {
       if (special) ids.push(this.#ids.get(part)!);
       else for (const word of words(part, this.#pre)) ids.push(...this.#word(word));
     }
@@ -66,7 +62,7 @@ export class ByteBpeTokenizer implements Tokenizer {
   }
 
   isEndOfGeneration(id: TokenId): boolean {
-    return this.#ends.has(id);
+    return this.#special.ends.has(id);
   }
 
   #word(word: string): readonly TokenId[] {

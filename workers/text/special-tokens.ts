@@ -25,12 +25,12 @@ export function effectiveKinds({ tokens, tokenTypes }: TokenizerData): number[] 
 }
 
 /** Pieces of these kinds, longest first. */
-export function piecesOf({ tokens, tokenTypes }: TokenizerData, ...kinds: number[]): string[] {
+function piecesOf({ tokens, tokenTypes }: TokenizerData, ...kinds: number[]): string[] {
   return tokens.filter((piece, id) => piece !== '' && kinds.includes(tokenTypes[id])).sort((a, b) => b.length - a.length);
 }
 
 /** The declared ends (of sequence, turn, message), and control tokens that are known to end an answer. */
-export function endsOfGeneration({ tokens, tokenTypes, eosId, endIds = [] }: TokenizerData): Set<TokenId> {
+function endsOfGeneration({ tokens, tokenTypes, eosId, endIds = [] }: TokenizerData): Set<TokenId> {
   const ends = new Set([eosId, ...endIds].map(tokenId));
   for (const [id, piece] of tokens.entries()) {
     if (tokenTypes[id] === KIND.control && (END_PIECES.has(piece) || ALWAYS_ENDS.has(piece))) ends.add(tokenId(id));
@@ -39,7 +39,7 @@ export function endsOfGeneration({ tokens, tokenTypes, eosId, endIds = [] }: Tok
 }
 
 /** Cuts the special texts out; where several begin at one place the longest is taken. */
-export function splitAt(text: string, specials: readonly string[]): { text: string; special: boolean }[] {
+function splitAt(text: string, specials: readonly string[]): { text: string; special: boolean }[] {
   let parts = text === '' ? [] : [{ text, special: false }];
   for (const special of specials) {
     if (!text.includes(special)) continue;
@@ -54,4 +54,29 @@ export function splitAt(text: string, specials: readonly string[]): { text: stri
     });
   }
   return parts;
+}
+
+/** A vocabulary's special tokens, as both tokenizers use them. */
+export class SpecialTokens {
+  /** Texts of the control tokens, longest first. */
+  readonly controlPieces: readonly string[];
+  /** Tokens that end an answer. */
+  readonly ends: ReadonlySet<TokenId>;
+  readonly #userDefined: readonly string[];
+  readonly #all: readonly string[];
+
+  constructor(data: TokenizerData) {
+    this.controlPieces = piecesOf(data, KIND.control);
+    this.ends = endsOfGeneration(data);
+    this.#userDefined = piecesOf(data, KIND.userDefined);
+    this.#all = piecesOf(data, KIND.userDefined, KIND.control, KIND.unknown);
+  }
+
+  /**
+   * Cuts out user-defined pieces, and control tokens where `parseSpecial` says so. Lone surrogates are no Unicode text; like every
+   * UTF-8 encoder it writes them as U+FFFD.
+   */
+  split(text: string, parseSpecial: boolean): { text: string; special: boolean }[] {
+    return splitAt(text.toWellFormed(), parseSpecial ? this.#all : this.#userDefined);
+  }
 }

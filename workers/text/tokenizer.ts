@@ -8,7 +8,7 @@ import { type TokenId, tokenId } from '../../src/contract/ids.ts';
 import type { TokenizerData } from '../../src/contract/weight-layout.ts';
 import { ByteBpeTokenizer } from './byte-bpe.ts';
 import { MinHeap } from './min-heap.ts';
-import { effectiveKinds, endsOfGeneration, KIND, piecesOf, splitAt } from './special-tokens.ts';
+import { effectiveKinds, KIND, SpecialTokens } from './special-tokens.ts';
 
 /** SentencePiece writes a space as this character (U+2581). */
 const SPACE = '\u2581';
@@ -56,10 +56,7 @@ class SentencePieceTokenizer implements Tokenizer {
   /** Texts of the pieces that stand for themselves: control and user-defined ones. */
   readonly #specialIds = new Map<string, TokenId>();
   readonly #byteIds: (TokenId | undefined)[] = new Array(256).fill(undefined);
-  /** Texts that are cut out before merging, longest first. */
-  readonly #userDefined: string[];
-  readonly #special: string[];
-  readonly #ends: Set<TokenId>;
+  readonly #special: SpecialTokens;
   readonly #encoder = new TextEncoder();
 
   constructor(private readonly data: TokenizerData) {
@@ -75,16 +72,13 @@ class SentencePieceTokenizer implements Tokenizer {
       else if (kind === KIND.control || kind === KIND.unknown) this.#specialIds.set(tokens[id], tokenId(id));
       else this.#ids.set(tokens[id], tokenId(id));
     }
-    this.controlPieces = piecesOf(data, KIND.control);
-    this.#userDefined = piecesOf(data, KIND.userDefined);
-    this.#special = piecesOf(data, KIND.userDefined, KIND.control, KIND.unknown);
-    this.#ends = endsOfGeneration(data);
+    this.#special = new SpecialTokens(data);
+    this.controlPieces = this.#special.controlPieces;
   }
 
   encode(text: string, { addBos = false, parseSpecial = false }: EncodeOptions = {}): TokenId[] {
     const ids: TokenId[] = addBos ? [this.bosId] : [];
-    // Lone surrogates are no Unicode text; like every UTF-8 encoder we write them as U+FFFD.
-    const parts = splitAt(text.toWellFormed(), parseSpecial ? this.#special : this.#userDefined);
+    const parts = this.#special.split(text, parseSpecial);
     let afterSpecial = true;
     for (const { text: part, special } of parts) {
       if (special) {
@@ -118,7 +112,7 @@ class SentencePieceTokenizer implements Tokenizer {
   }
 
   isEndOfGeneration(id: TokenId): boolean {
-    return this.#ends.has(id);
+    return this.#special.ends.has(id);
   }
 
   /** Merges one stretch of text and appends its tokens. O(n log n). */
