@@ -68,7 +68,7 @@ async function perplexity(options: Options<'perplexity'>): Promise<void> {
   const { trace, ...result } = await scoreInBrowser(
     modelArgument(options.model),
     loadOptions({ ...options, context }),
-    { text, context, ...lossyOptions(options), trace: options['trace-out'] !== undefined },
+    { input: { kind: 'text', text }, context, ...lossyOptions(options), trace: options['trace-out'] !== undefined },
     options.json ? undefined : (done, total) => void process.stderr.write(`\r${done} of ${total} tokens`),
   );
   if (options['trace-out'] !== undefined && trace) writeFileSync(options['trace-out'], Uint8Array.from(trace));
@@ -94,7 +94,7 @@ async function bench(options: Options<'bench'>): Promise<void> {
   const model = modelArgument(options.model);
   const { metadata } = await readHeader(await openModel(options.model));
   const { expertsPerToken } = readConfig(options.model, metadata);
-  const { trace, routing } = await scoreInBrowser(model, { context }, { text, context, trace: true });
+  const { trace, routing } = await scoreInBrowser(model, { context }, { input: { kind: 'text', text }, context, trace: true });
   const result = cacheBench(routing, trace ?? [], expertsPerToken);
   if (options.json) print(result);
   else console.log(`${result.tokens} tokens of ${options['text-file']}\n\n${cacheBenchTable(result)}`);

@@ -5,6 +5,8 @@
 // weights: f32[tokens, K]. Grid: one thread a token.
 // With DECODE (one token) the lossy options of the state count: resident experts are preferred by a bias, and experts
 // of small weight are left out, which shows as weight 0 and the first choice once more.
+// What the state says of an ablation counts always: banned experts rank with NaN, random ones by a number of their own,
+// and of the chosen only the first may count.
 // With LOOKUP (one token) the experts are looked up in slot_table: u32[layers, EXPERTS]. All there: groups and
 // assignments for the expert kernels are written. One missing: the step is marked stalled. Without CHOOSE the choice
 // is the one that selected and weights hold.
@@ -17,6 +19,7 @@ override DECODE: bool;
 override WORKGROUP: u32;
 
 const MAX_K = 16u;
+const BANNED_WORDS = 119u;
 
 @group(0) @binding(0) var<storage, read_write> state: StepState;
 @group(0) @binding(1) var<storage, read> logits: array<f32>;
@@ -31,9 +34,16 @@ fn before(key: u32, index: u32, other_key: u32, other: u32) -> bool {
   return key > other_key || (key == other_key && index < other);
 }
 
-// The logit by which an expert is chosen.
-fn preference(row: u32, expert: u32) -> u32 {
-  let logit = logits[row + expert];
+// What an expert is chosen by, as an ordered key.
+fn preference(token: u32, expert: u32) -> u32 {
+  let bit = place.x * EXPERTS + expert;
+  if (bit < 32u * BANNED_WORDS && ((state.banned[bit / 32u] >> (bit % 32u)) & 1u) != 0u) {
+    return 0u;
+  }
+  if (state.random != 0u) {
+    return threefry2x32(vec2<u32>(state.random_seed, place.x), vec2<u32>(state.position + token, expert)).x | 1u;
+  }
+  let logit = logits[token * STRIDE + expert];
   if (DECODE && state.resident_bias != 0.0 && slot_table[place.x * EXPERTS + expert] != NO_SLOT) {
     return ordered_key(logit + state.resident_bias);
   }
@@ -49,7 +59,7 @@ fn choose(token: u32) {
     var best_key = 0u;
     var best = EXPERTS;
     for (var expert = 0u; expert < EXPERTS; expert++) {
-      let key = preference(row, expert);
+      let key = preference(token, expert);
       let left = k == 0u || before(last_key, last, key, expert);
       if (left && (best == EXPERTS || key > best_key)) {
         best_key = key;
@@ -71,10 +81,11 @@ fn choose(token: u32) {
   for (var k = 0u; k < K; k++) {
     sum += exp(logits[row + chosen[k]] - largest);
   }
+  let used = select(state.experts_used, K, state.experts_used == 0u);
   var kept = 1.0;
   for (var k = 0u; k < K; k++) {
     let weight = exp(logits[row + chosen[k]] - largest) / sum;
-    let skip = DECODE && k > 0u && weight < state.skip_below;
+    let skip = k >= used || (DECODE && k > 0u && weight < state.skip_below);
     weights[token * K + k] = select(weight, 0.0, skip);
     if (skip) {
       kept -= weight;

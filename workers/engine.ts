@@ -1,6 +1,6 @@
 /** The engine: owns the GPU device, at most one loaded model, at most one running generation. */
 import type {
-  AdapterReport, EngineApi, GenerateEvent, GenerateRequest, GenerateResult, LoadedModel, LoadProgress, LoadRequest, ScoreRequest,
+  AdapterReport, EngineApi, ExpertsReport, GenerateEvent, GenerateRequest, GenerateResult, LoadedModel, LoadProgress, LoadRequest, ScoreRequest,
   ScoreResult,
 } from '../src/contract/engine-api.ts';
 import { MixtabError } from '../src/contract/errors.ts';
@@ -98,9 +98,13 @@ export class Engine implements EngineApi {
 
   score(request: ScoreRequest, onProgress: (tokensDone: number, tokensTotal: number) => void): Promise<ScoreResult> {
     return this.#exclusive('score', async () => {
-      const { gpu, generator } = this.#require();
+      const { gpu, gpuModel, generator } = this.#require();
       this.#stopRequested = false;
-      return this.#watched(gpu, () => generator.score(request, onProgress, () => this.#stoppedOf(gpu)));
+      const { addBos, bosId } = gpuModel.manifest.tokenizer;
+      const prompt = this.#promptOf(request.input);
+      // Every window gets its own.
+      const tokens = addBos && prompt[0] === bosId ? prompt.slice(1) : prompt;
+      return this.#watched(gpu, () => generator.score(tokens, request, onProgress, () => this.#stoppedOf(gpu)));
     });
   }
 
@@ -126,6 +130,10 @@ export class Engine implements EngineApi {
       const started = performance.now();
       return (await readOver()) / ((performance.now() - started) / 1000);
     });
+  }
+
+  async experts(): Promise<ExpertsReport | undefined> {
+    return this.#loaded?.generator.report();
   }
 
   async stop(): Promise<void> {

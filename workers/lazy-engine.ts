@@ -20,6 +20,8 @@ export function lazyEngine(create: () => Promise<EngineApi>): EngineApi {
     generate: async (...args) => (await get()).generate(...args),
     readRate: (modelId, bytes) => get().then((engine) => engine.readRate(modelId, bytes)),
     score: async (...args) => (await get()).score(...args),
+    // Nothing is loaded before the engine is there: no reason to fetch it.
+    experts: async () => (engine ? (await engine).experts() : undefined),
     stop: async () => (await get()).stop(),
     saveSession: async (...args) => (await get()).saveSession(...args),
     restoreSession: async (...args) => (await get()).restoreSession(...args),

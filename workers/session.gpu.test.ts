@@ -86,6 +86,15 @@ it.each([{ modelId: 'another' }, { weights: '00' }, { version: 0 }, { headDim: 2
   expect(await sessions.header('a')).toBeUndefined();
 });
 
+it('a session of an ablated answer is no prefix of a true one', async () => {
+  const fresh = await answer(LONG);
+  await engine.generate({ input: { kind: 'text', text: LONG }, maxTokens: 2, ablation: { expertsUsed: 1 } }, () => {});
+  await engine.saveSession('a', BUDGET);
+  await reload();
+  expect(await engine.restoreSession('a')).toBeGreaterThan(0);
+  expect(await answer(LONG)).toEqual(fresh);
+});
+
 it('a session longer than the context is dropped', async () => {
   await answer(LONG);
   await engine.saveSession('a', BUDGET);

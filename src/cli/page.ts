@@ -65,6 +65,6 @@ window.mixtab = {
   score: (request) =>
     answer(async () => {
       const { trace, ...result } = await engine.score(request, proxy((done, total) => window.mixtabOnScore?.(done, total)));
-      return { ...result, ...(trace && { trace: [...trace] }) };
+      return { ...result, ...(trace && { trace: [...trace.choices] }) };
     }),
 };

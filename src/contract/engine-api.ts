@@ -237,6 +237,16 @@ export interface LossyOptions {
   skipBelow?: number;
 }
 
+/** Another way to choose experts, to see what the router is worth. Not what the model computes; counts for prompts too. */
+export interface AblationOptions {
+  /** Of the experts chosen for a token, only so many count, the first ones; what they weigh makes 1. */
+  expertsUsed?: number;
+  /** Experts are drawn at random, by this seed, layer and position; the router still says what each of them weighs. */
+  randomSeed?: number;
+  /** Experts that are never chosen; each layer keeps at least as many as a token uses. */
+  banned?: { layer: number; expert: number }[];
+}
+
 export interface GenerateRequest {
   /**
    * Text to continue, or a conversation (fails with `chat-template` where the model has none). A conversation
@@ -252,14 +262,17 @@ export interface GenerateRequest {
   /** How many of the likeliest tokens to report with each token, 0 .. 20. */
   topLogprobs?: number;
   lossy?: LossyOptions;
+  ablation?: AblationOptions;
 }
 
 export interface ScoreRequest {
-  text: string;
+  /** What is scored; of a conversation the template's own words too. */
+  input: GenerateRequest['input'];
   /** Tokens in a window, BOS included; windows do not overlap, and every token but the first of each is scored. */
   context: number;
   /** Scores token by token, as decoding does, so that residency matters. Default: exact, whole windows at once. */
   lossy?: LossyOptions;
+  ablation?: AblationOptions;
   /** Asks for every token's chosen experts. */
   trace?: boolean;
 }
@@ -284,8 +297,13 @@ export interface ScoreResult {
   bitsPerByte: number;
   routing: LayerRouting[];
   cache: CacheReport;
-  /** u8[tokens, layers, expertsPerToken], where asked for. */
-  trace?: Uint8Array;
+  /** Where asked for. */
+  trace?: {
+    /** Text of each token, those that lead a window (empty) included. */
+    pieces: string[];
+    /** u8[pieces, layers, expertsPerToken] */
+    choices: Uint8Array;
+  };
   seconds: number;
 }
 
@@ -323,6 +341,27 @@ export interface CacheReport {
   stalls: number;
 }
 
+/** Where a layer's expert is; the highest that holds. */
+export const RESIDENCE = { store: 0, ram: 1, gpu: 2 } as const;
+
+/** What the expert cache holds and did, at one moment. Each array: [layers, experts]. */
+export interface ExpertsReport {
+  layerCount: number;
+  expertCount: number;
+  /** One of {@link RESIDENCE} each. */
+  residence: Uint8Array;
+  /** Tokens that chose it since the last request began; a prompt counts as one. */
+  uses: Uint32Array;
+  /** 1 for those the newest token chose. */
+  newest: Uint8Array;
+  /** Since the last request began, as are the times. */
+  cache: CacheReport;
+  gpuWaitMs: number;
+  expertWaitMs: number;
+  elapsedMs: number;
+  memory: { gpuBytes: number; ramBytes: number };
+}
+
 export interface GenerateResult {
   promptTokens: TokenId[];
   tokens: GeneratedToken[];
@@ -333,6 +372,9 @@ export interface GenerateResult {
     prefillTokensPerSecond: number;
     decodeMs: number;
     decodeTokensPerSecond: number;
+    /** Time in which nothing but the GPU was waited for, and in which experts were; the rest of both phases is our own. */
+    gpuWaitMs: number;
+    expertWaitMs: number;
   };
   cache: CacheReport;
   memory: { gpuBytes: number; ramBytes: number };
@@ -349,6 +391,8 @@ export interface EngineApi {
   readRate(modelId: string, bytes: number): Promise<number>;
   /** How well the model predicts a text. */
   score(request: ScoreRequest, onProgress: (tokensDone: number, tokensTotal: number) => void): Promise<ScoreResult>;
+  /** What the experts do; may be asked for at any time, while an answer is written too. undefined: no model is loaded. */
+  experts(): Promise<ExpertsReport | undefined>;
   /** Ends the running generation after the token in flight; its promise resolves with `aborted`. */
   stop(): Promise<void>;
   /** Keeps the KV cache under a name, the oldest others going for it; returns the bytes written, 0 where it exceeds `budget`. */

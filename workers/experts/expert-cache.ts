@@ -2,10 +2,11 @@
  * Brings experts into slots: GPU slot, else main memory, else the store. The only place where
  * residency, slot table and slots change together.
  */
-import type { CacheReport } from '../../src/contract/engine-api.ts';
+import { type CacheReport, type ExpertsReport, RESIDENCE } from '../../src/contract/engine-api.ts';
 import { type Bytes, type ExpertId, type ExpertIndex, expertId, type LayerIndex } from '../../src/contract/ids.ts';
 import type { RecordParts } from '../../src/contract/record-parts.ts';
 import { expertKey } from '../../src/contract/weight-layout.ts';
+import { Stopwatch } from '../gpu/stopwatch.ts';
 import type { PoolPlan } from './budget.ts';
 import { ExpertLoader, type ReadExpert } from './expert-loader.ts';
 import { RamTier } from './ram-tier.ts';
@@ -26,6 +27,12 @@ export class ExpertCache {
   readonly #ahead = new Map<string, Promise<RecordParts | undefined>>();
   /** Experts that came by prediction and no token has used yet. */
   readonly #untried = new Set<string>();
+  /** Runs while {@link ensure} waits for an expert. */
+  readonly waiting = new Stopwatch();
+  /** Times that each expert was used since the last {@link resetCounts}, by its id. */
+  readonly #uses: Uint32Array<ArrayBuffer>;
+  /** Experts that the newest token used, by layer. */
+  #newest: (readonly ExpertIndex[])[] = [];
   #counts = zeroCounts();
   #bytesReadBefore: Bytes = 0;
 
@@ -40,6 +47,7 @@ export class ExpertCache {
       for (const layer of layers) this.#poolOf[layer] = residency;
       return residency;
     });
+    this.#uses = new Uint32Array(this.#poolOf.length * memory.expertCount);
     this.#ram = new RamTier(ramBudgetBytes);
     this.#loader = new ExpertLoader(read, this.#ram);
   }
@@ -75,7 +83,7 @@ export class ExpertCache {
     await Promise.all(
       experts.map(async (expert) => {
         if (this.slotOf(layer, expert) !== undefined) return;
-        const record = (await this.#takeAhead(layer, expert)) ?? (await this.#loader.demand(layer, expert));
+        const record = await this.waiting.during(this.#arrivalOf(layer, expert));
         await ready?.();
         // A prediction that was under way may have placed it in the meantime.
         if (this.slotOf(layer, expert) !== undefined) return;
@@ -148,7 +156,9 @@ export class ExpertCache {
         placedAhead++;
       }
       this.#poolOf[layer].touch(this.#id(layer, expert));
+      this.#uses[this.#id(layer, expert)]++;
     }
+    this.#newest[layer] = distinct;
     this.#counts.misses += missing + placedAhead;
     this.#counts.prefetched += placedAhead;
     this.#counts.hits += distinct.length - missing - placedAhead;
@@ -167,7 +177,23 @@ export class ExpertCache {
     return { slots, ...this.#counts, hitRate: hits + misses ? hits / (hits + misses) : 1, bytesRead };
   }
 
+  /** Where every expert is, and which were used since the last {@link resetCounts}. */
+  residence(): Pick<ExpertsReport, 'residence' | 'uses' | 'newest'> {
+    const { expertCount } = this.memory;
+    const residence = new Uint8Array(this.#uses.length);
+    const newest = new Uint8Array(this.#uses.length);
+    for (let id = 0; id < residence.length; id++) {
+      const pool = this.#poolOf[Math.floor(id / expertCount)];
+      if (pool.slotOf(id as ExpertId) !== undefined) residence[id] = RESIDENCE.gpu;
+      else if (this.#ram.has(this.#keyOf(id as ExpertId))) residence[id] = RESIDENCE.ram;
+    }
+    for (const [layer, experts] of this.#newest.entries()) for (const expert of experts ?? []) newest[layer * expertCount + expert] = 1;
+    return { residence, uses: this.#uses.slice(), newest };
+  }
+
   resetCounts(): void {
+    this.#uses.fill(0);
+    this.#newest = [];
     this.#counts = zeroCounts();
     this.#bytesReadBefore = this.#loader.bytesRead;
   }
@@ -190,6 +216,10 @@ export class ExpertCache {
   #keyOf(id: ExpertId): string {
     const { expertCount } = this.memory;
     return expertKey(Math.floor(id / expertCount), id % expertCount);
+  }
+
+  async #arrivalOf(layer: LayerIndex, expert: ExpertIndex): Promise<RecordParts> {
+    return (await this.#takeAhead(layer, expert)) ?? (await this.#loader.demand(layer, expert));
   }
 
   #takeAhead(layer: LayerIndex, expert: ExpertIndex): Promise<RecordParts | undefined> | undefined {

@@ -22,6 +22,11 @@ export class RamTier<Record extends { byteLength: Bytes }> {
     return record;
   }
 
+  /** Whether it is there; no use of it. */
+  has(key: string): boolean {
+    return this.#records.has(key);
+  }
+
   /** Keeps a record, unless it is larger than the whole budget. */
   put(key: string, record: Record): void {
     if (record.byteLength > this.budgetBytes || this.#records.has(key)) return;

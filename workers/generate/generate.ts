@@ -1,6 +1,6 @@
 /** One answer: prompt tokens, prefill (less what the KV cache already holds), decode until an end. */
 import type {
-  GenerateEvent, GenerateRequest, GenerateResult, GeneratedToken, SamplingOptions, ScoreRequest, ScoreResult, TokenLogprob,
+  ExpertsReport, GenerateEvent, GenerateRequest, GenerateResult, GeneratedToken, SamplingOptions, ScoreRequest, ScoreResult, TokenLogprob,
 } from '../../src/contract/engine-api.ts';
 import { MixtabError } from '../../src/contract/errors.ts';
 import { type Bytes, type TokenId, tokenId } from '../../src/contract/ids.ts';
@@ -17,7 +17,8 @@ import { createStopText } from '../text/stop-text.ts';
 import type { Tokenizer } from '../text/tokenizer.ts';
 import { Decoder } from './decode.ts';
 import { prefill } from './prefill.ts';
-import { score, setLossy } from './score.ts';
+import { routerOptionsKey, setRouterOptions } from './router-options.ts';
+import { score } from './score.ts';
 import { restoreCache, saveCache, sessionFits } from './session.ts';
 
 /** Most tokens whose log-probabilities can be asked for. */
@@ -29,6 +30,10 @@ const PENALTY_PROMPT_TOKENS = 64;
 export class Generator {
   /** Tokens whose keys and values are in the cache, in order. */
   #cached: TokenId[] = [];
+  /** How experts were chosen for them: see `routerOptionsKey`. */
+  #cachedWith = '';
+  /** When the last request began, and what the stopwatches showed then. */
+  #began = { at: performance.now(), gpu: 0, experts: 0 };
 
   constructor(
     readonly gpu: GpuModel,
@@ -49,11 +54,12 @@ export class Generator {
   ): Promise<GenerateResult> {
     const { experts, context, model } = this.gpu;
     checkRequest(request, promptTokens.length, context);
-    experts.resetCounts();
-    setLossy(this.gpu, request.lossy);
+    setRouterOptions(model, request);
+    this.#useCacheFor(request);
     this.#startSampling(request, promptTokens);
 
-    const started = performance.now();
+    this.#begin();
+    const started = this.#began.at;
     const answer = new Answer(this.tokenizer, request);
     let finishReason: GenerateResult['finishReason'] = 'length';
     let prefillEnd = started;
@@ -108,26 +114,65 @@ export class Generator {
         prefillTokensPerSecond: perSecond(prefilled, prefillMs),
         decodeMs,
         decodeTokensPerSecond: perSecond(decoded, decodeMs),
+        ...this.#waits(),
       },
       cache: experts.report(),
       memory: { gpuBytes: this.gpu.gpuBytes(), ramBytes: experts.ramBytes },
     };
   }
 
-  /** How well the model predicts a text; the cache is empty afterwards. */
-  score(request: ScoreRequest, onProgress: (tokensDone: number, tokensTotal: number) => void, stopped: () => boolean): Promise<ScoreResult> {
+  /** How well the model predicts a text; the cache is empty afterwards. @param tokens of the text, without BOS */
+  score(
+    tokens: readonly TokenId[],
+    request: ScoreRequest,
+    onProgress: (tokensDone: number, tokensTotal: number) => void,
+    stopped: () => boolean,
+  ): Promise<ScoreResult> {
     this.#cached = [];
+    this.#begin();
     const { addBos, bosId } = this.gpu.manifest.tokenizer;
     return score({
       gpu: this.gpu,
       readback: this.readback,
-      tokens: this.tokenizer.encode(request.text, { addBos: false }),
+      tokens,
       ...(addBos && { bos: tokenId(bosId) }),
       request,
-      bytesOf: (tokens) => new TextEncoder().encode(this.#textOf(tokens)).length,
+      bytesOf: (some) => new TextEncoder().encode(this.#textOf(some)).length,
+      piecesOf: (some) => {
+        const detokenizer = createDetokenizer(this.tokenizer, { continuation: true });
+        return some.map((id) => detokenizer.push(id));
+      },
       onProgress,
       stopped,
     });
+  }
+
+  /** What the experts do, now. */
+  report(): ExpertsReport {
+    const { experts, model } = this.gpu;
+    const { layerCount, expertCount } = model.config;
+    return {
+      layerCount, expertCount, ...experts.residence(), cache: experts.report(), ...this.#waits(),
+      elapsedMs: performance.now() - this.#began.at, memory: { gpuBytes: this.gpu.gpuBytes(), ramBytes: experts.ramBytes },
+    };
+  }
+
+  /** Counts and clocks of the cache begin anew. */
+  #begin(): void {
+    const { experts } = this.gpu;
+    experts.resetCounts();
+    this.#began = { at: performance.now(), gpu: this.readback.waiting.ms, experts: experts.waiting.ms };
+  }
+
+  #waits(): { gpuWaitMs: number; expertWaitMs: number } {
+    return { gpuWaitMs: this.readback.waiting.ms - this.#began.gpu, expertWaitMs: this.gpu.experts.waiting.ms - this.#began.experts };
+  }
+
+  /** Keys and values that other experts have left their mark on are not what this request would compute. */
+  #useCacheFor(request: GenerateRequest): void {
+    const options = routerOptionsKey(request);
+    if (options !== this.#cachedWith) this.#cached = [];
+    this.#cachedWith = options;
   }
 
   /** GPU bytes that `saveSession` would write; 0 where the cache is empty. */
@@ -137,7 +182,7 @@ export class Generator {
 
   /** Hands the cache on in parts; see session.ts. */
   saveSession(owner: SessionOwner, put: (index: number, part: Blob) => Promise<void>): Promise<SessionHeader> {
-    return saveCache(this.gpu.model.kvCache, this.#cached, owner, put);
+    return saveCache(this.gpu.model.kvCache, this.#cached, { ...owner, routing: this.#cachedWith }, put);
   }
 
   /** Takes a session's keys and values for the cache's; false, and an empty cache, where it does not fit or is damaged. */
@@ -147,6 +192,7 @@ export class Generator {
     this.#cached = [];
     if (!(await restoreCache(kvCache, header, get))) return false;
     this.#cached = Array.from(header.tokens, tokenId);
+    this.#cachedWith = header.routing;
     return true;
   }
 

@@ -1,6 +1,6 @@
 /** Scoring, and what the lossy options do. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { ScoreRequest } from '../../src/contract/engine-api.ts';
+import { type AblationOptions, RESIDENCE, type ScoreRequest } from '../../src/contract/engine-api.ts';
 import type { Engine } from '../engine.ts';
 import { SYNTH_PRESETS } from '../gguf/synth/presets.ts';
 import { engineWith } from '../testing.ts';
@@ -14,7 +14,8 @@ beforeAll(async () => {
 });
 afterAll(() => engine.unload());
 
-const score = (more: Partial<ScoreRequest> = {}) => engine.score({ text: TEXT, context: 40, ...more }, () => {});
+const score = ({ text = TEXT, ...more }: Partial<ScoreRequest> & { text?: string } = {}) =>
+  engine.score({ input: { kind: 'text', text }, context: 40, ...more }, () => {});
 
 /** A budget in which experts have to be loaded. */
 async function loadSmall(): Promise<void> {
@@ -41,7 +42,7 @@ describe('score', () => {
 
   it('is the same token by token, and for any budget', async () => {
     const together = await score({ trace: true });
-    expect(together.trace).toHaveLength((together.tokens + Math.ceil((await engine.tokenize(TEXT)).length / 39)) * 2 * 2);
+    expect(together.trace!.choices).toHaveLength((together.tokens + Math.ceil((await engine.tokenize(TEXT)).length / 39)) * 2 * 2);
     const alone = await score({ lossy: {}, trace: true });
     expect(alone.nll).toBeCloseTo(together.nll, 4);
     expect(alone.trace).toEqual(together.trace);
@@ -78,7 +79,7 @@ describe('lossy options', () => {
 
   it('skips every second expert where told to, which is routing to one expert alone', async () => {
     const one = await score({ lossy: { skipBelow: 1 }, trace: true });
-    for (let at = 0; at < one.trace!.length; at += 2) expect(one.trace![at + 1]).toBe(one.trace![at]);
+    for (let at = 0; at < one.trace!.choices.length; at += 2) expect(one.trace!.choices[at + 1]).toBe(one.trace!.choices[at]);
     const none = await score({ lossy: { skipBelow: 0 }, trace: true });
     expect(none.nll).not.toBe(one.nll);
   });
@@ -94,5 +95,78 @@ describe('lossy options', () => {
     const before = await greedy();
     await score({ lossy: { skipBelow: 1 } });
     expect(await greedy()).toEqual(before);
+  });
+});
+
+describe('ablations', () => {
+  const choicesOf = async (ablation: AblationOptions, more: Partial<ScoreRequest> = {}) => {
+    const { trace, nll } = await score({ ablation, trace: true, ...more });
+    return { nll, choices: trace!.choices };
+  };
+
+  it('count for a prompt as for tokens that are decoded', async () => {
+    for (const ablation of [{ expertsUsed: 1 }, { randomSeed: 3 }, { banned: [{ layer: 1, expert: 0 }] }]) {
+      const together = await choicesOf(ablation);
+      const alone = await choicesOf(ablation, { lossy: {} });
+      expect(alone.choices).toEqual(together.choices);
+      expect(alone.nll).toBeCloseTo(together.nll, 4);
+      expect(together.nll).not.toBe((await score()).nll);
+    }
+  });
+
+  it('top 1 is what skipping every second expert gives', async () => {
+    expect((await choicesOf({ expertsUsed: 1 }, { lossy: {} })).nll).toBe((await score({ lossy: { skipBelow: 1 } })).nll);
+  });
+
+  it('a banned expert is never chosen in its layer, and is in others', async () => {
+    const { choices } = await choicesOf({ banned: [{ layer: 1, expert: 2 }] });
+    const chosen = [new Set<number>(), new Set<number>()];
+    for (let at = 0; at < choices.length; at++) chosen[Math.floor(at / 2) % 2].add(choices[at]);
+    expect(chosen[0]).toContain(2);
+    expect(chosen[1]).not.toContain(2);
+  });
+
+  it('names the tokens of its trace', async () => {
+    const { trace } = await score({ text: 'the first men', trace: true });
+    expect(trace!.pieces.join('').trim()).toBe('the first men');
+    expect(trace!.choices).toHaveLength(trace!.pieces.length * 2 * 2);
+  });
+
+  it.each([
+    [{ expertsUsed: 0 }], [{ expertsUsed: 3 }], [{ banned: [{ layer: 2, expert: 0 }] }], [{ banned: [0, 1, 2, 3, 4, 5, 6].map((expert) => ({ layer: 0, expert })) }],
+  ])('%j is refused', async (ablation) => {
+    await expect(score({ ablation })).rejects.toMatchObject({ code: 'bad-request' });
+  });
+
+  it('leave nothing behind in the KV cache', async () => {
+    const answer = async (ablation?: AblationOptions) => {
+      const request = { input: { kind: 'text' as const, text: TEXT.slice(0, 100) }, maxTokens: 6, sampling: { temperature: 0 }, ignoreEos: true };
+      return (await engine.generate({ ...request, ...(ablation && { ablation }) }, () => {})).tokens.map(({ id, logprob }) => ({ id, logprob }));
+    };
+    const exact = await answer();
+    const changed = await answer({ randomSeed: 1 });
+    expect(changed).not.toEqual(exact);
+    expect(await answer()).toEqual(exact);
+    expect(await answer({ randomSeed: 1 })).toEqual(changed);
+  });
+});
+
+describe('experts', () => {
+  it('says where every expert is, which were used, and what was waited for', async () => {
+    await loadSmall();
+    const result = await engine.generate(
+      { input: { kind: 'text', text: 'the first men' }, maxTokens: 8, sampling: { temperature: 0 }, ignoreEos: true }, () => {},
+    );
+    const report = (await engine.experts())!;
+    const cells = report.layerCount * report.expertCount;
+    expect([report.residence.length, report.uses.length, report.newest.length]).toEqual([cells, cells, cells]);
+    expect(report.residence.filter((place) => place === RESIDENCE.gpu)).toHaveLength(result.cache.slots);
+    expect(report.uses.reduce((sum, uses) => sum + uses, 0)).toBe(result.cache.hits + result.cache.misses);
+    expect(report.newest.filter(Boolean).length).toBe(report.layerCount * 2);
+    expect(report.cache).toEqual(result.cache);
+    expect(report.expertWaitMs).toBeGreaterThan(0);
+    expect(report.gpuWaitMs).toBeGreaterThan(0);
+    expect(result.timings.gpuWaitMs + result.timings.expertWaitMs).toBeLessThanOrEqual(result.timings.prefillMs + result.timings.decodeMs);
+    await engine.load({ modelId }, () => {});
   });
 });

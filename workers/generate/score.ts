@@ -10,11 +10,11 @@ import { type Slice, whole } from '../gpu/dispatch.ts';
 import type { Rows } from '../gpu/ops/context.ts';
 import { tokenLogprob } from '../gpu/ops/token-logprob.ts';
 import type { Readback } from '../gpu/readback.ts';
-import { STATE } from '../gpu/step-state.ts';
 import type { GpuModel } from '../load-model.ts';
 import { logitsOf } from '../model/forward.ts';
 import { Decoder } from './decode.ts';
 import { prefill, record, writeState } from './prefill.ts';
+import { setRouterOptions } from './router-options.ts';
 import { routingOf } from './routing.ts';
 
 /** Tokens whose logits are computed together: 4 MB with a vocabulary of 32000. */
@@ -30,6 +30,8 @@ export interface ScoreInputs {
   request: ScoreRequest;
   /** UTF-8 bytes of some tokens. */
   bytesOf: (tokens: readonly TokenId[]) => number;
+  /** Text of each token of a window; a character's bytes may come together with its last token. */
+  piecesOf: (tokens: readonly TokenId[]) => string[];
   onProgress: (tokensDone: number, tokensTotal: number) => void;
   stopped: () => boolean;
 }
@@ -42,7 +44,7 @@ export async function score(inputs: ScoreInputs): Promise<ScoreResult> {
   const windows = windowsOf(inputs);
   const started = performance.now();
   experts.resetCounts();
-  setLossy(gpu, request.lossy);
+  setRouterOptions(model, request);
   const buffers = createScoreBuffers(model.ctx.pipelines.device, config.embeddingLength, config.vocabularySize);
   const choices = new Uint8Array(windows.reduce((sum, { length }) => sum + length, 0) * config.layerCount * config.expertsPerToken);
   const starts = new Set<number>();
@@ -72,7 +74,7 @@ export async function score(inputs: ScoreInputs): Promise<ScoreResult> {
       choices, layerCount: config.layerCount, expertsPerToken: config.expertsPerToken, expertCount: config.expertCount, starts,
     }),
     cache: experts.report(),
-    ...(request.trace && { trace: choices }),
+    ...(request.trace && { trace: { choices, pieces: windows.flatMap((window) => piecesOf(inputs, window)) } }),
     seconds: (performance.now() - started) / 1000,
   };
 
@@ -92,13 +94,9 @@ export async function score(inputs: ScoreInputs): Promise<ScoreResult> {
   }
 }
 
-/** Writes the lossy options to the GPU; none is exact. */
-export function setLossy({ model }: GpuModel, { residentBias = 0, skipBelow = 0 }: ScoreRequest['lossy'] = {}): void {
-  if (!(residentBias >= 0 && skipBelow >= 0 && skipBelow <= 1)) {
-    throw new MixtabError('bad-request', `A resident bias of ${residentBias} and skipping below ${skipBelow} make no sense.`, 'Use a bias of 0 or more and a weight of 0 to 1.');
-  }
-  const { queue } = model.ctx.pipelines.device;
-  queue.writeBuffer(model.buffers.state.buffer, STATE.residentBias * 4, new Float32Array([residentBias, skipBelow]));
+function piecesOf(inputs: ScoreInputs, window: readonly TokenId[]): string[] {
+  const lead = inputs.bos === undefined ? [] : [''];
+  return [...lead, ...inputs.piecesOf(window.slice(lead.length))];
 }
 
 interface ScoreBuffers {

@@ -1,9 +1,13 @@
 /** Brings small results to the CPU: one copy, one map; several may be under way at once. */
 import type { Slice } from './dispatch.ts';
+import { Stopwatch } from './stopwatch.ts';
 
 export class Readback {
   /** Staging buffers that are not in use. */
   readonly #free: GPUBuffer[] = [];
+
+  /** Runs while results are waited for. */
+  readonly waiting = new Stopwatch();
 
   constructor(readonly device: GPUDevice) {}
 
@@ -20,7 +24,7 @@ export class Readback {
       at += size;
     }
     this.device.queue.submit([encoder.finish()]);
-    await staging.mapAsync(GPUMapMode.READ, 0, total);
+    await this.waiting.during(staging.mapAsync(GPUMapMode.READ, 0, total));
     const bytes = staging.getMappedRange(0, total).slice(0);
     staging.unmap();
     this.#free.push(staging);

@@ -17,6 +17,15 @@ export const STATE = {
   residentBias: 4,
   /** f32. In decode, experts but the first whose weight is smaller are left out; 0 is exact. */
   skipBelow: 5,
+  /** Of the experts chosen for a token, how many count; 0: all. */
+  expertsUsed: 6,
+  /** 1: experts are drawn at random. */
+  random: 7,
+  randomSeed: 8,
+  /** To the end: bit `layer * expertCount + expert` is set for an expert that is never chosen. */
+  banned: 9,
 } as const;
 
-export const STATE_BYTES = 256;
+export const STATE_BYTES = 512;
+/** Experts of all layers that {@link STATE}.banned has room for. */
+export const BANNED_BITS = (STATE_BYTES / 4 - STATE.banned) * 32;

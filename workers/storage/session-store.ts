@@ -12,6 +12,8 @@ export interface SessionOwner {
 
 export interface SessionHeader extends SessionOwner {
   version: number;
+  /** How experts were chosen, as `routerOptionsKey` says; empty: as the model does. */
+  routing: string;
   layerCount: number;
   kvHeadCount: number;
   headDim: number;

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { route } from '../../reference/router.ts';
+import { threefry2x32 } from '../../reference/sample.ts';
 import { compare, TOLERANCE } from '../../reference/tolerance.ts';
 import { STATE } from '../step-state.ts';
 import {
@@ -109,6 +110,43 @@ describe('router', () => {
     const partly = await runRouter(logits, 4, 2, { tokenCount: 2 });
     expect(partly.selected.slice(0, 4)).toEqual(expected(logits, 4, 2).selected.slice(0, 4));
     expect(partly.selected.slice(4)).toEqual([99, 99]);
+  });
+
+  it('never chooses a banned expert of its layer', async () => {
+    const logits = randomNormal(seededRandom(8), 20 * 8, 2);
+    const banned = (0b1001_0010 << 16) | 0xff00; // of layer 2, and all of layer 1
+    const actual = await runRouter(logits, 8, 2, { layer: 2, banned });
+    const without = logits.map((logit, i) => ([1, 4, 7].includes(i % 8) ? Number.NaN : logit));
+    const want = expected(without, 8, 2);
+    expect(actual.selected).toEqual(want.selected);
+    expect(compare(actual.weights, want.weights, TOLERANCE.softmax)).toBeNull();
+  });
+
+  it('draws experts at random by seed, layer and position, wherever a batch begins', async () => {
+    const logits = randomNormal(seededRandom(9), 64 * 8, 2);
+    const drawn = { layer: 3, random: 1, randomSeed: 5 };
+    const all = await runRouter(logits, 8, 2, { ...drawn, position: 100 });
+    const want = Array.from({ length: 64 }, (_, t) => {
+      const keys = Array.from({ length: 8 }, (_, expert) => (threefry2x32([5, 3], [100 + t, expert])[0] | 1) >>> 0);
+      return route(keys, 2).selected;
+    });
+    expect(all.selected).toEqual(want.flat());
+    for (const [t, [a, b]] of want.entries()) {
+      const share = 1 / (1 + Math.exp(logits[t * 8 + b] - logits[t * 8 + a]));
+      expect(compare(all.weights.subarray(2 * t, 2 * t + 2), [share, 1 - share], TOLERANCE.softmax)).toBeNull();
+    }
+    const late = await runRouter(logits.subarray(24 * 8), 8, 2, { ...drawn, position: 124 });
+    expect(late.selected).toEqual(all.selected.slice(48));
+    expect((await runRouter(logits, 8, 2, { ...drawn, randomSeed: 6, position: 100 })).selected).not.toEqual(all.selected);
+    expect((await runRouter(logits, 8, 2, { ...drawn, layer: 4, position: 100 })).selected).not.toEqual(all.selected);
+  });
+
+  it.each(['prefill', 'decode'] as const)('lets only the first of the chosen count where told to, in %s', async (mode) => {
+    const logits = Float32Array.from([0, 5, 1, 4, 3, 2, 0, 0]);
+    const actual = await runRouter(logits, 8, 4, { mode, expertsUsed: 2 });
+    expect(actual.selected).toEqual([1, 3, 1, 1]);
+    const first = 1 / (1 + Math.exp(-1));
+    expect(compare(actual.weights, [first, 1 - first, 0, 0], TOLERANCE.softmax)).toBeNull();
   });
 
   it('rejects more choices than it can keep', async () => {

@@ -1,0 +1,29 @@
+import { expect, it } from 'vitest';
+import { Stopwatch } from './stopwatch.ts';
+
+function deferred<T>() {
+  let resolve!: (value: T) => void;
+  let reject!: (error: Error) => void;
+  const promise = new Promise<T>((yes, no) => ([resolve, reject] = [yes, no]));
+  return { promise, resolve, reject };
+}
+
+it('counts overlapping work once, and what is still under way', async () => {
+  let now = 100;
+  const watch = new Stopwatch(() => now);
+  const [first, second] = [deferred<number>(), deferred<void>()];
+  const a = watch.during(first.promise);
+  now = 110;
+  const b = watch.during(second.promise);
+  expect(watch.ms).toBe(10);
+  first.resolve(7);
+  expect(await a).toBe(7);
+  now = 115;
+  expect(watch.ms).toBe(15);
+  second.reject(new Error('lost'));
+  await expect(b).rejects.toThrow('lost');
+  now = 200;
+  expect(watch.ms).toBe(15);
+  await watch.during(Promise.resolve());
+  expect(watch.ms).toBe(15);
+});
