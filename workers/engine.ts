@@ -120,7 +120,9 @@ export class Engine implements EngineApi {
           while (begun < bytes) {
             const record = experts[Math.floor(begun / experts[0].bytes) % experts.length];
             begun += record.bytes;
-            done += (await this.reader.read(modelId, record)).byteLength;
+            const read = await this.reader.read(modelId, record);
+            done += read.byteLength;
+            this.reader.giveBack?.(read);
           }
         };
         await Promise.all([lane(), lane()]);

@@ -140,6 +140,7 @@ function allocate(inputs: LoadInputs, weights: DenseWeights, budgetBytes: Bytes)
       pools,
       (layer, expert) => reader.read(manifest.id, recordOf.get(expertKey(layer, expert))!),
       request.ramBudgetBytes ?? automaticRamBudget(adapter, deviceMemory()),
+      (record) => reader.giveBack?.(record),
     );
     const model: Model = {
       config,

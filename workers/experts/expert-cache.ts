@@ -27,6 +27,10 @@ export class ExpertCache {
   readonly #ahead = new Map<string, Promise<RecordParts | undefined>>();
   /** Experts that came by prediction and no token has used yet. */
   readonly #untried = new Set<string>();
+  /** Records that were copied to a slot at least once. */
+  readonly #uploaded = new WeakSet<RecordParts>();
+  /** Records whose memory is being read into again: no longer to be looked at. */
+  readonly #givenBack = new WeakSet<RecordParts>();
   /** Runs while {@link ensure} waits for an expert. */
   readonly waiting = new Stopwatch();
   /** Times that each expert was used since the last {@link resetCounts}, by its id. */
@@ -36,11 +40,13 @@ export class ExpertCache {
   #counts = zeroCounts();
   #bytesReadBefore: Bytes = 0;
 
+  /** @param giveBack takes the memory of records that are in a slot and not kept in main memory */
   constructor(
     readonly memory: SlotMemory,
     pools: readonly PoolPlan[],
     read: ReadExpert<RecordParts>,
     ramBudgetBytes: Bytes,
+    private readonly giveBack: (record: RecordParts) => void = () => {},
   ) {
     this.#pools = pools.map(({ layers, slots }) => {
       const residency = new SlotResidency(slots);
@@ -49,7 +55,7 @@ export class ExpertCache {
     });
     this.#uses = new Uint32Array(this.#poolOf.length * memory.expertCount);
     this.#ram = new RamTier(ramBudgetBytes);
-    this.#loader = new ExpertLoader(read, this.#ram);
+    this.#loader = new ExpertLoader(read, this.#ram, undefined, (record) => this.#recycle(record));
   }
 
   get ramBytes(): Bytes {
@@ -83,10 +89,14 @@ export class ExpertCache {
     await Promise.all(
       experts.map(async (expert) => {
         if (this.slotOf(layer, expert) !== undefined) return;
-        const record = await this.waiting.during(this.#arrivalOf(layer, expert));
-        await ready?.();
-        // A prediction that was under way may have placed it in the meantime.
-        if (this.slotOf(layer, expert) !== undefined) return;
+        let record: RecordParts;
+        do {
+          record = await this.waiting.during(this.#arrivalOf(layer, expert));
+          await ready?.();
+          // A prediction that was under way may have placed it in the meantime.
+          if (this.slotOf(layer, expert) !== undefined) return;
+          // Or it was placed, lost its slot again, and its memory is another's by now.
+        } while (this.#givenBack.has(record));
         const both = new Set([...this.#needed, ...this.#predicted]);
         this.#place(layer, expert, record, this.#poolOf[layer].hasRoom(both) ? both : this.#needed);
       }),
@@ -108,7 +118,7 @@ export class ExpertCache {
       arrival.then(
         (record) => {
           // Another token's prediction, or ensure was faster.
-          if (!record || this.#predicted !== predicted || this.#ahead.get(key) !== arrival) return;
+          if (!record || this.#givenBack.has(record) || this.#predicted !== predicted || this.#ahead.get(key) !== arrival) return;
           const keep = new Set([...this.#needed, ...predicted]);
           if (this.slotOf(layer, expert) !== undefined || !this.#poolOf[layer].hasRoom(keep)) return;
           this.#ahead.delete(key);
@@ -207,6 +217,15 @@ export class ExpertCache {
     }
     this.memory.upload(this.#id(layer, expert), slot, record);
     this.memory.setSlot(this.#id(layer, expert), slot);
+    this.#uploaded.add(record);
+    if (!this.#ram.has(expertKey(layer, expert))) this.#recycle(record);
+  }
+
+  /** Its memory is free for other records; whoever still gets this one has to ask for it again. */
+  #recycle(record: RecordParts): void {
+    if (!this.#uploaded.has(record) || this.#givenBack.has(record)) return;
+    this.#givenBack.add(record);
+    this.giveBack(record);
   }
 
   #id(layer: LayerIndex, expert: ExpertIndex): ExpertId {
