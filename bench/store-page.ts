@@ -23,7 +23,7 @@ const bench = {
     const { infos, write } = await stores.fill(count, bytes);
     const results: Record<string, number[]> = {};
     const add = async (name: string, measured: Promise<number>): Promise<void> => {
-      (results[name] ??= []).push(await measured);
+      results[name] = [...(results[name] ?? []), await measured];
     };
     // The first reading checks the hashes.
     await add('IndexedDB, the reader, first reading with hashes', readerRate(infos.indexeddb, 2));

@@ -217,7 +217,10 @@ export class Engine implements EngineApi {
     return this.#gpu;
   }
 
-  /** Runs GPU work; a lost device or an error WebGPU reported beside the work is what is thrown. */
+  /**
+   * Runs GPU work; a lost device or an error WebGPU reported beside the work is what is thrown. The model is unloaded then: an
+   * upload that failed leaves a slot with other weights than the engine believes.
+   */
   async #watched<T>(gpu: Gpu, work: () => Promise<T>): Promise<T> {
     try {
       const result = await work();
@@ -226,6 +229,7 @@ export class Engine implements EngineApi {
     } catch (error) {
       // Promises of a lost device are rejected before `device.lost` is settled: let it settle first.
       await new Promise((resolve) => setTimeout(resolve));
+      if (gpu.health.takeFailure()) this.#release();
       gpu.health.check();
       throw error;
     }

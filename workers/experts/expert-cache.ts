@@ -3,6 +3,7 @@
  * residency, slot table and slots change together.
  */
 import { type CacheReport, type ExpertsReport, RESIDENCE } from '../../src/contract/engine-api.ts';
+import { MixtabError } from '../../src/contract/errors.ts';
 import { type Bytes, type ExpertId, type ExpertIndex, expertId, type LayerIndex } from '../../src/contract/ids.ts';
 import type { RecordParts } from '../../src/contract/record-parts.ts';
 import { expertKey } from '../../src/contract/weight-layout.ts';
@@ -39,6 +40,7 @@ export class ExpertCache {
   #newest: (readonly ExpertIndex[])[] = [];
   #counts = zeroCounts();
   #bytesReadBefore: Bytes = 0;
+  #closed = false;
 
   /** @param giveBack takes the memory of records that are in a slot and not kept in main memory */
   constructor(
@@ -115,18 +117,16 @@ export class ExpertCache {
       if (this.slotOf(layer, expert) !== undefined || this.#ahead.has(key)) continue;
       const arrival = this.#loader.predict(layer, expert);
       this.#ahead.set(key, arrival);
-      arrival.then(
-        (record) => {
-          // Another token's prediction, or ensure was faster.
-          if (!record || this.#givenBack.has(record) || this.#predicted !== predicted || this.#ahead.get(key) !== arrival) return;
-          const keep = new Set([...this.#needed, ...predicted]);
-          if (this.slotOf(layer, expert) !== undefined || !this.#poolOf[layer].hasRoom(keep)) return;
-          this.#ahead.delete(key);
-          this.#place(layer, expert, record, keep);
-          this.#untried.add(key);
-        },
-        () => {}, // whoever demands it meets the error
-      );
+      const arrived = (record: RecordParts | undefined): void => {
+        // Another token's prediction, or ensure was faster.
+        if (!record || this.#closed || this.#givenBack.has(record) || this.#predicted !== predicted || this.#ahead.get(key) !== arrival) return;
+        const keep = new Set([...this.#needed, ...predicted]);
+        if (this.slotOf(layer, expert) !== undefined || !this.#poolOf[layer].hasRoom(keep)) return;
+        this.#ahead.delete(key);
+        this.#place(layer, expert, record, keep);
+        this.#untried.add(key);
+      };
+      arrival.then(arrived).catch(() => {}); // whoever demands it meets the error
     }
   }
 
@@ -208,15 +208,27 @@ export class ExpertCache {
     this.#bytesReadBefore = this.#loader.bytesRead;
   }
 
+  /** Experts that are still on their way are not placed any more: their slots are about to be destroyed. */
+  close(): void {
+    this.#closed = true;
+  }
+
   /** Nothing awaits in here: residency, table and slot change as one. */
   #place(layer: LayerIndex, expert: ExpertIndex, record: RecordParts, keep: ReadonlySet<ExpertId>): void {
-    const { slot, evicted } = this.#poolOf[layer].place(this.#id(layer, expert), keep);
+    if (this.#closed) throw new MixtabError('aborted', 'The model was unloaded.');
+    const id = this.#id(layer, expert);
+    const { slot, evicted } = this.#poolOf[layer].place(id, keep);
     if (evicted !== undefined) {
       this.memory.setSlot(evicted, undefined);
       this.#untried.delete(this.#keyOf(evicted));
     }
-    this.memory.upload(this.#id(layer, expert), slot, record);
-    this.memory.setSlot(this.#id(layer, expert), slot);
+    try {
+      this.memory.upload(id, slot, record);
+    } catch (error) {
+      this.#poolOf[layer].release(id); // what the slot holds now is nobody's
+      throw error;
+    }
+    this.memory.setSlot(id, slot);
     this.#uploaded.add(record);
     if (!this.#ram.has(expertKey(layer, expert))) this.#recycle(record);
   }

@@ -54,7 +54,11 @@ class IndexedDbValues implements KeyValues {
   async #run<T>(mode: IDBTransactionMode, work: (store: IDBObjectStore) => Promise<T>, bytes: Bytes = 0): Promise<T> {
     try {
       this.#store ??= createStore(this.database, OBJECT_STORE);
-      return await this.#store(mode, work);
+      // The browser closes the connection where it clears the page's storage: the next one finds out what is left.
+      return await this.#store(mode, work).catch((error: unknown) => {
+        if (error instanceof DOMException && error.name === 'InvalidStateError') return this.#store!(mode, work);
+        throw error;
+      });
     } catch (error) {
       throw await storageError(error, bytes);
     }
