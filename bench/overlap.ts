@@ -8,8 +8,8 @@
  *
  * A token cannot take less than its computing with every expert resident, nor than reading its missing experts takes at
  * the store's own rate; both are measured in this run, in turns with the budgets. The last column says how much longer than
- * the larger of the two it took. The GPU's process has a core of its own unless `--shared-cores` is given: a software
- * adapter that computes on all cores leaves nothing that could read meanwhile.
+ * the larger of the two it took. The threads in which the software GPU computes have a core of their own, unless `--shared-cores`
+ * is given: an adapter that computes on all cores leaves none that could read meanwhile.
  */
 import { mkdirSync } from 'node:fs';
 import { resolve } from 'node:path';
@@ -58,14 +58,12 @@ await withBrowser(
   async ({ call, origin }) => {
     const place = values.place === 'opfs' ? ('opfs' as const) : ('indexeddb' as const);
     const { id, figures } = await call('import', { kind: 'url', url: `${origin}/model.gguf` }, { place });
-    await call('probe'); // starts the GPU's process
-    if (!values['shared-cores']) giveGpuItsOwnCore(profile);
-
     /** Seconds and bytes a token with so many slots a layer. */
     const measure = async (slots: number) => {
       // The context's memory and alignment come on top of the figures; half a slot a layer is room for them.
       const gpuBudgetBytes = figures.denseBytes + (slots + 0.5) * layers * figures.expertBytes;
       const loaded = await call('load', { modelId: id, context: 64, gpuBudgetBytes, ramBudgetBytes: 0 });
+      if (!values['shared-cores']) giveGpuItsOwnCore(profile);
       await call('generate', { ...request, maxTokens: tokens }); // compiles kernels, fills slots
       const { timings, cache, tokens: generated } = await call('generate', { ...request, maxTokens: tokens });
       // The prompt is in the cache but for its last token, which goes through the layers like any other.
@@ -86,6 +84,7 @@ await withBrowser(
     const runs = new Map<number, Run[]>(values.slots.split(',').map((slots) => [Number(slots), []]));
     const rates: number[] = [];
     // In turns: what else the machine does falls on all of them alike.
+    await measure(Math.max(...runs.keys())); // makes the device, whose threads are pinned for all that follows
     for (let round = 0; round < Number(values.rounds); round++) {
       rates.push((await call('readRate', id, 1e9)) / 1e9);
       for (const [slots, list] of runs) list.push(await measure(slots));

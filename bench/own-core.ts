@@ -1,15 +1,26 @@
 /** Gives the software GPU a core of its own, as a real one has its own silicon. Linux only. */
 import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { browserProcesses } from './browser-memory.ts';
 
+/** SwiftShader computes in threads that marl, its scheduler, names like this. */
+const COMPUTES = /^Thread<\d+>/;
+
 /**
- * Pins the GPU process of the browser that runs with `profile` to the second core, everything else of the browser and this
- * process to the first. Threads that start later inherit it.
+ * Pins the threads in which the software GPU computes, of the browser that runs with `profile`, to the second core, and
+ * everything else of the browser and of this process to the first. For when a device has been made; threads that start
+ * later inherit from those that start them.
  */
 export function giveGpuItsOwnCore(profile: string): void {
-  const isGpu = (pid: number): boolean => readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('--type=gpu-process');
   for (const pid of [...browserProcesses(profile), process.pid]) {
-    execFileSync('taskset', ['--all-tasks', '--cpu-list', '--pid', isGpu(pid) ? '1' : '0', String(pid)], { stdio: 'ignore' });
+    const gpu = readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('--type=gpu-process');
+    for (const thread of readdirSync(`/proc/${pid}/task`)) {
+      try {
+        const computes = gpu && COMPUTES.test(readFileSync(`/proc/${pid}/task/${thread}/comm`, 'utf8'));
+        execFileSync('taskset', ['--cpu-list', '--pid', computes ? '1' : '0', thread], { stdio: 'ignore' });
+      } catch {
+        // It has ended in the meantime.
+      }
+    }
   }
 }

@@ -210,7 +210,8 @@ export class Engine implements EngineApi {
   }
 
   async #acquireGpu(): Promise<Gpu> {
-    if (this.#gpu && !this.#gpu.health.lost) return this.#gpu;
+    if (this.#gpu && !this.#gpu.health.failed) return this.#gpu;
+    if (this.#gpu) this.#abandon(this.#gpu);
     const adapter = await requestAdapter();
     const device = await requestDevice(adapter);
     this.#gpu = { device, adapter: reportAdapter(adapter), health: new DeviceHealth(device) };
@@ -218,8 +219,8 @@ export class Engine implements EngineApi {
   }
 
   /**
-   * Runs GPU work; a lost device or an error WebGPU reported beside the work is what is thrown. The model is unloaded then: an
-   * upload that failed leaves a slot with other weights than the engine believes.
+   * Runs GPU work; a lost device or an error WebGPU reported beside the work is what is thrown. Model and device are given up
+   * then: an upload that failed leaves a slot with other weights than the engine believes, and more reports may follow.
    */
   async #watched<T>(gpu: Gpu, work: () => Promise<T>): Promise<T> {
     try {
@@ -229,10 +230,16 @@ export class Engine implements EngineApi {
     } catch (error) {
       // Promises of a lost device are rejected before `device.lost` is settled: let it settle first.
       await new Promise((resolve) => setTimeout(resolve));
-      if (gpu.health.takeFailure()) this.#release();
+      if (gpu.health.failed) this.#abandon(gpu);
       gpu.health.check();
       throw error;
     }
+  }
+
+  #abandon({ device }: Gpu): void {
+    this.#release();
+    device.destroy();
+    this.#gpu = undefined;
   }
 
   #release(): void {

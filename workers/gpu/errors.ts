@@ -47,15 +47,9 @@ export class DeviceHealth {
     });
   }
 
-  get lost(): boolean {
-    return this.#lost !== undefined;
-  }
-
-  /** Whether what is in GPU memory cannot be trusted, since this was last asked: what is loaded after that is new. */
-  takeFailure(): boolean {
-    const failed = this.#failed || this.lost;
-    this.#failed = false;
-    return failed;
+  /** Whether what is in the device's memory cannot be trusted any more. */
+  get failed(): boolean {
+    return this.#failed || this.#lost !== undefined;
   }
 
   /** @throws MixtabError `webgpu-device-lost`, `gpu-out-of-memory` or `internal` */
