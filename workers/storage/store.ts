@@ -89,6 +89,9 @@ export interface RecordFiles {
   models(): Promise<string[]>;
 }
 
+/** Parts of a record that are read at once: with two records under way, four, which a bare loop does best with. */
+const PARTS_AT_ONCE = 2;
+
 const MODEL = 'model/';
 const RECORD = 'record/';
 const JOURNAL = 'import/';
@@ -157,7 +160,7 @@ export class KeyValueStore implements RecordStore {
     const keys = Array.from({ length: record.parts }, (_, part) => partKey(modelId, record.key, part));
     const blobs = await this.values.getMany(keys);
     throwIfAborted(signal);
-    const parts = await Promise.all(blobs.map((blob, part) => this.#readPart(blob, part, record)));
+    const parts = await fewAtOnce(blobs, (blob, part) => this.#readPart(blob, part, record));
     throwIfAborted(signal);
     return { byteLength: record.bytes, parts };
   }
@@ -245,6 +248,20 @@ const missingRecord = ({ key }: RecordInfo, why: string): MixtabError =>
 
 const damagedRecord = ({ key }: RecordInfo, why: string): MixtabError =>
   new MixtabError('record-damaged', `The stored weights ${key} are damaged: ${why}.`, 'Repair the model, or remove it and import it again.');
+
+/** `work` of each item, {@link PARTS_AT_ONCE} under way at a time; the results in order of the items. */
+async function fewAtOnce<T, R>(items: readonly T[], work: (item: T, index: number) => Promise<R>): Promise<R[]> {
+  const results: R[] = [];
+  let next = 0;
+  const lane = async (): Promise<void> => {
+    while (next < items.length) {
+      const index = next++;
+      results[index] = await work(items[index], index);
+    }
+  };
+  await Promise.all(Array.from({ length: PARTS_AT_ONCE }, lane));
+  return results;
+}
 
 /** @throws MixtabError `aborted` */
 export function throwIfAborted(signal: AbortSignal | undefined): void {
