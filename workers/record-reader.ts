@@ -1,5 +1,5 @@
 /** Where the engine gets records from: the reader worker, or (in tests) a store directly. */
-import { type Remote, wrap } from '../src/contract/rpc.ts';
+import { type Remote, transfer, wrap } from '../src/contract/rpc.ts';
 import type { RecordParts } from '../src/contract/record-parts.ts';
 import type { RecordInfo } from '../src/contract/weight-layout.ts';
 import type { ReaderApi } from './reader.worker.ts';
@@ -10,11 +10,19 @@ export interface RecordReader {
    * @throws MixtabError `record-missing`, `record-damaged`
    */
   read(modelId: string, record: RecordInfo): Promise<RecordParts>;
+  /** Takes a record's memory back for the next ones; nobody may look at it any more. */
+  giveBack?(record: RecordParts): void;
 }
 
 /** Starts the reader worker. */
 export function createReaderWorker(): RecordReader {
   const worker = new Worker(new URL('./reader.worker.ts', import.meta.url), { type: 'module', name: 'reader' });
   const api: Remote<ReaderApi> = wrap<ReaderApi>(worker);
-  return { read: (modelId, record) => api.read(modelId, record) };
+  return {
+    read: (modelId, record) => api.read(modelId, record),
+    giveBack: ({ parts }) => {
+      const used = parts.map(({ buffer }) => buffer);
+      void api.giveBack(transfer(used, used));
+    },
+  };
 }

@@ -1,11 +1,14 @@
 /** The one way in which a failure reaches the user. */
-import { errorToData } from '../contract/errors.ts';
+import { type ErrorCode, errorToData } from '../contract/errors.ts';
 import { loaded, problem } from './state.ts';
+
+/** After these the engine has no model any more: the next answer loads it again. */
+const UNLOADED: readonly ErrorCode[] = ['webgpu-device-lost', 'gpu-out-of-memory', 'no-model-loaded'];
 
 export function report(error: unknown): void {
   const data = errorToData(error);
   if (data.code === 'aborted') return;
-  if (data.code === 'webgpu-device-lost') loaded.value = undefined;
+  if (UNLOADED.includes(data.code)) loaded.value = undefined;
   problem.value = data;
 }
 

@@ -76,6 +76,7 @@ export class Generator {
           finishReason = 'stop';
           break;
         }
+        stopped(); // throws what the GPU has reported meanwhile, before it comes out as a token
         onEvent({ type: 'token', token: answer.add(token) });
         if (answer.stopped) {
           finishReason = 'stop';
@@ -213,8 +214,8 @@ export class Generator {
     const tokens = promptTokens.slice(kept);
     this.#cached.length = kept;
     model.kvCache.grow(promptTokens.length);
-    const onProgress = (tokensDone: number) => {
-      this.#cached.push(...tokens.slice(this.#cached.length - kept, tokensDone));
+    const onProgress = (tokensDone: number, tokensCached: number) => {
+      this.#cached.push(...tokens.slice(this.#cached.length - kept, tokensCached));
       onEvent({ type: 'prefill', tokensDone, tokensTotal: tokens.length });
     };
     await prefill({ model, experts, readback: this.readback, tokens, position: kept, onProgress, stopped });

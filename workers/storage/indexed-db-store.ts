@@ -2,6 +2,7 @@
 import { createStore, promisifyRequest, type UseStore } from 'idb-keyval';
 import { MixtabError } from '../../src/contract/errors.ts';
 import type { Bytes } from '../../src/contract/ids.ts';
+import type { BufferPool } from './buffer-pool.ts';
 import { formatBytes } from './format-bytes.ts';
 import { KeyValueStore, type KeyValues, type RecordFiles } from './store.ts';
 
@@ -13,9 +14,10 @@ export class IndexedDbStore extends KeyValueStore {
   /**
    * @param database another name keeps tests apart from the user's models
    * @param files where records of place `opfs` lie
+   * @param buffers what records are read into
    */
-  constructor(database = DATABASE, files?: RecordFiles) {
-    super(new IndexedDbValues(database), files);
+  constructor(database = DATABASE, files?: RecordFiles, buffers?: BufferPool) {
+    super(new IndexedDbValues(database), files, buffers);
   }
 }
 
@@ -52,7 +54,11 @@ class IndexedDbValues implements KeyValues {
   async #run<T>(mode: IDBTransactionMode, work: (store: IDBObjectStore) => Promise<T>, bytes: Bytes = 0): Promise<T> {
     try {
       this.#store ??= createStore(this.database, OBJECT_STORE);
-      return await this.#store(mode, work);
+      // The browser closes the connection where it clears the page's storage: the next one finds out what is left.
+      return await this.#store(mode, work).catch((error: unknown) => {
+        if (error instanceof DOMException && error.name === 'InvalidStateError') return this.#store!(mode, work);
+        throw error;
+      });
     } catch (error) {
       throw await storageError(error, bytes);
     }
