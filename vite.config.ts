@@ -62,7 +62,11 @@ export default defineConfig({
       },
     }),
   ],
-  worker: { format: 'es' },
+  worker: {
+    format: 'es',
+    // Named by what it is: the build would call it after a module that browsers do not have.
+    rollupOptions: { output: { manualChunks: (id) => (id.includes('web-xgrammar') ? 'grammar-library' : undefined) } },
+  },
   build: {
     target: 'es2022',
     modulePreload: { polyfill: false },

@@ -247,6 +247,16 @@ export interface AblationOptions {
   banned?: { layer: number; expert: number }[];
 }
 
+/**
+ * What an answer has to be: JSON. Tokens that would not go on with it are not picked, whatever their probability, and
+ * the answer ends where it is complete; one that is cut off (`length`, a stop text) is the beginning of such JSON.
+ */
+export interface AnswerFormat {
+  type: 'json';
+  /** A JSON schema (docs/client.md says how much of it); absent: any object. */
+  schema?: Record<string, unknown>;
+}
+
 export interface GenerateRequest {
   /**
    * Text to continue, or a conversation (fails with `chat-template` where the model has none). A conversation
@@ -261,6 +271,8 @@ export interface GenerateRequest {
   ignoreEos?: boolean;
   /** How many of the likeliest tokens to report with each token, 0 .. 20. */
   topLogprobs?: number;
+  /** Not together with `ignoreEos`. Each token then waits for the one before. */
+  format?: AnswerFormat;
   lossy?: LossyOptions;
   ablation?: AblationOptions;
 }
@@ -309,7 +321,7 @@ export interface ScoreResult {
 
 export interface TokenLogprob {
   id: TokenId;
-  /** Natural logarithm of the probability before temperature and truncation. */
+  /** Natural logarithm of the probability before bias, penalties, temperature and truncation, and of all tokens whatever the format. */
   logprob: number;
   /** The token's piece as text, of those that were reported beside the one taken. */
   text?: string;
