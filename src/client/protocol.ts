@@ -9,6 +9,7 @@ export const PROTOCOL = 1;
 
 export const METHODS = [
   'models.list', 'models.import', 'models.remove', 'models.verify', 'load', 'chat.completions.create', 'completions.create',
+  'routing', 'metrics',
 ] as const;
 export type Method = (typeof METHODS)[number];
 

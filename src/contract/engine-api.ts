@@ -269,7 +269,7 @@ export interface GenerateRequest {
   stop?: string[];
   /** Go on after the end-of-sequence token. */
   ignoreEos?: boolean;
-  /** How many of the likeliest tokens to report with each token, 0 .. 20. */
+  /** How many of the likeliest tokens to report with each token, 0 .. 20; given at all, tokens come with their bytes. */
   topLogprobs?: number;
   /** Not together with `ignoreEos`. Each token then waits for the one before. */
   format?: AnswerFormat;
@@ -325,6 +325,8 @@ export interface TokenLogprob {
   logprob: number;
   /** The token's piece as text, of those that were reported beside the one taken. */
   text?: string;
+  /** What the token stands for, as UTF-8, where log-probabilities were asked for; maybe a part of a character. */
+  bytes?: number[];
 }
 
 export interface GeneratedToken extends TokenLogprob {
@@ -335,7 +337,8 @@ export interface GeneratedToken extends TokenLogprob {
 
 export type GenerateEvent =
   | { type: 'prefill'; tokensDone: number; tokensTotal: number }
-  | { type: 'token'; token: GeneratedToken };
+  /** `rest`: the text was held back until the end, and belongs to a token that was told before. */
+  | { type: 'token'; token: GeneratedToken; rest?: true };
 
 export interface CacheReport {
   /** Expert slots over all layers. */

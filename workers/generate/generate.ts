@@ -82,7 +82,7 @@ export class Generator {
       prefillEnd = performance.now();
       decoder = new Decoder({ model, experts, readback: this.readback, stopped }, promptTokens.length);
       for (;;) {
-        const token = toToken(sampled, request.topLogprobs ?? 0, this.tokenizer);
+        const token = toToken(sampled, request.topLogprobs, this.tokenizer);
         if (this.tokenizer.isEndOfGeneration(token.id) && !request.ignoreEos) {
           finishReason = 'stop';
           break;
@@ -113,7 +113,7 @@ export class Generator {
       await decoder?.drain();
     }
     const rest = answer.finish();
-    if (rest) onEvent({ type: 'token', token: rest });
+    if (rest) onEvent({ type: 'token', token: rest, rest: true });
 
     const end = performance.now();
     const prefillMs = prefillEnd - started;
@@ -304,9 +304,12 @@ class Answer {
   }
 }
 
-function toToken(result: ArrayBuffer, topLogprobs: number, tokenizer: Tokenizer): Omit<GeneratedToken, 'text'> {
+function toToken(result: ArrayBuffer, topLogprobs: number | undefined, tokenizer: Tokenizer): Omit<GeneratedToken, 'text'> {
   const { id, logprob, top } = readSampleResult(result);
-  return { id, logprob, top: top.slice(0, topLogprobs).map((token): TokenLogprob => ({ ...token, text: pieceText(tokenizer, token.id) })) };
+  if (topLogprobs === undefined) return { id, logprob, top: [] };
+  const bytesOf = (token: TokenId): number[] => [...tokenizer.bytesOf(token)];
+  const others = top.slice(0, topLogprobs).map((token): TokenLogprob => ({ ...token, text: pieceText(tokenizer, token.id), bytes: bytesOf(token.id) }));
+  return { id, logprob, bytes: bytesOf(id), top: others };
 }
 
 function checkRequest({ maxTokens, topLogprobs = 0, format, ignoreEos }: GenerateRequest, promptLength: number, context: number): void {
