@@ -10,6 +10,7 @@ import type { Mixtab } from './types.ts';
 
 export type { ModelSource, ModelSummary } from '../contract/engine-api.ts';
 export { MixtabError } from '../contract/errors.ts';
+export type { Backend } from './local.ts';
 export type * from './types.ts';
 
 export type MixtabOptions =
