@@ -3,11 +3,13 @@ import { MixtabError } from '../src/contract/errors.ts';
 import { onePart, type RecordParts } from '../src/contract/record-parts.ts';
 import type { RecordInfo } from '../src/contract/weight-layout.ts';
 import { expose, transfer } from '../src/contract/rpc.ts';
+import { whenLent } from './lent-models.ts';
 import { IndexedDbStore } from './storage/indexed-db-store.ts';
 import { OpfsFiles } from './storage/opfs-files.ts';
 import { readWhenStored } from './storage/record-requests.ts';
 
 const store = new IndexedDbStore(undefined, new OpfsFiles());
+whenLent((lent) => store.lend(lent));
 
 const reader = {
   async read(modelId: string, record: RecordInfo): Promise<RecordParts> {

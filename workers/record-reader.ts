@@ -1,4 +1,5 @@
 /** Where the engine gets records from: the reader worker, or (in tests) a store directly. */
+import type { Lending } from '../src/contract/lent-models.ts';
 import { type Remote, wrap } from '../src/contract/rpc.ts';
 import type { RecordParts } from '../src/contract/record-parts.ts';
 import type { RecordInfo } from '../src/contract/weight-layout.ts';
@@ -12,9 +13,12 @@ export interface RecordReader {
   read(modelId: string, record: RecordInfo): Promise<RecordParts>;
 }
 
-/** Starts the reader worker. */
-export function createReaderWorker(): RecordReader {
+/** Starts the reader worker. `lend` hands it a port to the models of the site itself. */
+export function createReaderWorker(): RecordReader & { lend(port: MessagePort): void } {
   const worker = new Worker(new URL('./reader.worker.ts', import.meta.url), { type: 'module', name: 'reader' });
   const api: Remote<ReaderApi> = wrap<ReaderApi>(worker);
-  return { read: (modelId, record) => api.read(modelId, record) };
+  return {
+    read: (modelId, record) => api.read(modelId, record),
+    lend: (port) => worker.postMessage({ mixtabLent: [port] } satisfies Lending, [port]),
+  };
 }

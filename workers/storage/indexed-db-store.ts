@@ -2,23 +2,28 @@
 import { createStore, promisifyRequest, type UseStore } from 'idb-keyval';
 import { MixtabError } from '../../src/contract/errors.ts';
 import type { Bytes } from '../../src/contract/ids.ts';
+import { type LentValues, MODEL_DATABASE } from '../../src/contract/lent-models.ts';
 import { formatBytes } from './format-bytes.ts';
+import { LayeredValues } from './layered-values.ts';
 import { KeyValueStore, type KeyValues, type RecordFiles } from './store.ts';
 
-/** Chats and settings have databases of their own: idb-keyval keeps one object store in each. */
-const DATABASE = 'mixtab-models';
-const OBJECT_STORE = 'models';
 
 export class IndexedDbStore extends KeyValueStore {
   /**
    * @param database another name keeps tests apart from the user's models
    * @param files where records of place `opfs` lie
    */
-  constructor(database = DATABASE, files?: RecordFiles) {
-    super(new IndexedDbValues(database), files);
+  constructor(database: string = MODEL_DATABASE.name, files?: RecordFiles, private readonly layers = new LayeredValues(new IndexedDbValues(database))) {
+    super(layers, files);
+  }
+
+  /** Lets this store read the models of the site itself too. */
+  lend(lent: LentValues): void {
+    this.layers.lend(lent);
   }
 }
 
+/** Chats and settings have databases of their own: idb-keyval keeps one object store in each. */
 class IndexedDbValues implements KeyValues {
   #store: UseStore | undefined;
 
@@ -51,7 +56,7 @@ class IndexedDbValues implements KeyValues {
 
   async #run<T>(mode: IDBTransactionMode, work: (store: IDBObjectStore) => Promise<T>, bytes: Bytes = 0): Promise<T> {
     try {
-      this.#store ??= createStore(this.database, OBJECT_STORE);
+      this.#store ??= createStore(this.database, MODEL_DATABASE.objectStore);
       return await this.#store(mode, work);
     } catch (error) {
       throw await storageError(error, bytes);
