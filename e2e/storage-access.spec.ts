@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { type BrowserContext, chromium, type FrameLocator, type Page } from '@playwright/test';
 import { findChromium } from '../scripts/chromium.mjs';
 import { chromiumFlags } from '../scripts/chromium-flags.mjs';
+import { expectNoFindings } from './axe.ts';
 import { expect, startServer, test, type TestServer } from './fixtures.ts';
 
 /** Another site than localhost: for storage a port does not count. */
@@ -99,10 +100,19 @@ test('the models of the site itself are used in a frame elsewhere, on a click, a
 
 test('where the browser does not allow it, the frame says so and works with its own store', async ({ server }) => {
   const context = await openBrowser('blocked');
-  const { page, frame } = await embed(context, server);
+  const page = await context.newPage();
+  // The example, on a phone: what it shows before and after.
+  await page.setViewportSize({ width: 375, height: 800 });
+  await page.goto(`${elsewhere}/examples/chat.html?embed=${encodeURIComponent(`${server.origin}/embed.html`)}`);
+  const frame = page.frameLocator('iframe');
+  await expect(page.getByText('mixtab storyteller is ready.')).toBeVisible();
+  await expectNoFindings(page, 'example');
+  expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBe(375);
   await frame.getByRole('button', { name: /^Use the models I have/ }).click();
   await expect(frame.getByText('The browser did not allow more')).toBeVisible();
-  expect(await names(page)).toEqual([]);
+  await expectNoFindings(page, 'example, not allowed');
+  await page.getByRole('button', { name: 'Go on' }).click();
+  await expect(page.getByText('60 tokens.')).toBeVisible();
   await context.close();
 });
 

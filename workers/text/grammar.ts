@@ -12,8 +12,8 @@ type Library = typeof import('@mlc-ai/web-xgrammar');
 type Matcher = Awaited<ReturnType<Library['GrammarMatcher']['createGrammarMatcher']>>;
 type Compiler = Awaited<ReturnType<Library['GrammarCompiler']['createGrammarCompiler']>>;
 
-/** Blanks and line ends in a row: a model that has lost its thread would go on with them for ever. */
-const MAX_WHITESPACE = 16;
+/** Blanks or line ends in a row: with more of them a small model spends most of its answer, one that has lost its thread all of it. */
+const MAX_WHITESPACE = 1;
 
 /** What may come next. */
 export interface GrammarStep {
