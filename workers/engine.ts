@@ -243,7 +243,7 @@ export class Engine implements EngineApi {
   }
 
   #release(): void {
-    this.#loaded?.generator.readback.destroy();
+    this.#loaded?.generator.destroy();
     this.#loaded?.gpuModel.destroy();
     this.#loaded = undefined;
   }

@@ -5,7 +5,7 @@ import type {
 import { MixtabError } from '../../src/contract/errors.ts';
 import { type Bytes, type TokenId, tokenId } from '../../src/contract/ids.ts';
 import { encode } from '../gpu/dispatch.ts';
-import { readSampleResult, writeSampleParams } from '../gpu/ops/sample.ts';
+import { readSampleResult, writeAllowed, writeSampleParams } from '../gpu/ops/sample.ts';
 import type { Readback } from '../gpu/readback.ts';
 import { STATE } from '../gpu/step-state.ts';
 import type { GpuModel } from '../load-model.ts';
@@ -13,8 +13,10 @@ import { outputHead } from '../model/forward.ts';
 import { kvCacheBytes } from '../model/kv-cache.ts';
 import type { SessionHeader, SessionOwner } from '../storage/session-store.ts';
 import { createDetokenizer } from '../text/detokenizer.ts';
+import type { GrammarStep } from '../text/grammar.ts';
 import { createStopText } from '../text/stop-text.ts';
 import type { Tokenizer } from '../text/tokenizer.ts';
+import { AnswerFormats } from './answer-format.ts';
 import { Decoder } from './decode.ts';
 import { prefill } from './prefill.ts';
 import { routerOptionsKey, setRouterOptions } from './router-options.ts';
@@ -34,12 +36,20 @@ export class Generator {
   #cachedWith = '';
   /** When the last request began, and what the stopwatches showed then. */
   #began = { at: performance.now(), gpu: 0, experts: 0 };
+  readonly #formats: AnswerFormats;
 
   constructor(
     readonly gpu: GpuModel,
     readonly tokenizer: Tokenizer,
     readonly readback: Readback,
-  ) {}
+  ) {
+    this.#formats = new AnswerFormats(tokenizer);
+  }
+
+  destroy(): void {
+    this.#formats.end();
+    this.readback.destroy();
+  }
 
   /**
    * @param promptTokens at least one
@@ -56,7 +66,6 @@ export class Generator {
     checkRequest(request, promptTokens.length, context);
     setRouterOptions(model, request);
     this.#useCacheFor(request);
-    this.#startSampling(request, promptTokens);
 
     this.#begin();
     const started = this.#began.at;
@@ -66,12 +75,14 @@ export class Generator {
     let prefilled = 0;
     let decoder: Decoder | undefined;
     try {
+      const format = request.format && (await this.#formats.begin(request.format, stopped));
+      this.#startSampling(request, promptTokens, format?.allowed);
       prefilled = await this.#prefillPrompt(promptTokens, onEvent, stopped);
       let sampled = await this.#firstToken();
       prefillEnd = performance.now();
       decoder = new Decoder({ model, experts, readback: this.readback, stopped }, promptTokens.length);
       for (;;) {
-        const token = toToken(sampled, request.topLogprobs ?? 0, this.tokenizer);
+        const token = toToken(sampled, request.topLogprobs, this.tokenizer);
         if (this.tokenizer.isEndOfGeneration(token.id) && !request.ignoreEos) {
           finishReason = 'stop';
           break;
@@ -86,10 +97,14 @@ export class Generator {
           finishReason = 'aborted';
           break;
         }
+        if (format && (await this.#goOnInFormat(token.id, stopped)).complete) {
+          finishReason = 'stop';
+          break;
+        }
         // How many tokens may follow, this one's successor included.
         const left = Math.min(request.maxTokens - answer.tokens.length, context - promptTokens.length - answer.tokens.length);
         if (left <= 0) break;
-        sampled = await decoder.next(left - 1);
+        sampled = await decoder.next(format ? 0 : left - 1); // what may follow depends on the token itself
         this.#cached.push(token.id);
       }
     } catch (error) {
@@ -99,7 +114,7 @@ export class Generator {
       await decoder?.drain();
     }
     const rest = answer.finish();
-    if (rest) onEvent({ type: 'token', token: rest });
+    if (rest) onEvent({ type: 'token', token: rest, rest: true });
 
     const end = performance.now();
     const prefillMs = prefillEnd - started;
@@ -232,14 +247,22 @@ export class Generator {
     return result;
   }
 
-  #startSampling({ sampling = {}, topLogprobs = 0 }: GenerateRequest, promptTokens: readonly TokenId[]): void {
+  /** Tells the sampler what may follow `token`. */
+  async #goOnInFormat(token: TokenId, stopped: () => boolean): Promise<GrammarStep> {
+    const { buffers, ctx } = this.gpu.model;
+    const step = await this.#formats.next(token, stopped);
+    writeAllowed(ctx.pipelines.device.queue, buffers.sampleParams, step.allowed);
+    return step;
+  }
+
+  #startSampling({ sampling = {}, topLogprobs = 0 }: GenerateRequest, promptTokens: readonly TokenId[], allowed: Uint32Array | undefined): void {
     const { buffers, config, ctx } = this.gpu.model;
     const { queue } = ctx.pipelines.device;
     const counts = new Uint32Array(config.vocabularySize);
     for (const id of promptTokens.slice(-PENALTY_PROMPT_TOKENS)) counts[id]++;
     const bias = new Float32Array(config.vocabularySize);
     for (const [id, value] of Object.entries(sampling.logitBias ?? {})) bias[Number(id)] = value;
-    queue.writeBuffer(buffers.sampleParams.buffer, 0, writeSampleParams(sampling, seedOf(sampling), topLogprobs));
+    queue.writeBuffer(buffers.sampleParams.buffer, 0, writeSampleParams(sampling, seedOf(sampling), topLogprobs, allowed));
     queue.writeBuffer(buffers.sampleCounts.buffer, 0, counts);
     queue.writeBuffer(buffers.sampleBias.buffer, 0, bias);
     queue.writeBuffer(buffers.state.buffer, STATE.step * 4, new Uint32Array([0]));
@@ -282,17 +305,23 @@ class Answer {
   }
 }
 
-function toToken(result: ArrayBuffer, topLogprobs: number, tokenizer: Tokenizer): Omit<GeneratedToken, 'text'> {
+function toToken(result: ArrayBuffer, topLogprobs: number | undefined, tokenizer: Tokenizer): Omit<GeneratedToken, 'text'> {
   const { id, logprob, top } = readSampleResult(result);
-  return { id, logprob, top: top.slice(0, topLogprobs).map((token): TokenLogprob => ({ ...token, text: pieceText(tokenizer, token.id) })) };
+  if (topLogprobs === undefined) return { id, logprob, top: [] };
+  const bytesOf = (token: TokenId): number[] => [...tokenizer.bytesOf(token)];
+  const others = top.slice(0, topLogprobs).map((token): TokenLogprob => ({ ...token, text: pieceText(tokenizer, token.id), bytes: bytesOf(token.id) }));
+  return { id, logprob, bytes: bytesOf(id), top: others };
 }
 
-function checkRequest({ maxTokens, topLogprobs = 0 }: GenerateRequest, promptLength: number, context: number): void {
+function checkRequest({ maxTokens, topLogprobs = 0, format, ignoreEos }: GenerateRequest, promptLength: number, context: number): void {
   if (!Number.isInteger(maxTokens) || maxTokens < 1) {
     throw new MixtabError('bad-request', `maxTokens is ${maxTokens}; it must be a whole number of at least 1.`);
   }
   if (!(topLogprobs >= 0 && topLogprobs <= MAX_TOP_LOGPROBS)) {
     throw new MixtabError('bad-request', `topLogprobs is ${topLogprobs}; it must be 0 to ${MAX_TOP_LOGPROBS}.`);
+  }
+  if (format && ignoreEos) {
+    throw new MixtabError('bad-request', 'An answer with a format ends where it is complete; it cannot ignore its end.', 'Leave one of the two out.');
   }
   if (promptLength === 0) throw new MixtabError('bad-request', 'The prompt is empty.', 'Write something first.');
   if (promptLength >= context) {
