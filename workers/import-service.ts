@@ -1,6 +1,6 @@
 /** The import worker's side of the contract: one import at a time, cancel, clean-up of imports that never ended. */
 import type {
-  ImportApi, ImportOptions, ImportProgress, ModelInspection, ModelSource, ModelSummary, UnfinishedImport,
+  ImportApi, ImportOptions, ImportProgress, ModelInspection, ModelSource, ModelSummary, StoredSession, UnfinishedImport,
 } from '../src/contract/engine-api.ts';
 import { MixtabError } from '../src/contract/errors.ts';
 import { LAYOUT_VERSION } from '../src/contract/weight-layout.ts';
@@ -14,12 +14,16 @@ import type { HttpOptions } from './storage/http-byte-source.ts';
 import { openFiles, openUrl } from './storage/model-source.ts';
 import { opfsSupported } from './storage/opfs-files.ts';
 import { IMPORT_LOCK, RecordRequests } from './storage/record-requests.ts';
+import { SessionStore } from './storage/session-store.ts';
 import type { RecordStore } from './storage/store.ts';
 
 export class ImportService implements ImportApi {
   #running: AbortController | undefined;
 
-  constructor(private readonly store: RecordStore) {}
+  constructor(
+    private readonly store: RecordStore,
+    private readonly kept = new SessionStore(),
+  ) {}
 
   async list(): Promise<ModelSummary[]> {
     return (await this.store.listManifests()).map(summarize);
@@ -77,8 +81,19 @@ export class ImportService implements ImportApi {
     });
   }
 
-  remove(id: string): Promise<void> {
-    return this.store.removeModel(id);
+  /** The model first: what is left of its sessions, should this be cut off, goes with the oldest. */
+  async remove(id: string): Promise<void> {
+    await this.store.removeModel(id);
+    const sessions = await this.kept.list();
+    await this.removeSessions(sessions.filter(({ modelId }) => modelId === id).map((session) => session.id));
+  }
+
+  sessions(): Promise<StoredSession[]> {
+    return this.kept.list();
+  }
+
+  async removeSessions(ids: readonly string[]): Promise<void> {
+    for (const id of ids) await this.kept.remove(id);
   }
 
   verify(id: string, onProgress: (progress: ImportProgress) => void): Promise<string[]> {

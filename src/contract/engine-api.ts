@@ -163,6 +163,17 @@ export interface ImportApi {
    */
   repair(id: string, onProgress: (progress: ImportProgress) => void): Promise<ModelSummary>;
   inspect(source: ModelSource): Promise<ModelInspection>;
+  /** What `saveSession` has kept, oldest first. Those of a removed model go with it. */
+  sessions(): Promise<StoredSession[]>;
+  removeSessions(ids: readonly string[]): Promise<void>;
+}
+
+/** A KV cache on the disk. */
+export interface StoredSession {
+  /** The name under which it was saved. */
+  id: string;
+  modelId: string;
+  bytes: number;
 }
 
 // ---------------------------------------------------------------- engine
@@ -364,6 +375,8 @@ export interface ExpertsReport {
 
 export interface GenerateResult {
   promptTokens: TokenId[];
+  /** Of the prompt's tokens, those whose keys and values were in the KV cache: nothing was computed for them. */
+  reusedTokens: number;
   tokens: GeneratedToken[];
   text: string;
   finishReason: 'stop' | 'length' | 'aborted';
@@ -395,7 +408,10 @@ export interface EngineApi {
   experts(): Promise<ExpertsReport | undefined>;
   /** Ends the running generation after the token in flight; its promise resolves with `aborted`. */
   stop(): Promise<void>;
-  /** Keeps the KV cache under a name, the oldest others going for it; returns the bytes written, 0 where it exceeds `budget`. */
+  /**
+   * Keeps the KV cache under a name, the oldest others going for it; returns the bytes written, 0 where there is nothing to
+   * keep or it exceeds `budget`. Other calls wait for it; `stop` ends it, and nothing is kept (`aborted`).
+   */
   saveSession(id: string, budget: number): Promise<number>;
   /** Fills the KV cache with what was kept; returns its tokens, 0 where there is none or it does not fit and was dropped. */
   restoreSession(id: string): Promise<number>;
