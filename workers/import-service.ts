@@ -1,4 +1,5 @@
 /** The import worker's side of the contract: one import at a time, cancel, clean-up of imports that never ended. */
+import type { AccessToken } from '../src/contract/access.ts';
 import type {
   ImportApi, ImportOptions, ImportProgress, ModelInspection, ModelSource, ModelSummary, StoredSession, UnfinishedImport,
 } from '../src/contract/engine-api.ts';
@@ -68,7 +69,7 @@ export class ImportService implements ImportApi {
     );
   }
 
-  repair(id: string, onProgress: (progress: ImportProgress) => void): Promise<ModelSummary> {
+  repair(id: string, onProgress: (progress: ImportProgress) => void, access?: AccessToken): Promise<ModelSummary> {
     return this.#exclusive(async (signal) => {
       const manifest = await this.store.getManifest(id);
       if (!manifest) throw new MixtabError('model-not-found', `No model ${id} is stored.`);
@@ -76,7 +77,7 @@ export class ImportService implements ImportApi {
       if (kind === 'file' || sourceUrl === undefined) {
         throw new MixtabError('bad-request', `${name} came from a local file.`, 'Import the same file again: only what is damaged is written anew.');
       }
-      const source: ModelSource = { kind, url: sourceUrl };
+      const source: ModelSource = kind === 'url' ? { kind, url: sourceUrl, ...(access && { access }) } : { kind, url: sourceUrl };
       return repairModel(await this.#inputs(source, signal, onProgress), manifest);
     });
   }
@@ -142,7 +143,8 @@ export class ImportService implements ImportApi {
 }
 
 function openSource(source: ModelSource, options: HttpOptions = {}): Promise<ByteSource> {
-  if (source.kind !== 'file') return openUrl(source.url, options);
+  if (source.kind === 'url') return openUrl(source.url, { ...options, ...(source.access && { access: source.access }) });
+  if (source.kind === 'builtin') return openUrl(source.url, options);
   return openFiles(source.files.map((file) => ({ blob: file, name: file.name })), options.signal);
 }
 

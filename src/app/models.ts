@@ -4,11 +4,13 @@ import type { ImportProgress, ModelSource, ModelSummary } from '../contract/engi
 import { errorToData, MixtabError } from '../contract/errors.ts';
 import { proxy } from '../contract/rpc.ts';
 import { addSample, newRate } from '../library/rate.ts';
+import { accessToken } from '../library/token.ts';
 import { changeSettings, loadOptionsOf, settings } from '../settings/settings.ts';
 import { stopAndWait } from './answers.ts';
 import { engine, importer } from './clients.ts';
 import { report } from './problems.ts';
 import { showView, view } from './route.ts';
+import { leaveModel, refreshSessions } from './sessions.ts';
 import { adapter, announcement, generating, gpuProblem, imported, loaded, loading, models, overflow, problem, type RunningImport, runningImport, unfinished } from './state.ts';
 
 const BUILTIN_PATH = 'models/builtin.gguf';
@@ -97,7 +99,7 @@ export async function forgetImport(id: string): Promise<void> {
 /** Fetches the damaged records of a model again from where it came from. */
 export async function repairModel(model: ModelSummary): Promise<void> {
   await watched('repair', model.name, async (onProgress) => {
-    await importer.repair(model.id, proxy(onProgress));
+    await importer.repair(model.id, proxy(onProgress), accessToken());
     announcement.value = `${model.name} is repaired.`;
   });
 }
@@ -137,7 +139,7 @@ export async function removeModel(model: ModelSummary): Promise<void> {
   try {
     if (loaded.value?.summary.id === model.id) await unload();
     await importer.remove(model.id);
-    await refreshModels();
+    await Promise.all([refreshModels(), refreshSessions()]);
     announcement.value = `${model.name} is removed.`;
   } catch (error) {
     report(error);
@@ -146,6 +148,7 @@ export async function removeModel(model: ModelSummary): Promise<void> {
 
 async function unload(): Promise<void> {
   await stopAndWait();
+  await leaveModel();
   await engine.unload();
   loaded.value = undefined;
 }
@@ -158,13 +161,15 @@ let loads: Promise<void> = Promise.resolve();
 
 /** Puts a stored model on the GPU; the one before leaves it. */
 export function loadModel(model: Named): Promise<void> {
-  loads = loads.then(() => loadNow(model));
-  return loads;
+  const load = loads.then(() => loadNow(model));
+  loads = load.catch(() => {}); // whoever asked is told; the next load is not held up by it
+  return load;
 }
 
 async function loadNow(model: Named): Promise<void> {
   if (gpuProblem.value) return;
   await stopAndWait();
+  await leaveModel();
   problem.value = undefined;
   overflow.value = undefined;
   loaded.value = undefined;

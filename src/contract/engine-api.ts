@@ -3,6 +3,7 @@
  * store, the engine worker (`EngineApi`) is the only owner of the GPU device. Both are exposed
  * through comlink; callbacks are passed with `Comlink.proxy`; errors are `MixtabError`s.
  */
+import type { AccessToken } from './access.ts';
 import type { TokenId } from './ids.ts';
 import type { RecordPlace } from './weight-layout.ts';
 
@@ -10,7 +11,7 @@ import type { RecordPlace } from './weight-layout.ts';
 
 /** Where a GGUF comes from. Several files are the parts of one split GGUF. */
 export type ModelSource =
-  | { kind: 'url'; url: string }
+  | { kind: 'url'; url: string; access?: AccessToken }
   | { kind: 'file'; files: File[] }
   /** The model that is served with the page. `url` is where the page's build put it. */
   | { kind: 'builtin'; url: string };
@@ -159,9 +160,10 @@ export interface ImportApi {
   verify(id: string, onProgress: (progress: ImportProgress) => void): Promise<string[]>;
   /**
    * Verifies the model and fetches its damaged records again from where it came from.
+   * @param access for a model from a gated repository: tokens are not kept with models
    * @throws MixtabError `bad-request` for a model from local files: import the same file again
    */
-  repair(id: string, onProgress: (progress: ImportProgress) => void): Promise<ModelSummary>;
+  repair(id: string, onProgress: (progress: ImportProgress) => void, access?: AccessToken): Promise<ModelSummary>;
   inspect(source: ModelSource): Promise<ModelInspection>;
   /** What `saveSession` has kept, oldest first. Those of a removed model go with it. */
   sessions(): Promise<StoredSession[]>;

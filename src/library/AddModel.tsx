@@ -8,6 +8,7 @@ import { disk, fitsOnDisk } from './disk.ts';
 import { fitText } from './fit-text.ts';
 import { deviceFigures } from './ModelDetails.tsx';
 import { importFiles, looking, type PlannedImport, planFromText, planned, planUrl, repo, startPlanned } from './plan.ts';
+import { TokenField } from './TokenField.tsx';
 
 /** By address, repository or file. */
 export function AddModel() {
@@ -61,6 +62,7 @@ export function AddModel() {
           </button>
         )}
       </form>
+      <TokenField />
       <div role="status">{looking.value && <p class="hint">Looking at {looking.value} …</p>}</div>
       {repo.value && <RepoFiles busy={busy} />}
       {planned.value && <Plan plan={planned.value} />}

@@ -30,9 +30,29 @@ describe('files of a repository', () => {
   });
 
   it('a refusal has its cause', async () => {
-    await expect(listRepo('a/b', async () => new Response('', { status: 404 }))).rejects.toMatchObject({ code: 'source-unreachable' });
-    await expect(listRepo('a/b', () => Promise.reject(new TypeError()))).rejects.toThrow(/cannot be reached/);
+    await expect(listRepo('a/b', undefined, async () => new Response('', { status: 404 }))).rejects.toMatchObject({ code: 'source-unreachable' });
+    const access = { origin: 'https://huggingface.co', token: 'hf_secret' };
+    const forbidden = (given?: typeof access) => listRepo('a/b', given, async () => new Response('', { status: 403 }));
+    await expect(forbidden()).rejects.toMatchObject({ code: 'source-gated', remedy: expect.stringContaining('https://huggingface.co/a/b') });
+    await expect(forbidden(access)).rejects.toMatchObject({ code: 'source-gated', remedy: expect.stringContaining('with that account') });
+    await expect(listRepo('a/b', undefined, () => Promise.reject(new TypeError()))).rejects.toThrow(/cannot be reached/);
   });
+});
+
+it('the token goes along as a header, and what no header can hold is refused without being quoted', async () => {
+  const seen: (string | null)[] = [];
+  const fetchFile = async (_url: unknown, init?: RequestInit) => {
+    seen.push(new Headers(init?.headers).get('authorization'));
+    return Response.json([]);
+  };
+  const origin = 'https://huggingface.co';
+  await listRepo('a/b', undefined, fetchFile);
+  await listRepo('a/b', { origin, token: 'hf_secret' }, fetchFile);
+  await listRepo('a/b', { origin: 'https://example.org', token: 'hf_secret' }, fetchFile);
+  expect(seen).toEqual([null, 'Bearer hf_secret', null]);
+  const error: unknown = await listRepo('a/b', { origin, token: 'hf_secret\n' }, fetchFile).catch((thrown: unknown) => thrown);
+  expect(error).toMatchObject({ code: 'source-gated' });
+  expect(JSON.stringify(error) + String(error)).not.toContain('hf_secret');
 });
 
 it('the well-known files are addresses that can be imported, with sensible bits', () => {

@@ -16,6 +16,9 @@ export interface Settings {
   /** Trade exactness for fewer experts read; 0 is exact. See `LossyOptions`. */
   residentBias: number;
   skipBelow: number;
+  /** Whether what models have read of conversations is kept on the disk, and how much of it. */
+  keepSessions: boolean;
+  sessionBudgetMegabytes: number;
   /** Where new models are kept. */
   place: NonNullable<ImportOptions['place']>;
   appearance: Appearance;
@@ -29,6 +32,8 @@ export const DEFAULT_SETTINGS: Settings = {
   ramBudgetMegabytes: undefined,
   residentBias: 0,
   skipBelow: 0,
+  keepSessions: true,
+  sessionBudgetMegabytes: 2000,
   place: 'indexeddb',
   appearance: 'system',
   lastModelId: undefined,
