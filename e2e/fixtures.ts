@@ -28,6 +28,13 @@ export const chatFiles = (): { name: string; bytes: Uint8Array<ArrayBuffer> }[] 
 
 export const chatModel = (): Uint8Array<ArrayBuffer> => chat.read(0, chat.size);
 
+/** The same model cut anywhere: its pieces are no GGUFs of their own. */
+export const chatPieces = (): { name: string; bytes: Uint8Array<ArrayBuffer> }[] => {
+  const whole = chatModel();
+  const size = Math.ceil(whole.length / 3);
+  return [1, 2, 3].map((piece) => ({ name: `chat.gguf.part${piece}of3`, bytes: whole.slice((piece - 1) * size, piece * size) }));
+};
+
 const bytesOf = (file: SynthFile): Uint8Array<ArrayBuffer> => file.read(0, file.size);
 
 /** Replaces one text of the header by another of the same length. */
@@ -49,6 +56,7 @@ const MODELS: Record<string, SynthFile> = {
   '/plain.gguf': plain,
   '/large.gguf': large,
   ...Object.fromEntries(chatParts.map((file, n) => [`/${partName(n + 1)}`, file])),
+  ...Object.fromEntries(chatPieces().map(({ name, bytes }) => [`/${name}`, stored(bytes)])),
   [`/gap/${partName(1)}`]: chatParts[0],
   '/truncated.gguf': stored(bytesOf(plain).slice(0, plain.size >> 1)),
   '/cut-header.gguf': stored(bytesOf(plain).slice(0, 3000)),

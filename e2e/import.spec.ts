@@ -1,4 +1,4 @@
-import { chatFiles, chatModel, damageRecord, expect, importFrom, openLibrary, openPage, recordHashes, storedModels, test } from './fixtures.ts';
+import { chatFiles, chatModel, chatPieces, damageRecord, expect, importFrom, openLibrary, openPage, recordHashes, storedModels, test } from './fixtures.ts';
 
 const BAD: [file: string, message: RegExp][] = [
   ['truncated.gguf', /truncated\.gguf is cut off/],
@@ -72,6 +72,37 @@ test('a model in three files: by the address of one, and by choosing all', async
   await page.getByLabel('GGUF file').setInputFiles(files.reverse());
   await expect(page.getByRole('heading', { name: 'Ask Tiny Chat' })).toBeVisible();
   expect((await recordHashes(page))['chat.gguf']).toEqual(single);
+});
+
+test('a model that was cut into pieces: by address, by choosing, and by dropping all', async ({ page, server }) => {
+  await openPage(page, server);
+  const removeIt = async (): Promise<void> => {
+    await expect(page.getByRole('heading', { name: 'Ask Tiny Chat' })).toBeVisible();
+    await openLibrary(page);
+    await page.getByRole('button', { name: 'Remove Tiny Chat' }).click();
+    await page.getByRole('button', { name: 'Remove Tiny Chat' }).click();
+    await expect(page.getByRole('list', { name: 'Stored models' }).getByRole('listitem')).toHaveCount(1);
+  };
+  await importFrom(page, `${server.origin}/chat.gguf.part2of3`);
+  await removeIt();
+
+  const files = chatPieces().map(({ name, bytes }) => ({ name, mimeType: '', buffer: Buffer.from(bytes) }));
+  const chooser = page.getByLabel('GGUF file');
+  // What the chooser offers must not leave pieces out: their names end in what no filter can list.
+  await expect(chooser).not.toHaveAttribute('accept');
+  await chooser.setInputFiles([files[2], files[0]]);
+  await expect(page.getByRole('alert')).toContainText('chat.gguf.part2of3 is not given');
+  await page.getByRole('button', { name: 'Dismiss' }).click();
+  await chooser.setInputFiles([files[2], files[0], files[1]]);
+  await removeIt();
+
+  const transfer = await page.evaluateHandle(async (urls) => {
+    const data = new DataTransfer();
+    for (const url of urls) data.items.add(new File([await (await fetch(url)).arrayBuffer()], url.slice(url.lastIndexOf('/') + 1)));
+    return data;
+  }, files.map(({ name }) => `${server.origin}/${name}`));
+  await page.dispatchEvent('body', 'drop', { dataTransfer: transfer });
+  await expect(page.getByRole('heading', { name: 'Ask Tiny Chat' })).toBeVisible();
 });
 
 test('an import can be cancelled, leaves nothing, and can be done again', async ({ page, server }) => {

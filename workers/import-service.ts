@@ -149,11 +149,10 @@ function openSource(source: ModelSource, options: HttpOptions = {}): Promise<Byt
 }
 
 /**
- * Asks the browser to keep our data, and fails before the first byte where the space will not do.
+ * Fails before the first byte where the space will not do.
  * @returns a warning where it may not
  */
 async function checkSpace(bytes: number): Promise<string | undefined> {
-  await navigator.storage.persist?.();
   const free = await estimateFreeBytes();
   const verdict = judgeSpace(bytes, free);
   if (verdict === 'refuse') throw storageFull(bytes, free);

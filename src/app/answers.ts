@@ -1,5 +1,6 @@
 /** Writing: what is sent to the model, and where its words go. */
 import { beginConversation, current, currentPath, updateConversation, writing } from '../chat/conversations.ts';
+import { newId } from '../chat/new-id.ts';
 import { messagesFor, textFor } from '../chat/room.ts';
 import { addTurn, type Conversation, changeTurn, removeTurn, type Turn, textOf, turnOf } from '../chat/tree.ts';
 import type { GenerateEvent, GenerateRequest, GenerateResult } from '../contract/engine-api.ts';
@@ -73,7 +74,7 @@ export async function stopAndWait(): Promise<void> {
 }
 
 const newTurn = (by: Turn['by'], parent: string | null, text: string): Turn => ({
-  id: crypto.randomUUID(),
+  id: newId(),
   parent,
   by,
   text,

@@ -3,6 +3,7 @@ import { current, openConversation } from '../chat/conversations.ts';
 import type { ImportProgress, ModelSource, ModelSummary } from '../contract/engine-api.ts';
 import { errorToData, MixtabError } from '../contract/errors.ts';
 import { proxy } from '../contract/rpc.ts';
+import { askToPersist } from '../library/disk.ts';
 import { addSample, newRate } from '../library/rate.ts';
 import { accessToken } from '../library/token.ts';
 import { changeSettings, loadOptionsOf, settings } from '../settings/settings.ts';
@@ -43,6 +44,8 @@ async function refreshModels(): Promise<void> {
 
 /** Imports a model and loads it. */
 export async function importModel(source: ModelSource, name: string): Promise<void> {
+  // Not for the built-in model: the first visit asks for nothing, and it comes again by itself.
+  if (source.kind !== 'builtin') void askToPersist();
   let early: Promise<void> | undefined;
   await watched('import', name, async (onProgress) => {
     const watch = (progress: ImportProgress): void => {

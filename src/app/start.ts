@@ -1,5 +1,6 @@
 /** What happens when the page opens. */
 import { loadConversations, onStoreFailure } from '../chat/conversations.ts';
+import { MixtabError } from '../contract/errors.ts';
 import { loadToken } from '../library/token.ts';
 import { loadSettings } from '../settings/settings.ts';
 import { startModels } from './models.ts';
@@ -13,6 +14,9 @@ export async function start(): Promise<void> {
     startSessions();
     await startModels();
   } catch (error) {
-    report(error);
+    report(error instanceof DOMException ? nothingKept(error) : error);
   }
 }
+
+const nothingKept = ({ message }: DOMException): MixtabError =>
+  new MixtabError('storage-unavailable', `The browser lets this page keep nothing (${message}).`, 'Allow cookies and site data for this page, and reload it.');

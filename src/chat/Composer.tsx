@@ -1,6 +1,7 @@
 import { useLayoutEffect, useRef } from 'preact/hooks';
 import { send, stop } from '../app/answers.ts';
 import { canSend, isChat, loaded, stopping, writingHere } from '../app/state.ts';
+import { recall, remember } from '../app/tab-storage.ts';
 import { lossyOf, settings } from '../settings/settings.ts';
 import { PRESETS, presetOf } from '../settings/writing.ts';
 import { Icon } from '../ui/icons.tsx';
@@ -8,12 +9,12 @@ import { changeWriting, currentPath, currentWriting } from './conversations.ts';
 
 /** Words not sent yet, by conversation; they outlive a look at another view, and a reload of this tab. */
 const DRAFTS_KEY = 'mixtab-drafts';
-const drafts = new Map<string, string>(Object.entries(JSON.parse(sessionStorage.getItem(DRAFTS_KEY) ?? '{}') as Record<string, string>));
+const drafts = new Map<string, string>(Object.entries(JSON.parse(recall('sessionStorage', DRAFTS_KEY) ?? '{}') as Record<string, string>));
 
 function keepDraft(conversationId: string, text: string): void {
   if (text === '') drafts.delete(conversationId);
   else drafts.set(conversationId, text);
-  sessionStorage.setItem(DRAFTS_KEY, JSON.stringify(Object.fromEntries(drafts)));
+  remember('sessionStorage', DRAFTS_KEY, JSON.stringify(Object.fromEntries(drafts)));
 }
 
 /** Where the user writes. Enter sends, Shift+Enter begins a new line, Escape stops. */

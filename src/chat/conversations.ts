@@ -1,7 +1,9 @@
 /** The conversations as the page has them in hand. Every change goes through here, and from here to the store. */
 import { batch, computed, signal } from '@preact/signals';
+import { recall, remember } from '../app/tab-storage.ts';
 import { changeSettings, settings } from '../settings/settings.ts';
 import type { WritingSettings } from '../settings/writing.ts';
+import { newId } from './new-id.ts';
 import { deleteConversation, onOtherTab, readConversations, writeConversation } from './store.ts';
 import { type Conversation, createConversation, pathOf, removeTurn } from './tree.ts';
 
@@ -35,7 +37,7 @@ const OPEN_KEY = 'mixtab-open';
 export async function loadConversations(): Promise<void> {
   const stored = await readConversations();
   conversations.value = sorted(stored.map(withoutEmptyAnswers));
-  const open = sessionStorage.getItem(OPEN_KEY) ?? localStorage.getItem(OPEN_KEY) ?? undefined;
+  const open = recall('sessionStorage', OPEN_KEY) ?? recall('localStorage', OPEN_KEY);
   if (stored.some(({ id }) => id === open)) currentId.value = open;
   onOtherTab((id, conversation) => {
     if (writing.value?.conversationId === id) return; // ours is newer
@@ -54,12 +56,12 @@ const withoutEmptyAnswers = (conversation: Conversation): Conversation =>
 /** Shows a conversation, or (undefined) a new one. This tab comes back to it after a reload. */
 export function openConversation(id: string | undefined): void {
   currentId.value = id;
-  for (const storage of [sessionStorage, localStorage]) storage.setItem(OPEN_KEY, id ?? '');
+  for (const place of ['sessionStorage', 'localStorage'] as const) remember(place, OPEN_KEY, id ?? '');
 }
 
 /** Adds a conversation and shows it. */
 export function beginConversation(kind: Conversation['kind']): Conversation {
-  const conversation = createConversation({ id: crypto.randomUUID(), kind, writing: settings.value.writing }, Date.now());
+  const conversation = createConversation({ id: newId(), kind, writing: settings.value.writing }, Date.now());
   batch(() => {
     conversations.value = sorted([...conversations.value, conversation]);
     openConversation(conversation.id);

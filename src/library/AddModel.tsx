@@ -18,8 +18,8 @@ export function AddModel() {
     <section>
       <h2>Add a model</h2>
       <p class="hint">
-        Any Mixtral in GGUF form. It is downloaded once, from the address to this device, and stays here. A split one: the address of
-        any part, or all its files. Files can also be dropped anywhere on the page.
+        Any Mixtral in GGUF form. It is downloaded once, from the address to this device, and stays here. One in
+        several files: the address of any of them, or all of them together. Files can also be dropped anywhere on the page.
       </p>
       <form
         class="row"
@@ -41,10 +41,10 @@ export function AddModel() {
         <button type="submit" class="primary" disabled={busy}>
           Import
         </button>
+        {/* Any file: `accept` knows no patterns, and the pieces of a cut model end in .part1of3 or -split-a. */}
         <input
           ref={chooser}
           type="file"
-          accept=".gguf"
           multiple
           hidden
           aria-label="GGUF file"

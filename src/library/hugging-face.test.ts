@@ -20,10 +20,15 @@ describe('files of a repository', () => {
       { path: 'sub dir/small.gguf', size: 3 },
       { path: 'x-00001-of-00002.gguf', size: 4 },
       { path: 'x-00002-of-00002.gguf', size: 2 },
+      { path: 'y.gguf.part2of3', size: 10 },
+      { path: 'y.gguf.part1of3', size: 10 },
+      { path: 'z.gguf-split-a', size: 30 },
+      { path: 'z.gguf-split-b', size: 30 },
+      { path: 'z.gguf.sha256', size: 30 },
       { path: 'no-size.gguf' },
       null,
     ];
-    expect(filesFrom(items, 'a/b').map(({ path }) => path)).toEqual(['sub dir/small.gguf', 'x-00001-of-00002.gguf', 'big.gguf']);
+    expect(filesFrom(items, 'a/b').map(({ path }) => path)).toEqual(['sub dir/small.gguf', 'x-00001-of-00002.gguf', 'big.gguf', 'y.gguf.part1of3', 'z.gguf-split-a']);
     expect(filesFrom(items, 'a/b')[0].url).toBe('https://huggingface.co/a/b/resolve/main/sub%20dir/small.gguf');
     expect(filesFrom(items, 'a/b')[1].bytes).toBe(6);
     expect(filesFrom({ error: 'x' }, 'a/b')).toEqual([]);

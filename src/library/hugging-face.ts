@@ -40,14 +40,20 @@ export async function listRepo(repo: string, access?: AccessToken, fetchFile: ty
   return filesFrom(items, repo);
 }
 
+/** A GGUF, or a piece of one that was cut because of its size. */
+const FILE = /\.gguf(\.part\d{1,3}of\d{1,3}|-split-[a-z])?$/;
+
 /** Checks what the server sent. */
 export function filesFrom(items: unknown, repo: string): RepoFile[] {
   if (!Array.isArray(items)) return [];
   const sizes = new Map<string, number>();
   for (const item of items) {
     const { path, size } = (item ?? {}) as Record<string, unknown>;
-    if (typeof path !== 'string' || typeof size !== 'number' || !path.endsWith('.gguf')) continue;
-    const whole = path.replace(/-\d{5}-of-(\d{5}\.gguf)$/, '-00001-of-$1');
+    if (typeof path !== 'string' || typeof size !== 'number' || !FILE.test(path)) continue;
+    const whole = path
+      .replace(/-\d{5}-of-(\d{5}\.gguf)$/, '-00001-of-$1')
+      .replace(/\.part\d{1,3}of(\d{1,3})$/, '.part1of$1')
+      .replace(/-split-[a-z]$/, '-split-a');
     sizes.set(whole, (sizes.get(whole) ?? 0) + size);
   }
   return [...sizes]
