@@ -1,4 +1,4 @@
-import { chatFiles, chatModel, chatPieces, damageRecord, expect, importFrom, openLibrary, openPage, recordHashes, storedModels, test } from './fixtures.ts';
+import { chatFiles, chatModel, chatPieces, damageRecord, expect, importFrom, modelsWithBytes, openLibrary, openPage, recordHashes, storedModels, test } from './fixtures.ts';
 
 const BAD: [file: string, message: RegExp][] = [
   ['truncated.gguf', /truncated\.gguf is cut off/],
@@ -114,18 +114,7 @@ test('an import can be cancelled, leaves nothing, and can be done again', async 
   await page.getByRole('button', { name: 'Cancel' }).click();
   await expect(page.getByRole('progressbar')).toBeHidden();
   expect(await storedModels(page)).toEqual(before);
-  const keys = await page.evaluate(
-    () =>
-      new Promise<string[]>((resolve, reject) => {
-        const open = indexedDB.open('mixtab-models');
-        open.onerror = () => reject(open.error);
-        open.onsuccess = () => {
-          const request = open.result.transaction('models').objectStore('models').getAllKeys();
-          request.onsuccess = () => resolve(request.result as string[]);
-        };
-      }),
-  );
-  expect(new Set(keys.map((key) => key.split('/')[1])).size).toBe(before.length);
+  expect(await modelsWithBytes(page)).toBe(before.length);
   server.slow = false;
   await importFrom(page, `${server.origin}/chat.gguf`);
   await expect(page.getByRole('heading', { name: 'Ask Tiny Chat' })).toBeVisible();
@@ -197,4 +186,5 @@ test('a model can be removed', async ({ page, server }) => {
   await page.getByRole('button', { name: 'Remove Tiny Chat' }).click();
   await expect(page.getByRole('list', { name: 'Stored models' }).getByRole('listitem')).toHaveCount(1);
   expect(await storedModels(page)).toEqual(['mixtab storyteller']);
+  expect(await modelsWithBytes(page)).toBe(1); // the space is free again, not only the list shorter
 });

@@ -18,6 +18,11 @@ import { IMPORT_LOCK, RecordRequests } from './storage/record-requests.ts';
 import { SessionStore } from './storage/session-store.ts';
 import type { RecordStore } from './storage/store.ts';
 
+const WAITING: ImportProgress = {
+  phase: 'header', bytesDone: 0, bytesTotal: 0, recordsDone: 0, recordsTotal: 0,
+  warning: 'Another tab is importing a model. This one begins when that is done.',
+};
+
 export class ImportService implements ImportApi {
   #running: AbortController | undefined;
 
@@ -38,7 +43,7 @@ export class ImportService implements ImportApi {
     if (place === 'opfs' && !opfsSupported()) {
       throw new MixtabError('storage-unavailable', 'This browser has no private file system for workers.', 'Choose the database instead.');
     }
-    return this.#exclusive(async (signal) => {
+    return this.#exclusive(onProgress, async (signal) => {
       await this.#removeLeftovers();
       const inputs = await this.#inputs(source, signal, onProgress);
       const requests = new RecordRequests();
@@ -70,7 +75,7 @@ export class ImportService implements ImportApi {
   }
 
   repair(id: string, onProgress: (progress: ImportProgress) => void, access?: AccessToken): Promise<ModelSummary> {
-    return this.#exclusive(async (signal) => {
+    return this.#exclusive(onProgress, async (signal) => {
       const manifest = await this.store.getManifest(id);
       if (!manifest) throw new MixtabError('model-not-found', `No model ${id} is stored.`);
       const { name, source: kind, sourceUrl } = manifest;
@@ -120,11 +125,12 @@ export class ImportService implements ImportApi {
     };
   }
 
-  async #exclusive<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  async #exclusive<T>(onProgress: ImportInputs['onProgress'], work: (signal: AbortSignal) => Promise<T>): Promise<T> {
     if (this.#running) throw new MixtabError('busy', 'Another import is running.', 'Wait until it is done, or cancel it.');
     const running = new AbortController();
     this.#running = running;
     try {
+      if ((await navigator.locks.query()).held?.some(({ name }) => name === IMPORT_LOCK)) onProgress(WAITING);
       return await navigator.locks.request(IMPORT_LOCK, { signal: running.signal }, () => work(running.signal));
     } catch (error) {
       // What the lock rejects with is the reason of the abort, which may be no error.

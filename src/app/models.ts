@@ -13,6 +13,7 @@ import { report } from './problems.ts';
 import { showView, view } from './route.ts';
 import { leaveModel, refreshSessions } from './sessions.ts';
 import { adapter, announcement, generating, gpuProblem, imported, loaded, loading, models, overflow, problem, type RunningImport, runningImport, unfinished } from './state.ts';
+import { requireUnusedElsewhere, tellTabs } from './tabs.ts';
 
 const BUILTIN_PATH = 'models/builtin.gguf';
 const BUILTIN: ModelSource = { kind: 'builtin', url: new URL(BUILTIN_PATH, document.baseURI).href };
@@ -38,7 +39,7 @@ async function probe(): Promise<void> {
   }
 }
 
-async function refreshModels(): Promise<void> {
+export async function refreshModels(): Promise<void> {
   [models.value, unfinished.value] = await Promise.all([importer.list(), importer.unfinished()]);
 }
 
@@ -56,6 +57,7 @@ export async function importModel(source: ModelSource, name: string): Promise<vo
     const summary = await importer.import(source, proxy(watch), { place: settings.value.place });
     runningImport.value = undefined;
     await refreshModels();
+    tellTabs();
     await early;
     announcement.value = `${summary.name} is imported.`;
     if (loaded.value?.summary.id === summary.id) {
@@ -140,9 +142,11 @@ async function watched(kind: RunningImport['kind'], name: string, work: (onProgr
 
 export async function removeModel(model: ModelSummary): Promise<void> {
   try {
+    await requireUnusedElsewhere(model);
     if (loaded.value?.summary.id === model.id) await unload();
     await importer.remove(model.id);
     await Promise.all([refreshModels(), refreshSessions()]);
+    tellTabs();
     announcement.value = `${model.name} is removed.`;
   } catch (error) {
     report(error);

@@ -2,10 +2,11 @@ import { useLayoutEffect, useRef } from 'preact/hooks';
 import { send, stop } from '../app/answers.ts';
 import { canSend, isChat, loaded, stopping, writingHere } from '../app/state.ts';
 import { recall, remember } from '../app/tab-storage.ts';
+import { changeWriting, currentWriting } from '../app/writing-now.ts';
 import { lossyOf, settings } from '../settings/settings.ts';
 import { PRESETS, presetOf } from '../settings/writing.ts';
 import { Icon } from '../ui/icons.tsx';
-import { changeWriting, currentPath, currentWriting } from './conversations.ts';
+import { currentPath } from './conversations.ts';
 
 /** Words not sent yet, by conversation; they outlive a look at another view, and a reload of this tab. */
 const DRAFTS_KEY = 'mixtab-drafts';

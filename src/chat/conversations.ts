@@ -1,8 +1,7 @@
 /** The conversations as the page has them in hand. Every change goes through here, and from here to the store. */
 import { batch, computed, signal } from '@preact/signals';
 import { recall, remember } from '../app/tab-storage.ts';
-import { changeSettings, settings } from '../settings/settings.ts';
-import type { WritingSettings } from '../settings/writing.ts';
+import { newWriting, settings } from '../settings/settings.ts';
 import { newId } from './new-id.ts';
 import { deleteConversation, onOtherTab, readConversations, writeConversation } from './store.ts';
 import { type Conversation, createConversation, pathOf, removeTurn } from './tree.ts';
@@ -21,8 +20,6 @@ export const writingIn = computed(() => writing.value?.conversationId);
 
 export const current = computed(() => conversations.value.find(({ id }) => id === currentId.value));
 export const currentPath = computed(() => (current.value ? pathOf(current.value) : []));
-/** The settings of the conversation on the page. */
-export const currentWriting = computed<WritingSettings>(() => current.value?.writing ?? settings.value.writing);
 
 let storeFailed: (error: unknown) => void = () => {};
 /** What to do where the store refuses a conversation (a full disk); the page still has it. */
@@ -61,7 +58,7 @@ export function openConversation(id: string | undefined): void {
 
 /** Adds a conversation and shows it. */
 export function beginConversation(kind: Conversation['kind']): Conversation {
-  const conversation = createConversation({ id: newId(), kind, writing: settings.value.writing }, Date.now());
+  const conversation = createConversation({ id: newId(), kind, writing: newWriting(settings.value, kind) }, Date.now());
   batch(() => {
     conversations.value = sorted([...conversations.value, conversation]);
     openConversation(conversation.id);
@@ -106,13 +103,6 @@ export function undoDelete(): void {
   deleted.value = undefined;
   addConversations([conversation]);
   openConversation(conversation.id);
-}
-
-/** Changes how the conversation on the page is written; new ones begin with the same, but for the system prompt. */
-export function changeWriting(changes: Partial<WritingSettings>): void {
-  if (currentId.value) updateConversation(currentId.value, (conversation) => ({ ...conversation, writing: { ...conversation.writing, ...changes } }));
-  const { systemPrompt: _own, ...shared } = changes;
-  changeSettings({ writing: { ...settings.value.writing, ...(current.value ? shared : changes) } });
 }
 
 const sorted = (list: readonly Conversation[]): Conversation[] => list.toSorted((a, b) => b.changedAt - a.changedAt);

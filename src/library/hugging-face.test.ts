@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { filesFrom, listRepo, repoFrom } from './hugging-face.ts';
-import { bitsOf, KNOWN_MODELS, urlOf } from './known-models.ts';
+import { bitsOf, expectFile, KNOWN_MODELS, urlOf } from './known-models.ts';
 import { sourceUrl } from './source-url.ts';
 
 it('knows a repository from other addresses', () => {
@@ -66,6 +66,11 @@ it('the well-known files are addresses that can be imported, with sensible bits'
       expect(sourceUrl(urlOf(model, file))).toBe(urlOf(model, file));
       expect(bitsOf(model, file)).toBeGreaterThan(2);
       expect(bitsOf(model, file)).toBeLessThan(9);
+      // Large enough for all of it, and too small for a token's experts.
+      const device = { ramBytes: 0, gpuRate: 1e11, ramRate: 5e9, storeRate: 1e9 };
+      expect(expectFile(model, file, { ...device, gpuBytes: 2 * file.bytes }).fit).toBe('resident');
+      expect(expectFile(model, file, { ...device, gpuBytes: file.bytes / 4 }).fit).toBe('streams');
+      expect(expectFile(model, file, { ...device, gpuBytes: file.bytes / 50 }).fit).toBe('too-large');
       expect(file.file.toLowerCase()).toContain(file.mix.toLowerCase());
     }
   }

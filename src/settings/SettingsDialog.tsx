@@ -2,13 +2,14 @@ import { useState } from 'preact/hooks';
 import { reloadModel } from '../app/models.ts';
 import { clearSessions } from '../app/sessions.ts';
 import { isChat, loaded, sessions } from '../app/state.ts';
-import { changeWriting, current, currentWriting } from '../chat/conversations.ts';
+import { changeWriting, currentKind, currentWriting } from '../app/writing-now.ts';
+import { current } from '../chat/conversations.ts';
 import { Dialog } from '../ui/Dialog.tsx';
 import { formatBytes } from '../ui/format.ts';
 import { type Field, LOSSY, MEMORY, type MemoryKey, SAMPLING, SESSIONS } from './fields.ts';
 import { NumberField } from './NumberField.tsx';
 import { type Appearance, changeSettings, DEFAULT_SETTINGS, type Settings, settings } from './settings.ts';
-import { DEFAULT_WRITING, PRESETS, presetOf } from './writing.ts';
+import { defaultWriting, PRESETS, presetOf } from './writing.ts';
 
 const APPEARANCES: [Appearance, string][] = [
   ['system', 'As the system'],
@@ -26,9 +27,9 @@ export function SettingsDialog({ onClose }: { onClose: () => void }) {
   };
   const reset = (): void => {
     const { systemPrompt } = currentWriting.value;
-    changeWriting({ ...DEFAULT_WRITING, systemPrompt });
-    const { lastModelId } = settings.value;
-    changeSettings({ ...DEFAULT_SETTINGS, writing: settings.value.writing, lastModelId });
+    changeWriting({ ...defaultWriting(currentKind.value), systemPrompt });
+    const { lastModelId, writing, textWriting } = settings.value;
+    changeSettings({ ...DEFAULT_SETTINGS, writing, textWriting, lastModelId });
   };
   return (
     <Dialog title="Settings" onClose={close}>

@@ -2,13 +2,14 @@
 import { signal } from '@preact/signals';
 import { get, set } from 'idb-keyval';
 import type { ImportOptions, LoadRequest, LossyOptions } from '../contract/engine-api.ts';
-import { DEFAULT_WRITING, type WritingSettings } from './writing.ts';
+import { defaultWriting, type WritingSettings } from './writing.ts';
 
 export type Appearance = 'system' | 'light' | 'dark';
 
 export interface Settings {
-  /** For new conversations: as it was set last. */
+  /** For new chats and for new texts: as it was set last. */
   writing: WritingSettings;
+  textWriting: WritingSettings;
   /** undefined: automatic. */
   context: number | undefined;
   gpuBudgetMegabytes: number | undefined;
@@ -26,7 +27,8 @@ export interface Settings {
 }
 
 export const DEFAULT_SETTINGS: Settings = {
-  writing: DEFAULT_WRITING,
+  writing: defaultWriting('chat'),
+  textWriting: defaultWriting('text'),
   context: undefined,
   gpuBudgetMegabytes: undefined,
   ramBudgetMegabytes: undefined,
@@ -45,9 +47,16 @@ export const settings = signal<Settings>(DEFAULT_SETTINGS);
 
 export async function loadSettings(): Promise<void> {
   const stored = (await get<Partial<Settings>>(KEY)) ?? {};
-  settings.value = { ...DEFAULT_SETTINGS, ...stored, writing: { ...DEFAULT_WRITING, ...stored.writing } };
+  const { writing, textWriting } = DEFAULT_SETTINGS;
+  settings.value = {
+    ...DEFAULT_SETTINGS, ...stored,
+    writing: { ...writing, ...stored.writing }, textWriting: { ...textWriting, ...stored.textWriting },
+  };
   showAppearance();
 }
+
+/** What a new conversation begins with. */
+export const newWriting = ({ writing, textWriting }: Settings, kind: 'chat' | 'text'): WritingSettings => (kind === 'chat' ? writing : textWriting);
 
 export function changeSettings(changes: Partial<Settings>): void {
   settings.value = { ...settings.value, ...changes };
