@@ -34,7 +34,9 @@ test('a conversation branches, is kept with its settings, searched, renamed, del
   await page.context().grantPermissions(['clipboard-read', 'clipboard-write']);
   const clipboard = () => page.evaluate(() => navigator.clipboard.readText());
   await messages(page).first().hover();
-  await messages(page).first().getByRole('button', { name: 'Copy message' }).click();
+  const copy = messages(page).first().getByRole('button', { name: 'Copy message' });
+  await expect(copy).toHaveCSS('opacity', '1'); // what can be clicked can be seen
+  await copy.click();
   expect(await clipboard()).toBe('Tell me of whales');
   await messages(page).last().getByRole('button', { name: 'Copy answer' }).click();
   expect((await clipboard()).trim()).not.toBe('Tell me of whales');

@@ -16,7 +16,7 @@ test('every setting is explained, presets set the sampling, texts and chats begi
   await expect(dialog.getByRole('checkbox', { name: 'Remember what was read' })).toHaveAccessibleDescription(/\S/);
   await expect(dialog.getByRole('combobox', { name: 'Keep new models' })).toBeVisible();
 
-  await dialog.getByText('Likeliest', { exact: true }).click();
+  await dialog.getByRole('radio', { name: 'Likeliest' }).check();
   await expect(dialog.getByRole('spinbutton', { name: 'Temperature' })).toHaveValue('0');
   await dialog.getByRole('spinbutton', { name: 'Temperature' }).fill('0.35');
   await dialog.getByRole('combobox', { name: 'Appearance' }).selectOption('dark');

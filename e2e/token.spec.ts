@@ -5,7 +5,7 @@ import type { Page } from '@playwright/test';
 import { expect, importFrom, openLibrary, openPage, type TestServer, test } from './fixtures.ts';
 
 const TOKEN = 'hf_e2eSecret';
-const tokenField = (page: Page) => page.getByRole('textbox', { name: 'Access token for Hugging Face' }).or(page.getByLabel('Access token for Hugging Face'));
+const tokenField = (page: Page) => page.getByLabel('Access token for Hugging Face');
 
 /** Hugging Face as far as this page knows it, with one gated repository; all others must not see the token. */
 async function hubFor(page: Page, server: TestServer): Promise<{ seen: string[] }> {

@@ -1,6 +1,6 @@
 import { useLayoutEffect, useRef } from 'preact/hooks';
 import { send, stop } from '../app/answers.ts';
-import { canSend, isChat, loaded, stopping, writingHere } from '../app/state.ts';
+import { canSend, isChat, loaded, stopping, writingHere, wrongModel } from '../app/state.ts';
 import { recall, remember } from '../app/tab-storage.ts';
 import { changeWriting, currentWriting } from '../app/writing-now.ts';
 import { lossyOf, settings } from '../settings/settings.ts';
@@ -117,7 +117,7 @@ function PresetChoice() {
 function ContextMeter() {
   const context = loaded.value?.context;
   const stats = currentPath.value.findLast((turn) => turn.stats)?.stats;
-  if (!context || !stats) return null;
+  if (!context || !stats || wrongModel.value) return null;
   const used = Math.min(context, stats.promptTokens + stats.tokens);
   if (used < context * 0.5) return null;
   return (

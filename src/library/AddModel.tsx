@@ -33,7 +33,7 @@ export function AddModel() {
           type="text"
           inputMode="url"
           aria-label="Address of a GGUF"
-          placeholder="https://… .gguf, or a Hugging Face repository: owner/name"
+          placeholder="https://… .gguf, or owner/name on Hugging Face"
           spellcheck={false}
           autocapitalize="off"
           required
