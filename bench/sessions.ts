@@ -1,7 +1,7 @@
 /**
  * What it takes to save and restore a conversation's KV cache, by its length; the profile is on disk.
  *
- *   npx tsx bench/sessions.ts [--lengths 256,1024,2048]
+ *   npx tsx bench/sessions.ts [--lengths 128,512,1024]
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -13,7 +13,7 @@ import { ensureChromium } from '../scripts/chromium.mjs';
 import { chromiumFlags } from '../scripts/chromium-flags.mjs';
 import type { Round } from './sessions-page.ts';
 
-const { values } = parseArgs({ options: { lengths: { type: 'string', default: '256,1024,2048' } } });
+const { values } = parseArgs({ options: { lengths: { type: 'string', default: '128,512,1024' } } });
 const server = await createServer({
   configFile: false, root: new URL('..', import.meta.url).pathname, logLevel: 'error', cacheDir: '/tmp/mixtab-sessions-vite',
   server: { port: 5198, strictPort: false, hmr: false, watch: null },

@@ -19,6 +19,7 @@ test('every setting is explained, presets set the sampling, texts and chats begi
   await dialog.getByRole('radio', { name: 'Likeliest' }).check();
   await expect(dialog.getByRole('spinbutton', { name: 'Temperature' })).toHaveValue('0');
   await dialog.getByRole('spinbutton', { name: 'Temperature' }).fill('0.35');
+  await dialog.getByRole('spinbutton', { name: 'Temperature' }).blur();
   await dialog.getByRole('combobox', { name: 'Appearance' }).selectOption('dark');
   await page.getByRole('button', { name: 'Close' }).click();
   await expect(choice).toHaveValue(''); // no preset: own settings

@@ -166,11 +166,10 @@ type Named = Pick<ModelSummary, 'id' | 'name'>;
 /** Loads one after the other: a model may have been imported while another one is being loaded. */
 let loads: Promise<void> = Promise.resolve();
 
-/** Puts a stored model on the GPU; the one before leaves it. */
+/** Puts a stored model on the GPU; the one before leaves it. Never rejects: what goes wrong is shown. */
 export function loadModel(model: Named): Promise<void> {
-  const load = loads.then(() => loadNow(model));
-  loads = load.catch(() => {}); // whoever asked is told; the next load is not held up by it
-  return load;
+  loads = loads.then(() => loadNow(model)).catch(report); // caught: the next load must not be held up
+  return loads;
 }
 
 async function loadNow(model: Named): Promise<void> {
