@@ -95,7 +95,7 @@ function OtherTabNotice() {
   if (length === 0 || dismissed) return null;
   return (
     <div class="notice undo" role="status">
-      <p>{length === 1 ? 'Another tab holds' : `${length} other tabs hold`} a model in GPU memory too: both are slower for it.</p>
+      <p>{length === 1 ? 'Another tab holds' : `${length} other tabs hold`} a model in GPU memory too; they share what there is.</p>
       <IconButton icon="close" label="Dismiss" onClick={() => setDismissed(true)} />
     </div>
   );
