@@ -91,7 +91,7 @@ test('after a reload, and after a look at another conversation, only what is new
   await page.getByRole('menuitem', { name: 'Delete' }).click();
   await expect.poll(() => keptSessions(page)).toBe(1);
   await openLibrary(page);
-  await expect(page.getByText(/[\d.]+ [kM]B of it remember conversations/)).toBeVisible();
+  await expect(page.getByText(/[\d.]+ [kM]B of it is what models remember of conversations/)).toBeVisible();
   await page.getByRole('button', { name: 'Remove Tiny Chat' }).click();
   await page.getByRole('button', { name: 'Remove Tiny Chat' }).click();
   await expect.poll(() => keptSessions(page)).toBe(0);

@@ -32,8 +32,8 @@ export function AddModel() {
           name="url"
           type="text"
           inputMode="url"
-          aria-label="Address of a GGUF"
-          placeholder="https://… .gguf, or owner/name on Hugging Face"
+          aria-label="Address of a GGUF, or a repository on Hugging Face"
+          placeholder="https://… .gguf, or owner/name"
           spellcheck={false}
           autocapitalize="off"
           required

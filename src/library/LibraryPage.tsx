@@ -78,7 +78,7 @@ function DiskUse() {
       </div>
       <p class="hint">
         {formatBytes(usedBytes)} of the {formatBytes(quotaBytes)} that this browser allows the page.{' '}
-        {kept > 0 && `${formatBytes(kept)} of it remember conversations. `}
+        {kept > 0 && `${formatBytes(kept)} of it is what models remember of conversations. `}
         {persisted ? 'The browser keeps it until you remove it.' : 'When the disk gets full, the browser may clear it. '}
         {!persisted && (
           <button type="button" class="link" onClick={() => void askToPersist()}>
