@@ -29,12 +29,16 @@ test('axe finds nothing on any view', async ({ page, server }) => {
   await page.getByRole('button', { name: 'Once upon a time' }).click();
   await page.getByRole('button', { name: 'Stop' }).click();
   await expect(page.getByRole('button', { name: 'Continue' })).toBeEnabled();
+  await page.getByText(/tokens\/s/).click();
+  await expect(page.getByText(/prompt tokens reused/)).toBeVisible();
   await expectNoFindings(page, 'story');
   await page.getByRole('button', { name: 'Settings' }).click();
   await expectNoFindings(page, 'settings');
   await page.getByRole('button', { name: 'Close' }).click();
   await importFrom(page, `${server.origin}/missing.gguf`);
   await expect(page.getByRole('alert')).toBeVisible();
+  await page.getByText('Access token for Hugging Face').first().click();
+  await expect(page.getByLabel('Access token for Hugging Face')).toBeVisible();
   await expectNoFindings(page, 'models');
   await page.setViewportSize({ width: 390, height: 844 });
   await expectNoFindings(page, 'models on a phone');

@@ -50,7 +50,7 @@ export function App() {
         {view.value === 'models' ? <LibraryPage /> : <ChatView />}
       </div>
       {settingsOpen && <SettingsDialog onClose={() => setSettingsOpen(false)} />}
-      {dropping && <div class="drop">Drop the GGUF to import it</div>}
+      {dropping && <div class="drop">Drop the GGUF to import it (all its files, if it has several)</div>}
       <div class="visually-hidden" role="status">
         {announcement.value}
       </div>

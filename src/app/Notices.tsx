@@ -1,4 +1,4 @@
-import { useEffect } from 'preact/hooks';
+import { useEffect, useState } from 'preact/hooks';
 import { deleted, undoDelete } from '../chat/conversations.ts';
 import type { ModelSummary } from '../contract/engine-api.ts';
 import type { ErrorData } from '../contract/errors.ts';
@@ -8,6 +8,7 @@ import { formatBytes, formatDuration } from '../ui/format.ts';
 import { cancelImport, pauseImport, reloadModel, useEarly, useModel } from './models.ts';
 import { dismissProblem } from './problems.ts';
 import { gpuProblem, imported, loaded, loading, problem, type RunningImport, runningImport, updateReady } from './state.ts';
+import { loadedElsewhere } from './tabs.ts';
 
 /** How long a deletion can be undone. */
 const UNDO_MS = 15_000;
@@ -20,6 +21,7 @@ export function Notices() {
       {problem.value && <Problem error={problem.value} onDismiss={dismissProblem} />}
       {runningImport.value && <ImportNotice running={runningImport.value} />}
       {loading.value && <LoadNotice />}
+      <OtherTabNotice />
       {imported.value && <ImportedNotice model={imported.value} />}
       {deleted.value && <UndoNotice key={deleted.value.id} title={deleted.value.title} />}
       {updateReady.value && (
@@ -82,6 +84,19 @@ function ImportNotice({ running: { kind, name, progress, rate } }: { running: Ru
           </button>
         </div>
       )}
+    </div>
+  );
+}
+
+/** Two tabs share one GPU; said once. */
+function OtherTabNotice() {
+  const [dismissed, setDismissed] = useState(false);
+  const { length } = loadedElsewhere.value;
+  if (length === 0 || dismissed) return null;
+  return (
+    <div class="notice undo" role="status">
+      <p>{length === 1 ? 'Another tab holds' : `${length} other tabs hold`} a model in GPU memory too; they share what there is.</p>
+      <IconButton icon="close" label="Dismiss" onClick={() => setDismissed(true)} />
     </div>
   );
 }

@@ -1,7 +1,7 @@
-/** What the page shows beside the conversations, as signals. Only models.ts, answers.ts and problems.ts change them. */
+/** What the page shows beside the conversations, as signals. Only the modules beside this one change them. */
 import { computed, signal } from '@preact/signals';
 import { current, writingIn } from '../chat/conversations.ts';
-import type { AdapterReport, ImportProgress, LoadedModel, LoadProgress, ModelSummary, UnfinishedImport } from '../contract/engine-api.ts';
+import type { AdapterReport, ImportProgress, LoadedModel, LoadProgress, ModelSummary, StoredSession, UnfinishedImport } from '../contract/engine-api.ts';
 import type { ErrorData } from '../contract/errors.ts';
 import type { Rate } from '../library/rate.ts';
 
@@ -37,6 +37,8 @@ export const generating = signal(false);
 export const stopping = signal(false);
 /** Share of the prompt that is read, while it is. */
 export const prefill = signal<{ done: number; total: number } | undefined>(undefined);
+/** What the disk keeps of what models have read, oldest first (sessions.ts). */
+export const sessions = signal<StoredSession[]>([]);
 /** A model that came while the user was in a conversation with another one. */
 export const imported = signal<ModelSummary | undefined>(undefined);
 export const overflow = signal<Overflow | undefined>(undefined);

@@ -72,12 +72,12 @@ export class Generator {
     const answer = new Answer(this.tokenizer, request);
     let finishReason: GenerateResult['finishReason'] = 'length';
     let prefillEnd = started;
-    let prefilled = 0;
+    const reusedTokens = this.#reuse(promptTokens);
     let decoder: Decoder | undefined;
     try {
       const format = request.format && (await this.#formats.begin(request.format, stopped));
       this.#startSampling(request, promptTokens, format?.allowed);
-      prefilled = await this.#prefillPrompt(promptTokens, onEvent, stopped);
+      await this.#prefillPrompt(promptTokens, reusedTokens, onEvent, stopped);
       let sampled = await this.#firstToken();
       prefillEnd = performance.now();
       decoder = new Decoder({ model, experts, readback: this.readback, stopped }, promptTokens.length);
@@ -122,12 +122,13 @@ export class Generator {
     const decoded = Math.max(0, answer.tokens.length - 1); // the first token belongs to the prefill
     return {
       promptTokens: [...promptTokens],
+      reusedTokens,
       tokens: answer.tokens,
       text: answer.text,
       finishReason,
       timings: {
         prefillMs,
-        prefillTokensPerSecond: perSecond(prefilled, prefillMs),
+        prefillTokensPerSecond: perSecond(promptTokens.length - reusedTokens, prefillMs),
         decodeMs,
         decodeTokensPerSecond: perSecond(decoded, decodeMs),
         ...this.#waits(),
@@ -217,24 +218,28 @@ export class Generator {
     return tokens.map((id) => detokenizer.push(id)).join('') + detokenizer.flush();
   }
 
-  /** Adds the prompt to the cache, less the beginning it already holds; returns how many tokens were computed. */
+  /** Cuts the cache to the beginning that it shares with the prompt; returns how many tokens that are. */
+  #reuse(promptTokens: readonly TokenId[]): number {
+    // The last token is computed in any case: its logits are not kept.
+    this.#cached.length = Math.min(commonLength(this.#cached, promptTokens), promptTokens.length - 1);
+    return this.#cached.length;
+  }
+
+  /** Adds the prompt to the cache, less the `kept` tokens that it already holds. */
   async #prefillPrompt(
     promptTokens: readonly TokenId[],
+    kept: number,
     onEvent: (event: GenerateEvent) => void,
     stopped: () => boolean,
-  ): Promise<number> {
+  ): Promise<void> {
     const { model, experts } = this.gpu;
-    // The last token is computed in any case: its logits are not kept.
-    const kept = Math.min(commonLength(this.#cached, promptTokens), promptTokens.length - 1);
     const tokens = promptTokens.slice(kept);
-    this.#cached.length = kept;
     model.kvCache.grow(promptTokens.length);
     const onProgress = (tokensDone: number, tokensCached: number) => {
       this.#cached.push(...tokens.slice(this.#cached.length - kept, tokensCached));
       onEvent({ type: 'prefill', tokensDone, tokensTotal: tokens.length });
     };
     await prefill({ model, experts, readback: this.readback, tokens, position: kept, onProgress, stopped });
-    return tokens.length;
   }
 
   async #firstToken(): Promise<ArrayBuffer> {
