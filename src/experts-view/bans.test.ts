@@ -1,0 +1,33 @@
+import { expect, it } from 'vitest';
+import { type Bans, type BanResult, bannedList, describeAblation, toggleBan, toggleEverywhere } from './bans.ts';
+
+const SHAPE = { layerCount: 3, expertCount: 4, expertsPerToken: 2 };
+const bansOf = (result: BanResult): Bans => ('bans' in result ? result.bans : expect.fail(result.refusal));
+
+it('bans an expert and allows it again', () => {
+  const one = bansOf(toggleBan(new Set(), 1, 2, SHAPE));
+  expect(bannedList(one, 4)).toEqual([{ layer: 1, expert: 2 }]);
+  expect(bansOf(toggleBan(one, 1, 2, SHAPE)).size).toBe(0);
+});
+
+it('leaves a layer as many experts as a token uses, and says why', () => {
+  const two = bansOf(toggleBan(bansOf(toggleBan(new Set(), 1, 2, SHAPE)), 1, 0, SHAPE));
+  const refused = toggleBan(two, 1, 3, SHAPE);
+  expect(refused).toEqual({ refusal: 'Layer 1 would have 1 of 4 experts left, and a token needs 2. Allow another of its experts first.' });
+  expect(bannedList(bansOf(toggleBan(two, 2, 3, SHAPE)), 4)).toHaveLength(3);
+  expect('refusal' in toggleEverywhere(two, 3, SHAPE)).toBe(true);
+});
+
+it('bans in every layer, completing what was begun, and allows everywhere', () => {
+  const begun = bansOf(toggleBan(new Set(), 2, 1, SHAPE));
+  const all = bansOf(toggleEverywhere(begun, 1, SHAPE));
+  expect(bannedList(all, 4)).toEqual([0, 1, 2].map((layer) => ({ layer, expert: 1 })));
+  expect(bansOf(toggleEverywhere(all, 1, SHAPE)).size).toBe(0);
+});
+
+it('says what is changed', () => {
+  expect(describeAblation({})).toBe('');
+  expect(describeAblation({ expertsUsed: 1 })).toBe('top 1');
+  expect(describeAblation({ randomSeed: 0, banned: [{ layer: 3, expert: 5 }] })).toBe('random experts, seed 0; expert 5 of layer 3 banned');
+  expect(describeAblation({ banned: [{ layer: 0, expert: 0 }, { layer: 1, expert: 0 }] })).toBe('2 experts banned');
+});
