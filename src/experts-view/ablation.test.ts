@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { type Bans, type BanResult, bannedList, describeAblation, toggleBan, toggleEverywhere } from './bans.ts';
+import { type Bans, type BanResult, bannedList, commonLength, describeAblation, toggleBan, toggleEverywhere } from './ablation.ts';
 
 const SHAPE = { layerCount: 3, expertCount: 4, expertsPerToken: 2 };
 const bansOf = (result: BanResult): Bans => ('bans' in result ? result.bans : expect.fail(result.refusal));
@@ -30,4 +30,8 @@ it('says what is changed', () => {
   expect(describeAblation({ expertsUsed: 1 })).toBe('top 1');
   expect(describeAblation({ randomSeed: 0, banned: [{ layer: 3, expert: 5 }] })).toBe('random experts, seed 0; expert 5 of layer 3 banned');
   expect(describeAblation({ banned: [{ layer: 0, expert: 0 }, { layer: 1, expert: 0 }] })).toBe('2 experts banned');
+});
+
+it('finds where two texts part', () => {
+  expect([commonLength('abc', 'abd'), commonLength('', 'a'), commonLength('ab', 'ab')]).toEqual([2, 0, 2]);
 });

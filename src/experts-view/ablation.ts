@@ -1,4 +1,4 @@
-/** Which experts the laboratory bans. Each layer keeps as many as a token uses. Pure. */
+/** What the laboratory changes: bans, of which each layer keeps as many experts as a token uses; and the change in words. Pure. */
 import type { AblationOptions, ModelConfig } from '../contract/engine-api.ts';
 
 /** Numbers `layer * expertCount + expert`. */
@@ -50,4 +50,11 @@ export function describeAblation({ expertsUsed, randomSeed, banned = [] }: Ablat
     ...(randomSeed === undefined ? [] : [`random experts, seed ${randomSeed}`]),
     ...(banned.length === 0 ? [] : [`${banned.length === 1 ? `expert ${banned[0].expert} of layer ${banned[0].layer}` : `${banned.length} experts`} banned`]),
   ].join('; ');
+}
+
+/** How many characters two texts begin with in common. */
+export function commonLength(a: string, b: string): number {
+  let n = 0;
+  while (n < a.length && n < b.length && a[n] === b[n]) n++;
+  return n;
 }

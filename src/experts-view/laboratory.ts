@@ -1,0 +1,139 @@
+/** Compares the model with itself as an ablation changes it: the same request, once without and once with it. */
+import { signal } from '@preact/signals';
+import { runExperiment } from '../app/answers.ts';
+import { engine } from '../app/clients.ts';
+import { announcement, loaded, stopping } from '../app/state.ts';
+import type { AblationOptions, GenerateRequest, ScoreResult } from '../contract/engine-api.ts';
+import { MixtabError } from '../contract/errors.ts';
+import { proxy } from '../contract/rpc.ts';
+import { type Preset, PRESETS } from '../settings/writing.ts';
+import { type Bans, bannedList, describeAblation } from './ablation.ts';
+import { SAMPLE, scoreWindow } from './reading.ts';
+
+/** Tokens come faster than a page needs to be drawn. */
+const SHOW_EVERY_MS = 60;
+
+/** What the user has set; nothing of it reaches a conversation. */
+export interface Setup {
+  /** undefined: as many as the model uses. */
+  expertsUsed: number | undefined;
+  random: boolean;
+  /** For experts drawn at random, and for the words of both texts. */
+  seed: number;
+  bans: Bans;
+  prompt: string;
+  preset: Preset;
+  maxTokens: number;
+  text: string;
+}
+
+export const setup = signal<Setup>({
+  expertsUsed: undefined, random: false, seed: 1, bans: new Set(), prompt: 'Once upon a time', preset: PRESETS[0], maxTokens: 60, text: SAMPLE,
+});
+
+export function changeSetup(changes: Partial<Setup>): void {
+  setup.value = { ...setup.value, ...changes };
+}
+
+/** The setup as it counts for the loaded model: another one may have other experts. */
+export function ablationOf({ expertsUsed, random, seed, bans }: Setup): AblationOptions {
+  const config = loaded.value?.summary.config;
+  const known = config ? [...bans].filter((id) => id < config.layerCount * config.expertCount) : [];
+  return {
+    ...(expertsUsed !== undefined && config && expertsUsed < config.expertsPerToken && { expertsUsed }),
+    ...(random && { randomSeed: seed }),
+    ...(config && known.length > 0 && { banned: bannedList(new Set(known), config.expertCount) }),
+  };
+}
+
+export interface Writing {
+  changed: string;
+  prompt: string;
+  /** As the model writes, and as it does when changed; the second follows the first. */
+  exact: string;
+  altered: string | undefined;
+}
+
+export interface Measurement {
+  changed: string;
+  exact: number;
+  altered: number;
+}
+
+export const writing = signal<Writing | undefined>(undefined);
+/** Newest last, all of the same text and model. */
+export const measured = signal<{ key: string; exact: ScoreResult; rows: Measurement[] } | undefined>(undefined);
+
+/** Writes on from the prompt twice. */
+export function writeBoth(): Promise<void> {
+  const { prompt, preset, seed, maxTokens } = setup.value;
+  const ablation = ablationOf(setup.value);
+  return runExperiment('writing', async (onProgress) => {
+    const input: GenerateRequest['input'] = loaded.value?.summary.hasChatTemplate
+      ? { kind: 'chat', messages: [{ role: 'user', content: prompt }] }
+      : { kind: 'text', text: prompt };
+    const request: GenerateRequest = { input, maxTokens, sampling: { ...preset.sampling, seed } };
+    let shown: Writing = { changed: describeAblation(ablation), prompt, exact: '', altered: undefined };
+    let done = 0;
+    const write = async (more: Partial<GenerateRequest>, show: (text: string) => Partial<Writing>): Promise<void> => {
+      let text = '';
+      let timer: ReturnType<typeof setTimeout> | undefined;
+      const draw = (): void => {
+        timer = undefined;
+        shown = { ...shown, ...show(text) };
+        writing.value = shown;
+        onProgress(done, 2 * maxTokens);
+      };
+      draw();
+      const result = await engine.generate(
+        { ...request, ...more },
+        proxy((event) => {
+          if (event.type !== 'token') return;
+          text += event.token.text;
+          done++;
+          timer ??= setTimeout(draw, SHOW_EVERY_MS);
+        }),
+      );
+      clearTimeout(timer);
+      text = result.text;
+      draw();
+      goOn();
+    };
+    await write({}, (exact) => ({ exact }));
+    done = maxTokens;
+    await write({ ablation }, (altered) => ({ altered }));
+    announcement.value = 'Both texts are written.';
+  });
+}
+
+/** Reads the text with the ablation, and before that, where that is not known yet, without. */
+export function measureBoth(): Promise<void> {
+  const { text } = setup.value;
+  const ablation = ablationOf(setup.value);
+  return runExperiment('measuring', async (onProgress) => {
+    const key = `${loaded.value?.summary.id} ${scoreWindow()} ${text}`;
+    const known = measured.value?.key === key ? measured.value : undefined;
+    const times = known ? 1 : 2;
+    let before = 0;
+    const score = async (more: { ablation?: AblationOptions }): Promise<ScoreResult> => {
+      const result = await engine.score(
+        { input: { kind: 'text', text }, context: scoreWindow(), ...more },
+        proxy((done, total) => onProgress(before + done, times * total)),
+      );
+      goOn();
+      before += result.tokens;
+      return result;
+    };
+    const { exact, rows } = known ?? { exact: await score({}), rows: [] };
+    measured.value = { key, exact, rows };
+    const altered = await score({ ablation });
+    const row = { changed: describeAblation(ablation), exact: exact.perplexity, altered: altered.perplexity };
+    measured.value = { key, exact, rows: [...rows.filter(({ changed }) => changed !== row.changed), row] };
+    announcement.value = `Perplexity ${row.altered.toFixed(2)} with ${row.changed}, ${row.exact.toFixed(2)} without.`;
+  });
+}
+
+/** @throws MixtabError `aborted` where the user stopped: the engine ends one request, not those that follow */
+function goOn(): void {
+  if (stopping.value) throw new MixtabError('aborted', 'Stopped.');
+}
