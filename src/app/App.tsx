@@ -7,6 +7,7 @@ import { LibraryPage } from '../library/LibraryPage.tsx';
 import { importFiles } from '../library/plan.ts';
 import { SettingsDialog } from '../settings/SettingsDialog.tsx';
 import { Sidebar } from '../sidebar/Sidebar.tsx';
+import { Icon } from '../ui/icons.tsx';
 import { IconButton } from '../ui/IconButton.tsx';
 import { showView, view } from './route.ts';
 import { announcement, loaded, loading } from './state.ts';
@@ -81,12 +82,16 @@ function Bar({ sidebar, wide, onSidebar }: { sidebar: boolean; wide: boolean; on
       )}
       <span class="spring" />
       {view.value === 'chat' && (
-        <IconButton
-          icon="grid"
-          label="What the experts do"
-          {...(wide && { expanded: panelOpen.value })}
+        <button
+          type="button"
+          class="quiet"
+          aria-label="Experts"
+          title="What the experts do"
+          {...(wide && { 'aria-expanded': panelOpen.value })}
           onClick={() => (wide ? togglePanel() : showView('experts'))}
-        />
+        >
+          <Icon name="grid" /> <span class="wide-only">Experts</span>
+        </button>
       )}
       {!sidebar && view.value === 'chat' && (
         <IconButton icon="plus" label="New conversation" onClick={() => openConversation(undefined)} />

@@ -1,7 +1,7 @@
 import { useRef, useState } from 'preact/hooks';
 import type { ModelConfig } from '../contract/engine-api.ts';
 import { type BanResult, toggleBan, toggleEverywhere } from './ablation.ts';
-import { changeSetup, setup } from './laboratory.ts';
+import { currentBans, setBans } from './laboratory.ts';
 
 /** A cell an expert; a click bans it or allows it again. Arrow keys move, as in a table. */
 export function BanGrid({ config }: { config: ModelConfig }) {
@@ -10,10 +10,10 @@ export function BanGrid({ config }: { config: ModelConfig }) {
   /** The cell that Tab comes to. */
   const [at, setAt] = useState({ layer: 0, expert: 0 });
   const table = useRef<HTMLTableElement>(null);
-  const { bans } = setup.value;
+  const bans = currentBans();
   const apply = (result: BanResult): void => {
     setRefusal('refusal' in result ? result.refusal : '');
-    if ('bans' in result) changeSetup({ bans: result.bans });
+    if ('bans' in result) setBans(result.bans);
   };
   const move = (event: KeyboardEvent): void => {
     const step = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] }[event.key];
@@ -74,7 +74,7 @@ export function BanGrid({ config }: { config: ModelConfig }) {
         disabled={bans.size === 0}
         onClick={() => {
           setRefusal('');
-          changeSetup({ bans: new Set() });
+          setBans(new Set());
         }}
       >
         Allow all

@@ -1,8 +1,8 @@
 import { loaded } from '../app/state.ts';
 import { PRESETS } from '../settings/writing.ts';
 import { BanGrid } from './BanGrid.tsx';
-import { commonLength, describeAblation } from './ablation.ts';
-import { ablationOf, changeSetup, measureBoth, measured, setup, type Writing, writeBoth, writing } from './laboratory.ts';
+import { commonLength, describeAblation, perplexityChange } from './ablation.ts';
+import { currentAblation, changeSetup, measureBoth, measured, measuredBefore, setup, type Writing, writeBoth, writing } from './laboratory.ts';
 import { costOf, RunBar, useTokenCount } from './RunBar.tsx';
 
 /** The model beside itself with another way to choose experts. */
@@ -23,8 +23,8 @@ export function Laboratory() {
 function Changes() {
   const config = loaded.value?.summary.config;
   if (!config) return null;
-  const { expertsUsed, random, seed } = setup.value;
-  const changed = describeAblation(ablationOf(setup.value));
+  const { random, seed } = setup.value;
+  const changed = describeAblation(currentAblation());
   return (
     <section aria-labelledby="lab-changes">
       <h2 id="lab-changes">What is changed</h2>
@@ -32,7 +32,7 @@ function Changes() {
         <label>
           <span>Experts a token uses</span>
           <select
-            value={expertsUsed ?? ''}
+            value={currentAblation().expertsUsed ?? ''}
             onChange={({ currentTarget: { value } }) => changeSetup({ expertsUsed: value === '' ? undefined : Number(value) })}
           >
             <option value="">{config.expertsPerToken}, as the model does</option>
@@ -70,7 +70,7 @@ function Changes() {
 
 /** Why nothing can be compared; undefined where it can. */
 const unchanged = (): string | undefined =>
-  describeAblation(ablationOf(setup.value)) === '' ? 'Change something above first: there is nothing to compare.' : undefined;
+  describeAblation(currentAblation()) === '' ? 'Change something above first: there is nothing to compare.' : undefined;
 
 function Words() {
   const { prompt, preset, maxTokens } = setup.value;
@@ -151,7 +151,7 @@ function Perplexity() {
       <RunBar
         kind="measuring"
         label="Measure both"
-        cost={costOf(tokens, 2)}
+        cost={costOf(tokens, measuredBefore() ? 1 : 2)}
         blocked={tokens !== undefined && tokens < 2 ? 'Give a text of at least two tokens.' : unchanged()}
         onRun={() => void measureBoth()}
       />
@@ -173,10 +173,7 @@ function Perplexity() {
                     <th scope="row">{changed}</th>
                     <td>{exact.toFixed(2)}</td>
                     <td>{altered.toFixed(2)}</td>
-                    <td>
-                      {altered >= exact ? '+' : '−'}
-                      {Math.abs(100 * (altered / exact - 1)).toFixed(1)} %
-                    </td>
+                    <td>{perplexityChange(exact, altered)}</td>
                   </tr>
                 ))}
               </tbody>

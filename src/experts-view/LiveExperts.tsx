@@ -1,7 +1,6 @@
-import { generating } from '../app/state.ts';
 import { type ExpertsReport, RESIDENCE } from '../contract/engine-api.ts';
 import { formatBytes } from '../ui/format.ts';
-import { cellTitle, hitSentence, layerFigures, streamedSentence, timeShares, whereSentence } from './figures.ts';
+import { cellTitle, hitSentence, layerFigures, newestName, streamedSentence, timeShares, whereSentence } from './figures.ts';
 import { useReport } from './live.ts';
 import { percent } from './routing.ts';
 
@@ -11,11 +10,9 @@ export function LiveExperts() {
   if (!report) return <p class="hint">The engine has not answered yet.</p>;
   return (
     <section class="live-experts" aria-label="Now">
-      <p>
-        {whereSentence(report)} {generating.value && 'An answer is being written.'}
-      </p>
+      <p>{whereSentence(report)}</p>
       <Grid report={report} />
-      <Legend />
+      <Legend newest={newestName(report)} />
       <Figures report={report} />
       <ByLayer report={report} />
     </section>
@@ -52,7 +49,7 @@ function Grid({ report }: { report: ExpertsReport }) {
   );
 }
 
-function Legend() {
+function Legend({ newest }: { newest: string }) {
   return (
     <ul class="expert-legend" aria-label="Signs">
       <li>
@@ -65,7 +62,7 @@ function Legend() {
         <i class="store" /> in the store only
       </li>
       <li>
-        <i class="gpu newest" /> chosen by the newest token
+        <i class="gpu newest" /> chosen by {newest}
       </li>
       <li>
         <i class="store used" /> line below: how often used
@@ -85,15 +82,19 @@ function Figures({ report }: { report: ExpertsReport }) {
       <dd>{streamedSentence(report)}</dd>
       <dt>Time</dt>
       <dd>
-        {elapsedMs > 0 && (
-          <div class="time-bar" aria-hidden="true">
-            {times.map(({ name, share }) => (
-              <span key={name} class={name} style={{ width: `${100 * share}%` }} />
-            ))}
-          </div>
+        {elapsedMs > 0 ? (
+          <>
+            <div class="time-bar" aria-hidden="true">
+              {times.map(({ name, share }) => (
+                <span key={name} class={name} style={{ width: `${100 * share}%` }} />
+              ))}
+            </div>
+            {(elapsedMs / 1000).toFixed(1)} s: {times.map(({ label, share }) => `${label} ${percent(share, 0)}`).join(', ')}
+            {cache.stalls > 0 && `; ${cache.stalls} tokens waited for an expert`}
+          </>
+        ) : (
+          'nothing was computed yet'
         )}
-        {(elapsedMs / 1000).toFixed(1)} s: {times.map(({ label, share }) => `${label} ${percent(share, 0)}`).join(', ')}
-        {cache.stalls > 0 && `; ${cache.stalls} tokens waited for an expert`}
       </dd>
       <dt>Memory</dt>
       <dd>
@@ -114,7 +115,7 @@ function ByLayer({ report }: { report: ExpertsReport }) {
             <th scope="col">Layer</th>
             <th scope="col">On the GPU</th>
             <th scope="col">In main memory</th>
-            <th scope="col">Newest token</th>
+            <th scope="col">Chosen by {newestName(report)}</th>
             <th scope="col">Used most</th>
           </tr>
         </thead>

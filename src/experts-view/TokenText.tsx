@@ -25,8 +25,9 @@ export function TokenText({ trace, layer, layerCount, colours, numbers }: Props)
       tokens.map((token, i) => (
         // biome-ignore lint/a11y/useFocusableInteractive: the list has the focus and names the active option
         <span key={i} id={`token-${i}`} data-token={i} role="option" aria-selected="false" aria-label={spoken(token)} style={{ background: colours[token.experts[0]] }}>
-          {visible(token.text)}
+          {visible(token.text).replace(/\n$/, '')}
           {numbers && <sub aria-hidden="true">{token.experts[0]}</sub>}
+          {token.text.endsWith('\n') && '\n'}
         </span>
       )),
     [tokens, numbers, colours.length],

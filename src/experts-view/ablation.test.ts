@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { type Bans, type BanResult, bannedList, commonLength, describeAblation, toggleBan, toggleEverywhere } from './ablation.ts';
+import { type Bans, type BanResult, bannedList, commonLength, describeAblation, perplexityChange, toggleBan, toggleEverywhere } from './ablation.ts';
 
 const SHAPE = { layerCount: 3, expertCount: 4, expertsPerToken: 2 };
 const bansOf = (result: BanResult): Bans => ('bans' in result ? result.bans : expect.fail(result.refusal));
@@ -30,6 +30,10 @@ it('says what is changed', () => {
   expect(describeAblation({ expertsUsed: 1 })).toBe('top 1');
   expect(describeAblation({ randomSeed: 0, banned: [{ layer: 3, expert: 5 }] })).toBe('random experts, seed 0; expert 5 of layer 3 banned');
   expect(describeAblation({ banned: [{ layer: 0, expert: 0 }, { layer: 1, expert: 0 }] })).toBe('2 experts banned');
+});
+
+it('says how the perplexity changed', () => {
+  expect([perplexityChange(10, 11), perplexityChange(10, 9.5), perplexityChange(10, 352)]).toEqual(['+10.0 %', '−5.0 %', '35.2 times']);
 });
 
 it('finds where two texts part', () => {

@@ -52,6 +52,13 @@ export function describeAblation({ expertsUsed, randomSeed, banned = [] }: Ablat
   ].join('; ');
 }
 
+/** How much worse (or better) the perplexity became. */
+export function perplexityChange(exact: number, altered: number): string {
+  const ratio = altered / exact;
+  if (ratio >= 2) return `${ratio.toFixed(1)} times`;
+  return `${ratio >= 1 ? '+' : '−'}${Math.abs(100 * (ratio - 1)).toFixed(1)} %`;
+}
+
 /** How many characters two texts begin with in common. */
 export function commonLength(a: string, b: string): number {
   let n = 0;

@@ -45,6 +45,7 @@ it('splits the time into parts of 1, where waits overlap too', () => {
 it('names a cell, and the hits', () => {
   expect(cellTitle(report, 0, 1)).toBe('Layer 0, expert 1: in main memory, used 0 times');
   expect(cellTitle(report, 0, 2)).toBe('Layer 0, expert 2: in the store only, used once, by the newest token too');
+  expect(cellTitle({ ...report, tokens: 0 }, 0, 2)).toContain('by the text read last too');
   expect(hitSentence(report)).toBe('75.0 % of 4 were on the GPU when they were asked for; of 1 that were not, 1 was being read already');
   expect(hitSentence({ ...report, cache: { ...report.cache, hits: 0, misses: 0 } })).toBe('nothing was asked for yet');
 });

@@ -64,12 +64,16 @@ export function timeShares({ gpuWaitMs, expertWaitMs, elapsedMs }: Pick<ExpertsR
 }
 
 /** Where a cell's expert is and what it did. */
-export function cellTitle({ expertCount, residence, uses, newest }: ExpertsReport, layer: number, expert: number): string {
+export function cellTitle(report: ExpertsReport, layer: number, expert: number): string {
+  const { expertCount, residence, uses, newest } = report;
   const at = layer * expertCount + expert;
   const where = { [RESIDENCE.gpu]: 'on the GPU', [RESIDENCE.ram]: 'in main memory', [RESIDENCE.store]: 'in the store only' }[residence[at]];
   const used = uses[at] === 1 ? 'once' : `${uses[at]} times`;
-  return `Layer ${layer}, expert ${expert}: ${where}, used ${used}${newest[at] ? ', by the newest token too' : ''}`;
+  return `Layer ${layer}, expert ${expert}: ${where}, used ${used}${newest[at] ? `, by ${newestName(report)} too` : ''}`;
 }
+
+/** Whom the newest choices belong to: a prompt, or a text that is scored, chooses as one. */
+export const newestName = ({ tokens }: ExpertsReport): string => (tokens > 0 ? 'the newest token' : 'the text read last');
 
 export function hitSentence({ cache: { hits, misses, hitRate, prefetched } }: ExpertsReport): string {
   if (hits + misses === 0) return 'nothing was asked for yet';

@@ -20,7 +20,8 @@ export interface Setup {
   random: boolean;
   /** For experts drawn at random, and for the words of both texts. */
   seed: number;
-  bans: Bans;
+  /** Of this model: another one has other experts. */
+  bans: { modelId: string; ids: Bans };
   prompt: string;
   preset: Preset;
   maxTokens: number;
@@ -28,21 +29,32 @@ export interface Setup {
 }
 
 export const setup = signal<Setup>({
-  expertsUsed: undefined, random: false, seed: 1, bans: new Set(), prompt: 'Once upon a time', preset: PRESETS[0], maxTokens: 60, text: SAMPLE,
+  expertsUsed: undefined, random: false, seed: 1, bans: { modelId: '', ids: new Set() }, prompt: 'Once upon a time', preset: PRESETS[0], maxTokens: 60, text: SAMPLE,
 });
 
 export function changeSetup(changes: Partial<Setup>): void {
   setup.value = { ...setup.value, ...changes };
 }
 
-/** The setup as it counts for the loaded model: another one may have other experts. */
-export function ablationOf({ expertsUsed, random, seed, bans }: Setup): AblationOptions {
+/** What is banned of the loaded model. */
+export function currentBans(): Bans {
+  const { modelId, ids } = setup.value.bans;
+  return modelId === loaded.value?.summary.id ? ids : new Set();
+}
+
+export function setBans(ids: Bans): void {
+  if (loaded.value) changeSetup({ bans: { modelId: loaded.value.summary.id, ids } });
+}
+
+/** The setup as it counts for the loaded model. */
+export function currentAblation(): AblationOptions {
+  const { expertsUsed, random, seed } = setup.value;
   const config = loaded.value?.summary.config;
-  const known = config ? [...bans].filter((id) => id < config.layerCount * config.expertCount) : [];
+  const bans = currentBans();
   return {
     ...(expertsUsed !== undefined && config && expertsUsed < config.expertsPerToken && { expertsUsed }),
     ...(random && { randomSeed: seed }),
-    ...(config && known.length > 0 && { banned: bannedList(new Set(known), config.expertCount) }),
+    ...(config && bans.size > 0 && { banned: bannedList(bans, config.expertCount) }),
   };
 }
 
@@ -64,10 +76,15 @@ export const writing = signal<Writing | undefined>(undefined);
 /** Newest last, all of the same text and model. */
 export const measured = signal<{ key: string; exact: ScoreResult; rows: Measurement[] } | undefined>(undefined);
 
+const measuringKey = (): string => `${loaded.value?.summary.id} ${scoreWindow()} ${setup.value.text}`;
+
+/** The true model's perplexity of this text is known already. */
+export const measuredBefore = (): boolean => measured.value?.key === measuringKey();
+
 /** Writes on from the prompt twice. */
 export function writeBoth(): Promise<void> {
   const { prompt, preset, seed, maxTokens } = setup.value;
-  const ablation = ablationOf(setup.value);
+  const ablation = currentAblation();
   return runExperiment('writing', async (onProgress) => {
     const input: GenerateRequest['input'] = loaded.value?.summary.hasChatTemplate
       ? { kind: 'chat', messages: [{ role: 'user', content: prompt }] }
@@ -109,10 +126,10 @@ export function writeBoth(): Promise<void> {
 /** Reads the text with the ablation, and before that, where that is not known yet, without. */
 export function measureBoth(): Promise<void> {
   const { text } = setup.value;
-  const ablation = ablationOf(setup.value);
+  const ablation = currentAblation();
   return runExperiment('measuring', async (onProgress) => {
-    const key = `${loaded.value?.summary.id} ${scoreWindow()} ${text}`;
-    const known = measured.value?.key === key ? measured.value : undefined;
+    const key = measuringKey();
+    const known = measuredBefore() ? measured.value : undefined;
     const times = known ? 1 : 2;
     let before = 0;
     const score = async (more: { ablation?: AblationOptions }): Promise<ScoreResult> => {

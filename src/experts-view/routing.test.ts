@@ -23,7 +23,7 @@ it('finds the choices of each token in a layer', () => {
 });
 
 it('shows and says what cannot be seen', () => {
-  expect([visible(''), visible('a\n'), visible(' b')]).toEqual(['·', 'a↵\n', ' b']);
+  expect([visible(''), visible('a\n'), visible(' b'), visible('  ')]).toEqual(['·', 'a↵\n', '\u200b\u00a0b', '  ']);
   expect(spoken({ text: ' the', experts: [3, 5] })).toBe('“the”: expert 3, then 5');
   expect(spoken({ text: '\n', experts: [1] })).toBe('new line: expert 1');
   expect(spoken({ text: '  ', experts: [1, 2, 3] })).toBe('blank: expert 1, then 2, 3');

@@ -28,10 +28,13 @@ export function tokensAt({ pieces, choices }: NonNullable<ScoreResult['trace']>,
   });
 }
 
-/** What stands for a token on the page: what would not be seen gets a sign. */
+/**
+ * What stands for a token on the page: what would not be seen gets a sign. A space in front goes with its word to the next
+ * line, or its colour would stay behind alone.
+ */
 export function visible(text: string): string {
   if (text === '') return '·';
-  return text.replaceAll('\n', '↵\n').replaceAll('\t', '⇥\t');
+  return text.replaceAll('\n', '↵\n').replaceAll('\t', '⇥\t').replace(/^ (?=\S)/, '\u200b\u00a0');
 }
 
 /** A token as it is said. */

@@ -43,7 +43,7 @@ export class Generator {
   #cachedWith = '';
   /** When the last request began, and what the stopwatches showed then. */
   #began = { at: performance.now(), gpu: 0, experts: 0 };
-  #progress: Progress = { promptTokens: 0, tokens: 0 };
+  #progress: Progress = { promptTokens: 0, tokens: 0, endedAt: this.#began.at };
 
   constructor(
     readonly gpu: GpuModel,
