@@ -62,6 +62,7 @@ test('beside a conversation the grid follows the answer while it is written, and
   await expect(panel).toBeVisible();
   await panel.getByRole('button', { name: 'Hide the experts' }).click();
   await expect(panel).toBeHidden();
+  await expect(page.getByRole('button', { name: 'Experts' })).toBeFocused();
   // On a phone there is no room beside: the button leads to the view.
   await page.setViewportSize({ width: 390, height: 844 });
   await page.getByRole('button', { name: 'Experts' }).click();

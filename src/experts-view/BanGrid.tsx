@@ -27,42 +27,44 @@ export function BanGrid({ config }: { config: ModelConfig }) {
     <details class="ban">
       <summary>Ban experts{bans.size > 0 && ` (${bans.size} banned)`}</summary>
       <p class="hint">A cell is an expert; a click bans it. The numbers on top ban an expert in every layer.</p>
-      <table ref={table} class="ban-grid" aria-label="Experts to ban" style={{ '--rows': layerCount }}>
-        <thead>
-          <tr>
-            <th scope="col">
-              <span class="visually-hidden">Layer</span>
-            </th>
-            {Array.from({ length: expertCount }, (_, expert) => (
-              <th scope="col" key={expert}>
-                <button type="button" aria-label={`Expert ${expert} in every layer`} onClick={() => apply(toggleEverywhere(bans, expert, config))}>
-                  {expert}
-                </button>
+      <div class="table-scroll">
+        <table ref={table} class="ban-grid" aria-label="Experts to ban" style={{ '--rows': layerCount }}>
+          <thead>
+            <tr>
+              <th scope="col">
+                <span class="visually-hidden">Layer</span>
               </th>
-            ))}
-          </tr>
-        </thead>
-        <tbody onKeyDown={move}>
-          {Array.from({ length: layerCount }, (_, layer) => (
-            <tr key={layer}>
-              <th scope="row">{layer}</th>
               {Array.from({ length: expertCount }, (_, expert) => (
-                <td key={expert}>
-                  <button
-                    type="button"
-                    data-cell={`${layer}.${expert}`}
-                    aria-label={`Layer ${layer}, expert ${expert}`}
-                    aria-pressed={bans.has(layer * expertCount + expert)}
-                    tabIndex={layer === at.layer && expert === at.expert ? 0 : -1}
-                    onFocus={() => setAt({ layer, expert })}
-                    onClick={() => apply(toggleBan(bans, layer, expert, config))}
-                  />
-                </td>
+                <th scope="col" key={expert}>
+                  <button type="button" aria-label={`Expert ${expert} in every layer`} onClick={() => apply(toggleEverywhere(bans, expert, config))}>
+                    {expert}
+                  </button>
+                </th>
               ))}
             </tr>
-          ))}
-        </tbody>
-      </table>
+          </thead>
+          <tbody onKeyDown={move}>
+            {Array.from({ length: layerCount }, (_, layer) => (
+              <tr key={layer}>
+                <th scope="row">{layer}</th>
+                {Array.from({ length: expertCount }, (_, expert) => (
+                  <td key={expert}>
+                    <button
+                      type="button"
+                      data-cell={`${layer}.${expert}`}
+                      aria-label={`Layer ${layer}, expert ${expert}`}
+                      aria-pressed={bans.has(layer * expertCount + expert)}
+                      tabIndex={layer === at.layer && expert === at.expert ? 0 : -1}
+                      onFocus={() => setAt({ layer, expert })}
+                      onClick={() => apply(toggleBan(bans, layer, expert, config))}
+                    />
+                  </td>
+                ))}
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
       {refusal && (
         <p class="bad" role="alert">
           {refusal}

@@ -38,11 +38,15 @@ export function ExpertsPage() {
 
 /** The live part, beside a conversation. */
 export function ExpertsPanel() {
+  const hide = (): void => {
+    togglePanel();
+    document.querySelector<HTMLElement>('.bar [aria-expanded]')?.focus(); // where it can be opened again
+  };
   return (
     <aside class="experts-panel experts" aria-label="What the experts do">
       <header>
         <h2>Experts</h2>
-        <IconButton icon="close" label="Hide the experts" onClick={togglePanel} />
+        <IconButton icon="close" label="Hide the experts" onClick={hide} />
       </header>
       {loaded.value ? <LiveExperts /> : <NoModel />}
       <p class="hint">

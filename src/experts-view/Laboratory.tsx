@@ -44,14 +44,13 @@ function Changes() {
           </select>
         </label>
         <label>
-          <span>Seed</span>
+          <span>Seed, of experts and words</span>
           <input
             type="number"
             min={0}
             max={4294967295}
             step={1}
             value={seed}
-            title="For experts chosen at random, and for the words of both texts"
             onChange={({ currentTarget }) => {
               if (currentTarget.validity.valid && currentTarget.value !== '') changeSetup({ seed: currentTarget.valueAsNumber });
               else currentTarget.value = String(setup.value.seed);
@@ -151,7 +150,7 @@ function Perplexity() {
       <RunBar
         kind="measuring"
         label="Measure both"
-        cost={costOf(tokens, measuredBefore() ? 1 : 2)}
+        cost={costOf(tokens, measuredBefore() ? '' : '2 × ')}
         blocked={tokens !== undefined && tokens < 2 ? 'Give a text of at least two tokens.' : unchanged()}
         onRun={() => void measureBoth()}
       />

@@ -43,7 +43,7 @@ function Source() {
       <RunBar
         kind="routing"
         label="Read it"
-        cost={costOf(tokens)}
+        cost={costOf(tokens, input.kind === 'chat' ? 'The template\'s words and about ' : '')}
         blocked={tokens === undefined ? 'Counting the tokens …' : tokens < 2 ? 'Give a text of at least two tokens.' : undefined}
         onRun={() => void read(input)}
       />

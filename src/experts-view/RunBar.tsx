@@ -35,9 +35,9 @@ export function RunBar({ kind, label, cost, blocked, onRun }: Props) {
         {label}
       </button>
       <span class="hint">{reason ?? cost}</span>
-      {generating.value && (
+      {(generating.value || running) && (
         <button type="button" class="small" disabled={stopping.value} onClick={stop}>
-          Stop the answer
+          {running ? 'Stop it' : 'Stop the answer'}
         </button>
       )}
     </div>
@@ -74,6 +74,5 @@ export function useTokenCount(text: string): number | undefined {
   return count;
 }
 
-/** How many tokens a reading takes, in words. */
-export const costOf = (tokens: number | undefined, times = 1): string =>
-  tokens === undefined ? 'Counting the tokens …' : `${times > 1 ? `${times} × ` : ''}${tokens} tokens to read`;
+/** How many tokens a text takes, in words. */
+export const costOf = (tokens: number | undefined, before = ''): string => (tokens === undefined ? 'Counting the tokens …' : `${before}${tokens} tokens to read`);

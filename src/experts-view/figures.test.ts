@@ -32,7 +32,9 @@ it('splits the bytes between the prompt and the tokens written', () => {
   expect(streamedSentence(report)).toBe('5.0 MB: 3.0 MB for 7 tokens read, 500 kB for each of 4 tokens written');
   expect(streamedSentence({ ...report, tokens: 0 })).toBe('5.0 MB: 3.0 MB for 7 tokens read');
   expect(streamedSentence({ ...report, cache: { ...report.cache, bytesRead: 0 } })).toBe('nothing: every expert that was asked for was there');
-  expect(streamedSentence({ ...report, promptTokens: 0, tokens: 0 })).toBe('nothing yet');
+  const reading = { ...report, promptTokens: 0, tokens: 0 };
+  expect(streamedSentence(reading)).toBe('5.0 MB so far, for the text that is being read');
+  expect(streamedSentence({ ...reading, cache: { ...report.cache, bytesRead: 0 } })).toBe('nothing yet');
 });
 
 it('splits the time into parts of 1, where waits overlap too', () => {

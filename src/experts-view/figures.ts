@@ -42,7 +42,7 @@ export function whereSentence({ residence }: Pick<ExpertsReport, 'residence'>): 
 
 /** Bytes read from the store: in all, for the prompt, and for each token written; undefined where none was. */
 export function streamedSentence({ cache, promptTokens, promptBytesRead, tokens }: ExpertsReport): string {
-  if (promptTokens + tokens === 0) return 'nothing yet';
+  if (promptTokens + tokens === 0) return cache.bytesRead > 0 ? `${formatBytes(cache.bytesRead)} so far, for the text that is being read` : 'nothing yet';
   if (cache.bytesRead === 0) return 'nothing: every expert that was asked for was there';
   const written = tokens > 0 ? `, ${formatBytes((cache.bytesRead - promptBytesRead) / tokens)} for each of ${tokens} tokens written` : '';
   return `${formatBytes(cache.bytesRead)}: ${formatBytes(promptBytesRead)} for ${promptTokens} tokens read${written}`;
