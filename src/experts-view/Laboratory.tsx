@@ -1,8 +1,8 @@
 import { loaded } from '../app/state.ts';
 import { PRESETS } from '../settings/writing.ts';
 import { BanGrid } from './BanGrid.tsx';
-import { commonLength, describeAblation, perplexityChange } from './ablation.ts';
-import { currentAblation, changeSetup, measureBoth, measured, measuredBefore, setup, type Writing, writeBoth, writing } from './laboratory.ts';
+import { commonLength, perplexityChange } from './ablation.ts';
+import { changeSetup, currentAblation, currentChange, measureBoth, measured, measuredBefore, setup, type Writing, writeBoth, writing } from './laboratory.ts';
 import { costOf, RunBar, useTokenCount } from './RunBar.tsx';
 
 /** The model beside itself with another way to choose experts. */
@@ -24,7 +24,7 @@ function Changes() {
   const config = loaded.value?.summary.config;
   if (!config) return null;
   const { random, seed } = setup.value;
-  const changed = describeAblation(currentAblation());
+  const changed = currentChange();
   return (
     <section aria-labelledby="lab-changes">
       <h2 id="lab-changes">What is changed</h2>
@@ -69,7 +69,7 @@ function Changes() {
 
 /** Why nothing can be compared; undefined where it can. */
 const unchanged = (): string | undefined =>
-  describeAblation(currentAblation()) === '' ? 'Change something above first: there is nothing to compare.' : undefined;
+  currentChange() === '' ? 'Change something above first: there is nothing to compare.' : undefined;
 
 function Words() {
   const { prompt, preset, maxTokens } = setup.value;
@@ -127,8 +127,8 @@ function BothTexts({ writing: { changed, prompt, exact, altered = '' } }: { writ
           {exact}
         </p>
       </article>
-      <article aria-label={`With ${changed}`}>
-        <h3>With {changed}</h3>
+      <article aria-label="The changed model">
+        <h3>Changed: {changed}</h3>
         <p class="plain">
           <span class="prompt">{prompt}</span>
           {altered.slice(0, same)}
@@ -167,8 +167,8 @@ function Perplexity() {
                 </tr>
               </thead>
               <tbody>
-                {measured.value.rows.map(({ changed, exact, altered }) => (
-                  <tr key={changed}>
+                {measured.value.rows.map(({ id, changed, exact, altered }) => (
+                  <tr key={id}>
                     <th scope="row">{changed}</th>
                     <td>{exact.toFixed(2)}</td>
                     <td>{altered.toFixed(2)}</td>

@@ -26,10 +26,14 @@ it('bans in every layer, completing what was begun, and allows everywhere', () =
 });
 
 it('says what is changed', () => {
-  expect(describeAblation({})).toBe('');
-  expect(describeAblation({ expertsUsed: 1 })).toBe('top 1');
-  expect(describeAblation({ randomSeed: 0, banned: [{ layer: 3, expert: 5 }] })).toBe('random experts, seed 0; expert 5 of layer 3 banned');
-  expect(describeAblation({ banned: [{ layer: 0, expert: 0 }, { layer: 1, expert: 0 }] })).toBe('2 experts banned');
+  const everywhere = [0, 1, 2].map((layer) => ({ layer, expert: 1 }));
+  const others = [0, 1, 2, 3].map((expert) => ({ layer: 0, expert: expert + 2 }));
+  expect(describeAblation({}, 3)).toBe('');
+  expect(describeAblation({ expertsUsed: 1 }, 3)).toBe('top 1');
+  expect(describeAblation({ randomSeed: 0, banned: [{ layer: 2, expert: 5 }] }, 3)).toBe('random experts, seed 0; without expert 5 of layer 2');
+  expect(describeAblation({ banned: [...everywhere, { layer: 2, expert: 0 }] }, 3)).toBe('without expert 1 of every layer, expert 0 of layer 2');
+  expect(describeAblation({ banned: [...everywhere, ...others] }, 3)).toBe('without expert 1 of every layer, 4 others');
+  expect(describeAblation({ banned: others }, 3)).toBe('without 4 experts');
 });
 
 it('says how the perplexity changed', () => {

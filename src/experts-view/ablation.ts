@@ -44,12 +44,26 @@ export function bannedList(bans: Bans, expertCount: number): NonNullable<Ablatio
 }
 
 /** What an ablation changes, in words; empty where nothing. */
-export function describeAblation({ expertsUsed, randomSeed, banned = [] }: AblationOptions): string {
+export function describeAblation({ expertsUsed, randomSeed, banned = [] }: AblationOptions, layerCount: number): string {
   return [
     ...(expertsUsed === undefined ? [] : [`top ${expertsUsed}`]),
     ...(randomSeed === undefined ? [] : [`random experts, seed ${randomSeed}`]),
-    ...(banned.length === 0 ? [] : [`${banned.length === 1 ? `expert ${banned[0].expert} of layer ${banned[0].layer}` : `${banned.length} experts`} banned`]),
+    ...(banned.length === 0 ? [] : [`without ${describeBans(banned, layerCount)}`]),
   ].join('; ');
+}
+
+/** Longer lists are counted. */
+const MOST_NAMED = 3;
+
+function describeBans(banned: NonNullable<AblationOptions['banned']>, layerCount: number): string {
+  const everywhere = [...new Set(banned.map(({ expert }) => expert))].filter((expert) => banned.filter((ban) => ban.expert === expert).length === layerCount);
+  const others = banned.filter(({ expert }) => !everywhere.includes(expert));
+  const named = [
+    ...everywhere.sort((a, b) => a - b).map((expert) => `expert ${expert} of every layer`),
+    ...(others.length > MOST_NAMED ? [] : others.map(({ layer, expert }) => `expert ${expert} of layer ${layer}`)),
+  ];
+  if (others.length > MOST_NAMED) named.push(`${others.length} ${everywhere.length > 0 ? 'others' : 'experts'}`);
+  return named.join(', ');
 }
 
 /** How much worse (or better) the perplexity became. */

@@ -67,6 +67,8 @@ export interface Writing {
 }
 
 export interface Measurement {
+  /** The same for the same ablation. */
+  id: string;
   changed: string;
   exact: number;
   altered: number;
@@ -75,6 +77,9 @@ export interface Measurement {
 export const writing = signal<Writing | undefined>(undefined);
 /** Newest last, all of the same text and model. */
 export const measured = signal<{ key: string; exact: ScoreResult; rows: Measurement[] } | undefined>(undefined);
+
+/** The ablation in words; empty where nothing is changed. */
+export const currentChange = (): string => describeAblation(currentAblation(), loaded.value?.summary.config.layerCount ?? 0);
 
 const measuringKey = (): string => `${loaded.value?.summary.id} ${scoreWindow()} ${setup.value.text}`;
 
@@ -85,12 +90,13 @@ export const measuredBefore = (): boolean => measured.value?.key === measuringKe
 export function writeBoth(): Promise<void> {
   const { prompt, preset, seed, maxTokens } = setup.value;
   const ablation = currentAblation();
+  const changed = currentChange();
   return runExperiment('writing', async (onProgress) => {
     const input: GenerateRequest['input'] = loaded.value?.summary.hasChatTemplate
       ? { kind: 'chat', messages: [{ role: 'user', content: prompt }] }
       : { kind: 'text', text: prompt };
     const request: GenerateRequest = { input, maxTokens, sampling: { ...preset.sampling, seed } };
-    let shown: Writing = { changed: describeAblation(ablation), prompt, exact: '', altered: undefined };
+    let shown: Writing = { changed, prompt, exact: '', altered: undefined };
     let done = 0;
     const write = async (more: Partial<GenerateRequest>, show: (text: string) => Partial<Writing>): Promise<void> => {
       let text = '';
@@ -127,6 +133,7 @@ export function writeBoth(): Promise<void> {
 export function measureBoth(): Promise<void> {
   const { text } = setup.value;
   const ablation = currentAblation();
+  const changed = currentChange();
   return runExperiment('measuring', async (onProgress) => {
     const key = measuringKey();
     const known = measuredBefore() ? measured.value : undefined;
@@ -144,9 +151,9 @@ export function measureBoth(): Promise<void> {
     const { exact, rows } = known ?? { exact: await score({}), rows: [] };
     measured.value = { key, exact, rows };
     const altered = await score({ ablation });
-    const row = { changed: describeAblation(ablation), exact: exact.perplexity, altered: altered.perplexity };
-    measured.value = { key, exact, rows: [...rows.filter(({ changed }) => changed !== row.changed), row] };
-    announcement.value = `Perplexity ${row.altered.toFixed(2)} with ${row.changed}, ${row.exact.toFixed(2)} without.`;
+    const row = { id: JSON.stringify(ablation), changed, exact: exact.perplexity, altered: altered.perplexity };
+    measured.value = { key, exact, rows: [...rows.filter(({ id }) => id !== row.id), row] };
+    announcement.value = `${changed}: perplexity ${row.altered.toFixed(2)}; of the true model ${row.exact.toFixed(2)}.`;
   });
 }
 
