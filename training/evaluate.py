@@ -9,7 +9,7 @@ import sentencepiece as spm
 import torch
 import torch.nn.functional as F
 
-from gguf_writer import dequantize_q8_0, quantize_q8_0
+from gguf_file import dequantize_q8_0, quantize_q8_0
 from model import Config, Mixtral
 
 PROMPTS = ["Once upon a time", '"Where have you been?" she asked.']
