@@ -142,10 +142,15 @@ test('a text is coloured by first choices; the layer can be chosen, and shares s
   }
 });
 
-test('a conversation can be read too, and what was read is still there after a look elsewhere', async ({ page, server }) => {
+test('a conversation can be read too, offline, and what was read is still there after a look elsewhere', async ({ page, server, context }) => {
   await openPage(page, server);
   await setNumbers(page, { 'Longest answer': '12' });
   const words = await likeliestAnswer(page, 'It was late');
+  await page.evaluate(() => navigator.serviceWorker.ready);
+  server.close();
+  await context.setOffline(true);
+  await page.reload(); // nothing of the view was fetched so far
+  await expect(page.getByRole('button', { name: 'Continue' })).toBeEnabled();
   await openExperts(page, 'Routing');
   await page.getByRole('button', { name: 'Read it' }).click();
   await expect(page.getByRole('listbox')).toBeVisible();

@@ -6,7 +6,7 @@ export interface ExpertColour {
 }
 
 /** Lightness tiers (OKLab): neighbours in hue differ in lightness too, or pastels would be hard to tell apart. */
-const TIERS = { light: [0.92, 0.77, 0.86, 0.7], dark: [0.3, 0.46, 0.36, 0.41] };
+const TIERS = { light: [0.92, 0.77, 0.86, 0.7], dark: [0.34, 0.5, 0.4, 0.45] };
 /** Less where a screen cannot show so much. */
 const CHROMA = { light: 0.13, dark: 0.12 };
 /** Up to so many experts two tiers do. */
