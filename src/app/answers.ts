@@ -80,12 +80,15 @@ export async function runExperiment(kind: Experiment['kind'], work: (onProgress:
   problem.value = undefined;
   announcement.value = '';
   experiment.value = { kind, done: 0, total: 0 };
+  let over = false;
   const onProgress = (done: number, total: number): void => {
-    experiment.value = { kind, done, total };
+    // Callbacks come by another way than results, and may be late.
+    if (!over) experiment.value = { kind, done, total };
   };
   running = work(onProgress)
     .catch(report)
     .finally(() => {
+      over = true;
       experiment.value = undefined;
       stopping.value = false;
     });

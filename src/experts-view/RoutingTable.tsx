@@ -39,7 +39,7 @@ export function RoutingTable({ routing, config: { expertCount, expertsPerToken }
           </thead>
           <tbody>
             {routing.map(({ use, sameFirst, sameAny }, l) => (
-              <tr key={l} class={l === layer.value ? 'shown' : ''}>
+              <tr key={l}>
                 <th scope="row">
                   <button type="button" class="small" aria-pressed={l === layer.value} aria-label={`Show layer ${l}`} onClick={() => (layer.value = l)}>
                     {l}

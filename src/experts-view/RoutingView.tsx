@@ -56,7 +56,7 @@ function Result({ reading: { model, config, tokens, perplexity, routing, trace }
   const at = layer.value;
   const colours = expertColours(config.expertCount).map(asCss);
   return (
-    <section aria-label="Routing" class="routing">
+    <section aria-label="Routing">
       <h2>Layer {at}</h2>
       <div class="row">
         <label class="slider">

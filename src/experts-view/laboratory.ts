@@ -3,7 +3,7 @@ import { signal } from '@preact/signals';
 import { runExperiment } from '../app/answers.ts';
 import { engine } from '../app/clients.ts';
 import { announcement, loaded, stopping } from '../app/state.ts';
-import type { AblationOptions, GenerateRequest, ScoreResult } from '../contract/engine-api.ts';
+import type { AblationOptions, GenerateEvent, GenerateRequest, ScoreResult } from '../contract/engine-api.ts';
 import { MixtabError } from '../contract/errors.ts';
 import { proxy } from '../contract/rpc.ts';
 import { type Preset, PRESETS } from '../settings/writing.ts';
@@ -96,7 +96,7 @@ export function writeBoth(): Promise<void> {
       ? { kind: 'chat', messages: [{ role: 'user', content: prompt }] }
       : { kind: 'text', text: prompt };
     const request: GenerateRequest = { input, maxTokens, sampling: { ...preset.sampling, seed } };
-    let shown: Writing = { changed, prompt, exact: '', altered: undefined };
+    let shown: Writing = { changed, prompt: input.kind === 'chat' ? `${prompt}\n\n` : prompt, exact: '', altered: undefined };
     let done = 0;
     const write = async (more: Partial<GenerateRequest>, show: (text: string) => Partial<Writing>): Promise<void> => {
       let text = '';
@@ -107,18 +107,20 @@ export function writeBoth(): Promise<void> {
         writing.value = shown;
         onProgress(done, 2 * maxTokens);
       };
+      let over = false;
+      const onEvent = (event: GenerateEvent): void => {
+        if (event.type !== 'token' || over) return;
+        text += event.token.text;
+        done++;
+        timer ??= setTimeout(draw, SHOW_EVERY_MS);
+      };
       draw();
-      const result = await engine.generate(
-        { ...request, ...more },
-        proxy((event) => {
-          if (event.type !== 'token') return;
-          text += event.token.text;
-          done++;
-          timer ??= setTimeout(draw, SHOW_EVERY_MS);
-        }),
-      );
-      clearTimeout(timer);
-      text = result.text;
+      try {
+        ({ text } = await engine.generate({ ...request, ...more }, proxy(onEvent)));
+      } finally {
+        over = true;
+        clearTimeout(timer);
+      }
       draw();
       goOn();
     };
