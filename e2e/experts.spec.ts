@@ -71,7 +71,7 @@ test('beside a conversation the grid follows the answer while it is written, and
   await expect(page.getByRole('article', { name: 'Text' })).toBeVisible();
 });
 
-test('with little GPU memory the grid shows experts come and go, and what was read for them', async ({ page, server }) => {
+test('with little GPU memory the grid shows experts come and go, and what was read for them; a chat is read with its template', async ({ page, server }) => {
   await page.setViewportSize({ width: 1400, height: 900 });
   await openPage(page, server);
   await importFrom(page, `${server.origin}/chat.gguf`);
@@ -91,6 +91,13 @@ test('with little GPU memory the grid shows experts come and go, and what was re
   expect([...seen].join()).toMatch(/store/);
   await expect(panel.getByText(/B: [\d.]+ [kM]B for \d+ tokens read, [\d.]+ [kM]B for each of \d+ tokens written/)).toBeVisible();
   await page.getByRole('button', { name: 'Stop', exact: true }).click();
+  await expect(page.getByRole('button', { name: 'Send' })).toBeVisible();
+  // A chat is read as the model met it: with the words of its template.
+  await openExperts(page, 'Routing');
+  await expect(page.getByText(/^The template's words and about \d+ tokens to read$/)).toBeVisible();
+  await page.getByRole('button', { name: 'Read it' }).click();
+  await expect(page.getByRole('listbox')).toBeVisible();
+  expect((await page.getByRole('option').allTextContents()).join('').replace(/[\s\u200b]/g, '')).toMatch(/^·\[INST\]Hello\[\/INST\]./);
 });
 
 test('a text is coloured by first choices; the layer can be chosen, and shares stand beside chance', async ({ page, server }) => {
