@@ -382,8 +382,13 @@ export interface ExpertsReport {
   uses: Uint32Array;
   /** 1 for those the newest token chose. */
   newest: Uint8Array;
-  /** Since the last request began, as are the times. */
+  /** Since the last request began, as is all that follows; the times end with the request. */
   cache: CacheReport;
+  /** Tokens of the prompt, or of the text that is scored, that were computed, and the bytes read from the store for them. */
+  promptTokens: number;
+  promptBytesRead: number;
+  /** Tokens written. */
+  tokens: number;
   gpuWaitMs: number;
   expertWaitMs: number;
   elapsedMs: number;
