@@ -1,6 +1,6 @@
 /** Where the engine gets records from: the reader worker, or (in tests) a store directly. */
 import type { Lending } from '../src/contract/lent-models.ts';
-import { type Remote, wrap } from '../src/contract/rpc.ts';
+import { type Remote, transfer, wrap } from '../src/contract/rpc.ts';
 import type { RecordParts } from '../src/contract/record-parts.ts';
 import type { RecordInfo } from '../src/contract/weight-layout.ts';
 import type { ReaderApi } from './reader.worker.ts';
@@ -11,6 +11,8 @@ export interface RecordReader {
    * @throws MixtabError `record-missing`, `record-damaged`
    */
   read(modelId: string, record: RecordInfo): Promise<RecordParts>;
+  /** Takes a record's memory back for the next ones; nobody may look at it any more. */
+  giveBack?(record: RecordParts): void;
 }
 
 /** Starts the reader worker. `lend` hands it a port to the models of the site itself. */
@@ -19,6 +21,10 @@ export function createReaderWorker(): RecordReader & { lend(port: MessagePort): 
   const api: Remote<ReaderApi> = wrap<ReaderApi>(worker);
   return {
     read: (modelId, record) => api.read(modelId, record),
+    giveBack: ({ parts }) => {
+      const used = parts.map(({ buffer }) => buffer);
+      void api.giveBack(transfer(used, used));
+    },
     lend: (port) => worker.postMessage({ mixtabLent: [port] } satisfies Lending, [port]),
   };
 }

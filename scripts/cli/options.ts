@@ -26,7 +26,7 @@ export const COMMANDS = {
     out: 'string', serve: 'integer', preset: 'string', layers: 'integer', dim: 'integer', ffn: 'integer', heads: 'integer',
     'kv-heads': 'integer', 'head-dim': 'integer', experts: 'integer', used: 'integer', vocab: 'integer', context: 'integer',
     pre: 'string', 'no-space-prefix': 'boolean', 'user-defined': 'string', type: 'string', 'attention-type': 'string', 'down-type': 'string', 'embedding-type': 'string', 'output-type': 'string',
-    'router-type': 'string', layout: 'string', split: 'integer', seed: 'integer', 'f32-twin': 'boolean', chat: 'boolean', json: 'boolean',
+    'router-type': 'string', layout: 'string', split: 'integer', seed: 'integer', 'residual-scale': 'number', 'f32-twin': 'boolean', chat: 'boolean', json: 'boolean',
   },
 } as const satisfies Record<string, Record<string, Kind | `${Kind}!`>>;
 
@@ -51,7 +51,7 @@ export const USAGE = `usage: npm run -s mixtab -- COMMAND
            [--head-dim N] [--experts N] [--used N] [--vocab N] [--pre NAME] [--no-space-prefix] [--user-defined A,B]
            [--context N] [--type T] [--attention-type T]
            [--down-type T] [--embedding-type T] [--output-type T] [--router-type T] [--layout merged|per-expert|fused]
-           [--split PARTS] [--seed S] [--f32-twin] [--chat] [--json]`;
+           [--split PARTS] [--seed S] [--residual-scale R] [--f32-twin] [--chat] [--json]`;
 
 const bad = (message: string): MixtabError => new MixtabError('bad-request', message, 'See npm run -s mixtab -- help.');
 

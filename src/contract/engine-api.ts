@@ -3,6 +3,7 @@
  * store, the engine worker (`EngineApi`) is the only owner of the GPU device. Both are exposed
  * through comlink; callbacks are passed with `Comlink.proxy`; errors are `MixtabError`s.
  */
+import type { AccessToken } from './access.ts';
 import type { TokenId } from './ids.ts';
 import type { RecordPlace } from './weight-layout.ts';
 
@@ -10,7 +11,7 @@ import type { RecordPlace } from './weight-layout.ts';
 
 /** Where a GGUF comes from. Several files are the parts of one split GGUF. */
 export type ModelSource =
-  | { kind: 'url'; url: string }
+  | { kind: 'url'; url: string; access?: AccessToken }
   | { kind: 'file'; files: File[] }
   /** The model that is served with the page. `url` is where the page's build put it. */
   | { kind: 'builtin'; url: string };
@@ -159,10 +160,22 @@ export interface ImportApi {
   verify(id: string, onProgress: (progress: ImportProgress) => void): Promise<string[]>;
   /**
    * Verifies the model and fetches its damaged records again from where it came from.
+   * @param access for a model from a gated repository: tokens are not kept with models
    * @throws MixtabError `bad-request` for a model from local files: import the same file again
    */
-  repair(id: string, onProgress: (progress: ImportProgress) => void): Promise<ModelSummary>;
+  repair(id: string, onProgress: (progress: ImportProgress) => void, access?: AccessToken): Promise<ModelSummary>;
   inspect(source: ModelSource): Promise<ModelInspection>;
+  /** What `saveSession` has kept, oldest first. Those of a removed model go with it. */
+  sessions(): Promise<StoredSession[]>;
+  removeSessions(ids: readonly string[]): Promise<void>;
+}
+
+/** A KV cache on the disk. */
+export interface StoredSession {
+  /** The name under which it was saved. */
+  id: string;
+  modelId: string;
+  bytes: number;
 }
 
 // ---------------------------------------------------------------- engine
@@ -369,8 +382,13 @@ export interface ExpertsReport {
   uses: Uint32Array;
   /** 1 for those the newest token chose. */
   newest: Uint8Array;
-  /** Since the last request began, as are the times. */
+  /** Since the last request began, as is all that follows; the times end with the request. */
   cache: CacheReport;
+  /** Tokens of the prompt, or of the text that is scored, that were computed, and the bytes read from the store for them. */
+  promptTokens: number;
+  promptBytesRead: number;
+  /** Tokens written. */
+  tokens: number;
   gpuWaitMs: number;
   expertWaitMs: number;
   elapsedMs: number;
@@ -379,6 +397,8 @@ export interface ExpertsReport {
 
 export interface GenerateResult {
   promptTokens: TokenId[];
+  /** Of the prompt's tokens, those whose keys and values were in the KV cache: nothing was computed for them. */
+  reusedTokens: number;
   tokens: GeneratedToken[];
   text: string;
   finishReason: 'stop' | 'length' | 'aborted';
@@ -410,7 +430,10 @@ export interface EngineApi {
   experts(): Promise<ExpertsReport | undefined>;
   /** Ends the running generation after the token in flight; its promise resolves with `aborted`. */
   stop(): Promise<void>;
-  /** Keeps the KV cache under a name, the oldest others going for it; returns the bytes written, 0 where it exceeds `budget`. */
+  /**
+   * Keeps the KV cache under a name, the oldest others going for it; returns the bytes written, 0 where there is nothing to
+   * keep or it exceeds `budget`. Other calls wait for it; `stop` ends it, and nothing is kept (`aborted`).
+   */
   saveSession(id: string, budget: number): Promise<number>;
   /** Fills the KV cache with what was kept; returns its tokens, 0 where there is none or it does not fit and was dropped. */
   restoreSession(id: string): Promise<number>;

@@ -28,6 +28,15 @@ export const MAX_TOP_LOGPROBS = 20;
 /** Tokens of the prompt's end that count as seen for the penalties, as in llama.cpp's default. */
 const PENALTY_PROMPT_TOKENS = 64;
 
+/** How far the last request is, or was when it ended. */
+interface Progress {
+  promptTokens: number;
+  /** Absent while the prompt is read. */
+  promptBytesRead?: Bytes;
+  tokens: number;
+  endedAt?: number;
+}
+
 /** A loaded model with the tokens that its KV cache holds. */
 export class Generator {
   /** Tokens whose keys and values are in the cache, in order. */
@@ -37,6 +46,7 @@ export class Generator {
   /** When the last request began, and what the stopwatches showed then. */
   #began = { at: performance.now(), gpu: 0, experts: 0 };
   readonly #formats: AnswerFormats;
+  #progress: Progress = { promptTokens: 0, tokens: 0, endedAt: this.#began.at };
 
   constructor(
     readonly gpu: GpuModel,
@@ -72,14 +82,15 @@ export class Generator {
     const answer = new Answer(this.tokenizer, request);
     let finishReason: GenerateResult['finishReason'] = 'length';
     let prefillEnd = started;
-    let prefilled = 0;
+    const reusedTokens = this.#reuse(promptTokens);
     let decoder: Decoder | undefined;
     try {
       const format = request.format && (await this.#formats.begin(request.format, stopped));
       this.#startSampling(request, promptTokens, format?.allowed);
-      prefilled = await this.#prefillPrompt(promptTokens, onEvent, stopped);
+      await this.#prefillPrompt(promptTokens, reusedTokens, onEvent, stopped);
       let sampled = await this.#firstToken();
       prefillEnd = performance.now();
+      this.#progress.promptBytesRead = experts.report().bytesRead;
       decoder = new Decoder({ model, experts, readback: this.readback, stopped }, promptTokens.length);
       for (;;) {
         const token = toToken(sampled, request.topLogprobs, this.tokenizer);
@@ -87,7 +98,9 @@ export class Generator {
           finishReason = 'stop';
           break;
         }
+        stopped(); // throws what the GPU has reported meanwhile, before it comes out as a token
         onEvent({ type: 'token', token: answer.add(token) });
+        this.#progress.tokens++;
         if (answer.stopped) {
           finishReason = 'stop';
           break;
@@ -111,6 +124,7 @@ export class Generator {
       finishReason = 'aborted';
     } finally {
       await decoder?.drain();
+      this.#progress.endedAt = performance.now();
     }
     const rest = answer.finish();
     if (rest) onEvent({ type: 'token', token: rest, rest: true });
@@ -121,12 +135,13 @@ export class Generator {
     const decoded = Math.max(0, answer.tokens.length - 1); // the first token belongs to the prefill
     return {
       promptTokens: [...promptTokens],
+      reusedTokens,
       tokens: answer.tokens,
       text: answer.text,
       finishReason,
       timings: {
         prefillMs,
-        prefillTokensPerSecond: perSecond(prefilled, prefillMs),
+        prefillTokensPerSecond: perSecond(promptTokens.length - reusedTokens, prefillMs),
         decodeMs,
         decodeTokensPerSecond: perSecond(decoded, decodeMs),
         ...this.#waits(),
@@ -137,7 +152,7 @@ export class Generator {
   }
 
   /** How well the model predicts a text; the cache is empty afterwards. @param tokens of the text, without BOS */
-  score(
+  async score(
     tokens: readonly TokenId[],
     request: ScoreRequest,
     onProgress: (tokensDone: number, tokensTotal: number) => void,
@@ -146,7 +161,7 @@ export class Generator {
     this.#cached = [];
     this.#begin();
     const { addBos, bosId } = this.gpu.manifest.tokenizer;
-    return score({
+    const scored = score({
       gpu: this.gpu,
       readback: this.readback,
       tokens,
@@ -157,8 +172,14 @@ export class Generator {
         const detokenizer = createDetokenizer(this.tokenizer, { continuation: true });
         return some.map((id) => detokenizer.push(id));
       },
-      onProgress,
+      onProgress: (tokensDone, tokensTotal) => {
+        this.#progress.promptTokens = tokensDone;
+        onProgress(tokensDone, tokensTotal);
+      },
       stopped,
+    });
+    return scored.finally(() => {
+      this.#progress.endedAt = performance.now();
     });
   }
 
@@ -166,9 +187,11 @@ export class Generator {
   report(): ExpertsReport {
     const { experts, model } = this.gpu;
     const { layerCount, expertCount } = model.config;
+    const cache = experts.report();
+    const { promptTokens, promptBytesRead = cache.bytesRead, tokens, endedAt = performance.now() } = this.#progress;
     return {
-      layerCount, expertCount, ...experts.residence(), cache: experts.report(), ...this.#waits(),
-      elapsedMs: performance.now() - this.#began.at, memory: { gpuBytes: this.gpu.gpuBytes(), ramBytes: experts.ramBytes },
+      layerCount, expertCount, ...experts.residence(), cache, promptTokens, promptBytesRead, tokens, ...this.#waits(),
+      elapsedMs: endedAt - this.#began.at, memory: { gpuBytes: this.gpu.gpuBytes(), ramBytes: experts.ramBytes },
     };
   }
 
@@ -177,6 +200,7 @@ export class Generator {
     const { experts } = this.gpu;
     experts.resetCounts();
     this.#began = { at: performance.now(), gpu: this.readback.waiting.ms, experts: experts.waiting.ms };
+    this.#progress = { promptTokens: 0, tokens: 0 };
   }
 
   #waits(): { gpuWaitMs: number; expertWaitMs: number } {
@@ -216,24 +240,29 @@ export class Generator {
     return tokens.map((id) => detokenizer.push(id)).join('') + detokenizer.flush();
   }
 
-  /** Adds the prompt to the cache, less the beginning it already holds; returns how many tokens were computed. */
+  /** Cuts the cache to the beginning that it shares with the prompt; returns how many tokens that are. */
+  #reuse(promptTokens: readonly TokenId[]): number {
+    // The last token is computed in any case: its logits are not kept.
+    this.#cached.length = Math.min(commonLength(this.#cached, promptTokens), promptTokens.length - 1);
+    return this.#cached.length;
+  }
+
+  /** Adds the prompt to the cache, less the `kept` tokens that it already holds. */
   async #prefillPrompt(
     promptTokens: readonly TokenId[],
+    kept: number,
     onEvent: (event: GenerateEvent) => void,
     stopped: () => boolean,
-  ): Promise<number> {
+  ): Promise<void> {
     const { model, experts } = this.gpu;
-    // The last token is computed in any case: its logits are not kept.
-    const kept = Math.min(commonLength(this.#cached, promptTokens), promptTokens.length - 1);
     const tokens = promptTokens.slice(kept);
-    this.#cached.length = kept;
     model.kvCache.grow(promptTokens.length);
-    const onProgress = (tokensDone: number) => {
-      this.#cached.push(...tokens.slice(this.#cached.length - kept, tokensDone));
+    const onProgress = (tokensDone: number, tokensCached: number) => {
+      this.#cached.push(...tokens.slice(this.#cached.length - kept, tokensCached));
+      this.#progress.promptTokens = tokensDone;
       onEvent({ type: 'prefill', tokensDone, tokensTotal: tokens.length });
     };
     await prefill({ model, experts, readback: this.readback, tokens, position: kept, onProgress, stopped });
-    return tokens.length;
   }
 
   async #firstToken(): Promise<ArrayBuffer> {

@@ -63,7 +63,6 @@ export interface StepBuffers {
 
 export interface StepShape {
   maxTokens: number;
-  /** A multiple of `maxTokens`, or less than it. */
   maxPrompt: number;
   /** Positions of the KV cache, which the attention's scratch memory depends on. */
   context: number;
@@ -118,6 +117,11 @@ const bytesOf = (spec: Spec[string]): Bytes => ('bytes' in spec ? spec.bytes : s
 /** GPU bytes that {@link createStepBuffers} will take. */
 export function stepBufferBytes(config: ModelConfig, shape: StepShape): Bytes {
   return Object.values(specs(config, shape)).reduce((sum, spec) => sum + bytesOf(spec), 0);
+}
+
+/** GPU bytes that each further token of `maxPrompt` takes: 48 KB in Mixtral. */
+export function promptRowBytes(config: ModelConfig, shape: StepShape): Bytes {
+  return stepBufferBytes(config, { ...shape, maxPrompt: shape.maxPrompt + 1 }) - stepBufferBytes(config, shape);
 }
 
 export function createStepBuffers(device: GPUDevice, config: ModelConfig, shape: StepShape): StepBuffers {

@@ -4,6 +4,7 @@
  */
 import { MixtabError } from '../../src/contract/errors.ts';
 import type { RecordInfo } from '../../src/contract/weight-layout.ts';
+import type { BufferPool } from './buffer-pool.ts';
 import { storageError } from './indexed-db-store.ts';
 import type { RecordFiles } from './store.ts';
 
@@ -42,16 +43,23 @@ export class OpfsFiles implements RecordFiles {
     }
   }
 
-  async read(modelId: string, record: RecordInfo): Promise<Uint8Array<ArrayBuffer> | undefined> {
+  async read(modelId: string, record: RecordInfo, buffers: BufferPool): Promise<Uint8Array<ArrayBuffer> | undefined> {
     const directory = await this.#directory(modelId, false);
     const file = (await directory?.getFileHandle(record.key).catch(() => undefined)) as FileHandle | undefined;
     if (!file) return undefined;
-    const handle = await file.createSyncAccessHandle({ mode: 'read-only' });
+    let handle: FileSystemSyncAccessHandle;
+    try {
+      handle = await file.createSyncAccessHandle({ mode: 'read-only' });
+    } catch (error) {
+      // Browsers without that mode give one handle a file: another tab has it. Read the slower way.
+      if (!(error instanceof DOMException && (error.name === 'NoModificationAllowedError' || error.name === 'InvalidStateError'))) throw error;
+      return new Uint8Array(await (await file.getFile()).arrayBuffer());
+    }
     try {
       // A file of another length is damaged, which the caller says.
-      const bytes = new Uint8Array(handle.getSize());
-      handle.read(bytes, { at: 0 });
-      return bytes;
+      const bytes = new Uint8Array(buffers.take(handle.getSize()));
+      // Bytes that were not read would be those of another record.
+      return bytes.subarray(0, handle.read(bytes, { at: 0 }));
     } finally {
       handle.close();
     }
