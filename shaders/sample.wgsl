@@ -65,8 +65,8 @@ const COUNT = 1u;      // 1 for each token
 const MASS = 2u;       // probability at temperature 1, as a fraction of the largest one
 const DRAW = 3u;       // the same at the temperature asked for
 
-// Key of a token that is not allowed: below that of every number. It weighs nothing.
-const EXCLUDED = 0u;
+// Key of a token that is not allowed, that of -3.4e38: below LARGEST's, so that beside any token that is allowed it weighs exp(-4e37) = 0.
+const EXCLUDED = 0x00803661u;
 
 // A place in the order; everything up to it is a prefix.
 struct Place {
@@ -132,13 +132,10 @@ fn key_of(id: u32, kind: u32) -> u32 {
 }
 
 fn is_allowed(id: u32) -> bool {
-  return params.masked == 0u || ((params.allowed[id / 32u] >> (id % 32u)) & 1u) != 0u;
+  return ((params.allowed[id / 32u] >> (id % 32u)) & 1u) != 0u;
 }
 
 fn weight_of(key: u32, kind: u32) -> f32 {
-  if (key == EXCLUDED) {
-    return 0.0;
-  }
   if (kind == MASS) {
     return exp(key_value(key) - largest);
   }
@@ -153,12 +150,16 @@ fn survey() {
   var top = Place(0u, VOCABULARY);
   var highest = -LARGEST;
   var sum = 0.0;
+  let masked = params.masked != 0u;
   for (var id = thread; id < VOCABULARY; id += WORKGROUP) {
     let raw = finite(logits[id]);
     let e = exp(-abs(raw - highest));
     sum = select(sum + e, sum * e + 1.0, raw > highest);
     highest = max(highest, raw);
-    let key = select(EXCLUDED, ordered_key(adjusted(id, raw)), is_allowed(id));
+    var key = ordered_key(adjusted(id, raw));
+    if (masked && !is_allowed(id)) {
+      key = EXCLUDED;
+    }
     scratch[id] = key;
     if (key > top.key || top.id == VOCABULARY) {
       top = Place(key, id);

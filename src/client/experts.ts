@@ -19,14 +19,8 @@ export function routingOf({ id, config }: ModelSummary, { tokens, nll, perplexit
 const NAMES = Object.fromEntries(Object.entries(RESIDENCE).map(([name, number]) => [number, name])) as Record<number, keyof typeof RESIDENCE>;
 
 export function metricsOf(model: string, report: ExpertsReport): Metrics {
-  const { layerCount, expertCount, cache, elapsedMs, gpuWaitMs, expertWaitMs, memory } = report;
+  const { layerCount, expertCount, residence, uses, newest, ...counts } = report;
   const rows = <T>(values: ArrayLike<number>, of: (value: number) => T): T[][] =>
     Array.from({ length: layerCount }, (_, layer) => Array.from({ length: expertCount }, (_, expert) => of(values[layer * expertCount + expert])));
-  return {
-    model,
-    residence: rows(report.residence, (value) => NAMES[value]),
-    uses: rows(report.uses, Number),
-    newest: rows(report.newest, Boolean),
-    cache, elapsedMs, gpuWaitMs, expertWaitMs, memory,
-  };
+  return { model, ...counts, residence: rows(residence, (value) => NAMES[value]), uses: rows(uses, Number), newest: rows(newest, Boolean) };
 }

@@ -1,6 +1,6 @@
 /** The client library's face: OpenAI's shapes, as far as this engine has what they name. */
 import type {
-  CacheReport, ChatMessage, ImportProgress, LayerRouting, LoadedModel, LoadProgress, LoadRequest, ModelSource, ModelSummary,
+  ChatMessage, ExpertsReport, ImportProgress, LayerRouting, LoadedModel, LoadProgress, LoadRequest, ModelSource, ModelSummary,
 } from '../contract/engine-api.ts';
 
 /** What the answer has to be. `strict` changes nothing: answers are always held to the schema. */
@@ -144,8 +144,8 @@ export interface Routing {
   choices: number[][][];
 }
 
-/** What the expert cache holds and did since the last request began. Indices: layer, expert. */
-export interface Metrics {
+/** The engine's report of its expert cache as plain data; its counts and times are since the last request began. Indices: layer, expert. */
+export interface Metrics extends Omit<ExpertsReport, 'layerCount' | 'expertCount' | 'residence' | 'uses' | 'newest'> {
   model: string;
   /** Where each expert is. */
   residence: ('gpu' | 'ram' | 'store')[][];
@@ -153,12 +153,6 @@ export interface Metrics {
   uses: number[][];
   /** Whether the newest token chose it. */
   newest: boolean[][];
-  cache: CacheReport;
-  elapsedMs: number;
-  /** Time in which nothing but the GPU was waited for, and in which experts were. */
-  gpuWaitMs: number;
-  expertWaitMs: number;
-  memory: { gpuBytes: number; ramBytes: number };
 }
 
 export interface RoutingOptions extends CallOptions {

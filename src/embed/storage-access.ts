@@ -1,6 +1,6 @@
 /**
- * Tells the user of a frame where its models lie, and offers those of the site itself. Storage Access gives cookies in every browser
- * that has it; a handle to IndexedDB, which is what models need, in Chromium only, and to the window only.
+ * Tells the user of a frame where its models lie, and offers those of the site itself. All browsers have Storage Access for cookies;
+ * a handle to IndexedDB, which is what models need, is given by Chromium only, and to the window only.
  */
 import type { LentValues } from '../contract/lent-models.ts';
 import { openSiteModels } from './site-models.ts';
@@ -33,7 +33,7 @@ export function offerSiteModels(embedder: string, use: (lent: LentValues) => voi
       const handle = await request.call(document, { indexedDB: true });
       button.hidden = true;
       if (!handle?.indexedDB) {
-        say(`${apart} This browser lets frames at cookies, but not at stored models: import one here.`);
+        say(`${apart} This browser gives frames no way to them: import one here.`);
         return;
       }
       const lent = await openSiteModels(handle.indexedDB);
