@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import type { Bytes } from '../src/contract/ids.ts';
 
 /** Process ids of the browser started with `profile`, and of all its children. */
-function browserProcesses(profile: string): number[] {
+export function browserProcesses(profile: string): number[] {
   const parents = new Map<number, number>();
   const roots: number[] = [];
   for (const entry of readdirSync('/proc')) {

@@ -1,9 +1,11 @@
 /**
  * Mixtral's full size in a real Chromium: imports a synthetic model that is made while it is served, generates tokens
- * within budgets, and reports memory, hit rate, bytes and time a token.
+ * within budgets, and reports memory, hit rate, bytes and time a token: how long GPU and experts were waited for, and the rest.
  *
  *   npx tsx bench/full-size.ts --profile DIR [--preset 8x7b] [--layers N] [--type T] [--gpu-budget MB] [--ram-budget MB]
- *                              [--tokens N] [--prompt TEXT] [--store indexeddb|opfs] [--json]
+ *                              [--tokens N] [--prompt TEXT] [--place indexeddb|opfs] [--json]
+ *
+ * `--type Q4_K` (the default) and `--type Q2_K` are what docs/streaming.md reports; each finds its own model in the same profile.
  *
  * The profile is kept, so that a second run finds the model imported (a 26 GB model takes as much disk).
  */
@@ -14,6 +16,7 @@ import { withBrowser } from '../scripts/cli/browser.ts';
 import { syntheticRanged } from '../scripts/cli/server.ts';
 import { synthOptions } from '../scripts/cli/synth-options.ts';
 import { createSynth } from '../workers/gguf/synth/synth.ts';
+import type { GenerateResult } from '../src/contract/engine-api.ts';
 import { browserMemory, peakMemory } from './browser-memory.ts';
 
 const { values } = parseArgs({
@@ -27,6 +30,7 @@ const { values } = parseArgs({
     context: { type: 'string', default: '1024' },
     tokens: { type: 'string', default: '8' },
     prompt: { type: 'string', default: 'Once upon a time there was a lighthouse' },
+    place: { type: 'string', default: 'indexeddb' },
     port: { type: 'string', default: '41773' },
     json: { type: 'boolean', default: false },
   },
@@ -42,8 +46,22 @@ const file = createSynth(
     ...(values.type !== undefined && { type: values.type }),
   }),
 );
+const place = values.place === 'opfs' ? ('opfs' as const) : ('indexeddb' as const);
 const gigabytes = (bytes: number): string => `${(bytes / 1e9).toFixed(2)} GB`;
 const say = (text: string): void => console.error(`${new Date().toISOString().slice(11, 19)} ${text}`);
+
+/** Seconds, bytes and hits of an answer, and of each of its `tokens`. */
+function phaseOf({ timings, cache }: GenerateResult, tokens: number) {
+  const seconds = (timings.prefillMs + timings.decodeMs) / 1000;
+  const gpuSeconds = timings.gpuWaitMs / 1000;
+  const expertSeconds = timings.expertWaitMs / 1000;
+  return {
+    seconds, secondsPerToken: seconds / tokens,
+    // Nothing but the GPU was waited for; an expert was (the GPU may compute meanwhile); neither.
+    gpuSeconds, expertSeconds, restSeconds: seconds - gpuSeconds - expertSeconds,
+    bytesPerToken: cache.bytesRead / tokens, hitRate: cache.hitRate, predictedOfMisses: cache.misses ? cache.prefetched / cache.misses : 0, cache,
+  };
+}
 
 let said = 0;
 const report = await withBrowser(
@@ -63,7 +81,7 @@ const report = await withBrowser(
     const idleBytes = browserMemory(profile);
     say(`${gigabytes(file.size)} to import; idle page ${gigabytes(idleBytes)}`);
     const importStarted = performance.now();
-    const imported = await peakMemory(profile, () => call('import', { kind: 'url', url: `${origin}/model.gguf` }));
+    const imported = await peakMemory(profile, () => call('import', { kind: 'url', url: `${origin}/model.gguf` }, { place }));
     const importSeconds = (performance.now() - importStarted) / 1000;
     say(`imported in ${importSeconds.toFixed(0)} s, peak ${gigabytes(imported.peakBytes)}`);
     const run = await peakMemory(profile, async () => {
@@ -74,15 +92,14 @@ const report = await withBrowser(
         ramBudgetBytes: Number(values['ram-budget']) * 1e6,
       });
       say(`loaded in ${(loaded.loadMs / 1000).toFixed(1)} s: ${loaded.slots} slots, ${gigabytes(loaded.memory.gpuBytes)} on the GPU`);
-      const generated = await call('generate', {
-        input: { kind: 'text', text: values.prompt },
-        maxTokens: Number(values.tokens),
-        sampling: { temperature: 0 },
-        ignoreEos: true,
-      });
-      return { loaded, generated };
+      const request = { input: { kind: 'text' as const, text: values.prompt }, sampling: { temperature: 0 }, ignoreEos: true };
+      const prompt = await call('generate', { ...request, maxTokens: 1 });
+      say(`prompt of ${prompt.promptTokens.length} tokens in ${(prompt.timings.prefillMs / 1000).toFixed(1)} s`);
+      // The prompt is in the cache but for its last token, which goes through the layers like any other.
+      const generated = await call('generate', { ...request, maxTokens: Number(values.tokens) });
+      return { loaded, prompt, generated };
     });
-    const { loaded, generated } = run.result;
+    const { loaded, prompt, generated } = run.result;
     return {
       fileBytes: file.size,
       idleBytes,
@@ -91,10 +108,10 @@ const report = await withBrowser(
       runPeakBytes: run.peakBytes,
       loadSeconds: loaded.loadMs / 1000,
       slots: loaded.slots,
-      promptTokens: generated.promptTokens.length,
+      promptTokens: prompt.promptTokens.length,
       tokens: generated.tokens.map(({ id }) => id),
-      timings: generated.timings,
-      cache: generated.cache,
+      prompt: phaseOf(prompt, prompt.promptTokens.length),
+      decode: phaseOf(generated, generated.tokens.length),
       memory: generated.memory,
     };
   },

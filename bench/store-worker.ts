@@ -2,11 +2,14 @@
 import { createStore, type UseStore } from 'idb-keyval';
 import { expose } from '../src/contract/rpc.ts';
 import { PART_BYTES, type RecordInfo } from '../src/contract/weight-layout.ts';
+import { BufferPool } from '../workers/storage/buffer-pool.ts';
 import { sha256Hex } from '../workers/storage/hash.ts';
 import { IndexedDbStore } from '../workers/storage/indexed-db-store.ts';
 import { OpfsFiles } from '../workers/storage/opfs-files.ts';
+import { readBlob } from '../workers/storage/read-blob.ts';
 
 const MODEL = 'bench';
+const buffers = new BufferPool(8 * PART_BYTES);
 const store = new IndexedDbStore(undefined, new OpfsFiles());
 
 /** GB/s of `bytes` read or written by `work`. */
@@ -37,8 +40,11 @@ const api = {
     return { infos, write };
   },
 
-  /** Blobs of IndexedDB one after another, `atOnce` under way: nothing but the browser's own work. */
-  async bareIndexedDb(records: RecordInfo[], atOnce: number): Promise<number> {
+  /**
+   * Blobs of IndexedDB one after another, `atOnce` under way: nothing but the browser's own work.
+   * @param recycled reads into the same few buffers again and again; else into fresh memory, as `Blob.arrayBuffer()` does
+   */
+  async bareIndexedDb(records: RecordInfo[], atOnce: number, recycled: boolean): Promise<number> {
     const database: UseStore = createStore('mixtab-models', 'models');
     const keys = records.flatMap(({ key, parts }) =>
       Array.from({ length: parts }, (_, part) => `record/${MODEL}/${key}/${String(part).padStart(4, '0')}`),
@@ -52,7 +58,8 @@ const api = {
           request.onsuccess = () => resolve(request.result as Blob);
           request.onerror = () => reject(request.error);
         }));
-        await blob.arrayBuffer();
+        if (recycled) buffers.giveBack((await readBlob(blob, buffers)).buffer);
+        else await blob.arrayBuffer();
       }
     };
     return rate(records.reduce((sum, { bytes }) => sum + bytes, 0), async () => {

@@ -122,7 +122,9 @@ export class Engine implements EngineApi {
           while (begun < bytes) {
             const record = experts[Math.floor(begun / experts[0].bytes) % experts.length];
             begun += record.bytes;
-            done += (await this.reader.read(modelId, record)).byteLength;
+            const read = await this.reader.read(modelId, record);
+            done += read.byteLength;
+            this.reader.giveBack?.(read);
           }
         };
         await Promise.all([lane(), lane()]);
@@ -216,14 +218,18 @@ export class Engine implements EngineApi {
   }
 
   async #acquireGpu(): Promise<Gpu> {
-    if (this.#gpu && !this.#gpu.health.lost) return this.#gpu;
+    if (this.#gpu && !this.#gpu.health.failed) return this.#gpu;
+    if (this.#gpu) this.#abandon(this.#gpu);
     const adapter = await requestAdapter();
     const device = await requestDevice(adapter);
     this.#gpu = { device, adapter: reportAdapter(adapter), health: new DeviceHealth(device) };
     return this.#gpu;
   }
 
-  /** Runs GPU work; a lost device or an error WebGPU reported beside the work is what is thrown. */
+  /**
+   * Runs GPU work; a lost device or an error WebGPU reported beside the work is what is thrown. Model and device are given up
+   * then: an upload that failed leaves a slot with other weights than the engine believes, and more reports may follow.
+   */
   async #watched<T>(gpu: Gpu, work: () => Promise<T>): Promise<T> {
     try {
       const result = await work();
@@ -232,13 +238,20 @@ export class Engine implements EngineApi {
     } catch (error) {
       // Promises of a lost device are rejected before `device.lost` is settled: let it settle first.
       await new Promise((resolve) => setTimeout(resolve));
+      if (gpu.health.failed) this.#abandon(gpu);
       gpu.health.check();
       throw error;
     }
   }
 
+  #abandon({ device }: Gpu): void {
+    this.#release();
+    device.destroy();
+    this.#gpu = undefined;
+  }
+
   #release(): void {
-    this.#loaded?.generator.readback.destroy();
+    this.#loaded?.generator.destroy();
     this.#loaded?.gpuModel.destroy();
     this.#loaded = undefined;
   }

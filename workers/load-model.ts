@@ -4,7 +4,7 @@ import { MixtabError } from '../src/contract/errors.ts';
 import { type Bytes, expertIndex, layerIndex } from '../src/contract/ids.ts';
 import { expertKey, INPUT_ALIGNMENT_WEIGHTS, type ModelManifest, type RecordInfo } from '../src/contract/weight-layout.ts';
 import { automaticRamBudget, gpuBudgetOf, gpuMemoryToProbe } from './experts/automatic-budget.ts';
-import { planSlots } from './experts/budget.ts';
+import { planPromptRows, planSlots } from './experts/budget.ts';
 import { ExpertCache } from './experts/expert-cache.ts';
 import { type LayerExperts, SlotMemory, slotBytes } from './experts/slot-memory.ts';
 import { planKernels } from './generate/prefill.ts';
@@ -13,7 +13,7 @@ import { withAllocations } from './gpu/errors.ts';
 import { probeGpuMemory } from './gpu/memory-probe.ts';
 import { PipelineCache } from './gpu/pipelines.ts';
 import { ropeTable } from './gpu/rope-table.ts';
-import { createStepBuffers, stepBufferBytes } from './model/buffers.ts';
+import { createStepBuffers, promptRowBytes, stepBufferBytes } from './model/buffers.ts';
 import type { Model } from './model/forward.ts';
 import { KvCache, kvCacheBytes } from './model/kv-cache.ts';
 import { type DenseWeights, denseRecords, loadDenseWeights } from './model/weights.ts';
@@ -23,8 +23,8 @@ import type { RecordReader } from './record-reader.ts';
 const DEFAULT_CONTEXT = 4096;
 /** Tokens that go through a kernel together in prefill. */
 const MAX_BATCH = 512;
-/** Tokens of a prompt that go through a layer together, so that an expert is read once for all of them: 48 KB each in Mixtral. */
-const MAX_PROMPT = 4096;
+/** Tokens of a prompt that go through a layer together at least, so that an expert is read once for all of them. */
+const LEAST_PROMPT = 4096;
 /** Models whose experts take less are put on the GPU whole at load; larger ones fill as they are used. */
 const PRELOAD_BYTES: Bytes = 512e6;
 
@@ -92,8 +92,9 @@ async function allocateWithinBudget(inputs: LoadInputs, weights: DenseWeights): 
 /** The dense weights are on the GPU already: what the probe finds comes on top of them. */
 async function automaticGpuBudget(inputs: LoadInputs, weights: DenseWeights): Promise<Bytes> {
   const { device, adapter } = inputs;
-  const { layouts, fixedBytes } = memoryPlan(inputs, weights);
-  const wanted = layouts.reduce((sum, experts) => sum + experts.length * slotBytes(experts), fixedBytes);
+  const { layouts, fixedBytes, rows } = memoryPlan(inputs, weights);
+  const alwaysBytes = fixedBytes + (rows.most - rows.least) * rows.bytesEach;
+  const wanted = layouts.reduce((sum, experts) => sum + experts.length * slotBytes(experts), alwaysBytes);
   const most = gpuMemoryToProbe(adapter, deviceMemory(), wanted);
   const probed = weights.bytes + (await probeGpuMemory(device, Math.max(0, most - weights.bytes)));
   return gpuBudgetOf(probed, wanted);
@@ -106,20 +107,25 @@ const deviceMemory = (): number | undefined => (navigator as { deviceMemory?: nu
 function memoryPlan({ device, manifest, request }: LoadInputs, weights: DenseWeights) {
   const { config } = manifest;
   const context = request.context ?? Math.min(config.contextLength, DEFAULT_CONTEXT);
-  const shape = { maxTokens: Math.min(context, MAX_BATCH), maxPrompt: Math.min(context, maxPromptOf(device, config)), context };
+  const most = Math.min(context, bindablePrompt(device, config));
+  const least = Math.min(most, LEAST_PROMPT);
+  const shape = { maxTokens: Math.min(context, MAX_BATCH), maxPrompt: least, context };
   const table = ropeTable(config, context);
   const fixedBytes = weights.bytes + table.byteLength + kvCacheBytes(config, context) + stepBufferBytes(config, shape);
-  return { context, shape, table, fixedBytes, layouts: expertLayouts(manifest) };
+  const rows = { least, most, step: MAX_BATCH, bytesEach: promptRowBytes(config, shape) };
+  return { context, shape, table, fixedBytes, rows, layouts: expertLayouts(manifest) };
 }
 
 function allocate(inputs: LoadInputs, weights: DenseWeights, budgetBytes: Bytes): GpuModel {
   const { device, adapter, manifest, request, reader } = inputs;
   const { config } = manifest;
-  const { context, shape, table, fixedBytes, layouts } = memoryPlan(inputs, weights);
+  const { context, table, rows, layouts, ...least } = memoryPlan(inputs, weights);
   const { expertCount, expertsPerToken } = config;
-  const pools = planSlots({
-    budgetBytes, fixedBytes, slotBytes: layouts.map((experts) => slotBytes(experts)), expertCount, expertsPerToken,
-  });
+  const slots = layouts.map((experts) => slotBytes(experts));
+  const budget = { budgetBytes, fixedBytes: least.fixedBytes, slotBytes: slots, expertCount, expertsPerToken };
+  const maxPrompt = planPromptRows(budget, rows);
+  const pools = planSlots({ ...budget, fixedBytes: least.fixedBytes + (maxPrompt - rows.least) * rows.bytesEach });
+  const shape = { ...least.shape, maxPrompt };
 
   const owned: { destroy(): void }[] = [];
   const own = <T extends { destroy(): void }>(part: T): T => {
@@ -140,6 +146,7 @@ function allocate(inputs: LoadInputs, weights: DenseWeights, budgetBytes: Bytes)
       pools,
       (layer, expert) => reader.read(manifest.id, recordOf.get(expertKey(layer, expert))!),
       request.ramBudgetBytes ?? automaticRamBudget(adapter, deviceMemory()),
+      (record) => reader.giveBack?.(record),
     );
     const model: Model = {
       config,
@@ -163,6 +170,7 @@ function allocate(inputs: LoadInputs, weights: DenseWeights, budgetBytes: Bytes)
       slots: pools.reduce((sum, { slots }) => sum + slots, 0),
       gpuBytes: () => weights.bytes + memory.bytes + kvCache.bytes + buffers.bytes + table.byteLength,
       destroy: () => {
+        experts.close();
         destroyOwned();
         weights.destroy();
       },
@@ -173,10 +181,10 @@ function allocate(inputs: LoadInputs, weights: DenseWeights, budgetBytes: Bytes)
   }
 }
 
-/** {@link MAX_PROMPT}, or fewer where their rows would make a buffer larger than the adapter allows. */
-function maxPromptOf({ limits }: GPUDevice, { embeddingLength, expertsPerToken }: ModelConfig): number {
+/** Tokens whose rows make no buffer larger than the adapter allows. */
+function bindablePrompt({ limits }: GPUDevice, { embeddingLength, expertsPerToken }: ModelConfig): number {
   const rows = Math.floor(limits.maxBufferSize / (expertsPerToken * (embeddingLength + INPUT_ALIGNMENT_WEIGHTS) * 4));
-  return Math.max(MAX_BATCH, Math.min(MAX_PROMPT, rows - (rows % MAX_BATCH)));
+  return Math.max(MAX_BATCH, rows - (rows % MAX_BATCH));
 }
 
 function expertLayouts({ config, records }: ModelManifest): LayerExperts[] {

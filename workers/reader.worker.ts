@@ -1,18 +1,29 @@
 /** Entry point of the reader worker: reads records for the engine worker, so that reading never holds up inference. */
 import { MixtabError } from '../src/contract/errors.ts';
 import { onePart, type RecordParts } from '../src/contract/record-parts.ts';
+import type { Bytes } from '../src/contract/ids.ts';
 import type { RecordInfo } from '../src/contract/weight-layout.ts';
 import { expose, transfer } from '../src/contract/rpc.ts';
+import { whenLent } from './lent-models.ts';
+import { BufferPool } from './storage/buffer-pool.ts';
 import { IndexedDbStore } from './storage/indexed-db-store.ts';
 import { OpfsFiles } from './storage/opfs-files.ts';
 import { readWhenStored } from './storage/record-requests.ts';
 
-const store = new IndexedDbStore(undefined, new OpfsFiles());
+/** Room for the records under way and those being uploaded: four of Mixtral 8x7B's in Q4_K. */
+const BUFFER_BYTES: Bytes = 400e6;
+const buffers = new BufferPool(BUFFER_BYTES);
+const store = new IndexedDbStore(undefined, new OpfsFiles(), buffers);
+whenLent((lent) => store.lend(lent));
 
 const reader = {
   async read(modelId: string, record: RecordInfo): Promise<RecordParts> {
     const read = await readWhenStored(store, modelId, record).catch((error: unknown) => repaired(modelId, record, error));
     return transfer(read, read.parts.map(({ buffer }) => buffer));
+  },
+  /** Takes the buffers of a record that has been used up. */
+  giveBack(used: ArrayBuffer[]): void {
+    for (const buffer of used) buffers.giveBack(buffer);
   },
 };
 

@@ -9,7 +9,8 @@ export const COMMANDS = {
   generate: {
     model: 'string!', prompt: 'string!', chat: 'boolean', 'max-tokens': 'integer!', temperature: 'number', 'top-k': 'integer',
     'top-p': 'number', 'min-p': 'number', 'repetition-penalty': 'number', seed: 'integer', 'ignore-eos': 'boolean',
-    'top-logprobs': 'integer', context: 'integer', 'gpu-budget': 'number', 'ram-budget': 'number', 'resident-bias': 'number', 'skip-below': 'number', json: 'boolean',
+    'top-logprobs': 'integer', 'json-schema': 'string', context: 'integer', 'gpu-budget': 'number', 'ram-budget': 'number', 'resident-bias': 'number',
+    'skip-below': 'number', json: 'boolean',
   },
   perplexity: {
     model: 'string!', 'text-file': 'string!', context: 'integer', 'gpu-budget': 'number', 'ram-budget': 'number',
@@ -25,7 +26,7 @@ export const COMMANDS = {
     out: 'string', serve: 'integer', preset: 'string', layers: 'integer', dim: 'integer', ffn: 'integer', heads: 'integer',
     'kv-heads': 'integer', 'head-dim': 'integer', experts: 'integer', used: 'integer', vocab: 'integer', context: 'integer',
     pre: 'string', 'no-space-prefix': 'boolean', 'user-defined': 'string', type: 'string', 'attention-type': 'string', 'down-type': 'string', 'embedding-type': 'string', 'output-type': 'string',
-    'router-type': 'string', layout: 'string', split: 'integer', seed: 'integer', 'f32-twin': 'boolean', chat: 'boolean', json: 'boolean',
+    'router-type': 'string', layout: 'string', split: 'integer', seed: 'integer', 'residual-scale': 'number', 'f32-twin': 'boolean', chat: 'boolean', json: 'boolean',
   },
 } as const satisfies Record<string, Record<string, Kind | `${Kind}!`>>;
 
@@ -38,8 +39,8 @@ export type Options<C extends Command> = Parsed<(typeof COMMANDS)[C]>;
 
 export const USAGE = `usage: npm run -s mixtab -- COMMAND
   generate --model FILE|URL|builtin --prompt TEXT --max-tokens N [--chat] [--temperature T] [--top-k N] [--top-p P]
-           [--min-p P] [--repetition-penalty R] [--seed S] [--ignore-eos] [--top-logprobs N] [--context N]
-           [--gpu-budget MB] [--ram-budget MB] [--resident-bias B] [--skip-below W] [--json]
+           [--min-p P] [--repetition-penalty R] [--seed S] [--ignore-eos] [--top-logprobs N] [--json-schema FILE]
+           [--context N] [--gpu-budget MB] [--ram-budget MB] [--resident-bias B] [--skip-below W] [--json]
   perplexity --model FILE|URL|builtin --text-file FILE [--context N] [--gpu-budget MB] [--ram-budget MB]
            [--resident-bias B] [--skip-below W] [--trace-out FILE] [--json]
   bench    --model FILE|URL|builtin --text-file FILE [--context N] [--json]      hit rates of cache policies on a text
@@ -50,7 +51,7 @@ export const USAGE = `usage: npm run -s mixtab -- COMMAND
            [--head-dim N] [--experts N] [--used N] [--vocab N] [--pre NAME] [--no-space-prefix] [--user-defined A,B]
            [--context N] [--type T] [--attention-type T]
            [--down-type T] [--embedding-type T] [--output-type T] [--router-type T] [--layout merged|per-expert|fused]
-           [--split PARTS] [--seed S] [--f32-twin] [--chat] [--json]`;
+           [--split PARTS] [--seed S] [--residual-scale R] [--f32-twin] [--chat] [--json]`;
 
 const bad = (message: string): MixtabError => new MixtabError('bad-request', message, 'See npm run -s mixtab -- help.');
 

@@ -43,6 +43,7 @@ export function synthOptions(options: Options<'synth'>): SynthOptions {
     ...(options['user-defined'] !== undefined && { userDefined: options['user-defined'].split(',') }),
     contextLength: options.context ?? base.contextLength,
     seed: options.seed ?? base.seed,
+    ...(options['residual-scale'] !== undefined && { residualScale: options['residual-scale'] }),
     layout,
     types: {
       attention: pick('attention-type', 'attention'),

@@ -5,9 +5,11 @@ import type { ErrorData } from '../contract/errors.ts';
 import { bytesPerSecond } from '../library/rate.ts';
 import { IconButton } from '../ui/IconButton.tsx';
 import { formatBytes, formatDuration } from '../ui/format.ts';
+import { stop } from './answers.ts';
 import { cancelImport, pauseImport, reloadModel, useEarly, useModel } from './models.ts';
 import { dismissProblem } from './problems.ts';
-import { gpuProblem, imported, loaded, loading, problem, type RunningImport, runningImport, updateReady } from './state.ts';
+import { view } from './route.ts';
+import { experiment, gpuProblem, imported, loaded, loading, problem, type RunningImport, runningImport, stopping, updateReady } from './state.ts';
 import { loadedElsewhere } from './tabs.ts';
 
 /** How long a deletion can be undone. */
@@ -22,6 +24,7 @@ export function Notices() {
       {runningImport.value && <ImportNotice running={runningImport.value} />}
       {loading.value && <LoadNotice />}
       <OtherTabNotice />
+      {experiment.value && view.value !== 'experts' && <ExperimentNotice />}
       {imported.value && <ImportedNotice model={imported.value} />}
       {deleted.value && <UndoNotice key={deleted.value.id} title={deleted.value.title} />}
       {updateReady.value && (
@@ -122,6 +125,20 @@ function LoadNotice() {
     <div class="notice">
       <p>Loading {name} …</p>
       <progress aria-label={`Loading ${name}`} {...(known ? { value: progress.bytesDone, max: progress.bytesTotal } : {})} />
+    </div>
+  );
+}
+
+/** Why nothing can be written meanwhile. */
+function ExperimentNotice() {
+  return (
+    <div class="notice undo">
+      <p>
+        The model reads or writes for the <a href="#experts">experts' view</a>. Answers can be written once it is done.
+      </p>
+      <button type="button" disabled={stopping.value} onClick={stop}>
+        {stopping.value ? 'Stopping' : 'Stop it'}
+      </button>
     </div>
   );
 }

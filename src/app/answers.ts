@@ -11,7 +11,7 @@ import { samplingOf } from '../settings/writing.ts';
 import { engine } from './clients.ts';
 import { report } from './problems.ts';
 import { answered, prepareSession } from './sessions.ts';
-import { announcement, canSend, generating, isChat, loaded, overflow, prefill, problem, stopping } from './state.ts';
+import { announcement, canSend, type Experiment, experiment, generating, isChat, loaded, loading, overflow, prefill, problem, stopping } from './state.ts';
 
 /** Tokens come faster than a page needs to be drawn. */
 const SHOW_EVERY_MS = 40;
@@ -60,16 +60,40 @@ export async function continueAnswer(turn: Turn): Promise<void> {
 }
 
 export function stop(): void {
-  if (!generating.value) return;
+  if (!generating.value && !experiment.value) return;
   stopping.value = true;
   void engine.stop();
 }
 
-/** Settles when no generation runs. */
+/** Settles when nothing has the engine for itself. */
 let running: Promise<void> = Promise.resolve();
 
 export async function stopAndWait(): Promise<void> {
   stop();
+  await running;
+}
+
+/**
+ * Lets work of the experts' view have the engine; nothing where an answer or other such work has it. What else needs the
+ * engine (another model) ends it by `stopAndWait`. Never throws: what goes wrong is shown.
+ */
+export async function runExperiment(kind: Experiment['kind'], work: (onProgress: (done: number, total: number) => void) => Promise<void>): Promise<void> {
+  if (!loaded.value || generating.value || experiment.value || loading.value) return;
+  problem.value = undefined;
+  announcement.value = '';
+  experiment.value = { kind, done: 0, total: 0 };
+  let over = false;
+  const onProgress = (done: number, total: number): void => {
+    // Callbacks come by another way than results, and may be late.
+    if (!over) experiment.value = { kind, done, total };
+  };
+  running = work(onProgress)
+    .catch(report)
+    .finally(() => {
+      over = true;
+      experiment.value = undefined;
+      stopping.value = false;
+    });
   await running;
 }
 

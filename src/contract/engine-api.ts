@@ -260,6 +260,16 @@ export interface AblationOptions {
   banned?: { layer: number; expert: number }[];
 }
 
+/**
+ * What an answer has to be: JSON. Tokens that would not go on with it are not picked, whatever their probability, and
+ * the answer ends where it is complete; one that is cut off (`length`, a stop text) is the beginning of such JSON.
+ */
+export interface AnswerFormat {
+  type: 'json';
+  /** A JSON schema (docs/client.md says how much of it); absent: any object. */
+  schema?: Record<string, unknown>;
+}
+
 export interface GenerateRequest {
   /**
    * Text to continue, or a conversation (fails with `chat-template` where the model has none). A conversation
@@ -272,8 +282,10 @@ export interface GenerateRequest {
   stop?: string[];
   /** Go on after the end-of-sequence token. */
   ignoreEos?: boolean;
-  /** How many of the likeliest tokens to report with each token, 0 .. 20. */
+  /** How many of the likeliest tokens to report with each token, 0 .. 20; given at all, tokens come with their bytes. */
   topLogprobs?: number;
+  /** Not together with `ignoreEos`. Each token then waits for the one before. */
+  format?: AnswerFormat;
   lossy?: LossyOptions;
   ablation?: AblationOptions;
 }
@@ -322,10 +334,12 @@ export interface ScoreResult {
 
 export interface TokenLogprob {
   id: TokenId;
-  /** Natural logarithm of the probability before temperature and truncation. */
+  /** Natural logarithm of the probability before bias, penalties, temperature and truncation, and of all tokens whatever the format. */
   logprob: number;
   /** The token's piece as text, of those that were reported beside the one taken. */
   text?: string;
+  /** What the token stands for, as UTF-8, where log-probabilities were asked for; maybe a part of a character. */
+  bytes?: number[];
 }
 
 export interface GeneratedToken extends TokenLogprob {
@@ -336,7 +350,8 @@ export interface GeneratedToken extends TokenLogprob {
 
 export type GenerateEvent =
   | { type: 'prefill'; tokensDone: number; tokensTotal: number }
-  | { type: 'token'; token: GeneratedToken };
+  /** `rest`: the text was held back until the end, and belongs to a token that was told before. */
+  | { type: 'token'; token: GeneratedToken; rest?: true };
 
 export interface CacheReport {
   /** Expert slots over all layers. */
@@ -367,8 +382,13 @@ export interface ExpertsReport {
   uses: Uint32Array;
   /** 1 for those the newest token chose. */
   newest: Uint8Array;
-  /** Since the last request began, as are the times. */
+  /** Since the last request began, as is all that follows; the times end with the request. */
   cache: CacheReport;
+  /** Tokens of the prompt, or of the text that is scored, that were computed, and the bytes read from the store for them. */
+  promptTokens: number;
+  promptBytesRead: number;
+  /** Tokens written. */
+  tokens: number;
   gpuWaitMs: number;
   expertWaitMs: number;
   elapsedMs: number;

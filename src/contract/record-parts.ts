@@ -9,10 +9,13 @@ export interface RecordParts {
 
 export const onePart = (bytes: Uint8Array<ArrayBuffer>): RecordParts => ({ byteLength: bytes.byteLength, parts: [bytes] });
 
-/** Everything in one piece; the piece itself where there is only one. */
-export function joinParts({ byteLength, parts }: RecordParts): Uint8Array<ArrayBuffer> {
+/**
+ * Everything in one piece; the piece itself where there is only one.
+ * @param allocate where the piece's memory comes from
+ */
+export function joinParts({ byteLength, parts }: RecordParts, allocate = (size: Bytes) => new ArrayBuffer(size)): Uint8Array<ArrayBuffer> {
   if (parts.length === 1) return parts[0];
-  const whole = new Uint8Array(byteLength);
+  const whole = new Uint8Array(allocate(byteLength));
   let at = 0;
   for (const part of parts) {
     whole.set(part, at);

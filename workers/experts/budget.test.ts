@@ -1,7 +1,7 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { MixtabError } from '../../src/contract/errors.ts';
-import { type PoolPlan, planSlots, type SlotBudget } from './budget.ts';
+import { planPromptRows, planSlots, type PoolPlan, type SlotBudget } from './budget.ts';
 
 const base = { fixedBytes: 1_000, slotBytes: [100, 100, 100], expertCount: 8, expertsPerToken: 2 };
 const slotsOf = (pools: PoolPlan[]): number[] => pools.map(({ slots }) => slots);
@@ -72,5 +72,29 @@ describe('planSlots for any budget', () => {
       }),
       { numRuns: 1000 },
     );
+  });
+});
+
+describe('planPromptRows', () => {
+  const budget = { fixedBytes: 1000, slotBytes: [100, 100, 100], expertCount: 4, expertsPerToken: 2 };
+  const rows = { least: 8, most: 40, step: 8, bytesEach: 10 };
+
+  it.each([
+    [1200, 8], // the least budget there is
+    [1359, 8], // half of what is left makes 7 rows, no whole step
+    [1360, 16],
+    [1800, 32],
+    [1840, 40],
+    [9999, 40],
+  ])('a budget of %i: %i rows', (budgetBytes, expected) => {
+    expect(planPromptRows({ ...budget, budgetBytes }, rows)).toBe(expected);
+  });
+
+  it('takes all that experts leave, where they all have a slot', () => {
+    expect(planPromptRows({ ...budget, slotBytes: [10, 10, 10], budgetBytes: 1000 + 120 + 320 }, rows)).toBe(40);
+  });
+
+  it('may end within a step where the context does', () => {
+    expect(planPromptRows({ ...budget, budgetBytes: 9999 }, { ...rows, most: 37 })).toBe(37);
   });
 });

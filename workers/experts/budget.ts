@@ -19,6 +19,30 @@ export interface PoolPlan {
   slots: number;
 }
 
+/** Tokens of a prompt that go through a layer together: an expert is read once for all of them. */
+export interface PromptRows {
+  /** What there must be room for. */
+  least: number;
+  most: number;
+  /** Only whole steps, unless it is `most`. */
+  step: number;
+  /** GPU memory that each takes. */
+  bytesEach: Bytes;
+}
+
+/**
+ * How many tokens of a prompt to make room for: all that a context holds where they take no more than half of what the
+ * budget leaves beside the least it must hold, or than what the experts leave.
+ * @param budget its `fixedBytes` counts the least rows
+ */
+export function planPromptRows(budget: SlotBudget, { least, most, step, bytesEach }: PromptRows): number {
+  const { budgetBytes, fixedBytes, slotBytes, expertCount, expertsPerToken } = budget;
+  const spare = budgetBytes - fixedBytes - expertsPerToken * Math.max(...slotBytes);
+  const left = budgetBytes - fixedBytes - expertCount * sum(slotBytes);
+  const rows = least + Math.floor(Math.max(0, spare / 2, left) / bytesEach);
+  return rows >= most ? most : Math.max(least, rows - (rows % step));
+}
+
 const megabytes = (bytes: Bytes): string => `${Math.ceil(bytes / 1e6)} MB`;
 
 /**

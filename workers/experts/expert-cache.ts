@@ -3,6 +3,7 @@
  * residency, slot table and slots change together.
  */
 import { type CacheReport, type ExpertsReport, RESIDENCE } from '../../src/contract/engine-api.ts';
+import { MixtabError } from '../../src/contract/errors.ts';
 import { type Bytes, type ExpertId, type ExpertIndex, expertId, type LayerIndex } from '../../src/contract/ids.ts';
 import type { RecordParts } from '../../src/contract/record-parts.ts';
 import { expertKey } from '../../src/contract/weight-layout.ts';
@@ -27,6 +28,10 @@ export class ExpertCache {
   readonly #ahead = new Map<string, Promise<RecordParts | undefined>>();
   /** Experts that came by prediction and no token has used yet. */
   readonly #untried = new Set<string>();
+  /** Records that were copied to a slot at least once. */
+  readonly #uploaded = new WeakSet<RecordParts>();
+  /** Records whose memory is being read into again: no longer to be looked at. */
+  readonly #givenBack = new WeakSet<RecordParts>();
   /** Runs while {@link ensure} waits for an expert. */
   readonly waiting = new Stopwatch();
   /** Times that each expert was used since the last {@link resetCounts}, by its id. */
@@ -35,12 +40,15 @@ export class ExpertCache {
   #newest: (readonly ExpertIndex[])[] = [];
   #counts = zeroCounts();
   #bytesReadBefore: Bytes = 0;
+  #closed = false;
 
+  /** @param giveBack takes the memory of records that are in a slot and not kept in main memory */
   constructor(
     readonly memory: SlotMemory,
     pools: readonly PoolPlan[],
     read: ReadExpert<RecordParts>,
     ramBudgetBytes: Bytes,
+    private readonly giveBack: (record: RecordParts) => void = () => {},
   ) {
     this.#pools = pools.map(({ layers, slots }) => {
       const residency = new SlotResidency(slots);
@@ -49,7 +57,7 @@ export class ExpertCache {
     });
     this.#uses = new Uint32Array(this.#poolOf.length * memory.expertCount);
     this.#ram = new RamTier(ramBudgetBytes);
-    this.#loader = new ExpertLoader(read, this.#ram);
+    this.#loader = new ExpertLoader(read, this.#ram, undefined, (record) => this.#recycle(record));
   }
 
   get ramBytes(): Bytes {
@@ -83,10 +91,14 @@ export class ExpertCache {
     await Promise.all(
       experts.map(async (expert) => {
         if (this.slotOf(layer, expert) !== undefined) return;
-        const record = await this.waiting.during(this.#arrivalOf(layer, expert));
-        await ready?.();
-        // A prediction that was under way may have placed it in the meantime.
-        if (this.slotOf(layer, expert) !== undefined) return;
+        let record: RecordParts;
+        do {
+          record = await this.waiting.during(this.#arrivalOf(layer, expert));
+          await ready?.();
+          // A prediction that was under way may have placed it in the meantime.
+          if (this.slotOf(layer, expert) !== undefined) return;
+          // Or it was placed, lost its slot again, and its memory is another's by now.
+        } while (this.#givenBack.has(record));
         const both = new Set([...this.#needed, ...this.#predicted]);
         this.#place(layer, expert, record, this.#poolOf[layer].hasRoom(both) ? both : this.#needed);
       }),
@@ -105,18 +117,16 @@ export class ExpertCache {
       if (this.slotOf(layer, expert) !== undefined || this.#ahead.has(key)) continue;
       const arrival = this.#loader.predict(layer, expert);
       this.#ahead.set(key, arrival);
-      arrival.then(
-        (record) => {
-          // Another token's prediction, or ensure was faster.
-          if (!record || this.#predicted !== predicted || this.#ahead.get(key) !== arrival) return;
-          const keep = new Set([...this.#needed, ...predicted]);
-          if (this.slotOf(layer, expert) !== undefined || !this.#poolOf[layer].hasRoom(keep)) return;
-          this.#ahead.delete(key);
-          this.#place(layer, expert, record, keep);
-          this.#untried.add(key);
-        },
-        () => {}, // whoever demands it meets the error
-      );
+      const arrived = (record: RecordParts | undefined): void => {
+        // Another token's prediction, or ensure was faster.
+        if (!record || this.#closed || this.#givenBack.has(record) || this.#predicted !== predicted || this.#ahead.get(key) !== arrival) return;
+        const keep = new Set([...this.#needed, ...predicted]);
+        if (this.slotOf(layer, expert) !== undefined || !this.#poolOf[layer].hasRoom(keep)) return;
+        this.#ahead.delete(key);
+        this.#place(layer, expert, record, keep);
+        this.#untried.add(key);
+      };
+      arrival.then(arrived).catch(() => {}); // whoever demands it meets the error
     }
   }
 
@@ -198,15 +208,36 @@ export class ExpertCache {
     this.#bytesReadBefore = this.#loader.bytesRead;
   }
 
+  /** Experts that are still on their way are not placed any more: their slots are about to be destroyed. */
+  close(): void {
+    this.#closed = true;
+  }
+
   /** Nothing awaits in here: residency, table and slot change as one. */
   #place(layer: LayerIndex, expert: ExpertIndex, record: RecordParts, keep: ReadonlySet<ExpertId>): void {
-    const { slot, evicted } = this.#poolOf[layer].place(this.#id(layer, expert), keep);
+    if (this.#closed) throw new MixtabError('aborted', 'The model was unloaded.');
+    const id = this.#id(layer, expert);
+    const { slot, evicted } = this.#poolOf[layer].place(id, keep);
     if (evicted !== undefined) {
       this.memory.setSlot(evicted, undefined);
       this.#untried.delete(this.#keyOf(evicted));
     }
-    this.memory.upload(this.#id(layer, expert), slot, record);
-    this.memory.setSlot(this.#id(layer, expert), slot);
+    try {
+      this.memory.upload(id, slot, record);
+    } catch (error) {
+      this.#poolOf[layer].release(id); // what the slot holds now is nobody's
+      throw error;
+    }
+    this.memory.setSlot(id, slot);
+    this.#uploaded.add(record);
+    if (!this.#ram.has(expertKey(layer, expert))) this.#recycle(record);
+  }
+
+  /** Its memory is free for other records; whoever still gets this one has to ask for it again. */
+  #recycle(record: RecordParts): void {
+    if (!this.#uploaded.has(record) || this.#givenBack.has(record)) return;
+    this.#givenBack.add(record);
+    this.giveBack(record);
   }
 
   #id(layer: LayerIndex, expert: ExpertIndex): ExpertId {

@@ -32,6 +32,8 @@ export class ExpertLoader<Record extends { byteLength: Bytes }> {
     private readonly read: ReadExpert<Record>,
     private readonly ram: RamTier<Record>,
     private readonly readsAtOnce = READS_AT_ONCE,
+    /** Told what main memory no longer keeps. */
+    private readonly onDropped: (record: Record) => void = () => {},
   ) {}
 
   /** Bytes read from the store since the loader was made. */
@@ -94,7 +96,7 @@ export class ExpertLoader<Record extends { byteLength: Bytes }> {
     try {
       const record = await this.read(job.layer, job.expert);
       this.#bytesRead += record.byteLength;
-      this.ram.put(key, record);
+      for (const dropped of this.ram.put(key, record)) this.onDropped(dropped);
       job.resolve(record);
     } catch (error) {
       job.reject(error);

@@ -7,9 +7,11 @@ describe('RamTier', () => {
   it('drops the least recently used to stay within its budget', () => {
     const tier = new RamTier<Uint8Array>(100);
     tier.put('a', record(40));
-    tier.put('b', record(40));
+    const b = record(40);
+    tier.put('b', b);
     expect(tier.get('a')).toHaveLength(40);
-    tier.put('c', record(40));
+    const [oldest] = tier.put('c', record(40));
+    expect(oldest).toBe(b);
     expect(tier.get('b')).toBeUndefined();
     expect(tier.get('a')).toBeDefined();
     expect(tier.get('c')).toBeDefined();

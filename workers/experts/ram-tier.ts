@@ -27,15 +27,18 @@ export class RamTier<Record extends { byteLength: Bytes }> {
     return this.#records.has(key);
   }
 
-  /** Keeps a record, unless it is larger than the whole budget. */
-  put(key: string, record: Record): void {
-    if (record.byteLength > this.budgetBytes || this.#records.has(key)) return;
-    for (const [oldest, { byteLength }] of this.#records) {
+  /** Keeps a record, unless it is larger than the whole budget; returns those that had to go for it. */
+  put(key: string, record: Record): Record[] {
+    const gone: Record[] = [];
+    if (record.byteLength > this.budgetBytes || this.#records.has(key)) return gone;
+    for (const [oldest, old] of this.#records) {
       if (this.#bytes + record.byteLength <= this.budgetBytes) break;
       this.#records.delete(oldest);
-      this.#bytes -= byteLength;
+      this.#bytes -= old.byteLength;
+      gone.push(old);
     }
     this.#records.set(key, record);
     this.#bytes += record.byteLength;
+    return gone;
   }
 }

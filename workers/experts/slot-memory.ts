@@ -40,6 +40,12 @@ interface Pool {
   banks: ExpertBank[][];
 }
 
+/**
+ * Bytes that go to the browser's GPU process at once. Chromium passes them through shared memory that it uses again while
+ * pieces are small, and takes fresh where they are not: 7.7 GB/s in pieces of 4 MB, 4.5 in 16 MB, 5.5 in 1 MB.
+ */
+const UPLOAD_BYTES: Bytes = 4 * 2 ** 20;
+
 export class SlotMemory {
   /** u32[layerCount * expertCount]: view of each expert's slot, or NO_SLOT. */
   readonly slotTable: Slice;
@@ -119,7 +125,11 @@ export class SlotMemory {
   }
 
   #write(buffer: GPUBuffer, offset: Bytes, record: RecordParts, from: Bytes, length: Bytes): void {
-    for (const { at, bytes } of rangeOf(record, from, length)) this.device.queue.writeBuffer(buffer, offset + at, bytes);
+    for (const { at, bytes } of rangeOf(record, from, length)) {
+      for (let start = 0; start < bytes.byteLength; start += UPLOAD_BYTES) {
+        this.device.queue.writeBuffer(buffer, offset + at + start, bytes.subarray(start, start + UPLOAD_BYTES));
+      }
+    }
   }
 
   #pool(expert: ExpertId): Pool {

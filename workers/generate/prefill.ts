@@ -28,7 +28,12 @@ export interface PrefillInputs {
   tokens: readonly TokenId[];
   /** Position of the first of them. */
   position: number;
-  onProgress: (tokensDone: number) => void;
+  /**
+   * Called after each layer.
+   * @param tokensDone tokens' worth of work
+   * @param tokensCached tokens whose keys and values are complete
+   */
+  onProgress: (tokensDone: number, tokensCached: number) => void;
   /** Asked between layers; true ends the prefill with `aborted`. */
   stopped: () => boolean;
   /** Told the experts that each token of those going through the layers together chose: [tokens, expertsPerToken]. */
@@ -53,9 +58,10 @@ export async function prefill(inputs: PrefillInputs): Promise<void> {
   let lastRow = 0;
   for (let first = 0; first < tokens.length; first += buffers.maxPrompt) {
     const part = tokens.slice(first, first + buffers.maxPrompt);
-    await prefillTogether(inputs, part, position + first);
+    const onLayer = (share: number) => onProgress(first + Math.floor(part.length * share), first);
+    await prefillTogether({ ...inputs, tokens: part, position: position + first }, onLayer);
     lastRow = part.length - 1;
-    onProgress(first + part.length);
+    onProgress(first + part.length, first + part.length);
   }
   const { residual, headResidual, state } = buffers;
   const encoder = device.createCommandEncoder({ label: 'last token' });
@@ -85,9 +91,12 @@ function chunksOf({ buffers, config }: Model, tokens: readonly TokenId[], positi
   });
 }
 
-/** Tokens of at most `maxPrompt`, through all layers. */
-async function prefillTogether(inputs: PrefillInputs, tokens: readonly TokenId[], position: number): Promise<void> {
-  const { model, readback, stopped } = inputs;
+/**
+ * Tokens of at most `maxPrompt`, through all layers.
+ * @param onLayer told the share of the layers that is done, but for the last
+ */
+async function prefillTogether(inputs: PrefillInputs, onLayer: (share: number) => void): Promise<void> {
+  const { model, readback, stopped, tokens, position } = inputs;
   const { config, ctx, buffers } = model;
   const device = ctx.pipelines.device;
   const chunks = chunksOf(model, tokens, position);
@@ -98,6 +107,7 @@ async function prefillTogether(inputs: PrefillInputs, tokens: readonly TokenId[]
   }
   for (let l = 0; l < config.layerCount; l++) {
     if (stopped()) throw new MixtabError('aborted', 'Stopped.');
+    if (l > 0) onLayer(l / config.layerCount);
     const layer = layerIndex(l);
     const last = chunks.at(-1)!;
     for (const chunk of chunks.slice(0, -1)) {

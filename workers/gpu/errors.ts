@@ -33,6 +33,7 @@ export async function withAllocations<T>(device: GPUDevice, allocate: () => Prom
 export class DeviceHealth {
   #lost: GPUDeviceLostInfo | undefined;
   #uncaptured: GPUError | undefined;
+  #failed = false;
 
   constructor(device: GPUDevice) {
     device.lost.then((info) => {
@@ -41,12 +42,14 @@ export class DeviceHealth {
     });
     device.addEventListener('uncapturederror', (event) => {
       console.error((event as GPUUncapturedErrorEvent).error.message);
+      this.#failed = true;
       this.#uncaptured ??= (event as GPUUncapturedErrorEvent).error;
     });
   }
 
-  get lost(): boolean {
-    return this.#lost !== undefined;
+  /** Whether what is in the device's memory cannot be trusted any more. */
+  get failed(): boolean {
+    return this.#failed || this.#lost !== undefined;
   }
 
   /** @throws MixtabError `webgpu-device-lost`, `gpu-out-of-memory` or `internal` */
@@ -65,7 +68,7 @@ export class DeviceHealth {
     throw new MixtabError(
       outOfMemory ? 'gpu-out-of-memory' : 'internal',
       `WebGPU reported: ${error.message}`,
-      outOfMemory ? 'Lower the GPU budget in the settings and load the model again.' : '',
+      outOfMemory ? 'Lower the GPU budget in the settings and load the model again.' : 'Load the model again.',
     );
   }
 }

@@ -5,7 +5,7 @@ import { INPUT_ALIGNMENT_WEIGHTS } from '../../src/contract/weight-layout.ts';
 import { type Slice, whole } from '../gpu/dispatch.ts';
 import { attentionScratchBytes } from '../gpu/ops/attention.ts';
 import { GROUPS_HEADER_BYTES, type Rows } from '../gpu/ops/context.ts';
-import { SAMPLE_PARAMS_BYTES, SAMPLE_RESULT_BYTES, sampleScratchBytes } from '../gpu/ops/sample.ts';
+import { SAMPLE_RESULT_BYTES, sampleParamsBytes, sampleScratchBytes } from '../gpu/ops/sample.ts';
 import { STATE_BYTES } from '../gpu/step-state.ts';
 
 export interface StepBuffers {
@@ -63,7 +63,6 @@ export interface StepBuffers {
 
 export interface StepShape {
   maxTokens: number;
-  /** A multiple of `maxTokens`, or less than it. */
   maxPrompt: number;
   /** Positions of the KV cache, which the attention's scratch memory depends on. */
   context: number;
@@ -105,7 +104,7 @@ function specs(config: ModelConfig, { maxTokens, maxPrompt, context }: StepShape
     headResidual: { rows: 1, width: embeddingLength },
     headNormed: { rows: 1, width: embeddingLength },
     logits: { rows: 1, width: vocabularySize },
-    sampleParams: { bytes: SAMPLE_PARAMS_BYTES },
+    sampleParams: { bytes: sampleParamsBytes(vocabularySize) },
     sampleCounts: { bytes: vocabularySize * 4 },
     sampleBias: { bytes: vocabularySize * 4 },
     sampleScratch: { bytes: sampleScratchBytes(vocabularySize) },
@@ -118,6 +117,11 @@ const bytesOf = (spec: Spec[string]): Bytes => ('bytes' in spec ? spec.bytes : s
 /** GPU bytes that {@link createStepBuffers} will take. */
 export function stepBufferBytes(config: ModelConfig, shape: StepShape): Bytes {
   return Object.values(specs(config, shape)).reduce((sum, spec) => sum + bytesOf(spec), 0);
+}
+
+/** GPU bytes that each further token of `maxPrompt` takes: 48 KB in Mixtral. */
+export function promptRowBytes(config: ModelConfig, shape: StepShape): Bytes {
+  return stepBufferBytes(config, { ...shape, maxPrompt: shape.maxPrompt + 1 }) - stepBufferBytes(config, shape);
 }
 
 export function createStepBuffers(device: GPUDevice, config: ModelConfig, shape: StepShape): StepBuffers {

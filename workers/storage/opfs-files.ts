@@ -4,6 +4,7 @@
  */
 import { MixtabError } from '../../src/contract/errors.ts';
 import type { RecordInfo } from '../../src/contract/weight-layout.ts';
+import type { BufferPool } from './buffer-pool.ts';
 import { storageError } from './indexed-db-store.ts';
 import type { RecordFiles } from './store.ts';
 
@@ -42,7 +43,7 @@ export class OpfsFiles implements RecordFiles {
     }
   }
 
-  async read(modelId: string, record: RecordInfo): Promise<Uint8Array<ArrayBuffer> | undefined> {
+  async read(modelId: string, record: RecordInfo, buffers: BufferPool): Promise<Uint8Array<ArrayBuffer> | undefined> {
     const directory = await this.#directory(modelId, false);
     const file = (await directory?.getFileHandle(record.key).catch(() => undefined)) as FileHandle | undefined;
     if (!file) return undefined;
@@ -56,9 +57,9 @@ export class OpfsFiles implements RecordFiles {
     }
     try {
       // A file of another length is damaged, which the caller says.
-      const bytes = new Uint8Array(handle.getSize());
-      handle.read(bytes, { at: 0 });
-      return bytes;
+      const bytes = new Uint8Array(buffers.take(handle.getSize()));
+      // Bytes that were not read would be those of another record.
+      return bytes.subarray(0, handle.read(bytes, { at: 0 }));
     } finally {
       handle.close();
     }

@@ -11,9 +11,12 @@
  */
 import { MixtabError } from '../../src/contract/errors.ts';
 import type { Bytes } from '../../src/contract/ids.ts';
+import { MODEL_PREFIX as MODEL, RECORD_PREFIX as RECORD } from '../../src/contract/lent-models.ts';
 import { joinParts, onePart, type RecordParts } from '../../src/contract/record-parts.ts';
 import { type ModelManifest, PART_BYTES, type RecordInfo, type RecordPlace } from '../../src/contract/weight-layout.ts';
+import { BufferPool } from './buffer-pool.ts';
 import { sha256Hex } from './hash.ts';
+import { readBlob } from './read-blob.ts';
 
 /** What an import has stored so far: lets the same import go on after a crash. */
 export interface ImportJournal {
@@ -50,7 +53,7 @@ export interface RecordStore {
   readRecord(modelId: string, record: RecordInfo, signal?: AbortSignal): Promise<Uint8Array<ArrayBuffer>>;
   /** Like {@link readRecord}, and checks the hash the first time this store reads the record. */
   readRecordVerified(modelId: string, record: RecordInfo, signal?: AbortSignal): Promise<Uint8Array<ArrayBuffer>>;
-  /** {@link readRecordVerified} without putting the parts together. */
+  /** {@link readRecordVerified} without putting the parts together. Their buffers may be given back for the next ones. */
   readPartsVerified(modelId: string, record: RecordInfo, signal?: AbortSignal): Promise<RecordParts>;
   /** Removes manifest, records and journal; those in the database in one transaction, files after them. */
   removeModel(id: string): Promise<void>;
@@ -79,16 +82,17 @@ export interface KeyValues {
 export interface RecordFiles {
   /** Stores the whole record or nothing; @throws MixtabError `storage-full` */
   put(modelId: string, key: string, bytes: Uint8Array<ArrayBuffer>): Promise<void>;
-  /** The file's bytes, however many; undefined where there is none. */
-  read(modelId: string, record: RecordInfo): Promise<Uint8Array<ArrayBuffer> | undefined>;
+  /** The file's bytes, however many, in a buffer from `buffers`; undefined where there is none. */
+  read(modelId: string, record: RecordInfo, buffers: BufferPool): Promise<Uint8Array<ArrayBuffer> | undefined>;
   remove(modelId: string): Promise<void>;
   keys(modelId: string): Promise<string[]>;
   /** Ids of models that have files. */
   models(): Promise<string[]>;
 }
 
-const MODEL = 'model/';
-const RECORD = 'record/';
+/** Parts of a record that are read at once: with two records under way, four, which a bare loop does best with. */
+const PARTS_AT_ONCE = 2;
+
 const JOURNAL = 'import/';
 const PARTIAL = 'partial/';
 
@@ -96,10 +100,14 @@ const PARTIAL = 'partial/';
 export class KeyValueStore implements RecordStore {
   readonly #verified = new Set<string>();
 
-  /** @param files where records of place `opfs` lie; without it there are none */
+  /**
+   * @param files where records of place `opfs` lie; without it there are none
+   * @param buffers what records are read into
+   */
   constructor(
     private readonly values: KeyValues,
     private readonly files?: RecordFiles,
+    private readonly buffers = new BufferPool(),
   ) {}
 
   async listManifests(): Promise<ModelManifest[]> {
@@ -151,13 +159,13 @@ export class KeyValueStore implements RecordStore {
     const keys = Array.from({ length: record.parts }, (_, part) => partKey(modelId, record.key, part));
     const blobs = await this.values.getMany(keys);
     throwIfAborted(signal);
-    const parts = await Promise.all(blobs.map((blob, part) => this.#readPart(blob, part, record)));
+    const parts = await fewAtOnce(blobs, (blob, part) => this.#readPart(blob, part, record));
     throwIfAborted(signal);
     return { byteLength: record.bytes, parts };
   }
 
   async #readFile(modelId: string, record: RecordInfo): Promise<Uint8Array<ArrayBuffer>> {
-    const bytes = await this.files?.read(modelId, record);
+    const bytes = await this.files?.read(modelId, record, this.buffers);
     if (!bytes) throw missingRecord(record, 'its file is gone');
     if (bytes.byteLength !== record.bytes) {
       throw damagedRecord(record, `its file has ${bytes.byteLength} bytes instead of ${record.bytes}`);
@@ -171,7 +179,7 @@ export class KeyValueStore implements RecordStore {
     const expected = Math.min(PART_BYTES, record.bytes - offset);
     if (blob.size !== expected) throw damagedRecord(record, `part ${part} has ${blob.size} bytes instead of ${expected}`);
     try {
-      return new Uint8Array(await blob.arrayBuffer());
+      return await readBlob(blob, this.buffers);
     } catch (error) {
       // The database names a file that the browser can no longer read.
       throw missingRecord(record, `part ${part} cannot be read (${(error as Error).message})`);
@@ -186,7 +194,9 @@ export class KeyValueStore implements RecordStore {
     const read = await this.#readParts(modelId, record, signal);
     const name = `${modelId}/${record.key}`;
     if (this.#verified.has(name)) return read;
-    const hash = await sha256Hex(joinParts(read));
+    const whole = joinParts(read, (size) => this.buffers.take(size));
+    const hash = await sha256Hex(whole);
+    if (read.parts.length > 1) this.buffers.giveBack(whole.buffer);
     if (hash !== record.sha256) throw damagedRecord(record, `its hash is ${hash.slice(0, 12)}… instead of ${record.sha256.slice(0, 12)}…`);
     this.#verified.add(name);
     return read;
@@ -237,6 +247,20 @@ const missingRecord = ({ key }: RecordInfo, why: string): MixtabError =>
 
 const damagedRecord = ({ key }: RecordInfo, why: string): MixtabError =>
   new MixtabError('record-damaged', `The stored weights ${key} are damaged: ${why}.`, 'Repair the model, or remove it and import it again.');
+
+/** `work` of each item, {@link PARTS_AT_ONCE} under way at a time; the results in order of the items. */
+async function fewAtOnce<T, R>(items: readonly T[], work: (item: T, index: number) => Promise<R>): Promise<R[]> {
+  const results: R[] = [];
+  let next = 0;
+  const lane = async (): Promise<void> => {
+    while (next < items.length) {
+      const index = next++;
+      results[index] = await work(items[index], index);
+    }
+  };
+  await Promise.all(Array.from({ length: PARTS_AT_ONCE }, lane));
+  return results;
+}
 
 /** @throws MixtabError `aborted` */
 export function throwIfAborted(signal: AbortSignal | undefined): void {

@@ -36,6 +36,11 @@ export interface SynthOptions {
   /** Types of single matrices, by a pattern that their name (in the per-expert layout) matches; the last one counts. */
   overrides?: [pattern: string, type: WeightTypeName][];
   layout: 'merged' | 'per-expert' | 'fused';
+  /**
+   * What attention and experts add to the residual, to what random weights add (default 1). Less, and the residual changes
+   * slowly from layer to layer, as in trained models: the next layer's router can be predicted.
+   */
+  residualScale?: number;
   seed: number;
   chatTemplate?: string;
   /** Further metadata, or other values of keys that there are. */
@@ -183,6 +188,7 @@ function writePart({ recipe, cols, zeroRows, values }: Part, twin: boolean, offs
 
 function planTensors(options: SynthOptions): SynthTensor[] {
   const { layers, embeddingLength, feedForwardLength, headCount, kvHeadCount, expertCount, vocabularySize, types, seed } = options;
+  const { residualScale = 1 } = options;
   const headDim = options.headDim ?? embeddingLength / headCount;
   const tensors: SynthTensor[] = [];
   const overrides = (options.overrides ?? []).map(([pattern, type]) => ({ pattern: new RegExp(pattern), type }));
@@ -213,16 +219,16 @@ function planTensors(options: SynthOptions): SynthTensor[] {
     matrix(`${blk}.attn_q.weight`, types.attention, headCount * headDim, embeddingLength);
     matrix(`${blk}.attn_k.weight`, types.attention, kvHeadCount * headDim, embeddingLength);
     matrix(`${blk}.attn_v.weight`, types.attention, kvHeadCount * headDim, embeddingLength);
-    matrix(`${blk}.attn_output.weight`, types.attention, embeddingLength, headCount * headDim);
+    matrix(`${blk}.attn_output.weight`, types.attention, embeddingLength, headCount * headDim, residualScale);
     norm(`${blk}.ffn_norm.weight`);
     // A gain of 3 spreads the router's logits: two experts seldom tie.
     matrix(`${blk}.ffn_gate_inp.weight`, types.router, expertCount, embeddingLength, 3);
     // Named alike in all layouts: the same weights.
-    const experts = (role: string, type: WeightTypeName, rows: number, cols: number): Part[] =>
-      Array.from({ length: expertCount }, (_, e) => part(`${blk}.ffn_${role}.${e}.weight`, type, rows, cols));
+    const experts = (role: string, type: WeightTypeName, rows: number, cols: number, gain?: number): Part[] =>
+      Array.from({ length: expertCount }, (_, e) => part(`${blk}.ffn_${role}.${e}.weight`, type, rows, cols, gain));
     const gates = experts('gate', types.experts, feedForwardLength, embeddingLength);
     const ups = experts('up', types.experts, feedForwardLength, embeddingLength);
-    const downs = experts('down', types.down, embeddingLength, feedForwardLength);
+    const downs = experts('down', types.down, embeddingLength, feedForwardLength, residualScale);
     const layout = options.f32Twin ? 'merged' : options.layout;
     const merged = (role: string, parts: Part[]): void =>
       add(`${blk}.ffn_${role}_exps.weight`, [parts[0].cols, (parts[0].rows * parts.length) / expertCount, expertCount], parts);
