@@ -122,8 +122,6 @@ it('before the model leaves, and when the page is hidden', async () => {
 
 it('goes with its conversation; one that was deleted while it was written is not kept', async () => {
   kept = [{ id: 'b', modelId: 'm', bytes: 1 }];
-  await leaveModel();
-  await prepareSession('a'); // looks what there is
   conversations.value = conversations.value.filter(({ id }) => id !== 'b');
   await vi.advanceTimersByTimeAsync(1);
   answered('b');

@@ -94,7 +94,12 @@ function followDeletions(): () => void {
     before = now;
     if (gone.length === 0) return;
     if (holder !== undefined && gone.includes(holder)) unsaved = false;
-    untracked(() => void queued(() => drop(({ id }) => gone.includes(id))));
+    untracked(() => {
+      void queued(async () => {
+        await refresh(); // another tab may have saved it
+        await drop(({ id }) => gone.includes(id));
+      });
+    });
   };
 }
 
