@@ -1,28 +1,17 @@
 import { cpSync } from 'node:fs';
 import preact from '@preact/preset-vite';
-import { build, defineConfig, type Plugin } from 'vite';
+import { defineConfig, type Plugin } from 'vite';
 import { VitePWA } from 'vite-plugin-pwa';
+import { buildClientLibrary } from './scripts/client-library.mjs';
 
-/**
- * The client library as one file, `mixtab-client.js`, with the examples of its use: what a page of another origin needs to use embed.html. A build of its
- * own, because a page's build splits shared modules into files with changing names.
- */
+/** The client library and the examples of its use: what a page of another origin needs to use embed.html. */
 function clientLibrary(): Plugin {
   return {
     name: 'client-library',
     apply: 'build',
     async closeBundle() {
       cpSync('examples', 'dist/examples', { recursive: true });
-      await build({
-        configFile: false,
-        logLevel: 'warn',
-        publicDir: false,
-        build: {
-          emptyOutDir: false,
-          target: 'es2022',
-          lib: { entry: 'src/client/mixtab.ts', formats: ['es'], fileName: () => 'mixtab-client.js' },
-        },
-      });
+      await buildClientLibrary('dist');
     },
   };
 }
@@ -62,7 +51,11 @@ export default defineConfig({
       },
     }),
   ],
-  worker: { format: 'es' },
+  worker: {
+    format: 'es',
+    // Named by what it is: the build would call it after a module that browsers do not have.
+    rollupOptions: { output: { manualChunks: (id) => (id.includes('web-xgrammar') ? 'grammar-library' : undefined) } },
+  },
   build: {
     target: 'es2022',
     modulePreload: { polyfill: false },

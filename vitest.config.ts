@@ -19,11 +19,13 @@ export default defineConfig({
           include: [`${FOLDERS}/**/*.test.{ts,tsx}`],
           exclude: [GPU_TESTS],
           testTimeout: 30_000,
+          // Its package says ES module, its file is none: Node itself would not load it.
+          server: { deps: { inline: ['@mlc-ai/web-xgrammar'] } },
         },
       },
       {
         // Found while tests run, a new dependency would reload the page under them.
-        optimizeDeps: { include: ['comlink', 'idb-keyval', 'fast-check'] },
+        optimizeDeps: { include: ['comlink', 'idb-keyval', 'fast-check', 'ajv/dist/2020.js', '@mlc-ai/web-xgrammar'] },
         test: {
           name: 'gpu',
           include: [`${FOLDERS}/${GPU_TESTS}`],

@@ -1,16 +1,5 @@
-import { AxeBuilder } from '@axe-core/playwright';
-import type { Page } from '@playwright/test';
+import { expectNoFindings } from './axe.ts';
 import { expect, importFrom, openPage, test } from './fixtures.ts';
-
-/** Every rule that axe has, in both schemes: contrast differs. */
-async function expectNoFindings(page: Page, where: string): Promise<void> {
-  for (const colorScheme of ['light', 'dark'] as const) {
-    await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
-    const { violations } = await new AxeBuilder({ page }).analyze();
-    const found = violations.flatMap(({ id, nodes }) => nodes.map(({ target, failureSummary }) => `${where}, ${colorScheme}: ${id} at ${target.join()} ${failureSummary}`));
-    expect(found).toEqual([]);
-  }
-}
 
 const CHAT = {
   format: 'mixtab-conversations',
@@ -40,15 +29,40 @@ test('axe finds nothing on any view', async ({ page, server }) => {
   await page.getByRole('button', { name: 'Once upon a time' }).click();
   await page.getByRole('button', { name: 'Stop' }).click();
   await expect(page.getByRole('button', { name: 'Continue' })).toBeEnabled();
+  await page.getByText(/tokens\/s/).click();
+  await expect(page.getByText(/prompt tokens reused/)).toBeVisible();
   await expectNoFindings(page, 'story');
+  await page.getByRole('button', { name: 'Experts' }).click();
+  await expect(page.getByRole('complementary', { name: 'What the experts do' })).toContainText('All 48 experts');
+  await expectNoFindings(page, 'experts beside a story');
+  await page.getByRole('link', { name: 'which expert takes which word' }).click();
+  await page.getByRole('button', { name: 'Read it' }).click();
+  await page.getByRole('listbox').focus();
+  await page.getByRole('checkbox', { name: 'Number each token' }).check();
+  await expectNoFindings(page, 'routing');
+  await page.getByRole('link', { name: 'Laboratory' }).click();
+  await page.getByText('Ban experts').click();
+  await page.getByRole('button', { name: 'Expert 2 in every layer' }).click();
+  await page.getByRole('button', { name: 'Measure both' }).click();
+  await expect(page.getByRole('rowheader', { name: 'without expert 2 of every layer' })).toBeVisible();
+  await expectNoFindings(page, 'laboratory');
   await page.getByRole('button', { name: 'Settings' }).click();
   await expectNoFindings(page, 'settings');
   await page.getByRole('button', { name: 'Close' }).click();
   await importFrom(page, `${server.origin}/missing.gguf`);
   await expect(page.getByRole('alert')).toBeVisible();
+  await page.getByText('Access token for Hugging Face').first().click();
+  await expect(page.getByLabel('Access token for Hugging Face')).toBeVisible();
   await expectNoFindings(page, 'models');
   await page.setViewportSize({ width: 390, height: 844 });
   await expectNoFindings(page, 'models on a phone');
+  await page.goto(`${server.origin}/#experts`);
+  await page.getByText('Layer by layer').click();
+  await expectNoFindings(page, 'experts on a phone');
+  await page.getByRole('link', { name: 'Routing' }).click();
+  await expectNoFindings(page, 'routing on a phone');
+  await page.getByRole('link', { name: 'Laboratory' }).click();
+  await expectNoFindings(page, 'laboratory on a phone');
   await page.getByRole('button', { name: 'Show the sidebar' }).click();
   await expectNoFindings(page, 'drawer');
   await page.goto(`${server.origin}/embed.html`);

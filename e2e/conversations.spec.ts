@@ -30,6 +30,17 @@ test('a conversation branches, is kept with its settings, searched, renamed, del
   await say(page, 'Tell me of whales', 2);
   await say(page, 'And of squids', 4);
 
+  // What was said can be copied.
+  await page.context().grantPermissions(['clipboard-read', 'clipboard-write']);
+  const clipboard = () => page.evaluate(() => navigator.clipboard.readText());
+  await messages(page).first().hover();
+  const copy = messages(page).first().getByRole('button', { name: 'Copy message' });
+  await expect(copy).toHaveCSS('opacity', '1'); // what can be clicked can be seen
+  await copy.click();
+  expect(await clipboard()).toBe('Tell me of whales');
+  await messages(page).last().getByRole('button', { name: 'Copy answer' }).click();
+  expect((await clipboard()).trim()).not.toBe('Tell me of whales');
+
   // Another answer, and back to the first one.
   const answer = messages(page).nth(1).locator('.prose');
   const first = await answer.innerText();

@@ -69,3 +69,117 @@ test('the frame answers no origin but the one that was named, and the page hears
   }, `${server.origin}/embed.html`);
   expect(list).toEqual(['mixtab storyteller']);
 });
+
+type Client = import('../src/client/mixtab.ts').Mixtab;
+
+/** A page elsewhere whose client has a chat model; the client is left on `window.client`. */
+async function withChatModel(page: Page, server: TestServer): Promise<void> {
+  await page.goto(`${other.origin}/cli.html`);
+  await page.evaluate(async ([embedUrl, url]) => {
+    const library = '/mixtab-client.js';
+    const { createMixtab } = (await import(library)) as typeof import('../src/client/mixtab.ts');
+    const mixtab = await createMixtab({ embedUrl });
+    const { id } = await mixtab.models.import({ kind: 'url', url });
+    await mixtab.load({ modelId: id, context: 1024 });
+    (window as unknown as { client: Client }).client = mixtab;
+  }, [`${server.origin}/embed.html`, `${server.origin}/chat.gguf`] as const);
+}
+
+test('every option of a request does what it says, from another origin', async ({ page, server }) => {
+  await withChatModel(page, server);
+  const seen = await page.evaluate(async () => {
+    const { completions, chat } = (window as unknown as { client: Client }).client;
+    const base = { prompt: 'the first men of that', max_tokens: 12, temperature: 0 };
+    const greedy = await completions.create({ ...base, logprobs: 2 });
+    const logprobs = greedy.choices[0].logprobs!;
+    const textOf = async (more: object): Promise<string> => (await completions.create({ ...base, ...more })).choices[0].text;
+    const drawn = (seed: number) => textOf({ temperature: 1.5, seed });
+    const messages = [{ role: 'user' as const, content: 'the first' }];
+    const told = await chat.completions.create({ messages, max_tokens: 4, temperature: 0, logprobs: true, top_logprobs: 3 });
+    const chunks = [];
+    for await (const chunk of await chat.completions.create({ messages, max_tokens: 4, temperature: 0, stream: true, logprobs: true, stream_options: { include_usage: true } })) chunks.push(chunk);
+    const text = greedy.choices[0].text;
+    return {
+      greedy, logprobs, told, chunks,
+      again: await textOf({}),
+      // The synthetic vocabulary: 259 special tokens and bytes, a space, then the characters from ! on.
+      biased: await textOf({ logit_bias: { [260 + 'Q'.charCodeAt(0) - 33]: 100 }, max_tokens: 3 }),
+      stopped: await completions.create({ ...base, stop: [text.slice(4, 7)] }),
+      stopText: text.slice(4, 7),
+      seeds: [await drawn(1), await drawn(1), await drawn(2)],
+      presence: await textOf({ presence_penalty: 2, max_tokens: 40 }),
+      frequency: await textOf({ frequency_penalty: 2, max_tokens: 40 }),
+      plain: await textOf({ max_tokens: 40 }),
+    };
+  });
+  const { greedy, logprobs, told, chunks } = seen;
+  const { text } = greedy.choices[0];
+  expect(seen.again).toBe(text);
+  expect(greedy.choices[0].finish_reason).toBe('length');
+  expect(greedy.usage).toEqual({ prompt_tokens: greedy.usage.prompt_tokens, completion_tokens: 12, total_tokens: greedy.usage.prompt_tokens + 12 });
+  // Greedy: each token is the likeliest one.
+  expect(logprobs.tokens.join('')).toBe(text);
+  for (const [i, top] of logprobs.top_logprobs.entries()) expect(Math.max(...Object.values(top))).toBeCloseTo(logprobs.token_logprobs[i], 5);
+  expect(seen.stopped.choices[0]).toMatchObject({ text: text.slice(0, text.indexOf(seen.stopText)), finish_reason: 'stop' });
+  expect(seen.seeds[1]).toBe(seen.seeds[0]);
+  expect(seen.seeds[2]).not.toBe(seen.seeds[0]);
+  expect(seen.biased).toBe('QQQ');
+  // A greedy model of random weights repeats itself; penalties make it move on.
+  expect(seen.presence).not.toBe(seen.plain);
+  expect(seen.frequency).not.toBe(seen.plain);
+  // Chat: the same answer whole and in chunks, with the same log-probabilities.
+  const content = told.choices[0].logprobs!.content;
+  expect(content.map(({ token }) => token).join('')).toBe(told.choices[0].message.content);
+  expect(content.every(({ top_logprobs }) => top_logprobs.length === 3)).toBe(true);
+  expect(content[0].top_logprobs[0]).toMatchObject({ token: content[0].token, bytes: content[0].bytes, logprob: content[0].logprob });
+  expect(chunks.map(({ choices }) => choices[0]?.delta.content ?? '').join('')).toBe(told.choices[0].message.content);
+  expect(chunks.flatMap(({ choices }) => choices[0]?.logprobs?.content ?? []).map(({ logprob }) => logprob)).toEqual(content.map(({ logprob }) => logprob));
+  expect(chunks.at(-1)).toMatchObject({ choices: [], usage: told.usage });
+});
+
+test('answers are held to a JSON schema, whole and in chunks, and one that cannot be kept is refused', async ({ page, server }) => {
+  await withChatModel(page, server);
+  const seen = await page.evaluate(async () => {
+    const { chat, completions } = (window as unknown as { client: Client }).client;
+    const messages = [{ role: 'user' as const, content: 'the first' }];
+    const schema = {
+      type: 'object', required: ['name', 'mood', 'age'], additionalProperties: false,
+      properties: { name: { type: 'string', maxLength: 6 }, mood: { enum: ['calm', 'cross'] }, age: { type: 'integer', minimum: 0, maximum: 99 } },
+    };
+    const response_format = { type: 'json_schema' as const, json_schema: { name: 'person', strict: true, schema } };
+    const whole = await chat.completions.create({ messages, max_tokens: 300, seed: 5, response_format });
+    let streamed = '';
+    for await (const { choices } of await chat.completions.create({ messages, max_tokens: 300, seed: 5, response_format, stream: true })) streamed += choices[0].delta.content ?? '';
+    const cut = await completions.create({ prompt: 'the', max_tokens: 3, seed: 5, response_format: { type: 'json_object' } });
+    const refused = await chat.completions
+      .create({ messages, response_format: { type: 'json_schema', json_schema: { schema: { type: 'array', uniqueItems: true } } } })
+      .catch(({ code, message }: { code: string; message: string }) => ({ code, message }));
+    return { whole, streamed, cut, refused };
+  });
+  const [{ message, finish_reason }] = seen.whole.choices;
+  expect(finish_reason).toBe('stop');
+  expect(JSON.parse(message.content)).toEqual({ name: expect.any(String), mood: expect.stringMatching(/^(calm|cross)$/), age: expect.any(Number) });
+  expect(seen.streamed).toBe(message.content);
+  expect(seen.cut.choices[0]).toMatchObject({ text: expect.stringMatching(/^\{/), finish_reason: 'length' });
+  expect(seen.refused).toEqual({ code: 'bad-request', message: expect.stringContaining('uniqueItems') });
+});
+
+test('routing and metrics come over the messages as plain data', async ({ page, server }) => {
+  await withChatModel(page, server);
+  const { routing, metrics } = await page.evaluate(async () => {
+    const client = (window as unknown as { client: Client }).client;
+    return { routing: await client.routing('the first men of that day'), metrics: await client.metrics() };
+  });
+  expect(routing.pieces.join('')).toContain('the first men of that day');
+  expect(routing.choices.length).toBe(routing.pieces.length);
+  expect(routing.layers.length).toBe(2);
+  for (const layers of routing.choices) for (const chosen of layers) expect(new Set(chosen).size).toBe(2);
+  // Use is the share of each expert in the choices that were told.
+  const counts = new Array(8).fill(0);
+  for (const [first] of routing.choices) for (const expert of first) counts[expert]++;
+  const total = counts.reduce((a, b) => a + b);
+  for (const [expert, share] of routing.layers[0].use.entries()) expect(share).toBeCloseTo(counts[expert] / total, 5);
+  expect(routing.perplexity).toBeCloseTo(Math.exp(routing.nll), 5);
+  expect([metrics!.residence.length, metrics!.residence[0].length, metrics!.uses[1].length]).toEqual([2, 8, 8]);
+  expect(metrics!.memory.gpuBytes).toBeGreaterThan(0);
+});

@@ -1,4 +1,5 @@
 /** A server with the built page, synthetic models and the faults that servers have; one for each test. */
+import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -28,6 +29,13 @@ export const chatFiles = (): { name: string; bytes: Uint8Array<ArrayBuffer> }[] 
 
 export const chatModel = (): Uint8Array<ArrayBuffer> => chat.read(0, chat.size);
 
+/** The same model cut anywhere: its pieces are no GGUFs of their own. */
+export const chatPieces = (): { name: string; bytes: Uint8Array<ArrayBuffer> }[] => {
+  const whole = chatModel();
+  const size = Math.ceil(whole.length / 3);
+  return [1, 2, 3].map((piece) => ({ name: `chat.gguf.part${piece}of3`, bytes: whole.slice((piece - 1) * size, piece * size) }));
+};
+
 const bytesOf = (file: SynthFile): Uint8Array<ArrayBuffer> => file.read(0, file.size);
 
 /** Replaces one text of the header by another of the same length. */
@@ -49,6 +57,7 @@ const MODELS: Record<string, SynthFile> = {
   '/plain.gguf': plain,
   '/large.gguf': large,
   ...Object.fromEntries(chatParts.map((file, n) => [`/${partName(n + 1)}`, file])),
+  ...Object.fromEntries(chatPieces().map(({ name, bytes }) => [`/${name}`, stored(bytes)])),
   [`/gap/${partName(1)}`]: chatParts[0],
   '/truncated.gguf': stored(bytesOf(plain).slice(0, plain.size >> 1)),
   '/cut-header.gguf': stored(bytesOf(plain).slice(0, 3000)),
@@ -62,16 +71,20 @@ export interface TestServer {
   slow: boolean;
   /** While set, no model's byte comes through. */
   gone: boolean;
+  /** While set, the service worker is another one, as after an update of the page. */
+  updated: boolean;
   /** Ranges of models that were asked for, as `path bytes=...`. */
   ranges: string[];
   close(): void;
 }
 
 export async function startServer(): Promise<TestServer> {
-  const served: TestServer = { origin: '', slow: false, gone: false, ranges: [], close: () => {} };
+  const served: TestServer = { origin: '', slow: false, gone: false, updated: false, ranges: [], close: () => {} };
   const server = createServer((request, response) => {
     const path = new URL(request.url ?? '/', 'http://localhost').pathname;
-    if (path === '/no-ranges.gguf') {
+    if (path === '/sw.js' && served.updated) {
+      response.writeHead(200, { 'content-type': 'text/javascript' }).end(`${readFileSync(join(DIST, 'sw.js'), 'utf8')}\n// next version`);
+    } else if (path === '/no-ranges.gguf') {
       response.writeHead(200, { 'content-length': plain.size }).end(bytesOf(plain));
     } else if (MODELS[path]) {
       if (served.gone) {
@@ -178,4 +191,20 @@ export async function storedModels(page: Page): Promise<string[]> {
   const names = await page.getByRole('list', { name: 'Stored models' }).getByRole('heading').evaluateAll((all) => all.map((heading) => heading.firstChild?.textContent ?? ''));
   await page.getByRole('button', { name: 'Back to the conversation' }).click();
   return names;
+}
+
+/** How many models have anything in the store, be they listed or not. */
+export async function modelsWithBytes(page: Page): Promise<number> {
+  const keys = await page.evaluate(
+    () =>
+      new Promise<string[]>((resolve, reject) => {
+        const open = indexedDB.open('mixtab-models');
+        open.onerror = () => reject(open.error);
+        open.onsuccess = () => {
+          const request = open.result.transaction('models').objectStore('models').getAllKeys();
+          request.onsuccess = () => resolve(request.result as string[]);
+        };
+      }),
+  );
+  return new Set(keys.map((key) => key.split('/')[1])).size;
 }

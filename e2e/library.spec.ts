@@ -1,4 +1,4 @@
-import { expect, importFrom, openLibrary, openPage, test } from './fixtures.ts';
+import { expect, importFrom, openLibrary, openPage, setNumbers, test } from './fixtures.ts';
 
 test('a large file is shown with its size and the free space before anything is downloaded', async ({ page, server }) => {
   await openPage(page, server);
@@ -34,11 +34,27 @@ test('a Hugging Face repository shows its files, and one is imported', async ({ 
   await expect(page.getByRole('heading', { name: 'Begin a story' })).toBeVisible();
 });
 
+test('well-known files are listed with size, bits, quality, licence, link, and what to expect of them here', async ({ page, server }) => {
+  await openPage(page, server);
+  await openLibrary(page);
+  const files = page.getByRole('list', { name: 'Files of Mixtral 8x7B Instruct v0.1', exact: true });
+  const row = files.getByRole('listitem').filter({ hasText: 'Q4_K_M' });
+  await expect(row).toContainText('little loss');
+  await expect(row.getByRole('img', { name: 'quality 4 of 5' })).toBeVisible();
+  await expect(row).toContainText(/28\.6 GB · 4\.9 bits\s*streams, at most [\d.]+ tokens\/s/);
+  await expect(row.getByRole('button', { name: 'Import Mixtral 8x7B Instruct v0.1, Q4_K_M' })).toBeEnabled();
+  await expect(page.getByRole('link', { name: 'mradermacher/Mixtral-8x7B-Instruct-v0.1-i1-GGUF' })).toHaveAttribute('href', /^https:\/\/huggingface\.co\//);
+  await expect(page.getByText('Licence: Apache-2.0').first()).toBeVisible();
+  // The budget that is set here is what is reckoned with.
+  await setNumbers(page, { 'GPU memory, MB': '64000' });
+  await expect(row).toContainText(/fits, at most [\d.]+ tokens\/s/);
+});
+
 test('an import can be paused, is offered after a reload, and goes on', async ({ page, server }) => {
   await openPage(page, server);
   server.slow = true;
   await importFrom(page, `${server.origin}/chat.gguf`);
-  await expect(page.getByText(/ ([4-9]|1\d) of 20 records/)).toBeVisible();
+  await expect(page.getByText(/ ([4-9]|1\d) of 20 records · [\d.]+ [kM]B\/s · \d+ s left/)).toBeVisible();
   await page.getByRole('button', { name: 'Pause' }).click();
   const unfinished = page.getByRole('list', { name: 'Unfinished imports' });
   await expect(unfinished.getByRole('heading', { name: /Tiny Chat/ })).toBeVisible();

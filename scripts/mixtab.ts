@@ -44,6 +44,15 @@ function readText(path: string): string {
   return readFileSync(path, 'utf8');
 }
 
+function readJson(path: string): Record<string, unknown> {
+  try {
+    return JSON.parse(readText(path)) as Record<string, unknown>;
+  } catch (error) {
+    if (error instanceof MixtabError) throw error;
+    throw new MixtabError('bad-request', `${path} is no JSON: ${(error as Error).message}.`);
+  }
+}
+
 const print = (value: unknown): void => console.log(JSON.stringify(value));
 
 /** What `generate` and `perplexity` have in common. */
@@ -117,7 +126,8 @@ async function generate(options: Options<'generate'>): Promise<void> {
         ...(options.seed !== undefined && { seed: options.seed }),
       },
       ignoreEos: options['ignore-eos'] ?? false,
-      topLogprobs: options['top-logprobs'] ?? 0,
+      ...(options['top-logprobs'] !== undefined && { topLogprobs: options['top-logprobs'] }),
+      ...(options['json-schema'] !== undefined && { format: { type: 'json', schema: readJson(options['json-schema']) } }),
       ...lossyOptions(options),
     },
     json ? undefined : (text) => void process.stdout.write(text),

@@ -1,6 +1,7 @@
 // The next token from one row of logits, in one workgroup.
 //
-// adjusted = logits + bias, then the penalties for tokens seen. Temperature 0: the largest adjusted logit.
+// adjusted = logits + bias, then the penalties for tokens seen. Tokens that `allowed` has no bit for, where it counts,
+// are no candidates, whatever their logits. Temperature 0: the largest adjusted logit.
 // Else the candidates are cut to the likeliest top_k, of those to the fewest whose probabilities (at
 // temperature 1) reach top_p, of those to the ones with at least min_p of the largest probability; one is
 // drawn with probability proportional to exp(adjusted / temperature). Likelier means: larger, of equal
@@ -33,6 +34,9 @@ struct Params {
   biases: u32,     // 0: all are 0
   top_count: u32,
   seed: vec2<u32>,
+  masked: u32,  // 0: every token is allowed
+  reserved: array<u32, 3>,
+  allowed: array<u32>,  // a bit a token, the lowest first
 }
 
 struct Result {
@@ -60,6 +64,9 @@ const COUNT_RAW = 0u;  // 1 for each token, in the order of the raw logits
 const COUNT = 1u;      // 1 for each token
 const MASS = 2u;       // probability at temperature 1, as a fraction of the largest one
 const DRAW = 3u;       // the same at the temperature asked for
+
+// Key of a token that is not allowed: below that of every number. It weighs nothing.
+const EXCLUDED = 0u;
 
 // A place in the order; everything up to it is a prefix.
 struct Place {
@@ -124,7 +131,14 @@ fn key_of(id: u32, kind: u32) -> u32 {
   return scratch[id];
 }
 
+fn is_allowed(id: u32) -> bool {
+  return params.masked == 0u || ((params.allowed[id / 32u] >> (id % 32u)) & 1u) != 0u;
+}
+
 fn weight_of(key: u32, kind: u32) -> f32 {
+  if (key == EXCLUDED) {
+    return 0.0;
+  }
   if (kind == MASS) {
     return exp(key_value(key) - largest);
   }
@@ -144,7 +158,7 @@ fn survey() {
     let e = exp(-abs(raw - highest));
     sum = select(sum + e, sum * e + 1.0, raw > highest);
     highest = max(highest, raw);
-    let key = ordered_key(adjusted(id, raw));
+    let key = select(EXCLUDED, ordered_key(adjusted(id, raw)), is_allowed(id));
     scratch[id] = key;
     if (key > top.key || top.id == VOCABULARY) {
       top = Place(key, id);

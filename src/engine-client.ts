@@ -1,5 +1,6 @@
 /** The only module on the main thread that names the workers. */
 import type { EngineApi, ImportApi } from './contract/engine-api.ts';
+import type { Lending } from './contract/lent-models.ts';
 import { type Remote, wrap } from './contract/rpc.ts';
 
 /** A worker behind its typed interface. */
@@ -7,6 +8,8 @@ export interface WorkerClient<Api> {
   api: Remote<Api>;
   /** Ends the worker; calls in flight never settle. */
   terminate(): void;
+  /** Hands it ports to models of the site itself: one for it, and one for the worker that it has, if any. */
+  lend(ports: MessagePort[]): void;
 }
 
 /** Starts the worker that fills the store. */
@@ -15,7 +18,7 @@ export function createImportClient(): WorkerClient<ImportApi> {
     type: 'module',
     name: 'import',
   });
-  return { api: wrap<ImportApi>(worker), terminate: () => worker.terminate() };
+  return clientOf<ImportApi>(worker);
 }
 
 /** Starts the worker that owns the GPU device. */
@@ -24,5 +27,13 @@ export function createEngineClient(): WorkerClient<EngineApi> {
     type: 'module',
     name: 'engine',
   });
-  return { api: wrap<EngineApi>(worker), terminate: () => worker.terminate() };
+  return clientOf<EngineApi>(worker);
+}
+
+function clientOf<Api>(worker: Worker): WorkerClient<Api> {
+  return {
+    api: wrap<Api>(worker),
+    terminate: () => worker.terminate(),
+    lend: (ports) => worker.postMessage({ mixtabLent: ports } satisfies Lending, ports),
+  };
 }

@@ -6,7 +6,19 @@ export function registerServiceWorker(): void {
   const update = registerSW({
     immediate: true,
     onNeedRefresh: () => {
-      updateReady.value = () => void update(true);
+      updateReady.value = () => void useUpdate(update);
     },
   });
+}
+
+/** Lets the new version take over; the page is then loaded anew. */
+async function useUpdate(update: (reload: boolean) => Promise<void>): Promise<void> {
+  // A page that was open before its first service worker came is controlled by none, and is not told of the change.
+  if (!navigator.serviceWorker.controller) {
+    const waiting = (await navigator.serviceWorker.getRegistration())?.waiting;
+    waiting?.addEventListener('statechange', () => {
+      if (waiting.state === 'activated') location.reload();
+    });
+  }
+  await update(true);
 }

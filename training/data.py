@@ -5,15 +5,18 @@ Every section (a few paragraphs) begins with BOS, so that a prompt after BOS is 
 a book ends with EOS. Token files are flat uint16 arrays.
 """
 import argparse
+import collections
 import lzma
 import pathlib
 import random
+import re
 
 import numpy as np
 import sentencepiece as spm
 
 BOOK_SEPARATOR = "<|book|>"
 BOS, EOS = 1, 2
+WORD = re.compile(r"[a-z]+(?:['\u2019][a-z]+)*")
 
 
 def read_books(corpus: pathlib.Path) -> list[str]:
@@ -69,6 +72,12 @@ def encode(books: list[str], sp: spm.SentencePieceProcessor, seed: int) -> np.nd
     return np.concatenate(out)
 
 
+def known_words(books: list[str]) -> list[str]:
+    """Words that occur at least twice, in lower case: what evaluate.py holds the model's words against."""
+    counts = collections.Counter(word for book in books for word in WORD.findall(book.lower()))
+    return sorted(word for word, count in counts.items() if count > 1)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--corpus", type=pathlib.Path, required=True)
@@ -88,6 +97,7 @@ def main() -> None:
         size = sum(len(book.encode()) for book in books)
         (args.work / f"{name}.bytes").write_text(str(size))
         print(f"{name}: {len(books)} books, {size} bytes, {len(tokens)} tokens, {size / len(tokens):.3f} bytes a token")
+    (args.work / "words.txt").write_text("\n".join(known_words(training)), encoding="utf-8")
     (args.work / "held-out.txt").write_text(f"\n{BOOK_SEPARATOR}\n".join(held_out), encoding="utf-8")
 
 

@@ -1,4 +1,4 @@
-"""Held-out bits a byte (trained and quantized weights), expert use by layer, samples, and the loss curve."""
+"""Held-out bits a byte (trained and quantized weights), expert use by layer, how fluent samples are, and the loss curve."""
 import argparse
 import json
 import math
@@ -9,10 +9,9 @@ import sentencepiece as spm
 import torch
 import torch.nn.functional as F
 
-from gguf_writer import dequantize_q8_0, quantize_q8_0
+from fluency import report_fluency
+from gguf_file import dequantize_q8_0, quantize_q8_0
 from model import Config, Mixtral
-
-PROMPTS = ["Once upon a time", '"Where have you been?" she asked.']
 
 
 @torch.no_grad()
@@ -40,16 +39,6 @@ def quantize_(model: Mixtral) -> None:
         array = w.contiguous().numpy()
         back = torch.from_numpy(dequantize_q8_0(quantize_q8_0(array), array.shape))
         p.data.copy_(back.transpose(-1, -2) if p.ndim == 3 else back)
-
-
-@torch.no_grad()
-def sample(model: Mixtral, sp: spm.SentencePieceProcessor, prompt: str, count: int, temperature: float, seed: int) -> str:
-    generator = torch.Generator().manual_seed(seed)
-    ids = [1, *sp.encode(prompt)]
-    for _ in range(count):
-        logits = model(torch.tensor([ids[-model.config.context :]]))[0][0, -1].float()
-        ids.append(int(torch.multinomial(torch.softmax(logits / temperature, -1), 1, generator=generator)))
-    return sp.decode(ids[1:])
 
 
 def plot(log: pathlib.Path, out: pathlib.Path) -> None:
@@ -96,8 +85,7 @@ def main() -> None:
     quantize_(model)
     quantized, _ = bits_per_byte(model, tokens, size, args.window)
     print(f"held-out bits a byte, Q8_0: {quantized:.4f}")
-    for seed, prompt in enumerate(PROMPTS):
-        print(f"--- {prompt}\n{sample(model, sp, prompt, 200, 0.8, seed)}")
+    report_fluency(model, sp, tokens, args.work)
     plot(args.work / "loss.jsonl", args.picture)
 
 

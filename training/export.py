@@ -6,8 +6,8 @@ import numpy as np
 import sentencepiece as spm
 import torch
 
-from gguf_writer import F32, Q8_0, write_gguf
-from model import Config
+from gguf_file import F32, Q8_0, write_gguf
+from model import Config, gguf_name
 
 NAME = "mixtab storyteller"
 DESCRIPTION = "A small Mixtral-architecture story-teller, trained from scratch on public-domain fiction. It continues text."
@@ -29,26 +29,13 @@ def vocabulary(sp: spm.SentencePieceProcessor) -> tuple[list[str], np.ndarray, n
     return pieces, scores, types
 
 
-def tensors(state: dict[str, torch.Tensor], c: Config) -> list[tuple[str, np.ndarray, int]]:
-    def get(name: str) -> np.ndarray:
-        return state[name].float().cpu().numpy()
-
-    out = [("token_embd.weight", get("embedding"), Q8_0)]
-    for i in range(c.layers):
-        a, m, blk = f"attention.{i}", f"moe.{i}", f"blk.{i}"
-        out += [
-            (f"{blk}.attn_norm.weight", get(f"{a}.norm"), F32),
-            (f"{blk}.attn_q.weight", get(f"{a}.q.weight"), Q8_0),
-            (f"{blk}.attn_k.weight", get(f"{a}.k.weight"), Q8_0),
-            (f"{blk}.attn_v.weight", get(f"{a}.v.weight"), Q8_0),
-            (f"{blk}.attn_output.weight", get(f"{a}.o.weight"), Q8_0),
-            (f"{blk}.ffn_norm.weight", get(f"{m}.norm"), F32),
-            (f"{blk}.ffn_gate_inp.weight", get(f"{m}.router"), F32),
-        ]
-        # Trained as [experts, in, out]; GGUF has [experts, out, in].
-        for name in ("gate", "up", "down"):
-            out.append((f"{blk}.ffn_{name}_exps.weight", get(f"{m}.{name}").transpose(0, 2, 1), Q8_0))
-    out += [("output_norm.weight", get("norm"), F32), ("output.weight", get("output.weight"), Q8_0)]
+def tensors(state: dict[str, torch.Tensor]) -> list[tuple[str, np.ndarray, int]]:
+    """(GGUF name, weights, type) of every parameter; matrices but the routers in Q8_0."""
+    out = []
+    for name, p in state.items():
+        array = p.float().cpu().numpy()
+        quantized = array.ndim >= 2 and "router" not in name
+        out.append((gguf_name(name), array.transpose(0, 2, 1) if array.ndim == 3 else array, Q8_0 if quantized else F32))
     return out
 
 
@@ -92,7 +79,7 @@ def main() -> None:
         "tokenizer.ggml.add_space_prefix": True,
     }
     args.out.parent.mkdir(parents=True, exist_ok=True)
-    write_gguf(args.out, metadata, tensors(saved["model"], c))
+    write_gguf(args.out, metadata, tensors(saved["model"]))
     print(f"{args.out}: {args.out.stat().st_size} bytes, step {saved['step']}, {saved['seen']} tokens seen")
 
 

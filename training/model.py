@@ -2,6 +2,7 @@
 import dataclasses
 import math
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -130,6 +131,21 @@ class Experts(nn.Module):
         return result, balance, share
 
 
+#: GGUF's names of a layer's parameters. Experts are trained as [experts, in, out]; GGUF has [experts, out, in].
+LAYER_NAMES = {
+    "attention": {"norm": "attn_norm", "q.weight": "attn_q", "k.weight": "attn_k", "v.weight": "attn_v", "o.weight": "attn_output"},
+    "moe": {"norm": "ffn_norm", "router": "ffn_gate_inp", "gate": "ffn_gate_exps", "up": "ffn_up_exps", "down": "ffn_down_exps"},
+}
+
+
+def gguf_name(parameter: str) -> str:
+    """GGUF's name of a parameter, e.g. `moe.3.gate` -> `blk.3.ffn_gate_exps.weight`."""
+    if parameter in ("embedding", "norm", "output.weight"):
+        return {"embedding": "token_embd", "norm": "output_norm"}.get(parameter, "output") + ".weight"
+    part, layer, rest = parameter.split(".", 2)
+    return f"blk.{layer}.{LAYER_NAMES[part][rest]}.weight"
+
+
 class Mixtral(nn.Module):
     def __init__(self, c: Config) -> None:
         super().__init__()
@@ -139,6 +155,13 @@ class Mixtral(nn.Module):
         self.moe = nn.ModuleList(Experts(c) for _ in range(c.layers))
         self.norm = nn.Parameter(torch.ones(c.embedding))
         self.output = Linear(c.embedding, c.vocabulary, 0.02)
+
+    @torch.no_grad()
+    def load_gguf(self, tensors: dict[str, np.ndarray]) -> None:
+        """Takes the weights that export.py wrote, as read_gguf returns them. Raises KeyError or RuntimeError on another shape."""
+        for name, p in self.named_parameters():
+            weights = torch.from_numpy(tensors[gguf_name(name)].copy())
+            p.copy_(weights.transpose(-1, -2) if p.ndim == 3 else weights)
 
     def forward(self, ids: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """ids [batch, positions] -> (logits bf16 [batch, positions, vocabulary], balance loss, shares [layers, experts])."""

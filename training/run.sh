@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
-# training/run.sh CORPUS [PRESET] [SECONDS]: vocabulary, tokens, training, export, evaluation. Resumable.
+# training/run.sh CORPUS [PRESET] [SECONDS] [train.py's options]: vocabulary, tokens, training, export, evaluation. Resumable.
 set -euo pipefail
 corpus=$(realpath "$1") preset=${2:-small-cpu} seconds=${3:-5500}
+shift $(( $# < 3 ? $# : 3 ))
 here=$(cd "$(dirname "$0")" && pwd)
 work="$here/.work"
 mkdir -p "$work"
 cd "$here"
 [ -e "$work/train.u16" ] || python3 data.py --corpus "$corpus" --work "$work"
-python3 train.py --work "$work" --preset "$preset" --seconds "$seconds" --budget-file "$work/budget"
+python3 train.py --work "$work" --preset "$preset" --seconds "$seconds" --budget-file "$work/budget" "$@"
 python3 export.py --work "$work" --out "$here/../public/models/builtin.gguf"
 python3 evaluate.py --work "$work" --picture "$here/loss.png" | tee "$work/evaluation.txt"

@@ -7,8 +7,9 @@ import time
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 
+from gguf_file import read_gguf
+from loss import cross_entropy
 from model import Config, Mixtral
 from muon import Muon
 
@@ -22,6 +23,8 @@ BALANCE_WEIGHT = 0.1
 WARMUP_STEPS = 40
 #: Share of the budget over which the learning rate falls to zero.
 DECAY = 0.35
+#: Going on from a finished model the rate rises to half its height, slower (the optimizers know nothing yet), and falls all the way.
+RESTART = {"peak": 0.5, "warmup": 150, "decay": 1.0}
 
 
 def batches(tokens: np.ndarray, batch: int, positions: int, rng: np.random.Generator, progress: float, window: float):
@@ -33,8 +36,10 @@ def batches(tokens: np.ndarray, batch: int, positions: int, rng: np.random.Gener
     return ids[:, :-1], ids[:, 1:]
 
 
-def learning_rate(step: int, progress: float) -> float:
-    """Factor on the base rate: warm-up by steps, constant, linear to zero over the budget's last part."""
+def learning_rate(step: int, progress: float, restarted: bool) -> float:
+    """Factor on the base rate: warm-up by steps, constant, linear to zero over the budget's last part. `step` of this budget."""
+    if restarted:
+        return RESTART["peak"] * min(1.0, (step + 1) / RESTART["warmup"], max(0.0, (1 - progress) / RESTART["decay"]))
     return min(1.0, (step + 1) / WARMUP_STEPS, max(0.0, (1 - progress) / DECAY))
 
 
@@ -62,6 +67,7 @@ def main() -> None:
     parser.add_argument("--preset", choices=PRESETS, default="small-cpu")
     parser.add_argument("--seconds", type=float, required=True, help="budget of active training time, over all runs")
     parser.add_argument("--budget-file", type=pathlib.Path, help="a file with a number that replaces --seconds while running")
+    parser.add_argument("--start-from", type=pathlib.Path, help="a finished GGUF to go on from where there is no checkpoint")
     parser.add_argument("--window", type=float, default=0.6, help="share of the corpus, easiest first, that is trained on")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=2)
@@ -76,12 +82,16 @@ def main() -> None:
     tokens = np.fromfile(args.work / "train.u16", dtype=np.uint16)
     checkpoint = args.work / "checkpoint.pt"
     step, seen, active = 0, 0, 0.0
+    restarted = args.start_from is not None
+    if restarted and not checkpoint.exists():
+        model.load_gguf(read_gguf(args.start_from)[1])
     if checkpoint.exists():
         saved = torch.load(checkpoint, map_location=device)
         model.load_state_dict(saved["model"])
         for opt, state in zip(opts, saved["optimizers"]):
             opt.load_state_dict(state)
         step, seen, active = saved["step"], saved["seen"], saved["active"]
+        restarted = saved["restarted"]
     rng = np.random.default_rng([args.seed, step])
     log = (args.work / "loss.jsonl").open("a")
 
@@ -89,7 +99,7 @@ def main() -> None:
         temporary = checkpoint.with_suffix(".tmp")
         torch.save(
             {"model": model.state_dict(), "optimizers": [o.state_dict() for o in opts], "step": step, "seen": seen,
-             "active": active, "config": dataclasses.asdict(config), "preset": args.preset},
+             "active": active, "restarted": restarted, "config": dataclasses.asdict(config), "preset": args.preset},
             temporary,
         )
         temporary.replace(checkpoint)
@@ -101,17 +111,17 @@ def main() -> None:
         if progress >= 1:
             break
         started = time.monotonic()
-        late = progress > 1 - DECAY / 2
+        late = progress > (0.5 if restarted else 1 - DECAY / 2)
         positions = shape["late_positions"] if late else shape["positions"]
         batch = shape["batch"] * shape["positions"] // positions
         loss_sum, balance_sum = 0.0, 0.0
         inputs, targets = batches(tokens, batch, positions, rng, progress, args.window)
         logits, balance, shares = model(inputs.to(device))
-        loss = F.cross_entropy(logits.flatten(0, 1).float(), targets.flatten().to(device))
+        loss = cross_entropy(logits.flatten(0, 1), targets.flatten().to(device))
         (loss + BALANCE_WEIGHT * balance).backward()
         loss_sum, balance_sum = loss.item(), balance.item()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        factor = learning_rate(step, progress)
+        factor = learning_rate(step, progress, restarted)
         for opt, rates in zip(opts, base):
             for group, rate in zip(opt.param_groups, rates):
                 group["lr"] = rate * factor

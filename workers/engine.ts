@@ -36,6 +36,8 @@ export class Engine implements EngineApi {
   #gpu: Gpu | undefined;
   #loaded: Loaded | undefined;
   #busy = false;
+  /** A session on its way to or from the disk: nobody's wish, so whoever wants something waits for it. Never rejects. */
+  #session: Promise<unknown> | undefined;
   #stopRequested = false;
 
   /** @param reader where weights are read from; default: the store itself */
@@ -150,17 +152,23 @@ export class Engine implements EngineApi {
    * Keeps the KV cache for a later page, in place of what was kept under this name; the oldest others go for it.
    * @param budget bytes that all sessions together may take
    * @returns bytes written; 0 where there is nothing to keep or it is larger than the budget
+   * @throws MixtabError `aborted` where `stop` was called meanwhile; then nothing is kept
    */
   saveSession(id: string, budget: Bytes): Promise<Bytes> {
-    return this.#exclusive('saveSession', async () => {
+    return this.#waitedFor('saveSession', async () => {
       const { gpu, gpuModel, generator } = this.#require();
       const bytes = generator.sessionBytes;
-      await this.sessions.remove(id);
       if (bytes === 0 || bytes > budget) return 0;
+      await this.sessions.remove(id);
       await this.sessions.makeRoom(budget, bytes);
+      this.#stopRequested = false;
+      const put = (i: number, part: Blob): Promise<void> => {
+        if (this.#stopRequested) throw new MixtabError('aborted', 'Stopped.');
+        return this.sessions.putPart(id, i, part);
+      };
       try {
         const owner = await ownerOf(gpuModel);
-        const header = await this.#watched(gpu, () => generator.saveSession(owner, (i, part) => this.sessions.putPart(id, i, part)));
+        const header = await this.#watched(gpu, () => generator.saveSession(owner, put));
         await this.sessions.putHeader(id, header);
       } catch (error) {
         await this.sessions.remove(id).catch(() => {}); // the first error is the one to tell
@@ -175,7 +183,7 @@ export class Engine implements EngineApi {
    * @returns tokens restored; 0 where there is none, or it was dropped because it is damaged or another model's
    */
   restoreSession(id: string): Promise<number> {
-    return this.#exclusive('restoreSession', async () => {
+    return this.#waitedFor('restoreSession', async () => {
       const { gpu, gpuModel, generator } = this.#require();
       const header = await this.sessions.header(id);
       if (!header) return 0;
@@ -243,12 +251,26 @@ export class Engine implements EngineApi {
   }
 
   #release(): void {
-    this.#loaded?.generator.readback.destroy();
+    this.#loaded?.generator.destroy();
     this.#loaded?.gpuModel.destroy();
     this.#loaded = undefined;
   }
 
+  #waitedFor<T>(what: string, work: () => Promise<T>): Promise<T> {
+    const result = (this.#session ?? Promise.resolve()).then(() => this.#alone(what, work));
+    const done = result.catch(() => {}).then(() => {
+      if (this.#session === done) this.#session = undefined;
+    });
+    this.#session = done;
+    return result;
+  }
+
   async #exclusive<T>(what: string, work: () => Promise<T>): Promise<T> {
+    while (this.#session) await this.#session;
+    return this.#alone(what, work);
+  }
+
+  async #alone<T>(what: string, work: () => Promise<T>): Promise<T> {
     if (this.#busy) {
       throw new MixtabError('busy', `The engine is busy: ${what} has to wait.`, 'Wait until it is done, or stop it.');
     }

@@ -3,6 +3,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import type { ImportProgress, ModelSource } from '../src/contract/engine-api.ts';
 import { SYNTH_PRESETS } from './gguf/synth/presets.ts';
 import { ImportService } from './import-service.ts';
+import { IMPORT_LOCK } from './storage/record-requests.ts';
 import { MemoryStore, MemoryValues } from './storage/memory-store.ts';
 import { synthBlob } from './testing.ts';
 
@@ -16,6 +17,31 @@ function serviceOn(values: MemoryValues): ImportService {
 }
 
 describe('ImportService', () => {
+  it('waits for the import of another tab, says so, and can be cancelled meanwhile', async () => {
+    const imports = serviceOn(new MemoryValues());
+    let done = (): void => {};
+    const other = new Promise<void>((begun) => {
+      void navigator.locks.request(IMPORT_LOCK, () => {
+        begun();
+        return new Promise<void>((resolve) => {
+          done = resolve;
+        });
+      });
+    });
+    await other;
+    const warnings: (string | undefined)[] = [];
+    const cancelled = imports.import(file(), ({ warning }) => {
+      warnings.push(warning);
+      void imports.cancel();
+    });
+    await expect(cancelled).rejects.toMatchObject({ code: 'aborted' });
+    expect(warnings).toEqual([expect.stringContaining('Another tab is importing')]);
+    const waiting = imports.import(file(), ({ warning, phase }) => {
+      if (phase === 'header' && warning) done();
+    });
+    expect(await waiting).toMatchObject({ state: 'complete' });
+  });
+
   it('pauses, tells what is unfinished, and goes on; another import leaves it alone', async () => {
     const values = new MemoryValues();
     const imports = serviceOn(values);

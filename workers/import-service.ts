@@ -1,6 +1,7 @@
 /** The import worker's side of the contract: one import at a time, cancel, clean-up of imports that never ended. */
+import type { AccessToken } from '../src/contract/access.ts';
 import type {
-  ImportApi, ImportOptions, ImportProgress, ModelInspection, ModelSource, ModelSummary, UnfinishedImport,
+  ImportApi, ImportOptions, ImportProgress, ModelInspection, ModelSource, ModelSummary, StoredSession, UnfinishedImport,
 } from '../src/contract/engine-api.ts';
 import { MixtabError } from '../src/contract/errors.ts';
 import { LAYOUT_VERSION } from '../src/contract/weight-layout.ts';
@@ -14,12 +15,21 @@ import type { HttpOptions } from './storage/http-byte-source.ts';
 import { openFiles, openUrl } from './storage/model-source.ts';
 import { opfsSupported } from './storage/opfs-files.ts';
 import { IMPORT_LOCK, RecordRequests } from './storage/record-requests.ts';
+import { SessionStore } from './storage/session-store.ts';
 import type { RecordStore } from './storage/store.ts';
+
+const WAITING: ImportProgress = {
+  phase: 'header', bytesDone: 0, bytesTotal: 0, recordsDone: 0, recordsTotal: 0,
+  warning: 'Another tab is importing a model. This one begins when that is done.',
+};
 
 export class ImportService implements ImportApi {
   #running: AbortController | undefined;
 
-  constructor(private readonly store: RecordStore) {}
+  constructor(
+    private readonly store: RecordStore,
+    private readonly kept = new SessionStore(),
+  ) {}
 
   async list(): Promise<ModelSummary[]> {
     return (await this.store.listManifests()).map(summarize);
@@ -33,7 +43,7 @@ export class ImportService implements ImportApi {
     if (place === 'opfs' && !opfsSupported()) {
       throw new MixtabError('storage-unavailable', 'This browser has no private file system for workers.', 'Choose the database instead.');
     }
-    return this.#exclusive(async (signal) => {
+    return this.#exclusive(onProgress, async (signal) => {
       await this.#removeLeftovers();
       const inputs = await this.#inputs(source, signal, onProgress);
       const requests = new RecordRequests();
@@ -64,21 +74,32 @@ export class ImportService implements ImportApi {
     );
   }
 
-  repair(id: string, onProgress: (progress: ImportProgress) => void): Promise<ModelSummary> {
-    return this.#exclusive(async (signal) => {
+  repair(id: string, onProgress: (progress: ImportProgress) => void, access?: AccessToken): Promise<ModelSummary> {
+    return this.#exclusive(onProgress, async (signal) => {
       const manifest = await this.store.getManifest(id);
       if (!manifest) throw new MixtabError('model-not-found', `No model ${id} is stored.`);
       const { name, source: kind, sourceUrl } = manifest;
       if (kind === 'file' || sourceUrl === undefined) {
         throw new MixtabError('bad-request', `${name} came from a local file.`, 'Import the same file again: only what is damaged is written anew.');
       }
-      const source: ModelSource = { kind, url: sourceUrl };
+      const source: ModelSource = kind === 'url' ? { kind, url: sourceUrl, ...(access && { access }) } : { kind, url: sourceUrl };
       return repairModel(await this.#inputs(source, signal, onProgress), manifest);
     });
   }
 
-  remove(id: string): Promise<void> {
-    return this.store.removeModel(id);
+  /** The model first: what is left of its sessions, should this be cut off, goes with the oldest. */
+  async remove(id: string): Promise<void> {
+    await this.store.removeModel(id);
+    const sessions = await this.kept.list();
+    await this.removeSessions(sessions.filter(({ modelId }) => modelId === id).map((session) => session.id));
+  }
+
+  sessions(): Promise<StoredSession[]> {
+    return this.kept.list();
+  }
+
+  async removeSessions(ids: readonly string[]): Promise<void> {
+    for (const id of ids) await this.kept.remove(id);
   }
 
   verify(id: string, onProgress: (progress: ImportProgress) => void): Promise<string[]> {
@@ -104,11 +125,12 @@ export class ImportService implements ImportApi {
     };
   }
 
-  async #exclusive<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  async #exclusive<T>(onProgress: ImportInputs['onProgress'], work: (signal: AbortSignal) => Promise<T>): Promise<T> {
     if (this.#running) throw new MixtabError('busy', 'Another import is running.', 'Wait until it is done, or cancel it.');
     const running = new AbortController();
     this.#running = running;
     try {
+      if ((await navigator.locks.query()).held?.some(({ name }) => name === IMPORT_LOCK)) onProgress(WAITING);
       return await navigator.locks.request(IMPORT_LOCK, { signal: running.signal }, () => work(running.signal));
     } catch (error) {
       // What the lock rejects with is the reason of the abort, which may be no error.
@@ -127,16 +149,16 @@ export class ImportService implements ImportApi {
 }
 
 function openSource(source: ModelSource, options: HttpOptions = {}): Promise<ByteSource> {
-  if (source.kind !== 'file') return openUrl(source.url, options);
+  if (source.kind === 'url') return openUrl(source.url, { ...options, ...(source.access && { access: source.access }) });
+  if (source.kind === 'builtin') return openUrl(source.url, options);
   return openFiles(source.files.map((file) => ({ blob: file, name: file.name })), options.signal);
 }
 
 /**
- * Asks the browser to keep our data, and fails before the first byte where the space will not do.
+ * Fails before the first byte where the space will not do.
  * @returns a warning where it may not
  */
 async function checkSpace(bytes: number): Promise<string | undefined> {
-  await navigator.storage.persist?.();
   const free = await estimateFreeBytes();
   const verdict = judgeSpace(bytes, free);
   if (verdict === 'refuse') throw storageFull(bytes, free);

@@ -4,6 +4,7 @@ import { onePart, type RecordParts } from '../src/contract/record-parts.ts';
 import type { Bytes } from '../src/contract/ids.ts';
 import type { RecordInfo } from '../src/contract/weight-layout.ts';
 import { expose, transfer } from '../src/contract/rpc.ts';
+import { whenLent } from './lent-models.ts';
 import { BufferPool } from './storage/buffer-pool.ts';
 import { IndexedDbStore } from './storage/indexed-db-store.ts';
 import { OpfsFiles } from './storage/opfs-files.ts';
@@ -13,6 +14,7 @@ import { readWhenStored } from './storage/record-requests.ts';
 const BUFFER_BYTES: Bytes = 400e6;
 const buffers = new BufferPool(BUFFER_BYTES);
 const store = new IndexedDbStore(undefined, new OpfsFiles(), buffers);
+whenLent((lent) => store.lend(lent));
 
 const reader = {
   async read(modelId: string, record: RecordInfo): Promise<RecordParts> {

@@ -1,4 +1,5 @@
 /** Where the engine gets records from: the reader worker, or (in tests) a store directly. */
+import type { Lending } from '../src/contract/lent-models.ts';
 import { type Remote, transfer, wrap } from '../src/contract/rpc.ts';
 import type { RecordParts } from '../src/contract/record-parts.ts';
 import type { RecordInfo } from '../src/contract/weight-layout.ts';
@@ -14,8 +15,8 @@ export interface RecordReader {
   giveBack?(record: RecordParts): void;
 }
 
-/** Starts the reader worker. */
-export function createReaderWorker(): RecordReader {
+/** Starts the reader worker. `lend` hands it a port to the models of the site itself. */
+export function createReaderWorker(): RecordReader & { lend(port: MessagePort): void } {
   const worker = new Worker(new URL('./reader.worker.ts', import.meta.url), { type: 'module', name: 'reader' });
   const api: Remote<ReaderApi> = wrap<ReaderApi>(worker);
   return {
@@ -24,5 +25,6 @@ export function createReaderWorker(): RecordReader {
       const used = parts.map(({ buffer }) => buffer);
       void api.giveBack(transfer(used, used));
     },
+    lend: (port) => worker.postMessage({ mixtabLent: [port] } satisfies Lending, [port]),
   };
 }

@@ -1,10 +1,11 @@
 /** Sessions: what a restored cache answers, what it saves, and that a session which does not fit is never used. */
-import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, expect, it, vi } from 'vitest';
 import type { GenerateEvent } from '../src/contract/engine-api.ts';
 import { Engine } from './engine.ts';
+import { ImportService } from './import-service.ts';
 import { SYNTH_PRESETS } from './gguf/synth/presets.ts';
 import { SessionStore } from './storage/session-store.ts';
-import type { MemoryStore } from './storage/memory-store.ts';
+import { MemoryStore } from './storage/memory-store.ts';
 import { engineWith } from './testing.ts';
 
 const OPTIONS = { ...SYNTH_PRESETS.tiny, contextLength: 1200 };
@@ -28,10 +29,10 @@ async function answer(text: string) {
   const onEvent = (event: GenerateEvent): void => {
     if (event.type === 'prefill') prefilled = event.tokensTotal;
   };
-  const { tokens, promptTokens } = await engine.generate(
+  const { tokens, promptTokens, reusedTokens } = await engine.generate(
     { input: { kind: 'text', text }, maxTokens: 8, sampling: { temperature: 0 }, ignoreEos: true }, onEvent,
   );
-  return { tokens: tokens.map(({ id, logprob }) => ({ id, logprob })), prompt: promptTokens.length, prefilled };
+  return { tokens: tokens.map(({ id, logprob }) => ({ id, logprob })), prompt: promptTokens.length, prefilled, reusedTokens };
 }
 
 beforeAll(async () => {
@@ -55,6 +56,7 @@ it('a restored session answers as the cache it was, to the bit, and only what is
   const restored = await answer(`${LONG} could`);
   expect(restored).toEqual(without);
   expect(restored.prefilled).toBeLessThan(10);
+  expect(restored.reusedTokens).toBe(restored.prompt - restored.prefilled);
 });
 
 it.each(['damaged', 'missing', 'cut short'])('a session with a part %s is dropped, and all is computed', async (how) => {
@@ -76,6 +78,7 @@ it.each(['damaged', 'missing', 'cut short'])('a session with a part %s is droppe
   const again = await answer(LONG);
   expect(again).toEqual(fresh);
   expect(again.prefilled).toBe(again.prompt);
+  expect(again.reusedTokens).toBe(0);
 });
 
 it.each([{ modelId: 'another' }, { weights: '00' }, { version: 0 }, { headDim: 2 }])('a session of %j is dropped', async (other) => {
@@ -118,4 +121,45 @@ it('what a tab that was closed while saving left is cleared away at the next sav
   await engine.saveSession('a', BUDGET);
   expect(await sessions.part('half/saved', 3)).toBeUndefined();
   expect(await engine.restoreSession('a')).toBeGreaterThan(0);
+});
+
+it('what is read anew does not depend on how much was said before', async () => {
+  const anew: number[] = [];
+  for (const history of [LONG.slice(0, 30), LONG.slice(0, 200), LONG]) {
+    await answer(history);
+    await engine.saveSession('a', BUDGET);
+    await reload();
+    await engine.restoreSession('a');
+    anew.push((await answer(`${history} could`)).prefilled);
+  }
+  expect(new Set(anew)).toEqual(new Set([anew[0]]));
+  expect(anew[0]).toBeLessThan(10);
+});
+
+it('a save that is stopped leaves nothing half done; what is wanted meanwhile waits for it', async () => {
+  await answer('the first');
+  const saved = engine.saveSession('a', BUDGET);
+  const stopped = expect(saved).rejects.toMatchObject({ code: 'aborted' });
+  // The stop has to come while parts are written, not before.
+  const put = vi.spyOn(SessionStore.prototype, 'putPart').mockImplementation(async () => engine.stop());
+  await stopped;
+  put.mockRestore();
+  expect(await sessions.list()).toEqual([]);
+  const again = engine.saveSession('a', BUDGET);
+  expect((await answer('the first men')).reusedTokens).toBeGreaterThan(0); // not "busy"
+  expect(await again).toBeGreaterThan(0);
+  expect(await engine.restoreSession('a')).toBeGreaterThan(0);
+});
+
+it('sessions go with their model, and one by one', async () => {
+  await answer('the first men');
+  for (const id of ['a', 'b', 'c']) await engine.saveSession(id, BUDGET);
+  await sessions.putHeader('c', { ...(await sessions.header('c'))!, modelId: 'another' });
+  const service = new ImportService(new MemoryStore(), sessions);
+  expect((await service.sessions()).map(({ id }) => id)).toEqual(['a', 'b', 'c']);
+  await service.removeSessions(['a']);
+  expect((await service.sessions()).map(({ id }) => id)).toEqual(['b', 'c']);
+  await service.remove(modelId);
+  expect((await service.sessions()).map(({ id }) => id)).toEqual(['c']);
+  expect(await sessions.part('b', 0)).toBeUndefined();
 });

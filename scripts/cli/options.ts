@@ -9,7 +9,8 @@ export const COMMANDS = {
   generate: {
     model: 'string!', prompt: 'string!', chat: 'boolean', 'max-tokens': 'integer!', temperature: 'number', 'top-k': 'integer',
     'top-p': 'number', 'min-p': 'number', 'repetition-penalty': 'number', seed: 'integer', 'ignore-eos': 'boolean',
-    'top-logprobs': 'integer', context: 'integer', 'gpu-budget': 'number', 'ram-budget': 'number', 'resident-bias': 'number', 'skip-below': 'number', json: 'boolean',
+    'top-logprobs': 'integer', 'json-schema': 'string', context: 'integer', 'gpu-budget': 'number', 'ram-budget': 'number', 'resident-bias': 'number',
+    'skip-below': 'number', json: 'boolean',
   },
   perplexity: {
     model: 'string!', 'text-file': 'string!', context: 'integer', 'gpu-budget': 'number', 'ram-budget': 'number',
@@ -38,8 +39,8 @@ export type Options<C extends Command> = Parsed<(typeof COMMANDS)[C]>;
 
 export const USAGE = `usage: npm run -s mixtab -- COMMAND
   generate --model FILE|URL|builtin --prompt TEXT --max-tokens N [--chat] [--temperature T] [--top-k N] [--top-p P]
-           [--min-p P] [--repetition-penalty R] [--seed S] [--ignore-eos] [--top-logprobs N] [--context N]
-           [--gpu-budget MB] [--ram-budget MB] [--resident-bias B] [--skip-below W] [--json]
+           [--min-p P] [--repetition-penalty R] [--seed S] [--ignore-eos] [--top-logprobs N] [--json-schema FILE]
+           [--context N] [--gpu-budget MB] [--ram-budget MB] [--resident-bias B] [--skip-below W] [--json]
   perplexity --model FILE|URL|builtin --text-file FILE [--context N] [--gpu-budget MB] [--ram-budget MB]
            [--resident-bias B] [--skip-below W] [--trace-out FILE] [--json]
   bench    --model FILE|URL|builtin --text-file FILE [--context N] [--json]      hit rates of cache policies on a text

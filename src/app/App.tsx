@@ -1,20 +1,26 @@
 import { useEffect, useState } from 'preact/hooks';
 import { ChatView } from '../chat/ChatView.tsx';
 import { current, openConversation } from '../chat/conversations.ts';
+import { ExpertsPage, ExpertsPanel } from '../experts-view/lazy.tsx';
+import { panelOpen, togglePanel } from '../experts-view/panel.ts';
 import { LibraryPage } from '../library/LibraryPage.tsx';
 import { importFiles } from '../library/plan.ts';
 import { SettingsDialog } from '../settings/SettingsDialog.tsx';
 import { Sidebar } from '../sidebar/Sidebar.tsx';
+import { Icon } from '../ui/icons.tsx';
 import { IconButton } from '../ui/IconButton.tsx';
 import { showView, view } from './route.ts';
 import { announcement, loaded, loading } from './state.ts';
 
 /** Below this width the sidebar lies over the page (the same as in layout.css). */
 const NARROW = matchMedia('(max-width: 56rem)');
+/** From this width on there is room for the experts beside a conversation. */
+const WIDE = matchMedia('(min-width: 72rem)');
 
 export function App() {
   const [settingsOpen, setSettingsOpen] = useState(false);
-  const narrow = useNarrow();
+  const narrow = useMedia(NARROW);
+  const wide = useMedia(WIDE);
   const [sidebar, setSidebar] = useState(!narrow);
   const dropping = useDrop();
   useEffect(() => setSidebar(!narrow), [narrow, narrow && view.value]);
@@ -25,7 +31,7 @@ export function App() {
     // Where it can be opened again; the button is there after the next drawing only.
     setTimeout(() => document.querySelector<HTMLElement>('.bar .icon-button')?.focus());
   };
-  const title = view.value === 'chat' ? current.value?.title : 'Models';
+  const title = { chat: current.value?.title, models: 'Models', experts: 'Experts' }[view.value];
   useEffect(() => {
     document.title = title ? `${title} · mixtab` : 'mixtab';
   }, [title]);
@@ -46,11 +52,12 @@ export function App() {
       )}
       {drawer && <button type="button" class="shade" tabIndex={-1} aria-label="Close the sidebar" onClick={hide} />}
       <div class="page" inert={drawer}>
-        <Bar sidebar={sidebar} onSidebar={() => setSidebar(true)} />
-        {view.value === 'models' ? <LibraryPage /> : <ChatView />}
+        <Bar sidebar={sidebar} wide={wide} onSidebar={() => setSidebar(true)} />
+        {view.value === 'models' ? <LibraryPage /> : view.value === 'experts' ? <ExpertsPage /> : <ChatView />}
       </div>
+      {wide && panelOpen.value && view.value === 'chat' && <ExpertsPanel />}
       {settingsOpen && <SettingsDialog onClose={() => setSettingsOpen(false)} />}
-      {dropping && <div class="drop">Drop the GGUF to import it</div>}
+      {dropping && <div class="drop">Drop the GGUF to import it (all its files, if it has several)</div>}
       <div class="visually-hidden" role="status">
         {announcement.value}
       </div>
@@ -58,12 +65,12 @@ export function App() {
   );
 }
 
-function Bar({ sidebar, onSidebar }: { sidebar: boolean; onSidebar: () => void }) {
+function Bar({ sidebar, wide, onSidebar }: { sidebar: boolean; wide: boolean; onSidebar: () => void }) {
   const model = loaded.value?.summary;
   return (
     <header class="bar">
       {!sidebar && <IconButton icon="menu" label="Show the sidebar" onClick={onSidebar} />}
-      {view.value === 'models' ? (
+      {view.value !== 'chat' ? (
         <button type="button" class="quiet" onClick={() => showView('chat')}>
           ← Back to the conversation
         </button>
@@ -74,6 +81,18 @@ function Bar({ sidebar, onSidebar }: { sidebar: boolean; onSidebar: () => void }
         </button>
       )}
       <span class="spring" />
+      {view.value === 'chat' && (
+        <button
+          type="button"
+          class="quiet"
+          aria-label="Experts"
+          title="What the experts do"
+          {...(wide && { 'aria-expanded': panelOpen.value })}
+          onClick={() => (wide ? togglePanel() : showView('experts'))}
+        >
+          <Icon name="grid" /> <span class="wide-only">Experts</span>
+        </button>
+      )}
       {!sidebar && view.value === 'chat' && (
         <IconButton icon="plus" label="New conversation" onClick={() => openConversation(undefined)} />
       )}
@@ -81,14 +100,14 @@ function Bar({ sidebar, onSidebar }: { sidebar: boolean; onSidebar: () => void }
   );
 }
 
-function useNarrow(): boolean {
-  const [narrow, setNarrow] = useState(NARROW.matches);
+function useMedia(query: MediaQueryList): boolean {
+  const [matches, setMatches] = useState(query.matches);
   useEffect(() => {
-    const onChange = (): void => setNarrow(NARROW.matches);
-    NARROW.addEventListener('change', onChange);
-    return () => NARROW.removeEventListener('change', onChange);
-  }, []);
-  return narrow;
+    const onChange = (): void => setMatches(query.matches);
+    query.addEventListener('change', onChange);
+    return () => query.removeEventListener('change', onChange);
+  }, [query]);
+  return matches;
 }
 
 /** Ctrl+Shift+O (as elsewhere) begins a conversation. */

@@ -1,13 +1,16 @@
-import { useEffect } from 'preact/hooks';
+import { useEffect, useState } from 'preact/hooks';
 import { deleted, undoDelete } from '../chat/conversations.ts';
 import type { ModelSummary } from '../contract/engine-api.ts';
 import type { ErrorData } from '../contract/errors.ts';
 import { bytesPerSecond } from '../library/rate.ts';
 import { IconButton } from '../ui/IconButton.tsx';
 import { formatBytes, formatDuration } from '../ui/format.ts';
+import { stop } from './answers.ts';
 import { cancelImport, pauseImport, reloadModel, useEarly, useModel } from './models.ts';
 import { dismissProblem } from './problems.ts';
-import { gpuProblem, imported, loaded, loading, problem, type RunningImport, runningImport, updateReady } from './state.ts';
+import { view } from './route.ts';
+import { experiment, gpuProblem, imported, loaded, loading, problem, type RunningImport, runningImport, stopping, updateReady } from './state.ts';
+import { loadedElsewhere } from './tabs.ts';
 
 /** How long a deletion can be undone. */
 const UNDO_MS = 15_000;
@@ -20,6 +23,8 @@ export function Notices() {
       {problem.value && <Problem error={problem.value} onDismiss={dismissProblem} />}
       {runningImport.value && <ImportNotice running={runningImport.value} />}
       {loading.value && <LoadNotice />}
+      <OtherTabNotice />
+      {experiment.value && view.value !== 'experts' && <ExperimentNotice />}
       {imported.value && <ImportedNotice model={imported.value} />}
       {deleted.value && <UndoNotice key={deleted.value.id} title={deleted.value.title} />}
       {updateReady.value && (
@@ -86,6 +91,19 @@ function ImportNotice({ running: { kind, name, progress, rate } }: { running: Ru
   );
 }
 
+/** Two tabs share one GPU; said once. */
+function OtherTabNotice() {
+  const [dismissed, setDismissed] = useState(false);
+  const { length } = loadedElsewhere.value;
+  if (length === 0 || dismissed) return null;
+  return (
+    <div class="notice undo" role="status">
+      <p>{length === 1 ? 'Another tab holds' : `${length} other tabs hold`} a model in GPU memory too; they share what there is.</p>
+      <IconButton icon="close" label="Dismiss" onClick={() => setDismissed(true)} />
+    </div>
+  );
+}
+
 function ImportedNotice({ model }: { model: ModelSummary }) {
   return (
     <div class="notice undo">
@@ -107,6 +125,20 @@ function LoadNotice() {
     <div class="notice">
       <p>Loading {name} …</p>
       <progress aria-label={`Loading ${name}`} {...(known ? { value: progress.bytesDone, max: progress.bytesTotal } : {})} />
+    </div>
+  );
+}
+
+/** Why nothing can be written meanwhile. */
+function ExperimentNotice() {
+  return (
+    <div class="notice undo">
+      <p>
+        The model reads or writes for the <a href="#experts">experts' view</a>. Answers can be written once it is done.
+      </p>
+      <button type="button" disabled={stopping.value} onClick={stop}>
+        {stopping.value ? 'Stopping' : 'Stop it'}
+      </button>
     </div>
   );
 }

@@ -1,15 +1,17 @@
 /** Writing: what is sent to the model, and where its words go. */
 import { beginConversation, current, currentPath, updateConversation, writing } from '../chat/conversations.ts';
+import { newId } from '../chat/new-id.ts';
 import { messagesFor, textFor } from '../chat/room.ts';
 import { addTurn, type Conversation, changeTurn, removeTurn, type Turn, textOf, turnOf } from '../chat/tree.ts';
 import type { GenerateEvent, GenerateRequest, GenerateResult } from '../contract/engine-api.ts';
-import { errorToData } from '../contract/errors.ts';
+import { errorToData, MixtabError } from '../contract/errors.ts';
 import { proxy } from '../contract/rpc.ts';
 import { lossyOf, settings } from '../settings/settings.ts';
 import { samplingOf } from '../settings/writing.ts';
 import { engine } from './clients.ts';
 import { report } from './problems.ts';
-import { announcement, canSend, generating, isChat, loaded, overflow, prefill, problem, stopping } from './state.ts';
+import { answered, prepareSession } from './sessions.ts';
+import { announcement, canSend, type Experiment, experiment, generating, isChat, loaded, loading, overflow, prefill, problem, stopping } from './state.ts';
 
 /** Tokens come faster than a page needs to be drawn. */
 const SHOW_EVERY_MS = 40;
@@ -58,12 +60,12 @@ export async function continueAnswer(turn: Turn): Promise<void> {
 }
 
 export function stop(): void {
-  if (!generating.value) return;
+  if (!generating.value && !experiment.value) return;
   stopping.value = true;
   void engine.stop();
 }
 
-/** Settles when no generation runs. */
+/** Settles when nothing has the engine for itself. */
 let running: Promise<void> = Promise.resolve();
 
 export async function stopAndWait(): Promise<void> {
@@ -71,8 +73,32 @@ export async function stopAndWait(): Promise<void> {
   await running;
 }
 
+/**
+ * Lets work of the experts' view have the engine; nothing where an answer or other such work has it. What else needs the
+ * engine (another model) ends it by `stopAndWait`. Never throws: what goes wrong is shown.
+ */
+export async function runExperiment(kind: Experiment['kind'], work: (onProgress: (done: number, total: number) => void) => Promise<void>): Promise<void> {
+  if (!loaded.value || generating.value || experiment.value || loading.value) return;
+  problem.value = undefined;
+  announcement.value = '';
+  experiment.value = { kind, done: 0, total: 0 };
+  let over = false;
+  const onProgress = (done: number, total: number): void => {
+    // Callbacks come by another way than results, and may be late.
+    if (!over) experiment.value = { kind, done, total };
+  };
+  running = work(onProgress)
+    .catch(report)
+    .finally(() => {
+      over = true;
+      experiment.value = undefined;
+      stopping.value = false;
+    });
+  await running;
+}
+
 const newTurn = (by: Turn['by'], parent: string | null, text: string): Turn => ({
-  id: crypto.randomUUID(),
+  id: newId(),
   parent,
   by,
   text,
@@ -101,11 +127,14 @@ async function writeAnswer(conversationId: string, after: string | null, continu
   generating.value = true;
   const shown = showingText(conversationId, turn.id, before, started.kind === 'chat');
   try {
+    await prepareSession(conversationId);
+    if (stopping.value) throw new MixtabError('aborted', 'Stopped.');
     const result = await engine.generate(requestFor(started, continued?.id ?? after ?? turn.id), proxy(shown.onEvent));
     shown.end();
     const text = shown.joined(result.text);
     updateConversation(conversationId, (conversation) => changeTurn(conversation, turn.id, { text, stats: statsOf(result, continued) }));
     announcement.value = result.text;
+    answered(conversationId);
   } catch (error) {
     shown.end();
     updateConversation(conversationId, (conversation) => changeTurn(conversation, turn.id, { text: shown.text() }));
@@ -142,10 +171,11 @@ function requestFor(conversation: Conversation, until: string): GenerateRequest 
   };
 }
 
-function statsOf({ promptTokens, tokens, timings, cache, finishReason }: GenerateResult, continued: Turn | undefined): Turn['stats'] {
+function statsOf({ promptTokens, reusedTokens, tokens, timings, cache, finishReason }: GenerateResult, continued: Turn | undefined): Turn['stats'] {
   const contextFull = finishReason === 'length' && promptTokens.length + tokens.length >= (loaded.value?.context ?? Number.POSITIVE_INFINITY);
   return {
     promptTokens: promptTokens.length - (continued?.stats?.tokens ?? 0),
+    newTokens: promptTokens.length - reusedTokens,
     tokens: tokens.length + (continued?.stats?.tokens ?? 0),
     tokensPerSecond: timings.decodeTokensPerSecond,
     prefillMs: timings.prefillMs,

@@ -1,5 +1,6 @@
 /** Conversations to and from files. */
 import { addConversations, conversations, openConversation } from '../chat/conversations.ts';
+import { newId } from '../chat/new-id.ts';
 import { fileName, fromFile, toJson, toMarkdown } from '../chat/transfer.ts';
 import type { Conversation } from '../chat/tree.ts';
 import { report } from './problems.ts';
@@ -18,7 +19,7 @@ export function exportAll(): void {
 export async function importConversations(files: readonly File[]): Promise<void> {
   try {
     const texts = await Promise.all(files.map((file) => file.text()));
-    const added = texts.flatMap((text) => fromFile(text, () => crypto.randomUUID(), Date.now()));
+    const added = texts.flatMap((text) => fromFile(text, newId, Date.now()));
     addConversations(added);
     if (added[0]) openConversation(added[0].id);
     announcement.value = `${added.length} conversations are imported.`;

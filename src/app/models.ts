@@ -3,13 +3,17 @@ import { current, openConversation } from '../chat/conversations.ts';
 import type { ImportProgress, ModelSource, ModelSummary } from '../contract/engine-api.ts';
 import { errorToData, MixtabError } from '../contract/errors.ts';
 import { proxy } from '../contract/rpc.ts';
+import { askToPersist } from '../library/disk.ts';
 import { addSample, newRate } from '../library/rate.ts';
+import { accessToken } from '../library/token.ts';
 import { changeSettings, loadOptionsOf, settings } from '../settings/settings.ts';
 import { stopAndWait } from './answers.ts';
 import { engine, importer } from './clients.ts';
 import { report } from './problems.ts';
 import { showView, view } from './route.ts';
+import { leaveModel, refreshSessions } from './sessions.ts';
 import { adapter, announcement, generating, gpuProblem, imported, loaded, loading, models, overflow, problem, type RunningImport, runningImport, unfinished } from './state.ts';
+import { requireUnusedElsewhere, tellTabs } from './tabs.ts';
 
 const BUILTIN_PATH = 'models/builtin.gguf';
 const BUILTIN: ModelSource = { kind: 'builtin', url: new URL(BUILTIN_PATH, document.baseURI).href };
@@ -35,12 +39,14 @@ async function probe(): Promise<void> {
   }
 }
 
-async function refreshModels(): Promise<void> {
+export async function refreshModels(): Promise<void> {
   [models.value, unfinished.value] = await Promise.all([importer.list(), importer.unfinished()]);
 }
 
 /** Imports a model and loads it. */
 export async function importModel(source: ModelSource, name: string): Promise<void> {
+  // Not for the built-in model: the first visit asks for nothing, and it comes again by itself.
+  if (source.kind !== 'builtin') void askToPersist();
   let early: Promise<void> | undefined;
   await watched('import', name, async (onProgress) => {
     const watch = (progress: ImportProgress): void => {
@@ -51,6 +57,7 @@ export async function importModel(source: ModelSource, name: string): Promise<vo
     const summary = await importer.import(source, proxy(watch), { place: settings.value.place });
     runningImport.value = undefined;
     await refreshModels();
+    tellTabs();
     await early;
     announcement.value = `${summary.name} is imported.`;
     if (loaded.value?.summary.id === summary.id) {
@@ -97,7 +104,7 @@ export async function forgetImport(id: string): Promise<void> {
 /** Fetches the damaged records of a model again from where it came from. */
 export async function repairModel(model: ModelSummary): Promise<void> {
   await watched('repair', model.name, async (onProgress) => {
-    await importer.repair(model.id, proxy(onProgress));
+    await importer.repair(model.id, proxy(onProgress), accessToken());
     announcement.value = `${model.name} is repaired.`;
   });
 }
@@ -135,9 +142,11 @@ async function watched(kind: RunningImport['kind'], name: string, work: (onProgr
 
 export async function removeModel(model: ModelSummary): Promise<void> {
   try {
+    await requireUnusedElsewhere(model);
     if (loaded.value?.summary.id === model.id) await unload();
     await importer.remove(model.id);
-    await refreshModels();
+    await Promise.all([refreshModels(), refreshSessions()]);
+    tellTabs();
     announcement.value = `${model.name} is removed.`;
   } catch (error) {
     report(error);
@@ -146,6 +155,7 @@ export async function removeModel(model: ModelSummary): Promise<void> {
 
 async function unload(): Promise<void> {
   await stopAndWait();
+  await leaveModel();
   await engine.unload();
   loaded.value = undefined;
 }
@@ -156,15 +166,16 @@ type Named = Pick<ModelSummary, 'id' | 'name'>;
 /** Loads one after the other: a model may have been imported while another one is being loaded. */
 let loads: Promise<void> = Promise.resolve();
 
-/** Puts a stored model on the GPU; the one before leaves it. */
+/** Puts a stored model on the GPU; the one before leaves it. Never rejects: what goes wrong is shown. */
 export function loadModel(model: Named): Promise<void> {
-  loads = loads.then(() => loadNow(model));
+  loads = loads.then(() => loadNow(model)).catch(report); // caught: the next load must not be held up
   return loads;
 }
 
 async function loadNow(model: Named): Promise<void> {
   if (gpuProblem.value) return;
   await stopAndWait();
+  await leaveModel();
   problem.value = undefined;
   overflow.value = undefined;
   loaded.value = undefined;

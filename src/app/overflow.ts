@@ -8,7 +8,7 @@ import { answer } from './answers.ts';
 import { engine } from './clients.ts';
 import { reloadModel } from './models.ts';
 import { report } from './problems.ts';
-import { generating, loaded, overflow } from './state.ts';
+import { experiment, generating, loaded, overflow } from './state.ts';
 
 /** Tokens that a template puts around a message, at most about. */
 const MESSAGE_OVERHEAD = 8;
@@ -17,7 +17,7 @@ const MESSAGE_OVERHEAD = 8;
 export async function leaveOutOldest(): Promise<void> {
   const conversation = current.value;
   const context = loaded.value?.context;
-  if (!conversation || context === undefined || generating.value) return;
+  if (!conversation || context === undefined || generating.value || experiment.value) return;
   const after = overflow.value?.after;
   try {
     const seenFrom = await (conversation.kind === 'chat' ? chatFrom(conversation, context) : textFrom(conversation, context));

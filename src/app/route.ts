@@ -1,18 +1,29 @@
 /** Which view the address names. The browser's back button works, and a view can be linked to. */
-import { signal } from '@preact/signals';
+import { batch, signal } from '@preact/signals';
 
-export type View = 'chat' | 'models';
+export type View = 'chat' | 'models' | 'experts';
 
-const viewOf = (hash: string): View => (hash === '#models' ? 'models' : 'chat');
+/** `#experts/routing` is the part `routing` of the view `experts`. */
+function viewOf(hash: string): { view: View; part: string } {
+  const [name, part = ''] = hash.slice(1).split('/');
+  return { view: name === 'models' || name === 'experts' ? name : 'chat', part };
+}
 
-export const view = signal<View>(viewOf(location.hash));
+export const view = signal<View>(viewOf(location.hash).view);
+/** Of a view that has several; empty: the first. */
+export const part = signal(viewOf(location.hash).part);
 
 addEventListener('hashchange', () => {
-  view.value = viewOf(location.hash);
+  const shown = viewOf(location.hash);
+  batch(() => {
+    view.value = shown.view;
+    part.value = shown.part;
+  });
 });
 
 export function showView(next: View): void {
   if (view.value === next) return;
   location.hash = next === 'chat' ? '' : next;
   view.value = next;
+  part.value = '';
 }

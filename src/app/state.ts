@@ -1,7 +1,7 @@
-/** What the page shows beside the conversations, as signals. Only models.ts, answers.ts and problems.ts change them. */
+/** What the page shows beside the conversations, as signals. Only the modules beside this one change them. */
 import { computed, signal } from '@preact/signals';
 import { current, writingIn } from '../chat/conversations.ts';
-import type { AdapterReport, ImportProgress, LoadedModel, LoadProgress, ModelSummary, UnfinishedImport } from '../contract/engine-api.ts';
+import type { AdapterReport, ImportProgress, LoadedModel, LoadProgress, ModelSummary, StoredSession, UnfinishedImport } from '../contract/engine-api.ts';
 import type { ErrorData } from '../contract/errors.ts';
 import type { Rate } from '../library/rate.ts';
 
@@ -21,6 +21,14 @@ export interface Overflow {
   context: number;
 }
 
+/** Work of the experts' view that has the engine for itself, as an answer does. */
+export interface Experiment {
+  kind: 'routing' | 'writing' | 'measuring';
+  /** Tokens; 0 of 0 where that is not known yet. */
+  done: number;
+  total: number;
+}
+
 export const models = signal<ModelSummary[]>([]);
 /** Imports that were paused or cut off. */
 export const unfinished = signal<UnfinishedImport[]>([]);
@@ -33,10 +41,13 @@ export const runningImport = signal<RunningImport | undefined>(undefined);
 export const loading = signal<{ name: string; progress: LoadProgress | undefined } | undefined>(undefined);
 export const loaded = signal<LoadedModel | undefined>(undefined);
 export const generating = signal(false);
+export const experiment = signal<Experiment | undefined>(undefined);
 /** The user has asked to stop; the token in flight is still to come. */
 export const stopping = signal(false);
 /** Share of the prompt that is read, while it is. */
 export const prefill = signal<{ done: number; total: number } | undefined>(undefined);
+/** What the disk keeps of what models have read, oldest first (sessions.ts). */
+export const sessions = signal<StoredSession[]>([]);
 /** A model that came while the user was in a conversation with another one. */
 export const imported = signal<ModelSummary | undefined>(undefined);
 export const overflow = signal<Overflow | undefined>(undefined);
@@ -50,4 +61,4 @@ export const isChat = computed(() => (current.value ? current.value.kind === 'ch
 export const wrongModel = computed(() => isChat.value && loaded.value !== undefined && !loaded.value.summary.hasChatTemplate);
 /** The conversation on the page is the one that is being written. */
 export const writingHere = computed(() => generating.value && writingIn.value === current.value?.id);
-export const canSend = computed(() => loaded.value !== undefined && !writingHere.value && loading.value === undefined && !wrongModel.value);
+export const canSend = computed(() => loaded.value !== undefined && !writingHere.value && experiment.value === undefined && loading.value === undefined && !wrongModel.value);

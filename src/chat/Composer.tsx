@@ -1,19 +1,21 @@
 import { useLayoutEffect, useRef } from 'preact/hooks';
 import { send, stop } from '../app/answers.ts';
-import { canSend, isChat, loaded, stopping, writingHere } from '../app/state.ts';
+import { canSend, isChat, loaded, stopping, writingHere, wrongModel } from '../app/state.ts';
+import { recall, remember } from '../app/tab-storage.ts';
+import { changeWriting, currentWriting } from '../app/writing-now.ts';
 import { lossyOf, settings } from '../settings/settings.ts';
 import { PRESETS, presetOf } from '../settings/writing.ts';
 import { Icon } from '../ui/icons.tsx';
-import { changeWriting, currentPath, currentWriting } from './conversations.ts';
+import { currentPath } from './conversations.ts';
 
 /** Words not sent yet, by conversation; they outlive a look at another view, and a reload of this tab. */
 const DRAFTS_KEY = 'mixtab-drafts';
-const drafts = new Map<string, string>(Object.entries(JSON.parse(sessionStorage.getItem(DRAFTS_KEY) ?? '{}') as Record<string, string>));
+const drafts = new Map<string, string>(Object.entries(JSON.parse(recall('sessionStorage', DRAFTS_KEY) ?? '{}') as Record<string, string>));
 
 function keepDraft(conversationId: string, text: string): void {
   if (text === '') drafts.delete(conversationId);
   else drafts.set(conversationId, text);
-  sessionStorage.setItem(DRAFTS_KEY, JSON.stringify(Object.fromEntries(drafts)));
+  remember('sessionStorage', DRAFTS_KEY, JSON.stringify(Object.fromEntries(drafts)));
 }
 
 /** Where the user writes. Enter sends, Shift+Enter begins a new line, Escape stops. */
@@ -115,7 +117,7 @@ function PresetChoice() {
 function ContextMeter() {
   const context = loaded.value?.context;
   const stats = currentPath.value.findLast((turn) => turn.stats)?.stats;
-  if (!context || !stats) return null;
+  if (!context || !stats || wrongModel.value) return null;
   const used = Math.min(context, stats.promptTokens + stats.tokens);
   if (used < context * 0.5) return null;
   return (

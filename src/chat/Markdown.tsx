@@ -1,6 +1,7 @@
 import { signal } from '@preact/signals';
 import { Component } from 'preact';
 import { useEffect } from 'preact/hooks';
+import { copyText } from '../ui/copy-text.ts';
 
 type Render = (text: string) => string[];
 const render = signal<Render | undefined>(undefined);
@@ -35,7 +36,7 @@ class Block extends Component<{ html: string }> {
 
 async function copyCode({ target }: MouseEvent): Promise<void> {
   if (!(target instanceof HTMLButtonElement) || !('copy' in target.dataset)) return;
-  await navigator.clipboard.writeText(target.closest('.code')?.querySelector('code')?.textContent ?? '');
+  if (!(await copyText(target.closest('.code')?.querySelector('code')?.textContent ?? ''))) return;
   target.textContent = 'Copied';
   setTimeout(() => {
     target.textContent = 'Copy';

@@ -1,7 +1,8 @@
 /** The conversations as the page has them in hand. Every change goes through here, and from here to the store. */
 import { batch, computed, signal } from '@preact/signals';
-import { changeSettings, settings } from '../settings/settings.ts';
-import type { WritingSettings } from '../settings/writing.ts';
+import { recall, remember } from '../app/tab-storage.ts';
+import { newWriting, settings } from '../settings/settings.ts';
+import { newId } from './new-id.ts';
 import { deleteConversation, onOtherTab, readConversations, writeConversation } from './store.ts';
 import { type Conversation, createConversation, pathOf, removeTurn } from './tree.ts';
 
@@ -19,8 +20,6 @@ export const writingIn = computed(() => writing.value?.conversationId);
 
 export const current = computed(() => conversations.value.find(({ id }) => id === currentId.value));
 export const currentPath = computed(() => (current.value ? pathOf(current.value) : []));
-/** The settings of the conversation on the page. */
-export const currentWriting = computed<WritingSettings>(() => current.value?.writing ?? settings.value.writing);
 
 let storeFailed: (error: unknown) => void = () => {};
 /** What to do where the store refuses a conversation (a full disk); the page still has it. */
@@ -35,7 +34,7 @@ const OPEN_KEY = 'mixtab-open';
 export async function loadConversations(): Promise<void> {
   const stored = await readConversations();
   conversations.value = sorted(stored.map(withoutEmptyAnswers));
-  const open = sessionStorage.getItem(OPEN_KEY) ?? localStorage.getItem(OPEN_KEY) ?? undefined;
+  const open = recall('sessionStorage', OPEN_KEY) ?? recall('localStorage', OPEN_KEY);
   if (stored.some(({ id }) => id === open)) currentId.value = open;
   onOtherTab((id, conversation) => {
     if (writing.value?.conversationId === id) return; // ours is newer
@@ -54,12 +53,12 @@ const withoutEmptyAnswers = (conversation: Conversation): Conversation =>
 /** Shows a conversation, or (undefined) a new one. This tab comes back to it after a reload. */
 export function openConversation(id: string | undefined): void {
   currentId.value = id;
-  for (const storage of [sessionStorage, localStorage]) storage.setItem(OPEN_KEY, id ?? '');
+  for (const place of ['sessionStorage', 'localStorage'] as const) remember(place, OPEN_KEY, id ?? '');
 }
 
 /** Adds a conversation and shows it. */
 export function beginConversation(kind: Conversation['kind']): Conversation {
-  const conversation = createConversation({ id: crypto.randomUUID(), kind, writing: settings.value.writing }, Date.now());
+  const conversation = createConversation({ id: newId(), kind, writing: newWriting(settings.value, kind) }, Date.now());
   batch(() => {
     conversations.value = sorted([...conversations.value, conversation]);
     openConversation(conversation.id);
@@ -104,13 +103,6 @@ export function undoDelete(): void {
   deleted.value = undefined;
   addConversations([conversation]);
   openConversation(conversation.id);
-}
-
-/** Changes how the conversation on the page is written; new ones begin with the same, but for the system prompt. */
-export function changeWriting(changes: Partial<WritingSettings>): void {
-  if (currentId.value) updateConversation(currentId.value, (conversation) => ({ ...conversation, writing: { ...conversation.writing, ...changes } }));
-  const { systemPrompt: _own, ...shared } = changes;
-  changeSettings({ writing: { ...settings.value.writing, ...(current.value ? shared : changes) } });
 }
 
 const sorted = (list: readonly Conversation[]): Conversation[] => list.toSorted((a, b) => b.changedAt - a.changedAt);

@@ -91,7 +91,8 @@ function turnFrom(data: unknown): Turn | undefined {
 
 function isStats(data: unknown): data is Turn['stats'] & object {
   const numbers = ['promptTokens', 'tokens', 'tokensPerSecond', 'prefillMs', 'hitRate'];
-  return isObject(data) && numbers.every((key) => Number.isFinite(data[key])) && ['stop', 'length', 'aborted'].includes(String(data.finishReason));
+  if (!isObject(data) || !(data.newTokens === undefined || Number.isFinite(data.newTokens))) return false;
+  return numbers.every((key) => Number.isFinite(data[key])) && ['stop', 'length', 'aborted'].includes(String(data.finishReason));
 }
 
 const isObject = (data: unknown): data is Record<string, unknown> => typeof data === 'object' && data !== null;

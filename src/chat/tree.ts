@@ -8,6 +8,8 @@ import type { WritingSettings } from '../settings/writing.ts';
 
 export interface AnswerStats {
   promptTokens: number;
+  /** Those of them that had to be read; the others the model still had in mind (sessions.ts). */
+  newTokens?: number;
   tokens: number;
   tokensPerSecond: number;
   /** Milliseconds until the prompt was read, which is when the first token came. */

@@ -50,6 +50,9 @@ describe.each(KINDS)('the client %s', (_kind, clientOf) => {
     expect(chunks.map(({ choices }) => choices[0]?.delta.content ?? '').join('')).toBe('abc');
     expect(chunks.at(-2)?.choices[0].finish_reason).toBe('stop');
     expect(chunks.at(-1)).toMatchObject({ choices: [], usage: { total_tokens: 5 } });
+    expect(chunks.slice(0, -1).every(({ usage }) => usage === null)).toBe(true);
+    const without = await all(await client.chat.completions.create({ model: 'a', messages, stream: true }));
+    expect(without.some((chunk) => 'usage' in chunk)).toBe(false);
     expect(new Set(chunks.map(({ id }) => id)).size).toBe(1);
   });
 
@@ -60,6 +63,50 @@ describe.each(KINDS)('the client %s', (_kind, clientOf) => {
     expect(choices[0].logprobs).toEqual({ tokens: [' a', ' time'], token_logprobs: [-0, -1], top_logprobs: [{ ' a': -0 }, { ' time': -1 }], text_offset: [4, 6] });
     const chunks = await all(await client.completions.create({ prompt: 'Once', stream: true }));
     expect(chunks.map(({ choices: [choice] }) => choice.text).join('')).toBe(' a time');
+  });
+
+  it('streams each token\'s log-probability once, text that was held back without one', async () => {
+    const fake = fakeEngine(['a', 'b']);
+    fake.heldBack = '!';
+    const client = clientOf(fake);
+    const chunks = await all(await client.chat.completions.create({ model: 'a', messages, stream: true, logprobs: true }));
+    expect(chunks.map(({ choices }) => choices[0].delta.content ?? '').join('')).toBe('ab!');
+    expect(chunks.flatMap(({ choices }) => choices[0].logprobs?.content ?? []).map(({ token }) => token)).toEqual(['a', 'b']);
+    const texts = await all(await client.completions.create({ prompt: '', stream: true, logprobs: 1 }));
+    expect(texts.flatMap(({ choices }) => choices[0].logprobs?.tokens ?? [])).toEqual(['a', 'b']);
+  });
+
+  it('holds answers to a response format', async () => {
+    const fake = fakeEngine(['{}']);
+    const client = clientOf(fake);
+    const schema = { type: 'object', properties: { a: { type: 'integer' } } };
+    await client.chat.completions.create({ model: 'a', messages, response_format: { type: 'json_schema', json_schema: { name: 'x', schema, strict: true } } });
+    await all(await client.completions.create({ prompt: '', stream: true, response_format: { type: 'json_object' } }));
+    await client.completions.create({ prompt: '', response_format: { type: 'text' } });
+    expect(fake.requests.map(({ format }) => format)).toEqual([{ type: 'json', schema }, { type: 'json' }, undefined]);
+  });
+
+  it('tells how the routers chose over a text, token by token', async () => {
+    const fake = fakeEngine([]);
+    const progress: unknown[] = [];
+    const routing = await clientOf(fake).routing('ab', { model: 'a', onProgress: (told) => progress.push(told) });
+    expect(routing).toMatchObject({ model: 'a', tokens: 2, nll: 1, pieces: ['', 'a', 'b'] });
+    expect(routing.choices).toEqual([[[0, 1], [2, 3]], [[4, 5], [6, 7]], [[0, 2], [4, 6]]]);
+    expect(progress).toEqual([{ tokensDone: 1, tokensTotal: 3 }]);
+    expect(fake.scores).toEqual([{ input: { kind: 'text', text: 'ab' }, context: 10, trace: true }]);
+    await expect(clientOf(fake).routing(7 as unknown as string)).rejects.toMatchObject({ code: 'bad-request' });
+  });
+
+  it('tells what the expert cache holds, as plain data, and nothing before a model is loaded', async () => {
+    const client = clientOf(fakeEngine([]));
+    expect(await client.metrics()).toBeNull();
+    await client.load({ modelId: 'a' });
+    const metrics = await client.metrics();
+    expect(metrics).toEqual({
+      model: 'a', residence: [['gpu', 'ram', 'store'], ['store', 'gpu', 'gpu']], uses: [[5, 0, 0], [1, 2, 3]], newest: [[true, false, false], [false, false, true]],
+      cache: { slots: 3 }, elapsedMs: 1, gpuWaitMs: 2, expertWaitMs: 3, memory: { gpuBytes: 4, ramBytes: 5 },
+    });
+    expect(JSON.parse(JSON.stringify(metrics))).toEqual(metrics);
   });
 
   it('a signal ends the generation, before and while it runs', async () => {

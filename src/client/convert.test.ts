@@ -25,7 +25,8 @@ describe('requests', () => {
 
   it('what is absent or null is left to the engine', () => {
     const bare = completionRequest({ prompt: 'Once', stop: null });
-    expect(bare).toEqual({ input: { kind: 'text', text: 'Once' }, maxTokens: 1024, sampling: {}, topLogprobs: 0 });
+    expect(bare).toEqual({ input: { kind: 'text', text: 'Once' }, maxTokens: 1024, sampling: {} });
+    expect(completionRequest({ prompt: '', logprobs: 0, response_format: null })).toMatchObject({ topLogprobs: 0 });
     expect(completionRequest({ prompt: '', stop: '.' }).stop).toEqual(['.']);
   });
 
@@ -43,7 +44,10 @@ describe('requests', () => {
     [{ messages, stop: '' }, 'stop'],
     [{ messages, n: 2 }, 'n can only be 1'],
     [{ messages, tools: [] }, 'tools is not supported'],
-    [{ messages, response_format: { type: 'json_object' } }, 'response_format is not supported'],
+    [{ messages, response_format: { type: 'grammar' } }, 'response_format has the type grammar'],
+    [{ messages, response_format: 'json' }, 'response_format has the type undefined'],
+    [{ messages, response_format: { type: 'json_schema' } }, 'must have the schema in json_schema.schema'],
+    [{ messages, response_format: { type: 'json_schema', json_schema: { schema: 'x' } } }, 'must have the schema'],
     [{ messages, max_tokens: 0 }, 'max_tokens is 0'],
   ])('%j is refused by name', (params, message) => {
     expect(() => chatRequest(params as unknown as ChatParams)).toThrow(expect.objectContaining({ code: 'bad-request', message: expect.stringContaining(message) }));

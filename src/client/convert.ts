@@ -1,15 +1,15 @@
 /** OpenAI's requests as the engine's, and the engine's answers as OpenAI's. Pure. */
-import type { GenerateRequest, GenerateResult, GeneratedToken, SamplingOptions } from '../contract/engine-api.ts';
+import type { AnswerFormat, GenerateRequest, GenerateResult, GeneratedToken, SamplingOptions, TokenLogprob } from '../contract/engine-api.ts';
 import { MixtabError } from '../contract/errors.ts';
 import type {
-  ChatLogprobs, ChatParams, CommonParams, CompletionLogprobs, CompletionParams, FinishReason, TokenLogprobs, Usage,
+  ChatLogprobs, ChatParams, CommonParams, CompletionLogprobs, CompletionParams, FinishReason, ResponseFormat, TokenLogprobs, Usage,
 } from './types.ts';
 
 /** Where a request names no length: as OpenAI's completions did, enough for an answer and no endless one. */
 const DEFAULT_MAX_TOKENS = 1024;
 const MAX_STOPS = 4;
 /** What OpenAI's API knows and this engine does not: refused, because silence would look like obedience. */
-const UNSUPPORTED = ['tools', 'tool_choice', 'functions', 'function_call', 'response_format', 'best_of', 'suffix', 'modalities', 'audio'];
+const UNSUPPORTED = ['tools', 'tool_choice', 'functions', 'function_call', 'best_of', 'suffix', 'modalities', 'audio'];
 
 /** @throws MixtabError `bad-request` that names the parameter */
 export function chatRequest(params: ChatParams): GenerateRequest {
@@ -23,7 +23,7 @@ export function chatRequest(params: ChatParams): GenerateRequest {
   return {
     ...common({ ...params, max_tokens: params.max_completion_tokens ?? params.max_tokens }),
     input: { kind: 'chat', messages: messages.map(({ role, content }) => ({ role, content })) },
-    topLogprobs: number('top_logprobs', top, 0, 20),
+    ...(logprobs && { topLogprobs: number('top_logprobs', top, 0, 20) }),
   };
 }
 
@@ -33,11 +33,11 @@ export function completionRequest(params: CompletionParams): GenerateRequest {
   return {
     ...common(params),
     input: { kind: 'text', text: params.prompt },
-    topLogprobs: number('logprobs', params.logprobs ?? 0, 0, 20),
+    ...(params.logprobs != null && { topLogprobs: number('logprobs', params.logprobs, 0, 20) }),
   };
 }
 
-function common(params: CommonParams): Pick<GenerateRequest, 'maxTokens' | 'sampling' | 'stop'> {
+function common(params: CommonParams): Pick<GenerateRequest, 'maxTokens' | 'sampling' | 'stop' | 'format'> {
   for (const name of UNSUPPORTED) {
     if ((params as Record<string, unknown>)[name] != null) throw bad(name, 'is not supported here');
   }
@@ -50,7 +50,17 @@ function common(params: CommonParams): Pick<GenerateRequest, 'maxTokens' | 'samp
     maxTokens: number('max_tokens', params.max_tokens ?? DEFAULT_MAX_TOKENS, 1, 1e9),
     sampling: samplingOf(params),
     ...(stop.length > 0 && { stop }),
+    ...formatOf(params.response_format),
   };
+}
+
+function formatOf(given: ResponseFormat | null | undefined): { format?: AnswerFormat } {
+  if (given == null || given.type === 'text') return {};
+  if (given.type === 'json_object') return { format: { type: 'json' } };
+  if (given.type !== 'json_schema') throw bad('response_format', `has the type ${String((given as { type: unknown }).type)}; there are text, json_object and json_schema`);
+  const schema = given.json_schema?.schema;
+  if (typeof schema !== 'object' || schema === null) throw bad('response_format', 'must have the schema in json_schema.schema');
+  return { format: { type: 'json', schema } };
 }
 
 function samplingOf(params: CommonParams): SamplingOptions {
@@ -95,14 +105,14 @@ export function finishReasonOf({ finishReason }: GenerateResult): FinishReason {
   return finishReason;
 }
 
-const tokenLogprobs = (text: string, logprob: number): TokenLogprobs => ({ token: text, bytes: [...new TextEncoder().encode(text)], logprob });
+/** A token by its own bytes: its `text` is what it completed, and may lack what could become a stop text. */
+function tokenLogprobs({ bytes = [], logprob }: TokenLogprob): TokenLogprobs {
+  return { token: new TextDecoder().decode(Uint8Array.from(bytes)), bytes, logprob };
+}
 
 export function chatLogprobs(tokens: readonly GeneratedToken[]): ChatLogprobs {
   return {
-    content: tokens.map(({ text, logprob, top }) => ({
-      ...tokenLogprobs(text, logprob),
-      top_logprobs: top.map((other) => tokenLogprobs(other.text ?? '', other.logprob)),
-    })),
+    content: tokens.map((token) => ({ ...tokenLogprobs(token), top_logprobs: token.top.map(tokenLogprobs) })),
   };
 }
 
@@ -110,7 +120,7 @@ export function chatLogprobs(tokens: readonly GeneratedToken[]): ChatLogprobs {
 export function completionLogprobs(tokens: readonly GeneratedToken[], offset: number): CompletionLogprobs {
   let at = offset;
   return {
-    tokens: tokens.map(({ text }) => text),
+    tokens: tokens.map((token) => tokenLogprobs(token).token),
     token_logprobs: tokens.map(({ logprob }) => logprob),
     top_logprobs: tokens.map(({ top }) => Object.fromEntries(top.map(({ text, logprob }) => [text ?? '', logprob]))),
     text_offset: tokens.map(({ text }) => {

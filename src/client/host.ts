@@ -18,6 +18,9 @@ export function createHost(client: Mixtab, post: (reply: Reply) => void): (data:
     'models.remove': ({ id }: { id: string }) => client.models.remove(id),
     'models.verify': ({ id }: { id: string }, _signal, onProgress) => client.models.verify(id, { onProgress }),
     load: (request: Parameters<Mixtab['load']>[0], _signal, onProgress) => client.load(request, { onProgress }),
+    routing: ({ text, model }: { text: string; model?: string }, signal, onProgress) =>
+      client.routing(text, { ...(model !== undefined && { model }), signal, onProgress }),
+    metrics: () => client.metrics(),
     'chat.completions.create': (params: ChatParams, signal, event) =>
       params.stream
         ? streamed(client.chat.completions.create({ ...params, stream: true }, { signal }), event)

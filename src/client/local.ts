@@ -2,6 +2,7 @@
 import type { EngineApi, GenerateEvent, GenerateRequest, GenerateResult, GeneratedToken, ImportApi, LoadedModel } from '../contract/engine-api.ts';
 import { MixtabError } from '../contract/errors.ts';
 import { chatLogprobs, chatRequest, completionLogprobs, completionRequest, finishReasonOf, usageOf } from './convert.ts';
+import { metricsOf, routingOf } from './experts.ts';
 import { createQueue, createTurns } from './queue.ts';
 import type {
   CallOptions, ChatChunk, ChatCompletion, ChatParams, CommonParams, Completion, CompletionChunk, CompletionParams, Mixtab,
@@ -9,7 +10,7 @@ import type {
 
 export interface Backend {
   importer: Pick<ImportApi, 'list' | 'import' | 'cancel' | 'remove' | 'verify'>;
-  engine: Pick<EngineApi, 'load' | 'generate' | 'stop'>;
+  engine: Pick<EngineApi, 'load' | 'generate' | 'stop' | 'score' | 'experts'>;
   /** Makes a callback fit to be sent to a worker. */
   callback<T extends (...values: never[]) => void>(call: T): T;
   close(): void;
@@ -20,7 +21,8 @@ interface Shape<Whole, Chunk> {
   prefix: string;
   /** Chunks before the first token. */
   begin(head: Head): Chunk[];
-  token(head: Head, token: GeneratedToken, offset: number): Chunk;
+  /** @param rest text of a token that was told before */
+  token(head: Head, token: GeneratedToken, offset: number, rest: boolean): Chunk;
   end(head: Head, result: GenerateResult): Chunk;
   usage(head: Head, result: GenerateResult): Chunk;
   whole(head: Head, result: GenerateResult): Whole;
@@ -53,26 +55,33 @@ export function createLocal(backend: Backend): Mixtab {
     return loaded;
   }
 
-  /** Waits for its turn, generates, and rejects with `aborted` where the signal said so at any time. */
-  function run(params: CommonParams, request: GenerateRequest, signal: AbortSignal | undefined, shape: { prefix: string }, began: (head: Head) => void, onToken: (token: GeneratedToken) => void) {
+  /** Waits for its turn and has the engine work for it until the signal says stop; rejects with `aborted` where it did so before. */
+  function stoppable<T>(model: string | undefined, signal: AbortSignal | undefined, work: (loaded: LoadedModel) => Promise<T>): Promise<T> {
     return inTurn(async () => {
-      if (signal?.aborted) throw new MixtabError('aborted', 'The request was aborted.');
-      const { summary } = await ensureModel(params.model);
-      const head = { id: `${shape.prefix}-${crypto.randomUUID()}`, created: Math.floor(Date.now() / 1000), model: summary.id };
+      if (signal?.aborted) throw aborted();
+      const ready = await ensureModel(model);
+      if (signal?.aborted) throw aborted();
       const abort = (): void => void engine.stop();
-      if (signal?.aborted) throw new MixtabError('aborted', 'The request was aborted.');
       signal?.addEventListener('abort', abort);
       try {
-        began(head);
-        const onEvent = (event: GenerateEvent): void => {
-          if (event.type === 'token' && !signal?.aborted) onToken(event.token);
-        };
-        const result = await engine.generate(request, callback(onEvent));
-        finishReasonOf(result); // throws for a stopped one
-        return { head, result };
+        return await work(ready);
       } finally {
         signal?.removeEventListener('abort', abort);
       }
+    });
+  }
+
+  /** Generates, and rejects with `aborted` where the signal said so at any time. */
+  function run(params: CommonParams, request: GenerateRequest, signal: AbortSignal | undefined, shape: { prefix: string }, began: (head: Head) => void, onToken: (token: GeneratedToken, rest: boolean) => void) {
+    return stoppable(params.model, signal, async ({ summary }) => {
+      const head = { id: `${shape.prefix}-${crypto.randomUUID()}`, created: Math.floor(Date.now() / 1000), model: summary.id };
+      began(head);
+      const onEvent = (event: GenerateEvent): void => {
+        if (event.type === 'token' && !signal?.aborted) onToken(event.token, event.rest === true);
+      };
+      const result = await engine.generate(request, callback(onEvent));
+      finishReasonOf(result); // throws for a stopped one
+      return { head, result };
     });
   }
 
@@ -93,8 +102,8 @@ export function createLocal(backend: Backend): Mixtab {
         head = made;
         shape.begin(made).forEach(queue.push);
       };
-      const onToken = (token: GeneratedToken): void => {
-        if (head) queue.push(shape.token(head, token, offset));
+      const onToken = (token: GeneratedToken, rest: boolean): void => {
+        if (head) queue.push(shape.token(head, token, offset, rest));
         offset += token.text.length;
       };
       run(params, request, either, shape, began, onToken).then(
@@ -113,7 +122,7 @@ export function createLocal(backend: Backend): Mixtab {
     models: {
       list: () => importer.list(),
       async import(source, { onProgress = () => {}, signal } = {}) {
-        if (signal?.aborted) throw new MixtabError('aborted', 'The import was aborted.');
+        if (signal?.aborted) throw aborted();
         const abort = (): void => void importer.cancel();
         signal?.addEventListener('abort', abort);
         try {
@@ -126,22 +135,36 @@ export function createLocal(backend: Backend): Mixtab {
       verify: (id, { onProgress = () => {} } = {}) => importer.verify(id, callback(onProgress)),
     },
     load,
+    routing: (text, { model, signal, onProgress = () => {} } = {}) => {
+      if (typeof text !== 'string') return Promise.reject(new MixtabError('bad-request', 'routing needs a text.'));
+      return stoppable(model, signal, async ({ summary, context }) => {
+        const told = (tokensDone: number, tokensTotal: number): void => onProgress({ tokensDone, tokensTotal });
+        return routingOf(summary, await engine.score({ input: { kind: 'text', text }, context, trace: true }, callback(told)));
+      });
+    },
+    async metrics() {
+      const report = await engine.experts();
+      return report && loaded ? metricsOf(loaded.summary.id, report) : null;
+    },
     chat: { completions: { create: create(chatRequest, chatShape) as Mixtab['chat']['completions']['create'] } },
     completions: { create: create(completionRequest, completionShape) as Mixtab['completions']['create'] },
     close: () => backend.close(),
   };
 }
 
-function chatShape({ logprobs }: ChatParams): Shape<ChatCompletion, ChatChunk> {
+const aborted = (): MixtabError => new MixtabError('aborted', 'The request was aborted.');
+
+function chatShape({ logprobs, stream_options: options }: ChatParams): Shape<ChatCompletion, ChatChunk> {
   const chunk = (head: Head, delta: ChatChunk['choices'][0]['delta'], rest: Partial<ChatChunk['choices'][0]> = {}): ChatChunk => ({
     ...head,
     object: 'chat.completion.chunk',
     choices: [{ index: 0, delta, finish_reason: null, logprobs: null, ...rest }],
+    ...(options?.include_usage && { usage: null }),
   });
   return {
     prefix: 'chatcmpl',
     begin: (head) => [chunk(head, { role: 'assistant', content: '' })],
-    token: (head, token) => chunk(head, { content: token.text }, logprobs ? { logprobs: chatLogprobs([token]) } : {}),
+    token: (head, token, _offset, rest) => chunk(head, { content: token.text }, logprobs && !rest ? { logprobs: chatLogprobs([token]) } : {}),
     end: (head, result) => chunk(head, {}, { finish_reason: finishReasonOf(result) }),
     usage: (head, result) => ({ ...head, object: 'chat.completion.chunk', choices: [], usage: usageOf(result) }),
     whole: (head, result) => ({
@@ -160,19 +183,20 @@ function chatShape({ logprobs }: ChatParams): Shape<ChatCompletion, ChatChunk> {
   };
 }
 
-function completionShape({ logprobs, echo, prompt }: CompletionParams): Shape<Completion, CompletionChunk> {
+function completionShape({ logprobs, echo, prompt, stream_options: options }: CompletionParams): Shape<Completion, CompletionChunk> {
   const object = 'text_completion' as const;
   const before = echo ? prompt : '';
   const chunk = (head: Head, text: string, rest: Partial<CompletionChunk['choices'][0]> = {}): CompletionChunk => ({
     ...head,
     object,
     choices: [{ index: 0, text, finish_reason: null, logprobs: null, ...rest }],
+    ...(options?.include_usage && { usage: null }),
   });
   return {
     prefix: 'cmpl',
     begin: (head) => (before ? [chunk(head, before)] : []),
-    token: (head, token, offset) =>
-      chunk(head, token.text, logprobs === undefined ? {} : { logprobs: completionLogprobs([token], before.length + offset) }),
+    token: (head, token, offset, rest) =>
+      chunk(head, token.text, logprobs == null || rest ? {} : { logprobs: completionLogprobs([token], before.length + offset) }),
     end: (head, result) => chunk(head, '', { finish_reason: finishReasonOf(result) }),
     usage: (head, result) => ({ ...head, object, choices: [], usage: usageOf(result) }),
     whole: (head, result) => ({
@@ -183,7 +207,7 @@ function completionShape({ logprobs, echo, prompt }: CompletionParams): Shape<Co
           index: 0,
           text: before + result.text,
           finish_reason: finishReasonOf(result),
-          logprobs: logprobs === undefined ? null : completionLogprobs(result.tokens, before.length),
+          logprobs: logprobs == null ? null : completionLogprobs(result.tokens, before.length),
         },
       ],
       usage: usageOf(result),

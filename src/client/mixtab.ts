@@ -4,12 +4,13 @@
  */
 import { MixtabError } from '../contract/errors.ts';
 import { type Backend, createLocal } from './local.ts';
-import { isReady } from './protocol.ts';
+import { isModelsChanged, isReady } from './protocol.ts';
 import { createRemote } from './remote.ts';
 import type { Mixtab } from './types.ts';
 
 export type { ModelSource, ModelSummary } from '../contract/engine-api.ts';
 export { MixtabError } from '../contract/errors.ts';
+export type { Backend } from './local.ts';
 export type * from './types.ts';
 
 export type MixtabOptions =
@@ -19,6 +20,8 @@ export type MixtabOptions =
       embedUrl: string;
       /** Where the frame goes; it shows what it does. Absent: the frame is hidden. */
       container?: HTMLElement;
+      /** The user let the frame at the models of its own site: `models.list` has more now. */
+      onModelsChange?: () => void;
     };
 
 /** How long the frame may take to load its script. */
@@ -26,10 +29,10 @@ const READY_MS = 30_000;
 
 /** @throws MixtabError `source-unreachable` where no mixtab answers at `embedUrl` */
 export async function createMixtab(options: MixtabOptions): Promise<Mixtab> {
-  return 'worker' in options ? createLocal(options.worker) : embedded(new URL(options.embedUrl, document.baseURI), options.container);
+  return 'worker' in options ? createLocal(options.worker) : embedded(new URL(options.embedUrl, document.baseURI), options);
 }
 
-function embedded(url: URL, container: HTMLElement | undefined): Promise<Mixtab> {
+function embedded(url: URL, { container, onModelsChange }: Pick<Extract<MixtabOptions, { embedUrl: string }>, 'container' | 'onModelsChange'>): Promise<Mixtab> {
   url.searchParams.set('origin', location.origin);
   const frame = document.createElement('iframe');
   frame.title = 'mixtab';
@@ -52,7 +55,8 @@ function embedded(url: URL, container: HTMLElement | undefined): Promise<Mixtab>
       if (isReady(data)) {
         clearTimeout(timer);
         resolve(client);
-      } else receive(data);
+      } else if (isModelsChanged(data)) onModelsChange?.();
+      else receive(data);
     };
     addEventListener('message', onMessage);
     (container ?? document.body).append(frame);

@@ -9,6 +9,7 @@ export const PROTOCOL = 1;
 
 export const METHODS = [
   'models.list', 'models.import', 'models.remove', 'models.verify', 'load', 'chat.completions.create', 'completions.create',
+  'routing', 'metrics',
 ] as const;
 export type Method = (typeof METHODS)[number];
 
@@ -28,10 +29,18 @@ export interface Ready {
   ready: true;
 }
 
+/** Said by the frame when the user let it at the models of its own site: `models.list` has them now. */
+export interface ModelsChanged {
+  mixtab: typeof PROTOCOL;
+  changed: 'models';
+}
+
 const isOurs = (data: unknown): data is { mixtab: typeof PROTOCOL } & Record<string, unknown> =>
   typeof data === 'object' && data !== null && (data as { mixtab?: unknown }).mixtab === PROTOCOL;
 
 export const isReady = (data: unknown): data is Ready => isOurs(data) && data.ready === true;
+
+export const isModelsChanged = (data: unknown): data is ModelsChanged => isOurs(data) && data.changed === 'models';
 
 export const isReply = (data: unknown): data is Reply =>
   isOurs(data) && typeof data.id === 'number' && ('event' in data || 'result' in data || 'error' in data);

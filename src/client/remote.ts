@@ -54,6 +54,9 @@ export function createRemote(post: (request: Request) => void, close: () => void
       load: (request, { onProgress } = {}) => call('load', request, onProgress ? { onEvent: onProgress } : {}),
       chat: { completions: { create: create('chat.completions.create') as Mixtab['chat']['completions']['create'] } },
       completions: { create: create('completions.create') as Mixtab['completions']['create'] },
+      routing: (text, { model, signal, onProgress } = {}) =>
+        call('routing', { text, ...(model !== undefined && { model }) }, { ...(signal && { signal }), ...(onProgress && { onEvent: onProgress }) }),
+      metrics: () => call('metrics', {}),
       close() {
         for (const { reject } of pending.values()) reject(new MixtabError('aborted', 'The client was closed.'));
         pending.clear();

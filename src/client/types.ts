@@ -1,5 +1,13 @@
 /** The client library's face: OpenAI's shapes, as far as this engine has what they name. */
-import type { ChatMessage, ImportProgress, LoadedModel, LoadProgress, LoadRequest, ModelSource, ModelSummary } from '../contract/engine-api.ts';
+import type {
+  CacheReport, ChatMessage, ImportProgress, LayerRouting, LoadedModel, LoadProgress, LoadRequest, ModelSource, ModelSummary,
+} from '../contract/engine-api.ts';
+
+/** What the answer has to be. `strict` changes nothing: answers are always held to the schema. */
+export type ResponseFormat =
+  | { type: 'text' }
+  | { type: 'json_object' }
+  | { type: 'json_schema'; json_schema: { name?: string; description?: string; schema: Record<string, unknown>; strict?: boolean | null } };
 
 /** Parameters that both kinds of request know. Beside OpenAI's: `top_k`, `min_p`, `repetition_penalty`. */
 export interface CommonParams {
@@ -18,6 +26,7 @@ export interface CommonParams {
   logit_bias?: Record<string, number>;
   /** Up to four texts that end the answer. */
   stop?: string | string[] | null;
+  response_format?: ResponseFormat | null;
   n?: 1;
   stream?: boolean;
   stream_options?: { include_usage?: boolean };
@@ -49,9 +58,11 @@ export interface Usage {
 export type FinishReason = 'stop' | 'length';
 
 export interface TokenLogprobs {
+  /** Its text; a part of a character is U+FFFD. */
   token: string;
-  /** The token's UTF-8. */
+  /** Its UTF-8. */
   bytes: number[];
+  /** Of the model itself: before bias, penalties, temperature and truncation, and whatever the response format. */
   logprob: number;
 }
 
@@ -93,7 +104,7 @@ export interface ChatChunk
       logprobs: ChatLogprobs | null;
     }
   > {
-  /** In the last chunk, which then has no choices, where it was asked for. */
+  /** Where it was asked for: null, and in the last chunk, which then has no choices, the figures. */
   usage?: Usage | null;
 }
 
@@ -118,6 +129,44 @@ export interface Create<Params, Whole, Chunk> {
   (params: Params & { stream?: false }, options?: CallOptions): Promise<Whole>;
 }
 
+/** How the routers chose over a text. Indices: token, layer, choice (the first weighs most). */
+export interface Routing {
+  model: string;
+  /** Tokens that were predicted: all but the first. */
+  tokens: number;
+  /** Mean negative log-likelihood, nats a token. */
+  nll: number;
+  perplexity: number;
+  layers: LayerRouting[];
+  /** Text of each token; a character's text comes with its last token. */
+  pieces: string[];
+  /** Experts that each token chose, by their numbers. */
+  choices: number[][][];
+}
+
+/** What the expert cache holds and did since the last request began. Indices: layer, expert. */
+export interface Metrics {
+  model: string;
+  /** Where each expert is. */
+  residence: ('gpu' | 'ram' | 'store')[][];
+  /** Tokens that chose each expert; a prompt counts as one. */
+  uses: number[][];
+  /** Whether the newest token chose it. */
+  newest: boolean[][];
+  cache: CacheReport;
+  elapsedMs: number;
+  /** Time in which nothing but the GPU was waited for, and in which experts were. */
+  gpuWaitMs: number;
+  expertWaitMs: number;
+  memory: { gpuBytes: number; ramBytes: number };
+}
+
+export interface RoutingOptions extends CallOptions {
+  /** As in requests for text. */
+  model?: string;
+  onProgress?: (progress: { tokensDone: number; tokensTotal: number }) => void;
+}
+
 export interface Mixtab {
   models: {
     list(): Promise<ModelSummary[]>;
@@ -129,6 +178,10 @@ export interface Mixtab {
   load(request: LoadRequest, options?: { onProgress?: (progress: LoadProgress) => void }): Promise<LoadedModel>;
   chat: { completions: { create: Create<ChatParams, ChatCompletion, ChatChunk> } };
   completions: { create: Create<CompletionParams, Completion, CompletionChunk> };
+  /** How the model's routers choose over a text of at least two tokens. */
+  routing(text: string, options?: RoutingOptions): Promise<Routing>;
+  /** May be asked for at any time; null where no model is loaded. */
+  metrics(): Promise<Metrics | null>;
   /** Ends the workers, or takes the iframe away. */
   close(): void;
 }

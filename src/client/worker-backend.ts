@@ -1,15 +1,26 @@
 /** This page's own workers as the client's engine. */
-import { proxy } from '../contract/rpc.ts';
+import type { LentValues } from '../contract/lent-models.ts';
+import { expose, proxy } from '../contract/rpc.ts';
 import { createEngineClient, createImportClient } from '../engine-client.ts';
 import type { Backend } from './local.ts';
 
-export function workerBackend(): Backend {
+/** `lend` lets the workers read models that the window reaches and they do not. */
+export function workerBackend(): Backend & { lend(lent: LentValues): void } {
   const engine = createEngineClient();
   const importer = createImportClient();
   return {
     engine: engine.api as unknown as Backend['engine'],
     importer: importer.api as unknown as Backend['importer'],
     callback: proxy,
+    lend(lent) {
+      const port = (): MessagePort => {
+        const { port1, port2 } = new MessageChannel();
+        expose(lent, port1);
+        return port2;
+      };
+      importer.lend([port()]);
+      engine.lend([port(), port()]); // its reader has a worker of its own
+    },
     close() {
       engine.terminate();
       importer.terminate();

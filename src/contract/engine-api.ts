@@ -3,6 +3,7 @@
  * store, the engine worker (`EngineApi`) is the only owner of the GPU device. Both are exposed
  * through comlink; callbacks are passed with `Comlink.proxy`; errors are `MixtabError`s.
  */
+import type { AccessToken } from './access.ts';
 import type { TokenId } from './ids.ts';
 import type { RecordPlace } from './weight-layout.ts';
 
@@ -10,7 +11,7 @@ import type { RecordPlace } from './weight-layout.ts';
 
 /** Where a GGUF comes from. Several files are the parts of one split GGUF. */
 export type ModelSource =
-  | { kind: 'url'; url: string }
+  | { kind: 'url'; url: string; access?: AccessToken }
   | { kind: 'file'; files: File[] }
   /** The model that is served with the page. `url` is where the page's build put it. */
   | { kind: 'builtin'; url: string };
@@ -159,10 +160,22 @@ export interface ImportApi {
   verify(id: string, onProgress: (progress: ImportProgress) => void): Promise<string[]>;
   /**
    * Verifies the model and fetches its damaged records again from where it came from.
+   * @param access for a model from a gated repository: tokens are not kept with models
    * @throws MixtabError `bad-request` for a model from local files: import the same file again
    */
-  repair(id: string, onProgress: (progress: ImportProgress) => void): Promise<ModelSummary>;
+  repair(id: string, onProgress: (progress: ImportProgress) => void, access?: AccessToken): Promise<ModelSummary>;
   inspect(source: ModelSource): Promise<ModelInspection>;
+  /** What `saveSession` has kept, oldest first. Those of a removed model go with it. */
+  sessions(): Promise<StoredSession[]>;
+  removeSessions(ids: readonly string[]): Promise<void>;
+}
+
+/** A KV cache on the disk. */
+export interface StoredSession {
+  /** The name under which it was saved. */
+  id: string;
+  modelId: string;
+  bytes: number;
 }
 
 // ---------------------------------------------------------------- engine
@@ -247,6 +260,16 @@ export interface AblationOptions {
   banned?: { layer: number; expert: number }[];
 }
 
+/**
+ * What an answer has to be: JSON. Tokens that would not go on with it are not picked, whatever their probability, and
+ * the answer ends where it is complete; one that is cut off (`length`, a stop text) is the beginning of such JSON.
+ */
+export interface AnswerFormat {
+  type: 'json';
+  /** A JSON schema (docs/client.md says how much of it); absent: any object. */
+  schema?: Record<string, unknown>;
+}
+
 export interface GenerateRequest {
   /**
    * Text to continue, or a conversation (fails with `chat-template` where the model has none). A conversation
@@ -259,8 +282,10 @@ export interface GenerateRequest {
   stop?: string[];
   /** Go on after the end-of-sequence token. */
   ignoreEos?: boolean;
-  /** How many of the likeliest tokens to report with each token, 0 .. 20. */
+  /** How many of the likeliest tokens to report with each token, 0 .. 20; given at all, tokens come with their bytes. */
   topLogprobs?: number;
+  /** Not together with `ignoreEos`. Each token then waits for the one before. */
+  format?: AnswerFormat;
   lossy?: LossyOptions;
   ablation?: AblationOptions;
 }
@@ -309,10 +334,12 @@ export interface ScoreResult {
 
 export interface TokenLogprob {
   id: TokenId;
-  /** Natural logarithm of the probability before temperature and truncation. */
+  /** Natural logarithm of the probability before bias, penalties, temperature and truncation, and of all tokens whatever the format. */
   logprob: number;
   /** The token's piece as text, of those that were reported beside the one taken. */
   text?: string;
+  /** What the token stands for, as UTF-8, where log-probabilities were asked for; maybe a part of a character. */
+  bytes?: number[];
 }
 
 export interface GeneratedToken extends TokenLogprob {
@@ -323,7 +350,8 @@ export interface GeneratedToken extends TokenLogprob {
 
 export type GenerateEvent =
   | { type: 'prefill'; tokensDone: number; tokensTotal: number }
-  | { type: 'token'; token: GeneratedToken };
+  /** `rest`: the text was held back until the end, and belongs to a token that was told before. */
+  | { type: 'token'; token: GeneratedToken; rest?: true };
 
 export interface CacheReport {
   /** Expert slots over all layers. */
@@ -354,8 +382,13 @@ export interface ExpertsReport {
   uses: Uint32Array;
   /** 1 for those the newest token chose. */
   newest: Uint8Array;
-  /** Since the last request began, as are the times. */
+  /** Since the last request began, as is all that follows; the times end with the request. */
   cache: CacheReport;
+  /** Tokens of the prompt, or of the text that is scored, that were computed, and the bytes read from the store for them. */
+  promptTokens: number;
+  promptBytesRead: number;
+  /** Tokens written. */
+  tokens: number;
   gpuWaitMs: number;
   expertWaitMs: number;
   elapsedMs: number;
@@ -364,6 +397,8 @@ export interface ExpertsReport {
 
 export interface GenerateResult {
   promptTokens: TokenId[];
+  /** Of the prompt's tokens, those whose keys and values were in the KV cache: nothing was computed for them. */
+  reusedTokens: number;
   tokens: GeneratedToken[];
   text: string;
   finishReason: 'stop' | 'length' | 'aborted';
@@ -395,7 +430,10 @@ export interface EngineApi {
   experts(): Promise<ExpertsReport | undefined>;
   /** Ends the running generation after the token in flight; its promise resolves with `aborted`. */
   stop(): Promise<void>;
-  /** Keeps the KV cache under a name, the oldest others going for it; returns the bytes written, 0 where it exceeds `budget`. */
+  /**
+   * Keeps the KV cache under a name, the oldest others going for it; returns the bytes written, 0 where there is nothing to
+   * keep or it exceeds `budget`. Other calls wait for it; `stop` ends it, and nothing is kept (`aborted`).
+   */
   saveSession(id: string, budget: number): Promise<number>;
   /** Fills the KV cache with what was kept; returns its tokens, 0 where there is none or it does not fit and was dropped. */
   restoreSession(id: string): Promise<number>;

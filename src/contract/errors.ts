@@ -22,6 +22,7 @@ export type ErrorCode =
   | 'gguf-missing-part' // of a split file
   | 'gguf-mixed-parts' // parts of different models
   // sources
+  | 'source-gated' // wants a licence to be accepted and a token
   | 'source-unreachable' // network error or HTTP status
   | 'source-no-ranges' // the server answers a range request with the whole file
   | 'source-changed' // size or validator changed in mid-import

@@ -19,6 +19,10 @@ export interface DeviceFigures {
   storeRate: number;
 }
 
+/** Of a model's shape and figures, what its speed depends on. */
+export type SpeedShape = Pick<ModelConfig, 'layerCount' | 'kvHeadCount' | 'headDim' | 'expertCount' | 'expertsPerToken' | 'contextLength'>;
+export type SpeedFigures = Pick<ModelFigures, 'denseBytes' | 'expertBytes' | 'bytesPerToken'>;
+
 export interface ExpectedSpeed {
   /** `resident`: all experts on the GPU. `streams`: experts come and go. `too-large`: not even one layer's experts for a token fit. */
   fit: 'resident' | 'streams' | 'too-large';
@@ -48,13 +52,13 @@ export function hitRate(share: number): number {
 }
 
 /** Bytes of keys and values (f16) for `context` positions. */
-const kvBytes = ({ layerCount, kvHeadCount, headDim }: ModelConfig, context: number): Bytes =>
+const kvBytes = ({ layerCount, kvHeadCount, headDim }: SpeedShape, context: number): Bytes =>
   4 * layerCount * kvHeadCount * headDim * context;
 
 /**
  * @param context positions of the KV cache
  */
-export function expectSpeed(figures: ModelFigures, config: ModelConfig, device: DeviceFigures, context = 4096): ExpectedSpeed {
+export function expectSpeed(figures: SpeedFigures, config: SpeedShape, device: DeviceFigures, context = 4096): ExpectedSpeed {
   const { layerCount, expertCount, expertsPerToken } = config;
   const { denseBytes, expertBytes, bytesPerToken } = figures;
   const fixed = denseBytes + kvBytes(config, Math.min(context, config.contextLength));

@@ -1,13 +1,15 @@
 /** The page that other pages embed: answers the one origin that its address names. */
 import { createHost } from '../client/host.ts';
 import { createLocal } from '../client/local.ts';
-import { originFrom, PROTOCOL } from '../client/protocol.ts';
+import { type ModelsChanged, originFrom, PROTOCOL, type Ready } from '../client/protocol.ts';
 import { workerBackend } from '../client/worker-backend.ts';
+import type { LentValues } from '../contract/lent-models.ts';
+import { offerSiteModels } from './storage-access.ts';
 
 const origin = originFrom(location.search);
-const status = document.getElementById('status');
 
 function say(text: string): void {
+  const status = document.getElementById('status');
   if (status) status.textContent = text;
 }
 
@@ -16,10 +18,15 @@ if (parent === window) {
 } else if (!origin) {
   say('The embedding page must name its origin: embed.html?origin=https://…');
 } else {
-  say(`mixtab works here for ${origin}. Models that it imports are kept apart for that site by the browser.`);
-  const receive = createHost(createLocal(workerBackend()), (reply) => parent.postMessage(reply, origin));
+  say(`mixtab works here for ${origin}.`);
+  const backend = workerBackend();
+  const receive = createHost(createLocal(backend), (reply) => parent.postMessage(reply, origin));
   addEventListener('message', ({ source, origin: from, data }) => {
     if (source === parent && from === origin) receive(data);
   });
-  parent.postMessage({ mixtab: PROTOCOL, ready: true }, origin);
+  parent.postMessage({ mixtab: PROTOCOL, ready: true } satisfies Ready, origin);
+  offerSiteModels(origin, (lent: LentValues) => {
+    backend.lend(lent);
+    parent.postMessage({ mixtab: PROTOCOL, changed: 'models' } satisfies ModelsChanged, origin);
+  });
 }

@@ -8,6 +8,7 @@ import { disk, fitsOnDisk } from './disk.ts';
 import { fitText } from './fit-text.ts';
 import { deviceFigures } from './ModelDetails.tsx';
 import { importFiles, looking, type PlannedImport, planFromText, planned, planUrl, repo, startPlanned } from './plan.ts';
+import { TokenField } from './TokenField.tsx';
 
 /** By address, repository or file. */
 export function AddModel() {
@@ -17,8 +18,8 @@ export function AddModel() {
     <section>
       <h2>Add a model</h2>
       <p class="hint">
-        Any Mixtral in GGUF form. It is downloaded once, from the address to this device, and stays here. A split one: the address of
-        any part, or all its files. Files can also be dropped anywhere on the page.
+        Any Mixtral in GGUF form. It is downloaded once, from the address to this device, and stays here. One in
+        several files: the address of any of them, or all of them together. Files can also be dropped anywhere on the page.
       </p>
       <form
         class="row"
@@ -31,8 +32,8 @@ export function AddModel() {
           name="url"
           type="text"
           inputMode="url"
-          aria-label="Address of a GGUF"
-          placeholder="https://… .gguf, or a Hugging Face repository: owner/name"
+          aria-label="Address of a GGUF, or a repository on Hugging Face"
+          placeholder="https://… .gguf, or owner/name"
           spellcheck={false}
           autocapitalize="off"
           required
@@ -40,10 +41,10 @@ export function AddModel() {
         <button type="submit" class="primary" disabled={busy}>
           Import
         </button>
+        {/* Any file: `accept` knows no patterns, and the pieces of a cut model end in .part1of3 or -split-a. */}
         <input
           ref={chooser}
           type="file"
-          accept=".gguf"
           multiple
           hidden
           aria-label="GGUF file"
@@ -61,6 +62,7 @@ export function AddModel() {
           </button>
         )}
       </form>
+      <TokenField />
       <div role="status">{looking.value && <p class="hint">Looking at {looking.value} …</p>}</div>
       {repo.value && <RepoFiles busy={busy} />}
       {planned.value && <Plan plan={planned.value} />}

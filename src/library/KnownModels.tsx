@@ -1,6 +1,9 @@
 import { models, runningImport } from '../app/state.ts';
+import { loadOptionsOf, settings } from '../settings/settings.ts';
 import { formatBytes } from '../ui/format.ts';
-import { bitsOf, KNOWN_MODELS, type KnownFile, type KnownModel, urlOf } from './known-models.ts';
+import { fitShort, fitText } from './fit-text.ts';
+import { bitsOf, expectFile, KNOWN_MODELS, type KnownFile, type KnownModel, urlOf } from './known-models.ts';
+import { deviceFigures } from './ModelDetails.tsx';
 import { looking, planUrl } from './plan.ts';
 
 /** Well-known files to choose from. */
@@ -9,7 +12,7 @@ export function KnownModels() {
     <section>
       <h2>Well-known Mixtrals</h2>
       <p class="hint">
-        Fewer bits are faster: experts that find no place on the GPU are read from the disk, so every bit costs time. More bits are closer
+        What is said of the speed is the most that {formatBytes(deviceFigures().gpuBytes)} of GPU memory could give here. Fewer bits are faster: experts that find no place on the GPU are read from the disk, so every bit costs time. More bits are closer
         to the original.
       </p>
       {KNOWN_MODELS.map((model) => (
@@ -34,6 +37,8 @@ export function KnownModels() {
 
 function FileRow({ model, file }: { model: KnownModel; file: KnownFile }) {
   const url = urlOf(model, file);
+  const device = deviceFigures();
+  const expected = expectFile(model, file, device, loadOptionsOf(settings.value).context);
   const stored = models.value.some(({ origin, state }) => state === 'complete' && origin.endsWith(file.file));
   return (
     <li>
@@ -42,6 +47,8 @@ function FileRow({ model, file }: { model: KnownModel; file: KnownFile }) {
       </span>
       <span class="hint nowrap">
         {formatBytes(file.bytes)} · {bitsOf(model, file).toFixed(1)} bits
+        <br />
+        <span title={`This file ${fitText(device, expected)}.`}>{fitShort(expected)}</span>
       </span>
       {stored ? (
         <span class="hint">stored</span>

@@ -1,12 +1,13 @@
 import { useEffect } from 'preact/hooks';
 import { Notices } from '../app/Notices.tsx';
 import { forgetImport, importModel } from '../app/models.ts';
-import { models, runningImport, unfinished } from '../app/state.ts';
+import { models, runningImport, sessions, unfinished } from '../app/state.ts';
 import { formatBytes } from '../ui/format.ts';
 import { AddModel } from './AddModel.tsx';
 import { askToPersist, disk, refreshDisk } from './disk.ts';
 import { KnownModels } from './KnownModels.tsx';
 import { StoredModel } from './StoredModel.tsx';
+import { urlSource } from './token.ts';
 
 /** The models that are here, and the ways to more. */
 export function LibraryPage() {
@@ -51,7 +52,7 @@ function Unfinished() {
           </div>
           <div class="row">
             {sourceUrl && (
-              <button type="button" class="primary" aria-label={`Go on with ${name}`} onClick={() => void importModel({ kind: 'url', url: sourceUrl }, name)}>
+              <button type="button" class="primary" aria-label={`Go on with ${name}`} onClick={() => void importModel(urlSource(sourceUrl), name)}>
                 Go on
               </button>
             )}
@@ -69,6 +70,7 @@ function Unfinished() {
 function DiskUse() {
   if (!disk.value) return null;
   const { usedBytes, quotaBytes, persisted } = disk.value;
+  const kept = sessions.value.reduce((sum, { bytes }) => sum + bytes, 0);
   return (
     <div class="disk">
       <div class="gauge" role="img" aria-label={`${formatBytes(usedBytes)} of ${formatBytes(quotaBytes)} used`}>
@@ -76,6 +78,7 @@ function DiskUse() {
       </div>
       <p class="hint">
         {formatBytes(usedBytes)} of the {formatBytes(quotaBytes)} that this browser allows the page.{' '}
+        {kept > 0 && `${formatBytes(kept)} of it is what models remember of conversations. `}
         {persisted ? 'The browser keeps it until you remove it.' : 'When the disk gets full, the browser may clear it. '}
         {!persisted && (
           <button type="button" class="link" onClick={() => void askToPersist()}>

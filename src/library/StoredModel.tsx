@@ -32,7 +32,7 @@ export function StoredModel({ model }: { model: ModelSummary }) {
       {asking ? (
         <div class="row">
           <span>Remove it and free {formatBytes(model.storedBytes)}?</span>
-          <button type="button" class="bad" onClick={() => void removeModel(model)}>
+          <button type="button" class="bad" onClick={() => void removeModel(model).then(() => setAsking(false))}>
             Remove {model.name}
           </button>
           <button type="button" class="quiet" onClick={() => setAsking(false)}>

@@ -21,11 +21,14 @@ export async function refreshDisk(): Promise<void> {
   }
 }
 
-/** Asks the browser to keep our data; it may ask the user, or decide by itself. */
-export async function askToPersist(): Promise<boolean> {
-  const granted = await navigator.storage.persist();
+/** Asks the browser to keep our data; it may ask the user (Firefox does), or decide by itself. Workers cannot ask. */
+export async function askToPersist(): Promise<void> {
+  try {
+    if (!(await navigator.storage.persisted())) await navigator.storage.persist();
+  } catch {
+    // A browser without it keeps data as it likes.
+  }
   await refreshDisk();
-  return granted;
 }
 
 /** Whether so many bytes more find room; undefined where it is not known. */

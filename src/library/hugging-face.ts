@@ -1,4 +1,5 @@
 /** Repositories on Hugging Face: which GGUF files they have. */
+import { type AccessToken, authorization, gatedError, HUGGING_FACE } from '../contract/access.ts';
 import { MixtabError } from '../contract/errors.ts';
 
 export interface RepoFile {
@@ -6,8 +7,6 @@ export interface RepoFile {
   bytes: number;
   url: string;
 }
-
-const HOST = 'https://huggingface.co';
 
 /** `owner/name` as people write it, or the address of its page; undefined for anything else. */
 export function repoFrom(text: string): string | undefined {
@@ -17,26 +16,32 @@ export function repoFrom(text: string): string | undefined {
 
 /**
  * @returns the repository's GGUF files, smallest first; a split one counts as one file, named by its first part
- * @throws MixtabError `source-unreachable`
+ * @throws MixtabError `source-gated`, `source-unreachable`
  */
-export async function listRepo(repo: string, fetchFile: typeof fetch = fetch): Promise<RepoFile[]> {
+export async function listRepo(repo: string, access?: AccessToken, fetchFile: typeof fetch = fetch): Promise<RepoFile[]> {
+  const url = `${HUGGING_FACE}/api/models/${repo}/tree/main?recursive=true`;
+  const headers = authorization(url, access);
   let response: Response;
   try {
-    response = await fetchFile(`${HOST}/api/models/${repo}/tree/main?recursive=true`);
+    response = await fetchFile(url, { headers });
   } catch {
     throw new MixtabError('source-unreachable', 'Hugging Face cannot be reached.', 'Check the network, or choose a file.');
   }
   if (!response.ok) {
-    const gated = response.status === 401 || response.status === 403 || response.status === 404;
+    const { status } = response;
+    if (status === 401 || status === 403) throw gatedError(repo, status, access, `${HUGGING_FACE}/${repo}`);
     throw new MixtabError(
       'source-unreachable',
-      `Hugging Face answers ${response.status} for ${repo}.`,
-      gated ? 'Check the name; repositories that want a login cannot be read from here.' : 'Try again later.',
+      `Hugging Face answers ${status} for ${repo}.`,
+      status === 404 ? 'Check the name.' : 'Try again later.',
     );
   }
   const items = (await response.json()) as unknown;
   return filesFrom(items, repo);
 }
+
+/** A GGUF, or a piece of one that was cut because of its size. */
+const FILE = /\.gguf(\.part\d{1,3}of\d{1,3}|-split-[a-z])?$/;
 
 /** Checks what the server sent. */
 export function filesFrom(items: unknown, repo: string): RepoFile[] {
@@ -44,11 +49,14 @@ export function filesFrom(items: unknown, repo: string): RepoFile[] {
   const sizes = new Map<string, number>();
   for (const item of items) {
     const { path, size } = (item ?? {}) as Record<string, unknown>;
-    if (typeof path !== 'string' || typeof size !== 'number' || !path.endsWith('.gguf')) continue;
-    const whole = path.replace(/-\d{5}-of-(\d{5}\.gguf)$/, '-00001-of-$1');
+    if (typeof path !== 'string' || typeof size !== 'number' || !FILE.test(path)) continue;
+    const whole = path
+      .replace(/-\d{5}-of-(\d{5}\.gguf)$/, '-00001-of-$1')
+      .replace(/\.part\d{1,3}of(\d{1,3})$/, '.part1of$1')
+      .replace(/-split-[a-z]$/, '-split-a');
     sizes.set(whole, (sizes.get(whole) ?? 0) + size);
   }
   return [...sizes]
-    .map(([path, bytes]) => ({ path, bytes, url: `${HOST}/${repo}/resolve/main/${path.split('/').map(encodeURIComponent).join('/')}` }))
+    .map(([path, bytes]) => ({ path, bytes, url: `${HUGGING_FACE}/${repo}/resolve/main/${path.split('/').map(encodeURIComponent).join('/')}` }))
     .sort((a, b) => a.bytes - b.bytes);
 }

@@ -9,6 +9,7 @@ import type { ModelInspection, ModelSource } from '../contract/engine-api.ts';
 import { refreshDisk } from './disk.ts';
 import { listRepo, type RepoFile, repoFrom } from './hugging-face.ts';
 import { sourceUrl } from './source-url.ts';
+import { accessToken, urlSource } from './token.ts';
 
 /** From this size on the user is asked before the download starts. */
 const ASK_FROM_BYTES = 1e9;
@@ -45,7 +46,7 @@ export async function planFromText(text: string): Promise<void> {
 export async function showRepo(name: string): Promise<void> {
   looking.value = name;
   try {
-    repo.value = { name, files: await listRepo(name) };
+    repo.value = { name, files: await listRepo(name, accessToken()) };
   } catch (error) {
     report(error);
   } finally {
@@ -53,7 +54,7 @@ export async function showRepo(name: string): Promise<void> {
   }
 }
 
-export const planUrl = (url: string): Promise<void> => plan({ kind: 'url', url }, url.slice(url.lastIndexOf('/') + 1));
+export const planUrl = (url: string): Promise<void> => plan(urlSource(url), url.slice(url.lastIndexOf('/') + 1));
 
 /** Imports the files that were chosen or dropped, and shows that it does. */
 export function importFiles(files: readonly File[]): void {

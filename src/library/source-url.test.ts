@@ -8,6 +8,10 @@ describe('sourceUrl', () => {
     expect(sourceUrl('https://example.org/a/b/blob/x.gguf')).toBe('https://example.org/a/b/blob/x.gguf');
   });
 
+  it('refuses a password in an address, and does not repeat it', () => {
+    expect(() => sourceUrl('https://me:hf_secret@huggingface.co/a/b')).toThrow(/^An address with a name or password/);
+  });
+
   it('refuses what is no web address', () => {
     expect(() => sourceUrl('mixtral')).toThrow(/no web address/);
     expect(() => sourceUrl('file:///x.gguf')).toThrow(/file:/);

@@ -1,13 +1,15 @@
 import { useState } from 'preact/hooks';
 import { reloadModel } from '../app/models.ts';
-import { isChat, loaded } from '../app/state.ts';
-import { changeWriting, current, currentWriting } from '../chat/conversations.ts';
+import { clearSessions } from '../app/sessions.ts';
+import { isChat, loaded, sessions } from '../app/state.ts';
+import { changeWriting, currentKind, currentWriting } from '../app/writing-now.ts';
+import { current } from '../chat/conversations.ts';
 import { Dialog } from '../ui/Dialog.tsx';
 import { formatBytes } from '../ui/format.ts';
-import { type Field, LOSSY, MEMORY, type MemoryKey, SAMPLING } from './fields.ts';
+import { type Field, LOSSY, MEMORY, type MemoryKey, SAMPLING, SESSIONS } from './fields.ts';
 import { NumberField } from './NumberField.tsx';
 import { type Appearance, changeSettings, DEFAULT_SETTINGS, type Settings, settings } from './settings.ts';
-import { DEFAULT_WRITING, PRESETS, presetOf } from './writing.ts';
+import { defaultWriting, PRESETS, presetOf } from './writing.ts';
 
 const APPEARANCES: [Appearance, string][] = [
   ['system', 'As the system'],
@@ -25,9 +27,9 @@ export function SettingsDialog({ onClose }: { onClose: () => void }) {
   };
   const reset = (): void => {
     const { systemPrompt } = currentWriting.value;
-    changeWriting({ ...DEFAULT_WRITING, systemPrompt });
-    const { lastModelId } = settings.value;
-    changeSettings({ ...DEFAULT_SETTINGS, writing: settings.value.writing, lastModelId });
+    changeWriting({ ...defaultWriting(currentKind.value), systemPrompt });
+    const { lastModelId, writing, textWriting } = settings.value;
+    changeSettings({ ...DEFAULT_SETTINGS, writing, textWriting, lastModelId });
   };
   return (
     <Dialog title="Settings" onClose={close}>
@@ -48,6 +50,7 @@ export function SettingsDialog({ onClose }: { onClose: () => void }) {
         <NumberField key={field.key} field={withLimits(field)} value={settings.value[field.key]} onChange={(value) => changeSettings({ [field.key]: value })} />
       ))}
       <MemoryNow />
+      <KeptSessions />
       <div class="field">
         <label for="setting-place">Keep new models</label>
         <select id="setting-place" value={settings.value.place} onChange={(event) => changeSettings({ place: event.currentTarget.value as Settings['place'] })}>
@@ -125,6 +128,45 @@ function Presets() {
       ))}
       <p class="hint">{chosen?.help ?? 'Your own values, below.'}</p>
     </fieldset>
+  );
+}
+
+/** What the model has read of conversations, on the disk. */
+function KeptSessions() {
+  const bytes = sessions.value.reduce((sum, session) => sum + session.bytes, 0);
+  return (
+    <>
+      <div class="field">
+        <label for="setting-sessions">Remember what was read</label>
+        <input
+          id="setting-sessions"
+          type="checkbox"
+          checked={settings.value.keepSessions}
+          aria-describedby="setting-sessions-help"
+          onChange={(event) => changeSettings({ keepSessions: event.currentTarget.checked })}
+        />
+        <p id="setting-sessions-help" class="hint">
+          Conversations go on at once after a reload or a look at another one, without being read again by the model.
+        </p>
+      </div>
+      {settings.value.keepSessions &&
+        SESSIONS.map((field) => (
+          <NumberField
+            key={field.key}
+            field={field}
+            value={settings.value[field.key]}
+            onChange={(value) => value !== undefined && changeSettings({ [field.key]: value })}
+          />
+        ))}
+      {bytes > 0 && (
+        <p class="hint">
+          Now: {formatBytes(bytes)} for {sessions.value.length} {sessions.value.length === 1 ? 'conversation' : 'conversations'}.{' '}
+          <button type="button" class="link" onClick={() => void clearSessions()}>
+            Forget it
+          </button>
+        </p>
+      )}
+    </>
   );
 }
 

@@ -19,6 +19,10 @@ export const LOSSY: Field<LossyKey>[] = [
   { key: 'skipBelow', label: 'Skip light experts', help: 'Leaves out a second expert whose weight is below this; 0 is exact, 0.5 leaves one of two.', min: 0, max: 0.5, step: 0.01 },
 ];
 
+export const SESSIONS: Field<'sessionBudgetMegabytes'>[] = [
+  { key: 'sessionBudgetMegabytes', label: 'Disk for conversations, MB', help: 'The oldest go first; a token of Mixtral 8x7B takes 0.13 MB.', min: 1, max: 1_000_000, step: 1 },
+];
+
 export type MemoryKey = 'context' | 'gpuBudgetMegabytes' | 'ramBudgetMegabytes';
 
 export const SAMPLING: Field<Exclude<keyof WritingSettings, 'systemPrompt'>>[] = [

@@ -2,13 +2,14 @@
 import { signal } from '@preact/signals';
 import { get, set } from 'idb-keyval';
 import type { ImportOptions, LoadRequest, LossyOptions } from '../contract/engine-api.ts';
-import { DEFAULT_WRITING, type WritingSettings } from './writing.ts';
+import { defaultWriting, type WritingSettings } from './writing.ts';
 
 export type Appearance = 'system' | 'light' | 'dark';
 
 export interface Settings {
-  /** For new conversations: as it was set last. */
+  /** For new chats and for new texts: as it was set last. */
   writing: WritingSettings;
+  textWriting: WritingSettings;
   /** undefined: automatic. */
   context: number | undefined;
   gpuBudgetMegabytes: number | undefined;
@@ -16,6 +17,9 @@ export interface Settings {
   /** Trade exactness for fewer experts read; 0 is exact. See `LossyOptions`. */
   residentBias: number;
   skipBelow: number;
+  /** Whether what models have read of conversations is kept on the disk, and how much of it. */
+  keepSessions: boolean;
+  sessionBudgetMegabytes: number;
   /** Where new models are kept. */
   place: NonNullable<ImportOptions['place']>;
   appearance: Appearance;
@@ -23,12 +27,15 @@ export interface Settings {
 }
 
 export const DEFAULT_SETTINGS: Settings = {
-  writing: DEFAULT_WRITING,
+  writing: defaultWriting('chat'),
+  textWriting: defaultWriting('text'),
   context: undefined,
   gpuBudgetMegabytes: undefined,
   ramBudgetMegabytes: undefined,
   residentBias: 0,
   skipBelow: 0,
+  keepSessions: true,
+  sessionBudgetMegabytes: 2000,
   place: 'indexeddb',
   appearance: 'system',
   lastModelId: undefined,
@@ -40,9 +47,16 @@ export const settings = signal<Settings>(DEFAULT_SETTINGS);
 
 export async function loadSettings(): Promise<void> {
   const stored = (await get<Partial<Settings>>(KEY)) ?? {};
-  settings.value = { ...DEFAULT_SETTINGS, ...stored, writing: { ...DEFAULT_WRITING, ...stored.writing } };
+  const { writing, textWriting } = DEFAULT_SETTINGS;
+  settings.value = {
+    ...DEFAULT_SETTINGS, ...stored,
+    writing: { ...writing, ...stored.writing }, textWriting: { ...textWriting, ...stored.textWriting },
+  };
   showAppearance();
 }
+
+/** What a new conversation begins with. */
+export const newWriting = ({ writing, textWriting }: Settings, kind: 'chat' | 'text'): WritingSettings => (kind === 'chat' ? writing : textWriting);
 
 export function changeSettings(changes: Partial<Settings>): void {
   settings.value = { ...settings.value, ...changes };

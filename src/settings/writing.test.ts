@@ -1,8 +1,10 @@
 import { expect, it } from 'vitest';
-import { DEFAULT_WRITING, PRESETS, presetOf, samplingOf, writingFrom } from './writing.ts';
+import { DEFAULT_WRITING, defaultWriting, PRESETS, presetOf, samplingOf, writingFrom } from './writing.ts';
 
 it('the defaults are a preset, and a changed value is none', () => {
   expect(presetOf(DEFAULT_WRITING)?.name).toBe('Balanced');
+  expect(presetOf(defaultWriting('chat'))?.name).toBe('Balanced');
+  expect(presetOf(defaultWriting('text'))?.name).toBe('Story');
   expect(presetOf({ ...DEFAULT_WRITING, topK: 41 })).toBeUndefined();
   for (const preset of PRESETS) expect(presetOf({ ...DEFAULT_WRITING, ...preset.sampling })).toBe(preset);
 });

@@ -44,11 +44,20 @@ export const PRESETS: Preset[] = [
   { name: 'Careful', help: 'Close to the likeliest; for facts and code.', sampling: { ...OFF, temperature: 0.3, topP: 0.9, minP: 0.1 } },
   {
     name: 'Balanced',
-    help: 'The default.',
+    help: 'The default of chats.',
     sampling: { ...OFF, temperature: 0.8, topK: 40, topP: 0.95, minP: 0.05, repetitionPenalty: 1.1 },
   },
-  { name: 'Free', help: 'More surprising; for stories and ideas.', sampling: { ...OFF, temperature: 1.1, minP: 0.05, repetitionPenalty: 1.05 } },
+  {
+    name: 'Story',
+    help: 'The default of texts: whatever is likely enough, and no word is held against another.',
+    sampling: { ...OFF, temperature: 0.8, minP: 0.1 },
+  },
+  { name: 'Free', help: 'More surprising; for ideas.', sampling: { ...OFF, temperature: 1.1, minP: 0.05, repetitionPenalty: 1.05 } },
 ];
+
+/** What new conversations begin with before anything was set: a text repeats names and little words as stories do. */
+export const defaultWriting = (kind: 'chat' | 'text'): WritingSettings =>
+  kind === 'chat' ? DEFAULT_WRITING : { ...DEFAULT_WRITING, ...PRESETS.find(({ name }) => name === 'Story')!.sampling };
 
 /** The preset that these settings are; undefined where they are none. */
 export function presetOf(writing: WritingSettings): Preset | undefined {

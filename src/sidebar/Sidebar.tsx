@@ -59,6 +59,9 @@ export function Sidebar({ drawer, onClose, onSettings }: Props) {
         <a href="#models" aria-current={view.value === 'models' ? 'page' : undefined}>
           <Icon name="cube" /> Models
         </a>
+        <a href="#experts" aria-current={view.value === 'experts' ? 'page' : undefined}>
+          <Icon name="grid" /> Experts
+        </a>
         <button type="button" aria-haspopup="dialog" onClick={onSettings}>
           <Icon name="settings" /> Settings
         </button>

@@ -1,4 +1,5 @@
 import { useState } from 'preact/hooks';
+import { copyText } from './copy-text.ts';
 import { IconButton } from './IconButton.tsx';
 
 /** How long the check mark stays. */
@@ -12,7 +13,7 @@ export function CopyButton({ text, label }: { text: () => string; label: string 
       icon={copied ? 'check' : 'copy'}
       label={copied ? 'Copied' : label}
       onClick={async () => {
-        await navigator.clipboard.writeText(text());
+        if (!(await copyText(text()))) return;
         setCopied(true);
         setTimeout(() => setCopied(false), SHOWN_MS);
       }}

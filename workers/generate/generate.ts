@@ -5,7 +5,7 @@ import type {
 import { MixtabError } from '../../src/contract/errors.ts';
 import { type Bytes, type TokenId, tokenId } from '../../src/contract/ids.ts';
 import { encode } from '../gpu/dispatch.ts';
-import { readSampleResult, writeSampleParams } from '../gpu/ops/sample.ts';
+import { readSampleResult, writeAllowed, writeSampleParams } from '../gpu/ops/sample.ts';
 import type { Readback } from '../gpu/readback.ts';
 import { STATE } from '../gpu/step-state.ts';
 import type { GpuModel } from '../load-model.ts';
@@ -13,8 +13,10 @@ import { outputHead } from '../model/forward.ts';
 import { kvCacheBytes } from '../model/kv-cache.ts';
 import type { SessionHeader, SessionOwner } from '../storage/session-store.ts';
 import { createDetokenizer } from '../text/detokenizer.ts';
+import type { GrammarStep } from '../text/grammar.ts';
 import { createStopText } from '../text/stop-text.ts';
 import type { Tokenizer } from '../text/tokenizer.ts';
+import { AnswerFormats } from './answer-format.ts';
 import { Decoder } from './decode.ts';
 import { prefill } from './prefill.ts';
 import { routerOptionsKey, setRouterOptions } from './router-options.ts';
@@ -26,6 +28,15 @@ export const MAX_TOP_LOGPROBS = 20;
 /** Tokens of the prompt's end that count as seen for the penalties, as in llama.cpp's default. */
 const PENALTY_PROMPT_TOKENS = 64;
 
+/** How far the last request is, or was when it ended. */
+interface Progress {
+  promptTokens: number;
+  /** Absent while the prompt is read. */
+  promptBytesRead?: Bytes;
+  tokens: number;
+  endedAt?: number;
+}
+
 /** A loaded model with the tokens that its KV cache holds. */
 export class Generator {
   /** Tokens whose keys and values are in the cache, in order. */
@@ -34,12 +45,21 @@ export class Generator {
   #cachedWith = '';
   /** When the last request began, and what the stopwatches showed then. */
   #began = { at: performance.now(), gpu: 0, experts: 0 };
+  readonly #formats: AnswerFormats;
+  #progress: Progress = { promptTokens: 0, tokens: 0, endedAt: this.#began.at };
 
   constructor(
     readonly gpu: GpuModel,
     readonly tokenizer: Tokenizer,
     readonly readback: Readback,
-  ) {}
+  ) {
+    this.#formats = new AnswerFormats(tokenizer);
+  }
+
+  destroy(): void {
+    this.#formats.end();
+    this.readback.destroy();
+  }
 
   /**
    * @param promptTokens at least one
@@ -56,28 +76,31 @@ export class Generator {
     checkRequest(request, promptTokens.length, context);
     setRouterOptions(model, request);
     this.#useCacheFor(request);
-    this.#startSampling(request, promptTokens);
 
     this.#begin();
     const started = this.#began.at;
     const answer = new Answer(this.tokenizer, request);
     let finishReason: GenerateResult['finishReason'] = 'length';
     let prefillEnd = started;
-    let prefilled = 0;
+    const reusedTokens = this.#reuse(promptTokens);
     let decoder: Decoder | undefined;
     try {
-      prefilled = await this.#prefillPrompt(promptTokens, onEvent, stopped);
+      const format = request.format && (await this.#formats.begin(request.format, stopped));
+      this.#startSampling(request, promptTokens, format?.allowed);
+      await this.#prefillPrompt(promptTokens, reusedTokens, onEvent, stopped);
       let sampled = await this.#firstToken();
       prefillEnd = performance.now();
+      this.#progress.promptBytesRead = experts.report().bytesRead;
       decoder = new Decoder({ model, experts, readback: this.readback, stopped }, promptTokens.length);
       for (;;) {
-        const token = toToken(sampled, request.topLogprobs ?? 0, this.tokenizer);
+        const token = toToken(sampled, request.topLogprobs, this.tokenizer);
         if (this.tokenizer.isEndOfGeneration(token.id) && !request.ignoreEos) {
           finishReason = 'stop';
           break;
         }
         stopped(); // throws what the GPU has reported meanwhile, before it comes out as a token
         onEvent({ type: 'token', token: answer.add(token) });
+        this.#progress.tokens++;
         if (answer.stopped) {
           finishReason = 'stop';
           break;
@@ -86,10 +109,14 @@ export class Generator {
           finishReason = 'aborted';
           break;
         }
+        if (format && (await this.#goOnInFormat(token.id, stopped)).complete) {
+          finishReason = 'stop';
+          break;
+        }
         // How many tokens may follow, this one's successor included.
         const left = Math.min(request.maxTokens - answer.tokens.length, context - promptTokens.length - answer.tokens.length);
         if (left <= 0) break;
-        sampled = await decoder.next(left - 1);
+        sampled = await decoder.next(format ? 0 : left - 1); // what may follow depends on the token itself
         this.#cached.push(token.id);
       }
     } catch (error) {
@@ -97,9 +124,10 @@ export class Generator {
       finishReason = 'aborted';
     } finally {
       await decoder?.drain();
+      this.#progress.endedAt = performance.now();
     }
     const rest = answer.finish();
-    if (rest) onEvent({ type: 'token', token: rest });
+    if (rest) onEvent({ type: 'token', token: rest, rest: true });
 
     const end = performance.now();
     const prefillMs = prefillEnd - started;
@@ -107,12 +135,13 @@ export class Generator {
     const decoded = Math.max(0, answer.tokens.length - 1); // the first token belongs to the prefill
     return {
       promptTokens: [...promptTokens],
+      reusedTokens,
       tokens: answer.tokens,
       text: answer.text,
       finishReason,
       timings: {
         prefillMs,
-        prefillTokensPerSecond: perSecond(prefilled, prefillMs),
+        prefillTokensPerSecond: perSecond(promptTokens.length - reusedTokens, prefillMs),
         decodeMs,
         decodeTokensPerSecond: perSecond(decoded, decodeMs),
         ...this.#waits(),
@@ -123,7 +152,7 @@ export class Generator {
   }
 
   /** How well the model predicts a text; the cache is empty afterwards. @param tokens of the text, without BOS */
-  score(
+  async score(
     tokens: readonly TokenId[],
     request: ScoreRequest,
     onProgress: (tokensDone: number, tokensTotal: number) => void,
@@ -132,7 +161,7 @@ export class Generator {
     this.#cached = [];
     this.#begin();
     const { addBos, bosId } = this.gpu.manifest.tokenizer;
-    return score({
+    const scored = score({
       gpu: this.gpu,
       readback: this.readback,
       tokens,
@@ -143,8 +172,14 @@ export class Generator {
         const detokenizer = createDetokenizer(this.tokenizer, { continuation: true });
         return some.map((id) => detokenizer.push(id));
       },
-      onProgress,
+      onProgress: (tokensDone, tokensTotal) => {
+        this.#progress.promptTokens = tokensDone;
+        onProgress(tokensDone, tokensTotal);
+      },
       stopped,
+    });
+    return scored.finally(() => {
+      this.#progress.endedAt = performance.now();
     });
   }
 
@@ -152,9 +187,11 @@ export class Generator {
   report(): ExpertsReport {
     const { experts, model } = this.gpu;
     const { layerCount, expertCount } = model.config;
+    const cache = experts.report();
+    const { promptTokens, promptBytesRead = cache.bytesRead, tokens, endedAt = performance.now() } = this.#progress;
     return {
-      layerCount, expertCount, ...experts.residence(), cache: experts.report(), ...this.#waits(),
-      elapsedMs: performance.now() - this.#began.at, memory: { gpuBytes: this.gpu.gpuBytes(), ramBytes: experts.ramBytes },
+      layerCount, expertCount, ...experts.residence(), cache, promptTokens, promptBytesRead, tokens, ...this.#waits(),
+      elapsedMs: endedAt - this.#began.at, memory: { gpuBytes: this.gpu.gpuBytes(), ramBytes: experts.ramBytes },
     };
   }
 
@@ -163,6 +200,7 @@ export class Generator {
     const { experts } = this.gpu;
     experts.resetCounts();
     this.#began = { at: performance.now(), gpu: this.readback.waiting.ms, experts: experts.waiting.ms };
+    this.#progress = { promptTokens: 0, tokens: 0 };
   }
 
   #waits(): { gpuWaitMs: number; expertWaitMs: number } {
@@ -202,24 +240,29 @@ export class Generator {
     return tokens.map((id) => detokenizer.push(id)).join('') + detokenizer.flush();
   }
 
-  /** Adds the prompt to the cache, less the beginning it already holds; returns how many tokens were computed. */
+  /** Cuts the cache to the beginning that it shares with the prompt; returns how many tokens that are. */
+  #reuse(promptTokens: readonly TokenId[]): number {
+    // The last token is computed in any case: its logits are not kept.
+    this.#cached.length = Math.min(commonLength(this.#cached, promptTokens), promptTokens.length - 1);
+    return this.#cached.length;
+  }
+
+  /** Adds the prompt to the cache, less the `kept` tokens that it already holds. */
   async #prefillPrompt(
     promptTokens: readonly TokenId[],
+    kept: number,
     onEvent: (event: GenerateEvent) => void,
     stopped: () => boolean,
-  ): Promise<number> {
+  ): Promise<void> {
     const { model, experts } = this.gpu;
-    // The last token is computed in any case: its logits are not kept.
-    const kept = Math.min(commonLength(this.#cached, promptTokens), promptTokens.length - 1);
     const tokens = promptTokens.slice(kept);
-    this.#cached.length = kept;
     model.kvCache.grow(promptTokens.length);
     const onProgress = (tokensDone: number, tokensCached: number) => {
       this.#cached.push(...tokens.slice(this.#cached.length - kept, tokensCached));
+      this.#progress.promptTokens = tokensDone;
       onEvent({ type: 'prefill', tokensDone, tokensTotal: tokens.length });
     };
     await prefill({ model, experts, readback: this.readback, tokens, position: kept, onProgress, stopped });
-    return tokens.length;
   }
 
   async #firstToken(): Promise<ArrayBuffer> {
@@ -232,14 +275,22 @@ export class Generator {
     return result;
   }
 
-  #startSampling({ sampling = {}, topLogprobs = 0 }: GenerateRequest, promptTokens: readonly TokenId[]): void {
+  /** Tells the sampler what may follow `token`. */
+  async #goOnInFormat(token: TokenId, stopped: () => boolean): Promise<GrammarStep> {
+    const { buffers, ctx } = this.gpu.model;
+    const step = await this.#formats.next(token, stopped);
+    writeAllowed(ctx.pipelines.device.queue, buffers.sampleParams, step.allowed);
+    return step;
+  }
+
+  #startSampling({ sampling = {}, topLogprobs = 0 }: GenerateRequest, promptTokens: readonly TokenId[], allowed: Uint32Array | undefined): void {
     const { buffers, config, ctx } = this.gpu.model;
     const { queue } = ctx.pipelines.device;
     const counts = new Uint32Array(config.vocabularySize);
     for (const id of promptTokens.slice(-PENALTY_PROMPT_TOKENS)) counts[id]++;
     const bias = new Float32Array(config.vocabularySize);
     for (const [id, value] of Object.entries(sampling.logitBias ?? {})) bias[Number(id)] = value;
-    queue.writeBuffer(buffers.sampleParams.buffer, 0, writeSampleParams(sampling, seedOf(sampling), topLogprobs));
+    queue.writeBuffer(buffers.sampleParams.buffer, 0, writeSampleParams(sampling, seedOf(sampling), topLogprobs, allowed));
     queue.writeBuffer(buffers.sampleCounts.buffer, 0, counts);
     queue.writeBuffer(buffers.sampleBias.buffer, 0, bias);
     queue.writeBuffer(buffers.state.buffer, STATE.step * 4, new Uint32Array([0]));
@@ -282,17 +333,23 @@ class Answer {
   }
 }
 
-function toToken(result: ArrayBuffer, topLogprobs: number, tokenizer: Tokenizer): Omit<GeneratedToken, 'text'> {
+function toToken(result: ArrayBuffer, topLogprobs: number | undefined, tokenizer: Tokenizer): Omit<GeneratedToken, 'text'> {
   const { id, logprob, top } = readSampleResult(result);
-  return { id, logprob, top: top.slice(0, topLogprobs).map((token): TokenLogprob => ({ ...token, text: pieceText(tokenizer, token.id) })) };
+  if (topLogprobs === undefined) return { id, logprob, top: [] };
+  const bytesOf = (token: TokenId): number[] => [...tokenizer.bytesOf(token)];
+  const others = top.slice(0, topLogprobs).map((token): TokenLogprob => ({ ...token, text: pieceText(tokenizer, token.id), bytes: bytesOf(token.id) }));
+  return { id, logprob, bytes: bytesOf(id), top: others };
 }
 
-function checkRequest({ maxTokens, topLogprobs = 0 }: GenerateRequest, promptLength: number, context: number): void {
+function checkRequest({ maxTokens, topLogprobs = 0, format, ignoreEos }: GenerateRequest, promptLength: number, context: number): void {
   if (!Number.isInteger(maxTokens) || maxTokens < 1) {
     throw new MixtabError('bad-request', `maxTokens is ${maxTokens}; it must be a whole number of at least 1.`);
   }
   if (!(topLogprobs >= 0 && topLogprobs <= MAX_TOP_LOGPROBS)) {
     throw new MixtabError('bad-request', `topLogprobs is ${topLogprobs}; it must be 0 to ${MAX_TOP_LOGPROBS}.`);
+  }
+  if (format && ignoreEos) {
+    throw new MixtabError('bad-request', 'An answer with a format ends where it is complete; it cannot ignore its end.', 'Leave one of the two out.');
   }
   if (promptLength === 0) throw new MixtabError('bad-request', 'The prompt is empty.', 'Write something first.');
   if (promptLength >= context) {

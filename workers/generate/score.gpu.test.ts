@@ -166,7 +166,13 @@ describe('experts', () => {
     expect(report.cache).toEqual(result.cache);
     expect(report.expertWaitMs).toBeGreaterThan(0);
     expect(report.gpuWaitMs).toBeGreaterThan(0);
+    expect([report.promptTokens, report.tokens]).toEqual([result.promptTokens.length, 8]);
+    expect(report.promptBytesRead).toBeGreaterThan(0);
+    expect(report.promptBytesRead).toBeLessThanOrEqual(report.cache.bytesRead);
+    expect((await engine.experts())!.elapsedMs).toBe(report.elapsedMs); // the clock stands once the answer is there
     expect(result.timings.gpuWaitMs + result.timings.expertWaitMs).toBeLessThanOrEqual(result.timings.prefillMs + result.timings.decodeMs);
+    await score();
+    expect(await engine.experts()).toMatchObject({ promptTokens: (await engine.tokenize(TEXT)).length, tokens: 0 });
     await engine.load({ modelId }, () => {});
   });
 });

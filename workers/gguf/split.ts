@@ -64,16 +64,24 @@ export function orderPieces<T extends { name: string }>(files: readonly T[]): T[
   const { whole, count } = pieces[0];
   const foreign = pieces.find((piece) => piece.whole !== whole || piece.count !== count);
   if (foreign) throw mixed(`${pieces[0].file.name} and ${foreign.file.name} are of different files`);
+  const missing: string[] = [];
   for (let n = 1; n <= (count ?? pieces.at(-1)!.piece); n++) {
     const found = pieces.filter(({ piece }) => piece === n);
     if (found.length > 1) throw mixed(`${found[0].file.name} is there twice`);
-    if (found.length === 0) throw missingPiece(pieceName({ whole, piece: n, count }), 'not given');
+    if (found.length === 0) missing.push(pieceName({ whole, piece: n, count }));
   }
+  if (missing.length > 0) throw missingPieces(missing, 'not given');
   return pieces.map(({ file }) => file);
 }
 
-export const missingPiece = (name: string, why: string): MixtabError =>
-  new MixtabError('gguf-missing-part', `The model is cut into several files, of which ${name} is ${why}.`, CHOOSE_ALL);
+export const missingPieces = (names: readonly string[], why: string): MixtabError =>
+  new MixtabError('gguf-missing-part', `The model is cut into several files, of which ${listed(names)} ${why}.`, CHOOSE_ALL);
+
+/** The first few, and how many more; with its verb. */
+function listed(names: readonly string[]): string {
+  const rest = names.length > 3 ? ` and ${names.length - 3} more` : '';
+  return `${names.slice(0, 3).join(', ')}${rest} ${names.length > 1 ? 'are' : 'is'}`;
+}
 
 /** What a part says of itself. */
 export interface SplitInfo {
@@ -134,11 +142,10 @@ export function orderParts<T extends Part>(parts: readonly T[]): T[] {
 /** @param missing numbers from 0 */
 export function missingParts(name: string, count: number, missing: readonly number[], why = 'not given'): MixtabError {
   const parsed = parseSplitName(name);
-  const named = missing.slice(0, 3).map((no) => (parsed ? splitName({ ...parsed, part: no + 1 }) : `part ${no + 1}`));
-  const rest = missing.length > 3 ? ` and ${missing.length - 3} more` : '';
+  const names = missing.map((no) => (parsed ? splitName({ ...parsed, part: no + 1 }) : `part ${no + 1}`));
   return new MixtabError(
     'gguf-missing-part',
-    `The model is split into ${count} files, of which ${named.join(', ')}${rest} ${missing.length > 1 ? 'are' : 'is'} ${why}.`,
+    `The model is split into ${count} files, of which ${listed(names)} ${why}.`,
     CHOOSE_ALL,
   );
 }

@@ -53,12 +53,13 @@ export async function requestDevice(adapter: GPUAdapter): Promise<GPUDevice> {
 }
 
 export function reportAdapter(adapter: GPUAdapter): AdapterReport {
-  const { vendor, architecture, description, device } = adapter.info;
+  // Browsers that are older than the interface tell nothing.
+  const { vendor = '', architecture = '', description = '', device = '', isFallbackAdapter = false } = (adapter.info ?? {}) as Partial<GPUAdapterInfo>;
   return {
     vendor,
     architecture,
     description: description || device,
-    software: adapter.info.isFallbackAdapter || SOFTWARE.test(`${vendor} ${architecture} ${description} ${device}`),
+    software: isFallbackAdapter || SOFTWARE.test(`${vendor} ${architecture} ${description} ${device}`),
     features: [...adapter.features].sort(),
     maxStorageBufferBindingSize: adapter.limits.maxStorageBufferBindingSize,
     maxBufferSize: adapter.limits.maxBufferSize,

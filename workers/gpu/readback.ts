@@ -1,5 +1,6 @@
 /** Brings small results to the CPU: one copy, one map; several may be under way at once. */
 import type { Slice } from './dispatch.ts';
+import { nudged } from './nudge.ts';
 import { Stopwatch } from './stopwatch.ts';
 
 export class Readback {
@@ -24,7 +25,7 @@ export class Readback {
       at += size;
     }
     this.device.queue.submit([encoder.finish()]);
-    await this.waiting.during(staging.mapAsync(GPUMapMode.READ, 0, total));
+    await this.waiting.during(nudged(this.device.queue, staging.mapAsync(GPUMapMode.READ, 0, total)));
     const bytes = staging.getMappedRange(0, total).slice(0);
     staging.unmap();
     this.#free.push(staging);

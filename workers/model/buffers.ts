@@ -5,7 +5,7 @@ import { INPUT_ALIGNMENT_WEIGHTS } from '../../src/contract/weight-layout.ts';
 import { type Slice, whole } from '../gpu/dispatch.ts';
 import { attentionScratchBytes } from '../gpu/ops/attention.ts';
 import { GROUPS_HEADER_BYTES, type Rows } from '../gpu/ops/context.ts';
-import { SAMPLE_PARAMS_BYTES, SAMPLE_RESULT_BYTES, sampleScratchBytes } from '../gpu/ops/sample.ts';
+import { SAMPLE_RESULT_BYTES, sampleParamsBytes, sampleScratchBytes } from '../gpu/ops/sample.ts';
 import { STATE_BYTES } from '../gpu/step-state.ts';
 
 export interface StepBuffers {
@@ -104,7 +104,7 @@ function specs(config: ModelConfig, { maxTokens, maxPrompt, context }: StepShape
     headResidual: { rows: 1, width: embeddingLength },
     headNormed: { rows: 1, width: embeddingLength },
     logits: { rows: 1, width: vocabularySize },
-    sampleParams: { bytes: SAMPLE_PARAMS_BYTES },
+    sampleParams: { bytes: sampleParamsBytes(vocabularySize) },
     sampleCounts: { bytes: vocabularySize * 4 },
     sampleBias: { bytes: vocabularySize * 4 },
     sampleScratch: { bytes: sampleScratchBytes(vocabularySize) },

@@ -14,13 +14,15 @@ export function ranking(logits: ArrayLike<number>): number[] {
   return Array.from({ length: logits.length }, (_, id) => id).sort((a, b) => logits[b] - logits[a] || a - b);
 }
 
-/** Logits after bias and penalties. */
+/** Logits after bias and penalties; -Infinity for tokens that are not `allowed`. */
 export function adjustLogits(
   logits: ArrayLike<number>,
   { repetitionPenalty = 1, presencePenalty = 0, frequencyPenalty = 0, logitBias = {} }: SamplingOptions,
   counts: ArrayLike<number>,
+  allowed: (id: number) => boolean = () => true,
 ): Float64Array {
   return Float64Array.from(logits, (raw, id) => {
+    if (!allowed(id)) return Number.NEGATIVE_INFINITY;
     let logit = raw + (logitBias[id] ?? 0);
     if (counts[id] > 0) {
       logit = logit <= 0 ? logit * repetitionPenalty : logit / repetitionPenalty;
@@ -36,10 +38,10 @@ export interface Candidate {
   probability: number;
 }
 
-/** What top-k, top-p and min-p leave of the adjusted logits, likeliest first. */
+/** What top-k, top-p and min-p leave of the adjusted logits that are not -Infinity, likeliest first. */
 export function candidates(adjusted: ArrayLike<number>, options: SamplingOptions): Candidate[] {
   const { temperature = 1, topK = 0, topP = 1, minP = 0 } = options;
-  const order = ranking(adjusted);
+  const order = ranking(adjusted).filter((id) => adjusted[id] !== Number.NEGATIVE_INFINITY);
   let kept = topK > 0 ? order.slice(0, topK) : order;
   if (topP < 1) {
     const weights = softmax(kept, adjusted, 1);

@@ -29,6 +29,57 @@ const ranges =
     response.end(DATA.subarray(Number(from), last + 1));
   };
 
+/** Two servers, the first of which wants a token and sends on to the second: other ports are other origins. */
+async function gated(): Promise<{ url: string; seen: Record<'gate' | 'store', (string | undefined)[]> }> {
+  const seen: Record<'gate' | 'store', (string | undefined)[]> = { gate: [], store: [] };
+  const good = ranges();
+  const store = await serving((request, response) => {
+    seen.store.push(request.headers.authorization);
+    good(request, response);
+  });
+  const closeStore = close;
+  const url = await serving((request, response) => {
+    seen.gate.push(request.headers.authorization);
+    const { authorization } = request.headers;
+    if (authorization === undefined || authorization === 'Bearer hf_old') response.writeHead(401).end();
+    else if (authorization !== 'Bearer hf_good') response.writeHead(403).end();
+    else response.writeHead(302, { location: store }).end();
+  });
+  const closeGate = close;
+  close = () => {
+    closeStore();
+    closeGate();
+  };
+  return { url: url.replace('/folder/', '/owner/name/resolve/main/'), seen };
+}
+
+describe('a file that wants a token', () => {
+  it('is read with it; the host that it redirects to never sees it', async () => {
+    const { url, seen } = await gated();
+    const source = await HttpByteSource.open(url, { ...FAST, access: { origin: new URL(url).origin, token: 'hf_good' } });
+    expect(await source.read(500_000, 10)).toEqual(DATA.slice(500_000, 500_010));
+    expect(seen.gate).toEqual(['Bearer hf_good', 'Bearer hf_good']);
+    expect(seen.store).toEqual([undefined, undefined]);
+  });
+
+  it('a token of another origin is not sent at all', async () => {
+    const { url, seen } = await gated();
+    const access = { origin: 'https://huggingface.co', token: 'hf_good' };
+    await expect(HttpByteSource.open(url, { ...FAST, access })).rejects.toMatchObject({ code: 'source-unreachable' });
+    expect(seen.gate).toEqual([undefined]);
+  });
+
+  it.each([
+    ['hf_old', /token is not accepted/, /expired/],
+    ['hf_other', /may not read it/, /Accept the licence on http:\/\/[\d.:]+\/owner\/name with that account/],
+  ])('what is wrong with %s is told, and the token is not', async (token, message, remedy) => {
+    const { url } = await gated();
+    const error: unknown = await HttpByteSource.open(url, { ...FAST, access: { origin: new URL(url).origin, token } }).catch((thrown: unknown) => thrown);
+    expect(error).toMatchObject({ code: 'source-gated', message: expect.stringMatching(message), remedy: expect.stringMatching(remedy) });
+    expect(JSON.stringify(error) + String(error)).not.toContain(token);
+  });
+});
+
 describe('HttpByteSource', () => {
   it('knows name and size, and reads any range', async () => {
     const source = await HttpByteSource.open(await serving(ranges()), FAST);

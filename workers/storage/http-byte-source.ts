@@ -1,4 +1,5 @@
 /** A file on a web server that answers byte ranges. */
+import { type AccessToken, authorization, gatedError, HUGGING_FACE, repositoryPage } from '../../src/contract/access.ts';
 import { MixtabError } from '../../src/contract/errors.ts';
 import type { Bytes } from '../../src/contract/ids.ts';
 import { type ByteSource, checkRange } from './byte-source.ts';
@@ -7,6 +8,8 @@ import { throwIfAborted } from './store.ts';
 export interface HttpOptions {
   signal?: AbortSignal;
   fetch?: typeof fetch;
+  /** For files that want to know who asks. */
+  access?: AccessToken;
   /** Waits before the second, third ... try after a failure that may pass. */
   retryDelaysMs?: readonly number[];
   /** A connection that brings no byte for this long is given up and tried again. */
@@ -64,7 +67,7 @@ export class HttpByteSource implements ByteSource {
         await stop();
         return new HttpByteSource(url, identityOf(response, 0), new Uint8Array(0), options);
       }
-      const { size } = await checkAnswer(url, response, 0, stop);
+      const { size } = await checkAnswer(url, response, 0, stop, options.access);
       const head = new Uint8Array(Math.min(FIRST_BYTES, size));
       const received = await receive(response, head, 0, options.stallMs ?? STALL_MS);
       if (received < head.byteLength) throw new PassingFailure(`the answer ended after ${received} bytes`);
@@ -81,7 +84,7 @@ export class HttpByteSource implements ByteSource {
     await withRetries(this.url, this.options, signal, async () => {
       const before = done;
       const { response, stop } = await request(this.url, offset + done, offset + length - 1, this.options, signal);
-      const { size } = await checkAnswer(this.url, response, offset + done, stop);
+      const { size } = await checkAnswer(this.url, response, offset + done, stop, this.options.access);
       this.#checkIdentity(identityOf(response, size));
       try {
         done = await receive(response, bytes, done, this.options.stallMs ?? STALL_MS, (at) => {
@@ -113,13 +116,14 @@ interface Answer {
 }
 
 async function request(url: string, first: Bytes, last: Bytes, options: HttpOptions, signal?: AbortSignal): Promise<Answer> {
+  const headers = { Range: `bytes=${first}-${last}`, ...authorization(url, options.access) };
   const abort = new AbortController();
   const forward = (): void => abort.abort();
   signal?.addEventListener('abort', forward, { once: true });
   // No If-Range: unlike Range it would make browsers ask a foreign server for leave first.
   const timer = setTimeout(forward, options.stallMs ?? STALL_MS);
   try {
-    const response = await (options.fetch ?? fetch)(url, { headers: { Range: `bytes=${first}-${last}` }, signal: abort.signal });
+    const response = await (options.fetch ?? fetch)(url, { headers, signal: abort.signal });
     return {
       response,
       stop: async () => {
@@ -136,13 +140,18 @@ async function request(url: string, first: Bytes, last: Bytes, options: HttpOpti
 }
 
 /** Checks that the answer is the part that was asked for, and returns the size of the whole file. */
-async function checkAnswer(url: string, response: Response, first: Bytes, stop: () => Promise<void>): Promise<{ size: Bytes }> {
+async function checkAnswer(
+  url: string, response: Response, first: Bytes, stop: () => Promise<void>, access: AccessToken | undefined,
+): Promise<{ size: Bytes }> {
   const { status } = response;
   const fail = async (error: Error): Promise<never> => {
     await stop();
     throw error;
   };
   if (status >= 500 || status === 429 || status === 408) return fail(new PassingFailure(`HTTP status ${status}`));
+  if ((status === 401 || status === 403) && [HUGGING_FACE, access?.origin].includes(new URL(url).origin)) {
+    return fail(gatedError(url, status, access, repositoryPage(url)));
+  }
   if (status !== 200 && status !== 206) return fail(unreachable(url, `the server answered with HTTP status ${status}`, statusRemedy(status)));
   if (/^text\/html/i.test(response.headers.get('content-type') ?? '')) {
     return fail(unreachable(url, 'the server answered with a web page instead of a file', 'Check the address; it must lead to the file itself.'));

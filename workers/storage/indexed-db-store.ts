@@ -2,13 +2,11 @@
 import { createStore, promisifyRequest, type UseStore } from 'idb-keyval';
 import { MixtabError } from '../../src/contract/errors.ts';
 import type { Bytes } from '../../src/contract/ids.ts';
+import { type LentValues, MODEL_DATABASE } from '../../src/contract/lent-models.ts';
 import type { BufferPool } from './buffer-pool.ts';
 import { formatBytes } from './format-bytes.ts';
+import { LayeredValues } from './layered-values.ts';
 import { KeyValueStore, type KeyValues, type RecordFiles } from './store.ts';
-
-/** Chats and settings have databases of their own: idb-keyval keeps one object store in each. */
-const DATABASE = 'mixtab-models';
-const OBJECT_STORE = 'models';
 
 export class IndexedDbStore extends KeyValueStore {
   /**
@@ -16,11 +14,20 @@ export class IndexedDbStore extends KeyValueStore {
    * @param files where records of place `opfs` lie
    * @param buffers what records are read into
    */
-  constructor(database = DATABASE, files?: RecordFiles, buffers?: BufferPool) {
-    super(new IndexedDbValues(database), files, buffers);
+  constructor(
+    database: string = MODEL_DATABASE.name, files?: RecordFiles, buffers?: BufferPool,
+    private readonly layers = new LayeredValues(new IndexedDbValues(database)),
+  ) {
+    super(layers, files, buffers);
+  }
+
+  /** Lets this store read the models of the site itself too. */
+  lend(lent: LentValues): void {
+    this.layers.lend(lent);
   }
 }
 
+/** Chats and settings have databases of their own: idb-keyval keeps one object store in each. */
 class IndexedDbValues implements KeyValues {
   #store: UseStore | undefined;
 
@@ -53,7 +60,7 @@ class IndexedDbValues implements KeyValues {
 
   async #run<T>(mode: IDBTransactionMode, work: (store: IDBObjectStore) => Promise<T>, bytes: Bytes = 0): Promise<T> {
     try {
-      this.#store ??= createStore(this.database, OBJECT_STORE);
+      this.#store ??= createStore(this.database, MODEL_DATABASE.objectStore);
       // The browser closes the connection where it clears the page's storage: the next one finds out what is left.
       return await this.#store(mode, work).catch((error: unknown) => {
         if (error instanceof DOMException && error.name === 'InvalidStateError') return this.#store!(mode, work);

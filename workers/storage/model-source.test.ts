@@ -71,6 +71,7 @@ describe('openFiles', () => {
     expect(await hashesOf(await openFiles([lettered[1], lettered[0], lettered[2]]))).toEqual(expected);
     const missing = (name: string) => ({ code: 'gguf-missing-part', message: expect.stringContaining(`${name} is not given`) });
     await expect(openFiles([numbered[0], numbered[1]])).rejects.toMatchObject(missing('tiny.gguf.part3of3'));
+    await expect(openFiles([numbered[2]])).rejects.toMatchObject({ message: expect.stringContaining('tiny.gguf.part1of3, tiny.gguf.part2of3 are not given') });
     await expect(openFiles([lettered[0], lettered[2]])).rejects.toMatchObject(missing('tiny.gguf-split-b'));
     await expect(openFiles([numbered[0], lettered[1]])).rejects.toMatchObject({ code: 'gguf-mixed-parts' });
     // Letters do not tell the end: the file is cut off.

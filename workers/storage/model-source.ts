@@ -3,7 +3,7 @@ import { MixtabError } from '../../src/contract/errors.ts';
 import type { Bytes } from '../../src/contract/ids.ts';
 import { readPartHeader } from '../gguf/header.ts';
 import {
-  besideUrl, missingParts, missingPiece, mixed, orderParts, orderPieces, type PieceName, parsePieceName, parseSplitName, pieceName,
+  besideUrl, missingParts, missingPieces, mixed, orderParts, orderPieces, type PieceName, parsePieceName, parseSplitName, pieceName,
   splitInfo, splitName,
 } from '../gguf/split.ts';
 import { BlobByteSource, type ByteSource, checkRange } from './byte-source.ts';
@@ -103,7 +103,7 @@ async function openPieces(url: string, given: ByteSource, name: PieceName, optio
     const opened = piece === name.piece ? given : await openBeside(url, file, options);
     if (typeof opened !== 'string') pieces.push(opened);
     else if (name.count === undefined && piece > name.piece && opened.includes('404')) break;
-    else throw missingPiece(file, `out of reach (${opened})`);
+    else throw missingPieces([file], `out of reach (${opened})`);
   }
   return new JoinedByteSource(name.whole, pieces);
 }

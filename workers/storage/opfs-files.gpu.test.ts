@@ -52,6 +52,26 @@ describe('a model whose records are files', () => {
     expect(await fileNames(id)).toEqual([]);
   });
 
+  it('is read while another tab has its files, in browsers that give one handle a file', async () => {
+    const { id } = await importTo('opfs', 7);
+    const expected = await tokensOf(id);
+    await engine.api.unload();
+    const source = `onmessage = async ({ data: id }) => {
+      const folder = await (await (await navigator.storage.getDirectory()).getDirectoryHandle('mixtab-records')).getDirectoryHandle(id);
+      self.held = [];
+      for await (const file of folder.values()) self.held.push(await file.createSyncAccessHandle());
+      postMessage(self.held.length);
+    };`;
+    const holder = new Worker(URL.createObjectURL(new Blob([source])));
+    const held = new Promise<number>((resolve) => holder.addEventListener('message', ({ data }: MessageEvent<number>) => resolve(data)));
+    holder.postMessage(id);
+    expect(await held).toBeGreaterThan(10);
+    expect(await tokensOf(id)).toEqual(expected);
+    holder.terminate();
+    await engine.api.unload();
+    await importer.api.remove(id);
+  });
+
   it('is found damaged where a file was changed or is gone, and removed whole', async () => {
     const { id } = await importTo('opfs', 6);
     const folder = await (await (await navigator.storage.getDirectory()).getDirectoryHandle('mixtab-records')).getDirectoryHandle(id);

@@ -47,7 +47,14 @@ export class OpfsFiles implements RecordFiles {
     const directory = await this.#directory(modelId, false);
     const file = (await directory?.getFileHandle(record.key).catch(() => undefined)) as FileHandle | undefined;
     if (!file) return undefined;
-    const handle = await file.createSyncAccessHandle({ mode: 'read-only' });
+    let handle: FileSystemSyncAccessHandle;
+    try {
+      handle = await file.createSyncAccessHandle({ mode: 'read-only' });
+    } catch (error) {
+      // Browsers without that mode give one handle a file: another tab has it. Read the slower way.
+      if (!(error instanceof DOMException && (error.name === 'NoModificationAllowedError' || error.name === 'InvalidStateError'))) throw error;
+      return new Uint8Array(await (await file.getFile()).arrayBuffer());
+    }
     try {
       // A file of another length is damaged, which the caller says.
       const bytes = new Uint8Array(buffers.take(handle.getSize()));

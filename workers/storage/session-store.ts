@@ -1,5 +1,6 @@
 /** Sessions in a database of their own: a header and parts for each. The header comes last, so half a session is none. */
 import { createStore, promisifyRequest, type UseStore } from 'idb-keyval';
+import type { StoredSession } from '../../src/contract/engine-api.ts';
 import type { Bytes } from '../../src/contract/ids.ts';
 import { range, storageError } from './indexed-db-store.ts';
 
@@ -60,7 +61,7 @@ export class SessionStore {
   }
 
   /** Ids and sizes, oldest first. */
-  async list(): Promise<{ id: string; modelId: string; bytes: Bytes }[]> {
+  async list(): Promise<StoredSession[]> {
     const prefix = headerKey('');
     const [keys, headers] = await this.#run('readonly', (store) =>
       Promise.all([promisifyRequest(store.getAllKeys(range(prefix))), promisifyRequest<SessionHeader[]>(store.getAll(range(prefix)))]),

@@ -11,6 +11,7 @@
  */
 import { MixtabError } from '../../src/contract/errors.ts';
 import type { Bytes } from '../../src/contract/ids.ts';
+import { MODEL_PREFIX as MODEL, RECORD_PREFIX as RECORD } from '../../src/contract/lent-models.ts';
 import { joinParts, onePart, type RecordParts } from '../../src/contract/record-parts.ts';
 import { type ModelManifest, PART_BYTES, type RecordInfo, type RecordPlace } from '../../src/contract/weight-layout.ts';
 import { BufferPool } from './buffer-pool.ts';
@@ -92,8 +93,6 @@ export interface RecordFiles {
 /** Parts of a record that are read at once: with two records under way, four, which a bare loop does best with. */
 const PARTS_AT_ONCE = 2;
 
-const MODEL = 'model/';
-const RECORD = 'record/';
 const JOURNAL = 'import/';
 const PARTIAL = 'partial/';
 

@@ -20,12 +20,14 @@ interface Case extends SamplingOptions {
   variant?: MatrixVariant;
   counts?: Uint32Array;
   topCount?: number;
+  /** Ids that may be picked; default: all. */
+  allowed?: (id: number) => boolean;
   state?: StateValues;
   /** How many tokens to sample from the same logits, one step after the other. */
   repeats?: number;
 }
 
-async function sampler({ logits, variant = 'rows', counts, topCount = 0, state, repeats = 1, ...options }: Case) {
+async function sampler({ logits, variant = 'rows', counts, topCount = 0, allowed, state, repeats = 1, ...options }: Case) {
   const gpu = await getTestDevice();
   const ctx = await makeContext(variant, state);
   const vocabularySize = logits.length;
@@ -34,7 +36,8 @@ async function sampler({ logits, variant = 'rows', counts, topCount = 0, state, 
   const seen: Slice = upload(gpu, counts ?? new Uint32Array(vocabularySize));
   const result = allocate(gpu, SAMPLE_RESULT_BYTES);
   const tokens = upload(gpu, new Uint32Array([7]));
-  const params = upload(gpu, new Uint8Array(writeSampleParams(options, options.seed ?? 1, topCount)));
+  const mask = allowed && maskOf(vocabularySize, allowed);
+  const params = upload(gpu, new Uint8Array(writeSampleParams(options, options.seed ?? 1, topCount, mask)));
   await run(gpu, () => {
     const dispatches = sample(ctx, {
       logits: uploadRows(gpu, logits, vocabularySize), vocabularySize, params, counts: seen, bias: upload(gpu, bias),
@@ -51,6 +54,12 @@ async function sampler({ logits, variant = 'rows', counts, topCount = 0, state, 
     counts: (await readBack(gpu, seen, Uint32Array)).subarray(0, vocabularySize),
     state: Object.fromEntries(Object.entries(STATE).map(([field, word]) => [field, stateWords[word]])),
   };
+}
+
+function maskOf(vocabularySize: number, allowed: (id: number) => boolean): Uint32Array {
+  const mask = new Uint32Array(Math.ceil(vocabularySize / 32));
+  for (let id = 0; id < vocabularySize; id++) if (allowed(id)) mask[id >> 5] |= 1 << (id & 31);
+  return mask;
 }
 
 /** An f32's bits in the order of its value: the kernel's key, computed otherwise. */
@@ -148,6 +157,45 @@ describe.each<MatrixVariant>(['rows', 'workgroup'])('sample, variant %s', (varia
         expect(new Set(want).size).toBeGreaterThan(3);
       }
     });
+  });
+});
+
+describe.each<MatrixVariant>(['rows', 'workgroup'])('a mask of allowed tokens, variant %s', (variant) => {
+  // The likeliest are not allowed, the last and the ends of words of the mask partly.
+  const allowedIn = (logits: Float32Array): ((id: number) => boolean) => {
+    const best = new Set(ranking(logits).slice(0, 10));
+    return (id) => !best.has(id) && id % 3 !== 1;
+  };
+
+  it.each([301, 32000])('is the vocabulary for greedy choices, cuts and draws, of %i tokens', async (vocabularySize) => {
+    for (const logits of [modelLogits(vocabularySize, 31), tiedLogits(vocabularySize, 32)]) {
+      const allowed = allowedIn(logits);
+      const adjusted = adjustLogits(logits, {}, new Uint32Array(vocabularySize), allowed);
+      const greedy = await sampler({ logits, variant, allowed, temperature: 0, topCount: 5 });
+      expect(greedy.id).toBe(ranking(adjusted)[0]);
+      // What is reported is of the raw logits, the excluded tokens among them.
+      expect(greedy.top.map(({ id }) => id)).toEqual(ranking(logits).slice(0, 5));
+      expect(greedy.logprob).toBeCloseTo(logProbabilities(logits)[greedy.id], 4);
+      for (const options of [{ topK: 40 }, { topP: 0.8 }, { topK: 60, topP: 0.97, minP: 0.01, temperature: 1.3 }] satisfies SamplingOptions[]) {
+        const from = candidates(adjusted, options);
+        for (let step = 0; step < 6; step++) {
+          const { id } = await sampler({ logits, variant, allowed, ...options, seed: 77, state: { step } });
+          expect(id).toBe(draw(from, uniformOf(77, step)));
+        }
+      }
+    }
+  });
+
+  it('holds where it leaves fewer tokens than the cuts would, one, or only ones with hopeless logits', async () => {
+    const logits = modelLogits(301, 33);
+    const last = ranking(logits).slice(-3);
+    const few = await sampler({ logits, variant, allowed: (id) => last.includes(id), topK: 40, temperature: 2, repeats: 100 });
+    expect(last.reduce((sum, id) => sum + few.counts[id], 0)).toBe(100);
+    for (const temperature of [0, 1]) {
+      expect((await sampler({ logits, variant, allowed: (id) => id === 300, topK: 40, topP: 0.5, minP: 0.1, temperature })).id).toBe(300);
+      const hopeless = Float32Array.from([9, Number.NEGATIVE_INFINITY, Number.NaN, 8]);
+      expect((await sampler({ logits: hopeless, variant, allowed: (id) => id === 2, temperature })).id).toBe(2);
+    }
   });
 });
 

@@ -16,9 +16,13 @@ export const MAX_TOP = 20;
 /** Word (u32 or f32) offsets in the params buffer: `Params` in sample.wgsl. */
 const PARAMS = {
   temperature: 0, topK: 1, topP: 2, minP: 3, repetition: 4, presence: 5, frequency: 6, penalties: 7, biases: 8,
-  topCount: 9, seed: 10,
+  topCount: 9, seed: 10, masked: 12, allowed: 16,
 } as const;
-export const SAMPLE_PARAMS_BYTES: Bytes = 64;
+
+/** Bytes of the params with a mask of so many words, a bit a token. A binding needs room for the mask's first word, aligned. */
+const paramsBytes = (maskWords: number): Bytes => (PARAMS.allowed + Math.max(maskWords, 4)) * 4;
+
+export const sampleParamsBytes = (vocabularySize: number): Bytes => paramsBytes(Math.ceil(vocabularySize / 32));
 
 /** Word offsets in the result buffer: `Result` in sample.wgsl. */
 export const SAMPLE_RESULT = {
@@ -42,7 +46,7 @@ export interface SampleArgs {
   /** f32[1, vocabularySize] */
   logits: Rows;
   vocabularySize: number;
-  /** Written with {@link writeSampleParams}. */
+  /** sampleParamsBytes; written with {@link writeSampleParams}, between tokens with {@link writeAllowed}. */
   params: Slice;
   /** u32[vocabularySize]: occurrences, for the penalties; the token picked is counted. */
   counts: Slice;
@@ -75,11 +79,12 @@ export function sample(ctx: OpContext, args: SampleArgs): Dispatch[] {
  * chain: bias, penalties, top-k, top-p, min-p, temperature.
  * @param seed a whole number, of which 64 bits count
  * @param topCount how many of the likeliest tokens to report, at most {@link MAX_TOP}
+ * @param allowed the tokens that may be picked, a bit each; absent: all
  */
-export function writeSampleParams(options: SamplingOptions, seed: number, topCount = 0): ArrayBuffer {
+export function writeSampleParams(options: SamplingOptions, seed: number, topCount = 0, allowed?: Uint32Array): ArrayBuffer {
   const { temperature = 1, topK = 0, topP = 1, minP = 0, logitBias = {} } = options;
   const { repetitionPenalty = 1, presencePenalty = 0, frequencyPenalty = 0 } = options;
-  const buffer = new ArrayBuffer(SAMPLE_PARAMS_BYTES);
+  const buffer = new ArrayBuffer(paramsBytes(allowed?.length ?? 0));
   const floats = new Float32Array(buffer);
   const words = new Uint32Array(buffer);
   floats[PARAMS.temperature] = temperature;
@@ -94,7 +99,14 @@ export function writeSampleParams(options: SamplingOptions, seed: number, topCou
   words[PARAMS.topCount] = Math.min(topCount, MAX_TOP);
   words[PARAMS.seed] = seed % 2 ** 32;
   words[PARAMS.seed + 1] = Math.floor(seed / 2 ** 32);
+  words[PARAMS.masked] = allowed ? 1 : 0;
+  if (allowed) words.set(allowed, PARAMS.allowed);
   return buffer;
+}
+
+/** Sets which tokens the next step may pick; the params must have been written with a mask before. */
+export function writeAllowed(queue: GPUQueue, params: Slice, allowed: Uint32Array<ArrayBuffer>): void {
+  queue.writeBuffer(params.buffer, params.offset + PARAMS.allowed * 4, allowed);
 }
 
 export interface SampleResult extends TokenLogprob {

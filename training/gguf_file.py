@@ -1,4 +1,4 @@
-"""Writes GGUF v3 files: metadata, tensors in F32 or Q8_0. Format: ggml's docs/gguf.md."""
+"""Writes and reads GGUF v3 files: metadata, tensors in F32 or Q8_0. Format: ggml's docs/gguf.md."""
 import pathlib
 import struct
 from typing import Any, BinaryIO
@@ -77,3 +77,47 @@ def write_gguf(path: pathlib.Path, metadata: dict[str, Any], tensors: list[tuple
 
 def _pad(file: BinaryIO) -> None:
     file.write(b"\0" * (-file.tell() % ALIGNMENT))
+
+
+def _read(file: BinaryIO, form: str) -> Any:
+    return struct.unpack(f"<{form}", file.read(struct.calcsize(f"<{form}")))[0]
+
+
+def _read_string(file: BinaryIO) -> str:
+    return file.read(_read(file, "Q")).decode("utf-8")
+
+
+def _read_value(file: BinaryIO, kind: int) -> Any:
+    forms = {UINT32: "I", INT32: "i", FLOAT32: "f", BOOL: "?"}
+    if kind == STRING:
+        return _read_string(file)
+    if kind == ARRAY:
+        of, count = _read(file, "I"), _read(file, "Q")
+        return [_read_value(file, of) for _ in range(count)]
+    return _read(file, forms[kind])
+
+
+def read_gguf(path: pathlib.Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """What `write_gguf` wrote: (metadata, tensors in f32, [..., rows, cols])."""
+    with path.open("rb") as file:
+        assert file.read(4) == b"GGUF" and _read(file, "I") == 3, f"{path} is no GGUF of version 3"
+        tensor_count, metadata_count = _read(file, "Q"), _read(file, "Q")
+        metadata = {}
+        for _ in range(metadata_count):
+            key = _read_string(file)
+            metadata[key] = _read_value(file, _read(file, "I"))
+        places = []
+        for _ in range(tensor_count):
+            name, rank = _read_string(file), _read(file, "I")
+            dims = [_read(file, "Q") for _ in range(rank)]
+            places.append((name, tuple(dims[::-1]), _read(file, "I"), _read(file, "Q")))
+        start = -(-file.tell() // ALIGNMENT) * ALIGNMENT
+        tensors = {}
+        for name, shape, kind, offset in places:
+            file.seek(start + offset)
+            count = int(np.prod(shape))
+            if kind == Q8_0:
+                tensors[name] = dequantize_q8_0(file.read(count // 32 * 34), shape)
+            else:
+                tensors[name] = np.frombuffer(file.read(count * 4), np.float32).reshape(shape)
+    return metadata, tensors

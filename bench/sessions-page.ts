@@ -1,0 +1,47 @@
+/** Runs in the browser: a model with a large KV cache, through the page's own workers. */
+import { proxy } from '../src/contract/rpc.ts';
+import { createEngineClient, createImportClient } from '../src/engine-client.ts';
+import { SYNTH_PRESETS } from '../workers/gguf/synth/presets.ts';
+import { createSynth } from '../workers/gguf/synth/synth.ts';
+
+export interface Round {
+  tokens: number;
+  bytes: number;
+  /** Of the first prompt: what a restored session spares. */
+  prefillMs: number;
+  saveMs: number;
+  restoreMs: number;
+}
+
+const engine = createEngineClient().api;
+const importer = createImportClient().api;
+const quiet = proxy(() => {});
+
+async function timed<T>(work: () => Promise<T>): Promise<[T, number]> {
+  const started = performance.now();
+  const result = await work();
+  return [result, performance.now() - started];
+}
+
+/** Mixtral's keys and values (8 heads of 128) in 16 of its 32 layers, and little else: 64 KiB a token. */
+async function run(lengths: readonly number[]): Promise<Round[]> {
+  const synth = createSynth({ ...SYNTH_PRESETS.tiny, layers: 16, headCount: 8, kvHeadCount: 8, headDim: 128, contextLength: 8192 });
+  const file = new File([synth.read(0, synth.size)], 'sessions.gguf');
+  const { id: modelId } = await importer.import({ kind: 'file', files: [file] }, quiet);
+  await engine.load({ modelId, context: 8192 }, quiet);
+  const rounds: Round[] = [];
+  for (const length of lengths) {
+    // Other first words each time: nothing is reused.
+    const text = `${length} ${'the first men of that day had been there before us and '.repeat(length)}`;
+    const ids = await engine.tokenize(text);
+    const perCharacter = ids.length / text.length;
+    const prompt = text.slice(0, Math.floor(length / perCharacter));
+    const { promptTokens, timings } = await engine.generate({ input: { kind: 'text', text: prompt }, maxTokens: 1 }, quiet);
+    const [bytes, saveMs] = await timed(() => engine.saveSession('bench', 4e9));
+    const [, restoreMs] = await timed(() => engine.restoreSession('bench'));
+    rounds.push({ tokens: promptTokens.length, bytes, prefillMs: timings.prefillMs, saveMs, restoreMs });
+  }
+  return rounds;
+}
+
+Object.assign(globalThis, { bench: { run } });

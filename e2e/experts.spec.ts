@@ -1,0 +1,271 @@
+/** Seeing the experts: what they do now, which token goes to which, and what the router is worth. */
+import type { Page } from '@playwright/test';
+import { expect, importFrom, openPage, setNumbers, test } from './fixtures.ts';
+
+/** Cells of the live grid that the newest token chose, as a text that changes when they do. */
+const newestCells = (page: Page): Promise<string> =>
+  page.locator('.expert-grid i').evaluateAll((cells) => cells.flatMap((cell, i) => (cell.classList.contains('newest') ? [i] : [])).join());
+
+/** Places of all cells. */
+const places = (page: Page): Promise<string> => page.locator('.expert-grid i').evaluateAll((cells) => cells.map(({ className }) => className.replace(' newest', '')).join());
+
+const colours = (page: Page): Promise<string[]> =>
+  page.getByRole('option').evaluateAll((tokens) => tokens.map((token) => getComputedStyle(token).backgroundColor));
+
+async function openExperts(page: Page, part: 'Now' | 'Routing' | 'Laboratory'): Promise<void> {
+  await page.getByRole('link', { name: 'Experts', exact: true }).click();
+  await page.getByRole('navigation', { name: 'Experts' }).getByRole('link', { name: part }).click();
+}
+
+/** Writes on from a beginning in a new conversation, the likeliest words, and returns them. */
+async function likeliestAnswer(page: Page, beginning: string): Promise<string> {
+  await page.getByRole('button', { name: 'New conversation' }).first().click();
+  await page.getByRole('combobox', { name: 'How the model chooses its words' }).selectOption('Likeliest');
+  await page.getByRole('textbox', { name: 'Your text' }).fill(beginning);
+  await page.getByRole('button', { name: 'Continue' }).click();
+  await expect(page.getByText(/tokens\/s/)).toBeVisible();
+  return page.locator('.story .by-model').innerText();
+}
+
+test('beside a conversation the grid follows the answer while it is written, and says the same in words', async ({ page, server }) => {
+  await page.setViewportSize({ width: 1400, height: 900 });
+  await openPage(page, server);
+  await setNumbers(page, { 'Longest answer': '2000' });
+  await page.getByRole('button', { name: 'Experts' }).click();
+  const panel = page.getByRole('complementary', { name: 'What the experts do' });
+  await expect(panel.getByText('All 48 experts are on the GPU.')).toBeVisible();
+  await expect(panel.getByRole('img', { name: /^6 layers of 8 experts\. All 48/ })).toBeVisible();
+  await expect(panel.getByText('nothing was computed yet')).toBeVisible();
+
+  await page.getByRole('button', { name: 'Once upon a time' }).click();
+  const stop = page.getByRole('button', { name: 'Stop', exact: true });
+  await expect(stop).toBeVisible();
+  await expect(panel.getByText('chosen by the newest token', { exact: true })).toBeVisible();
+  const seen = new Set<string>();
+  await expect.poll(async () => seen.add(await newestCells(page)).size).toBeGreaterThan(2);
+  await expect(stop).toBeVisible();
+  for (const cells of seen) if (cells !== '') expect(cells.split(',').length).toBeGreaterThanOrEqual(12);
+  await stop.click();
+  await expect(page.getByText(/tokens\/s .* stopped/)).toBeVisible();
+
+  await expect(panel.getByText(/^100\.0 % of \d+ were on the GPU/)).toBeVisible();
+  await expect(panel.getByText('nothing: every expert that was asked for was there')).toBeVisible();
+  await expect(panel.getByText(/\d+\.\d s: the GPU computes \d+ %, waiting for experts 0 %, the rest \d+ %/)).toBeVisible();
+  await expect(panel.getByText(/MB on the GPU, with room for 48 experts/)).toBeVisible();
+  await panel.getByText('Layer by layer').click();
+  const rows = panel.getByRole('row');
+  await expect(rows).toHaveCount(7);
+  for (let layer = 0; layer < 6; layer++) await expect(rows.nth(layer + 1)).toHaveText(new RegExp(`^${layer}80\\d, \\d\\d \\(\\d+ %\\)$`));
+
+  // It stays open over a reload, and closes.
+  await page.reload();
+  await expect(panel).toBeVisible();
+  await panel.getByRole('button', { name: 'Hide the experts' }).click();
+  await expect(panel).toBeHidden();
+  await expect(page.getByRole('button', { name: 'Experts' })).toBeFocused();
+  // On a phone there is no room beside: the button leads to the view.
+  await page.setViewportSize({ width: 390, height: 844 });
+  await page.getByRole('button', { name: 'Experts' }).click();
+  await expect(page.getByRole('heading', { name: 'Experts', level: 1 })).toBeVisible();
+  await page.goBack();
+  await expect(page.getByRole('article', { name: 'Text' })).toBeVisible();
+});
+
+test('with little GPU memory the grid shows experts come and go, and what was read for them; a chat is read with its template', async ({ page, server }) => {
+  await page.setViewportSize({ width: 1400, height: 900 });
+  await openPage(page, server);
+  await importFrom(page, `${server.origin}/chat.gguf`);
+  await expect(page.getByRole('heading', { name: 'Ask Tiny Chat' })).toBeVisible();
+  await setNumbers(page, { 'GPU memory, MB': '1', 'Main memory, MB': '0', 'Longest answer': '4000' });
+  const least = /at least (\d+) MB/.exec(await page.getByRole('alert').innerText())?.[1] ?? '';
+  await setNumbers(page, { 'GPU memory, MB': least });
+  await expect(page.getByRole('alert')).toBeHidden();
+  await page.getByRole('button', { name: 'Experts' }).click();
+  await page.getByRole('textbox', { name: 'Message' }).fill('Hello');
+  await page.getByRole('textbox', { name: 'Message' }).press('Enter');
+  const panel = page.getByRole('complementary', { name: 'What the experts do' });
+  await expect(panel.getByText(/^Of 16 experts \d+ are on the GPU, \d+ in the store only\.$/)).toBeVisible();
+  const seen = new Set<string>();
+  await expect.poll(async () => seen.add(await places(page)).size).toBeGreaterThan(2);
+  expect([...seen].join()).toMatch(/gpu/);
+  expect([...seen].join()).toMatch(/store/);
+  await expect(panel.getByText(/B: [\d.]+ [kM]B for \d+ tokens read, [\d.]+ [kM]B for each of \d+ tokens written/)).toBeVisible();
+  await page.getByRole('button', { name: 'Stop', exact: true }).click();
+  await expect(page.getByRole('button', { name: 'Send' })).toBeVisible();
+  // A chat is read as the model met it: with the words of its template.
+  await openExperts(page, 'Routing');
+  await expect(page.getByText(/^The template's words and about \d+ tokens to read$/)).toBeVisible();
+  await page.getByRole('button', { name: 'Read it' }).click();
+  await expect(page.getByRole('listbox')).toBeVisible();
+  expect((await page.getByRole('option').allTextContents()).join('').replace(/[\s\u200b]/g, '')).toMatch(/^·\[INST\]Hello\[\/INST\]./);
+});
+
+test('a text is coloured by first choices; the layer can be chosen, and shares stand beside chance', async ({ page, server }) => {
+  await openPage(page, server);
+  await openExperts(page, 'Routing');
+  await expect(page.getByRole('radio', { name: 'No conversation yet' })).toBeDisabled();
+  const text = 'The ship lay in the harbour, and the captain walked along the shore.\nNobody spoke.';
+  await page.getByRole('textbox', { name: 'Text to read' }).fill(text);
+  await expect(page.getByText(/^\d+ tokens to read$/)).toBeVisible();
+  await page.getByRole('button', { name: 'Read it' }).click();
+  const list = page.getByRole('listbox', { name: /experts in layer 0$/ });
+  await expect(list).toBeVisible();
+  const shown = await list.getByRole('option').allTextContents();
+  expect(shown.join('').replace(/^·/, '').replaceAll('\u200b', '').replaceAll('\u00a0', ' ').replaceAll('↵', '').trim()).toBe(text);
+  const atFirst = await colours(page);
+  expect(new Set(atFirst).size).toBeGreaterThan(2);
+  expect(new Set(atFirst).size).toBeLessThanOrEqual(8);
+
+  const slider = page.getByRole('slider', { name: 'Layer' });
+  await slider.focus();
+  for (let i = 0; i < 3; i++) await page.keyboard.press('ArrowRight');
+  await expect(page.getByRole('heading', { name: 'Layer 3' })).toBeVisible();
+  expect(await colours(page)).not.toEqual(atFirst);
+  await page.getByRole('button', { name: 'Show layer 0' }).click();
+  expect(await colours(page)).toEqual(atFirst);
+
+  // The number is there without colour: by pointer, by keyboard, and written at each token.
+  await page.getByRole('option', { name: /“ship”: expert \d, then \d/ }).hover();
+  await expect(page.locator('.token-said')).toHaveText(/^“ship”: expert \d, then \d$/);
+  await page.getByRole('listbox').focus();
+  await page.keyboard.press('End');
+  await expect(page.locator('.token-said')).toHaveText(/^“\.”: expert \d, then \d$/);
+  await expect(page.getByRole('option', { selected: true })).toHaveCount(1);
+  await page.getByRole('checkbox', { name: 'Number each token' }).check();
+  const numbered = await page.getByRole('option').evaluateAll((tokens) => tokens.map((token) => [token.querySelector('sub')?.textContent, getComputedStyle(token).backgroundColor]));
+  const byNumber = new Map(numbered as [string, string][]);
+  expect(new Set(byNumber.values()).size).toBe(byNumber.size);
+  for (const [number, colour] of numbered) expect(byNumber.get(number!)).toBe(colour);
+
+  await expect(page.getByText(/what chance gives: 12\.5 % for the same first choice, 46\.4 % for one of 2 in common/)).toBeVisible();
+  const rows = await page.getByRole('region', { name: 'Routing by layer' }).getByRole('row').evaluateAll((all) => all.slice(1).map((row) => [...row.querySelectorAll('td')].map((cell) => Number.parseFloat(cell.textContent ?? ''))));
+  expect(rows).toHaveLength(6);
+  for (const [same, common, ...use] of rows) {
+    expect(same).toBeGreaterThanOrEqual(0);
+    expect(common).toBeGreaterThanOrEqual(same);
+    expect(common).toBeLessThanOrEqual(100);
+    expect(use).toHaveLength(8);
+    expect(Math.abs(use.reduce((sum, share) => sum + share, 0) - 100)).toBeLessThanOrEqual(4); // each is rounded
+  }
+});
+
+test('a conversation can be read too, offline, and what was read is still there after a look elsewhere', async ({ page, server, context }) => {
+  await openPage(page, server);
+  await setNumbers(page, { 'Longest answer': '12' });
+  const words = await likeliestAnswer(page, 'It was late');
+  await page.evaluate(() => navigator.serviceWorker.ready);
+  server.close();
+  await context.setOffline(true);
+  await page.reload(); // nothing of the view was fetched so far
+  await expect(page.getByRole('button', { name: 'Continue' })).toBeEnabled();
+  await openExperts(page, 'Routing');
+  await page.getByRole('button', { name: 'Read it' }).click();
+  await expect(page.getByRole('listbox')).toBeVisible();
+  const shown = (await page.getByRole('option').allTextContents()).join('').replaceAll('\u200b', '').replaceAll('\u00a0', ' ').replaceAll('↵', '');
+  expect(shown.replace(/\s/g, '')).toBe(`·It was late${words}`.replace(/\s/g, ''));
+  await page.getByRole('link', { name: 'Now' }).click();
+  await page.goBack();
+  await expect(page.getByRole('listbox')).toBeVisible();
+});
+
+test('the laboratory: top 1 is worse, random much worse, bans show; conversations keep the true model', async ({ page, server }) => {
+  await openPage(page, server);
+  await setNumbers(page, { 'Longest answer': '24' });
+  const before = await likeliestAnswer(page, 'The old house');
+  await openExperts(page, 'Laboratory');
+  const measure = page.getByRole('button', { name: 'Measure both' });
+  await expect(page.getByText('Change something above first: there is nothing to compare.').first()).toBeVisible();
+  await expect(measure).toBeDisabled();
+
+  /** [true model, changed model] of the newest row. */
+  const measured = async (changed: string): Promise<[number, number]> => {
+    await expect(page.getByText(`Changed: ${changed}.`)).toBeVisible();
+    await measure.click();
+    const row = page.getByRole('row').filter({ has: page.getByRole('rowheader', { name: changed, exact: true }) });
+    await expect(row).toBeVisible();
+    const [exact, altered] = await row.getByRole('cell').allTextContents();
+    return [Number(exact), Number(altered)];
+  };
+  const used = page.getByRole('combobox', { name: 'Experts a token uses' });
+  await used.selectOption('1');
+  const [exact, top1] = await measured('top 1');
+  expect(exact).toBeGreaterThan(1);
+  expect(top1).toBeGreaterThan(exact);
+  await used.selectOption('');
+  const random = page.getByRole('checkbox', { name: 'Choose experts at random' });
+  await random.check();
+  const [same, atRandom] = await measured('random experts, seed 1');
+  expect(same).toBe(exact);
+  expect(atRandom).toBeGreaterThan(Math.max(top1, 2 * exact));
+  await random.uncheck();
+
+  await page.getByText('Ban experts', { exact: false }).first().click();
+  await page.getByRole('button', { name: 'Expert 2 in every layer' }).click();
+  await expect(page.getByRole('button', { name: 'Layer 5, expert 2' })).toHaveAttribute('aria-pressed', 'true');
+  const [, banned] = await measured('without expert 2 of every layer');
+  expect(banned).not.toBe(exact);
+  for (const expert of [0, 1, 3, 4, 5]) await page.getByRole('button', { name: `Layer 4, expert ${expert}` }).click();
+  await page.getByRole('button', { name: 'Layer 4, expert 6' }).click();
+  await expect(page.getByRole('alert')).toHaveText('Layer 4 would have 1 of 8 experts left, and a token needs 2. Allow another of its experts first.');
+  await expect(page.getByRole('button', { name: 'Layer 4, expert 6' })).toHaveAttribute('aria-pressed', 'false');
+  await page.keyboard.press('ArrowUp');
+  await expect(page.getByRole('button', { name: 'Layer 3, expert 6' })).toBeFocused();
+
+  await expect(page.getByText('Changed: without expert 2 of every layer, 5 others.')).toBeVisible();
+  // Both texts, from the same beginning; the true model's is the one that the conversation has.
+  await page.getByRole('textbox', { name: 'Prompt' }).fill('The old house');
+  await page.getByRole('spinbutton', { name: 'Tokens, at most' }).fill('24');
+  await page.getByRole('spinbutton', { name: 'Tokens, at most' }).blur();
+  await page.getByRole('button', { name: 'Write with both' }).click();
+  await expect(page.getByRole('button', { name: 'Write with both' })).toBeVisible();
+  const words = (text: string): string => text.replace(/\s+/g, ' ').trim();
+  const exactText = await page.getByRole('article', { name: 'The true model' }).locator('p').innerText();
+  expect(words(exactText)).toBe(words(`The old house${before}`));
+  const alteredText = await page.getByRole('article', { name: 'The changed model' }).locator('p').first().innerText();
+  expect(words(alteredText)).not.toBe(words(exactText));
+
+  await page.getByRole('button', { name: 'Back to the conversation' }).click();
+  expect(await likeliestAnswer(page, 'The old house')).toBe(before);
+});
+
+test('an answer and the laboratory do not get in each other’s way, and either can be stopped', async ({ page, server }) => {
+  await openPage(page, server);
+  await importFrom(page, `${server.origin}/plain.gguf`);
+  await expect(page.getByText(/Tiny Text.*has no chat template/)).toBeVisible();
+  await setNumbers(page, { 'Longest answer': '4000' });
+  await page.getByRole('textbox', { name: 'Your text' }).fill('the first');
+  await page.getByRole('button', { name: 'Continue' }).click();
+  await expect(page.getByRole('button', { name: 'Stop', exact: true })).toBeVisible();
+  await openExperts(page, 'Laboratory');
+  const write = page.getByRole('button', { name: 'Write with both' });
+  await expect(write).toBeDisabled();
+  await expect(page.getByText('An answer is being written: this waits until it is done.').first()).toBeVisible();
+  await page.getByRole('button', { name: 'Stop the answer' }).first().click();
+
+  await page.getByRole('checkbox', { name: 'Choose experts at random' }).check();
+  await page.getByRole('spinbutton', { name: 'Tokens, at most' }).fill('2000');
+  await page.getByRole('spinbutton', { name: 'Tokens, at most' }).blur();
+  await write.click();
+  await expect(page.getByText(/^\d+ of 4000 tokens$/)).toBeVisible();
+  await expect(page.getByText('The model is at work for another part of this view.')).toBeVisible();
+  await page.getByRole('button', { name: 'Back to the conversation' }).click();
+  await expect(page.getByText(/The model reads or writes for the experts' view/)).toBeVisible();
+  await expect(page.getByRole('button', { name: 'Continue' })).toBeDisabled();
+  await page.getByRole('button', { name: 'Stop it' }).click();
+  await expect(page.getByRole('button', { name: 'Continue' })).toBeEnabled();
+  await openExperts(page, 'Routing');
+  await page.getByRole('radio', { name: 'A text' }).check();
+  await page.getByRole('textbox', { name: 'Text to read' }).fill('the first men of that day '.repeat(3000));
+  await page.getByRole('button', { name: 'Read it' }).click();
+  await page.getByRole('button', { name: 'Stop', exact: true }).click();
+  await expect(page.getByRole('button', { name: 'Read it' })).toBeEnabled();
+  await expect(page.getByRole('listbox')).toBeHidden();
+  // Another model may be loaded in the middle of it: that ends it.
+  await openExperts(page, 'Laboratory');
+  await write.click();
+  await expect(page.getByText(/^\d+ of 4000 tokens$/)).toBeVisible();
+  await page.getByRole('link', { name: 'Models' }).click();
+  await page.getByRole('button', { name: 'Use mixtab storyteller' }).click();
+  await expect(page.getByRole('heading', { name: 'Begin a story' })).toBeVisible();
+  await expect(page.getByRole('alert')).toBeHidden();
+});

@@ -1,0 +1,33 @@
+import { expect, openPage, test } from './fixtures.ts';
+
+test('the page can be installed: manifest, icons, service worker', async ({ page, server }) => {
+  await openPage(page, server);
+  await page.evaluate(() => navigator.serviceWorker.ready);
+  const href = await page.locator('link[rel=manifest]').getAttribute('href');
+  const address = new URL(href!, page.url());
+  const manifest = (await (await page.request.get(address.href)).json()) as Record<string, unknown> & { icons: { src: string; sizes: string; purpose?: string }[] };
+  expect(manifest).toMatchObject({ name: 'mixtab', display: 'standalone', start_url: './' });
+  expect(manifest.icons.map(({ sizes }) => sizes)).toEqual(expect.arrayContaining(['192x192', '512x512']));
+  expect(manifest.icons.some(({ purpose }) => purpose === 'maskable')).toBe(true);
+  for (const { src } of manifest.icons) expect((await page.request.get(new URL(src, address).href)).ok()).toBe(true);
+  // What Chromium itself has against installing it; in a fresh profile without a window "in-incognito" is all it may find.
+  const devtools = await page.context().newCDPSession(page);
+  const { installabilityErrors } = await devtools.send('Page.getInstallabilityErrors');
+  expect(installabilityErrors.map(({ errorId }) => errorId).filter((id) => id !== 'in-incognito')).toEqual([]);
+});
+
+test('a new version waits for the user\'s word, and what was typed stays', async ({ page, server }) => {
+  await openPage(page, server);
+  await page.evaluate(() => navigator.serviceWorker.ready);
+  await page.getByRole('textbox', { name: 'Your text' }).fill('words that must stay');
+  server.updated = true;
+  await page.evaluate(async () => (await navigator.serviceWorker.getRegistration())?.update());
+  await expect(page.getByText('A new version of mixtab is ready.')).toBeVisible();
+  const loads: string[] = [];
+  page.on('load', () => loads.push('load'));
+  await page.getByRole('button', { name: 'Use it now' }).click();
+  await expect.poll(() => loads.length).toBe(1);
+  await expect(page.getByRole('button', { name: 'Once upon a time' })).toBeEnabled();
+  await expect(page.getByText('A new version of mixtab is ready.')).toBeHidden();
+  await expect(page.getByRole('textbox', { name: 'Your text' })).toHaveValue('words that must stay');
+});

@@ -1,0 +1,42 @@
+import { expect, importFrom, openPage, test } from './fixtures.ts';
+
+test('every setting is explained, presets set the sampling, texts and chats begin each with their own, and it is kept', async ({ page, server }) => {
+  await openPage(page, server);
+  const choice = page.getByRole('combobox', { name: 'How the model chooses its words' });
+  await expect(choice).toHaveValue('Story'); // the built-in model is a story-teller
+  const dialog = page.getByRole('dialog', { name: 'Settings' });
+  const openSettings = (): Promise<void> => page.getByRole('button', { name: 'Settings' }).click();
+  await openSettings();
+  for (const name of [
+    'Temperature', 'Top-k', 'Top-p', 'Min-p', 'Repetition penalty', 'Presence penalty', 'Frequency penalty', 'Longest answer', 'Seed',
+    'Context', 'GPU memory, MB', 'Main memory, MB', 'Disk for conversations, MB', 'Prefer experts at hand', 'Skip light experts',
+  ]) {
+    await expect(dialog.getByRole('spinbutton', { name, exact: true })).toHaveAccessibleDescription(/^\S.{15,}/);
+  }
+  await expect(dialog.getByRole('checkbox', { name: 'Remember what was read' })).toHaveAccessibleDescription(/\S/);
+  await expect(dialog.getByRole('combobox', { name: 'Keep new models' })).toBeVisible();
+
+  await dialog.getByRole('radio', { name: 'Likeliest' }).check();
+  await expect(dialog.getByRole('spinbutton', { name: 'Temperature' })).toHaveValue('0');
+  await dialog.getByRole('spinbutton', { name: 'Temperature' }).fill('0.35');
+  await dialog.getByRole('spinbutton', { name: 'Temperature' }).blur();
+  await dialog.getByRole('combobox', { name: 'Appearance' }).selectOption('dark');
+  await page.getByRole('button', { name: 'Close' }).click();
+  await expect(choice).toHaveValue(''); // no preset: own settings
+  await expect(page.locator('html')).toHaveCSS('color-scheme', 'dark');
+
+  await importFrom(page, `${server.origin}/chat.gguf`);
+  await expect(page.getByRole('heading', { name: 'Ask Tiny Chat' })).toBeVisible();
+  await expect(choice).toHaveValue('Balanced'); // what was set for texts is not for chats
+  await page.reload();
+  await expect(page.getByRole('heading', { name: 'Ask Tiny Chat' })).toBeVisible();
+  await expect(page.locator('html')).toHaveCSS('color-scheme', 'dark');
+  await page.getByRole('button', { name: /Tiny Chat/ }).click();
+  await page.getByRole('button', { name: 'Use mixtab storyteller' }).click();
+  await expect(page.getByRole('heading', { name: 'Begin a story' })).toBeVisible();
+  await openSettings();
+  await expect(dialog.getByRole('spinbutton', { name: 'Temperature' })).toHaveValue('0.35');
+  await page.getByRole('button', { name: 'Back to the defaults' }).click();
+  await page.getByRole('button', { name: 'Close' }).click();
+  await expect(choice).toHaveValue('Story');
+});

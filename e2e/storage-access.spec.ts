@@ -1,0 +1,125 @@
+/** A frame on another site, whose store the browser keeps apart: what its user is told, and the site's own models in it. */
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type BrowserContext, chromium, type FrameLocator, type Page } from '@playwright/test';
+import { findChromium } from '../scripts/chromium.mjs';
+import { chromiumFlags } from '../scripts/chromium-flags.mjs';
+import { expectNoFindings } from './axe.ts';
+import { expect, startServer, test, type TestServer } from './fixtures.ts';
+
+/** Another site than localhost: for storage a port does not count. */
+let other: TestServer;
+let elsewhere: string;
+let profile: string;
+test.beforeAll(async () => {
+  other = await startServer();
+  elsewhere = other.origin.replace('localhost', '127.0.0.1');
+});
+test.afterAll(() => other.close());
+test.beforeEach(() => {
+  profile = mkdtempSync(join(tmpdir(), 'mixtab-profile-'));
+});
+test.afterEach(() => rmSync(profile, { recursive: true, force: true }));
+
+/** A Chromium that partitions storage (Playwright switches that off) and allows or blocks cookies of third parties. */
+function openBrowser(thirdPartyCookies: 'allowed' | 'blocked'): Promise<BrowserContext> {
+  mkdirSync(join(profile, 'Default'), { recursive: true });
+  const preferences = { profile: { cookie_controls_mode: thirdPartyCookies === 'allowed' ? 0 : 1 } };
+  writeFileSync(join(profile, 'Default', 'Preferences'), JSON.stringify(preferences));
+  // Of two lists of features Chromium takes the last.
+  return chromium.launchPersistentContext(profile, { executablePath: findChromium()?.path, args: [...chromiumFlags(), '--disable-features=Translate'] });
+}
+
+/** Imports a model on the site itself, as its user does there. */
+async function importThere(context: BrowserContext, { origin }: TestServer, path: string): Promise<void> {
+  const page = await context.newPage();
+  await page.goto(`${origin}/cli.html`);
+  await page.waitForFunction(() => window.mixtab !== undefined);
+  const answer = await page.evaluate((url) => window.mixtab.import({ kind: 'url', url }), origin + path);
+  expect(answer).toHaveProperty('result.name');
+  await page.close();
+}
+
+type Client = { mixtab: import('../src/client/mixtab.ts').Mixtab; changes: number };
+
+/** A page elsewhere with the frame in it; the client is left on `window.client`. */
+async function embed(context: BrowserContext, { origin }: TestServer): Promise<{ page: Page; frame: FrameLocator }> {
+  const page = await context.newPage();
+  await page.goto(`${elsewhere}/cli.html`);
+  await page.evaluate(async (embedUrl) => {
+    const library = '/mixtab-client.js';
+    const { createMixtab } = (await import(library)) as typeof import('../src/client/mixtab.ts');
+    const client = { changes: 0 } as Client;
+    (window as unknown as { client: Client }).client = client;
+    client.mixtab = await createMixtab({ embedUrl, container: document.body, onModelsChange: () => void client.changes++ });
+  }, `${origin}/embed.html`);
+  return { page, frame: page.frameLocator('iframe') };
+}
+
+const names = (page: Page): Promise<string[]> =>
+  page.evaluate(async () => (await (window as unknown as { client: Client }).client.mixtab.models.list()).map(({ name }) => name));
+
+test('the models of the site itself are used in a frame elsewhere, on a click, and never changed', async ({ server }) => {
+  const context = await openBrowser('allowed');
+  await importThere(context, server, '/chat.gguf');
+  const { page, frame } = await embed(context, server);
+  await expect(frame.getByText('apart for 127.0.0.1')).toBeVisible();
+  expect(await names(page)).toEqual([]);
+
+  await frame.getByRole('button', { name: /^Use the models I have on localhost/ }).click();
+  await expect(frame.getByText(/^One model of localhost:\d+ can be used here too/)).toBeVisible();
+  expect(await names(page)).toEqual(['Tiny Chat']);
+
+  const result = await page.evaluate(async (url) => {
+    const { mixtab, changes } = (window as unknown as { client: Client }).client;
+    const [{ id }] = await mixtab.models.list();
+    const answer = await mixtab.chat.completions.create({ model: id, messages: [{ role: 'user', content: 'Hi' }], max_tokens: 5, seed: 1 });
+    const removal = await mixtab.models.remove(id).catch(({ code }: { code: string }) => code);
+    await mixtab.models.import({ kind: 'url', url });
+    return { tokens: answer.usage.completion_tokens, removal, changes, names: (await mixtab.models.list()).map(({ name }) => name) };
+  }, `${server.origin}/plain.gguf`);
+  expect(result).toEqual({ tokens: 5, removal: 'storage-unavailable', changes: 1, names: expect.arrayContaining(['Tiny Chat', 'Tiny Text']) });
+
+  // The site's own store has what it had: what the frame imported is the frame's.
+  const there = await context.newPage();
+  await there.goto(`${server.origin}/embed.html`);
+  const keys = await there.evaluate(
+    () =>
+      new Promise<string[]>((resolve) => {
+        const open = indexedDB.open('mixtab-models');
+        open.onsuccess = () => {
+          const request = open.result.transaction('models').objectStore('models').getAllKeys(IDBKeyRange.bound('model/', 'model/\uffff'));
+          request.onsuccess = () => resolve(request.result as string[]);
+        };
+      }),
+  );
+  expect(keys.length).toBe(1);
+  await context.close();
+});
+
+test('where the browser does not allow it, the frame says so and works with its own store', async ({ server }) => {
+  const context = await openBrowser('blocked');
+  const page = await context.newPage();
+  // The example, on a phone: what it shows before and after.
+  await page.setViewportSize({ width: 375, height: 800 });
+  await page.goto(`${elsewhere}/examples/chat.html?embed=${encodeURIComponent(`${server.origin}/embed.html`)}`);
+  const frame = page.frameLocator('iframe');
+  await expect(page.getByText('mixtab storyteller is ready.')).toBeVisible();
+  await expectNoFindings(page, 'example');
+  expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBe(375);
+  await frame.getByRole('button', { name: /^Use the models I have/ }).click();
+  await expect(frame.getByText('The browser did not allow more')).toBeVisible();
+  await expectNoFindings(page, 'example, not allowed');
+  await page.getByRole('button', { name: 'Go on' }).click();
+  await expect(page.getByText('60 tokens.')).toBeVisible();
+  await context.close();
+});
+
+test('a frame of the same site says nothing of it', async ({ page, server }) => {
+  await page.goto(`${other.origin}/examples/chat.html?embed=${encodeURIComponent(`${server.origin}/embed.html`)}`);
+  const frame = page.frameLocator('iframe');
+  await expect(frame.getByText(`mixtab works here for ${other.origin}.`)).toBeVisible();
+  await expect(frame.getByRole('button')).toHaveCount(0);
+  await expect(frame.getByText('apart for')).toBeHidden();
+});

@@ -1,0 +1,45 @@
+/** Two tabs with this page, one store, one GPU. */
+import { expect, importFrom, openLibrary, openPage, test } from './fixtures.ts';
+
+test('a second tab does not break the first: both write, each is told, and a model in use elsewhere is not removed', async ({ page, server, context }) => {
+  await openPage(page, server);
+  await importFrom(page, `${server.origin}/chat.gguf`);
+  await expect(page.getByRole('heading', { name: 'Ask Tiny Chat' })).toBeVisible();
+  const ask = async (tab: typeof page, text: string): Promise<void> => {
+    await tab.getByRole('textbox', { name: 'Message' }).fill(text);
+    await tab.getByRole('textbox', { name: 'Message' }).press('Enter');
+    await expect(tab.getByText(/tokens\/s/)).toBeVisible();
+  };
+  const conversations = (tab: typeof page) => tab.getByRole('navigation', { name: 'Conversations' });
+
+  const second = await context.newPage();
+  await second.goto(`${server.origin}/`);
+  await expect(second.getByRole('heading', { name: 'Ask Tiny Chat' })).toBeVisible();
+  for (const tab of [page, second]) await expect(tab.getByText('Another tab holds a model in GPU memory too')).toBeVisible();
+  await Promise.all([ask(page, 'From the first'), ask(second, 'From the second')]);
+  for (const tab of [page, second]) {
+    await expect(conversations(tab)).toContainText('From the first');
+    await expect(conversations(tab)).toContainText('From the second');
+    await expect(tab.getByRole('alert')).toHaveCount(0);
+  }
+
+  await openLibrary(second);
+  const remove = async (): Promise<void> => {
+    await second.getByRole('button', { name: 'Remove Tiny Chat' }).click();
+    await second.getByRole('button', { name: 'Remove Tiny Chat' }).click();
+  };
+  await remove();
+  await expect(second.getByRole('alert')).toContainText('Tiny Chat is in use in another tab. Close that tab');
+  // The first changes to another model: now it may go, and the first tab's list follows.
+  await openLibrary(page);
+  await page.getByRole('button', { name: 'Use mixtab storyteller' }).click();
+  await expect(page.getByRole('heading', { name: 'Begin a story' })).toBeVisible();
+  await openLibrary(page);
+  await remove();
+  await expect(second.getByRole('list', { name: 'Stored models' }).getByRole('listitem')).toHaveCount(1);
+  await expect(page.getByRole('list', { name: 'Stored models' }).getByRole('listitem')).toHaveCount(1);
+
+  await page.close();
+  await second.evaluate(() => document.dispatchEvent(new Event('visibilitychange')));
+  await expect(second.getByText('Another tab holds a model in GPU memory too')).toBeHidden();
+});

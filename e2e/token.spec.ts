@@ -1,0 +1,125 @@
+/** Gated repositories: the token is asked for where it is needed, and goes nowhere else. */
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { Page } from '@playwright/test';
+import { expect, importFrom, openLibrary, openPage, type TestServer, test } from './fixtures.ts';
+
+const TOKEN = 'hf_e2eSecret';
+const tokenField = (page: Page) => page.getByLabel('Access token for Hugging Face');
+
+/** Hugging Face as far as this page knows it, with one gated repository; all others must not see the token. */
+async function hubFor(page: Page, server: TestServer): Promise<{ seen: string[] }> {
+  const hub = { seen: [] as string[] };
+  const cors = { 'access-control-allow-origin': '*' };
+  await page.route('https://huggingface.co/**', async (route) => {
+    const { pathname } = new URL(route.request().url());
+    const { authorization } = await route.request().allHeaders();
+    hub.seen.push(`${pathname} ${authorization ?? '-'}`);
+    if (authorization !== `Bearer ${TOKEN}`) {
+      await route.fulfill({ status: authorization === undefined ? 401 : 403, headers: cors });
+    } else if (pathname === '/api/models/someone/gated/tree/main') {
+      await route.fulfill({ json: [{ path: 'chat.gguf', size: 2e5 }], headers: cors });
+    } else if (pathname === '/someone/gated/resolve/main/chat.gguf') {
+      await route.fulfill({ response: await route.fetch({ url: `${server.origin}/chat.gguf`, headers: { range: (await route.request().allHeaders()).range } }) });
+    } else await route.fulfill({ status: 404, headers: cors });
+  });
+  return hub;
+}
+
+/** Everything the page keeps in IndexedDB and in its storages, as text. */
+function storedText(page: Page): Promise<string> {
+  return page.evaluate(async () => {
+    const all: unknown[] = [Object.entries(localStorage), Object.entries(sessionStorage)];
+    for (const { name } of await indexedDB.databases()) {
+      const database = await new Promise<IDBDatabase>((resolve, reject) => {
+        const open = indexedDB.open(name!);
+        open.onsuccess = () => resolve(open.result);
+        open.onerror = () => reject(open.error);
+      });
+      for (const store of database.objectStoreNames) {
+        const values = await new Promise<unknown[]>((resolve, reject) => {
+          const request = database.transaction(store).objectStore(store).getAll();
+          request.onsuccess = () => resolve(request.result);
+          request.onerror = () => reject(request.error);
+        });
+        all.push(name, values);
+      }
+      database.close();
+    }
+    return JSON.stringify(all);
+  });
+}
+
+test('a gated repository: cause and remedy, then its files with a token, which is nowhere kept', async ({ page, server }) => {
+  const hub = await hubFor(page, server);
+  await openPage(page, server);
+  await importFrom(page, 'someone/gated');
+  const alert = page.getByRole('alert');
+  await expect(alert).toContainText('it is gated, private, or not there');
+  await expect(alert).toContainText('Accept the licence on https://huggingface.co/someone/gated, then enter an access token');
+  await tokenField(page).fill('hf_other');
+  await importFrom(page, 'someone/gated');
+  await expect(alert).toContainText('the account of this access token may not read it');
+  await expect(alert).not.toContainText('hf_other');
+  await tokenField(page).fill(TOKEN);
+  await importFrom(page, 'someone/gated');
+  await page.getByRole('button', { name: 'Import chat.gguf' }).click();
+  await expect(page.getByRole('heading', { name: 'Ask Tiny Chat' })).toBeVisible();
+  expect(hub.seen.filter((line) => line.startsWith('/someone/gated/resolve')).every((line) => line.endsWith(TOKEN))).toBe(true);
+  const stored = await storedText(page);
+  expect(stored).toContain('someone/gated/resolve/main/chat.gguf'); // it looks in the right place
+  expect(stored).not.toContain(TOKEN);
+});
+
+test('an import that goes on after a reload asks for the token again, unless it is remembered', async ({ page, server }) => {
+  await hubFor(page, server);
+  await openPage(page, server);
+  await openLibrary(page);
+  await page.getByText('Access token for Hugging Face').first().click();
+  await tokenField(page).fill(TOKEN);
+  server.slow = true;
+  await importFrom(page, 'https://huggingface.co/someone/gated/blob/main/chat.gguf');
+  await expect(page.getByText(/ ([4-9]|1\d) of 20 records/)).toBeVisible();
+  await page.getByRole('button', { name: 'Pause' }).click();
+  await expect(page.getByRole('button', { name: 'Go on with Tiny Chat' })).toBeVisible();
+  server.slow = false;
+  await page.reload();
+  await page.getByRole('button', { name: 'Go on with Tiny Chat' }).click();
+  await expect(page.getByRole('alert')).toContainText('enter an access token of your account');
+  await tokenField(page).fill(TOKEN);
+  await page.getByRole('checkbox', { name: 'Remember on this device' }).check();
+  await page.reload();
+  await page.getByRole('button', { name: 'Go on with Tiny Chat' }).click();
+  await expect(page.getByRole('heading', { name: 'Ask Tiny Chat' })).toBeVisible();
+
+  // Forgotten again where the mark is taken away.
+  await openLibrary(page);
+  await page.getByText('Access token for Hugging Face').first().click();
+  await expect(tokenField(page)).toHaveValue(TOKEN);
+  await page.getByRole('checkbox', { name: 'Remember on this device' }).uncheck();
+  await expect.poll(() => storedText(page)).not.toContain(TOKEN);
+});
+
+test('this browser drops the token where an answer redirects to another origin', async ({ page, server }) => {
+  const seen: (string | undefined)[] = [];
+  const cors = { 'access-control-allow-origin': '*', 'access-control-allow-headers': 'authorization, range' };
+  const listen = async (served: Server): Promise<string> => {
+    await new Promise<void>((resolve) => served.listen(0, '127.0.0.1', resolve));
+    return `http://127.0.0.1:${(served.address() as AddressInfo).port}`;
+  };
+  const store = createServer((request, response) => {
+    if (request.method === 'GET') seen.push(request.headers.authorization);
+    response.writeHead(200, cors).end('x');
+  });
+  const target = await listen(store);
+  const gate = createServer((request, response) => {
+    if (request.method === 'OPTIONS') response.writeHead(204, cors).end();
+    else response.writeHead(302, { ...cors, location: target }).end(seen.push(`gate ${request.headers.authorization}`) && '');
+  });
+  const from = await listen(gate);
+  await page.goto(`${server.origin}/`);
+  await page.evaluate(async (url) => (await fetch(url, { headers: { Authorization: 'Bearer hf_x', Range: 'bytes=0-1' } })).text(), from);
+  expect(seen).toEqual(['gate Bearer hf_x', undefined]);
+  store.close();
+  gate.close();
+});

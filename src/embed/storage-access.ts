@@ -1,0 +1,52 @@
+/**
+ * Tells the user of a frame where its models lie, and offers those of the site itself. Storage Access gives cookies in every browser
+ * that has it; a handle to IndexedDB, which is what models need, in Chromium only, and to the window only.
+ */
+import type { LentValues } from '../contract/lent-models.ts';
+import { openSiteModels } from './site-models.ts';
+
+interface StorageAccessHandle {
+  readonly indexedDB: IDBFactory;
+}
+
+/** As Chromium has it; others take no argument and give nothing. */
+type RequestAccess = (types: { indexedDB: true }) => Promise<StorageAccessHandle | undefined>;
+
+/** @param use called with what the user let the frame read */
+export function offerSiteModels(embedder: string, use: (lent: LentValues) => void): void {
+  const { hostname, host } = location;
+  if (new URL(embedder).hostname === hostname) return; // ports do not make another site
+  const [storage, button] = [document.getElementById('storage'), document.getElementById('site-models')];
+  if (!storage || !button) return;
+  const say = (text: string): void => {
+    storage.textContent = text;
+  };
+  const apart = `The browser keeps what is stored here apart for ${new URL(embedder).host}: models you have on ${host} itself are not among it.`;
+  say(apart);
+  storage.hidden = false;
+  const request = (document as { requestStorageAccess?: RequestAccess }).requestStorageAccess;
+  if (!request) return;
+  button.textContent = `Use the models I have on ${host}`;
+  button.hidden = false;
+  button.onclick = async () => {
+    try {
+      const handle = await request.call(document, { indexedDB: true });
+      button.hidden = true;
+      if (!handle?.indexedDB) {
+        say(`${apart} This browser lets frames at cookies, but not at stored models: import one here.`);
+        return;
+      }
+      const lent = await openSiteModels(handle.indexedDB);
+      const count = (await lent?.models())?.length ?? 0;
+      if (!lent || count === 0) {
+        say(`${apart} There are none in its database, either.`);
+        return;
+      }
+      use(lent);
+      say(`${count === 1 ? 'One model' : `${count} models`} of ${host} can be used here too; they are read, never changed.`);
+    } catch (error) {
+      const denied = error instanceof DOMException && error.name === 'NotAllowedError';
+      say(`${apart} ${denied ? 'The browser did not allow more: it may want you to have used that page before.' : `They cannot be read: ${String(error)}.`}`);
+    }
+  };
+}

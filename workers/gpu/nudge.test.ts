@@ -1,0 +1,38 @@
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import { nudged } from './nudge.ts';
+
+beforeEach(() => void vi.useFakeTimers());
+afterEach(() => void vi.useRealTimers());
+
+function pending() {
+  const queue = { submit: vi.fn() };
+  let resolve!: (value: string) => void;
+  let reject!: (error: Error) => void;
+  const promise = new Promise<string>((...settle) => {
+    [resolve, reject] = settle;
+  });
+  return { queue, promise, resolve, reject };
+}
+
+it('submits nothing in a browser that tells by itself', async () => {
+  const { queue, promise, resolve } = pending();
+  const waited = nudged(queue, promise, false);
+  await vi.advanceTimersByTimeAsync(500);
+  resolve('done');
+  expect(await waited).toBe('done');
+  expect(queue.submit).not.toHaveBeenCalled();
+});
+
+it.each(['done', 'failed'])('in Firefox empty submissions go on until the work is %s, and no longer', async (how) => {
+  const { queue, promise, resolve, reject } = pending();
+  const waited = nudged(queue, promise, true).catch((error: Error) => error.message);
+  await vi.advanceTimersByTimeAsync(20);
+  expect(queue.submit.mock.calls.length).toBeGreaterThanOrEqual(10);
+  expect(queue.submit).toHaveBeenLastCalledWith([]);
+  if (how === 'done') resolve(how);
+  else reject(new Error(how));
+  expect(await waited).toBe(how);
+  const calls = queue.submit.mock.calls.length;
+  await vi.advanceTimersByTimeAsync(100);
+  expect(queue.submit).toHaveBeenCalledTimes(calls);
+});
