@@ -88,6 +88,7 @@ test('an import that goes on after a reload asks for the token again, unless it 
   await expect(page.getByRole('alert')).toContainText('enter an access token of your account');
   await tokenField(page).fill(TOKEN);
   await page.getByRole('checkbox', { name: 'Remember on this device' }).check();
+  await expect.poll(() => storedText(page)).toContain(TOKEN);
   await page.reload();
   await page.getByRole('button', { name: 'Go on with Tiny Chat' }).click();
   await expect(page.getByRole('heading', { name: 'Ask Tiny Chat' })).toBeVisible();
