@@ -60,8 +60,9 @@ await withBrowser(
     const { id, figures } = await call('import', { kind: 'url', url: `${origin}/model.gguf` }, { place });
     /** Seconds and bytes a token with so many slots a layer. */
     const measure = async (slots: number) => {
-      // The context's memory and alignment come on top of the figures; half a slot a layer is room for them.
-      const gpuBudgetBytes = figures.denseBytes + (slots + 0.5) * layers * figures.expertBytes;
+      // The context's memory and alignment come on top of the figures; half a slot a layer is room for them, if experts are large.
+      const room = slots < options.expertCount ? 0.5 * layers * figures.expertBytes : 1e9;
+      const gpuBudgetBytes = figures.denseBytes + slots * layers * figures.expertBytes + room;
       const loaded = await call('load', { modelId: id, context: 64, gpuBudgetBytes, ramBudgetBytes: 0 });
       if (!values['shared-cores']) giveGpuItsOwnCore(profile);
       await call('generate', { ...request, maxTokens: tokens }); // compiles kernels, fills slots

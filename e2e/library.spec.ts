@@ -54,7 +54,7 @@ test('an import can be paused, is offered after a reload, and goes on', async ({
   await openPage(page, server);
   server.slow = true;
   await importFrom(page, `${server.origin}/chat.gguf`);
-  await expect(page.getByText(/ ([4-9]|1\d) of 20 records · [\d.]+ [kM]B\/s · \d+ s left/)).toBeVisible();
+  await expect(page.getByText(/ ([4-9]|1\d) of 20 records · [\d.]+ [kM]B\/s · (\d+ min )?\d+ s left/)).toBeVisible();
   await page.getByRole('button', { name: 'Pause' }).click();
   const unfinished = page.getByRole('list', { name: 'Unfinished imports' });
   await expect(unfinished.getByRole('heading', { name: /Tiny Chat/ })).toBeVisible();

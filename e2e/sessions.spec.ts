@@ -131,3 +131,17 @@ test('a full disk is told once, and no word is lost', async ({ page, server }) =
   await list(page).nth(1).click();
   await expect(messages(page)).toHaveCount(4);
 });
+
+test('the experts’ view takes the cache, and the conversation gets its own back', async ({ page, server }) => {
+  await openChat(page, server);
+  const fresh = await say(page, LONG, 2);
+  await page.getByRole('link', { name: 'Experts', exact: true }).click();
+  await page.getByRole('navigation', { name: 'Experts' }).getByRole('link', { name: 'Routing' }).click();
+  await page.getByRole('radio', { name: 'A text' }).check();
+  await page.getByRole('button', { name: 'Read it' }).click();
+  await expect(page.getByRole('listbox')).toBeVisible();
+  await hide(page); // would save what was read, had it become the conversation's
+  await page.getByRole('button', { name: 'Back to the conversation' }).click();
+  const second = await say(page, 'and then', 4);
+  expect(second.reused).toBeGreaterThanOrEqual(fresh.prompt - 5);
+});

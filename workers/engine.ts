@@ -152,26 +152,26 @@ export class Engine implements EngineApi {
    * Keeps the KV cache for a later page, in place of what was kept under this name; the oldest others go for it.
    * @param budget bytes that all sessions together may take
    * @returns bytes written; 0 where there is nothing to keep or it is larger than the budget
-   * @throws MixtabError `aborted` where `stop` was called meanwhile; then nothing is kept
+   * @throws MixtabError `aborted` where `stop` was called meanwhile; as after any failure, what was kept before still is
    */
   saveSession(id: string, budget: Bytes): Promise<Bytes> {
     return this.#waitedFor('saveSession', async () => {
       const { gpu, gpuModel, generator } = this.#require();
       const bytes = generator.sessionBytes;
       if (bytes === 0 || bytes > budget) return 0;
-      await this.sessions.remove(id);
-      await this.sessions.makeRoom(budget, bytes);
+      await this.sessions.makeRoom(budget, bytes, id);
+      const generation = ((await this.sessions.header(id))?.generation ?? 0) + 1;
       this.#stopRequested = false;
       const put = (i: number, part: Blob): Promise<void> => {
         if (this.#stopRequested) throw new MixtabError('aborted', 'Stopped.');
-        return this.sessions.putPart(id, i, part);
+        return this.sessions.putPart(id, generation, i, part);
       };
       try {
         const owner = await ownerOf(gpuModel);
         const header = await this.#watched(gpu, () => generator.saveSession(owner, put));
-        await this.sessions.putHeader(id, header);
+        await this.sessions.putHeader(id, { ...header, generation });
       } catch (error) {
-        await this.sessions.remove(id).catch(() => {}); // the first error is the one to tell
+        await this.sessions.removeParts(id, generation).catch(() => {}); // the first error is the one to tell
         throw error;
       }
       return bytes;
@@ -188,7 +188,7 @@ export class Engine implements EngineApi {
       const header = await this.sessions.header(id);
       if (!header) return 0;
       const owner = await ownerOf(gpuModel);
-      if (await this.#watched(gpu, () => generator.restoreSession(header, owner, (i) => this.sessions.part(id, i)))) return header.tokens.length;
+      if (await this.#watched(gpu, () => generator.restoreSession(header, owner, (i) => this.sessions.part(id, header.generation, i)))) return header.tokens.length;
       await this.sessions.remove(id);
       return 0;
     });

@@ -34,7 +34,7 @@ describe('ImportService', () => {
       warnings.push(warning);
       void imports.cancel();
     });
-    await expect(cancelled).rejects.toMatchObject({ code: 'aborted' });
+    await expect(cancelled).rejects.toMatchObject({ name: 'AbortError' }); // `aborted` once it has crossed to the page
     expect(warnings).toEqual([expect.stringContaining('Another tab is importing')]);
     const waiting = imports.import(file(), ({ warning, phase }) => {
       if (phase === 'header' && warning) done();

@@ -1,6 +1,7 @@
 /** Sessions: what a restored cache answers, what it saves, and that a session which does not fit is never used. */
 import { afterAll, beforeAll, beforeEach, expect, it, vi } from 'vitest';
 import type { GenerateEvent } from '../src/contract/engine-api.ts';
+import { MixtabError } from '../src/contract/errors.ts';
 import { Engine } from './engine.ts';
 import { ImportService } from './import-service.ts';
 import { SYNTH_PRESETS } from './gguf/synth/presets.ts';
@@ -62,14 +63,15 @@ it('a restored session answers as the cache it was, to the bit, and only what is
 it.each(['damaged', 'missing', 'cut short'])('a session with a part %s is dropped, and all is computed', async (how) => {
   const fresh = await answer(LONG);
   await engine.saveSession('a', BUDGET);
-  const bytes = new Uint8Array(await (await sessions.part('a', 1))!.arrayBuffer());
+  const { generation } = (await sessions.header('a'))!;
+  const bytes = new Uint8Array(await (await sessions.part('a', generation, 1))!.arrayBuffer());
   bytes[9] ^= 1;
-  if (how === 'damaged') await sessions.putPart('a', 1, new Blob([bytes]));
-  else if (how === 'cut short') await sessions.putPart('a', 1, new Blob([bytes.slice(4)]));
+  if (how === 'damaged') await sessions.putPart('a', generation, 1, new Blob([bytes]));
+  else if (how === 'cut short') await sessions.putPart('a', generation, 1, new Blob([bytes.slice(4)]));
   else {
-    const [header, first] = [await sessions.header('a'), await sessions.part('a', 0)];
+    const [header, first] = [await sessions.header('a'), await sessions.part('a', generation, 0)];
     await sessions.remove('a');
-    await sessions.putPart('a', 0, first!);
+    await sessions.putPart('a', generation, 0, first!);
     await sessions.putHeader('a', header!);
   }
   await reload();
@@ -116,10 +118,10 @@ it('the oldest go where the budget is used up; what is larger than the budget is
 });
 
 it('what a tab that was closed while saving left is cleared away at the next save', async () => {
-  await sessions.putPart('half/saved', 3, new Blob(['left over']));
+  await sessions.putPart('half/saved', 1, 3, new Blob(['left over']));
   await answer('the first');
   await engine.saveSession('a', BUDGET);
-  expect(await sessions.part('half/saved', 3)).toBeUndefined();
+  expect(await sessions.part('half/saved', 1, 3)).toBeUndefined();
   expect(await engine.restoreSession('a')).toBeGreaterThan(0);
 });
 
@@ -136,7 +138,7 @@ it('what is read anew does not depend on how much was said before', async () => 
   expect(anew[0]).toBeLessThan(10);
 });
 
-it('a save that is stopped leaves nothing half done; what is wanted meanwhile waits for it', async () => {
+it('a save that is stopped or finds a full disk leaves what was; what is wanted meanwhile waits for it', async () => {
   await answer('the first');
   const saved = engine.saveSession('a', BUDGET);
   const stopped = expect(saved).rejects.toMatchObject({ code: 'aborted' });
@@ -145,9 +147,22 @@ it('a save that is stopped leaves nothing half done; what is wanted meanwhile wa
   await stopped;
   put.mockRestore();
   expect(await sessions.list()).toEqual([]);
+  // Nor does it touch what was kept before; and the next one takes its place, with nothing left of it.
+  await engine.saveSession('a', BUDGET);
+  const before = await sessions.list();
+  const full = vi.spyOn(SessionStore.prototype, 'putPart').mockRejectedValue(new MixtabError('storage-full', 'full'));
+  await answer('the first men of');
+  await expect(engine.saveSession('a', BUDGET)).rejects.toMatchObject({ code: 'storage-full' });
+  full.mockRestore();
+  expect(await sessions.list()).toEqual(before);
+  expect(await engine.restoreSession('a')).toBeGreaterThan(0);
+  await answer('the first');
+  const { generation } = (await sessions.header('a'))!;
   const again = engine.saveSession('a', BUDGET);
   expect((await answer('the first men')).reusedTokens).toBeGreaterThan(0); // not "busy"
   expect(await again).toBeGreaterThan(0);
+  expect(await sessions.part('a', generation, 0)).toBeUndefined();
+  expect(await sessions.part('a', generation + 1, 0)).toBeDefined();
   expect(await engine.restoreSession('a')).toBeGreaterThan(0);
 });
 
@@ -161,5 +176,5 @@ it('sessions go with their model, and one by one', async () => {
   expect((await service.sessions()).map(({ id }) => id)).toEqual(['b', 'c']);
   await service.remove(modelId);
   expect((await service.sessions()).map(({ id }) => id)).toEqual(['c']);
-  expect(await sessions.part('b', 0)).toBeUndefined();
+  expect(await sessions.part('b', 1, 0)).toBeUndefined();
 });

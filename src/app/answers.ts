@@ -10,7 +10,7 @@ import { lossyOf, settings } from '../settings/settings.ts';
 import { samplingOf } from '../settings/writing.ts';
 import { engine } from './clients.ts';
 import { report } from './problems.ts';
-import { answered, prepareSession } from './sessions.ts';
+import { answered, leaveCache, prepareSession } from './sessions.ts';
 import { announcement, canSend, type Experiment, experiment, generating, isChat, loaded, loading, overflow, prefill, problem, stopping } from './state.ts';
 
 /** Tokens come faster than a page needs to be drawn. */
@@ -87,7 +87,12 @@ export async function runExperiment(kind: Experiment['kind'], work: (onProgress:
     // Callbacks come by another way than results, and may be late.
     if (!over) experiment.value = { kind, done, total };
   };
-  running = work(onProgress)
+  const alone = async (): Promise<void> => {
+    await leaveCache();
+    if (stopping.value) throw new MixtabError('aborted', 'Stopped.');
+    await work(onProgress);
+  };
+  running = alone()
     .catch(report)
     .finally(() => {
       over = true;

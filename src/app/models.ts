@@ -54,7 +54,10 @@ export async function importModel(source: ModelSource, name: string): Promise<vo
       // The first model a user meets: it is loaded, and its kernels compiled, while the rest of it is stored.
       if (source.kind === 'builtin' && progress.usableId && !loaded.value) early ??= useModel({ id: progress.usableId, name });
     };
-    const summary = await importer.import(source, proxy(watch), { place: settings.value.place });
+    const summary = await importer.import(source, proxy(watch), { place: settings.value.place }).catch(async (error: unknown) => {
+      await early; // fails for want of the rest; the reason is what is to be read last
+      throw error;
+    });
     runningImport.value = undefined;
     await refreshModels();
     tellTabs();

@@ -44,7 +44,8 @@ const { createConversation } = await import('../chat/tree.ts');
 const { defaultWriting } = await import('../settings/writing.ts');
 const { changeSettings } = await import('../settings/settings.ts');
 const { answered, leaveModel, prepareSession, startSessions } = await import('./sessions.ts');
-const { loaded, sessions } = await import('./state.ts');
+const { runExperiment } = await import('./answers.ts');
+const { experiment, loaded, sessions } = await import('./state.ts');
 
 const conversation = (id: string) => createConversation({ id, kind: 'chat', writing: defaultWriting('chat') }, 1);
 const model = (id: string) => ({ summary: { id } }) as LoadedModel;
@@ -121,8 +122,6 @@ it('before the model leaves, and when the page is hidden', async () => {
 
 it('goes with its conversation; one that was deleted while it was written is not kept', async () => {
   kept = [{ id: 'b', modelId: 'm', bytes: 1 }];
-  await leaveModel();
-  await prepareSession('a'); // looks what there is
   conversations.value = conversations.value.filter(({ id }) => id !== 'b');
   await vi.advanceTimersByTimeAsync(1);
   answered('b');
@@ -143,4 +142,24 @@ it('a smaller budget lets the oldest go; switched off, all go and nothing is sav
   answered('a');
   await leaveModel();
   expect(asked).toHaveLength(2);
+});
+
+it('is saved before the experts’ view takes the cache, never meanwhile, and restored after; what comes late holds nobody up', async () => {
+  currentId.value = 'a';
+  answered('a');
+  let late = (): void => {};
+  const run = runExperiment('routing', async (onProgress) => {
+    asked.push('read');
+    late = () => onProgress(1, 2);
+    await vi.advanceTimersByTimeAsync(20_000);
+    Object.assign(document, { visibilityState: 'hidden' });
+    document.dispatchEvent(new Event('visibilitychange'));
+    await vi.advanceTimersByTimeAsync(1);
+    Object.assign(document, { visibilityState: 'visible' });
+  });
+  await run;
+  late();
+  expect(experiment.value).toBeUndefined();
+  await vi.advanceTimersByTimeAsync(1000);
+  expect(asked).toEqual(['save a', 'read', 'restore a']);
 });

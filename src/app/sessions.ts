@@ -12,7 +12,7 @@ import { errorToData, MixtabError } from '../contract/errors.ts';
 import { settings } from '../settings/settings.ts';
 import { engine, importer } from './clients.ts';
 import { report } from './problems.ts';
-import { generating, loaded, loading, sessions } from './state.ts';
+import { experiment, generating, loaded, loading, sessions } from './state.ts';
 
 /** A session is written whole, so not after each answer of a lively conversation. */
 const IDLE_MS = 10_000;
@@ -81,7 +81,7 @@ export function startSessions(): void {
 /** Another conversation is on the page: the one before is saved, and this one restored. */
 function lookAtCurrent(): () => void {
   const id = currentId.value;
-  const free = loaded.value && !loading.value && !generating.value;
+  const free = loaded.value && !loading.value && !generating.value && !experiment.value;
   const timer = free && id !== undefined && id !== holder ? setTimeout(() => void queued(() => turnTo(id)), LOOK_MS) : undefined;
   return () => clearTimeout(timer);
 }
@@ -94,7 +94,12 @@ function followDeletions(): () => void {
     before = now;
     if (gone.length === 0) return;
     if (holder !== undefined && gone.includes(holder)) unsaved = false;
-    untracked(() => void queued(() => drop(({ id }) => gone.includes(id))));
+    untracked(() => {
+      void queued(async () => {
+        await refresh(); // another tab may have saved it
+        await drop(({ id }) => gone.includes(id));
+      });
+    });
   };
 }
 
@@ -122,6 +127,13 @@ export async function leaveModel(): Promise<void> {
 
 /** Removes all that is kept. */
 export const clearSessions = (): Promise<void> => queued(() => drop(() => true));
+
+/** Before something else than a conversation fills the cache: what is not saved is, then the cache is nobody's. */
+export async function leaveCache(): Promise<void> {
+  await leaveModel();
+  holder = undefined;
+  unsaved = false;
+}
 
 async function turnTo(id: string): Promise<void> {
   if (holder === id || !loaded.value || !settings.value.keepSessions) return;

@@ -432,7 +432,7 @@ export interface EngineApi {
   stop(): Promise<void>;
   /**
    * Keeps the KV cache under a name, the oldest others going for it; returns the bytes written, 0 where there is nothing to
-   * keep or it exceeds `budget`. Other calls wait for it; `stop` ends it, and nothing is kept (`aborted`).
+   * keep or it exceeds `budget`. Other calls wait for it; `stop` ends it (`aborted`), and what was kept before still is.
    */
   saveSession(id: string, budget: number): Promise<number>;
   /** Fills the KV cache with what was kept; returns its tokens, 0 where there is none or it does not fit and was dropped. */

@@ -220,7 +220,7 @@ export class Generator {
   }
 
   /** Hands the cache on in parts; see session.ts. */
-  saveSession(owner: SessionOwner, put: (index: number, part: Blob) => Promise<void>): Promise<SessionHeader> {
+  saveSession(owner: SessionOwner, put: (index: number, part: Blob) => Promise<void>): Promise<Omit<SessionHeader, 'generation'>> {
     return saveCache(this.gpu.model.kvCache, this.#cached, { ...owner, routing: this.#cachedWith }, put);
   }
 

@@ -6,7 +6,7 @@ import { sha256Hex } from '../storage/hash.ts';
 import type { SessionHeader, SessionOwner } from '../storage/session-store.ts';
 
 /** Raised whenever kernels would compute other keys or values, or lay them out in another way. */
-export const SESSION_VERSION = 2;
+export const SESSION_VERSION = 3;
 export const MAX_PART_BYTES: Bytes = 16 * 1024 * 1024;
 
 /** Where a part lies in the cache. */
@@ -36,7 +36,7 @@ const piecesFor = ({ shape }: KvCache, positions: number): Piece[] =>
 /** Reads the cache's first `tokens.length` positions; each part is handed on before the next is read. */
 export async function saveCache(
   cache: KvCache, tokens: readonly number[], owner: SessionOwner & Pick<SessionHeader, 'routing'>, put: (index: number, part: Blob) => Promise<void>,
-): Promise<SessionHeader> {
+): Promise<Omit<SessionHeader, 'generation'>> {
   const { layerCount, kvHeadCount, headDim } = cache.shape;
   const readback = new Readback(cache.device); // its large staging buffer goes with it
   const parts: string[] = [];

@@ -1,6 +1,7 @@
 /** The store in a real browser's IndexedDB. */
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { type ModelManifest, PART_BYTES, type RecordInfo } from '../../src/contract/weight-layout.ts';
+import { BufferPool } from './buffer-pool.ts';
 import { sha256Hex } from './hash.ts';
 import { IndexedDbStore } from './indexed-db-store.ts';
 
@@ -25,6 +26,28 @@ describe('IndexedDbStore', () => {
     const record = await recordOf('L0.E0', bytes);
     expect(await new IndexedDbStore(name).putRecord('m', 'L0.E0', bytes)).toBe(3);
     expect(await sha256Hex(await new IndexedDbStore(name).readRecordVerified('m', record))).toBe(record.sha256);
+  });
+
+  it('reads into buffers that were given back, whatever they hold, and fewer bytes as such', async () => {
+    const buffers = new BufferPool(100 * PART_BYTES);
+    const store = new IndexedDbStore(`test-${Date.now()}-${databases++}`, undefined, buffers);
+    const bytes = pattern(PART_BYTES + 12345);
+    const record = await recordOf('L0.E0', bytes);
+    await store.putRecord('m', 'L0.E0', bytes);
+    for (let round = 0; round < 6; round++) {
+      const { parts } = await store.readPartsVerified('m', record);
+      expect(await sha256Hex(new Uint8Array(await new Blob([...parts]).arrayBuffer()))).toBe(record.sha256);
+      for (const part of parts) {
+        expect(part.byteLength).toBe(part.buffer.byteLength);
+        buffers.giveBack(new Uint8Array(part.buffer).fill(255).buffer);
+      }
+      const taken = vi.spyOn(globalThis, 'ArrayBuffer');
+      const again = await store.readPartsVerified('m', record);
+      expect(taken).not.toHaveBeenCalled();
+      taken.mockRestore();
+      for (const { buffer } of again.parts) buffers.giveBack(buffer);
+    }
+    await expect(store.readRecord('m', { ...record, bytes: record.bytes + 4 })).rejects.toMatchObject({ code: 'record-damaged' });
   });
 
   it('forgets a model and its records, and nothing else', async () => {

@@ -1,4 +1,7 @@
-/** Sessions in a database of their own: a header and parts for each. The header comes last, so half a session is none. */
+/**
+ * Sessions in a database of their own: a header and parts for each. Parts are written beside those of the session before,
+ * and the header, which comes last, says which are meant: a tab that is closed meanwhile leaves what was.
+ */
 import { createStore, promisifyRequest, type UseStore } from 'idb-keyval';
 import type { StoredSession } from '../../src/contract/engine-api.ts';
 import type { Bytes } from '../../src/contract/ids.ts';
@@ -23,13 +26,16 @@ export interface SessionHeader extends SessionOwner {
   /** Hash of each part; layer by layer, keys before values, each in pieces by position. */
   parts: string[];
   bytes: Bytes;
+  /** Which of the parts under this name are meant. */
+  generation: number;
   /** ms since 1970; the oldest go first. */
   savedAt: number;
 }
 
 const DATABASE = 'mixtab-sessions';
 const headerKey = (id: string): string => `header/${id}`;
-const partKey = (id: string, index: number): string => `part/${id}/${String(index).padStart(6, '0')}`;
+const partsOf = (id: string, generation: number): string => `part/${id}/${generation}/`;
+const partKey = (id: string, generation: number, index: number): string => `${partsOf(id, generation)}${String(index).padStart(6, '0')}`;
 
 export class SessionStore {
   #store: UseStore | undefined;
@@ -41,16 +47,26 @@ export class SessionStore {
     return this.#run('readonly', (store) => promisifyRequest(store.get(headerKey(id)) as IDBRequest<SessionHeader | undefined>));
   }
 
-  part(id: string, index: number): Promise<Blob | undefined> {
-    return this.#run('readonly', (store) => promisifyRequest(store.get(partKey(id, index)) as IDBRequest<Blob | undefined>));
+  part(id: string, generation: number, index: number): Promise<Blob | undefined> {
+    return this.#run('readonly', (store) => promisifyRequest(store.get(partKey(id, generation, index)) as IDBRequest<Blob | undefined>));
   }
 
-  putPart(id: string, index: number, part: Blob): Promise<void> {
-    return this.#write((store) => store.put(part, partKey(id, index)), part.size);
+  putPart(id: string, generation: number, index: number, part: Blob): Promise<void> {
+    return this.#write((store) => store.put(part, partKey(id, generation, index)), part.size);
   }
 
+  /** Makes the parts of this generation the session; those of the one before go in the same transaction. */
   putHeader(id: string, header: SessionHeader): Promise<void> {
-    return this.#write((store) => store.put(header, headerKey(id)));
+    return this.#write((store) => {
+      store.put(header, headerKey(id));
+      store.delete(IDBKeyRange.bound(`part/${id}/`, partsOf(id, header.generation), false, true));
+      store.delete(IDBKeyRange.bound(`${partsOf(id, header.generation)}\uffff`, `part/${id}/\uffff`));
+    });
+  }
+
+  /** Parts that never got a header. */
+  removeParts(id: string, generation: number): Promise<void> {
+    return this.#write((store) => store.delete(range(partsOf(id, generation))));
   }
 
   remove(id: string): Promise<void> {
@@ -62,22 +78,29 @@ export class SessionStore {
 
   /** Ids and sizes, oldest first. */
   async list(): Promise<StoredSession[]> {
+    return (await this.#headers()).map(({ id, modelId, bytes }) => ({ id, modelId, bytes }));
+  }
+
+  async #headers(): Promise<(SessionHeader & { id: string })[]> {
     const prefix = headerKey('');
     const [keys, headers] = await this.#run('readonly', (store) =>
       Promise.all([promisifyRequest(store.getAllKeys(range(prefix))), promisifyRequest<SessionHeader[]>(store.getAll(range(prefix)))]),
     );
     return headers
-      .map(({ modelId, bytes, savedAt }, i) => ({ id: String(keys[i]).slice(prefix.length), modelId, bytes, savedAt }))
-      .sort((a, b) => a.savedAt - b.savedAt)
-      .map(({ savedAt: _, ...entry }) => entry);
+      .map((header, i) => ({ ...header, id: String(keys[i]).slice(prefix.length) }))
+      .sort((a, b) => a.savedAt - b.savedAt);
   }
 
-  /** Removes the oldest until all take at most `budget` with `more` bytes to come, and parts that nobody will ever ask for. */
-  async makeRoom(budget: Bytes, more: Bytes): Promise<void> {
-    const sessions = await this.list();
-    await this.#removeOrphans(new Set(sessions.map(({ id }) => id)));
-    let used = sessions.reduce((sum, { bytes }) => sum + bytes, more);
-    for (const { id, bytes } of sessions) {
+  /**
+   * Removes the oldest until all take at most `budget` with `more` bytes to come in place of the session `replaced`, and
+   * parts that nobody will ever ask for. While the new one is written, the old one is beside it.
+   */
+  async makeRoom(budget: Bytes, more: Bytes, replaced: string): Promise<void> {
+    const sessions = await this.#headers();
+    await this.#removeOrphans(new Set(sessions.map(({ id, generation }) => partsOf(id, generation))));
+    const others = sessions.filter(({ id }) => id !== replaced);
+    let used = others.reduce((sum, { bytes }) => sum + bytes, more);
+    for (const { id, bytes } of others) {
       if (used <= budget) return;
       await this.remove(id);
       used -= bytes;
@@ -85,10 +108,9 @@ export class SessionStore {
   }
 
   /** Parts without a header: their tab was closed while it saved. */
-  async #removeOrphans(ids: ReadonlySet<string>): Promise<void> {
-    const prefix = 'part/';
-    const keys = await this.#run('readonly', (store) => promisifyRequest(store.getAllKeys(range(prefix))));
-    const orphans = keys.filter((key) => !ids.has(String(key).slice(prefix.length, String(key).lastIndexOf('/'))));
+  async #removeOrphans(known: ReadonlySet<string>): Promise<void> {
+    const keys = await this.#run('readonly', (store) => promisifyRequest(store.getAllKeys(range('part/'))));
+    const orphans = keys.filter((key) => !known.has(String(key).slice(0, String(key).lastIndexOf('/') + 1)));
     if (orphans.length === 0) return;
     await this.#write((store) => {
       for (const key of orphans) store.delete(key);

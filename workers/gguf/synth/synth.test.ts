@@ -37,6 +37,17 @@ describe('createSynth', () => {
     }
   });
 
+  it('scales what is added to the residual, and nothing else', async () => {
+    const options: SynthOptions = { ...TINY, types: uniformTypes('F32') };
+    const [full, quarter] = [createSynth(options), createSynth({ ...options, residualScale: 0.25 })];
+    for (const { name, shape, offset } of (await open(full)).tensors) {
+      const count = Math.min(1000, shape.reduce((product, n) => product * n, 1));
+      const [a, b] = [full, quarter].map((file) => dequantize('F32', file.read(offset, count * 4)));
+      const scale = /attn_output|ffn_down/.test(name) ? 0.25 : 1;
+      expect([...b], name).toEqual([...a.map((weight) => weight * scale)]);
+    }
+  });
+
   it('is 26 GB for Mixtral 8x7B, of which any part can be read', async () => {
     const file = createSynth(SYNTH_PRESETS['8x7b']);
     expect(Math.round(file.size / 1e9)).toBe(26);

@@ -1,0 +1,96 @@
+import { describe, expect, it } from 'vitest';
+import { expertIndex, layerIndex } from '../../src/contract/ids.ts';
+import { onePart, type RecordParts } from '../../src/contract/record-parts.ts';
+import { ExpertCache } from './expert-cache.ts';
+import type { SlotMemory } from './slot-memory.ts';
+
+const L0 = layerIndex(0);
+const E = expertIndex;
+const SIZE = 8;
+const turn = (): Promise<void> => new Promise((resolve) => setTimeout(resolve));
+
+/** One layer of four experts, over a store that counts its reads and slots that count their uploads. */
+function cacheOf({ slots = 1, ramBytes = 0, failUploads = 0 } = {}) {
+  const reads: number[] = [];
+  const uploaded: RecordParts[] = [];
+  const givenBack: RecordParts[] = [];
+  let failing = failUploads;
+  const memory = {
+    expertCount: 4,
+    viewOf: (_: number, slot: number) => slot,
+    setSlot: () => {},
+    upload: (_: number, __: number, record: RecordParts) => {
+      if (failing-- > 0) throw new RangeError('no memory');
+      expect(givenBack).not.toContain(record);
+      uploaded.push(record);
+    },
+  };
+  const read = async (_: number, expert: number): Promise<RecordParts> => {
+    reads.push(expert);
+    return onePart(new Uint8Array(SIZE));
+  };
+  const cache = new ExpertCache(memory as unknown as SlotMemory, [{ layers: [L0], slots }], read, ramBytes, (record) => givenBack.push(record));
+  return { cache, reads, uploaded, givenBack };
+}
+
+describe('a record that has been uploaded', () => {
+  it('gives its memory back where main memory does not keep it', async () => {
+    const { cache, uploaded, givenBack } = cacheOf({ slots: 2 });
+    await cache.ensure(L0, [E(0), E(1)]);
+    expect(givenBack).toEqual(uploaded);
+    expect(givenBack).toHaveLength(2);
+  });
+
+  it('stays in main memory as long as that keeps it, and then gives its memory back', async () => {
+    const { cache, uploaded, givenBack } = cacheOf({ ramBytes: SIZE });
+    await cache.ensure(L0, [E(0)]);
+    expect(givenBack).toEqual([]);
+    await cache.ensure(L0, [E(1)]);
+    expect(givenBack).toHaveLength(1);
+    expect(givenBack[0]).toBe(uploaded[0]);
+  });
+
+  it('is read again for whoever waited for it and comes when its memory is another record’s', async () => {
+    const { cache, reads, uploaded } = cacheOf({ slots: 2 });
+    let go = (): void => {};
+    const held = new Promise<void>((resolve) => {
+      go = resolve;
+    });
+    const late = cache.ensure(L0, [E(0)], () => held);
+    cache.prefetch(L0, [E(0)]); // meets the same read, and places it first
+    await turn();
+    expect(cache.slotOf(L0, E(0))).toBeDefined();
+    await cache.ensure(L0, [E(1)]);
+    cache.prefetch(L0, []);
+    await cache.ensure(L0, [E(2)]); // takes its slot
+    expect(cache.slotOf(L0, E(0))).toBeUndefined();
+    go();
+    await late;
+    expect(cache.slotOf(L0, E(0))).toBeDefined();
+    expect(reads).toEqual([0, 1, 2, 0]);
+    expect(uploaded).toHaveLength(4);
+  });
+});
+
+describe('an upload that fails', () => {
+  it('leaves the expert without a slot, and is tried again by the next who needs it', async () => {
+    const { cache, reads } = cacheOf({ failUploads: 1 });
+    await expect(cache.ensure(L0, [E(2)])).rejects.toThrow('no memory');
+    expect(cache.slotOf(L0, E(2))).toBeUndefined();
+    await cache.ensure(L0, [E(2)]);
+    expect(cache.slotOf(L0, E(2))).toBeDefined();
+    expect(reads).toEqual([2, 2]);
+  });
+});
+
+describe('a cache that is closed', () => {
+  it('places nothing that is still on its way', async () => {
+    const { cache, uploaded } = cacheOf();
+    cache.prefetch(L0, [E(0)]);
+    const needed = cache.ensure(L0, [E(1)]);
+    cache.close();
+    await expect(needed).rejects.toMatchObject({ code: 'aborted' });
+    await turn();
+    expect(uploaded).toEqual([]);
+  });
+});
