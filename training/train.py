@@ -91,7 +91,7 @@ def main() -> None:
         for opt, state in zip(opts, saved["optimizers"]):
             opt.load_state_dict(state)
         step, seen, active = saved["step"], saved["seen"], saved["active"]
-        restarted = saved["restarted"]
+        restarted = saved.get("restarted", False)
     rng = np.random.default_rng([args.seed, step])
     log = (args.work / "loss.jsonl").open("a")
 
