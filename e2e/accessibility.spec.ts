@@ -27,6 +27,8 @@ test('axe finds nothing on any view', async ({ page, server }) => {
   await page.getByRole('menuitem', { name: 'Delete' }).click();
   await expectNoFindings(page, 'deleted');
   await page.getByRole('button', { name: 'Once upon a time' }).click();
+  // Stopped before its first word an answer leaves nothing.
+  await expect(page.getByRole('article', { name: 'Text' })).toContainText(/Once upon a time.+/);
   await page.getByRole('button', { name: 'Stop' }).click();
   await expect(page.getByRole('button', { name: 'Continue' })).toBeEnabled();
   await page.getByText(/tokens\/s/).click();
