@@ -60,3 +60,30 @@ test('the GPU budget is a setting: experts stream, and too small a budget is ref
   const hits = /(\d+) % expert hits/.exec(await page.getByText(/% expert hits/).innerText())?.[1];
   expect(Number(hits)).toBeLessThan(100);
 });
+
+test('an answer is drawn as Markdown while it is written: a block of code grows, in colour', async ({ page, server }) => {
+  await openPage(page, server);
+  await importFrom(page, `${server.origin}/chat.gguf`);
+  await expect(page.getByRole('heading', { name: 'Ask Tiny Chat' })).toBeVisible();
+  await page.getByRole('button', { name: 'Settings' }).click();
+  await page.getByRole('spinbutton', { name: 'Longest answer' }).fill('3000');
+  await page.getByRole('button', { name: 'Close' }).click();
+  // The model's random words go on where a block of code was begun.
+  const turns = [
+    { id: '1', parent: null, by: 'user', text: 'Show me', at: 1 },
+    { id: '2', parent: '1', by: 'model', text: 'It *begins*:\n\n```python\nimport heapq\nx = ', at: 1 },
+  ];
+  const conversation = { id: 'x', title: 'Code', kind: 'chat', createdAt: 1, changedAt: 1, writing: { maxTokens: 3000 }, chosen: {}, turns };
+  const file = { format: 'mixtab-conversations', version: 1, conversations: [conversation] };
+  await page.getByLabel('Conversations to import').setInputFiles({ name: 'c.json', mimeType: 'application/json', buffer: Buffer.from(JSON.stringify(file)) });
+  const answer = page.getByRole('list', { name: 'Conversation' }).getByRole('listitem').nth(1);
+  await expect(answer.locator('em')).toHaveText('begins');
+  const code = answer.locator('pre code');
+  const before = (await code.innerText()).length;
+  await page.getByRole('button', { name: 'Continue the answer' }).click();
+  await expect.poll(async () => (await code.innerText()).length).toBeGreaterThan(before + 20);
+  await expect(page.getByRole('button', { name: 'Stop' })).toBeVisible();
+  await expect(code.locator('.hljs-keyword').first()).toHaveText('import');
+  await page.getByRole('button', { name: 'Stop' }).click();
+  await expect(page.getByText(/tokens\/s .* stopped/)).toBeVisible();
+});
