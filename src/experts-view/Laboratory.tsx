@@ -23,7 +23,7 @@ export function Laboratory() {
 function Changes() {
   const config = loaded.value?.summary.config;
   if (!config) return null;
-  const { random, seed } = setup.value;
+  const { random } = setup.value;
   const changed = currentChange();
   return (
     <section aria-labelledby="lab-changes">
@@ -43,20 +43,7 @@ function Changes() {
             ))}
           </select>
         </label>
-        <label>
-          <span>Seed, of experts and words</span>
-          <input
-            type="number"
-            min={0}
-            max={4294967295}
-            step={1}
-            value={seed}
-            onChange={({ currentTarget }) => {
-              if (currentTarget.validity.valid && currentTarget.value !== '') changeSetup({ seed: currentTarget.valueAsNumber });
-              else currentTarget.value = String(setup.value.seed);
-            }}
-          />
-        </label>
+        <SetupNumber label="Seed, of experts and words" name="seed" min={0} max={4294967295} />
         <label class="check">
           <input type="checkbox" checked={random} onChange={(event) => changeSetup({ random: event.currentTarget.checked })} /> Choose experts at random
         </label>
@@ -89,20 +76,7 @@ function Words() {
             ))}
           </select>
         </label>
-        <label>
-          <span>Tokens, at most</span>
-          <input
-            type="number"
-            min={1}
-            max={2000}
-            step={1}
-            value={maxTokens}
-            onChange={({ currentTarget }) => {
-              if (currentTarget.validity.valid && currentTarget.value !== '') changeSetup({ maxTokens: currentTarget.valueAsNumber });
-              else currentTarget.value = String(setup.value.maxTokens);
-            }}
-          />
-        </label>
+        <SetupNumber label="Tokens, at most" name="maxTokens" min={1} max={2000} />
       </div>
       <RunBar
         kind="writing"
@@ -182,5 +156,25 @@ function Perplexity() {
         </>
       )}
     </section>
+  );
+}
+
+/** A whole number of the setup; what is none, or out of range, goes back to what was. */
+function SetupNumber({ label, name, min, max }: { label: string; name: 'seed' | 'maxTokens'; min: number; max: number }) {
+  return (
+    <label>
+      <span>{label}</span>
+      <input
+        type="number"
+        min={min}
+        max={max}
+        step={1}
+        value={setup.value[name]}
+        onChange={({ currentTarget }) => {
+          if (currentTarget.validity.valid && currentTarget.value !== '') changeSetup({ [name]: currentTarget.valueAsNumber });
+          else currentTarget.value = String(setup.value[name]);
+        }}
+      />
+    </label>
   );
 }
