@@ -16,6 +16,27 @@ test('the page can be installed: manifest, icons, service worker', async ({ page
   expect(installabilityErrors.map(({ errorId }) => errorId).filter((id) => id !== 'in-incognito')).toEqual([]);
 });
 
+test('a new version that took over by itself is used too when the user says so', async ({ page, server }) => {
+  await openPage(page, server);
+  await page.evaluate(() => navigator.serviceWorker.ready);
+  server.updated = true;
+  await page.evaluate(async () => (await navigator.serviceWorker.getRegistration())?.update());
+  const offered = page.getByText('A new version of mixtab is ready.');
+  await expect(offered).toBeVisible();
+  // Nothing that the first version controls is open, so that the browser may let the next one take over at any time.
+  await page.evaluate(async () => (await navigator.serviceWorker.getRegistration())?.waiting?.postMessage({ type: 'SKIP_WAITING' }));
+  await page.waitForFunction(async () => {
+    const registration = await navigator.serviceWorker.getRegistration();
+    return !registration?.waiting && registration?.active?.state === 'activated';
+  });
+  await expect(offered).toBeVisible();
+  const loaded = page.waitForEvent('load');
+  await page.getByRole('button', { name: 'Use it now' }).click();
+  await loaded;
+  await expect(page.getByRole('button', { name: 'Once upon a time' })).toBeEnabled();
+  await expect(offered).toBeHidden();
+});
+
 test('a new version waits for the user\'s word, and what was typed stays', async ({ page, server }) => {
   await openPage(page, server);
   await page.evaluate(() => navigator.serviceWorker.ready);

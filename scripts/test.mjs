@@ -52,6 +52,7 @@ function playwright() {
   const file = join(reports, 'e2e.json');
   const ok = run('npx', ['playwright', 'test', '--reporter=list,json'], { PLAYWRIGHT_JSON_OUTPUT_NAME: file });
   const stats = read(file)?.stats;
+  if (stats?.flaky) console.log(`e2e: ${stats.flaky} of these passed only at the second try (flaky, named above)`);
   return counted('e2e', ok, (stats?.expected ?? 0) + (stats?.flaky ?? 0), stats?.unexpected ?? 0);
 }
 

@@ -13,10 +13,15 @@ export function registerServiceWorker(): void {
 
 /** Lets the new version take over; the page is then loaded anew. */
 async function useUpdate(update: (reload: boolean) => Promise<void>): Promise<void> {
+  const waiting = (await navigator.serviceWorker.getRegistration())?.waiting;
+  if (!waiting) {
+    // It took over by itself: nothing else that it could be waiting for was open.
+    location.reload();
+    return;
+  }
   // A page that was open before its first service worker came is controlled by none, and is not told of the change.
   if (!navigator.serviceWorker.controller) {
-    const waiting = (await navigator.serviceWorker.getRegistration())?.waiting;
-    waiting?.addEventListener('statechange', () => {
+    waiting.addEventListener('statechange', () => {
       if (waiting.state === 'activated') location.reload();
     });
   }
