@@ -94,3 +94,15 @@ describe('a cache that is closed', () => {
     expect(uploaded).toEqual([]);
   });
 });
+
+describe('layers that a token will miss experts in', () => {
+  it('are counted as if all experts were chosen equally often', async () => {
+    const { cache } = cacheOf({ slots: 4 });
+    expect(cache.layersToMiss(2)).toBe(1);
+    await cache.ensure(L0, [E(0), E(1), E(2)]);
+    expect(cache.layersToMiss(1)).toBeCloseTo(1 / 4);
+    expect(cache.layersToMiss(2)).toBeCloseTo(1 / 2); // 3 of the 6 pairs are there
+    await cache.ensure(L0, [E(3)]);
+    expect(cache.layersToMiss(2)).toBe(0);
+  });
+});

@@ -64,10 +64,19 @@ export class ExpertCache {
     return this.#ram.bytes;
   }
 
-  /** True where every expert has its slot for good: nothing will ever have to be loaded. */
-  get complete(): boolean {
-    const residents = this.#pools.reduce((sum, pool) => sum + pool.residents().length, 0);
-    return residents === this.#poolOf.length * this.memory.expertCount;
+  /**
+   * Layers in which a token will miss experts, on average, if all are chosen equally often; 0 where every expert has its slot for
+   * good, so that nothing will ever have to be loaded.
+   */
+  layersToMiss(expertsPerToken: number): number {
+    const { expertCount } = this.memory;
+    const resident = new Uint32Array(this.#poolOf.length);
+    for (const pool of this.#pools) for (const id of pool.residents()) resident[Math.floor(id / expertCount)]++;
+    return resident.reduce((sum, count) => {
+      let allThere = 1;
+      for (let chosen = 0; chosen < expertsPerToken; chosen++) allThere *= Math.max(0, count - chosen) / (expertCount - chosen);
+      return sum + 1 - allThere;
+    }, 0);
   }
 
   /** Slots that a layer's experts may take. */
@@ -151,8 +160,9 @@ export class ExpertCache {
   /**
    * Notes what one token (or a prompt) uses in one layer, before {@link ensure} loads what is missing; predictions that
    * proved wrong are not read any more.
+   * @returns experts that have no slot, and those that have one since they were predicted
    */
-  use(layer: LayerIndex, choices: ArrayLike<number>): { missing: number } {
+  use(layer: LayerIndex, choices: ArrayLike<number>): { missing: number; placedAhead: number } {
     const distinct = distinctExperts(choices);
     this.forgetReadAhead(layer, new Set(distinct));
     let missing = 0;
@@ -172,7 +182,7 @@ export class ExpertCache {
     this.#counts.misses += missing + placedAhead;
     this.#counts.prefetched += placedAhead;
     this.#counts.hits += distinct.length - missing - placedAhead;
-    return { missing };
+    return { missing, placedAhead };
   }
 
   countStall(): void {

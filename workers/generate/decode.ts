@@ -1,10 +1,12 @@
 /**
- * One token a step, in one of two ways (docs/streaming.md):
+ * One token a step, in one of three ways (docs/streaming.md). Each submission brings one small readback.
  *
- * - *whole*: the token is submitted at once, and the next ones after it before its result is back. Each brings one
- *   small readback: sampled token, stall mark, every layer's chosen experts.
+ * - *whole*: the token is submitted at once, and the next ones after it before its result is back. For when all experts are
+ *   resident. A missing one stalls the token at its layer.
+ * - *resuming*: the token is submitted at once, and from there on again after each stall, when what was missing is loaded. For
+ *   when experts are missing in few layers.
  * - *by layers*: a readback after each router tells which experts to load, and which the next layer will probably
- *   want, so that these are read while this layer computes. For tokens whose experts are not all resident.
+ *   want, so that these are read while this layer computes. For when experts are missing in many layers.
  */
 import { MixtabError } from '../../src/contract/errors.ts';
 import { type LayerIndex, layerIndex } from '../../src/contract/ids.ts';
@@ -20,6 +22,8 @@ import { orStopped } from './stopping.ts';
 
 /** Tokens under way beside the one that is waited for: hides the time of readback and submission. */
 const TOKENS_AHEAD = 2;
+/** Where experts are missing in more than this share of the layers, a token goes layer by layer. */
+const MANY = 1 / 4;
 
 export interface DecodeInputs {
   model: Model;
@@ -31,16 +35,22 @@ export interface DecodeInputs {
   head?: { dispatches: (model: Model, residual: Rows) => Dispatch[]; result: Slice };
 }
 
-/** A whole token on its way: the sampler's result, state and trace. */
+/** A token on its way: the sampler's result, state and trace, and what was guessed of the layers' choices where that was asked for. */
 type Flight = Promise<ArrayBuffer[]>;
+
+/** Where a token waits: its experts of this layer are chosen. */
+interface Halt {
+  layer: LayerIndex;
+  choices: Uint32Array;
+}
 
 /** Decodes the tokens of one answer, one after another. */
 export class Decoder {
   readonly #flights: Flight[] = [];
   /** Tokens in the KV cache once everything submitted is done. */
   #positions: number;
-  /** The last token found all its experts resident. */
-  #calm: boolean;
+  /** Layers in which the last token missed experts; before the first one, those in which it will, at a guess. */
+  #missedLayers: number;
   readonly #result: Slice;
   /** Programs by the cache buffers they were recorded with: a cache that grows gets new ones. */
   readonly #programs: WeakMap<Model['kvCache']['layers'], DecodeProgram>;
@@ -51,7 +61,7 @@ export class Decoder {
     positions: number,
   ) {
     this.#positions = positions;
-    this.#calm = inputs.experts.complete;
+    this.#missedLayers = inputs.experts.layersToMiss(inputs.model.config.expertsPerToken);
     this.#result = inputs.head?.result ?? inputs.model.buffers.sampleResult;
     this.#programs = inputs.head ? new WeakMap() : samplerPrograms;
   }
@@ -62,18 +72,18 @@ export class Decoder {
    * @returns what the head left: by default the sampler's result as `workers/gpu/ops/sample.ts` lays it out
    */
   async next(more: number): Promise<ArrayBuffer> {
-    if (this.#flights.length === 0 && !this.#calm) return this.#byLayers();
+    if (this.#flights.length === 0 && this.#missedLayers > 0) return this.#oneByOne();
     const ahead = Math.min(more, TOKENS_AHEAD);
     while (this.#flights.length <= ahead) this.#flights.push(this.#submitWhole());
     const [result, state, trace] = await this.#flights.shift()!;
-    const { config } = this.inputs.model;
-    const stalled = new Uint32Array(state)[STATE.stalled];
-    const passed = stalled === 0 ? config.layerCount : stalled - 1;
-    const choicesOf = (l: number) => new Uint32Array(trace, l * TRACE_STRIDE, config.expertsPerToken);
-    for (let l = 0; l < passed; l++) this.inputs.experts.use(layerIndex(l), choicesOf(l));
-    if (stalled === 0) return result;
-    await this.#clearStall();
-    return this.#fromLayer(layerIndex(stalled - 1), choicesOf(stalled - 1));
+    const stall = this.#stallIn(state, trace);
+    const missed = this.#notePassed(trace, 0, stall);
+    if (!stall) return result;
+    // The tokens behind a stalled one did nothing: they are submitted again when it is done.
+    this.#positions -= this.#flights.length;
+    await this.drain();
+    this.#clearStall();
+    return this.#goOn(stall, missed);
   }
 
   /** The experts that the last token chose, as the GPU left them; for when nothing is under way. */
@@ -97,41 +107,100 @@ export class Decoder {
     return readback.submit(this.#record(this.#programFor().whole), [this.#result, buffers.state, buffers.trace]);
   }
 
-  /** The tokens behind a stalled one did nothing: they are submitted again when it is done. */
-  async #clearStall(): Promise<void> {
-    const { experts, model } = this.inputs;
-    this.#positions -= this.#flights.length;
-    await this.drain();
-    experts.countStall();
-    const { buffers, ctx } = model;
+  /** A token that none is submitted behind, since experts will be missing. */
+  async #oneByOne(): Promise<ArrayBuffer> {
+    this.#positions++;
+    const { start, guessing } = this.#programFor();
+    if (this.#isMany(this.#missedLayers)) {
+      const layer = layerIndex(0);
+      return this.#goOn({ layer, choices: await this.#untilChoice(start, layer) }, 0);
+    }
+    const { result, stall, missed } = await this.#untilStall(guessing, 0);
+    if (stall) return this.#goOn(stall, missed);
+    this.#missedLayers = missed;
+    return result;
+  }
+
+  /**
+   * Loads what is missing where a token waits and computes the rest of it, whatever else is missing further on.
+   * @param missed layers of this token that missed experts before
+   */
+  async #goOn({ layer, choices }: Halt, missed: number): Promise<ArrayBuffer> {
+    const { experts, model, stopped } = this.inputs;
+    let waited = false;
+    for (;;) {
+      if (stopped()) throw new MixtabError('aborted', 'Stopped.');
+      const { missing, placedAhead } = experts.use(layer, choices);
+      if (missing > 0) waited = true;
+      if (missing + placedAhead > 0) missed++;
+      await orStopped(experts.ensure(layer, distinctExperts(choices)), stopped);
+      const next = layerIndex(layer + 1);
+      const program = this.#programFor();
+      if (next < model.config.layerCount && this.#isMany(Math.max(missed, this.#missedLayers))) {
+        [layer, choices] = [next, await this.#untilChoice(program.layers[layer], next)];
+        continue;
+      }
+      const rest = await this.#untilStall(program.resume(layer), next);
+      missed += rest.missed;
+      if (!rest.stall) {
+        this.#missedLayers = missed;
+        if (waited) experts.countStall();
+        return rest.result;
+      }
+      ({ layer, choices } = rest.stall);
+    }
+  }
+
+  #isMany(layers: number): boolean {
+    return layers > MANY * this.inputs.model.config.layerCount;
+  }
+
+  /**
+   * Runs what is left of a token, which may stall again; then starts to read what the layer behind will probably want.
+   * @param first the first layer whose experts are chosen on the way
+   * @returns `missed`: layers passed whose experts were not resident before this token
+   */
+  async #untilStall(dispatches: readonly Dispatch[], first: number): Promise<{ result: ArrayBuffer; stall: Halt | undefined; missed: number }> {
+    const { model, experts, readback } = this.inputs;
+    const { trace, predictions, state } = model.buffers;
+    const [result, ...marks] = await readback.submit(this.#record(dispatches), [this.#result, state, trace, predictions]);
+    const stall = this.#stallIn(marks[0], marks[1]);
+    if (!stall) return { result, stall, missed: this.#notePassed(marks[1], first, stall) };
+    if (stall.layer < first) throw new MixtabError('internal', 'A step stalled although its experts were loaded.');
+    this.#clearStall();
+    const missed = this.#notePassed(marks[1], first, stall);
+    const next = layerIndex(stall.layer + 1);
+    if (next < model.config.layerCount) experts.prefetch(next, distinctExperts(this.#choicesIn(marks[2], next)));
+    return { result, stall, missed };
+  }
+
+  #clearStall(): void {
+    const { buffers, ctx } = this.inputs.model;
     ctx.pipelines.device.queue.writeBuffer(buffers.state.buffer, STATE.stalled * 4, new Uint32Array([0]));
   }
 
-  async #byLayers(): Promise<ArrayBuffer> {
-    this.#positions++;
-    const first = layerIndex(0);
-    const choices = await this.#untilChoice(this.#programFor().start, first);
-    return this.#fromLayer(first, choices);
+  /** Where the token that left this state stalled; undefined where it is done. */
+  #stallIn(state: ArrayBuffer, trace: ArrayBuffer): Halt | undefined {
+    const stalled = new Uint32Array(state)[STATE.stalled];
+    return stalled === 0 ? undefined : { layer: layerIndex(stalled - 1), choices: this.#choicesIn(trace, stalled - 1) };
   }
 
-  /** Goes on where layer `from` has chosen its experts. */
-  async #fromLayer(from: LayerIndex, choices: Uint32Array): Promise<ArrayBuffer> {
-    const { model, experts, readback, stopped } = this.inputs;
-    const { layerCount } = model.config;
-    const program = this.#programFor();
-    let missed = 0;
-    for (let l: number = from; l < layerCount; l++) {
-      if (stopped()) throw new MixtabError('aborted', 'Stopped.');
-      const layer = layerIndex(l);
-      missed += experts.use(layer, choices).missing;
-      await orStopped(experts.ensure(layer, distinctExperts(choices)), stopped);
-      if (l + 1 < layerCount) choices = await this.#untilChoice(program.layers[l], layerIndex(l + 1));
+  /** @param trace every layer's choices, or what was guessed of them */
+  #choicesIn(trace: ArrayBuffer, layer: number): Uint32Array {
+    return new Uint32Array(trace, layer * TRACE_STRIDE, this.inputs.model.config.expertsPerToken);
+  }
+
+  /**
+   * Tells the cache what the layers from `first` on used, up to the one that stalled.
+   * @returns how many of them had experts that came by prediction
+   */
+  #notePassed(trace: ArrayBuffer, first: number, stall: Halt | undefined): number {
+    const { model, experts } = this.inputs;
+    let predicted = 0;
+    for (let l = first; l < (stall?.layer ?? model.config.layerCount); l++) {
+      if (experts.use(layerIndex(l), this.#choicesIn(trace, l)).placedAhead > 0) predicted++;
     }
-    this.#calm = missed === 0;
-    const { buffers } = model;
-    const [result, state] = await readback.submit(this.#record(program.layers[layerCount - 1]), [this.#result, buffers.state]);
-    if (new Uint32Array(state)[STATE.stalled] !== 0) throw new MixtabError('internal', 'A step stalled although its experts were loaded.');
-    return result;
+    return predicted;
   }
 
   /** Runs up to the choice of `layer`'s experts, and starts to read what the layer after it will probably want. */

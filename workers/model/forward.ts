@@ -77,12 +77,16 @@ export function outputHead(model: Model, residual: Rows): Dispatch[] {
 export interface DecodeProgram {
   /** The whole token at once; a missing expert stalls it at its layer's router. */
   whole: Dispatch[];
-  /** The same, cut where experts may have to be loaded: from the embedding to the choice of layer 0's experts. */
-  start: Dispatch[];
+  /** The same, with a guess at each layer what the next one will choose. */
+  guessing: Dispatch[];
   /**
-   * From the slots of layer l's experts (which must be resident) to the choice of layer l+1's experts, or to the sampler.
-   * Also what a stalled token goes on with.
+   * What a stalled token goes on with: from the slots of layer l's experts (which must be resident) to the sampler, with the
+   * guesses. It may stall again.
    */
+  resume(layer: LayerIndex): Dispatch[];
+  /** The same as `guessing`, cut where experts may have to be loaded: from the embedding to the choice of layer 0's experts. */
+  start: Dispatch[];
+  /** For every layer l but the last: from the slots of its experts (which must be resident) to the choice of layer l+1's. */
   layers: Dispatch[][];
 }
 
@@ -121,10 +125,17 @@ export function decodeProgram(whole: Model, headOf: (model: Model, residual: Row
     const { attend: attention, choose, predictNext } = parts[l];
     return [...attention, ...choose, ...predictNext];
   };
+  // The guess before the router, which may stall and thereby stop all that follows.
+  const guessingFrom = (l: number): Dispatch[] => [
+    ...parts.slice(l).flatMap(({ attend: attention, predictNext, route, experts }) => [...attention, ...predictNext, ...route, ...experts]),
+    ...head,
+  ];
   return {
     whole: [...embedding, ...parts.flatMap(({ attend: attention, route, experts }) => [...attention, ...route, ...experts]), ...head],
+    guessing: [...embedding, ...guessingFrom(0)],
+    resume: (l) => [...parts[l].lookup, ...parts[l].experts, ...guessingFrom(l + 1)],
     start: [...embedding, ...untilChoice(0)],
-    layers: parts.map(({ lookup, experts }, l) => [...lookup, ...experts, ...(l + 1 < parts.length ? untilChoice(l + 1) : head)]),
+    layers: parts.slice(0, -1).map(({ lookup, experts }, l) => [...lookup, ...experts, ...untilChoice(l + 1)]),
   };
 }
 
