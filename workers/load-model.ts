@@ -6,6 +6,7 @@ import { expertKey, INPUT_ALIGNMENT_WEIGHTS, type ModelManifest, type RecordInfo
 import { automaticRamBudget, gpuBudgetOf, gpuMemoryToProbe } from './experts/automatic-budget.ts';
 import { planPromptRows, planSlots } from './experts/budget.ts';
 import { ExpertCache } from './experts/expert-cache.ts';
+import { Forecast, type OnRouterLogits } from './experts/forecast.ts';
 import { type LayerExperts, SlotMemory, slotBytes } from './experts/slot-memory.ts';
 import { planKernels } from './generate/prefill.ts';
 import { type Slice, whole } from './gpu/dispatch.ts';
@@ -32,6 +33,8 @@ export interface GpuModel {
   manifest: ModelManifest;
   model: Model;
   experts: ExpertCache;
+  /** Wants to know what the routers find likely; of a model that is still being imported. */
+  onRouterLogits?: OnRouterLogits;
   context: number;
   /** Expert slots over all layers. */
   slots: number;
@@ -148,6 +151,7 @@ function allocate(inputs: LoadInputs, weights: DenseWeights, budgetBytes: Bytes)
       request.ramBudgetBytes ?? automaticRamBudget(adapter, deviceMemory()),
       (record) => reader.giveBack?.(record),
     );
+    const forecast = manifest.state === 'importing' ? own(new Forecast(manifest)) : undefined;
     const model: Model = {
       config,
       ctx: {
@@ -166,6 +170,7 @@ function allocate(inputs: LoadInputs, weights: DenseWeights, budgetBytes: Bytes)
       manifest,
       model,
       experts,
+      ...(forecast && { onRouterLogits: forecast.note }),
       context,
       slots: pools.reduce((sum, { slots }) => sum + slots, 0),
       gpuBytes: () => weights.bytes + memory.bytes + kvCache.bytes + buffers.bytes + table.byteLength,

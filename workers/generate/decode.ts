@@ -11,6 +11,7 @@
 import { MixtabError } from '../../src/contract/errors.ts';
 import { type LayerIndex, layerIndex } from '../../src/contract/ids.ts';
 import type { ExpertCache } from '../experts/expert-cache.ts';
+import type { OnRouterLogits } from '../experts/forecast.ts';
 import { distinctExperts } from '../experts/residency.ts';
 import { type Dispatch, encode, type Slice } from '../gpu/dispatch.ts';
 import type { Rows } from '../gpu/ops/context.ts';
@@ -31,6 +32,8 @@ export interface DecodeInputs {
   readback: Readback;
   /** Asked between layers; true ends the token with `aborted`. */
   stopped: () => boolean;
+  /** Told what the routers find likely, where a token goes layer by layer. */
+  onRouterLogits?: OnRouterLogits;
   /** What is made of the last layer's residual, and where it writes its result; default: the sampler. */
   head?: { dispatches: (model: Model, residual: Rows) => Dispatch[]; result: Slice };
 }
@@ -205,12 +208,15 @@ export class Decoder {
 
   /** Runs up to the choice of `layer`'s experts, and starts to read what the layer after it will probably want. */
   async #untilChoice(dispatches: readonly Dispatch[], layer: LayerIndex): Promise<Uint32Array> {
-    const { model, experts, readback } = this.inputs;
+    const { model, experts, readback, onRouterLogits } = this.inputs;
     const { config, buffers } = model;
     const wanted: Slice[] = [traceOf(buffers, layer, config.expertsPerToken)];
+    if (onRouterLogits) wanted.push({ ...buffers.routerLogits.slice, size: config.expertCount * 4 });
     const next = layerIndex(layer + 1);
     if (next < config.layerCount) wanted.push(predictionOf(buffers, next, config.expertsPerToken));
-    const [choices, prediction] = await readback.submit(this.#record(dispatches), wanted);
+    const [choices, ...more] = await readback.submit(this.#record(dispatches), wanted);
+    if (onRouterLogits) onRouterLogits(layer, new Float32Array(more.shift()!));
+    const [prediction] = more;
     // Read after what this layer itself still misses: the loader puts that first.
     if (prediction) experts.prefetch(next, distinctExperts(new Uint32Array(prediction)));
     return new Uint32Array(choices);

@@ -72,7 +72,7 @@ export class Generator {
     onEvent: (event: GenerateEvent) => void,
     stopped: () => boolean,
   ): Promise<GenerateResult> {
-    const { experts, context, model } = this.gpu;
+    const { experts, context, model, onRouterLogits } = this.gpu;
     checkRequest(request, promptTokens.length, context);
     setRouterOptions(model, request);
     this.#useCacheFor(request);
@@ -91,7 +91,7 @@ export class Generator {
       let sampled = await this.#firstToken();
       prefillEnd = performance.now();
       this.#progress.promptBytesRead = experts.report().bytesRead;
-      decoder = new Decoder({ model, experts, readback: this.readback, stopped }, promptTokens.length);
+      decoder = new Decoder({ model, experts, readback: this.readback, stopped, onRouterLogits }, promptTokens.length);
       for (;;) {
         const token = toToken(sampled, request.topLogprobs, this.tokenizer);
         if (this.tokenizer.isEndOfGeneration(token.id) && !request.ignoreEos) {
@@ -254,7 +254,7 @@ export class Generator {
     onEvent: (event: GenerateEvent) => void,
     stopped: () => boolean,
   ): Promise<void> {
-    const { model, experts } = this.gpu;
+    const { model, experts, onRouterLogits } = this.gpu;
     const tokens = promptTokens.slice(kept);
     model.kvCache.grow(promptTokens.length);
     const onProgress = (tokensDone: number, tokensCached: number) => {
@@ -262,7 +262,7 @@ export class Generator {
       this.#progress.promptTokens = tokensDone;
       onEvent({ type: 'prefill', tokensDone, tokensTotal: tokens.length });
     };
-    await prefill({ model, experts, readback: this.readback, tokens, position: kept, onProgress, stopped });
+    await prefill({ model, experts, readback: this.readback, tokens, position: kept, onProgress, stopped, onRouterLogits });
   }
 
   async #firstToken(): Promise<ArrayBuffer> {

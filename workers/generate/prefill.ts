@@ -6,6 +6,7 @@
 import { MixtabError } from '../../src/contract/errors.ts';
 import { type ExpertIndex, expertIndex, type LayerIndex, layerIndex, type TokenId, tokenId } from '../../src/contract/ids.ts';
 import type { ExpertCache } from '../experts/expert-cache.ts';
+import type { OnRouterLogits } from '../experts/forecast.ts';
 import { encodeGroups, type ExpertGroup, groupByExpert } from '../experts/grouping.ts';
 import { type Dispatch, encode, type Slice } from '../gpu/dispatch.ts';
 import type { Readback } from '../gpu/readback.ts';
@@ -38,6 +39,8 @@ export interface PrefillInputs {
   stopped: () => boolean;
   /** Told the experts that each token of those going through the layers together chose: [tokens, expertsPerToken]. */
   onChoices?: (layer: LayerIndex, choices: Uint32Array) => void;
+  /** Told what the routers find likely, for the tokens that went through the kernels last. */
+  onRouterLogits?: OnRouterLogits;
 }
 
 /** Tokens that go through a kernel together. */
@@ -116,7 +119,12 @@ async function prefillTogether(inputs: PrefillInputs, onLayer: (share: number) =
     }
     writeState(device, buffers.state, last.tokens.length, last.position);
     const selected = { ...buffers.selected, size: tokens.length * config.expertsPerToken * 4 };
-    const [choices] = await readback.submit(record(device, attendAndRoute(model, last, layer)), [selected]);
+    const { slice, stride } = buffers.routerLogits;
+    const logits = inputs.onRouterLogits ? [{ ...slice, size: last.tokens.length * stride * 4 }] : [];
+    const [choices, ...logitRows] = await readback.submit(record(device, attendAndRoute(model, last, layer)), [selected, ...logits]);
+    for (const rows of logitRows) {
+      for (let t = 0; t < last.tokens.length; t++) inputs.onRouterLogits?.(layer, new Float32Array(rows, t * stride * 4, config.expertCount));
+    }
     inputs.onChoices?.(layer, new Uint32Array(choices));
     await runGroups(inputs, layer, chunks, new Uint32Array(choices));
     for (const { tokens: part, buffers: own } of chunks) {

@@ -17,22 +17,24 @@ const IN_USE_MS = 10_000;
 /** How often to look whether the import is still there: a worker that is ended says no farewell. */
 const LOOK_MS = 1000;
 
-interface Message {
-  type: 'want' | 'stored';
-  modelId: string;
-  key: string;
-}
+type Message =
+  | { type: 'want' | 'stored'; modelId: string; key: string }
+  /** What may be wanted, likeliest first. */
+  | { type: 'likely'; modelId: string; keys: string[] };
 
 /** The import's side. */
 export class RecordRequests {
   readonly #channel = new BroadcastChannel(CHANNEL);
   /** Keys asked for, oldest first. */
   readonly #wanted = new Set<string>();
+  /** What the model's routers find likely, likeliest first, whether it is stored or not. */
+  #likely: { modelId: string; keys: readonly string[] } = { modelId: '', keys: [] };
   #lastAsked = Number.NEGATIVE_INFINITY;
   #wake = (): void => {};
 
   constructor() {
     this.#channel.onmessage = ({ data }: MessageEvent<Message>) => {
+      if (data.type === 'likely') this.#likely = data;
       if (data.type !== 'want') return;
       this.#wanted.add(`${data.modelId}/${data.key}`);
       this.#lastAsked = performance.now();
@@ -40,10 +42,14 @@ export class RecordRequests {
     };
   }
 
-  /** The record of `left` that was asked for first; undefined where none of them was. */
+  /**
+   * The record of `left` that was asked for first; where none was, the one that the model's routers find likeliest; undefined where
+   * they have said nothing of any.
+   */
   async next(modelId: string, left: ReadonlySet<string>): Promise<string | undefined> {
     const wanted = this.#find(modelId, left);
-    if (wanted !== undefined || performance.now() - this.#lastAsked > IN_USE_MS) return wanted;
+    if (wanted !== undefined) return wanted;
+    if (performance.now() - this.#lastAsked > IN_USE_MS) return this.#likeliest(modelId, left);
     // What was stored last lets the engine go on, and it will ask again in a moment.
     await new Promise<void>((resolve) => {
       const timer = setTimeout(resolve, PATIENCE_MS);
@@ -52,7 +58,11 @@ export class RecordRequests {
         resolve();
       };
     });
-    return this.#find(modelId, left);
+    return this.#find(modelId, left) ?? this.#likeliest(modelId, left);
+  }
+
+  #likeliest(modelId: string, left: ReadonlySet<string>): string | undefined {
+    return this.#likely.modelId === modelId ? this.#likely.keys.find((key) => left.has(key)) : undefined;
   }
 
   #find(modelId: string, left: ReadonlySet<string>): string | undefined {
@@ -66,6 +76,22 @@ export class RecordRequests {
   stored(modelId: string, key: string): void {
     this.#wanted.delete(`${modelId}/${key}`);
     this.#channel.postMessage({ type: 'stored', modelId, key } satisfies Message);
+  }
+
+  close(): void {
+    this.#channel.close();
+  }
+}
+
+/** The engine's word to the import on what it may ask for. */
+export class RecordForecast {
+  readonly #channel = new BroadcastChannel(CHANNEL);
+
+  constructor(readonly modelId: string) {}
+
+  /** @param keys likeliest first */
+  tell(keys: string[]): void {
+    this.#channel.postMessage({ type: 'likely', modelId: this.modelId, keys } satisfies Message);
   }
 
   close(): void {
