@@ -66,10 +66,10 @@ export interface BenchOptions extends SourceOptions {
 }
 
 /** Serves the sources and opens `bench/<name>.html` in a browser of its own; all is closed after `work`, also where that throws. */
-export function withBench<Bench extends Functions<Bench>, T>(
+export function withBench<Bench extends Functions<Bench>>(
   name: string,
   options: BenchOptions,
-  work: (call: Call<Bench>, origin: string) => Promise<T>,
-): Promise<T> {
+  work: (call: Call<Bench>, origin: string) => Promise<void>,
+): Promise<void> {
   return withSources(options, (origin) => withProfile(options.profile, async (page) => work(await openBench<Bench>(page, origin, name), origin)));
 }

@@ -69,7 +69,7 @@ if (!limits.every((limit) => limit > 0)) throw new Error('--store-rate takes GB/
 const RATE_SECONDS = 3;
 const RATE_BYTES = 1e9;
 
-await withBench<BenchPage, void>(
+await withBench<BenchPage>(
   'overlap',
   { profile, port: Number(values.port), ranged: { '/model.gguf': syntheticRanged(file) } },
   async (call, origin) => {
