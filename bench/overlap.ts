@@ -102,6 +102,7 @@ await withBench<BenchPage>(
         waitingForGpu: perToken(timings.gpuWaitMs),
         waitingForExperts: perToken(timings.expertWaitMs),
         bytes: cache.bytesRead / tokens,
+        // Nothing is kept in main memory: each miss has to be read.
         missed: (cache.misses * figures.expertBytes) / tokens,
         hitRate: cache.hitRate,
         predicted: cache.misses ? cache.prefetched / cache.misses : Number.NaN,
