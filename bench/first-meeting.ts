@@ -4,44 +4,18 @@
  *
  *   npm run -s build && npx tsx bench/first-meeting.ts [--rounds 3]
  */
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { chromium, type Page } from 'playwright';
-import { createServer } from 'vite';
-import { ensureChromium } from '../scripts/chromium.mjs';
-import { chromiumFlags } from '../scripts/chromium-flags.mjs';
+import { withProfile } from '../scripts/cli/profile.ts';
 import { serve } from '../scripts/cli/server.ts';
-
-export interface Meeting {
-  /** From the start of the navigation. */
-  firstTokenMs: number;
-  tokensPerSecond: number;
-}
+import { openBench, withSources } from './bench-page.ts';
+import type { BenchPage, Meeting } from './first-meeting-page.ts';
 
 const { values } = parseArgs({ options: { rounds: { type: 'string', default: '3' } } });
 const ROOT = join(import.meta.dirname, '..');
 if (!existsSync(join(ROOT, 'dist', 'index.html'))) throw new Error('There is no built page: npm run -s build');
 const median = (numbers: number[]): number => numbers.toSorted((a, b) => a - b)[numbers.length >> 1];
-
-/** Opens `url` in a browser that has never seen it. */
-async function cold<T>(url: string, prepare: (page: Page) => Promise<unknown>, work: (page: Page) => Promise<T>): Promise<T> {
-  const profile = mkdtempSync(join(tmpdir(), 'mixtab-first-'));
-  const browser = await chromium.launchPersistentContext(profile, {
-    executablePath: ensureChromium(), args: chromiumFlags(), headless: true, chromiumSandbox: false,
-  });
-  try {
-    const page = await browser.newPage();
-    page.on('pageerror', (error) => console.error(error.message));
-    await prepare(page);
-    await page.goto(url);
-    return await work(page);
-  } finally {
-    await browser.close();
-    rmSync(profile, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
-  }
-}
 
 /** Runs in the page: clicks the first opening as soon as it can be clicked, and notes when the text has grown. Text, since tsx changes functions. */
 const HURRIED_READER = `(() => {
@@ -59,8 +33,12 @@ const HURRIED_READER = `(() => {
   look();
 })()`;
 
+/** In a browser that has never seen the page. */
 const mixtab = (origin: string): Promise<Meeting> =>
-  cold(`${origin}/`, (page) => page.addInitScript(HURRIED_READER), async (page) => {
+  withProfile(undefined, async (page) => {
+    page.on('pageerror', (error) => console.error(error.message));
+    await page.addInitScript(HURRIED_READER);
+    await page.goto(`${origin}/`);
     await page.waitForFunction(() => 'firstTokenMs' in globalThis, undefined, { timeout: 120_000 });
     const firstTokenMs = await page.evaluate(() => (globalThis as unknown as { firstTokenMs: number }).firstTokenMs);
     const figures = await page.getByText(/[\d.]+ tokens\/s/).innerText({ timeout: 300_000 });
@@ -68,33 +46,25 @@ const mixtab = (origin: string): Promise<Meeting> =>
   });
 
 const llamaCpp = (origin: string): Promise<Meeting> =>
-  cold(`${origin}bench/first-meeting.html`, async () => {}, async (page) => {
-    await page.waitForFunction(() => 'meeting' in globalThis);
-    return page.evaluate(() => (globalThis as unknown as { meeting: Promise<Meeting> }).meeting);
-  });
+  withProfile(undefined, async (page) => (await openBench<BenchPage>(page, origin, 'first-meeting'))('meeting'));
 
 const built = await serve(join(ROOT, 'dist'), {});
-const sources = await createServer({
-  configFile: false, root: ROOT, logLevel: 'error', cacheDir: join(tmpdir(), 'mixtab-bench-vite'),
-  optimizeDeps: { noDiscovery: true }, server: { port: 5198, strictPort: false, hmr: false, watch: null },
-});
-await sources.listen();
+const ours: Meeting[] = [];
+const theirs: Meeting[] = [];
 try {
-  const peer = sources.resolvedUrls?.local[0] ?? '';
-  const ours: Meeting[] = [];
-  const theirs: Meeting[] = [];
-  for (let round = 0; round < Number(values.rounds); round++) {
-    ours.push(await mixtab(built.origin));
-    theirs.push(await llamaCpp(peer));
-  }
-  const row = (name: string, meetings: Meeting[]): string =>
-    `| ${name} | ${(median(meetings.map(({ firstTokenMs }) => firstTokenMs)) / 1000).toFixed(2)} | ` +
-    `${meetings.map(({ firstTokenMs }) => (firstTokenMs / 1000).toFixed(2)).join(' ')} | ` +
-    `${median(meetings.map(({ tokensPerSecond }) => tokensPerSecond)).toFixed(1)} | ${meetings.map(({ tokensPerSecond }) => tokensPerSecond.toFixed(1)).join(' ')} |`;
-  console.log('| | first token, s (median) | all rounds | tokens/s (median) | all rounds |\n|---|---|---|---|---|');
-  console.log(row('mixtab, cold', ours));
-  console.log(row('llama.cpp (wasm), cold', theirs));
+  await withSources({}, async (origin) => {
+    for (let round = 0; round < Number(values.rounds); round++) {
+      ours.push(await mixtab(built.origin));
+      theirs.push(await llamaCpp(origin));
+    }
+  });
 } finally {
   built.close();
-  await sources.close();
 }
+const row = (name: string, meetings: Meeting[]): string =>
+  `| ${name} | ${(median(meetings.map(({ firstTokenMs }) => firstTokenMs)) / 1000).toFixed(2)} | ` +
+  `${meetings.map(({ firstTokenMs }) => (firstTokenMs / 1000).toFixed(2)).join(' ')} | ` +
+  `${median(meetings.map(({ tokensPerSecond }) => tokensPerSecond)).toFixed(1)} | ${meetings.map(({ tokensPerSecond }) => tokensPerSecond.toFixed(1)).join(' ')} |`;
+console.log('| | first token, s (median) | all rounds | tokens/s (median) | all rounds |\n|---|---|---|---|---|');
+console.log(row('mixtab, cold', ours));
+console.log(row('llama.cpp (wasm), cold', theirs));

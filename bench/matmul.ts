@@ -7,15 +7,10 @@
  * The adapter is the machine's GPU where there is one; `MIXTAB_GPU=software` asks for the software adapter.
  */
 import { parseArgs } from 'node:util';
-import { chromium } from 'playwright';
-import { createServer } from 'vite';
-import { ensureChromium } from '../scripts/chromium.mjs';
-import { chromiumFlags } from '../scripts/chromium-flags.mjs';
 import { WEIGHT_TYPES, type WeightTypeName } from '../src/contract/weight-layout.ts';
 import type { MatrixVariant } from '../workers/gpu/ops/context.ts';
+import { withBench } from './bench-page.ts';
 import type { BenchPage, Case, Timing } from './matmul-page.ts';
-
-const PORT = 5199;
 
 const { values } = parseArgs({
   options: {
@@ -47,25 +42,14 @@ function cases(): Case[] {
   });
 }
 
-const server = await createServer({
-  configFile: false, root: new URL('..', import.meta.url).pathname, logLevel: 'error', cacheDir: '/tmp/mixtab-bench-vite',
-  server: { port: PORT, strictPort: false, hmr: false, watch: null },
-});
-await server.listen();
-const browser = await chromium.launch({ executablePath: ensureChromium(), args: chromiumFlags(), headless: true });
-try {
-  const page = await browser.newPage();
-  page.on('pageerror', (error) => console.error(error.message));
-  await page.goto(`${server.resolvedUrls?.local[0]}bench/matmul.html`);
-  await page.waitForFunction(() => 'bench' in globalThis);
-  type Global = { bench: BenchPage };
-  const adapter = await page.evaluate(() => (globalThis as unknown as Global).bench.adapter);
+await withBench<BenchPage>('matmul', {}, async (call) => {
+  const adapter = await call('adapter');
   console.error(`${adapter.vendor} ${adapter.architecture} ${adapter.description}${adapter.software ? ' (software)' : ''}`);
   if (!values.json) console.log('| kernel | shape | tokens | type | variant | ms | GFLOP/s | GB/s | first call, ms | to bare loop |\n|---|---|---|---|---|---|---|---|---|---|');
   const results: (Case & Timing)[] = [];
   let bare = 1;
   for (const which of cases()) {
-    const timing = await page.evaluate((it) => (globalThis as unknown as Global).bench.time(it), which);
+    const timing = await call('time', which);
     if (which.kernel === 'bare') bare = timing.gigaflops;
     results.push({ ...which, ...timing });
     if (values.json) continue;
@@ -74,7 +58,4 @@ try {
     console.log(`| ${[kernel, `${rows}x${cols}`, tokens, type, variant, ...numbers, (timing.gigaflops / bare).toFixed(1)].join(' | ')} |`);
   }
   if (values.json) console.log(JSON.stringify({ adapter, results }));
-} finally {
-  await browser.close();
-  await server.close();
-}
+});

@@ -117,7 +117,7 @@ async function time(one: Case): Promise<Timing[]> {
 }
 
 export interface BenchPage {
-  adapter: ReturnType<typeof reportAdapter>;
+  adapter(): ReturnType<typeof reportAdapter>;
   time: typeof time;
 }
-Object.assign(globalThis, { bench: { adapter: reportAdapter(adapter), time } satisfies BenchPage });
+Object.assign(globalThis, { bench: { adapter: () => reportAdapter(adapter), time } satisfies BenchPage });

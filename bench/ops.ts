@@ -6,11 +6,8 @@
  * The adapter is the machine's GPU where there is one; `MIXTAB_GPU=software` asks for the software adapter.
  */
 import { parseArgs } from 'node:util';
-import { chromium } from 'playwright';
-import { createServer } from 'vite';
-import { ensureChromium } from '../scripts/chromium.mjs';
-import { chromiumFlags } from '../scripts/chromium-flags.mjs';
 import type { MatrixVariant } from '../workers/gpu/ops/context.ts';
+import { withBench } from './bench-page.ts';
 import type { BenchPage, Case } from './ops-page.ts';
 
 const SHAPES = {
@@ -47,24 +44,13 @@ function cases(): (Case & { shape: string })[] {
   );
 }
 
-const server = await createServer({
-  configFile: false, root: new URL('..', import.meta.url).pathname, logLevel: 'error', cacheDir: '/tmp/mixtab-ops-vite',
-  server: { port: 5198, strictPort: false, hmr: false, watch: null },
-});
-await server.listen();
-const browser = await chromium.launch({ executablePath: ensureChromium(), args: chromiumFlags(), headless: true });
-try {
-  const page = await browser.newPage();
-  page.on('pageerror', (error) => console.error(error.message));
-  await page.goto(`${server.resolvedUrls?.local[0]}bench/ops.html`);
-  await page.waitForFunction(() => 'bench' in globalThis);
-  type Global = { bench: BenchPage };
-  const adapter = await page.evaluate(() => (globalThis as unknown as Global).bench.adapter);
+await withBench<BenchPage>('ops', {}, async (call) => {
+  const adapter = await call('adapter');
   console.error(`${adapter.vendor} ${adapter.architecture} ${adapter.description}${adapter.software ? ' (software)' : ''}`);
   const results = [];
   if (!values.json) console.log('| shape | tokens | position | variant | operation | ms |\n|---|---|---|---|---|---|');
   for (const which of cases()) {
-    const timings = await page.evaluate((it) => (globalThis as unknown as Global).bench.time(it), which);
+    const timings = await call('time', which);
     results.push({ ...which, timings });
     if (values.json) continue;
     const { shape, tokens, position, variant } = which;
@@ -73,7 +59,4 @@ try {
     }
   }
   if (values.json) console.log(JSON.stringify({ adapter, results }));
-} finally {
-  await browser.close();
-  await server.close();
-}
+});

@@ -3,14 +3,8 @@
  *
  *   npx tsx bench/store.ts [--records 8] [--megabytes 99] [--rounds 4]
  */
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { chromium } from 'playwright';
-import { createServer } from 'vite';
-import { ensureChromium } from '../scripts/chromium.mjs';
-import { chromiumFlags } from '../scripts/chromium-flags.mjs';
+import { withBench } from './bench-page.ts';
 import type { BenchPage } from './store-page.ts';
 
 const { values } = parseArgs({
@@ -21,25 +15,9 @@ const { values } = parseArgs({
   },
 });
 
-const server = await createServer({
-  configFile: false, root: new URL('..', import.meta.url).pathname, logLevel: 'error', cacheDir: '/tmp/mixtab-store-vite',
-  server: { port: 5197, strictPort: false, hmr: false, watch: null },
-});
-await server.listen();
-// A profile on disk: without one, both stores would be in memory.
-const profile = mkdtempSync(join(tmpdir(), 'mixtab-store-'));
-const browser = await chromium.launchPersistentContext(profile, {
-  executablePath: ensureChromium(), args: chromiumFlags(), headless: true, chromiumSandbox: false,
-});
-try {
-  const page = await browser.newPage();
-  page.on('pageerror', (error) => console.error(error.message));
-  await page.goto(`${server.resolvedUrls?.local[0]}bench/store.html`);
-  await page.waitForFunction(() => 'bench' in globalThis);
-  const { write, results } = await page.evaluate(
-    ([count, bytes, rounds]) => (globalThis as unknown as { bench: BenchPage }).bench.run(count, bytes, rounds),
-    [Number(values.records), Number(values.megabytes) * 1e6, Number(values.rounds)] as const,
-  );
+// The profile is on disk: else both stores would be in memory.
+await withBench<BenchPage>('store', {}, async (call) => {
+  const { write, results } = await call('run', Number(values.records), Number(values.megabytes) * 1e6, Number(values.rounds));
   const median = (name: string): number => [...results[name]].sort((a, b) => a - b)[results[name].length >> 1];
   const best = (name: string): number => Math.max(...results[name]);
   const bareLoops = Object.keys(results).filter((name) => name.startsWith('IndexedDB bare'));
@@ -53,8 +31,4 @@ try {
     console.log(`| ${name} | ${median(name).toFixed(2)} | ${best(name).toFixed(2)} | ${ratios(name, median)} | ${ratios(name, best)} |`);
   }
   console.log(`Writing: IndexedDB ${write.indexeddb.toFixed(2)} GB/s, OPFS ${write.opfs.toFixed(2)} GB/s.`);
-} finally {
-  await browser.close();
-  await server.close();
-  rmSync(profile, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
-}
+});

@@ -1,18 +1,15 @@
 /** Runs the page's workers in a real headless Chromium. */
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
-import { type BrowserContext, chromium, type Page } from 'playwright';
+import type { BrowserContext, Page } from 'playwright';
 import type { Answer, CliPage } from '../../src/cli/page.ts';
 import type {
   GenerateRequest, GenerateResult, ImportProgress, LoadRequest, ModelSource, ScoreRequest,
 } from '../../src/contract/engine-api.ts';
 import { errorFromData } from '../../src/contract/errors.ts';
 import { ensureBuild } from '../build.mjs';
-import { ensureChromium, findChromium } from '../chromium.mjs';
-import { chromiumFlags } from '../chromium-flags.mjs';
 import { ROOT } from '../dependencies.mjs';
 import { partPaths } from './part-paths.ts';
+import { withProfile } from './profile.ts';
 import { fileRanged, type Ranged, serve } from './server.ts';
 
 /** Where a model comes from, as the command line names it. */
@@ -44,34 +41,17 @@ export interface BrowserOptions {
 export async function withBrowser<T>(options: BrowserOptions, work: (browser: CliBrowser) => Promise<T>): Promise<T> {
   ensureBuild({ quiet: true });
   const server = await serve(join(ROOT, 'dist'), options.ranged ?? {}, options.port);
-  const profile = options.profile ?? mkdtempSync(join(tmpdir(), 'mixtab-cli-'));
-  const cleanUp = (): void => {
-    server.close();
-    if (!options.profile) rmSync(profile, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
-  };
-  process.on('exit', cleanUp); // Playwright ends the browser on signals, then the process
   try {
-    const context = await chromium.launchPersistentContext(profile, {
-      executablePath: findChromium()?.path ?? ensureChromium(),
-      args: chromiumFlags(),
-      headless: true,
-      // Some systems' Chromium is started through a wrapper that Playwright's own sandbox flag does not reach.
-      chromiumSandbox: false,
-    });
-    try {
-      const page = context.pages()[0] ?? (await context.newPage());
+    return await withProfile(options.profile, async (page) => {
       if (options.onText) await page.exposeFunction('mixtabOnText', options.onText);
       if (options.onImport) await page.exposeFunction('mixtabOnImport', options.onImport);
       if (options.onScore) await page.exposeFunction('mixtabOnScore', options.onScore);
       await page.goto(`${server.origin}/cli.html`);
       await page.waitForFunction(() => 'mixtab' in window);
-      return await work({ call: (name, ...args) => callPage(page, name, args), origin: server.origin, page, context });
-    } finally {
-      await context.close();
-    }
+      return await work({ call: (name, ...args) => callPage(page, name, args), origin: server.origin, page, context: page.context() });
+    });
   } finally {
-    process.off('exit', cleanUp);
-    cleanUp();
+    server.close();
   }
 }
 

@@ -1,0 +1,20 @@
+/** The page of bench/overlap.ts: the import's worker as it is, and the engine's with a reader that can be slowed down. */
+import type { GenerateRequest, ImportOptions, LoadRequest } from '../src/contract/engine-api.ts';
+import { proxy, wrap } from '../src/contract/rpc.ts';
+import { createImportClient } from '../src/engine-client.ts';
+import type { SlowEngineApi } from './slow-engine.worker.ts';
+
+const engine = wrap<SlowEngineApi>(new Worker(new URL('./slow-engine.worker.ts', import.meta.url), { type: 'module', name: 'engine' }));
+const importer = createImportClient().api;
+const quiet = proxy(() => {});
+
+const bench = {
+  import: (url: string, options: ImportOptions) => importer.import({ kind: 'url', url }, quiet, options),
+  load: (request: LoadRequest) => engine.load(request, quiet),
+  generate: (request: GenerateRequest) => engine.generate(request, quiet),
+  limitReading: (bytesPerSecond: number) => engine.limitReading(bytesPerSecond),
+  readRate: (modelId: string, bytes: number) => engine.readRate(modelId, bytes),
+};
+
+export type BenchPage = typeof bench;
+(globalThis as unknown as { bench: BenchPage }).bench = bench;

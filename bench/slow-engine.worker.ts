@@ -1,0 +1,24 @@
+/** The engine's worker, but for its reader, whose rate can be limited: as on a phone's flash or an old disk. */
+import { expose } from '../src/contract/rpc.ts';
+import { Engine } from '../workers/engine.ts';
+import { createReaderWorker, type RecordReader } from '../workers/record-reader.ts';
+import { IndexedDbStore } from '../workers/storage/indexed-db-store.ts';
+import { OpfsFiles } from '../workers/storage/opfs-files.ts';
+import { RateLimit } from './rate-limit.ts';
+
+const worker = createReaderWorker();
+const limit = new RateLimit();
+const reader: RecordReader = {
+  read: (modelId, record) => limit.hold(record.bytes, worker.read(modelId, record)),
+  giveBack: (record) => worker.giveBack?.(record),
+};
+
+class SlowEngine extends Engine {
+  /** For the reads from now on. */
+  limitReading(bytesPerSecond: number): void {
+    limit.bytesPerSecond = bytesPerSecond;
+  }
+}
+
+export type SlowEngineApi = SlowEngine;
+expose(new SlowEngine(new IndexedDbStore(undefined, new OpfsFiles()), reader));
