@@ -1,12 +1,13 @@
 /**
  * The prompt: layer by layer, all its tokens through one layer before the next, so that an expert is read once
- * however many tokens chose it; in stretches where there is no memory for all. Kernels take the tokens in chunks. One small readback a layer tells which experts
- * were chosen; while some compute, the next are read (docs/streaming.md).
+ * however many tokens chose it; in stretches where there is no memory for the rows of all. Kernels take the tokens in
+ * chunks. One small readback a layer tells which experts were chosen; while some compute, the next are read
+ * (docs/streaming.md).
  */
 import { MixtabError } from '../../src/contract/errors.ts';
 import { type ExpertIndex, expertIndex, type LayerIndex, layerIndex, type TokenId, tokenId } from '../../src/contract/ids.ts';
-import type { ExpertCache } from '../experts/expert-cache.ts';
 import { planStretches } from '../experts/budget.ts';
+import type { ExpertCache } from '../experts/expert-cache.ts';
 import { encodeGroups, type ExpertGroup, groupByExpert } from '../experts/grouping.ts';
 import { type Dispatch, encode, type Slice } from '../gpu/dispatch.ts';
 import type { Readback } from '../gpu/readback.ts';
@@ -64,11 +65,9 @@ export async function prefill(inputs: PrefillInputs): Promise<void> {
         stretches = stretchesOf(model, tokens.length - first, position + first, false);
         continue;
       }
+      const onLayer = (share: number) => onProgress(first + Math.floor(stretch.length * share), first);
+      await prefillTogether({ ...inputs, tokens: stretch, position: position + first }, onLayer);
       stretches = stretches.slice(1);
-      const before = first;
-      await prefillTogether({ ...inputs, tokens: stretch, position: position + before }, (share) =>
-        onProgress(before + Math.floor(stretch.length * share), before),
-      );
       first += stretch.length;
       onProgress(first, first);
     }
@@ -78,7 +77,10 @@ export async function prefill(inputs: PrefillInputs): Promise<void> {
   writeState(ctx.pipelines.device, buffers.state, 1, position + tokens.length - 1);
 }
 
-/** @param borrowing whether rows may be borrowed beside the standing ones */
+/**
+ * How many tokens go through the layers together, stretch after stretch.
+ * @param borrowing whether rows may be borrowed beside the standing ones
+ */
 function stretchesOf({ config, buffers, borrowed, kvCache }: Model, tokens: number, position: number, borrowing: boolean): number[] {
   const unused = (positions: number) => kvCacheBytes(config, kvCache.limit - kvCache.capacityFor(positions));
   return planStretches({
@@ -92,7 +94,7 @@ function stretchesOf({ config, buffers, borrowed, kvCache }: Model, tokens: numb
  * @returns false where the GPU has no memory for the rows
  */
 async function makeRoom({ buffers, borrowed, kvCache }: Model, position: number, count: number): Promise<boolean> {
-  borrowed.giveBack();
+  borrowed.giveBack(); // the KV cache grows into their memory
   const beyond = Math.max(0, count - buffers.maxPrompt);
   if (beyond > 0) await kvCache.fit(position + count);
   else kvCache.grow(position + count);
