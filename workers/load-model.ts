@@ -14,6 +14,7 @@ import { withAllocations } from './gpu/errors.ts';
 import { probeGpuMemory } from './gpu/memory-probe.ts';
 import { PipelineCache } from './gpu/pipelines.ts';
 import { ropeTable } from './gpu/rope-table.ts';
+import { BorrowedRows } from './model/borrowed-rows.ts';
 import { createStepBuffers, promptRowBytes, stepBufferBytes } from './model/buffers.ts';
 import type { Model } from './model/forward.ts';
 import { KvCache, kvCacheBytes } from './model/kv-cache.ts';
@@ -24,7 +25,7 @@ import type { RecordReader } from './record-reader.ts';
 const DEFAULT_CONTEXT = 4096;
 /** Tokens that go through a kernel together in prefill. */
 const MAX_BATCH = 512;
-/** Tokens of a prompt that go through a layer together at least, so that an expert is read once for all of them. */
+/** Tokens of a prompt that have rows of their own at least; more borrow theirs from the KV cache (docs/streaming.md). */
 const LEAST_PROMPT = 4096;
 /** Models whose experts take less are put on the GPU whole at load; larger ones fill as they are used. */
 const PRELOAD_BYTES: Bytes = 512e6;
@@ -110,19 +111,20 @@ const deviceMemory = (): number | undefined => (navigator as { deviceMemory?: nu
 function memoryPlan({ device, manifest, request }: LoadInputs, weights: DenseWeights) {
   const { config } = manifest;
   const context = request.context ?? Math.min(config.contextLength, DEFAULT_CONTEXT);
-  const most = Math.min(context, bindablePrompt(device, config));
+  const bindable = bindablePrompt(device, config);
+  const most = Math.min(context, bindable);
   const least = Math.min(most, LEAST_PROMPT);
   const shape = { maxTokens: Math.min(context, MAX_BATCH), maxPrompt: least, context };
   const table = ropeTable(config, context);
   const fixedBytes = weights.bytes + table.byteLength + kvCacheBytes(config, context) + stepBufferBytes(config, shape);
-  const rows = { least, most, step: MAX_BATCH, bytesEach: promptRowBytes(config, shape) };
-  return { context, shape, table, fixedBytes, rows, layouts: expertLayouts(manifest) };
+  const rows = { least, most, step: MAX_BATCH, bytesEach: promptRowBytes(config) };
+  return { context, shape, table, fixedBytes, rows, bindable, layouts: expertLayouts(manifest) };
 }
 
 function allocate(inputs: LoadInputs, weights: DenseWeights, budgetBytes: Bytes): GpuModel {
   const { device, adapter, manifest, request, reader } = inputs;
   const { config } = manifest;
-  const { context, table, rows, layouts, ...least } = memoryPlan(inputs, weights);
+  const { context, table, rows, bindable, layouts, ...least } = memoryPlan(inputs, weights);
   const { expertCount, expertsPerToken } = config;
   const slots = layouts.map((experts) => slotBytes(experts));
   const budget = { budgetBytes, fixedBytes: least.fixedBytes, slotBytes: slots, expertCount, expertsPerToken };
@@ -142,6 +144,7 @@ function allocate(inputs: LoadInputs, weights: DenseWeights, budgetBytes: Bytes)
     const memory = own(new SlotMemory(device, layouts, pools, expertCount));
     const kvCache = own(new KvCache(device, config, context));
     const buffers = own(createStepBuffers(device, config, shape));
+    const borrowed = new BorrowedRows(device, config, bindable);
     const ropeSlice = own(upload(device, 'rope table', table));
     const recordOf = new Map(manifest.records.map((record) => [record.key, record]));
     const experts = new ExpertCache(
@@ -163,6 +166,7 @@ function allocate(inputs: LoadInputs, weights: DenseWeights, budgetBytes: Bytes)
       kvCache,
       ropeTable: ropeSlice.slice,
       buffers,
+      borrowed,
       slotTable: memory.slotTable,
       banks: (layer) => memory.banks(layer),
     };
@@ -173,7 +177,7 @@ function allocate(inputs: LoadInputs, weights: DenseWeights, budgetBytes: Bytes)
       ...(forecast && { onRouterLogits: forecast.note }),
       context,
       slots: pools.reduce((sum, { slots }) => sum + slots, 0),
-      gpuBytes: () => weights.bytes + memory.bytes + kvCache.bytes + buffers.bytes + table.byteLength,
+      gpuBytes: () => weights.bytes + memory.bytes + kvCache.bytes + buffers.bytes + borrowed.bytes + table.byteLength,
       destroy: () => {
         experts.close();
         destroyOwned();
@@ -186,7 +190,7 @@ function allocate(inputs: LoadInputs, weights: DenseWeights, budgetBytes: Bytes)
   }
 }
 
-/** Tokens whose rows make no buffer larger than the adapter allows. */
+/** Tokens whose rows make no buffer larger than the adapter allows, whole chunks. */
 function bindablePrompt({ limits }: GPUDevice, { embeddingLength, expertsPerToken }: ModelConfig): number {
   const rows = Math.floor(limits.maxBufferSize / (expertsPerToken * (embeddingLength + INPUT_ALIGNMENT_WEIGHTS) * 4));
   return Math.max(MAX_BATCH, rows - (rows % MAX_BATCH));

@@ -43,6 +43,46 @@ export function planPromptRows(budget: SlotBudget, { least, most, step, bytesEac
   return rows >= most ? most : Math.max(least, rows - (rows % step));
 }
 
+/** A prompt on its way through the layers, and the memory that its rows can have. */
+export interface PromptMemory {
+  /** Positions before it, already in the KV cache. */
+  position: number;
+  tokens: number;
+  /** Rows there are in any case, whole steps unless they are enough for the context. */
+  standing: number;
+  /** Stretches are whole steps, but for the last. */
+  step: number;
+  rowBytes: Bytes;
+  /** GPU memory that is set aside for the KV cache and not in use while it holds `positions`. */
+  reserveAt: (positions: number) => Bytes;
+}
+
+/**
+ * How many tokens of a prompt go through the layers together, stretch after stretch. Each stretch reads the experts anew,
+ * so there are as few as there can be; among as few, the longest is as short as can be, since reading hides best behind
+ * equal work. Beyond the standing rows a stretch borrows what the KV cache, grown for it and no further, leaves unused.
+ */
+export function planStretches(memory: PromptMemory): number[] {
+  const fewest = greedyStretches(memory, memory.tokens);
+  for (let longest = memory.step; ; longest += memory.step) {
+    const stretches = longest < fewest[0] ? greedyStretches(memory, longest) : fewest;
+    if (stretches.length === fewest.length) return stretches;
+  }
+}
+
+/** Each stretch as long as there is memory for, none above `longest`. */
+function greedyStretches({ position, tokens, standing, step, rowBytes, reserveAt }: PromptMemory, longest: number): number[] {
+  const stretches: number[] = [];
+  for (let done = 0; done < tokens; done += stretches.at(-1)!) {
+    const most = Math.min(tokens - done, longest);
+    const finds = (rows: number): boolean => (rows - standing) * rowBytes <= reserveAt(position + done + rows);
+    let rows = Math.min(most, standing);
+    while (rows < most && finds(Math.min(most, rows + step))) rows = Math.min(most, rows + step);
+    stretches.push(rows);
+  }
+  return stretches;
+}
+
 const megabytes = (bytes: Bytes): string => `${Math.ceil(bytes / 1e6)} MB`;
 
 /**

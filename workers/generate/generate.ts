@@ -256,7 +256,6 @@ export class Generator {
   ): Promise<void> {
     const { model, experts, onRouterLogits } = this.gpu;
     const tokens = promptTokens.slice(kept);
-    model.kvCache.grow(promptTokens.length);
     const onProgress = (tokensDone: number, tokensCached: number) => {
       this.#cached.push(...tokens.slice(this.#cached.length - kept, tokensCached));
       this.#progress.promptTokens = tokensDone;

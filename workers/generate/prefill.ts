@@ -1,18 +1,21 @@
 /**
  * The prompt: layer by layer, all its tokens through one layer before the next, so that an expert is read once
- * however many tokens chose it. Kernels take the tokens in chunks. One small readback a layer tells which experts
- * were chosen; while some compute, the next are read (docs/streaming.md).
+ * however many tokens chose it; in stretches where there is no memory for the rows of all. Kernels take the tokens in
+ * chunks. One small readback a layer tells which experts were chosen; while some compute, the next are read
+ * (docs/streaming.md).
  */
 import { MixtabError } from '../../src/contract/errors.ts';
 import { type ExpertIndex, expertIndex, type LayerIndex, layerIndex, type TokenId, tokenId } from '../../src/contract/ids.ts';
+import { planStretches } from '../experts/budget.ts';
 import type { ExpertCache } from '../experts/expert-cache.ts';
 import type { OnRouterLogits } from '../experts/forecast.ts';
 import { encodeGroups, type ExpertGroup, groupByExpert } from '../experts/grouping.ts';
 import { type Dispatch, encode, type Slice } from '../gpu/dispatch.ts';
 import type { Readback } from '../gpu/readback.ts';
 import { STATE } from '../gpu/step-state.ts';
-import { chunkOf, type StepBuffers } from '../model/buffers.ts';
+import { chunkOf, type PromptBuffers, type StepBuffers } from '../model/buffers.ts';
 import { attend, decodeProgram, embedTokens, type Model, outputHead } from '../model/forward.ts';
+import { kvCacheBytes } from '../model/kv-cache.ts';
 import { combineExperts, routeTokens, runExperts } from '../model/moe-layer.ts';
 import { orStopped } from './stopping.ts';
 
@@ -25,7 +28,7 @@ export interface PrefillInputs {
   model: Model;
   experts: ExpertCache;
   readback: Readback;
-  /** Tokens to add to the KV cache, at least one. */
+  /** Tokens to add to the KV cache, at least one; it grows as they need. */
   tokens: readonly TokenId[];
   /** Position of the first of them. */
   position: number;
@@ -56,23 +59,49 @@ interface Chunk {
 /** Leaves the last token's residual in `buffers.headResidual` and the state ready for the output head. */
 export async function prefill(inputs: PrefillInputs): Promise<void> {
   const { model, tokens, position, onProgress } = inputs;
-  const { buffers, ctx } = model;
-  const device = ctx.pipelines.device;
-  let lastRow = 0;
-  for (let first = 0; first < tokens.length; first += buffers.maxPrompt) {
-    const part = tokens.slice(first, first + buffers.maxPrompt);
-    const onLayer = (share: number) => onProgress(first + Math.floor(part.length * share), first);
-    await prefillTogether({ ...inputs, tokens: part, position: position + first }, onLayer);
-    lastRow = part.length - 1;
-    onProgress(first + part.length, first + part.length);
+  const { buffers, borrowed, ctx } = model;
+  let stretches = stretchesOf(model, tokens.length, position, true);
+  try {
+    for (let first = 0; first < tokens.length; ) {
+      const stretch = tokens.slice(first, first + stretches[0]);
+      if (!(await makeRoom(model, position + first, stretch.length))) {
+        stretches = stretchesOf(model, tokens.length - first, position + first, false);
+        continue;
+      }
+      const onLayer = (share: number) => onProgress(first + Math.floor(stretch.length * share), first);
+      await prefillTogether({ ...inputs, tokens: stretch, position: position + first }, onLayer);
+      stretches = stretches.slice(1);
+      first += stretch.length;
+      onProgress(first, first);
+    }
+  } finally {
+    borrowed.giveBack(); // before decoding lets the KV cache grow
   }
-  const { residual, headResidual, state } = buffers;
-  const encoder = device.createCommandEncoder({ label: 'last token' });
-  encoder.copyBufferToBuffer(
-    residual.slice.buffer, lastRow * residual.stride * 4, headResidual.slice.buffer, 0, residual.stride * 4,
-  );
-  device.queue.submit([encoder.finish()]);
-  writeState(device, state, 1, position + tokens.length - 1);
+  writeState(ctx.pipelines.device, buffers.state, 1, position + tokens.length - 1);
+}
+
+/**
+ * How many tokens go through the layers together, stretch after stretch.
+ * @param borrowing whether rows may be borrowed beside the standing ones
+ */
+function stretchesOf({ config, buffers, borrowed, kvCache }: Model, tokens: number, position: number, borrowing: boolean): number[] {
+  const unused = (positions: number) => kvCacheBytes(config, kvCache.limit - kvCache.capacityFor(positions));
+  return planStretches({
+    position, tokens, standing: buffers.maxPrompt, step: buffers.maxTokens, rowBytes: borrowed.bytesEach,
+    reserveAt: borrowing ? unused : () => 0,
+  });
+}
+
+/**
+ * Lets the KV cache grow for `count` tokens more, and borrows the rows that they want beside the standing ones.
+ * @returns false where the GPU has no memory for the rows
+ */
+async function makeRoom({ buffers, borrowed, kvCache }: Model, position: number, count: number): Promise<boolean> {
+  borrowed.giveBack(); // the KV cache grows into their memory
+  const beyond = Math.max(0, count - buffers.maxPrompt);
+  if (beyond > 0) await kvCache.fit(position + count);
+  else kvCache.grow(position + count);
+  return borrowed.borrow(beyond);
 }
 
 /** Sets tokens and position, clears the stall mark; the sampler's step goes on. */
@@ -84,18 +113,24 @@ export function writeState(device: GPUDevice, state: Slice, tokenCount: number, 
   device.queue.writeBuffer(state.buffer, state.offset, words);
 }
 
-function chunksOf({ buffers, config }: Model, tokens: readonly TokenId[], position: number): Chunk[] {
+/** Chunks with their rows: the standing ones first, then those that are borrowed. */
+function chunksOf({ buffers, borrowed, config }: Model, tokens: readonly TokenId[], position: number): Chunk[] {
+  const segments: readonly PromptBuffers[] = [buffers, ...borrowed.segments];
+  const places = segments.flatMap((segment) =>
+    Array.from({ length: Math.ceil(segment.maxPrompt / buffers.maxTokens) }, (_, index) => ({ segment, row: index * buffers.maxTokens })),
+  );
   return slicesOf(tokens, buffers.maxTokens).map((part, index) => {
     const first = index * buffers.maxTokens;
+    const { segment, row } = places[index];
     return {
       tokens: part, first, position: position + first,
-      buffers: chunkOf(buffers, first, part.length, config.expertsPerToken),
+      buffers: chunkOf(buffers, segment, row, part.length, config.expertsPerToken),
     };
   });
 }
 
 /**
- * Tokens of at most `maxPrompt`, through all layers.
+ * Tokens that there are rows for, through all layers; the last one's residual ends in `buffers.headResidual`.
  * @param onLayer told the share of the layers that is done, but for the last
  */
 async function prefillTogether(inputs: PrefillInputs, onLayer: (share: number) => void): Promise<void> {
@@ -118,20 +153,32 @@ async function prefillTogether(inputs: PrefillInputs, onLayer: (share: number) =
       submit(device, attendAndRoute(model, chunk, layer));
     }
     writeState(device, buffers.state, last.tokens.length, last.position);
-    const selected = { ...buffers.selected, size: tokens.length * config.expertsPerToken * 4 };
+    const wanted = chunks.map((chunk) => chunk.buffers.selected);
     const { slice, stride } = buffers.routerLogits;
-    const logits = inputs.onRouterLogits ? [{ ...slice, size: last.tokens.length * stride * 4 }] : [];
-    const [choices, ...logitRows] = await readback.submit(record(device, attendAndRoute(model, last, layer)), [selected, ...logits]);
-    for (const rows of logitRows) {
+    if (inputs.onRouterLogits) wanted.push({ ...slice, size: last.tokens.length * stride * 4 });
+    const arrived = await readback.submit(record(device, attendAndRoute(model, last, layer)), wanted);
+    const choices = joined(arrived.slice(0, chunks.length));
+    for (const rows of arrived.slice(chunks.length)) {
       for (let t = 0; t < last.tokens.length; t++) inputs.onRouterLogits?.(layer, new Float32Array(rows, t * stride * 4, config.expertCount));
     }
-    inputs.onChoices?.(layer, new Uint32Array(choices));
-    await runGroups(inputs, layer, chunks, new Uint32Array(choices));
+    inputs.onChoices?.(layer, choices);
+    await runGroups(inputs, layer, chunks, choices);
     for (const { tokens: part, buffers: own } of chunks) {
       writeState(device, buffers.state, part.length, 0);
       submit(device, combineExperts(ctx, { config, layer, buffers: own, maxTokens: part.length }));
     }
   }
+  keepLast(model, chunks.at(-1)!);
+}
+
+function keepLast({ buffers: { headResidual }, ctx }: Model, { tokens, buffers: { residual } }: Chunk): void {
+  const { device } = ctx.pipelines;
+  const rowBytes = residual.stride * 4;
+  const encoder = device.createCommandEncoder({ label: 'last token' });
+  encoder.copyBufferToBuffer(
+    residual.slice.buffer, residual.slice.offset + (tokens.length - 1) * rowBytes, headResidual.slice.buffer, 0, rowBytes,
+  );
+  device.queue.submit([encoder.finish()]);
 }
 
 /** Prompts of these many tokens need all the kernels there are: more take other tilings (workers/gpu/ops/weight-shader.ts). */
@@ -239,6 +286,16 @@ export function record(device: GPUDevice, dispatches: readonly Dispatch[]): GPUC
 
 function submit(device: GPUDevice, dispatches: readonly Dispatch[]): void {
   device.queue.submit([record(device, dispatches).finish()]);
+}
+
+function joined(parts: readonly ArrayBuffer[]): Uint32Array {
+  const result = new Uint32Array(parts.reduce((sum, { byteLength }) => sum + byteLength / 4, 0));
+  let at = 0;
+  for (const part of parts) {
+    result.set(new Uint32Array(part), at);
+    at += part.byteLength / 4;
+  }
+  return result;
 }
 
 function slicesOf<T>(items: readonly T[], size: number): T[][] {

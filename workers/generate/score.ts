@@ -144,7 +144,6 @@ async function prefillWindow(
   const { config, ctx } = model;
   const { device } = ctx.pipelines;
   const k = config.expertsPerToken;
-  model.kvCache.grow(window.length);
   await prefill({
     model, experts, readback, tokens: window, position: 0, stopped, onProgress: () => {},
     onChoices: (layer, chosen) => {

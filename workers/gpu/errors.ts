@@ -15,8 +15,8 @@ export async function withAllocations<T>(device: GPUDevice, allocate: () => Prom
   } catch (error) {
     thrown = error;
   }
-  const outOfMemory = await device.popErrorScope();
-  const invalid = await device.popErrorScope();
+  // Both at once: what is uploaded meanwhile must not fall into a scope of ours.
+  const [outOfMemory, invalid] = await Promise.all([device.popErrorScope(), device.popErrorScope()]);
   if (thrown) throw thrown;
   if (outOfMemory) {
     throw new MixtabError(

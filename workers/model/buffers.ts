@@ -8,16 +8,25 @@ import { GROUPS_HEADER_BYTES, type Rows } from '../gpu/ops/context.ts';
 import { SAMPLE_RESULT_BYTES, sampleParamsBytes, sampleScratchBytes } from '../gpu/ops/sample.ts';
 import { STATE_BYTES } from '../gpu/step-state.ts';
 
-export interface StepBuffers {
+/** What must outlast a chunk of a prompt: a row for each of `maxPrompt` tokens that go through a layer together. */
+export interface PromptBuffers {
+  maxPrompt: number;
+  /** f32[maxPrompt, embeddingLength] */
+  residual: Rows;
+  /** f32[maxPrompt, expertsPerToken] */
+  routingWeights: Slice;
+  /** u32[maxPrompt, expertsPerToken], in prefill. */
+  selected: Slice;
+  /** f32[maxPrompt * expertsPerToken, embeddingLength] */
+  expertOut: Rows;
+}
+
+export interface StepBuffers extends PromptBuffers {
   /** Tokens that go through a kernel together. */
   maxTokens: number;
-  /** Tokens that go through a layer together, in chunks of `maxTokens`: rows of what must outlast a chunk. */
-  maxPrompt: number;
   state: Slice;
   /** u32[maxTokens] */
   tokens: Slice;
-  /** f32[maxPrompt, embeddingLength] */
-  residual: Rows;
   /** f32[maxTokens, embeddingLength] */
   normed: Rows;
   /** f32[maxTokens, headCount * headDim] */
@@ -30,10 +39,6 @@ export interface StepBuffers {
   attentionScratch: Slice;
   /** f32[maxTokens, expertCount] */
   routerLogits: Rows;
-  /** f32[maxPrompt, expertsPerToken] */
-  routingWeights: Slice;
-  /** u32[maxPrompt, expertsPerToken], in prefill. */
-  selected: Slice;
   /** u32[layerCount, TRACE_STRIDE / 4], in decode: the chosen experts of every layer. */
   trace: Slice;
   /** The same, as guessed one layer earlier. */
@@ -43,8 +48,6 @@ export interface StepBuffers {
   groups: Slice;
   /** f32[maxTokens * expertsPerToken, feedForwardLength] */
   activations: Rows;
-  /** f32[maxPrompt * expertsPerToken, embeddingLength] */
-  expertOut: Rows;
   /** f32[1, embeddingLength]: the last token's residual, input of the output head. */
   headResidual: Rows;
   headNormed: Rows;
@@ -73,17 +76,26 @@ export const TRACE_STRIDE: Bytes = 256;
 
 const strideOf = (width: number): number => Math.ceil(width / INPUT_ALIGNMENT_WEIGHTS) * INPUT_ALIGNMENT_WEIGHTS;
 
-type Spec = Record<string, { rows: number; width: number } | { bytes: Bytes }>;
+type Specs = Record<string, { rows: number; width: number } | { bytes: Bytes }>;
+
+function promptSpecs({ embeddingLength, expertsPerToken }: ModelConfig, maxPrompt: number) {
+  const choices = maxPrompt * expertsPerToken;
+  return {
+    residual: { rows: maxPrompt, width: embeddingLength },
+    routingWeights: { bytes: choices * 4 },
+    selected: { bytes: choices * 4 },
+    expertOut: { rows: choices, width: embeddingLength },
+  } satisfies Specs;
+}
 
 /** Sizes of all buffers, in one place, so that they can be counted before they are allocated. */
 function specs(config: ModelConfig, { maxTokens, maxPrompt, context }: StepShape) {
   const { embeddingLength, headCount, kvHeadCount, headDim, expertsPerToken, vocabularySize } = config;
   const choices = maxTokens * expertsPerToken;
-  const promptChoices = maxPrompt * expertsPerToken;
   return {
+    ...promptSpecs(config, maxPrompt),
     state: { bytes: STATE_BYTES },
     tokens: { bytes: maxTokens * 4 },
-    residual: { rows: maxPrompt, width: embeddingLength },
     normed: { rows: maxTokens, width: embeddingLength },
     q: { rows: maxTokens, width: headCount * headDim },
     k: { rows: maxTokens, width: kvHeadCount * headDim },
@@ -91,8 +103,6 @@ function specs(config: ModelConfig, { maxTokens, maxPrompt, context }: StepShape
     attended: { rows: maxTokens, width: headCount * headDim },
     attentionScratch: { bytes: attentionScratchBytes({ headCount, headDim, capacity: context, maxTokens }) },
     routerLogits: { rows: maxTokens, width: config.expertCount },
-    routingWeights: { bytes: promptChoices * 4 },
-    selected: { bytes: promptChoices * 4 },
     trace: { bytes: config.layerCount * TRACE_STRIDE },
     predictions: { bytes: config.layerCount * TRACE_STRIDE },
     aheadNormed: { rows: 1, width: embeddingLength },
@@ -100,7 +110,6 @@ function specs(config: ModelConfig, { maxTokens, maxPrompt, context }: StepShape
     aheadWeights: { bytes: expertsPerToken * 4 },
     groups: { bytes: GROUPS_HEADER_BYTES + choices * 4 },
     activations: { rows: choices, width: config.feedForwardLength },
-    expertOut: { rows: promptChoices, width: embeddingLength },
     headResidual: { rows: 1, width: embeddingLength },
     headNormed: { rows: 1, width: embeddingLength },
     logits: { rows: 1, width: vocabularySize },
@@ -109,44 +118,65 @@ function specs(config: ModelConfig, { maxTokens, maxPrompt, context }: StepShape
     sampleBias: { bytes: vocabularySize * 4 },
     sampleScratch: { bytes: sampleScratchBytes(vocabularySize) },
     sampleResult: { bytes: SAMPLE_RESULT_BYTES },
-  } satisfies Spec;
+  } satisfies Specs;
 }
 
-const bytesOf = (spec: Spec[string]): Bytes => ('bytes' in spec ? spec.bytes : spec.rows * strideOf(spec.width) * 4);
+const bytesOf = (spec: Specs[string]): Bytes => ('bytes' in spec ? spec.bytes : spec.rows * strideOf(spec.width) * 4);
+
+const sumOf = (all: Specs): Bytes => Object.values(all).reduce((sum, spec) => sum + bytesOf(spec), 0);
 
 /** GPU bytes that {@link createStepBuffers} will take. */
-export function stepBufferBytes(config: ModelConfig, shape: StepShape): Bytes {
-  return Object.values(specs(config, shape)).reduce((sum, spec) => sum + bytesOf(spec), 0);
+export const stepBufferBytes = (config: ModelConfig, shape: StepShape): Bytes => sumOf(specs(config, shape));
+
+/** GPU bytes that each token's row takes: 48 KB in Mixtral. */
+export const promptRowBytes = (config: ModelConfig): Bytes => sumOf(promptSpecs(config, 1));
+
+interface Allocated {
+  slices: Record<string, Slice | Rows>;
+  bytes: Bytes;
+  destroy(): void;
 }
 
-/** GPU bytes that each further token of `maxPrompt` takes: 48 KB in Mixtral. */
-export function promptRowBytes(config: ModelConfig, shape: StepShape): Bytes {
-  return stepBufferBytes(config, { ...shape, maxPrompt: shape.maxPrompt + 1 }) - stepBufferBytes(config, shape);
-}
-
-export function createStepBuffers(device: GPUDevice, config: ModelConfig, shape: StepShape): StepBuffers {
+function allocate(device: GPUDevice, all: Specs, kind: string): Allocated {
   const buffers: GPUBuffer[] = [];
-  const slices: Record<string, Slice | Rows> = {};
-  for (const [label, spec] of Object.entries<Spec[string]>(specs(config, shape))) {
+  const slices: Allocated['slices'] = {};
+  for (const [name, spec] of Object.entries(all)) {
     const buffer = device.createBuffer({
-      label,
+      label: `${kind}${name}`,
       size: Math.max(16, bytesOf(spec)),
       usage: GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST,
     });
     buffers.push(buffer);
-    slices[label] = 'bytes' in spec ? whole(buffer) : { slice: whole(buffer), stride: strideOf(spec.width) };
+    slices[name] = 'bytes' in spec ? whole(buffer) : { slice: whole(buffer), stride: strideOf(spec.width) };
   }
+  return {
+    slices,
+    bytes: buffers.reduce((sum, buffer) => sum + buffer.size, 0),
+    destroy: () => {
+      for (const buffer of buffers) buffer.destroy();
+    },
+  };
+}
+
+export function createStepBuffers(device: GPUDevice, config: ModelConfig, shape: StepShape): StepBuffers {
+  const { slices, bytes, destroy } = allocate(device, specs(config, shape), '');
   const { aheadNormed, aheadLogits, aheadWeights, ...rest } = slices;
   return {
     ...(rest as unknown as Omit<StepBuffers, keyof StepShape | 'ahead' | 'bytes' | 'destroy'>),
     ahead: { normed: aheadNormed as Rows, routerLogits: aheadLogits as Rows, routingWeights: aheadWeights as Slice },
     maxTokens: shape.maxTokens,
     maxPrompt: shape.maxPrompt,
-    bytes: buffers.reduce((sum, buffer) => sum + buffer.size, 0),
-    destroy: () => {
-      for (const buffer of buffers) buffer.destroy();
-    },
+    bytes,
+    destroy,
   };
+}
+
+/** Rows alone, for further `maxPrompt` tokens of a prompt. */
+export function createPromptBuffers(
+  device: GPUDevice, config: ModelConfig, maxPrompt: number,
+): PromptBuffers & Pick<Allocated, 'bytes' | 'destroy'> {
+  const { slices, bytes, destroy } = allocate(device, promptSpecs(config, maxPrompt), 'borrowed ');
+  return { ...(slices as unknown as Omit<PromptBuffers, 'maxPrompt'>), maxPrompt, bytes, destroy };
 }
 
 /** One layer's region of the trace. */
@@ -159,8 +189,11 @@ export function predictionOf({ predictions }: StepBuffers, layer: number, expert
   return { buffer: predictions.buffer, offset: layer * TRACE_STRIDE, size: expertsPerToken * 4 };
 }
 
-/** The buffers as tokens `first .. first + count - 1` of a prompt see them; `first` is a multiple of `maxTokens`. */
-export function chunkOf(buffers: StepBuffers, first: number, count: number, expertsPerToken: number): StepBuffers {
+/**
+ * The buffers as the tokens of rows `first .. first + count - 1` see them; `first` is a multiple of `maxTokens`.
+ * @param prompt where those rows are
+ */
+export function chunkOf(buffers: StepBuffers, prompt: PromptBuffers, first: number, count: number, expertsPerToken: number): StepBuffers {
   const choices = expertsPerToken * count;
   const rows = ({ slice, stride }: Rows, from: number, length: number): Rows => ({
     slice: { buffer: slice.buffer, offset: from * stride * 4, size: length * stride * 4 },
@@ -169,9 +202,9 @@ export function chunkOf(buffers: StepBuffers, first: number, count: number, expe
   const words = ({ buffer }: Slice): Slice => ({ buffer, offset: first * expertsPerToken * 4, size: choices * 4 });
   return {
     ...buffers,
-    residual: rows(buffers.residual, first, count),
-    expertOut: rows(buffers.expertOut, first * expertsPerToken, choices),
-    routingWeights: words(buffers.routingWeights),
-    selected: words(buffers.selected),
+    residual: rows(prompt.residual, first, count),
+    expertOut: rows(prompt.expertOut, first * expertsPerToken, choices),
+    routingWeights: words(prompt.routingWeights),
+    selected: words(prompt.selected),
   };
 }

@@ -11,6 +11,7 @@ import { matmulParts } from '../gpu/ops/matmul.ts';
 import { rmsNorm } from '../gpu/ops/rms-norm.ts';
 import { sample } from '../gpu/ops/sample.ts';
 import { attentionBlock } from './attention.ts';
+import type { BorrowedRows } from './borrowed-rows.ts';
 import { chunkOf, predictionOf, type StepBuffers, traceOf } from './buffers.ts';
 import type { KvCache } from './kv-cache.ts';
 import { combineExperts, routeTokens, runExperts } from './moe-layer.ts';
@@ -25,6 +26,7 @@ export interface Model {
   /** f32[kvCache.limit, ropeDimensionCount / 2, 2] */
   ropeTable: Slice;
   buffers: StepBuffers;
+  borrowed: BorrowedRows;
   slotTable: Slice;
   banks(layer: LayerIndex): readonly ExpertBank[];
 }
@@ -96,7 +98,7 @@ export interface DecodeProgram {
  */
 export function decodeProgram(whole: Model, headOf: (model: Model, residual: Rows) => Dispatch[] = outputHead): DecodeProgram {
   const maxTokens = 1;
-  const model = { ...whole, buffers: chunkOf(whole.buffers, 0, maxTokens, whole.config.expertsPerToken) };
+  const model = { ...whole, buffers: chunkOf(whole.buffers, whole.buffers, 0, maxTokens, whole.config.expertsPerToken) };
   const { config, ctx, weights, buffers, slotTable } = model;
   const parts = Array.from({ length: config.layerCount }, (_, l) => {
     const layer = layerIndex(l);

@@ -2,6 +2,7 @@
 import type { ModelConfig } from '../../src/contract/engine-api.ts';
 import type { Bytes } from '../../src/contract/ids.ts';
 import { type Slice, whole } from '../gpu/dispatch.ts';
+import { nudged } from '../gpu/nudge.ts';
 
 /** Positions by which the cache grows. */
 export const PAGE_POSITIONS = 512;
@@ -33,7 +34,7 @@ export class KvCache {
     readonly limit: number,
   ) {
     this.capacity = Math.min(limit, PAGE_POSITIONS);
-    this.layers = this.#allocate(this.capacity);
+    this.layers = Array.from({ length: shape.layerCount }, (_, layer) => this.#allocate(layer, this.capacity));
   }
 
   get bytes(): Bytes {
@@ -48,26 +49,51 @@ export class KvCache {
     if (positions <= this.capacity) return false;
     if (positions > this.limit) throw new RangeError(`${positions} positions exceed the limit of ${this.limit}`);
     // Doubling keeps the copies few; a page at a time would copy a long cache over and over.
-    const pages = Math.ceil(Math.max(positions, 2 * this.capacity) / PAGE_POSITIONS);
-    const capacity = Math.min(this.limit, pages * PAGE_POSITIONS);
-    const old = this.layers;
-    this.layers = this.#allocate(capacity);
-    const encoder = this.device.createCommandEncoder({ label: 'grow KV cache' });
-    for (const [layer, { keys, values }] of old.entries()) {
-      encoder.copyBufferToBuffer(keys.buffer, 0, this.layers[layer].keys.buffer, 0, keys.size);
-      encoder.copyBufferToBuffer(values.buffer, 0, this.layers[layer].values.buffer, 0, values.size);
-    }
-    this.device.queue.submit([encoder.finish()]);
-    destroyLayers(old);
+    const capacity = this.capacityFor(Math.max(positions, 2 * this.capacity));
+    this.layers = this.layers.map((old, layer) => this.#moved(old, layer, capacity));
     this.capacity = capacity;
     return true;
   }
 
-  destroy(): void {
-    destroyLayers(this.layers);
+  /** Positions, whole pages where the limit allows, of a cache that holds `positions` and no more than it must. */
+  capacityFor(positions: number): number {
+    return Math.min(this.limit, Math.ceil(positions / PAGE_POSITIONS) * PAGE_POSITIONS);
   }
 
-  #allocate(capacity: number): LayerCache[] {
+  /**
+   * Grows or shrinks the cache to what `positions` (at most `limit`) take, keeping their contents. A layer after the
+   * other, waiting for each, so that no more than one lies in memory twice.
+   */
+  async fit(positions: number): Promise<void> {
+    const capacity = this.capacityFor(positions);
+    if (capacity === this.capacity) return;
+    const layers = [...this.layers];
+    this.layers = layers;
+    for (const [layer, old] of layers.entries()) {
+      layers[layer] = this.#moved(old, layer, capacity);
+      await nudged(this.device.queue, this.device.queue.onSubmittedWorkDone());
+    }
+    this.capacity = capacity;
+  }
+
+  destroy(): void {
+    this.layers.forEach(destroyLayer);
+  }
+
+  /** A layer's contents, or their beginning, in new buffers; the old ones are gone. */
+  #moved(old: LayerCache, layer: number, capacity: number): LayerCache {
+    const moved = this.#allocate(layer, capacity);
+    const encoder = this.device.createCommandEncoder({ label: 'move KV cache' });
+    for (const kind of ['keys', 'values'] as const) {
+      const bytes = Math.min(old[kind].size, moved[kind].size);
+      encoder.copyBufferToBuffer(old[kind].buffer, 0, moved[kind].buffer, 0, bytes);
+    }
+    this.device.queue.submit([encoder.finish()]);
+    destroyLayer(old);
+    return moved;
+  }
+
+  #allocate(layer: number, capacity: number): LayerCache {
     const buffer = (label: string): Slice =>
       whole(
         this.device.createBuffer({
@@ -76,16 +102,11 @@ export class KvCache {
           usage: GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST,
         }),
       );
-    return Array.from({ length: this.shape.layerCount }, (_, layer) => ({
-      keys: buffer(`L${layer} keys`),
-      values: buffer(`L${layer} values`),
-    }));
+    return { keys: buffer(`L${layer} keys`), values: buffer(`L${layer} values`) };
   }
 }
 
-function destroyLayers(layers: readonly LayerCache[]): void {
-  for (const { keys, values } of layers) {
-    keys.buffer.destroy();
-    values.buffer.destroy();
-  }
+function destroyLayer({ keys, values }: LayerCache): void {
+  keys.buffer.destroy();
+  values.buffer.destroy();
 }
