@@ -144,7 +144,7 @@ export class ExpertCache {
     for (const expert of experts) {
       const key = expertKey(layer, expert);
       if (this.slotOf(layer, expert) !== undefined || this.#ahead.has(key)) continue;
-      const record = this.#loader.predict(layer, expert);
+      const record = this.#loader.readAhead(layer, expert);
       record.catch(() => {}); // whoever takes it meets the error
       this.#ahead.set(key, record);
     }

@@ -91,6 +91,22 @@ describe('ExpertLoader', () => {
     expect((await again).byteLength).toBe(10);
   });
 
+  it('reads a guess alone, until somebody is sure of it', async () => {
+    const { loader, started, end } = heldStore(2);
+    void loader.predict(L0, E(0));
+    void loader.predict(L0, E(1));
+    void loader.predict(L0, E(2));
+    expect(started).toEqual(['L0.E0']);
+    void loader.readAhead(L0, E(2));
+    expect(started).toEqual(['L0.E0', 'L0.E2']);
+    await end('L0.E0');
+    expect(started).toEqual(['L0.E0', 'L0.E2']);
+    await end('L0.E2');
+    expect(started).toEqual(['L0.E0', 'L0.E2', 'L0.E1']);
+    void loader.demand(L1, E(3));
+    expect(started.at(-1)).toBe('L1.E3');
+  });
+
   it('has several reads under way, and takes from main memory what is there', async () => {
     const { loader, started, end } = heldStore(2, 100);
     const first = loader.demand(L0, E(0));

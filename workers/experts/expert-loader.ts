@@ -1,6 +1,7 @@
 /**
  * Reads experts from below the GPU: main memory, else the store. A few reads are under way at once; experts that are
- * needed now go before experts that are only predicted. Pure but for the `read` it is given.
+ * needed now go before others. One that is only guessed is read alone: what has begun cannot be taken back, and by the time the
+ * reader is free for the next one, the router may have said what is really wanted. Pure but for the `read` it is given.
  */
 import type { Bytes, ExpertIndex, LayerIndex } from '../../src/contract/ids.ts';
 import { expertKey } from '../../src/contract/weight-layout.ts';
@@ -16,6 +17,8 @@ interface Job<Record> {
   layer: LayerIndex;
   expert: ExpertIndex;
   urgent: boolean;
+  /** A router's guess from the layer before. */
+  guessed: boolean;
   started: boolean;
   promise: Promise<Record | undefined>;
   resolve(record: Record | undefined): void;
@@ -43,17 +46,22 @@ export class ExpertLoader<Record extends { byteLength: Bytes }> {
 
   /** An expert that is needed now: goes before all predicted ones, and takes over a prediction's read. */
   async demand(layer: LayerIndex, expert: ExpertIndex): Promise<Record> {
-    const record = await this.#load(layer, expert, true);
+    const record = await this.#load(layer, expert, { urgent: true, guessed: false });
     if (!record) throw new Error(`L${layer}.E${expert} was dropped although it was demanded`);
     return record;
   }
 
-  /** An expert that may be needed soon; undefined where it was dropped before its read began. */
-  predict(layer: LayerIndex, expert: ExpertIndex): Promise<Record | undefined> {
-    return this.#load(layer, expert, false);
+  /** An expert that will be needed soon; undefined where it was dropped before its read began. */
+  readAhead(layer: LayerIndex, expert: ExpertIndex): Promise<Record | undefined> {
+    return this.#load(layer, expert, { urgent: false, guessed: false });
   }
 
-  /** Forgets predictions for a layer whose reads have not begun, but for those in `keep`. */
+  /** The same of one that may be needed. */
+  predict(layer: LayerIndex, expert: ExpertIndex): Promise<Record | undefined> {
+    return this.#load(layer, expert, { urgent: false, guessed: true });
+  }
+
+  /** Forgets what was to be read ahead of a layer and whose reading has not begun, but for those in `keep`. */
   dropPredictions(layer: LayerIndex, keep: ReadonlySet<ExpertIndex>): void {
     for (const [key, job] of this.#jobs) {
       if (job.layer !== layer || job.urgent || job.started || keep.has(job.expert)) continue;
@@ -62,20 +70,22 @@ export class ExpertLoader<Record extends { byteLength: Bytes }> {
     }
   }
 
-  #load(layer: LayerIndex, expert: ExpertIndex, urgent: boolean): Promise<Record | undefined> {
+  #load(layer: LayerIndex, expert: ExpertIndex, why: Pick<Job<Record>, 'urgent' | 'guessed'>): Promise<Record | undefined> {
     const key = expertKey(layer, expert);
     const kept = this.ram.get(key);
     if (kept) return Promise.resolve(kept);
     const known = this.#jobs.get(key);
     if (known) {
-      known.urgent ||= urgent;
+      known.urgent ||= why.urgent;
+      known.guessed &&= why.guessed;
+      this.#startNext(); // what was a guess may not have to wait any more
       return known.promise;
     }
     let settle: Pick<Job<Record>, 'resolve' | 'reject'> | undefined;
     const promise = new Promise<Record | undefined>((resolve, reject) => {
       settle = { resolve, reject };
     });
-    this.#jobs.set(key, { layer, expert, urgent, started: false, promise, ...settle! });
+    this.#jobs.set(key, { layer, expert, ...why, started: false, promise, ...settle! });
     this.#startNext();
     return promise;
   }
@@ -83,7 +93,7 @@ export class ExpertLoader<Record extends { byteLength: Bytes }> {
   #startNext(): void {
     while (this.#running < this.readsAtOnce) {
       const waiting = [...this.#jobs.values()].filter(({ started }) => !started);
-      const next = waiting.find(({ urgent }) => urgent) ?? waiting[0];
+      const next = waiting.find(({ urgent }) => urgent) ?? waiting.find(({ guessed }) => !guessed || this.#running === 0);
       if (!next) return;
       void this.#run(next);
     }
