@@ -5,12 +5,13 @@ import { ExpertCache } from './expert-cache.ts';
 import type { SlotMemory } from './slot-memory.ts';
 
 const L0 = layerIndex(0);
+const L1 = layerIndex(1);
 const E = expertIndex;
 const SIZE = 8;
 const turn = (): Promise<void> => new Promise((resolve) => setTimeout(resolve));
 
-/** One layer of four experts, over a store that counts its reads and slots that count their uploads. */
-function cacheOf({ slots = 1, ramBytes = 0, failUploads = 0 } = {}) {
+/** Two layers of four experts, over a store that counts its reads and slots that count their uploads. */
+function cacheOf({ slots = 1, ramBytes = 0, failUploads = 0, readMs = 0 } = {}) {
   const reads: number[] = [];
   const uploaded: RecordParts[] = [];
   const givenBack: RecordParts[] = [];
@@ -27,9 +28,10 @@ function cacheOf({ slots = 1, ramBytes = 0, failUploads = 0 } = {}) {
   };
   const read = async (_: number, expert: number): Promise<RecordParts> => {
     reads.push(expert);
+    if (readMs > 0) await new Promise((resolve) => setTimeout(resolve, readMs));
     return onePart(new Uint8Array(SIZE));
   };
-  const cache = new ExpertCache(memory as unknown as SlotMemory, [{ layers: [L0], slots }], read, ramBytes, (record) => givenBack.push(record));
+  const cache = new ExpertCache(memory as unknown as SlotMemory, [L0, L1].map((layer) => ({ layers: [layer], slots })), read, ramBytes, (record) => givenBack.push(record));
   return { cache, reads, uploaded, givenBack };
 }
 
@@ -98,11 +100,29 @@ describe('a cache that is closed', () => {
 describe('layers that a token will miss experts in', () => {
   it('are counted as if all experts were chosen equally often', async () => {
     const { cache } = cacheOf({ slots: 4 });
+    expect(cache.layersToMiss(2)).toBe(2);
+    await cache.ensure(L1, [E(0), E(1), E(2), E(3)]);
     expect(cache.layersToMiss(2)).toBe(1);
     await cache.ensure(L0, [E(0), E(1), E(2)]);
     expect(cache.layersToMiss(1)).toBeCloseTo(1 / 4);
     expect(cache.layersToMiss(2)).toBeCloseTo(1 / 2); // 3 of the 6 pairs are there
     await cache.ensure(L0, [E(3)]);
     expect(cache.layersToMiss(2)).toBe(0);
+  });
+});
+
+describe('a prediction that keeps proving wrong', () => {
+  it.each([[1, 1], [1000, 5]])('with %i ms of computing a layer is read %i times of 5', async (layerMs, times) => {
+    const { cache, reads } = cacheOf({ slots: 2, readMs: 20 });
+    cache.noteLayer(layerMs);
+    for (const layer of [L0, L1]) await cache.ensure(layer, [E(0), E(1)]);
+    // In the decoder's order: each layer's choice comes with the prediction for the next one.
+    for (let n = 0; n < 5; n++) {
+      cache.prefetch(L1, [E(3)]);
+      cache.use(L0, [0, 1]);
+      await new Promise((resolve) => setTimeout(resolve, 30));
+      cache.use(L1, [0, 1]);
+    }
+    expect(reads.filter((expert) => expert === 3)).toHaveLength(times);
   });
 });

@@ -10,6 +10,7 @@ import { expertKey } from '../../src/contract/weight-layout.ts';
 import { Stopwatch } from '../gpu/stopwatch.ts';
 import type { PoolPlan } from './budget.ts';
 import { ExpertLoader, type ReadExpert } from './expert-loader.ts';
+import { PredictionValue } from './prediction-value.ts';
 import { RamTier } from './ram-tier.ts';
 import { distinctExperts, SlotResidency } from './residency.ts';
 import type { SlotMemory } from './slot-memory.ts';
@@ -24,6 +25,9 @@ export class ExpertCache {
   #needed: ReadonlySet<ExpertId> = new Set();
   /** What the next layer will probably need. */
   #predicted: ReadonlySet<ExpertId> = new Set();
+  /** Of each layer's predictions that no token has tried yet, what had no slot, by its rank among the router's choices. */
+  readonly #ranks = new Map<LayerIndex, ReadonlyMap<ExpertIndex, number>>();
+  readonly #value = new PredictionValue();
   /** What {@link readAhead} has asked for and {@link ensure} has not taken yet. */
   readonly #ahead = new Map<string, Promise<RecordParts | undefined>>();
   /** Experts that came by prediction and no token has used yet. */
@@ -57,7 +61,7 @@ export class ExpertCache {
     });
     this.#uses = new Uint32Array(this.#poolOf.length * memory.expertCount);
     this.#ram = new RamTier(ramBudgetBytes);
-    this.#loader = new ExpertLoader(read, this.#ram, undefined, (record) => this.#recycle(record));
+    this.#loader = new ExpertLoader(read, this.#ram, undefined, (record) => this.#recycle(record), (ms) => this.#value.noteRead(ms));
   }
 
   get ramBytes(): Bytes {
@@ -115,15 +119,19 @@ export class ExpertCache {
   }
 
   /**
-   * Starts to read experts that a layer will probably need, after what is needed now. Those that arrive get the slots
-   * of experts that are neither needed nor predicted; where there are none they wait in main memory.
+   * Starts to read experts that a layer will probably need, after what is needed now and where that pays. Those that arrive get
+   * the slots of experts that are neither needed nor predicted; where there are none they wait in main memory.
+   * @param experts likeliest first
    */
   prefetch(layer: LayerIndex, experts: readonly ExpertIndex[]): void {
     const predicted = new Set(experts.map((expert) => this.#id(layer, expert)));
     this.#predicted = predicted;
-    for (const expert of experts) {
+    const rankOf = new Map([...experts.entries()].filter(([, expert]) => this.slotOf(layer, expert) === undefined).map(([rank, expert]) => [expert, rank]));
+    this.#ranks.set(layer, rankOf);
+    for (const [expert, rank] of rankOf) {
       const key = expertKey(layer, expert);
-      if (this.slotOf(layer, expert) !== undefined || this.#ahead.has(key)) continue;
+      if (this.#ahead.has(key)) continue;
+      if (!this.#value.pays(rank) && !this.#ram.has(key)) continue;
       const arrival = this.#loader.predict(layer, expert);
       this.#ahead.set(key, arrival);
       const arrived = (record: RecordParts | undefined): void => {
@@ -137,6 +145,11 @@ export class ExpertCache {
       };
       arrival.then(arrived).catch(() => {}); // whoever demands it meets the error
     }
+  }
+
+  /** Told how long it took from one layer's experts being there to the next layer's choice: what a prediction may save. */
+  noteLayer(ms: number): void {
+    this.#value.noteLayer(ms);
   }
 
   /** Starts to read experts that {@link ensure} will ask for soon; until then they wait in main memory. */
@@ -164,6 +177,8 @@ export class ExpertCache {
    */
   use(layer: LayerIndex, choices: ArrayLike<number>): { missing: number; placedAhead: number } {
     const distinct = distinctExperts(choices);
+    for (const [expert, rank] of this.#ranks.get(layer) ?? []) this.#value.noteOutcome(rank, distinct.includes(expert));
+    this.#ranks.delete(layer);
     this.forgetReadAhead(layer, new Set(distinct));
     let missing = 0;
     let placedAhead = 0;

@@ -29,6 +29,8 @@ export class ExpertLoader<Record extends { byteLength: Bytes }> {
   /** Waiting and running jobs by record key, in the order they came. */
   readonly #jobs = new Map<string, Job<Record>>();
   #running = 0;
+  /** When the last read ended, as `performance.now()` counts. */
+  #endedAt = Number.NEGATIVE_INFINITY;
   #bytesRead: Bytes = 0;
 
   constructor(
@@ -37,6 +39,8 @@ export class ExpertLoader<Record extends { byteLength: Bytes }> {
     private readonly readsAtOnce = READS_AT_ONCE,
     /** Told what main memory no longer keeps. */
     private readonly onDropped: (record: Record) => void = () => {},
+    /** Told how long the store took for a record: of two at once, from the end of the first. */
+    private readonly onRead: (ms: number) => void = () => {},
   ) {}
 
   /** Bytes read from the store since the loader was made. */
@@ -103,8 +107,12 @@ export class ExpertLoader<Record extends { byteLength: Bytes }> {
     job.started = true;
     this.#running++;
     const key = expertKey(job.layer, job.expert);
+    const startedAt = performance.now();
     try {
       const record = await this.read(job.layer, job.expert);
+      const endedAt = performance.now();
+      this.onRead(endedAt - Math.max(startedAt, this.#endedAt));
+      this.#endedAt = endedAt;
       this.#bytesRead += record.byteLength;
       for (const dropped of this.ram.put(key, record)) this.onDropped(dropped);
       job.resolve(record);

@@ -140,7 +140,9 @@ export class Decoder {
       const next = layerIndex(layer + 1);
       const program = this.#programFor();
       if (next < model.config.layerCount && this.#isMany(Math.max(missed, this.#missedLayers))) {
+        const began = performance.now();
         [layer, choices] = [next, await this.#untilChoice(program.layers[layer], next)];
+        experts.noteLayer(performance.now() - began);
         continue;
       }
       const rest = await this.#untilStall(program.resume(layer), next);
