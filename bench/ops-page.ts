@@ -2,7 +2,8 @@
  * The page of bench/ops.ts: times everything but the matrix kernels on whatever adapter the browser gives.
  * It asks the operations for their dispatches, so what is timed is what the engine runs.
  */
-import type { ModelConfig, SamplingOptions } from '../src/contract/engine-api.ts';
+import type { SamplingOptions } from '../src/contract/engine-api.ts';
+import type { ModelConfig } from '../src/contract/import-api.ts';
 import { reportAdapter, requestAdapter, requestDevice } from '../workers/gpu/device.ts';
 import type { Dispatch } from '../workers/gpu/dispatch.ts';
 import { attention, attentionScratchBytes } from '../workers/gpu/ops/attention.ts';

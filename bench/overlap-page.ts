@@ -1,5 +1,6 @@
 /** The page of bench/overlap.ts: the import's worker as it is, and the engine's with a reader that can be slowed down. */
-import type { GenerateRequest, ImportOptions, LoadRequest } from '../src/contract/engine-api.ts';
+import type { GenerateRequest, LoadRequest } from '../src/contract/engine-api.ts';
+import type { ImportOptions } from '../src/contract/import-api.ts';
 import { proxy, wrap } from '../src/contract/rpc.ts';
 import { createImportClient } from '../src/engine-client.ts';
 import type { SlowEngineApi } from './slow-engine.worker.ts';

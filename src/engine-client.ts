@@ -1,5 +1,6 @@
 /** The only module on the main thread that names the workers. */
-import type { EngineApi, ImportApi } from './contract/engine-api.ts';
+import type { EngineApi } from './contract/engine-api.ts';
+import type { ImportApi } from './contract/import-api.ts';
 import type { Lending } from './contract/lent-models.ts';
 import { type Remote, wrap } from './contract/rpc.ts';
 

@@ -1,7 +1,7 @@
 /** The engine: owns the GPU device, at most one loaded model, at most one running generation. */
 import type {
-  AdapterReport, EngineApi, ExpertsReport, GenerateEvent, GenerateRequest, GenerateResult, LoadedModel, LoadProgress, LoadRequest, ScoreRequest,
-  ScoreResult,
+  AdapterReport, EngineApi, ExpertsReport, GenerateEvent, GenerateRequest, GenerateResult, LoadedModel, LoadProgress, LoadRequest,
+  ScoreRequest, ScoreResult,
 } from '../src/contract/engine-api.ts';
 import { MixtabError } from '../src/contract/errors.ts';
 import type { Bytes, TokenId } from '../src/contract/ids.ts';

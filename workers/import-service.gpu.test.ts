@@ -1,6 +1,6 @@
 /** The import worker's service in a real browser: pause and go on, repair from the address, one import at a time. */
 import { afterEach, describe, expect, it } from 'vitest';
-import type { ImportProgress, ModelSource } from '../src/contract/engine-api.ts';
+import type { ImportProgress, ModelSource } from '../src/contract/import-api.ts';
 import { SYNTH_PRESETS } from './gguf/synth/presets.ts';
 import { ImportService } from './import-service.ts';
 import { IMPORT_LOCK } from './storage/record-requests.ts';

@@ -2,7 +2,7 @@
 import type { AccessToken } from '../src/contract/access.ts';
 import type {
   ImportApi, ImportOptions, ImportProgress, ModelInspection, ModelSource, ModelSummary, StoredSession, UnfinishedImport,
-} from '../src/contract/engine-api.ts';
+} from '../src/contract/import-api.ts';
 import { MixtabError } from '../src/contract/errors.ts';
 import { LAYOUT_VERSION } from '../src/contract/weight-layout.ts';
 import { inspectFile } from './gguf/inspect.ts';

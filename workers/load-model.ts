@@ -1,5 +1,6 @@
 /** Puts a stored model on the GPU: budget, dense weights, slots, KV cache, buffers. */
-import type { AdapterReport, LoadProgress, LoadRequest, ModelConfig } from '../src/contract/engine-api.ts';
+import type { AdapterReport, LoadProgress, LoadRequest } from '../src/contract/engine-api.ts';
+import type { ModelConfig } from '../src/contract/import-api.ts';
 import { MixtabError } from '../src/contract/errors.ts';
 import { type Bytes, expertIndex, layerIndex } from '../src/contract/ids.ts';
 import { expertKey, INPUT_ALIGNMENT_WEIGHTS, type ModelManifest, type RecordInfo } from '../src/contract/weight-layout.ts';

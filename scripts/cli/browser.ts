@@ -2,9 +2,8 @@
 import { basename, join } from 'node:path';
 import type { BrowserContext, Page } from 'playwright';
 import type { Answer, CliPage } from '../../src/cli/page.ts';
-import type {
-  GenerateRequest, GenerateResult, ImportProgress, LoadRequest, ModelSource, ScoreRequest,
-} from '../../src/contract/engine-api.ts';
+import type { GenerateRequest, GenerateResult, LoadRequest, ScoreRequest } from '../../src/contract/engine-api.ts';
+import type { ImportProgress, ModelSource } from '../../src/contract/import-api.ts';
 import { errorFromData } from '../../src/contract/errors.ts';
 import { ensureBuild } from '../build.mjs';
 import { ROOT } from '../dependencies.mjs';

@@ -1,5 +1,5 @@
 /** What `inspect` prints for people. */
-import type { ModelInspection } from '../../src/contract/engine-api.ts';
+import type { ModelInspection } from '../../src/contract/import-api.ts';
 import { ASSUMED_GPU_BYTES, ASSUMED_RATES, type DeviceFigures, type ExpectedSpeed } from '../../src/contract/expected-speed.ts';
 import { fitText } from '../../src/library/fit-text.ts';
 import { formatBytes, formatCount } from '../../src/ui/format.ts';

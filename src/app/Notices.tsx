@@ -1,6 +1,6 @@
 import { useEffect, useState } from 'preact/hooks';
 import { deleted, undoDelete } from '../chat/conversations.ts';
-import type { ModelSummary } from '../contract/engine-api.ts';
+import type { ModelSummary } from '../contract/import-api.ts';
 import type { ErrorData } from '../contract/errors.ts';
 import { bytesPerSecond } from '../library/rate.ts';
 import { IconButton } from '../ui/IconButton.tsx';

@@ -1,6 +1,6 @@
 /** Models: start of the page, import, check, removal, loading. */
 import { current, openConversation } from '../chat/conversations.ts';
-import type { ImportProgress, ModelSource, ModelSummary } from '../contract/engine-api.ts';
+import type { ImportProgress, ModelSource, ModelSummary } from '../contract/import-api.ts';
 import { errorToData, MixtabError } from '../contract/errors.ts';
 import { proxy } from '../contract/rpc.ts';
 import { askToPersist } from '../library/disk.ts';

@@ -1,6 +1,7 @@
 /** When sessions are saved and restored, with an engine that only notes what it is asked. */
 import { beforeEach, expect, it, vi } from 'vitest';
-import type { LoadedModel, StoredSession } from '../contract/engine-api.ts';
+import type { LoadedModel } from '../contract/engine-api.ts';
+import type { StoredSession } from '../contract/import-api.ts';
 
 const asked: string[] = [];
 let kept: StoredSession[] = [];

@@ -7,7 +7,7 @@
  */
 import { effect, untracked } from '@preact/signals';
 import { conversations, currentId } from '../chat/conversations.ts';
-import type { StoredSession } from '../contract/engine-api.ts';
+import type { StoredSession } from '../contract/import-api.ts';
 import { errorToData, MixtabError } from '../contract/errors.ts';
 import { settings } from '../settings/settings.ts';
 import { engine, importer } from './clients.ts';

@@ -1,7 +1,8 @@
 /** What the page shows beside the conversations, as signals. Only the modules beside this one change them. */
 import { computed, signal } from '@preact/signals';
 import { current, writingIn } from '../chat/conversations.ts';
-import type { AdapterReport, ImportProgress, LoadedModel, LoadProgress, ModelSummary, StoredSession, UnfinishedImport } from '../contract/engine-api.ts';
+import type { AdapterReport, LoadedModel, LoadProgress } from '../contract/engine-api.ts';
+import type { ImportProgress, ModelSummary, StoredSession, UnfinishedImport } from '../contract/import-api.ts';
 import type { ErrorData } from '../contract/errors.ts';
 import type { Rate } from '../library/rate.ts';
 

@@ -1,8 +1,6 @@
 /** The page that the command line and the benchmarks open in a Chromium: the workers' calls, on `window`. */
-import type {
-  GenerateRequest, GenerateResult, ImportOptions, ImportProgress, LoadedModel, LoadRequest, ModelSource, ModelSummary,
-  ScoreRequest, ScoreResult,
-} from '../contract/engine-api.ts';
+import type { GenerateRequest, GenerateResult, LoadedModel, LoadRequest, ScoreRequest, ScoreResult } from '../contract/engine-api.ts';
+import type { ImportOptions, ImportProgress, ModelSource, ModelSummary } from '../contract/import-api.ts';
 import { type ErrorData, errorToData } from '../contract/errors.ts';
 import { proxy } from '../contract/rpc.ts';
 import { createEngineClient, createImportClient } from '../engine-client.ts';

@@ -1,5 +1,7 @@
 /** OpenAI's requests as the engine's, and the engine's answers as OpenAI's. Pure. */
-import type { AnswerFormat, GenerateRequest, GenerateResult, GeneratedToken, SamplingOptions, TokenLogprob } from '../contract/engine-api.ts';
+import type {
+  AnswerFormat, GenerateRequest, GenerateResult, GeneratedToken, SamplingOptions, TokenLogprob,
+} from '../contract/engine-api.ts';
 import { MixtabError } from '../contract/errors.ts';
 import type {
   ChatLogprobs, ChatParams, CommonParams, CompletionLogprobs, CompletionParams, FinishReason, ResponseFormat, TokenLogprobs, Usage,

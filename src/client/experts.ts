@@ -1,5 +1,6 @@
 /** The engine's reports of its experts as plain data, which any window and JSON can carry. Pure. */
-import { type ExpertsReport, type ModelSummary, RESIDENCE, type ScoreResult } from '../contract/engine-api.ts';
+import { type ExpertsReport, RESIDENCE, type ScoreResult } from '../contract/engine-api.ts';
+import type { ModelSummary } from '../contract/import-api.ts';
 import type { Metrics, Routing } from './types.ts';
 
 /** @param result with a trace */

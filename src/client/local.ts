@@ -1,5 +1,6 @@
 /** The client over an engine: the one that runs in this page's workers, or one in a test. */
-import type { EngineApi, GenerateEvent, GenerateRequest, GenerateResult, GeneratedToken, ImportApi, LoadedModel } from '../contract/engine-api.ts';
+import type { EngineApi, GenerateEvent, GenerateRequest, GenerateResult, GeneratedToken, LoadedModel } from '../contract/engine-api.ts';
+import type { ImportApi } from '../contract/import-api.ts';
 import { MixtabError } from '../contract/errors.ts';
 import { chatLogprobs, chatRequest, completionLogprobs, completionRequest, finishReasonOf, usageOf } from './convert.ts';
 import { metricsOf, routingOf } from './experts.ts';

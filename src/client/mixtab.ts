@@ -8,7 +8,7 @@ import { isModelsChanged, isReady } from './protocol.ts';
 import { createRemote } from './remote.ts';
 import type { Mixtab } from './types.ts';
 
-export type { ModelSource, ModelSummary } from '../contract/engine-api.ts';
+export type { ModelSource, ModelSummary } from '../contract/import-api.ts';
 export { MixtabError } from '../contract/errors.ts';
 export type { Backend } from './local.ts';
 export type * from './types.ts';

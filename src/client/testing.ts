@@ -1,7 +1,8 @@
 /** An engine for tests of the client: says given words, one a tick, and obeys `stop`. */
 import type {
-  ExpertsReport, GenerateRequest, GenerateResult, GeneratedToken, LoadedModel, LoadRequest, ModelSummary, ScoreRequest, ScoreResult,
+  ExpertsReport, GenerateRequest, GenerateResult, GeneratedToken, LoadedModel, LoadRequest, ScoreRequest, ScoreResult,
 } from '../contract/engine-api.ts';
+import type { ModelSummary } from '../contract/import-api.ts';
 import { MixtabError } from '../contract/errors.ts';
 import { tokenId } from '../contract/ids.ts';
 import type { Backend } from './local.ts';

@@ -1,7 +1,6 @@
 /** The client library's face: OpenAI's shapes, as far as this engine has what they name. */
-import type {
-  ChatMessage, ExpertsReport, ImportProgress, LayerRouting, LoadedModel, LoadProgress, LoadRequest, ModelSource, ModelSummary,
-} from '../contract/engine-api.ts';
+import type { ChatMessage, ExpertsReport, LayerRouting, LoadedModel, LoadProgress, LoadRequest } from '../contract/engine-api.ts';
+import type { ImportProgress, ModelSource, ModelSummary } from '../contract/import-api.ts';
 
 /** What the answer has to be. `strict` changes nothing: answers are always held to the schema. */
 export type ResponseFormat =

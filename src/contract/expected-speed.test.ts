@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { ModelConfig, ModelFigures } from './engine-api.ts';
+import type { ModelConfig, ModelFigures } from './import-api.ts';
 import { expectSpeed, hitRate } from './expected-speed.ts';
 
 const MIXTRAL = {

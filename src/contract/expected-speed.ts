@@ -2,7 +2,7 @@
  * Whether a model fits a device, and how fast it can be at most. Pure: what bounds a token is the bytes it has to read.
  * docs/import.md tells where the rates come from.
  */
-import type { ModelConfig, ModelFigures } from './engine-api.ts';
+import type { ModelConfig, ModelFigures } from './import-api.ts';
 import type { Bytes } from './ids.ts';
 
 /** What a device has; rates in bytes a second. */

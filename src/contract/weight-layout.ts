@@ -6,7 +6,7 @@
  * ggml gives them. No value is recomputed, so dequantization is exact; a shader reads the wide
  * planes in aligned 16-byte loads.
  */
-import type { ModelConfig, ModelSource } from './engine-api.ts';
+import type { ModelConfig, ModelSource } from './import-api.ts';
 import type { Bytes } from './ids.ts';
 import type { PreTokenizerName } from './pre-tokenizers.ts';
 

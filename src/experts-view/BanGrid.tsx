@@ -1,5 +1,5 @@
 import { useRef, useState } from 'preact/hooks';
-import type { ModelConfig } from '../contract/engine-api.ts';
+import type { ModelConfig } from '../contract/import-api.ts';
 import { type BanResult, toggleBan, toggleEverywhere } from './ablation.ts';
 import { currentBans, setBans } from './laboratory.ts';
 

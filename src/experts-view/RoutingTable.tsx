@@ -1,4 +1,5 @@
-import type { LayerRouting, ModelConfig } from '../contract/engine-api.ts';
+import type { LayerRouting } from '../contract/engine-api.ts';
+import type { ModelConfig } from '../contract/import-api.ts';
 import { layer } from './reading.ts';
 import { chanceOfCommon, chanceOfSame, percent } from './routing.ts';
 

@@ -1,5 +1,6 @@
 /** What the laboratory changes: bans, of which each layer keeps as many experts as a token uses; and the change in words. Pure. */
-import type { AblationOptions, ModelConfig } from '../contract/engine-api.ts';
+import type { AblationOptions } from '../contract/engine-api.ts';
+import type { ModelConfig } from '../contract/import-api.ts';
 
 /** Numbers `layer * expertCount + expert`. */
 export type Bans = ReadonlySet<number>;

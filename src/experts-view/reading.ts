@@ -5,7 +5,8 @@ import { engine } from '../app/clients.ts';
 import { announcement, loaded } from '../app/state.ts';
 import { messagesFor, textFor } from '../chat/room.ts';
 import type { Conversation } from '../chat/tree.ts';
-import type { GenerateRequest, LayerRouting, ModelConfig, ScoreResult } from '../contract/engine-api.ts';
+import type { GenerateRequest, LayerRouting, ScoreResult } from '../contract/engine-api.ts';
+import type { ModelConfig } from '../contract/import-api.ts';
 import { proxy } from '../contract/rpc.ts';
 
 /** Tokens that are read together; a text is cut into such windows, each of which knows nothing of the one before. */

@@ -1,6 +1,6 @@
 /** What a stored model is made of, and what to expect of it on this device; folded away until asked for. */
 import { adapter } from '../app/state.ts';
-import type { ModelSummary } from '../contract/engine-api.ts';
+import type { ModelSummary } from '../contract/import-api.ts';
 import { ASSUMED_GPU_BYTES, ASSUMED_RATES, type DeviceFigures, expectSpeed } from '../contract/expected-speed.ts';
 import { loadOptionsOf, settings } from '../settings/settings.ts';
 import { formatBytes, formatCount } from '../ui/format.ts';

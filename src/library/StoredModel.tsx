@@ -1,7 +1,7 @@
 import { useState } from 'preact/hooks';
 import { isBuiltin, removeModel, repairModel, useModel, verifyModel } from '../app/models.ts';
 import { loaded, loading, runningImport } from '../app/state.ts';
-import type { ModelSummary } from '../contract/engine-api.ts';
+import type { ModelSummary } from '../contract/import-api.ts';
 import { formatBytes, formatCount } from '../ui/format.ts';
 import { ModelDetails } from './ModelDetails.tsx';
 

@@ -5,7 +5,7 @@ import { importModel } from '../app/models.ts';
 import { report } from '../app/problems.ts';
 import { showView } from '../app/route.ts';
 import { problem, runningImport } from '../app/state.ts';
-import type { ModelInspection, ModelSource } from '../contract/engine-api.ts';
+import type { ModelInspection, ModelSource } from '../contract/import-api.ts';
 import { refreshDisk } from './disk.ts';
 import { listRepo, type RepoFile, repoFrom } from './hugging-face.ts';
 import { sourceUrl } from './source-url.ts';

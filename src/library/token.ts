@@ -2,7 +2,7 @@
 import { signal } from '@preact/signals';
 import { del, get, set } from 'idb-keyval';
 import { type AccessToken, HUGGING_FACE } from '../contract/access.ts';
-import type { ModelSource } from '../contract/engine-api.ts';
+import type { ModelSource } from '../contract/import-api.ts';
 
 const KEY = 'hugging-face-token';
 

@@ -1,7 +1,8 @@
 /** What the user can set, and where it is kept. How a conversation is written it keeps itself (writing.ts). */
 import { signal } from '@preact/signals';
 import { get, set } from 'idb-keyval';
-import type { ImportOptions, LoadRequest, LossyOptions } from '../contract/engine-api.ts';
+import type { LoadRequest, LossyOptions } from '../contract/engine-api.ts';
+import type { ImportOptions } from '../contract/import-api.ts';
 import { defaultWriting, type WritingSettings } from './writing.ts';
 
 export type Appearance = 'system' | 'light' | 'dark';

@@ -1,6 +1,7 @@
 /** One answer: prompt tokens, prefill (less what the KV cache already holds), decode until an end. */
 import type {
-  ExpertsReport, GenerateEvent, GenerateRequest, GenerateResult, GeneratedToken, SamplingOptions, ScoreRequest, ScoreResult, TokenLogprob,
+  ExpertsReport, GenerateEvent, GenerateRequest, GenerateResult, GeneratedToken, SamplingOptions, ScoreRequest, ScoreResult,
+  TokenLogprob,
 } from '../../src/contract/engine-api.ts';
 import { MixtabError } from '../../src/contract/errors.ts';
 import { type Bytes, type TokenId, tokenId } from '../../src/contract/ids.ts';

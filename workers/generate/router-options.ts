@@ -1,5 +1,6 @@
 /** How experts are chosen where not as the model would: lossy options (decode only) and ablations, as the router reads them. */
-import type { AblationOptions, GenerateRequest, LossyOptions, ModelConfig } from '../../src/contract/engine-api.ts';
+import type { AblationOptions, GenerateRequest, LossyOptions } from '../../src/contract/engine-api.ts';
+import type { ModelConfig } from '../../src/contract/import-api.ts';
 import { MixtabError } from '../../src/contract/errors.ts';
 import { BANNED_BITS, STATE, STATE_BYTES } from '../gpu/step-state.ts';
 import type { Model } from '../model/forward.ts';

@@ -1,5 +1,5 @@
 /** The model's shape and its vocabulary, from the metadata. What is asked for and not supported is refused by name. */
-import type { ModelConfig, RopeScaling } from '../../src/contract/engine-api.ts';
+import type { ModelConfig, RopeScaling } from '../../src/contract/import-api.ts';
 import { MixtabError } from '../../src/contract/errors.ts';
 import { isPreTokenizer, PRE_TOKENIZERS } from '../../src/contract/pre-tokenizers.ts';
 import type { TokenizerData } from '../../src/contract/weight-layout.ts';

@@ -1,5 +1,5 @@
 /** Adds up what a model's records weigh. Pure. */
-import type { ModelConfig, ModelFigures, ModelPart } from '../../src/contract/engine-api.ts';
+import type { ModelConfig, ModelFigures, ModelPart } from '../../src/contract/import-api.ts';
 import type { TensorLayout } from '../../src/contract/weight-layout.ts';
 
 /** Names of the tensors of each part, as they are called in records (src/contract/weight-layout.ts). */

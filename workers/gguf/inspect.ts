@@ -1,5 +1,5 @@
 /** What a header tells about a model, without importing it. */
-import type { ModelInspection } from '../../src/contract/engine-api.ts';
+import type { ModelInspection } from '../../src/contract/import-api.ts';
 import { weightTypeOf } from '../../src/contract/weight-layout.ts';
 import { readConfig, readTokenizer } from './config.ts';
 import { figuresOf } from './figures.ts';

@@ -1,5 +1,5 @@
 /** From a header to records: which byte ranges of the GGUF make up which record. Pure. */
-import type { ModelConfig } from '../../src/contract/engine-api.ts';
+import type { ModelConfig } from '../../src/contract/import-api.ts';
 import { MixtabError } from '../../src/contract/errors.ts';
 import type { Bytes } from '../../src/contract/ids.ts';
 import {

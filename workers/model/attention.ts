@@ -1,5 +1,5 @@
 /** The attention half of a layer: `x += Wo attention(rope(Wq n), rope(Wk n), Wv n)`, n = rmsnorm(x). */
-import type { ModelConfig } from '../../src/contract/engine-api.ts';
+import type { ModelConfig } from '../../src/contract/import-api.ts';
 import type { Dispatch, Slice } from '../gpu/dispatch.ts';
 import { attention } from '../gpu/ops/attention.ts';
 import type { OpContext } from '../gpu/ops/context.ts';

@@ -1,5 +1,5 @@
 import { afterEach, expect, it, vi } from 'vitest';
-import type { ModelConfig } from '../../src/contract/engine-api.ts';
+import type { ModelConfig } from '../../src/contract/import-api.ts';
 import { scopesReport } from '../gpu/scope-testing.ts';
 import { getTestDevice } from '../gpu/testing.ts';
 import { BorrowedRows } from './borrowed-rows.ts';

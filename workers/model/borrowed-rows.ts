@@ -2,7 +2,7 @@
  * Rows for a long prompt beyond the standing ones, in memory that is set aside for the KV cache and that the cache does
  * not use yet (docs/streaming.md).
  */
-import type { ModelConfig } from '../../src/contract/engine-api.ts';
+import type { ModelConfig } from '../../src/contract/import-api.ts';
 import { MixtabError } from '../../src/contract/errors.ts';
 import type { Bytes } from '../../src/contract/ids.ts';
 import { withAllocations } from '../gpu/errors.ts';

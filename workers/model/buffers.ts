@@ -1,5 +1,5 @@
 /** The activations of one step (a batch of up to `maxTokens` tokens), allocated once for a model. */
-import type { ModelConfig } from '../../src/contract/engine-api.ts';
+import type { ModelConfig } from '../../src/contract/import-api.ts';
 import type { Bytes } from '../../src/contract/ids.ts';
 import { INPUT_ALIGNMENT_WEIGHTS } from '../../src/contract/weight-layout.ts';
 import { type Slice, whole } from '../gpu/dispatch.ts';

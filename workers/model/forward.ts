@@ -2,7 +2,7 @@
  * The forward pass, top to bottom: embedding, layers, output head. Only the order of operations;
  * when experts are loaded and what is submitted when is decided in workers/generate/.
  */
-import type { ModelConfig } from '../../src/contract/engine-api.ts';
+import type { ModelConfig } from '../../src/contract/import-api.ts';
 import { type LayerIndex, layerIndex } from '../../src/contract/ids.ts';
 import type { Dispatch, Slice } from '../gpu/dispatch.ts';
 import type { ExpertBank, OpContext, Rows } from '../gpu/ops/context.ts';

@@ -4,7 +4,7 @@
  *
  * In three parts, since between the first and the second the chosen experts may have to be loaded.
  */
-import type { ModelConfig } from '../../src/contract/engine-api.ts';
+import type { ModelConfig } from '../../src/contract/import-api.ts';
 import type { LayerIndex } from '../../src/contract/ids.ts';
 import type { Dispatch, Slice } from '../gpu/dispatch.ts';
 import { combine } from '../gpu/ops/combine.ts';

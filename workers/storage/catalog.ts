@@ -1,5 +1,5 @@
 /** What a list of models shows of a manifest. */
-import type { ModelSummary } from '../../src/contract/engine-api.ts';
+import type { ModelSummary } from '../../src/contract/import-api.ts';
 import { LAYOUT_VERSION, type ModelManifest } from '../../src/contract/weight-layout.ts';
 import { figuresOf } from '../gguf/figures.ts';
 

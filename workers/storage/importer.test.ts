@@ -1,6 +1,6 @@
 /** Import into a store that works, and into stores that fail: the catalog stays as it was. */
 import { describe, expect, it } from 'vitest';
-import type { ImportProgress } from '../../src/contract/engine-api.ts';
+import type { ImportProgress } from '../../src/contract/import-api.ts';
 import { MixtabError } from '../../src/contract/errors.ts';
 import { WEIGHT_TYPES, type WeightTypeName } from '../../src/contract/weight-layout.ts';
 import { dequantize } from '../gguf/dequantize.ts';

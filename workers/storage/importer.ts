@@ -3,7 +3,7 @@
  * is written last, so a model is listed only when every record is stored; a journal says what is there, so that an import
  * that was cut off can go on. While one record is hashed and stored the next is read; never more than two are in memory.
  */
-import type { ImportProgress, ModelConfig, ModelSource, ModelSummary } from '../../src/contract/engine-api.ts';
+import type { ImportProgress, ModelConfig, ModelSource, ModelSummary } from '../../src/contract/import-api.ts';
 import { MixtabError } from '../../src/contract/errors.ts';
 import type { Bytes } from '../../src/contract/ids.ts';
 import {

@@ -3,7 +3,7 @@
  * and the header, which comes last, says which are meant: a tab that is closed meanwhile leaves what was.
  */
 import { createStore, promisifyRequest, type UseStore } from 'idb-keyval';
-import type { StoredSession } from '../../src/contract/engine-api.ts';
+import type { StoredSession } from '../../src/contract/import-api.ts';
 import type { Bytes } from '../../src/contract/ids.ts';
 import { range, storageError } from './indexed-db-store.ts';
 
