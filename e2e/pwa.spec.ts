@@ -1,4 +1,11 @@
-import { expect, openPage, test } from './fixtures.ts';
+import type { Page } from '@playwright/test';
+import { expect, openPage, type TestServer, test } from './fixtures.ts';
+
+/** The server has a new version, and the browser looks for it at once. */
+async function publishUpdate(page: Page, server: TestServer): Promise<void> {
+  server.updated = true;
+  await page.evaluate(async () => (await navigator.serviceWorker.getRegistration())?.update());
+}
 
 test('the page can be installed: manifest, icons, service worker', async ({ page, server }) => {
   await openPage(page, server);
@@ -19,8 +26,7 @@ test('the page can be installed: manifest, icons, service worker', async ({ page
 test('a new version that took over by itself is used too when the user says so', async ({ page, server }) => {
   await openPage(page, server);
   await page.evaluate(() => navigator.serviceWorker.ready);
-  server.updated = true;
-  await page.evaluate(async () => (await navigator.serviceWorker.getRegistration())?.update());
+  await publishUpdate(page, server);
   const offered = page.getByText('A new version of mixtab is ready.');
   await expect(offered).toBeVisible();
   // Nothing that the first version controls is open, so that the browser may let the next one take over at any time.
@@ -41,8 +47,7 @@ test('a new version waits for the user\'s word, and what was typed stays', async
   await openPage(page, server);
   await page.evaluate(() => navigator.serviceWorker.ready);
   await page.getByRole('textbox', { name: 'Your text' }).fill('words that must stay');
-  server.updated = true;
-  await page.evaluate(async () => (await navigator.serviceWorker.getRegistration())?.update());
+  await publishUpdate(page, server);
   await expect(page.getByText('A new version of mixtab is ready.')).toBeVisible();
   const loads: string[] = [];
   page.on('load', () => loads.push('load'));

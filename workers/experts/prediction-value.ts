@@ -4,37 +4,17 @@
  * takes beyond the computing. So with a fast store every prediction pays, with a slow one or a fast GPU only those that are
  * nearly certain. All three are measured as the model runs. Pure.
  */
+import { AgedMean } from './aged-mean.ts';
 
 /** Observations after which one counts half: times change at once with what else the machine does, routers with the text. */
 const TIME_HALF_LIFE = 16;
 const OUTCOME_HALF_LIFE = 64;
 
-/** A mean that forgets. */
-class Mean {
-  readonly #keep: number;
-  #sum = 0;
-  #weight = 0;
-
-  constructor(halfLife: number) {
-    this.#keep = 0.5 ** (1 / halfLife);
-  }
-
-  add(value: number): void {
-    this.#sum = this.#sum * this.#keep + value;
-    this.#weight = this.#weight * this.#keep + 1;
-  }
-
-  /** Undefined where nothing was added. */
-  get value(): number | undefined {
-    return this.#weight === 0 ? undefined : this.#sum / this.#weight;
-  }
-}
-
 export class PredictionValue {
-  readonly #readMs = new Mean(TIME_HALF_LIFE);
-  readonly #layerMs = new Mean(TIME_HALF_LIFE);
+  readonly #readMs = new AgedMean(TIME_HALF_LIFE);
+  readonly #layerMs = new AgedMean(TIME_HALF_LIFE);
   /** Share of right predictions, by their rank: the router's first choice is right more often than its second. */
-  readonly #right: Mean[] = [];
+  readonly #right: AgedMean[] = [];
 
   /** How long the store took for one expert. */
   noteRead(ms: number): void {
@@ -48,7 +28,7 @@ export class PredictionValue {
 
   /** @param rank place among the router's choices, from 0 */
   noteOutcome(rank: number, right: boolean): void {
-    this.#right[rank] ??= new Mean(OUTCOME_HALF_LIFE);
+    this.#right[rank] ??= new AgedMean(OUTCOME_HALF_LIFE);
     this.#right[rank].add(right ? 1 : 0);
   }
 

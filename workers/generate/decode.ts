@@ -94,7 +94,7 @@ export class Decoder {
     const { model, readback } = this.inputs;
     const { config, ctx, buffers } = model;
     const [trace] = await readback.submit(ctx.pipelines.device.createCommandEncoder(), [buffers.trace]);
-    return Array.from({ length: config.layerCount }, (_, l) => new Uint32Array(trace, l * TRACE_STRIDE, config.expertsPerToken));
+    return Array.from({ length: config.layerCount }, (_, l) => this.#choicesIn(trace, l));
   }
 
   /** Waits for tokens that were computed ahead and that nobody wants any more. */
@@ -170,12 +170,13 @@ export class Decoder {
     const { trace, predictions, state } = model.buffers;
     const [result, ...marks] = await readback.submit(this.#record(dispatches), [this.#result, state, trace, predictions]);
     const stall = this.#stallIn(marks[0], marks[1]);
-    if (!stall) return { result, stall, missed: this.#notePassed(marks[1], first, stall) };
-    if (stall.layer < first) throw new MixtabError('internal', 'A step stalled although its experts were loaded.');
-    this.#clearStall();
     const missed = this.#notePassed(marks[1], first, stall);
-    const next = layerIndex(stall.layer + 1);
-    if (next < model.config.layerCount) experts.prefetch(next, distinctExperts(this.#choicesIn(marks[2], next)));
+    if (stall) {
+      if (stall.layer < first) throw new MixtabError('internal', 'A step stalled although its experts were loaded.');
+      this.#clearStall();
+      const next = layerIndex(stall.layer + 1);
+      if (next < model.config.layerCount) experts.prefetch(next, distinctExperts(this.#choicesIn(marks[2], next)));
+    }
     return { result, stall, missed };
   }
 
