@@ -11,11 +11,12 @@
 // over the whole vocabulary: the bins of a digit add up weights, and the search goes on in the bin where
 // the sum reaches its target. Nothing is sorted, nothing is left out.
 //
-// logits: f32[VOCABULARY]; scratch: u32[VOCABULARY]; counts: u32[VOCABULARY]; bias: f32[VOCABULARY].
+// logits: f32[VOCABULARY]; scratch: u32[VOCABULARY], the histograms; counts: u32[VOCABULARY]; bias: f32[VOCABULARY].
 // Params, result: workers/gpu/ops/sample.ts. Grid: (1, 1, 1).
 override VOCABULARY: u32;
 override WORKGROUP: u32;
 override DIGIT_BITS: u32;  // divides 32
+override DIGITS: u32 = 32u / DIGIT_BITS;
 override BINS: u32 = 1u << DIGIT_BITS;
 override HISTOGRAM: u32 = WORKGROUP * BINS;
 
@@ -79,8 +80,6 @@ var<workgroup> stalled: u32;
 var<workgroup> thread_max: array<f32, WORKGROUP>;
 var<workgroup> thread_sum: array<f32, WORKGROUP>;
 var<workgroup> thread_best: array<Place, WORKGROUP>;
-var<workgroup> histogram: array<f32, HISTOGRAM>;
-var<workgroup> bins: array<f32, BINS>;
 var<workgroup> raw_max: f32;
 var<workgroup> raw_sum: f32;
 var<workgroup> best: Place;
@@ -192,7 +191,7 @@ fn survey() {
 // the total for weights, a number for counts.
 fn search_digit(kind: u32, cut: Place, by_id: bool, tied: u32, shift: u32, prefix: u32, first: bool, goal: f32) {
   for (var bin = 0u; bin < BINS; bin++) {
-    histogram[thread * BINS + bin] = 0.0;
+    set_histogram(thread * BINS + bin, 0.0);
   }
   for (var id = thread; id < VOCABULARY; id += WORKGROUP) {
     let key = key_of(id, kind);
@@ -200,24 +199,25 @@ fn search_digit(kind: u32, cut: Place, by_id: bool, tied: u32, shift: u32, prefi
     // Shifted in two steps: a shift by all 32 bits is not defined.
     let above = (value >> shift) >> DIGIT_BITS;
     if (above == prefix && (!by_id || key == tied) && within(key, id, cut)) {
-      histogram[thread * BINS + ((value >> shift) & (BINS - 1u))] += weight_of(key, kind);
+      let at = thread * BINS + ((value >> shift) & (BINS - 1u));
+      set_histogram(at, histogram_at(at) + weight_of(key, kind));
     }
   }
-  workgroupBarrier();
+  histogram_barrier();
   for (var bin = thread; bin < BINS; bin += WORKGROUP) {
     var sum = 0.0;
     for (var other = 0u; other < WORKGROUP; other++) {
-      sum += histogram[other * BINS + bin];
+      sum += histogram_at(other * BINS + bin);
     }
-    bins[bin] = sum;
+    set_histogram(bin, sum);
   }
-  workgroupBarrier();
+  histogram_barrier();
   if (thread == 0u) {
     var remaining = found.x;
     if (first) {
       var total = 0.0;
       for (var bin = 0u; bin < BINS; bin++) {
-        total += bins[bin];
+        total += histogram_at(bin);
       }
       remaining = select(goal, goal * total, kind >= MASS);
     }
@@ -226,7 +226,7 @@ fn search_digit(kind: u32, cut: Place, by_id: bool, tied: u32, shift: u32, prefi
     var before = remaining;
     for (var i = 0u; i < BINS; i++) {
       let bin = BINS - 1u - i;
-      let sum = bins[bin];
+      let sum = histogram_at(bin);
       if (sum > 0.0) {
         digit = bin;
         before = remaining;
@@ -236,77 +236,64 @@ fn search_digit(kind: u32, cut: Place, by_id: bool, tied: u32, shift: u32, prefi
         }
       }
     }
-    found = vec4<f32>(before, bins[digit], 0.0, 0.0);
+    found = vec4<f32>(before, histogram_at(digit), 0.0, 0.0);
     found_digits = (prefix << DIGIT_BITS) | digit;
   }
 }
 
 // The last member of the shortest prefix of the order, within `cut`, whose weight reaches the goal. Where
 // the last member has no equals, its id is only looked up for a draw.
+//
+// Called in one place, and calling `search_digit` in one place: compilers copy a function to where it is called,
+// and eight copies took the software adapter 1.8 s to compile, most of a cold start.
 fn search(kind: u32, cut: Place, goal: f32) -> Place {
   var key = 0u;
-  for (var digit = 0u; digit < 32u / DIGIT_BITS; digit++) {
-    search_digit(kind, cut, false, 0u, 32u - DIGIT_BITS * (digit + 1u), key, digit == 0u, goal);
-    key = workgroupUniformLoad(&found_digits);
-  }
-  if (thread == 0u) {
-    has_equals = select(0u, 1u, found.y >= 1.5 * weight_of(key, kind));
-  }
-  if (workgroupUniformLoad(&has_equals) == 0u) {
-    if (kind != DRAW) {
-      return Place(key, VOCABULARY - 1u);
-    }
-    for (var id = thread; id < VOCABULARY; id += WORKGROUP) {
-      if (scratch[id] == key && within(key, id, cut)) {
-        only_id = id;
+  var id_digits = 0u;
+  var equals = 1u;
+  for (var digit = 0u; digit < 2u * DIGITS; digit++) {
+    let by_id = digit >= DIGITS;
+    if (digit == DIGITS) {
+      if (thread == 0u) {
+        has_equals = select(0u, 1u, found.y >= 1.5 * weight_of(key, kind));
+      }
+      equals = workgroupUniformLoad(&has_equals);
+      if (equals == 0u) {
+        break;
       }
     }
-    return Place(key, workgroupUniformLoad(&only_id));
-  }
-  var id_digits = 0u;
-  for (var shift = 32u; shift > 0u; shift -= DIGIT_BITS) {
-    let at = shift - DIGIT_BITS;
-    search_digit(kind, cut, true, key, at, id_digits, false, 0.0);
-    id_digits = workgroupUniformLoad(&found_digits);
-  }
-  return Place(key, VOCABULARY - 1u - id_digits);
-}
-
-// The candidates that top_k, top_p and min_p leave, as the last one of them.
-fn truncate() -> Place {
-  var cut = EVERYTHING;
-  if (params.top_k > 0u && params.top_k < VOCABULARY) {
-    cut = search(COUNT, cut, f32(params.top_k));
-  }
-  if (params.top_p < 1.0) {
-    cut = search(MASS, cut, max(params.top_p, 0.0));
-  }
-  if (params.min_p > 0.0) {
-    let lowest = ordered_key(largest + log(min(params.min_p, 1.0)));
-    if (lowest > cut.key) {
-      cut = Place(lowest, VOCABULARY - 1u);
+    let shift = 32u - DIGIT_BITS * (digit % DIGITS + 1u);
+    search_digit(kind, cut, by_id, key, shift, select(key, id_digits, by_id), digit == 0u, goal);
+    let digits = workgroupUniformLoad(&found_digits);
+    if (by_id) {
+      id_digits = digits;
+    } else {
+      key = digits;
     }
   }
-  return cut;
+  if (equals != 0u || kind != DRAW) {
+    return Place(key, VOCABULARY - 1u - id_digits);
+  }
+  for (var id = thread; id < VOCABULARY; id += WORKGROUP) {
+    if (scratch[id] == key && within(key, id, cut)) {
+      only_id = id;
+    }
+  }
+  return Place(key, workgroupUniformLoad(&only_id));
 }
 
 fn raw_logprob(id: u32) -> f32 {
   return finite(logits[id]) - raw_max - log(raw_sum);
 }
 
-// The likeliest tokens by raw logits, in order, to the result.
-fn list_top() {
-  let count = min(min(params.top_count, MAX_TOP), VOCABULARY);
-  if (count > 0u) {
-    let cut = search(COUNT_RAW, EVERYTHING, f32(count));
-    for (var id = thread; id < VOCABULARY; id += WORKGROUP) {
-      let key = key_of(id, COUNT_RAW);
-      if (within(key, id, cut)) {
-        list[min(atomicAdd(&listed, 1u), MAX_TOP - 1u)] = Place(key, id);
-      }
+// The likeliest tokens by raw logits, those up to `cut`, in order, to the result.
+fn list_top(count: u32, cut: Place) {
+  for (var id = thread; id < VOCABULARY; id += WORKGROUP) {
+    let key = key_of(id, COUNT_RAW);
+    if (within(key, id, cut)) {
+      list[min(atomicAdd(&listed, 1u), MAX_TOP - 1u)] = Place(key, id);
     }
-    workgroupBarrier();
   }
+  workgroupBarrier();
   if (thread == 0u) {
     for (var i = 0u; i < count; i++) {
       let place = list[i];
@@ -321,7 +308,6 @@ fn list_top() {
       result.top_ids[i] = list[i].id;
       result.top_logprobs[i] = raw_logprob(list[i].id);
     }
-    result.top_count = count;
   }
 }
 
@@ -337,20 +323,52 @@ fn main(@builtin(local_invocation_index) index: u32) {
   survey();
   var picked = workgroupUniformLoad(&best);
   largest = key_value(picked.key);
-  var cut = picked;
-  if (params.temperature > 0.0) {
-    cut = truncate();
-    let random = threefry2x32(params.seed, vec2<u32>(state.step, 0u));
-    // In the middle of one of 2^24 equal steps: neither 0 nor 1.
-    let uniform_number = (f32(random.x >> 8u) + 0.5) / 16777216.0;
-    picked = search(DRAW, cut, uniform_number);
+  let drawing = params.temperature > 0.0;
+  let top_count = min(min(params.top_count, MAX_TOP), VOCABULARY);
+  let random = threefry2x32(params.seed, vec2<u32>(state.step, 0u));
+  // What is left of the candidates, as the last of them.
+  var cut = EVERYTHING;
+  for (var kind = COUNT_RAW; kind <= DRAW; kind++) {
+    var wanted = drawing;
+    var goal = 0.0;
+    if (kind == COUNT_RAW) {
+      wanted = top_count > 0u;
+      goal = f32(top_count);
+    } else if (kind == COUNT) {
+      wanted &= params.top_k > 0u && params.top_k < VOCABULARY;
+      goal = f32(params.top_k);
+    } else if (kind == MASS) {
+      wanted &= params.top_p < 1.0;
+      goal = max(params.top_p, 0.0);
+    } else {
+      // In the middle of one of 2^24 equal steps: neither 0 nor 1.
+      goal = (f32(random.x >> 8u) + 0.5) / 16777216.0;
+      let lowest = ordered_key(largest + log(min(params.min_p, 1.0)));
+      if (params.min_p > 0.0 && lowest > cut.key) {
+        cut = Place(lowest, VOCABULARY - 1u);
+      }
+    }
+    if (!wanted) {
+      continue;
+    }
+    let last = search(kind, cut, goal);
+    if (kind == COUNT_RAW) {
+      list_top(top_count, last);
+    } else if (kind == DRAW) {
+      picked = last;
+    } else {
+      cut = last;
+    }
   }
-  list_top();
+  if (!drawing) {
+    cut = picked;
+  }
   if (thread == 0u) {
     let id = min(picked.id, VOCABULARY - 1u);
     result.token = id;
     result.logprob = raw_logprob(id);
     result.step = state.step;
+    result.top_count = top_count;
     result.cut_key = cut.key;
     result.cut_id = cut.id;
     tokens[0] = id;

@@ -1,3 +1,5 @@
+import storageHistogramCode from '../../../shaders/lib/histogram_storage.wgsl?raw';
+import workgroupHistogramCode from '../../../shaders/lib/histogram_workgroup.wgsl?raw';
 import orderedKeyCode from '../../../shaders/lib/ordered_key.wgsl?raw';
 import stateCode from '../../../shaders/lib/state.wgsl?raw';
 import threefryCode from '../../../shaders/lib/threefry.wgsl?raw';
@@ -8,7 +10,18 @@ import type { Dispatch, Slice } from '../dispatch.ts';
 import type { KernelSource } from '../pipelines.ts';
 import type { OpContext, Rows } from './context.ts';
 
-const KERNEL: KernelSource = { name: 'sample', code: [stateCode, orderedKeyCode, threefryCode, sampleCode] };
+const kernel = (variant: string, histogramCode: string): KernelSource => ({
+  name: `sample ${variant}`,
+  code: [stateCode, orderedKeyCode, threefryCode, histogramCode, sampleCode],
+});
+
+/** Few threads where they are loops and barriers are dear. */
+const VARIANTS = {
+  rows: { kernel: kernel('rows', storageHistogramCode), size: { WORKGROUP: 4, DIGIT_BITS: 8 } },
+  workgroup: { kernel: kernel('workgroup', workgroupHistogramCode), size: { WORKGROUP: 128, DIGIT_BITS: 4 } },
+};
+/** Words of histograms in scratch memory: `WORKGROUP << DIGIT_BITS`. */
+const HISTOGRAMS = 1024;
 
 /** Largest `topLogprobs`: the API of OpenAI allows 20. */
 export const MAX_TOP = 20;
@@ -39,8 +52,8 @@ export const SAMPLE_RESULT = {
 } as const;
 export const SAMPLE_RESULT_BYTES: Bytes = 192;
 
-/** u32[vocabularySize] */
-export const sampleScratchBytes = (vocabularySize: number): Bytes => vocabularySize * 4;
+/** u32[vocabularySize] keys, f32[HISTOGRAMS] */
+export const sampleScratchBytes = (vocabularySize: number): Bytes => (vocabularySize + HISTOGRAMS) * 4;
 
 export interface SampleArgs {
   /** f32[1, vocabularySize] */
@@ -62,11 +75,10 @@ export interface SampleArgs {
 
 /** Picks the next token and advances the state to it: position, step, one token. */
 export function sample(ctx: OpContext, args: SampleArgs): Dispatch[] {
-  // Few threads where they are loops and barriers are dear; both keep the histogram at 8 or 16 KiB.
-  const size = ctx.variant === 'rows' ? { WORKGROUP: 8, DIGIT_BITS: 8 } : { WORKGROUP: 128, DIGIT_BITS: 4 };
+  const { kernel, size } = VARIANTS[ctx.variant];
   return [
     ctx.pipelines.dispatch(
-      KERNEL,
+      kernel,
       { VOCABULARY: args.vocabularySize, ...size },
       [ctx.state, args.logits.slice, args.params, args.counts, args.bias, args.tokens, args.result, args.scratch],
       [1, 1, 1],
