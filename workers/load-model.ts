@@ -21,6 +21,7 @@ import type { Model } from './model/forward.ts';
 import { KvCache, kvCacheBytes } from './model/kv-cache.ts';
 import { type DenseWeights, denseRecords, loadDenseWeights } from './model/weights.ts';
 import type { RecordReader } from './record-reader.ts';
+import { importEnded } from './storage/record-requests.ts';
 
 /** Context where the request names none: longer ones cost KV memory that most chats never use. */
 const DEFAULT_CONTEXT = 4096;
@@ -212,8 +213,12 @@ function expertLayouts({ config, records }: ModelManifest): LayerExperts[] {
 async function preloadExperts({ manifest, experts, slots }: GpuModel, onProgress: LoadInputs['onProgress']): Promise<void> {
   const { expertCount, layerCount } = manifest.config;
   const bytesTotal = sumBytes(manifest.records.filter(({ key }) => key.includes('.E')));
-  // Of a download that may take hours nothing is awaited; the built-in model comes with the page.
-  if ((manifest.state === 'importing' && manifest.source !== 'builtin') || bytesTotal > PRELOAD_BYTES || slots < expertCount * layerCount) return;
+  if (bytesTotal > PRELOAD_BYTES || slots < expertCount * layerCount) return;
+  if (manifest.state === 'importing') {
+    // Of a download that may take hours nothing is awaited; the built-in model comes with the page, fastest where nobody asks for parts of it.
+    if (manifest.source !== 'builtin') return;
+    await importEnded();
+  }
   for (let layer = 0; layer < layerCount; layer++) {
     onProgress({ phase: 'experts', bytesDone: (bytesTotal * layer) / layerCount, bytesTotal });
     await experts.ensure(layerIndex(layer), Array.from({ length: expertCount }, (_, expert) => expertIndex(expert)));

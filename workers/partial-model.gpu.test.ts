@@ -35,7 +35,7 @@ class Gate {
 }
 
 const greedy = (engine: Engine) =>
-  engine.generate({ input: { kind: 'text', text: 'the' }, maxTokens: 6, sampling: { temperature: 0 }, ignoreEos: true }, () => {});
+  engine.generate({ input: { kind: 'text', text: 'the' }, maxTokens: 4, sampling: { temperature: 0 }, ignoreEos: true }, () => {});
 
 /** Starts an import that stops before its first expert, and resolves when the model can be loaded. */
 async function importUntilUsable(store: MemoryStore) {
@@ -60,6 +60,7 @@ async function importUntilUsable(store: MemoryStore) {
     importModel({
       store, source, kind: 'file', signal: abort.signal, preflight: async () => undefined,
       requests: {
+        inUse: true, // a record a transaction
         next: (model, left) => requests.next(model, left),
         stored: (model, key) => {
           stored.push(key);

@@ -21,7 +21,7 @@ function sourceOf(options: SynthOptions): BlobByteSource {
 const run = (store: MemoryStore, options: SynthOptions, more: Partial<Parameters<typeof importModel>[0]> = {}) =>
   importModel({
     store, source: sourceOf(options), kind: 'file', signal: new AbortController().signal, onProgress: () => {},
-    preflight: async () => undefined, ...more,
+    preflight: async () => undefined, batchBytes: 0, ...more,
   });
 
 /** Fails when the n-th record is written. */
@@ -134,6 +134,42 @@ describe('importModel', () => {
     };
     await expect(run(new MemoryStore(values), TINY, { signal: controller.signal, onProgress })).rejects.toMatchObject({ code: 'aborted' });
     expect(values.entries.size).toBe(0);
+  });
+});
+
+describe('small records', () => {
+  class CountingValues extends MemoryValues {
+    /** Records in each transaction that wrote any. */
+    readonly written: string[][] = [];
+    override async write(changes: Parameters<MemoryValues['write']>[0]): Promise<void> {
+      const keys = (changes.set ?? []).map(([key]) => key).filter((key) => key.startsWith('record/'));
+      if (keys.length > 0) this.written.push(keys.map((key) => key.split('/')[2]));
+      await super.write(changes);
+    }
+  }
+
+  it('are stored together, dense ones before experts, and hold what they hold alone', async () => {
+    const values = new CountingValues();
+    const store = new MemoryStore(values);
+    const { id } = await run(store, TINY, { batchBytes: 4e6 });
+    expect(values.written.length).toBeLessThan(6);
+    const firstExperts = values.written.findIndex((keys) => keys.some((key) => key.includes('.E')));
+    expect(values.written[firstExperts].every((key) => key.includes('.E'))).toBe(true);
+    const alone = new MemoryStore();
+    await run(alone, TINY);
+    expect((await store.getManifest(id))?.records).toEqual((await alone.getManifest(id))?.records);
+    expect(await verifyModel(store, id, () => {})).toEqual([]);
+  });
+
+  it('are stored one by one while somebody waits for them', async () => {
+    const values = new CountingValues();
+    const told: string[] = [];
+    const wishes = ['L1.E3', 'L0.E2'];
+    const requests = { inUse: true, next: async () => wishes.shift(), stored: (_: string, key: string) => void told.push(key) };
+    await run(new MemoryStore(values), TINY, { batchBytes: 4e6, requests });
+    const ofExperts = values.written.filter((keys) => keys.some((key) => key.includes('.E')));
+    expect(ofExperts.slice(0, 3)).toEqual([['L1.E3'], ['L0.E2'], ['L0.E0']]);
+    expect(told).toHaveLength(20);
   });
 });
 

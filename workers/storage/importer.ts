@@ -19,7 +19,7 @@ import type { ByteSource } from './byte-source.ts';
 import { summarize } from './catalog.ts';
 import { sha256Hex } from './hash.ts';
 import type { RecordRequests } from './record-requests.ts';
-import { type RecordStore, throwIfAborted } from './store.ts';
+import { type RecordBytes, type RecordStore, throwIfAborted } from './store.ts';
 
 export interface ImportInputs {
   store: RecordStore;
@@ -34,10 +34,15 @@ export interface ImportInputs {
   /** Called before the first record is stored; throws where the space will not do, returns a warning where it may not. */
   preflight: (bytes: Bytes) => Promise<string | undefined>;
   /** Which record to import next, where somebody runs the model already. */
-  requests?: Pick<RecordRequests, 'next' | 'stored'>;
+  requests?: Pick<RecordRequests, 'next' | 'stored' | 'inUse'>;
   /** Largest matrix that is kept whole; for tests. */
   maxMatrixBytes?: Bytes;
+  /** Records are stored together up to so many bytes; for tests. */
+  batchBytes?: Bytes;
 }
+
+/** One of a Mixtral's experts is stored alone, ten of the built-in model's together. */
+const BATCH_BYTES: Bytes = 4e6;
 
 /** The reason of an abort that keeps what is stored. */
 export const PAUSE = 'pause';
@@ -126,7 +131,7 @@ async function recordsToKeep(store: RecordStore, { id, plan }: Opened): Promise<
   return new Map(journal.records.filter(({ key }) => present.has(key)).map((record) => [record.key, record]));
 }
 
-const layoutsOf = ({ tensors }: PlannedRecord): TensorLayout[] => tensors.map(({ layout }) => layout);
+const layoutsOf = ({ tensors }: Pick<PlannedRecord, 'tensors'>): TensorLayout[] => tensors.map(({ layout }) => layout);
 const sumBytes = (records: readonly { bytes: Bytes }[]): Bytes => records.reduce((sum, { bytes }) => sum + bytes, 0);
 
 /** Places of the file, evenly spread, whose bytes tell files with the same header apart (two checkpoints of one training, say). */
@@ -136,11 +141,12 @@ const SAMPLE_BYTES: Bytes = 1024;
 /** The same file has the same id, wherever it comes from: a hash over its header, its size and samples of its weights. */
 async function modelId(source: ByteSource, { metadata, tensors, fileBytes }: GgufHeader, signal: AbortSignal): Promise<string> {
   const start = Math.min(...tensors.map(({ offset }) => offset));
-  const samples: number[][] = [];
-  for (let n = 0; n < SAMPLES; n++) {
-    const offset = Math.floor(start + ((fileBytes - start) * n) / SAMPLES);
-    samples.push([...(await source.read(offset, Math.min(SAMPLE_BYTES, fileBytes - offset), signal))]);
-  }
+  const samples = await Promise.all(
+    Array.from({ length: SAMPLES }, async (_, n) => {
+      const offset = Math.floor(start + ((fileBytes - start) * n) / SAMPLES);
+      return [...(await source.read(offset, Math.min(SAMPLE_BYTES, fileBytes - offset), signal))];
+    }),
+  );
   const facts = JSON.stringify([metadata, tensors, fileBytes, samples]);
   return (await sha256Hex(new TextEncoder().encode(facts))).slice(0, 16);
 }
@@ -154,7 +160,7 @@ async function storeRecords(
   inputs: ImportInputs, { id, header, plan }: Opened, done: ReadonlyMap<string, RecordInfo>,
   facts: Omit<ModelManifest, 'records' | 'importedAt'>,
 ): Promise<RecordInfo[]> {
-  const { store, source, sourceUrl, signal, onProgress, requests } = inputs;
+  const { store, source, sourceUrl, signal, onProgress, requests, batchBytes = BATCH_BYTES } = inputs;
   const bytesTotal = sumBytes(plan.records);
   const stored = [...done.values()];
   const about = { id, layoutVersion: LAYOUT_VERSION, name: nameOf(inputs, header), origin: source.name, ...(sourceUrl !== undefined && { sourceUrl }) };
@@ -178,12 +184,21 @@ async function storeRecords(
   await note();
   let finishing: Promise<unknown> = Promise.resolve();
   /** The bytes first, then the note that says they are there. */
-  const finish = async (record: PlannedRecord, bytes: Uint8Array<ArrayBuffer>): Promise<void> => {
-    const info = await infoOf(record, bytes, inputs.place);
-    await store.putRecord(id, record.key, bytes, inputs.place);
-    stored.push(info);
+  const finish = async (batch: readonly BuiltRecord[]): Promise<void> => {
+    const infos = await Promise.all(batch.map((record) => infoOf(record, inputs.place)));
+    await store.putRecords(id, batch, inputs.place);
+    stored.push(...infos);
     await note();
-    requests?.stored(id, record.key);
+    for (const { key } of batch) requests?.stored(id, key);
+  };
+  let batch: BuiltRecord[] = [];
+  const storeBatch = async (): Promise<void> => {
+    await finishing;
+    throwIfAborted(signal);
+    if (batch.length === 0) return;
+    finishing = finish(batch);
+    finishing.catch(() => {}); // reported by the next `await finishing`
+    batch = [];
   };
   const byKey = new Map(plan.records.map((record) => [record.key, record]));
   const left = new Set([...byKey.keys()].filter((key) => !done.has(key)).sort((a, b) => Number(isExpertKey(a)) - Number(isExpertKey(b))));
@@ -193,18 +208,17 @@ async function storeRecords(
       const [first] = left;
       if (first === undefined) break;
       if (isExpertKey(first) && !usable) {
+        await storeBatch();
         await finishing;
         await makeUsable();
       }
       const key = (usable && (await requests?.next(id, left))) || first;
       left.delete(key);
       const record = byKey.get(key)!;
-      const bytes = await buildRecord(inputs, record);
-      await finishing;
-      throwIfAborted(signal);
-      finishing = finish(record, bytes);
-      finishing.catch(() => {}); // reported by the next `await finishing`
+      batch.push({ ...record, bytes: await buildRecord(inputs, record) });
+      if (requests?.inUse || batch.reduce((sum, { bytes }) => sum + bytes.byteLength, 0) >= batchBytes) await storeBatch();
     }
+    await storeBatch();
     await finishing;
   } catch (error) {
     // A record may still be on its way into the store: wait, or it would be left over after the clean-up.
@@ -223,15 +237,18 @@ function pendingInfo(record: PlannedRecord, place?: RecordPlace): RecordInfo {
 const placement = (bytes: Bytes, place?: RecordPlace): Pick<RecordInfo, 'place' | 'parts'> =>
   place === 'opfs' ? { place, parts: 1 } : { parts: Math.ceil(bytes / PART_BYTES) };
 
-async function infoOf(record: PlannedRecord, bytes: Uint8Array<ArrayBuffer>, place?: RecordPlace): Promise<RecordInfo> {
+async function infoOf({ key, bytes, tensors }: BuiltRecord, place?: RecordPlace): Promise<RecordInfo> {
   return {
-    key: record.key,
+    key,
     bytes: bytes.byteLength,
     ...placement(bytes.byteLength, place),
     sha256: await sha256Hex(bytes),
-    tensors: layoutsOf(record),
+    tensors: layoutsOf({ tensors }),
   };
 }
+
+/** A record as it will be stored. */
+type BuiltRecord = Omit<PlannedRecord, 'bytes'> & RecordBytes;
 
 async function buildRecord({ source, signal }: ImportInputs, { bytes, tensors }: PlannedRecord): Promise<Uint8Array<ArrayBuffer>> {
   const record = new Uint8Array(bytes);

@@ -42,6 +42,11 @@ export class RecordRequests {
     };
   }
 
+  /** Whether an engine waits for records one by one. */
+  get inUse(): boolean {
+    return performance.now() - this.#lastAsked <= IN_USE_MS;
+  }
+
   /**
    * The record of `left` that was asked for first; where none was, the one that the model's routers find likeliest; undefined where
    * they have said nothing of any.
@@ -49,7 +54,7 @@ export class RecordRequests {
   async next(modelId: string, left: ReadonlySet<string>): Promise<string | undefined> {
     const wanted = this.#find(modelId, left);
     if (wanted !== undefined) return wanted;
-    if (performance.now() - this.#lastAsked > IN_USE_MS) return this.#likeliest(modelId, left);
+    if (!this.inUse) return this.#likeliest(modelId, left);
     // What was stored last lets the engine go on, and it will ask again in a moment.
     await new Promise<void>((resolve) => {
       const timer = setTimeout(resolve, PATIENCE_MS);
@@ -136,6 +141,11 @@ export async function awaitRecord(store: RecordStore, modelId: string, key: stri
   } finally {
     channel.close();
   }
+}
+
+/** Waits until no import is running, however it ends. */
+export async function importEnded(): Promise<void> {
+  await navigator.locks.request(IMPORT_LOCK, { mode: 'shared' }, () => {});
 }
 
 /** A record's bytes, verified; one that is still to be imported is waited for. */

@@ -31,6 +31,12 @@ export interface ImportJournal {
   records: RecordInfo[];
 }
 
+/** A record on its way into the store. */
+export interface RecordBytes {
+  key: string;
+  bytes: Uint8Array<ArrayBuffer>;
+}
+
 /** Where models live. Every method may throw `storage-unavailable`. */
 export interface RecordStore {
   /** Manifests of all models, oldest first. */
@@ -47,6 +53,8 @@ export interface RecordStore {
    * @throws MixtabError `storage-full`
    */
   putRecord(modelId: string, key: string, bytes: Uint8Array<ArrayBuffer>, place?: RecordPlace): Promise<number>;
+  /** Stores several, all of them or none (files: one after the other). A transaction takes a small record longer than its bytes. */
+  putRecords(modelId: string, records: readonly RecordBytes[], place?: RecordPlace): Promise<void>;
   /**
    * @throws MixtabError `record-missing` where a part is gone, `record-damaged` where the length is wrong, `aborted`
    */
@@ -133,20 +141,23 @@ export class KeyValueStore implements RecordStore {
   }
 
   async putRecord(modelId: string, key: string, bytes: Uint8Array<ArrayBuffer>, place: RecordPlace = 'indexeddb'): Promise<number> {
+    await this.putRecords(modelId, [{ key, bytes }], place);
+    return place === 'opfs' ? 1 : Math.ceil(bytes.byteLength / PART_BYTES);
+  }
+
+  async putRecords(modelId: string, records: readonly RecordBytes[], place: RecordPlace = 'indexeddb'): Promise<void> {
+    for (const { key } of records) this.#verified.delete(`${modelId}/${key}`);
     if (place === 'opfs') {
-      this.#verified.delete(`${modelId}/${key}`);
       if (!this.files) throw new TypeError('this store has no files');
-      await this.files.put(modelId, key, bytes);
-      return 1;
+      for (const { key, bytes } of records) await this.files.put(modelId, key, bytes);
+      return;
     }
-    const parts: [string, Blob][] = [];
-    for (let start = 0; start < bytes.byteLength; start += PART_BYTES) {
-      const end = Math.min(start + PART_BYTES, bytes.byteLength);
-      parts.push([partKey(modelId, key, parts.length), new Blob([bytes.subarray(start, end)])]);
-    }
-    this.#verified.delete(`${modelId}/${key}`);
-    await this.values.write({ set: parts }, bytes.byteLength);
-    return parts.length;
+    const parts = records.flatMap(({ key, bytes }) =>
+      Array.from({ length: Math.ceil(bytes.byteLength / PART_BYTES) }, (_, part): [string, Blob] => [
+        partKey(modelId, key, part), new Blob([bytes.subarray(part * PART_BYTES, (part + 1) * PART_BYTES)]),
+      ]),
+    );
+    await this.values.write({ set: parts }, records.reduce((sum, { bytes }) => sum + bytes.byteLength, 0));
   }
 
   async readRecord(modelId: string, record: RecordInfo, signal?: AbortSignal): Promise<Uint8Array<ArrayBuffer>> {
