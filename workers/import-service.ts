@@ -13,6 +13,7 @@ import { estimateFreeBytes, judgeSpace, storageFull } from './storage/indexed-db
 import { formatBytes } from './storage/format-bytes.ts';
 import type { HttpOptions } from './storage/http-byte-source.ts';
 import { openFiles, openUrl } from './storage/model-source.ts';
+import { ReadAheadSource } from './storage/read-ahead-source.ts';
 import { opfsSupported } from './storage/opfs-files.ts';
 import { IMPORT_LOCK, RecordRequests } from './storage/record-requests.ts';
 import { SessionStore } from './storage/session-store.ts';
@@ -148,9 +149,9 @@ export class ImportService implements ImportApi {
   }
 }
 
-function openSource(source: ModelSource, options: HttpOptions = {}): Promise<ByteSource> {
+async function openSource(source: ModelSource, options: HttpOptions = {}): Promise<ByteSource> {
   if (source.kind === 'url') return openUrl(source.url, { ...options, ...(source.access && { access: source.access }) });
-  if (source.kind === 'builtin') return openUrl(source.url, options);
+  if (source.kind === 'builtin') return new ReadAheadSource(await openUrl(source.url, options));
   return openFiles(source.files.map((file) => ({ blob: file, name: file.name })), options.signal);
 }
 

@@ -60,7 +60,6 @@ async function importUntilUsable(store: MemoryStore) {
     importModel({
       store, source, kind: 'file', signal: abort.signal, preflight: async () => undefined,
       requests: {
-        inUse: true, // a record a transaction
         next: (model, left) => requests.next(model, left),
         stored: (model, key) => {
           stored.push(key);

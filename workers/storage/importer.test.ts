@@ -6,7 +6,7 @@ import { WEIGHT_TYPES, type WeightTypeName } from '../../src/contract/weight-lay
 import { dequantize } from '../gguf/dequantize.ts';
 import { SYNTH_PRESETS } from '../gguf/synth/presets.ts';
 import { createSynth, type SynthOptions, uniformTypes } from '../gguf/synth/synth.ts';
-import { BlobByteSource } from './byte-source.ts';
+import { BlobByteSource, type ByteSource } from './byte-source.ts';
 import { importModel, PAUSE, repairModel, verifyModel } from './importer.ts';
 import { judgeSpace } from './indexed-db-store.ts';
 import { MemoryStore, MemoryValues } from './memory-store.ts';
@@ -144,6 +144,7 @@ describe('small records', () => {
     override async write(changes: Parameters<MemoryValues['write']>[0]): Promise<void> {
       const keys = (changes.set ?? []).map(([key]) => key).filter((key) => key.startsWith('record/'));
       if (keys.length > 0) this.written.push(keys.map((key) => key.split('/')[2]));
+      await new Promise((resolve) => setTimeout(resolve, 1)); // as a database takes its time
       await super.write(changes);
     }
   }
@@ -152,7 +153,7 @@ describe('small records', () => {
     const values = new CountingValues();
     const store = new MemoryStore(values);
     const { id } = await run(store, TINY, { batchBytes: 4e6 });
-    expect(values.written.length).toBeLessThan(6);
+    expect(values.written.length).toBeLessThan(10);
     const firstExperts = values.written.findIndex((keys) => keys.some((key) => key.includes('.E')));
     expect(values.written[firstExperts].every((key) => key.includes('.E'))).toBe(true);
     const alone = new MemoryStore();
@@ -161,15 +162,18 @@ describe('small records', () => {
     expect(await verifyModel(store, id, () => {})).toEqual([]);
   });
 
-  it('are stored one by one while somebody waits for them', async () => {
+  it('are stored at once where nothing else is being stored', async () => {
     const values = new CountingValues();
-    const told: string[] = [];
-    const wishes = ['L1.E3', 'L0.E2'];
-    const requests = { inUse: true, next: async () => wishes.shift(), stored: (_: string, key: string) => void told.push(key) };
-    await run(new MemoryStore(values), TINY, { batchBytes: 4e6, requests });
-    const ofExperts = values.written.filter((keys) => keys.some((key) => key.includes('.E')));
-    expect(ofExperts.slice(0, 3)).toEqual([['L1.E3'], ['L0.E2'], ['L0.E0']]);
-    expect(told).toHaveLength(20);
+    const source = sourceOf(TINY);
+    const slow: ByteSource = {
+      name: source.name, size: source.size,
+      read: async (...range) => {
+        await new Promise((resolve) => setTimeout(resolve, 20));
+        return source.read(...range);
+      },
+    };
+    await run(new MemoryStore(values), TINY, { batchBytes: 4e6, source: slow });
+    expect(values.written.every((keys) => keys.length === 1)).toBe(true);
   });
 });
 

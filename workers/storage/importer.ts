@@ -34,14 +34,14 @@ export interface ImportInputs {
   /** Called before the first record is stored; throws where the space will not do, returns a warning where it may not. */
   preflight: (bytes: Bytes) => Promise<string | undefined>;
   /** Which record to import next, where somebody runs the model already. */
-  requests?: Pick<RecordRequests, 'next' | 'stored' | 'inUse'>;
+  requests?: Pick<RecordRequests, 'next' | 'stored'>;
   /** Largest matrix that is kept whole; for tests. */
   maxMatrixBytes?: Bytes;
-  /** Records are stored together up to so many bytes; for tests. */
+  /** So many bytes at most wait to be stored together; for tests. */
   batchBytes?: Bytes;
 }
 
-/** One of a Mixtral's experts is stored alone, ten of the built-in model's together. */
+/** A Mixtral's expert is stored alone; of the built-in model's up to ten, as many as were read while others were being stored. */
 const BATCH_BYTES: Bytes = 4e6;
 
 /** The reason of an abort that keeps what is stored. */
@@ -132,6 +132,7 @@ async function recordsToKeep(store: RecordStore, { id, plan }: Opened): Promise<
 }
 
 const layoutsOf = ({ tensors }: Pick<PlannedRecord, 'tensors'>): TensorLayout[] => tensors.map(({ layout }) => layout);
+const sumBytesOf = (records: readonly RecordBytes[]): Bytes => records.reduce((sum, { bytes }) => sum + bytes.byteLength, 0);
 const sumBytes = (records: readonly { bytes: Bytes }[]): Bytes => records.reduce((sum, { bytes }) => sum + bytes, 0);
 
 /** Places of the file, evenly spread, whose bytes tell files with the same header apart (two checkpoints of one training, say). */
@@ -182,7 +183,7 @@ async function storeRecords(
     report();
   };
   await note();
-  let finishing: Promise<unknown> = Promise.resolve();
+  let finishing: Promise<void> | undefined;
   /** The bytes first, then the note that says they are there. */
   const finish = async (batch: readonly BuiltRecord[]): Promise<void> => {
     const infos = await Promise.all(batch.map((record) => infoOf(record, inputs.place)));
@@ -191,14 +192,16 @@ async function storeRecords(
     await note();
     for (const { key } of batch) requests?.stored(id, key);
   };
+  /** What was built while others were being stored. */
   let batch: BuiltRecord[] = [];
-  const storeBatch = async (): Promise<void> => {
-    await finishing;
-    throwIfAborted(signal);
-    if (batch.length === 0) return;
-    finishing = finish(batch);
-    finishing.catch(() => {}); // reported by the next `await finishing`
+  const storeBatch = (): void => {
+    const now = batch;
     batch = [];
+    finishing = finish(now).then(() => {
+      finishing = undefined;
+      if (batch.length > 0 && !signal.aborted) storeBatch();
+    });
+    finishing.catch(() => {}); // reported by the next `await finishing`
   };
   const byKey = new Map(plan.records.map((record) => [record.key, record]));
   const left = new Set([...byKey.keys()].filter((key) => !done.has(key)).sort((a, b) => Number(isExpertKey(a)) - Number(isExpertKey(b))));
@@ -208,21 +211,25 @@ async function storeRecords(
       const [first] = left;
       if (first === undefined) break;
       if (isExpertKey(first) && !usable) {
-        await storeBatch();
-        await finishing;
+        while (finishing) await finishing;
         await makeUsable();
       }
       const key = (usable && (await requests?.next(id, left))) || first;
       left.delete(key);
       const record = byKey.get(key)!;
-      batch.push({ ...record, bytes: await buildRecord(inputs, record) });
-      if (requests?.inUse || batch.reduce((sum, { bytes }) => sum + bytes.byteLength, 0) >= batchBytes) await storeBatch();
+      const bytes = await buildRecord(inputs, record);
+      batch.push({ ...record, bytes });
+      if (!finishing) storeBatch();
+      else if (sumBytesOf(batch) >= batchBytes) await finishing;
     }
-    await storeBatch();
-    await finishing;
+    while (finishing) await finishing;
   } catch (error) {
-    // A record may still be on its way into the store: wait, or it would be left over after the clean-up.
-    await finishing.catch(() => {});
+    // Records may still be on their way into the store: wait, or they would be left over after the clean-up.
+    while (finishing) {
+      await finishing.catch(() => {
+        finishing = undefined;
+      });
+    }
     throw error;
   }
   const infos = new Map(stored.map((info) => [info.key, info]));

@@ -8,7 +8,6 @@ import {
 } from '../gguf/split.ts';
 import { BlobByteSource, type ByteSource, checkRange } from './byte-source.ts';
 import { type HttpOptions, HttpByteSource } from './http-byte-source.ts';
-import { ReadAheadSource } from './read-ahead-source.ts';
 
 /** Several files strung together. */
 class JoinedByteSource implements ByteSource {
@@ -68,14 +67,12 @@ export async function openFiles(files: readonly { blob: Blob; name: string }[], 
   return new SplitByteSource(orderParts(parts).map(({ source }) => source));
 }
 
-const openHttp = async (url: string, options: HttpOptions): Promise<ByteSource> => new ReadAheadSource(await HttpByteSource.open(url, options));
-
 /**
  * @param url of a whole file, or of any part of a split one: the others are looked for beside it
  * @throws MixtabError `gguf-missing-part`, `gguf-mixed-parts`, or what opening and reading a header throws
  */
 export async function openUrl(url: string, options: HttpOptions = {}): Promise<ByteSource> {
-  const given = await openHttp(url, options);
+  const given = await HttpByteSource.open(url, options);
   const piece = parsePieceName(given.name);
   if (piece) return openPieces(url, given, piece, options);
   const name = parseSplitName(given.name);
@@ -116,7 +113,7 @@ const LETTERS = 26;
 /** @returns why not, where the file is out of reach */
 async function openBeside(url: string, name: string, options: HttpOptions): Promise<ByteSource | string> {
   try {
-    return await openHttp(besideUrl(url, name), options);
+    return await HttpByteSource.open(besideUrl(url, name), options);
   } catch (error) {
     if (error instanceof MixtabError && error.code === 'source-unreachable') return error.message.replace(/\.$/, '');
     throw error;

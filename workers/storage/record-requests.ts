@@ -42,11 +42,6 @@ export class RecordRequests {
     };
   }
 
-  /** Whether an engine waits for records one by one. */
-  get inUse(): boolean {
-    return performance.now() - this.#lastAsked <= IN_USE_MS;
-  }
-
   /**
    * The record of `left` that was asked for first; where none was, the one that the model's routers find likeliest; undefined where
    * they have said nothing of any.
@@ -54,7 +49,7 @@ export class RecordRequests {
   async next(modelId: string, left: ReadonlySet<string>): Promise<string | undefined> {
     const wanted = this.#find(modelId, left);
     if (wanted !== undefined) return wanted;
-    if (!this.inUse) return this.#likeliest(modelId, left);
+    if (performance.now() - this.#lastAsked > IN_USE_MS) return this.#likeliest(modelId, left);
     // What was stored last lets the engine go on, and it will ask again in a moment.
     await new Promise<void>((resolve) => {
       const timer = setTimeout(resolve, PATIENCE_MS);
