@@ -92,6 +92,7 @@ describe('at the least budget', () => {
     const { memory, slots } = await load();
     expect(slots).toBeLessThan(BASE.layers * BASE.expertCount);
     watchBuffers();
+    const compiled = vi.spyOn(GPUDevice.prototype, 'createComputePipeline');
     const reads = countReads(store);
     let inPrompt: [string, number][] = [];
     const during: Promise<ExpertsReport | undefined>[] = [];
@@ -106,6 +107,8 @@ describe('at the least budget', () => {
     // Every expert is chosen by some token.
     expect(inPrompt).toHaveLength(BASE.layers * BASE.expertCount);
     expect(inPrompt.filter(([, times]) => times !== 1)).toEqual([]);
+
+    expect(compiled).not.toHaveBeenCalled(); // load has compiled what a long prompt needs, too
 
     expectRowsGone();
     const rows = made.reduce((sum, { size }) => sum + size, 0);
@@ -164,7 +167,7 @@ describe('at the least budget', () => {
   }, 300_000);
 });
 
-it.each([1, 3, 5])('%i experts a token: the same to the bit at every budget, each read once', { timeout: 300_000 }, async (expertsPerToken) => {
+it.each([1, 2, 3])('%i experts a token: the same to the bit at every budget, each read once', { timeout: 300_000 }, async (expertsPerToken) => {
   const { engine, modelId, store } = await engineWith({ ...BASE, expertsPerToken, contextLength: 1200 });
   const least = await leastBudget(engine, modelId);
   const all = await engine.load({ modelId }, () => {});
@@ -172,7 +175,7 @@ it.each([1, 3, 5])('%i experts a token: the same to the bit at every budget, eac
   const resident = await generate(engine, text, { maxTokens: 4 });
   expect(resident.promptTokens.length).toBeGreaterThan(1024);
   const expertBytes = (await store.getManifest(modelId))!.records.find(({ key }) => isExpertKey(key))!.bytes;
-  for (const more of [0, 2, 5]) {
+  for (const more of [0, 3]) {
     const { slots } = await engine.load({ modelId, gpuBudgetBytes: least + more * expertBytes, ramBudgetBytes: 0 }, () => {});
     expect(slots).toBeLessThan(all.slots);
     for (const again of [false, true]) {

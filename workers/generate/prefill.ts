@@ -9,9 +9,9 @@ import type { ExpertCache } from '../experts/expert-cache.ts';
 import type { OnRouterLogits } from '../experts/forecast.ts';
 import { encodeGroups, type ExpertGroup, groupByExpert } from '../experts/grouping.ts';
 import { type Dispatch, encode, type Slice } from '../gpu/dispatch.ts';
+import type { Rows } from '../gpu/ops/context.ts';
 import type { Readback } from '../gpu/readback.ts';
 import { STATE } from '../gpu/step-state.ts';
-import type { Rows } from '../gpu/ops/context.ts';
 import type { StepBuffers } from '../model/buffers.ts';
 import { attend, decodeProgram, embedTokens, type Model, outputHead } from '../model/forward.ts';
 import { addAccumulated, combineExperts, routeTokens, runExperts } from '../model/moe-layer.ts';
@@ -118,8 +118,7 @@ async function throughLayers(inputs: PrefillInputs, chunks: readonly Chunk[]): P
       submit(device, attendAndRoute(model, chunk, layer));
     }
     writeState(device, buffers.state, last.tokens.length, last.position);
-    const choiceBytes = config.expertsPerToken * 4;
-    const wanted = chunks.map((chunk) => ({ ...chunk.buffers.selected, size: chunk.tokens.length * choiceBytes }));
+    const wanted = chunks.map((chunk) => ({ ...chunk.buffers.selected, size: chunk.tokens.length * config.expertsPerToken * 4 }));
     const { slice, stride } = buffers.routerLogits;
     if (inputs.onRouterLogits) wanted.push({ ...slice, size: last.tokens.length * stride * 4 });
     const arrived = await readback.submit(record(device, attendAndRoute(model, last, layer)), wanted);
