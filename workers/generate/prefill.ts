@@ -190,14 +190,10 @@ function attendAndRoute(model: Model, { tokens, buffers }: Chunk, layer: LayerIn
  */
 function wavesOf({ model, experts }: PrefillInputs, layer: LayerIndex, chosen: readonly ExpertIndex[], accumulating: boolean): ExpertIndex[][] {
   const { expertsPerToken } = model.config;
-  // So many have slots at every budget.
-  if (accumulating && expertsPerToken > 2) return slicesOf(chosen, expertsPerToken);
-  const isResident = (expert: ExpertIndex) => experts.slotOf(layer, expert) !== undefined;
-  const missing = chosen.filter((expert) => !isResident(expert));
-  return [
-    ...slicesOf(chosen.filter(isResident), experts.slotCount(layer)),
-    ...slicesOf(missing, Math.min(WAVE, experts.slotCount(layer))),
-  ];
+  if (accumulating && expertsPerToken > 2) return slicesOf(chosen, expertsPerToken); // so many have slots at every budget
+  const [resident, missing] = [true, false].map((there) => chosen.filter((expert) => (experts.slotOf(layer, expert) !== undefined) === there));
+  const slots = experts.slotCount(layer);
+  return [...slicesOf(resident, slots), ...slicesOf(missing, Math.min(WAVE, slots))];
 }
 
 /** Runs the chosen experts, wave after wave. */

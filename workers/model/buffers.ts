@@ -8,22 +8,26 @@ import { GROUPS_HEADER_BYTES, type Rows } from '../gpu/ops/context.ts';
 import { SAMPLE_RESULT_BYTES, sampleParamsBytes, sampleScratchBytes } from '../gpu/ops/sample.ts';
 import { STATE_BYTES } from '../gpu/step-state.ts';
 
-/** What must outlast the other chunks of a prompt, for one of its chunks. */
-export interface ChunkRows {
+interface TokenRows {
   /** f32[tokens, embeddingLength] */
   residual: Rows;
-  /** f32[tokens, embeddingLength]: what the experts that were there so far add to it; zero between layers. */
-  accumulator: Rows;
   /** f32[tokens, expertsPerToken] */
   routingWeights: Slice;
   /** u32[tokens, expertsPerToken], in prefill. */
   selected: Slice;
 }
 
-/** The accumulator is absent where a prompt is a single chunk, and in decode: experts' outputs keep rows of their own there. */
-export interface StepBuffers extends Omit<ChunkRows, 'accumulator'>, Partial<Pick<ChunkRows, 'accumulator'>> {
+/** What one of several chunks of a prompt keeps while the others compute. */
+export interface ChunkRows extends TokenRows {
+  /** f32[tokens, embeddingLength]: what the experts that ran so far add to the residual; zero between layers. */
+  accumulator: Rows;
+}
+
+export interface StepBuffers extends TokenRows {
   /** Tokens that go through a kernel together. */
   maxTokens: number;
+  /** Absent where all experts' outputs can stay in their rows until the last one ran: in decode, and in prompts of one chunk. */
+  accumulator?: Rows;
   state: Slice;
   /** u32[maxTokens] */
   tokens: Slice;
