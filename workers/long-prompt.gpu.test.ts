@@ -83,6 +83,20 @@ describe('at the least budget', () => {
     });
   }
 
+  /** Stops the engine amid its second layer, when the last expert of it is read; returns how many of them were asked for. */
+  function stopInSecondLayer(): () => number {
+    const read = store.readPartsVerified.bind(store);
+    let asked = 0;
+    vi.spyOn(store, 'readPartsVerified').mockImplementation(async (id, record) => {
+      if (record.key.startsWith('L1.E') && ++asked === BASE.expertCount) {
+        void engine.stop();
+        await new Promise((resolve) => setTimeout(resolve, 500));
+      }
+      return read(id, record);
+    });
+    return () => asked;
+  }
+
   function expectRowsGone(): void {
     expect(made).toHaveLength(4 * 5); // four kinds, five chunks
     expect(destroyed).toEqual(expect.arrayContaining(made));
@@ -136,10 +150,8 @@ describe('at the least budget', () => {
   it('releases the rows when it is stopped, and when an expert cannot be read', async () => {
     await load();
     watchBuffers();
-    const stopped = await generate(engine, text, {}, ({ type }) => {
-      if (type === 'prefill') void engine.stop();
-    });
-    expect(stopped.finishReason).toBe('aborted');
+    stopInSecondLayer();
+    expect((await generate(engine, text)).finishReason).toBe('aborted');
     expectRowsGone();
     vi.restoreAllMocks();
     watchBuffers();
@@ -150,17 +162,9 @@ describe('at the least budget', () => {
 
   it('is the same to the bit after a prompt of one chunk that was stopped amid a layer', async () => {
     await load();
-    const read = store.readPartsVerified.bind(store);
-    let inSecond = 0;
-    vi.spyOn(store, 'readPartsVerified').mockImplementation(async (id, record) => {
-      if (record.key.startsWith('L1.E') && ++inSecond === BASE.expertCount) {
-        void engine.stop();
-        await new Promise((resolve) => setTimeout(resolve, 500));
-      }
-      return read(id, record);
-    });
+    const asked = stopInSecondLayer();
     const short = await generate(engine, text.slice(-600));
-    expect([short.finishReason, inSecond]).toEqual(['aborted', BASE.expertCount]);
+    expect([short.finishReason, asked()]).toEqual(['aborted', BASE.expertCount]);
     vi.restoreAllMocks();
     const after = await generate(engine, text);
     expect(after.tokens).toEqual(resident.tokens.slice(0, 1));
