@@ -79,9 +79,10 @@ function expertDispatches(ctx: OpContext, { type, rows, cols, tokens }: Case, bu
   const groups = upload(device, words);
   const input = allocateRows(device, tokens, cols);
   const [activations, output] = [allocateRows(device, tokens, rows), allocateRows(device, tokens, cols)];
-  buffers.push(bank.gateUp, bank.down, groups, input.slice, activations.slice, output.slice);
+  const routingWeights = upload(device, new Float32Array(tokens).fill(0.5));
+  buffers.push(bank.gateUp, bank.down, groups, routingWeights, input.slice, activations.slice, output.slice);
   const shared = { bank, groups, groupCount: 1, maxAssignments: tokens, activations, place: 'bench' };
-  return [...expertGateUp(ctx, { ...shared, expertsPerToken: 1, input }), ...expertDown(ctx, { ...shared, output })];
+  return [...expertGateUp(ctx, { ...shared, expertsPerToken: 1, input }), ...expertDown(ctx, { ...shared, routingWeights, output })];
 }
 
 async function time(which: Case): Promise<Timing> {

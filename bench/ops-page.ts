@@ -55,7 +55,6 @@ function layerOperations(ctx: OpContext, one: Case): Record<string, Dispatch[]> 
   const heads = { ...shared, headCount, kvHeadCount, headDim, ropeDimensionCount: headDim, capacity: one.capacity };
   const caches = { keyCache: cacheOf(one), valueCache: cacheOf(one) };
   const q = rowsOf(tokens, headCount * headDim);
-  const routingWeights = upload(device, new Float32Array(tokens * expertsPerToken).fill(0.5));
   return {
     'rms norm': rmsNorm(ctx, {
       ...shared, input: rowsOf(tokens, width), weight: upload(device, randomNormal(random, width)),
@@ -71,13 +70,13 @@ function layerOperations(ctx: OpContext, one: Case): Record<string, Dispatch[]> 
     }),
     router: router(ctx, {
       ...shared, logits: rowsOf(tokens, expertCount), expertCount, expertsPerToken, layer: 0,
-      mode: tokens === 1 ? 'decode' : 'prefill', selected: allocate(device, tokens * expertsPerToken * 4), routingWeights,
+      mode: tokens === 1 ? 'decode' : 'prefill', selected: allocate(device, tokens * expertsPerToken * 4),
+      routingWeights: allocate(device, tokens * expertsPerToken * 4),
       slotTable: upload(device, new Uint32Array(expertCount)),
       groups: allocate(device, GROUPS_HEADER_BYTES + tokens * expertsPerToken * 4),
     }),
     combine: combine(ctx, {
-      ...shared, residual: rowsOf(tokens, width), expertOut: rowsOf(tokens * expertsPerToken, width), routingWeights, width,
-      expertsPerToken,
+      ...shared, sums: rowsOf(tokens, width), rows: rowsOf(tokens * expertsPerToken, width), rowsPerSum: expertsPerToken, width,
     }),
   };
 }

@@ -1,6 +1,7 @@
-// output[p, r] = W[r] . x, x = input row p / K, for each assignment p of each group: an expert's down projection.
+// output[p, r] = W[r] . x, x = input row p / K, for each assignment p of each group.
 //
 // GATED: output[p, r] = silu(output[p, r]) * (W[r] . x): up after gate, where the two differ in type.
+// WEIGHTED: output[p, r] = routing_weights[p] * (W[r] . x): down. 0 where the weight is 0, whatever the product.
 // W [ROWS, BLOCKS * 32] of the expert in the group's slot. A thread computes 16 rows for TILE assignments (1 or 4).
 // Grid: x = rows / (16 * WORKGROUP), y = assignments / TILE, z = groups.
 override ROWS: u32;
@@ -17,6 +18,7 @@ override IN_STRIDE: u32;    // vec4
 override OUT_STRIDE: u32;   // floats
 override TILE: u32;
 override GATED: bool;
+override WEIGHTED: bool;
 override WORKGROUP: u32;
 
 @group(0) @binding(0) var<storage, read> state: StepState;
@@ -24,11 +26,15 @@ override WORKGROUP: u32;
 @group(0) @binding(2) var<storage, read> weights: array<vec4<u32>>;
 @group(0) @binding(3) var<storage, read> input: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read_write> output: array<f32>;
+@group(0) @binding(5) var<storage, read> routing_weights: array<f32>;
 
 fn store(p: u32, row: u32, value: f32) {
   let at = p * OUT_STRIDE + row;
   if (GATED) {
     output[at] = silu(output[at]) * value;
+  } else if (WEIGHTED) {
+    let weight = routing_weights[p];
+    output[at] = select(weight * value, 0.0, weight == 0.0);
   } else {
     output[at] = value;
   }

@@ -1,4 +1,4 @@
-// output[p, r] = W[r] . x, x = input row p / K, for each assignment p of each group: an expert's down projection.
+// output[p, r] = W[r] . x, x = input row p / K, for each assignment p of each group.
 //
 // As expert_matmul_rows.wgsl, but a workgroup shares the columns of four rows and adds up in shared memory.
 // Grid: x = rows / 4, y = assignments / TILE (1 or 4), z = groups.
@@ -16,6 +16,7 @@ override IN_STRIDE: u32;    // vec4
 override OUT_STRIDE: u32;   // floats
 override TILE: u32;
 override GATED: bool;
+override WEIGHTED: bool;
 override WORKGROUP: u32;
 
 @group(0) @binding(0) var<storage, read> state: StepState;
@@ -23,12 +24,16 @@ override WORKGROUP: u32;
 @group(0) @binding(2) var<storage, read> weights: array<vec4<u32>>;
 @group(0) @binding(3) var<storage, read> input: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read_write> output: array<f32>;
+@group(0) @binding(5) var<storage, read> routing_weights: array<f32>;
 
 fn store_rows(p: u32, row: u32, values: vec4<f32>) {
   for (var i = 0u; i < min(4u, ROWS - row); i++) {
     let at = p * OUT_STRIDE + row + i;
     if (GATED) {
       output[at] = silu(output[at]) * values[i];
+    } else if (WEIGHTED) {
+      let weight = routing_weights[p];
+      output[at] = select(weight * values[i], 0.0, weight == 0.0);
     } else {
       output[at] = values[i];
     }

@@ -1,11 +1,10 @@
 /** Puts a stored model on the GPU: budget, dense weights, slots, KV cache, buffers. */
 import type { AdapterReport, LoadProgress, LoadRequest } from '../src/contract/engine-api.ts';
-import type { ModelConfig } from '../src/contract/import-api.ts';
 import { MixtabError } from '../src/contract/errors.ts';
 import { type Bytes, expertIndex, layerIndex } from '../src/contract/ids.ts';
-import { expertKey, INPUT_ALIGNMENT_WEIGHTS, type ModelManifest, type RecordInfo } from '../src/contract/weight-layout.ts';
+import { expertKey, type ModelManifest, type RecordInfo } from '../src/contract/weight-layout.ts';
 import { automaticRamBudget, gpuBudgetOf, gpuMemoryToProbe } from './experts/automatic-budget.ts';
-import { planPromptRows, planSlots } from './experts/budget.ts';
+import { planSlots } from './experts/budget.ts';
 import { ExpertCache } from './experts/expert-cache.ts';
 import { Forecast, type OnRouterLogits } from './experts/forecast.ts';
 import { type LayerExperts, SlotMemory, slotBytes } from './experts/slot-memory.ts';
@@ -15,10 +14,10 @@ import { withAllocations } from './gpu/errors.ts';
 import { probeGpuMemory } from './gpu/memory-probe.ts';
 import { PipelineCache } from './gpu/pipelines.ts';
 import { ropeTable } from './gpu/rope-table.ts';
-import { BorrowedRows } from './model/borrowed-rows.ts';
-import { createStepBuffers, promptRowBytes, stepBufferBytes } from './model/buffers.ts';
+import { createStepBuffers, promptRowsBytes, stepBufferBytes } from './model/buffers.ts';
 import type { Model } from './model/forward.ts';
 import { KvCache, kvCacheBytes } from './model/kv-cache.ts';
+import { PromptRows } from './model/prompt-rows.ts';
 import { type DenseWeights, denseRecords, loadDenseWeights } from './model/weights.ts';
 import type { RecordReader } from './record-reader.ts';
 import { importEnded } from './storage/record-requests.ts';
@@ -27,8 +26,6 @@ import { importEnded } from './storage/record-requests.ts';
 const DEFAULT_CONTEXT = 4096;
 /** Tokens that go through a kernel together in prefill. */
 const MAX_BATCH = 512;
-/** Tokens of a prompt that have rows of their own at least; more borrow theirs from the KV cache (docs/streaming.md). */
-const LEAST_PROMPT = 4096;
 /** Models whose experts take less are put on the GPU whole at load; larger ones fill as they are used. */
 const PRELOAD_BYTES: Bytes = 512e6;
 
@@ -98,9 +95,8 @@ async function allocateWithinBudget(inputs: LoadInputs, weights: DenseWeights): 
 /** The dense weights are on the GPU already: what the probe finds comes on top of them. */
 async function automaticGpuBudget(inputs: LoadInputs, weights: DenseWeights): Promise<Bytes> {
   const { device, adapter } = inputs;
-  const { layouts, fixedBytes, rows } = memoryPlan(inputs, weights);
-  const alwaysBytes = fixedBytes + (rows.most - rows.least) * rows.bytesEach;
-  const wanted = layouts.reduce((sum, experts) => sum + experts.length * slotBytes(experts), alwaysBytes);
+  const { layouts, fixedBytes } = memoryPlan(inputs, weights);
+  const wanted = layouts.reduce((sum, experts) => sum + experts.length * slotBytes(experts), fixedBytes);
   const most = gpuMemoryToProbe(adapter, deviceMemory(), wanted);
   const probed = weights.bytes + (await probeGpuMemory(device, Math.max(0, most - weights.bytes)));
   return gpuBudgetOf(probed, wanted);
@@ -110,29 +106,24 @@ async function automaticGpuBudget(inputs: LoadInputs, weights: DenseWeights): Pr
 const deviceMemory = (): number | undefined => (navigator as { deviceMemory?: number }).deviceMemory;
 
 /** What is needed whatever the slots, and what would fill them. */
-function memoryPlan({ device, manifest, request }: LoadInputs, weights: DenseWeights) {
+function memoryPlan({ manifest, request }: LoadInputs, weights: DenseWeights) {
   const { config } = manifest;
   const context = request.context ?? Math.min(config.contextLength, DEFAULT_CONTEXT);
-  const bindable = bindablePrompt(device, config);
-  const most = Math.min(context, bindable);
-  const least = Math.min(most, LEAST_PROMPT);
-  const shape = { maxTokens: Math.min(context, MAX_BATCH), maxPrompt: least, context };
+  const shape = { maxTokens: Math.min(context, MAX_BATCH), context };
   const table = ropeTable(config, context);
-  const fixedBytes = weights.bytes + table.byteLength + kvCacheBytes(config, context) + stepBufferBytes(config, shape);
-  const rows = { least, most, step: MAX_BATCH, bytesEach: promptRowBytes(config) };
-  return { context, shape, table, fixedBytes, rows, bindable, layouts: expertLayouts(manifest) };
+  const buffers = stepBufferBytes(config, shape) + promptRowsBytes(config, shape);
+  const fixedBytes = weights.bytes + table.byteLength + kvCacheBytes(config, context) + buffers;
+  return { shape, table, fixedBytes, layouts: expertLayouts(manifest) };
 }
 
 function allocate(inputs: LoadInputs, weights: DenseWeights, budgetBytes: Bytes): GpuModel {
   const { device, adapter, manifest, request, reader } = inputs;
   const { config } = manifest;
-  const { context, table, rows, bindable, layouts, ...least } = memoryPlan(inputs, weights);
+  const { shape, table, fixedBytes, layouts } = memoryPlan(inputs, weights);
+  const { context } = shape;
   const { expertCount, expertsPerToken } = config;
   const slots = layouts.map((experts) => slotBytes(experts));
-  const budget = { budgetBytes, fixedBytes: least.fixedBytes, slotBytes: slots, expertCount, expertsPerToken };
-  const maxPrompt = planPromptRows(budget, rows);
-  const pools = planSlots({ ...budget, fixedBytes: least.fixedBytes + (maxPrompt - rows.least) * rows.bytesEach });
-  const shape = { ...least.shape, maxPrompt };
+  const pools = planSlots({ budgetBytes, fixedBytes, slotBytes: slots, expertCount, expertsPerToken });
 
   const owned: { destroy(): void }[] = [];
   const own = <T extends { destroy(): void }>(part: T): T => {
@@ -146,7 +137,7 @@ function allocate(inputs: LoadInputs, weights: DenseWeights, budgetBytes: Bytes)
     const memory = own(new SlotMemory(device, layouts, pools, expertCount));
     const kvCache = own(new KvCache(device, config, context));
     const buffers = own(createStepBuffers(device, config, shape));
-    const borrowed = new BorrowedRows(device, config, bindable);
+    const promptRows = new PromptRows(device, config);
     const ropeSlice = own(upload(device, 'rope table', table));
     const recordOf = new Map(manifest.records.map((record) => [record.key, record]));
     const experts = new ExpertCache(
@@ -168,7 +159,7 @@ function allocate(inputs: LoadInputs, weights: DenseWeights, budgetBytes: Bytes)
       kvCache,
       ropeTable: ropeSlice.slice,
       buffers,
-      borrowed,
+      promptRows,
       slotTable: memory.slotTable,
       banks: (layer) => memory.banks(layer),
     };
@@ -179,7 +170,7 @@ function allocate(inputs: LoadInputs, weights: DenseWeights, budgetBytes: Bytes)
       ...(forecast && { onRouterLogits: forecast.note }),
       context,
       slots: pools.reduce((sum, { slots }) => sum + slots, 0),
-      gpuBytes: () => weights.bytes + memory.bytes + kvCache.bytes + buffers.bytes + borrowed.bytes + table.byteLength,
+      gpuBytes: () => weights.bytes + memory.bytes + kvCache.bytes + buffers.bytes + promptRows.bytes + table.byteLength,
       destroy: () => {
         experts.close();
         destroyOwned();
@@ -190,12 +181,6 @@ function allocate(inputs: LoadInputs, weights: DenseWeights, budgetBytes: Bytes)
     destroyOwned();
     throw error;
   }
-}
-
-/** Tokens whose rows make no buffer larger than the adapter allows, whole chunks. */
-function bindablePrompt({ limits }: GPUDevice, { embeddingLength, expertsPerToken }: ModelConfig): number {
-  const rows = Math.floor(limits.maxBufferSize / (expertsPerToken * (embeddingLength + INPUT_ALIGNMENT_WEIGHTS) * 4));
-  return Math.max(MAX_BATCH, rows - (rows % MAX_BATCH));
 }
 
 function expertLayouts({ config, records }: ModelManifest): LayerExperts[] {

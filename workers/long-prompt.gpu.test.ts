@@ -1,83 +1,79 @@
-/** Prompts longer than the least that goes through a layer together. */
+/** Prompts of several chunks: each expert is read once, and nothing depends on the budget. */
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
-import type { ExpertsReport, GenerateResult } from '../src/contract/engine-api.ts';
+import type { ExpertsReport, GenerateRequest, GenerateResult } from '../src/contract/engine-api.ts';
 import { isExpertKey } from '../src/contract/weight-layout.ts';
 import type { Engine } from './engine.ts';
 import { SYNTH_PRESETS } from './gguf/synth/presets.ts';
-import { uniformTypes } from './gguf/synth/synth.ts';
+import { type SynthOptions, uniformTypes } from './gguf/synth/synth.ts';
 import { scopesReport } from './gpu/scope-testing.ts';
+import type { MemoryStore } from './storage/memory-store.ts';
 import { engineWith } from './testing.ts';
 
-async function leastBudget(engine: Engine, modelId: string, context: number): Promise<number> {
-  const refused = (await engine.load({ modelId, context, gpuBudgetBytes: 1 }, () => {}).catch((error: Error) => error)) as Error;
+const BASE: SynthOptions = {
+  ...SYNTH_PRESETS.tiny, embeddingLength: 64, headCount: 2, kvHeadCount: 2, headDim: 64, feedForwardLength: 512, types: uniformTypes('Q8_0'),
+};
+const LETTERS = Array.from({ length: 4000 }, (_, i) => String.fromCharCode(97 + ((i * i * 7 + i * 3) % 101) % 26));
+
+afterEach(() => vi.restoreAllMocks());
+
+async function leastBudget(engine: Engine, modelId: string): Promise<number> {
+  const refused = (await engine.load({ modelId, gpuBudgetBytes: 1 }, () => {}).catch((error: Error) => error)) as Error;
   return Number(/at least (\d+) MB/.exec(refused.message)?.[1]) * 1e6;
 }
 
-it('reads each expert once where the budget has room for the prompt, and gives the same to the bit where it has not', async () => {
-  const { engine, modelId, store } = await engineWith({
-    ...SYNTH_PRESETS.tiny, embeddingLength: 64, headCount: 2, kvHeadCount: 1, feedForwardLength: 1024, contextLength: 4800, types: uniformTypes('Q8_0'),
-  });
-  const experts = (await store.getManifest(modelId))!.records.filter(({ key }) => isExpertKey(key));
-  const expertBytes = experts.reduce((sum, { bytes }) => sum + bytes, 0);
-  const least = await leastBudget(engine, modelId, 4800);
-  /** What a prompt of 4700 tokens takes, read and computed with some experts' slots. */
-  const longPrompt = async (gpuBudgetBytes: number): Promise<GenerateResult & { slots: number }> => {
-    const { slots } = await engine.load({ modelId, context: 4800, gpuBudgetBytes, ramBudgetBytes: 0 }, () => {});
-    const result = await engine.generate(
-      { input: { kind: 'text', text: 'x '.repeat(2340) }, maxTokens: 1, sampling: { temperature: 0 }, ignoreEos: true, topLogprobs: 5 }, () => {},
-    );
-    return { ...result, slots };
-  };
-  const inParts = await longPrompt(least);
-  const whole = await longPrompt(least + 1.5e6);
-  expect(whole.promptTokens.length).toBeGreaterThan(4096 + 512);
-  expect(whole.slots).toBeLessThan(experts.length);
-  expect(whole.cache.bytesRead).toBeLessThanOrEqual(expertBytes);
-  expect(inParts.cache.bytesRead).toBeGreaterThan(expertBytes);
-  expect(whole.tokens).toEqual(inParts.tokens);
-  await engine.unload();
-}, 300_000);
+/** About so many tokens of text, once a model is loaded. */
+async function textOf(engine: Engine, tokens: number): Promise<string> {
+  const all = (await engine.tokenize(LETTERS.join(' '))).length;
+  return LETTERS.slice(0, Math.floor((LETTERS.length * tokens) / all)).join(' ');
+}
 
-describe('at the least budget, with room in the KV cache', () => {
-  const CONTEXT = 5000;
-  /** Between the standing rows and what the cache of 4608 positions leaves room for beside them. */
-  const PROMPT = 4160;
-  const LETTERS = Array.from({ length: 4000 }, (_, i) => String.fromCharCode(97 + ((i * i * 7 + i * 3) % 101) % 26));
-  const GREEDY = { sampling: { temperature: 0 }, ignoreEos: true, topLogprobs: 5 };
-  let text: string;
+const generate = (engine: Engine, text: string, more: Partial<GenerateRequest> = {}, onEvent: Parameters<Engine['generate']>[1] = () => {}) =>
+  engine.generate(
+    { input: { kind: 'text', text }, maxTokens: 1, sampling: { temperature: 0 }, ignoreEos: true, topLogprobs: 5, ...more }, onEvent,
+  );
+
+/** How often each expert's record is read from now on. */
+function countReads(store: MemoryStore): Map<string, number> {
+  const reads = new Map<string, number>();
+  const read = store.readPartsVerified.bind(store);
+  vi.spyOn(store, 'readPartsVerified').mockImplementation((id, record) => {
+    if (isExpertKey(record.key)) reads.set(record.key, (reads.get(record.key) ?? 0) + 1);
+    return read(id, record);
+  });
+  return reads;
+}
+
+describe('at the least budget', () => {
+  const CONTEXT = 2200;
+  const ANSWER = 8;
   let engine: Engine;
-  let expertBytes: number;
+  let store: MemoryStore;
+  let modelId: string;
+  let text: string;
   let budget: number;
-  let load: () => Promise<{ memory: { gpuBytes: number } }>;
-  let whole: GenerateResult;
-  let borrowed: GPUBuffer[];
+  let resident: GenerateResult;
+  let made: GPUBuffer[];
   let destroyed: GPUBuffer[];
+  const load = () => engine.load({ modelId, gpuBudgetBytes: budget, ramBudgetBytes: 0 }, () => {});
 
   beforeAll(async () => {
-    const { engine: made, modelId, store } = await engineWith({
-      ...SYNTH_PRESETS.tiny, embeddingLength: 64, headCount: 2, kvHeadCount: 2, headDim: 64, feedForwardLength: 512, contextLength: CONTEXT,
-      types: uniformTypes('Q8_0'),
-    });
-    engine = made;
-    const experts = (await store.getManifest(modelId))!.records.filter(({ key }) => isExpertKey(key));
-    expertBytes = experts.reduce((sum, { bytes }) => sum + bytes, 0);
-    budget = await leastBudget(engine, modelId, CONTEXT);
-    load = () => engine.load({ modelId, context: CONTEXT, gpuBudgetBytes: budget, ramBudgetBytes: 0 }, () => {});
-    await load();
-    const tokens = (await engine.tokenize(LETTERS.join(' '))).length;
-    text = LETTERS.slice(0, Math.floor((LETTERS.length * PROMPT) / tokens)).join(' ');
-  });
+    ({ engine, modelId, store } = await engineWith({ ...BASE, contextLength: CONTEXT }));
+    budget = await leastBudget(engine, modelId);
+    const { slots } = await engine.load({ modelId }, () => {});
+    expect(slots).toBe(BASE.layers * BASE.expertCount);
+    text = await textOf(engine, CONTEXT - ANSWER - 2);
+    resident = await generate(engine, text, { maxTokens: ANSWER });
+  }, 300_000);
   afterAll(() => engine.unload());
-  afterEach(() => vi.restoreAllMocks());
 
-  /** Notes the borrowed buffers that are made from now on, and all that are destroyed. */
+  /** Notes the rows' buffers that are made from now on, and all that are destroyed. */
   function watchBuffers(): void {
-    borrowed = [];
+    made = [];
     destroyed = [];
     const create = GPUDevice.prototype.createBuffer;
     vi.spyOn(GPUDevice.prototype, 'createBuffer').mockImplementation(function (this: GPUDevice, descriptor) {
       const buffer = create.call(this, descriptor);
-      if (descriptor.label?.startsWith('borrowed')) borrowed.push(buffer);
+      if (descriptor.label?.startsWith('prompt ')) made.push(buffer);
       return buffer;
     });
     const destroy = GPUBuffer.prototype.destroy;
@@ -87,55 +83,129 @@ describe('at the least budget, with room in the KV cache', () => {
     });
   }
 
-  it('borrows rows from it and reads each expert once, stays within the budget, and the answer can fill the context', async () => {
-    const { memory } = await load();
+  /** Stops the engine amid its second layer, when the last expert of it is read; returns how many of them were asked for. */
+  function stopInSecondLayer(): () => number {
+    const read = store.readPartsVerified.bind(store);
+    let asked = 0;
+    vi.spyOn(store, 'readPartsVerified').mockImplementation(async (id, record) => {
+      if (record.key.startsWith('L1.E') && ++asked === BASE.expertCount) {
+        void engine.stop();
+        await new Promise((resolve) => setTimeout(resolve, 500));
+      }
+      return read(id, record);
+    });
+    return () => asked;
+  }
+
+  function expectRowsGone(): void {
+    expect(made).toHaveLength(4 * 5); // four kinds, five chunks
+    expect(destroyed).toEqual(expect.arrayContaining(made));
+  }
+
+  it('a prompt that all but fills the context reads each expert once, within the budget, and the answer is the same to the bit', async () => {
+    const { memory, slots } = await load();
+    expect(slots).toBeLessThan(BASE.layers * BASE.expertCount);
     watchBuffers();
+    const compiled = vi.spyOn(GPUDevice.prototype, 'createComputePipeline');
+    const reads = countReads(store);
+    let inPrompt: [string, number][] = [];
     const during: Promise<ExpertsReport | undefined>[] = [];
-    whole = await engine.generate({ ...GREEDY, input: { kind: 'text', text }, maxTokens: CONTEXT }, ({ type }) => {
+    const result = await generate(engine, text, { maxTokens: CONTEXT }, ({ type }) => {
+      if (type === 'token' && inPrompt.length === 0) inPrompt = [...reads];
       if (type === 'prefill') during.push(engine.experts());
     });
-    expect(whole.promptTokens.length).toBeGreaterThan(4096);
-    expect((await engine.experts())!.promptBytesRead).toBeLessThanOrEqual(expertBytes);
-    expect(whole.finishReason).toBe('length');
-    expect(whole.promptTokens.length + whole.tokens.length).toBe(CONTEXT);
-    expect(borrowed).toHaveLength(4);
-    expect(destroyed).toEqual(expect.arrayContaining(borrowed));
-    const rows = borrowed.reduce((sum, { size }) => sum + size, 0);
-    const bytes = (await Promise.all(during)).map((report) => report!.memory.gpuBytes);
-    // 512 positions at load, 4608 for this prompt, 5000 at last; 1024 bytes each.
-    expect(bytes).toEqual([memory.gpuBytes + 4096 * 1024 + rows, memory.gpuBytes + 4096 * 1024 + rows]);
-    expect(bytes[0]).toBeLessThanOrEqual(budget);
-    expect(whole.memory.gpuBytes).toBe(memory.gpuBytes + (5000 - 512) * 1024);
+    const answered = result.tokens.length;
+    expect(result.promptTokens.length + answered).toBe(CONTEXT);
+    expect(answered).toBeLessThan(20);
+    expect(result.tokens.slice(0, ANSWER)).toEqual(resident.tokens);
+    // Every expert is chosen by some token.
+    expect(inPrompt).toHaveLength(BASE.layers * BASE.expertCount);
+    expect(inPrompt.filter(([, times]) => times !== 1)).toEqual([]);
+
+    expect(compiled).not.toHaveBeenCalled(); // load has compiled what a long prompt needs, too
+
+    expectRowsGone();
+    const rows = made.reduce((sum, { size }) => sum + size, 0);
+    const [first, last] = (await Promise.all(during)).map((report) => report!.memory.gpuBytes);
+    // 512 positions at load, all of them now; 1024 bytes each.
+    const grown = memory.gpuBytes + (CONTEXT - 512) * 1024;
+    expect([first, last]).toEqual([grown + rows, grown]);
+    expect(first).toBeLessThanOrEqual(budget);
   }, 300_000);
 
-  it('borrows again from a cache that has grown to the context meanwhile', async () => {
-    watchBuffers();
-    const other = text.slice(2); // shares nothing but its beginning
-    const again = await engine.generate({ ...GREEDY, input: { kind: 'text', text: other }, maxTokens: 1 }, () => {});
-    expect(again.reusedTokens).toBeLessThan(10);
-    expect(again.cache.bytesRead).toBeLessThanOrEqual(expertBytes);
-    expect(borrowed).toHaveLength(4);
-  }, 300_000);
-
-  it('gives the same to the bit in stretches, where there is no memory for borrowed rows', async () => {
+  it('without memory for the rows it ends with an error, keeps what was there, and the next one is right', async () => {
     await load();
+    const start = text.slice(0, 100);
+    const { promptTokens } = await generate(engine, start);
     watchBuffers();
     scopesReport(new GPUOutOfMemoryError('a test'));
-    const inStretches = await engine.generate({ ...GREEDY, input: { kind: 'text', text }, maxTokens: 1 }, () => {});
-    expect(borrowed).toHaveLength(4);
-    expect(destroyed).toEqual(expect.arrayContaining(borrowed));
-    expect(inStretches.cache.bytesRead).toBeGreaterThan(expertBytes);
-    expect(inStretches.tokens).toEqual(whole.tokens.slice(0, 1));
+    await expect(generate(engine, text)).rejects.toMatchObject({ code: 'gpu-out-of-memory' });
+    expectRowsGone();
+    const again = await generate(engine, start);
+    expect(again.reusedTokens).toBe(promptTokens.length - 1);
+    const whole = await generate(engine, text);
+    expect(whole.tokens[0].id).toBe(resident.tokens[0].id);
   }, 300_000);
 
-  it('gives them back when it is stopped', async () => {
+  it('releases the rows when it is stopped, and when an expert cannot be read', async () => {
     await load();
     watchBuffers();
-    const stopped = await engine.generate({ ...GREEDY, input: { kind: 'text', text }, maxTokens: 1 }, ({ type }) => {
-      if (type === 'prefill') void engine.stop();
-    });
-    expect(stopped.finishReason).toBe('aborted');
-    expect(borrowed).toHaveLength(4);
-    expect(destroyed).toEqual(expect.arrayContaining(borrowed));
+    stopInSecondLayer();
+    expect((await generate(engine, text)).finishReason).toBe('aborted');
+    expectRowsGone();
+    vi.restoreAllMocks();
+    watchBuffers();
+    vi.spyOn(store, 'readPartsVerified').mockRejectedValue(new Error('no disk'));
+    await expect(generate(engine, text)).rejects.toThrow('no disk');
+    expectRowsGone();
   }, 300_000);
+
+  it('is the same to the bit after a prompt of one chunk that was stopped amid a layer', async () => {
+    await load();
+    const asked = stopInSecondLayer();
+    const short = await generate(engine, text.slice(-600));
+    expect([short.finishReason, asked()]).toEqual(['aborted', BASE.expertCount]);
+    vi.restoreAllMocks();
+    const after = await generate(engine, text);
+    expect(after.tokens).toEqual(resident.tokens.slice(0, 1));
+  }, 300_000);
+});
+
+it.each([1, 2, 3])('%i experts a token: the same to the bit at every budget, each read once', { timeout: 300_000 }, async (expertsPerToken) => {
+  const { engine, modelId, store } = await engineWith({ ...BASE, expertsPerToken, contextLength: 1200 });
+  const least = await leastBudget(engine, modelId);
+  const all = await engine.load({ modelId }, () => {});
+  const text = await textOf(engine, 1100);
+  const resident = await generate(engine, text, { maxTokens: 4 });
+  expect(resident.promptTokens.length).toBeGreaterThan(1024);
+  const expertBytes = (await store.getManifest(modelId))!.records.find(({ key }) => isExpertKey(key))!.bytes;
+  for (const more of [0, 3]) {
+    const { slots } = await engine.load({ modelId, gpuBudgetBytes: least + more * expertBytes, ramBudgetBytes: 0 }, () => {});
+    expect(slots).toBeLessThan(all.slots);
+    for (const again of [false, true]) {
+      // The second time some are resident, others than at the first.
+      if (again) await generate(engine, text.slice(7, 60));
+      const reads = countReads(store);
+      const result = await generate(engine, text);
+      const chosen = (await engine.experts())!.uses.filter(Boolean).length;
+      if (!again) expect(reads.size).toBe(chosen);
+      expect([...reads.values()].filter((times) => times !== 1)).toEqual([]);
+      vi.restoreAllMocks();
+      expect(result.tokens).toEqual(resident.tokens.slice(0, 1));
+    }
+  }
+  await engine.unload();
+});
+
+it('is scored in a window of its own, as token by token', { timeout: 300_000 }, async () => {
+  const { engine, modelId } = await engineWith({ ...BASE, contextLength: 1200 });
+  await engine.load({ modelId }, () => {});
+  const input = { kind: 'text', text: await textOf(engine, 1100) } as const;
+  const together = await engine.score({ input, context: 1200, trace: true }, () => {});
+  const alone = await engine.score({ input, context: 1200, trace: true, lossy: {} }, () => {});
+  expect(together.tokens).toBeGreaterThan(1024);
+  expect(alone.tokens).toBe(together.tokens);
+  expect(alone.nll).toBeCloseTo(together.nll, 4);
+  expect(alone.trace).toEqual(together.trace);
+  await engine.unload();
 });

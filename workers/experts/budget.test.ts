@@ -1,7 +1,7 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { MixtabError } from '../../src/contract/errors.ts';
-import { planPromptRows, planSlots, planStretches, type PoolPlan, type SlotBudget } from './budget.ts';
+import { planSlots, type PoolPlan, type SlotBudget } from './budget.ts';
 
 const base = { fixedBytes: 1_000, slotBytes: [100, 100, 100], expertCount: 8, expertsPerToken: 2 };
 const slotsOf = (pools: PoolPlan[]): number[] => pools.map(({ slots }) => slots);
@@ -69,79 +69,6 @@ describe('planSlots for any budget', () => {
           bytes += slots * Math.max(...layers.map((layer) => slotBytes[layer]));
         }
         expect(bytes).toBeLessThanOrEqual(spare);
-      }),
-      { numRuns: 1000 },
-    );
-  });
-});
-
-describe('planPromptRows', () => {
-  const budget = { fixedBytes: 1000, slotBytes: [100, 100, 100], expertCount: 4, expertsPerToken: 2 };
-  const rows = { least: 8, most: 40, step: 8, bytesEach: 10 };
-
-  it.each([
-    [1200, 8], // the least budget there is
-    [1359, 8], // half of what is left makes 7 rows, no whole step
-    [1360, 16],
-    [1800, 32],
-    [1840, 40],
-    [9999, 40],
-  ])('a budget of %i: %i rows', (budgetBytes, expected) => {
-    expect(planPromptRows({ ...budget, budgetBytes }, rows)).toBe(expected);
-  });
-
-  it('takes all that experts leave, where they all have a slot', () => {
-    expect(planPromptRows({ ...budget, slotBytes: [10, 10, 10], budgetBytes: 1000 + 120 + 320 }, rows)).toBe(40);
-  });
-
-  it('may end within a step where the context does', () => {
-    expect(planPromptRows({ ...budget, budgetBytes: 9999 }, { ...rows, most: 37 })).toBe(37);
-  });
-});
-
-describe('planStretches', () => {
-  const mixtral = (context: number, standing: number) => ({
-    position: 0, standing, step: 512, rowBytes: 49_168,
-    reserveAt: (positions: number) => (context - Math.min(context, Math.ceil(positions / 512) * 512)) * 131_072,
-  });
-
-  it.each([
-    [32768, 4096, 1000, [1000]],
-    [32768, 4096, 24000, [24000]],
-    [32768, 4096, 24576, [24576]], // three quarters
-    [32768, 4096, 26000, [13312, 12688]],
-    [32768, 4096, 32000, [13312, 13312, 5376]],
-    [32768, 8192, 32000, [22528, 9472]],
-    [32768, 32768, 32767, [32767]], // the standing rows are enough
-    [8192, 4096, 6000, [6000]],
-    [4800, 4096, 4700, [2560, 2140]], // the last page is the cache's: nothing to borrow
-    [2048, 2048, 2000, [2000]],
-  ])('Mixtral, a context of %i, %i standing rows, a prompt of %i: %j', (context, standing, tokens, expected) => {
-    expect(planStretches({ ...mixtral(context, standing), tokens })).toEqual(expected);
-  });
-
-  it('counts what the cache already holds', () => {
-    expect(planStretches({ ...mixtral(32768, 4096), position: 20000, tokens: 8000 })).toEqual([8000]);
-    expect(planStretches({ ...mixtral(32768, 4096), position: 24000, tokens: 8000 })).toEqual([4096, 3904]);
-  });
-
-  it('never takes more than there is, in whole steps but for the last, and no more stretches than without borrowing', () => {
-    const some = (min: number, max: number) => fc.integer({ min, max });
-    fc.assert(
-      fc.property(some(1, 40), some(0, 300), some(1, 300), some(1, 12), some(1, 12), (standingSteps, position, tokens, rowBytes, kvBytes) => {
-        const step = 8;
-        const standing = standingSteps * step;
-        const context = position + tokens;
-        const memory = { position, tokens, standing, step, rowBytes, reserveAt: (positions: number) => (context + 50 - positions) * kvBytes };
-        const stretches = planStretches(memory);
-        let at = position;
-        for (const [index, rows] of stretches.entries()) {
-          at += rows;
-          expect((rows - standing) * rowBytes).toBeLessThanOrEqual(memory.reserveAt(at));
-          if (index + 1 < stretches.length) expect(rows % step).toBe(0);
-        }
-        expect(at).toBe(context);
-        expect(stretches.length).toBeLessThanOrEqual(Math.ceil(tokens / standing));
       }),
       { numRuns: 1000 },
     );

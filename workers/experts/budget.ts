@@ -5,7 +5,7 @@ import { type Bytes, type LayerIndex, layerIndex } from '../../src/contract/ids.
 export interface SlotBudget {
   /** GPU memory for everything. */
   budgetBytes: Bytes;
-  /** Dense weights, KV cache and scratch: what is needed whatever the slots. */
+  /** Dense weights, KV cache, scratch and rows of the longest prompt: what is needed whatever the slots. */
   fixedBytes: Bytes;
   /** Bytes of one slot, for each layer. */
   slotBytes: readonly Bytes[];
@@ -17,70 +17,6 @@ export interface SlotBudget {
 export interface PoolPlan {
   layers: LayerIndex[];
   slots: number;
-}
-
-/** Tokens of a prompt that go through a layer together: an expert is read once for all of them. */
-export interface PromptRows {
-  /** What there must be room for. */
-  least: number;
-  most: number;
-  /** Only whole steps, unless it is `most`. */
-  step: number;
-  /** GPU memory that each takes. */
-  bytesEach: Bytes;
-}
-
-/**
- * How many tokens of a prompt to make room for: all that a context holds where they take no more than half of what the
- * budget leaves beside the least it must hold, or than what the experts leave.
- * @param budget its `fixedBytes` counts the least rows
- */
-export function planPromptRows(budget: SlotBudget, { least, most, step, bytesEach }: PromptRows): number {
-  const { budgetBytes, fixedBytes, slotBytes, expertCount, expertsPerToken } = budget;
-  const spare = budgetBytes - fixedBytes - expertsPerToken * Math.max(...slotBytes);
-  const left = budgetBytes - fixedBytes - expertCount * sum(slotBytes);
-  const rows = least + Math.floor(Math.max(0, spare / 2, left) / bytesEach);
-  return rows >= most ? most : Math.max(least, rows - (rows % step));
-}
-
-/** A prompt on its way through the layers, and the memory that its rows can have. */
-export interface PromptMemory {
-  /** Positions before it, already in the KV cache. */
-  position: number;
-  tokens: number;
-  /** Rows there are in any case, whole steps unless they are enough for the context. */
-  standing: number;
-  /** Stretches are whole steps, but for the last. */
-  step: number;
-  rowBytes: Bytes;
-  /** GPU memory that is set aside for the KV cache and not in use while it holds `positions`. */
-  reserveAt: (positions: number) => Bytes;
-}
-
-/**
- * How many tokens of a prompt go through the layers together, stretch after stretch. Each stretch reads the experts anew,
- * so there are as few as there can be; among as few, the longest is as short as can be, since reading hides best behind
- * equal work. Beyond the standing rows a stretch borrows what the KV cache, grown for it and no further, leaves unused.
- */
-export function planStretches(memory: PromptMemory): number[] {
-  const fewest = greedyStretches(memory, memory.tokens);
-  for (let longest = memory.step; ; longest += memory.step) {
-    const stretches = longest < fewest[0] ? greedyStretches(memory, longest) : fewest;
-    if (stretches.length === fewest.length) return stretches;
-  }
-}
-
-/** Each stretch as long as there is memory for, none above `longest`. */
-function greedyStretches({ position, tokens, standing, step, rowBytes, reserveAt }: PromptMemory, longest: number): number[] {
-  const stretches: number[] = [];
-  for (let done = 0; done < tokens; done += stretches.at(-1)!) {
-    const most = Math.min(tokens - done, longest);
-    const finds = (rows: number): boolean => (rows - standing) * rowBytes <= reserveAt(position + done + rows);
-    let rows = Math.min(most, standing);
-    while (rows < most && finds(Math.min(most, rows + step))) rows = Math.min(most, rows + step);
-    stretches.push(rows);
-  }
-  return stretches;
 }
 
 const megabytes = (bytes: Bytes): string => `${Math.ceil(bytes / 1e6)} MB`;

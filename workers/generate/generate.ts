@@ -257,12 +257,12 @@ export class Generator {
   ): Promise<void> {
     const { model, experts, onRouterLogits } = this.gpu;
     const tokens = promptTokens.slice(kept);
-    const onProgress = (tokensDone: number, tokensCached: number) => {
-      this.#cached.push(...tokens.slice(this.#cached.length - kept, tokensCached));
+    const onProgress = (tokensDone: number) => {
       this.#progress.promptTokens = tokensDone;
       onEvent({ type: 'prefill', tokensDone, tokensTotal: tokens.length });
     };
     await prefill({ model, experts, readback: this.readback, tokens, position: kept, onProgress, stopped, onRouterLogits });
+    this.#cached = [...this.#cached, ...tokens];
   }
 
   async #firstToken(): Promise<ArrayBuffer> {

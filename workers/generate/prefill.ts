@@ -1,22 +1,20 @@
 /**
  * The prompt: layer by layer, all its tokens through one layer before the next, so that an expert is read once
- * however many tokens chose it; in stretches where there is no memory for the rows of all. Kernels take the tokens in
- * chunks. One small readback a layer tells which experts were chosen; while some compute, the next are read
- * (docs/streaming.md).
+ * however many tokens chose it. Kernels take the tokens in chunks. One small readback a layer tells which experts were
+ * chosen; while some compute, the next are read (docs/streaming.md).
  */
 import { MixtabError } from '../../src/contract/errors.ts';
 import { type ExpertIndex, expertIndex, type LayerIndex, layerIndex, type TokenId, tokenId } from '../../src/contract/ids.ts';
-import { planStretches } from '../experts/budget.ts';
 import type { ExpertCache } from '../experts/expert-cache.ts';
 import type { OnRouterLogits } from '../experts/forecast.ts';
 import { encodeGroups, type ExpertGroup, groupByExpert } from '../experts/grouping.ts';
 import { type Dispatch, encode, type Slice } from '../gpu/dispatch.ts';
+import type { Rows } from '../gpu/ops/context.ts';
 import type { Readback } from '../gpu/readback.ts';
 import { STATE } from '../gpu/step-state.ts';
-import { chunkOf, type PromptBuffers, type StepBuffers } from '../model/buffers.ts';
+import type { StepBuffers } from '../model/buffers.ts';
 import { attend, decodeProgram, embedTokens, type Model, outputHead } from '../model/forward.ts';
-import { kvCacheBytes } from '../model/kv-cache.ts';
-import { combineExperts, routeTokens, runExperts } from '../model/moe-layer.ts';
+import { addAccumulated, combineExperts, routeTokens, runExperts } from '../model/moe-layer.ts';
 import { orStopped } from './stopping.ts';
 
 /** Experts that are uploaded and computed together: few, so that the next ones are read in the meantime. */
@@ -32,76 +30,53 @@ export interface PrefillInputs {
   tokens: readonly TokenId[];
   /** Position of the first of them. */
   position: number;
-  /**
-   * Called after each layer.
-   * @param tokensDone tokens' worth of work
-   * @param tokensCached tokens whose keys and values are complete
-   */
-  onProgress: (tokensDone: number, tokensCached: number) => void;
+  /** Called after each layer with the tokens' worth of work that is done; keys and values are complete once all is. */
+  onProgress: (tokensDone: number) => void;
   /** Asked between layers; true ends the prefill with `aborted`. */
   stopped: () => boolean;
-  /** Told the experts that each token of those going through the layers together chose: [tokens, expertsPerToken]. */
+  /** Told the experts that each token chose: [tokens, expertsPerToken]. */
   onChoices?: (layer: LayerIndex, choices: Uint32Array) => void;
   /** Told what the routers find likely, for the tokens that went through the kernels last. */
   onRouterLogits?: OnRouterLogits;
+  /** Told what the last layer made of some of the tokens, in order; f32[count, embeddingLength], gone when it resolves. */
+  onResiduals?: (residual: Rows, first: number, count: number) => Promise<void>;
 }
 
 /** Tokens that go through a kernel together. */
 interface Chunk {
   tokens: readonly TokenId[];
-  /** Place of the first of them among those that go through the layers together. */
+  /** Place of the first of them among the prompt's. */
   first: number;
   /** Position of the first of them in the KV cache. */
   position: number;
   buffers: StepBuffers;
 }
 
-/** Leaves the last token's residual in `buffers.headResidual` and the state ready for the output head. */
+/**
+ * Leaves the last token's residual in `buffers.headResidual` and the state ready for the output head.
+ * @throws MixtabError `gpu-out-of-memory` where there is no memory for the prompt's rows, `aborted`
+ */
 export async function prefill(inputs: PrefillInputs): Promise<void> {
-  const { model, tokens, position, onProgress } = inputs;
-  const { buffers, borrowed, ctx } = model;
-  let stretches = stretchesOf(model, tokens.length, position, true);
+  const { model, tokens, position, onProgress, onResiduals } = inputs;
+  const { buffers, promptRows, kvCache, ctx } = model;
+  const { device } = ctx.pipelines;
+  kvCache.grow(position + tokens.length);
   try {
-    for (let first = 0; first < tokens.length; ) {
-      const stretch = tokens.slice(first, first + stretches[0]);
-      if (!(await makeRoom(model, position + first, stretch.length))) {
-        stretches = stretchesOf(model, tokens.length - first, position + first, false);
-        continue;
-      }
-      const onLayer = (share: number) => onProgress(first + Math.floor(stretch.length * share), first);
-      await prefillTogether({ ...inputs, tokens: stretch, position: position + first }, onLayer);
-      stretches = stretches.slice(1);
-      first += stretch.length;
-      onProgress(first, first);
-    }
+    const chunks = await chunksOf(model, tokens, position);
+    await throughLayers(inputs, chunks);
+    for (const chunk of chunks) await onResiduals?.(chunk.buffers.residual, chunk.first, chunk.tokens.length);
+    keepLast(model, chunks.at(-1)!);
+  } catch (error) {
+    // What was computed and not added to anything yet must not be added to the next prompt's.
+    const encoder = device.createCommandEncoder({ label: 'drop outputs' });
+    encoder.clearBuffer(buffers.expertOut.slice.buffer);
+    device.queue.submit([encoder.finish()]);
+    throw error;
   } finally {
-    borrowed.giveBack(); // before decoding lets the KV cache grow
+    promptRows.release();
   }
-  writeState(ctx.pipelines.device, buffers.state, 1, position + tokens.length - 1);
-}
-
-/**
- * How many tokens go through the layers together, stretch after stretch.
- * @param borrowing whether rows may be borrowed beside the standing ones
- */
-function stretchesOf({ config, buffers, borrowed, kvCache }: Model, tokens: number, position: number, borrowing: boolean): number[] {
-  const unused = (positions: number) => kvCacheBytes(config, kvCache.limit - kvCache.capacityFor(positions));
-  return planStretches({
-    position, tokens, standing: buffers.maxPrompt, step: buffers.maxTokens, rowBytes: borrowed.bytesEach,
-    reserveAt: borrowing ? unused : () => 0,
-  });
-}
-
-/**
- * Lets the KV cache grow for `count` tokens more, and borrows the rows that they want beside the standing ones.
- * @returns false where the GPU has no memory for the rows
- */
-async function makeRoom({ buffers, borrowed, kvCache }: Model, position: number, count: number): Promise<boolean> {
-  borrowed.giveBack(); // the KV cache grows into their memory
-  const beyond = Math.max(0, count - buffers.maxPrompt);
-  if (beyond > 0) await kvCache.fit(position + count);
-  else kvCache.grow(position + count);
-  return borrowed.borrow(beyond);
+  writeState(device, buffers.state, 1, position + tokens.length - 1);
+  onProgress(tokens.length);
 }
 
 /** Sets tokens and position, clears the stall mark; the sampler's step goes on. */
@@ -113,31 +88,21 @@ export function writeState(device: GPUDevice, state: Slice, tokenCount: number, 
   device.queue.writeBuffer(state.buffer, state.offset, words);
 }
 
-/** Chunks with their rows: the standing ones first, then those that are borrowed. */
-function chunksOf({ buffers, borrowed, config }: Model, tokens: readonly TokenId[], position: number): Chunk[] {
-  const segments: readonly PromptBuffers[] = [buffers, ...borrowed.segments];
-  const places = segments.flatMap((segment) =>
-    Array.from({ length: Math.ceil(segment.maxPrompt / buffers.maxTokens) }, (_, index) => ({ segment, row: index * buffers.maxTokens })),
-  );
-  return slicesOf(tokens, buffers.maxTokens).map((part, index) => {
+/** Chunks with their rows: a single one has those of the step. */
+async function chunksOf({ buffers, promptRows }: Model, tokens: readonly TokenId[], position: number): Promise<Chunk[]> {
+  const parts = slicesOf(tokens, buffers.maxTokens);
+  const rows = parts.length > 1 ? await promptRows.allocate(parts.map((part) => part.length)) : [];
+  return parts.map((part, index) => {
     const first = index * buffers.maxTokens;
-    const { segment, row } = places[index];
-    return {
-      tokens: part, first, position: position + first,
-      buffers: chunkOf(buffers, segment, row, part.length, config.expertsPerToken),
-    };
+    return { tokens: part, first, position: position + first, buffers: { ...buffers, ...rows[index] } };
   });
 }
 
-/**
- * Tokens that there are rows for, through all layers; the last one's residual ends in `buffers.headResidual`.
- * @param onLayer told the share of the layers that is done, but for the last
- */
-async function prefillTogether(inputs: PrefillInputs, onLayer: (share: number) => void): Promise<void> {
-  const { model, readback, stopped, tokens, position } = inputs;
+/** All chunks through all layers, which leaves them in their residuals. */
+async function throughLayers(inputs: PrefillInputs, chunks: readonly Chunk[]): Promise<void> {
+  const { model, readback, stopped, tokens, onProgress } = inputs;
   const { config, ctx, buffers } = model;
   const device = ctx.pipelines.device;
-  const chunks = chunksOf(model, tokens, position);
   for (const { tokens: part, buffers: own } of chunks) {
     device.queue.writeBuffer(buffers.tokens.buffer, 0, Uint32Array.from(part));
     writeState(device, buffers.state, part.length, 0);
@@ -145,7 +110,7 @@ async function prefillTogether(inputs: PrefillInputs, onLayer: (share: number) =
   }
   for (let l = 0; l < config.layerCount; l++) {
     if (stopped()) throw new MixtabError('aborted', 'Stopped.');
-    if (l > 0) onLayer(l / config.layerCount);
+    if (l > 0) onProgress(Math.floor((tokens.length * l) / config.layerCount));
     const layer = layerIndex(l);
     const last = chunks.at(-1)!;
     for (const chunk of chunks.slice(0, -1)) {
@@ -153,7 +118,7 @@ async function prefillTogether(inputs: PrefillInputs, onLayer: (share: number) =
       submit(device, attendAndRoute(model, chunk, layer));
     }
     writeState(device, buffers.state, last.tokens.length, last.position);
-    const wanted = chunks.map((chunk) => chunk.buffers.selected);
+    const wanted = chunks.map((chunk) => ({ ...chunk.buffers.selected, size: chunk.tokens.length * config.expertsPerToken * 4 }));
     const { slice, stride } = buffers.routerLogits;
     if (inputs.onRouterLogits) wanted.push({ ...slice, size: last.tokens.length * stride * 4 });
     const arrived = await readback.submit(record(device, attendAndRoute(model, last, layer)), wanted);
@@ -165,10 +130,10 @@ async function prefillTogether(inputs: PrefillInputs, onLayer: (share: number) =
     await runGroups(inputs, layer, chunks, choices);
     for (const { tokens: part, buffers: own } of chunks) {
       writeState(device, buffers.state, part.length, 0);
-      submit(device, combineExperts(ctx, { config, layer, buffers: own, maxTokens: part.length }));
+      const combined = { config, layer, buffers: own, maxTokens: part.length };
+      submit(device, own.accumulator ? addAccumulated(ctx, combined, own.accumulator) : combineExperts(ctx, combined));
     }
   }
-  keepLast(model, chunks.at(-1)!);
 }
 
 function keepLast({ buffers: { headResidual }, ctx }: Model, { tokens, buffers: { residual } }: Chunk): void {
@@ -190,11 +155,11 @@ export function planKernels(model: Model): void {
   // First, since the sampler takes longest by far.
   outputHead(model, model.buffers.headResidual);
   for (const count of PLANNED_PROMPTS) {
-    const [chunk] = chunksOf(model, Array.from({ length: count }, () => tokenId(0)), 0);
-    embedTokens({ ...model, buffers: chunk.buffers }, count);
+    const { buffers } = model;
+    const chunk = { tokens: Array.from({ length: count }, () => tokenId(0)), first: 0, position: 0, buffers };
+    embedTokens(model, count);
     for (let l = 0; l < config.layerCount; l++) {
       const layer = layerIndex(l);
-      const { buffers } = chunk;
       attendAndRoute(model, chunk, layer);
       for (const maxAssignments of PLANNED_PROMPTS) {
         runExperts(ctx, { config, banks: model.banks(layer), layer, buffers, groupCount: 1, maxAssignments });
@@ -214,18 +179,31 @@ function attendAndRoute(model: Model, { tokens, buffers }: Chunk, layer: LayerIn
   return [...attend({ ...model, buffers }, layer, maxTokens), ...norm, ...route];
 }
 
-/** Runs the chosen experts: resident ones first, then a few at a time as they arrive. */
+/**
+ * The chosen experts, each once, in the waves in which they are computed.
+ *
+ * Where each wave adds to what the waves before it left, the sum must not depend on what happens to be resident. Zero plus
+ * two addends is the same either way round, so up to two experts a token may come in any order: resident ones
+ * first, then a few at a time as they arrive. Of more, the waves are the same at every budget.
+ * @param chosen ascending
+ * @param accumulating whether waves are added up one by one, not all at the end in order of choice
+ */
+function wavesOf({ model, experts }: PrefillInputs, layer: LayerIndex, chosen: readonly ExpertIndex[], accumulating: boolean): ExpertIndex[][] {
+  const { expertsPerToken } = model.config;
+  if (accumulating && expertsPerToken > 2) return slicesOf(chosen, expertsPerToken); // so many have slots at every budget
+  const [resident, missing] = [true, false].map((there) => chosen.filter((expert) => (experts.slotOf(layer, expert) !== undefined) === there));
+  const slots = experts.slotCount(layer);
+  return [...slicesOf(resident, slots), ...slicesOf(missing, Math.min(WAVE, slots))];
+}
+
+/** Runs the chosen experts, wave after wave. */
 async function runGroups(inputs: PrefillInputs, layer: LayerIndex, chunks: readonly Chunk[], choices: Uint32Array): Promise<void> {
   const { model, experts } = inputs;
   const { queue } = model.ctx.pipelines.device;
   const { layerCount, expertCount, expertsPerToken } = model.config;
   const chosen = groupByExpert(choices).map(({ expert }) => expert);
   const isResident = (expert: ExpertIndex) => experts.slotOf(layer, expert) !== undefined;
-  const missing = chosen.filter((expert) => !isResident(expert));
-  const waves = [
-    ...slicesOf(chosen.filter(isResident), experts.slotCount(layer)),
-    ...slicesOf(missing, Math.min(WAVE, experts.slotCount(layer))),
-  ];
+  const waves = wavesOf(inputs, layer, chosen, chunks.length > 1);
   experts.use(layer, chosen);
   const next = layerIndex(layer + 1);
   const readNextLayer = next < layerCount && choices.length >= READ_AHEAD_TOKENS * expertsPerToken;
@@ -247,32 +225,30 @@ async function runGroups(inputs: PrefillInputs, layer: LayerIndex, chunks: reado
     await orStopped(ensured, inputs.stopped);
     for (const [c, chunk] of chunks.entries()) {
       const groups = groupsOf[c].filter(({ expert }) => wave.includes(expert));
-      if (groups.length > 0) submitGroups(inputs, layer, chunk, groups, chunks.length > 1);
+      if (groups.length > 0) submitGroups(inputs, layer, chunk, groups);
     }
     submitted = [...submitted.slice(-1), queue.onSubmittedWorkDone()];
   }
   experts.forgetReadAhead(layer);
 }
 
-/** @param norm the norm's output is another chunk's by now: compute it again */
-function submitGroups({ model, experts }: PrefillInputs, layer: LayerIndex, chunk: Chunk, groups: ExpertGroup[], norm: boolean): void {
+function submitGroups({ model, experts }: PrefillInputs, layer: LayerIndex, chunk: Chunk, groups: ExpertGroup[]): void {
   const { config, ctx, weights, slotTable } = model;
   const { buffers, tokens } = chunk;
   const device = ctx.pipelines.device;
   const words = encodeGroups(groups, (expert) => experts.slotOf(layer, expert)!);
   device.queue.writeBuffer(buffers.groups.buffer, 0, words);
   writeState(device, buffers.state, tokens.length, chunk.position);
-  const normed = norm
-    ? routeTokens(ctx, {
-        config, weights: weights.layers[layer], layer, slotTable, selected: buffers.selected, buffers, maxTokens: tokens.length,
-        mode: 'prefill',
-      }).norm
-    : [];
+  const maxTokens = tokens.length;
   const maxAssignments = Math.max(...groups.map(({ assignments }) => assignments.length));
-  submit(device, [
-    ...normed,
-    ...runExperts(ctx, { config, banks: model.banks(layer), layer, buffers, groupCount: groups.length, maxAssignments }),
-  ]);
+  const dispatches = runExperts(ctx, { config, banks: model.banks(layer), layer, buffers, groupCount: groups.length, maxAssignments });
+  if (buffers.accumulator) {
+    // Another chunk has been here since: the norm's output is its own, and the experts' outputs will be.
+    const inputs = { config, layer, slotTable, selected: buffers.selected, buffers, maxTokens, mode: 'prefill' as const };
+    dispatches.unshift(...routeTokens(ctx, { ...inputs, weights: weights.layers[layer] }).norm);
+    dispatches.push(...combineExperts(ctx, inputs));
+  }
+  submit(device, dispatches);
 }
 
 /** Records dispatches as one pass. */

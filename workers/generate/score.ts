@@ -79,9 +79,8 @@ export async function score(inputs: ScoreInputs): Promise<ScoreResult> {
   };
 
   function windowsOf({ request: { context } }: ScoreInputs): TokenId[][] {
-    const most = Math.min(gpu.context, model.buffers.maxPrompt);
-    if (!Number.isInteger(context) || context < 2 || context > most) {
-      throw new MixtabError('bad-request', `The window is ${context} tokens; it must be 2 to ${most}, what the loaded context allows.`);
+    if (!Number.isInteger(context) || context < 2 || context > gpu.context) {
+      throw new MixtabError('bad-request', `The window is ${context} tokens; it must be 2 to ${gpu.context}, what the loaded context allows.`);
     }
     const lead = bos === undefined ? [] : [bos];
     const result: TokenId[][] = [];
@@ -144,6 +143,7 @@ async function prefillWindow(
   const { config, ctx } = model;
   const { device } = ctx.pipelines;
   const k = config.expertsPerToken;
+  const logprobs: number[] = [];
   await prefill({
     model, experts, readback, tokens: window, position: 0, stopped, onProgress: () => {},
     onChoices: (layer, chosen) => {
@@ -151,21 +151,24 @@ async function prefillWindow(
         choices.set(chosen.subarray(t * k, (t + 1) * k), ((first + t) * config.layerCount + layer) * k);
       }
     },
+    onResiduals: async ({ slice, stride }, from, length) => {
+      for (let at = 0; at < length; at += ROWS) {
+        const count = Math.min(ROWS, length - at);
+        const residual = { slice: { buffer: slice.buffer, offset: at * stride * 4, size: count * stride * 4 }, stride };
+        // The last token's target is not scored: there is none.
+        const targets = Uint32Array.from({ length: count }, (_, i) => window[from + at + i + 1] ?? 0);
+        device.queue.writeBuffer(buffers.targets.buffer, 0, targets);
+        writeState(device, model.buffers.state, count, 0);
+        const encoder = record(device, [
+          ...logitsOf(model, { residual, normed: buffers.normed, logits: buffers.logits, maxTokens: count }),
+          ...tokenLogprob(ctx, { ...buffers, vocabularySize: config.vocabularySize, output: buffers.logprobs, maxTokens: count }),
+        ]);
+        const [result] = await readback.submit(encoder, [buffers.logprobs]);
+        logprobs.push(...new Float32Array(result, 0, count));
+      }
+    },
   });
-  const logprobs: number[] = [];
-  const { slice, stride } = model.buffers.residual;
-  for (let at = 0; at < window.length - 1; at += ROWS) {
-    const count = Math.min(ROWS, window.length - 1 - at);
-    const residual = { slice: { buffer: slice.buffer, offset: at * stride * 4, size: count * stride * 4 }, stride };
-    device.queue.writeBuffer(buffers.targets.buffer, 0, Uint32Array.from(window.slice(at + 1, at + 1 + count)));
-    writeState(device, model.buffers.state, count, 0);
-    const encoder = record(device, [
-      ...logitsOf(model, { residual, normed: buffers.normed, logits: buffers.logits, maxTokens: count }),
-      ...tokenLogprob(ctx, { ...buffers, vocabularySize: config.vocabularySize, output: buffers.logprobs, maxTokens: count }),
-    ]);
-    const [result] = await readback.submit(encoder, [buffers.logprobs]);
-    logprobs.push(...new Float32Array(result, 0, count));
-  }
+  logprobs.pop();
   return logprobs;
 }
 

@@ -6,7 +6,7 @@ import { sha256Hex } from '../storage/hash.ts';
 import type { SessionHeader, SessionOwner } from '../storage/session-store.ts';
 
 /** Raised whenever kernels would compute other keys or values, or lay them out in another way. */
-export const SESSION_VERSION = 3;
+export const SESSION_VERSION = 4;
 export const MAX_PART_BYTES: Bytes = 16 * 1024 * 1024;
 
 /** Where a part lies in the cache. */

@@ -8,22 +8,26 @@ import { GROUPS_HEADER_BYTES, type Rows } from '../gpu/ops/context.ts';
 import { SAMPLE_RESULT_BYTES, sampleParamsBytes, sampleScratchBytes } from '../gpu/ops/sample.ts';
 import { STATE_BYTES } from '../gpu/step-state.ts';
 
-/** What must outlast a chunk of a prompt: a row for each of `maxPrompt` tokens that go through a layer together. */
-export interface PromptBuffers {
-  maxPrompt: number;
-  /** f32[maxPrompt, embeddingLength] */
+interface TokenRows {
+  /** f32[tokens, embeddingLength] */
   residual: Rows;
-  /** f32[maxPrompt, expertsPerToken] */
+  /** f32[tokens, expertsPerToken] */
   routingWeights: Slice;
-  /** u32[maxPrompt, expertsPerToken], in prefill. */
+  /** u32[tokens, expertsPerToken], in prefill. */
   selected: Slice;
-  /** f32[maxPrompt * expertsPerToken, embeddingLength] */
-  expertOut: Rows;
 }
 
-export interface StepBuffers extends PromptBuffers {
+/** What one of several chunks of a prompt keeps while the others compute. */
+export interface ChunkRows extends TokenRows {
+  /** f32[tokens, embeddingLength]: what the experts that ran so far add to the residual; zero between layers. */
+  accumulator: Rows;
+}
+
+export interface StepBuffers extends TokenRows {
   /** Tokens that go through a kernel together. */
   maxTokens: number;
+  /** Absent where all experts' outputs can stay in their rows until the last one ran: in decode, and in prompts of one chunk. */
+  accumulator?: Rows;
   state: Slice;
   /** u32[maxTokens] */
   tokens: Slice;
@@ -46,6 +50,8 @@ export interface StepBuffers extends PromptBuffers {
   /** What a guess needs beside the token's own: its norm, logits and weights, which nobody reads. */
   ahead: { normed: Rows; routerLogits: Rows; routingWeights: Slice };
   groups: Slice;
+  /** f32[maxTokens * expertsPerToken, embeddingLength]: weighted outputs; zero but between expertDown and combine. */
+  expertOut: Rows;
   /** f32[maxTokens * expertsPerToken, feedForwardLength] */
   activations: Rows;
   /** f32[1, embeddingLength]: the last token's residual, input of the output head. */
@@ -66,7 +72,6 @@ export interface StepBuffers extends PromptBuffers {
 
 export interface StepShape {
   maxTokens: number;
-  maxPrompt: number;
   /** Positions of the KV cache, which the attention's scratch memory depends on. */
   context: number;
 }
@@ -78,22 +83,22 @@ const strideOf = (width: number): number => Math.ceil(width / INPUT_ALIGNMENT_WE
 
 type Specs = Record<string, { rows: number; width: number } | { bytes: Bytes }>;
 
-function promptSpecs({ embeddingLength, expertsPerToken }: ModelConfig, maxPrompt: number) {
-  const choices = maxPrompt * expertsPerToken;
+function chunkSpecs({ embeddingLength, expertsPerToken }: ModelConfig, tokens: number) {
   return {
-    residual: { rows: maxPrompt, width: embeddingLength },
-    routingWeights: { bytes: choices * 4 },
-    selected: { bytes: choices * 4 },
-    expertOut: { rows: choices, width: embeddingLength },
+    residual: { rows: tokens, width: embeddingLength },
+    accumulator: { rows: tokens, width: embeddingLength },
+    routingWeights: { bytes: tokens * expertsPerToken * 4 },
+    selected: { bytes: tokens * expertsPerToken * 4 },
   } satisfies Specs;
 }
 
 /** Sizes of all buffers, in one place, so that they can be counted before they are allocated. */
-function specs(config: ModelConfig, { maxTokens, maxPrompt, context }: StepShape) {
+function specs(config: ModelConfig, { maxTokens, context }: StepShape) {
   const { embeddingLength, headCount, kvHeadCount, headDim, expertsPerToken, vocabularySize } = config;
   const choices = maxTokens * expertsPerToken;
+  const { accumulator: _, ...standing } = chunkSpecs(config, maxTokens);
   return {
-    ...promptSpecs(config, maxPrompt),
+    ...standing,
     state: { bytes: STATE_BYTES },
     tokens: { bytes: maxTokens * 4 },
     normed: { rows: maxTokens, width: embeddingLength },
@@ -109,6 +114,7 @@ function specs(config: ModelConfig, { maxTokens, maxPrompt, context }: StepShape
     aheadLogits: { rows: 1, width: config.expertCount },
     aheadWeights: { bytes: expertsPerToken * 4 },
     groups: { bytes: GROUPS_HEADER_BYTES + choices * 4 },
+    expertOut: { rows: choices, width: embeddingLength },
     activations: { rows: choices, width: config.feedForwardLength },
     headResidual: { rows: 1, width: embeddingLength },
     headNormed: { rows: 1, width: embeddingLength },
@@ -128,8 +134,9 @@ const sumOf = (all: Specs): Bytes => Object.values(all).reduce((sum, spec) => su
 /** GPU bytes that {@link createStepBuffers} will take. */
 export const stepBufferBytes = (config: ModelConfig, shape: StepShape): Bytes => sumOf(specs(config, shape));
 
-/** GPU bytes that each token's row takes: 48 KB in Mixtral. */
-export const promptRowBytes = (config: ModelConfig): Bytes => sumOf(promptSpecs(config, 1));
+/** GPU bytes that the longest prompt's rows will take beside them: 32 KB a token in Mixtral. None where it is a single chunk. */
+export const promptRowsBytes = (config: ModelConfig, { maxTokens, context }: StepShape): Bytes =>
+  context > maxTokens ? sumOf(chunkSpecs(config, context)) : 0;
 
 interface Allocated {
   slices: Record<string, Slice | Rows>;
@@ -165,18 +172,15 @@ export function createStepBuffers(device: GPUDevice, config: ModelConfig, shape:
     ...(rest as unknown as Omit<StepBuffers, keyof StepShape | 'ahead' | 'bytes' | 'destroy'>),
     ahead: { normed: aheadNormed as Rows, routerLogits: aheadLogits as Rows, routingWeights: aheadWeights as Slice },
     maxTokens: shape.maxTokens,
-    maxPrompt: shape.maxPrompt,
     bytes,
     destroy,
   };
 }
 
-/** Rows alone, for further `maxPrompt` tokens of a prompt. */
-export function createPromptBuffers(
-  device: GPUDevice, config: ModelConfig, maxPrompt: number,
-): PromptBuffers & Pick<Allocated, 'bytes' | 'destroy'> {
-  const { slices, bytes, destroy } = allocate(device, promptSpecs(config, maxPrompt), 'borrowed ');
-  return { ...(slices as unknown as Omit<PromptBuffers, 'maxPrompt'>), maxPrompt, bytes, destroy };
+/** Rows for a chunk of `tokens`. */
+export function createChunkRows(device: GPUDevice, config: ModelConfig, tokens: number): Allocated & { rows: ChunkRows } {
+  const allocated = allocate(device, chunkSpecs(config, tokens), 'prompt ');
+  return { ...allocated, rows: allocated.slices as unknown as ChunkRows };
 }
 
 /** One layer's region of the trace. */
@@ -187,24 +191,4 @@ export function traceOf({ trace }: StepBuffers, layer: number, expertsPerToken: 
 /** One layer's region of the predictions. */
 export function predictionOf({ predictions }: StepBuffers, layer: number, expertsPerToken: number): Slice {
   return { buffer: predictions.buffer, offset: layer * TRACE_STRIDE, size: expertsPerToken * 4 };
-}
-
-/**
- * The buffers as the tokens of rows `first .. first + count - 1` see them; `first` is a multiple of `maxTokens`.
- * @param prompt where those rows are
- */
-export function chunkOf(buffers: StepBuffers, prompt: PromptBuffers, first: number, count: number, expertsPerToken: number): StepBuffers {
-  const choices = expertsPerToken * count;
-  const rows = ({ slice, stride }: Rows, from: number, length: number): Rows => ({
-    slice: { buffer: slice.buffer, offset: from * stride * 4, size: length * stride * 4 },
-    stride,
-  });
-  const words = ({ buffer }: Slice): Slice => ({ buffer, offset: first * expertsPerToken * 4, size: choices * 4 });
-  return {
-    ...buffers,
-    residual: rows(prompt.residual, first, count),
-    expertOut: rows(prompt.expertOut, first * expertsPerToken, choices),
-    routingWeights: words(prompt.routingWeights),
-    selected: words(prompt.selected),
-  };
 }

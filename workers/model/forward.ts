@@ -11,10 +11,10 @@ import { matmulParts } from '../gpu/ops/matmul.ts';
 import { rmsNorm } from '../gpu/ops/rms-norm.ts';
 import { sample } from '../gpu/ops/sample.ts';
 import { attentionBlock } from './attention.ts';
-import type { BorrowedRows } from './borrowed-rows.ts';
-import { chunkOf, predictionOf, type StepBuffers, traceOf } from './buffers.ts';
+import { predictionOf, type StepBuffers, traceOf } from './buffers.ts';
 import type { KvCache } from './kv-cache.ts';
 import { combineExperts, routeTokens, runExperts } from './moe-layer.ts';
+import type { PromptRows } from './prompt-rows.ts';
 import type { DenseWeights } from './weights.ts';
 
 /** A model on the GPU. */
@@ -26,7 +26,7 @@ export interface Model {
   /** f32[kvCache.limit, ropeDimensionCount / 2, 2] */
   ropeTable: Slice;
   buffers: StepBuffers;
-  borrowed: BorrowedRows;
+  promptRows: PromptRows;
   slotTable: Slice;
   banks(layer: LayerIndex): readonly ExpertBank[];
 }
@@ -96,9 +96,8 @@ export interface DecodeProgram {
  * Steps of a token; see docs/streaming.md.
  * @param headOf what is made of the last layer's residual; default: logits and sampler
  */
-export function decodeProgram(whole: Model, headOf: (model: Model, residual: Rows) => Dispatch[] = outputHead): DecodeProgram {
+export function decodeProgram(model: Model, headOf: (model: Model, residual: Rows) => Dispatch[] = outputHead): DecodeProgram {
   const maxTokens = 1;
-  const model = { ...whole, buffers: chunkOf(whole.buffers, whole.buffers, 0, maxTokens, whole.config.expertsPerToken) };
   const { config, ctx, weights, buffers, slotTable } = model;
   const parts = Array.from({ length: config.layerCount }, (_, l) => {
     const layer = layerIndex(l);

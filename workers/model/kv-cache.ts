@@ -2,7 +2,6 @@
 import type { ModelConfig } from '../../src/contract/import-api.ts';
 import type { Bytes } from '../../src/contract/ids.ts';
 import { type Slice, whole } from '../gpu/dispatch.ts';
-import { nudged } from '../gpu/nudge.ts';
 
 /** Positions by which the cache grows. */
 export const PAGE_POSITIONS = 512;
@@ -49,44 +48,23 @@ export class KvCache {
     if (positions <= this.capacity) return false;
     if (positions > this.limit) throw new RangeError(`${positions} positions exceed the limit of ${this.limit}`);
     // Doubling keeps the copies few; a page at a time would copy a long cache over and over.
-    const capacity = this.capacityFor(Math.max(positions, 2 * this.capacity));
+    const pages = Math.ceil(Math.max(positions, 2 * this.capacity) / PAGE_POSITIONS);
+    const capacity = Math.min(this.limit, pages * PAGE_POSITIONS);
     this.layers = this.layers.map((old, layer) => this.#moved(old, layer, capacity));
     this.capacity = capacity;
     return true;
-  }
-
-  /** Positions, whole pages where the limit allows, of a cache that holds `positions` and no more than it must. */
-  capacityFor(positions: number): number {
-    return Math.min(this.limit, Math.ceil(positions / PAGE_POSITIONS) * PAGE_POSITIONS);
-  }
-
-  /**
-   * Grows or shrinks the cache to what `positions` (at most `limit`) take, keeping their contents. A layer after the
-   * other, waiting for each, so that no more than one lies in memory twice.
-   */
-  async fit(positions: number): Promise<void> {
-    const capacity = this.capacityFor(positions);
-    if (capacity === this.capacity) return;
-    const layers = [...this.layers];
-    this.layers = layers;
-    for (const [layer, old] of layers.entries()) {
-      layers[layer] = this.#moved(old, layer, capacity);
-      await nudged(this.device.queue, this.device.queue.onSubmittedWorkDone());
-    }
-    this.capacity = capacity;
   }
 
   destroy(): void {
     this.layers.forEach(destroyLayer);
   }
 
-  /** A layer's contents, or their beginning, in new buffers; the old ones are gone. */
+  /** A layer's contents in new, larger buffers; the old ones are gone. */
   #moved(old: LayerCache, layer: number, capacity: number): LayerCache {
     const moved = this.#allocate(layer, capacity);
-    const encoder = this.device.createCommandEncoder({ label: 'move KV cache' });
+    const encoder = this.device.createCommandEncoder({ label: 'grow KV cache' });
     for (const kind of ['keys', 'values'] as const) {
-      const bytes = Math.min(old[kind].size, moved[kind].size);
-      encoder.copyBufferToBuffer(old[kind].buffer, 0, moved[kind].buffer, 0, bytes);
+      encoder.copyBufferToBuffer(old[kind].buffer, 0, moved[kind].buffer, 0, old[kind].size);
     }
     this.device.queue.submit([encoder.finish()]);
     destroyLayer(old);

@@ -2,13 +2,15 @@
  * The mixture-of-experts half of a layer:
  * `x += sum over the top k experts e of softmax_k(router n)[e] * down_e(silu(gate_e n) * up_e n)`, n = rmsnorm(x).
  *
- * In three parts, since between the first and the second the chosen experts may have to be loaded.
+ * In three parts, since between the first and the second the chosen experts may have to be loaded. The weight is multiplied
+ * in where the product is stored, and sums are only added up later: in one kernel a compiler may make one rounding of
+ * both, and then it would matter which of two experts comes first.
  */
 import type { ModelConfig } from '../../src/contract/import-api.ts';
 import type { LayerIndex } from '../../src/contract/ids.ts';
 import type { Dispatch, Slice } from '../gpu/dispatch.ts';
 import { combine } from '../gpu/ops/combine.ts';
-import type { ExpertBank, OpContext } from '../gpu/ops/context.ts';
+import type { ExpertBank, OpContext, Rows } from '../gpu/ops/context.ts';
 import { expertDown } from '../gpu/ops/expert-down.ts';
 import { expertGateUp } from '../gpu/ops/expert-gate-up.ts';
 import { matmul } from '../gpu/ops/matmul.ts';
@@ -66,29 +68,34 @@ export interface ExpertsInputs {
   maxAssignments: number;
 }
 
-/** The chosen experts, each on its tokens: fills `buffers.expertOut`. */
+/** The chosen experts, each on its tokens: fills their rows of `buffers.expertOut`, weighted. */
 export function runExperts(ctx: OpContext, inputs: ExpertsInputs): Dispatch[] {
   const { config, banks, layer, buffers, groupCount, maxAssignments } = inputs;
-  const { normed, activations, expertOut, groups } = buffers;
+  const { normed, activations, expertOut, routingWeights, groups } = buffers;
   const { expertsPerToken } = config;
   return banks.flatMap((bank) => {
     const shared = { bank, groups, groupCount, maxAssignments, activations };
     const place = `L${layer}.slots${bank.firstSlot}+`;
     return [
       ...expertGateUp(ctx, { ...shared, expertsPerToken, input: normed, place }),
-      ...expertDown(ctx, { ...shared, output: expertOut, place }),
+      ...expertDown(ctx, { ...shared, routingWeights, output: expertOut, place }),
     ];
   });
 }
 
-/** Adds the experts' outputs, weighted, to the residual; in order of choice, wherever the experts lie. */
-export function combineExperts(
-  ctx: OpContext,
-  { config, layer, buffers, maxTokens }: Pick<RouteInputs, 'config' | 'layer' | 'buffers' | 'maxTokens'>,
-): Dispatch[] {
-  const { residual, expertOut, routingWeights } = buffers;
+export type CombineInputs = Pick<RouteInputs, 'config' | 'layer' | 'buffers' | 'maxTokens'>;
+
+/** Adds the outputs of the experts that ran to the accumulator, or where there is none to the residual. */
+export function combineExperts(ctx: OpContext, { config, layer, buffers, maxTokens }: CombineInputs): Dispatch[] {
   return combine(ctx, {
-    residual, expertOut, routingWeights, width: config.embeddingLength, expertsPerToken: config.expertsPerToken,
-    maxTokens, place: `L${layer}`,
+    sums: buffers.accumulator ?? buffers.residual, rows: buffers.expertOut, rowsPerSum: config.expertsPerToken,
+    width: config.embeddingLength, maxTokens, place: `L${layer}`,
+  });
+}
+
+/** Adds what the accumulator holds, once all experts ran, to the residual. */
+export function addAccumulated(ctx: OpContext, { config, layer, buffers, maxTokens }: CombineInputs, accumulator: Rows): Dispatch[] {
+  return combine(ctx, {
+    sums: buffers.residual, rows: accumulator, rowsPerSum: 1, width: config.embeddingLength, maxTokens, place: `L${layer}.accumulated`,
   });
 }

@@ -1,7 +1,8 @@
 import combineCode from '../../../shaders/combine.wgsl?raw';
 import stateCode from '../../../shaders/lib/state.wgsl?raw';
-import type { Dispatch, Slice } from '../dispatch.ts';
+import type { Dispatch } from '../dispatch.ts';
 import type { KernelSource } from '../pipelines.ts';
+import { constants } from './constants.ts';
 import type { OpContext, Rows } from './context.ts';
 
 const KERNEL: KernelSource = { name: 'combine', code: [stateCode, combineCode] };
@@ -9,25 +10,23 @@ const WORKGROUP = 64;
 
 export interface CombineArgs {
   /** f32[maxTokens, width], added to in place. */
-  residual: Rows;
-  /** f32[maxTokens * expertsPerToken, width]: row t * expertsPerToken + k; tails zero. */
-  expertOut: Rows;
-  /** f32[maxTokens, expertsPerToken] */
-  routingWeights: Slice;
+  sums: Rows;
+  /** f32[maxTokens * rowsPerSum, width], of the same stride; tails zero. */
+  rows: Rows;
+  rowsPerSum: number;
   width: number;
-  expertsPerToken: number;
   maxTokens: number;
   place: string;
 }
 
-/** `residual[t] += sum over k of routingWeights[t, k] * expertOut[t * expertsPerToken + k]`, in order of k. */
+/** `sums[t] += sum over k of rows[t * rowsPerSum + k]`, in order of k; leaves the rows zero. */
 export function combine(ctx: OpContext, args: CombineArgs): Dispatch[] {
-  const { residual, expertOut, routingWeights, width, expertsPerToken, maxTokens, place } = args;
+  const { sums, rows, rowsPerSum, width, maxTokens, place } = args;
   return [
     ctx.pipelines.dispatch(
       KERNEL,
-      { WIDTH: width, K: expertsPerToken, STRIDE: residual.stride, EXPERT_STRIDE: expertOut.stride, WORKGROUP },
-      [ctx.state, residual.slice, expertOut.slice, routingWeights],
+      { WIDTH: width, STRIDE: sums.stride, WORKGROUP },
+      [ctx.state, sums.slice, rows.slice, constants(ctx.pipelines.device, rowsPerSum)],
       [Math.ceil(width / 4 / WORKGROUP), maxTokens, 1],
       place,
     ),

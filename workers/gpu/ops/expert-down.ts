@@ -10,12 +10,17 @@ export interface ExpertDownArgs {
   maxAssignments: number;
   /** f32[tokens * expertsPerToken, feedForwardLength] */
   activations: Rows;
+  /** f32[tokens * expertsPerToken] */
+  routingWeights: Slice;
   /** f32[tokens * expertsPerToken, embeddingLength], row p for assignment p */
   output: Rows;
   place: string;
 }
 
-/** `output[p] = down activation[p]` for the assignments of every group whose slot lies in this bank. */
+/**
+ * `output[p] = routingWeights[p] * (down activation[p])` for the assignments of every group whose slot lies in this bank; zero
+ * where the weight is.
+ */
 export function expertDown(ctx: OpContext, args: ExpertDownArgs): Dispatch[] {
   const { bank, activations } = args;
   return [

@@ -31,6 +31,8 @@ export interface ExpertMatmulArgs {
   output: Rows;
   /** `output = silu(output) * product` instead of `output = product`. */
   gated: boolean;
+  /** f32[tokens * expertsPerToken]: `output[p] = routingWeights[p] * product`; not where it is gated. */
+  routingWeights?: Slice;
   place: string;
 }
 
@@ -51,8 +53,10 @@ export function expertMatmul(ctx: OpContext, args: ExpertMatmulArgs): Dispatch {
     OUT_STRIDE: output.stride,
     TILE: tile,
     GATED: args.gated ? 1 : 0,
+    WEIGHTED: args.routingWeights ? 1 : 0,
     WORKGROUP: workgroup,
   };
-  const slices = [ctx.state, groups, weights, input.slice, output.slice];
+  // The binding is there in any case; where no weights are read it is given something of the same type.
+  const slices = [ctx.state, groups, weights, input.slice, output.slice, args.routingWeights ?? input.slice];
   return ctx.pipelines.dispatch(kernel, overrides, slices, [rowGroups, tiles, groupCount], place);
 }

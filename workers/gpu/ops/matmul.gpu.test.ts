@@ -258,9 +258,14 @@ describe.each(VARIANTS)('experts, %s', (variant) => {
       words.set(groups.assignments, GROUPS_HEADER_BYTES / 4);
       const groupCount = groups.headers.length / 4;
       const shared = { bank, groups: upload(gpu, words), groupCount, maxAssignments, activations, place: 'test' };
+      // Choice 1 is left out, which shows as weight 0; what its row holds must not matter.
+      const weights = Float32Array.from({ length: choices }, (_, p) => (p === 1 ? 0 : 0.1 + random()));
       await run(gpu, () => expertGateUp(ctx, { ...shared, expertsPerToken, input: uploadRows(gpu, x, dim) }));
       const hidden = await readRows(gpu, activations, choices, ffn);
-      await run(gpu, () => expertDown(ctx, { ...shared, output }));
+      const { buffer } = activations.slice;
+      gpu.queue.writeBuffer(buffer, activations.stride * 4, new Float32Array(ffn).fill(Number.NaN));
+      if (done.has(1)) gpu.queue.writeBuffer(output.slice.buffer, output.stride * 4, new Float32Array(dim).fill(7));
+      await run(gpu, () => expertDown(ctx, { ...shared, routingWeights: upload(gpu, weights), output }));
       const out = await readRows(gpu, output, choices, dim);
       for (let p = 0; p < choices; p++) {
         const slot = done.get(p);
@@ -272,8 +277,13 @@ describe.each(VARIANTS)('experts, %s', (variant) => {
         }
         const token = Math.floor(p / expertsPerToken);
         expectActivations(actual, experts[slot], x.slice(token * dim, (token + 1) * dim));
+        if (weights[p] === 0) {
+          expect(result.every((v) => v === 0)).toBe(true);
+          continue;
+        }
         // Down is checked on the activations that the GPU computed, so that its own error is what is seen.
-        expectClose(result, reference(experts[slot].down, actual));
+        const { values, magnitudes } = reference(experts[slot].down, actual);
+        expectClose(result, { values: values.map((v) => v * weights[p]), magnitudes: magnitudes.map((m) => m * weights[p]) });
       }
     };
     // Prefill: slot 6 takes one assignment, slot 2 lies in another bank, slot 4 takes six, one expert is absent.
