@@ -59,11 +59,11 @@ describe('a record that has been uploaded', () => {
       go = resolve;
     });
     const late = cache.ensure(L0, [E(0)], () => held);
-    cache.prefetch(L0, [E(0)]); // meets the same read, and places it first
+    cache.prefetch([{ layer: L0, experts: [E(0)] }]); // meets the same read, and places it first
     await turn();
     expect(cache.slotOf(L0, E(0))).toBeDefined();
     await cache.ensure(L0, [E(1)]);
-    cache.prefetch(L0, []);
+    cache.prefetch([]);
     await cache.ensure(L0, [E(2)]); // takes its slot
     expect(cache.slotOf(L0, E(0))).toBeUndefined();
     go();
@@ -88,7 +88,7 @@ describe('an upload that fails', () => {
 describe('a cache that is closed', () => {
   it('places nothing that is still on its way', async () => {
     const { cache, uploaded } = cacheOf();
-    cache.prefetch(L0, [E(0)]);
+    cache.prefetch([{ layer: L0, experts: [E(0)] }]);
     const needed = cache.ensure(L0, [E(1)]);
     cache.close();
     await expect(needed).rejects.toMatchObject({ code: 'aborted' });
@@ -108,21 +108,5 @@ describe('layers that a token will miss experts in', () => {
     expect(cache.layersToMiss(2)).toBeCloseTo(1 / 2); // 3 of the 6 pairs are there
     await cache.ensure(L0, [E(3)]);
     expect(cache.layersToMiss(2)).toBe(0);
-  });
-});
-
-describe('a prediction that keeps proving wrong', () => {
-  it.each([[1, 1], [1000, 5]])('with %i ms of computing a layer is read %i times of 5', async (layerMs, times) => {
-    const { cache, reads } = cacheOf({ slots: 2, readMs: 20 });
-    cache.noteLayer(layerMs);
-    for (const layer of [L0, L1]) await cache.ensure(layer, [E(0), E(1)]);
-    // In the decoder's order: each layer's choice comes with the prediction for the next one.
-    for (let n = 0; n < 5; n++) {
-      cache.prefetch(L1, [E(3)]);
-      cache.use(L0, [0, 1]);
-      await new Promise((resolve) => setTimeout(resolve, 30));
-      cache.use(L1, [0, 1]);
-    }
-    expect(reads.filter((expert) => expert === 3)).toHaveLength(times);
   });
 });
