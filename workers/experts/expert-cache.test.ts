@@ -74,6 +74,82 @@ describe('a record that has been uploaded', () => {
   });
 });
 
+/** A cache of two slots a layer, filled with experts 0 and 1, whose reads end when the test says so or when they are taken back. */
+async function heldCache() {
+  const reads: string[] = [];
+  const takenBack: string[] = [];
+  const uploads: number[] = [];
+  const ends = new Map<string, () => void>();
+  let held = false;
+  const memory = { expertCount: 4, viewOf: (_: number, slot: number) => slot, setSlot: () => {}, upload: (id: number) => uploads.push(id) };
+  const read = async (layer: number, expert: number, signal: AbortSignal): Promise<RecordParts> => {
+    const key = `L${layer}.E${expert}`;
+    if (held) {
+      reads.push(key);
+      await new Promise<void>((resolve, reject) => {
+        ends.set(key, resolve);
+        signal.addEventListener('abort', () => {
+          takenBack.push(key);
+          reject(new Error('taken back'));
+        });
+      });
+    }
+    return onePart(new Uint8Array(SIZE));
+  };
+  const cache = new ExpertCache(memory as unknown as SlotMemory, [L0, L1].map((layer) => ({ layers: [layer], slots: 2 })), read, 10 * SIZE);
+  for (const layer of [L0, L1]) await cache.ensure(layer, [E(0), E(1)]);
+  held = true;
+  uploads.length = 0;
+  const end = async (key: string): Promise<void> => {
+    ends.get(key)!();
+    await turn();
+  };
+  return { cache, reads, takenBack, uploads, end };
+}
+
+describe('a prediction', () => {
+  it('is read after what is needed, and has a slot when its layer comes', async () => {
+    const { cache, reads, uploads, end } = await heldCache();
+    expect(cache.use(L0, [0, 2])).toEqual({ missing: 1, placedAhead: 0 });
+    const ensured = cache.ensure(L0, [E(0), E(2)]);
+    cache.prefetch([{ layer: L1, experts: [E(3), E(0)] }]);
+    await turn();
+    expect(reads).toEqual(['L0.E2']);
+    await end('L0.E2');
+    await ensured;
+    expect(reads).toEqual(['L0.E2', 'L1.E3']);
+    await end('L1.E3');
+    expect(uploads).toEqual([2, 4 + 3]);
+    expect(cache.use(L1, [0, 3])).toEqual({ missing: 0, placedAhead: 1 });
+    expect(cache.report()).toMatchObject({ misses: 2, prefetched: 1 });
+  });
+
+  it('that is right and under way is taken over; that is wrong is taken back, and neither uploaded nor kept', async () => {
+    const { cache, reads, takenBack, uploads, end } = await heldCache();
+    cache.use(L0, [0, 1]);
+    cache.prefetch([{ layer: L1, experts: [E(2), E(3)] }]);
+    expect(reads).toEqual(['L1.E2', 'L1.E3']);
+    const ramBytes = cache.ramBytes;
+    expect(cache.use(L1, [0, 3])).toEqual({ missing: 1, placedAhead: 0 });
+    const ensured = cache.ensure(L1, [E(0), E(3)]);
+    expect(takenBack).toEqual(['L1.E2']);
+    await end('L1.E3');
+    await ensured;
+    expect(reads).toEqual(['L1.E2', 'L1.E3']);
+    expect(uploads).toEqual([4 + 3]);
+    expect(cache.ramBytes).toBe(ramBytes + SIZE);
+  });
+
+  it('is taken back when it is not predicted any more', async () => {
+    const { cache, reads, takenBack } = await heldCache();
+    cache.prefetch([{ layer: L1, experts: [E(2)] }]);
+    cache.prefetch([{ layer: L1, experts: [E(3), E(0)] }]);
+    await turn();
+    expect(takenBack).toEqual(['L1.E2']);
+    expect(reads).toEqual(['L1.E2', 'L1.E3']);
+  });
+});
+
 describe('an upload that fails', () => {
   it('leaves the expert without a slot, and is tried again by the next who needs it', async () => {
     const { cache, reads } = cacheOf({ failUploads: 1 });
