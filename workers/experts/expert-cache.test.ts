@@ -75,7 +75,7 @@ describe('a record that has been uploaded', () => {
 });
 
 /** A cache of two slots a layer, filled with experts 0 and 1, whose reads end when the test says so or when they are taken back. */
-async function heldCache() {
+async function heldCache(ramBytes = 0) {
   const reads: string[] = [];
   const takenBack: string[] = [];
   const uploads: number[] = [];
@@ -96,15 +96,17 @@ async function heldCache() {
     }
     return onePart(new Uint8Array(SIZE));
   };
-  const cache = new ExpertCache(memory as unknown as SlotMemory, [L0, L1].map((layer) => ({ layers: [layer], slots: 2 })), read, 10 * SIZE);
+  const givenBack: RecordParts[] = [];
+  const pools = [L0, L1].map((layer) => ({ layers: [layer], slots: 2 }));
+  const cache = new ExpertCache(memory as unknown as SlotMemory, pools, read, ramBytes, (record) => givenBack.push(record));
   for (const layer of [L0, L1]) await cache.ensure(layer, [E(0), E(1)]);
   held = true;
-  uploads.length = 0;
+  uploads.length = givenBack.length = 0;
   const end = async (key: string): Promise<void> => {
     ends.get(key)!();
     await turn();
   };
-  return { cache, reads, takenBack, uploads, end };
+  return { cache, reads, takenBack, uploads, givenBack, end };
 }
 
 describe('a prediction', () => {
@@ -125,19 +127,23 @@ describe('a prediction', () => {
   });
 
   it('that is right and under way is taken over; that is wrong is taken back, and neither uploaded nor kept', async () => {
-    const { cache, reads, takenBack, uploads, end } = await heldCache();
-    cache.use(L0, [0, 1]);
-    cache.prefetch([{ layer: L1, experts: [E(2), E(3)] }]);
-    expect(reads).toEqual(['L1.E2', 'L1.E3']);
-    const ramBytes = cache.ramBytes;
+    const { cache, reads, takenBack, uploads, end } = await heldCache(10 * SIZE);
+    const { ramBytes } = cache;
+    cache.prefetch([{ layer: L0, experts: [E(2), E(3)] }]);
+    expect(cache.use(L0, [0, 3])).toEqual({ missing: 1, placedAhead: 0 });
+    const ensured = [cache.ensure(L0, [E(0), E(3)])];
+    expect(takenBack).toEqual(['L0.E2']);
+    expect(reads).toEqual(['L0.E2', 'L0.E3']);
+    await end('L0.E3');
+    cache.prefetch([{ layer: L1, experts: [E(3)] }]);
     expect(cache.use(L1, [0, 3])).toEqual({ missing: 1, placedAhead: 0 });
-    const ensured = cache.ensure(L1, [E(0), E(3)]);
-    expect(takenBack).toEqual(['L1.E2']);
+    ensured.push(cache.ensure(L1, [E(0), E(3)]));
     await end('L1.E3');
-    await ensured;
-    expect(reads).toEqual(['L1.E2', 'L1.E3']);
-    expect(uploads).toEqual([4 + 3]);
-    expect(cache.ramBytes).toBe(ramBytes + SIZE);
+    await Promise.all(ensured);
+    expect(reads).toEqual(['L0.E2', 'L0.E3', 'L1.E3']);
+    expect(takenBack).toEqual(['L0.E2']);
+    expect(uploads).toEqual([3, 4 + 3]);
+    expect(cache.ramBytes).toBe(ramBytes + 2 * SIZE);
   });
 
   it('is taken back when it is not predicted any more', async () => {
@@ -147,6 +153,50 @@ describe('a prediction', () => {
     await turn();
     expect(takenBack).toEqual(['L1.E2']);
     expect(reads).toEqual(['L1.E2', 'L1.E3']);
+  });
+});
+
+describe('a prediction for the layer after the next', () => {
+  const guesses = [{ layer: L0, experts: [E(3)] }, { layer: L1, experts: [E(2), E(3)] }];
+  /** A token in whose layer 0 a prediction is right. */
+  const passLayer0 = async ({ cache, end }: Awaited<ReturnType<typeof heldCache>>, late: boolean): Promise<void> => {
+    await cache.ensure(L1, [E(0), E(1)]);
+    cache.prefetch([{ layer: L0, experts: [E(2), E(0)] }]);
+    if (!late) await end('L0.E2');
+    cache.use(L0, [0, 2]);
+    const ensured = cache.ensure(L0, [E(0), E(2)]);
+    if (late) await end('L0.E2');
+    await ensured;
+  };
+
+  it('is read where those for the next layer come too late, and only there', async () => {
+    const held = await heldCache();
+    await passLayer0(held, false);
+    held.cache.prefetch(guesses);
+    await held.end('L0.E3');
+    expect(held.reads).toEqual(['L0.E2', 'L0.E3']);
+
+    const slow = await heldCache();
+    await passLayer0(slow, true);
+    slow.cache.prefetch(guesses);
+    await slow.end('L0.E3');
+    expect(slow.reads).toEqual(['L0.E2', 'L0.E3', 'L1.E2']);
+  });
+
+  it('has no slot before that is the next one; what was read in vain gives its memory back', async () => {
+    const held = await heldCache();
+    const { cache, uploads, givenBack, end } = held;
+    await passLayer0(held, true);
+    cache.prefetch([{ layer: L0, experts: [] }, { layer: L1, experts: [E(2), E(3)] }]);
+    await end('L1.E2');
+    await end('L1.E3');
+    expect(uploads).toEqual([2]);
+    expect(givenBack).toHaveLength(1);
+    cache.prefetch([{ layer: L1, experts: [E(3), E(0)] }]);
+    await turn();
+    expect(uploads).toEqual([2, 4 + 3]);
+    expect(givenBack).toHaveLength(3);
+    expect(cache.use(L1, [0, 3])).toEqual({ missing: 0, placedAhead: 1 });
   });
 });
 

@@ -28,8 +28,10 @@ export class ExpertCache {
   readonly #loader: ExpertLoader<RecordParts>;
   /** What the layer or wave under way needs: not to be evicted before it is submitted. */
   #needed: ReadonlySet<ExpertId> = new Set();
-  /** What the next layers will probably need. */
+  /** What the next layer will probably need. */
   #predicted: ReadonlySet<ExpertId> = new Set();
+  /** Whether the newest prediction that proved right was still being read then. */
+  #late = false;
   /** What {@link readAhead} has asked for and {@link ensure} has not taken yet. */
   readonly #ahead = new Map<string, Promise<RecordParts | undefined>>();
   /** Experts that came by prediction and no token has used yet. */
@@ -121,23 +123,24 @@ export class ExpertCache {
   }
 
   /**
-   * Starts to read experts that the next layers will probably need, as soon as the reader has nothing to do that is needed: call it
-   * after {@link ensure}. Those that arrive get the slots of experts that are neither needed nor predicted; where there are none they
-   * wait in main memory. What was predicted of these layers before and is not any more is taken back.
+   * Starts to read experts that the next layers will probably need, as soon as there is nothing to read that is needed: call it
+   * after {@link ensure}. The next layer's get the slots of experts that are neither needed nor predicted when they arrive; where there
+   * are none they wait in main memory. So do those of the layers behind, which are less sure, and read only where predictions come too late
+   * otherwise. What was predicted of these layers before and is not any more is taken back.
    * @param guesses the next layer first
    */
   prefetch(guesses: readonly Guess[]): void {
-    this.#predicted = new Set(guesses.flatMap(({ layer, experts }) => experts.map((expert) => this.#id(layer, expert))));
-    for (const { layer, experts } of guesses) {
+    const next = guesses.slice(0, 1);
+    this.#predicted = new Set(next.flatMap(({ layer, experts }) => experts.map((expert) => this.#id(layer, expert))));
+    for (const { layer, experts } of this.#late ? guesses : next) {
       this.forgetReadAhead(layer, new Set(experts));
-      for (const expert of experts) this.#predict(layer, expert);
+      for (const expert of experts) if (this.slotOf(layer, expert) === undefined) this.#predict(layer, expert);
     }
   }
 
   #predict(layer: LayerIndex, expert: ExpertIndex): void {
     const key = expertKey(layer, expert);
-    if (this.slotOf(layer, expert) !== undefined || this.#ahead.has(key)) return;
-    const arrival = this.#loader.predict(layer, expert);
+    const arrival = this.#ahead.get(key) ?? this.#loader.predict(layer, expert);
     this.#ahead.set(key, arrival);
     const arrived = (record: RecordParts | undefined): void => {
       const isWanted = this.#predicted.has(this.#id(layer, expert)) && this.#ahead.get(key) === arrival; // ensure was not faster
@@ -166,7 +169,14 @@ export class ExpertCache {
   forgetReadAhead(layer: LayerIndex, keep: ReadonlySet<ExpertIndex> = new Set()): void {
     this.#loader.dropPredictions(layer, keep);
     const kept = new Set([...keep].map((expert) => expertKey(layer, expert)));
-    for (const key of this.#ahead.keys()) if (key.startsWith(`L${layer}.E`) && !kept.has(key)) this.#ahead.delete(key);
+    for (const [key, arrival] of this.#ahead) {
+      if (!key.startsWith(`L${layer}.E`) || kept.has(key)) continue;
+      this.#ahead.delete(key);
+      const discard = (record: RecordParts | undefined): void => {
+        if (record && !this.#ram.has(key)) this.#giveBackOnce(record);
+      };
+      arrival.then(discard, () => {}); // nobody wants to hear of an error any more
+    }
   }
 
   /**
@@ -183,9 +193,13 @@ export class ExpertCache {
       const key = expertKey(layer, expert);
       if (this.slotOf(layer, expert) === undefined) {
         missing++;
-        if (this.#ahead.has(key)) this.#counts.prefetched++;
+        if (this.#ahead.has(key)) {
+          this.#counts.prefetched++;
+          this.#late = this.#loader.isLoading(layer, expert);
+        }
       } else if (this.#untried.delete(key)) {
         placedAhead++;
+        this.#late = false;
       }
       this.#poolOf[layer].touch(this.#id(layer, expert));
       this.#uses[this.#id(layer, expert)]++;
@@ -255,9 +269,13 @@ export class ExpertCache {
     if (!this.#ram.has(expertKey(layer, expert))) this.#recycle(record);
   }
 
-  /** Its memory is free for other records; whoever still gets this one has to ask for it again. */
   #recycle(record: RecordParts): void {
-    if (!this.#uploaded.has(record) || this.#givenBack.has(record)) return;
+    if (this.#uploaded.has(record)) this.#giveBackOnce(record);
+  }
+
+  /** Its memory is free for other records; whoever still gets this one has to ask for it again. */
+  #giveBackOnce(record: RecordParts): void {
+    if (this.#givenBack.has(record)) return;
     this.#givenBack.add(record);
     this.giveBack(record);
   }

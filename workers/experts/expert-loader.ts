@@ -1,7 +1,7 @@
 /**
  * Reads experts from below the GPU: main memory, else the store. A few reads are under way at once; experts that are
- * needed now go before others. What is only guessed is read while nothing is needed, and taken back, at whatever point it
- * is, when the router has decided otherwise. Pure but for the `read` it is given.
+ * needed now go before others. What is only guessed is read while there is nothing else to read, one after another, and taken back,
+ * at whatever point it is, when the router has decided otherwise. Pure but for the `read` it is given.
  */
 import type { Bytes, ExpertIndex, LayerIndex } from '../../src/contract/ids.ts';
 import { expertKey } from '../../src/contract/weight-layout.ts';
@@ -105,8 +105,8 @@ export class ExpertLoader<Record extends { byteLength: Bytes }> {
   }
 
   /**
-   * What to read beside what is under way, if anything. Guesses neither hold up what is needed nor share the store with it; but
-   * one that is under way when something else turns out to be needed goes on beside that: it would have to begin again.
+   * What to read beside what is under way, if anything. A guess shares the store with nothing: neither with what is needed nor with
+   * a less likely one. But when something else turns out to be needed, the one under way goes on beside it: what it has read would be lost.
    */
   #next(): Job<Record> | undefined {
     const jobs = [...this.#jobs.values()];
@@ -116,8 +116,7 @@ export class ExpertLoader<Record extends { byteLength: Bytes }> {
     const urgent = waiting.find((job) => job.urgent);
     if (urgent) return urgent;
     if (running.length >= this.readsAtOnce) return undefined;
-    const isNeeded = running.some((job) => job.urgent);
-    return waiting.find(({ guessed }) => !(guessed && isNeeded));
+    return waiting.find(({ guessed }) => !guessed || running.length === 0);
   }
 
   async #run(job: Job<Record>, reading: AbortController): Promise<void> {

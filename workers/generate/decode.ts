@@ -175,7 +175,7 @@ export class Decoder {
     if (!stall) return { result, stall, missed };
     if (stall.layer < first) throw new MixtabError('internal', 'A step stalled although its experts were loaded.');
     this.#clearStall();
-    const guesses = this.#guessedFrom(stall.layer).map((l) => guessOf(l, this.#choicesIn(marks[2], l)));
+    const guesses = this.#layersAfter(stall.layer, 1).map((l) => guessOf(l, this.#choicesIn(marks[2], l)));
     return { result, stall: { ...stall, guesses }, missed };
   }
 
@@ -208,10 +208,9 @@ export class Decoder {
     return predicted;
   }
 
-  /** The layers of which the GPU has guessed something when `layer` has chosen, the next one first. */
-  #guessedFrom(layer: LayerIndex): LayerIndex[] {
-    const next = layerIndex(layer + 1);
-    return next < this.inputs.model.config.layerCount ? [next] : [];
+  /** So many of the layers behind `layer`, as far as there are any. */
+  #layersAfter(layer: LayerIndex, count: number): LayerIndex[] {
+    return Array.from({ length: count }, (_, n) => layerIndex(layer + 1 + n)).filter((l) => l < this.inputs.model.config.layerCount);
   }
 
   /** Runs up to the choice of `layer`'s experts. */
@@ -220,7 +219,7 @@ export class Decoder {
     const { config, buffers } = model;
     const wanted: Slice[] = [traceOf(buffers, layer, config.expertsPerToken)];
     if (onRouterLogits) wanted.push({ ...buffers.routerLogits.slice, size: config.expertCount * 4 });
-    const guessed = this.#guessedFrom(layer);
+    const guessed = this.#layersAfter(layer, 2);
     for (const l of guessed) wanted.push(predictionOf(buffers, l, config.expertsPerToken));
     const [choices, ...more] = await readback.submit(this.#record(dispatches), wanted);
     if (onRouterLogits) onRouterLogits(layer, new Float32Array(more.shift()!));
