@@ -8,7 +8,8 @@
  *
  * A token cannot take less than its computing with every expert resident, nor than reading its missing experts takes at
  * the store's own rate; both are measured in this run, in turns with the budgets. `to the larger` says how much longer than
- * the larger of the two it took. Of what was read, `missed` is what a token used; the rest was predicted in vain. It is no
+ * the larger of the two it took. Of the records that were read, `missed` are those that a token used; the rest was predicted in vain, and read
+ * to its end before the router decided otherwise (what was read of those taken back is not counted). It is no
  * part of what a token must read, so the limit is without it; `of all read` is the ratio with it, which says what of the
  * first ratio is waiting, not reading too much. The threads in which the software GPU computes have a core of their own, unless
  * `--shared-cores` is given: an adapter that computes on all cores leaves none that could read meanwhile.

@@ -19,10 +19,11 @@ function limited() {
   return {
     limit,
     came,
-    ask: (name: string, bytes: number, answer: Promise<unknown> = Promise.resolve()): void => {
-      void limit.hold(bytes, answer).then(() => {
-        came[name] = performance.now() - start;
-      });
+    ask: (name: string, bytes: number, answer: Promise<unknown> = Promise.resolve(), signal?: AbortSignal): void => {
+      const note = (what: string) => (): void => {
+        came[what] = performance.now() - start;
+      };
+      void limit.hold(bytes, answer, signal).then(note(name), note(`${name} taken back`));
     },
   };
 }
@@ -69,4 +70,20 @@ test('without a rate nothing is held back, and a new rate holds for what is aske
 test('an error comes at once', async () => {
   const { limit } = limited();
   await expect(limit.hold(1000, Promise.reject(new Error('gone')))).rejects.toThrow('gone');
+});
+
+test('what is taken back has cost the time until then, and leaves the rest to those behind it', async () => {
+  const { ask, came } = limited();
+  const [running, queued, done] = [new AbortController(), new AbortController(), new AbortController()];
+  ask('a', 100, undefined, done.signal);
+  ask('b', 200, undefined, running.signal);
+  ask('c', 300, undefined, queued.signal);
+  ask('d', 50);
+  await vi.advanceTimersByTimeAsync(120);
+  queued.abort();
+  done.abort(); // too late
+  await vi.advanceTimersByTimeAsync(30);
+  running.abort();
+  await vi.advanceTimersByTimeAsync(1000);
+  expect(came).toEqual({ a: 100, 'c taken back': 120, 'b taken back': 150, d: 200 });
 });

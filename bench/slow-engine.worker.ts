@@ -9,7 +9,15 @@ import { RateLimit } from './rate-limit.ts';
 const worker = createReaderWorker();
 const limit = new RateLimit();
 const reader: RecordReader = {
-  read: (modelId, record) => limit.hold(record.bytes, worker.read(modelId, record)),
+  read: async (modelId, record, signal) => {
+    const read = worker.read(modelId, record, signal);
+    try {
+      return await limit.hold(record.bytes, read, signal);
+    } catch (error) {
+      read.then((record) => worker.giveBack?.(record), () => {}); // taken back when it had come, but was not due
+      throw error;
+    }
+  },
   giveBack: (record) => worker.giveBack?.(record),
 };
 

@@ -43,7 +43,7 @@ export class Engine implements EngineApi {
   /** @param reader where weights are read from; default: the store itself */
   constructor(
     private readonly store: RecordStore,
-    private readonly reader: RecordReader = { read: (id, record) => readWhenStored(store, id, record) },
+    private readonly reader: RecordReader = { read: (id, record, signal) => readWhenStored(store, id, record, signal) },
     private readonly sessions = new SessionStore(),
   ) {}
 

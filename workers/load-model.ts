@@ -143,7 +143,7 @@ function allocate(inputs: LoadInputs, weights: DenseWeights, budgetBytes: Bytes)
     const experts = new ExpertCache(
       memory,
       pools,
-      (layer, expert) => reader.read(manifest.id, recordOf.get(expertKey(layer, expert))!),
+      (layer, expert, signal) => reader.read(manifest.id, recordOf.get(expertKey(layer, expert))!, signal),
       request.ramBudgetBytes ?? automaticRamBudget(adapter, deviceMemory()),
       (record) => reader.giveBack?.(record),
     );

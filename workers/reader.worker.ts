@@ -16,10 +16,24 @@ const buffers = new BufferPool(BUFFER_BYTES);
 const store = new IndexedDbStore(undefined, new OpfsFiles(), buffers);
 whenLent((lent) => store.lend(lent));
 
+/** Reads under way, by their ids. */
+const reading = new Map<number, AbortController>();
+
 const reader = {
-  async read(modelId: string, record: RecordInfo): Promise<RecordParts> {
-    const read = await readWhenStored(store, modelId, record).catch((error: unknown) => repaired(modelId, record, error));
-    return transfer(read, read.parts.map(({ buffer }) => buffer));
+  /** @param id what {@link cancel} may call it */
+  async read(modelId: string, record: RecordInfo, id: number): Promise<RecordParts> {
+    const cancel = new AbortController();
+    reading.set(id, cancel);
+    try {
+      const read = await readWhenStored(store, modelId, record, cancel.signal).catch((error: unknown) => repaired(modelId, record, error));
+      return transfer(read, read.parts.map(({ buffer }) => buffer));
+    } finally {
+      reading.delete(id);
+    }
+  },
+  /** Ends a read with `aborted`; one that is done already comes all the same. */
+  cancel(id: number): void {
+    reading.get(id)?.abort();
   },
   /** Takes the buffers of a record that has been used up. */
   giveBack(used: ArrayBuffer[]): void {

@@ -4,13 +4,15 @@ import { type Remote, transfer, wrap } from '../src/contract/rpc.ts';
 import type { RecordParts } from '../src/contract/record-parts.ts';
 import type { RecordInfo } from '../src/contract/weight-layout.ts';
 import type { ReaderApi } from './reader.worker.ts';
+import { throwIfAborted } from './storage/store.ts';
 
 export interface RecordReader {
   /**
    * A record's bytes, their hash checked the first time.
-   * @throws MixtabError `record-missing`, `record-damaged`
+   * @param signal takes the read back: the store is free for others after the piece that it is about to bring
+   * @throws MixtabError `record-missing`, `record-damaged`; `aborted` where it was taken back, however late
    */
-  read(modelId: string, record: RecordInfo): Promise<RecordParts>;
+  read(modelId: string, record: RecordInfo, signal?: AbortSignal): Promise<RecordParts>;
   /** Takes a record's memory back for the next ones; nobody may look at it any more. */
   giveBack?(record: RecordParts): void;
 }
@@ -19,12 +21,28 @@ export interface RecordReader {
 export function createReaderWorker(): RecordReader & { lend(port: MessagePort): void } {
   const worker = new Worker(new URL('./reader.worker.ts', import.meta.url), { type: 'module', name: 'reader' });
   const api: Remote<ReaderApi> = wrap<ReaderApi>(worker);
+  const giveBack = ({ parts }: RecordParts): void => {
+    const used = parts.map(({ buffer }) => buffer);
+    void api.giveBack(transfer(used, used));
+  };
+  let reads = 0;
   return {
-    read: (modelId, record) => api.read(modelId, record),
-    giveBack: ({ parts }) => {
-      const used = parts.map(({ buffer }) => buffer);
-      void api.giveBack(transfer(used, used));
+    async read(modelId, record, signal) {
+      throwIfAborted(signal);
+      const id = reads++;
+      // A signal cannot be sent to a worker.
+      const cancel = (): void => void api.cancel(id);
+      signal?.addEventListener('abort', cancel);
+      try {
+        const read = await api.read(modelId, record, id);
+        if (signal?.aborted) giveBack(read); // it was on its way already
+        throwIfAborted(signal);
+        return read;
+      } finally {
+        signal?.removeEventListener('abort', cancel);
+      }
     },
+    giveBack,
     lend: (port) => worker.postMessage({ mixtabLent: [port] } satisfies Lending, [port]),
   };
 }

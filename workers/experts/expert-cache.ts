@@ -10,10 +10,15 @@ import { expertKey } from '../../src/contract/weight-layout.ts';
 import { Stopwatch } from '../gpu/stopwatch.ts';
 import type { PoolPlan } from './budget.ts';
 import { ExpertLoader, type ReadExpert } from './expert-loader.ts';
-import { PredictionValue } from './prediction-value.ts';
 import { RamTier } from './ram-tier.ts';
 import { distinctExperts, SlotResidency } from './residency.ts';
 import type { SlotMemory } from './slot-memory.ts';
+
+/** What a layer will probably need, likeliest first. */
+export interface Guess {
+  layer: LayerIndex;
+  experts: readonly ExpertIndex[];
+}
 
 export class ExpertCache {
   readonly #pools: SlotResidency[];
@@ -25,9 +30,8 @@ export class ExpertCache {
   #needed: ReadonlySet<ExpertId> = new Set();
   /** What the next layer will probably need. */
   #predicted: ReadonlySet<ExpertId> = new Set();
-  /** Of each layer's predictions that no token has tried yet, what had no slot, by its rank among the router's choices. */
-  readonly #ranks = new Map<LayerIndex, ReadonlyMap<ExpertIndex, number>>();
-  readonly #value = new PredictionValue();
+  /** Whether the newest prediction that proved right was still being read then. */
+  #late = false;
   /** What {@link readAhead} has asked for and {@link ensure} has not taken yet. */
   readonly #ahead = new Map<string, Promise<RecordParts | undefined>>();
   /** Experts that came by prediction and no token has used yet. */
@@ -61,7 +65,7 @@ export class ExpertCache {
     });
     this.#uses = new Uint32Array(this.#poolOf.length * memory.expertCount);
     this.#ram = new RamTier(ramBudgetBytes);
-    this.#loader = new ExpertLoader(read, this.#ram, undefined, (record) => this.#recycle(record), (ms) => this.#value.noteRead(ms));
+    this.#loader = new ExpertLoader(read, this.#ram, undefined, (record) => this.#recycle(record));
   }
 
   get ramBytes(): Bytes {
@@ -119,37 +123,35 @@ export class ExpertCache {
   }
 
   /**
-   * Starts to read experts that a layer will probably need, after what is needed now and where that pays. Those that arrive get
-   * the slots of experts that are neither needed nor predicted; where there are none they wait in main memory.
-   * @param experts likeliest first
+   * Starts to read experts that the next layers will probably need, as soon as there is nothing to read that is needed: call it
+   * after {@link ensure}. The next layer's get the slots of experts that are neither needed nor predicted when they arrive; where there
+   * are none they wait in main memory. So do those of the layers behind, which are less sure, and read only where predictions come too late
+   * otherwise. What was predicted of these layers before and is not any more is taken back.
+   * @param guesses the next layer first
    */
-  prefetch(layer: LayerIndex, experts: readonly ExpertIndex[]): void {
-    const predicted = new Set(experts.map((expert) => this.#id(layer, expert)));
-    this.#predicted = predicted;
-    const rankOf = new Map([...experts.entries()].filter(([, expert]) => this.slotOf(layer, expert) === undefined).map(([rank, expert]) => [expert, rank]));
-    this.#ranks.set(layer, rankOf);
-    for (const [expert, rank] of rankOf) {
-      const key = expertKey(layer, expert);
-      if (this.#ahead.has(key)) continue;
-      if (!this.#value.pays(rank) && !this.#ram.has(key)) continue;
-      const arrival = this.#loader.predict(layer, expert);
-      this.#ahead.set(key, arrival);
-      const arrived = (record: RecordParts | undefined): void => {
-        // Another token's prediction, or ensure was faster.
-        if (!record || this.#closed || this.#givenBack.has(record) || this.#predicted !== predicted || this.#ahead.get(key) !== arrival) return;
-        const keep = new Set([...this.#needed, ...predicted]);
-        if (this.slotOf(layer, expert) !== undefined || !this.#poolOf[layer].hasRoom(keep)) return;
-        this.#ahead.delete(key);
-        this.#place(layer, expert, record, keep);
-        this.#untried.add(key);
-      };
-      arrival.then(arrived).catch(() => {}); // whoever demands it meets the error
+  prefetch(guesses: readonly Guess[]): void {
+    const next = guesses.slice(0, 1);
+    this.#predicted = new Set(next.flatMap(({ layer, experts }) => experts.map((expert) => this.#id(layer, expert))));
+    for (const { layer, experts } of this.#late ? guesses : next) {
+      this.forgetReadAhead(layer, new Set(experts));
+      for (const expert of experts) if (this.slotOf(layer, expert) === undefined) this.#predict(layer, expert);
     }
   }
 
-  /** Told how long it took from one layer's experts being there to the next layer's choice: what a prediction may save. */
-  noteLayer(ms: number): void {
-    this.#value.noteLayer(ms);
+  #predict(layer: LayerIndex, expert: ExpertIndex): void {
+    const key = expertKey(layer, expert);
+    const arrival = this.#ahead.get(key) ?? this.#loader.predict(layer, expert);
+    this.#ahead.set(key, arrival);
+    const arrived = (record: RecordParts | undefined): void => {
+      const isWanted = this.#predicted.has(this.#id(layer, expert)) && this.#ahead.get(key) === arrival; // ensure was not faster
+      if (!record || !isWanted || this.#closed || this.#givenBack.has(record)) return;
+      const keep = new Set([...this.#needed, ...this.#predicted]);
+      if (this.slotOf(layer, expert) !== undefined || !this.#poolOf[layer].hasRoom(keep)) return;
+      this.#ahead.delete(key);
+      this.#place(layer, expert, record, keep);
+      this.#untried.add(key);
+    };
+    arrival.then(arrived).catch(() => {}); // whoever demands it meets the error
   }
 
   /** Starts to read experts that {@link ensure} will ask for soon; until then they wait in main memory. */
@@ -167,18 +169,23 @@ export class ExpertCache {
   forgetReadAhead(layer: LayerIndex, keep: ReadonlySet<ExpertIndex> = new Set()): void {
     this.#loader.dropPredictions(layer, keep);
     const kept = new Set([...keep].map((expert) => expertKey(layer, expert)));
-    for (const key of this.#ahead.keys()) if (key.startsWith(`L${layer}.E`) && !kept.has(key)) this.#ahead.delete(key);
+    for (const [key, arrival] of this.#ahead) {
+      if (!key.startsWith(`L${layer}.E`) || kept.has(key)) continue;
+      this.#ahead.delete(key);
+      const discard = (record: RecordParts | undefined): void => {
+        if (record && !this.#ram.has(key)) this.#giveBackOnce(record);
+      };
+      arrival.then(discard, () => {}); // nobody wants to hear of an error any more
+    }
   }
 
   /**
    * Notes what one token (or a prompt) uses in one layer, before {@link ensure} loads what is missing; predictions that
-   * proved wrong are not read any more.
+   * proved wrong are taken back.
    * @returns experts that have no slot, and those that have one since they were predicted
    */
   use(layer: LayerIndex, choices: ArrayLike<number>): { missing: number; placedAhead: number } {
     const distinct = distinctExperts(choices);
-    for (const [expert, rank] of this.#ranks.get(layer) ?? []) this.#value.noteOutcome(rank, distinct.includes(expert));
-    this.#ranks.delete(layer);
     this.forgetReadAhead(layer, new Set(distinct));
     let missing = 0;
     let placedAhead = 0;
@@ -186,9 +193,13 @@ export class ExpertCache {
       const key = expertKey(layer, expert);
       if (this.slotOf(layer, expert) === undefined) {
         missing++;
-        if (this.#ahead.has(key)) this.#counts.prefetched++;
+        if (this.#ahead.has(key)) {
+          this.#counts.prefetched++;
+          this.#late = this.#loader.isLoading(layer, expert);
+        }
       } else if (this.#untried.delete(key)) {
         placedAhead++;
+        this.#late = false;
       }
       this.#poolOf[layer].touch(this.#id(layer, expert));
       this.#uses[this.#id(layer, expert)]++;
@@ -258,9 +269,13 @@ export class ExpertCache {
     if (!this.#ram.has(expertKey(layer, expert))) this.#recycle(record);
   }
 
-  /** Its memory is free for other records; whoever still gets this one has to ask for it again. */
   #recycle(record: RecordParts): void {
-    if (!this.#uploaded.has(record) || this.#givenBack.has(record)) return;
+    if (this.#uploaded.has(record)) this.#giveBackOnce(record);
+  }
+
+  /** Its memory is free for other records; whoever still gets this one has to ask for it again. */
+  #giveBackOnce(record: RecordParts): void {
+    if (this.#givenBack.has(record)) return;
     this.#givenBack.add(record);
     this.giveBack(record);
   }
@@ -275,14 +290,12 @@ export class ExpertCache {
   }
 
   async #arrivalOf(layer: LayerIndex, expert: ExpertIndex): Promise<RecordParts> {
-    return (await this.#takeAhead(layer, expert)) ?? (await this.#loader.demand(layer, expert));
-  }
-
-  #takeAhead(layer: LayerIndex, expert: ExpertIndex): Promise<RecordParts | undefined> | undefined {
     const key = expertKey(layer, expert);
-    const record = this.#ahead.get(key);
+    const ahead = this.#ahead.get(key);
     this.#ahead.delete(key);
-    return record;
+    // While it is being read, the loader has to know that it is no guess any more; afterwards, only we may still have it.
+    const arrived = ahead && !this.#loader.isLoading(layer, expert) ? await ahead : undefined;
+    return arrived ?? this.#loader.demand(layer, expert);
   }
 }
 

@@ -3,24 +3,32 @@ import { expertIndex, layerIndex } from '../../src/contract/ids.ts';
 import { ExpertLoader } from './expert-loader.ts';
 import { RamTier } from './ram-tier.ts';
 
-/** A store whose reads end when the test says so. */
+/** A store whose reads end when the test says so, or when they are taken back. */
 function heldStore(readsAtOnce: number, ramBytes = 0) {
   const started: string[] = [];
+  const takenBack: string[] = [];
+  const ram = new RamTier<Uint8Array<ArrayBuffer>>(ramBytes);
   const ends = new Map<string, { resolve(record: Uint8Array<ArrayBuffer>): void; reject(error: Error): void }>();
   const loader = new ExpertLoader(
-    (layer, expert) => {
+    (layer, expert, signal) => {
       const key = `L${layer}.E${expert}`;
       started.push(key);
-      return new Promise((resolve, reject) => ends.set(key, { resolve, reject }));
+      return new Promise((resolve, reject) => {
+        ends.set(key, { resolve, reject });
+        signal.addEventListener('abort', () => {
+          takenBack.push(key);
+          reject(new Error('taken back'));
+        });
+      });
     },
-    new RamTier(ramBytes),
+    ram,
     readsAtOnce,
   );
   const end = async (key: string): Promise<void> => {
     ends.get(key)!.resolve(new Uint8Array(10));
     await new Promise((resolve) => setTimeout(resolve));
   };
-  return { loader, started, ends, end };
+  return { loader, ram, started, takenBack, ends, end };
 }
 
 const L0 = layerIndex(0);
@@ -55,17 +63,72 @@ describe('ExpertLoader', () => {
     expect(loader.bytesRead).toBe(20);
   });
 
-  it('drops predictions of a layer that have not begun, but for those it is told to keep', async () => {
-    const { loader, started, end } = heldStore(1);
-    void loader.predict(L0, E(0));
-    const dropped = loader.predict(L0, E(1));
+  it('drops predictions of a layer, but for those it is told to keep: waiting ones are not read, one under way is taken back', async () => {
+    const { loader, ram, started, takenBack, end } = heldStore(1, 100);
+    const running = loader.predict(L0, E(0));
+    const waiting = loader.predict(L0, E(1));
     void loader.predict(L0, E(2));
     void loader.predict(L1, E(3));
     loader.dropPredictions(L0, new Set([E(2)]));
-    expect(await dropped).toBeUndefined();
-    await end('L0.E0');
+    expect(takenBack).toEqual(['L0.E0']);
+    expect([await running, await waiting]).toEqual([undefined, undefined]);
+    expect(started).toEqual(['L0.E0', 'L0.E2']);
     await end('L0.E2');
+    await end('L1.E3');
     expect(started).toEqual(['L0.E0', 'L0.E2', 'L1.E3']);
+    expect(loader.bytesRead).toBe(20);
+    expect(ram.has('L0.E0')).toBe(false);
+  });
+
+  it('begins with what is demanded when a wrong guess is taken back, and goes on with a right one', async () => {
+    const { loader, started, takenBack, end } = heldStore(2);
+    void loader.predict(L0, E(0));
+    void loader.predict(L1, E(1));
+    loader.dropPredictions(L0, new Set([E(2)]));
+    const demanded = loader.demand(L0, E(2));
+    expect(takenBack).toEqual(['L0.E0']);
+    expect(started).toEqual(['L0.E0', 'L0.E2']);
+    await end('L0.E2');
+    expect((await demanded).byteLength).toBe(10);
+    expect(started).toEqual(['L0.E0', 'L0.E2', 'L1.E1']);
+
+    const right = loader.predict(L1, E(1));
+    loader.dropPredictions(L1, new Set([E(1)]));
+    const takenOver = loader.demand(L1, E(1));
+    loader.dropPredictions(L1, new Set()); // no guess any more
+    await end('L1.E1');
+    expect(await takenOver).toBe(await right);
+    expect(takenBack).toEqual(['L0.E0']);
+  });
+
+  it('lets nothing that is demanded wait for a guess, and begins a guess only where nothing else is read', async () => {
+    const { loader, started, end } = heldStore(2);
+    void loader.predict(L1, E(0));
+    void loader.predict(L1, E(1));
+    expect(started).toEqual(['L1.E0']);
+    void loader.demand(L0, E(0));
+    void loader.demand(L0, E(1));
+    expect(started).toEqual(['L1.E0', 'L0.E0', 'L0.E1']);
+    for (const key of ['L1.E0', 'L0.E0']) await end(key);
+    void loader.readAhead(L1, E(3)); // certain, only not yet
+    expect(started.slice(3)).toEqual(['L1.E3']);
+    await end('L0.E1');
+    expect(started).toHaveLength(4);
+    await end('L1.E3');
+    expect(started.slice(4)).toEqual(['L1.E1']);
+  });
+
+  it('reads again what was taken back, also while the first read is still ending', async () => {
+    const { loader, started, end } = heldStore(1);
+    void loader.predict(L0, E(0));
+    loader.dropPredictions(L0, new Set());
+    const again = loader.demand(L0, E(0));
+    expect(started).toEqual(['L0.E0', 'L0.E0']);
+    await new Promise((resolve) => setTimeout(resolve));
+    expect(loader.isLoading(L0, E(0))).toBe(true);
+    await end('L0.E0');
+    expect((await again).byteLength).toBe(10);
+    expect(loader.isLoading(L0, E(0))).toBe(false);
   });
 
   it('never drops what was demanded', async () => {
@@ -89,22 +152,6 @@ describe('ExpertLoader', () => {
     const again = loader.demand(L0, E(0));
     await end('L0.E0');
     expect((await again).byteLength).toBe(10);
-  });
-
-  it('reads a guess alone, until somebody is sure of it', async () => {
-    const { loader, started, end } = heldStore(2);
-    void loader.predict(L0, E(0));
-    void loader.predict(L0, E(1));
-    void loader.predict(L0, E(2));
-    expect(started).toEqual(['L0.E0']);
-    void loader.readAhead(L0, E(2));
-    expect(started).toEqual(['L0.E0', 'L0.E2']);
-    await end('L0.E0');
-    expect(started).toEqual(['L0.E0', 'L0.E2']);
-    await end('L0.E2');
-    expect(started).toEqual(['L0.E0', 'L0.E2', 'L0.E1']);
-    void loader.demand(L1, E(3));
-    expect(started.at(-1)).toBe('L1.E3');
   });
 
   it('has several reads under way, and takes from main memory what is there', async () => {

@@ -1,14 +1,17 @@
 /**
  * Reads experts from below the GPU: main memory, else the store. A few reads are under way at once; experts that are
- * needed now go before others. One that is only guessed is read alone: what has begun cannot be taken back, and by the time the
- * reader is free for the next one, the router may have said what is really wanted. Pure but for the `read` it is given.
+ * needed now go before others. What is only guessed is read while there is nothing else to read, one after another, and taken back,
+ * at whatever point it is, when the router has decided otherwise. Pure but for the `read` it is given.
  */
 import type { Bytes, ExpertIndex, LayerIndex } from '../../src/contract/ids.ts';
 import { expertKey } from '../../src/contract/weight-layout.ts';
 import type { RamTier } from './ram-tier.ts';
 
-/** Reads an expert's record from the store. */
-export type ReadExpert<Record> = (layer: LayerIndex, expert: ExpertIndex) => Promise<Record>;
+/**
+ * Reads an expert's record from the store.
+ * @param signal takes the read back, which then throws, and brings no record any more
+ */
+export type ReadExpert<Record> = (layer: LayerIndex, expert: ExpertIndex, signal: AbortSignal) => Promise<Record>;
 
 /** Two reads keep the store busy while one is handed over; more only delay what is needed first. */
 const READS_AT_ONCE = 2;
@@ -19,7 +22,8 @@ interface Job<Record> {
   urgent: boolean;
   /** A router's guess from the layer before. */
   guessed: boolean;
-  started: boolean;
+  /** What takes its read back; undefined where that has not begun. */
+  reading: AbortController | undefined;
   promise: Promise<Record | undefined>;
   resolve(record: Record | undefined): void;
   reject(error: unknown): void;
@@ -28,9 +32,6 @@ interface Job<Record> {
 export class ExpertLoader<Record extends { byteLength: Bytes }> {
   /** Waiting and running jobs by record key, in the order they came. */
   readonly #jobs = new Map<string, Job<Record>>();
-  #running = 0;
-  /** When the last read ended, as `performance.now()` counts. */
-  #endedAt = Number.NEGATIVE_INFINITY;
   #bytesRead: Bytes = 0;
 
   constructor(
@@ -39,23 +40,21 @@ export class ExpertLoader<Record extends { byteLength: Bytes }> {
     private readonly readsAtOnce = READS_AT_ONCE,
     /** Told what main memory no longer keeps. */
     private readonly onDropped: (record: Record) => void = () => {},
-    /** Told how long the store took for a record: of two at once, from the end of the first. */
-    private readonly onRead: (ms: number) => void = () => {},
   ) {}
 
-  /** Bytes read from the store since the loader was made. */
+  /** Bytes of the records read from the store since the loader was made; what was read of those taken back is not known. */
   get bytesRead(): Bytes {
     return this.#bytesRead;
   }
 
-  /** An expert that is needed now: goes before all predicted ones, and takes over a prediction's read. */
+  /** An expert that is needed now: waits for no guess, and takes over a read that is under way. */
   async demand(layer: LayerIndex, expert: ExpertIndex): Promise<Record> {
     const record = await this.#load(layer, expert, { urgent: true, guessed: false });
     if (!record) throw new Error(`L${layer}.E${expert} was dropped although it was demanded`);
     return record;
   }
 
-  /** An expert that will be needed soon; undefined where it was dropped before its read began. */
+  /** An expert that will be needed soon; undefined where it was dropped. */
   readAhead(layer: LayerIndex, expert: ExpertIndex): Promise<Record | undefined> {
     return this.#load(layer, expert, { urgent: false, guessed: false });
   }
@@ -65,13 +64,20 @@ export class ExpertLoader<Record extends { byteLength: Bytes }> {
     return this.#load(layer, expert, { urgent: false, guessed: true });
   }
 
-  /** Forgets what was to be read ahead of a layer and whose reading has not begun, but for those in `keep`. */
+  /** True while the expert is read or waits for it. */
+  isLoading(layer: LayerIndex, expert: ExpertIndex): boolean {
+    return this.#jobs.has(expertKey(layer, expert));
+  }
+
+  /** Drops what is to be read ahead of a layer, under way or not, but for those in `keep`. */
   dropPredictions(layer: LayerIndex, keep: ReadonlySet<ExpertIndex>): void {
     for (const [key, job] of this.#jobs) {
-      if (job.layer !== layer || job.urgent || job.started || keep.has(job.expert)) continue;
+      if (job.layer !== layer || job.urgent || keep.has(job.expert)) continue;
       this.#jobs.delete(key);
+      job.reading?.abort();
       job.resolve(undefined);
     }
+    queueMicrotask(() => this.#startNext()); // who drops what was wrong demands what is right in the same breath
   }
 
   #load(layer: LayerIndex, expert: ExpertIndex, why: Pick<Job<Record>, 'urgent' | 'guessed'>): Promise<Record | undefined> {
@@ -89,38 +95,44 @@ export class ExpertLoader<Record extends { byteLength: Bytes }> {
     const promise = new Promise<Record | undefined>((resolve, reject) => {
       settle = { resolve, reject };
     });
-    this.#jobs.set(key, { layer, expert, ...why, started: false, promise, ...settle! });
+    this.#jobs.set(key, { layer, expert, ...why, reading: undefined, promise, ...settle! });
     this.#startNext();
     return promise;
   }
 
   #startNext(): void {
-    while (this.#running < this.readsAtOnce) {
-      const waiting = [...this.#jobs.values()].filter(({ started }) => !started);
-      const next = waiting.find(({ urgent }) => urgent) ?? waiting.find(({ guessed }) => !guessed || this.#running === 0);
-      if (!next) return;
-      void this.#run(next);
-    }
+    for (let next = this.#next(); next; next = this.#next()) void this.#run(next, new AbortController());
   }
 
-  async #run(job: Job<Record>): Promise<void> {
-    job.started = true;
-    this.#running++;
+  /**
+   * What to read beside what is under way, if anything. A guess shares the store with nothing: neither with what is needed nor with
+   * a less likely one. But when something else turns out to be needed, the one under way goes on beside it: what it has read would be lost.
+   */
+  #next(): Job<Record> | undefined {
+    const jobs = [...this.#jobs.values()];
+    const running = jobs.filter(({ reading }) => reading);
+    const waiting = jobs.filter(({ reading }) => !reading);
+    if (running.filter(({ guessed }) => !guessed).length >= this.readsAtOnce) return undefined;
+    const urgent = waiting.find((job) => job.urgent);
+    if (urgent) return urgent;
+    if (running.length >= this.readsAtOnce) return undefined;
+    return waiting.find(({ guessed }) => !guessed || running.length === 0);
+  }
+
+  async #run(job: Job<Record>, reading: AbortController): Promise<void> {
+    job.reading = reading;
     const key = expertKey(job.layer, job.expert);
-    const startedAt = performance.now();
     try {
-      const record = await this.read(job.layer, job.expert);
-      const endedAt = performance.now();
-      this.onRead(endedAt - Math.max(startedAt, this.#endedAt));
-      this.#endedAt = endedAt;
+      const record = await this.read(job.layer, job.expert, reading.signal);
+      if (reading.signal.aborted) return;
       this.#bytesRead += record.byteLength;
       for (const dropped of this.ram.put(key, record)) this.onDropped(dropped);
       job.resolve(record);
     } catch (error) {
-      job.reject(error);
+      job.reject(error); // of what was taken back nobody waits any more: it was resolved then
     } finally {
-      this.#jobs.delete(key);
-      this.#running--;
+      // By now another job may have the name of one that was taken back.
+      if (this.#jobs.get(key) === job) this.#jobs.delete(key);
       this.#startNext();
     }
   }

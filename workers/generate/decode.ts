@@ -10,7 +10,7 @@
  */
 import { MixtabError } from '../../src/contract/errors.ts';
 import { type LayerIndex, layerIndex } from '../../src/contract/ids.ts';
-import type { ExpertCache } from '../experts/expert-cache.ts';
+import type { ExpertCache, Guess } from '../experts/expert-cache.ts';
 import type { OnRouterLogits } from '../experts/forecast.ts';
 import { distinctExperts } from '../experts/residency.ts';
 import { type Dispatch, encode, type Slice } from '../gpu/dispatch.ts';
@@ -41,10 +41,11 @@ export interface DecodeInputs {
 /** A token on its way: the sampler's result, state and trace, and what was guessed of the layers' choices where that was asked for. */
 type Flight = Promise<ArrayBuffer[]>;
 
-/** Where a token waits: its experts of this layer are chosen. */
+/** Where a token waits: its experts of this layer are chosen, and maybe guessed what the layers behind will choose. */
 interface Halt {
   layer: LayerIndex;
   choices: Uint32Array;
+  guesses: readonly Guess[];
 }
 
 /** Decodes the tokens of one answer, one after another. */
@@ -115,8 +116,7 @@ export class Decoder {
     this.#positions++;
     const { start, guessing } = this.#programFor();
     if (this.#isMany(this.#missedLayers)) {
-      const layer = layerIndex(0);
-      return this.#goOn({ layer, choices: await this.#untilChoice(start, layer) }, 0);
+      return this.#goOn(await this.#untilChoice(start, layerIndex(0)), 0);
     }
     const { result, stall, missed } = await this.#untilStall(guessing, 0);
     if (stall) return this.#goOn(stall, missed);
@@ -128,21 +128,22 @@ export class Decoder {
    * Loads what is missing where a token waits and computes the rest of it, whatever else is missing further on.
    * @param missed layers of this token that missed experts before
    */
-  async #goOn({ layer, choices }: Halt, missed: number): Promise<ArrayBuffer> {
+  async #goOn(halt: Halt, missed: number): Promise<ArrayBuffer> {
     const { experts, model, stopped } = this.inputs;
     let waited = false;
     for (;;) {
+      const { layer, choices, guesses } = halt;
       if (stopped()) throw new MixtabError('aborted', 'Stopped.');
       const { missing, placedAhead } = experts.use(layer, choices);
       if (missing > 0) waited = true;
       if (missing + placedAhead > 0) missed++;
-      await orStopped(experts.ensure(layer, distinctExperts(choices)), stopped);
+      const ensured = experts.ensure(layer, distinctExperts(choices));
+      experts.prefetch(guesses); // behind what is needed
+      await orStopped(ensured, stopped);
       const next = layerIndex(layer + 1);
       const program = this.#programFor();
       if (next < model.config.layerCount && this.#isMany(Math.max(missed, this.#missedLayers))) {
-        const began = performance.now();
-        [layer, choices] = [next, await this.#untilChoice(program.layers[layer], next)];
-        experts.noteLayer(performance.now() - began);
+        halt = await this.#untilChoice(program.layers[layer], next);
         continue;
       }
       const rest = await this.#untilStall(program.resume(layer), next);
@@ -152,7 +153,7 @@ export class Decoder {
         if (waited) experts.countStall();
         return rest.result;
       }
-      ({ layer, choices } = rest.stall);
+      halt = rest.stall;
     }
   }
 
@@ -161,23 +162,21 @@ export class Decoder {
   }
 
   /**
-   * Runs what is left of a token, which may stall again; then starts to read what the layer behind will probably want.
+   * Runs what is left of a token, which may stall again.
    * @param first the first layer whose experts are chosen on the way
    * @returns `missed`: layers passed whose experts were not resident before this token
    */
   async #untilStall(dispatches: readonly Dispatch[], first: number): Promise<{ result: ArrayBuffer; stall: Halt | undefined; missed: number }> {
-    const { model, experts, readback } = this.inputs;
+    const { model, readback } = this.inputs;
     const { trace, predictions, state } = model.buffers;
     const [result, ...marks] = await readback.submit(this.#record(dispatches), [this.#result, state, trace, predictions]);
     const stall = this.#stallIn(marks[0], marks[1]);
     const missed = this.#notePassed(marks[1], first, stall);
-    if (stall) {
-      if (stall.layer < first) throw new MixtabError('internal', 'A step stalled although its experts were loaded.');
-      this.#clearStall();
-      const next = layerIndex(stall.layer + 1);
-      if (next < model.config.layerCount) experts.prefetch(next, distinctExperts(this.#choicesIn(marks[2], next)));
-    }
-    return { result, stall, missed };
+    if (!stall) return { result, stall, missed };
+    if (stall.layer < first) throw new MixtabError('internal', 'A step stalled although its experts were loaded.');
+    this.#clearStall();
+    const guesses = this.#layersAfter(stall.layer, 1).map((l) => guessOf(l, this.#choicesIn(marks[2], l)));
+    return { result, stall: { ...stall, guesses }, missed };
   }
 
   #clearStall(): void {
@@ -188,7 +187,7 @@ export class Decoder {
   /** Where the token that left this state stalled; undefined where it is done. */
   #stallIn(state: ArrayBuffer, trace: ArrayBuffer): Halt | undefined {
     const stalled = new Uint32Array(state)[STATE.stalled];
-    return stalled === 0 ? undefined : { layer: layerIndex(stalled - 1), choices: this.#choicesIn(trace, stalled - 1) };
+    return stalled === 0 ? undefined : { layer: layerIndex(stalled - 1), choices: this.#choicesIn(trace, stalled - 1), guesses: [] };
   }
 
   /** @param trace every layer's choices, or what was guessed of them */
@@ -209,20 +208,22 @@ export class Decoder {
     return predicted;
   }
 
-  /** Runs up to the choice of `layer`'s experts, and starts to read what the layer after it will probably want. */
-  async #untilChoice(dispatches: readonly Dispatch[], layer: LayerIndex): Promise<Uint32Array> {
-    const { model, experts, readback, onRouterLogits } = this.inputs;
+  /** So many of the layers behind `layer`, as far as there are any. */
+  #layersAfter(layer: LayerIndex, count: number): LayerIndex[] {
+    return Array.from({ length: count }, (_, n) => layerIndex(layer + 1 + n)).filter((l) => l < this.inputs.model.config.layerCount);
+  }
+
+  /** Runs up to the choice of `layer`'s experts. */
+  async #untilChoice(dispatches: readonly Dispatch[], layer: LayerIndex): Promise<Halt> {
+    const { model, readback, onRouterLogits } = this.inputs;
     const { config, buffers } = model;
     const wanted: Slice[] = [traceOf(buffers, layer, config.expertsPerToken)];
     if (onRouterLogits) wanted.push({ ...buffers.routerLogits.slice, size: config.expertCount * 4 });
-    const next = layerIndex(layer + 1);
-    if (next < config.layerCount) wanted.push(predictionOf(buffers, next, config.expertsPerToken));
+    const guessed = this.#layersAfter(layer, 2);
+    for (const l of guessed) wanted.push(predictionOf(buffers, l, config.expertsPerToken));
     const [choices, ...more] = await readback.submit(this.#record(dispatches), wanted);
     if (onRouterLogits) onRouterLogits(layer, new Float32Array(more.shift()!));
-    const [prediction] = more;
-    // Read after what this layer itself still misses: the loader puts that first.
-    if (prediction) experts.prefetch(next, distinctExperts(new Uint32Array(prediction)));
-    return new Uint32Array(choices);
+    return { layer, choices: new Uint32Array(choices), guesses: guessed.map((l, i) => guessOf(l, new Uint32Array(more[i]))) };
   }
 
   #record(dispatches: readonly Dispatch[]): GPUCommandEncoder {
@@ -244,6 +245,8 @@ export class Decoder {
     return program;
   }
 }
+
+const guessOf = (layer: LayerIndex, choices: Uint32Array): Guess => ({ layer, experts: distinctExperts(choices) });
 
 /** Programs that end with the sampler, kept from answer to answer. */
 const samplerPrograms = new WeakMap<Model['kvCache']['layers'], DecodeProgram>();

@@ -45,7 +45,7 @@ export interface StepBuffers extends TokenRows {
   routerLogits: Rows;
   /** u32[layerCount, TRACE_STRIDE / 4], in decode: the chosen experts of every layer. */
   trace: Slice;
-  /** The same, as guessed one layer earlier. */
+  /** The same, as guessed one or two layers earlier. */
   predictions: Slice;
   /** What a guess needs beside the token's own: its norm, logits and weights, which nobody reads. */
   ahead: { normed: Rows; routerLogits: Rows; routingWeights: Slice };

@@ -86,7 +86,10 @@ export interface DecodeProgram {
    * guesses. It may stall again.
    */
   resume(layer: LayerIndex): Dispatch[];
-  /** The same as `guessing`, cut where experts may have to be loaded: from the embedding to the choice of layer 0's experts. */
+  /**
+   * The token cut where experts may have to be loaded, with a guess at each layer what the next two will choose: from the embedding to the
+   * choice of layer 0's experts.
+   */
   start: Dispatch[];
   /** For every layer l but the last: from the slots of its experts (which must be resident) to the choice of layer l+1's. */
   layers: Dispatch[][];
@@ -117,14 +120,15 @@ export function decodeProgram(model: Model, headOf: (model: Model, residual: Row
         }),
         ...combineExperts(ctx, { config, layer, buffers, maxTokens }),
       ],
-      predictNext: l + 1 < config.layerCount ? predictExperts(model, layerIndex(l + 1)) : [],
+      predictNext: predictExperts(model, l + 1),
+      predictSecond: predictExperts(model, l + 2),
     };
   });
   const embedding = embedTokens(model, maxTokens);
   const head = headOf(model, buffers.residual);
   const untilChoice = (l: number): Dispatch[] => {
-    const { attend: attention, choose, predictNext } = parts[l];
-    return [...attention, ...choose, ...predictNext];
+    const { attend: attention, choose, predictNext, predictSecond } = parts[l];
+    return [...attention, ...choose, ...predictNext, ...predictSecond];
   };
   // The guess before the router, which may stall and thereby stop all that follows.
   const guessingFrom = (l: number): Dispatch[] => [
@@ -141,10 +145,12 @@ export function decodeProgram(model: Model, headOf: (model: Model, residual: Row
 }
 
 /**
- * Guesses which experts `layer` will choose by running its router on the residual of the layer before, which differs
- * from its own input by one layer's contribution.
+ * Guesses which experts layer `l`, if there is one, will choose by running its router on the residual of an earlier layer, which differs
+ * from its own input by the contributions of those between.
  */
-function predictExperts({ config, ctx, weights, buffers, slotTable }: Model, layer: LayerIndex): Dispatch[] {
+function predictExperts({ config, ctx, weights, buffers, slotTable }: Model, l: number): Dispatch[] {
+  if (l >= config.layerCount) return [];
+  const layer = layerIndex(l);
   const { ahead } = buffers;
   const guess = { ...buffers, normed: ahead.normed, routerLogits: ahead.routerLogits, routingWeights: ahead.routingWeights };
   const { norm, route } = routeTokens(ctx, {

@@ -19,6 +19,21 @@ const pattern = (length: number): Uint8Array<ArrayBuffer> => {
   return bytes;
 };
 
+/** Knows how many bytes it has handed out and not got back. */
+class CountingPool extends BufferPool {
+  out = 0;
+
+  override take(size: number): ArrayBuffer {
+    this.out += size;
+    return super.take(size);
+  }
+
+  override giveBack(buffer: ArrayBuffer): void {
+    this.out -= buffer.byteLength;
+    super.giveBack(buffer);
+  }
+}
+
 describe('IndexedDbStore', () => {
   it('gives back records of several parts, to the byte, also to another store on the same database', async () => {
     const name = `test-shared-${Date.now()}`;
@@ -48,6 +63,44 @@ describe('IndexedDbStore', () => {
       for (const { buffer } of again.parts) buffers.giveBack(buffer);
     }
     await expect(store.readRecord('m', { ...record, bytes: record.bytes + 4 })).rejects.toMatchObject({ code: 'record-damaged' });
+  });
+
+  it('reads no further when a read is taken back, has all its buffers again, and reads other records and the same one right', async () => {
+    const buffers = new CountingPool(100 * PART_BYTES);
+    const name = `test-${Date.now()}-${databases++}`;
+    const store = new IndexedDbStore(name, undefined, buffers);
+    const bytes = [pattern(PART_BYTES * 4 + 12345), pattern(PART_BYTES + 123).reverse()];
+    const records = await Promise.all(bytes.map((record, n) => recordOf(`L0.E${n}`, record)));
+    for (const [n, record] of bytes.entries()) await store.putRecord('m', `L0.E${n}`, record);
+    const read = ReadableStreamBYOBReader.prototype.read;
+    let pieces = 0;
+    let takeBack = (): void => {};
+    vi.spyOn(ReadableStreamBYOBReader.prototype, 'read').mockImplementation(async function (this: ReadableStreamBYOBReader, ...args) {
+      const piece = read.apply(this, args);
+      if (++pieces === 5) takeBack(); // while this piece is still on its way
+      return piece;
+    } as typeof read);
+    const whole = await store.readPartsVerified('m', records[0]);
+    const piecesOfAll = pieces;
+    for (const { buffer } of whole.parts) buffers.giveBack(buffer);
+    expect(buffers.out).toBe(0);
+
+    for (const verified of [true, false]) {
+      const reader = verified ? store : new IndexedDbStore(name, undefined, buffers);
+      pieces = 0;
+      const taken = new AbortController();
+      takeBack = () => taken.abort();
+      const takenBack = reader.readPartsVerified('m', records[0], taken.signal);
+      await expect(takenBack).rejects.toMatchObject({ code: 'aborted' });
+      expect(pieces).toBeLessThan(Math.min(8, piecesOfAll));
+      expect(buffers.out).toBe(0);
+      for (const [n, record] of records.toReversed().entries()) {
+        const { parts } = await reader.readPartsVerified('m', record);
+        expect(await sha256Hex(new Uint8Array(await new Blob([...parts]).arrayBuffer())), `record ${n}`).toBe(record.sha256);
+        for (const { buffer } of parts) buffers.giveBack(buffer);
+        expect(buffers.out).toBe(0);
+      }
+    }
   });
 
   it('forgets a model and its records, and nothing else', async () => {

@@ -3,10 +3,10 @@
  * (docs/streaming.md). Synchronous access handles exist in workers only.
  */
 import { MixtabError } from '../../src/contract/errors.ts';
-import type { RecordInfo } from '../../src/contract/weight-layout.ts';
+import { PART_BYTES, type RecordInfo } from '../../src/contract/weight-layout.ts';
 import type { BufferPool } from './buffer-pool.ts';
 import { storageError } from './indexed-db-store.ts';
-import type { RecordFiles } from './store.ts';
+import { type RecordFiles, throwIfAborted } from './store.ts';
 
 const FOLDER = 'mixtab-records';
 
@@ -22,6 +22,9 @@ export function opfsSupported(): boolean {
 }
 
 export class OpfsFiles implements RecordFiles {
+  /** Ends with the read under way: of two that took turns, both would come late. */
+  #reading: Promise<unknown> = Promise.resolve();
+
   constructor(private readonly folder = FOLDER) {}
 
   async put(modelId: string, key: string, bytes: Uint8Array<ArrayBuffer>): Promise<void> {
@@ -43,7 +46,7 @@ export class OpfsFiles implements RecordFiles {
     }
   }
 
-  async read(modelId: string, record: RecordInfo, buffers: BufferPool): Promise<Uint8Array<ArrayBuffer> | undefined> {
+  async read(modelId: string, record: RecordInfo, buffers: BufferPool, signal?: AbortSignal): Promise<Uint8Array<ArrayBuffer> | undefined> {
     const directory = await this.#directory(modelId, false);
     const file = (await directory?.getFileHandle(record.key).catch(() => undefined)) as FileHandle | undefined;
     if (!file) return undefined;
@@ -56,10 +59,9 @@ export class OpfsFiles implements RecordFiles {
       return new Uint8Array(await (await file.getFile()).arrayBuffer());
     }
     try {
-      // A file of another length is damaged, which the caller says.
-      const bytes = new Uint8Array(buffers.take(handle.getSize()));
-      // Bytes that were not read would be those of another record.
-      return bytes.subarray(0, handle.read(bytes, { at: 0 }));
+      const read = this.#reading.then(() => readPieces(handle, buffers, signal));
+      this.#reading = read.catch(() => {});
+      return await read;
     } finally {
       handle.close();
     }
@@ -101,6 +103,36 @@ export class OpfsFiles implements RecordFiles {
       throw storageUnavailable(error);
     });
   }
+}
+
+/** @throws MixtabError `aborted`, heard between two pieces */
+async function readPieces(handle: FileSystemSyncAccessHandle, buffers: BufferPool, signal?: AbortSignal): Promise<Uint8Array<ArrayBuffer>> {
+  throwIfAborted(signal);
+  // A file of another length is damaged, which the caller says.
+  const bytes = new Uint8Array(buffers.take(handle.getSize()));
+  let read = 0;
+  while (read < bytes.byteLength) {
+    const piece = handle.read(bytes.subarray(read, read + PART_BYTES), { at: read });
+    if (piece === 0) break;
+    read += piece;
+    if (signal && read < bytes.byteLength) await messagesTaken();
+    if (signal?.aborted) buffers.giveBack(bytes.buffer);
+    throwIfAborted(signal);
+  }
+  // Bytes that were not read would be those of another record.
+  return bytes.subarray(0, read);
+}
+
+/** Lets messages in that have come in the meantime: reading takes all of the worker's time. A timer would wait for 4 ms. */
+function messagesTaken(): Promise<void> {
+  const { port1, port2 } = new MessageChannel();
+  return new Promise((resolve) => {
+    port1.onmessage = () => {
+      port1.close();
+      resolve();
+    };
+    port2.postMessage(undefined);
+  });
 }
 
 async function namesIn(directory: FileSystemDirectoryHandle | undefined): Promise<string[]> {

@@ -10,15 +10,21 @@ const reading = new Set<unknown>();
 
 /**
  * The Blob's bytes, in a buffer of their length from `buffers`.
- * @throws what the browser throws where it can no longer read the Blob
+ * @param signal ends the read after the piece that is under way: until that has come, the buffer is the stream's
+ * @throws what the browser throws where it can no longer read the Blob; the reason of `signal`, the buffer is back in `buffers` then
  */
-export async function readBlob(blob: Blob, buffers: BufferPool): Promise<Uint8Array<ArrayBuffer>> {
+export async function readBlob(blob: Blob, buffers: BufferPool, signal?: AbortSignal): Promise<Uint8Array<ArrayBuffer>> {
   const reader = byteReader(blob);
   if (!reader || blob.size === 0) return new Uint8Array(await blob.arrayBuffer());
   reading.add(reader);
   try {
     let bytes: Uint8Array<ArrayBuffer> = new Uint8Array(buffers.take(blob.size));
     for (let at: Bytes = 0; at < blob.size; ) {
+      if (signal?.aborted) {
+        buffers.giveBack(bytes.buffer);
+        await reader.cancel();
+        throw signal.reason;
+      }
       const { value } = await reader.read(bytes.subarray(at));
       if (!value || value.byteLength === 0) throw new DOMException(`it ends after ${at} of ${blob.size} bytes`, 'NotReadableError');
       at += value.byteLength;

@@ -5,7 +5,7 @@
 import { MixtabError } from '../../src/contract/errors.ts';
 import type { RecordParts } from '../../src/contract/record-parts.ts';
 import type { RecordInfo } from '../../src/contract/weight-layout.ts';
-import type { RecordStore } from './store.ts';
+import { type RecordStore, throwIfAborted } from './store.ts';
 
 /** Held while importing, so that another tab does not take our unfinished records for leftovers. */
 export const IMPORT_LOCK = 'mixtab-import';
@@ -18,7 +18,8 @@ const IN_USE_MS = 10_000;
 const LOOK_MS = 1000;
 
 type Message =
-  | { type: 'want' | 'stored'; modelId: string; key: string }
+  /** `unwanted`: whoever else waits for it will ask again. */
+  | { type: 'want' | 'unwanted' | 'stored'; modelId: string; key: string }
   /** What may be wanted, likeliest first. */
   | { type: 'likely'; modelId: string; keys: string[] };
 
@@ -35,6 +36,7 @@ export class RecordRequests {
   constructor() {
     this.#channel.onmessage = ({ data }: MessageEvent<Message>) => {
       if (data.type === 'likely') this.#likely = data;
+      if (data.type === 'unwanted') this.#wanted.delete(`${data.modelId}/${data.key}`);
       if (data.type !== 'want') return;
       this.#wanted.add(`${data.modelId}/${data.key}`);
       this.#lastAsked = performance.now();
@@ -101,17 +103,21 @@ export class RecordForecast {
 
 /**
  * Waits until the running import has stored a record, which it is asked to do next.
+ * @param signal ends the waiting; the import is told that the record is not wanted any more
  * @returns what the record turned out to be
- * @throws MixtabError `record-missing` where no import is running
+ * @throws MixtabError `record-missing` where no import is running; `aborted`
  */
-export async function awaitRecord(store: RecordStore, modelId: string, key: string): Promise<RecordInfo> {
+export async function awaitRecord(store: RecordStore, modelId: string, key: string, signal?: AbortSignal): Promise<RecordInfo> {
   const channel = new BroadcastChannel(CHANNEL);
   let wake = (): void => {};
   channel.onmessage = ({ data }: MessageEvent<Message>) => {
     if (data.type === 'stored' && data.modelId === modelId && data.key === key) wake();
   };
+  const wakeOnAbort = (): void => wake();
+  signal?.addEventListener('abort', wakeOnAbort);
   try {
     for (;;) {
+      throwIfAborted(signal);
       const info = await findRecord(store, modelId, key);
       if (info) return info;
       if (!(await importRunning())) {
@@ -134,6 +140,8 @@ export async function awaitRecord(store: RecordStore, modelId: string, key: stri
       });
     }
   } finally {
+    signal?.removeEventListener('abort', wakeOnAbort);
+    if (signal?.aborted) channel.postMessage({ type: 'unwanted', modelId, key } satisfies Message);
     channel.close();
   }
 }
@@ -143,10 +151,13 @@ export async function importEnded(): Promise<void> {
   await navigator.locks.request(IMPORT_LOCK, { mode: 'shared' }, () => {});
 }
 
-/** A record's bytes, verified; one that is still to be imported is waited for. */
-export async function readWhenStored(store: RecordStore, modelId: string, record: RecordInfo): Promise<RecordParts> {
-  const stored = record.sha256 === '' ? await awaitRecord(store, modelId, record.key) : record;
-  return store.readPartsVerified(modelId, stored);
+/**
+ * A record's bytes, verified; one that is still to be imported is waited for.
+ * @throws MixtabError as {@link awaitRecord} and {@link RecordStore.readPartsVerified}
+ */
+export async function readWhenStored(store: RecordStore, modelId: string, record: RecordInfo, signal?: AbortSignal): Promise<RecordParts> {
+  const stored = record.sha256 === '' ? await awaitRecord(store, modelId, record.key, signal) : record;
+  return store.readPartsVerified(modelId, stored, signal);
 }
 
 async function findRecord(store: RecordStore, modelId: string, key: string): Promise<RecordInfo | undefined> {

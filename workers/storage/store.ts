@@ -61,7 +61,10 @@ export interface RecordStore {
   readRecord(modelId: string, record: RecordInfo, signal?: AbortSignal): Promise<Uint8Array<ArrayBuffer>>;
   /** Like {@link readRecord}, and checks the hash the first time this store reads the record. */
   readRecordVerified(modelId: string, record: RecordInfo, signal?: AbortSignal): Promise<Uint8Array<ArrayBuffer>>;
-  /** {@link readRecordVerified} without putting the parts together. Their buffers may be given back for the next ones. */
+  /**
+   * {@link readRecordVerified} without putting the parts together. Their buffers may be given back for the next ones; those of a read
+   * that `signal` has ended are.
+   */
   readPartsVerified(modelId: string, record: RecordInfo, signal?: AbortSignal): Promise<RecordParts>;
   /** Removes manifest, records and journal; those in the database in one transaction, files after them. */
   removeModel(id: string): Promise<void>;
@@ -90,8 +93,11 @@ export interface KeyValues {
 export interface RecordFiles {
   /** Stores the whole record or nothing; @throws MixtabError `storage-full` */
   put(modelId: string, key: string, bytes: Uint8Array<ArrayBuffer>): Promise<void>;
-  /** The file's bytes, however many, in a buffer from `buffers`; undefined where there is none. */
-  read(modelId: string, record: RecordInfo, buffers: BufferPool): Promise<Uint8Array<ArrayBuffer> | undefined>;
+  /**
+   * The file's bytes, however many, in a buffer from `buffers`; undefined where there is none.
+   * @throws MixtabError `aborted`; the buffer is back in `buffers`
+   */
+  read(modelId: string, record: RecordInfo, buffers: BufferPool, signal?: AbortSignal): Promise<Uint8Array<ArrayBuffer> | undefined>;
   remove(modelId: string): Promise<void>;
   keys(modelId: string): Promise<string[]>;
   /** Ids of models that have files. */
@@ -166,17 +172,23 @@ export class KeyValueStore implements RecordStore {
 
   async #readParts(modelId: string, record: RecordInfo, signal?: AbortSignal): Promise<RecordParts> {
     throwIfAborted(signal);
-    if (record.place === 'opfs') return onePart(await this.#readFile(modelId, record));
+    if (record.place === 'opfs') return onePart(await this.#readFile(modelId, record, signal));
     const keys = Array.from({ length: record.parts }, (_, part) => partKey(modelId, record.key, part));
     const blobs = await this.values.getMany(keys);
     throwIfAborted(signal);
-    const parts = await fewAtOnce(blobs, (blob, part) => this.#readPart(blob, part, record));
-    throwIfAborted(signal);
-    return { byteLength: record.bytes, parts };
+    const { results: parts, failure } = await fewAtOnce(blobs, (blob, part) => this.#readPart(blob, part, record, signal));
+    const read = { byteLength: record.bytes, parts: parts.filter((part) => part !== undefined) };
+    if (failure) this.#giveBack(read);
+    if (failure) throw failure.error;
+    return read;
   }
 
-  async #readFile(modelId: string, record: RecordInfo): Promise<Uint8Array<ArrayBuffer>> {
-    const bytes = await this.files?.read(modelId, record, this.buffers);
+  #giveBack({ parts }: RecordParts): void {
+    for (const { buffer } of parts) this.buffers.giveBack(buffer);
+  }
+
+  async #readFile(modelId: string, record: RecordInfo, signal?: AbortSignal): Promise<Uint8Array<ArrayBuffer>> {
+    const bytes = await this.files?.read(modelId, record, this.buffers, signal);
     if (!bytes) throw missingRecord(record, 'its file is gone');
     if (bytes.byteLength !== record.bytes) {
       throw damagedRecord(record, `its file has ${bytes.byteLength} bytes instead of ${record.bytes}`);
@@ -184,14 +196,15 @@ export class KeyValueStore implements RecordStore {
     return bytes;
   }
 
-  async #readPart(blob: unknown, part: number, record: RecordInfo): Promise<Uint8Array<ArrayBuffer>> {
+  async #readPart(blob: unknown, part: number, record: RecordInfo, signal?: AbortSignal): Promise<Uint8Array<ArrayBuffer>> {
     if (!(blob instanceof Blob)) throw missingRecord(record, `part ${part} of ${record.parts} is not stored`);
     const offset = part * PART_BYTES;
     const expected = Math.min(PART_BYTES, record.bytes - offset);
     if (blob.size !== expected) throw damagedRecord(record, `part ${part} has ${blob.size} bytes instead of ${expected}`);
     try {
-      return await readBlob(blob, this.buffers);
+      return await readBlob(blob, this.buffers, signal);
     } catch (error) {
+      throwIfAborted(signal);
       // The database names a file that the browser can no longer read.
       throw missingRecord(record, `part ${part} cannot be read (${(error as Error).message})`);
     }
@@ -205,6 +218,8 @@ export class KeyValueStore implements RecordStore {
     const read = await this.#readParts(modelId, record, signal);
     const name = `${modelId}/${record.key}`;
     if (this.#verified.has(name)) return read;
+    if (signal?.aborted) this.#giveBack(read);
+    throwIfAborted(signal);
     const whole = joinParts(read, (size) => this.buffers.take(size));
     const hash = await sha256Hex(whole);
     if (read.parts.length > 1) this.buffers.giveBack(whole.buffer);
@@ -259,18 +274,26 @@ const missingRecord = ({ key }: RecordInfo, why: string): MixtabError =>
 const damagedRecord = ({ key }: RecordInfo, why: string): MixtabError =>
   new MixtabError('record-damaged', `The stored weights ${key} are damaged: ${why}.`, 'Repair the model, or remove it and import it again.');
 
-/** `work` of each item, {@link PARTS_AT_ONCE} under way at a time; the results in order of the items. */
-async function fewAtOnce<T, R>(items: readonly T[], work: (item: T, index: number) => Promise<R>): Promise<R[]> {
+/**
+ * `work` of each item, {@link PARTS_AT_ONCE} under way at a time; the results in order of the items. After a failure none is begun; never
+ * throws, and returns when nothing is under way any more: the results there are would be lost.
+ */
+async function fewAtOnce<T, R>(items: readonly T[], work: (item: T, index: number) => Promise<R>): Promise<{ results: R[]; failure?: { error: unknown } }> {
   const results: R[] = [];
+  let failure: { error: unknown } | undefined;
   let next = 0;
   const lane = async (): Promise<void> => {
-    while (next < items.length) {
+    while (next < items.length && !failure) {
       const index = next++;
-      results[index] = await work(items[index], index);
+      try {
+        results[index] = await work(items[index], index);
+      } catch (error) {
+        failure ??= { error };
+      }
     }
   };
   await Promise.all(Array.from({ length: PARTS_AT_ONCE }, lane));
-  return results;
+  return { results, ...(failure && { failure }) };
 }
 
 /** @throws MixtabError `aborted` */
