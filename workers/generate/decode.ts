@@ -78,7 +78,7 @@ export class Decoder {
   async next(more: number): Promise<ArrayBuffer> {
     if (this.#flights.length === 0 && this.#missedLayers > 0) return this.#oneByOne();
     const ahead = Math.min(more, TOKENS_AHEAD);
-    while (this.#flights.length <= ahead) this.#flights.push(this.#submitWhole());
+    while (this.#flights.length <= ahead) await this.#submitWhole();
     const [result, state, trace] = await this.#flights.shift()!;
     const stall = this.#stallIn(state, trace);
     const missed = this.#notePassed(trace, 0, stall);
@@ -104,17 +104,18 @@ export class Decoder {
     this.#flights.length = 0;
   }
 
-  #submitWhole(): Flight {
+  async #submitWhole(): Promise<void> {
     const { model, readback } = this.inputs;
     const { buffers } = model;
     this.#positions++;
-    return readback.submit(this.#record(this.#programFor().whole), [this.#result, buffers.state, buffers.trace]);
+    const { whole } = await this.#programFor();
+    this.#flights.push(readback.submit(this.#record(whole), [this.#result, buffers.state, buffers.trace]));
   }
 
   /** A token that none is submitted behind, since experts will be missing. */
   async #oneByOne(): Promise<ArrayBuffer> {
     this.#positions++;
-    const { start, guessing } = this.#programFor();
+    const { start, guessing } = await this.#programFor();
     if (this.#isMany(this.#missedLayers)) {
       return this.#goOn(await this.#untilChoice(start, layerIndex(0)), 0);
     }
@@ -141,7 +142,7 @@ export class Decoder {
       experts.prefetch(guesses); // behind what is needed
       await orStopped(ensured, stopped);
       const next = layerIndex(layer + 1);
-      const program = this.#programFor();
+      const program = await this.#programFor();
       if (next < model.config.layerCount && this.#isMany(Math.max(missed, this.#missedLayers))) {
         halt = await this.#untilChoice(program.layers[layer], next);
         continue;
@@ -235,9 +236,9 @@ export class Decoder {
   }
 
   /** The program for a cache that holds all tokens submitted so far. */
-  #programFor(): DecodeProgram {
+  async #programFor(): Promise<DecodeProgram> {
     const { model, head } = this.inputs;
-    model.kvCache.grow(this.#positions);
+    await model.kvCache.grow(this.#positions);
     const recorded = this.#programs.get(model.kvCache.layers);
     if (recorded) return recorded;
     const program = decodeProgram(model, head?.dispatches);

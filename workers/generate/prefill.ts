@@ -60,7 +60,7 @@ export async function prefill(inputs: PrefillInputs): Promise<void> {
   const { model, tokens, position, onProgress, onResiduals } = inputs;
   const { buffers, promptRows, kvCache, ctx } = model;
   const { device } = ctx.pipelines;
-  kvCache.grow(position + tokens.length);
+  await kvCache.grow(position + tokens.length);
   try {
     const chunks = await chunksOf(model, tokens, position);
     await throughLayers(inputs, chunks);
@@ -152,7 +152,6 @@ const PLANNED_PROMPTS = [1, 8];
 /** Records what a prompt's first token and the following ones need, for {@link PipelineCache.compile}. */
 export function planKernels(model: Model): void {
   const { ctx, config } = model;
-  // First, since the sampler takes longest by far.
   outputHead(model, model.buffers.headResidual);
   for (const count of PLANNED_PROMPTS) {
     const { buffers } = model;

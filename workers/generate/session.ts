@@ -80,7 +80,7 @@ export function sessionFits(header: SessionHeader, cache: KvCache, owner: Sessio
 export async function restoreCache(
   cache: KvCache, header: SessionHeader, get: (index: number) => Promise<Blob | undefined>,
 ): Promise<boolean> {
-  cache.grow(header.tokens.length);
+  await cache.grow(header.tokens.length);
   for (const [index, { layer, kind, offset, size }] of piecesFor(cache, header.tokens.length).entries()) {
     const bytes = await (await get(index))?.arrayBuffer().catch(() => undefined); // a Blob's file may be gone
     if (bytes?.byteLength !== size) return false;

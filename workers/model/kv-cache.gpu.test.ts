@@ -19,9 +19,13 @@ it('grows by doubling, in pages, up to its limit: keeps contents, frees what it 
     const before = cache.layers;
     const [old, previous] = [before.flatMap(({ keys, values }) => [keys.buffer, values.buffer]), cache.capacity];
     const destroyed = vi.spyOn(GPUBuffer.prototype, 'destroy');
-    expect(cache.grow(positions)).toBe(capacity > previous);
+    const waits = vi.spyOn(gpu.queue, 'onSubmittedWorkDone');
+    expect(await cache.grow(positions)).toBe(capacity > previous);
     const gone = destroyed.mock.contexts;
     destroyed.mockRestore();
+    // One layer at a time lies in memory twice.
+    expect(waits).toHaveBeenCalledTimes(capacity > previous ? SHAPE.layerCount : 0);
+    waits.mockRestore();
     expect(cache.capacity).toBe(capacity);
     expect(cache.bytes).toBe(kvCacheBytes(SHAPE, capacity));
     if (capacity === previous) expect(cache.layers).toBe(before);
@@ -32,6 +36,6 @@ it('grows by doubling, in pages, up to its limit: keeps contents, frees what it 
       expect((await readBack(gpu, values, Uint32Array)).subarray(0, 512 * WORDS)).toEqual(contents(512, layer + 10));
     }
   }
-  expect(() => cache.grow(3001)).toThrow(RangeError);
+  await expect(cache.grow(3001)).rejects.toThrow(RangeError);
   cache.destroy();
 });

@@ -2,6 +2,7 @@
 import type { ModelConfig } from '../../src/contract/import-api.ts';
 import type { Bytes } from '../../src/contract/ids.ts';
 import { type Slice, whole } from '../gpu/dispatch.ts';
+import { nudged } from '../gpu/nudge.ts';
 
 /** Positions by which the cache grows. */
 export const PAGE_POSITIONS = 512;
@@ -41,16 +42,22 @@ export class KvCache {
   }
 
   /**
-   * Grows the cache to hold `positions` (at most `limit`), keeping its contents.
+   * Grows the cache to hold `positions` (at most `limit`), keeping its contents. A layer after the other, waiting for
+   * each: no more than one layer lies in memory twice. Nothing may be recorded or submitted meanwhile.
    * @returns true where the buffers changed: what was recorded with the old ones must be recorded again
    */
-  grow(positions: number): boolean {
+  async grow(positions: number): Promise<boolean> {
     if (positions <= this.capacity) return false;
     if (positions > this.limit) throw new RangeError(`${positions} positions exceed the limit of ${this.limit}`);
     // Doubling keeps the copies few; a page at a time would copy a long cache over and over.
-    const pages = Math.ceil(Math.max(positions, 2 * this.capacity) / PAGE_POSITIONS);
-    const capacity = Math.min(this.limit, pages * PAGE_POSITIONS);
-    this.layers = this.layers.map((old, layer) => this.#moved(old, layer, capacity));
+    const wanted = Math.max(positions, 2 * this.capacity);
+    const capacity = Math.min(this.limit, Math.ceil(wanted / PAGE_POSITIONS) * PAGE_POSITIONS);
+    const layers = [...this.layers];
+    this.layers = layers;
+    for (const [layer, old] of layers.entries()) {
+      layers[layer] = this.#moved(old, layer, capacity);
+      await nudged(this.device.queue, this.device.queue.onSubmittedWorkDone());
+    }
     this.capacity = capacity;
     return true;
   }
