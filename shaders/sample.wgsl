@@ -244,34 +244,34 @@ fn search_digit(kind: u32, cut: Place, by_id: bool, tied: u32, shift: u32, prefi
 // The last member of the shortest prefix of the order, within `cut`, whose weight reaches the goal. Where
 // the last member has no equals, its id is only looked up for a draw.
 //
-// Called in one place, and calling `search_digit` in one place: compilers copy a function to where it is called,
-// and eight copies took the software adapter 1.8 s to compile, most of a cold start.
+// Compilers copy a function to where it is called. Copies of `search_digit` for the weights that take an exponential save the
+// software adapter a quarter of the time, and take it 0.1 s more to compile; `search` itself is called in one place.
 fn search(kind: u32, cut: Place, goal: f32) -> Place {
   var key = 0u;
-  var id_digits = 0u;
-  var equals = 1u;
-  for (var digit = 0u; digit < 2u * DIGITS; digit++) {
-    let by_id = digit >= DIGITS;
-    if (digit == DIGITS) {
-      if (thread == 0u) {
-        has_equals = select(0u, 1u, found.y >= 1.5 * weight_of(key, kind));
-      }
-      equals = workgroupUniformLoad(&has_equals);
-      if (equals == 0u) {
-        break;
-      }
-    }
-    let shift = 32u - DIGIT_BITS * (digit % DIGITS + 1u);
-    search_digit(kind, cut, by_id, key, shift, select(key, id_digits, by_id), digit == 0u, goal);
-    let digits = workgroupUniformLoad(&found_digits);
-    if (by_id) {
-      id_digits = digits;
+  for (var digit = 0u; digit < DIGITS; digit++) {
+    let shift = 32u - DIGIT_BITS * (digit + 1u);
+    if (kind == MASS) {
+      search_digit(MASS, cut, false, 0u, shift, key, digit == 0u, goal);
+    } else if (kind == DRAW) {
+      search_digit(DRAW, cut, false, 0u, shift, key, digit == 0u, goal);
     } else {
-      key = digits;
+      search_digit(kind, cut, false, 0u, shift, key, digit == 0u, goal);
     }
+    key = workgroupUniformLoad(&found_digits);
   }
-  if (equals != 0u || kind != DRAW) {
+  if (thread == 0u) {
+    has_equals = select(0u, 1u, found.y >= 1.5 * weight_of(key, kind));
+  }
+  if (workgroupUniformLoad(&has_equals) != 0u) {
+    var id_digits = 0u;
+    for (var digit = 0u; digit < DIGITS; digit++) {
+      search_digit(kind, cut, true, key, 32u - DIGIT_BITS * (digit + 1u), id_digits, false, 0.0);
+      id_digits = workgroupUniformLoad(&found_digits);
+    }
     return Place(key, VOCABULARY - 1u - id_digits);
+  }
+  if (kind != DRAW) {
+    return Place(key, VOCABULARY - 1u);
   }
   for (var id = thread; id < VOCABULARY; id += WORKGROUP) {
     if (scratch[id] == key && within(key, id, cut)) {
