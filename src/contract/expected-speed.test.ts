@@ -3,7 +3,7 @@ import type { ModelConfig, ModelFigures } from './import-api.ts';
 import { expectSpeed, hitRate } from './expected-speed.ts';
 
 const MIXTRAL = {
-  layerCount: 32, kvHeadCount: 8, headDim: 128, expertCount: 8, expertsPerToken: 2, contextLength: 32768,
+  layerCount: 32, kvHeadCount: 8, headDim: 128, embeddingLength: 4096, expertCount: 8, expertsPerToken: 2, contextLength: 32768,
 } as ModelConfig;
 
 /** A mix of 8x7B with experts of so many bytes; 1 GB dense, of which the embedding is 0.1. */
@@ -23,12 +23,12 @@ describe('hitRate', () => {
 describe('expectSpeed', () => {
   // Computed by hand: 64 experts a token, of which LRU misses some, at 2.5 GB/s.
   it.each([
-    // (13.5 - 1.1 - 0.537) GB / (32 x 99 MB) = 3.745 slots: hit rate 0.519; 64 x 0.481 x 99 MB / 2.5 GB/s = 1.218 s
-    ['Q4_K_M, old mix', 99e6, 0.821],
-    // 5.792 slots: 0.747; 64 x 0.253 x 64 MB / 2.5 GB/s = 0.4143 s
-    ['Q2_K, new mix', 64e6, 2.414],
-    // 7.129 slots: 0.904; 64 x 0.0958 x 52 MB / 2.5 GB/s = 0.1275 s
-    ['IQ2_XS', 52e6, 7.84],
+    // (13.5 - 1.1 - 0.537 - 0.134) GB / (32 x 99 MB) = 3.702 slots: hit rate 0.514; 64 x 0.486 x 99 MB / 2.5 GB/s = 1.232 s
+    ['Q4_K_M, old mix', 99e6, 0.812],
+    // 5.727 slots: 0.740; 64 x 0.260 x 64 MB / 2.5 GB/s = 0.426 s
+    ['Q2_K, new mix', 64e6, 2.347],
+    // 7.049 slots: 0.895; 64 x 0.1046 x 52 MB / 2.5 GB/s = 0.1392 s
+    ['IQ2_XS', 52e6, 7.18],
   ])('%s where 13.5 GB of 16 are free', (_name, expertBytes, tokens) => {
     const expected = expectSpeed(figures(expertBytes), MIXTRAL, device);
     expect(expected).toMatchObject({ fit: 'streams', boundBy: 'store' });
@@ -39,7 +39,7 @@ describe('expectSpeed', () => {
     const expected = expectSpeed(figures(99e6), MIXTRAL, { ...device, gpuBytes: 48e9 });
     expect(expected).toMatchObject({ fit: 'resident', boundBy: 'gpu', hitRate: 1, residentShare: 1 });
     expect(expected.tokensPerSecond).toBeCloseTo(100 / (1 + 64 * 0.099), 6);
-    expect(expected.residentGpuBytes / 1e9).toBeCloseTo(1.1 + 0.537 + 256 * 0.099, 2);
+    expect(expected.residentGpuBytes / 1e9).toBeCloseTo(1.1 + 0.537 + 0.134 + 256 * 0.099, 2);
   });
 
   it('counts main memory: experts there are no longer read from the store', () => {
@@ -52,7 +52,7 @@ describe('expectSpeed', () => {
   it('says what is too large, and what it would take', () => {
     const expected = expectSpeed(figures(99e6), MIXTRAL, { ...device, gpuBytes: 1.8e9 });
     expect(expected).toMatchObject({ fit: 'too-large', tokensPerSecond: 0 });
-    expect(expected.leastGpuBytes / 1e9).toBeCloseTo(1.1 + 0.537 + 2 * 0.099, 2);
+    expect(expected.leastGpuBytes / 1e9).toBeCloseTo(1.1 + 0.537 + 0.134 + 2 * 0.099, 2);
     expect(expectSpeed(figures(99e6), MIXTRAL, { ...device, gpuBytes: expected.leastGpuBytes }).fit).toBe('streams');
   });
 });

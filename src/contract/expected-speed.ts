@@ -20,7 +20,9 @@ export interface DeviceFigures {
 }
 
 /** Of a model's shape and figures, what its speed depends on. */
-export type SpeedShape = Pick<ModelConfig, 'layerCount' | 'kvHeadCount' | 'headDim' | 'expertCount' | 'expertsPerToken' | 'contextLength'>;
+export type SpeedShape = Pick<
+  ModelConfig, 'layerCount' | 'kvHeadCount' | 'headDim' | 'embeddingLength' | 'expertCount' | 'expertsPerToken' | 'contextLength'
+>;
 export type SpeedFigures = Pick<ModelFigures, 'denseBytes' | 'expertBytes' | 'bytesPerToken'>;
 
 export interface ExpectedSpeed {
@@ -51,9 +53,9 @@ export function hitRate(share: number): number {
   return HIT_RATES[below] + (at - below) * (above - HIT_RATES[below]);
 }
 
-/** Bytes of keys and values (f16) for `context` positions. */
-const kvBytes = ({ layerCount, kvHeadCount, headDim }: SpeedShape, context: number): Bytes =>
-  4 * layerCount * kvHeadCount * headDim * context;
+/** Bytes of keys and values (f16) and of a prompt's rows (two of f32, docs/streaming.md) for `context` positions. */
+const contextBytes = ({ layerCount, kvHeadCount, headDim, embeddingLength }: SpeedShape, context: number): Bytes =>
+  (4 * layerCount * kvHeadCount * headDim + 8 * embeddingLength) * context;
 
 /**
  * @param context positions of the KV cache
@@ -61,7 +63,7 @@ const kvBytes = ({ layerCount, kvHeadCount, headDim }: SpeedShape, context: numb
 export function expectSpeed(figures: SpeedFigures, config: SpeedShape, device: DeviceFigures, context = 4096): ExpectedSpeed {
   const { layerCount, expertCount, expertsPerToken } = config;
   const { denseBytes, expertBytes, bytesPerToken } = figures;
-  const fixed = denseBytes + kvBytes(config, Math.min(context, config.contextLength));
+  const fixed = denseBytes + contextBytes(config, Math.min(context, config.contextLength));
   // With less than a token's experts for every layer, layers share slots.
   const leastGpuBytes = fixed + expertsPerToken * expertBytes;
   const residentGpuBytes = fixed + layerCount * expertCount * expertBytes;

@@ -31,13 +31,13 @@ const MIXTRAL_8X7B = {
   license: 'Apache-2.0',
   parameters: 46.7e9,
   expertParameters: 3 * 4096 * 14336,
-  shape: { layerCount: 32, kvHeadCount: 8, headDim: 128, expertCount: 8, expertsPerToken: 2, contextLength: 32768 },
+  shape: { layerCount: 32, kvHeadCount: 8, headDim: 128, embeddingLength: 4096, expertCount: 8, expertsPerToken: 2, contextLength: 32768 },
 };
 const MIXTRAL_8X22B = {
   license: 'Apache-2.0',
   parameters: 140.6e9,
   expertParameters: 3 * 6144 * 16384,
-  shape: { layerCount: 56, kvHeadCount: 8, headDim: 128, expertCount: 8, expertsPerToken: 2, contextLength: 65536 },
+  shape: { layerCount: 56, kvHeadCount: 8, headDim: 128, embeddingLength: 6144, expertCount: 8, expertsPerToken: 2, contextLength: 65536 },
 };
 
 const GB = 1e9;
