@@ -2,7 +2,7 @@
 import type { AdapterReport, LoadProgress, LoadRequest } from '../src/contract/engine-api.ts';
 import { MixtabError } from '../src/contract/errors.ts';
 import { type Bytes, expertIndex, layerIndex } from '../src/contract/ids.ts';
-import { expertKey, type ModelManifest, type RecordInfo } from '../src/contract/weight-layout.ts';
+import { expertKey, isExpertKey, type ModelManifest, type RecordInfo } from '../src/contract/weight-layout.ts';
 import { automaticRamBudget, gpuBudgetOf, gpuMemoryToProbe } from './experts/automatic-budget.ts';
 import { planSlots } from './experts/budget.ts';
 import { ExpertCache } from './experts/expert-cache.ts';
@@ -197,7 +197,7 @@ function expertLayouts({ config, records }: ModelManifest): LayerExperts[] {
 /** Fills the slots at once where all experts have one and they are few bytes. */
 async function preloadExperts({ manifest, experts, slots }: GpuModel, onProgress: LoadInputs['onProgress']): Promise<void> {
   const { expertCount, layerCount } = manifest.config;
-  const bytesTotal = sumBytes(manifest.records.filter(({ key }) => key.includes('.E')));
+  const bytesTotal = sumBytes(manifest.records.filter(({ key }) => isExpertKey(key)));
   if (bytesTotal > PRELOAD_BYTES || slots < expertCount * layerCount) return;
   if (manifest.state === 'importing') {
     // Of a download that may take hours nothing is awaited; the built-in model comes with the page, fastest where nobody asks for parts of it.

@@ -19,7 +19,7 @@ import type { ByteSource } from './byte-source.ts';
 import { summarize } from './catalog.ts';
 import { sha256Hex } from './hash.ts';
 import type { RecordRequests } from './record-requests.ts';
-import { type RecordBytes, type RecordStore, throwIfAborted } from './store.ts';
+import { byteLengthOf, type RecordBytes, type RecordStore, throwIfAborted } from './store.ts';
 
 export interface ImportInputs {
   store: RecordStore;
@@ -132,7 +132,6 @@ async function recordsToKeep(store: RecordStore, { id, plan }: Opened): Promise<
 }
 
 const layoutsOf = ({ tensors }: Pick<PlannedRecord, 'tensors'>): TensorLayout[] => tensors.map(({ layout }) => layout);
-const sumBytesOf = (records: readonly RecordBytes[]): Bytes => records.reduce((sum, { bytes }) => sum + bytes.byteLength, 0);
 const sumBytes = (records: readonly { bytes: Bytes }[]): Bytes => records.reduce((sum, { bytes }) => sum + bytes, 0);
 
 /** Places of the file, evenly spread, whose bytes tell files with the same header apart (two checkpoints of one training, say). */
@@ -220,7 +219,7 @@ async function storeRecords(
       const bytes = await buildRecord(inputs, record);
       batch.push({ ...record, bytes });
       if (!finishing) storeBatch();
-      else if (sumBytesOf(batch) >= batchBytes) await finishing;
+      else if (byteLengthOf(batch) >= batchBytes) await finishing;
     }
     while (finishing) await finishing;
   } catch (error) {

@@ -37,6 +37,8 @@ export interface RecordBytes {
   bytes: Uint8Array<ArrayBuffer>;
 }
 
+export const byteLengthOf = (records: readonly RecordBytes[]): Bytes => records.reduce((sum, { bytes }) => sum + bytes.byteLength, 0);
+
 /** Where models live. Every method may throw `storage-unavailable`. */
 export interface RecordStore {
   /** Manifests of all models, oldest first. */
@@ -163,7 +165,7 @@ export class KeyValueStore implements RecordStore {
         partKey(modelId, key, part), new Blob([bytes.subarray(part * PART_BYTES, (part + 1) * PART_BYTES)]),
       ]),
     );
-    await this.values.write({ set: parts }, records.reduce((sum, { bytes }) => sum + bytes.byteLength, 0));
+    await this.values.write({ set: parts }, byteLengthOf(records));
   }
 
   async readRecord(modelId: string, record: RecordInfo, signal?: AbortSignal): Promise<Uint8Array<ArrayBuffer>> {

@@ -20,8 +20,8 @@ const VARIANTS = {
   rows: { kernel: kernel('rows', storageHistogramCode), size: { WORKGROUP: 4, DIGIT_BITS: 8 } },
   workgroup: { kernel: kernel('workgroup', workgroupHistogramCode), size: { WORKGROUP: 128, DIGIT_BITS: 4 } },
 };
-/** Words of histograms in scratch memory: `WORKGROUP << DIGIT_BITS`. */
-const HISTOGRAMS = 1024;
+/** Words of histograms in scratch memory: bins of each thread. */
+const HISTOGRAMS = VARIANTS.rows.size.WORKGROUP << VARIANTS.rows.size.DIGIT_BITS;
 
 /** Largest `topLogprobs`: the API of OpenAI allows 20. */
 export const MAX_TOP = 20;
