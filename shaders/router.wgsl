@@ -8,12 +8,10 @@
 // What the state says of an ablation counts always: banned experts rank with NaN, random ones by a number of their own,
 // and of the chosen only the first may count.
 // With LOOKUP (one token) the experts are looked up in slot_table: u32[layers, EXPERTS]. All there: groups and
-// assignments for the expert kernels are written. One missing: the step is marked stalled. Without CHOOSE the choice
-// is the one that selected and weights hold.
+// assignments for the expert kernels are written. One missing: the step is marked stalled.
 override EXPERTS: u32;
 override K: u32;
 override STRIDE: u32;
-override CHOOSE: bool;
 override LOOKUP: bool;
 override DECODE: bool;
 override WORKGROUP: u32;
@@ -116,9 +114,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
   if (state.stalled != 0u || token >= state.token_count) {
     return;
   }
-  if (CHOOSE) {
-    choose(token);
-  }
+  choose(token);
   if (LOOKUP && token == 0u) {
     look_up();
   }

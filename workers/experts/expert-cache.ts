@@ -32,7 +32,7 @@ export class ExpertCache {
   #predicted: ReadonlySet<ExpertId> = new Set();
   /** Whether the newest prediction that proved right was still being read then. */
   #late = false;
-  /** What {@link readAhead} has asked for and {@link ensure} has not taken yet. */
+  /** What {@link readAhead} has asked for and {@link bring} has not taken yet. */
   readonly #ahead = new Map<string, Promise<RecordParts | undefined>>();
   /** Experts that came by prediction and no token has used yet. */
   readonly #untried = new Set<string>();
@@ -40,7 +40,7 @@ export class ExpertCache {
   readonly #uploaded = new WeakSet<RecordParts>();
   /** Records whose memory is being read into again: no longer to be looked at. */
   readonly #givenBack = new WeakSet<RecordParts>();
-  /** Runs while {@link ensure} waits for an expert. */
+  /** Runs while {@link bring} waits for an expert. */
   readonly waiting = new Stopwatch();
   /** Times that each expert was used since the last {@link resetCounts}, by its id. */
   readonly #uses: Uint32Array<ArrayBuffer>;
@@ -99,40 +99,52 @@ export class ExpertCache {
   }
 
   /**
-   * Makes all of `experts` resident; returns when their uploads are queued. Until the next call none of them is
-   * evicted for another. There may be no more of them than the layer has slots.
+   * Makes all of `experts` resident. Until the next call none of them is evicted for another. There may be no more of them
+   * than the layer has slots.
    * @param ready called before each upload, which may wait there
+   * @returns for each of them what resolves when its upload is queued
    */
-  async ensure(layer: LayerIndex, experts: readonly ExpertIndex[], ready?: () => Promise<void>): Promise<void> {
+  bring(layer: LayerIndex, experts: readonly ExpertIndex[], ready?: () => Promise<void>): Promise<void>[] {
     this.#needed = new Set(experts.map((expert) => this.#id(layer, expert)));
-    await Promise.all(
-      experts.map(async (expert) => {
+    return experts.map(async (expert) => {
+      if (this.slotOf(layer, expert) !== undefined) return;
+      let record: RecordParts;
+      do {
+        record = await this.waiting.during(this.#arrivalOf(layer, expert));
+        await ready?.();
+        // A prediction that was under way may have placed it in the meantime.
         if (this.slotOf(layer, expert) !== undefined) return;
-        let record: RecordParts;
-        do {
-          record = await this.waiting.during(this.#arrivalOf(layer, expert));
-          await ready?.();
-          // A prediction that was under way may have placed it in the meantime.
-          if (this.slotOf(layer, expert) !== undefined) return;
-          // Or it was placed, lost its slot again, and its memory is another's by now.
-        } while (this.#givenBack.has(record));
-        const both = new Set([...this.#needed, ...this.#predicted]);
-        this.#place(layer, expert, record, this.#poolOf[layer].hasRoom(both) ? both : this.#needed);
-      }),
-    );
+        // Or it was placed, lost its slot again, and its memory is another's by now.
+      } while (this.#givenBack.has(record));
+      const both = new Set([...this.#needed, ...this.#predicted]);
+      this.#place(layer, expert, record, this.#poolOf[layer].hasRoom(both) ? both : this.#needed);
+    });
+  }
+
+  /** The same, for who can do nothing before all are there. */
+  async ensure(layer: LayerIndex, experts: readonly ExpertIndex[], ready?: () => Promise<void>): Promise<void> {
+    await Promise.all(this.bring(layer, experts, ready));
+  }
+
+  /**
+   * How many layers ahead guesses are worth reading: where they come early enough from the next layer, those of the one behind it, which are less
+   * sure, would save nothing.
+   */
+  get guessDepth(): 1 | 2 {
+    return this.#late ? 2 : 1;
   }
 
   /**
    * Starts to read experts that the next layers will probably need, as soon as there is nothing to read that is needed: call it
-   * after {@link ensure}. The next layer's get the slots of experts that are neither needed nor predicted when they arrive; where there
-   * are none they wait in main memory. So do those of the layers behind, which are less sure, and read only where predictions come too late
-   * otherwise. What was predicted of these layers before and is not any more is taken back.
+   * after {@link bring}. The next layer's get the slots of experts that are neither needed nor predicted when they arrive; where there
+   * are none they wait in main memory. So do those of the layer behind. What was predicted of these layers before and is not any more is
+   * taken back.
    * @param guesses the next layer first
    */
   prefetch(guesses: readonly Guess[]): void {
     const next = guesses.slice(0, 1);
     this.#predicted = new Set(next.flatMap(({ layer, experts }) => experts.map((expert) => this.#id(layer, expert))));
-    for (const { layer, experts } of this.#late ? guesses : next) {
+    for (const { layer, experts } of guesses.slice(0, this.guessDepth)) {
       this.forgetReadAhead(layer, new Set(experts));
       for (const expert of experts) if (this.slotOf(layer, expert) === undefined) this.#predict(layer, expert);
     }
@@ -143,7 +155,7 @@ export class ExpertCache {
     const arrival = this.#ahead.get(key) ?? this.#loader.predict(layer, expert);
     this.#ahead.set(key, arrival);
     const arrived = (record: RecordParts | undefined): void => {
-      const isWanted = this.#predicted.has(this.#id(layer, expert)) && this.#ahead.get(key) === arrival; // ensure was not faster
+      const isWanted = this.#predicted.has(this.#id(layer, expert)) && this.#ahead.get(key) === arrival; // bring was not faster
       if (!record || !isWanted || this.#closed || this.#givenBack.has(record)) return;
       const keep = new Set([...this.#needed, ...this.#predicted]);
       if (this.slotOf(layer, expert) !== undefined || !this.#poolOf[layer].hasRoom(keep)) return;
@@ -154,7 +166,7 @@ export class ExpertCache {
     arrival.then(arrived).catch(() => {}); // whoever demands it meets the error
   }
 
-  /** Starts to read experts that {@link ensure} will ask for soon; until then they wait in main memory. */
+  /** Starts to read experts that {@link bring} will ask for soon; until then they wait in main memory. */
   readAhead(layer: LayerIndex, experts: readonly ExpertIndex[]): void {
     for (const expert of experts) {
       const key = expertKey(layer, expert);
@@ -180,7 +192,7 @@ export class ExpertCache {
   }
 
   /**
-   * Notes what one token (or a prompt) uses in one layer, before {@link ensure} loads what is missing; predictions that
+   * Notes what one token (or a prompt) uses in one layer, before {@link bring} loads what is missing; predictions that
    * proved wrong are taken back.
    * @returns experts that have no slot, and those that have one since they were predicted
    */

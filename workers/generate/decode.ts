@@ -7,11 +7,14 @@
  *   when experts are missing in few layers.
  * - *by layers*: a readback after each router tells which experts to load, and which the next layer will probably
  *   want, so that these are read while this layer computes. For when experts are missing in many layers.
+ *
+ * Where a token waits for experts, those that are there compute meanwhile.
  */
 import { MixtabError } from '../../src/contract/errors.ts';
-import { type LayerIndex, layerIndex } from '../../src/contract/ids.ts';
+import { type ExpertIndex, type LayerIndex, layerIndex } from '../../src/contract/ids.ts';
 import type { ExpertCache, Guess } from '../experts/expert-cache.ts';
 import type { OnRouterLogits } from '../experts/forecast.ts';
+import { encodeGroups } from '../experts/grouping.ts';
 import { distinctExperts } from '../experts/residency.ts';
 import { type Dispatch, encode, type Slice } from '../gpu/dispatch.ts';
 import type { Rows } from '../gpu/ops/context.ts';
@@ -76,6 +79,20 @@ export class Decoder {
    * @returns what the head left: by default the sampler's result as `workers/gpu/ops/sample.ts` lays it out
    */
   async next(more: number): Promise<ArrayBuffer> {
+    try {
+      return await this.#next(more);
+    } catch (error) {
+      // What some of a layer's experts made, and was not added to anything yet, must not be added to the next token.
+      const { model } = this.inputs;
+      const { device } = model.ctx.pipelines;
+      const encoder = device.createCommandEncoder({ label: 'drop outputs' });
+      encoder.clearBuffer(model.buffers.expertOut.slice.buffer);
+      device.queue.submit([encoder.finish()]);
+      throw error;
+    }
+  }
+
+  async #next(more: number): Promise<ArrayBuffer> {
     if (this.#flights.length === 0 && this.#missedLayers > 0) return this.#oneByOne();
     const ahead = Math.min(more, TOKENS_AHEAD);
     while (this.#flights.length <= ahead) await this.#submitWhole();
@@ -115,9 +132,10 @@ export class Decoder {
   /** A token that none is submitted behind, since experts will be missing. */
   async #oneByOne(): Promise<ArrayBuffer> {
     this.#positions++;
+    const { experts } = this.inputs;
     const { start, guessing } = await this.#programFor();
     if (this.#isMany(this.#missedLayers)) {
-      return this.#goOn(await this.#untilChoice(start, layerIndex(0)), 0);
+      return this.#goOn(await this.#untilChoice(start(experts.guessDepth), layerIndex(0)), 0);
     }
     const { result, stall, missed } = await this.#untilStall(guessing, 0);
     if (stall) return this.#goOn(stall, missed);
@@ -133,21 +151,19 @@ export class Decoder {
     const { experts, model, stopped } = this.inputs;
     let waited = false;
     for (;;) {
-      const { layer, choices, guesses } = halt;
+      const { layer, choices } = halt;
       if (stopped()) throw new MixtabError('aborted', 'Stopped.');
       const { missing, placedAhead } = experts.use(layer, choices);
       if (missing > 0) waited = true;
       if (missing + placedAhead > 0) missed++;
-      const ensured = experts.ensure(layer, distinctExperts(choices));
-      experts.prefetch(guesses); // behind what is needed
-      await orStopped(ensured, stopped);
-      const next = layerIndex(layer + 1);
       const program = await this.#programFor();
+      const left = await this.#runAsTheyCome(halt, program.experts(layer));
+      const next = layerIndex(layer + 1);
       if (next < model.config.layerCount && this.#isMany(Math.max(missed, this.#missedLayers))) {
-        halt = await this.#untilChoice(program.layers[layer], next);
+        halt = await this.#untilChoice([...left, ...program.untilNextChoice(layer, experts.guessDepth)], next);
         continue;
       }
-      const rest = await this.#untilStall(program.resume(layer), next);
+      const rest = await this.#untilStall([...left, ...program.untilEnd(layer)], next);
       missed += rest.missed;
       if (!rest.stall) {
         this.#missedLayers = missed;
@@ -156,6 +172,48 @@ export class Decoder {
       }
       halt = rest.stall;
     }
+  }
+
+  /**
+   * Loads the chosen experts of a layer that are missing. Each is computed as soon as it is there, the resident ones while the others
+   * are read.
+   * @param dispatches the layer's experts, as far as they are in the groups
+   * @returns what is left to be submitted of them
+   */
+  async #runAsTheyCome({ layer, choices, guesses }: Halt, dispatches: Dispatch[]): Promise<Dispatch[]> {
+    const { experts, stopped } = this.inputs;
+    const chosen = distinctExperts(choices);
+    const isResident = (expert: ExpertIndex): boolean => experts.slotOf(layer, expert) !== undefined;
+    const resident = chosen.filter(isResident);
+    const missing = chosen.filter((expert) => !isResident(expert));
+    const brought = experts.bring(layer, chosen);
+    experts.prefetch(guesses); // behind what is needed
+    if (resident.length > 0) this.#writeGroups(layer, choices, resident);
+    if (missing.length === 0) return dispatches;
+    if (resident.length > 0) this.#submit(dispatches);
+    let left = missing.length;
+    const runs = missing.map(async (expert) => {
+      await orStopped(brought[chosen.indexOf(expert)], stopped);
+      this.#writeGroups(layer, choices, [expert]);
+      left--;
+      if (left > 0) this.#submit(dispatches);
+    });
+    // All of them have to have ended, one way or the other: nothing may be submitted behind what comes next.
+    const failed = (await Promise.allSettled(runs)).find((run) => run.status === 'rejected');
+    if (failed) throw failed.reason;
+    return dispatches;
+  }
+
+  /** Makes `experts` those that the layer's dispatches compute. */
+  #writeGroups(layer: LayerIndex, choices: Uint32Array, experts: readonly ExpertIndex[]): void {
+    const { model, experts: cache } = this.inputs;
+    const groups = experts.map((expert) => ({ expert, assignments: [choices.indexOf(expert)] }));
+    const words = encodeGroups(groups, (expert) => cache.slotOf(layer, expert)!);
+    model.ctx.pipelines.device.queue.writeBuffer(model.buffers.groups.buffer, 0, words);
+  }
+
+  #submit(dispatches: readonly Dispatch[]): void {
+    this.inputs.model.ctx.pipelines.device.queue.submit([this.#record(dispatches).finish()]);
   }
 
   #isMany(layers: number): boolean {

@@ -81,19 +81,18 @@ export interface DecodeProgram {
   whole: Dispatch[];
   /** The same, with a guess at each layer what the next one will choose. */
   guessing: Dispatch[];
-  /**
-   * What a stalled token goes on with: from the slots of layer l's experts (which must be resident) to the sampler, with the
-   * guesses. It may stall again.
-   */
-  resume(layer: LayerIndex): Dispatch[];
-  /**
-   * The token cut where experts may have to be loaded, with a guess at each layer what the next two will choose: from the embedding to the
-   * choice of layer 0's experts.
-   */
-  start: Dispatch[];
-  /** For every layer l but the last: from the slots of its experts (which must be resident) to the choice of layer l+1's. */
-  layers: Dispatch[][];
+  /** From the embedding to the choice of layer 0's experts, with a guess what the next `depth` layers will choose. */
+  start(depth: GuessDepth): Dispatch[];
+  /** The layer's experts in `buffers.groups`: some of those that the token chose, or all. */
+  experts(layer: LayerIndex): Dispatch[];
+  /** From what the layer's experts made, once all ran, to the choice of the next one's, with a guess for `depth` layers after that. */
+  untilNextChoice(layer: LayerIndex, depth: GuessDepth): Dispatch[];
+  /** From what the layer's experts made to the sampler, with the guesses. It may stall. */
+  untilEnd(layer: LayerIndex): Dispatch[];
 }
+
+/** How many of the layers behind one whose experts are chosen have theirs guessed. */
+export type GuessDepth = 1 | 2;
 
 /**
  * Steps of a token; see docs/streaming.md.
@@ -113,34 +112,35 @@ export function decodeProgram(model: Model, headOf: (model: Model, residual: Row
       attend: [...attend(model, layer, maxTokens), ...norm],
       choose: routeTokens(ctx, { ...inputs, mode: 'choose' }).route,
       route,
-      lookup: routeTokens(ctx, { ...inputs, mode: 'lookup' }).route,
-      experts: [
-        ...runExperts(ctx, {
-          config, banks: model.banks(layer), layer, buffers, groupCount: config.expertsPerToken, maxAssignments: 1,
-        }),
-        ...combineExperts(ctx, { config, layer, buffers, maxTokens }),
-      ],
+      experts: runExperts(ctx, {
+        config, banks: model.banks(layer), layer, buffers, groupCount: config.expertsPerToken, maxAssignments: 1,
+      }),
+      combine: combineExperts(ctx, { config, layer, buffers, maxTokens }),
       predictNext: predictExperts(model, l + 1),
       predictSecond: predictExperts(model, l + 2),
     };
   });
   const embedding = embedTokens(model, maxTokens);
   const head = headOf(model, buffers.residual);
-  const untilChoice = (l: number): Dispatch[] => {
+  const untilChoice = (l: number, depth: GuessDepth): Dispatch[] => {
     const { attend: attention, choose, predictNext, predictSecond } = parts[l];
-    return [...attention, ...choose, ...predictNext, ...predictSecond];
+    return [...attention, ...choose, ...predictNext, ...(depth === 2 ? predictSecond : [])];
   };
+  const whole = parts.flatMap(({ attend: attention, route, experts, combine }) => [...attention, ...route, ...experts, ...combine]);
   // The guess before the router, which may stall and thereby stop all that follows.
   const guessingFrom = (l: number): Dispatch[] => [
-    ...parts.slice(l).flatMap(({ attend: attention, predictNext, route, experts }) => [...attention, ...predictNext, ...route, ...experts]),
+    ...parts.slice(l).flatMap(({ attend: attention, predictNext, route, experts, combine }) => [
+      ...attention, ...predictNext, ...route, ...experts, ...combine,
+    ]),
     ...head,
   ];
   return {
-    whole: [...embedding, ...parts.flatMap(({ attend: attention, route, experts }) => [...attention, ...route, ...experts]), ...head],
+    whole: [...embedding, ...whole, ...head],
     guessing: [...embedding, ...guessingFrom(0)],
-    resume: (l) => [...parts[l].lookup, ...parts[l].experts, ...guessingFrom(l + 1)],
-    start: [...embedding, ...untilChoice(0)],
-    layers: parts.slice(0, -1).map(({ lookup, experts }, l) => [...lookup, ...experts, ...untilChoice(l + 1)]),
+    start: (depth) => [...embedding, ...untilChoice(0, depth)],
+    experts: (l) => parts[l].experts,
+    untilNextChoice: (l, depth) => [...parts[l].combine, ...untilChoice(l + 1, depth)],
+    untilEnd: (l) => [...parts[l].combine, ...guessingFrom(l + 1)],
   };
 }
 

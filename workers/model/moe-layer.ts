@@ -28,7 +28,7 @@ export interface RouteInputs {
   selected: Slice;
   buffers: StepBuffers;
   maxTokens: number;
-  /** Whether to choose, to look the chosen up in the slot table, or both. */
+  /** Whether to look up what is chosen in the slot table, too. */
   mode: RouterMode;
   /** For labels; default: the layer. */
   place?: string;

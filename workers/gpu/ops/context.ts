@@ -55,7 +55,7 @@ export interface ExpertBank {
  * header `groups[g] = (slot, first, count, 0)` for g < MAX_GROUPS, then `assignments[]`.
  * Group g: expert in `slot` works on assignments first .. first+count-1; an assignment is
  * p = token * expertsPerToken + k: input row p / expertsPerToken, output row p.
- * In decode the router writes it (one group for each k, one assignment each); in prefill the CPU.
+ * The router writes it (one group for each k, one assignment each) where a token is submitted whole; else the CPU.
  */
 export const MAX_GROUPS = 256;
 export const GROUPS_HEADER_BYTES = MAX_GROUPS * 16;

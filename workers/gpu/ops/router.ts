@@ -13,7 +13,7 @@ const KERNEL: KernelSource = { name: 'router', code: [stateCode, groupsCode, ord
 /** The kernel keeps a token's choices in registers; Mixtral takes 2, the widest known models 8. */
 export const MAX_EXPERTS_PER_TOKEN = 16;
 
-export type RouterMode = 'prefill' | 'choose' | 'lookup' | 'decode';
+export type RouterMode = 'prefill' | 'choose' | 'decode';
 
 export interface RouterArgs {
   /** f32[maxTokens, expertCount] */
@@ -24,7 +24,7 @@ export interface RouterArgs {
   maxTokens: number;
   /**
    * `prefill`: choices and weights only. `choose`: the same for one token in decode, where lossy options count.
-   * `lookup`: finds the slots of what is chosen already. `decode`: both for one token.
+   * `decode`: that, and the slots of what is chosen.
    */
   mode: RouterMode;
   /** u32[maxTokens, expertsPerToken]; in decode written even where the step stalls. */
@@ -33,12 +33,12 @@ export interface RouterArgs {
   routingWeights: Slice;
   /** u32[layerCount, expertCount]: slot or NO_SLOT. */
   slotTable: Slice;
-  /** Written in decode: see context.ts. */
+  /** Written with `decode`: see context.ts. */
   groups: Slice;
   place: string;
 }
 
-/** Chooses the experts of each token; a lookup finds their slots, or sets `state.stalled` to layer + 1. */
+/** Chooses the experts of each token; `decode` finds their slots too, or sets `state.stalled` to layer + 1. */
 export function router(ctx: OpContext, args: RouterArgs): Dispatch[] {
   const { logits, expertCount, expertsPerToken, layer, maxTokens, mode } = args;
   if (expertsPerToken < 1 || expertsPerToken > Math.min(MAX_EXPERTS_PER_TOKEN, expertCount)) {
@@ -50,8 +50,8 @@ export function router(ctx: OpContext, args: RouterArgs): Dispatch[] {
     ctx.pipelines.dispatch(
       KERNEL,
       {
-        EXPERTS: expertCount, K: expertsPerToken, STRIDE: logits.stride, CHOOSE: mode === 'lookup' ? 0 : 1,
-        LOOKUP: mode === 'lookup' || mode === 'decode' ? 1 : 0, DECODE: mode === 'prefill' ? 0 : 1, WORKGROUP: workgroup,
+        EXPERTS: expertCount, K: expertsPerToken, STRIDE: logits.stride, LOOKUP: mode === 'decode' ? 1 : 0,
+        DECODE: mode === 'prefill' ? 0 : 1, WORKGROUP: workgroup,
       },
       [
         ctx.state, logits.slice, args.selected, args.routingWeights, args.slotTable, args.groups,
