@@ -110,4 +110,10 @@ test('everything can be reached by keyboard: menus, dialog, versions, skip link;
   await expect(page.getByRole('button', { name: 'New conversation' })).toBeFocused();
   await page.keyboard.press('Escape');
   await expect(page.getByRole('button', { name: 'Show the sidebar' })).toBeFocused();
+  // The second time, the page is shown already.
+  for (const times of [1, 2]) {
+    await page.getByRole('button', { name: 'Show the sidebar' }).click();
+    await page.getByRole('link', { name: 'Models' }).click();
+    await expect(page.getByRole('navigation', { name: 'Conversations' }), `${times}`).toBeHidden();
+  }
 });

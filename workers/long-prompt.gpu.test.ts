@@ -7,7 +7,7 @@ import { SYNTH_PRESETS } from './gguf/synth/presets.ts';
 import { type SynthOptions, uniformTypes } from './gguf/synth/synth.ts';
 import { scopesReport } from './gpu/scope-testing.ts';
 import type { MemoryStore } from './storage/memory-store.ts';
-import { engineWith } from './testing.ts';
+import { engineWith, holdReads } from './testing.ts';
 
 const BASE: SynthOptions = {
   ...SYNTH_PRESETS.tiny, embeddingLength: 64, headCount: 2, kvHeadCount: 2, headDim: 64, feedForwardLength: 512, types: uniformTypes('Q8_0'),
@@ -169,6 +169,32 @@ describe('at the least budget', () => {
     const after = await generate(engine, text);
     expect(after.tokens).toEqual(resident.tokens.slice(0, 1));
   }, 300_000);
+});
+
+it('is the same to the bit after an answer that was stopped when some experts of a layer had run', { timeout: 300_000 }, async () => {
+  // With three a token, the first wave does not depend on what is resident, and leaves out some of the first token's.
+  const { engine, modelId, store } = await engineWith({ ...BASE, expertsPerToken: 3, contextLength: 1200 });
+  const least = await leastBudget(engine, modelId);
+  const all = await engine.load({ modelId }, () => {});
+  const text = await textOf(engine, 1100);
+  const resident = await generate(engine, text);
+  const expertBytes = (await store.getManifest(modelId))!.records.find(({ key }) => isExpertKey(key))!.bytes;
+  const { slots } = await engine.load({ modelId, gpuBudgetBytes: least + 4 * expertBytes, ramBudgetBytes: 0 }, () => {});
+  expect(slots).toBeLessThan(all.slots);
+  let stopped = false;
+  const answer = await generate(engine, text.slice(-300), { maxTokens: 500 }, ({ type }) => {
+    if (type !== 'token' || vi.isMockFunction(store.readPartsVerified)) return;
+    holdReads(store, (key) => key.startsWith('L0.E'), async (submitted) => {
+      if (submitted === 0) return;
+      stopped = true;
+      void engine.stop();
+      await new Promise((resolve) => setTimeout(resolve, 500));
+    });
+  });
+  expect([answer.finishReason, stopped]).toEqual(['aborted', true]);
+  vi.restoreAllMocks();
+  expect((await generate(engine, text)).tokens).toEqual(resident.tokens);
+  await engine.unload();
 });
 
 it.each([1, 2, 3])('%i experts a token: the same to the bit at every budget, each read once', { timeout: 300_000 }, async (expertsPerToken) => {

@@ -22,17 +22,24 @@ export function Sidebar({ drawer, onClose, onSettings }: Props) {
   useEffect(() => {
     if (drawer) first.current?.focus();
   }, [drawer]);
+  /** Whatever was chosen, what is already shown too. */
+  const closeDrawer = (): void => {
+    if (drawer) onClose();
+  };
   const open = (id: string | undefined): void => {
     openConversation(id);
     showView('chat');
-    if (drawer) onClose();
+    closeDrawer();
   };
   return (
     <nav
       class="sidebar"
       aria-label="Conversations"
       onKeyDown={(event) => {
-        if (drawer && event.key === 'Escape') onClose();
+        if (event.key === 'Escape') closeDrawer();
+      }}
+      onClick={(event) => {
+        if ((event.target as Element).closest('a')) closeDrawer();
       }}
     >
       <div class="sidebar-head">
@@ -83,7 +90,7 @@ export function Sidebar({ drawer, onClose, onSettings }: Props) {
           onChange={(event) => {
             void importConversations([...(event.currentTarget.files ?? [])]);
             event.currentTarget.value = '';
-            if (drawer) onClose();
+            closeDrawer();
           }}
         />
       </div>

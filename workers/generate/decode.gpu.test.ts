@@ -4,7 +4,7 @@ import { isExpertKey } from '../../src/contract/weight-layout.ts';
 import type { Engine } from '../engine.ts';
 import { SYNTH_PRESETS } from '../gguf/synth/presets.ts';
 import { Readback } from '../gpu/readback.ts';
-import { engineWith } from '../testing.ts';
+import { engineWith, holdReads } from '../testing.ts';
 
 const LAYERS = 12;
 const TOKENS = 48;
@@ -13,14 +13,16 @@ afterEach(() => {
   vi.restoreAllMocks();
 });
 
-/** Greedy tokens of an answer, and the readbacks between its first and its last one. */
-async function answer(engine: Engine) {
+/** Greedy tokens of an answer, and the readbacks between its first and its last one. @param afterFirst called at the first one */
+async function answer(engine: Engine, afterFirst: () => void = () => {}) {
   const submit = vi.spyOn(Readback.prototype, 'submit');
   const counts: number[] = [];
   const { tokens, cache } = await engine.generate(
     { input: { kind: 'text', text: 'the first men' }, maxTokens: TOKENS, sampling: { temperature: 0 }, ignoreEos: true },
     (event) => {
-      if (event.type === 'token') counts.push(submit.mock.calls.length);
+      if (event.type !== 'token') return;
+      counts.push(submit.mock.calls.length);
+      if (counts.length === 1) afterFirst();
     },
   );
   submit.mockRestore();
@@ -56,6 +58,32 @@ describe('readbacks', () => {
     expect(streaming.ids).toEqual(resident.ids);
     expect(streaming.readbacks).toBeGreaterThan((LAYERS * TOKENS) / 2);
     expect(streaming.readbacks).toBeLessThanOrEqual((LAYERS + 1) * TOKENS);
+    await engine.unload();
+  });
+});
+
+describe('while an expert is read', () => {
+  // Nothing predicts the first layer's: what is read of them is what a token waits for.
+  const isFirstLayers = (key: string): boolean => key.startsWith('L0.E');
+
+  it.each([
+    ['goes layer by layer', 0.6],
+    ['stalls', 0.9],
+  ])('the other one of its layer computes, where the token %s', async (_, share) => {
+    const { engine, modelId, store } = await engineWith({ ...SYNTH_PRESETS.tiny, layers: LAYERS, seed: 3 });
+    const whole = await engine.load({ modelId, context: 128 }, () => {});
+    const resident = await answer(engine);
+    await engine.load({ modelId, context: 128, gpuBudgetBytes: whole.memory.gpuBytes * share, ramBudgetBytes: 0 }, () => {});
+    await answer(engine);
+    const submissions: number[] = [];
+    const streaming = await answer(engine, () => {
+      holdReads(store, isFirstLayers, (submitted) => {
+        submissions.push(submitted);
+      });
+    });
+    expect(streaming.ids).toEqual(resident.ids);
+    expect(submissions.length).toBeGreaterThan(3);
+    expect(new Set(submissions)).toEqual(new Set([1]));
     await engine.unload();
   });
 });

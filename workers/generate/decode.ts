@@ -22,6 +22,7 @@ import type { Readback } from '../gpu/readback.ts';
 import { STATE } from '../gpu/step-state.ts';
 import { predictionOf, TRACE_STRIDE, traceOf } from '../model/buffers.ts';
 import { type DecodeProgram, decodeProgram, type Model } from '../model/forward.ts';
+import { dropExpertOutputs } from '../model/moe-layer.ts';
 import { orStopped } from './stopping.ts';
 
 /** Tokens under way beside the one that is waited for: hides the time of readback and submission. */
@@ -82,12 +83,8 @@ export class Decoder {
     try {
       return await this.#next(more);
     } catch (error) {
-      // What some of a layer's experts made, and was not added to anything yet, must not be added to the next token.
-      const { model } = this.inputs;
-      const { device } = model.ctx.pipelines;
-      const encoder = device.createCommandEncoder({ label: 'drop outputs' });
-      encoder.clearBuffer(model.buffers.expertOut.slice.buffer);
-      device.queue.submit([encoder.finish()]);
+      const { buffers, ctx } = this.inputs.model;
+      dropExpertOutputs(ctx.pipelines.device, buffers);
       throw error;
     }
   }

@@ -14,7 +14,7 @@ import type { Readback } from '../gpu/readback.ts';
 import { STATE } from '../gpu/step-state.ts';
 import type { StepBuffers } from '../model/buffers.ts';
 import { attend, decodeProgram, embedTokens, type Model, outputHead } from '../model/forward.ts';
-import { addAccumulated, combineExperts, routeTokens, runExperts } from '../model/moe-layer.ts';
+import { addAccumulated, combineExperts, dropExpertOutputs, routeTokens, runExperts } from '../model/moe-layer.ts';
 import { orStopped } from './stopping.ts';
 
 /** Experts that are uploaded and computed together: few, so that the next ones are read in the meantime. */
@@ -67,10 +67,7 @@ export async function prefill(inputs: PrefillInputs): Promise<void> {
     for (const chunk of chunks) await onResiduals?.(chunk.buffers.residual, chunk.first, chunk.tokens.length);
     keepLast(model, chunks.at(-1)!);
   } catch (error) {
-    // What was computed and not added to anything yet must not be added to the next prompt's.
-    const encoder = device.createCommandEncoder({ label: 'drop outputs' });
-    encoder.clearBuffer(buffers.expertOut.slice.buffer);
-    device.queue.submit([encoder.finish()]);
+    dropExpertOutputs(device, buffers);
     throw error;
   } finally {
     promptRows.release();
