@@ -70,6 +70,30 @@ describe('an upload that fails', () => {
   });
 });
 
+describe('a store that brings nothing', () => {
+  it('holds up no answer after the one that was stopped', async () => {
+    const { engine, modelId, store } = await engineWith(OPTIONS);
+    const gpuBudgetBytes = await leastBudget((bytes) => engine.load({ modelId, gpuBudgetBytes: bytes }, () => {}));
+    await engine.load({ modelId, gpuBudgetBytes, ramBudgetBytes: 0 }, () => {});
+    const expected = (await engine.generate(REQUEST, () => {})).tokens;
+    const halfway = (event: GenerateEvent) => event.type === 'token' && event.token.id === expected[8].id;
+    for (const isTime of [(event: GenerateEvent) => event.type === 'prefill', halfway]) {
+      let asked = 0;
+      const result = await engine.generate(REQUEST, (event) => {
+        if (!isTime(event) || asked > 0) return;
+        vi.spyOn(store, 'readPartsVerified').mockImplementation(() => {
+          if (++asked === 1) setTimeout(() => void engine.stop(), 50);
+          return new Promise(() => {});
+        });
+      });
+      vi.restoreAllMocks();
+      expect(result.finishReason).toBe('aborted');
+      expect((await engine.generate(REQUEST, () => {})).tokens).toEqual(expected);
+    }
+    await engine.unload();
+  });
+});
+
 describe('a store that the browser clears', () => {
   it('while a model runs: says so and what to do, and the catalog no longer lists it', async () => {
     const importer = createImportClient();

@@ -4,7 +4,7 @@
  */
 import { type CacheReport, type ExpertsReport, RESIDENCE } from '../../src/contract/engine-api.ts';
 import { MixtabError } from '../../src/contract/errors.ts';
-import { type Bytes, type ExpertId, type ExpertIndex, expertId, type LayerIndex } from '../../src/contract/ids.ts';
+import { type Bytes, type ExpertId, type ExpertIndex, expertId, type LayerIndex, layerIndex } from '../../src/contract/ids.ts';
 import type { RecordParts } from '../../src/contract/record-parts.ts';
 import { expertKey } from '../../src/contract/weight-layout.ts';
 import { Stopwatch } from '../gpu/stopwatch.ts';
@@ -189,6 +189,12 @@ export class ExpertCache {
       };
       arrival.then(discard, () => {}); // nobody wants to hear of an error any more
     }
+  }
+
+  /** Takes back all reads, where an answer ends amid a layer: the next one should not have to wait for them. */
+  cancel(): void {
+    for (let layer = 0; layer < this.#poolOf.length; layer++) this.forgetReadAhead(layerIndex(layer));
+    this.#loader.cancel();
   }
 
   /**

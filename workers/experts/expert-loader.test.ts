@@ -141,6 +141,20 @@ describe('ExpertLoader', () => {
     expect((await demanded).byteLength).toBe(10);
   });
 
+  it('takes back what was demanded too, where all is cancelled, and reads it again for who asks later', async () => {
+    const { loader, started, takenBack, end } = heldStore(1);
+    const demanded = [loader.demand(L0, E(0)), loader.demand(L0, E(1))];
+    const predicted = loader.predict(L1, E(0));
+    loader.cancel();
+    for (const demand of demanded) await expect(demand).rejects.toMatchObject({ code: 'aborted' });
+    expect(await predicted).toBeUndefined();
+    expect(takenBack).toEqual(['L0.E0']);
+    const again = loader.demand(L0, E(1));
+    expect(started).toEqual(['L0.E0', 'L0.E1']);
+    await end('L0.E1');
+    expect((await again).byteLength).toBe(10);
+  });
+
   it('goes on after a read that failed, which its caller is told', async () => {
     const { loader, ends, end } = heldStore(1);
     const failing = loader.demand(L0, E(0));

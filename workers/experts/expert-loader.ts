@@ -3,6 +3,7 @@
  * needed now go before others. What is only guessed is read while there is nothing else to read, one after another, and taken back,
  * at whatever point it is, when the router has decided otherwise. Pure but for the `read` it is given.
  */
+import { MixtabError } from '../../src/contract/errors.ts';
 import type { Bytes, ExpertIndex, LayerIndex } from '../../src/contract/ids.ts';
 import { expertKey } from '../../src/contract/weight-layout.ts';
 import type { RamTier } from './ram-tier.ts';
@@ -47,10 +48,13 @@ export class ExpertLoader<Record extends { byteLength: Bytes }> {
     return this.#bytesRead;
   }
 
-  /** An expert that is needed now: waits for no guess, and takes over a read that is under way. */
+  /**
+   * An expert that is needed now: waits for no guess, and takes over a read that is under way.
+   * @throws MixtabError `aborted` after {@link cancel}
+   */
   async demand(layer: LayerIndex, expert: ExpertIndex): Promise<Record> {
     const record = await this.#load(layer, expert, { urgent: true, guessed: false });
-    if (!record) throw new Error(`L${layer}.E${expert} was dropped although it was demanded`);
+    if (!record) throw new MixtabError('aborted', `The reading of ${expertKey(layer, expert)} was taken back.`);
     return record;
   }
 
@@ -71,13 +75,19 @@ export class ExpertLoader<Record extends { byteLength: Bytes }> {
 
   /** Drops what is to be read ahead of a layer, under way or not, but for those in `keep`. */
   dropPredictions(layer: LayerIndex, keep: ReadonlySet<ExpertIndex>): void {
-    for (const [key, job] of this.#jobs) {
-      if (job.layer !== layer || job.urgent || keep.has(job.expert)) continue;
-      this.#jobs.delete(key);
-      job.reading?.abort();
-      job.resolve(undefined);
-    }
+    for (const job of this.#jobs.values()) if (job.layer === layer && !job.urgent && !keep.has(job.expert)) this.#drop(job);
     queueMicrotask(() => this.#startNext()); // who drops what was wrong demands what is right in the same breath
+  }
+
+  /** Drops everything, demanded or not: whoever demanded it has ended. */
+  cancel(): void {
+    for (const job of this.#jobs.values()) this.#drop(job);
+  }
+
+  #drop(job: Job<Record>): void {
+    this.#jobs.delete(expertKey(job.layer, job.expert));
+    job.reading?.abort();
+    job.resolve(undefined);
   }
 
   #load(layer: LayerIndex, expert: ExpertIndex, why: Pick<Job<Record>, 'urgent' | 'guessed'>): Promise<Record | undefined> {

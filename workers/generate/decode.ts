@@ -83,8 +83,9 @@ export class Decoder {
     try {
       return await this.#next(more);
     } catch (error) {
-      const { buffers, ctx } = this.inputs.model;
-      dropExpertOutputs(ctx.pipelines.device, buffers);
+      const { model, experts } = this.inputs;
+      experts.cancel();
+      dropExpertOutputs(model.ctx.pipelines.device, model.buffers);
       throw error;
     }
   }

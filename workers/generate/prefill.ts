@@ -67,6 +67,7 @@ export async function prefill(inputs: PrefillInputs): Promise<void> {
     for (const chunk of chunks) await onResiduals?.(chunk.buffers.residual, chunk.first, chunk.tokens.length);
     keepLast(model, chunks.at(-1)!);
   } catch (error) {
+    inputs.experts.cancel();
     dropExpertOutputs(device, buffers);
     throw error;
   } finally {
