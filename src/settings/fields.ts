@@ -15,8 +15,8 @@ export interface Field<Key extends string> {
 export type LossyKey = 'residentBias' | 'skipBelow';
 
 export const LOSSY: Field<LossyKey>[] = [
-  { key: 'residentBias', label: 'Prefer experts at hand', help: 'Added to the score of experts that are on the GPU already; 0 is exact.', min: 0, max: 100, step: 0.1 },
-  { key: 'skipBelow', label: 'Skip light experts', help: 'Leaves out a second expert whose weight is below this; 0 is exact, 0.5 leaves one of two.', min: 0, max: 0.5, step: 0.01 },
+  { key: 'residentBias', label: 'Prefer experts at hand', help: 'Added to the score of experts that are on the GPU already; 0 is exact. In the built-in model 0.5 spared a third of the reads and cost 0.2 % in bits a byte, 1 half of them and 1.4 %, 2 four fifths and 27 %.', min: 0, max: 100, step: 0.1 },
+  { key: 'skipBelow', label: 'Skip light experts', help: 'Leaves out a second expert whose weight is below this; 0 is exact, 0.5 leaves one of two. In the built-in model 0.2 spared 29 % of the reads and cost 0.2 % in bits a byte, 0.5 spared 63 % and cost 2.4 %.', min: 0, max: 0.5, step: 0.01 },
 ];
 
 export const SESSIONS: Field<'sessionBudgetMegabytes'>[] = [
