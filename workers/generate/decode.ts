@@ -151,10 +151,10 @@ export class Decoder {
     for (;;) {
       const { layer, choices } = halt;
       if (stopped()) throw new MixtabError('aborted', 'Stopped.');
+      const program = await this.#programFor();
       const { missing, placedAhead } = experts.use(layer, choices);
       if (missing > 0) waited = true;
       if (missing + placedAhead > 0) missed++;
-      const program = await this.#programFor();
       const left = await this.#runAsTheyCome(halt, program.experts(layer));
       const next = layerIndex(layer + 1);
       if (next < model.config.layerCount && this.#isMany(Math.max(missed, this.#missedLayers))) {
@@ -186,9 +186,11 @@ export class Decoder {
     const missing = chosen.filter((expert) => !isResident(expert));
     const brought = experts.bring(layer, chosen);
     experts.prefetch(guesses); // behind what is needed
-    if (resident.length > 0) this.#writeGroups(layer, choices, resident);
-    if (missing.length === 0) return dispatches;
-    if (resident.length > 0) this.#submit(dispatches);
+    if (resident.length > 0) {
+      this.#writeGroups(layer, choices, resident);
+      if (missing.length === 0) return dispatches;
+      this.#submit(dispatches);
+    }
     let left = missing.length;
     const runs = missing.map(async (expert) => {
       await orStopped(brought[chosen.indexOf(expert)], stopped);
