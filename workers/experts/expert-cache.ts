@@ -40,7 +40,7 @@ export class ExpertCache {
   readonly #uploaded = new WeakSet<RecordParts>();
   /** Records whose memory is being read into again: no longer to be looked at. */
   readonly #givenBack = new WeakSet<RecordParts>();
-  /** Runs while {@link bring} waits for an expert. */
+  /** Runs while {@link bring} waits for an expert; others of its layer may compute meanwhile. */
   readonly waiting = new Stopwatch();
   /** Times that each expert was used since the last {@link resetCounts}, by its id. */
   readonly #uses: Uint32Array<ArrayBuffer>;
