@@ -67,7 +67,9 @@ export class Engine implements EngineApi {
       const gpuModel = await this.#watched(gpu, () =>
         loadModel({ device: gpu.device, adapter: gpu.adapter, reader: this.reader, manifest, request, onProgress }),
       );
-      const generator = new Generator(gpuModel, createTokenizer(manifest.tokenizer), new Readback(gpu.device));
+      // A clock that stands still while experts are waited for: what the GPU does then is hidden behind it.
+      const readback = new Readback(gpu.device, () => performance.now() - gpuModel.experts.waiting.ms);
+      const generator = new Generator(gpuModel, createTokenizer(manifest.tokenizer), readback);
       this.#loaded = { gpu, gpuModel, generator };
       return {
         summary: summarize(manifest),

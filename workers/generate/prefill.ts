@@ -211,7 +211,8 @@ async function runGroups(inputs: PrefillInputs, layer: LayerIndex, chunks: reado
   // Uploads wait until all but the last wave are done: else a slow GPU would let them pile up in memory.
   let submitted: Promise<unknown>[] = [];
   const ready = async (): Promise<void> => {
-    await submitted.at(-2);
+    const before = submitted.at(-2);
+    if (before) await inputs.readback.waitFor(before);
   };
   for (const [index, wave] of waves.entries()) {
     const ensured = experts.ensure(layer, wave, ready);

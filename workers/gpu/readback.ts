@@ -7,10 +7,16 @@ export class Readback {
   /** Staging buffers that are not in use. */
   readonly #free: GPUBuffer[] = [];
 
-  /** Runs while results are waited for. */
-  readonly waiting = new Stopwatch();
+  /** Runs while the GPU is waited for. */
+  readonly waiting: Stopwatch;
 
-  constructor(readonly device: GPUDevice) {}
+  /** @param now milliseconds, by which waiting is measured */
+  constructor(
+    readonly device: GPUDevice,
+    now?: () => number,
+  ) {
+    this.waiting = new Stopwatch(now);
+  }
 
   /**
    * Ends and submits `encoder` with copies of `slices`, at once; resolves when they have arrived.
@@ -25,7 +31,7 @@ export class Readback {
       at += size;
     }
     this.device.queue.submit([encoder.finish()]);
-    await this.waiting.during(nudged(this.device.queue, staging.mapAsync(GPUMapMode.READ, 0, total)));
+    await this.waitFor(staging.mapAsync(GPUMapMode.READ, 0, total));
     const bytes = staging.getMappedRange(0, total).slice(0);
     staging.unmap();
     this.#free.push(staging);
@@ -34,6 +40,11 @@ export class Readback {
       end += size;
       return bytes.slice(end - size, end);
     });
+  }
+
+  /** Waits until the GPU has `done` something. */
+  waitFor<T>(done: Promise<T>): Promise<T> {
+    return this.waiting.during(nudged(this.device.queue, done));
   }
 
   /** Frees the staging buffers; those still on their way are lost with the device's queue. */

@@ -27,3 +27,22 @@ it('counts overlapping work once, and what is still under way', async () => {
   await watch.during(Promise.resolve());
   expect(watch.ms).toBe(15);
 });
+
+it('stands still while another one runs, where its clock does', async () => {
+  let now = 100;
+  const experts = new Stopwatch(() => now);
+  const gpu = new Stopwatch(() => now - experts.ms);
+  const [computed, read] = [deferred<void>(), deferred<void>()];
+  const computing = gpu.during(computed.promise);
+  now = 110;
+  const reading = experts.during(read.promise);
+  now = 140;
+  expect([gpu.ms, experts.ms]).toEqual([10, 30]);
+  read.resolve();
+  await reading;
+  now = 145;
+  computed.resolve();
+  await computing;
+  now = 200;
+  expect([gpu.ms, experts.ms]).toEqual([15, 30]);
+});
