@@ -16,7 +16,7 @@ import type { ExpertCache, Guess } from '../experts/expert-cache.ts';
 import type { OnRouterLogits } from '../experts/forecast.ts';
 import { encodeGroups } from '../experts/grouping.ts';
 import { distinctExperts } from '../experts/residency.ts';
-import { type Dispatch, encode, type Slice } from '../gpu/dispatch.ts';
+import { type Dispatch, record, type Slice, submit } from '../gpu/dispatch.ts';
 import type { Rows } from '../gpu/ops/context.ts';
 import type { Readback } from '../gpu/readback.ts';
 import { STATE } from '../gpu/step-state.ts';
@@ -213,7 +213,7 @@ export class Decoder {
   }
 
   #submit(dispatches: readonly Dispatch[]): void {
-    this.inputs.model.ctx.pipelines.device.queue.submit([this.#record(dispatches).finish()]);
+    submit(this.inputs.model.ctx.pipelines.device, dispatches, 'decode');
   }
 
   #isMany(layers: number): boolean {
@@ -286,11 +286,7 @@ export class Decoder {
   }
 
   #record(dispatches: readonly Dispatch[]): GPUCommandEncoder {
-    const encoder = this.inputs.model.ctx.pipelines.device.createCommandEncoder({ label: 'decode' });
-    const pass = encoder.beginComputePass();
-    encode(pass, dispatches);
-    pass.end();
-    return encoder;
+    return record(this.inputs.model.ctx.pipelines.device, dispatches, 'decode');
   }
 
   /** The program for a cache that holds all tokens submitted so far. */

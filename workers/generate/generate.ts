@@ -5,7 +5,7 @@ import type {
 } from '../../src/contract/engine-api.ts';
 import { MixtabError } from '../../src/contract/errors.ts';
 import { type Bytes, type TokenId, tokenId } from '../../src/contract/ids.ts';
-import { encode } from '../gpu/dispatch.ts';
+import { record } from '../gpu/dispatch.ts';
 import { readSampleResult, writeAllowed, writeSampleParams } from '../gpu/ops/sample.ts';
 import type { Readback } from '../gpu/readback.ts';
 import { STATE } from '../gpu/step-state.ts';
@@ -267,10 +267,7 @@ export class Generator {
 
   async #firstToken(): Promise<ArrayBuffer> {
     const { model } = this.gpu;
-    const encoder = model.ctx.pipelines.device.createCommandEncoder({ label: 'first token' });
-    const pass = encoder.beginComputePass();
-    encode(pass, outputHead(model, model.buffers.headResidual));
-    pass.end();
+    const encoder = record(model.ctx.pipelines.device, outputHead(model, model.buffers.headResidual), 'first token');
     const [result] = await this.readback.submit(encoder, [model.buffers.sampleResult]);
     return result;
   }

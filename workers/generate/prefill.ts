@@ -8,7 +8,7 @@ import { type ExpertIndex, expertIndex, type LayerIndex, layerIndex, type TokenI
 import type { ExpertCache } from '../experts/expert-cache.ts';
 import type { OnRouterLogits } from '../experts/forecast.ts';
 import { encodeGroups, type ExpertGroup, groupByExpert } from '../experts/grouping.ts';
-import { type Dispatch, encode, type Slice } from '../gpu/dispatch.ts';
+import { type Dispatch, record, type Slice, submit } from '../gpu/dispatch.ts';
 import type { Rows } from '../gpu/ops/context.ts';
 import type { Readback } from '../gpu/readback.ts';
 import { STATE } from '../gpu/step-state.ts';
@@ -247,19 +247,6 @@ function submitGroups({ model, experts }: PrefillInputs, layer: LayerIndex, chun
     dispatches.push(...combineExperts(ctx, inputs));
   }
   submit(device, dispatches);
-}
-
-/** Records dispatches as one pass. */
-export function record(device: GPUDevice, dispatches: readonly Dispatch[]): GPUCommandEncoder {
-  const encoder = device.createCommandEncoder();
-  const pass = encoder.beginComputePass();
-  encode(pass, dispatches);
-  pass.end();
-  return encoder;
-}
-
-function submit(device: GPUDevice, dispatches: readonly Dispatch[]): void {
-  device.queue.submit([record(device, dispatches).finish()]);
 }
 
 function joined(parts: readonly ArrayBuffer[]): Uint32Array {

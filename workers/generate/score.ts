@@ -6,14 +6,14 @@ import type { ScoreRequest, ScoreResult } from '../../src/contract/engine-api.ts
 import { MixtabError } from '../../src/contract/errors.ts';
 import type { TokenId } from '../../src/contract/ids.ts';
 import { INPUT_ALIGNMENT_WEIGHTS } from '../../src/contract/weight-layout.ts';
-import { type Slice, whole } from '../gpu/dispatch.ts';
+import { record, type Slice, whole } from '../gpu/dispatch.ts';
 import type { Rows } from '../gpu/ops/context.ts';
 import { tokenLogprob } from '../gpu/ops/token-logprob.ts';
 import type { Readback } from '../gpu/readback.ts';
 import type { GpuModel } from '../load-model.ts';
 import { logitsOf } from '../model/forward.ts';
 import { Decoder } from './decode.ts';
-import { prefill, record, writeState } from './prefill.ts';
+import { prefill, writeState } from './prefill.ts';
 import { setRouterOptions } from './router-options.ts';
 import { routingOf } from './routing.ts';
 

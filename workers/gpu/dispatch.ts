@@ -17,6 +17,19 @@ export function encode(pass: GPUComputePassEncoder, dispatches: readonly Dispatc
   }
 }
 
+/** An encoder with the dispatches as one pass, to which copies may still be added. */
+export function record(device: GPUDevice, dispatches: readonly Dispatch[], label = ''): GPUCommandEncoder {
+  const encoder = device.createCommandEncoder({ label });
+  const pass = encoder.beginComputePass();
+  encode(pass, dispatches);
+  pass.end();
+  return encoder;
+}
+
+export function submit(device: GPUDevice, dispatches: readonly Dispatch[], label = ''): void {
+  device.queue.submit([record(device, dispatches, label).finish()]);
+}
+
 /** A region of a GPU buffer. `offset` is a multiple of 256, `size` of 4. */
 export interface Slice {
   buffer: GPUBuffer;

@@ -126,21 +126,20 @@ export function decodeProgram(model: Model, headOf: (model: Model, residual: Row
     const { attend: attention, choose, predictNext, predictSecond } = parts[l];
     return [...attention, ...choose, ...predictNext, ...(depth === 2 ? predictSecond : [])];
   };
-  const whole = parts.flatMap(({ attend: attention, route, experts, combine }) => [...attention, ...route, ...experts, ...combine]);
   // The guess before the router, which may stall and thereby stop all that follows.
-  const guessingFrom = (l: number): Dispatch[] => [
+  const untilEnd = (l: number, guessing: boolean): Dispatch[] => [
     ...parts.slice(l).flatMap(({ attend: attention, predictNext, route, experts, combine }) => [
-      ...attention, ...predictNext, ...route, ...experts, ...combine,
+      ...attention, ...(guessing ? predictNext : []), ...route, ...experts, ...combine,
     ]),
     ...head,
   ];
   return {
-    whole: [...embedding, ...whole, ...head],
-    guessing: [...embedding, ...guessingFrom(0)],
+    whole: [...embedding, ...untilEnd(0, false)],
+    guessing: [...embedding, ...untilEnd(0, true)],
     start: (depth) => [...embedding, ...untilChoice(0, depth)],
     experts: (l) => parts[l].experts,
     untilNextChoice: (l, depth) => [...parts[l].combine, ...untilChoice(l + 1, depth)],
-    untilEnd: (l) => [...parts[l].combine, ...guessingFrom(l + 1)],
+    untilEnd: (l) => [...parts[l].combine, ...untilEnd(l + 1, true)],
   };
 }
 
