@@ -21,7 +21,7 @@ import type { Rows } from '../gpu/ops/context.ts';
 import type { Readback } from '../gpu/readback.ts';
 import { STATE } from '../gpu/step-state.ts';
 import { predictionOf, TRACE_STRIDE, traceOf } from '../model/buffers.ts';
-import { type DecodeProgram, decodeProgram, type Model } from '../model/forward.ts';
+import { type DecodeProgram, decodeProgram, type GuessDepth, type Model } from '../model/forward.ts';
 import { dropExpertOutputs } from '../model/moe-layer.ts';
 import { orStopped } from './stopping.ts';
 
@@ -133,7 +133,8 @@ export class Decoder {
     const { experts } = this.inputs;
     const { start, guessing } = await this.#programFor();
     if (this.#isMany(this.#missedLayers)) {
-      return this.#goOn(await this.#untilChoice(start(experts.guessDepth), layerIndex(0)), 0);
+      const depth = experts.guessDepth;
+      return this.#goOn(await this.#untilChoice(start(depth), layerIndex(0), depth), 0);
     }
     const { result, stall, missed } = await this.#untilStall(guessing, 0);
     if (stall) return this.#goOn(stall, missed);
@@ -158,7 +159,8 @@ export class Decoder {
       const left = await this.#runAsTheyCome(halt, program.experts(layer));
       const next = layerIndex(layer + 1);
       if (next < model.config.layerCount && this.#isMany(Math.max(missed, this.#missedLayers))) {
-        halt = await this.#untilChoice([...left, ...program.untilNextChoice(layer, experts.guessDepth)], next);
+        const depth = experts.guessDepth;
+        halt = await this.#untilChoice([...left, ...program.untilNextChoice(layer, depth)], next, depth);
         continue;
       }
       const rest = await this.#untilStall([...left, ...program.untilEnd(layer)], next);
@@ -272,13 +274,13 @@ export class Decoder {
     return Array.from({ length: count }, (_, n) => layerIndex(layer + 1 + n)).filter((l) => l < this.inputs.model.config.layerCount);
   }
 
-  /** Runs up to the choice of `layer`'s experts. */
-  async #untilChoice(dispatches: readonly Dispatch[], layer: LayerIndex): Promise<Halt> {
+  /** Runs up to the choice of `layer`'s experts, with the guesses of `depth` layers after it. */
+  async #untilChoice(dispatches: readonly Dispatch[], layer: LayerIndex, depth: GuessDepth): Promise<Halt> {
     const { model, readback, onRouterLogits } = this.inputs;
     const { config, buffers } = model;
     const wanted: Slice[] = [traceOf(buffers, layer, config.expertsPerToken)];
     if (onRouterLogits) wanted.push({ ...buffers.routerLogits.slice, size: config.expertCount * 4 });
-    const guessed = this.#layersAfter(layer, 2);
+    const guessed = this.#layersAfter(layer, depth);
     for (const l of guessed) wanted.push(predictionOf(buffers, l, config.expertsPerToken));
     const [choices, ...more] = await readback.submit(this.#record(dispatches), wanted);
     if (onRouterLogits) onRouterLogits(layer, new Float32Array(more.shift()!));
