@@ -15,10 +15,16 @@ export interface SourceOptions {
 }
 
 /** Serves the project's sources while `work` runs, also where that throws; and says on stderr which Chromium there is. */
-export async function withSources<T>({ port, ranged = {} }: SourceOptions, work: (origin: string) => Promise<T>): Promise<T> {
+export async function withSources<T>(
+  { port, ranged = {} }: SourceOptions,
+  work: (origin: string) => Promise<T>,
+): Promise<T> {
   ensureChromium();
   const server = await createServer({
-    configFile: false, root: join(import.meta.dirname, '..'), logLevel: 'error', cacheDir: join(tmpdir(), 'mixtab-bench-vite'),
+    configFile: false,
+    root: join(import.meta.dirname, '..'),
+    logLevel: 'error',
+    cacheDir: join(tmpdir(), 'mixtab-bench-vite'),
     plugins: [served(ranged)],
     // A dependency found on the way would reload the page under the measurement.
     optimizeDeps: { noDiscovery: true },
@@ -35,7 +41,8 @@ export async function withSources<T>({ port, ranged = {} }: SourceOptions, work:
 const served = (ranged: Record<string, Ranged>): Plugin => ({
   name: 'ranged',
   configureServer({ middlewares }) {
-    for (const [path, resource] of Object.entries(ranged)) middlewares.use(path, (request, response) => sendRange(request, response, resource));
+    for (const [path, resource] of Object.entries(ranged))
+      middlewares.use(path, (request, response) => sendRange(request, response, resource));
   },
 });
 
@@ -44,11 +51,16 @@ type Functions<Bench> = { [Name in keyof Bench]: (...args: never[]) => unknown }
 
 /** A page's functions, called from outside. */
 export type Call<Bench extends Functions<Bench>> = <Name extends keyof Bench>(
-  name: Name, ...args: Parameters<Bench[Name]>
+  name: Name,
+  ...args: Parameters<Bench[Name]>
 ) => Promise<Awaited<ReturnType<Bench[Name]>>>;
 
 /** Opens `bench/<name>.html` of the sources at `origin`. */
-export async function openBench<Bench extends Functions<Bench>>(page: Page, origin: string, name: string): Promise<Call<Bench>> {
+export async function openBench<Bench extends Functions<Bench>>(
+  page: Page,
+  origin: string,
+  name: string,
+): Promise<Call<Bench>> {
   page.on('pageerror', (error) => console.error(error.message));
   await page.goto(`${origin}/bench/${name}.html`);
   await page.waitForFunction(() => 'bench' in globalThis);
@@ -71,5 +83,7 @@ export function withBench<Bench extends Functions<Bench>>(
   options: BenchOptions,
   work: (call: Call<Bench>, origin: string) => Promise<void>,
 ): Promise<void> {
-  return withSources(options, (origin) => withProfile(options.profile, async (page) => work(await openBench<Bench>(page, origin, name), origin)));
+  return withSources(options, (origin) =>
+    withProfile(options.profile, async (page) => work(await openBench<Bench>(page, origin, name), origin)),
+  );
 }

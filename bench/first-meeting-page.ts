@@ -14,7 +14,13 @@ async function meet(): Promise<Meeting> {
   const llama = new Wllama({ default: wasmUrl }, { suppressNativeLog: true, allowOffline: true });
   const file = await (await fetch('/public/models/builtin.gguf')).blob();
   await llama.loadModel([file], { n_ctx: 512, n_gpu_layers: 0 });
-  const stream = await llama.createCompletion({ prompt: 'Once upon a time', max_tokens: TOKENS, temperature: 0.8, stream: true, ignore_eos: true } as never);
+  const stream = await llama.createCompletion({
+    prompt: 'Once upon a time',
+    max_tokens: TOKENS,
+    temperature: 0.8,
+    stream: true,
+    ignore_eos: true,
+  } as never);
   let first = 0;
   let tokens = 0;
   for await (const _ of stream as unknown as AsyncIterable<unknown>) {

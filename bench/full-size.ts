@@ -9,14 +9,15 @@
  *
  * The profile is kept, so that a second run finds the model imported (a 26 GB model takes as much disk).
  */
-import { parseArgs } from 'node:util';
+
 import { mkdirSync } from 'node:fs';
 import { resolve } from 'node:path';
+import { parseArgs } from 'node:util';
 import { withBrowser } from '../scripts/cli/browser.ts';
 import { syntheticRanged } from '../scripts/cli/server.ts';
 import { synthOptions } from '../scripts/cli/synth-options.ts';
-import { createSynth } from '../workers/gguf/synth/synth.ts';
 import type { GenerateResult } from '../src/contract/engine-api.ts';
+import { createSynth } from '../workers/gguf/synth/synth.ts';
 import { browserMemory, peakMemory } from './browser-memory.ts';
 
 const { values } = parseArgs({
@@ -56,10 +57,16 @@ function phaseOf({ timings, cache }: GenerateResult, tokens: number) {
   const gpuSeconds = timings.gpuWaitMs / 1000;
   const expertSeconds = timings.expertWaitMs / 1000;
   return {
-    seconds, secondsPerToken: seconds / tokens,
+    seconds,
+    secondsPerToken: seconds / tokens,
     // Nothing but the GPU was waited for; an expert was (the GPU may compute meanwhile); neither.
-    gpuSeconds, expertSeconds, restSeconds: seconds - gpuSeconds - expertSeconds,
-    bytesPerToken: cache.bytesRead / tokens, hitRate: cache.hitRate, predictedOfMisses: cache.misses ? cache.prefetched / cache.misses : 0, cache,
+    gpuSeconds,
+    expertSeconds,
+    restSeconds: seconds - gpuSeconds - expertSeconds,
+    bytesPerToken: cache.bytesRead / tokens,
+    hitRate: cache.hitRate,
+    predictedOfMisses: cache.misses ? cache.prefetched / cache.misses : 0,
+    cache,
   };
 }
 
@@ -81,7 +88,9 @@ const report = await withBrowser(
     const idleBytes = browserMemory(profile);
     say(`${gigabytes(file.size)} to import; idle page ${gigabytes(idleBytes)}`);
     const importStarted = performance.now();
-    const imported = await peakMemory(profile, () => call('import', { kind: 'url', url: `${origin}/model.gguf` }, { place }));
+    const imported = await peakMemory(profile, () =>
+      call('import', { kind: 'url', url: `${origin}/model.gguf` }, { place }),
+    );
     const importSeconds = (performance.now() - importStarted) / 1000;
     say(`imported in ${importSeconds.toFixed(0)} s, peak ${gigabytes(imported.peakBytes)}`);
     const run = await peakMemory(profile, async () => {
@@ -91,8 +100,14 @@ const report = await withBrowser(
         gpuBudgetBytes: Number(values['gpu-budget']) * 1e6,
         ramBudgetBytes: Number(values['ram-budget']) * 1e6,
       });
-      say(`loaded in ${(loaded.loadMs / 1000).toFixed(1)} s: ${loaded.slots} slots, ${gigabytes(loaded.memory.gpuBytes)} on the GPU`);
-      const request = { input: { kind: 'text' as const, text: values.prompt }, sampling: { temperature: 0 }, ignoreEos: true };
+      say(
+        `loaded in ${(loaded.loadMs / 1000).toFixed(1)} s: ${loaded.slots} slots, ${gigabytes(loaded.memory.gpuBytes)} on the GPU`,
+      );
+      const request = {
+        input: { kind: 'text' as const, text: values.prompt },
+        sampling: { temperature: 0 },
+        ignoreEos: true,
+      };
       const prompt = await call('generate', { ...request, maxTokens: 1 });
       say(`prompt of ${prompt.promptTokens.length} tokens in ${(prompt.timings.prefillMs / 1000).toFixed(1)} s`);
       // The prompt is in the cache but for its last token, which goes through the layers like any other.

@@ -5,7 +5,12 @@
 import { layoutTensor, WEIGHT_TYPES, type WeightTypeName } from '../src/contract/weight-layout.ts';
 import { reportAdapter, requestAdapter, requestDevice } from '../workers/gpu/device.ts';
 import type { Dispatch, Slice } from '../workers/gpu/dispatch.ts';
-import { type ExpertBank, GROUPS_HEADER_BYTES, type MatrixVariant, type OpContext } from '../workers/gpu/ops/context.ts';
+import {
+  type ExpertBank,
+  GROUPS_HEADER_BYTES,
+  type MatrixVariant,
+  type OpContext,
+} from '../workers/gpu/ops/context.ts';
 import { expertDown } from '../workers/gpu/ops/expert-down.ts';
 import { expertGateUp } from '../workers/gpu/ops/expert-gate-up.ts';
 import { matmul } from '../workers/gpu/ops/matmul.ts';
@@ -52,7 +57,9 @@ function bareDispatch({ rows, cols }: Case, buffers: Slice[]): Dispatch[] {
   const output = allocateRows(device, 1, rows).slice;
   buffers.push(weights, input, output);
   const kernel = { name: 'bare loop', code: [bareLoop] };
-  return [pipelines.dispatch(kernel, { ROWS: rows, COLS: cols }, [weights, input, output], [Math.ceil(rows / 64), 1, 1])];
+  return [
+    pipelines.dispatch(kernel, { ROWS: rows, COLS: cols }, [weights, input, output], [Math.ceil(rows / 64), 1, 1]),
+  ];
 }
 
 function matmulDispatch(ctx: OpContext, { type, rows, cols, tokens }: Case, buffers: Slice[]): Dispatch[] {
@@ -70,8 +77,15 @@ function expertDispatches(ctx: OpContext, { type, rows, cols, tokens }: Case, bu
   const downLayout = layoutTensor('down', WEIGHT_TYPES[type], cols, rows, 0);
   const gateUpStride = gate.bytes + up.bytes;
   const bank: ExpertBank = {
-    firstSlot: 0, slots: 1, gate, up, downLayout, gateUpStride, downStride: downLayout.bytes,
-    gateUp: upload(device, weightBytes(gateUpStride)), down: upload(device, weightBytes(downLayout.bytes)),
+    firstSlot: 0,
+    slots: 1,
+    gate,
+    up,
+    downLayout,
+    gateUpStride,
+    downStride: downLayout.bytes,
+    gateUp: upload(device, weightBytes(gateUpStride)),
+    down: upload(device, weightBytes(downLayout.bytes)),
   };
   const words = new Uint32Array(GROUPS_HEADER_BYTES / 4 + tokens);
   words.set([0, 0, tokens, 0]);
@@ -82,7 +96,10 @@ function expertDispatches(ctx: OpContext, { type, rows, cols, tokens }: Case, bu
   const routingWeights = upload(device, new Float32Array(tokens).fill(0.5));
   buffers.push(bank.gateUp, bank.down, groups, routingWeights, input.slice, activations.slice, output.slice);
   const shared = { bank, groups, groupCount: 1, maxAssignments: tokens, activations, place: 'bench' };
-  return [...expertGateUp(ctx, { ...shared, expertsPerToken: 1, input }), ...expertDown(ctx, { ...shared, routingWeights, output })];
+  return [
+    ...expertGateUp(ctx, { ...shared, expertsPerToken: 1, input }),
+    ...expertDown(ctx, { ...shared, routingWeights, output }),
+  ];
 }
 
 async function time(which: Case): Promise<Timing> {
@@ -90,8 +107,11 @@ async function time(which: Case): Promise<Timing> {
   const ctx: OpContext = { pipelines, variant, state: makeState(device, { tokenCount: tokens }) };
   const buffers = [ctx.state];
   const start = performance.now();
-  const dispatches = { bare: () => bareDispatch(which, buffers), matmul: () => matmulDispatch(ctx, which, buffers),
-    experts: () => expertDispatches(ctx, which, buffers) }[kernel]();
+  const dispatches = {
+    bare: () => bareDispatch(which, buffers),
+    matmul: () => matmulDispatch(ctx, which, buffers),
+    experts: () => expertDispatches(ctx, which, buffers),
+  }[kernel]();
   await run(device, () => dispatches);
   const firstMilliseconds = performance.now() - start;
   const milliseconds = await measureBest(device, dispatches);

@@ -31,10 +31,16 @@ function cases(): Case[] {
     const timed = list(values.kernels).flatMap((kernel) =>
       list(values.tokens).flatMap((tokens) =>
         list(values.variants).flatMap((variant) =>
-          list(values.types).map((type): Case => ({
-            kernel: kernel as Case['kernel'], type: type as WeightTypeName, variant: variant as MatrixVariant,
-            rows, cols, tokens: Number(tokens),
-          })),
+          list(values.types).map(
+            (type): Case => ({
+              kernel: kernel as Case['kernel'],
+              type: type as WeightTypeName,
+              variant: variant as MatrixVariant,
+              rows,
+              cols,
+              tokens: Number(tokens),
+            }),
+          ),
         ),
       ),
     );
@@ -44,8 +50,13 @@ function cases(): Case[] {
 
 await withBench<BenchPage>('matmul', {}, async (call) => {
   const adapter = await call('adapter');
-  console.error(`${adapter.vendor} ${adapter.architecture} ${adapter.description}${adapter.software ? ' (software)' : ''}`);
-  if (!values.json) console.log('| kernel | shape | tokens | type | variant | ms | GFLOP/s | GB/s | first call, ms | to bare loop |\n|---|---|---|---|---|---|---|---|---|---|');
+  console.error(
+    `${adapter.vendor} ${adapter.architecture} ${adapter.description}${adapter.software ? ' (software)' : ''}`,
+  );
+  if (!values.json)
+    console.log(
+      '| kernel | shape | tokens | type | variant | ms | GFLOP/s | GB/s | first call, ms | to bare loop |\n|---|---|---|---|---|---|---|---|---|---|',
+    );
   const results: (Case & Timing)[] = [];
   let bare = 1;
   for (const which of cases()) {
@@ -54,8 +65,15 @@ await withBench<BenchPage>('matmul', {}, async (call) => {
     results.push({ ...which, ...timing });
     if (values.json) continue;
     const { kernel, rows, cols, tokens, type, variant } = which;
-    const numbers = [timing.milliseconds.toFixed(3), timing.gigaflops.toFixed(2), timing.gigabytesPerSecond.toFixed(2), timing.firstMilliseconds.toFixed(0)];
-    console.log(`| ${[kernel, `${rows}x${cols}`, tokens, type, variant, ...numbers, (timing.gigaflops / bare).toFixed(1)].join(' | ')} |`);
+    const numbers = [
+      timing.milliseconds.toFixed(3),
+      timing.gigaflops.toFixed(2),
+      timing.gigabytesPerSecond.toFixed(2),
+      timing.firstMilliseconds.toFixed(0),
+    ];
+    console.log(
+      `| ${[kernel, `${rows}x${cols}`, tokens, type, variant, ...numbers, (timing.gigaflops / bare).toFixed(1)].join(' | ')} |`,
+    );
   }
   if (values.json) console.log(JSON.stringify({ adapter, results }));
 });

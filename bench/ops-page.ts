@@ -16,10 +16,20 @@ import { SAMPLE_RESULT_BYTES, sample, sampleScratchBytes, writeSampleParams } fr
 import { PipelineCache } from '../workers/gpu/pipelines.ts';
 import { ropeTable } from '../workers/gpu/rope-table.ts';
 import {
-  allocate, allocateRows, makeState, measureBest, randomNormal, seededRandom, upload, uploadRows,
+  allocate,
+  allocateRows,
+  makeState,
+  measureBest,
+  randomNormal,
+  seededRandom,
+  upload,
+  uploadRows,
 } from '../workers/gpu/testing.ts';
 
-type Shape = Pick<ModelConfig, 'embeddingLength' | 'headCount' | 'kvHeadCount' | 'headDim' | 'expertCount' | 'expertsPerToken' | 'vocabularySize'>;
+type Shape = Pick<
+  ModelConfig,
+  'embeddingLength' | 'headCount' | 'kvHeadCount' | 'headDim' | 'expertCount' | 'expertsPerToken' | 'vocabularySize'
+>;
 
 export interface Case extends Shape {
   tokens: number;
@@ -57,36 +67,60 @@ function layerOperations(ctx: OpContext, one: Case): Record<string, Dispatch[]> 
   const q = rowsOf(tokens, headCount * headDim);
   return {
     'rms norm': rmsNorm(ctx, {
-      ...shared, input: rowsOf(tokens, width), weight: upload(device, randomNormal(random, width)),
-      output: allocateRows(device, tokens, width), width, epsilon: 1e-5,
+      ...shared,
+      input: rowsOf(tokens, width),
+      weight: upload(device, randomNormal(random, width)),
+      output: allocateRows(device, tokens, width),
+      width,
+      epsilon: 1e-5,
     }),
     'rope and store': ropeAndStore(ctx, {
-      ...heads, ...caches, q, k: rowsOf(tokens, kvHeadCount * headDim), v: rowsOf(tokens, kvHeadCount * headDim),
+      ...heads,
+      ...caches,
+      q,
+      k: rowsOf(tokens, kvHeadCount * headDim),
+      v: rowsOf(tokens, kvHeadCount * headDim),
       table: upload(device, ropeTable({ ropeDimensionCount: headDim, ropeFreqBase: 1e6 }, one.capacity)),
     }),
     attention: attention(ctx, {
-      ...heads, ...caches, q, output: allocateRows(device, tokens, headCount * headDim),
+      ...heads,
+      ...caches,
+      q,
+      output: allocateRows(device, tokens, headCount * headDim),
       scratch: allocate(device, attentionScratchBytes(heads)),
     }),
     router: router(ctx, {
-      ...shared, logits: rowsOf(tokens, expertCount), expertCount, expertsPerToken, layer: 0,
-      mode: tokens === 1 ? 'decode' : 'prefill', selected: allocate(device, tokens * expertsPerToken * 4),
+      ...shared,
+      logits: rowsOf(tokens, expertCount),
+      expertCount,
+      expertsPerToken,
+      layer: 0,
+      mode: tokens === 1 ? 'decode' : 'prefill',
+      selected: allocate(device, tokens * expertsPerToken * 4),
       routingWeights: allocate(device, tokens * expertsPerToken * 4),
       slotTable: upload(device, new Uint32Array(expertCount)),
       groups: allocate(device, GROUPS_HEADER_BYTES + tokens * expertsPerToken * 4),
     }),
     combine: combine(ctx, {
-      ...shared, sums: rowsOf(tokens, width), rows: rowsOf(tokens * expertsPerToken, width), rowsPerSum: expertsPerToken, width,
+      ...shared,
+      sums: rowsOf(tokens, width),
+      rows: rowsOf(tokens * expertsPerToken, width),
+      rowsPerSum: expertsPerToken,
+      width,
     }),
   };
 }
 
 function sampler(ctx: OpContext, { vocabularySize }: Case, options: SamplingOptions, topCount: number): Dispatch[] {
   return sample(ctx, {
-    logits: rowsOf(1, vocabularySize), vocabularySize,
+    logits: rowsOf(1, vocabularySize),
+    vocabularySize,
     params: upload(device, new Uint8Array(writeSampleParams(options, 1, topCount))),
-    counts: allocate(device, vocabularySize * 4), bias: allocate(device, vocabularySize * 4), tokens: allocate(device, 4),
-    result: allocate(device, SAMPLE_RESULT_BYTES), scratch: allocate(device, sampleScratchBytes(vocabularySize)),
+    counts: allocate(device, vocabularySize * 4),
+    bias: allocate(device, vocabularySize * 4),
+    tokens: allocate(device, 4),
+    result: allocate(device, SAMPLE_RESULT_BYTES),
+    scratch: allocate(device, sampleScratchBytes(vocabularySize)),
   });
 }
 
@@ -110,7 +144,10 @@ async function time(one: Case): Promise<Timing[]> {
     await add('sample greedy', sampler(own, one, { temperature: 0 }, 0));
     await add('sample greedy, top 5', sampler(own, one, { temperature: 0 }, 5));
     await add('sample at temperature', sampler(own, one, { temperature: 0.8 }, 0));
-    await add('sample top-k, top-p, min-p', sampler(own, one, { temperature: 0.8, topK: 40, topP: 0.95, minP: 0.05 }, 0));
+    await add(
+      'sample top-k, top-p, min-p',
+      sampler(own, one, { temperature: 0.8, topK: 40, topP: 0.95, minP: 0.05 }, 0),
+    );
   }
   if (failures.length > 0) throw new Error(failures[0]);
   return timings;

@@ -12,10 +12,21 @@ import type { BenchPage, Case } from './ops-page.ts';
 
 const SHAPES = {
   builtin: {
-    embeddingLength: 256, headCount: 8, kvHeadCount: 4, headDim: 32, expertCount: 8, expertsPerToken: 2, vocabularySize: 4096,
+    embeddingLength: 256,
+    headCount: 8,
+    kvHeadCount: 4,
+    headDim: 32,
+    expertCount: 8,
+    expertsPerToken: 2,
+    vocabularySize: 4096,
   },
   mixtral: {
-    embeddingLength: 4096, headCount: 32, kvHeadCount: 8, headDim: 128, expertCount: 8, expertsPerToken: 2,
+    embeddingLength: 4096,
+    headCount: 32,
+    kvHeadCount: 8,
+    headDim: 128,
+    expertCount: 8,
+    expertsPerToken: 2,
     vocabularySize: 32000,
   },
 };
@@ -36,8 +47,12 @@ function cases(): (Case & { shape: string })[] {
     list(values.tokens).flatMap((tokens) =>
       list(values.positions).flatMap((position) =>
         list(values.variants).map((variant) => ({
-          ...SHAPES[shape as keyof typeof SHAPES], shape, tokens: Number(tokens), position: Number(position),
-          capacity: Math.max(512, Number(position) + Number(tokens)), variant: variant as MatrixVariant,
+          ...SHAPES[shape as keyof typeof SHAPES],
+          shape,
+          tokens: Number(tokens),
+          position: Number(position),
+          capacity: Math.max(512, Number(position) + Number(tokens)),
+          variant: variant as MatrixVariant,
         })),
       ),
     ),
@@ -46,7 +61,9 @@ function cases(): (Case & { shape: string })[] {
 
 await withBench<BenchPage>('ops', {}, async (call) => {
   const adapter = await call('adapter');
-  console.error(`${adapter.vendor} ${adapter.architecture} ${adapter.description}${adapter.software ? ' (software)' : ''}`);
+  console.error(
+    `${adapter.vendor} ${adapter.architecture} ${adapter.description}${adapter.software ? ' (software)' : ''}`,
+  );
   const results = [];
   if (!values.json) console.log('| shape | tokens | position | variant | operation | ms |\n|---|---|---|---|---|---|');
   for (const which of cases()) {

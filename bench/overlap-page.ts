@@ -5,7 +5,9 @@ import { proxy, wrap } from '../src/contract/rpc.ts';
 import { createImportClient } from '../src/engine-client.ts';
 import type { SlowEngineApi } from './slow-engine.worker.ts';
 
-const engine = wrap<SlowEngineApi>(new Worker(new URL('./slow-engine.worker.ts', import.meta.url), { type: 'module', name: 'engine' }));
+const engine = wrap<SlowEngineApi>(
+  new Worker(new URL('./slow-engine.worker.ts', import.meta.url), { type: 'module', name: 'engine' }),
+);
 const importer = createImportClient().api;
 const quiet = proxy(() => {});
 

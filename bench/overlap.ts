@@ -54,12 +54,22 @@ const profile = resolve(values.profile);
 mkdirSync(profile, { recursive: true });
 const layers = Number(values.layers);
 const options = synthOptions({
-  preset: '8x7b', layers, dim: Number(values.dim), ffn: Number(values.ffn), heads: Number(values.heads), 'kv-heads': Number(values['kv-heads']),
-  'residual-scale': Number(values['residual-scale']), ...(values.type !== undefined && { type: values.type }),
+  preset: '8x7b',
+  layers,
+  dim: Number(values.dim),
+  ffn: Number(values.ffn),
+  heads: Number(values.heads),
+  'kv-heads': Number(values['kv-heads']),
+  'residual-scale': Number(values['residual-scale']),
+  ...(values.type !== undefined && { type: values.type }),
 });
 const file = createSynth(options);
 const tokens = Number(values.tokens);
-const request = { input: { kind: 'text' as const, text: values.prompt }, sampling: { temperature: 0 }, ignoreEos: true };
+const request = {
+  input: { kind: 'text' as const, text: values.prompt },
+  sampling: { temperature: 0 },
+  ignoreEos: true,
+};
 const median = (numbers: readonly number[]): number => [...numbers].sort((a, b) => a - b)[numbers.length >> 1];
 const budgets = values.slots.split(',').map(Number);
 const UNLIMITED = Number.POSITIVE_INFINITY;
@@ -119,10 +129,12 @@ await withBench<BenchPage>(
     await load(Math.max(...budgets)); // makes the device, whose threads are pinned for all that follows
     // In turns: what else the machine does falls on all of them alike.
     for (let round = 0; round < Number(values.rounds); round++) {
-      for (const [limit, list] of rates) list.push(await limited(limit, () => call('readRate', id, Math.min(RATE_BYTES, limit * RATE_SECONDS))));
+      for (const [limit, list] of rates)
+        list.push(await limited(limit, () => call('readRate', id, Math.min(RATE_BYTES, limit * RATE_SECONDS))));
       for (const budget of budgets) {
         const slots = await load(budget);
-        for (const { limit, runs } of rows.filter((row) => row.budget === budget)) runs.push(await limited(limit, () => measure(slots)));
+        for (const { limit, runs } of rows.filter((row) => row.budget === budget))
+          runs.push(await limited(limit, () => measure(slots)));
       }
     }
 
@@ -135,8 +147,22 @@ await withBench<BenchPage>(
     }
     console.log(`medians of ${values.rounds} rounds; s and MB a token\n`);
     const columns = [
-      'store GB/s', 'slots', 'hit rate', 'predicted of misses', 'MB read', 'of it missed', 's', 'waiting for the GPU', 'for experts', 'rest',
-      's computing', 's reading', 'the larger', 'to the larger', 'of all read', 'browser GB',
+      'store GB/s',
+      'slots',
+      'hit rate',
+      'predicted of misses',
+      'MB read',
+      'of it missed',
+      's',
+      'waiting for the GPU',
+      'for experts',
+      'rest',
+      's computing',
+      's reading',
+      'the larger',
+      'to the larger',
+      'of all read',
+      'browser GB',
     ];
     console.log(`| ${columns.join(' | ')} |\n|${'---|'.repeat(columns.length)}`);
     const percent = (share: number): string => (Number.isNaN(share) ? '' : `${(100 * share).toFixed(0)} %`);
@@ -144,14 +170,27 @@ await withBench<BenchPage>(
       const of = (field: Exclude<keyof Run, 'ids'>): number => median(runs.map((run) => run[field]));
       const rate = rates.has(limit) ? median(rates.get(limit)!) : UNLIMITED;
       const reading = of('missed') / rate;
-      const rest = median(runs.map(({ seconds, waitingForGpu, waitingForExperts }) => seconds - waitingForGpu - waitingForExperts));
+      const rest = median(
+        runs.map(({ seconds, waitingForGpu, waitingForExperts }) => seconds - waitingForGpu - waitingForExperts),
+      );
       console.log(
         `| ${[
-          of('missed') > 0 ? (rate / 1e9).toFixed(2) : '', of('slots'), percent(of('hitRate')), percent(of('predicted')),
-          (of('bytes') / 1e6).toFixed(0), (of('missed') / 1e6).toFixed(0), of('seconds').toFixed(3),
-          of('waitingForGpu').toFixed(3), of('waitingForExperts').toFixed(3), rest.toFixed(3), computing.toFixed(3), reading.toFixed(3),
-          reading > computing ? 'reading' : 'computing', (of('seconds') / Math.max(computing, reading)).toFixed(2),
-          (of('seconds') / Math.max(computing, of('bytes') / rate)).toFixed(2), (of('memory') / 1e9).toFixed(2),
+          of('missed') > 0 ? (rate / 1e9).toFixed(2) : '',
+          of('slots'),
+          percent(of('hitRate')),
+          percent(of('predicted')),
+          (of('bytes') / 1e6).toFixed(0),
+          (of('missed') / 1e6).toFixed(0),
+          of('seconds').toFixed(3),
+          of('waitingForGpu').toFixed(3),
+          of('waitingForExperts').toFixed(3),
+          rest.toFixed(3),
+          computing.toFixed(3),
+          reading.toFixed(3),
+          reading > computing ? 'reading' : 'computing',
+          (of('seconds') / Math.max(computing, reading)).toFixed(2),
+          (of('seconds') / Math.max(computing, of('bytes') / rate)).toFixed(2),
+          (of('memory') / 1e9).toFixed(2),
         ].join(' | ')} |`,
       );
     }

@@ -25,7 +25,14 @@ async function timed<T>(work: () => Promise<T>): Promise<[T, number]> {
 
 /** Mixtral's keys and values (8 heads of 128) in 16 of its 32 layers, and little else: 64 KiB a token. */
 async function run(lengths: readonly number[]): Promise<Round[]> {
-  const synth = createSynth({ ...SYNTH_PRESETS.tiny, layers: 16, headCount: 8, kvHeadCount: 8, headDim: 128, contextLength: 8192 });
+  const synth = createSynth({
+    ...SYNTH_PRESETS.tiny,
+    layers: 16,
+    headCount: 8,
+    kvHeadCount: 8,
+    headDim: 128,
+    contextLength: 8192,
+  });
   const file = new File([synth.read(0, synth.size)], 'sessions.gguf');
   const { id: modelId } = await importer.import({ kind: 'file', files: [file] }, quiet);
   await engine.load({ modelId, context: 8192 }, quiet);
@@ -36,7 +43,10 @@ async function run(lengths: readonly number[]): Promise<Round[]> {
     const ids = await engine.tokenize(text);
     const perCharacter = ids.length / text.length;
     const prompt = text.slice(0, Math.floor(length / perCharacter));
-    const { promptTokens, timings } = await engine.generate({ input: { kind: 'text', text: prompt }, maxTokens: 1 }, quiet);
+    const { promptTokens, timings } = await engine.generate(
+      { input: { kind: 'text', text: prompt }, maxTokens: 1 },
+      quiet,
+    );
     const [bytes, saveMs] = await timed(() => engine.saveSession('bench', 4e9));
     const [, restoreMs] = await timed(() => engine.restoreSession('bench'));
     rounds.push({ tokens: promptTokens.length, bytes, prefillMs: timings.prefillMs, saveMs, restoreMs });

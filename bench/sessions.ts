@@ -12,6 +12,8 @@ await withBench<BenchPage>('sessions', {}, async (call) => {
   const rounds = await call('run', values.lengths.split(',').map(Number));
   console.log('| tokens | MB | computing it, s | saving, s | restoring, s |\n|---|---|---|---|---|');
   for (const { tokens, bytes, prefillMs, saveMs, restoreMs } of rounds) {
-    console.log(`| ${tokens} | ${[bytes / 1e6, prefillMs / 1e3, saveMs / 1e3, restoreMs / 1e3].map((n) => n.toFixed(n < 10 ? 2 : 0)).join(' | ')} |`);
+    console.log(
+      `| ${tokens} | ${[bytes / 1e6, prefillMs / 1e3, saveMs / 1e3, restoreMs / 1e3].map((n) => n.toFixed(n < 10 ? 2 : 0)).join(' | ')} |`,
+    );
   }
 });

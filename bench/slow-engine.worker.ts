@@ -14,7 +14,10 @@ const reader: RecordReader = {
     try {
       return await limit.hold(record.bytes, read, signal);
     } catch (error) {
-      read.then((record) => worker.giveBack?.(record), () => {}); // taken back when it had come, but was not due
+      read.then(
+        (record) => worker.giveBack?.(record),
+        () => {},
+      ); // taken back when it had come, but was not due
       throw error;
     }
   },

@@ -30,8 +30,13 @@ const bench = {
     await add('OPFS, the reader, first reading with hashes', readerRate(infos.opfs, 2));
     for (let round = 0; round < rounds; round++) {
       // In turns: what else the machine does falls on all of them alike.
-      for (const atOnce of [1, 2, 4]) await add(`IndexedDB bare, ${atOnce} at once`, stores.bareIndexedDb(infos.indexeddb, atOnce, false));
-      for (const atOnce of [1, 2, 4]) await add(`IndexedDB bare, ${atOnce} at once, into the same buffers`, stores.bareIndexedDb(infos.indexeddb, atOnce, true));
+      for (const atOnce of [1, 2, 4])
+        await add(`IndexedDB bare, ${atOnce} at once`, stores.bareIndexedDb(infos.indexeddb, atOnce, false));
+      for (const atOnce of [1, 2, 4])
+        await add(
+          `IndexedDB bare, ${atOnce} at once, into the same buffers`,
+          stores.bareIndexedDb(infos.indexeddb, atOnce, true),
+        );
       await add('IndexedDB, the reader', readerRate(infos.indexeddb, 2));
       await add('OPFS bare, into one buffer', stores.bareOpfs(infos.opfs));
       await add('OPFS, the reader', readerRate(infos.opfs, 2));

@@ -31,9 +31,10 @@ const api = {
       for (const place of ['indexeddb', 'opfs'] as const) {
         const key = `${place}${n}`;
         let parts = 0;
-        write[place] += (await rate(bytes, async () => {
-          parts = await store.putRecord(MODEL, key, record, place);
-        })) / count;
+        write[place] +=
+          (await rate(bytes, async () => {
+            parts = await store.putRecord(MODEL, key, record, place);
+          })) / count;
         infos[place].push({ key, bytes, parts, sha256, tensors: [], place });
       }
     }
@@ -53,18 +54,25 @@ const api = {
     const lane = async (): Promise<void> => {
       while (next < keys.length) {
         const key = keys[next++];
-        const blob = await database('readonly', (objects) => new Promise<Blob>((resolve, reject) => {
-          const request = objects.get(key);
-          request.onsuccess = () => resolve(request.result as Blob);
-          request.onerror = () => reject(request.error);
-        }));
+        const blob = await database(
+          'readonly',
+          (objects) =>
+            new Promise<Blob>((resolve, reject) => {
+              const request = objects.get(key);
+              request.onsuccess = () => resolve(request.result as Blob);
+              request.onerror = () => reject(request.error);
+            }),
+        );
         if (recycled) buffers.giveBack((await readBlob(blob, buffers)).buffer);
         else await blob.arrayBuffer();
       }
     };
-    return rate(records.reduce((sum, { bytes }) => sum + bytes, 0), async () => {
-      await Promise.all(Array.from({ length: atOnce }, lane));
-    });
+    return rate(
+      records.reduce((sum, { bytes }) => sum + bytes, 0),
+      async () => {
+        await Promise.all(Array.from({ length: atOnce }, lane));
+      },
+    );
   },
 
   /** Files of OPFS one after another into one buffer. */
@@ -72,13 +80,16 @@ const api = {
     const root = await navigator.storage.getDirectory();
     const folder = await (await root.getDirectoryHandle('mixtab-records')).getDirectoryHandle(MODEL);
     const buffer = new Uint8Array(PART_BYTES);
-    return rate(records.reduce((sum, { bytes }) => sum + bytes, 0), async () => {
-      for (const { key, bytes } of records) {
-        const handle = await (await folder.getFileHandle(key)).createSyncAccessHandle();
-        for (let at = 0; at < bytes; at += buffer.byteLength) handle.read(buffer, { at });
-        handle.close();
-      }
-    });
+    return rate(
+      records.reduce((sum, { bytes }) => sum + bytes, 0),
+      async () => {
+        for (const { key, bytes } of records) {
+          const handle = await (await folder.getFileHandle(key)).createSyncAccessHandle();
+          for (let at = 0; at < bytes; at += buffer.byteLength) handle.read(buffer, { at });
+          handle.close();
+        }
+      },
+    );
   },
 
   clear: () => store.removeModel(MODEL),

@@ -17,7 +17,12 @@ const { values } = parseArgs({
 
 // The profile is on disk: else both stores would be in memory.
 await withBench<BenchPage>('store', {}, async (call) => {
-  const { write, results } = await call('run', Number(values.records), Number(values.megabytes) * 1e6, Number(values.rounds));
+  const { write, results } = await call(
+    'run',
+    Number(values.records),
+    Number(values.megabytes) * 1e6,
+    Number(values.rounds),
+  );
   const median = (name: string): number => [...results[name]].sort((a, b) => a - b)[results[name].length >> 1];
   const best = (name: string): number => Math.max(...results[name]);
   const bareLoops = Object.keys(results).filter((name) => name.startsWith('IndexedDB bare'));
@@ -28,7 +33,9 @@ await withBench<BenchPage>('store', {}, async (call) => {
   console.log(`${values.rounds} rounds, in turns; ratios to the best bare IndexedDB loop into fresh memory / of all\n`);
   console.log('| reading | GB/s, median | best round | ratios of medians | of best rounds |\n|---|---|---|---|---|');
   for (const name of Object.keys(results)) {
-    console.log(`| ${name} | ${median(name).toFixed(2)} | ${best(name).toFixed(2)} | ${ratios(name, median)} | ${ratios(name, best)} |`);
+    console.log(
+      `| ${name} | ${median(name).toFixed(2)} | ${best(name).toFixed(2)} | ${ratios(name, median)} | ${ratios(name, best)} |`,
+    );
   }
   console.log(`Writing: IndexedDB ${write.indexeddb.toFixed(2)} GB/s, OPFS ${write.opfs.toFixed(2)} GB/s.`);
 });

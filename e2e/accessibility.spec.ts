@@ -6,11 +6,23 @@ const CHAT = {
   version: 1,
   conversations: [
     {
-      id: 'x', title: 'Heaps', kind: 'chat', createdAt: 1, changedAt: 1, writing: { systemPrompt: 'Be brief.' }, chosen: {},
+      id: 'x',
+      title: 'Heaps',
+      kind: 'chat',
+      createdAt: 1,
+      changedAt: 1,
+      writing: { systemPrompt: 'Be brief.' },
+      chosen: {},
       turns: [
         { id: '1', parent: null, by: 'user', text: 'What is a heap?', at: 1 },
         { id: '2', parent: '1', by: 'model', text: 'Older', at: 1 },
-        { id: '3', parent: '1', by: 'model', text: 'See:\n\n```python\nimport heapq # a comment\nx = heapq.heappop([1.5, "a"])\n```\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\n> quoted `code` [link](https://example.org)', at: 1 },
+        {
+          id: '3',
+          parent: '1',
+          by: 'model',
+          text: 'See:\n\n```python\nimport heapq # a comment\nx = heapq.heappop([1.5, "a"])\n```\n\n| a | b |\n|---|---|\n| 1 | 2 |\n\n> quoted `code` [link](https://example.org)',
+          at: 1,
+        },
       ],
     },
   ],
@@ -19,7 +31,9 @@ const CHAT = {
 test('axe finds nothing on any view', async ({ page, server }) => {
   await openPage(page, server);
   await expectNoFindings(page, 'welcome');
-  await page.getByLabel('Conversations to import').setInputFiles({ name: 'c.json', mimeType: 'application/json', buffer: Buffer.from(JSON.stringify(CHAT)) });
+  await page
+    .getByLabel('Conversations to import')
+    .setInputFiles({ name: 'c.json', mimeType: 'application/json', buffer: Buffer.from(JSON.stringify(CHAT)) });
   await expect(page.locator('.hljs-keyword').first()).toBeVisible();
   await expectNoFindings(page, 'chat');
   await page.getByRole('button', { name: 'More for Heaps' }).click();
@@ -72,14 +86,19 @@ test('axe finds nothing on any view', async ({ page, server }) => {
   await expectNoFindings(page, 'embedded page');
 });
 
-test('everything can be reached by keyboard: menus, dialog, versions, skip link; the focus comes back', async ({ page, server }) => {
+test('everything can be reached by keyboard: menus, dialog, versions, skip link; the focus comes back', async ({
+  page,
+  server,
+}) => {
   await openPage(page, server);
   await page.keyboard.press('Tab');
   await expect(page.getByRole('button', { name: 'Skip to the content' })).toBeFocused();
   await page.keyboard.press('Enter');
   await page.keyboard.press('Tab');
   await expect(page.getByRole('button', { name: /Once upon a time/ })).toBeFocused();
-  await page.getByLabel('Conversations to import').setInputFiles({ name: 'c.json', mimeType: 'application/json', buffer: Buffer.from(JSON.stringify(CHAT)) });
+  await page
+    .getByLabel('Conversations to import')
+    .setInputFiles({ name: 'c.json', mimeType: 'application/json', buffer: Buffer.from(JSON.stringify(CHAT)) });
 
   const more = page.getByRole('button', { name: 'More for Heaps' });
   await more.focus();

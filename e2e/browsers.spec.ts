@@ -1,7 +1,10 @@
 /** What other browsers lack, taken away from this one. */
 import { expect, importFrom, openLibrary, openPage, test } from './fixtures.ts';
 
-test('where the browser keeps nothing (cookies blocked) the page says so, and is not blank', async ({ page, server }) => {
+test('where the browser keeps nothing (cookies blocked) the page says so, and is not blank', async ({
+  page,
+  server,
+}) => {
   await page.addInitScript(() => {
     const refuse = () => {
       throw new DOMException('denied', 'SecurityError');
@@ -36,7 +39,10 @@ test('the first visit asks for nothing; an import asks to keep the data', async 
   expect(await asked()).toEqual(['persist']);
 });
 
-test('without estimate, clipboard, deviceMemory and randomUUID the page works, and does not tell what it does not know', async ({ page, server }) => {
+test('without estimate, clipboard, deviceMemory and randomUUID the page works, and does not tell what it does not know', async ({
+  page,
+  server,
+}) => {
   await page.addInitScript(() => {
     delete (StorageManager.prototype as Partial<StorageManager>).estimate;
     Object.defineProperty(navigator, 'clipboard', { value: undefined });
@@ -52,7 +58,10 @@ test('without estimate, clipboard, deviceMemory and randomUUID the page works, a
   await page.getByRole('button', { name: 'Stop' }).click();
   await page.getByRole('button', { name: 'Copy text' }).click();
   await expect(page.getByRole('button', { name: 'Copied' })).toBeVisible();
-  expect(await page.evaluate(() => (globalThis as unknown as { copied: string[] }).copied)).toEqual(['copy', expect.stringMatching(/^Once upon a time/)]);
+  expect(await page.evaluate(() => (globalThis as unknown as { copied: string[] }).copied)).toEqual([
+    'copy',
+    expect.stringMatching(/^Once upon a time/),
+  ]);
   await openLibrary(page);
   await expect(page.getByText(/that this browser allows the page/)).toBeHidden();
 });

@@ -34,15 +34,22 @@ test('import over HTTP, chat, stop, reload, and talk again without the network',
   await expect(answers).toHaveCount(4);
   await expect.poll(async () => (await answers.nth(3).innerText()).length).toBeGreaterThan(5);
   // Its words are random, so it may have ended by itself; Send does nothing then.
-  await page.getByRole('button', { name: 'Stop' }).or(page.getByRole('button', { name: 'Send' })).click();
+  await page
+    .getByRole('button', { name: 'Stop' })
+    .or(page.getByRole('button', { name: 'Send' }))
+    .click();
   await expect(page.getByRole('button', { name: 'Send' })).toBeVisible();
 });
 
-test('the GPU budget is a setting: experts stream, and too small a budget is refused with the minimum', async ({ page, server }) => {
+test('the GPU budget is a setting: experts stream, and too small a budget is refused with the minimum', async ({
+  page,
+  server,
+}) => {
   await openPage(page, server);
   await importFrom(page, `${server.origin}/chat.gguf`);
   await expect(page.getByRole('heading', { name: 'Ask Tiny Chat' })).toBeVisible();
-  const setBudget = (megabytes: string): Promise<void> => setNumbers(page, { 'GPU memory, MB': megabytes, 'Longest answer': '4000' });
+  const setBudget = (megabytes: string): Promise<void> =>
+    setNumbers(page, { 'GPU memory, MB': megabytes, 'Longest answer': '4000' });
   await setBudget('1');
   const alert = page.getByRole('alert');
   await expect(alert).toContainText(/A GPU budget of 1 MB is too small: this model needs at least \d+ MB/);
@@ -61,7 +68,10 @@ test('the GPU budget is a setting: experts stream, and too small a budget is ref
   expect(Number(hits)).toBeLessThan(100);
 });
 
-test('an answer is drawn as Markdown while it is written: a block of code grows, in colour', async ({ page, server }) => {
+test('an answer is drawn as Markdown while it is written: a block of code grows, in colour', async ({
+  page,
+  server,
+}) => {
   await openPage(page, server);
   await importFrom(page, `${server.origin}/chat.gguf`);
   await expect(page.getByRole('heading', { name: 'Ask Tiny Chat' })).toBeVisible();
@@ -73,9 +83,20 @@ test('an answer is drawn as Markdown while it is written: a block of code grows,
     { id: '1', parent: null, by: 'user', text: 'Show me', at: 1 },
     { id: '2', parent: '1', by: 'model', text: 'It *begins*:\n\n```python\nimport heapq\nx = ', at: 1 },
   ];
-  const conversation = { id: 'x', title: 'Code', kind: 'chat', createdAt: 1, changedAt: 1, writing: { maxTokens: 3000 }, chosen: {}, turns };
+  const conversation = {
+    id: 'x',
+    title: 'Code',
+    kind: 'chat',
+    createdAt: 1,
+    changedAt: 1,
+    writing: { maxTokens: 3000 },
+    chosen: {},
+    turns,
+  };
   const file = { format: 'mixtab-conversations', version: 1, conversations: [conversation] };
-  await page.getByLabel('Conversations to import').setInputFiles({ name: 'c.json', mimeType: 'application/json', buffer: Buffer.from(JSON.stringify(file)) });
+  await page
+    .getByLabel('Conversations to import')
+    .setInputFiles({ name: 'c.json', mimeType: 'application/json', buffer: Buffer.from(JSON.stringify(file)) });
   const answer = page.getByRole('list', { name: 'Conversation' }).getByRole('listitem').nth(1);
   await expect(answer.locator('em')).toHaveText('begins');
   const code = answer.locator('pre code');

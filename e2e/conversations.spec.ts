@@ -3,7 +3,11 @@ import type { Page } from '@playwright/test';
 import { expect, importFrom, openPage, type TestServer, test } from './fixtures.ts';
 
 const messages = (page: Page) => page.getByRole('list', { name: 'Conversation' }).getByRole('listitem');
-const list = (page: Page) => page.getByRole('navigation', { name: 'Conversations' }).getByRole('list').getByRole('button', { name: /^(?!More)/ });
+const list = (page: Page) =>
+  page
+    .getByRole('navigation', { name: 'Conversations' })
+    .getByRole('list')
+    .getByRole('button', { name: /^(?!More)/ });
 
 async function openChat(page: Page, server: TestServer): Promise<void> {
   await openPage(page, server);
@@ -22,10 +26,17 @@ async function say(page: Page, text: string, count: number): Promise<void> {
   await page.getByRole('textbox', { name: 'Message' }).fill(text);
   await page.getByRole('textbox', { name: 'Message' }).press('Enter');
   await expect(messages(page)).toHaveCount(count);
-  await expect(messages(page).last().getByText(/tokens\/s/)).toBeVisible();
+  await expect(
+    messages(page)
+      .last()
+      .getByText(/tokens\/s/),
+  ).toBeVisible();
 }
 
-test('a conversation branches, is kept with its settings, searched, renamed, deleted and brought back', async ({ page, server }) => {
+test('a conversation branches, is kept with its settings, searched, renamed, deleted and brought back', async ({
+  page,
+  server,
+}) => {
   await openChat(page, server);
   await say(page, 'Tell me of whales', 2);
   await say(page, 'And of squids', 4);
@@ -48,7 +59,11 @@ test('a conversation branches, is kept with its settings, searched, renamed, del
   await messages(page).nth(1).getByRole('button', { name: 'Another answer' }).click();
   await expect(messages(page)).toHaveCount(2);
   await expect(messages(page).last()).toContainText('2 / 2');
-  await expect(messages(page).last().getByText(/tokens\/s/)).toBeVisible();
+  await expect(
+    messages(page)
+      .last()
+      .getByText(/tokens\/s/),
+  ).toBeVisible();
   const second = await answer.innerText();
   await page.getByRole('button', { name: 'Version before' }).click();
   await expect(messages(page)).toHaveCount(4);
@@ -61,12 +76,20 @@ test('a conversation branches, is kept with its settings, searched, renamed, del
   await page.getByRole('textbox', { name: 'Edited message' }).press('Enter');
   await expect(messages(page).nth(2)).toContainText('And of crabs');
   await expect(messages(page).nth(2)).toContainText('2 / 2');
-  await expect(messages(page).last().getByText(/tokens\/s/)).toBeVisible();
+  await expect(
+    messages(page)
+      .last()
+      .getByText(/tokens\/s/),
+  ).toBeVisible();
 
   // Continue: the same answer goes on.
   const before = await messages(page).last().locator('.prose').innerText();
   await page.getByRole('button', { name: 'Continue the answer' }).click();
-  await expect(messages(page).last().getByText(/^16 tokens/)).toBeVisible();
+  await expect(
+    messages(page)
+      .last()
+      .getByText(/^16 tokens/),
+  ).toBeVisible();
   expect((await messages(page).last().locator('.prose').innerText()).startsWith(before.trim().slice(0, 20))).toBe(true);
 
   await page.reload();
@@ -122,12 +145,20 @@ test('conversations go to files and come back, as JSON with all versions and as 
     version: 1,
     conversations: [
       {
-        id: 'x', title: 'From elsewhere', kind: 'chat', createdAt: 1, changedAt: 1, writing: { temperature: 0.25 }, chosen: {},
+        id: 'x',
+        title: 'From elsewhere',
+        kind: 'chat',
+        createdAt: 1,
+        changedAt: 1,
+        writing: { temperature: 0.25 },
+        chosen: {},
         turns: [
           turn('1', null, 'user', 'Show me code'),
           turn('2', '1', 'model', 'An older answer'),
           turn(
-            '3', '1', 'model',
+            '3',
+            '1',
+            'model',
             'Here <img src=x onerror="window.hacked=1"> <script>window.hacked=1</script>:\n\n```js\nconst a = "<b>";\n```\n\n' +
               '[good](https://example.org) [bad](javascript:window.hacked=1) ![pixel](https://example.org/p.png)',
           ),
@@ -137,7 +168,9 @@ test('conversations go to files and come back, as JSON with all versions and as 
   };
   const calls: string[] = [];
   page.on('request', (request) => calls.push(request.url()));
-  await page.getByLabel('Conversations to import').setInputFiles({ name: 'chats.json', mimeType: 'application/json', buffer: Buffer.from(JSON.stringify(file)) });
+  await page
+    .getByLabel('Conversations to import')
+    .setInputFiles({ name: 'chats.json', mimeType: 'application/json', buffer: Buffer.from(JSON.stringify(file)) });
   const answer = messages(page).nth(1);
   await expect(answer).toContainText('2 / 2');
 
@@ -155,16 +188,25 @@ test('conversations go to files and come back, as JSON with all versions and as 
 
   const save = async (item: string): Promise<string> => {
     await page.getByRole('button', { name: 'More for From elsewhere' }).first().click();
-    const [download] = await Promise.all([page.waitForEvent('download'), page.getByRole('menuitem', { name: item }).click()]);
+    const [download] = await Promise.all([
+      page.waitForEvent('download'),
+      page.getByRole('menuitem', { name: item }).click(),
+    ]);
     return readFileSync(await download.path(), 'utf8');
   };
   const json = await save('Export as JSON');
-  expect(JSON.parse(json).conversations[0].turns.map(({ text }: { text: string }) => text)).toEqual(file.conversations[0].turns.map(({ text }) => text));
+  expect(JSON.parse(json).conversations[0].turns.map(({ text }: { text: string }) => text)).toEqual(
+    file.conversations[0].turns.map(({ text }) => text),
+  );
   const markdown = await save('Export as Markdown');
   expect(markdown).toContain('## You\n\nShow me code');
-  await page.getByLabel('Conversations to import').setInputFiles({ name: 'back.md', mimeType: 'text/markdown', buffer: Buffer.from(markdown) });
+  await page
+    .getByLabel('Conversations to import')
+    .setInputFiles({ name: 'back.md', mimeType: 'text/markdown', buffer: Buffer.from(markdown) });
   await expect(list(page)).toHaveCount(2);
   await expect(messages(page)).toHaveCount(2);
-  await page.getByLabel('Conversations to import').setInputFiles({ name: 'no.json', mimeType: 'application/json', buffer: Buffer.from('{}') });
+  await page
+    .getByLabel('Conversations to import')
+    .setInputFiles({ name: 'no.json', mimeType: 'application/json', buffer: Buffer.from('{}') });
   await expect(page.getByRole('alert')).toContainText('no conversation that can be read');
 });

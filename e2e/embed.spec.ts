@@ -32,7 +32,10 @@ test('a page of another origin runs the model in a frame: streaming, usage, abor
   expect(whole.startsWith((await answer.innerText()).trimEnd())).toBe(true);
 });
 
-test('the frame answers no origin but the one that was named, and the page hears no other window', async ({ page, server }) => {
+test('the frame answers no origin but the one that was named, and the page hears no other window', async ({
+  page,
+  server,
+}) => {
   await page.goto(`${other.origin}/cli.html`);
   const heard = await page.evaluate(async (origin) => {
     const replies: unknown[] = [];
@@ -54,7 +57,10 @@ test('the frame answers no origin but the one that was named, and the page hears
     return { asStranger, asNamed: replies };
   }, server.origin);
   expect(heard.asStranger).toBe(0);
-  expect(heard.asNamed).toEqual([{ mixtab: 1, ready: true }, { mixtab: 1, id: 1, result: [] }]);
+  expect(heard.asNamed).toEqual([
+    { mixtab: 1, ready: true },
+    { mixtab: 1, id: 1, result: [] },
+  ]);
 
   // A reply that another window sends is not taken for the frame's.
   await openExample(page, server);
@@ -75,14 +81,17 @@ type Client = import('../src/client/mixtab.ts').Mixtab;
 /** A page elsewhere whose client has a chat model; the client is left on `window.client`. */
 async function withChatModel(page: Page, server: TestServer): Promise<void> {
   await page.goto(`${other.origin}/cli.html`);
-  await page.evaluate(async ([embedUrl, url]) => {
-    const library = '/mixtab-client.js';
-    const { createMixtab } = (await import(library)) as typeof import('../src/client/mixtab.ts');
-    const mixtab = await createMixtab({ embedUrl });
-    const { id } = await mixtab.models.import({ kind: 'url', url });
-    await mixtab.load({ modelId: id, context: 1024 });
-    (window as unknown as { client: Client }).client = mixtab;
-  }, [`${server.origin}/embed.html`, `${server.origin}/chat.gguf`] as const);
+  await page.evaluate(
+    async ([embedUrl, url]) => {
+      const library = '/mixtab-client.js';
+      const { createMixtab } = (await import(library)) as typeof import('../src/client/mixtab.ts');
+      const mixtab = await createMixtab({ embedUrl });
+      const { id } = await mixtab.models.import({ kind: 'url', url });
+      await mixtab.load({ modelId: id, context: 1024 });
+      (window as unknown as { client: Client }).client = mixtab;
+    },
+    [`${server.origin}/embed.html`, `${server.origin}/chat.gguf`] as const,
+  );
 }
 
 test('every option of a request does what it says, from another origin', async ({ page, server }) => {
@@ -92,15 +101,33 @@ test('every option of a request does what it says, from another origin', async (
     const base = { prompt: 'the first men of that', max_tokens: 12, temperature: 0 };
     const greedy = await completions.create({ ...base, logprobs: 2 });
     const logprobs = greedy.choices[0].logprobs!;
-    const textOf = async (more: object): Promise<string> => (await completions.create({ ...base, ...more })).choices[0].text;
+    const textOf = async (more: object): Promise<string> =>
+      (await completions.create({ ...base, ...more })).choices[0].text;
     const drawn = (seed: number) => textOf({ temperature: 1.5, seed });
     const messages = [{ role: 'user' as const, content: 'the first' }];
-    const told = await chat.completions.create({ messages, max_tokens: 4, temperature: 0, logprobs: true, top_logprobs: 3 });
+    const told = await chat.completions.create({
+      messages,
+      max_tokens: 4,
+      temperature: 0,
+      logprobs: true,
+      top_logprobs: 3,
+    });
     const chunks = [];
-    for await (const chunk of await chat.completions.create({ messages, max_tokens: 4, temperature: 0, stream: true, logprobs: true, stream_options: { include_usage: true } })) chunks.push(chunk);
+    for await (const chunk of await chat.completions.create({
+      messages,
+      max_tokens: 4,
+      temperature: 0,
+      stream: true,
+      logprobs: true,
+      stream_options: { include_usage: true },
+    }))
+      chunks.push(chunk);
     const text = greedy.choices[0].text;
     return {
-      greedy, logprobs, told, chunks,
+      greedy,
+      logprobs,
+      told,
+      chunks,
       again: await textOf({}),
       // The synthetic vocabulary: 259 special tokens and bytes, a space, then the characters from ! on.
       biased: await textOf({ logit_bias: { [260 + 'Q'.charCodeAt(0) - 33]: 100 }, max_tokens: 3 }),
@@ -116,11 +143,19 @@ test('every option of a request does what it says, from another origin', async (
   const { text } = greedy.choices[0];
   expect(seen.again).toBe(text);
   expect(greedy.choices[0].finish_reason).toBe('length');
-  expect(greedy.usage).toEqual({ prompt_tokens: greedy.usage.prompt_tokens, completion_tokens: 12, total_tokens: greedy.usage.prompt_tokens + 12 });
+  expect(greedy.usage).toEqual({
+    prompt_tokens: greedy.usage.prompt_tokens,
+    completion_tokens: 12,
+    total_tokens: greedy.usage.prompt_tokens + 12,
+  });
   // Greedy: each token is the likeliest one.
   expect(logprobs.tokens.join('')).toBe(text);
-  for (const [i, top] of logprobs.top_logprobs.entries()) expect(Math.max(...Object.values(top))).toBeCloseTo(logprobs.token_logprobs[i], 5);
-  expect(seen.stopped.choices[0]).toMatchObject({ text: text.slice(0, text.indexOf(seen.stopText)), finish_reason: 'stop' });
+  for (const [i, top] of logprobs.top_logprobs.entries())
+    expect(Math.max(...Object.values(top))).toBeCloseTo(logprobs.token_logprobs[i], 5);
+  expect(seen.stopped.choices[0]).toMatchObject({
+    text: text.slice(0, text.indexOf(seen.stopText)),
+    finish_reason: 'stop',
+  });
   expect(seen.seeds[1]).toBe(seen.seeds[0]);
   expect(seen.seeds[2]).not.toBe(seen.seeds[0]);
   expect(seen.biased).toBe('QQQ');
@@ -131,34 +166,68 @@ test('every option of a request does what it says, from another origin', async (
   const content = told.choices[0].logprobs!.content;
   expect(content.map(({ token }) => token).join('')).toBe(told.choices[0].message.content);
   expect(content.every(({ top_logprobs }) => top_logprobs.length === 3)).toBe(true);
-  expect(content[0].top_logprobs[0]).toMatchObject({ token: content[0].token, bytes: content[0].bytes, logprob: content[0].logprob });
+  expect(content[0].top_logprobs[0]).toMatchObject({
+    token: content[0].token,
+    bytes: content[0].bytes,
+    logprob: content[0].logprob,
+  });
   expect(chunks.map(({ choices }) => choices[0]?.delta.content ?? '').join('')).toBe(told.choices[0].message.content);
-  expect(chunks.flatMap(({ choices }) => choices[0]?.logprobs?.content ?? []).map(({ logprob }) => logprob)).toEqual(content.map(({ logprob }) => logprob));
+  expect(chunks.flatMap(({ choices }) => choices[0]?.logprobs?.content ?? []).map(({ logprob }) => logprob)).toEqual(
+    content.map(({ logprob }) => logprob),
+  );
   expect(chunks.at(-1)).toMatchObject({ choices: [], usage: told.usage });
 });
 
-test('answers are held to a JSON schema, whole and in chunks, and one that cannot be kept is refused', async ({ page, server }) => {
+test('answers are held to a JSON schema, whole and in chunks, and one that cannot be kept is refused', async ({
+  page,
+  server,
+}) => {
   await withChatModel(page, server);
   const seen = await page.evaluate(async () => {
     const { chat, completions } = (window as unknown as { client: Client }).client;
     const messages = [{ role: 'user' as const, content: 'the first' }];
     const schema = {
-      type: 'object', required: ['name', 'mood', 'age'], additionalProperties: false,
-      properties: { name: { type: 'string', maxLength: 6 }, mood: { enum: ['calm', 'cross'] }, age: { type: 'integer', minimum: 0, maximum: 99 } },
+      type: 'object',
+      required: ['name', 'mood', 'age'],
+      additionalProperties: false,
+      properties: {
+        name: { type: 'string', maxLength: 6 },
+        mood: { enum: ['calm', 'cross'] },
+        age: { type: 'integer', minimum: 0, maximum: 99 },
+      },
     };
     const response_format = { type: 'json_schema' as const, json_schema: { name: 'person', strict: true, schema } };
     const whole = await chat.completions.create({ messages, max_tokens: 300, seed: 5, response_format });
     let streamed = '';
-    for await (const { choices } of await chat.completions.create({ messages, max_tokens: 300, seed: 5, response_format, stream: true })) streamed += choices[0].delta.content ?? '';
-    const cut = await completions.create({ prompt: 'the', max_tokens: 3, seed: 5, response_format: { type: 'json_object' } });
+    for await (const { choices } of await chat.completions.create({
+      messages,
+      max_tokens: 300,
+      seed: 5,
+      response_format,
+      stream: true,
+    }))
+      streamed += choices[0].delta.content ?? '';
+    const cut = await completions.create({
+      prompt: 'the',
+      max_tokens: 3,
+      seed: 5,
+      response_format: { type: 'json_object' },
+    });
     const refused = await chat.completions
-      .create({ messages, response_format: { type: 'json_schema', json_schema: { schema: { type: 'array', uniqueItems: true } } } })
+      .create({
+        messages,
+        response_format: { type: 'json_schema', json_schema: { schema: { type: 'array', uniqueItems: true } } },
+      })
       .catch(({ code, message }: { code: string; message: string }) => ({ code, message }));
     return { whole, streamed, cut, refused };
   });
   const [{ message, finish_reason }] = seen.whole.choices;
   expect(finish_reason).toBe('stop');
-  expect(JSON.parse(message.content)).toEqual({ name: expect.any(String), mood: expect.stringMatching(/^(calm|cross)$/), age: expect.any(Number) });
+  expect(JSON.parse(message.content)).toEqual({
+    name: expect.any(String),
+    mood: expect.stringMatching(/^(calm|cross)$/),
+    age: expect.any(Number),
+  });
   expect(seen.streamed).toBe(message.content);
   expect(seen.cut.choices[0]).toMatchObject({ text: expect.stringMatching(/^\{/), finish_reason: 'length' });
   expect(seen.refused).toEqual({ code: 'bad-request', message: expect.stringContaining('uniqueItems') });

@@ -4,10 +4,15 @@ import { expect, importFrom, openPage, setNumbers, test } from './fixtures.ts';
 
 /** Cells of the live grid that the newest token chose, as a text that changes when they do. */
 const newestCells = (page: Page): Promise<string> =>
-  page.locator('.expert-grid i').evaluateAll((cells) => cells.flatMap((cell, i) => (cell.classList.contains('newest') ? [i] : [])).join());
+  page
+    .locator('.expert-grid i')
+    .evaluateAll((cells) => cells.flatMap((cell, i) => (cell.classList.contains('newest') ? [i] : [])).join());
 
 /** Places of all cells. */
-const places = (page: Page): Promise<string> => page.locator('.expert-grid i').evaluateAll((cells) => cells.map(({ className }) => className.replace(' newest', '')).join());
+const places = (page: Page): Promise<string> =>
+  page
+    .locator('.expert-grid i')
+    .evaluateAll((cells) => cells.map(({ className }) => className.replace(' newest', '')).join());
 
 const colours = (page: Page): Promise<string[]> =>
   page.getByRole('option').evaluateAll((tokens) => tokens.map((token) => getComputedStyle(token).backgroundColor));
@@ -27,7 +32,10 @@ async function likeliestAnswer(page: Page, beginning: string): Promise<string> {
   return page.locator('.story .by-model').innerText();
 }
 
-test('beside a conversation the grid follows the answer while it is written, and says the same in words', async ({ page, server }) => {
+test('beside a conversation the grid follows the answer while it is written, and says the same in words', async ({
+  page,
+  server,
+}) => {
   await page.setViewportSize({ width: 1400, height: 900 });
   await openPage(page, server);
   await setNumbers(page, { 'Longest answer': '2000' });
@@ -50,12 +58,15 @@ test('beside a conversation the grid follows the answer while it is written, and
 
   await expect(panel.getByText(/^100\.0 % of \d+ were on the GPU/)).toBeVisible();
   await expect(panel.getByText('nothing: every expert that was asked for was there')).toBeVisible();
-  await expect(panel.getByText(/\d+\.\d s: the GPU computes \d+ %, waiting for experts 0 %, the rest \d+ %/)).toBeVisible();
+  await expect(
+    panel.getByText(/\d+\.\d s: the GPU computes \d+ %, waiting for experts 0 %, the rest \d+ %/),
+  ).toBeVisible();
   await expect(panel.getByText(/MB on the GPU, with room for 48 experts/)).toBeVisible();
   await panel.getByText('Layer by layer').click();
   const rows = panel.getByRole('row');
   await expect(rows).toHaveCount(7);
-  for (let layer = 0; layer < 6; layer++) await expect(rows.nth(layer + 1)).toHaveText(new RegExp(`^${layer}80\\d, \\d\\d \\(\\d+ %\\)$`));
+  for (let layer = 0; layer < 6; layer++)
+    await expect(rows.nth(layer + 1)).toHaveText(new RegExp(`^${layer}80\\d, \\d\\d \\(\\d+ %\\)$`));
 
   // It stays open over a reload, and closes.
   await page.reload();
@@ -71,7 +82,10 @@ test('beside a conversation the grid follows the answer while it is written, and
   await expect(page.getByRole('article', { name: 'Text' })).toBeVisible();
 });
 
-test('with little GPU memory the grid shows experts come and go, and what was read for them; a chat is read with its template', async ({ page, server }) => {
+test('with little GPU memory the grid shows experts come and go, and what was read for them; a chat is read with its template', async ({
+  page,
+  server,
+}) => {
   await page.setViewportSize({ width: 1400, height: 900 });
   await openPage(page, server);
   await importFrom(page, `${server.origin}/chat.gguf`);
@@ -89,7 +103,9 @@ test('with little GPU memory the grid shows experts come and go, and what was re
   await expect.poll(async () => seen.add(await places(page)).size).toBeGreaterThan(2);
   expect([...seen].join()).toMatch(/gpu/);
   expect([...seen].join()).toMatch(/store/);
-  await expect(panel.getByText(/B: [\d.]+ [kM]B for \d+ tokens read, [\d.]+ [kM]B for each of \d+ tokens written/)).toBeVisible();
+  await expect(
+    panel.getByText(/B: [\d.]+ [kM]B for \d+ tokens read, [\d.]+ [kM]B for each of \d+ tokens written/),
+  ).toBeVisible();
   await page.getByRole('button', { name: 'Stop', exact: true }).click();
   await expect(page.getByRole('button', { name: 'Send' })).toBeVisible();
   // A chat is read as the model met it: with the words of its template.
@@ -97,10 +113,15 @@ test('with little GPU memory the grid shows experts come and go, and what was re
   await expect(page.getByText(/^The template's words and about \d+ tokens to read$/)).toBeVisible();
   await page.getByRole('button', { name: 'Read it' }).click();
   await expect(page.getByRole('listbox')).toBeVisible();
-  expect((await page.getByRole('option').allTextContents()).join('').replace(/[\s\u200b]/g, '')).toMatch(/^·\[INST\]Hello\[\/INST\]./);
+  expect((await page.getByRole('option').allTextContents()).join('').replace(/[\s\u200b]/g, '')).toMatch(
+    /^·\[INST\]Hello\[\/INST\]./,
+  );
 });
 
-test('a text is coloured by first choices; the layer can be chosen, and shares stand beside chance', async ({ page, server }) => {
+test('a text is coloured by first choices; the layer can be chosen, and shares stand beside chance', async ({
+  page,
+  server,
+}) => {
   await openPage(page, server);
   await openExperts(page, 'Routing');
   await expect(page.getByRole('radio', { name: 'No conversation yet' })).toBeDisabled();
@@ -111,7 +132,9 @@ test('a text is coloured by first choices; the layer can be chosen, and shares s
   const list = page.getByRole('listbox', { name: /experts in layer 0$/ });
   await expect(list).toBeVisible();
   const shown = await list.getByRole('option').allTextContents();
-  expect(shown.join('').replace(/^·/, '').replaceAll('\u200b', '').replaceAll('\u00a0', ' ').replaceAll('↵', '').trim()).toBe(text);
+  expect(
+    shown.join('').replace(/^·/, '').replaceAll('\u200b', '').replaceAll('\u00a0', ' ').replaceAll('↵', '').trim(),
+  ).toBe(text);
   const atFirst = await colours(page);
   expect(new Set(atFirst).size).toBeGreaterThan(2);
   expect(new Set(atFirst).size).toBeLessThanOrEqual(8);
@@ -132,13 +155,26 @@ test('a text is coloured by first choices; the layer can be chosen, and shares s
   await expect(page.locator('.token-said')).toHaveText(/^“\.”: expert \d, then \d$/);
   await expect(page.getByRole('option', { selected: true })).toHaveCount(1);
   await page.getByRole('checkbox', { name: 'Number each token' }).check();
-  const numbered = await page.getByRole('option').evaluateAll((tokens) => tokens.map((token) => [token.querySelector('sub')?.textContent, getComputedStyle(token).backgroundColor]));
+  const numbered = await page
+    .getByRole('option')
+    .evaluateAll((tokens) =>
+      tokens.map((token) => [token.querySelector('sub')?.textContent, getComputedStyle(token).backgroundColor]),
+    );
   const byNumber = new Map(numbered as [string, string][]);
   expect(new Set(byNumber.values()).size).toBe(byNumber.size);
   for (const [number, colour] of numbered) expect(byNumber.get(number!)).toBe(colour);
 
-  await expect(page.getByText(/what chance gives: 12\.5 % for the same first choice, 46\.4 % for one of 2 in common/)).toBeVisible();
-  const rows = await page.getByRole('region', { name: 'Routing by layer' }).getByRole('row').evaluateAll((all) => all.slice(1).map((row) => [...row.querySelectorAll('td')].map((cell) => Number.parseFloat(cell.textContent ?? ''))));
+  await expect(
+    page.getByText(/what chance gives: 12\.5 % for the same first choice, 46\.4 % for one of 2 in common/),
+  ).toBeVisible();
+  const rows = await page
+    .getByRole('region', { name: 'Routing by layer' })
+    .getByRole('row')
+    .evaluateAll((all) =>
+      all
+        .slice(1)
+        .map((row) => [...row.querySelectorAll('td')].map((cell) => Number.parseFloat(cell.textContent ?? ''))),
+    );
   expect(rows).toHaveLength(6);
   for (const [same, common, ...use] of rows) {
     expect(same).toBeGreaterThanOrEqual(0);
@@ -149,7 +185,11 @@ test('a text is coloured by first choices; the layer can be chosen, and shares s
   }
 });
 
-test('a conversation can be read too, offline, and what was read is still there after a look elsewhere', async ({ page, server, context }) => {
+test('a conversation can be read too, offline, and what was read is still there after a look elsewhere', async ({
+  page,
+  server,
+  context,
+}) => {
   await openPage(page, server);
   await setNumbers(page, { 'Longest answer': '12' });
   const words = await likeliestAnswer(page, 'It was late');
@@ -161,14 +201,21 @@ test('a conversation can be read too, offline, and what was read is still there 
   await openExperts(page, 'Routing');
   await page.getByRole('button', { name: 'Read it' }).click();
   await expect(page.getByRole('listbox')).toBeVisible();
-  const shown = (await page.getByRole('option').allTextContents()).join('').replaceAll('\u200b', '').replaceAll('\u00a0', ' ').replaceAll('↵', '');
+  const shown = (await page.getByRole('option').allTextContents())
+    .join('')
+    .replaceAll('\u200b', '')
+    .replaceAll('\u00a0', ' ')
+    .replaceAll('↵', '');
   expect(shown.replace(/\s/g, '')).toBe(`·It was late${words}`.replace(/\s/g, ''));
   await page.getByRole('link', { name: 'Now' }).click();
   await page.goBack();
   await expect(page.getByRole('listbox')).toBeVisible();
 });
 
-test('the laboratory: top 1 is worse, random much worse, bans show; conversations keep the true model', async ({ page, server }) => {
+test('the laboratory: top 1 is worse, random much worse, bans show; conversations keep the true model', async ({
+  page,
+  server,
+}) => {
   await openPage(page, server);
   await setNumbers(page, { 'Longest answer': '24' });
   const before = await likeliestAnswer(page, 'The old house');
@@ -206,7 +253,9 @@ test('the laboratory: top 1 is worse, random much worse, bans show; conversation
   expect(banned).not.toBe(exact);
   for (const expert of [0, 1, 3, 4, 5]) await page.getByRole('button', { name: `Layer 4, expert ${expert}` }).click();
   await page.getByRole('button', { name: 'Layer 4, expert 6' }).click();
-  await expect(page.getByRole('alert')).toHaveText('Layer 4 would have 1 of 8 experts left, and a token needs 2. Allow another of its experts first.');
+  await expect(page.getByRole('alert')).toHaveText(
+    'Layer 4 would have 1 of 8 experts left, and a token needs 2. Allow another of its experts first.',
+  );
   await expect(page.getByRole('button', { name: 'Layer 4, expert 6' })).toHaveAttribute('aria-pressed', 'false');
   await page.keyboard.press('ArrowUp');
   await expect(page.getByRole('button', { name: 'Layer 3, expert 6' })).toBeFocused();
@@ -228,7 +277,10 @@ test('the laboratory: top 1 is worse, random much worse, bans show; conversation
   expect(await likeliestAnswer(page, 'The old house')).toBe(before);
 });
 
-test('an answer and the laboratory do not get in each other’s way, and either can be stopped', async ({ page, server }) => {
+test('an answer and the laboratory do not get in each other’s way, and either can be stopped', async ({
+  page,
+  server,
+}) => {
   await openPage(page, server);
   await importFrom(page, `${server.origin}/plain.gguf`);
   await expect(page.getByText(/Tiny Text.*has no chat template/)).toBeVisible();

@@ -5,8 +5,8 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { test as base, expect, type Page } from '@playwright/test';
 import { sendRange, serveStatic, syntheticRanged } from '../scripts/cli/server.ts';
-import { SYNTH_PRESETS } from '../workers/gguf/synth/presets.ts';
 import { splitName } from '../workers/gguf/split.ts';
+import { SYNTH_PRESETS } from '../workers/gguf/synth/presets.ts';
 import { createSplitSynth, createSynth, type SynthFile } from '../workers/gguf/synth/synth.ts';
 
 const DIST = join(import.meta.dirname, '..', 'dist');
@@ -33,7 +33,10 @@ export const chatModel = (): Uint8Array<ArrayBuffer> => chat.read(0, chat.size);
 export const chatPieces = (): { name: string; bytes: Uint8Array<ArrayBuffer> }[] => {
   const whole = chatModel();
   const size = Math.ceil(whole.length / 3);
-  return [1, 2, 3].map((piece) => ({ name: `chat.gguf.part${piece}of3`, bytes: whole.slice((piece - 1) * size, piece * size) }));
+  return [1, 2, 3].map((piece) => ({
+    name: `chat.gguf.part${piece}of3`,
+    bytes: whole.slice((piece - 1) * size, piece * size),
+  }));
 };
 
 const bytesOf = (file: SynthFile): Uint8Array<ArrayBuffer> => file.read(0, file.size);
@@ -83,7 +86,9 @@ export async function startServer(): Promise<TestServer> {
   const server = createServer((request, response) => {
     const path = new URL(request.url ?? '/', 'http://localhost').pathname;
     if (path === '/sw.js' && served.updated) {
-      response.writeHead(200, { 'content-type': 'text/javascript' }).end(`${readFileSync(join(DIST, 'sw.js'), 'utf8')}\n// next version`);
+      response
+        .writeHead(200, { 'content-type': 'text/javascript' })
+        .end(`${readFileSync(join(DIST, 'sw.js'), 'utf8')}\n// next version`);
     } else if (path === '/no-ranges.gguf') {
       response.writeHead(200, { 'content-length': plain.size }).end(bytesOf(plain));
     } else if (MODELS[path]) {
@@ -154,10 +159,17 @@ export function recordHashes(page: Page): Promise<Record<string, string[][]>> {
         const open = indexedDB.open('mixtab-models');
         open.onerror = () => reject(open.error);
         open.onsuccess = () => {
-          const request = open.result.transaction('models').objectStore('models').getAll(IDBKeyRange.bound('model/', 'model/\uffff'));
+          const request = open.result
+            .transaction('models')
+            .objectStore('models')
+            .getAll(IDBKeyRange.bound('model/', 'model/\uffff'));
           request.onsuccess = () => {
             const manifests = request.result as { origin: string; records: { key: string; sha256: string }[] }[];
-            resolve(Object.fromEntries(manifests.map(({ origin, records }) => [origin, records.map(({ key, sha256 }) => [key, sha256])])));
+            resolve(
+              Object.fromEntries(
+                manifests.map(({ origin, records }) => [origin, records.map(({ key, sha256 }) => [key, sha256])]),
+              ),
+            );
           };
         };
       }),
@@ -175,7 +187,9 @@ export function damageRecord(page: Page, origin: string, key: string): Promise<v
           const models = open.result.transaction('models', 'readwrite').objectStore('models');
           const request = models.getAll(IDBKeyRange.bound('model/', 'model/\uffff'));
           request.onsuccess = () => {
-            const { id } = (request.result as { id: string; origin: string }[]).find((manifest) => manifest.origin === from)!;
+            const { id } = (request.result as { id: string; origin: string }[]).find(
+              (manifest) => manifest.origin === from,
+            )!;
             models.put(new Blob(['damaged']), `record/${id}/${record}/0000`);
             models.transaction.oncomplete = () => resolve();
           };
@@ -188,7 +202,10 @@ export function damageRecord(page: Page, origin: string, key: string): Promise<v
 /** Names of the stored models, as the library lists them. */
 export async function storedModels(page: Page): Promise<string[]> {
   await openLibrary(page);
-  const names = await page.getByRole('list', { name: 'Stored models' }).getByRole('heading').evaluateAll((all) => all.map((heading) => heading.firstChild?.textContent ?? ''));
+  const names = await page
+    .getByRole('list', { name: 'Stored models' })
+    .getByRole('heading')
+    .evaluateAll((all) => all.map((heading) => heading.firstChild?.textContent ?? ''));
   await page.getByRole('button', { name: 'Back to the conversation' }).click();
   return names;
 }

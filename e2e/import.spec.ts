@@ -1,4 +1,17 @@
-import { chatFiles, chatModel, chatPieces, damageRecord, expect, importFrom, modelsWithBytes, openLibrary, openPage, recordHashes, storedModels, test } from './fixtures.ts';
+import {
+  chatFiles,
+  chatModel,
+  chatPieces,
+  damageRecord,
+  expect,
+  importFrom,
+  modelsWithBytes,
+  openLibrary,
+  openPage,
+  recordHashes,
+  storedModels,
+  test,
+} from './fixtures.ts';
 
 const BAD: [file: string, message: RegExp][] = [
   ['truncated.gguf', /truncated\.gguf is cut off/],
@@ -28,7 +41,9 @@ for (const [file, message] of BAD) {
 test('a local file, by the chooser', async ({ page, server }) => {
   await openPage(page, server);
   await openLibrary(page);
-  await page.getByLabel('GGUF file').setInputFiles({ name: 'mine.gguf', mimeType: 'application/octet-stream', buffer: Buffer.from(chatModel()) });
+  await page
+    .getByLabel('GGUF file')
+    .setInputFiles({ name: 'mine.gguf', mimeType: 'application/octet-stream', buffer: Buffer.from(chatModel()) });
   await expect(page.getByRole('heading', { name: 'Ask Tiny Chat' })).toBeVisible();
 });
 
@@ -63,7 +78,11 @@ test('a model in three files: by the address of one, and by choosing all', async
   expect((await recordHashes(page))['chat.gguf']).toEqual(single);
   await removeIt();
 
-  const files = chatFiles().map(({ name, bytes }) => ({ name, mimeType: 'application/octet-stream', buffer: Buffer.from(bytes) }));
+  const files = chatFiles().map(({ name, bytes }) => ({
+    name,
+    mimeType: 'application/octet-stream',
+    buffer: Buffer.from(bytes),
+  }));
   await openLibrary(page);
   await page.getByLabel('GGUF file').setInputFiles([files[2], files[0]]);
   await expect(page.getByRole('alert')).toContainText('chat-00002-of-00003.gguf is not given');
@@ -96,11 +115,15 @@ test('a model that was cut into pieces: by address, by choosing, and by dropping
   await chooser.setInputFiles([files[2], files[0], files[1]]);
   await removeIt();
 
-  const transfer = await page.evaluateHandle(async (urls) => {
-    const data = new DataTransfer();
-    for (const url of urls) data.items.add(new File([await (await fetch(url)).arrayBuffer()], url.slice(url.lastIndexOf('/') + 1)));
-    return data;
-  }, files.map(({ name }) => `${server.origin}/${name}`));
+  const transfer = await page.evaluateHandle(
+    async (urls) => {
+      const data = new DataTransfer();
+      for (const url of urls)
+        data.items.add(new File([await (await fetch(url)).arrayBuffer()], url.slice(url.lastIndexOf('/') + 1)));
+      return data;
+    },
+    files.map(({ name }) => `${server.origin}/${name}`),
+  );
   await page.dispatchEvent('body', 'drop', { dataTransfer: transfer });
   await expect(page.getByRole('heading', { name: 'Ask Tiny Chat' })).toBeVisible();
 });

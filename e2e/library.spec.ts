@@ -1,6 +1,9 @@
 import { expect, importFrom, openLibrary, openPage, setNumbers, test } from './fixtures.ts';
 
-test('a large file is shown with its size and the free space before anything is downloaded', async ({ page, server }) => {
+test('a large file is shown with its size and the free space before anything is downloaded', async ({
+  page,
+  server,
+}) => {
   await openPage(page, server);
   await importFrom(page, `${server.origin}/large.gguf`);
   const plan = page.getByRole('region', { name: 'Import large.gguf?' });
@@ -16,7 +19,14 @@ test('a Hugging Face repository shows its files, and one is imported', async ({ 
   await page.route('https://huggingface.co/**', async (route) => {
     const { pathname } = new URL(route.request().url());
     if (pathname === '/api/models/someone/tiny/tree/main') {
-      await route.fulfill({ json: [{ path: 'README.md', size: 10 }, { path: 'b.gguf', size: 5e9 }, { path: 'chat.gguf', size: 2e5 }], headers: { 'access-control-allow-origin': '*' } });
+      await route.fulfill({
+        json: [
+          { path: 'README.md', size: 10 },
+          { path: 'b.gguf', size: 5e9 },
+          { path: 'chat.gguf', size: 2e5 },
+        ],
+        headers: { 'access-control-allow-origin': '*' },
+      });
     } else if (pathname === '/someone/tiny/resolve/main/chat.gguf') {
       await route.fulfill({ response: await route.fetch({ url: `${server.origin}/chat.gguf` }) });
     } else await route.fulfill({ status: 404, headers: { 'access-control-allow-origin': '*' } });
@@ -34,7 +44,10 @@ test('a Hugging Face repository shows its files, and one is imported', async ({ 
   await expect(page.getByRole('heading', { name: 'Begin a story' })).toBeVisible();
 });
 
-test('well-known files are listed with size, bits, quality, licence, link, and what to expect of them here', async ({ page, server }) => {
+test('well-known files are listed with size, bits, quality, licence, link, and what to expect of them here', async ({
+  page,
+  server,
+}) => {
   await openPage(page, server);
   await openLibrary(page);
   const files = page.getByRole('list', { name: 'Files of Mixtral 8x7B Instruct v0.1', exact: true });
@@ -43,7 +56,10 @@ test('well-known files are listed with size, bits, quality, licence, link, and w
   await expect(row.getByRole('img', { name: 'quality 4 of 5' })).toBeVisible();
   await expect(row).toContainText(/28\.6 GB · 4\.9 bits\s*streams, at most [\d.]+ tokens\/s/);
   await expect(row.getByRole('button', { name: 'Import Mixtral 8x7B Instruct v0.1, Q4_K_M' })).toBeEnabled();
-  await expect(page.getByRole('link', { name: 'mradermacher/Mixtral-8x7B-Instruct-v0.1-i1-GGUF' })).toHaveAttribute('href', /^https:\/\/huggingface\.co\//);
+  await expect(page.getByRole('link', { name: 'mradermacher/Mixtral-8x7B-Instruct-v0.1-i1-GGUF' })).toHaveAttribute(
+    'href',
+    /^https:\/\/huggingface\.co\//,
+  );
   await expect(page.getByText('Licence: Apache-2.0').first()).toBeVisible();
   // The budget that is set here is what is reckoned with.
   await setNumbers(page, { 'GPU memory, MB': '64000' });
@@ -80,12 +96,19 @@ test('a model answers while its experts are still being downloaded', async ({ pa
   await expect.poll(async () => (await answer.innerText()).length).toBeGreaterThan(5);
   server.slow = false;
   await expect(page.getByText(/Importing chat\.gguf/)).toBeHidden();
-  await page.getByRole('button', { name: 'Stop' }).or(page.getByRole('button', { name: 'Another answer' })).first().click();
+  await page
+    .getByRole('button', { name: 'Stop' })
+    .or(page.getByRole('button', { name: 'Another answer' }))
+    .first()
+    .click();
   await openLibrary(page);
   await expect(page.getByRole('list', { name: 'Stored models' })).toContainText('Tiny Chat');
 });
 
-test('a network that goes in mid-stream is waited for: the page says so, an answer can be stopped, and both go on', async ({ page, server }) => {
+test('a network that goes in mid-stream is waited for: the page says so, an answer can be stopped, and both go on', async ({
+  page,
+  server,
+}) => {
   await openPage(page, server);
   server.slow = true;
   await importFrom(page, `${server.origin}/chat.gguf`);

@@ -1,6 +1,9 @@
 import { expect, importFrom, openPage, setNumbers, test } from './fixtures.ts';
 
-test('a chat longer than the context: nothing is dropped unasked, and the user chooses what to do', async ({ page, server }) => {
+test('a chat longer than the context: nothing is dropped unasked, and the user chooses what to do', async ({
+  page,
+  server,
+}) => {
   await openPage(page, server);
   await importFrom(page, `${server.origin}/chat.gguf`);
   await expect(page.getByRole('heading', { name: 'Ask Tiny Chat' })).toBeVisible();
@@ -13,7 +16,9 @@ test('a chat longer than the context: nothing is dropped unasked, and the user c
     await message.fill(words);
     await message.press('Enter');
     const answered = messages.last().getByText(/tokens\/s/);
-    await expect(answered.and(messages.nth(count - 1).getByText(/tokens\/s/)).or(page.getByRole('alert'))).toBeVisible();
+    await expect(
+      answered.and(messages.nth(count - 1).getByText(/tokens\/s/)).or(page.getByRole('alert')),
+    ).toBeVisible();
     if (await page.getByRole('alert').isVisible()) break;
   }
   await expect(page.getByRole('alert')).toContainText('longer than the 96 tokens that the model can see');

@@ -12,7 +12,9 @@ test('the page can be installed: manifest, icons, service worker', async ({ page
   await page.evaluate(() => navigator.serviceWorker.ready);
   const href = await page.locator('link[rel=manifest]').getAttribute('href');
   const address = new URL(href!, page.url());
-  const manifest = (await (await page.request.get(address.href)).json()) as Record<string, unknown> & { icons: { src: string; sizes: string; purpose?: string }[] };
+  const manifest = (await (await page.request.get(address.href)).json()) as Record<string, unknown> & {
+    icons: { src: string; sizes: string; purpose?: string }[];
+  };
   expect(manifest).toMatchObject({ name: 'mixtab', display: 'standalone', start_url: './' });
   expect(manifest.icons.map(({ sizes }) => sizes)).toEqual(expect.arrayContaining(['192x192', '512x512']));
   expect(manifest.icons.some(({ purpose }) => purpose === 'maskable')).toBe(true);
@@ -30,7 +32,9 @@ test('a new version that took over by itself is used too when the user says so',
   const offered = page.getByText('A new version of mixtab is ready.');
   await expect(offered).toBeVisible();
   // Nothing that the first version controls is open, so that the browser may let the next one take over at any time.
-  await page.evaluate(async () => (await navigator.serviceWorker.getRegistration())?.waiting?.postMessage({ type: 'SKIP_WAITING' }));
+  await page.evaluate(async () =>
+    (await navigator.serviceWorker.getRegistration())?.waiting?.postMessage({ type: 'SKIP_WAITING' }),
+  );
   await page.waitForFunction(async () => {
     const registration = await navigator.serviceWorker.getRegistration();
     return !registration?.waiting && registration?.active?.state === 'activated';
@@ -43,7 +47,7 @@ test('a new version that took over by itself is used too when the user says so',
   await expect(offered).toBeHidden();
 });
 
-test('a new version waits for the user\'s word, and what was typed stays', async ({ page, server }) => {
+test("a new version waits for the user's word, and what was typed stays", async ({ page, server }) => {
   await openPage(page, server);
   await page.evaluate(() => navigator.serviceWorker.ready);
   await page.getByRole('textbox', { name: 'Your text' }).fill('words that must stay');

@@ -3,7 +3,11 @@ import type { Page } from '@playwright/test';
 import { expect, importFrom, openLibrary, openPage, setNumbers, type TestServer, test } from './fixtures.ts';
 
 const messages = (page: Page) => page.getByRole('list', { name: 'Conversation' }).getByRole('listitem');
-const list = (page: Page) => page.getByRole('navigation', { name: 'Conversations' }).getByRole('list').getByRole('button', { name: /^(?!More)/ });
+const list = (page: Page) =>
+  page
+    .getByRole('navigation', { name: 'Conversations' })
+    .getByRole('list')
+    .getByRole('button', { name: /^(?!More)/ });
 
 /** Some 300 tokens for this model: a history that cannot be mistaken for the few new tokens. */
 const LONG = 'the first men of that day had been there before us and '.repeat(12);
@@ -23,7 +27,10 @@ async function say(page: Page, text: string, count: number): Promise<{ reused: n
   await page.getByRole('textbox', { name: 'Message' }).fill(text);
   await page.getByRole('textbox', { name: 'Message' }).press('Enter');
   await expect(messages(page)).toHaveCount(count);
-  await messages(page).last().getByText(/tokens\/s/).click();
+  await messages(page)
+    .last()
+    .getByText(/tokens\/s/)
+    .click();
   const [, reused, prompt] = /(\d+) of (\d+) prompt tokens reused/.exec(await messages(page).last().innerText())!;
   return { reused: Number(reused), prompt: Number(prompt) };
 }
@@ -36,7 +43,10 @@ function keptSessions(page: Page): Promise<number> {
         open.onupgradeneeded = () => open.transaction?.abort(); // nothing was saved yet: must not be made by looking
         open.onerror = () => resolve(0);
         open.onsuccess = () => {
-          const count = open.result.transaction('sessions').objectStore('sessions').count(IDBKeyRange.bound('header/', 'header/\uffff'));
+          const count = open.result
+            .transaction('sessions')
+            .objectStore('sessions')
+            .count(IDBKeyRange.bound('header/', 'header/\uffff'));
           count.onsuccess = () => {
             open.result.close();
             resolve(count.result);
@@ -55,7 +65,10 @@ async function hide(page: Page): Promise<void> {
   });
 }
 
-test('after a reload, and after a look at another conversation, only what is new is read; deleting forgets', async ({ page, server }) => {
+test('after a reload, and after a look at another conversation, only what is new is read; deleting forgets', async ({
+  page,
+  server,
+}) => {
   await openChat(page, server);
   const fresh = await say(page, LONG, 2);
   expect(fresh.prompt).toBeGreaterThan(200);
@@ -121,7 +134,9 @@ test('a full disk is told once, and no word is lost', async ({ page, server }) =
   await openChat(page, server);
   await say(page, LONG, 2);
   await hide(page);
-  await expect(page.getByRole('alert')).toContainText('The disk is full: what the model has read is not kept. No conversation is lost');
+  await expect(page.getByRole('alert')).toContainText(
+    'The disk is full: what the model has read is not kept. No conversation is lost',
+  );
   await page.getByRole('button', { name: 'Dismiss' }).click();
   expect((await say(page, 'and then', 4)).reused).toBeGreaterThan(200); // the GPU still has it
   await hide(page);

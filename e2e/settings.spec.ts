@@ -1,6 +1,9 @@
 import { expect, importFrom, openPage, test } from './fixtures.ts';
 
-test('every setting is explained, presets set the sampling, texts and chats begin each with their own, and it is kept', async ({ page, server }) => {
+test('every setting is explained, presets set the sampling, texts and chats begin each with their own, and it is kept', async ({
+  page,
+  server,
+}) => {
   await openPage(page, server);
   const choice = page.getByRole('combobox', { name: 'How the model chooses its words' });
   await expect(choice).toHaveValue('Story'); // the built-in model is a story-teller
@@ -8,8 +11,21 @@ test('every setting is explained, presets set the sampling, texts and chats begi
   const openSettings = (): Promise<void> => page.getByRole('button', { name: 'Settings' }).click();
   await openSettings();
   for (const name of [
-    'Temperature', 'Top-k', 'Top-p', 'Min-p', 'Repetition penalty', 'Presence penalty', 'Frequency penalty', 'Longest answer', 'Seed',
-    'Context', 'GPU memory, MB', 'Main memory, MB', 'Disk for conversations, MB', 'Prefer experts at hand', 'Skip light experts',
+    'Temperature',
+    'Top-k',
+    'Top-p',
+    'Min-p',
+    'Repetition penalty',
+    'Presence penalty',
+    'Frequency penalty',
+    'Longest answer',
+    'Seed',
+    'Context',
+    'GPU memory, MB',
+    'Main memory, MB',
+    'Disk for conversations, MB',
+    'Prefer experts at hand',
+    'Skip light experts',
   ]) {
     await expect(dialog.getByRole('spinbutton', { name, exact: true })).toHaveAccessibleDescription(/^\S.{15,}/);
   }

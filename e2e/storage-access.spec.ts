@@ -6,7 +6,7 @@ import { type BrowserContext, chromium, type FrameLocator, type Page } from '@pl
 import { findChromium } from '../scripts/chromium.mjs';
 import { chromiumFlags } from '../scripts/chromium-flags.mjs';
 import { expectNoFindings } from './axe.ts';
-import { expect, startServer, test, type TestServer } from './fixtures.ts';
+import { expect, startServer, type TestServer, test } from './fixtures.ts';
 
 /** Another site than localhost: for storage a port does not count. */
 let other: TestServer;
@@ -28,7 +28,10 @@ function openBrowser(thirdPartyCookies: 'allowed' | 'blocked'): Promise<BrowserC
   const preferences = { profile: { cookie_controls_mode: thirdPartyCookies === 'allowed' ? 0 : 1 } };
   writeFileSync(join(profile, 'Default', 'Preferences'), JSON.stringify(preferences));
   // Of two lists of features Chromium takes the last.
-  return chromium.launchPersistentContext(profile, { executablePath: findChromium()?.path, args: [...chromiumFlags(), '--disable-features=Translate'] });
+  return chromium.launchPersistentContext(profile, {
+    executablePath: findChromium()?.path,
+    args: [...chromiumFlags(), '--disable-features=Translate'],
+  });
 }
 
 /** Imports a model on the site itself, as its user does there. */
@@ -52,15 +55,23 @@ async function embed(context: BrowserContext, { origin }: TestServer): Promise<{
     const { createMixtab } = (await import(library)) as typeof import('../src/client/mixtab.ts');
     const client = { changes: 0 } as Client;
     (window as unknown as { client: Client }).client = client;
-    client.mixtab = await createMixtab({ embedUrl, container: document.body, onModelsChange: () => void client.changes++ });
+    client.mixtab = await createMixtab({
+      embedUrl,
+      container: document.body,
+      onModelsChange: () => void client.changes++,
+    });
   }, `${origin}/embed.html`);
   return { page, frame: page.frameLocator('iframe') };
 }
 
 const names = (page: Page): Promise<string[]> =>
-  page.evaluate(async () => (await (window as unknown as { client: Client }).client.mixtab.models.list()).map(({ name }) => name));
+  page.evaluate(async () =>
+    (await (window as unknown as { client: Client }).client.mixtab.models.list()).map(({ name }) => name),
+  );
 
-test('the models of the site itself are used in a frame elsewhere, on a click, and never changed', async ({ server }) => {
+test('the models of the site itself are used in a frame elsewhere, on a click, and never changed', async ({
+  server,
+}) => {
   const context = await openBrowser('allowed');
   await importThere(context, server, '/chat.gguf');
   const { page, frame } = await embed(context, server);
@@ -74,12 +85,27 @@ test('the models of the site itself are used in a frame elsewhere, on a click, a
   const result = await page.evaluate(async (url) => {
     const { mixtab, changes } = (window as unknown as { client: Client }).client;
     const [{ id }] = await mixtab.models.list();
-    const answer = await mixtab.chat.completions.create({ model: id, messages: [{ role: 'user', content: 'Hi' }], max_tokens: 5, seed: 1 });
+    const answer = await mixtab.chat.completions.create({
+      model: id,
+      messages: [{ role: 'user', content: 'Hi' }],
+      max_tokens: 5,
+      seed: 1,
+    });
     const removal = await mixtab.models.remove(id).catch(({ code }: { code: string }) => code);
     await mixtab.models.import({ kind: 'url', url });
-    return { tokens: answer.usage.completion_tokens, removal, changes, names: (await mixtab.models.list()).map(({ name }) => name) };
+    return {
+      tokens: answer.usage.completion_tokens,
+      removal,
+      changes,
+      names: (await mixtab.models.list()).map(({ name }) => name),
+    };
   }, `${server.origin}/plain.gguf`);
-  expect(result).toEqual({ tokens: 5, removal: 'storage-unavailable', changes: 1, names: expect.arrayContaining(['Tiny Chat', 'Tiny Text']) });
+  expect(result).toEqual({
+    tokens: 5,
+    removal: 'storage-unavailable',
+    changes: 1,
+    names: expect.arrayContaining(['Tiny Chat', 'Tiny Text']),
+  });
 
   // The site's own store has what it had: what the frame imported is the frame's.
   const there = await context.newPage();
@@ -89,7 +115,10 @@ test('the models of the site itself are used in a frame elsewhere, on a click, a
       new Promise<string[]>((resolve) => {
         const open = indexedDB.open('mixtab-models');
         open.onsuccess = () => {
-          const request = open.result.transaction('models').objectStore('models').getAllKeys(IDBKeyRange.bound('model/', 'model/\uffff'));
+          const request = open.result
+            .transaction('models')
+            .objectStore('models')
+            .getAllKeys(IDBKeyRange.bound('model/', 'model/\uffff'));
           request.onsuccess = () => resolve(request.result as string[]);
         };
       }),

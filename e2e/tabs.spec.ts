@@ -1,7 +1,11 @@
 /** Two tabs with this page, one store, one GPU. */
 import { expect, importFrom, openLibrary, openPage, test } from './fixtures.ts';
 
-test('a second tab does not break the first: both write, each is told, and a model in use elsewhere is not removed', async ({ page, server, context }) => {
+test('a second tab does not break the first: both write, each is told, and a model in use elsewhere is not removed', async ({
+  page,
+  server,
+  context,
+}) => {
   await openPage(page, server);
   await importFrom(page, `${server.origin}/chat.gguf`);
   await expect(page.getByRole('heading', { name: 'Ask Tiny Chat' })).toBeVisible();
@@ -15,7 +19,8 @@ test('a second tab does not break the first: both write, each is told, and a mod
   const second = await context.newPage();
   await second.goto(`${server.origin}/`);
   await expect(second.getByRole('heading', { name: 'Ask Tiny Chat' })).toBeVisible();
-  for (const tab of [page, second]) await expect(tab.getByText('Another tab holds a model in GPU memory too')).toBeVisible();
+  for (const tab of [page, second])
+    await expect(tab.getByText('Another tab holds a model in GPU memory too')).toBeVisible();
   await Promise.all([ask(page, 'From the first'), ask(second, 'From the second')]);
   for (const tab of [page, second]) {
     await expect(conversations(tab)).toContainText('From the first');

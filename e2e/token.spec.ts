@@ -20,7 +20,12 @@ async function hubFor(page: Page, server: TestServer): Promise<{ seen: string[] 
     } else if (pathname === '/api/models/someone/gated/tree/main') {
       await route.fulfill({ json: [{ path: 'chat.gguf', size: 2e5 }], headers: cors });
     } else if (pathname === '/someone/gated/resolve/main/chat.gguf') {
-      await route.fulfill({ response: await route.fetch({ url: `${server.origin}/chat.gguf`, headers: { range: (await route.request().allHeaders()).range } }) });
+      await route.fulfill({
+        response: await route.fetch({
+          url: `${server.origin}/chat.gguf`,
+          headers: { range: (await route.request().allHeaders()).range },
+        }),
+      });
     } else await route.fulfill({ status: 404, headers: cors });
   });
   return hub;
@@ -50,13 +55,18 @@ function storedText(page: Page): Promise<string> {
   });
 }
 
-test('a gated repository: cause and remedy, then its files with a token, which is nowhere kept', async ({ page, server }) => {
+test('a gated repository: cause and remedy, then its files with a token, which is nowhere kept', async ({
+  page,
+  server,
+}) => {
   const hub = await hubFor(page, server);
   await openPage(page, server);
   await importFrom(page, 'someone/gated');
   const alert = page.getByRole('alert');
   await expect(alert).toContainText('it is gated, private, or not there');
-  await expect(alert).toContainText('Accept the licence on https://huggingface.co/someone/gated, then enter an access token');
+  await expect(alert).toContainText(
+    'Accept the licence on https://huggingface.co/someone/gated, then enter an access token',
+  );
   await tokenField(page).fill('hf_other');
   await importFrom(page, 'someone/gated');
   await expect(alert).toContainText('the account of this access token may not read it');
@@ -65,13 +75,18 @@ test('a gated repository: cause and remedy, then its files with a token, which i
   await importFrom(page, 'someone/gated');
   await page.getByRole('button', { name: 'Import chat.gguf' }).click();
   await expect(page.getByRole('heading', { name: 'Ask Tiny Chat' })).toBeVisible();
-  expect(hub.seen.filter((line) => line.startsWith('/someone/gated/resolve')).every((line) => line.endsWith(TOKEN))).toBe(true);
+  expect(
+    hub.seen.filter((line) => line.startsWith('/someone/gated/resolve')).every((line) => line.endsWith(TOKEN)),
+  ).toBe(true);
   const stored = await storedText(page);
   expect(stored).toContain('someone/gated/resolve/main/chat.gguf'); // it looks in the right place
   expect(stored).not.toContain(TOKEN);
 });
 
-test('an import that goes on after a reload asks for the token again, unless it is remembered', async ({ page, server }) => {
+test('an import that goes on after a reload asks for the token again, unless it is remembered', async ({
+  page,
+  server,
+}) => {
   await hubFor(page, server);
   await openPage(page, server);
   await openLibrary(page);
@@ -115,11 +130,17 @@ test('this browser drops the token where an answer redirects to another origin',
   const target = await listen(store);
   const gate = createServer((request, response) => {
     if (request.method === 'OPTIONS') response.writeHead(204, cors).end();
-    else response.writeHead(302, { ...cors, location: target }).end(seen.push(`gate ${request.headers.authorization}`) && '');
+    else
+      response
+        .writeHead(302, { ...cors, location: target })
+        .end(seen.push(`gate ${request.headers.authorization}`) && '');
   });
   const from = await listen(gate);
   await page.goto(`${server.origin}/`);
-  await page.evaluate(async (url) => (await fetch(url, { headers: { Authorization: 'Bearer hf_x', Range: 'bytes=0-1' } })).text(), from);
+  await page.evaluate(
+    async (url) => (await fetch(url, { headers: { Authorization: 'Bearer hf_x', Range: 'bytes=0-1' } })).text(),
+    from,
+  );
   expect(seen).toEqual(['gate Bearer hf_x', undefined]);
   store.close();
   gate.close();

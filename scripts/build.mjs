@@ -4,7 +4,18 @@ import { existsSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { ROOT } from './dependencies.mjs';
 
-const SOURCES = ['index.html', 'cli.html', 'embed.html', 'examples', 'vite.config.ts', 'package-lock.json', 'src', 'workers', 'shaders', 'public'];
+const SOURCES = [
+  'index.html',
+  'cli.html',
+  'embed.html',
+  'examples',
+  'vite.config.ts',
+  'package-lock.json',
+  'src',
+  'workers',
+  'shaders',
+  'public',
+];
 
 function newest(path) {
   const stat = statSync(path);
@@ -18,6 +29,9 @@ export function ensureBuild({ quiet = false } = {}) {
   const sources = SOURCES.map((path) => join(ROOT, path)).filter(existsSync);
   if (existsSync(built) && statSync(built).mtimeMs > Math.max(...sources.map(newest))) return;
   if (!quiet) process.stderr.write('Building the page ...\n');
-  const { status } = spawnSync('npx', ['vite', 'build', '--logLevel', quiet ? 'error' : 'warn'], { cwd: ROOT, stdio: ['ignore', 2, 2] });
+  const { status } = spawnSync('npx', ['vite', 'build', '--logLevel', quiet ? 'error' : 'warn'], {
+    cwd: ROOT,
+    stdio: ['ignore', 2, 2],
+  });
   if (status !== 0) process.exit(status ?? 1);
 }

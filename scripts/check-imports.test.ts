@@ -3,8 +3,12 @@ import { checkFile } from './check-imports.mjs';
 
 describe('checkFile', () => {
   it('lets a folder import what the table allows', () => {
-    expect(checkFile('workers/model/forward.ts', "import { a } from '../gpu/dispatch.ts';\nimport b from 'comlink';")).toEqual([]);
-    expect(checkFile('src/engine-client.ts', "new Worker(new URL('../workers/engine.worker.ts', import.meta.url))")).toEqual([]);
+    expect(
+      checkFile('workers/model/forward.ts', "import { a } from '../gpu/dispatch.ts';\nimport b from 'comlink';"),
+    ).toEqual([]);
+    expect(
+      checkFile('src/engine-client.ts', "new Worker(new URL('../workers/engine.worker.ts', import.meta.url))"),
+    ).toEqual([]);
   });
 
   it.each([

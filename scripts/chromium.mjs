@@ -37,8 +37,7 @@ function isProgram(path) {
 /** Newest Chromium that `playwright install chromium` left on this machine. */
 function playwrightChromium(env) {
   const caches = { darwin: 'Library/Caches', win32: 'AppData/Local' };
-  const root =
-    env.PLAYWRIGHT_BROWSERS_PATH || join(homedir(), caches[platform()] ?? '.cache', 'ms-playwright');
+  const root = env.PLAYWRIGHT_BROWSERS_PATH || join(homedir(), caches[platform()] ?? '.cache', 'ms-playwright');
   if (!existsSync(root)) return undefined;
   const builds = readdirSync(root)
     .filter((name) => /^chromium-\d+$/.test(name))

@@ -1,11 +1,10 @@
 /** The command line: `npm run -s mixtab -- COMMAND`. See USAGE in cli/options.ts. */
-import { createWriteStream, existsSync, readFileSync, writeFileSync } from 'node:fs';
-import { openAsBlob } from 'node:fs';
+import { createWriteStream, existsSync, openAsBlob, readFileSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import type { LoadRequest, LossyOptions } from '../src/contract/engine-api.ts';
-import { expectSpeed } from '../src/contract/expected-speed.ts';
 import { errorToData, MixtabError } from '../src/contract/errors.ts';
+import { expectSpeed } from '../src/contract/expected-speed.ts';
 import { readConfig, readTokenizer } from '../workers/gguf/config.ts';
 import { readHeader } from '../workers/gguf/header.ts';
 import { inspectFile } from '../workers/gguf/inspect.ts';
@@ -15,10 +14,10 @@ import type { ByteSource } from '../workers/storage/byte-source.ts';
 import { openFiles, openUrl } from '../workers/storage/model-source.ts';
 import { createTokenizer } from '../workers/text/tokenizer.ts';
 import { generateInBrowser, type ModelArgument, scoreInBrowser } from './cli/browser.ts';
-import { describeModel, deviceFigures } from './cli/describe.ts';
-import { partPaths } from './cli/part-paths.ts';
 import { cacheBench, cacheBenchTable } from './cli/cache-bench.ts';
+import { describeModel, deviceFigures } from './cli/describe.ts';
 import { commandOf, type Options, parseOptions, USAGE } from './cli/options.ts';
+import { partPaths } from './cli/part-paths.ts';
 import { serve, syntheticRanged } from './cli/server.ts';
 import { synthOptions } from './cli/synth-options.ts';
 import { ROOT } from './dependencies.mjs';
@@ -36,7 +35,9 @@ async function openModel(model: string): Promise<ByteSource> {
   const argument = modelArgument(model);
   if (argument.kind === 'url') return openUrl(argument.url);
   const paths = argument.kind === 'builtin' ? [BUILTIN] : partPaths(argument.path);
-  return openFiles(await Promise.all(paths.map(async (path) => ({ blob: await openAsBlob(path), name: basename(path) }))));
+  return openFiles(
+    await Promise.all(paths.map(async (path) => ({ blob: await openAsBlob(path), name: basename(path) }))),
+  );
 }
 
 function readText(path: string): string {
@@ -68,7 +69,9 @@ function loadOptions(options: Options<'generate'> | Options<'perplexity'>): Omit
 function lossyOptions(options: Options<'generate'> | Options<'perplexity'>): { lossy?: LossyOptions } {
   const { 'resident-bias': residentBias, 'skip-below': skipBelow } = options;
   if (residentBias === undefined && skipBelow === undefined) return {};
-  return { lossy: { ...(residentBias !== undefined && { residentBias }), ...(skipBelow !== undefined && { skipBelow }) } };
+  return {
+    lossy: { ...(residentBias !== undefined && { residentBias }), ...(skipBelow !== undefined && { skipBelow }) },
+  };
 }
 
 async function perplexity(options: Options<'perplexity'>): Promise<void> {
@@ -103,7 +106,11 @@ async function bench(options: Options<'bench'>): Promise<void> {
   const model = modelArgument(options.model);
   const { metadata } = await readHeader(await openModel(options.model));
   const { expertsPerToken } = readConfig(options.model, metadata);
-  const { trace, routing } = await scoreInBrowser(model, { context }, { input: { kind: 'text', text }, context, trace: true });
+  const { trace, routing } = await scoreInBrowser(
+    model,
+    { context },
+    { input: { kind: 'text', text }, context, trace: true },
+  );
   const result = cacheBench(routing, trace ?? [], expertsPerToken);
   if (options.json) print(result);
   else console.log(`${result.tokens} tokens of ${options['text-file']}\n\n${cacheBenchTable(result)}`);
@@ -115,7 +122,9 @@ async function generate(options: Options<'generate'>): Promise<void> {
     modelArgument(options.model),
     loadOptions(options),
     {
-      input: options.chat ? { kind: 'chat', messages: [{ role: 'user', content: prompt }] } : { kind: 'text', text: prompt },
+      input: options.chat
+        ? { kind: 'chat', messages: [{ role: 'user', content: prompt }] }
+        : { kind: 'text', text: prompt },
       maxTokens: options['max-tokens'],
       sampling: {
         temperature: options.temperature ?? 0,
@@ -127,7 +136,9 @@ async function generate(options: Options<'generate'>): Promise<void> {
       },
       ignoreEos: options['ignore-eos'] ?? false,
       ...(options['top-logprobs'] !== undefined && { topLogprobs: options['top-logprobs'] }),
-      ...(options['json-schema'] !== undefined && { format: { type: 'json', schema: readJson(options['json-schema']) } }),
+      ...(options['json-schema'] !== undefined && {
+        format: { type: 'json', schema: readJson(options['json-schema']) },
+      }),
       ...lossyOptions(options),
     },
     json ? undefined : (text) => void process.stdout.write(text),
@@ -161,7 +172,10 @@ async function synth(options: Options<'synth'>): Promise<void> {
   const bytes = files.reduce((sum, { file }) => sum + file.size, 0);
   if (options.out !== undefined) {
     for (const { name, file } of files) {
-      await pipeline(syntheticRanged(file).stream(0, file.size - 1), createWriteStream(join(dirname(options.out), name)));
+      await pipeline(
+        syntheticRanged(file).stream(0, file.size - 1),
+        createWriteStream(join(dirname(options.out), name)),
+      );
     }
     const out = join(dirname(options.out), files[0].name);
     if (options.json) print({ out, bytes });
@@ -183,7 +197,10 @@ function synthFiles(options: Options<'synth'>): { name: string; file: SynthFile 
   try {
     if (count <= 1) return [{ name, file: createSynth(synthOptions(options)) }];
     const prefix = name.replace(/\.gguf$/i, '');
-    return createSplitSynth(synthOptions(options), count).map((file, part) => ({ name: splitName({ prefix, part: part + 1, count }), file }));
+    return createSplitSynth(synthOptions(options), count).map((file, part) => ({
+      name: splitName({ prefix, part: part + 1, count }),
+      file,
+    }));
   } catch (error) {
     if (error instanceof RangeError) throw new MixtabError('bad-request', `${error.message}.`);
     throw error;

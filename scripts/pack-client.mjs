@@ -23,10 +23,13 @@ function run(command, args, cwd = ROOT) {
 function copyDeclaration(from, path, to, done = new Set()) {
   if (done.has(path)) return;
   done.add(path);
-  const text = readFileSync(join(from, path), 'utf8').replace(/(from\s+|import\()'(\.[^']+)\.ts'/g, (_, before, target) => {
-    copyDeclaration(from, join(dirname(path), `${target}.d.ts`), to, done);
-    return `${before}'${target}.js'`;
-  });
+  const text = readFileSync(join(from, path), 'utf8').replace(
+    /(from\s+|import\()'(\.[^']+)\.ts'/g,
+    (_, before, target) => {
+      copyDeclaration(from, join(dirname(path), `${target}.d.ts`), to, done);
+      return `${before}'${target}.js'`;
+    },
+  );
   mkdirSync(dirname(join(to, path)), { recursive: true });
   writeFileSync(join(to, path), text);
 }
@@ -35,8 +38,20 @@ function writeTypes() {
   const temporary = mkdtempSync(join(tmpdir(), 'mixtab-types-'));
   try {
     const project = join(temporary, 'tsconfig.json');
-    const options = { noEmit: false, declaration: true, emitDeclarationOnly: true, rootDir: join(ROOT, 'src'), outDir: join(temporary, 'out'), types: [] };
-    const extended = { extends: join(ROOT, 'tsconfig.json'), compilerOptions: options, include: [], files: [join(ROOT, 'src', 'client', 'mixtab.ts')] };
+    const options = {
+      noEmit: false,
+      declaration: true,
+      emitDeclarationOnly: true,
+      rootDir: join(ROOT, 'src'),
+      outDir: join(temporary, 'out'),
+      types: [],
+    };
+    const extended = {
+      extends: join(ROOT, 'tsconfig.json'),
+      compilerOptions: options,
+      include: [],
+      files: [join(ROOT, 'src', 'client', 'mixtab.ts')],
+    };
     writeFileSync(project, JSON.stringify(extended));
     run('node', [join(ROOT, 'node_modules', 'typescript', 'bin', 'tsc'), '-p', project]);
     copyDeclaration(options.outDir, ENTRY, join(OUT, 'types'));
@@ -50,7 +65,8 @@ function writeManifest() {
   const manifest = {
     name: 'mixtab-client',
     version,
-    description: 'Mixtral-architecture models in a browser tab, in the shape of the OpenAI API: the client of an embedded mixtab page.',
+    description:
+      'Mixtral-architecture models in a browser tab, in the shape of the OpenAI API: the client of an embedded mixtab page.',
     license,
     type: 'module',
     sideEffects: false,
@@ -75,4 +91,5 @@ export async function packClient() {
   return join(OUT, filename);
 }
 
-if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) console.log(relative(process.cwd(), await packClient()));
+if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href)
+  console.log(relative(process.cwd(), await packClient()));

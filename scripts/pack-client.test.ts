@@ -42,7 +42,8 @@ beforeAll(() => {
 
 it('has code, types, licence and a README, and no dependency', () => {
   const installed = join(folder, 'node_modules', 'mixtab-client');
-  for (const file of ['mixtab-client.js', 'types/client/mixtab.d.ts', 'LICENSE', 'README.md']) expect(existsSync(join(installed, file)), file).toBe(true);
+  for (const file of ['mixtab-client.js', 'types/client/mixtab.d.ts', 'LICENSE', 'README.md'])
+    expect(existsSync(join(installed, file)), file).toBe(true);
   const manifest = JSON.parse(readFileSync(join(installed, 'package.json'), 'utf8'));
   const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'));
   expect(manifest).toMatchObject({ name: 'mixtab-client', version, license: 'MIT' });
@@ -55,7 +56,14 @@ it('type-checks, strictly, its declarations included', () => {
     join(folder, 'tsconfig.json'),
     JSON.stringify({
       compilerOptions: {
-        strict: true, skipLibCheck: false, noEmit: true, target: 'ES2022', module: 'NodeNext', moduleResolution: 'NodeNext', types: [], lib: ['ES2022', 'DOM', 'DOM.Iterable'],
+        strict: true,
+        skipLibCheck: false,
+        noEmit: true,
+        target: 'ES2022',
+        module: 'NodeNext',
+        moduleResolution: 'NodeNext',
+        types: [],
+        lib: ['ES2022', 'DOM', 'DOM.Iterable'],
       },
       files: ['consumer.ts'],
     }),
@@ -64,6 +72,7 @@ it('type-checks, strictly, its declarations included', () => {
 }, 300_000);
 
 it('is imported where there is no window', () => {
-  const script = "import('mixtab-client').then(({ createMixtab, MixtabError }) => console.log(typeof createMixtab, new MixtabError('busy', 'x').code))";
+  const script =
+    "import('mixtab-client').then(({ createMixtab, MixtabError }) => console.log(typeof createMixtab, new MixtabError('busy', 'x').code))";
   expect(run('node', ['-e', script])).toBe('function busy');
 });

@@ -43,7 +43,15 @@ function check() {
 
 function vitest(project) {
   const file = join(reports, `${project}.json`);
-  const ok = run('npx', ['vitest', 'run', '--project', project, '--reporter=default', '--reporter=json', `--outputFile.json=${file}`]);
+  const ok = run('npx', [
+    'vitest',
+    'run',
+    '--project',
+    project,
+    '--reporter=default',
+    '--reporter=json',
+    `--outputFile.json=${file}`,
+  ]);
   const report = read(file);
   return counted(project, ok, report?.numPassedTests ?? 0, report?.numFailedTests ?? 0);
 }

@@ -15,8 +15,15 @@ beforeAll(async () => {
 });
 afterAll(() => engine.unload());
 
-const generate = (text: string, more: Partial<GenerateRequest> = {}, onEvent: (event: GenerateEvent) => void = () => {}): Promise<GenerateResult> =>
-  engine.generate({ input: { kind: 'text', text }, maxTokens: 8, sampling: { temperature: 0 }, ignoreEos: true, ...more }, onEvent);
+const generate = (
+  text: string,
+  more: Partial<GenerateRequest> = {},
+  onEvent: (event: GenerateEvent) => void = () => {},
+): Promise<GenerateResult> =>
+  engine.generate(
+    { input: { kind: 'text', text }, maxTokens: 8, sampling: { temperature: 0 }, ignoreEos: true, ...more },
+    onEvent,
+  );
 
 const idsOf = ({ tokens }: GenerateResult): number[] => tokens.map(({ id }) => id);
 
@@ -102,7 +109,9 @@ describe('the end of an answer', () => {
 
 describe('tiers', () => {
   it('experts that lost their slot come back from main memory, not from the store', async () => {
-    const tooSmall = (await engine.load({ modelId, gpuBudgetBytes: 1 }, () => {}).catch((error: Error) => error)) as Error;
+    const tooSmall = (await engine
+      .load({ modelId, gpuBudgetBytes: 1 }, () => {})
+      .catch((error: Error) => error)) as Error;
     const gpuBudgetBytes = Number(/at least (\d+) MB/.exec(tooSmall.message)?.[1]) * 1e6;
     await engine.load({ modelId, gpuBudgetBytes }, () => {});
     const fromStore = await generate('the first men of that day', { maxTokens: 24 });
@@ -140,6 +149,8 @@ describe('mistakes', () => {
     const bytes = await damaged.store.readRecord(damaged.modelId, record);
     bytes[100] ^= 255;
     await damaged.store.putRecord(damaged.modelId, record.key, bytes);
-    await expect(damaged.engine.load({ modelId: damaged.modelId }, () => {})).rejects.toMatchObject({ code: 'record-damaged' });
+    await expect(damaged.engine.load({ modelId: damaged.modelId }, () => {})).rejects.toMatchObject({
+      code: 'record-damaged',
+    });
   });
 });

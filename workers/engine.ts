@@ -1,7 +1,16 @@
 /** The engine: owns the GPU device, at most one loaded model, at most one running generation. */
 import type {
-  AdapterReport, EngineApi, ExpertsReport, GenerateEvent, GenerateRequest, GenerateResult, LoadedModel, LoadProgress, LoadRequest,
-  ScoreRequest, ScoreResult,
+  AdapterReport,
+  EngineApi,
+  ExpertsReport,
+  GenerateEvent,
+  GenerateRequest,
+  GenerateResult,
+  LoadedModel,
+  LoadProgress,
+  LoadRequest,
+  ScoreRequest,
+  ScoreResult,
 } from '../src/contract/engine-api.ts';
 import { MixtabError } from '../src/contract/errors.ts';
 import type { Bytes, TokenId } from '../src/contract/ids.ts';
@@ -11,10 +20,10 @@ import { reportAdapter, requestAdapter, requestDevice } from './gpu/device.ts';
 import { DeviceHealth } from './gpu/errors.ts';
 import { Readback } from './gpu/readback.ts';
 import { type GpuModel, loadModel } from './load-model.ts';
-import { summarize } from './storage/catalog.ts';
 import type { RecordReader } from './record-reader.ts';
-import { readWhenStored } from './storage/record-requests.ts';
+import { summarize } from './storage/catalog.ts';
 import { sha256Hex } from './storage/hash.ts';
+import { readWhenStored } from './storage/record-requests.ts';
 import { type SessionOwner, SessionStore } from './storage/session-store.ts';
 import type { RecordStore } from './storage/store.ts';
 import { promptTokens } from './text/chat-template.ts';
@@ -60,7 +69,11 @@ export class Engine implements EngineApi {
       const manifest = (await this.store.getManifest(modelId)) ?? (await this.store.getPartial(modelId));
       if (!manifest) throw modelNotFound(modelId);
       if (manifest.state === 'damaged') {
-        throw new MixtabError('record-damaged', `${manifest.name} is ${manifest.state}.`, 'Remove it and import it again.');
+        throw new MixtabError(
+          'record-damaged',
+          `${manifest.name} is ${manifest.state}.`,
+          'Remove it and import it again.',
+        );
       }
       onProgress({ phase: 'device', bytesDone: 0, bytesTotal: 0 });
       const gpu = await this.#acquireGpu();
@@ -190,7 +203,12 @@ export class Engine implements EngineApi {
       const header = await this.sessions.header(id);
       if (!header) return 0;
       const owner = await ownerOf(gpuModel);
-      if (await this.#watched(gpu, () => generator.restoreSession(header, owner, (i) => this.sessions.part(id, header.generation, i)))) return header.tokens.length;
+      if (
+        await this.#watched(gpu, () =>
+          generator.restoreSession(header, owner, (i) => this.sessions.part(id, header.generation, i)),
+        )
+      )
+        return header.tokens.length;
       await this.sessions.remove(id);
       return 0;
     });
@@ -211,7 +229,10 @@ export class Engine implements EngineApi {
     const last = input.messages.at(-1);
     if (last?.role !== 'assistant') return promptTokens(tokenizer, data.chatTemplate, input.messages, data.addBos);
     // An answer that is to be continued: its words follow the prompt as the model would have written them.
-    return [...promptTokens(tokenizer, data.chatTemplate, input.messages.slice(0, -1), data.addBos), ...tokenizer.encode(last.content)];
+    return [
+      ...promptTokens(tokenizer, data.chatTemplate, input.messages.slice(0, -1), data.addBos),
+      ...tokenizer.encode(last.content),
+    ];
   }
 
   #require(): Loaded {
@@ -260,9 +281,11 @@ export class Engine implements EngineApi {
 
   #waitedFor<T>(what: string, work: () => Promise<T>): Promise<T> {
     const result = (this.#session ?? Promise.resolve()).then(() => this.#alone(what, work));
-    const done = result.catch(() => {}).then(() => {
-      if (this.#session === done) this.#session = undefined;
-    });
+    const done = result
+      .catch(() => {})
+      .then(() => {
+        if (this.#session === done) this.#session = undefined;
+      });
     this.#session = done;
     return result;
   }
@@ -287,14 +310,20 @@ export class Engine implements EngineApi {
 
 function checkLoadRequest({ context, gpuBudgetBytes, ramBudgetBytes }: LoadRequest): void {
   if (context !== undefined && !(Number.isInteger(context) && context >= 2)) {
-    throw new MixtabError('bad-request', `A context of ${context} positions makes no sense.`, 'Use a whole number of at least 2.');
+    throw new MixtabError(
+      'bad-request',
+      `A context of ${context} positions makes no sense.`,
+      'Use a whole number of at least 2.',
+    );
   }
   for (const [name, bytes] of Object.entries({ gpuBudgetBytes, ramBudgetBytes })) {
-    if (bytes !== undefined && !(bytes >= 0)) throw new MixtabError('bad-request', `${name} is ${bytes}; it must not be negative.`);
+    if (bytes !== undefined && !(bytes >= 0))
+      throw new MixtabError('bad-request', `${name} is ${bytes}; it must not be negative.`);
   }
 }
 
-const modelNotFound = (id: string): MixtabError => new MixtabError('model-not-found', `No model ${id} is stored.`, 'Import it first.');
+const modelNotFound = (id: string): MixtabError =>
+  new MixtabError('model-not-found', `No model ${id} is stored.`, 'Import it first.');
 
 async function ownerOf({ manifest }: GpuModel): Promise<SessionOwner> {
   const hashes = manifest.records.map(({ key, sha256 }) => `${key} ${sha256}\n`).join('');

@@ -6,7 +6,10 @@ import { whenLent } from './lent-models.ts';
 expose(
   lazyEngine(async () => {
     const [{ Engine }, { createReaderWorker }, { IndexedDbStore }, { OpfsFiles }] = await Promise.all([
-      import('./engine.ts'), import('./record-reader.ts'), import('./storage/indexed-db-store.ts'), import('./storage/opfs-files.ts'),
+      import('./engine.ts'),
+      import('./record-reader.ts'),
+      import('./storage/indexed-db-store.ts'),
+      import('./storage/opfs-files.ts'),
     ]);
     const store = new IndexedDbStore(undefined, new OpfsFiles());
     const reader = createReaderWorker();

@@ -6,8 +6,18 @@ import { type SynthOptions, uniformTypes } from './gguf/synth/synth.ts';
 import { engineWith } from './testing.ts';
 
 const BASE: SynthOptions = {
-  layers: 2, embeddingLength: 256, feedForwardLength: 256, headCount: 8, kvHeadCount: 2, expertCount: 8, expertsPerToken: 2,
-  vocabularySize: 512, contextLength: 256, seed: 11, layout: 'merged', types: uniformTypes('Q8_0'),
+  layers: 2,
+  embeddingLength: 256,
+  feedForwardLength: 256,
+  headCount: 8,
+  kvHeadCount: 2,
+  expertCount: 8,
+  expertsPerToken: 2,
+  vocabularySize: 512,
+  contextLength: 256,
+  seed: 11,
+  layout: 'merged',
+  types: uniformTypes('Q8_0'),
 };
 
 const MODELS: Record<string, SynthOptions> = {
@@ -19,11 +29,25 @@ const MODELS: Record<string, SynthOptions> = {
   'six heads to a KV head': { ...BASE, seed: 17, embeddingLength: 384, headCount: 12, kvHeadCount: 2 },
   // As new Q4_K_M files have it: down in Q6_K in some layers.
   'types that differ from layer to layer': {
-    ...BASE, seed: 18, layers: 3, types: uniformTypes('Q4_K'), overrides: [['blk\\.1\\.ffn_down', 'Q6_K'], ['blk\\.2\\.ffn_up', 'Q8_0']],
+    ...BASE,
+    seed: 18,
+    layers: 3,
+    types: uniformTypes('Q4_K'),
+    overrides: [
+      ['blk\\.1\\.ffn_down', 'Q6_K'],
+      ['blk\\.2\\.ffn_up', 'Q8_0'],
+    ],
   },
   'experts of one layer in different types': {
-    ...BASE, seed: 19, layout: 'per-expert', types: uniformTypes('Q4_K'),
-    overrides: [['blk\\.0\\.ffn_down\\.[135]', 'Q6_K'], ['blk\\.1\\.ffn_(gate|up)\\.2', 'F16'], ['blk\\.1\\.ffn_up\\.[67]', 'Q8_0']],
+    ...BASE,
+    seed: 19,
+    layout: 'per-expert',
+    types: uniformTypes('Q4_K'),
+    overrides: [
+      ['blk\\.0\\.ffn_down\\.[135]', 'Q6_K'],
+      ['blk\\.1\\.ffn_(gate|up)\\.2', 'F16'],
+      ['blk\\.1\\.ffn_up\\.[67]', 'Q8_0'],
+    ],
   },
 };
 
@@ -41,13 +65,21 @@ describe('mixtab agrees with llama.cpp', () => {
   const type = (name: string): MetadataValue => ({ string: name });
   const ROPES: Record<string, Pick<SynthOptions, 'metadata' | 'ropeFactors'>> = {
     'linear, stretched vectors': {
-      metadata: { 'llama.rope.scaling.type': type('linear'), 'llama.rope.scaling.factor': { f32: 3 }, 'llama.rope.scaling.attn_factor': { f32: 1.25 } },
+      metadata: {
+        'llama.rope.scaling.type': type('linear'),
+        'llama.rope.scaling.factor': { f32: 3 },
+        'llama.rope.scaling.attn_factor': { f32: 1.25 },
+      },
     },
     yarn: {
-      metadata: { 'llama.rope.scaling.type': type('yarn'), 'llama.rope.scaling.factor': { f32: 8 }, 'llama.rope.scaling.original_context_length': { u32: 1024 } },
+      metadata: {
+        'llama.rope.scaling.type': type('yarn'),
+        'llama.rope.scaling.factor': { f32: 8 },
+        'llama.rope.scaling.original_context_length': { u32: 1024 },
+      },
     },
     // Llama 3.1's with 16 pairs: the slow ones 8 times slower, some between.
-    'rope_freqs': { ropeFactors: [1, 1, 1, 1, 1, 1, 1.2, 2.5, 4, 6, 8, 8, 8, 8, 8, 8] },
+    rope_freqs: { ropeFactors: [1, 1, 1, 1, 1, 1, 1.2, 2.5, 4, 6, 8, 8, 8, 8, 8, 8] },
   };
   it.each(Object.entries(ROPES))('rotations: %s', { timeout: 120_000 }, async (_name, rope) => {
     // Head dimension 32; base 10000, so that a few dozen positions turn many pairs.
@@ -63,7 +95,14 @@ describe('mixtab agrees with llama.cpp', () => {
 
   it('a vocabulary of 131072, its matrices cut by rows', { timeout: 120_000 }, async () => {
     const options: SynthOptions = {
-      ...BASE, seed: 20, layers: 1, embeddingLength: 64, feedForwardLength: 64, headCount: 2, kvHeadCount: 1, vocabularySize: 131_072,
+      ...BASE,
+      seed: 20,
+      layers: 1,
+      embeddingLength: 64,
+      feedForwardLength: 64,
+      headCount: 2,
+      kvHeadCount: 1,
+      vocabularySize: 131_072,
     };
     // 8.9 MB each: three parts.
     await expectSameAsLlamaCpp(options, { maxMatrixBytes: 4e6 });
@@ -80,7 +119,9 @@ describe('mixtab agrees with llama.cpp', () => {
     expect(loaded.slots).toBeLessThan(all.slots);
     const result = await greedy(engine);
     expect(result.cache.misses).toBeGreaterThan(0);
-    expect(result.tokens.map(({ id, logprob }) => [id, logprob])).toEqual(reference.tokens.map(({ id, logprob }) => [id, logprob]));
+    expect(result.tokens.map(({ id, logprob }) => [id, logprob])).toEqual(
+      reference.tokens.map(({ id, logprob }) => [id, logprob]),
+    );
     await engine.unload();
   });
 });

@@ -16,7 +16,13 @@ const LOGPROB_TOLERANCE = 0.02;
 
 export const greedy = (engine: Engine): Promise<GenerateResult> =>
   engine.generate(
-    { input: { kind: 'text', text: PROMPT }, maxTokens: TOKENS, sampling: { temperature: 0 }, ignoreEos: true, topLogprobs: TOP },
+    {
+      input: { kind: 'text', text: PROMPT },
+      maxTokens: TOKENS,
+      sampling: { temperature: 0 },
+      ignoreEos: true,
+      topLogprobs: TOP,
+    },
     () => {},
   );
 
@@ -26,10 +32,19 @@ export interface Circumstances extends Pick<ImportInputs, 'maxMatrixBytes'> {
 }
 
 /** Runs the model and, in llama.cpp, its F32 twin (merged layout); returns what the model gave. */
-export async function expectSameAsLlamaCpp(options: SynthOptions, { twinFiles, ...more }: Circumstances = {}): Promise<GenerateResult> {
-  const expected = await referenceTokens(twinFiles ? splitTwin(options, twinFiles) : synthBlob({ ...options, f32Twin: true }), PROMPT, {
-    count: TOKENS, top: TOP, context: options.contextLength,
-  });
+export async function expectSameAsLlamaCpp(
+  options: SynthOptions,
+  { twinFiles, ...more }: Circumstances = {},
+): Promise<GenerateResult> {
+  const expected = await referenceTokens(
+    twinFiles ? splitTwin(options, twinFiles) : synthBlob({ ...options, f32Twin: true }),
+    PROMPT,
+    {
+      count: TOKENS,
+      top: TOP,
+      context: options.contextLength,
+    },
+  );
   expect(expected).toHaveLength(TOKENS);
   const { engine, modelId } = await engineWith(options, more);
   await engine.load({ modelId }, () => {});

@@ -10,13 +10,26 @@ import { type SynthOptions, uniformTypes } from './gguf/synth/synth.ts';
 import { engineWith } from './testing.ts';
 
 const BASE: Omit<SynthOptions, 'types' | 'layout'> = {
-  layers: 3, embeddingLength: 256, feedForwardLength: 512, headCount: 8, kvHeadCount: 2, expertCount: 8,
-  expertsPerToken: 2, vocabularySize: 600, contextLength: 256, seed: 5,
+  layers: 3,
+  embeddingLength: 256,
+  feedForwardLength: 512,
+  headCount: 8,
+  kvHeadCount: 2,
+  expertCount: 8,
+  expertsPerToken: 2,
+  vocabularySize: 600,
+  contextLength: 256,
+  seed: 5,
 };
 
 /** For the types: what differs from one to the next is how weights are read. */
 const SMALL: Omit<SynthOptions, 'types'> = {
-  ...BASE, layout: 'merged', layers: 2, feedForwardLength: 256, expertCount: 4, vocabularySize: 400,
+  ...BASE,
+  layout: 'merged',
+  layers: 2,
+  feedForwardLength: 256,
+  expertCount: 4,
+  vocabularySize: 400,
 };
 
 /** Odd where a type allows it: head dimensions 40 and 96, vocabularies that fill no tile, 3 of 5 experts. */
@@ -29,23 +42,51 @@ const MODELS: Record<string, SynthOptions> = {
     ]),
   ),
   'mixed types': {
-    ...BASE, seed: 6, layout: 'merged',
+    ...BASE,
+    seed: 6,
+    layout: 'merged',
     types: { attention: 'Q8_0', experts: 'Q4_K', down: 'Q6_K', embedding: 'Q4_0', output: 'Q6_K', router: 'F16' },
   },
   'gate and up of different types': {
-    ...BASE, seed: 10, layout: 'merged',
+    ...BASE,
+    seed: 10,
+    layout: 'merged',
     types: {
-      attention: 'Q5_K', experts: 'IQ2_XXS', down: 'IQ4_XS', embedding: 'Q2_K', output: 'Q5_K', router: 'BF16',
+      attention: 'Q5_K',
+      experts: 'IQ2_XXS',
+      down: 'IQ4_XS',
+      embedding: 'Q2_K',
+      output: 'Q5_K',
+      router: 'BF16',
     },
     overrides: [['ffn_up', 'IQ3_XXS']],
   },
   'odd shape': {
-    ...BASE, seed: 7, layout: 'merged', types: uniformTypes('F16'), embeddingLength: 200, feedForwardLength: 123,
-    headCount: 5, kvHeadCount: 5, expertCount: 5, expertsPerToken: 3, vocabularySize: 613,
+    ...BASE,
+    seed: 7,
+    layout: 'merged',
+    types: uniformTypes('F16'),
+    embeddingLength: 200,
+    feedForwardLength: 123,
+    headCount: 5,
+    kvHeadCount: 5,
+    expertCount: 5,
+    expertsPerToken: 3,
+    vocabularySize: 613,
   },
   'wide heads': {
-    ...BASE, seed: 8, layout: 'merged', types: uniformTypes('Q8_0'), embeddingLength: 288, feedForwardLength: 96,
-    headCount: 6, kvHeadCount: 2, headDim: 96, expertCount: 4, vocabularySize: 401, ropeFreqBase: 10_000,
+    ...BASE,
+    seed: 8,
+    layout: 'merged',
+    types: uniformTypes('Q8_0'),
+    embeddingLength: 288,
+    feedForwardLength: 96,
+    headCount: 6,
+    kvHeadCount: 2,
+    headDim: 96,
+    expertCount: 4,
+    vocabularySize: 401,
+    ropeFreqBase: 10_000,
   },
 };
 

@@ -1,6 +1,7 @@
 /** What happens when memory fails under a running model: an error that says what to do, never other tokens; and how it goes on. */
-import { cdp } from 'vitest/browser';
+
 import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import { cdp } from 'vitest/browser';
 import type { GenerateEvent } from '../src/contract/engine-api.ts';
 import { proxy } from '../src/contract/rpc.ts';
 import { createEngineClient, createImportClient } from '../src/engine-client.ts';
@@ -10,7 +11,12 @@ import type { SynthOptions } from './gguf/synth/synth.ts';
 import { engineWith, synthBlob } from './testing.ts';
 
 const OPTIONS: SynthOptions = { ...SYNTH_PRESETS.tiny, layers: 4, seed: 3 };
-const REQUEST = { input: { kind: 'text' as const, text: 'the first men of that day' }, maxTokens: 24, sampling: { temperature: 0 }, ignoreEos: true };
+const REQUEST = {
+  input: { kind: 'text' as const, text: 'the first men of that day' },
+  maxTokens: 24,
+  sampling: { temperature: 0 },
+  ignoreEos: true,
+};
 
 /** The least GPU budget: experts come and go with every token. */
 async function leastBudget(load: (gpuBudgetBytes: number) => Promise<unknown>): Promise<number> {
@@ -36,7 +42,10 @@ describe('an upload that fails', () => {
   function failUploadsAfter(n: number, instead: (queue: GPUQueue, buffer: GPUBuffer, size: number) => void): void {
     const write = GPUQueue.prototype.writeBuffer;
     let uploads = 0;
-    vi.spyOn(GPUQueue.prototype, 'writeBuffer').mockImplementation(function (this: GPUQueue, ...args: Parameters<typeof write>) {
+    vi.spyOn(GPUQueue.prototype, 'writeBuffer').mockImplementation(function (
+      this: GPUQueue,
+      ...args: Parameters<typeof write>
+    ) {
       const [buffer] = args;
       if (buffer.label.includes('slots') && ++uploads > n) instead(this, buffer, buffer.size);
       else write.apply(this, args);
@@ -51,7 +60,10 @@ describe('an upload that fails', () => {
     const onEvent = (event: GenerateEvent) => {
       if (event.type === 'token') came.push(event.token.id);
     };
-    await expect(engine.generate(REQUEST, onEvent)).rejects.toMatchObject({ code: 'internal', remedy: 'Load the model again.' });
+    await expect(engine.generate(REQUEST, onEvent)).rejects.toMatchObject({
+      code: 'internal',
+      remedy: 'Load the model again.',
+    });
     expect(came).toEqual(expected.slice(0, came.length));
     expect(came.length).toBeLessThan(expected.length);
     await expect(engine.generate(REQUEST, () => {})).rejects.toMatchObject({ code: 'no-model-loaded' });
@@ -98,18 +110,39 @@ describe('a store that the browser clears', () => {
   it('while a model runs: says so and what to do, and the catalog no longer lists it', async () => {
     const importer = createImportClient();
     const engine = createEngineClient();
-    const { id } = await importer.api.import({ kind: 'file', files: [new File([synthBlob(OPTIONS)], 'tiny.gguf')] }, proxy(() => {}));
-    const load = (gpuBudgetBytes: number) => engine.api.load({ modelId: id, gpuBudgetBytes, ramBudgetBytes: 0 }, proxy(() => {}));
+    const { id } = await importer.api.import(
+      { kind: 'file', files: [new File([synthBlob(OPTIONS)], 'tiny.gguf')] },
+      proxy(() => {}),
+    );
+    const load = (gpuBudgetBytes: number) =>
+      engine.api.load(
+        { modelId: id, gpuBudgetBytes, ramBudgetBytes: 0 },
+        proxy(() => {}),
+      );
     await load(await leastBudget(load));
-    const before = await engine.api.generate({ ...REQUEST, maxTokens: 2 }, proxy(() => {}));
+    const before = await engine.api.generate(
+      { ...REQUEST, maxTokens: 2 },
+      proxy(() => {}),
+    );
     expect(before.tokens).toHaveLength(2);
     const { origin } = globalThis.location;
     // What Chromium does where the disk is short: the connections are closed, the databases are gone.
-    await (cdp() as unknown as { send(method: string, params: object): Promise<void> }).send('Storage.clearDataForOrigin', {
-      origin, storageTypes: 'indexeddb',
-    });
-    await expect(engine.api.generate(REQUEST, proxy(() => {}))).rejects.toMatchObject({
-      code: 'model-not-found', message: expect.stringContaining('the browser has cleared it'), remedy: 'Import it again.',
+    await (cdp() as unknown as { send(method: string, params: object): Promise<void> }).send(
+      'Storage.clearDataForOrigin',
+      {
+        origin,
+        storageTypes: 'indexeddb',
+      },
+    );
+    await expect(
+      engine.api.generate(
+        REQUEST,
+        proxy(() => {}),
+      ),
+    ).rejects.toMatchObject({
+      code: 'model-not-found',
+      message: expect.stringContaining('the browser has cleared it'),
+      remedy: 'Import it again.',
     });
     expect((await importer.api.list()).map((model) => model.id)).not.toContain(id);
     importer.terminate();

@@ -2,7 +2,7 @@
 import { MixtabError } from '../src/contract/errors.ts';
 import type { TokenId } from '../src/contract/ids.ts';
 import { expose, transfer } from '../src/contract/rpc.ts';
-import { Grammars, type GrammarStep, loadGrammarLibrary } from './text/grammar.ts';
+import { type GrammarStep, Grammars, loadGrammarLibrary } from './text/grammar.ts';
 import type { GrammarVocabulary } from './text/grammar-vocabulary.ts';
 
 // The library says what is wrong on the console only, and ends.
@@ -19,7 +19,11 @@ async function explained(step: Promise<GrammarStep>): Promise<GrammarStep> {
     return transfer(done, [done.allowed.buffer]);
   } catch (error) {
     if (error instanceof MixtabError) throw error;
-    throw new MixtabError('bad-request', `The answer's JSON schema cannot be used: ${complaint || String(error)}`, 'Change the schema.');
+    throw new MixtabError(
+      'bad-request',
+      `The answer's JSON schema cannot be used: ${complaint || String(error)}`,
+      'Change the schema.',
+    );
   }
 }
 

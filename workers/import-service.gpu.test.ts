@@ -3,8 +3,8 @@ import { afterEach, describe, expect, it } from 'vitest';
 import type { ImportProgress, ModelSource } from '../src/contract/import-api.ts';
 import { SYNTH_PRESETS } from './gguf/synth/presets.ts';
 import { ImportService } from './import-service.ts';
-import { IMPORT_LOCK } from './storage/record-requests.ts';
 import { MemoryStore, MemoryValues } from './storage/memory-store.ts';
+import { IMPORT_LOCK } from './storage/record-requests.ts';
 import { synthBlob } from './testing.ts';
 
 const file = (): ModelSource => ({ kind: 'file', files: [new File([synthBlob(SYNTH_PRESETS.tiny)], 'tiny.gguf')] });
@@ -55,7 +55,10 @@ describe('ImportService', () => {
     expect(unfinished.bytesDone).toBeLessThan(unfinished.bytesTotal);
     expect(await imports.list()).toEqual([]);
 
-    const other: ModelSource = { kind: 'file', files: [new File([synthBlob({ ...SYNTH_PRESETS.tiny, seed: 2, layers: 1 })], 'other.gguf')] };
+    const other: ModelSource = {
+      kind: 'file',
+      files: [new File([synthBlob({ ...SYNTH_PRESETS.tiny, seed: 2, layers: 1 })], 'other.gguf')],
+    };
     const { id: otherId } = await imports.import(other, () => {});
     expect(await imports.unfinished()).toEqual([unfinished]);
 
@@ -96,7 +99,10 @@ describe('ImportService', () => {
     expect(new Uint8Array(await (values.entries.get(key) as Blob).arrayBuffer())).toEqual(whole);
 
     const { id: local } = await imports.import(file(), () => {});
-    await expect(imports.repair(local, () => {})).rejects.toMatchObject({ code: 'bad-request', remedy: expect.stringContaining('same file') });
+    await expect(imports.repair(local, () => {})).rejects.toMatchObject({
+      code: 'bad-request',
+      remedy: expect.stringContaining('same file'),
+    });
     await expect(imports.repair('nothing', () => {})).rejects.toMatchObject({ code: 'model-not-found' });
   });
 });

@@ -1,26 +1,37 @@
 /** The import worker's side of the contract: one import at a time, cancel, clean-up of imports that never ended. */
 import type { AccessToken } from '../src/contract/access.ts';
-import type {
-  ImportApi, ImportOptions, ImportProgress, ModelInspection, ModelSource, ModelSummary, StoredSession, UnfinishedImport,
-} from '../src/contract/import-api.ts';
 import { MixtabError } from '../src/contract/errors.ts';
+import type {
+  ImportApi,
+  ImportOptions,
+  ImportProgress,
+  ModelInspection,
+  ModelSource,
+  ModelSummary,
+  StoredSession,
+  UnfinishedImport,
+} from '../src/contract/import-api.ts';
 import { LAYOUT_VERSION } from '../src/contract/weight-layout.ts';
 import { inspectFile } from './gguf/inspect.ts';
 import type { ByteSource } from './storage/byte-source.ts';
 import { summarize } from './storage/catalog.ts';
-import { type ImportInputs, importModel, PAUSE, repairModel, verifyModel } from './storage/importer.ts';
-import { estimateFreeBytes, judgeSpace, storageFull } from './storage/indexed-db-store.ts';
 import { formatBytes } from './storage/format-bytes.ts';
 import type { HttpOptions } from './storage/http-byte-source.ts';
+import { type ImportInputs, importModel, PAUSE, repairModel, verifyModel } from './storage/importer.ts';
+import { estimateFreeBytes, judgeSpace, storageFull } from './storage/indexed-db-store.ts';
 import { openFiles, openUrl } from './storage/model-source.ts';
-import { ReadAheadSource } from './storage/read-ahead-source.ts';
 import { opfsSupported } from './storage/opfs-files.ts';
+import { ReadAheadSource } from './storage/read-ahead-source.ts';
 import { IMPORT_LOCK, RecordRequests } from './storage/record-requests.ts';
 import { SessionStore } from './storage/session-store.ts';
 import type { RecordStore } from './storage/store.ts';
 
 const WAITING: ImportProgress = {
-  phase: 'header', bytesDone: 0, bytesTotal: 0, recordsDone: 0, recordsTotal: 0,
+  phase: 'header',
+  bytesDone: 0,
+  bytesTotal: 0,
+  recordsDone: 0,
+  recordsTotal: 0,
   warning: 'Another tab is importing a model. This one begins when that is done.',
 };
 
@@ -42,7 +53,11 @@ export class ImportService implements ImportApi {
     { place }: ImportOptions = {},
   ): Promise<ModelSummary> {
     if (place === 'opfs' && !opfsSupported()) {
-      throw new MixtabError('storage-unavailable', 'This browser has no private file system for workers.', 'Choose the database instead.');
+      throw new MixtabError(
+        'storage-unavailable',
+        'This browser has no private file system for workers.',
+        'Choose the database instead.',
+      );
     }
     return this.#exclusive(onProgress, async (signal) => {
       await this.#removeLeftovers();
@@ -68,7 +83,11 @@ export class ImportService implements ImportApi {
     const journals = await this.store.listJournals();
     return Promise.all(
       journals.map(async ({ id, name, origin, sourceUrl, bytesTotal, records }) => ({
-        id, name, origin, ...(sourceUrl !== undefined && { sourceUrl }), bytesTotal,
+        id,
+        name,
+        origin,
+        ...(sourceUrl !== undefined && { sourceUrl }),
+        bytesTotal,
         bytesDone: records.reduce((sum, { bytes }) => sum + bytes, 0),
         usable: (await this.store.getPartial(id)) !== undefined,
       })),
@@ -81,9 +100,14 @@ export class ImportService implements ImportApi {
       if (!manifest) throw new MixtabError('model-not-found', `No model ${id} is stored.`);
       const { name, source: kind, sourceUrl } = manifest;
       if (kind === 'file' || sourceUrl === undefined) {
-        throw new MixtabError('bad-request', `${name} came from a local file.`, 'Import the same file again: only what is damaged is written anew.');
+        throw new MixtabError(
+          'bad-request',
+          `${name} came from a local file.`,
+          'Import the same file again: only what is damaged is written anew.',
+        );
       }
-      const source: ModelSource = kind === 'url' ? { kind, url: sourceUrl, ...(access && { access }) } : { kind, url: sourceUrl };
+      const source: ModelSource =
+        kind === 'url' ? { kind, url: sourceUrl, ...(access && { access }) } : { kind, url: sourceUrl };
       return repairModel(await this.#inputs(source, signal, onProgress), manifest);
     });
   }
@@ -111,14 +135,27 @@ export class ImportService implements ImportApi {
     return inspectFile(await openSource(source));
   }
 
-  async #inputs(source: ModelSource, signal: AbortSignal, onProgress: ImportInputs['onProgress']): Promise<ImportInputs> {
+  async #inputs(
+    source: ModelSource,
+    signal: AbortSignal,
+    onProgress: ImportInputs['onProgress'],
+  ): Promise<ImportInputs> {
     let last: ImportProgress | undefined;
     const onOutage = (cause: string | undefined): void => {
-      if (last) onProgress(cause === undefined ? last : { ...last, warning: `Waiting for the network (${cause}). It goes on by itself; what is there is kept.` });
+      if (last)
+        onProgress(
+          cause === undefined
+            ? last
+            : { ...last, warning: `Waiting for the network (${cause}). It goes on by itself; what is there is kept.` },
+        );
     };
     return {
-      store: this.store, source: await openSource(source, { signal, onOutage }), kind: source.kind,
-      ...(source.kind !== 'file' && { sourceUrl: source.url }), signal, preflight: checkSpace,
+      store: this.store,
+      source: await openSource(source, { signal, onOutage }),
+      kind: source.kind,
+      ...(source.kind !== 'file' && { sourceUrl: source.url }),
+      signal,
+      preflight: checkSpace,
       onProgress: (progress) => {
         last = progress;
         onProgress(progress);
@@ -127,7 +164,8 @@ export class ImportService implements ImportApi {
   }
 
   async #exclusive<T>(onProgress: ImportInputs['onProgress'], work: (signal: AbortSignal) => Promise<T>): Promise<T> {
-    if (this.#running) throw new MixtabError('busy', 'Another import is running.', 'Wait until it is done, or cancel it.');
+    if (this.#running)
+      throw new MixtabError('busy', 'Another import is running.', 'Wait until it is done, or cancel it.');
     const running = new AbortController();
     this.#running = running;
     try {
@@ -144,15 +182,21 @@ export class ImportService implements ImportApi {
   /** Records of imports that cannot go on: of another layout, or without a journal. */
   async #removeLeftovers(): Promise<void> {
     const journals = await this.store.listJournals();
-    const canGoOn = new Set(journals.filter(({ layoutVersion }) => layoutVersion === LAYOUT_VERSION).map(({ id }) => id));
+    const canGoOn = new Set(
+      journals.filter(({ layoutVersion }) => layoutVersion === LAYOUT_VERSION).map(({ id }) => id),
+    );
     for (const id of await this.store.listLeftovers()) if (!canGoOn.has(id)) await this.store.removeModel(id);
   }
 }
 
 async function openSource(source: ModelSource, options: HttpOptions = {}): Promise<ByteSource> {
-  if (source.kind === 'url') return openUrl(source.url, { ...options, ...(source.access && { access: source.access }) });
+  if (source.kind === 'url')
+    return openUrl(source.url, { ...options, ...(source.access && { access: source.access }) });
   if (source.kind === 'builtin') return new ReadAheadSource(await openUrl(source.url, options));
-  return openFiles(source.files.map((file) => ({ blob: file, name: file.name })), options.signal);
+  return openFiles(
+    source.files.map((file) => ({ blob: file, name: file.name })),
+    options.signal,
+  );
 }
 
 /**

@@ -170,7 +170,8 @@ function allocate(inputs: LoadInputs, weights: DenseWeights, budgetBytes: Bytes)
       ...(forecast && { onRouterLogits: forecast.note }),
       context,
       slots: pools.reduce((sum, { slots }) => sum + slots, 0),
-      gpuBytes: () => weights.bytes + memory.bytes + kvCache.bytes + buffers.bytes + promptRows.bytes + table.byteLength,
+      gpuBytes: () =>
+        weights.bytes + memory.bytes + kvCache.bytes + buffers.bytes + promptRows.bytes + table.byteLength,
       destroy: () => {
         experts.close();
         destroyOwned();
@@ -189,13 +190,20 @@ function expertLayouts({ config, records }: ModelManifest): LayerExperts[] {
     Array.from({ length: config.expertCount }, (_, expert) => {
       const [gate, up, down] = byKey.get(expertKey(layer, expert))?.tensors ?? [];
       if (gate && up && down) return { gate, up, down };
-      throw new MixtabError('record-missing', `The stored model has no record for expert ${expert} of layer ${layer}.`, 'Import it again.');
+      throw new MixtabError(
+        'record-missing',
+        `The stored model has no record for expert ${expert} of layer ${layer}.`,
+        'Import it again.',
+      );
     }),
   );
 }
 
 /** Fills the slots at once where all experts have one and they are few bytes. */
-async function preloadExperts({ manifest, experts, slots }: GpuModel, onProgress: LoadInputs['onProgress']): Promise<void> {
+async function preloadExperts(
+  { manifest, experts, slots }: GpuModel,
+  onProgress: LoadInputs['onProgress'],
+): Promise<void> {
   const { expertCount, layerCount } = manifest.config;
   const bytesTotal = sumBytes(manifest.records.filter(({ key }) => isExpertKey(key)));
   if (bytesTotal > PRELOAD_BYTES || slots < expertCount * layerCount) return;
@@ -206,7 +214,10 @@ async function preloadExperts({ manifest, experts, slots }: GpuModel, onProgress
   }
   for (let layer = 0; layer < layerCount; layer++) {
     onProgress({ phase: 'experts', bytesDone: (bytesTotal * layer) / layerCount, bytesTotal });
-    await experts.ensure(layerIndex(layer), Array.from({ length: expertCount }, (_, expert) => expertIndex(expert)));
+    await experts.ensure(
+      layerIndex(layer),
+      Array.from({ length: expertCount }, (_, expert) => expertIndex(expert)),
+    );
   }
   experts.resetCounts();
 }

@@ -10,9 +10,15 @@ import type { MemoryStore } from './storage/memory-store.ts';
 import { engineWith, holdReads } from './testing.ts';
 
 const BASE: SynthOptions = {
-  ...SYNTH_PRESETS.tiny, embeddingLength: 64, headCount: 2, kvHeadCount: 2, headDim: 64, feedForwardLength: 512, types: uniformTypes('Q8_0'),
+  ...SYNTH_PRESETS.tiny,
+  embeddingLength: 64,
+  headCount: 2,
+  kvHeadCount: 2,
+  headDim: 64,
+  feedForwardLength: 512,
+  types: uniformTypes('Q8_0'),
 };
-const LETTERS = Array.from({ length: 4000 }, (_, i) => String.fromCharCode(97 + ((i * i * 7 + i * 3) % 101) % 26));
+const LETTERS = Array.from({ length: 4000 }, (_, i) => String.fromCharCode(97 + (((i * i * 7 + i * 3) % 101) % 26)));
 
 afterEach(() => vi.restoreAllMocks());
 
@@ -27,9 +33,22 @@ async function textOf(engine: Engine, tokens: number): Promise<string> {
   return LETTERS.slice(0, Math.floor((LETTERS.length * tokens) / all)).join(' ');
 }
 
-const generate = (engine: Engine, text: string, more: Partial<GenerateRequest> = {}, onEvent: Parameters<Engine['generate']>[1] = () => {}) =>
+const generate = (
+  engine: Engine,
+  text: string,
+  more: Partial<GenerateRequest> = {},
+  onEvent: Parameters<Engine['generate']>[1] = () => {},
+) =>
   engine.generate(
-    { input: { kind: 'text', text }, maxTokens: 1, sampling: { temperature: 0 }, ignoreEos: true, topLogprobs: 5, ...more }, onEvent,
+    {
+      input: { kind: 'text', text },
+      maxTokens: 1,
+      sampling: { temperature: 0 },
+      ignoreEos: true,
+      topLogprobs: 5,
+      ...more,
+    },
+    onEvent,
   );
 
 /** How often each expert's record is read from now on. */
@@ -171,7 +190,9 @@ describe('at the least budget', () => {
   }, 300_000);
 });
 
-it('is the same to the bit after an answer that was stopped when some experts of a layer had run', { timeout: 300_000 }, async () => {
+it('is the same to the bit after an answer that was stopped when some experts of a layer had run', {
+  timeout: 300_000,
+}, async () => {
   // With three a token, the first wave does not depend on what is resident, and leaves out some of the first token's.
   const { engine, modelId, store } = await engineWith({ ...BASE, expertsPerToken: 3, contextLength: 1200 });
   const least = await leastBudget(engine, modelId);
@@ -179,17 +200,24 @@ it('is the same to the bit after an answer that was stopped when some experts of
   const text = await textOf(engine, 1100);
   const resident = await generate(engine, text);
   const expertBytes = (await store.getManifest(modelId))!.records.find(({ key }) => isExpertKey(key))!.bytes;
-  const { slots } = await engine.load({ modelId, gpuBudgetBytes: least + 4 * expertBytes, ramBudgetBytes: 0 }, () => {});
+  const { slots } = await engine.load(
+    { modelId, gpuBudgetBytes: least + 4 * expertBytes, ramBudgetBytes: 0 },
+    () => {},
+  );
   expect(slots).toBeLessThan(all.slots);
   let stopped = false;
   const answer = await generate(engine, text.slice(-300), { maxTokens: 500 }, ({ type }) => {
     if (type !== 'token' || vi.isMockFunction(store.readPartsVerified)) return;
-    holdReads(store, (key) => key.startsWith('L0.E'), async (submitted) => {
-      if (submitted === 0) return;
-      stopped = true;
-      void engine.stop();
-      await new Promise((resolve) => setTimeout(resolve, 500));
-    });
+    holdReads(
+      store,
+      (key) => key.startsWith('L0.E'),
+      async (submitted) => {
+        if (submitted === 0) return;
+        stopped = true;
+        void engine.stop();
+        await new Promise((resolve) => setTimeout(resolve, 500));
+      },
+    );
   });
   expect([answer.finishReason, stopped]).toEqual(['aborted', true]);
   vi.restoreAllMocks();
@@ -197,31 +225,38 @@ it('is the same to the bit after an answer that was stopped when some experts of
   await engine.unload();
 });
 
-it.each([1, 2, 3])('%i experts a token: the same to the bit at every budget, each read once', { timeout: 300_000 }, async (expertsPerToken) => {
-  const { engine, modelId, store } = await engineWith({ ...BASE, expertsPerToken, contextLength: 1200 });
-  const least = await leastBudget(engine, modelId);
-  const all = await engine.load({ modelId }, () => {});
-  const text = await textOf(engine, 1100);
-  const resident = await generate(engine, text, { maxTokens: 4 });
-  expect(resident.promptTokens.length).toBeGreaterThan(1024);
-  const expertBytes = (await store.getManifest(modelId))!.records.find(({ key }) => isExpertKey(key))!.bytes;
-  for (const more of [0, 3]) {
-    const { slots } = await engine.load({ modelId, gpuBudgetBytes: least + more * expertBytes, ramBudgetBytes: 0 }, () => {});
-    expect(slots).toBeLessThan(all.slots);
-    for (const again of [false, true]) {
-      // The second time some are resident, others than at the first.
-      if (again) await generate(engine, text.slice(7, 60));
-      const reads = countReads(store);
-      const result = await generate(engine, text);
-      const chosen = (await engine.experts())!.uses.filter(Boolean).length;
-      if (!again) expect(reads.size).toBe(chosen);
-      expect([...reads.values()].filter((times) => times !== 1)).toEqual([]);
-      vi.restoreAllMocks();
-      expect(result.tokens).toEqual(resident.tokens.slice(0, 1));
+it.each([1, 2, 3])(
+  '%i experts a token: the same to the bit at every budget, each read once',
+  { timeout: 300_000 },
+  async (expertsPerToken) => {
+    const { engine, modelId, store } = await engineWith({ ...BASE, expertsPerToken, contextLength: 1200 });
+    const least = await leastBudget(engine, modelId);
+    const all = await engine.load({ modelId }, () => {});
+    const text = await textOf(engine, 1100);
+    const resident = await generate(engine, text, { maxTokens: 4 });
+    expect(resident.promptTokens.length).toBeGreaterThan(1024);
+    const expertBytes = (await store.getManifest(modelId))!.records.find(({ key }) => isExpertKey(key))!.bytes;
+    for (const more of [0, 3]) {
+      const { slots } = await engine.load(
+        { modelId, gpuBudgetBytes: least + more * expertBytes, ramBudgetBytes: 0 },
+        () => {},
+      );
+      expect(slots).toBeLessThan(all.slots);
+      for (const again of [false, true]) {
+        // The second time some are resident, others than at the first.
+        if (again) await generate(engine, text.slice(7, 60));
+        const reads = countReads(store);
+        const result = await generate(engine, text);
+        const chosen = (await engine.experts())!.uses.filter(Boolean).length;
+        if (!again) expect(reads.size).toBe(chosen);
+        expect([...reads.values()].filter((times) => times !== 1)).toEqual([]);
+        vi.restoreAllMocks();
+        expect(result.tokens).toEqual(resident.tokens.slice(0, 1));
+      }
     }
-  }
-  await engine.unload();
-});
+    await engine.unload();
+  },
+);
 
 it('is scored in a window of its own, as token by token', { timeout: 300_000 }, async () => {
   const { engine, modelId } = await engineWith({ ...BASE, contextLength: 1200 });

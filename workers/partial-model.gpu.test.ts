@@ -38,7 +38,10 @@ class Gate {
 }
 
 const greedy = (engine: Engine) =>
-  engine.generate({ input: { kind: 'text', text: 'the' }, maxTokens: 4, sampling: { temperature: 0 }, ignoreEos: true }, () => {});
+  engine.generate(
+    { input: { kind: 'text', text: 'the' }, maxTokens: 4, sampling: { temperature: 0 }, ignoreEos: true },
+    () => {},
+  );
 
 /** Starts an import that stops before its first expert, and resolves when the model can be loaded. */
 async function importUntilUsable(store: MemoryStore) {
@@ -61,7 +64,11 @@ async function importUntilUsable(store: MemoryStore) {
   });
   const done = navigator.locks.request(IMPORT_LOCK, () =>
     importModel({
-      store, source, kind: 'file', signal: abort.signal, preflight: async () => undefined,
+      store,
+      source,
+      kind: 'file',
+      signal: abort.signal,
+      preflight: async () => undefined,
       requests: {
         next: (model, left) => requests.next(model, left),
         stored: (model, key) => {

@@ -1,9 +1,9 @@
 /** Entry point of the reader worker: reads records for the engine worker, so that reading never holds up inference. */
 import { MixtabError } from '../src/contract/errors.ts';
-import { onePart, type RecordParts } from '../src/contract/record-parts.ts';
 import type { Bytes } from '../src/contract/ids.ts';
-import type { RecordInfo } from '../src/contract/weight-layout.ts';
+import { onePart, type RecordParts } from '../src/contract/record-parts.ts';
 import { expose, transfer } from '../src/contract/rpc.ts';
+import type { RecordInfo } from '../src/contract/weight-layout.ts';
 import { whenLent } from './lent-models.ts';
 import { BufferPool } from './storage/buffer-pool.ts';
 import { IndexedDbStore } from './storage/indexed-db-store.ts';
@@ -25,8 +25,13 @@ const reader = {
     const cancel = new AbortController();
     reading.set(id, cancel);
     try {
-      const read = await readWhenStored(store, modelId, record, cancel.signal).catch((error: unknown) => repaired(modelId, record, error));
-      return transfer(read, read.parts.map(({ buffer }) => buffer));
+      const read = await readWhenStored(store, modelId, record, cancel.signal).catch((error: unknown) =>
+        repaired(modelId, record, error),
+      );
+      return transfer(
+        read,
+        read.parts.map(({ buffer }) => buffer),
+      );
     } finally {
       reading.delete(id);
     }
@@ -45,7 +50,10 @@ const reader = {
 async function repaired(modelId: string, record: RecordInfo, error: unknown): Promise<RecordParts> {
   const broken = error instanceof MixtabError && (error.code === 'record-damaged' || error.code === 'record-missing');
   if (!broken || record.sha256 === '') throw error;
-  const [{ repairRecord }, { openUrl }] = await Promise.all([import('./storage/self-repair.ts'), import('./storage/model-source.ts')]);
+  const [{ repairRecord }, { openUrl }] = await Promise.all([
+    import('./storage/self-repair.ts'),
+    import('./storage/model-source.ts'),
+  ]);
   return onePart(await repairRecord({ store, open: openUrl }, modelId, record, error));
 }
 

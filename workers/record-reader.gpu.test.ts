@@ -27,10 +27,18 @@ async function stored(place: RecordPlace, n: number): Promise<RecordInfo> {
     await file.write(bytes);
     await file.close();
   }
-  return { key, bytes: bytes.byteLength, parts: place === 'opfs' ? 1 : 3, sha256: await sha256Hex(bytes), tensors: [], place };
+  return {
+    key,
+    bytes: bytes.byteLength,
+    parts: place === 'opfs' ? 1 : 3,
+    sha256: await sha256Hex(bytes),
+    tensors: [],
+    place,
+  };
 }
 
-const hashOf = async ({ parts }: RecordParts): Promise<string> => sha256Hex(new Uint8Array(await new Blob([...parts]).arrayBuffer()));
+const hashOf = async ({ parts }: RecordParts): Promise<string> =>
+  sha256Hex(new Uint8Array(await new Blob([...parts]).arrayBuffer()));
 
 describe.each<RecordPlace>(['indexeddb', 'opfs'])('a read from %s', (place) => {
   it('that is taken back, at whatever point, ends as such, lets others through, and brings the record when it is asked for again', async () => {
@@ -42,7 +50,10 @@ describe.each<RecordPlace>(['indexeddb', 'opfs'])('a read from %s', (place) => {
       const read = reader.read(MODEL, record, taken.signal);
       const beside = reader.read(MODEL, other, new AbortController().signal);
       setTimeout(() => taken.abort(), ms);
-      await read.then((whole) => reader.giveBack?.(whole), (error) => expect(error).toMatchObject({ code: 'aborted' }));
+      await read.then(
+        (whole) => reader.giveBack?.(whole),
+        (error) => expect(error).toMatchObject({ code: 'aborted' }),
+      );
       const whole = await beside;
       expect(await hashOf(whole)).toBe(other.sha256);
       reader.giveBack?.(whole);
@@ -66,6 +77,8 @@ describe.each<RecordPlace>(['indexeddb', 'opfs'])('a read from %s', (place) => {
     const read = reader.read(MODEL, record, taken.signal);
     taken.abort();
     await expect(read).rejects.toMatchObject({ code: 'aborted' });
-    await expect(reader.read(MODEL, record)).rejects.toMatchObject({ code: expect.stringMatching(/^(record-damaged|model-not-found)$/) });
+    await expect(reader.read(MODEL, record)).rejects.toMatchObject({
+      code: expect.stringMatching(/^(record-damaged|model-not-found)$/),
+    });
   });
 });

@@ -1,7 +1,7 @@
 /** Where the engine gets records from: the reader worker, or (in tests) a store directly. */
 import type { Lending } from '../src/contract/lent-models.ts';
-import { type Remote, transfer, wrap } from '../src/contract/rpc.ts';
 import type { RecordParts } from '../src/contract/record-parts.ts';
+import { type Remote, transfer, wrap } from '../src/contract/rpc.ts';
 import type { RecordInfo } from '../src/contract/weight-layout.ts';
 import type { ReaderApi } from './reader.worker.ts';
 import { throwIfAborted } from './storage/store.ts';

@@ -3,10 +3,10 @@ import { afterAll, beforeAll, beforeEach, expect, it, vi } from 'vitest';
 import type { GenerateEvent } from '../src/contract/engine-api.ts';
 import { MixtabError } from '../src/contract/errors.ts';
 import { Engine } from './engine.ts';
-import { ImportService } from './import-service.ts';
 import { SYNTH_PRESETS } from './gguf/synth/presets.ts';
-import { SessionStore } from './storage/session-store.ts';
+import { ImportService } from './import-service.ts';
 import { MemoryStore } from './storage/memory-store.ts';
+import { SessionStore } from './storage/session-store.ts';
 import { engineWith } from './testing.ts';
 
 const OPTIONS = { ...SYNTH_PRESETS.tiny, contextLength: 1200 };
@@ -31,9 +31,15 @@ async function answer(text: string) {
     if (event.type === 'prefill') prefilled = event.tokensTotal;
   };
   const { tokens, promptTokens, reusedTokens } = await engine.generate(
-    { input: { kind: 'text', text }, maxTokens: 8, sampling: { temperature: 0 }, ignoreEos: true }, onEvent,
+    { input: { kind: 'text', text }, maxTokens: 8, sampling: { temperature: 0 }, ignoreEos: true },
+    onEvent,
   );
-  return { tokens: tokens.map(({ id, logprob }) => ({ id, logprob })), prompt: promptTokens.length, prefilled, reusedTokens };
+  return {
+    tokens: tokens.map(({ id, logprob }) => ({ id, logprob })),
+    prompt: promptTokens.length,
+    prefilled,
+    reusedTokens,
+  };
 }
 
 beforeAll(async () => {
@@ -60,36 +66,42 @@ it('a restored session answers as the cache it was, to the bit, and only what is
   expect(restored.reusedTokens).toBe(restored.prompt - restored.prefilled);
 });
 
-it.each(['damaged', 'missing', 'cut short'])('a session with a part %s is dropped, and all is computed', async (how) => {
-  const fresh = await answer(LONG);
-  await engine.saveSession('a', BUDGET);
-  const { generation } = (await sessions.header('a'))!;
-  const bytes = new Uint8Array(await (await sessions.part('a', generation, 1))!.arrayBuffer());
-  bytes[9] ^= 1;
-  if (how === 'damaged') await sessions.putPart('a', generation, 1, new Blob([bytes]));
-  else if (how === 'cut short') await sessions.putPart('a', generation, 1, new Blob([bytes.slice(4)]));
-  else {
-    const [header, first] = [await sessions.header('a'), await sessions.part('a', generation, 0)];
-    await sessions.remove('a');
-    await sessions.putPart('a', generation, 0, first!);
-    await sessions.putHeader('a', header!);
-  }
-  await reload();
-  expect(await engine.restoreSession('a')).toBe(0);
-  expect(await sessions.list()).toEqual([]);
-  const again = await answer(LONG);
-  expect(again).toEqual(fresh);
-  expect(again.prefilled).toBe(again.prompt);
-  expect(again.reusedTokens).toBe(0);
-});
+it.each(['damaged', 'missing', 'cut short'])(
+  'a session with a part %s is dropped, and all is computed',
+  async (how) => {
+    const fresh = await answer(LONG);
+    await engine.saveSession('a', BUDGET);
+    const { generation } = (await sessions.header('a'))!;
+    const bytes = new Uint8Array(await (await sessions.part('a', generation, 1))!.arrayBuffer());
+    bytes[9] ^= 1;
+    if (how === 'damaged') await sessions.putPart('a', generation, 1, new Blob([bytes]));
+    else if (how === 'cut short') await sessions.putPart('a', generation, 1, new Blob([bytes.slice(4)]));
+    else {
+      const [header, first] = [await sessions.header('a'), await sessions.part('a', generation, 0)];
+      await sessions.remove('a');
+      await sessions.putPart('a', generation, 0, first!);
+      await sessions.putHeader('a', header!);
+    }
+    await reload();
+    expect(await engine.restoreSession('a')).toBe(0);
+    expect(await sessions.list()).toEqual([]);
+    const again = await answer(LONG);
+    expect(again).toEqual(fresh);
+    expect(again.prefilled).toBe(again.prompt);
+    expect(again.reusedTokens).toBe(0);
+  },
+);
 
-it.each([{ modelId: 'another' }, { weights: '00' }, { version: 0 }, { headDim: 2 }])('a session of %j is dropped', async (other) => {
-  await answer('the first');
-  await engine.saveSession('a', BUDGET);
-  await sessions.putHeader('a', { ...(await sessions.header('a'))!, ...other });
-  expect(await engine.restoreSession('a')).toBe(0);
-  expect(await sessions.header('a')).toBeUndefined();
-});
+it.each([{ modelId: 'another' }, { weights: '00' }, { version: 0 }, { headDim: 2 }])(
+  'a session of %j is dropped',
+  async (other) => {
+    await answer('the first');
+    await engine.saveSession('a', BUDGET);
+    await sessions.putHeader('a', { ...(await sessions.header('a'))!, ...other });
+    expect(await engine.restoreSession('a')).toBe(0);
+    expect(await sessions.header('a')).toBeUndefined();
+  },
+);
 
 it('a session of an ablated answer is no prefix of a true one', async () => {
   const fresh = await answer(LONG);

@@ -14,12 +14,18 @@ export const synthBlob = (options: SynthOptions): Blob => {
 
 /** An engine over a store that holds this one model; nothing is loaded yet. */
 export async function engineWith(
-  options: SynthOptions, more: Pick<ImportInputs, 'maxMatrixBytes'> = {},
+  options: SynthOptions,
+  more: Pick<ImportInputs, 'maxMatrixBytes'> = {},
 ): Promise<{ engine: Engine; modelId: string; store: MemoryStore }> {
   const store = new MemoryStore();
   const { id } = await importModel({
-    store, source: new BlobByteSource(synthBlob(options), 'synthetic.gguf'), kind: 'file',
-    signal: new AbortController().signal, onProgress: () => {}, preflight: async () => undefined, ...more,
+    store,
+    source: new BlobByteSource(synthBlob(options), 'synthetic.gguf'),
+    kind: 'file',
+    signal: new AbortController().signal,
+    onProgress: () => {},
+    preflight: async () => undefined,
+    ...more,
   });
   return { engine: new Engine(store), modelId: id, store };
 }
@@ -33,7 +39,9 @@ const HOLD_MS = 40;
  * it was asked for
  */
 export function holdReads(
-  store: MemoryStore, isHeld: (key: string) => boolean, whileHeld: (submitted: number) => void | Promise<void>,
+  store: MemoryStore,
+  isHeld: (key: string) => boolean,
+  whileHeld: (submitted: number) => void | Promise<void>,
 ): void {
   const submit = vi.spyOn(GPUQueue.prototype, 'submit');
   const read = store.readPartsVerified.bind(store);

@@ -3,8 +3,8 @@ import { basename, join } from 'node:path';
 import type { BrowserContext, Page } from 'playwright';
 import type { Answer, CliPage } from '../../src/cli/page.ts';
 import type { GenerateRequest, GenerateResult, LoadRequest, ScoreRequest } from '../../src/contract/engine-api.ts';
-import type { ImportProgress, ModelSource } from '../../src/contract/import-api.ts';
 import { errorFromData } from '../../src/contract/errors.ts';
+import type { ImportProgress, ModelSource } from '../../src/contract/import-api.ts';
 import { ensureBuild } from '../build.mjs';
 import { ROOT } from '../dependencies.mjs';
 import { partPaths } from './part-paths.ts';
@@ -47,14 +47,23 @@ export async function withBrowser<T>(options: BrowserOptions, work: (browser: Cl
       if (options.onScore) await page.exposeFunction('mixtabOnScore', options.onScore);
       await page.goto(`${server.origin}/cli.html`);
       await page.waitForFunction(() => 'mixtab' in window);
-      return await work({ call: (name, ...args) => callPage(page, name, args), origin: server.origin, page, context: page.context() });
+      return await work({
+        call: (name, ...args) => callPage(page, name, args),
+        origin: server.origin,
+        page,
+        context: page.context(),
+      });
     });
   } finally {
     server.close();
   }
 }
 
-async function callPage<Name extends keyof CliPage>(page: Page, name: Name, args: Parameters<CliPage[Name]>): Promise<ResultOf<Name>> {
+async function callPage<Name extends keyof CliPage>(
+  page: Page,
+  name: Name,
+  args: Parameters<CliPage[Name]>,
+): Promise<ResultOf<Name>> {
   const answer = (await page.evaluate(
     ([method, parameters]) => (window.mixtab[method] as (...all: unknown[]) => Promise<Answer<unknown>>)(...parameters),
     [name, args as unknown[]] as const,
@@ -64,9 +73,13 @@ async function callPage<Name extends keyof CliPage>(page: Page, name: Name, args
 }
 
 /** What has to be served for a model, and where the page finds it. */
-export function modelSource(model: ModelArgument): { ranged: Record<string, Ranged>; source: (origin: string) => ModelSource } {
+export function modelSource(model: ModelArgument): {
+  ranged: Record<string, Ranged>;
+  source: (origin: string) => ModelSource;
+} {
   if (model.kind === 'url') return { ranged: {}, source: () => ({ kind: 'url', url: model.url }) };
-  if (model.kind === 'builtin') return { ranged: {}, source: (origin) => ({ kind: 'builtin', url: `${origin}/models/builtin.gguf` }) };
+  if (model.kind === 'builtin')
+    return { ranged: {}, source: (origin) => ({ kind: 'builtin', url: `${origin}/models/builtin.gguf` }) };
   return {
     ranged: Object.fromEntries(partPaths(model.path).map((path) => [`/model/${basename(path)}`, fileRanged(path)])),
     source: (origin) => ({ kind: 'url', url: `${origin}/model/${encodeURIComponent(basename(model.path))}` }),

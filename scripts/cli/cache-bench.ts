@@ -20,7 +20,11 @@ export interface CacheBench {
  * Replays the trace of a scored text, for every number of slots that leaves something to miss.
  * @param trace u8[tokens, layers, expertsPerToken]
  */
-export function cacheBench(routing: readonly LayerRouting[], trace: ArrayLike<number>, expertsPerToken: number): CacheBench {
+export function cacheBench(
+  routing: readonly LayerRouting[],
+  trace: ArrayLike<number>,
+  expertsPerToken: number,
+): CacheBench {
   const expertCount = routing[0].use.length;
   const bytes = Uint8Array.from(trace);
   const layers = layerTraces(bytes, routing.length, expertsPerToken);
@@ -28,7 +32,10 @@ export function cacheBench(routing: readonly LayerRouting[], trace: ArrayLike<nu
   const hitRates = [];
   for (let slots = expertsPerToken; slots < expertCount; slots++) {
     const rates = Object.fromEntries(
-      Object.entries(POLICIES).map(([name, policy]) => [name, layers.reduce((sum, layer) => sum + policy(layer, slots), 0) / asked]),
+      Object.entries(POLICIES).map(([name, policy]) => [
+        name,
+        layers.reduce((sum, layer) => sum + policy(layer, slots), 0) / asked,
+      ]),
     );
     hitRates.push({ slots, rates });
   }

@@ -1,13 +1,20 @@
 /** What `inspect` prints for people. */
+
+import {
+  ASSUMED_GPU_BYTES,
+  ASSUMED_RATES,
+  type DeviceFigures,
+  type ExpectedSpeed,
+} from '../../src/contract/expected-speed.ts';
 import type { ModelInspection } from '../../src/contract/import-api.ts';
-import { ASSUMED_GPU_BYTES, ASSUMED_RATES, type DeviceFigures, type ExpectedSpeed } from '../../src/contract/expected-speed.ts';
 import { fitText } from '../../src/library/fit-text.ts';
 import { formatBytes, formatCount } from '../../src/ui/format.ts';
 import type { Options } from './options.ts';
 
 /** The device that the options describe; what they leave out is assumed. */
 export function deviceFigures(options: Options<'inspect'>): DeviceFigures {
-  const of = (megabytes: number | undefined, otherwise: number): number => (megabytes === undefined ? otherwise : megabytes * 1e6);
+  const of = (megabytes: number | undefined, otherwise: number): number =>
+    megabytes === undefined ? otherwise : megabytes * 1e6;
   const rates = ASSUMED_RATES.hardware;
   return {
     gpuBytes: of(options['gpu-budget'], ASSUMED_GPU_BYTES.hardware),

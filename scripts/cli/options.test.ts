@@ -15,7 +15,11 @@ describe('parseOptions', () => {
 
   it('gives numbers as numbers and leaves out what is not given', () => {
     expect(parseOptions('generate', [...needed, '--temperature', '0.7', '--json'])).toEqual({
-      model: 'a.gguf', prompt: 'Hi', 'max-tokens': 5, temperature: 0.7, json: true,
+      model: 'a.gguf',
+      prompt: 'Hi',
+      'max-tokens': 5,
+      temperature: 0.7,
+      json: true,
     });
   });
 

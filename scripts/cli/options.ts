@@ -7,26 +7,78 @@ type Kind = 'string' | 'boolean' | 'integer' | 'number';
 /** Options of each command; `!` marks the ones that must be given. */
 export const COMMANDS = {
   generate: {
-    model: 'string!', prompt: 'string!', chat: 'boolean', 'max-tokens': 'integer!', temperature: 'number', 'top-k': 'integer',
-    'top-p': 'number', 'min-p': 'number', 'repetition-penalty': 'number', seed: 'integer', 'ignore-eos': 'boolean',
-    'top-logprobs': 'integer', 'json-schema': 'string', context: 'integer', 'gpu-budget': 'number', 'ram-budget': 'number', 'resident-bias': 'number',
-    'skip-below': 'number', json: 'boolean',
+    model: 'string!',
+    prompt: 'string!',
+    chat: 'boolean',
+    'max-tokens': 'integer!',
+    temperature: 'number',
+    'top-k': 'integer',
+    'top-p': 'number',
+    'min-p': 'number',
+    'repetition-penalty': 'number',
+    seed: 'integer',
+    'ignore-eos': 'boolean',
+    'top-logprobs': 'integer',
+    'json-schema': 'string',
+    context: 'integer',
+    'gpu-budget': 'number',
+    'ram-budget': 'number',
+    'resident-bias': 'number',
+    'skip-below': 'number',
+    json: 'boolean',
   },
   perplexity: {
-    model: 'string!', 'text-file': 'string!', context: 'integer', 'gpu-budget': 'number', 'ram-budget': 'number',
-    'resident-bias': 'number', 'skip-below': 'number', 'trace-out': 'string', json: 'boolean',
+    model: 'string!',
+    'text-file': 'string!',
+    context: 'integer',
+    'gpu-budget': 'number',
+    'ram-budget': 'number',
+    'resident-bias': 'number',
+    'skip-below': 'number',
+    'trace-out': 'string',
+    json: 'boolean',
   },
   bench: { model: 'string!', 'text-file': 'string!', context: 'integer', json: 'boolean' },
   tokenize: { model: 'string!', 'text-file': 'string!', json: 'boolean' },
   inspect: {
-    model: 'string!', 'gpu-budget': 'number', 'ram-budget': 'number', 'gpu-rate': 'number', 'store-rate': 'number',
-    context: 'integer', json: 'boolean',
+    model: 'string!',
+    'gpu-budget': 'number',
+    'ram-budget': 'number',
+    'gpu-rate': 'number',
+    'store-rate': 'number',
+    context: 'integer',
+    json: 'boolean',
   },
   synth: {
-    out: 'string', serve: 'integer', preset: 'string', layers: 'integer', dim: 'integer', ffn: 'integer', heads: 'integer',
-    'kv-heads': 'integer', 'head-dim': 'integer', experts: 'integer', used: 'integer', vocab: 'integer', context: 'integer',
-    pre: 'string', 'no-space-prefix': 'boolean', 'user-defined': 'string', type: 'string', 'attention-type': 'string', 'down-type': 'string', 'embedding-type': 'string', 'output-type': 'string',
-    'router-type': 'string', layout: 'string', split: 'integer', seed: 'integer', 'residual-scale': 'number', 'f32-twin': 'boolean', chat: 'boolean', json: 'boolean',
+    out: 'string',
+    serve: 'integer',
+    preset: 'string',
+    layers: 'integer',
+    dim: 'integer',
+    ffn: 'integer',
+    heads: 'integer',
+    'kv-heads': 'integer',
+    'head-dim': 'integer',
+    experts: 'integer',
+    used: 'integer',
+    vocab: 'integer',
+    context: 'integer',
+    pre: 'string',
+    'no-space-prefix': 'boolean',
+    'user-defined': 'string',
+    type: 'string',
+    'attention-type': 'string',
+    'down-type': 'string',
+    'embedding-type': 'string',
+    'output-type': 'string',
+    'router-type': 'string',
+    layout: 'string',
+    split: 'integer',
+    seed: 'integer',
+    'residual-scale': 'number',
+    'f32-twin': 'boolean',
+    chat: 'boolean',
+    json: 'boolean',
   },
 } as const satisfies Record<string, Record<string, Kind | `${Kind}!`>>;
 
@@ -69,11 +121,15 @@ export function commandOf(argv: readonly string[]): Command {
 export function parseOptions<C extends Command>(command: C, argv: readonly string[]): Options<C> {
   const spec: Record<string, string> = COMMANDS[command];
   const options = Object.fromEntries(
-    Object.entries(spec).map(([name, kind]) => [name, { type: kind.startsWith('boolean') ? 'boolean' : 'string' } as const]),
+    Object.entries(spec).map(([name, kind]) => [
+      name,
+      { type: kind.startsWith('boolean') ? 'boolean' : 'string' } as const,
+    ]),
   );
   let values: Record<string, string | boolean | undefined>;
   try {
-    values = parseArgs({ args: withJoinedValues(argv, spec), options, allowPositionals: false }).values as typeof values;
+    values = parseArgs({ args: withJoinedValues(argv, spec), options, allowPositionals: false })
+      .values as typeof values;
   } catch (error) {
     throw bad((error as Error).message.split('\n')[0]);
   }
@@ -84,7 +140,8 @@ export function parseOptions<C extends Command>(command: C, argv: readonly strin
       if (kind.endsWith('!')) throw bad(`${command} needs --${name}.`);
       continue;
     }
-    result[name] = kind.startsWith('integer') || kind.startsWith('number') ? toNumber(name, kind, String(value)) : value;
+    result[name] =
+      kind.startsWith('integer') || kind.startsWith('number') ? toNumber(name, kind, String(value)) : value;
   }
   return result as Options<C>;
 }
@@ -94,7 +151,8 @@ function withJoinedValues(argv: readonly string[], spec: Record<string, string>)
   const joined: string[] = [];
   for (let i = 0; i < argv.length; i++) {
     const kind = argv[i].startsWith('--') ? spec[argv[i].slice(2)] : undefined;
-    if (kind !== undefined && !kind.startsWith('boolean') && i + 1 < argv.length) joined.push(`${argv[i]}=${argv[++i]}`);
+    if (kind !== undefined && !kind.startsWith('boolean') && i + 1 < argv.length)
+      joined.push(`${argv[i]}=${argv[++i]}`);
     else joined.push(argv[i]);
   }
   return joined;

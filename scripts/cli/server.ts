@@ -13,8 +13,14 @@ export interface Ranged {
 }
 
 const TYPES: Record<string, string> = {
-  '.html': 'text/html', '.js': 'text/javascript', '.css': 'text/css', '.svg': 'image/svg+xml', '.png': 'image/png',
-  '.webmanifest': 'application/manifest+json', '.wasm': 'application/wasm', '.json': 'application/json',
+  '.html': 'text/html',
+  '.js': 'text/javascript',
+  '.css': 'text/css',
+  '.svg': 'image/svg+xml',
+  '.png': 'image/png',
+  '.webmanifest': 'application/manifest+json',
+  '.wasm': 'application/wasm',
+  '.json': 'application/json',
 };
 
 export const fileRanged = (path: string): Ranged => ({
@@ -23,12 +29,21 @@ export const fileRanged = (path: string): Ranged => ({
 });
 
 /** A file that is made while it is read. */
-export function syntheticRanged({ size, read }: { size: number; read(offset: number, length: number): Uint8Array }): Ranged {
+export function syntheticRanged({
+  size,
+  read,
+}: {
+  size: number;
+  read(offset: number, length: number): Uint8Array;
+}): Ranged {
   const CHUNK = 1 << 20;
   function* chunks(first: number, last: number): Generator<Uint8Array> {
     for (let at = first; at <= last; at += CHUNK) yield read(at, Math.min(CHUNK, last + 1 - at));
   }
-  return { size, stream: (first, last) => Readable.from(chunks(first, last), { objectMode: false, highWaterMark: CHUNK }) };
+  return {
+    size,
+    stream: (first, last) => Readable.from(chunks(first, last), { objectMode: false, highWaterMark: CHUNK }),
+  };
 }
 
 /** Answers one request for a ranged resource; CORS is open, so that any page may read it. */

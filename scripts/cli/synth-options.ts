@@ -15,14 +15,18 @@ function typeOf(option: string, name: string): WeightTypeName {
 /** @throws MixtabError `bad-request` */
 export function synthOptions(options: Options<'synth'>): SynthOptions {
   const preset = options.preset ?? 'tiny';
-  if (!(preset in SYNTH_PRESETS)) throw bad(`There is no preset ${preset}.`, `Use one of ${Object.keys(SYNTH_PRESETS).join(', ')}.`);
+  if (!(preset in SYNTH_PRESETS))
+    throw bad(`There is no preset ${preset}.`, `Use one of ${Object.keys(SYNTH_PRESETS).join(', ')}.`);
   const base: SynthOptions = SYNTH_PRESETS[preset as keyof typeof SYNTH_PRESETS];
   const layout = options.layout ?? base.layout;
   if (layout !== 'merged' && layout !== 'per-expert' && layout !== 'fused') {
     throw bad(`There is no layout ${layout}.`, 'Use merged, per-expert or fused.');
   }
   const all = options.type === undefined ? undefined : typeOf('type', options.type);
-  const pick = (option: 'attention-type' | 'down-type' | 'embedding-type' | 'output-type', role: keyof SynthOptions['types']): WeightTypeName => {
+  const pick = (
+    option: 'attention-type' | 'down-type' | 'embedding-type' | 'output-type',
+    role: keyof SynthOptions['types'],
+  ): WeightTypeName => {
     const name = options[option];
     return name === undefined ? (all ?? base.types[role]) : typeOf(option, name);
   };

@@ -7,8 +7,8 @@ import { LibraryPage } from '../library/LibraryPage.tsx';
 import { importFiles } from '../library/plan.ts';
 import { SettingsDialog } from '../settings/SettingsDialog.tsx';
 import { Sidebar } from '../sidebar/Sidebar.tsx';
-import { Icon } from '../ui/icons.tsx';
 import { IconButton } from '../ui/IconButton.tsx';
+import { Icon } from '../ui/icons.tsx';
 import { showView, view } from './route.ts';
 import { announcement, loaded, loading } from './state.ts';
 

@@ -1,15 +1,26 @@
 import { useEffect, useState } from 'preact/hooks';
 import { deleted, undoDelete } from '../chat/conversations.ts';
-import type { ModelSummary } from '../contract/import-api.ts';
 import type { ErrorData } from '../contract/errors.ts';
+import type { ModelSummary } from '../contract/import-api.ts';
 import { bytesPerSecond } from '../library/rate.ts';
-import { IconButton } from '../ui/IconButton.tsx';
 import { formatBytes, formatDuration } from '../ui/format.ts';
+import { IconButton } from '../ui/IconButton.tsx';
 import { stop } from './answers.ts';
 import { cancelImport, pauseImport, reloadModel, useEarly, useModel } from './models.ts';
 import { dismissProblem } from './problems.ts';
 import { view } from './route.ts';
-import { experiment, gpuProblem, imported, loaded, loading, problem, type RunningImport, runningImport, stopping, updateReady } from './state.ts';
+import {
+  experiment,
+  gpuProblem,
+  imported,
+  loaded,
+  loading,
+  problem,
+  type RunningImport,
+  runningImport,
+  stopping,
+  updateReady,
+} from './state.ts';
 import { loadedElsewhere } from './tabs.ts';
 
 /** How long a deletion can be undone. */
@@ -66,9 +77,13 @@ function ImportNotice({ running: { kind, name, progress, rate } }: { running: Ru
     <div class="notice">
       <p>
         {verb} {name}
-        {done > 0 && `: ${formatBytes(done)} of ${formatBytes(total)} · ${progress?.recordsDone} of ${progress?.recordsTotal} records`}
+        {done > 0 &&
+          `: ${formatBytes(done)} of ${formatBytes(total)} · ${progress?.recordsDone} of ${progress?.recordsTotal} records`}
         {done > 0 && perSecond !== undefined && ` · ${formatBytes(perSecond)}/s`}
-        {done > 0 && perSecond !== undefined && perSecond > 0 && ` · ${formatDuration((total - done) / perSecond)} left`}
+        {done > 0 &&
+          perSecond !== undefined &&
+          perSecond > 0 &&
+          ` · ${formatDuration((total - done) / perSecond)} left`}
       </p>
       <progress aria-label={`${verb} ${name}`} {...(total > 0 && done > 0 ? { value: done, max: total } : {})} />
       {progress?.warning && <p class="hint">{progress.warning}</p>}
@@ -98,7 +113,10 @@ function OtherTabNotice() {
   if (length === 0 || dismissed) return null;
   return (
     <div class="notice undo" role="status">
-      <p>{length === 1 ? 'Another tab holds' : `${length} other tabs hold`} a model in GPU memory too; they share what there is.</p>
+      <p>
+        {length === 1 ? 'Another tab holds' : `${length} other tabs hold`} a model in GPU memory too; they share what
+        there is.
+      </p>
       <IconButton icon="close" label="Dismiss" onClick={() => setDismissed(true)} />
     </div>
   );
@@ -124,7 +142,10 @@ function LoadNotice() {
   return (
     <div class="notice">
       <p>Loading {name} …</p>
-      <progress aria-label={`Loading ${name}`} {...(known ? { value: progress.bytesDone, max: progress.bytesTotal } : {})} />
+      <progress
+        aria-label={`Loading ${name}`}
+        {...(known ? { value: progress.bytesDone, max: progress.bytesTotal } : {})}
+      />
     </div>
   );
 }

@@ -11,7 +11,20 @@ import { samplingOf } from '../settings/writing.ts';
 import { engine } from './clients.ts';
 import { report } from './problems.ts';
 import { answered, leaveCache, prepareSession } from './sessions.ts';
-import { announcement, canSend, type Experiment, experiment, generating, isChat, loaded, loading, overflow, prefill, problem, stopping } from './state.ts';
+import {
+  announcement,
+  canSend,
+  type Experiment,
+  experiment,
+  generating,
+  isChat,
+  loaded,
+  loading,
+  overflow,
+  prefill,
+  problem,
+  stopping,
+} from './state.ts';
 
 /** Tokens come faster than a page needs to be drawn. */
 const SHOW_EVERY_MS = 40;
@@ -46,7 +59,10 @@ export async function editMessage(turn: Turn, text: string): Promise<void> {
 export function editText(text: string): void {
   const conversation = current.value;
   if (!conversation || text === '' || text === textOf(currentPath.value)) return;
-  updateConversation(conversation.id, (before) => ({ ...addTurn(before, newTurn('user', null, text)), seenFrom: undefined }));
+  updateConversation(conversation.id, (before) => ({
+    ...addTurn(before, newTurn('user', null, text)),
+    seenFrom: undefined,
+  }));
 }
 
 /** Another version of an answer. */
@@ -77,7 +93,10 @@ export async function stopAndWait(): Promise<void> {
  * Lets work of the experts' view have the engine; nothing where an answer or other such work has it. What else needs the
  * engine (another model) ends it by `stopAndWait`. Never throws: what goes wrong is shown.
  */
-export async function runExperiment(kind: Experiment['kind'], work: (onProgress: (done: number, total: number) => void) => Promise<void>): Promise<void> {
+export async function runExperiment(
+  kind: Experiment['kind'],
+  work: (onProgress: (done: number, total: number) => void) => Promise<void>,
+): Promise<void> {
   if (!loaded.value || generating.value || experiment.value || loading.value) return;
   problem.value = undefined;
   announcement.value = '';
@@ -124,7 +143,11 @@ export function answer(conversationId: string, after: string | null, continued?:
 async function writeAnswer(conversationId: string, after: string | null, continued: Turn | undefined): Promise<void> {
   const turn = continued ?? newTurn('model', after, '');
   const before = continued?.text ?? '';
-  const started = updateConversation(conversationId, (conversation) => withModel(continued ? conversation : addTurn(conversation, turn)), false);
+  const started = updateConversation(
+    conversationId,
+    (conversation) => withModel(continued ? conversation : addTurn(conversation, turn)),
+    false,
+  );
   if (!started) return;
   problem.value = undefined;
   overflow.value = undefined;
@@ -137,7 +160,9 @@ async function writeAnswer(conversationId: string, after: string | null, continu
     const result = await engine.generate(requestFor(started, continued?.id ?? after ?? turn.id), proxy(shown.onEvent));
     shown.end();
     const text = shown.joined(result.text);
-    updateConversation(conversationId, (conversation) => changeTurn(conversation, turn.id, { text, stats: statsOf(result, continued) }));
+    updateConversation(conversationId, (conversation) =>
+      changeTurn(conversation, turn.id, { text, stats: statsOf(result, continued) }),
+    );
     announcement.value = result.text;
     answered(conversationId);
   } catch (error) {
@@ -176,8 +201,13 @@ function requestFor(conversation: Conversation, until: string): GenerateRequest 
   };
 }
 
-function statsOf({ promptTokens, reusedTokens, tokens, timings, cache, finishReason }: GenerateResult, continued: Turn | undefined): Turn['stats'] {
-  const contextFull = finishReason === 'length' && promptTokens.length + tokens.length >= (loaded.value?.context ?? Number.POSITIVE_INFINITY);
+function statsOf(
+  { promptTokens, reusedTokens, tokens, timings, cache, finishReason }: GenerateResult,
+  continued: Turn | undefined,
+): Turn['stats'] {
+  const contextFull =
+    finishReason === 'length' &&
+    promptTokens.length + tokens.length >= (loaded.value?.context ?? Number.POSITIVE_INFINITY);
   return {
     promptTokens: promptTokens.length - (continued?.stats?.tokens ?? 0),
     newTokens: promptTokens.length - reusedTokens,

@@ -30,7 +30,9 @@ export async function importConversations(files: readonly File[]): Promise<void>
 
 function download(name: string, text: string): void {
   const link = document.createElement('a');
-  link.href = URL.createObjectURL(new Blob([text], { type: name.endsWith('.md') ? 'text/markdown' : 'application/json' }));
+  link.href = URL.createObjectURL(
+    new Blob([text], { type: name.endsWith('.md') ? 'text/markdown' : 'application/json' }),
+  );
   link.download = name;
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 60_000); // some browsers read it late

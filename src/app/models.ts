@@ -1,7 +1,7 @@
 /** Models: start of the page, import, check, removal, loading. */
 import { current, openConversation } from '../chat/conversations.ts';
-import type { ImportProgress, ModelSource, ModelSummary } from '../contract/import-api.ts';
 import { errorToData, MixtabError } from '../contract/errors.ts';
+import type { ImportProgress, ModelSource, ModelSummary } from '../contract/import-api.ts';
 import { proxy } from '../contract/rpc.ts';
 import { askToPersist } from '../library/disk.ts';
 import { addSample, newRate } from '../library/rate.ts';
@@ -12,7 +12,21 @@ import { engine, importer } from './clients.ts';
 import { report } from './problems.ts';
 import { showView, view } from './route.ts';
 import { leaveModel, refreshSessions } from './sessions.ts';
-import { adapter, announcement, generating, gpuProblem, imported, loaded, loading, models, overflow, problem, type RunningImport, runningImport, unfinished } from './state.ts';
+import {
+  adapter,
+  announcement,
+  generating,
+  gpuProblem,
+  imported,
+  loaded,
+  loading,
+  models,
+  overflow,
+  problem,
+  type RunningImport,
+  runningImport,
+  unfinished,
+} from './state.ts';
 import { requireUnusedElsewhere, tellTabs } from './tabs.ts';
 
 const BUILTIN_PATH = 'models/builtin.gguf';
@@ -20,7 +34,8 @@ const BUILTIN: ModelSource = { kind: 'builtin', url: new URL(BUILTIN_PATH, docum
 const BUILTIN_NAME = 'the built-in model';
 
 /** The model that is served with the page: a small story-teller, presented as such. */
-export const isBuiltin = ({ origin }: ModelSummary): boolean => origin.endsWith(BUILTIN_PATH) || origin.endsWith('builtin.gguf');
+export const isBuiltin = ({ origin }: ModelSummary): boolean =>
+  origin.endsWith(BUILTIN_PATH) || origin.endsWith('builtin.gguf');
 
 /** First open: the built-in model is imported and loaded by itself. Later: the model used last. */
 export async function startModels(): Promise<void> {
@@ -52,12 +67,15 @@ export async function importModel(source: ModelSource, name: string): Promise<vo
     const watch = (progress: ImportProgress): void => {
       onProgress(progress);
       // The first model a user meets: it is loaded, and its kernels compiled, while the rest of it is stored.
-      if (source.kind === 'builtin' && progress.usableId && !loaded.value) early ??= useModel({ id: progress.usableId, name });
+      if (source.kind === 'builtin' && progress.usableId && !loaded.value)
+        early ??= useModel({ id: progress.usableId, name });
     };
-    const summary = await importer.import(source, proxy(watch), { place: settings.value.place }).catch(async (error: unknown) => {
-      await early; // fails for want of the rest; the reason is what is to be read last
-      throw error;
-    });
+    const summary = await importer
+      .import(source, proxy(watch), { place: settings.value.place })
+      .catch(async (error: unknown) => {
+        await early; // fails for want of the rest; the reason is what is to be read last
+        throw error;
+      });
     runningImport.value = undefined;
     await refreshModels();
     tellTabs();
@@ -119,21 +137,34 @@ export async function verifyModel(model: ModelSummary): Promise<number | undefin
     damaged = await importer.verify(model.id, proxy(onProgress));
     if (damaged.length > 0) {
       const records = damaged.length === 1 ? '1 record is' : `${damaged.length} records are`;
-      throw new MixtabError('record-damaged', `${model.name}: ${records} damaged on this disk.`, 'Repair it on the models page.');
+      throw new MixtabError(
+        'record-damaged',
+        `${model.name}: ${records} damaged on this disk.`,
+        'Repair it on the models page.',
+      );
     }
     announcement.value = `${model.name} is undamaged.`;
   });
   return damaged?.length;
 }
 
-async function watched(kind: RunningImport['kind'], name: string, work: (onProgress: (progress: ImportProgress) => void) => Promise<void>): Promise<void> {
+async function watched(
+  kind: RunningImport['kind'],
+  name: string,
+  work: (onProgress: (progress: ImportProgress) => void) => Promise<void>,
+): Promise<void> {
   if (runningImport.value) return;
   problem.value = undefined;
   runningImport.value = { kind, name, progress: undefined, rate: newRate() };
   try {
     await work((progress) => {
       const running = runningImport.value;
-      if (running) runningImport.value = { ...running, progress, rate: addSample(running.rate, progress.bytesDone, performance.now()) };
+      if (running)
+        runningImport.value = {
+          ...running,
+          progress,
+          rate: addSample(running.rate, progress.bytesDone, performance.now()),
+        };
     });
   } catch (error) {
     report(error);

@@ -20,9 +20,15 @@ export async function leaveOutOldest(): Promise<void> {
   if (!conversation || context === undefined || generating.value || experiment.value) return;
   const after = overflow.value?.after;
   try {
-    const seenFrom = await (conversation.kind === 'chat' ? chatFrom(conversation, context) : textFrom(conversation, context));
+    const seenFrom = await (conversation.kind === 'chat'
+      ? chatFrom(conversation, context)
+      : textFrom(conversation, context));
     if (!seenFrom) {
-      throw new MixtabError('context-overflow', 'The last message alone is more than the context holds.', 'Shorten it, or raise the context in the settings.');
+      throw new MixtabError(
+        'context-overflow',
+        'The last message alone is more than the context holds.',
+        'Shorten it, or raise the context in the settings.',
+      );
     }
     updateConversation(conversation.id, (before) => ({ ...before, seenFrom }));
   } catch (error) {
@@ -30,12 +36,15 @@ export async function leaveOutOldest(): Promise<void> {
     return;
   }
   const path = currentPath.value;
-  if (after !== undefined || path.at(-1)?.by === 'user' || conversation.kind === 'text') await answer(conversation.id, path.at(-1)?.id ?? null);
+  if (after !== undefined || path.at(-1)?.by === 'user' || conversation.kind === 'text')
+    await answer(conversation.id, path.at(-1)?.id ?? null);
 }
 
 async function chatFrom(conversation: Conversation, context: number): Promise<Conversation['seenFrom']> {
   const path = pathOf(conversation);
-  const lengths = await Promise.all(path.map(async ({ text }) => (await engine.tokenize(text)).length + MESSAGE_OVERHEAD));
+  const lengths = await Promise.all(
+    path.map(async ({ text }) => (await engine.tokenize(text)).length + MESSAGE_OVERHEAD),
+  );
   const fixed = (await engine.tokenize(conversation.writing.systemPrompt)).length + MESSAGE_OVERHEAD;
   const kept = firstKept(path, lengths, fixed, context);
   return kept === undefined ? undefined : { turn: path[kept].id, offset: 0 };

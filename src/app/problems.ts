@@ -12,7 +12,8 @@ export function report(error: unknown): void {
   if (data.code === 'aborted') return;
   if (UNLOADED.includes(data.code)) loaded.value = undefined;
   if (data.code === 'source-gated') tokenWanted.value = true;
-  if (data.code === 'gpu-out-of-memory' && loadedElsewhere.value.length > 0) data.remedy = `Close the other tab that holds a model in GPU memory. ${data.remedy}`;
+  if (data.code === 'gpu-out-of-memory' && loadedElsewhere.value.length > 0)
+    data.remedy = `Close the other tab that holds a model in GPU memory. ${data.remedy}`;
   problem.value = data;
 }
 

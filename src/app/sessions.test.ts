@@ -13,7 +13,8 @@ vi.mock('./clients.ts', () => ({
   engine: {
     async saveSession(id: string) {
       asked.push(`save ${id}`);
-      if (slow) await new Promise<void>((resolve, reject) => (endSave = (error) => (error ? reject(error) : resolve())));
+      if (slow)
+        await new Promise<void>((resolve, reject) => (endSave = (error) => (error ? reject(error) : resolve())));
       kept = [...kept.filter((session) => session.id !== id), { id, modelId: 'm', bytes: 60e6 }];
       return 60e6;
     },
@@ -34,8 +35,21 @@ vi.mock('./clients.ts', () => ({
     },
   },
 }));
-vi.mock('idb-keyval', () => ({ createStore: () => ({}), get: async () => undefined, set: async () => {}, del: async () => {}, values: async () => [] }));
-vi.stubGlobal('document', Object.assign(new EventTarget(), { visibilityState: 'visible', documentElement: { style: {} }, baseURI: 'http://x/' }));
+vi.mock('idb-keyval', () => ({
+  createStore: () => ({}),
+  get: async () => undefined,
+  set: async () => {},
+  del: async () => {},
+  values: async () => [],
+}));
+vi.stubGlobal(
+  'document',
+  Object.assign(new EventTarget(), {
+    visibilityState: 'visible',
+    documentElement: { style: {} },
+    baseURI: 'http://x/',
+  }),
+);
 vi.stubGlobal('location', { hash: '' });
 vi.stubGlobal('addEventListener', () => {});
 
@@ -79,7 +93,10 @@ it('is saved when nothing was written for a while, once, and not between the ans
 });
 
 it('goes to the disk when another conversation is opened, which is restored; leafing through them touches none', async () => {
-  kept = [{ id: 'b', modelId: 'm', bytes: 1 }, { id: 'c', modelId: 'other', bytes: 1 }];
+  kept = [
+    { id: 'b', modelId: 'm', bytes: 1 },
+    { id: 'c', modelId: 'other', bytes: 1 },
+  ];
   answered('a');
   for (const id of ['b', 'c', 'a', 'b']) {
     currentId.value = id;

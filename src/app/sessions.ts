@@ -7,8 +7,8 @@
  */
 import { effect, untracked } from '@preact/signals';
 import { conversations, currentId } from '../chat/conversations.ts';
-import type { StoredSession } from '../contract/import-api.ts';
 import { errorToData, MixtabError } from '../contract/errors.ts';
+import type { StoredSession } from '../contract/import-api.ts';
 import { settings } from '../settings/settings.ts';
 import { engine, importer } from './clients.ts';
 import { report } from './problems.ts';
@@ -49,7 +49,9 @@ function failed(error: unknown): void {
   report(
     new MixtabError(
       code,
-      code === 'storage-full' ? 'The disk is full: what the model has read is not kept.' : 'The browser does not keep what the model has read.',
+      code === 'storage-full'
+        ? 'The disk is full: what the model has read is not kept.'
+        : 'The browser does not keep what the model has read.',
       'No conversation is lost; after a reload it is read again. To make room remove a model, or lower the disk for conversations in the settings.',
     ),
   );
@@ -82,7 +84,8 @@ export function startSessions(): void {
 function lookAtCurrent(): () => void {
   const id = currentId.value;
   const free = loaded.value && !loading.value && !generating.value && !experiment.value;
-  const timer = free && id !== undefined && id !== holder ? setTimeout(() => void queued(() => turnTo(id)), LOOK_MS) : undefined;
+  const timer =
+    free && id !== undefined && id !== holder ? setTimeout(() => void queued(() => turnTo(id)), LOOK_MS) : undefined;
   return () => clearTimeout(timer);
 }
 

@@ -21,4 +21,8 @@ export async function start(): Promise<void> {
 }
 
 const nothingKept = ({ message }: DOMException): MixtabError =>
-  new MixtabError('storage-unavailable', `The browser lets this page keep nothing (${message}).`, 'Allow cookies and site data for this page, and reload it.');
+  new MixtabError(
+    'storage-unavailable',
+    `The browser lets this page keep nothing (${message}).`,
+    'Allow cookies and site data for this page, and reload it.',
+  );

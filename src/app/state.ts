@@ -2,8 +2,8 @@
 import { computed, signal } from '@preact/signals';
 import { current, writingIn } from '../chat/conversations.ts';
 import type { AdapterReport, LoadedModel, LoadProgress } from '../contract/engine-api.ts';
-import type { ImportProgress, ModelSummary, StoredSession, UnfinishedImport } from '../contract/import-api.ts';
 import type { ErrorData } from '../contract/errors.ts';
+import type { ImportProgress, ModelSummary, StoredSession, UnfinishedImport } from '../contract/import-api.ts';
 import type { Rate } from '../library/rate.ts';
 
 /** An import, or the check of a stored model. */
@@ -57,9 +57,20 @@ export const updateReady = signal<(() => void) | undefined>(undefined);
 export const announcement = signal('');
 
 /** Whether the page shows messages or one text: what the conversation is, or what the model can. */
-export const isChat = computed(() => (current.value ? current.value.kind === 'chat' : (loaded.value?.summary.hasChatTemplate ?? false)));
+export const isChat = computed(() =>
+  current.value ? current.value.kind === 'chat' : (loaded.value?.summary.hasChatTemplate ?? false),
+);
 /** The conversation is a chat, and the model can only continue text. */
-export const wrongModel = computed(() => isChat.value && loaded.value !== undefined && !loaded.value.summary.hasChatTemplate);
+export const wrongModel = computed(
+  () => isChat.value && loaded.value !== undefined && !loaded.value.summary.hasChatTemplate,
+);
 /** The conversation on the page is the one that is being written. */
 export const writingHere = computed(() => generating.value && writingIn.value === current.value?.id);
-export const canSend = computed(() => loaded.value !== undefined && !writingHere.value && experiment.value === undefined && loading.value === undefined && !wrongModel.value);
+export const canSend = computed(
+  () =>
+    loaded.value !== undefined &&
+    !writingHere.value &&
+    experiment.value === undefined &&
+    loading.value === undefined &&
+    !wrongModel.value,
+);

@@ -44,7 +44,11 @@ export async function refreshTabs(): Promise<void> {
 export async function requireUnusedElsewhere(model: { id: string; name: string }): Promise<void> {
   await refreshTabs();
   if (!loadedElsewhere.value.includes(model.id)) return;
-  throw new MixtabError('busy', `${model.name} is in use in another tab.`, 'Close that tab, or choose another model there.');
+  throw new MixtabError(
+    'busy',
+    `${model.name} is in use in another tab.`,
+    'Close that tab, or choose another model there.',
+  );
 }
 
 /** Holds the lock of the model that is loaded here, until another one is. */

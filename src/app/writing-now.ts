@@ -6,12 +6,15 @@ import type { WritingSettings } from '../settings/writing.ts';
 import { isChat } from './state.ts';
 
 export const currentKind = computed(() => (isChat.value ? 'chat' : 'text'));
-export const currentWriting = computed<WritingSettings>(() => current.value?.writing ?? newWriting(settings.value, currentKind.value));
+export const currentWriting = computed<WritingSettings>(
+  () => current.value?.writing ?? newWriting(settings.value, currentKind.value),
+);
 
 /** New conversations of its kind begin with the same, but for the system prompt. */
 export function changeWriting(changes: Partial<WritingSettings>): void {
   const conversation = current.value;
-  if (conversation) updateConversation(conversation.id, (before) => ({ ...before, writing: { ...before.writing, ...changes } }));
+  if (conversation)
+    updateConversation(conversation.id, (before) => ({ ...before, writing: { ...before.writing, ...changes } }));
   const { systemPrompt: _own, ...shared } = changes;
   const next = { ...newWriting(settings.value, currentKind.value), ...(conversation ? shared : changes) };
   changeSettings(currentKind.value === 'chat' ? { writing: next } : { textWriting: next });

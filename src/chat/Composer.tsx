@@ -10,7 +10,9 @@ import { currentPath } from './conversations.ts';
 
 /** Words not sent yet, by conversation; they outlive a look at another view, and a reload of this tab. */
 const DRAFTS_KEY = 'mixtab-drafts';
-const drafts = new Map<string, string>(Object.entries(JSON.parse(recall('sessionStorage', DRAFTS_KEY) ?? '{}') as Record<string, string>));
+const drafts = new Map<string, string>(
+  Object.entries(JSON.parse(recall('sessionStorage', DRAFTS_KEY) ?? '{}') as Record<string, string>),
+);
 
 function keepDraft(conversationId: string, text: string): void {
   if (text === '') drafts.delete(conversationId);
@@ -68,7 +70,10 @@ export function Composer({ conversationId }: { conversationId: string }) {
         <PresetChoice />
         <ContextMeter />
         {lossyOf(settings.value) && (
-          <span class="meter" title="Experts are chosen by what is at hand, as the settings say: not what the model computes">
+          <span
+            class="meter"
+            title="Experts are chosen by what is at hand, as the settings say: not what the model computes"
+          >
             not exact
           </span>
         )}
@@ -121,7 +126,10 @@ function ContextMeter() {
   const used = Math.min(context, stats.promptTokens + stats.tokens);
   if (used < context * 0.5) return null;
   return (
-    <span class={used > context * 0.85 ? 'meter near' : 'meter'} title="Tokens of the context that this conversation takes">
+    <span
+      class={used > context * 0.85 ? 'meter near' : 'meter'}
+      title="Tokens of the context that this conversation takes"
+    >
       {used} / {context}
       <span class="wide-only"> tokens</span>
     </span>

@@ -8,7 +8,8 @@ export function OverflowNotice() {
     <div class="notice problem" role="alert">
       <p>
         <strong>
-          This {isChat.value ? 'conversation' : 'text'} is longer than the {overflow.value?.context} tokens that the model can see.
+          This {isChat.value ? 'conversation' : 'text'} is longer than the {overflow.value?.context} tokens that the
+          model can see.
         </strong>{' '}
         Nothing was sent. What shall happen?
       </p>

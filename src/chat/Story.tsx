@@ -58,7 +58,12 @@ export function Story() {
             <CopyButton text={() => textOf(currentPath.value)} label="Copy text" />
             <IconButton icon="edit" label="Edit text" onClick={() => setEditing(true)} />
             {last.by === 'model' && (
-              <IconButton icon="again" label="Another continuation" disabled={!canSend.value} onClick={() => void regenerate(last)} />
+              <IconButton
+                icon="again"
+                label="Another continuation"
+                disabled={!canSend.value}
+                onClick={() => void regenerate(last)}
+              />
             )}
             {last.stats && <Stats stats={last.stats} />}
           </div>
@@ -77,7 +82,8 @@ function StoryVersions({ path }: { path: readonly Turn[] }) {
 
 function Stretch({ turn, text }: { turn: Turn; text: string }) {
   const from = current.value?.seenFrom;
-  if (from?.turn !== turn.id || (from.offset === 0 && turn.parent === null)) return <span class={`by-${turn.by}`}>{text}</span>;
+  if (from?.turn !== turn.id || (from.offset === 0 && turn.parent === null))
+    return <span class={`by-${turn.by}`}>{text}</span>;
   return (
     <>
       <span class={`by-${turn.by}`}>{text.slice(0, from.offset)}</span>

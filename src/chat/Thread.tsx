@@ -59,7 +59,8 @@ function Message({ turn, last, cutBefore }: { turn: Turn; last: boolean; cutBefo
 /** Above it is what the user took out of the model's sight. */
 export function CutMark() {
   const undo = (): void => {
-    if (current.value) updateConversation(current.value.id, (conversation) => ({ ...conversation, seenFrom: undefined }));
+    if (current.value)
+      updateConversation(current.value.id, (conversation) => ({ ...conversation, seenFrom: undefined }));
   };
   return (
     <p class="cut" role="note">
@@ -90,9 +91,19 @@ function Answer({ turn, last }: { turn: Turn; last: boolean }) {
           <div class="actions">
             <Versions turn={turn} />
             <CopyButton text={() => turn.text} label="Copy answer" />
-            <IconButton icon="again" label="Another answer" disabled={!canSend.value} onClick={() => void regenerate(turn)} />
+            <IconButton
+              icon="again"
+              label="Another answer"
+              disabled={!canSend.value}
+              onClick={() => void regenerate(turn)}
+            />
             {last && stats?.finishReason !== 'stop' && !stats?.contextFull && (
-              <IconButton icon="forward" label="Continue the answer" disabled={!canSend.value} onClick={() => void continueAnswer(turn)} />
+              <IconButton
+                icon="forward"
+                label="Continue the answer"
+                disabled={!canSend.value}
+                onClick={() => void continueAnswer(turn)}
+              />
             )}
             {stats && <Stats stats={stats} />}
           </div>
@@ -113,11 +124,21 @@ export function Versions({ turn }: { turn: Turn }) {
   return (
     // biome-ignore lint/a11y/useSemanticElements: a fieldset does not stand in a line
     <span class="versions" role="group" aria-label="Versions">
-      <IconButton icon="left" label="Version before" disabled={index === 0 || writingHere.value} onClick={() => show(-1)} />
+      <IconButton
+        icon="left"
+        label="Version before"
+        disabled={index === 0 || writingHere.value}
+        onClick={() => show(-1)}
+      />
       <span class="count">
         {index + 1} / {versions.length}
       </span>
-      <IconButton icon="right" label="Version after" disabled={index === versions.length - 1 || writingHere.value} onClick={() => show(1)} />
+      <IconButton
+        icon="right"
+        label="Version after"
+        disabled={index === versions.length - 1 || writingHere.value}
+        onClick={() => show(1)}
+      />
     </span>
   );
 }
@@ -139,7 +160,13 @@ function MessageEditor({ turn, onDone }: { turn: Turn; onDone: () => void }) {
         }
       }}
     >
-      <textarea name="text" aria-label="Edited message" rows={Math.min(10, turn.text.split('\n').length + 1)} defaultValue={turn.text} ref={focusAtEnd} />
+      <textarea
+        name="text"
+        aria-label="Edited message"
+        rows={Math.min(10, turn.text.split('\n').length + 1)}
+        defaultValue={turn.text}
+        ref={focusAtEnd}
+      />
       <div class="row">
         <button type="button" class="quiet" onClick={onDone}>
           Cancel

@@ -28,14 +28,14 @@ export function Welcome() {
       <h1>{builtin ? 'Begin a story' : `Begin a text for ${summary.name}`}</h1>
       {builtin ? (
         <p>
-          This is <strong>{summary.name}</strong>, a very small mixture of experts that has read old novels. It has no chat template: it
-          is a text completer. It answers no questions and knows no facts; it goes on with what you begin. It runs in this tab, and
-          nothing leaves your machine.
+          This is <strong>{summary.name}</strong>, a very small mixture of experts that has read old novels. It has no
+          chat template: it is a text completer. It answers no questions and knows no facts; it goes on with what you
+          begin. It runs in this tab, and nothing leaves your machine.
         </p>
       ) : (
         <p>
-          <strong>{summary.name}</strong> has no chat template: it is a text completer. It does not answer questions, it continues what
-          you write. It runs in this tab, and nothing leaves your machine.
+          <strong>{summary.name}</strong> has no chat template: it is a text completer. It does not answer questions, it
+          continues what you write. It runs in this tab, and nothing leaves your machine.
         </p>
       )}
       <div class="openings">

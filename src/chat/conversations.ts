@@ -67,11 +67,17 @@ export function beginConversation(kind: Conversation['kind']): Conversation {
 }
 
 /** Changes a conversation and, unless told otherwise, keeps it. Returns what became of it. */
-export function updateConversation(id: string, change: (conversation: Conversation) => Conversation, kept = true): Conversation | undefined {
+export function updateConversation(
+  id: string,
+  change: (conversation: Conversation) => Conversation,
+  kept = true,
+): Conversation | undefined {
   const before = conversations.value.find((conversation) => conversation.id === id);
   if (!before) return undefined;
   const after = change(before);
-  conversations.value = sorted(conversations.value.map((conversation) => (conversation.id === id ? after : conversation)));
+  conversations.value = sorted(
+    conversations.value.map((conversation) => (conversation.id === id ? after : conversation)),
+  );
   if (kept) void keep(after);
   return after;
 }

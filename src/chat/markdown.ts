@@ -14,7 +14,8 @@ type Highlight = (code: string, language: string) => string | undefined;
 const highlight = signal<Highlight | undefined>(undefined);
 let requested = false;
 
-const escapeHtml = (text: string): string => text.replace(/[&<>"]/g, (c) => ({ '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' })[c]!);
+const escapeHtml = (text: string): string =>
+  text.replace(/[&<>"]/g, (c) => ({ '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' })[c]!);
 
 // Methods of an object, not of a class: marked takes over enumerable ones only.
 const renderer: RendererObject = {
@@ -61,7 +62,9 @@ export function renderBlocks(text: string): string[] {
   const version = highlight.value ? 'h' : 'p'; // read here, so that who shows this is told when it changes
   const tokens = marked.lexer(text);
   const links = Object.keys(tokens.links).join(); // a definition further down changes a link above
-  return tokens.filter(({ type }) => type !== 'space').map((token) => renderBlock(token, `${version}${links}\n${token.raw}`));
+  return tokens
+    .filter(({ type }) => type !== 'space')
+    .map((token) => renderBlock(token, `${version}${links}\n${token.raw}`));
 }
 
 function renderBlock(token: Token, key: string): string {

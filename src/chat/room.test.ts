@@ -7,7 +7,13 @@ import { addTurn, type Conversation, createConversation, pathOf } from './tree.t
 function talk(...texts: string[]): Conversation {
   let conversation = createConversation({ id: 'c', kind: 'chat', writing: DEFAULT_WRITING }, 0);
   texts.forEach((text, i) => {
-    conversation = addTurn(conversation, { id: `t${i}`, parent: i ? `t${i - 1}` : null, by: i % 2 ? 'model' : 'user', text, at: i });
+    conversation = addTurn(conversation, {
+      id: `t${i}`,
+      parent: i ? `t${i - 1}` : null,
+      by: i % 2 ? 'model' : 'user',
+      text,
+      at: i,
+    });
   });
   return conversation;
 }
@@ -15,7 +21,10 @@ function talk(...texts: string[]): Conversation {
 describe('what the model sees', () => {
   it('is the path up to a turn, after the system prompt', () => {
     const conversation = talk('a', 'b', 'c');
-    expect(messagesFor(conversation, 't1').map(({ role, content }) => `${role} ${content}`)).toEqual(['user a', 'assistant b']);
+    expect(messagesFor(conversation, 't1').map(({ role, content }) => `${role} ${content}`)).toEqual([
+      'user a',
+      'assistant b',
+    ]);
     const briefed = { ...conversation, writing: { ...DEFAULT_WRITING, systemPrompt: 'S' } };
     expect(messagesFor(briefed, 't2')[0]).toEqual({ role: 'system', content: 'S' });
     expect(messagesFor(briefed, 't2').length).toBe(4);
@@ -24,7 +33,11 @@ describe('what the model sees', () => {
   it('takes messages that were never answered together with the next', () => {
     let conversation = talk('a', 'b', 'c');
     conversation = addTurn(conversation, { id: 't3', parent: 't2', by: 'user', text: 'd', at: 3 });
-    expect(messagesFor(conversation, 't3').map(({ role, content }) => `${role} ${content}`)).toEqual(['user a', 'assistant b', 'user c\n\nd']);
+    expect(messagesFor(conversation, 't3').map(({ role, content }) => `${role} ${content}`)).toEqual([
+      'user a',
+      'assistant b',
+      'user c\n\nd',
+    ]);
   });
 
   it('begins where the user cut', () => {

@@ -45,7 +45,12 @@ function upTo(path: readonly Turn[], until: string): readonly Turn[] {
  * @param fixed tokens of the system prompt
  * @returns index into the path; undefined where even the last message is too long
  */
-export function firstKept(path: readonly Turn[], tokens: readonly number[], fixed: number, context: number): number | undefined {
+export function firstKept(
+  path: readonly Turn[],
+  tokens: readonly number[],
+  fixed: number,
+  context: number,
+): number | undefined {
   const room = context * ROOM_SHARE - fixed;
   let sum = 0;
   let kept: number | undefined;

@@ -4,7 +4,13 @@ import { byAge, search } from './search.ts';
 import { addTurn, type Conversation, createConversation } from './tree.ts';
 
 const conversation = (id: string, text: string, changedAt = 0): Conversation => ({
-  ...addTurn(createConversation({ id, kind: 'chat', writing: DEFAULT_WRITING }, 0), { id: 't', parent: null, by: 'user', text, at: 0 }),
+  ...addTurn(createConversation({ id, kind: 'chat', writing: DEFAULT_WRITING }, 0), {
+    id: 't',
+    parent: null,
+    by: 'user',
+    text,
+    at: 0,
+  }),
   title: `Title ${id}`,
   changedAt,
 });
@@ -29,6 +35,14 @@ it('groups by calendar day', () => {
   const now = new Date(2026, 10, 23, 1).getTime();
   const hours = (h: number): number => now - h * 3_600_000;
   const list = [0.5, 2, 24, 26, 100, 1000].map((h, i) => conversation(`${i}`, '', hours(h)));
-  const groups = byAge(list.map((item) => ({ conversation: item })), now);
-  expect(groups.map(({ age, found }) => `${age} ${found.length}`)).toEqual(['Today 1', 'Yesterday 2', 'Past week 2', 'Older 1']);
+  const groups = byAge(
+    list.map((item) => ({ conversation: item })),
+    now,
+  );
+  expect(groups.map(({ age, found }) => `${age} ${found.length}`)).toEqual([
+    'Today 1',
+    'Yesterday 2',
+    'Past week 2',
+    'Older 1',
+  ]);
 });

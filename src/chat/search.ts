@@ -38,7 +38,8 @@ export type Age = 'Today' | 'Yesterday' | 'Past week' | 'Older';
 /** The calendar age of a moment, in the reader's time zone. */
 export function ageOf(at: number, now: number): Age {
   const today = new Date(now);
-  const midnight = (daysAgo: number): number => new Date(today.getFullYear(), today.getMonth(), today.getDate() - daysAgo).getTime();
+  const midnight = (daysAgo: number): number =>
+    new Date(today.getFullYear(), today.getMonth(), today.getDate() - daysAgo).getTime();
   if (at >= midnight(0)) return 'Today';
   if (at >= midnight(1)) return 'Yesterday';
   return at >= midnight(7) ? 'Past week' : 'Older';

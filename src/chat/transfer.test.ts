@@ -8,21 +8,46 @@ let count = 0;
 const newId = (): string => `n${count++}`;
 
 function talk(...texts: string[]): Conversation {
-  let conversation = createConversation({ id: 'c', kind: 'chat', writing: { ...DEFAULT_WRITING, temperature: 0.5 } }, 5);
+  let conversation = createConversation(
+    { id: 'c', kind: 'chat', writing: { ...DEFAULT_WRITING, temperature: 0.5 } },
+    5,
+  );
   texts.forEach((text, i) => {
-    conversation = addTurn(conversation, { id: `t${i}`, parent: i ? `t${i - 1}` : null, by: i % 2 ? 'model' : 'user', text, at: i });
+    conversation = addTurn(conversation, {
+      id: `t${i}`,
+      parent: i ? `t${i - 1}` : null,
+      by: i % 2 ? 'model' : 'user',
+      text,
+      at: i,
+    });
   });
   return conversation;
 }
 
-const STATS = { promptTokens: 3, tokens: 4, tokensPerSecond: 5, prefillMs: 6, hitRate: 1, finishReason: 'stop' as const };
+const STATS = {
+  promptTokens: 3,
+  tokens: 4,
+  tokensPerSecond: 5,
+  prefillMs: 6,
+  hitRate: 1,
+  finishReason: 'stop' as const,
+};
 
 describe('JSON', () => {
   it('brings everything back under a new id', () => {
     let original = talk('Hi', 'Hello', 'More');
-    original = addTurn({ ...original, modelName: 'M', seenFrom: { turn: 't2', offset: 0 } }, {
-      id: 'x', parent: 't0', by: 'model', text: 'Another', at: 9, model: 'M', stats: STATS,
-    });
+    original = addTurn(
+      { ...original, modelName: 'M', seenFrom: { turn: 't2', offset: 0 } },
+      {
+        id: 'x',
+        parent: 't0',
+        by: 'model',
+        text: 'Another',
+        at: 9,
+        model: 'M',
+        stats: STATS,
+      },
+    );
     const [read] = fromFile(toJson([original]), newId, 0);
     expect(read.id).not.toBe(original.id);
     expect({ ...read, id: original.id }).toEqual(original);
@@ -64,14 +89,21 @@ describe('JSON', () => {
 
 describe('Markdown', () => {
   it('is a document that people can read', () => {
-    const conversation = { ...talk('Hi', 'Hello\nthere'), modelName: 'Tiny', writing: { ...DEFAULT_WRITING, systemPrompt: 'Be brief.' } };
+    const conversation = {
+      ...talk('Hi', 'Hello\nthere'),
+      modelName: 'Tiny',
+      writing: { ...DEFAULT_WRITING, systemPrompt: 'Be brief.' },
+    };
     expect(toMarkdown(conversation)).toBe(
       '# Hi\n\n<!-- mixtab chat with Tiny -->\n\n## System\n\nBe brief.\n\n## You\n\nHi\n\n## Model\n\nHello\nthere\n',
     );
   });
 
   it('any texts come back as they were, those that look like our headings too', () => {
-    const line = fc.oneof(fc.string(), fc.constantFrom('', '## You', '\\## Model', '\\\\## System', '# Title', '```', ' '));
+    const line = fc.oneof(
+      fc.string(),
+      fc.constantFrom('', '## You', '\\## Model', '\\\\## System', '# Title', '```', ' '),
+    );
     const text = fc.array(line, { minLength: 1, maxLength: 6 }).map((lines) => lines.join('\n').replaceAll('\r', ''));
     fc.assert(
       fc.property(fc.array(text, { minLength: 1, maxLength: 5 }), (texts) => {

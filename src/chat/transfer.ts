@@ -29,7 +29,11 @@ export function fromFile(text: string, newId: () => string, now: number): Conver
   const file = data as { format?: unknown; version?: unknown; conversations?: unknown };
   if (file.format !== FORMAT || !Array.isArray(file.conversations)) throw notOurs('it was not exported here');
   if (file.version !== VERSION) {
-    throw new MixtabError('bad-request', `This file has version ${String(file.version)}; this page reads ${VERSION}.`, 'Use a newer mixtab.');
+    throw new MixtabError(
+      'bad-request',
+      `This file has version ${String(file.version)}; this page reads ${VERSION}.`,
+      'Use a newer mixtab.',
+    );
   }
   return file.conversations.map((item) => {
     const conversation = conversationFrom(item);
@@ -39,7 +43,11 @@ export function fromFile(text: string, newId: () => string, now: number): Conver
 }
 
 const notOurs = (why: string): MixtabError =>
-  new MixtabError('bad-request', `This is no conversation that can be read: ${why}.`, 'Choose a .json or .md file that was exported here.');
+  new MixtabError(
+    'bad-request',
+    `This is no conversation that can be read: ${why}.`,
+    'Choose a .json or .md file that was exported here.',
+  );
 
 /** A record of the store or of a file, if it is a conversation; what it has beside is left out. */
 export function conversationFrom(data: unknown): Conversation | undefined {
@@ -55,7 +63,9 @@ export function conversationFrom(data: unknown): Conversation | undefined {
     known.add(clean.id);
     checked.push(clean);
   }
-  const links = isObject(chosen) ? Object.entries(chosen).filter((link): link is [string, string] => typeof link[1] === 'string') : [];
+  const links = isObject(chosen)
+    ? Object.entries(chosen).filter((link): link is [string, string] => typeof link[1] === 'string')
+    : [];
   return {
     id,
     title,
@@ -92,7 +102,10 @@ function turnFrom(data: unknown): Turn | undefined {
 function isStats(data: unknown): data is Turn['stats'] & object {
   const numbers = ['promptTokens', 'tokens', 'tokensPerSecond', 'prefillMs', 'hitRate'];
   if (!isObject(data) || !(data.newTokens === undefined || Number.isFinite(data.newTokens))) return false;
-  return numbers.every((key) => Number.isFinite(data[key])) && ['stop', 'length', 'aborted'].includes(String(data.finishReason));
+  return (
+    numbers.every((key) => Number.isFinite(data[key])) &&
+    ['stop', 'length', 'aborted'].includes(String(data.finishReason))
+  );
 }
 
 const isObject = (data: unknown): data is Record<string, unknown> => typeof data === 'object' && data !== null;
@@ -130,7 +143,13 @@ function fromMarkdown(text: string, newId: () => string, now: number): Conversat
       return;
     }
     const id = newId();
-    conversation = addTurn(conversation, { id, parent, by: lines[start] === HEADINGS.user ? 'user' : 'model', text: content, at: now });
+    conversation = addTurn(conversation, {
+      id,
+      parent,
+      by: lines[start] === HEADINGS.user ? 'user' : 'model',
+      text: content,
+      at: now,
+    });
     parent = id;
   });
   const title = lines.slice(0, starts[0]).find((line) => line.startsWith('# '));

@@ -1,7 +1,19 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { DEFAULT_WRITING } from '../settings/writing.ts';
-import { addTurn, changeTurn, choose, type Conversation, childrenOf, createConversation, pathOf, removeTurn, textOf, titleFrom, versionsOf } from './tree.ts';
+import {
+  addTurn,
+  type Conversation,
+  changeTurn,
+  childrenOf,
+  choose,
+  createConversation,
+  pathOf,
+  removeTurn,
+  textOf,
+  titleFrom,
+  versionsOf,
+} from './tree.ts';
 
 const empty = (): Conversation => createConversation({ id: 'c', kind: 'chat', writing: DEFAULT_WRITING }, 1);
 
@@ -31,7 +43,9 @@ describe('the path', () => {
 
   it('ends in a damaged record whose parents form a ring', () => {
     const ring = { ...build('>a', 'a>b'), chosen: { b: 'a' } };
-    expect(shown({ ...ring, turns: [...ring.turns, { ...ring.turns[0], id: 'b', parent: 'b' }] }).length).toBeLessThan(5);
+    expect(shown({ ...ring, turns: [...ring.turns, { ...ring.turns[0], id: 'b', parent: 'b' }] }).length).toBeLessThan(
+      5,
+    );
   });
 });
 
@@ -58,14 +72,18 @@ it('the title is the beginning of the first message, cut at a word', () => {
 /** Any sequence of what a user can do, on turns that are there. */
 type Step = { kind: 'add' | 'choose' | 'remove' | 'change'; pick: number };
 const steps = fc.array(
-  fc.record({ kind: fc.constantFrom('add' as const, 'add' as const, 'choose' as const, 'change' as const, 'remove' as const), pick: fc.nat() }),
+  fc.record({
+    kind: fc.constantFrom('add' as const, 'add' as const, 'choose' as const, 'change' as const, 'remove' as const),
+    pick: fc.nat(),
+  }),
   { maxLength: 40 },
 );
 
 function apply(conversation: Conversation, { kind, pick }: Step, i: number): Conversation {
   const { turns } = conversation;
   const target = turns[pick % (turns.length + 1)];
-  if (kind === 'add') return addTurn(conversation, { id: `t${i}`, parent: target?.id ?? null, by: 'user', text: `${i}`, at: i });
+  if (kind === 'add')
+    return addTurn(conversation, { id: `t${i}`, parent: target?.id ?? null, by: 'user', text: `${i}`, at: i });
   if (!target) return conversation;
   if (kind === 'choose') return choose(conversation, target.id);
   if (kind === 'change') return changeTurn(conversation, target.id, { text: 'changed' });

@@ -104,8 +104,15 @@ export function addTurn(conversation: Conversation, turn: Turn): Conversation {
   return added.title === '' ? { ...added, title: titleFrom(turn.text) } : added;
 }
 
-export function changeTurn(conversation: Conversation, id: string, changes: Partial<Omit<Turn, 'id' | 'parent'>>): Conversation {
-  return { ...conversation, turns: conversation.turns.map((turn) => (turn.id === id ? { ...turn, ...changes } : turn)) };
+export function changeTurn(
+  conversation: Conversation,
+  id: string,
+  changes: Partial<Omit<Turn, 'id' | 'parent'>>,
+): Conversation {
+  return {
+    ...conversation,
+    turns: conversation.turns.map((turn) => (turn.id === id ? { ...turn, ...changes } : turn)),
+  };
 }
 
 /** Removes a turn and all that follows it; the next older version is shown. */
@@ -113,7 +120,11 @@ export function removeTurn(conversation: Conversation, id: string): Conversation
   const gone = new Set([id]);
   for (const turn of conversation.turns) if (turn.parent !== null && gone.has(turn.parent)) gone.add(turn.id);
   const chosen = Object.entries(conversation.chosen).filter(([parent, child]) => !gone.has(parent) && !gone.has(child));
-  return { ...conversation, turns: conversation.turns.filter((turn) => !gone.has(turn.id)), chosen: Object.fromEntries(chosen) };
+  return {
+    ...conversation,
+    turns: conversation.turns.filter((turn) => !gone.has(turn.id)),
+    chosen: Object.fromEntries(chosen),
+  };
 }
 
 /** Shows the path that leads through this turn. */
@@ -121,7 +132,11 @@ export function choose(conversation: Conversation, id: string): Conversation {
   const chosen = { ...conversation.chosen };
   const byId = new Map(conversation.turns.map((turn) => [turn.id, turn]));
   const seen = new Set<string>();
-  for (let turn = byId.get(id); turn && !seen.has(turn.id); turn = turn.parent === null ? undefined : byId.get(turn.parent)) {
+  for (
+    let turn = byId.get(id);
+    turn && !seen.has(turn.id);
+    turn = turn.parent === null ? undefined : byId.get(turn.parent)
+  ) {
     seen.add(turn.id);
     chosen[keyOf(turn.parent)] = turn.id;
   }

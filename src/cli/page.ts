@@ -1,7 +1,14 @@
 /** The page that the command line and the benchmarks open in a Chromium: the workers' calls, on `window`. */
-import type { GenerateRequest, GenerateResult, LoadedModel, LoadRequest, ScoreRequest, ScoreResult } from '../contract/engine-api.ts';
-import type { ImportOptions, ImportProgress, ModelSource, ModelSummary } from '../contract/import-api.ts';
+import type {
+  GenerateRequest,
+  GenerateResult,
+  LoadedModel,
+  LoadRequest,
+  ScoreRequest,
+  ScoreResult,
+} from '../contract/engine-api.ts';
 import { type ErrorData, errorToData } from '../contract/errors.ts';
+import type { ImportOptions, ImportProgress, ModelSource, ModelSummary } from '../contract/import-api.ts';
 import { proxy } from '../contract/rpc.ts';
 import { createEngineClient, createImportClient } from '../engine-client.ts';
 
@@ -48,8 +55,20 @@ window.mixtab = {
       await engine.probe();
     }),
   import: (source, options) =>
-    answer(() => importer.import(source, proxy((progress) => window.mixtabOnImport?.(progress)), options)),
-  load: (request) => answer(() => engine.load(request, proxy(() => {}))),
+    answer(() =>
+      importer.import(
+        source,
+        proxy((progress) => window.mixtabOnImport?.(progress)),
+        options,
+      ),
+    ),
+  load: (request) =>
+    answer(() =>
+      engine.load(
+        request,
+        proxy(() => {}),
+      ),
+    ),
   generate: (request) =>
     answer(() =>
       engine.generate(
@@ -62,7 +81,10 @@ window.mixtab = {
   readRate: (modelId, bytes) => answer(() => engine.readRate(modelId, bytes)),
   score: (request) =>
     answer(async () => {
-      const { trace, ...result } = await engine.score(request, proxy((done, total) => window.mixtabOnScore?.(done, total)));
+      const { trace, ...result } = await engine.score(
+        request,
+        proxy((done, total) => window.mixtabOnScore?.(done, total)),
+      );
       return { ...result, ...(trace && { trace: [...trace.choices] }) };
     }),
 };

@@ -16,7 +16,10 @@ async function all<T>(chunks: AsyncIterable<T>): Promise<T[]> {
 
 /** The same client behind the message protocol; messages are cloned as a window would. */
 function overMessages(fake: FakeEngine): Mixtab {
-  const remote = createRemote((request) => receive(structuredClone(request)), () => fake.close());
+  const remote = createRemote(
+    (request) => receive(structuredClone(request)),
+    () => fake.close(),
+  );
   const receive = createHost(createLocal(fake), (reply: Reply) => remote.receive(structuredClone(reply)));
   return remote.client;
 }
@@ -29,7 +32,12 @@ const KINDS: [string, (fake: FakeEngine) => Mixtab][] = [
 describe.each(KINDS)('the client %s', (_kind, clientOf) => {
   it('answers in the shape of OpenAI', async () => {
     const fake = fakeEngine(['Hel', 'lo']);
-    const answer = await clientOf(fake).chat.completions.create({ model: 'a', messages, logprobs: true, top_logprobs: 1 });
+    const answer = await clientOf(fake).chat.completions.create({
+      model: 'a',
+      messages,
+      logprobs: true,
+      top_logprobs: 1,
+    });
     expect(answer).toMatchObject({
       object: 'chat.completion',
       model: 'a',
@@ -38,14 +46,24 @@ describe.each(KINDS)('the client %s', (_kind, clientOf) => {
     });
     expect(answer.id).toMatch(/^chatcmpl-/);
     expect(answer.choices[0].logprobs?.content[1]).toEqual({
-      token: 'lo', bytes: [108, 111], logprob: -1, top_logprobs: [{ token: 'lo', bytes: [108, 111], logprob: -1 }],
+      token: 'lo',
+      bytes: [108, 111],
+      logprob: -1,
+      top_logprobs: [{ token: 'lo', bytes: [108, 111], logprob: -1 }],
     });
     expect(fake.loads).toEqual([{ modelId: 'a' }]);
   });
 
   it('streams chunks whose texts make up the answer, and the usage where asked for', async () => {
     const client = clientOf(fakeEngine(['a', 'b', 'c']));
-    const chunks = await all(await client.chat.completions.create({ model: 'a', messages, stream: true, stream_options: { include_usage: true } }));
+    const chunks = await all(
+      await client.chat.completions.create({
+        model: 'a',
+        messages,
+        stream: true,
+        stream_options: { include_usage: true },
+      }),
+    );
     expect(chunks[0].choices[0].delta.role).toBe('assistant');
     expect(chunks.map(({ choices }) => choices[0]?.delta.content ?? '').join('')).toBe('abc');
     expect(chunks.at(-2)?.choices[0].finish_reason).toBe('stop');
@@ -60,18 +78,28 @@ describe.each(KINDS)('the client %s', (_kind, clientOf) => {
     const client = clientOf(fakeEngine([' a', ' time']));
     const { choices } = await client.completions.create({ model: 'a', prompt: 'Once', echo: true, logprobs: 1 });
     expect(choices[0].text).toBe('Once a time');
-    expect(choices[0].logprobs).toEqual({ tokens: [' a', ' time'], token_logprobs: [-0, -1], top_logprobs: [{ ' a': -0 }, { ' time': -1 }], text_offset: [4, 6] });
+    expect(choices[0].logprobs).toEqual({
+      tokens: [' a', ' time'],
+      token_logprobs: [-0, -1],
+      top_logprobs: [{ ' a': -0 }, { ' time': -1 }],
+      text_offset: [4, 6],
+    });
     const chunks = await all(await client.completions.create({ prompt: 'Once', stream: true }));
     expect(chunks.map(({ choices: [choice] }) => choice.text).join('')).toBe(' a time');
   });
 
-  it('streams each token\'s log-probability once, text that was held back without one', async () => {
+  it("streams each token's log-probability once, text that was held back without one", async () => {
     const fake = fakeEngine(['a', 'b']);
     fake.heldBack = '!';
     const client = clientOf(fake);
-    const chunks = await all(await client.chat.completions.create({ model: 'a', messages, stream: true, logprobs: true }));
+    const chunks = await all(
+      await client.chat.completions.create({ model: 'a', messages, stream: true, logprobs: true }),
+    );
     expect(chunks.map(({ choices }) => choices[0].delta.content ?? '').join('')).toBe('ab!');
-    expect(chunks.flatMap(({ choices }) => choices[0].logprobs?.content ?? []).map(({ token }) => token)).toEqual(['a', 'b']);
+    expect(chunks.flatMap(({ choices }) => choices[0].logprobs?.content ?? []).map(({ token }) => token)).toEqual([
+      'a',
+      'b',
+    ]);
     const texts = await all(await client.completions.create({ prompt: '', stream: true, logprobs: 1 }));
     expect(texts.flatMap(({ choices }) => choices[0].logprobs?.tokens ?? [])).toEqual(['a', 'b']);
   });
@@ -80,7 +108,11 @@ describe.each(KINDS)('the client %s', (_kind, clientOf) => {
     const fake = fakeEngine(['{}']);
     const client = clientOf(fake);
     const schema = { type: 'object', properties: { a: { type: 'integer' } } };
-    await client.chat.completions.create({ model: 'a', messages, response_format: { type: 'json_schema', json_schema: { name: 'x', schema, strict: true } } });
+    await client.chat.completions.create({
+      model: 'a',
+      messages,
+      response_format: { type: 'json_schema', json_schema: { name: 'x', schema, strict: true } },
+    });
     await all(await client.completions.create({ prompt: '', stream: true, response_format: { type: 'json_object' } }));
     await client.completions.create({ prompt: '', response_format: { type: 'text' } });
     expect(fake.requests.map(({ format }) => format)).toEqual([{ type: 'json', schema }, { type: 'json' }, undefined]);
@@ -91,7 +123,20 @@ describe.each(KINDS)('the client %s', (_kind, clientOf) => {
     const progress: unknown[] = [];
     const routing = await clientOf(fake).routing('ab', { model: 'a', onProgress: (told) => progress.push(told) });
     expect(routing).toMatchObject({ model: 'a', tokens: 2, nll: 1, pieces: ['', 'a', 'b'] });
-    expect(routing.choices).toEqual([[[0, 1], [2, 3]], [[4, 5], [6, 7]], [[0, 2], [4, 6]]]);
+    expect(routing.choices).toEqual([
+      [
+        [0, 1],
+        [2, 3],
+      ],
+      [
+        [4, 5],
+        [6, 7],
+      ],
+      [
+        [0, 2],
+        [4, 6],
+      ],
+    ]);
     expect(progress).toEqual([{ tokensDone: 1, tokensTotal: 3 }]);
     expect(fake.scores).toEqual([{ input: { kind: 'text', text: 'ab' }, context: 10, trace: true }]);
     await expect(clientOf(fake).routing(7 as unknown as string)).rejects.toMatchObject({ code: 'bad-request' });
@@ -103,8 +148,24 @@ describe.each(KINDS)('the client %s', (_kind, clientOf) => {
     await client.load({ modelId: 'a' });
     const metrics = await client.metrics();
     expect(metrics).toEqual({
-      model: 'a', residence: [['gpu', 'ram', 'store'], ['store', 'gpu', 'gpu']], uses: [[5, 0, 0], [1, 2, 3]], newest: [[true, false, false], [false, false, true]],
-      cache: { slots: 3 }, elapsedMs: 1, gpuWaitMs: 2, expertWaitMs: 3, memory: { gpuBytes: 4, ramBytes: 5 },
+      model: 'a',
+      residence: [
+        ['gpu', 'ram', 'store'],
+        ['store', 'gpu', 'gpu'],
+      ],
+      uses: [
+        [5, 0, 0],
+        [1, 2, 3],
+      ],
+      newest: [
+        [true, false, false],
+        [false, false, true],
+      ],
+      cache: { slots: 3 },
+      elapsedMs: 1,
+      gpuWaitMs: 2,
+      expertWaitMs: 3,
+      memory: { gpuBytes: 4, ramBytes: 5 },
     });
     expect(JSON.parse(JSON.stringify(metrics))).toEqual(metrics);
   });
@@ -113,7 +174,9 @@ describe.each(KINDS)('the client %s', (_kind, clientOf) => {
     const fake = fakeEngine(Array.from({ length: 1000 }, () => 'x'));
     const client = clientOf(fake);
     await client.load({ modelId: 'a' });
-    await expect(client.completions.create({ prompt: '' }, { signal: AbortSignal.abort() })).rejects.toMatchObject({ code: 'aborted' });
+    await expect(client.completions.create({ prompt: '' }, { signal: AbortSignal.abort() })).rejects.toMatchObject({
+      code: 'aborted',
+    });
     const controller = new AbortController();
     const chunks = await client.completions.create({ prompt: '', stream: true }, { signal: controller.signal });
     const seen: string[] = [];
@@ -153,13 +216,18 @@ describe.each(KINDS)('the client %s', (_kind, clientOf) => {
   });
 
   it('without a model it says what to do', async () => {
-    await expect(clientOf(fakeEngine([])).completions.create({ prompt: '' })).rejects.toMatchObject({ code: 'no-model-loaded' });
+    await expect(clientOf(fakeEngine([])).completions.create({ prompt: '' })).rejects.toMatchObject({
+      code: 'no-model-loaded',
+    });
   });
 
   it('models: progress, errors with code and remedy', async () => {
     const client = clientOf(fakeEngine([]));
     const progress: number[] = [];
-    const summary = await client.models.import({ kind: 'url', url: 'x' }, { onProgress: ({ bytesDone }) => progress.push(bytesDone) });
+    const summary = await client.models.import(
+      { kind: 'url', url: 'x' },
+      { onProgress: ({ bytesDone }) => progress.push(bytesDone) },
+    );
     expect([summary.id, progress]).toEqual(['b', [1]]);
     expect((await client.models.list()).length).toBe(1);
     expect(await client.models.verify('a')).toEqual(['L0.dense']);
@@ -172,7 +240,15 @@ describe('the message protocol', () => {
   it('an origin is one that could be checked, or none', () => {
     expect(originFrom('?origin=https://example.org')).toBe('https://example.org');
     expect(originFrom('?origin=http://localhost:8080')).toBe('http://localhost:8080');
-    for (const bad of ['', '?origin=', '?origin=*', '?origin=null', '?origin=https://example.org/', '?origin=https://a.org/path', '?origin=javascript:1']) {
+    for (const bad of [
+      '',
+      '?origin=',
+      '?origin=*',
+      '?origin=null',
+      '?origin=https://example.org/',
+      '?origin=https://a.org/path',
+      '?origin=javascript:1',
+    ]) {
       expect(originFrom(bad)).toBeUndefined();
     }
   });
@@ -180,16 +256,29 @@ describe('the message protocol', () => {
   it('the host answers unknown methods with an error and other messages not at all', async () => {
     const replies: Reply[] = [];
     const receive = createHost(createLocal(fakeEngine([])), (reply) => replies.push(reply));
-    for (const noise of [undefined, 'x', {}, { mixtab: 2, id: 1, method: 'models.list', params: {} }, { mixtab: 1, method: 'models.list', params: {} }]) receive(noise);
+    for (const noise of [
+      undefined,
+      'x',
+      {},
+      { mixtab: 2, id: 1, method: 'models.list', params: {} },
+      { mixtab: 1, method: 'models.list', params: {} },
+    ])
+      receive(noise);
     receive({ mixtab: 1, id: 1, method: 'constructor', params: {} });
     receive({ mixtab: 1, id: 2, method: 'load', params: null });
     await new Promise((resolve) => setTimeout(resolve, 5));
-    expect(replies.map((reply) => [reply.id, 'error' in reply && reply.error.code])).toEqual([[1, 'bad-request'], [2, 'bad-request']]);
+    expect(replies.map((reply) => [reply.id, 'error' in reply && reply.error.code])).toEqual([
+      [1, 'bad-request'],
+      [2, 'bad-request'],
+    ]);
     expect(replies.every(isReply)).toBe(true);
   });
 
   it('what is open when the client closes is rejected', async () => {
-    const { client } = createRemote(() => {}, () => {});
+    const { client } = createRemote(
+      () => {},
+      () => {},
+    );
     const open = client.models.list();
     client.close();
     await expect(open).rejects.toMatchObject({ code: 'aborted' });

@@ -8,14 +8,34 @@ describe('requests', () => {
   it('every parameter reaches the engine under its name', () => {
     expect(
       chatRequest({
-        messages, max_completion_tokens: 5, max_tokens: 9, temperature: 0, top_p: 0.5, top_k: 3, min_p: 0.1, presence_penalty: -1,
-        frequency_penalty: 1, repetition_penalty: 1.1, seed: 42, logit_bias: { 17: -100 }, stop: ['a', 'b'], logprobs: true, top_logprobs: 2,
+        messages,
+        max_completion_tokens: 5,
+        max_tokens: 9,
+        temperature: 0,
+        top_p: 0.5,
+        top_k: 3,
+        min_p: 0.1,
+        presence_penalty: -1,
+        frequency_penalty: 1,
+        repetition_penalty: 1.1,
+        seed: 42,
+        logit_bias: { 17: -100 },
+        stop: ['a', 'b'],
+        logprobs: true,
+        top_logprobs: 2,
       }),
     ).toEqual({
       input: { kind: 'chat', messages },
       maxTokens: 5,
       sampling: {
-        temperature: 0, topP: 0.5, topK: 3, minP: 0.1, presencePenalty: -1, frequencyPenalty: 1, repetitionPenalty: 1.1, seed: 42,
+        temperature: 0,
+        topP: 0.5,
+        topK: 3,
+        minP: 0.1,
+        presencePenalty: -1,
+        frequencyPenalty: 1,
+        repetitionPenalty: 1.1,
+        seed: 42,
         logitBias: { 17: -100 },
       },
       stop: ['a', 'b'],
@@ -50,6 +70,8 @@ describe('requests', () => {
     [{ messages, response_format: { type: 'json_schema', json_schema: { schema: 'x' } } }, 'must have the schema'],
     [{ messages, max_tokens: 0 }, 'max_tokens is 0'],
   ])('%j is refused by name', (params, message) => {
-    expect(() => chatRequest(params as unknown as ChatParams)).toThrow(expect.objectContaining({ code: 'bad-request', message: expect.stringContaining(message) }));
+    expect(() => chatRequest(params as unknown as ChatParams)).toThrow(
+      expect.objectContaining({ code: 'bad-request', message: expect.stringContaining(message) }),
+    );
   });
 });

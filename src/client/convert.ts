@@ -1,10 +1,23 @@
 /** OpenAI's requests as the engine's, and the engine's answers as OpenAI's. Pure. */
 import type {
-  AnswerFormat, GenerateRequest, GenerateResult, GeneratedToken, SamplingOptions, TokenLogprob,
+  AnswerFormat,
+  GeneratedToken,
+  GenerateRequest,
+  GenerateResult,
+  SamplingOptions,
+  TokenLogprob,
 } from '../contract/engine-api.ts';
 import { MixtabError } from '../contract/errors.ts';
 import type {
-  ChatLogprobs, ChatParams, CommonParams, CompletionLogprobs, CompletionParams, FinishReason, ResponseFormat, TokenLogprobs, Usage,
+  ChatLogprobs,
+  ChatParams,
+  CommonParams,
+  CompletionLogprobs,
+  CompletionParams,
+  FinishReason,
+  ResponseFormat,
+  TokenLogprobs,
+  Usage,
 } from './types.ts';
 
 /** Where a request names no length: as OpenAI's completions did, enough for an answer and no endless one. */
@@ -18,7 +31,8 @@ export function chatRequest(params: ChatParams): GenerateRequest {
   const { messages, logprobs, top_logprobs: top = 0 } = params;
   if (!Array.isArray(messages) || messages.length === 0) throw bad('messages', 'must have at least one message');
   for (const { role, content } of messages) {
-    if (role !== 'system' && role !== 'user' && role !== 'assistant') throw bad('messages', `has the role ${String(role)}; there are system, user and assistant`);
+    if (role !== 'system' && role !== 'user' && role !== 'assistant')
+      throw bad('messages', `has the role ${String(role)}; there are system, user and assistant`);
     if (typeof content !== 'string') throw bad('messages', 'must have text as content');
   }
   if (top > 0 && !logprobs) throw bad('top_logprobs', 'needs logprobs: true');
@@ -59,15 +73,22 @@ function common(params: CommonParams): Pick<GenerateRequest, 'maxTokens' | 'samp
 function formatOf(given: ResponseFormat | null | undefined): { format?: AnswerFormat } {
   if (given == null || given.type === 'text') return {};
   if (given.type === 'json_object') return { format: { type: 'json' } };
-  if (given.type !== 'json_schema') throw bad('response_format', `has the type ${String((given as { type: unknown }).type)}; there are text, json_object and json_schema`);
+  if (given.type !== 'json_schema')
+    throw bad(
+      'response_format',
+      `has the type ${String((given as { type: unknown }).type)}; there are text, json_object and json_schema`,
+    );
   const schema = given.json_schema?.schema;
-  if (typeof schema !== 'object' || schema === null) throw bad('response_format', 'must have the schema in json_schema.schema');
+  if (typeof schema !== 'object' || schema === null)
+    throw bad('response_format', 'must have the schema in json_schema.schema');
   return { format: { type: 'json', schema } };
 }
 
 function samplingOf(params: CommonParams): SamplingOptions {
   const given = <Key extends keyof SamplingOptions>(key: Key, name: keyof CommonParams, min: number, max: number) =>
-    params[name] == null ? {} : ({ [key]: number(name, params[name] as number, min, max) } as Pick<SamplingOptions, Key>);
+    params[name] == null
+      ? {}
+      : ({ [key]: number(name, params[name] as number, min, max) } as Pick<SamplingOptions, Key>);
   return {
     ...given('temperature', 'temperature', 0, 100),
     ...given('topP', 'top_p', 0, 1),
@@ -91,14 +112,19 @@ function biases(given: Record<string, number>): Record<number, number> {
 }
 
 function number(name: string, value: unknown, min: number, max: number): number {
-  if (typeof value !== 'number' || !(value >= min && value <= max)) throw bad(name, `is ${String(value)}; it must be from ${min} to ${max}`);
+  if (typeof value !== 'number' || !(value >= min && value <= max))
+    throw bad(name, `is ${String(value)}; it must be from ${min} to ${max}`);
   return value;
 }
 
 const bad = (name: string, why: string): MixtabError => new MixtabError('bad-request', `${name} ${why}.`);
 
 export function usageOf({ promptTokens, tokens }: GenerateResult): Usage {
-  return { prompt_tokens: promptTokens.length, completion_tokens: tokens.length, total_tokens: promptTokens.length + tokens.length };
+  return {
+    prompt_tokens: promptTokens.length,
+    completion_tokens: tokens.length,
+    total_tokens: promptTokens.length + tokens.length,
+  };
 }
 
 /** @throws MixtabError `aborted` for a generation that was stopped */

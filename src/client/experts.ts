@@ -4,7 +4,10 @@ import type { ModelSummary } from '../contract/import-api.ts';
 import type { Metrics, Routing } from './types.ts';
 
 /** @param result with a trace */
-export function routingOf({ id, config }: ModelSummary, { tokens, nll, perplexity, routing, trace }: ScoreResult): Routing {
+export function routingOf(
+  { id, config }: ModelSummary,
+  { tokens, nll, perplexity, routing, trace }: ScoreResult,
+): Routing {
   const { pieces, choices } = trace!;
   const used = config.expertsPerToken;
   const of = (token: number, layer: number): number[] => {
@@ -12,16 +15,32 @@ export function routingOf({ id, config }: ModelSummary, { tokens, nll, perplexit
     return [...choices.subarray(at, at + used)];
   };
   return {
-    model: id, tokens, nll, perplexity, layers: routing, pieces,
+    model: id,
+    tokens,
+    nll,
+    perplexity,
+    layers: routing,
+    pieces,
     choices: pieces.map((_, token) => Array.from({ length: config.layerCount }, (_, layer) => of(token, layer))),
   };
 }
 
-const NAMES = Object.fromEntries(Object.entries(RESIDENCE).map(([name, number]) => [number, name])) as Record<number, keyof typeof RESIDENCE>;
+const NAMES = Object.fromEntries(Object.entries(RESIDENCE).map(([name, number]) => [number, name])) as Record<
+  number,
+  keyof typeof RESIDENCE
+>;
 
 export function metricsOf(model: string, report: ExpertsReport): Metrics {
   const { layerCount, expertCount, residence, uses, newest, ...counts } = report;
   const rows = <T>(values: ArrayLike<number>, of: (value: number) => T): T[][] =>
-    Array.from({ length: layerCount }, (_, layer) => Array.from({ length: expertCount }, (_, expert) => of(values[layer * expertCount + expert])));
-  return { model, ...counts, residence: rows(residence, (value) => NAMES[value]), uses: rows(uses, Number), newest: rows(newest, Boolean) };
+    Array.from({ length: layerCount }, (_, layer) =>
+      Array.from({ length: expertCount }, (_, expert) => of(values[layer * expertCount + expert])),
+    );
+  return {
+    model,
+    ...counts,
+    residence: rows(residence, (value) => NAMES[value]),
+    uses: rows(uses, Number),
+    newest: rows(newest, Boolean),
+  };
 }

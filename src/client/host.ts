@@ -39,7 +39,8 @@ export function createHost(client: Mixtab, post: (reply: Reply) => void): (data:
     try {
       const call = Object.hasOwn(methods, method) ? methods[method as Method] : undefined;
       if (!call) throw new MixtabError('bad-request', `There is no method ${method}.`);
-      if (typeof params !== 'object' || params === null) throw new MixtabError('bad-request', `${method} needs an object of parameters.`);
+      if (typeof params !== 'object' || params === null)
+        throw new MixtabError('bad-request', `${method} needs an object of parameters.`);
       reply({ result: (await call(params as never, controller.signal, (event) => reply({ event }))) ?? null });
     } catch (error) {
       reply({ error: errorToData(error) });

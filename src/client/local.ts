@@ -1,12 +1,34 @@
 /** The client over an engine: the one that runs in this page's workers, or one in a test. */
-import type { EngineApi, GenerateEvent, GenerateRequest, GenerateResult, GeneratedToken, LoadedModel } from '../contract/engine-api.ts';
-import type { ImportApi } from '../contract/import-api.ts';
+import type {
+  EngineApi,
+  GeneratedToken,
+  GenerateEvent,
+  GenerateRequest,
+  GenerateResult,
+  LoadedModel,
+} from '../contract/engine-api.ts';
 import { MixtabError } from '../contract/errors.ts';
-import { chatLogprobs, chatRequest, completionLogprobs, completionRequest, finishReasonOf, usageOf } from './convert.ts';
+import type { ImportApi } from '../contract/import-api.ts';
+import {
+  chatLogprobs,
+  chatRequest,
+  completionLogprobs,
+  completionRequest,
+  finishReasonOf,
+  usageOf,
+} from './convert.ts';
 import { metricsOf, routingOf } from './experts.ts';
 import { createQueue, createTurns } from './queue.ts';
 import type {
-  CallOptions, ChatChunk, ChatCompletion, ChatParams, CommonParams, Completion, CompletionChunk, CompletionParams, Mixtab,
+  CallOptions,
+  ChatChunk,
+  ChatCompletion,
+  ChatParams,
+  CommonParams,
+  Completion,
+  CompletionChunk,
+  CompletionParams,
+  Mixtab,
 } from './types.ts';
 
 export interface Backend {
@@ -50,14 +72,22 @@ export function createLocal(backend: Backend): Mixtab {
 
   async function ensureModel(model: string | undefined): Promise<LoadedModel> {
     if (loaded && (model === undefined || loaded.summary.id === model)) return loaded;
-    if (model === undefined) throw new MixtabError('no-model-loaded', 'No model is loaded.', 'Call load, or name a model in the request.');
+    if (model === undefined)
+      throw new MixtabError('no-model-loaded', 'No model is loaded.', 'Call load, or name a model in the request.');
     loaded = undefined;
-    loaded = await engine.load({ modelId: model }, callback(() => {}));
+    loaded = await engine.load(
+      { modelId: model },
+      callback(() => {}),
+    );
     return loaded;
   }
 
   /** Waits for its turn and has the engine work for it until the signal says stop; rejects with `aborted` where it did so before. */
-  function stoppable<T>(model: string | undefined, signal: AbortSignal | undefined, work: (loaded: LoadedModel) => Promise<T>): Promise<T> {
+  function stoppable<T>(
+    model: string | undefined,
+    signal: AbortSignal | undefined,
+    work: (loaded: LoadedModel) => Promise<T>,
+  ): Promise<T> {
     return inTurn(async () => {
       if (signal?.aborted) throw aborted();
       const ready = await ensureModel(model);
@@ -73,9 +103,20 @@ export function createLocal(backend: Backend): Mixtab {
   }
 
   /** Generates, and rejects with `aborted` where the signal said so at any time. */
-  function run(params: CommonParams, request: GenerateRequest, signal: AbortSignal | undefined, shape: { prefix: string }, began: (head: Head) => void, onToken: (token: GeneratedToken, rest: boolean) => void) {
+  function run(
+    params: CommonParams,
+    request: GenerateRequest,
+    signal: AbortSignal | undefined,
+    shape: { prefix: string },
+    began: (head: Head) => void,
+    onToken: (token: GeneratedToken, rest: boolean) => void,
+  ) {
     return stoppable(params.model, signal, async ({ summary }) => {
-      const head = { id: `${shape.prefix}-${crypto.randomUUID()}`, created: Math.floor(Date.now() / 1000), model: summary.id };
+      const head = {
+        id: `${shape.prefix}-${crypto.randomUUID()}`,
+        created: Math.floor(Date.now() / 1000),
+        model: summary.id,
+      };
       began(head);
       const onEvent = (event: GenerateEvent): void => {
         if (event.type === 'token' && !signal?.aborted) onToken(event.token, event.rest === true);
@@ -86,12 +127,22 @@ export function createLocal(backend: Backend): Mixtab {
     });
   }
 
-  function create<Params extends CommonParams, Whole, Chunk>(toRequest: (params: Params) => GenerateRequest, shapeFor: (params: Params) => Shape<Whole, Chunk>) {
+  function create<Params extends CommonParams, Whole, Chunk>(
+    toRequest: (params: Params) => GenerateRequest,
+    shapeFor: (params: Params) => Shape<Whole, Chunk>,
+  ) {
     return async (params: Params, { signal }: CallOptions = {}): Promise<Whole | AsyncIterable<Chunk>> => {
       const request = toRequest(params);
       const shape = shapeFor(params);
       if (!params.stream) {
-        const { head, result } = await run(params, request, signal, shape, () => {}, () => {});
+        const { head, result } = await run(
+          params,
+          request,
+          signal,
+          shape,
+          () => {},
+          () => {},
+        );
         return shape.whole(head, result);
       }
       const leave = new AbortController();
@@ -140,7 +191,10 @@ export function createLocal(backend: Backend): Mixtab {
       if (typeof text !== 'string') return Promise.reject(new MixtabError('bad-request', 'routing needs a text.'));
       return stoppable(model, signal, async ({ summary, context }) => {
         const told = (tokensDone: number, tokensTotal: number): void => onProgress({ tokensDone, tokensTotal });
-        return routingOf(summary, await engine.score({ input: { kind: 'text', text }, context, trace: true }, callback(told)));
+        return routingOf(
+          summary,
+          await engine.score({ input: { kind: 'text', text }, context, trace: true }, callback(told)),
+        );
       });
     },
     async metrics() {
@@ -156,7 +210,11 @@ export function createLocal(backend: Backend): Mixtab {
 const aborted = (): MixtabError => new MixtabError('aborted', 'The request was aborted.');
 
 function chatShape({ logprobs, stream_options: options }: ChatParams): Shape<ChatCompletion, ChatChunk> {
-  const chunk = (head: Head, delta: ChatChunk['choices'][0]['delta'], rest: Partial<ChatChunk['choices'][0]> = {}): ChatChunk => ({
+  const chunk = (
+    head: Head,
+    delta: ChatChunk['choices'][0]['delta'],
+    rest: Partial<ChatChunk['choices'][0]> = {},
+  ): ChatChunk => ({
     ...head,
     object: 'chat.completion.chunk',
     choices: [{ index: 0, delta, finish_reason: null, logprobs: null, ...rest }],
@@ -165,7 +223,8 @@ function chatShape({ logprobs, stream_options: options }: ChatParams): Shape<Cha
   return {
     prefix: 'chatcmpl',
     begin: (head) => [chunk(head, { role: 'assistant', content: '' })],
-    token: (head, token, _offset, rest) => chunk(head, { content: token.text }, logprobs && !rest ? { logprobs: chatLogprobs([token]) } : {}),
+    token: (head, token, _offset, rest) =>
+      chunk(head, { content: token.text }, logprobs && !rest ? { logprobs: chatLogprobs([token]) } : {}),
     end: (head, result) => chunk(head, {}, { finish_reason: finishReasonOf(result) }),
     usage: (head, result) => ({ ...head, object: 'chat.completion.chunk', choices: [], usage: usageOf(result) }),
     whole: (head, result) => ({
@@ -184,7 +243,12 @@ function chatShape({ logprobs, stream_options: options }: ChatParams): Shape<Cha
   };
 }
 
-function completionShape({ logprobs, echo, prompt, stream_options: options }: CompletionParams): Shape<Completion, CompletionChunk> {
+function completionShape({
+  logprobs,
+  echo,
+  prompt,
+  stream_options: options,
+}: CompletionParams): Shape<Completion, CompletionChunk> {
   const object = 'text_completion' as const;
   const before = echo ? prompt : '';
   const chunk = (head: Head, text: string, rest: Partial<CompletionChunk['choices'][0]> = {}): CompletionChunk => ({
@@ -197,7 +261,11 @@ function completionShape({ logprobs, echo, prompt, stream_options: options }: Co
     prefix: 'cmpl',
     begin: (head) => (before ? [chunk(head, before)] : []),
     token: (head, token, offset, rest) =>
-      chunk(head, token.text, logprobs == null || rest ? {} : { logprobs: completionLogprobs([token], before.length + offset) }),
+      chunk(
+        head,
+        token.text,
+        logprobs == null || rest ? {} : { logprobs: completionLogprobs([token], before.length + offset) },
+      ),
     end: (head, result) => chunk(head, '', { finish_reason: finishReasonOf(result) }),
     usage: (head, result) => ({ ...head, object, choices: [], usage: usageOf(result) }),
     whole: (head, result) => ({

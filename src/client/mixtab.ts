@@ -8,8 +8,8 @@ import { isModelsChanged, isReady } from './protocol.ts';
 import { createRemote } from './remote.ts';
 import type { Mixtab } from './types.ts';
 
-export type { ModelSource, ModelSummary } from '../contract/import-api.ts';
 export { MixtabError } from '../contract/errors.ts';
+export type { ModelSource, ModelSummary } from '../contract/import-api.ts';
 export type { Backend } from './local.ts';
 export type * from './types.ts';
 
@@ -29,10 +29,15 @@ const READY_MS = 30_000;
 
 /** @throws MixtabError `source-unreachable` where no mixtab answers at `embedUrl` */
 export async function createMixtab(options: MixtabOptions): Promise<Mixtab> {
-  return 'worker' in options ? createLocal(options.worker) : embedded(new URL(options.embedUrl, document.baseURI), options);
+  return 'worker' in options
+    ? createLocal(options.worker)
+    : embedded(new URL(options.embedUrl, document.baseURI), options);
 }
 
-function embedded(url: URL, { container, onModelsChange }: Pick<Extract<MixtabOptions, { embedUrl: string }>, 'container' | 'onModelsChange'>): Promise<Mixtab> {
+function embedded(
+  url: URL,
+  { container, onModelsChange }: Pick<Extract<MixtabOptions, { embedUrl: string }>, 'container' | 'onModelsChange'>,
+): Promise<Mixtab> {
   url.searchParams.set('origin', location.origin);
   const frame = document.createElement('iframe');
   frame.title = 'mixtab';
@@ -48,7 +53,13 @@ function embedded(url: URL, { container, onModelsChange }: Pick<Extract<MixtabOp
     );
     const timer = setTimeout(() => {
       client.close();
-      reject(new MixtabError('source-unreachable', `No mixtab answers at ${url.origin}${url.pathname}.`, 'Check the address of embed.html.'));
+      reject(
+        new MixtabError(
+          'source-unreachable',
+          `No mixtab answers at ${url.origin}${url.pathname}.`,
+          'Check the address of embed.html.',
+        ),
+      );
     }, READY_MS);
     const onMessage = ({ source, origin, data }: MessageEvent): void => {
       if (source !== frame.contentWindow || origin !== url.origin) return;

@@ -8,8 +8,15 @@ import type { ErrorData } from '../contract/errors.ts';
 export const PROTOCOL = 1;
 
 export const METHODS = [
-  'models.list', 'models.import', 'models.remove', 'models.verify', 'load', 'chat.completions.create', 'completions.create',
-  'routing', 'metrics',
+  'models.list',
+  'models.import',
+  'models.remove',
+  'models.verify',
+  'load',
+  'chat.completions.create',
+  'completions.create',
+  'routing',
+  'metrics',
 ] as const;
 export type Method = (typeof METHODS)[number];
 
@@ -21,7 +28,11 @@ export interface Request {
   params: unknown;
 }
 
-export type Reply = { mixtab: typeof PROTOCOL; id: number } & ({ event: unknown } | { result: unknown } | { error: ErrorData });
+export type Reply = { mixtab: typeof PROTOCOL; id: number } & (
+  | { event: unknown }
+  | { result: unknown }
+  | { error: ErrorData }
+);
 
 /** Said by the frame once it listens. */
 export interface Ready {

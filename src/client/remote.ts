@@ -21,26 +21,36 @@ export function createRemote(post: (request: Request) => void, close: () => void
   const pending = new Map<number, Pending>();
   let last = 0;
 
-  function call<T>(method: Method, params: unknown, { signal, onEvent = () => {} }: CallOptions & { onEvent?: (event: never) => void } = {}): Promise<T> {
+  function call<T>(
+    method: Method,
+    params: unknown,
+    { signal, onEvent = () => {} }: CallOptions & { onEvent?: (event: never) => void } = {},
+  ): Promise<T> {
     if (signal?.aborted) return Promise.reject(new MixtabError('aborted', 'The request was aborted.'));
     last += 1;
     const id = last;
     const abort = (): void => post({ mixtab: PROTOCOL, id, method: 'abort', params: id });
     signal?.addEventListener('abort', abort);
     return new Promise<T>((resolve, reject) => {
-      pending.set(id, { resolve: resolve as (value: unknown) => void, reject, event: onEvent as (event: unknown) => void });
+      pending.set(id, {
+        resolve: resolve as (value: unknown) => void,
+        reject,
+        event: onEvent as (event: unknown) => void,
+      });
       post({ mixtab: PROTOCOL, id, method, params });
     }).finally(() => signal?.removeEventListener('abort', abort));
   }
 
-  const create = (method: 'chat.completions.create' | 'completions.create') => async (params: { stream?: boolean }, { signal }: CallOptions = {}) => {
-    if (!params.stream) return call(method, params, signal && { signal });
-    const leave = new AbortController();
-    const queue = createQueue<unknown>(() => leave.abort());
-    const either = signal ? AbortSignal.any([signal, leave.signal]) : leave.signal;
-    call(method, params, { signal: either, onEvent: queue.push }).then(queue.end, queue.fail);
-    return queue;
-  };
+  const create =
+    (method: 'chat.completions.create' | 'completions.create') =>
+    async (params: { stream?: boolean }, { signal }: CallOptions = {}) => {
+      if (!params.stream) return call(method, params, signal && { signal });
+      const leave = new AbortController();
+      const queue = createQueue<unknown>(() => leave.abort());
+      const either = signal ? AbortSignal.any([signal, leave.signal]) : leave.signal;
+      call(method, params, { signal: either, onEvent: queue.push }).then(queue.end, queue.fail);
+      return queue;
+    };
 
   return {
     client: {
@@ -55,7 +65,11 @@ export function createRemote(post: (request: Request) => void, close: () => void
       chat: { completions: { create: create('chat.completions.create') as Mixtab['chat']['completions']['create'] } },
       completions: { create: create('completions.create') as Mixtab['completions']['create'] },
       routing: (text, { model, signal, onProgress } = {}) =>
-        call('routing', { text, ...(model !== undefined && { model }) }, { ...(signal && { signal }), ...(onProgress && { onEvent: onProgress }) }),
+        call(
+          'routing',
+          { text, ...(model !== undefined && { model }) },
+          { ...(signal && { signal }), ...(onProgress && { onEvent: onProgress }) },
+        ),
       metrics: () => call('metrics', {}),
       close() {
         for (const { reject } of pending.values()) reject(new MixtabError('aborted', 'The client was closed.'));

@@ -1,10 +1,17 @@
 /** An engine for tests of the client: says given words, one a tick, and obeys `stop`. */
 import type {
-  ExpertsReport, GenerateRequest, GenerateResult, GeneratedToken, LoadedModel, LoadRequest, ScoreRequest, ScoreResult,
+  ExpertsReport,
+  GeneratedToken,
+  GenerateRequest,
+  GenerateResult,
+  LoadedModel,
+  LoadRequest,
+  ScoreRequest,
+  ScoreResult,
 } from '../contract/engine-api.ts';
-import type { ModelSummary } from '../contract/import-api.ts';
 import { MixtabError } from '../contract/errors.ts';
 import { tokenId } from '../contract/ids.ts';
+import type { ModelSummary } from '../contract/import-api.ts';
 import type { Backend } from './local.ts';
 
 export interface FakeEngine extends Backend {
@@ -19,7 +26,8 @@ export interface FakeEngine extends Backend {
   heldBack: string;
 }
 
-const summary = (id: string): ModelSummary => ({ id, name: `Model ${id}`, config: { layerCount: 2, expertsPerToken: 2 } }) as ModelSummary;
+const summary = (id: string): ModelSummary =>
+  ({ id, name: `Model ${id}`, config: { layerCount: 2, expertsPerToken: 2 } }) as ModelSummary;
 
 export function fakeEngine(words: string[]): FakeEngine {
   let stopped = false;
@@ -52,14 +60,26 @@ export function fakeEngine(words: string[]): FakeEngine {
         fake.scores.push(request);
         onProgress(1, 3);
         return {
-          tokens: 2, nll: 1, perplexity: Math.E, routing: [], trace: { pieces: ['', 'a', 'b'], choices: Uint8Array.from([0, 1, 2, 3, 4, 5, 6, 7, 0, 2, 4, 6]) },
+          tokens: 2,
+          nll: 1,
+          perplexity: Math.E,
+          routing: [],
+          trace: { pieces: ['', 'a', 'b'], choices: Uint8Array.from([0, 1, 2, 3, 4, 5, 6, 7, 0, 2, 4, 6]) },
         } as unknown as ScoreResult;
       },
       async experts() {
         if (fake.loads.length === 0) return undefined;
         return {
-          layerCount: 2, expertCount: 3, residence: Uint8Array.from([2, 1, 0, 0, 2, 2]), uses: Uint32Array.from([5, 0, 0, 1, 2, 3]),
-          newest: Uint8Array.from([1, 0, 0, 0, 0, 1]), cache: { slots: 3 }, elapsedMs: 1, gpuWaitMs: 2, expertWaitMs: 3, memory: { gpuBytes: 4, ramBytes: 5 },
+          layerCount: 2,
+          expertCount: 3,
+          residence: Uint8Array.from([2, 1, 0, 0, 2, 2]),
+          uses: Uint32Array.from([5, 0, 0, 1, 2, 3]),
+          newest: Uint8Array.from([1, 0, 0, 0, 0, 1]),
+          cache: { slots: 3 },
+          elapsedMs: 1,
+          gpuWaitMs: 2,
+          expertWaitMs: 3,
+          memory: { gpuBytes: 4, ramBytes: 5 },
         } as ExpertsReport;
       },
       async load(request) {
@@ -84,13 +104,25 @@ export function fakeEngine(words: string[]): FakeEngine {
             break;
           }
           const bytes = [...new TextEncoder().encode(text)];
-          const token = { id: tokenId(i), text, logprob: -i, bytes, top: [{ id: tokenId(i), logprob: -i, text, bytes }] };
+          const token = {
+            id: tokenId(i),
+            text,
+            logprob: -i,
+            bytes,
+            top: [{ id: tokenId(i), logprob: -i, text, bytes }],
+          };
           tokens.push(token);
           onEvent({ type: 'token', token });
         }
-        if (fake.heldBack && tokens.length > 0) onEvent({ type: 'token', token: { ...tokens.at(-1)!, text: fake.heldBack }, rest: true });
+        if (fake.heldBack && tokens.length > 0)
+          onEvent({ type: 'token', token: { ...tokens.at(-1)!, text: fake.heldBack }, rest: true });
         fake.running -= 1;
-        return { promptTokens: [tokenId(7), tokenId(8)], tokens, text: tokens.map(({ text }) => text).join('') + fake.heldBack, finishReason } as GenerateResult;
+        return {
+          promptTokens: [tokenId(7), tokenId(8)],
+          tokens,
+          text: tokens.map(({ text }) => text).join('') + fake.heldBack,
+          finishReason,
+        } as GenerateResult;
       },
     },
   };

@@ -1,12 +1,22 @@
 /** The client library's face: OpenAI's shapes, as far as this engine has what they name. */
-import type { ChatMessage, ExpertsReport, LayerRouting, LoadedModel, LoadProgress, LoadRequest } from '../contract/engine-api.ts';
+import type {
+  ChatMessage,
+  ExpertsReport,
+  LayerRouting,
+  LoadedModel,
+  LoadProgress,
+  LoadRequest,
+} from '../contract/engine-api.ts';
 import type { ImportProgress, ModelSource, ModelSummary } from '../contract/import-api.ts';
 
 /** What the answer has to be. `strict` changes nothing: answers are always held to the schema. */
 export type ResponseFormat =
   | { type: 'text' }
   | { type: 'json_object' }
-  | { type: 'json_schema'; json_schema: { name?: string; description?: string; schema: Record<string, unknown>; strict?: boolean | null } };
+  | {
+      type: 'json_schema';
+      json_schema: { name?: string; description?: string; schema: Record<string, unknown>; strict?: boolean | null };
+    };
 
 /** Parameters that both kinds of request know. Beside OpenAI's: `top_k`, `min_p`, `repetition_penalty`. */
 export interface CommonParams {
@@ -88,7 +98,12 @@ interface Answer<Kind, Choice> {
 export interface ChatCompletion
   extends Answer<
     'chat.completion',
-    { index: 0; message: { role: 'assistant'; content: string }; finish_reason: FinishReason; logprobs: ChatLogprobs | null }
+    {
+      index: 0;
+      message: { role: 'assistant'; content: string };
+      finish_reason: FinishReason;
+      logprobs: ChatLogprobs | null;
+    }
   > {
   usage: Usage;
 }
@@ -163,7 +178,10 @@ export interface RoutingOptions extends CallOptions {
 export interface Mixtab {
   models: {
     list(): Promise<ModelSummary[]>;
-    import(source: ModelSource, options?: CallOptions & { onProgress?: (progress: ImportProgress) => void }): Promise<ModelSummary>;
+    import(
+      source: ModelSource,
+      options?: CallOptions & { onProgress?: (progress: ImportProgress) => void },
+    ): Promise<ModelSummary>;
     remove(id: string): Promise<void>;
     /** Keys of the damaged records. */
     verify(id: string, options?: { onProgress?: (progress: ImportProgress) => void }): Promise<string[]>;

@@ -11,7 +11,8 @@ export interface AccessToken {
 export function authorization(url: string, access: AccessToken | undefined): Record<string, string> {
   if (!access || new URL(url).origin !== access.origin) return {};
   // What no header can hold would be quoted in the browser's error.
-  if (!/^[\x21-\x7e]+$/.test(access.token)) throw new MixtabError('source-gated', 'The access token has characters that none has.', 'Copy it again.');
+  if (!/^[\x21-\x7e]+$/.test(access.token))
+    throw new MixtabError('source-gated', 'The access token has characters that none has.', 'Copy it again.');
   return { Authorization: `Bearer ${access.token}` };
 }
 
@@ -32,7 +33,11 @@ export function gatedError(what: string, status: number, access: AccessToken | u
     );
   }
   return status === 401
-    ? new MixtabError('source-gated', `${what}: the access token is not accepted (HTTP status 401).`, 'Check that it is whole and has not expired, or make another one.')
+    ? new MixtabError(
+        'source-gated',
+        `${what}: the access token is not accepted (HTTP status 401).`,
+        'Check that it is whole and has not expired, or make another one.',
+      )
     : new MixtabError(
         'source-gated',
         `${what}: the account of this access token may not read it (HTTP status 403).`,

@@ -1,14 +1,24 @@
 import { describe, expect, it } from 'vitest';
-import type { ModelConfig, ModelFigures } from './import-api.ts';
 import { expectSpeed, hitRate } from './expected-speed.ts';
+import type { ModelConfig, ModelFigures } from './import-api.ts';
 
 const MIXTRAL = {
-  layerCount: 32, kvHeadCount: 8, headDim: 128, embeddingLength: 4096, expertCount: 8, expertsPerToken: 2, contextLength: 32768,
+  layerCount: 32,
+  kvHeadCount: 8,
+  headDim: 128,
+  embeddingLength: 4096,
+  expertCount: 8,
+  expertsPerToken: 2,
+  contextLength: 32768,
 } as ModelConfig;
 
 /** A mix of 8x7B with experts of so many bytes; 1 GB dense, of which the embedding is 0.1. */
 const figures = (expertBytes: number): ModelFigures => ({
-  parts: [], denseBytes: 1.1e9, expertBytes, bytesPerToken: 1e9 + 64 * expertBytes, bitsPerWeight: 4,
+  parts: [],
+  denseBytes: 1.1e9,
+  expertBytes,
+  bytesPerToken: 1e9 + 64 * expertBytes,
+  bitsPerWeight: 4,
 });
 const device = { gpuBytes: 13.5e9, ramBytes: 0, gpuRate: 100e9, ramRate: 10e9, storeRate: 2.5e9 };
 
@@ -43,7 +53,9 @@ describe('expectSpeed', () => {
   });
 
   it('counts main memory: experts there are no longer read from the store', () => {
-    const [without, some, all] = [0, 8e9, 40e9].map((ramBytes) => expectSpeed(figures(99e6), MIXTRAL, { ...device, ramBytes }));
+    const [without, some, all] = [0, 8e9, 40e9].map((ramBytes) =>
+      expectSpeed(figures(99e6), MIXTRAL, { ...device, ramBytes }),
+    );
     expect(some.tokensPerSecond).toBeGreaterThan(1.3 * without.tokensPerSecond);
     expect(all.boundBy).toBe('ram');
     expect(all.tokensPerSecond).toBeCloseTo(4 * without.tokensPerSecond, 6); // 10 GB/s instead of 2.5

@@ -2,8 +2,9 @@
  * Whether a model fits a device, and how fast it can be at most. Pure: what bounds a token is the bytes it has to read.
  * docs/import.md tells where the rates come from.
  */
-import type { ModelConfig, ModelFigures } from './import-api.ts';
+
 import type { Bytes } from './ids.ts';
+import type { ModelConfig, ModelFigures } from './import-api.ts';
 
 /** What a device has; rates in bytes a second. */
 export interface DeviceFigures {
@@ -21,7 +22,8 @@ export interface DeviceFigures {
 
 /** Of a model's shape and figures, what its speed depends on. */
 export type SpeedShape = Pick<
-  ModelConfig, 'layerCount' | 'kvHeadCount' | 'headDim' | 'embeddingLength' | 'expertCount' | 'expertsPerToken' | 'contextLength'
+  ModelConfig,
+  'layerCount' | 'kvHeadCount' | 'headDim' | 'embeddingLength' | 'expertCount' | 'expertsPerToken' | 'contextLength'
 >;
 export type SpeedFigures = Pick<ModelFigures, 'denseBytes' | 'expertBytes' | 'bytesPerToken'>;
 
@@ -60,7 +62,12 @@ const contextBytes = ({ layerCount, kvHeadCount, headDim, embeddingLength }: Spe
 /**
  * @param context positions of the KV cache
  */
-export function expectSpeed(figures: SpeedFigures, config: SpeedShape, device: DeviceFigures, context = 4096): ExpectedSpeed {
+export function expectSpeed(
+  figures: SpeedFigures,
+  config: SpeedShape,
+  device: DeviceFigures,
+  context = 4096,
+): ExpectedSpeed {
   const { layerCount, expertCount, expertsPerToken } = config;
   const { denseBytes, expertBytes, bytesPerToken } = figures;
   const fixed = denseBytes + contextBytes(config, Math.min(context, config.contextLength));

@@ -144,7 +144,11 @@ export interface ImportApi {
    * on later (paused, crashed, source out of reach: see `unfinished`), else removed. Of a damaged model the damaged
    * records alone are written anew.
    */
-  import(source: ModelSource, onProgress: (progress: ImportProgress) => void, options?: ImportOptions): Promise<ModelSummary>;
+  import(
+    source: ModelSource,
+    onProgress: (progress: ImportProgress) => void,
+    options?: ImportOptions,
+  ): Promise<ModelSummary>;
   /** Stops the running import and removes what it stored; its promise then rejects with `aborted`. */
   cancel(): Promise<void>;
   /** Like `cancel`, but what is stored is kept: the next import of the same file goes on from there. */

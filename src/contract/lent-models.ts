@@ -21,4 +21,5 @@ export interface Lending {
   mixtabLent: MessagePort[];
 }
 
-export const isLending = (data: unknown): data is Lending => typeof data === 'object' && data !== null && Array.isArray((data as Partial<Lending>).mixtabLent);
+export const isLending = (data: unknown): data is Lending =>
+  typeof data === 'object' && data !== null && Array.isArray((data as Partial<Lending>).mixtabLent);

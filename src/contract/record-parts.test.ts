@@ -6,7 +6,10 @@ it('any range of any parts is what the joined bytes have there', () => {
   const parts = fc.array(fc.uint8Array({ maxLength: 12 }), { maxLength: 6 });
   fc.assert(
     fc.property(parts, fc.nat(40), fc.nat(40), (pieces, from, length) => {
-      const record = { byteLength: pieces.reduce((sum, { byteLength }) => sum + byteLength, 0), parts: pieces as Uint8Array<ArrayBuffer>[] };
+      const record = {
+        byteLength: pieces.reduce((sum, { byteLength }) => sum + byteLength, 0),
+        parts: pieces as Uint8Array<ArrayBuffer>[],
+      };
       const whole = joinParts(record);
       expect([...whole]).toEqual(pieces.flatMap((piece) => [...piece]));
       const range = new Uint8Array(Math.max(0, Math.min(length, record.byteLength - from)));

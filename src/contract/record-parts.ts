@@ -7,13 +7,19 @@ export interface RecordParts {
   readonly parts: readonly Uint8Array<ArrayBuffer>[];
 }
 
-export const onePart = (bytes: Uint8Array<ArrayBuffer>): RecordParts => ({ byteLength: bytes.byteLength, parts: [bytes] });
+export const onePart = (bytes: Uint8Array<ArrayBuffer>): RecordParts => ({
+  byteLength: bytes.byteLength,
+  parts: [bytes],
+});
 
 /**
  * Everything in one piece; the piece itself where there is only one.
  * @param allocate where the piece's memory comes from
  */
-export function joinParts({ byteLength, parts }: RecordParts, allocate = (size: Bytes) => new ArrayBuffer(size)): Uint8Array<ArrayBuffer> {
+export function joinParts(
+  { byteLength, parts }: RecordParts,
+  allocate = (size: Bytes) => new ArrayBuffer(size),
+): Uint8Array<ArrayBuffer> {
   if (parts.length === 1) return parts[0];
   const whole = new Uint8Array(allocate(byteLength));
   let at = 0;
@@ -25,7 +31,11 @@ export function joinParts({ byteLength, parts }: RecordParts, allocate = (size: 
 }
 
 /** The pieces of bytes `from .. from + length - 1`, each with its distance from `from`; nothing is copied. */
-export function rangeOf({ parts }: RecordParts, from: Bytes, length: Bytes): { at: Bytes; bytes: Uint8Array<ArrayBuffer> }[] {
+export function rangeOf(
+  { parts }: RecordParts,
+  from: Bytes,
+  length: Bytes,
+): { at: Bytes; bytes: Uint8Array<ArrayBuffer> }[] {
   const pieces: { at: Bytes; bytes: Uint8Array<ArrayBuffer> }[] = [];
   let start = 0;
   for (const part of parts) {

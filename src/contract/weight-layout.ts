@@ -6,8 +6,9 @@
  * ggml gives them. No value is recomputed, so dequantization is exact; a shader reads the wide
  * planes in aligned 16-byte loads.
  */
-import type { ModelConfig, ModelSource } from './import-api.ts';
+
 import type { Bytes } from './ids.ts';
+import type { ModelConfig, ModelSource } from './import-api.ts';
 import type { PreTokenizerName } from './pre-tokenizers.ts';
 
 /** Bump when planes, order or alignment change: records of another version are imported again. */
@@ -39,17 +40,44 @@ export interface WeightType {
 }
 
 export type WeightTypeName =
-  | 'F32' | 'F16' | 'BF16'
-  | 'Q4_0' | 'Q4_1' | 'Q5_0' | 'Q5_1' | 'Q8_0' | 'IQ4_NL' | 'MXFP4'
-  | 'Q2_K' | 'Q3_K' | 'Q4_K' | 'Q5_K' | 'Q6_K'
-  | 'IQ1_S' | 'IQ1_M' | 'IQ2_XXS' | 'IQ2_XS' | 'IQ2_S' | 'IQ3_XXS' | 'IQ3_S' | 'IQ4_XS';
+  | 'F32'
+  | 'F16'
+  | 'BF16'
+  | 'Q4_0'
+  | 'Q4_1'
+  | 'Q5_0'
+  | 'Q5_1'
+  | 'Q8_0'
+  | 'IQ4_NL'
+  | 'MXFP4'
+  | 'Q2_K'
+  | 'Q3_K'
+  | 'Q4_K'
+  | 'Q5_K'
+  | 'Q6_K'
+  | 'IQ1_S'
+  | 'IQ1_M'
+  | 'IQ2_XXS'
+  | 'IQ2_XS'
+  | 'IQ2_S'
+  | 'IQ3_XXS'
+  | 'IQ3_S'
+  | 'IQ4_XS';
 
 type Field = [name: string, offset: Bytes, bytes: Bytes];
 
 const type = (
-  name: WeightTypeName, ggmlType: number, blockWeights: number, blockBytes: Bytes, ...fields: Field[]
+  name: WeightTypeName,
+  ggmlType: number,
+  blockWeights: number,
+  blockBytes: Bytes,
+  ...fields: Field[]
 ): WeightType => ({
-  name, ggmlType, blockWeights, blockBytes, planes: fields.map(([field, offset, bytes]) => ({ name: field, offset, bytes })),
+  name,
+  ggmlType,
+  blockWeights,
+  blockBytes,
+  planes: fields.map(([field, offset, bytes]) => ({ name: field, offset, bytes })),
 });
 
 /**
@@ -168,7 +196,13 @@ export const isPartOf = (key: string, first: string): boolean =>
   key === first || (key.startsWith(`${first}.`) && /^\d+$/.test(key.slice(first.length + 1)));
 /** Names of the tensors in a layer's dense record, in their order. */
 export const DENSE_TENSORS = [
-  'attn_norm', 'attn_q', 'attn_k', 'attn_v', 'attn_output', 'ffn_norm', 'ffn_gate_inp',
+  'attn_norm',
+  'attn_q',
+  'attn_k',
+  'attn_v',
+  'attn_output',
+  'ffn_norm',
+  'ffn_gate_inp',
 ] as const;
 /** Names of the tensors in an expert's record, in their order. */
 export const EXPERT_TENSORS = ['gate', 'up', 'down'] as const;

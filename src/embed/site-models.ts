@@ -5,13 +5,16 @@ import { type LentValues, MODEL_DATABASE, MODEL_PREFIX } from '../contract/lent-
 export async function openSiteModels(databases: IDBFactory): Promise<LentValues | undefined> {
   const database = await open(databases);
   if (!database?.objectStoreNames.contains(MODEL_DATABASE.objectStore)) return undefined;
-  const store = (): IDBObjectStore => database.transaction(MODEL_DATABASE.objectStore).objectStore(MODEL_DATABASE.objectStore);
+  const store = (): IDBObjectStore =>
+    database.transaction(MODEL_DATABASE.objectStore).objectStore(MODEL_DATABASE.objectStore);
   return {
     async models() {
       const range = IDBKeyRange.bound(MODEL_PREFIX, `${MODEL_PREFIX}\uffff`);
       const from = store();
       const [keys, manifests] = await Promise.all([settled(from.getAllKeys(range)), settled(from.getAll(range))]);
-      return keys.map((key, i): [string, unknown] => [String(key), manifests[i]]).filter(([, manifest]) => !liesInFiles(manifest));
+      return keys
+        .map((key, i): [string, unknown] => [String(key), manifests[i]])
+        .filter(([, manifest]) => !liesInFiles(manifest));
     },
     getMany(keys) {
       const from = store();
@@ -20,7 +23,8 @@ export async function openSiteModels(databases: IDBFactory): Promise<LentValues 
   };
 }
 
-const liesInFiles = (manifest: unknown): boolean => (manifest as { records: { place?: string }[] }).records.some(({ place }) => place === 'opfs');
+const liesInFiles = (manifest: unknown): boolean =>
+  (manifest as { records: { place?: string }[] }).records.some(({ place }) => place === 'opfs');
 
 /** Opens the database if it is there; it is the site's page that makes it. */
 function open(databases: IDBFactory): Promise<IDBDatabase | undefined> {

@@ -43,10 +43,14 @@ export function offerSiteModels(embedder: string, use: (lent: LentValues) => voi
         return;
       }
       use(lent);
-      say(`${count === 1 ? 'One model' : `${count} models`} of ${host} can be used here too; they are read, never changed.`);
+      say(
+        `${count === 1 ? 'One model' : `${count} models`} of ${host} can be used here too; they are read, never changed.`,
+      );
     } catch (error) {
       const denied = error instanceof DOMException && error.name === 'NotAllowedError';
-      say(`${apart} ${denied ? 'The browser did not allow more: it may want you to have used that page before.' : `They cannot be read: ${String(error)}.`}`);
+      say(
+        `${apart} ${denied ? 'The browser did not allow more: it may want you to have used that page before.' : `They cannot be read: ${String(error)}.`}`,
+      );
     }
   };
 }

@@ -36,7 +36,11 @@ export function BanGrid({ config }: { config: ModelConfig }) {
               </th>
               {Array.from({ length: expertCount }, (_, expert) => (
                 <th scope="col" key={expert}>
-                  <button type="button" aria-label={`Expert ${expert} in every layer`} onClick={() => apply(toggleEverywhere(bans, expert, config))}>
+                  <button
+                    type="button"
+                    aria-label={`Expert ${expert} in every layer`}
+                    onClick={() => apply(toggleEverywhere(bans, expert, config))}
+                  >
                     {expert}
                   </button>
                 </th>

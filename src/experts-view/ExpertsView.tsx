@@ -24,7 +24,11 @@ export function ExpertsPage() {
         <h1>Experts</h1>
         <nav class="parts" aria-label="Experts">
           {PARTS.map(([name, label]) => (
-            <a key={name} href={name ? `#experts/${name}` : '#experts'} aria-current={name === shown ? 'page' : undefined}>
+            <a
+              key={name}
+              href={name ? `#experts/${name}` : '#experts'}
+              aria-current={name === shown ? 'page' : undefined}
+            >
               {label}
             </a>
           ))}
@@ -50,7 +54,8 @@ export function ExpertsPanel() {
       </header>
       {loaded.value ? <LiveExperts /> : <NoModel />}
       <p class="hint">
-        More: <a href="#experts/routing">which expert takes which word</a>, <a href="#experts/laboratory">the laboratory</a>
+        More: <a href="#experts/routing">which expert takes which word</a>,{' '}
+        <a href="#experts/laboratory">the laboratory</a>
       </p>
     </aside>
   );
@@ -58,6 +63,7 @@ export function ExpertsPanel() {
 
 const NoModel = () => (
   <p class="hint">
-    {loading.value ? 'The model is being loaded.' : 'No model is loaded.'} {!loading.value && <a href="#models">Choose one</a>}
+    {loading.value ? 'The model is being loaded.' : 'No model is loaded.'}{' '}
+    {!loading.value && <a href="#models">Choose one</a>}
   </p>
 );

@@ -1,8 +1,19 @@
 import { loaded } from '../app/state.ts';
 import { PRESETS } from '../settings/writing.ts';
-import { BanGrid } from './BanGrid.tsx';
 import { commonLength, perplexityChange } from './ablation.ts';
-import { changeSetup, currentAblation, currentChange, measureBoth, measured, measuredBefore, setup, type Writing, writeBoth, writing } from './laboratory.ts';
+import { BanGrid } from './BanGrid.tsx';
+import {
+  changeSetup,
+  currentAblation,
+  currentChange,
+  measureBoth,
+  measured,
+  measuredBefore,
+  setup,
+  type Writing,
+  writeBoth,
+  writing,
+} from './laboratory.ts';
 import { costOf, RunBar, useTokenCount } from './RunBar.tsx';
 
 /** The model beside itself with another way to choose experts. */
@@ -10,8 +21,8 @@ export function Laboratory() {
   return (
     <>
       <p class="hint">
-        Change how experts are chosen, and see what the router is worth: the same request is computed as the model is, and changed. Your
-        conversations keep the true model.
+        Change how experts are chosen, and see what the router is worth: the same request is computed as the model is,
+        and changed. Your conversations keep the true model.
       </p>
       <Changes />
       <Words />
@@ -33,19 +44,28 @@ function Changes() {
           <span>Experts a token uses</span>
           <select
             value={currentAblation().expertsUsed ?? ''}
-            onChange={({ currentTarget: { value } }) => changeSetup({ expertsUsed: value === '' ? undefined : Number(value) })}
+            onChange={({ currentTarget: { value } }) =>
+              changeSetup({ expertsUsed: value === '' ? undefined : Number(value) })
+            }
           >
             <option value="">{config.expertsPerToken}, as the model does</option>
-            {Array.from({ length: config.expertsPerToken - 1 }, (_, i) => config.expertsPerToken - 1 - i).map((used) => (
-              <option key={used} value={used}>
-                {used === 1 ? '1, its first choice' : `${used}, its first choices`}
-              </option>
-            ))}
+            {Array.from({ length: config.expertsPerToken - 1 }, (_, i) => config.expertsPerToken - 1 - i).map(
+              (used) => (
+                <option key={used} value={used}>
+                  {used === 1 ? '1, its first choice' : `${used}, its first choices`}
+                </option>
+              ),
+            )}
           </select>
         </label>
         <SetupNumber label="Seed, of experts and words" name="seed" min={0} max={4294967295} />
         <label class="check">
-          <input type="checkbox" checked={random} onChange={(event) => changeSetup({ random: event.currentTarget.checked })} /> Choose experts at random
+          <input
+            type="checkbox"
+            checked={random}
+            onChange={(event) => changeSetup({ random: event.currentTarget.checked })}
+          />{' '}
+          Choose experts at random
         </label>
       </div>
       <BanGrid config={config} />
@@ -63,13 +83,21 @@ function Words() {
   return (
     <section aria-labelledby="lab-words">
       <h2 id="lab-words">What it writes</h2>
-      <textarea class="text-field" rows={2} aria-label="Prompt" value={prompt} onInput={(event) => changeSetup({ prompt: event.currentTarget.value })} />
+      <textarea
+        class="text-field"
+        rows={2}
+        aria-label="Prompt"
+        value={prompt}
+        onInput={(event) => changeSetup({ prompt: event.currentTarget.value })}
+      />
       <div class="lab-fields">
         <label>
           <span>Choice of words</span>
           <select
             value={preset.name}
-            onChange={(event) => changeSetup({ preset: PRESETS.find(({ name }) => name === event.currentTarget.value) ?? preset })}
+            onChange={(event) =>
+              changeSetup({ preset: PRESETS.find(({ name }) => name === event.currentTarget.value) ?? preset })
+            }
           >
             {PRESETS.map(({ name }) => (
               <option key={name}>{name}</option>
@@ -120,7 +148,13 @@ function Perplexity() {
   return (
     <section aria-labelledby="lab-perplexity">
       <h2 id="lab-perplexity">How well it predicts</h2>
-      <textarea class="text-field" rows={5} aria-label="Text to predict" value={text} onInput={(event) => changeSetup({ text: event.currentTarget.value })} />
+      <textarea
+        class="text-field"
+        rows={5}
+        aria-label="Text to predict"
+        value={text}
+        onInput={(event) => changeSetup({ text: event.currentTarget.value })}
+      />
       <RunBar
         kind="measuring"
         label="Measure both"
@@ -152,7 +186,10 @@ function Perplexity() {
               </tbody>
             </table>
           </div>
-          <p class="hint">Perplexity over {measured.value.exact.tokens} tokens: among how many equally likely tokens the model wavers. Lower is better.</p>
+          <p class="hint">
+            Perplexity over {measured.value.exact.tokens} tokens: among how many equally likely tokens the model wavers.
+            Lower is better.
+          </p>
         </>
       )}
     </section>
@@ -160,7 +197,17 @@ function Perplexity() {
 }
 
 /** A whole number of the setup; what is none, or out of range, goes back to what was. */
-function SetupNumber({ label, name, min, max }: { label: string; name: 'seed' | 'maxTokens'; min: number; max: number }) {
+function SetupNumber({
+  label,
+  name,
+  min,
+  max,
+}: {
+  label: string;
+  name: 'seed' | 'maxTokens';
+  min: number;
+  max: number;
+}) {
   return (
     <label>
       <span>{label}</span>
@@ -171,7 +218,8 @@ function SetupNumber({ label, name, min, max }: { label: string; name: 'seed' | 
         step={1}
         value={setup.value[name]}
         onChange={({ currentTarget }) => {
-          if (currentTarget.validity.valid && currentTarget.value !== '') changeSetup({ [name]: currentTarget.valueAsNumber });
+          if (currentTarget.validity.valid && currentTarget.value !== '')
+            changeSetup({ [name]: currentTarget.valueAsNumber });
           else currentTarget.value = String(setup.value[name]);
         }}
       />

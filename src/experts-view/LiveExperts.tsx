@@ -1,6 +1,14 @@
 import { type ExpertsReport, RESIDENCE } from '../contract/engine-api.ts';
 import { formatBytes } from '../ui/format.ts';
-import { cellTitle, hitSentence, layerFigures, newestName, streamedSentence, timeShares, whereSentence } from './figures.ts';
+import {
+  cellTitle,
+  hitSentence,
+  layerFigures,
+  newestName,
+  streamedSentence,
+  timeShares,
+  whereSentence,
+} from './figures.ts';
 import { useReport } from './live.ts';
 import { percent } from './routing.ts';
 
@@ -24,9 +32,17 @@ const PLACE = { [RESIDENCE.store]: 'store', [RESIDENCE.ram]: 'ram', [RESIDENCE.g
 /** A row a layer, a cell an expert. The table below says the same in figures. */
 function Grid({ report }: { report: ExpertsReport }) {
   const { layerCount, expertCount, residence, uses, newest } = report;
-  const most = Math.max(1, uses.reduce((a, b) => Math.max(a, b), 0));
+  const most = Math.max(
+    1,
+    uses.reduce((a, b) => Math.max(a, b), 0),
+  );
   return (
-    <div class="expert-grid" role="img" aria-label={`${layerCount} layers of ${expertCount} experts. ${whereSentence(report)}`} style={{ '--rows': layerCount, '--columns': expertCount }}>
+    <div
+      class="expert-grid"
+      role="img"
+      aria-label={`${layerCount} layers of ${expertCount} experts. ${whereSentence(report)}`}
+      style={{ '--rows': layerCount, '--columns': expertCount }}
+    >
       <span />
       {Array.from({ length: expertCount }, (_, expert) => (
         <b key={expert}>{expert}</b>
@@ -89,7 +105,8 @@ function Figures({ report }: { report: ExpertsReport }) {
                 <span key={name} class={name} style={{ width: `${100 * share}%` }} />
               ))}
             </div>
-            {(elapsedMs / 1000).toFixed(1)} s: {times.map(({ label, share }) => `${label} ${percent(share, 0)}`).join(', ')}
+            {(elapsedMs / 1000).toFixed(1)} s:{' '}
+            {times.map(({ label, share }) => `${label} ${percent(share, 0)}`).join(', ')}
             {cache.stalls > 0 && `; ${cache.stalls} tokens waited for an expert`}
           </>
         ) : (

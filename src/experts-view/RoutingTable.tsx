@@ -18,9 +18,9 @@ export function RoutingTable({ routing, config: { expertCount, expertsPerToken }
     <>
       <h2>All layers</h2>
       <p class="hint">
-        How often a token and the one before it chose alike. The mark in each bar is what chance gives: {percent(same)} for the same first
-        choice{several && `, ${percent(common)} for one of ${expertsPerToken} in common`}. Then the share of choices that fell on each expert; even would be{' '}
-        {percent(same)}.
+        How often a token and the one before it chose alike. The mark in each bar is what chance gives: {percent(same)}{' '}
+        for the same first choice{several && `, ${percent(common)} for one of ${expertsPerToken} in common`}. Then the
+        share of choices that fell on each expert; even would be {percent(same)}.
       </p>
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard */}
       <section class="table-scroll" tabIndex={0} aria-label="Routing by layer">
@@ -42,7 +42,13 @@ export function RoutingTable({ routing, config: { expertCount, expertsPerToken }
             {routing.map(({ use, sameFirst, sameAny }, l) => (
               <tr key={l}>
                 <th scope="row">
-                  <button type="button" class="small" aria-pressed={l === layer.value} aria-label={`Show layer ${l}`} onClick={() => (layer.value = l)}>
+                  <button
+                    type="button"
+                    class="small"
+                    aria-pressed={l === layer.value}
+                    aria-label={`Show layer ${l}`}
+                    onClick={() => (layer.value = l)}
+                  >
                     {l}
                   </button>
                 </th>

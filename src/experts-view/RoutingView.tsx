@@ -1,10 +1,10 @@
 import { useState } from 'preact/hooks';
 import { current } from '../chat/conversations.ts';
 import { asCss, expertColours } from './palette.ts';
-import { inputOf, layer, ownText, type Reading, read, reading, wordsOf } from './reading.ts';
-import { percent } from './routing.ts';
 import { RoutingTable } from './RoutingTable.tsx';
 import { costOf, RunBar, useTokenCount } from './RunBar.tsx';
+import { inputOf, layer, ownText, type Reading, read, reading, wordsOf } from './reading.ts';
+import { percent } from './routing.ts';
 import { TokenText } from './TokenText.tsx';
 
 /** Which expert takes which token of a text, as in section 5 of Mixtral's paper. */
@@ -29,7 +29,13 @@ function Source() {
       <fieldset class="presets">
         <legend class="visually-hidden">What is read</legend>
         <label>
-          <input type="radio" name="routing-source" checked={!own && !!conversation} disabled={!conversation} onChange={() => setOwn(false)} />
+          <input
+            type="radio"
+            name="routing-source"
+            checked={!own && !!conversation}
+            disabled={!conversation}
+            onChange={() => setOwn(false)}
+          />
           <span>{conversation ? 'This conversation' : 'No conversation yet'}</span>
         </label>
         <label>
@@ -38,13 +44,25 @@ function Source() {
         </label>
       </fieldset>
       {(own || !conversation) && (
-        <textarea class="text-field" rows={5} aria-label="Text to read" value={ownText.value} onInput={(event) => (ownText.value = event.currentTarget.value)} />
+        <textarea
+          class="text-field"
+          rows={5}
+          aria-label="Text to read"
+          value={ownText.value}
+          onInput={(event) => (ownText.value = event.currentTarget.value)}
+        />
       )}
       <RunBar
         kind="routing"
         label="Read it"
-        cost={costOf(tokens, input.kind === 'chat' ? 'The template\'s words and about ' : '')}
-        blocked={tokens === undefined ? 'Counting the tokens …' : tokens < 2 ? 'Give a text of at least two tokens.' : undefined}
+        cost={costOf(tokens, input.kind === 'chat' ? "The template's words and about " : '')}
+        blocked={
+          tokens === undefined
+            ? 'Counting the tokens …'
+            : tokens < 2
+              ? 'Give a text of at least two tokens.'
+              : undefined
+        }
         onRun={() => void read(input)}
       />
     </section>
@@ -71,7 +89,8 @@ function Result({ reading: { model, config, tokens, perplexity, routing, trace }
           />
         </label>
         <label class="check">
-          <input type="checkbox" checked={numbers} onChange={(event) => setNumbers(event.currentTarget.checked)} /> Number each token
+          <input type="checkbox" checked={numbers} onChange={(event) => setNumbers(event.currentTarget.checked)} />{' '}
+          Number each token
         </label>
       </div>
       <ul class="expert-chips" aria-label={`Experts of layer ${at}, and the share of choices that fell on each`}>

@@ -75,4 +75,5 @@ export function useTokenCount(text: string): number | undefined {
 }
 
 /** How many tokens a text takes, in words. */
-export const costOf = (tokens: number | undefined, before = ''): string => (tokens === undefined ? 'Counting the tokens …' : `${before}${tokens} tokens to read`);
+export const costOf = (tokens: number | undefined, before = ''): string =>
+  tokens === undefined ? 'Counting the tokens …' : `${before}${tokens} tokens to read`;

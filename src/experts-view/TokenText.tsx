@@ -24,7 +24,15 @@ export function TokenText({ trace, layer, layerCount, colours, numbers }: Props)
     () =>
       tokens.map((token, i) => (
         // biome-ignore lint/a11y/useFocusableInteractive: the list has the focus and names the active option
-        <span key={i} id={`token-${i}`} data-token={i} role="option" aria-selected="false" aria-label={spoken(token)} style={{ background: colours[token.experts[0]] }}>
+        <span
+          key={i}
+          id={`token-${i}`}
+          data-token={i}
+          role="option"
+          aria-selected="false"
+          aria-label={spoken(token)}
+          style={{ background: colours[token.experts[0]] }}
+        >
           {visible(token.text).replace(/\n$/, '')}
           {numbers && <sub aria-hidden="true">{token.experts[0]}</sub>}
           {token.text.endsWith('\n') && '\n'}
@@ -39,7 +47,14 @@ export function TokenText({ trace, layer, layerCount, colours, numbers }: Props)
   }, [active, drawn]);
   const move = (event: KeyboardEvent): void => {
     const from = active ?? -1;
-    const next = { ArrowRight: from + 1, ArrowDown: from + 1, ArrowLeft: from - 1, ArrowUp: from - 1, Home: 0, End: tokens.length - 1 }[event.key];
+    const next = {
+      ArrowRight: from + 1,
+      ArrowDown: from + 1,
+      ArrowLeft: from - 1,
+      ArrowUp: from - 1,
+      Home: 0,
+      End: tokens.length - 1,
+    }[event.key];
     if (next === undefined) return;
     event.preventDefault();
     const to = Math.min(tokens.length - 1, Math.max(0, next));
@@ -66,7 +81,9 @@ export function TokenText({ trace, layer, layerCount, colours, numbers }: Props)
       >
         {drawn}
       </div>
-      <p class="token-said">{chosen ? spoken(chosen) : 'Point at a token, or go through them with the arrow keys, to see its experts.'}</p>
+      <p class="token-said">
+        {chosen ? spoken(chosen) : 'Point at a token, or go through them with the arrow keys, to see its experts.'}
+      </p>
       {trace.pieces.length > MOST_SHOWN && (
         <p class="hint">
           The first {MOST_SHOWN} of {trace.pieces.length} tokens are shown; the figures count all.

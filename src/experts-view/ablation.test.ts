@@ -1,5 +1,14 @@
 import { expect, it } from 'vitest';
-import { type Bans, type BanResult, bannedList, commonLength, describeAblation, perplexityChange, toggleBan, toggleEverywhere } from './ablation.ts';
+import {
+  type BanResult,
+  type Bans,
+  bannedList,
+  commonLength,
+  describeAblation,
+  perplexityChange,
+  toggleBan,
+  toggleEverywhere,
+} from './ablation.ts';
 
 const SHAPE = { layerCount: 3, expertCount: 4, expertsPerToken: 2 };
 const bansOf = (result: BanResult): Bans => ('bans' in result ? result.bans : expect.fail(result.refusal));
@@ -13,7 +22,9 @@ it('bans an expert and allows it again', () => {
 it('leaves a layer as many experts as a token uses, and says why', () => {
   const two = bansOf(toggleBan(bansOf(toggleBan(new Set(), 1, 2, SHAPE)), 1, 0, SHAPE));
   const refused = toggleBan(two, 1, 3, SHAPE);
-  expect(refused).toEqual({ refusal: 'Layer 1 would have 1 of 4 experts left, and a token needs 2. Allow another of its experts first.' });
+  expect(refused).toEqual({
+    refusal: 'Layer 1 would have 1 of 4 experts left, and a token needs 2. Allow another of its experts first.',
+  });
   expect(bannedList(bansOf(toggleBan(two, 2, 3, SHAPE)), 4)).toHaveLength(3);
   expect('refusal' in toggleEverywhere(two, 3, SHAPE)).toBe(true);
 });
@@ -30,14 +41,22 @@ it('says what is changed', () => {
   const others = [0, 1, 2, 3].map((expert) => ({ layer: 0, expert: expert + 2 }));
   expect(describeAblation({}, 3)).toBe('');
   expect(describeAblation({ expertsUsed: 1 }, 3)).toBe('top 1');
-  expect(describeAblation({ randomSeed: 0, banned: [{ layer: 2, expert: 5 }] }, 3)).toBe('random experts, seed 0; without expert 5 of layer 2');
-  expect(describeAblation({ banned: [...everywhere, { layer: 2, expert: 0 }] }, 3)).toBe('without expert 1 of every layer, expert 0 of layer 2');
+  expect(describeAblation({ randomSeed: 0, banned: [{ layer: 2, expert: 5 }] }, 3)).toBe(
+    'random experts, seed 0; without expert 5 of layer 2',
+  );
+  expect(describeAblation({ banned: [...everywhere, { layer: 2, expert: 0 }] }, 3)).toBe(
+    'without expert 1 of every layer, expert 0 of layer 2',
+  );
   expect(describeAblation({ banned: [...everywhere, ...others] }, 3)).toBe('without expert 1 of every layer, 4 others');
   expect(describeAblation({ banned: others }, 3)).toBe('without 4 experts');
 });
 
 it('says how the perplexity changed', () => {
-  expect([perplexityChange(10, 11), perplexityChange(10, 9.5), perplexityChange(10, 352)]).toEqual(['+10.0 %', '−5.0 %', '35.2 times']);
+  expect([perplexityChange(10, 11), perplexityChange(10, 9.5), perplexityChange(10, 352)]).toEqual([
+    '+10.0 %',
+    '−5.0 %',
+    '35.2 times',
+  ]);
 });
 
 it('finds where two texts part', () => {

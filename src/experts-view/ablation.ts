@@ -36,16 +36,23 @@ function checked(bans: Bans, { layerCount, expertCount, expertsPerToken }: Shape
   for (const id of bans) left[Math.floor(id / expertCount)]--;
   const short = left.findIndex((count) => count < expertsPerToken);
   if (short < 0) return { bans };
-  return { refusal: `Layer ${short} would have ${left[short]} of ${expertCount} experts left, and a token needs ${expertsPerToken}. Allow another of its experts first.` };
+  return {
+    refusal: `Layer ${short} would have ${left[short]} of ${expertCount} experts left, and a token needs ${expertsPerToken}. Allow another of its experts first.`,
+  };
 }
 
 /** As the engine wants them. */
 export function bannedList(bans: Bans, expertCount: number): NonNullable<AblationOptions['banned']> {
-  return [...bans].sort((a, b) => a - b).map((id) => ({ layer: Math.floor(id / expertCount), expert: id % expertCount }));
+  return [...bans]
+    .sort((a, b) => a - b)
+    .map((id) => ({ layer: Math.floor(id / expertCount), expert: id % expertCount }));
 }
 
 /** What an ablation changes, in words; empty where nothing. */
-export function describeAblation({ expertsUsed, randomSeed, banned = [] }: AblationOptions, layerCount: number): string {
+export function describeAblation(
+  { expertsUsed, randomSeed, banned = [] }: AblationOptions,
+  layerCount: number,
+): string {
   return [
     ...(expertsUsed === undefined ? [] : [`top ${expertsUsed}`]),
     ...(randomSeed === undefined ? [] : [`random experts, seed ${randomSeed}`]),
@@ -57,7 +64,9 @@ export function describeAblation({ expertsUsed, randomSeed, banned = [] }: Ablat
 const MOST_NAMED = 3;
 
 function describeBans(banned: NonNullable<AblationOptions['banned']>, layerCount: number): string {
-  const everywhere = [...new Set(banned.map(({ expert }) => expert))].filter((expert) => banned.filter((ban) => ban.expert === expert).length === layerCount);
+  const everywhere = [...new Set(banned.map(({ expert }) => expert))].filter(
+    (expert) => banned.filter((ban) => ban.expert === expert).length === layerCount,
+  );
   const others = banned.filter(({ expert }) => !everywhere.includes(expert));
   const named = [
     ...everywhere.sort((a, b) => a - b).map((expert) => `expert ${expert} of every layer`),

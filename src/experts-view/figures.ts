@@ -42,9 +42,15 @@ export function whereSentence({ residence }: Pick<ExpertsReport, 'residence'>): 
 
 /** Bytes read from the store: in all, for the prompt, and for each token written; undefined where none was. */
 export function streamedSentence({ cache, promptTokens, promptBytesRead, tokens }: ExpertsReport): string {
-  if (promptTokens + tokens === 0) return cache.bytesRead > 0 ? `${formatBytes(cache.bytesRead)} so far, for the text that is being read` : 'nothing yet';
+  if (promptTokens + tokens === 0)
+    return cache.bytesRead > 0
+      ? `${formatBytes(cache.bytesRead)} so far, for the text that is being read`
+      : 'nothing yet';
   if (cache.bytesRead === 0) return 'nothing: every expert that was asked for was there';
-  const written = tokens > 0 ? `, ${formatBytes((cache.bytesRead - promptBytesRead) / tokens)} for each of ${tokens} tokens written` : '';
+  const written =
+    tokens > 0
+      ? `, ${formatBytes((cache.bytesRead - promptBytesRead) / tokens)} for each of ${tokens} tokens written`
+      : '';
   return `${formatBytes(cache.bytesRead)}: ${formatBytes(promptBytesRead)} for ${promptTokens} tokens read${written}`;
 }
 
@@ -56,27 +62,48 @@ export interface TimeShare {
 }
 
 /** Where the time went; the waits may overlap, the rest is what neither takes. */
-export function timeShares({ gpuWaitMs, expertWaitMs, elapsedMs }: Pick<ExpertsReport, 'gpuWaitMs' | 'expertWaitMs' | 'elapsedMs'>): TimeShare[] {
+export function timeShares({
+  gpuWaitMs,
+  expertWaitMs,
+  elapsedMs,
+}: Pick<ExpertsReport, 'gpuWaitMs' | 'expertWaitMs' | 'elapsedMs'>): TimeShare[] {
   const rest = Math.max(0, elapsedMs - gpuWaitMs - expertWaitMs);
   const whole = gpuWaitMs + expertWaitMs + rest;
-  const part = (name: TimeShare['name'], label: string, ms: number): TimeShare => ({ name, label, ms, share: whole > 0 ? ms / whole : 0 });
-  return [part('GPU', 'the GPU computes', gpuWaitMs), part('experts', 'waiting for experts', expertWaitMs), part('rest', 'the rest', rest)];
+  const part = (name: TimeShare['name'], label: string, ms: number): TimeShare => ({
+    name,
+    label,
+    ms,
+    share: whole > 0 ? ms / whole : 0,
+  });
+  return [
+    part('GPU', 'the GPU computes', gpuWaitMs),
+    part('experts', 'waiting for experts', expertWaitMs),
+    part('rest', 'the rest', rest),
+  ];
 }
 
 /** Where a cell's expert is and what it did. */
 export function cellTitle(report: ExpertsReport, layer: number, expert: number): string {
   const { expertCount, residence, uses, newest } = report;
   const at = layer * expertCount + expert;
-  const where = { [RESIDENCE.gpu]: 'on the GPU', [RESIDENCE.ram]: 'in main memory', [RESIDENCE.store]: 'in the store only' }[residence[at]];
+  const where = {
+    [RESIDENCE.gpu]: 'on the GPU',
+    [RESIDENCE.ram]: 'in main memory',
+    [RESIDENCE.store]: 'in the store only',
+  }[residence[at]];
   const used = uses[at] === 1 ? 'once' : `${uses[at]} times`;
   return `Layer ${layer}, expert ${expert}: ${where}, used ${used}${newest[at] ? `, by ${newestName(report)} too` : ''}`;
 }
 
 /** Whom the newest choices belong to: a prompt, or a text that is scored, chooses as one. */
-export const newestName = ({ tokens }: ExpertsReport): string => (tokens > 0 ? 'the newest token' : 'the text read last');
+export const newestName = ({ tokens }: ExpertsReport): string =>
+  tokens > 0 ? 'the newest token' : 'the text read last';
 
 export function hitSentence({ cache: { hits, misses, hitRate, prefetched } }: ExpertsReport): string {
   if (hits + misses === 0) return 'nothing was asked for yet';
-  const ahead = prefetched > 0 ? `; of ${misses} that were not, ${prefetched} ${prefetched === 1 ? 'was' : 'were'} being read already` : '';
+  const ahead =
+    prefetched > 0
+      ? `; of ${misses} that were not, ${prefetched} ${prefetched === 1 ? 'was' : 'were'} being read already`
+      : '';
   return `${percent(hitRate)} of ${hits + misses} were on the GPU when they were asked for${ahead}`;
 }

@@ -6,7 +6,7 @@ import { announcement, loaded, stopping } from '../app/state.ts';
 import type { AblationOptions, GenerateEvent, GenerateRequest, ScoreResult } from '../contract/engine-api.ts';
 import { MixtabError } from '../contract/errors.ts';
 import { proxy } from '../contract/rpc.ts';
-import { type Preset, PRESETS } from '../settings/writing.ts';
+import { PRESETS, type Preset } from '../settings/writing.ts';
 import { type Bans, bannedList, describeAblation } from './ablation.ts';
 import { SAMPLE, scoreWindow } from './reading.ts';
 
@@ -29,7 +29,14 @@ export interface Setup {
 }
 
 export const setup = signal<Setup>({
-  expertsUsed: undefined, random: false, seed: 1, bans: { modelId: '', ids: new Set() }, prompt: 'Once upon a time', preset: PRESETS[0], maxTokens: 60, text: SAMPLE,
+  expertsUsed: undefined,
+  random: false,
+  seed: 1,
+  bans: { modelId: '', ids: new Set() },
+  prompt: 'Once upon a time',
+  preset: PRESETS[0],
+  maxTokens: 60,
+  text: SAMPLE,
 });
 
 export function changeSetup(changes: Partial<Setup>): void {
@@ -79,7 +86,8 @@ export const writing = signal<Writing | undefined>(undefined);
 export const measured = signal<{ key: string; exact: ScoreResult; rows: Measurement[] } | undefined>(undefined);
 
 /** The ablation in words; empty where nothing is changed. */
-export const currentChange = (): string => describeAblation(currentAblation(), loaded.value?.summary.config.layerCount ?? 0);
+export const currentChange = (): string =>
+  describeAblation(currentAblation(), loaded.value?.summary.config.layerCount ?? 0);
 
 const measuringKey = (): string => `${loaded.value?.summary.id} ${scoreWindow()} ${setup.value.text}`;
 
@@ -96,7 +104,12 @@ export function writeBoth(): Promise<void> {
       ? { kind: 'chat', messages: [{ role: 'user', content: prompt }] }
       : { kind: 'text', text: prompt };
     const request: GenerateRequest = { input, maxTokens, sampling: { ...preset.sampling, seed } };
-    let shown: Writing = { changed, prompt: input.kind === 'chat' ? `${prompt}\n\n` : prompt, exact: '', altered: undefined };
+    let shown: Writing = {
+      changed,
+      prompt: input.kind === 'chat' ? `${prompt}\n\n` : prompt,
+      exact: '',
+      altered: undefined,
+    };
     let done = 0;
     const write = async (more: Partial<GenerateRequest>, show: (text: string) => Partial<Writing>): Promise<void> => {
       let text = '';

@@ -15,7 +15,8 @@ function useCode(): typeof code.value {
       (module) => {
         code.value = module;
       },
-      () => report(new MixtabError('source-unreachable', "The experts' view could not be fetched.", 'Reload the page.')),
+      () =>
+        report(new MixtabError('source-unreachable', "The experts' view could not be fetched.", 'Reload the page.')),
     );
   }, []);
   return code.value;

@@ -11,7 +11,9 @@ const linear = (hex: string): number[] =>
 
 /** As WCAG 2 defines it. */
 function contrast(a: string, b: string): number {
-  const [x, y] = [a, b].map((hex) => linear(hex).reduce((sum, value, i) => sum + value * [0.2126, 0.7152, 0.0722][i], 0.05));
+  const [x, y] = [a, b].map((hex) =>
+    linear(hex).reduce((sum, value, i) => sum + value * [0.2126, 0.7152, 0.0722][i], 0.05),
+  );
   return Math.max(x, y) / Math.min(x, y);
 }
 
@@ -21,7 +23,9 @@ function difference(a: string, b: string): number {
     const [r, g, blue] = linear(hex);
     const white = [0.9505, 1, 1.089];
     const [x, y, z] = [
-      0.4124 * r + 0.3576 * g + 0.1805 * blue, 0.2126 * r + 0.7152 * g + 0.0722 * blue, 0.0193 * r + 0.1192 * g + 0.9505 * blue,
+      0.4124 * r + 0.3576 * g + 0.1805 * blue,
+      0.2126 * r + 0.7152 * g + 0.0722 * blue,
+      0.0193 * r + 0.1192 * g + 0.9505 * blue,
     ].map((value, i) => Math.cbrt(value / white[i]));
     return [116 * y, 500 * (x - y), 200 * (y - z)];
   };

@@ -49,5 +49,7 @@ function toLinearRgb(lightness: number, a: number, b: number): number[] {
 function hexOf(linear: number): string {
   const clamped = Math.min(1, Math.max(0, linear));
   const gamma = clamped <= 0.0031308 ? 12.92 * clamped : 1.055 * clamped ** (1 / 2.4) - 0.055;
-  return Math.round(255 * gamma).toString(16).padStart(2, '0');
+  return Math.round(255 * gamma)
+    .toString(16)
+    .padStart(2, '0');
 }

@@ -41,19 +41,27 @@ export const scoreWindow = (): number => Math.min(WINDOW, loaded.value?.context 
 export function inputOf(conversation: Conversation | undefined): GenerateRequest['input'] | undefined {
   if (!conversation || conversation.turns.length === 0) return undefined;
   // To the end of the path: no turn has this id.
-  if (conversation.kind === 'chat' && loaded.value?.summary.hasChatTemplate) return { kind: 'chat', messages: messagesFor(conversation, '') };
+  if (conversation.kind === 'chat' && loaded.value?.summary.hasChatTemplate)
+    return { kind: 'chat', messages: messagesFor(conversation, '') };
   return { kind: 'text', text: textFor(conversation, '') };
 }
 
 /** The words of an input, for counting. */
 export const wordsOf = (input: GenerateRequest['input'] | undefined): string =>
-  input === undefined ? '' : input.kind === 'text' ? input.text : input.messages.map(({ content }) => content).join('\n');
+  input === undefined
+    ? ''
+    : input.kind === 'text'
+      ? input.text
+      : input.messages.map(({ content }) => content).join('\n');
 
 /** Has the model read the text, and keeps what its routers chose. */
 export function read(input: GenerateRequest['input']): Promise<void> {
   return runExperiment('routing', async (onProgress) => {
     const summary = loaded.value!.summary;
-    const { trace, routing, tokens, perplexity } = await engine.score({ input, context: scoreWindow(), trace: true }, proxy(onProgress));
+    const { trace, routing, tokens, perplexity } = await engine.score(
+      { input, context: scoreWindow(), trace: true },
+      proxy(onProgress),
+    );
     if (!trace) return;
     reading.value = { model: summary.name, config: summary.config, tokens, perplexity, routing, trace };
     layer.value = Math.min(layer.value, summary.config.layerCount - 1);

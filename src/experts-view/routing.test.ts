@@ -6,8 +6,17 @@ it('knows what chance gives: 12.5 % and 46.4 % for 2 of 8, as the paper says', (
   expect(chanceOfCommon(8, 2)).toBeCloseTo(0.464, 3);
 });
 
-it.each([[8, 2], [16, 2], [4, 3], [5, 1], [6, 3], [2, 2]])('%d experts, %d used: the same as counting all pairs of choices', (count, used) => {
-  const sets = Array.from({ length: 2 ** count }, (_, bits) => bits).filter((bits) => bits.toString(2).replaceAll('0', '').length === used);
+it.each([
+  [8, 2],
+  [16, 2],
+  [4, 3],
+  [5, 1],
+  [6, 3],
+  [2, 2],
+])('%d experts, %d used: the same as counting all pairs of choices', (count, used) => {
+  const sets = Array.from({ length: 2 ** count }, (_, bits) => bits).filter(
+    (bits) => bits.toString(2).replaceAll('0', '').length === used,
+  );
   const common = sets.flatMap((a) => sets.map((b) => (a & b) !== 0)).filter(Boolean).length;
   expect(chanceOfCommon(count, used)).toBeCloseTo(common / sets.length ** 2, 12);
 });

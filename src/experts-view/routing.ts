@@ -20,7 +20,11 @@ export function chanceOfCommon(expertCount: number, used: number): number {
 }
 
 /** The tokens of a trace with what they chose in one layer. */
-export function tokensAt({ pieces, choices }: NonNullable<ScoreResult['trace']>, layer: number, layerCount: number): TokenChoice[] {
+export function tokensAt(
+  { pieces, choices }: NonNullable<ScoreResult['trace']>,
+  layer: number,
+  layerCount: number,
+): TokenChoice[] {
   const used = choices.length / (pieces.length * layerCount);
   return pieces.map((text, token) => {
     const at = (token * layerCount + layer) * used;
@@ -34,12 +38,20 @@ export function tokensAt({ pieces, choices }: NonNullable<ScoreResult['trace']>,
  */
 export function visible(text: string): string {
   if (text === '') return '·';
-  return text.replaceAll('\n', '↵\n').replaceAll('\t', '⇥\t').replace(/^ (?=\S)/, '\u200b\u00a0');
+  return text
+    .replaceAll('\n', '↵\n')
+    .replaceAll('\t', '⇥\t')
+    .replace(/^ (?=\S)/, '\u200b\u00a0');
 }
 
 /** A token as it is said. */
 export function spoken({ text, experts }: TokenChoice): string {
-  const what = text === '' ? 'no text of its own' : text.trim() === '' ? { ' ': 'space', '\n': 'new line' }[text] ?? 'blank' : `“${text.trim()}”`;
+  const what =
+    text === ''
+      ? 'no text of its own'
+      : text.trim() === ''
+        ? ({ ' ': 'space', '\n': 'new line' }[text] ?? 'blank')
+        : `“${text.trim()}”`;
   const [first, ...others] = experts;
   return `${what}: expert ${first}${others.length > 0 ? `, then ${others.join(', ')}` : ''}`;
 }

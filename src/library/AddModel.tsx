@@ -7,7 +7,16 @@ import { formatBytes, formatCount } from '../ui/format.ts';
 import { disk, fitsOnDisk } from './disk.ts';
 import { fitText } from './fit-text.ts';
 import { deviceFigures } from './ModelDetails.tsx';
-import { importFiles, looking, type PlannedImport, planFromText, planned, planUrl, repo, startPlanned } from './plan.ts';
+import {
+  importFiles,
+  looking,
+  type PlannedImport,
+  planFromText,
+  planned,
+  planUrl,
+  repo,
+  startPlanned,
+} from './plan.ts';
 import { TokenField } from './TokenField.tsx';
 
 /** By address, repository or file. */
@@ -18,8 +27,8 @@ export function AddModel() {
     <section>
       <h2>Add a model</h2>
       <p class="hint">
-        Any Mixtral in GGUF form. It is downloaded once, from the address to this device, and stays here. One in
-        several files: the address of any of them, or all of them together. Files can also be dropped anywhere on the page.
+        Any Mixtral in GGUF form. It is downloaded once, from the address to this device, and stays here. One in several
+        files: the address of any of them, or all of them together. Files can also be dropped anywhere on the page.
       </p>
       <form
         class="row"
@@ -96,7 +105,8 @@ const intoView = (element: HTMLElement | null): void => element?.scrollIntoView(
 
 /** What will be downloaded, and whether it finds room. */
 function Plan({ plan: { name, inspection } }: { plan: PlannedImport }) {
-  const { fileBytes, parameterCount, activeParameterCount, bitsPerWeight, config, license, hasChatTemplate } = inspection;
+  const { fileBytes, parameterCount, activeParameterCount, bitsPerWeight, config, license, hasChatTemplate } =
+    inspection;
   const device = deviceFigures();
   const fits = fitsOnDisk(fileBytes, disk.value);
   const free = disk.value ? disk.value.quotaBytes - disk.value.usedBytes : undefined;
@@ -104,15 +114,21 @@ function Plan({ plan: { name, inspection } }: { plan: PlannedImport }) {
     <section ref={intoView} class="card column-card" aria-label={`Import ${name}?`}>
       <h3>{inspection.name || name}</h3>
       <p class="hint">
-        {formatCount(parameterCount)} parameters, {formatCount(activeParameterCount)} active · {config.expertCount} experts,{' '}
-        {config.expertsPerToken} used · {bitsPerWeight.toFixed(1)} bits a weight · {hasChatTemplate ? 'chat' : 'text completer'}
+        {formatCount(parameterCount)} parameters, {formatCount(activeParameterCount)} active · {config.expertCount}{' '}
+        experts, {config.expertsPerToken} used · {bitsPerWeight.toFixed(1)} bits a weight ·{' '}
+        {hasChatTemplate ? 'chat' : 'text completer'}
         {license && ` · ${license}`}
       </p>
-      <p class="hint">This model {fitText(device, expectSpeed(inspection.figures, config, device, loadOptionsOf(settings.value).context))}.</p>
+      <p class="hint">
+        This model{' '}
+        {fitText(device, expectSpeed(inspection.figures, config, device, loadOptionsOf(settings.value).context))}.
+      </p>
       <p>
         {formatBytes(fileBytes)} to download and keep.{' '}
         {free !== undefined && `The browser says that ${formatBytes(free)} are free for this page. `}
-        {fits === false && <strong class="bad">That is too little, though some browsers give more than they say.</strong>}
+        {fits === false && (
+          <strong class="bad">That is too little, though some browsers give more than they say.</strong>
+        )}
       </p>
       <div class="row">
         <button type="button" class="primary" onClick={() => void startPlanned()}>

@@ -12,8 +12,9 @@ export function KnownModels() {
     <section>
       <h2>Well-known Mixtrals</h2>
       <p class="hint">
-        What is said of the speed is the most that {formatBytes(deviceFigures().gpuBytes)} of GPU memory could give here. Fewer bits are faster: experts that find no place on the GPU are read from the disk, so every bit costs time. More bits are closer
-        to the original.
+        What is said of the speed is the most that {formatBytes(deviceFigures().gpuBytes)} of GPU memory could give
+        here. Fewer bits are faster: experts that find no place on the GPU are read from the disk, so every bit costs
+        time. More bits are closer to the original.
       </p>
       {KNOWN_MODELS.map((model) => (
         <div class="card column-card" key={model.repo}>

@@ -1,6 +1,6 @@
 import { useEffect } from 'preact/hooks';
-import { Notices } from '../app/Notices.tsx';
 import { forgetImport, importModel } from '../app/models.ts';
+import { Notices } from '../app/Notices.tsx';
 import { models, runningImport, sessions, unfinished } from '../app/state.ts';
 import { formatBytes } from '../ui/format.ts';
 import { AddModel } from './AddModel.tsx';
@@ -47,12 +47,18 @@ function Unfinished() {
               {name} <em>unfinished</em>
             </h3>
             <p class="hint">
-              {formatBytes(bytesDone)} of {formatBytes(bytesTotal)} are here. {!sourceUrl && 'Choose the file again, and the import goes on.'}
+              {formatBytes(bytesDone)} of {formatBytes(bytesTotal)} are here.{' '}
+              {!sourceUrl && 'Choose the file again, and the import goes on.'}
             </p>
           </div>
           <div class="row">
             {sourceUrl && (
-              <button type="button" class="primary" aria-label={`Go on with ${name}`} onClick={() => void importModel(urlSource(sourceUrl), name)}>
+              <button
+                type="button"
+                class="primary"
+                aria-label={`Go on with ${name}`}
+                onClick={() => void importModel(urlSource(sourceUrl), name)}
+              >
                 Go on
               </button>
             )}
@@ -79,7 +85,9 @@ function DiskUse() {
       <p class="hint">
         {formatBytes(usedBytes)} of the {formatBytes(quotaBytes)} that this browser allows the page.{' '}
         {kept > 0 && `${formatBytes(kept)} of it is what models remember of conversations. `}
-        {persisted ? 'The browser keeps it until you remove it.' : 'When the disk gets full, the browser may clear it. '}
+        {persisted
+          ? 'The browser keeps it until you remove it.'
+          : 'When the disk gets full, the browser may clear it. '}
         {!persisted && (
           <button type="button" class="link" onClick={() => void askToPersist()}>
             Ask it to keep the models

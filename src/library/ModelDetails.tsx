@@ -1,7 +1,7 @@
 /** What a stored model is made of, and what to expect of it on this device; folded away until asked for. */
 import { adapter } from '../app/state.ts';
-import type { ModelSummary } from '../contract/import-api.ts';
 import { ASSUMED_GPU_BYTES, ASSUMED_RATES, type DeviceFigures, expectSpeed } from '../contract/expected-speed.ts';
+import type { ModelSummary } from '../contract/import-api.ts';
 import { loadOptionsOf, settings } from '../settings/settings.ts';
 import { formatBytes, formatCount } from '../ui/format.ts';
 import { fitText } from './fit-text.ts';
@@ -14,8 +14,8 @@ export function ModelDetails({ model: { config, figures } }: { model: ModelSumma
       <p>This model {fitText(device, expectSpeed(figures, config, device, loadOptionsOf(settings.value).context))}.</p>
       <p>
         {config.layerCount} layers · context {config.contextLength} · vocabulary {config.vocabularySize} ·{' '}
-        {figures.bitsPerWeight.toFixed(1)} bits a weight · {formatBytes(figures.bytesPerToken)} read for a token · an expert{' '}
-        {formatBytes(figures.expertBytes)}
+        {figures.bitsPerWeight.toFixed(1)} bits a weight · {formatBytes(figures.bytesPerToken)} read for a token · an
+        expert {formatBytes(figures.expertBytes)}
       </p>
       <table>
         <tbody>

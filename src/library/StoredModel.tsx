@@ -21,7 +21,10 @@ export function StoredModel({ model }: { model: ModelSummary }) {
           {inUse && <em>in use</em>}
           {model.state !== 'complete' && <em class="bad">{model.state}</em>}
         </h3>
-        <p class="hint">{isBuiltin(model) ? 'A very small story-teller that comes with the page. ' : ''}{factsOf(model)}</p>
+        <p class="hint">
+          {isBuiltin(model) ? 'A very small story-teller that comes with the page. ' : ''}
+          {factsOf(model)}
+        </p>
         <ModelDetails model={model} />
         {verdict && (
           <p class="hint" role="status">
@@ -42,12 +45,23 @@ export function StoredModel({ model }: { model: ModelSummary }) {
       ) : (
         <div class="row">
           {!inUse && model.state === 'complete' && (
-            <button type="button" class="primary" disabled={busy} aria-label={`Use ${model.name}`} onClick={() => void useModel(model)}>
+            <button
+              type="button"
+              class="primary"
+              disabled={busy}
+              aria-label={`Use ${model.name}`}
+              onClick={() => void useModel(model)}
+            >
               Use
             </button>
           )}
           {(model.state === 'damaged' || verdict === DAMAGED) && (
-            <button type="button" disabled={busy} aria-label={`Repair ${model.name}`} onClick={() => void repairModel(model).then(() => setVerdict(''))}>
+            <button
+              type="button"
+              disabled={busy}
+              aria-label={`Repair ${model.name}`}
+              onClick={() => void repairModel(model).then(() => setVerdict(''))}
+            >
               Repair
             </button>
           )}
@@ -59,12 +73,19 @@ export function StoredModel({ model }: { model: ModelSummary }) {
             onClick={async () => {
               setVerdict('');
               const damaged = await verifyModel(model);
-              if (damaged !== undefined) setVerdict(damaged === 0 ? 'Verified: every byte is as it was imported.' : DAMAGED);
+              if (damaged !== undefined)
+                setVerdict(damaged === 0 ? 'Verified: every byte is as it was imported.' : DAMAGED);
             }}
           >
             Verify
           </button>
-          <button type="button" class="quiet" disabled={busy} aria-label={`Remove ${model.name}`} onClick={() => setAsking(true)}>
+          <button
+            type="button"
+            class="quiet"
+            disabled={busy}
+            aria-label={`Remove ${model.name}`}
+            onClick={() => setAsking(true)}
+          >
             Remove
           </button>
         </div>
@@ -73,7 +94,15 @@ export function StoredModel({ model }: { model: ModelSummary }) {
   );
 }
 
-function factsOf({ typeShares, parameterCount, activeParameterCount, config, storedBytes, hasChatTemplate, license }: ModelSummary): string {
+function factsOf({
+  typeShares,
+  parameterCount,
+  activeParameterCount,
+  config,
+  storedBytes,
+  hasChatTemplate,
+  license,
+}: ModelSummary): string {
   const types = Object.entries(typeShares)
     .sort(([, a], [, b]) => b - a)
     .map(([type]) => type)

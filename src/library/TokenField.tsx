@@ -16,7 +16,8 @@ export function TokenField() {
         <a href="https://huggingface.co/settings/tokens" target="_blank" rel="noopener noreferrer">
           settings/tokens
         </a>{' '}
-        (reading is enough) and paste it here. It is sent to huggingface.co and nowhere else, and forgotten with this tab.
+        (reading is enough) and paste it here. It is sent to huggingface.co and nowhere else, and forgotten with this
+        tab.
       </p>
       <div class="row">
         <input
@@ -30,7 +31,11 @@ export function TokenField() {
           onInput={(event) => changeToken(event.currentTarget.value, remembered.value)}
         />
         <label class="row">
-          <input type="checkbox" checked={remembered.value} onChange={(event) => changeToken(token.value, event.currentTarget.checked)} />
+          <input
+            type="checkbox"
+            checked={remembered.value}
+            onChange={(event) => changeToken(token.value, event.currentTarget.checked)}
+          />
           Remember on this device
         </label>
       </div>

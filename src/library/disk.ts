@@ -14,8 +14,12 @@ export const disk = signal<Disk | undefined>(undefined);
 
 export async function refreshDisk(): Promise<void> {
   try {
-    const [{ usage, quota }, persisted] = await Promise.all([navigator.storage.estimate(), navigator.storage.persisted()]);
-    disk.value = usage !== undefined && quota !== undefined ? { usedBytes: usage, quotaBytes: quota, persisted } : undefined;
+    const [{ usage, quota }, persisted] = await Promise.all([
+      navigator.storage.estimate(),
+      navigator.storage.persisted(),
+    ]);
+    disk.value =
+      usage !== undefined && quota !== undefined ? { usedBytes: usage, quotaBytes: quota, persisted } : undefined;
   } catch {
     disk.value = undefined; // an old browser, or a private window: nothing to say
   }

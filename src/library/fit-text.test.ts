@@ -2,7 +2,14 @@ import { expect, it } from 'vitest';
 import { fitShort, fitText } from './fit-text.ts';
 
 const device = { gpuBytes: 8e9, ramBytes: 0, gpuRate: 100e9, ramRate: 5e9, storeRate: 1.1e9 };
-const expected = { leastGpuBytes: 7.9e9, residentGpuBytes: 27e9, residentShare: 0.25, hitRate: 0.31, tokensPerSecond: 0.2504, boundBy: 'store' } as const;
+const expected = {
+  leastGpuBytes: 7.9e9,
+  residentGpuBytes: 27e9,
+  residentShare: 0.25,
+  hitRate: 0.31,
+  tokensPerSecond: 0.2504,
+  boundBy: 'store',
+} as const;
 
 it('says whether a model fits, how fast it can be, and by what', () => {
   expect(fitText(device, { ...expected, fit: 'streams' })).toBe(
@@ -12,7 +19,9 @@ it('says whether a model fits, how fast it can be, and by what', () => {
   expect(fitText(device, { ...expected, fit: 'resident', boundBy: 'gpu', tokensPerSecond: 13.7 })).toBe(
     'fits 8.0 GB of GPU memory whole: at most 14 tokens a second if GPU memory gives 100.0 GB a second',
   );
-  expect(fitText(device, { ...expected, fit: 'too-large' })).toBe('does not run in 8.0 GB of GPU memory: it needs at least 7.9 GB');
+  expect(fitText(device, { ...expected, fit: 'too-large' })).toBe(
+    'does not run in 8.0 GB of GPU memory: it needs at least 7.9 GB',
+  );
 });
 
 it('says the same in a few words', () => {

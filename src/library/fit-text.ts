@@ -3,10 +3,13 @@ import type { DeviceFigures, ExpectedSpeed } from '../contract/expected-speed.ts
 import { formatBytes } from '../ui/format.ts';
 
 const BOUNDS = {
-  gpu: ['GPU memory', 'gpuRate'], ram: ['main memory', 'ramRate'], store: ['the disk', 'storeRate'],
+  gpu: ['GPU memory', 'gpuRate'],
+  ram: ['main memory', 'ramRate'],
+  store: ['the disk', 'storeRate'],
 } as const;
 
-const speedText = (tokensPerSecond: number): string => (tokensPerSecond >= 10 ? String(Math.round(tokensPerSecond)) : tokensPerSecond.toPrecision(2));
+const speedText = (tokensPerSecond: number): string =>
+  tokensPerSecond >= 10 ? String(Math.round(tokensPerSecond)) : tokensPerSecond.toPrecision(2);
 
 /** The same in a few words. */
 export function fitShort({ fit, leastGpuBytes, tokensPerSecond }: ExpectedSpeed): string {

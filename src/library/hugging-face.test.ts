@@ -7,7 +7,15 @@ it('knows a repository from other addresses', () => {
   expect(repoFrom(' TheBloke/Mixtral-8x7B-v0.1-GGUF ')).toBe('TheBloke/Mixtral-8x7B-v0.1-GGUF');
   expect(repoFrom('https://huggingface.co/a/b.c/')).toBe('a/b.c');
   expect(repoFrom('https://huggingface.co/a/b/tree/main')).toBe('a/b');
-  for (const other of ['', 'a', 'a/b/c', 'https://example.org/a/b', 'https://huggingface.co/a/b/resolve/main/x.gguf', 'dir/model.gguf', '../b']) {
+  for (const other of [
+    '',
+    'a',
+    'a/b/c',
+    'https://example.org/a/b',
+    'https://huggingface.co/a/b/resolve/main/x.gguf',
+    'dir/model.gguf',
+    '../b',
+  ]) {
     expect(repoFrom(other)).toBeUndefined();
   }
 });
@@ -28,19 +36,35 @@ describe('files of a repository', () => {
       { path: 'no-size.gguf' },
       null,
     ];
-    expect(filesFrom(items, 'a/b').map(({ path }) => path)).toEqual(['sub dir/small.gguf', 'x-00001-of-00002.gguf', 'big.gguf', 'y.gguf.part1of3', 'z.gguf-split-a']);
+    expect(filesFrom(items, 'a/b').map(({ path }) => path)).toEqual([
+      'sub dir/small.gguf',
+      'x-00001-of-00002.gguf',
+      'big.gguf',
+      'y.gguf.part1of3',
+      'z.gguf-split-a',
+    ]);
     expect(filesFrom(items, 'a/b')[0].url).toBe('https://huggingface.co/a/b/resolve/main/sub%20dir/small.gguf');
     expect(filesFrom(items, 'a/b')[1].bytes).toBe(6);
     expect(filesFrom({ error: 'x' }, 'a/b')).toEqual([]);
   });
 
   it('a refusal has its cause', async () => {
-    await expect(listRepo('a/b', undefined, async () => new Response('', { status: 404 }))).rejects.toMatchObject({ code: 'source-unreachable' });
+    await expect(listRepo('a/b', undefined, async () => new Response('', { status: 404 }))).rejects.toMatchObject({
+      code: 'source-unreachable',
+    });
     const access = { origin: 'https://huggingface.co', token: 'hf_secret' };
     const forbidden = (given?: typeof access) => listRepo('a/b', given, async () => new Response('', { status: 403 }));
-    await expect(forbidden()).rejects.toMatchObject({ code: 'source-gated', remedy: expect.stringContaining('https://huggingface.co/a/b') });
-    await expect(forbidden(access)).rejects.toMatchObject({ code: 'source-gated', remedy: expect.stringContaining('with that account') });
-    await expect(listRepo('a/b', undefined, () => Promise.reject(new TypeError()))).rejects.toThrow(/cannot be reached/);
+    await expect(forbidden()).rejects.toMatchObject({
+      code: 'source-gated',
+      remedy: expect.stringContaining('https://huggingface.co/a/b'),
+    });
+    await expect(forbidden(access)).rejects.toMatchObject({
+      code: 'source-gated',
+      remedy: expect.stringContaining('with that account'),
+    });
+    await expect(listRepo('a/b', undefined, () => Promise.reject(new TypeError()))).rejects.toThrow(
+      /cannot be reached/,
+    );
   });
 });
 
@@ -55,7 +79,9 @@ it('the token goes along as a header, and what no header can hold is refused wit
   await listRepo('a/b', { origin, token: 'hf_secret' }, fetchFile);
   await listRepo('a/b', { origin: 'https://example.org', token: 'hf_secret' }, fetchFile);
   expect(seen).toEqual([null, 'Bearer hf_secret', null]);
-  const error: unknown = await listRepo('a/b', { origin, token: 'hf_secret\n' }, fetchFile).catch((thrown: unknown) => thrown);
+  const error: unknown = await listRepo('a/b', { origin, token: 'hf_secret\n' }, fetchFile).catch(
+    (thrown: unknown) => thrown,
+  );
   expect(error).toMatchObject({ code: 'source-gated' });
   expect(JSON.stringify(error) + String(error)).not.toContain('hf_secret');
 });

@@ -18,14 +18,22 @@ export function repoFrom(text: string): string | undefined {
  * @returns the repository's GGUF files, smallest first; a split one counts as one file, named by its first part
  * @throws MixtabError `source-gated`, `source-unreachable`
  */
-export async function listRepo(repo: string, access?: AccessToken, fetchFile: typeof fetch = fetch): Promise<RepoFile[]> {
+export async function listRepo(
+  repo: string,
+  access?: AccessToken,
+  fetchFile: typeof fetch = fetch,
+): Promise<RepoFile[]> {
   const url = `${HUGGING_FACE}/api/models/${repo}/tree/main?recursive=true`;
   const headers = authorization(url, access);
   let response: Response;
   try {
     response = await fetchFile(url, { headers });
   } catch {
-    throw new MixtabError('source-unreachable', 'Hugging Face cannot be reached.', 'Check the network, or choose a file.');
+    throw new MixtabError(
+      'source-unreachable',
+      'Hugging Face cannot be reached.',
+      'Check the network, or choose a file.',
+    );
   }
   if (!response.ok) {
     const { status } = response;
@@ -57,6 +65,10 @@ export function filesFrom(items: unknown, repo: string): RepoFile[] {
     sizes.set(whole, (sizes.get(whole) ?? 0) + size);
   }
   return [...sizes]
-    .map(([path, bytes]) => ({ path, bytes, url: `${HUGGING_FACE}/${repo}/resolve/main/${path.split('/').map(encodeURIComponent).join('/')}` }))
+    .map(([path, bytes]) => ({
+      path,
+      bytes,
+      url: `${HUGGING_FACE}/${repo}/resolve/main/${path.split('/').map(encodeURIComponent).join('/')}`,
+    }))
     .sort((a, b) => a.bytes - b.bytes);
 }

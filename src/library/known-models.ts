@@ -31,13 +31,29 @@ const MIXTRAL_8X7B = {
   license: 'Apache-2.0',
   parameters: 46.7e9,
   expertParameters: 3 * 4096 * 14336,
-  shape: { layerCount: 32, kvHeadCount: 8, headDim: 128, embeddingLength: 4096, expertCount: 8, expertsPerToken: 2, contextLength: 32768 },
+  shape: {
+    layerCount: 32,
+    kvHeadCount: 8,
+    headDim: 128,
+    embeddingLength: 4096,
+    expertCount: 8,
+    expertsPerToken: 2,
+    contextLength: 32768,
+  },
 };
 const MIXTRAL_8X22B = {
   license: 'Apache-2.0',
   parameters: 140.6e9,
   expertParameters: 3 * 6144 * 16384,
-  shape: { layerCount: 56, kvHeadCount: 8, headDim: 128, embeddingLength: 6144, expertCount: 8, expertsPerToken: 2, contextLength: 65536 },
+  shape: {
+    layerCount: 56,
+    kvHeadCount: 8,
+    headDim: 128,
+    embeddingLength: 6144,
+    expertCount: 8,
+    expertsPerToken: 2,
+    contextLength: 65536,
+  },
 };
 
 const GB = 1e9;
@@ -49,12 +65,48 @@ export const KNOWN_MODELS: KnownModel[] = [
     repo: 'mradermacher/Mixtral-8x7B-Instruct-v0.1-i1-GGUF',
     ...MIXTRAL_8X7B,
     files: [
-      { mix: 'IQ2_XS', file: 'Mixtral-8x7B-Instruct-v0.1.i1-IQ2_XS.gguf', bytes: 13.8 * GB, quality: 'Small and quick to stream; noticeable loss.', stars: 2 },
-      { mix: 'Q2_K', file: 'Mixtral-8x7B-Instruct-v0.1.i1-Q2_K.gguf', bytes: 17.5 * GB, quality: 'Two to three bits; noticeable loss.', stars: 2 },
-      { mix: 'IQ3_XXS', file: 'Mixtral-8x7B-Instruct-v0.1.i1-IQ3_XXS.gguf', bytes: 18.5 * GB, quality: 'Good for its size.', stars: 3 },
-      { mix: 'Q3_K_M', file: 'Mixtral-8x7B-Instruct-v0.1.i1-Q3_K_M.gguf', bytes: 22.7 * GB, quality: 'Some loss.', stars: 3 },
-      { mix: 'Q4_K_M', file: 'Mixtral-8x7B-Instruct-v0.1.i1-Q4_K_M.gguf', bytes: 28.6 * GB, quality: 'The usual choice: little loss.', stars: 4 },
-      { mix: 'Q5_K_M', file: 'Mixtral-8x7B-Instruct-v0.1.i1-Q5_K_M.gguf', bytes: 33.4 * GB, quality: 'Very little loss.', stars: 5 },
+      {
+        mix: 'IQ2_XS',
+        file: 'Mixtral-8x7B-Instruct-v0.1.i1-IQ2_XS.gguf',
+        bytes: 13.8 * GB,
+        quality: 'Small and quick to stream; noticeable loss.',
+        stars: 2,
+      },
+      {
+        mix: 'Q2_K',
+        file: 'Mixtral-8x7B-Instruct-v0.1.i1-Q2_K.gguf',
+        bytes: 17.5 * GB,
+        quality: 'Two to three bits; noticeable loss.',
+        stars: 2,
+      },
+      {
+        mix: 'IQ3_XXS',
+        file: 'Mixtral-8x7B-Instruct-v0.1.i1-IQ3_XXS.gguf',
+        bytes: 18.5 * GB,
+        quality: 'Good for its size.',
+        stars: 3,
+      },
+      {
+        mix: 'Q3_K_M',
+        file: 'Mixtral-8x7B-Instruct-v0.1.i1-Q3_K_M.gguf',
+        bytes: 22.7 * GB,
+        quality: 'Some loss.',
+        stars: 3,
+      },
+      {
+        mix: 'Q4_K_M',
+        file: 'Mixtral-8x7B-Instruct-v0.1.i1-Q4_K_M.gguf',
+        bytes: 28.6 * GB,
+        quality: 'The usual choice: little loss.',
+        stars: 4,
+      },
+      {
+        mix: 'Q5_K_M',
+        file: 'Mixtral-8x7B-Instruct-v0.1.i1-Q5_K_M.gguf',
+        bytes: 33.4 * GB,
+        quality: 'Very little loss.',
+        stars: 5,
+      },
     ],
   },
   {
@@ -63,10 +115,34 @@ export const KNOWN_MODELS: KnownModel[] = [
     repo: 'TheBloke/Mixtral-8x7B-Instruct-v0.1-GGUF',
     ...MIXTRAL_8X7B,
     files: [
-      { mix: 'Q2_K', file: 'mixtral-8x7b-instruct-v0.1.Q2_K.gguf', bytes: 15.64 * GB, quality: 'The smallest here; noticeable loss.', stars: 2 },
-      { mix: 'Q4_0', file: 'mixtral-8x7b-instruct-v0.1.Q4_0.gguf', bytes: 26.44 * GB, quality: 'Plain four bits; little loss.', stars: 4 },
-      { mix: 'Q4_K_M', file: 'mixtral-8x7b-instruct-v0.1.Q4_K_M.gguf', bytes: 26.44 * GB, quality: 'Little loss.', stars: 4 },
-      { mix: 'Q8_0', file: 'mixtral-8x7b-instruct-v0.1.Q8_0.gguf', bytes: 49.62 * GB, quality: 'As good as the original.', stars: 5 },
+      {
+        mix: 'Q2_K',
+        file: 'mixtral-8x7b-instruct-v0.1.Q2_K.gguf',
+        bytes: 15.64 * GB,
+        quality: 'The smallest here; noticeable loss.',
+        stars: 2,
+      },
+      {
+        mix: 'Q4_0',
+        file: 'mixtral-8x7b-instruct-v0.1.Q4_0.gguf',
+        bytes: 26.44 * GB,
+        quality: 'Plain four bits; little loss.',
+        stars: 4,
+      },
+      {
+        mix: 'Q4_K_M',
+        file: 'mixtral-8x7b-instruct-v0.1.Q4_K_M.gguf',
+        bytes: 26.44 * GB,
+        quality: 'Little loss.',
+        stars: 4,
+      },
+      {
+        mix: 'Q8_0',
+        file: 'mixtral-8x7b-instruct-v0.1.Q8_0.gguf',
+        bytes: 49.62 * GB,
+        quality: 'As good as the original.',
+        stars: 5,
+      },
     ],
   },
   {
@@ -75,7 +151,13 @@ export const KNOWN_MODELS: KnownModel[] = [
     repo: 'mradermacher/Mixtral-8x7B-v0.1-i1-GGUF',
     ...MIXTRAL_8X7B,
     files: [
-      { mix: 'IQ2_XS', file: 'Mixtral-8x7B-v0.1.i1-IQ2_XS.gguf', bytes: 13.8 * GB, quality: 'Small and quick to stream; noticeable loss.', stars: 2 },
+      {
+        mix: 'IQ2_XS',
+        file: 'Mixtral-8x7B-v0.1.i1-IQ2_XS.gguf',
+        bytes: 13.8 * GB,
+        quality: 'Small and quick to stream; noticeable loss.',
+        stars: 2,
+      },
       { mix: 'Q4_K_M', file: 'Mixtral-8x7B-v0.1.i1-Q4_K_M.gguf', bytes: 28.6 * GB, quality: 'Little loss.', stars: 4 },
     ],
   },
@@ -85,7 +167,13 @@ export const KNOWN_MODELS: KnownModel[] = [
     repo: 'TheBloke/dolphin-2.7-mixtral-8x7b-GGUF',
     ...MIXTRAL_8X7B,
     files: [
-      { mix: 'Q4_K_M', file: 'dolphin-2.7-mixtral-8x7b.Q4_K_M.gguf', bytes: 26.44 * GB, quality: 'Little loss.', stars: 4 },
+      {
+        mix: 'Q4_K_M',
+        file: 'dolphin-2.7-mixtral-8x7b.Q4_K_M.gguf',
+        bytes: 26.44 * GB,
+        quality: 'Little loss.',
+        stars: 4,
+      },
     ],
   },
   {
@@ -94,17 +182,29 @@ export const KNOWN_MODELS: KnownModel[] = [
     repo: 'mradermacher/Mixtral-8x22B-Instruct-v0.1-i1-GGUF',
     ...MIXTRAL_8X22B,
     files: [
-      { mix: 'IQ2_M', file: 'Mixtral-8x22B-Instruct-v0.1.i1-IQ2_M.gguf', bytes: 46.7 * GB, quality: 'The only one in a single file; some loss.', stars: 3 },
+      {
+        mix: 'IQ2_M',
+        file: 'Mixtral-8x22B-Instruct-v0.1.i1-IQ2_M.gguf',
+        bytes: 46.7 * GB,
+        quality: 'The only one in a single file; some loss.',
+        stars: 3,
+      },
     ],
   },
 ];
 
 export const bitsOf = ({ parameters }: KnownModel, { bytes }: KnownFile): number => (bytes * 8) / parameters;
 
-export const urlOf = ({ repo }: KnownModel, { file }: KnownFile): string => `https://huggingface.co/${repo}/resolve/main/${file}`;
+export const urlOf = ({ repo }: KnownModel, { file }: KnownFile): string =>
+  `https://huggingface.co/${repo}/resolve/main/${file}`;
 
 /** What to expect of a file before its header was read: all weights taken to have the same bits. */
-export function expectFile({ parameters, expertParameters, shape }: KnownModel, { bytes }: KnownFile, device: DeviceFigures, context?: number): ExpectedSpeed {
+export function expectFile(
+  { parameters, expertParameters, shape }: KnownModel,
+  { bytes }: KnownFile,
+  device: DeviceFigures,
+  context?: number,
+): ExpectedSpeed {
   const expertBytes = (bytes * expertParameters) / parameters;
   const denseBytes = bytes - shape.layerCount * shape.expertCount * expertBytes;
   const bytesPerToken = denseBytes + shape.layerCount * shape.expertsPerToken * expertBytes;

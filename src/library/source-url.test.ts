@@ -3,8 +3,12 @@ import { sourceUrl } from './source-url.ts';
 
 describe('sourceUrl', () => {
   it('turns the page of a Hugging Face file into its download address', () => {
-    expect(sourceUrl(' https://huggingface.co/a/b/blob/main/x.gguf ')).toBe('https://huggingface.co/a/b/resolve/main/x.gguf');
-    expect(sourceUrl('https://huggingface.co/a/blob/resolve/main/x.gguf')).toBe('https://huggingface.co/a/blob/resolve/main/x.gguf');
+    expect(sourceUrl(' https://huggingface.co/a/b/blob/main/x.gguf ')).toBe(
+      'https://huggingface.co/a/b/resolve/main/x.gguf',
+    );
+    expect(sourceUrl('https://huggingface.co/a/blob/resolve/main/x.gguf')).toBe(
+      'https://huggingface.co/a/blob/resolve/main/x.gguf',
+    );
     expect(sourceUrl('https://example.org/a/b/blob/x.gguf')).toBe('https://example.org/a/b/blob/x.gguf');
   });
 

@@ -27,7 +27,8 @@ export function changeToken(text: string, remember: boolean): void {
 }
 
 /** undefined where none was entered. */
-export const accessToken = (): AccessToken | undefined => (token.value === '' ? undefined : { origin: HUGGING_FACE, token: token.value });
+export const accessToken = (): AccessToken | undefined =>
+  token.value === '' ? undefined : { origin: HUGGING_FACE, token: token.value };
 
 /** An address as a source; only one on Hugging Face takes the token along. */
 export function urlSource(url: string): ModelSource & { kind: 'url' } {

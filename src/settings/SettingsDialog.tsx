@@ -47,21 +47,38 @@ export function SettingsDialog({ onClose }: { onClose: () => void }) {
       ))}
       <h3>Memory</h3>
       {MEMORY.map((field) => (
-        <NumberField key={field.key} field={withLimits(field)} value={settings.value[field.key]} onChange={(value) => changeSettings({ [field.key]: value })} />
+        <NumberField
+          key={field.key}
+          field={withLimits(field)}
+          value={settings.value[field.key]}
+          onChange={(value) => changeSettings({ [field.key]: value })}
+        />
       ))}
       <MemoryNow />
       <KeptSessions />
       <div class="field">
         <label for="setting-place">Keep new models</label>
-        <select id="setting-place" value={settings.value.place} onChange={(event) => changeSettings({ place: event.currentTarget.value as Settings['place'] })}>
+        <select
+          id="setting-place"
+          value={settings.value.place}
+          onChange={(event) => changeSettings({ place: event.currentTarget.value as Settings['place'] })}
+        >
           <option value="indexeddb">in IndexedDB</option>
           <option value="opfs">as files</option>
         </select>
-        <p class="hint">IndexedDB works everywhere; files private to the page are read several times faster where the browser has them.</p>
+        <p class="hint">
+          IndexedDB works everywhere; files private to the page are read several times faster where the browser has
+          them.
+        </p>
       </div>
       <h3>Faster, but not exact</h3>
       {LOSSY.map((field) => (
-        <NumberField key={field.key} field={field} value={settings.value[field.key]} onChange={(value) => changeSettings({ [field.key]: value })} />
+        <NumberField
+          key={field.key}
+          field={field}
+          value={settings.value[field.key]}
+          onChange={(value) => changeSettings({ [field.key]: value })}
+        />
       ))}
       <h3>Page</h3>
       <div class="field">
@@ -88,7 +105,9 @@ export function SettingsDialog({ onClose }: { onClose: () => void }) {
 /** A context longer than the model knows makes no sense. */
 function withLimits(field: Field<MemoryKey>): Field<MemoryKey> {
   const model = loaded.value?.summary.config;
-  return field.key === 'context' && model ? { ...field, help: `${field.help} This model knows up to ${model.contextLength}.` } : field;
+  return field.key === 'context' && model
+    ? { ...field, help: `${field.help} This model knows up to ${model.contextLength}.` }
+    : field;
 }
 
 function SystemPrompt() {
@@ -160,7 +179,8 @@ function KeptSessions() {
         ))}
       {bytes > 0 && (
         <p class="hint">
-          Now: {formatBytes(bytes)} for {sessions.value.length} {sessions.value.length === 1 ? 'conversation' : 'conversations'}.{' '}
+          Now: {formatBytes(bytes)} for {sessions.value.length}{' '}
+          {sessions.value.length === 1 ? 'conversation' : 'conversations'}.{' '}
           <button type="button" class="link" onClick={() => void clearSessions()}>
             Forget it
           </button>
@@ -175,8 +195,9 @@ function MemoryNow() {
   const { memory, slots, summary, context, adapter } = loaded.value;
   return (
     <p class="hint">
-      Now: {formatBytes(memory.gpuBytes)} on the GPU, {slots} of {summary.config.layerCount * summary.config.expertCount} experts have a
-      place there, context {context}. GPU: {adapter.description || adapter.vendor}
+      Now: {formatBytes(memory.gpuBytes)} on the GPU, {slots} of{' '}
+      {summary.config.layerCount * summary.config.expertCount} experts have a place there, context {context}. GPU:{' '}
+      {adapter.description || adapter.vendor}
       {adapter.software && ' (software, slow)'}.
     </p>
   );

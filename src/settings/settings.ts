@@ -50,14 +50,17 @@ export async function loadSettings(): Promise<void> {
   const stored = (await get<Partial<Settings>>(KEY)) ?? {};
   const { writing, textWriting } = DEFAULT_SETTINGS;
   settings.value = {
-    ...DEFAULT_SETTINGS, ...stored,
-    writing: { ...writing, ...stored.writing }, textWriting: { ...textWriting, ...stored.textWriting },
+    ...DEFAULT_SETTINGS,
+    ...stored,
+    writing: { ...writing, ...stored.writing },
+    textWriting: { ...textWriting, ...stored.textWriting },
   };
   showAppearance();
 }
 
 /** What a new conversation begins with. */
-export const newWriting = ({ writing, textWriting }: Settings, kind: 'chat' | 'text'): WritingSettings => (kind === 'chat' ? writing : textWriting);
+export const newWriting = ({ writing, textWriting }: Settings, kind: 'chat' | 'text'): WritingSettings =>
+  kind === 'chat' ? writing : textWriting;
 
 export function changeSettings(changes: Partial<Settings>): void {
   settings.value = { ...settings.value, ...changes };
@@ -76,7 +79,11 @@ export function lossyOf({ residentBias, skipBelow }: Settings): LossyOptions | u
   return residentBias > 0 || skipBelow > 0 ? { residentBias, skipBelow } : undefined;
 }
 
-export function loadOptionsOf({ context, gpuBudgetMegabytes, ramBudgetMegabytes }: Settings): Omit<LoadRequest, 'modelId'> {
+export function loadOptionsOf({
+  context,
+  gpuBudgetMegabytes,
+  ramBudgetMegabytes,
+}: Settings): Omit<LoadRequest, 'modelId'> {
   return {
     ...(context !== undefined && { context }),
     ...(gpuBudgetMegabytes !== undefined && { gpuBudgetBytes: gpuBudgetMegabytes * 1e6 }),

@@ -29,7 +29,14 @@ export const DEFAULT_WRITING: WritingSettings = {
   maxTokens: 400,
 };
 
-export type SamplingKey = 'temperature' | 'topK' | 'topP' | 'minP' | 'repetitionPenalty' | 'presencePenalty' | 'frequencyPenalty';
+export type SamplingKey =
+  | 'temperature'
+  | 'topK'
+  | 'topP'
+  | 'minP'
+  | 'repetitionPenalty'
+  | 'presencePenalty'
+  | 'frequencyPenalty';
 
 export interface Preset {
   name: string;
@@ -40,8 +47,16 @@ export interface Preset {
 const OFF = { topK: 0, topP: 1, minP: 0, repetitionPenalty: 1, presencePenalty: 0, frequencyPenalty: 0 };
 
 export const PRESETS: Preset[] = [
-  { name: 'Likeliest', help: 'Always the likeliest token: the same answer every time.', sampling: { ...OFF, temperature: 0 } },
-  { name: 'Careful', help: 'Close to the likeliest; for facts and code.', sampling: { ...OFF, temperature: 0.3, topP: 0.9, minP: 0.1 } },
+  {
+    name: 'Likeliest',
+    help: 'Always the likeliest token: the same answer every time.',
+    sampling: { ...OFF, temperature: 0 },
+  },
+  {
+    name: 'Careful',
+    help: 'Close to the likeliest; for facts and code.',
+    sampling: { ...OFF, temperature: 0.3, topP: 0.9, minP: 0.1 },
+  },
   {
     name: 'Balanced',
     help: 'The default of chats.',
@@ -52,7 +67,11 @@ export const PRESETS: Preset[] = [
     help: 'The default of texts: whatever is likely enough, and no word is held against another.',
     sampling: { ...OFF, temperature: 0.8, minP: 0.1 },
   },
-  { name: 'Free', help: 'More surprising; for ideas.', sampling: { ...OFF, temperature: 1.1, minP: 0.05, repetitionPenalty: 1.05 } },
+  {
+    name: 'Free',
+    help: 'More surprising; for ideas.',
+    sampling: { ...OFF, temperature: 1.1, minP: 0.05, repetitionPenalty: 1.05 },
+  },
 ];
 
 /** What new conversations begin with before anything was set: a text repeats names and little words as stories do. */
@@ -61,13 +80,21 @@ export const defaultWriting = (kind: 'chat' | 'text'): WritingSettings =>
 
 /** The preset that these settings are; undefined where they are none. */
 export function presetOf(writing: WritingSettings): Preset | undefined {
-  return PRESETS.find(({ sampling }) => Object.entries(sampling).every(([key, value]) => writing[key as SamplingKey] === value));
+  return PRESETS.find(({ sampling }) =>
+    Object.entries(sampling).every(([key, value]) => writing[key as SamplingKey] === value),
+  );
 }
 
 export function samplingOf(writing: WritingSettings): SamplingOptions {
   const { temperature, topK, topP, minP, repetitionPenalty, presencePenalty, frequencyPenalty, seed } = writing;
   return {
-    temperature, topK, topP, minP, repetitionPenalty, presencePenalty, frequencyPenalty,
+    temperature,
+    topK,
+    topP,
+    minP,
+    repetitionPenalty,
+    presencePenalty,
+    frequencyPenalty,
     ...(seed !== undefined && { seed }),
   };
 }

@@ -18,7 +18,14 @@ export function ConversationItem({ conversation, snippet, shown, onOpen }: Props
   if (renaming) return <RenameForm conversation={conversation} onDone={() => setRenaming(false)} />;
   return (
     <li class="item">
-      <button type="button" class="open" aria-current={shown ? 'page' : undefined} title={title} onClick={onOpen} onDblClick={() => setRenaming(true)}>
+      <button
+        type="button"
+        class="open"
+        aria-current={shown ? 'page' : undefined}
+        title={title}
+        onClick={onOpen}
+        onDblClick={() => setRenaming(true)}
+      >
         <span>{title}</span>
         {snippet && <small>{snippet}</small>}
         {writingIn.value === conversation.id && <span class="live" role="img" aria-label="being written" />}

@@ -3,8 +3,8 @@ import { exportAll, importConversations } from '../app/files.ts';
 import { showView, view } from '../app/route.ts';
 import { conversations, currentId, openConversation } from '../chat/conversations.ts';
 import { byAge, search } from '../chat/search.ts';
-import { Icon } from '../ui/icons.tsx';
 import { IconButton } from '../ui/IconButton.tsx';
+import { Icon } from '../ui/icons.tsx';
 import { ConversationItem } from './ConversationItem.tsx';
 
 interface Props {
@@ -101,7 +101,11 @@ export function Sidebar({ drawer, onClose, onSettings }: Props) {
 function List({ query, onOpen }: { query: string; onOpen: (id: string) => void }) {
   const found = search(conversations.value, query);
   if (found.length === 0) {
-    return <p class="sidebar-list hint">{query.trim() ? 'Nothing is found.' : 'What you write is kept here, on this machine only.'}</p>;
+    return (
+      <p class="sidebar-list hint">
+        {query.trim() ? 'Nothing is found.' : 'What you write is kept here, on this machine only.'}
+      </p>
+    );
   }
   return (
     <div class="sidebar-list">

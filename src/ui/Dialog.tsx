@@ -3,7 +3,15 @@ import { useEffect, useRef } from 'preact/hooks';
 import { IconButton } from './IconButton.tsx';
 
 /** A modal dialog that Escape, the button and a click beside it close. */
-export function Dialog({ title, onClose, children }: { title: string; onClose: () => void; children: ComponentChildren }) {
+export function Dialog({
+  title,
+  onClose,
+  children,
+}: {
+  title: string;
+  onClose: () => void;
+  children: ComponentChildren;
+}) {
   const dialog = useRef<HTMLDialogElement>(null);
   useEffect(() => {
     dialog.current?.showModal();

@@ -30,7 +30,15 @@ export function Menu({ label, items, icon = 'more' }: { label: string; items: Me
   };
   return (
     <>
-      <button ref={button} type="button" class="icon-button more" aria-label={label} title={label} aria-haspopup="menu" onClick={open}>
+      <button
+        ref={button}
+        type="button"
+        class="icon-button more"
+        aria-label={label}
+        title={label}
+        aria-haspopup="menu"
+        onClick={open}
+      >
         <Icon name={icon} />
       </button>
       <div ref={list} popover="auto" class="menu" role="menu" aria-label={label} tabIndex={-1} onKeyDown={move}>

@@ -18,7 +18,11 @@ export function sharesMainMemory({ software, vendor }: Pick<AdapterReport, 'soft
  * @param deviceMemory `navigator.deviceMemory` in GiB, which browsers round and cap
  * @param wanted what the model takes with every expert resident
  */
-export function gpuMemoryToProbe(adapter: Pick<AdapterReport, 'software' | 'vendor'>, deviceMemory: number | undefined, wanted: Bytes): Bytes {
+export function gpuMemoryToProbe(
+  adapter: Pick<AdapterReport, 'software' | 'vendor'>,
+  deviceMemory: number | undefined,
+  wanted: Bytes,
+): Bytes {
   if (!sharesMainMemory(adapter)) return wanted;
   // The rest of the machine lives in the same memory; a software adapter also computes with the same cores.
   const share = adapter.software ? 1 / 4 : 1 / 2;
@@ -26,9 +30,13 @@ export function gpuMemoryToProbe(adapter: Pick<AdapterReport, 'software' | 'vend
 }
 
 /** What of the memory that a probe found is taken: the screen and other pages want some, too. */
-export const gpuBudgetOf = (probed: Bytes, wanted: Bytes): Bytes => (probed >= wanted ? wanted : Math.floor(probed * 0.85));
+export const gpuBudgetOf = (probed: Bytes, wanted: Bytes): Bytes =>
+  probed >= wanted ? wanted : Math.floor(probed * 0.85);
 
 /** Main memory for experts that lost their slot. */
-export function automaticRamBudget(adapter: Pick<AdapterReport, 'software' | 'vendor'>, deviceMemory: number | undefined): Bytes {
+export function automaticRamBudget(
+  adapter: Pick<AdapterReport, 'software' | 'vendor'>,
+  deviceMemory: number | undefined,
+): Bytes {
   return sharesMainMemory(adapter) ? 0 : ((deviceMemory ?? UNKNOWN_MEMORY) * GIB) / 4;
 }

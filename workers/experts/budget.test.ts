@@ -1,7 +1,7 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { MixtabError } from '../../src/contract/errors.ts';
-import { planSlots, type PoolPlan, type SlotBudget } from './budget.ts';
+import { type PoolPlan, planSlots, type SlotBudget } from './budget.ts';
 
 const base = { fixedBytes: 1_000, slotBytes: [100, 100, 100], expertCount: 8, expertsPerToken: 2 };
 const slotsOf = (pools: PoolPlan[]): number[] => pools.map(({ slots }) => slots);
@@ -14,14 +14,18 @@ describe('planSlots with room for every layer', () => {
 
   it('deals what is left out layer by layer', () => {
     expect(planSlots({ ...base, budgetBytes: 1_000 + 800 })).toEqual([
-      { layers: [0], slots: 3 }, { layers: [1], slots: 3 }, { layers: [2], slots: 2 },
+      { layers: [0], slots: 3 },
+      { layers: [1], slots: 3 },
+      { layers: [2], slots: 2 },
     ]);
     expect(slotsOf(planSlots({ ...base, budgetBytes: 1_000 + 600 }))).toEqual([2, 2, 2]);
   });
 
   it('counts the bytes of each layer on its own', () => {
     // 2 x 450 are taken; 250 are left: one of 200, then one of 50.
-    expect(slotsOf(planSlots({ ...base, slotBytes: [200, 200, 50], budgetBytes: 1_000 + 900 + 250 }))).toEqual([3, 2, 3]);
+    expect(slotsOf(planSlots({ ...base, slotBytes: [200, 200, 50], budgetBytes: 1_000 + 900 + 250 }))).toEqual([
+      3, 2, 3,
+    ]);
   });
 });
 
@@ -34,7 +38,12 @@ describe('planSlots with less', () => {
   it('keeps pools of their own for as many layers as it can', () => {
     const slotBytes = new Array<number>(8).fill(100);
     const pools = planSlots({ ...base, slotBytes, budgetBytes: 1_000 + 400 + 600 });
-    expect(pools.map(({ layers, slots }) => [layers.length, slots])).toEqual([[1, 2], [1, 2], [1, 2], [5, 4]]);
+    expect(pools.map(({ layers, slots }) => [layers.length, slots])).toEqual([
+      [1, 2],
+      [1, 2],
+      [1, 2],
+      [5, 4],
+    ]);
   });
 
   it('makes shared slots as large as the largest expert', () => {
@@ -54,22 +63,35 @@ describe('planSlots for any budget', () => {
   const sizes = fc.array(fc.constantFrom(100, 150, 70), { minLength: 1, maxLength: 40 });
   it('stays within it, gives each layer one pool, and never too few or too many slots', () => {
     fc.assert(
-      fc.property(sizes, fc.integer({ min: 0, max: 20_000 }), fc.integer({ min: 1, max: 4 }), (slotBytes, spare, expertsPerToken) => {
-        const budget: SlotBudget = { budgetBytes: 1_000 + spare, fixedBytes: 1_000, slotBytes, expertCount: 4, expertsPerToken };
-        if (spare < expertsPerToken * Math.max(...slotBytes)) {
-          expect(() => planSlots(budget)).toThrow(MixtabError);
-          return;
-        }
-        const pools = planSlots(budget);
-        expect(pools.flatMap((pool) => pool.layers).sort((a, b) => a - b)).toEqual(slotBytes.map((_, layer) => layer));
-        let bytes = 0;
-        for (const { layers, slots } of pools) {
-          expect(slots).toBeGreaterThanOrEqual(expertsPerToken);
-          expect(slots).toBeLessThanOrEqual(4 * layers.length);
-          bytes += slots * Math.max(...layers.map((layer) => slotBytes[layer]));
-        }
-        expect(bytes).toBeLessThanOrEqual(spare);
-      }),
+      fc.property(
+        sizes,
+        fc.integer({ min: 0, max: 20_000 }),
+        fc.integer({ min: 1, max: 4 }),
+        (slotBytes, spare, expertsPerToken) => {
+          const budget: SlotBudget = {
+            budgetBytes: 1_000 + spare,
+            fixedBytes: 1_000,
+            slotBytes,
+            expertCount: 4,
+            expertsPerToken,
+          };
+          if (spare < expertsPerToken * Math.max(...slotBytes)) {
+            expect(() => planSlots(budget)).toThrow(MixtabError);
+            return;
+          }
+          const pools = planSlots(budget);
+          expect(pools.flatMap((pool) => pool.layers).sort((a, b) => a - b)).toEqual(
+            slotBytes.map((_, layer) => layer),
+          );
+          let bytes = 0;
+          for (const { layers, slots } of pools) {
+            expect(slots).toBeGreaterThanOrEqual(expertsPerToken);
+            expect(slots).toBeLessThanOrEqual(4 * layers.length);
+            bytes += slots * Math.max(...layers.map((layer) => slotBytes[layer]));
+          }
+          expect(bytes).toBeLessThanOrEqual(spare);
+        },
+      ),
       { numRuns: 1000 },
     );
   });

@@ -31,7 +31,13 @@ function cacheOf({ slots = 1, ramBytes = 0, failUploads = 0, readMs = 0 } = {}) 
     if (readMs > 0) await new Promise((resolve) => setTimeout(resolve, readMs));
     return onePart(new Uint8Array(SIZE));
   };
-  const cache = new ExpertCache(memory as unknown as SlotMemory, [L0, L1].map((layer) => ({ layers: [layer], slots })), read, ramBytes, (record) => givenBack.push(record));
+  const cache = new ExpertCache(
+    memory as unknown as SlotMemory,
+    [L0, L1].map((layer) => ({ layers: [layer], slots })),
+    read,
+    ramBytes,
+    (record) => givenBack.push(record),
+  );
   return { cache, reads, uploaded, givenBack };
 }
 
@@ -81,7 +87,12 @@ async function heldCache(ramBytes = 0) {
   const uploads: number[] = [];
   const ends = new Map<string, () => void>();
   let held = false;
-  const memory = { expertCount: 4, viewOf: (_: number, slot: number) => slot, setSlot: () => {}, upload: (id: number) => uploads.push(id) };
+  const memory = {
+    expertCount: 4,
+    viewOf: (_: number, slot: number) => slot,
+    setSlot: () => {},
+    upload: (id: number) => uploads.push(id),
+  };
   const read = async (layer: number, expert: number, signal: AbortSignal): Promise<RecordParts> => {
     const key = `L${layer}.E${expert}`;
     if (held) {
@@ -98,7 +109,9 @@ async function heldCache(ramBytes = 0) {
   };
   const givenBack: RecordParts[] = [];
   const pools = [L0, L1].map((layer) => ({ layers: [layer], slots: 2 }));
-  const cache = new ExpertCache(memory as unknown as SlotMemory, pools, read, ramBytes, (record) => givenBack.push(record));
+  const cache = new ExpertCache(memory as unknown as SlotMemory, pools, read, ramBytes, (record) =>
+    givenBack.push(record),
+  );
   for (const layer of [L0, L1]) await cache.ensure(layer, [E(0), E(1)]);
   held = true;
   uploads.length = givenBack.length = 0;
@@ -157,7 +170,10 @@ describe('a prediction', () => {
 });
 
 describe('a prediction for the layer after the next', () => {
-  const guesses = [{ layer: L0, experts: [E(3)] }, { layer: L1, experts: [E(2), E(3)] }];
+  const guesses = [
+    { layer: L0, experts: [E(3)] },
+    { layer: L1, experts: [E(2), E(3)] },
+  ];
   /** A token in whose layer 0 a prediction is right. */
   const passLayer0 = async ({ cache, end }: Awaited<ReturnType<typeof heldCache>>, late: boolean): Promise<void> => {
     await cache.ensure(L1, [E(0), E(1)]);
@@ -187,7 +203,10 @@ describe('a prediction for the layer after the next', () => {
     const held = await heldCache();
     const { cache, uploads, givenBack, end } = held;
     await passLayer0(held, true);
-    cache.prefetch([{ layer: L0, experts: [] }, { layer: L1, experts: [E(2), E(3)] }]);
+    cache.prefetch([
+      { layer: L0, experts: [] },
+      { layer: L1, experts: [E(2), E(3)] },
+    ]);
     await end('L1.E2');
     await end('L1.E3');
     expect(uploads).toEqual([2]);

@@ -4,7 +4,14 @@
  */
 import { type CacheReport, type ExpertsReport, RESIDENCE } from '../../src/contract/engine-api.ts';
 import { MixtabError } from '../../src/contract/errors.ts';
-import { type Bytes, type ExpertId, type ExpertIndex, expertId, type LayerIndex, layerIndex } from '../../src/contract/ids.ts';
+import {
+  type Bytes,
+  type ExpertId,
+  type ExpertIndex,
+  expertId,
+  type LayerIndex,
+  layerIndex,
+} from '../../src/contract/ids.ts';
 import type { RecordParts } from '../../src/contract/record-parts.ts';
 import { expertKey } from '../../src/contract/weight-layout.ts';
 import { Stopwatch } from '../gpu/stopwatch.ts';
@@ -82,7 +89,8 @@ export class ExpertCache {
     for (const pool of this.#pools) for (const id of pool.residents()) resident[Math.floor(id / expertCount)]++;
     return resident.reduce((sum, count) => {
       let allThere = 1;
-      for (let chosen = 0; chosen < expertsPerToken; chosen++) allThere *= Math.max(0, count - chosen) / (expertCount - chosen);
+      for (let chosen = 0; chosen < expertsPerToken; chosen++)
+        allThere *= Math.max(0, count - chosen) / (expertCount - chosen);
       return sum + 1 - allThere;
     }, 0);
   }
@@ -251,7 +259,8 @@ export class ExpertCache {
       if (pool.slotOf(id as ExpertId) !== undefined) residence[id] = RESIDENCE.gpu;
       else if (this.#ram.has(this.#keyOf(id as ExpertId))) residence[id] = RESIDENCE.ram;
     }
-    for (const [layer, experts] of this.#newest.entries()) for (const expert of experts ?? []) newest[layer * expertCount + expert] = 1;
+    for (const [layer, experts] of this.#newest.entries())
+      for (const expert of experts ?? []) newest[layer * expertCount + expert] = 1;
     return { residence, uses: this.#uses.slice(), newest };
   }
 

@@ -75,7 +75,8 @@ export class ExpertLoader<Record extends { byteLength: Bytes }> {
 
   /** Drops what is to be read ahead of a layer, under way or not, but for those in `keep`. */
   dropPredictions(layer: LayerIndex, keep: ReadonlySet<ExpertIndex>): void {
-    for (const job of this.#jobs.values()) if (job.layer === layer && !job.urgent && !keep.has(job.expert)) this.#drop(job);
+    for (const job of this.#jobs.values())
+      if (job.layer === layer && !job.urgent && !keep.has(job.expert)) this.#drop(job);
     queueMicrotask(() => this.#startNext()); // who drops what was wrong demands what is right in the same breath
   }
 
@@ -90,7 +91,11 @@ export class ExpertLoader<Record extends { byteLength: Bytes }> {
     job.resolve(undefined);
   }
 
-  #load(layer: LayerIndex, expert: ExpertIndex, why: Pick<Job<Record>, 'urgent' | 'guessed'>): Promise<Record | undefined> {
+  #load(
+    layer: LayerIndex,
+    expert: ExpertIndex,
+    why: Pick<Job<Record>, 'urgent' | 'guessed'>,
+  ): Promise<Record | undefined> {
     const key = expertKey(layer, expert);
     const kept = this.ram.get(key);
     if (kept) return Promise.resolve(kept);

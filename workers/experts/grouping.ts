@@ -25,7 +25,10 @@ export function groupByExpert(selected: ArrayLike<number>): ExpertGroup[] {
  * The groups as the kernels read them (shaders/lib/groups.wgsl).
  * @param slotOf slot of a resident expert
  */
-export function encodeGroups(groups: readonly ExpertGroup[], slotOf: (expert: ExpertIndex) => number): Uint32Array<ArrayBuffer> {
+export function encodeGroups(
+  groups: readonly ExpertGroup[],
+  slotOf: (expert: ExpertIndex) => number,
+): Uint32Array<ArrayBuffer> {
   if (groups.length > MAX_GROUPS) throw new RangeError(`${groups.length} groups exceed ${MAX_GROUPS}`);
   const header = GROUPS_HEADER_BYTES / 4;
   const total = groups.reduce((sum, { assignments }) => sum + assignments.length, 0);

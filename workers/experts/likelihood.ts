@@ -24,7 +24,8 @@ export class ExpertLikelihood {
     const most = logits.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
     const exponentials = Array.from(logits, (logit) => Math.exp(logit - most));
     const total = exponentials.reduce((a, b) => a + b, 0);
-    for (const [expert, exponential] of exponentials.entries()) this.#means[layer * this.expertCount + expert].add(exponential / total);
+    for (const [expert, exponential] of exponentials.entries())
+      this.#means[layer * this.expertCount + expert].add(exponential / total);
   }
 
   /** Mean probability; the same for all experts of a layer of which nothing is known. */
@@ -35,7 +36,8 @@ export class ExpertLikelihood {
   /** All experts, likeliest first; equally likely ones in the order of the layers. */
   ranked(): { layer: LayerIndex; expert: ExpertIndex }[] {
     return Array.from({ length: this.#means.length }, (_, id) => ({
-      layer: layerIndex(Math.floor(id / this.expertCount)), expert: expertIndex(id % this.expertCount),
+      layer: layerIndex(Math.floor(id / this.expertCount)),
+      expert: expertIndex(id % this.expertCount),
     }))
       .map((place) => ({ place, likelihood: this.of(place.layer, place.expert) }))
       .sort((a, b) => b.likelihood - a.likelihood)

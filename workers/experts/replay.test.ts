@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { agedLfu, belady, layerTraces, lru, type LayerTrace } from './replay.ts';
+import { agedLfu, belady, type LayerTrace, layerTraces, lru } from './replay.ts';
 
 describe('replay', () => {
   it('counts hits as by hand', () => {
@@ -14,8 +14,14 @@ describe('replay', () => {
 
   it('cuts a recording into layers', () => {
     const [first, second] = layerTraces(Uint8Array.from([0, 1, 2, 3, 4, 5, 6, 7]), 2, 2);
-    expect(first).toEqual([[0, 1], [4, 5]]);
-    expect(second).toEqual([[2, 3], [6, 7]]);
+    expect(first).toEqual([
+      [0, 1],
+      [4, 5],
+    ]);
+    expect(second).toEqual([
+      [2, 3],
+      [6, 7],
+    ]);
   });
 
   const token = fc.uniqueArray(fc.integer({ min: 0, max: 7 }), { minLength: 2, maxLength: 2 });

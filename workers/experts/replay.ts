@@ -47,7 +47,8 @@ export const lru: Policy = agedLfu(0.25);
 /** Belády's optimum: what is used again last goes. No policy without knowledge of the future does better. */
 export const belady: Policy = (trace, slots) => {
   const uses = new Map<number, number[]>();
-  for (const [t, chosen] of trace.entries()) for (const expert of chosen) uses.set(expert, [...(uses.get(expert) ?? []), t]);
+  for (const [t, chosen] of trace.entries())
+    for (const expert of chosen) uses.set(expert, [...(uses.get(expert) ?? []), t]);
   const resident = new Set<number>();
   let hits = 0;
   for (const [t, chosen] of trace.entries()) {
@@ -57,7 +58,8 @@ export const belady: Policy = (trace, slots) => {
     }
     for (const expert of chosen) {
       if (resident.has(expert)) continue;
-      if (resident.size === slots) resident.delete(smallest(resident, chosen, (other) => t - (uses.get(other)?.[0] ?? Infinity)));
+      if (resident.size === slots)
+        resident.delete(smallest(resident, chosen, (other) => t - (uses.get(other)?.[0] ?? Infinity)));
       resident.add(expert);
     }
   }

@@ -66,7 +66,12 @@ describe('SlotResidency', () => {
   const traces = fc.array(fc.integer({ min: 0, max: 7 }), { maxLength: 60 });
 
   /** Experts in slots after a trace, and after each step what a plain reference says. */
-  function replay(slots: number, trace: readonly number[], halfLife: number, value: (expert: number, past: readonly number[]) => number): void {
+  function replay(
+    slots: number,
+    trace: readonly number[],
+    halfLife: number,
+    value: (expert: number, past: readonly number[]) => number,
+  ): void {
     const pool = new SlotResidency(slots, halfLife);
     let resident: number[] = [];
     for (const [n, expert] of trace.entries()) {

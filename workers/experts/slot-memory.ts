@@ -181,7 +181,11 @@ function createBanks(
           usage: GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST,
         }),
       );
-    const memory = { gateUp: buffer('gate+up', strides.gateUpStride), down: buffer('down', strides.downStride), ...strides };
+    const memory = {
+      gateUp: buffer('gate+up', strides.gateUpStride),
+      down: buffer('down', strides.downStride),
+      ...strides,
+    };
     for (const [kind, { gate, up, down }] of kinds.entries()) {
       banks[kind].push({ firstSlot: kind * slots + first, slots: count, ...memory, gate, up, downLayout: down });
     }

@@ -24,14 +24,24 @@ afterAll(async () => {
 });
 
 async function loaded(pre?: 'tekken'): Promise<(more?: Partial<GenerateRequest>) => Promise<GenerateResult>> {
-  const { engine, modelId } = await engineWith({ ...SYNTH_PRESETS.tiny, contextLength: 1024, ...(pre && { pre, vocabularySize: 1024 }) });
+  const { engine, modelId } = await engineWith({
+    ...SYNTH_PRESETS.tiny,
+    contextLength: 1024,
+    ...(pre && { pre, vocabularySize: 1024 }),
+  });
   engines.push(engine);
   await engine.load({ modelId }, () => {});
   return (more) =>
-    engine.generate({ input: { kind: 'text', text: 'the first' }, maxTokens: 500, format: { type: 'json', schema: SCHEMA }, ...more }, () => {});
+    engine.generate(
+      { input: { kind: 'text', text: 'the first' }, maxTokens: 500, format: { type: 'json', schema: SCHEMA }, ...more },
+      () => {},
+    );
 }
 
-describe.each([['SentencePiece', undefined], ['byte-level BPE', 'tekken']] as const)('a vocabulary of %s', (_, pre) => {
+describe.each([
+  ['SentencePiece', undefined],
+  ['byte-level BPE', 'tekken'],
+] as const)('a vocabulary of %s', (_, pre) => {
   const ready = loaded(pre);
 
   it.each([1, 2, 3, 4, 5])('gives JSON that conforms and ends by itself, seed %i, temperature 1', async (seed) => {
@@ -90,7 +100,11 @@ describe('an answer with a format', () => {
     [{ $ref: '#' }, 'no token'],
   ])('that cannot be kept is refused before anything is computed: %o', async (schema, message) => {
     const generate = await ready;
-    await expect(generate({ format: { type: 'json', schema } })).rejects.toMatchObject({ code: 'bad-request', message: expect.stringContaining(message), remedy: expect.stringMatching(/\w|^$/) });
+    await expect(generate({ format: { type: 'json', schema } })).rejects.toMatchObject({
+      code: 'bad-request',
+      message: expect.stringContaining(message),
+      remedy: expect.stringMatching(/\w|^$/),
+    });
     expect((await generate({ sampling: { seed: 1 } })).finishReason).toBe('stop');
   });
 

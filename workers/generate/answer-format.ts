@@ -36,7 +36,10 @@ export class AnswerFormats {
     this.#running = undefined;
   }
 
-  async #ask(question: (api: Remote<GrammarApi>) => Promise<GrammarStep>, stopped: () => boolean): Promise<GrammarStep> {
+  async #ask(
+    question: (api: Remote<GrammarApi>) => Promise<GrammarStep>,
+    stopped: () => boolean,
+  ): Promise<GrammarStep> {
     let timer: ReturnType<typeof setTimeout> | undefined;
     const late = new Promise<never>((_, reject) => {
       timer = setTimeout(() => reject(tooLate()), LIMIT_MS);
@@ -56,7 +59,14 @@ export class AnswerFormats {
       const worker = new Worker(new URL('../grammar.worker.ts', import.meta.url), { type: 'module', name: 'grammar' });
       const api = wrap<GrammarApi>(worker);
       const failed = new Promise<never>((_, reject) => {
-        worker.onerror = () => reject(new MixtabError('source-unreachable', 'The code for formats of answers could not be loaded.', 'Check the network and try again.'));
+        worker.onerror = () =>
+          reject(
+            new MixtabError(
+              'source-unreachable',
+              'The code for formats of answers could not be loaded.',
+              'Check the network and try again.',
+            ),
+          );
       });
       const ready = Promise.race([api.setVocabulary(grammarVocabulary(this.tokenizer)), failed]);
       this.#running = { worker, api: ready.then(() => api) };
@@ -66,4 +76,8 @@ export class AnswerFormats {
 }
 
 const tooLate = (): MixtabError =>
-  new MixtabError('bad-request', `The answer's JSON schema took longer than ${LIMIT_MS / 1000} s.`, 'Use a simpler one: shorter lists and texts, fewer levels.');
+  new MixtabError(
+    'bad-request',
+    `The answer's JSON schema took longer than ${LIMIT_MS / 1000} s.`,
+    'Use a simpler one: shorter lists and texts, fewer levels.',
+  );

@@ -18,7 +18,12 @@ async function answer(engine: Engine, afterFirst: () => void = () => {}) {
   const submit = vi.spyOn(Readback.prototype, 'submit');
   const counts: number[] = [];
   const { tokens, cache } = await engine.generate(
-    { input: { kind: 'text', text: 'the first men' }, maxTokens: TOKENS, sampling: { temperature: 0 }, ignoreEos: true },
+    {
+      input: { kind: 'text', text: 'the first men' },
+      maxTokens: TOKENS,
+      sampling: { temperature: 0 },
+      ignoreEos: true,
+    },
     (event) => {
       if (event.type !== 'token') return;
       counts.push(submit.mock.calls.length);
@@ -32,7 +37,8 @@ async function answer(engine: Engine, afterFirst: () => void = () => {}) {
 describe('readbacks', () => {
   it('are one a token with all experts resident, one more for each stall with few missing, one a layer with many', async () => {
     const { engine, modelId, store } = await engineWith({ ...SYNTH_PRESETS.tiny, layers: LAYERS, seed: 3 });
-    const loadWith = (gpuBudgetBytes?: number) => engine.load({ modelId, context: 128, gpuBudgetBytes, ramBudgetBytes: 0 }, () => {});
+    const loadWith = (gpuBudgetBytes?: number) =>
+      engine.load({ modelId, context: 128, gpuBudgetBytes, ramBudgetBytes: 0 }, () => {});
 
     const whole = await loadWith();
     const resident = await answer(engine);
@@ -73,7 +79,10 @@ describe('while an expert is read', () => {
     const { engine, modelId, store } = await engineWith({ ...SYNTH_PRESETS.tiny, layers: LAYERS, seed: 3 });
     const whole = await engine.load({ modelId, context: 128 }, () => {});
     const resident = await answer(engine);
-    await engine.load({ modelId, context: 128, gpuBudgetBytes: whole.memory.gpuBytes * share, ramBudgetBytes: 0 }, () => {});
+    await engine.load(
+      { modelId, context: 128, gpuBudgetBytes: whole.memory.gpuBytes * share, ramBudgetBytes: 0 },
+      () => {},
+    );
     await answer(engine);
     const submissions: number[] = [];
     const streaming = await answer(engine, () => {

@@ -227,10 +227,18 @@ export class Decoder {
    * @param first the first layer whose experts are chosen on the way
    * @returns `missed`: layers passed whose experts were not resident before this token
    */
-  async #untilStall(dispatches: readonly Dispatch[], first: number): Promise<{ result: ArrayBuffer; stall: Halt | undefined; missed: number }> {
+  async #untilStall(
+    dispatches: readonly Dispatch[],
+    first: number,
+  ): Promise<{ result: ArrayBuffer; stall: Halt | undefined; missed: number }> {
     const { model, readback } = this.inputs;
     const { trace, predictions, state } = model.buffers;
-    const [result, ...marks] = await readback.submit(this.#record(dispatches), [this.#result, state, trace, predictions]);
+    const [result, ...marks] = await readback.submit(this.#record(dispatches), [
+      this.#result,
+      state,
+      trace,
+      predictions,
+    ]);
     const stall = this.#stallIn(marks[0], marks[1]);
     const missed = this.#notePassed(marks[1], first, stall);
     if (!stall) return { result, stall, missed };
@@ -248,7 +256,9 @@ export class Decoder {
   /** Where the token that left this state stalled; undefined where it is done. */
   #stallIn(state: ArrayBuffer, trace: ArrayBuffer): Halt | undefined {
     const stalled = new Uint32Array(state)[STATE.stalled];
-    return stalled === 0 ? undefined : { layer: layerIndex(stalled - 1), choices: this.#choicesIn(trace, stalled - 1), guesses: [] };
+    return stalled === 0
+      ? undefined
+      : { layer: layerIndex(stalled - 1), choices: this.#choicesIn(trace, stalled - 1), guesses: [] };
   }
 
   /** @param trace every layer's choices, or what was guessed of them */
@@ -271,7 +281,9 @@ export class Decoder {
 
   /** So many of the layers behind `layer`, as far as there are any. */
   #layersAfter(layer: LayerIndex, count: number): LayerIndex[] {
-    return Array.from({ length: count }, (_, n) => layerIndex(layer + 1 + n)).filter((l) => l < this.inputs.model.config.layerCount);
+    return Array.from({ length: count }, (_, n) => layerIndex(layer + 1 + n)).filter(
+      (l) => l < this.inputs.model.config.layerCount,
+    );
   }
 
   /** Runs up to the choice of `layer`'s experts, with the guesses of `depth` layers after it. */
@@ -284,7 +296,11 @@ export class Decoder {
     for (const l of guessed) wanted.push(predictionOf(buffers, l, config.expertsPerToken));
     const [choices, ...more] = await readback.submit(this.#record(dispatches), wanted);
     if (onRouterLogits) onRouterLogits(layer, new Float32Array(more.shift()!));
-    return { layer, choices: new Uint32Array(choices), guesses: guessed.map((l, i) => guessOf(l, new Uint32Array(more[i]))) };
+    return {
+      layer,
+      choices: new Uint32Array(choices),
+      guesses: guessed.map((l, i) => guessOf(l, new Uint32Array(more[i]))),
+    };
   }
 
   #record(dispatches: readonly Dispatch[]): GPUCommandEncoder {

@@ -1,6 +1,13 @@
 /** One answer: prompt tokens, prefill (less what the KV cache already holds), decode until an end. */
 import type {
-  ExpertsReport, GenerateEvent, GenerateRequest, GenerateResult, GeneratedToken, SamplingOptions, ScoreRequest, ScoreResult,
+  ExpertsReport,
+  GeneratedToken,
+  GenerateEvent,
+  GenerateRequest,
+  GenerateResult,
+  SamplingOptions,
+  ScoreRequest,
+  ScoreResult,
   TokenLogprob,
 } from '../../src/contract/engine-api.ts';
 import { MixtabError } from '../../src/contract/errors.ts';
@@ -115,7 +122,10 @@ export class Generator {
           break;
         }
         // How many tokens may follow, this one's successor included.
-        const left = Math.min(request.maxTokens - answer.tokens.length, context - promptTokens.length - answer.tokens.length);
+        const left = Math.min(
+          request.maxTokens - answer.tokens.length,
+          context - promptTokens.length - answer.tokens.length,
+        );
         if (left <= 0) break;
         sampled = await decoder.next(format ? 0 : left - 1); // what may follow depends on the token itself
         this.#cached.push(token.id);
@@ -191,8 +201,16 @@ export class Generator {
     const cache = experts.report();
     const { promptTokens, promptBytesRead = cache.bytesRead, tokens, endedAt = performance.now() } = this.#progress;
     return {
-      layerCount, expertCount, ...experts.residence(), cache, promptTokens, promptBytesRead, tokens, ...this.#waits(),
-      elapsedMs: endedAt - this.#began.at, memory: { gpuBytes: this.gpu.gpuBytes(), ramBytes: experts.ramBytes },
+      layerCount,
+      expertCount,
+      ...experts.residence(),
+      cache,
+      promptTokens,
+      promptBytesRead,
+      tokens,
+      ...this.#waits(),
+      elapsedMs: endedAt - this.#began.at,
+      memory: { gpuBytes: this.gpu.gpuBytes(), ramBytes: experts.ramBytes },
     };
   }
 
@@ -205,7 +223,10 @@ export class Generator {
   }
 
   #waits(): { gpuWaitMs: number; expertWaitMs: number } {
-    return { gpuWaitMs: this.readback.waiting.ms - this.#began.gpu, expertWaitMs: this.gpu.experts.waiting.ms - this.#began.experts };
+    return {
+      gpuWaitMs: this.readback.waiting.ms - this.#began.gpu,
+      expertWaitMs: this.gpu.experts.waiting.ms - this.#began.experts,
+    };
   }
 
   /** Keys and values that other experts have left their mark on are not what this request would compute. */
@@ -221,12 +242,19 @@ export class Generator {
   }
 
   /** Hands the cache on in parts; see session.ts. */
-  saveSession(owner: SessionOwner, put: (index: number, part: Blob) => Promise<void>): Promise<Omit<SessionHeader, 'generation'>> {
+  saveSession(
+    owner: SessionOwner,
+    put: (index: number, part: Blob) => Promise<void>,
+  ): Promise<Omit<SessionHeader, 'generation'>> {
     return saveCache(this.gpu.model.kvCache, this.#cached, { ...owner, routing: this.#cachedWith }, put);
   }
 
   /** Takes a session's keys and values for the cache's; false, and an empty cache, where it does not fit or is damaged. */
-  async restoreSession(header: SessionHeader, owner: SessionOwner, get: (index: number) => Promise<Blob | undefined>): Promise<boolean> {
+  async restoreSession(
+    header: SessionHeader,
+    owner: SessionOwner,
+    get: (index: number) => Promise<Blob | undefined>,
+  ): Promise<boolean> {
     const { kvCache } = this.gpu.model;
     if (!sessionFits(header, kvCache, owner)) return false;
     this.#cached = [];
@@ -261,7 +289,16 @@ export class Generator {
       this.#progress.promptTokens = tokensDone;
       onEvent({ type: 'prefill', tokensDone, tokensTotal: tokens.length });
     };
-    await prefill({ model, experts, readback: this.readback, tokens, position: kept, onProgress, stopped, onRouterLogits });
+    await prefill({
+      model,
+      experts,
+      readback: this.readback,
+      tokens,
+      position: kept,
+      onProgress,
+      stopped,
+      onRouterLogits,
+    });
     this.#cached = [...this.#cached, ...tokens];
   }
 
@@ -280,14 +317,22 @@ export class Generator {
     return step;
   }
 
-  #startSampling({ sampling = {}, topLogprobs = 0 }: GenerateRequest, promptTokens: readonly TokenId[], allowed: Uint32Array | undefined): void {
+  #startSampling(
+    { sampling = {}, topLogprobs = 0 }: GenerateRequest,
+    promptTokens: readonly TokenId[],
+    allowed: Uint32Array | undefined,
+  ): void {
     const { buffers, config, ctx } = this.gpu.model;
     const { queue } = ctx.pipelines.device;
     const counts = new Uint32Array(config.vocabularySize);
     for (const id of promptTokens.slice(-PENALTY_PROMPT_TOKENS)) counts[id]++;
     const bias = new Float32Array(config.vocabularySize);
     for (const [id, value] of Object.entries(sampling.logitBias ?? {})) bias[Number(id)] = value;
-    queue.writeBuffer(buffers.sampleParams.buffer, 0, writeSampleParams(sampling, seedOf(sampling), topLogprobs, allowed));
+    queue.writeBuffer(
+      buffers.sampleParams.buffer,
+      0,
+      writeSampleParams(sampling, seedOf(sampling), topLogprobs, allowed),
+    );
     queue.writeBuffer(buffers.sampleCounts.buffer, 0, counts);
     queue.writeBuffer(buffers.sampleBias.buffer, 0, bias);
     queue.writeBuffer(buffers.state.buffer, STATE.step * 4, new Uint32Array([0]));
@@ -330,15 +375,25 @@ class Answer {
   }
 }
 
-function toToken(result: ArrayBuffer, topLogprobs: number | undefined, tokenizer: Tokenizer): Omit<GeneratedToken, 'text'> {
+function toToken(
+  result: ArrayBuffer,
+  topLogprobs: number | undefined,
+  tokenizer: Tokenizer,
+): Omit<GeneratedToken, 'text'> {
   const { id, logprob, top } = readSampleResult(result);
   if (topLogprobs === undefined) return { id, logprob, top: [] };
   const bytesOf = (token: TokenId): number[] => [...tokenizer.bytesOf(token)];
-  const others = top.slice(0, topLogprobs).map((token): TokenLogprob => ({ ...token, text: pieceText(tokenizer, token.id), bytes: bytesOf(token.id) }));
+  const others = top
+    .slice(0, topLogprobs)
+    .map((token): TokenLogprob => ({ ...token, text: pieceText(tokenizer, token.id), bytes: bytesOf(token.id) }));
   return { id, logprob, bytes: bytesOf(id), top: others };
 }
 
-function checkRequest({ maxTokens, topLogprobs = 0, format, ignoreEos }: GenerateRequest, promptLength: number, context: number): void {
+function checkRequest(
+  { maxTokens, topLogprobs = 0, format, ignoreEos }: GenerateRequest,
+  promptLength: number,
+  context: number,
+): void {
   if (!Number.isInteger(maxTokens) || maxTokens < 1) {
     throw new MixtabError('bad-request', `maxTokens is ${maxTokens}; it must be a whole number of at least 1.`);
   }
@@ -346,7 +401,11 @@ function checkRequest({ maxTokens, topLogprobs = 0, format, ignoreEos }: Generat
     throw new MixtabError('bad-request', `topLogprobs is ${topLogprobs}; it must be 0 to ${MAX_TOP_LOGPROBS}.`);
   }
   if (format && ignoreEos) {
-    throw new MixtabError('bad-request', 'An answer with a format ends where it is complete; it cannot ignore its end.', 'Leave one of the two out.');
+    throw new MixtabError(
+      'bad-request',
+      'An answer with a format ends where it is complete; it cannot ignore its end.',
+      'Leave one of the two out.',
+    );
   }
   if (promptLength === 0) throw new MixtabError('bad-request', 'The prompt is empty.', 'Write something first.');
   if (promptLength >= context) {

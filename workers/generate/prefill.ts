@@ -4,10 +4,17 @@
  * chosen; while some compute, the next are read (docs/streaming.md).
  */
 import { MixtabError } from '../../src/contract/errors.ts';
-import { type ExpertIndex, expertIndex, type LayerIndex, layerIndex, type TokenId, tokenId } from '../../src/contract/ids.ts';
+import {
+  type ExpertIndex,
+  expertIndex,
+  type LayerIndex,
+  layerIndex,
+  type TokenId,
+  tokenId,
+} from '../../src/contract/ids.ts';
 import type { ExpertCache } from '../experts/expert-cache.ts';
 import type { OnRouterLogits } from '../experts/forecast.ts';
-import { encodeGroups, type ExpertGroup, groupByExpert } from '../experts/grouping.ts';
+import { type ExpertGroup, encodeGroups, groupByExpert } from '../experts/grouping.ts';
 import { type Dispatch, record, type Slice, submit } from '../gpu/dispatch.ts';
 import type { Rows } from '../gpu/ops/context.ts';
 import type { Readback } from '../gpu/readback.ts';
@@ -87,7 +94,11 @@ export function writeState(device: GPUDevice, state: Slice, tokenCount: number, 
 }
 
 /** Chunks with their rows: a single one has those of the step. */
-async function chunksOf({ buffers, promptRows }: Model, tokens: readonly TokenId[], position: number): Promise<Chunk[]> {
+async function chunksOf(
+  { buffers, promptRows }: Model,
+  tokens: readonly TokenId[],
+  position: number,
+): Promise<Chunk[]> {
   const parts = slicesOf(tokens, buffers.maxTokens);
   const rows = parts.length > 1 ? await promptRows.allocate(parts.map((part) => part.length)) : [];
   return parts.map((part, index) => {
@@ -116,13 +127,17 @@ async function throughLayers(inputs: PrefillInputs, chunks: readonly Chunk[]): P
       submit(device, attendAndRoute(model, chunk, layer));
     }
     writeState(device, buffers.state, last.tokens.length, last.position);
-    const wanted = chunks.map((chunk) => ({ ...chunk.buffers.selected, size: chunk.tokens.length * config.expertsPerToken * 4 }));
+    const wanted = chunks.map((chunk) => ({
+      ...chunk.buffers.selected,
+      size: chunk.tokens.length * config.expertsPerToken * 4,
+    }));
     const { slice, stride } = buffers.routerLogits;
     if (inputs.onRouterLogits) wanted.push({ ...slice, size: last.tokens.length * stride * 4 });
     const arrived = await readback.submit(record(device, attendAndRoute(model, last, layer)), wanted);
     const choices = joined(arrived.slice(0, chunks.length));
     for (const rows of arrived.slice(chunks.length)) {
-      for (let t = 0; t < last.tokens.length; t++) inputs.onRouterLogits?.(layer, new Float32Array(rows, t * stride * 4, config.expertCount));
+      for (let t = 0; t < last.tokens.length; t++)
+        inputs.onRouterLogits?.(layer, new Float32Array(rows, t * stride * 4, config.expertCount));
     }
     inputs.onChoices?.(layer, choices);
     await runGroups(inputs, layer, chunks, choices);
@@ -139,7 +154,11 @@ function keepLast({ buffers: { headResidual }, ctx }: Model, { tokens, buffers: 
   const rowBytes = residual.stride * 4;
   const encoder = device.createCommandEncoder({ label: 'last token' });
   encoder.copyBufferToBuffer(
-    residual.slice.buffer, residual.slice.offset + (tokens.length - 1) * rowBytes, headResidual.slice.buffer, 0, rowBytes,
+    residual.slice.buffer,
+    residual.slice.offset + (tokens.length - 1) * rowBytes,
+    headResidual.slice.buffer,
+    0,
+    rowBytes,
   );
   device.queue.submit([encoder.finish()]);
 }
@@ -171,7 +190,14 @@ function attendAndRoute(model: Model, { tokens, buffers }: Chunk, layer: LayerIn
   const { config, ctx, weights, slotTable } = model;
   const maxTokens = tokens.length;
   const { norm, route } = routeTokens(ctx, {
-    config, weights: weights.layers[layer], layer, slotTable, selected: buffers.selected, buffers, maxTokens, mode: 'prefill',
+    config,
+    weights: weights.layers[layer],
+    layer,
+    slotTable,
+    selected: buffers.selected,
+    buffers,
+    maxTokens,
+    mode: 'prefill',
   });
   return [...attend({ ...model, buffers }, layer, maxTokens), ...norm, ...route];
 }
@@ -185,16 +211,28 @@ function attendAndRoute(model: Model, { tokens, buffers }: Chunk, layer: LayerIn
  * @param chosen ascending
  * @param accumulating whether waves are added up one by one, not all at the end in order of choice
  */
-function wavesOf({ model, experts }: PrefillInputs, layer: LayerIndex, chosen: readonly ExpertIndex[], accumulating: boolean): ExpertIndex[][] {
+function wavesOf(
+  { model, experts }: PrefillInputs,
+  layer: LayerIndex,
+  chosen: readonly ExpertIndex[],
+  accumulating: boolean,
+): ExpertIndex[][] {
   const { expertsPerToken } = model.config;
   if (accumulating && expertsPerToken > 2) return slicesOf(chosen, expertsPerToken); // so many have slots at every budget
-  const [resident, missing] = [true, false].map((there) => chosen.filter((expert) => (experts.slotOf(layer, expert) !== undefined) === there));
+  const [resident, missing] = [true, false].map((there) =>
+    chosen.filter((expert) => (experts.slotOf(layer, expert) !== undefined) === there),
+  );
   const slots = experts.slotCount(layer);
   return [...slicesOf(resident, slots), ...slicesOf(missing, Math.min(WAVE, slots))];
 }
 
 /** Runs the chosen experts, wave after wave. */
-async function runGroups(inputs: PrefillInputs, layer: LayerIndex, chunks: readonly Chunk[], choices: Uint32Array): Promise<void> {
+async function runGroups(
+  inputs: PrefillInputs,
+  layer: LayerIndex,
+  chunks: readonly Chunk[],
+  choices: Uint32Array,
+): Promise<void> {
   const { model, experts } = inputs;
   const { queue } = model.ctx.pipelines.device;
   const { layerCount, expertCount, expertsPerToken } = model.config;
@@ -219,7 +257,8 @@ async function runGroups(inputs: PrefillInputs, layer: LayerIndex, chunks: reado
     // Behind what this wave itself has to wait for.
     const following = waves.slice(index + 1).find((later) => later.some((expert) => !isResident(expert)));
     if (following) experts.readAhead(layer, following);
-    else if (readNextLayer) experts.readAhead(next, all.filter((expert) => experts.slotOf(next, expert) === undefined).slice(0, WAVE));
+    else if (readNextLayer)
+      experts.readAhead(next, all.filter((expert) => experts.slotOf(next, expert) === undefined).slice(0, WAVE));
     await orStopped(ensured, inputs.stopped);
     for (const [c, chunk] of chunks.entries()) {
       const groups = groupsOf[c].filter(({ expert }) => wave.includes(expert));
@@ -239,10 +278,25 @@ function submitGroups({ model, experts }: PrefillInputs, layer: LayerIndex, chun
   writeState(device, buffers.state, tokens.length, chunk.position);
   const maxTokens = tokens.length;
   const maxAssignments = Math.max(...groups.map(({ assignments }) => assignments.length));
-  const dispatches = runExperts(ctx, { config, banks: model.banks(layer), layer, buffers, groupCount: groups.length, maxAssignments });
+  const dispatches = runExperts(ctx, {
+    config,
+    banks: model.banks(layer),
+    layer,
+    buffers,
+    groupCount: groups.length,
+    maxAssignments,
+  });
   if (buffers.accumulator) {
     // Another chunk has been here since: the norm's output is its own, and the experts' outputs will be.
-    const inputs = { config, layer, slotTable, selected: buffers.selected, buffers, maxTokens, mode: 'prefill' as const };
+    const inputs = {
+      config,
+      layer,
+      slotTable,
+      selected: buffers.selected,
+      buffers,
+      maxTokens,
+      mode: 'prefill' as const,
+    };
     dispatches.unshift(...routeTokens(ctx, { ...inputs, weights: weights.layers[layer] }).norm);
     dispatches.push(...combineExperts(ctx, inputs));
   }

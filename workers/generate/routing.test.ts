@@ -4,7 +4,13 @@ import { routingOf } from './routing.ts';
 it('counts use and agreement of consecutive tokens, layer by layer, but not across texts', () => {
   // Three tokens, two layers, two choices; the third begins a new text.
   const choices = Uint8Array.from([0, 1, /**/ 2, 3, 0, 2, /**/ 1, 0, 0, 1, /**/ 1, 0]);
-  const [first, second] = routingOf({ choices, layerCount: 2, expertsPerToken: 2, expertCount: 4, starts: new Set([0, 2]) });
+  const [first, second] = routingOf({
+    choices,
+    layerCount: 2,
+    expertsPerToken: 2,
+    expertCount: 4,
+    starts: new Set([0, 2]),
+  });
   expect(first.use.map((share) => Math.round(share * 6))).toEqual([3, 2, 1, 0]);
   expect(first).toMatchObject({ sameFirst: 1, sameAny: 1 });
   expect(second).toMatchObject({ sameFirst: 0, sameAny: 0 });

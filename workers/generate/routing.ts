@@ -12,7 +12,13 @@ export interface RoutingTrace {
 }
 
 /** Use of each expert, and how often consecutive tokens agree, layer by layer. */
-export function routingOf({ choices, layerCount, expertsPerToken: k, expertCount, starts }: RoutingTrace): LayerRouting[] {
+export function routingOf({
+  choices,
+  layerCount,
+  expertsPerToken: k,
+  expertCount,
+  starts,
+}: RoutingTrace): LayerRouting[] {
   const tokens = choices.length / (layerCount * k);
   return Array.from({ length: layerCount }, (_, layer) => {
     const use = new Array<number>(expertCount).fill(0);

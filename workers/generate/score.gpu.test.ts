@@ -42,7 +42,9 @@ describe('score', () => {
 
   it('is the same token by token, and for any budget', async () => {
     const together = await score({ trace: true });
-    expect(together.trace!.choices).toHaveLength((together.tokens + Math.ceil((await engine.tokenize(TEXT)).length / 39)) * 2 * 2);
+    expect(together.trace!.choices).toHaveLength(
+      (together.tokens + Math.ceil((await engine.tokenize(TEXT)).length / 39)) * 2 * 2,
+    );
     const alone = await score({ lossy: {}, trace: true });
     expect(alone.nll).toBeCloseTo(together.nll, 4);
     expect(alone.trace).toEqual(together.trace);
@@ -79,7 +81,8 @@ describe('lossy options', () => {
 
   it('skips every second expert where told to, which is routing to one expert alone', async () => {
     const one = await score({ lossy: { skipBelow: 1 }, trace: true });
-    for (let at = 0; at < one.trace!.choices.length; at += 2) expect(one.trace!.choices[at + 1]).toBe(one.trace!.choices[at]);
+    for (let at = 0; at < one.trace!.choices.length; at += 2)
+      expect(one.trace!.choices[at + 1]).toBe(one.trace!.choices[at]);
     const none = await score({ lossy: { skipBelow: 0 }, trace: true });
     expect(none.nll).not.toBe(one.nll);
   });
@@ -115,7 +118,9 @@ describe('ablations', () => {
   });
 
   it('top 1 is what skipping every second expert gives', async () => {
-    expect((await choicesOf({ expertsUsed: 1 }, { lossy: {} })).nll).toBe((await score({ lossy: { skipBelow: 1 } })).nll);
+    expect((await choicesOf({ expertsUsed: 1 }, { lossy: {} })).nll).toBe(
+      (await score({ lossy: { skipBelow: 1 } })).nll,
+    );
   });
 
   it('a banned expert is never chosen in its layer, and is in others', async () => {
@@ -133,15 +138,25 @@ describe('ablations', () => {
   });
 
   it.each([
-    [{ expertsUsed: 0 }], [{ expertsUsed: 3 }], [{ banned: [{ layer: 2, expert: 0 }] }], [{ banned: [0, 1, 2, 3, 4, 5, 6].map((expert) => ({ layer: 0, expert })) }],
+    [{ expertsUsed: 0 }],
+    [{ expertsUsed: 3 }],
+    [{ banned: [{ layer: 2, expert: 0 }] }],
+    [{ banned: [0, 1, 2, 3, 4, 5, 6].map((expert) => ({ layer: 0, expert })) }],
   ])('%j is refused', async (ablation) => {
     await expect(score({ ablation })).rejects.toMatchObject({ code: 'bad-request' });
   });
 
   it('leave nothing behind in the KV cache', async () => {
     const answer = async (ablation?: AblationOptions) => {
-      const request = { input: { kind: 'text' as const, text: TEXT.slice(0, 100) }, maxTokens: 6, sampling: { temperature: 0 }, ignoreEos: true };
-      return (await engine.generate({ ...request, ...(ablation && { ablation }) }, () => {})).tokens.map(({ id, logprob }) => ({ id, logprob }));
+      const request = {
+        input: { kind: 'text' as const, text: TEXT.slice(0, 100) },
+        maxTokens: 6,
+        sampling: { temperature: 0 },
+        ignoreEos: true,
+      };
+      return (await engine.generate({ ...request, ...(ablation && { ablation }) }, () => {})).tokens.map(
+        ({ id, logprob }) => ({ id, logprob }),
+      );
     };
     const exact = await answer();
     const changed = await answer({ randomSeed: 1 });
@@ -155,7 +170,8 @@ describe('experts', () => {
   it('says where every expert is, which were used, and what was waited for', async () => {
     await loadSmall();
     const result = await engine.generate(
-      { input: { kind: 'text', text: 'the first men' }, maxTokens: 8, sampling: { temperature: 0 }, ignoreEos: true }, () => {},
+      { input: { kind: 'text', text: 'the first men' }, maxTokens: 8, sampling: { temperature: 0 }, ignoreEos: true },
+      () => {},
     );
     const report = (await engine.experts())!;
     const cells = report.layerCount * report.expertCount;
@@ -170,7 +186,9 @@ describe('experts', () => {
     expect(report.promptBytesRead).toBeGreaterThan(0);
     expect(report.promptBytesRead).toBeLessThanOrEqual(report.cache.bytesRead);
     expect((await engine.experts())!.elapsedMs).toBe(report.elapsedMs); // the clock stands once the answer is there
-    expect(result.timings.gpuWaitMs + result.timings.expertWaitMs).toBeLessThanOrEqual(result.timings.prefillMs + result.timings.decodeMs);
+    expect(result.timings.gpuWaitMs + result.timings.expertWaitMs).toBeLessThanOrEqual(
+      result.timings.prefillMs + result.timings.decodeMs,
+    );
     await score();
     expect(await engine.experts()).toMatchObject({ promptTokens: (await engine.tokenize(TEXT)).length, tokens: 0 });
     await engine.load({ modelId }, () => {});

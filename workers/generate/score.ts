@@ -46,7 +46,9 @@ export async function score(inputs: ScoreInputs): Promise<ScoreResult> {
   experts.resetCounts();
   setRouterOptions(model, request);
   const buffers = createScoreBuffers(model.ctx.pipelines.device, config.embeddingLength, config.vocabularySize);
-  const choices = new Uint8Array(windows.reduce((sum, { length }) => sum + length, 0) * config.layerCount * config.expertsPerToken);
+  const choices = new Uint8Array(
+    windows.reduce((sum, { length }) => sum + length, 0) * config.layerCount * config.expertsPerToken,
+  );
   const starts = new Set<number>();
   let first = 0;
   let nll = 0;
@@ -71,7 +73,11 @@ export async function score(inputs: ScoreInputs): Promise<ScoreResult> {
     perplexity: Math.exp(nll / scored),
     bitsPerByte: nll / Math.LN2 / bytes,
     routing: routingOf({
-      choices, layerCount: config.layerCount, expertsPerToken: config.expertsPerToken, expertCount: config.expertCount, starts,
+      choices,
+      layerCount: config.layerCount,
+      expertsPerToken: config.expertsPerToken,
+      expertCount: config.expertCount,
+      starts,
     }),
     cache: experts.report(),
     ...(request.trace && { trace: { choices, pieces: windows.flatMap((window) => piecesOf(inputs, window)) } }),
@@ -80,7 +86,10 @@ export async function score(inputs: ScoreInputs): Promise<ScoreResult> {
 
   function windowsOf({ request: { context } }: ScoreInputs): TokenId[][] {
     if (!Number.isInteger(context) || context < 2 || context > gpu.context) {
-      throw new MixtabError('bad-request', `The window is ${context} tokens; it must be 2 to ${gpu.context}, what the loaded context allows.`);
+      throw new MixtabError(
+        'bad-request',
+        `The window is ${context} tokens; it must be 2 to ${gpu.context}, what the loaded context allows.`,
+      );
     }
     const lead = bos === undefined ? [] : [bos];
     const result: TokenId[][] = [];
@@ -88,7 +97,8 @@ export async function score(inputs: ScoreInputs): Promise<ScoreResult> {
       const window = [...lead, ...tokens.slice(at, at + context - lead.length)];
       if (window.length > 1) result.push(window);
     }
-    if (result.length === 0) throw new MixtabError('bad-request', 'The text is empty.', 'Give a text of at least two tokens.');
+    if (result.length === 0)
+      throw new MixtabError('bad-request', 'The text is empty.', 'Give a text of at least two tokens.');
     return result;
   }
 }
@@ -145,7 +155,13 @@ async function prefillWindow(
   const k = config.expertsPerToken;
   const logprobs: number[] = [];
   await prefill({
-    model, experts, readback, tokens: window, position: 0, stopped, onProgress: () => {},
+    model,
+    experts,
+    readback,
+    tokens: window,
+    position: 0,
+    stopped,
+    onProgress: () => {},
     onChoices: (layer, chosen) => {
       for (let t = 0; t < window.length; t++) {
         choices.set(chosen.subarray(t * k, (t + 1) * k), ((first + t) * config.layerCount + layer) * k);
@@ -161,7 +177,12 @@ async function prefillWindow(
         writeState(device, model.buffers.state, count, 0);
         const encoder = record(device, [
           ...logitsOf(model, { residual, normed: buffers.normed, logits: buffers.logits, maxTokens: count }),
-          ...tokenLogprob(ctx, { ...buffers, vocabularySize: config.vocabularySize, output: buffers.logprobs, maxTokens: count }),
+          ...tokenLogprob(ctx, {
+            ...buffers,
+            vocabularySize: config.vocabularySize,
+            output: buffers.logprobs,
+            maxTokens: count,
+          }),
         ]);
         const [result] = await readback.submit(encoder, [buffers.logprobs]);
         logprobs.push(...new Float32Array(result, 0, count));
@@ -185,11 +206,19 @@ async function decodeWindow(
   const { queue } = ctx.pipelines.device;
   const decoder = new Decoder(
     {
-      model, experts, readback, stopped,
+      model,
+      experts,
+      readback,
+      stopped,
       head: {
         dispatches: (own, residual) => [
           ...logitsOf(own, { residual, normed: buffers.normed, logits: buffers.logits, maxTokens: 1 }),
-          ...tokenLogprob(ctx, { ...buffers, vocabularySize: config.vocabularySize, output: buffers.logprobs, maxTokens: 1 }),
+          ...tokenLogprob(ctx, {
+            ...buffers,
+            vocabularySize: config.vocabularySize,
+            output: buffers.logprobs,
+            maxTokens: 1,
+          }),
         ],
         result: buffers.logprobs,
       },

@@ -35,7 +35,10 @@ const piecesFor = ({ shape }: KvCache, positions: number): Piece[] =>
 
 /** Reads the cache's first `tokens.length` positions; each part is handed on before the next is read. */
 export async function saveCache(
-  cache: KvCache, tokens: readonly number[], owner: SessionOwner & Pick<SessionHeader, 'routing'>, put: (index: number, part: Blob) => Promise<void>,
+  cache: KvCache,
+  tokens: readonly number[],
+  owner: SessionOwner & Pick<SessionHeader, 'routing'>,
+  put: (index: number, part: Blob) => Promise<void>,
 ): Promise<Omit<SessionHeader, 'generation'>> {
   const { layerCount, kvHeadCount, headDim } = cache.shape;
   const readback = new Readback(cache.device); // its large staging buffer goes with it
@@ -52,8 +55,15 @@ export async function saveCache(
     readback.destroy();
   }
   return {
-    ...owner, version: SESSION_VERSION, layerCount, kvHeadCount, headDim, tokens: Uint32Array.from(tokens), parts,
-    bytes: kvCacheBytes(cache.shape, tokens.length), savedAt: Date.now(),
+    ...owner,
+    version: SESSION_VERSION,
+    layerCount,
+    kvHeadCount,
+    headDim,
+    tokens: Uint32Array.from(tokens),
+    parts,
+    bytes: kvCacheBytes(cache.shape, tokens.length),
+    savedAt: Date.now(),
   };
 }
 
@@ -78,7 +88,9 @@ export function sessionFits(header: SessionHeader, cache: KvCache, owner: Sessio
  * @returns false where a part is missing or damaged: the cache then holds nothing of use
  */
 export async function restoreCache(
-  cache: KvCache, header: SessionHeader, get: (index: number) => Promise<Blob | undefined>,
+  cache: KvCache,
+  header: SessionHeader,
+  get: (index: number) => Promise<Blob | undefined>,
 ): Promise<boolean> {
   await cache.grow(header.tokens.length);
   for (const [index, { layer, kind, offset, size }] of piecesFor(cache, header.tokens.length).entries()) {

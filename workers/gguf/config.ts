@@ -1,6 +1,7 @@
 /** The model's shape and its vocabulary, from the metadata. What is asked for and not supported is refused by name. */
-import type { ModelConfig, RopeScaling } from '../../src/contract/import-api.ts';
+
 import { MixtabError } from '../../src/contract/errors.ts';
+import type { ModelConfig, RopeScaling } from '../../src/contract/import-api.ts';
 import { isPreTokenizer, PRE_TOKENIZERS } from '../../src/contract/pre-tokenizers.ts';
 import type { TokenizerData } from '../../src/contract/weight-layout.ts';
 import { Metadata } from './metadata.ts';
@@ -86,7 +87,11 @@ export function readConfig(name: string, values: Record<string, unknown>): Model
   };
   checkConfig(name, config);
   if (metadata.number('llama.attention.value_length', headDim) !== headDim) {
-    throw new MixtabError('gguf-unsupported-feature', `${name} has values and keys of different widths.`, 'Use another file.');
+    throw new MixtabError(
+      'gguf-unsupported-feature',
+      `${name} has values and keys of different widths.`,
+      'Use another file.',
+    );
   }
   return config;
 }
@@ -104,7 +109,8 @@ function readRopeScaling(name: string, metadata: Metadata, contextLength: number
   const factor = type === 'none' || stated === 0 ? 1 : stated;
   if (!(factor > 0 && Number.isFinite(factor))) throw unsupported(name, 'llama.rope.scaling.factor', factor);
   const attention = metadata.number('llama.rope.scaling.attn_factor', 1);
-  if (!(attention > 0 && Number.isFinite(attention))) throw unsupported(name, 'llama.rope.scaling.attn_factor', attention);
+  if (!(attention > 0 && Number.isFinite(attention)))
+    throw unsupported(name, 'llama.rope.scaling.attn_factor', attention);
   const magnitude = attention * (type === 'yarn' ? yarnMagnitude(factor) : 1);
   if (factor === 1 && magnitude === 1) return undefined;
   const original = 'llama.rope.scaling.original_context_length';
@@ -114,13 +120,19 @@ function readRopeScaling(name: string, metadata: Metadata, contextLength: number
 }
 
 const unsupported = (name: string, key: string, value: unknown): MixtabError =>
-  new MixtabError('gguf-unsupported-feature', `${name} asks for ${key} = ${String(value)}, which mixtab does not support.`, 'Use another file.');
+  new MixtabError(
+    'gguf-unsupported-feature',
+    `${name} asks for ${key} = ${String(value)}, which mixtab does not support.`,
+    'Use another file.',
+  );
 
 function checkConfig(name: string, config: ModelConfig): void {
-  const wrong = (what: string): MixtabError => new MixtabError('gguf-damaged', `${name} is damaged: ${what}.`, 'Use another file.');
+  const wrong = (what: string): MixtabError =>
+    new MixtabError('gguf-damaged', `${name} is damaged: ${what}.`, 'Use another file.');
   for (const [key, limit] of Object.entries(LIMITS)) {
     const value = config[key as keyof typeof LIMITS];
-    if (!Number.isInteger(value) || value < 1 || value > limit) throw wrong(`${key} is ${value}, not between 1 and ${limit}`);
+    if (!Number.isInteger(value) || value < 1 || value > limit)
+      throw wrong(`${key} is ${value}, not between 1 and ${limit}`);
   }
   const { headCount, kvHeadCount, headDim, ropeDimensionCount, expertCount, expertsPerToken } = config;
   if (!(Number.isInteger(kvHeadCount) && kvHeadCount >= 1 && headCount % kvHeadCount === 0)) {
@@ -132,8 +144,10 @@ function checkConfig(name: string, config: ModelConfig): void {
   }
   if (expertsPerToken > expertCount) throw wrong(`${expertsPerToken} of ${expertCount} experts are used`);
   if (!(config.contextLength >= 2)) throw wrong(`the context is ${config.contextLength}`);
-  if (!(config.ropeFreqBase > 0 && Number.isFinite(config.ropeFreqBase))) throw wrong(`the rope base is ${config.ropeFreqBase}`);
-  if (!(config.rmsNormEpsilon >= 0 && config.rmsNormEpsilon < 1)) throw wrong(`the norm epsilon is ${config.rmsNormEpsilon}`);
+  if (!(config.ropeFreqBase > 0 && Number.isFinite(config.ropeFreqBase)))
+    throw wrong(`the rope base is ${config.ropeFreqBase}`);
+  if (!(config.rmsNormEpsilon >= 0 && config.rmsNormEpsilon < 1))
+    throw wrong(`the norm epsilon is ${config.rmsNormEpsilon}`);
 }
 
 function unsupportedArchitecture(name: string, why: string): MixtabError {
@@ -149,13 +163,23 @@ export function readTokenizer(name: string, values: Record<string, unknown>): To
   const metadata = new Metadata(values);
   const model = metadata.string('tokenizer.ggml.model');
   if (model !== 'llama' && model !== 'gpt2') {
-    throw new MixtabError('gguf-unsupported-feature', `${name} has a "${model}" tokenizer, which mixtab does not support.`, 'Use another file.');
+    throw new MixtabError(
+      'gguf-unsupported-feature',
+      `${name} has a "${model}" tokenizer, which mixtab does not support.`,
+      'Use another file.',
+    );
   }
   const tokens = metadata.array<string>('tokenizer.ggml.tokens', 'string');
   const list = (key: string, fallback: number): number[] => {
-    const numbers = metadata.has(key) ? metadata.array<number>(key, 'number') : new Array<number>(tokens.length).fill(fallback);
+    const numbers = metadata.has(key)
+      ? metadata.array<number>(key, 'number')
+      : new Array<number>(tokens.length).fill(fallback);
     if (numbers.length === tokens.length) return numbers;
-    throw new MixtabError('gguf-damaged', `${name} is damaged: ${key} has ${numbers.length} entries for ${tokens.length} tokens.`, 'Use another file.');
+    throw new MixtabError(
+      'gguf-damaged',
+      `${name} is damaged: ${key} has ${numbers.length} entries for ${tokens.length} tokens.`,
+      'Use another file.',
+    );
   };
   const bytePairs = model === 'gpt2';
   const pre = bytePairs ? metadata.string('tokenizer.ggml.pre', 'default') : 'default';
@@ -166,7 +190,9 @@ export function readTokenizer(name: string, values: Record<string, unknown>): To
       `Use a file with one of ${Object.keys(PRE_TOKENIZERS).join(', ')}.`,
     );
   }
-  const endIds = ['tokenizer.ggml.eot_token_id', 'tokenizer.ggml.eom_token_id'].filter((key) => metadata.has(key)).map((key) => metadata.number(key));
+  const endIds = ['tokenizer.ggml.eot_token_id', 'tokenizer.ggml.eom_token_id']
+    .filter((key) => metadata.has(key))
+    .map((key) => metadata.number(key));
   return {
     model,
     ...(bytePairs && { pre, merges: metadata.array<string>('tokenizer.ggml.merges', 'string') }),

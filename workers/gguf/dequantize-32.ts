@@ -1,5 +1,5 @@
 /** Dequantization of the types with blocks of 32 weights: plain numbers, Q4_0 .. Q8_0, IQ4_NL and MXFP4. */
-import { bfloatToNumber, type BlockDecoder, fround, half, IQ4_VALUES } from './dequantize-parts.ts';
+import { type BlockDecoder, bfloatToNumber, fround, half, IQ4_VALUES } from './dequantize-parts.ts';
 
 const plain =
   (read: (view: DataView, at: number) => number, bytes: number): BlockDecoder =>
@@ -17,7 +17,8 @@ export const decodeQ8_0: BlockDecoder = (view, at, out, to) => {
 };
 
 /** Byte i of 16 holds weight i in its low nibble, weight i + 16 in its high one. */
-const nibbles = (quants: number, weight: (view: DataView, at: number) => (nibble: number, i: number) => number): BlockDecoder =>
+const nibbles =
+  (quants: number, weight: (view: DataView, at: number) => (nibble: number, i: number) => number): BlockDecoder =>
   (view, at, out, to) => {
     const decode = weight(view, at);
     for (let i = 0; i < 16; i++) {

@@ -24,7 +24,15 @@ function evenSigns(seven: number): number {
 }
 
 /** `out[to + i] = factor * entry[i]`, minus where bit i of `signs` is set. All products fit f32. */
-function writeSigned(out: Float32Array, to: number, factor: number, grid: Int8Array, width: number, entry: number, signs: number): void {
+function writeSigned(
+  out: Float32Array,
+  to: number,
+  factor: number,
+  grid: Int8Array,
+  width: number,
+  entry: number,
+  signs: number,
+): void {
   for (let i = 0; i < width; i++) {
     const value = fround(factor * grid[entry * width + i]);
     out[to + i] = (signs >> i) & 1 ? -value : value;

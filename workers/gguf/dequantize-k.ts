@@ -47,20 +47,22 @@ function scaleMinK4(view: DataView, at: number, j: number): [scale: number, min:
 }
 
 /** Q4_K, and Q5_K with a fifth bit: bit j of the 32 bytes at `high`. */
-const fourBits = (quants: number, high?: number): BlockDecoder => (view, at, out, to) => {
-  const d = half(view, at);
-  const dmin = half(view, at + 2);
-  for (let j = 0; j < 8; j++) {
-    const [scale, min] = scaleMinK4(view, at + 4, j);
-    const factor = fround(d * scale);
-    const offset = fround(dmin * min);
-    for (let i = 0; i < 32; i++) {
-      const low = (view.getUint8(at + quants + (j >> 1) * 32 + i) >> ((j & 1) * 4)) & 15;
-      const q = high === undefined ? low : low + ((view.getUint8(at + high + i) >> j) & 1) * 16;
-      out[to + j * 32 + i] = fround(fround(factor * q) - offset);
+const fourBits =
+  (quants: number, high?: number): BlockDecoder =>
+  (view, at, out, to) => {
+    const d = half(view, at);
+    const dmin = half(view, at + 2);
+    for (let j = 0; j < 8; j++) {
+      const [scale, min] = scaleMinK4(view, at + 4, j);
+      const factor = fround(d * scale);
+      const offset = fround(dmin * min);
+      for (let i = 0; i < 32; i++) {
+        const low = (view.getUint8(at + quants + (j >> 1) * 32 + i) >> ((j & 1) * 4)) & 15;
+        const q = high === undefined ? low : low + ((view.getUint8(at + high + i) >> j) & 1) * 16;
+        out[to + j * 32 + i] = fround(fround(factor * q) - offset);
+      }
     }
-  }
-};
+  };
 
 export const decodeQ4_K = fourBits(16);
 export const decodeQ5_K = fourBits(48, 16);

@@ -4,8 +4,8 @@ import { layoutTensor, WEIGHT_TYPES, type WeightTypeName } from '../../src/contr
 import { dequantize } from './dequantize.ts';
 import { halfToNumber } from './dequantize-parts.ts';
 import goldens from './golden/blocks.json' with { type: 'json' };
-import { randomBytes, zeroUnlessFinite } from './golden/random-blocks.mjs';
 import randomGoldens from './golden/random-blocks.json' with { type: 'json' };
+import { randomBytes, zeroUnlessFinite } from './golden/random-blocks.mjs';
 import { ggufBytes, repackTensor } from './repack.ts';
 
 const bytesOf = (base64: string): Uint8Array => new Uint8Array(Buffer.from(base64, 'base64'));
@@ -33,7 +33,12 @@ describe('dequantize', () => {
 
   it('reads f16 as IEEE 754 has it', () => {
     expect([0x0001, 0x03ff, 0x0400, 0x3c00, 0xc000, 0x7bff].map(halfToNumber)).toEqual([
-      2 ** -24, 1023 * 2 ** -24, 2 ** -14, 1, -2, 65504,
+      2 ** -24,
+      1023 * 2 ** -24,
+      2 ** -14,
+      1,
+      -2,
+      65504,
     ]);
     expect(halfToNumber(0x7c00)).toBe(Number.POSITIVE_INFINITY);
     expect(halfToNumber(0xfc01)).toBeNaN();
@@ -58,20 +63,23 @@ describe('repackTensor', () => {
     expect(record.subarray(0, offset).every((byte) => byte === 0)).toBe(true);
   });
 
-  it.each(Object.values(WEIGHT_TYPES))('$name: works on sources at odd addresses, as they come out of larger buffers', (type) => {
-    const [rows, cols] = [2, type.blockWeights];
-    const source = Uint8Array.from({ length: ggufBytes(type, rows, cols) }, (_, i) => i & 255);
-    const layout = layoutTensor('w', type, rows, cols, 0);
-    const even = new Uint8Array(layout.bytes);
-    repackTensor(source, layout, even);
-    for (const shift of [1, 2, 3]) {
-      const odd = new Uint8Array(source.length + shift).subarray(shift);
-      odd.set(source);
-      const uneven = new Uint8Array(layout.bytes);
-      repackTensor(odd, layout, uneven);
-      expect(uneven).toEqual(even);
-    }
-  });
+  it.each(Object.values(WEIGHT_TYPES))(
+    '$name: works on sources at odd addresses, as they come out of larger buffers',
+    (type) => {
+      const [rows, cols] = [2, type.blockWeights];
+      const source = Uint8Array.from({ length: ggufBytes(type, rows, cols) }, (_, i) => i & 255);
+      const layout = layoutTensor('w', type, rows, cols, 0);
+      const even = new Uint8Array(layout.bytes);
+      repackTensor(source, layout, even);
+      for (const shift of [1, 2, 3]) {
+        const odd = new Uint8Array(source.length + shift).subarray(shift);
+        odd.set(source);
+        const uneven = new Uint8Array(layout.bytes);
+        repackTensor(odd, layout, uneven);
+        expect(uneven).toEqual(even);
+      }
+    },
+  );
 
   it('pads rows of plain types with zeros to whole blocks', () => {
     const layout = layoutTensor('w', WEIGHT_TYPES.F16, 2, 5, 0);

@@ -4,9 +4,19 @@ import type { TensorLayout } from '../../src/contract/weight-layout.ts';
 
 /** Names of the tensors of each part, as they are called in records (src/contract/weight-layout.ts). */
 const PART_OF: Record<string, ModelPart> = {
-  gate: 'experts', up: 'experts', down: 'experts', attn_q: 'attention', attn_k: 'attention', attn_v: 'attention',
-  attn_output: 'attention', ffn_gate_inp: 'router', attn_norm: 'norms', ffn_norm: 'norms', output_norm: 'norms',
-  token_embd: 'embedding', output: 'output',
+  gate: 'experts',
+  up: 'experts',
+  down: 'experts',
+  attn_q: 'attention',
+  attn_k: 'attention',
+  attn_v: 'attention',
+  attn_output: 'attention',
+  ffn_gate_inp: 'router',
+  attn_norm: 'norms',
+  ffn_norm: 'norms',
+  output_norm: 'norms',
+  token_embd: 'embedding',
+  output: 'output',
 };
 
 /** @param records of the whole model; the output counts by itself, also where it is the embedding again */
@@ -28,8 +38,12 @@ export function figuresOf(records: readonly { tensors: readonly TensorLayout[] }
   return {
     parts: [...parts]
       .map(([part, { parameters, bytes, byType }]) => ({
-        part, parameters, bytes,
-        types: Object.fromEntries([...byType].sort(([, a], [, b]) => b - a).map(([type, count]) => [type, count / parameters])),
+        part,
+        parameters,
+        bytes,
+        types: Object.fromEntries(
+          [...byType].sort(([, a], [, b]) => b - a).map(([type, count]) => [type, count / parameters]),
+        ),
       }))
       .sort((a, b) => b.bytes - a.bytes),
     denseBytes,

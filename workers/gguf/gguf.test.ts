@@ -56,14 +56,21 @@ describe('readHeader', () => {
     const whole = synth.read(0, synth.size);
     const headerBytes = (await headerOf(TINY)).tensors[0].offset;
     await fc.assert(
-      fc.asyncProperty(fc.oneof(fc.integer({ min: 24, max: headerBytes }), fc.integer({ min: 24, max: synth.size - 1 })), async (length) => {
-        expect(await codeOf(readHeader(fileOf(whole.slice(0, length))))).toBe('gguf-truncated');
-      }),
+      fc.asyncProperty(
+        fc.oneof(fc.integer({ min: 24, max: headerBytes }), fc.integer({ min: 24, max: synth.size - 1 })),
+        async (length) => {
+          expect(await codeOf(readHeader(fileOf(whole.slice(0, length))))).toBe('gguf-truncated');
+        },
+      ),
       { numRuns: 60 },
     );
   });
 
-  it.each([[2, [16, 64], 576], [12, [128, 16], 1152], [39, [48, 32], 816]])(
+  it.each([
+    [2, [16, 64], 576],
+    [12, [128, 16], 1152],
+    [39, [48, 32], 816],
+  ])(
     'refuses rows of type %i that end within a block, shape %j, though the matrix is whole blocks',
     async (ggmlType, shape, bytes) => {
       const header = writeHeader({}, [{ name: 'w', shape, ggmlType, bytes }]);
@@ -74,7 +81,9 @@ describe('readHeader', () => {
   );
 
   it('says of what is no GGUF that it is none', async () => {
-    expect(await codeOf(readHeader(fileOf(new TextEncoder().encode('<!doctype html><p>hello'.repeat(3)))))).toBe('gguf-not-gguf');
+    expect(await codeOf(readHeader(fileOf(new TextEncoder().encode('<!doctype html><p>hello'.repeat(3)))))).toBe(
+      'gguf-not-gguf',
+    );
     expect(await codeOf(readHeader(fileOf(new Uint8Array(3))))).toBe('gguf-not-gguf');
   });
 
@@ -95,7 +104,10 @@ describe('readHeader', () => {
     const synth = createSynth({ ...TINY, layers: 1 });
     const whole = synth.read(0, synth.size);
     const headerBytes = (await headerOf({ ...TINY, layers: 1 })).tensors[0].offset;
-    const change = fc.record({ at: fc.integer({ min: 4, max: headerBytes - 1 }), value: fc.integer({ min: 0, max: 255 }) });
+    const change = fc.record({
+      at: fc.integer({ min: 4, max: headerBytes - 1 }),
+      value: fc.integer({ min: 0, max: 255 }),
+    });
     await fc.assert(
       fc.asyncProperty(fc.array(change, { minLength: 1, maxLength: 4 }), async (changes) => {
         const bytes = whole.slice();
@@ -161,14 +173,35 @@ describe('readConfig', () => {
 
   it('reads the shape', async () => {
     expect(readConfig('x.gguf', (await headerOf(TINY)).metadata)).toMatchObject({
-      layerCount: 2, embeddingLength: 256, feedForwardLength: 256, headCount: 4, kvHeadCount: 2, headDim: 64, expertCount: 8,
-      expertsPerToken: 2, vocabularySize: 512, contextLength: 256, ropeDimensionCount: 64, ropeFreqBase: 1e6,
+      layerCount: 2,
+      embeddingLength: 256,
+      feedForwardLength: 256,
+      headCount: 4,
+      kvHeadCount: 2,
+      headDim: 64,
+      expertCount: 8,
+      expertsPerToken: 2,
+      vocabularySize: 512,
+      contextLength: 256,
+      ropeDimensionCount: 64,
+      ropeFreqBase: 1e6,
     });
   });
 
   it('uses the defaults of llama.cpp for keys that old files lack', async () => {
-    const values = await changed({ 'llama.attention.head_count_kv': undefined, 'llama.rope.freq_base': undefined, 'llama.attention.key_length': undefined, 'llama.attention.value_length': undefined, 'llama.rope.dimension_count': undefined });
-    expect(readConfig('x.gguf', values)).toMatchObject({ kvHeadCount: 4, ropeFreqBase: 10_000, headDim: 64, ropeDimensionCount: 64 });
+    const values = await changed({
+      'llama.attention.head_count_kv': undefined,
+      'llama.rope.freq_base': undefined,
+      'llama.attention.key_length': undefined,
+      'llama.attention.value_length': undefined,
+      'llama.rope.dimension_count': undefined,
+    });
+    expect(readConfig('x.gguf', values)).toMatchObject({
+      kvHeadCount: 4,
+      ropeFreqBase: 10_000,
+      headDim: 64,
+      ropeDimensionCount: 64,
+    });
   });
 
   it.each([
@@ -176,7 +209,14 @@ describe('readConfig', () => {
     [{ 'llama.expert_count': 0 }, 'gguf-unsupported-architecture'],
     [{ 'llama.rope.scaling.type': 'longrope' }, 'gguf-unsupported-feature'],
     [{ 'llama.rope.scaling.type': 'linear', 'llama.rope.scaling.factor': -2 }, 'gguf-unsupported-feature'],
-    [{ 'llama.rope.scaling.type': 'yarn', 'llama.rope.scaling.factor': 4, 'llama.rope.scaling.original_context_length': -8 }, 'gguf-unsupported-feature'],
+    [
+      {
+        'llama.rope.scaling.type': 'yarn',
+        'llama.rope.scaling.factor': 4,
+        'llama.rope.scaling.original_context_length': -8,
+      },
+      'gguf-unsupported-feature',
+    ],
     [{ 'llama.rope.scaling.yarn_log_multiplier': 0.5 }, 'gguf-unsupported-feature'],
     [{ 'llama.expert_weights_scale': 2.5 }, 'gguf-unsupported-feature'],
     [{ 'llama.expert_weights_scale': 1, 'llama.logit_scale': 0 }, 'no error'],
@@ -196,10 +236,21 @@ describe('readConfig', () => {
     [{ 'llama.rope.scaling.type': 'none', 'llama.rope.scaling.factor': 4 }, undefined],
     [{ 'llama.rope.scaling.type': 'linear', 'llama.rope.scaling.factor': 1 }, undefined],
     [{ 'llama.rope.scale_linear': 8 }, { type: 'linear', factor: 8, magnitude: 1 }],
-    [{ 'llama.rope.scaling.factor': 2, 'llama.rope.scale_linear': 8 }, { type: 'linear', factor: 2, magnitude: 1 }],
-    [{ 'llama.rope.scaling.type': 'yarn', 'llama.rope.scaling.factor': 4 }, { type: 'yarn', factor: 4, originalContextLength: 256, magnitude: 1 + 0.1 * Math.log(4) }],
     [
-      { 'llama.rope.scaling.type': 'yarn', 'llama.rope.scaling.factor': 4, 'llama.rope.scaling.original_context_length': 64, 'llama.rope.scaling.attn_factor': 2 },
+      { 'llama.rope.scaling.factor': 2, 'llama.rope.scale_linear': 8 },
+      { type: 'linear', factor: 2, magnitude: 1 },
+    ],
+    [
+      { 'llama.rope.scaling.type': 'yarn', 'llama.rope.scaling.factor': 4 },
+      { type: 'yarn', factor: 4, originalContextLength: 256, magnitude: 1 + 0.1 * Math.log(4) },
+    ],
+    [
+      {
+        'llama.rope.scaling.type': 'yarn',
+        'llama.rope.scaling.factor': 4,
+        'llama.rope.scaling.original_context_length': 64,
+        'llama.rope.scaling.attn_factor': 2,
+      },
       { type: 'yarn', factor: 4, originalContextLength: 64, magnitude: 2 + 0.2 * Math.log(4) },
     ],
     [{ 'llama.rope.scaling.attn_factor': 2 }, { type: 'linear', factor: 1, magnitude: 2 }],
@@ -216,10 +267,23 @@ describe('readConfig', () => {
     expect(await codeOf(() => readTokenizer('x.gguf', unmerged))).toBe('gguf-damaged');
     const ending = await changed({ 'tokenizer.ggml.eot_token_id': 7, 'tokenizer.ggml.eom_token_id': 9 });
     expect(readTokenizer('x.gguf', ending).endIds).toEqual([7, 9]);
-    const unknown = await changed({ 'tokenizer.ggml.model': 'gpt2', 'tokenizer.ggml.merges': ['a b'], 'tokenizer.ggml.pre': 'koala' });
+    const unknown = await changed({
+      'tokenizer.ggml.model': 'gpt2',
+      'tokenizer.ggml.merges': ['a b'],
+      'tokenizer.ggml.pre': 'koala',
+    });
     expect(() => readTokenizer('x.gguf', unknown)).toThrow(/koala/);
-    const known = await changed({ 'tokenizer.ggml.model': 'gpt2', 'tokenizer.ggml.merges': ['a b'], 'tokenizer.ggml.pre': 'tekken' });
-    expect(readTokenizer('x.gguf', known)).toMatchObject({ model: 'gpt2', pre: 'tekken', merges: ['a b'], addSpacePrefix: false });
+    const known = await changed({
+      'tokenizer.ggml.model': 'gpt2',
+      'tokenizer.ggml.merges': ['a b'],
+      'tokenizer.ggml.pre': 'tekken',
+    });
+    expect(readTokenizer('x.gguf', known)).toMatchObject({
+      model: 'gpt2',
+      pre: 'tekken',
+      merges: ['a b'],
+      addSpacePrefix: false,
+    });
     const short = await changed({ 'tokenizer.ggml.scores': [1, 2] });
     expect(await codeOf(() => readTokenizer('x.gguf', short))).toBe('gguf-damaged');
   });
@@ -241,7 +305,10 @@ describe('planImport', () => {
         expect(range.offset).toBe(at);
         at += range.bytes;
       }
-      const next = Math.min(header.fileBytes, ...header.tensors.map(({ offset }) => offset).filter((offset) => offset > tensor.offset));
+      const next = Math.min(
+        header.fileBytes,
+        ...header.tensors.map(({ offset }) => offset).filter((offset) => offset > tensor.offset),
+      );
       expect(next - at).toBeGreaterThanOrEqual(0);
       expect(next - at).toBeLessThan(32);
     }
@@ -250,7 +317,11 @@ describe('planImport', () => {
 
   it('makes the same records of all layouts', async () => {
     const shapes = async (layout: SynthOptions['layout']) =>
-      (await plan({ ...TINY, layout })).plan.records.map(({ key, bytes, tensors }) => [key, bytes, tensors.map(({ layout }) => layout)]);
+      (await plan({ ...TINY, layout })).plan.records.map(({ key, bytes, tensors }) => [
+        key,
+        bytes,
+        tensors.map(({ layout }) => layout),
+      ]);
     expect(await shapes('per-expert')).toEqual(await shapes('merged'));
     expect(await shapes('fused')).toEqual(await shapes('merged'));
   });
@@ -273,7 +344,11 @@ describe('planImport', () => {
   });
 
   it('fits 8x22B and a vocabulary of 131072 in F16 into default bindings, experts aside', async () => {
-    const options: SynthOptions = { ...SYNTH_PRESETS['8x22b'], vocabularySize: 131_072, types: { ...SYNTH_PRESETS['8x22b'].types, embedding: 'F16', output: 'F16' } };
+    const options: SynthOptions = {
+      ...SYNTH_PRESETS['8x22b'],
+      vocabularySize: 131_072,
+      types: { ...SYNTH_PRESETS['8x22b'].types, embedding: 'F16', output: 'F16' },
+    };
     const { plan: planned } = await plan(options);
     const largest = Math.max(...planned.records.flatMap(({ tensors }) => tensors.map(({ layout }) => layout.bytes)));
     expect(largest).toBeLessThanOrEqual(128 * 2 ** 20);
@@ -298,10 +373,30 @@ describe('planImport', () => {
   });
 
   it.each([
-    ['a missing tensor', (h: GgufHeader) => h.tensors.filter(({ name }) => name !== 'blk.1.attn_k.weight'), 'gguf-missing-tensor', /blk\.1\.attn_k\.weight/],
-    ['an unknown tensor', (h: GgufHeader) => [...h.tensors, { ...h.tensors[0], name: 'blk.0.attn_q.bias' }], 'gguf-unsupported-feature', /attn_q\.bias/],
-    ['an unsupported type', (h: GgufHeader) => h.tensors.map((t) => (t.name === 'blk.0.ffn_up_exps.weight' ? { ...t, ggmlType: 34 } : t)), 'gguf-unsupported-type', /ffn_up_exps\.weight has the type TQ1_0/],
-    ['a wrong shape', (h: GgufHeader) => h.tensors.map((t) => (t.name === 'output.weight' ? { ...t, shape: [256, 511] } : t)), 'gguf-damaged', /output\.weight/],
+    [
+      'a missing tensor',
+      (h: GgufHeader) => h.tensors.filter(({ name }) => name !== 'blk.1.attn_k.weight'),
+      'gguf-missing-tensor',
+      /blk\.1\.attn_k\.weight/,
+    ],
+    [
+      'an unknown tensor',
+      (h: GgufHeader) => [...h.tensors, { ...h.tensors[0], name: 'blk.0.attn_q.bias' }],
+      'gguf-unsupported-feature',
+      /attn_q\.bias/,
+    ],
+    [
+      'an unsupported type',
+      (h: GgufHeader) => h.tensors.map((t) => (t.name === 'blk.0.ffn_up_exps.weight' ? { ...t, ggmlType: 34 } : t)),
+      'gguf-unsupported-type',
+      /ffn_up_exps\.weight has the type TQ1_0/,
+    ],
+    [
+      'a wrong shape',
+      (h: GgufHeader) => h.tensors.map((t) => (t.name === 'output.weight' ? { ...t, shape: [256, 511] } : t)),
+      'gguf-damaged',
+      /output\.weight/,
+    ],
   ])('names %s', async (_what, change, code, message) => {
     const header = await headerOf(TINY);
     const config = readConfig('x.gguf', header.metadata);

@@ -62,7 +62,11 @@ export async function readHeader(file: ReadableFile, signal?: AbortSignal): Prom
 }
 
 /** Each part counts its tensors' bytes from its own data section; here from the start of the first part. */
-async function readSplitHeader(file: ReadableFile, parts: readonly ReadableFile[], signal?: AbortSignal): Promise<GgufHeader> {
+async function readSplitHeader(
+  file: ReadableFile,
+  parts: readonly ReadableFile[],
+  signal?: AbortSignal,
+): Promise<GgufHeader> {
   const headers: GgufHeader[] = [];
   for (const part of parts) headers.push(await readPartHeader(part, signal));
   const described = parts.map(({ name, size }, n) => ({ name, size, info: splitInfo(headers[n].metadata), n }));
@@ -114,7 +118,11 @@ async function readRaw(file: ReadableFile, signal?: AbortSignal): Promise<RawHea
 
 async function checkMagic(file: ReadableFile, signal?: AbortSignal): Promise<void> {
   if (file.size < 24) {
-    throw new MixtabError('gguf-not-gguf', `${file.name} has only ${file.size} bytes: it is no GGUF.`, 'Choose a .gguf file.');
+    throw new MixtabError(
+      'gguf-not-gguf',
+      `${file.name} has only ${file.size} bytes: it is no GGUF.`,
+      'Choose a .gguf file.',
+    );
   }
   const magic = await file.read(0, 4, signal);
   if (String.fromCharCode(...magic) === 'GGUF') return;

@@ -29,14 +29,24 @@ export function inspectHeader(name: string, header: GgufHeader): ModelInspection
     activeParameterCount: plan.activeParameterCount,
     bitsPerWeight: (weightBytes * 8) / plan.parameterCount,
     bytesPerToken: plan.bytesPerToken,
-    figures: figuresOf(plan.records.map(({ tensors }) => ({ tensors: tensors.map(({ layout }) => layout) })), config),
+    figures: figuresOf(
+      plan.records.map(({ tensors }) => ({ tensors: tensors.map(({ layout }) => layout) })),
+      config,
+    ),
     hasChatTemplate: tokenizer.chatTemplate !== undefined,
     tokenizer: { model: tokenizer.model, tokens: tokenizer.tokens.length },
     layout: plan.layout,
     tensors: header.tensors.map((tensor) => ({
-      name: tensor.name, type: typeName(tensor.ggmlType), shape: tensor.shape, bytes: tensorBytes(tensor),
+      name: tensor.name,
+      type: typeName(tensor.ggmlType),
+      shape: tensor.shape,
+      bytes: tensorBytes(tensor),
     })),
-    records: plan.records.map(({ key, bytes, tensors }) => ({ key, bytes, tensors: tensors.map(({ source }) => source) })),
+    records: plan.records.map(({ key, bytes, tensors }) => ({
+      key,
+      bytes,
+      tensors: tensors.map(({ source }) => source),
+    })),
   };
 }
 

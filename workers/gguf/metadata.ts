@@ -36,12 +36,20 @@ export class Metadata {
 
   array<T>(key: string, kind: 'string' | 'number'): T[] {
     const value = this.values[key];
-    if (!Array.isArray(value) || value.some((element) => typeof element !== kind)) throw wrong(key, `a list of ${kind}s`, value);
+    if (!Array.isArray(value) || value.some((element) => typeof element !== kind))
+      throw wrong(key, `a list of ${kind}s`, value);
     return value as T[];
   }
 }
 
 function wrong(key: string, wanted: string, value: unknown): MixtabError {
-  const found = value === undefined ? 'is missing' : `is ${Array.isArray(value) ? 'a list' : JSON.stringify(value) ?? typeof value}`;
-  return new MixtabError('gguf-damaged', `The file's metadata key ${key} ${found}; ${wanted} is needed.`, 'Use another file.');
+  const found =
+    value === undefined
+      ? 'is missing'
+      : `is ${Array.isArray(value) ? 'a list' : (JSON.stringify(value) ?? typeof value)}`;
+  return new MixtabError(
+    'gguf-damaged',
+    `The file's metadata key ${key} ${found}; ${wanted} is needed.`,
+    'Use another file.',
+  );
 }

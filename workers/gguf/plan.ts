@@ -1,10 +1,22 @@
 /** From a header to records: which byte ranges of the GGUF make up which record. Pure. */
-import type { ModelConfig } from '../../src/contract/import-api.ts';
+
 import { MixtabError } from '../../src/contract/errors.ts';
 import type { Bytes } from '../../src/contract/ids.ts';
+import type { ModelConfig } from '../../src/contract/import-api.ts';
 import {
-  DENSE_TENSORS, denseKey, EMBEDDING_KEY, EXPERT_TENSORS, expertKey, isPartOf, layoutTensor, OUTPUT_KEY, partKey, type TensorLayout,
-  WEIGHT_TYPES, type WeightType, weightTypeOf,
+  DENSE_TENSORS,
+  denseKey,
+  EMBEDDING_KEY,
+  EXPERT_TENSORS,
+  expertKey,
+  isPartOf,
+  layoutTensor,
+  OUTPUT_KEY,
+  partKey,
+  type TensorLayout,
+  WEIGHT_TYPES,
+  type WeightType,
+  weightTypeOf,
 } from '../../src/contract/weight-layout.ts';
 import { type GgufHeader, type GgufTensor, typeName } from './header.ts';
 import { ggufBytes } from './repack.ts';
@@ -57,17 +69,32 @@ const ROW_CUT = 64;
  * @param maxMatrixBytes largest matrix that is kept whole (the embedding's and the output's are cut)
  * @throws MixtabError `gguf-missing-tensor`, `gguf-unsupported-type`, `gguf-unsupported-feature`, `gguf-damaged`
  */
-export function planImport(name: string, header: GgufHeader, config: ModelConfig, maxMatrixBytes = MAX_MATRIX_BYTES): ImportPlan {
+export function planImport(
+  name: string,
+  header: GgufHeader,
+  config: ModelConfig,
+  maxMatrixBytes = MAX_MATRIX_BYTES,
+): ImportPlan {
   const planner = new Planner(name, header);
   const { layerCount, embeddingLength, vocabularySize, expertCount } = config;
-  const vocabularyMatrix = (source: string, role: string): Wanted => ({ role, source, shape: [vocabularySize, embeddingLength] });
+  const vocabularyMatrix = (source: string, role: string): Wanted => ({
+    role,
+    source,
+    shape: [vocabularySize, embeddingLength],
+  });
 
   const records = planner.cutRecord(EMBEDDING_KEY, vocabularyMatrix('token_embd.weight', 'token_embd'), maxMatrixBytes);
   for (let layer = 0; layer < layerCount; layer++) {
-    const dense = DENSE_TENSORS.map((role) => ({ role, source: `blk.${layer}.${role}.weight`, shape: denseShape(role, config) }));
+    const dense = DENSE_TENSORS.map((role) => ({
+      role,
+      source: `blk.${layer}.${role}.weight`,
+      shape: denseShape(role, config),
+    }));
     records.push(planner.record(denseKey(layer), dense));
     for (let expert = 0; expert < expertCount; expert++) {
-      records.push(planner.record(expertKey(layer, expert), wantedExpert(planner.layoutOf(layer), layer, expert, config)));
+      records.push(
+        planner.record(expertKey(layer, expert), wantedExpert(planner.layoutOf(layer), layer, expert, config)),
+      );
     }
   }
   // Without a matrix of its own the output uses the embedding, as llama.cpp does.
@@ -75,7 +102,8 @@ export function planImport(name: string, header: GgufHeader, config: ModelConfig
   const norm: Wanted = { role: 'output_norm', source: 'output_norm.weight', shape: [1, embeddingLength] };
   records.push(...planner.cutRecord(OUTPUT_KEY, vocabularyMatrix(output, 'output'), maxMatrixBytes, [norm]));
   const ropeFactors = planner.has(ROPE_FACTORS)
-    ? planner.record('', [{ role: 'rope_freqs', source: ROPE_FACTORS, shape: [1, config.ropeDimensionCount / 2] }]).tensors[0]
+    ? planner.record('', [{ role: 'rope_freqs', source: ROPE_FACTORS, shape: [1, config.ropeDimensionCount / 2] }])
+        .tensors[0]
     : undefined;
   planner.refuseUnused();
   return { layout: planner.layoutOf(0), records, ...(ropeFactors && { ropeFactors }), ...count(records, config) };
@@ -109,11 +137,18 @@ function wantedExpert(layout: ExpertsLayout, layer: number, expert: number, conf
     if (layout === 'per-expert') return { role, source: `${blk}_${role}.${expert}.weight`, shape: [rows, cols] };
     if (layout === 'merged' || role === 'down') {
       return {
-        role, source: `${blk}_${role}_exps.weight`, shape: [rows, cols], firstRow: expert * rows, whole: [cols, rows, expertCount],
+        role,
+        source: `${blk}_${role}_exps.weight`,
+        shape: [rows, cols],
+        firstRow: expert * rows,
+        whole: [cols, rows, expertCount],
       };
     }
     return {
-      role, source: `${blk}_gate_up_exps.weight`, shape: [rows, cols], whole: [cols, 2 * rows, expertCount],
+      role,
+      source: `${blk}_gate_up_exps.weight`,
+      shape: [rows, cols],
+      whole: [cols, 2 * rows, expertCount],
       firstRow: (2 * expert + (role === 'up' ? 1 : 0)) * rows,
     };
   });
@@ -190,7 +225,11 @@ class Planner {
   #tensor({ role, source, shape: [rows, cols], whole, firstRow = 0 }: Wanted, offset: Bytes): PlannedTensor {
     const tensor = this.#tensors.get(source);
     if (!tensor) {
-      throw new MixtabError('gguf-missing-tensor', `${this.name} has no tensor ${source}.`, 'The file is incomplete; use another one.');
+      throw new MixtabError(
+        'gguf-missing-tensor',
+        `${this.name} has no tensor ${source}.`,
+        'The file is incomplete; use another one.',
+      );
     }
     this.#used.add(source);
     const expected = whole ?? (rows === 1 ? [cols] : [cols, rows]);
@@ -213,8 +252,11 @@ class Planner {
     const isVector = role.endsWith('_norm') || role === 'rope_freqs';
     const type = isVector ? WEIGHT_TYPES.F32 : sourceType;
     return {
-      layout: layoutTensor(role, type, rows, cols, offset), source, sourceType,
-      offset: tensor.offset + ggufBytes(sourceType, firstRow, cols), bytes: ggufBytes(sourceType, rows, cols),
+      layout: layoutTensor(role, type, rows, cols, offset),
+      source,
+      sourceType,
+      offset: tensor.offset + ggufBytes(sourceType, firstRow, cols),
+      bytes: ggufBytes(sourceType, rows, cols),
     };
   }
 }

@@ -47,7 +47,8 @@ export function parseHeader(bytes: Uint8Array): RawHeader {
   const cursor = new Cursor(bytes);
   cursor.skip(4); // the magic
   const version = cursor.u32();
-  if (version === 0x02000000 || version === 0x03000000) throw new HeaderInvalid('it is big-endian, which mixtab does not read');
+  if (version === 0x02000000 || version === 0x03000000)
+    throw new HeaderInvalid('it is big-endian, which mixtab does not read');
   if (version !== 2 && version !== 3) throw new HeaderInvalid(`its GGUF version is ${version}, not 2 or 3`);
   const tensorCount = cursor.count(LIMITS.tensors, 'tensors');
   const keyCount = cursor.count(LIMITS.keys, 'metadata keys');
@@ -84,7 +85,8 @@ class Cursor {
   /** A number that says how much follows. */
   count(limit: number, what: string): number {
     const value = this.#view.getBigUint64(this.skip(8), true);
-    if (value > BigInt(limit)) throw new HeaderInvalid(`it claims ${value} ${what}, more than the ${limit} that mixtab reads`);
+    if (value > BigInt(limit))
+      throw new HeaderInvalid(`it claims ${value} ${what}, more than the ${limit} that mixtab reads`);
     return Number(value);
   }
 
@@ -98,7 +100,9 @@ class Cursor {
     const name = this.string();
     const dimensions = this.u32();
     if (dimensions > LIMITS.dimensions) throw new HeaderInvalid(`tensor ${name} has ${dimensions} dimensions`);
-    const shape = Array.from({ length: dimensions }, () => this.count(Number.MAX_SAFE_INTEGER, `weights in a row of tensor ${name}`));
+    const shape = Array.from({ length: dimensions }, () =>
+      this.count(Number.MAX_SAFE_INTEGER, `weights in a row of tensor ${name}`),
+    );
     const ggmlType = this.u32();
     return { name, shape, ggmlType, offset: this.count(Number.MAX_SAFE_INTEGER, `bytes before tensor ${name}`) };
   }

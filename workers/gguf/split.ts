@@ -49,7 +49,9 @@ export function parsePieceName(name: string): PieceName | undefined {
   const numbered = /^(.*\.gguf)\.part(\d{1,3})of(\d{1,3})$/i.exec(name);
   if (numbered) return { whole: numbered[1], piece: Number(numbered[2]), count: Number(numbered[3]) };
   const lettered = /^(.*\.gguf)-split-([a-z])$/i.exec(name);
-  return lettered ? { whole: lettered[1], piece: lettered[2].toLowerCase().charCodeAt(0) - 96, count: undefined } : undefined;
+  return lettered
+    ? { whole: lettered[1], piece: lettered[2].toLowerCase().charCodeAt(0) - 96, count: undefined }
+    : undefined;
 }
 
 export const pieceName = ({ whole, piece, count }: PieceName): string =>
@@ -75,7 +77,11 @@ export function orderPieces<T extends { name: string }>(files: readonly T[]): T[
 }
 
 export const missingPieces = (names: readonly string[], why: string): MixtabError =>
-  new MixtabError('gguf-missing-part', `The model is cut into several files, of which ${listed(names)} ${why}.`, CHOOSE_ALL);
+  new MixtabError(
+    'gguf-missing-part',
+    `The model is cut into several files, of which ${listed(names)} ${why}.`,
+    CHOOSE_ALL,
+  );
 
 /** The first few, and how many more; with its verb. */
 function listed(names: readonly string[]): string {
@@ -103,7 +109,11 @@ export function splitInfo(metadata: Record<string, unknown>): SplitInfo | undefi
   const [no, count, tensors] = ['no', 'count', 'tensors.count'].map((key) => metadata[`split.${key}`]);
   if (typeof count !== 'number' || count <= 1) return undefined;
   if (!Number.isInteger(count) || count > MAX_PARTS || !Number.isInteger(no) || (no as number) < 0) {
-    throw new MixtabError('gguf-damaged', `The file says it is part ${String(no)} of ${count}.`, 'Download the file again.');
+    throw new MixtabError(
+      'gguf-damaged',
+      `The file says it is part ${String(no)} of ${count}.`,
+      'Download the file again.',
+    );
   }
   return { no: no as number, count, tensors: typeof tensors === 'number' ? tensors : -1 };
 }
@@ -151,4 +161,8 @@ export function missingParts(name: string, count: number, missing: readonly numb
 }
 
 export const mixed = (how: string): MixtabError =>
-  new MixtabError('gguf-mixed-parts', `The files do not belong together: ${how}.`, 'Choose the parts of one model only.');
+  new MixtabError(
+    'gguf-mixed-parts',
+    `The files do not belong together: ${how}.`,
+    'Choose the parts of one model only.',
+  );

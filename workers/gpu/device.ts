@@ -54,7 +54,13 @@ export async function requestDevice(adapter: GPUAdapter): Promise<GPUDevice> {
 
 export function reportAdapter(adapter: GPUAdapter): AdapterReport {
   // Browsers that are older than the interface tell nothing.
-  const { vendor = '', architecture = '', description = '', device = '', isFallbackAdapter = false } = (adapter.info ?? {}) as Partial<GPUAdapterInfo>;
+  const {
+    vendor = '',
+    architecture = '',
+    description = '',
+    device = '',
+    isFallbackAdapter = false,
+  } = (adapter.info ?? {}) as Partial<GPUAdapterInfo>;
   return {
     vendor,
     architecture,
@@ -65,4 +71,3 @@ export function reportAdapter(adapter: GPUAdapter): AdapterReport {
     maxBufferSize: adapter.limits.maxBufferSize,
   };
 }
-

@@ -2,7 +2,10 @@ import { describe, expect, it } from 'vitest';
 import { DeviceHealth } from './errors.ts';
 
 const lostDevice = (reason: string) =>
-  ({ lost: Promise.resolve({ reason, message: 'the driver was reset' }), addEventListener: () => {} }) as unknown as GPUDevice;
+  ({
+    lost: Promise.resolve({ reason, message: 'the driver was reset' }),
+    addEventListener: () => {},
+  }) as unknown as GPUDevice;
 
 describe('DeviceHealth', () => {
   it('says that the browser took the GPU away, and what to do, as often as it is asked', async () => {
@@ -10,7 +13,12 @@ describe('DeviceHealth', () => {
     await Promise.resolve();
     expect(health.failed).toBe(true);
     for (let asked = 0; asked < 2; asked++) {
-      expect(() => health.check()).toThrow(expect.objectContaining({ code: 'webgpu-device-lost', remedy: expect.stringContaining('Load the model again') }));
+      expect(() => health.check()).toThrow(
+        expect.objectContaining({
+          code: 'webgpu-device-lost',
+          remedy: expect.stringContaining('Load the model again'),
+        }),
+      );
     }
   });
 

@@ -17,7 +17,9 @@ export async function probeGpuMemory(device: GPUDevice, wanted: Bytes): Promise<
       const size = Math.ceil(Math.min(step, wanted - found) / 4) * 4;
       device.pushErrorScope('validation');
       device.pushErrorScope('out-of-memory');
-      buffers.push(device.createBuffer({ label: 'probe', size, usage: GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST }));
+      buffers.push(
+        device.createBuffer({ label: 'probe', size, usage: GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST }),
+      );
       const outOfMemory = await device.popErrorScope();
       const refused = await device.popErrorScope();
       if (outOfMemory || refused) break;

@@ -77,7 +77,10 @@ export class PipelineCache {
   ): Dispatch {
     const limit = this.device.limits.maxComputeWorkgroupsPerDimension;
     if (Math.max(...workgroups) > limit) {
-      throw new MixtabError('gpu-limit', `${kernel.name} ${place} needs ${workgroups.join(' x ')} workgroups, the adapter allows ${limit}.`);
+      throw new MixtabError(
+        'gpu-limit',
+        `${kernel.name} ${place} needs ${workgroups.join(' x ')} workgroups, the adapter allows ${limit}.`,
+      );
     }
     const label = `${kernel.name} ${place}`;
     if (this.#planned) {
@@ -87,7 +90,8 @@ export class PipelineCache {
     }
     const pipeline = this.get(kernel, overrides);
     const entries: GPUBindGroupEntry[] = slices.map((slice, binding) => ({ binding, resource: slice }));
-    if (kernel.table) entries.push({ binding: kernel.table.binding, resource: { buffer: this.#table(kernel.table.bytes) } });
+    if (kernel.table)
+      entries.push({ binding: kernel.table.binding, resource: { buffer: this.#table(kernel.table.bytes) } });
     const bindGroup = this.device.createBindGroup({ label, layout: pipeline.getBindGroupLayout(0), entries });
     return { label, pipeline, bindGroup, workgroups };
   }

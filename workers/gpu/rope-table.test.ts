@@ -14,7 +14,9 @@ it('holds cosine and sine of position * base^(-2j / dimensions)', () => {
 });
 
 const turned = (table: Float32Array, position: number, pairs: number): number[] =>
-  Array.from({ length: pairs }, (_, j) => Math.atan2(table[(position * pairs + j) * 2 + 1], table[(position * pairs + j) * 2]));
+  Array.from({ length: pairs }, (_, j) =>
+    Math.atan2(table[(position * pairs + j) * 2 + 1], table[(position * pairs + j) * 2]),
+  );
 
 const SHAPE = { ropeDimensionCount: 8, ropeFreqBase: 10_000 };
 
@@ -27,7 +29,9 @@ it('linear scaling divides every frequency', () => {
 it('factors divide the frequencies of their pairs', () => {
   const [plain, scaled] = [ropeTable(SHAPE, 9), ropeTable({ ...SHAPE, ropeFactors: [1, 2, 4, 8] }, 9)];
   const at = (position: number): number[] => turned(plain, position, 4);
-  expect(turned(scaled, 8, 4).map((angle) => angle.toFixed(5))).toEqual([at(8)[0], at(4)[1], at(2)[2], at(1)[3]].map((angle) => angle.toFixed(5)));
+  expect(turned(scaled, 8, 4).map((angle) => angle.toFixed(5))).toEqual(
+    [at(8)[0], at(4)[1], at(2)[2], at(1)[3]].map((angle) => angle.toFixed(5)),
+  );
 });
 
 it('YaRN keeps fast pairs, slows slow ones, and stretches the vectors', () => {

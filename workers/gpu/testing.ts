@@ -1,6 +1,7 @@
 /** Helpers for tests that run kernels on an adapter. One device serves all tests of a file. */
-import { encode, type Dispatch, type Slice, whole } from './dispatch.ts';
+
 import { requestAdapter, requestDevice } from './device.ts';
+import { type Dispatch, encode, type Slice, whole } from './dispatch.ts';
 import type { MatrixVariant, OpContext, Rows } from './ops/context.ts';
 import { PipelineCache } from './pipelines.ts';
 import { STATE, STATE_BYTES } from './step-state.ts';

@@ -1,6 +1,7 @@
 /** The activations of one step (a batch of up to `maxTokens` tokens), allocated once for a model. */
-import type { ModelConfig } from '../../src/contract/import-api.ts';
+
 import type { Bytes } from '../../src/contract/ids.ts';
+import type { ModelConfig } from '../../src/contract/import-api.ts';
 import { INPUT_ALIGNMENT_WEIGHTS } from '../../src/contract/weight-layout.ts';
 import { type Slice, whole } from '../gpu/dispatch.ts';
 import { attentionScratchBytes } from '../gpu/ops/attention.ts';
@@ -178,7 +179,11 @@ export function createStepBuffers(device: GPUDevice, config: ModelConfig, shape:
 }
 
 /** Rows for a chunk of `tokens`. */
-export function createChunkRows(device: GPUDevice, config: ModelConfig, tokens: number): Allocated & { rows: ChunkRows } {
+export function createChunkRows(
+  device: GPUDevice,
+  config: ModelConfig,
+  tokens: number,
+): Allocated & { rows: ChunkRows } {
   const allocated = allocate(device, chunkSpecs(config, tokens), 'prompt ');
   return { ...allocated, rows: allocated.slices as unknown as ChunkRows };
 }

@@ -2,8 +2,9 @@
  * The forward pass, top to bottom: embedding, layers, output head. Only the order of operations;
  * when experts are loaded and what is submitted when is decided in workers/generate/.
  */
-import type { ModelConfig } from '../../src/contract/import-api.ts';
+
 import { type LayerIndex, layerIndex } from '../../src/contract/ids.ts';
+import type { ModelConfig } from '../../src/contract/import-api.ts';
 import type { Dispatch, Slice } from '../gpu/dispatch.ts';
 import type { ExpertBank, OpContext, Rows } from '../gpu/ops/context.ts';
 import { embed } from '../gpu/ops/embed.ts';
@@ -40,8 +41,14 @@ export function embedTokens({ ctx, weights, buffers }: Model, maxTokens: number)
 export function attend(model: Model, layer: LayerIndex, maxTokens: number): Dispatch[] {
   const { config, ctx, weights, kvCache, ropeTable, buffers } = model;
   return attentionBlock(ctx, {
-    config, weights: weights.layers[layer], cache: kvCache.layers[layer], capacity: kvCache.capacity, ropeTable, buffers,
-    maxTokens, place: `L${layer}`,
+    config,
+    weights: weights.layers[layer],
+    cache: kvCache.layers[layer],
+    capacity: kvCache.capacity,
+    ropeTable,
+    buffers,
+    maxTokens,
+    place: `L${layer}`,
   });
 }
 
@@ -52,8 +59,13 @@ export function logitsOf(
 ): Dispatch[] {
   return [
     ...rmsNorm(ctx, {
-      input: residual, weight: weights.outputNorm, output: normed, width: config.embeddingLength,
-      epsilon: config.rmsNormEpsilon, maxTokens, place: 'output_norm',
+      input: residual,
+      weight: weights.outputNorm,
+      output: normed,
+      width: config.embeddingLength,
+      epsilon: config.rmsNormEpsilon,
+      maxTokens,
+      place: 'output_norm',
     }),
     ...matmulParts(ctx, { parts: weights.output, input: normed, output: logits, maxTokens, place: 'output' }),
   ];
@@ -69,8 +81,14 @@ export function outputHead(model: Model, residual: Rows): Dispatch[] {
   return [
     ...logitsOf(model, { residual, normed: headNormed, logits, maxTokens: 1 }),
     ...sample(ctx, {
-      logits, vocabularySize: config.vocabularySize, params: buffers.sampleParams, counts: buffers.sampleCounts,
-      bias: buffers.sampleBias, tokens: buffers.tokens, result: buffers.sampleResult, scratch: buffers.sampleScratch,
+      logits,
+      vocabularySize: config.vocabularySize,
+      params: buffers.sampleParams,
+      counts: buffers.sampleCounts,
+      bias: buffers.sampleBias,
+      tokens: buffers.tokens,
+      result: buffers.sampleResult,
+      scratch: buffers.sampleScratch,
     }),
   ];
 }
@@ -98,14 +116,22 @@ export type GuessDepth = 1 | 2;
  * Steps of a token; see docs/streaming.md.
  * @param headOf what is made of the last layer's residual; default: logits and sampler
  */
-export function decodeProgram(model: Model, headOf: (model: Model, residual: Rows) => Dispatch[] = outputHead): DecodeProgram {
+export function decodeProgram(
+  model: Model,
+  headOf: (model: Model, residual: Rows) => Dispatch[] = outputHead,
+): DecodeProgram {
   const maxTokens = 1;
   const { config, ctx, weights, buffers, slotTable } = model;
   const parts = Array.from({ length: config.layerCount }, (_, l) => {
     const layer = layerIndex(l);
     const inputs = {
-      config, weights: weights.layers[layer], layer, slotTable, selected: traceOf(buffers, layer, config.expertsPerToken),
-      buffers, maxTokens,
+      config,
+      weights: weights.layers[layer],
+      layer,
+      slotTable,
+      selected: traceOf(buffers, layer, config.expertsPerToken),
+      buffers,
+      maxTokens,
     };
     const { norm, route } = routeTokens(ctx, { ...inputs, mode: 'decode' });
     return {
@@ -113,7 +139,12 @@ export function decodeProgram(model: Model, headOf: (model: Model, residual: Row
       choose: routeTokens(ctx, { ...inputs, mode: 'choose' }).route,
       route,
       experts: runExperts(ctx, {
-        config, banks: model.banks(layer), layer, buffers, groupCount: config.expertsPerToken, maxAssignments: 1,
+        config,
+        banks: model.banks(layer),
+        layer,
+        buffers,
+        groupCount: config.expertsPerToken,
+        maxAssignments: 1,
       }),
       combine: combineExperts(ctx, { config, layer, buffers, maxTokens }),
       predictNext: predictExperts(model, l + 1),
@@ -128,9 +159,15 @@ export function decodeProgram(model: Model, headOf: (model: Model, residual: Row
   };
   // The guess before the router, which may stall and thereby stop all that follows.
   const untilEnd = (l: number, guessing: boolean): Dispatch[] => [
-    ...parts.slice(l).flatMap(({ attend: attention, predictNext, route, experts, combine }) => [
-      ...attention, ...(guessing ? predictNext : []), ...route, ...experts, ...combine,
-    ]),
+    ...parts
+      .slice(l)
+      .flatMap(({ attend: attention, predictNext, route, experts, combine }) => [
+        ...attention,
+        ...(guessing ? predictNext : []),
+        ...route,
+        ...experts,
+        ...combine,
+      ]),
     ...head,
   ];
   return {
@@ -151,10 +188,22 @@ function predictExperts({ config, ctx, weights, buffers, slotTable }: Model, l: 
   if (l >= config.layerCount) return [];
   const layer = layerIndex(l);
   const { ahead } = buffers;
-  const guess = { ...buffers, normed: ahead.normed, routerLogits: ahead.routerLogits, routingWeights: ahead.routingWeights };
+  const guess = {
+    ...buffers,
+    normed: ahead.normed,
+    routerLogits: ahead.routerLogits,
+    routingWeights: ahead.routingWeights,
+  };
   const { norm, route } = routeTokens(ctx, {
-    config, weights: weights.layers[layer], layer, slotTable, buffers: guess, maxTokens: 1, mode: 'choose',
-    selected: predictionOf(buffers, layer, config.expertsPerToken), place: `L${layer}.ahead`,
+    config,
+    weights: weights.layers[layer],
+    layer,
+    slotTable,
+    buffers: guess,
+    maxTokens: 1,
+    mode: 'choose',
+    selected: predictionOf(buffers, layer, config.expertsPerToken),
+    place: `L${layer}.ahead`,
   });
   return [...norm, ...route];
 }

@@ -9,13 +9,19 @@ const WORDS = 4;
 it('grows by doubling, in pages, up to its limit: keeps contents, frees what it had', async () => {
   const gpu = await getTestDevice();
   const cache = new KvCache(gpu, SHAPE, 3000);
-  const contents = (positions: number, seed: number) => Uint32Array.from({ length: positions * WORDS }, (_, i) => i * 7 + seed);
+  const contents = (positions: number, seed: number) =>
+    Uint32Array.from({ length: positions * WORDS }, (_, i) => i * 7 + seed);
   expect(cache.capacity).toBe(512);
   for (const [layer, { keys, values }] of cache.layers.entries()) {
     gpu.queue.writeBuffer(keys.buffer, 0, contents(512, layer));
     gpu.queue.writeBuffer(values.buffer, 0, contents(512, layer + 10));
   }
-  for (const [positions, capacity] of [[512, 512], [513, 1024], [1025, 2048], [2900, 3000]]) {
+  for (const [positions, capacity] of [
+    [512, 512],
+    [513, 1024],
+    [1025, 2048],
+    [2900, 3000],
+  ]) {
     const before = cache.layers;
     const [old, previous] = [before.flatMap(({ keys, values }) => [keys.buffer, values.buffer]), cache.capacity];
     const destroyed = vi.spyOn(GPUBuffer.prototype, 'destroy');

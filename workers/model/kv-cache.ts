@@ -1,6 +1,7 @@
 /** Keys and values of past positions, f16 packed in u32; one buffer a layer and kind, growing in pages. */
-import type { ModelConfig } from '../../src/contract/import-api.ts';
+
 import type { Bytes } from '../../src/contract/ids.ts';
+import type { ModelConfig } from '../../src/contract/import-api.ts';
 import { type Slice, whole } from '../gpu/dispatch.ts';
 import { nudged } from '../gpu/nudge.ts';
 

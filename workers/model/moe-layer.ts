@@ -6,8 +6,9 @@
  * in where the product is stored, and sums are only added up later: in one kernel a compiler may make one rounding of
  * both, and then it would matter which of two experts comes first.
  */
-import type { ModelConfig } from '../../src/contract/import-api.ts';
+
 import type { LayerIndex } from '../../src/contract/ids.ts';
+import type { ModelConfig } from '../../src/contract/import-api.ts';
 import type { Dispatch, Slice } from '../gpu/dispatch.ts';
 import { combine } from '../gpu/ops/combine.ts';
 import type { ExpertBank, OpContext, Rows } from '../gpu/ops/context.ts';
@@ -42,16 +43,34 @@ export function routeTokens(ctx: OpContext, inputs: RouteInputs): { norm: Dispat
   return {
     norm: [
       ...rmsNorm(ctx, {
-        input: residual, weight: weights.ffnNorm, output: normed, width: config.embeddingLength,
-        epsilon: config.rmsNormEpsilon, maxTokens, place: `${place}.ffn_norm`,
+        input: residual,
+        weight: weights.ffnNorm,
+        output: normed,
+        width: config.embeddingLength,
+        epsilon: config.rmsNormEpsilon,
+        maxTokens,
+        place: `${place}.ffn_norm`,
       }),
       ...matmul(ctx, {
-        matrix: weights.router, input: normed, output: routerLogits, maxTokens, place: `${place}.ffn_gate_inp`,
+        matrix: weights.router,
+        input: normed,
+        output: routerLogits,
+        maxTokens,
+        place: `${place}.ffn_gate_inp`,
       }),
     ],
     route: router(ctx, {
-      logits: routerLogits, expertCount: config.expertCount, expertsPerToken: config.expertsPerToken, layer, maxTokens,
-      mode, selected, routingWeights, slotTable, groups, place,
+      logits: routerLogits,
+      expertCount: config.expertCount,
+      expertsPerToken: config.expertsPerToken,
+      layer,
+      maxTokens,
+      mode,
+      selected,
+      routingWeights,
+      slotTable,
+      groups,
+      place,
     }),
   };
 }
@@ -88,8 +107,12 @@ export type CombineInputs = Pick<RouteInputs, 'config' | 'layer' | 'buffers' | '
 /** Adds the outputs of the experts that ran to the accumulator, or where there is none to the residual. */
 export function combineExperts(ctx: OpContext, { config, layer, buffers, maxTokens }: CombineInputs): Dispatch[] {
   return combine(ctx, {
-    sums: buffers.accumulator ?? buffers.residual, rows: buffers.expertOut, rowsPerSum: config.expertsPerToken,
-    width: config.embeddingLength, maxTokens, place: `L${layer}`,
+    sums: buffers.accumulator ?? buffers.residual,
+    rows: buffers.expertOut,
+    rowsPerSum: config.expertsPerToken,
+    width: config.embeddingLength,
+    maxTokens,
+    place: `L${layer}`,
   });
 }
 
@@ -101,8 +124,17 @@ export function dropExpertOutputs(device: GPUDevice, { expertOut }: StepBuffers)
 }
 
 /** Adds what the accumulator holds, once all experts ran, to the residual. */
-export function addAccumulated(ctx: OpContext, { config, layer, buffers, maxTokens }: CombineInputs, accumulator: Rows): Dispatch[] {
+export function addAccumulated(
+  ctx: OpContext,
+  { config, layer, buffers, maxTokens }: CombineInputs,
+  accumulator: Rows,
+): Dispatch[] {
   return combine(ctx, {
-    sums: buffers.residual, rows: accumulator, rowsPerSum: 1, width: config.embeddingLength, maxTokens, place: `L${layer}.accumulated`,
+    sums: buffers.residual,
+    rows: accumulator,
+    rowsPerSum: 1,
+    width: config.embeddingLength,
+    maxTokens,
+    place: `L${layer}.accumulated`,
   });
 }

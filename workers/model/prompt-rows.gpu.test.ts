@@ -22,7 +22,13 @@ it('makes buffers for each chunk, tells their size, and releases them', async ()
   const destroyed = vi.spyOn(GPUBuffer.prototype, 'destroy');
   rows.release();
   expect(new Set(destroyed.mock.contexts)).toEqual(
-    new Set(chunks.flatMap((chunk) => [chunk.residual.slice, chunk.accumulator.slice, chunk.routingWeights, chunk.selected].map(({ buffer }) => buffer))),
+    new Set(
+      chunks.flatMap((chunk) =>
+        [chunk.residual.slice, chunk.accumulator.slice, chunk.routingWeights, chunk.selected].map(
+          ({ buffer }) => buffer,
+        ),
+      ),
+    ),
   );
   expect(rows.bytes).toBe(0);
 });

@@ -1,6 +1,7 @@
 /** Rows of a prompt that is longer than a chunk, on the GPU for as long as the prompt is computed (docs/streaming.md). */
-import type { ModelConfig } from '../../src/contract/import-api.ts';
+
 import type { Bytes } from '../../src/contract/ids.ts';
+import type { ModelConfig } from '../../src/contract/import-api.ts';
 import { withAllocations } from '../gpu/errors.ts';
 import { type ChunkRows, createChunkRows } from './buffers.ts';
 

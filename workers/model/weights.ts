@@ -3,7 +3,13 @@ import { MixtabError } from '../../src/contract/errors.ts';
 import type { Bytes } from '../../src/contract/ids.ts';
 import { type RecordParts, rangeOf } from '../../src/contract/record-parts.ts';
 import {
-  denseKey, EMBEDDING_KEY, isPartOf, OUTPUT_KEY, partKey, type RecordInfo, type TensorLayout,
+  denseKey,
+  EMBEDDING_KEY,
+  isPartOf,
+  OUTPUT_KEY,
+  partKey,
+  type RecordInfo,
+  type TensorLayout,
 } from '../../src/contract/weight-layout.ts';
 import type { Slice } from '../gpu/dispatch.ts';
 import type { Matrix, RowParts } from '../gpu/ops/context.ts';
@@ -77,7 +83,8 @@ export async function loadDenseWeights(
       usage: GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST,
     });
     buffers.push(buffer);
-    for (const { at, bytes: piece } of rangeOf(await read(record), 0, record.bytes)) device.queue.writeBuffer(buffer, at, piece);
+    for (const { at, bytes: piece } of rangeOf(await read(record), 0, record.bytes))
+      device.queue.writeBuffer(buffer, at, piece);
     uploaded.set(record.key, new Map(record.tensors.map((layout) => [layout.name, bind(buffer, layout)])));
     bytes += record.bytes;
     onProgress(bytes);
@@ -85,7 +92,8 @@ export async function loadDenseWeights(
 
   const matrix = (key: string, name: string): Matrix => {
     const found = uploaded.get(key)?.get(name);
-    if (!found) throw new MixtabError('record-damaged', `Record ${key} has no tensor ${name}.`, 'Import the model again.');
+    if (!found)
+      throw new MixtabError('record-damaged', `Record ${key} has no tensor ${name}.`, 'Import the model again.');
     return found;
   };
   const parts = (first: string, name: string): RowParts =>

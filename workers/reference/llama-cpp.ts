@@ -33,7 +33,14 @@ export async function referenceTokens(
 ): Promise<ReferenceToken[]> {
   const llama = new Wllama({ default: wasmUrl }, { suppressNativeLog: true, allowOffline: true, logger: SILENT });
   try {
-    await llama.loadModel(Array.isArray(gguf) ? gguf : [gguf], { n_ctx: context, n_threads: 1, n_gpu_layers: 0, cache_type_k: 'f32', cache_type_v: 'f32', warmup: false });
+    await llama.loadModel(Array.isArray(gguf) ? gguf : [gguf], {
+      n_ctx: context,
+      n_threads: 1,
+      n_gpu_layers: 0,
+      cache_type_k: 'f32',
+      cache_type_v: 'f32',
+      warmup: false,
+    });
     const response = await llama.createCompletion({
       prompt,
       max_tokens: count,
@@ -41,7 +48,8 @@ export async function referenceTokens(
       logprobs: top,
       ignore_eos: true,
     } as Parameters<typeof llama.createCompletion>[0] & { stream?: false });
-    const { logprobs } = (response as unknown as { choices: { logprobs: { content: TokenProbability[] } }[] }).choices[0];
+    const { logprobs } = (response as unknown as { choices: { logprobs: { content: TokenProbability[] } }[] })
+      .choices[0];
     return logprobs.content.map(({ id, logprob, top_logprobs }) => ({
       id,
       logprob,

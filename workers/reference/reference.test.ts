@@ -63,7 +63,9 @@ describe('attention', () => {
   });
   it('takes the value of a key that stands out', () => {
     const [out] = attention([100, 0], [1, 0, 0, 1, 0, 1], [7, 8, 0, 0, 0, 0], 2, {
-      headCount: 1, kvHeadCount: 1, headDim: 2,
+      headCount: 1,
+      kvHeadCount: 1,
+      headDim: 2,
     });
     expect(out).toBeCloseTo(7, 9);
   });

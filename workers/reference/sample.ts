@@ -83,7 +83,10 @@ export function uniformOf(seed: number, step: number): number {
 
 /** Threefry-2x32-20 of Salmon et al. (2011), checked against the authors' known answers. */
 export function threefry2x32(key: readonly [number, number], counter: readonly [number, number]): [number, number] {
-  const rotations = [[13, 15, 26, 6], [17, 29, 16, 24]];
+  const rotations = [
+    [13, 15, 26, 6],
+    [17, 29, 16, 24],
+  ];
   const schedule = [key[0], key[1], (0x1bd11bda ^ key[0] ^ key[1]) >>> 0];
   let a = (counter[0] + schedule[0]) >>> 0;
   let b = (counter[1] + schedule[1]) >>> 0;

@@ -42,7 +42,8 @@ export class BlobByteSource implements ByteSource {
       );
     }
     throwIfAborted(signal);
-    if (buffer.byteLength !== length) throw new MixtabError('source-changed', `${this.name} became shorter.`, 'Choose it again.');
+    if (buffer.byteLength !== length)
+      throw new MixtabError('source-changed', `${this.name} became shorter.`, 'Choose it again.');
     return new Uint8Array(buffer);
   }
 }

@@ -4,8 +4,18 @@ import { LAYOUT_VERSION, type ModelManifest } from '../../src/contract/weight-la
 import { figuresOf } from '../gguf/figures.ts';
 
 export function summarize(manifest: ModelManifest): ModelSummary {
-  const { id, name, origin, config, parameterCount, activeParameterCount, typeShares, license, description, importedAt } =
-    manifest;
+  const {
+    id,
+    name,
+    origin,
+    config,
+    parameterCount,
+    activeParameterCount,
+    typeShares,
+    license,
+    description,
+    importedAt,
+  } = manifest;
   return {
     id,
     name,

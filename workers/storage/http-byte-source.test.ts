@@ -25,7 +25,11 @@ const ranges =
   (request, response) => {
     const [, from, to] = /bytes=(\d+)-(\d+)/.exec(request.headers.range ?? '') ?? [];
     const last = Math.min(Number(to), DATA.length - 1);
-    response.writeHead(206, { etag: etag(), 'content-range': `bytes ${from}-${last}/${DATA.length}`, 'content-length': last - Number(from) + 1 });
+    response.writeHead(206, {
+      etag: etag(),
+      'content-range': `bytes ${from}-${last}/${DATA.length}`,
+      'content-length': last - Number(from) + 1,
+    });
     response.end(DATA.subarray(Number(from), last + 1));
   };
 
@@ -56,7 +60,10 @@ async function gated(): Promise<{ url: string; seen: Record<'gate' | 'store', (s
 describe('a file that wants a token', () => {
   it('is read with it; the host that it redirects to never sees it', async () => {
     const { url, seen } = await gated();
-    const source = await HttpByteSource.open(url, { ...FAST, access: { origin: new URL(url).origin, token: 'hf_good' } });
+    const source = await HttpByteSource.open(url, {
+      ...FAST,
+      access: { origin: new URL(url).origin, token: 'hf_good' },
+    });
     expect(await source.read(500_000, 10)).toEqual(DATA.slice(500_000, 500_010));
     expect(seen.gate).toEqual(['Bearer hf_good', 'Bearer hf_good']);
     expect(seen.store).toEqual([undefined, undefined]);
@@ -74,8 +81,15 @@ describe('a file that wants a token', () => {
     ['hf_other', /may not read it/, /Accept the licence on http:\/\/[\d.:]+\/owner\/name with that account/],
   ])('what is wrong with %s is told, and the token is not', async (token, message, remedy) => {
     const { url } = await gated();
-    const error: unknown = await HttpByteSource.open(url, { ...FAST, access: { origin: new URL(url).origin, token } }).catch((thrown: unknown) => thrown);
-    expect(error).toMatchObject({ code: 'source-gated', message: expect.stringMatching(message), remedy: expect.stringMatching(remedy) });
+    const error: unknown = await HttpByteSource.open(url, {
+      ...FAST,
+      access: { origin: new URL(url).origin, token },
+    }).catch((thrown: unknown) => thrown);
+    expect(error).toMatchObject({
+      code: 'source-gated',
+      message: expect.stringMatching(message),
+      remedy: expect.stringMatching(remedy),
+    });
     expect(JSON.stringify(error) + String(error)).not.toContain(token);
   });
 });
@@ -84,7 +98,12 @@ describe('HttpByteSource', () => {
   it('knows name and size, and reads any range', async () => {
     const source = await HttpByteSource.open(await serving(ranges()), FAST);
     expect([source.name, source.size]).toEqual(['model.gguf', DATA.length]);
-    for (const [offset, length] of [[0, 4], [10, 100], [262_000, 1000], [999_990, 10]]) {
+    for (const [offset, length] of [
+      [0, 4],
+      [10, 100],
+      [262_000, 1000],
+      [999_990, 10],
+    ]) {
       expect(await source.read(offset, length)).toEqual(DATA.slice(offset, offset + length));
     }
   });
@@ -96,7 +115,10 @@ describe('HttpByteSource', () => {
 
   it('names the status of a refusal', async () => {
     const url = await serving((_request, response) => response.writeHead(404).end());
-    await expect(HttpByteSource.open(url, FAST)).rejects.toMatchObject({ code: 'source-unreachable', message: expect.stringContaining('404') });
+    await expect(HttpByteSource.open(url, FAST)).rejects.toMatchObject({
+      code: 'source-unreachable',
+      message: expect.stringContaining('404'),
+    });
   });
 
   it('tries again after a failure that may pass', async () => {
@@ -125,7 +147,11 @@ describe('HttpByteSource', () => {
       const first = Number(/bytes=(\d+)/.exec(request.headers.range ?? '')?.[1]);
       if (broken && first >= 500_000) {
         const rest = 500_100 - first;
-        response.writeHead(206, { etag: '"a"', 'content-range': `bytes ${first}-500099/${DATA.length}`, 'content-length': rest });
+        response.writeHead(206, {
+          etag: '"a"',
+          'content-range': `bytes ${first}-500099/${DATA.length}`,
+          'content-length': rest,
+        });
         if (first === 500_000) response.write(DATA.subarray(500_000, 500_050), () => response.destroy());
         else response.destroy();
       } else good(request, response);
@@ -156,7 +182,9 @@ describe('HttpByteSource', () => {
     expect(told).toEqual([true, true, true, true, true, true, false]);
     // What is not there when it is opened is not waited for: the address may be wrong.
     gone = true;
-    await expect(HttpByteSource.open(url, { retryDelaysMs: [1], onOutage: () => {} })).rejects.toMatchObject({ code: 'source-unreachable' });
+    await expect(HttpByteSource.open(url, { retryDelaysMs: [1], onOutage: () => {} })).rejects.toMatchObject({
+      code: 'source-unreachable',
+    });
     const stop = new AbortController();
     const stopped = source.read(600_000, 100, stop.signal);
     setTimeout(() => stop.abort(), 30);

@@ -1,5 +1,11 @@
 /** A file on a web server that answers byte ranges. */
-import { type AccessToken, authorization, gatedError, HUGGING_FACE, repositoryPage } from '../../src/contract/access.ts';
+import {
+  type AccessToken,
+  authorization,
+  gatedError,
+  HUGGING_FACE,
+  repositoryPage,
+} from '../../src/contract/access.ts';
 import { MixtabError } from '../../src/contract/errors.ts';
 import type { Bytes } from '../../src/contract/ids.ts';
 import { type ByteSource, checkRange } from './byte-source.ts';
@@ -81,20 +87,26 @@ export class HttpByteSource implements ByteSource {
     if (offset + length <= this.head.byteLength) return this.head.slice(offset, offset + length);
     const bytes = new Uint8Array(length);
     let done = 0; // survives a broken connection: the next try asks for the rest only
-    await withRetries(this.url, this.options, signal, async () => {
-      const before = done;
-      const { response, stop } = await request(this.url, offset + done, offset + length - 1, this.options, signal);
-      const { size } = await checkAnswer(this.url, response, offset + done, stop, this.options.access);
-      this.#checkIdentity(identityOf(response, size));
-      try {
-        done = await receive(response, bytes, done, this.options.stallMs ?? STALL_MS, (at) => {
-          done = at;
-        });
-      } finally {
-        await stop();
-      }
-      if (done < length) throw new PassingFailure(`the answer ended after ${done - before} bytes`);
-    }, this.options.onOutage);
+    await withRetries(
+      this.url,
+      this.options,
+      signal,
+      async () => {
+        const before = done;
+        const { response, stop } = await request(this.url, offset + done, offset + length - 1, this.options, signal);
+        const { size } = await checkAnswer(this.url, response, offset + done, stop, this.options.access);
+        this.#checkIdentity(identityOf(response, size));
+        try {
+          done = await receive(response, bytes, done, this.options.stallMs ?? STALL_MS, (at) => {
+            done = at;
+          });
+        } finally {
+          await stop();
+        }
+        if (done < length) throw new PassingFailure(`the answer ended after ${done - before} bytes`);
+      },
+      this.options.onOutage,
+    );
     return bytes;
   }
 
@@ -115,7 +127,13 @@ interface Answer {
   stop(): Promise<void>;
 }
 
-async function request(url: string, first: Bytes, last: Bytes, options: HttpOptions, signal?: AbortSignal): Promise<Answer> {
+async function request(
+  url: string,
+  first: Bytes,
+  last: Bytes,
+  options: HttpOptions,
+  signal?: AbortSignal,
+): Promise<Answer> {
   const headers = { Range: `bytes=${first}-${last}`, ...authorization(url, options.access) };
   const abort = new AbortController();
   const forward = (): void => abort.abort();
@@ -141,7 +159,11 @@ async function request(url: string, first: Bytes, last: Bytes, options: HttpOpti
 
 /** Checks that the answer is the part that was asked for, and returns the size of the whole file. */
 async function checkAnswer(
-  url: string, response: Response, first: Bytes, stop: () => Promise<void>, access: AccessToken | undefined,
+  url: string,
+  response: Response,
+  first: Bytes,
+  stop: () => Promise<void>,
+  access: AccessToken | undefined,
 ): Promise<{ size: Bytes }> {
   const { status } = response;
   const fail = async (error: Error): Promise<never> => {
@@ -152,9 +174,16 @@ async function checkAnswer(
   if ((status === 401 || status === 403) && [HUGGING_FACE, access?.origin].includes(new URL(url).origin)) {
     return fail(gatedError(url, status, access, repositoryPage(url)));
   }
-  if (status !== 200 && status !== 206) return fail(unreachable(url, `the server answered with HTTP status ${status}`, statusRemedy(status)));
+  if (status !== 200 && status !== 206)
+    return fail(unreachable(url, `the server answered with HTTP status ${status}`, statusRemedy(status)));
   if (/^text\/html/i.test(response.headers.get('content-type') ?? '')) {
-    return fail(unreachable(url, 'the server answered with a web page instead of a file', 'Check the address; it must lead to the file itself.'));
+    return fail(
+      unreachable(
+        url,
+        'the server answered with a web page instead of a file',
+        'Check the address; it must lead to the file itself.',
+      ),
+    );
   }
   const range = /^bytes (\d+)-(\d+)\/(\d+)$/.exec(response.headers.get('content-range') ?? '');
   if (status === 200 || !range) return fail(noRanges(url, status));
@@ -164,7 +193,11 @@ async function checkAnswer(
 
 /** Reads the body into `target` from `start`; returns where it ended. */
 async function receive(
-  response: Response, target: Uint8Array, start: Bytes, stallMs: number, onProgress?: (at: Bytes) => void,
+  response: Response,
+  target: Uint8Array,
+  start: Bytes,
+  stallMs: number,
+  onProgress?: (at: Bytes) => void,
 ): Promise<Bytes> {
   const reader = response.body?.getReader();
   if (!reader) return start;
@@ -201,7 +234,11 @@ async function withTimeout<T>(promise: Promise<T>, ms: number, onTimeout: () => 
 }
 
 async function withRetries<T>(
-  url: string, options: HttpOptions, signal: AbortSignal | undefined, attempt: () => Promise<T>, onOutage?: HttpOptions['onOutage'],
+  url: string,
+  options: HttpOptions,
+  signal: AbortSignal | undefined,
+  attempt: () => Promise<T>,
+  onOutage?: HttpOptions['onOutage'],
 ): Promise<T> {
   const delays = options.retryDelaysMs ?? RETRY_DELAYS_MS;
   for (let tries = 0; ; tries++) {
@@ -213,7 +250,11 @@ async function withRetries<T>(
       throwIfAborted(signal);
       if (!(error instanceof PassingFailure)) throw error;
       if (tries >= delays.length && !onOutage) {
-        throw unreachable(url, error.message, 'Check the address and the connection. Another site must allow this page by CORS.');
+        throw unreachable(
+          url,
+          error.message,
+          'Check the address and the connection. Another site must allow this page by CORS.',
+        );
       }
       if (tries + 1 >= TOLD_AFTER) onOutage?.(error.message);
       await sleep(delays[Math.min(tries, delays.length - 1)]!, signal);

@@ -1,7 +1,7 @@
 /** Import into a store that works, and into stores that fail: the catalog stays as it was. */
 import { describe, expect, it } from 'vitest';
-import type { ImportProgress } from '../../src/contract/import-api.ts';
 import { MixtabError } from '../../src/contract/errors.ts';
+import type { ImportProgress } from '../../src/contract/import-api.ts';
 import { WEIGHT_TYPES, type WeightTypeName } from '../../src/contract/weight-layout.ts';
 import { dequantize } from '../gguf/dequantize.ts';
 import { SYNTH_PRESETS } from '../gguf/synth/presets.ts';
@@ -20,8 +20,14 @@ function sourceOf(options: SynthOptions): BlobByteSource {
 
 const run = (store: MemoryStore, options: SynthOptions, more: Partial<Parameters<typeof importModel>[0]> = {}) =>
   importModel({
-    store, source: sourceOf(options), kind: 'file', signal: new AbortController().signal, onProgress: () => {},
-    preflight: async () => undefined, batchBytes: 0, ...more,
+    store,
+    source: sourceOf(options),
+    kind: 'file',
+    signal: new AbortController().signal,
+    onProgress: () => {},
+    preflight: async () => undefined,
+    batchBytes: 0,
+    ...more,
   });
 
 /** Fails when the n-th record is written. */
@@ -88,7 +94,13 @@ describe('importModel', () => {
   });
 
   it.each(Object.keys(WEIGHT_TYPES) as WeightTypeName[])('%s: the same records of both layouts', async (type) => {
-    const options: SynthOptions = { ...TINY, layers: 1, expertCount: 3, vocabularySize: 400, types: uniformTypes(type) };
+    const options: SynthOptions = {
+      ...TINY,
+      layers: 1,
+      expertCount: 3,
+      vocabularySize: 400,
+      types: uniformTypes(type),
+    };
     const [merged, separate] = await Promise.all(
       (['merged', 'per-expert'] as const).map(async (layout) => {
         const store = new MemoryStore();
@@ -132,7 +144,9 @@ describe('importModel', () => {
     const onProgress = ({ recordsDone }: ImportProgress): void => {
       if (recordsDone >= 5) controller.abort();
     };
-    await expect(run(new MemoryStore(values), TINY, { signal: controller.signal, onProgress })).rejects.toMatchObject({ code: 'aborted' });
+    await expect(run(new MemoryStore(values), TINY, { signal: controller.signal, onProgress })).rejects.toMatchObject({
+      code: 'aborted',
+    });
     expect(values.entries.size).toBe(0);
   });
 });
@@ -166,7 +180,8 @@ describe('small records', () => {
     const values = new CountingValues();
     const source = sourceOf(TINY);
     const slow: ByteSource = {
-      name: source.name, size: source.size,
+      name: source.name,
+      size: source.size,
       read: async (...range) => {
         await new Promise((resolve) => setTimeout(resolve, 20));
         return source.read(...range);
@@ -233,7 +248,9 @@ describe('an import that was cut off', () => {
     await tab.closed;
     const store = new MemoryStore(values);
     expect(await store.listManifests()).toEqual([]);
-    expect((await store.listJournals()).map(({ id, name, records: done }) => [id, name, done.length])).toEqual([[whole.id, 'synthetic Mixtral', records]]);
+    expect((await store.listJournals()).map(({ id, name, records: done }) => [id, name, done.length])).toEqual([
+      [whole.id, 'synthetic Mixtral', records],
+    ]);
 
     const source = countingSource(TINY);
     const progress: ImportProgress[] = [];
@@ -251,7 +268,8 @@ describe('an import that was cut off', () => {
     const { id, manifest } = await fresh();
     for (const spoil of [
       (values: MemoryValues) => values.entries.delete(`record/${id}/L0.E2/0000`),
-      (values: MemoryValues) => values.entries.set(`import/${id}`, { ...(values.entries.get(`import/${id}`) as object), layoutVersion: -1 }),
+      (values: MemoryValues) =>
+        values.entries.set(`import/${id}`, { ...(values.entries.get(`import/${id}`) as object), layoutVersion: -1 }),
     ]) {
       const values = new MemoryValues();
       const tab = new ClosedTab(values, 9);
@@ -297,7 +315,10 @@ describe('an import that was cut off', () => {
       asked.push(bytes);
       return 'little space';
     };
-    const { storedBytes } = await run(new MemoryStore(values), TINY, { preflight, onProgress: ({ phase, warning }) => phase === 'records' && warnings.add(warning) });
+    const { storedBytes } = await run(new MemoryStore(values), TINY, {
+      preflight,
+      onProgress: ({ phase, warning }) => phase === 'records' && warnings.add(warning),
+    });
     expect(asked[0]).toBeLessThan(storedBytes * 0.7);
     expect([...warnings]).toEqual(['little space']);
   });
@@ -324,7 +345,10 @@ describe('damaged records', () => {
     bytes[1000] ^= 1;
     values.entries.set(key, new Blob([bytes]));
     const record = (await store.getManifest(id))!.records.find((info) => info.key === 'L0.E2')!;
-    await expect(store.readRecordVerified(id, record)).rejects.toMatchObject({ code: 'record-damaged', message: expect.stringContaining('L0.E2') });
+    await expect(store.readRecordVerified(id, record)).rejects.toMatchObject({
+      code: 'record-damaged',
+      message: expect.stringContaining('L0.E2'),
+    });
     expect(await verifyModel(store, id, () => {})).toEqual(['L0.E2']);
     expect((await store.getManifest(id))?.state).toBe('damaged');
     values.entries.delete(key);
@@ -354,8 +378,16 @@ describe('damaged records', () => {
     const { id } = await run(store, TINY);
     values.entries.delete(`record/${id}/L1.dense/0000`);
     const manifest = (await store.getManifest(id))!;
-    const inputs = { store, kind: 'url' as const, signal: new AbortController().signal, onProgress: () => {}, preflight: async () => undefined };
-    await expect(repairModel({ ...inputs, source: sourceOf({ ...TINY, seed: 2 }) }, manifest)).rejects.toMatchObject({ code: 'source-changed' });
+    const inputs = {
+      store,
+      kind: 'url' as const,
+      signal: new AbortController().signal,
+      onProgress: () => {},
+      preflight: async () => undefined,
+    };
+    await expect(repairModel({ ...inputs, source: sourceOf({ ...TINY, seed: 2 }) }, manifest)).rejects.toMatchObject({
+      code: 'source-changed',
+    });
     expect(await repairModel({ ...inputs, source: sourceOf(TINY) }, manifest)).toMatchObject({ state: 'complete' });
     expect(await verifyModel(store, id, () => {})).toEqual([]);
   });

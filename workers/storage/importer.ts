@@ -3,11 +3,18 @@
  * is written last, so a model is listed only when every record is stored; a journal says what is there, so that an import
  * that was cut off can go on. While one record is hashed and stored the next is read; never more than two are in memory.
  */
-import type { ImportProgress, ModelConfig, ModelSource, ModelSummary } from '../../src/contract/import-api.ts';
+
 import { MixtabError } from '../../src/contract/errors.ts';
 import type { Bytes } from '../../src/contract/ids.ts';
+import type { ImportProgress, ModelConfig, ModelSource, ModelSummary } from '../../src/contract/import-api.ts';
 import {
-  isExpertKey, LAYOUT_VERSION, type ModelManifest, PART_BYTES, type RecordInfo, type RecordPlace, type TensorLayout,
+  isExpertKey,
+  LAYOUT_VERSION,
+  type ModelManifest,
+  PART_BYTES,
+  type RecordInfo,
+  type RecordPlace,
+  type TensorLayout,
 } from '../../src/contract/weight-layout.ts';
 import { readConfig, readTokenizer } from '../gguf/config.ts';
 import { dequantize } from '../gguf/dequantize.ts';
@@ -97,7 +104,10 @@ const nameOf = ({ source }: ImportInputs, { metadata }: GgufHeader): string =>
   new Metadata(metadata).string('general.name', source.name.replace(/\.gguf$/i, ''));
 
 /** All of the manifest but its records. */
-async function factsOf(inputs: ImportInputs, { id, header, config, plan }: Opened): Promise<Omit<ModelManifest, 'records' | 'importedAt'>> {
+async function factsOf(
+  inputs: ImportInputs,
+  { id, header, config, plan }: Opened,
+): Promise<Omit<ModelManifest, 'records' | 'importedAt'>> {
   const metadata = new Metadata(header.metadata);
   return {
     id,
@@ -122,7 +132,8 @@ async function recordsToKeep(store: RecordStore, { id, plan }: Opened): Promise<
   const journal = await store.getJournal(id);
   const planned = new Map(plan.records.map((record) => [record.key, JSON.stringify(layoutsOf(record))]));
   const alike =
-    journal?.layoutVersion === LAYOUT_VERSION && journal.records.every(({ key, tensors }) => planned.get(key) === JSON.stringify(tensors));
+    journal?.layoutVersion === LAYOUT_VERSION &&
+    journal.records.every(({ key, tensors }) => planned.get(key) === JSON.stringify(tensors));
   if (!journal || !alike) {
     if ((await store.getManifest(id)) === undefined) await store.removeModel(id);
     return new Map();
@@ -139,7 +150,11 @@ const SAMPLES = 16;
 const SAMPLE_BYTES: Bytes = 1024;
 
 /** The same file has the same id, wherever it comes from: a hash over its header, its size and samples of its weights. */
-async function modelId(source: ByteSource, { metadata, tensors, fileBytes }: GgufHeader, signal: AbortSignal): Promise<string> {
+async function modelId(
+  source: ByteSource,
+  { metadata, tensors, fileBytes }: GgufHeader,
+  signal: AbortSignal,
+): Promise<string> {
   const start = Math.min(...tensors.map(({ offset }) => offset));
   const samples = await Promise.all(
     Array.from({ length: SAMPLES }, async (_, n) => {
@@ -157,17 +172,29 @@ async function modelId(source: ByteSource, { metadata, tensors, fileBytes }: Ggu
  * @param facts what the manifest will say beside its records
  */
 async function storeRecords(
-  inputs: ImportInputs, { id, header, plan }: Opened, done: ReadonlyMap<string, RecordInfo>,
+  inputs: ImportInputs,
+  { id, header, plan }: Opened,
+  done: ReadonlyMap<string, RecordInfo>,
   facts: Omit<ModelManifest, 'records' | 'importedAt'>,
 ): Promise<RecordInfo[]> {
   const { store, source, sourceUrl, signal, onProgress, requests, batchBytes = BATCH_BYTES } = inputs;
   const bytesTotal = sumBytes(plan.records);
   const stored = [...done.values()];
-  const about = { id, layoutVersion: LAYOUT_VERSION, name: nameOf(inputs, header), origin: source.name, ...(sourceUrl !== undefined && { sourceUrl }) };
+  const about = {
+    id,
+    layoutVersion: LAYOUT_VERSION,
+    name: nameOf(inputs, header),
+    origin: source.name,
+    ...(sourceUrl !== undefined && { sourceUrl }),
+  };
   let usable = false;
   const report = (): void =>
     onProgress({
-      phase: 'records', bytesDone: sumBytes(stored), bytesTotal, recordsDone: stored.length, recordsTotal: plan.records.length,
+      phase: 'records',
+      bytesDone: sumBytes(stored),
+      bytesTotal,
+      recordsDone: stored.length,
+      recordsTotal: plan.records.length,
       ...(usable && { usableId: id }),
     });
   const note = async (): Promise<void> => {
@@ -203,7 +230,9 @@ async function storeRecords(
     finishing.catch(() => {}); // reported by the next `await finishing`
   };
   const byKey = new Map(plan.records.map((record) => [record.key, record]));
-  const left = new Set([...byKey.keys()].filter((key) => !done.has(key)).sort((a, b) => Number(isExpertKey(a)) - Number(isExpertKey(b))));
+  const left = new Set(
+    [...byKey.keys()].filter((key) => !done.has(key)).sort((a, b) => Number(isExpertKey(a)) - Number(isExpertKey(b))),
+  );
   try {
     for (;;) {
       throwIfAborted(signal);
@@ -237,7 +266,13 @@ async function storeRecords(
 
 /** A record that is still to come. */
 function pendingInfo(record: PlannedRecord, place?: RecordPlace): RecordInfo {
-  return { key: record.key, bytes: record.bytes, ...placement(record.bytes, place), sha256: '', tensors: layoutsOf(record) };
+  return {
+    key: record.key,
+    bytes: record.bytes,
+    ...placement(record.bytes, place),
+    sha256: '',
+    tensors: layoutsOf(record),
+  };
 }
 
 const placement = (bytes: Bytes, place?: RecordPlace): Pick<RecordInfo, 'place' | 'parts'> =>
@@ -256,7 +291,10 @@ async function infoOf({ key, bytes, tensors }: BuiltRecord, place?: RecordPlace)
 /** A record as it will be stored. */
 type BuiltRecord = Omit<PlannedRecord, 'bytes'> & RecordBytes;
 
-async function buildRecord({ source, signal }: ImportInputs, { bytes, tensors }: PlannedRecord): Promise<Uint8Array<ArrayBuffer>> {
+async function buildRecord(
+  { source, signal }: ImportInputs,
+  { bytes, tensors }: PlannedRecord,
+): Promise<Uint8Array<ArrayBuffer>> {
   const record = new Uint8Array(bytes);
   for (const tensor of tensors) {
     const raw = await source.read(tensor.offset, tensor.bytes, signal);
@@ -266,11 +304,21 @@ async function buildRecord({ source, signal }: ImportInputs, { bytes, tensors }:
 }
 
 /** The factors are few numbers that the CPU needs: they go to the manifest, not to a record. */
-async function withRopeFactors({ source, signal }: ImportInputs, { ropeFactors }: ImportPlan, config: ModelConfig): Promise<ModelConfig> {
+async function withRopeFactors(
+  { source, signal }: ImportInputs,
+  { ropeFactors }: ImportPlan,
+  config: ModelConfig,
+): Promise<ModelConfig> {
   if (!ropeFactors) return config;
-  const factors = [...dequantize(ropeFactors.sourceType.name, await source.read(ropeFactors.offset, ropeFactors.bytes, signal))];
+  const factors = [
+    ...dequantize(ropeFactors.sourceType.name, await source.read(ropeFactors.offset, ropeFactors.bytes, signal)),
+  ];
   if (factors.every((factor) => factor > 0 && Number.isFinite(factor))) return { ...config, ropeFactors: factors };
-  throw new MixtabError('gguf-damaged', `${source.name} is damaged: ${ropeFactors.source} holds ${factors.find((factor) => !(factor > 0))}.`, 'Use another file.');
+  throw new MixtabError(
+    'gguf-damaged',
+    `${source.name} is damaged: ${ropeFactors.source} holds ${factors.find((factor) => !(factor > 0))}.`,
+    'Use another file.',
+  );
 }
 
 /** Norms of another type are widened to F32, which is exact. */
@@ -293,7 +341,11 @@ export async function repairModel(inputs: ImportInputs, manifest: ModelManifest)
  * Fetches one record of a stored model anew, from the file the model was made of.
  * @throws MixtabError `source-changed`, `source-unreachable`
  */
-export async function refetchRecord(inputs: ImportInputs, manifest: ModelManifest, key: string): Promise<Uint8Array<ArrayBuffer>> {
+export async function refetchRecord(
+  inputs: ImportInputs,
+  manifest: ModelManifest,
+  key: string,
+): Promise<Uint8Array<ArrayBuffer>> {
   const { id, plan } = await openModel(inputs);
   const info = manifest.records.find((record) => record.key === key);
   const planned = plan.records.find((record) => record.key === key);
@@ -317,7 +369,10 @@ async function repairFrom(inputs: ImportInputs, { plan }: Opened, manifest: Mode
     if (!bytes || (await sha256Hex(bytes)) !== info.sha256) throw sourceChanged(source.name, manifest.name);
     await store.putRecord(id, info.key, bytes, info.place);
     onProgress({
-      phase: 'records', bytesDone: sumBytes(records.slice(0, n + 1)), bytesTotal: sumBytes(records), recordsDone: n + 1,
+      phase: 'records',
+      bytesDone: sumBytes(records.slice(0, n + 1)),
+      bytesTotal: sumBytes(records),
+      recordsDone: n + 1,
       recordsTotal: records.length,
     });
   }
@@ -327,7 +382,11 @@ async function repairFrom(inputs: ImportInputs, { plan }: Opened, manifest: Mode
 }
 
 const sourceChanged = (source: string, model: string): MixtabError =>
-  new MixtabError('source-changed', `${source} is no longer the file that ${model} was made of.`, 'Remove the model and import it again.');
+  new MixtabError(
+    'source-changed',
+    `${source} is no longer the file that ${model} was made of.`,
+    'Remove the model and import it again.',
+  );
 
 /** Reads every record again; returns the keys of those that are missing or damaged. */
 export async function verifyModel(
@@ -345,7 +404,11 @@ export async function verifyModel(
     if (!bytes || (await sha256Hex(bytes)) !== record.sha256) bad.push(record.key);
     bytesDone += record.bytes;
     onProgress({
-      phase: 'records', bytesDone, bytesTotal, recordsDone: index + 1, recordsTotal: manifest.records.length,
+      phase: 'records',
+      bytesDone,
+      bytesTotal,
+      recordsDone: index + 1,
+      recordsTotal: manifest.records.length,
     });
   }
   const state = bad.length > 0 ? 'damaged' : 'complete';

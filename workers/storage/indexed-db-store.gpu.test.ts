@@ -10,7 +10,11 @@ const freshStore = (): IndexedDbStore => new IndexedDbStore(`test-${Date.now()}-
 afterEach(() => vi.restoreAllMocks());
 
 const recordOf = async (key: string, bytes: Uint8Array<ArrayBuffer>): Promise<RecordInfo> => ({
-  key, bytes: bytes.byteLength, parts: Math.ceil(bytes.byteLength / PART_BYTES), sha256: await sha256Hex(bytes), tensors: [],
+  key,
+  bytes: bytes.byteLength,
+  parts: Math.ceil(bytes.byteLength / PART_BYTES),
+  sha256: await sha256Hex(bytes),
+  tensors: [],
 });
 
 const pattern = (length: number): Uint8Array<ArrayBuffer> => {
@@ -62,7 +66,9 @@ describe('IndexedDbStore', () => {
       taken.mockRestore();
       for (const { buffer } of again.parts) buffers.giveBack(buffer);
     }
-    await expect(store.readRecord('m', { ...record, bytes: record.bytes + 4 })).rejects.toMatchObject({ code: 'record-damaged' });
+    await expect(store.readRecord('m', { ...record, bytes: record.bytes + 4 })).rejects.toMatchObject({
+      code: 'record-damaged',
+    });
   });
 
   it('reads no further when a read is taken back, has all its buffers again, and reads other records and the same one right', async () => {
@@ -75,7 +81,10 @@ describe('IndexedDbStore', () => {
     const read = ReadableStreamBYOBReader.prototype.read;
     let pieces = 0;
     let takeBack = (): void => {};
-    vi.spyOn(ReadableStreamBYOBReader.prototype, 'read').mockImplementation(async function (this: ReadableStreamBYOBReader, ...args) {
+    vi.spyOn(ReadableStreamBYOBReader.prototype, 'read').mockImplementation(async function (
+      this: ReadableStreamBYOBReader,
+      ...args
+    ) {
       const piece = read.apply(this, args);
       if (++pieces === 5) takeBack(); // while this piece is still on its way
       return piece;
@@ -96,7 +105,9 @@ describe('IndexedDbStore', () => {
       expect(buffers.out).toBe(0);
       for (const [n, record] of records.toReversed().entries()) {
         const { parts } = await reader.readPartsVerified('m', record);
-        expect(await sha256Hex(new Uint8Array(await new Blob([...parts]).arrayBuffer())), `record ${n}`).toBe(record.sha256);
+        expect(await sha256Hex(new Uint8Array(await new Blob([...parts]).arrayBuffer())), `record ${n}`).toBe(
+          record.sha256,
+        );
         for (const { buffer } of parts) buffers.giveBack(buffer);
         expect(buffers.out).toBe(0);
       }
@@ -133,7 +144,8 @@ describe('IndexedDbStore', () => {
       return put.apply(this, args);
     });
     await expect(store.putRecord('m', 'L0.E0', pattern(PART_BYTES + 1))).rejects.toMatchObject({
-      code: 'storage-full', message: expect.stringMatching(/storage is full: .* more were needed/),
+      code: 'storage-full',
+      message: expect.stringMatching(/storage is full: .* more were needed/),
     });
   });
 

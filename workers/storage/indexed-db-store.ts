@@ -15,7 +15,9 @@ export class IndexedDbStore extends KeyValueStore {
    * @param buffers what records are read into
    */
   constructor(
-    database: string = MODEL_DATABASE.name, files?: RecordFiles, buffers?: BufferPool,
+    database: string = MODEL_DATABASE.name,
+    files?: RecordFiles,
+    buffers?: BufferPool,
     private readonly layers = new LayeredValues(new IndexedDbValues(database)),
   ) {
     super(layers, files, buffers);
@@ -34,7 +36,10 @@ class IndexedDbValues implements KeyValues {
   constructor(private readonly database: string) {}
 
   keys(prefix: string): Promise<string[]> {
-    return this.#run('readonly', async (store) => (await promisifyRequest(store.getAllKeys(range(prefix)))) as string[]);
+    return this.#run(
+      'readonly',
+      async (store) => (await promisifyRequest(store.getAllKeys(range(prefix)))) as string[],
+    );
   }
 
   getAll(prefix: string): Promise<unknown[]> {
@@ -50,12 +55,16 @@ class IndexedDbValues implements KeyValues {
   }
 
   write(changes: Parameters<KeyValues['write']>[0], bytes: Bytes = 0): Promise<void> {
-    return this.#run('readwrite', (store) => {
-      for (const key of changes.delete ?? []) store.delete(key);
-      for (const prefix of changes.deletePrefix ?? []) store.delete(range(prefix));
-      for (const [key, value] of changes.set ?? []) store.put(value, key);
-      return promisifyRequest(store.transaction);
-    }, bytes);
+    return this.#run(
+      'readwrite',
+      (store) => {
+        for (const key of changes.delete ?? []) store.delete(key);
+        for (const prefix of changes.deletePrefix ?? []) store.delete(range(prefix));
+        for (const [key, value] of changes.set ?? []) store.put(value, key);
+        return promisifyRequest(store.transaction);
+      },
+      bytes,
+    );
   }
 
   async #run<T>(mode: IDBTransactionMode, work: (store: IDBObjectStore) => Promise<T>, bytes: Bytes = 0): Promise<T> {

@@ -8,7 +8,10 @@ let site: MemoryValues;
 let layered: LayeredValues;
 
 const lentBy = (values: MemoryValues): LentValues => ({
-  models: async () => Promise.all((await values.keys('model/')).map(async (key): Promise<[string, unknown]> => [key, await values.get(key)])),
+  models: async () =>
+    Promise.all(
+      (await values.keys('model/')).map(async (key): Promise<[string, unknown]> => [key, await values.get(key)]),
+    ),
   getMany: (keys) => values.getMany(keys),
 });
 
@@ -16,11 +19,25 @@ beforeEach(async () => {
   own = new MemoryValues();
   site = new MemoryValues();
   layered = new LayeredValues(own);
-  await own.write({ set: [['model/a', 'own a'], ['record/a/x/0000', 'own x'], ['import/c', 'own journal']] });
-  await site.write({ set: [['model/a', 'site a'], ['model/b', 'site b'], ['record/b/y/0000', 'site y'], ['import/d', 'site journal'], ['partial/d', 'site half']] });
+  await own.write({
+    set: [
+      ['model/a', 'own a'],
+      ['record/a/x/0000', 'own x'],
+      ['import/c', 'own journal'],
+    ],
+  });
+  await site.write({
+    set: [
+      ['model/a', 'site a'],
+      ['model/b', 'site b'],
+      ['record/b/y/0000', 'site y'],
+      ['import/d', 'site journal'],
+      ['partial/d', 'site half'],
+    ],
+  });
 });
 
-describe('a store with the site\'s beneath it', () => {
+describe("a store with the site's beneath it", () => {
   it('is the own one as long as nothing is lent', async () => {
     expect(await layered.getAll('model/')).toEqual(['own a']);
     expect(await layered.get('model/b')).toBeUndefined();
@@ -31,7 +48,11 @@ describe('a store with the site\'s beneath it', () => {
     expect(await layered.getAll('model/')).toEqual(['own a', 'site b']);
     expect(await layered.keys('model/')).toEqual(['model/a', 'model/b']);
     expect(await layered.get('model/a')).toBe('own a');
-    expect(await layered.getMany(['record/b/y/0000', 'record/a/x/0000', 'record/z'])).toEqual(['site y', 'own x', undefined]);
+    expect(await layered.getMany(['record/b/y/0000', 'record/a/x/0000', 'record/z'])).toEqual([
+      'site y',
+      'own x',
+      undefined,
+    ]);
   });
 
   it('does not take the imports of the site for its own', async () => {

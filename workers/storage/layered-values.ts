@@ -37,7 +37,12 @@ export class LayeredValues implements KeyValues {
 
   async write(changes: Parameters<KeyValues['write']>[0], bytes?: Bytes): Promise<void> {
     for (const key of changes.delete ?? []) {
-      if (key.startsWith(MODEL_PREFIX) && (await this.own.get(key)) === undefined && (await this.get(key)) !== undefined) throw notOurs();
+      if (
+        key.startsWith(MODEL_PREFIX) &&
+        (await this.own.get(key)) === undefined &&
+        (await this.get(key)) !== undefined
+      )
+        throw notOurs();
     }
     await this.own.write(changes, bytes);
   }
@@ -61,4 +66,8 @@ export class LayeredValues implements KeyValues {
 }
 
 const notOurs = (): MixtabError =>
-  new MixtabError('storage-unavailable', 'This model is stored by the page itself; an embedded page can only read it.', 'Remove it on the page itself.');
+  new MixtabError(
+    'storage-unavailable',
+    'This model is stored by the page itself; an embedded page can only read it.',
+    'Remove it on the page itself.',
+  );

@@ -3,11 +3,21 @@ import { MixtabError } from '../../src/contract/errors.ts';
 import type { Bytes } from '../../src/contract/ids.ts';
 import { readPartHeader } from '../gguf/header.ts';
 import {
-  besideUrl, missingParts, missingPieces, mixed, orderParts, orderPieces, type PieceName, parsePieceName, parseSplitName, pieceName,
-  splitInfo, splitName,
+  besideUrl,
+  missingParts,
+  missingPieces,
+  mixed,
+  orderParts,
+  orderPieces,
+  type PieceName,
+  parsePieceName,
+  parseSplitName,
+  pieceName,
+  splitInfo,
+  splitName,
 } from '../gguf/split.ts';
 import { BlobByteSource, type ByteSource, checkRange } from './byte-source.ts';
-import { type HttpOptions, HttpByteSource } from './http-byte-source.ts';
+import { HttpByteSource, type HttpOptions } from './http-byte-source.ts';
 
 /** Several files strung together. */
 class JoinedByteSource implements ByteSource {
@@ -53,11 +63,15 @@ class SplitByteSource extends JoinedByteSource {
  * @param files one whole file, or all parts of a split one in any order
  * @throws MixtabError `gguf-missing-part`, `gguf-mixed-parts`, or what reading a header throws
  */
-export async function openFiles(files: readonly { blob: Blob; name: string }[], signal?: AbortSignal): Promise<ByteSource> {
+export async function openFiles(
+  files: readonly { blob: Blob; name: string }[],
+  signal?: AbortSignal,
+): Promise<ByteSource> {
   const sources = files.map(({ blob, name }) => new BlobByteSource(blob, name));
   if (sources.length === 0) throw new MixtabError('bad-request', 'No file was given.', 'Choose a .gguf file.');
   const piece = parsePieceName(sources[0].name);
-  if (piece && sources.every(({ name }) => parsePieceName(name))) return new JoinedByteSource(piece.whole, orderPieces(sources));
+  if (piece && sources.every(({ name }) => parsePieceName(name)))
+    return new JoinedByteSource(piece.whole, orderPieces(sources));
   const parts: { name: string; size: Bytes; source: ByteSource; info: ReturnType<typeof splitInfo> }[] = [];
   for (const source of sources) {
     const { metadata } = await readPartHeader(source, signal);

@@ -14,10 +14,17 @@ afterAll(() => {
 
 const file = (seed: number): File => new File([synthBlob({ ...SYNTH_PRESETS.tiny, seed })], 'tiny.gguf');
 const importTo = (place: 'opfs' | 'indexeddb', seed: number) =>
-  importer.api.import({ kind: 'file', files: [file(seed)] }, proxy(() => {}), { place });
+  importer.api.import(
+    { kind: 'file', files: [file(seed)] },
+    proxy(() => {}),
+    { place },
+  );
 
 async function tokensOf(modelId: string): Promise<number[]> {
-  await engine.api.load({ modelId }, proxy(() => {}));
+  await engine.api.load(
+    { modelId },
+    proxy(() => {}),
+  );
   const { tokens } = await engine.api.generate(
     { input: { kind: 'text', text: 'the first' }, maxTokens: 8, sampling: { temperature: 0 }, ignoreEos: true },
     proxy(() => {}),
@@ -63,7 +70,9 @@ describe('a model whose records are files', () => {
       postMessage(self.held.length);
     };`;
     const holder = new Worker(URL.createObjectURL(new Blob([source])));
-    const held = new Promise<number>((resolve) => holder.addEventListener('message', ({ data }: MessageEvent<number>) => resolve(data)));
+    const held = new Promise<number>((resolve) =>
+      holder.addEventListener('message', ({ data }: MessageEvent<number>) => resolve(data)),
+    );
     holder.postMessage(id);
     expect(await held).toBeGreaterThan(10);
     expect(await tokensOf(id)).toEqual(expected);
@@ -74,12 +83,19 @@ describe('a model whose records are files', () => {
 
   it('is found damaged where a file was changed or is gone, and removed whole', async () => {
     const { id } = await importTo('opfs', 6);
-    const folder = await (await (await navigator.storage.getDirectory()).getDirectoryHandle('mixtab-records')).getDirectoryHandle(id);
+    const folder = await (
+      await (await navigator.storage.getDirectory()).getDirectoryHandle('mixtab-records')
+    ).getDirectoryHandle(id);
     const writable = await (await folder.getFileHandle('L0.E1')).createWritable({ keepExistingData: true });
     await writable.write({ type: 'write', position: 100, data: new Uint8Array([1, 2, 3, 4]) });
     await writable.close();
     await folder.removeEntry('L1.E2');
-    expect(await importer.api.verify(id, proxy(() => {}))).toEqual(['L0.E1', 'L1.E2']);
+    expect(
+      await importer.api.verify(
+        id,
+        proxy(() => {}),
+      ),
+    ).toEqual(['L0.E1', 'L1.E2']);
     await expect(tokensOf(id)).rejects.toMatchObject({ code: 'record-damaged' });
     await importer.api.remove(id);
     expect((await importer.api.list()).map((model) => model.id)).not.toContain(id);

@@ -37,7 +37,12 @@ it('a read hears between its pieces that it is taken back: it reads no further, 
   };
   const file = { createSyncAccessHandle: async () => handle };
   const folder = { getDirectoryHandle: async () => folder, getFileHandle: async () => file };
-  vi.stubGlobal('FileSystemFileHandle', class { createSyncAccessHandle() {} });
+  vi.stubGlobal(
+    'FileSystemFileHandle',
+    class {
+      createSyncAccessHandle() {}
+    },
+  );
   vi.stubGlobal('navigator', { storage: { getDirectory: async () => folder } });
   const buffers = new BufferPool(2 * size);
   const taken = new AbortController();

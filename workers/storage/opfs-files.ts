@@ -35,7 +35,8 @@ export class OpfsFiles implements RecordFiles {
       try {
         handle.truncate(0);
         const written = handle.write(bytes, { at: 0 });
-        if (written !== bytes.byteLength) throw new DOMException(`${written} of ${bytes.byteLength} bytes written`, 'QuotaExceededError');
+        if (written !== bytes.byteLength)
+          throw new DOMException(`${written} of ${bytes.byteLength} bytes written`, 'QuotaExceededError');
         handle.flush();
       } finally {
         handle.close();
@@ -46,7 +47,12 @@ export class OpfsFiles implements RecordFiles {
     }
   }
 
-  async read(modelId: string, record: RecordInfo, buffers: BufferPool, signal?: AbortSignal): Promise<Uint8Array<ArrayBuffer> | undefined> {
+  async read(
+    modelId: string,
+    record: RecordInfo,
+    buffers: BufferPool,
+    signal?: AbortSignal,
+  ): Promise<Uint8Array<ArrayBuffer> | undefined> {
     const directory = await this.#directory(modelId, false);
     const file = (await directory?.getFileHandle(record.key).catch(() => undefined)) as FileHandle | undefined;
     if (!file) return undefined;
@@ -55,7 +61,13 @@ export class OpfsFiles implements RecordFiles {
       handle = await file.createSyncAccessHandle({ mode: 'read-only' });
     } catch (error) {
       // Browsers without that mode give one handle a file: another tab has it. Read the slower way.
-      if (!(error instanceof DOMException && (error.name === 'NoModificationAllowedError' || error.name === 'InvalidStateError'))) throw error;
+      if (
+        !(
+          error instanceof DOMException &&
+          (error.name === 'NoModificationAllowedError' || error.name === 'InvalidStateError')
+        )
+      )
+        throw error;
       return new Uint8Array(await (await file.getFile()).arrayBuffer());
     }
     try {
@@ -106,7 +118,11 @@ export class OpfsFiles implements RecordFiles {
 }
 
 /** @throws MixtabError `aborted`, heard between two pieces */
-async function readPieces(handle: FileSystemSyncAccessHandle, buffers: BufferPool, signal?: AbortSignal): Promise<Uint8Array<ArrayBuffer>> {
+async function readPieces(
+  handle: FileSystemSyncAccessHandle,
+  buffers: BufferPool,
+  signal?: AbortSignal,
+): Promise<Uint8Array<ArrayBuffer>> {
   throwIfAborted(signal);
   // A file of another length is damaged, which the caller says.
   const bytes = new Uint8Array(buffers.take(handle.getSize()));

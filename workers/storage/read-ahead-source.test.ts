@@ -1,7 +1,7 @@
 /** How many requests a file far away costs, and that what comes is what it holds. */
 import { describe, expect, it } from 'vitest';
-import { createSynth } from '../gguf/synth/synth.ts';
 import { SYNTH_PRESETS } from '../gguf/synth/presets.ts';
+import { createSynth } from '../gguf/synth/synth.ts';
 import { BlobByteSource } from './byte-source.ts';
 import { importModel } from './importer.ts';
 import { MemoryStore } from './memory-store.ts';
@@ -37,13 +37,24 @@ describe('ReadAheadSource', () => {
     await expectRead(source, 5 * MIB + 23, 100);
     // The first of each by itself, then windows of 1 MiB, the last one shorter.
     expect(file.requests.slice(0, 3)).toEqual(sequences.map((start) => [start, step]));
-    expect(file.requests.slice(3)).toEqual([[0, MIB], [2 * MIB, MIB], [4 * MIB, MIB], [5 * MIB, 123]]);
+    expect(file.requests.slice(3)).toEqual([
+      [0, MIB],
+      [2 * MIB, MIB],
+      [4 * MIB, MIB],
+      [5 * MIB, 123],
+    ]);
   });
 
   it('asks for large reads and for scattered ones as they are', async () => {
     const file = far();
     const source = new ReadAheadSource(file);
-    const reads: [number, number][] = [[0, MIB], [MIB, MIB], [4 * MIB, 1000], [3 * MIB, 1000], [0, 1000]];
+    const reads: [number, number][] = [
+      [0, MIB],
+      [MIB, MIB],
+      [4 * MIB, 1000],
+      [3 * MIB, 1000],
+      [0, 1000],
+    ];
     for (const [offset, length] of reads) await expectRead(source, offset, length);
     expect(file.requests).toEqual(reads);
   });
@@ -62,7 +73,11 @@ describe('ReadAheadSource', () => {
     const synth = createSynth({ ...SYNTH_PRESETS.tiny, layers: 6 });
     const file = new Far(new Blob([synth.read(0, synth.size)]), 'tiny.gguf');
     const inputs = {
-      store: new MemoryStore(), kind: 'url' as const, signal: new AbortController().signal, onProgress: () => {}, preflight: async () => undefined,
+      store: new MemoryStore(),
+      kind: 'url' as const,
+      signal: new AbortController().signal,
+      onProgress: () => {},
+      preflight: async () => undefined,
     };
     const { id } = await importModel({ ...inputs, source: file });
     const alone = file.requests.splice(0).length;

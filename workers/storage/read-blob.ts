@@ -13,7 +13,11 @@ const reading = new Set<unknown>();
  * @param signal ends the read after the piece that is under way: until that has come, the buffer is the stream's
  * @throws what the browser throws where it can no longer read the Blob; the reason of `signal`, the buffer is back in `buffers` then
  */
-export async function readBlob(blob: Blob, buffers: BufferPool, signal?: AbortSignal): Promise<Uint8Array<ArrayBuffer>> {
+export async function readBlob(
+  blob: Blob,
+  buffers: BufferPool,
+  signal?: AbortSignal,
+): Promise<Uint8Array<ArrayBuffer>> {
   const reader = byteReader(blob);
   if (!reader || blob.size === 0) return new Uint8Array(await blob.arrayBuffer());
   reading.add(reader);
@@ -26,7 +30,8 @@ export async function readBlob(blob: Blob, buffers: BufferPool, signal?: AbortSi
         throw signal.reason;
       }
       const { value } = await reader.read(bytes.subarray(at));
-      if (!value || value.byteLength === 0) throw new DOMException(`it ends after ${at} of ${blob.size} bytes`, 'NotReadableError');
+      if (!value || value.byteLength === 0)
+        throw new DOMException(`it ends after ${at} of ${blob.size} bytes`, 'NotReadableError');
       at += value.byteLength;
       // The read has taken the buffer away and brings it back as another.
       bytes = new Uint8Array(value.buffer as ArrayBuffer);

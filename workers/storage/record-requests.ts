@@ -107,7 +107,12 @@ export class RecordForecast {
  * @returns what the record turned out to be
  * @throws MixtabError `record-missing` where no import is running; `aborted`
  */
-export async function awaitRecord(store: RecordStore, modelId: string, key: string, signal?: AbortSignal): Promise<RecordInfo> {
+export async function awaitRecord(
+  store: RecordStore,
+  modelId: string,
+  key: string,
+  signal?: AbortSignal,
+): Promise<RecordInfo> {
   const channel = new BroadcastChannel(CHANNEL);
   let wake = (): void => {};
   channel.onmessage = ({ data }: MessageEvent<Message>) => {
@@ -155,7 +160,12 @@ export async function importEnded(): Promise<void> {
  * A record's bytes, verified; one that is still to be imported is waited for.
  * @throws MixtabError as {@link awaitRecord} and {@link RecordStore.readPartsVerified}
  */
-export async function readWhenStored(store: RecordStore, modelId: string, record: RecordInfo, signal?: AbortSignal): Promise<RecordParts> {
+export async function readWhenStored(
+  store: RecordStore,
+  modelId: string,
+  record: RecordInfo,
+  signal?: AbortSignal,
+): Promise<RecordParts> {
   const stored = record.sha256 === '' ? await awaitRecord(store, modelId, record.key, signal) : record;
   return store.readPartsVerified(modelId, stored, signal);
 }

@@ -18,8 +18,13 @@ async function damagedModel(sourceUrl?: string) {
   const values = new MemoryValues();
   const store = new MemoryStore(values);
   const { id } = await importModel({
-    store, source: new BlobByteSource(blobOf(1), 'tiny.gguf'), kind: sourceUrl ? 'url' : 'file', ...(sourceUrl && { sourceUrl }),
-    signal: new AbortController().signal, onProgress: () => {}, preflight: async () => undefined,
+    store,
+    source: new BlobByteSource(blobOf(1), 'tiny.gguf'),
+    kind: sourceUrl ? 'url' : 'file',
+    ...(sourceUrl && { sourceUrl }),
+    signal: new AbortController().signal,
+    onProgress: () => {},
+    preflight: async () => undefined,
   });
   const record = (await store.getManifest(id))!.records.find(({ key }) => key === 'L1.E3')!;
   const before = await store.readRecordVerified(id, record);
@@ -58,7 +63,8 @@ describe('a record that is damaged while its model runs', () => {
     const { store, id, record, failure } = await damagedModel(URL);
     const other = async () => new BlobByteSource(blobOf(2), 'tiny.gguf');
     await expect(repairRecord({ store, open: other }, id, record, failure)).rejects.toMatchObject({
-      code: 'record-damaged', message: expect.stringContaining('no longer the file'),
+      code: 'record-damaged',
+      message: expect.stringContaining('no longer the file'),
     });
     expect((await store.getManifest(id))?.state).toBe('damaged');
   });

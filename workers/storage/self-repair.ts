@@ -27,17 +27,31 @@ export async function repairRecord(
 ): Promise<Uint8Array<ArrayBuffer>> {
   const manifest = await store.getManifest(modelId);
   // The whole model is gone: the browser has cleared the page's storage.
-  if (!manifest) throw new MixtabError('model-not-found', 'The model is no longer stored: the browser has cleared it.', 'Import it again.');
+  if (!manifest)
+    throw new MixtabError(
+      'model-not-found',
+      'The model is no longer stored: the browser has cleared it.',
+      'Import it again.',
+    );
   if (manifest.sourceUrl === undefined) throw await markDamaged(store, manifest, failure);
   try {
     const inputs = {
-      store, source: await open(manifest.sourceUrl), kind: manifest.source, sourceUrl: manifest.sourceUrl,
-      signal: new AbortController().signal, onProgress: () => {}, preflight: async () => undefined,
+      store,
+      source: await open(manifest.sourceUrl),
+      kind: manifest.source,
+      sourceUrl: manifest.sourceUrl,
+      signal: new AbortController().signal,
+      onProgress: () => {},
+      preflight: async () => undefined,
     };
     return await refetchRecord(inputs, manifest, record.key);
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
-    throw await markDamaged(store, manifest, new MixtabError(failure.code, `${failure.message} Fetching them again failed: ${why}`, failure.remedy));
+    throw await markDamaged(
+      store,
+      manifest,
+      new MixtabError(failure.code, `${failure.message} Fetching them again failed: ${why}`, failure.remedy),
+    );
   }
 }
 

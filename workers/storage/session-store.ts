@@ -3,8 +3,8 @@
  * and the header, which comes last, says which are meant: a tab that is closed meanwhile leaves what was.
  */
 import { createStore, promisifyRequest, type UseStore } from 'idb-keyval';
-import type { StoredSession } from '../../src/contract/import-api.ts';
 import type { Bytes } from '../../src/contract/ids.ts';
+import type { StoredSession } from '../../src/contract/import-api.ts';
 import { range, storageError } from './indexed-db-store.ts';
 
 /** What must be the same for keys and values to mean the same. */
@@ -35,7 +35,8 @@ export interface SessionHeader extends SessionOwner {
 const DATABASE = 'mixtab-sessions';
 const headerKey = (id: string): string => `header/${id}`;
 const partsOf = (id: string, generation: number): string => `part/${id}/${generation}/`;
-const partKey = (id: string, generation: number, index: number): string => `${partsOf(id, generation)}${String(index).padStart(6, '0')}`;
+const partKey = (id: string, generation: number, index: number): string =>
+  `${partsOf(id, generation)}${String(index).padStart(6, '0')}`;
 
 export class SessionStore {
   #store: UseStore | undefined;
@@ -44,11 +45,15 @@ export class SessionStore {
   constructor(private readonly database = DATABASE) {}
 
   header(id: string): Promise<SessionHeader | undefined> {
-    return this.#run('readonly', (store) => promisifyRequest(store.get(headerKey(id)) as IDBRequest<SessionHeader | undefined>));
+    return this.#run('readonly', (store) =>
+      promisifyRequest(store.get(headerKey(id)) as IDBRequest<SessionHeader | undefined>),
+    );
   }
 
   part(id: string, generation: number, index: number): Promise<Blob | undefined> {
-    return this.#run('readonly', (store) => promisifyRequest(store.get(partKey(id, generation, index)) as IDBRequest<Blob | undefined>));
+    return this.#run('readonly', (store) =>
+      promisifyRequest(store.get(partKey(id, generation, index)) as IDBRequest<Blob | undefined>),
+    );
   }
 
   putPart(id: string, generation: number, index: number, part: Blob): Promise<void> {
@@ -84,7 +89,10 @@ export class SessionStore {
   async #headers(): Promise<(SessionHeader & { id: string })[]> {
     const prefix = headerKey('');
     const [keys, headers] = await this.#run('readonly', (store) =>
-      Promise.all([promisifyRequest(store.getAllKeys(range(prefix))), promisifyRequest<SessionHeader[]>(store.getAll(range(prefix)))]),
+      Promise.all([
+        promisifyRequest(store.getAllKeys(range(prefix))),
+        promisifyRequest<SessionHeader[]>(store.getAll(range(prefix))),
+      ]),
     );
     return headers
       .map((header, i) => ({ ...header, id: String(keys[i]).slice(prefix.length) }))
@@ -118,10 +126,14 @@ export class SessionStore {
   }
 
   #write(work: (store: IDBObjectStore) => void, bytes: Bytes = 0): Promise<void> {
-    return this.#run('readwrite', (store) => {
-      work(store);
-      return promisifyRequest(store.transaction);
-    }, bytes);
+    return this.#run(
+      'readwrite',
+      (store) => {
+        work(store);
+        return promisifyRequest(store.transaction);
+      },
+      bytes,
+    );
   }
 
   /** @throws MixtabError `storage-full`, `storage-unavailable` */

@@ -37,7 +37,8 @@ export interface RecordBytes {
   bytes: Uint8Array<ArrayBuffer>;
 }
 
-export const byteLengthOf = (records: readonly RecordBytes[]): Bytes => records.reduce((sum, { bytes }) => sum + bytes.byteLength, 0);
+export const byteLengthOf = (records: readonly RecordBytes[]): Bytes =>
+  records.reduce((sum, { bytes }) => sum + bytes.byteLength, 0);
 
 /** Where models live. Every method may throw `storage-unavailable`. */
 export interface RecordStore {
@@ -88,7 +89,10 @@ export interface KeyValues {
   get(key: string): Promise<unknown>;
   getMany(keys: string[]): Promise<unknown[]>;
   /** @param bytes size of what is written, for the message where it does not fit */
-  write(changes: { set?: [string, unknown][]; delete?: string[]; deletePrefix?: string[] }, bytes?: Bytes): Promise<void>;
+  write(
+    changes: { set?: [string, unknown][]; delete?: string[]; deletePrefix?: string[] },
+    bytes?: Bytes,
+  ): Promise<void>;
 }
 
 /** Records as files. Every method may throw `storage-unavailable`. */
@@ -99,7 +103,12 @@ export interface RecordFiles {
    * The file's bytes, however many, in a buffer from `buffers`; undefined where there is none.
    * @throws MixtabError `aborted`; the buffer is back in `buffers`
    */
-  read(modelId: string, record: RecordInfo, buffers: BufferPool, signal?: AbortSignal): Promise<Uint8Array<ArrayBuffer> | undefined>;
+  read(
+    modelId: string,
+    record: RecordInfo,
+    buffers: BufferPool,
+    signal?: AbortSignal,
+  ): Promise<Uint8Array<ArrayBuffer> | undefined>;
   remove(modelId: string): Promise<void>;
   keys(modelId: string): Promise<string[]>;
   /** Ids of models that have files. */
@@ -148,7 +157,12 @@ export class KeyValueStore implements RecordStore {
     await this.values.write({ set: [[PARTIAL + manifest.id, manifest]] });
   }
 
-  async putRecord(modelId: string, key: string, bytes: Uint8Array<ArrayBuffer>, place: RecordPlace = 'indexeddb'): Promise<number> {
+  async putRecord(
+    modelId: string,
+    key: string,
+    bytes: Uint8Array<ArrayBuffer>,
+    place: RecordPlace = 'indexeddb',
+  ): Promise<number> {
     await this.putRecords(modelId, [{ key, bytes }], place);
     return place === 'opfs' ? 1 : Math.ceil(bytes.byteLength / PART_BYTES);
   }
@@ -162,7 +176,8 @@ export class KeyValueStore implements RecordStore {
     }
     const parts = records.flatMap(({ key, bytes }) =>
       Array.from({ length: Math.ceil(bytes.byteLength / PART_BYTES) }, (_, part): [string, Blob] => [
-        partKey(modelId, key, part), new Blob([bytes.subarray(part * PART_BYTES, (part + 1) * PART_BYTES)]),
+        partKey(modelId, key, part),
+        new Blob([bytes.subarray(part * PART_BYTES, (part + 1) * PART_BYTES)]),
       ]),
     );
     await this.values.write({ set: parts }, byteLengthOf(records));
@@ -178,7 +193,9 @@ export class KeyValueStore implements RecordStore {
     const keys = Array.from({ length: record.parts }, (_, part) => partKey(modelId, record.key, part));
     const blobs = await this.values.getMany(keys);
     throwIfAborted(signal);
-    const { results: parts, failure } = await fewAtOnce(blobs, (blob, part) => this.#readPart(blob, part, record, signal));
+    const { results: parts, failure } = await fewAtOnce(blobs, (blob, part) =>
+      this.#readPart(blob, part, record, signal),
+    );
     const read = { byteLength: record.bytes, parts: parts.filter((part) => part !== undefined) };
     if (failure) this.#giveBack(read);
     if (failure) throw failure.error;
@@ -198,11 +215,17 @@ export class KeyValueStore implements RecordStore {
     return bytes;
   }
 
-  async #readPart(blob: unknown, part: number, record: RecordInfo, signal?: AbortSignal): Promise<Uint8Array<ArrayBuffer>> {
+  async #readPart(
+    blob: unknown,
+    part: number,
+    record: RecordInfo,
+    signal?: AbortSignal,
+  ): Promise<Uint8Array<ArrayBuffer>> {
     if (!(blob instanceof Blob)) throw missingRecord(record, `part ${part} of ${record.parts} is not stored`);
     const offset = part * PART_BYTES;
     const expected = Math.min(PART_BYTES, record.bytes - offset);
-    if (blob.size !== expected) throw damagedRecord(record, `part ${part} has ${blob.size} bytes instead of ${expected}`);
+    if (blob.size !== expected)
+      throw damagedRecord(record, `part ${part} has ${blob.size} bytes instead of ${expected}`);
     try {
       return await readBlob(blob, this.buffers, signal);
     } catch (error) {
@@ -212,7 +235,11 @@ export class KeyValueStore implements RecordStore {
     }
   }
 
-  async readRecordVerified(modelId: string, record: RecordInfo, signal?: AbortSignal): Promise<Uint8Array<ArrayBuffer>> {
+  async readRecordVerified(
+    modelId: string,
+    record: RecordInfo,
+    signal?: AbortSignal,
+  ): Promise<Uint8Array<ArrayBuffer>> {
     return joinParts(await this.readPartsVerified(modelId, record, signal));
   }
 
@@ -225,7 +252,8 @@ export class KeyValueStore implements RecordStore {
     const whole = joinParts(read, (size) => this.buffers.take(size));
     const hash = await sha256Hex(whole);
     if (read.parts.length > 1) this.buffers.giveBack(whole.buffer);
-    if (hash !== record.sha256) throw damagedRecord(record, `its hash is ${hash.slice(0, 12)}… instead of ${record.sha256.slice(0, 12)}…`);
+    if (hash !== record.sha256)
+      throw damagedRecord(record, `its hash is ${hash.slice(0, 12)}… instead of ${record.sha256.slice(0, 12)}…`);
     this.#verified.add(name);
     return read;
   }
@@ -262,25 +290,41 @@ export class KeyValueStore implements RecordStore {
   async listLeftovers(): Promise<string[]> {
     const idOf = (key: string): string => key.split('/')[1]!;
     const listed = new Set((await this.values.keys(MODEL)).map(idOf));
-    const all = [...(await this.values.keys(RECORD)), ...(await this.values.keys(JOURNAL)), ...(await this.values.keys(PARTIAL))].map(idOf);
+    const all = [
+      ...(await this.values.keys(RECORD)),
+      ...(await this.values.keys(JOURNAL)),
+      ...(await this.values.keys(PARTIAL)),
+    ].map(idOf);
     all.push(...((await this.files?.models()) ?? []));
     return [...new Set(all)].filter((id) => !listed.has(id));
   }
 }
 
-const partKey = (id: string, key: string, part: number): string => `${RECORD}${id}/${key}/${String(part).padStart(4, '0')}`;
+const partKey = (id: string, key: string, part: number): string =>
+  `${RECORD}${id}/${key}/${String(part).padStart(4, '0')}`;
 
 const missingRecord = ({ key }: RecordInfo, why: string): MixtabError =>
-  new MixtabError('record-missing', `The stored weights ${key} are missing: ${why}.`, 'Repair the model, or remove it and import it again.');
+  new MixtabError(
+    'record-missing',
+    `The stored weights ${key} are missing: ${why}.`,
+    'Repair the model, or remove it and import it again.',
+  );
 
 const damagedRecord = ({ key }: RecordInfo, why: string): MixtabError =>
-  new MixtabError('record-damaged', `The stored weights ${key} are damaged: ${why}.`, 'Repair the model, or remove it and import it again.');
+  new MixtabError(
+    'record-damaged',
+    `The stored weights ${key} are damaged: ${why}.`,
+    'Repair the model, or remove it and import it again.',
+  );
 
 /**
  * `work` of each item, {@link PARTS_AT_ONCE} under way at a time; the results in order of the items. After a failure none is begun; never
  * throws, and returns when nothing is under way any more: the results there are would be lost.
  */
-async function fewAtOnce<T, R>(items: readonly T[], work: (item: T, index: number) => Promise<R>): Promise<{ results: R[]; failure?: { error: unknown } }> {
+async function fewAtOnce<T, R>(
+  items: readonly T[],
+  work: (item: T, index: number) => Promise<R>,
+): Promise<{ results: R[]; failure?: { error: unknown } }> {
   const results: R[] = [];
   let failure: { error: unknown } | undefined;
   let next = 0;

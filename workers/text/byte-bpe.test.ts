@@ -11,7 +11,14 @@ import { createTokenizer, type Tokenizer } from './tokenizer.ts';
 /** The vocabulary of the files that the goldens were made with. */
 const tokenizerOf = (pre: PreTokenizerName): Tokenizer =>
   createTokenizer({
-    ...byteBpeVocabulary(1024, BYTE_CHARACTERS), model: 'gpt2', pre, bosId: 1, eosId: 2, unknownId: 0, addBos: true, addSpacePrefix: false,
+    ...byteBpeVocabulary(1024, BYTE_CHARACTERS),
+    model: 'gpt2',
+    pre,
+    bosId: 1,
+    eosId: 2,
+    unknownId: 0,
+    addBos: true,
+    addSpacePrefix: false,
   });
 
 const NAMES = Object.keys(PRE_TOKENIZERS) as PreTokenizerName[];
@@ -21,12 +28,15 @@ const decode = (tokenizer: Tokenizer, ids: readonly number[]): string => {
 };
 
 describe('encode', () => {
-  it.each(['default', 'gpt-2', 'llama-bpe', 'smaug-bpe', 'qwen2', 'tekken'] as const)('agrees with llama.cpp on every golden text: %s', (pre) => {
-    const cases = goldens.filter((golden) => golden.pre === pre);
-    expect(cases.length).toBeGreaterThan(100);
-    const tokenizer = tokenizerOf(pre);
-    for (const { text, ids } of cases) expect([text, tokenizer.encode(text)]).toEqual([text, ids]);
-  });
+  it.each(['default', 'gpt-2', 'llama-bpe', 'smaug-bpe', 'qwen2', 'tekken'] as const)(
+    'agrees with llama.cpp on every golden text: %s',
+    (pre) => {
+      const cases = goldens.filter((golden) => golden.pre === pre);
+      expect(cases.length).toBeGreaterThan(100);
+      const tokenizer = tokenizerOf(pre);
+      for (const { text, ids } of cases) expect([text, tokenizer.encode(text)]).toEqual([text, ids]);
+    },
+  );
 
   it('keeps control tokens out of what a user writes, and finds them in templates', () => {
     const tokenizer = tokenizerOf('tekken');

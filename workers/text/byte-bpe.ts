@@ -54,7 +54,9 @@ export class ByteBpeTokenizer implements Tokenizer {
     if (kind === KIND.control || kind === KIND.unknown) return new Uint8Array(0);
     if (kind === KIND.userDefined) return this.#encoder.encode(piece);
     // A character that is none of the alphabet stands for itself.
-    return Uint8Array.from([...piece].flatMap((character) => BYTE_OF.get(character) ?? [...this.#encoder.encode(character)]));
+    return Uint8Array.from(
+      [...piece].flatMap((character) => BYTE_OF.get(character) ?? [...this.#encoder.encode(character)]),
+    );
   }
 
   pieceOf(id: TokenId): string {

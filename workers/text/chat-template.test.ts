@@ -18,7 +18,9 @@ describe('renderChat', () => {
   });
 
   it('puts a system prompt that the template refuses before the first user text', () => {
-    expect(renderChat(MISTRAL_TEMPLATE, [system('Be brief.'), user('Q?')], TOKENS)).toBe('<s>[INST] Be brief.\n\nQ? [/INST]');
+    expect(renderChat(MISTRAL_TEMPLATE, [system('Be brief.'), user('Q?')], TOKENS)).toBe(
+      '<s>[INST] Be brief.\n\nQ? [/INST]',
+    );
   });
 
   it('does so too where the template drops a system prompt without a word', () => {
@@ -35,12 +37,21 @@ describe('renderChat', () => {
 
 describe('promptTokens', () => {
   const tokenizer = createTokenizer({
-    model: 'llama', ...synthVocabulary(600), bosId: 1, eosId: 2, unknownId: 0, addBos: true, addSpacePrefix: true,
+    model: 'llama',
+    ...synthVocabulary(600),
+    bosId: 1,
+    eosId: 2,
+    unknownId: 0,
+    addBos: true,
+    addSpacePrefix: true,
   });
 
   it('begins with one BOS and encodes the stretches between special tokens as the texts they are', () => {
     expect(promptTokens(tokenizer, MISTRAL_TEMPLATE, [user('Q?'), assistant('A.'), user('Why?')])).toEqual([
-      1, ...tokenizer.encode('[INST] Q? [/INST]A.'), 2, ...tokenizer.encode('[INST] Why? [/INST]'),
+      1,
+      ...tokenizer.encode('[INST] Q? [/INST]A.'),
+      2,
+      ...tokenizer.encode('[INST] Why? [/INST]'),
     ]);
     // A template that leaves BOS out gets it.
     expect(promptTokens(tokenizer, '{{ messages[0].content }}', [user('Hi')])).toEqual([1, ...tokenizer.encode('Hi')]);
@@ -53,13 +64,20 @@ describe('promptTokens', () => {
     const { tokens, scores, tokenTypes } = synthVocabulary(600);
     const added = ['[INST]', '[/INST]', '<|im_end|>'];
     const withControls = createTokenizer({
-      model: 'llama', tokens: [...tokens, ...added], scores: [...scores, 0, 0, 0], tokenTypes: [...tokenTypes, 3, 3, 3],
-      bosId: 1, eosId: 2, unknownId: 0, addBos: true, addSpacePrefix: true,
+      model: 'llama',
+      tokens: [...tokens, ...added],
+      scores: [...scores, 0, 0, 0],
+      tokenTypes: [...tokenTypes, 3, 3, 3],
+      bosId: 1,
+      eosId: 2,
+      unknownId: 0,
+      addBos: true,
+      addSpacePrefix: true,
     });
     const plain = (text: string) => withControls.encode(text);
-    expect(promptTokens(withControls, MISTRAL_TEMPLATE, [user('Q?'), assistant('A.'), user('x[/INST]<|im_end|> y')])).toEqual([
-      1, 600, ...plain(' Q? '), 601, ...plain('A.'), 2, 600, ...plain(' x[/INST]<|im_end|> y '), 601,
-    ]);
+    expect(
+      promptTokens(withControls, MISTRAL_TEMPLATE, [user('Q?'), assistant('A.'), user('x[/INST]<|im_end|> y')]),
+    ).toEqual([1, 600, ...plain(' Q? '), 601, ...plain('A.'), 2, 600, ...plain(' x[/INST]<|im_end|> y '), 601]);
     expect(plain('[INST]<|im_end|>').every((id) => id < 600)).toBe(true);
   });
 

@@ -51,7 +51,11 @@ export function renderChat(template: string, messages: readonly ChatMessage[], t
 
 function foldSystem([system, first, ...rest]: readonly ChatMessage[]): ChatMessage[] {
   if (first?.role !== 'user') {
-    throw new MixtabError('chat-template', 'A system prompt must be followed by a user message.', 'Send a message first.');
+    throw new MixtabError(
+      'chat-template',
+      'A system prompt must be followed by a user message.',
+      'Send a message first.',
+    );
   }
   return [{ role: 'user', content: `${system.content}\n\n${first.content}` }, ...rest];
 }
@@ -60,7 +64,12 @@ function foldSystem([system, first, ...rest]: readonly ChatMessage[]): ChatMessa
  * The prompt of a conversation, ready for an answer.
  * @param addBos put BOS in front where the template has not; never twice
  */
-export function promptTokens(tokenizer: Tokenizer, template: string, messages: readonly ChatMessage[], addBos = true): TokenId[] {
+export function promptTokens(
+  tokenizer: Tokenizer,
+  template: string,
+  messages: readonly ChatMessage[],
+  addBos = true,
+): TokenId[] {
   const contents = messages.map(({ content }) => stripMarks(content));
   const marked = messages.map(({ role }, i) => ({ role, content: `${OPEN}${i}${CLOSE}` }));
   const rendered = renderChat(template, marked, {
@@ -75,11 +84,15 @@ export function promptTokens(tokenizer: Tokenizer, template: string, messages: r
 function encodeRendered(tokenizer: Tokenizer, rendered: string, contents: readonly string[]): TokenId[] {
   const specials = new Set(tokenizer.controlPieces.filter((piece) => rendered.includes(piece)));
   // Longest first, as controlPieces are: `<|im_end|>` before a `<|im` that might be one too.
-  const parts = specials.size > 0 ? rendered.split(new RegExp(`(${[...specials].map(escapeRegExp).join('|')})`, 'g')) : [rendered];
+  const parts =
+    specials.size > 0 ? rendered.split(new RegExp(`(${[...specials].map(escapeRegExp).join('|')})`, 'g')) : [rendered];
   return parts.flatMap((part) => {
     if (part === '') return [];
     if (specials.has(part)) return tokenizer.encode(part, { parseSpecial: true });
-    const text = part.replaceAll(new RegExp(`${OPEN}(\\d+)${CLOSE}`, 'g'), (_match, index: string) => contents[Number(index)]);
+    const text = part.replaceAll(
+      new RegExp(`${OPEN}(\\d+)${CLOSE}`, 'g'),
+      (_match, index: string) => contents[Number(index)],
+    );
     return tokenizer.encode(text);
   });
 }
@@ -93,6 +106,10 @@ function attempt<T>(work: () => T): T {
     return work();
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
-    throw new MixtabError('chat-template', `The model's chat template refuses this conversation: ${why}`, 'Start a new conversation.');
+    throw new MixtabError(
+      'chat-template',
+      `The model's chat template refuses this conversation: ${why}`,
+      'Start a new conversation.',
+    );
   }
 }

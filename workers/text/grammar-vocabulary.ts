@@ -28,7 +28,9 @@ function pieceOf(bytes: Uint8Array): string {
 function isPartOfUtf8(bytes: Uint8Array): boolean {
   const start = bytes.findIndex((byte) => byte >> 6 !== 2);
   try {
-    new TextDecoder('utf-8', { fatal: true }).decode(start < 0 ? new Uint8Array(0) : bytes.subarray(start), { stream: true });
+    new TextDecoder('utf-8', { fatal: true }).decode(start < 0 ? new Uint8Array(0) : bytes.subarray(start), {
+      stream: true,
+    });
     return true;
   } catch {
     return false;

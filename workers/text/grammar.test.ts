@@ -5,20 +5,38 @@ import type { TokenId } from '../../src/contract/ids.ts';
 import { BYTE_CHARACTERS } from '../../src/contract/pre-tokenizers.ts';
 import type { TokenizerData } from '../../src/contract/weight-layout.ts';
 import { byteBpeVocabulary, synthVocabulary } from '../gguf/synth/vocabulary.ts';
-import { Grammars, type GrammarStep, loadGrammarLibrary } from './grammar.ts';
+import { type GrammarStep, Grammars, loadGrammarLibrary } from './grammar.ts';
 import { grammarVocabulary } from './grammar-vocabulary.ts';
 import { createTokenizer, type Tokenizer } from './tokenizer.ts';
 
 const shared = { bosId: 1, eosId: 2, unknownId: 0, addBos: true };
-const sentencePiece = createTokenizer({ ...shared, model: 'llama', ...synthVocabulary(1000), addSpacePrefix: true } as TokenizerData);
-const byteBpe = createTokenizer({ ...shared, model: 'gpt2', pre: 'tekken', ...byteBpeVocabulary(1200, BYTE_CHARACTERS), addSpacePrefix: false } as TokenizerData);
+const sentencePiece = createTokenizer({
+  ...shared,
+  model: 'llama',
+  ...synthVocabulary(1000),
+  addSpacePrefix: true,
+} as TokenizerData);
+const byteBpe = createTokenizer({
+  ...shared,
+  model: 'gpt2',
+  pre: 'tekken',
+  ...byteBpeVocabulary(1200, BYTE_CHARACTERS),
+  addSpacePrefix: false,
+} as TokenizerData);
 const library = await loadGrammarLibrary();
 
 const idsOf = ({ allowed }: GrammarStep): TokenId[] =>
-  Array.from(allowed, (word, i) => Array.from({ length: 32 }, (_, bit) => (word >>> bit) & 1 ? i * 32 + bit : -1)).flat().filter((id) => id >= 0) as TokenId[];
+  Array.from(allowed, (word, i) => Array.from({ length: 32 }, (_, bit) => ((word >>> bit) & 1 ? i * 32 + bit : -1)))
+    .flat()
+    .filter((id) => id >= 0) as TokenId[];
 
 /** A text that the grammar says is complete; the ends of answers are likely, as are short ways to them. */
-async function walk(tokenizer: Tokenizer, grammars: Grammars, schema: unknown, seed: number): Promise<string | undefined> {
+async function walk(
+  tokenizer: Tokenizer,
+  grammars: Grammars,
+  schema: unknown,
+  seed: number,
+): Promise<string | undefined> {
   const bytes: number[] = [];
   let state = seed;
   const random = (below: number): number => {
@@ -31,7 +49,8 @@ async function walk(tokenizer: Tokenizer, grammars: Grammars, schema: unknown, s
     const closing = ids.filter((id) => /^["\]}]+$/.test(new TextDecoder().decode(tokenizer.bytesOf(id))));
     const from = n > 100 && closing.length > 0 ? closing : ids;
     const id = from[random(from.length)];
-    if (step.complete || tokenizer.isEndOfGeneration(id)) return new TextDecoder('utf-8', { fatal: true }).decode(Uint8Array.from(bytes));
+    if (step.complete || tokenizer.isEndOfGeneration(id))
+      return new TextDecoder('utf-8', { fatal: true }).decode(Uint8Array.from(bytes));
     bytes.push(...tokenizer.bytesOf(id));
     step = await grammars.next(id);
   }
@@ -42,29 +61,74 @@ const SCHEMAS: Record<string, object> = {
   'an object': { type: 'object' },
   'named properties': {
     type: 'object',
-    properties: { name: { type: 'string', maxLength: 12 }, age: { type: 'integer', minimum: 0, maximum: 130 }, tags: { type: 'array', items: { enum: ['a/b', 'ü"\n\\', 7, null] }, maxItems: 3 } },
+    properties: {
+      name: { type: 'string', maxLength: 12 },
+      age: { type: 'integer', minimum: 0, maximum: 130 },
+      tags: { type: 'array', items: { enum: ['a/b', 'ü"\n\\', 7, null] }, maxItems: 3 },
+    },
     required: ['name', 'age'],
   },
-  'odd names': { type: 'object', properties: { 'a/b ü.$*+?()[]{}|^': { const: { x: [1.5, 'y'] } }, '': { type: 'null' } }, required: [''] },
+  'odd names': {
+    type: 'object',
+    properties: { 'a/b ü.$*+?()[]{}|^': { const: { x: [1.5, 'y'] } }, '': { type: 'null' } },
+    required: [''],
+  },
   'a map': { type: 'object', additionalProperties: { type: 'boolean' } },
-  'lists': { type: 'array', items: { type: 'array', items: { type: 'number' }, minItems: 1, maxItems: 2 }, minItems: 2, maxItems: 4 },
-  'a tuple': { type: 'array', prefixItems: [{ type: 'integer', exclusiveMinimum: -3, exclusiveMaximum: 3 }, { type: 'string', minLength: 2, maxLength: 4 }], items: { type: 'null' }, minItems: 3 },
-  'alternatives': { anyOf: [{ type: ['boolean', 'null'] }, { type: 'integer', minimum: 99, maximum: 101 }, { type: 'object', properties: { kind: { const: 'x' } }, required: ['kind'] }] },
-  'a recursive list': { $ref: '#/$defs/list', $defs: { list: { type: 'object', properties: { next: { anyOf: [{ $ref: '#/$defs/list' }, { type: 'null' }] } }, required: ['next'] } } },
+  lists: {
+    type: 'array',
+    items: { type: 'array', items: { type: 'number' }, minItems: 1, maxItems: 2 },
+    minItems: 2,
+    maxItems: 4,
+  },
+  'a tuple': {
+    type: 'array',
+    prefixItems: [
+      { type: 'integer', exclusiveMinimum: -3, exclusiveMaximum: 3 },
+      { type: 'string', minLength: 2, maxLength: 4 },
+    ],
+    items: { type: 'null' },
+    minItems: 3,
+  },
+  alternatives: {
+    anyOf: [
+      { type: ['boolean', 'null'] },
+      { type: 'integer', minimum: 99, maximum: 101 },
+      { type: 'object', properties: { kind: { const: 'x' } }, required: ['kind'] },
+    ],
+  },
+  'a recursive list': {
+    $ref: '#/$defs/list',
+    $defs: {
+      list: {
+        type: 'object',
+        properties: { next: { anyOf: [{ $ref: '#/$defs/list' }, { type: 'null' }] } },
+        required: ['next'],
+      },
+    },
+  },
   'no number below zero': { type: 'integer', minimum: 0 },
   'a number of at least one': { type: 'integer', exclusiveMinimum: 0 },
   'bounds of several digits': { type: 'integer', minimum: -12, maximum: 123 },
   'a pattern': { type: 'string', pattern: '^(\\+[0-9]{1,3} )?[A-Za-z0-9_.-]{2,5}(-\\d\\w|\\.x)$' },
   'a long text': { type: 'string', minLength: 30 },
-  'anything': {},
+  anything: {},
 };
 const FORMATS: Record<string, RegExp> = {
-  date: /^\d{4}-[01]\d-[0-3]\d$/, time: /^[0-2]\d:[0-5]\d:[0-6]\d(\.\d+)?(Z|[+-]\d\d:\d\d)$/, 'date-time': /^\d{4}-[01]\d-[0-3]\dT[0-2]\d:[0-5]\d:[0-6]\d/,
-  duration: /^P[\dYMWDTHS]+$/, email: /^[\w.+-]+@[\w.-]+\.[A-Za-z]{2,}$/, hostname: /^[a-z0-9.-]+$/, ipv4: /^\d{1,3}(\.\d{1,3}){3}$/, ipv6: /^[0-9a-f:.]+$/i,
+  date: /^\d{4}-[01]\d-[0-3]\d$/,
+  time: /^[0-2]\d:[0-5]\d:[0-6]\d(\.\d+)?(Z|[+-]\d\d:\d\d)$/,
+  'date-time': /^\d{4}-[01]\d-[0-3]\dT[0-2]\d:[0-5]\d:[0-6]\d/,
+  duration: /^P[\dYMWDTHS]+$/,
+  email: /^[\w.+-]+@[\w.-]+\.[A-Za-z]{2,}$/,
+  hostname: /^[a-z0-9.-]+$/,
+  ipv4: /^\d{1,3}(\.\d{1,3}){3}$/,
+  ipv6: /^[0-9a-f:.]+$/i,
   uuid: /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i,
 };
 
-describe.each([['SentencePiece', sentencePiece], ['byte-level BPE', byteBpe]] as const)('walks over a vocabulary of %s', (_, tokenizer) => {
+describe.each([
+  ['SentencePiece', sentencePiece],
+  ['byte-level BPE', byteBpe],
+] as const)('walks over a vocabulary of %s', (_, tokenizer) => {
   const grammars = new Grammars(library, grammarVocabulary(tokenizer));
 
   it.each(Object.entries(SCHEMAS))('%s', async (_name, schema) => {
@@ -97,7 +161,14 @@ it('nothing but an end is allowed where the answer is complete, and that is told
 });
 
 it('a vocabulary that cannot write an answer is told', async () => {
-  const letters = { ...shared, model: 'llama', tokens: ['<unk>', '<s>', '</s>', 'a'], scores: [0, 0, 0, 0], tokenTypes: [2, 3, 3, 1], addSpacePrefix: false };
+  const letters = {
+    ...shared,
+    model: 'llama',
+    tokens: ['<unk>', '<s>', '</s>', 'a'],
+    scores: [0, 0, 0, 0],
+    tokenTypes: [2, 3, 3, 1],
+    addSpacePrefix: false,
+  };
   const grammars = new Grammars(library, grammarVocabulary(createTokenizer(letters as TokenizerData)));
   await expect(grammars.begin({ type: 'object' })).rejects.toMatchObject({ code: 'bad-request' });
 });

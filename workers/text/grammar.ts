@@ -51,8 +51,8 @@ export class Grammars {
       if (others) others.push(tokenId(id));
       else this.#continuing.set(first, [tokenId(id)]);
     }
-    this.#compiler = library.TokenizerInfo.createTokenizerInfo(pieces, 'byte_level', false, pieces.length, ends).then((info) =>
-      library.GrammarCompiler.createGrammarCompiler(info, false),
+    this.#compiler = library.TokenizerInfo.createTokenizerInfo(pieces, 'byte_level', false, pieces.length, ends).then(
+      (info) => library.GrammarCompiler.createGrammarCompiler(info, false),
     );
   }
 
@@ -73,7 +73,8 @@ export class Grammars {
 
   /** @param token one that the step before allowed */
   async next(token: TokenId): Promise<GrammarStep> {
-    if (!this.#matcher?.acceptToken(token)) throw new MixtabError('internal', `Token ${token} does not go on with the answer.`);
+    if (!this.#matcher?.acceptToken(token))
+      throw new MixtabError('internal', `Token ${token} does not go on with the answer.`);
     return this.#step(this.#matcher, this.vocabulary.pieces[token]);
   }
 
@@ -92,7 +93,11 @@ export class Grammars {
     const more = others.some((word) => word !== 0);
     const end = this.vocabulary.ends.some((id) => (allowed[id >> 5] >>> (id & 31)) & 1);
     if (!more && !end) {
-      throw new MixtabError('bad-request', 'This model has no token that the answer could go on with in the format asked for.', 'Use another schema.');
+      throw new MixtabError(
+        'bad-request',
+        'This model has no token that the answer could go on with in the format asked for.',
+        'Use another schema.',
+      );
     }
     return { allowed, complete: !more };
   }
@@ -102,7 +107,9 @@ export class Grammars {
 export async function loadGrammarLibrary(): Promise<Library> {
   const module: Partial<Library> = await import('@mlc-ai/web-xgrammar');
   // Its package says ES module, its file is UMD: as what it is taken depends on the bundler. To be dropped when it is mended.
-  const library = module.GrammarMatcher ? (module as Library) : (globalThis as unknown as { xgrammar: Library }).xgrammar;
+  const library = module.GrammarMatcher
+    ? (module as Library)
+    : (globalThis as unknown as { xgrammar: Library }).xgrammar;
   // The first call starts it; of two at once each would start its own.
   (await library.TokenizerInfo.createTokenizerInfo([])).dispose();
   return library;

@@ -5,36 +5,75 @@ describe('a schema', () => {
   it('is closed but where it names no property, and loses what says nothing', () => {
     expect(
       prepareSchema({
-        $schema: 'https://json-schema.org/draft/2020-12/schema', title: 'Person', type: 'object', required: ['name'],
-        properties: { name: { type: 'string', description: 'Full name' }, more: { type: 'object' }, list: { type: 'array' }, any: {} },
+        $schema: 'https://json-schema.org/draft/2020-12/schema',
+        title: 'Person',
+        type: 'object',
+        required: ['name'],
+        properties: {
+          name: { type: 'string', description: 'Full name' },
+          more: { type: 'object' },
+          list: { type: 'array' },
+          any: {},
+        },
       }),
     ).toEqual({
-      type: 'object', required: ['name'], additionalProperties: false,
+      type: 'object',
+      required: ['name'],
+      additionalProperties: false,
       properties: {
-        name: { type: 'string' }, more: { type: 'object', properties: {}, required: [], additionalProperties: true },
-        list: { type: 'array', items: true }, any: true,
+        name: { type: 'string' },
+        more: { type: 'object', properties: {}, required: [], additionalProperties: true },
+        list: { type: 'array', items: true },
+        any: true,
       },
     });
     expect(prepareSchema({})).toBe(true);
     expect(prepareSchema({ enum: ['a', 1, 'b'], type: 'string' })).toEqual({ enum: ['a', 'b'] });
-    expect(prepareSchema({ type: 'array', prefixItems: [{ const: 1 }] })).toEqual({ type: 'array', prefixItems: [{ enum: [1] }], items: false });
+    expect(prepareSchema({ type: 'array', prefixItems: [{ const: 1 }] })).toEqual({
+      type: 'array',
+      prefixItems: [{ enum: [1] }],
+      items: false,
+    });
   });
 
   it('lists the numbers that bounds leave, and takes types apart', () => {
-    expect(prepareSchema({ type: 'integer', exclusiveMinimum: -2, maximum: 1 })).toEqual({ type: 'integer', enum: [-1, 0, 1] });
-    expect(prepareSchema({ type: 'integer', minimum: 4, exclusiveMinimum: 4, maximum: 9, exclusiveMaximum: 6 })).toEqual({ type: 'integer', enum: [5] });
+    expect(prepareSchema({ type: 'integer', exclusiveMinimum: -2, maximum: 1 })).toEqual({
+      type: 'integer',
+      enum: [-1, 0, 1],
+    });
+    expect(
+      prepareSchema({ type: 'integer', minimum: 4, exclusiveMinimum: 4, maximum: 9, exclusiveMaximum: 6 }),
+    ).toEqual({ type: 'integer', enum: [5] });
     expect(prepareSchema({ type: 'integer', minimum: 0 })).toEqual({ type: 'integer', minimum: 0 });
     expect(prepareSchema({ type: 'integer' })).toEqual({ type: 'integer' });
-    expect(prepareSchema({ type: ['string', 'null'], maxLength: 3 })).toEqual({ anyOf: [{ type: 'string', maxLength: 3 }, { type: 'null' }] });
+    expect(prepareSchema({ type: ['string', 'null'], maxLength: 3 })).toEqual({
+      anyOf: [{ type: 'string', maxLength: 3 }, { type: 'null' }],
+    });
   });
 
   it('keeps its definitions and what refers to them', () => {
-    const tree = { $defs: { node: { type: 'object', properties: { next: { anyOf: [{ $ref: '#/$defs/node' }, { type: 'null' }] } } } }, $ref: '#/$defs/node' };
-    expect(prepareSchema(tree)).toMatchObject({ $ref: '#/$defs/node', $defs: { node: { additionalProperties: false } } });
+    const tree = {
+      $defs: {
+        node: { type: 'object', properties: { next: { anyOf: [{ $ref: '#/$defs/node' }, { type: 'null' }] } } },
+      },
+      $ref: '#/$defs/node',
+    };
+    expect(prepareSchema(tree)).toMatchObject({
+      $ref: '#/$defs/node',
+      $defs: { node: { additionalProperties: false } },
+    });
   });
 
   it('may have patterns that cannot leave a text', () => {
-    for (const pattern of ['^[a-z]+$', 'a|b', '\\d{3}-\\d{4}', '(ab)*c?', '[A-Za-z0-9_.-]+@x', '^\\+?[0-9 ]{5,12}$', 'ü{2}']) {
+    for (const pattern of [
+      '^[a-z]+$',
+      'a|b',
+      '\\d{3}-\\d{4}',
+      '(ab)*c?',
+      '[A-Za-z0-9_.-]+@x',
+      '^\\+?[0-9 ]{5,12}$',
+      'ü{2}',
+    ]) {
       expect(prepareSchema({ type: 'string', pattern })).toEqual({ type: 'string', pattern });
     }
   });
@@ -64,7 +103,10 @@ describe('a schema', () => {
     [{ type: 'object', properties: { a: true }, required: ['b'] }, 'requires "b"'],
     [{ type: 'object', properties: { a: true }, additionalProperties: true }, 'lets others in'],
     [{ type: 'object', properties: { 'a"b': true } }, 'a character that JSON escapes'],
-    [{ type: 'object', properties: { a: { type: 'array', items: { type: 'string', if: true } } } }, 'has if, which an answer of type string cannot be held to here (at #/properties/a/items)'],
+    [
+      { type: 'object', properties: { a: { type: 'array', items: { type: 'string', if: true } } } },
+      'has if, which an answer of type string cannot be held to here (at #/properties/a/items)',
+    ],
     [{ type: 'string', pattern: '^.*$' }, 'has the pattern'],
     [{ type: 'string', pattern: '[^a]' }, 'has the pattern'],
     [{ type: 'string', pattern: '[ -~]' }, 'has the pattern'],
@@ -86,6 +128,8 @@ describe('a schema', () => {
     [{ allOf: [{ type: 'string' }, { maxLength: 3 }] }, 'has allOf'],
     [cyclic, 'levels deep'],
   ])('%o is refused', (schema, message) => {
-    expect(() => prepareSchema(schema)).toThrow(expect.objectContaining({ code: 'bad-request', message: expect.stringContaining(message) }));
+    expect(() => prepareSchema(schema)).toThrow(
+      expect.objectContaining({ code: 'bad-request', message: expect.stringContaining(message) }),
+    );
   });
 });

@@ -6,7 +6,17 @@ import { MixtabError } from '../../src/contract/errors.ts';
 
 /** Say nothing about what is valid. */
 const ANNOTATIONS = new Set([
-  'title', 'description', 'default', 'examples', 'example', 'deprecated', 'readOnly', 'writeOnly', '$comment', '$schema', '$id',
+  'title',
+  'description',
+  'default',
+  'examples',
+  'example',
+  'deprecated',
+  'readOnly',
+  'writeOnly',
+  '$comment',
+  '$schema',
+  '$id',
 ]);
 const DEFINITIONS = ['$defs', 'definitions'];
 
@@ -59,7 +69,10 @@ function prepare(node: unknown, path: string, root: unknown, depth: number): unk
   const inner = (value: unknown, name: string): unknown => prepare(value, `${path}/${name}`, root, depth + 1);
   const keys = Object.keys(node).filter((key) => !ANNOTATIONS.has(key) && !DEFINITIONS.includes(key));
   const definitions = Object.fromEntries(
-    DEFINITIONS.filter((key) => node[key] !== undefined).map((key) => [key, mapped(node[key], `${path}/${key}`, (value, name) => inner(value, `${key}/${name}`))]),
+    DEFINITIONS.filter((key) => node[key] !== undefined).map((key) => [
+      key,
+      mapped(node[key], `${path}/${key}`, (value, name) => inner(value, `${key}/${name}`)),
+    ]),
   );
   const body = prepareBody(node, keys, path, root, inner);
   if (Object.keys(definitions).length === 0) return body;
@@ -71,7 +84,12 @@ type Inner = (value: unknown, name: string) => unknown;
 function prepareBody(node: Node, keys: string[], path: string, root: unknown, inner: Inner): unknown {
   const only = (...allowed: string[]): void => {
     const other = keys.find((key) => !allowed.includes(key));
-    if (other) throw refused(path, `has ${allowed[0]} and beside it ${other}`, 'Write it into what is referred to, or leave it out.');
+    if (other)
+      throw refused(
+        path,
+        `has ${allowed[0]} and beside it ${other}`,
+        'Write it into what is referred to, or leave it out.',
+      );
   };
   if ('$ref' in node) {
     only('$ref');
@@ -102,10 +120,16 @@ function prepareBody(node: Node, keys: string[], path: string, root: unknown, in
 
 function prepareTyped(node: Node, keys: string[], path: string, inner: Inner): unknown {
   const implied = 'properties' in node ? 'object' : 'items' in node ? 'array' : undefined;
-  if (node.type === undefined && implied === undefined) throw refused(path, `has ${keys[0]}, but no type`, hintFor(keys[0]) || 'Name the type.');
+  if (node.type === undefined && implied === undefined)
+    throw refused(path, `has ${keys[0]}, but no type`, hintFor(keys[0]) || 'Name the type.');
   const types = typesOf(node.type ?? implied, path);
   const other = keys.find((key) => key !== 'type' && !types.some((type) => KEYWORDS[type].includes(key)));
-  if (other) throw refused(path, `has ${other}, which an answer of type ${types.join(' or ')} cannot be held to here`, hintFor(other));
+  if (other)
+    throw refused(
+      path,
+      `has ${other}, which an answer of type ${types.join(' or ')} cannot be held to here`,
+      hintFor(other),
+    );
   const prepared = types.map((type) => ({ type, ...partOf(type, node, path, inner) }));
   return prepared.length === 1 ? prepared[0] : { anyOf: prepared };
 }
@@ -121,15 +145,22 @@ function objectPart({ properties = {}, required = [], additionalProperties }: No
   const prepared = mapped(properties, `${path}/properties`, (value, name) => inner(value, `properties/${name}`));
   const names = Object.keys(prepared);
   const odd = names.find((name) => /["\\\p{Cc}]/u.test(name));
-  if (odd !== undefined) throw refused(path, `names the property ${JSON.stringify(odd)}, with a character that JSON escapes`);
+  if (odd !== undefined)
+    throw refused(path, `names the property ${JSON.stringify(odd)}, with a character that JSON escapes`);
   if (!Array.isArray(required)) throw refused(path, 'has a required that is no list');
   const missing = required.find((name) => !names.includes(name as string));
-  if (missing !== undefined) throw refused(path, `requires ${JSON.stringify(missing)}, which is none of its properties`);
+  if (missing !== undefined)
+    throw refused(path, `requires ${JSON.stringify(missing)}, which is none of its properties`);
   // Beside named properties others could have the same names again, with other values.
   const open = additionalProperties !== undefined && additionalProperties !== false;
-  if (open && names.length > 0) throw refused(path, 'has properties and lets others in', 'Set additionalProperties to false.');
+  if (open && names.length > 0)
+    throw refused(path, 'has properties and lets others in', 'Set additionalProperties to false.');
   const others = additionalProperties ?? names.length === 0;
-  return { properties: prepared, required, additionalProperties: typeof others === 'boolean' ? others : inner(others, 'additionalProperties') };
+  return {
+    properties: prepared,
+    required,
+    additionalProperties: typeof others === 'boolean' ? others : inner(others, 'additionalProperties'),
+  };
 }
 
 function arrayPart({ items, prefixItems, minItems, maxItems }: Node, path: string, inner: Inner): Node {
@@ -137,16 +168,27 @@ function arrayPart({ items, prefixItems, minItems, maxItems }: Node, path: strin
   for (const [name, value] of Object.entries({ minItems, maxItems })) checkCount(name, value, path);
   const first = (prefixItems as unknown[] | undefined)?.map((item, i) => inner(item, `prefixItems/${i}`));
   const rest = items ?? first === undefined;
-  return given({ prefixItems: first, items: typeof rest === 'boolean' ? rest : inner(rest, 'items'), minItems, maxItems });
+  return given({
+    prefixItems: first,
+    items: typeof rest === 'boolean' ? rest : inner(rest, 'items'),
+    minItems,
+    maxItems,
+  });
 }
 
 function stringPart({ minLength, maxLength, pattern, format }: Node, path: string): Node {
   for (const [name, value] of Object.entries({ minLength, maxLength })) checkCount(name, value, path);
-  const limits = [['pattern', pattern], ['format', format], ['a length', minLength ?? maxLength]].filter(([, value]) => value !== undefined);
-  if (limits.length > 1) throw refused(path, `has ${limits[0][0]} and ${limits[1][0]}`, 'Keep one of the two; a pattern can name a length.');
+  const limits = [
+    ['pattern', pattern],
+    ['format', format],
+    ['a length', minLength ?? maxLength],
+  ].filter(([, value]) => value !== undefined);
+  if (limits.length > 1)
+    throw refused(path, `has ${limits[0][0]} and ${limits[1][0]}`, 'Keep one of the two; a pattern can name a length.');
   if (pattern !== undefined && !(typeof pattern === 'string' && isSafePattern(pattern))) {
     throw refused(
-      path, `has the pattern ${JSON.stringify(pattern)}, which could let in what a text in JSON must not have, or is not understood`,
+      path,
+      `has the pattern ${JSON.stringify(pattern)}, which could let in what a text in JSON must not have, or is not understood`,
       'Use characters, classes such as [a-z0-9_], \\d, \\w, groups, | and repetitions; no dot, [^...], quote or backslash.',
     );
   }
@@ -162,16 +204,29 @@ const isSafePattern = (pattern: string): boolean =>
 
 function integerPart({ minimum, maximum, exclusiveMinimum, exclusiveMaximum }: Node, path: string): Node {
   for (const [name, value] of Object.entries({ minimum, maximum, exclusiveMinimum, exclusiveMaximum })) {
-    if (value !== undefined && !Number.isSafeInteger(value)) throw refused(path, `has a ${name} that is no whole number`);
+    if (value !== undefined && !Number.isSafeInteger(value))
+      throw refused(path, `has a ${name} that is no whole number`);
   }
-  const least = Math.max(...[minimum, exclusiveMinimum !== undefined && (exclusiveMinimum as number) + 1].filter(Number.isInteger).map(Number));
-  const most = Math.min(...[maximum, exclusiveMaximum !== undefined && (exclusiveMaximum as number) - 1].filter(Number.isInteger).map(Number));
+  const least = Math.max(
+    ...[minimum, exclusiveMinimum !== undefined && (exclusiveMinimum as number) + 1]
+      .filter(Number.isInteger)
+      .map(Number),
+  );
+  const most = Math.min(
+    ...[maximum, exclusiveMaximum !== undefined && (exclusiveMaximum as number) - 1]
+      .filter(Number.isInteger)
+      .map(Number),
+  );
   if (least === Number.NEGATIVE_INFINITY && most === Number.POSITIVE_INFINITY) return {};
   if (most === Number.POSITIVE_INFINITY && (least === 0 || least === 1)) return { minimum: least };
   const count = most - least + 1;
   if (count < 1) throw refused(path, 'has bounds that no number is within');
   if (count > MAX_NUMBERS) {
-    throw refused(path, 'has bounds that are too far apart', `Give both, at most ${MAX_NUMBERS} numbers, or only a minimum of 0 or 1.`);
+    throw refused(
+      path,
+      'has bounds that are too far apart',
+      `Give both, at most ${MAX_NUMBERS} numbers, or only a minimum of 0 or 1.`,
+    );
   }
   return { enum: Array.from({ length: count }, (_, i) => least + i) };
 }
@@ -180,7 +235,8 @@ function integerPart({ minimum, maximum, exclusiveMinimum, exclusiveMaximum }: N
 const given = (node: Node): Node => Object.fromEntries(Object.entries(node).filter(([, value]) => value !== undefined));
 
 function checkCount(name: string, value: unknown, path: string): void {
-  if (value !== undefined && !(Number.isInteger(value) && (value as number) >= 0)) throw refused(path, `has a ${name} that is no count`);
+  if (value !== undefined && !(Number.isInteger(value) && (value as number) >= 0))
+    throw refused(path, `has a ${name} that is no count`);
 }
 
 function checkReference(target: unknown, path: string, root: unknown): void {
@@ -188,14 +244,23 @@ function checkReference(target: unknown, path: string, root: unknown): void {
   const [, folder, name] = /^#\/(\$defs|definitions)\/([\w.-]+)$/.exec(String(target)) ?? [];
   const definitions = folder && isNode(root) ? root[folder] : undefined;
   if (!isNode(definitions) || !Object.hasOwn(definitions, name)) {
-    throw refused(path, `refers to ${JSON.stringify(target)}, which is no definition of this schema`, 'Refer to "#" or "#/$defs/NAME".');
+    throw refused(
+      path,
+      `refers to ${JSON.stringify(target)}, which is no definition of this schema`,
+      'Refer to "#" or "#/$defs/NAME".',
+    );
   }
 }
 
 function typesOf(given: unknown, path: string): string[] {
   const types = [given].flat();
   const wrong = types.find((type) => typeof type !== 'string' || !Object.hasOwn(KEYWORDS, type));
-  if (types.length === 0 || wrong !== undefined) throw refused(path, `has the type ${JSON.stringify(wrong ?? given)}`, `There are ${Object.keys(KEYWORDS).join(', ')}.`);
+  if (types.length === 0 || wrong !== undefined)
+    throw refused(
+      path,
+      `has the type ${JSON.stringify(wrong ?? given)}`,
+      `There are ${Object.keys(KEYWORDS).join(', ')}.`,
+    );
   return types as string[];
 }
 
@@ -221,4 +286,5 @@ function hintFor(keyword: string): string {
   return '';
 }
 
-const refused = (path: string, why: string, remedy = ''): MixtabError => new MixtabError('bad-request', `The answer's JSON schema ${why} (at ${path}).`, remedy);
+const refused = (path: string, why: string, remedy = ''): MixtabError =>
+  new MixtabError('bad-request', `The answer's JSON schema ${why} (at ${path}).`, remedy);

@@ -21,11 +21,11 @@ const QWEN2 = LLAMA3.replace('\\p{N}{1,3}', '\\p{N}');
 // A letter that is not a-z, and one that is not A-Z: letters without case count as both.
 const UPPER = '(?=\\p{L})[^a-z]';
 const LOWER = '(?=\\p{L})[^A-Z]';
-const TEKKEN =
-  `[^\\r\\n\\p{L}\\p{N}]?(?:${UPPER})*(?:${LOWER})+|[^\\r\\n\\p{L}\\p{N}]?(?:${UPPER})+(?:${LOWER})*|\\p{N}| ?[^${S}\\p{L}\\p{N}]+[\\r\\n/]*|${BLANKS}`;
+const TEKKEN = `[^\\r\\n\\p{L}\\p{N}]?(?:${UPPER})*(?:${LOWER})+|[^\\r\\n\\p{L}\\p{N}]?(?:${UPPER})+(?:${LOWER})*|\\p{N}| ?[^${S}\\p{L}\\p{N}]+[\\r\\n/]*|${BLANKS}`;
 
 const plain = (...patterns: string[]): PreTokenizer => ({
-  patterns: patterns.map((pattern) => new RegExp(pattern, 'gu')), ignoreMerges: false,
+  patterns: patterns.map((pattern) => new RegExp(pattern, 'gu')),
+  ignoreMerges: false,
 });
 const whole = (pattern: string): PreTokenizer => ({ ...plain(pattern), ignoreMerges: true });
 

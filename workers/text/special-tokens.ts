@@ -6,7 +6,15 @@ import type { TokenizerData } from '../../src/contract/weight-layout.ts';
 export const KIND = { normal: 1, unknown: 2, control: 3, userDefined: 4, unused: 5, byte: 6 } as const;
 
 /** Control tokens that end an answer in some models' files beside the declared end of sequence. */
-const END_PIECES = new Set(['</s>', '<|eot_id|>', '<|eom_id|>', '<|end_of_text|>', '<|endoftext|>', '<|end|>', '<end_of_turn>']);
+const END_PIECES = new Set([
+  '</s>',
+  '<|eot_id|>',
+  '<|eom_id|>',
+  '<|end_of_text|>',
+  '<|endoftext|>',
+  '<|end|>',
+  '<end_of_turn>',
+]);
 
 /** Pieces that llama.cpp takes for control tokens that end an answer, whatever kind the file gives them. */
 const ALWAYS_ENDS = new Set(['<|im_end|>', '[EOT]']);
@@ -26,7 +34,9 @@ export function effectiveKinds({ tokens, tokenTypes }: TokenizerData): number[] 
 
 /** Pieces of these kinds, longest first. */
 function piecesOf({ tokens, tokenTypes }: TokenizerData, ...kinds: number[]): string[] {
-  return tokens.filter((piece, id) => piece !== '' && kinds.includes(tokenTypes[id])).sort((a, b) => b.length - a.length);
+  return tokens
+    .filter((piece, id) => piece !== '' && kinds.includes(tokenTypes[id]))
+    .sort((a, b) => b.length - a.length);
 }
 
 /** The declared ends (of sequence, turn, message), and control tokens that are known to end an answer. */

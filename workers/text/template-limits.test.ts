@@ -10,7 +10,11 @@ describe('renderLimited', () => {
     expect(render('{% for i in range(5, 0, -2) %}{{ i }}{% endfor %}')).toBe('531');
     expect(render('{% for i in range(2, 2) %}{{ i }}{% endfor %}')).toBe('');
     expect(render('{% if x is not defined and not false and none is none %}yes{% endif %}')).toBe('yes');
-    expect(render('{% set ns = namespace(n=0) %}{% for m in all %}{% set ns.n = ns.n + m %}{% endfor %}{{ ns.n }}', { all: [1, 2] })).toBe('3');
+    expect(
+      render('{% set ns = namespace(n=0) %}{% for m in all %}{% set ns.n = ns.n + m %}{% endfor %}{{ ns.n }}', {
+        all: [1, 2],
+      }),
+    ).toBe('3');
     expect(() => render("{{ raise_exception('No.') }}")).toThrow(/^No\.$/);
   });
 
@@ -22,12 +26,14 @@ describe('renderLimited', () => {
   });
 
   it('ends texts that double and macros that call themselves', () => {
-    expect(() => render("{% set ns = namespace(s='aa') %}{% for i in range(60) %}{% set ns.s = ns.s + ns.s %}{% endfor %}")).toThrow(/characters/);
+    expect(() =>
+      render("{% set ns = namespace(s='aa') %}{% for i in range(60) %}{% set ns.s = ns.s + ns.s %}{% endfor %}"),
+    ).toThrow(/characters/);
     expect(() => render('{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}')).toThrow();
   });
 
   it('keeps templates away from JavaScript', () => {
-    for (const path of ["''.constructor", 'range.constructor', "messages.__proto__", "''['constructor']"]) {
+    for (const path of ["''.constructor", 'range.constructor', 'messages.__proto__', "''['constructor']"]) {
       expect(render(`{{ ${path} is defined }}`, { messages: [] })).toBe('false');
     }
   });

@@ -31,7 +31,8 @@ class LimitedInterpreter extends Interpreter {
     if (typeof value === 'string' && value.length > MAX_TEXT) {
       throw new Error(`it makes a text of more than ${MAX_TEXT} characters`);
     }
-    if (Array.isArray(value) && value.length > MAX_ITEMS) throw new Error(`it makes a list of more than ${MAX_ITEMS} items`);
+    if (Array.isArray(value) && value.length > MAX_ITEMS)
+      throw new Error(`it makes a list of more than ${MAX_ITEMS} items`);
     return result;
   }
 }
@@ -44,7 +45,12 @@ export function renderLimited(
 ): string {
   const environment = new Environment();
   const globals = {
-    true: true, false: false, none: null, True: true, False: false, None: null,
+    true: true,
+    false: false,
+    none: null,
+    True: true,
+    False: false,
+    None: null,
     raise_exception: (message: string) => {
       throw new Error(message);
     },
@@ -68,10 +74,17 @@ export function formatDate(date: Date, format: string): string {
   const name = (options: Intl.DateTimeFormatOptions): string => date.toLocaleDateString('en-US', options);
   const two = (n: number): string => String(n).padStart(2, '0');
   const codes: Record<string, () => string> = {
-    Y: () => String(date.getFullYear()), m: () => two(date.getMonth() + 1), d: () => two(date.getDate()),
-    B: () => name({ month: 'long' }), b: () => name({ month: 'short' }),
-    A: () => name({ weekday: 'long' }), a: () => name({ weekday: 'short' }),
-    H: () => two(date.getHours()), M: () => two(date.getMinutes()), S: () => two(date.getSeconds()), '%': () => '%',
+    Y: () => String(date.getFullYear()),
+    m: () => two(date.getMonth() + 1),
+    d: () => two(date.getDate()),
+    B: () => name({ month: 'long' }),
+    b: () => name({ month: 'short' }),
+    A: () => name({ weekday: 'long' }),
+    a: () => name({ weekday: 'short' }),
+    H: () => two(date.getHours()),
+    M: () => two(date.getMinutes()),
+    S: () => two(date.getSeconds()),
+    '%': () => '%',
   };
   return format.replace(/%([YmdBbAaHMS%])/g, (_match, code: string) => codes[code]());
 }

@@ -41,7 +41,8 @@ describe('encode', () => {
     }
     const own = createTokenizer({ ...data, ...vocabulary, addSpacePrefix: false });
     for (const { text, ids } of bare) expect([text, own.encode(text)]).toEqual([text, ids]);
-    for (const { text, special } of bare) expect([text, own.encode(text, { parseSpecial: true })]).toEqual([text, special]);
+    for (const { text, special } of bare)
+      expect([text, own.encode(text, { parseSpecial: true })]).toEqual([text, special]);
     expect(own.encode('a<tool>the')).toContain(511);
   });
 
@@ -77,7 +78,9 @@ describe('encode', () => {
 
   it('takes time in proportion to the text', () => {
     // 200 kB would take minutes were merging quadratic.
-    expect(tokenizer.encode('It was a dark night, and the old house stood still. '.repeat(4000)).length).toBeGreaterThan(40_000);
+    expect(
+      tokenizer.encode('It was a dark night, and the old house stood still. '.repeat(4000)).length,
+    ).toBeGreaterThan(40_000);
   });
 
   it('uses the first of equal pieces, the unknown token where bytes are missing, and user-defined pieces whole', () => {
@@ -94,7 +97,10 @@ describe('encode', () => {
 });
 
 describe('the ends of an answer', () => {
-  const withPieces = (pieces: Record<number, [piece: string, kind: number]>, more: Partial<TokenizerData> = {}): Tokenizer => {
+  const withPieces = (
+    pieces: Record<number, [piece: string, kind: number]>,
+    more: Partial<TokenizerData> = {},
+  ): Tokenizer => {
     const vocabulary = synthVocabulary(512);
     for (const [id, [piece, kind]] of Object.entries(pieces)) {
       vocabulary.tokens[Number(id)] = piece;
@@ -104,7 +110,10 @@ describe('the ends of an answer', () => {
   };
 
   it('are the declared ones, and known markers whatever kind the file gives them', () => {
-    const own = withPieces({ 509: ['<|im_end|>', 4], 510: ['[EOT]', 1], 511: ['<|eot_id|>', 3], 508: ['<|eot_id|>x', 1] }, { endIds: [400] });
+    const own = withPieces(
+      { 509: ['<|im_end|>', 4], 510: ['[EOT]', 1], 511: ['<|eot_id|>', 3], 508: ['<|eot_id|>x', 1] },
+      { endIds: [400] },
+    );
     const ends = Array.from({ length: 512 }, (_, id) => id).filter((id) => own.isEndOfGeneration(id as never));
     expect(ends).toEqual([2, 400, 509, 510, 511]);
   });

@@ -42,7 +42,11 @@ export function createTokenizer(given: TokenizerData): Tokenizer {
   const data = { ...given, tokenTypes: effectiveKinds(given) };
   if (data.model === 'llama') return new SentencePieceTokenizer(data);
   if (data.model === 'gpt2') return new ByteBpeTokenizer(data);
-  throw new MixtabError('gguf-unsupported-feature', `The tokenizer "${data.model}" is not supported.`, 'Use another file.');
+  throw new MixtabError(
+    'gguf-unsupported-feature',
+    `The tokenizer "${data.model}" is not supported.`,
+    'Use another file.',
+  );
 }
 
 class SentencePieceTokenizer implements Tokenizer {
@@ -140,7 +144,8 @@ class SentencePieceTokenizer implements Tokenizer {
     for (let pair = queue.pop(); pair; pair = queue.pop()) {
       const { left, right, length } = pair;
       // One of the two was joined with another since: this pair is no more.
-      const stale = symbols[left] === '' || symbols[right] === '' || symbols[left].length + symbols[right].length !== length;
+      const stale =
+        symbols[left] === '' || symbols[right] === '' || symbols[left].length + symbols[right].length !== length;
       if (stale) continue;
       symbols[left] += symbols[right];
       symbols[right] = '';

@@ -13,7 +13,9 @@ import { randomBytes, zeroUnlessFinite } from './random-blocks.mjs';
 const folder = join(process.cwd(), 'node_modules/@node-llama-cpp/linux-x64/bins');
 const file = readdirSync(folder, { recursive: true }).find((name) => /libggml-base\.so/.test(name));
 const ggml = koffi.load(join(folder, file));
-const quantize = ggml.func('size_t ggml_quantize_chunk(int type, const float* src, void* dst, int64_t start, int64_t rows, int64_t cols, const float* imatrix)');
+const quantize = ggml.func(
+  'size_t ggml_quantize_chunk(int type, const float* src, void* dst, int64_t start, int64_t rows, int64_t cols, const float* imatrix)',
+);
 
 const COLS = 512;
 /** Number of the type, weights and bytes of a block, the dequantizer's name. */
@@ -43,7 +45,10 @@ const TYPES = {
 };
 
 // Two super-blocks: ordinary weights, and very small ones whose scales become subnormal.
-const source = Float32Array.from({ length: COLS }, (_, i) => Math.sin(i * 12.9898) * (i < 256 ? 0.7 : 2e-5) + (i % 37 === 0 ? 0.01 : 0));
+const source = Float32Array.from(
+  { length: COLS },
+  (_, i) => Math.sin(i * 12.9898) * (i < 256 ? 0.7 : 2e-5) + (i % 37 === 0 ? 0.01 : 0),
+);
 // What each column matters; some types cannot be made without it.
 const imatrix = Float32Array.from({ length: COLS }, (_, i) => 1 + (i % 7));
 const base64 = (array) => Buffer.from(array.buffer, array.byteOffset, array.byteLength).toString('base64');
@@ -63,7 +68,11 @@ for (const [type, [number, blockWeights, blockBytes, dequantizer]] of Object.ent
   const random = new Float32Array(count);
   dequantize(randomBytes((count / blockWeights) * blockBytes), random, count);
   zeroUnlessFinite(random);
-  hashes.push({ type, weights: count, sha256: createHash('sha256').update(new Uint8Array(random.buffer)).digest('hex') });
+  hashes.push({
+    type,
+    weights: count,
+    sha256: createHash('sha256').update(new Uint8Array(random.buffer)).digest('hex'),
+  });
 }
 const lines = (items) => `[\n${items.map((item) => JSON.stringify(item)).join(',\n')}\n]\n`;
 writeFileSync(join(import.meta.dirname, 'blocks.json'), lines(goldens));

@@ -79,7 +79,10 @@ class Writer {
 }
 
 /** The header, padded to where the first tensor's bytes begin. Tensors follow in order, each aligned. */
-export function writeHeader(metadata: Record<string, MetadataValue>, tensors: readonly TensorEntry[]): Uint8Array<ArrayBuffer> {
+export function writeHeader(
+  metadata: Record<string, MetadataValue>,
+  tensors: readonly TensorEntry[],
+): Uint8Array<ArrayBuffer> {
   const out = new Writer();
   out.u32(0x46554747); // "GGUF"
   out.u32(3);

@@ -3,13 +3,27 @@ import type { SynthOptions } from './synth.ts';
 
 /** Mixtral 8x7B's shape. */
 const MIXTRAL_8X7B = {
-  layers: 32, embeddingLength: 4096, feedForwardLength: 14336, headCount: 32, kvHeadCount: 8, expertCount: 8,
-  expertsPerToken: 2, vocabularySize: 32000, contextLength: 32768, layout: 'merged', seed: 1,
+  layers: 32,
+  embeddingLength: 4096,
+  feedForwardLength: 14336,
+  headCount: 32,
+  kvHeadCount: 8,
+  expertCount: 8,
+  expertsPerToken: 2,
+  vocabularySize: 32000,
+  contextLength: 32768,
+  layout: 'merged',
+  seed: 1,
 } as const;
 
 /** Mixtral 8x22B's shape, with the vocabulary of its instruct version. */
 const MIXTRAL_8X22B = {
-  ...MIXTRAL_8X7B, layers: 56, embeddingLength: 6144, feedForwardLength: 16384, headCount: 48, vocabularySize: 32768,
+  ...MIXTRAL_8X7B,
+  layers: 56,
+  embeddingLength: 6144,
+  feedForwardLength: 16384,
+  headCount: 48,
+  vocabularySize: 32768,
   contextLength: 65536,
 } as const;
 
@@ -23,8 +37,17 @@ export const MISTRAL_TEMPLATE =
 
 export const SYNTH_PRESETS = {
   tiny: {
-    layers: 2, embeddingLength: 256, feedForwardLength: 256, headCount: 4, kvHeadCount: 2, expertCount: 8,
-    expertsPerToken: 2, vocabularySize: 512, contextLength: 256, layout: 'merged', seed: 1,
+    layers: 2,
+    embeddingLength: 256,
+    feedForwardLength: 256,
+    headCount: 4,
+    kvHeadCount: 2,
+    expertCount: 8,
+    expertsPerToken: 2,
+    vocabularySize: 512,
+    contextLength: 256,
+    layout: 'merged',
+    seed: 1,
     types: { attention: 'Q8_0', experts: 'Q4_K', down: 'Q4_K', embedding: 'Q4_K', output: 'Q6_K', router: 'F32' },
     chatTemplate: MISTRAL_TEMPLATE,
   },

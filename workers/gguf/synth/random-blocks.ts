@@ -50,7 +50,8 @@ const halves =
 /** IQ1_M keeps its f16 scale in the top four bits of four words. */
 const spreadHalf: WriteScale = (view, d) => {
   const bits = halfBits(d);
-  for (let n = 0; n < 4; n++) view.setUint8(49 + n * 2, (view.getUint8(49 + n * 2) & 15) | (((bits >> (n * 4)) & 15) << 4));
+  for (let n = 0; n < 4; n++)
+    view.setUint8(49 + n * 2, (view.getUint8(49 + n * 2) & 15) | (((bits >> (n * 4)) & 15) << 4));
 };
 
 /** MXFP4's scales are powers of two: one of the two around d, so that the mean square is d's. */
@@ -68,7 +69,7 @@ const powerOfTwo: WriteScale = (view, d, random) => {
 const SCALES: Partial<Record<WeightTypeName, { deviation: number; write: WriteScale }>> = {
   Q8_0: { deviation: 73.9, write: halves([0, 1]) },
   Q4_0: { deviation: 4.61, write: halves([0, 1]) },
-  Q4_1: { deviation: 4.60, write: halves([0, 1], [2, -7.5]) },
+  Q4_1: { deviation: 4.6, write: halves([0, 1], [2, -7.5]) },
   Q5_0: { deviation: 9.25, write: halves([0, 1]) },
   Q5_1: { deviation: 9.24, write: halves([0, 1], [2, -15.5]) },
   IQ4_NL: { deviation: 67.41, write: halves([0, 1]) },
@@ -112,7 +113,12 @@ export interface BlockRecipe {
 }
 
 /** Writes block `n` to `out[at..]`; plain types are written in runs of 32 weights. */
-export function writeBlock({ type, seed, deviation, mean = 0 }: BlockRecipe, n: number, out: Uint8Array, at: number): void {
+export function writeBlock(
+  { type, seed, deviation, mean = 0 }: BlockRecipe,
+  n: number,
+  out: Uint8Array,
+  at: number,
+): void {
   const random = new Random(seed, n);
   const weightType: WeightType = WEIGHT_TYPES[type];
   const view = new DataView(out.buffer, out.byteOffset + at, weightType.blockBytes);

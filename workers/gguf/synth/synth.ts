@@ -4,12 +4,12 @@
  * and logits have clear winners, so that greedy decoding is no coin toss.
  */
 import type { Bytes } from '../../../src/contract/ids.ts';
+import { BYTE_CHARACTERS } from '../../../src/contract/pre-tokenizers.ts';
 import { WEIGHT_TYPES, type WeightTypeName } from '../../../src/contract/weight-layout.ts';
 import { dequantize } from '../dequantize.ts';
 import { ggufBytes, isPlain } from '../repack.ts';
 import { alignUp, type MetadataValue, type TensorEntry, writeHeader } from './header-writer.ts';
 import { type BlockRecipe, hashName, writeBlock, zeroBlock } from './random-blocks.ts';
-import { BYTE_CHARACTERS } from '../../../src/contract/pre-tokenizers.ts';
 import { byteBpeVocabulary, FIRST_PIECE, synthVocabulary } from './vocabulary.ts';
 
 export interface SynthOptions {
@@ -32,7 +32,14 @@ export interface SynthOptions {
   contextLength: number;
   ropeFreqBase?: number;
   /** Types by role; `experts` for gate and up. */
-  types: { attention: WeightTypeName; experts: WeightTypeName; down: WeightTypeName; embedding: WeightTypeName; output: WeightTypeName; router: WeightTypeName };
+  types: {
+    attention: WeightTypeName;
+    experts: WeightTypeName;
+    down: WeightTypeName;
+    embedding: WeightTypeName;
+    output: WeightTypeName;
+    router: WeightTypeName;
+  };
   /** Types of single matrices, by a pattern that their name (in the per-expert layout) matches; the last one counts. */
   overrides?: [pattern: string, type: WeightTypeName][];
   layout: 'merged' | 'per-expert' | 'fused';
@@ -75,7 +82,12 @@ interface SynthTensor {
 
 /** Every tensor of one type. */
 export const uniformTypes = (type: WeightTypeName): SynthOptions['types'] => ({
-  attention: type, experts: type, down: type, embedding: type, output: type, router: 'F32',
+  attention: type,
+  experts: type,
+  down: type,
+  embedding: type,
+  output: type,
+  router: 'F32',
 });
 
 export function createSynth(options: SynthOptions): SynthFile {
@@ -113,7 +125,10 @@ export function createSplitSynth(options: SynthOptions, count: number, emptyFirs
 }
 
 function fileOf(metadata: Record<string, MetadataValue>, tensors: readonly SynthTensor[], twin: boolean): SynthFile {
-  const header = writeHeader(metadata, tensors.map(({ entry }) => entry));
+  const header = writeHeader(
+    metadata,
+    tensors.map(({ entry }) => entry),
+  );
   const placed: { start: Bytes; tensor: SynthTensor }[] = [];
   let size = header.byteLength;
   for (const tensor of tensors) {
@@ -187,30 +202,64 @@ function writePart({ recipe, cols, zeroRows, values }: Part, twin: boolean, offs
 }
 
 function planTensors(options: SynthOptions): SynthTensor[] {
-  const { layers, embeddingLength, feedForwardLength, headCount, kvHeadCount, expertCount, vocabularySize, types, seed } = options;
+  const {
+    layers,
+    embeddingLength,
+    feedForwardLength,
+    headCount,
+    kvHeadCount,
+    expertCount,
+    vocabularySize,
+    types,
+    seed,
+  } = options;
   const { residualScale = 1 } = options;
   const headDim = options.headDim ?? embeddingLength / headCount;
   const tensors: SynthTensor[] = [];
   const overrides = (options.overrides ?? []).map(([pattern, type]) => ({ pattern: new RegExp(pattern), type }));
   const part = (name: string, type: WeightTypeName, rows: number, cols: number, gain = 1, zeroRows = 0): Part => ({
-    recipe: { type: overrides.findLast(({ pattern }) => pattern.test(name))?.type ?? type, seed: hashName(name, seed), deviation: gain / Math.sqrt(cols) },
-    rows, cols, zeroRows,
+    recipe: {
+      type: overrides.findLast(({ pattern }) => pattern.test(name))?.type ?? type,
+      seed: hashName(name, seed),
+      deviation: gain / Math.sqrt(cols),
+    },
+    rows,
+    cols,
+    zeroRows,
   });
   const add = (name: string, shape: number[], parts: Part[]): void => {
     const type = options.f32Twin ? WEIGHT_TYPES.F32 : WEIGHT_TYPES[parts[0].recipe.type];
-    if (!options.f32Twin && parts.some(({ recipe }) => recipe.type !== type.name)) throw new RangeError(`${name}: one tensor has one type`);
+    if (!options.f32Twin && parts.some(({ recipe }) => recipe.type !== type.name))
+      throw new RangeError(`${name}: one tensor has one type`);
     const bytes = parts.reduce((sum, { rows, cols }) => sum + ggufBytes(type, rows, cols), 0);
     if (!isPlain(type) && parts[0].cols % type.blockWeights !== 0) {
-      throw new RangeError(`${name}: rows of ${parts[0].cols} weights are no whole ${type.name} blocks of ${type.blockWeights}`);
+      throw new RangeError(
+        `${name}: rows of ${parts[0].cols} weights are no whole ${type.name} blocks of ${type.blockWeights}`,
+      );
     }
     tensors.push({ entry: { name, shape, ggmlType: type.ggmlType, bytes }, parts });
   };
-  const matrix = (name: string, type: WeightTypeName, rows: number, cols: number, gain?: number, zeroRows?: number): void =>
-    add(name, [cols, rows], [part(name, type, rows, cols, gain, zeroRows)]);
+  const matrix = (
+    name: string,
+    type: WeightTypeName,
+    rows: number,
+    cols: number,
+    gain?: number,
+    zeroRows?: number,
+  ): void => add(name, [cols, rows], [part(name, type, rows, cols, gain, zeroRows)]);
   const norm = (name: string): void =>
-    add(name, [embeddingLength], [
-      { recipe: { type: 'F32', seed: hashName(name, seed), deviation: 0.1, mean: 1 }, rows: 1, cols: embeddingLength, zeroRows: 0 },
-    ]);
+    add(
+      name,
+      [embeddingLength],
+      [
+        {
+          recipe: { type: 'F32', seed: hashName(name, seed), deviation: 0.1, mean: 1 },
+          rows: 1,
+          cols: embeddingLength,
+          zeroRows: 0,
+        },
+      ],
+    );
 
   matrix('token_embd.weight', types.embedding, vocabularySize, embeddingLength, Math.sqrt(embeddingLength));
   for (let layer = 0; layer < layers; layer++) {
@@ -231,18 +280,34 @@ function planTensors(options: SynthOptions): SynthTensor[] {
     const downs = experts('down', types.down, embeddingLength, feedForwardLength, residualScale);
     const layout = options.f32Twin ? 'merged' : options.layout;
     const merged = (role: string, parts: Part[]): void =>
-      add(`${blk}.ffn_${role}_exps.weight`, [parts[0].cols, (parts[0].rows * parts.length) / expertCount, expertCount], parts);
-    if (layout === 'fused') merged('gate_up', gates.flatMap((gate, e) => [gate, ups[e]]));
-    for (const [role, parts] of [['gate', gates], ['up', ups], ['down', downs]] as const) {
+      add(
+        `${blk}.ffn_${role}_exps.weight`,
+        [parts[0].cols, (parts[0].rows * parts.length) / expertCount, expertCount],
+        parts,
+      );
+    if (layout === 'fused')
+      merged(
+        'gate_up',
+        gates.flatMap((gate, e) => [gate, ups[e]]),
+      );
+    for (const [role, parts] of [
+      ['gate', gates],
+      ['up', ups],
+      ['down', downs],
+    ] as const) {
       if (layout === 'merged' || (layout === 'fused' && role === 'down')) merged(role, parts);
-      if (layout === 'per-expert') for (const [e, expert] of parts.entries()) add(`${blk}.ffn_${role}.${e}.weight`, [expert.cols, expert.rows], [expert]);
+      if (layout === 'per-expert')
+        for (const [e, expert] of parts.entries())
+          add(`${blk}.ffn_${role}.${e}.weight`, [expert.cols, expert.rows], [expert]);
     }
   }
   if (options.ropeFactors) {
     const values = Float32Array.from(options.ropeFactors);
-    add('rope_freqs.weight', [values.length], [
-      { recipe: { type: 'F32', seed: 0, deviation: 0 }, rows: 1, cols: values.length, zeroRows: 0, values },
-    ]);
+    add(
+      'rope_freqs.weight',
+      [values.length],
+      [{ recipe: { type: 'F32', seed: 0, deviation: 0 }, rows: 1, cols: values.length, zeroRows: 0, values }],
+    );
   }
   norm('output_norm.weight');
   // Byte and control tokens get logit 0, which ordinary ones (standard deviation 3) always beat.
@@ -252,7 +317,10 @@ function planTensors(options: SynthOptions): SynthTensor[] {
 
 function metadataOf(options: SynthOptions): Record<string, MetadataValue> {
   const { pre } = options;
-  const vocabulary = pre === undefined ? synthVocabulary(options.vocabularySize) : byteBpeVocabulary(options.vocabularySize, BYTE_CHARACTERS);
+  const vocabulary =
+    pre === undefined
+      ? synthVocabulary(options.vocabularySize)
+      : byteBpeVocabulary(options.vocabularySize, BYTE_CHARACTERS);
   const { tokens, scores, tokenTypes } = vocabulary;
   for (const [n, piece] of (options.userDefined ?? []).entries()) {
     tokens[tokens.length - 1 - n] = piece;

@@ -36,14 +36,28 @@ export function byteBpeVocabulary(size: number, characters: readonly string[]): 
     }
   }
   // Digits in pairs and triples, and blanks and line ends in runs: what the ways to cut words differ in.
-  for (const [left, right] of [['1', '2'], ['12', '3'], [blank, blank], [blank + blank, blank + blank], [characters[10], characters[10]], ["'", 's'], ["'", 'S']]) {
+  for (const [left, right] of [
+    ['1', '2'],
+    ['12', '3'],
+    [blank, blank],
+    [blank + blank, blank + blank],
+    [characters[10], characters[10]],
+    ["'", 's'],
+    ["'", 'S'],
+  ]) {
     pieces.add(left + right);
     merges.push(`${left} ${right}`);
   }
-  if (size < FIRST_PIECE + pieces.size) throw new RangeError(`a vocabulary of ${size} is too small, ${FIRST_PIECE + pieces.size} is the least`);
+  if (size < FIRST_PIECE + pieces.size)
+    throw new RangeError(`a vocabulary of ${size} is too small, ${FIRST_PIECE + pieces.size} is the least`);
   for (let n = 0; FIRST_PIECE + pieces.size < size; n++) pieces.add(`${blank}piece${n}`);
   const tokens = [...SPECIALS, ...characters, ...pieces];
-  return { tokens, merges, scores: tokens.map(() => 0), tokenTypes: tokens.map((_, id) => (id < SPECIALS.length ? 3 : 1)) };
+  return {
+    tokens,
+    merges,
+    scores: tokens.map(() => 0),
+    tokenTypes: tokens.map((_, id) => (id < SPECIALS.length ? 3 : 1)),
+  };
 }
 
 /** @param size at least 3 + 256 + 96 */
@@ -56,7 +70,8 @@ export function synthVocabulary(size: number): Vocabulary {
   }
   const pieces = new Set<string>(['\u2581']);
   for (let code = 33; code < 127; code++) pieces.add(String.fromCharCode(code));
-  if (size < FIRST_PIECE + pieces.size) throw new RangeError(`a vocabulary of ${size} is too small, ${FIRST_PIECE + pieces.size} is the least`);
+  if (size < FIRST_PIECE + pieces.size)
+    throw new RangeError(`a vocabulary of ${size} is too small, ${FIRST_PIECE + pieces.size} is the least`);
   // Each word is built from left to right, so every merge's left part is a piece too.
   for (const word of WORDS.split(' ')) {
     for (let length = 2; length <= word.length + 1; length++) pieces.add(`\u2581${word}`.slice(0, length));

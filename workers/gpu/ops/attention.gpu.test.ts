@@ -3,7 +3,16 @@ import { attention as reference } from '../../reference/attention.ts';
 import { unpackHalves } from '../../reference/half.ts';
 import { compare, TOLERANCE } from '../../reference/tolerance.ts';
 import {
-  allocate, allocateRows, getTestDevice, makeContext, randomNormal, readRows, run, seededRandom, type StateValues, upload,
+  allocate,
+  allocateRows,
+  getTestDevice,
+  makeContext,
+  randomNormal,
+  readRows,
+  run,
+  type StateValues,
+  seededRandom,
+  upload,
   uploadRows,
 } from '../testing.ts';
 import { attention, attentionScratchBytes } from './attention.ts';
@@ -60,9 +69,21 @@ async function attend(shape: Case, options: Options = {}) {
   const bytes = scratchBytes ?? attentionScratchBytes({ ...shape, capacity, maxTokens });
   await run(gpu, () =>
     attention(ctx, {
-      q: uploadRows(gpu, Float32Array.from({ ...q, length: maxTokens * width }, (x) => x ?? 0), width),
-      keyCache: cache(keys), valueCache: cache(values), output, scratch: allocate(gpu, bytes),
-      headCount, kvHeadCount, headDim, capacity, maxTokens, place: 'test',
+      q: uploadRows(
+        gpu,
+        Float32Array.from({ ...q, length: maxTokens * width }, (x) => x ?? 0),
+        width,
+      ),
+      keyCache: cache(keys),
+      valueCache: cache(values),
+      output,
+      scratch: allocate(gpu, bytes),
+      headCount,
+      kvHeadCount,
+      headDim,
+      capacity,
+      maxTokens,
+      place: 'test',
     }),
   );
   return {
@@ -72,15 +93,32 @@ async function attend(shape: Case, options: Options = {}) {
 }
 
 const shape = (headCount: number, kvHeadCount: number, headDim: number, tokens: number, position: number): Case => ({
-  headCount, kvHeadCount, headDim, tokens, position,
+  headCount,
+  kvHeadCount,
+  headDim,
+  tokens,
+  position,
 });
 
 describe.each<MatrixVariant>(['rows', 'workgroup'])('attention, variant %s', (variant) => {
   it.each<Case>([
-    shape(1, 1, 32, 1, 0), shape(2, 2, 40, 1, 1), shape(4, 1, 64, 1, 63), shape(8, 2, 80, 1, 64), shape(3, 1, 96, 1, 700),
-    shape(8, 4, 32, 1, 500), shape(4, 1, 128, 1, 700), shape(5, 1, 48, 1, 130), shape(2, 2, 40, 2, 0),
-    shape(4, 1, 32, 5, 1), shape(8, 2, 64, 17, 63), shape(3, 1, 80, 17, 64), shape(6, 2, 96, 5, 700),
-    shape(4, 4, 128, 17, 0), shape(2, 1, 6, 17, 120), shape(2, 1, 256, 2, 5), shape(6, 1, 34, 3, 127),
+    shape(1, 1, 32, 1, 0),
+    shape(2, 2, 40, 1, 1),
+    shape(4, 1, 64, 1, 63),
+    shape(8, 2, 80, 1, 64),
+    shape(3, 1, 96, 1, 700),
+    shape(8, 4, 32, 1, 500),
+    shape(4, 1, 128, 1, 700),
+    shape(5, 1, 48, 1, 130),
+    shape(2, 2, 40, 2, 0),
+    shape(4, 1, 32, 5, 1),
+    shape(8, 2, 64, 17, 63),
+    shape(3, 1, 80, 17, 64),
+    shape(6, 2, 96, 5, 700),
+    shape(4, 4, 128, 17, 0),
+    shape(2, 1, 6, 17, 120),
+    shape(2, 1, 256, 2, 5),
+    shape(6, 1, 34, 3, 127),
   ])('$headCount:$kvHeadCount heads of $headDim, $tokens at $position', async (one) => {
     const { actual, expected } = await attend(one, { variant });
     expect(compare(actual, expected, TOLERANCE.softmax)).toBeNull();
@@ -131,8 +169,14 @@ describe('attention', () => {
       const output = allocateRows(gpu, 1, 128);
       await run(gpu, () =>
         attention(ctx, {
-          ...batch, q: uploadRows(gpu, q.slice(t * 128, (t + 1) * 128), 128), keyCache: upload(gpu, keys),
-          valueCache: upload(gpu, values), output, capacity: 131, maxTokens: 1, place: 'test',
+          ...batch,
+          q: uploadRows(gpu, q.slice(t * 128, (t + 1) * 128), 128),
+          keyCache: upload(gpu, keys),
+          valueCache: upload(gpu, values),
+          output,
+          capacity: 131,
+          maxTokens: 1,
+          place: 'test',
           scratch: allocate(gpu, attentionScratchBytes({ ...batch, capacity: 131, maxTokens: 1 })),
         }),
       );

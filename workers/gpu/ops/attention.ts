@@ -125,7 +125,11 @@ function attentionBatch(ctx: OpContext, args: AttentionArgs, first: number, toke
   const chunks = Math.ceil(capacity / CHUNK);
 
   const sizes = regions(args, tokens);
-  const region = (offset: Bytes, size: Bytes): Slice => ({ buffer: scratch.buffer, offset: scratch.offset + offset, size });
+  const region = (offset: Bytes, size: Bytes): Slice => ({
+    buffer: scratch.buffer,
+    offset: scratch.offset + offset,
+    size,
+  });
   const scores = region(0, sizes.scores);
   const stats = region(sizes.scores, sizes.stats);
   const partial = region(sizes.scores + sizes.stats, sizes.partial);
@@ -150,7 +154,11 @@ function attentionBatch(ctx: OpContext, args: AttentionArgs, first: number, toke
       ]
     : [
         ctx.pipelines.dispatch(
-          kernel.softmax, shape, [ctx.state, batch, scores, stats], [groups(chunks), rowBlocks, kvHeadCount], place,
+          kernel.softmax,
+          shape,
+          [ctx.state, batch, scores, stats],
+          [groups(chunks), rowBlocks, kvHeadCount],
+          place,
         ),
         ctx.pipelines.dispatch(
           kernel.values,

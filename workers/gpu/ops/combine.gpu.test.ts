@@ -1,6 +1,16 @@
 import { describe, expect, it } from 'vitest';
 import { compare, TOLERANCE } from '../../reference/tolerance.ts';
-import { getTestDevice, makeContext, randomNormal, readBack, readRows, run, seededRandom, type StateValues, uploadRows } from '../testing.ts';
+import {
+  getTestDevice,
+  makeContext,
+  randomNormal,
+  readBack,
+  readRows,
+  run,
+  type StateValues,
+  seededRandom,
+  uploadRows,
+} from '../testing.ts';
 import { combine } from './combine.ts';
 
 /** Adds rows to sums, in place, and says what both are then. */
@@ -32,15 +42,18 @@ function randomInputs(width: number, rowsPerSum: number, tokens: number) {
 }
 
 describe('combine', () => {
-  it.each([[36, 2, 1], [61, 1, 3], [256, 2, 17], [1000, 4, 2], [4096, 2, 5]])(
-    'width %i, %i rows a sum, %i tokens',
-    async (width, rowsPerSum, tokens) => {
-      const { sums, rows, expected } = randomInputs(width, rowsPerSum, tokens);
-      const after = await runCombine(sums, rows, width);
-      expect(compare(after.sums, expected, TOLERANCE.elementwise)).toBeNull();
-      expect(after.rows.every((value) => value === 0)).toBe(true);
-    },
-  );
+  it.each([
+    [36, 2, 1],
+    [61, 1, 3],
+    [256, 2, 17],
+    [1000, 4, 2],
+    [4096, 2, 5],
+  ])('width %i, %i rows a sum, %i tokens', async (width, rowsPerSum, tokens) => {
+    const { sums, rows, expected } = randomInputs(width, rowsPerSum, tokens);
+    const after = await runCombine(sums, rows, width);
+    expect(compare(after.sums, expected, TOLERANCE.elementwise)).toBeNull();
+    expect(after.rows.every((value) => value === 0)).toBe(true);
+  });
 
   it('takes only the tokens there are, and does nothing when stalled', async () => {
     const { sums, rows, expected } = randomInputs(64, 2, 3);
@@ -57,7 +70,10 @@ describe('combine', () => {
     const none = new Float32Array(tokens * width);
     const only = (k: number) => rows.map((value, i) => (Math.floor(i / width) % 2 === k ? value : 0));
     const together = (await runCombine(none, rows, width)).whole;
-    for (const [first, second] of [[0, 1], [1, 0]]) {
+    for (const [first, second] of [
+      [0, 1],
+      [1, 0],
+    ]) {
       const half = await runCombine(none, only(first), width);
       expect((await runCombine(half.sums, only(second), width)).whole).toEqual(together);
     }

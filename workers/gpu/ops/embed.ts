@@ -23,8 +23,13 @@ export function embed(ctx: OpContext, { matrix, tokens, output, maxTokens }: Emb
   return matrix.map(({ layout, slice }) => {
     const blocks = runsPerRow(layout);
     const overrides = {
-      ROWS: layout.rows, FIRST_ROW: firstRow, VOCABULARY: vocabulary, BLOCKS: blocks, ...planeOverrides(layout, 'P'),
-      OUT_STRIDE: output.stride / 4, WORKGROUP,
+      ROWS: layout.rows,
+      FIRST_ROW: firstRow,
+      VOCABULARY: vocabulary,
+      BLOCKS: blocks,
+      ...planeOverrides(layout, 'P'),
+      OUT_STRIDE: output.stride / 4,
+      WORKGROUP,
     };
     firstRow += layout.rows;
     return ctx.pipelines.dispatch(

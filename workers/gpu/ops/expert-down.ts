@@ -25,8 +25,14 @@ export function expertDown(ctx: OpContext, args: ExpertDownArgs): Dispatch[] {
   const { bank, activations } = args;
   return [
     expertMatmul(ctx, {
-      ...args, layout: bank.downLayout, base: 0, weights: bank.down, slotStride: bank.downStride, input: activations,
-      assignmentsPerInput: 1, gated: false,
+      ...args,
+      layout: bank.downLayout,
+      base: 0,
+      weights: bank.down,
+      slotStride: bank.downStride,
+      input: activations,
+      assignmentsPerInput: 1,
+      gated: false,
     }),
   ];
 }

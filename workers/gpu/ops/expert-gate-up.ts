@@ -54,8 +54,14 @@ function gateThenUp(ctx: OpContext, args: ExpertGateUpArgs): Dispatch[] {
   const { bank, expertsPerToken, activations } = args;
   return [bank.gate, bank.up].map((layout) =>
     expertMatmul(ctx, {
-      ...args, layout, base: layout.offset, weights: bank.gateUp, slotStride: bank.gateUpStride, output: activations,
-      assignmentsPerInput: expertsPerToken, gated: layout === bank.up,
+      ...args,
+      layout,
+      base: layout.offset,
+      weights: bank.gateUp,
+      slotStride: bank.gateUpStride,
+      output: activations,
+      assignmentsPerInput: expertsPerToken,
+      gated: layout === bank.up,
     }),
   );
 }

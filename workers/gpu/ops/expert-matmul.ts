@@ -11,7 +11,10 @@ import { DOT_CODE, planeOverrides, runsPerRow, tiling, weightKernel } from './we
 
 /** The libs of an expert kernel, after those of its weight type. */
 export const expertLibs = (variant: MatrixVariant): readonly string[] => [
-  stateCode, groupsCode, assignmentsCode, ...DOT_CODE[variant],
+  stateCode,
+  groupsCode,
+  assignmentsCode,
+  ...DOT_CODE[variant],
 ];
 
 export interface ExpertMatmulArgs {

@@ -1,12 +1,27 @@
 /** Matrix kernels against float64 sums over weights that the block-wise reference dequantizes. */
 import { describe, expect, it } from 'vitest';
-import { layoutTensor, type TensorLayout, WEIGHT_TYPES, type WeightTypeName } from '../../../src/contract/weight-layout.ts';
+import {
+  layoutTensor,
+  type TensorLayout,
+  WEIGHT_TYPES,
+  type WeightTypeName,
+} from '../../../src/contract/weight-layout.ts';
 import { dequantize } from '../../gguf/dequantize.ts';
 import { ggufBytes, isPlain, repackTensor } from '../../gguf/repack.ts';
 import { type ExactProduct, matmul as exactMatmul, worstError } from '../../reference/matmul.ts';
 import { DOT_TOLERANCE } from '../../reference/tolerance.ts';
 import {
-  allocate, allocateRows, getTestDevice, makeContext, randomNormal, readBack, readRows, run, seededRandom, upload, uploadRows,
+  allocate,
+  allocateRows,
+  getTestDevice,
+  makeContext,
+  randomNormal,
+  readBack,
+  readRows,
+  run,
+  seededRandom,
+  upload,
+  uploadRows,
 } from '../testing.ts';
 import { type ExpertBank, GROUPS_HEADER_BYTES, type Matrix, type MatrixVariant, NO_SLOT } from './context.ts';
 import { embed } from './embed.ts';
@@ -24,9 +39,24 @@ const VARIANTS: MatrixVariant[] = ['rows', 'workgroup'];
 
 /** Where a block has scales that are f16 numbers. */
 const HALF_OFFSETS: Partial<Record<WeightTypeName, number[]>> = {
-  Q4_0: [0], Q4_1: [0, 2], Q5_0: [0], Q5_1: [0, 2], Q8_0: [0], IQ4_NL: [0],
-  Q2_K: [80, 82], Q3_K: [108], Q4_K: [0, 2], Q5_K: [0, 2], Q6_K: [208],
-  IQ1_S: [0], IQ2_XXS: [0], IQ2_XS: [0], IQ2_S: [0], IQ3_XXS: [0], IQ3_S: [0], IQ4_XS: [0],
+  Q4_0: [0],
+  Q4_1: [0, 2],
+  Q5_0: [0],
+  Q5_1: [0, 2],
+  Q8_0: [0],
+  IQ4_NL: [0],
+  Q2_K: [80, 82],
+  Q3_K: [108],
+  Q4_K: [0, 2],
+  Q5_K: [0, 2],
+  Q6_K: [208],
+  IQ1_S: [0],
+  IQ2_XXS: [0],
+  IQ2_XS: [0],
+  IQ2_S: [0],
+  IQ3_XXS: [0],
+  IQ3_S: [0],
+  IQ4_XS: [0],
 };
 /** Types whose weights are sums, which a compiler may contract to one rounding. */
 const AFFINE: WeightTypeName[] = ['Q4_1', 'Q5_1', 'Q2_K', 'Q4_K', 'Q5_K'];
@@ -37,7 +67,8 @@ function randomMatrix(type: WeightTypeName, rows: number, cols: number, random: 
   const bytes = new Uint8Array(ggufBytes(WEIGHT_TYPES[type], rows, cols));
   for (let i = 0; i < bytes.length; i++) bytes[i] = random() * 256;
   const view = new DataView(bytes.buffer);
-  const half = () => (random() < 0.1 ? 1 + random() * 1000 : 0x2000 + random() * 0x1000) | (random() < 0.3 ? 0x8000 : 0);
+  const half = () =>
+    (random() < 0.1 ? 1 + random() * 1000 : 0x2000 + random() * 0x1000) | (random() < 0.3 ? 0x8000 : 0);
   if (type === 'F32') randomNormal(random, rows * cols).forEach((value, i) => void view.setFloat32(i * 4, value, true));
   if (type === 'F16') for (let i = 0; i < rows * cols; i++) view.setUint16(i * 2, half(), true);
   if (type === 'BF16') {
@@ -49,7 +80,8 @@ function randomMatrix(type: WeightTypeName, rows: number, cols: number, random: 
     if (type === 'MXFP4') bytes[at] = 110 + random() * 20;
     if (type === 'IQ1_M') {
       const bits = half();
-      for (let n = 0; n < 4; n++) bytes[at + 49 + n * 2] = (bytes[at + 49 + n * 2] & 15) | (((bits >> (n * 4)) & 15) << 4);
+      for (let n = 0; n < 4; n++)
+        bytes[at + 49 + n * 2] = (bytes[at + 49 + n * 2] & 15) | (((bits >> (n * 4)) & 15) << 4);
     }
   }
   return bytes;
@@ -82,7 +114,17 @@ describe.each(VARIANTS)('matmul, %s', (variant) => {
   it.each(TYPES)('%s agrees with float64 on odd shapes', async (type) => {
     const gpu = await getTestDevice();
     const random = seededRandom(7);
-    const shapes = THOROUGH.includes(type) ? [[1, 1], [3, 2], [257, 1], [65, 7]] : [[3, 1], [19, 5]];
+    const shapes = THOROUGH.includes(type)
+      ? [
+          [1, 1],
+          [3, 2],
+          [257, 1],
+          [65, 7],
+        ]
+      : [
+          [3, 1],
+          [19, 5],
+        ];
     for (const cols of THOROUGH.includes(type) ? widths(type) : widths(type).slice(1)) {
       for (const [rows, tokens] of shapes) {
         const weights = sample(type, rows, cols, random);
@@ -90,7 +132,9 @@ describe.each(VARIANTS)('matmul, %s', (variant) => {
         const x = randomNormal(random, tokens * cols);
         const output = allocateRows(gpu, tokens, rows);
         const ctx = await makeContext(variant, { tokenCount: tokens });
-        await run(gpu, () => matmul(ctx, { matrix, input: uploadRows(gpu, x, cols), output, maxTokens: tokens, place: 'test' }));
+        await run(gpu, () =>
+          matmul(ctx, { matrix, input: uploadRows(gpu, x, cols), output, maxTokens: tokens, place: 'test' }),
+        );
         expectClose(await readRows(gpu, output, tokens, rows), reference(weights, x));
         const all = await readBack(gpu, output.slice, Float32Array);
         expect(all.slice(rows, output.stride).every((value) => value === 0)).toBe(true);
@@ -113,7 +157,10 @@ describe.each(VARIANTS)('matmul, %s', (variant) => {
     const after = await readRows(gpu, output, 6, 40);
     const expected = reference(weights, x.slice(0, 5 * 64));
     for (let i = 0; i < expected.values.length; i++) expected.values[i] += before[i];
-    expectClose(after.slice(0, 5 * 40), { ...expected, magnitudes: expected.magnitudes.map((m, i) => m + Math.abs(before[i])) });
+    expectClose(after.slice(0, 5 * 40), {
+      ...expected,
+      magnitudes: expected.magnitudes.map((m, i) => m + Math.abs(before[i])),
+    });
     expect(after.slice(5 * 40)).toEqual(before.slice(5 * 40));
   });
 
@@ -139,7 +186,10 @@ describe.each(VARIANTS)('matmul, %s', (variant) => {
       for (const t of [0, 31, 32]) {
         const alone = await product(x.slice(t * cols, (t + 1) * cols));
         // The order of additions is the same; a compiler may still contract them differently.
-        expectClose(alone, { ...reference(weights, x.slice(t * cols, (t + 1) * cols)), values: Float64Array.from(together.slice(t * rows, (t + 1) * rows)) });
+        expectClose(alone, {
+          ...reference(weights, x.slice(t * cols, (t + 1) * cols)),
+          values: Float64Array.from(together.slice(t * rows, (t + 1) * rows)),
+        });
       }
     }
   });
@@ -191,10 +241,13 @@ describe('embed', () => {
     const tokens = [8, 0, 3];
     const output = allocateRows(gpu, 4, cols);
     const ctx = await makeContext('rows', { tokenCount: 3 });
-    await run(gpu, () => embed(ctx, { matrix: [matrix], tokens: upload(gpu, Uint32Array.from(tokens)), output, maxTokens: 4 }));
+    await run(gpu, () =>
+      embed(ctx, { matrix: [matrix], tokens: upload(gpu, Uint32Array.from(tokens)), output, maxTokens: 4 }),
+    );
     const actual = await readRows(gpu, output, 4, cols);
     const expected = new Float32Array(4 * cols);
-    for (const [t, token] of tokens.entries()) expected.set(weights.weights.subarray(token * cols, (token + 1) * cols), t * cols);
+    for (const [t, token] of tokens.entries())
+      expected.set(weights.weights.subarray(token * cols, (token + 1) * cols), t * cols);
     const largest = expected.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
     const slack = AFFINE.includes(type) ? 2 ** -23 * largest : 0;
     const off = actual.findIndex((value, k) => !(Math.abs(value - expected[k]) <= slack));
@@ -220,7 +273,11 @@ function expectActivations(actual: Float32Array, { gate, up }: { gate: Sample; u
 }
 
 describe.each(VARIANTS)('experts, %s', (variant) => {
-  const mixes = [...TYPES.map((type) => [type, type, type] as const), ['Q4_0', 'Q8_0', 'F16'], ['Q4_K', 'Q6_K', 'Q4_K']] as const;
+  const mixes = [
+    ...TYPES.map((type) => [type, type, type] as const),
+    ['Q4_0', 'Q8_0', 'F16'],
+    ['Q4_K', 'Q6_K', 'Q4_K'],
+  ] as const;
 
   it.each(mixes)('%s, %s, %s: gate, up and down of the experts in their slots', async (gateType, upType, downType) => {
     const gpu = await getTestDevice();
@@ -244,10 +301,23 @@ describe.each(VARIANTS)('experts, %s', (variant) => {
     }
     // The bank holds slots 4 .. 6 of its layer.
     const bank: ExpertBank = {
-      firstSlot: 4, slots: 3, gateUp: upload(gpu, gateUp), gateUpStride, down: upload(gpu, downs), downStride,
-      gate: gate.layout, up: up.layout, downLayout: down.layout,
+      firstSlot: 4,
+      slots: 3,
+      gateUp: upload(gpu, gateUp),
+      gateUpStride,
+      down: upload(gpu, downs),
+      downStride,
+      gate: gate.layout,
+      up: up.layout,
+      downLayout: down.layout,
     };
-    const check = async (tokens: number, groups: Groups, maxAssignments: number, done: Map<number, number>, stalled = 0) => {
+    const check = async (
+      tokens: number,
+      groups: Groups,
+      maxAssignments: number,
+      done: Map<number, number>,
+      stalled = 0,
+    ) => {
       const x = randomNormal(random, tokens * dim, 0.05);
       const choices = tokens * expertsPerToken;
       const activations = allocateRows(gpu, choices, ffn);
@@ -283,7 +353,10 @@ describe.each(VARIANTS)('experts, %s', (variant) => {
         }
         // Down is checked on the activations that the GPU computed, so that its own error is what is seen.
         const { values, magnitudes } = reference(experts[slot].down, actual);
-        expectClose(result, { values: values.map((v) => v * weights[p]), magnitudes: magnitudes.map((m) => m * weights[p]) });
+        expectClose(result, {
+          values: values.map((v) => v * weights[p]),
+          magnitudes: magnitudes.map((m) => m * weights[p]),
+        });
       }
     };
     // Prefill: slot 6 takes one assignment, slot 2 lies in another bank, slot 4 takes six, one expert is absent.
@@ -295,7 +368,15 @@ describe.each(VARIANTS)('experts, %s', (variant) => {
     if (thorough || variant === 'rows') await check(5, prefill, 6, chosen);
     if (thorough) await check(5, prefill, 6, new Map(), 3); // stalled
     // Decode: one token, an assignment for each expert; in the second the other expert lies in another bank.
-    await check(1, { headers: [5, 0, 1, 0, 4, 1, 1, 0], assignments: [0, 1] }, 1, new Map([[0, 1], [1, 0]]));
+    await check(
+      1,
+      { headers: [5, 0, 1, 0, 4, 1, 1, 0], assignments: [0, 1] },
+      1,
+      new Map([
+        [0, 1],
+        [1, 0],
+      ]),
+    );
     if (!thorough) return;
     await check(1, { headers: [5, 0, 1, 0, 9, 1, 1, 0], assignments: [0, 1] }, 1, new Map([[0, 1]]));
   });

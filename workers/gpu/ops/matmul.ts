@@ -21,7 +21,10 @@ export interface MatmulArgs {
 }
 
 /** `output[t, r] (+)= sum_c W[r, c] input[t, c]`, dequantized and added up in f32. */
-export function matmul(ctx: OpContext, { matrix, input, output, maxTokens, accumulate, place }: MatmulArgs): Dispatch[] {
+export function matmul(
+  ctx: OpContext,
+  { matrix, input, output, maxTokens, accumulate, place }: MatmulArgs,
+): Dispatch[] {
   const { layout, slice } = matrix;
   const { tile, workgroup, rowGroups, tiles } = tiling(ctx.variant, layout.rows, maxTokens);
   const code = ctx.variant === 'rows' ? rowsCode : workgroupCode;
@@ -42,7 +45,10 @@ export function matmul(ctx: OpContext, { matrix, input, output, maxTokens, accum
 }
 
 /** {@link matmul} by a matrix that is cut by rows: each part writes its own columns of the output. */
-export function matmulParts(ctx: OpContext, { parts, ...args }: Omit<MatmulArgs, 'matrix'> & { parts: RowParts }): Dispatch[] {
+export function matmulParts(
+  ctx: OpContext,
+  { parts, ...args }: Omit<MatmulArgs, 'matrix'> & { parts: RowParts },
+): Dispatch[] {
   const { slice, stride } = args.output;
   let firstRow = 0;
   return parts.flatMap((matrix, part) => {

@@ -2,8 +2,17 @@ import { describe, expect, it } from 'vitest';
 import { rmsNorm as reference } from '../../reference/norm.ts';
 import { compare, TOLERANCE } from '../../reference/tolerance.ts';
 import {
-  allocateRows, getTestDevice, makeContext, randomNormal, readBack, readRows, run, seededRandom, type StateValues,
-  upload, uploadRows,
+  allocateRows,
+  getTestDevice,
+  makeContext,
+  randomNormal,
+  readBack,
+  readRows,
+  run,
+  type StateValues,
+  seededRandom,
+  upload,
+  uploadRows,
 } from '../testing.ts';
 import type { MatrixVariant } from './context.ts';
 import { rmsNorm } from './rms-norm.ts';
@@ -28,20 +37,26 @@ async function normalise(
 }
 
 describe.each<MatrixVariant>(['rows', 'workgroup'])('rmsNorm, variant %s', (variant) => {
-  it.each([[36, 1], [36, 17], [61, 3], [256, 2], [1000, 5], [4096, 1], [4096, 2], [14336, 1]])(
-    'width %i, %i tokens',
-    async (width, tokens) => {
-      const random = seededRandom(width + tokens);
-      const x = randomNormal(random, width * tokens, 3);
-      const weight = randomNormal(random, width);
-      const { gpu, output, rows } = await normalise(variant, x, weight);
-      expect(compare(rows, reference(x, weight, width, EPSILON), TOLERANCE.reduction)).toBeNull();
-      // The tails, which later kernels read as zeros.
-      const all = await readBack(gpu, output.slice, Float32Array);
-      const tail = (i: number): boolean => i % output.stride >= width;
-      expect(all.filter((_, i) => tail(i)).every((value) => value === 0)).toBe(true);
-    },
-  );
+  it.each([
+    [36, 1],
+    [36, 17],
+    [61, 3],
+    [256, 2],
+    [1000, 5],
+    [4096, 1],
+    [4096, 2],
+    [14336, 1],
+  ])('width %i, %i tokens', async (width, tokens) => {
+    const random = seededRandom(width + tokens);
+    const x = randomNormal(random, width * tokens, 3);
+    const weight = randomNormal(random, width);
+    const { gpu, output, rows } = await normalise(variant, x, weight);
+    expect(compare(rows, reference(x, weight, width, EPSILON), TOLERANCE.reduction)).toBeNull();
+    // The tails, which later kernels read as zeros.
+    const all = await readBack(gpu, output.slice, Float32Array);
+    const tail = (i: number): boolean => i % output.stride >= width;
+    expect(all.filter((_, i) => tail(i)).every((value) => value === 0)).toBe(true);
+  });
 
   it('lets epsilon decide for tiny inputs, and gives zeros for zeros', async () => {
     const x = new Float32Array(128).fill(1e-4, 64);

@@ -1,6 +1,6 @@
+import stateCode from '../../../shaders/lib/state.wgsl?raw';
 import rmsNormCode from '../../../shaders/rms_norm.wgsl?raw';
 import rmsNormWorkgroupCode from '../../../shaders/rms_norm_workgroup.wgsl?raw';
-import stateCode from '../../../shaders/lib/state.wgsl?raw';
 import type { Dispatch, Slice } from '../dispatch.ts';
 import type { KernelSource } from '../pipelines.ts';
 import type { OpContext, Rows } from './context.ts';
@@ -34,7 +34,11 @@ export function rmsNorm(ctx: OpContext, args: RmsNormArgs): Dispatch[] {
     ctx.pipelines.dispatch(
       rows ? ROWS : WORKGROUP,
       {
-        WIDTH: width, INPUT_STRIDE: input.stride, OUTPUT_STRIDE: output.stride, EPSILON: epsilon, WORKGROUP: workgroup,
+        WIDTH: width,
+        INPUT_STRIDE: input.stride,
+        OUTPUT_STRIDE: output.stride,
+        EPSILON: epsilon,
+        WORKGROUP: workgroup,
       },
       [ctx.state, input.slice, weight, output.slice],
       [slices, maxTokens, 1],

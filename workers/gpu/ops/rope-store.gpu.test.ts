@@ -4,7 +4,15 @@ import { rope } from '../../reference/rope.ts';
 import { compare, TOLERANCE } from '../../reference/tolerance.ts';
 import { ropeTable } from '../rope-table.ts';
 import {
-  getTestDevice, makeContext, randomNormal, readBack, readRows, run, seededRandom, type StateValues, upload,
+  getTestDevice,
+  makeContext,
+  randomNormal,
+  readBack,
+  readRows,
+  run,
+  type StateValues,
+  seededRandom,
+  upload,
   uploadRows,
 } from '../testing.ts';
 import { ropeAndStore } from './rope-store.ts';
@@ -35,14 +43,24 @@ async function store(shape: Case, state: StateValues = {}, scale = 1) {
   const caches = [0, 1].map(() => upload(gpu, new Uint32Array((capacity * kvWidth) / 2).fill(0x3c003c00)));
   await run(gpu, () =>
     ropeAndStore(ctx, {
-      ...shape, q, k: uploadRows(gpu, data.k, kvWidth), v: uploadRows(gpu, data.v, kvWidth),
-      table: upload(gpu, ropeTable(shape, capacity)), keyCache: caches[0], valueCache: caches[1],
-      maxTokens: tokens, place: 'test',
+      ...shape,
+      q,
+      k: uploadRows(gpu, data.k, kvWidth),
+      v: uploadRows(gpu, data.v, kvWidth),
+      table: upload(gpu, ropeTable(shape, capacity)),
+      keyCache: caches[0],
+      valueCache: caches[1],
+      maxTokens: tokens,
+      place: 'test',
     }),
   );
   const cache = async (i: number) => {
     const all = unpackHalves((await readBack(gpu, caches[i], Uint32Array)).subarray(0, (capacity * kvWidth) / 2));
-    return { written: all.slice(position * kvWidth, (position + tokens) * kvWidth), before: all.slice(0, position * kvWidth), after: all.slice((position + tokens) * kvWidth) };
+    return {
+      written: all.slice(position * kvWidth, (position + tokens) * kvWidth),
+      before: all.slice(0, position * kvWidth),
+      after: all.slice((position + tokens) * kvWidth),
+    };
   };
   return { data, q: await readRows(gpu, q, tokens, qWidth), keys: await cache(0), values: await cache(1) };
 }
@@ -59,14 +77,34 @@ function rotated(rows: Float32Array, shape: Case): Float64Array {
 
 const untouched = (values: Float64Array): boolean => values.every((value) => value === 1);
 
-const shape = (headCount: number, kvHeadCount: number, headDim: number, ropeDimensionCount: number, tokens: number, position: number, ropeFreqBase = 1e6): Case => ({
-  headCount, kvHeadCount, headDim, ropeDimensionCount, ropeFreqBase, tokens, position,
+const shape = (
+  headCount: number,
+  kvHeadCount: number,
+  headDim: number,
+  ropeDimensionCount: number,
+  tokens: number,
+  position: number,
+  ropeFreqBase = 1e6,
+): Case => ({
+  headCount,
+  kvHeadCount,
+  headDim,
+  ropeDimensionCount,
+  ropeFreqBase,
+  tokens,
+  position,
 });
 
 describe('ropeAndStore', () => {
   it.each<Case>([
-    shape(4, 1, 32, 32, 1, 0), shape(3, 3, 40, 20, 2, 1), shape(8, 2, 64, 64, 5, 63, 1e4), shape(3, 1, 80, 80, 17, 64),
-    shape(2, 2, 96, 48, 2, 700), shape(4, 1, 128, 128, 5, 700), shape(2, 1, 6, 2, 3, 4), shape(1, 1, 128, 128, 2, 32766),
+    shape(4, 1, 32, 32, 1, 0),
+    shape(3, 3, 40, 20, 2, 1),
+    shape(8, 2, 64, 64, 5, 63, 1e4),
+    shape(3, 1, 80, 80, 17, 64),
+    shape(2, 2, 96, 48, 2, 700),
+    shape(4, 1, 128, 128, 5, 700),
+    shape(2, 1, 6, 2, 3, 4),
+    shape(1, 1, 128, 128, 2, 32766),
   ])('$headCount:$kvHeadCount heads of $headDim, $ropeDimensionCount rotated, $tokens at $position', async (one) => {
     const { data, q, keys, values } = await store(one);
     // cos and sin are rounded to f32: an error relative to the pair's length.

@@ -1,5 +1,5 @@
-import ropeStoreCode from '../../../shaders/rope_store.wgsl?raw';
 import stateCode from '../../../shaders/lib/state.wgsl?raw';
+import ropeStoreCode from '../../../shaders/rope_store.wgsl?raw';
 import type { Dispatch, Slice } from '../dispatch.ts';
 import type { KernelSource } from '../pipelines.ts';
 import type { OpContext, Rows } from './context.ts';
@@ -39,8 +39,14 @@ export function ropeAndStore(ctx: OpContext, args: RopeAndStoreArgs): Dispatch[]
     ctx.pipelines.dispatch(
       KERNEL,
       {
-        HEADS: headCount, KV_HEADS: kvHeadCount, HEAD_PAIRS: headDim / 2, ROPE_PAIRS: ropeDimensionCount / 2,
-        Q_STRIDE: q.stride, K_STRIDE: k.stride, V_STRIDE: v.stride, WORKGROUP,
+        HEADS: headCount,
+        KV_HEADS: kvHeadCount,
+        HEAD_PAIRS: headDim / 2,
+        ROPE_PAIRS: ropeDimensionCount / 2,
+        Q_STRIDE: q.stride,
+        K_STRIDE: k.stride,
+        V_STRIDE: v.stride,
+        WORKGROUP,
       },
       [ctx.state, q.slice, k.slice, v.slice, table, keyCache, valueCache],
       [Math.ceil(pairs / WORKGROUP), args.maxTokens, 1],

@@ -4,7 +4,16 @@ import { threefry2x32 } from '../../reference/sample.ts';
 import { compare, TOLERANCE } from '../../reference/tolerance.ts';
 import { STATE } from '../step-state.ts';
 import {
-  allocate, getTestDevice, makeContext, randomNormal, readBack, run, seededRandom, type StateValues, upload, uploadRows,
+  allocate,
+  getTestDevice,
+  makeContext,
+  randomNormal,
+  readBack,
+  run,
+  type StateValues,
+  seededRandom,
+  upload,
+  uploadRows,
 } from '../testing.ts';
 import { GROUPS_HEADER_BYTES, NO_SLOT } from './context.ts';
 import { router } from './router.ts';
@@ -25,8 +34,17 @@ async function runRouter(logits: Float32Array, expertCount: number, expertsPerTo
   const groups = upload(gpu, new Uint32Array(GROUPS_HEADER_BYTES / 4 + maxTokens * expertsPerToken).fill(77));
   await run(gpu, () =>
     router(ctx, {
-      logits: uploadRows(gpu, logits, expertCount), expertCount, expertsPerToken, layer, maxTokens, mode, selected,
-      routingWeights, slotTable: upload(gpu, slotTable), groups, place: 'test',
+      logits: uploadRows(gpu, logits, expertCount),
+      expertCount,
+      expertsPerToken,
+      layer,
+      maxTokens,
+      mode,
+      selected,
+      routingWeights,
+      slotTable: upload(gpu, slotTable),
+      groups,
+      place: 'test',
     }),
   );
   const words = await readBack(gpu, groups, Uint32Array);
@@ -47,17 +65,25 @@ function expected(logits: Float32Array, expertCount: number, expertsPerToken: nu
 }
 
 describe('router', () => {
-  it.each([[2, 1], [2, 2], [4, 2], [8, 1], [8, 2], [8, 4], [16, 2], [16, 16], [60, 4], [300, 8]])(
-    '%i experts, %i chosen',
-    async (expertCount, expertsPerToken) => {
-      const tokens = 17;
-      const logits = randomNormal(seededRandom(expertCount * 100 + expertsPerToken), tokens * expertCount, 2);
-      const actual = await runRouter(logits, expertCount, expertsPerToken);
-      const want = expected(logits, expertCount, expertsPerToken);
-      expect(actual.selected).toEqual(want.selected);
-      expect(compare(actual.weights, want.weights, TOLERANCE.softmax)).toBeNull();
-    },
-  );
+  it.each([
+    [2, 1],
+    [2, 2],
+    [4, 2],
+    [8, 1],
+    [8, 2],
+    [8, 4],
+    [16, 2],
+    [16, 16],
+    [60, 4],
+    [300, 8],
+  ])('%i experts, %i chosen', async (expertCount, expertsPerToken) => {
+    const tokens = 17;
+    const logits = randomNormal(seededRandom(expertCount * 100 + expertsPerToken), tokens * expertCount, 2);
+    const actual = await runRouter(logits, expertCount, expertsPerToken);
+    const want = expected(logits, expertCount, expertsPerToken);
+    expect(actual.selected).toEqual(want.selected);
+    expect(compare(actual.weights, want.weights, TOLERANCE.softmax)).toBeNull();
+  });
 
   it('takes the lower index of equal logits', async () => {
     const random = seededRandom(5);
@@ -88,13 +114,16 @@ describe('router', () => {
     expect(compare(actual.weights, expected(logits, 4, 2).weights, TOLERANCE.softmax)).toBeNull();
   });
 
-  it.each([[0], [1]])('stalls at its layer where choice %i is missing, and still says what was chosen', async (missing) => {
-    const slotTable = Uint32Array.from([0, 0, 0, 0, 1, 2, 3, 4]);
-    slotTable[4 + [1, 3][missing]] = NO_SLOT;
-    const actual = await runRouter(Float32Array.from([0, 5, 1, 4]), 4, 2, { mode: 'decode', layer: 1, slotTable });
-    expect(actual.stalled).toBe(2);
-    expect(actual.selected).toEqual([1, 3]);
-  });
+  it.each([[0], [1]])(
+    'stalls at its layer where choice %i is missing, and still says what was chosen',
+    async (missing) => {
+      const slotTable = Uint32Array.from([0, 0, 0, 0, 1, 2, 3, 4]);
+      slotTable[4 + [1, 3][missing]] = NO_SLOT;
+      const actual = await runRouter(Float32Array.from([0, 5, 1, 4]), 4, 2, { mode: 'decode', layer: 1, slotTable });
+      expect(actual.stalled).toBe(2);
+      expect(actual.selected).toEqual([1, 3]);
+    },
+  );
 
   it('does not look at the slot table in prefill', async () => {
     const slotTable = new Uint32Array(4).fill(NO_SLOT);
@@ -137,17 +166,22 @@ describe('router', () => {
     }
     const late = await runRouter(logits.subarray(24 * 8), 8, 2, { ...drawn, position: 124 });
     expect(late.selected).toEqual(all.selected.slice(48));
-    expect((await runRouter(logits, 8, 2, { ...drawn, randomSeed: 6, position: 100 })).selected).not.toEqual(all.selected);
+    expect((await runRouter(logits, 8, 2, { ...drawn, randomSeed: 6, position: 100 })).selected).not.toEqual(
+      all.selected,
+    );
     expect((await runRouter(logits, 8, 2, { ...drawn, layer: 4, position: 100 })).selected).not.toEqual(all.selected);
   });
 
-  it.each(['prefill', 'decode'] as const)('lets only the first of the chosen count where told to, in %s', async (mode) => {
-    const logits = Float32Array.from([0, 5, 1, 4, 3, 2, 0, 0]);
-    const actual = await runRouter(logits, 8, 4, { mode, expertsUsed: 2 });
-    expect(actual.selected).toEqual([1, 3, 1, 1]);
-    const first = 1 / (1 + Math.exp(-1));
-    expect(compare(actual.weights, [first, 1 - first, 0, 0], TOLERANCE.softmax)).toBeNull();
-  });
+  it.each(['prefill', 'decode'] as const)(
+    'lets only the first of the chosen count where told to, in %s',
+    async (mode) => {
+      const logits = Float32Array.from([0, 5, 1, 4, 3, 2, 0, 0]);
+      const actual = await runRouter(logits, 8, 4, { mode, expertsUsed: 2 });
+      expect(actual.selected).toEqual([1, 3, 1, 1]);
+      const first = 1 / (1 + Math.exp(-1));
+      expect(compare(actual.weights, [first, 1 - first, 0, 0], TOLERANCE.softmax)).toBeNull();
+    },
+  );
 
   it('rejects more choices than it can keep', async () => {
     await expect(runRouter(new Float32Array(64), 64, 17)).rejects.toThrow(RangeError);

@@ -1,14 +1,17 @@
-import routerCode from '../../../shaders/router.wgsl?raw';
 import groupsCode from '../../../shaders/lib/groups.wgsl?raw';
 import orderedKeyCode from '../../../shaders/lib/ordered_key.wgsl?raw';
 import stateCode from '../../../shaders/lib/state.wgsl?raw';
 import threefryCode from '../../../shaders/lib/threefry.wgsl?raw';
+import routerCode from '../../../shaders/router.wgsl?raw';
 import type { Dispatch, Slice } from '../dispatch.ts';
 import type { KernelSource } from '../pipelines.ts';
 import { constants } from './constants.ts';
 import type { OpContext, Rows } from './context.ts';
 
-const KERNEL: KernelSource = { name: 'router', code: [stateCode, groupsCode, orderedKeyCode, threefryCode, routerCode] };
+const KERNEL: KernelSource = {
+  name: 'router',
+  code: [stateCode, groupsCode, orderedKeyCode, threefryCode, routerCode],
+};
 
 /** The kernel keeps a token's choices in registers; Mixtral takes 2, the widest known models 8. */
 export const MAX_EXPERTS_PER_TOKEN = 16;
@@ -50,11 +53,20 @@ export function router(ctx: OpContext, args: RouterArgs): Dispatch[] {
     ctx.pipelines.dispatch(
       KERNEL,
       {
-        EXPERTS: expertCount, K: expertsPerToken, STRIDE: logits.stride, LOOKUP: mode === 'decode' ? 1 : 0,
-        DECODE: mode === 'prefill' ? 0 : 1, WORKGROUP: workgroup,
+        EXPERTS: expertCount,
+        K: expertsPerToken,
+        STRIDE: logits.stride,
+        LOOKUP: mode === 'decode' ? 1 : 0,
+        DECODE: mode === 'prefill' ? 0 : 1,
+        WORKGROUP: workgroup,
       },
       [
-        ctx.state, logits.slice, args.selected, args.routingWeights, args.slotTable, args.groups,
+        ctx.state,
+        logits.slice,
+        args.selected,
+        args.routingWeights,
+        args.slotTable,
+        args.groups,
         constants(ctx.pipelines.device, layer),
       ],
       [Math.ceil(maxTokens / workgroup), 1, 1],

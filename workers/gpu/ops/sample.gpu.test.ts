@@ -1,18 +1,30 @@
 /** The sampler against sorting in float64, and its draws against the probabilities they should have. */
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { SamplingOptions } from '../../../src/contract/engine-api.ts';
-import {
-  adjustLogits, candidates, draw, logProbabilities, ranking, uniformOf,
-} from '../../reference/sample.ts';
+import { adjustLogits, candidates, draw, logProbabilities, ranking, uniformOf } from '../../reference/sample.ts';
 import { compare, TOLERANCE } from '../../reference/tolerance.ts';
 import type { Slice } from '../dispatch.ts';
 import { STATE } from '../step-state.ts';
 import {
-  allocate, getTestDevice, makeContext, randomNormal, readBack, run, seededRandom, type StateValues, upload, uploadRows,
+  allocate,
+  getTestDevice,
+  makeContext,
+  randomNormal,
+  readBack,
+  run,
+  type StateValues,
+  seededRandom,
+  upload,
+  uploadRows,
 } from '../testing.ts';
 import type { MatrixVariant } from './context.ts';
 import {
-  readSampleResult, SAMPLE_RESULT, SAMPLE_RESULT_BYTES, sample, sampleScratchBytes, writeSampleParams,
+  readSampleResult,
+  SAMPLE_RESULT,
+  SAMPLE_RESULT_BYTES,
+  sample,
+  sampleScratchBytes,
+  writeSampleParams,
 } from './sample.ts';
 
 interface Case extends SamplingOptions {
@@ -27,7 +39,16 @@ interface Case extends SamplingOptions {
   repeats?: number;
 }
 
-async function sampler({ logits, variant = 'rows', counts, topCount = 0, allowed, state, repeats = 1, ...options }: Case) {
+async function sampler({
+  logits,
+  variant = 'rows',
+  counts,
+  topCount = 0,
+  allowed,
+  state,
+  repeats = 1,
+  ...options
+}: Case) {
   const gpu = await getTestDevice();
   const ctx = await makeContext(variant, state);
   const vocabularySize = logits.length;
@@ -40,8 +61,14 @@ async function sampler({ logits, variant = 'rows', counts, topCount = 0, allowed
   const params = upload(gpu, new Uint8Array(writeSampleParams(options, options.seed ?? 1, topCount, mask)));
   await run(gpu, () => {
     const dispatches = sample(ctx, {
-      logits: uploadRows(gpu, logits, vocabularySize), vocabularySize, params, counts: seen, bias: upload(gpu, bias),
-      tokens, result, scratch: allocate(gpu, sampleScratchBytes(vocabularySize)),
+      logits: uploadRows(gpu, logits, vocabularySize),
+      vocabularySize,
+      params,
+      counts: seen,
+      bias: upload(gpu, bias),
+      tokens,
+      result,
+      scratch: allocate(gpu, sampleScratchBytes(vocabularySize)),
     });
     return Array.from({ length: repeats }, () => dispatches).flat();
   });
@@ -118,18 +145,36 @@ describe.each<MatrixVariant>(['rows', 'workgroup'])('sample, variant %s', (varia
       expect((await sampler({ logits: last, variant, temperature: 0 })).id).toBe(vocabularySize - 1);
     });
 
-    it.each([['different', logits], ['tied', tied]] as const)('lists the likeliest of %s logits', async (_, values) => {
+    it.each([
+      ['different', logits],
+      ['tied', tied],
+    ] as const)('lists the likeliest of %s logits', async (_, values) => {
       const { id, logprob, top } = await sampler({ logits: values, variant, temperature: 0, topCount: 20 });
       const expected = logProbabilities(values);
       expect(top.map((token) => token.id)).toEqual(ranking(values).slice(0, 20));
-      expect(compare(top.map((token) => token.logprob), top.map((token) => expected[token.id]), TOLERANCE.softmax)).toBeNull();
+      expect(
+        compare(
+          top.map((token) => token.logprob),
+          top.map((token) => expected[token.id]),
+          TOLERANCE.softmax,
+        ),
+      ).toBeNull();
       expect(logprob).toBe(top[0].logprob);
       expect(id).toBe(top[0].id);
     });
 
     it.each<SamplingOptions>([
-      { topK: 1 }, { topK: 40 }, { topK: 300 }, { topP: 0.1 }, { topP: 0.9 }, { topP: 0.999 }, { minP: 0.1 }, { minP: 0.001 },
-      { topK: 50, topP: 0.7 }, { topK: 200, topP: 0.95, minP: 0.05 }, { topK: 100000, topP: 1, minP: 0 },
+      { topK: 1 },
+      { topK: 40 },
+      { topK: 300 },
+      { topP: 0.1 },
+      { topP: 0.9 },
+      { topP: 0.999 },
+      { minP: 0.1 },
+      { minP: 0.001 },
+      { topK: 50, topP: 0.7 },
+      { topK: 200, topP: 0.95, minP: 0.05 },
+      { topK: 100000, topP: 1, minP: 0 },
     ])('keeps what sorting keeps: %o', async (options) => {
       for (const values of [logits, tied]) {
         const { cut, id } = await sampler({ logits: values, variant, ...options, temperature: 1.5 });
@@ -167,32 +212,49 @@ describe.each<MatrixVariant>(['rows', 'workgroup'])('a mask of allowed tokens, v
     return (id) => !best.has(id) && id % 3 !== 1;
   };
 
-  it.each([301, 32000])('is the vocabulary for greedy choices, cuts and draws, of %i tokens', async (vocabularySize) => {
-    for (const logits of [modelLogits(vocabularySize, 31), tiedLogits(vocabularySize, 32)]) {
-      const allowed = allowedIn(logits);
-      const adjusted = adjustLogits(logits, {}, new Uint32Array(vocabularySize), allowed);
-      const greedy = await sampler({ logits, variant, allowed, temperature: 0, topCount: 5 });
-      expect(greedy.id).toBe(ranking(adjusted)[0]);
-      // What is reported is of the raw logits, the excluded tokens among them.
-      expect(greedy.top.map(({ id }) => id)).toEqual(ranking(logits).slice(0, 5));
-      expect(greedy.logprob).toBeCloseTo(logProbabilities(logits)[greedy.id], 4);
-      for (const options of [{ topK: 40 }, { topP: 0.8 }, { topK: 60, topP: 0.97, minP: 0.01, temperature: 1.3 }] satisfies SamplingOptions[]) {
-        const from = candidates(adjusted, options);
-        for (let step = 0; step < 6; step++) {
-          const { id } = await sampler({ logits, variant, allowed, ...options, seed: 77, state: { step } });
-          expect(id).toBe(draw(from, uniformOf(77, step)));
+  it.each([301, 32000])(
+    'is the vocabulary for greedy choices, cuts and draws, of %i tokens',
+    async (vocabularySize) => {
+      for (const logits of [modelLogits(vocabularySize, 31), tiedLogits(vocabularySize, 32)]) {
+        const allowed = allowedIn(logits);
+        const adjusted = adjustLogits(logits, {}, new Uint32Array(vocabularySize), allowed);
+        const greedy = await sampler({ logits, variant, allowed, temperature: 0, topCount: 5 });
+        expect(greedy.id).toBe(ranking(adjusted)[0]);
+        // What is reported is of the raw logits, the excluded tokens among them.
+        expect(greedy.top.map(({ id }) => id)).toEqual(ranking(logits).slice(0, 5));
+        expect(greedy.logprob).toBeCloseTo(logProbabilities(logits)[greedy.id], 4);
+        for (const options of [
+          { topK: 40 },
+          { topP: 0.8 },
+          { topK: 60, topP: 0.97, minP: 0.01, temperature: 1.3 },
+        ] satisfies SamplingOptions[]) {
+          const from = candidates(adjusted, options);
+          for (let step = 0; step < 6; step++) {
+            const { id } = await sampler({ logits, variant, allowed, ...options, seed: 77, state: { step } });
+            expect(id).toBe(draw(from, uniformOf(77, step)));
+          }
         }
       }
-    }
-  });
+    },
+  );
 
   it('holds where it leaves fewer tokens than the cuts would, one, or only ones with hopeless logits', async () => {
     const logits = modelLogits(301, 33);
     const last = ranking(logits).slice(-3);
-    const few = await sampler({ logits, variant, allowed: (id) => last.includes(id), topK: 40, temperature: 2, repeats: 100 });
+    const few = await sampler({
+      logits,
+      variant,
+      allowed: (id) => last.includes(id),
+      topK: 40,
+      temperature: 2,
+      repeats: 100,
+    });
     expect(last.reduce((sum, id) => sum + few.counts[id], 0)).toBe(100);
     for (const temperature of [0, 1]) {
-      expect((await sampler({ logits, variant, allowed: (id) => id === 300, topK: 40, topP: 0.5, minP: 0.1, temperature })).id).toBe(300);
+      expect(
+        (await sampler({ logits, variant, allowed: (id) => id === 300, topK: 40, topP: 0.5, minP: 0.1, temperature }))
+          .id,
+      ).toBe(300);
       const hopeless = Float32Array.from([9, Number.NEGATIVE_INFINITY, Number.NaN, 8]);
       expect((await sampler({ logits: hopeless, variant, allowed: (id) => id === 2, temperature })).id).toBe(2);
     }
@@ -218,7 +280,10 @@ describe('sample', () => {
   });
 
   it.each<SamplingOptions>([
-    { repetitionPenalty: 1.7 }, { presencePenalty: 1.5 }, { frequencyPenalty: 0.4 }, { logitBias: { 3: 2, 9: -100 } },
+    { repetitionPenalty: 1.7 },
+    { presencePenalty: 1.5 },
+    { frequencyPenalty: 0.4 },
+    { logitBias: { 3: 2, 9: -100 } },
   ])('orders tokens by their adjusted logits: %o', async (options) => {
     const counts = Uint32Array.from({ length: 16 }, (_, id) => id % 3);
     const values = randomNormal(seededRandom(21), 16, 2);
@@ -259,8 +324,15 @@ describe('sample', () => {
   });
 
   it('repeats itself with the same seed and not with another', async () => {
-    const sequence = async (seed: number) => [...(await sampler({ logits, temperature: 1.2, seed, repeats: 40 })).counts];
-    const [first, again, other, high] = [await sequence(5), await sequence(5), await sequence(6), await sequence(5 + 2 ** 32)];
+    const sequence = async (seed: number) => [
+      ...(await sampler({ logits, temperature: 1.2, seed, repeats: 40 })).counts,
+    ];
+    const [first, again, other, high] = [
+      await sequence(5),
+      await sequence(5),
+      await sequence(6),
+      await sequence(5 + 2 ** 32),
+    ];
     expect(again).toEqual(first);
     expect(other).not.toEqual(first);
     expect(high).not.toEqual(first);
@@ -271,14 +343,19 @@ describe('sample, distribution', () => {
   const DRAWS = 3000;
   const logits = randomNormal(seededRandom(12), 40, 1.5);
   const cases: SamplingOptions[] = [
-    { temperature: 1 }, { temperature: 0.6 }, { temperature: 1.7, topK: 12 }, { temperature: 1, topP: 0.8 },
-    { temperature: 1.2, minP: 0.1 }, { temperature: 1, topK: 30, topP: 0.9, minP: 0.02 },
+    { temperature: 1 },
+    { temperature: 0.6 },
+    { temperature: 1.7, topK: 12 },
+    { temperature: 1, topP: 0.8 },
+    { temperature: 1.2, minP: 0.1 },
+    { temperature: 1, topK: 30, topP: 0.9, minP: 0.02 },
   ];
   let drawn: Uint32Array[];
 
   beforeAll(async () => {
     drawn = [];
-    for (const options of cases) drawn.push((await sampler({ logits, ...options, seed: 100 + drawn.length, repeats: DRAWS })).counts);
+    for (const options of cases)
+      drawn.push((await sampler({ logits, ...options, seed: 100 + drawn.length, repeats: DRAWS })).counts);
   });
 
   /** Chi-square over its degrees of freedom; candidates expected less than 5 times are put together. */

@@ -28,8 +28,19 @@ export const MAX_TOP = 20;
 
 /** Word (u32 or f32) offsets in the params buffer: `Params` in sample.wgsl. */
 const PARAMS = {
-  temperature: 0, topK: 1, topP: 2, minP: 3, repetition: 4, presence: 5, frequency: 6, penalties: 7, biases: 8,
-  topCount: 9, seed: 10, masked: 12, allowed: 16,
+  temperature: 0,
+  topK: 1,
+  topP: 2,
+  minP: 3,
+  repetition: 4,
+  presence: 5,
+  frequency: 6,
+  penalties: 7,
+  biases: 8,
+  topCount: 9,
+  seed: 10,
+  masked: 12,
+  allowed: 16,
 } as const;
 
 /** Bytes of the params with a mask of so many words, a bit a token. A binding needs room for the mask's first word, aligned. */
@@ -93,7 +104,12 @@ export function sample(ctx: OpContext, args: SampleArgs): Dispatch[] {
  * @param topCount how many of the likeliest tokens to report, at most {@link MAX_TOP}
  * @param allowed the tokens that may be picked, a bit each; absent: all
  */
-export function writeSampleParams(options: SamplingOptions, seed: number, topCount = 0, allowed?: Uint32Array): ArrayBuffer {
+export function writeSampleParams(
+  options: SamplingOptions,
+  seed: number,
+  topCount = 0,
+  allowed?: Uint32Array,
+): ArrayBuffer {
   const { temperature = 1, topK = 0, topP = 1, minP = 0, logitBias = {} } = options;
   const { repetitionPenalty = 1, presencePenalty = 0, frequencyPenalty = 0 } = options;
   const buffer = new ArrayBuffer(paramsBytes(allowed?.length ?? 0));

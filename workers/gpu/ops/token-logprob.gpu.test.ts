@@ -1,5 +1,15 @@
 import { describe, expect, it } from 'vitest';
-import { getTestDevice, makeContext, randomNormal, readBack, run, seededRandom, UNTOUCHED, upload, uploadRows } from '../testing.ts';
+import {
+  getTestDevice,
+  makeContext,
+  randomNormal,
+  readBack,
+  run,
+  seededRandom,
+  UNTOUCHED,
+  upload,
+  uploadRows,
+} from '../testing.ts';
 import type { MatrixVariant } from './context.ts';
 import { tokenLogprob } from './token-logprob.ts';
 
@@ -13,7 +23,11 @@ function expected(logits: Float32Array, width: number, targets: readonly number[
 }
 
 describe.each<MatrixVariant>(['rows', 'workgroup'])('token_logprob, %s', (variant) => {
-  it.each([[1, 7], [5, 300], [3, 4097]])('%i rows of %i', async (rows, width) => {
+  it.each([
+    [1, 7],
+    [5, 300],
+    [3, 4097],
+  ])('%i rows of %i', async (rows, width) => {
     const gpu = await getTestDevice();
     const logits = randomNormal(seededRandom(rows * width), rows * width, 6);
     logits[width - 1] = 95; // exp overflows in f32 without its maximum taken out
@@ -22,8 +36,11 @@ describe.each<MatrixVariant>(['rows', 'workgroup'])('token_logprob, %s', (varian
     const ctx = await makeContext(variant, { tokenCount: rows });
     await run(gpu, () =>
       tokenLogprob(ctx, {
-        logits: uploadRows(gpu, logits, width), vocabularySize: width, targets: upload(gpu, Uint32Array.from(targets)),
-        output, maxTokens: rows + 1,
+        logits: uploadRows(gpu, logits, width),
+        vocabularySize: width,
+        targets: upload(gpu, Uint32Array.from(targets)),
+        output,
+        maxTokens: rows + 1,
       }),
     );
     const actual = await readBack(gpu, output, Float32Array);

@@ -18,7 +18,10 @@ export interface TokenLogprobArgs {
 }
 
 /** `output[t] = log softmax(logits[t])[targets[t]]` */
-export function tokenLogprob(ctx: OpContext, { logits, vocabularySize, targets, output, maxTokens }: TokenLogprobArgs): Dispatch[] {
+export function tokenLogprob(
+  ctx: OpContext,
+  { logits, vocabularySize, targets, output, maxTokens }: TokenLogprobArgs,
+): Dispatch[] {
   return [
     ctx.pipelines.dispatch(
       KERNEL,

@@ -13,32 +13,37 @@ import scaledHalves from '../../../shaders/lib/run_scaled_halves.wgsl?raw';
 import scaleMin6 from '../../../shaders/lib/scale_min_6.wgsl?raw';
 import shiftedGrid from '../../../shaders/lib/shifted_grid.wgsl?raw';
 import signedGrid from '../../../shaders/lib/signed_grid.wgsl?raw';
-import f32 from '../../../shaders/lib/weights_f32.wgsl?raw';
-import f16 from '../../../shaders/lib/weights_f16.wgsl?raw';
+import weightsCode from '../../../shaders/lib/weights.wgsl?raw';
 import bf16 from '../../../shaders/lib/weights_bf16.wgsl?raw';
-import q4_0 from '../../../shaders/lib/weights_q4_0.wgsl?raw';
-import q4_1 from '../../../shaders/lib/weights_q4_1.wgsl?raw';
-import q5_0 from '../../../shaders/lib/weights_q5_0.wgsl?raw';
-import q5_1 from '../../../shaders/lib/weights_q5_1.wgsl?raw';
-import q8_0 from '../../../shaders/lib/weights_q8_0.wgsl?raw';
+import f16 from '../../../shaders/lib/weights_f16.wgsl?raw';
+import f32 from '../../../shaders/lib/weights_f32.wgsl?raw';
+import iq1_m from '../../../shaders/lib/weights_iq1_m.wgsl?raw';
+import iq1_s from '../../../shaders/lib/weights_iq1_s.wgsl?raw';
+import iq2_s from '../../../shaders/lib/weights_iq2_s.wgsl?raw';
+import iq2_xs from '../../../shaders/lib/weights_iq2_xs.wgsl?raw';
+import iq2_xxs from '../../../shaders/lib/weights_iq2_xxs.wgsl?raw';
+import iq3_s from '../../../shaders/lib/weights_iq3_s.wgsl?raw';
+import iq3_xxs from '../../../shaders/lib/weights_iq3_xxs.wgsl?raw';
 import iq4_nl from '../../../shaders/lib/weights_iq4_nl.wgsl?raw';
+import iq4_xs from '../../../shaders/lib/weights_iq4_xs.wgsl?raw';
 import mxfp4 from '../../../shaders/lib/weights_mxfp4.wgsl?raw';
 import q2_k from '../../../shaders/lib/weights_q2_k.wgsl?raw';
 import q3_k from '../../../shaders/lib/weights_q3_k.wgsl?raw';
+import q4_0 from '../../../shaders/lib/weights_q4_0.wgsl?raw';
+import q4_1 from '../../../shaders/lib/weights_q4_1.wgsl?raw';
 import q4_k from '../../../shaders/lib/weights_q4_k.wgsl?raw';
+import q5_0 from '../../../shaders/lib/weights_q5_0.wgsl?raw';
+import q5_1 from '../../../shaders/lib/weights_q5_1.wgsl?raw';
 import q5_k from '../../../shaders/lib/weights_q5_k.wgsl?raw';
 import q6_k from '../../../shaders/lib/weights_q6_k.wgsl?raw';
-import iq1_s from '../../../shaders/lib/weights_iq1_s.wgsl?raw';
-import iq1_m from '../../../shaders/lib/weights_iq1_m.wgsl?raw';
-import iq2_xxs from '../../../shaders/lib/weights_iq2_xxs.wgsl?raw';
-import iq2_xs from '../../../shaders/lib/weights_iq2_xs.wgsl?raw';
-import iq2_s from '../../../shaders/lib/weights_iq2_s.wgsl?raw';
-import iq3_xxs from '../../../shaders/lib/weights_iq3_xxs.wgsl?raw';
-import iq3_s from '../../../shaders/lib/weights_iq3_s.wgsl?raw';
-import iq4_xs from '../../../shaders/lib/weights_iq4_xs.wgsl?raw';
+import q8_0 from '../../../shaders/lib/weights_q8_0.wgsl?raw';
 import workgroupSumCode from '../../../shaders/lib/workgroup_sum.wgsl?raw';
-import weightsCode from '../../../shaders/lib/weights.wgsl?raw';
-import { blocksPerRow, type TensorLayout, WEIGHT_TYPES, type WeightTypeName } from '../../../src/contract/weight-layout.ts';
+import {
+  blocksPerRow,
+  type TensorLayout,
+  WEIGHT_TYPES,
+  type WeightTypeName,
+} from '../../../src/contract/weight-layout.ts';
 import type { KernelSource } from '../pipelines.ts';
 import type { MatrixVariant } from './context.ts';
 import { gridBytes } from './weight-tables.ts';

@@ -3,7 +3,13 @@ import { expandGrid, type IqGridName } from '../../../src/contract/iq-grids.ts';
 import type { WeightTypeName } from '../../../src/contract/weight-layout.ts';
 
 const GRID_OF: Partial<Record<WeightTypeName, IqGridName>> = {
-  IQ1_S: 'IQ1', IQ1_M: 'IQ1', IQ2_XXS: 'IQ2_XXS', IQ2_XS: 'IQ2_XS', IQ2_S: 'IQ2_S', IQ3_XXS: 'IQ3_XXS', IQ3_S: 'IQ3_S',
+  IQ1_S: 'IQ1',
+  IQ1_M: 'IQ1',
+  IQ2_XXS: 'IQ2_XXS',
+  IQ2_XS: 'IQ2_XS',
+  IQ2_S: 'IQ2_S',
+  IQ3_XXS: 'IQ3_XXS',
+  IQ3_S: 'IQ3_S',
 };
 
 const cache = new Map<IqGridName, Uint8Array<ArrayBuffer>>();
