@@ -17,7 +17,7 @@ import { withBrowser } from '../scripts/cli/browser.ts';
 import { syntheticRanged } from '../scripts/cli/server.ts';
 import { synthOptions } from '../scripts/cli/synth-options.ts';
 import type { GenerateResult } from '../src/contract/engine-api.ts';
-import { createSynth } from '../workers/gguf/synth/synth.ts';
+import { createSynth } from '../workers/synth/synth.ts';
 import { browserMemory, peakMemory } from './browser-memory.ts';
 
 const { values } = parseArgs({

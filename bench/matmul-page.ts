@@ -2,20 +2,21 @@
  * The page of bench/matmul.ts: times matrix kernels on whatever adapter the browser gives. It asks the
  * kernels' own operations for their dispatches, so what is timed is what the engine runs.
  */
-import { layoutTensor, WEIGHT_TYPES, type WeightTypeName } from '../src/contract/weight-layout.ts';
-import { reportAdapter, requestAdapter, requestDevice } from '../workers/gpu/device.ts';
-import type { Dispatch, Slice } from '../workers/gpu/dispatch.ts';
+
+import { reportAdapter, requestAdapter, requestDevice } from '../workers/compute/gpu/device.ts';
+import type { Dispatch, Slice } from '../workers/compute/gpu/dispatch.ts';
 import {
   type ExpertBank,
   GROUPS_HEADER_BYTES,
   type MatrixVariant,
   type OpContext,
-} from '../workers/gpu/ops/context.ts';
-import { expertDown } from '../workers/gpu/ops/expert-down.ts';
-import { expertGateUp } from '../workers/gpu/ops/expert-gate-up.ts';
-import { matmul } from '../workers/gpu/ops/matmul.ts';
-import { PipelineCache } from '../workers/gpu/pipelines.ts';
-import { allocateRows, makeState, measureBest, run, upload } from '../workers/gpu/testing.ts';
+} from '../workers/compute/gpu/ops/context.ts';
+import { expertDown } from '../workers/compute/gpu/ops/expert-down.ts';
+import { expertGateUp } from '../workers/compute/gpu/ops/expert-gate-up.ts';
+import { matmul } from '../workers/compute/gpu/ops/matmul.ts';
+import { PipelineCache } from '../workers/compute/gpu/pipelines.ts';
+import { allocateRows, makeState, measureBest, run, upload } from '../workers/compute/gpu/testing.ts';
+import { layoutTensor, WEIGHT_TYPES, type WeightTypeName } from '../workers/format/weight-layout.ts';
 import bareLoop from './bare-loop.wgsl?raw';
 
 export interface Case {

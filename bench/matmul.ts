@@ -7,8 +7,8 @@
  * The adapter is the machine's GPU where there is one; `MIXTAB_GPU=software` asks for the software adapter.
  */
 import { parseArgs } from 'node:util';
-import { WEIGHT_TYPES, type WeightTypeName } from '../src/contract/weight-layout.ts';
-import type { MatrixVariant } from '../workers/gpu/ops/context.ts';
+import type { MatrixVariant } from '../workers/compute/gpu/ops/context.ts';
+import { WEIGHT_TYPES, type WeightTypeName } from '../workers/format/weight-layout.ts';
 import { withBench } from './bench-page.ts';
 import type { BenchPage, Case, Timing } from './matmul-page.ts';
 

@@ -4,17 +4,22 @@
  */
 import type { SamplingOptions } from '../src/contract/engine-api.ts';
 import type { ModelConfig } from '../src/contract/import-api.ts';
-import { reportAdapter, requestAdapter, requestDevice } from '../workers/gpu/device.ts';
-import type { Dispatch } from '../workers/gpu/dispatch.ts';
-import { attention, attentionScratchBytes } from '../workers/gpu/ops/attention.ts';
-import { combine } from '../workers/gpu/ops/combine.ts';
-import { GROUPS_HEADER_BYTES, type MatrixVariant, type OpContext } from '../workers/gpu/ops/context.ts';
-import { rmsNorm } from '../workers/gpu/ops/rms-norm.ts';
-import { ropeAndStore } from '../workers/gpu/ops/rope-store.ts';
-import { router } from '../workers/gpu/ops/router.ts';
-import { SAMPLE_RESULT_BYTES, sample, sampleScratchBytes, writeSampleParams } from '../workers/gpu/ops/sample.ts';
-import { PipelineCache } from '../workers/gpu/pipelines.ts';
-import { ropeTable } from '../workers/gpu/rope-table.ts';
+import { reportAdapter, requestAdapter, requestDevice } from '../workers/compute/gpu/device.ts';
+import type { Dispatch } from '../workers/compute/gpu/dispatch.ts';
+import { attention, attentionScratchBytes } from '../workers/compute/gpu/ops/attention.ts';
+import { combine } from '../workers/compute/gpu/ops/combine.ts';
+import { GROUPS_HEADER_BYTES, type MatrixVariant, type OpContext } from '../workers/compute/gpu/ops/context.ts';
+import { rmsNorm } from '../workers/compute/gpu/ops/rms-norm.ts';
+import { ropeAndStore } from '../workers/compute/gpu/ops/rope-store.ts';
+import { router } from '../workers/compute/gpu/ops/router.ts';
+import {
+  SAMPLE_RESULT_BYTES,
+  sample,
+  sampleScratchBytes,
+  writeSampleParams,
+} from '../workers/compute/gpu/ops/sample.ts';
+import { PipelineCache } from '../workers/compute/gpu/pipelines.ts';
+import { ropeTable } from '../workers/compute/gpu/rope-table.ts';
 import {
   allocate,
   allocateRows,
@@ -24,7 +29,7 @@ import {
   seededRandom,
   upload,
   uploadRows,
-} from '../workers/gpu/testing.ts';
+} from '../workers/compute/gpu/testing.ts';
 
 type Shape = Pick<
   ModelConfig,

@@ -6,7 +6,7 @@
  * The adapter is the machine's GPU where there is one; `MIXTAB_GPU=software` asks for the software adapter.
  */
 import { parseArgs } from 'node:util';
-import type { MatrixVariant } from '../workers/gpu/ops/context.ts';
+import type { MatrixVariant } from '../workers/compute/gpu/ops/context.ts';
 import { withBench } from './bench-page.ts';
 import type { BenchPage, Case } from './ops-page.ts';
 

@@ -1,8 +1,9 @@
 /** The page of bench/overlap.ts: the import's worker as it is, and the engine's with a reader that can be slowed down. */
+
+import { createImportClient } from '../src/connect/worker-clients.ts';
 import type { GenerateRequest, LoadRequest } from '../src/contract/engine-api.ts';
 import type { ImportOptions } from '../src/contract/import-api.ts';
 import { proxy, wrap } from '../src/contract/rpc.ts';
-import { createImportClient } from '../src/engine-client.ts';
 import type { SlowEngineApi } from './slow-engine.worker.ts';
 
 const engine = wrap<SlowEngineApi>(

@@ -23,7 +23,7 @@ import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { syntheticRanged } from '../scripts/cli/server.ts';
 import { synthOptions } from '../scripts/cli/synth-options.ts';
-import { createSynth } from '../workers/gguf/synth/synth.ts';
+import { createSynth } from '../workers/synth/synth.ts';
 import { withBench } from './bench-page.ts';
 import { browserMemory } from './browser-memory.ts';
 import type { BenchPage } from './overlap-page.ts';

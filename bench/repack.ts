@@ -6,8 +6,8 @@
  * Source and target are as at import: a record's range of the file, and a fresh record. Best of five.
  */
 import { parseArgs } from 'node:util';
-import { layoutTensor, WEIGHT_TYPES, type WeightTypeName } from '../src/contract/weight-layout.ts';
-import { ggufBytes, repackTensor } from '../workers/gguf/repack.ts';
+import { ggufBytes, repackTensor } from '../workers/format/quantization/repack.ts';
+import { layoutTensor, WEIGHT_TYPES, type WeightTypeName } from '../workers/format/weight-layout.ts';
 
 const { values } = parseArgs({
   options: {

@@ -1,8 +1,9 @@
 /** Runs in the browser: a model with a large KV cache, through the page's own workers. */
+
+import { createEngineClient, createImportClient } from '../src/connect/worker-clients.ts';
 import { proxy } from '../src/contract/rpc.ts';
-import { createEngineClient, createImportClient } from '../src/engine-client.ts';
-import { SYNTH_PRESETS } from '../workers/gguf/synth/presets.ts';
-import { createSynth } from '../workers/gguf/synth/synth.ts';
+import { SYNTH_PRESETS } from '../workers/synth/presets.ts';
+import { createSynth } from '../workers/synth/synth.ts';
 
 interface Round {
   tokens: number;

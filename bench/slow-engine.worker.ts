@@ -1,9 +1,9 @@
 /** The engine's worker, but for its reader, whose rate can be limited: as on a phone's flash or an old disk. */
 import { expose } from '../src/contract/rpc.ts';
-import { Engine } from '../workers/engine.ts';
-import { createReaderWorker, type RecordReader } from '../workers/record-reader.ts';
-import { IndexedDbStore } from '../workers/storage/indexed-db-store.ts';
-import { OpfsFiles } from '../workers/storage/opfs-files.ts';
+import { Engine } from '../workers/engine/engine.ts';
+import { IndexedDbStore } from '../workers/store/indexed-db-store.ts';
+import { OpfsFiles } from '../workers/store/opfs-files.ts';
+import { createReaderWorker, type RecordReader } from '../workers/store/record-reader.ts';
 import { RateLimit } from './rate-limit.ts';
 
 const worker = createReaderWorker();

@@ -1,7 +1,7 @@
 /** The page of bench/store.ts. */
 import { wrap } from '../src/contract/rpc.ts';
-import type { RecordInfo } from '../src/contract/weight-layout.ts';
-import { createReaderWorker } from '../workers/record-reader.ts';
+import type { RecordInfo } from '../workers/format/manifest.ts';
+import { createReaderWorker } from '../workers/store/record-reader.ts';
 import type { StoreWorker } from './store-worker.ts';
 
 const stores = wrap<StoreWorker>(new Worker(new URL('./store-worker.ts', import.meta.url), { type: 'module' }));

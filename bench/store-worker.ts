@@ -1,12 +1,12 @@
 /** The stores' side of bench/store.ts: fills them, and reads them in bare loops. In a worker: OPFS needs one. */
 import { createStore, type UseStore } from 'idb-keyval';
 import { expose } from '../src/contract/rpc.ts';
-import { PART_BYTES, type RecordInfo } from '../src/contract/weight-layout.ts';
-import { BufferPool } from '../workers/storage/buffer-pool.ts';
-import { sha256Hex } from '../workers/storage/hash.ts';
-import { IndexedDbStore } from '../workers/storage/indexed-db-store.ts';
-import { OpfsFiles } from '../workers/storage/opfs-files.ts';
-import { readBlob } from '../workers/storage/read-blob.ts';
+import { PART_BYTES, type RecordInfo } from '../workers/format/manifest.ts';
+import { BufferPool } from '../workers/store/buffer-pool.ts';
+import { sha256Hex } from '../workers/store/hash.ts';
+import { IndexedDbStore } from '../workers/store/indexed-db-store.ts';
+import { OpfsFiles } from '../workers/store/opfs-files.ts';
+import { readBlob } from '../workers/store/read-blob.ts';
 
 const MODEL = 'bench';
 const buffers = new BufferPool(8 * PART_BYTES);

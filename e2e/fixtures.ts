@@ -5,9 +5,9 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { test as base, expect, type Page } from '@playwright/test';
 import { sendRange, serveStatic, syntheticRanged } from '../scripts/cli/server.ts';
-import { splitName } from '../workers/gguf/split.ts';
-import { SYNTH_PRESETS } from '../workers/gguf/synth/presets.ts';
-import { createSplitSynth, createSynth, type SynthFile } from '../workers/gguf/synth/synth.ts';
+import { splitName } from '../workers/format/gguf/split.ts';
+import { SYNTH_PRESETS } from '../workers/synth/presets.ts';
+import { createSplitSynth, createSynth, type SynthFile } from '../workers/synth/synth.ts';
 
 const DIST = join(import.meta.dirname, '..', 'dist');
 

@@ -1,22 +1,80 @@
 import { describe, expect, it } from 'vitest';
-import { checkFile } from './check-imports.mjs';
+import { checkFile, findCircle, folderOf, importsOf } from './check-imports.mjs';
 
 describe('checkFile', () => {
-  it('lets a folder import what the table allows', () => {
+  it('lets a folder import what its rule allows', () => {
     expect(
-      checkFile('workers/model/forward.ts', "import { a } from '../gpu/dispatch.ts';\nimport b from 'comlink';"),
+      checkFile(
+        'workers/model/forward.ts',
+        "import { a } from '../compute/gpu/dispatch.ts';\nimport b from 'comlink';",
+      ),
     ).toEqual([]);
     expect(
-      checkFile('src/engine-client.ts', "new Worker(new URL('../workers/engine.worker.ts', import.meta.url))"),
+      checkFile(
+        'src/connect/worker-clients.ts',
+        "new Worker(new URL('../../workers/engine.worker.ts', import.meta.url))",
+      ),
     ).toEqual([]);
+    expect(checkFile('src/page/shell/App.tsx', "import { ChatView } from '../chat/ChatView.tsx';")).toEqual([]);
   });
 
   it.each([
-    ['src/main.tsx', "import { Engine } from '../workers/engine.ts';"],
+    ['src/page/shell/main.tsx', "import { Engine } from '../../../workers/engine/engine.ts';"],
+    ['src/page/state/models.ts', "import { loadModel } from '../services/models.ts';"],
+    ['src/page/services/answers.ts', "import { Thread } from '../chat/Thread.tsx';"],
+    ['src/page/chat/Thread.tsx', "import { Sidebar } from '../sidebar/Sidebar.tsx';"],
+    ['src/page/chat/Thread.tsx', "import { createEngineClient } from '../../connect/worker-clients.ts';"],
+    ['src/ui/Dialog.tsx', "import { view } from '../page/state/route.ts';"],
     ['workers/experts/loader.ts', "import type { Model } from '../model/forward.ts';"],
-    ['workers/text/tokenizer.ts', "const x = await import('../gpu/device.ts');"],
+    ['workers/text/tokenizer.ts', "const x = await import('../compute/gpu/device.ts');"],
     ['src/contract/ids.ts', "import code from '../../shaders/embed.wgsl?raw';"],
+    ['workers/engine.ts', "import { a } from '../src/page/shell/App.tsx';"],
+    ['src/somewhere/new.ts', ''],
   ])('refuses %s: %s', (path, text) => {
     expect(checkFile(path, text)).toHaveLength(1);
+  });
+
+  it('lets tests import anything', () => {
+    expect(checkFile('workers/text/tokenizer.test.ts', "import { a } from '../compute/gpu/device.ts';")).toEqual([]);
+  });
+});
+
+describe('folderOf', () => {
+  it('prefers the longest folder, and does not take a longer name for a folder', () => {
+    expect(folderOf('workers/compute/gpu/ops/matmul.ts')).toBe('workers/compute/gpu');
+    expect(folderOf('workers/engine.worker.ts')).toBe('workers');
+    expect(folderOf('src/client-side/x.ts')).toBeUndefined();
+  });
+});
+
+it('importsOf finds static, dynamic, type and worker imports, without their queries', () => {
+  const text = `import a from './a.ts'; import type { B } from '../b.ts'; export * from './c.ts';
+    await import('./d.ts'); new Worker(new URL('./e.worker.ts', import.meta.url)); import s from './f.wgsl?raw';
+    import './g.css'; import 'package';`;
+  expect(importsOf('x/y/z.ts', text).sort()).toEqual(
+    ['x/b.ts', ...['a.ts', 'c.ts', 'd.ts', 'e.worker.ts', 'f.wgsl', 'g.css'].map((name) => `x/y/${name}`)].sort(),
+  );
+});
+
+describe('findCircle', () => {
+  it('names the circle without what leads to it', () => {
+    const edges = new Map([
+      ['a', ['b', 'x']],
+      ['b', ['c']],
+      ['c', ['d']],
+      ['d', ['b']],
+      ['x', []],
+    ]);
+    expect(findCircle(edges)).toEqual(['b', 'c', 'd', 'b']);
+  });
+
+  it('finds none where two paths meet', () => {
+    const edges = new Map([
+      ['a', ['b', 'c']],
+      ['b', ['d']],
+      ['c', ['d']],
+      ['d', []],
+    ]);
+    expect(findCircle(edges)).toBeUndefined();
   });
 });

@@ -12,7 +12,7 @@
 // the sum reaches its target. Nothing is sorted, nothing is left out.
 //
 // logits: f32[VOCABULARY]; scratch: u32[VOCABULARY], the histograms; counts: u32[VOCABULARY]; bias: f32[VOCABULARY].
-// Params, result: workers/gpu/ops/sample.ts. Grid: (1, 1, 1).
+// Params, result: workers/compute/gpu/ops/sample.ts. Grid: (1, 1, 1).
 override VOCABULARY: u32;
 override WORKGROUP: u32;
 override DIGIT_BITS: u32;  // divides 32

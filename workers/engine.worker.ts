@@ -1,15 +1,15 @@
 /** Entry point of the engine worker. */
 import { expose } from '../src/contract/rpc.ts';
-import { lazyEngine } from './lazy-engine.ts';
-import { whenLent } from './lent-models.ts';
+import { lazyEngine } from './engine/lazy-engine.ts';
+import { whenLent } from './store/site-store.ts';
 
 expose(
   lazyEngine(async () => {
     const [{ Engine }, { createReaderWorker }, { IndexedDbStore }, { OpfsFiles }] = await Promise.all([
-      import('./engine.ts'),
-      import('./record-reader.ts'),
-      import('./storage/indexed-db-store.ts'),
-      import('./storage/opfs-files.ts'),
+      import('./engine/engine.ts'),
+      import('./store/record-reader.ts'),
+      import('./store/indexed-db-store.ts'),
+      import('./store/opfs-files.ts'),
     ]);
     const store = new IndexedDbStore(undefined, new OpfsFiles());
     const reader = createReaderWorker();

@@ -1,14 +1,14 @@
 /** Entry point of the reader worker: reads records for the engine worker, so that reading never holds up inference. */
 import { MixtabError } from '../src/contract/errors.ts';
 import type { Bytes } from '../src/contract/ids.ts';
-import { onePart, type RecordParts } from '../src/contract/record-parts.ts';
 import { expose, transfer } from '../src/contract/rpc.ts';
-import type { RecordInfo } from '../src/contract/weight-layout.ts';
-import { whenLent } from './lent-models.ts';
-import { BufferPool } from './storage/buffer-pool.ts';
-import { IndexedDbStore } from './storage/indexed-db-store.ts';
-import { OpfsFiles } from './storage/opfs-files.ts';
-import { readWhenStored } from './storage/record-requests.ts';
+import type { RecordInfo } from './format/manifest.ts';
+import { onePart, type RecordParts } from './format/record-parts.ts';
+import { BufferPool } from './store/buffer-pool.ts';
+import { IndexedDbStore } from './store/indexed-db-store.ts';
+import { OpfsFiles } from './store/opfs-files.ts';
+import { readWhenStored } from './store/record-requests.ts';
+import { whenLent } from './store/site-store.ts';
 
 /** Room for the records under way and those being uploaded: four of Mixtral 8x7B's in Q4_K. */
 const BUFFER_BYTES: Bytes = 400e6;
@@ -51,8 +51,8 @@ async function repaired(modelId: string, record: RecordInfo, error: unknown): Pr
   const broken = error instanceof MixtabError && (error.code === 'record-damaged' || error.code === 'record-missing');
   if (!broken || record.sha256 === '') throw error;
   const [{ repairRecord }, { openUrl }] = await Promise.all([
-    import('./storage/self-repair.ts'),
-    import('./storage/model-source.ts'),
+    import('./import/self-repair.ts'),
+    import('./import/model-source.ts'),
   ]);
   return onePart(await repairRecord({ store, open: openUrl }, modelId, record, error));
 }

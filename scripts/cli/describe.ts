@@ -1,13 +1,13 @@
 /** What `inspect` prints for people. */
 
+import type { ModelInspection } from '../../src/contract/import-api.ts';
 import {
   ASSUMED_GPU_BYTES,
   ASSUMED_RATES,
   type DeviceFigures,
   type ExpectedSpeed,
-} from '../../src/contract/expected-speed.ts';
-import type { ModelInspection } from '../../src/contract/import-api.ts';
-import { fitText } from '../../src/library/fit-text.ts';
+} from '../../src/page/library/expected-speed.ts';
+import { fitText } from '../../src/page/library/fit-text.ts';
 import { formatBytes, formatCount } from '../../src/ui/format.ts';
 import type { Options } from './options.ts';
 

@@ -1,7 +1,7 @@
 /** The parts of a split model on the disk. */
 import { existsSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
-import { parsePieceName, parseSplitName, pieceName, splitName } from '../../workers/gguf/split.ts';
+import { parsePieceName, parseSplitName, pieceName, splitName } from '../../workers/format/gguf/split.ts';
 
 /** The files beside `path` that its name says are its model's parts, itself included; missing ones are left out. */
 export function partPaths(path: string): string[] {

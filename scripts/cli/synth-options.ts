@@ -1,8 +1,8 @@
 /** The synthetic model that the command line describes. */
 import { MixtabError } from '../../src/contract/errors.ts';
-import { WEIGHT_TYPES, type WeightTypeName } from '../../src/contract/weight-layout.ts';
-import { MISTRAL_TEMPLATE, SYNTH_PRESETS } from '../../workers/gguf/synth/presets.ts';
-import type { SynthOptions } from '../../workers/gguf/synth/synth.ts';
+import { WEIGHT_TYPES, type WeightTypeName } from '../../workers/format/weight-layout.ts';
+import { MISTRAL_TEMPLATE, SYNTH_PRESETS } from '../../workers/synth/presets.ts';
+import type { SynthOptions } from '../../workers/synth/synth.ts';
 import type { Options } from './options.ts';
 
 const bad = (message: string, remedy: string): MixtabError => new MixtabError('bad-request', message, remedy);

@@ -1,4 +1,4 @@
-// Which expert slots work on which (token, choice) pairs; mirrors workers/gpu/ops/context.ts.
+// Which expert slots work on which (token, choice) pairs; mirrors workers/compute/gpu/ops/context.ts.
 const MAX_GROUPS = 256u;
 const NO_SLOT = 0xffffffffu;
 

@@ -1,4 +1,4 @@
-// Step state; mirrors workers/gpu/step-state.ts. Bound as binding 0 of every kernel.
+// Step state; mirrors workers/compute/gpu/step-state.ts. Bound as binding 0 of every kernel.
 struct StepState {
   token_count: u32,  // tokens in this batch
   position: u32,     // position of the first of them

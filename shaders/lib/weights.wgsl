@@ -6,7 +6,7 @@
 //   fn dot_run(w: Run32, x: Input32) -> f32
 //   fn block32(p: Planes, n: u32) -> Block32  // the weights themselves
 // and reads `weights`, which the kernel declares as array<vec4<u32>>. IQ types read their `grid` at binding 7 too.
-// Planes and their byte order: src/contract/weight-layout.ts.
+// Planes and their byte order: workers/format/weight-layout.ts.
 
 // Starts of a matrix's planes, in vec4<u32> from the start of `weights`.
 struct Planes {

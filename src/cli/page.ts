@@ -1,4 +1,6 @@
 /** The page that the command line and the benchmarks open in a Chromium: the workers' calls, on `window`. */
+
+import { createEngineClient, createImportClient } from '../connect/worker-clients.ts';
 import type {
   GenerateRequest,
   GenerateResult,
@@ -10,7 +12,6 @@ import type {
 import { type ErrorData, errorToData } from '../contract/errors.ts';
 import type { ImportOptions, ImportProgress, ModelSource, ModelSummary } from '../contract/import-api.ts';
 import { proxy } from '../contract/rpc.ts';
-import { createEngineClient, createImportClient } from '../engine-client.ts';
 
 /** What crosses to the command line: errors as data, since a page's own lose their code on the way. */
 export type Answer<T> = { result: T } | { error: ErrorData };

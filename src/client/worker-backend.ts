@@ -1,7 +1,8 @@
 /** This page's own workers as the client's engine. */
-import type { LentValues } from '../contract/lent-models.ts';
+
+import { createEngineClient, createImportClient } from '../connect/worker-clients.ts';
 import { expose, proxy } from '../contract/rpc.ts';
-import { createEngineClient, createImportClient } from '../engine-client.ts';
+import type { LentValues } from '../contract/site-store.ts';
 import type { Backend } from './local.ts';
 
 /** `lend` lets the workers read models that the window reaches and they do not. */

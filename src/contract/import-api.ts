@@ -2,8 +2,8 @@
  * The worker boundary, written by hand: models, and the import worker (`ImportApi`), which fills the store. The engine's is in
  * engine-api.ts. Both are exposed through comlink; callbacks are passed with `Comlink.proxy`; errors are `MixtabError`s.
  */
-import type { AccessToken } from './access.ts';
-import type { RecordPlace } from './weight-layout.ts';
+
+import type { AccessToken } from './access-token.ts';
 
 /** Where a GGUF comes from. Several files are the parts of one split GGUF. */
 export type ModelSource =
@@ -11,6 +11,9 @@ export type ModelSource =
   | { kind: 'file'; files: File[] }
   /** The model that is served with the page. `url` is where the page's build put it. */
   | { kind: 'builtin'; url: string };
+
+/** Where a record's bytes lie: the browser's database, or a file of the origin private file system. */
+export type RecordPlace = 'indexeddb' | 'opfs';
 
 /** Sizes that decide the shape of the computation; read from the GGUF, never assumed. */
 export interface ModelConfig {

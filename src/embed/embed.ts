@@ -3,7 +3,7 @@ import { createHost } from '../client/host.ts';
 import { createLocal } from '../client/local.ts';
 import { type ModelsChanged, originFrom, PROTOCOL, type Ready } from '../client/protocol.ts';
 import { workerBackend } from '../client/worker-backend.ts';
-import type { LentValues } from '../contract/lent-models.ts';
+import type { LentValues } from '../contract/site-store.ts';
 import { offerSiteModels } from './storage-access.ts';
 
 const origin = originFrom(location.search);

@@ -1,5 +1,5 @@
 /** The models that the user has on this site's own page, read by a frame that was let at the site's database. */
-import { type LentValues, MODEL_DATABASE, MODEL_PREFIX } from '../contract/lent-models.ts';
+import { type LentValues, MODEL_DATABASE, MODEL_PREFIX } from '../contract/site-store.ts';
 
 /** @returns undefined where the site has stored no model yet */
 export async function openSiteModels(databases: IDBFactory): Promise<LentValues | undefined> {

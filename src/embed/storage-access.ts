@@ -2,7 +2,7 @@
  * Tells the user of a frame where its models lie, and offers those of the site itself. All browsers have Storage Access for cookies;
  * a handle to IndexedDB, which is what models need, is given by Chromium only, and to the window only.
  */
-import type { LentValues } from '../contract/lent-models.ts';
+import type { LentValues } from '../contract/site-store.ts';
 import { openSiteModels } from './site-models.ts';
 
 interface StorageAccessHandle {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { expertIndex, layerIndex } from '../../src/contract/ids.ts';
-import { onePart, type RecordParts } from '../../src/contract/record-parts.ts';
+import { onePart, type RecordParts } from '../format/record-parts.ts';
 import { ExpertCache } from './expert-cache.ts';
 import type { SlotMemory } from './slot-memory.ts';
 

@@ -12,9 +12,9 @@ import {
   type LayerIndex,
   layerIndex,
 } from '../../src/contract/ids.ts';
-import type { RecordParts } from '../../src/contract/record-parts.ts';
-import { expertKey } from '../../src/contract/weight-layout.ts';
-import { Stopwatch } from '../gpu/stopwatch.ts';
+import { Stopwatch } from '../compute/gpu/stopwatch.ts';
+import { expertKey } from '../format/manifest.ts';
+import type { RecordParts } from '../format/record-parts.ts';
 import type { PoolPlan } from './budget.ts';
 import { ExpertLoader, type ReadExpert } from './expert-loader.ts';
 import { RamTier } from './ram-tier.ts';

@@ -5,7 +5,7 @@
  */
 import { MixtabError } from '../../src/contract/errors.ts';
 import type { Bytes, ExpertIndex, LayerIndex } from '../../src/contract/ids.ts';
-import { expertKey } from '../../src/contract/weight-layout.ts';
+import { expertKey } from '../format/manifest.ts';
 import type { RamTier } from './ram-tier.ts';
 
 /**

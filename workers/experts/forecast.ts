@@ -1,7 +1,7 @@
 /** While a model is being imported: tells the import which experts its routers find likely, so that these come next. */
 import { type LayerIndex, layerIndex } from '../../src/contract/ids.ts';
-import { expertKey, type ModelManifest } from '../../src/contract/weight-layout.ts';
-import { RecordForecast } from '../storage/record-requests.ts';
+import { expertKey, type ModelManifest } from '../format/manifest.ts';
+import { RecordForecast } from '../store/record-requests.ts';
 import { ExpertLikelihood } from './likelihood.ts';
 
 /** One token's router logits, [experts], of a layer. */

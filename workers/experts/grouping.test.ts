@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { expertIndex } from '../../src/contract/ids.ts';
-import { GROUPS_HEADER_BYTES } from '../gpu/ops/context.ts';
+import { GROUPS_HEADER_BYTES } from '../compute/gpu/ops/context.ts';
 import { encodeGroups, groupByExpert } from './grouping.ts';
 
 // Three tokens, two choices each: token 0 -> experts 3, 1; token 1 -> 1, 0; token 2 -> 3, 0.

@@ -1,6 +1,6 @@
 /** Sorts the choices of a batch of tokens by expert, for the expert kernels. Pure. */
 import { type ExpertIndex, expertIndex } from '../../src/contract/ids.ts';
-import { GROUPS_HEADER_BYTES, MAX_GROUPS } from '../gpu/ops/context.ts';
+import { GROUPS_HEADER_BYTES, MAX_GROUPS } from '../compute/gpu/ops/context.ts';
 
 /** An expert and the choices that fell on it: p = token * expertsPerToken + k. */
 export interface ExpertGroup {

@@ -7,10 +7,10 @@
  */
 import { MixtabError } from '../../src/contract/errors.ts';
 import type { Bytes, ExpertId, LayerIndex, SlotIndex } from '../../src/contract/ids.ts';
-import { type RecordParts, rangeOf } from '../../src/contract/record-parts.ts';
-import type { TensorLayout } from '../../src/contract/weight-layout.ts';
-import { type Slice, whole } from '../gpu/dispatch.ts';
-import { type ExpertBank, NO_SLOT } from '../gpu/ops/context.ts';
+import { type Slice, whole } from '../compute/gpu/dispatch.ts';
+import { type ExpertBank, NO_SLOT } from '../compute/gpu/ops/context.ts';
+import { type RecordParts, rangeOf } from '../format/record-parts.ts';
+import type { TensorLayout } from '../format/weight-layout.ts';
 import type { PoolPlan } from './budget.ts';
 
 /** Layouts of an expert's matrices in its record. */

@@ -2,9 +2,9 @@
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { afterAll, describe, expect, it } from 'vitest';
 import type { GenerateRequest, GenerateResult } from '../../src/contract/engine-api.ts';
-import type { Engine } from '../engine.ts';
-import { SYNTH_PRESETS } from '../gguf/synth/presets.ts';
-import { engineWith } from '../testing.ts';
+import type { Engine } from '../engine/engine.ts';
+import { engineWith } from '../engine/testing.ts';
+import { SYNTH_PRESETS } from '../synth/presets.ts';
 
 const SCHEMA = {
   type: 'object',

@@ -1,10 +1,10 @@
 /** How many readbacks a token costs, by how many of its experts are resident; and that its tokens do not depend on it. */
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { isExpertKey } from '../../src/contract/weight-layout.ts';
-import type { Engine } from '../engine.ts';
-import { SYNTH_PRESETS } from '../gguf/synth/presets.ts';
-import { Readback } from '../gpu/readback.ts';
-import { engineWith, holdReads } from '../testing.ts';
+import { Readback } from '../compute/gpu/readback.ts';
+import type { Engine } from '../engine/engine.ts';
+import { engineWith, holdReads } from '../engine/testing.ts';
+import { isExpertKey } from '../format/manifest.ts';
+import { SYNTH_PRESETS } from '../synth/presets.ts';
 
 const LAYERS = 12;
 const TOKENS = 48;

@@ -12,14 +12,14 @@
  */
 import { MixtabError } from '../../src/contract/errors.ts';
 import { type ExpertIndex, type LayerIndex, layerIndex } from '../../src/contract/ids.ts';
+import { type Dispatch, record, type Slice, submit } from '../compute/gpu/dispatch.ts';
+import type { Rows } from '../compute/gpu/ops/context.ts';
+import type { Readback } from '../compute/gpu/readback.ts';
+import { STATE } from '../compute/gpu/step-state.ts';
 import type { ExpertCache, Guess } from '../experts/expert-cache.ts';
 import type { OnRouterLogits } from '../experts/forecast.ts';
 import { encodeGroups } from '../experts/grouping.ts';
 import { distinctExperts } from '../experts/residency.ts';
-import { type Dispatch, record, type Slice, submit } from '../gpu/dispatch.ts';
-import type { Rows } from '../gpu/ops/context.ts';
-import type { Readback } from '../gpu/readback.ts';
-import { STATE } from '../gpu/step-state.ts';
 import { predictionOf, TRACE_STRIDE, traceOf } from '../model/buffers.ts';
 import { type DecodeProgram, decodeProgram, type GuessDepth, type Model } from '../model/forward.ts';
 import { dropExpertOutputs } from '../model/moe-layer.ts';
@@ -77,7 +77,7 @@ export class Decoder {
   /**
    * Computes the next token.
    * @param more how many further tokens may be computed after it, at most
-   * @returns what the head left: by default the sampler's result as `workers/gpu/ops/sample.ts` lays it out
+   * @returns what the head left: by default the sampler's result as `workers/compute/gpu/ops/sample.ts` lays it out
    */
   async next(more: number): Promise<ArrayBuffer> {
     try {

@@ -12,13 +12,13 @@ import {
   type TokenId,
   tokenId,
 } from '../../src/contract/ids.ts';
+import { type Dispatch, record, type Slice, submit } from '../compute/gpu/dispatch.ts';
+import type { Rows } from '../compute/gpu/ops/context.ts';
+import type { Readback } from '../compute/gpu/readback.ts';
+import { STATE } from '../compute/gpu/step-state.ts';
 import type { ExpertCache } from '../experts/expert-cache.ts';
 import type { OnRouterLogits } from '../experts/forecast.ts';
 import { type ExpertGroup, encodeGroups, groupByExpert } from '../experts/grouping.ts';
-import { type Dispatch, record, type Slice, submit } from '../gpu/dispatch.ts';
-import type { Rows } from '../gpu/ops/context.ts';
-import type { Readback } from '../gpu/readback.ts';
-import { STATE } from '../gpu/step-state.ts';
 import type { StepBuffers } from '../model/buffers.ts';
 import { attend, decodeProgram, embedTokens, type Model, outputHead } from '../model/forward.ts';
 import { addAccumulated, combineExperts, dropExpertOutputs, routeTokens, runExperts } from '../model/moe-layer.ts';
@@ -163,7 +163,7 @@ function keepLast({ buffers: { headResidual }, ctx }: Model, { tokens, buffers: 
   device.queue.submit([encoder.finish()]);
 }
 
-/** Prompts of these many tokens need all the kernels there are: more take other tilings (workers/gpu/ops/weight-shader.ts). */
+/** Prompts of these many tokens need all the kernels there are: more take other tilings (workers/compute/gpu/ops/weight-shader.ts). */
 const PLANNED_PROMPTS = [1, 8];
 
 /** Records what a prompt's first token and the following ones need, for {@link PipelineCache.compile}. */

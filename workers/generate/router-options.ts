@@ -2,7 +2,7 @@
 import type { AblationOptions, GenerateRequest, LossyOptions } from '../../src/contract/engine-api.ts';
 import { MixtabError } from '../../src/contract/errors.ts';
 import type { ModelConfig } from '../../src/contract/import-api.ts';
-import { BANNED_BITS, STATE, STATE_BYTES } from '../gpu/step-state.ts';
+import { BANNED_BITS, STATE, STATE_BYTES } from '../compute/gpu/step-state.ts';
 import type { Model } from '../model/forward.ts';
 
 export type RouterOptions = Pick<GenerateRequest, 'lossy' | 'ablation'>;

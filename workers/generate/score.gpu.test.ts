@@ -1,9 +1,9 @@
 /** Scoring, and what the lossy options do. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type AblationOptions, RESIDENCE, type ScoreRequest } from '../../src/contract/engine-api.ts';
-import type { Engine } from '../engine.ts';
-import { SYNTH_PRESETS } from '../gguf/synth/presets.ts';
-import { engineWith } from '../testing.ts';
+import type { Engine } from '../engine/engine.ts';
+import { engineWith } from '../engine/testing.ts';
+import { SYNTH_PRESETS } from '../synth/presets.ts';
 
 const TEXT = 'the first men of that day had been there before us and could not have been the last of them '.repeat(3);
 let engine: Engine;

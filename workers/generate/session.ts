@@ -1,9 +1,9 @@
 /** The KV cache of a conversation, to and from parts of at most 16 MB: what a reload would else compute again. */
 import type { Bytes } from '../../src/contract/ids.ts';
-import { Readback } from '../gpu/readback.ts';
+import { Readback } from '../compute/gpu/readback.ts';
 import { type KvCache, kvCacheBytes } from '../model/kv-cache.ts';
-import { sha256Hex } from '../storage/hash.ts';
-import type { SessionHeader, SessionOwner } from '../storage/session-store.ts';
+import { sha256Hex } from '../store/hash.ts';
+import type { SessionHeader, SessionOwner } from '../store/session-store.ts';
 
 /** Raised whenever kernels would compute other keys or values, or lay them out in another way. */
 export const SESSION_VERSION = 4;

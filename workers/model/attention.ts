@@ -1,11 +1,11 @@
 /** The attention half of a layer: `x += Wo attention(rope(Wq n), rope(Wk n), Wv n)`, n = rmsnorm(x). */
 import type { ModelConfig } from '../../src/contract/import-api.ts';
-import type { Dispatch, Slice } from '../gpu/dispatch.ts';
-import { attention } from '../gpu/ops/attention.ts';
-import type { OpContext } from '../gpu/ops/context.ts';
-import { matmul } from '../gpu/ops/matmul.ts';
-import { rmsNorm } from '../gpu/ops/rms-norm.ts';
-import { ropeAndStore } from '../gpu/ops/rope-store.ts';
+import type { Dispatch, Slice } from '../compute/gpu/dispatch.ts';
+import { attention } from '../compute/gpu/ops/attention.ts';
+import type { OpContext } from '../compute/gpu/ops/context.ts';
+import { matmul } from '../compute/gpu/ops/matmul.ts';
+import { rmsNorm } from '../compute/gpu/ops/rms-norm.ts';
+import { ropeAndStore } from '../compute/gpu/ops/rope-store.ts';
 import type { StepBuffers } from './buffers.ts';
 import type { LayerCache } from './kv-cache.ts';
 import type { LayerWeights } from './weights.ts';

@@ -2,12 +2,12 @@
 
 import type { Bytes } from '../../src/contract/ids.ts';
 import type { ModelConfig } from '../../src/contract/import-api.ts';
-import { INPUT_ALIGNMENT_WEIGHTS } from '../../src/contract/weight-layout.ts';
-import { type Slice, whole } from '../gpu/dispatch.ts';
-import { attentionScratchBytes } from '../gpu/ops/attention.ts';
-import { GROUPS_HEADER_BYTES, type Rows } from '../gpu/ops/context.ts';
-import { SAMPLE_RESULT_BYTES, sampleParamsBytes, sampleScratchBytes } from '../gpu/ops/sample.ts';
-import { STATE_BYTES } from '../gpu/step-state.ts';
+import { type Slice, whole } from '../compute/gpu/dispatch.ts';
+import { attentionScratchBytes } from '../compute/gpu/ops/attention.ts';
+import { GROUPS_HEADER_BYTES, type Rows } from '../compute/gpu/ops/context.ts';
+import { SAMPLE_RESULT_BYTES, sampleParamsBytes, sampleScratchBytes } from '../compute/gpu/ops/sample.ts';
+import { STATE_BYTES } from '../compute/gpu/step-state.ts';
+import { INPUT_ALIGNMENT_WEIGHTS } from '../format/weight-layout.ts';
 
 interface TokenRows {
   /** f32[tokens, embeddingLength] */

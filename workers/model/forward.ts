@@ -5,12 +5,12 @@
 
 import { type LayerIndex, layerIndex } from '../../src/contract/ids.ts';
 import type { ModelConfig } from '../../src/contract/import-api.ts';
-import type { Dispatch, Slice } from '../gpu/dispatch.ts';
-import type { ExpertBank, OpContext, Rows } from '../gpu/ops/context.ts';
-import { embed } from '../gpu/ops/embed.ts';
-import { matmulParts } from '../gpu/ops/matmul.ts';
-import { rmsNorm } from '../gpu/ops/rms-norm.ts';
-import { sample } from '../gpu/ops/sample.ts';
+import type { Dispatch, Slice } from '../compute/gpu/dispatch.ts';
+import type { ExpertBank, OpContext, Rows } from '../compute/gpu/ops/context.ts';
+import { embed } from '../compute/gpu/ops/embed.ts';
+import { matmulParts } from '../compute/gpu/ops/matmul.ts';
+import { rmsNorm } from '../compute/gpu/ops/rms-norm.ts';
+import { sample } from '../compute/gpu/ops/sample.ts';
 import { attentionBlock } from './attention.ts';
 import { predictionOf, type StepBuffers, traceOf } from './buffers.ts';
 import type { KvCache } from './kv-cache.ts';

@@ -1,5 +1,5 @@
 import { expect, it, vi } from 'vitest';
-import { getTestDevice, readBack } from '../gpu/testing.ts';
+import { getTestDevice, readBack } from '../compute/gpu/testing.ts';
 import { KvCache, kvCacheBytes } from './kv-cache.ts';
 
 const SHAPE = { layerCount: 2, kvHeadCount: 1, headDim: 8 };

@@ -2,8 +2,8 @@
 
 import type { Bytes } from '../../src/contract/ids.ts';
 import type { ModelConfig } from '../../src/contract/import-api.ts';
-import { type Slice, whole } from '../gpu/dispatch.ts';
-import { nudged } from '../gpu/nudge.ts';
+import { type Slice, whole } from '../compute/gpu/dispatch.ts';
+import { nudged } from '../compute/gpu/nudge.ts';
 
 /** Positions by which the cache grows. */
 export const PAGE_POSITIONS = 512;

@@ -9,14 +9,14 @@
 
 import type { LayerIndex } from '../../src/contract/ids.ts';
 import type { ModelConfig } from '../../src/contract/import-api.ts';
-import type { Dispatch, Slice } from '../gpu/dispatch.ts';
-import { combine } from '../gpu/ops/combine.ts';
-import type { ExpertBank, OpContext, Rows } from '../gpu/ops/context.ts';
-import { expertDown } from '../gpu/ops/expert-down.ts';
-import { expertGateUp } from '../gpu/ops/expert-gate-up.ts';
-import { matmul } from '../gpu/ops/matmul.ts';
-import { rmsNorm } from '../gpu/ops/rms-norm.ts';
-import { type RouterMode, router } from '../gpu/ops/router.ts';
+import type { Dispatch, Slice } from '../compute/gpu/dispatch.ts';
+import { combine } from '../compute/gpu/ops/combine.ts';
+import type { ExpertBank, OpContext, Rows } from '../compute/gpu/ops/context.ts';
+import { expertDown } from '../compute/gpu/ops/expert-down.ts';
+import { expertGateUp } from '../compute/gpu/ops/expert-gate-up.ts';
+import { matmul } from '../compute/gpu/ops/matmul.ts';
+import { rmsNorm } from '../compute/gpu/ops/rms-norm.ts';
+import { type RouterMode, router } from '../compute/gpu/ops/router.ts';
 import type { StepBuffers } from './buffers.ts';
 import type { LayerWeights } from './weights.ts';
 

@@ -1,7 +1,7 @@
 import { afterEach, expect, it, vi } from 'vitest';
 import type { ModelConfig } from '../../src/contract/import-api.ts';
-import { scopesReport } from '../gpu/scope-testing.ts';
-import { getTestDevice } from '../gpu/testing.ts';
+import { scopesReport } from '../compute/gpu/scope-testing.ts';
+import { getTestDevice } from '../compute/gpu/testing.ts';
 import { promptRowsBytes } from './buffers.ts';
 import { PromptRows } from './prompt-rows.ts';
 

@@ -2,7 +2,7 @@
 
 import type { Bytes } from '../../src/contract/ids.ts';
 import type { ModelConfig } from '../../src/contract/import-api.ts';
-import { withAllocations } from '../gpu/errors.ts';
+import { withAllocations } from '../compute/gpu/errors.ts';
 import { type ChunkRows, createChunkRows } from './buffers.ts';
 
 export class PromptRows {

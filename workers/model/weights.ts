@@ -1,18 +1,11 @@
 /** The dense weights on the GPU: everything but the experts. One buffer for each record. */
 import { MixtabError } from '../../src/contract/errors.ts';
 import type { Bytes } from '../../src/contract/ids.ts';
-import { type RecordParts, rangeOf } from '../../src/contract/record-parts.ts';
-import {
-  denseKey,
-  EMBEDDING_KEY,
-  isPartOf,
-  OUTPUT_KEY,
-  partKey,
-  type RecordInfo,
-  type TensorLayout,
-} from '../../src/contract/weight-layout.ts';
-import type { Slice } from '../gpu/dispatch.ts';
-import type { Matrix, RowParts } from '../gpu/ops/context.ts';
+import type { Slice } from '../compute/gpu/dispatch.ts';
+import type { Matrix, RowParts } from '../compute/gpu/ops/context.ts';
+import { denseKey, EMBEDDING_KEY, isPartOf, OUTPUT_KEY, partKey, type RecordInfo } from '../format/manifest.ts';
+import { type RecordParts, rangeOf } from '../format/record-parts.ts';
+import type { TensorLayout } from '../format/weight-layout.ts';
 
 export interface LayerWeights {
   /** f32[embeddingLength] */

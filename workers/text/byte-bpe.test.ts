@@ -1,12 +1,13 @@
 /** Byte-level BPE against llama.cpp, on a synthetic vocabulary with words cut in every way we know. */
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { BYTE_CHARACTERS, PRE_TOKENIZERS, type PreTokenizerName } from '../../src/contract/pre-tokenizers.ts';
-import { byteBpeVocabulary } from '../gguf/synth/vocabulary.ts';
+import { BYTE_CHARACTERS, PRE_TOKENIZERS, type PreTokenizerName } from '../format/pre-tokenizers.ts';
+import { byteBpeVocabulary } from '../synth/vocabulary.ts';
+import { createTokenizer } from './create-tokenizer.ts';
 import { createDetokenizer } from './detokenizer.ts';
 import goldens from './golden/byte-bpe.json' with { type: 'json' };
 import { preTokenizer, words } from './pre-tokenizers.ts';
-import { createTokenizer, type Tokenizer } from './tokenizer.ts';
+import type { Tokenizer } from './tokenizer.ts';
 
 /** The vocabulary of the files that the goldens were made with. */
 const tokenizerOf = (pre: PreTokenizerName): Tokenizer =>

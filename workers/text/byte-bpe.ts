@@ -3,8 +3,8 @@
  * as characters of an alphabet of 256, and neighbours are joined in the order of the merge list.
  */
 import { type TokenId, tokenId } from '../../src/contract/ids.ts';
-import { BYTE_CHARACTERS } from '../../src/contract/pre-tokenizers.ts';
-import type { TokenizerData } from '../../src/contract/weight-layout.ts';
+import type { TokenizerData } from '../format/manifest.ts';
+import { BYTE_CHARACTERS } from '../format/pre-tokenizers.ts';
 import { MinHeap } from './min-heap.ts';
 import { type PreTokenizer, preTokenizer, words } from './pre-tokenizers.ts';
 import { KIND, SpecialTokens } from './special-tokens.ts';

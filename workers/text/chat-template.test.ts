@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import type { ChatMessage } from '../../src/contract/engine-api.ts';
-import { MISTRAL_TEMPLATE } from '../gguf/synth/presets.ts';
-import { synthVocabulary } from '../gguf/synth/vocabulary.ts';
+import { MISTRAL_TEMPLATE } from '../synth/presets.ts';
+import { synthVocabulary } from '../synth/vocabulary.ts';
 import { promptTokens, renderChat } from './chat-template.ts';
-import { createTokenizer } from './tokenizer.ts';
+import { createTokenizer } from './create-tokenizer.ts';
 
 const TOKENS = { bosToken: '<s>', eosToken: '</s>' };
 const user = (content: string): ChatMessage => ({ role: 'user', content });

@@ -1,6 +1,6 @@
 /** A vocabulary as the grammar library wants it, from what tokens stand for, so that both kinds of tokenizers are alike. */
 import { type TokenId, tokenId } from '../../src/contract/ids.ts';
-import { BYTE_CHARACTERS } from '../../src/contract/pre-tokenizers.ts';
+import { BYTE_CHARACTERS } from '../format/pre-tokenizers.ts';
 import type { Tokenizer } from './tokenizer.ts';
 
 export interface GrammarVocabulary {

@@ -2,12 +2,13 @@
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { describe, expect, it } from 'vitest';
 import type { TokenId } from '../../src/contract/ids.ts';
-import { BYTE_CHARACTERS } from '../../src/contract/pre-tokenizers.ts';
-import type { TokenizerData } from '../../src/contract/weight-layout.ts';
-import { byteBpeVocabulary, synthVocabulary } from '../gguf/synth/vocabulary.ts';
+import type { TokenizerData } from '../format/manifest.ts';
+import { BYTE_CHARACTERS } from '../format/pre-tokenizers.ts';
+import { byteBpeVocabulary, synthVocabulary } from '../synth/vocabulary.ts';
+import { createTokenizer } from './create-tokenizer.ts';
 import { type GrammarStep, Grammars, loadGrammarLibrary } from './grammar.ts';
 import { grammarVocabulary } from './grammar-vocabulary.ts';
-import { createTokenizer, type Tokenizer } from './tokenizer.ts';
+import type { Tokenizer } from './tokenizer.ts';
 
 const shared = { bosId: 1, eosId: 2, unknownId: 0, addBos: true };
 const sentencePiece = createTokenizer({

@@ -4,7 +4,7 @@
  */
 import { MixtabError } from '../../src/contract/errors.ts';
 import { type TokenId, tokenId } from '../../src/contract/ids.ts';
-import { BYTE_CHARACTERS } from '../../src/contract/pre-tokenizers.ts';
+import { BYTE_CHARACTERS } from '../format/pre-tokenizers.ts';
 import type { GrammarVocabulary } from './grammar-vocabulary.ts';
 import { prepareSchema } from './json-schema.ts';
 

@@ -2,7 +2,7 @@
  * How byte-level BPE cuts a text into words before it merges: one regular expression for each `tokenizer.ggml.pre`, as
  * llama.cpp understands that name. White space is Unicode's, which JavaScript's `\\s` is not quite.
  */
-import type { PreTokenizerName } from '../../src/contract/pre-tokenizers.ts';
+import type { PreTokenizerName } from '../format/pre-tokenizers.ts';
 
 export interface PreTokenizer {
   /** Applied one after another, each to the pieces that the one before left. */

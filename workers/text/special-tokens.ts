@@ -1,6 +1,6 @@
 /** Pieces that stand for themselves, in vocabularies of every kind. */
 import { type TokenId, tokenId } from '../../src/contract/ids.ts';
-import type { TokenizerData } from '../../src/contract/weight-layout.ts';
+import type { TokenizerData } from '../format/manifest.ts';
 
 /** Kinds of pieces, as GGUF numbers them. */
 export const KIND = { normal: 1, unknown: 2, control: 3, userDefined: 4, unused: 5, byte: 6 } as const;

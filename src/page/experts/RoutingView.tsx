@@ -1,0 +1,110 @@
+import { useState } from 'preact/hooks';
+import { inputOf, layer, ownText, type Reading, read, reading, wordsOf } from '../services/text-routing.ts';
+import { current } from '../state/conversations.ts';
+import { asCss, expertColours } from './palette.ts';
+import { RoutingTable } from './RoutingTable.tsx';
+import { costOf, RunBar, useTokenCount } from './RunBar.tsx';
+import { percent } from './routing.ts';
+import { TokenText } from './TokenText.tsx';
+
+/** Which expert takes which token of a text, as in section 5 of Mixtral's paper. */
+export function RoutingView() {
+  return (
+    <>
+      <p class="hint">The model reads a text, and each token is coloured by the expert that its router chose first.</p>
+      <Source />
+      {reading.value && <Result reading={reading.value} />}
+    </>
+  );
+}
+
+/** What is read: the conversation, or a text of the user's own. */
+function Source() {
+  const conversation = inputOf(current.value);
+  const [own, setOwn] = useState(!conversation);
+  const input = own || !conversation ? ({ kind: 'text', text: ownText.value } as const) : conversation;
+  const tokens = useTokenCount(wordsOf(input));
+  return (
+    <section aria-label="Text">
+      <fieldset class="presets">
+        <legend class="visually-hidden">What is read</legend>
+        <label>
+          <input
+            type="radio"
+            name="routing-source"
+            checked={!own && !!conversation}
+            disabled={!conversation}
+            onChange={() => setOwn(false)}
+          />
+          <span>{conversation ? 'This conversation' : 'No conversation yet'}</span>
+        </label>
+        <label>
+          <input type="radio" name="routing-source" checked={own || !conversation} onChange={() => setOwn(true)} />
+          <span>A text</span>
+        </label>
+      </fieldset>
+      {(own || !conversation) && (
+        <textarea
+          class="text-field"
+          rows={5}
+          aria-label="Text to read"
+          value={ownText.value}
+          onInput={(event) => (ownText.value = event.currentTarget.value)}
+        />
+      )}
+      <RunBar
+        kind="routing"
+        label="Read it"
+        cost={costOf(tokens, input.kind === 'chat' ? "The template's words and about " : '')}
+        blocked={
+          tokens === undefined
+            ? 'Counting the tokens …'
+            : tokens < 2
+              ? 'Give a text of at least two tokens.'
+              : undefined
+        }
+        onRun={() => void read(input)}
+      />
+    </section>
+  );
+}
+
+function Result({ reading: { model, config, tokens, perplexity, routing, trace } }: { reading: Reading }) {
+  const [numbers, setNumbers] = useState(false);
+  const at = layer.value;
+  const colours = expertColours(config.expertCount).map(asCss);
+  return (
+    <section aria-label="Routing">
+      <h2>Layer {at}</h2>
+      <div class="row">
+        <label class="slider">
+          <span class="hint">Layer</span>
+          <input
+            type="range"
+            min={0}
+            max={config.layerCount - 1}
+            value={at}
+            aria-valuetext={`Layer ${at} of 0 to ${config.layerCount - 1}`}
+            onInput={(event) => (layer.value = event.currentTarget.valueAsNumber)}
+          />
+        </label>
+        <label class="check">
+          <input type="checkbox" checked={numbers} onChange={(event) => setNumbers(event.currentTarget.checked)} />{' '}
+          Number each token
+        </label>
+      </div>
+      <ul class="expert-chips" aria-label={`Experts of layer ${at}, and the share of choices that fell on each`}>
+        {routing[at].use.map((share, expert) => (
+          <li key={expert} style={{ background: colours[expert] }}>
+            <strong>{expert}</strong> {percent(share)}
+          </li>
+        ))}
+      </ul>
+      <TokenText trace={trace} layer={at} layerCount={config.layerCount} colours={colours} numbers={numbers} />
+      <p class="hint">
+        {tokens} tokens, read by {model}; perplexity {perplexity.toFixed(2)}.
+      </p>
+      <RoutingTable routing={routing} config={config} />
+    </section>
+  );
+}

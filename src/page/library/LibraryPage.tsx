@@ -1,0 +1,99 @@
+import type { ComponentChildren } from 'preact';
+import { useEffect } from 'preact/hooks';
+import { formatBytes } from '../../ui/format.ts';
+import { askToPersist, disk, refreshDisk } from '../services/disk-space.ts';
+import { forgetImport, importModel } from '../services/models.ts';
+import { urlSource } from '../state/access-token.ts';
+import { models, runningImport, sessions, unfinished } from '../state/state.ts';
+import { AddModel } from './AddModel.tsx';
+import { KnownModels } from './KnownModels.tsx';
+import { StoredModel } from './StoredModel.tsx';
+
+/** The models that are here, and the ways to more. `notices` are shown below the title. */
+export function LibraryPage({ notices }: { notices: ComponentChildren }) {
+  useEffect(() => void refreshDisk(), [models.value, runningImport.value === undefined]);
+  return (
+    <main class="scroll library" id="main" tabIndex={-1}>
+      <div class="column wide">
+        <h1>Models</h1>
+        {notices}
+        <section>
+          <h2>On this device</h2>
+          <ul class="cards" aria-label="Stored models">
+            {models.value.map((model) => (
+              <StoredModel key={model.id} model={model} />
+            ))}
+            {models.value.length === 0 && <li class="hint">No model is stored yet.</li>}
+          </ul>
+          <Unfinished />
+          <DiskUse />
+        </section>
+        <AddModel />
+        <KnownModels />
+      </div>
+    </main>
+  );
+}
+
+/** Imports that were paused or cut off; local files have to be chosen again. */
+function Unfinished() {
+  if (unfinished.value.length === 0 || runningImport.value) return null;
+  return (
+    <ul class="cards unfinished" aria-label="Unfinished imports">
+      {unfinished.value.map(({ id, name, sourceUrl, bytesDone, bytesTotal }) => (
+        <li class="card" key={id}>
+          <div class="card-text">
+            <h3>
+              {name} <em>unfinished</em>
+            </h3>
+            <p class="hint">
+              {formatBytes(bytesDone)} of {formatBytes(bytesTotal)} are here.{' '}
+              {!sourceUrl && 'Choose the file again, and the import goes on.'}
+            </p>
+          </div>
+          <div class="row">
+            {sourceUrl && (
+              <button
+                type="button"
+                class="primary"
+                aria-label={`Go on with ${name}`}
+                onClick={() => void importModel(urlSource(sourceUrl), name)}
+              >
+                Go on
+              </button>
+            )}
+            <button type="button" class="quiet" aria-label={`Give up ${name}`} onClick={() => void forgetImport(id)}>
+              Give up
+            </button>
+          </div>
+        </li>
+      ))}
+    </ul>
+  );
+}
+
+/** What the browser gives, and whether it keeps it. */
+function DiskUse() {
+  if (!disk.value) return null;
+  const { usedBytes, quotaBytes, persisted } = disk.value;
+  const kept = sessions.value.reduce((sum, { bytes }) => sum + bytes, 0);
+  return (
+    <div class="disk">
+      <div class="gauge" role="img" aria-label={`${formatBytes(usedBytes)} of ${formatBytes(quotaBytes)} used`}>
+        <span style={{ width: `${Math.min(100, (100 * usedBytes) / quotaBytes)}%` }} />
+      </div>
+      <p class="hint">
+        {formatBytes(usedBytes)} of the {formatBytes(quotaBytes)} that this browser allows the page.{' '}
+        {kept > 0 && `${formatBytes(kept)} of it is what models remember of conversations. `}
+        {persisted
+          ? 'The browser keeps it until you remove it.'
+          : 'When the disk gets full, the browser may clear it. '}
+        {!persisted && (
+          <button type="button" class="link" onClick={() => void askToPersist()}>
+            Ask it to keep the models
+          </button>
+        )}
+      </p>
+    </div>
+  );
+}

@@ -1,0 +1,42 @@
+/** What a stored model is made of, and what to expect of it on this device; folded away until asked for. */
+
+import type { ModelSummary } from '../../contract/import-api.ts';
+import { formatBytes, formatCount } from '../../ui/format.ts';
+import { loadOptionsOf, settings } from '../state/settings.ts';
+import { adapter } from '../state/state.ts';
+import { ASSUMED_GPU_BYTES, ASSUMED_RATES, type DeviceFigures, expectSpeed } from './expected-speed.ts';
+import { fitText } from './fit-text.ts';
+
+export function ModelDetails({ model: { config, figures } }: { model: ModelSummary }) {
+  const device = deviceFigures();
+  return (
+    <details class="hint">
+      <summary>Details</summary>
+      <p>This model {fitText(device, expectSpeed(figures, config, device, loadOptionsOf(settings.value).context))}.</p>
+      <p>
+        {config.layerCount} layers · context {config.contextLength} · vocabulary {config.vocabularySize} ·{' '}
+        {figures.bitsPerWeight.toFixed(1)} bits a weight · {formatBytes(figures.bytesPerToken)} read for a token · an
+        expert {formatBytes(figures.expertBytes)}
+      </p>
+      <table>
+        <tbody>
+          {figures.parts.map(({ part, parameters, bytes, types }) => (
+            <tr key={part}>
+              <th scope="row">{part}</th>
+              <td>{formatCount(parameters)}</td>
+              <td>{formatBytes(bytes)}</td>
+              <td>{Object.keys(types).join(', ')}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </details>
+  );
+}
+
+/** The device as far as it is known: budgets from the settings, rates assumed. */
+export function deviceFigures(): DeviceFigures {
+  const kind = adapter.value?.software ? 'software' : 'hardware';
+  const { gpuBudgetBytes = ASSUMED_GPU_BYTES[kind], ramBudgetBytes = 0 } = loadOptionsOf(settings.value);
+  return { gpuBytes: gpuBudgetBytes, ramBytes: ramBudgetBytes, ...ASSUMED_RATES[kind] };
+}

@@ -1,0 +1,70 @@
+import { describe, expect, it } from 'vitest';
+import type { ModelConfig, ModelFigures } from '../../contract/import-api.ts';
+import { expectSpeed, hitRate } from './expected-speed.ts';
+
+const MIXTRAL = {
+  layerCount: 32,
+  kvHeadCount: 8,
+  headDim: 128,
+  embeddingLength: 4096,
+  expertCount: 8,
+  expertsPerToken: 2,
+  contextLength: 32768,
+} as ModelConfig;
+
+/** A mix of 8x7B with experts of so many bytes; 1 GB dense, of which the embedding is 0.1. */
+const figures = (expertBytes: number): ModelFigures => ({
+  parts: [],
+  denseBytes: 1.1e9,
+  expertBytes,
+  bytesPerToken: 1e9 + 64 * expertBytes,
+  bitsPerWeight: 4,
+});
+const device = { gpuBytes: 13.5e9, ramBytes: 0, gpuRate: 100e9, ramRate: 10e9, storeRate: 2.5e9 };
+
+describe('hitRate', () => {
+  it('is that of k of 8 experts, linear between', () => {
+    expect([2, 3, 4, 5, 6, 7, 8].map((k) => hitRate(k / 8))).toEqual([0.31, 0.43, 0.55, 0.66, 0.77, 0.89, 1]);
+    expect(hitRate(0.3125)).toBeCloseTo(0.37, 12);
+    expect([hitRate(0), hitRate(-1), hitRate(2)]).toEqual([0, 0, 1]);
+  });
+});
+
+describe('expectSpeed', () => {
+  // Computed by hand: 64 experts a token, of which LRU misses some, at 2.5 GB/s.
+  it.each([
+    // (13.5 - 1.1 - 0.537 - 0.134) GB / (32 x 99 MB) = 3.702 slots: hit rate 0.514; 64 x 0.486 x 99 MB / 2.5 GB/s = 1.232 s
+    ['Q4_K_M, old mix', 99e6, 0.812],
+    // 5.727 slots: 0.740; 64 x 0.260 x 64 MB / 2.5 GB/s = 0.426 s
+    ['Q2_K, new mix', 64e6, 2.347],
+    // 7.049 slots: 0.895; 64 x 0.1046 x 52 MB / 2.5 GB/s = 0.1392 s
+    ['IQ2_XS', 52e6, 7.18],
+  ])('%s where 13.5 GB of 16 are free', (_name, expertBytes, tokens) => {
+    const expected = expectSpeed(figures(expertBytes), MIXTRAL, device);
+    expect(expected).toMatchObject({ fit: 'streams', boundBy: 'store' });
+    expect(expected.tokensPerSecond / tokens).toBeCloseTo(1, 1);
+  });
+
+  it('is bound by GPU memory where everything is resident', () => {
+    const expected = expectSpeed(figures(99e6), MIXTRAL, { ...device, gpuBytes: 48e9 });
+    expect(expected).toMatchObject({ fit: 'resident', boundBy: 'gpu', hitRate: 1, residentShare: 1 });
+    expect(expected.tokensPerSecond).toBeCloseTo(100 / (1 + 64 * 0.099), 6);
+    expect(expected.residentGpuBytes / 1e9).toBeCloseTo(1.1 + 0.537 + 0.134 + 256 * 0.099, 2);
+  });
+
+  it('counts main memory: experts there are no longer read from the store', () => {
+    const [without, some, all] = [0, 8e9, 40e9].map((ramBytes) =>
+      expectSpeed(figures(99e6), MIXTRAL, { ...device, ramBytes }),
+    );
+    expect(some.tokensPerSecond).toBeGreaterThan(1.3 * without.tokensPerSecond);
+    expect(all.boundBy).toBe('ram');
+    expect(all.tokensPerSecond).toBeCloseTo(4 * without.tokensPerSecond, 6); // 10 GB/s instead of 2.5
+  });
+
+  it('says what is too large, and what it would take', () => {
+    const expected = expectSpeed(figures(99e6), MIXTRAL, { ...device, gpuBytes: 1.8e9 });
+    expect(expected).toMatchObject({ fit: 'too-large', tokensPerSecond: 0 });
+    expect(expected.leastGpuBytes / 1e9).toBeCloseTo(1.1 + 0.537 + 0.134 + 2 * 0.099, 2);
+    expect(expectSpeed(figures(99e6), MIXTRAL, { ...device, gpuBytes: expected.leastGpuBytes }).fit).toBe('streams');
+  });
+});

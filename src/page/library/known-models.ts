@@ -1,0 +1,212 @@
+/**
+ * Well-known Mixtral files, as their repositories on Hugging Face list them (sizes and licences read in November 2026).
+ * Words on quality are about the quantization, by bits a weight.
+ */
+import { type DeviceFigures, type ExpectedSpeed, expectSpeed, type SpeedShape } from './expected-speed.ts';
+
+export interface KnownFile {
+  /** Quantization mix, as in the file's name. */
+  mix: string;
+  file: string;
+  bytes: number;
+  quality: string;
+  /** 1 (poor) .. 5 (as the original). */
+  stars: 1 | 2 | 3 | 4 | 5;
+}
+
+export interface KnownModel {
+  name: string;
+  about: string;
+  /** Repository on Hugging Face. */
+  repo: string;
+  license: string;
+  parameters: number;
+  /** Of one expert of one layer. */
+  expertParameters: number;
+  shape: SpeedShape;
+  files: KnownFile[];
+}
+
+const MIXTRAL_8X7B = {
+  license: 'Apache-2.0',
+  parameters: 46.7e9,
+  expertParameters: 3 * 4096 * 14336,
+  shape: {
+    layerCount: 32,
+    kvHeadCount: 8,
+    headDim: 128,
+    embeddingLength: 4096,
+    expertCount: 8,
+    expertsPerToken: 2,
+    contextLength: 32768,
+  },
+};
+const MIXTRAL_8X22B = {
+  license: 'Apache-2.0',
+  parameters: 140.6e9,
+  expertParameters: 3 * 6144 * 16384,
+  shape: {
+    layerCount: 56,
+    kvHeadCount: 8,
+    headDim: 128,
+    embeddingLength: 6144,
+    expertCount: 8,
+    expertsPerToken: 2,
+    contextLength: 65536,
+  },
+};
+
+const GB = 1e9;
+
+export const KNOWN_MODELS: KnownModel[] = [
+  {
+    name: 'Mixtral 8x7B Instruct v0.1',
+    about: 'Answers, follows instructions, writes code. English, French, Italian, German, Spanish.',
+    repo: 'mradermacher/Mixtral-8x7B-Instruct-v0.1-i1-GGUF',
+    ...MIXTRAL_8X7B,
+    files: [
+      {
+        mix: 'IQ2_XS',
+        file: 'Mixtral-8x7B-Instruct-v0.1.i1-IQ2_XS.gguf',
+        bytes: 13.8 * GB,
+        quality: 'Small and quick to stream; noticeable loss.',
+        stars: 2,
+      },
+      {
+        mix: 'Q2_K',
+        file: 'Mixtral-8x7B-Instruct-v0.1.i1-Q2_K.gguf',
+        bytes: 17.5 * GB,
+        quality: 'Two to three bits; noticeable loss.',
+        stars: 2,
+      },
+      {
+        mix: 'IQ3_XXS',
+        file: 'Mixtral-8x7B-Instruct-v0.1.i1-IQ3_XXS.gguf',
+        bytes: 18.5 * GB,
+        quality: 'Good for its size.',
+        stars: 3,
+      },
+      {
+        mix: 'Q3_K_M',
+        file: 'Mixtral-8x7B-Instruct-v0.1.i1-Q3_K_M.gguf',
+        bytes: 22.7 * GB,
+        quality: 'Some loss.',
+        stars: 3,
+      },
+      {
+        mix: 'Q4_K_M',
+        file: 'Mixtral-8x7B-Instruct-v0.1.i1-Q4_K_M.gguf',
+        bytes: 28.6 * GB,
+        quality: 'The usual choice: little loss.',
+        stars: 4,
+      },
+      {
+        mix: 'Q5_K_M',
+        file: 'Mixtral-8x7B-Instruct-v0.1.i1-Q5_K_M.gguf',
+        bytes: 33.4 * GB,
+        quality: 'Very little loss.',
+        stars: 5,
+      },
+    ],
+  },
+  {
+    name: 'Mixtral 8x7B Instruct v0.1, first layout',
+    about: 'The same model in the files of December 2023, an expert a tensor.',
+    repo: 'TheBloke/Mixtral-8x7B-Instruct-v0.1-GGUF',
+    ...MIXTRAL_8X7B,
+    files: [
+      {
+        mix: 'Q2_K',
+        file: 'mixtral-8x7b-instruct-v0.1.Q2_K.gguf',
+        bytes: 15.64 * GB,
+        quality: 'The smallest here; noticeable loss.',
+        stars: 2,
+      },
+      {
+        mix: 'Q4_0',
+        file: 'mixtral-8x7b-instruct-v0.1.Q4_0.gguf',
+        bytes: 26.44 * GB,
+        quality: 'Plain four bits; little loss.',
+        stars: 4,
+      },
+      {
+        mix: 'Q4_K_M',
+        file: 'mixtral-8x7b-instruct-v0.1.Q4_K_M.gguf',
+        bytes: 26.44 * GB,
+        quality: 'Little loss.',
+        stars: 4,
+      },
+      {
+        mix: 'Q8_0',
+        file: 'mixtral-8x7b-instruct-v0.1.Q8_0.gguf',
+        bytes: 49.62 * GB,
+        quality: 'As good as the original.',
+        stars: 5,
+      },
+    ],
+  },
+  {
+    name: 'Mixtral 8x7B v0.1',
+    about: 'The base model: it continues text and answers no questions.',
+    repo: 'mradermacher/Mixtral-8x7B-v0.1-i1-GGUF',
+    ...MIXTRAL_8X7B,
+    files: [
+      {
+        mix: 'IQ2_XS',
+        file: 'Mixtral-8x7B-v0.1.i1-IQ2_XS.gguf',
+        bytes: 13.8 * GB,
+        quality: 'Small and quick to stream; noticeable loss.',
+        stars: 2,
+      },
+      { mix: 'Q4_K_M', file: 'Mixtral-8x7B-v0.1.i1-Q4_K_M.gguf', bytes: 28.6 * GB, quality: 'Little loss.', stars: 4 },
+    ],
+  },
+  {
+    name: 'Dolphin 2.7 Mixtral 8x7B',
+    about: 'Tuned for code and free conversation; talks in ChatML.',
+    repo: 'TheBloke/dolphin-2.7-mixtral-8x7b-GGUF',
+    ...MIXTRAL_8X7B,
+    files: [
+      {
+        mix: 'Q4_K_M',
+        file: 'dolphin-2.7-mixtral-8x7b.Q4_K_M.gguf',
+        bytes: 26.44 * GB,
+        quality: 'Little loss.',
+        stars: 4,
+      },
+    ],
+  },
+  {
+    name: 'Mixtral 8x22B Instruct v0.1',
+    about: 'The large one: 39 of 141 billion parameters a token.',
+    repo: 'mradermacher/Mixtral-8x22B-Instruct-v0.1-i1-GGUF',
+    ...MIXTRAL_8X22B,
+    files: [
+      {
+        mix: 'IQ2_M',
+        file: 'Mixtral-8x22B-Instruct-v0.1.i1-IQ2_M.gguf',
+        bytes: 46.7 * GB,
+        quality: 'The only one in a single file; some loss.',
+        stars: 3,
+      },
+    ],
+  },
+];
+
+export const bitsOf = ({ parameters }: KnownModel, { bytes }: KnownFile): number => (bytes * 8) / parameters;
+
+export const urlOf = ({ repo }: KnownModel, { file }: KnownFile): string =>
+  `https://huggingface.co/${repo}/resolve/main/${file}`;
+
+/** What to expect of a file before its header was read: all weights taken to have the same bits. */
+export function expectFile(
+  { parameters, expertParameters, shape }: KnownModel,
+  { bytes }: KnownFile,
+  device: DeviceFigures,
+  context?: number,
+): ExpectedSpeed {
+  const expertBytes = (bytes * expertParameters) / parameters;
+  const denseBytes = bytes - shape.layerCount * shape.expertCount * expertBytes;
+  const bytesPerToken = denseBytes + shape.layerCount * shape.expertsPerToken * expertBytes;
+  return expectSpeed({ denseBytes, expertBytes, bytesPerToken }, shape, device, context);
+}

@@ -1,0 +1,40 @@
+/** Conversations to and from files. */
+
+import { fileName, fromFile, toJson, toMarkdown } from '../state/conversation-transfer.ts';
+import type { Conversation } from '../state/conversation-tree.ts';
+import { addConversations, conversations, openConversation } from '../state/conversations.ts';
+import { newId } from '../state/new-id.ts';
+import { announcement } from '../state/state.ts';
+import { report } from './problems.ts';
+
+export function exportConversation(conversation: Conversation, format: 'json' | 'md'): void {
+  const text = format === 'json' ? toJson([conversation]) : toMarkdown(conversation);
+  download(fileName(conversation.title, format), text);
+}
+
+export function exportAll(): void {
+  download('mixtab-conversations.json', toJson(conversations.value));
+}
+
+/** Reads files that were exported here and shows the first conversation in them. */
+export async function importConversations(files: readonly File[]): Promise<void> {
+  try {
+    const texts = await Promise.all(files.map((file) => file.text()));
+    const added = texts.flatMap((text) => fromFile(text, newId, Date.now()));
+    addConversations(added);
+    if (added[0]) openConversation(added[0].id);
+    announcement.value = `${added.length} conversations are imported.`;
+  } catch (error) {
+    report(error);
+  }
+}
+
+function download(name: string, text: string): void {
+  const link = document.createElement('a');
+  link.href = URL.createObjectURL(
+    new Blob([text], { type: name.endsWith('.md') ? 'text/markdown' : 'application/json' }),
+  );
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 60_000); // some browsers read it late
+}

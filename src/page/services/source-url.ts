@@ -1,0 +1,34 @@
+/** Addresses as people copy them, turned into ones that give the file. */
+import { MixtabError } from '../../contract/errors.ts';
+
+/** @throws MixtabError `bad-request` for what is no web address */
+export function sourceUrl(text: string): string {
+  let url: URL;
+  try {
+    url = new URL(text.trim());
+  } catch {
+    throw new MixtabError(
+      'bad-request',
+      `"${text.trim()}" is no web address.`,
+      'Paste the address of a .gguf file, beginning with https://',
+    );
+  }
+  if (url.protocol !== 'https:' && url.protocol !== 'http:') {
+    throw new MixtabError(
+      'bad-request',
+      `Addresses that begin with ${url.protocol} can't be read.`,
+      'Use an https:// address, or choose a file.',
+    );
+  }
+  if (url.username !== '' || url.password !== '') {
+    throw new MixtabError(
+      'bad-request',
+      'An address with a name or password in it cannot be read.',
+      'Leave them out; a token for Hugging Face has a field of its own.',
+    );
+  }
+  // The page that shows a file on Hugging Face, and the address that gives its bytes.
+  if (url.hostname === 'huggingface.co')
+    url.pathname = url.pathname.replace(/^(\/[^/]+\/[^/]+)\/blob\//, '$1/resolve/');
+  return url.href;
+}

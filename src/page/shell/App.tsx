@@ -1,0 +1,163 @@
+import { useEffect, useState } from 'preact/hooks';
+import { IconButton } from '../../ui/IconButton.tsx';
+import { Icon } from '../../ui/icons.tsx';
+import { ChatView } from '../chat/ChatView.tsx';
+import { ExpertsPage, ExpertsPanel } from '../experts/lazy.tsx';
+import { LibraryPage } from '../library/LibraryPage.tsx';
+import { importFiles } from '../services/planned-import.ts';
+import { SettingsDialog } from '../settings/SettingsDialog.tsx';
+import { Sidebar } from '../sidebar/Sidebar.tsx';
+import { current, openConversation } from '../state/conversations.ts';
+import { panelOpen, togglePanel } from '../state/experts-panel.ts';
+import { showView, view } from '../state/route.ts';
+import { announcement, loaded, loading } from '../state/state.ts';
+import { Notices } from './Notices.tsx';
+
+/** Below this width the sidebar lies over the page (the same as in layout.css). */
+const NARROW = matchMedia('(max-width: 56rem)');
+/** From this width on there is room for the experts beside a conversation. */
+const WIDE = matchMedia('(min-width: 72rem)');
+
+export function App() {
+  const [settingsOpen, setSettingsOpen] = useState(false);
+  const narrow = useMedia(NARROW);
+  const wide = useMedia(WIDE);
+  const [sidebar, setSidebar] = useState(!narrow);
+  const dropping = useDrop();
+  useEffect(() => setSidebar(!narrow), [narrow, narrow && view.value]);
+  useShortcuts();
+  const drawer = sidebar && narrow;
+  const hide = (): void => {
+    setSidebar(false);
+    // Where it can be opened again; the button is there after the next drawing only.
+    setTimeout(() => document.querySelector<HTMLElement>('.bar .icon-button')?.focus());
+  };
+  const title = { chat: current.value?.title, models: 'Models', experts: 'Experts' }[view.value];
+  useEffect(() => {
+    document.title = title ? `${title} · mixtab` : 'mixtab';
+  }, [title]);
+  return (
+    <div class={`app${dropping ? ' dropping' : ''}`}>
+      <button type="button" class="skip" onClick={() => document.getElementById('main')?.focus()}>
+        Skip to the content
+      </button>
+      {sidebar && (
+        <Sidebar
+          drawer={drawer}
+          onClose={hide}
+          onSettings={() => {
+            setSettingsOpen(true);
+            if (drawer) setSidebar(false);
+          }}
+        />
+      )}
+      {drawer && <button type="button" class="shade" tabIndex={-1} aria-label="Close the sidebar" onClick={hide} />}
+      <div class="page" inert={drawer}>
+        <Bar sidebar={sidebar} wide={wide} onSidebar={() => setSidebar(true)} />
+        {view.value === 'models' ? (
+          <LibraryPage notices={<Notices />} />
+        ) : view.value === 'experts' ? (
+          <ExpertsPage notices={<Notices />} />
+        ) : (
+          <ChatView notices={<Notices />} />
+        )}
+      </div>
+      {wide && panelOpen.value && view.value === 'chat' && <ExpertsPanel />}
+      {settingsOpen && <SettingsDialog onClose={() => setSettingsOpen(false)} />}
+      {dropping && <div class="drop">Drop the GGUF to import it (all its files, if it has several)</div>}
+      <div class="visually-hidden" role="status">
+        {announcement.value}
+      </div>
+    </div>
+  );
+}
+
+function Bar({ sidebar, wide, onSidebar }: { sidebar: boolean; wide: boolean; onSidebar: () => void }) {
+  const model = loaded.value?.summary;
+  return (
+    <header class="bar">
+      {!sidebar && <IconButton icon="menu" label="Show the sidebar" onClick={onSidebar} />}
+      {view.value !== 'chat' ? (
+        <button type="button" class="quiet" onClick={() => showView('chat')}>
+          ← Back to the conversation
+        </button>
+      ) : (
+        <button type="button" class="model-button" title="Models" onClick={() => showView('models')}>
+          <span>{model?.name ?? loading.value?.name ?? 'Choose a model'}</span>
+          {model && <small>{model.hasChatTemplate ? 'chat' : 'text completer'}</small>}
+        </button>
+      )}
+      <span class="spring" />
+      {view.value === 'chat' && (
+        <button
+          type="button"
+          class="quiet"
+          aria-label="Experts"
+          title="What the experts do"
+          {...(wide && { 'aria-expanded': panelOpen.value })}
+          onClick={() => (wide ? togglePanel() : showView('experts'))}
+        >
+          <Icon name="grid" /> <span class="wide-only">Experts</span>
+        </button>
+      )}
+      {!sidebar && view.value === 'chat' && (
+        <IconButton icon="plus" label="New conversation" onClick={() => openConversation(undefined)} />
+      )}
+    </header>
+  );
+}
+
+function useMedia(query: MediaQueryList): boolean {
+  const [matches, setMatches] = useState(query.matches);
+  useEffect(() => {
+    const onChange = (): void => setMatches(query.matches);
+    query.addEventListener('change', onChange);
+    return () => query.removeEventListener('change', onChange);
+  }, [query]);
+  return matches;
+}
+
+/** Ctrl+Shift+O (as elsewhere) begins a conversation. */
+function useShortcuts(): void {
+  useEffect(() => {
+    const onKey = (event: KeyboardEvent): void => {
+      if (!(event.ctrlKey || event.metaKey) || !event.shiftKey || event.key.toLowerCase() !== 'o') return;
+      event.preventDefault();
+      openConversation(undefined);
+      showView('chat');
+    };
+    addEventListener('keydown', onKey);
+    return () => removeEventListener('keydown', onKey);
+  }, []);
+}
+
+/** True while a file is dragged over the page; a dropped one is imported. */
+function useDrop(): boolean {
+  const [over, setOver] = useState(false);
+  useEffect(() => {
+    const hasFiles = (event: DragEvent): boolean => event.dataTransfer?.types.includes('Files') ?? false;
+    const onOver = (event: DragEvent): void => {
+      if (!hasFiles(event)) return;
+      event.preventDefault();
+      setOver(true);
+    };
+    const onLeave = (event: DragEvent): void => {
+      if (event.relatedTarget === null) setOver(false);
+    };
+    const onDrop = (event: DragEvent): void => {
+      if (!hasFiles(event)) return;
+      event.preventDefault();
+      setOver(false);
+      importFiles([...(event.dataTransfer?.files ?? [])]);
+    };
+    addEventListener('dragover', onOver);
+    addEventListener('dragleave', onLeave);
+    addEventListener('drop', onDrop);
+    return () => {
+      removeEventListener('dragover', onOver);
+      removeEventListener('dragleave', onLeave);
+      removeEventListener('drop', onDrop);
+    };
+  }, []);
+  return over;
+}

@@ -1,0 +1,186 @@
+import { useEffect, useState } from 'preact/hooks';
+import type { ErrorData } from '../../contract/errors.ts';
+import type { ModelSummary } from '../../contract/import-api.ts';
+import { formatBytes, formatDuration } from '../../ui/format.ts';
+import { IconButton } from '../../ui/IconButton.tsx';
+import { stop } from '../services/answers.ts';
+import { cancelImport, pauseImport, reloadModel, useEarly, useModel } from '../services/models.ts';
+import { dismissProblem } from '../services/problems.ts';
+import { loadedElsewhere } from '../services/tabs.ts';
+import { deleted, undoDelete } from '../state/conversations.ts';
+import { view } from '../state/route.ts';
+import {
+  experiment,
+  gpuProblem,
+  imported,
+  loaded,
+  loading,
+  problem,
+  type RunningImport,
+  runningImport,
+  stopping,
+  updateReady,
+} from '../state/state.ts';
+import { bytesPerSecond } from '../state/transfer-rate.ts';
+
+/** How long a deletion can be undone. */
+const UNDO_MS = 15_000;
+
+/** What goes on and what went wrong. */
+export function Notices() {
+  return (
+    <div class="notices">
+      {gpuProblem.value && <Problem error={gpuProblem.value} />}
+      {problem.value && <Problem error={problem.value} onDismiss={dismissProblem} />}
+      {runningImport.value && <ImportNotice running={runningImport.value} />}
+      {loading.value && <LoadNotice />}
+      <OtherTabNotice />
+      {experiment.value && view.value !== 'experts' && <ExperimentNotice />}
+      {imported.value && <ImportedNotice model={imported.value} />}
+      {deleted.value && <UndoNotice key={deleted.value.id} title={deleted.value.title} />}
+      {updateReady.value && (
+        <p class="notice">
+          A new version of mixtab is ready.{' '}
+          <button type="button" onClick={updateReady.value}>
+            Use it now
+          </button>
+        </p>
+      )}
+    </div>
+  );
+}
+
+function Problem({ error: { code, message, remedy }, onDismiss }: { error: ErrorData; onDismiss?: () => void }) {
+  return (
+    <div class="notice problem" role="alert">
+      <p>
+        <strong>{message}</strong> {remedy}
+      </p>
+      <div class="row">
+        {code === 'webgpu-device-lost' && (
+          <button type="button" onClick={() => void reloadModel()}>
+            Load the model again
+          </button>
+        )}
+        {onDismiss && <IconButton icon="close" label="Dismiss" onClick={onDismiss} />}
+      </div>
+    </div>
+  );
+}
+
+function ImportNotice({ running: { kind, name, progress, rate } }: { running: RunningImport }) {
+  const done = progress && progress.phase !== 'header' ? progress.bytesDone : 0;
+  const total = progress?.bytesTotal ?? 0;
+  const perSecond = bytesPerSecond(rate);
+  const verb = { import: 'Importing', verify: 'Checking', repair: 'Repairing' }[kind];
+  return (
+    <div class="notice">
+      <p>
+        {verb} {name}
+        {done > 0 &&
+          `: ${formatBytes(done)} of ${formatBytes(total)} · ${progress?.recordsDone} of ${progress?.recordsTotal} records`}
+        {done > 0 && perSecond !== undefined && ` · ${formatBytes(perSecond)}/s`}
+        {done > 0 &&
+          perSecond !== undefined &&
+          perSecond > 0 &&
+          ` · ${formatDuration((total - done) / perSecond)} left`}
+      </p>
+      <progress aria-label={`${verb} ${name}`} {...(total > 0 && done > 0 ? { value: done, max: total } : {})} />
+      {progress?.warning && <p class="hint">{progress.warning}</p>}
+      {kind === 'import' && (
+        <div class="row">
+          {progress?.usableId && progress.usableId !== loaded.value?.summary.id && !loading.value && (
+            <button type="button" class="primary" onClick={() => void useEarly()}>
+              Talk to it already
+            </button>
+          )}
+          <button type="button" onClick={pauseImport}>
+            Pause
+          </button>
+          <button type="button" class="quiet" onClick={() => void cancelImport()}>
+            Cancel
+          </button>
+        </div>
+      )}
+    </div>
+  );
+}
+
+/** Two tabs share one GPU; said once. */
+function OtherTabNotice() {
+  const [dismissed, setDismissed] = useState(false);
+  const { length } = loadedElsewhere.value;
+  if (length === 0 || dismissed) return null;
+  return (
+    <div class="notice undo" role="status">
+      <p>
+        {length === 1 ? 'Another tab holds' : `${length} other tabs hold`} a model in GPU memory too; they share what
+        there is.
+      </p>
+      <IconButton icon="close" label="Dismiss" onClick={() => setDismissed(true)} />
+    </div>
+  );
+}
+
+function ImportedNotice({ model }: { model: ModelSummary }) {
+  return (
+    <div class="notice undo">
+      <p>{model.name} is here.</p>
+      <div class="row">
+        <button type="button" onClick={() => void useModel(model)}>
+          Use it now
+        </button>
+        <IconButton icon="close" label="Dismiss" onClick={() => (imported.value = undefined)} />
+      </div>
+    </div>
+  );
+}
+
+function LoadNotice() {
+  const { name, progress } = loading.value ?? { name: '', progress: undefined };
+  const known = progress !== undefined && progress.bytesTotal > 0;
+  return (
+    <div class="notice">
+      <p>Loading {name} …</p>
+      <progress
+        aria-label={`Loading ${name}`}
+        {...(known ? { value: progress.bytesDone, max: progress.bytesTotal } : {})}
+      />
+    </div>
+  );
+}
+
+/** Why nothing can be written meanwhile. */
+function ExperimentNotice() {
+  return (
+    <div class="notice undo">
+      <p>
+        The model reads or writes for the <a href="#experts">experts' view</a>. Answers can be written once it is done.
+      </p>
+      <button type="button" disabled={stopping.value} onClick={stop}>
+        {stopping.value ? 'Stopping' : 'Stop it'}
+      </button>
+    </div>
+  );
+}
+
+function UndoNotice({ title }: { title: string }) {
+  const forget = (): void => {
+    deleted.value = undefined;
+  };
+  useEffect(() => {
+    const timer = setTimeout(forget, UNDO_MS);
+    return () => clearTimeout(timer);
+  }, []);
+  return (
+    <div class="notice undo" role="status">
+      <p>“{title}” is deleted.</p>
+      <div class="row">
+        <button type="button" onClick={undoDelete}>
+          Undo
+        </button>
+        <IconButton icon="close" label="Dismiss" onClick={forget} />
+      </div>
+    </div>
+  );
+}

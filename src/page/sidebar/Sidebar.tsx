@@ -1,0 +1,130 @@
+import { useEffect, useRef, useState } from 'preact/hooks';
+import { IconButton } from '../../ui/IconButton.tsx';
+import { Icon } from '../../ui/icons.tsx';
+import { exportAll, importConversations } from '../services/conversation-files.ts';
+import { conversations, currentId, openConversation } from '../state/conversations.ts';
+import { showView, view } from '../state/route.ts';
+import { ConversationItem } from './ConversationItem.tsx';
+import { byAge, search } from './conversation-search.ts';
+
+interface Props {
+  /** On a narrow page the sidebar lies over the rest. */
+  drawer: boolean;
+  onClose: () => void;
+  onSettings: () => void;
+}
+
+/** The conversations, and the way to everything else. */
+export function Sidebar({ drawer, onClose, onSettings }: Props) {
+  const [query, setQuery] = useState('');
+  const chooser = useRef<HTMLInputElement>(null);
+  const first = useRef<HTMLButtonElement>(null);
+  useEffect(() => {
+    if (drawer) first.current?.focus();
+  }, [drawer]);
+  /** Whatever was chosen, what is already shown too. */
+  const closeDrawer = (): void => {
+    if (drawer) onClose();
+  };
+  const open = (id: string | undefined): void => {
+    openConversation(id);
+    showView('chat');
+    closeDrawer();
+  };
+  return (
+    <nav
+      class="sidebar"
+      aria-label="Conversations"
+      onKeyDown={(event) => {
+        if (event.key === 'Escape') closeDrawer();
+      }}
+      onClick={(event) => {
+        if ((event.target as Element).closest('a')) closeDrawer();
+      }}
+    >
+      <div class="sidebar-head">
+        <span class="brand">
+          <img src="./icon.svg" alt="" width="24" height="24" /> mixtab
+        </span>
+        <IconButton icon="menu" label="Hide the sidebar" onClick={onClose} />
+      </div>
+      <button ref={first} type="button" class="new" onClick={() => open(undefined)}>
+        <Icon name="plus" /> New conversation
+      </button>
+      <label class="search">
+        <Icon name="search" />
+        <input
+          type="search"
+          placeholder="Search"
+          aria-label="Search conversations"
+          value={query}
+          onInput={(event) => setQuery(event.currentTarget.value)}
+        />
+      </label>
+      <List query={query} onOpen={open} />
+      <div class="sidebar-foot">
+        <a href="#models" aria-current={view.value === 'models' ? 'page' : undefined}>
+          <Icon name="cube" /> Models
+        </a>
+        <a href="#experts" aria-current={view.value === 'experts' ? 'page' : undefined}>
+          <Icon name="grid" /> Experts
+        </a>
+        <button type="button" aria-haspopup="dialog" onClick={onSettings}>
+          <Icon name="settings" /> Settings
+        </button>
+        <div class="row">
+          <button type="button" class="small" onClick={() => chooser.current?.click()}>
+            Import chats
+          </button>
+          <button type="button" class="small" disabled={conversations.value.length === 0} onClick={exportAll}>
+            Export all
+          </button>
+        </div>
+        <input
+          ref={chooser}
+          type="file"
+          accept=".json,.md"
+          multiple
+          hidden
+          aria-label="Conversations to import"
+          onChange={(event) => {
+            void importConversations([...(event.currentTarget.files ?? [])]);
+            event.currentTarget.value = '';
+            closeDrawer();
+          }}
+        />
+      </div>
+    </nav>
+  );
+}
+
+function List({ query, onOpen }: { query: string; onOpen: (id: string) => void }) {
+  const found = search(conversations.value, query);
+  if (found.length === 0) {
+    return (
+      <p class="sidebar-list hint">
+        {query.trim() ? 'Nothing is found.' : 'What you write is kept here, on this machine only.'}
+      </p>
+    );
+  }
+  return (
+    <div class="sidebar-list">
+      {byAge(found, Date.now()).map(({ age, found: group }) => (
+        <section key={age}>
+          <h2>{age}</h2>
+          <ul aria-label={age}>
+            {group.map(({ conversation, snippet }) => (
+              <ConversationItem
+                key={conversation.id}
+                conversation={conversation}
+                {...(snippet && { snippet })}
+                shown={conversation.id === currentId.value && view.value === 'chat'}
+                onOpen={() => onOpen(conversation.id)}
+              />
+            ))}
+          </ul>
+        </section>
+      ))}
+    </div>
+  );
+}

@@ -1,0 +1,95 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { cutText, firstKept, messagesFor, placeAt, seenTurns, textFor } from './context-window.ts';
+import { addTurn, type Conversation, createConversation, pathOf } from './conversation-tree.ts';
+import { DEFAULT_WRITING } from './generation-settings.ts';
+
+function talk(...texts: string[]): Conversation {
+  let conversation = createConversation({ id: 'c', kind: 'chat', writing: DEFAULT_WRITING }, 0);
+  texts.forEach((text, i) => {
+    conversation = addTurn(conversation, {
+      id: `t${i}`,
+      parent: i ? `t${i - 1}` : null,
+      by: i % 2 ? 'model' : 'user',
+      text,
+      at: i,
+    });
+  });
+  return conversation;
+}
+
+describe('what the model sees', () => {
+  it('is the path up to a turn, after the system prompt', () => {
+    const conversation = talk('a', 'b', 'c');
+    expect(messagesFor(conversation, 't1').map(({ role, content }) => `${role} ${content}`)).toEqual([
+      'user a',
+      'assistant b',
+    ]);
+    const briefed = { ...conversation, writing: { ...DEFAULT_WRITING, systemPrompt: 'S' } };
+    expect(messagesFor(briefed, 't2')[0]).toEqual({ role: 'system', content: 'S' });
+    expect(messagesFor(briefed, 't2').length).toBe(4);
+  });
+
+  it('takes messages that were never answered together with the next', () => {
+    let conversation = talk('a', 'b', 'c');
+    conversation = addTurn(conversation, { id: 't3', parent: 't2', by: 'user', text: 'd', at: 3 });
+    expect(messagesFor(conversation, 't3').map(({ role, content }) => `${role} ${content}`)).toEqual([
+      'user a',
+      'assistant b',
+      'user c\n\nd',
+    ]);
+  });
+
+  it('begins where the user cut', () => {
+    const conversation = { ...talk('a', 'b', 'cde'), seenFrom: { turn: 't2', offset: 1 } };
+    expect(messagesFor(conversation, 't2').map(({ content }) => content)).toEqual(['cde']);
+    expect(textFor(conversation, 't2')).toBe('de');
+    // On another branch the turn is not there: everything is seen again.
+    expect(textFor({ ...conversation, seenFrom: { turn: 'gone', offset: 1 } }, 't2')).toBe('abcde');
+  });
+});
+
+describe('making room in a chat', () => {
+  const path = pathOf(talk('a', 'b', 'c', 'd', 'e'));
+
+  it('keeps the newest messages that fit into half of the context, from a message of the user on', () => {
+    expect(firstKept(path, [10, 10, 10, 10, 10], 0, 1000)).toBe(0);
+    expect(firstKept(path, [10, 10, 10, 10, 10], 0, 80)).toBe(2);
+    expect(firstKept(path, [10, 10, 10, 10, 10], 20, 80)).toBe(4);
+  });
+
+  it('keeps the last message alone where it fits into the context but not into half of it', () => {
+    expect(firstKept(path, [10, 10, 10, 10, 60], 0, 80)).toBe(4);
+    expect(firstKept(path, [10, 10, 10, 10, 80], 0, 80)).toBeUndefined();
+  });
+});
+
+describe('making room in a text', () => {
+  it('cuts at a paragraph, else at a sentence, else at a word', () => {
+    const words = 'word '.repeat(60);
+    expect((words + '\n\n' + words).slice(cutText(words + '\n\n' + words, 120, 120))).toBe(words);
+    const sentences = 'One two three. '.repeat(40);
+    expect(sentences.slice(cutText(sentences, 160, 100))).toMatch(/^One two three\. One/);
+    expect(words.slice(cutText(words, 60, 30))).toMatch(/^word word/);
+  });
+
+  it('leaves at most half of the context, and something, for any text', () => {
+    fc.assert(
+      fc.property(fc.string({ minLength: 1, maxLength: 400 }), fc.integer({ min: 2, max: 600 }), (text, context) => {
+        const cut = cutText(text, text.length, context); // a token a character
+        expect(text.length - cut).toBeLessThanOrEqual(Math.ceil(context / 2));
+        expect(cut).toBeLessThan(text.length);
+      }),
+    );
+  });
+
+  it('a place is found in its turn', () => {
+    const path = pathOf(talk('abc', 'de'));
+    expect([placeAt(path, 0), placeAt(path, 3), placeAt(path, 5)]).toEqual([
+      { turn: 't0', offset: 0 },
+      { turn: 't1', offset: 0 },
+      undefined,
+    ]);
+    expect(seenTurns({ ...talk('abc', 'de'), seenFrom: { turn: 't1', offset: 0 } }, path).length).toBe(1);
+  });
+});

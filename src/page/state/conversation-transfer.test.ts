@@ -1,0 +1,121 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { conversationFrom, fileName, fromFile, toJson, toMarkdown } from './conversation-transfer.ts';
+import { addTurn, type Conversation, createConversation, pathOf } from './conversation-tree.ts';
+import { DEFAULT_WRITING } from './generation-settings.ts';
+
+let count = 0;
+const newId = (): string => `n${count++}`;
+
+function talk(...texts: string[]): Conversation {
+  let conversation = createConversation(
+    { id: 'c', kind: 'chat', writing: { ...DEFAULT_WRITING, temperature: 0.5 } },
+    5,
+  );
+  texts.forEach((text, i) => {
+    conversation = addTurn(conversation, {
+      id: `t${i}`,
+      parent: i ? `t${i - 1}` : null,
+      by: i % 2 ? 'model' : 'user',
+      text,
+      at: i,
+    });
+  });
+  return conversation;
+}
+
+const STATS = {
+  promptTokens: 3,
+  tokens: 4,
+  tokensPerSecond: 5,
+  prefillMs: 6,
+  hitRate: 1,
+  finishReason: 'stop' as const,
+};
+
+describe('JSON', () => {
+  it('brings everything back under a new id', () => {
+    let original = talk('Hi', 'Hello', 'More');
+    original = addTurn(
+      { ...original, modelName: 'M', seenFrom: { turn: 't2', offset: 0 } },
+      {
+        id: 'x',
+        parent: 't0',
+        by: 'model',
+        text: 'Another',
+        at: 9,
+        model: 'M',
+        stats: STATS,
+      },
+    );
+    const [read] = fromFile(toJson([original]), newId, 0);
+    expect(read.id).not.toBe(original.id);
+    expect({ ...read, id: original.id }).toEqual(original);
+  });
+
+  it.each([
+    ['{', /damaged JSON/],
+    ['{}', /not exported here/],
+    ['{"format":"mixtab-conversations","version":2,"conversations":[]}', /version 2/],
+    ['{"format":"mixtab-conversations","version":1,"conversations":[{"id":"a"}]}', /damaged/],
+    ['some words', /## You/],
+  ])('%s is refused with its cause', (text, message) => {
+    expect(() => fromFile(text, newId, 0)).toThrow(message);
+  });
+
+  it('a turn whose parent is missing or comes later, and two of one id, make a conversation damaged', () => {
+    const good = talk('a', 'b');
+    expect(conversationFrom(good)).toEqual(good);
+    expect(conversationFrom({ ...good, turns: good.turns.toReversed() })).toBeUndefined();
+    expect(conversationFrom({ ...good, turns: [good.turns[0], good.turns[0]] })).toBeUndefined();
+    expect(conversationFrom({ ...good, turns: [{ ...good.turns[0], parent: 't0' }] })).toBeUndefined();
+  });
+
+  it('never throws anything but its own error, whatever the file says', () => {
+    fc.assert(
+      fc.property(fc.json(), fc.jsonValue(), (text, value) => {
+        const wrapped = JSON.stringify({ format: 'mixtab-conversations', version: 1, conversations: [value] });
+        for (const file of [text, wrapped]) {
+          try {
+            fromFile(file, newId, 0);
+          } catch (error) {
+            expect(error).toHaveProperty('code', 'bad-request');
+          }
+        }
+      }),
+    );
+  });
+});
+
+describe('Markdown', () => {
+  it('is a document that people can read', () => {
+    const conversation = {
+      ...talk('Hi', 'Hello\nthere'),
+      modelName: 'Tiny',
+      writing: { ...DEFAULT_WRITING, systemPrompt: 'Be brief.' },
+    };
+    expect(toMarkdown(conversation)).toBe(
+      '# Hi\n\n<!-- mixtab chat with Tiny -->\n\n## System\n\nBe brief.\n\n## You\n\nHi\n\n## Model\n\nHello\nthere\n',
+    );
+  });
+
+  it('any texts come back as they were, those that look like our headings too', () => {
+    const line = fc.oneof(
+      fc.string(),
+      fc.constantFrom('', '## You', '\\## Model', '\\\\## System', '# Title', '```', ' '),
+    );
+    const text = fc.array(line, { minLength: 1, maxLength: 6 }).map((lines) => lines.join('\n').replaceAll('\r', ''));
+    fc.assert(
+      fc.property(fc.array(text, { minLength: 1, maxLength: 5 }), (texts) => {
+        const [read] = fromFile(toMarkdown(talk(...texts)), newId, 0);
+        expect(pathOf(read).map((turn) => turn.text)).toEqual(texts);
+        expect(pathOf(read).map(({ by }) => by)).toEqual(texts.map((_, i) => (i % 2 ? 'model' : 'user')));
+      }),
+    );
+  });
+});
+
+it('file names have letters and digits only', () => {
+  expect(fileName('What is ½ of "ü"?', 'md')).toBe('What-is-1-2-of-ü.md');
+  expect(fileName('???', 'json')).toBe('conversation.json');
+});

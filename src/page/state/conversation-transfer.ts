@@ -1,0 +1,173 @@
+/** Conversations as files: JSON with all versions, Markdown with the path that is shown. Files from outside are checked. Pure. */
+import { MixtabError } from '../../contract/errors.ts';
+import { addTurn, type Conversation, createConversation, pathOf, type Turn } from './conversation-tree.ts';
+import { writingFrom } from './generation-settings.ts';
+
+const FORMAT = 'mixtab-conversations';
+const VERSION = 1;
+
+/** What IndexedDB and the page can take in one piece; no conversation of a person comes near it. */
+export const MAX_TURNS = 100_000;
+
+/** One or more conversations with everything in them. */
+export function toJson(conversations: readonly Conversation[]): string {
+  return JSON.stringify({ format: FORMAT, version: VERSION, conversations }, null, 1);
+}
+
+/**
+ * Reads what {@link toJson} or {@link toMarkdown} wrote. The conversations get new ids, so nothing stored is replaced.
+ * @throws MixtabError `bad-request`
+ */
+export function fromFile(text: string, newId: () => string, now: number): Conversation[] {
+  if (!text.trimStart().startsWith('{')) return [fromMarkdown(text, newId, now)];
+  let data: unknown;
+  try {
+    data = JSON.parse(text);
+  } catch {
+    throw notOurs('it is damaged JSON');
+  }
+  const file = data as { format?: unknown; version?: unknown; conversations?: unknown };
+  if (file.format !== FORMAT || !Array.isArray(file.conversations)) throw notOurs('it was not exported here');
+  if (file.version !== VERSION) {
+    throw new MixtabError(
+      'bad-request',
+      `This file has version ${String(file.version)}; this page reads ${VERSION}.`,
+      'Use a newer mixtab.',
+    );
+  }
+  return file.conversations.map((item) => {
+    const conversation = conversationFrom(item);
+    if (!conversation) throw notOurs('one of its conversations is damaged');
+    return { ...conversation, id: newId() };
+  });
+}
+
+const notOurs = (why: string): MixtabError =>
+  new MixtabError(
+    'bad-request',
+    `This is no conversation that can be read: ${why}.`,
+    'Choose a .json or .md file that was exported here.',
+  );
+
+/** A record of the store or of a file, if it is a conversation; what it has beside is left out. */
+export function conversationFrom(data: unknown): Conversation | undefined {
+  if (!isObject(data)) return undefined;
+  const { id, title, kind, createdAt, changedAt, modelId, modelName, writing, turns, chosen, seenFrom } = data;
+  if (typeof id !== 'string' || typeof title !== 'string' || (kind !== 'chat' && kind !== 'text')) return undefined;
+  if (!isTime(createdAt) || !isTime(changedAt) || !Array.isArray(turns) || turns.length > MAX_TURNS) return undefined;
+  const known = new Set<string>();
+  const checked: Turn[] = [];
+  for (const turn of turns) {
+    const clean = turnFrom(turn);
+    if (!clean || known.has(clean.id) || (clean.parent !== null && !known.has(clean.parent))) return undefined;
+    known.add(clean.id);
+    checked.push(clean);
+  }
+  const links = isObject(chosen)
+    ? Object.entries(chosen).filter((link): link is [string, string] => typeof link[1] === 'string')
+    : [];
+  return {
+    id,
+    title,
+    kind,
+    createdAt,
+    changedAt,
+    ...(typeof modelId === 'string' && { modelId }),
+    ...(typeof modelName === 'string' && { modelName }),
+    writing: writingFrom(writing),
+    turns: checked,
+    chosen: Object.fromEntries(links),
+    ...(isObject(seenFrom) &&
+      typeof seenFrom.turn === 'string' &&
+      isTime(seenFrom.offset) && { seenFrom: { turn: seenFrom.turn, offset: seenFrom.offset } }),
+  };
+}
+
+function turnFrom(data: unknown): Turn | undefined {
+  if (!isObject(data)) return undefined;
+  const { id, parent, by, text, at, model, stats } = data;
+  if (typeof id !== 'string' || id === '' || !(parent === null || typeof parent === 'string')) return undefined;
+  if ((by !== 'user' && by !== 'model') || typeof text !== 'string' || !isTime(at)) return undefined;
+  return {
+    id,
+    parent,
+    by,
+    text,
+    at,
+    ...(typeof model === 'string' && { model }),
+    ...(isStats(stats) && { stats }),
+  };
+}
+
+function isStats(data: unknown): data is Turn['stats'] & object {
+  const numbers = ['promptTokens', 'tokens', 'tokensPerSecond', 'prefillMs', 'hitRate'];
+  if (!isObject(data) || !(data.newTokens === undefined || Number.isFinite(data.newTokens))) return false;
+  return (
+    numbers.every((key) => Number.isFinite(data[key])) &&
+    ['stop', 'length', 'aborted'].includes(String(data.finishReason))
+  );
+}
+
+const isObject = (data: unknown): data is Record<string, unknown> => typeof data === 'object' && data !== null;
+const isTime = (data: unknown): data is number => typeof data === 'number' && Number.isFinite(data) && data >= 0;
+
+// ---------------------------------------------------------------- Markdown
+
+const HEADINGS = { system: '## System', user: '## You', model: '## Model' } as const;
+/** A line of a message that looks like one of our headings, perhaps escaped already. */
+const LOOKS_LIKE_HEADING = /^\\*## (System|You|Model)$/;
+
+/** The shown path as a document that people read; {@link fromFile} reads it back, without other versions and figures. */
+export function toMarkdown(conversation: Conversation): string {
+  const { title, kind, modelName, writing } = conversation;
+  const parts = pathOf(conversation).map(({ by, text }): [string, string] => [HEADINGS[by], text]);
+  if (writing.systemPrompt !== '') parts.unshift([HEADINGS.system, writing.systemPrompt]);
+  const about = `mixtab ${kind}${modelName ? ` with ${modelName.replaceAll('--', '-')}` : ''}`;
+  return `# ${title.replace(/\s+/g, ' ')}\n\n<!-- ${about} -->\n\n${parts.map(([heading, text]) => `${heading}\n\n${escapeHeadings(text)}\n`).join('\n')}`;
+}
+
+function fromMarkdown(text: string, newId: () => string, now: number): Conversation {
+  const lines = text.replaceAll('\r\n', '\n').split('\n');
+  const starts = lines.flatMap((line, i) => (Object.values<string>(HEADINGS).includes(line) ? [i] : []));
+  if (starts.length === 0) throw notOurs('it has none of the headings "## You" and "## Model"');
+  const kind = /^<!-- mixtab text\b/m.test(lines.slice(0, starts[0]).join('\n')) ? 'text' : 'chat';
+  let conversation = createConversation({ id: newId(), kind, writing: writingFrom(undefined) }, now);
+  let parent: string | null = null;
+  starts.forEach((start, i) => {
+    const body = lines.slice(start + 1, starts[i + 1]);
+    if (body[0] === '') body.shift();
+    if (body.at(-1) === '') body.pop(); // the empty line before the next heading, or the file's last line end
+    const content = body.map((line) => (LOOKS_LIKE_HEADING.test(line) ? line.slice(1) : line)).join('\n');
+    if (lines[start] === HEADINGS.system) {
+      conversation = { ...conversation, writing: { ...conversation.writing, systemPrompt: content } };
+      return;
+    }
+    const id = newId();
+    conversation = addTurn(conversation, {
+      id,
+      parent,
+      by: lines[start] === HEADINGS.user ? 'user' : 'model',
+      text: content,
+      at: now,
+    });
+    parent = id;
+  });
+  const title = lines.slice(0, starts[0]).find((line) => line.startsWith('# '));
+  return title ? { ...conversation, title: title.slice(2) } : conversation;
+}
+
+const escapeHeadings = (text: string): string =>
+  text
+    .split('\n')
+    .map((line) => (LOOKS_LIKE_HEADING.test(line) ? `\\${line}` : line))
+    .join('\n');
+
+/** A title as a file name. */
+export function fileName(title: string, extension: string): string {
+  const name = title
+    .normalize('NFKC')
+    .replace(/[^\p{L}\p{N}]+/gu, '-')
+    .replace(/^-+|-+$/g, '')
+    .slice(0, 60);
+  return `${name || 'conversation'}.${extension}`;
+}

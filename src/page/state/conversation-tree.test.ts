@@ -1,0 +1,114 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import {
+  addTurn,
+  type Conversation,
+  changeTurn,
+  childrenOf,
+  choose,
+  createConversation,
+  pathOf,
+  removeTurn,
+  textOf,
+  titleFrom,
+  versionsOf,
+} from './conversation-tree.ts';
+import { DEFAULT_WRITING } from './generation-settings.ts';
+
+const empty = (): Conversation => createConversation({ id: 'c', kind: 'chat', writing: DEFAULT_WRITING }, 1);
+
+/** Builds from "parent>child" pairs; the root is ''. */
+function build(...links: string[]): Conversation {
+  return links.reduce((conversation, link, i) => {
+    const [parent, id] = link.split('>');
+    return addTurn(conversation, { id, parent: parent || null, by: i % 2 ? 'model' : 'user', text: id, at: i });
+  }, empty());
+}
+
+const shown = (conversation: Conversation): string => textOf(pathOf(conversation));
+
+describe('the path', () => {
+  it('follows what was added last at each fork', () => {
+    expect(shown(build('>a', 'a>b', 'b>c'))).toBe('abc');
+    expect(shown(build('>a', 'a>b', 'b>c', 'a>x'))).toBe('ax');
+    expect(shown(build('>a', 'a>b', '>d'))).toBe('d');
+  });
+
+  it('a version that is chosen brings back what followed it', () => {
+    const forked = build('>a', 'a>b', 'b>c', 'a>x', 'x>y');
+    expect(shown(choose(forked, 'b'))).toBe('abc');
+    expect(shown(choose(choose(forked, 'b'), 'x'))).toBe('axy');
+    expect(shown(choose(choose(forked, 'b'), 'y'))).toBe('axy');
+  });
+
+  it('ends in a damaged record whose parents form a ring', () => {
+    const ring = { ...build('>a', 'a>b'), chosen: { b: 'a' } };
+    expect(shown({ ...ring, turns: [...ring.turns, { ...ring.turns[0], id: 'b', parent: 'b' }] }).length).toBeLessThan(
+      5,
+    );
+  });
+});
+
+it('versions count the turns beside one', () => {
+  const { versions, index } = versionsOf(build('>a', 'a>b', 'a>c', 'a>d'), 'c');
+  expect([versions.map(({ id }) => id).join(''), index]).toEqual(['bcd', 1]);
+});
+
+it('removing a version shows an older one; removing the only one ends the path', () => {
+  const forked = build('>a', 'a>b', 'a>c', 'c>d');
+  expect(shown(removeTurn(forked, 'c'))).toBe('ab');
+  expect(shown(removeTurn(removeTurn(forked, 'c'), 'b'))).toBe('a');
+  expect(removeTurn(forked, 'c').turns.map(({ id }) => id)).toEqual(['a', 'b']);
+});
+
+it('the title is the beginning of the first message, cut at a word', () => {
+  expect(titleFrom('  Hello\n there ')).toBe('Hello there');
+  const long = titleFrom('word '.repeat(40));
+  expect(long).toMatch(/^(word )+…$/);
+  expect(long.length).toBeLessThanOrEqual(62);
+  expect(addTurn(build('>a'), { id: 'z', parent: 'a', by: 'user', text: 'other', at: 9 }).title).toBe('a');
+});
+
+/** Any sequence of what a user can do, on turns that are there. */
+type Step = { kind: 'add' | 'choose' | 'remove' | 'change'; pick: number };
+const steps = fc.array(
+  fc.record({
+    kind: fc.constantFrom('add' as const, 'add' as const, 'choose' as const, 'change' as const, 'remove' as const),
+    pick: fc.nat(),
+  }),
+  { maxLength: 40 },
+);
+
+function apply(conversation: Conversation, { kind, pick }: Step, i: number): Conversation {
+  const { turns } = conversation;
+  const target = turns[pick % (turns.length + 1)];
+  if (kind === 'add')
+    return addTurn(conversation, { id: `t${i}`, parent: target?.id ?? null, by: 'user', text: `${i}`, at: i });
+  if (!target) return conversation;
+  if (kind === 'choose') return choose(conversation, target.id);
+  if (kind === 'change') return changeTurn(conversation, target.id, { text: 'changed' });
+  return removeTurn(conversation, target.id);
+}
+
+it('whatever the user does: the path is a chain from a root to a leaf, and what was just added or chosen is on it', () => {
+  fc.assert(
+    fc.property(steps, (list) => {
+      let conversation = empty();
+      list.forEach((step, i) => {
+        const before = conversation;
+        conversation = apply(conversation, step, i);
+        const path = pathOf(conversation);
+        path.forEach((turn, depth) => {
+          expect(turn.parent).toBe(depth === 0 ? null : path[depth - 1].id);
+        });
+        expect(childrenOf(conversation, path.at(-1)?.id ?? null)).toEqual([]);
+        if (step.kind === 'add') expect(path.at(-1)?.id).toBe(`t${i}`);
+        const target = before.turns[step.pick % (before.turns.length + 1)];
+        if (step.kind === 'choose' && target) expect(path.map(({ id }) => id)).toContain(target.id);
+        // No turn without its parent.
+        const ids = new Set(conversation.turns.map(({ id }) => id));
+        for (const { parent } of conversation.turns) expect(parent === null || ids.has(parent)).toBe(true);
+      });
+    }),
+  );
+});

@@ -1,0 +1,12 @@
+/** Whether the experts are shown beside a conversation, where there is room; kept by this browser. */
+import { signal } from '@preact/signals';
+import { recall, remember } from './web-storage.ts';
+
+const KEY = 'mixtab-experts-panel';
+
+export const panelOpen = signal(recall('localStorage', KEY) === 'open');
+
+export function togglePanel(): void {
+  panelOpen.value = !panelOpen.value;
+  remember('localStorage', KEY, panelOpen.value ? 'open' : '');
+}

@@ -1,0 +1,110 @@
+/** How a model writes: what a conversation keeps of the settings. Pure. */
+import type { SamplingOptions } from '../../contract/engine-api.ts';
+
+export interface WritingSettings {
+  /** Put before the first message of a chat; empty: none. */
+  systemPrompt: string;
+  temperature: number;
+  topK: number;
+  topP: number;
+  minP: number;
+  repetitionPenalty: number;
+  presencePenalty: number;
+  frequencyPenalty: number;
+  /** undefined: another one each time. */
+  seed: number | undefined;
+  maxTokens: number;
+}
+
+export const DEFAULT_WRITING: WritingSettings = {
+  systemPrompt: '',
+  temperature: 0.8,
+  topK: 40,
+  topP: 0.95,
+  minP: 0.05,
+  repetitionPenalty: 1.1,
+  presencePenalty: 0,
+  frequencyPenalty: 0,
+  seed: undefined,
+  maxTokens: 400,
+};
+
+export type SamplingKey =
+  | 'temperature'
+  | 'topK'
+  | 'topP'
+  | 'minP'
+  | 'repetitionPenalty'
+  | 'presencePenalty'
+  | 'frequencyPenalty';
+
+export interface Preset {
+  name: string;
+  help: string;
+  sampling: Pick<WritingSettings, SamplingKey>;
+}
+
+const OFF = { topK: 0, topP: 1, minP: 0, repetitionPenalty: 1, presencePenalty: 0, frequencyPenalty: 0 };
+
+export const PRESETS: Preset[] = [
+  {
+    name: 'Likeliest',
+    help: 'Always the likeliest token: the same answer every time.',
+    sampling: { ...OFF, temperature: 0 },
+  },
+  {
+    name: 'Careful',
+    help: 'Close to the likeliest; for facts and code.',
+    sampling: { ...OFF, temperature: 0.3, topP: 0.9, minP: 0.1 },
+  },
+  {
+    name: 'Balanced',
+    help: 'The default of chats.',
+    sampling: { ...OFF, temperature: 0.8, topK: 40, topP: 0.95, minP: 0.05, repetitionPenalty: 1.1 },
+  },
+  {
+    name: 'Story',
+    help: 'The default of texts: whatever is likely enough, and no word is held against another.',
+    sampling: { ...OFF, temperature: 0.8, minP: 0.1 },
+  },
+  {
+    name: 'Free',
+    help: 'More surprising; for ideas.',
+    sampling: { ...OFF, temperature: 1.1, minP: 0.05, repetitionPenalty: 1.05 },
+  },
+];
+
+/** What new conversations begin with before anything was set: a text repeats names and little words as stories do. */
+export const defaultWriting = (kind: 'chat' | 'text'): WritingSettings =>
+  kind === 'chat' ? DEFAULT_WRITING : { ...DEFAULT_WRITING, ...PRESETS.find(({ name }) => name === 'Story')!.sampling };
+
+/** The preset that these settings are; undefined where they are none. */
+export function presetOf(writing: WritingSettings): Preset | undefined {
+  return PRESETS.find(({ sampling }) =>
+    Object.entries(sampling).every(([key, value]) => writing[key as SamplingKey] === value),
+  );
+}
+
+export function samplingOf(writing: WritingSettings): SamplingOptions {
+  const { temperature, topK, topP, minP, repetitionPenalty, presencePenalty, frequencyPenalty, seed } = writing;
+  return {
+    temperature,
+    topK,
+    topP,
+    minP,
+    repetitionPenalty,
+    presencePenalty,
+    frequencyPenalty,
+    ...(seed !== undefined && { seed }),
+  };
+}
+
+/** Settings from a stored or imported record: what is no number in place of a number is the default. */
+export function writingFrom(data: unknown): WritingSettings {
+  const from = (typeof data === 'object' && data !== null ? data : {}) as Record<string, unknown>;
+  const result: Record<string, unknown> = { ...DEFAULT_WRITING };
+  for (const key of Object.keys(DEFAULT_WRITING)) {
+    if (key === 'systemPrompt' ? typeof from[key] === 'string' : Number.isFinite(from[key])) result[key] = from[key];
+  }
+  return result as unknown as WritingSettings;
+}

@@ -1,0 +1,73 @@
+/** Asks for the adapter and the device; says clearly why there is none. */
+import type { AdapterReport } from '../../../src/contract/engine-api.ts';
+import { MixtabError } from '../../../src/contract/errors.ts';
+
+/** Optional features that a faster variant of a kernel may use; all kernels run without them. */
+const WANTED_FEATURES: readonly GPUFeatureName[] = ['timestamp-query', 'shader-f16', 'subgroups'];
+
+/** Names under which software implementations report themselves. */
+const SOFTWARE = /swiftshader|llvmpipe|lavapipe|basic render|warp/i;
+
+/** @throws MixtabError `webgpu-unsupported`, `webgpu-insecure-context` or `webgpu-no-adapter` */
+export async function requestAdapter(): Promise<GPUAdapter> {
+  if (!navigator.gpu) {
+    if (!globalThis.isSecureContext) {
+      throw new MixtabError(
+        'webgpu-insecure-context',
+        'The browser hides WebGPU because this page was not loaded over https or from localhost.',
+        'Open the page over https, or from http://localhost.',
+      );
+    }
+    throw new MixtabError(
+      'webgpu-unsupported',
+      'This browser has no WebGPU.',
+      'Use a current Chrome, Edge, Firefox or Safari.',
+    );
+  }
+  const adapter = await navigator.gpu.requestAdapter({ powerPreference: 'high-performance' });
+  if (!adapter) {
+    throw new MixtabError(
+      'webgpu-no-adapter',
+      'This browser has WebGPU, but gives no GPU adapter: the driver is missing or blocked.',
+      'Turn on hardware acceleration in the browser settings, update the graphics driver, and restart the browser.',
+    );
+  }
+  return adapter;
+}
+
+/** A device with the adapter's own limits, since the defaults are too small for large models. */
+export async function requestDevice(adapter: GPUAdapter): Promise<GPUDevice> {
+  const { limits } = adapter;
+  return adapter.requestDevice({
+    label: 'mixtab',
+    requiredFeatures: WANTED_FEATURES.filter((feature) => adapter.features.has(feature)),
+    requiredLimits: {
+      maxBufferSize: limits.maxBufferSize,
+      maxStorageBufferBindingSize: limits.maxStorageBufferBindingSize,
+      maxStorageBuffersPerShaderStage: Math.min(limits.maxStorageBuffersPerShaderStage, 10),
+      maxComputeWorkgroupSizeX: limits.maxComputeWorkgroupSizeX,
+      maxComputeInvocationsPerWorkgroup: limits.maxComputeInvocationsPerWorkgroup,
+      maxComputeWorkgroupStorageSize: limits.maxComputeWorkgroupStorageSize,
+    },
+  });
+}
+
+export function reportAdapter(adapter: GPUAdapter): AdapterReport {
+  // Browsers that are older than the interface tell nothing.
+  const {
+    vendor = '',
+    architecture = '',
+    description = '',
+    device = '',
+    isFallbackAdapter = false,
+  } = (adapter.info ?? {}) as Partial<GPUAdapterInfo>;
+  return {
+    vendor,
+    architecture,
+    description: description || device,
+    software: isFallbackAdapter || SOFTWARE.test(`${vendor} ${architecture} ${description} ${device}`),
+    features: [...adapter.features].sort(),
+    maxStorageBufferBindingSize: adapter.limits.maxStorageBufferBindingSize,
+    maxBufferSize: adapter.limits.maxBufferSize,
+  };
+}

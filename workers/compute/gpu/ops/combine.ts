@@ -1,0 +1,34 @@
+import combineCode from '../../../../shaders/combine.wgsl?raw';
+import stateCode from '../../../../shaders/lib/state.wgsl?raw';
+import type { Dispatch } from '../dispatch.ts';
+import type { KernelSource } from '../pipelines.ts';
+import { constants } from './constants.ts';
+import type { OpContext, Rows } from './context.ts';
+
+const KERNEL: KernelSource = { name: 'combine', code: [stateCode, combineCode] };
+const WORKGROUP = 64;
+
+export interface CombineArgs {
+  /** f32[maxTokens, width], added to in place. */
+  sums: Rows;
+  /** f32[maxTokens * rowsPerSum, width], of the same stride; tails zero. */
+  rows: Rows;
+  rowsPerSum: number;
+  width: number;
+  maxTokens: number;
+  place: string;
+}
+
+/** `sums[t] += sum over k of rows[t * rowsPerSum + k]`, in order of k; leaves the rows zero. */
+export function combine(ctx: OpContext, args: CombineArgs): Dispatch[] {
+  const { sums, rows, rowsPerSum, width, maxTokens, place } = args;
+  return [
+    ctx.pipelines.dispatch(
+      KERNEL,
+      { WIDTH: width, STRIDE: sums.stride, WORKGROUP },
+      [ctx.state, sums.slice, rows.slice, constants(ctx.pipelines.device, rowsPerSum)],
+      [Math.ceil(width / 4 / WORKGROUP), maxTokens, 1],
+      place,
+    ),
+  ];
+}

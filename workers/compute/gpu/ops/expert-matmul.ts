@@ -1,0 +1,65 @@
+/** One matrix of the chosen experts on their assignments: the down projection, and up where it differs from gate. */
+import matmulRowsCode from '../../../../shaders/expert_matmul_rows.wgsl?raw';
+import matmulWorkgroupCode from '../../../../shaders/expert_matmul_workgroup.wgsl?raw';
+import assignmentsCode from '../../../../shaders/lib/expert_assignments.wgsl?raw';
+import groupsCode from '../../../../shaders/lib/groups.wgsl?raw';
+import stateCode from '../../../../shaders/lib/state.wgsl?raw';
+import type { TensorLayout } from '../../../format/weight-layout.ts';
+import type { Dispatch, Slice } from '../dispatch.ts';
+import type { ExpertBank, MatrixVariant, OpContext, Rows } from './context.ts';
+import { DOT_CODE, planeOverrides, runsPerRow, tiling, weightKernel } from './weight-shader.ts';
+
+/** The libs of an expert kernel, after those of its weight type. */
+export const expertLibs = (variant: MatrixVariant): readonly string[] => [
+  stateCode,
+  groupsCode,
+  assignmentsCode,
+  ...DOT_CODE[variant],
+];
+
+export interface ExpertMatmulArgs {
+  bank: ExpertBank;
+  /** The matrix; it starts at `base` bytes of each slot of `weights`. */
+  layout: TensorLayout;
+  base: number;
+  weights: Slice;
+  slotStride: number;
+  groups: Slice;
+  groupCount: number;
+  maxAssignments: number;
+  input: Rows;
+  /** Assignments that share an input row. */
+  assignmentsPerInput: number;
+  /** Row p for assignment p. */
+  output: Rows;
+  /** `output = silu(output) * product` instead of `output = product`. */
+  gated: boolean;
+  /** f32[tokens * expertsPerToken]: `output[p] = routingWeights[p] * product`; not where it is gated. */
+  routingWeights?: Slice;
+  place: string;
+}
+
+export function expertMatmul(ctx: OpContext, args: ExpertMatmulArgs): Dispatch {
+  const { bank, layout, base, weights, slotStride, groups, groupCount, maxAssignments, input, output, place } = args;
+  const { tile, workgroup, rowGroups, tiles } = tiling(ctx.variant, layout.rows, maxAssignments);
+  const code = ctx.variant === 'rows' ? matmulRowsCode : matmulWorkgroupCode;
+  const kernel = weightKernel(`expert matmul ${ctx.variant}`, layout.type, ...expertLibs(ctx.variant), code);
+  const overrides = {
+    ROWS: layout.rows,
+    BLOCKS: runsPerRow(layout),
+    SLOT_STRIDE: slotStride / 16,
+    ...planeOverrides(layout, 'P', base),
+    FIRST_SLOT: bank.firstSlot,
+    SLOTS: bank.slots,
+    K: args.assignmentsPerInput,
+    IN_STRIDE: input.stride / 4,
+    OUT_STRIDE: output.stride,
+    TILE: tile,
+    GATED: args.gated ? 1 : 0,
+    WEIGHTED: args.routingWeights ? 1 : 0,
+    WORKGROUP: workgroup,
+  };
+  // The binding is there in any case; where no weights are read it is given something of the same type.
+  const slices = [ctx.state, groups, weights, input.slice, output.slice, args.routingWeights ?? input.slice];
+  return ctx.pipelines.dispatch(kernel, overrides, slices, [rowGroups, tiles, groupCount], place);
+}

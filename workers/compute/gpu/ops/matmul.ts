@@ -1,0 +1,60 @@
+import stateCode from '../../../../shaders/lib/state.wgsl?raw';
+import rowsCode from '../../../../shaders/matmul_rows.wgsl?raw';
+import workgroupCode from '../../../../shaders/matmul_workgroup.wgsl?raw';
+import type { Dispatch } from '../dispatch.ts';
+import type { Matrix, OpContext, RowParts, Rows } from './context.ts';
+import { DOT_CODE, planeOverrides, runsPerRow, tiling, weightKernel } from './weight-shader.ts';
+
+/** WebGPU's default limit on workgroups in a dimension; more rows fold into z. */
+const MAX_WORKGROUPS = 65535;
+
+export interface MatmulArgs {
+  matrix: Matrix;
+  /** f32[maxTokens, matrix.cols] */
+  input: Rows;
+  /** f32[maxTokens, matrix.rows] */
+  output: Rows;
+  maxTokens: number;
+  /** Adds to the output instead of overwriting it. */
+  accumulate?: boolean;
+  place: string;
+}
+
+/** `output[t, r] (+)= sum_c W[r, c] input[t, c]`, dequantized and added up in f32. */
+export function matmul(
+  ctx: OpContext,
+  { matrix, input, output, maxTokens, accumulate, place }: MatmulArgs,
+): Dispatch[] {
+  const { layout, slice } = matrix;
+  const { tile, workgroup, rowGroups, tiles } = tiling(ctx.variant, layout.rows, maxTokens);
+  const code = ctx.variant === 'rows' ? rowsCode : workgroupCode;
+  const kernel = weightKernel(`matmul ${ctx.variant}`, layout.type, stateCode, ...DOT_CODE[ctx.variant], code);
+  const overrides = {
+    ROWS: layout.rows,
+    BLOCKS: runsPerRow(layout),
+    ...planeOverrides(layout, 'P'),
+    IN_STRIDE: input.stride / 4,
+    OUT_STRIDE: output.stride,
+    TILE: tile,
+    ACCUMULATE: accumulate ? 1 : 0,
+    WORKGROUP: workgroup,
+  };
+  const folds = Math.ceil(rowGroups / MAX_WORKGROUPS);
+  const grid = [Math.ceil(rowGroups / folds), tiles, folds] as const;
+  return [ctx.pipelines.dispatch(kernel, overrides, [ctx.state, slice, input.slice, output.slice], grid, place)];
+}
+
+/** {@link matmul} by a matrix that is cut by rows: each part writes its own columns of the output. */
+export function matmulParts(
+  ctx: OpContext,
+  { parts, ...args }: Omit<MatmulArgs, 'matrix'> & { parts: RowParts },
+): Dispatch[] {
+  const { slice, stride } = args.output;
+  let firstRow = 0;
+  return parts.flatMap((matrix, part) => {
+    const before = firstRow * 4;
+    firstRow += matrix.layout.rows;
+    const output = { slice: { ...slice, offset: slice.offset + before, size: slice.size - before }, stride };
+    return matmul(ctx, { ...args, matrix, output, place: parts.length === 1 ? args.place : `${args.place}.${part}` });
+  });
+}

@@ -1,0 +1,48 @@
+import stateCode from '../../../../shaders/lib/state.wgsl?raw';
+import rmsNormCode from '../../../../shaders/rms_norm.wgsl?raw';
+import rmsNormWorkgroupCode from '../../../../shaders/rms_norm_workgroup.wgsl?raw';
+import type { Dispatch, Slice } from '../dispatch.ts';
+import type { KernelSource } from '../pipelines.ts';
+import type { OpContext, Rows } from './context.ts';
+
+const ROWS: KernelSource = { name: 'rms_norm', code: [stateCode, rmsNormCode] };
+const WORKGROUP: KernelSource = { name: 'rms_norm_workgroup', code: [stateCode, rmsNormWorkgroupCode] };
+
+/** Columns that one thread scales in the `rows` variant, after it has summed the whole row for itself. */
+const COLUMNS_PER_THREAD = 64;
+const ROWS_WORKGROUP = 4;
+
+export interface RmsNormArgs {
+  /** f32[maxTokens, width]; tails zero. */
+  input: Rows;
+  /** f32[width] */
+  weight: Slice;
+  output: Rows;
+  width: number;
+  epsilon: number;
+  maxTokens: number;
+  place: string;
+}
+
+/** `output[t] = input[t] / sqrt(mean(input[t]^2) + epsilon) * weight` */
+export function rmsNorm(ctx: OpContext, args: RmsNormArgs): Dispatch[] {
+  const { input, weight, output, width, epsilon, maxTokens, place } = args;
+  const rows = ctx.variant === 'rows';
+  const workgroup = rows ? ROWS_WORKGROUP : 256;
+  const slices = rows ? Math.ceil(width / (COLUMNS_PER_THREAD * workgroup)) : 1;
+  return [
+    ctx.pipelines.dispatch(
+      rows ? ROWS : WORKGROUP,
+      {
+        WIDTH: width,
+        INPUT_STRIDE: input.stride,
+        OUTPUT_STRIDE: output.stride,
+        EPSILON: epsilon,
+        WORKGROUP: workgroup,
+      },
+      [ctx.state, input.slice, weight, output.slice],
+      [slices, maxTokens, 1],
+      place,
+    ),
+  ];
+}

@@ -1,0 +1,149 @@
+import { describe, expect, it } from 'vitest';
+import { unpackHalves } from '../../../reference/half.ts';
+import { rope } from '../../../reference/rope.ts';
+import { compare, TOLERANCE } from '../../../reference/tolerance.ts';
+import { ropeTable } from '../rope-table.ts';
+import {
+  getTestDevice,
+  makeContext,
+  randomNormal,
+  readBack,
+  readRows,
+  run,
+  type StateValues,
+  seededRandom,
+  upload,
+  uploadRows,
+} from '../testing.ts';
+import { ropeAndStore } from './rope-store.ts';
+
+interface Case {
+  headCount: number;
+  kvHeadCount: number;
+  headDim: number;
+  ropeDimensionCount: number;
+  ropeFreqBase: number;
+  tokens: number;
+  position: number;
+}
+
+async function store(shape: Case, state: StateValues = {}, scale = 1) {
+  const { headCount, kvHeadCount, headDim, tokens, position } = shape;
+  const capacity = position + tokens + 3;
+  const gpu = await getTestDevice();
+  const ctx = await makeContext('rows', { tokenCount: tokens, position, ...state });
+  const random = seededRandom(headDim * 31 + position);
+  const [qWidth, kvWidth] = [headCount * headDim, kvHeadCount * headDim];
+  const data = {
+    q: randomNormal(random, tokens * qWidth),
+    k: randomNormal(random, tokens * kvWidth, scale),
+    v: randomNormal(random, tokens * kvWidth, scale),
+  };
+  const q = uploadRows(gpu, data.q, qWidth);
+  const caches = [0, 1].map(() => upload(gpu, new Uint32Array((capacity * kvWidth) / 2).fill(0x3c003c00)));
+  await run(gpu, () =>
+    ropeAndStore(ctx, {
+      ...shape,
+      q,
+      k: uploadRows(gpu, data.k, kvWidth),
+      v: uploadRows(gpu, data.v, kvWidth),
+      table: upload(gpu, ropeTable(shape, capacity)),
+      keyCache: caches[0],
+      valueCache: caches[1],
+      maxTokens: tokens,
+      place: 'test',
+    }),
+  );
+  const cache = async (i: number) => {
+    const all = unpackHalves((await readBack(gpu, caches[i], Uint32Array)).subarray(0, (capacity * kvWidth) / 2));
+    return {
+      written: all.slice(position * kvWidth, (position + tokens) * kvWidth),
+      before: all.slice(0, position * kvWidth),
+      after: all.slice((position + tokens) * kvWidth),
+    };
+  };
+  return { data, q: await readRows(gpu, q, tokens, qWidth), keys: await cache(0), values: await cache(1) };
+}
+
+/** The reference rotation of rows `[tokens, width]`. */
+function rotated(rows: Float32Array, shape: Case): Float64Array {
+  const width = rows.length / shape.tokens;
+  const out = new Float64Array(rows.length);
+  for (let t = 0; t < shape.tokens; t++) {
+    out.set(rope(rows.subarray(t * width, (t + 1) * width), shape.position + t, shape), t * width);
+  }
+  return out;
+}
+
+const untouched = (values: Float64Array): boolean => values.every((value) => value === 1);
+
+const shape = (
+  headCount: number,
+  kvHeadCount: number,
+  headDim: number,
+  ropeDimensionCount: number,
+  tokens: number,
+  position: number,
+  ropeFreqBase = 1e6,
+): Case => ({
+  headCount,
+  kvHeadCount,
+  headDim,
+  ropeDimensionCount,
+  ropeFreqBase,
+  tokens,
+  position,
+});
+
+describe('ropeAndStore', () => {
+  it.each<Case>([
+    shape(4, 1, 32, 32, 1, 0),
+    shape(3, 3, 40, 20, 2, 1),
+    shape(8, 2, 64, 64, 5, 63, 1e4),
+    shape(3, 1, 80, 80, 17, 64),
+    shape(2, 2, 96, 48, 2, 700),
+    shape(4, 1, 128, 128, 5, 700),
+    shape(2, 1, 6, 2, 3, 4),
+    shape(1, 1, 128, 128, 2, 32766),
+  ])('$headCount:$kvHeadCount heads of $headDim, $ropeDimensionCount rotated, $tokens at $position', async (one) => {
+    const { data, q, keys, values } = await store(one);
+    // cos and sin are rounded to f32: an error relative to the pair's length.
+    expect(compare(q, rotated(data.q, one), TOLERANCE.elementwise)).toBeNull();
+    expect(compare(keys.written, rotated(data.k, one), TOLERANCE.half)).toBeNull();
+    expect(compare(values.written, data.v, TOLERANCE.half)).toBeNull();
+    for (const { before, after } of [keys, values]) expect(untouched(before) && untouched(after)).toBe(true);
+  });
+
+  it('stores what is too large for f16 as the largest f16', async () => {
+    const { data, values, keys } = await store(shape(1, 1, 32, 32, 2, 0), {}, 1e6);
+    const expected = data.v.map((x) => Math.max(-65504, Math.min(65504, x)));
+    expect(expected.some((x) => x === 65504) && expected.some((x) => x === -65504)).toBe(true);
+    expect(compare(values.written, expected, TOLERANCE.half)).toBeNull();
+    expect(keys.written.every(Number.isFinite)).toBe(true);
+  });
+
+  it('does nothing when stalled', async () => {
+    const { data, q, keys, values } = await store(shape(2, 1, 32, 32, 2, 3), { stalled: 4 });
+    expect(q).toEqual(data.q);
+    expect(untouched(keys.written) && untouched(values.written)).toBe(true);
+  });
+
+  it('takes only the tokens there are', async () => {
+    const { data, q, keys } = await store(shape(2, 1, 32, 32, 3, 5), { tokenCount: 2 });
+    expect(q.subarray(128)).toEqual(data.q.subarray(128));
+    expect(untouched(keys.written.slice(64))).toBe(true);
+    expect(untouched(keys.written.slice(0, 64))).toBe(false);
+  });
+
+  it('writes nothing where the cache is full', async () => {
+    // Capacity is 8; the state claims a position beyond it.
+    const { keys, values } = await store(shape(2, 1, 32, 32, 2, 3), { position: 8 });
+    for (const { before, written, after } of [keys, values]) {
+      expect(untouched(before) && untouched(written) && untouched(after)).toBe(true);
+    }
+  });
+
+  it('rejects shapes that have no pairs', async () => {
+    await expect(store(shape(2, 1, 33, 32, 1, 0))).rejects.toThrow(RangeError);
+  });
+});

@@ -1,0 +1,56 @@
+import stateCode from '../../../../shaders/lib/state.wgsl?raw';
+import ropeStoreCode from '../../../../shaders/rope_store.wgsl?raw';
+import type { Dispatch, Slice } from '../dispatch.ts';
+import type { KernelSource } from '../pipelines.ts';
+import type { OpContext, Rows } from './context.ts';
+
+const KERNEL: KernelSource = { name: 'rope_store', code: [stateCode, ropeStoreCode] };
+const WORKGROUP = 64;
+
+export interface RopeAndStoreArgs {
+  /** f32[maxTokens, headCount * headDim], rotated in place. */
+  q: Rows;
+  /** f32[maxTokens, kvHeadCount * headDim] */
+  k: Rows;
+  v: Rows;
+  /** f32[positions, ropeDimensionCount / 2, 2] of (cos, sin): see {@link ../rope-table.ts}. */
+  table: Slice;
+  /** u32[capacity, kvHeadCount, headDim / 2]: f16 pairs, magnitudes beyond 65504 clamped. */
+  keyCache: Slice;
+  valueCache: Slice;
+  headCount: number;
+  kvHeadCount: number;
+  /** Even. */
+  headDim: number;
+  /** Even, at most headDim. */
+  ropeDimensionCount: number;
+  maxTokens: number;
+  place: string;
+}
+
+/** Rotates q in place; stores rotated k, and v, in the cache at positions `state.position + t`. */
+export function ropeAndStore(ctx: OpContext, args: RopeAndStoreArgs): Dispatch[] {
+  const { q, k, v, table, keyCache, valueCache, headCount, kvHeadCount, headDim, ropeDimensionCount } = args;
+  if (headDim % 2 || ropeDimensionCount % 2 || ropeDimensionCount > headDim) {
+    throw new RangeError(`head dimension ${headDim} with ${ropeDimensionCount} rotated dimensions`);
+  }
+  const pairs = ((headCount + 2 * kvHeadCount) * headDim) / 2;
+  return [
+    ctx.pipelines.dispatch(
+      KERNEL,
+      {
+        HEADS: headCount,
+        KV_HEADS: kvHeadCount,
+        HEAD_PAIRS: headDim / 2,
+        ROPE_PAIRS: ropeDimensionCount / 2,
+        Q_STRIDE: q.stride,
+        K_STRIDE: k.stride,
+        V_STRIDE: v.stride,
+        WORKGROUP,
+      },
+      [ctx.state, q.slice, k.slice, v.slice, table, keyCache, valueCache],
+      [Math.ceil(pairs / WORKGROUP), args.maxTokens, 1],
+      args.place,
+    ),
+  ];
+}

@@ -1,0 +1,391 @@
+/** The sampler against sorting in float64, and its draws against the probabilities they should have. */
+import { beforeAll, describe, expect, it } from 'vitest';
+import type { SamplingOptions } from '../../../../src/contract/engine-api.ts';
+import { adjustLogits, candidates, draw, logProbabilities, ranking, uniformOf } from '../../../reference/sample.ts';
+import { compare, TOLERANCE } from '../../../reference/tolerance.ts';
+import type { Slice } from '../dispatch.ts';
+import { STATE } from '../step-state.ts';
+import {
+  allocate,
+  getTestDevice,
+  makeContext,
+  randomNormal,
+  readBack,
+  run,
+  type StateValues,
+  seededRandom,
+  upload,
+  uploadRows,
+} from '../testing.ts';
+import type { MatrixVariant } from './context.ts';
+import {
+  readSampleResult,
+  SAMPLE_RESULT,
+  SAMPLE_RESULT_BYTES,
+  sample,
+  sampleScratchBytes,
+  writeSampleParams,
+} from './sample.ts';
+
+interface Case extends SamplingOptions {
+  logits: Float32Array;
+  variant?: MatrixVariant;
+  counts?: Uint32Array;
+  topCount?: number;
+  /** Ids that may be picked; default: all. */
+  allowed?: (id: number) => boolean;
+  state?: StateValues;
+  /** How many tokens to sample from the same logits, one step after the other. */
+  repeats?: number;
+}
+
+async function sampler({
+  logits,
+  variant = 'rows',
+  counts,
+  topCount = 0,
+  allowed,
+  state,
+  repeats = 1,
+  ...options
+}: Case) {
+  const gpu = await getTestDevice();
+  const ctx = await makeContext(variant, state);
+  const vocabularySize = logits.length;
+  const bias = new Float32Array(vocabularySize);
+  for (const [id, value] of Object.entries(options.logitBias ?? {})) bias[Number(id)] = value;
+  const seen: Slice = upload(gpu, counts ?? new Uint32Array(vocabularySize));
+  const result = allocate(gpu, SAMPLE_RESULT_BYTES);
+  const tokens = upload(gpu, new Uint32Array([7]));
+  const mask = allowed && maskOf(vocabularySize, allowed);
+  const params = upload(gpu, new Uint8Array(writeSampleParams(options, options.seed ?? 1, topCount, mask)));
+  await run(gpu, () => {
+    const dispatches = sample(ctx, {
+      logits: uploadRows(gpu, logits, vocabularySize),
+      vocabularySize,
+      params,
+      counts: seen,
+      bias: upload(gpu, bias),
+      tokens,
+      result,
+      scratch: allocate(gpu, sampleScratchBytes(vocabularySize)),
+    });
+    return Array.from({ length: repeats }, () => dispatches).flat();
+  });
+  const words = await readBack(gpu, result, Uint32Array);
+  const stateWords = await readBack(gpu, ctx.state, Uint32Array);
+  return {
+    ...readSampleResult(words.buffer),
+    cut: { key: words[SAMPLE_RESULT.cutKey], id: words[SAMPLE_RESULT.cutId] },
+    next: (await readBack(gpu, tokens, Uint32Array))[0],
+    counts: (await readBack(gpu, seen, Uint32Array)).subarray(0, vocabularySize),
+    state: Object.fromEntries(Object.entries(STATE).map(([field, word]) => [field, stateWords[word]])),
+  };
+}
+
+function maskOf(vocabularySize: number, allowed: (id: number) => boolean): Uint32Array {
+  const mask = new Uint32Array(Math.ceil(vocabularySize / 32));
+  for (let id = 0; id < vocabularySize; id++) if (allowed(id)) mask[id >> 5] |= 1 << (id & 31);
+  return mask;
+}
+
+/** An f32's bits in the order of its value: the kernel's key, computed otherwise. */
+function orderedKey(value: number): number {
+  const view = new DataView(new ArrayBuffer(4));
+  view.setFloat32(0, value + 0); // -0 + 0 is +0
+  const bits = view.getInt32(0);
+  return bits < 0 ? -1 - bits : bits + 2 ** 31;
+}
+
+/** The ids at or before `cut` in the sampler's order. */
+const keptBy = (logits: Float32Array, cut: { key: number; id: number }): number[] =>
+  ranking(logits).filter((id) => {
+    const key = orderedKey(logits[id]);
+    return key > cut.key || (key === cut.key && id <= cut.id);
+  });
+
+/** How many tokens sorting keeps, at least and at most, where sums of probabilities are off by 2e-6 as in f32. */
+const keptSizes = (logits: Float32Array, { topP = 1, ...options }: SamplingOptions): [number, number] => {
+  const size = (p: number): number => candidates(logits, { ...options, topP: p }).length;
+  return topP < 1 ? [size(topP - 2e-6), size(topP + 2e-6)] : [size(1), size(1)];
+};
+
+/** Logits like a language model's: a few large ones, a long tail. */
+const modelLogits = (vocabularySize: number, seed: number): Float32Array =>
+  randomNormal(seededRandom(seed), vocabularySize, 2.5).map((x, i) => (i % 97 === 5 ? x + 4 : x));
+/** Only few different values, so that every threshold falls among equals. */
+const tiedLogits = (vocabularySize: number, seed: number): Float32Array =>
+  modelLogits(vocabularySize, seed).map((x) => Math.round(x));
+
+const VOCABULARIES = [301, 4096, 32000];
+
+describe.each<MatrixVariant>(['rows', 'workgroup'])('sample, variant %s', (variant) => {
+  it('handles the largest vocabulary of Mistral, 131072 tokens', async () => {
+    const logits = modelLogits(131_072, 5);
+    const sorted = ranking(logits);
+    const { id, top, cut } = await sampler({ logits, variant, temperature: 1.5, topK: 40, topCount: 20 });
+    expect(top.map((token) => token.id)).toEqual(sorted.slice(0, 20));
+    expect(sorted.slice(0, 40)).toContain(id);
+    expect(keptBy(logits, cut)).toEqual(sorted.slice(0, 40));
+    // Sums over so many probabilities are off by some 1e-5 in f32.
+    const size = keptBy(logits, (await sampler({ logits, variant, temperature: 1, topP: 0.5 })).cut).length;
+    expect(size).toBeGreaterThanOrEqual(candidates(logits, { topP: 0.5 - 1e-5 }).length);
+    expect(size).toBeLessThanOrEqual(candidates(logits, { topP: 0.5 + 1e-5 }).length);
+  });
+
+  describe.each(VOCABULARIES)('vocabulary %i', (vocabularySize) => {
+    const logits = modelLogits(vocabularySize, 3);
+    const tied = tiedLogits(vocabularySize, 4);
+
+    it('takes the largest logit when greedy, of equal ones the lower id', async () => {
+      expect((await sampler({ logits, variant, temperature: 0 })).id).toBe(ranking(logits)[0]);
+      expect((await sampler({ logits: tied, variant, temperature: 0 })).id).toBe(ranking(tied)[0]);
+      const last = new Float32Array(vocabularySize).fill(-5);
+      last[vocabularySize - 1] = -4;
+      expect((await sampler({ logits: last, variant, temperature: 0 })).id).toBe(vocabularySize - 1);
+    });
+
+    it.each([
+      ['different', logits],
+      ['tied', tied],
+    ] as const)('lists the likeliest of %s logits', async (_, values) => {
+      const { id, logprob, top } = await sampler({ logits: values, variant, temperature: 0, topCount: 20 });
+      const expected = logProbabilities(values);
+      expect(top.map((token) => token.id)).toEqual(ranking(values).slice(0, 20));
+      expect(
+        compare(
+          top.map((token) => token.logprob),
+          top.map((token) => expected[token.id]),
+          TOLERANCE.softmax,
+        ),
+      ).toBeNull();
+      expect(logprob).toBe(top[0].logprob);
+      expect(id).toBe(top[0].id);
+    });
+
+    it.each<SamplingOptions>([
+      { topK: 1 },
+      { topK: 40 },
+      { topK: 300 },
+      { topP: 0.1 },
+      { topP: 0.9 },
+      { topP: 0.999 },
+      { minP: 0.1 },
+      { minP: 0.001 },
+      { topK: 50, topP: 0.7 },
+      { topK: 200, topP: 0.95, minP: 0.05 },
+      { topK: 100000, topP: 1, minP: 0 },
+    ])('keeps what sorting keeps: %o', async (options) => {
+      for (const values of [logits, tied]) {
+        const { cut, id } = await sampler({ logits: values, variant, ...options, temperature: 1.5 });
+        const kept = keptBy(values, cut);
+        const [fewest, most] = keptSizes(values, options);
+        expect(kept.length).toBeGreaterThanOrEqual(fewest);
+        expect(kept.length).toBeLessThanOrEqual(most);
+        expect(kept).toEqual(ranking(values).slice(0, kept.length));
+        expect(kept).toContain(id);
+        // But for top-p 0.999, whose last tokens have probabilities below f32's rounding, the size is certain.
+        if (options.topP !== 0.999) expect(most).toBe(fewest);
+      }
+    });
+
+    it('draws the token that its random number points at', async () => {
+      const options = { topK: 60, topP: 0.97, temperature: 1.3 };
+      for (const values of [logits, tied]) {
+        const from = candidates(values, options);
+        const want = Array.from({ length: 12 }, (_, step) => draw(from, uniformOf(99, step)));
+        const got: number[] = [];
+        for (let step = 0; step < 12; step++) {
+          got.push((await sampler({ logits: values, variant, ...options, seed: 99, state: { step } })).id);
+        }
+        expect(got).toEqual(want);
+        expect(new Set(want).size).toBeGreaterThan(3);
+      }
+    });
+  });
+});
+
+describe.each<MatrixVariant>(['rows', 'workgroup'])('a mask of allowed tokens, variant %s', (variant) => {
+  // The likeliest are not allowed, the last and the ends of words of the mask partly.
+  const allowedIn = (logits: Float32Array): ((id: number) => boolean) => {
+    const best = new Set(ranking(logits).slice(0, 10));
+    return (id) => !best.has(id) && id % 3 !== 1;
+  };
+
+  it.each([301, 32000])(
+    'is the vocabulary for greedy choices, cuts and draws, of %i tokens',
+    async (vocabularySize) => {
+      for (const logits of [modelLogits(vocabularySize, 31), tiedLogits(vocabularySize, 32)]) {
+        const allowed = allowedIn(logits);
+        const adjusted = adjustLogits(logits, {}, new Uint32Array(vocabularySize), allowed);
+        const greedy = await sampler({ logits, variant, allowed, temperature: 0, topCount: 5 });
+        expect(greedy.id).toBe(ranking(adjusted)[0]);
+        // What is reported is of the raw logits, the excluded tokens among them.
+        expect(greedy.top.map(({ id }) => id)).toEqual(ranking(logits).slice(0, 5));
+        expect(greedy.logprob).toBeCloseTo(logProbabilities(logits)[greedy.id], 4);
+        for (const options of [
+          { topK: 40 },
+          { topP: 0.8 },
+          { topK: 60, topP: 0.97, minP: 0.01, temperature: 1.3 },
+        ] satisfies SamplingOptions[]) {
+          const from = candidates(adjusted, options);
+          for (let step = 0; step < 6; step++) {
+            const { id } = await sampler({ logits, variant, allowed, ...options, seed: 77, state: { step } });
+            expect(id).toBe(draw(from, uniformOf(77, step)));
+          }
+        }
+      }
+    },
+  );
+
+  it('holds where it leaves fewer tokens than the cuts would, one, or only ones with hopeless logits', async () => {
+    const logits = modelLogits(301, 33);
+    const last = ranking(logits).slice(-3);
+    const few = await sampler({
+      logits,
+      variant,
+      allowed: (id) => last.includes(id),
+      topK: 40,
+      temperature: 2,
+      repeats: 100,
+    });
+    expect(last.reduce((sum, id) => sum + few.counts[id], 0)).toBe(100);
+    for (const temperature of [0, 1]) {
+      expect(
+        (await sampler({ logits, variant, allowed: (id) => id === 300, topK: 40, topP: 0.5, minP: 0.1, temperature }))
+          .id,
+      ).toBe(300);
+      const hopeless = Float32Array.from([9, Number.NEGATIVE_INFINITY, Number.NaN, 8]);
+      expect((await sampler({ logits: hopeless, variant, allowed: (id) => id === 2, temperature })).id).toBe(2);
+    }
+  });
+});
+
+describe('sample', () => {
+  const logits = modelLogits(301, 8);
+
+  it('applies bias and penalties before it chooses, but reports raw log-probabilities', async () => {
+    const counts = new Uint32Array(301);
+    const [first, second, third] = ranking(logits);
+    counts[first] = 3;
+    counts[200] = 1;
+    const options = { repetitionPenalty: 1.2, presencePenalty: 0.7, frequencyPenalty: 0.9, logitBias: { [third]: 6 } };
+    const adjusted = adjustLogits(logits, options, counts);
+    expect(ranking(adjusted)[0]).toBe(third);
+    const biased = await sampler({ logits, ...options, counts, temperature: 0 });
+    expect(biased.id).toBe(third);
+    expect(biased.logprob).toBeCloseTo(logProbabilities(logits)[third], 4);
+    const penalised = await sampler({ logits, ...options, logitBias: {}, counts, temperature: 0 });
+    expect(penalised.id).toBe(second);
+  });
+
+  it.each<SamplingOptions>([
+    { repetitionPenalty: 1.7 },
+    { presencePenalty: 1.5 },
+    { frequencyPenalty: 0.4 },
+    { logitBias: { 3: 2, 9: -100 } },
+  ])('orders tokens by their adjusted logits: %o', async (options) => {
+    const counts = Uint32Array.from({ length: 16 }, (_, id) => id % 3);
+    const values = randomNormal(seededRandom(21), 16, 2);
+    const adjusted = adjustLogits(values, options, counts);
+    for (const topK of [1, 3, 7, 12]) {
+      const { cut } = await sampler({ logits: values, ...options, counts, topK });
+      const expected = candidates(adjusted, { topK }).map(({ id }) => id);
+      // Adjusting in f32 may be off by some units in the last place.
+      expect(keptBy(Float32Array.from(adjusted), { ...cut, key: cut.key - 8 })).toEqual(expected);
+    }
+  });
+
+  it('survives NaN and infinities', async () => {
+    const { NaN: nan, POSITIVE_INFINITY: infinity } = Number;
+    const values = Float32Array.from([nan, -1, -infinity, 2, nan, 1]);
+    const greedy = await sampler({ logits: values, temperature: 0, topCount: 3 });
+    expect(greedy.top.map(({ id }) => id)).toEqual([3, 5, 1]);
+    expect(greedy.id).toBe(3);
+    const { counts } = await sampler({ logits: values, repeats: 200 });
+    expect([counts[0], counts[2], counts[4]]).toEqual([0, 0, 0]);
+    expect(counts[1] + counts[3] + counts[5]).toBe(200);
+  });
+
+  it('advances the state, hands the token on and counts it', async () => {
+    const state = { tokenCount: 5, position: 40, step: 2 };
+    const { id, next, counts, state: after } = await sampler({ logits, state, temperature: 0 });
+    expect(after).toMatchObject({ tokenCount: 1, position: 45, stalled: 0, step: 3 });
+    expect(next).toBe(id);
+    expect(counts[id]).toBe(1);
+    expect(counts.reduce((a, b) => a + b)).toBe(1);
+  });
+
+  it('does nothing in a stalled step', async () => {
+    const state = { tokenCount: 5, position: 40, step: 2, stalled: 3 };
+    const { id, next, counts, state: after } = await sampler({ logits, state, temperature: 0 });
+    expect(after).toMatchObject(state);
+    expect([id, next, counts.reduce((a, b) => a + b)]).toEqual([0, 7, 0]);
+  });
+
+  it('repeats itself with the same seed and not with another', async () => {
+    const sequence = async (seed: number) => [
+      ...(await sampler({ logits, temperature: 1.2, seed, repeats: 40 })).counts,
+    ];
+    const [first, again, other, high] = [
+      await sequence(5),
+      await sequence(5),
+      await sequence(6),
+      await sequence(5 + 2 ** 32),
+    ];
+    expect(again).toEqual(first);
+    expect(other).not.toEqual(first);
+    expect(high).not.toEqual(first);
+  });
+});
+
+describe('sample, distribution', () => {
+  const DRAWS = 3000;
+  const logits = randomNormal(seededRandom(12), 40, 1.5);
+  const cases: SamplingOptions[] = [
+    { temperature: 1 },
+    { temperature: 0.6 },
+    { temperature: 1.7, topK: 12 },
+    { temperature: 1, topP: 0.8 },
+    { temperature: 1.2, minP: 0.1 },
+    { temperature: 1, topK: 30, topP: 0.9, minP: 0.02 },
+  ];
+  let drawn: Uint32Array[];
+
+  beforeAll(async () => {
+    drawn = [];
+    for (const options of cases)
+      drawn.push((await sampler({ logits, ...options, seed: 100 + drawn.length, repeats: DRAWS })).counts);
+  });
+
+  /** Chi-square over its degrees of freedom; candidates expected less than 5 times are put together. */
+  function chiSquare(counts: Uint32Array, options: SamplingOptions): number {
+    const cells: { expected: number; observed: number }[] = [];
+    const rest = { expected: 0, observed: 0 };
+    for (const { id, probability } of candidates(logits, options)) {
+      const cell = { expected: probability * DRAWS, observed: counts[id] };
+      if (cell.expected >= 5) cells.push(cell);
+      else {
+        rest.expected += cell.expected;
+        rest.observed += cell.observed;
+      }
+    }
+    if (rest.expected > 0) cells.push(rest);
+    const sum = cells.reduce((total, { expected, observed }) => total + (observed - expected) ** 2 / expected, 0);
+    return sum / (cells.length - 1);
+  }
+
+  it.each(cases.map((options, i) => ({ i, options })))('draws as probable: $options', ({ i, options }) => {
+    const kept = new Set(candidates(logits, options).map(({ id }) => id));
+    expect([...drawn[i].keys()].filter((id) => drawn[i][id] > 0 && !kept.has(id))).toEqual([]);
+    expect(drawn[i].reduce((a, b) => a + b)).toBe(DRAWS);
+    // Of 300 seeds, two cases' means were 1.00 and 1.01 and their 90th percentiles 1.6; the seeds here are fixed.
+    expect(chiSquare(drawn[i], options)).toBeLessThan(2);
+  });
+
+  it('would notice a wrong temperature and a wrong cut', () => {
+    expect(chiSquare(drawn[0], { temperature: 1.25 })).toBeGreaterThan(3);
+    expect(chiSquare(drawn[1], { temperature: 0.75 })).toBeGreaterThan(3);
+    expect(chiSquare(drawn[2], { temperature: 1.7, topK: 14 })).toBeGreaterThan(3);
+  });
+});

@@ -1,0 +1,34 @@
+import stateCode from '../../../../shaders/lib/state.wgsl?raw';
+import logprobCode from '../../../../shaders/token_logprob.wgsl?raw';
+import type { Dispatch, Slice } from '../dispatch.ts';
+import type { KernelSource } from '../pipelines.ts';
+import type { OpContext, Rows } from './context.ts';
+
+const KERNEL: KernelSource = { name: 'token_logprob', code: [stateCode, logprobCode] };
+
+export interface TokenLogprobArgs {
+  /** f32[maxTokens, vocabularySize] */
+  logits: Rows;
+  vocabularySize: number;
+  /** u32[maxTokens]: a token for each row. */
+  targets: Slice;
+  /** f32[maxTokens]: its log-probability, natural logarithm. */
+  output: Slice;
+  maxTokens: number;
+}
+
+/** `output[t] = log softmax(logits[t])[targets[t]]` */
+export function tokenLogprob(
+  ctx: OpContext,
+  { logits, vocabularySize, targets, output, maxTokens }: TokenLogprobArgs,
+): Dispatch[] {
+  return [
+    ctx.pipelines.dispatch(
+      KERNEL,
+      // Barriers are dear where threads are loops.
+      { VOCABULARY: vocabularySize, STRIDE: logits.stride, WORKGROUP: ctx.variant === 'rows' ? 1 : 128 },
+      [ctx.state, logits.slice, targets, output],
+      [1, maxTokens, 1],
+    ),
+  ];
+}

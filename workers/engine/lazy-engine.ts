@@ -1,0 +1,30 @@
+/** The engine whose code is fetched when it is first needed: until a model is chosen the page asks for the adapter only. */
+import type { EngineApi } from '../../src/contract/engine-api.ts';
+import { reportAdapter, requestAdapter } from '../compute/gpu/device.ts';
+
+/** @param create fetches the code and makes the engine; where it fails, the next call tries again */
+export function lazyEngine(create: () => Promise<EngineApi>): EngineApi {
+  let engine: Promise<EngineApi> | undefined;
+  const get = (): Promise<EngineApi> => {
+    engine ??= create().catch((error: unknown) => {
+      engine = undefined;
+      throw error;
+    });
+    return engine;
+  };
+  // Calls reach the engine in the order in which they came: each waits for the same promise first.
+  return {
+    probe: async () => reportAdapter(await requestAdapter()),
+    load: async (...args) => (await get()).load(...args),
+    unload: async () => (await get()).unload(),
+    generate: async (...args) => (await get()).generate(...args),
+    readRate: (modelId, bytes) => get().then((engine) => engine.readRate(modelId, bytes)),
+    score: async (...args) => (await get()).score(...args),
+    // Nothing is loaded before the engine is there: no reason to fetch it.
+    experts: async () => (engine ? (await engine).experts() : undefined),
+    stop: async () => (await get()).stop(),
+    saveSession: async (...args) => (await get()).saveSession(...args),
+    restoreSession: async (...args) => (await get()).restoreSession(...args),
+    tokenize: async (...args) => (await get()).tokenize(...args),
+  };
+}

@@ -1,0 +1,151 @@
+/** A model that is talked to while it is imported: experts come in the order in which its router asks for them. */
+import { describe, expect, it } from 'vitest';
+import { isExpertKey } from '../format/manifest.ts';
+import { BlobByteSource, type ByteSource } from '../import/byte-source.ts';
+import { importModel } from '../import/importer.ts';
+import { MemoryStore } from '../store/memory-store.ts';
+import { IMPORT_LOCK, RecordRequests } from '../store/record-requests.ts';
+import { SYNTH_PRESETS } from '../synth/presets.ts';
+import { Engine } from './engine.ts';
+import { engineWith, synthBlob } from './testing.ts';
+
+const LAYERS = 4;
+const OPTIONS = { ...SYNTH_PRESETS.tiny, layers: LAYERS, seed: 9 };
+/** Each layer's, the embedding and the output. */
+const DENSE_RECORDS = LAYERS + 2;
+
+/** Lets reads through one by one once it is closed. */
+class Gate {
+  #open = true;
+  #waiting: (() => void)[] = [];
+
+  close(): void {
+    this.#open = false;
+  }
+
+  async pass(): Promise<void> {
+    if (!this.#open) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+  }
+
+  letOne(): void {
+    this.#waiting.shift()?.();
+  }
+
+  open(): void {
+    this.#open = true;
+    for (const resolve of this.#waiting.splice(0)) resolve();
+  }
+}
+
+const greedy = (engine: Engine) =>
+  engine.generate(
+    { input: { kind: 'text', text: 'the' }, maxTokens: 4, sampling: { temperature: 0 }, ignoreEos: true },
+    () => {},
+  );
+
+/** Starts an import that stops before its first expert, and resolves when the model can be loaded. */
+async function importUntilUsable(store: MemoryStore) {
+  const gate = new Gate();
+  const blob = new BlobByteSource(synthBlob(OPTIONS), 'synthetic.gguf');
+  const source: ByteSource = {
+    name: blob.name,
+    size: blob.size,
+    read: async (offset, length, signal) => {
+      await gate.pass();
+      return blob.read(offset, length, signal);
+    },
+  };
+  const requests = new RecordRequests();
+  const abort = new AbortController();
+  const stored: string[] = [];
+  let usable = (_id: string): void => {};
+  const id = new Promise<string>((resolve) => {
+    usable = resolve;
+  });
+  const done = navigator.locks.request(IMPORT_LOCK, () =>
+    importModel({
+      store,
+      source,
+      kind: 'file',
+      signal: abort.signal,
+      preflight: async () => undefined,
+      requests: {
+        next: (model, left) => requests.next(model, left),
+        stored: (model, key) => {
+          stored.push(key);
+          requests.stored(model, key);
+          // The last dense record: from here on every read waits.
+          if (stored.length === DENSE_RECORDS) gate.close();
+        },
+      },
+      onProgress: ({ usableId }) => {
+        if (usableId) usable(usableId);
+      },
+    }),
+  );
+  done.catch(() => {}).finally(() => requests.close());
+  return { gate, stored, id, done, abort };
+}
+
+describe('a model that is still being imported', () => {
+  it('gives the same tokens as the whole one, and gets the experts it asks for first', async () => {
+    const whole = await engineWith(OPTIONS);
+    await whole.engine.load({ modelId: whole.modelId }, () => {});
+    const expected = (await greedy(whole.engine)).tokens.map(({ id }) => id);
+    await whole.engine.unload();
+
+    const store = new MemoryStore();
+    const { gate, stored, id, done } = await importUntilUsable(store);
+    const modelId = await id;
+    const engine = new Engine(store);
+    await engine.load({ modelId }, () => {});
+    expect(await store.getManifest(modelId)).toBeUndefined();
+    // The network delivers only while somebody waits for it, or all would be there before the first kernel is compiled.
+    const asked = new Set<string>();
+    const wanted = new Set<string>();
+    let likely: string[] = [];
+    const channel = new BroadcastChannel('mixtab-records');
+    channel.onmessage = ({ data }) => {
+      if (data.type === 'want') asked.add(data.key) && wanted.add(data.key);
+      if (data.type === 'unwanted') wanted.delete(data.key);
+      if (data.type === 'likely') likely = data.keys;
+    };
+    const generating = greedy(engine);
+    const ticking = setInterval(() => {
+      if ([...wanted].some((key) => !stored.includes(key))) gate.letOne();
+    }, 5);
+    const result = await generating;
+    clearInterval(ticking);
+    expect(result.tokens.map((token) => token.id)).toEqual(expected);
+    expect(stored.slice(0, DENSE_RECORDS).some(isExpertKey)).toBe(false);
+    const came = stored.filter(isExpertKey);
+    const needless = came.filter((key) => !asked.has(key));
+    // One that was begun before anybody asked, and now and then one that was begun in a pause.
+    expect(needless.length).toBeLessThan(came.length / 3);
+    expect(came.length).toBeLessThan(LAYERS * 8);
+    expect(came.some((key) => key.startsWith('L2.'))).toBe(true);
+    await engine.unload();
+    gate.open();
+    expect((await done).state).toBe('complete');
+    channel.close();
+    // What nobody asks for, or not any more, comes by likelihood. The first one may have been begun before this was known.
+    const [, ...unasked] = stored.slice(DENSE_RECORDS + came.length).filter((key) => !wanted.has(key));
+    expect(unasked.length).toBeGreaterThan(3);
+    expect(unasked).toEqual(likely.filter((key) => unasked.includes(key)));
+    expect(unasked).not.toEqual([...unasked].sort());
+    expect(await store.getPartial(modelId)).toBeUndefined();
+  });
+
+  it('says that the download has stopped, where it has', async () => {
+    const store = new MemoryStore();
+    const { gate, id, done, abort } = await importUntilUsable(store);
+    const engine = new Engine(store);
+    await engine.load({ modelId: await id }, () => {});
+    const generating = greedy(engine);
+    abort.abort('pause');
+    gate.open();
+    await expect(done).rejects.toBeDefined();
+    await expect(generating).rejects.toMatchObject({ code: 'record-missing' });
+    await engine.unload();
+  });
+});

@@ -1,0 +1,192 @@
+/** Sessions: what a restored cache answers, what it saves, and that a session which does not fit is never used. */
+import { afterAll, beforeAll, beforeEach, expect, it, vi } from 'vitest';
+import type { GenerateEvent } from '../../src/contract/engine-api.ts';
+import { MixtabError } from '../../src/contract/errors.ts';
+import { ImportService } from '../import/import-service.ts';
+import { MemoryStore } from '../store/memory-store.ts';
+import { SessionStore } from '../store/session-store.ts';
+import { SYNTH_PRESETS } from '../synth/presets.ts';
+import { Engine } from './engine.ts';
+import { engineWith } from './testing.ts';
+
+const OPTIONS = { ...SYNTH_PRESETS.tiny, contextLength: 1200 };
+const LONG = 'the first men of that day had been there before us and '.repeat(12);
+const BUDGET = 1e9;
+const DATABASE = 'mixtab-sessions-test';
+const sessions = new SessionStore(DATABASE);
+let store: MemoryStore;
+let modelId: string;
+let engine: Engine;
+
+/** As after a reload: another engine with another device. */
+async function reload(context?: number): Promise<void> {
+  await engine?.unload();
+  engine = new Engine(store, undefined, new SessionStore(DATABASE));
+  await engine.load({ modelId, ...(context && { context }) }, () => {});
+}
+
+async function answer(text: string) {
+  let prefilled = 0;
+  const onEvent = (event: GenerateEvent): void => {
+    if (event.type === 'prefill') prefilled = event.tokensTotal;
+  };
+  const { tokens, promptTokens, reusedTokens } = await engine.generate(
+    { input: { kind: 'text', text }, maxTokens: 8, sampling: { temperature: 0 }, ignoreEos: true },
+    onEvent,
+  );
+  return {
+    tokens: tokens.map(({ id, logprob }) => ({ id, logprob })),
+    prompt: promptTokens.length,
+    prefilled,
+    reusedTokens,
+  };
+}
+
+beforeAll(async () => {
+  ({ store, modelId } = await engineWith(OPTIONS));
+});
+beforeEach(async () => {
+  for (const { id } of await sessions.list()) await sessions.remove(id);
+  await reload();
+});
+afterAll(() => {
+  indexedDB.deleteDatabase(DATABASE);
+  return engine.unload();
+});
+
+it('a restored session answers as the cache it was, to the bit, and only what is new is computed', async () => {
+  await answer(LONG);
+  expect(await engine.saveSession('a', BUDGET)).toBeGreaterThan(0);
+  const without = await answer(`${LONG} could`);
+  await reload();
+  expect(await engine.restoreSession('a')).toBeGreaterThan(100);
+  const restored = await answer(`${LONG} could`);
+  expect(restored).toEqual(without);
+  expect(restored.prefilled).toBeLessThan(10);
+  expect(restored.reusedTokens).toBe(restored.prompt - restored.prefilled);
+});
+
+it.each(['damaged', 'missing', 'cut short'])(
+  'a session with a part %s is dropped, and all is computed',
+  async (how) => {
+    const fresh = await answer(LONG);
+    await engine.saveSession('a', BUDGET);
+    const { generation } = (await sessions.header('a'))!;
+    const bytes = new Uint8Array(await (await sessions.part('a', generation, 1))!.arrayBuffer());
+    bytes[9] ^= 1;
+    if (how === 'damaged') await sessions.putPart('a', generation, 1, new Blob([bytes]));
+    else if (how === 'cut short') await sessions.putPart('a', generation, 1, new Blob([bytes.slice(4)]));
+    else {
+      const [header, first] = [await sessions.header('a'), await sessions.part('a', generation, 0)];
+      await sessions.remove('a');
+      await sessions.putPart('a', generation, 0, first!);
+      await sessions.putHeader('a', header!);
+    }
+    await reload();
+    expect(await engine.restoreSession('a')).toBe(0);
+    expect(await sessions.list()).toEqual([]);
+    const again = await answer(LONG);
+    expect(again).toEqual(fresh);
+    expect(again.prefilled).toBe(again.prompt);
+    expect(again.reusedTokens).toBe(0);
+  },
+);
+
+it.each([{ modelId: 'another' }, { weights: '00' }, { version: 0 }, { headDim: 2 }])(
+  'a session of %j is dropped',
+  async (other) => {
+    await answer('the first');
+    await engine.saveSession('a', BUDGET);
+    await sessions.putHeader('a', { ...(await sessions.header('a'))!, ...other });
+    expect(await engine.restoreSession('a')).toBe(0);
+    expect(await sessions.header('a')).toBeUndefined();
+  },
+);
+
+it('a session of an ablated answer is no prefix of a true one', async () => {
+  const fresh = await answer(LONG);
+  await engine.generate({ input: { kind: 'text', text: LONG }, maxTokens: 2, ablation: { expertsUsed: 1 } }, () => {});
+  await engine.saveSession('a', BUDGET);
+  await reload();
+  expect(await engine.restoreSession('a')).toBeGreaterThan(0);
+  expect(await answer(LONG)).toEqual(fresh);
+});
+
+it('a session longer than the context is dropped', async () => {
+  await answer(LONG);
+  await engine.saveSession('a', BUDGET);
+  await reload(50);
+  expect(await engine.restoreSession('a')).toBe(0);
+});
+
+it('the oldest go where the budget is used up; what is larger than the budget is not kept', async () => {
+  await answer('the first men');
+  const bytes = await engine.saveSession('a', BUDGET);
+  await engine.saveSession('b', BUDGET);
+  await engine.saveSession('c', 2 * bytes);
+  expect((await sessions.list()).map(({ id }) => id)).toEqual(['b', 'c']);
+  expect(await engine.saveSession('d', bytes - 1)).toBe(0);
+  expect((await sessions.list()).map(({ id }) => id)).toEqual(['b', 'c']);
+});
+
+it('what a tab that was closed while saving left is cleared away at the next save', async () => {
+  await sessions.putPart('half/saved', 1, 3, new Blob(['left over']));
+  await answer('the first');
+  await engine.saveSession('a', BUDGET);
+  expect(await sessions.part('half/saved', 1, 3)).toBeUndefined();
+  expect(await engine.restoreSession('a')).toBeGreaterThan(0);
+});
+
+it('what is read anew does not depend on how much was said before', async () => {
+  const anew: number[] = [];
+  for (const history of [LONG.slice(0, 30), LONG.slice(0, 200), LONG]) {
+    await answer(history);
+    await engine.saveSession('a', BUDGET);
+    await reload();
+    await engine.restoreSession('a');
+    anew.push((await answer(`${history} could`)).prefilled);
+  }
+  expect(new Set(anew)).toEqual(new Set([anew[0]]));
+  expect(anew[0]).toBeLessThan(10);
+});
+
+it('a save that is stopped or finds a full disk leaves what was; what is wanted meanwhile waits for it', async () => {
+  await answer('the first');
+  const saved = engine.saveSession('a', BUDGET);
+  const stopped = expect(saved).rejects.toMatchObject({ code: 'aborted' });
+  // The stop has to come while parts are written, not before.
+  const put = vi.spyOn(SessionStore.prototype, 'putPart').mockImplementation(async () => engine.stop());
+  await stopped;
+  put.mockRestore();
+  expect(await sessions.list()).toEqual([]);
+  // Nor does it touch what was kept before; and the next one takes its place, with nothing left of it.
+  await engine.saveSession('a', BUDGET);
+  const before = await sessions.list();
+  const full = vi.spyOn(SessionStore.prototype, 'putPart').mockRejectedValue(new MixtabError('storage-full', 'full'));
+  await answer('the first men of');
+  await expect(engine.saveSession('a', BUDGET)).rejects.toMatchObject({ code: 'storage-full' });
+  full.mockRestore();
+  expect(await sessions.list()).toEqual(before);
+  expect(await engine.restoreSession('a')).toBeGreaterThan(0);
+  await answer('the first');
+  const { generation } = (await sessions.header('a'))!;
+  const again = engine.saveSession('a', BUDGET);
+  expect((await answer('the first men')).reusedTokens).toBeGreaterThan(0); // not "busy"
+  expect(await again).toBeGreaterThan(0);
+  expect(await sessions.part('a', generation, 0)).toBeUndefined();
+  expect(await sessions.part('a', generation + 1, 0)).toBeDefined();
+  expect(await engine.restoreSession('a')).toBeGreaterThan(0);
+});
+
+it('sessions go with their model, and one by one', async () => {
+  await answer('the first men');
+  for (const id of ['a', 'b', 'c']) await engine.saveSession(id, BUDGET);
+  await sessions.putHeader('c', { ...(await sessions.header('c'))!, modelId: 'another' });
+  const service = new ImportService(new MemoryStore(), sessions);
+  expect((await service.sessions()).map(({ id }) => id)).toEqual(['a', 'b', 'c']);
+  await service.removeSessions(['a']);
+  expect((await service.sessions()).map(({ id }) => id)).toEqual(['b', 'c']);
+  await service.remove(modelId);
+  expect((await service.sessions()).map(({ id }) => id)).toEqual(['c']);
+  expect(await sessions.part('b', 1, 0)).toBeUndefined();
+});

@@ -1,0 +1,61 @@
+/** For tests of the whole engine: synthetic models, imported into memory. */
+import { vi } from 'vitest';
+import { BlobByteSource } from '../import/byte-source.ts';
+import { type ImportInputs, importModel } from '../import/importer.ts';
+import { MemoryStore } from '../store/memory-store.ts';
+import { createSynth, type SynthOptions } from '../synth/synth.ts';
+import { Engine } from './engine.ts';
+
+/** The whole file. */
+export const synthBlob = (options: SynthOptions): Blob => {
+  const synth = createSynth(options);
+  return new Blob([synth.read(0, synth.size)]);
+};
+
+/** An engine over a store that holds this one model; nothing is loaded yet. */
+export async function engineWith(
+  options: SynthOptions,
+  more: Pick<ImportInputs, 'maxMatrixBytes'> = {},
+): Promise<{ engine: Engine; modelId: string; store: MemoryStore }> {
+  const store = new MemoryStore();
+  const { id } = await importModel({
+    store,
+    source: new BlobByteSource(synthBlob(options), 'synthetic.gguf'),
+    kind: 'file',
+    signal: new AbortController().signal,
+    onProgress: () => {},
+    preflight: async () => undefined,
+    ...more,
+  });
+  return { engine: new Engine(store), modelId: id, store };
+}
+
+/** How long {@link holdReads} holds a record: for as long as the engine has something else to do. */
+const HOLD_MS = 40;
+
+/**
+ * Holds the reading of some records, until `vi.restoreAllMocks()`.
+ * @param whileHeld called before a record is read at last, unless another was held beside it, with how often something was submitted to the GPU since
+ * it was asked for
+ */
+export function holdReads(
+  store: MemoryStore,
+  isHeld: (key: string) => boolean,
+  whileHeld: (submitted: number) => void | Promise<void>,
+): void {
+  const submit = vi.spyOn(GPUQueue.prototype, 'submit');
+  const read = store.readPartsVerified.bind(store);
+  const holds = new Set<{ alone: boolean }>();
+  vi.spyOn(store, 'readPartsVerified').mockImplementation(async (id, record) => {
+    if (isHeld(record.key)) {
+      const hold = { alone: holds.size === 0 };
+      for (const other of holds) other.alone = false;
+      holds.add(hold);
+      const before = submit.mock.calls.length;
+      await new Promise((resolve) => setTimeout(resolve, HOLD_MS));
+      if (hold.alone) await whileHeld(submit.mock.calls.length - before);
+      holds.delete(hold);
+    }
+    return read(id, record);
+  });
+}

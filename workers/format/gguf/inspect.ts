@@ -1,0 +1,57 @@
+/** What a header tells about a model, without importing it. */
+import type { ModelInspection } from '../../../src/contract/import-api.ts';
+import { ggufBytes } from '../quantization/repack.ts';
+import { weightTypeOf } from '../weight-layout.ts';
+import { readConfig, readTokenizer } from './config.ts';
+import { figuresOf } from './figures.ts';
+import { type GgufHeader, type ReadableFile, readHeader, typeName } from './header.ts';
+import { Metadata } from './metadata.ts';
+import { planImport } from './plan.ts';
+
+/** @throws MixtabError as header, config and plan do */
+export async function inspectFile(file: ReadableFile, signal?: AbortSignal): Promise<ModelInspection> {
+  return inspectHeader(file.name, await readHeader(file, signal));
+}
+
+export function inspectHeader(name: string, header: GgufHeader): ModelInspection {
+  const metadata = new Metadata(header.metadata);
+  const config = readConfig(name, header.metadata);
+  const tokenizer = readTokenizer(name, header.metadata);
+  const plan = planImport(name, header, config);
+  const weightBytes = header.tensors.reduce((sum, tensor) => sum + tensorBytes(tensor), 0);
+  return {
+    architecture: metadata.string('general.architecture'),
+    name: metadata.string('general.name', name),
+    ...(metadata.has('general.license') && { license: metadata.string('general.license') }),
+    config,
+    fileBytes: header.fileBytes,
+    parameterCount: plan.parameterCount,
+    activeParameterCount: plan.activeParameterCount,
+    bitsPerWeight: (weightBytes * 8) / plan.parameterCount,
+    bytesPerToken: plan.bytesPerToken,
+    figures: figuresOf(
+      plan.records.map(({ tensors }) => ({ tensors: tensors.map(({ layout }) => layout) })),
+      config,
+    ),
+    hasChatTemplate: tokenizer.chatTemplate !== undefined,
+    tokenizer: { model: tokenizer.model, tokens: tokenizer.tokens.length },
+    layout: plan.layout,
+    tensors: header.tensors.map((tensor) => ({
+      name: tensor.name,
+      type: typeName(tensor.ggmlType),
+      shape: tensor.shape,
+      bytes: tensorBytes(tensor),
+    })),
+    records: plan.records.map(({ key, bytes, tensors }) => ({
+      key,
+      bytes,
+      tensors: tensors.map(({ source }) => source),
+    })),
+  };
+}
+
+function tensorBytes({ shape, ggmlType }: GgufHeader['tensors'][number]): number {
+  const type = weightTypeOf(ggmlType);
+  const weights = shape.reduce((product, n) => product * n, 1);
+  return type ? ggufBytes(type, weights / shape[0], shape[0]) : 0;
+}

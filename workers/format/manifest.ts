@@ -1,0 +1,93 @@
+/** Everything about a stored model but its weights: the manifest, its records and their keys. */
+import type { Bytes } from '../../src/contract/ids.ts';
+import type { ModelConfig, ModelSource, RecordPlace } from '../../src/contract/import-api.ts';
+import type { PreTokenizerName } from './pre-tokenizers.ts';
+import type { TensorLayout } from './weight-layout.ts';
+
+/** What the store keeps: the weights of one expert, or of one dense group. */
+export interface RecordInfo {
+  /** `L12.E3` for an expert, `L12.dense`, `embedding`, `output` for dense groups. */
+  key: string;
+  bytes: Bytes;
+  /** Default: the database. */
+  place?: RecordPlace;
+  /** Blobs of at most PART_BYTES each that the record is cut into; 1 where it is a file. */
+  parts: number;
+  /** Lower-case hex SHA-256 of the record's bytes; empty while the record is still to be imported. */
+  sha256: string;
+  tensors: TensorLayout[];
+}
+
+/** Blobs in IndexedDB are at most this large: larger ones were slower to write and to read. */
+export const PART_BYTES: Bytes = 16 * 1024 * 1024;
+
+/** True for an expert's record, false for a dense one. */
+export const isExpertKey = (key: string): boolean => /^L\d+\.E\d+$/.test(key);
+export const expertKey = (layer: number, expert: number): string => `L${layer}.E${expert}`;
+export const denseKey = (layer: number): string => `L${layer}.dense`;
+/** Holds `token_embd`. */
+export const EMBEDDING_KEY = 'embedding';
+/** Holds `output_norm` and `output`; where the GGUF has no `output.weight` the embedding is stored again as `output`. */
+export const OUTPUT_KEY = 'output';
+/**
+ * A vocabulary's matrix may be too large for one binding: its rows then go on in records `embedding.1`, `embedding.2`
+ * ..., `output.1` ... Every part but the last has a multiple of 64 rows.
+ */
+export const partKey = (key: string, part: number): string => (part === 0 ? key : `${key}.${part}`);
+/** True for `key` itself and its further parts. */
+export const isPartOf = (key: string, first: string): boolean =>
+  key === first || (key.startsWith(`${first}.`) && /^\d+$/.test(key.slice(first.length + 1)));
+/** Names of the tensors in a layer's dense record, in their order. */
+export const DENSE_TENSORS = [
+  'attn_norm',
+  'attn_q',
+  'attn_k',
+  'attn_v',
+  'attn_output',
+  'ffn_norm',
+  'ffn_gate_inp',
+] as const;
+/** Names of the tensors in an expert's record, in their order. */
+export const EXPERT_TENSORS = ['gate', 'up', 'down'] as const;
+
+/** The vocabulary as the GGUF gives it. */
+export interface TokenizerData {
+  /** `tokenizer.ggml.model`: `llama` is SentencePiece BPE, `gpt2` byte-level BPE. */
+  model: string;
+  /** Byte-level BPE: how words are cut (`tokenizer.ggml.pre`), and the merges, first things first, as `left right`. */
+  pre?: PreTokenizerName;
+  merges?: string[];
+  tokens: string[];
+  scores: number[];
+  /** 1 normal, 2 unknown, 3 control, 4 user defined, 5 unused, 6 byte. */
+  tokenTypes: number[];
+  bosId: number;
+  eosId: number;
+  /** Further tokens that the file says end an answer: of a turn, of a message. */
+  endIds?: number[];
+  unknownId: number;
+  addBos: boolean;
+  addSpacePrefix: boolean;
+  chatTemplate?: string;
+}
+
+/** Everything about a stored model but its weights. */
+export interface ModelManifest {
+  id: string;
+  layoutVersion: number;
+  name: string;
+  origin: string;
+  /** Where damaged or missing records can be fetched again; absent for local files. */
+  sourceUrl?: string;
+  source: ModelSource['kind'];
+  state: 'importing' | 'complete' | 'damaged';
+  importedAt: number;
+  config: ModelConfig;
+  parameterCount: number;
+  activeParameterCount: number;
+  typeShares: Record<string, number>;
+  license?: string;
+  description?: string;
+  tokenizer: TokenizerData;
+  records: RecordInfo[];
+}

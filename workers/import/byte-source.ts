@@ -1,0 +1,56 @@
+/** Bytes of a file by offset and length, wherever the file lies. */
+import { MixtabError } from '../../src/contract/errors.ts';
+import type { Bytes } from '../../src/contract/ids.ts';
+import { throwIfAborted } from '../store/store.ts';
+
+export interface ByteSource {
+  /** File name, for messages and lists. */
+  readonly name: string;
+  readonly size: Bytes;
+  /** The files of a split GGUF, in order. */
+  readonly parts?: readonly ByteSource[];
+  /**
+   * Exactly `length` bytes from `offset`, in a buffer of their own; the range must lie inside the file.
+   * @throws MixtabError `source-unreachable`, `source-changed`, `aborted`
+   */
+  read(offset: Bytes, length: Bytes, signal?: AbortSignal): Promise<Uint8Array<ArrayBuffer>>;
+}
+
+/** A local file. */
+export class BlobByteSource implements ByteSource {
+  readonly size: Bytes;
+
+  constructor(
+    private readonly blob: Blob,
+    readonly name: string,
+  ) {
+    this.size = blob.size;
+  }
+
+  async read(offset: Bytes, length: Bytes, signal?: AbortSignal): Promise<Uint8Array<ArrayBuffer>> {
+    throwIfAborted(signal);
+    checkRange(this, offset, length);
+    let buffer: ArrayBuffer;
+    try {
+      buffer = await this.blob.slice(offset, offset + length).arrayBuffer();
+    } catch (error) {
+      // Browsers refuse to read a File whose size or time on disk has changed since it was chosen.
+      throw new MixtabError(
+        'source-changed',
+        `${this.name} can no longer be read: ${(error as Error).message}`,
+        'Choose the file again.',
+      );
+    }
+    throwIfAborted(signal);
+    if (buffer.byteLength !== length)
+      throw new MixtabError('source-changed', `${this.name} became shorter.`, 'Choose it again.');
+    return new Uint8Array(buffer);
+  }
+}
+
+/** @throws RangeError a mistake of the caller: ranges are checked against the size before they are read */
+export function checkRange({ name, size }: ByteSource, offset: Bytes, length: Bytes): void {
+  if (!(offset >= 0 && length >= 0 && offset + length <= size)) {
+    throw new RangeError(`bytes ${offset}+${length} lie outside ${name} (${size} bytes)`);
+  }
+}

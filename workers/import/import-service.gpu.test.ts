@@ -1,0 +1,108 @@
+/** The import worker's service in a real browser: pause and go on, repair from the address, one import at a time. */
+import { afterEach, describe, expect, it } from 'vitest';
+import type { ImportProgress, ModelSource } from '../../src/contract/import-api.ts';
+import { synthBlob } from '../engine/testing.ts';
+import { MemoryStore, MemoryValues } from '../store/memory-store.ts';
+import { IMPORT_LOCK } from '../store/record-requests.ts';
+import { SYNTH_PRESETS } from '../synth/presets.ts';
+import { ImportService } from './import-service.ts';
+
+const file = (): ModelSource => ({ kind: 'file', files: [new File([synthBlob(SYNTH_PRESETS.tiny)], 'tiny.gguf')] });
+let service: ImportService | undefined;
+afterEach(() => service?.cancel());
+
+function serviceOn(values: MemoryValues): ImportService {
+  service = new ImportService(new MemoryStore(values));
+  return service;
+}
+
+describe('ImportService', () => {
+  it('waits for the import of another tab, says so, and can be cancelled meanwhile', async () => {
+    const imports = serviceOn(new MemoryValues());
+    let done = (): void => {};
+    const other = new Promise<void>((begun) => {
+      void navigator.locks.request(IMPORT_LOCK, () => {
+        begun();
+        return new Promise<void>((resolve) => {
+          done = resolve;
+        });
+      });
+    });
+    await other;
+    const warnings: (string | undefined)[] = [];
+    const cancelled = imports.import(file(), ({ warning }) => {
+      warnings.push(warning);
+      void imports.cancel();
+    });
+    await expect(cancelled).rejects.toMatchObject({ name: 'AbortError' }); // `aborted` once it has crossed to the page
+    expect(warnings).toEqual([expect.stringContaining('Another tab is importing')]);
+    const waiting = imports.import(file(), ({ warning, phase }) => {
+      if (phase === 'header' && warning) done();
+    });
+    expect(await waiting).toMatchObject({ state: 'complete' });
+  });
+
+  it('pauses, tells what is unfinished, and goes on; another import leaves it alone', async () => {
+    const values = new MemoryValues();
+    const imports = serviceOn(values);
+    const pauseAt = (progress: ImportProgress) => {
+      if (progress.recordsDone === 4) void imports.pause();
+    };
+    await expect(imports.import(file(), pauseAt)).rejects.toMatchObject({ code: 'aborted' });
+    const [unfinished] = await imports.unfinished();
+    expect(unfinished).toMatchObject({ name: 'synthetic Mixtral', origin: 'tiny.gguf' });
+    expect(unfinished.bytesDone).toBeGreaterThan(0);
+    expect(unfinished.bytesDone).toBeLessThan(unfinished.bytesTotal);
+    expect(await imports.list()).toEqual([]);
+
+    const other: ModelSource = {
+      kind: 'file',
+      files: [new File([synthBlob({ ...SYNTH_PRESETS.tiny, seed: 2, layers: 1 })], 'other.gguf')],
+    };
+    const { id: otherId } = await imports.import(other, () => {});
+    expect(await imports.unfinished()).toEqual([unfinished]);
+
+    const started: ImportProgress[] = [];
+    const { id } = await imports.import(file(), (progress) => progress.phase === 'records' && started.push(progress));
+    expect(id).toBe(unfinished.id);
+    expect(started[0].recordsDone).toBeGreaterThanOrEqual(4);
+    expect(await imports.unfinished()).toEqual([]);
+    expect((await imports.list()).map((model) => model.id).sort()).toEqual([id, otherId].sort());
+    expect(await imports.verify(id, () => {})).toEqual([]);
+  });
+
+  it('forgets an unfinished import that is given up, and refuses a second one at a time', async () => {
+    const values = new MemoryValues();
+    const imports = serviceOn(values);
+    const running = imports.import(file(), ({ recordsDone }) => {
+      if (recordsDone === 4) void imports.pause();
+    });
+    await expect(imports.import(file(), () => {})).rejects.toMatchObject({ code: 'busy' });
+    await expect(running).rejects.toMatchObject({ code: 'aborted' });
+    const [{ id }] = await imports.unfinished();
+    await imports.remove(id);
+    expect(values.entries.size).toBe(0);
+  });
+
+  it('repairs a model from its address; of a local file it says how', { timeout: 60_000 }, async () => {
+    const values = new MemoryValues();
+    const imports = serviceOn(values);
+    const { id } = await imports.import({ kind: 'builtin', url: '/models/builtin.gguf' }, () => {});
+    const key = `record/${id}/L2.E3/0000`;
+    const whole = new Uint8Array(await (values.entries.get(key) as Blob).arrayBuffer());
+    const damaged = whole.slice();
+    damaged[77] ^= 4;
+    values.entries.set(key, new Blob([damaged]));
+    expect(await imports.verify(id, () => {})).toEqual(['L2.E3']);
+    expect(await imports.list()).toMatchObject([{ state: 'damaged' }]);
+    expect(await imports.repair(id, () => {})).toMatchObject({ id, state: 'complete' });
+    expect(new Uint8Array(await (values.entries.get(key) as Blob).arrayBuffer())).toEqual(whole);
+
+    const { id: local } = await imports.import(file(), () => {});
+    await expect(imports.repair(local, () => {})).rejects.toMatchObject({
+      code: 'bad-request',
+      remedy: expect.stringContaining('same file'),
+    });
+    await expect(imports.repair('nothing', () => {})).rejects.toMatchObject({ code: 'model-not-found' });
+  });
+});

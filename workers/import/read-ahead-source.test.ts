@@ -1,0 +1,89 @@
+/** How many requests a file far away costs, and that what comes is what it holds. */
+import { describe, expect, it } from 'vitest';
+import { MemoryStore } from '../store/memory-store.ts';
+import { SYNTH_PRESETS } from '../synth/presets.ts';
+import { createSynth } from '../synth/synth.ts';
+import { BlobByteSource } from './byte-source.ts';
+import { importModel } from './importer.ts';
+import { ReadAheadSource } from './read-ahead-source.ts';
+
+const MIB = 1024 * 1024;
+
+class Far extends BlobByteSource {
+  /** [offset, length] of each request. */
+  readonly requests: [number, number][] = [];
+  fails = false;
+
+  override read(offset: number, length: number, signal?: AbortSignal): Promise<Uint8Array<ArrayBuffer>> {
+    this.requests.push([offset, length]);
+    return this.fails ? Promise.reject(new Error('gone')) : super.read(offset, length, signal);
+  }
+}
+
+const content = Uint8Array.from({ length: 5 * MIB + 123 }, (_, i) => (i * 7 + (i >> 8)) % 251);
+const far = (): Far => new Far(new Blob([content]), 'far.gguf');
+
+async function expectRead(source: ReadAheadSource, offset: number, length: number): Promise<void> {
+  expect(Buffer.compare(await source.read(offset, length), content.subarray(offset, offset + length))).toBe(0);
+}
+
+describe('ReadAheadSource', () => {
+  it('turns small reads that follow one another into windows, in several sequences at a time, to the end of the file', async () => {
+    const file = far();
+    const source = new ReadAheadSource(file);
+    const step = 100_000;
+    const sequences = [0, 2 * MIB, 4 * MIB];
+    for (let n = 0; n < 10; n++) for (const start of sequences) await expectRead(source, start + n * step, step);
+    await expectRead(source, 5 * MIB + 23, 100);
+    // The first of each by itself, then windows of 1 MiB, the last one shorter.
+    expect(file.requests.slice(0, 3)).toEqual(sequences.map((start) => [start, step]));
+    expect(file.requests.slice(3)).toEqual([
+      [0, MIB],
+      [2 * MIB, MIB],
+      [4 * MIB, MIB],
+      [5 * MIB, 123],
+    ]);
+  });
+
+  it('asks for large reads and for scattered ones as they are', async () => {
+    const file = far();
+    const source = new ReadAheadSource(file);
+    const reads: [number, number][] = [
+      [0, MIB],
+      [MIB, MIB],
+      [4 * MIB, 1000],
+      [3 * MIB, 1000],
+      [0, 1000],
+    ];
+    for (const [offset, length] of reads) await expectRead(source, offset, length);
+    expect(file.requests).toEqual(reads);
+  });
+
+  it('asks again for a window that did not come', async () => {
+    const file = far();
+    const source = new ReadAheadSource(file);
+    await expectRead(source, 0, 1000);
+    file.fails = true;
+    await expect(source.read(1000, 1000)).rejects.toThrow('gone');
+    file.fails = false;
+    await expectRead(source, 1000, 1000);
+  });
+
+  it('imports a small model with few requests, and hardly more bytes than it has', async () => {
+    const synth = createSynth({ ...SYNTH_PRESETS.tiny, layers: 6 });
+    const file = new Far(new Blob([synth.read(0, synth.size)]), 'tiny.gguf');
+    const inputs = {
+      store: new MemoryStore(),
+      kind: 'url' as const,
+      signal: new AbortController().signal,
+      onProgress: () => {},
+      preflight: async () => undefined,
+    };
+    const { id } = await importModel({ ...inputs, source: file });
+    const alone = file.requests.splice(0).length;
+    const again = await importModel({ ...inputs, store: new MemoryStore(), source: new ReadAheadSource(file) });
+    expect(again.id).toBe(id);
+    expect(file.requests.length).toBeLessThan(alone / 3);
+    expect(file.requests.reduce((sum, [, length]) => sum + length, 0)).toBeLessThan(1.5 * synth.size);
+  });
+});

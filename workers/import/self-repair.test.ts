@@ -1,0 +1,78 @@
+import { describe, expect, it } from 'vitest';
+import type { MixtabError } from '../../src/contract/errors.ts';
+import { MemoryStore, MemoryValues } from '../store/memory-store.ts';
+import { SYNTH_PRESETS } from '../synth/presets.ts';
+import { createSynth } from '../synth/synth.ts';
+import { BlobByteSource } from './byte-source.ts';
+import { importModel } from './importer.ts';
+import { repairRecord } from './self-repair.ts';
+
+const blobOf = (seed: number): Blob => {
+  const synth = createSynth({ ...SYNTH_PRESETS.tiny, seed });
+  return new Blob([synth.read(0, synth.size)]);
+};
+const URL = 'https://host/tiny.gguf';
+
+/** A stored model, one of whose records is damaged. */
+async function damagedModel(sourceUrl?: string) {
+  const values = new MemoryValues();
+  const store = new MemoryStore(values);
+  const { id } = await importModel({
+    store,
+    source: new BlobByteSource(blobOf(1), 'tiny.gguf'),
+    kind: sourceUrl ? 'url' : 'file',
+    ...(sourceUrl && { sourceUrl }),
+    signal: new AbortController().signal,
+    onProgress: () => {},
+    preflight: async () => undefined,
+  });
+  const record = (await store.getManifest(id))!.records.find(({ key }) => key === 'L1.E3')!;
+  const before = await store.readRecordVerified(id, record);
+  const broken = new Uint8Array(before);
+  broken[1234] ^= 1;
+  const [key] = (await values.keys(`record/${id}/L1.E3/`)) as [string];
+  values.entries.set(key, new Blob([broken]));
+  const fresh = new MemoryStore(values); // has not seen the record: checks its hash
+  const failure = await fresh.readRecordVerified(id, record).catch((error: MixtabError) => error);
+  expect(failure).toMatchObject({ code: 'record-damaged' });
+  return { store: fresh, id, record, before, failure: failure as MixtabError };
+}
+
+describe('a record that is damaged while its model runs', () => {
+  it('is fetched again from where the model came from', async () => {
+    const { store, id, record, before, failure } = await damagedModel(URL);
+    const opened: string[] = [];
+    const open = async (url: string) => {
+      opened.push(url);
+      return new BlobByteSource(blobOf(1), 'tiny.gguf');
+    };
+    expect(await repairRecord({ store, open }, id, record, failure)).toEqual(before);
+    expect(opened).toEqual([URL]);
+    expect(await store.readRecordVerified(id, record)).toEqual(before);
+    expect((await store.getManifest(id))?.state).toBe('complete');
+  });
+
+  it('marks a model from a local file damaged, and says what was wrong', async () => {
+    const { store, id, record, failure } = await damagedModel();
+    const open = () => Promise.reject(new Error('nothing to open'));
+    await expect(repairRecord({ store, open }, id, record, failure)).rejects.toBe(failure);
+    expect((await store.getManifest(id))?.state).toBe('damaged');
+  });
+
+  it('takes no other file for the same one, and says why fetching failed', async () => {
+    const { store, id, record, failure } = await damagedModel(URL);
+    const other = async () => new BlobByteSource(blobOf(2), 'tiny.gguf');
+    await expect(repairRecord({ store, open: other }, id, record, failure)).rejects.toMatchObject({
+      code: 'record-damaged',
+      message: expect.stringContaining('no longer the file'),
+    });
+    expect((await store.getManifest(id))?.state).toBe('damaged');
+  });
+
+  it('says that the browser has cleared the model, where it has', async () => {
+    const { store, id, record, failure } = await damagedModel(URL);
+    await store.removeModel(id);
+    const open = () => Promise.reject(new Error('never asked'));
+    await expect(repairRecord({ store, open }, id, record, failure)).rejects.toMatchObject({ code: 'model-not-found' });
+  });
+});

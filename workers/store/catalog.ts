@@ -1,0 +1,37 @@
+/** What a list of models shows of a manifest. */
+import type { ModelSummary } from '../../src/contract/import-api.ts';
+import { figuresOf } from '../format/gguf/figures.ts';
+import type { ModelManifest } from '../format/manifest.ts';
+import { LAYOUT_VERSION } from '../format/weight-layout.ts';
+
+export function summarize(manifest: ModelManifest): ModelSummary {
+  const {
+    id,
+    name,
+    origin,
+    config,
+    parameterCount,
+    activeParameterCount,
+    typeShares,
+    license,
+    description,
+    importedAt,
+  } = manifest;
+  return {
+    id,
+    name,
+    origin,
+    storedBytes: manifest.records.reduce((sum, { bytes }) => sum + bytes, 0),
+    // Records of another layout cannot be run; importing the model again replaces them.
+    state: manifest.layoutVersion === LAYOUT_VERSION ? manifest.state : 'damaged',
+    config,
+    parameterCount,
+    activeParameterCount,
+    typeShares,
+    figures: figuresOf(manifest.records, config),
+    ...(license !== undefined && { license }),
+    ...(description !== undefined && { description }),
+    hasChatTemplate: manifest.tokenizer.chatTemplate !== undefined,
+    importedAt,
+  };
+}

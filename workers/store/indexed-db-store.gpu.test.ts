@@ -1,0 +1,158 @@
+/** The store in a real browser's IndexedDB. */
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { type ModelManifest, PART_BYTES, type RecordInfo } from '../format/manifest.ts';
+import { BufferPool } from './buffer-pool.ts';
+import { sha256Hex } from './hash.ts';
+import { IndexedDbStore } from './indexed-db-store.ts';
+
+let databases = 0;
+const freshStore = (): IndexedDbStore => new IndexedDbStore(`test-${Date.now()}-${databases++}`);
+afterEach(() => vi.restoreAllMocks());
+
+const recordOf = async (key: string, bytes: Uint8Array<ArrayBuffer>): Promise<RecordInfo> => ({
+  key,
+  bytes: bytes.byteLength,
+  parts: Math.ceil(bytes.byteLength / PART_BYTES),
+  sha256: await sha256Hex(bytes),
+  tensors: [],
+});
+
+const pattern = (length: number): Uint8Array<ArrayBuffer> => {
+  const bytes = new Uint8Array(length);
+  for (let i = 0; i < length; i++) bytes[i] = (i * 31 + (i >>> 12)) & 255;
+  return bytes;
+};
+
+/** Knows how many bytes it has handed out and not got back. */
+class CountingPool extends BufferPool {
+  out = 0;
+
+  override take(size: number): ArrayBuffer {
+    this.out += size;
+    return super.take(size);
+  }
+
+  override giveBack(buffer: ArrayBuffer): void {
+    this.out -= buffer.byteLength;
+    super.giveBack(buffer);
+  }
+}
+
+describe('IndexedDbStore', () => {
+  it('gives back records of several parts, to the byte, also to another store on the same database', async () => {
+    const name = `test-shared-${Date.now()}`;
+    const bytes = pattern(PART_BYTES * 2 + 12345);
+    const record = await recordOf('L0.E0', bytes);
+    expect(await new IndexedDbStore(name).putRecord('m', 'L0.E0', bytes)).toBe(3);
+    expect(await sha256Hex(await new IndexedDbStore(name).readRecordVerified('m', record))).toBe(record.sha256);
+  });
+
+  it('reads into buffers that were given back, whatever they hold, and fewer bytes as such', async () => {
+    const buffers = new BufferPool(100 * PART_BYTES);
+    const store = new IndexedDbStore(`test-${Date.now()}-${databases++}`, undefined, buffers);
+    const bytes = pattern(PART_BYTES + 12345);
+    const record = await recordOf('L0.E0', bytes);
+    await store.putRecord('m', 'L0.E0', bytes);
+    for (let round = 0; round < 6; round++) {
+      const { parts } = await store.readPartsVerified('m', record);
+      expect(await sha256Hex(new Uint8Array(await new Blob([...parts]).arrayBuffer()))).toBe(record.sha256);
+      for (const part of parts) {
+        expect(part.byteLength).toBe(part.buffer.byteLength);
+        buffers.giveBack(new Uint8Array(part.buffer).fill(255).buffer);
+      }
+      const taken = vi.spyOn(globalThis, 'ArrayBuffer');
+      const again = await store.readPartsVerified('m', record);
+      expect(taken).not.toHaveBeenCalled();
+      taken.mockRestore();
+      for (const { buffer } of again.parts) buffers.giveBack(buffer);
+    }
+    await expect(store.readRecord('m', { ...record, bytes: record.bytes + 4 })).rejects.toMatchObject({
+      code: 'record-damaged',
+    });
+  });
+
+  it('reads no further when a read is taken back, has all its buffers again, and reads other records and the same one right', async () => {
+    const buffers = new CountingPool(100 * PART_BYTES);
+    const name = `test-${Date.now()}-${databases++}`;
+    const store = new IndexedDbStore(name, undefined, buffers);
+    const bytes = [pattern(PART_BYTES * 4 + 12345), pattern(PART_BYTES + 123).reverse()];
+    const records = await Promise.all(bytes.map((record, n) => recordOf(`L0.E${n}`, record)));
+    for (const [n, record] of bytes.entries()) await store.putRecord('m', `L0.E${n}`, record);
+    const read = ReadableStreamBYOBReader.prototype.read;
+    let pieces = 0;
+    let takeBack = (): void => {};
+    vi.spyOn(ReadableStreamBYOBReader.prototype, 'read').mockImplementation(async function (
+      this: ReadableStreamBYOBReader,
+      ...args
+    ) {
+      const piece = read.apply(this, args);
+      if (++pieces === 5) takeBack(); // while this piece is still on its way
+      return piece;
+    } as typeof read);
+    const whole = await store.readPartsVerified('m', records[0]);
+    const piecesOfAll = pieces;
+    for (const { buffer } of whole.parts) buffers.giveBack(buffer);
+    expect(buffers.out).toBe(0);
+
+    for (const verified of [true, false]) {
+      const reader = verified ? store : new IndexedDbStore(name, undefined, buffers);
+      pieces = 0;
+      const taken = new AbortController();
+      takeBack = () => taken.abort();
+      const takenBack = reader.readPartsVerified('m', records[0], taken.signal);
+      await expect(takenBack).rejects.toMatchObject({ code: 'aborted' });
+      expect(pieces).toBeLessThan(Math.min(8, piecesOfAll));
+      expect(buffers.out).toBe(0);
+      for (const [n, record] of records.toReversed().entries()) {
+        const { parts } = await reader.readPartsVerified('m', record);
+        expect(await sha256Hex(new Uint8Array(await new Blob([...parts]).arrayBuffer())), `record ${n}`).toBe(
+          record.sha256,
+        );
+        for (const { buffer } of parts) buffers.giveBack(buffer);
+        expect(buffers.out).toBe(0);
+      }
+    }
+  });
+
+  it('forgets a model and its records, and nothing else', async () => {
+    const store = freshStore();
+    const bytes = pattern(1000);
+    const record = await recordOf('output', bytes);
+    for (const id of ['a', 'ab']) {
+      await store.putRecord(id, 'output', bytes);
+      await store.putManifest({ id, importedAt: id.length, records: [record] } as ModelManifest);
+    }
+    expect((await store.listManifests()).map(({ id }) => id)).toEqual(['a', 'ab']);
+    await store.removeModel('a');
+    expect((await store.listManifests()).map(({ id }) => id)).toEqual(['ab']);
+    await expect(store.readRecord('a', record)).rejects.toMatchObject({ code: 'record-missing' });
+    expect(await store.readRecord('ab', record)).toEqual(bytes);
+  });
+
+  it('finds what a crashed import left', async () => {
+    const store = freshStore();
+    await store.putRecord('crashed', 'embedding', pattern(10));
+    expect(await store.listLeftovers()).toEqual(['crashed']);
+  });
+
+  it('names a full disk, and stores none of the parts', async () => {
+    const store = freshStore();
+    const put = IDBObjectStore.prototype.put;
+    let calls = 0;
+    vi.spyOn(IDBObjectStore.prototype, 'put').mockImplementation(function (this: IDBObjectStore, ...args) {
+      if (++calls === 2) throw new DOMException('no space', 'QuotaExceededError');
+      return put.apply(this, args);
+    });
+    await expect(store.putRecord('m', 'L0.E0', pattern(PART_BYTES + 1))).rejects.toMatchObject({
+      code: 'storage-full',
+      message: expect.stringMatching(/storage is full: .* more were needed/),
+    });
+  });
+
+  it('names a browser that keeps nothing', async () => {
+    vi.spyOn(indexedDB, 'open').mockImplementation(() => {
+      throw new DOMException('denied', 'SecurityError');
+    });
+    await expect(freshStore().listManifests()).rejects.toMatchObject({ code: 'storage-unavailable' });
+  });
+});

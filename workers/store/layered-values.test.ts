@@ -1,0 +1,73 @@
+import { beforeEach, describe, expect, it } from 'vitest';
+import type { LentValues } from '../../src/contract/site-store.ts';
+import { LayeredValues } from './layered-values.ts';
+import { MemoryValues } from './memory-store.ts';
+
+let own: MemoryValues;
+let site: MemoryValues;
+let layered: LayeredValues;
+
+const lentBy = (values: MemoryValues): LentValues => ({
+  models: async () =>
+    Promise.all(
+      (await values.keys('model/')).map(async (key): Promise<[string, unknown]> => [key, await values.get(key)]),
+    ),
+  getMany: (keys) => values.getMany(keys),
+});
+
+beforeEach(async () => {
+  own = new MemoryValues();
+  site = new MemoryValues();
+  layered = new LayeredValues(own);
+  await own.write({
+    set: [
+      ['model/a', 'own a'],
+      ['record/a/x/0000', 'own x'],
+      ['import/c', 'own journal'],
+    ],
+  });
+  await site.write({
+    set: [
+      ['model/a', 'site a'],
+      ['model/b', 'site b'],
+      ['record/b/y/0000', 'site y'],
+      ['import/d', 'site journal'],
+      ['partial/d', 'site half'],
+    ],
+  });
+});
+
+describe("a store with the site's beneath it", () => {
+  it('is the own one as long as nothing is lent', async () => {
+    expect(await layered.getAll('model/')).toEqual(['own a']);
+    expect(await layered.get('model/b')).toBeUndefined();
+  });
+
+  it('has the models of both, its own first, and reads records of both', async () => {
+    layered.lend(lentBy(site));
+    expect(await layered.getAll('model/')).toEqual(['own a', 'site b']);
+    expect(await layered.keys('model/')).toEqual(['model/a', 'model/b']);
+    expect(await layered.get('model/a')).toBe('own a');
+    expect(await layered.getMany(['record/b/y/0000', 'record/a/x/0000', 'record/z'])).toEqual([
+      'site y',
+      'own x',
+      undefined,
+    ]);
+  });
+
+  it('does not take the imports of the site for its own', async () => {
+    layered.lend(lentBy(site));
+    expect(await layered.getAll('import/')).toEqual(['own journal']);
+    expect(await layered.get('import/d')).toBeUndefined();
+    expect(await layered.get('partial/d')).toBeUndefined();
+    expect(await layered.keys('record/')).toEqual(['record/a/x/0000']);
+  });
+
+  it('writes to its own only, and says so where a model of the site was to be removed', async () => {
+    layered.lend(lentBy(site));
+    await layered.write({ set: [['model/e', 'own e']], delete: ['model/a', 'import/c'] });
+    expect(await own.keys('')).toEqual(['model/e', 'record/a/x/0000']);
+    expect((await site.keys('')).length).toBe(5);
+    await expect(layered.write({ delete: ['model/b'] })).rejects.toMatchObject({ code: 'storage-unavailable' });
+  });
+});

@@ -1,0 +1,85 @@
+/** The reader's worker: reads that are taken back, from the database and from files. */
+import { afterAll, describe, expect, it } from 'vitest';
+import type { RecordPlace } from '../../src/contract/import-api.ts';
+import { PART_BYTES, type RecordInfo } from '../format/manifest.ts';
+import type { RecordParts } from '../format/record-parts.ts';
+import { sha256Hex } from './hash.ts';
+import { IndexedDbStore } from './indexed-db-store.ts';
+import { createReaderWorker } from './record-reader.ts';
+
+const MODEL = 'record-reader-test';
+const store = new IndexedDbStore();
+const folderOf = async () =>
+  (await navigator.storage.getDirectory()).getDirectoryHandle('mixtab-records', { create: true });
+afterAll(async () => {
+  await store.removeModel(MODEL);
+  await (await folderOf()).removeEntry(MODEL, { recursive: true });
+});
+
+/** Stores a record of three parts. */
+async function stored(place: RecordPlace, n: number): Promise<RecordInfo> {
+  const bytes = new Uint8Array(2 * PART_BYTES + 1000 * (n + 1)).fill(n + 1);
+  const key = `L0.E${n}`;
+  if (place === 'indexeddb') {
+    await store.putRecord(MODEL, key, bytes);
+  } else {
+    const folder = await (await folderOf()).getDirectoryHandle(MODEL, { create: true });
+    const file = await (await folder.getFileHandle(key, { create: true })).createWritable();
+    await file.write(bytes);
+    await file.close();
+  }
+  return {
+    key,
+    bytes: bytes.byteLength,
+    parts: place === 'opfs' ? 1 : 3,
+    sha256: await sha256Hex(bytes),
+    tensors: [],
+    place,
+  };
+}
+
+const hashOf = async ({ parts }: RecordParts): Promise<string> =>
+  sha256Hex(new Uint8Array(await new Blob([...parts]).arrayBuffer()));
+
+describe.each<RecordPlace>(['indexeddb', 'opfs'])('a read from %s', (place) => {
+  it('that is taken back, at whatever point, ends as such, lets others through, and brings the record when it is asked for again', async () => {
+    const [record, other] = await Promise.all([stored(place, 0), stored(place, 1)]);
+    const reader = createReaderWorker();
+    // The first ones check hashes as well.
+    for (const ms of [0, 1, 3, 10, 30]) {
+      const taken = new AbortController();
+      const read = reader.read(MODEL, record, taken.signal);
+      const beside = reader.read(MODEL, other, new AbortController().signal);
+      setTimeout(() => taken.abort(), ms);
+      await read.then(
+        (whole) => reader.giveBack?.(whole),
+        (error) => expect(error).toMatchObject({ code: 'aborted' }),
+      );
+      const whole = await beside;
+      expect(await hashOf(whole)).toBe(other.sha256);
+      reader.giveBack?.(whole);
+    }
+    const never = new AbortController();
+    const taken = reader.read(MODEL, record, never.signal);
+    never.abort();
+    await expect(taken).rejects.toMatchObject({ code: 'aborted' });
+    await expect(reader.read(MODEL, record, never.signal)).rejects.toMatchObject({ code: 'aborted' });
+
+    const late = new AbortController();
+    const whole = await reader.read(MODEL, record, late.signal);
+    late.abort(); // too late: it is the caller's
+    expect(await hashOf(whole)).toBe(record.sha256);
+  });
+
+  it('that is taken back before its hash was checked is checked the next time', async () => {
+    const record = { ...(await stored(place, 2)), sha256: '0'.repeat(64) };
+    const reader = createReaderWorker();
+    const taken = new AbortController();
+    const read = reader.read(MODEL, record, taken.signal);
+    taken.abort();
+    await expect(read).rejects.toMatchObject({ code: 'aborted' });
+    await expect(reader.read(MODEL, record)).rejects.toMatchObject({
+      code: expect.stringMatching(/^(record-damaged|model-not-found)$/),
+    });
+  });
+});

@@ -1,0 +1,135 @@
+/** Writes a GGUF v3 header: metadata and tensor table. */
+import type { Bytes } from '../../src/contract/ids.ts';
+
+/** A metadata value; lists are of one kind. `i32` and `f32` say which number a list holds. */
+export type MetadataValue =
+  | { u16: number }
+  | { i32: number }
+  | { u32: number }
+  | { f32: number }
+  | { bool: boolean }
+  | { string: string }
+  | { strings: readonly string[] }
+  | { i32s: readonly number[] }
+  | { f32s: readonly number[] };
+
+export interface TensorEntry {
+  name: string;
+  /** As ggml counts: the row's width first. */
+  shape: readonly number[];
+  ggmlType: number;
+  bytes: Bytes;
+}
+
+/** Tensors begin at multiples of this; the format's default. */
+export const ALIGNMENT = 32;
+
+/** Numbers of the value types in the format. */
+const TYPE = { u16: 2, u32: 4, i32: 5, f32: 6, bool: 7, string: 8, array: 9 } as const;
+
+export const alignUp = (n: number): number => Math.ceil(n / ALIGNMENT) * ALIGNMENT;
+
+class Writer {
+  #bytes = new Uint8Array(1 << 16);
+  #length = 0;
+  readonly #encoder = new TextEncoder();
+
+  u16(value: number): void {
+    this.#view(2).setUint16(0, value, true);
+  }
+  u32(value: number): void {
+    this.#view(4).setUint32(0, value, true);
+  }
+  i32(value: number): void {
+    this.#view(4).setInt32(0, value, true);
+  }
+  f32(value: number): void {
+    this.#view(4).setFloat32(0, value, true);
+  }
+  u64(value: number): void {
+    this.#view(8).setBigUint64(0, BigInt(value), true);
+  }
+  bool(value: boolean): void {
+    this.#view(1).setUint8(0, value ? 1 : 0);
+  }
+  string(text: string): void {
+    const bytes = this.#encoder.encode(text);
+    this.u64(bytes.length);
+    const at = this.#reserve(bytes.length);
+    this.#bytes.set(bytes, at);
+  }
+  finish(): Uint8Array<ArrayBuffer> {
+    this.#reserve(alignUp(this.#length) - this.#length);
+    return this.#bytes.slice(0, this.#length);
+  }
+  #view(bytes: number): DataView {
+    const at = this.#reserve(bytes);
+    return new DataView(this.#bytes.buffer, at, bytes);
+  }
+  #reserve(bytes: number): number {
+    const at = this.#length;
+    this.#length += bytes;
+    while (this.#length > this.#bytes.length) {
+      const larger = new Uint8Array(this.#bytes.length * 2);
+      larger.set(this.#bytes);
+      this.#bytes = larger;
+    }
+    return at;
+  }
+}
+
+/** The header, padded to where the first tensor's bytes begin. Tensors follow in order, each aligned. */
+export function writeHeader(
+  metadata: Record<string, MetadataValue>,
+  tensors: readonly TensorEntry[],
+): Uint8Array<ArrayBuffer> {
+  const out = new Writer();
+  out.u32(0x46554747); // "GGUF"
+  out.u32(3);
+  out.u64(tensors.length);
+  out.u64(Object.keys(metadata).length);
+  for (const [key, value] of Object.entries(metadata)) {
+    out.string(key);
+    writeValue(out, value);
+  }
+  let offset = 0;
+  for (const { name, shape, ggmlType, bytes } of tensors) {
+    out.string(name);
+    out.u32(shape.length);
+    for (const n of shape) out.u64(n);
+    out.u32(ggmlType);
+    out.u64(offset);
+    offset += alignUp(bytes);
+  }
+  return out.finish();
+}
+
+function writeValue(out: Writer, value: MetadataValue): void {
+  const list = <T>(type: number, items: readonly T[], write: (item: T) => void): void => {
+    out.u32(TYPE.array);
+    out.u32(type);
+    out.u64(items.length);
+    for (const item of items) write(item);
+  };
+  if ('u16' in value) {
+    out.u32(TYPE.u16);
+    out.u16(value.u16);
+  } else if ('i32' in value) {
+    out.u32(TYPE.i32);
+    out.i32(value.i32);
+  } else if ('u32' in value) {
+    out.u32(TYPE.u32);
+    out.u32(value.u32);
+  } else if ('f32' in value) {
+    out.u32(TYPE.f32);
+    out.f32(value.f32);
+  } else if ('bool' in value) {
+    out.u32(TYPE.bool);
+    out.bool(value.bool);
+  } else if ('string' in value) {
+    out.u32(TYPE.string);
+    out.string(value.string);
+  } else if ('strings' in value) list(TYPE.string, value.strings, (item) => out.string(item));
+  else if ('i32s' in value) list(TYPE.i32, value.i32s, (item) => out.i32(item));
+  else list(TYPE.f32, value.f32s, (item) => out.f32(item));
+}
