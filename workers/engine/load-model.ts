@@ -10,7 +10,7 @@ import { ropeTable } from '../compute/gpu/rope-table.ts';
 import { automaticRamBudget, gpuBudgetOf, gpuMemoryToProbe } from '../experts/automatic-budget.ts';
 import { planSlots } from '../experts/budget.ts';
 import { ExpertCache } from '../experts/expert-cache.ts';
-import { Forecast } from '../experts/forecast.ts';
+import { LikelihoodPublisher } from '../experts/likelihood-publisher.ts';
 import { type LayerExperts, SlotMemory, slotBytes } from '../experts/slot-memory.ts';
 import { expertKey, isExpertKey, type ModelManifest, type RecordInfo } from '../format/manifest.ts';
 import type { GpuModel } from '../generate/loaded-model.ts';
@@ -135,7 +135,7 @@ function allocate(inputs: LoadInputs, weights: DenseWeights, budgetBytes: Bytes)
       request.ramBudgetBytes ?? automaticRamBudget(adapter, deviceMemory()),
       (record) => reader.giveBack?.(record),
     );
-    const forecast = manifest.state === 'importing' ? own(new Forecast(manifest)) : undefined;
+    const likelihoodPublisher = manifest.state === 'importing' ? own(new LikelihoodPublisher(manifest)) : undefined;
     const model: Model = {
       config,
       ctx: {
@@ -155,7 +155,7 @@ function allocate(inputs: LoadInputs, weights: DenseWeights, budgetBytes: Bytes)
       manifest,
       model,
       experts,
-      ...(forecast && { onRouterLogits: forecast.note }),
+      ...(likelihoodPublisher && { onRouterLogits: likelihoodPublisher.note }),
       context,
       slots: pools.reduce((sum, { slots }) => sum + slots, 0),
       gpuBytes: () =>

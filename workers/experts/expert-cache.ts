@@ -22,7 +22,7 @@ import { distinctExperts, SlotResidency } from './residency.ts';
 import type { SlotMemory } from './slot-memory.ts';
 
 /** What a layer will probably need, likeliest first. */
-export interface Guess {
+export interface Prediction {
   layer: LayerIndex;
   experts: readonly ExpertIndex[];
 }
@@ -38,11 +38,11 @@ export class ExpertCache {
   /** What the next layer will probably need. */
   #predicted: ReadonlySet<ExpertId> = new Set();
   /** Whether the newest prediction that proved right was still being read then. */
-  #late = false;
-  /** What {@link readAhead} has asked for and {@link bring} has not taken yet. */
-  readonly #ahead = new Map<string, Promise<RecordParts | undefined>>();
+  #predictionsComeLate = false;
+  /** What {@link prefetchRecords} has asked for and {@link bring} has not taken yet. */
+  readonly #prefetches = new Map<string, Promise<RecordParts | undefined>>();
   /** Experts that came by prediction and no token has used yet. */
-  readonly #untried = new Set<string>();
+  readonly #unusedPrefetches = new Set<string>();
   /** Records that were copied to a slot at least once. */
   readonly #uploaded = new WeakSet<RecordParts>();
   /** Records whose memory is being read into again: no longer to be looked at. */
@@ -135,11 +135,11 @@ export class ExpertCache {
   }
 
   /**
-   * How many layers ahead guesses are worth reading: where they come early enough from the next layer, those of the one behind it, which are less
+   * How many layers ahead predictions are worth reading: where they come early enough from the next layer, those of the one behind it, which are less
    * sure, would save nothing.
    */
-  get guessDepth(): 1 | 2 {
-    return this.#late ? 2 : 1;
+  get predictionDepth(): 1 | 2 {
+    return this.#predictionsComeLate ? 2 : 1;
   }
 
   /**
@@ -147,51 +147,51 @@ export class ExpertCache {
    * after {@link bring}. The next layer's get the slots of experts that are neither needed nor predicted when they arrive; where there
    * are none they wait in main memory. So do those of the layer behind. What was predicted of these layers before and is not any more is
    * taken back.
-   * @param guesses the next layer first
+   * @param predictions the next layer first
    */
-  prefetch(guesses: readonly Guess[]): void {
-    const next = guesses.slice(0, 1);
+  prefetch(predictions: readonly Prediction[]): void {
+    const next = predictions.slice(0, 1);
     this.#predicted = new Set(next.flatMap(({ layer, experts }) => experts.map((expert) => this.#id(layer, expert))));
-    for (const { layer, experts } of guesses.slice(0, this.guessDepth)) {
-      this.forgetReadAhead(layer, new Set(experts));
+    for (const { layer, experts } of predictions.slice(0, this.predictionDepth)) {
+      this.cancelPrefetches(layer, new Set(experts));
       for (const expert of experts) if (this.slotOf(layer, expert) === undefined) this.#predict(layer, expert);
     }
   }
 
   #predict(layer: LayerIndex, expert: ExpertIndex): void {
     const key = expertKey(layer, expert);
-    const arrival = this.#ahead.get(key) ?? this.#loader.predict(layer, expert);
-    this.#ahead.set(key, arrival);
+    const arrival = this.#prefetches.get(key) ?? this.#loader.predict(layer, expert);
+    this.#prefetches.set(key, arrival);
     const arrived = (record: RecordParts | undefined): void => {
-      const isWanted = this.#predicted.has(this.#id(layer, expert)) && this.#ahead.get(key) === arrival; // bring was not faster
+      const isWanted = this.#predicted.has(this.#id(layer, expert)) && this.#prefetches.get(key) === arrival; // bring was not faster
       if (!record || !isWanted || this.#closed || this.#givenBack.has(record)) return;
       const keep = new Set([...this.#needed, ...this.#predicted]);
       if (this.slotOf(layer, expert) !== undefined || !this.#poolOf[layer].hasRoom(keep)) return;
-      this.#ahead.delete(key);
+      this.#prefetches.delete(key);
       this.#place(layer, expert, record, keep);
-      this.#untried.add(key);
+      this.#unusedPrefetches.add(key);
     };
     arrival.then(arrived).catch(() => {}); // whoever demands it meets the error
   }
 
   /** Starts to read experts that {@link bring} will ask for soon; until then they wait in main memory. */
-  readAhead(layer: LayerIndex, experts: readonly ExpertIndex[]): void {
+  prefetchRecords(layer: LayerIndex, experts: readonly ExpertIndex[]): void {
     for (const expert of experts) {
       const key = expertKey(layer, expert);
-      if (this.slotOf(layer, expert) !== undefined || this.#ahead.has(key)) continue;
-      const record = this.#loader.readAhead(layer, expert);
+      if (this.slotOf(layer, expert) !== undefined || this.#prefetches.has(key)) continue;
+      const record = this.#loader.prefetch(layer, expert);
       record.catch(() => {}); // whoever takes it meets the error
-      this.#ahead.set(key, record);
+      this.#prefetches.set(key, record);
     }
   }
 
   /** Lets go of what was read ahead for a layer, but for `keep`. */
-  forgetReadAhead(layer: LayerIndex, keep: ReadonlySet<ExpertIndex> = new Set()): void {
-    this.#loader.dropPredictions(layer, keep);
+  cancelPrefetches(layer: LayerIndex, keep: ReadonlySet<ExpertIndex> = new Set()): void {
+    this.#loader.cancelPredictions(layer, keep);
     const kept = new Set([...keep].map((expert) => expertKey(layer, expert)));
-    for (const [key, arrival] of this.#ahead) {
+    for (const [key, arrival] of this.#prefetches) {
       if (!key.startsWith(`L${layer}.E`) || kept.has(key)) continue;
-      this.#ahead.delete(key);
+      this.#prefetches.delete(key);
       const discard = (record: RecordParts | undefined): void => {
         if (record && !this.#ram.has(key)) this.#giveBackOnce(record);
       };
@@ -201,7 +201,7 @@ export class ExpertCache {
 
   /** Takes back all reads, where an answer ends amid a layer: the next one should not have to wait for them. */
   cancel(): void {
-    for (let layer = 0; layer < this.#poolOf.length; layer++) this.forgetReadAhead(layerIndex(layer));
+    for (let layer = 0; layer < this.#poolOf.length; layer++) this.cancelPrefetches(layerIndex(layer));
     this.#loader.cancel();
   }
 
@@ -210,31 +210,31 @@ export class ExpertCache {
    * proved wrong are taken back.
    * @returns experts that have no slot, and those that have one since they were predicted
    */
-  use(layer: LayerIndex, choices: ArrayLike<number>): { missing: number; placedAhead: number } {
+  use(layer: LayerIndex, choices: ArrayLike<number>): { missing: number; prefetchHits: number } {
     const distinct = distinctExperts(choices);
-    this.forgetReadAhead(layer, new Set(distinct));
+    this.cancelPrefetches(layer, new Set(distinct));
     let missing = 0;
-    let placedAhead = 0;
+    let prefetchHits = 0;
     for (const expert of distinct) {
       const key = expertKey(layer, expert);
       if (this.slotOf(layer, expert) === undefined) {
         missing++;
-        if (this.#ahead.has(key)) {
+        if (this.#prefetches.has(key)) {
           this.#counts.prefetched++;
-          this.#late = this.#loader.isLoading(layer, expert);
+          this.#predictionsComeLate = this.#loader.isLoading(layer, expert);
         }
-      } else if (this.#untried.delete(key)) {
-        placedAhead++;
-        this.#late = false;
+      } else if (this.#unusedPrefetches.delete(key)) {
+        prefetchHits++;
+        this.#predictionsComeLate = false;
       }
       this.#poolOf[layer].touch(this.#id(layer, expert));
       this.#uses[this.#id(layer, expert)]++;
     }
     this.#newest[layer] = distinct;
-    this.#counts.misses += missing + placedAhead;
-    this.#counts.prefetched += placedAhead;
-    this.#counts.hits += distinct.length - missing - placedAhead;
-    return { missing, placedAhead };
+    this.#counts.misses += missing + prefetchHits;
+    this.#counts.prefetched += prefetchHits;
+    this.#counts.hits += distinct.length - missing - prefetchHits;
+    return { missing, prefetchHits };
   }
 
   countStall(): void {
@@ -283,7 +283,7 @@ export class ExpertCache {
     const { slot, evicted } = this.#poolOf[layer].place(id, keep);
     if (evicted !== undefined) {
       this.memory.setSlot(evicted, undefined);
-      this.#untried.delete(this.#keyOf(evicted));
+      this.#unusedPrefetches.delete(this.#keyOf(evicted));
     }
     try {
       this.memory.upload(id, slot, record);
@@ -318,8 +318,8 @@ export class ExpertCache {
 
   async #arrivalOf(layer: LayerIndex, expert: ExpertIndex): Promise<RecordParts> {
     const key = expertKey(layer, expert);
-    const ahead = this.#ahead.get(key);
-    this.#ahead.delete(key);
+    const ahead = this.#prefetches.get(key);
+    this.#prefetches.delete(key);
     // While it is being read, the loader has to know that it is no guess any more; afterwards, only we may still have it.
     const arrived = ahead && !this.#loader.isLoading(layer, expert) ? await ahead : undefined;
     return arrived ?? this.#loader.demand(layer, expert);

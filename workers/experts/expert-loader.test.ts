@@ -69,7 +69,7 @@ describe('ExpertLoader', () => {
     const waiting = loader.predict(L0, E(1));
     void loader.predict(L0, E(2));
     void loader.predict(L1, E(3));
-    loader.dropPredictions(L0, new Set([E(2)]));
+    loader.cancelPredictions(L0, new Set([E(2)]));
     expect(takenBack).toEqual(['L0.E0']);
     expect([await running, await waiting]).toEqual([undefined, undefined]);
     expect(started).toEqual(['L0.E0', 'L0.E2']);
@@ -84,7 +84,7 @@ describe('ExpertLoader', () => {
     const { loader, started, takenBack, end } = heldStore(2);
     void loader.predict(L0, E(0));
     void loader.predict(L1, E(1));
-    loader.dropPredictions(L0, new Set([E(2)]));
+    loader.cancelPredictions(L0, new Set([E(2)]));
     const demanded = loader.demand(L0, E(2));
     expect(takenBack).toEqual(['L0.E0']);
     expect(started).toEqual(['L0.E0', 'L0.E2']);
@@ -93,9 +93,9 @@ describe('ExpertLoader', () => {
     expect(started).toEqual(['L0.E0', 'L0.E2', 'L1.E1']);
 
     const right = loader.predict(L1, E(1));
-    loader.dropPredictions(L1, new Set([E(1)]));
+    loader.cancelPredictions(L1, new Set([E(1)]));
     const takenOver = loader.demand(L1, E(1));
-    loader.dropPredictions(L1, new Set()); // no guess any more
+    loader.cancelPredictions(L1, new Set()); // no guess any more
     await end('L1.E1');
     expect(await takenOver).toBe(await right);
     expect(takenBack).toEqual(['L0.E0']);
@@ -110,7 +110,7 @@ describe('ExpertLoader', () => {
     void loader.demand(L0, E(1));
     expect(started).toEqual(['L1.E0', 'L0.E0', 'L0.E1']);
     for (const key of ['L1.E0', 'L0.E0']) await end(key);
-    void loader.readAhead(L1, E(3)); // certain, only not yet
+    void loader.prefetch(L1, E(3)); // certain, only not yet
     expect(started.slice(3)).toEqual(['L1.E3']);
     await end('L0.E1');
     expect(started).toHaveLength(4);
@@ -121,7 +121,7 @@ describe('ExpertLoader', () => {
   it('reads again what was taken back, also while the first read is still ending', async () => {
     const { loader, started, end } = heldStore(1);
     void loader.predict(L0, E(0));
-    loader.dropPredictions(L0, new Set());
+    loader.cancelPredictions(L0, new Set());
     const again = loader.demand(L0, E(0));
     expect(started).toEqual(['L0.E0', 'L0.E0']);
     await new Promise((resolve) => setTimeout(resolve));
@@ -135,7 +135,7 @@ describe('ExpertLoader', () => {
     const { loader, end } = heldStore(1);
     void loader.demand(L0, E(0));
     const demanded = loader.demand(L0, E(1));
-    loader.dropPredictions(L0, new Set());
+    loader.cancelPredictions(L0, new Set());
     await end('L0.E0');
     await end('L0.E1');
     expect((await demanded).byteLength).toBe(10);

@@ -22,7 +22,7 @@ interface Job<Record> {
   expert: ExpertIndex;
   urgent: boolean;
   /** A router's guess from the layer before. */
-  guessed: boolean;
+  isPrediction: boolean;
   /** What takes its read back; undefined where that has not begun. */
   reading: AbortController | undefined;
   promise: Promise<Record | undefined>;
@@ -53,19 +53,19 @@ export class ExpertLoader<Record extends { byteLength: Bytes }> {
    * @throws MixtabError `aborted` after {@link cancel}
    */
   async demand(layer: LayerIndex, expert: ExpertIndex): Promise<Record> {
-    const record = await this.#load(layer, expert, { urgent: true, guessed: false });
+    const record = await this.#load(layer, expert, { urgent: true, isPrediction: false });
     if (!record) throw new MixtabError('aborted', `The reading of ${expertKey(layer, expert)} was taken back.`);
     return record;
   }
 
   /** An expert that will be needed soon; undefined where it was dropped. */
-  readAhead(layer: LayerIndex, expert: ExpertIndex): Promise<Record | undefined> {
-    return this.#load(layer, expert, { urgent: false, guessed: false });
+  prefetch(layer: LayerIndex, expert: ExpertIndex): Promise<Record | undefined> {
+    return this.#load(layer, expert, { urgent: false, isPrediction: false });
   }
 
   /** The same of one that may be needed. */
   predict(layer: LayerIndex, expert: ExpertIndex): Promise<Record | undefined> {
-    return this.#load(layer, expert, { urgent: false, guessed: true });
+    return this.#load(layer, expert, { urgent: false, isPrediction: true });
   }
 
   /** True while the expert is read or waits for it. */
@@ -74,7 +74,7 @@ export class ExpertLoader<Record extends { byteLength: Bytes }> {
   }
 
   /** Drops what is to be read ahead of a layer, under way or not, but for those in `keep`. */
-  dropPredictions(layer: LayerIndex, keep: ReadonlySet<ExpertIndex>): void {
+  cancelPredictions(layer: LayerIndex, keep: ReadonlySet<ExpertIndex>): void {
     for (const job of this.#jobs.values())
       if (job.layer === layer && !job.urgent && !keep.has(job.expert)) this.#drop(job);
     queueMicrotask(() => this.#startNext()); // who drops what was wrong demands what is right in the same breath
@@ -94,7 +94,7 @@ export class ExpertLoader<Record extends { byteLength: Bytes }> {
   #load(
     layer: LayerIndex,
     expert: ExpertIndex,
-    why: Pick<Job<Record>, 'urgent' | 'guessed'>,
+    why: Pick<Job<Record>, 'urgent' | 'isPrediction'>,
   ): Promise<Record | undefined> {
     const key = expertKey(layer, expert);
     const kept = this.ram.get(key);
@@ -102,7 +102,7 @@ export class ExpertLoader<Record extends { byteLength: Bytes }> {
     const known = this.#jobs.get(key);
     if (known) {
       known.urgent ||= why.urgent;
-      known.guessed &&= why.guessed;
+      known.isPrediction &&= why.isPrediction;
       this.#startNext(); // what was a guess may not have to wait any more
       return known.promise;
     }
@@ -127,11 +127,11 @@ export class ExpertLoader<Record extends { byteLength: Bytes }> {
     const jobs = [...this.#jobs.values()];
     const running = jobs.filter(({ reading }) => reading);
     const waiting = jobs.filter(({ reading }) => !reading);
-    if (running.filter(({ guessed }) => !guessed).length >= this.readsAtOnce) return undefined;
+    if (running.filter(({ isPrediction }) => !isPrediction).length >= this.readsAtOnce) return undefined;
     const urgent = waiting.find((job) => job.urgent);
     if (urgent) return urgent;
     if (running.length >= this.readsAtOnce) return undefined;
-    return waiting.find(({ guessed }) => !guessed || running.length === 0);
+    return waiting.find(({ isPrediction }) => !isPrediction || running.length === 0);
   }
 
   async #run(job: Job<Record>, reading: AbortController): Promise<void> {

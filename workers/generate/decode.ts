@@ -16,17 +16,17 @@ import { type Dispatch, record, type Slice, submit } from '../compute/gpu/dispat
 import type { Rows } from '../compute/gpu/ops/context.ts';
 import type { Readback } from '../compute/gpu/readback.ts';
 import { STATE } from '../compute/gpu/step-state.ts';
-import type { ExpertCache, Guess } from '../experts/expert-cache.ts';
-import type { OnRouterLogits } from '../experts/forecast.ts';
+import type { ExpertCache, Prediction } from '../experts/expert-cache.ts';
 import { encodeGroups } from '../experts/grouping.ts';
+import type { OnRouterLogits } from '../experts/likelihood-publisher.ts';
 import { distinctExperts } from '../experts/residency.ts';
 import { predictionOf, TRACE_STRIDE, traceOf } from '../model/buffers.ts';
-import { type DecodeProgram, decodeProgram, type GuessDepth, type Model } from '../model/forward.ts';
+import { type DecodeProgram, decodeProgram, type Model, type PredictionDepth } from '../model/forward.ts';
 import { dropExpertOutputs } from '../model/moe-layer.ts';
 import { orStopped } from './stopping.ts';
 
 /** Tokens under way beside the one that is waited for: hides the time of readback and submission. */
-const TOKENS_AHEAD = 2;
+const PIPELINE_DEPTH = 2;
 /** Where experts are missing in more than this share of the layers, a token goes layer by layer. */
 const MANY = 1 / 4;
 
@@ -49,7 +49,7 @@ type Flight = Promise<ArrayBuffer[]>;
 interface Halt {
   layer: LayerIndex;
   choices: Uint32Array;
-  guesses: readonly Guess[];
+  predictions: readonly Prediction[];
 }
 
 /** Decodes the tokens of one answer, one after another. */
@@ -92,7 +92,7 @@ export class Decoder {
 
   async #next(more: number): Promise<ArrayBuffer> {
     if (this.#flights.length === 0 && this.#missedLayers > 0) return this.#oneByOne();
-    const ahead = Math.min(more, TOKENS_AHEAD);
+    const ahead = Math.min(more, PIPELINE_DEPTH);
     while (this.#flights.length <= ahead) await this.#submitWhole();
     const [result, state, trace] = await this.#flights.shift()!;
     const stall = this.#stallIn(state, trace);
@@ -131,12 +131,12 @@ export class Decoder {
   async #oneByOne(): Promise<ArrayBuffer> {
     this.#positions++;
     const { experts } = this.inputs;
-    const { start, guessing } = await this.#programFor();
+    const { start, withPredictions } = await this.#programFor();
     if (this.#isMany(this.#missedLayers)) {
-      const depth = experts.guessDepth;
+      const depth = experts.predictionDepth;
       return this.#goOn(await this.#untilChoice(start(depth), layerIndex(0), depth), 0);
     }
-    const { result, stall, missed } = await this.#untilStall(guessing, 0);
+    const { result, stall, missed } = await this.#untilStall(withPredictions, 0);
     if (stall) return this.#goOn(stall, missed);
     this.#missedLayers = missed;
     return result;
@@ -153,13 +153,13 @@ export class Decoder {
       const { layer, choices } = halt;
       if (stopped()) throw new MixtabError('aborted', 'Stopped.');
       const program = await this.#programFor();
-      const { missing, placedAhead } = experts.use(layer, choices);
+      const { missing, prefetchHits } = experts.use(layer, choices);
       if (missing > 0) waited = true;
-      if (missing + placedAhead > 0) missed++;
+      if (missing + prefetchHits > 0) missed++;
       const left = await this.#runAsTheyCome(halt, program.experts(layer));
       const next = layerIndex(layer + 1);
       if (next < model.config.layerCount && this.#isMany(Math.max(missed, this.#missedLayers))) {
-        const depth = experts.guessDepth;
+        const depth = experts.predictionDepth;
         halt = await this.#untilChoice([...left, ...program.untilNextChoice(layer, depth)], next, depth);
         continue;
       }
@@ -180,14 +180,14 @@ export class Decoder {
    * @param dispatches the layer's experts, as far as they are in the groups
    * @returns what is left to be submitted of them
    */
-  async #runAsTheyCome({ layer, choices, guesses }: Halt, dispatches: Dispatch[]): Promise<Dispatch[]> {
+  async #runAsTheyCome({ layer, choices, predictions }: Halt, dispatches: Dispatch[]): Promise<Dispatch[]> {
     const { experts, stopped } = this.inputs;
     const chosen = distinctExperts(choices);
     const isResident = (expert: ExpertIndex): boolean => experts.slotOf(layer, expert) !== undefined;
     const resident = chosen.filter(isResident);
     const missing = chosen.filter((expert) => !isResident(expert));
     const brought = experts.bring(layer, chosen);
-    experts.prefetch(guesses); // behind what is needed
+    experts.prefetch(predictions); // behind what is needed
     if (resident.length > 0) {
       this.#writeGroups(layer, choices, resident);
       if (missing.length === 0) return dispatches;
@@ -232,20 +232,15 @@ export class Decoder {
     first: number,
   ): Promise<{ result: ArrayBuffer; stall: Halt | undefined; missed: number }> {
     const { model, readback } = this.inputs;
-    const { trace, predictions, state } = model.buffers;
-    const [result, ...marks] = await readback.submit(this.#record(dispatches), [
-      this.#result,
-      state,
-      trace,
-      predictions,
-    ]);
+    const { trace, predictions: predicted, state } = model.buffers;
+    const [result, ...marks] = await readback.submit(this.#record(dispatches), [this.#result, state, trace, predicted]);
     const stall = this.#stallIn(marks[0], marks[1]);
     const missed = this.#notePassed(marks[1], first, stall);
     if (!stall) return { result, stall, missed };
     if (stall.layer < first) throw new MixtabError('internal', 'A step stalled although its experts were loaded.');
     this.#clearStall();
-    const guesses = this.#layersAfter(stall.layer, 1).map((l) => guessOf(l, this.#choicesIn(marks[2], l)));
-    return { result, stall: { ...stall, guesses }, missed };
+    const predictions = this.#layersAfter(stall.layer, 1).map((l) => toPrediction(l, this.#choicesIn(marks[2], l)));
+    return { result, stall: { ...stall, predictions }, missed };
   }
 
   #clearStall(): void {
@@ -258,7 +253,7 @@ export class Decoder {
     const stalled = new Uint32Array(state)[STATE.stalled];
     return stalled === 0
       ? undefined
-      : { layer: layerIndex(stalled - 1), choices: this.#choicesIn(trace, stalled - 1), guesses: [] };
+      : { layer: layerIndex(stalled - 1), choices: this.#choicesIn(trace, stalled - 1), predictions: [] };
   }
 
   /** @param trace every layer's choices, or what was guessed of them */
@@ -274,7 +269,7 @@ export class Decoder {
     const { model, experts } = this.inputs;
     let predicted = 0;
     for (let l = first; l < (stall?.layer ?? model.config.layerCount); l++) {
-      if (experts.use(layerIndex(l), this.#choicesIn(trace, l)).placedAhead > 0) predicted++;
+      if (experts.use(layerIndex(l), this.#choicesIn(trace, l)).prefetchHits > 0) predicted++;
     }
     return predicted;
   }
@@ -287,19 +282,19 @@ export class Decoder {
   }
 
   /** Runs up to the choice of `layer`'s experts, with the guesses of `depth` layers after it. */
-  async #untilChoice(dispatches: readonly Dispatch[], layer: LayerIndex, depth: GuessDepth): Promise<Halt> {
+  async #untilChoice(dispatches: readonly Dispatch[], layer: LayerIndex, depth: PredictionDepth): Promise<Halt> {
     const { model, readback, onRouterLogits } = this.inputs;
     const { config, buffers } = model;
     const wanted: Slice[] = [traceOf(buffers, layer, config.expertsPerToken)];
     if (onRouterLogits) wanted.push({ ...buffers.routerLogits.slice, size: config.expertCount * 4 });
-    const guessed = this.#layersAfter(layer, depth);
-    for (const l of guessed) wanted.push(predictionOf(buffers, l, config.expertsPerToken));
+    const predictedLayers = this.#layersAfter(layer, depth);
+    for (const l of predictedLayers) wanted.push(predictionOf(buffers, l, config.expertsPerToken));
     const [choices, ...more] = await readback.submit(this.#record(dispatches), wanted);
     if (onRouterLogits) onRouterLogits(layer, new Float32Array(more.shift()!));
     return {
       layer,
       choices: new Uint32Array(choices),
-      guesses: guessed.map((l, i) => guessOf(l, new Uint32Array(more[i]))),
+      predictions: predictedLayers.map((l, i) => toPrediction(l, new Uint32Array(more[i]))),
     };
   }
 
@@ -319,7 +314,10 @@ export class Decoder {
   }
 }
 
-const guessOf = (layer: LayerIndex, choices: Uint32Array): Guess => ({ layer, experts: distinctExperts(choices) });
+const toPrediction = (layer: LayerIndex, choices: Uint32Array): Prediction => ({
+  layer,
+  experts: distinctExperts(choices),
+});
 
 /** Programs that end with the sampler, kept from answer to answer. */
 const samplerPrograms = new WeakMap<Model['kvCache']['layers'], DecodeProgram>();

@@ -1,7 +1,7 @@
 /** A model on the GPU with everything that generates with it: what loading makes and generating uses. */
 import type { Bytes } from '../../src/contract/ids.ts';
 import type { ExpertCache } from '../experts/expert-cache.ts';
-import type { OnRouterLogits } from '../experts/forecast.ts';
+import type { OnRouterLogits } from '../experts/likelihood-publisher.ts';
 import type { ModelManifest } from '../format/manifest.ts';
 import type { Model } from '../model/forward.ts';
 

@@ -17,8 +17,8 @@ import type { Rows } from '../compute/gpu/ops/context.ts';
 import type { Readback } from '../compute/gpu/readback.ts';
 import { STATE } from '../compute/gpu/step-state.ts';
 import type { ExpertCache } from '../experts/expert-cache.ts';
-import type { OnRouterLogits } from '../experts/forecast.ts';
 import { type ExpertGroup, encodeGroups, groupByExpert } from '../experts/grouping.ts';
+import type { OnRouterLogits } from '../experts/likelihood-publisher.ts';
 import type { StepBuffers } from '../model/buffers.ts';
 import { attend, decodeProgram, embedTokens, type Model, outputHead } from '../model/forward.ts';
 import { addAccumulated, combineExperts, dropExpertOutputs, routeTokens, runExperts } from '../model/moe-layer.ts';
@@ -27,7 +27,7 @@ import { orStopped } from './stopping.ts';
 /** Experts that are uploaded and computed together: few, so that the next ones are read in the meantime. */
 const WAVE = 2;
 /** With so many tokens nearly every expert of the next layer will be chosen: it is worth reading them ahead. */
-const READ_AHEAD_TOKENS = 16;
+const PREFETCH_MIN_TOKENS = 16;
 
 export interface PrefillInputs {
   model: Model;
@@ -241,7 +241,7 @@ async function runGroups(
   const waves = wavesOf(inputs, layer, chosen, chunks.length > 1);
   experts.use(layer, chosen);
   const next = layerIndex(layer + 1);
-  const readNextLayer = next < layerCount && choices.length >= READ_AHEAD_TOKENS * expertsPerToken;
+  const readNextLayer = next < layerCount && choices.length >= PREFETCH_MIN_TOKENS * expertsPerToken;
   const all = Array.from({ length: expertCount }, (_, expert) => expertIndex(expert));
   const groupsOf = chunks.map(({ first, tokens }) =>
     groupByExpert(choices.subarray(first * expertsPerToken, (first + tokens.length) * expertsPerToken)),
@@ -256,9 +256,9 @@ async function runGroups(
     const ensured = experts.ensure(layer, wave, ready);
     // Behind what this wave itself has to wait for.
     const following = waves.slice(index + 1).find((later) => later.some((expert) => !isResident(expert)));
-    if (following) experts.readAhead(layer, following);
+    if (following) experts.prefetchRecords(layer, following);
     else if (readNextLayer)
-      experts.readAhead(next, all.filter((expert) => experts.slotOf(next, expert) === undefined).slice(0, WAVE));
+      experts.prefetchRecords(next, all.filter((expert) => experts.slotOf(next, expert) === undefined).slice(0, WAVE));
     await orStopped(ensured, inputs.stopped);
     for (const [c, chunk] of chunks.entries()) {
       const groups = groupsOf[c].filter(({ expert }) => wave.includes(expert));
@@ -266,7 +266,7 @@ async function runGroups(
     }
     submitted = [...submitted.slice(-1), queue.onSubmittedWorkDone()];
   }
-  experts.forgetReadAhead(layer);
+  experts.cancelPrefetches(layer);
 }
 
 function submitGroups({ model, experts }: PrefillInputs, layer: LayerIndex, chunk: Chunk, groups: ExpertGroup[]): void {

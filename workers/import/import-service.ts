@@ -20,11 +20,11 @@ import { opfsSupported } from '../store/opfs-files.ts';
 import { IMPORT_LOCK, RecordRequests } from '../store/record-requests.ts';
 import { SessionStore } from '../store/session-store.ts';
 import type { RecordStore } from '../store/store.ts';
+import { BufferedByteSource } from './buffered-byte-source.ts';
 import type { ByteSource } from './byte-source.ts';
 import type { HttpOptions } from './http-byte-source.ts';
 import { type ImportInputs, importModel, PAUSE, repairModel, verifyModel } from './importer.ts';
 import { openFiles, openUrl } from './model-source.ts';
-import { ReadAheadSource } from './read-ahead-source.ts';
 
 const WAITING: ImportProgress = {
   phase: 'header',
@@ -192,7 +192,7 @@ export class ImportService implements ImportApi {
 async function openSource(source: ModelSource, options: HttpOptions = {}): Promise<ByteSource> {
   if (source.kind === 'url')
     return openUrl(source.url, { ...options, ...(source.access && { access: source.access }) });
-  if (source.kind === 'builtin') return new ReadAheadSource(await openUrl(source.url, options));
+  if (source.kind === 'builtin') return new BufferedByteSource(await openUrl(source.url, options));
   return openFiles(
     source.files.map((file) => ({ blob: file, name: file.name })),
     options.signal,

@@ -49,7 +49,7 @@ export interface StepBuffers extends TokenRows {
   /** The same, as guessed one or two layers earlier. */
   predictions: Slice;
   /** What a guess needs beside the token's own: its norm, logits and weights, which nobody reads. */
-  ahead: { normed: Rows; routerLogits: Rows; routingWeights: Slice };
+  predictionScratch: { normed: Rows; routerLogits: Rows; routingWeights: Slice };
   groups: Slice;
   /** f32[maxTokens * expertsPerToken, embeddingLength]: weighted outputs; zero but between expertDown and combine. */
   expertOut: Rows;
@@ -111,9 +111,9 @@ function specs(config: ModelConfig, { maxTokens, context }: StepShape) {
     routerLogits: { rows: maxTokens, width: config.expertCount },
     trace: { bytes: config.layerCount * TRACE_STRIDE },
     predictions: { bytes: config.layerCount * TRACE_STRIDE },
-    aheadNormed: { rows: 1, width: embeddingLength },
-    aheadLogits: { rows: 1, width: config.expertCount },
-    aheadWeights: { bytes: expertsPerToken * 4 },
+    predictionNormed: { rows: 1, width: embeddingLength },
+    predictionLogits: { rows: 1, width: config.expertCount },
+    predictionWeights: { bytes: expertsPerToken * 4 },
     groups: { bytes: GROUPS_HEADER_BYTES + choices * 4 },
     expertOut: { rows: choices, width: embeddingLength },
     activations: { rows: choices, width: config.feedForwardLength },
@@ -168,10 +168,14 @@ function allocate(device: GPUDevice, all: Specs, kind: string): Allocated {
 
 export function createStepBuffers(device: GPUDevice, config: ModelConfig, shape: StepShape): StepBuffers {
   const { slices, bytes, destroy } = allocate(device, specs(config, shape), '');
-  const { aheadNormed, aheadLogits, aheadWeights, ...rest } = slices;
+  const { predictionNormed, predictionLogits, predictionWeights, ...rest } = slices;
   return {
-    ...(rest as unknown as Omit<StepBuffers, keyof StepShape | 'ahead' | 'bytes' | 'destroy'>),
-    ahead: { normed: aheadNormed as Rows, routerLogits: aheadLogits as Rows, routingWeights: aheadWeights as Slice },
+    ...(rest as unknown as Omit<StepBuffers, keyof StepShape | 'predictionScratch' | 'bytes' | 'destroy'>),
+    predictionScratch: {
+      normed: predictionNormed as Rows,
+      routerLogits: predictionLogits as Rows,
+      routingWeights: predictionWeights as Slice,
+    },
     maxTokens: shape.maxTokens,
     bytes,
     destroy,

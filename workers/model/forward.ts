@@ -98,19 +98,19 @@ export interface DecodeProgram {
   /** The whole token at once; a missing expert stalls it at its layer's router. */
   whole: Dispatch[];
   /** The same, with a guess at each layer what the next one will choose. */
-  guessing: Dispatch[];
+  withPredictions: Dispatch[];
   /** From the embedding to the choice of layer 0's experts, with a guess what the next `depth` layers will choose. */
-  start(depth: GuessDepth): Dispatch[];
+  start(depth: PredictionDepth): Dispatch[];
   /** The layer's experts in `buffers.groups`: some of those that the token chose, or all. */
   experts(layer: LayerIndex): Dispatch[];
   /** From what the layer's experts made, once all ran, to the choice of the next one's, with a guess for `depth` layers after that. */
-  untilNextChoice(layer: LayerIndex, depth: GuessDepth): Dispatch[];
+  untilNextChoice(layer: LayerIndex, depth: PredictionDepth): Dispatch[];
   /** From what the layer's experts made to the sampler, with the guesses. It may stall. */
   untilEnd(layer: LayerIndex): Dispatch[];
 }
 
 /** How many of the layers behind one whose experts are chosen have theirs guessed. */
-export type GuessDepth = 1 | 2;
+export type PredictionDepth = 1 | 2;
 
 /**
  * Steps of a token; see docs/streaming.md.
@@ -153,17 +153,17 @@ export function decodeProgram(
   });
   const embedding = embedTokens(model, maxTokens);
   const head = headOf(model, buffers.residual);
-  const untilChoice = (l: number, depth: GuessDepth): Dispatch[] => {
+  const untilChoice = (l: number, depth: PredictionDepth): Dispatch[] => {
     const { attend: attention, choose, predictNext, predictSecond } = parts[l];
     return [...attention, ...choose, ...predictNext, ...(depth === 2 ? predictSecond : [])];
   };
   // The guess before the router, which may stall and thereby stop all that follows.
-  const untilEnd = (l: number, guessing: boolean): Dispatch[] => [
+  const untilEnd = (l: number, predicting: boolean): Dispatch[] => [
     ...parts
       .slice(l)
       .flatMap(({ attend: attention, predictNext, route, experts, combine }) => [
         ...attention,
-        ...(guessing ? predictNext : []),
+        ...(predicting ? predictNext : []),
         ...route,
         ...experts,
         ...combine,
@@ -172,7 +172,7 @@ export function decodeProgram(
   ];
   return {
     whole: [...embedding, ...untilEnd(0, false)],
-    guessing: [...embedding, ...untilEnd(0, true)],
+    withPredictions: [...embedding, ...untilEnd(0, true)],
     start: (depth) => [...embedding, ...untilChoice(0, depth)],
     experts: (l) => parts[l].experts,
     untilNextChoice: (l, depth) => [...parts[l].combine, ...untilChoice(l + 1, depth)],
@@ -187,19 +187,19 @@ export function decodeProgram(
 function predictExperts({ config, ctx, weights, buffers, slotTable }: Model, l: number): Dispatch[] {
   if (l >= config.layerCount) return [];
   const layer = layerIndex(l);
-  const { ahead } = buffers;
-  const guess = {
+  const { predictionScratch } = buffers;
+  const predictionBuffers = {
     ...buffers,
-    normed: ahead.normed,
-    routerLogits: ahead.routerLogits,
-    routingWeights: ahead.routingWeights,
+    normed: predictionScratch.normed,
+    routerLogits: predictionScratch.routerLogits,
+    routingWeights: predictionScratch.routingWeights,
   };
   const { norm, route } = routeTokens(ctx, {
     config,
     weights: weights.layers[layer],
     layer,
     slotTable,
-    buffers: guess,
+    buffers: predictionBuffers,
     maxTokens: 1,
     mode: 'choose',
     selected: predictionOf(buffers, layer, config.expertsPerToken),

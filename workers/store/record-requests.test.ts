@@ -1,7 +1,7 @@
 /** In which order a running import is asked for records, over the channel that the engine uses. */
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { MemoryStore } from './memory-store.ts';
-import { awaitRecord, IMPORT_LOCK, RecordForecast, RecordRequests } from './record-requests.ts';
+import { awaitRecord, IMPORT_LOCK, LikelyRecords, RecordRequests } from './record-requests.ts';
 
 const open: { close(): void }[] = [];
 afterEach(() => {
@@ -11,7 +11,7 @@ afterEach(() => {
 
 function parties() {
   const requests = new RecordRequests();
-  const forecast = new RecordForecast('model');
+  const forecast = new LikelyRecords('model');
   const channel = new BroadcastChannel('mixtab-records');
   open.push(requests, forecast, channel);
   const want = (modelId: string, key: string) => channel.postMessage({ type: 'want', modelId, key });
@@ -27,7 +27,7 @@ describe('the next record', () => {
     const { requests, forecast, want } = parties();
     const left = new Set(['a', 'b', 'c', 'd']);
     expect(await requests.next('model', left)).toBeUndefined();
-    forecast.tell(['stored already', 'c', 'b']);
+    forecast.publish(['stored already', 'c', 'b']);
     await delivered();
     expect(await requests.next('model', left)).toBe('c');
     want('model', 'd');
@@ -40,7 +40,7 @@ describe('the next record', () => {
     requests.stored('model', 'a');
     left.delete('a');
     expect(await requests.next('model', left)).toBe('c');
-    forecast.tell(['b', 'c']);
+    forecast.publish(['b', 'c']);
     await delivered();
     expect(await requests.next('model', left)).toBe('b');
   });
@@ -59,7 +59,7 @@ describe('the next record', () => {
 
   it('is not what another model wants or finds likely', async () => {
     const { requests, forecast, want } = parties();
-    forecast.tell(['b']);
+    forecast.publish(['b']);
     want('other', 'a');
     await delivered();
     expect(await requests.next('third', new Set(['a', 'b']))).toBeUndefined();

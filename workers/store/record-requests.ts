@@ -86,13 +86,13 @@ export class RecordRequests {
 }
 
 /** The engine's word to the import on what it may ask for. */
-export class RecordForecast {
+export class LikelyRecords {
   readonly #channel = new BroadcastChannel(CHANNEL);
 
   constructor(readonly modelId: string) {}
 
   /** @param keys likeliest first */
-  tell(keys: string[]): void {
+  publish(keys: string[]): void {
     this.#channel.postMessage({ type: 'likely', modelId: this.modelId, keys } satisfies Message);
   }
 

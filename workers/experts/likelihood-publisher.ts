@@ -1,33 +1,33 @@
 /** While a model is being imported: tells the import which experts its routers find likely, so that these come next. */
 import { type LayerIndex, layerIndex } from '../../src/contract/ids.ts';
 import { expertKey, type ModelManifest } from '../format/manifest.ts';
-import { RecordForecast } from '../store/record-requests.ts';
+import { LikelyRecords } from '../store/record-requests.ts';
 import { ExpertLikelihood } from './likelihood.ts';
 
 /** One token's router logits, [experts], of a layer. */
 export type OnRouterLogits = (layer: LayerIndex, logits: Float32Array) => void;
 
 /** The list is short (256 keys in Mixtral), and of no use more often than records are begun. */
-const TELL_EVERY_MS = 200;
+const PUBLISH_EVERY_MS = 200;
 
 /** Ends with {@link destroy}. */
-export class Forecast {
+export class LikelihoodPublisher {
   readonly #likelihood: ExpertLikelihood;
-  readonly #records: RecordForecast;
+  readonly #records: LikelyRecords;
   readonly #last: LayerIndex;
   #toldAt = Number.NEGATIVE_INFINITY;
 
   constructor({ id, config: { layerCount, expertCount } }: ModelManifest) {
     this.#likelihood = new ExpertLikelihood(layerCount, expertCount);
-    this.#records = new RecordForecast(id);
+    this.#records = new LikelyRecords(id);
     this.#last = layerIndex(layerCount - 1);
   }
 
   readonly note: OnRouterLogits = (layer, logits) => {
     this.#likelihood.note(layer, logits);
-    if (layer !== this.#last && performance.now() - this.#toldAt < TELL_EVERY_MS) return;
+    if (layer !== this.#last && performance.now() - this.#toldAt < PUBLISH_EVERY_MS) return;
     this.#toldAt = performance.now();
-    this.#records.tell(this.#likelihood.ranked().map(({ layer: l, expert }) => expertKey(l, expert)));
+    this.#records.publish(this.#likelihood.ranked().map(({ layer: l, expert }) => expertKey(l, expert)));
   };
 
   destroy(): void {

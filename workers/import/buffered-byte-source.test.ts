@@ -3,9 +3,9 @@ import { describe, expect, it } from 'vitest';
 import { MemoryStore } from '../store/memory-store.ts';
 import { SYNTH_PRESETS } from '../synth/presets.ts';
 import { createSynth } from '../synth/synth.ts';
+import { BufferedByteSource } from './buffered-byte-source.ts';
 import { BlobByteSource } from './byte-source.ts';
 import { importModel } from './importer.ts';
-import { ReadAheadSource } from './read-ahead-source.ts';
 
 const MIB = 1024 * 1024;
 
@@ -23,14 +23,14 @@ class Far extends BlobByteSource {
 const content = Uint8Array.from({ length: 5 * MIB + 123 }, (_, i) => (i * 7 + (i >> 8)) % 251);
 const far = (): Far => new Far(new Blob([content]), 'far.gguf');
 
-async function expectRead(source: ReadAheadSource, offset: number, length: number): Promise<void> {
+async function expectRead(source: BufferedByteSource, offset: number, length: number): Promise<void> {
   expect(Buffer.compare(await source.read(offset, length), content.subarray(offset, offset + length))).toBe(0);
 }
 
 describe('ReadAheadSource', () => {
   it('turns small reads that follow one another into windows, in several sequences at a time, to the end of the file', async () => {
     const file = far();
-    const source = new ReadAheadSource(file);
+    const source = new BufferedByteSource(file);
     const step = 100_000;
     const sequences = [0, 2 * MIB, 4 * MIB];
     for (let n = 0; n < 10; n++) for (const start of sequences) await expectRead(source, start + n * step, step);
@@ -47,7 +47,7 @@ describe('ReadAheadSource', () => {
 
   it('asks for large reads and for scattered ones as they are', async () => {
     const file = far();
-    const source = new ReadAheadSource(file);
+    const source = new BufferedByteSource(file);
     const reads: [number, number][] = [
       [0, MIB],
       [MIB, MIB],
@@ -61,7 +61,7 @@ describe('ReadAheadSource', () => {
 
   it('asks again for a window that did not come', async () => {
     const file = far();
-    const source = new ReadAheadSource(file);
+    const source = new BufferedByteSource(file);
     await expectRead(source, 0, 1000);
     file.fails = true;
     await expect(source.read(1000, 1000)).rejects.toThrow('gone');
@@ -81,7 +81,7 @@ describe('ReadAheadSource', () => {
     };
     const { id } = await importModel({ ...inputs, source: file });
     const alone = file.requests.splice(0).length;
-    const again = await importModel({ ...inputs, store: new MemoryStore(), source: new ReadAheadSource(file) });
+    const again = await importModel({ ...inputs, store: new MemoryStore(), source: new BufferedByteSource(file) });
     expect(again.id).toBe(id);
     expect(file.requests.length).toBeLessThan(alone / 3);
     expect(file.requests.reduce((sum, [, length]) => sum + length, 0)).toBeLessThan(1.5 * synth.size);

@@ -12,7 +12,7 @@ const WINDOWS_KEPT = 32;
 /** Reads that are remembered, to see what follows them. */
 const ENDS_KEPT = 8;
 
-export class ReadAheadSource implements ByteSource {
+export class BufferedByteSource implements ByteSource {
   readonly name: string;
   readonly size: Bytes;
   /** By number, the one used last at the end. */
