@@ -202,7 +202,7 @@ async function preloadExperts(
   }
   for (let layer = 0; layer < layerCount; layer++) {
     onProgress({ phase: 'experts', bytesDone: (bytesTotal * layer) / layerCount, bytesTotal });
-    await experts.ensure(
+    await experts.loadAll(
       layerIndex(layer),
       Array.from({ length: expertCount }, (_, expert) => expertIndex(expert)),
     );

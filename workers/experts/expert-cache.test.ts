@@ -44,16 +44,16 @@ function cacheOf({ slots = 1, ramBytes = 0, failUploads = 0, readMs = 0 } = {}) 
 describe('a record that has been uploaded', () => {
   it('gives its memory back where main memory does not keep it', async () => {
     const { cache, uploaded, givenBack } = cacheOf({ slots: 2 });
-    await cache.ensure(L0, [E(0), E(1)]);
+    await cache.loadAll(L0, [E(0), E(1)]);
     expect(givenBack).toEqual(uploaded);
     expect(givenBack).toHaveLength(2);
   });
 
   it('stays in main memory as long as that keeps it, and then gives its memory back', async () => {
     const { cache, uploaded, givenBack } = cacheOf({ ramBytes: SIZE });
-    await cache.ensure(L0, [E(0)]);
+    await cache.loadAll(L0, [E(0)]);
     expect(givenBack).toEqual([]);
-    await cache.ensure(L0, [E(1)]);
+    await cache.loadAll(L0, [E(1)]);
     expect(givenBack).toHaveLength(1);
     expect(givenBack[0]).toBe(uploaded[0]);
   });
@@ -64,13 +64,13 @@ describe('a record that has been uploaded', () => {
     const held = new Promise<void>((resolve) => {
       go = resolve;
     });
-    const late = cache.ensure(L0, [E(0)], () => held);
+    const late = cache.loadAll(L0, [E(0)], () => held);
     cache.prefetch([{ layer: L0, experts: [E(0)] }]); // meets the same read, and places it first
     await turn();
     expect(cache.slotOf(L0, E(0))).toBeDefined();
-    await cache.ensure(L0, [E(1)]);
+    await cache.loadAll(L0, [E(1)]);
     cache.prefetch([]);
-    await cache.ensure(L0, [E(2)]); // takes its slot
+    await cache.loadAll(L0, [E(2)]); // takes its slot
     expect(cache.slotOf(L0, E(0))).toBeUndefined();
     go();
     await late;
@@ -112,7 +112,7 @@ async function heldCache(ramBytes = 0) {
   const cache = new ExpertCache(memory as unknown as SlotMemory, pools, read, ramBytes, (record) =>
     givenBack.push(record),
   );
-  for (const layer of [L0, L1]) await cache.ensure(layer, [E(0), E(1)]);
+  for (const layer of [L0, L1]) await cache.loadAll(layer, [E(0), E(1)]);
   held = true;
   uploads.length = givenBack.length = 0;
   const end = async (key: string): Promise<void> => {
@@ -125,8 +125,8 @@ async function heldCache(ramBytes = 0) {
 describe('a prediction', () => {
   it('is read after what is needed, and has a slot when its layer comes', async () => {
     const { cache, reads, uploads, end } = await heldCache();
-    expect(cache.use(L0, [0, 2])).toEqual({ missing: 1, placedAhead: 0 });
-    const ensured = cache.ensure(L0, [E(0), E(2)]);
+    expect(cache.recordAccess(L0, [0, 2])).toEqual({ missing: 1, prefetchHits: 0 });
+    const ensured = cache.loadAll(L0, [E(0), E(2)]);
     cache.prefetch([{ layer: L1, experts: [E(3), E(0)] }]);
     await turn();
     expect(reads).toEqual(['L0.E2']);
@@ -135,7 +135,7 @@ describe('a prediction', () => {
     expect(reads).toEqual(['L0.E2', 'L1.E3']);
     await end('L1.E3');
     expect(uploads).toEqual([2, 4 + 3]);
-    expect(cache.use(L1, [0, 3])).toEqual({ missing: 0, placedAhead: 1 });
+    expect(cache.recordAccess(L1, [0, 3])).toEqual({ missing: 0, prefetchHits: 1 });
     expect(cache.report()).toMatchObject({ misses: 2, prefetched: 1 });
   });
 
@@ -143,14 +143,14 @@ describe('a prediction', () => {
     const { cache, reads, takenBack, uploads, end } = await heldCache(10 * SIZE);
     const { ramBytes } = cache;
     cache.prefetch([{ layer: L0, experts: [E(2), E(3)] }]);
-    expect(cache.use(L0, [0, 3])).toEqual({ missing: 1, placedAhead: 0 });
-    const ensured = [cache.ensure(L0, [E(0), E(3)])];
+    expect(cache.recordAccess(L0, [0, 3])).toEqual({ missing: 1, prefetchHits: 0 });
+    const ensured = [cache.loadAll(L0, [E(0), E(3)])];
     expect(takenBack).toEqual(['L0.E2']);
     expect(reads).toEqual(['L0.E2', 'L0.E3']);
     await end('L0.E3');
     cache.prefetch([{ layer: L1, experts: [E(3)] }]);
-    expect(cache.use(L1, [0, 3])).toEqual({ missing: 1, placedAhead: 0 });
-    ensured.push(cache.ensure(L1, [E(0), E(3)]));
+    expect(cache.recordAccess(L1, [0, 3])).toEqual({ missing: 1, prefetchHits: 0 });
+    ensured.push(cache.loadAll(L1, [E(0), E(3)]));
     await end('L1.E3');
     await Promise.all(ensured);
     expect(reads).toEqual(['L0.E2', 'L0.E3', 'L1.E3']);
@@ -176,11 +176,11 @@ describe('a prediction for the layer after the next', () => {
   ];
   /** A token in whose layer 0 a prediction is right. */
   const passLayer0 = async ({ cache, end }: Awaited<ReturnType<typeof heldCache>>, late: boolean): Promise<void> => {
-    await cache.ensure(L1, [E(0), E(1)]);
+    await cache.loadAll(L1, [E(0), E(1)]);
     cache.prefetch([{ layer: L0, experts: [E(2), E(0)] }]);
     if (!late) await end('L0.E2');
-    cache.use(L0, [0, 2]);
-    const ensured = cache.ensure(L0, [E(0), E(2)]);
+    cache.recordAccess(L0, [0, 2]);
+    const ensured = cache.loadAll(L0, [E(0), E(2)]);
     if (late) await end('L0.E2');
     await ensured;
   };
@@ -215,16 +215,16 @@ describe('a prediction for the layer after the next', () => {
     await turn();
     expect(uploads).toEqual([2, 4 + 3]);
     expect(givenBack).toHaveLength(3);
-    expect(cache.use(L1, [0, 3])).toEqual({ missing: 0, placedAhead: 1 });
+    expect(cache.recordAccess(L1, [0, 3])).toEqual({ missing: 0, prefetchHits: 1 });
   });
 });
 
 describe('an upload that fails', () => {
   it('leaves the expert without a slot, and is tried again by the next who needs it', async () => {
     const { cache, reads } = cacheOf({ failUploads: 1 });
-    await expect(cache.ensure(L0, [E(2)])).rejects.toThrow('no memory');
+    await expect(cache.loadAll(L0, [E(2)])).rejects.toThrow('no memory');
     expect(cache.slotOf(L0, E(2))).toBeUndefined();
-    await cache.ensure(L0, [E(2)]);
+    await cache.loadAll(L0, [E(2)]);
     expect(cache.slotOf(L0, E(2))).toBeDefined();
     expect(reads).toEqual([2, 2]);
   });
@@ -234,7 +234,7 @@ describe('a cache that is closed', () => {
   it('places nothing that is still on its way', async () => {
     const { cache, uploaded } = cacheOf();
     cache.prefetch([{ layer: L0, experts: [E(0)] }]);
-    const needed = cache.ensure(L0, [E(1)]);
+    const needed = cache.loadAll(L0, [E(1)]);
     cache.close();
     await expect(needed).rejects.toMatchObject({ code: 'aborted' });
     await turn();
@@ -246,12 +246,12 @@ describe('layers that a token will miss experts in', () => {
   it('are counted as if all experts were chosen equally often', async () => {
     const { cache } = cacheOf({ slots: 4 });
     expect(cache.layersToMiss(2)).toBe(2);
-    await cache.ensure(L1, [E(0), E(1), E(2), E(3)]);
+    await cache.loadAll(L1, [E(0), E(1), E(2), E(3)]);
     expect(cache.layersToMiss(2)).toBe(1);
-    await cache.ensure(L0, [E(0), E(1), E(2)]);
+    await cache.loadAll(L0, [E(0), E(1), E(2)]);
     expect(cache.layersToMiss(1)).toBeCloseTo(1 / 4);
     expect(cache.layersToMiss(2)).toBeCloseTo(1 / 2); // 3 of the 6 pairs are there
-    await cache.ensure(L0, [E(3)]);
+    await cache.loadAll(L0, [E(3)]);
     expect(cache.layersToMiss(2)).toBe(0);
   });
 });

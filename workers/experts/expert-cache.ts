@@ -39,7 +39,7 @@ export class ExpertCache {
   #predicted: ReadonlySet<ExpertId> = new Set();
   /** Whether the newest prediction that proved right was still being read then. */
   #predictionsComeLate = false;
-  /** What {@link prefetchRecords} has asked for and {@link bring} has not taken yet. */
+  /** What {@link prefetchRecords} has asked for and {@link load} has not taken yet. */
   readonly #prefetches = new Map<string, Promise<RecordParts | undefined>>();
   /** Experts that came by prediction and no token has used yet. */
   readonly #unusedPrefetches = new Set<string>();
@@ -47,7 +47,7 @@ export class ExpertCache {
   readonly #uploaded = new WeakSet<RecordParts>();
   /** Records whose memory is being read into again: no longer to be looked at. */
   readonly #givenBack = new WeakSet<RecordParts>();
-  /** Runs while {@link bring} waits for an expert; others of its layer may compute meanwhile. */
+  /** Runs while {@link load} waits for an expert; others of its layer may compute meanwhile. */
   readonly waiting = new Stopwatch();
   /** Times that each expert was used since the last {@link resetCounts}, by its id. */
   readonly #uses: Uint32Array<ArrayBuffer>;
@@ -112,7 +112,7 @@ export class ExpertCache {
    * @param ready called before each upload, which may wait there
    * @returns for each of them what resolves when its upload is queued
    */
-  bring(layer: LayerIndex, experts: readonly ExpertIndex[], ready?: () => Promise<void>): Promise<void>[] {
+  load(layer: LayerIndex, experts: readonly ExpertIndex[], ready?: () => Promise<void>): Promise<void>[] {
     this.#needed = new Set(experts.map((expert) => this.#id(layer, expert)));
     return experts.map(async (expert) => {
       if (this.slotOf(layer, expert) !== undefined) return;
@@ -130,8 +130,8 @@ export class ExpertCache {
   }
 
   /** The same, for who can do nothing before all are there. */
-  async ensure(layer: LayerIndex, experts: readonly ExpertIndex[], ready?: () => Promise<void>): Promise<void> {
-    await Promise.all(this.bring(layer, experts, ready));
+  async loadAll(layer: LayerIndex, experts: readonly ExpertIndex[], ready?: () => Promise<void>): Promise<void> {
+    await Promise.all(this.load(layer, experts, ready));
   }
 
   /**
@@ -144,7 +144,7 @@ export class ExpertCache {
 
   /**
    * Starts to read experts that the next layers will probably need, as soon as there is nothing to read that is needed: call it
-   * after {@link bring}. The next layer's get the slots of experts that are neither needed nor predicted when they arrive; where there
+   * after {@link load}. The next layer's get the slots of experts that are neither needed nor predicted when they arrive; where there
    * are none they wait in main memory. So do those of the layer behind. What was predicted of these layers before and is not any more is
    * taken back.
    * @param predictions the next layer first
@@ -174,7 +174,7 @@ export class ExpertCache {
     arrival.then(arrived).catch(() => {}); // whoever demands it meets the error
   }
 
-  /** Starts to read experts that {@link bring} will ask for soon; until then they wait in main memory. */
+  /** Starts to read experts that {@link load} will ask for soon; until then they wait in main memory. */
   prefetchRecords(layer: LayerIndex, experts: readonly ExpertIndex[]): void {
     for (const expert of experts) {
       const key = expertKey(layer, expert);
@@ -206,11 +206,11 @@ export class ExpertCache {
   }
 
   /**
-   * Notes what one token (or a prompt) uses in one layer, before {@link bring} loads what is missing; predictions that
+   * Notes what one token (or a prompt) uses in one layer, before {@link load} loads what is missing; predictions that
    * proved wrong are taken back.
    * @returns experts that have no slot, and those that have one since they were predicted
    */
-  use(layer: LayerIndex, choices: ArrayLike<number>): { missing: number; prefetchHits: number } {
+  recordAccess(layer: LayerIndex, choices: ArrayLike<number>): { missing: number; prefetchHits: number } {
     const distinct = distinctExperts(choices);
     this.cancelPrefetches(layer, new Set(distinct));
     let missing = 0;

@@ -153,7 +153,7 @@ export class Decoder {
       const { layer, choices } = halt;
       if (stopped()) throw new MixtabError('aborted', 'Stopped.');
       const program = await this.#programFor();
-      const { missing, prefetchHits } = experts.use(layer, choices);
+      const { missing, prefetchHits } = experts.recordAccess(layer, choices);
       if (missing > 0) waited = true;
       if (missing + prefetchHits > 0) missed++;
       const left = await this.#runAsTheyCome(halt, program.experts(layer));
@@ -186,7 +186,7 @@ export class Decoder {
     const isResident = (expert: ExpertIndex): boolean => experts.slotOf(layer, expert) !== undefined;
     const resident = chosen.filter(isResident);
     const missing = chosen.filter((expert) => !isResident(expert));
-    const brought = experts.bring(layer, chosen);
+    const brought = experts.load(layer, chosen);
     experts.prefetch(predictions); // behind what is needed
     if (resident.length > 0) {
       this.#writeGroups(layer, choices, resident);
@@ -269,7 +269,7 @@ export class Decoder {
     const { model, experts } = this.inputs;
     let predicted = 0;
     for (let l = first; l < (stall?.layer ?? model.config.layerCount); l++) {
-      if (experts.use(layerIndex(l), this.#choicesIn(trace, l)).prefetchHits > 0) predicted++;
+      if (experts.recordAccess(layerIndex(l), this.#choicesIn(trace, l)).prefetchHits > 0) predicted++;
     }
     return predicted;
   }

@@ -239,7 +239,7 @@ async function runGroups(
   const chosen = groupByExpert(choices).map(({ expert }) => expert);
   const isResident = (expert: ExpertIndex) => experts.slotOf(layer, expert) !== undefined;
   const waves = wavesOf(inputs, layer, chosen, chunks.length > 1);
-  experts.use(layer, chosen);
+  experts.recordAccess(layer, chosen);
   const next = layerIndex(layer + 1);
   const readNextLayer = next < layerCount && choices.length >= PREFETCH_MIN_TOKENS * expertsPerToken;
   const all = Array.from({ length: expertCount }, (_, expert) => expertIndex(expert));
@@ -253,7 +253,7 @@ async function runGroups(
     if (before) await inputs.readback.waitFor(before);
   };
   for (const [index, wave] of waves.entries()) {
-    const ensured = experts.ensure(layer, wave, ready);
+    const ensured = experts.loadAll(layer, wave, ready);
     // Behind what this wave itself has to wait for.
     const following = waves.slice(index + 1).find((later) => later.some((expert) => !isResident(expert)));
     if (following) experts.prefetchRecords(layer, following);
