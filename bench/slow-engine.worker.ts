@@ -15,13 +15,13 @@ const reader: RecordReader = {
       return await limit.hold(record.bytes, read, signal);
     } catch (error) {
       read.then(
-        (record) => worker.giveBack?.(record),
+        (record) => worker.recycle?.(record),
         () => {},
       ); // taken back when it had come, but was not due
       throw error;
     }
   },
-  giveBack: (record) => worker.giveBack?.(record),
+  recycle: (record) => worker.recycle?.(record),
 };
 
 class SlowEngine extends Engine {

@@ -11,7 +11,7 @@ const reader = createReaderWorker();
 async function readerRate(records: readonly RecordInfo[], atOnce: number): Promise<number> {
   let next = 0;
   const lane = async (): Promise<void> => {
-    while (next < records.length) reader.giveBack!(await reader.read('bench', records[next++]));
+    while (next < records.length) reader.recycle!(await reader.read('bench', records[next++]));
   };
   const started = performance.now();
   await Promise.all(Array.from({ length: atOnce }, lane));

@@ -63,7 +63,7 @@ const api = {
               request.onerror = () => reject(request.error);
             }),
         );
-        if (recycled) buffers.giveBack((await readBlob(blob, buffers)).buffer);
+        if (recycled) buffers.recycle((await readBlob(blob, buffers)).buffer);
         else await blob.arrayBuffer();
       }
     };

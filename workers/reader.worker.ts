@@ -41,8 +41,8 @@ const reader = {
     reading.get(id)?.abort();
   },
   /** Takes the buffers of a record that has been used up. */
-  giveBack(used: ArrayBuffer[]): void {
-    for (const buffer of used) buffers.giveBack(buffer);
+  recycle(used: ArrayBuffer[]): void {
+    for (const buffer of used) buffers.recycle(buffer);
   },
 };
 

@@ -140,7 +140,7 @@ export class Engine implements EngineApi {
             begun += record.bytes;
             const read = await this.reader.read(modelId, record);
             done += read.byteLength;
-            this.reader.giveBack?.(read);
+            this.reader.recycle?.(read);
           }
         };
         await Promise.all([lane(), lane()]);

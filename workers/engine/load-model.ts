@@ -133,7 +133,7 @@ function allocate(inputs: LoadInputs, weights: DenseWeights, budgetBytes: Bytes)
       pools,
       (layer, expert, signal) => reader.read(manifest.id, recordOf.get(expertKey(layer, expert))!, signal),
       request.ramBudgetBytes ?? automaticRamBudget(adapter, deviceMemory()),
-      (record) => reader.giveBack?.(record),
+      (record) => reader.recycle?.(record),
     );
     const likelihoodPublisher = manifest.state === 'importing' ? own(new LikelihoodPublisher(manifest)) : undefined;
     const model: Model = {

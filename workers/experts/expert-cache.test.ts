@@ -14,7 +14,7 @@ const turn = (): Promise<void> => new Promise((resolve) => setTimeout(resolve));
 function cacheOf({ slots = 1, ramBytes = 0, failUploads = 0, readMs = 0 } = {}) {
   const reads: number[] = [];
   const uploaded: RecordParts[] = [];
-  const givenBack: RecordParts[] = [];
+  const recycled: RecordParts[] = [];
   let failing = failUploads;
   const memory = {
     expertCount: 4,
@@ -22,7 +22,7 @@ function cacheOf({ slots = 1, ramBytes = 0, failUploads = 0, readMs = 0 } = {}) 
     setSlot: () => {},
     upload: (_: number, __: number, record: RecordParts) => {
       if (failing-- > 0) throw new RangeError('no memory');
-      expect(givenBack).not.toContain(record);
+      expect(recycled).not.toContain(record);
       uploaded.push(record);
     },
   };
@@ -36,26 +36,26 @@ function cacheOf({ slots = 1, ramBytes = 0, failUploads = 0, readMs = 0 } = {}) 
     [L0, L1].map((layer) => ({ layers: [layer], slots })),
     read,
     ramBytes,
-    (record) => givenBack.push(record),
+    (record) => recycled.push(record),
   );
-  return { cache, reads, uploaded, givenBack };
+  return { cache, reads, uploaded, recycled };
 }
 
 describe('a record that has been uploaded', () => {
   it('gives its memory back where main memory does not keep it', async () => {
-    const { cache, uploaded, givenBack } = cacheOf({ slots: 2 });
+    const { cache, uploaded, recycled } = cacheOf({ slots: 2 });
     await cache.loadAll(L0, [E(0), E(1)]);
-    expect(givenBack).toEqual(uploaded);
-    expect(givenBack).toHaveLength(2);
+    expect(recycled).toEqual(uploaded);
+    expect(recycled).toHaveLength(2);
   });
 
   it('stays in main memory as long as that keeps it, and then gives its memory back', async () => {
-    const { cache, uploaded, givenBack } = cacheOf({ ramBytes: SIZE });
+    const { cache, uploaded, recycled } = cacheOf({ ramBytes: SIZE });
     await cache.loadAll(L0, [E(0)]);
-    expect(givenBack).toEqual([]);
+    expect(recycled).toEqual([]);
     await cache.loadAll(L0, [E(1)]);
-    expect(givenBack).toHaveLength(1);
-    expect(givenBack[0]).toBe(uploaded[0]);
+    expect(recycled).toHaveLength(1);
+    expect(recycled[0]).toBe(uploaded[0]);
   });
 
   it('is read again for whoever waited for it and comes when its memory is another record’s', async () => {
@@ -83,7 +83,7 @@ describe('a record that has been uploaded', () => {
 /** A cache of two slots a layer, filled with experts 0 and 1, whose reads end when the test says so or when they are taken back. */
 async function heldCache(ramBytes = 0) {
   const reads: string[] = [];
-  const takenBack: string[] = [];
+  const cancelled: string[] = [];
   const uploads: number[] = [];
   const ends = new Map<string, () => void>();
   let held = false;
@@ -100,26 +100,26 @@ async function heldCache(ramBytes = 0) {
       await new Promise<void>((resolve, reject) => {
         ends.set(key, resolve);
         signal.addEventListener('abort', () => {
-          takenBack.push(key);
+          cancelled.push(key);
           reject(new Error('taken back'));
         });
       });
     }
     return onePart(new Uint8Array(SIZE));
   };
-  const givenBack: RecordParts[] = [];
+  const recycled: RecordParts[] = [];
   const pools = [L0, L1].map((layer) => ({ layers: [layer], slots: 2 }));
   const cache = new ExpertCache(memory as unknown as SlotMemory, pools, read, ramBytes, (record) =>
-    givenBack.push(record),
+    recycled.push(record),
   );
   for (const layer of [L0, L1]) await cache.loadAll(layer, [E(0), E(1)]);
   held = true;
-  uploads.length = givenBack.length = 0;
+  uploads.length = recycled.length = 0;
   const end = async (key: string): Promise<void> => {
     ends.get(key)!();
     await turn();
   };
-  return { cache, reads, takenBack, uploads, givenBack, end };
+  return { cache, reads, cancelled, uploads, recycled, end };
 }
 
 describe('a prediction', () => {
@@ -140,12 +140,12 @@ describe('a prediction', () => {
   });
 
   it('that is right and under way is taken over; that is wrong is taken back, and neither uploaded nor kept', async () => {
-    const { cache, reads, takenBack, uploads, end } = await heldCache(10 * SIZE);
+    const { cache, reads, cancelled, uploads, end } = await heldCache(10 * SIZE);
     const { ramBytes } = cache;
     cache.prefetch([{ layer: L0, experts: [E(2), E(3)] }]);
     expect(cache.recordAccess(L0, [0, 3])).toEqual({ missing: 1, prefetchHits: 0 });
     const ensured = [cache.loadAll(L0, [E(0), E(3)])];
-    expect(takenBack).toEqual(['L0.E2']);
+    expect(cancelled).toEqual(['L0.E2']);
     expect(reads).toEqual(['L0.E2', 'L0.E3']);
     await end('L0.E3');
     cache.prefetch([{ layer: L1, experts: [E(3)] }]);
@@ -154,17 +154,17 @@ describe('a prediction', () => {
     await end('L1.E3');
     await Promise.all(ensured);
     expect(reads).toEqual(['L0.E2', 'L0.E3', 'L1.E3']);
-    expect(takenBack).toEqual(['L0.E2']);
+    expect(cancelled).toEqual(['L0.E2']);
     expect(uploads).toEqual([3, 4 + 3]);
     expect(cache.ramBytes).toBe(ramBytes + 2 * SIZE);
   });
 
   it('is taken back when it is not predicted any more', async () => {
-    const { cache, reads, takenBack } = await heldCache();
+    const { cache, reads, cancelled } = await heldCache();
     cache.prefetch([{ layer: L1, experts: [E(2)] }]);
     cache.prefetch([{ layer: L1, experts: [E(3), E(0)] }]);
     await turn();
-    expect(takenBack).toEqual(['L1.E2']);
+    expect(cancelled).toEqual(['L1.E2']);
     expect(reads).toEqual(['L1.E2', 'L1.E3']);
   });
 });
@@ -201,7 +201,7 @@ describe('a prediction for the layer after the next', () => {
 
   it('has no slot before that is the next one; what was read in vain gives its memory back', async () => {
     const held = await heldCache();
-    const { cache, uploads, givenBack, end } = held;
+    const { cache, uploads, recycled, end } = held;
     await passLayer0(held, true);
     cache.prefetch([
       { layer: L0, experts: [] },
@@ -210,11 +210,11 @@ describe('a prediction for the layer after the next', () => {
     await end('L1.E2');
     await end('L1.E3');
     expect(uploads).toEqual([2]);
-    expect(givenBack).toHaveLength(1);
+    expect(recycled).toHaveLength(1);
     cache.prefetch([{ layer: L1, experts: [E(3), E(0)] }]);
     await turn();
     expect(uploads).toEqual([2, 4 + 3]);
-    expect(givenBack).toHaveLength(3);
+    expect(recycled).toHaveLength(3);
     expect(cache.recordAccess(L1, [0, 3])).toEqual({ missing: 0, prefetchHits: 1 });
   });
 });

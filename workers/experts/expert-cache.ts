@@ -46,7 +46,7 @@ export class ExpertCache {
   /** Records that were copied to a slot at least once. */
   readonly #uploaded = new WeakSet<RecordParts>();
   /** Records whose memory is being read into again: no longer to be looked at. */
-  readonly #givenBack = new WeakSet<RecordParts>();
+  readonly #recycled = new WeakSet<RecordParts>();
   /** Runs while {@link load} waits for an expert; others of its layer may compute meanwhile. */
   readonly waiting = new Stopwatch();
   /** Times that each expert was used since the last {@link resetCounts}, by its id. */
@@ -57,13 +57,13 @@ export class ExpertCache {
   #bytesReadBefore: Bytes = 0;
   #closed = false;
 
-  /** @param giveBack takes the memory of records that are in a slot and not kept in main memory */
+  /** @param recycle takes the memory of records that are in a slot and not kept in main memory */
   constructor(
     readonly memory: SlotMemory,
     pools: readonly PoolPlan[],
     read: ReadExpert<RecordParts>,
     ramBudgetBytes: Bytes,
-    private readonly giveBack: (record: RecordParts) => void = () => {},
+    private readonly recycle: (record: RecordParts) => void = () => {},
   ) {
     this.#pools = pools.map(({ layers, slots }) => {
       const residency = new SlotResidency(slots);
@@ -72,7 +72,7 @@ export class ExpertCache {
     });
     this.#uses = new Uint32Array(this.#poolOf.length * memory.expertCount);
     this.#ram = new RamTier(ramBudgetBytes);
-    this.#loader = new ExpertLoader(read, this.#ram, undefined, (record) => this.#recycle(record));
+    this.#loader = new ExpertLoader(read, this.#ram, undefined, (record) => this.#recycleUploaded(record));
   }
 
   get ramBytes(): Bytes {
@@ -123,7 +123,7 @@ export class ExpertCache {
         // A prediction that was under way may have placed it in the meantime.
         if (this.slotOf(layer, expert) !== undefined) return;
         // Or it was placed, lost its slot again, and its memory is another's by now.
-      } while (this.#givenBack.has(record));
+      } while (this.#recycled.has(record));
       const both = new Set([...this.#needed, ...this.#predicted]);
       this.#place(layer, expert, record, this.#poolOf[layer].hasRoom(both) ? both : this.#needed);
     });
@@ -164,7 +164,7 @@ export class ExpertCache {
     this.#prefetches.set(key, arrival);
     const arrived = (record: RecordParts | undefined): void => {
       const isWanted = this.#predicted.has(this.#id(layer, expert)) && this.#prefetches.get(key) === arrival; // bring was not faster
-      if (!record || !isWanted || this.#closed || this.#givenBack.has(record)) return;
+      if (!record || !isWanted || this.#closed || this.#recycled.has(record)) return;
       const keep = new Set([...this.#needed, ...this.#predicted]);
       if (this.slotOf(layer, expert) !== undefined || !this.#poolOf[layer].hasRoom(keep)) return;
       this.#prefetches.delete(key);
@@ -193,7 +193,7 @@ export class ExpertCache {
       if (!key.startsWith(`L${layer}.E`) || kept.has(key)) continue;
       this.#prefetches.delete(key);
       const discard = (record: RecordParts | undefined): void => {
-        if (record && !this.#ram.has(key)) this.#giveBackOnce(record);
+        if (record && !this.#ram.has(key)) this.#recycleOnce(record);
       };
       arrival.then(discard, () => {}); // nobody wants to hear of an error any more
     }
@@ -293,18 +293,18 @@ export class ExpertCache {
     }
     this.memory.setSlot(id, slot);
     this.#uploaded.add(record);
-    if (!this.#ram.has(expertKey(layer, expert))) this.#recycle(record);
+    if (!this.#ram.has(expertKey(layer, expert))) this.#recycleUploaded(record);
   }
 
-  #recycle(record: RecordParts): void {
-    if (this.#uploaded.has(record)) this.#giveBackOnce(record);
+  #recycleUploaded(record: RecordParts): void {
+    if (this.#uploaded.has(record)) this.#recycleOnce(record);
   }
 
   /** Its memory is free for other records; whoever still gets this one has to ask for it again. */
-  #giveBackOnce(record: RecordParts): void {
-    if (this.#givenBack.has(record)) return;
-    this.#givenBack.add(record);
-    this.giveBack(record);
+  #recycleOnce(record: RecordParts): void {
+    if (this.#recycled.has(record)) return;
+    this.#recycled.add(record);
+    this.recycle(record);
   }
 
   #id(layer: LayerIndex, expert: ExpertIndex): ExpertId {

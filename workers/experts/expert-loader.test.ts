@@ -6,7 +6,7 @@ import { RamTier } from './ram-tier.ts';
 /** A store whose reads end when the test says so, or when they are taken back. */
 function heldStore(readsAtOnce: number, ramBytes = 0) {
   const started: string[] = [];
-  const takenBack: string[] = [];
+  const cancelled: string[] = [];
   const ram = new RamTier<Uint8Array<ArrayBuffer>>(ramBytes);
   const ends = new Map<string, { resolve(record: Uint8Array<ArrayBuffer>): void; reject(error: Error): void }>();
   const loader = new ExpertLoader(
@@ -16,7 +16,7 @@ function heldStore(readsAtOnce: number, ramBytes = 0) {
       return new Promise((resolve, reject) => {
         ends.set(key, { resolve, reject });
         signal.addEventListener('abort', () => {
-          takenBack.push(key);
+          cancelled.push(key);
           reject(new Error('taken back'));
         });
       });
@@ -28,7 +28,7 @@ function heldStore(readsAtOnce: number, ramBytes = 0) {
     ends.get(key)!.resolve(new Uint8Array(10));
     await new Promise((resolve) => setTimeout(resolve));
   };
-  return { loader, ram, started, takenBack, ends, end };
+  return { loader, ram, started, cancelled, ends, end };
 }
 
 const L0 = layerIndex(0);
@@ -64,13 +64,13 @@ describe('ExpertLoader', () => {
   });
 
   it('drops predictions of a layer, but for those it is told to keep: waiting ones are not read, one under way is taken back', async () => {
-    const { loader, ram, started, takenBack, end } = heldStore(1, 100);
+    const { loader, ram, started, cancelled, end } = heldStore(1, 100);
     const running = loader.predict(L0, E(0));
     const waiting = loader.predict(L0, E(1));
     void loader.predict(L0, E(2));
     void loader.predict(L1, E(3));
     loader.cancelPredictions(L0, new Set([E(2)]));
-    expect(takenBack).toEqual(['L0.E0']);
+    expect(cancelled).toEqual(['L0.E0']);
     expect([await running, await waiting]).toEqual([undefined, undefined]);
     expect(started).toEqual(['L0.E0', 'L0.E2']);
     await end('L0.E2');
@@ -81,12 +81,12 @@ describe('ExpertLoader', () => {
   });
 
   it('begins with what is demanded when a wrong guess is taken back, and goes on with a right one', async () => {
-    const { loader, started, takenBack, end } = heldStore(2);
+    const { loader, started, cancelled, end } = heldStore(2);
     void loader.predict(L0, E(0));
     void loader.predict(L1, E(1));
     loader.cancelPredictions(L0, new Set([E(2)]));
     const demanded = loader.demand(L0, E(2));
-    expect(takenBack).toEqual(['L0.E0']);
+    expect(cancelled).toEqual(['L0.E0']);
     expect(started).toEqual(['L0.E0', 'L0.E2']);
     await end('L0.E2');
     expect((await demanded).byteLength).toBe(10);
@@ -98,7 +98,7 @@ describe('ExpertLoader', () => {
     loader.cancelPredictions(L1, new Set()); // no guess any more
     await end('L1.E1');
     expect(await takenOver).toBe(await right);
-    expect(takenBack).toEqual(['L0.E0']);
+    expect(cancelled).toEqual(['L0.E0']);
   });
 
   it('lets nothing that is demanded wait for a guess, and begins a guess only where nothing else is read', async () => {
@@ -142,13 +142,13 @@ describe('ExpertLoader', () => {
   });
 
   it('takes back what was demanded too, where all is cancelled, and reads it again for who asks later', async () => {
-    const { loader, started, takenBack, end } = heldStore(1);
+    const { loader, started, cancelled, end } = heldStore(1);
     const demanded = [loader.demand(L0, E(0)), loader.demand(L0, E(1))];
     const predicted = loader.predict(L1, E(0));
     loader.cancel();
     for (const demand of demanded) await expect(demand).rejects.toMatchObject({ code: 'aborted' });
     expect(await predicted).toBeUndefined();
-    expect(takenBack).toEqual(['L0.E0']);
+    expect(cancelled).toEqual(['L0.E0']);
     const again = loader.demand(L0, E(1));
     expect(started).toEqual(['L0.E0', 'L0.E1']);
     await end('L0.E1');

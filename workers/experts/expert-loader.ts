@@ -40,7 +40,7 @@ export class ExpertLoader<Record extends { byteLength: Bytes }> {
     private readonly ram: RamTier<Record>,
     private readonly readsAtOnce = READS_AT_ONCE,
     /** Told what main memory no longer keeps. */
-    private readonly onDropped: (record: Record) => void = () => {},
+    private readonly onCancelled: (record: Record) => void = () => {},
   ) {}
 
   /** Bytes of the records read from the store since the loader was made; what was read of those taken back is not known. */
@@ -76,16 +76,16 @@ export class ExpertLoader<Record extends { byteLength: Bytes }> {
   /** Drops what is to be read ahead of a layer, under way or not, but for those in `keep`. */
   cancelPredictions(layer: LayerIndex, keep: ReadonlySet<ExpertIndex>): void {
     for (const job of this.#jobs.values())
-      if (job.layer === layer && !job.urgent && !keep.has(job.expert)) this.#drop(job);
+      if (job.layer === layer && !job.urgent && !keep.has(job.expert)) this.#cancel(job);
     queueMicrotask(() => this.#startNext()); // who drops what was wrong demands what is right in the same breath
   }
 
   /** Drops everything, demanded or not: whoever demanded it has ended. */
   cancel(): void {
-    for (const job of this.#jobs.values()) this.#drop(job);
+    for (const job of this.#jobs.values()) this.#cancel(job);
   }
 
-  #drop(job: Job<Record>): void {
+  #cancel(job: Job<Record>): void {
     this.#jobs.delete(expertKey(job.layer, job.expert));
     job.reading?.abort();
     job.resolve(undefined);
@@ -141,7 +141,7 @@ export class ExpertLoader<Record extends { byteLength: Bytes }> {
       const record = await this.read(job.layer, job.expert, reading.signal);
       if (reading.signal.aborted) return;
       this.#bytesRead += record.byteLength;
-      for (const dropped of this.ram.put(key, record)) this.onDropped(dropped);
+      for (const dropped of this.ram.put(key, record)) this.onCancelled(dropped);
       job.resolve(record);
     } catch (error) {
       job.reject(error); // of what was taken back nobody waits any more: it was resolved then

@@ -22,7 +22,7 @@ import type { OnRouterLogits } from '../experts/likelihood-publisher.ts';
 import { distinctExperts } from '../experts/residency.ts';
 import { predictionOf, TRACE_STRIDE, traceOf } from '../model/buffers.ts';
 import { type DecodeProgram, decodeProgram, type Model, type PredictionDepth } from '../model/forward.ts';
-import { dropExpertOutputs } from '../model/moe-layer.ts';
+import { clearExpertOutputs } from '../model/moe-layer.ts';
 import { orStopped } from './stopping.ts';
 
 /** Tokens under way beside the one that is waited for: hides the time of readback and submission. */
@@ -85,7 +85,7 @@ export class Decoder {
     } catch (error) {
       const { model, experts } = this.inputs;
       experts.cancel();
-      dropExpertOutputs(model.ctx.pipelines.device, model.buffers);
+      clearExpertOutputs(model.ctx.pipelines.device, model.buffers);
       throw error;
     }
   }

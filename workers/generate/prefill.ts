@@ -21,7 +21,7 @@ import { type ExpertGroup, encodeGroups, groupByExpert } from '../experts/groupi
 import type { OnRouterLogits } from '../experts/likelihood-publisher.ts';
 import type { StepBuffers } from '../model/buffers.ts';
 import { attend, decodeProgram, embedTokens, type Model, outputHead } from '../model/forward.ts';
-import { addAccumulated, combineExperts, dropExpertOutputs, routeTokens, runExperts } from '../model/moe-layer.ts';
+import { addAccumulated, clearExpertOutputs, combineExperts, routeTokens, runExperts } from '../model/moe-layer.ts';
 import { orStopped } from './stopping.ts';
 
 /** Experts that are uploaded and computed together: few, so that the next ones are read in the meantime. */
@@ -75,7 +75,7 @@ export async function prefill(inputs: PrefillInputs): Promise<void> {
     keepLast(model, chunks.at(-1)!);
   } catch (error) {
     inputs.experts.cancel();
-    dropExpertOutputs(device, buffers);
+    clearExpertOutputs(device, buffers);
     throw error;
   } finally {
     promptRows.release();

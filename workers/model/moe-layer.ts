@@ -117,7 +117,7 @@ export function combineExperts(ctx: OpContext, { config, layer, buffers, maxToke
 }
 
 /** Zeroes what experts made and nothing was added to: where a token or prompt ends amid a layer, it must not be added to the next one's. */
-export function dropExpertOutputs(device: GPUDevice, { expertOut }: StepBuffers): void {
+export function clearExpertOutputs(device: GPUDevice, { expertOut }: StepBuffers): void {
   const encoder = device.createCommandEncoder({ label: 'drop outputs' });
   encoder.clearBuffer(expertOut.slice.buffer);
   device.queue.submit([encoder.finish()]);

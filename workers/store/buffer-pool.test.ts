@@ -5,7 +5,7 @@ describe('BufferPool', () => {
   it('hands out what was given back, where the size is the same', () => {
     const pool = new BufferPool(100);
     const buffer = pool.take(40);
-    pool.giveBack(buffer);
+    pool.recycle(buffer);
     expect(pool.take(41)).not.toBe(buffer);
     expect(pool.take(40)).toBe(buffer);
     expect(pool.take(40)).not.toBe(buffer);
@@ -14,7 +14,7 @@ describe('BufferPool', () => {
   it('keeps the newest within its bytes', () => {
     const pool = new BufferPool(100);
     const [old, middle, young] = [new ArrayBuffer(40), new ArrayBuffer(40), new ArrayBuffer(50)];
-    for (const buffer of [old, middle, young]) pool.giveBack(buffer);
+    for (const buffer of [old, middle, young]) pool.recycle(buffer);
     expect(pool.take(40)).toBe(middle);
     expect(pool.take(40)).not.toBe(old);
     expect(pool.take(50)).toBe(young);
@@ -23,7 +23,7 @@ describe('BufferPool', () => {
   it('keeps nothing by default', () => {
     const pool = new BufferPool();
     const buffer = pool.take(40);
-    pool.giveBack(buffer);
+    pool.recycle(buffer);
     expect(pool.take(40)).not.toBe(buffer);
   });
 });

@@ -21,7 +21,7 @@ export class BufferPool {
   }
 
   /** Takes a buffer that nobody looks at any more; the oldest others go where there are too many. */
-  giveBack(buffer: ArrayBuffer): void {
+  recycle(buffer: ArrayBuffer): void {
     this.#free.push(buffer);
     this.#bytes += buffer.byteLength;
     while (this.#bytes > this.most) this.#bytes -= this.#free.shift()!.byteLength;

@@ -32,9 +32,9 @@ class CountingPool extends BufferPool {
     return super.take(size);
   }
 
-  override giveBack(buffer: ArrayBuffer): void {
+  override recycle(buffer: ArrayBuffer): void {
     this.out -= buffer.byteLength;
-    super.giveBack(buffer);
+    super.recycle(buffer);
   }
 }
 
@@ -58,13 +58,13 @@ describe('IndexedDbStore', () => {
       expect(await sha256Hex(new Uint8Array(await new Blob([...parts]).arrayBuffer()))).toBe(record.sha256);
       for (const part of parts) {
         expect(part.byteLength).toBe(part.buffer.byteLength);
-        buffers.giveBack(new Uint8Array(part.buffer).fill(255).buffer);
+        buffers.recycle(new Uint8Array(part.buffer).fill(255).buffer);
       }
       const taken = vi.spyOn(globalThis, 'ArrayBuffer');
       const again = await store.readPartsVerified('m', record);
       expect(taken).not.toHaveBeenCalled();
       taken.mockRestore();
-      for (const { buffer } of again.parts) buffers.giveBack(buffer);
+      for (const { buffer } of again.parts) buffers.recycle(buffer);
     }
     await expect(store.readRecord('m', { ...record, bytes: record.bytes + 4 })).rejects.toMatchObject({
       code: 'record-damaged',
@@ -91,7 +91,7 @@ describe('IndexedDbStore', () => {
     } as typeof read);
     const whole = await store.readPartsVerified('m', records[0]);
     const piecesOfAll = pieces;
-    for (const { buffer } of whole.parts) buffers.giveBack(buffer);
+    for (const { buffer } of whole.parts) buffers.recycle(buffer);
     expect(buffers.out).toBe(0);
 
     for (const verified of [true, false]) {
@@ -108,7 +108,7 @@ describe('IndexedDbStore', () => {
         expect(await sha256Hex(new Uint8Array(await new Blob([...parts]).arrayBuffer())), `record ${n}`).toBe(
           record.sha256,
         );
-        for (const { buffer } of parts) buffers.giveBack(buffer);
+        for (const { buffer } of parts) buffers.recycle(buffer);
         expect(buffers.out).toBe(0);
       }
     }

@@ -51,7 +51,7 @@ it('a read hears between its pieces that it is taken back: it reads no further, 
   const whole = (await read())!;
   expect(pieces).toEqual([0, 1, 2, 3].map((part) => part * PART_BYTES));
   expect([whole[0], whole[size - 1]]).toEqual([1, 4]);
-  buffers.giveBack(whole.buffer);
+  buffers.recycle(whole.buffer);
 
   // As a message from the engine comes while the worker reads.
   const { port1, port2 } = new MessageChannel();

@@ -132,7 +132,7 @@ async function readPieces(
     if (piece === 0) break;
     read += piece;
     if (signal && read < bytes.byteLength) await messagesTaken();
-    if (signal?.aborted) buffers.giveBack(bytes.buffer);
+    if (signal?.aborted) buffers.recycle(bytes.buffer);
     throwIfAborted(signal);
   }
   // Bytes that were not read would be those of another record.

@@ -25,7 +25,7 @@ export async function readBlob(
     let bytes: Uint8Array<ArrayBuffer> = new Uint8Array(buffers.take(blob.size));
     for (let at: Bytes = 0; at < blob.size; ) {
       if (signal?.aborted) {
-        buffers.giveBack(bytes.buffer);
+        buffers.recycle(bytes.buffer);
         await reader.cancel();
         throw signal.reason;
       }

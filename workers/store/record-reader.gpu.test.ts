@@ -52,12 +52,12 @@ describe.each<RecordPlace>(['indexeddb', 'opfs'])('a read from %s', (place) => {
       const beside = reader.read(MODEL, other, new AbortController().signal);
       setTimeout(() => taken.abort(), ms);
       await read.then(
-        (whole) => reader.giveBack?.(whole),
+        (whole) => reader.recycle?.(whole),
         (error) => expect(error).toMatchObject({ code: 'aborted' }),
       );
       const whole = await beside;
       expect(await hashOf(whole)).toBe(other.sha256);
-      reader.giveBack?.(whole);
+      reader.recycle?.(whole);
     }
     const never = new AbortController();
     const taken = reader.read(MODEL, record, never.signal);

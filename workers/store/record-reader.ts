@@ -15,16 +15,16 @@ export interface RecordReader {
    */
   read(modelId: string, record: RecordInfo, signal?: AbortSignal): Promise<RecordParts>;
   /** Takes a record's memory back for the next ones; nobody may look at it any more. */
-  giveBack?(record: RecordParts): void;
+  recycle?(record: RecordParts): void;
 }
 
 /** Starts the reader worker. `lend` hands it a port to the models of the site itself. */
 export function createReaderWorker(): RecordReader & { lend(port: MessagePort): void } {
   const worker = new Worker(new URL('../reader.worker.ts', import.meta.url), { type: 'module', name: 'reader' });
   const api: Remote<ReaderApi> = wrap<ReaderApi>(worker);
-  const giveBack = ({ parts }: RecordParts): void => {
+  const recycle = ({ parts }: RecordParts): void => {
     const used = parts.map(({ buffer }) => buffer);
-    void api.giveBack(transfer(used, used));
+    void api.recycle(transfer(used, used));
   };
   let reads = 0;
   return {
@@ -36,14 +36,14 @@ export function createReaderWorker(): RecordReader & { lend(port: MessagePort): 
       signal?.addEventListener('abort', cancel);
       try {
         const read = await api.read(modelId, record, id);
-        if (signal?.aborted) giveBack(read); // it was on its way already
+        if (signal?.aborted) recycle(read); // it was on its way already
         throwIfAborted(signal);
         return read;
       } finally {
         signal?.removeEventListener('abort', cancel);
       }
     },
-    giveBack,
+    recycle,
     lend: (port) => worker.postMessage({ mixtabLent: [port] } satisfies Lending, [port]),
   };
 }

@@ -198,13 +198,13 @@ export class KeyValueStore implements RecordStore {
       this.#readPart(blob, part, record, signal),
     );
     const read = { byteLength: record.bytes, parts: parts.filter((part) => part !== undefined) };
-    if (failure) this.#giveBack(read);
+    if (failure) this.#recycle(read);
     if (failure) throw failure.error;
     return read;
   }
 
-  #giveBack({ parts }: RecordParts): void {
-    for (const { buffer } of parts) this.buffers.giveBack(buffer);
+  #recycle({ parts }: RecordParts): void {
+    for (const { buffer } of parts) this.buffers.recycle(buffer);
   }
 
   async #readFile(modelId: string, record: RecordInfo, signal?: AbortSignal): Promise<Uint8Array<ArrayBuffer>> {
@@ -248,11 +248,11 @@ export class KeyValueStore implements RecordStore {
     const read = await this.#readParts(modelId, record, signal);
     const name = `${modelId}/${record.key}`;
     if (this.#verified.has(name)) return read;
-    if (signal?.aborted) this.#giveBack(read);
+    if (signal?.aborted) this.#recycle(read);
     throwIfAborted(signal);
     const whole = joinParts(read, (size) => this.buffers.take(size));
     const hash = await sha256Hex(whole);
-    if (read.parts.length > 1) this.buffers.giveBack(whole.buffer);
+    if (read.parts.length > 1) this.buffers.recycle(whole.buffer);
     if (hash !== record.sha256)
       throw damagedRecord(record, `its hash is ${hash.slice(0, 12)}… instead of ${record.sha256.slice(0, 12)}…`);
     this.#verified.add(name);
