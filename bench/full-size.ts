@@ -3,7 +3,7 @@
  * within budgets, and reports memory, hit rate, bytes and time a token: how long GPU and experts were waited for, and the rest.
  *
  *   npx tsx bench/full-size.ts --profile DIR [--preset 8x7b] [--layers N] [--type T] [--gpu-budget MB] [--ram-budget MB]
- *                              [--tokens N] [--prompt TEXT] [--place indexeddb|opfs] [--json]
+ *                              [--tokens N] [--prompt TEXT] [--storage indexeddb|opfs] [--json]
  *
  * `--type Q4_K` (the default) and `--type Q2_K` are what docs/streaming.md reports; each finds its own model in the same profile.
  *
@@ -31,7 +31,7 @@ const { values } = parseArgs({
     context: { type: 'string', default: '1024' },
     tokens: { type: 'string', default: '8' },
     prompt: { type: 'string', default: 'Once upon a time there was a lighthouse' },
-    place: { type: 'string', default: 'indexeddb' },
+    storage: { type: 'string', default: 'indexeddb' },
     port: { type: 'string', default: '41773' },
     json: { type: 'boolean', default: false },
   },
@@ -47,7 +47,7 @@ const file = createSynth(
     ...(values.type !== undefined && { type: values.type }),
   }),
 );
-const place = values.place === 'opfs' ? ('opfs' as const) : ('indexeddb' as const);
+const storage = values.storage === 'opfs' ? ('opfs' as const) : ('indexeddb' as const);
 const gigabytes = (bytes: number): string => `${(bytes / 1e9).toFixed(2)} GB`;
 const say = (text: string): void => console.error(`${new Date().toISOString().slice(11, 19)} ${text}`);
 
@@ -89,7 +89,7 @@ const report = await withBrowser(
     say(`${gigabytes(file.size)} to import; idle page ${gigabytes(idleBytes)}`);
     const importStarted = performance.now();
     const imported = await peakMemory(profile, () =>
-      call('import', { kind: 'url', url: `${origin}/model.gguf` }, { place }),
+      call('import', { kind: 'url', url: `${origin}/model.gguf` }, { storage }),
     );
     const importSeconds = (performance.now() - importStarted) / 1000;
     say(`imported in ${importSeconds.toFixed(0)} s, peak ${gigabytes(imported.peakBytes)}`);

@@ -68,7 +68,7 @@ function matmulDispatch(ctx: OpContext, { type, rows, cols, tokens }: Case, buff
   const slice = upload(device, weightBytes(layout.bytes));
   const [input, output] = [allocateRows(device, tokens, cols), allocateRows(device, tokens, rows)];
   buffers.push(slice, input.slice, output.slice);
-  return matmul(ctx, { matrix: { layout, slice }, input, output, maxTokens: tokens, place: 'bench' });
+  return matmul(ctx, { matrix: { layout, slice }, input, output, maxTokens: tokens, label: 'bench' });
 }
 
 /** One expert with `tokens` assignments; `rows` is the feed-forward width. */
@@ -96,7 +96,7 @@ function expertDispatches(ctx: OpContext, { type, rows, cols, tokens }: Case, bu
   const [activations, output] = [allocateRows(device, tokens, rows), allocateRows(device, tokens, cols)];
   const routingWeights = upload(device, new Float32Array(tokens).fill(0.5));
   buffers.push(bank.gateUp, bank.down, groups, routingWeights, input.slice, activations.slice, output.slice);
-  const shared = { bank, groups, groupCount: 1, maxAssignments: tokens, activations, place: 'bench' };
+  const shared = { bank, groups, groupCount: 1, maxAssignments: tokens, activations, label: 'bench' };
   return [
     ...expertGateUp(ctx, { ...shared, expertsPerToken: 1, input }),
     ...expertDown(ctx, { ...shared, routingWeights, output }),

@@ -66,7 +66,7 @@ const rowsOf = (rows: number, width: number) => uploadRows(device, randomNormal(
 
 function layerOperations(ctx: OpContext, one: Case): Record<string, Dispatch[]> {
   const { tokens, embeddingLength: width, headCount, kvHeadCount, headDim, expertCount, expertsPerToken } = one;
-  const shared = { maxTokens: tokens, place: 'bench' };
+  const shared = { maxTokens: tokens, label: 'bench' };
   const heads = { ...shared, headCount, kvHeadCount, headDim, ropeDimensionCount: headDim, capacity: one.capacity };
   const caches = { keyCache: cacheOf(one), valueCache: cacheOf(one) };
   const q = rowsOf(tokens, headCount * headDim);

@@ -4,7 +4,7 @@
  *
  *   npx tsx bench/overlap.ts --profile DIR [--layers 16] [--dim 2048] [--ffn 3584] [--heads 16] [--kv-heads 4] [--type T]
  *                            [--residual-scale 0.3] [--slots 2,3,4,6,8] [--store-rate full] [--rounds 3] [--tokens 12]
- *                            [--place indexeddb|opfs] [--shared-cores]
+ *                            [--storage indexeddb|opfs] [--shared-cores]
  *
  * A token cannot take less than its computing with every expert resident, nor than reading its missing experts takes at
  * the store's own rate; both are measured in this run, in turns with the budgets. `to the larger` says how much longer than
@@ -44,7 +44,7 @@ const { values } = parseArgs({
     rounds: { type: 'string', default: '3' },
     tokens: { type: 'string', default: '12' },
     prompt: { type: 'string', default: 'Once upon a time there was a lighthouse' },
-    place: { type: 'string', default: 'indexeddb' },
+    storage: { type: 'string', default: 'indexeddb' },
     'shared-cores': { type: 'boolean', default: false },
     port: { type: 'string', default: '41774' },
   },
@@ -84,8 +84,8 @@ await withBench<BenchPage>(
   'overlap',
   { profile, port: Number(values.port), ranged: { '/model.gguf': syntheticRanged(file) } },
   async (call, origin) => {
-    const place = values.place === 'opfs' ? ('opfs' as const) : ('indexeddb' as const);
-    const { id, figures } = await call('import', `${origin}/model.gguf`, { place });
+    const storage = values.storage === 'opfs' ? ('opfs' as const) : ('indexeddb' as const);
+    const { id, figures } = await call('import', `${origin}/model.gguf`, { storage });
     /** Loads the model with so many slots a layer, and fills them. @returns slots in all */
     const load = async (slots: number): Promise<number> => {
       // The context's memory and alignment come on top of the figures; half a slot a layer is room for them, if experts are large.

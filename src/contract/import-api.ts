@@ -13,7 +13,7 @@ export type ModelSource =
   | { kind: 'builtin'; url: string };
 
 /** Where a record's bytes lie: the browser's database, or a file of the origin private file system. */
-export type RecordPlace = 'indexeddb' | 'opfs';
+export type StorageBackend = 'indexeddb' | 'opfs';
 
 /** Sizes that decide the shape of the computation; read from the GGUF, never assumed. */
 export interface ModelConfig {
@@ -136,7 +136,7 @@ export interface ModelInspection {
 
 export interface ImportOptions {
   /** `indexeddb` (the default) works everywhere; `opfs`, files private to the page, is read several times faster. */
-  place?: RecordPlace;
+  storage?: StorageBackend;
 }
 
 /** The import worker. One import runs at a time; a second call fails with `busy`. */

@@ -125,7 +125,7 @@ export class ExpertCache {
         // Or it was placed, lost its slot again, and its memory is another's by now.
       } while (this.#recycled.has(record));
       const both = new Set([...this.#needed, ...this.#predicted]);
-      this.#place(layer, expert, record, this.#poolOf[layer].hasRoom(both) ? both : this.#needed);
+      this.#uploadToSlot(layer, expert, record, this.#poolOf[layer].hasRoom(both) ? both : this.#needed);
     });
   }
 
@@ -168,7 +168,7 @@ export class ExpertCache {
       const keep = new Set([...this.#needed, ...this.#predicted]);
       if (this.slotOf(layer, expert) !== undefined || !this.#poolOf[layer].hasRoom(keep)) return;
       this.#prefetches.delete(key);
-      this.#place(layer, expert, record, keep);
+      this.#uploadToSlot(layer, expert, record, keep);
       this.#unusedPrefetches.add(key);
     };
     arrival.then(arrived).catch(() => {}); // whoever demands it meets the error
@@ -277,10 +277,10 @@ export class ExpertCache {
   }
 
   /** Nothing awaits in here: residency, table and slot change as one. */
-  #place(layer: LayerIndex, expert: ExpertIndex, record: RecordParts, keep: ReadonlySet<ExpertId>): void {
+  #uploadToSlot(layer: LayerIndex, expert: ExpertIndex, record: RecordParts, keep: ReadonlySet<ExpertId>): void {
     if (this.#closed) throw new MixtabError('aborted', 'The model was unloaded.');
     const id = this.#id(layer, expert);
-    const { slot, evicted } = this.#poolOf[layer].place(id, keep);
+    const { slot, evicted } = this.#poolOf[layer].assign(id, keep);
     if (evicted !== undefined) {
       this.memory.setSlot(evicted, undefined);
       this.#unusedPrefetches.delete(this.#keyOf(evicted));

@@ -35,7 +35,7 @@ export const agedLfu =
         residency.touch(expert);
       }
       for (const expert of experts) {
-        if (residency.slotOf(expert) === undefined) residency.place(expert, new Set(experts));
+        if (residency.slotOf(expert) === undefined) residency.assign(expert, new Set(experts));
       }
     }
     return hits;

@@ -9,57 +9,57 @@ const e = (n: number): ExpertId => n as ExpertId;
 describe('SlotResidency', () => {
   it('fills empty slots before it evicts', () => {
     const pool = new SlotResidency(2);
-    expect(pool.place(e(5), none)).toEqual({ slot: 0, evicted: undefined });
-    expect(pool.place(e(3), none)).toEqual({ slot: 1, evicted: undefined });
-    expect(pool.place(e(7), none)).toEqual({ slot: 0, evicted: 5 });
+    expect(pool.assign(e(5), none)).toEqual({ slot: 0, evicted: undefined });
+    expect(pool.assign(e(3), none)).toEqual({ slot: 1, evicted: undefined });
+    expect(pool.assign(e(7), none)).toEqual({ slot: 0, evicted: 5 });
     expect(pool.slotOf(e(5))).toBeUndefined();
     expect(pool.slotOf(e(7))).toBe(0);
   });
 
   it('evicts the least used', () => {
     const pool = new SlotResidency(3);
-    for (const expert of [0, 1, 2]) pool.place(e(expert), none);
+    for (const expert of [0, 1, 2]) pool.assign(e(expert), none);
     for (const expert of [0, 0, 0, 1, 2, 2]) pool.touch(e(expert));
     pool.touch(e(4));
-    expect(pool.place(e(4), none).evicted).toBe(1);
+    expect(pool.assign(e(4), none).evicted).toBe(1);
   });
 
   it('forgets old uses: what was used often long ago goes before what was used twice of late', () => {
     const pool = new SlotResidency(2, 4);
-    pool.place(e(0), none);
-    pool.place(e(1), none);
+    pool.assign(e(0), none);
+    pool.assign(e(1), none);
     for (const expert of [0, 0, 0, 0, 0, 0]) pool.touch(e(expert));
     for (let n = 0; n < 12; n++) pool.touch(e(7));
     pool.touch(e(1));
     pool.touch(e(1));
-    expect(pool.place(e(7), none).evicted).toBe(0);
+    expect(pool.assign(e(7), none).evicted).toBe(0);
   });
 
   it('remembers the uses of what lost its slot', () => {
     const pool = new SlotResidency(2);
     for (const expert of [0, 1, 0, 1, 2]) pool.touch(e(expert));
-    pool.place(e(0), none);
-    pool.place(e(2), none);
-    expect(pool.place(e(1), none).evicted).toBe(2);
-    expect(pool.place(e(2), none).evicted).toBe(0);
+    pool.assign(e(0), none);
+    pool.assign(e(2), none);
+    expect(pool.assign(e(1), none).evicted).toBe(2);
+    expect(pool.assign(e(2), none).evicted).toBe(0);
   });
 
   it('never evicts what is kept', () => {
     const pool = new SlotResidency(2);
-    pool.place(e(0), none);
-    pool.place(e(1), none);
-    expect(pool.place(e(2), new Set([e(0)])).evicted).toBe(1);
+    pool.assign(e(0), none);
+    pool.assign(e(1), none);
+    expect(pool.assign(e(2), new Set([e(0)])).evicted).toBe(1);
     expect(pool.hasRoom(new Set([e(0), e(2)]))).toBe(false);
     expect(pool.hasRoom(new Set([e(0)]))).toBe(true);
-    expect(() => pool.place(e(3), new Set([e(0), e(2)]))).toThrow(RangeError);
+    expect(() => pool.assign(e(3), new Set([e(0), e(2)]))).toThrow(RangeError);
   });
 
   it('a released slot is used first', () => {
     const pool = new SlotResidency(2);
-    pool.place(e(0), none);
-    pool.place(e(1), none);
+    pool.assign(e(0), none);
+    pool.assign(e(1), none);
     pool.release(e(1));
-    expect(pool.place(e(2), none)).toEqual({ slot: 1, evicted: undefined });
+    expect(pool.assign(e(2), none)).toEqual({ slot: 1, evicted: undefined });
     expect(pool.residents()).toEqual([0, 2]);
   });
 
@@ -81,11 +81,11 @@ describe('SlotResidency', () => {
       if (resident.includes(expert)) continue;
       if (resident.length === slots) {
         const least = Math.min(...resident.map((other) => value(other, past)));
-        const { evicted } = pool.place(e(expert), none);
+        const { evicted } = pool.assign(e(expert), none);
         expect(value(Number(evicted), past)).toBeCloseTo(least, 9);
         resident = resident.filter((other) => other !== Number(evicted));
       } else {
-        pool.place(e(expert), none);
+        pool.assign(e(expert), none);
       }
       resident.push(expert);
     }

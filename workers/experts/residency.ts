@@ -8,7 +8,7 @@
 import { type ExpertId, type ExpertIndex, expertIndex, type SlotIndex, slotIndex } from '../../src/contract/ids.ts';
 
 /** An expert's move into a slot; `evicted` lost it. */
-export interface Placement {
+export interface SlotAssignment {
   slot: SlotIndex;
   evicted: ExpertId | undefined;
 }
@@ -44,7 +44,7 @@ export class SlotResidency {
     return this.#experts.filter((expert) => expert !== undefined);
   }
 
-  /** True where {@link place} would find a slot. */
+  /** True where {@link assign} would find a slot. */
   hasRoom(keep: ReadonlySet<ExpertId>): boolean {
     return this.#experts.some((expert) => expert === undefined || !keep.has(expert));
   }
@@ -62,7 +62,7 @@ export class SlotResidency {
    * The expert must not be resident yet.
    * @throws RangeError where every slot is kept: more experts are pinned at once than there are slots
    */
-  place(expert: ExpertId, keep: ReadonlySet<ExpertId>): Placement {
+  assign(expert: ExpertId, keep: ReadonlySet<ExpertId>): SlotAssignment {
     const slot = this.#victim(keep);
     const evicted = this.#experts[slot];
     if (evicted !== undefined) this.#slots.delete(evicted);

@@ -158,7 +158,7 @@ function createBanks(
   experts: LayerExperts,
   kinds: readonly ExpertLayout[],
   slots: number,
-  place: string,
+  label: string,
 ): ExpertBank[][] {
   const strides = { gateUpStride: gateUpStride(experts), downStride: downStride(experts) };
   const limit = Math.min(device.limits.maxStorageBufferBindingSize, device.limits.maxBufferSize);
@@ -176,7 +176,7 @@ function createBanks(
     const buffer = (part: string, stride: Bytes): Slice =>
       whole(
         device.createBuffer({
-          label: `${place} slots ${first}+ ${part}`,
+          label: `${label} slots ${first}+ ${part}`,
           size: count * stride,
           usage: GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST,
         }),

@@ -1,6 +1,6 @@
 /** Everything about a stored model but its weights: the manifest, its records and their keys. */
 import type { Bytes } from '../../src/contract/ids.ts';
-import type { ModelConfig, ModelSource, RecordPlace } from '../../src/contract/import-api.ts';
+import type { ModelConfig, ModelSource, StorageBackend } from '../../src/contract/import-api.ts';
 import type { PreTokenizerName } from './pre-tokenizers.ts';
 import type { TensorLayout } from './weight-layout.ts';
 
@@ -10,7 +10,7 @@ export interface RecordInfo {
   key: string;
   bytes: Bytes;
   /** Default: the database. */
-  place?: RecordPlace;
+  place?: StorageBackend;
   /** Blobs of at most PART_BYTES each that the record is cut into; 1 where it is a file. */
   parts: number;
   /** Lower-case hex SHA-256 of the record's bytes; empty while the record is still to be imported. */

@@ -50,9 +50,9 @@ export class ImportService implements ImportApi {
   async import(
     source: ModelSource,
     onProgress: (progress: ImportProgress) => void,
-    { place }: ImportOptions = {},
+    { storage }: ImportOptions = {},
   ): Promise<ModelSummary> {
-    if (place === 'opfs' && !opfsSupported()) {
+    if (storage === 'opfs' && !opfsSupported()) {
       throw new MixtabError(
         'storage-unavailable',
         'This browser has no private file system for workers.',
@@ -64,7 +64,7 @@ export class ImportService implements ImportApi {
       const inputs = await this.#inputs(source, signal, onProgress);
       const requests = new RecordRequests();
       try {
-        return await importModel({ ...inputs, ...(place && { place }), requests });
+        return await importModel({ ...inputs, ...(storage && { storage: storage }), requests });
       } finally {
         requests.close();
       }

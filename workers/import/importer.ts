@@ -11,7 +11,7 @@ import type {
   ModelConfig,
   ModelSource,
   ModelSummary,
-  RecordPlace,
+  StorageBackend,
 } from '../../src/contract/import-api.ts';
 import { readConfig, readTokenizer } from '../format/gguf/config.ts';
 import { type GgufHeader, readHeader } from '../format/gguf/header.ts';
@@ -34,7 +34,7 @@ export interface ImportInputs {
   /** Where damaged records can be fetched again; absent for local files. */
   sourceUrl?: string;
   /** Where the records go; default: the database. */
-  place?: RecordPlace;
+  storage?: StorageBackend;
   signal: AbortSignal;
   onProgress: (progress: ImportProgress) => void;
   /** Called before the first record is stored; throws where the space will not do, returns a warning where it may not. */
@@ -202,7 +202,7 @@ async function storeRecords(
   };
   const makeUsable = async (): Promise<void> => {
     const infos = new Map(stored.map((info) => [info.key, info]));
-    const records = plan.records.map((record) => infos.get(record.key) ?? pendingInfo(record, inputs.place));
+    const records = plan.records.map((record) => infos.get(record.key) ?? pendingInfo(record, inputs.storage));
     await store.putPartial({ ...facts, state: 'importing', importedAt: Date.now(), records });
     usable = true;
     report();
@@ -211,8 +211,8 @@ async function storeRecords(
   let finishing: Promise<void> | undefined;
   /** The bytes first, then the note that says they are there. */
   const finish = async (batch: readonly BuiltRecord[]): Promise<void> => {
-    const infos = await Promise.all(batch.map((record) => infoOf(record, inputs.place)));
-    await store.putRecords(id, batch, inputs.place);
+    const infos = await Promise.all(batch.map((record) => infoOf(record, inputs.storage)));
+    await store.putRecords(id, batch, inputs.storage);
     stored.push(...infos);
     await note();
     for (const { key } of batch) requests?.stored(id, key);
@@ -264,24 +264,24 @@ async function storeRecords(
 }
 
 /** A record that is still to come. */
-function pendingInfo(record: PlannedRecord, place?: RecordPlace): RecordInfo {
+function pendingInfo(record: PlannedRecord, storage?: StorageBackend): RecordInfo {
   return {
     key: record.key,
     bytes: record.bytes,
-    ...placement(record.bytes, place),
+    ...storageOf(record.bytes, storage),
     sha256: '',
     tensors: layoutsOf(record),
   };
 }
 
-const placement = (bytes: Bytes, place?: RecordPlace): Pick<RecordInfo, 'place' | 'parts'> =>
-  place === 'opfs' ? { place, parts: 1 } : { parts: Math.ceil(bytes / PART_BYTES) };
+const storageOf = (bytes: Bytes, storage?: StorageBackend): Pick<RecordInfo, 'place' | 'parts'> =>
+  storage === 'opfs' ? { place: storage, parts: 1 } : { parts: Math.ceil(bytes / PART_BYTES) };
 
-async function infoOf({ key, bytes, tensors }: BuiltRecord, place?: RecordPlace): Promise<RecordInfo> {
+async function infoOf({ key, bytes, tensors }: BuiltRecord, storage?: StorageBackend): Promise<RecordInfo> {
   return {
     key,
     bytes: bytes.byteLength,
-    ...placement(bytes.byteLength, place),
+    ...storageOf(bytes.byteLength, storage),
     sha256: await sha256Hex(bytes),
     tensors: layoutsOf({ tensors }),
   };

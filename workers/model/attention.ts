@@ -21,18 +21,18 @@ export interface AttentionInputs {
   buffers: StepBuffers;
   maxTokens: number;
   /** For labels, e.g. `L3`. */
-  place: string;
+  label: string;
 }
 
 /** Reads and writes `buffers.residual`. */
 export function attentionBlock(ctx: OpContext, inputs: AttentionInputs): Dispatch[] {
-  const { config, weights, cache, capacity, ropeTable, buffers, maxTokens, place } = inputs;
+  const { config, weights, cache, capacity, ropeTable, buffers, maxTokens, label } = inputs;
   const { residual, normed, q, k, v, attended } = buffers;
   const { headCount, kvHeadCount, headDim, ropeDimensionCount } = config;
   const keyCache = cache.keys;
   const valueCache = cache.values;
   const project = (name: string, matrix: LayerWeights['attnQ'], output: StepBuffers['q']): Dispatch[] =>
-    matmul(ctx, { matrix, input: normed, output, maxTokens, place: `${place}.${name}` });
+    matmul(ctx, { matrix, input: normed, output, maxTokens, label: `${label}.${name}` });
 
   return [
     ...rmsNorm(ctx, {
@@ -42,7 +42,7 @@ export function attentionBlock(ctx: OpContext, inputs: AttentionInputs): Dispatc
       width: config.embeddingLength,
       epsilon: config.rmsNormEpsilon,
       maxTokens,
-      place: `${place}.attn_norm`,
+      label: `${label}.attn_norm`,
     }),
     ...project('attn_q', weights.attnQ, q),
     ...project('attn_k', weights.attnK, k),
@@ -59,7 +59,7 @@ export function attentionBlock(ctx: OpContext, inputs: AttentionInputs): Dispatc
       headDim,
       ropeDimensionCount,
       maxTokens,
-      place,
+      label: label,
     }),
     ...attention(ctx, {
       q,
@@ -72,7 +72,7 @@ export function attentionBlock(ctx: OpContext, inputs: AttentionInputs): Dispatc
       headDim,
       capacity,
       maxTokens,
-      place,
+      label,
     }),
     ...matmul(ctx, {
       matrix: weights.attnOutput,
@@ -80,7 +80,7 @@ export function attentionBlock(ctx: OpContext, inputs: AttentionInputs): Dispatc
       output: residual,
       maxTokens,
       accumulate: true,
-      place: `${place}.attn_output`,
+      label: `${label}.attn_output`,
     }),
   ];
 }

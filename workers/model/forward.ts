@@ -48,7 +48,7 @@ export function attend(model: Model, layer: LayerIndex, maxTokens: number): Disp
     ropeTable,
     buffers,
     maxTokens,
-    place: `L${layer}`,
+    label: `L${layer}`,
   });
 }
 
@@ -65,9 +65,9 @@ export function logitsOf(
       width: config.embeddingLength,
       epsilon: config.rmsNormEpsilon,
       maxTokens,
-      place: 'output_norm',
+      label: 'output_norm',
     }),
-    ...matmulParts(ctx, { parts: weights.output, input: normed, output: logits, maxTokens, place: 'output' }),
+    ...matmulParts(ctx, { parts: weights.output, input: normed, output: logits, maxTokens, label: 'output' }),
   ];
 }
 
@@ -203,7 +203,7 @@ function predictExperts({ config, ctx, weights, buffers, slotTable }: Model, l: 
     maxTokens: 1,
     mode: 'choose',
     selected: predictionOf(buffers, layer, config.expertsPerToken),
-    place: `L${layer}.ahead`,
+    label: `L${layer}.ahead`,
   });
   return [...norm, ...route];
 }

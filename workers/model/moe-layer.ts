@@ -32,14 +32,14 @@ export interface RouteInputs {
   /** Whether to look up what is chosen in the slot table, too. */
   mode: RouterMode;
   /** For labels; default: the layer. */
-  place?: string;
+  label?: string;
 }
 
 /** Norm and router: chooses the experts of each token and their weights. */
 export function routeTokens(ctx: OpContext, inputs: RouteInputs): { norm: Dispatch[]; route: Dispatch[] } {
   const { config, weights, layer, slotTable, selected, buffers, maxTokens, mode } = inputs;
   const { residual, normed, routerLogits, routingWeights, groups } = buffers;
-  const { place = `L${layer}` } = inputs;
+  const { label = `L${layer}` } = inputs;
   return {
     norm: [
       ...rmsNorm(ctx, {
@@ -49,14 +49,14 @@ export function routeTokens(ctx: OpContext, inputs: RouteInputs): { norm: Dispat
         width: config.embeddingLength,
         epsilon: config.rmsNormEpsilon,
         maxTokens,
-        place: `${place}.ffn_norm`,
+        label: `${label}.ffn_norm`,
       }),
       ...matmul(ctx, {
         matrix: weights.router,
         input: normed,
         output: routerLogits,
         maxTokens,
-        place: `${place}.ffn_gate_inp`,
+        label: `${label}.ffn_gate_inp`,
       }),
     ],
     route: router(ctx, {
@@ -70,7 +70,7 @@ export function routeTokens(ctx: OpContext, inputs: RouteInputs): { norm: Dispat
       routingWeights,
       slotTable,
       groups,
-      place,
+      label,
     }),
   };
 }
@@ -94,10 +94,10 @@ export function runExperts(ctx: OpContext, inputs: ExpertsInputs): Dispatch[] {
   const { expertsPerToken } = config;
   return banks.flatMap((bank) => {
     const shared = { bank, groups, groupCount, maxAssignments, activations };
-    const place = `L${layer}.slots${bank.firstSlot}+`;
+    const label = `L${layer}.slots${bank.firstSlot}+`;
     return [
-      ...expertGateUp(ctx, { ...shared, expertsPerToken, input: normed, place }),
-      ...expertDown(ctx, { ...shared, routingWeights, output: expertOut, place }),
+      ...expertGateUp(ctx, { ...shared, expertsPerToken, input: normed, label }),
+      ...expertDown(ctx, { ...shared, routingWeights, output: expertOut, label }),
     ];
   });
 }
@@ -112,7 +112,7 @@ export function combineExperts(ctx: OpContext, { config, layer, buffers, maxToke
     rowsPerSum: config.expertsPerToken,
     width: config.embeddingLength,
     maxTokens,
-    place: `L${layer}`,
+    label: `L${layer}`,
   });
 }
 
@@ -135,6 +135,6 @@ export function addAccumulated(
     rowsPerSum: 1,
     width: config.embeddingLength,
     maxTokens,
-    place: `L${layer}.accumulated`,
+    label: `L${layer}.accumulated`,
   });
 }

@@ -13,11 +13,11 @@ afterAll(() => {
 });
 
 const file = (seed: number): File => new File([synthBlob({ ...SYNTH_PRESETS.tiny, seed })], 'tiny.gguf');
-const importTo = (place: 'opfs' | 'indexeddb', seed: number) =>
+const importTo = (storage: 'opfs' | 'indexeddb', seed: number) =>
   importer.api.import(
     { kind: 'file', files: [file(seed)] },
     proxy(() => {}),
-    { place },
+    { storage },
   );
 
 async function tokensOf(modelId: string): Promise<number[]> {

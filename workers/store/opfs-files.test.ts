@@ -17,7 +17,9 @@ it('without files private to the page models stay in the database: looking finds
   expect(await files.keys('m')).toEqual([]);
   await files.remove('m');
   await expect(files.put('m', 'L0.E0', new Uint8Array(1))).rejects.toMatchObject({ code: 'storage-unavailable' });
-  const wanted = new ImportService(new MemoryStore()).import({ kind: 'file', files: [] }, () => {}, { place: 'opfs' });
+  const wanted = new ImportService(new MemoryStore()).import({ kind: 'file', files: [] }, () => {}, {
+    storage: 'opfs',
+  });
   await expect(wanted).rejects.toMatchObject({ code: 'storage-unavailable', remedy: 'Choose the database instead.' });
 });
 

@@ -1,6 +1,6 @@
 /** The reader's worker: reads that are taken back, from the database and from files. */
 import { afterAll, describe, expect, it } from 'vitest';
-import type { RecordPlace } from '../../src/contract/import-api.ts';
+import type { StorageBackend } from '../../src/contract/import-api.ts';
 import { PART_BYTES, type RecordInfo } from '../format/manifest.ts';
 import type { RecordParts } from '../format/record-parts.ts';
 import { sha256Hex } from './hash.ts';
@@ -17,7 +17,7 @@ afterAll(async () => {
 });
 
 /** Stores a record of three parts. */
-async function stored(place: RecordPlace, n: number): Promise<RecordInfo> {
+async function stored(place: StorageBackend, n: number): Promise<RecordInfo> {
   const bytes = new Uint8Array(2 * PART_BYTES + 1000 * (n + 1)).fill(n + 1);
   const key = `L0.E${n}`;
   if (place === 'indexeddb') {
@@ -41,7 +41,7 @@ async function stored(place: RecordPlace, n: number): Promise<RecordInfo> {
 const hashOf = async ({ parts }: RecordParts): Promise<string> =>
   sha256Hex(new Uint8Array(await new Blob([...parts]).arrayBuffer()));
 
-describe.each<RecordPlace>(['indexeddb', 'opfs'])('a read from %s', (place) => {
+describe.each<StorageBackend>(['indexeddb', 'opfs'])('a read from %s', (place) => {
   it('that is taken back, at whatever point, ends as such, lets others through, and brings the record when it is asked for again', async () => {
     const [record, other] = await Promise.all([stored(place, 0), stored(place, 1)]);
     const reader = createReaderWorker();

@@ -11,7 +11,7 @@
  */
 import { MixtabError } from '../../src/contract/errors.ts';
 import type { Bytes } from '../../src/contract/ids.ts';
-import type { RecordPlace } from '../../src/contract/import-api.ts';
+import type { StorageBackend } from '../../src/contract/import-api.ts';
 import { MODEL_PREFIX as MODEL, RECORD_PREFIX as RECORD } from '../../src/contract/site-store.ts';
 import { type ModelManifest, PART_BYTES, type RecordInfo } from '../format/manifest.ts';
 import { joinParts, onePart, type RecordParts } from '../format/record-parts.ts';
@@ -56,9 +56,9 @@ export interface RecordStore {
    * @returns the number of parts
    * @throws MixtabError `storage-full`
    */
-  putRecord(modelId: string, key: string, bytes: Uint8Array<ArrayBuffer>, place?: RecordPlace): Promise<number>;
+  putRecord(modelId: string, key: string, bytes: Uint8Array<ArrayBuffer>, storage?: StorageBackend): Promise<number>;
   /** Stores several, all of them or none (files: one after the other). A transaction takes a small record longer than its bytes. */
-  putRecords(modelId: string, records: readonly RecordBytes[], place?: RecordPlace): Promise<void>;
+  putRecords(modelId: string, records: readonly RecordBytes[], storage?: StorageBackend): Promise<void>;
   /**
    * @throws MixtabError `record-missing` where a part is gone, `record-damaged` where the length is wrong, `aborted`
    */
@@ -162,15 +162,19 @@ export class KeyValueStore implements RecordStore {
     modelId: string,
     key: string,
     bytes: Uint8Array<ArrayBuffer>,
-    place: RecordPlace = 'indexeddb',
+    storage: StorageBackend = 'indexeddb',
   ): Promise<number> {
-    await this.putRecords(modelId, [{ key, bytes }], place);
-    return place === 'opfs' ? 1 : Math.ceil(bytes.byteLength / PART_BYTES);
+    await this.putRecords(modelId, [{ key, bytes }], storage);
+    return storage === 'opfs' ? 1 : Math.ceil(bytes.byteLength / PART_BYTES);
   }
 
-  async putRecords(modelId: string, records: readonly RecordBytes[], place: RecordPlace = 'indexeddb'): Promise<void> {
+  async putRecords(
+    modelId: string,
+    records: readonly RecordBytes[],
+    storage: StorageBackend = 'indexeddb',
+  ): Promise<void> {
     for (const { key } of records) this.#verified.delete(`${modelId}/${key}`);
-    if (place === 'opfs') {
+    if (storage === 'opfs') {
       if (!this.files) throw new TypeError('this store has no files');
       for (const { key, bytes } of records) await this.files.put(modelId, key, bytes);
       return;

@@ -129,10 +129,10 @@ function fileOf(metadata: Record<string, MetadataValue>, tensors: readonly Synth
     metadata,
     tensors.map(({ entry }) => entry),
   );
-  const placed: { start: Bytes; tensor: SynthTensor }[] = [];
+  const positioned: { start: Bytes; tensor: SynthTensor }[] = [];
   let size = header.byteLength;
   for (const tensor of tensors) {
-    placed.push({ start: size, tensor });
+    positioned.push({ start: size, tensor });
     size += alignUp(tensor.entry.bytes);
   }
   return {
@@ -141,8 +141,8 @@ function fileOf(metadata: Record<string, MetadataValue>, tensors: readonly Synth
       const out = new Uint8Array(length);
       const end = offset + length;
       if (offset < header.byteLength) out.set(header.subarray(offset, Math.min(end, header.byteLength)));
-      for (let i = firstEndingAfter(placed, offset); i < placed.length && placed[i].start < end; i++) {
-        const { start, tensor } = placed[i];
+      for (let i = firstEndingAfter(positioned, offset); i < positioned.length && positioned[i].start < end; i++) {
+        const { start, tensor } = positioned[i];
         const from = Math.max(offset, start);
         const to = Math.min(end, start + tensor.entry.bytes);
         if (to > from) writeRange(tensor, twin, from - start, out.subarray(from - offset, to - offset));
@@ -153,12 +153,12 @@ function fileOf(metadata: Record<string, MetadataValue>, tensors: readonly Synth
 }
 
 /** Binary search: files have up to a thousand tensors, reads come by the thousand too. */
-function firstEndingAfter(placed: readonly { start: Bytes; tensor: SynthTensor }[], offset: Bytes): number {
+function firstEndingAfter(positioned: readonly { start: Bytes; tensor: SynthTensor }[], offset: Bytes): number {
   let low = 0;
-  let high = placed.length;
+  let high = positioned.length;
   while (low < high) {
     const middle = (low + high) >> 1;
-    if (placed[middle].start + placed[middle].tensor.entry.bytes <= offset) low = middle + 1;
+    if (positioned[middle].start + positioned[middle].tensor.entry.bytes <= offset) low = middle + 1;
     else high = middle;
   }
   return low;

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
-import { follows, type ScrollPlace } from './stick-to-bottom.ts';
+import { follows, type ScrollPosition } from './stick-to-bottom.ts';
 
-const at = (top: number, content = 1000): ScrollPlace => ({ top, content, view: 200 });
+const at = (top: number, content = 1000): ScrollPosition => ({ top, content, view: 200 });
 
 it('follows until the reader moves up, and again from the end', () => {
   expect(follows(true, at(800), at(700))).toBe(false);

@@ -1,7 +1,7 @@
 /** A view that follows the text while it grows, and lets the reader go. */
 import { useCallback, useEffect, useRef, useState } from 'preact/hooks';
 
-export interface ScrollPlace {
+export interface ScrollPosition {
   top: number;
   /** Height of what is scrolled. */
   content: number;
@@ -17,13 +17,13 @@ const NEAR = 32;
  * our own scrolling goes down.
  * @param before place of the scroll event before
  */
-export function follows(following: boolean, before: ScrollPlace, now: ScrollPlace): boolean {
+export function follows(following: boolean, before: ScrollPosition, now: ScrollPosition): boolean {
   if (now.content - now.top - now.view <= NEAR) return true;
   // Content that shrank moves the view up by itself.
   return now.top < before.top - 1 && now.content >= before.content ? false : following;
 }
 
-const placeOf = ({ scrollTop, scrollHeight, clientHeight }: HTMLElement): ScrollPlace => ({
+const scrollPositionOf = ({ scrollTop, scrollHeight, clientHeight }: HTMLElement): ScrollPosition => ({
   top: scrollTop,
   content: scrollHeight,
   view: clientHeight,
@@ -34,7 +34,7 @@ export function useStickToEnd(key: string | undefined) {
   const scroller = useRef<HTMLElement>(null);
   const content = useRef<HTMLDivElement>(null);
   const following = useRef(true);
-  const place = useRef<ScrollPlace>({ top: 0, content: 0, view: 0 });
+  const lastPosition = useRef<ScrollPosition>({ top: 0, content: 0, view: 0 });
   const [atEnd, setAtEnd] = useState(true);
 
   const toEnd = useCallback((): void => {
@@ -47,9 +47,9 @@ export function useStickToEnd(key: string | undefined) {
     const [element, inner] = [scroller.current, content.current];
     if (!element || !inner) return;
     const onScroll = (): void => {
-      const now = placeOf(element);
-      following.current = follows(following.current, place.current, now);
-      place.current = now;
+      const now = scrollPositionOf(element);
+      following.current = follows(following.current, lastPosition.current, now);
+      lastPosition.current = now;
       setAtEnd(following.current);
     };
     const onGrowth = (): void => {

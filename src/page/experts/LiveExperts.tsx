@@ -27,7 +27,7 @@ export function LiveExperts() {
   );
 }
 
-const PLACE = { [RESIDENCE.store]: 'store', [RESIDENCE.ram]: 'ram', [RESIDENCE.gpu]: 'gpu' };
+const RESIDENCE_CLASS = { [RESIDENCE.store]: 'store', [RESIDENCE.ram]: 'ram', [RESIDENCE.gpu]: 'gpu' };
 
 /** A row a layer, a cell an expert. The table below says the same in figures. */
 function Grid({ report }: { report: ExpertsReport }) {
@@ -54,7 +54,7 @@ function Grid({ report }: { report: ExpertsReport }) {
           return (
             <i
               key={at}
-              class={`${PLACE[residence[at] as keyof typeof PLACE]}${newest[at] ? ' newest' : ''}`}
+              class={`${RESIDENCE_CLASS[residence[at] as keyof typeof RESIDENCE_CLASS]}${newest[at] ? ' newest' : ''}`}
               style={{ '--use': uses[at] / most }}
               title={cellTitle(report, layer, expert)}
             />

@@ -17,13 +17,13 @@ export function layerFigures({ layerCount, expertCount, residence, uses, newest 
   return Array.from({ length: layerCount }, (_, layer) => {
     const from = layer * expertCount;
     const row = <T extends Uint8Array | Uint32Array>(all: T): number[] => [...all.subarray(from, from + expertCount)];
-    const places = row(residence);
+    const tiers = row(residence);
     const used = row(uses);
     const total = used.reduce((sum, count) => sum + count, 0);
     const most = Math.max(...used);
     return {
-      gpu: places.filter((place) => place === RESIDENCE.gpu).length,
-      ram: places.filter((place) => place === RESIDENCE.ram).length,
+      gpu: tiers.filter((tier) => tier === RESIDENCE.gpu).length,
+      ram: tiers.filter((tier) => tier === RESIDENCE.ram).length,
       newest: row(newest).flatMap((chosen, expert) => (chosen ? [expert] : [])),
       ...(total > 0 && { busiest: { expert: used.indexOf(most), share: most / total } }),
     };
@@ -32,8 +32,8 @@ export function layerFigures({ layerCount, expertCount, residence, uses, newest 
 
 /** Where the experts are, in one sentence. */
 export function whereSentence({ residence }: Pick<ExpertsReport, 'residence'>): string {
-  const at = (place: number): number => residence.reduce((sum, value) => sum + (value === place ? 1 : 0), 0);
-  const [gpu, ram] = [at(RESIDENCE.gpu), at(RESIDENCE.ram)];
+  const countIn = (tier: number): number => residence.reduce((sum, value) => sum + (value === tier ? 1 : 0), 0);
+  const [gpu, ram] = [countIn(RESIDENCE.gpu), countIn(RESIDENCE.ram)];
   const rest = residence.length - gpu - ram;
   if (gpu === residence.length) return `All ${gpu} experts are on the GPU.`;
   const elsewhere = [...(ram > 0 ? [`${ram} in main memory`] : []), ...(rest > 0 ? [`${rest} in the store only`] : [])];

@@ -1,7 +1,7 @@
 /** What the user can do where a conversation is more than the context holds. Nothing is left out unasked. */
 
 import { MixtabError } from '../../contract/errors.ts';
-import { cutText, firstKept, placeAt } from '../state/context-window.ts';
+import { cutText, firstKept, positionAt } from '../state/context-window.ts';
 import { type Conversation, pathOf, textOf } from '../state/conversation-tree.ts';
 import { conversations, current, currentPath, openConversation, updateConversation } from '../state/conversations.ts';
 import { changeSettings } from '../state/settings.ts';
@@ -54,7 +54,7 @@ async function chatFrom(conversation: Conversation, context: number): Promise<Co
 async function textFrom(conversation: Conversation, context: number): Promise<Conversation['seenFrom']> {
   const path = pathOf(conversation);
   const text = textOf(path);
-  return placeAt(path, cutText(text, (await engine.tokenize(text)).length, context));
+  return positionAt(path, cutText(text, (await engine.tokenize(text)).length, context));
 }
 
 /** Doubles the context, as far as the model was trained for, and tries again. */

@@ -72,7 +72,7 @@ export async function importModel(source: ModelSource, name: string): Promise<vo
         early ??= useModel({ id: progress.usableId, name });
     };
     const summary = await importer
-      .import(source, proxy(watch), { place: settings.value.place })
+      .import(source, proxy(watch), { storage: settings.value.place })
       .catch(async (error: unknown) => {
         await early; // fails for want of the rest; the reason is what is to be read last
         throw error;

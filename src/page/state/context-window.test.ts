@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { cutText, firstKept, messagesFor, placeAt, seenTurns, textFor } from './context-window.ts';
+import { cutText, firstKept, messagesFor, positionAt, seenTurns, textFor } from './context-window.ts';
 import { addTurn, type Conversation, createConversation, pathOf } from './conversation-tree.ts';
 import { DEFAULT_WRITING } from './generation-settings.ts';
 
@@ -85,7 +85,7 @@ describe('making room in a text', () => {
 
   it('a place is found in its turn', () => {
     const path = pathOf(talk('abc', 'de'));
-    expect([placeAt(path, 0), placeAt(path, 3), placeAt(path, 5)]).toEqual([
+    expect([positionAt(path, 0), positionAt(path, 3), positionAt(path, 5)]).toEqual([
       { turn: 't0', offset: 0 },
       { turn: 't1', offset: 0 },
       undefined,

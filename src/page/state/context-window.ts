@@ -80,7 +80,7 @@ export function cutText(text: string, tokens: number, context: number): number {
 }
 
 /** The turn and the place in it where `characters` of a text have passed. */
-export function placeAt(path: readonly Turn[], characters: number): { turn: string; offset: number } | undefined {
+export function positionAt(path: readonly Turn[], characters: number): { turn: string; offset: number } | undefined {
   let left = characters;
   for (const { id, text } of path) {
     if (left < text.length) return { turn: id, offset: left };

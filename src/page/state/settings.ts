@@ -22,7 +22,7 @@ export interface Settings {
   keepSessions: boolean;
   sessionBudgetMegabytes: number;
   /** Where new models are kept. */
-  place: NonNullable<ImportOptions['place']>;
+  place: NonNullable<ImportOptions['storage']>;
   appearance: Appearance;
   lastModelId: string | undefined;
 }

@@ -83,7 +83,7 @@ async function attend(shape: Case, options: Options = {}) {
       headDim,
       capacity,
       maxTokens,
-      place: 'test',
+      label: 'test',
     }),
   );
   return {
@@ -176,7 +176,7 @@ describe('attention', () => {
           output,
           capacity: 131,
           maxTokens: 1,
-          place: 'test',
+          label: 'test',
           scratch: allocate(gpu, attentionScratchBytes({ ...batch, capacity: 131, maxTokens: 1 })),
         }),
       );

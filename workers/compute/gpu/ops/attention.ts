@@ -68,7 +68,7 @@ export interface AttentionArgs {
   /** Positions the cache holds. */
   capacity: number;
   maxTokens: number;
-  place: string;
+  label: string;
 }
 
 export type AttentionShape = Pick<AttentionArgs, 'headCount' | 'headDim' | 'capacity' | 'maxTokens'>;
@@ -118,7 +118,7 @@ export function attention(ctx: OpContext, args: AttentionArgs): Dispatch[] {
 
 /** Tokens first .. first + tokens - 1 of the step. */
 function attentionBatch(ctx: OpContext, args: AttentionArgs, first: number, tokens: number): Dispatch[] {
-  const { q, keyCache, valueCache, output, scratch, headCount, kvHeadCount, headDim, capacity, place } = args;
+  const { q, keyCache, valueCache, output, scratch, headCount, kvHeadCount, headDim, capacity, label } = args;
   const queryRows = (tokens * headCount) / kvHeadCount;
   const rowCount: RowCount = queryRows > 2 ? 4 : queryRows === 2 ? 2 : 1;
   const rowBlocks = Math.ceil(queryRows / rowCount);
@@ -149,7 +149,7 @@ function attentionBatch(ctx: OpContext, args: AttentionArgs, first: number, toke
           shape,
           [ctx.state, batch, scores, valueCache, partial, stats],
           [groups((kvHeadCount * headDim) / 8), chunks, rowBlocks],
-          place,
+          label,
         ),
       ]
     : [
@@ -158,14 +158,14 @@ function attentionBatch(ctx: OpContext, args: AttentionArgs, first: number, toke
           shape,
           [ctx.state, batch, scores, stats],
           [groups(chunks), rowBlocks, kvHeadCount],
-          place,
+          label,
         ),
         ctx.pipelines.dispatch(
           kernel.values,
           shape,
           [ctx.state, batch, scores, valueCache, partial],
           [groups((kvHeadCount * headDim) / 2), chunks, rowBlocks],
-          place,
+          label,
         ),
       ];
   return [
@@ -174,7 +174,7 @@ function attentionBatch(ctx: OpContext, args: AttentionArgs, first: number, toke
       wide ? { ...shape, Q_STRIDE: q.stride, POSITIONS: positions } : { ...shape, Q_STRIDE: q.stride },
       [ctx.state, batch, q.slice, keyCache, scores],
       [groups(capacity / positions), rowBlocks, kvHeadCount],
-      place,
+      label,
     ),
     ...values,
     ctx.pipelines.dispatch(
@@ -182,7 +182,7 @@ function attentionBatch(ctx: OpContext, args: AttentionArgs, first: number, toke
       { ...shape, OUTPUT_STRIDE: output.stride },
       [ctx.state, batch, stats, partial, output.slice],
       [groups(headCount * headDim), tokens, 1],
-      place,
+      label,
     ),
   ];
 }

@@ -20,7 +20,7 @@ async function runCombine(sums: Float32Array, rows: Float32Array, width: number,
   const rowsPerSum = rows.length / sums.length;
   const ctx = await makeContext('rows', { tokenCount: maxTokens, ...state });
   const onGpu = { sums: uploadRows(gpu, sums, width), rows: uploadRows(gpu, rows, width) };
-  await run(gpu, () => combine(ctx, { ...onGpu, rowsPerSum, width, maxTokens, place: 'test' }));
+  await run(gpu, () => combine(ctx, { ...onGpu, rowsPerSum, width, maxTokens, label: 'test' }));
   return {
     sums: await readRows(gpu, onGpu.sums, maxTokens, width),
     rows: await readRows(gpu, onGpu.rows, maxTokens * rowsPerSum, width),

@@ -16,19 +16,19 @@ export interface CombineArgs {
   rowsPerSum: number;
   width: number;
   maxTokens: number;
-  place: string;
+  label: string;
 }
 
 /** `sums[t] += sum over k of rows[t * rowsPerSum + k]`, in order of k; leaves the rows zero. */
 export function combine(ctx: OpContext, args: CombineArgs): Dispatch[] {
-  const { sums, rows, rowsPerSum, width, maxTokens, place } = args;
+  const { sums, rows, rowsPerSum, width, maxTokens, label } = args;
   return [
     ctx.pipelines.dispatch(
       KERNEL,
       { WIDTH: width, STRIDE: sums.stride, WORKGROUP },
       [ctx.state, sums.slice, rows.slice, constants(ctx.pipelines.device, rowsPerSum)],
       [Math.ceil(width / 4 / WORKGROUP), maxTokens, 1],
-      place,
+      label,
     ),
   ];
 }

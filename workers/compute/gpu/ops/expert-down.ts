@@ -14,7 +14,7 @@ export interface ExpertDownArgs {
   routingWeights: Slice;
   /** f32[tokens * expertsPerToken, embeddingLength], row p for assignment p */
   output: Rows;
-  place: string;
+  label: string;
 }
 
 /**

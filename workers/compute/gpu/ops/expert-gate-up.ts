@@ -16,7 +16,7 @@ export interface ExpertGateUpArgs {
   input: Rows;
   /** f32[tokens * expertsPerToken, feedForwardLength], row p for assignment p */
   activations: Rows;
-  place: string;
+  label: string;
 }
 
 /** `activation[p] = silu(gate x) * (up x)` for the assignments of every group whose slot lies in this bank. */
@@ -26,7 +26,7 @@ export function expertGateUp(ctx: OpContext, args: ExpertGateUpArgs): Dispatch[]
 }
 
 function gateAndUp(ctx: OpContext, args: ExpertGateUpArgs): Dispatch {
-  const { bank, groups, groupCount, maxAssignments, expertsPerToken, input, activations, place } = args;
+  const { bank, groups, groupCount, maxAssignments, expertsPerToken, input, activations, label } = args;
   const { gate, up } = bank;
   const { tile, workgroup, rowGroups, tiles } = tiling(ctx.variant, gate.rows, maxAssignments);
   const code = ctx.variant === 'rows' ? rowsCode : workgroupCode;
@@ -46,7 +46,7 @@ function gateAndUp(ctx: OpContext, args: ExpertGateUpArgs): Dispatch {
     WORKGROUP: workgroup,
   };
   const slices = [ctx.state, groups, bank.gateUp, input.slice, activations.slice];
-  return ctx.pipelines.dispatch(kernel, overrides, slices, [rowGroups, tiles, groupCount], place);
+  return ctx.pipelines.dispatch(kernel, overrides, slices, [rowGroups, tiles, groupCount], label);
 }
 
 /** A kernel reads one weight type: gate and up of different types take one after the other. */

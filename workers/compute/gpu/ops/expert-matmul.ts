@@ -36,11 +36,11 @@ export interface ExpertMatmulArgs {
   gated: boolean;
   /** f32[tokens * expertsPerToken]: `output[p] = routingWeights[p] * product`; not where it is gated. */
   routingWeights?: Slice;
-  place: string;
+  label: string;
 }
 
 export function expertMatmul(ctx: OpContext, args: ExpertMatmulArgs): Dispatch {
-  const { bank, layout, base, weights, slotStride, groups, groupCount, maxAssignments, input, output, place } = args;
+  const { bank, layout, base, weights, slotStride, groups, groupCount, maxAssignments, input, output, label } = args;
   const { tile, workgroup, rowGroups, tiles } = tiling(ctx.variant, layout.rows, maxAssignments);
   const code = ctx.variant === 'rows' ? matmulRowsCode : matmulWorkgroupCode;
   const kernel = weightKernel(`expert matmul ${ctx.variant}`, layout.type, ...expertLibs(ctx.variant), code);
@@ -61,5 +61,5 @@ export function expertMatmul(ctx: OpContext, args: ExpertMatmulArgs): Dispatch {
   };
   // The binding is there in any case; where no weights are read it is given something of the same type.
   const slices = [ctx.state, groups, weights, input.slice, output.slice, args.routingWeights ?? input.slice];
-  return ctx.pipelines.dispatch(kernel, overrides, slices, [rowGroups, tiles, groupCount], place);
+  return ctx.pipelines.dispatch(kernel, overrides, slices, [rowGroups, tiles, groupCount], label);
 }

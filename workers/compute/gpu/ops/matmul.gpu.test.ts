@@ -128,7 +128,7 @@ describe.each(VARIANTS)('matmul, %s', (variant) => {
         const output = allocateRows(gpu, tokens, rows);
         const ctx = await makeContext(variant, { tokenCount: tokens });
         await run(gpu, () =>
-          matmul(ctx, { matrix, input: uploadRows(gpu, x, cols), output, maxTokens: tokens, place: 'test' }),
+          matmul(ctx, { matrix, input: uploadRows(gpu, x, cols), output, maxTokens: tokens, label: 'test' }),
         );
         expectClose(await readRows(gpu, output, tokens, rows), reference(weights, x));
         const all = await readBack(gpu, output.slice, Float32Array);
@@ -147,7 +147,7 @@ describe.each(VARIANTS)('matmul, %s', (variant) => {
     const output = uploadRows(gpu, before, 40);
     const ctx = await makeContext(variant, { tokenCount: 5 });
     await run(gpu, () =>
-      matmul(ctx, { matrix, input: uploadRows(gpu, x, 64), output, maxTokens: 6, accumulate: true, place: 'test' }),
+      matmul(ctx, { matrix, input: uploadRows(gpu, x, 64), output, maxTokens: 6, accumulate: true, label: 'test' }),
     );
     const after = await readRows(gpu, output, 6, 40);
     const expected = reference(weights, x.slice(0, 5 * 64));
@@ -172,7 +172,7 @@ describe.each(VARIANTS)('matmul, %s', (variant) => {
         const output = allocateRows(gpu, count, rows);
         const ctx = await makeContext(variant, { tokenCount: count });
         await run(gpu, () =>
-          matmul(ctx, { matrix, input: uploadRows(gpu, input, cols), output, maxTokens: count, place: 'test' }),
+          matmul(ctx, { matrix, input: uploadRows(gpu, input, cols), output, maxTokens: count, label: 'test' }),
         );
         return readRows(gpu, output, count, rows);
       };
@@ -198,7 +198,7 @@ describe.each(VARIANTS)('matmul, %s', (variant) => {
     const x = randomNormal(random, cols);
     const output = allocateRows(gpu, 1, rows);
     const ctx = await makeContext(variant);
-    const args = { matrix, input: uploadRows(gpu, x, cols), output, maxTokens: 1, place: 'test' };
+    const args = { matrix, input: uploadRows(gpu, x, cols), output, maxTokens: 1, label: 'test' };
     // As matmul folds, but with two workgroups in x.
     const folded = matmul(ctx, args).map((dispatch) => {
       expect(dispatch.workgroups.slice(1)).toEqual([1, 1]);
@@ -222,7 +222,7 @@ describe.each(VARIANTS)('matmul, %s', (variant) => {
     const output = uploadRows(gpu, before, 5);
     const input = uploadRows(gpu, new Float32Array(32).fill(1), 32);
     const ctx = await makeContext(variant, { stalled: 1 });
-    await run(gpu, () => matmul(ctx, { matrix, input, output, maxTokens: 1, place: 'test' }));
+    await run(gpu, () => matmul(ctx, { matrix, input, output, maxTokens: 1, label: 'test' }));
     expect(await readRows(gpu, output, 1, 5)).toEqual(before);
   });
 });
@@ -322,7 +322,7 @@ describe.each(VARIANTS)('experts, %s', (variant) => {
       words.set(groups.headers);
       words.set(groups.assignments, GROUPS_HEADER_BYTES / 4);
       const groupCount = groups.headers.length / 4;
-      const shared = { bank, groups: upload(gpu, words), groupCount, maxAssignments, activations, place: 'test' };
+      const shared = { bank, groups: upload(gpu, words), groupCount, maxAssignments, activations, label: 'test' };
       // Choice 1 is left out, which shows as weight 0; what its row holds must not matter.
       const weights = Float32Array.from({ length: choices }, (_, p) => (p === 1 ? 0 : 0.1 + random()));
       await run(gpu, () => expertGateUp(ctx, { ...shared, expertsPerToken, input: uploadRows(gpu, x, dim) }));

@@ -17,13 +17,13 @@ export interface MatmulArgs {
   maxTokens: number;
   /** Adds to the output instead of overwriting it. */
   accumulate?: boolean;
-  place: string;
+  label: string;
 }
 
 /** `output[t, r] (+)= sum_c W[r, c] input[t, c]`, dequantized and added up in f32. */
 export function matmul(
   ctx: OpContext,
-  { matrix, input, output, maxTokens, accumulate, place }: MatmulArgs,
+  { matrix, input, output, maxTokens, accumulate, label }: MatmulArgs,
 ): Dispatch[] {
   const { layout, slice } = matrix;
   const { tile, workgroup, rowGroups, tiles } = tiling(ctx.variant, layout.rows, maxTokens);
@@ -41,7 +41,7 @@ export function matmul(
   };
   const folds = Math.ceil(rowGroups / MAX_WORKGROUPS);
   const grid = [Math.ceil(rowGroups / folds), tiles, folds] as const;
-  return [ctx.pipelines.dispatch(kernel, overrides, [ctx.state, slice, input.slice, output.slice], grid, place)];
+  return [ctx.pipelines.dispatch(kernel, overrides, [ctx.state, slice, input.slice, output.slice], grid, label)];
 }
 
 /** {@link matmul} by a matrix that is cut by rows: each part writes its own columns of the output. */
@@ -55,6 +55,6 @@ export function matmulParts(
     const before = firstRow * 4;
     firstRow += matrix.layout.rows;
     const output = { slice: { ...slice, offset: slice.offset + before, size: slice.size - before }, stride };
-    return matmul(ctx, { ...args, matrix, output, place: parts.length === 1 ? args.place : `${args.place}.${part}` });
+    return matmul(ctx, { ...args, matrix, output, label: parts.length === 1 ? args.label : `${args.label}.${part}` });
   });
 }

@@ -31,7 +31,7 @@ async function normalise(
   const output = allocateRows(gpu, maxTokens, width);
   const input = uploadRows(gpu, x, width);
   await run(gpu, () =>
-    rmsNorm(ctx, { input, weight: upload(gpu, weight), output, width, epsilon: EPSILON, maxTokens, place: 'test' }),
+    rmsNorm(ctx, { input, weight: upload(gpu, weight), output, width, epsilon: EPSILON, maxTokens, label: 'test' }),
   );
   return { gpu, output, rows: await readRows(gpu, output, maxTokens, width) };
 }

@@ -21,12 +21,12 @@ export interface RmsNormArgs {
   width: number;
   epsilon: number;
   maxTokens: number;
-  place: string;
+  label: string;
 }
 
 /** `output[t] = input[t] / sqrt(mean(input[t]^2) + epsilon) * weight` */
 export function rmsNorm(ctx: OpContext, args: RmsNormArgs): Dispatch[] {
-  const { input, weight, output, width, epsilon, maxTokens, place } = args;
+  const { input, weight, output, width, epsilon, maxTokens, label } = args;
   const rows = ctx.variant === 'rows';
   const workgroup = rows ? ROWS_WORKGROUP : 256;
   const slices = rows ? Math.ceil(width / (COLUMNS_PER_THREAD * workgroup)) : 1;
@@ -42,7 +42,7 @@ export function rmsNorm(ctx: OpContext, args: RmsNormArgs): Dispatch[] {
       },
       [ctx.state, input.slice, weight, output.slice],
       [slices, maxTokens, 1],
-      place,
+      label,
     ),
   ];
 }

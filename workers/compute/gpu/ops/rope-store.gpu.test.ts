@@ -51,7 +51,7 @@ async function store(shape: Case, state: StateValues = {}, scale = 1) {
       keyCache: caches[0],
       valueCache: caches[1],
       maxTokens: tokens,
-      place: 'test',
+      label: 'test',
     }),
   );
   const cache = async (i: number) => {

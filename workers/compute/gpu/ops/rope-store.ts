@@ -25,7 +25,7 @@ export interface RopeAndStoreArgs {
   /** Even, at most headDim. */
   ropeDimensionCount: number;
   maxTokens: number;
-  place: string;
+  label: string;
 }
 
 /** Rotates q in place; stores rotated k, and v, in the cache at positions `state.position + t`. */
@@ -50,7 +50,7 @@ export function ropeAndStore(ctx: OpContext, args: RopeAndStoreArgs): Dispatch[]
       },
       [ctx.state, q.slice, k.slice, v.slice, table, keyCache, valueCache],
       [Math.ceil(pairs / WORKGROUP), args.maxTokens, 1],
-      args.place,
+      args.label,
     ),
   ];
 }

@@ -44,7 +44,7 @@ async function runRouter(logits: Float32Array, expertCount: number, expertsPerTo
       routingWeights,
       slotTable: upload(gpu, slotTable),
       groups,
-      place: 'test',
+      label: 'test',
     }),
   );
   const words = await readBack(gpu, groups, Uint32Array);

@@ -38,7 +38,7 @@ export interface RouterArgs {
   slotTable: Slice;
   /** Written with `decode`: see context.ts. */
   groups: Slice;
-  place: string;
+  label: string;
 }
 
 /** Chooses the experts of each token; `decode` finds their slots too, or sets `state.stalled` to layer + 1. */
@@ -70,7 +70,7 @@ export function router(ctx: OpContext, args: RouterArgs): Dispatch[] {
         constants(ctx.pipelines.device, layer),
       ],
       [Math.ceil(maxTokens / workgroup), 1, 1],
-      args.place,
+      args.label,
     ),
   ];
 }
