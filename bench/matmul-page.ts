@@ -15,7 +15,7 @@ import { expertDown } from '../workers/compute/gpu/ops/expert-down.ts';
 import { expertGateUp } from '../workers/compute/gpu/ops/expert-gate-up.ts';
 import { matmul } from '../workers/compute/gpu/ops/matmul.ts';
 import { PipelineCache } from '../workers/compute/gpu/pipelines.ts';
-import { allocateRows, makeState, measureBest, run, upload } from '../workers/compute/gpu/testing.ts';
+import { allocateActivations, makeState, measureBest, run, upload } from '../workers/compute/gpu/testing.ts';
 import { layoutTensor, WEIGHT_TYPES, type WeightTypeName } from '../workers/format/weight-layout.ts';
 import bareLoop from './bare-loop.wgsl?raw';
 
@@ -55,7 +55,7 @@ function weightBytes(bytes: number): Uint8Array<ArrayBuffer> {
 function bareDispatch({ rows, cols }: Case, buffers: Slice[]): Dispatch[] {
   const weights = upload(device, new Float32Array(weightBytes(rows * cols * 4).buffer));
   const input = upload(device, new Float32Array(cols).fill(1));
-  const output = allocateRows(device, 1, rows).slice;
+  const output = allocateActivations(device, 1, rows).slice;
   buffers.push(weights, input, output);
   const kernel = { name: 'bare loop', code: [bareLoop] };
   return [
@@ -66,7 +66,7 @@ function bareDispatch({ rows, cols }: Case, buffers: Slice[]): Dispatch[] {
 function matmulDispatch(ctx: OpContext, { type, rows, cols, tokens }: Case, buffers: Slice[]): Dispatch[] {
   const layout = layoutTensor('w', WEIGHT_TYPES[type], rows, cols, 0);
   const slice = upload(device, weightBytes(layout.bytes));
-  const [input, output] = [allocateRows(device, tokens, cols), allocateRows(device, tokens, rows)];
+  const [input, output] = [allocateActivations(device, tokens, cols), allocateActivations(device, tokens, rows)];
   buffers.push(slice, input.slice, output.slice);
   return matmul(ctx, { matrix: { layout, slice }, input, output, maxTokens: tokens, label: 'bench' });
 }
@@ -92,8 +92,8 @@ function expertDispatches(ctx: OpContext, { type, rows, cols, tokens }: Case, bu
   words.set([0, 0, tokens, 0]);
   for (let p = 0; p < tokens; p++) words[GROUPS_HEADER_BYTES / 4 + p] = p;
   const groups = upload(device, words);
-  const input = allocateRows(device, tokens, cols);
-  const [activations, output] = [allocateRows(device, tokens, rows), allocateRows(device, tokens, cols)];
+  const input = allocateActivations(device, tokens, cols);
+  const [activations, output] = [allocateActivations(device, tokens, rows), allocateActivations(device, tokens, cols)];
   const routingWeights = upload(device, new Float32Array(tokens).fill(0.5));
   buffers.push(bank.gateUp, bank.down, groups, routingWeights, input.slice, activations.slice, output.slice);
   const shared = { bank, groups, groupCount: 1, maxAssignments: tokens, activations, label: 'bench' };

@@ -22,13 +22,13 @@ import { PipelineCache } from '../workers/compute/gpu/pipelines.ts';
 import { ropeTable } from '../workers/compute/gpu/rope-table.ts';
 import {
   allocate,
-  allocateRows,
+  allocateActivations,
   makeState,
   measureBest,
   randomNormal,
   seededRandom,
   upload,
-  uploadRows,
+  uploadActivations,
 } from '../workers/compute/gpu/testing.ts';
 
 type Shape = Pick<
@@ -62,7 +62,7 @@ const random = seededRandom(1);
 const cacheOf = ({ capacity, kvHeadCount, headDim }: Case) =>
   upload(device, new Uint32Array((capacity * kvHeadCount * headDim) / 2).fill(0x3c013bff));
 
-const rowsOf = (rows: number, width: number) => uploadRows(device, randomNormal(random, rows * width), width);
+const rowsOf = (rows: number, width: number) => uploadActivations(device, randomNormal(random, rows * width), width);
 
 function layerOperations(ctx: OpContext, one: Case): Record<string, Dispatch[]> {
   const { tokens, embeddingLength: width, headCount, kvHeadCount, headDim, expertCount, expertsPerToken } = one;
@@ -75,7 +75,7 @@ function layerOperations(ctx: OpContext, one: Case): Record<string, Dispatch[]> 
       ...shared,
       input: rowsOf(tokens, width),
       weight: upload(device, randomNormal(random, width)),
-      output: allocateRows(device, tokens, width),
+      output: allocateActivations(device, tokens, width),
       width,
       epsilon: 1e-5,
     }),
@@ -91,7 +91,7 @@ function layerOperations(ctx: OpContext, one: Case): Record<string, Dispatch[]> 
       ...heads,
       ...caches,
       q,
-      output: allocateRows(device, tokens, headCount * headDim),
+      output: allocateActivations(device, tokens, headCount * headDim),
       scratch: allocate(device, attentionScratchBytes(heads)),
     }),
     router: router(ctx, {

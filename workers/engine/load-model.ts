@@ -15,10 +15,10 @@ import { type LayerExperts, SlotMemory, slotBytes } from '../experts/slot-memory
 import { expertKey, isExpertKey, type ModelManifest, type RecordInfo } from '../format/manifest.ts';
 import type { GpuModel } from '../generate/loaded-model.ts';
 import { planKernels } from '../generate/prefill.ts';
-import { createStepBuffers, promptRowsBytes, stepBufferBytes } from '../model/buffers.ts';
+import { createStepBuffers, prefillBuffersBytes, stepBufferBytes } from '../model/buffers.ts';
 import type { Model } from '../model/forward.ts';
 import { KvCache, kvCacheBytes } from '../model/kv-cache.ts';
-import { PromptRows } from '../model/prompt-rows.ts';
+import { PrefillBuffers } from '../model/prefill-buffers.ts';
 import { type DenseWeights, denseRecords, loadDenseWeights } from '../model/weights.ts';
 import type { RecordReader } from '../store/record-reader.ts';
 import { importEnded } from '../store/record-requests.ts';
@@ -99,7 +99,7 @@ function memoryPlan({ manifest, request }: LoadInputs, weights: DenseWeights) {
   const context = request.context ?? Math.min(config.contextLength, DEFAULT_CONTEXT);
   const shape = { maxTokens: Math.min(context, MAX_BATCH), context };
   const table = ropeTable(config, context);
-  const buffers = stepBufferBytes(config, shape) + promptRowsBytes(config, shape);
+  const buffers = stepBufferBytes(config, shape) + prefillBuffersBytes(config, shape);
   const fixedBytes = weights.bytes + table.byteLength + kvCacheBytes(config, context) + buffers;
   return { shape, table, fixedBytes, layouts: expertLayouts(manifest) };
 }
@@ -125,7 +125,7 @@ function allocate(inputs: LoadInputs, weights: DenseWeights, budgetBytes: Bytes)
     const memory = own(new SlotMemory(device, layouts, pools, expertCount));
     const kvCache = own(new KvCache(device, config, context));
     const buffers = own(createStepBuffers(device, config, shape));
-    const promptRows = new PromptRows(device, config);
+    const prefillBuffers = new PrefillBuffers(device, config);
     const ropeSlice = own(upload(device, 'rope table', table));
     const recordOf = new Map(manifest.records.map((record) => [record.key, record]));
     const experts = new ExpertCache(
@@ -147,7 +147,7 @@ function allocate(inputs: LoadInputs, weights: DenseWeights, budgetBytes: Bytes)
       kvCache,
       ropeTable: ropeSlice.slice,
       buffers,
-      promptRows,
+      prefillBuffers,
       slotTable: memory.slotTable,
       banks: (layer) => memory.banks(layer),
     };
@@ -159,7 +159,7 @@ function allocate(inputs: LoadInputs, weights: DenseWeights, budgetBytes: Bytes)
       context,
       slots: pools.reduce((sum, { slots }) => sum + slots, 0),
       gpuBytes: () =>
-        weights.bytes + memory.bytes + kvCache.bytes + buffers.bytes + promptRows.bytes + table.byteLength,
+        weights.bytes + memory.bytes + kvCache.bytes + buffers.bytes + prefillBuffers.bytes + table.byteLength,
       destroy: () => {
         experts.close();
         destroyOwned();

@@ -13,7 +13,7 @@
 import { MixtabError } from '../../src/contract/errors.ts';
 import { type ExpertIndex, type LayerIndex, layerIndex } from '../../src/contract/ids.ts';
 import { type Dispatch, record, type Slice, submit } from '../compute/gpu/dispatch.ts';
-import type { Rows } from '../compute/gpu/ops/context.ts';
+import type { Activations } from '../compute/gpu/ops/context.ts';
 import type { Readback } from '../compute/gpu/readback.ts';
 import { STATE } from '../compute/gpu/step-state.ts';
 import type { ExpertCache, Prediction } from '../experts/expert-cache.ts';
@@ -39,7 +39,7 @@ export interface DecodeInputs {
   /** Told what the routers find likely, where a token goes layer by layer. */
   onRouterLogits?: OnRouterLogits;
   /** What is made of the last layer's residual, and where it writes its result; default: the sampler. */
-  head?: { dispatches: (model: Model, residual: Rows) => Dispatch[]; result: Slice };
+  head?: { dispatches: (model: Model, residual: Activations) => Dispatch[]; result: Slice };
 }
 
 /** A token on its way: the sampler's result, state and trace, and what was guessed of the layers' choices where that was asked for. */

@@ -13,7 +13,7 @@ import {
   tokenId,
 } from '../../src/contract/ids.ts';
 import { type Dispatch, record, type Slice, submit } from '../compute/gpu/dispatch.ts';
-import type { Rows } from '../compute/gpu/ops/context.ts';
+import type { Activations } from '../compute/gpu/ops/context.ts';
 import type { Readback } from '../compute/gpu/readback.ts';
 import { STATE } from '../compute/gpu/step-state.ts';
 import type { ExpertCache } from '../experts/expert-cache.ts';
@@ -46,7 +46,7 @@ export interface PrefillInputs {
   /** Told what the routers find likely, for the tokens that went through the kernels last. */
   onRouterLogits?: OnRouterLogits;
   /** Told what the last layer made of some of the tokens, in order; f32[count, embeddingLength], gone when it resolves. */
-  onResiduals?: (residual: Rows, first: number, count: number) => Promise<void>;
+  onResiduals?: (residual: Activations, first: number, count: number) => Promise<void>;
 }
 
 /** Tokens that go through a kernel together. */
@@ -65,7 +65,7 @@ interface Chunk {
  */
 export async function prefill(inputs: PrefillInputs): Promise<void> {
   const { model, tokens, position, onProgress, onResiduals } = inputs;
-  const { buffers, promptRows, kvCache, ctx } = model;
+  const { buffers, prefillBuffers, kvCache, ctx } = model;
   const { device } = ctx.pipelines;
   await kvCache.grow(position + tokens.length);
   try {
@@ -78,7 +78,7 @@ export async function prefill(inputs: PrefillInputs): Promise<void> {
     clearExpertOutputs(device, buffers);
     throw error;
   } finally {
-    promptRows.release();
+    prefillBuffers.release();
   }
   writeState(device, buffers.state, 1, position + tokens.length - 1);
   onProgress(tokens.length);
@@ -95,12 +95,12 @@ export function writeState(device: GPUDevice, state: Slice, tokenCount: number, 
 
 /** Chunks with their rows: a single one has those of the step. */
 async function chunksOf(
-  { buffers, promptRows }: Model,
+  { buffers, prefillBuffers }: Model,
   tokens: readonly TokenId[],
   position: number,
 ): Promise<Chunk[]> {
   const parts = slicesOf(tokens, buffers.maxTokens);
-  const rows = parts.length > 1 ? await promptRows.allocate(parts.map((part) => part.length)) : [];
+  const rows = parts.length > 1 ? await prefillBuffers.allocate(parts.map((part) => part.length)) : [];
   return parts.map((part, index) => {
     const first = index * buffers.maxTokens;
     return { tokens: part, first, position: position + first, buffers: { ...buffers, ...rows[index] } };

@@ -6,7 +6,7 @@ import type { ScoreRequest, ScoreResult } from '../../src/contract/engine-api.ts
 import { MixtabError } from '../../src/contract/errors.ts';
 import type { TokenId } from '../../src/contract/ids.ts';
 import { record, type Slice, whole } from '../compute/gpu/dispatch.ts';
-import type { Rows } from '../compute/gpu/ops/context.ts';
+import type { Activations } from '../compute/gpu/ops/context.ts';
 import { tokenLogprob } from '../compute/gpu/ops/token-logprob.ts';
 import type { Readback } from '../compute/gpu/readback.ts';
 import { INPUT_ALIGNMENT_WEIGHTS } from '../format/weight-layout.ts';
@@ -109,8 +109,8 @@ function piecesOf(inputs: ScoreInputs, window: readonly TokenId[]): string[] {
 }
 
 interface ScoreBuffers {
-  normed: Rows;
-  logits: Rows;
+  normed: Activations;
+  logits: Activations;
   /** u32[ROWS] */
   targets: Slice;
   /** f32[ROWS] */
@@ -126,7 +126,7 @@ function createScoreBuffers(device: GPUDevice, width: number, vocabularySize: nu
     buffers.push(buffer);
     return whole(buffer);
   };
-  const rows = (label: string, columns: number): Rows => {
+  const rows = (label: string, columns: number): Activations => {
     const stride = Math.ceil(columns / INPUT_ALIGNMENT_WEIGHTS) * INPUT_ALIGNMENT_WEIGHTS;
     return { slice: slice(label, ROWS * stride * 4), stride };
   };

@@ -4,14 +4,14 @@ import type { Bytes } from '../../src/contract/ids.ts';
 import type { ModelConfig } from '../../src/contract/import-api.ts';
 import { type Slice, whole } from '../compute/gpu/dispatch.ts';
 import { attentionScratchBytes } from '../compute/gpu/ops/attention.ts';
-import { GROUPS_HEADER_BYTES, type Rows } from '../compute/gpu/ops/context.ts';
+import { type Activations, GROUPS_HEADER_BYTES } from '../compute/gpu/ops/context.ts';
 import { SAMPLE_RESULT_BYTES, sampleParamsBytes, sampleScratchBytes } from '../compute/gpu/ops/sample.ts';
 import { STATE_BYTES } from '../compute/gpu/step-state.ts';
 import { INPUT_ALIGNMENT_WEIGHTS } from '../format/weight-layout.ts';
 
-interface TokenRows {
+interface TokenActivations {
   /** f32[tokens, embeddingLength] */
-  residual: Rows;
+  residual: Activations;
   /** f32[tokens, expertsPerToken] */
   routingWeights: Slice;
   /** u32[tokens, expertsPerToken], in prefill. */
@@ -19,47 +19,47 @@ interface TokenRows {
 }
 
 /** What one of several chunks of a prompt keeps while the others compute. */
-export interface ChunkRows extends TokenRows {
+export interface ChunkActivations extends TokenActivations {
   /** f32[tokens, embeddingLength]: what the experts that ran so far add to the residual; zero between layers. */
-  accumulator: Rows;
+  accumulator: Activations;
 }
 
-export interface StepBuffers extends TokenRows {
+export interface StepBuffers extends TokenActivations {
   /** Tokens that go through a kernel together. */
   maxTokens: number;
   /** Absent where all experts' outputs can stay in their rows until the last one ran: in decode, and in prompts of one chunk. */
-  accumulator?: Rows;
+  accumulator?: Activations;
   state: Slice;
   /** u32[maxTokens] */
   tokens: Slice;
   /** f32[maxTokens, embeddingLength] */
-  normed: Rows;
+  normed: Activations;
   /** f32[maxTokens, headCount * headDim] */
-  q: Rows;
+  q: Activations;
   /** f32[maxTokens, kvHeadCount * headDim] */
-  k: Rows;
-  v: Rows;
+  k: Activations;
+  v: Activations;
   /** f32[maxTokens, headCount * headDim] */
-  attended: Rows;
+  attended: Activations;
   attentionScratch: Slice;
   /** f32[maxTokens, expertCount] */
-  routerLogits: Rows;
+  routerLogits: Activations;
   /** u32[layerCount, TRACE_STRIDE / 4], in decode: the chosen experts of every layer. */
   trace: Slice;
   /** The same, as guessed one or two layers earlier. */
   predictions: Slice;
   /** What a guess needs beside the token's own: its norm, logits and weights, which nobody reads. */
-  predictionScratch: { normed: Rows; routerLogits: Rows; routingWeights: Slice };
+  predictionScratch: { normed: Activations; routerLogits: Activations; routingWeights: Slice };
   groups: Slice;
   /** f32[maxTokens * expertsPerToken, embeddingLength]: weighted outputs; zero but between expertDown and combine. */
-  expertOut: Rows;
+  expertOut: Activations;
   /** f32[maxTokens * expertsPerToken, feedForwardLength] */
-  activations: Rows;
+  activations: Activations;
   /** f32[1, embeddingLength]: the last token's residual, input of the output head. */
-  headResidual: Rows;
-  headNormed: Rows;
+  headResidual: Activations;
+  headNormed: Activations;
   /** f32[1, vocabularySize] */
-  logits: Rows;
+  logits: Activations;
   sampleParams: Slice;
   /** u32[vocabularySize]: occurrences, for the penalties. */
   sampleCounts: Slice;
@@ -136,11 +136,11 @@ const sumOf = (all: Specs): Bytes => Object.values(all).reduce((sum, spec) => su
 export const stepBufferBytes = (config: ModelConfig, shape: StepShape): Bytes => sumOf(specs(config, shape));
 
 /** GPU bytes that the longest prompt's rows will take beside them: 32 KB a token in Mixtral. None where it is a single chunk. */
-export const promptRowsBytes = (config: ModelConfig, { maxTokens, context }: StepShape): Bytes =>
+export const prefillBuffersBytes = (config: ModelConfig, { maxTokens, context }: StepShape): Bytes =>
   context > maxTokens ? sumOf(chunkSpecs(config, context)) : 0;
 
 interface Allocated {
-  slices: Record<string, Slice | Rows>;
+  slices: Record<string, Slice | Activations>;
   bytes: Bytes;
   destroy(): void;
 }
@@ -172,8 +172,8 @@ export function createStepBuffers(device: GPUDevice, config: ModelConfig, shape:
   return {
     ...(rest as unknown as Omit<StepBuffers, keyof StepShape | 'predictionScratch' | 'bytes' | 'destroy'>),
     predictionScratch: {
-      normed: predictionNormed as Rows,
-      routerLogits: predictionLogits as Rows,
+      normed: predictionNormed as Activations,
+      routerLogits: predictionLogits as Activations,
       routingWeights: predictionWeights as Slice,
     },
     maxTokens: shape.maxTokens,
@@ -183,13 +183,13 @@ export function createStepBuffers(device: GPUDevice, config: ModelConfig, shape:
 }
 
 /** Rows for a chunk of `tokens`. */
-export function createChunkRows(
+export function createChunkActivations(
   device: GPUDevice,
   config: ModelConfig,
   tokens: number,
-): Allocated & { rows: ChunkRows } {
+): Allocated & { rows: ChunkActivations } {
   const allocated = allocate(device, chunkSpecs(config, tokens), 'prompt ');
-  return { ...allocated, rows: allocated.slices as unknown as ChunkRows };
+  return { ...allocated, rows: allocated.slices as unknown as ChunkActivations };
 }
 
 /** One layer's region of the trace. */

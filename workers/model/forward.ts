@@ -6,7 +6,7 @@
 import { type LayerIndex, layerIndex } from '../../src/contract/ids.ts';
 import type { ModelConfig } from '../../src/contract/import-api.ts';
 import type { Dispatch, Slice } from '../compute/gpu/dispatch.ts';
-import type { ExpertBank, OpContext, Rows } from '../compute/gpu/ops/context.ts';
+import type { Activations, ExpertBank, OpContext } from '../compute/gpu/ops/context.ts';
 import { embed } from '../compute/gpu/ops/embed.ts';
 import { matmulParts } from '../compute/gpu/ops/matmul.ts';
 import { rmsNorm } from '../compute/gpu/ops/rms-norm.ts';
@@ -15,7 +15,7 @@ import { attentionBlock } from './attention.ts';
 import { predictionOf, type StepBuffers, traceOf } from './buffers.ts';
 import type { KvCache } from './kv-cache.ts';
 import { combineExperts, routeTokens, runExperts } from './moe-layer.ts';
-import type { PromptRows } from './prompt-rows.ts';
+import type { PrefillBuffers } from './prefill-buffers.ts';
 import type { DenseWeights } from './weights.ts';
 
 /** A model on the GPU. */
@@ -27,7 +27,7 @@ export interface Model {
   /** f32[kvCache.limit, ropeDimensionCount / 2, 2] */
   ropeTable: Slice;
   buffers: StepBuffers;
-  promptRows: PromptRows;
+  prefillBuffers: PrefillBuffers;
   slotTable: Slice;
   banks(layer: LayerIndex): readonly ExpertBank[];
 }
@@ -55,7 +55,12 @@ export function attend(model: Model, layer: LayerIndex, maxTokens: number): Disp
 /** `logits[t] = output rmsnorm(residual[t])` */
 export function logitsOf(
   { config, ctx, weights }: Model,
-  { residual, normed, logits, maxTokens }: { residual: Rows; normed: Rows; logits: Rows; maxTokens: number },
+  {
+    residual,
+    normed,
+    logits,
+    maxTokens,
+  }: { residual: Activations; normed: Activations; logits: Activations; maxTokens: number },
 ): Dispatch[] {
   return [
     ...rmsNorm(ctx, {
@@ -75,7 +80,7 @@ export function logitsOf(
  * Norm, output matrix and sampler: the next token from the residual of one token.
  * @param residual that token's residual, in row 0
  */
-export function outputHead(model: Model, residual: Rows): Dispatch[] {
+export function outputHead(model: Model, residual: Activations): Dispatch[] {
   const { config, ctx, buffers } = model;
   const { headNormed, logits } = buffers;
   return [
@@ -118,7 +123,7 @@ export type PredictionDepth = 1 | 2;
  */
 export function decodeProgram(
   model: Model,
-  headOf: (model: Model, residual: Rows) => Dispatch[] = outputHead,
+  headOf: (model: Model, residual: Activations) => Dispatch[] = outputHead,
 ): DecodeProgram {
   const maxTokens = 1;
   const { config, ctx, weights, buffers, slotTable } = model;

@@ -11,7 +11,7 @@ import type { LayerIndex } from '../../src/contract/ids.ts';
 import type { ModelConfig } from '../../src/contract/import-api.ts';
 import type { Dispatch, Slice } from '../compute/gpu/dispatch.ts';
 import { combine } from '../compute/gpu/ops/combine.ts';
-import type { ExpertBank, OpContext, Rows } from '../compute/gpu/ops/context.ts';
+import type { Activations, ExpertBank, OpContext } from '../compute/gpu/ops/context.ts';
 import { expertDown } from '../compute/gpu/ops/expert-down.ts';
 import { expertGateUp } from '../compute/gpu/ops/expert-gate-up.ts';
 import { matmul } from '../compute/gpu/ops/matmul.ts';
@@ -127,7 +127,7 @@ export function clearExpertOutputs(device: GPUDevice, { expertOut }: StepBuffers
 export function addAccumulated(
   ctx: OpContext,
   { config, layer, buffers, maxTokens }: CombineInputs,
-  accumulator: Rows,
+  accumulator: Activations,
 ): Dispatch[] {
   return combine(ctx, {
     sums: buffers.residual,

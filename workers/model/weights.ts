@@ -2,7 +2,7 @@
 import { MixtabError } from '../../src/contract/errors.ts';
 import type { Bytes } from '../../src/contract/ids.ts';
 import type { Slice } from '../compute/gpu/dispatch.ts';
-import type { Matrix, RowParts } from '../compute/gpu/ops/context.ts';
+import type { Matrix, SplitMatrix } from '../compute/gpu/ops/context.ts';
 import { denseKey, EMBEDDING_KEY, isPartOf, OUTPUT_KEY, partKey, type RecordInfo } from '../format/manifest.ts';
 import { type RecordParts, rangeOf } from '../format/record-parts.ts';
 import type { TensorLayout } from '../format/weight-layout.ts';
@@ -25,12 +25,12 @@ export interface LayerWeights {
 
 export interface DenseWeights {
   /** [vocabularySize, embeddingLength] */
-  embedding: RowParts;
+  embedding: SplitMatrix;
   layers: LayerWeights[];
   /** f32[embeddingLength] */
   outputNorm: Slice;
   /** [vocabularySize, embeddingLength] */
-  output: RowParts;
+  output: SplitMatrix;
   bytes: Bytes;
   destroy(): void;
 }
@@ -89,7 +89,7 @@ export async function loadDenseWeights(
       throw new MixtabError('record-damaged', `Record ${key} has no tensor ${name}.`, 'Import the model again.');
     return found;
   };
-  const parts = (first: string, name: string): RowParts =>
+  const parts = (first: string, name: string): SplitMatrix =>
     records.filter(({ key }) => isPartOf(key, first)).map(({ key }) => matrix(key, name));
   const layer = (key: string): LayerWeights => ({
     attnNorm: matrix(key, 'attn_norm').slice,

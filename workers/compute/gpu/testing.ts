@@ -2,7 +2,7 @@
 
 import { requestAdapter, requestDevice } from './device.ts';
 import { type Dispatch, encode, type Slice, whole } from './dispatch.ts';
-import type { MatrixVariant, OpContext, Rows } from './ops/context.ts';
+import type { Activations, MatrixVariant, OpContext } from './ops/context.ts';
 import { PipelineCache } from './pipelines.ts';
 import { STATE, STATE_BYTES } from './step-state.ts';
 
@@ -36,7 +36,7 @@ export function allocate(gpu: GPUDevice, bytes: number, label = 'test'): Slice {
 export const rowStride = (width: number): number => Math.ceil(width / 256) * 256;
 
 /** Rows on the GPU from a dense `[rows, width]` array; tails are zero. */
-export function uploadRows(gpu: GPUDevice, data: Float32Array, width: number, label = 'rows'): Rows {
+export function uploadActivations(gpu: GPUDevice, data: Float32Array, width: number, label = 'rows'): Activations {
   const stride = rowStride(width);
   const count = data.length / width;
   const padded = new Float32Array(count * stride);
@@ -45,7 +45,7 @@ export function uploadRows(gpu: GPUDevice, data: Float32Array, width: number, la
 }
 
 /** Zeroed rows `[count, width]` on the GPU. */
-export const allocateRows = (gpu: GPUDevice, count: number, width: number): Rows => ({
+export const allocateActivations = (gpu: GPUDevice, count: number, width: number): Activations => ({
   slice: allocate(gpu, count * rowStride(width) * 4, 'rows'),
   stride: rowStride(width),
 });
@@ -65,7 +65,12 @@ export async function readBack<T>(gpu: GPUDevice, slice: Slice, type: ArrayConst
 }
 
 /** The first `count` rows without their tails, `[count, width]`. */
-export async function readRows(gpu: GPUDevice, rows: Rows, count: number, width: number): Promise<Float32Array> {
+export async function readActivations(
+  gpu: GPUDevice,
+  rows: Activations,
+  count: number,
+  width: number,
+): Promise<Float32Array> {
   const all = await readBack(gpu, rows.slice, Float32Array);
   const dense = new Float32Array(count * width);
   for (let row = 0; row < count; row++) {

@@ -4,16 +4,16 @@ import { unpackHalves } from '../../../reference/half.ts';
 import { compare, TOLERANCE } from '../../../reference/tolerance.ts';
 import {
   allocate,
-  allocateRows,
+  allocateActivations,
   getTestDevice,
   makeContext,
   randomNormal,
-  readRows,
+  readActivations,
   run,
   type StateValues,
   seededRandom,
   upload,
-  uploadRows,
+  uploadActivations,
 } from '../testing.ts';
 import { attention, attentionScratchBytes } from './attention.ts';
 import type { MatrixVariant } from './context.ts';
@@ -65,11 +65,11 @@ async function attend(shape: Case, options: Options = {}) {
     padded.set(words);
     return upload(gpu, padded);
   };
-  const output = allocateRows(gpu, maxTokens, width);
+  const output = allocateActivations(gpu, maxTokens, width);
   const bytes = scratchBytes ?? attentionScratchBytes({ ...shape, capacity, maxTokens });
   await run(gpu, () =>
     attention(ctx, {
-      q: uploadRows(
+      q: uploadActivations(
         gpu,
         Float32Array.from({ ...q, length: maxTokens * width }, (x) => x ?? 0),
         width,
@@ -87,7 +87,7 @@ async function attend(shape: Case, options: Options = {}) {
     }),
   );
   return {
-    actual: await readRows(gpu, output, maxTokens, width),
+    actual: await readActivations(gpu, output, maxTokens, width),
     expected: reference(q, unpackHalves(keys), unpackHalves(values), position, shape),
   };
 }
@@ -166,11 +166,11 @@ describe('attention', () => {
     const gpu = await getTestDevice();
     for (let t = 0; t < 5; t++) {
       const ctx = await makeContext('rows', { position: 126 + t });
-      const output = allocateRows(gpu, 1, 128);
+      const output = allocateActivations(gpu, 1, 128);
       await run(gpu, () =>
         attention(ctx, {
           ...batch,
-          q: uploadRows(gpu, q.slice(t * 128, (t + 1) * 128), 128),
+          q: uploadActivations(gpu, q.slice(t * 128, (t + 1) * 128), 128),
           keyCache: upload(gpu, keys),
           valueCache: upload(gpu, values),
           output,
@@ -180,7 +180,7 @@ describe('attention', () => {
           scratch: allocate(gpu, attentionScratchBytes({ ...batch, capacity: 131, maxTokens: 1 })),
         }),
       );
-      const alone = await readRows(gpu, output, 1, 128);
+      const alone = await readActivations(gpu, output, 1, 128);
       expect(compare(alone, actual.subarray(t * 128, (t + 1) * 128), TOLERANCE.elementwise)).toBeNull();
     }
   });

@@ -22,7 +22,7 @@ import type { Bytes } from '../../../../src/contract/ids.ts';
 import type { Dispatch, Slice } from '../dispatch.ts';
 import type { KernelSource } from '../pipelines.ts';
 import { constants } from './constants.ts';
-import type { OpContext, Rows } from './context.ts';
+import type { Activations, OpContext } from './context.ts';
 
 /** Positions in a chunk: CHUNK in attention_batch.wgsl. */
 const CHUNK = 128;
@@ -53,12 +53,12 @@ const KERNELS = { 1: kernels(1), 2: kernels(2), 4: kernels(4) };
 
 export interface AttentionArgs {
   /** f32[maxTokens, headCount * headDim], rotated. */
-  q: Rows;
+  q: Activations;
   /** u32[capacity, kvHeadCount, headDim / 2], f16 pairs; the batch's own keys and values are already there. */
   keyCache: Slice;
   valueCache: Slice;
   /** f32[maxTokens, headCount * headDim] */
-  output: Rows;
+  output: Activations;
   /** At least {@link attentionScratchBytes} for this capacity or a larger one. */
   scratch: Slice;
   headCount: number;

@@ -4,12 +4,12 @@ import {
   getTestDevice,
   makeContext,
   randomNormal,
+  readActivations,
   readBack,
-  readRows,
   run,
   type StateValues,
   seededRandom,
-  uploadRows,
+  uploadActivations,
 } from '../testing.ts';
 import { combine } from './combine.ts';
 
@@ -19,11 +19,11 @@ async function runCombine(sums: Float32Array, rows: Float32Array, width: number,
   const maxTokens = sums.length / width;
   const rowsPerSum = rows.length / sums.length;
   const ctx = await makeContext('rows', { tokenCount: maxTokens, ...state });
-  const onGpu = { sums: uploadRows(gpu, sums, width), rows: uploadRows(gpu, rows, width) };
+  const onGpu = { sums: uploadActivations(gpu, sums, width), rows: uploadActivations(gpu, rows, width) };
   await run(gpu, () => combine(ctx, { ...onGpu, rowsPerSum, width, maxTokens, label: 'test' }));
   return {
-    sums: await readRows(gpu, onGpu.sums, maxTokens, width),
-    rows: await readRows(gpu, onGpu.rows, maxTokens * rowsPerSum, width),
+    sums: await readActivations(gpu, onGpu.sums, maxTokens, width),
+    rows: await readActivations(gpu, onGpu.rows, maxTokens * rowsPerSum, width),
     whole: await readBack(gpu, onGpu.sums.slice, Float32Array),
   };
 }

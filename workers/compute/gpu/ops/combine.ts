@@ -3,16 +3,16 @@ import stateCode from '../../../../shaders/lib/state.wgsl?raw';
 import type { Dispatch } from '../dispatch.ts';
 import type { KernelSource } from '../pipelines.ts';
 import { constants } from './constants.ts';
-import type { OpContext, Rows } from './context.ts';
+import type { Activations, OpContext } from './context.ts';
 
 const KERNEL: KernelSource = { name: 'combine', code: [stateCode, combineCode] };
 const WORKGROUP = 64;
 
 export interface CombineArgs {
   /** f32[maxTokens, width], added to in place. */
-  sums: Rows;
+  sums: Activations;
   /** f32[maxTokens * rowsPerSum, width], of the same stride; tails zero. */
-  rows: Rows;
+  rows: Activations;
   rowsPerSum: number;
   width: number;
   maxTokens: number;

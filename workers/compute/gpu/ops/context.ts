@@ -17,7 +17,7 @@ export interface OpContext {
 }
 
 /** f32 rows `[maxTokens, stride]`; the tail of each row beyond its width is zero and stays so. */
-export interface Rows {
+export interface Activations {
   slice: Slice;
   /** Floats from one row to the next; a multiple of INPUT_ALIGNMENT_WEIGHTS. */
   stride: number;
@@ -30,7 +30,7 @@ export interface Matrix {
 }
 
 /** A matrix cut by rows into parts that can be bound, in order; all but the last have a multiple of 64 rows. */
-export type RowParts = readonly Matrix[];
+export type SplitMatrix = readonly Matrix[];
 
 /**
  * Some slots of one layer, in two buffers: slot s of the layer lies at index s - firstSlot.

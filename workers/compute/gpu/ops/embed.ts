@@ -1,18 +1,18 @@
 import embedCode from '../../../../shaders/embed.wgsl?raw';
 import stateCode from '../../../../shaders/lib/state.wgsl?raw';
 import type { Dispatch, Slice } from '../dispatch.ts';
-import type { OpContext, RowParts, Rows } from './context.ts';
+import type { Activations, OpContext, SplitMatrix } from './context.ts';
 import { planeOverrides, runsPerRow, weightKernel } from './weight-shader.ts';
 
 const WORKGROUP = 32;
 
 export interface EmbedArgs {
   /** [vocabulary, width] */
-  matrix: RowParts;
+  matrix: SplitMatrix;
   /** u32[maxTokens] */
   tokens: Slice;
   /** f32[maxTokens, width] */
-  output: Rows;
+  output: Activations;
   maxTokens: number;
 }
 

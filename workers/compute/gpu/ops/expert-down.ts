@@ -1,5 +1,5 @@
 import type { Dispatch, Slice } from '../dispatch.ts';
-import type { ExpertBank, OpContext, Rows } from './context.ts';
+import type { Activations, ExpertBank, OpContext } from './context.ts';
 import { expertMatmul } from './expert-matmul.ts';
 
 export interface ExpertDownArgs {
@@ -9,11 +9,11 @@ export interface ExpertDownArgs {
   /** Assignments of the largest group. */
   maxAssignments: number;
   /** f32[tokens * expertsPerToken, feedForwardLength] */
-  activations: Rows;
+  activations: Activations;
   /** f32[tokens * expertsPerToken] */
   routingWeights: Slice;
   /** f32[tokens * expertsPerToken, embeddingLength], row p for assignment p */
-  output: Rows;
+  output: Activations;
   label: string;
 }
 

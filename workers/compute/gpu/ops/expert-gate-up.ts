@@ -1,7 +1,7 @@
 import rowsCode from '../../../../shaders/expert_gate_up_rows.wgsl?raw';
 import workgroupCode from '../../../../shaders/expert_gate_up_workgroup.wgsl?raw';
 import type { Dispatch, Slice } from '../dispatch.ts';
-import type { ExpertBank, OpContext, Rows } from './context.ts';
+import type { Activations, ExpertBank, OpContext } from './context.ts';
 import { expertLibs, expertMatmul } from './expert-matmul.ts';
 import { planeOverrides, runsPerRow, tiling, weightKernel } from './weight-shader.ts';
 
@@ -13,9 +13,9 @@ export interface ExpertGateUpArgs {
   maxAssignments: number;
   expertsPerToken: number;
   /** f32[tokens, embeddingLength] */
-  input: Rows;
+  input: Activations;
   /** f32[tokens * expertsPerToken, feedForwardLength], row p for assignment p */
-  activations: Rows;
+  activations: Activations;
   label: string;
 }
 

@@ -6,7 +6,7 @@ import groupsCode from '../../../../shaders/lib/groups.wgsl?raw';
 import stateCode from '../../../../shaders/lib/state.wgsl?raw';
 import type { TensorLayout } from '../../../format/weight-layout.ts';
 import type { Dispatch, Slice } from '../dispatch.ts';
-import type { ExpertBank, MatrixVariant, OpContext, Rows } from './context.ts';
+import type { Activations, ExpertBank, MatrixVariant, OpContext } from './context.ts';
 import { DOT_CODE, planeOverrides, runsPerRow, tiling, weightKernel } from './weight-shader.ts';
 
 /** The libs of an expert kernel, after those of its weight type. */
@@ -27,11 +27,11 @@ export interface ExpertMatmulArgs {
   groups: Slice;
   groupCount: number;
   maxAssignments: number;
-  input: Rows;
+  input: Activations;
   /** Assignments that share an input row. */
   assignmentsPerInput: number;
   /** Row p for assignment p. */
-  output: Rows;
+  output: Activations;
   /** `output = silu(output) * product` instead of `output = product`. */
   gated: boolean;
   /** f32[tokens * expertsPerToken]: `output[p] = routingWeights[p] * product`; not where it is gated. */

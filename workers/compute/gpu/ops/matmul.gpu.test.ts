@@ -7,16 +7,16 @@ import { type ExactProduct, matmul as exactMatmul, worstError } from '../../../r
 import { DOT_TOLERANCE } from '../../../reference/tolerance.ts';
 import {
   allocate,
-  allocateRows,
+  allocateActivations,
   getTestDevice,
   makeContext,
   randomNormal,
+  readActivations,
   readBack,
-  readRows,
   run,
   seededRandom,
   upload,
-  uploadRows,
+  uploadActivations,
 } from '../testing.ts';
 import { type ExpertBank, GROUPS_HEADER_BYTES, type Matrix, type MatrixVariant, NO_SLOT } from './context.ts';
 import { embed } from './embed.ts';
@@ -125,12 +125,12 @@ describe.each(VARIANTS)('matmul, %s', (variant) => {
         const weights = sample(type, rows, cols, random);
         const matrix: Matrix = { layout: weights.layout, slice: upload(gpu, weights.record) };
         const x = randomNormal(random, tokens * cols);
-        const output = allocateRows(gpu, tokens, rows);
+        const output = allocateActivations(gpu, tokens, rows);
         const ctx = await makeContext(variant, { tokenCount: tokens });
         await run(gpu, () =>
-          matmul(ctx, { matrix, input: uploadRows(gpu, x, cols), output, maxTokens: tokens, label: 'test' }),
+          matmul(ctx, { matrix, input: uploadActivations(gpu, x, cols), output, maxTokens: tokens, label: 'test' }),
         );
-        expectClose(await readRows(gpu, output, tokens, rows), reference(weights, x));
+        expectClose(await readActivations(gpu, output, tokens, rows), reference(weights, x));
         const all = await readBack(gpu, output.slice, Float32Array);
         expect(all.slice(rows, output.stride).every((value) => value === 0)).toBe(true);
       }
@@ -144,12 +144,19 @@ describe.each(VARIANTS)('matmul, %s', (variant) => {
     const matrix: Matrix = { layout: weights.layout, slice: upload(gpu, weights.record) };
     const x = randomNormal(random, 6 * 64);
     const before = randomNormal(random, 6 * 40);
-    const output = uploadRows(gpu, before, 40);
+    const output = uploadActivations(gpu, before, 40);
     const ctx = await makeContext(variant, { tokenCount: 5 });
     await run(gpu, () =>
-      matmul(ctx, { matrix, input: uploadRows(gpu, x, 64), output, maxTokens: 6, accumulate: true, label: 'test' }),
+      matmul(ctx, {
+        matrix,
+        input: uploadActivations(gpu, x, 64),
+        output,
+        maxTokens: 6,
+        accumulate: true,
+        label: 'test',
+      }),
     );
-    const after = await readRows(gpu, output, 6, 40);
+    const after = await readActivations(gpu, output, 6, 40);
     const expected = reference(weights, x.slice(0, 5 * 64));
     for (let i = 0; i < expected.values.length; i++) expected.values[i] += before[i];
     expectClose(after.slice(0, 5 * 40), {
@@ -169,12 +176,12 @@ describe.each(VARIANTS)('matmul, %s', (variant) => {
       const x = randomNormal(random, tokens * cols);
       const product = async (input: Float32Array): Promise<Float32Array> => {
         const count = input.length / cols;
-        const output = allocateRows(gpu, count, rows);
+        const output = allocateActivations(gpu, count, rows);
         const ctx = await makeContext(variant, { tokenCount: count });
         await run(gpu, () =>
-          matmul(ctx, { matrix, input: uploadRows(gpu, input, cols), output, maxTokens: count, label: 'test' }),
+          matmul(ctx, { matrix, input: uploadActivations(gpu, input, cols), output, maxTokens: count, label: 'test' }),
         );
-        return readRows(gpu, output, count, rows);
+        return readActivations(gpu, output, count, rows);
       };
       const together = await product(x);
       expectClose(together, reference(weights, x));
@@ -196,16 +203,16 @@ describe.each(VARIANTS)('matmul, %s', (variant) => {
     const weights = sample('Q4_0', rows, cols, random);
     const matrix: Matrix = { layout: weights.layout, slice: upload(gpu, weights.record) };
     const x = randomNormal(random, cols);
-    const output = allocateRows(gpu, 1, rows);
+    const output = allocateActivations(gpu, 1, rows);
     const ctx = await makeContext(variant);
-    const args = { matrix, input: uploadRows(gpu, x, cols), output, maxTokens: 1, label: 'test' };
+    const args = { matrix, input: uploadActivations(gpu, x, cols), output, maxTokens: 1, label: 'test' };
     // As matmul folds, but with two workgroups in x.
     const folded = matmul(ctx, args).map((dispatch) => {
       expect(dispatch.workgroups.slice(1)).toEqual([1, 1]);
       return { ...dispatch, workgroups: [2, 1, Math.ceil(dispatch.workgroups[0] / 2)] as const };
     });
     await run(gpu, () => folded);
-    expectClose(await readRows(gpu, output, 1, rows), reference(weights, x));
+    expectClose(await readActivations(gpu, output, 1, rows), reference(weights, x));
     const huge: Matrix = { ...matrix, layout: { ...matrix.layout, rows: 5_000_000 } };
     const [groupsX, groupsY, groupsZ] = matmul(ctx, { ...args, matrix: huge })[0].workgroups;
     expect(groupsX).toBeLessThanOrEqual(65535);
@@ -219,11 +226,11 @@ describe.each(VARIANTS)('matmul, %s', (variant) => {
     const weights = sample('F32', 5, 32, seededRandom(9));
     const matrix: Matrix = { layout: weights.layout, slice: upload(gpu, weights.record) };
     const before = Float32Array.from([1, 2, 3, 4, 5]);
-    const output = uploadRows(gpu, before, 5);
-    const input = uploadRows(gpu, new Float32Array(32).fill(1), 32);
+    const output = uploadActivations(gpu, before, 5);
+    const input = uploadActivations(gpu, new Float32Array(32).fill(1), 32);
     const ctx = await makeContext(variant, { stalled: 1 });
     await run(gpu, () => matmul(ctx, { matrix, input, output, maxTokens: 1, label: 'test' }));
-    expect(await readRows(gpu, output, 1, 5)).toEqual(before);
+    expect(await readActivations(gpu, output, 1, 5)).toEqual(before);
   });
 });
 
@@ -234,12 +241,12 @@ describe('embed', () => {
     const weights = sample(type, 9, cols, seededRandom(11));
     const matrix: Matrix = { layout: weights.layout, slice: upload(gpu, weights.record) };
     const tokens = [8, 0, 3];
-    const output = allocateRows(gpu, 4, cols);
+    const output = allocateActivations(gpu, 4, cols);
     const ctx = await makeContext('rows', { tokenCount: 3 });
     await run(gpu, () =>
       embed(ctx, { matrix: [matrix], tokens: upload(gpu, Uint32Array.from(tokens)), output, maxTokens: 4 }),
     );
-    const actual = await readRows(gpu, output, 4, cols);
+    const actual = await readActivations(gpu, output, 4, cols);
     const expected = new Float32Array(4 * cols);
     for (const [t, token] of tokens.entries())
       expected.set(weights.weights.subarray(token * cols, (token + 1) * cols), t * cols);
@@ -315,8 +322,8 @@ describe.each(VARIANTS)('experts, %s', (variant) => {
     ) => {
       const x = randomNormal(random, tokens * dim, 0.05);
       const choices = tokens * expertsPerToken;
-      const activations = allocateRows(gpu, choices, ffn);
-      const output = allocateRows(gpu, choices, dim);
+      const activations = allocateActivations(gpu, choices, ffn);
+      const output = allocateActivations(gpu, choices, dim);
       const ctx = await makeContext(variant, { tokenCount: tokens, stalled });
       const words = new Uint32Array(GROUPS_HEADER_BYTES / 4 + groups.assignments.length);
       words.set(groups.headers);
@@ -325,13 +332,13 @@ describe.each(VARIANTS)('experts, %s', (variant) => {
       const shared = { bank, groups: upload(gpu, words), groupCount, maxAssignments, activations, label: 'test' };
       // Choice 1 is left out, which shows as weight 0; what its row holds must not matter.
       const weights = Float32Array.from({ length: choices }, (_, p) => (p === 1 ? 0 : 0.1 + random()));
-      await run(gpu, () => expertGateUp(ctx, { ...shared, expertsPerToken, input: uploadRows(gpu, x, dim) }));
-      const hidden = await readRows(gpu, activations, choices, ffn);
+      await run(gpu, () => expertGateUp(ctx, { ...shared, expertsPerToken, input: uploadActivations(gpu, x, dim) }));
+      const hidden = await readActivations(gpu, activations, choices, ffn);
       const { buffer } = activations.slice;
       gpu.queue.writeBuffer(buffer, activations.stride * 4, new Float32Array(ffn).fill(Number.NaN));
       if (done.has(1)) gpu.queue.writeBuffer(output.slice.buffer, output.stride * 4, new Float32Array(dim).fill(7));
       await run(gpu, () => expertDown(ctx, { ...shared, routingWeights: upload(gpu, weights), output }));
-      const out = await readRows(gpu, output, choices, dim);
+      const out = await readActivations(gpu, output, choices, dim);
       for (let p = 0; p < choices; p++) {
         const slot = done.get(p);
         const actual = hidden.slice(p * ffn, (p + 1) * ffn);

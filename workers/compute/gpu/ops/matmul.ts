@@ -2,7 +2,7 @@ import stateCode from '../../../../shaders/lib/state.wgsl?raw';
 import rowsCode from '../../../../shaders/matmul_rows.wgsl?raw';
 import workgroupCode from '../../../../shaders/matmul_workgroup.wgsl?raw';
 import type { Dispatch } from '../dispatch.ts';
-import type { Matrix, OpContext, RowParts, Rows } from './context.ts';
+import type { Activations, Matrix, OpContext, SplitMatrix } from './context.ts';
 import { DOT_CODE, planeOverrides, runsPerRow, tiling, weightKernel } from './weight-shader.ts';
 
 /** WebGPU's default limit on workgroups in a dimension; more rows fold into z. */
@@ -11,9 +11,9 @@ const MAX_WORKGROUPS = 65535;
 export interface MatmulArgs {
   matrix: Matrix;
   /** f32[maxTokens, matrix.cols] */
-  input: Rows;
+  input: Activations;
   /** f32[maxTokens, matrix.rows] */
-  output: Rows;
+  output: Activations;
   maxTokens: number;
   /** Adds to the output instead of overwriting it. */
   accumulate?: boolean;
@@ -47,7 +47,7 @@ export function matmul(
 /** {@link matmul} by a matrix that is cut by rows: each part writes its own columns of the output. */
 export function matmulParts(
   ctx: OpContext,
-  { parts, ...args }: Omit<MatmulArgs, 'matrix'> & { parts: RowParts },
+  { parts, ...args }: Omit<MatmulArgs, 'matrix'> & { parts: SplitMatrix },
 ): Dispatch[] {
   const { slice, stride } = args.output;
   let firstRow = 0;

@@ -2,17 +2,17 @@ import { describe, expect, it } from 'vitest';
 import { rmsNorm as reference } from '../../../reference/norm.ts';
 import { compare, TOLERANCE } from '../../../reference/tolerance.ts';
 import {
-  allocateRows,
+  allocateActivations,
   getTestDevice,
   makeContext,
   randomNormal,
+  readActivations,
   readBack,
-  readRows,
   run,
   type StateValues,
   seededRandom,
   upload,
-  uploadRows,
+  uploadActivations,
 } from '../testing.ts';
 import type { MatrixVariant } from './context.ts';
 import { rmsNorm } from './rms-norm.ts';
@@ -28,12 +28,12 @@ async function normalise(
   const gpu = await getTestDevice();
   const width = weight.length;
   const ctx = await makeContext(variant, { tokenCount: maxTokens, ...state });
-  const output = allocateRows(gpu, maxTokens, width);
-  const input = uploadRows(gpu, x, width);
+  const output = allocateActivations(gpu, maxTokens, width);
+  const input = uploadActivations(gpu, x, width);
   await run(gpu, () =>
     rmsNorm(ctx, { input, weight: upload(gpu, weight), output, width, epsilon: EPSILON, maxTokens, label: 'test' }),
   );
-  return { gpu, output, rows: await readRows(gpu, output, maxTokens, width) };
+  return { gpu, output, rows: await readActivations(gpu, output, maxTokens, width) };
 }
 
 describe.each<MatrixVariant>(['rows', 'workgroup'])('rmsNorm, variant %s', (variant) => {

@@ -3,7 +3,7 @@ import rmsNormCode from '../../../../shaders/rms_norm.wgsl?raw';
 import rmsNormWorkgroupCode from '../../../../shaders/rms_norm_workgroup.wgsl?raw';
 import type { Dispatch, Slice } from '../dispatch.ts';
 import type { KernelSource } from '../pipelines.ts';
-import type { OpContext, Rows } from './context.ts';
+import type { Activations, OpContext } from './context.ts';
 
 const ROWS: KernelSource = { name: 'rms_norm', code: [stateCode, rmsNormCode] };
 const WORKGROUP: KernelSource = { name: 'rms_norm_workgroup', code: [stateCode, rmsNormWorkgroupCode] };
@@ -14,10 +14,10 @@ const ROWS_WORKGROUP = 4;
 
 export interface RmsNormArgs {
   /** f32[maxTokens, width]; tails zero. */
-  input: Rows;
+  input: Activations;
   /** f32[width] */
   weight: Slice;
-  output: Rows;
+  output: Activations;
   width: number;
   epsilon: number;
   maxTokens: number;

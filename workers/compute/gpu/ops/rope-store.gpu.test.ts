@@ -7,13 +7,13 @@ import {
   getTestDevice,
   makeContext,
   randomNormal,
+  readActivations,
   readBack,
-  readRows,
   run,
   type StateValues,
   seededRandom,
   upload,
-  uploadRows,
+  uploadActivations,
 } from '../testing.ts';
 import { ropeAndStore } from './rope-store.ts';
 
@@ -39,14 +39,14 @@ async function store(shape: Case, state: StateValues = {}, scale = 1) {
     k: randomNormal(random, tokens * kvWidth, scale),
     v: randomNormal(random, tokens * kvWidth, scale),
   };
-  const q = uploadRows(gpu, data.q, qWidth);
+  const q = uploadActivations(gpu, data.q, qWidth);
   const caches = [0, 1].map(() => upload(gpu, new Uint32Array((capacity * kvWidth) / 2).fill(0x3c003c00)));
   await run(gpu, () =>
     ropeAndStore(ctx, {
       ...shape,
       q,
-      k: uploadRows(gpu, data.k, kvWidth),
-      v: uploadRows(gpu, data.v, kvWidth),
+      k: uploadActivations(gpu, data.k, kvWidth),
+      v: uploadActivations(gpu, data.v, kvWidth),
       table: upload(gpu, ropeTable(shape, capacity)),
       keyCache: caches[0],
       valueCache: caches[1],
@@ -62,7 +62,7 @@ async function store(shape: Case, state: StateValues = {}, scale = 1) {
       after: all.slice((position + tokens) * kvWidth),
     };
   };
-  return { data, q: await readRows(gpu, q, tokens, qWidth), keys: await cache(0), values: await cache(1) };
+  return { data, q: await readActivations(gpu, q, tokens, qWidth), keys: await cache(0), values: await cache(1) };
 }
 
 /** The reference rotation of rows `[tokens, width]`. */

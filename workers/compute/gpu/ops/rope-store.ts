@@ -2,17 +2,17 @@ import stateCode from '../../../../shaders/lib/state.wgsl?raw';
 import ropeStoreCode from '../../../../shaders/rope_store.wgsl?raw';
 import type { Dispatch, Slice } from '../dispatch.ts';
 import type { KernelSource } from '../pipelines.ts';
-import type { OpContext, Rows } from './context.ts';
+import type { Activations, OpContext } from './context.ts';
 
 const KERNEL: KernelSource = { name: 'rope_store', code: [stateCode, ropeStoreCode] };
 const WORKGROUP = 64;
 
 export interface RopeAndStoreArgs {
   /** f32[maxTokens, headCount * headDim], rotated in place. */
-  q: Rows;
+  q: Activations;
   /** f32[maxTokens, kvHeadCount * headDim] */
-  k: Rows;
-  v: Rows;
+  k: Activations;
+  v: Activations;
   /** f32[positions, ropeDimensionCount / 2, 2] of (cos, sin): see {@link ../rope-table.ts}. */
   table: Slice;
   /** u32[capacity, kvHeadCount, headDim / 2]: f16 pairs, magnitudes beyond 65504 clamped. */

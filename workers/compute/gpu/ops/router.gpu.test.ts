@@ -13,7 +13,7 @@ import {
   type StateValues,
   seededRandom,
   upload,
-  uploadRows,
+  uploadActivations,
 } from '../testing.ts';
 import { GROUPS_HEADER_BYTES, NO_SLOT } from './context.ts';
 import { router } from './router.ts';
@@ -34,7 +34,7 @@ async function runRouter(logits: Float32Array, expertCount: number, expertsPerTo
   const groups = upload(gpu, new Uint32Array(GROUPS_HEADER_BYTES / 4 + maxTokens * expertsPerToken).fill(77));
   await run(gpu, () =>
     router(ctx, {
-      logits: uploadRows(gpu, logits, expertCount),
+      logits: uploadActivations(gpu, logits, expertCount),
       expertCount,
       expertsPerToken,
       layer,

@@ -6,7 +6,7 @@ import routerCode from '../../../../shaders/router.wgsl?raw';
 import type { Dispatch, Slice } from '../dispatch.ts';
 import type { KernelSource } from '../pipelines.ts';
 import { constants } from './constants.ts';
-import type { OpContext, Rows } from './context.ts';
+import type { Activations, OpContext } from './context.ts';
 
 const KERNEL: KernelSource = {
   name: 'router',
@@ -20,7 +20,7 @@ export type RouterMode = 'prefill' | 'choose' | 'decode';
 
 export interface RouterArgs {
   /** f32[maxTokens, expertCount] */
-  logits: Rows;
+  logits: Activations;
   expertCount: number;
   expertsPerToken: number;
   layer: number;

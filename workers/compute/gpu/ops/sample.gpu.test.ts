@@ -15,7 +15,7 @@ import {
   type StateValues,
   seededRandom,
   upload,
-  uploadRows,
+  uploadActivations,
 } from '../testing.ts';
 import type { MatrixVariant } from './context.ts';
 import {
@@ -61,7 +61,7 @@ async function sampler({
   const params = upload(gpu, new Uint8Array(writeSampleParams(options, options.seed ?? 1, topCount, mask)));
   await run(gpu, () => {
     const dispatches = sample(ctx, {
-      logits: uploadRows(gpu, logits, vocabularySize),
+      logits: uploadActivations(gpu, logits, vocabularySize),
       vocabularySize,
       params,
       counts: seen,

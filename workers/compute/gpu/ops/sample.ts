@@ -8,7 +8,7 @@ import type { SamplingOptions, TokenLogprob } from '../../../../src/contract/eng
 import { type Bytes, type TokenId, tokenId } from '../../../../src/contract/ids.ts';
 import type { Dispatch, Slice } from '../dispatch.ts';
 import type { KernelSource } from '../pipelines.ts';
-import type { OpContext, Rows } from './context.ts';
+import type { Activations, OpContext } from './context.ts';
 
 const kernel = (variant: string, histogramCode: string): KernelSource => ({
   name: `sample ${variant}`,
@@ -68,7 +68,7 @@ export const sampleScratchBytes = (vocabularySize: number): Bytes => (vocabulary
 
 export interface SampleArgs {
   /** f32[1, vocabularySize] */
-  logits: Rows;
+  logits: Activations;
   vocabularySize: number;
   /** sampleParamsBytes; written with {@link writeSampleParams}, between tokens with {@link writeAllowed}. */
   params: Slice;

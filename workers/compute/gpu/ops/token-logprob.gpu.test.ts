@@ -8,7 +8,7 @@ import {
   seededRandom,
   UNTOUCHED,
   upload,
-  uploadRows,
+  uploadActivations,
 } from '../testing.ts';
 import type { MatrixVariant } from './context.ts';
 import { tokenLogprob } from './token-logprob.ts';
@@ -36,7 +36,7 @@ describe.each<MatrixVariant>(['rows', 'workgroup'])('token_logprob, %s', (varian
     const ctx = await makeContext(variant, { tokenCount: rows });
     await run(gpu, () =>
       tokenLogprob(ctx, {
-        logits: uploadRows(gpu, logits, width),
+        logits: uploadActivations(gpu, logits, width),
         vocabularySize: width,
         targets: upload(gpu, Uint32Array.from(targets)),
         output,

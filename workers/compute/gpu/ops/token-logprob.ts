@@ -2,13 +2,13 @@ import stateCode from '../../../../shaders/lib/state.wgsl?raw';
 import logprobCode from '../../../../shaders/token_logprob.wgsl?raw';
 import type { Dispatch, Slice } from '../dispatch.ts';
 import type { KernelSource } from '../pipelines.ts';
-import type { OpContext, Rows } from './context.ts';
+import type { Activations, OpContext } from './context.ts';
 
 const KERNEL: KernelSource = { name: 'token_logprob', code: [stateCode, logprobCode] };
 
 export interface TokenLogprobArgs {
   /** f32[maxTokens, vocabularySize] */
-  logits: Rows;
+  logits: Activations;
   vocabularySize: number;
   /** u32[maxTokens]: a token for each row. */
   targets: Slice;

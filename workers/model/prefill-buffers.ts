@@ -3,10 +3,10 @@
 import type { Bytes } from '../../src/contract/ids.ts';
 import type { ModelConfig } from '../../src/contract/import-api.ts';
 import { withAllocations } from '../compute/gpu/errors.ts';
-import { type ChunkRows, createChunkRows } from './buffers.ts';
+import { type ChunkActivations, createChunkActivations } from './buffers.ts';
 
-export class PromptRows {
-  #chunks: ReturnType<typeof createChunkRows>[] = [];
+export class PrefillBuffers {
+  #chunks: ReturnType<typeof createChunkActivations>[] = [];
 
   constructor(
     private readonly device: GPUDevice,
@@ -22,9 +22,9 @@ export class PromptRows {
    * @param counts tokens of each chunk
    * @throws MixtabError `gpu-out-of-memory`, or `internal` for a bug of ours; release what is there by then, too
    */
-  async allocate(counts: readonly number[]): Promise<ChunkRows[]> {
+  async allocate(counts: readonly number[]): Promise<ChunkActivations[]> {
     await withAllocations(this.device, () => {
-      for (const count of counts) this.#chunks.push(createChunkRows(this.device, this.config, count));
+      for (const count of counts) this.#chunks.push(createChunkActivations(this.device, this.config, count));
     });
     return this.#chunks.map(({ rows }) => rows);
   }
