@@ -28,7 +28,7 @@ import { orStopped } from './stopping.ts';
 /** Tokens under way beside the one that is waited for: hides the time of readback and submission. */
 const PIPELINE_DEPTH = 2;
 /** Where experts are missing in more than this share of the layers, a token goes layer by layer. */
-const MANY = 1 / 4;
+const LAYERWISE_THRESHOLD = 1 / 4;
 
 export interface DecodeInputs {
   model: Model;
@@ -43,10 +43,10 @@ export interface DecodeInputs {
 }
 
 /** A token on its way: the sampler's result, state and trace, and what was guessed of the layers' choices where that was asked for. */
-type Flight = Promise<ArrayBuffer[]>;
+type InFlightToken = Promise<ArrayBuffer[]>;
 
 /** Where a token waits: its experts of this layer are chosen, and maybe guessed what the layers behind will choose. */
-interface Halt {
+interface Stall {
   layer: LayerIndex;
   choices: Uint32Array;
   predictions: readonly Prediction[];
@@ -54,7 +54,7 @@ interface Halt {
 
 /** Decodes the tokens of one answer, one after another. */
 export class Decoder {
-  readonly #flights: Flight[] = [];
+  readonly #inFlight: InFlightToken[] = [];
   /** Tokens in the KV cache once everything submitted is done. */
   #positions: number;
   /** Layers in which the last token missed experts; before the first one, those in which it will, at a guess. */
@@ -79,7 +79,7 @@ export class Decoder {
    * @param more how many further tokens may be computed after it, at most
    * @returns what the head left: by default the sampler's result as `workers/compute/gpu/ops/sample.ts` lays it out
    */
-  async next(more: number): Promise<ArrayBuffer> {
+  async nextToken(more: number): Promise<ArrayBuffer> {
     try {
       return await this.#next(more);
     } catch (error) {
@@ -91,18 +91,18 @@ export class Decoder {
   }
 
   async #next(more: number): Promise<ArrayBuffer> {
-    if (this.#flights.length === 0 && this.#missedLayers > 0) return this.#oneByOne();
+    if (this.#inFlight.length === 0 && this.#missedLayers > 0) return this.#decodeSerial();
     const ahead = Math.min(more, PIPELINE_DEPTH);
-    while (this.#flights.length <= ahead) await this.#submitWhole();
-    const [result, state, trace] = await this.#flights.shift()!;
+    while (this.#inFlight.length <= ahead) await this.#submitWhole();
+    const [result, state, trace] = await this.#inFlight.shift()!;
     const stall = this.#stallIn(state, trace);
-    const missed = this.#notePassed(trace, 0, stall);
+    const missed = this.#recordPassedLayers(trace, 0, stall);
     if (!stall) return result;
     // The tokens behind a stalled one did nothing: they are submitted again when it is done.
-    this.#positions -= this.#flights.length;
+    this.#positions -= this.#inFlight.length;
     await this.drain();
     this.#clearStall();
-    return this.#goOn(stall, missed);
+    return this.#resume(stall, missed);
   }
 
   /** The experts that the last token chose, as the GPU left them; for when nothing is under way. */
@@ -110,13 +110,13 @@ export class Decoder {
     const { model, readback } = this.inputs;
     const { config, ctx, buffers } = model;
     const [trace] = await readback.submit(ctx.pipelines.device.createCommandEncoder(), [buffers.trace]);
-    return Array.from({ length: config.layerCount }, (_, l) => this.#choicesIn(trace, l));
+    return Array.from({ length: config.layerCount }, (_, l) => this.#selectedExpertsIn(trace, l));
   }
 
   /** Waits for tokens that were computed ahead and that nobody wants any more. */
   async drain(): Promise<void> {
-    await Promise.all(this.#flights);
-    this.#flights.length = 0;
+    await Promise.all(this.#inFlight);
+    this.#inFlight.length = 0;
   }
 
   async #submitWhole(): Promise<void> {
@@ -124,20 +124,20 @@ export class Decoder {
     const { buffers } = model;
     this.#positions++;
     const { whole } = await this.#programFor();
-    this.#flights.push(readback.submit(this.#record(whole), [this.#result, buffers.state, buffers.trace]));
+    this.#inFlight.push(readback.submit(this.#record(whole), [this.#result, buffers.state, buffers.trace]));
   }
 
   /** A token that none is submitted behind, since experts will be missing. */
-  async #oneByOne(): Promise<ArrayBuffer> {
+  async #decodeSerial(): Promise<ArrayBuffer> {
     this.#positions++;
     const { experts } = this.inputs;
     const { start, withPredictions } = await this.#programFor();
-    if (this.#isMany(this.#missedLayers)) {
+    if (this.#isLayerwise(this.#missedLayers)) {
       const depth = experts.predictionDepth;
-      return this.#goOn(await this.#untilChoice(start(depth), layerIndex(0), depth), 0);
+      return this.#resume(await this.#untilSelection(start(depth), layerIndex(0), depth), 0);
     }
     const { result, stall, missed } = await this.#untilStall(withPredictions, 0);
-    if (stall) return this.#goOn(stall, missed);
+    if (stall) return this.#resume(stall, missed);
     this.#missedLayers = missed;
     return result;
   }
@@ -146,21 +146,21 @@ export class Decoder {
    * Loads what is missing where a token waits and computes the rest of it, whatever else is missing further on.
    * @param missed layers of this token that missed experts before
    */
-  async #goOn(halt: Halt, missed: number): Promise<ArrayBuffer> {
+  async #resume(stall: Stall, missed: number): Promise<ArrayBuffer> {
     const { experts, model, stopped } = this.inputs;
     let waited = false;
     for (;;) {
-      const { layer, choices } = halt;
+      const { layer, choices } = stall;
       if (stopped()) throw new MixtabError('aborted', 'Stopped.');
       const program = await this.#programFor();
       const { missing, prefetchHits } = experts.recordAccess(layer, choices);
       if (missing > 0) waited = true;
       if (missing + prefetchHits > 0) missed++;
-      const left = await this.#runAsTheyCome(halt, program.experts(layer));
+      const left = await this.#runAsTheyCome(stall, program.experts(layer));
       const next = layerIndex(layer + 1);
-      if (next < model.config.layerCount && this.#isMany(Math.max(missed, this.#missedLayers))) {
+      if (next < model.config.layerCount && this.#isLayerwise(Math.max(missed, this.#missedLayers))) {
         const depth = experts.predictionDepth;
-        halt = await this.#untilChoice([...left, ...program.untilNextChoice(layer, depth)], next, depth);
+        stall = await this.#untilSelection([...left, ...program.untilNextChoice(layer, depth)], next, depth);
         continue;
       }
       const rest = await this.#untilStall([...left, ...program.untilEnd(layer)], next);
@@ -170,7 +170,7 @@ export class Decoder {
         if (waited) experts.countStall();
         return rest.result;
       }
-      halt = rest.stall;
+      stall = rest.stall;
     }
   }
 
@@ -180,7 +180,7 @@ export class Decoder {
    * @param dispatches the layer's experts, as far as they are in the groups
    * @returns what is left to be submitted of them
    */
-  async #runAsTheyCome({ layer, choices, predictions }: Halt, dispatches: Dispatch[]): Promise<Dispatch[]> {
+  async #runAsTheyCome({ layer, choices, predictions }: Stall, dispatches: Dispatch[]): Promise<Dispatch[]> {
     const { experts, stopped } = this.inputs;
     const chosen = distinctExperts(choices);
     const isResident = (expert: ExpertIndex): boolean => experts.slotOf(layer, expert) !== undefined;
@@ -218,8 +218,8 @@ export class Decoder {
     submit(this.inputs.model.ctx.pipelines.device, dispatches, 'decode');
   }
 
-  #isMany(layers: number): boolean {
-    return layers > MANY * this.inputs.model.config.layerCount;
+  #isLayerwise(layers: number): boolean {
+    return layers > LAYERWISE_THRESHOLD * this.inputs.model.config.layerCount;
   }
 
   /**
@@ -230,16 +230,18 @@ export class Decoder {
   async #untilStall(
     dispatches: readonly Dispatch[],
     first: number,
-  ): Promise<{ result: ArrayBuffer; stall: Halt | undefined; missed: number }> {
+  ): Promise<{ result: ArrayBuffer; stall: Stall | undefined; missed: number }> {
     const { model, readback } = this.inputs;
     const { trace, predictions: predicted, state } = model.buffers;
     const [result, ...marks] = await readback.submit(this.#record(dispatches), [this.#result, state, trace, predicted]);
     const stall = this.#stallIn(marks[0], marks[1]);
-    const missed = this.#notePassed(marks[1], first, stall);
+    const missed = this.#recordPassedLayers(marks[1], first, stall);
     if (!stall) return { result, stall, missed };
     if (stall.layer < first) throw new MixtabError('internal', 'A step stalled although its experts were loaded.');
     this.#clearStall();
-    const predictions = this.#layersAfter(stall.layer, 1).map((l) => toPrediction(l, this.#choicesIn(marks[2], l)));
+    const predictions = this.#layersAfter(stall.layer, 1).map((l) =>
+      toPrediction(l, this.#selectedExpertsIn(marks[2], l)),
+    );
     return { result, stall: { ...stall, predictions }, missed };
   }
 
@@ -249,15 +251,15 @@ export class Decoder {
   }
 
   /** Where the token that left this state stalled; undefined where it is done. */
-  #stallIn(state: ArrayBuffer, trace: ArrayBuffer): Halt | undefined {
+  #stallIn(state: ArrayBuffer, trace: ArrayBuffer): Stall | undefined {
     const stalled = new Uint32Array(state)[STATE.stalled];
     return stalled === 0
       ? undefined
-      : { layer: layerIndex(stalled - 1), choices: this.#choicesIn(trace, stalled - 1), predictions: [] };
+      : { layer: layerIndex(stalled - 1), choices: this.#selectedExpertsIn(trace, stalled - 1), predictions: [] };
   }
 
   /** @param trace every layer's choices, or what was guessed of them */
-  #choicesIn(trace: ArrayBuffer, layer: number): Uint32Array {
+  #selectedExpertsIn(trace: ArrayBuffer, layer: number): Uint32Array {
     return new Uint32Array(trace, layer * TRACE_STRIDE, this.inputs.model.config.expertsPerToken);
   }
 
@@ -265,11 +267,11 @@ export class Decoder {
    * Tells the cache what the layers from `first` on used, up to the one that stalled.
    * @returns how many of them had experts that came by prediction
    */
-  #notePassed(trace: ArrayBuffer, first: number, stall: Halt | undefined): number {
+  #recordPassedLayers(trace: ArrayBuffer, first: number, stall: Stall | undefined): number {
     const { model, experts } = this.inputs;
     let predicted = 0;
     for (let l = first; l < (stall?.layer ?? model.config.layerCount); l++) {
-      if (experts.recordAccess(layerIndex(l), this.#choicesIn(trace, l)).prefetchHits > 0) predicted++;
+      if (experts.recordAccess(layerIndex(l), this.#selectedExpertsIn(trace, l)).prefetchHits > 0) predicted++;
     }
     return predicted;
   }
@@ -282,7 +284,7 @@ export class Decoder {
   }
 
   /** Runs up to the choice of `layer`'s experts, with the guesses of `depth` layers after it. */
-  async #untilChoice(dispatches: readonly Dispatch[], layer: LayerIndex, depth: PredictionDepth): Promise<Halt> {
+  async #untilSelection(dispatches: readonly Dispatch[], layer: LayerIndex, depth: PredictionDepth): Promise<Stall> {
     const { model, readback, onRouterLogits } = this.inputs;
     const { config, buffers } = model;
     const wanted: Slice[] = [traceOf(buffers, layer, config.expertsPerToken)];

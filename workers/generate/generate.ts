@@ -117,7 +117,7 @@ export class Generator {
           finishReason = 'aborted';
           break;
         }
-        if (format && (await this.#goOnInFormat(token.id, stopped)).complete) {
+        if (format && (await this.#advanceFormat(token.id, stopped)).complete) {
           finishReason = 'stop';
           break;
         }
@@ -127,7 +127,7 @@ export class Generator {
           context - promptTokens.length - answer.tokens.length,
         );
         if (left <= 0) break;
-        sampled = await decoder.next(format ? 0 : left - 1); // what may follow depends on the token itself
+        sampled = await decoder.nextToken(format ? 0 : left - 1); // what may follow depends on the token itself
         this.#cached.push(token.id);
       }
     } catch (error) {
@@ -310,7 +310,7 @@ export class Generator {
   }
 
   /** Tells the sampler what may follow `token`. */
-  async #goOnInFormat(token: TokenId, stopped: () => boolean): Promise<GrammarStep> {
+  async #advanceFormat(token: TokenId, stopped: () => boolean): Promise<GrammarStep> {
     const { buffers, ctx } = this.gpu.model;
     const step = await this.#formats.next(token, stopped);
     writeAllowed(ctx.pipelines.device.queue, buffers.sampleParams, step.allowed);

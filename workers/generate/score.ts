@@ -231,7 +231,7 @@ async function decodeWindow(
     queue.writeBuffer(buffers.targets.buffer, 0, Uint32Array.of(window[t + 1] ?? 0));
     queue.writeBuffer(model.buffers.tokens.buffer, 0, Uint32Array.of(token));
     writeState(ctx.pipelines.device, model.buffers.state, 1, t);
-    const [logprob] = new Float32Array(await decoder.next(0), 0, 1);
+    const [logprob] = new Float32Array(await decoder.nextToken(0), 0, 1);
     if (t + 1 < window.length) logprobs.push(logprob);
     for (const [layer, chosen] of (await decoder.trace()).entries()) {
       choices.set(chosen, ((first + t) * config.layerCount + layer) * config.expertsPerToken);

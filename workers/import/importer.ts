@@ -90,13 +90,13 @@ export async function importModel(inputs: ImportInputs): Promise<ModelSummary> {
     return summarize(manifest);
   } catch (error) {
     // No leftovers, unless the import may go on; the first error is the one that is told.
-    if (!canGoOn(inputs.signal, error)) await store.removeModel(id).catch(() => {});
+    if (!canResume(inputs.signal, error)) await store.removeModel(id).catch(() => {});
     throw error;
   }
 }
 
 /** True where a later import of the same file has a use for what is stored. */
-const canGoOn = (signal: AbortSignal, error: unknown): boolean =>
+const canResume = (signal: AbortSignal, error: unknown): boolean =>
   signal.aborted ? signal.reason === PAUSE : error instanceof MixtabError && error.code === 'source-unreachable';
 
 const nameOf = ({ source }: ImportInputs, { metadata }: GgufHeader): string =>

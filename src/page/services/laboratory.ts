@@ -135,7 +135,7 @@ export function writeBoth(): Promise<void> {
         clearTimeout(timer);
       }
       draw();
-      goOn();
+      continueRun();
     };
     await write({}, (exact) => ({ exact }));
     done = maxTokens;
@@ -159,7 +159,7 @@ export function measureBoth(): Promise<void> {
         { input: { kind: 'text', text }, context: scoreWindow(), ...more },
         proxy((done, total) => onProgress(before + done, times * total)),
       );
-      goOn();
+      continueRun();
       before += result.tokens;
       return result;
     };
@@ -173,6 +173,6 @@ export function measureBoth(): Promise<void> {
 }
 
 /** @throws MixtabError `aborted` where the user stopped: the engine ends one request, not those that follow */
-function goOn(): void {
+function continueRun(): void {
   if (stopping.value) throw new MixtabError('aborted', 'Stopped.');
 }
