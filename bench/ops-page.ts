@@ -101,7 +101,7 @@ function layerOperations(ctx: OpContext, one: Case): Record<string, Dispatch[]> 
       expertsPerToken,
       layer: 0,
       mode: tokens === 1 ? 'decode' : 'prefill',
-      selected: allocate(device, tokens * expertsPerToken * 4),
+      selectedExperts: allocate(device, tokens * expertsPerToken * 4),
       routingWeights: allocate(device, tokens * expertsPerToken * 4),
       slotTable: upload(device, new Uint32Array(expertCount)),
       groups: allocate(device, GROUPS_HEADER_BYTES + tokens * expertsPerToken * 4),

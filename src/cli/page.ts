@@ -86,6 +86,6 @@ window.mixtab = {
         request,
         proxy((done, total) => window.mixtabOnScore?.(done, total)),
       );
-      return { ...result, ...(trace && { trace: [...trace.choices] }) };
+      return { ...result, ...(trace && { trace: [...trace.selectedExperts] }) };
     }),
 };

@@ -8,11 +8,11 @@ export function routingOf(
   { id, config }: ModelSummary,
   { tokens, nll, perplexity, routing, trace }: ScoreResult,
 ): Routing {
-  const { pieces, choices } = trace!;
+  const { pieces, selectedExperts } = trace!;
   const used = config.expertsPerToken;
   const of = (token: number, layer: number): number[] => {
     const at = (token * config.layerCount + layer) * used;
-    return [...choices.subarray(at, at + used)];
+    return [...selectedExperts.subarray(at, at + used)];
   };
   return {
     model: id,

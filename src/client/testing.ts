@@ -64,7 +64,7 @@ export function fakeEngine(words: string[]): FakeEngine {
           nll: 1,
           perplexity: Math.E,
           routing: [],
-          trace: { pieces: ['', 'a', 'b'], choices: Uint8Array.from([0, 1, 2, 3, 4, 5, 6, 7, 0, 2, 4, 6]) },
+          trace: { pieces: ['', 'a', 'b'], selectedExperts: Uint8Array.from([0, 1, 2, 3, 4, 5, 6, 7, 0, 2, 4, 6]) },
         } as unknown as ScoreResult;
       },
       async experts() {

@@ -152,7 +152,7 @@ export interface ScoreResult {
     /** Text of each token, those that lead a window (empty) included. */
     pieces: string[];
     /** u8[pieces, layers, expertsPerToken] */
-    choices: Uint8Array;
+    selectedExperts: Uint8Array;
   };
   seconds: number;
 }

@@ -210,8 +210,8 @@ export class ExpertCache {
    * proved wrong are taken back.
    * @returns experts that have no slot, and those that have one since they were predicted
    */
-  recordAccess(layer: LayerIndex, choices: ArrayLike<number>): { missing: number; prefetchHits: number } {
-    const distinct = distinctExperts(choices);
+  recordAccess(layer: LayerIndex, selectedExperts: ArrayLike<number>): { missing: number; prefetchHits: number } {
+    const distinct = distinctExperts(selectedExperts);
     this.cancelPrefetches(layer, new Set(distinct));
     let missing = 0;
     let prefetchHits = 0;

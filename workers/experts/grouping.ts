@@ -8,13 +8,13 @@ export interface ExpertGroup {
   assignments: number[];
 }
 
-/** @param selected [tokens * expertsPerToken] expert indices; groups come out in order of expert */
-export function groupByExpert(selected: ArrayLike<number>): ExpertGroup[] {
+/** @param selectedExperts [tokens * expertsPerToken] expert indices; groups come out in order of expert */
+export function groupByExpert(selectedExperts: ArrayLike<number>): ExpertGroup[] {
   const groups = new Map<number, number[]>();
-  for (let p = 0; p < selected.length; p++) {
-    const group = groups.get(selected[p]);
+  for (let p = 0; p < selectedExperts.length; p++) {
+    const group = groups.get(selectedExperts[p]);
     if (group) group.push(p);
-    else groups.set(selected[p], [p]);
+    else groups.set(selectedExperts[p], [p]);
   }
   return [...groups]
     .sort(([a], [b]) => a - b)

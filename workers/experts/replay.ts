@@ -11,13 +11,13 @@ export type LayerTrace = readonly (readonly number[])[];
 /** Hits among all choices of a trace, with so many slots. */
 export type Policy = (trace: LayerTrace, slots: number) => number;
 
-/** @param choices u8[tokens, layers, expertsPerToken], as `score` records it */
-export function layerTraces(choices: Uint8Array, layerCount: number, expertsPerToken: number): LayerTrace[] {
-  const tokens = choices.length / (layerCount * expertsPerToken);
+/** @param selectedExperts u8[tokens, layers, expertsPerToken], as `score` records it */
+export function layerTraces(selectedExperts: Uint8Array, layerCount: number, expertsPerToken: number): LayerTrace[] {
+  const tokens = selectedExperts.length / (layerCount * expertsPerToken);
   return Array.from({ length: layerCount }, (_, layer) =>
     Array.from({ length: tokens }, (_, t) => {
       const at = (t * layerCount + layer) * expertsPerToken;
-      return [...choices.subarray(at, at + expertsPerToken)];
+      return [...selectedExperts.subarray(at, at + expertsPerToken)];
     }),
   );
 }

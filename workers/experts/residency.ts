@@ -103,6 +103,6 @@ export class SlotResidency {
 }
 
 /** The distinct experts in a list of choices, in order of first appearance. */
-export function distinctExperts(choices: ArrayLike<number>): ExpertIndex[] {
-  return [...new Set(Array.from(choices, expertIndex))];
+export function distinctExperts(selectedExperts: ArrayLike<number>): ExpertIndex[] {
+  return [...new Set(Array.from(selectedExperts, expertIndex))];
 }

@@ -48,7 +48,7 @@ type InFlightToken = Promise<ArrayBuffer[]>;
 /** Where a token waits: its experts of this layer are chosen, and maybe guessed what the layers behind will choose. */
 interface Stall {
   layer: LayerIndex;
-  choices: Uint32Array;
+  selectedExperts: Uint32Array;
   predictions: readonly Prediction[];
 }
 
@@ -150,10 +150,10 @@ export class Decoder {
     const { experts, model, stopped } = this.inputs;
     let waited = false;
     for (;;) {
-      const { layer, choices } = stall;
+      const { layer, selectedExperts } = stall;
       if (stopped()) throw new MixtabError('aborted', 'Stopped.');
       const program = await this.#programFor();
-      const { missing, prefetchHits } = experts.recordAccess(layer, choices);
+      const { missing, prefetchHits } = experts.recordAccess(layer, selectedExperts);
       if (missing > 0) waited = true;
       if (missing + prefetchHits > 0) missed++;
       const left = await this.#runAsTheyCome(stall, program.experts(layer));
@@ -180,23 +180,23 @@ export class Decoder {
    * @param dispatches the layer's experts, as far as they are in the groups
    * @returns what is left to be submitted of them
    */
-  async #runAsTheyCome({ layer, choices, predictions }: Stall, dispatches: Dispatch[]): Promise<Dispatch[]> {
+  async #runAsTheyCome({ layer, selectedExperts, predictions }: Stall, dispatches: Dispatch[]): Promise<Dispatch[]> {
     const { experts, stopped } = this.inputs;
-    const chosen = distinctExperts(choices);
+    const chosen = distinctExperts(selectedExperts);
     const isResident = (expert: ExpertIndex): boolean => experts.slotOf(layer, expert) !== undefined;
     const resident = chosen.filter(isResident);
     const missing = chosen.filter((expert) => !isResident(expert));
     const brought = experts.load(layer, chosen);
     experts.prefetch(predictions); // behind what is needed
     if (resident.length > 0) {
-      this.#writeGroups(layer, choices, resident);
+      this.#writeGroups(layer, selectedExperts, resident);
       if (missing.length === 0) return dispatches;
       this.#submit(dispatches);
     }
     let left = missing.length;
     const runs = missing.map(async (expert) => {
       await orStopped(brought[chosen.indexOf(expert)], stopped);
-      this.#writeGroups(layer, choices, [expert]);
+      this.#writeGroups(layer, selectedExperts, [expert]);
       left--;
       if (left > 0) this.#submit(dispatches);
     });
@@ -207,9 +207,9 @@ export class Decoder {
   }
 
   /** Makes `experts` those that the layer's dispatches compute. */
-  #writeGroups(layer: LayerIndex, choices: Uint32Array, experts: readonly ExpertIndex[]): void {
+  #writeGroups(layer: LayerIndex, selectedExperts: Uint32Array, experts: readonly ExpertIndex[]): void {
     const { model, experts: cache } = this.inputs;
-    const groups = experts.map((expert) => ({ expert, assignments: [choices.indexOf(expert)] }));
+    const groups = experts.map((expert) => ({ expert, assignments: [selectedExperts.indexOf(expert)] }));
     const words = encodeGroups(groups, (expert) => cache.slotOf(layer, expert)!);
     model.ctx.pipelines.device.queue.writeBuffer(model.buffers.groups.buffer, 0, words);
   }
@@ -255,7 +255,11 @@ export class Decoder {
     const stalled = new Uint32Array(state)[STATE.stalled];
     return stalled === 0
       ? undefined
-      : { layer: layerIndex(stalled - 1), choices: this.#selectedExpertsIn(trace, stalled - 1), predictions: [] };
+      : {
+          layer: layerIndex(stalled - 1),
+          selectedExperts: this.#selectedExpertsIn(trace, stalled - 1),
+          predictions: [],
+        };
   }
 
   /** @param trace every layer's choices, or what was guessed of them */
@@ -295,7 +299,7 @@ export class Decoder {
     if (onRouterLogits) onRouterLogits(layer, new Float32Array(more.shift()!));
     return {
       layer,
-      choices: new Uint32Array(choices),
+      selectedExperts: new Uint32Array(choices),
       predictions: predictedLayers.map((l, i) => toPrediction(l, new Uint32Array(more[i]))),
     };
   }
@@ -316,9 +320,9 @@ export class Decoder {
   }
 }
 
-const toPrediction = (layer: LayerIndex, choices: Uint32Array): Prediction => ({
+const toPrediction = (layer: LayerIndex, selectedExperts: Uint32Array): Prediction => ({
   layer,
-  experts: distinctExperts(choices),
+  experts: distinctExperts(selectedExperts),
 });
 
 /** Programs that end with the sampler, kept from answer to answer. */

@@ -42,7 +42,7 @@ export interface PrefillInputs {
   /** Asked between layers; true ends the prefill with `aborted`. */
   stopped: () => boolean;
   /** Told the experts that each token chose: [tokens, expertsPerToken]. */
-  onChoices?: (layer: LayerIndex, choices: Uint32Array) => void;
+  onSelectedExperts?: (layer: LayerIndex, selectedExperts: Uint32Array) => void;
   /** Told what the routers find likely, for the tokens that went through the kernels last. */
   onRouterLogits?: OnRouterLogits;
   /** Told what the last layer made of some of the tokens, in order; f32[count, embeddingLength], gone when it resolves. */
@@ -128,19 +128,19 @@ async function throughLayers(inputs: PrefillInputs, chunks: readonly Chunk[]): P
     }
     writeState(device, buffers.state, last.tokens.length, last.position);
     const wanted = chunks.map((chunk) => ({
-      ...chunk.buffers.selected,
+      ...chunk.buffers.selectedExperts,
       size: chunk.tokens.length * config.expertsPerToken * 4,
     }));
     const { slice, stride } = buffers.routerLogits;
     if (inputs.onRouterLogits) wanted.push({ ...slice, size: last.tokens.length * stride * 4 });
     const arrived = await readback.submit(record(device, attendAndRoute(model, last, layer)), wanted);
-    const choices = joined(arrived.slice(0, chunks.length));
+    const selectedExperts = joined(arrived.slice(0, chunks.length));
     for (const rows of arrived.slice(chunks.length)) {
       for (let t = 0; t < last.tokens.length; t++)
         inputs.onRouterLogits?.(layer, new Float32Array(rows, t * stride * 4, config.expertCount));
     }
-    inputs.onChoices?.(layer, choices);
-    await runGroups(inputs, layer, chunks, choices);
+    inputs.onSelectedExperts?.(layer, selectedExperts);
+    await runGroups(inputs, layer, chunks, selectedExperts);
     for (const { tokens: part, buffers: own } of chunks) {
       writeState(device, buffers.state, part.length, 0);
       const combined = { config, layer, buffers: own, maxTokens: part.length };
@@ -194,7 +194,7 @@ function attendAndRoute(model: Model, { tokens, buffers }: Chunk, layer: LayerIn
     weights: weights.layers[layer],
     layer,
     slotTable,
-    selected: buffers.selected,
+    selectedExperts: buffers.selectedExperts,
     buffers,
     maxTokens,
     mode: 'prefill',
@@ -231,20 +231,20 @@ async function runGroups(
   inputs: PrefillInputs,
   layer: LayerIndex,
   chunks: readonly Chunk[],
-  choices: Uint32Array,
+  selectedExperts: Uint32Array,
 ): Promise<void> {
   const { model, experts } = inputs;
   const { queue } = model.ctx.pipelines.device;
   const { layerCount, expertCount, expertsPerToken } = model.config;
-  const chosen = groupByExpert(choices).map(({ expert }) => expert);
+  const chosen = groupByExpert(selectedExperts).map(({ expert }) => expert);
   const isResident = (expert: ExpertIndex) => experts.slotOf(layer, expert) !== undefined;
   const waves = wavesOf(inputs, layer, chosen, chunks.length > 1);
   experts.recordAccess(layer, chosen);
   const next = layerIndex(layer + 1);
-  const readNextLayer = next < layerCount && choices.length >= PREFETCH_MIN_TOKENS * expertsPerToken;
+  const readNextLayer = next < layerCount && selectedExperts.length >= PREFETCH_MIN_TOKENS * expertsPerToken;
   const all = Array.from({ length: expertCount }, (_, expert) => expertIndex(expert));
   const groupsOf = chunks.map(({ first, tokens }) =>
-    groupByExpert(choices.subarray(first * expertsPerToken, (first + tokens.length) * expertsPerToken)),
+    groupByExpert(selectedExperts.subarray(first * expertsPerToken, (first + tokens.length) * expertsPerToken)),
   );
   // Uploads wait until all but the last wave are done: else a slow GPU would let them pile up in memory.
   let submitted: Promise<unknown>[] = [];
@@ -292,7 +292,7 @@ function submitGroups({ model, experts }: PrefillInputs, layer: LayerIndex, chun
       config,
       layer,
       slotTable,
-      selected: buffers.selected,
+      selectedExperts: buffers.selectedExperts,
       buffers,
       maxTokens,
       mode: 'prefill' as const,

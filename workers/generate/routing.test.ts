@@ -3,9 +3,9 @@ import { routingOf } from './routing.ts';
 
 it('counts use and agreement of consecutive tokens, layer by layer, but not across texts', () => {
   // Three tokens, two layers, two choices; the third begins a new text.
-  const choices = Uint8Array.from([0, 1, /**/ 2, 3, 0, 2, /**/ 1, 0, 0, 1, /**/ 1, 0]);
+  const selectedExperts = Uint8Array.from([0, 1, /**/ 2, 3, 0, 2, /**/ 1, 0, 0, 1, /**/ 1, 0]);
   const [first, second] = routingOf({
-    choices,
+    selectedExperts,
     layerCount: 2,
     expertsPerToken: 2,
     expertCount: 4,

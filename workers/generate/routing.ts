@@ -3,7 +3,7 @@ import type { LayerRouting } from '../../src/contract/engine-api.ts';
 
 export interface RoutingTrace {
   /** u8[tokens, layers, expertsPerToken] */
-  choices: Uint8Array;
+  selectedExperts: Uint8Array;
   layerCount: number;
   expertsPerToken: number;
   expertCount: number;
@@ -13,13 +13,13 @@ export interface RoutingTrace {
 
 /** Use of each expert, and how often consecutive tokens agree, layer by layer. */
 export function routingOf({
-  choices,
+  selectedExperts,
   layerCount,
   expertsPerToken: k,
   expertCount,
   starts,
 }: RoutingTrace): LayerRouting[] {
-  const tokens = choices.length / (layerCount * k);
+  const tokens = selectedExperts.length / (layerCount * k);
   return Array.from({ length: layerCount }, (_, layer) => {
     const use = new Array<number>(expertCount).fill(0);
     let pairs = 0;
@@ -28,7 +28,7 @@ export function routingOf({
     let before: Uint8Array | undefined;
     for (let t = 0; t < tokens; t++) {
       const at = (t * layerCount + layer) * k;
-      const chosen = choices.subarray(at, at + k);
+      const chosen = selectedExperts.subarray(at, at + k);
       for (const expert of chosen) use[expert] += 1 / (tokens * k);
       if (before && !starts.has(t)) {
         const last = before;

@@ -42,7 +42,7 @@ describe('score', () => {
 
   it('is the same token by token, and for any budget', async () => {
     const together = await score({ trace: true });
-    expect(together.trace!.choices).toHaveLength(
+    expect(together.trace!.selectedExperts).toHaveLength(
       (together.tokens + Math.ceil((await engine.tokenize(TEXT)).length / 39)) * 2 * 2,
     );
     const alone = await score({ lossy: {}, trace: true });
@@ -81,8 +81,8 @@ describe('lossy options', () => {
 
   it('skips every second expert where told to, which is routing to one expert alone', async () => {
     const one = await score({ lossy: { skipBelow: 1 }, trace: true });
-    for (let at = 0; at < one.trace!.choices.length; at += 2)
-      expect(one.trace!.choices[at + 1]).toBe(one.trace!.choices[at]);
+    for (let at = 0; at < one.trace!.selectedExperts.length; at += 2)
+      expect(one.trace!.selectedExperts[at + 1]).toBe(one.trace!.selectedExperts[at]);
     const none = await score({ lossy: { skipBelow: 0 }, trace: true });
     expect(none.nll).not.toBe(one.nll);
   });
@@ -104,7 +104,7 @@ describe('lossy options', () => {
 describe('ablations', () => {
   const choicesOf = async (ablation: AblationOptions, more: Partial<ScoreRequest> = {}) => {
     const { trace, nll } = await score({ ablation, trace: true, ...more });
-    return { nll, choices: trace!.choices };
+    return { nll, choices: trace!.selectedExperts };
   };
 
   it('count for a prompt as for tokens that are decoded', async () => {
@@ -134,7 +134,7 @@ describe('ablations', () => {
   it('names the tokens of its trace', async () => {
     const { trace } = await score({ text: 'the first men', trace: true });
     expect(trace!.pieces.join('').trim()).toBe('the first men');
-    expect(trace!.choices).toHaveLength(trace!.pieces.length * 2 * 2);
+    expect(trace!.selectedExperts).toHaveLength(trace!.pieces.length * 2 * 2);
   });
 
   it.each([

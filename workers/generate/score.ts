@@ -46,7 +46,7 @@ export async function score(inputs: ScoreInputs): Promise<ScoreResult> {
   experts.resetCounts();
   setRouterOptions(model, request);
   const buffers = createScoreBuffers(model.ctx.pipelines.device, config.embeddingLength, config.vocabularySize);
-  const choices = new Uint8Array(
+  const selectedExperts = new Uint8Array(
     windows.reduce((sum, { length }) => sum + length, 0) * config.layerCount * config.expertsPerToken,
   );
   const starts = new Set<number>();
@@ -57,7 +57,13 @@ export async function score(inputs: ScoreInputs): Promise<ScoreResult> {
     for (const window of windows) {
       if (stopped()) throw new MixtabError('aborted', 'Stopped.');
       starts.add(first);
-      const logprobs = await (request.lossy ? decodeWindow : prefillWindow)(inputs, buffers, window, choices, first);
+      const logprobs = await (request.lossy ? decodeWindow : prefillWindow)(
+        inputs,
+        buffers,
+        window,
+        selectedExperts,
+        first,
+      );
       for (const logprob of logprobs) nll -= logprob;
       scored += logprobs.length;
       first += window.length;
@@ -73,14 +79,16 @@ export async function score(inputs: ScoreInputs): Promise<ScoreResult> {
     perplexity: Math.exp(nll / scored),
     bitsPerByte: nll / Math.LN2 / bytes,
     routing: routingOf({
-      choices,
+      selectedExperts,
       layerCount: config.layerCount,
       expertsPerToken: config.expertsPerToken,
       expertCount: config.expertCount,
       starts,
     }),
     cache: experts.report(),
-    ...(request.trace && { trace: { choices, pieces: windows.flatMap((window) => piecesOf(inputs, window)) } }),
+    ...(request.trace && {
+      trace: { selectedExperts: selectedExperts, pieces: windows.flatMap((window) => piecesOf(inputs, window)) },
+    }),
     seconds: (performance.now() - started) / 1000,
   };
 
@@ -146,7 +154,7 @@ async function prefillWindow(
   { gpu, readback, stopped }: ScoreInputs,
   buffers: ScoreBuffers,
   window: readonly TokenId[],
-  choices: Uint8Array,
+  selectedExperts: Uint8Array,
   first: number,
 ): Promise<number[]> {
   const { model, experts } = gpu;
@@ -162,9 +170,9 @@ async function prefillWindow(
     position: 0,
     stopped,
     onProgress: () => {},
-    onChoices: (layer, chosen) => {
+    onSelectedExperts: (layer, chosen) => {
       for (let t = 0; t < window.length; t++) {
-        choices.set(chosen.subarray(t * k, (t + 1) * k), ((first + t) * config.layerCount + layer) * k);
+        selectedExperts.set(chosen.subarray(t * k, (t + 1) * k), ((first + t) * config.layerCount + layer) * k);
       }
     },
     onResiduals: async ({ slice, stride }, from, length) => {
@@ -198,7 +206,7 @@ async function decodeWindow(
   { gpu, readback, stopped }: ScoreInputs,
   buffers: ScoreBuffers,
   window: readonly TokenId[],
-  choices: Uint8Array,
+  selectedExperts: Uint8Array,
   first: number,
 ): Promise<number[]> {
   const { model, experts } = gpu;
@@ -234,7 +242,7 @@ async function decodeWindow(
     const [logprob] = new Float32Array(await decoder.nextToken(0), 0, 1);
     if (t + 1 < window.length) logprobs.push(logprob);
     for (const [layer, chosen] of (await decoder.trace()).entries()) {
-      choices.set(chosen, ((first + t) * config.layerCount + layer) * config.expertsPerToken);
+      selectedExperts.set(chosen, ((first + t) * config.layerCount + layer) * config.expertsPerToken);
     }
   }
   return logprobs;

@@ -15,7 +15,7 @@ interface TokenActivations {
   /** f32[tokens, expertsPerToken] */
   routingWeights: Slice;
   /** u32[tokens, expertsPerToken], in prefill. */
-  selected: Slice;
+  selectedExperts: Slice;
 }
 
 /** What one of several chunks of a prompt keeps while the others compute. */

@@ -134,7 +134,7 @@ export function decodeProgram(
       weights: weights.layers[layer],
       layer,
       slotTable,
-      selected: traceOf(buffers, layer, config.expertsPerToken),
+      selectedExperts: traceOf(buffers, layer, config.expertsPerToken),
       buffers,
       maxTokens,
     };
@@ -207,7 +207,7 @@ function predictExperts({ config, ctx, weights, buffers, slotTable }: Model, l: 
     buffers: predictionBuffers,
     maxTokens: 1,
     mode: 'choose',
-    selected: predictionOf(buffers, layer, config.expertsPerToken),
+    selectedExperts: predictionOf(buffers, layer, config.expertsPerToken),
     label: `L${layer}.ahead`,
   });
   return [...norm, ...route];

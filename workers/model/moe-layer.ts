@@ -26,7 +26,7 @@ export interface RouteInputs {
   layer: LayerIndex;
   slotTable: Slice;
   /** Where the chosen experts go: u32[maxTokens, expertsPerToken]. */
-  selected: Slice;
+  selectedExperts: Slice;
   buffers: StepBuffers;
   maxTokens: number;
   /** Whether to look up what is chosen in the slot table, too. */
@@ -37,7 +37,7 @@ export interface RouteInputs {
 
 /** Norm and router: chooses the experts of each token and their weights. */
 export function routeTokens(ctx: OpContext, inputs: RouteInputs): { norm: Dispatch[]; route: Dispatch[] } {
-  const { config, weights, layer, slotTable, selected, buffers, maxTokens, mode } = inputs;
+  const { config, weights, layer, slotTable, selectedExperts, buffers, maxTokens, mode } = inputs;
   const { residual, normed, routerLogits, routingWeights, groups } = buffers;
   const { label = `L${layer}` } = inputs;
   return {
@@ -66,7 +66,7 @@ export function routeTokens(ctx: OpContext, inputs: RouteInputs): { norm: Dispat
       layer,
       maxTokens,
       mode,
-      selected,
+      selectedExperts: selectedExperts,
       routingWeights,
       slotTable,
       groups,

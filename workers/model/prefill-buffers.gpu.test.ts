@@ -24,7 +24,7 @@ it('makes buffers for each chunk, tells their size, and releases them', async ()
   expect(new Set(destroyed.mock.contexts)).toEqual(
     new Set(
       chunks.flatMap((chunk) =>
-        [chunk.residual.slice, chunk.accumulator.slice, chunk.routingWeights, chunk.selected].map(
+        [chunk.residual.slice, chunk.accumulator.slice, chunk.routingWeights, chunk.selectedExperts].map(
           ({ buffer }) => buffer,
         ),
       ),

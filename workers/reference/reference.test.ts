@@ -74,7 +74,7 @@ describe('attention', () => {
 describe('route', () => {
   it('breaks ties by index and takes NaN last', () => {
     expect(route([1, 3, 3, 2], 2)).toEqual({ selected: [1, 2], weights: [0.5, 0.5] });
-    expect(route([Number.NaN, Number.NEGATIVE_INFINITY, 0], 3).selected).toEqual([2, 1, 0]);
+    expect(route([Number.NaN, Number.NEGATIVE_INFINITY, 0], 3).selectedExperts).toEqual([2, 1, 0]);
   });
   it('is the softmax over all, renormalised', () => {
     const [a, b] = route([Math.log(6), Math.log(1), Math.log(3)], 2).weights;

@@ -1,5 +1,5 @@
 export interface Route {
-  selected: number[];
+  selectedExperts: number[];
   /** Softmax over the selected logits; sums to 1. */
   weights: number[];
 }
@@ -11,8 +11,8 @@ export function route(logits: ArrayLike<number>, expertsPerToken: number): Route
   const order = Array.from({ length: logits.length }, (_, expert) => expert).sort(
     (a, b) => byNaN(a, b) || (rank(logits[a]) === rank(logits[b]) ? a - b : rank(logits[b]) - rank(logits[a])),
   );
-  const selected = order.slice(0, expertsPerToken);
-  const exponentials = selected.map((expert) => Math.exp(logits[expert] - logits[selected[0]]));
+  const selectedExperts = order.slice(0, expertsPerToken);
+  const exponentials = selectedExperts.map((expert) => Math.exp(logits[expert] - logits[selectedExperts[0]]));
   const sum = exponentials.reduce((a, b) => a + b);
-  return { selected, weights: exponentials.map((e) => e / sum) };
+  return { selectedExperts, weights: exponentials.map((e) => e / sum) };
 }

@@ -13,7 +13,7 @@ it.each([
   [5, 1],
   [6, 3],
   [2, 2],
-])('%d experts, %d used: the same as counting all pairs of choices', (count, used) => {
+])('%d experts, %d used: the same as counting all pairs of selectedExperts', (count, used) => {
   const sets = Array.from({ length: 2 ** count }, (_, bits) => bits).filter(
     (bits) => bits.toString(2).replaceAll('0', '').length === used,
   );
@@ -21,10 +21,10 @@ it.each([
   expect(chanceOfCommon(count, used)).toBeCloseTo(common / sets.length ** 2, 12);
 });
 
-it('finds the choices of each token in a layer', () => {
+it('finds the selectedExperts of each token in a layer', () => {
   // 2 tokens, 3 layers, 2 used
-  const choices = Uint8Array.of(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11);
-  const trace = { pieces: ['', ' a'], choices };
+  const selectedExperts = Uint8Array.of(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11);
+  const trace = { pieces: ['', ' a'], selectedExperts };
   expect(tokensAt(trace, 1, 3)).toEqual([
     { text: '', experts: [2, 3] },
     { text: ' a', experts: [8, 9] },

@@ -2,7 +2,7 @@
 import type { ScoreResult } from '../../contract/engine-api.ts';
 
 /** A token with the experts it chose in one layer. */
-export interface TokenChoice {
+export interface TokenRouting {
   /** Empty where it begins a window, or is part of a character whose last token shows it. */
   text: string;
   /** The likeliest first. */
@@ -21,14 +21,14 @@ export function chanceOfCommon(expertCount: number, used: number): number {
 
 /** The tokens of a trace with what they chose in one layer. */
 export function tokensAt(
-  { pieces, choices }: NonNullable<ScoreResult['trace']>,
+  { pieces, selectedExperts }: NonNullable<ScoreResult['trace']>,
   layer: number,
   layerCount: number,
-): TokenChoice[] {
-  const used = choices.length / (pieces.length * layerCount);
+): TokenRouting[] {
+  const used = selectedExperts.length / (pieces.length * layerCount);
   return pieces.map((text, token) => {
     const at = (token * layerCount + layer) * used;
-    return { text, experts: [...choices.subarray(at, at + used)] };
+    return { text, experts: [...selectedExperts.subarray(at, at + used)] };
   });
 }
 
@@ -45,7 +45,7 @@ export function visible(text: string): string {
 }
 
 /** A token as it is said. */
-export function spoken({ text, experts }: TokenChoice): string {
+export function spoken({ text, experts }: TokenRouting): string {
   const what =
     text === ''
       ? 'no text of its own'

@@ -29,7 +29,7 @@ async function runRouter(logits: Float32Array, expertCount: number, expertsPerTo
   const gpu = await getTestDevice();
   const maxTokens = logits.length / expertCount;
   const ctx = await makeContext('rows', { tokenCount: maxTokens, ...state });
-  const selected = upload(gpu, new Uint32Array(maxTokens * expertsPerToken).fill(99));
+  const selectedExperts = upload(gpu, new Uint32Array(maxTokens * expertsPerToken).fill(99));
   const routingWeights = allocate(gpu, maxTokens * expertsPerToken * 4);
   const groups = upload(gpu, new Uint32Array(GROUPS_HEADER_BYTES / 4 + maxTokens * expertsPerToken).fill(77));
   await run(gpu, () =>
@@ -40,7 +40,7 @@ async function runRouter(logits: Float32Array, expertCount: number, expertsPerTo
       layer,
       maxTokens,
       mode,
-      selected,
+      selectedExperts,
       routingWeights,
       slotTable: upload(gpu, slotTable),
       groups,
@@ -49,7 +49,7 @@ async function runRouter(logits: Float32Array, expertCount: number, expertsPerTo
   );
   const words = await readBack(gpu, groups, Uint32Array);
   return {
-    selected: [...(await readBack(gpu, selected, Uint32Array)).subarray(0, maxTokens * expertsPerToken)],
+    selected: [...(await readBack(gpu, selectedExperts, Uint32Array)).subarray(0, maxTokens * expertsPerToken)],
     weights: (await readBack(gpu, routingWeights, Float32Array)).subarray(0, maxTokens * expertsPerToken),
     groups: [...words.subarray(0, expertsPerToken * 4)],
     assignments: [...words.subarray(GROUPS_HEADER_BYTES / 4, GROUPS_HEADER_BYTES / 4 + expertsPerToken)],
@@ -61,7 +61,7 @@ function expected(logits: Float32Array, expertCount: number, expertsPerToken: nu
   const routes = Array.from({ length: logits.length / expertCount }, (_, t) =>
     route(logits.subarray(t * expertCount, (t + 1) * expertCount), expertsPerToken),
   );
-  return { selected: routes.flatMap((r) => r.selected), weights: routes.flatMap((r) => r.weights) };
+  return { selected: routes.flatMap((r) => r.selectedExperts), weights: routes.flatMap((r) => r.weights) };
 }
 
 describe('router', () => {
@@ -157,7 +157,7 @@ describe('router', () => {
     const all = await runRouter(logits, 8, 2, { ...drawn, position: 100 });
     const want = Array.from({ length: 64 }, (_, t) => {
       const keys = Array.from({ length: 8 }, (_, expert) => (threefry2x32([5, 3], [100 + t, expert])[0] | 1) >>> 0);
-      return route(keys, 2).selected;
+      return route(keys, 2).selectedExperts;
     });
     expect(all.selected).toEqual(want.flat());
     for (const [t, [a, b]] of want.entries()) {

@@ -31,7 +31,7 @@ export interface RouterArgs {
    */
   mode: RouterMode;
   /** u32[maxTokens, expertsPerToken]; in decode written even where the step stalls. */
-  selected: Slice;
+  selectedExperts: Slice;
   /** f32[maxTokens, expertsPerToken] */
   routingWeights: Slice;
   /** u32[layerCount, expertCount]: slot or NO_SLOT. */
@@ -63,7 +63,7 @@ export function router(ctx: OpContext, args: RouterArgs): Dispatch[] {
       [
         ctx.state,
         logits.slice,
-        args.selected,
+        args.selectedExperts,
         args.routingWeights,
         args.slotTable,
         args.groups,
