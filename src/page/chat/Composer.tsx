@@ -2,10 +2,10 @@ import { useLayoutEffect, useRef } from 'preact/hooks';
 import { Icon } from '../../ui/icons.tsx';
 import { send, stop } from '../services/answers.ts';
 import { currentPath } from '../state/conversations.ts';
-import { changeWriting, currentWriting } from '../state/current-settings.ts';
+import { changeGeneration, currentGeneration } from '../state/current-settings.ts';
 import { PRESETS, presetOf } from '../state/generation-settings.ts';
 import { lossyOf, settings } from '../state/settings.ts';
-import { canSend, isChat, loaded, stopping, writingHere, wrongModel } from '../state/state.ts';
+import { canSend, isChat, loaded, stopping, streamingHere, wrongModel } from '../state/state.ts';
 import { recall, remember } from '../state/web-storage.ts';
 
 /** Words not sent yet, by conversation; they outlive a look at another view, and a reload of this tab. */
@@ -63,7 +63,7 @@ export function Composer({ conversationId }: { conversationId: string }) {
         }}
         onKeyDown={(event) => {
           if (event.key === 'Enter' && !event.shiftKey && !event.isComposing) submit(event);
-          if (event.key === 'Escape' && writingHere.value) stop();
+          if (event.key === 'Escape' && streamingHere.value) stop();
         }}
       />
       <div class="composer-row">
@@ -78,7 +78,7 @@ export function Composer({ conversationId }: { conversationId: string }) {
           </span>
         )}
         <span class="spring" />
-        {writingHere.value ? (
+        {streamingHere.value ? (
           <button type="button" class="primary" disabled={stopping.value} onClick={stop}>
             <Icon name="stop" />
             {stopping.value ? 'Stopping' : 'Stop'}
@@ -96,7 +96,7 @@ export function Composer({ conversationId }: { conversationId: string }) {
 
 /** How the model chooses its words. */
 function PresetChoice() {
-  const chosen = presetOf(currentWriting.value);
+  const chosen = presetOf(currentGeneration.value);
   return (
     <select
       class="quiet"
@@ -105,7 +105,7 @@ function PresetChoice() {
       value={chosen?.name ?? ''}
       onChange={(event) => {
         const preset = PRESETS.find(({ name }) => name === event.currentTarget.value);
-        if (preset) changeWriting(preset.sampling);
+        if (preset) changeGeneration(preset.sampling);
       }}
     >
       {!chosen && <option value="">Own settings</option>}

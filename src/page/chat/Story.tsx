@@ -3,8 +3,8 @@ import { CopyButton } from '../../ui/CopyButton.tsx';
 import { IconButton } from '../../ui/IconButton.tsx';
 import { editText, regenerate } from '../services/answers.ts';
 import { type Turn, textOf, versionsOf } from '../state/conversation-tree.ts';
-import { current, currentPath, writing } from '../state/conversations.ts';
-import { canSend, writingHere } from '../state/state.ts';
+import { current, currentPath, streaming } from '../state/conversations.ts';
+import { canSend, streamingHere } from '../state/state.ts';
 import { Dots, Stats } from './AnswerStats.tsx';
 import { OverflowChoices } from './Overflow.tsx';
 import { CutMark, Versions } from './Thread.tsx';
@@ -14,8 +14,8 @@ export function Story() {
   const [editing, setEditing] = useState(false);
   const path = currentPath.value;
   const last = path.at(-1);
-  const now = writing.value;
-  if (editing && !writingHere.value) {
+  const now = streaming.value;
+  if (editing && !streamingHere.value) {
     return (
       <form
         class="editor"
@@ -38,14 +38,14 @@ export function Story() {
     );
   }
   return (
-    <article class="story" aria-label="Text" aria-busy={writingHere.value}>
+    <article class="story" aria-label="Text" aria-busy={streamingHere.value}>
       <div class="plain">
         {path.map((turn) => (
           <Stretch key={turn.id} turn={turn} text={now?.turnId === turn.id ? now.text : turn.text} />
         ))}
-        {writingHere.value && <Dots />}
+        {streamingHere.value && <Dots />}
       </div>
-      {!writingHere.value && last && (
+      {!streamingHere.value && last && (
         <footer>
           {last.stats?.contextFull && (
             <div class="notice">

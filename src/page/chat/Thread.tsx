@@ -4,8 +4,8 @@ import { CopyButton } from '../../ui/CopyButton.tsx';
 import { IconButton } from '../../ui/IconButton.tsx';
 import { continueAnswer, editMessage, regenerate } from '../services/answers.ts';
 import { choose, type Turn, versionsOf } from '../state/conversation-tree.ts';
-import { current, currentPath, updateConversation, writing } from '../state/conversations.ts';
-import { canSend, writingHere } from '../state/state.ts';
+import { current, currentPath, streaming, updateConversation } from '../state/conversations.ts';
+import { canSend, streamingHere } from '../state/state.ts';
 import { Dots, Stats } from './AnswerStats.tsx';
 import { Markdown } from './Markdown.tsx';
 import { OverflowChoices } from './Overflow.tsx';
@@ -14,7 +14,7 @@ import { OverflowChoices } from './Overflow.tsx';
 export function Thread() {
   const path = currentPath.value;
   const from = current.value?.seenFrom?.turn;
-  const system = current.value?.writing.systemPrompt.trim();
+  const system = current.value?.generation.systemPrompt.trim();
   return (
     <>
       {system && (
@@ -74,7 +74,7 @@ export function CutMark() {
 
 function Answer({ turn, last }: { turn: Turn; last: boolean }) {
   // Computed, so that a word that comes draws its own message anew and no other.
-  const streamed = useComputed(() => (writing.value?.turnId === turn.id ? writing.value.text : undefined)).value;
+  const streamed = useComputed(() => (streaming.value?.turnId === turn.id ? streaming.value.text : undefined)).value;
   const text = streamed ?? turn.text;
   const { stats } = turn;
   return (
@@ -127,7 +127,7 @@ export function Versions({ turn }: { turn: Turn }) {
       <IconButton
         icon="left"
         label="Version before"
-        disabled={index === 0 || writingHere.value}
+        disabled={index === 0 || streamingHere.value}
         onClick={() => show(-1)}
       />
       <span class="count">
@@ -136,7 +136,7 @@ export function Versions({ turn }: { turn: Turn }) {
       <IconButton
         icon="right"
         label="Version after"
-        disabled={index === versions.length - 1 || writingHere.value}
+        disabled={index === versions.length - 1 || streamingHere.value}
         onClick={() => show(1)}
       />
     </span>

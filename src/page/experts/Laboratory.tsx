@@ -1,14 +1,14 @@
 import {
+  type Continuations,
   changeSetup,
+  continuations,
   currentAblation,
   currentChange,
+  generateBoth,
   measureBoth,
   measured,
   measuredBefore,
   setup,
-  type Writing,
-  writeBoth,
-  writing,
 } from '../services/laboratory.ts';
 import { commonLength, perplexityChange } from '../state/ablation.ts';
 import { PRESETS } from '../state/generation-settings.ts';
@@ -107,18 +107,18 @@ function Words() {
         <SetupNumber label="Tokens, at most" name="maxTokens" min={1} max={2000} />
       </div>
       <RunBar
-        kind="writing"
+        kind="generating"
         label="Write with both"
         cost={`2 × ${maxTokens} tokens to write, at most`}
         blocked={prompt.trim() === '' ? 'Give a prompt.' : unchanged()}
-        onRun={() => void writeBoth()}
+        onRun={() => void generateBoth()}
       />
-      {writing.value && <BothTexts writing={writing.value} />}
+      {continuations.value && <BothTexts writing={continuations.value} />}
     </section>
   );
 }
 
-function BothTexts({ writing: { changed, prompt, exact, altered = '' } }: { writing: Writing }) {
+function BothTexts({ writing: { changed, prompt, exact, altered = '' } }: { writing: Continuations }) {
   const same = commonLength(exact, altered);
   return (
     <div class="both">

@@ -13,7 +13,7 @@ import {
   textOf,
   turnOf,
 } from '../state/conversation-tree.ts';
-import { beginConversation, current, currentPath, updateConversation, writing } from '../state/conversations.ts';
+import { beginConversation, current, currentPath, streaming, updateConversation } from '../state/conversations.ts';
 import { samplingOf } from '../state/generation-settings.ts';
 import { newId } from '../state/new-id.ts';
 import { lossyOf, settings } from '../state/settings.ts';
@@ -188,7 +188,7 @@ async function writeAnswer(conversationId: string, after: string | null, continu
     generating.value = false;
     stopping.value = false;
     prefill.value = undefined;
-    writing.value = undefined;
+    streaming.value = undefined;
   }
 }
 
@@ -204,8 +204,8 @@ function requestFor(conversation: Conversation, until: string): GenerateRequest 
       conversation.kind === 'chat'
         ? { kind: 'chat', messages: messagesFor(conversation, until) }
         : { kind: 'text', text: textFor(conversation, until) },
-    maxTokens: conversation.writing.maxTokens,
-    sampling: samplingOf(conversation.writing),
+    maxTokens: conversation.generation.maxTokens,
+    sampling: samplingOf(conversation.generation),
     ...(lossy && { lossy }),
   };
 }
@@ -239,7 +239,7 @@ function showingText(conversationId: string, turnId: string, before: string, isM
   let keptAt = performance.now();
   const show = (): void => {
     timer = undefined;
-    writing.value = { conversationId, turnId, text };
+    streaming.value = { conversationId, turnId, text };
     if (performance.now() - keptAt < KEEP_EVERY_MS) return;
     keptAt = performance.now();
     updateConversation(conversationId, (conversation) => changeTurn(conversation, turnId, { text }));

@@ -46,7 +46,7 @@ async function chatFrom(conversation: Conversation, context: number): Promise<Co
   const lengths = await Promise.all(
     path.map(async ({ text }) => (await engine.tokenize(text)).length + MESSAGE_OVERHEAD),
   );
-  const fixed = (await engine.tokenize(conversation.writing.systemPrompt)).length + MESSAGE_OVERHEAD;
+  const fixed = (await engine.tokenize(conversation.generation.systemPrompt)).length + MESSAGE_OVERHEAD;
   const kept = firstKept(path, lengths, fixed, context);
   return kept === undefined ? undefined : { turn: path[kept].id, offset: 0 };
 }

@@ -65,7 +65,7 @@ export function currentAblation(): AblationOptions {
   };
 }
 
-export interface Writing {
+export interface Continuations {
   changed: string;
   prompt: string;
   /** As the model writes, and as it does when changed; the second follows the first. */
@@ -81,7 +81,7 @@ export interface Measurement {
   altered: number;
 }
 
-export const writing = signal<Writing | undefined>(undefined);
+export const continuations = signal<Continuations | undefined>(undefined);
 /** Newest last, all of the same text and model. */
 export const measured = signal<{ key: string; exact: ScoreResult; rows: Measurement[] } | undefined>(undefined);
 
@@ -95,29 +95,32 @@ const measuringKey = (): string => `${loaded.value?.summary.id} ${scoreWindow()}
 export const measuredBefore = (): boolean => measured.value?.key === measuringKey();
 
 /** Writes on from the prompt twice. */
-export function writeBoth(): Promise<void> {
+export function generateBoth(): Promise<void> {
   const { prompt, preset, seed, maxTokens } = setup.value;
   const ablation = currentAblation();
   const changed = currentChange();
-  return runExperiment('writing', async (onProgress) => {
+  return runExperiment('generating', async (onProgress) => {
     const input: GenerateRequest['input'] = loaded.value?.summary.hasChatTemplate
       ? { kind: 'chat', messages: [{ role: 'user', content: prompt }] }
       : { kind: 'text', text: prompt };
     const request: GenerateRequest = { input, maxTokens, sampling: { ...preset.sampling, seed } };
-    let shown: Writing = {
+    let shown: Continuations = {
       changed,
       prompt: input.kind === 'chat' ? `${prompt}\n\n` : prompt,
       exact: '',
       altered: undefined,
     };
     let done = 0;
-    const write = async (more: Partial<GenerateRequest>, show: (text: string) => Partial<Writing>): Promise<void> => {
+    const write = async (
+      more: Partial<GenerateRequest>,
+      show: (text: string) => Partial<Continuations>,
+    ): Promise<void> => {
       let text = '';
       let timer: ReturnType<typeof setTimeout> | undefined;
       const draw = (): void => {
         timer = undefined;
         shown = { ...shown, ...show(text) };
-        writing.value = shown;
+        continuations.value = shown;
         onProgress(done, 2 * maxTokens);
       };
       let over = false;

@@ -27,7 +27,7 @@ import { stopAndWait } from './answers.ts';
 import { askToPersist } from './disk-space.ts';
 import { report } from './problems.ts';
 import { leaveModel, refreshSessions } from './sessions.ts';
-import { requireUnusedElsewhere, tellTabs } from './tabs.ts';
+import { notifyTabs, requireUnusedElsewhere } from './tabs.ts';
 import { engine, importer } from './workers.ts';
 
 const BUILTIN_PATH = 'models/builtin.gguf';
@@ -72,14 +72,14 @@ export async function importModel(source: ModelSource, name: string): Promise<vo
         early ??= useModel({ id: progress.usableId, name });
     };
     const summary = await importer
-      .import(source, proxy(watch), { storage: settings.value.place })
+      .import(source, proxy(watch), { storage: settings.value.storageBackend })
       .catch(async (error: unknown) => {
         await early; // fails for want of the rest; the reason is what is to be read last
         throw error;
       });
     runningImport.value = undefined;
     await refreshModels();
-    tellTabs();
+    notifyTabs();
     await early;
     announcement.value = `${summary.name} is imported.`;
     if (loaded.value?.summary.id === summary.id) {
@@ -181,7 +181,7 @@ export async function removeModel(model: ModelSummary): Promise<void> {
     if (loaded.value?.summary.id === model.id) await unload();
     await importer.remove(model.id);
     await Promise.all([refreshModels(), refreshSessions()]);
-    tellTabs();
+    notifyTabs();
     announcement.value = `${model.name} is removed.`;
   } catch (error) {
     report(error);

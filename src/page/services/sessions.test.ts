@@ -56,13 +56,13 @@ vi.stubGlobal('addEventListener', () => {});
 const { MixtabError } = await import('../../contract/errors.ts');
 const { conversations, currentId } = await import('../state/conversations.ts');
 const { createConversation } = await import('../state/conversation-tree.ts');
-const { defaultWriting } = await import('../state/generation-settings.ts');
+const { defaultGeneration } = await import('../state/generation-settings.ts');
 const { changeSettings } = await import('../state/settings.ts');
 const { answered, leaveModel, prepareSession, startSessions } = await import('./sessions.ts');
 const { runExperiment } = await import('./answers.ts');
 const { experiment, loaded, sessions } = await import('../state/state.ts');
 
-const conversation = (id: string) => createConversation({ id, kind: 'chat', writing: defaultWriting('chat') }, 1);
+const conversation = (id: string) => createConversation({ id, kind: 'chat', generation: defaultGeneration('chat') }, 1);
 const model = (id: string) => ({ summary: { id } }) as LoadedModel;
 
 vi.useFakeTimers();

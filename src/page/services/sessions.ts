@@ -20,13 +20,13 @@ const IDLE_MS = 10_000;
 const LOOK_MS = 400;
 
 /** Whose words the engine's cache holds. */
-let holder: string | undefined;
+let cacheOwner: string | undefined;
 /** The cache holds more than the disk. */
 let unsaved = false;
 /** The conversation that is being saved because nothing else was to do: an answer need not wait for that. */
 let savingIdly: string | undefined;
 /** The user knows that the disk is full. */
-let told = false;
+let notified = false;
 /** One thing after another; never rejects. */
 let work: Promise<void> = Promise.resolve();
 let idle: ReturnType<typeof setTimeout> | undefined;
@@ -44,8 +44,8 @@ function failed(error: unknown): void {
     report(error);
     return;
   }
-  if (told) return;
-  told = true;
+  if (notified) return;
+  notified = true;
   report(
     new MixtabError(
       code,
@@ -65,14 +65,14 @@ export function startSessions(): void {
   });
   effect(() => {
     if (loaded.value) return;
-    holder = undefined;
+    cacheOwner = undefined;
     unsaved = false;
   });
   effect(lookAtCurrent);
   effect(followDeletions());
   effect(() => {
     const { keepSessions, sessionBudgetMegabytes } = settings.value;
-    told = false;
+    notified = false;
     void queued(() => trim(keepSessions ? sessionBudgetMegabytes * 1e6 : 0));
   });
   document.addEventListener('visibilitychange', () => {
@@ -85,7 +85,9 @@ function lookAtCurrent(): () => void {
   const id = currentId.value;
   const free = loaded.value && !loading.value && !generating.value && !experiment.value;
   const timer =
-    free && id !== undefined && id !== holder ? setTimeout(() => void queued(() => turnTo(id)), LOOK_MS) : undefined;
+    free && id !== undefined && id !== cacheOwner
+      ? setTimeout(() => void queued(() => turnTo(id)), LOOK_MS)
+      : undefined;
   return () => clearTimeout(timer);
 }
 
@@ -96,7 +98,7 @@ function followDeletions(): () => void {
     const gone = [...before].filter((id) => !now.has(id));
     before = now;
     if (gone.length === 0) return;
-    if (holder !== undefined && gone.includes(holder)) unsaved = false;
+    if (cacheOwner !== undefined && gone.includes(cacheOwner)) unsaved = false;
     untracked(() => {
       void queued(async () => {
         await refresh(); // another tab may have saved it
@@ -116,7 +118,7 @@ export async function prepareSession(id: string): Promise<void> {
 /** After an answer. */
 export function answered(id: string): void {
   if (!conversations.value.some((conversation) => conversation.id === id)) return; // deleted meanwhile
-  holder = id;
+  cacheOwner = id;
   unsaved = true;
   clearTimeout(idle);
   idle = setTimeout(() => void queued(saveIdly), IDLE_MS);
@@ -134,22 +136,22 @@ export const clearSessions = (): Promise<void> => queued(() => drop(() => true))
 /** Before something else than a conversation fills the cache: what is not saved is, then the cache is nobody's. */
 export async function leaveCache(): Promise<void> {
   await leaveModel();
-  holder = undefined;
+  cacheOwner = undefined;
   unsaved = false;
 }
 
 async function turnTo(id: string): Promise<void> {
-  if (holder === id || !loaded.value || !settings.value.keepSessions) return;
+  if (cacheOwner === id || !loaded.value || !settings.value.keepSessions) return;
   await save();
   await refresh();
   if (sessions.value.some((session) => session.id === id && session.modelId === loaded.value?.summary.id)) {
-    if ((await engine.restoreSession(id)) > 0) holder = id;
+    if ((await engine.restoreSession(id)) > 0) cacheOwner = id;
     else await refresh(); // it did not fit, and is gone
   }
 }
 
 async function saveIdly(): Promise<void> {
-  savingIdly = holder;
+  savingIdly = cacheOwner;
   try {
     await save();
   } finally {
@@ -159,10 +161,10 @@ async function saveIdly(): Promise<void> {
 
 async function save(): Promise<void> {
   const { keepSessions, sessionBudgetMegabytes } = settings.value;
-  if (holder === undefined || !unsaved || !keepSessions || !loaded.value) return;
+  if (cacheOwner === undefined || !unsaved || !keepSessions || !loaded.value) return;
   unsaved = false;
   try {
-    await engine.saveSession(holder, sessionBudgetMegabytes * 1e6);
+    await engine.saveSession(cacheOwner, sessionBudgetMegabytes * 1e6);
   } catch (error) {
     // Not lost yet, as long as the cache is there; a full disk would be as full the next time.
     unsaved = errorToData(error).code !== 'storage-full';

@@ -25,12 +25,12 @@ export function startTabs(onChange: () => void): void {
     onChange();
   };
   document.addEventListener('visibilitychange', () => void refreshTabs()); // a closed tab says no farewell
-  effect(() => void hold(loaded.value?.summary.id));
+  effect(() => void holdModelLock(loaded.value?.summary.id));
   void refreshTabs();
 }
 
 /** Tells other tabs to look again. */
-export const tellTabs = (): void => channel?.postMessage('changed');
+export const notifyTabs = (): void => channel?.postMessage('changed');
 
 export async function refreshTabs(): Promise<void> {
   const { held = [] } = (await navigator.locks?.query()) ?? {};
@@ -52,7 +52,7 @@ export async function requireUnusedElsewhere(model: { id: string; name: string }
 }
 
 /** Holds the lock of the model that is loaded here, until another one is. */
-async function hold(modelId: string | undefined): Promise<void> {
+async function holdModelLock(modelId: string | undefined): Promise<void> {
   release();
   release = () => {};
   if (modelId !== undefined) {
@@ -65,5 +65,5 @@ async function hold(modelId: string | undefined): Promise<void> {
       });
     });
   }
-  tellTabs();
+  notifyTabs();
 }

@@ -4,8 +4,8 @@ import { formatBytes } from '../../ui/format.ts';
 import { reloadModel } from '../services/models.ts';
 import { clearSessions } from '../services/sessions.ts';
 import { current } from '../state/conversations.ts';
-import { changeWriting, currentKind, currentWriting } from '../state/current-settings.ts';
-import { defaultWriting, PRESETS, presetOf } from '../state/generation-settings.ts';
+import { changeGeneration, currentGeneration, currentKind } from '../state/current-settings.ts';
+import { defaultGeneration, PRESETS, presetOf } from '../state/generation-settings.ts';
 import { type Appearance, changeSettings, DEFAULT_SETTINGS, type Settings, settings } from '../state/settings.ts';
 import { isChat, loaded, sessions } from '../state/state.ts';
 import { type Field, LOSSY, MEMORY, type MemoryKey, SAMPLING, SESSIONS } from './fields.ts';
@@ -26,10 +26,10 @@ export function SettingsDialog({ onClose }: { onClose: () => void }) {
     if (MEMORY.some(({ key }) => settings.value[key] !== opened[key])) void reloadModel();
   };
   const reset = (): void => {
-    const { systemPrompt } = currentWriting.value;
-    changeWriting({ ...defaultWriting(currentKind.value), systemPrompt });
-    const { lastModelId, writing, textWriting } = settings.value;
-    changeSettings({ ...DEFAULT_SETTINGS, writing, textWriting, lastModelId });
+    const { systemPrompt } = currentGeneration.value;
+    changeGeneration({ ...defaultGeneration(currentKind.value), systemPrompt });
+    const { lastModelId, chatGeneration, textGeneration } = settings.value;
+    changeSettings({ ...DEFAULT_SETTINGS, chatGeneration, textGeneration, lastModelId });
   };
   return (
     <Dialog title="Settings" onClose={close}>
@@ -41,8 +41,8 @@ export function SettingsDialog({ onClose }: { onClose: () => void }) {
         <NumberField
           key={field.key}
           field={field}
-          value={currentWriting.value[field.key]}
-          onChange={(value) => changeWriting({ [field.key]: value })}
+          value={currentGeneration.value[field.key]}
+          onChange={(value) => changeGeneration({ [field.key]: value })}
         />
       ))}
       <h3>Memory</h3>
@@ -60,8 +60,10 @@ export function SettingsDialog({ onClose }: { onClose: () => void }) {
         <label for="setting-place">Keep new models</label>
         <select
           id="setting-place"
-          value={settings.value.place}
-          onChange={(event) => changeSettings({ place: event.currentTarget.value as Settings['place'] })}
+          value={settings.value.storageBackend}
+          onChange={(event) =>
+            changeSettings({ storageBackend: event.currentTarget.value as Settings['storageBackend'] })
+          }
         >
           <option value="indexeddb">in IndexedDB</option>
           <option value="opfs">as files</option>
@@ -119,8 +121,8 @@ function SystemPrompt() {
         rows={3}
         placeholder="None"
         aria-describedby="setting-system-help"
-        value={currentWriting.value.systemPrompt}
-        onChange={(event) => changeWriting({ systemPrompt: event.currentTarget.value })}
+        value={currentGeneration.value.systemPrompt}
+        onChange={(event) => changeGeneration({ systemPrompt: event.currentTarget.value })}
       />
       <p id="setting-system-help" class="hint">
         What the model is told before the first message: who it is, how it answers.
@@ -130,7 +132,7 @@ function SystemPrompt() {
 }
 
 function Presets() {
-  const chosen = presetOf(currentWriting.value);
+  const chosen = presetOf(currentGeneration.value);
   return (
     <fieldset class="presets">
       <legend>Choice of words</legend>
@@ -140,7 +142,7 @@ function Presets() {
             type="radio"
             name="preset"
             checked={preset === chosen}
-            onChange={() => changeWriting(preset.sampling)}
+            onChange={() => changeGeneration(preset.sampling)}
           />
           <span>{preset.name}</span>
         </label>

@@ -1,5 +1,5 @@
 /** Numbers that can be set, each with one line that says what it does. */
-import type { WritingSettings } from '../state/generation-settings.ts';
+import type { GenerationSettings } from '../state/generation-settings.ts';
 
 export interface Field<Key extends string> {
   key: Key;
@@ -46,7 +46,7 @@ export const SESSIONS: Field<'sessionBudgetMegabytes'>[] = [
 
 export type MemoryKey = 'context' | 'gpuBudgetMegabytes' | 'ramBudgetMegabytes';
 
-export const SAMPLING: Field<Exclude<keyof WritingSettings, 'systemPrompt'>>[] = [
+export const SAMPLING: Field<Exclude<keyof GenerationSettings, 'systemPrompt'>>[] = [
   {
     key: 'temperature',
     label: 'Temperature',

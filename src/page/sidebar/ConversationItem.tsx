@@ -2,7 +2,7 @@ import { useRef, useState } from 'preact/hooks';
 import { Menu } from '../../ui/Menu.tsx';
 import { exportConversation } from '../services/conversation-files.ts';
 import type { Conversation } from '../state/conversation-tree.ts';
-import { removeConversation, renameConversation, writingIn } from '../state/conversations.ts';
+import { removeConversation, renameConversation, streamingIn } from '../state/conversations.ts';
 
 interface Props {
   conversation: Conversation;
@@ -28,7 +28,7 @@ export function ConversationItem({ conversation, snippet, shown, onOpen }: Props
       >
         <span>{title}</span>
         {snippet && <small>{snippet}</small>}
-        {writingIn.value === conversation.id && <span class="live" role="img" aria-label="being written" />}
+        {streamingIn.value === conversation.id && <span class="live" role="img" aria-label="being written" />}
       </button>
       <Menu
         label={`More for ${title}`}

@@ -1,10 +1,10 @@
 import { expect, it } from 'vitest';
 import { addTurn, type Conversation, createConversation } from '../state/conversation-tree.ts';
-import { DEFAULT_WRITING } from '../state/generation-settings.ts';
+import { DEFAULT_GENERATION } from '../state/generation-settings.ts';
 import { byAge, search } from './conversation-search.ts';
 
 const conversation = (id: string, text: string, changedAt = 0): Conversation => ({
-  ...addTurn(createConversation({ id, kind: 'chat', writing: DEFAULT_WRITING }, 0), {
+  ...addTurn(createConversation({ id, kind: 'chat', generation: DEFAULT_GENERATION }, 0), {
     id: 't',
     parent: null,
     by: 'user',

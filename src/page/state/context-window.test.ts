@@ -2,10 +2,10 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { cutText, firstKept, messagesFor, positionAt, seenTurns, textFor } from './context-window.ts';
 import { addTurn, type Conversation, createConversation, pathOf } from './conversation-tree.ts';
-import { DEFAULT_WRITING } from './generation-settings.ts';
+import { DEFAULT_GENERATION } from './generation-settings.ts';
 
 function talk(...texts: string[]): Conversation {
-  let conversation = createConversation({ id: 'c', kind: 'chat', writing: DEFAULT_WRITING }, 0);
+  let conversation = createConversation({ id: 'c', kind: 'chat', generation: DEFAULT_GENERATION }, 0);
   texts.forEach((text, i) => {
     conversation = addTurn(conversation, {
       id: `t${i}`,
@@ -25,7 +25,7 @@ describe('what the model sees', () => {
       'user a',
       'assistant b',
     ]);
-    const briefed = { ...conversation, writing: { ...DEFAULT_WRITING, systemPrompt: 'S' } };
+    const briefed = { ...conversation, generation: { ...DEFAULT_GENERATION, systemPrompt: 'S' } };
     expect(messagesFor(briefed, 't2')[0]).toEqual({ role: 'system', content: 'S' });
     expect(messagesFor(briefed, 't2').length).toBe(4);
   });

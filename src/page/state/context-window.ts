@@ -3,7 +3,7 @@ import type { ChatMessage } from '../../contract/engine-api.ts';
 import { type Conversation, pathOf, type Turn, textOf } from './conversation-tree.ts';
 
 /** Share of the context that the prompt may take after room was made; the rest is for the answer and what follows. */
-const ROOM_SHARE = 0.5;
+const ANSWER_SHARE = 0.5;
 
 /** The shown turns that the model still sees. */
 export function seenTurns({ seenFrom }: Conversation, path: readonly Turn[]): readonly Turn[] {
@@ -22,7 +22,7 @@ export function messagesFor(conversation: Conversation, until: string): ChatMess
     if (last?.role === role) messages[messages.length - 1] = { role, content: `${last.content}\n\n${text}` };
     else messages.push({ role, content: text });
   }
-  const { systemPrompt } = conversation.writing;
+  const { systemPrompt } = conversation.generation;
   return systemPrompt.trim() === '' ? messages : [{ role: 'system', content: systemPrompt }, ...messages];
 }
 
@@ -51,7 +51,7 @@ export function firstKept(
   fixed: number,
   context: number,
 ): number | undefined {
-  const room = context * ROOM_SHARE - fixed;
+  const room = context * ANSWER_SHARE - fixed;
   let sum = 0;
   let kept: number | undefined;
   for (let i = path.length - 1; i >= 0; i--) {
@@ -68,7 +68,7 @@ export function firstKept(
  * @returns characters left out
  */
 export function cutText(text: string, tokens: number, context: number): number {
-  const share = (context * ROOM_SHARE) / Math.max(1, tokens);
+  const share = (context * ANSWER_SHARE) / Math.max(1, tokens);
   if (share >= 1) return 0;
   const earliest = Math.min(text.length - 1, Math.ceil(text.length * (1 - share)));
   const window = text.slice(earliest, earliest + Math.floor((text.length - earliest) / 2));

@@ -2,14 +2,14 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { conversationFrom, fileName, fromFile, toJson, toMarkdown } from './conversation-transfer.ts';
 import { addTurn, type Conversation, createConversation, pathOf } from './conversation-tree.ts';
-import { DEFAULT_WRITING } from './generation-settings.ts';
+import { DEFAULT_GENERATION } from './generation-settings.ts';
 
 let count = 0;
 const newId = (): string => `n${count++}`;
 
 function talk(...texts: string[]): Conversation {
   let conversation = createConversation(
-    { id: 'c', kind: 'chat', writing: { ...DEFAULT_WRITING, temperature: 0.5 } },
+    { id: 'c', kind: 'chat', generation: { ...DEFAULT_GENERATION, temperature: 0.5 } },
     5,
   );
   texts.forEach((text, i) => {
@@ -87,12 +87,18 @@ describe('JSON', () => {
   });
 });
 
+it('reads the name that generation settings had before version 0.2', () => {
+  const { generation, ...rest } = talk('Hi');
+  const old = { ...rest, writing: { ...generation, temperature: 0.25, systemPrompt: 'Be brief.' } };
+  expect(conversationFrom(old)?.generation).toEqual({ ...generation, temperature: 0.25, systemPrompt: 'Be brief.' });
+});
+
 describe('Markdown', () => {
   it('is a document that people can read', () => {
     const conversation = {
       ...talk('Hi', 'Hello\nthere'),
       modelName: 'Tiny',
-      writing: { ...DEFAULT_WRITING, systemPrompt: 'Be brief.' },
+      generation: { ...DEFAULT_GENERATION, systemPrompt: 'Be brief.' },
     };
     expect(toMarkdown(conversation)).toBe(
       '# Hi\n\n<!-- mixtab chat with Tiny -->\n\n## System\n\nBe brief.\n\n## You\n\nHi\n\n## Model\n\nHello\nthere\n',

@@ -1,7 +1,7 @@
 /** Conversations as files: JSON with all versions, Markdown with the path that is shown. Files from outside are checked. Pure. */
 import { MixtabError } from '../../contract/errors.ts';
 import { addTurn, type Conversation, createConversation, pathOf, type Turn } from './conversation-tree.ts';
-import { writingFrom } from './generation-settings.ts';
+import { generationFrom } from './generation-settings.ts';
 
 const FORMAT = 'mixtab-conversations';
 const VERSION = 1;
@@ -52,7 +52,8 @@ const notOurs = (why: string): MixtabError =>
 /** A record of the store or of a file, if it is a conversation; what it has beside is left out. */
 export function conversationFrom(data: unknown): Conversation | undefined {
   if (!isObject(data)) return undefined;
-  const { id, title, kind, createdAt, changedAt, modelId, modelName, writing, turns, chosen, seenFrom } = data;
+  const { id, title, kind, createdAt, changedAt, modelId, modelName, turns, chosen, seenFrom } = data;
+  const generation = data.generation ?? data.writing; // its name before version 0.2
   if (typeof id !== 'string' || typeof title !== 'string' || (kind !== 'chat' && kind !== 'text')) return undefined;
   if (!isTime(createdAt) || !isTime(changedAt) || !Array.isArray(turns) || turns.length > MAX_TURNS) return undefined;
   const known = new Set<string>();
@@ -74,7 +75,7 @@ export function conversationFrom(data: unknown): Conversation | undefined {
     changedAt,
     ...(typeof modelId === 'string' && { modelId }),
     ...(typeof modelName === 'string' && { modelName }),
-    writing: writingFrom(writing),
+    generation: generationFrom(generation),
     turns: checked,
     chosen: Object.fromEntries(links),
     ...(isObject(seenFrom) &&
@@ -119,9 +120,9 @@ const LOOKS_LIKE_HEADING = /^\\*## (System|You|Model)$/;
 
 /** The shown path as a document that people read; {@link fromFile} reads it back, without other versions and figures. */
 export function toMarkdown(conversation: Conversation): string {
-  const { title, kind, modelName, writing } = conversation;
+  const { title, kind, modelName, generation } = conversation;
   const parts = pathOf(conversation).map(({ by, text }): [string, string] => [HEADINGS[by], text]);
-  if (writing.systemPrompt !== '') parts.unshift([HEADINGS.system, writing.systemPrompt]);
+  if (generation.systemPrompt !== '') parts.unshift([HEADINGS.system, generation.systemPrompt]);
   const about = `mixtab ${kind}${modelName ? ` with ${modelName.replaceAll('--', '-')}` : ''}`;
   return `# ${title.replace(/\s+/g, ' ')}\n\n<!-- ${about} -->\n\n${parts.map(([heading, text]) => `${heading}\n\n${escapeHeadings(text)}\n`).join('\n')}`;
 }
@@ -131,7 +132,7 @@ function fromMarkdown(text: string, newId: () => string, now: number): Conversat
   const starts = lines.flatMap((line, i) => (Object.values<string>(HEADINGS).includes(line) ? [i] : []));
   if (starts.length === 0) throw notOurs('it has none of the headings "## You" and "## Model"');
   const kind = /^<!-- mixtab text\b/m.test(lines.slice(0, starts[0]).join('\n')) ? 'text' : 'chat';
-  let conversation = createConversation({ id: newId(), kind, writing: writingFrom(undefined) }, now);
+  let conversation = createConversation({ id: newId(), kind, generation: generationFrom(undefined) }, now);
   let parent: string | null = null;
   starts.forEach((start, i) => {
     const body = lines.slice(start + 1, starts[i + 1]);
@@ -139,7 +140,7 @@ function fromMarkdown(text: string, newId: () => string, now: number): Conversat
     if (body.at(-1) === '') body.pop(); // the empty line before the next heading, or the file's last line end
     const content = body.map((line) => (LOOKS_LIKE_HEADING.test(line) ? line.slice(1) : line)).join('\n');
     if (lines[start] === HEADINGS.system) {
-      conversation = { ...conversation, writing: { ...conversation.writing, systemPrompt: content } };
+      conversation = { ...conversation, generation: { ...conversation.generation, systemPrompt: content } };
       return;
     }
     const id = newId();

@@ -13,9 +13,9 @@ import {
   titleFrom,
   versionsOf,
 } from './conversation-tree.ts';
-import { DEFAULT_WRITING } from './generation-settings.ts';
+import { DEFAULT_GENERATION } from './generation-settings.ts';
 
-const empty = (): Conversation => createConversation({ id: 'c', kind: 'chat', writing: DEFAULT_WRITING }, 1);
+const empty = (): Conversation => createConversation({ id: 'c', kind: 'chat', generation: DEFAULT_GENERATION }, 1);
 
 /** Builds from "parent>child" pairs; the root is ''. */
 function build(...links: string[]): Conversation {

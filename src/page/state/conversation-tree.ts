@@ -4,7 +4,7 @@
  * returns a new conversation.
  */
 import type { GenerateResult } from '../../contract/engine-api.ts';
-import type { WritingSettings } from './generation-settings.ts';
+import type { GenerationSettings } from './generation-settings.ts';
 
 export interface AnswerStats {
   promptTokens: number;
@@ -43,7 +43,7 @@ export interface Conversation {
   /** Model used last. */
   modelId?: string;
   modelName?: string;
-  writing: WritingSettings;
+  generation: GenerationSettings;
   /** In order of creation, so a parent comes before its children. */
   turns: Turn[];
   /** For a turn (or '' for the root): which of its children is shown. Where absent, the newest. */
@@ -58,7 +58,10 @@ const TITLE_LENGTH = 60;
 const ROOT = '';
 const keyOf = (parent: string | null): string => parent ?? ROOT;
 
-export function createConversation(fields: Pick<Conversation, 'id' | 'kind' | 'writing'>, now: number): Conversation {
+export function createConversation(
+  fields: Pick<Conversation, 'id' | 'kind' | 'generation'>,
+  now: number,
+): Conversation {
   return { ...fields, title: '', createdAt: now, changedAt: now, turns: [], chosen: {} };
 }
 

@@ -3,7 +3,7 @@ import { batch, computed, signal } from '@preact/signals';
 import { deleteConversation, onOtherTab, readConversations, writeConversation } from './conversation-store.ts';
 import { type Conversation, createConversation, pathOf, removeTurn } from './conversation-tree.ts';
 import { newId } from './new-id.ts';
-import { newWriting, settings } from './settings.ts';
+import { newGeneration, settings } from './settings.ts';
 import { recall, remember } from './web-storage.ts';
 
 /** Newest first. */
@@ -13,10 +13,10 @@ export const currentId = signal<string | undefined>(undefined);
 /** Deleted last, while that can be undone. */
 export const deleted = signal<Conversation | undefined>(undefined);
 /** Text of the turn that is being written; kept apart, so that a token does not change the whole conversation. */
-export const writing = signal<{ conversationId: string; turnId: string; text: string } | undefined>(undefined);
+export const streaming = signal<{ conversationId: string; turnId: string; text: string } | undefined>(undefined);
 
 /** The conversation that is being written. */
-export const writingIn = computed(() => writing.value?.conversationId);
+export const streamingIn = computed(() => streaming.value?.conversationId);
 
 export const current = computed(() => conversations.value.find(({ id }) => id === currentId.value));
 export const currentPath = computed(() => (current.value ? pathOf(current.value) : []));
@@ -37,7 +37,7 @@ export async function loadConversations(): Promise<void> {
   const open = recall('sessionStorage', OPEN_KEY) ?? recall('localStorage', OPEN_KEY);
   if (stored.some(({ id }) => id === open)) currentId.value = open;
   onOtherTab((id, conversation) => {
-    if (writing.value?.conversationId === id) return; // ours is newer
+    if (streaming.value?.conversationId === id) return; // ours is newer
     const others = conversations.value.filter((other) => other.id !== id);
     conversations.value = conversation ? sorted([...others, conversation]) : others;
     if (!conversation && currentId.value === id) openConversation(undefined);
@@ -58,7 +58,10 @@ export function openConversation(id: string | undefined): void {
 
 /** Adds a conversation and shows it. */
 export function beginConversation(kind: Conversation['kind']): Conversation {
-  const conversation = createConversation({ id: newId(), kind, writing: newWriting(settings.value, kind) }, Date.now());
+  const conversation = createConversation(
+    { id: newId(), kind, generation: newGeneration(settings.value, kind) },
+    Date.now(),
+  );
   batch(() => {
     conversations.value = sorted([...conversations.value, conversation]);
     openConversation(conversation.id);

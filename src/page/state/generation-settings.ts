@@ -1,7 +1,7 @@
 /** How a model writes: what a conversation keeps of the settings. Pure. */
 import type { SamplingOptions } from '../../contract/engine-api.ts';
 
-export interface WritingSettings {
+export interface GenerationSettings {
   /** Put before the first message of a chat; empty: none. */
   systemPrompt: string;
   temperature: number;
@@ -16,7 +16,7 @@ export interface WritingSettings {
   maxTokens: number;
 }
 
-export const DEFAULT_WRITING: WritingSettings = {
+export const DEFAULT_GENERATION: GenerationSettings = {
   systemPrompt: '',
   temperature: 0.8,
   topK: 40,
@@ -41,7 +41,7 @@ export type SamplingKey =
 export interface Preset {
   name: string;
   help: string;
-  sampling: Pick<WritingSettings, SamplingKey>;
+  sampling: Pick<GenerationSettings, SamplingKey>;
 }
 
 const OFF = { topK: 0, topP: 1, minP: 0, repetitionPenalty: 1, presencePenalty: 0, frequencyPenalty: 0 };
@@ -75,18 +75,20 @@ export const PRESETS: Preset[] = [
 ];
 
 /** What new conversations begin with before anything was set: a text repeats names and little words as stories do. */
-export const defaultWriting = (kind: 'chat' | 'text'): WritingSettings =>
-  kind === 'chat' ? DEFAULT_WRITING : { ...DEFAULT_WRITING, ...PRESETS.find(({ name }) => name === 'Story')!.sampling };
+export const defaultGeneration = (kind: 'chat' | 'text'): GenerationSettings =>
+  kind === 'chat'
+    ? DEFAULT_GENERATION
+    : { ...DEFAULT_GENERATION, ...PRESETS.find(({ name }) => name === 'Story')!.sampling };
 
 /** The preset that these settings are; undefined where they are none. */
-export function presetOf(writing: WritingSettings): Preset | undefined {
+export function presetOf(settings: GenerationSettings): Preset | undefined {
   return PRESETS.find(({ sampling }) =>
-    Object.entries(sampling).every(([key, value]) => writing[key as SamplingKey] === value),
+    Object.entries(sampling).every(([key, value]) => settings[key as SamplingKey] === value),
   );
 }
 
-export function samplingOf(writing: WritingSettings): SamplingOptions {
-  const { temperature, topK, topP, minP, repetitionPenalty, presencePenalty, frequencyPenalty, seed } = writing;
+export function samplingOf(settings: GenerationSettings): SamplingOptions {
+  const { temperature, topK, topP, minP, repetitionPenalty, presencePenalty, frequencyPenalty, seed } = settings;
   return {
     temperature,
     topK,
@@ -100,11 +102,11 @@ export function samplingOf(writing: WritingSettings): SamplingOptions {
 }
 
 /** Settings from a stored or imported record: what is no number in place of a number is the default. */
-export function writingFrom(data: unknown): WritingSettings {
+export function generationFrom(data: unknown): GenerationSettings {
   const from = (typeof data === 'object' && data !== null ? data : {}) as Record<string, unknown>;
-  const result: Record<string, unknown> = { ...DEFAULT_WRITING };
-  for (const key of Object.keys(DEFAULT_WRITING)) {
+  const result: Record<string, unknown> = { ...DEFAULT_GENERATION };
+  for (const key of Object.keys(DEFAULT_GENERATION)) {
     if (key === 'systemPrompt' ? typeof from[key] === 'string' : Number.isFinite(from[key])) result[key] = from[key];
   }
-  return result as unknown as WritingSettings;
+  return result as unknown as GenerationSettings;
 }

@@ -3,14 +3,14 @@ import { signal } from '@preact/signals';
 import { get, set } from 'idb-keyval';
 import type { LoadRequest, LossyOptions } from '../../contract/engine-api.ts';
 import type { ImportOptions } from '../../contract/import-api.ts';
-import { defaultWriting, type WritingSettings } from './generation-settings.ts';
+import { defaultGeneration, type GenerationSettings } from './generation-settings.ts';
 
 export type Appearance = 'system' | 'light' | 'dark';
 
 export interface Settings {
   /** For new chats and for new texts: as it was set last. */
-  writing: WritingSettings;
-  textWriting: WritingSettings;
+  chatGeneration: GenerationSettings;
+  textGeneration: GenerationSettings;
   /** undefined: automatic. */
   context: number | undefined;
   gpuBudgetMegabytes: number | undefined;
@@ -22,14 +22,14 @@ export interface Settings {
   keepSessions: boolean;
   sessionBudgetMegabytes: number;
   /** Where new models are kept. */
-  place: NonNullable<ImportOptions['storage']>;
+  storageBackend: NonNullable<ImportOptions['storage']>;
   appearance: Appearance;
   lastModelId: string | undefined;
 }
 
 export const DEFAULT_SETTINGS: Settings = {
-  writing: defaultWriting('chat'),
-  textWriting: defaultWriting('text'),
+  chatGeneration: defaultGeneration('chat'),
+  textGeneration: defaultGeneration('text'),
   context: undefined,
   gpuBudgetMegabytes: undefined,
   ramBudgetMegabytes: undefined,
@@ -37,7 +37,7 @@ export const DEFAULT_SETTINGS: Settings = {
   skipBelow: 0,
   keepSessions: true,
   sessionBudgetMegabytes: 2000,
-  place: 'indexeddb',
+  storageBackend: 'indexeddb',
   appearance: 'system',
   lastModelId: undefined,
 };
@@ -47,20 +47,33 @@ const KEY = 'settings';
 export const settings = signal<Settings>(DEFAULT_SETTINGS);
 
 export async function loadSettings(): Promise<void> {
-  const stored = (await get<Partial<Settings>>(KEY)) ?? {};
-  const { writing, textWriting } = DEFAULT_SETTINGS;
-  settings.value = {
-    ...DEFAULT_SETTINGS,
-    ...stored,
-    writing: { ...writing, ...stored.writing },
-    textWriting: { ...textWriting, ...stored.textWriting },
-  };
+  settings.value = settingsFrom(await get<StoredSettings>(KEY));
   showAppearance();
 }
 
+/** Settings as they are stored. Some had other names before version 0.2. */
+type StoredSettings = Partial<Settings> & {
+  writing?: Partial<GenerationSettings>;
+  textWriting?: Partial<GenerationSettings>;
+  place?: Settings['storageBackend'];
+};
+
+/** Completes stored settings with the defaults. */
+export function settingsFrom({ writing, textWriting, place, ...stored }: StoredSettings = {}): Settings {
+  return {
+    ...DEFAULT_SETTINGS,
+    ...(place && { storageBackend: place }),
+    ...stored,
+    chatGeneration: { ...DEFAULT_SETTINGS.chatGeneration, ...writing, ...stored.chatGeneration },
+    textGeneration: { ...DEFAULT_SETTINGS.textGeneration, ...textWriting, ...stored.textGeneration },
+  };
+}
+
 /** What a new conversation begins with. */
-export const newWriting = ({ writing, textWriting }: Settings, kind: 'chat' | 'text'): WritingSettings =>
-  kind === 'chat' ? writing : textWriting;
+export const newGeneration = (
+  { chatGeneration, textGeneration }: Settings,
+  kind: 'chat' | 'text',
+): GenerationSettings => (kind === 'chat' ? chatGeneration : textGeneration);
 
 export function changeSettings(changes: Partial<Settings>): void {
   settings.value = { ...settings.value, ...changes };

@@ -3,7 +3,7 @@ import { computed, signal } from '@preact/signals';
 import type { AdapterReport, LoadedModel, LoadProgress } from '../../contract/engine-api.ts';
 import type { ErrorData } from '../../contract/errors.ts';
 import type { ImportProgress, ModelSummary, StoredSession, UnfinishedImport } from '../../contract/import-api.ts';
-import { current, writingIn } from './conversations.ts';
+import { current, streamingIn } from './conversations.ts';
 import type { Rate } from './transfer-rate.ts';
 
 /** An import, or the check of a stored model. */
@@ -24,7 +24,7 @@ export interface Overflow {
 
 /** Work of the experts' view that has the engine for itself, as an answer does. */
 export interface Experiment {
-  kind: 'routing' | 'writing' | 'measuring';
+  kind: 'routing' | 'generating' | 'measuring';
   /** Tokens; 0 of 0 where that is not known yet. */
   done: number;
   total: number;
@@ -65,11 +65,11 @@ export const wrongModel = computed(
   () => isChat.value && loaded.value !== undefined && !loaded.value.summary.hasChatTemplate,
 );
 /** The conversation on the page is the one that is being written. */
-export const writingHere = computed(() => generating.value && writingIn.value === current.value?.id);
+export const streamingHere = computed(() => generating.value && streamingIn.value === current.value?.id);
 export const canSend = computed(
   () =>
     loaded.value !== undefined &&
-    !writingHere.value &&
+    !streamingHere.value &&
     experiment.value === undefined &&
     loading.value === undefined &&
     !wrongModel.value,
