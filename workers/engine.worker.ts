@@ -1,7 +1,7 @@
 /** Entry point of the engine worker. */
 import { expose } from '../src/contract/rpc.ts';
 import { lazyEngine } from './engine/lazy-engine.ts';
-import { whenLent } from './store/site-store.ts';
+import { onSiteStore } from './store/site-store.ts';
 
 expose(
   lazyEngine(async () => {
@@ -13,9 +13,9 @@ expose(
     ]);
     const store = new IndexedDbStore(undefined, new OpfsFiles());
     const reader = createReaderWorker();
-    whenLent((lent, [port]) => {
-      store.lend(lent);
-      reader.lend(port);
+    onSiteStore((siteStore, [port]) => {
+      store.attachSiteStore(siteStore);
+      reader.attachSiteStore(port);
     });
     return new Engine(store, reader);
   }),

@@ -3,8 +3,8 @@ import { expose } from '../src/contract/rpc.ts';
 import { ImportService } from './import/import-service.ts';
 import { IndexedDbStore } from './store/indexed-db-store.ts';
 import { OpfsFiles } from './store/opfs-files.ts';
-import { whenLent } from './store/site-store.ts';
+import { onSiteStore } from './store/site-store.ts';
 
 const store = new IndexedDbStore(undefined, new OpfsFiles());
-whenLent((lent) => store.lend(lent));
+onSiteStore((siteStore) => store.attachSiteStore(siteStore));
 expose(new ImportService(store));

@@ -8,13 +8,13 @@ import { BufferPool } from './store/buffer-pool.ts';
 import { IndexedDbStore } from './store/indexed-db-store.ts';
 import { OpfsFiles } from './store/opfs-files.ts';
 import { readWhenStored } from './store/record-requests.ts';
-import { whenLent } from './store/site-store.ts';
+import { onSiteStore } from './store/site-store.ts';
 
 /** Room for the records under way and those being uploaded: four of Mixtral 8x7B's in Q4_K. */
 const BUFFER_BYTES: Bytes = 400e6;
 const buffers = new BufferPool(BUFFER_BYTES);
 const store = new IndexedDbStore(undefined, new OpfsFiles(), buffers);
-whenLent((lent) => store.lend(lent));
+onSiteStore((siteStore) => store.attachSiteStore(siteStore));
 
 /** Reads under way, by their ids. */
 const reading = new Map<number, AbortController>();

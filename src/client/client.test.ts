@@ -121,7 +121,10 @@ describe.each(KINDS)('the client %s', (_kind, clientOf) => {
   it('tells how the routers chose over a text, token by token', async () => {
     const fake = fakeEngine([]);
     const progress: unknown[] = [];
-    const routing = await clientOf(fake).routing('ab', { model: 'a', onProgress: (told) => progress.push(told) });
+    const routing = await clientOf(fake).routing('ab', {
+      model: 'a',
+      onProgress: (progressed) => progress.push(progressed),
+    });
     expect(routing).toMatchObject({ model: 'a', tokens: 2, nll: 1, pieces: ['', 'a', 'b'] });
     expect(routing.choices).toEqual([
       [

@@ -190,10 +190,11 @@ export function createLocal(backend: Backend): Mixtab {
     routing: (text, { model, signal, onProgress = () => {} } = {}) => {
       if (typeof text !== 'string') return Promise.reject(new MixtabError('bad-request', 'routing needs a text.'));
       return stoppable(model, signal, async ({ summary, context }) => {
-        const told = (tokensDone: number, tokensTotal: number): void => onProgress({ tokensDone, tokensTotal });
+        const reportProgress = (tokensDone: number, tokensTotal: number): void =>
+          onProgress({ tokensDone, tokensTotal });
         return routingOf(
           summary,
-          await engine.score({ input: { kind: 'text', text }, context, trace: true }, callback(told)),
+          await engine.score({ input: { kind: 'text', text }, context, trace: true }, callback(reportProgress)),
         );
       });
     },

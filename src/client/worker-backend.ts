@@ -2,25 +2,25 @@
 
 import { createEngineClient, createImportClient } from '../connect/worker-clients.ts';
 import { expose, proxy } from '../contract/rpc.ts';
-import type { LentValues } from '../contract/site-store.ts';
+import type { SiteStore } from '../contract/site-store.ts';
 import type { Backend } from './local.ts';
 
-/** `lend` lets the workers read models that the window reaches and they do not. */
-export function workerBackend(): Backend & { lend(lent: LentValues): void } {
+/** `attachSiteStore` lets the workers read models that the window reaches and they do not. */
+export function workerBackend(): Backend & { attachSiteStore(siteStore: SiteStore): void } {
   const engine = createEngineClient();
   const importer = createImportClient();
   return {
     engine: engine.api as unknown as Backend['engine'],
     importer: importer.api as unknown as Backend['importer'],
     callback: proxy,
-    lend(lent) {
+    attachSiteStore(siteStore) {
       const port = (): MessagePort => {
         const { port1, port2 } = new MessageChannel();
-        expose(lent, port1);
+        expose(siteStore, port1);
         return port2;
       };
-      importer.lend([port()]);
-      engine.lend([port(), port()]); // its reader has a worker of its own
+      importer.attachSiteStore([port()]);
+      engine.attachSiteStore([port(), port()]); // its reader has a worker of its own
     },
     close() {
       engine.terminate();

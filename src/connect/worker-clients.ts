@@ -2,7 +2,7 @@
 import type { EngineApi } from '../contract/engine-api.ts';
 import type { ImportApi } from '../contract/import-api.ts';
 import { type Remote, wrap } from '../contract/rpc.ts';
-import type { Lending } from '../contract/site-store.ts';
+import type { SiteStoreMessage } from '../contract/site-store.ts';
 
 /** A worker behind its typed interface. */
 export interface WorkerClient<Api> {
@@ -10,7 +10,7 @@ export interface WorkerClient<Api> {
   /** Ends the worker; calls in flight never settle. */
   terminate(): void;
   /** Hands it ports to models of the site itself: one for it, and one for the worker that it has, if any. */
-  lend(ports: MessagePort[]): void;
+  attachSiteStore(ports: MessagePort[]): void;
 }
 
 /** Starts the worker that fills the store. */
@@ -35,6 +35,6 @@ function clientOf<Api>(worker: Worker): WorkerClient<Api> {
   return {
     api: wrap<Api>(worker),
     terminate: () => worker.terminate(),
-    lend: (ports) => worker.postMessage({ mixtabLent: ports } satisfies Lending, ports),
+    attachSiteStore: (ports) => worker.postMessage({ mixtabSiteStore: ports } satisfies SiteStoreMessage, ports),
   };
 }

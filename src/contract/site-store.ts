@@ -10,16 +10,16 @@ export const MODEL_PREFIX = 'model/';
 export const RECORD_PREFIX = 'record/';
 
 /** What can be read; nothing is ever written to the site's own store. */
-export interface LentValues {
+export interface SiteStore {
   /** Keys and manifests of the models whose records can be lent: those in the database, not those in files. */
   models(): Promise<[string, unknown][]>;
   getMany(keys: string[]): Promise<unknown[]>;
 }
 
-/** Sent to a worker beside comlink's messages: a port to {@link LentValues} for it, and one for each worker of its own. */
-export interface Lending {
-  mixtabLent: MessagePort[];
+/** Sent to a worker beside comlink's messages: a port to {@link SiteStore} for it, and one for each worker of its own. */
+export interface SiteStoreMessage {
+  mixtabSiteStore: MessagePort[];
 }
 
-export const isLending = (data: unknown): data is Lending =>
-  typeof data === 'object' && data !== null && Array.isArray((data as Partial<Lending>).mixtabLent);
+export const isSiteStoreMessage = (data: unknown): data is SiteStoreMessage =>
+  typeof data === 'object' && data !== null && Array.isArray((data as Partial<SiteStoreMessage>).mixtabSiteStore);

@@ -3,7 +3,7 @@ import { createHost } from '../client/host.ts';
 import { createLocal } from '../client/local.ts';
 import { type ModelsChanged, originFrom, PROTOCOL, type Ready } from '../client/protocol.ts';
 import { workerBackend } from '../client/worker-backend.ts';
-import type { LentValues } from '../contract/site-store.ts';
+import type { SiteStore } from '../contract/site-store.ts';
 import { offerSiteModels } from './storage-access.ts';
 
 const origin = originFrom(location.search);
@@ -25,8 +25,8 @@ if (parent === window) {
     if (source === parent && from === origin) receive(data);
   });
   parent.postMessage({ mixtab: PROTOCOL, ready: true } satisfies Ready, origin);
-  offerSiteModels(origin, (lent: LentValues) => {
-    backend.lend(lent);
+  offerSiteModels(origin, (siteStore: SiteStore) => {
+    backend.attachSiteStore(siteStore);
     parent.postMessage({ mixtab: PROTOCOL, changed: 'models' } satisfies ModelsChanged, origin);
   });
 }

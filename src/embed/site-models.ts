@@ -1,8 +1,8 @@
 /** The models that the user has on this site's own page, read by a frame that was let at the site's database. */
-import { type LentValues, MODEL_DATABASE, MODEL_PREFIX } from '../contract/site-store.ts';
+import { MODEL_DATABASE, MODEL_PREFIX, type SiteStore } from '../contract/site-store.ts';
 
 /** @returns undefined where the site has stored no model yet */
-export async function openSiteModels(databases: IDBFactory): Promise<LentValues | undefined> {
+export async function openSiteModels(databases: IDBFactory): Promise<SiteStore | undefined> {
   const database = await open(databases);
   if (!database?.objectStoreNames.contains(MODEL_DATABASE.objectStore)) return undefined;
   const store = (): IDBObjectStore =>

@@ -2,7 +2,7 @@
  * Tells the user of a frame where its models lie, and offers those of the site itself. All browsers have Storage Access for cookies;
  * a handle to IndexedDB, which is what models need, is given by Chromium only, and to the window only.
  */
-import type { LentValues } from '../contract/site-store.ts';
+import type { SiteStore } from '../contract/site-store.ts';
 import { openSiteModels } from './site-models.ts';
 
 interface StorageAccessHandle {
@@ -13,7 +13,7 @@ interface StorageAccessHandle {
 type RequestAccess = (types: { indexedDB: true }) => Promise<StorageAccessHandle | undefined>;
 
 /** @param use called with what the user let the frame read */
-export function offerSiteModels(embedder: string, use: (lent: LentValues) => void): void {
+export function offerSiteModels(embedder: string, use: (siteStore: SiteStore) => void): void {
   const { hostname, host } = location;
   if (new URL(embedder).hostname === hostname) return; // ports do not make another site
   const [storage, button] = [document.getElementById('storage'), document.getElementById('site-models')];
@@ -36,13 +36,13 @@ export function offerSiteModels(embedder: string, use: (lent: LentValues) => voi
         say(`${apart} This browser gives frames no way to them: import one here.`);
         return;
       }
-      const lent = await openSiteModels(handle.indexedDB);
-      const count = (await lent?.models())?.length ?? 0;
-      if (!lent || count === 0) {
+      const siteStore = await openSiteModels(handle.indexedDB);
+      const count = (await siteStore?.models())?.length ?? 0;
+      if (!siteStore || count === 0) {
         say(`${apart} There are none in its database, either.`);
         return;
       }
-      use(lent);
+      use(siteStore);
       say(
         `${count === 1 ? 'One model' : `${count} models`} of ${host} can be used here too; they are read, never changed.`,
       );

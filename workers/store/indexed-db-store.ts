@@ -3,7 +3,7 @@ import { createStore, promisifyRequest, type UseStore } from 'idb-keyval';
 import { MixtabError } from '../../src/contract/errors.ts';
 import { formatBytes } from '../../src/contract/format-bytes.ts';
 import type { Bytes } from '../../src/contract/ids.ts';
-import { type LentValues, MODEL_DATABASE } from '../../src/contract/site-store.ts';
+import { MODEL_DATABASE, type SiteStore } from '../../src/contract/site-store.ts';
 import type { BufferPool } from './buffer-pool.ts';
 import { LayeredValues } from './layered-values.ts';
 import { KeyValueStore, type KeyValues, type RecordFiles } from './store.ts';
@@ -24,8 +24,8 @@ export class IndexedDbStore extends KeyValueStore {
   }
 
   /** Lets this store read the models of the site itself too. */
-  lend(lent: LentValues): void {
-    this.layers.lend(lent);
+  attachSiteStore(lent: SiteStore): void {
+    this.layers.attachSiteStore(lent);
   }
 }
 

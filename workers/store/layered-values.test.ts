@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest';
-import type { LentValues } from '../../src/contract/site-store.ts';
+import type { SiteStore } from '../../src/contract/site-store.ts';
 import { LayeredValues } from './layered-values.ts';
 import { MemoryValues } from './memory-store.ts';
 
@@ -7,7 +7,7 @@ let own: MemoryValues;
 let site: MemoryValues;
 let layered: LayeredValues;
 
-const lentBy = (values: MemoryValues): LentValues => ({
+const siteStoreOf = (values: MemoryValues): SiteStore => ({
   models: async () =>
     Promise.all(
       (await values.keys('model/')).map(async (key): Promise<[string, unknown]> => [key, await values.get(key)]),
@@ -44,7 +44,7 @@ describe("a store with the site's beneath it", () => {
   });
 
   it('has the models of both, its own first, and reads records of both', async () => {
-    layered.lend(lentBy(site));
+    layered.attachSiteStore(siteStoreOf(site));
     expect(await layered.getAll('model/')).toEqual(['own a', 'site b']);
     expect(await layered.keys('model/')).toEqual(['model/a', 'model/b']);
     expect(await layered.get('model/a')).toBe('own a');
@@ -56,7 +56,7 @@ describe("a store with the site's beneath it", () => {
   });
 
   it('does not take the imports of the site for its own', async () => {
-    layered.lend(lentBy(site));
+    layered.attachSiteStore(siteStoreOf(site));
     expect(await layered.getAll('import/')).toEqual(['own journal']);
     expect(await layered.get('import/d')).toBeUndefined();
     expect(await layered.get('partial/d')).toBeUndefined();
@@ -64,7 +64,7 @@ describe("a store with the site's beneath it", () => {
   });
 
   it('writes to its own only, and says so where a model of the site was to be removed', async () => {
-    layered.lend(lentBy(site));
+    layered.attachSiteStore(siteStoreOf(site));
     await layered.write({ set: [['model/e', 'own e']], delete: ['model/a', 'import/c'] });
     expect(await own.keys('')).toEqual(['model/e', 'record/a/x/0000']);
     expect((await site.keys('')).length).toBe(5);

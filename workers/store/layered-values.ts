@@ -1,16 +1,16 @@
 /** A frame's own store, and beneath it, read only, the site's: see src/contract/site-store.ts. */
 import { MixtabError } from '../../src/contract/errors.ts';
 import type { Bytes } from '../../src/contract/ids.ts';
-import { type LentValues, MODEL_PREFIX, RECORD_PREFIX } from '../../src/contract/site-store.ts';
+import { MODEL_PREFIX, RECORD_PREFIX, type SiteStore } from '../../src/contract/site-store.ts';
 import type { KeyValues } from './store.ts';
 
 export class LayeredValues implements KeyValues {
-  #lent: LentValues | undefined;
+  #siteStore: SiteStore | undefined;
 
   constructor(private readonly own: KeyValues) {}
 
-  lend(lent: LentValues): void {
-    this.#lent = lent;
+  attachSiteStore(siteStore: SiteStore): void {
+    this.#siteStore = siteStore;
   }
 
   async keys(prefix: string): Promise<string[]> {
@@ -20,19 +20,19 @@ export class LayeredValues implements KeyValues {
 
   async getAll(prefix: string): Promise<unknown[]> {
     const own = await this.own.getAll(prefix);
-    if (!this.#lends(prefix)) return own;
+    if (!this.#hasInSiteStore(prefix)) return own;
     return [...own, ...(await this.#others(prefix, await this.own.keys(prefix))).map(([, value]) => value)];
   }
 
   async get(key: string): Promise<unknown> {
-    return (await this.own.get(key)) ?? (await this.#lentOf([key]))[0];
+    return (await this.own.get(key)) ?? (await this.#siteValueOf([key]))[0];
   }
 
   async getMany(keys: string[]): Promise<unknown[]> {
     const own = await this.own.getMany(keys);
     const missing = keys.filter((_, i) => own[i] === undefined);
-    const lent = new Map((await this.#lentOf(missing)).map((value, i) => [missing[i], value]));
-    return own.map((value, i) => value ?? lent.get(keys[i]));
+    const fromSite = new Map((await this.#siteValueOf(missing)).map((value, i) => [missing[i], value]));
+    return own.map((value, i) => value ?? fromSite.get(keys[i]));
   }
 
   async write(changes: Parameters<KeyValues['write']>[0], bytes?: Bytes): Promise<void> {
@@ -48,20 +48,20 @@ export class LayeredValues implements KeyValues {
   }
 
   /** Only whole models are lent: what an import has left is nobody else's. */
-  #lends(prefix: string): boolean {
-    return this.#lent !== undefined && prefix === MODEL_PREFIX;
+  #hasInSiteStore(prefix: string): boolean {
+    return this.#siteStore !== undefined && prefix === MODEL_PREFIX;
   }
 
   async #others(prefix: string, own: string[]): Promise<[string, unknown][]> {
-    if (!this.#lends(prefix)) return [];
-    return (await this.#lent!.models()).filter(([key]) => !own.includes(key));
+    if (!this.#hasInSiteStore(prefix)) return [];
+    return (await this.#siteStore!.models()).filter(([key]) => !own.includes(key));
   }
 
-  async #lentOf(keys: string[]): Promise<unknown[]> {
-    const lendable = keys.filter((key) => key.startsWith(MODEL_PREFIX) || key.startsWith(RECORD_PREFIX));
-    if (!this.#lent || lendable.length === 0) return keys.map(() => undefined);
-    const values = await this.#lent.getMany(lendable);
-    return keys.map((key) => values[lendable.indexOf(key)]);
+  async #siteValueOf(keys: string[]): Promise<unknown[]> {
+    const shared = keys.filter((key) => key.startsWith(MODEL_PREFIX) || key.startsWith(RECORD_PREFIX));
+    if (!this.#siteStore || shared.length === 0) return keys.map(() => undefined);
+    const values = await this.#siteStore.getMany(shared);
+    return keys.map((key) => values[shared.indexOf(key)]);
   }
 }
 

@@ -1,7 +1,7 @@
 /** Where the engine gets records from: the reader worker, or (in tests) a store directly. */
 
 import { type Remote, transfer, wrap } from '../../src/contract/rpc.ts';
-import type { Lending } from '../../src/contract/site-store.ts';
+import type { SiteStoreMessage } from '../../src/contract/site-store.ts';
 import type { RecordInfo } from '../format/manifest.ts';
 import type { RecordParts } from '../format/record-parts.ts';
 import type { ReaderApi } from '../reader.worker.ts';
@@ -18,8 +18,8 @@ export interface RecordReader {
   recycle?(record: RecordParts): void;
 }
 
-/** Starts the reader worker. `lend` hands it a port to the models of the site itself. */
-export function createReaderWorker(): RecordReader & { lend(port: MessagePort): void } {
+/** Starts the reader worker. `attachSiteStore` hands it a port to the models of the site itself. */
+export function createReaderWorker(): RecordReader & { attachSiteStore(port: MessagePort): void } {
   const worker = new Worker(new URL('../reader.worker.ts', import.meta.url), { type: 'module', name: 'reader' });
   const api: Remote<ReaderApi> = wrap<ReaderApi>(worker);
   const recycle = ({ parts }: RecordParts): void => {
@@ -44,6 +44,6 @@ export function createReaderWorker(): RecordReader & { lend(port: MessagePort): 
       }
     },
     recycle,
-    lend: (port) => worker.postMessage({ mixtabLent: [port] } satisfies Lending, [port]),
+    attachSiteStore: (port) => worker.postMessage({ mixtabSiteStore: [port] } satisfies SiteStoreMessage, [port]),
   };
 }
