@@ -15,7 +15,7 @@ export class LikelihoodPublisher {
   readonly #likelihood: ExpertLikelihood;
   readonly #records: LikelyRecords;
   readonly #last: LayerIndex;
-  #toldAt = Number.NEGATIVE_INFINITY;
+  #publishedAt = Number.NEGATIVE_INFINITY;
 
   constructor({ id, config: { layerCount, expertCount } }: ModelManifest) {
     this.#likelihood = new ExpertLikelihood(layerCount, expertCount);
@@ -25,8 +25,8 @@ export class LikelihoodPublisher {
 
   readonly note: OnRouterLogits = (layer, logits) => {
     this.#likelihood.note(layer, logits);
-    if (layer !== this.#last && performance.now() - this.#toldAt < PUBLISH_EVERY_MS) return;
-    this.#toldAt = performance.now();
+    if (layer !== this.#last && performance.now() - this.#publishedAt < PUBLISH_EVERY_MS) return;
+    this.#publishedAt = performance.now();
     this.#records.publish(this.#likelihood.ranked().map(({ layer: l, expert }) => expertKey(l, expert)));
   };
 

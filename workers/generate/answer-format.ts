@@ -7,7 +7,7 @@ import type { GrammarApi } from '../grammar.worker.ts';
 import type { GrammarStep } from '../text/grammar.ts';
 import { grammarVocabulary } from '../text/grammar-vocabulary.ts';
 import type { Tokenizer } from '../text/tokenizer.ts';
-import { orStopped } from './stopping.ts';
+import { abortable } from './abortable.ts';
 
 /** A schema whose grammar is not ready, or does not tell the next token, after so long never will; an ordinary one takes a second. */
 const LIMIT_MS = 30_000;
@@ -45,7 +45,7 @@ export class AnswerFormats {
       timer = setTimeout(() => reject(tooLate()), LIMIT_MS);
     });
     try {
-      return await orStopped(Promise.race([this.#start().then(question), late]), stopped);
+      return await abortable(Promise.race([this.#start().then(question), late]), stopped);
     } catch (error) {
       this.end(); // the library does not survive its own failures
       throw error;

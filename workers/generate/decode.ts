@@ -12,7 +12,7 @@
  */
 import { MixtabError } from '../../src/contract/errors.ts';
 import { type ExpertIndex, type LayerIndex, layerIndex } from '../../src/contract/ids.ts';
-import { type Dispatch, record, type Slice, submit } from '../compute/gpu/dispatch.ts';
+import { type Dispatch, encodePass, type Slice, submit } from '../compute/gpu/dispatch.ts';
 import type { Activations } from '../compute/gpu/ops/context.ts';
 import type { Readback } from '../compute/gpu/readback.ts';
 import { STATE } from '../compute/gpu/step-state.ts';
@@ -23,7 +23,7 @@ import { distinctExperts } from '../experts/residency.ts';
 import { predictionOf, TRACE_STRIDE, traceOf } from '../model/buffers.ts';
 import { type DecodeProgram, decodeProgram, type Model, type PredictionDepth } from '../model/forward.ts';
 import { clearExpertOutputs } from '../model/moe-layer.ts';
-import { orStopped } from './stopping.ts';
+import { abortable } from './abortable.ts';
 
 /** Tokens under way beside the one that is waited for: hides the time of readback and submission. */
 const PIPELINE_DEPTH = 2;
@@ -124,7 +124,7 @@ export class Decoder {
     const { buffers } = model;
     this.#positions++;
     const { whole } = await this.#programFor();
-    this.#inFlight.push(readback.submit(this.#record(whole), [this.#result, buffers.state, buffers.trace]));
+    this.#inFlight.push(readback.submit(this.#encodePass(whole), [this.#result, buffers.state, buffers.trace]));
   }
 
   /** A token that none is submitted behind, since experts will be missing. */
@@ -195,7 +195,7 @@ export class Decoder {
     }
     let left = missing.length;
     const runs = missing.map(async (expert) => {
-      await orStopped(brought[chosen.indexOf(expert)], stopped);
+      await abortable(brought[chosen.indexOf(expert)], stopped);
       this.#writeGroups(layer, selectedExperts, [expert]);
       left--;
       if (left > 0) this.#submit(dispatches);
@@ -233,7 +233,12 @@ export class Decoder {
   ): Promise<{ result: ArrayBuffer; stall: Stall | undefined; missed: number }> {
     const { model, readback } = this.inputs;
     const { trace, predictions: predicted, state } = model.buffers;
-    const [result, ...marks] = await readback.submit(this.#record(dispatches), [this.#result, state, trace, predicted]);
+    const [result, ...marks] = await readback.submit(this.#encodePass(dispatches), [
+      this.#result,
+      state,
+      trace,
+      predicted,
+    ]);
     const stall = this.#stallIn(marks[0], marks[1]);
     const missed = this.#recordPassedLayers(marks[1], first, stall);
     if (!stall) return { result, stall, missed };
@@ -295,7 +300,7 @@ export class Decoder {
     if (onRouterLogits) wanted.push({ ...buffers.routerLogits.slice, size: config.expertCount * 4 });
     const predictedLayers = this.#layersAfter(layer, depth);
     for (const l of predictedLayers) wanted.push(predictionOf(buffers, l, config.expertsPerToken));
-    const [choices, ...more] = await readback.submit(this.#record(dispatches), wanted);
+    const [choices, ...more] = await readback.submit(this.#encodePass(dispatches), wanted);
     if (onRouterLogits) onRouterLogits(layer, new Float32Array(more.shift()!));
     return {
       layer,
@@ -304,8 +309,8 @@ export class Decoder {
     };
   }
 
-  #record(dispatches: readonly Dispatch[]): GPUCommandEncoder {
-    return record(this.inputs.model.ctx.pipelines.device, dispatches, 'decode');
+  #encodePass(dispatches: readonly Dispatch[]): GPUCommandEncoder {
+    return encodePass(this.inputs.model.ctx.pipelines.device, dispatches, 'decode');
   }
 
   /** The program for a cache that holds all tokens submitted so far. */

@@ -12,7 +12,7 @@ import type {
 } from '../../src/contract/engine-api.ts';
 import { MixtabError } from '../../src/contract/errors.ts';
 import { type Bytes, type TokenId, tokenId } from '../../src/contract/ids.ts';
-import { record } from '../compute/gpu/dispatch.ts';
+import { encodePass } from '../compute/gpu/dispatch.ts';
 import { readSampleResult, writeAllowed, writeSampleParams } from '../compute/gpu/ops/sample.ts';
 import type { Readback } from '../compute/gpu/readback.ts';
 import { STATE } from '../compute/gpu/step-state.ts';
@@ -304,7 +304,11 @@ export class Generator {
 
   async #firstToken(): Promise<ArrayBuffer> {
     const { model } = this.gpu;
-    const encoder = record(model.ctx.pipelines.device, outputHead(model, model.buffers.headResidual), 'first token');
+    const encoder = encodePass(
+      model.ctx.pipelines.device,
+      outputHead(model, model.buffers.headResidual),
+      'first token',
+    );
     const [result] = await this.readback.submit(encoder, [model.buffers.sampleResult]);
     return result;
   }

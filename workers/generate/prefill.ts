@@ -12,7 +12,7 @@ import {
   type TokenId,
   tokenId,
 } from '../../src/contract/ids.ts';
-import { type Dispatch, record, type Slice, submit } from '../compute/gpu/dispatch.ts';
+import { type Dispatch, encodePass, type Slice, submit } from '../compute/gpu/dispatch.ts';
 import type { Activations } from '../compute/gpu/ops/context.ts';
 import type { Readback } from '../compute/gpu/readback.ts';
 import { STATE } from '../compute/gpu/step-state.ts';
@@ -22,7 +22,7 @@ import type { OnRouterLogits } from '../experts/likelihood-publisher.ts';
 import type { StepBuffers } from '../model/buffers.ts';
 import { attend, decodeProgram, embedTokens, type Model, outputHead } from '../model/forward.ts';
 import { addAccumulated, clearExpertOutputs, combineExperts, routeTokens, runExperts } from '../model/moe-layer.ts';
-import { orStopped } from './stopping.ts';
+import { abortable } from './abortable.ts';
 
 /** Experts that are uploaded and computed together: few, so that the next ones are read in the meantime. */
 const WAVE = 2;
@@ -42,7 +42,7 @@ export interface PrefillInputs {
   /** Asked between layers; true ends the prefill with `aborted`. */
   stopped: () => boolean;
   /** Told the experts that each token chose: [tokens, expertsPerToken]. */
-  onSelectedExperts?: (layer: LayerIndex, selectedExperts: Uint32Array) => void;
+  onSelectedExperts?: (layer: LayerIndex, choices: Uint32Array) => void;
   /** Told what the routers find likely, for the tokens that went through the kernels last. */
   onRouterLogits?: OnRouterLogits;
   /** Told what the last layer made of some of the tokens, in order; f32[count, embeddingLength], gone when it resolves. */
@@ -133,7 +133,7 @@ async function throughLayers(inputs: PrefillInputs, chunks: readonly Chunk[]): P
     }));
     const { slice, stride } = buffers.routerLogits;
     if (inputs.onRouterLogits) wanted.push({ ...slice, size: last.tokens.length * stride * 4 });
-    const arrived = await readback.submit(record(device, attendAndRoute(model, last, layer)), wanted);
+    const arrived = await readback.submit(encodePass(device, attendAndRoute(model, last, layer)), wanted);
     const selectedExperts = joined(arrived.slice(0, chunks.length));
     for (const rows of arrived.slice(chunks.length)) {
       for (let t = 0; t < last.tokens.length; t++)
@@ -208,19 +208,19 @@ function attendAndRoute(model: Model, { tokens, buffers }: Chunk, layer: LayerIn
  * Where each wave adds to what the waves before it left, the sum must not depend on what happens to be resident. Zero plus
  * two addends is the same either way round, so up to two experts a token may come in any order: resident ones
  * first, then a few at a time as they arrive. Of more, the waves are the same at every budget.
- * @param chosen ascending
+ * @param experts ascending
  * @param accumulating whether waves are added up one by one, not all at the end in order of choice
  */
 function wavesOf(
   { model, experts }: PrefillInputs,
   layer: LayerIndex,
-  chosen: readonly ExpertIndex[],
+  selectedExperts: readonly ExpertIndex[],
   accumulating: boolean,
 ): ExpertIndex[][] {
   const { expertsPerToken } = model.config;
-  if (accumulating && expertsPerToken > 2) return slicesOf(chosen, expertsPerToken); // so many have slots at every budget
+  if (accumulating && expertsPerToken > 2) return slicesOf(selectedExperts, expertsPerToken); // so many have slots at every budget
   const [resident, missing] = [true, false].map((there) =>
-    chosen.filter((expert) => (experts.slotOf(layer, expert) !== undefined) === there),
+    selectedExperts.filter((expert) => (experts.slotOf(layer, expert) !== undefined) === there),
   );
   const slots = experts.slotCount(layer);
   return [...slicesOf(resident, slots), ...slicesOf(missing, Math.min(WAVE, slots))];
@@ -259,7 +259,7 @@ async function runGroups(
     if (following) experts.prefetchRecords(layer, following);
     else if (readNextLayer)
       experts.prefetchRecords(next, all.filter((expert) => experts.slotOf(next, expert) === undefined).slice(0, WAVE));
-    await orStopped(ensured, inputs.stopped);
+    await abortable(ensured, inputs.stopped);
     for (const [c, chunk] of chunks.entries()) {
       const groups = groupsOf[c].filter(({ expert }) => wave.includes(expert));
       if (groups.length > 0) submitGroups(inputs, layer, chunk, groups);

@@ -5,7 +5,7 @@
 import type { ScoreRequest, ScoreResult } from '../../src/contract/engine-api.ts';
 import { MixtabError } from '../../src/contract/errors.ts';
 import type { TokenId } from '../../src/contract/ids.ts';
-import { record, type Slice, whole } from '../compute/gpu/dispatch.ts';
+import { encodePass, type Slice, whole } from '../compute/gpu/dispatch.ts';
 import type { Activations } from '../compute/gpu/ops/context.ts';
 import { tokenLogprob } from '../compute/gpu/ops/token-logprob.ts';
 import type { Readback } from '../compute/gpu/readback.ts';
@@ -183,7 +183,7 @@ async function prefillWindow(
         const targets = Uint32Array.from({ length: count }, (_, i) => window[from + at + i + 1] ?? 0);
         device.queue.writeBuffer(buffers.targets.buffer, 0, targets);
         writeState(device, model.buffers.state, count, 0);
-        const encoder = record(device, [
+        const encoder = encodePass(device, [
           ...logitsOf(model, { residual, normed: buffers.normed, logits: buffers.logits, maxTokens: count }),
           ...tokenLogprob(ctx, {
             ...buffers,

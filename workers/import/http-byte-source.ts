@@ -31,7 +31,7 @@ export interface HttpOptions {
 const RETRY_DELAYS_MS = [500, 1500, 4000, 9000];
 const STALL_MS = 30_000;
 /** Tries that fail before it is told: one failure is nothing to write home about. */
-const TOLD_AFTER = 2;
+const NOTIFY_AFTER = 2;
 /** Most headers of small models fit the first answer, so that opening and parsing are one request. */
 const FIRST_BYTES = 256 * 1024;
 
@@ -43,7 +43,7 @@ interface Identity {
 }
 
 /** Thrown inside for failures that may pass; leaves this module as `source-unreachable`. */
-class PassingFailure extends Error {}
+class TransientError extends Error {}
 
 export class HttpByteSource implements ByteSource {
   readonly name: string;
@@ -76,7 +76,7 @@ export class HttpByteSource implements ByteSource {
       const { size } = await checkAnswer(url, response, 0, stop, options.access);
       const head = new Uint8Array(Math.min(FIRST_BYTES, size));
       const received = await receive(response, head, 0, options.stallMs ?? STALL_MS);
-      if (received < head.byteLength) throw new PassingFailure(`the answer ended after ${received} bytes`);
+      if (received < head.byteLength) throw new TransientError(`the answer ended after ${received} bytes`);
       return new HttpByteSource(url, identityOf(response, size), head, options);
     });
   }
@@ -103,7 +103,7 @@ export class HttpByteSource implements ByteSource {
         } finally {
           await stop();
         }
-        if (done < length) throw new PassingFailure(`the answer ended after ${done - before} bytes`);
+        if (done < length) throw new TransientError(`the answer ended after ${done - before} bytes`);
       },
       this.options.onOutage,
     );
@@ -151,7 +151,7 @@ async function request(
     };
   } catch (error) {
     throwIfAborted(signal);
-    throw new PassingFailure(abort.signal.aborted ? 'no answer in time' : causeOf(error));
+    throw new TransientError(abort.signal.aborted ? 'no answer in time' : causeOf(error));
   } finally {
     clearTimeout(timer);
   }
@@ -170,7 +170,7 @@ async function checkAnswer(
     await stop();
     throw error;
   };
-  if (status >= 500 || status === 429 || status === 408) return fail(new PassingFailure(`HTTP status ${status}`));
+  if (status >= 500 || status === 429 || status === 408) return fail(new TransientError(`HTTP status ${status}`));
   if ((status === 401 || status === 403) && [HUGGING_FACE, access?.origin].includes(new URL(url).origin)) {
     return fail(gatedError(url, status, access, repositoryPage(url)));
   }
@@ -221,13 +221,13 @@ async function withTimeout<T>(promise: Promise<T>, ms: number, onTimeout: () => 
   const timeout = new Promise<never>((_, reject) => {
     timer = setTimeout(() => {
       onTimeout();
-      reject(new PassingFailure(`no data for ${ms / 1000} s`));
+      reject(new TransientError(`no data for ${ms / 1000} s`));
     }, ms);
   });
   try {
     return await Promise.race([promise, timeout]);
   } catch (error) {
-    throw error instanceof PassingFailure ? error : new PassingFailure(causeOf(error));
+    throw error instanceof TransientError ? error : new TransientError(causeOf(error));
   } finally {
     clearTimeout(timer);
   }
@@ -244,11 +244,11 @@ async function withRetries<T>(
   for (let tries = 0; ; tries++) {
     try {
       const result = await attempt();
-      if (tries >= TOLD_AFTER) onOutage?.(undefined);
+      if (tries >= NOTIFY_AFTER) onOutage?.(undefined);
       return result;
     } catch (error) {
       throwIfAborted(signal);
-      if (!(error instanceof PassingFailure)) throw error;
+      if (!(error instanceof TransientError)) throw error;
       if (tries >= delays.length && !onOutage) {
         throw unreachable(
           url,
@@ -256,7 +256,7 @@ async function withRetries<T>(
           'Check the address and the connection. Another site must allow this page by CORS.',
         );
       }
-      if (tries + 1 >= TOLD_AFTER) onOutage?.(error.message);
+      if (tries + 1 >= NOTIFY_AFTER) onOutage?.(error.message);
       await sleep(delays[Math.min(tries, delays.length - 1)]!, signal);
     }
   }

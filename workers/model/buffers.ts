@@ -97,9 +97,9 @@ function chunkSpecs({ embeddingLength, expertsPerToken }: ModelConfig, tokens: n
 function specs(config: ModelConfig, { maxTokens, context }: StepShape) {
   const { embeddingLength, headCount, kvHeadCount, headDim, expertsPerToken, vocabularySize } = config;
   const choices = maxTokens * expertsPerToken;
-  const { accumulator: _, ...standing } = chunkSpecs(config, maxTokens);
+  const { accumulator: _, ...stepSpecs } = chunkSpecs(config, maxTokens);
   return {
-    ...standing,
+    ...stepSpecs,
     state: { bytes: STATE_BYTES },
     tokens: { bytes: maxTokens * 4 },
     normed: { rows: maxTokens, width: embeddingLength },

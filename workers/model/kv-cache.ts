@@ -3,7 +3,7 @@
 import type { Bytes } from '../../src/contract/ids.ts';
 import type { ModelConfig } from '../../src/contract/import-api.ts';
 import { type Slice, whole } from '../compute/gpu/dispatch.ts';
-import { nudged } from '../compute/gpu/nudge.ts';
+import { withFirefoxPoll } from '../compute/gpu/firefox-poll.ts';
 
 /** Positions by which the cache grows. */
 export const PAGE_POSITIONS = 512;
@@ -57,7 +57,7 @@ export class KvCache {
     this.layers = layers;
     for (const [layer, old] of layers.entries()) {
       layers[layer] = this.#moved(old, layer, capacity);
-      await nudged(this.device.queue, this.device.queue.onSubmittedWorkDone());
+      await withFirefoxPoll(this.device.queue, this.device.queue.onSubmittedWorkDone());
     }
     this.capacity = capacity;
     return true;

@@ -24,8 +24,8 @@ export class IndexedDbStore extends KeyValueStore {
   }
 
   /** Lets this store read the models of the site itself too. */
-  attachSiteStore(lent: SiteStore): void {
-    this.layers.attachSiteStore(lent);
+  attachSiteStore(siteStore: SiteStore): void {
+    this.layers.attachSiteStore(siteStore);
   }
 }
 
@@ -117,7 +117,7 @@ export async function estimateFreeBytes(): Promise<Bytes | undefined> {
 }
 
 /** Chromium never tells more free space than about this, so that pages cannot tell disks apart; 26 GB were stored all the same. */
-const MOST_TOLD: Bytes = 9.5 * 2 ** 30;
+const MAX_QUOTA_REPORT: Bytes = 9.5 * 2 ** 30;
 
 /**
  * Whether an import of `bytes` will fit.
@@ -126,5 +126,5 @@ const MOST_TOLD: Bytes = 9.5 * 2 ** 30;
 export function judgeSpace(bytes: Bytes, free: Bytes | undefined): 'enough' | 'maybe' | 'refuse' {
   if (free === undefined || bytes <= free) return 'enough';
   // Told less than the most it ever tells, the browser means it.
-  return free < MOST_TOLD ? 'refuse' : 'maybe';
+  return free < MAX_QUOTA_REPORT ? 'refuse' : 'maybe';
 }

@@ -69,14 +69,14 @@ describe('a model whose records are files', () => {
       for await (const file of folder.values()) self.held.push(await file.createSyncAccessHandle());
       postMessage(self.held.length);
     };`;
-    const holder = new Worker(URL.createObjectURL(new Blob([source])));
+    const lockOwner = new Worker(URL.createObjectURL(new Blob([source])));
     const held = new Promise<number>((resolve) =>
-      holder.addEventListener('message', ({ data }: MessageEvent<number>) => resolve(data)),
+      lockOwner.addEventListener('message', ({ data }: MessageEvent<number>) => resolve(data)),
     );
-    holder.postMessage(id);
+    lockOwner.postMessage(id);
     expect(await held).toBeGreaterThan(10);
     expect(await tokensOf(id)).toEqual(expected);
-    holder.terminate();
+    lockOwner.terminate();
     await engine.api.unload();
     await importer.api.remove(id);
   });

@@ -198,7 +198,7 @@ export class KeyValueStore implements RecordStore {
     const keys = Array.from({ length: record.parts }, (_, part) => partKey(modelId, record.key, part));
     const blobs = await this.values.getMany(keys);
     throwIfAborted(signal);
-    const { results: parts, failure } = await fewAtOnce(blobs, (blob, part) =>
+    const { results: parts, failure } = await mapLimit(blobs, (blob, part) =>
       this.#readPart(blob, part, record, signal),
     );
     const read = { byteLength: record.bytes, parts: parts.filter((part) => part !== undefined) };
@@ -326,7 +326,7 @@ const damagedRecord = ({ key }: RecordInfo, why: string): MixtabError =>
  * `work` of each item, {@link PARTS_AT_ONCE} under way at a time; the results in order of the items. After a failure none is begun; never
  * throws, and returns when nothing is under way any more: the results there are would be lost.
  */
-async function fewAtOnce<T, R>(
+async function mapLimit<T, R>(
   items: readonly T[],
   work: (item: T, index: number) => Promise<R>,
 ): Promise<{ results: R[]; failure?: { error: unknown } }> {

@@ -18,7 +18,7 @@ export function encode(pass: GPUComputePassEncoder, dispatches: readonly Dispatc
 }
 
 /** An encoder with the dispatches as one pass, to which copies may still be added. */
-export function record(device: GPUDevice, dispatches: readonly Dispatch[], label = ''): GPUCommandEncoder {
+export function encodePass(device: GPUDevice, dispatches: readonly Dispatch[], label = ''): GPUCommandEncoder {
   const encoder = device.createCommandEncoder({ label });
   const pass = encoder.beginComputePass();
   encode(pass, dispatches);
@@ -27,7 +27,7 @@ export function record(device: GPUDevice, dispatches: readonly Dispatch[], label
 }
 
 export function submit(device: GPUDevice, dispatches: readonly Dispatch[], label = ''): void {
-  device.queue.submit([record(device, dispatches, label).finish()]);
+  device.queue.submit([encodePass(device, dispatches, label).finish()]);
 }
 
 /** A region of a GPU buffer. `offset` is a multiple of 256, `size` of 4. */

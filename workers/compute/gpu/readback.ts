@@ -1,6 +1,6 @@
 /** Brings small results to the CPU: one copy, one map; several may be under way at once. */
 import type { Slice } from './dispatch.ts';
-import { nudged } from './nudge.ts';
+import { withFirefoxPoll } from './firefox-poll.ts';
 import { Stopwatch } from './stopwatch.ts';
 
 export class Readback {
@@ -44,7 +44,7 @@ export class Readback {
 
   /** Waits until the GPU has `done` something. */
   waitFor<T>(done: Promise<T>): Promise<T> {
-    return this.waiting.during(nudged(this.device.queue, done));
+    return this.waiting.during(withFirefoxPoll(this.device.queue, done));
   }
 
   /** Frees the staging buffers; those still on their way are lost with the device's queue. */

@@ -8,7 +8,7 @@ const ASK_MS = 100;
  * What `work` gives, unless `stopped` says true first.
  * @throws MixtabError `aborted`; `work` then goes on unheard
  */
-export async function orStopped<T>(work: Promise<T>, stopped: () => boolean): Promise<T> {
+export async function abortable<T>(work: Promise<T>, stopped: () => boolean): Promise<T> {
   let timer: ReturnType<typeof setInterval> | undefined;
   const stop = new Promise<never>((_, reject) => {
     timer = setInterval(() => {

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
-import { nudged } from './nudge.ts';
+import { withFirefoxPoll } from './firefox-poll.ts';
 
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
@@ -16,7 +16,7 @@ function pending() {
 
 it('submits nothing in a browser that tells by itself', async () => {
   const { queue, promise, resolve } = pending();
-  const waited = nudged(queue, promise, false);
+  const waited = withFirefoxPoll(queue, promise, false);
   await vi.advanceTimersByTimeAsync(500);
   resolve('done');
   expect(await waited).toBe('done');
@@ -25,7 +25,7 @@ it('submits nothing in a browser that tells by itself', async () => {
 
 it.each(['done', 'failed'])('in Firefox empty submissions go on until the work is %s, and no longer', async (how) => {
   const { queue, promise, resolve, reject } = pending();
-  const waited = nudged(queue, promise, true).catch((error: Error) => error.message);
+  const waited = withFirefoxPoll(queue, promise, true).catch((error: Error) => error.message);
   await vi.advanceTimersByTimeAsync(20);
   expect(queue.submit.mock.calls.length).toBeGreaterThanOrEqual(10);
   expect(queue.submit).toHaveBeenLastCalledWith([]);
