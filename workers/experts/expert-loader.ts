@@ -12,12 +12,12 @@ import type { RamTier } from './ram-tier.ts';
  * Reads an expert's record from the store.
  * @param signal takes the read back, which then throws, and brings no record any more
  */
-export type ReadExpert<Record> = (layer: LayerIndex, expert: ExpertIndex, signal: AbortSignal) => Promise<Record>;
+export type ReadExpert<R> = (layer: LayerIndex, expert: ExpertIndex, signal: AbortSignal) => Promise<R>;
 
 /** Two reads keep the store busy while one is handed over; more only delay what is needed first. */
 const READS_AT_ONCE = 2;
 
-interface Job<Record> {
+interface Job<R> {
   layer: LayerIndex;
   expert: ExpertIndex;
   urgent: boolean;
@@ -25,22 +25,22 @@ interface Job<Record> {
   isPrediction: boolean;
   /** What takes its read back; undefined where that has not begun. */
   reading: AbortController | undefined;
-  promise: Promise<Record | undefined>;
-  resolve(record: Record | undefined): void;
+  promise: Promise<R | undefined>;
+  resolve(record: R | undefined): void;
   reject(error: unknown): void;
 }
 
-export class ExpertLoader<Record extends { byteLength: Bytes }> {
+export class ExpertLoader<R extends { byteLength: Bytes }> {
   /** Waiting and running jobs by record key, in the order they came. */
-  readonly #jobs = new Map<string, Job<Record>>();
+  readonly #jobs = new Map<string, Job<R>>();
   #bytesRead: Bytes = 0;
 
   constructor(
-    private readonly read: ReadExpert<Record>,
-    private readonly ram: RamTier<Record>,
+    private readonly read: ReadExpert<R>,
+    private readonly ram: RamTier<R>,
     private readonly readsAtOnce = READS_AT_ONCE,
     /** Told what main memory no longer keeps. */
-    private readonly onCancelled: (record: Record) => void = () => {},
+    private readonly onCancelled: (record: R) => void = () => {},
   ) {}
 
   /** Bytes of the records read from the store since the loader was made; what was read of those taken back is not known. */
@@ -52,19 +52,19 @@ export class ExpertLoader<Record extends { byteLength: Bytes }> {
    * An expert that is needed now: waits for no guess, and takes over a read that is under way.
    * @throws MixtabError `aborted` after {@link cancel}
    */
-  async demand(layer: LayerIndex, expert: ExpertIndex): Promise<Record> {
+  async demand(layer: LayerIndex, expert: ExpertIndex): Promise<R> {
     const record = await this.#load(layer, expert, { urgent: true, isPrediction: false });
     if (!record) throw new MixtabError('aborted', `The reading of ${expertKey(layer, expert)} was taken back.`);
     return record;
   }
 
   /** An expert that will be needed soon; undefined where it was dropped. */
-  prefetch(layer: LayerIndex, expert: ExpertIndex): Promise<Record | undefined> {
+  prefetch(layer: LayerIndex, expert: ExpertIndex): Promise<R | undefined> {
     return this.#load(layer, expert, { urgent: false, isPrediction: false });
   }
 
   /** The same of one that may be needed. */
-  predict(layer: LayerIndex, expert: ExpertIndex): Promise<Record | undefined> {
+  predict(layer: LayerIndex, expert: ExpertIndex): Promise<R | undefined> {
     return this.#load(layer, expert, { urgent: false, isPrediction: true });
   }
 
@@ -85,17 +85,13 @@ export class ExpertLoader<Record extends { byteLength: Bytes }> {
     for (const job of this.#jobs.values()) this.#cancel(job);
   }
 
-  #cancel(job: Job<Record>): void {
+  #cancel(job: Job<R>): void {
     this.#jobs.delete(expertKey(job.layer, job.expert));
     job.reading?.abort();
     job.resolve(undefined);
   }
 
-  #load(
-    layer: LayerIndex,
-    expert: ExpertIndex,
-    why: Pick<Job<Record>, 'urgent' | 'isPrediction'>,
-  ): Promise<Record | undefined> {
+  #load(layer: LayerIndex, expert: ExpertIndex, why: Pick<Job<R>, 'urgent' | 'isPrediction'>): Promise<R | undefined> {
     const key = expertKey(layer, expert);
     const kept = this.ram.get(key);
     if (kept) return Promise.resolve(kept);
@@ -106,8 +102,8 @@ export class ExpertLoader<Record extends { byteLength: Bytes }> {
       this.#startNext(); // what was a guess may not have to wait any more
       return known.promise;
     }
-    let settle: Pick<Job<Record>, 'resolve' | 'reject'> | undefined;
-    const promise = new Promise<Record | undefined>((resolve, reject) => {
+    let settle: Pick<Job<R>, 'resolve' | 'reject'> | undefined;
+    const promise = new Promise<R | undefined>((resolve, reject) => {
       settle = { resolve, reject };
     });
     this.#jobs.set(key, { layer, expert, ...why, reading: undefined, promise, ...settle! });
@@ -123,7 +119,7 @@ export class ExpertLoader<Record extends { byteLength: Bytes }> {
    * What to read beside what is under way, if anything. A guess shares the store with nothing: neither with what is needed nor with
    * a less likely one. But when something else turns out to be needed, the one under way goes on beside it: what it has read would be lost.
    */
-  #next(): Job<Record> | undefined {
+  #next(): Job<R> | undefined {
     const jobs = [...this.#jobs.values()];
     const running = jobs.filter(({ reading }) => reading);
     const waiting = jobs.filter(({ reading }) => !reading);
@@ -134,7 +130,7 @@ export class ExpertLoader<Record extends { byteLength: Bytes }> {
     return waiting.find(({ isPrediction }) => !isPrediction || running.length === 0);
   }
 
-  async #run(job: Job<Record>, reading: AbortController): Promise<void> {
+  async #run(job: Job<R>, reading: AbortController): Promise<void> {
     job.reading = reading;
     const key = expertKey(job.layer, job.expert);
     try {

@@ -1,9 +1,9 @@
 /** Experts kept in main memory under a budget of bytes; least recently used goes first. Pure. */
 import type { Bytes } from '../../src/contract/ids.ts';
 
-export class RamTier<Record extends { byteLength: Bytes }> {
+export class RamTier<R extends { byteLength: Bytes }> {
   /** In order of use, oldest first: a Map keeps the order of insertion. */
-  readonly #records = new Map<string, Record>();
+  readonly #records = new Map<string, R>();
   #bytes: Bytes = 0;
 
   /** @param budgetBytes 0 keeps nothing */
@@ -13,7 +13,7 @@ export class RamTier<Record extends { byteLength: Bytes }> {
     return this.#bytes;
   }
 
-  get(key: string): Record | undefined {
+  get(key: string): R | undefined {
     const record = this.#records.get(key);
     if (record) {
       this.#records.delete(key);
@@ -28,8 +28,8 @@ export class RamTier<Record extends { byteLength: Bytes }> {
   }
 
   /** Keeps a record, unless it is larger than the whole budget; returns those that had to go for it. */
-  put(key: string, record: Record): Record[] {
-    const gone: Record[] = [];
+  put(key: string, record: R): R[] {
+    const gone: R[] = [];
     if (record.byteLength > this.budgetBytes || this.#records.has(key)) return gone;
     for (const [oldest, old] of this.#records) {
       if (this.#bytes + record.byteLength <= this.budgetBytes) break;
