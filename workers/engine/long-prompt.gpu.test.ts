@@ -2,7 +2,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { ExpertsReport, GenerateRequest, GenerateResult } from '../../src/contract/engine-api.ts';
 import { scopesReport } from '../compute/gpu/scope-testing.ts';
-import { isExpertKey } from '../format/manifest.ts';
+import { isExpertKey, isExpertKeyOf } from '../format/manifest.ts';
 import type { MemoryStore } from '../store/memory-store.ts';
 import { SYNTH_PRESETS } from '../synth/presets.ts';
 import { type SynthOptions, uniformTypes } from '../synth/synth.ts';
@@ -107,7 +107,7 @@ describe('at the least budget', () => {
     const read = store.readPartsVerified.bind(store);
     let asked = 0;
     vi.spyOn(store, 'readPartsVerified').mockImplementation(async (id, record) => {
-      if (record.key.startsWith('L1.E') && ++asked === BASE.expertCount) {
+      if (isExpertKeyOf(record.key, 1) && ++asked === BASE.expertCount) {
         void engine.stop();
         await new Promise((resolve) => setTimeout(resolve, 500));
       }
@@ -210,7 +210,7 @@ it('is the same to the bit after an answer that was stopped when some experts of
     if (type !== 'token' || vi.isMockFunction(store.readPartsVerified)) return;
     holdReads(
       store,
-      (key) => key.startsWith('L0.E'),
+      (key) => isExpertKeyOf(key, 0),
       async (submitted) => {
         if (submitted === 0) return;
         stopped = true;

@@ -13,7 +13,7 @@ import {
   layerIndex,
 } from '../../src/contract/ids.ts';
 import { Stopwatch } from '../compute/gpu/stopwatch.ts';
-import { expertKey } from '../format/manifest.ts';
+import { expertKey, isExpertKeyOf } from '../format/manifest.ts';
 import type { RecordParts } from '../format/record-parts.ts';
 import type { PoolPlan } from './budget.ts';
 import { ExpertLoader, type ReadExpert } from './expert-loader.ts';
@@ -190,7 +190,7 @@ export class ExpertCache {
     this.#loader.cancelPredictions(layer, keep);
     const kept = new Set([...keep].map((expert) => expertKey(layer, expert)));
     for (const [key, arrival] of this.#prefetches) {
-      if (!key.startsWith(`L${layer}.E`) || kept.has(key)) continue;
+      if (!isExpertKeyOf(key, layer) || kept.has(key)) continue;
       this.#prefetches.delete(key);
       const discard = (record: RecordParts | undefined): void => {
         if (record && !this.#ram.has(key)) this.#recycleOnce(record);

@@ -21,22 +21,42 @@ export interface RecordInfo {
 /** Blobs in IndexedDB are at most this large: larger ones were slower to write and to read. */
 export const PART_BYTES: Bytes = 16 * 1024 * 1024;
 
-/** True for an expert's record, false for a dense one. */
-export const isExpertKey = (key: string): boolean => /^L\d+\.E\d+$/.test(key);
+// Record keys are built and tested only by the functions below.
+
+/** Key of an expert's record. */
 export const expertKey = (layer: number, expert: number): string => `L${layer}.E${expert}`;
+/** Key of the record with a layer's attention, norms and router. */
 export const denseKey = (layer: number): string => `L${layer}.dense`;
-/** Holds `token_embd`. */
+/** Key of the record with `token_embd`. */
 export const EMBEDDING_KEY = 'embedding';
-/** Holds `output_norm` and `output`; where the GGUF has no `output.weight` the embedding is stored again as `output`. */
+/**
+ * Key of the record with `output_norm` and `output`. If the GGUF has no `output.weight`, `output` is a second copy of the
+ * embedding.
+ */
 export const OUTPUT_KEY = 'output';
 /**
- * A vocabulary's matrix may be too large for one binding: its rows then go on in records `embedding.1`, `embedding.2`
- * ..., `output.1` ... Every part but the last has a multiple of 64 rows.
+ * Key of one part of a vocabulary matrix. A matrix that is too large for one binding is cut by rows into the records
+ * `output`, `output.1`, `output.2` ... Every part but the last has a multiple of 64 rows.
+ * @param key `EMBEDDING_KEY` or `OUTPUT_KEY`
  */
 export const partKey = (key: string, part: number): string => (part === 0 ? key : `${key}.${part}`);
-/** True for `key` itself and its further parts. */
+
+const EXPERT_KEY = /^L\d+\.E\d+$/;
+const DENSE_LAYER_KEY = /^L\d+\.dense$/;
+
+/** True for the key of an expert's record, of any layer. */
+export const isExpertKey = (key: string): boolean => EXPERT_KEY.test(key);
+/** True for the key of the record of one of this layer's experts. */
+export const isExpertKeyOf = (key: string, layer: number): boolean => isExpertKey(key) && key.startsWith(`L${layer}.`);
+/** True for the key of a layer's dense record. The embedding and the output are dense too, but belong to no layer. */
+export const isDenseLayerKey = (key: string): boolean => DENSE_LAYER_KEY.test(key);
+/**
+ * True for `first` itself and for the further parts of the matrix that begins there.
+ * @param first `EMBEDDING_KEY` or `OUTPUT_KEY`
+ */
 export const isPartOf = (key: string, first: string): boolean =>
   key === first || (key.startsWith(`${first}.`) && /^\d+$/.test(key.slice(first.length + 1)));
+
 /** Names of the tensors in a layer's dense record, in their order. */
 export const DENSE_TENSORS = [
   'attn_norm',

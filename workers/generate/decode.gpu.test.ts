@@ -3,7 +3,7 @@ import { afterEach, describe, expect, it, vi } from 'vitest';
 import { Readback } from '../compute/gpu/readback.ts';
 import type { Engine } from '../engine/engine.ts';
 import { engineWith, holdReads } from '../engine/testing.ts';
-import { isExpertKey } from '../format/manifest.ts';
+import { isExpertKey, isExpertKeyOf } from '../format/manifest.ts';
 import { SYNTH_PRESETS } from '../synth/presets.ts';
 
 const LAYERS = 12;
@@ -70,7 +70,7 @@ describe('readbacks', () => {
 
 describe('while an expert is read', () => {
   // Nothing predicts the first layer's: what is read of them is what a token waits for.
-  const isFirstLayers = (key: string): boolean => key.startsWith('L0.E');
+  const isFirstLayers = (key: string): boolean => isExpertKeyOf(key, 0);
 
   it.each([
     ['goes layer by layer', 0.6],

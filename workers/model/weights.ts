@@ -3,7 +3,15 @@ import { MixtabError } from '../../src/contract/errors.ts';
 import type { Bytes } from '../../src/contract/ids.ts';
 import type { Slice } from '../compute/gpu/dispatch.ts';
 import type { Matrix, SplitMatrix } from '../compute/gpu/ops/context.ts';
-import { denseKey, EMBEDDING_KEY, isPartOf, OUTPUT_KEY, partKey, type RecordInfo } from '../format/manifest.ts';
+import {
+  denseKey,
+  EMBEDDING_KEY,
+  isDenseLayerKey,
+  isPartOf,
+  OUTPUT_KEY,
+  partKey,
+  type RecordInfo,
+} from '../format/manifest.ts';
 import { type RecordParts, rangeOf } from '../format/record-parts.ts';
 import type { TensorLayout } from '../format/weight-layout.ts';
 
@@ -102,7 +110,7 @@ export async function loadDenseWeights(
   });
   return {
     embedding: parts(EMBEDDING_KEY, 'token_embd'),
-    layers: records.filter(({ key }) => key.endsWith('.dense')).map(({ key }) => layer(key)),
+    layers: records.filter(({ key }) => isDenseLayerKey(key)).map(({ key }) => layer(key)),
     outputNorm: matrix(OUTPUT_KEY, 'output_norm').slice,
     output: parts(OUTPUT_KEY, 'output'),
     bytes,

@@ -5,6 +5,7 @@ import { MixtabError } from '../../../src/contract/errors.ts';
 import { writeHeader } from '../../synth/header-writer.ts';
 import { SYNTH_PRESETS } from '../../synth/presets.ts';
 import { createSplitSynth, createSynth, type SynthOptions } from '../../synth/synth.ts';
+import { isPartOf, OUTPUT_KEY } from '../manifest.ts';
 import { readConfig, readTokenizer } from './config.ts';
 import { type GgufHeader, type ReadableFile, readHeader } from './header.ts';
 import { inspectHeader } from './inspect.ts';
@@ -332,7 +333,7 @@ describe('planImport', () => {
     const whole = planImport('x.gguf', header, config);
     // The output is 512 x 256 in Q6_K, 210 bytes a row: 20000 bytes hold 95 rows, of which 64 are a multiple of 64.
     const { records } = planImport('x.gguf', header, config, 20_000);
-    const parts = records.filter(({ key }) => /^output/.test(key));
+    const parts = records.filter(({ key }) => isPartOf(key, OUTPUT_KEY));
     expect(parts.map(({ key }) => key)).toEqual(['output', ...Array.from({ length: 7 }, (_, n) => `output.${n + 1}`)]);
     expect(parts[0].tensors.map(({ layout }) => layout.name)).toEqual(['output_norm', 'output']);
     const matrices = parts.map(({ tensors }) => tensors.at(-1)!);

@@ -9,6 +9,7 @@ import {
   EMBEDDING_KEY,
   EXPERT_TENSORS,
   expertKey,
+  isExpertKey,
   isPartOf,
   OUTPUT_KEY,
   partKey,
@@ -269,7 +270,7 @@ function count(records: readonly PlannedRecord[], { layerCount, expertsPerToken,
       seen.add(id);
       const weights = layout.rows * layout.cols;
       byType[sourceType.name] = (byType[sourceType.name] ?? 0) + weights;
-      const part = key.includes('.E') ? experts : dense;
+      const part = isExpertKey(key) ? experts : dense;
       part.weights += weights;
       if (!isPartOf(key, EMBEDDING_KEY)) part.bytes += bytes;
     }
