@@ -125,6 +125,17 @@ export function findCircle(edges) {
   return undefined;
 }
 
+/** The rules as the table of `docs/architecture.md`. */
+export function rulesTable() {
+  const code = (paths) => paths.map((path) => `\`${path}\``).join(', ');
+  const rows = Object.entries(RULES).map(([folder, targets]) => [`\`${folder}\``, code(targets) || 'nothing']);
+  const all = [['folder', 'may import'], ...rows];
+  const width = (column) => Math.max(...all.map((row) => row[column].length));
+  const line = (row) => `| ${row.map((cell, column) => cell.padEnd(width(column))).join(' | ')} |`;
+  const rule = `| ${[0, 1].map((column) => '-'.repeat(width(column))).join(' | ')} |`;
+  return [line(all[0]), rule, ...rows.map(line)].join('\n');
+}
+
 function* sourceFiles(folder) {
   for (const entry of readdirSync(folder, { withFileTypes: true })) {
     const path = join(folder, entry.name);
@@ -161,7 +172,9 @@ function findViolations(texts) {
   return found;
 }
 
-if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
+if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href && process.argv.includes('--table')) {
+  console.log(rulesTable());
+} else if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
   const texts = readSources();
   const violations = findViolations(texts);
   for (const sentence of violations) console.error(sentence);

@@ -1,5 +1,6 @@
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { checkFile, findCircle, folderOf, importsOf } from './check-imports.mjs';
+import { checkFile, findCircle, folderOf, importsOf, rulesTable } from './check-imports.mjs';
 
 describe('checkFile', () => {
   it('lets a folder import what its rule allows', () => {
@@ -77,4 +78,9 @@ describe('findCircle', () => {
     ]);
     expect(findCircle(edges)).toBeUndefined();
   });
+});
+
+it('docs/architecture.md shows exactly the rules that are enforced', () => {
+  const page = readFileSync(new URL('../docs/architecture.md', import.meta.url), 'utf8');
+  expect(page).toContain(rulesTable());
 });
