@@ -1,5 +1,6 @@
 /** What `inspect` prints for people. */
 
+import { formatBytes } from '../../src/contract/format-bytes.ts';
 import type { ModelInspection } from '../../src/contract/import-api.ts';
 import {
   ASSUMED_GPU_BYTES,
@@ -8,7 +9,7 @@ import {
   type ExpectedSpeed,
 } from '../../src/page/library/expected-speed.ts';
 import { fitText } from '../../src/page/library/fit-text.ts';
-import { formatBytes, formatCount } from '../../src/ui/format.ts';
+import { formatCount } from '../../src/ui/format.ts';
 import type { Options } from './options.ts';
 
 /** The device that the options describe; what they leave out is assumed. */

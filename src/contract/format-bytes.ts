@@ -1,8 +1,11 @@
 import type { Bytes } from './ids.ts';
 
-/** `1234567` as `1.2 MB`: powers of ten, as disks and GGUF listings count. */
+/**
+ * Formats a size for people: `999` as `1 kB`, `2500000` as `2.5 MB`, `23700000` as `24 MB`, `26.4e9` as `26.4 GB`.
+ * Units are powers of ten, as disks and lists of GGUF files count. Kilobytes are rounded up, so only 0 prints as `0 kB`.
+ */
 export function formatBytes(bytes: Bytes): string {
-  const units = ['bytes', 'kB', 'MB', 'GB', 'TB'];
-  const power = Math.min(Math.floor(Math.log10(Math.max(bytes, 1)) / 3), units.length - 1);
-  return power === 0 ? `${bytes} bytes` : `${(bytes / 1000 ** power).toFixed(1)} ${units[power]}`;
+  if (bytes >= 1e9) return `${(bytes / 1e9).toFixed(1)} GB`;
+  if (bytes >= 1e6) return `${(bytes / 1e6).toFixed(bytes >= 1e7 ? 0 : 1)} MB`;
+  return `${Math.ceil(bytes / 1e3)} kB`;
 }

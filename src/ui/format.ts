@@ -1,10 +1,4 @@
 /** Numbers as people read them. */
-export function formatBytes(bytes: number): string {
-  if (bytes >= 1e9) return `${(bytes / 1e9).toFixed(1)} GB`;
-  if (bytes >= 1e6) return `${(bytes / 1e6).toFixed(bytes >= 1e7 ? 0 : 1)} MB`;
-  return `${Math.ceil(bytes / 1e3)} kB`;
-}
-
 export function formatCount(count: number): string {
   if (count >= 1e9) return `${(count / 1e9).toFixed(1)} B`;
   if (count >= 1e6) return `${(count / 1e6).toFixed(1)} M`;

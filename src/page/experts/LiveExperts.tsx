@@ -1,5 +1,5 @@
 import { type ExpertsReport, RESIDENCE } from '../../contract/engine-api.ts';
-import { formatBytes } from '../../ui/format.ts';
+import { formatBytes } from '../../contract/format-bytes.ts';
 import { useReport } from '../services/experts-report.ts';
 import {
   cellTitle,

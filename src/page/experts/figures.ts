@@ -1,6 +1,6 @@
 /** What the experts' report says in figures and words. Pure. */
 import { type ExpertsReport, RESIDENCE } from '../../contract/engine-api.ts';
-import { formatBytes } from '../../ui/format.ts';
+import { formatBytes } from '../../contract/format-bytes.ts';
 import { percent } from './routing.ts';
 
 /** One layer of the report. */

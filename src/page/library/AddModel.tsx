@@ -1,5 +1,6 @@
 import { useRef } from 'preact/hooks';
-import { formatBytes, formatCount } from '../../ui/format.ts';
+import { formatBytes } from '../../contract/format-bytes.ts';
+import { formatCount } from '../../ui/format.ts';
 import { disk, fitsOnDisk } from '../services/disk-space.ts';
 import { importBuiltin, isBuiltin } from '../services/models.ts';
 import {

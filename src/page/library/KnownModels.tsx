@@ -1,4 +1,4 @@
-import { formatBytes } from '../../ui/format.ts';
+import { formatBytes } from '../../contract/format-bytes.ts';
 import { looking, planUrl } from '../services/planned-import.ts';
 import { loadOptionsOf, settings } from '../state/settings.ts';
 import { models, runningImport } from '../state/state.ts';

@@ -1,6 +1,6 @@
 import type { ComponentChildren } from 'preact';
 import { useEffect } from 'preact/hooks';
-import { formatBytes } from '../../ui/format.ts';
+import { formatBytes } from '../../contract/format-bytes.ts';
 import { askToPersist, disk, refreshDisk } from '../services/disk-space.ts';
 import { forgetImport, importModel } from '../services/models.ts';
 import { urlSource } from '../state/access-token.ts';

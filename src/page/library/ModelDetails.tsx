@@ -1,7 +1,8 @@
 /** What a stored model is made of, and what to expect of it on this device; folded away until asked for. */
 
+import { formatBytes } from '../../contract/format-bytes.ts';
 import type { ModelSummary } from '../../contract/import-api.ts';
-import { formatBytes, formatCount } from '../../ui/format.ts';
+import { formatCount } from '../../ui/format.ts';
 import { loadOptionsOf, settings } from '../state/settings.ts';
 import { adapter } from '../state/state.ts';
 import { ASSUMED_GPU_BYTES, ASSUMED_RATES, type DeviceFigures, expectSpeed } from './expected-speed.ts';

@@ -1,6 +1,7 @@
 import { useState } from 'preact/hooks';
+import { formatBytes } from '../../contract/format-bytes.ts';
 import type { ModelSummary } from '../../contract/import-api.ts';
-import { formatBytes, formatCount } from '../../ui/format.ts';
+import { formatCount } from '../../ui/format.ts';
 import { isBuiltin, removeModel, repairModel, useModel, verifyModel } from '../services/models.ts';
 import { loaded, loading, runningImport } from '../state/state.ts';
 import { ModelDetails } from './ModelDetails.tsx';

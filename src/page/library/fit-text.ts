@@ -1,6 +1,6 @@
 /** Whether a model fits a device and how fast it can be, in words. */
 
-import { formatBytes } from '../../ui/format.ts';
+import { formatBytes } from '../../contract/format-bytes.ts';
 import type { DeviceFigures, ExpectedSpeed } from './expected-speed.ts';
 
 const BOUNDS = {

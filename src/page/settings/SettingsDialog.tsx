@@ -1,6 +1,6 @@
 import { useState } from 'preact/hooks';
+import { formatBytes } from '../../contract/format-bytes.ts';
 import { Dialog } from '../../ui/Dialog.tsx';
-import { formatBytes } from '../../ui/format.ts';
 import { reloadModel } from '../services/models.ts';
 import { clearSessions } from '../services/sessions.ts';
 import { current } from '../state/conversations.ts';

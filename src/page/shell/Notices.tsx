@@ -1,7 +1,8 @@
 import { useEffect, useState } from 'preact/hooks';
 import type { ErrorData } from '../../contract/errors.ts';
+import { formatBytes } from '../../contract/format-bytes.ts';
 import type { ModelSummary } from '../../contract/import-api.ts';
-import { formatBytes, formatDuration } from '../../ui/format.ts';
+import { formatDuration } from '../../ui/format.ts';
 import { IconButton } from '../../ui/IconButton.tsx';
 import { stop } from '../services/answers.ts';
 import { cancelImport, pauseImport, reloadModel, useEarly, useModel } from '../services/models.ts';
