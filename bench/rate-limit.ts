@@ -1,5 +1,5 @@
 /** Makes a fast store as slow as another one. */
-import { MixtabError } from '../src/contract/errors.ts';
+import { aborted } from '../src/contract/errors.ts';
 import type { Bytes } from '../src/contract/ids.ts';
 
 /** An answer that is asked for and not due yet. */
@@ -42,7 +42,7 @@ export class RateLimit {
         this.#waiting.splice(place, 1);
         if (place === 0) this.#freeAt = performance.now();
         this.#goOn();
-        reject(new MixtabError('aborted', 'Stopped.'));
+        reject(aborted());
       });
       this.#waiting.push(waiting);
       this.#goOn();

@@ -7,7 +7,7 @@ import type {
   SamplingOptions,
   TokenLogprob,
 } from '../contract/engine-api.ts';
-import { MixtabError } from '../contract/errors.ts';
+import { aborted, MixtabError } from '../contract/errors.ts';
 import type {
   ChatLogprobs,
   ChatParams,
@@ -129,7 +129,7 @@ export function usageOf({ promptTokens, tokens }: GenerateResult): Usage {
 
 /** @throws MixtabError `aborted` for a generation that was stopped */
 export function finishReasonOf({ finishReason }: GenerateResult): FinishReason {
-  if (finishReason === 'aborted') throw new MixtabError('aborted', 'The generation was stopped.');
+  if (finishReason === 'aborted') throw aborted('The generation was stopped.');
   return finishReason;
 }
 

@@ -7,7 +7,7 @@ import type {
   GenerateResult,
   LoadedModel,
 } from '../contract/engine-api.ts';
-import { MixtabError } from '../contract/errors.ts';
+import { aborted, MixtabError } from '../contract/errors.ts';
 import type { ImportApi } from '../contract/import-api.ts';
 import {
   chatLogprobs,
@@ -89,9 +89,9 @@ export function createLocal(backend: Backend): Mixtab {
     work: (loaded: LoadedModel) => Promise<T>,
   ): Promise<T> {
     return inTurn(async () => {
-      if (signal?.aborted) throw aborted();
+      if (signal?.aborted) throw requestAborted();
       const ready = await ensureModel(model);
-      if (signal?.aborted) throw aborted();
+      if (signal?.aborted) throw requestAborted();
       const abort = (): void => void engine.stop();
       signal?.addEventListener('abort', abort);
       try {
@@ -174,7 +174,7 @@ export function createLocal(backend: Backend): Mixtab {
     models: {
       list: () => importer.list(),
       async import(source, { onProgress = () => {}, signal } = {}) {
-        if (signal?.aborted) throw aborted();
+        if (signal?.aborted) throw requestAborted();
         const abort = (): void => void importer.cancel();
         signal?.addEventListener('abort', abort);
         try {
@@ -208,7 +208,7 @@ export function createLocal(backend: Backend): Mixtab {
   };
 }
 
-const aborted = (): MixtabError => new MixtabError('aborted', 'The request was aborted.');
+const requestAborted = (): MixtabError => aborted('The request was aborted.');
 
 function chatShape({ logprobs, stream_options: options }: ChatParams): Shape<ChatCompletion, ChatChunk> {
   const chunk = (

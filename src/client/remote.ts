@@ -1,5 +1,5 @@
 /** The embedding page's side of the protocol: calls to requests, replies to answers. Knows no window. */
-import { errorFromData, MixtabError } from '../contract/errors.ts';
+import { aborted, errorFromData } from '../contract/errors.ts';
 import { isReply, type Method, PROTOCOL, type Request } from './protocol.ts';
 import { createQueue } from './queue.ts';
 import type { CallOptions, Mixtab } from './types.ts';
@@ -26,7 +26,7 @@ export function createRemote(post: (request: Request) => void, close: () => void
     params: unknown,
     { signal, onEvent = () => {} }: CallOptions & { onEvent?: (event: never) => void } = {},
   ): Promise<T> {
-    if (signal?.aborted) return Promise.reject(new MixtabError('aborted', 'The request was aborted.'));
+    if (signal?.aborted) return Promise.reject(aborted('The request was aborted.'));
     last += 1;
     const id = last;
     const abort = (): void => post({ mixtab: PROTOCOL, id, method: 'abort', params: id });
@@ -72,7 +72,7 @@ export function createRemote(post: (request: Request) => void, close: () => void
         ),
       metrics: () => call('metrics', {}),
       close() {
-        for (const { reject } of pending.values()) reject(new MixtabError('aborted', 'The client was closed.'));
+        for (const { reject } of pending.values()) reject(aborted('The client was closed.'));
         pending.clear();
         close();
       },

@@ -1,16 +1,16 @@
 /**
- * Every failure a user can meet has a code. Callers switch on `code`; people read `message`, which
- * names the cause, and `remedy`, which says what to do about it.
+ * Every failure that a user can meet has a code. Callers switch on `code`. People read `message`, which names the cause,
+ * and `remedy`, which says what to do about it.
  */
 export type ErrorCode =
   // WebGPU
   | 'webgpu-unsupported' // the browser has no navigator.gpu
   | 'webgpu-insecure-context' // navigator.gpu is hidden because the page is not https or localhost
-  | 'webgpu-no-adapter' // navigator.gpu is there, but no adapter is given (blocked, no driver)
+  | 'webgpu-no-adapter' // navigator.gpu exists but offers no adapter (blocked, no driver)
   | 'webgpu-device-lost'
   | 'gpu-out-of-memory'
   | 'gpu-budget-too-small'
-  | 'gpu-limit' // a tensor is larger than what the adapter can bind
+  | 'gpu-limit' // a tensor exceeds the adapter's limits
   // model files
   | 'gguf-not-gguf'
   | 'gguf-truncated'
@@ -22,14 +22,14 @@ export type ErrorCode =
   | 'gguf-missing-part' // of a split file
   | 'gguf-mixed-parts' // parts of different models
   // sources
-  | 'source-gated' // wants a licence to be accepted and a token
+  | 'source-gated' // requires an accepted licence and an access token
   | 'source-unreachable' // network error or HTTP status
   | 'source-no-ranges' // the server answers a range request with the whole file
-  | 'source-changed' // size or validator changed in mid-import
+  | 'source-changed' // the size or ETag changed during the import
   // storage
   | 'storage-full'
   | 'storage-unavailable' // private window, blocked cookies
-  | 'record-damaged' // hash does not match
+  | 'record-damaged' // the hash does not match
   | 'record-missing'
   | 'model-not-found'
   // use
@@ -46,9 +46,9 @@ export class MixtabError extends Error {
   override readonly name = 'MixtabError';
 
   /**
-   * @param code what callers switch on
+   * @param code for callers to switch on
    * @param message one sentence that names the cause (the file, the tensor, the number)
-   * @param remedy one sentence that says what the user can do; empty where nothing can be done
+   * @param remedy one sentence that says what the user can do; empty if nothing can be done
    */
   constructor(
     readonly code: ErrorCode,
@@ -59,23 +59,36 @@ export class MixtabError extends Error {
   }
 }
 
-/** The error as a structured clone can carry it. */
+/** An error as plain data, which survives a structured clone. */
 export interface ErrorData {
   code: ErrorCode;
   message: string;
   remedy: string;
 }
 
-/** Turns anything thrown into plain data; inverse of {@link errorFromData}. */
+/** Converts anything thrown to plain data; {@link errorFromData} converts it back. */
 export function errorToData(error: unknown): ErrorData {
   if (error instanceof MixtabError) return { code: error.code, message: error.message, remedy: error.remedy };
-  if (error instanceof DOMException && error.name === 'AbortError') {
-    return { code: 'aborted', message: 'Stopped.', remedy: '' };
-  }
+  if (error instanceof DOMException && error.name === 'AbortError') return errorToData(aborted());
   return { code: 'internal', message: error instanceof Error ? error.message : String(error), remedy: '' };
 }
 
-/** Inverse of {@link errorToData}. */
+/** Restores an error from the plain data that {@link errorToData} made. */
 export function errorFromData(data: ErrorData): MixtabError {
   return new MixtabError(data.code, data.message, data.remedy);
+}
+
+/** The error of work that was cancelled. It is not a failure: callers end quietly. */
+export const aborted = (message = 'Stopped.'): MixtabError => new MixtabError('aborted', message);
+
+/**
+ * The error to throw once `signal` is aborted: its reason if that is a MixtabError (for example a lost device), otherwise
+ * {@link aborted}.
+ */
+export const abortError = ({ reason }: AbortSignal): MixtabError =>
+  reason instanceof MixtabError ? reason : aborted();
+
+/** @throws MixtabError the {@link abortError} of a signal that is aborted */
+export function throwIfAborted(signal: AbortSignal | undefined): void {
+  if (signal?.aborted) throw abortError(signal);
 }

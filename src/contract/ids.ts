@@ -1,4 +1,4 @@
-/** Numbers that are easily confused are branded, so that the compiler tells them apart. */
+/** Branded number types for indices and ids that are easily confused: the compiler rejects one in place of another. */
 declare const brand: unique symbol;
 type Branded<Name extends string> = number & { readonly [brand]: Name };
 
@@ -6,13 +6,13 @@ type Branded<Name extends string> = number & { readonly [brand]: Name };
 export type LayerIndex = Branded<'LayerIndex'>;
 /** Index of an expert within its layer, 0 .. expertCount-1. */
 export type ExpertIndex = Branded<'ExpertIndex'>;
-/** Number of an expert in the whole model: layer * expertCount + index. */
+/** Number of an expert within the whole model: layer * expertCount + expert index. */
 export type ExpertId = Branded<'ExpertId'>;
-/** Index of a fixed GPU region that holds one expert, 0 .. slots of its pool - 1. */
+/** Index of a fixed GPU memory region that holds one expert, 0 .. slotCount-1 of its pool. */
 export type SlotIndex = Branded<'SlotIndex'>;
 /** Index into the model's vocabulary. */
 export type TokenId = Branded<'TokenId'>;
-/** A size or an offset in bytes. */
+/** Size or offset in bytes. */
 export type Bytes = number;
 
 export const layerIndex = (n: number): LayerIndex => n as LayerIndex;

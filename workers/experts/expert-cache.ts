@@ -3,7 +3,7 @@
  * residency, slot table and slots change together.
  */
 import { type CacheReport, type ExpertsReport, RESIDENCE } from '../../src/contract/engine-api.ts';
-import { MixtabError } from '../../src/contract/errors.ts';
+import { aborted } from '../../src/contract/errors.ts';
 import {
   type Bytes,
   type ExpertId,
@@ -278,7 +278,7 @@ export class ExpertCache {
 
   /** Nothing awaits in here: residency, table and slot change as one. */
   #uploadToSlot(layer: LayerIndex, expert: ExpertIndex, record: RecordParts, keep: ReadonlySet<ExpertId>): void {
-    if (this.#closed) throw new MixtabError('aborted', 'The model was unloaded.');
+    if (this.#closed) throw aborted('The model was unloaded.');
     const id = this.#id(layer, expert);
     const { slot, evicted } = this.#poolOf[layer].assign(id, keep);
     if (evicted !== undefined) {

@@ -3,7 +3,7 @@
  * needed now go before others. What is only guessed is read while there is nothing else to read, one after another, and taken back,
  * at whatever point it is, when the router has decided otherwise. Pure but for the `read` it is given.
  */
-import { MixtabError } from '../../src/contract/errors.ts';
+import { aborted } from '../../src/contract/errors.ts';
 import type { Bytes, ExpertIndex, LayerIndex } from '../../src/contract/ids.ts';
 import { expertKey } from '../format/manifest.ts';
 import type { RamTier } from './ram-tier.ts';
@@ -54,7 +54,7 @@ export class ExpertLoader<R extends { byteLength: Bytes }> {
    */
   async demand(layer: LayerIndex, expert: ExpertIndex): Promise<R> {
     const record = await this.#load(layer, expert, { urgent: true, isPrediction: false });
-    if (!record) throw new MixtabError('aborted', `The reading of ${expertKey(layer, expert)} was taken back.`);
+    if (!record) throw aborted(`The reading of ${expertKey(layer, expert)} was taken back.`);
     return record;
   }
 

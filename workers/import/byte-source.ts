@@ -1,7 +1,6 @@
 /** Bytes of a file by offset and length, wherever the file lies. */
-import { MixtabError } from '../../src/contract/errors.ts';
+import { MixtabError, throwIfAborted } from '../../src/contract/errors.ts';
 import type { Bytes } from '../../src/contract/ids.ts';
-import { throwIfAborted } from '../store/store.ts';
 
 export interface ByteSource {
   /** File name, for messages and lists. */

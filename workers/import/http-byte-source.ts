@@ -6,9 +6,8 @@ import {
   HUGGING_FACE,
   repositoryPage,
 } from '../../src/contract/access-token.ts';
-import { MixtabError } from '../../src/contract/errors.ts';
+import { aborted, MixtabError, throwIfAborted } from '../../src/contract/errors.ts';
 import type { Bytes } from '../../src/contract/ids.ts';
-import { throwIfAborted } from '../store/store.ts';
 import { type ByteSource, checkRange } from './byte-source.ts';
 
 export interface HttpOptions {
@@ -276,7 +275,7 @@ function sleep(ms: number, signal?: AbortSignal): Promise<void> {
     const stop = (): void => {
       clearTimeout(timer);
       target.removeEventListener?.('online', end);
-      reject(new MixtabError('aborted', 'Stopped.'));
+      reject(aborted());
     };
     signal?.addEventListener('abort', stop, { once: true });
     target.addEventListener?.('online', end);

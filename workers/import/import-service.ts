@@ -1,6 +1,6 @@
 /** The import worker's side of the contract: one import at a time, cancel, clean-up of imports that never ended. */
 import type { AccessToken } from '../../src/contract/access-token.ts';
-import { MixtabError } from '../../src/contract/errors.ts';
+import { aborted, MixtabError } from '../../src/contract/errors.ts';
 import { formatBytes } from '../../src/contract/format-bytes.ts';
 import type {
   ImportApi,
@@ -173,7 +173,7 @@ export class ImportService implements ImportApi {
       return await navigator.locks.request(IMPORT_LOCK, { signal: running.signal }, () => work(running.signal));
     } catch (error) {
       // What the lock rejects with is the reason of the abort, which may be no error.
-      throw error === PAUSE ? new MixtabError('aborted', 'Paused.') : error;
+      throw error === PAUSE ? aborted('Paused.') : error;
     } finally {
       this.#running = undefined;
     }

@@ -4,7 +4,7 @@
  * that was cut off can go on. While one record is hashed and stored the next is read; never more than two are in memory.
  */
 
-import { MixtabError } from '../../src/contract/errors.ts';
+import { MixtabError, throwIfAborted } from '../../src/contract/errors.ts';
 import type { Bytes } from '../../src/contract/ids.ts';
 import type {
   ImportProgress,
@@ -24,7 +24,7 @@ import { LAYOUT_VERSION, type TensorLayout } from '../format/weight-layout.ts';
 import { summarize } from '../store/catalog.ts';
 import { sha256Hex } from '../store/hash.ts';
 import type { RecordRequests } from '../store/record-requests.ts';
-import { byteLengthOf, type RecordBytes, type RecordStore, throwIfAborted } from '../store/store.ts';
+import { byteLengthOf, type RecordBytes, type RecordStore } from '../store/store.ts';
 import type { ByteSource } from './byte-source.ts';
 
 export interface ImportInputs {

@@ -2,11 +2,11 @@
  * Records as files of the origin private file system, one a record. Reads several times faster than IndexedDB
  * (docs/streaming.md). Synchronous access handles exist in workers only.
  */
-import { MixtabError } from '../../src/contract/errors.ts';
+import { MixtabError, throwIfAborted } from '../../src/contract/errors.ts';
 import { PART_BYTES, type RecordInfo } from '../format/manifest.ts';
 import type { BufferPool } from './buffer-pool.ts';
 import { storageError } from './indexed-db-store.ts';
-import { type RecordFiles, throwIfAborted } from './store.ts';
+import type { RecordFiles } from './store.ts';
 
 const FOLDER = 'mixtab-records';
 

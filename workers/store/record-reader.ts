@@ -1,11 +1,11 @@
 /** Where the engine gets records from: the reader worker, or (in tests) a store directly. */
 
+import { throwIfAborted } from '../../src/contract/errors.ts';
 import { type Remote, transfer, wrap } from '../../src/contract/rpc.ts';
 import type { SiteStoreMessage } from '../../src/contract/site-store.ts';
 import type { RecordInfo } from '../format/manifest.ts';
 import type { RecordParts } from '../format/record-parts.ts';
 import type { ReaderApi } from '../reader.worker.ts';
-import { throwIfAborted } from './store.ts';
 
 export interface RecordReader {
   /**

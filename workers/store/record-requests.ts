@@ -2,10 +2,10 @@
  * How an engine that runs a model while it is imported asks the import for the records it needs next. The import and
  * the engine are in workers of their own, maybe of different tabs: they talk over a channel of the page's origin.
  */
-import { MixtabError } from '../../src/contract/errors.ts';
+import { MixtabError, throwIfAborted } from '../../src/contract/errors.ts';
 import type { RecordInfo } from '../format/manifest.ts';
 import type { RecordParts } from '../format/record-parts.ts';
-import { type RecordStore, throwIfAborted } from './store.ts';
+import type { RecordStore } from './store.ts';
 
 /** Held while importing, so that another tab does not take our unfinished records for leftovers. */
 export const IMPORT_LOCK = 'mixtab-import';

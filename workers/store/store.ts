@@ -9,7 +9,7 @@
  * Where a model's records are to be files instead, only manifest and journal are in the database.
  * Bytes come first, the entry that says they are complete last.
  */
-import { MixtabError } from '../../src/contract/errors.ts';
+import { MixtabError, throwIfAborted } from '../../src/contract/errors.ts';
 import type { Bytes } from '../../src/contract/ids.ts';
 import type { StorageBackend } from '../../src/contract/import-api.ts';
 import { MODEL_PREFIX as MODEL, RECORD_PREFIX as RECORD } from '../../src/contract/site-store.ts';
@@ -345,9 +345,4 @@ async function mapLimit<T, R>(
   };
   await Promise.all(Array.from({ length: PARTS_AT_ONCE }, lane));
   return { results, ...(failure && { failure }) };
-}
-
-/** @throws MixtabError `aborted` */
-export function throwIfAborted(signal: AbortSignal | undefined): void {
-  if (signal?.aborted) throw new MixtabError('aborted', 'Stopped.');
 }

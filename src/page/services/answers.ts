@@ -1,7 +1,7 @@
 /** Writing: what is sent to the model, and where its words go. */
 
 import type { GenerateEvent, GenerateRequest, GenerateResult } from '../../contract/engine-api.ts';
-import { errorToData, MixtabError } from '../../contract/errors.ts';
+import { aborted, errorToData } from '../../contract/errors.ts';
 import { proxy } from '../../contract/rpc.ts';
 import { messagesFor, textFor } from '../state/context-window.ts';
 import {
@@ -117,7 +117,7 @@ export async function runExperiment(
   };
   const alone = async (): Promise<void> => {
     await leaveCache();
-    if (stopping.value) throw new MixtabError('aborted', 'Stopped.');
+    if (stopping.value) throw aborted();
     await work(onProgress);
   };
   running = alone()
@@ -165,7 +165,7 @@ async function writeAnswer(conversationId: string, after: string | null, continu
   const shown = showingText(conversationId, turn.id, before, started.kind === 'chat');
   try {
     await prepareSession(conversationId);
-    if (stopping.value) throw new MixtabError('aborted', 'Stopped.');
+    if (stopping.value) throw aborted();
     const result = await engine.generate(requestFor(started, continued?.id ?? after ?? turn.id), proxy(shown.onEvent));
     shown.end();
     const text = shown.joined(result.text);

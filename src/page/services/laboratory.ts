@@ -1,7 +1,7 @@
 /** Compares the model with itself as an ablation changes it: the same request, once without and once with it. */
 import { signal } from '@preact/signals';
 import type { AblationOptions, GenerateEvent, GenerateRequest, ScoreResult } from '../../contract/engine-api.ts';
-import { MixtabError } from '../../contract/errors.ts';
+import { aborted } from '../../contract/errors.ts';
 import { proxy } from '../../contract/rpc.ts';
 import { type Bans, bannedList, describeAblation } from '../state/ablation.ts';
 import { PRESETS, type Preset } from '../state/generation-settings.ts';
@@ -177,5 +177,5 @@ export function measureBoth(): Promise<void> {
 
 /** @throws MixtabError `aborted` where the user stopped: the engine ends one request, not those that follow */
 function continueRun(): void {
-  if (stopping.value) throw new MixtabError('aborted', 'Stopped.');
+  if (stopping.value) throw aborted();
 }

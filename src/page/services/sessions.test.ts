@@ -24,7 +24,7 @@ vi.mock('./workers.ts', () => ({
     },
     async stop() {
       asked.push('stop');
-      endSave?.(new MixtabError('aborted', 'Stopped.'));
+      endSave?.(aborted());
     },
   },
   importer: {
@@ -53,7 +53,7 @@ vi.stubGlobal(
 vi.stubGlobal('location', { hash: '' });
 vi.stubGlobal('addEventListener', () => {});
 
-const { MixtabError } = await import('../../contract/errors.ts');
+const { aborted } = await import('../../contract/errors.ts');
 const { conversations, currentId } = await import('../state/conversations.ts');
 const { createConversation } = await import('../state/conversation-tree.ts');
 const { defaultGeneration } = await import('../state/generation-settings.ts');
