@@ -1,7 +1,7 @@
-/** Writes a GGUF v3 header: metadata and tensor table. */
+/** Writes a GGUF header, version 3: metadata and tensor table. */
 import type { Bytes } from '../../src/contract/ids.ts';
 
-/** A metadata value; lists are of one kind. `i32` and `f32` say which number a list holds. */
+/** A metadata value, tagged with its type in the file. The plural tags are lists. */
 export type MetadataValue =
   | { u16: number }
   | { i32: number }
@@ -15,20 +15,23 @@ export type MetadataValue =
 
 export interface TensorEntry {
   name: string;
-  /** As ggml counts: the row's width first. */
+  /** As ggml orders it: the row's width first. */
   shape: readonly number[];
   ggmlType: number;
+  /** Bytes of the tensor's data, padding excluded. */
   bytes: Bytes;
 }
 
-/** Tensors begin at multiples of this; the format's default. */
+/** Tensors begin at multiples of this, the format's default. */
 export const ALIGNMENT = 32;
 
-/** Numbers of the value types in the format. */
+/** The format's numbers for the types of metadata values. */
 const TYPE = { u16: 2, u32: 4, i32: 5, f32: 6, bool: 7, string: 8, array: 9 } as const;
 
+/** Rounds up to a multiple of ALIGNMENT. */
 export const alignUp = (n: number): number => Math.ceil(n / ALIGNMENT) * ALIGNMENT;
 
+/** Appends little-endian values to a buffer that grows. */
 class Writer {
   #bytes = new Uint8Array(1 << 16);
   #length = 0;
@@ -58,14 +61,17 @@ class Writer {
     const at = this.#reserve(bytes.length);
     this.#bytes.set(bytes, at);
   }
+  /** The bytes so far, padded to a multiple of ALIGNMENT. */
   finish(): Uint8Array<ArrayBuffer> {
     this.#reserve(alignUp(this.#length) - this.#length);
     return this.#bytes.slice(0, this.#length);
   }
+  /** Appends this many bytes and returns a view of them. */
   #view(bytes: number): DataView {
     const at = this.#reserve(bytes);
     return new DataView(this.#bytes.buffer, at, bytes);
   }
+  /** Appends this many zero bytes and returns their offset. */
   #reserve(bytes: number): number {
     const at = this.#length;
     this.#length += bytes;
@@ -78,7 +84,7 @@ class Writer {
   }
 }
 
-/** The header, padded to where the first tensor's bytes begin. Tensors follow in order, each aligned. */
+/** @returns the header, padded so that the data of the first tensor may follow. Tensors follow in order, each aligned. */
 export function writeHeader(
   metadata: Record<string, MetadataValue>,
   tensors: readonly TensorEntry[],

@@ -16,7 +16,7 @@ const MIXTRAL_8X7B = {
   seed: 1,
 } as const;
 
-/** Mixtral 8x22B's shape, with the vocabulary of its instruct version. */
+/** Mixtral 8x22B's shape, with the vocabulary size of its instruct version. */
 const MIXTRAL_8X22B = {
   ...MIXTRAL_8X7B,
   layers: 56,
@@ -27,7 +27,7 @@ const MIXTRAL_8X22B = {
   contextLength: 65536,
 } as const;
 
-/** Mistral's published instruct format, the shortest form. */
+/** Mistral's instruct format as a Jinja template, in its shortest published form. */
 export const MISTRAL_TEMPLATE =
   "{{ bos_token }}{% for message in messages %}{% if (message['role'] == 'user') != (loop.index0 % 2 == 0) %}" +
   "{{ raise_exception('Conversation roles must alternate user/assistant/user/assistant/...') }}{% endif %}" +
@@ -35,6 +35,7 @@ export const MISTRAL_TEMPLATE =
   "{% elif message['role'] == 'assistant' %}{{ message['content'] + eos_token }}" +
   "{% else %}{{ raise_exception('Only user and assistant roles are supported!') }}{% endif %}{% endfor %}";
 
+/** `tiny` is for tests. The other two have the shape and the size (26 and 79 GB) of the real models. */
 export const SYNTH_PRESETS = {
   tiny: {
     layers: 2,

@@ -1,18 +1,18 @@
 /**
- * Seeded random quantization blocks: any bits in the quants, scales chosen so that weights have a
- * wanted standard deviation. Block n of a tensor depends on seed, tensor and n alone, so that any byte
- * range of a file can be made without the rest.
+ * Seeded random quantization blocks. The quants are random bits; the scales give the weights a chosen standard deviation.
+ * Block n of a tensor depends only on the seed, the tensor's name and n. So any byte range of a file can be computed
+ * without the rest.
  */
 import { WEIGHT_TYPES, type WeightType, type WeightTypeName } from '../format/weight-layout.ts';
 
-/** FNV-1a of a text, with a seed. */
+/** FNV-1a hash of a name, with a seed. 32 bits. */
 export function hashName(name: string, seed: number): number {
   let hash = (0x811c9dc5 ^ seed) >>> 0;
   for (let i = 0; i < name.length; i++) hash = Math.imul(hash ^ name.charCodeAt(i), 0x01000193) >>> 0;
   return hash;
 }
 
-/** xorshift32, seeded by mixing two numbers (murmur3's finalizer). */
+/** The generator xorshift32, seeded by mixing two numbers (with murmur3's finalizer). */
 class Random {
   #state: number;
 
@@ -23,6 +23,7 @@ class Random {
     this.#state = (h ^ (h >>> 16)) >>> 0 || 1;
   }
 
+  /** 32 random bits, as an unsigned number. */
   word(): number {
     let s = this.#state;
     s ^= s << 13;
@@ -32,29 +33,33 @@ class Random {
     return this.#state;
   }
 
-  /** In [0, 1). */
+  /** A number in [0, 1). */
   fraction(): number {
     return this.word() / 2 ** 32;
   }
 }
 
+/** Writes the scale `d` of a block into its bytes. */
 type WriteScale = (view: DataView, d: number, random: Random) => void;
 
-/** f16 scales: `d` times a factor at each offset. */
+/** Writes f16 scales: at each offset `d` times a factor. */
 const halves =
   (...fields: [offset: number, factor: number][]): WriteScale =>
   (view, d) => {
     for (const [offset, factor] of fields) view.setUint16(offset, halfBits(d * factor), true);
   };
 
-/** IQ1_M keeps its f16 scale in the top four bits of four words. */
+/** IQ1_M has its f16 scale in the top four bits of four 16-bit words. */
 const spreadHalf: WriteScale = (view, d) => {
   const bits = halfBits(d);
   for (let n = 0; n < 4; n++)
     view.setUint8(49 + n * 2, (view.getUint8(49 + n * 2) & 15) | (((bits >> (n * 4)) & 15) << 4));
 };
 
-/** MXFP4's scales are powers of two: one of the two around d, so that the mean square is d's. */
+/**
+ * MXFP4's scales are powers of two. This picks one of the two nearest to `d` at random, so that the mean square is that
+ * of `d`.
+ */
 const powerOfTwo: WriteScale = (view, d, random) => {
   const exponent = Math.floor(Math.log2(d));
   const share = ((d / 2 ** exponent) ** 2 - 1) / 3;
@@ -62,9 +67,9 @@ const powerOfTwo: WriteScale = (view, d, random) => {
 };
 
 /**
- * Standard deviation of a weight whose scale d is 1 and whose other bits are uniformly random, and how d is written.
- * A second scale, of the minimum that is added or taken away, is such that weights have mean zero: Q4_K's dmin is 7.5 d
- * (the mean quant), Q4_1's m is -7.5 d. The figures are those of a million weights.
+ * The standard deviation of a weight if the scale d is 1 and all other bits are uniformly random, and how d is written.
+ * Types with a second scale, for the minimum, get one that makes the mean zero: Q4_K's dmin is 7.5 d (the mean quant),
+ * Q4_1's m is -7.5 d. The deviations were measured over a million weights.
  */
 const SCALES: Partial<Record<WeightTypeName, { deviation: number; write: WriteScale }>> = {
   Q8_0: { deviation: 73.9, write: halves([0, 1]) },
@@ -93,7 +98,7 @@ const SCALES: Partial<Record<WeightTypeName, { deviation: number; write: WriteSc
 const floats = new Float32Array(1);
 const bits = new Uint32Array(floats.buffer);
 
-/** The nearest f16's bits, for finite numbers below 65504. */
+/** Bits of the nearest f16. `value` must be finite and its magnitude at most 65504. */
 export function halfBits(value: number): number {
   const sign = value < 0 ? 0x8000 : 0;
   const magnitude = Math.abs(value);
@@ -103,16 +108,18 @@ export function halfBits(value: number): number {
   return sign | (((exponent + 15) << 10) + mantissa); // a full mantissa carries into the exponent
 }
 
+/** How the blocks of one matrix are made. */
 export interface BlockRecipe {
   type: WeightTypeName;
-  /** `hashName` of the tensor. */
+  /** `hashName` of the matrix's name. */
   seed: number;
-  /** Wanted standard deviation and mean (the mean for F32 only). */
+  /** Standard deviation of the weights. */
   deviation: number;
+  /** Mean of the weights; F32, F16 and BF16 only. Default: 0. */
   mean?: number;
 }
 
-/** Writes block `n` to `out[at..]`; plain types are written in runs of 32 weights. */
+/** Writes block `n` to `out[at..]`. For the plain types (F32, F16, BF16) a block is 32 weights. */
 export function writeBlock(
   { type, seed, deviation, mean = 0 }: BlockRecipe,
   n: number,
@@ -132,11 +139,12 @@ export function writeBlock(
   scales.write(view, d, random);
 }
 
-/** Makes block at `out[at..]` all zero weights. */
+/** Writes a block of zero weights to `out[at..]`. */
 export function zeroBlock(type: WeightTypeName, out: Uint8Array, at: number): void {
   out.fill(0, at, at + WEIGHT_TYPES[type].blockBytes);
 }
 
+/** Writes 32 weights of a plain type. BF16 is truncated, not rounded. */
 function writePlain(type: WeightTypeName, view: DataView, next: () => number): void {
   for (let i = 0; i < 32; i++) {
     const value = next();

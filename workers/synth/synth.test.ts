@@ -12,7 +12,7 @@ const open = (file: SynthFile) =>
   readHeader({ name: 'x', size: file.size, read: async (at, length) => file.read(at, length) });
 
 describe('createSynth', () => {
-  it('gives the same bytes in whatever ranges they are read', () => {
+  it('gives the same bytes for any ranges in which they are read', () => {
     const file = createSynth({ ...TINY, layout: 'per-expert' });
     const whole = file.read(0, file.size);
     fc.assert(
@@ -46,7 +46,7 @@ describe('createSynth', () => {
     }
   });
 
-  it('scales what is added to the residual, and nothing else', async () => {
+  it('scales the matrices that add to the residual, and no others', async () => {
     const options: SynthOptions = { ...TINY, types: uniformTypes('F32') };
     const [full, quarter] = [createSynth(options), createSynth({ ...options, residualScale: 0.25 })];
     for (const { name, shape, offset } of (await open(full)).tensors) {
@@ -60,7 +60,7 @@ describe('createSynth', () => {
     }
   });
 
-  it('is 26 GB for Mixtral 8x7B, of which any part can be read', async () => {
+  it('makes 26 GB for Mixtral 8x7B and can read any part of it', async () => {
     const file = createSynth(SYNTH_PRESETS['8x7b']);
     expect(Math.round(file.size / 1e9)).toBe(26);
     expect((await open(file)).tensors).toHaveLength(323);
@@ -68,7 +68,7 @@ describe('createSynth', () => {
   });
 
   it.each(Object.values(WEIGHT_TYPES))(
-    '$name: weights have mean 0 and the standard deviation asked for',
+    '$name: weights have mean 0 and the requested standard deviation',
     ({ name, blockBytes }) => {
       const block = new Uint8Array(blockBytes);
       const values: number[] = [];
@@ -84,13 +84,13 @@ describe('createSynth', () => {
     },
   );
 
-  it('refuses rows that are no whole blocks', () => {
+  it('refuses rows that are not whole blocks', () => {
     expect(() => createSynth({ ...TINY, embeddingLength: 200 })).toThrow(/whole Q4_K blocks/);
   });
 });
 
 describe('halfBits', () => {
-  it('is the inverse of reading, and rounds to the nearest', () => {
+  it('is the inverse of reading, and rounds to nearest', () => {
     expect([0, 1, -2, 65504, 2 ** -24, 2 ** -14, 1.99999].map(halfBits)).toEqual([
       0, 0x3c00, 0xc000, 0x7bff, 1, 0x400, 0x4000,
     ]);

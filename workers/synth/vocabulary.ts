@@ -1,25 +1,32 @@
-/** A SentencePiece-like vocabulary of any size: bytes, characters, and merges that build common English words. */
+/** Vocabularies of any size for synthetic models: bytes, characters, and merges that build common English words. */
 
+/** The most frequent words of English prose. */
 const WORDS =
-  'the and of to a in that was he it his with is for as had you not be her on at by which have or from this him but all she they were my are me one their so an said them we who would been will no when there if more out up into do any your what has man could other than our some very time upon about may its only now like little then can should did us such great before must two these see know over much down after first good men own never most old day where those come';
+  'the and of to a in that was he it his with is for as had you not be her on at by which have or from this him ' +
+  'but all she they were my are me one their so an said them we who would been will no when there if more out ' +
+  'up into do any your what has man could other than our some very time upon about may its only now like little ' +
+  'then can should did us such great before must two these see know over much down after first good men own ' +
+  'never most old day where those come';
 
-/** 1 unknown, 2 control, then the 256 bytes: where ordinary pieces begin. */
+/** Id of the first ordinary piece. Before it come one unknown token, two control tokens and the 256 bytes. */
 export const FIRST_PIECE = 3 + 256;
 
 export interface Vocabulary {
   tokens: string[];
   scores: number[];
-  /** As GGUF numbers them: 1 normal, 2 unknown, 3 control, 6 byte. */
+  /** GGUF's numbers: 1 normal, 2 unknown, 3 control, 6 byte. */
   tokenTypes: number[];
 }
 
-/** Number of special tokens before the bytes, as in {@link FIRST_PIECE}'s vocabularies. */
+/** Texts of the tokens 0, 1 and 2. */
 const SPECIALS = ['<unk>', '<s>', '</s>'];
 
 /**
- * The same for byte-level BPE: pieces in GPT-2's alphabet, and the merges that build the words letter by letter. It
- * begins like the other: specials, then the 256 bytes.
- * @param characters the alphabet: a character for each byte
+ * A byte-level BPE vocabulary: special tokens, the 256 bytes, then pieces in GPT-2's alphabet, with the merges that build
+ * words letter by letter.
+ * @param size number of tokens
+ * @param characters the alphabet: one character per byte
+ * @throws RangeError if `size` is too small for the words
  */
 export function byteBpeVocabulary(size: number, characters: readonly string[]): Vocabulary & { merges: string[] } {
   const merges: string[] = [];
@@ -35,7 +42,7 @@ export function byteBpeVocabulary(size: number, characters: readonly string[]): 
       }
     }
   }
-  // Digits in pairs and triples, and blanks and line ends in runs: what the ways to cut words differ in.
+  // Pre-tokenizers differ in how they cut digits, runs of spaces and newlines, and contractions.
   for (const [left, right] of [
     ['1', '2'],
     ['12', '3'],
@@ -49,7 +56,9 @@ export function byteBpeVocabulary(size: number, characters: readonly string[]): 
     merges.push(`${left} ${right}`);
   }
   if (size < FIRST_PIECE + pieces.size)
-    throw new RangeError(`a vocabulary of ${size} is too small, ${FIRST_PIECE + pieces.size} is the least`);
+    throw new RangeError(
+      `A vocabulary of ${size} tokens is too small. It needs at least ${FIRST_PIECE + pieces.size}.`,
+    );
   for (let n = 0; FIRST_PIECE + pieces.size < size; n++) pieces.add(`${blank}piece${n}`);
   const tokens = [...SPECIALS, ...characters, ...pieces];
   return {
@@ -60,7 +69,11 @@ export function byteBpeVocabulary(size: number, characters: readonly string[]): 
   };
 }
 
-/** @param size at least 3 + 256 + 96 */
+/**
+ * A SentencePiece vocabulary: special tokens, the 256 bytes, printable ASCII, then pieces that build words.
+ * @param size number of tokens; at least 3 + 256 + 95
+ * @throws RangeError if `size` is smaller
+ */
 export function synthVocabulary(size: number): Vocabulary {
   const tokens = [...SPECIALS];
   const tokenTypes = [2, 3, 3];
@@ -71,8 +84,10 @@ export function synthVocabulary(size: number): Vocabulary {
   const pieces = new Set<string>(['\u2581']);
   for (let code = 33; code < 127; code++) pieces.add(String.fromCharCode(code));
   if (size < FIRST_PIECE + pieces.size)
-    throw new RangeError(`a vocabulary of ${size} is too small, ${FIRST_PIECE + pieces.size} is the least`);
-  // Each word is built from left to right, so every merge's left part is a piece too.
+    throw new RangeError(
+      `A vocabulary of ${size} tokens is too small. It needs at least ${FIRST_PIECE + pieces.size}.`,
+    );
+  // Each word is built from left to right, so the left part of every merge is a piece too.
   for (const word of WORDS.split(' ')) {
     for (let length = 2; length <= word.length + 1; length++) pieces.add(`\u2581${word}`.slice(0, length));
   }
