@@ -59,6 +59,9 @@ export class MixtabError extends Error {
   }
 }
 
+/** Text from a file, cut to 100 characters, for an error message. Hostile files contain names of megabytes. */
+export const excerpt = (text: string): string => (text.length > 100 ? `${text.slice(0, 100).toWellFormed()}…` : text);
+
 /** An error as plain data, which survives a structured clone. */
 export interface ErrorData {
   code: ErrorCode;

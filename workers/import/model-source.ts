@@ -4,16 +4,16 @@ import type { Bytes } from '../../src/contract/ids.ts';
 import { readPartHeader } from '../format/gguf/header.ts';
 import {
   besideUrl,
-  missingParts,
-  missingPieces,
-  mixed,
+  missingPartsError,
+  missingPiecesError,
+  mixedPartsError,
   orderParts,
   orderPieces,
   type PieceName,
   parsePieceName,
   parseSplitName,
   pieceName,
-  splitInfo,
+  readSplitInfo,
   splitName,
 } from '../format/gguf/split.ts';
 import { BlobByteSource, type ByteSource, checkRange } from './byte-source.ts';
@@ -72,10 +72,10 @@ export async function openFiles(
   const piece = parsePieceName(sources[0].name);
   if (piece && sources.every(({ name }) => parsePieceName(name)))
     return new JoinedByteSource(piece.whole, orderPieces(sources));
-  const parts: { name: string; size: Bytes; source: ByteSource; info: ReturnType<typeof splitInfo> }[] = [];
+  const parts: { name: string; size: Bytes; source: ByteSource; info: ReturnType<typeof readSplitInfo> }[] = [];
   for (const source of sources) {
     const { metadata } = await readPartHeader(source, signal);
-    parts.push({ name: source.name, size: source.size, source, info: splitInfo(metadata) });
+    parts.push({ name: source.name, size: source.size, source, info: readSplitInfo(metadata) });
   }
   if (parts.length === 1 && !parts[0].info) return sources[0];
   return new SplitByteSource(orderParts(parts).map(({ source }) => source));
@@ -91,10 +91,10 @@ export async function openUrl(url: string, options: HttpOptions = {}): Promise<B
   if (piece) return openPieces(url, given, piece, options);
   const name = parseSplitName(given.name);
   if (!name) return given; // a part under another name is refused, and its others named, when its header is read
-  const info = splitInfo((await readPartHeader(given, options.signal)).metadata);
+  const info = readSplitInfo((await readPartHeader(given, options.signal)).metadata);
   if (!info) return given;
-  if (info.count !== name.count || info.no !== name.part - 1) {
-    throw mixed(`${given.name} is part ${info.no + 1} of ${info.count}, whatever its name says`);
+  if (info.count !== name.count || info.index !== name.part - 1) {
+    throw mixedPartsError(`${given.name} is part ${info.index + 1} of ${info.count}, whatever its name says`);
   }
   const parts: ByteSource[] = [];
   for (let part = 1; part <= info.count; part++) {
@@ -103,7 +103,8 @@ export async function openUrl(url: string, options: HttpOptions = {}): Promise<B
       continue;
     }
     const opened = await openBeside(url, splitName({ ...name, part }), options);
-    if (typeof opened === 'string') throw missingParts(given.name, info.count, [part - 1], `out of reach (${opened})`);
+    if (typeof opened === 'string')
+      throw missingPartsError(given.name, info.count, [part - 1], `out of reach (${opened})`);
     parts.push(opened);
   }
   return new SplitByteSource(parts);
@@ -117,7 +118,7 @@ async function openPieces(url: string, given: ByteSource, name: PieceName, optio
     const opened = piece === name.piece ? given : await openBeside(url, file, options);
     if (typeof opened !== 'string') pieces.push(opened);
     else if (name.count === undefined && piece > name.piece && opened.includes('404')) break;
-    else throw missingPieces([file], `out of reach (${opened})`);
+    else throw missingPiecesError([file], `out of reach (${opened})`);
   }
   return new JoinedByteSource(name.whole, pieces);
 }

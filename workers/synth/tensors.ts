@@ -1,5 +1,5 @@
 /** Which tensors a synthetic model has, and how the weights of each are made. No bytes are written here. */
-import { ggufBytes, isPlain } from '../format/quantization/repack.ts';
+import { ggufBytes, isPlainType } from '../format/quantization/repack.ts';
 import { WEIGHT_TYPES, type WeightTypeName } from '../format/weight-layout.ts';
 import type { TensorEntry } from './header-writer.ts';
 import type { SynthOptions } from './options.ts';
@@ -181,7 +181,7 @@ class TensorPlan {
     if (!f32Twin && matrices.some(({ recipe }) => recipe.type !== type.name)) {
       throw new RangeError(`${name}: all matrices of one tensor must have one type`);
     }
-    if (!isPlain(type) && first.cols % type.blockWeights !== 0) {
+    if (!isPlainType(type) && first.cols % type.blockWeights !== 0) {
       throw new RangeError(
         `${name}: rows of ${first.cols} weights are not whole ${type.name} blocks of ${type.blockWeights}`,
       );

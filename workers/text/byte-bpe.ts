@@ -6,24 +6,24 @@ import { type TokenId, tokenId } from '../../src/contract/ids.ts';
 import type { TokenizerData } from '../format/manifest.ts';
 import { BYTE_CHARACTERS } from '../format/pre-tokenizers.ts';
 import { MinHeap } from './min-heap.ts';
-import { type PreTokenizer, preTokenizer, words } from './pre-tokenizers.ts';
-import { KIND, SpecialTokens } from './special-tokens.ts';
+import { type PreTokenizer, preTokenizer, splitWords } from './pre-tokenizers.ts';
+import { SpecialTokens, TOKEN_TYPE } from './special-tokens.ts';
 import type { EncodeOptions, Tokenizer } from './tokenizer.ts';
 
 /** Words are few and come again and again: what they become is remembered, up to so many. */
-const REMEMBERED_WORDS = 20_000;
+const MAX_CACHED_WORDS = 20_000;
 
 export class ByteBpeTokenizer implements Tokenizer {
   readonly bosId: TokenId;
   readonly eosId: TokenId;
   readonly vocabularySize: number;
-  readonly addsSpace = false;
+  readonly addsSpacePrefix = false;
   readonly controlPieces: readonly string[];
   readonly #ids = new Map<string, TokenId>();
   readonly #ranks = new Map<string, number>();
   readonly #special: SpecialTokens;
   readonly #pre: PreTokenizer;
-  readonly #remembered = new Map<string, readonly TokenId[]>();
+  readonly #cachedWords = new Map<string, readonly TokenId[]>();
   readonly #encoder = new TextEncoder();
 
   constructor(private readonly data: TokenizerData) {
@@ -43,7 +43,7 @@ export class ByteBpeTokenizer implements Tokenizer {
     const ids: TokenId[] = addBos ? [this.bosId] : [];
     for (const { text: part, special } of this.#special.split(text, parseSpecial)) {
       if (special) ids.push(this.#ids.get(part)!);
-      else for (const word of words(part, this.#pre)) ids.push(...this.#word(word));
+      else for (const word of splitWords(part, this.#pre)) ids.push(...this.#encodeWord(word));
     }
     return ids;
   }
@@ -51,8 +51,8 @@ export class ByteBpeTokenizer implements Tokenizer {
   bytesOf(id: TokenId): Uint8Array {
     const piece = this.data.tokens[id] ?? '';
     const kind = this.data.tokenTypes[id];
-    if (kind === KIND.control || kind === KIND.unknown) return new Uint8Array(0);
-    if (kind === KIND.userDefined) return this.#encoder.encode(piece);
+    if (kind === TOKEN_TYPE.control || kind === TOKEN_TYPE.unknown) return new Uint8Array(0);
+    if (kind === TOKEN_TYPE.userDefined) return this.#encoder.encode(piece);
     // A character that is none of the alphabet stands for itself.
     return Uint8Array.from(
       [...piece].flatMap((character) => BYTE_OF.get(character) ?? [...this.#encoder.encode(character)]),
@@ -64,15 +64,15 @@ export class ByteBpeTokenizer implements Tokenizer {
   }
 
   isEndOfGeneration(id: TokenId): boolean {
-    return this.#special.ends.has(id);
+    return this.#special.endIds.has(id);
   }
 
-  #word(word: string): readonly TokenId[] {
-    const known = this.#remembered.get(word);
+  #encodeWord(word: string): readonly TokenId[] {
+    const known = this.#cachedWords.get(word);
     if (known) return known;
     const ids = this.#merge(Array.from(this.#encoder.encode(word), (byte) => BYTE_CHARACTERS[byte]));
-    if (this.#remembered.size >= REMEMBERED_WORDS) this.#remembered.clear();
-    this.#remembered.set(word, ids);
+    if (this.#cachedWords.size >= MAX_CACHED_WORDS) this.#cachedWords.clear();
+    this.#cachedWords.set(word, ids);
     return ids;
   }
 

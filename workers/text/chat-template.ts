@@ -28,9 +28,9 @@ export interface TemplateTokens {
  * @throws MixtabError `chat-template` with the template's own message
  */
 export function renderChat(template: string, messages: readonly ChatMessage[], tokens: TemplateTokens): string {
-  const compiled = attempt(() => new Template(template));
+  const compiled = templateErrors(() => new Template(template));
   const render = (conversation: readonly ChatMessage[]): string =>
-    attempt(() =>
+    templateErrors(() =>
       renderLimited(compiled, {
         messages: conversation.map((message) => ({ ...message })),
         bos_token: tokens.bosToken,
@@ -46,10 +46,10 @@ export function renderChat(template: string, messages: readonly ChatMessage[], t
   } catch (error) {
     if (messages.length < 2) throw error;
   }
-  return render(foldSystem(messages));
+  return render(prependSystem(messages));
 }
 
-function foldSystem([system, first, ...rest]: readonly ChatMessage[]): ChatMessage[] {
+function prependSystem([system, first, ...rest]: readonly ChatMessage[]): ChatMessage[] {
   if (first?.role !== 'user') {
     throw new MixtabError(
       'chat-template',
@@ -70,7 +70,7 @@ export function promptTokens(
   messages: readonly ChatMessage[],
   addBos = true,
 ): TokenId[] {
-  const contents = messages.map(({ content }) => stripMarks(content));
+  const contents = messages.map(({ content }) => stripPlaceholders(content));
   const marked = messages.map(({ role }, i) => ({ role, content: `${OPEN}${i}${CLOSE}` }));
   const rendered = renderChat(template, marked, {
     bosToken: tokenizer.pieceOf(tokenizer.bosId),
@@ -97,11 +97,11 @@ function encodeRendered(tokenizer: Tokenizer, rendered: string, contents: readon
   });
 }
 
-const stripMarks = (text: string): string => text.replaceAll(OPEN, '').replaceAll(CLOSE, '');
+const stripPlaceholders = (text: string): string => text.replaceAll(OPEN, '').replaceAll(CLOSE, '');
 
 const escapeRegExp = (text: string): string => text.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&');
 
-function attempt<T>(work: () => T): T {
+function templateErrors<T>(work: () => T): T {
   try {
     return work();
   } catch (error) {

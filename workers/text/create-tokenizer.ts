@@ -3,12 +3,12 @@ import { MixtabError } from '../../src/contract/errors.ts';
 import type { TokenizerData } from '../format/manifest.ts';
 import { ByteBpeTokenizer } from './byte-bpe.ts';
 import { SentencePieceTokenizer } from './sentencepiece.ts';
-import { effectiveKinds } from './special-tokens.ts';
+import { effectiveTokenTypes } from './special-tokens.ts';
 import type { Tokenizer } from './tokenizer.ts';
 
 /** @throws MixtabError `gguf-unsupported-feature` for a vocabulary of another kind */
 export function createTokenizer(given: TokenizerData): Tokenizer {
-  const data = { ...given, tokenTypes: effectiveKinds(given) };
+  const data = { ...given, tokenTypes: effectiveTokenTypes(given) };
   if (data.model === 'llama') return new SentencePieceTokenizer(data);
   if (data.model === 'gpt2') return new ByteBpeTokenizer(data);
   throw new MixtabError(

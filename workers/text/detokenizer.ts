@@ -15,7 +15,7 @@ export interface Detokenizer {
  */
 export function createDetokenizer(tokenizer: Tokenizer, { continuation }: { continuation: boolean }): Detokenizer {
   const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
-  let atStart = !continuation && tokenizer.addsSpace;
+  let atStart = !continuation && tokenizer.addsSpacePrefix;
   const given = (text: string): string => {
     if (!atStart || text === '') return text;
     atStart = false;

@@ -7,14 +7,14 @@ export interface GrammarVocabulary {
   /** Bytes of each token in the alphabet of byte-level BPE; empty for those that no answer may have. */
   pieces: string[];
   /** Tokens that end an answer. */
-  ends: TokenId[];
+  endIds: TokenId[];
 }
 
 export function grammarVocabulary(tokenizer: Tokenizer): GrammarVocabulary {
   const ids = Array.from({ length: tokenizer.vocabularySize }, (_, id) => tokenId(id));
   return {
     pieces: ids.map((id) => (tokenizer.isEndOfGeneration(id) ? '' : pieceOf(tokenizer.bytesOf(id)))),
-    ends: ids.filter((id) => tokenizer.isEndOfGeneration(id)),
+    endIds: ids.filter((id) => tokenizer.isEndOfGeneration(id)),
   };
 }
 

@@ -43,7 +43,7 @@ export class Grammars {
     private readonly library: Library,
     private readonly vocabulary: GrammarVocabulary,
   ) {
-    const { pieces, ends } = vocabulary;
+    const { pieces, endIds } = vocabulary;
     for (const [id, piece] of pieces.entries()) {
       const first = BYTE_CHARACTERS.indexOf(piece[0]);
       if (first >> 6 !== 2) continue;
@@ -51,7 +51,7 @@ export class Grammars {
       if (others) others.push(tokenId(id));
       else this.#continuing.set(first, [tokenId(id)]);
     }
-    this.#compiler = library.TokenizerInfo.createTokenizerInfo(pieces, 'byte_level', false, pieces.length, ends).then(
+    this.#compiler = library.TokenizerInfo.createTokenizerInfo(pieces, 'byte_level', false, pieces.length, endIds).then(
       (info) => library.GrammarCompiler.createGrammarCompiler(info, false),
     );
   }
@@ -89,9 +89,9 @@ export class Grammars {
       if (byte < least || byte > most) for (const id of ids) allowed[id >> 5] &= ~(1 << (id & 31));
     }
     const others = allowed.slice();
-    for (const id of this.vocabulary.ends) others[id >> 5] &= ~(1 << (id & 31));
+    for (const id of this.vocabulary.endIds) others[id >> 5] &= ~(1 << (id & 31));
     const more = others.some((word) => word !== 0);
-    const end = this.vocabulary.ends.some((id) => (allowed[id >> 5] >>> (id & 31)) & 1);
+    const end = this.vocabulary.endIds.some((id) => (allowed[id >> 5] >>> (id & 31)) & 1);
     if (!more && !end) {
       throw new MixtabError(
         'bad-request',

@@ -43,7 +43,7 @@ const PRE_TOKENIZERS: Record<PreTokenizerName, PreTokenizer> = {
 export const preTokenizer = (name: PreTokenizerName = 'default'): PreTokenizer => PRE_TOKENIZERS[name];
 
 /** The words of a text, in order; together they are the text. */
-export function words(text: string, { patterns }: PreTokenizer): string[] {
+export function splitWords(text: string, { patterns }: PreTokenizer): string[] {
   let pieces = [text];
   for (const pattern of patterns) pieces = pieces.flatMap((piece) => cut(piece, pattern));
   return pieces;

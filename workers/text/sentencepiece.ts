@@ -6,7 +6,7 @@
 import { type TokenId, tokenId } from '../../src/contract/ids.ts';
 import type { TokenizerData } from '../format/manifest.ts';
 import { MinHeap } from './min-heap.ts';
-import { KIND, SpecialTokens } from './special-tokens.ts';
+import { SpecialTokens, TOKEN_TYPE } from './special-tokens.ts';
 import type { EncodeOptions, Tokenizer } from './tokenizer.ts';
 
 /** SentencePiece writes a space as this character (U+2581). */
@@ -16,7 +16,7 @@ export class SentencePieceTokenizer implements Tokenizer {
   readonly bosId: TokenId;
   readonly eosId: TokenId;
   readonly vocabularySize: number;
-  readonly addsSpace: boolean;
+  readonly addsSpacePrefix: boolean;
   readonly controlPieces: readonly string[];
   /** Pieces that ordinary text may become. */
   readonly #ids = new Map<string, TokenId>();
@@ -31,12 +31,13 @@ export class SentencePieceTokenizer implements Tokenizer {
     this.bosId = tokenId(data.bosId);
     this.eosId = tokenId(data.eosId);
     this.vocabularySize = tokens.length;
-    this.addsSpace = data.addSpacePrefix;
+    this.addsSpacePrefix = data.addSpacePrefix;
     for (let id = tokens.length - 1; id >= 0; id--) {
       const kind = tokenTypes[id];
       // Of equal pieces the first wins: the loop runs backwards.
-      if (kind === KIND.byte) this.#byteIds[byteOf(tokens[id])] = tokenId(id);
-      else if (kind === KIND.control || kind === KIND.unknown) this.#specialIds.set(tokens[id], tokenId(id));
+      if (kind === TOKEN_TYPE.byte) this.#byteIds[byteOf(tokens[id])] = tokenId(id);
+      else if (kind === TOKEN_TYPE.control || kind === TOKEN_TYPE.unknown)
+        this.#specialIds.set(tokens[id], tokenId(id));
       else this.#ids.set(tokens[id], tokenId(id));
     }
     this.#special = new SpecialTokens(data);
@@ -63,11 +64,11 @@ export class SentencePieceTokenizer implements Tokenizer {
   bytesOf(id: TokenId): Uint8Array {
     const piece = this.data.tokens[id] ?? '';
     switch (this.data.tokenTypes[id]) {
-      case KIND.byte:
+      case TOKEN_TYPE.byte:
         return Uint8Array.of(byteOf(piece));
-      case KIND.control:
+      case TOKEN_TYPE.control:
         return new Uint8Array(0);
-      case KIND.unknown:
+      case TOKEN_TYPE.unknown:
         return this.#encoder.encode(' \u2047 '); // what SentencePiece writes for it
       default:
         return this.#encoder.encode(piece.replaceAll(SPACE, ' '));
@@ -79,7 +80,7 @@ export class SentencePieceTokenizer implements Tokenizer {
   }
 
   isEndOfGeneration(id: TokenId): boolean {
-    return this.#special.ends.has(id);
+    return this.#special.endIds.has(id);
   }
 
   /** Merges one stretch of text and appends its tokens. O(n log n). */

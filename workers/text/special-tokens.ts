@@ -3,7 +3,7 @@ import { type TokenId, tokenId } from '../../src/contract/ids.ts';
 import type { TokenizerData } from '../format/manifest.ts';
 
 /** Kinds of pieces, as GGUF numbers them. */
-export const KIND = { normal: 1, unknown: 2, control: 3, userDefined: 4, unused: 5, byte: 6 } as const;
+export const TOKEN_TYPE = { normal: 1, unknown: 2, control: 3, userDefined: 4, unused: 5, byte: 6 } as const;
 
 /** Control tokens that end an answer in some models' files beside the declared end of sequence. */
 const END_PIECES = new Set([
@@ -25,10 +25,10 @@ const MARKER = /^<\|[^|]+\|>$/;
  * Kinds of pieces as we take them. Files give markers like `<|im_start|>` as user-defined, which are cut out of any text:
  * what a user writes could then begin a turn of its own. As control tokens they are found in templates only.
  */
-export function effectiveKinds({ tokens, tokenTypes }: TokenizerData): number[] {
+export function effectiveTokenTypes({ tokens, tokenTypes }: TokenizerData): number[] {
   return tokens.map((piece, id) => {
-    const forged = tokenTypes[id] === KIND.userDefined && MARKER.test(piece);
-    return forged || ALWAYS_ENDS.has(piece) ? KIND.control : tokenTypes[id];
+    const forged = tokenTypes[id] === TOKEN_TYPE.userDefined && MARKER.test(piece);
+    return forged || ALWAYS_ENDS.has(piece) ? TOKEN_TYPE.control : tokenTypes[id];
   });
 }
 
@@ -40,10 +40,11 @@ function piecesOf({ tokens, tokenTypes }: TokenizerData, ...kinds: number[]): st
 }
 
 /** The declared ends (of sequence, turn, message), and control tokens that are known to end an answer. */
-function endsOfGeneration({ tokens, tokenTypes, eosId, endIds = [] }: TokenizerData): Set<TokenId> {
+function endOfGenerationIds({ tokens, tokenTypes, eosId, endIds = [] }: TokenizerData): Set<TokenId> {
   const ends = new Set([eosId, ...endIds].map(tokenId));
   for (const [id, piece] of tokens.entries()) {
-    if (tokenTypes[id] === KIND.control && (END_PIECES.has(piece) || ALWAYS_ENDS.has(piece))) ends.add(tokenId(id));
+    if (tokenTypes[id] === TOKEN_TYPE.control && (END_PIECES.has(piece) || ALWAYS_ENDS.has(piece)))
+      ends.add(tokenId(id));
   }
   return ends;
 }
@@ -71,15 +72,15 @@ export class SpecialTokens {
   /** Texts of the control tokens, longest first. */
   readonly controlPieces: readonly string[];
   /** Tokens that end an answer. */
-  readonly ends: ReadonlySet<TokenId>;
+  readonly endIds: ReadonlySet<TokenId>;
   readonly #userDefined: readonly string[];
   readonly #all: readonly string[];
 
   constructor(data: TokenizerData) {
-    this.controlPieces = piecesOf(data, KIND.control);
-    this.ends = endsOfGeneration(data);
-    this.#userDefined = piecesOf(data, KIND.userDefined);
-    this.#all = piecesOf(data, KIND.userDefined, KIND.control, KIND.unknown);
+    this.controlPieces = piecesOf(data, TOKEN_TYPE.control);
+    this.endIds = endOfGenerationIds(data);
+    this.#userDefined = piecesOf(data, TOKEN_TYPE.userDefined);
+    this.#all = piecesOf(data, TOKEN_TYPE.userDefined, TOKEN_TYPE.control, TOKEN_TYPE.unknown);
   }
 
   /**

@@ -13,7 +13,7 @@ export interface Tokenizer {
   readonly eosId: TokenId;
   readonly vocabularySize: number;
   /** True where encoding puts a space before a text, which decoding takes away again. */
-  readonly addsSpace: boolean;
+  readonly addsSpacePrefix: boolean;
   /** Texts of the control tokens, longest first: `[INST]` where the vocabulary has it as one token. */
   readonly controlPieces: readonly string[];
   encode(text: string, options?: EncodeOptions): TokenId[];

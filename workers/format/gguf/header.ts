@@ -2,10 +2,10 @@
 import { GGMLQuantizationType } from '@huggingface/gguf';
 import { MixtabError } from '../../../src/contract/errors.ts';
 import type { Bytes } from '../../../src/contract/ids.ts';
-import { ggufBytes, isPlain } from '../quantization/repack.ts';
+import { ggufBytes, isPlainType } from '../quantization/repack.ts';
 import { weightTypeOf } from '../weight-layout.ts';
 import { HeaderIncomplete, HeaderInvalid, parseHeader, type RawHeader } from './reader.ts';
-import { missingParts, mixed, orderParts, splitInfo } from './split.ts';
+import { missingPartsError, mixedPartsError, orderParts, readSplitInfo } from './split.ts';
 
 /** Something that gives byte ranges of a GGUF. */
 export interface ReadableFile {
@@ -43,7 +43,7 @@ const DEFAULT_ALIGNMENT = 32;
 const MAX_TENSOR_WEIGHTS = 2 ** 40;
 
 /** Name of a type's number, for messages. */
-export const typeName = (ggmlType: number): string => GGMLQuantizationType[ggmlType] ?? `number ${ggmlType}`;
+export const ggmlTypeName = (ggmlType: number): string => GGMLQuantizationType[ggmlType] ?? `number ${ggmlType}`;
 
 /**
  * Reads and checks the header; of a split file those of all parts, as one.
@@ -53,10 +53,10 @@ export const typeName = (ggmlType: number): string => GGMLQuantizationType[ggmlT
 export async function readHeader(file: ReadableFile, signal?: AbortSignal): Promise<GgufHeader> {
   if (file.parts) return readSplitHeader(file, file.parts, signal);
   const header = await readPartHeader(file, signal);
-  const info = splitInfo(header.metadata);
+  const info = readSplitInfo(header.metadata);
   if (info) {
-    const others = Array.from({ length: info.count }, (_, no) => no).filter((no) => no !== info.no);
-    throw missingParts(file.name, info.count, others);
+    const others = Array.from({ length: info.count }, (_, no) => no).filter((no) => no !== info.index);
+    throw missingPartsError(file.name, info.count, others);
   }
   return header;
 }
@@ -69,9 +69,9 @@ async function readSplitHeader(
 ): Promise<GgufHeader> {
   const headers: GgufHeader[] = [];
   for (const part of parts) headers.push(await readPartHeader(part, signal));
-  const described = parts.map(({ name, size }, n) => ({ name, size, info: splitInfo(headers[n].metadata), n }));
+  const described = parts.map(({ name, size }, n) => ({ name, size, info: readSplitInfo(headers[n].metadata), n }));
   const order = orderParts(described).map(({ n }) => n);
-  if (order.some((n, at) => n !== at)) throw mixed(`${parts[0].name} and the others are not in order`);
+  if (order.some((n, at) => n !== at)) throw mixedPartsError(`${parts[0].name} and the others are not in order`);
   let start = 0;
   const tensors = headers.flatMap((header, n) => {
     const before = start;
@@ -79,9 +79,9 @@ async function readSplitHeader(
     return header.tensors.map((tensor) => ({ ...tensor, offset: before + tensor.offset }));
   });
   const names = new Set(tensors.map(({ name }) => name));
-  const expected = described[0].info?.tensors;
+  const expected = described[0].info?.tensorCount;
   if (names.size !== tensors.length || tensors.length !== expected) {
-    throw mixed(`together they have ${names.size} different tensors instead of ${expected}`);
+    throw mixedPartsError(`together they have ${names.size} different tensors instead of ${expected}`);
   }
   return { metadata: headers[0].metadata, tensors, fileBytes: file.size };
 }
@@ -141,7 +141,7 @@ function checkTensor(file: ReadableFile, { name, shape, ggmlType, offset }: Gguf
   }
   const type = weightTypeOf(ggmlType);
   if (!type) return;
-  if (!isPlain(type) && shape[0] % type.blockWeights !== 0) {
+  if (!isPlainType(type) && shape[0] % type.blockWeights !== 0) {
     throw damaged(file, `rows of tensor ${name} are no whole ${type.name} blocks`);
   }
   const bytes = ggufBytes(type, weights / shape[0], shape[0]);

@@ -4,7 +4,7 @@ import { ggufBytes } from '../quantization/repack.ts';
 import { weightTypeOf } from '../weight-layout.ts';
 import { readConfig, readTokenizer } from './config.ts';
 import { figuresOf } from './figures.ts';
-import { type GgufHeader, type ReadableFile, readHeader, typeName } from './header.ts';
+import { type GgufHeader, ggmlTypeName, type ReadableFile, readHeader } from './header.ts';
 import { Metadata } from './metadata.ts';
 import { planImport } from './plan.ts';
 
@@ -38,7 +38,7 @@ export function inspectHeader(name: string, header: GgufHeader): ModelInspection
     layout: plan.layout,
     tensors: header.tensors.map((tensor) => ({
       name: tensor.name,
-      type: typeName(tensor.ggmlType),
+      type: ggmlTypeName(tensor.ggmlType),
       shape: tensor.shape,
       bytes: tensorBytes(tensor),
     })),

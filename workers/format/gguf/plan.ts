@@ -16,7 +16,7 @@ import {
 } from '../manifest.ts';
 import { ggufBytes } from '../quantization/repack.ts';
 import { layoutTensor, type TensorLayout, WEIGHT_TYPES, type WeightType, weightTypeOf } from '../weight-layout.ts';
-import { type GgufHeader, type GgufTensor, typeName } from './header.ts';
+import { type GgufHeader, type GgufTensor, ggmlTypeName } from './header.ts';
 
 /** A matrix of a record and where its bytes lie in the GGUF. */
 export interface PlannedTensor {
@@ -242,7 +242,7 @@ class Planner {
     if (!sourceType) {
       throw new MixtabError(
         'gguf-unsupported-type',
-        `${this.name}: tensor ${source} has the type ${typeName(tensor.ggmlType)}, which mixtab does not support yet.`,
+        `${this.name}: tensor ${source} has the type ${ggmlTypeName(tensor.ggmlType)}, which mixtab does not support yet.`,
         `Use a file of one of the types ${Object.keys(WEIGHT_TYPES).join(', ')}.`,
       );
     }

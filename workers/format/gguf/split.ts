@@ -65,18 +65,18 @@ export function orderPieces<T extends { name: string }>(files: readonly T[]): T[
   const pieces = files.map((file) => ({ file, ...parsePieceName(file.name)! })).sort((a, b) => a.piece - b.piece);
   const { whole, count } = pieces[0];
   const foreign = pieces.find((piece) => piece.whole !== whole || piece.count !== count);
-  if (foreign) throw mixed(`${pieces[0].file.name} and ${foreign.file.name} are of different files`);
+  if (foreign) throw mixedPartsError(`${pieces[0].file.name} and ${foreign.file.name} are of different files`);
   const missing: string[] = [];
   for (let n = 1; n <= (count ?? pieces.at(-1)!.piece); n++) {
     const found = pieces.filter(({ piece }) => piece === n);
-    if (found.length > 1) throw mixed(`${found[0].file.name} is there twice`);
+    if (found.length > 1) throw mixedPartsError(`${found[0].file.name} is there twice`);
     if (found.length === 0) missing.push(pieceName({ whole, piece: n, count }));
   }
-  if (missing.length > 0) throw missingPieces(missing, 'not given');
+  if (missing.length > 0) throw missingPiecesError(missing, 'not given');
   return pieces.map(({ file }) => file);
 }
 
-export const missingPieces = (names: readonly string[], why: string): MixtabError =>
+export const missingPiecesError = (names: readonly string[], why: string): MixtabError =>
   new MixtabError(
     'gguf-missing-part',
     `The model is cut into several files, of which ${listed(names)} ${why}.`,
@@ -92,10 +92,10 @@ function listed(names: readonly string[]): string {
 /** What a part says of itself. */
 export interface SplitInfo {
   /** 0 .. count-1, as files count. */
-  no: number;
+  index: number;
   count: number;
   /** Tensors in all parts. */
-  tensors: number;
+  tensorCount: number;
 }
 
 /** The largest real models have some dozens of parts. */
@@ -105,7 +105,7 @@ const MAX_PARTS = 1000;
  * Undefined where the file is whole.
  * @throws MixtabError `gguf-damaged`
  */
-export function splitInfo(metadata: Record<string, unknown>): SplitInfo | undefined {
+export function readSplitInfo(metadata: Record<string, unknown>): SplitInfo | undefined {
   const [no, count, tensors] = ['no', 'count', 'tensors.count'].map((key) => metadata[`split.${key}`]);
   if (typeof count !== 'number' || count <= 1) return undefined;
   if (!Number.isInteger(count) || count > MAX_PARTS || !Number.isInteger(no) || (no as number) < 0) {
@@ -115,7 +115,7 @@ export function splitInfo(metadata: Record<string, unknown>): SplitInfo | undefi
       'Download the file again.',
     );
   }
-  return { no: no as number, count, tensors: typeof tensors === 'number' ? tensors : -1 };
+  return { index: no as number, count, tensorCount: typeof tensors === 'number' ? tensors : -1 };
 }
 
 export interface Part {
@@ -134,23 +134,30 @@ export function orderParts<T extends Part>(parts: readonly T[]): T[] {
   const byNumber: (T | undefined)[] = new Array(count).fill(undefined);
   for (const part of parts) {
     const { name, info } = part;
-    if (!info) throw mixed(`${name} is no part of a split model, though it was given with others`);
-    if (info.count !== count) throw mixed(`${first.name} is one of ${count} parts, ${name} one of ${info.count}`);
-    if (info.tensors !== first.info?.tensors) throw mixed(`${first.name} and ${name} count their tensors differently`);
+    if (!info) throw mixedPartsError(`${name} is no part of a split model, though it was given with others`);
+    if (info.count !== count)
+      throw mixedPartsError(`${first.name} is one of ${count} parts, ${name} one of ${info.count}`);
+    if (info.tensorCount !== first.info?.tensorCount)
+      throw mixedPartsError(`${first.name} and ${name} count their tensors differently`);
     const [a, b] = [parseSplitName(first.name), parseSplitName(name)];
-    if (a && b && a.prefix !== b.prefix) throw mixed(`${first.name} and ${name} have different names`);
-    const other = byNumber[info.no];
-    if (other) throw mixed(`${other.name} and ${name} are both part ${info.no + 1}`);
-    if (!(info.no < count)) throw mixed(`${name} is part ${info.no + 1} of ${count}`);
-    byNumber[info.no] = part;
+    if (a && b && a.prefix !== b.prefix) throw mixedPartsError(`${first.name} and ${name} have different names`);
+    const other = byNumber[info.index];
+    if (other) throw mixedPartsError(`${other.name} and ${name} are both part ${info.index + 1}`);
+    if (!(info.index < count)) throw mixedPartsError(`${name} is part ${info.index + 1} of ${count}`);
+    byNumber[info.index] = part;
   }
   const missing = [...byNumber.keys()].filter((no) => !byNumber[no]);
-  if (missing.length > 0) throw missingParts(first.name, count, missing);
+  if (missing.length > 0) throw missingPartsError(first.name, count, missing);
   return byNumber as T[];
 }
 
 /** @param missing numbers from 0 */
-export function missingParts(name: string, count: number, missing: readonly number[], why = 'not given'): MixtabError {
+export function missingPartsError(
+  name: string,
+  count: number,
+  missing: readonly number[],
+  why = 'not given',
+): MixtabError {
   const parsed = parseSplitName(name);
   const names = missing.map((no) => (parsed ? splitName({ ...parsed, part: no + 1 }) : `part ${no + 1}`));
   return new MixtabError(
@@ -160,7 +167,7 @@ export function missingParts(name: string, count: number, missing: readonly numb
   );
 }
 
-export const mixed = (how: string): MixtabError =>
+export const mixedPartsError = (how: string): MixtabError =>
   new MixtabError(
     'gguf-mixed-parts',
     `The files do not belong together: ${how}.`,

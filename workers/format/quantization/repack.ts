@@ -3,12 +3,12 @@ import { blocksPerRow, type TensorLayout, WEIGHT_TYPES, type WeightType } from '
 
 /** Bytes of a `[rows, cols]` matrix as the GGUF has it. */
 export function ggufBytes(type: WeightType, rows: number, cols: number): number {
-  if (isPlain(type)) return rows * cols * (type.blockBytes / type.blockWeights);
+  if (isPlainType(type)) return rows * cols * (type.blockBytes / type.blockWeights);
   return (rows * cols * type.blockBytes) / type.blockWeights;
 }
 
 /** F32, F16 and BF16 are no blocks in a GGUF: their rows may have any length. */
-export const isPlain = (type: WeightType): boolean => type.planes[0].name === 'values';
+export const isPlainType = (type: WeightType): boolean => type.planes[0].name === 'values';
 
 /**
  * Repacks one matrix.
@@ -21,7 +21,7 @@ export function repackTensor(source: Uint8Array, layout: TensorLayout, target: U
   if (source.byteLength !== expected) {
     throw new RangeError(`${layout.name}: ${source.byteLength} bytes where ${expected} are needed`);
   }
-  if (isPlain(type)) repackPlain(source, layout, type, target);
+  if (isPlainType(type)) repackPlain(source, layout, type, target);
   else repackBlocks(source, layout, type, target);
 }
 

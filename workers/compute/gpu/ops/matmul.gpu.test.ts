@@ -1,7 +1,7 @@
 /** Matrix kernels against float64 sums over weights that the block-wise reference dequantizes. */
 import { describe, expect, it } from 'vitest';
 import { dequantize } from '../../../format/quantization/dequantize.ts';
-import { ggufBytes, isPlain, repackTensor } from '../../../format/quantization/repack.ts';
+import { ggufBytes, isPlainType, repackTensor } from '../../../format/quantization/repack.ts';
 import { layoutTensor, type TensorLayout, WEIGHT_TYPES, type WeightTypeName } from '../../../format/weight-layout.ts';
 import { type ExactProduct, matmul as exactMatmul, worstError } from '../../../reference/matmul.ts';
 import { DOT_TOLERANCE } from '../../../reference/tolerance.ts';
@@ -103,7 +103,7 @@ const expectClose = (actual: Float32Array, expected: ExactProduct): void =>
   expect(worstError(actual, expected)).toBeLessThan(DOT_TOLERANCE);
 
 const widths = (type: WeightTypeName): number[] =>
-  isPlain(WEIGHT_TYPES[type]) ? [36, 200] : WEIGHT_TYPES[type].blockWeights === 32 ? [32, 160] : [256, 768];
+  isPlainType(WEIGHT_TYPES[type]) ? [36, 200] : WEIGHT_TYPES[type].blockWeights === 32 ? [32, 160] : [256, 768];
 
 describe.each(VARIANTS)('matmul, %s', (variant) => {
   it.each(TYPES)('%s agrees with float64 on odd shapes', async (type) => {
