@@ -3,14 +3,15 @@
  * `createMixtab({ worker })` over workers of this page (worker-backend.ts).
  */
 import { MixtabError } from '../contract/errors.ts';
-import { type Backend, createLocal } from './local.ts';
+import type { Backend } from './backend.ts';
+import { createLocal } from './local.ts';
 import { isModelsChanged, isReady } from './protocol.ts';
 import { createRemote } from './remote.ts';
 import type { Mixtab } from './types.ts';
 
 export { MixtabError } from '../contract/errors.ts';
 export type { ModelSource, ModelSummary } from '../contract/import-api.ts';
-export type { Backend } from './local.ts';
+export type { Backend } from './backend.ts';
 export type * from './types.ts';
 
 export type MixtabOptions =

@@ -1,22 +1,22 @@
-/** Values that are pushed on one side and iterated over on the other. Pure. */
+/** Small concurrency helpers of the client: streams that the caller may leave, turns, and abort signals. Pure. */
 
+/** An async iterable that one side fills and the other side reads. */
 export interface Queue<T> extends AsyncIterable<T> {
   push(value: T): void;
   end(): void;
-  /** What was pushed before is still given; then the iteration throws. */
+  /** Ends the iteration with `error`, after the values that were pushed before. */
   fail(error: unknown): void;
 }
 
-/** @param left called when the reader leaves the loop before the end */
-export function createQueue<T>(left: () => void): Queue<T> {
+/** @param onLeave called when the reader leaves the loop before the end */
+export function createQueue<T>(onLeave: () => void): Queue<T> {
   const values: T[] = [];
   let done = false;
   let failure: { error: unknown } | undefined;
-  let wake: (() => void) | undefined;
-  const stir = (): void => wake?.();
+  let wakeReader: (() => void) | undefined;
   const finish = (): void => {
     done = true;
-    stir();
+    wakeReader?.();
   };
 
   async function* iterate(): AsyncGenerator<T> {
@@ -26,18 +26,18 @@ export function createQueue<T>(left: () => void): Queue<T> {
         if (failure) throw failure.error;
         if (done) return;
         await new Promise<void>((resolve) => {
-          wake = resolve;
+          wakeReader = resolve;
         });
       }
     } finally {
-      if (!done && !failure) left();
+      if (!done && !failure) onLeave();
     }
   }
 
   return {
     push(value) {
       values.push(value);
-      stir();
+      wakeReader?.();
     },
     end: finish,
     fail(error) {
@@ -48,7 +48,18 @@ export function createQueue<T>(left: () => void): Queue<T> {
   };
 }
 
-/** Runs one task at a time, in the order of the calls. */
+/**
+ * Creates a queue and the signal for the work that fills it.
+ * @param signal the caller's own signal
+ * @returns `signal` aborts when the caller's signal does, or when the reader leaves the loop before the end
+ */
+export function createAbortableQueue<T>(signal: AbortSignal | undefined): { queue: Queue<T>; signal: AbortSignal } {
+  const left = new AbortController();
+  const queue = createQueue<T>(() => left.abort());
+  return { queue, signal: signal ? AbortSignal.any([signal, left.signal]) : left.signal };
+}
+
+/** Returns a function that runs tasks one at a time, in the order of its calls. A failed task does not stop the next. */
 export function createTurns(): <T>(task: () => Promise<T>) => Promise<T> {
   let last: Promise<unknown> = Promise.resolve();
   return (task) => {
@@ -56,4 +67,21 @@ export function createTurns(): <T>(task: () => Promise<T>) => Promise<T> {
     last = next.catch(() => {});
     return next;
   };
+}
+
+/**
+ * Runs `work` and calls `stop` when the signal aborts during it. The listener is removed at the end.
+ * @param stop asks the worker to stop; `work` then settles by itself
+ */
+export async function stopOnAbort<T>(
+  signal: AbortSignal | undefined,
+  stop: () => void,
+  work: () => Promise<T>,
+): Promise<T> {
+  signal?.addEventListener('abort', stop);
+  try {
+    return await work();
+  } finally {
+    signal?.removeEventListener('abort', stop);
+  }
 }

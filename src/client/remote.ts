@@ -1,93 +1,129 @@
-/** The embedding page's side of the protocol: calls to requests, replies to answers. Knows no window. */
-import { aborted, errorFromData } from '../contract/errors.ts';
+/**
+ * The embedding page's side of the protocol: turns calls into requests, and replies into results. It uses no window, so
+ * tests run it in Node.
+ */
+import { aborted, errorFromData, type MixtabError, throwIfAborted } from '../contract/errors.ts';
 import { isReply, type Method, PROTOCOL, type Request } from './protocol.ts';
-import { createQueue } from './queue.ts';
-import type { CallOptions, Mixtab } from './types.ts';
-
-interface Pending {
-  resolve(value: unknown): void;
-  reject(error: unknown): void;
-  event(value: unknown): void;
-}
+import { createAbortableQueue, stopOnAbort } from './queue.ts';
+import type { CallOptions, Create, Mixtab } from './types.ts';
 
 export interface Remote {
   client: Mixtab;
-  /** For every message whose origin was checked. */
+  /** Takes every message from the frame, after its window and origin were checked. Ignores messages that are no replies. */
   receive(data: unknown): void;
 }
 
-/** @param post sends a request to the embedded page; called when it listens */
+/**
+ * @param post sends a request to the embedded page; not called before the page is ready
+ * @param close removes the embedded page
+ */
 export function createRemote(post: (request: Request) => void, close: () => void): Remote {
-  const pending = new Map<number, Pending>();
-  let last = 0;
+  const { call, receive, rejectAll } = createCalls(post);
+  const client: Mixtab = {
+    models: {
+      list: () => call('models.list', {}),
+      import: (source, { signal, onProgress } = {}) =>
+        call('models.import', { source }, { signal, onEvent: onProgress }),
+      remove: (id) => call('models.remove', { id }),
+      verify: (id, { onProgress } = {}) => call('models.verify', { id }, { onEvent: onProgress }),
+    },
+    load: (request, { onProgress } = {}) => call('load', request, { onEvent: onProgress }),
+    chat: { completions: { create: createMethod(call, 'chat.completions.create') } },
+    completions: { create: createMethod(call, 'completions.create') },
+    routing: (text, { model, signal, onProgress } = {}) =>
+      call('routing', { text, model }, { signal, onEvent: onProgress }),
+    metrics: () => call('metrics', {}),
+    close() {
+      rejectAll(aborted('The client was closed.'));
+      close();
+    },
+  };
+  return { client, receive };
+}
 
-  function call<T>(
+/** Sends a request. Resolves with its result, and passes its events to `onEvent` before that. */
+type Call = <T>(
+  method: Method,
+  params: unknown,
+  options?: CallOptions & { onEvent?: (event: never) => void },
+) => Promise<T>;
+
+/** A request that has no result or error yet. */
+interface Pending {
+  resolve(value: unknown): void;
+  reject(error: unknown): void;
+  onEvent(value: unknown): void;
+}
+
+function createCalls(post: (request: Request) => void): {
+  call: Call;
+  receive(data: unknown): void;
+  rejectAll(error: MixtabError): void;
+} {
+  const pending = new Map<number, Pending>();
+  let lastId = 0;
+
+  async function call<T>(
     method: Method,
     params: unknown,
     { signal, onEvent = () => {} }: CallOptions & { onEvent?: (event: never) => void } = {},
   ): Promise<T> {
-    if (signal?.aborted) return Promise.reject(aborted('The request was aborted.'));
-    last += 1;
-    const id = last;
+    throwIfAborted(signal);
+    lastId += 1;
+    const id = lastId;
     const abort = (): void => post({ mixtab: PROTOCOL, id, method: 'abort', params: id });
-    signal?.addEventListener('abort', abort);
-    return new Promise<T>((resolve, reject) => {
-      pending.set(id, {
-        resolve: resolve as (value: unknown) => void,
-        reject,
-        event: onEvent as (event: unknown) => void,
-      });
-      post({ mixtab: PROTOCOL, id, method, params });
-    }).finally(() => signal?.removeEventListener('abort', abort));
+    return stopOnAbort(
+      signal,
+      abort,
+      () =>
+        new Promise<T>((resolve, reject) => {
+          pending.set(id, {
+            resolve: resolve as (value: unknown) => void,
+            reject,
+            onEvent: onEvent as (event: unknown) => void,
+          });
+          post({ mixtab: PROTOCOL, id, method, params });
+        }),
+    );
   }
 
-  const create =
-    (method: 'chat.completions.create' | 'completions.create') =>
-    async (params: { stream?: boolean }, { signal }: CallOptions = {}) => {
-      if (!params.stream) return call(method, params, signal && { signal });
-      const leave = new AbortController();
-      const queue = createQueue<unknown>(() => leave.abort());
-      const either = signal ? AbortSignal.any([signal, leave.signal]) : leave.signal;
-      call(method, params, { signal: either, onEvent: queue.push }).then(queue.end, queue.fail);
-      return queue;
-    };
-
   return {
-    client: {
-      models: {
-        list: () => call('models.list', {}),
-        import: (source, { signal, onProgress } = {}) =>
-          call('models.import', { source }, { ...(signal && { signal }), ...(onProgress && { onEvent: onProgress }) }),
-        remove: (id) => call('models.remove', { id }),
-        verify: (id, { onProgress } = {}) => call('models.verify', { id }, onProgress ? { onEvent: onProgress } : {}),
-      },
-      load: (request, { onProgress } = {}) => call('load', request, onProgress ? { onEvent: onProgress } : {}),
-      chat: { completions: { create: create('chat.completions.create') as Mixtab['chat']['completions']['create'] } },
-      completions: { create: create('completions.create') as Mixtab['completions']['create'] },
-      routing: (text, { model, signal, onProgress } = {}) =>
-        call(
-          'routing',
-          { text, ...(model !== undefined && { model }) },
-          { ...(signal && { signal }), ...(onProgress && { onEvent: onProgress }) },
-        ),
-      metrics: () => call('metrics', {}),
-      close() {
-        for (const { reject } of pending.values()) reject(aborted('The client was closed.'));
-        pending.clear();
-        close();
-      },
-    },
+    call,
     receive(data) {
       if (!isReply(data)) return;
-      const waiting = pending.get(data.id);
-      if (!waiting) return;
+      const request = pending.get(data.id);
+      if (!request) return;
       if ('event' in data) {
-        waiting.event(data.event);
+        request.onEvent(data.event);
         return;
       }
       pending.delete(data.id);
-      if ('error' in data) waiting.reject(errorFromData(data.error));
-      else waiting.resolve(data.result);
+      if ('error' in data) request.reject(errorFromData(data.error));
+      else request.resolve(data.result);
+    },
+    rejectAll(error) {
+      for (const { reject } of pending.values()) reject(error);
+      pending.clear();
     },
   };
+}
+
+/** @returns a `create` method that resolves with the whole answer, or with a stream of the chunks that come as events */
+function createMethod<Params, Whole, Chunk>(
+  call: Call,
+  method: 'chat.completions.create' | 'completions.create',
+): Create<Params, Whole, Chunk> {
+  const create = async (
+    params: Params & { stream?: boolean },
+    { signal }: CallOptions = {},
+  ): Promise<Whole | AsyncIterable<Chunk>> => {
+    if (!params.stream) return call<Whole>(method, params, { signal });
+    const { queue, signal: eitherSignal } = createAbortableQueue<Chunk>(signal);
+    call(method, params, { signal: eitherSignal, onEvent: queue.push as (event: never) => void }).then(
+      queue.end,
+      queue.fail,
+    );
+    return queue;
+  };
+  return create as Create<Params, Whole, Chunk>;
 }

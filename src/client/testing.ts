@@ -12,7 +12,7 @@ import type {
 import { MixtabError } from '../contract/errors.ts';
 import { tokenId } from '../contract/ids.ts';
 import type { ModelSummary } from '../contract/import-api.ts';
-import type { Backend } from './local.ts';
+import type { Backend } from './backend.ts';
 
 export interface FakeEngine extends Backend {
   requests: GenerateRequest[];

@@ -1,4 +1,4 @@
-/** The client library's face: OpenAI's shapes, as far as this engine has what they name. */
+/** The public types of the client library. Requests and answers have OpenAI's shape as far as the engine supports it. */
 import type {
   ChatMessage,
   ExpertsReport,
@@ -9,7 +9,19 @@ import type {
 } from '../contract/engine-api.ts';
 import type { ImportProgress, ModelSource, ModelSummary } from '../contract/import-api.ts';
 
-/** What the answer has to be. `strict` changes nothing: answers are always held to the schema. */
+/**
+ * The format that an answer must have: any text, any JSON object, or JSON that conforms to a schema.
+ *
+ * `strict` has no effect, because answers always conform to the schema. `docs/client.md` lists the unsupported keywords.
+ *
+ * @example
+ * ```js
+ * const response_format = {
+ *   type: 'json_schema',
+ *   json_schema: { schema: { type: 'object', properties: { colour: { enum: ['red', 'blue'] } }, required: ['colour'] } },
+ * };
+ * ```
+ */
 export type ResponseFormat =
   | { type: 'text' }
   | { type: 'json_object' }
@@ -18,83 +30,118 @@ export type ResponseFormat =
       json_schema: { name?: string; description?: string; schema: Record<string, unknown>; strict?: boolean | null };
     };
 
-/** Parameters that both kinds of request know. Beside OpenAI's: `top_k`, `min_p`, `repetition_penalty`. */
+/** Parameters of chat completions and text completions. `top_k`, `min_p` and `repetition_penalty` extend OpenAI's. */
 export interface CommonParams {
-  /** Id of a stored model; it is loaded where another one is. Absent: the one that is loaded. */
+  /** Id of a stored model, which is loaded if another one is. Default: the loaded model. */
   model?: string;
+  /** Maximum length of the answer in tokens, at least 1. Default: 1024. */
   max_tokens?: number;
+  /** Sampling temperature, 0 to 100. 0 always picks the most likely token. Default: 1. */
   temperature?: number;
+  /** Samples from the most likely tokens whose probabilities add up to this, 0 to 1. Default: 1 (off). */
   top_p?: number;
+  /** Samples from this many of the most likely tokens. Default: 0 (off). */
   top_k?: number;
+  /** Drops tokens less likely than this fraction of the most likely one, 0 to 1. Default: 0 (off). */
   min_p?: number;
+  /** Subtracted once from the logits of tokens that occurred, -2 to 2. Default: 0. */
   presence_penalty?: number;
+  /** Subtracted from the logits of tokens for each time that they occurred, -2 to 2. Default: 0. */
   frequency_penalty?: number;
+  /** Divides positive logits, and multiplies negative ones, of tokens that occurred, 0.01 to 100. Default: 1 (off). */
   repetition_penalty?: number;
+  /** Whole number from 0 to 2^32 - 1. The same seed and request on the same adapter give the same text. Default: random. */
   seed?: number;
-  /** Added to the logits, by token id. */
+  /** Values from -100 to 100 that are added to the logits, by token id. */
   logit_bias?: Record<string, number>;
-  /** Up to four texts that end the answer. */
+  /** Up to four texts that end the answer. The answer does not contain them. */
   stop?: string | string[] | null;
+  /** Format of the answer. Default: any text. */
   response_format?: ResponseFormat | null;
+  /** Number of answers. Only 1 is supported. */
   n?: 1;
+  /** If true, the call resolves with a stream of chunks instead of the whole answer. Default: false. */
   stream?: boolean;
+  /** `include_usage` adds a last chunk with the token counts. */
   stream_options?: { include_usage?: boolean };
 }
 
+/** Parameters of {@link Mixtab.chat}. */
 export interface ChatParams extends CommonParams {
+  /** The conversation, at least one message. If the last message is the assistant's, it is continued. */
   messages: ChatMessage[];
-  /** OpenAI's newer name of `max_tokens`. */
+  /** OpenAI's newer name for `max_tokens`, which it overrides. */
   max_completion_tokens?: number;
+  /** Whether to report the log-probability of each token. Default: false. */
   logprobs?: boolean;
-  /** 0 .. 20; needs `logprobs`. */
+  /** Number of most likely tokens to report for each token, 0 to 20. Requires `logprobs`. Default: 0. */
   top_logprobs?: number;
 }
 
+/** Parameters of {@link Mixtab.completions}. */
 export interface CompletionParams extends CommonParams {
+  /** The text to continue. */
   prompt: string;
-  /** How many of the likeliest tokens to report with each token, 0 .. 20. */
+  /** Number of most likely tokens to report for each token, 0 to 20. Default: no log-probabilities at all. */
   logprobs?: number;
-  /** Whether the answer begins with the prompt. */
+  /** Whether the answer begins with the prompt. Default: false. */
   echo?: boolean;
 }
 
+/** Token counts of a request. */
 export interface Usage {
   prompt_tokens: number;
   completion_tokens: number;
+  /** Sum of the other two. */
   total_tokens: number;
 }
 
+/** Why an answer ended: by itself or at a stop text (`stop`), or at its maximum length or the end of the context (`length`). */
 export type FinishReason = 'stop' | 'length';
 
+/** A token and its log-probability. */
 export interface TokenLogprobs {
-  /** Its text; a part of a character is U+FFFD. */
+  /** The token's text. A part of a character is U+FFFD. */
   token: string;
-  /** Its UTF-8. */
+  /** The token's text in UTF-8. */
   bytes: number[];
-  /** Of the model itself: before bias, penalties, temperature and truncation, and whatever the response format. */
+  /**
+   * Natural logarithm of the model's own probability: before bias, penalties, temperature and truncation, and over all
+   * tokens whatever the response format.
+   */
   logprob: number;
 }
 
+/** Log-probabilities of a chat answer. */
 export interface ChatLogprobs {
+  /** One entry per token. `top_logprobs` has as many entries as were requested. */
   content: (TokenLogprobs & { top_logprobs: TokenLogprobs[] })[];
 }
 
+/** Log-probabilities of a text completion. Each array has one entry per token. */
 export interface CompletionLogprobs {
   tokens: string[];
   token_logprobs: number[];
+  /** Log-probabilities of the most likely tokens, by their text. */
   top_logprobs: Record<string, number>[];
+  /** Character offset of each token in the text. */
   text_offset: number[];
 }
 
-interface Answer<Kind, Choice> {
+/** The fields that all answers and chunks share. */
+export interface Answer<Kind, Choice> {
+  /** The chunks of one answer have the same id. */
   id: string;
   object: Kind;
   /** Seconds since 1970. */
   created: number;
+  /** Id of the model. */
   model: string;
+  /** Exactly one entry, or none in the chunk that reports the usage. */
   choices: Choice[];
 }
 
+/** A whole chat answer. */
 export interface ChatCompletion
   extends Answer<
     'chat.completion',
@@ -108,6 +155,7 @@ export interface ChatCompletion
   usage: Usage;
 }
 
+/** A part of a streamed chat answer. The `content` of all chunks, joined, is the answer. */
 export interface ChatChunk
   extends Answer<
     'chat.completion.chunk',
@@ -118,81 +166,206 @@ export interface ChatChunk
       logprobs: ChatLogprobs | null;
     }
   > {
-  /** Where it was asked for: null, and in the last chunk, which then has no choices, the figures. */
+  /** Only with `include_usage`: the token counts in the last chunk, which has no choices, and null in all others. */
   usage?: Usage | null;
 }
 
-type CompletionChoice<End> = { index: 0; text: string; finish_reason: End; logprobs: CompletionLogprobs | null };
+/** The only choice of a text completion. */
+export type CompletionChoice<End> = {
+  index: 0;
+  text: string;
+  finish_reason: End;
+  logprobs: CompletionLogprobs | null;
+};
 
+/** A whole text completion. */
 export interface Completion extends Answer<'text_completion', CompletionChoice<FinishReason>> {
   usage: Usage;
 }
 
+/** A part of a streamed text completion. The `text` of all chunks, joined, is the completion. */
 export interface CompletionChunk extends Answer<'text_completion', CompletionChoice<FinishReason | null>> {
+  /** Only with `include_usage`: the token counts in the last chunk, which has no choices, and null in all others. */
   usage?: Usage | null;
 }
 
+/** Options of calls that can be cancelled. */
 export interface CallOptions {
-  /** Ends the generation; what is awaited then rejects with `aborted`. */
+  /** Aborting it ends the work. The call, or the loop over its chunks, then rejects with code `aborted`. */
   signal?: AbortSignal;
 }
 
-/** A call that answers whole, or chunk by chunk. Leaving the loop over the chunks ends the generation. */
+/** A method that returns a whole answer, or a stream of chunks if `stream` is true. */
 export interface Create<Params, Whole, Chunk> {
+  /**
+   * Streams the answer. Leaving the loop over the chunks ends the generation.
+   *
+   * @throws MixtabError `bad-request` that names the parameter; `no-model-loaded`; `aborted`; any code of the engine
+   */
   (params: Params & { stream: true }, options?: CallOptions): Promise<AsyncIterable<Chunk>>;
+  /**
+   * Resolves with the whole answer.
+   *
+   * @throws MixtabError `bad-request` that names the parameter; `no-model-loaded`; `aborted`; any code of the engine
+   */
   (params: Params & { stream?: false }, options?: CallOptions): Promise<Whole>;
 }
 
-/** How the routers chose over a text. Indices: token, layer, choice (the first weighs most). */
+/** The experts that a model's routers select for each token of a text, and how well the model predicts the text. */
 export interface Routing {
+  /** Id of the model. */
   model: string;
-  /** Tokens that were predicted: all but the first. */
+  /** Number of tokens that were predicted. The first token of each context window is not. */
   tokens: number;
-  /** Mean negative log-likelihood, nats a token. */
+  /** Mean negative log-likelihood in nats per token. */
   nll: number;
+  /** `exp(nll)`. */
   perplexity: number;
+  /** Summary of each layer's selections. */
   layers: LayerRouting[];
-  /** Text of each token; a character's text comes with its last token. */
+  /** Text of each token, starting with the empty one that begins the text. A character's text is with its last token. */
   pieces: string[];
-  /** Experts that each token chose, by their numbers. */
+  /** Selected experts, `choices[token][layer]`, by their index in the layer; the expert with the largest weight first. */
   choices: number[][][];
 }
 
-/** The engine's report of its expert cache as plain data; its counts and times are since the last request began. Indices: layer, expert. */
+/**
+ * State of the expert cache as plain data. Counts and times are since the last request began. Nested arrays are indexed
+ * `[layer][expert]`.
+ */
 export interface Metrics extends Omit<ExpertsReport, 'layerCount' | 'expertCount' | 'residence' | 'uses' | 'newest'> {
+  /** Id of the model. */
   model: string;
-  /** Where each expert is. */
+  /** The fastest memory that holds each expert. */
   residence: ('gpu' | 'ram' | 'store')[][];
-  /** Tokens that chose each expert; a prompt counts as one. */
+  /** Number of tokens that selected each expert. The prompt counts as one token. */
   uses: number[][];
-  /** Whether the newest token chose it. */
+  /** Whether the newest token selected the expert. */
   newest: boolean[][];
 }
 
+/** Options of {@link Mixtab.routing}. */
 export interface RoutingOptions extends CallOptions {
-  /** As in requests for text. */
+  /** Id of a stored model, which is loaded if another one is. Default: the loaded model. */
   model?: string;
   onProgress?: (progress: { tokensDone: number; tokensTotal: number }) => void;
 }
 
+/**
+ * The client: models, chat completions and text completions.
+ *
+ * The engine holds one model and runs one request at a time; further calls wait for their turn. All methods reject with
+ * a `MixtabError`.
+ *
+ * @example
+ * ```js
+ * const mixtab = await createMixtab({ embedUrl: 'https://host/mixtab/embed.html' });
+ * const [model] = await mixtab.models.list();
+ * const { choices } = await mixtab.completions.create({ model: model.id, prompt: 'Once upon a time' });
+ * console.log(choices[0].text);
+ * ```
+ */
 export interface Mixtab {
-  models: {
-    list(): Promise<ModelSummary[]>;
-    import(
-      source: ModelSource,
-      options?: CallOptions & { onProgress?: (progress: ImportProgress) => void },
-    ): Promise<ModelSummary>;
-    remove(id: string): Promise<void>;
-    /** Keys of the damaged records. */
-    verify(id: string, options?: { onProgress?: (progress: ImportProgress) => void }): Promise<string[]>;
-  };
+  /** The stored models. */
+  models: Models;
+  /**
+   * Loads a stored model, with a context size or memory budgets of your choice. Optional: a request that names a model
+   * loads it with the defaults.
+   *
+   * @example
+   * ```js
+   * await mixtab.load({ modelId: model.id, context: 2048 }, { onProgress: ({ phase }) => console.log(phase) });
+   * ```
+   * @throws MixtabError `model-not-found`, a `webgpu-*` or a `gpu-*` code
+   */
   load(request: LoadRequest, options?: { onProgress?: (progress: LoadProgress) => void }): Promise<LoadedModel>;
+  /**
+   * Chat completions.
+   *
+   * @example
+   * ```js
+   * const chunks = await mixtab.chat.completions.create({
+   *   model: model.id,
+   *   messages: [{ role: 'user', content: 'Hello' }],
+   *   stream: true,
+   * });
+   * for await (const { choices } of chunks) console.log(choices[0].delta.content ?? '');
+   * ```
+   * @throws MixtabError `chat-template` if the model has no chat template, besides the codes of {@link Create}
+   */
   chat: { completions: { create: Create<ChatParams, ChatCompletion, ChatChunk> } };
+  /**
+   * Text completions.
+   *
+   * @example
+   * ```js
+   * const stop = new AbortController();
+   * const { choices } = await mixtab.completions.create(
+   *   { model: model.id, prompt: 'Once upon a time', max_tokens: 60, temperature: 0.8 },
+   *   { signal: stop.signal },
+   * );
+   * console.log(choices[0].text, choices[0].finish_reason);
+   * ```
+   */
   completions: { create: Create<CompletionParams, Completion, CompletionChunk> };
-  /** How the model's routers choose over a text of at least two tokens. */
+  /**
+   * Reports the experts that the model's routers select for each token of a text.
+   *
+   * @param text at least two tokens long
+   * @example
+   * ```js
+   * const { pieces, choices } = await mixtab.routing('Once upon a time', { model: model.id });
+   * console.log(`The first layer sends "${pieces[1]}" to the experts ${choices[1][0].join(' and ')}.`);
+   * ```
+   * @throws MixtabError `bad-request` if the text is too short; `no-model-loaded`; `aborted`
+   */
   routing(text: string, options?: RoutingOptions): Promise<Routing>;
-  /** May be asked for at any time; null where no model is loaded. */
+  /**
+   * Reports the state of the expert cache, also while an answer is generated.
+   *
+   * @returns null if no model is loaded
+   * @example
+   * ```js
+   * const metrics = await mixtab.metrics();
+   * console.log(`${Math.round(100 * metrics.cache.hitRate)} % of the experts were in GPU memory.`);
+   * ```
+   */
   metrics(): Promise<Metrics | null>;
-  /** Ends the workers, or takes the iframe away. */
+  /** Ends the workers, or removes the iframe. Open calls reject with `aborted` if the client uses an iframe. */
   close(): void;
+}
+
+/** The stored models of the page that runs the engine. */
+export interface Models {
+  /** Lists the models that are stored completely. `state` says whether one of them is known to be damaged. */
+  list(): Promise<ModelSummary[]>;
+  /**
+   * Downloads or copies a GGUF into the browser's storage. Importing a file again resumes an interrupted import.
+   *
+   * @example
+   * ```js
+   * const model = await mixtab.models.import(
+   *   { kind: 'url', url: 'https://host/mixtral.gguf' },
+   *   { onProgress: ({ bytesDone, bytesTotal }) => console.log(bytesDone / bytesTotal) },
+   * );
+   * ```
+   * @throws MixtabError a `gguf-*`, `source-*` or `storage-*` code; `busy` if another import is running; `aborted`
+   */
+  import(
+    source: ModelSource,
+    options?: CallOptions & { onProgress?: (progress: ImportProgress) => void },
+  ): Promise<ModelSummary>;
+  /**
+   * Deletes a model.
+   *
+   * @throws MixtabError `storage-unavailable` if an embedded page reads the model from its site's own storage
+   */
+  remove(id: string): Promise<void>;
+  /**
+   * Reads every record of a model and checks its hash.
+   *
+   * @returns the keys of the damaged records; empty if the model is intact
+   * @throws MixtabError `model-not-found`
+   */
+  verify(id: string, options?: { onProgress?: (progress: ImportProgress) => void }): Promise<string[]>;
 }

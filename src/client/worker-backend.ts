@@ -3,7 +3,7 @@
 import { createEngineClient, createImportClient } from '../connect/worker-clients.ts';
 import { expose, proxy } from '../contract/rpc.ts';
 import type { SiteStore } from '../contract/site-store.ts';
-import type { Backend } from './local.ts';
+import type { Backend } from './backend.ts';
 
 /** `attachSiteStore` lets the workers read models that the window reaches and they do not. */
 export function workerBackend(): Backend & { attachSiteStore(siteStore: SiteStore): void } {

@@ -1,0 +1,59 @@
+/** Access to the engine, which holds one model and does one thing at a time. */
+import type { LoadedModel, LoadRequest } from '../contract/engine-api.ts';
+import { MixtabError, throwIfAborted } from '../contract/errors.ts';
+import type { Backend } from './backend.ts';
+import { createTurns, stopOnAbort } from './queue.ts';
+import type { Mixtab } from './types.ts';
+
+export interface EngineAccess {
+  load: Mixtab['load'];
+  /** The model that is loaded now. */
+  loaded(): LoadedModel | undefined;
+  /**
+   * Waits for its turn, loads the requested model if another one is loaded, and runs `work`.
+   * @throws MixtabError `no-model-loaded` if neither the request nor an earlier call names a model; `aborted` if the
+   *   signal aborts before `work` begins. An abort during `work` stops the engine, and `work` settles by itself.
+   */
+  run<T>(options: RunOptions, work: (model: LoadedModel) => Promise<T>): Promise<T>;
+}
+
+export interface RunOptions {
+  /** Id of a stored model. Default: the loaded one. */
+  model: string | undefined;
+  signal: AbortSignal | undefined;
+}
+
+export function createEngineAccess({ engine, callback }: Pick<Backend, 'engine' | 'callback'>): EngineAccess {
+  // The engine rejects concurrent calls as busy, so they wait for each other here.
+  const inTurn = createTurns();
+  let loaded: LoadedModel | undefined;
+
+  async function loadNow(request: LoadRequest, onProgress: Parameters<typeof engine.load>[1]): Promise<LoadedModel> {
+    loaded = undefined; // A failed load leaves no model.
+    loaded = await engine.load(request, callback(onProgress));
+    return loaded;
+  }
+
+  async function ensureModel(model: string | undefined): Promise<LoadedModel> {
+    if (loaded && (model === undefined || loaded.summary.id === model)) return loaded;
+    if (model === undefined)
+      throw new MixtabError('no-model-loaded', 'No model is loaded.', 'Call load, or name a model in the request.');
+    return loadNow({ modelId: model }, () => {});
+  }
+
+  return {
+    load: (request, { onProgress = () => {} } = {}) => inTurn(() => loadNow(request, onProgress)),
+    loaded: () => loaded,
+    run: ({ model, signal }, work) =>
+      inTurn(async () => {
+        throwIfAborted(signal);
+        const ready = await ensureModel(model);
+        throwIfAborted(signal);
+        return stopOnAbort(
+          signal,
+          () => void engine.stop(),
+          () => work(ready),
+        );
+      }),
+  };
+}
