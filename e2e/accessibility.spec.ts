@@ -109,7 +109,7 @@ test('everything can be reached by keyboard: menus, dialog, versions, skip link;
   await page.keyboard.press('Escape');
   await expect(more).toBeFocused();
 
-  await page.getByRole('button', { name: 'Version before' }).focus();
+  await page.getByRole('button', { name: 'Previous version' }).focus();
   await page.keyboard.press('Enter');
   await expect(page.getByRole('group', { name: 'Versions' })).toContainText('1 / 2');
 
@@ -121,7 +121,7 @@ test('everything can be reached by keyboard: menus, dialog, versions, skip link;
   await expect(page.getByRole('dialog', { name: 'Settings' })).toBeHidden();
   await expect(settings).toBeFocused();
   await page.keyboard.press('Control+Shift+O');
-  await expect(page.getByRole('heading', { name: 'Begin a story' })).toBeVisible();
+  await expect(page.getByRole('heading', { name: 'Start a story' })).toBeVisible();
 
   await page.setViewportSize({ width: 390, height: 844 });
   await page.getByRole('button', { name: 'Show the sidebar' }).focus();

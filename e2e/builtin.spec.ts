@@ -2,7 +2,7 @@ import { expect, importFrom, openPage, setNumbers, test } from './fixtures.ts';
 
 test('the built-in model talks at once, and offline after the first visit', async ({ page, server, context }) => {
   await openPage(page, server);
-  await expect(page.getByText(/has no chat template: it is a text completer/)).toBeVisible();
+  await expect(page.getByText(/a base model: it continues what you write/)).toBeVisible();
   await page.getByRole('button', { name: 'Once upon a time' }).click();
   const story = page.getByRole('article', { name: 'Text' });
   await expect(story).toContainText('Once upon a time');
@@ -23,7 +23,7 @@ test('the built-in model talks at once, and offline after the first visit', asyn
 
   await page.getByRole('button', { name: 'Edit text' }).click();
   await page.getByRole('textbox', { name: 'The whole text' }).fill('Another beginning');
-  await page.getByRole('button', { name: 'Done' }).click();
+  await page.getByRole('button', { name: 'Save' }).click();
   await expect(story).toContainText('Another beginning');
 });
 
@@ -31,7 +31,7 @@ test('a model without a chat template is a plain completer, and the page says so
   await openPage(page, server);
   await importFrom(page, `${server.origin}/plain.gguf`);
   await expect(page.getByRole('button', { name: /Tiny Text\s*text completer/ })).toBeVisible();
-  await expect(page.getByText(/Tiny Text.*has no chat template: it is a text completer/)).toBeVisible();
+  await expect(page.getByText(/Tiny Text is a base model: it continues what you write/)).toBeVisible();
   // Random words never end by themselves: this lasts until it is stopped, however fast the machine.
   await setNumbers(page, { 'Longest answer': '4000' });
   await page.getByRole('textbox', { name: 'Your text' }).fill('the first');

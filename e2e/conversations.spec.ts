@@ -56,7 +56,7 @@ test('a conversation branches, is kept with its settings, searched, renamed, del
   const answer = messages(page).nth(1).locator('.prose');
   const first = await answer.innerText();
   await messages(page).nth(1).hover();
-  await messages(page).nth(1).getByRole('button', { name: 'Another answer' }).click();
+  await messages(page).nth(1).getByRole('button', { name: 'Regenerate' }).click();
   await expect(messages(page)).toHaveCount(2);
   await expect(messages(page).last()).toContainText('2 / 2');
   await expect(
@@ -65,7 +65,7 @@ test('a conversation branches, is kept with its settings, searched, renamed, del
       .getByText(/tokens\/s/),
   ).toBeVisible();
   const second = await answer.innerText();
-  await page.getByRole('button', { name: 'Version before' }).click();
+  await page.getByRole('button', { name: 'Previous version' }).click();
   await expect(messages(page)).toHaveCount(4);
   await expect(answer).toHaveText(first, { useInnerText: true });
 
@@ -84,7 +84,7 @@ test('a conversation branches, is kept with its settings, searched, renamed, del
 
   // Continue: the same answer goes on.
   const before = await messages(page).last().locator('.prose').innerText();
-  await page.getByRole('button', { name: 'Continue the answer' }).click();
+  await page.getByRole('button', { name: 'Continue' }).click();
   await expect(
     messages(page)
       .last()
@@ -97,7 +97,7 @@ test('a conversation branches, is kept with its settings, searched, renamed, del
   await expect(messages(page).nth(2)).toContainText('And of crabs');
   await expect(page.getByText('System prompt')).toBeVisible();
   await messages(page).nth(2).hover();
-  await messages(page).nth(2).getByRole('button', { name: 'Version before' }).click();
+  await messages(page).nth(2).getByRole('button', { name: 'Previous version' }).click();
   await expect(messages(page).nth(2)).toContainText('And of squids');
   expect(second).not.toBe('');
 

@@ -25,7 +25,7 @@ async function openExperts(page: Page, part: 'Now' | 'Routing' | 'Laboratory'): 
 /** Writes on from a beginning in a new conversation, the likeliest words, and returns them. */
 async function likeliestAnswer(page: Page, beginning: string): Promise<string> {
   await page.getByRole('button', { name: 'New conversation' }).first().click();
-  await page.getByRole('combobox', { name: 'How the model chooses its words' }).selectOption('Likeliest');
+  await page.getByRole('combobox', { name: 'Sampling preset' }).selectOption('Likeliest');
   await page.getByRole('textbox', { name: 'Your text' }).fill(beginning);
   await page.getByRole('button', { name: 'Continue' }).click();
   await expect(page.getByText(/tokens\/s/)).toBeVisible();
@@ -283,7 +283,7 @@ test('an answer and the laboratory do not get in each other’s way, and either 
 }) => {
   await openPage(page, server);
   await importFrom(page, `${server.origin}/plain.gguf`);
-  await expect(page.getByText(/Tiny Text.*has no chat template/)).toBeVisible();
+  await expect(page.getByText(/Tiny Text is a base model/)).toBeVisible();
   await setNumbers(page, { 'Longest answer': '4000' });
   await page.getByRole('textbox', { name: 'Your text' }).fill('the first');
   await page.getByRole('button', { name: 'Continue' }).click();
@@ -318,6 +318,6 @@ test('an answer and the laboratory do not get in each other’s way, and either 
   await expect(page.getByText(/^\d+ of 4000 tokens$/)).toBeVisible();
   await page.getByRole('link', { name: 'Models' }).click();
   await page.getByRole('button', { name: 'Use mixtab storyteller' }).click();
-  await expect(page.getByRole('heading', { name: 'Begin a story' })).toBeVisible();
+  await expect(page.getByRole('heading', { name: 'Start a story' })).toBeVisible();
   await expect(page.getByRole('alert')).toBeHidden();
 });

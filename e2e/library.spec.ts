@@ -41,7 +41,7 @@ test('a Hugging Face repository shows its files, and one is imported', async ({ 
   await expect(page.getByRole('heading', { name: 'Ask Tiny Chat' })).toBeVisible();
   await openLibrary(page);
   await page.getByRole('button', { name: 'Use mixtab storyteller' }).click();
-  await expect(page.getByRole('heading', { name: 'Begin a story' })).toBeVisible();
+  await expect(page.getByRole('heading', { name: 'Start a story' })).toBeVisible();
 });
 
 test('well-known files are listed with size, bits, quality, licence, link, and what to expect of them here', async ({
@@ -98,7 +98,7 @@ test('a model answers while its experts are still being downloaded', async ({ pa
   await expect(page.getByText(/Importing chat\.gguf/)).toBeHidden();
   await page
     .getByRole('button', { name: 'Stop' })
-    .or(page.getByRole('button', { name: 'Another answer' }))
+    .or(page.getByRole('button', { name: 'Regenerate' }))
     .first()
     .click();
   await openLibrary(page);

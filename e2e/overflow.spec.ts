@@ -21,21 +21,21 @@ test('a chat longer than the context: nothing is dropped unasked, and the user c
     ).toBeVisible();
     if (await page.getByRole('alert').isVisible()) break;
   }
-  await expect(page.getByRole('alert')).toContainText('longer than the 96 tokens that the model can see');
+  await expect(page.getByRole('alert')).toContainText("longer than the model's context of 96 tokens");
   const kept = await messages.count();
   await expect(messages.last()).toContainText(words); // the message is not lost
   await page.getByRole('button', { name: 'Leave out the oldest messages' }).click();
   await expect(messages).toHaveCount(kept + 1);
-  await expect(page.getByText('The model no longer sees what is above.')).toBeVisible();
+  await expect(page.getByText('The model no longer sees the text above.')).toBeVisible();
   await expect(messages.first()).toContainText(words); // still on the page
   await expect(messages.last().getByText(/tokens\/s/)).toBeVisible();
-  await page.getByRole('button', { name: 'Show it all again' }).click();
-  await expect(page.getByText('The model no longer sees what is above.')).toBeHidden();
+  await page.getByRole('button', { name: 'Include it again' }).click();
+  await expect(page.getByText('The model no longer sees the text above.')).toBeHidden();
 
   await message.fill(words);
   await message.press('Enter');
   await expect(page.getByRole('alert')).toBeVisible();
-  await page.getByRole('button', { name: 'Raise the context to 192 tokens' }).click();
+  await page.getByRole('button', { name: 'Increase the context to 192 tokens' }).click();
   await expect(messages.last().getByText(/tokens\/s/)).toBeVisible();
   await expect(messages).toHaveCount(kept + 3);
 });
@@ -48,8 +48,8 @@ test('a story that fills the context says so, and goes on from its last part', a
   await expect(page.getByText("The model's context is full")).toBeVisible();
   const story = page.getByRole('article', { name: 'Text' });
   const before = (await story.innerText()).length;
-  await page.getByRole('button', { name: 'Go on from the last part only' }).click();
-  await expect(page.getByText('The model no longer sees what is above.')).toBeVisible();
+  await page.getByRole('button', { name: 'Continue from the last part' }).click();
+  await expect(page.getByText('The model no longer sees the text above.')).toBeVisible();
   await expect(page.getByText("The model's context is full")).toBeVisible();
   expect((await story.innerText()).length).toBeGreaterThan(before + 20);
 });

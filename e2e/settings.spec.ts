@@ -5,7 +5,7 @@ test('every setting is explained, presets set the sampling, texts and chats begi
   server,
 }) => {
   await openPage(page, server);
-  const choice = page.getByRole('combobox', { name: 'How the model chooses its words' });
+  const choice = page.getByRole('combobox', { name: 'Sampling preset' });
   await expect(choice).toHaveValue('Story'); // the built-in model is a story-teller
   const dialog = page.getByRole('dialog', { name: 'Settings' });
   const openSettings = (): Promise<void> => page.getByRole('button', { name: 'Settings' }).click();
@@ -49,7 +49,7 @@ test('every setting is explained, presets set the sampling, texts and chats begi
   await expect(page.locator('html')).toHaveCSS('color-scheme', 'dark');
   await page.getByRole('button', { name: /Tiny Chat/ }).click();
   await page.getByRole('button', { name: 'Use mixtab storyteller' }).click();
-  await expect(page.getByRole('heading', { name: 'Begin a story' })).toBeVisible();
+  await expect(page.getByRole('heading', { name: 'Start a story' })).toBeVisible();
   await openSettings();
   await expect(dialog.getByRole('spinbutton', { name: 'Temperature' })).toHaveValue('0.35');
   await page.getByRole('button', { name: 'Back to the defaults' }).click();

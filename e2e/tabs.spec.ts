@@ -38,7 +38,7 @@ test('a second tab does not break the first: both write, each is told, and a mod
   // The first changes to another model: now it may go, and the first tab's list follows.
   await openLibrary(page);
   await page.getByRole('button', { name: 'Use mixtab storyteller' }).click();
-  await expect(page.getByRole('heading', { name: 'Begin a story' })).toBeVisible();
+  await expect(page.getByRole('heading', { name: 'Start a story' })).toBeVisible();
   await openLibrary(page);
   await remove();
   await expect(second.getByRole('list', { name: 'Stored models' }).getByRole('listitem')).toHaveCount(1);

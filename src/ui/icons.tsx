@@ -1,4 +1,4 @@
-/** Line drawings of 20 x 20, in the colour of the text. They are decoration: what they stand for is said by a label. */
+/** SVG paths in a 20 x 20 box, drawn as lines in the colour of the text. */
 const PATHS = {
   menu: 'M3 5h14M3 10h14M3 15h14',
   plus: 'M10 4v12M4 10h12',
@@ -8,7 +8,7 @@ const PATHS = {
   copy: 'M7 7h9v9H7zM13 7V4H4v9h3',
   check: 'm4 10.500 4 4 8-9',
   edit: 'm4 16 .8-3.500L13 4.300l2.700 2.700-8.200 8.200L4 16Z',
-  again: 'M15.500 7A6.500 6.500 0 1 0 16.500 11M16 3v4.200h-4.200',
+  regenerate: 'M15.500 7A6.500 6.500 0 1 0 16.500 11M16 3v4.200h-4.200',
   forward: 'M4 10h11M11 5.500l4.500 4.500-4.500 4.500',
   left: 'M12 5 7 10l5 5',
   right: 'm8 5 5 5-5 5',
@@ -24,6 +24,7 @@ const PATHS = {
 
 export type IconName = keyof typeof PATHS;
 
+/** A decorative icon, hidden from screen readers: give its button a label. */
 export function Icon({ name }: { name: IconName }) {
   return (
     <svg class={`icon icon-${name}`} viewBox="0 0 20 20" aria-hidden="true" focusable="false">

@@ -1,6 +1,6 @@
 import type { AnswerStats } from '../state/conversation-tree.ts';
 
-/** Stands for words that are still to come. */
+/** Animated dots in place of text that is still being generated. */
 export const Dots = () => (
   <span class="dots" role="img" aria-label="The model is writing">
     <i />
@@ -9,35 +9,26 @@ export const Dots = () => (
   </span>
 );
 
-/** Tokens, speed and end of an answer, in one line; behind it what the prompt took. */
+/** One line about an answer: tokens, speed and why it ended. Unfolding it shows what the prompt cost. */
 export function Stats({ stats }: { stats: AnswerStats }) {
-  const {
-    promptTokens,
-    newTokens = promptTokens,
-    tokens,
-    tokensPerSecond,
-    prefillMs,
-    hitRate,
-    finishReason,
-    contextFull,
-  } = stats;
-  const end =
-    finishReason === 'aborted'
-      ? ' · stopped'
-      : contextFull
-        ? ' · context full'
-        : finishReason === 'length'
-          ? ' · length limit'
-          : '';
+  const { promptTokens, newTokens = promptTokens, tokens, tokensPerSecond, prefillMs, hitRate } = stats;
   return (
     <details class="stats">
       <summary>
-        {tokens} tokens · {tokensPerSecond.toFixed(1)} tokens/s · {(hitRate * 100).toFixed(0)} % expert hits{end}
+        {tokens} tokens · {tokensPerSecond.toFixed(1)} tokens/s · {(hitRate * 100).toFixed(0)}% expert hits
+        {endingOf(stats)}
       </summary>
       <p>
-        {Math.max(0, promptTokens - newTokens)} of {promptTokens} prompt tokens reused; first word after{' '}
-        {(prefillMs / 1000).toFixed(1)} s. Expert hits: how many of the chosen experts were on the GPU already.
+        {Math.max(0, promptTokens - newTokens)} of {promptTokens} prompt tokens reused, first token after{' '}
+        {(prefillMs / 1000).toFixed(1)} s. Expert hits: the share of selected experts that were already on the GPU.
       </p>
     </details>
   );
+}
+
+/** Why the answer ended, if the model did not end it itself. */
+function endingOf({ finishReason, contextFull }: AnswerStats): string {
+  if (finishReason === 'aborted') return ' · stopped';
+  if (contextFull) return ' · context full';
+  return finishReason === 'length' ? ' · length limit' : '';
 }

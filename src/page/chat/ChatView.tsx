@@ -7,14 +7,14 @@ import { gpuProblem, isChat, loaded, models, overflow, prefill, wrongModel } fro
 import { Composer } from './Composer.tsx';
 import { OverflowNotice } from './Overflow.tsx';
 import { Story } from './Story.tsx';
-import { useStickToEnd } from './stick-to-bottom.ts';
+import { useStickToBottom } from './stick-to-bottom.ts';
 import { Thread } from './Thread.tsx';
 import { Welcome } from './Welcome.tsx';
 
-/** The conversation, what goes on, and where the user writes. */
+/** The open conversation or the start screen, with notices and the composer below it. */
 export function ChatView({ notices }: { notices: ComponentChildren }) {
-  const { scroller, content, atEnd, toEnd } = useStickToEnd(currentId.value);
   const empty = currentPath.value.length === 0;
+  const { scroller, content, atBottom, scrollToBottom } = useStickToBottom({ key: currentId.value, enabled: !empty });
   const reading = prefill.value;
   return (
     <>
@@ -29,9 +29,15 @@ export function ChatView({ notices }: { notices: ComponentChildren }) {
           )}
         </div>
       </main>
-      <section class="foot" aria-label="Writing">
-        {!atEnd && (
-          <button type="button" class="to-end" aria-label="To the end" title="To the end" onClick={toEnd}>
+      <section class="composer-area" aria-label="Composer">
+        {!atBottom && (
+          <button
+            type="button"
+            class="scroll-to-bottom"
+            aria-label="Scroll to bottom"
+            title="Scroll to bottom"
+            onClick={scrollToBottom}
+          >
             <Icon name="down" />
           </button>
         )}
@@ -46,20 +52,23 @@ export function ChatView({ notices }: { notices: ComponentChildren }) {
   );
 }
 
-/** Says where the conversation was written with another model than the one in use. */
+/** Shown if the conversation was written with another model, or if the loaded model cannot continue it. */
 function ModelNotice() {
   const conversation = current.value;
-  const inUse = loaded.value?.summary;
-  const other = conversation?.modelId !== undefined && conversation.modelId !== inUse?.id;
-  if (!conversation || !inUse || gpuProblem.value || !(other || wrongModel.value)) return null;
+  const loadedModel = loaded.value?.summary;
+  const writtenWithAnother = conversation?.modelId !== undefined && conversation.modelId !== loadedModel?.id;
+  if (!conversation || !loadedModel || gpuProblem.value || !(writtenWithAnother || wrongModel.value)) return null;
   const stored = models.value.find(({ id, state }) => id === conversation.modelId && state === 'complete');
   return (
-    <div class="notice quiet-notice">
+    <div class="notice minor">
       <p>
         {wrongModel.value
-          ? `${inUse.name} only continues text, so it cannot answer in this chat. `
-          : `Written with ${conversation.modelName}; ${inUse.name} goes on. `}
-        {!stored && wrongModel.value && conversation.modelName && `${conversation.modelName} is not stored here.`}
+          ? `${loadedModel.name} is a base model, so it cannot answer in this chat. `
+          : `This conversation was written with ${conversation.modelName}. ${loadedModel.name} will continue it. `}
+        {!stored &&
+          wrongModel.value &&
+          conversation.modelName &&
+          `${conversation.modelName} is no longer on this device.`}
       </p>
       <div class="row">
         {stored && (

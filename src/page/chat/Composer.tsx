@@ -6,59 +6,39 @@ import { changeGeneration, currentGeneration } from '../state/current-settings.t
 import { PRESETS, presetOf } from '../state/generation-settings.ts';
 import { lossyOf, settings } from '../state/settings.ts';
 import { canSend, isChat, loaded, stopping, streamingHere, wrongModel } from '../state/state.ts';
-import { recall, remember } from '../state/web-storage.ts';
+import { draftOf, saveDraft } from './drafts.ts';
 
-/** Words not sent yet, by conversation; they outlive a look at another view, and a reload of this tab. */
-const DRAFTS_KEY = 'mixtab-drafts';
-const drafts = new Map<string, string>(
-  Object.entries(JSON.parse(recall('sessionStorage', DRAFTS_KEY) ?? '{}') as Record<string, string>),
-);
+/** Largest height of the text field, in CSS pixels; chat.css has the same. */
+const MAX_HEIGHT = 200;
+/** Shares of the context from which its use is shown, and from which it is shown as a warning. */
+const CONTEXT_USE = { shown: 0.5, warning: 0.85 };
 
-function keepDraft(conversationId: string, text: string): void {
-  if (text === '') drafts.delete(conversationId);
-  else drafts.set(conversationId, text);
-  remember('sessionStorage', DRAFTS_KEY, JSON.stringify(Object.fromEntries(drafts)));
-}
-
-/** Where the user writes. Enter sends, Shift+Enter begins a new line, Escape stops. */
+/** The text field and its controls. Enter sends, Shift+Enter adds a line, Escape stops the answer. */
 export function Composer({ conversationId }: { conversationId: string }) {
   const field = useRef<HTMLTextAreaElement>(null);
-  // Not by a key: the field must keep the focus when a new conversation gets its id.
+  // An effect and not a `key` on the field, which would lose the focus when a new conversation gets its id.
   useLayoutEffect(() => {
-    if (!field.current) return;
-    field.current.value = drafts.get(conversationId) ?? '';
-    resize(field.current);
+    if (field.current) setText(field.current, draftOf(conversationId));
   }, [conversationId]);
-  const chat = isChat.value;
-  const started = currentPath.value.length > 0;
-  const placeholder = !loaded.value
-    ? 'The model is not ready yet …'
-    : chat
-      ? 'Write a message'
-      : started
-        ? 'Add words, or continue'
-        : 'Begin a story';
   const submit = (event?: Event): void => {
     event?.preventDefault();
     const text = field.current?.value ?? '';
-    const mayBeEmpty = !chat && started;
-    if (!canSend.value || (text.trim() === '' && !mayBeEmpty)) return;
-    keepDraft(conversationId, '');
-    if (field.current) {
-      field.current.value = '';
-      resize(field.current);
-    }
-    void send(text.trim() === '' ? '' : joined(text));
+    const isBlank = text.trim() === '';
+    const mayBeBlank = !isChat.value && currentPath.value.length > 0;
+    if (!canSend.value || (isBlank && !mayBeBlank)) return;
+    saveDraft(conversationId, '');
+    if (field.current) setText(field.current, '');
+    void send(isBlank ? '' : textToSend(text));
   };
   return (
     <form class="composer" onSubmit={submit}>
       <textarea
         ref={field}
         rows={1}
-        aria-label={chat ? 'Message' : 'Your text'}
-        placeholder={placeholder}
+        aria-label={isChat.value ? 'Message' : 'Your text'}
+        placeholder={placeholder()}
         onInput={(event) => {
-          keepDraft(conversationId, event.currentTarget.value);
+          saveDraft(conversationId, event.currentTarget.value);
           resize(event.currentTarget);
         }}
         onKeyDown={(event) => {
@@ -67,48 +47,57 @@ export function Composer({ conversationId }: { conversationId: string }) {
         }}
       />
       <div class="composer-row">
-        <PresetChoice />
+        <PresetSelect />
         <ContextMeter />
-        {lossyOf(settings.value) && (
-          <span
-            class="meter"
-            title="Experts are chosen by what is at hand, as the settings say: not what the model computes"
-          >
-            not exact
-          </span>
-        )}
-        <span class="spring" />
-        {streamingHere.value ? (
-          <button type="button" class="primary" disabled={stopping.value} onClick={stop}>
-            <Icon name="stop" />
-            {stopping.value ? 'Stopping' : 'Stop'}
-          </button>
-        ) : (
-          <button type="submit" class="primary" disabled={!canSend.value}>
-            <Icon name={chat ? 'send' : 'forward'} />
-            {chat ? 'Send' : 'Continue'}
-          </button>
-        )}
+        {lossyOf(settings.value) && <ApproximateMark />}
+        <span class="spacer" />
+        {streamingHere.value ? <StopButton /> : <SendButton />}
       </div>
     </form>
   );
 }
 
-/** How the model chooses its words. */
-function PresetChoice() {
-  const chosen = presetOf(currentGeneration.value);
+function placeholder(): string {
+  if (!loaded.value) return 'No model loaded yet';
+  if (isChat.value) return 'Send a message';
+  return currentPath.value.length > 0 ? 'Add text, or just continue' : 'Start a story';
+}
+
+const StopButton = () => (
+  <button type="button" class="primary" disabled={stopping.value} onClick={stop}>
+    <Icon name="stop" />
+    {stopping.value ? 'Stopping' : 'Stop'}
+  </button>
+);
+
+const SendButton = () => (
+  <button type="submit" class="primary" disabled={!canSend.value}>
+    <Icon name={isChat.value ? 'send' : 'forward'} />
+    {isChat.value ? 'Send' : 'Continue'}
+  </button>
+);
+
+const ApproximateMark = () => (
+  <span class="meter" title="Approximate mode is on in Settings, so answers differ from the exact model">
+    approximate
+  </span>
+);
+
+/** Selects how the next token is sampled. */
+function PresetSelect() {
+  const preset = presetOf(currentGeneration.value);
   return (
     <select
       class="quiet"
-      aria-label="How the model chooses its words"
-      title={chosen?.help ?? 'As set in the settings'}
-      value={chosen?.name ?? ''}
+      aria-label="Sampling preset"
+      title={preset?.help ?? 'Custom values, from Settings'}
+      value={preset?.name ?? ''}
       onChange={(event) => {
-        const preset = PRESETS.find(({ name }) => name === event.currentTarget.value);
-        if (preset) changeGeneration(preset.sampling);
+        const selected = PRESETS.find(({ name }) => name === event.currentTarget.value);
+        if (selected) changeGeneration(selected.sampling);
       }}
     >
-      {!chosen && <option value="">Own settings</option>}
+      {!preset && <option value="">Custom</option>}
       {PRESETS.map(({ name }) => (
         <option key={name} value={name}>
           {name}
@@ -118,17 +107,17 @@ function PresetChoice() {
   );
 }
 
-/** How much of the context the conversation takes, once a good part of it is gone. */
+/** How much of the context the conversation uses, once it uses a good part of it. */
 function ContextMeter() {
   const context = loaded.value?.context;
   const stats = currentPath.value.findLast((turn) => turn.stats)?.stats;
   if (!context || !stats || wrongModel.value) return null;
   const used = Math.min(context, stats.promptTokens + stats.tokens);
-  if (used < context * 0.5) return null;
+  if (used < context * CONTEXT_USE.shown) return null;
   return (
     <span
-      class={used > context * 0.85 ? 'meter near' : 'meter'}
-      title="Tokens of the context that this conversation takes"
+      class={used > context * CONTEXT_USE.warning ? 'meter warning' : 'meter'}
+      title="Tokens of the context that this conversation uses"
     >
       {used} / {context}
       <span class="wide-only"> tokens</span>
@@ -136,14 +125,19 @@ function ContextMeter() {
   );
 }
 
-/** In a plain text the user's words follow the text before, with a space where they need one. */
-function joined(text: string): string {
+/** In a story the new text follows the old one, so it gets a leading space if it needs one. */
+function textToSend(text: string): string {
   if (isChat.value) return text.trim();
   const before = currentPath.value.at(-1)?.text ?? '';
   return before === '' || /\s$/.test(before) || /^[\s.,;:!?'"]/.test(text) ? text : ` ${text}`;
 }
 
+function setText(field: HTMLTextAreaElement, text: string): void {
+  field.value = text;
+  resize(field);
+}
+
 function resize(field: HTMLTextAreaElement): void {
   field.style.height = 'auto';
-  field.style.height = `${Math.min(field.scrollHeight, 200)}px`;
+  field.style.height = `${Math.min(field.scrollHeight, MAX_HEIGHT)}px`;
 }

@@ -6,15 +6,15 @@ import { copyText } from '../../ui/copy-text.ts';
 type Render = (text: string) => string[];
 const render = signal<Render | undefined>(undefined);
 
-/** Markdown; plain text until its renderer is loaded. */
+/** Renders Markdown, or plain text until the renderer is loaded. */
 export function Markdown({ text }: { text: string }) {
   useEffect(() => {
     if (!render.value) void import('./markdown.ts').then((module) => (render.value = module.renderBlocks));
   }, []);
   if (!render.value) return <div class="prose plain">{text}</div>;
   return (
-    // biome-ignore lint/a11y/useKeyWithClickEvents: hears the clicks of the copy buttons within, which keys make too
-    // biome-ignore lint/a11y/noStaticElementInteractions: as above
+    // biome-ignore lint/a11y/useKeyWithClickEvents: handles clicks on the copy buttons inside, which also work by keyboard
+    // biome-ignore lint/a11y/noStaticElementInteractions: the copy buttons inside are the interactive elements
     <div class="prose" onClick={copyCode}>
       {render.value(text).map((html, i) => (
         <Block key={i} html={html} />
@@ -23,7 +23,7 @@ export function Markdown({ text }: { text: string }) {
   );
 }
 
-/** Sanitized by renderBlocks. Its DOM stays while its text does, so that a selection in it survives. */
+/** HTML that `renderBlocks` has sanitized. Its DOM is kept while the HTML is unchanged, so a selection in it survives. */
 class Block extends Component<{ html: string }> {
   override shouldComponentUpdate(next: { html: string }): boolean {
     return next.html !== this.props.html;

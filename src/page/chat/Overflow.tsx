@@ -1,38 +1,55 @@
 import { largerContext, leaveOutOldest, raiseContext } from '../services/context-overflow.ts';
-import { openConversation } from '../state/conversations.ts';
+import { current, openConversation, updateConversation } from '../state/conversations.ts';
 import { isChat, overflow } from '../state/state.ts';
 
-/** The prompt is more than the context holds: what the user can do. Nothing is left out unasked. */
+/** The prompt does not fit in the context. Nothing is left out until the user picks an option. */
 export function OverflowNotice() {
   return (
     <div class="notice problem" role="alert">
       <p>
         <strong>
-          This {isChat.value ? 'conversation' : 'text'} is longer than the {overflow.value?.context} tokens that the
-          model can see.
+          This {isChat.value ? 'conversation' : 'text'} is longer than the model's context of {overflow.value?.context}{' '}
+          tokens.
         </strong>{' '}
-        Nothing was sent. What shall happen?
+        Nothing was sent. How do you want to continue?
       </p>
       <OverflowChoices />
     </div>
   );
 }
 
+/** Buttons for the ways to continue when the context is full. */
 export function OverflowChoices() {
   const larger = largerContext();
   return (
     <div class="row">
       <button type="button" onClick={() => void leaveOutOldest()}>
-        {isChat.value ? 'Leave out the oldest messages' : 'Go on from the last part only'}
+        {isChat.value ? 'Leave out the oldest messages' : 'Continue from the last part'}
       </button>
       {larger !== undefined && (
         <button type="button" onClick={() => void raiseContext()}>
-          Raise the context to {larger} tokens
+          Increase the context to {larger} tokens
         </button>
       )}
       <button type="button" onClick={() => openConversation(undefined)}>
-        Begin a new one
+        Start a new one
       </button>
     </div>
+  );
+}
+
+/** Marks the point above which the user left text out of the model's context, and can undo that. */
+export function ContextCut() {
+  const undo = (): void => {
+    if (current.value)
+      updateConversation(current.value.id, (conversation) => ({ ...conversation, seenFrom: undefined }));
+  };
+  return (
+    <p class="context-cut" role="note">
+      <span>The model no longer sees the text above.</span>
+      <button type="button" class="quiet" onClick={undo}>
+        Include it again
+      </button>
+    </p>
   );
 }

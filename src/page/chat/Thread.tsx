@@ -3,17 +3,18 @@ import { useState } from 'preact/hooks';
 import { CopyButton } from '../../ui/CopyButton.tsx';
 import { IconButton } from '../../ui/IconButton.tsx';
 import { continueAnswer, editMessage, regenerate } from '../services/answers.ts';
-import { choose, type Turn, versionsOf } from '../state/conversation-tree.ts';
-import { current, currentPath, streaming, updateConversation } from '../state/conversations.ts';
-import { canSend, streamingHere } from '../state/state.ts';
+import type { Turn } from '../state/conversation-tree.ts';
+import { current, currentPath, streaming } from '../state/conversations.ts';
+import { canSend } from '../state/state.ts';
 import { Dots, Stats } from './AnswerStats.tsx';
 import { Markdown } from './Markdown.tsx';
-import { OverflowChoices } from './Overflow.tsx';
+import { ContextCut, OverflowChoices } from './Overflow.tsx';
+import { Versions } from './Versions.tsx';
 
-/** A chat: messages in turn. */
+/** A chat: the messages of the user and the answers of the model. */
 export function Thread() {
   const path = currentPath.value;
-  const from = current.value?.seenFrom?.turn;
+  const firstSeen = current.value?.seenFrom?.turn;
   const system = current.value?.generation.systemPrompt.trim();
   return (
     <>
@@ -25,121 +26,91 @@ export function Thread() {
       )}
       <ol class="messages" aria-label="Conversation">
         {path.map((turn, i) => (
-          <Message key={turn.id} turn={turn} last={i === path.length - 1} cutBefore={turn.id === from && i > 0} />
+          <Message key={turn.id} turn={turn} last={i === path.length - 1} cutBefore={turn.id === firstSeen && i > 0} />
         ))}
       </ol>
     </>
   );
 }
 
-function Message({ turn, last, cutBefore }: { turn: Turn; last: boolean; cutBefore: boolean }) {
-  const [editing, setEditing] = useState(false);
+interface MessageProps {
+  turn: Turn;
+  /** The newest message of the chat. */
+  last: boolean;
+  /** The model does not see the messages before this one. */
+  cutBefore: boolean;
+}
+
+function Message({ turn, last, cutBefore }: MessageProps) {
   return (
     <li class={`message ${turn.by}${last ? ' last' : ''}`}>
-      {cutBefore && <CutMark />}
+      {cutBefore && <ContextCut />}
       <span class="visually-hidden">{turn.by === 'user' ? 'You' : 'Model'}:</span>
-      {turn.by === 'model' ? (
-        <Answer turn={turn} last={last} />
-      ) : editing ? (
-        <MessageEditor turn={turn} onDone={() => setEditing(false)} />
-      ) : (
-        <>
-          <p class="bubble plain">{turn.text}</p>
-          <div class="actions">
-            <Versions turn={turn} />
-            <IconButton icon="edit" label="Edit message" disabled={!canSend.value} onClick={() => setEditing(true)} />
-            <CopyButton text={() => turn.text} label="Copy message" />
-          </div>
-        </>
-      )}
+      {turn.by === 'user' ? <UserMessage turn={turn} /> : <Answer turn={turn} last={last} />}
     </li>
   );
 }
 
-/** Above it is what the user took out of the model's sight. */
-export function CutMark() {
-  const undo = (): void => {
-    if (current.value)
-      updateConversation(current.value.id, (conversation) => ({ ...conversation, seenFrom: undefined }));
-  };
+function UserMessage({ turn }: { turn: Turn }) {
+  const [editing, setEditing] = useState(false);
+  if (editing) return <MessageEditor turn={turn} onDone={() => setEditing(false)} />;
   return (
-    <p class="cut" role="note">
-      <span>The model no longer sees what is above.</span>
-      <button type="button" class="quiet" onClick={undo}>
-        Show it all again
-      </button>
-    </p>
+    <>
+      <p class="bubble plain">{turn.text}</p>
+      <div class="actions">
+        <Versions turn={turn} />
+        <IconButton icon="edit" label="Edit message" disabled={!canSend.value} onClick={() => setEditing(true)} />
+        <CopyButton text={() => turn.text} label="Copy message" />
+      </div>
+    </>
   );
 }
 
 function Answer({ turn, last }: { turn: Turn; last: boolean }) {
-  // Computed, so that a word that comes draws its own message anew and no other.
+  // A computed signal, so that a new token re-renders its own message only.
   const streamed = useComputed(() => (streaming.value?.turnId === turn.id ? streaming.value.text : undefined)).value;
   const text = streamed ?? turn.text;
-  const { stats } = turn;
   return (
     <div aria-busy={streamed !== undefined}>
       {text === '' ? <Dots /> : <Markdown text={text} />}
       {streamed === undefined && (
         <>
-          {stats?.contextFull && last && (
+          {turn.stats?.contextFull && last && (
             <div class="notice">
               <p>The answer ends here because the model's context is full.</p>
               <OverflowChoices />
             </div>
           )}
-          <div class="actions">
-            <Versions turn={turn} />
-            <CopyButton text={() => turn.text} label="Copy answer" />
-            <IconButton
-              icon="again"
-              label="Another answer"
-              disabled={!canSend.value}
-              onClick={() => void regenerate(turn)}
-            />
-            {last && stats?.finishReason !== 'stop' && !stats?.contextFull && (
-              <IconButton
-                icon="forward"
-                label="Continue the answer"
-                disabled={!canSend.value}
-                onClick={() => void continueAnswer(turn)}
-              />
-            )}
-            {stats && <Stats stats={stats} />}
-          </div>
+          <AnswerActions turn={turn} last={last} />
         </>
       )}
     </div>
   );
 }
 
-/** Which version of a turn is shown, where there are several. */
-export function Versions({ turn }: { turn: Turn }) {
-  if (!current.value) return null;
-  const { versions, index } = versionsOf(current.value, turn.id);
-  if (versions.length < 2) return null;
-  const show = (step: number): void => {
-    updateConversation(current.value!.id, (conversation) => choose(conversation, versions[index + step].id));
-  };
+function AnswerActions({ turn, last }: { turn: Turn; last: boolean }) {
+  const { stats } = turn;
+  const canContinue = last && stats?.finishReason !== 'stop' && !stats?.contextFull;
   return (
-    // biome-ignore lint/a11y/useSemanticElements: a fieldset does not stand in a line
-    <span class="versions" role="group" aria-label="Versions">
+    <div class="actions">
+      <Versions turn={turn} />
+      <CopyButton text={() => turn.text} label="Copy answer" />
       <IconButton
-        icon="left"
-        label="Version before"
-        disabled={index === 0 || streamingHere.value}
-        onClick={() => show(-1)}
+        icon="regenerate"
+        label="Regenerate"
+        disabled={!canSend.value}
+        onClick={() => void regenerate(turn)}
       />
-      <span class="count">
-        {index + 1} / {versions.length}
-      </span>
-      <IconButton
-        icon="right"
-        label="Version after"
-        disabled={index === versions.length - 1 || streamingHere.value}
-        onClick={() => show(1)}
-      />
-    </span>
+      {canContinue && (
+        <IconButton
+          icon="forward"
+          label="Continue"
+          disabled={!canSend.value}
+          onClick={() => void continueAnswer(turn)}
+        />
+      )}
+      {stats && <Stats stats={stats} />}
+    </div>
   );
 }
 
@@ -172,7 +143,7 @@ function MessageEditor({ turn, onDone }: { turn: Turn; onDone: () => void }) {
           Cancel
         </button>
         <button type="submit" class="primary">
-          Send edited
+          Save and send
         </button>
       </div>
     </form>

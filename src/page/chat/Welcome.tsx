@@ -2,42 +2,38 @@ import { send } from '../services/answers.ts';
 import { isBuiltin } from '../services/models.ts';
 import { canSend, isChat, loaded } from '../state/state.ts';
 
-/** Beginnings in the manner of the books that the built-in story-teller has read. */
+/** Openings in the style of the novels that the built-in storyteller was trained on. */
 const OPENINGS = [
-  { text: 'Once upon a time', about: 'A tale' },
-  { text: '"Where have you been?" she asked', about: 'A talk' },
+  { text: 'Once upon a time', about: 'A fairy tale' },
+  { text: '"Where have you been?" she asked', about: 'A dialogue' },
   { text: 'It was a dark night, and the old house', about: 'Something eerie' },
-  { text: 'The captain looked at the sea and said', about: 'A voyage' },
+  { text: 'The captain looked at the sea and said', about: 'A sea voyage' },
 ];
 
-/** What an empty conversation shows: what this model is good for. */
+/** The start screen: what the loaded model can do. Empty until a model is loaded. */
 export function Welcome() {
   if (!loaded.value) return null;
-  const { summary } = loaded.value;
-  if (isChat.value) {
-    return (
-      <section class="welcome">
-        <h1>Ask {summary.name}</h1>
-        <p>It runs in this tab. Nothing you write leaves your machine.</p>
-      </section>
-    );
-  }
+  return isChat.value ? <ChatWelcome name={loaded.value.summary.name} /> : <StoryWelcome />;
+}
+
+const ChatWelcome = ({ name }: { name: string }) => (
+  <section class="welcome">
+    <h1>Ask {name}</h1>
+    <p>It runs in this tab, and nothing you write leaves your device.</p>
+  </section>
+);
+
+function StoryWelcome() {
+  const { summary } = loaded.value!;
   const builtin = isBuiltin(summary);
   return (
     <section class="welcome">
-      <h1>{builtin ? 'Begin a story' : `Begin a text for ${summary.name}`}</h1>
-      {builtin ? (
-        <p>
-          This is <strong>{summary.name}</strong>, a very small mixture of experts that has read old novels. It has no
-          chat template: it is a text completer. It answers no questions and knows no facts; it goes on with what you
-          begin. It runs in this tab, and nothing leaves your machine.
-        </p>
-      ) : (
-        <p>
-          <strong>{summary.name}</strong> has no chat template: it is a text completer. It does not answer questions, it
-          continues what you write. It runs in this tab, and nothing leaves your machine.
-        </p>
-      )}
+      <h1>{builtin ? 'Start a story' : `Write with ${summary.name}`}</h1>
+      <p>
+        <strong>{summary.name}</strong>{' '}
+        {builtin ? 'is a very small mixture-of-experts model trained on old novels. It is ' : 'is '}a base model: it
+        continues what you write and does not answer questions. It runs in this tab, and nothing leaves your device.
+      </p>
       <div class="openings">
         {OPENINGS.map(({ text, about }) => (
           <button type="button" key={text} disabled={!canSend.value} onClick={() => void send(text)}>
@@ -47,7 +43,7 @@ export function Welcome() {
       </div>
       {builtin && (
         <p class="hint">
-          To talk with a model that answers, <a href="#models">get a Mixtral</a>.
+          Looking for a model that answers questions? <a href="#models">Get Mixtral</a>.
         </p>
       )}
     </section>

@@ -1,4 +1,4 @@
-/** Colours for code. A module of its own, loaded when the first block of code is shown. */
+/** Syntax highlighting, in its own module so that it is only loaded when the first code block is shown. */
 import hljs from 'highlight.js/lib/core';
 import bash from 'highlight.js/lib/languages/bash';
 import c from 'highlight.js/lib/languages/c';
@@ -19,10 +19,10 @@ import yaml from 'highlight.js/lib/languages/yaml';
 const LANGUAGES = { bash, c, cpp, css, diff, go, java, javascript, json, python, rust, sql, typescript, xml, yaml };
 for (const [name, language] of Object.entries(LANGUAGES)) hljs.registerLanguage(name, language);
 
-/** Longer ones would hold up the page at every token. */
+/** Longest code that is highlighted, in characters. It is highlighted again at every token, so more would block the page. */
 const MAX_LENGTH = 50_000;
 
-/** @returns HTML with the code escaped; undefined where the language is not known */
+/** @returns HTML with the code escaped, or undefined if the language is unknown or the code is too long */
 export function highlightCode(code: string, language: string): string | undefined {
   if (code.length > MAX_LENGTH || !hljs.getLanguage(language)) return undefined;
   return hljs.highlight(code, { language, ignoreIllegals: true }).value;

@@ -1,8 +1,8 @@
 /**
- * Markdown of an answer as safe HTML. A module of its own, loaded when the first answer needs it.
+ * Converts the Markdown of an answer to safe HTML. It is loaded when the first answer is shown.
  *
- * An answer is cut into its blocks, and a block that did not change is not made again: while text streams, only the last
- * one is. HTML in an answer is shown as text; DOMPurify stands behind that as the second wall.
+ * An answer is split into blocks, and only changed blocks are rendered again: while text streams in, that is the last
+ * one. HTML in an answer is escaped and shown as text. DOMPurify is the second line of defence.
  */
 import { signal } from '@preact/signals';
 import DOMPurify from 'dompurify';
@@ -10,14 +10,14 @@ import { Marked, Renderer, type RendererObject, type Token } from 'marked';
 
 type Highlight = (code: string, language: string) => string | undefined;
 
-/** undefined until the first block of code has loaded it. */
+/** Undefined until the first code block has loaded the highlighter. */
 const highlight = signal<Highlight | undefined>(undefined);
 let requested = false;
 
 const escapeHtml = (text: string): string =>
   text.replace(/[&<>"]/g, (c) => ({ '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' })[c]!);
 
-// Methods of an object, not of a class: marked takes over enumerable ones only.
+// An object and not a class, because marked only copies enumerable methods.
 const renderer: RendererObject = {
   html: ({ text }) => escapeHtml(text),
 
@@ -53,15 +53,19 @@ DOMPurify.addHook('afterSanitizeAttributes', (node) => {
   node.setAttribute('rel', 'noopener noreferrer');
 });
 
-/** Blocks made so far; while one is written, each of its states is made once. */
+/** HTML of rendered blocks by their Markdown and everything else they depend on. */
 const cache = new Map<string, string>();
-const CACHE_SIZE = 400;
+/** Every state of a block that streams in takes one entry. The cache is emptied when it is full. */
+const MAX_CACHED = 400;
 
-/** @returns safe HTML of each block, in order */
+/**
+ * @param text Markdown
+ * @returns sanitized HTML of each block, in order
+ */
 export function renderBlocks(text: string): string[] {
-  const version = highlight.value ? 'h' : 'p'; // read here, so that who shows this is told when it changes
+  const version = highlight.value ? 'h' : 'p'; // reading the signal here renders again once the highlighter is loaded
   const tokens = marked.lexer(text);
-  const links = Object.keys(tokens.links).join(); // a definition further down changes a link above
+  const links = Object.keys(tokens.links).join(); // a link definition below changes links above it
   return tokens
     .filter(({ type }) => type !== 'space')
     .map((token) => renderBlock(token, `${version}${links}\n${token.raw}`));
@@ -70,12 +74,12 @@ export function renderBlocks(text: string): string[] {
 function renderBlock(token: Token, key: string): string {
   const known = cache.get(key);
   if (known !== undefined) return known;
-  // Answers need no images (which would call home), forms or styles.
+  // Images would send requests to other sites. Answers need neither forms nor styles.
   const html = DOMPurify.sanitize(marked.parser([token], marked.defaults), {
     FORBID_TAGS: ['img', 'style', 'form', 'input', 'video', 'audio', 'svg', 'math'],
     FORBID_ATTR: ['style'],
   });
-  if (cache.size >= CACHE_SIZE) cache.clear();
+  if (cache.size >= MAX_CACHED) cache.clear();
   cache.set(key, html);
   return html;
 }

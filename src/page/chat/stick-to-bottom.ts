@@ -1,61 +1,77 @@
-/** A view that follows the text while it grows, and lets the reader go. */
+/** Scrolling that follows text while it streams in, and stops following when the reader scrolls up. */
 import { useCallback, useEffect, useRef, useState } from 'preact/hooks';
 
+/** What a scrolling element reports about itself, in CSS pixels. */
 export interface ScrollPosition {
+  /** How far it is scrolled down. */
   top: number;
-  /** Height of what is scrolled. */
-  content: number;
-  /** Height of the window on it. */
-  view: number;
+  /** Height of everything in it. */
+  contentHeight: number;
+  /** Height of its visible part. */
+  viewHeight: number;
 }
 
-/** Pixels from the end that still count as the end. */
-const NEAR = 32;
+/** Pixels from the bottom that still count as the bottom. */
+const BOTTOM_TOLERANCE = 32;
 
 /**
- * Whether the view follows after it was scrolled. Only a move upwards lets go: text that grows below moves nothing, and
- * our own scrolling goes down.
- * @param before place of the scroll event before
+ * Decides after a scroll event whether the view keeps following the text. Only an upward scroll stops it: growing text
+ * does not move the view, and our own scrolling goes down.
+ * @param previous the position at the previous scroll event
  */
-export function follows(following: boolean, before: ScrollPosition, now: ScrollPosition): boolean {
-  if (now.content - now.top - now.view <= NEAR) return true;
-  // Content that shrank moves the view up by itself.
-  return now.top < before.top - 1 && now.content >= before.content ? false : following;
+export function shouldFollow(following: boolean, previous: ScrollPosition, now: ScrollPosition): boolean {
+  if (now.contentHeight - now.top - now.viewHeight <= BOTTOM_TOLERANCE) return true;
+  // Shrinking content moves the view up without the reader.
+  const readerScrolledUp = now.top < previous.top - 1 && now.contentHeight >= previous.contentHeight;
+  return following && !readerScrolledUp;
 }
 
 const scrollPositionOf = ({ scrollTop, scrollHeight, clientHeight }: HTMLElement): ScrollPosition => ({
   top: scrollTop,
-  content: scrollHeight,
-  view: clientHeight,
+  contentHeight: scrollHeight,
+  viewHeight: clientHeight,
 });
 
-/** @param key what is shown; another one begins at its end again */
-export function useStickToEnd(key: string | undefined) {
+interface Options {
+  /** Names what is shown. When it changes, the view starts over. */
+  key: string | undefined;
+  /** Whether to follow the text. If not, the view starts at its top and stays where the reader puts it. */
+  enabled: boolean;
+}
+
+/**
+ * Keeps a scrolling element at its bottom while its content grows.
+ * @returns refs for the scrolling element and its content, whether it is at its bottom, and a way to get there
+ */
+export function useStickToBottom({ key, enabled }: Options) {
   const scroller = useRef<HTMLElement>(null);
   const content = useRef<HTMLDivElement>(null);
-  const following = useRef(true);
-  const lastPosition = useRef<ScrollPosition>({ top: 0, content: 0, view: 0 });
-  const [atEnd, setAtEnd] = useState(true);
+  const following = useRef(enabled);
+  const [atBottom, setAtBottom] = useState(true);
 
-  const toEnd = useCallback((): void => {
+  const scrollToBottom = useCallback((): void => {
     following.current = true;
-    setAtEnd(true);
+    setAtBottom(true);
     scroller.current?.scrollTo({ top: scroller.current.scrollHeight });
   }, []);
 
   useEffect(() => {
     const [element, inner] = [scroller.current, content.current];
     if (!element || !inner) return;
+    following.current = enabled;
+    setAtBottom(true);
+    element.scrollTo({ top: enabled ? element.scrollHeight : 0 });
+    if (!enabled) return;
+    let previous = scrollPositionOf(element);
     const onScroll = (): void => {
       const now = scrollPositionOf(element);
-      following.current = follows(following.current, lastPosition.current, now);
-      lastPosition.current = now;
-      setAtEnd(following.current);
+      following.current = shouldFollow(following.current, previous, now);
+      previous = now;
+      setAtBottom(following.current);
     };
-    const onGrowth = (): void => {
+    const observer = new ResizeObserver(() => {
       if (following.current) element.scrollTo({ top: element.scrollHeight });
-    };
-    const observer = new ResizeObserver(onGrowth);
+    });
     observer.observe(inner);
     observer.observe(element);
     element.addEventListener('scroll', onScroll, { passive: true });
@@ -63,8 +79,7 @@ export function useStickToEnd(key: string | undefined) {
       observer.disconnect();
       element.removeEventListener('scroll', onScroll);
     };
-  }, []);
+  }, [key, enabled]);
 
-  useEffect(toEnd, [key]);
-  return { scroller, content, atEnd, toEnd };
+  return { scroller, content, atBottom, scrollToBottom };
 }

@@ -51,7 +51,7 @@ export function App() {
           }}
         />
       )}
-      {drawer && <button type="button" class="shade" tabIndex={-1} aria-label="Close the sidebar" onClick={hide} />}
+      {drawer && <button type="button" class="backdrop" tabIndex={-1} aria-label="Close the sidebar" onClick={hide} />}
       <div class="page" inert={drawer}>
         <Bar sidebar={sidebar} wide={wide} onSidebar={() => setSidebar(true)} />
         {view.value === 'models' ? (
@@ -87,7 +87,7 @@ function Bar({ sidebar, wide, onSidebar }: { sidebar: boolean; wide: boolean; on
           {model && <small>{model.hasChatTemplate ? 'chat' : 'text completer'}</small>}
         </button>
       )}
-      <span class="spring" />
+      <span class="spacer" />
       {view.value === 'chat' && (
         <button
           type="button"

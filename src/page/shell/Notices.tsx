@@ -113,7 +113,7 @@ function OtherTabNotice() {
   const { length } = loadedElsewhere.value;
   if (length === 0 || dismissed) return null;
   return (
-    <div class="notice undo" role="status">
+    <div class="notice inline" role="status">
       <p>
         {length === 1 ? 'Another tab holds' : `${length} other tabs hold`} a model in GPU memory too; they share what
         there is.
@@ -125,7 +125,7 @@ function OtherTabNotice() {
 
 function ImportedNotice({ model }: { model: ModelSummary }) {
   return (
-    <div class="notice undo">
+    <div class="notice inline">
       <p>{model.name} is here.</p>
       <div class="row">
         <button type="button" onClick={() => void useModel(model)}>
@@ -154,7 +154,7 @@ function LoadNotice() {
 /** Why nothing can be written meanwhile. */
 function ExperimentNotice() {
   return (
-    <div class="notice undo">
+    <div class="notice inline">
       <p>
         The model reads or writes for the <a href="#experts">experts' view</a>. Answers can be written once it is done.
       </p>
@@ -174,7 +174,7 @@ function UndoNotice({ title }: { title: string }) {
     return () => clearTimeout(timer);
   }, []);
   return (
-    <div class="notice undo" role="status">
+    <div class="notice inline" role="status">
       <p>“{title}” is deleted.</p>
       <div class="row">
         <button type="button" onClick={undoDelete}>
