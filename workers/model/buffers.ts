@@ -89,7 +89,7 @@ function chunkSpecs({ embeddingLength, expertsPerToken }: ModelConfig, tokens: n
     residual: { rows: tokens, width: embeddingLength },
     accumulator: { rows: tokens, width: embeddingLength },
     routingWeights: { bytes: tokens * expertsPerToken * 4 },
-    selected: { bytes: tokens * expertsPerToken * 4 },
+    selectedExperts: { bytes: tokens * expertsPerToken * 4 },
   } satisfies Specs;
 }
 
