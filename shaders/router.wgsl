@@ -17,7 +17,6 @@ override DECODE: bool;
 override WORKGROUP: u32;
 
 const MAX_K = 16u;
-const BANNED_WORDS = 119u;
 
 @group(0) @binding(0) var<storage, read_write> state: StepState;
 @group(0) @binding(1) var<storage, read> logits: array<f32>;
@@ -35,7 +34,7 @@ fn before(key: u32, index: u32, other_key: u32, other: u32) -> bool {
 // What an expert is chosen by, as an ordered key.
 fn preference(token: u32, expert: u32) -> u32 {
   let bit = place.x * EXPERTS + expert;
-  if (bit < 32u * BANNED_WORDS && ((state.banned[bit / 32u] >> (bit % 32u)) & 1u) != 0u) {
+  if (bit < 32u * BANNED_LENGTH && ((state.banned[bit / 32u] >> (bit % 32u)) & 1u) != 0u) {
     return 0u;
   }
   if (state.random != 0u) {

@@ -141,7 +141,7 @@ function allocate(inputs: LoadInputs, weights: DenseWeights, budgetBytes: Bytes)
       ctx: {
         pipelines: new PipelineCache(device),
         variant: adapter.software ? 'rows' : 'workgroup',
-        state: buffers.state,
+        state: buffers.state.slice,
       },
       weights,
       kvCache,

@@ -15,7 +15,7 @@ import { type ExpertIndex, type LayerIndex, layerIndex } from '../../src/contrac
 import { type Dispatch, encodePass, type Slice, submit } from '../compute/gpu/dispatch.ts';
 import type { Activations } from '../compute/gpu/ops/context.ts';
 import type { Readback } from '../compute/gpu/readback.ts';
-import { STATE } from '../compute/gpu/step-state.ts';
+import { readStalledLayer } from '../compute/gpu/step-state.ts';
 import type { ExpertCache, Prediction } from '../experts/expert-cache.ts';
 import { encodeGroups } from '../experts/grouping.ts';
 import type { OnRouterLogits } from '../experts/likelihood-publisher.ts';
@@ -124,7 +124,7 @@ export class Decoder {
     const { buffers } = model;
     this.#positions++;
     const { whole } = await this.#programFor();
-    this.#inFlight.push(readback.submit(this.#encodePass(whole), [this.#result, buffers.state, buffers.trace]));
+    this.#inFlight.push(readback.submit(this.#encodePass(whole), [this.#result, buffers.state.slice, buffers.trace]));
   }
 
   /** A token that none is submitted behind, since experts will be missing. */
@@ -235,7 +235,7 @@ export class Decoder {
     const { trace, predictions: predicted, state } = model.buffers;
     const [result, ...marks] = await readback.submit(this.#encodePass(dispatches), [
       this.#result,
-      state,
+      state.slice,
       trace,
       predicted,
     ]);
@@ -251,20 +251,14 @@ export class Decoder {
   }
 
   #clearStall(): void {
-    const { buffers, ctx } = this.inputs.model;
-    ctx.pipelines.device.queue.writeBuffer(buffers.state.buffer, STATE.stalled * 4, new Uint32Array([0]));
+    this.inputs.model.buffers.state.clearStall();
   }
 
   /** Where the token that left this state stalled; undefined where it is done. */
   #stallIn(state: ArrayBuffer, trace: ArrayBuffer): Stall | undefined {
-    const stalled = new Uint32Array(state)[STATE.stalled];
-    return stalled === 0
-      ? undefined
-      : {
-          layer: layerIndex(stalled - 1),
-          selectedExperts: this.#selectedExpertsIn(trace, stalled - 1),
-          predictions: [],
-        };
+    const layer = readStalledLayer(state);
+    if (layer === undefined) return undefined;
+    return { layer, selectedExperts: this.#selectedExpertsIn(trace, layer), predictions: [] };
   }
 
   /** @param trace every layer's choices, or what was guessed of them */

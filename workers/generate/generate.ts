@@ -15,7 +15,6 @@ import { type Bytes, type TokenId, tokenId } from '../../src/contract/ids.ts';
 import { encodePass } from '../compute/gpu/dispatch.ts';
 import { readSampleResult, writeAllowed, writeSampleParams } from '../compute/gpu/ops/sample.ts';
 import type { Readback } from '../compute/gpu/readback.ts';
-import { STATE } from '../compute/gpu/step-state.ts';
 import { outputHead } from '../model/forward.ts';
 import { kvCacheBytes } from '../model/kv-cache.ts';
 import type { SessionHeader, SessionOwner } from '../store/session-store.ts';
@@ -339,7 +338,7 @@ export class Generator {
     );
     queue.writeBuffer(buffers.sampleCounts.buffer, 0, counts);
     queue.writeBuffer(buffers.sampleBias.buffer, 0, bias);
-    queue.writeBuffer(buffers.state.buffer, STATE.step * 4, new Uint32Array([0]));
+    buffers.state.restartSampling();
   }
 }
 

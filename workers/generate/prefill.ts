@@ -12,10 +12,9 @@ import {
   type TokenId,
   tokenId,
 } from '../../src/contract/ids.ts';
-import { type Dispatch, encodePass, type Slice, submit } from '../compute/gpu/dispatch.ts';
+import { type Dispatch, encodePass, submit } from '../compute/gpu/dispatch.ts';
 import type { Activations } from '../compute/gpu/ops/context.ts';
 import type { Readback } from '../compute/gpu/readback.ts';
-import { STATE } from '../compute/gpu/step-state.ts';
 import type { ExpertCache } from '../experts/expert-cache.ts';
 import { type ExpertGroup, encodeGroups, groupByExpert } from '../experts/grouping.ts';
 import type { OnRouterLogits } from '../experts/likelihood-publisher.ts';
@@ -80,17 +79,8 @@ export async function prefill(inputs: PrefillInputs): Promise<void> {
   } finally {
     prefillBuffers.release();
   }
-  writeState(device, buffers.state, 1, position + tokens.length - 1);
+  buffers.state.startBatch(1, position + tokens.length - 1);
   onProgress(tokens.length);
-}
-
-/** Sets tokens and position, clears the stall mark; the sampler's step goes on. */
-export function writeState(device: GPUDevice, state: Slice, tokenCount: number, position: number): void {
-  const words = new Uint32Array(3);
-  words[STATE.tokenCount] = tokenCount;
-  words[STATE.position] = position;
-  words[STATE.stalled] = 0;
-  device.queue.writeBuffer(state.buffer, state.offset, words);
 }
 
 /** Chunks with their rows: a single one has those of the step. */
@@ -114,7 +104,7 @@ async function throughLayers(inputs: PrefillInputs, chunks: readonly Chunk[]): P
   const device = ctx.pipelines.device;
   for (const { tokens: part, buffers: own } of chunks) {
     device.queue.writeBuffer(buffers.tokens.buffer, 0, Uint32Array.from(part));
-    writeState(device, buffers.state, part.length, 0);
+    buffers.state.startBatch(part.length, 0);
     submit(device, embedTokens({ ...model, buffers: own }, part.length));
   }
   for (let l = 0; l < config.layerCount; l++) {
@@ -123,10 +113,10 @@ async function throughLayers(inputs: PrefillInputs, chunks: readonly Chunk[]): P
     const layer = layerIndex(l);
     const last = chunks.at(-1)!;
     for (const chunk of chunks.slice(0, -1)) {
-      writeState(device, buffers.state, chunk.tokens.length, chunk.position);
+      buffers.state.startBatch(chunk.tokens.length, chunk.position);
       submit(device, attendAndRoute(model, chunk, layer));
     }
-    writeState(device, buffers.state, last.tokens.length, last.position);
+    buffers.state.startBatch(last.tokens.length, last.position);
     const wanted = chunks.map((chunk) => ({
       ...chunk.buffers.selectedExperts,
       size: chunk.tokens.length * config.expertsPerToken * 4,
@@ -142,7 +132,7 @@ async function throughLayers(inputs: PrefillInputs, chunks: readonly Chunk[]): P
     inputs.onSelectedExperts?.(layer, selectedExperts);
     await runGroups(inputs, layer, chunks, selectedExperts);
     for (const { tokens: part, buffers: own } of chunks) {
-      writeState(device, buffers.state, part.length, 0);
+      buffers.state.startBatch(part.length, 0);
       const combined = { config, layer, buffers: own, maxTokens: part.length };
       submit(device, own.accumulator ? addAccumulated(ctx, combined, own.accumulator) : combineExperts(ctx, combined));
     }
@@ -275,7 +265,7 @@ function submitGroups({ model, experts }: PrefillInputs, layer: LayerIndex, chun
   const device = ctx.pipelines.device;
   const words = encodeGroups(groups, (expert) => experts.slotOf(layer, expert)!);
   device.queue.writeBuffer(buffers.groups.buffer, 0, words);
-  writeState(device, buffers.state, tokens.length, chunk.position);
+  buffers.state.startBatch(tokens.length, chunk.position);
   const maxTokens = tokens.length;
   const maxAssignments = Math.max(...groups.map(({ assignments }) => assignments.length));
   const dispatches = runExperts(ctx, {

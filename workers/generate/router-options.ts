@@ -1,20 +1,17 @@
 /** How experts are chosen where not as the model would: lossy options (decode only) and ablations, as the router reads them. */
 import type { AblationOptions, GenerateRequest, LossyOptions } from '../../src/contract/engine-api.ts';
 import { MixtabError } from '../../src/contract/errors.ts';
+import { type ExpertId, expertId, expertIndex, layerIndex } from '../../src/contract/ids.ts';
 import type { ModelConfig } from '../../src/contract/import-api.ts';
-import { BANNED_BITS, STATE, STATE_BYTES } from '../compute/gpu/step-state.ts';
+import { MAX_BANNABLE_EXPERTS, type RouterStateOptions } from '../compute/gpu/step-state.ts';
 import type { Model } from '../model/forward.ts';
 
 export type RouterOptions = Pick<GenerateRequest, 'lossy' | 'ablation'>;
 
-const FIRST = STATE.residentBias;
-
 /** Writes the options to the GPU; none is exact. @throws MixtabError `bad-request` */
-export function setRouterOptions({ config, ctx, buffers }: Model, { lossy = {}, ablation = {} }: RouterOptions): void {
-  const words = new Uint32Array(STATE_BYTES / 4);
-  writeLossy(words, lossy);
-  writeAblation(words, ablation, config);
-  ctx.pipelines.device.queue.writeBuffer(buffers.state.buffer, buffers.state.offset + FIRST * 4, words, FIRST);
+export function setRouterOptions({ config, buffers }: Model, { lossy = {}, ablation = {} }: RouterOptions): void {
+  checkLossy(lossy);
+  buffers.state.setRouterOptions({ ...lossy, ...ablationState(ablation, config) });
 }
 
 /** The same for options that choose the same: keys and values computed with one are of no use to another. */
@@ -27,30 +24,27 @@ export function routerOptionsKey({ lossy = {}, ablation = {} }: RouterOptions): 
   return exact ? '' : JSON.stringify([residentBias, skipBelow, expertsUsed, randomSeed, bans]);
 }
 
-function writeLossy(words: Uint32Array, { residentBias = 0, skipBelow = 0 }: LossyOptions): void {
+function checkLossy({ residentBias = 0, skipBelow = 0 }: LossyOptions): void {
   if (!(residentBias >= 0 && skipBelow >= 0 && skipBelow <= 1)) {
     throw bad(
       `A resident bias of ${residentBias} and skipping below ${skipBelow} make no sense.`,
       'Use a bias of 0 or more and a weight of 0 to 1.',
     );
   }
-  new Float32Array(words.buffer).set([residentBias, skipBelow], STATE.residentBias);
 }
 
-function writeAblation(
-  words: Uint32Array,
+/** The options of the router's state for an ablation. @throws MixtabError `bad-request` */
+function ablationState(
   { expertsUsed, randomSeed, banned = [] }: AblationOptions,
   { layerCount, expertCount, expertsPerToken }: ModelConfig,
-): void {
+): RouterStateOptions {
   if (
     expertsUsed !== undefined &&
     !(Number.isInteger(expertsUsed) && expertsUsed >= 1 && expertsUsed <= expertsPerToken)
   ) {
     throw bad(`${expertsUsed} experts a token make no sense here.`, `Use 1 to ${expertsPerToken}.`);
   }
-  words[STATE.expertsUsed] = expertsUsed ?? 0;
-  words[STATE.random] = randomSeed === undefined ? 0 : 1;
-  words[STATE.randomSeed] = randomSeed ?? 0;
+  const bans = new Set<ExpertId>();
   const left = new Array<number>(layerCount).fill(expertCount);
   for (const { layer, expert } of banned) {
     if (
@@ -68,16 +62,14 @@ function writeAblation(
         `Layers are 0 to ${layerCount - 1}, experts 0 to ${expertCount - 1}.`,
       );
     }
-    const bit = layer * expertCount + expert;
-    if (bit >= BANNED_BITS)
+    const id = expertId(layerIndex(layer), expertIndex(expert), expertCount);
+    if (id >= MAX_BANNABLE_EXPERTS)
       throw bad(
         `Expert ${expert} of layer ${layer} cannot be banned.`,
-        `Only the first ${BANNED_BITS} experts of a model can be.`,
+        `Only the first ${MAX_BANNABLE_EXPERTS} experts of a model can be.`,
       );
-    const word = STATE.banned + (bit >>> 5);
-    const mask = (1 << (bit & 31)) >>> 0;
-    if ((words[word] & mask) === 0) left[layer]--;
-    words[word] |= mask;
+    if (!bans.has(id)) left[layer]--;
+    bans.add(id);
   }
   const short = left.findIndex((count) => count < expertsPerToken);
   if (short >= 0) {
@@ -86,6 +78,7 @@ function writeAblation(
       'Ban fewer of its experts.',
     );
   }
+  return { expertsUsed, randomSeed, banned: bans };
 }
 
 const bad = (message: string, remedy: string): MixtabError => new MixtabError('bad-request', message, remedy);

@@ -13,7 +13,7 @@ import { INPUT_ALIGNMENT_WEIGHTS } from '../format/weight-layout.ts';
 import { logitsOf } from '../model/forward.ts';
 import { Decoder } from './decode.ts';
 import type { GpuModel } from './loaded-model.ts';
-import { prefill, writeState } from './prefill.ts';
+import { prefill } from './prefill.ts';
 import { setRouterOptions } from './router-options.ts';
 import { routingOf } from './routing.ts';
 
@@ -182,7 +182,7 @@ async function prefillWindow(
         // The last token's target is not scored: there is none.
         const targets = Uint32Array.from({ length: count }, (_, i) => window[from + at + i + 1] ?? 0);
         device.queue.writeBuffer(buffers.targets.buffer, 0, targets);
-        writeState(device, model.buffers.state, count, 0);
+        model.buffers.state.startBatch(count, 0);
         const encoder = encodePass(device, [
           ...logitsOf(model, { residual, normed: buffers.normed, logits: buffers.logits, maxTokens: count }),
           ...tokenLogprob(ctx, {
@@ -238,7 +238,7 @@ async function decodeWindow(
     // The last token's target is not scored: there is none.
     queue.writeBuffer(buffers.targets.buffer, 0, Uint32Array.of(window[t + 1] ?? 0));
     queue.writeBuffer(model.buffers.tokens.buffer, 0, Uint32Array.of(token));
-    writeState(ctx.pipelines.device, model.buffers.state, 1, t);
+    model.buffers.state.startBatch(1, t);
     const [logprob] = new Float32Array(await decoder.nextToken(0), 0, 1);
     if (t + 1 < window.length) logprobs.push(logprob);
     for (const [layer, chosen] of (await decoder.trace()).entries()) {

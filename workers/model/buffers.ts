@@ -6,7 +6,7 @@ import { type Slice, whole } from '../compute/gpu/dispatch.ts';
 import { attentionScratchBytes } from '../compute/gpu/ops/attention.ts';
 import { type Activations, GROUPS_HEADER_BYTES } from '../compute/gpu/ops/context.ts';
 import { SAMPLE_RESULT_BYTES, sampleParamsBytes, sampleScratchBytes } from '../compute/gpu/ops/sample.ts';
-import { STATE_BYTES } from '../compute/gpu/step-state.ts';
+import { STEP_STATE_BYTES, StepState } from '../compute/gpu/step-state.ts';
 import { INPUT_ALIGNMENT_WEIGHTS } from '../format/weight-layout.ts';
 
 interface TokenActivations {
@@ -29,7 +29,7 @@ export interface StepBuffers extends TokenActivations {
   maxTokens: number;
   /** Absent where all experts' outputs can stay in their rows until the last one ran: in decode, and in prompts of one chunk. */
   accumulator?: Activations;
-  state: Slice;
+  state: StepState;
   /** u32[maxTokens] */
   tokens: Slice;
   /** f32[maxTokens, embeddingLength] */
@@ -100,7 +100,6 @@ function specs(config: ModelConfig, { maxTokens, context }: StepShape) {
   const { accumulator: _, ...stepSpecs } = chunkSpecs(config, maxTokens);
   return {
     ...stepSpecs,
-    state: { bytes: STATE_BYTES },
     tokens: { bytes: maxTokens * 4 },
     normed: { rows: maxTokens, width: embeddingLength },
     q: { rows: maxTokens, width: headCount * headDim },
@@ -133,7 +132,8 @@ const bytesOf = (spec: Specs[string]): Bytes => ('bytes' in spec ? spec.bytes : 
 const sumOf = (all: Specs): Bytes => Object.values(all).reduce((sum, spec) => sum + bytesOf(spec), 0);
 
 /** GPU bytes that {@link createStepBuffers} will take. */
-export const stepBufferBytes = (config: ModelConfig, shape: StepShape): Bytes => sumOf(specs(config, shape));
+export const stepBufferBytes = (config: ModelConfig, shape: StepShape): Bytes =>
+  STEP_STATE_BYTES + sumOf(specs(config, shape));
 
 /** GPU bytes that the longest prompt's rows will take beside them: 32 KB a token in Mixtral. None where it is a single chunk. */
 export const prefillBuffersBytes = (config: ModelConfig, { maxTokens, context }: StepShape): Bytes =>
@@ -168,17 +168,22 @@ function allocate(device: GPUDevice, all: Specs, kind: string): Allocated {
 
 export function createStepBuffers(device: GPUDevice, config: ModelConfig, shape: StepShape): StepBuffers {
   const { slices, bytes, destroy } = allocate(device, specs(config, shape), '');
+  const state = new StepState(device);
   const { predictionNormed, predictionLogits, predictionWeights, ...rest } = slices;
   return {
-    ...(rest as unknown as Omit<StepBuffers, keyof StepShape | 'predictionScratch' | 'bytes' | 'destroy'>),
+    ...(rest as unknown as Omit<StepBuffers, keyof StepShape | 'state' | 'predictionScratch' | 'bytes' | 'destroy'>),
     predictionScratch: {
       normed: predictionNormed as Activations,
       routerLogits: predictionLogits as Activations,
       routingWeights: predictionWeights as Slice,
     },
+    state,
     maxTokens: shape.maxTokens,
-    bytes,
-    destroy,
+    bytes: bytes + STEP_STATE_BYTES,
+    destroy: () => {
+      state.destroy();
+      destroy();
+    },
   };
 }
 

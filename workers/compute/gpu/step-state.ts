@@ -1,31 +1,165 @@
 /**
- * The small storage buffer that every kernel of a step reads: how many tokens, at which position,
- * and whether an earlier kernel found an expert missing. Mirrors `shaders/lib/state.wgsl`.
+ * The step state: a small storage buffer that every kernel of a step reads as binding 0. It holds the batch, the stall mark, the
+ * sampler's step and the router's options.
+ *
+ * `FIELDS` is the only description of its layout. The WGSL struct, the word offsets and the accessors are all derived from it, so a new
+ * field is added here and nowhere else.
  */
+import { type Bytes, type ExpertId, type LayerIndex, layerIndex } from '../../../src/contract/ids.ts';
+import { type Slice, whole } from './dispatch.ts';
 
-/** Word (u32) offsets in the state buffer. */
-export const STATE = {
-  /** Tokens in this batch; 1 in decode. */
-  tokenCount: 0,
-  /** Position of the batch's first token in the KV cache. */
-  position: 1,
-  /** 0: running. n: an expert of layer n-1 is missing, every kernel returns at once. */
-  stalled: 2,
-  /** Number of tokens sampled so far in this generation: the sampler's random stream index. */
-  step: 3,
-  /** f32. Added to the router logits of resident experts in decode; 0 is exact. */
-  residentBias: 4,
-  /** f32. In decode, experts but the first whose weight is smaller are left out; 0 is exact. */
-  skipBelow: 5,
-  /** Of the experts chosen for a token, how many count; 0: all. */
-  expertsUsed: 6,
-  /** 1: experts are drawn at random. */
-  random: 7,
-  randomSeed: 8,
-  /** To the end: bit `layer * expertCount + expert` is set for an expert that is never chosen. */
-  banned: 9,
-} as const;
+interface Field {
+  type: 'u32' | 'f32';
+  /** The number of elements, for an array. */
+  length?: number;
+  doc: string;
+}
 
-export const STATE_BYTES = 512;
-/** Experts of all layers that {@link STATE}.banned has room for. */
-export const BANNED_BITS = (STATE_BYTES / 4 - STATE.banned) * 32;
+/** The fields in the order in which they are stored, without gaps: each element takes one 32-bit word. */
+const FIELDS = {
+  tokenCount: { type: 'u32', doc: 'tokens in this batch; 1 in decode' },
+  position: { type: 'u32', doc: "position of the batch's first token in the KV cache" },
+  stalled: { type: 'u32', doc: '0, or 1 + the layer that misses an expert; every kernel then returns at once' },
+  step: { type: 'u32', doc: "tokens sampled so far in this answer: the counter of the sampler's random numbers" },
+  residentBias: { type: 'f32', doc: 'added to the router logits of resident experts in decode; 0 is exact' },
+  skipBelow: { type: 'f32', doc: 'in decode, experts with a smaller weight are skipped, except the first; 0 is exact' },
+  expertsUsed: { type: 'u32', doc: 'how many of the selected experts of a token are used; 0: all' },
+  random: { type: 'u32', doc: '1: experts are drawn at random, by seed, layer and position' },
+  randomSeed: { type: 'u32', doc: 'seed of the random experts' },
+  banned: { type: 'u32', length: 119, doc: 'bit (layer * expert count + expert): that expert is never selected' },
+} as const satisfies Record<string, Field>;
+
+export type StepStateField = keyof typeof FIELDS;
+
+/** The contents of the step state. `banned` holds its words, 32 experts each. */
+export type StepStateValues = {
+  -readonly [F in StepStateField]: (typeof FIELDS)[F] extends { length: number } ? ArrayLike<number> : number;
+};
+
+const lengthOf = (field: Field): number => field.length ?? 1;
+
+/** The first word (32 bits) of each field. */
+export const STEP_STATE_OFFSETS = offsetsOf(FIELDS);
+
+/** The size of the buffer. */
+export const STEP_STATE_BYTES: Bytes = Object.values(FIELDS).reduce((words, field) => words + lengthOf(field), 0) * 4;
+
+/** Experts can be banned if their {@link ExpertId} is below this number. */
+export const MAX_BANNABLE_EXPERTS = FIELDS.banned.length * 32;
+
+/** The WGSL text that declares `StepState`, and for each array field a constant with its length, e.g. `BANNED_LENGTH`. */
+export const STEP_STATE_WGSL = toWgsl(FIELDS);
+
+function offsetsOf(fields: Record<StepStateField, Field>): Readonly<Record<StepStateField, number>> {
+  let offset = 0;
+  const offsets = Object.entries(fields).map(([name, field]) => {
+    const first = offset;
+    offset += lengthOf(field);
+    return [name, first];
+  });
+  return Object.fromEntries(offsets);
+}
+
+function toWgsl(fields: Record<string, Field>): string {
+  const snakeCase = (name: string): string => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+  const constants: string[] = [];
+  const members = Object.entries(fields).map(([name, { type, length, doc }]) => {
+    const member = snakeCase(name);
+    if (length === undefined) return `  ${member}: ${type},  // ${doc}`;
+    const constant = `${member.toUpperCase()}_LENGTH`;
+    constants.push(`const ${constant} = ${length}u;`);
+    return `  ${member}: array<${type}, ${constant}>,  // ${doc}`;
+  });
+  return [...constants, 'struct StepState {', ...members, '}', ''].join('\n');
+}
+
+/** The words of a step state. Fields that are not given are 0. */
+export function encodeStepState(values: Partial<StepStateValues>): Uint32Array<ArrayBuffer> {
+  const buffer = new ArrayBuffer(STEP_STATE_BYTES);
+  const views = { u32: new Uint32Array(buffer), f32: new Float32Array(buffer) };
+  for (const [name, value] of Object.entries(values) as [StepStateField, number | ArrayLike<number>][]) {
+    views[FIELDS[name].type].set(typeof value === 'number' ? [value] : value, STEP_STATE_OFFSETS[name]);
+  }
+  return views.u32;
+}
+
+/** The contents of a step state that was read back from the GPU. */
+export function decodeStepState(buffer: ArrayBuffer): StepStateValues {
+  const views = { u32: new Uint32Array(buffer), f32: new Float32Array(buffer) };
+  const entries = Object.entries(FIELDS).map(([name, field]) => {
+    const first = STEP_STATE_OFFSETS[name as StepStateField];
+    const view = views[field.type];
+    return [name, 'length' in field ? view.slice(first, first + field.length) : view[first]];
+  });
+  return Object.fromEntries(entries);
+}
+
+/** The layer that stalled a step because it misses an expert, or undefined if the step ran to its end. */
+export function readStalledLayer(buffer: ArrayBuffer): LayerIndex | undefined {
+  const { stalled } = decodeStepState(buffer);
+  return stalled === 0 ? undefined : layerIndex(stalled - 1);
+}
+
+/** How the router deviates from the model. Without options it selects exactly the model's experts. */
+export interface RouterStateOptions {
+  /** Added to the router logits of resident experts, in decode only. */
+  residentBias?: number;
+  /** Experts with a smaller weight are skipped, except the first, in decode only. */
+  skipBelow?: number;
+  /** How many of the selected experts of a token are used; 0: all. */
+  expertsUsed?: number;
+  /** If given, experts are drawn at random with this seed. */
+  randomSeed?: number;
+  /** Experts that are never selected; each id is below {@link MAX_BANNABLE_EXPERTS}. */
+  banned?: Iterable<ExpertId>;
+}
+
+/** Owns the buffer of the step state. All writes from the CPU go through its methods; the kernels write `stalled` and advance it. */
+export class StepState {
+  /** The binding of the kernels, and what to read back. */
+  readonly slice: Slice;
+
+  constructor(private readonly device: GPUDevice) {
+    const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST;
+    this.slice = whole(device.createBuffer({ label: 'step state', size: STEP_STATE_BYTES, usage }));
+  }
+
+  /** Starts a batch of `tokenCount` tokens at `position` of the KV cache and clears the stall mark. The sampler's step stays. */
+  startBatch(tokenCount: number, position: number): void {
+    this.#write({ tokenCount, position, stalled: 0 });
+  }
+
+  /** Lets kernels run again after a layer missed an expert. */
+  clearStall(): void {
+    this.#write({ stalled: 0 });
+  }
+
+  /** Restarts the sampler's random numbers, for a new answer. */
+  restartSampling(): void {
+    this.#write({ step: 0 });
+  }
+
+  /** Replaces all options of the router. */
+  setRouterOptions(options: RouterStateOptions): void {
+    const { residentBias = 0, skipBelow = 0, expertsUsed = 0, randomSeed } = options;
+    const banned = new Uint32Array(FIELDS.banned.length);
+    for (const id of options.banned ?? []) banned[id >>> 5] |= 1 << (id & 31);
+    const random = randomSeed === undefined ? 0 : 1;
+    this.#write({ residentBias, skipBelow, expertsUsed, random, randomSeed: randomSeed ?? 0, banned });
+  }
+
+  destroy(): void {
+    this.slice.buffer.destroy();
+  }
+
+  /** Writes adjacent fields with one call; the others keep their values. */
+  #write(values: Partial<StepStateValues>): void {
+    const names = Object.keys(values) as StepStateField[];
+    const first = Math.min(...names.map((name) => STEP_STATE_OFFSETS[name]));
+    const words = names.reduce((sum, name) => sum + lengthOf(FIELDS[name]), 0);
+    const end = Math.max(...names.map((name) => STEP_STATE_OFFSETS[name] + lengthOf(FIELDS[name])));
+    if (end - first !== words) throw new RangeError(`The fields ${names.join(', ')} are not adjacent.`);
+    const { buffer, offset } = this.slice;
+    this.device.queue.writeBuffer(buffer, offset + first * 4, encodeStepState(values), first, words);
+  }
+}

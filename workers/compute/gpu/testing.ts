@@ -4,7 +4,7 @@ import { requestAdapter, requestDevice } from './device.ts';
 import { type Dispatch, encode, type Slice, whole } from './dispatch.ts';
 import type { Activations, MatrixVariant, OpContext } from './ops/context.ts';
 import { PipelineCache } from './pipelines.ts';
-import { STATE, STATE_BYTES } from './step-state.ts';
+import { encodeStepState, type StepStateValues } from './step-state.ts';
 
 const STORAGE = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST;
 /** Sentinel that tests fill outputs with, to see what a kernel wrote and what it left alone. */
@@ -79,14 +79,11 @@ export async function readActivations(
   return dense;
 }
 
-export type StateValues = Partial<Record<keyof typeof STATE, number>>;
+export type StateValues = Partial<StepStateValues>;
 
-/** A state buffer; fields that are not given are 0, `tokenCount` 1. */
+/** The buffer of a step state. Fields that are not given are 0, except `tokenCount`, which is 1. */
 export function makeState(gpu: GPUDevice, values: StateValues = {}): Slice {
-  const words = new Uint32Array(STATE_BYTES / 4);
-  words[STATE.tokenCount] = 1;
-  for (const [field, value] of Object.entries(values)) words[STATE[field as keyof typeof STATE]] = value;
-  return upload(gpu, words, 'state');
+  return upload(gpu, encodeStepState({ tokenCount: 1, ...values }), 'step state');
 }
 
 /** What an operation needs, with a pipeline cache that the tests of a file share. */

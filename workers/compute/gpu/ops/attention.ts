@@ -17,10 +17,10 @@ import block4Code from '../../../../shaders/lib/query_block_4.wgsl?raw';
 import rows1Code from '../../../../shaders/lib/query_rows_1.wgsl?raw';
 import rows2Code from '../../../../shaders/lib/query_rows_2.wgsl?raw';
 import rows4Code from '../../../../shaders/lib/query_rows_4.wgsl?raw';
-import stateCode from '../../../../shaders/lib/state.wgsl?raw';
 import type { Bytes } from '../../../../src/contract/ids.ts';
 import type { Dispatch, Slice } from '../dispatch.ts';
 import type { KernelSource } from '../pipelines.ts';
+import { STEP_STATE_WGSL } from '../step-state.ts';
 import { constants } from './constants.ts';
 import type { Activations, OpContext } from './context.ts';
 
@@ -38,7 +38,7 @@ type RowCount = keyof typeof ROW_CODE;
 const kernels = (rows: RowCount) => {
   const kernel = (name: string, ...code: string[]): KernelSource => ({
     name: `${name}_${rows}`,
-    code: [stateCode, ROW_CODE[rows], batchCode, ...code],
+    code: [STEP_STATE_WGSL, ROW_CODE[rows], batchCode, ...code],
   });
   return {
     scores: kernel('attention_scores', BLOCK_CODE[rows], scoresCode),

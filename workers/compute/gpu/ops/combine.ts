@@ -1,11 +1,11 @@
 import combineCode from '../../../../shaders/combine.wgsl?raw';
-import stateCode from '../../../../shaders/lib/state.wgsl?raw';
 import type { Dispatch } from '../dispatch.ts';
 import type { KernelSource } from '../pipelines.ts';
+import { STEP_STATE_WGSL } from '../step-state.ts';
 import { constants } from './constants.ts';
 import type { Activations, OpContext } from './context.ts';
 
-const KERNEL: KernelSource = { name: 'combine', code: [stateCode, combineCode] };
+const KERNEL: KernelSource = { name: 'combine', code: [STEP_STATE_WGSL, combineCode] };
 const WORKGROUP = 64;
 
 export interface CombineArgs {

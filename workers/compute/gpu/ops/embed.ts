@@ -1,6 +1,6 @@
 import embedCode from '../../../../shaders/embed.wgsl?raw';
-import stateCode from '../../../../shaders/lib/state.wgsl?raw';
 import type { Dispatch, Slice } from '../dispatch.ts';
+import { STEP_STATE_WGSL } from '../step-state.ts';
 import type { Activations, OpContext, SplitMatrix } from './context.ts';
 import { planeOverrides, runsPerRow, weightKernel } from './weight-shader.ts';
 
@@ -33,7 +33,7 @@ export function embed(ctx: OpContext, { matrix, tokens, output, maxTokens }: Emb
     };
     firstRow += layout.rows;
     return ctx.pipelines.dispatch(
-      weightKernel('embed', layout.type, stateCode, embedCode),
+      weightKernel('embed', layout.type, STEP_STATE_WGSL, embedCode),
       overrides,
       [ctx.state, slice, tokens, output.slice],
       [Math.ceil(blocks / WORKGROUP), maxTokens, 1],

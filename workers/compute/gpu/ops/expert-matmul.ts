@@ -3,15 +3,15 @@ import matmulRowsCode from '../../../../shaders/expert_matmul_rows.wgsl?raw';
 import matmulWorkgroupCode from '../../../../shaders/expert_matmul_workgroup.wgsl?raw';
 import assignmentsCode from '../../../../shaders/lib/expert_assignments.wgsl?raw';
 import groupsCode from '../../../../shaders/lib/groups.wgsl?raw';
-import stateCode from '../../../../shaders/lib/state.wgsl?raw';
 import type { TensorLayout } from '../../../format/weight-layout.ts';
 import type { Dispatch, Slice } from '../dispatch.ts';
+import { STEP_STATE_WGSL } from '../step-state.ts';
 import type { Activations, ExpertBank, MatrixVariant, OpContext } from './context.ts';
 import { DOT_CODE, planeOverrides, runsPerRow, tiling, weightKernel } from './weight-shader.ts';
 
 /** The libs of an expert kernel, after those of its weight type. */
 export const expertLibs = (variant: MatrixVariant): readonly string[] => [
-  stateCode,
+  STEP_STATE_WGSL,
   groupsCode,
   assignmentsCode,
   ...DOT_CODE[variant],

@@ -1,7 +1,7 @@
-import stateCode from '../../../../shaders/lib/state.wgsl?raw';
 import rowsCode from '../../../../shaders/matmul_rows.wgsl?raw';
 import workgroupCode from '../../../../shaders/matmul_workgroup.wgsl?raw';
 import type { Dispatch } from '../dispatch.ts';
+import { STEP_STATE_WGSL } from '../step-state.ts';
 import type { Activations, Matrix, OpContext, SplitMatrix } from './context.ts';
 import { DOT_CODE, planeOverrides, runsPerRow, tiling, weightKernel } from './weight-shader.ts';
 
@@ -28,7 +28,7 @@ export function matmul(
   const { layout, slice } = matrix;
   const { tile, workgroup, rowGroups, tiles } = tiling(ctx.variant, layout.rows, maxTokens);
   const code = ctx.variant === 'rows' ? rowsCode : workgroupCode;
-  const kernel = weightKernel(`matmul ${ctx.variant}`, layout.type, stateCode, ...DOT_CODE[ctx.variant], code);
+  const kernel = weightKernel(`matmul ${ctx.variant}`, layout.type, STEP_STATE_WGSL, ...DOT_CODE[ctx.variant], code);
   const overrides = {
     ROWS: layout.rows,
     BLOCKS: runsPerRow(layout),

@@ -1,12 +1,12 @@
-import stateCode from '../../../../shaders/lib/state.wgsl?raw';
 import rmsNormCode from '../../../../shaders/rms_norm.wgsl?raw';
 import rmsNormWorkgroupCode from '../../../../shaders/rms_norm_workgroup.wgsl?raw';
 import type { Dispatch, Slice } from '../dispatch.ts';
 import type { KernelSource } from '../pipelines.ts';
+import { STEP_STATE_WGSL } from '../step-state.ts';
 import type { Activations, OpContext } from './context.ts';
 
-const ROWS: KernelSource = { name: 'rms_norm', code: [stateCode, rmsNormCode] };
-const WORKGROUP: KernelSource = { name: 'rms_norm_workgroup', code: [stateCode, rmsNormWorkgroupCode] };
+const ROWS: KernelSource = { name: 'rms_norm', code: [STEP_STATE_WGSL, rmsNormCode] };
+const WORKGROUP: KernelSource = { name: 'rms_norm_workgroup', code: [STEP_STATE_WGSL, rmsNormWorkgroupCode] };
 
 /** Columns that one thread scales in the `rows` variant, after it has summed the whole row for itself. */
 const COLUMNS_PER_THREAD = 64;

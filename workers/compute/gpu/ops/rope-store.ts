@@ -1,10 +1,10 @@
-import stateCode from '../../../../shaders/lib/state.wgsl?raw';
 import ropeStoreCode from '../../../../shaders/rope_store.wgsl?raw';
 import type { Dispatch, Slice } from '../dispatch.ts';
 import type { KernelSource } from '../pipelines.ts';
+import { STEP_STATE_WGSL } from '../step-state.ts';
 import type { Activations, OpContext } from './context.ts';
 
-const KERNEL: KernelSource = { name: 'rope_store', code: [stateCode, ropeStoreCode] };
+const KERNEL: KernelSource = { name: 'rope_store', code: [STEP_STATE_WGSL, ropeStoreCode] };
 const WORKGROUP = 64;
 
 export interface RopeAndStoreArgs {

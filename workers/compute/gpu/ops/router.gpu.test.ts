@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { route } from '../../../reference/router.ts';
 import { threefry2x32 } from '../../../reference/sample.ts';
 import { compare, TOLERANCE } from '../../../reference/tolerance.ts';
-import { STATE } from '../step-state.ts';
+import { decodeStepState } from '../step-state.ts';
 import {
   allocate,
   getTestDevice,
@@ -53,7 +53,7 @@ async function runRouter(logits: Float32Array, expertCount: number, expertsPerTo
     weights: (await readBack(gpu, routingWeights, Float32Array)).subarray(0, maxTokens * expertsPerToken),
     groups: [...words.subarray(0, expertsPerToken * 4)],
     assignments: [...words.subarray(GROUPS_HEADER_BYTES / 4, GROUPS_HEADER_BYTES / 4 + expertsPerToken)],
-    stalled: (await readBack(gpu, ctx.state, Uint32Array))[STATE.stalled],
+    stalled: decodeStepState((await readBack(gpu, ctx.state, Uint32Array)).buffer).stalled,
   };
 }
 
@@ -144,7 +144,7 @@ describe('router', () => {
   it('never chooses a banned expert of its layer', async () => {
     const logits = randomNormal(seededRandom(8), 20 * 8, 2);
     const banned = (0b1001_0010 << 16) | 0xff00; // of layer 2, and all of layer 1
-    const actual = await runRouter(logits, 8, 2, { layer: 2, banned });
+    const actual = await runRouter(logits, 8, 2, { layer: 2, banned: [banned] });
     const without = logits.map((logit, i) => ([1, 4, 7].includes(i % 8) ? Number.NaN : logit));
     const want = expected(without, 8, 2);
     expect(actual.selected).toEqual(want.selected);

@@ -1,16 +1,16 @@
 import groupsCode from '../../../../shaders/lib/groups.wgsl?raw';
 import orderedKeyCode from '../../../../shaders/lib/ordered_key.wgsl?raw';
-import stateCode from '../../../../shaders/lib/state.wgsl?raw';
 import threefryCode from '../../../../shaders/lib/threefry.wgsl?raw';
 import routerCode from '../../../../shaders/router.wgsl?raw';
 import type { Dispatch, Slice } from '../dispatch.ts';
 import type { KernelSource } from '../pipelines.ts';
+import { STEP_STATE_WGSL } from '../step-state.ts';
 import { constants } from './constants.ts';
 import type { Activations, OpContext } from './context.ts';
 
 const KERNEL: KernelSource = {
   name: 'router',
-  code: [stateCode, groupsCode, orderedKeyCode, threefryCode, routerCode],
+  code: [STEP_STATE_WGSL, groupsCode, orderedKeyCode, threefryCode, routerCode],
 };
 
 /** The kernel keeps a token's choices in registers; Mixtral takes 2, the widest known models 8. */

@@ -4,7 +4,7 @@ import type { SamplingOptions } from '../../../../src/contract/engine-api.ts';
 import { adjustLogits, candidates, draw, logProbabilities, ranking, uniformOf } from '../../../reference/sample.ts';
 import { compare, TOLERANCE } from '../../../reference/tolerance.ts';
 import type { Slice } from '../dispatch.ts';
-import { STATE } from '../step-state.ts';
+import { decodeStepState } from '../step-state.ts';
 import {
   allocate,
   getTestDevice,
@@ -73,13 +73,12 @@ async function sampler({
     return Array.from({ length: repeats }, () => dispatches).flat();
   });
   const words = await readBack(gpu, result, Uint32Array);
-  const stateWords = await readBack(gpu, ctx.state, Uint32Array);
   return {
     ...readSampleResult(words.buffer),
     cut: { key: words[SAMPLE_RESULT.cutKey], id: words[SAMPLE_RESULT.cutId] },
     next: (await readBack(gpu, tokens, Uint32Array))[0],
     counts: (await readBack(gpu, seen, Uint32Array)).subarray(0, vocabularySize),
-    state: Object.fromEntries(Object.entries(STATE).map(([field, word]) => [field, stateWords[word]])),
+    state: decodeStepState((await readBack(gpu, ctx.state, Uint32Array)).buffer),
   };
 }
 

@@ -1,18 +1,18 @@
 import storageHistogramCode from '../../../../shaders/lib/histogram_storage.wgsl?raw';
 import workgroupHistogramCode from '../../../../shaders/lib/histogram_workgroup.wgsl?raw';
 import orderedKeyCode from '../../../../shaders/lib/ordered_key.wgsl?raw';
-import stateCode from '../../../../shaders/lib/state.wgsl?raw';
 import threefryCode from '../../../../shaders/lib/threefry.wgsl?raw';
 import sampleCode from '../../../../shaders/sample.wgsl?raw';
 import type { SamplingOptions, TokenLogprob } from '../../../../src/contract/engine-api.ts';
 import { type Bytes, type TokenId, tokenId } from '../../../../src/contract/ids.ts';
 import type { Dispatch, Slice } from '../dispatch.ts';
 import type { KernelSource } from '../pipelines.ts';
+import { STEP_STATE_WGSL } from '../step-state.ts';
 import type { Activations, OpContext } from './context.ts';
 
 const kernel = (variant: string, histogramCode: string): KernelSource => ({
   name: `sample ${variant}`,
-  code: [stateCode, orderedKeyCode, threefryCode, histogramCode, sampleCode],
+  code: [STEP_STATE_WGSL, orderedKeyCode, threefryCode, histogramCode, sampleCode],
 });
 
 /** Few threads where they are loops and barriers are dear. */

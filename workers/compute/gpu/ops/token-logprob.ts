@@ -1,10 +1,10 @@
-import stateCode from '../../../../shaders/lib/state.wgsl?raw';
 import logprobCode from '../../../../shaders/token_logprob.wgsl?raw';
 import type { Dispatch, Slice } from '../dispatch.ts';
 import type { KernelSource } from '../pipelines.ts';
+import { STEP_STATE_WGSL } from '../step-state.ts';
 import type { Activations, OpContext } from './context.ts';
 
-const KERNEL: KernelSource = { name: 'token_logprob', code: [stateCode, logprobCode] };
+const KERNEL: KernelSource = { name: 'token_logprob', code: [STEP_STATE_WGSL, logprobCode] };
 
 export interface TokenLogprobArgs {
   /** f32[maxTokens, vocabularySize] */
