@@ -139,15 +139,18 @@ export const stepBufferBytes = (config: ModelConfig, shape: StepShape): Bytes =>
 export const prefillBuffersBytes = (config: ModelConfig, { maxTokens, context }: StepShape): Bytes =>
   context > maxTokens ? sumOf(chunkSpecs(config, context)) : 0;
 
-interface Allocated {
-  slices: Record<string, Slice | Activations>;
+/** A buffer for each spec, under the same name. */
+type Buffers<S extends Specs> = { [K in keyof S]: S[K] extends { bytes: Bytes } ? Slice : Activations };
+
+interface Allocated<S extends Specs> {
+  slices: Buffers<S>;
   bytes: Bytes;
   destroy(): void;
 }
 
-function allocate(device: GPUDevice, all: Specs, kind: string): Allocated {
+function allocate<S extends Specs>(device: GPUDevice, all: S, kind: string): Allocated<S> {
   const buffers: GPUBuffer[] = [];
-  const slices: Allocated['slices'] = {};
+  const slices: Record<string, Slice | Activations> = {};
   for (const [name, spec] of Object.entries(all)) {
     const buffer = device.createBuffer({
       label: `${kind}${name}`,
@@ -158,7 +161,7 @@ function allocate(device: GPUDevice, all: Specs, kind: string): Allocated {
     slices[name] = 'bytes' in spec ? whole(buffer) : { slice: whole(buffer), stride: strideOf(spec.width) };
   }
   return {
-    slices,
+    slices: slices as Buffers<S>,
     bytes: buffers.reduce((sum, buffer) => sum + buffer.size, 0),
     destroy: () => {
       for (const buffer of buffers) buffer.destroy();
@@ -171,11 +174,11 @@ export function createStepBuffers(device: GPUDevice, config: ModelConfig, shape:
   const state = new StepState(device);
   const { predictionNormed, predictionLogits, predictionWeights, ...rest } = slices;
   return {
-    ...(rest as unknown as Omit<StepBuffers, keyof StepShape | 'state' | 'predictionScratch' | 'bytes' | 'destroy'>),
+    ...rest,
     predictionScratch: {
-      normed: predictionNormed as Activations,
-      routerLogits: predictionLogits as Activations,
-      routingWeights: predictionWeights as Slice,
+      normed: predictionNormed,
+      routerLogits: predictionLogits,
+      routingWeights: predictionWeights,
     },
     state,
     maxTokens: shape.maxTokens,
@@ -192,9 +195,9 @@ export function createChunkActivations(
   device: GPUDevice,
   config: ModelConfig,
   tokens: number,
-): Allocated & { rows: ChunkActivations } {
-  const allocated = allocate(device, chunkSpecs(config, tokens), 'prompt ');
-  return { ...allocated, rows: allocated.slices as unknown as ChunkActivations };
+): { rows: ChunkActivations; bytes: Bytes; destroy(): void } {
+  const { slices, bytes, destroy } = allocate(device, chunkSpecs(config, tokens), 'prompt ');
+  return { rows: slices, bytes, destroy };
 }
 
 /** One layer's region of the trace. */
