@@ -128,13 +128,13 @@ function allocate(inputs: LoadInputs, weights: DenseWeights, budgetBytes: Bytes)
     const prefillBuffers = new PrefillBuffers(device, config);
     const ropeSlice = own(upload(device, 'rope table', table));
     const recordOf = new Map(manifest.records.map((record) => [record.key, record]));
-    const experts = new ExpertCache(
+    const experts = new ExpertCache({
       memory,
       pools,
-      (layer, expert, signal) => reader.read(manifest.id, recordOf.get(expertKey(layer, expert))!, signal),
-      request.ramBudgetBytes ?? automaticRamBudget(adapter, deviceMemory()),
-      (record) => reader.recycle?.(record),
-    );
+      readExpert: (layer, expert, signal) => reader.read(manifest.id, recordOf.get(expertKey(layer, expert))!, signal),
+      ramBudgetBytes: request.ramBudgetBytes ?? automaticRamBudget(adapter, deviceMemory()),
+      recycle: (record) => reader.recycle?.(record),
+    });
     const likelihoodPublisher = manifest.state === 'importing' ? own(new LikelihoodPublisher(manifest)) : undefined;
     const model: Model = {
       config,

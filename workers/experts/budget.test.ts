@@ -6,13 +6,13 @@ import { type PoolPlan, planSlots, type SlotBudget } from './budget.ts';
 const base = { fixedBytes: 1_000, slotBytes: [100, 100, 100], expertCount: 8, expertsPerToken: 2 };
 const slotsOf = (pools: PoolPlan[]): number[] => pools.map(({ slots }) => slots);
 
-describe('planSlots with room for every layer', () => {
-  it('gives every expert a slot where the budget allows, and no more', () => {
+describe('planSlots with room for one token’s experts in every layer', () => {
+  it('gives every expert a slot if the budget allows, and no more', () => {
     expect(slotsOf(planSlots({ ...base, budgetBytes: 1e9 }))).toEqual([8, 8, 8]);
     expect(slotsOf(planSlots({ ...base, budgetBytes: 1_000 + 2_400 }))).toEqual([8, 8, 8]);
   });
 
-  it('deals what is left out layer by layer', () => {
+  it('deals the remaining slots out layer by layer', () => {
     expect(planSlots({ ...base, budgetBytes: 1_000 + 800 })).toEqual([
       { layers: [0], slots: 3 },
       { layers: [1], slots: 3 },
@@ -21,8 +21,8 @@ describe('planSlots with room for every layer', () => {
     expect(slotsOf(planSlots({ ...base, budgetBytes: 1_000 + 600 }))).toEqual([2, 2, 2]);
   });
 
-  it('counts the bytes of each layer on its own', () => {
-    // 2 x 450 are taken; 250 are left: one of 200, then one of 50.
+  it('counts the slot bytes of each layer separately', () => {
+    // 2 x 450 are taken. The remaining 250 are enough for one slot of 200, then one of 50.
     expect(slotsOf(planSlots({ ...base, slotBytes: [200, 200, 50], budgetBytes: 1_000 + 900 + 250 }))).toEqual([
       3, 2, 3,
     ]);
@@ -30,12 +30,12 @@ describe('planSlots with room for every layer', () => {
 });
 
 describe('planSlots with less', () => {
-  it('lets layers share one pool, at the least of two slots', () => {
+  it('lets all layers share a pool of at least two slots', () => {
     expect(planSlots({ ...base, budgetBytes: 1_200 })).toEqual([{ layers: [0, 2, 1], slots: 2 }]);
     expect(planSlots({ ...base, budgetBytes: 1_400 })).toEqual([{ layers: [0, 2, 1], slots: 4 }]);
   });
 
-  it('keeps pools of their own for as many layers as it can', () => {
+  it('gives as many layers as possible their own pool', () => {
     const slotBytes = new Array<number>(8).fill(100);
     const pools = planSlots({ ...base, slotBytes, budgetBytes: 1_000 + 400 + 600 });
     expect(pools.map(({ layers, slots }) => [layers.length, slots])).toEqual([
@@ -52,7 +52,7 @@ describe('planSlots with less', () => {
     expect(() => planSlots({ ...base, slotBytes: [100, 150, 100], budgetBytes: 1_000 + 299 })).toThrow(MixtabError);
   });
 
-  it('names the minimum where the budget is too small', () => {
+  it('names the minimum if the budget is too small', () => {
     const run = () => planSlots({ ...base, fixedBytes: 5e6, slotBytes: [1e6, 1e6, 1e6], budgetBytes: 6e6 });
     expect(run).toThrow(MixtabError);
     expect(run).toThrow(/at least 7 MB/);
@@ -61,7 +61,7 @@ describe('planSlots with less', () => {
 
 describe('planSlots for any budget', () => {
   const sizes = fc.array(fc.constantFrom(100, 150, 70), { minLength: 1, maxLength: 40 });
-  it('stays within it, gives each layer one pool, and never too few or too many slots', () => {
+  it('stays within the budget, and gives each layer one pool with neither too few nor too many slots', () => {
     fc.assert(
       fc.property(
         sizes,

@@ -1,19 +1,19 @@
-/** Shares a budget of GPU memory out over pools of expert slots. Pure. See docs/streaming.md. */
+/** Divides a budget of GPU memory into pools of expert slots. Pure. See docs/streaming.md, "Memory". */
 import { MixtabError } from '../../src/contract/errors.ts';
 import { type Bytes, type LayerIndex, layerIndex } from '../../src/contract/ids.ts';
 
 export interface SlotBudget {
-  /** GPU memory for everything. */
+  /** GPU memory for the whole model. */
   budgetBytes: Bytes;
-  /** Dense weights, KV cache, scratch and rows of the longest prompt: what is needed whatever the slots. */
+  /** Bytes needed besides slots: dense weights, KV cache, scratch buffers, and activations of the longest prompt. */
   fixedBytes: Bytes;
-  /** Bytes of one slot, for each layer. */
+  /** Bytes of one slot, by layer. */
   slotBytes: readonly Bytes[];
   expertCount: number;
   expertsPerToken: number;
 }
 
-/** Slots that hold experts of these layers, and of no others. */
+/** A pool of slots and the layers whose experts it holds. */
 export interface PoolPlan {
   layers: LayerIndex[];
   slots: number;
@@ -22,10 +22,11 @@ export interface PoolPlan {
 const megabytes = (bytes: Bytes): string => `${Math.ceil(bytes / 1e6)} MB`;
 
 /**
- * A pool for each layer where the budget has room for one token's experts in every layer: the rest is dealt out one
- * slot at a time over the layers, so that counts differ by at most one. With less, as many layers as possible keep a
- * pool of their own and the others share one: going through the layers in turn, a shared pool hardly ever
- * holds what the next token wants, so slots are worth more where they are a layer's own.
+ * If the budget has room for one token's experts in every layer, each layer gets its own pool. The rest is dealt out to
+ * the layers one slot at a time, so that equally large layers differ by at most one slot.
+ *
+ * With less, as many layers as possible get their own pool and the others share one. A token goes through the layers in
+ * turn, so a shared pool rarely still holds what the next token needs: slots are worth more in a layer's own pool.
  * @throws MixtabError `gpu-budget-too-small`, naming the minimum
  */
 export function planSlots(budget: SlotBudget): PoolPlan[] {
@@ -36,12 +37,12 @@ export function planSlots(budget: SlotBudget): PoolPlan[] {
 
 function ownPools({ slotBytes, expertCount, expertsPerToken }: SlotBudget, spare: Bytes): PoolPlan[] {
   const slots = new Array<number>(slotBytes.length).fill(expertsPerToken);
-  let left = spare;
+  let remaining = spare;
   for (let round = expertsPerToken; round < expertCount; round++) {
     for (let layer = 0; layer < slots.length; layer++) {
-      if (slotBytes[layer] > left) continue;
+      if (slotBytes[layer] > remaining) continue;
       slots[layer]++;
-      left -= slotBytes[layer];
+      remaining -= slotBytes[layer];
     }
   }
   return slots.map((count, layer) => ({ layers: [layerIndex(layer)], slots: count }));
@@ -54,33 +55,36 @@ function sharedPools({ budgetBytes, fixedBytes, slotBytes, expertCount, expertsP
     throw new MixtabError(
       'gpu-budget-too-small',
       `A GPU budget of ${megabytes(budgetBytes)} is too small: this model needs at least ${megabytes(minimum)} ` +
-        `(${megabytes(fixedBytes)} for what is always resident, ${megabytes(minimum - fixedBytes)} for the experts of one layer).`,
-      `Raise the GPU budget to ${megabytes(minimum)} or more, or lower the context.`,
+        `(${megabytes(minimum - fixedBytes)} for the experts of one layer, ${megabytes(fixedBytes)} for the rest).`,
+      `Raise the GPU budget to ${megabytes(minimum)} or more, or lower the context length.`,
     );
   }
-  let left = budgetBytes - minimum;
-  const spend = (bytes: Bytes): boolean => {
-    if (bytes > left) return false;
-    left -= bytes;
+  let remaining = budgetBytes - minimum;
+  const tryTake = (bytes: Bytes): boolean => {
+    if (bytes > remaining) return false;
+    remaining -= bytes;
     return true;
   };
   const shared: PoolPlan = { layers: [], slots: expertsPerToken };
-  // Room for the next layer's experts beside this one's, so that they can be uploaded while this one computes.
-  while (shared.slots < 2 * expertsPerToken && spend(largest)) shared.slots++;
+  // Room for the experts of two layers, so that the next layer's can be uploaded while this layer computes.
+  while (shared.slots < 2 * expertsPerToken && tryTake(largest)) shared.slots++;
   const own: PoolPlan[] = [];
   for (const layer of spreadOut(slotBytes.length)) {
-    if (spend(expertsPerToken * slotBytes[layer])) own.push({ layers: [layer], slots: expertsPerToken });
+    if (tryTake(expertsPerToken * slotBytes[layer])) own.push({ layers: [layer], slots: expertsPerToken });
     else shared.layers.push(layer);
   }
   shared.slots = Math.min(shared.slots, expertCount * shared.layers.length);
   return shared.slots > 0 ? [...own, shared] : own;
 }
 
-/** All layers, in an order whose every beginning is spread over the model: waits are then spread over a token. */
+/**
+ * All layers, ordered so that the first n are spread evenly over the model for every n. The waits in the layers without
+ * a pool of their own are then spread over the token. Uses multiples of the golden ratio.
+ */
 function spreadOut(layerCount: number): LayerIndex[] {
   const golden = (Math.sqrt(5) - 1) / 2;
-  return Array.from({ length: layerCount }, (_, layer) => ({ layer: layerIndex(layer), at: (layer * golden) % 1 }))
-    .sort((a, b) => a.at - b.at)
+  return Array.from({ length: layerCount }, (_, layer) => ({ layer: layerIndex(layer), order: (layer * golden) % 1 }))
+    .sort((a, b) => a.order - b.order)
     .map(({ layer }) => layer);
 }
 

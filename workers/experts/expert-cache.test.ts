@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { expertIndex, layerIndex } from '../../src/contract/ids.ts';
+import { expertKey } from '../format/manifest.ts';
 import { onePart, type RecordParts } from '../format/record-parts.ts';
 import { ExpertCache } from './expert-cache.ts';
 import type { SlotMemory } from './slot-memory.ts';
@@ -8,10 +9,10 @@ const L0 = layerIndex(0);
 const L1 = layerIndex(1);
 const E = expertIndex;
 const SIZE = 8;
-const turn = (): Promise<void> => new Promise((resolve) => setTimeout(resolve));
+const nextTask = (): Promise<void> => new Promise((resolve) => setTimeout(resolve));
 
-/** Two layers of four experts, over a store that counts its reads and slots that count their uploads. */
-function cacheOf({ slots = 1, ramBytes = 0, failUploads = 0, readMs = 0 } = {}) {
+/** A cache for two layers of four experts, with a store that records reads and slots that record uploads. */
+function createCache({ slots = 1, ramBytes = 0, failUploads = 0, readMs = 0 } = {}) {
   const reads: number[] = [];
   const uploaded: RecordParts[] = [];
   const recycled: RecordParts[] = [];
@@ -31,26 +32,26 @@ function cacheOf({ slots = 1, ramBytes = 0, failUploads = 0, readMs = 0 } = {}) 
     if (readMs > 0) await new Promise((resolve) => setTimeout(resolve, readMs));
     return onePart(new Uint8Array(SIZE));
   };
-  const cache = new ExpertCache(
-    memory as unknown as SlotMemory,
-    [L0, L1].map((layer) => ({ layers: [layer], slots })),
-    read,
-    ramBytes,
-    (record) => recycled.push(record),
-  );
+  const cache = new ExpertCache({
+    memory: memory as unknown as SlotMemory,
+    pools: [L0, L1].map((layer) => ({ layers: [layer], slots })),
+    readExpert: read,
+    ramBudgetBytes: ramBytes,
+    recycle: (record) => recycled.push(record),
+  });
   return { cache, reads, uploaded, recycled };
 }
 
-describe('a record that has been uploaded', () => {
-  it('gives its memory back where main memory does not keep it', async () => {
-    const { cache, uploaded, recycled } = cacheOf({ slots: 2 });
+describe('an uploaded record', () => {
+  it('is recycled if main memory does not keep it', async () => {
+    const { cache, uploaded, recycled } = createCache({ slots: 2 });
     await cache.loadAll(L0, [E(0), E(1)]);
     expect(recycled).toEqual(uploaded);
     expect(recycled).toHaveLength(2);
   });
 
-  it('stays in main memory as long as that keeps it, and then gives its memory back', async () => {
-    const { cache, uploaded, recycled } = cacheOf({ ramBytes: SIZE });
+  it('is recycled only when main memory evicts it', async () => {
+    const { cache, uploaded, recycled } = createCache({ ramBytes: SIZE });
     await cache.loadAll(L0, [E(0)]);
     expect(recycled).toEqual([]);
     await cache.loadAll(L0, [E(1)]);
@@ -58,21 +59,21 @@ describe('a record that has been uploaded', () => {
     expect(recycled[0]).toBe(uploaded[0]);
   });
 
-  it('is read again for whoever waited for it and comes when its memory is another record’s', async () => {
-    const { cache, reads, uploaded } = cacheOf({ slots: 2 });
-    let go = (): void => {};
-    const held = new Promise<void>((resolve) => {
-      go = resolve;
+  it('is read again for a late caller if its memory was recycled meanwhile', async () => {
+    const { cache, reads, uploaded } = createCache({ slots: 2 });
+    let release = (): void => {};
+    const released = new Promise<void>((resolve) => {
+      release = resolve;
     });
-    const late = cache.loadAll(L0, [E(0)], () => held);
-    cache.prefetch([{ layer: L0, experts: [E(0)] }]); // meets the same read, and places it first
-    await turn();
+    const late = cache.loadAll(L0, [E(0)], () => released);
+    cache.prefetch([{ layer: L0, experts: [E(0)] }]); // shares the read, and uploads its record first
+    await nextTask();
     expect(cache.slotOf(L0, E(0))).toBeDefined();
     await cache.loadAll(L0, [E(1)]);
     cache.prefetch([]);
-    await cache.loadAll(L0, [E(2)]); // takes its slot
+    await cache.loadAll(L0, [E(2)]); // evicts expert 0
     expect(cache.slotOf(L0, E(0))).toBeUndefined();
-    go();
+    release();
     await late;
     expect(cache.slotOf(L0, E(0))).toBeDefined();
     expect(reads).toEqual([0, 1, 2, 0]);
@@ -80,7 +81,10 @@ describe('a record that has been uploaded', () => {
   });
 });
 
-/** A cache of two slots a layer, filled with experts 0 and 1, whose reads end when the test says so or when they are taken back. */
+/**
+ * A cache with two slots per layer, filled with experts 0 and 1. Further reads end when the test calls `end`, or when
+ * they are cancelled.
+ */
 async function heldCache(ramBytes = 0) {
   const reads: string[] = [];
   const cancelled: string[] = [];
@@ -94,14 +98,14 @@ async function heldCache(ramBytes = 0) {
     upload: (id: number) => uploads.push(id),
   };
   const read = async (layer: number, expert: number, signal: AbortSignal): Promise<RecordParts> => {
-    const key = `L${layer}.E${expert}`;
+    const key = expertKey(layer, expert);
     if (held) {
       reads.push(key);
       await new Promise<void>((resolve, reject) => {
         ends.set(key, resolve);
         signal.addEventListener('abort', () => {
           cancelled.push(key);
-          reject(new Error('taken back'));
+          reject(new Error('cancelled'));
         });
       });
     }
@@ -109,29 +113,33 @@ async function heldCache(ramBytes = 0) {
   };
   const recycled: RecordParts[] = [];
   const pools = [L0, L1].map((layer) => ({ layers: [layer], slots: 2 }));
-  const cache = new ExpertCache(memory as unknown as SlotMemory, pools, read, ramBytes, (record) =>
-    recycled.push(record),
-  );
+  const cache = new ExpertCache({
+    memory: memory as unknown as SlotMemory,
+    pools,
+    readExpert: read,
+    ramBudgetBytes: ramBytes,
+    recycle: (record) => recycled.push(record),
+  });
   for (const layer of [L0, L1]) await cache.loadAll(layer, [E(0), E(1)]);
   held = true;
   uploads.length = recycled.length = 0;
   const end = async (key: string): Promise<void> => {
     ends.get(key)!();
-    await turn();
+    await nextTask();
   };
   return { cache, reads, cancelled, uploads, recycled, end };
 }
 
 describe('a prediction', () => {
-  it('is read after what is needed, and has a slot when its layer comes', async () => {
+  it('is read after the needed experts, and has a slot when its layer comes', async () => {
     const { cache, reads, uploads, end } = await heldCache();
     expect(cache.recordAccess(L0, [0, 2])).toEqual({ missing: 1, prefetchHits: 0 });
-    const ensured = cache.loadAll(L0, [E(0), E(2)]);
+    const loads = cache.loadAll(L0, [E(0), E(2)]);
     cache.prefetch([{ layer: L1, experts: [E(3), E(0)] }]);
-    await turn();
+    await nextTask();
     expect(reads).toEqual(['L0.E2']);
     await end('L0.E2');
-    await ensured;
+    await loads;
     expect(reads).toEqual(['L0.E2', 'L1.E3']);
     await end('L1.E3');
     expect(uploads).toEqual([2, 4 + 3]);
@@ -139,67 +147,67 @@ describe('a prediction', () => {
     expect(cache.report()).toMatchObject({ misses: 2, prefetched: 1 });
   });
 
-  it('that is right and under way is taken over; that is wrong is taken back, and neither uploaded nor kept', async () => {
+  it('continues as a demand if it is right, and is cancelled, neither uploaded nor kept, if it is wrong', async () => {
     const { cache, reads, cancelled, uploads, end } = await heldCache(10 * SIZE);
     const { ramBytes } = cache;
     cache.prefetch([{ layer: L0, experts: [E(2), E(3)] }]);
     expect(cache.recordAccess(L0, [0, 3])).toEqual({ missing: 1, prefetchHits: 0 });
-    const ensured = [cache.loadAll(L0, [E(0), E(3)])];
+    const loads = [cache.loadAll(L0, [E(0), E(3)])];
     expect(cancelled).toEqual(['L0.E2']);
     expect(reads).toEqual(['L0.E2', 'L0.E3']);
     await end('L0.E3');
     cache.prefetch([{ layer: L1, experts: [E(3)] }]);
     expect(cache.recordAccess(L1, [0, 3])).toEqual({ missing: 1, prefetchHits: 0 });
-    ensured.push(cache.loadAll(L1, [E(0), E(3)]));
+    loads.push(cache.loadAll(L1, [E(0), E(3)]));
     await end('L1.E3');
-    await Promise.all(ensured);
+    await Promise.all(loads);
     expect(reads).toEqual(['L0.E2', 'L0.E3', 'L1.E3']);
     expect(cancelled).toEqual(['L0.E2']);
     expect(uploads).toEqual([3, 4 + 3]);
     expect(cache.ramBytes).toBe(ramBytes + 2 * SIZE);
   });
 
-  it('is taken back when it is not predicted any more', async () => {
+  it('is cancelled when it is no longer predicted', async () => {
     const { cache, reads, cancelled } = await heldCache();
     cache.prefetch([{ layer: L1, experts: [E(2)] }]);
     cache.prefetch([{ layer: L1, experts: [E(3), E(0)] }]);
-    await turn();
+    await nextTask();
     expect(cancelled).toEqual(['L1.E2']);
     expect(reads).toEqual(['L1.E2', 'L1.E3']);
   });
 });
 
 describe('a prediction for the layer after the next', () => {
-  const guesses = [
+  const predictions = [
     { layer: L0, experts: [E(3)] },
     { layer: L1, experts: [E(2), E(3)] },
   ];
-  /** A token in whose layer 0 a prediction is right. */
+  /** Runs layer 0 of a token whose prediction was right, and came `late` or in time. */
   const passLayer0 = async ({ cache, end }: Awaited<ReturnType<typeof heldCache>>, late: boolean): Promise<void> => {
     await cache.loadAll(L1, [E(0), E(1)]);
     cache.prefetch([{ layer: L0, experts: [E(2), E(0)] }]);
     if (!late) await end('L0.E2');
     cache.recordAccess(L0, [0, 2]);
-    const ensured = cache.loadAll(L0, [E(0), E(2)]);
+    const loads = cache.loadAll(L0, [E(0), E(2)]);
     if (late) await end('L0.E2');
-    await ensured;
+    await loads;
   };
 
-  it('is read where those for the next layer come too late, and only there', async () => {
+  it('is read only if those for the next layer come too late', async () => {
     const held = await heldCache();
     await passLayer0(held, false);
-    held.cache.prefetch(guesses);
+    held.cache.prefetch(predictions);
     await held.end('L0.E3');
     expect(held.reads).toEqual(['L0.E2', 'L0.E3']);
 
     const slow = await heldCache();
     await passLayer0(slow, true);
-    slow.cache.prefetch(guesses);
+    slow.cache.prefetch(predictions);
     await slow.end('L0.E3');
     expect(slow.reads).toEqual(['L0.E2', 'L0.E3', 'L1.E2']);
   });
 
-  it('has no slot before that is the next one; what was read in vain gives its memory back', async () => {
+  it('gets no slot before its layer is the next one, and is recycled if it was wrong', async () => {
     const held = await heldCache();
     const { cache, uploads, recycled, end } = held;
     await passLayer0(held, true);
@@ -212,7 +220,7 @@ describe('a prediction for the layer after the next', () => {
     expect(uploads).toEqual([2]);
     expect(recycled).toHaveLength(1);
     cache.prefetch([{ layer: L1, experts: [E(3), E(0)] }]);
-    await turn();
+    await nextTask();
     expect(uploads).toEqual([2, 4 + 3]);
     expect(recycled).toHaveLength(3);
     expect(cache.recordAccess(L1, [0, 3])).toEqual({ missing: 0, prefetchHits: 1 });
@@ -220,8 +228,8 @@ describe('a prediction for the layer after the next', () => {
 });
 
 describe('an upload that fails', () => {
-  it('leaves the expert without a slot, and is tried again by the next who needs it', async () => {
-    const { cache, reads } = cacheOf({ failUploads: 1 });
+  it('leaves the expert without a slot, and is repeated when the expert is needed again', async () => {
+    const { cache, reads } = createCache({ failUploads: 1 });
     await expect(cache.loadAll(L0, [E(2)])).rejects.toThrow('no memory');
     expect(cache.slotOf(L0, E(2))).toBeUndefined();
     await cache.loadAll(L0, [E(2)]);
@@ -230,27 +238,27 @@ describe('an upload that fails', () => {
   });
 });
 
-describe('a cache that is closed', () => {
-  it('places nothing that is still on its way', async () => {
-    const { cache, uploaded } = cacheOf();
+describe('a closed cache', () => {
+  it('uploads nothing that is still being read', async () => {
+    const { cache, uploaded } = createCache();
     cache.prefetch([{ layer: L0, experts: [E(0)] }]);
     const needed = cache.loadAll(L0, [E(1)]);
     cache.close();
     await expect(needed).rejects.toMatchObject({ code: 'aborted' });
-    await turn();
+    await nextTask();
     expect(uploaded).toEqual([]);
   });
 });
 
-describe('layers that a token will miss experts in', () => {
-  it('are counted as if all experts were chosen equally often', async () => {
-    const { cache } = cacheOf({ slots: 4 });
+describe('layersToMiss', () => {
+  it('assumes that all experts are selected equally often', async () => {
+    const { cache } = createCache({ slots: 4 });
     expect(cache.layersToMiss(2)).toBe(2);
     await cache.loadAll(L1, [E(0), E(1), E(2), E(3)]);
     expect(cache.layersToMiss(2)).toBe(1);
     await cache.loadAll(L0, [E(0), E(1), E(2)]);
     expect(cache.layersToMiss(1)).toBeCloseTo(1 / 4);
-    expect(cache.layersToMiss(2)).toBeCloseTo(1 / 2); // 3 of the 6 pairs are there
+    expect(cache.layersToMiss(2)).toBeCloseTo(1 / 2); // 3 of the 6 pairs are resident
     await cache.loadAll(L0, [E(3)]);
     expect(cache.layersToMiss(2)).toBe(0);
   });

@@ -1,29 +1,30 @@
 import { describe, expect, it } from 'vitest';
 import { expertIndex, layerIndex } from '../../src/contract/ids.ts';
+import { expertKey } from '../format/manifest.ts';
 import { ExpertLoader } from './expert-loader.ts';
 import { RamTier } from './ram-tier.ts';
 
-/** A store whose reads end when the test says so, or when they are taken back. */
-function heldStore(readsAtOnce: number, ramBytes = 0) {
+/** A loader whose reads end when the test calls `end`, or when they are cancelled. */
+function heldLoader(maxReads: number, ramBytes = 0) {
   const started: string[] = [];
   const cancelled: string[] = [];
   const ram = new RamTier<Uint8Array<ArrayBuffer>>(ramBytes);
   const ends = new Map<string, { resolve(record: Uint8Array<ArrayBuffer>): void; reject(error: Error): void }>();
-  const loader = new ExpertLoader(
-    (layer, expert, signal) => {
-      const key = `L${layer}.E${expert}`;
+  const loader = new ExpertLoader({
+    read: (layer, expert, signal) => {
+      const key = expertKey(layer, expert);
       started.push(key);
       return new Promise((resolve, reject) => {
         ends.set(key, { resolve, reject });
         signal.addEventListener('abort', () => {
           cancelled.push(key);
-          reject(new Error('taken back'));
+          reject(new Error('cancelled'));
         });
       });
     },
     ram,
-    readsAtOnce,
-  );
+    maxReads,
+  });
   const end = async (key: string): Promise<void> => {
     ends.get(key)!.resolve(new Uint8Array(10));
     await new Promise((resolve) => setTimeout(resolve));
@@ -36,11 +37,11 @@ const L1 = layerIndex(1);
 const E = expertIndex;
 
 describe('ExpertLoader', () => {
-  it('reads what is demanded before what is predicted, whatever came first', async () => {
-    const { loader, started, end } = heldStore(1);
+  it('reads demanded experts before predicted ones, whichever came first', async () => {
+    const { loader, started, end } = heldLoader(1);
     void loader.demand(L0, E(0));
-    void loader.predict(L1, E(1));
-    void loader.predict(L1, E(2));
+    void loader.prefetchPredicted(L1, E(1));
+    void loader.prefetchPredicted(L1, E(2));
     void loader.demand(L0, E(3));
     expect(started).toEqual(['L0.E0']);
     await end('L0.E0');
@@ -50,11 +51,11 @@ describe('ExpertLoader', () => {
     expect(started).toEqual(['L0.E0', 'L0.E3', 'L1.E1', 'L1.E2']);
   });
 
-  it('reads an expert once, when a demand meets its prediction, and moves it to the front', async () => {
-    const { loader, started, end } = heldStore(1);
+  it('reads an expert once if it is predicted and then demanded, and moves it to the front', async () => {
+    const { loader, started, end } = heldLoader(1);
     void loader.demand(L0, E(0));
-    void loader.predict(L0, E(1));
-    const predicted = loader.predict(L0, E(2));
+    void loader.prefetchPredicted(L0, E(1));
+    const predicted = loader.prefetchPredicted(L0, E(2));
     const demanded = loader.demand(L0, E(2));
     await end('L0.E0');
     await end('L0.E2');
@@ -63,13 +64,13 @@ describe('ExpertLoader', () => {
     expect(loader.bytesRead).toBe(20);
   });
 
-  it('drops predictions of a layer, but for those it is told to keep: waiting ones are not read, one under way is taken back', async () => {
-    const { loader, ram, started, cancelled, end } = heldStore(1, 100);
-    const running = loader.predict(L0, E(0));
-    const waiting = loader.predict(L0, E(1));
-    void loader.predict(L0, E(2));
-    void loader.predict(L1, E(3));
-    loader.cancelPredictions(L0, new Set([E(2)]));
+  it('cancels the predictions of a layer, waiting or running, except those to keep', async () => {
+    const { loader, ram, started, cancelled, end } = heldLoader(1, 100);
+    const running = loader.prefetchPredicted(L0, E(0));
+    const waiting = loader.prefetchPredicted(L0, E(1));
+    void loader.prefetchPredicted(L0, E(2));
+    void loader.prefetchPredicted(L1, E(3));
+    loader.cancelPrefetches(L0, new Set([E(2)]));
     expect(cancelled).toEqual(['L0.E0']);
     expect([await running, await waiting]).toEqual([undefined, undefined]);
     expect(started).toEqual(['L0.E0', 'L0.E2']);
@@ -80,11 +81,11 @@ describe('ExpertLoader', () => {
     expect(ram.has('L0.E0')).toBe(false);
   });
 
-  it('begins with what is demanded when a wrong guess is taken back, and goes on with a right one', async () => {
-    const { loader, started, cancelled, end } = heldStore(2);
-    void loader.predict(L0, E(0));
-    void loader.predict(L1, E(1));
-    loader.cancelPredictions(L0, new Set([E(2)]));
+  it('starts a demanded read when a wrong prediction is cancelled, and continues a right one', async () => {
+    const { loader, started, cancelled, end } = heldLoader(2);
+    void loader.prefetchPredicted(L0, E(0));
+    void loader.prefetchPredicted(L1, E(1));
+    loader.cancelPrefetches(L0, new Set([E(2)]));
     const demanded = loader.demand(L0, E(2));
     expect(cancelled).toEqual(['L0.E0']);
     expect(started).toEqual(['L0.E0', 'L0.E2']);
@@ -92,25 +93,25 @@ describe('ExpertLoader', () => {
     expect((await demanded).byteLength).toBe(10);
     expect(started).toEqual(['L0.E0', 'L0.E2', 'L1.E1']);
 
-    const right = loader.predict(L1, E(1));
-    loader.cancelPredictions(L1, new Set([E(1)]));
-    const takenOver = loader.demand(L1, E(1));
-    loader.cancelPredictions(L1, new Set()); // no guess any more
+    const right = loader.prefetchPredicted(L1, E(1));
+    loader.cancelPrefetches(L1, new Set([E(1)]));
+    const demandedToo = loader.demand(L1, E(1));
+    loader.cancelPrefetches(L1, new Set()); // it is demanded by now
     await end('L1.E1');
-    expect(await takenOver).toBe(await right);
+    expect(await demandedToo).toBe(await right);
     expect(cancelled).toEqual(['L0.E0']);
   });
 
-  it('lets nothing that is demanded wait for a guess, and begins a guess only where nothing else is read', async () => {
-    const { loader, started, end } = heldStore(2);
-    void loader.predict(L1, E(0));
-    void loader.predict(L1, E(1));
+  it('never delays a demanded read, and starts a prediction only while nothing else is read', async () => {
+    const { loader, started, end } = heldLoader(2);
+    void loader.prefetchPredicted(L1, E(0));
+    void loader.prefetchPredicted(L1, E(1));
     expect(started).toEqual(['L1.E0']);
     void loader.demand(L0, E(0));
     void loader.demand(L0, E(1));
     expect(started).toEqual(['L1.E0', 'L0.E0', 'L0.E1']);
     for (const key of ['L1.E0', 'L0.E0']) await end(key);
-    void loader.prefetch(L1, E(3)); // certain, only not yet
+    void loader.prefetch(L1, E(3)); // certain to be needed, but later
     expect(started.slice(3)).toEqual(['L1.E3']);
     await end('L0.E1');
     expect(started).toHaveLength(4);
@@ -118,10 +119,10 @@ describe('ExpertLoader', () => {
     expect(started.slice(4)).toEqual(['L1.E1']);
   });
 
-  it('reads again what was taken back, also while the first read is still ending', async () => {
-    const { loader, started, end } = heldStore(1);
-    void loader.predict(L0, E(0));
-    loader.cancelPredictions(L0, new Set());
+  it('reads a cancelled expert again, even while its first read is still ending', async () => {
+    const { loader, started, end } = heldLoader(1);
+    void loader.prefetchPredicted(L0, E(0));
+    loader.cancelPrefetches(L0, new Set());
     const again = loader.demand(L0, E(0));
     expect(started).toEqual(['L0.E0', 'L0.E0']);
     await new Promise((resolve) => setTimeout(resolve));
@@ -131,20 +132,20 @@ describe('ExpertLoader', () => {
     expect(loader.isLoading(L0, E(0))).toBe(false);
   });
 
-  it('never drops what was demanded', async () => {
-    const { loader, end } = heldStore(1);
+  it('does not cancel demanded reads with the predictions', async () => {
+    const { loader, end } = heldLoader(1);
     void loader.demand(L0, E(0));
     const demanded = loader.demand(L0, E(1));
-    loader.cancelPredictions(L0, new Set());
+    loader.cancelPrefetches(L0, new Set());
     await end('L0.E0');
     await end('L0.E1');
     expect((await demanded).byteLength).toBe(10);
   });
 
-  it('takes back what was demanded too, where all is cancelled, and reads it again for who asks later', async () => {
-    const { loader, started, cancelled, end } = heldStore(1);
+  it('cancels demanded reads if everything is cancelled, and reads them again later', async () => {
+    const { loader, started, cancelled, end } = heldLoader(1);
     const demanded = [loader.demand(L0, E(0)), loader.demand(L0, E(1))];
-    const predicted = loader.predict(L1, E(0));
+    const predicted = loader.prefetchPredicted(L1, E(0));
     loader.cancel();
     for (const demand of demanded) await expect(demand).rejects.toMatchObject({ code: 'aborted' });
     expect(await predicted).toBeUndefined();
@@ -155,12 +156,12 @@ describe('ExpertLoader', () => {
     expect((await again).byteLength).toBe(10);
   });
 
-  it('goes on after a read that failed, which its caller is told', async () => {
-    const { loader, ends, end } = heldStore(1);
+  it('reports a failed read to its caller and continues with the next', async () => {
+    const { loader, ends, end } = heldLoader(1);
     const failing = loader.demand(L0, E(0));
     const next = loader.demand(L0, E(1));
-    ends.get('L0.E0')!.reject(new Error('gone'));
-    await expect(failing).rejects.toThrow('gone');
+    ends.get('L0.E0')!.reject(new Error('read failed'));
+    await expect(failing).rejects.toThrow('read failed');
     await end('L0.E1');
     expect((await next).byteLength).toBe(10);
     const again = loader.demand(L0, E(0));
@@ -168,8 +169,8 @@ describe('ExpertLoader', () => {
     expect((await again).byteLength).toBe(10);
   });
 
-  it('has several reads under way, and takes from main memory what is there', async () => {
-    const { loader, started, end } = heldStore(2, 100);
+  it('runs several reads at once, and takes experts from main memory if they are there', async () => {
+    const { loader, started, end } = heldLoader(2, 100);
     const first = loader.demand(L0, E(0));
     void loader.demand(L0, E(1));
     void loader.demand(L0, E(2));

@@ -1,7 +1,7 @@
 /**
- * Reads experts from below the GPU: main memory, else the store. A few reads are under way at once; experts that are
- * needed now go before others. What is only guessed is read while there is nothing else to read, one after another, and taken back,
- * at whatever point it is, when the router has decided otherwise. Pure but for the `read` it is given.
+ * Reads experts' records from main memory, or else from the store, in order of priority. At most a few reads run at
+ * once. Predictions are read one at a time, only while there is nothing else to read, and a wrong one is cancelled even
+ * in the middle of its read. Pure, apart from the `read` function that it is given.
  */
 import { aborted } from '../../src/contract/errors.ts';
 import type { Bytes, ExpertIndex, LayerIndex } from '../../src/contract/ids.ts';
@@ -10,77 +10,101 @@ import type { RamTier } from './ram-tier.ts';
 
 /**
  * Reads an expert's record from the store.
- * @param signal takes the read back, which then throws, and brings no record any more
+ * @param signal cancels the read, which then rejects
  */
 export type ReadExpert<R> = (layer: LayerIndex, expert: ExpertIndex, signal: AbortSignal) => Promise<R>;
 
-/** Two reads keep the store busy while one is handed over; more only delay what is needed first. */
-const READS_AT_ONCE = 2;
+/** Two reads keep the store busy while one record is handed over. More would only delay what is needed first. */
+const MAX_READS = 2;
+
+/** Higher goes first. */
+const PRIORITY = {
+  /** May be needed soon: a router's prediction. */
+  prediction: 0,
+  /** Will certainly be needed soon. */
+  prefetch: 1,
+  /** Is needed now. */
+  demand: 2,
+} as const;
+type Priority = (typeof PRIORITY)[keyof typeof PRIORITY];
 
 interface Job<R> {
   layer: LayerIndex;
   expert: ExpertIndex;
-  urgent: boolean;
-  /** A router's guess from the layer before. */
-  isPrediction: boolean;
-  /** What takes its read back; undefined where that has not begun. */
+  priority: Priority;
+  /** Cancels the job's read; undefined before the read has begun. */
   reading: AbortController | undefined;
+  /** Resolves to undefined if the job is cancelled. */
   promise: Promise<R | undefined>;
   resolve(record: R | undefined): void;
   reject(error: unknown): void;
 }
 
+export interface ExpertLoaderOptions<R extends { byteLength: Bytes }> {
+  read: ReadExpert<R>;
+  /** Records that were read go here, and are taken from here instead of being read again. */
+  ram: RamTier<R>;
+  maxReads?: number;
+  /** Receives each record that main memory no longer keeps. */
+  onEvictedFromRam?: (record: R) => void;
+}
+
 export class ExpertLoader<R extends { byteLength: Bytes }> {
-  /** Waiting and running jobs by record key, in the order they came. */
+  readonly #read: ReadExpert<R>;
+  readonly #ram: RamTier<R>;
+  readonly #maxReads: number;
+  readonly #onEvictedFromRam: (record: R) => void;
+  /** Waiting and running jobs by record key, oldest first. */
   readonly #jobs = new Map<string, Job<R>>();
   #bytesRead: Bytes = 0;
 
-  constructor(
-    private readonly read: ReadExpert<R>,
-    private readonly ram: RamTier<R>,
-    private readonly readsAtOnce = READS_AT_ONCE,
-    /** Told what main memory no longer keeps. */
-    private readonly onCancelled: (record: R) => void = () => {},
-  ) {}
+  constructor({ read, ram, maxReads = MAX_READS, onEvictedFromRam = () => {} }: ExpertLoaderOptions<R>) {
+    this.#read = read;
+    this.#ram = ram;
+    this.#maxReads = maxReads;
+    this.#onEvictedFromRam = onEvictedFromRam;
+  }
 
-  /** Bytes of the records read from the store since the loader was made; what was read of those taken back is not known. */
+  /** Bytes of all records read from the store so far. What cancelled reads have read is not included. */
   get bytesRead(): Bytes {
     return this.#bytesRead;
   }
 
   /**
-   * An expert that is needed now: waits for no guess, and takes over a read that is under way.
+   * Reads an expert that is needed now. Takes over a read of the same expert that is waiting or running.
    * @throws MixtabError `aborted` after {@link cancel}
    */
   async demand(layer: LayerIndex, expert: ExpertIndex): Promise<R> {
-    const record = await this.#load(layer, expert, { urgent: true, isPrediction: false });
-    if (!record) throw aborted(`The reading of ${expertKey(layer, expert)} was taken back.`);
-    return record;
+    const record = await this.#load(layer, expert, PRIORITY.demand);
+    if (record) return record;
+    throw aborted(`Reading expert ${expert} of layer ${layer} was cancelled because its answer has ended.`);
   }
 
-  /** An expert that will be needed soon; undefined where it was dropped. */
+  /** Reads an expert that will certainly be needed soon. Resolves to undefined if cancelled. */
   prefetch(layer: LayerIndex, expert: ExpertIndex): Promise<R | undefined> {
-    return this.#load(layer, expert, { urgent: false, isPrediction: false });
+    return this.#load(layer, expert, PRIORITY.prefetch);
   }
 
-  /** The same of one that may be needed. */
-  predict(layer: LayerIndex, expert: ExpertIndex): Promise<R | undefined> {
-    return this.#load(layer, expert, { urgent: false, isPrediction: true });
+  /** Reads an expert that may be needed soon. Resolves to undefined if cancelled. */
+  prefetchPredicted(layer: LayerIndex, expert: ExpertIndex): Promise<R | undefined> {
+    return this.#load(layer, expert, PRIORITY.prediction);
   }
 
-  /** True while the expert is read or waits for it. */
+  /** True while the expert's read is waiting or running. */
   isLoading(layer: LayerIndex, expert: ExpertIndex): boolean {
     return this.#jobs.has(expertKey(layer, expert));
   }
 
-  /** Drops what is to be read ahead of a layer, under way or not, but for those in `keep`. */
-  cancelPredictions(layer: LayerIndex, keep: ReadonlySet<ExpertIndex>): void {
-    for (const job of this.#jobs.values())
-      if (job.layer === layer && !job.urgent && !keep.has(job.expert)) this.#cancel(job);
-    queueMicrotask(() => this.#startNext()); // who drops what was wrong demands what is right in the same breath
+  /** Cancels the reads for a layer that are not demanded, waiting or running, except those of experts in `keep`. */
+  cancelPrefetches(layer: LayerIndex, keep: ReadonlySet<ExpertIndex>): void {
+    for (const job of this.#jobs.values()) {
+      if (job.layer === layer && job.priority < PRIORITY.demand && !keep.has(job.expert)) this.#cancel(job);
+    }
+    // Not at once: the caller usually goes straight on to demand the right experts, which should start first.
+    queueMicrotask(() => this.#startNext());
   }
 
-  /** Drops everything, demanded or not: whoever demanded it has ended. */
+  /** Cancels all reads, even demanded ones: the answer that demanded them has ended. */
   cancel(): void {
     for (const job of this.#jobs.values()) this.#cancel(job);
   }
@@ -91,58 +115,59 @@ export class ExpertLoader<R extends { byteLength: Bytes }> {
     job.resolve(undefined);
   }
 
-  #load(layer: LayerIndex, expert: ExpertIndex, why: Pick<Job<R>, 'urgent' | 'isPrediction'>): Promise<R | undefined> {
+  #load(layer: LayerIndex, expert: ExpertIndex, priority: Priority): Promise<R | undefined> {
     const key = expertKey(layer, expert);
-    const kept = this.ram.get(key);
-    if (kept) return Promise.resolve(kept);
-    const known = this.#jobs.get(key);
-    if (known) {
-      known.urgent ||= why.urgent;
-      known.isPrediction &&= why.isPrediction;
-      this.#startNext(); // what was a guess may not have to wait any more
-      return known.promise;
+    const inRam = this.#ram.get(key);
+    if (inRam) return Promise.resolve(inRam);
+    const existing = this.#jobs.get(key);
+    if (existing) {
+      if (priority > existing.priority) existing.priority = priority;
+      this.#startNext(); // with its new priority the job may not have to wait any more
+      return existing.promise;
     }
     let settle: Pick<Job<R>, 'resolve' | 'reject'> | undefined;
     const promise = new Promise<R | undefined>((resolve, reject) => {
       settle = { resolve, reject };
     });
-    this.#jobs.set(key, { layer, expert, ...why, reading: undefined, promise, ...settle! });
+    this.#jobs.set(key, { layer, expert, priority, reading: undefined, promise, ...settle! });
     this.#startNext();
     return promise;
   }
 
   #startNext(): void {
-    for (let next = this.#next(); next; next = this.#next()) void this.#run(next, new AbortController());
+    for (let job = this.#nextJob(); job; job = this.#nextJob()) void this.#run(job, new AbortController());
   }
 
   /**
-   * What to read beside what is under way, if anything. A guess shares the store with nothing: neither with what is needed nor with
-   * a less likely one. But when something else turns out to be needed, the one under way goes on beside it: what it has read would be lost.
+   * The job to start beside the running ones, if any. A prediction starts only while nothing else is read: it would
+   * slow down needed reads and more likely predictions. If other experts turn out to be needed while it is being read,
+   * it continues beside them, because what it has read so far would be lost.
    */
-  #next(): Job<R> | undefined {
+  #nextJob(): Job<R> | undefined {
     const jobs = [...this.#jobs.values()];
     const running = jobs.filter(({ reading }) => reading);
     const waiting = jobs.filter(({ reading }) => !reading);
-    if (running.filter(({ isPrediction }) => !isPrediction).length >= this.readsAtOnce) return undefined;
-    const urgent = waiting.find((job) => job.urgent);
-    if (urgent) return urgent;
-    if (running.length >= this.readsAtOnce) return undefined;
-    return waiting.find(({ isPrediction }) => !isPrediction || running.length === 0);
+    const isCertain = ({ priority }: Job<R>) => priority > PRIORITY.prediction;
+    if (running.filter(isCertain).length >= this.#maxReads) return undefined;
+    const demanded = waiting.find(({ priority }) => priority === PRIORITY.demand);
+    if (demanded) return demanded;
+    if (running.length >= this.#maxReads) return undefined;
+    return waiting.find((job) => isCertain(job) || running.length === 0);
   }
 
   async #run(job: Job<R>, reading: AbortController): Promise<void> {
     job.reading = reading;
     const key = expertKey(job.layer, job.expert);
     try {
-      const record = await this.read(job.layer, job.expert, reading.signal);
+      const record = await this.#read(job.layer, job.expert, reading.signal);
       if (reading.signal.aborted) return;
       this.#bytesRead += record.byteLength;
-      for (const dropped of this.ram.put(key, record)) this.onCancelled(dropped);
+      for (const evicted of this.#ram.put(key, record)) this.#onEvictedFromRam(evicted);
       job.resolve(record);
     } catch (error) {
-      job.reject(error); // of what was taken back nobody waits any more: it was resolved then
+      job.reject(error); // without effect if the job was cancelled: it is resolved already
     } finally {
-      // By now another job may have the name of one that was taken back.
+      // If this job was cancelled, another job may have its key by now.
       if (this.#jobs.get(key) === job) this.#jobs.delete(key);
       this.#startNext();
     }

@@ -1,6 +1,7 @@
 /**
- * How likely a token is to choose each expert, from the probabilities that the routers gave: what was never chosen differs in
- * these too. Says in which order a running download should bring what nobody has asked for yet. Pure.
+ * How likely each expert is to be selected, from the routers' probabilities. Unlike use counts, probabilities also
+ * distinguish experts that were never selected. Decides the order in which a running import downloads experts that
+ * nobody has requested yet. Pure.
  */
 import { type ExpertIndex, expertIndex, type LayerIndex, layerIndex } from '../../src/contract/ids.ts';
 import { AgedMean } from './aged-mean.ts';
@@ -9,7 +10,7 @@ import { AgedMean } from './aged-mean.ts';
 const HALF_LIFE = 64;
 
 export class ExpertLikelihood {
-  /** Probabilities, [layers, experts]. */
+  /** Mean probabilities, [layers, experts]. */
   readonly #means: AgedMean[];
 
   constructor(
@@ -19,28 +20,29 @@ export class ExpertLikelihood {
     this.#means = Array.from({ length: layerCount * expertCount }, () => new AgedMean(HALF_LIFE));
   }
 
-  /** Notes one token's router logits, [experts], of a layer. */
+  /** Adds one token's router logits of a layer, [experts]. */
   note(layer: LayerIndex, logits: Float32Array): void {
-    const most = logits.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
-    const exponentials = Array.from(logits, (logit) => Math.exp(logit - most));
+    const max = logits.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
+    const exponentials = Array.from(logits, (logit) => Math.exp(logit - max));
     const total = exponentials.reduce((a, b) => a + b, 0);
-    for (const [expert, exponential] of exponentials.entries())
+    for (const [expert, exponential] of exponentials.entries()) {
       this.#means[layer * this.expertCount + expert].add(exponential / total);
+    }
   }
 
-  /** Mean probability; the same for all experts of a layer of which nothing is known. */
+  /** The expert's mean probability; 1 / experts if nothing is known about its layer. */
   of(layer: LayerIndex, expert: ExpertIndex): number {
     return this.#means[layer * this.expertCount + expert].value ?? 1 / this.expertCount;
   }
 
-  /** All experts, likeliest first; equally likely ones in the order of the layers. */
+  /** All experts, most likely first; equally likely ones in the order of their layers. */
   ranked(): { layer: LayerIndex; expert: ExpertIndex }[] {
-    return Array.from({ length: this.#means.length }, (_, id) => ({
-      layer: layerIndex(Math.floor(id / this.expertCount)),
-      expert: expertIndex(id % this.expertCount),
-    }))
-      .map((place) => ({ place, likelihood: this.of(place.layer, place.expert) }))
+    return Array.from({ length: this.#means.length }, (_, id) => {
+      const layer = layerIndex(Math.floor(id / this.expertCount));
+      const expert = expertIndex(id % this.expertCount);
+      return { layer, expert, likelihood: this.of(layer, expert) };
+    })
       .sort((a, b) => b.likelihood - a.likelihood)
-      .map(({ place }) => place);
+      .map(({ layer, expert }) => ({ layer, expert }));
   }
 }

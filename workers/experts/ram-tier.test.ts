@@ -4,7 +4,7 @@ import { RamTier } from './ram-tier.ts';
 const record = (bytes: number) => new Uint8Array(bytes);
 
 describe('RamTier', () => {
-  it('drops the least recently used to stay within its budget', () => {
+  it('evicts the least recently used to stay within its budget', () => {
     const tier = new RamTier<Uint8Array>(100);
     tier.put('a', record(40));
     const b = record(40);
@@ -18,7 +18,7 @@ describe('RamTier', () => {
     expect(tier.bytes).toBe(80);
   });
 
-  it('keeps nothing that is larger than the budget, and drops nothing for it', () => {
+  it('does not keep a record that is larger than the budget, and evicts nothing for it', () => {
     const tier = new RamTier<Uint8Array>(100);
     tier.put('a', record(60));
     tier.put('huge', record(101));
@@ -27,7 +27,7 @@ describe('RamTier', () => {
     expect(new RamTier(0).get('a')).toBeUndefined();
   });
 
-  it('counts a record once', () => {
+  it('counts a record once if it is put twice', () => {
     const tier = new RamTier<Uint8Array>(100);
     tier.put('a', record(60));
     tier.put('a', record(60));

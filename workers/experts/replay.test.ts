@@ -3,16 +3,16 @@ import { describe, expect, it } from 'vitest';
 import { agedLfu, belady, type LayerTrace, layerTraces, lru } from './replay.ts';
 
 describe('replay', () => {
-  it('counts hits as by hand', () => {
+  it('counts the same hits as by hand', () => {
     const trace = [[0], [1], [2], [0], [1], [2]];
-    // Two slots: LRU has always just lost what comes next; the optimum keeps one of them.
+    // Two slots: LRU has always just evicted the next expert; the optimum keeps one of the three.
     expect(lru(trace, 2)).toBe(0);
     expect(belady(trace, 2)).toBe(2);
     expect(agedLfu(10)([[0], [0], [0], [1], [2], [0]], 2)).toBe(3);
     expect(lru([[0], [0], [0], [1], [2], [0]], 2)).toBe(2);
   });
 
-  it('cuts a recording into layers', () => {
+  it('splits recorded routing by layer', () => {
     const [first, second] = layerTraces(Uint8Array.from([0, 1, 2, 3, 4, 5, 6, 7]), 2, 2);
     expect(first).toEqual([
       [0, 1],
@@ -27,7 +27,7 @@ describe('replay', () => {
   const token = fc.uniqueArray(fc.integer({ min: 0, max: 7 }), { minLength: 2, maxLength: 2 });
   const traces: fc.Arbitrary<LayerTrace> = fc.array(token, { maxLength: 80 });
 
-  it('never finds a policy better than the optimum, nor one that misses with a slot for all but the first time', () => {
+  it('finds no policy better than the optimum, and only first uses miss if every expert has a slot', () => {
     fc.assert(
       fc.property(traces, fc.integer({ min: 2, max: 7 }), (trace, slots) => {
         const best = belady(trace, slots);
@@ -38,7 +38,7 @@ describe('replay', () => {
     );
   });
 
-  it('gains from every slot, by the optimum', () => {
+  it('never loses hits with more slots, under the optimum', () => {
     fc.assert(
       fc.property(traces, (trace) => {
         const hits = [2, 3, 4, 5, 6, 7, 8].map((slots) => belady(trace, slots));

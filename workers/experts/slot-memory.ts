@@ -1,9 +1,10 @@
 /**
  * The GPU memory of the expert slots: banks of buffers for each pool, and the slot table.
  *
- * Experts of one pool may have different types (a file with an expert a tensor, or layers that share a pool). Kernels
- * are compiled for a type, so each *kind* of expert has banks of its own over the same memory: kind k's view of slot
- * s is number k * slots + s, which is what the slot table and the groups hold. Slots are as large as the largest kind.
+ * The experts of a pool may have different weight types, either because layers share the pool or because the file
+ * stores each expert as its own tensor. Kernels are compiled for one type, so each *kind* of expert has its own banks
+ * over the same memory. Kernels number slot s as k * slots + s if it holds an expert of kind k; the slot table and the
+ * groups contain these numbers, called views. Slots are as large as the largest kind needs.
  */
 import { MixtabError } from '../../src/contract/errors.ts';
 import type { Bytes, ExpertId, LayerIndex, SlotIndex } from '../../src/contract/ids.ts';
@@ -13,51 +14,53 @@ import { type RecordParts, rangeOf } from '../format/record-parts.ts';
 import type { TensorLayout } from '../format/weight-layout.ts';
 import type { PoolPlan } from './budget.ts';
 
-/** Layouts of an expert's matrices in its record. */
+/** Where an expert's matrices are in its record, and their types. */
 export interface ExpertLayout {
   gate: TensorLayout;
   up: TensorLayout;
   down: TensorLayout;
 }
 
-/** The experts of a layer, in order. */
+/** The layouts of a layer's experts, by expert index. */
 export type LayerExperts = readonly ExpertLayout[];
 
 const gateUpStride = (experts: LayerExperts): Bytes => Math.max(...experts.map(({ down }) => down.offset));
 const downStride = (experts: LayerExperts): Bytes => Math.max(...experts.map(({ down }) => down.bytes));
 
-/** GPU bytes of a slot that any of these experts fits into: gate and up, and down. */
+/** GPU bytes of a slot that is large enough for any of these experts. */
 export const slotBytes = (experts: LayerExperts): Bytes => gateUpStride(experts) + downStride(experts);
 
-/** Experts with the same name run through the same kernels. */
+/** Experts with the same kind name use the same kernels. */
 const kindName = ({ gate, up, down }: ExpertLayout): string => `${gate.type} ${up.type} ${down.type}`;
 
 /** The slots of one pool. */
 interface Pool {
   slots: number;
   kinds: ExpertLayout[];
-  /** Banks of each kind. */
+  /** Banks, by kind. */
   banks: ExpertBank[][];
 }
 
 /**
- * Bytes that go to the browser's GPU process at once. Chromium passes them through shared memory that it uses again while
- * pieces are small, and takes fresh where they are not: 7.7 GB/s in pieces of 4 MB, 4.5 in 16 MB, 5.5 in 1 MB.
+ * Bytes per `writeBuffer` call. Chromium passes small writes to its GPU process through shared memory that it reuses,
+ * and allocates new memory for large ones. Measured: 7.7 GB/s in pieces of 4 MB, 4.5 in 16 MB, 5.5 in 1 MB.
  */
 const UPLOAD_BYTES: Bytes = 4 * 2 ** 20;
 
 export class SlotMemory {
-  /** u32[layerCount * expertCount]: view of each expert's slot, or NO_SLOT. */
+  /** u32[layerCount * expertCount]: the view of each expert's slot, or NO_SLOT. */
   readonly slotTable: Slice;
   readonly #poolOf: Pool[] = [];
-  /** Kind of each expert, by its number in the whole model. */
+  /** Kind of each expert, by ExpertId. */
   readonly #kindOf: number[] = [];
   readonly #pools: Pool[];
   #bytes: Bytes = 0;
 
   /**
-   * @param pools which slots hold which layers' experts
-   * @throws MixtabError `gpu-limit` where one expert is larger than the adapter can bind
+   * @param layers the layouts of each layer's experts
+   * @param pools how many slots there are, and for which layers
+   * @param expertCount experts per layer
+   * @throws MixtabError `gpu-limit` if one expert is larger than the adapter can bind
    */
   constructor(
     readonly device: GPUDevice,
@@ -76,25 +79,26 @@ export class SlotMemory {
     this.#bytes += table.size;
   }
 
+  /** Bytes of all slots and of the slot table. */
   get bytes(): Bytes {
     return this.#bytes;
   }
 
-  /** The banks that a layer's experts may lie in. */
+  /** The banks that may hold experts of a layer. */
   banks(layer: LayerIndex): readonly ExpertBank[] {
     const { kinds, banks } = this.#poolOf[layer];
-    const own = new Set(this.layers[layer].map(kindName));
-    return banks.filter((_, kind) => own.has(kindName(kinds[kind]))).flat();
+    const ownKinds = new Set(this.layers[layer].map(kindName));
+    return banks.filter((_, kind) => ownKinds.has(kindName(kinds[kind]))).flat();
   }
 
-  /** What kernels call the slot when this expert is in it. */
+  /** The number that kernels use for the slot when it holds this expert. */
   viewOf(expert: ExpertId, slot: SlotIndex): number {
     return this.#kindOf[expert] * this.#pool(expert).slots + slot;
   }
 
   /**
-   * Queues the upload of an expert's record into a slot. Kernels submitted before read the slot's
-   * old expert, kernels submitted after the new one.
+   * Queues the upload of an expert's record to a slot. Kernels submitted earlier still read the slot's old expert,
+   * kernels submitted later the new one.
    */
   upload(expert: ExpertId, slot: SlotIndex, record: RecordParts): void {
     const { kinds, banks } = this.#pool(expert);
@@ -108,7 +112,7 @@ export class SlotMemory {
     this.#write(bank.down.buffer, index * bank.downStride, record, down.offset, down.bytes);
   }
 
-  /** Queues a change of the slot table. */
+  /** Queues a change of the slot table. `undefined`: the expert has no slot. */
   setSlot(expert: ExpertId, slot: SlotIndex | undefined): void {
     const view = slot === undefined ? NO_SLOT : this.viewOf(expert, slot);
     this.device.queue.writeBuffer(this.slotTable.buffer, expert * 4, new Uint32Array([view]));
@@ -117,13 +121,14 @@ export class SlotMemory {
   destroy(): void {
     for (const { banks } of this.#pools) {
       for (const bank of banks.flat()) {
-        bank.gateUp.buffer.destroy(); // shared by all kinds: destroying it again does nothing
+        bank.gateUp.buffer.destroy(); // all kinds share it, and destroying it again does nothing
         bank.down.buffer.destroy();
       }
     }
     this.slotTable.buffer.destroy();
   }
 
+  /** Queues the copy of bytes `from .. from + length - 1` of a record to `offset` in a buffer. */
   #write(buffer: GPUBuffer, offset: Bytes, record: RecordParts, from: Bytes, length: Bytes): void {
     for (const { at, bytes } of rangeOf(record, from, length)) {
       for (let start = 0; start < bytes.byteLength; start += UPLOAD_BYTES) {
@@ -152,7 +157,7 @@ export class SlotMemory {
   }
 }
 
-/** For each kind as few banks as the adapter's binding limit allows, all kinds over the same memory. */
+/** Creates as few banks as the adapter's binding limit allows. The banks of all kinds share the same buffers. */
 function createBanks(
   device: GPUDevice,
   experts: LayerExperts,
@@ -162,12 +167,13 @@ function createBanks(
 ): ExpertBank[][] {
   const strides = { gateUpStride: gateUpStride(experts), downStride: downStride(experts) };
   const limit = Math.min(device.limits.maxStorageBufferBindingSize, device.limits.maxBufferSize);
-  const perBank = Math.floor(limit / Math.max(strides.gateUpStride, strides.downStride));
+  const largest = Math.max(strides.gateUpStride, strides.downStride);
+  const perBank = Math.floor(limit / largest);
   if (perBank < 1) {
     throw new MixtabError(
       'gpu-limit',
-      `An expert's gate and up matrices take ${strides.gateUpStride} bytes; this adapter binds at most ${limit}.`,
-      'Use a file with fewer bits a weight.',
+      `An expert needs a buffer of ${largest} bytes, but this GPU binds at most ${limit} bytes.`,
+      'Choose a file with fewer bits per weight.',
     );
   }
   const banks: ExpertBank[][] = kinds.map(() => []);

@@ -1,14 +1,14 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { ExpertId } from '../../src/contract/ids.ts';
-import { SlotResidency } from './residency.ts';
+import { ResidencyPolicy } from './residency-policy.ts';
 
 const none: ReadonlySet<ExpertId> = new Set();
 const e = (n: number): ExpertId => n as ExpertId;
 
 describe('SlotResidency', () => {
   it('fills empty slots before it evicts', () => {
-    const pool = new SlotResidency(2);
+    const pool = new ResidencyPolicy(2);
     expect(pool.assign(e(5), none)).toEqual({ slot: 0, evicted: undefined });
     expect(pool.assign(e(3), none)).toEqual({ slot: 1, evicted: undefined });
     expect(pool.assign(e(7), none)).toEqual({ slot: 0, evicted: 5 });
@@ -17,15 +17,15 @@ describe('SlotResidency', () => {
   });
 
   it('evicts the least used', () => {
-    const pool = new SlotResidency(3);
+    const pool = new ResidencyPolicy(3);
     for (const expert of [0, 1, 2]) pool.assign(e(expert), none);
     for (const expert of [0, 0, 0, 1, 2, 2]) pool.touch(e(expert));
     pool.touch(e(4));
     expect(pool.assign(e(4), none).evicted).toBe(1);
   });
 
-  it('forgets old uses: what was used often long ago goes before what was used twice of late', () => {
-    const pool = new SlotResidency(2, 4);
+  it('ages uses: evicts an expert that was used often long ago before one that was used twice recently', () => {
+    const pool = new ResidencyPolicy(2, 4);
     pool.assign(e(0), none);
     pool.assign(e(1), none);
     for (const expert of [0, 0, 0, 0, 0, 0]) pool.touch(e(expert));
@@ -35,8 +35,8 @@ describe('SlotResidency', () => {
     expect(pool.assign(e(7), none).evicted).toBe(0);
   });
 
-  it('remembers the uses of what lost its slot', () => {
-    const pool = new SlotResidency(2);
+  it('remembers the uses of evicted experts', () => {
+    const pool = new ResidencyPolicy(2);
     for (const expert of [0, 1, 0, 1, 2]) pool.touch(e(expert));
     pool.assign(e(0), none);
     pool.assign(e(2), none);
@@ -44,8 +44,8 @@ describe('SlotResidency', () => {
     expect(pool.assign(e(2), none).evicted).toBe(0);
   });
 
-  it('never evicts what is kept', () => {
-    const pool = new SlotResidency(2);
+  it('never evicts an expert of `keep`', () => {
+    const pool = new ResidencyPolicy(2);
     pool.assign(e(0), none);
     pool.assign(e(1), none);
     expect(pool.assign(e(2), new Set([e(0)])).evicted).toBe(1);
@@ -54,8 +54,8 @@ describe('SlotResidency', () => {
     expect(() => pool.assign(e(3), new Set([e(0), e(2)]))).toThrow(RangeError);
   });
 
-  it('a released slot is used first', () => {
-    const pool = new SlotResidency(2);
+  it('uses a released slot first', () => {
+    const pool = new ResidencyPolicy(2);
     pool.assign(e(0), none);
     pool.assign(e(1), none);
     pool.release(e(1));
@@ -65,14 +65,14 @@ describe('SlotResidency', () => {
 
   const traces = fc.array(fc.integer({ min: 0, max: 7 }), { maxLength: 60 });
 
-  /** Experts in slots after a trace, and after each step what a plain reference says. */
+  /** Runs a trace and compares each step with a reference that evicts the expert of the least `value`. */
   function replay(
     slots: number,
     trace: readonly number[],
     halfLife: number,
     value: (expert: number, past: readonly number[]) => number,
   ): void {
-    const pool = new SlotResidency(slots, halfLife);
+    const pool = new ResidencyPolicy(slots, halfLife);
     let resident: number[] = [];
     for (const [n, expert] of trace.entries()) {
       const past = trace.slice(0, n + 1);
@@ -91,13 +91,13 @@ describe('SlotResidency', () => {
     }
   }
 
-  it('counts uses as their sum, each halved with age, for any trace', () => {
+  it('evicts by the sum of uses, each weighted by its age, for any trace', () => {
     const aged = (expert: number, past: readonly number[]): number =>
       past.reduce((sum, used, at) => sum + (used === expert ? 0.5 ** ((past.length - 1 - at) / 10) : 0), 0);
     fc.assert(fc.property(fc.integer({ min: 2, max: 8 }), traces, (slots, trace) => replay(slots, trace, 10, aged)));
   });
 
-  it('is least recently used with a short half-life, for any trace', () => {
+  it('equals least recently used if the half-life is short, for any trace', () => {
     const recent = (expert: number, past: readonly number[]): number => past.lastIndexOf(expert);
     fc.assert(fc.property(fc.integer({ min: 2, max: 8 }), traces, (slots, trace) => replay(slots, trace, 0.5, recent)));
   });
