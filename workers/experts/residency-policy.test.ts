@@ -6,7 +6,7 @@ import { ResidencyPolicy } from './residency-policy.ts';
 const none: ReadonlySet<ExpertId> = new Set();
 const e = (n: number): ExpertId => n as ExpertId;
 
-describe('SlotResidency', () => {
+describe('ResidencyPolicy', () => {
   it('fills empty slots before it evicts', () => {
     const pool = new ResidencyPolicy(2);
     expect(pool.assign(e(5), none)).toEqual({ slot: 0, evicted: undefined });
