@@ -1,9 +1,11 @@
 import type { EngineApi } from '../contract/engine-api.ts';
 import type { ImportApi } from '../contract/import-api.ts';
 
-/** The two workers that a client drives: the engine runs a model, the importer stores models. */
+/** The two workers that a client drives. */
 export interface Backend {
+  /** Stores models. */
   importer: Pick<ImportApi, 'list' | 'import' | 'cancel' | 'remove' | 'verify'>;
+  /** Runs a model. */
   engine: Pick<EngineApi, 'load' | 'generate' | 'stop' | 'score' | 'experts'>;
   /** Wraps a callback so that it can be sent to a worker. */
   callback<T extends (...values: never[]) => void>(call: T): T;

@@ -14,7 +14,7 @@ async function all<T>(chunks: AsyncIterable<T>): Promise<T[]> {
   return list;
 }
 
-/** The same client behind the message protocol; messages are cloned as a window would. */
+/** A client behind the message protocol. Messages are cloned, as they are between windows. */
 function overMessages(fake: FakeEngine): Mixtab {
   const remote = createRemote(
     (request) => receive(structuredClone(request)),
@@ -54,7 +54,7 @@ describe.each(KINDS)('the client %s', (_kind, clientOf) => {
     expect(fake.loads).toEqual([{ modelId: 'a' }]);
   });
 
-  it('streams chunks whose texts make up the answer, and the usage where asked for', async () => {
+  it('streams chunks that make up the answer, with the usage if requested', async () => {
     const client = clientOf(fakeEngine(['a', 'b', 'c']));
     const chunks = await all(
       await client.chat.completions.create({
@@ -88,7 +88,7 @@ describe.each(KINDS)('the client %s', (_kind, clientOf) => {
     expect(chunks.map(({ choices: [choice] }) => choice.text).join('')).toBe(' a time');
   });
 
-  it("streams each token's log-probability once, text that was held back without one", async () => {
+  it("streams each token's log-probability once, and none for text that was held back", async () => {
     const fake = fakeEngine(['a', 'b']);
     fake.heldBack = '!';
     const client = clientOf(fake);
@@ -104,7 +104,7 @@ describe.each(KINDS)('the client %s', (_kind, clientOf) => {
     expect(texts.flatMap(({ choices }) => choices[0].logprobs?.tokens ?? [])).toEqual(['a', 'b']);
   });
 
-  it('holds answers to a response format', async () => {
+  it('passes the response format to the engine', async () => {
     const fake = fakeEngine(['{}']);
     const client = clientOf(fake);
     const schema = { type: 'object', properties: { a: { type: 'integer' } } };
@@ -118,7 +118,7 @@ describe.each(KINDS)('the client %s', (_kind, clientOf) => {
     expect(fake.requests.map(({ format }) => format)).toEqual([{ type: 'json', schema }, { type: 'json' }, undefined]);
   });
 
-  it('tells how the routers chose over a text, token by token', async () => {
+  it('reports the experts that each token of a text selected', async () => {
     const fake = fakeEngine([]);
     const progress: unknown[] = [];
     const routing = await clientOf(fake).routing('ab', {
@@ -145,7 +145,7 @@ describe.each(KINDS)('the client %s', (_kind, clientOf) => {
     await expect(clientOf(fake).routing(7 as unknown as string)).rejects.toMatchObject({ code: 'bad-request' });
   });
 
-  it('tells what the expert cache holds, as plain data, and nothing before a model is loaded', async () => {
+  it('reports the expert cache as plain data, or null if no model is loaded', async () => {
     const client = clientOf(fakeEngine([]));
     expect(await client.metrics()).toBeNull();
     await client.load({ modelId: 'a' });
@@ -173,7 +173,7 @@ describe.each(KINDS)('the client %s', (_kind, clientOf) => {
     expect(JSON.parse(JSON.stringify(metrics))).toEqual(metrics);
   });
 
-  it('a signal ends the generation, before and while it runs', async () => {
+  it('an aborted signal ends the generation, before and while it runs', async () => {
     const fake = fakeEngine(Array.from({ length: 1000 }, () => 'x'));
     const client = clientOf(fake);
     await client.load({ modelId: 'a' });
@@ -195,7 +195,7 @@ describe.each(KINDS)('the client %s', (_kind, clientOf) => {
     expect(fake.stops).toBeGreaterThan(0);
   });
 
-  it('leaving the loop ends the generation, and the next call has its turn', async () => {
+  it('leaving the loop ends the generation and lets the next call run', async () => {
     const fake = fakeEngine(Array.from({ length: 300 }, () => 'x'));
     const client = clientOf(fake);
     await client.load({ modelId: 'a' });
@@ -206,7 +206,7 @@ describe.each(KINDS)('the client %s', (_kind, clientOf) => {
     expect(fake.requests.length).toBe(2);
   });
 
-  it('calls wait for each other; a failed one does not hold up the rest', async () => {
+  it('runs calls one at a time, also after one has failed', async () => {
     const fake = fakeEngine(['x']);
     const client = clientOf(fake);
     const [first, bad, second] = await Promise.allSettled([
@@ -218,13 +218,13 @@ describe.each(KINDS)('the client %s', (_kind, clientOf) => {
     expect(fake.loads.map(({ modelId }) => modelId)).toEqual(['a', 'b']);
   });
 
-  it('without a model it says what to do', async () => {
+  it('rejects a request if no model is loaded', async () => {
     await expect(clientOf(fakeEngine([])).completions.create({ prompt: '' })).rejects.toMatchObject({
       code: 'no-model-loaded',
     });
   });
 
-  it('models: progress, errors with code and remedy', async () => {
+  it('models: reports progress, and errors with code and remedy', async () => {
     const client = clientOf(fakeEngine([]));
     const progress: number[] = [];
     const summary = await client.models.import(
@@ -240,7 +240,7 @@ describe.each(KINDS)('the client %s', (_kind, clientOf) => {
 });
 
 describe('the message protocol', () => {
-  it('an origin is one that could be checked, or none', () => {
+  it('accepts only origins that can be compared', () => {
     expect(originFrom('?origin=https://example.org')).toBe('https://example.org');
     expect(originFrom('?origin=http://localhost:8080')).toBe('http://localhost:8080');
     for (const bad of [
@@ -256,7 +256,7 @@ describe('the message protocol', () => {
     }
   });
 
-  it('the host answers unknown methods with an error and other messages not at all', async () => {
+  it('the host answers unknown methods with an error and ignores other messages', async () => {
     const replies: Reply[] = [];
     const receive = createHost(createLocal(fakeEngine([])), (reply) => replies.push(reply));
     for (const noise of [
@@ -277,7 +277,7 @@ describe('the message protocol', () => {
     expect(replies.every(isReply)).toBe(true);
   });
 
-  it('what is open when the client closes is rejected', async () => {
+  it('rejects open calls when the client closes', async () => {
     const { client } = createRemote(
       () => {},
       () => {},

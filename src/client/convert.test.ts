@@ -5,7 +5,7 @@ import type { ChatParams } from './types.ts';
 const messages = [{ role: 'user' as const, content: 'Hi' }];
 
 describe('requests', () => {
-  it('every parameter reaches the engine under its name', () => {
+  it('translates every parameter for the engine', () => {
     expect(
       chatRequest({
         messages,
@@ -43,7 +43,7 @@ describe('requests', () => {
     });
   });
 
-  it('what is absent or null is left to the engine', () => {
+  it('leaves absent and null parameters to the engine', () => {
     const bare = completionRequest({ prompt: 'Once', stop: null });
     expect(bare).toEqual({ input: { kind: 'text', text: 'Once' }, maxTokens: 1024, sampling: {} });
     expect(completionRequest({ prompt: '', logprobs: 0, response_format: null })).toMatchObject({ topLogprobs: 0 });
@@ -69,7 +69,7 @@ describe('requests', () => {
     [{ messages, response_format: { type: 'json_schema' } }, 'must have the schema in json_schema.schema'],
     [{ messages, response_format: { type: 'json_schema', json_schema: { schema: 'x' } } }, 'must have the schema'],
     [{ messages, max_tokens: 0 }, 'max_tokens is 0'],
-  ])('%j is refused by name', (params, message) => {
+  ])('rejects %j and names the parameter', (params, message) => {
     expect(() => chatRequest(params as unknown as ChatParams)).toThrow(
       expect.objectContaining({ code: 'bad-request', message: expect.stringContaining(message) }),
     );

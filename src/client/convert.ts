@@ -1,4 +1,4 @@
-/** OpenAI's requests as the engine's, and the engine's answers as OpenAI's. Pure. */
+/** Translates OpenAI's requests into the engine's, and the engine's results into OpenAI's. Pure. */
 import type {
   AnswerFormat,
   GeneratedToken,
@@ -20,19 +20,19 @@ import type {
   Usage,
 } from './types.ts';
 
-/** Where a request names no length: as OpenAI's completions did, enough for an answer and no endless one. */
+/** Length of an answer if the request names none: enough for an answer, and a bound if the model never ends it. */
 const DEFAULT_MAX_TOKENS = 1024;
 const MAX_STOPS = 4;
-/** What OpenAI's API knows and this engine does not: refused, because silence would look like obedience. */
+/** OpenAI's parameters that this engine lacks. They are rejected, because ignoring them would look like support. */
 const UNSUPPORTED = ['tools', 'tool_choice', 'functions', 'function_call', 'best_of', 'suffix', 'modalities', 'audio'];
 
 /** @throws MixtabError `bad-request` that names the parameter */
 export function chatRequest(params: ChatParams): GenerateRequest {
   const { messages, logprobs, top_logprobs: top = 0 } = params;
-  if (!Array.isArray(messages) || messages.length === 0) throw bad('messages', 'must have at least one message');
+  if (!Array.isArray(messages) || messages.length === 0) throw bad('messages', 'must contain at least one message');
   for (const { role, content } of messages) {
     if (role !== 'system' && role !== 'user' && role !== 'assistant')
-      throw bad('messages', `has the role ${String(role)}; there are system, user and assistant`);
+      throw bad('messages', `has the role ${quote(role)}; it must be system, user or assistant`);
     if (typeof content !== 'string') throw bad('messages', 'must have text as content');
   }
   if (top > 0 && !logprobs) throw bad('top_logprobs', 'needs logprobs: true');
@@ -45,7 +45,7 @@ export function chatRequest(params: ChatParams): GenerateRequest {
 
 /** @throws MixtabError `bad-request` that names the parameter */
 export function completionRequest(params: CompletionParams): GenerateRequest {
-  if (typeof params.prompt !== 'string') throw bad('prompt', 'must be a text');
+  if (typeof params.prompt !== 'string') throw bad('prompt', 'must be a string');
   return {
     ...common(params),
     input: { kind: 'text', text: params.prompt },
@@ -60,7 +60,7 @@ function common(params: CommonParams): Pick<GenerateRequest, 'maxTokens' | 'samp
   if ((params.n ?? 1) !== 1) throw bad('n', 'can only be 1');
   const stop = params.stop == null ? [] : [params.stop].flat();
   if (stop.length > MAX_STOPS || stop.some((text) => typeof text !== 'string' || text === '')) {
-    throw bad('stop', `must be up to ${MAX_STOPS} texts that are not empty`);
+    throw bad('stop', `must be up to ${MAX_STOPS} non-empty strings`);
   }
   return {
     maxTokens: number('max_tokens', params.max_tokens ?? DEFAULT_MAX_TOKENS, 1, 1e9),
@@ -70,54 +70,57 @@ function common(params: CommonParams): Pick<GenerateRequest, 'maxTokens' | 'samp
   };
 }
 
-function formatOf(given: ResponseFormat | null | undefined): { format?: AnswerFormat } {
-  if (given == null || given.type === 'text') return {};
-  if (given.type === 'json_object') return { format: { type: 'json' } };
-  if (given.type !== 'json_schema')
+function formatOf(format: ResponseFormat | null | undefined): { format?: AnswerFormat } {
+  if (format == null || format.type === 'text') return {};
+  if (format.type === 'json_object') return { format: { type: 'json' } };
+  if (format.type !== 'json_schema')
     throw bad(
       'response_format',
-      `has the type ${String((given as { type: unknown }).type)}; there are text, json_object and json_schema`,
+      `has the type ${quote((format as { type: unknown }).type)}; it must be text, json_object or json_schema`,
     );
-  const schema = given.json_schema?.schema;
+  const schema = format.json_schema?.schema;
   if (typeof schema !== 'object' || schema === null)
     throw bad('response_format', 'must have the schema in json_schema.schema');
   return { format: { type: 'json', schema } };
 }
 
 function samplingOf(params: CommonParams): SamplingOptions {
-  const given = <Key extends keyof SamplingOptions>(key: Key, name: keyof CommonParams, min: number, max: number) =>
+  const sampling = <Key extends keyof SamplingOptions>(key: Key, name: keyof CommonParams, min: number, max: number) =>
     params[name] == null
       ? {}
       : ({ [key]: number(name, params[name] as number, min, max) } as Pick<SamplingOptions, Key>);
   return {
-    ...given('temperature', 'temperature', 0, 100),
-    ...given('topP', 'top_p', 0, 1),
-    ...given('topK', 'top_k', 0, 1e9),
-    ...given('minP', 'min_p', 0, 1),
-    ...given('presencePenalty', 'presence_penalty', -2, 2),
-    ...given('frequencyPenalty', 'frequency_penalty', -2, 2),
-    ...given('repetitionPenalty', 'repetition_penalty', 0.01, 100),
-    ...given('seed', 'seed', 0, 2 ** 32 - 1),
+    ...sampling('temperature', 'temperature', 0, 100),
+    ...sampling('topP', 'top_p', 0, 1),
+    ...sampling('topK', 'top_k', 0, 1e9),
+    ...sampling('minP', 'min_p', 0, 1),
+    ...sampling('presencePenalty', 'presence_penalty', -2, 2),
+    ...sampling('frequencyPenalty', 'frequency_penalty', -2, 2),
+    ...sampling('repetitionPenalty', 'repetition_penalty', 0.01, 100),
+    ...sampling('seed', 'seed', 0, 2 ** 32 - 1),
     ...(params.logit_bias && { logitBias: biases(params.logit_bias) }),
   };
 }
 
-function biases(given: Record<string, number>): Record<number, number> {
+function biases(bias: Record<string, number>): Record<number, number> {
   return Object.fromEntries(
-    Object.entries(given).map(([id, bias]) => {
-      if (!/^\d+$/.test(id)) throw bad('logit_bias', `names the token "${id}"; tokens are named by their number`);
-      return [Number(id), number('logit_bias', bias, -100, 100)];
+    Object.entries(bias).map(([id, value]) => {
+      if (!/^\d+$/.test(id)) throw bad('logit_bias', `names the token "${quote(id)}"; tokens are named by their ids`);
+      return [Number(id), number('logit_bias', value, -100, 100)];
     }),
   );
 }
 
 function number(name: string, value: unknown, min: number, max: number): number {
   if (typeof value !== 'number' || !(value >= min && value <= max))
-    throw bad(name, `is ${String(value)}; it must be from ${min} to ${max}`);
+    throw bad(name, `is ${quote(value)}; it must be a number from ${min} to ${max}`);
   return value;
 }
 
-const bad = (name: string, why: string): MixtabError => new MixtabError('bad-request', `${name} ${why}.`);
+const bad = (name: string, problem: string): MixtabError => new MixtabError('bad-request', `${name} ${problem}.`);
+
+/** A caller's value, cut so that an error message stays readable. */
+const quote = (value: unknown): string => String(value).slice(0, 100);
 
 export function usageOf({ promptTokens, tokens }: GenerateResult): Usage {
   return {
@@ -127,13 +130,16 @@ export function usageOf({ promptTokens, tokens }: GenerateResult): Usage {
   };
 }
 
-/** @throws MixtabError `aborted` for a generation that was stopped */
+/** @throws MixtabError `aborted` if the generation was stopped */
 export function finishReasonOf({ finishReason }: GenerateResult): FinishReason {
   if (finishReason === 'aborted') throw aborted('The generation was stopped.');
   return finishReason;
 }
 
-/** A token by its own bytes: its `text` is what it completed, and may lack what could become a stop text. */
+/**
+ * A token's text comes from its bytes. Its `text` field is the part of the answer that it completed, which can lack
+ * characters that are held back because they could begin a stop text.
+ */
 function tokenLogprobs({ bytes = [], logprob }: TokenLogprob): TokenLogprobs {
   return { token: new TextDecoder().decode(Uint8Array.from(bytes)), bytes, logprob };
 }
@@ -144,7 +150,7 @@ export function chatLogprobs(tokens: readonly GeneratedToken[]): ChatLogprobs {
   };
 }
 
-/** @param offset characters of the answer before these tokens */
+/** @param offset characters of the text before these tokens */
 export function completionLogprobs(tokens: readonly GeneratedToken[], offset: number): CompletionLogprobs {
   let at = offset;
   return {

@@ -1,13 +1,16 @@
-/** The embedded page's side of the protocol: requests to a client, its answers to replies. Knows no window. */
+/**
+ * The embedded page's side of the protocol: turns requests into calls of a client, and results into replies. It uses no
+ * window, so tests run it in Node.
+ */
 import { errorToData, MixtabError } from '../contract/errors.ts';
-import { isRequest, type Method, PROTOCOL, type Reply, type Request } from './protocol.ts';
+import { isRequest, METHODS, type Method, PROTOCOL, type Reply, type Request } from './protocol.ts';
 import type { ChatParams, CompletionParams, Mixtab } from './types.ts';
 
 type Call = (params: never, signal: AbortSignal, event: (value: unknown) => void) => Promise<unknown>;
 
 /**
  * @param post sends a reply to the embedding page
- * @returns what to do with a message whose origin was checked
+ * @returns a function that takes every message from the embedding page, after its window and origin were checked
  */
 export function createHost(client: Mixtab, post: (reply: Reply) => void): (data: unknown) => void {
   const running = new Map<number, AbortController>();
@@ -38,9 +41,14 @@ export function createHost(client: Mixtab, post: (reply: Reply) => void): (data:
       post({ mixtab: PROTOCOL, id, ...body });
     try {
       const call = Object.hasOwn(methods, method) ? methods[method as Method] : undefined;
-      if (!call) throw new MixtabError('bad-request', `There is no method ${method}.`);
+      if (!call)
+        throw new MixtabError(
+          'bad-request',
+          `There is no method ${method.slice(0, 100)}.`,
+          `Use one of ${METHODS.join(', ')}.`,
+        );
       if (typeof params !== 'object' || params === null)
-        throw new MixtabError('bad-request', `${method} needs an object of parameters.`);
+        throw new MixtabError('bad-request', `${method} needs an object of parameters.`, 'Send {} for none.');
       reply({ result: (await call(params as never, controller.signal, (event) => reply({ event }))) ?? null });
     } catch (error) {
       reply({ error: errorToData(error) });
@@ -56,7 +64,7 @@ export function createHost(client: Mixtab, post: (reply: Reply) => void): (data:
   };
 }
 
-/** Chunks as events; the reply that ends them has no result of its own. */
+/** Passes every chunk on as an event. The reply after the last one has the result null. */
 async function streamed<T>(chunks: Promise<AsyncIterable<T>>, event: (value: unknown) => void): Promise<null> {
   for await (const chunk of await chunks) event(chunk);
   return null;

@@ -1,6 +1,7 @@
 /**
- * The client library. `createMixtab({ embedUrl })` runs models in an iframe of the page that `embedUrl` names;
- * `createMixtab({ worker })` over workers of this page (worker-backend.ts).
+ * Runs Mixtral-architecture models in the visitor's browser, with requests and answers in OpenAI's shape. Start with
+ * {@link createMixtab}.
+ * @module mixtab-client
  */
 import { MixtabError } from '../contract/errors.ts';
 import type { Backend } from './backend.ts';
@@ -9,36 +10,65 @@ import { isModelsChanged, isReady } from './protocol.ts';
 import { createRemote } from './remote.ts';
 import type { Mixtab } from './types.ts';
 
-export { MixtabError } from '../contract/errors.ts';
-export type { ModelSource, ModelSummary } from '../contract/import-api.ts';
+export type {
+  AdapterReport,
+  CacheReport,
+  ChatMessage,
+  LayerRouting,
+  LoadedModel,
+  LoadProgress,
+  LoadRequest,
+} from '../contract/engine-api.ts';
+export { type ErrorCode, MixtabError } from '../contract/errors.ts';
+export type {
+  ImportProgress,
+  ModelConfig,
+  ModelFigures,
+  ModelSource,
+  ModelSummary,
+} from '../contract/import-api.ts';
 export type { Backend } from './backend.ts';
 export type * from './types.ts';
 
-export type MixtabOptions =
-  | { worker: Backend }
-  | {
-      /** Address of an `embed.html`. */
-      embedUrl: string;
-      /** Where the frame goes; it shows what it does. Absent: the frame is hidden. */
-      container?: HTMLElement;
-      /** The user let the frame at the models of its own site: `models.list` has more now. */
-      onModelsChange?: () => void;
-    };
-
-/** How long the frame may take to load its script. */
-const READY_MS = 30_000;
-
-/** @throws MixtabError `source-unreachable` where no mixtab answers at `embedUrl` */
-export async function createMixtab(options: MixtabOptions): Promise<Mixtab> {
-  return 'worker' in options
-    ? createLocal(options.worker)
-    : embedded(new URL(options.embedUrl, document.baseURI), options);
+/** Options for a client whose engine runs in an iframe of a mixtab page. */
+export interface EmbedOptions {
+  /** Address of the mixtab page's `embed.html`. A relative address is resolved against the document. */
+  embedUrl: string;
+  /** Element that gets the frame, which shows its state. Default: the frame is hidden. */
+  container?: HTMLElement;
+  /** Called when the user has allowed the frame to read the models of its own site: `models.list` now includes them. */
+  onModelsChange?: () => void;
 }
 
-function embedded(
-  url: URL,
-  { container, onModelsChange }: Pick<Extract<MixtabOptions, { embedUrl: string }>, 'container' | 'onModelsChange'>,
-): Promise<Mixtab> {
+/** Options for a client whose engine runs in workers of the same page. */
+export interface WorkerOptions {
+  /** The workers, see `workerBackend()` in src/client/worker-backend.ts. */
+  worker: Backend;
+}
+
+/** Options of {@link createMixtab}. */
+export type MixtabOptions = EmbedOptions | WorkerOptions;
+
+/** Time for the frame to load its script. */
+const READY_TIMEOUT_MS = 30_000;
+
+/**
+ * Connects to an engine. This loads no model.
+ *
+ * @example
+ * ```js
+ * import { createMixtab } from 'mixtab-client';
+ *
+ * const mixtab = await createMixtab({ embedUrl: 'https://host/mixtab/embed.html', container: document.body });
+ * ```
+ * @throws MixtabError `source-unreachable` if no mixtab page answers at `embedUrl` within 30 seconds
+ */
+export async function createMixtab(options: MixtabOptions): Promise<Mixtab> {
+  return 'worker' in options ? createLocal(options.worker) : createEmbedded(options);
+}
+
+function createEmbedded({ embedUrl, container, onModelsChange }: EmbedOptions): Promise<Mixtab> {
+  const url = new URL(embedUrl, document.baseURI);
   url.searchParams.set('origin', location.origin);
   const frame = document.createElement('iframe');
   frame.title = 'mixtab';
@@ -57,11 +87,11 @@ function embedded(
       reject(
         new MixtabError(
           'source-unreachable',
-          `No mixtab answers at ${url.origin}${url.pathname}.`,
+          `No mixtab page answered at ${url.origin}${url.pathname}.`,
           'Check the address of embed.html.',
         ),
       );
-    }, READY_MS);
+    }, READY_TIMEOUT_MS);
     const onMessage = ({ source, origin, data }: MessageEvent): void => {
       if (source !== frame.contentWindow || origin !== url.origin) return;
       if (isReady(data)) {

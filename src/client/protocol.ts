@@ -1,10 +1,10 @@
 /**
- * Messages between an embedding page and `embed.html`. A request has an id; its replies carry the same one: any number of
- * events, then a result or an error. Both sides check window and origin of every message; none is sent to `*`.
+ * Messages between an embedding page and `embed.html`. A request has an id, and its replies repeat it: any number of
+ * events, then one result or error. Both sides check the window and the origin of every message. None is sent to `*`.
  */
 import type { ErrorData } from '../contract/errors.ts';
 
-/** Version of the protocol, and the mark by which its messages are known. */
+/** Version of the protocol. It also marks a message as one of this protocol. */
 export const PROTOCOL = 1;
 
 export const METHODS = [
@@ -23,7 +23,7 @@ export type Method = (typeof METHODS)[number];
 export interface Request {
   mixtab: typeof PROTOCOL;
   id: number;
-  /** `abort` ends the request whose id is in `params`. */
+  /** `abort` ends the request whose id is `params`, and has no reply of its own. */
   method: Method | 'abort';
   params: unknown;
 }
@@ -34,37 +34,41 @@ export type Reply = { mixtab: typeof PROTOCOL; id: number } & (
   | { error: ErrorData }
 );
 
-/** Said by the frame once it listens. */
+/** Sent by the frame when it is ready for requests. */
 export interface Ready {
   mixtab: typeof PROTOCOL;
   ready: true;
 }
 
-/** Said by the frame when the user let it at the models of its own site: `models.list` has them now. */
+/** Sent by the frame when the user has allowed it to read the models of its own site: `models.list` now includes them. */
 export interface ModelsChanged {
   mixtab: typeof PROTOCOL;
   changed: 'models';
 }
 
-const isOurs = (data: unknown): data is { mixtab: typeof PROTOCOL } & Record<string, unknown> =>
+const isMessage = (data: unknown): data is { mixtab: typeof PROTOCOL } & Record<string, unknown> =>
   typeof data === 'object' && data !== null && (data as { mixtab?: unknown }).mixtab === PROTOCOL;
 
-export const isReady = (data: unknown): data is Ready => isOurs(data) && data.ready === true;
+export const isReady = (data: unknown): data is Ready => isMessage(data) && data.ready === true;
 
-export const isModelsChanged = (data: unknown): data is ModelsChanged => isOurs(data) && data.changed === 'models';
+export const isModelsChanged = (data: unknown): data is ModelsChanged => isMessage(data) && data.changed === 'models';
 
 export const isReply = (data: unknown): data is Reply =>
-  isOurs(data) && typeof data.id === 'number' && ('event' in data || 'result' in data || 'error' in data);
+  isMessage(data) && typeof data.id === 'number' && ('event' in data || 'result' in data || 'error' in data);
 
 export const isRequest = (data: unknown): data is Request =>
-  isOurs(data) && typeof data.id === 'number' && typeof data.method === 'string' && 'params' in data;
+  isMessage(data) && typeof data.id === 'number' && typeof data.method === 'string' && 'params' in data;
 
-/** The one origin that the address of the embedded page names, if it is one. */
+/**
+ * Reads the embedding page's origin from the address of the embedded page.
+ * @param search the address's query string, `?origin=https://...`
+ * @returns undefined if it names no origin that can be compared with a message's
+ */
 export function originFrom(search: string): string | undefined {
-  const given = new URLSearchParams(search).get('origin');
+  const origin = new URLSearchParams(search).get('origin');
   try {
-    // Opaque origins ("null") and anything with a path are no origin that could be checked.
-    return given !== null && new URL(given).origin === given ? given : undefined;
+    // All opaque origins read "null", so they cannot be compared. An address with a path is no origin.
+    return origin !== null && new URL(origin).origin === origin ? origin : undefined;
   } catch {
     return undefined;
   }

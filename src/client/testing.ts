@@ -1,4 +1,4 @@
-/** An engine for tests of the client: says given words, one a tick, and obeys `stop`. */
+/** A fake engine for tests of the client. It generates the given words, one per timer tick, until it is stopped. */
 import type {
   ExpertsReport,
   GeneratedToken,
@@ -18,11 +18,11 @@ export interface FakeEngine extends Backend {
   requests: GenerateRequest[];
   loads: LoadRequest[];
   scores: ScoreRequest[];
-  /** Generations that run at this moment; more than one would be a fault of the client. */
+  /** Generations that are running. More than one is an error of the client. */
   running: number;
   stops: number;
   closed: boolean;
-  /** Told at the end, as text that could have become a stop text. */
+  /** Text reported after the last token, like text that the engine holds back because it could begin a stop text. */
   heldBack: string;
 }
 

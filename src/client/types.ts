@@ -10,6 +10,136 @@ import type {
 import type { ImportProgress, ModelSource, ModelSummary } from '../contract/import-api.ts';
 
 /**
+ * The client: models, chat completions and text completions.
+ *
+ * The engine holds one model and runs one request at a time; further calls wait for their turn. All methods reject with
+ * a `MixtabError`.
+ *
+ * @example
+ * ```js
+ * const mixtab = await createMixtab({ embedUrl: 'https://host/mixtab/embed.html' });
+ * const [model] = await mixtab.models.list();
+ * const { choices } = await mixtab.completions.create({ model: model.id, prompt: 'Once upon a time' });
+ * console.log(choices[0].text);
+ * ```
+ */
+export interface Mixtab {
+  /** The stored models. */
+  models: Models;
+  /**
+   * Loads a stored model, with a context size or memory budgets of your choice. Optional: a request that names a model
+   * loads it with the defaults.
+   *
+   * @example
+   * ```js
+   * await mixtab.load({ modelId: model.id, context: 2048 }, { onProgress: ({ phase }) => console.log(phase) });
+   * ```
+   * @throws MixtabError `model-not-found`, a `webgpu-*` or a `gpu-*` code
+   */
+  load(request: LoadRequest, options?: { onProgress?: (progress: LoadProgress) => void }): Promise<LoadedModel>;
+  /** Chat completions. */
+  chat: { completions: ChatCompletions };
+  /** Text completions. */
+  completions: TextCompletions;
+  /**
+   * Reports the experts that the model's routers select for each token of a text.
+   *
+   * @param text at least two tokens long
+   * @example
+   * ```js
+   * const { pieces, choices } = await mixtab.routing('Once upon a time', { model: model.id });
+   * console.log(`The first layer sends "${pieces[1]}" to the experts ${choices[1][0].join(' and ')}.`);
+   * ```
+   * @throws MixtabError `bad-request` if the text is too short; `no-model-loaded`; `aborted`
+   */
+  routing(text: string, options?: RoutingOptions): Promise<Routing>;
+  /**
+   * Reports the state of the expert cache, also while an answer is generated.
+   *
+   * @returns null if no model is loaded
+   * @example
+   * ```js
+   * const metrics = await mixtab.metrics();
+   * console.log(`${Math.round(100 * metrics.cache.hitRate)} % of the experts were in GPU memory.`);
+   * ```
+   */
+  metrics(): Promise<Metrics | null>;
+  /** Ends the workers, or removes the iframe. Open calls reject with `aborted` if the client uses an iframe. */
+  close(): void;
+}
+
+/**
+ * `mixtab.chat.completions`: answers to a conversation.
+ *
+ * @example
+ * ```js
+ * const chunks = await mixtab.chat.completions.create({
+ *   model: model.id,
+ *   messages: [{ role: 'user', content: 'Hello' }],
+ *   stream: true,
+ * });
+ * for await (const { choices } of chunks) console.log(choices[0].delta.content ?? '');
+ * ```
+ */
+export interface ChatCompletions {
+  /** Answers the last message. Rejects with `chat-template` if the model has no chat template. */
+  create: Create<ChatParams, ChatCompletion, ChatChunk>;
+}
+
+/**
+ * `mixtab.completions`: continuations of a text.
+ *
+ * @example
+ * ```js
+ * const stop = new AbortController();
+ * const { choices } = await mixtab.completions.create(
+ *   { model: model.id, prompt: 'Once upon a time', max_tokens: 60, temperature: 0.8 },
+ *   { signal: stop.signal },
+ * );
+ * console.log(choices[0].text, choices[0].finish_reason);
+ * ```
+ */
+export interface TextCompletions {
+  /** Continues the prompt. */
+  create: Create<CompletionParams, Completion, CompletionChunk>;
+}
+
+/** The stored models of the page that runs the engine. */
+export interface Models {
+  /** Lists the models that are stored completely. `state` says whether one of them is known to be damaged. */
+  list(): Promise<ModelSummary[]>;
+  /**
+   * Downloads or copies a GGUF into the browser's storage. Importing a file again resumes an interrupted import.
+   *
+   * @example
+   * ```js
+   * const model = await mixtab.models.import(
+   *   { kind: 'url', url: 'https://host/mixtral.gguf' },
+   *   { onProgress: ({ bytesDone, bytesTotal }) => console.log(bytesDone / bytesTotal) },
+   * );
+   * ```
+   * @throws MixtabError a `gguf-*`, `source-*` or `storage-*` code; `busy` if another import is running; `aborted`
+   */
+  import(
+    source: ModelSource,
+    options?: CallOptions & { onProgress?: (progress: ImportProgress) => void },
+  ): Promise<ModelSummary>;
+  /**
+   * Deletes a model.
+   *
+   * @throws MixtabError `storage-unavailable` if an embedded page reads the model from its site's own storage
+   */
+  remove(id: string): Promise<void>;
+  /**
+   * Reads every record of a model and checks its hash.
+   *
+   * @returns the keys of the damaged records; empty if the model is intact
+   * @throws MixtabError `model-not-found`
+   */
+  verify(id: string, options?: { onProgress?: (progress: ImportProgress) => void }): Promise<string[]>;
+}
+
+/**
  * The format that an answer must have: any text, any JSON object, or JSON that conforms to a schema.
  *
  * `strict` has no effect, because answers always conform to the schema. `docs/client.md` lists the unsupported keywords.
@@ -66,7 +196,7 @@ export interface CommonParams {
   stream_options?: { include_usage?: boolean };
 }
 
-/** Parameters of {@link Mixtab.chat}. */
+/** Parameters of {@link ChatCompletions}. */
 export interface ChatParams extends CommonParams {
   /** The conversation, at least one message. If the last message is the assistant's, it is continued. */
   messages: ChatMessage[];
@@ -78,7 +208,7 @@ export interface ChatParams extends CommonParams {
   top_logprobs?: number;
 }
 
-/** Parameters of {@link Mixtab.completions}. */
+/** Parameters of {@link TextCompletions}. */
 export interface CompletionParams extends CommonParams {
   /** The text to continue. */
   prompt: string;
@@ -90,7 +220,9 @@ export interface CompletionParams extends CommonParams {
 
 /** Token counts of a request. */
 export interface Usage {
+  /** Tokens of the prompt, including those of the chat template. */
   prompt_tokens: number;
+  /** Tokens of the answer. */
   completion_tokens: number;
   /** Sum of the other two. */
   total_tokens: number;
@@ -120,7 +252,9 @@ export interface ChatLogprobs {
 
 /** Log-probabilities of a text completion. Each array has one entry per token. */
 export interface CompletionLogprobs {
+  /** Text of each token. */
   tokens: string[];
+  /** Log-probability of each token. */
   token_logprobs: number[];
   /** Log-probabilities of the most likely tokens, by their text. */
   top_logprobs: Record<string, number>[];
@@ -132,6 +266,7 @@ export interface CompletionLogprobs {
 export interface Answer<Kind, Choice> {
   /** The chunks of one answer have the same id. */
   id: string;
+  /** Kind of the answer or chunk, as in OpenAI's API. */
   object: Kind;
   /** Seconds since 1970. */
   created: number;
@@ -152,6 +287,7 @@ export interface ChatCompletion
       logprobs: ChatLogprobs | null;
     }
   > {
+  /** Token counts of the request. */
   usage: Usage;
 }
 
@@ -180,6 +316,7 @@ export type CompletionChoice<End> = {
 
 /** A whole text completion. */
 export interface Completion extends Answer<'text_completion', CompletionChoice<FinishReason>> {
+  /** Token counts of the request. */
   usage: Usage;
 }
 
@@ -248,124 +385,6 @@ export interface Metrics extends Omit<ExpertsReport, 'layerCount' | 'expertCount
 export interface RoutingOptions extends CallOptions {
   /** Id of a stored model, which is loaded if another one is. Default: the loaded model. */
   model?: string;
+  /** Called after each part of the text. */
   onProgress?: (progress: { tokensDone: number; tokensTotal: number }) => void;
-}
-
-/**
- * The client: models, chat completions and text completions.
- *
- * The engine holds one model and runs one request at a time; further calls wait for their turn. All methods reject with
- * a `MixtabError`.
- *
- * @example
- * ```js
- * const mixtab = await createMixtab({ embedUrl: 'https://host/mixtab/embed.html' });
- * const [model] = await mixtab.models.list();
- * const { choices } = await mixtab.completions.create({ model: model.id, prompt: 'Once upon a time' });
- * console.log(choices[0].text);
- * ```
- */
-export interface Mixtab {
-  /** The stored models. */
-  models: Models;
-  /**
-   * Loads a stored model, with a context size or memory budgets of your choice. Optional: a request that names a model
-   * loads it with the defaults.
-   *
-   * @example
-   * ```js
-   * await mixtab.load({ modelId: model.id, context: 2048 }, { onProgress: ({ phase }) => console.log(phase) });
-   * ```
-   * @throws MixtabError `model-not-found`, a `webgpu-*` or a `gpu-*` code
-   */
-  load(request: LoadRequest, options?: { onProgress?: (progress: LoadProgress) => void }): Promise<LoadedModel>;
-  /**
-   * Chat completions.
-   *
-   * @example
-   * ```js
-   * const chunks = await mixtab.chat.completions.create({
-   *   model: model.id,
-   *   messages: [{ role: 'user', content: 'Hello' }],
-   *   stream: true,
-   * });
-   * for await (const { choices } of chunks) console.log(choices[0].delta.content ?? '');
-   * ```
-   * @throws MixtabError `chat-template` if the model has no chat template, besides the codes of {@link Create}
-   */
-  chat: { completions: { create: Create<ChatParams, ChatCompletion, ChatChunk> } };
-  /**
-   * Text completions.
-   *
-   * @example
-   * ```js
-   * const stop = new AbortController();
-   * const { choices } = await mixtab.completions.create(
-   *   { model: model.id, prompt: 'Once upon a time', max_tokens: 60, temperature: 0.8 },
-   *   { signal: stop.signal },
-   * );
-   * console.log(choices[0].text, choices[0].finish_reason);
-   * ```
-   */
-  completions: { create: Create<CompletionParams, Completion, CompletionChunk> };
-  /**
-   * Reports the experts that the model's routers select for each token of a text.
-   *
-   * @param text at least two tokens long
-   * @example
-   * ```js
-   * const { pieces, choices } = await mixtab.routing('Once upon a time', { model: model.id });
-   * console.log(`The first layer sends "${pieces[1]}" to the experts ${choices[1][0].join(' and ')}.`);
-   * ```
-   * @throws MixtabError `bad-request` if the text is too short; `no-model-loaded`; `aborted`
-   */
-  routing(text: string, options?: RoutingOptions): Promise<Routing>;
-  /**
-   * Reports the state of the expert cache, also while an answer is generated.
-   *
-   * @returns null if no model is loaded
-   * @example
-   * ```js
-   * const metrics = await mixtab.metrics();
-   * console.log(`${Math.round(100 * metrics.cache.hitRate)} % of the experts were in GPU memory.`);
-   * ```
-   */
-  metrics(): Promise<Metrics | null>;
-  /** Ends the workers, or removes the iframe. Open calls reject with `aborted` if the client uses an iframe. */
-  close(): void;
-}
-
-/** The stored models of the page that runs the engine. */
-export interface Models {
-  /** Lists the models that are stored completely. `state` says whether one of them is known to be damaged. */
-  list(): Promise<ModelSummary[]>;
-  /**
-   * Downloads or copies a GGUF into the browser's storage. Importing a file again resumes an interrupted import.
-   *
-   * @example
-   * ```js
-   * const model = await mixtab.models.import(
-   *   { kind: 'url', url: 'https://host/mixtral.gguf' },
-   *   { onProgress: ({ bytesDone, bytesTotal }) => console.log(bytesDone / bytesTotal) },
-   * );
-   * ```
-   * @throws MixtabError a `gguf-*`, `source-*` or `storage-*` code; `busy` if another import is running; `aborted`
-   */
-  import(
-    source: ModelSource,
-    options?: CallOptions & { onProgress?: (progress: ImportProgress) => void },
-  ): Promise<ModelSummary>;
-  /**
-   * Deletes a model.
-   *
-   * @throws MixtabError `storage-unavailable` if an embedded page reads the model from its site's own storage
-   */
-  remove(id: string): Promise<void>;
-  /**
-   * Reads every record of a model and checks its hash.
-   *
-   * @returns the keys of the damaged records; empty if the model is intact
-   * @throws MixtabError `model-not-found`
-   */
-  verify(id: string, options?: { onProgress?: (progress: ImportProgress) => void }): Promise<string[]>;
 }

@@ -1,11 +1,10 @@
-/** This page's own workers as the client's engine. */
-
+/** The backend that runs the engine in workers of this page. */
 import { createEngineClient, createImportClient } from '../connect/worker-clients.ts';
 import { expose, proxy } from '../contract/rpc.ts';
 import type { SiteStore } from '../contract/site-store.ts';
 import type { Backend } from './backend.ts';
 
-/** `attachSiteStore` lets the workers read models that the window reaches and they do not. */
+/** `attachSiteStore` lets the workers read models that only the window can access. */
 export function workerBackend(): Backend & { attachSiteStore(siteStore: SiteStore): void } {
   const engine = createEngineClient();
   const importer = createImportClient();
@@ -20,7 +19,7 @@ export function workerBackend(): Backend & { attachSiteStore(siteStore: SiteStor
         return port2;
       };
       importer.attachSiteStore([port()]);
-      engine.attachSiteStore([port(), port()]); // its reader has a worker of its own
+      engine.attachSiteStore([port(), port()]); // one port for the engine, one for its reader worker
     },
     close() {
       engine.terminate();
