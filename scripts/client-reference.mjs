@@ -2,6 +2,7 @@
  * `npm run docs:client`: writes docs/client-reference.md, the reference of the client library, from the types and comments in
  * src/client/. A test fails if the committed page differs from what this script writes.
  */
+import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -69,6 +70,16 @@ function removeInherited(project) {
   }
 }
 
-const toPage = (markdown) => `${HEADER}\n${markdown.replaceAll(/[ \t]+$/gm, '').trim()}\n`;
+/** Adds the header, and formats the page as `npm run format` does, so that `npm run check` accepts it. */
+function toPage(markdown) {
+  const { status, stdout } = spawnSync('npx', ['biome', 'format', `--stdin-file-path=${REFERENCE}`], {
+    cwd: ROOT,
+    input: `${HEADER}\n${markdown}`,
+    encoding: 'utf8',
+    stdio: ['pipe', 'pipe', 2],
+  });
+  if (status !== 0) throw new Error('biome could not format the client reference. It gives the reason above.');
+  return stdout;
+}
 
 if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) writeFileSync(REFERENCE, await createReference());
