@@ -1,7 +1,9 @@
 /** Entry point of the engine worker. */
 import { expose } from '../src/contract/rpc.ts';
 import { lazyEngine } from './engine/lazy-engine.ts';
-import { onSiteStore } from './store/site-store.ts';
+import { SiteStoreReceiver } from './store/site-store-receiver.ts';
+
+const siteStores = new SiteStoreReceiver();
 
 expose(
   lazyEngine(async () => {
@@ -13,7 +15,7 @@ expose(
     ]);
     const store = new IndexedDbStore(undefined, new OpfsFiles());
     const reader = createReaderWorker();
-    onSiteStore((siteStore, [port]) => {
+    siteStores.onAttach((siteStore, [port]) => {
       store.attachSiteStore(siteStore);
       reader.attachSiteStore(port);
     });

@@ -3,8 +3,9 @@ import { expose } from '../src/contract/rpc.ts';
 import { ImportService } from './import/import-service.ts';
 import { IndexedDbStore } from './store/indexed-db-store.ts';
 import { OpfsFiles } from './store/opfs-files.ts';
-import { onSiteStore } from './store/site-store.ts';
+import { SiteStoreReceiver } from './store/site-store-receiver.ts';
 
+const siteStores = new SiteStoreReceiver();
 const store = new IndexedDbStore(undefined, new OpfsFiles());
-onSiteStore((siteStore) => store.attachSiteStore(siteStore));
+siteStores.onAttach((siteStore) => store.attachSiteStore(siteStore));
 expose(new ImportService(store));

@@ -15,10 +15,11 @@ import type {
 import { inspectFile } from '../format/gguf/inspect.ts';
 import { LAYOUT_VERSION } from '../format/weight-layout.ts';
 import { summarize } from '../store/catalog.ts';
-import { estimateFreeBytes, judgeSpace, storageFull } from '../store/indexed-db-store.ts';
 import { opfsSupported } from '../store/opfs-files.ts';
 import { IMPORT_LOCK, RecordRequests } from '../store/record-requests.ts';
 import { SessionStore } from '../store/session-store.ts';
+import { storageFull } from '../store/storage-errors.ts';
+import { estimateFreeBytes, judgeSpace } from '../store/storage-space.ts';
 import type { RecordStore } from '../store/store.ts';
 import { BufferedByteSource } from './buffered-byte-source.ts';
 import type { ByteSource } from './byte-source.ts';
@@ -56,7 +57,7 @@ export class ImportService implements ImportApi {
       throw new MixtabError(
         'storage-unavailable',
         'This browser has no private file system for workers.',
-        'Choose the database instead.',
+        'Store new models in IndexedDB instead.',
       );
     }
     return this.#exclusive(onProgress, async (signal) => {

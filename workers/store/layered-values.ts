@@ -1,8 +1,8 @@
-/** A frame's own store, and beneath it, read only, the site's: see src/contract/site-store.ts. */
+/** An embedded page's own store, with the site's own store below it, read only. See src/contract/site-store.ts. */
 import { MixtabError } from '../../src/contract/errors.ts';
 import type { Bytes } from '../../src/contract/ids.ts';
 import { MODEL_PREFIX, RECORD_PREFIX, type SiteStore } from '../../src/contract/site-store.ts';
-import type { KeyValues } from './store.ts';
+import type { KeyValueChanges, KeyValues } from './store.ts';
 
 export class LayeredValues implements KeyValues {
   #siteStore: SiteStore | undefined;
@@ -15,49 +15,52 @@ export class LayeredValues implements KeyValues {
 
   async keys(prefix: string): Promise<string[]> {
     const own = await this.own.keys(prefix);
-    return [...own, ...(await this.#others(prefix, own)).map(([key]) => key)];
+    return [...own, ...(await this.#siteModels(prefix, own)).map(([key]) => key)];
   }
 
   async getAll(prefix: string): Promise<unknown[]> {
     const own = await this.own.getAll(prefix);
-    if (!this.#hasInSiteStore(prefix)) return own;
-    return [...own, ...(await this.#others(prefix, await this.own.keys(prefix))).map(([, value]) => value)];
+    if (!this.#isShared(prefix)) return own;
+    return [...own, ...(await this.#siteModels(prefix, await this.own.keys(prefix))).map(([, value]) => value)];
   }
 
   async get(key: string): Promise<unknown> {
-    return (await this.own.get(key)) ?? (await this.#siteValueOf([key]))[0];
+    return (await this.own.get(key)) ?? (await this.#siteValues([key]))[0];
   }
 
   async getMany(keys: string[]): Promise<unknown[]> {
     const own = await this.own.getMany(keys);
     const missing = keys.filter((_, i) => own[i] === undefined);
-    const fromSite = new Map((await this.#siteValueOf(missing)).map((value, i) => [missing[i], value]));
+    const fromSite = new Map((await this.#siteValues(missing)).map((value, i) => [missing[i], value]));
     return own.map((value, i) => value ?? fromSite.get(keys[i]));
   }
 
-  async write(changes: Parameters<KeyValues['write']>[0], bytes?: Bytes): Promise<void> {
+  /** @throws MixtabError `storage-unavailable` if it would delete a model that only the site's own store has */
+  async write(changes: KeyValueChanges, bytes?: Bytes): Promise<void> {
     for (const key of changes.delete ?? []) {
       if (
         key.startsWith(MODEL_PREFIX) &&
         (await this.own.get(key)) === undefined &&
         (await this.get(key)) !== undefined
       )
-        throw notOurs();
+        throw readOnlyModel();
     }
     await this.own.write(changes, bytes);
   }
 
-  /** Only whole models are lent: what an import has left is nobody else's. */
-  #hasInSiteStore(prefix: string): boolean {
+  /** Only complete models are shared: the leftovers of an import concern the page that runs it. */
+  #isShared(prefix: string): boolean {
     return this.#siteStore !== undefined && prefix === MODEL_PREFIX;
   }
 
-  async #others(prefix: string, own: string[]): Promise<[string, unknown][]> {
-    if (!this.#hasInSiteStore(prefix)) return [];
+  /** Keys and manifests in the site's own store that are not among the keys `own`. */
+  async #siteModels(prefix: string, own: string[]): Promise<[string, unknown][]> {
+    if (!this.#isShared(prefix)) return [];
     return (await this.#siteStore!.models()).filter(([key]) => !own.includes(key));
   }
 
-  async #siteValueOf(keys: string[]): Promise<unknown[]> {
+  /** Values from the site's own store, in the order of `keys`; undefined for keys that it lacks or does not share. */
+  async #siteValues(keys: string[]): Promise<unknown[]> {
     const shared = keys.filter((key) => key.startsWith(MODEL_PREFIX) || key.startsWith(RECORD_PREFIX));
     if (!this.#siteStore || shared.length === 0) return keys.map(() => undefined);
     const values = await this.#siteStore.getMany(shared);
@@ -65,7 +68,7 @@ export class LayeredValues implements KeyValues {
   }
 }
 
-const notOurs = (): MixtabError =>
+const readOnlyModel = (): MixtabError =>
   new MixtabError(
     'storage-unavailable',
     'This model is stored by the page itself; an embedded page can only read it.',

@@ -1,7 +1,8 @@
-/** The record store in main memory: for tests, and wherever nothing is to be kept. */
-import { KeyValueStore, type KeyValues } from './store.ts';
+/** The model store in main memory, for tests. */
+import { KeyValueStore } from './key-value-store.ts';
+import type { KeyValueChanges, KeyValues } from './store.ts';
 
-/** Values are cloned as a database would clone them. */
+/** Values are cloned, as a database would do. */
 export class MemoryValues implements KeyValues {
   readonly entries = new Map<string, unknown>();
 
@@ -21,7 +22,7 @@ export class MemoryValues implements KeyValues {
     return keys.map((key) => clone(this.entries.get(key)));
   }
 
-  async write(changes: Parameters<KeyValues['write']>[0]): Promise<void> {
+  async write(changes: KeyValueChanges): Promise<void> {
     for (const key of changes.delete ?? []) this.entries.delete(key);
     for (const prefix of changes.deletePrefix ?? []) {
       for (const key of await this.keys(prefix)) this.entries.delete(key);
@@ -30,7 +31,7 @@ export class MemoryValues implements KeyValues {
   }
 }
 
-// Blobs are immutable; Node 20 cannot clone them.
+// Blobs are immutable, and Node 20 cannot clone them.
 const clone = (value: unknown): unknown => (value instanceof Blob ? value : structuredClone(value));
 
 export class MemoryStore extends KeyValueStore {

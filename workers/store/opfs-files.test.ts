@@ -20,7 +20,10 @@ it('without files private to the page models stay in the database: looking finds
   const wanted = new ImportService(new MemoryStore()).import({ kind: 'file', files: [] }, () => {}, {
     storage: 'opfs',
   });
-  await expect(wanted).rejects.toMatchObject({ code: 'storage-unavailable', remedy: 'Choose the database instead.' });
+  await expect(wanted).rejects.toMatchObject({
+    code: 'storage-unavailable',
+    remedy: 'Store new models in IndexedDB instead.',
+  });
 });
 
 it('a read hears between its pieces that it is taken back: it reads no further, closes the file and gives its buffer back', async () => {

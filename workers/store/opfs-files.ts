@@ -1,34 +1,35 @@
 /**
- * Records as files of the origin private file system, one a record. Reads several times faster than IndexedDB
- * (docs/streaming.md). Synchronous access handles exist in workers only.
+ * Records as files of the origin private file system (OPFS), one file per record. They are read several times faster than
+ * from IndexedDB (docs/streaming.md). Synchronous access handles exist in workers only.
  */
 import { MixtabError, throwIfAborted } from '../../src/contract/errors.ts';
 import { PART_BYTES, type RecordInfo } from '../format/manifest.ts';
 import type { BufferPool } from './buffer-pool.ts';
-import { storageError } from './indexed-db-store.ts';
+import { storageError } from './storage-errors.ts';
 import type { RecordFiles } from './store.ts';
 
 const FOLDER = 'mixtab-records';
 
-/** Chromium allows several readers of a file at once where this mode is asked for; others ignore it. */
+/** In this mode Chromium allows several readers of a file at once. Other browsers ignore the option. */
 type SyncHandleOptions = { mode?: 'read-only' };
 type FileHandle = FileSystemFileHandle & {
   createSyncAccessHandle(options?: SyncHandleOptions): Promise<FileSystemSyncAccessHandle>;
 };
 
-/** True where this browser has what {@link OpfsFiles} needs. */
+/** True if this browser has what {@link OpfsFiles} needs. */
 export function opfsSupported(): boolean {
   return typeof FileSystemFileHandle !== 'undefined' && 'createSyncAccessHandle' in FileSystemFileHandle.prototype;
 }
 
 export class OpfsFiles implements RecordFiles {
-  /** Ends with the read under way: of two that took turns, both would come late. */
+  /** Settles with the current read. Reads run one after another: two that took turns would both finish late. */
   #reading: Promise<unknown> = Promise.resolve();
 
-  constructor(private readonly folder = FOLDER) {}
+  /** @param folderName name of the folder that holds one directory per model */
+  constructor(private readonly folderName = FOLDER) {}
 
   async put(modelId: string, key: string, bytes: Uint8Array<ArrayBuffer>): Promise<void> {
-    const directory = await this.#directory(modelId, true);
+    const directory = await this.#modelDirectory(modelId, true);
     try {
       const file = (await directory!.getFileHandle(key, { create: true })) as FileHandle;
       const handle = await file.createSyncAccessHandle();
@@ -53,21 +54,15 @@ export class OpfsFiles implements RecordFiles {
     buffers: BufferPool,
     signal?: AbortSignal,
   ): Promise<Uint8Array<ArrayBuffer> | undefined> {
-    const directory = await this.#directory(modelId, false);
+    const directory = await this.#modelDirectory(modelId, false);
     const file = (await directory?.getFileHandle(record.key).catch(() => undefined)) as FileHandle | undefined;
     if (!file) return undefined;
     let handle: FileSystemSyncAccessHandle;
     try {
       handle = await file.createSyncAccessHandle({ mode: 'read-only' });
     } catch (error) {
-      // Browsers without that mode give one handle a file: another tab has it. Read the slower way.
-      if (
-        !(
-          error instanceof DOMException &&
-          (error.name === 'NoModificationAllowedError' || error.name === 'InvalidStateError')
-        )
-      )
-        throw error;
+      if (!isFileInUse(error)) throw error;
+      // Browsers without that mode allow one handle per file, and another tab has it. Read the slower way.
       return new Uint8Array(await (await file.getFile()).arrayBuffer());
     }
     try {
@@ -82,65 +77,73 @@ export class OpfsFiles implements RecordFiles {
   async remove(modelId: string): Promise<void> {
     const folder = await this.#folder();
     await folder?.removeEntry(modelId, { recursive: true }).catch((error: unknown) => {
-      if (!(error instanceof DOMException && error.name === 'NotFoundError')) throw storageUnavailable(error);
+      if (!isNotFound(error)) throw storageUnavailable(error);
     });
   }
 
   async keys(modelId: string): Promise<string[]> {
-    return namesIn(await this.#directory(modelId, false));
+    return namesIn(await this.#modelDirectory(modelId, false));
   }
 
   async models(): Promise<string[]> {
     return namesIn(await this.#folder());
   }
 
+  /** The folder with one directory per model; undefined if the browser does not support such files. */
   async #folder(): Promise<FileSystemDirectoryHandle | undefined> {
     if (!opfsSupported()) return undefined;
     try {
       const root = await navigator.storage.getDirectory();
-      return await root.getDirectoryHandle(this.folder, { create: true });
+      return await root.getDirectoryHandle(this.folderName, { create: true });
     } catch (error) {
       throw storageUnavailable(error);
     }
   }
 
-  async #directory(modelId: string, create: boolean): Promise<FileSystemDirectoryHandle | undefined> {
+  /** A model's directory. Without `create`, undefined if it does not exist. */
+  async #modelDirectory(modelId: string, create: boolean): Promise<FileSystemDirectoryHandle | undefined> {
     const folder = await this.#folder();
     if (!folder) {
       if (create) throw storageUnavailable('no synchronous access handles');
       return undefined;
     }
     return folder.getDirectoryHandle(modelId, { create }).catch((error: unknown) => {
-      if (!create && error instanceof DOMException && error.name === 'NotFoundError') return undefined;
+      if (!create && isNotFound(error)) return undefined;
       throw storageUnavailable(error);
     });
   }
 }
 
-/** @throws MixtabError `aborted`, heard between two pieces */
+/**
+ * Reads the whole file in pieces of PART_BYTES, and checks `signal` between them.
+ * @throws MixtabError `aborted`, after recycling the buffer
+ */
 async function readPieces(
   handle: FileSystemSyncAccessHandle,
   buffers: BufferPool,
   signal?: AbortSignal,
 ): Promise<Uint8Array<ArrayBuffer>> {
   throwIfAborted(signal);
-  // A file of another length is damaged, which the caller says.
+  // The caller compares the length with the record's.
   const bytes = new Uint8Array(buffers.take(handle.getSize()));
-  let read = 0;
-  while (read < bytes.byteLength) {
-    const piece = handle.read(bytes.subarray(read, read + PART_BYTES), { at: read });
-    if (piece === 0) break;
-    read += piece;
-    if (signal && read < bytes.byteLength) await messagesTaken();
+  let done = 0;
+  while (done < bytes.byteLength) {
+    const read = handle.read(bytes.subarray(done, done + PART_BYTES), { at: done });
+    if (read === 0) break;
+    done += read;
+    if (signal && done < bytes.byteLength) await pendingMessages();
     if (signal?.aborted) buffers.recycle(bytes.buffer);
     throwIfAborted(signal);
   }
-  // Bytes that were not read would be those of another record.
-  return bytes.subarray(0, read);
+  // Beyond `done` the buffer still holds bytes of another record.
+  return bytes.subarray(0, done);
 }
 
-/** Lets messages in that have come in the meantime: reading takes all of the worker's time. A timer would wait for 4 ms. */
-function messagesTaken(): Promise<void> {
+/**
+ * Lets the worker handle messages that have arrived, such as a cancellation: synchronous reads take all of its time.
+ * A timer would wait for 4 ms.
+ */
+function pendingMessages(): Promise<void> {
   const { port1, port2 } = new MessageChannel();
   return new Promise((resolve) => {
     port1.onmessage = () => {
@@ -157,9 +160,14 @@ async function namesIn(directory: FileSystemDirectoryHandle | undefined): Promis
   return names;
 }
 
+const isNotFound = (error: unknown): boolean => error instanceof DOMException && error.name === 'NotFoundError';
+
+const isFileInUse = (error: unknown): boolean =>
+  error instanceof DOMException && ['NoModificationAllowedError', 'InvalidStateError'].includes(error.name);
+
 const storageUnavailable = (error: unknown): MixtabError =>
   new MixtabError(
     'storage-unavailable',
     `The browser's file system cannot be used (${error instanceof Error ? error.message : String(error)}).`,
-    'Choose the database as the place for models.',
+    'Store new models in IndexedDB instead.',
   );

@@ -1,82 +1,85 @@
 /**
- * How an engine that runs a model while it is imported asks the import for the records it needs next. The import and
- * the engine are in workers of their own, maybe of different tabs: they talk over a channel of the page's origin.
+ * How an engine asks the running import for the records that it needs next. The two are in separate workers, perhaps of
+ * different tabs, so they talk over a channel of the page's origin.
  */
 import { MixtabError, throwIfAborted } from '../../src/contract/errors.ts';
 import type { RecordInfo } from '../format/manifest.ts';
 import type { RecordParts } from '../format/record-parts.ts';
 import type { RecordStore } from './store.ts';
 
-/** Held while importing, so that another tab does not take our unfinished records for leftovers. */
+/** Held during an import, so that another tab does not remove our unfinished records as leftovers. */
 export const IMPORT_LOCK = 'mixtab-import';
 const CHANNEL = 'mixtab-records';
-/** While somebody uses the model, how long to wait for the next request before another record is begun unasked. */
-const PATIENCE_MS = 50;
-/** Who has asked so recently uses the model. */
+/** How long an import waits for the next request while the model is in use, before it chooses a record itself. */
+const REQUEST_WAIT_MS = 50;
+/** A model counts as in use for this long after a request. */
 const IN_USE_MS = 10_000;
-/** How often to look whether the import is still there: a worker that is ended says no farewell. */
-const LOOK_MS = 1000;
+/** How often a waiting engine checks that the import still runs: a terminated worker sends no last message. */
+const POLL_MS = 1000;
 
+/** Tabs that run different versions of the page share the channel, so these names stay. */
 type Message =
-  /** `unwanted`: whoever else waits for it will ask again. */
+  /** `unwanted` withdraws a `want`. Others that wait for the same record ask again within POLL_MS. */
   | { type: 'want' | 'unwanted' | 'stored'; modelId: string; key: string }
-  /** What may be wanted, likeliest first. */
+  /** Keys of experts by their likelihood, the likeliest first. */
   | { type: 'likely'; modelId: string; keys: string[] };
 
-/** The import's side. */
+/** The import's side: which record to import next. Ends with {@link close}. */
 export class RecordRequests {
   readonly #channel = new BroadcastChannel(CHANNEL);
-  /** Keys asked for, oldest first. */
-  readonly #wanted = new Set<string>();
-  /** What the model's routers find likely, likeliest first, whether it is stored or not. */
+  /** `<model id>/<record key>` of the requested records, oldest request first. */
+  readonly #requested = new Set<string>();
+  /** Keys of experts, likeliest first, stored or not. */
   #likely: { modelId: string; keys: readonly string[] } = { modelId: '', keys: [] };
-  #lastAsked = Number.NEGATIVE_INFINITY;
+  #lastRequestAt = Number.NEGATIVE_INFINITY;
   #wake = (): void => {};
 
   constructor() {
     this.#channel.onmessage = ({ data }: MessageEvent<Message>) => {
       if (data.type === 'likely') this.#likely = data;
-      if (data.type === 'unwanted') this.#wanted.delete(`${data.modelId}/${data.key}`);
+      if (data.type === 'unwanted') this.#requested.delete(`${data.modelId}/${data.key}`);
       if (data.type !== 'want') return;
-      this.#wanted.add(`${data.modelId}/${data.key}`);
-      this.#lastAsked = performance.now();
+      this.#requested.add(`${data.modelId}/${data.key}`);
+      this.#lastRequestAt = performance.now();
       this.#wake();
     };
   }
 
   /**
-   * The record of `left` that was asked for first; where none was, the one that the model's routers find likeliest; undefined where
-   * they have said nothing of any.
+   * Chooses the next record: the oldest request, else the likeliest expert.
+   * @param remaining keys of the records that are still to be imported
+   * @returns undefined if nothing is known about any of them
    */
-  async next(modelId: string, left: ReadonlySet<string>): Promise<string | undefined> {
-    const wanted = this.#find(modelId, left);
-    if (wanted !== undefined) return wanted;
-    if (performance.now() - this.#lastAsked > IN_USE_MS) return this.#likeliest(modelId, left);
-    // What was stored last lets the engine go on, and it will ask again in a moment.
+  async next(modelId: string, remaining: ReadonlySet<string>): Promise<string | undefined> {
+    const requested = this.#oldestRequest(modelId, remaining);
+    if (requested !== undefined) return requested;
+    if (performance.now() - this.#lastRequestAt > IN_USE_MS) return this.#likeliest(modelId, remaining);
+    // The engine continues with the record stored last, and will soon ask for another one.
     await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, PATIENCE_MS);
+      const timer = setTimeout(resolve, REQUEST_WAIT_MS);
       this.#wake = () => {
         clearTimeout(timer);
         resolve();
       };
     });
-    return this.#find(modelId, left) ?? this.#likeliest(modelId, left);
+    return this.#oldestRequest(modelId, remaining) ?? this.#likeliest(modelId, remaining);
   }
 
-  #likeliest(modelId: string, left: ReadonlySet<string>): string | undefined {
-    return this.#likely.modelId === modelId ? this.#likely.keys.find((key) => left.has(key)) : undefined;
+  #likeliest(modelId: string, remaining: ReadonlySet<string>): string | undefined {
+    return this.#likely.modelId === modelId ? this.#likely.keys.find((key) => remaining.has(key)) : undefined;
   }
 
-  #find(modelId: string, left: ReadonlySet<string>): string | undefined {
-    for (const name of this.#wanted) {
+  #oldestRequest(modelId: string, remaining: ReadonlySet<string>): string | undefined {
+    for (const name of this.#requested) {
       const key = name.slice(modelId.length + 1);
-      if (name.startsWith(`${modelId}/`) && left.has(key)) return key;
+      if (name.startsWith(`${modelId}/`) && remaining.has(key)) return key;
     }
     return undefined;
   }
 
+  /** Notifies those who wait that a record is stored. */
   stored(modelId: string, key: string): void {
-    this.#wanted.delete(`${modelId}/${key}`);
+    this.#requested.delete(`${modelId}/${key}`);
     this.#channel.postMessage({ type: 'stored', modelId, key } satisfies Message);
   }
 
@@ -85,7 +88,7 @@ export class RecordRequests {
   }
 }
 
-/** The engine's word to the import on what it may ask for. */
+/** The engine's side: publishes which experts it will probably need. Ends with {@link close}. */
 export class LikelyRecords {
   readonly #channel = new BroadcastChannel(CHANNEL);
 
@@ -102,10 +105,10 @@ export class LikelyRecords {
 }
 
 /**
- * Waits until the running import has stored a record, which it is asked to do next.
- * @param signal ends the waiting; the import is told that the record is not wanted any more
- * @returns what the record turned out to be
- * @throws MixtabError `record-missing` where no import is running; `aborted`
+ * Asks the running import for a record, and waits until it is stored.
+ * @param signal cancels the wait; the import is notified that the record is no longer needed
+ * @returns the record's description, with its hash
+ * @throws MixtabError `record-missing` if no import is running; `aborted`
  */
 export async function awaitRecord(
   store: RecordStore,
@@ -123,21 +126,17 @@ export async function awaitRecord(
   try {
     for (;;) {
       throwIfAborted(signal);
-      const info = await findRecord(store, modelId, key);
+      const info = await findStoredRecord(store, modelId, key);
       if (info) return info;
-      if (!(await importRunning())) {
-        // It may have ended between the two looks.
-        const late = await findRecord(store, modelId, key);
+      if (!(await isImportRunning())) {
+        // The import may have stored it and ended between the two checks.
+        const late = await findStoredRecord(store, modelId, key);
         if (late) return late;
-        throw new MixtabError(
-          'record-missing',
-          `The weights ${key} have not been downloaded yet, and the download has stopped.`,
-          'Go on with the download; what is there is kept.',
-        );
+        throw notDownloaded(key);
       }
       channel.postMessage({ type: 'want', modelId, key } satisfies Message);
       await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, LOOK_MS);
+        const timer = setTimeout(resolve, POLL_MS);
         wake = () => {
           clearTimeout(timer);
           resolve();
@@ -157,8 +156,8 @@ export async function importEnded(): Promise<void> {
 }
 
 /**
- * A record's bytes, verified; one that is still to be imported is waited for.
- * @throws MixtabError as {@link awaitRecord} and {@link RecordStore.readPartsVerified}
+ * Reads a record and checks its hash. A record that is still to be imported is waited for.
+ * @throws MixtabError see {@link awaitRecord} and {@link RecordStore.readPartsVerified}
  */
 export async function readWhenStored(
   store: RecordStore,
@@ -170,12 +169,19 @@ export async function readWhenStored(
   return store.readPartsVerified(modelId, stored, signal);
 }
 
-async function findRecord(store: RecordStore, modelId: string, key: string): Promise<RecordInfo | undefined> {
+async function findStoredRecord(store: RecordStore, modelId: string, key: string): Promise<RecordInfo | undefined> {
   const known = (await store.getJournal(modelId)) ?? (await store.getManifest(modelId));
   return known?.records.find((record) => record.key === key && record.sha256 !== '');
 }
 
-async function importRunning(): Promise<boolean> {
+async function isImportRunning(): Promise<boolean> {
   const { held = [] } = await navigator.locks.query();
   return held.some(({ name }) => name === IMPORT_LOCK);
 }
+
+const notDownloaded = (key: string): MixtabError =>
+  new MixtabError(
+    'record-missing',
+    `The weights ${key} have not been downloaded yet, and the download has stopped.`,
+    'Resume the download; what is already stored is kept.',
+  );

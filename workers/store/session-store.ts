@@ -1,13 +1,15 @@
 /**
- * Sessions in a database of their own: a header and parts for each. Parts are written beside those of the session before,
- * and the header, which comes last, says which are meant: a tab that is closed meanwhile leaves what was.
+ * Saved sessions, in a database of their own: one header and several parts per session. When a session is saved again, its
+ * parts are written beside the old ones. The header comes last and says which parts are valid, so a tab that is closed
+ * while saving leaves the old session intact.
  */
 import { createStore, promisifyRequest, type UseStore } from 'idb-keyval';
 import type { Bytes } from '../../src/contract/ids.ts';
 import type { StoredSession } from '../../src/contract/import-api.ts';
-import { range, storageError } from './indexed-db-store.ts';
+import { prefixRange } from './indexed-db-store.ts';
+import { storageError } from './storage-errors.ts';
 
-/** What must be the same for keys and values to mean the same. */
+/** Identifies the weights that keys and values were computed with. They are valid for no others. */
 export interface SessionOwner {
   modelId: string;
   /** SHA-256 over the hashes of all the model's records, in order. */
@@ -16,32 +18,32 @@ export interface SessionOwner {
 
 export interface SessionHeader extends SessionOwner {
   version: number;
-  /** How experts were chosen, as `routerOptionsKey` says; empty: as the model does. */
+  /** The router options in effect, from `routerOptionsKey`; empty if the model's own routing was used. */
   routing: string;
   layerCount: number;
   kvHeadCount: number;
   headDim: number;
-  /** Tokens whose keys and values the parts hold, in order. */
+  /** The tokens whose keys and values are stored, in order. */
   tokens: Uint32Array<ArrayBuffer>;
-  /** Hash of each part; layer by layer, keys before values, each in pieces by position. */
+  /** Hash of each part. Parts are ordered by layer, then keys before values, then position. */
   parts: string[];
   bytes: Bytes;
-  /** Which of the parts under this name are meant. */
+  /** Selects the valid ones among the parts stored under this session's id. */
   generation: number;
-  /** ms since 1970; the oldest go first. */
+  /** ms since 1970. The oldest sessions are removed first. */
   savedAt: number;
 }
 
 const DATABASE = 'mixtab-sessions';
 const headerKey = (id: string): string => `header/${id}`;
-const partsOf = (id: string, generation: number): string => `part/${id}/${generation}/`;
+const partPrefix = (id: string, generation: number): string => `part/${id}/${generation}/`;
 const partKey = (id: string, generation: number, index: number): string =>
-  `${partsOf(id, generation)}${String(index).padStart(6, '0')}`;
+  `${partPrefix(id, generation)}${String(index).padStart(6, '0')}`;
 
 export class SessionStore {
   #store: UseStore | undefined;
 
-  /** @param database another name keeps tests apart from the user's sessions */
+  /** @param database name of the database; tests use another one to leave the user's sessions alone */
   constructor(private readonly database = DATABASE) {}
 
   header(id: string): Promise<SessionHeader | undefined> {
@@ -60,24 +62,24 @@ export class SessionStore {
     return this.#write((store) => store.put(part, partKey(id, generation, index)), part.size);
   }
 
-  /** Makes the parts of this generation the session; those of the one before go in the same transaction. */
+  /** Makes the parts of this generation the valid ones, and deletes all others in the same transaction. */
   putHeader(id: string, header: SessionHeader): Promise<void> {
     return this.#write((store) => {
       store.put(header, headerKey(id));
-      store.delete(IDBKeyRange.bound(`part/${id}/`, partsOf(id, header.generation), false, true));
-      store.delete(IDBKeyRange.bound(`${partsOf(id, header.generation)}\uffff`, `part/${id}/\uffff`));
+      store.delete(IDBKeyRange.bound(`part/${id}/`, partPrefix(id, header.generation), false, true));
+      store.delete(IDBKeyRange.bound(`${partPrefix(id, header.generation)}\uffff`, `part/${id}/\uffff`));
     });
   }
 
-  /** Parts that never got a header. */
+  /** Removes parts whose header was never written. */
   removeParts(id: string, generation: number): Promise<void> {
-    return this.#write((store) => store.delete(range(partsOf(id, generation))));
+    return this.#write((store) => store.delete(prefixRange(partPrefix(id, generation))));
   }
 
   remove(id: string): Promise<void> {
     return this.#write((store) => {
       store.delete(headerKey(id));
-      store.delete(range(`part/${id}/`));
+      store.delete(prefixRange(`part/${id}/`));
     });
   }
 
@@ -90,8 +92,8 @@ export class SessionStore {
     const prefix = headerKey('');
     const [keys, headers] = await this.#run('readonly', (store) =>
       Promise.all([
-        promisifyRequest(store.getAllKeys(range(prefix))),
-        promisifyRequest<SessionHeader[]>(store.getAll(range(prefix))),
+        promisifyRequest(store.getAllKeys(prefixRange(prefix))),
+        promisifyRequest<SessionHeader[]>(store.getAll(prefixRange(prefix))),
       ]),
     );
     return headers
@@ -100,14 +102,15 @@ export class SessionStore {
   }
 
   /**
-   * Removes the oldest until all take at most `budget` with `more` bytes to come in place of the session `replaced`, and
-   * parts that nobody will ever ask for. While the new one is written, the old one is beside it.
+   * Makes room for a session that will replace `replaced`: removes orphaned parts, then the oldest other sessions until all
+   * sessions fit into `budget`. The old `replaced` is not counted, although it exists until the new one is complete.
+   * @param needed size of the new session
    */
-  async makeRoom(budget: Bytes, more: Bytes, replaced: string): Promise<void> {
+  async makeRoom(budget: Bytes, needed: Bytes, replaced: string): Promise<void> {
     const sessions = await this.#headers();
-    await this.#removeOrphans(new Set(sessions.map(({ id, generation }) => partsOf(id, generation))));
+    await this.#removeOrphans(new Set(sessions.map(({ id, generation }) => partPrefix(id, generation))));
     const others = sessions.filter(({ id }) => id !== replaced);
-    let used = others.reduce((sum, { bytes }) => sum + bytes, more);
+    let used = others.reduce((sum, { bytes }) => sum + bytes, needed);
     for (const { id, bytes } of others) {
       if (used <= budget) return;
       await this.remove(id);
@@ -115,10 +118,10 @@ export class SessionStore {
     }
   }
 
-  /** Parts without a header: their tab was closed while it saved. */
-  async #removeOrphans(known: ReadonlySet<string>): Promise<void> {
-    const keys = await this.#run('readonly', (store) => promisifyRequest(store.getAllKeys(range('part/'))));
-    const orphans = keys.filter((key) => !known.has(String(key).slice(0, String(key).lastIndexOf('/') + 1)));
+  /** Removes parts without a header: their tab was closed while saving. */
+  async #removeOrphans(validPrefixes: ReadonlySet<string>): Promise<void> {
+    const keys = await this.#run('readonly', (store) => promisifyRequest(store.getAllKeys(prefixRange('part/'))));
+    const orphans = keys.filter((key) => !validPrefixes.has(String(key).slice(0, String(key).lastIndexOf('/') + 1)));
     if (orphans.length === 0) return;
     await this.#write((store) => {
       for (const key of orphans) store.delete(key);

@@ -1,0 +1,72 @@
+/** What the reader worker does for the engine worker: see {@link RecordReader} in record-reader.ts for the other end. */
+import { MixtabError } from '../../src/contract/errors.ts';
+import { transfer } from '../../src/contract/rpc.ts';
+import type { RecordInfo } from '../format/manifest.ts';
+import { onePart, type RecordParts } from '../format/record-parts.ts';
+import type { BufferPool } from './buffer-pool.ts';
+import { readWhenStored } from './record-requests.ts';
+import type { RecordStore } from './store.ts';
+
+/**
+ * Fetches a damaged or missing record again from where the model came from.
+ * @param failure what reading the record threw
+ * @returns the record's bytes
+ */
+export type RepairRecord = (
+  modelId: string,
+  record: RecordInfo,
+  failure: MixtabError,
+) => Promise<Uint8Array<ArrayBuffer>>;
+
+export interface ReaderParts {
+  store: RecordStore;
+  /** The memory that `store` reads into. */
+  buffers: BufferPool;
+  repair: RepairRecord;
+}
+
+export class ReaderService {
+  /** The reads in progress, by their ids. */
+  readonly #reads = new Map<number, AbortController>();
+
+  constructor(private readonly parts: ReaderParts) {}
+
+  /**
+   * Reads a record, repairs it if necessary, and transfers its memory to the caller.
+   * @param id what {@link cancel} calls this read
+   * @throws MixtabError `record-missing`, `record-damaged`, `model-not-found`, `aborted`
+   */
+  async read(modelId: string, record: RecordInfo, id: number): Promise<RecordParts> {
+    const controller = new AbortController();
+    this.#reads.set(id, controller);
+    try {
+      const read = await readWhenStored(this.parts.store, modelId, record, controller.signal).catch((error: unknown) =>
+        this.#repair(modelId, record, error),
+      );
+      return transfer(
+        read,
+        read.parts.map(({ buffer }) => buffer),
+      );
+    } finally {
+      this.#reads.delete(id);
+    }
+  }
+
+  /** Ends a read with `aborted`. A read that is already done is still returned. */
+  cancel(id: number): void {
+    this.#reads.get(id)?.abort();
+  }
+
+  /** Accepts the buffers of a record that is no longer used. */
+  recycle(used: ArrayBuffer[]): void {
+    for (const buffer of used) this.parts.buffers.recycle(buffer);
+  }
+
+  async #repair(modelId: string, record: RecordInfo, error: unknown): Promise<RecordParts> {
+    const isBroken =
+      error instanceof MixtabError && (error.code === 'record-damaged' || error.code === 'record-missing');
+    const isStored = record.sha256 !== '';
+    if (!isBroken || !isStored) throw error;
+    return onePart(await this.parts.repair(modelId, record, error));
+  }
+}
