@@ -115,7 +115,7 @@ test('a network that goes in mid-stream is waited for: the page says so, an answ
   await page.getByRole('button', { name: 'Talk to it already' }).click();
   await expect(page.getByRole('heading', { name: 'Ask Tiny Chat' })).toBeVisible();
   server.gone = true;
-  await expect(page.getByText(/Waiting for the network .* It goes on by itself/)).toBeVisible();
+  await expect(page.getByText(/Waiting for the network .* The import continues by itself/)).toBeVisible();
   const message = page.getByRole('textbox', { name: 'Message' });
   await message.fill('Are you there?');
   await message.press('Enter');

@@ -2,7 +2,7 @@
 import { expect } from 'vitest';
 import type { GenerateResult } from '../../src/contract/engine-api.ts';
 import { splitName } from '../format/gguf/split.ts';
-import type { ImportInputs } from '../import/importer.ts';
+import type { ImportInputs } from '../import/import-inputs.ts';
 import { referenceTokens } from '../reference/llama-cpp.ts';
 import { createSplitSynth, type SynthOptions } from '../synth/synth.ts';
 import type { Engine } from './engine.ts';

@@ -1,7 +1,8 @@
 /** For tests of the whole engine: synthetic models, imported into memory. */
 import { vi } from 'vitest';
 import { BlobByteSource } from '../import/byte-source.ts';
-import { type ImportInputs, importModel } from '../import/importer.ts';
+import type { ImportInputs } from '../import/import-inputs.ts';
+import { importModel } from '../import/importer.ts';
 import { MemoryStore } from '../store/memory-store.ts';
 import { createSynth, type SynthOptions } from '../synth/synth.ts';
 import { Engine } from './engine.ts';

@@ -1,23 +1,23 @@
 /**
- * A source far away, for which each request costs time: small reads that follow one another become one request for a window of
- * the file. The experts of a small model, gate, up and down in turn, are three such sequences.
+ * A remote source whose requests have high latency: small consecutive reads share one request for a window of the file. The
+ * experts of a small model are three interleaved sequences of such reads: gate, up and down.
  */
 import type { Bytes } from '../../src/contract/ids.ts';
 import { type ByteSource, checkRange } from './byte-source.ts';
 
-/** What is asked for at once, at multiples of it. */
+/** Size of a window. Windows begin at multiples of it. */
 const WINDOW: Bytes = 1024 * 1024;
-/** Windows that are kept: a small model's layers are gone through twice, for the dense weights and for the experts. */
-const WINDOWS_KEPT = 32;
-/** Reads that are remembered, to see what follows them. */
-const ENDS_KEPT = 8;
+/** Windows that are kept. A small model's layers are read twice: once for the dense weights, once for the experts. */
+const MAX_WINDOWS = 32;
+/** Earlier reads that a read is compared with, to see whether it continues one of them. */
+const MAX_ENDS = 8;
 
 export class BufferedByteSource implements ByteSource {
   readonly name: string;
   readonly size: Bytes;
-  /** By number, the one used last at the end. */
+  /** By index, least recently used first. */
   readonly #windows = new Map<number, Promise<Uint8Array<ArrayBuffer>>>();
-  /** Where the last reads ended. */
+  /** Offsets at which the latest reads ended. */
   #ends: Bytes[] = [];
 
   constructor(private readonly source: ByteSource) {
@@ -27,20 +27,22 @@ export class BufferedByteSource implements ByteSource {
 
   async read(offset: Bytes, length: Bytes, signal?: AbortSignal): Promise<Uint8Array<ArrayBuffer>> {
     checkRange(this, offset, length);
-    // A little further on counts too: tensors are padded, and some are not wanted yet.
-    const follows = this.#ends.some((end) => offset >= end && offset < end + WINDOW / 4);
-    this.#ends = [...this.#ends, offset + length].slice(-ENDS_KEPT);
+    // A small gap is allowed: tensors are padded, and some are read later.
+    const continues = this.#ends.some((end) => offset >= end && offset < end + WINDOW / 4);
+    this.#ends = [...this.#ends, offset + length].slice(-MAX_ENDS);
     const first = Math.floor(offset / WINDOW);
     const last = Math.floor((offset + length - 1) / WINDOW);
-    if (length === 0 || length > WINDOW / 2 || !(follows || (this.#windows.has(first) && this.#windows.has(last)))) {
+    const hasWindows = this.#windows.has(first) && this.#windows.has(last);
+    if (length === 0 || length > WINDOW / 2 || !(continues || hasWindows)) {
       return this.source.read(offset, length, signal);
     }
     const bytes = new Uint8Array(length);
     for (let index = first; index <= last; index++) {
       const window = await this.#window(index, signal);
-      const start = index * WINDOW;
-      const from = Math.max(offset, start);
-      bytes.set(window.subarray(from - start, Math.min(offset + length, start + WINDOW) - start), from - offset);
+      const windowStart = index * WINDOW;
+      const start = Math.max(offset, windowStart);
+      const end = Math.min(offset + length, windowStart + WINDOW);
+      bytes.set(window.subarray(start - windowStart, end - windowStart), start - offset);
     }
     return bytes;
   }
@@ -49,7 +51,7 @@ export class BufferedByteSource implements ByteSource {
     const window = this.#windows.get(index) ?? this.#fetch(index, signal);
     this.#windows.delete(index);
     this.#windows.set(index, window);
-    if (this.#windows.size > WINDOWS_KEPT) this.#windows.delete(this.#windows.keys().next().value!);
+    if (this.#windows.size > MAX_WINDOWS) this.#windows.delete(this.#windows.keys().next().value!);
     return window;
   }
 
@@ -58,7 +60,7 @@ export class BufferedByteSource implements ByteSource {
     try {
       return await this.source.read(start, Math.min(WINDOW, this.size - start), signal);
     } catch (error) {
-      this.#windows.delete(index); // the next read tries again
+      this.#windows.delete(index); // so that the next read tries again
       throw error;
     }
   }

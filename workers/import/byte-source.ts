@@ -1,4 +1,4 @@
-/** Bytes of a file by offset and length, wherever the file lies. */
+/** Reads a file by offset and length, whatever its source. */
 import { MixtabError, throwIfAborted } from '../../src/contract/errors.ts';
 import type { Bytes } from '../../src/contract/ids.ts';
 
@@ -9,7 +9,7 @@ export interface ByteSource {
   /** The files of a split GGUF, in order. */
   readonly parts?: readonly ByteSource[];
   /**
-   * Exactly `length` bytes from `offset`, in a buffer of their own; the range must lie inside the file.
+   * Reads exactly `length` bytes from `offset`, into a buffer of their own. The range must be inside the file.
    * @throws MixtabError `source-unreachable`, `source-changed`, `aborted`
    */
   read(offset: Bytes, length: Bytes, signal?: AbortSignal): Promise<Uint8Array<ArrayBuffer>>;
@@ -33,7 +33,7 @@ export class BlobByteSource implements ByteSource {
     try {
       buffer = await this.blob.slice(offset, offset + length).arrayBuffer();
     } catch (error) {
-      // Browsers refuse to read a File whose size or time on disk has changed since it was chosen.
+      // Browsers refuse to read a File whose size or modification time has changed since it was chosen.
       throw new MixtabError(
         'source-changed',
         `${this.name} can no longer be read: ${(error as Error).message}`,
@@ -42,14 +42,14 @@ export class BlobByteSource implements ByteSource {
     }
     throwIfAborted(signal);
     if (buffer.byteLength !== length)
-      throw new MixtabError('source-changed', `${this.name} became shorter.`, 'Choose it again.');
+      throw new MixtabError('source-changed', `${this.name} became shorter.`, 'Choose the file again.');
     return new Uint8Array(buffer);
   }
 }
 
-/** @throws RangeError a mistake of the caller: ranges are checked against the size before they are read */
+/** @throws RangeError a programming error: callers compare ranges with the file's size before they read */
 export function checkRange({ name, size }: ByteSource, offset: Bytes, length: Bytes): void {
   if (!(offset >= 0 && length >= 0 && offset + length <= size)) {
-    throw new RangeError(`bytes ${offset}+${length} lie outside ${name} (${size} bytes)`);
+    throw new RangeError(`bytes ${offset}+${length} are outside ${name} (${size} bytes)`);
   }
 }

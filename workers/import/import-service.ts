@@ -1,4 +1,4 @@
-/** The import worker's side of the contract: one import at a time, cancel, clean-up of imports that never ended. */
+/** The import worker's API: one import or repair at a time, with cancelling, pausing, and clean-up after crashes. */
 import type { AccessToken } from '../../src/contract/access-token.ts';
 import { aborted, MixtabError } from '../../src/contract/errors.ts';
 import { formatBytes } from '../../src/contract/format-bytes.ts';
@@ -22,10 +22,14 @@ import { storageFull } from '../store/storage-errors.ts';
 import { estimateFreeBytes, judgeSpace } from '../store/storage-space.ts';
 import type { RecordStore } from '../store/store.ts';
 import { BufferedByteSource } from './buffered-byte-source.ts';
+import { sumBytes } from './build-record.ts';
 import type { ByteSource } from './byte-source.ts';
 import type { HttpOptions } from './http-byte-source.ts';
-import { type ImportInputs, importModel, PAUSE, repairModel, verifyModel } from './importer.ts';
+import { type ImportInputs, PAUSE } from './import-inputs.ts';
+import { importModel } from './importer.ts';
 import { openFiles, openUrl } from './model-source.ts';
+import { repairModel } from './repair.ts';
+import { modelNotFound, verifyModel } from './verify.ts';
 
 const WAITING: ImportProgress = {
   phase: 'header',
@@ -33,7 +37,7 @@ const WAITING: ImportProgress = {
   bytesTotal: 0,
   recordsDone: 0,
   recordsTotal: 0,
-  warning: 'Another tab is importing a model. This one begins when that is done.',
+  warning: 'Another tab is importing a model. This import starts when that one is done.',
 };
 
 export class ImportService implements ImportApi {
@@ -41,7 +45,7 @@ export class ImportService implements ImportApi {
 
   constructor(
     private readonly store: RecordStore,
-    private readonly kept = new SessionStore(),
+    private readonly sessionStore = new SessionStore(),
   ) {}
 
   async list(): Promise<ModelSummary[]> {
@@ -62,10 +66,10 @@ export class ImportService implements ImportApi {
     }
     return this.#exclusive(onProgress, async (signal) => {
       await this.#removeLeftovers();
-      const inputs = await this.#inputs(source, signal, onProgress);
+      const inputs = await this.#openInputs(source, signal, onProgress);
       const requests = new RecordRequests();
       try {
-        return await importModel({ ...inputs, ...(storage && { storage: storage }), requests });
+        return await importModel({ ...inputs, ...(storage && { storage }), requests });
       } finally {
         requests.close();
       }
@@ -89,7 +93,7 @@ export class ImportService implements ImportApi {
         origin,
         ...(sourceUrl !== undefined && { sourceUrl }),
         bytesTotal,
-        bytesDone: records.reduce((sum, { bytes }) => sum + bytes, 0),
+        bytesDone: sumBytes(records),
         usable: (await this.store.getPartial(id)) !== undefined,
       })),
     );
@@ -98,34 +102,34 @@ export class ImportService implements ImportApi {
   repair(id: string, onProgress: (progress: ImportProgress) => void, access?: AccessToken): Promise<ModelSummary> {
     return this.#exclusive(onProgress, async (signal) => {
       const manifest = await this.store.getManifest(id);
-      if (!manifest) throw new MixtabError('model-not-found', `No model ${id} is stored.`);
+      if (!manifest) throw modelNotFound(id);
       const { name, source: kind, sourceUrl } = manifest;
       if (kind === 'file' || sourceUrl === undefined) {
         throw new MixtabError(
           'bad-request',
-          `${name} came from a local file.`,
-          'Import the same file again: only what is damaged is written anew.',
+          `${name} came from a local file, which this page cannot open by itself.`,
+          'Import the same file again: only the damaged records are written again.',
         );
       }
       const source: ModelSource =
         kind === 'url' ? { kind, url: sourceUrl, ...(access && { access }) } : { kind, url: sourceUrl };
-      return repairModel(await this.#inputs(source, signal, onProgress), manifest);
+      return repairModel(await this.#openInputs(source, signal, onProgress), manifest);
     });
   }
 
-  /** The model first: what is left of its sessions, should this be cut off, goes with the oldest. */
+  /** Removes the model before its sessions. If this is interrupted, its sessions are removed as the oldest ones later. */
   async remove(id: string): Promise<void> {
     await this.store.removeModel(id);
-    const sessions = await this.kept.list();
+    const sessions = await this.sessionStore.list();
     await this.removeSessions(sessions.filter(({ modelId }) => modelId === id).map((session) => session.id));
   }
 
   sessions(): Promise<StoredSession[]> {
-    return this.kept.list();
+    return this.sessionStore.list();
   }
 
   async removeSessions(ids: readonly string[]): Promise<void> {
-    for (const id of ids) await this.kept.remove(id);
+    for (const id of ids) await this.sessionStore.remove(id);
   }
 
   verify(id: string, onProgress: (progress: ImportProgress) => void): Promise<string[]> {
@@ -136,19 +140,14 @@ export class ImportService implements ImportApi {
     return inspectFile(await openSource(source));
   }
 
-  async #inputs(
+  async #openInputs(
     source: ModelSource,
     signal: AbortSignal,
     onProgress: ImportInputs['onProgress'],
   ): Promise<ImportInputs> {
     let last: ImportProgress | undefined;
     const onOutage = (cause: string | undefined): void => {
-      if (last)
-        onProgress(
-          cause === undefined
-            ? last
-            : { ...last, warning: `Waiting for the network (${cause}). It goes on by itself; what is there is kept.` },
-        );
+      if (last) onProgress(cause === undefined ? last : { ...last, warning: outageWarning(cause) });
     };
     return {
       store: this.store,
@@ -164,6 +163,10 @@ export class ImportService implements ImportApi {
     };
   }
 
+  /**
+   * Runs `work` while no other import runs, in this tab or another one.
+   * @throws MixtabError `busy` if this tab is already importing; `aborted`
+   */
   async #exclusive<T>(onProgress: ImportInputs['onProgress'], work: (signal: AbortSignal) => Promise<T>): Promise<T> {
     if (this.#running)
       throw new MixtabError('busy', 'Another import is running.', 'Wait until it is done, or cancel it.');
@@ -173,26 +176,30 @@ export class ImportService implements ImportApi {
       if ((await navigator.locks.query()).held?.some(({ name }) => name === IMPORT_LOCK)) onProgress(WAITING);
       return await navigator.locks.request(IMPORT_LOCK, { signal: running.signal }, () => work(running.signal));
     } catch (error) {
-      // What the lock rejects with is the reason of the abort, which may be no error.
+      // The lock request rejects with the abort reason, which is not an error if the import is paused.
       throw error === PAUSE ? aborted('Paused.') : error;
     } finally {
       this.#running = undefined;
     }
   }
 
-  /** Records of imports that cannot go on: of another layout, or without a journal. */
+  /** Removes the records of imports that cannot be resumed: those of another layout version or without a journal. */
   async #removeLeftovers(): Promise<void> {
     const journals = await this.store.listJournals();
-    const canGoOn = new Set(
+    const resumable = new Set(
       journals.filter(({ layoutVersion }) => layoutVersion === LAYOUT_VERSION).map(({ id }) => id),
     );
-    for (const id of await this.store.listLeftovers()) if (!canGoOn.has(id)) await this.store.removeModel(id);
+    for (const id of await this.store.listLeftovers()) if (!resumable.has(id)) await this.store.removeModel(id);
   }
 }
 
+const outageWarning = (cause: string): string =>
+  `Waiting for the network (${cause}). The import continues by itself; what is stored is kept.`;
+
 async function openSource(source: ModelSource, options: HttpOptions = {}): Promise<ByteSource> {
-  if (source.kind === 'url')
+  if (source.kind === 'url') {
     return openUrl(source.url, { ...options, ...(source.access && { access: source.access }) });
+  }
   if (source.kind === 'builtin') return new BufferedByteSource(await openUrl(source.url, options));
   return openFiles(
     source.files.map((file) => ({ blob: file, name: file.name })),
@@ -201,8 +208,9 @@ async function openSource(source: ModelSource, options: HttpOptions = {}): Promi
 }
 
 /**
- * Fails before the first byte where the space will not do.
- * @returns a warning where it may not
+ * Compares the size of an import with the free space, before its first record is stored.
+ * @returns a warning if the space may be too small
+ * @throws MixtabError `storage-full` if it certainly is
  */
 async function checkSpace(bytes: number): Promise<string | undefined> {
   const free = await estimateFreeBytes();

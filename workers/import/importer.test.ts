@@ -10,7 +10,10 @@ import { judgeSpace } from '../store/storage-space.ts';
 import { SYNTH_PRESETS } from '../synth/presets.ts';
 import { createSynth, type SynthOptions, uniformTypes } from '../synth/synth.ts';
 import { BlobByteSource, type ByteSource } from './byte-source.ts';
-import { importModel, PAUSE, repairModel, verifyModel } from './importer.ts';
+import { PAUSE } from './import-inputs.ts';
+import { importModel } from './importer.ts';
+import { repairModel } from './repair.ts';
+import { verifyModel } from './verify.ts';
 
 const TINY: SynthOptions = SYNTH_PRESETS.tiny;
 

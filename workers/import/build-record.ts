@@ -1,0 +1,60 @@
+/** Makes a record from byte ranges of a GGUF, and describes it for manifest and journal. */
+import type { Bytes } from '../../src/contract/ids.ts';
+import type { StorageBackend } from '../../src/contract/import-api.ts';
+import type { PlannedRecord, PlannedTensor } from '../format/gguf/plan.ts';
+import { PART_BYTES, type RecordInfo } from '../format/manifest.ts';
+import { dequantize } from '../format/quantization/dequantize.ts';
+import { repackTensor } from '../format/quantization/repack.ts';
+import type { TensorLayout } from '../format/weight-layout.ts';
+import { sha256Hex } from '../store/hash.ts';
+import type { RecordBytes } from '../store/store.ts';
+import type { ImportInputs } from './import-inputs.ts';
+
+/** A planned record together with its bytes. */
+export type BuiltRecord = Omit<PlannedRecord, 'bytes'> & RecordBytes;
+
+/** Reads the record's tensors from the source and repacks them. */
+export async function buildRecord(
+  { source, signal }: Pick<ImportInputs, 'source' | 'signal'>,
+  { bytes, tensors }: PlannedRecord,
+): Promise<Uint8Array<ArrayBuffer>> {
+  const record = new Uint8Array(bytes);
+  for (const tensor of tensors) {
+    const raw = await source.read(tensor.offset, tensor.bytes, signal);
+    repackTensor(inLayoutType(tensor, raw), tensor.layout, record);
+  }
+  return record;
+}
+
+/** Norms of other types are widened to F32, which is exact. All other tensors keep their type. */
+function inLayoutType({ layout, sourceType }: PlannedTensor, raw: Uint8Array<ArrayBuffer>): Uint8Array {
+  if (layout.type === sourceType.name) return raw;
+  return new Uint8Array(dequantize(sourceType.name, raw).buffer);
+}
+
+/** Describes a record that has been built. */
+export async function recordInfoOf(record: BuiltRecord, storage?: StorageBackend): Promise<RecordInfo> {
+  const { key, bytes } = record;
+  return {
+    key,
+    bytes: bytes.byteLength,
+    ...storageFields(bytes.byteLength, storage),
+    sha256: await sha256Hex(bytes),
+    tensors: layoutsOf(record),
+  };
+}
+
+/** Describes a record that is still to be imported: its hash is empty. */
+export function pendingRecordInfo(record: PlannedRecord, storage?: StorageBackend): RecordInfo {
+  const { key, bytes } = record;
+  return { key, bytes, ...storageFields(bytes, storage), sha256: '', tensors: layoutsOf(record) };
+}
+
+export const layoutsOf = ({ tensors }: Pick<PlannedRecord, 'tensors'>): TensorLayout[] =>
+  tensors.map(({ layout }) => layout);
+
+const storageFields = (bytes: Bytes, storage?: StorageBackend): Pick<RecordInfo, 'place' | 'parts'> =>
+  storage === 'opfs' ? { place: storage, parts: 1 } : { parts: Math.ceil(bytes / PART_BYTES) };
+
+export const sumBytes = (records: readonly { bytes: Bytes }[]): Bytes =>
+  records.reduce((sum, { bytes }) => sum + bytes, 0);

@@ -1,0 +1,33 @@
+/** What an import, and the repair of a model, work with. */
+import type { Bytes } from '../../src/contract/ids.ts';
+import type { ImportProgress, ModelSource, StorageBackend } from '../../src/contract/import-api.ts';
+import type { RecordRequests } from '../store/record-requests.ts';
+import type { RecordStore } from '../store/store.ts';
+import type { ByteSource } from './byte-source.ts';
+
+export interface ImportInputs {
+  store: RecordStore;
+  source: ByteSource;
+  kind: ModelSource['kind'];
+  /** Where damaged records can be fetched again; absent for local files. */
+  sourceUrl?: string;
+  /** Where the records are stored; default: the database. */
+  storage?: StorageBackend;
+  /** Cancels the import. With the reason {@link PAUSE}, what is stored is kept. */
+  signal: AbortSignal;
+  onProgress: (progress: ImportProgress) => void;
+  /**
+   * Called before the first record is stored. Throws if there is not enough space.
+   * @returns a warning if there may not be enough
+   */
+  preflight: (bytes: Bytes) => Promise<string | undefined>;
+  /** Chooses the next record if an engine already runs the model. */
+  requests?: Pick<RecordRequests, 'next' | 'stored'>;
+  /** Largest matrix that is not cut, for tests. */
+  maxMatrixBytes?: Bytes;
+  /** Most bytes that wait to be stored together, for tests. */
+  batchBytes?: Bytes;
+}
+
+/** The abort reason of an import that keeps what is stored. */
+export const PAUSE = 'pause';

@@ -1,0 +1,60 @@
+/** Everything in a model's manifest that is known before its records are stored. */
+import { excerpt, MixtabError } from '../../src/contract/errors.ts';
+import type { ModelConfig } from '../../src/contract/import-api.ts';
+import { readTokenizer } from '../format/gguf/config.ts';
+import { Metadata } from '../format/gguf/metadata.ts';
+import type { ImportPlan } from '../format/gguf/plan.ts';
+import type { ModelManifest } from '../format/manifest.ts';
+import { dequantize } from '../format/quantization/dequantize.ts';
+import { LAYOUT_VERSION } from '../format/weight-layout.ts';
+import type { ImportInputs } from './import-inputs.ts';
+import type { OpenedModel } from './open-model.ts';
+
+/** A manifest without its records and the time of import. */
+export type ManifestFacts = Omit<ModelManifest, 'records' | 'importedAt'>;
+
+export async function readManifestFacts(
+  inputs: ImportInputs,
+  { id, header, config, plan }: OpenedModel,
+): Promise<ManifestFacts> {
+  const { source, sourceUrl, kind } = inputs;
+  const metadata = new Metadata(header.metadata);
+  return {
+    id,
+    layoutVersion: LAYOUT_VERSION,
+    name: metadata.string('general.name', source.name.replace(/\.gguf$/i, '')),
+    origin: source.name,
+    ...(sourceUrl !== undefined && { sourceUrl }),
+    source: kind,
+    state: 'complete',
+    config: await withRopeFactors(inputs, plan, config),
+    parameterCount: plan.parameterCount,
+    activeParameterCount: plan.activeParameterCount,
+    typeShares: plan.typeShares,
+    ...(metadata.has('general.license') && { license: metadata.string('general.license') }),
+    ...(metadata.has('general.description') && { description: metadata.string('general.description') }),
+    tokenizer: readTokenizer(source.name, header.metadata),
+  };
+}
+
+/**
+ * Adds the factors in `rope_freqs.weight` to the config. They are few and the CPU needs them, so they belong in the
+ * manifest rather than in a record.
+ * @throws MixtabError `gguf-damaged` if a factor is not a positive number
+ */
+async function withRopeFactors(
+  { source, signal }: ImportInputs,
+  { ropeFactors }: ImportPlan,
+  config: ModelConfig,
+): Promise<ModelConfig> {
+  if (!ropeFactors) return config;
+  const raw = await source.read(ropeFactors.offset, ropeFactors.bytes, signal);
+  const factors = [...dequantize(ropeFactors.sourceType.name, raw)];
+  const invalid = factors.find((factor) => !(factor > 0 && Number.isFinite(factor)));
+  if (invalid === undefined) return { ...config, ropeFactors: factors };
+  throw new MixtabError(
+    'gguf-damaged',
+    `${source.name} is damaged: ${excerpt(ropeFactors.source)} contains ${invalid}.`,
+    'Use another file.',
+  );
+}

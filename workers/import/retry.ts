@@ -1,0 +1,74 @@
+/** Repeats requests that failed for a reason that may pass, such as a broken connection or a busy server. */
+import { aborted, MixtabError, throwIfAborted } from '../../src/contract/errors.ts';
+
+/** A failure that may pass. {@link withRetries} turns the last one into `source-unreachable`. */
+export class TransientError extends Error {}
+
+export interface RetryOptions {
+  /** Waits before the second, third, ... attempt. */
+  retryDelaysMs?: readonly number[];
+  /**
+   * If given, attempts are repeated with no limit: the network may be back in an hour. Called with the cause from the second
+   * failed attempt on, and with undefined when data arrives again.
+   */
+  onOutage?: (cause: string | undefined) => void;
+}
+
+/** About 15 s in all: long enough for a router or a busy server, short enough for a person who waits. */
+const RETRY_DELAYS_MS = [500, 1500, 4000, 9000];
+/** Failed attempts before `onOutage` is called. A single failure is too common to report. */
+const REPORT_AFTER = 2;
+
+/**
+ * Runs `attempt` until it succeeds or fails with something other than a {@link TransientError}.
+ * @param url names the source in the error
+ * @throws MixtabError `source-unreachable` after the last attempt, `aborted`
+ */
+export async function withRetries<T>(
+  url: string,
+  attempt: () => Promise<T>,
+  { retryDelaysMs = RETRY_DELAYS_MS, onOutage, signal }: RetryOptions & { signal?: AbortSignal | undefined },
+): Promise<T> {
+  for (let failures = 0; ; ) {
+    try {
+      const result = await attempt();
+      if (failures >= REPORT_AFTER) onOutage?.(undefined);
+      return result;
+    } catch (error) {
+      throwIfAborted(signal);
+      if (!(error instanceof TransientError)) throw error;
+      failures++;
+      if (failures > retryDelaysMs.length && !onOutage) throw unreachable(url, error.message);
+      if (failures >= REPORT_AFTER) onOutage?.(error.message);
+      await sleep(retryDelaysMs[Math.min(failures, retryDelaysMs.length) - 1]!, signal);
+    }
+  }
+}
+
+/** Waits, but not longer than until the browser reports that the network is back. */
+function sleep(ms: number, signal?: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const target = globalThis as Partial<Pick<EventTarget, 'addEventListener' | 'removeEventListener'>>; // Node lacks both
+    const end = (): void => {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', stop);
+      target.removeEventListener?.('online', end);
+      resolve();
+    };
+    const timer = setTimeout(end, ms);
+    const stop = (): void => {
+      clearTimeout(timer);
+      target.removeEventListener?.('online', end);
+      reject(aborted());
+    };
+    signal?.addEventListener('abort', stop, { once: true });
+    target.addEventListener?.('online', end);
+  });
+}
+
+const unreachable = (url: string, cause: string): MixtabError =>
+  new MixtabError(
+    'source-unreachable',
+    `${url} cannot be read: ${cause}.`,
+    'Check the address and the connection. Another site must allow this page by CORS.',
+  );

@@ -1,0 +1,170 @@
+/**
+ * The main loop of an import. While one batch of records is hashed and stored, the next records are read and built, up to
+ * BATCH_BYTES. The bytes of a record are stored first, then the journal entry that says they are complete.
+ */
+import { throwIfAborted } from '../../src/contract/errors.ts';
+import type { Bytes } from '../../src/contract/ids.ts';
+import { isExpertKey, type RecordInfo } from '../format/manifest.ts';
+import { byteLengthOf } from '../store/store.ts';
+import { type BuiltRecord, buildRecord, pendingRecordInfo, recordInfoOf, sumBytes } from './build-record.ts';
+import type { ImportInputs } from './import-inputs.ts';
+import type { ManifestFacts } from './manifest-facts.ts';
+import type { OpenedModel } from './open-model.ts';
+
+/** Far below one expert of Mixtral, which is therefore stored alone. Up to ten experts of the built-in model fit. */
+const BATCH_BYTES: Bytes = 4e6;
+
+export interface RecordsToStore {
+  opened: OpenedModel;
+  facts: ManifestFacts;
+  /** Records that are already stored, by key. */
+  kept: ReadonlyMap<string, RecordInfo>;
+}
+
+/**
+ * Stores all records of a model. Dense records come first, because with them the model can already run and request the
+ * experts that it needs.
+ * @returns the records in the order of the plan
+ */
+export async function storeRecords(inputs: ImportInputs, work: RecordsToStore): Promise<RecordInfo[]> {
+  const { signal, requests } = inputs;
+  const { id, plan } = work.opened;
+  const planned = new Map(plan.records.map((record) => [record.key, record]));
+  const remaining = new Set(denseFirst([...planned.keys()].filter((key) => !work.kept.has(key))));
+  const writer = new RecordWriter(inputs, work);
+  await writer.writeJournal();
+  try {
+    for (;;) {
+      throwIfAborted(signal);
+      const [first] = remaining;
+      if (first === undefined) break;
+      if (isExpertKey(first) && !writer.usable) {
+        await writer.flush();
+        await writer.makeUsable();
+      }
+      const key = (writer.usable && (await requests?.next(id, remaining))) || first;
+      remaining.delete(key);
+      const record = planned.get(key)!;
+      await writer.add({ ...record, bytes: await buildRecord(inputs, record) });
+    }
+    await writer.flush();
+  } catch (error) {
+    await writer.settle();
+    throw error;
+  }
+  const stored = writer.storedByKey();
+  return plan.records.map(({ key }) => stored.get(key)!);
+}
+
+const denseFirst = (keys: string[]): string[] => keys.sort((a, b) => Number(isExpertKey(a)) - Number(isExpertKey(b)));
+
+/** Stores records in the background, one batch at a time, and keeps the journal and the progress up to date. */
+class RecordWriter {
+  readonly #bytesTotal: Bytes;
+  readonly #stored: RecordInfo[];
+  /** Records built while others are being stored. */
+  #batch: BuiltRecord[] = [];
+  /** Settles when the current batch is stored; stays set if that failed, so that the next to wait for it gets the error. */
+  #writing: Promise<void> | undefined;
+  #usable = false;
+
+  constructor(
+    private readonly inputs: ImportInputs,
+    private readonly work: RecordsToStore,
+  ) {
+    this.#bytesTotal = sumBytes(work.opened.plan.records);
+    this.#stored = [...work.kept.values()];
+  }
+
+  /** True once the model can be loaded, see {@link makeUsable}. */
+  get usable(): boolean {
+    return this.#usable;
+  }
+
+  storedByKey(): Map<string, RecordInfo> {
+    return new Map(this.#stored.map((info) => [info.key, info]));
+  }
+
+  /** Starts to store a record, or queues it while others are being stored. Waits if the queue is full. */
+  async add(record: BuiltRecord): Promise<void> {
+    const { batchBytes = BATCH_BYTES } = this.inputs;
+    this.#batch.push(record);
+    if (!this.#writing) this.#startBatch();
+    else if (byteLengthOf(this.#batch) >= batchBytes) await this.#writing;
+  }
+
+  /** Waits until all added records are stored. */
+  async flush(): Promise<void> {
+    while (this.#writing) await this.#writing;
+  }
+
+  /**
+   * Waits until nothing is being stored any more, and ignores failures. Without this, records still on their way into the
+   * store would be left over after the clean-up of a failed import.
+   */
+  async settle(): Promise<void> {
+    while (this.#writing) {
+      await this.#writing.catch(() => {
+        this.#writing = undefined;
+      });
+    }
+  }
+
+  /** Stores the partial manifest, with which the model can be loaded while its experts are still being imported. */
+  async makeUsable(): Promise<void> {
+    const stored = this.storedByKey();
+    const records = this.work.opened.plan.records.map(
+      (record) => stored.get(record.key) ?? pendingRecordInfo(record, this.inputs.storage),
+    );
+    await this.inputs.store.putPartial({ ...this.work.facts, state: 'importing', importedAt: Date.now(), records });
+    this.#usable = true;
+    this.#report();
+  }
+
+  async writeJournal(): Promise<void> {
+    const { id, layoutVersion, name, origin, sourceUrl } = this.work.facts;
+    await this.inputs.store.putJournal({
+      id,
+      layoutVersion,
+      name,
+      origin,
+      ...(sourceUrl !== undefined && { sourceUrl }),
+      bytesTotal: this.#bytesTotal,
+      records: this.#stored,
+    });
+    this.#report();
+  }
+
+  #startBatch(): void {
+    const batch = this.#batch;
+    this.#batch = [];
+    this.#writing = this.#store(batch).then(() => {
+      this.#writing = undefined;
+      if (this.#batch.length > 0 && !this.inputs.signal.aborted) this.#startBatch();
+    });
+    this.#writing.catch(() => {}); // whoever waits for it next reports the error
+  }
+
+  /** The bytes first, then the journal entry that says they are complete. */
+  async #store(batch: readonly BuiltRecord[]): Promise<void> {
+    const { store, storage, requests } = this.inputs;
+    const { id } = this.work.opened;
+    const infos = await Promise.all(batch.map((record) => recordInfoOf(record, storage)));
+    await store.putRecords(id, batch, storage);
+    this.#stored.push(...infos);
+    await this.writeJournal();
+    for (const { key } of batch) requests?.stored(id, key);
+  }
+
+  #report(): void {
+    const { id, plan } = this.work.opened;
+    this.inputs.onProgress({
+      phase: 'records',
+      bytesDone: sumBytes(this.#stored),
+      bytesTotal: this.#bytesTotal,
+      recordsDone: this.#stored.length,
+      recordsTotal: plan.records.length,
+      ...(this.#usable && { usableId: id }),
+    });
+  }
+}
