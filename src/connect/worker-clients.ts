@@ -7,9 +7,9 @@ import type { SiteStoreMessage } from '../contract/site-store.ts';
 /** A worker behind its typed interface. */
 export interface WorkerClient<Api> {
   api: Remote<Api>;
-  /** Ends the worker; calls in flight never settle. */
+  /** Ends the worker. Calls in progress never settle. */
   terminate(): void;
-  /** Hands it ports to models of the site itself: one for it, and one for the worker that it has, if any. */
+  /** Gives it ports to the site's own store: one for it, and one for the worker that it starts, if any. */
   attachSiteStore(ports: MessagePort[]): void;
 }
 

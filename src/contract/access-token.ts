@@ -1,34 +1,38 @@
-/** Files that want to know who asks: an access token, where it may be sent, and what a refusal means. */
+/** Access tokens for gated files: where a token may be sent, and what a server's refusal means. */
 import { MixtabError } from './errors.ts';
 
-/** A secret, and the only origin that may see it: redirects lead to other hosts, and those don't get it. */
+/** A secret and the only origin that may receive it. Hosts that the origin redirects to do not. */
 export interface AccessToken {
   origin: string;
   token: string;
 }
 
-/** Header names with the token, for its own origin only; browsers drop the header where an answer redirects to another one. */
+/**
+ * Request headers with the token, if `url` is at the token's origin. Browsers drop the header on redirects to other origins.
+ * @throws MixtabError `source-gated` if the token has characters that no header can contain
+ */
 export function authorization(url: string, access: AccessToken | undefined): Record<string, string> {
   if (!access || new URL(url).origin !== access.origin) return {};
-  // What no header can hold would be quoted in the browser's error.
+  // fetch would reject such a token with an error that quotes it.
   if (!/^[\x21-\x7e]+$/.test(access.token))
-    throw new MixtabError('source-gated', 'The access token has characters that none has.', 'Copy it again.');
+    throw new MixtabError('source-gated', 'The access token has invalid characters.', 'Copy it again.');
   return { Authorization: `Bearer ${access.token}` };
 }
 
-/** Where tokens are made and licences accepted. */
+/** The site that issues tokens and asks for licences to be accepted. */
 export const HUGGING_FACE = 'https://huggingface.co';
 
 /**
- * Why a server refuses a file, and what to do about it.
+ * The error for a file that a server refuses to send.
+ * @param what the file or repository, for the message
  * @param status 401 or 403
- * @param page where the file's licence can be accepted
+ * @param page address of the page on which the licence can be accepted
  */
 export function gatedError(what: string, status: number, access: AccessToken | undefined, page: string): MixtabError {
   if (!access) {
     return new MixtabError(
       'source-gated',
-      `${what} wants to know who reads it (HTTP status ${status}): it is gated, private, or not there.`,
+      `${what} requires a login (HTTP status ${status}): it is gated, private, or not there.`,
       `Accept the licence on ${page}, then enter an access token of your account on the models page.`,
     );
   }
@@ -36,16 +40,16 @@ export function gatedError(what: string, status: number, access: AccessToken | u
     ? new MixtabError(
         'source-gated',
         `${what}: the access token is not accepted (HTTP status 401).`,
-        'Check that it is whole and has not expired, or make another one.',
+        'Check that it is complete and has not expired, or create another one.',
       )
     : new MixtabError(
         'source-gated',
         `${what}: the account of this access token may not read it (HTTP status 403).`,
-        `Accept the licence on ${page} with that account; a fine-grained token must allow to read gated repositories.`,
+        `Accept the licence on ${page} with that account. A fine-grained token must also allow reading gated repositories.`,
       );
 }
 
-/** The page of the repository that an address on Hugging Face leads into. */
+/** The page of the repository that a URL on Hugging Face belongs to. */
 export function repositoryPage(url: string): string {
   const { origin, pathname } = new URL(url);
   return `${origin}/${pathname.split('/').slice(1, 3).join('/')}`;

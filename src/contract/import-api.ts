@@ -1,21 +1,20 @@
 /**
- * The worker boundary, written by hand: models, and the import worker (`ImportApi`), which fills the store. The engine's is in
- * engine-api.ts. Both are exposed through comlink; callbacks are passed with `Comlink.proxy`; errors are `MixtabError`s.
+ * The interface of the import worker, which fills the store, and the types that describe models. engine-api.ts has the
+ * engine's interface. Both are exposed through comlink: pass callbacks with `Comlink.proxy`. All errors are `MixtabError`s.
  */
-
 import type { AccessToken } from './access-token.ts';
 
-/** Where a GGUF comes from. Several files are the parts of one split GGUF. */
+/** Source of a GGUF. Several files are the parts of one split GGUF. */
 export type ModelSource =
   | { kind: 'url'; url: string; access?: AccessToken }
   | { kind: 'file'; files: File[] }
-  /** The model that is served with the page. `url` is where the page's build put it. */
+  /** The model that is served with the page. `url` is its address in the page's build. */
   | { kind: 'builtin'; url: string };
 
-/** Where a record's bytes lie: the browser's database, or a file of the origin private file system. */
+/** Where a record's bytes are stored: the browser's database, or a file of the origin private file system (OPFS). */
 export type StorageBackend = 'indexeddb' | 'opfs';
 
-/** Sizes that decide the shape of the computation; read from the GGUF, never assumed. */
+/** Sizes that determine the computation. They are read from the GGUF, never assumed. */
 export interface ModelConfig {
   layerCount: number;
   /** Width of the residual stream. */
@@ -24,98 +23,99 @@ export interface ModelConfig {
   feedForwardLength: number;
   headCount: number;
   kvHeadCount: number;
-  /** Width of one head (key and value alike). */
+  /** Width of one head, the same for queries, keys and values. */
   headDim: number;
   expertCount: number;
   expertsPerToken: number;
   vocabularySize: number;
-  /** Positions the model was trained for. */
+  /** Number of positions that the model was trained for. */
   contextLength: number;
-  /** How many of a head's dimensions are rotated. */
+  /** Number of a head's dimensions that are rotated. */
   ropeDimensionCount: number;
   ropeFreqBase: number;
-  /** How rotations are slowed for contexts longer than the model was first trained for; absent: not at all. */
+  /** Scales rotations for contexts longer than the original training context; absent: no scaling. */
   ropeScaling?: RopeScaling;
-  /** What the frequency of each pair of dimensions is divided by (`rope_freqs.weight`); absent: 1. */
+  /** Divisor of the frequency of each pair of dimensions (`rope_freqs.weight`); absent: 1. */
   ropeFactors?: number[];
   rmsNormEpsilon: number;
 }
 
 export interface RopeScaling {
-  /** `linear`: all pairs turn `factor` times slower. `yarn`: the slow ones do, the fast ones keep their speed. */
+  /** `linear`: all pairs rotate `factor` times slower. `yarn`: slow pairs do, fast pairs keep their speed. */
   type: 'linear' | 'yarn';
   factor: number;
-  /** Positions before the context was stretched; decides which pairs are slow (yarn). */
+  /** Number of positions before the context was extended. For `yarn` it determines which pairs are slow. */
   originalContextLength: number;
-  /** What cosines and sines, and so queries and keys, are multiplied by. */
+  /** Factor of all cosines and sines, and thus of queries and keys. */
   magnitude: number;
 }
 
-/** Parts of a model that differ in type and in how often they are read. */
+/** Parts of a model, which differ in weight type and in how often they are read. */
 export type ModelPart = 'experts' | 'attention' | 'router' | 'norms' | 'embedding' | 'output';
 
-/** What the weights weigh, part by part. */
+/** Sizes of a model's weights, by part. */
 export interface ModelFigures {
-  /** Parts in the order of their size. `types`: share of each type, by parameters. */
+  /** Largest part first. `types` has the share of each weight type, by parameters. */
   parts: { part: ModelPart; parameters: number; bytes: number; types: Record<string, number> }[];
   /** Bytes of everything but the experts. */
   denseBytes: number;
   /** Bytes of one expert of one layer, on average. */
   expertBytes: number;
-  /** Weights that one token reads: all dense ones but the embedding, and the experts it uses. */
+  /** Bytes of the weights that one token reads: all dense ones but the embedding, and the selected experts. */
   bytesPerToken: number;
   bitsPerWeight: number;
 }
 
-/** What a list of models shows. */
+/** A stored model, as an entry in lists of models. */
 export interface ModelSummary {
   id: string;
   name: string;
-  /** File name or URL it came from. */
+  /** File name or URL that it came from. */
   origin: string;
-  /** Bytes the model takes in the store. */
+  /** Bytes of the model's records in the store. */
   storedBytes: number;
   state: 'importing' | 'complete' | 'damaged';
   config: ModelConfig;
   parameterCount: number;
   activeParameterCount: number;
-  /** Tensor types with their share, e.g. `{ Q4_K: 0.97, Q6_K: 0.03 }` by parameters. */
+  /** Share of each weight type by parameters, for example `{ Q4_K: 0.97, Q6_K: 0.03 }`. */
   typeShares: Record<string, number>;
   figures: ModelFigures;
   license?: string;
   description?: string;
-  /** False: the page offers plain text completion only. */
+  /** If false, the page offers only plain text completion. */
   hasChatTemplate: boolean;
+  /** ms since 1970. */
   importedAt: number;
 }
 
 export interface ImportProgress {
-  /** Set once the model can be loaded and talked to, while its experts are still on their way. */
+  /** Id of the model, once it can be loaded and used while its experts are still being imported. */
   usableId?: string;
   phase: 'header' | 'records' | 'finishing';
   bytesDone: number;
   bytesTotal: number;
   recordsDone: number;
   recordsTotal: number;
-  /** Something to know while it goes on, e.g. that the space may not do. */
+  /** A warning for the user while the import continues, for example that the space may be too small. */
   warning?: string;
 }
 
-/** An import that was paused or cut off (a closed tab, a lost connection): importing the same file again goes on. */
+/** An import that was paused or interrupted by a closed tab or a lost connection. Importing the same file resumes it. */
 export interface UnfinishedImport {
   id: string;
   name: string;
-  /** File name or URL it came from. */
+  /** File name or URL that it came from. */
   origin: string;
-  /** Absent for local files, which have to be chosen again. */
+  /** Absent for local files, which the user has to choose again. */
   sourceUrl?: string;
   bytesDone: number;
   bytesTotal: number;
-  /** True once all but experts is stored: the model can be loaded while its import goes on. */
+  /** True once everything but experts is stored: the model can be loaded while its import continues. */
   usable: boolean;
 }
 
-/** What `inspect` prints: everything that the header tells, nothing stored. */
+/** What the header of a GGUF says about the model. Nothing is stored. */
 export interface ModelInspection {
   architecture: string;
   name: string;
@@ -135,47 +135,53 @@ export interface ModelInspection {
 }
 
 export interface ImportOptions {
-  /** `indexeddb` (the default) works everywhere; `opfs`, files private to the page, is read several times faster. */
+  /** `indexeddb`, the default, works everywhere. `opfs`, files private to the page, is read several times faster. */
   storage?: StorageBackend;
 }
 
-/** The import worker. One import runs at a time; a second call fails with `busy`. */
+/** The import worker's interface. One import or repair runs at a time; a second one fails with `busy`. */
 export interface ImportApi {
   list(): Promise<ModelSummary[]>;
   /**
-   * Imports record by record; on any failure the catalog stays as it was. What is stored is kept where the import may go
-   * on later (paused, crashed, source out of reach: see `unfinished`), else removed. Of a damaged model the damaged
-   * records alone are written anew.
+   * Imports a model record by record. If it fails, the list of models stays as it was. Stored records are kept if the import
+   * can be resumed (paused, crashed, source unreachable: see `unfinished`), and removed otherwise. If the same file is
+   * stored and damaged, only its damaged records are written again.
    */
   import(
     source: ModelSource,
     onProgress: (progress: ImportProgress) => void,
     options?: ImportOptions,
   ): Promise<ModelSummary>;
-  /** Stops the running import and removes what it stored; its promise then rejects with `aborted`. */
+  /** Stops the running import and removes what it has stored. Its promise rejects with `aborted`. */
   cancel(): Promise<void>;
-  /** Like `cancel`, but what is stored is kept: the next import of the same file goes on from there. */
+  /** Stops the running import and keeps what it has stored. The next import of the same file continues from there. */
   pause(): Promise<void>;
-  /** Imports that can go on; `remove` gives one up. */
+  /** Imports that can be resumed. `remove` discards one. */
   unfinished(): Promise<UnfinishedImport[]>;
+  /** Removes a model or an unfinished import, and the saved sessions of the model. */
   remove(id: string): Promise<void>;
-  /** Reads every record again and checks its hash; returns the keys of the damaged ones. */
+  /**
+   * Reads every record and checks its hash.
+   * @returns the keys of missing and damaged records
+   * @throws MixtabError `model-not-found`
+   */
   verify(id: string, onProgress: (progress: ImportProgress) => void): Promise<string[]>;
   /**
-   * Verifies the model and fetches its damaged records again from where it came from.
-   * @param access for a model from a gated repository: tokens are not kept with models
-   * @throws MixtabError `bad-request` for a model from local files: import the same file again
+   * Verifies the model and fetches its damaged records again from its source.
+   * @param access token for a model from a gated repository; tokens are not stored with models
+   * @throws MixtabError `bad-request` for a model from local files, which the user has to import again
    */
   repair(id: string, onProgress: (progress: ImportProgress) => void, access?: AccessToken): Promise<ModelSummary>;
+  /** Reads only the header of a GGUF. */
   inspect(source: ModelSource): Promise<ModelInspection>;
-  /** What `saveSession` has kept, oldest first. Those of a removed model go with it. */
+  /** The sessions that `saveSession` has stored, oldest first. */
   sessions(): Promise<StoredSession[]>;
   removeSessions(ids: readonly string[]): Promise<void>;
 }
 
-/** A KV cache on the disk. */
+/** A saved KV cache. */
 export interface StoredSession {
-  /** The name under which it was saved. */
+  /** The name that it was saved under. */
   id: string;
   modelId: string;
   bytes: number;

@@ -1,22 +1,24 @@
 /**
- * Models of the site itself, lent to a frame of it. A browser gives an embedded page a store of its own for each embedding
- * site; where the user allows it, the frame's window (not its workers) can read the site's own one, and does so for them.
+ * The models of mixtab's own site, shared with an embedded frame. Browsers give an embedded page a separate store for each
+ * embedding site. If the user allows it, the frame's window can read the site's own store, but its workers cannot. So the
+ * window reads for them.
  */
 
-/** Where models lie, in the site's store as in a frame's. */
+/** The database of models, in the site's own store and in a frame's. */
 export const MODEL_DATABASE = { name: 'mixtab-models', objectStore: 'models' } as const;
-/** Keys of what is lent; journals and halves of imports are not. */
+/** Prefixes of the keys that are shared. Journals and partial imports are not. */
 export const MODEL_PREFIX = 'model/';
 export const RECORD_PREFIX = 'record/';
 
-/** What can be read; nothing is ever written to the site's own store. */
+/** Read-only access to the site's own store. */
 export interface SiteStore {
-  /** Keys and manifests of the models whose records can be lent: those in the database, not those in files. */
-  models(): Promise<[string, unknown][]>;
+  /** Keys and manifests of the models whose records are in the database. Models stored in files cannot be shared. */
+  models(): Promise<[key: string, manifest: unknown][]>;
+  /** Values in the order of `keys`; undefined for missing ones. */
   getMany(keys: string[]): Promise<unknown[]>;
 }
 
-/** Sent to a worker beside comlink's messages: a port to {@link SiteStore} for it, and one for each worker of its own. */
+/** Sent to a worker between comlink's messages: a port to a {@link SiteStore} for it, and one for each of its own workers. */
 export interface SiteStoreMessage {
   mixtabSiteStore: MessagePort[];
 }
