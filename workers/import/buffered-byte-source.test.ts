@@ -1,4 +1,4 @@
-/** How many requests a file far away costs, and that what comes is what it holds. */
+/** How many requests a remote file takes, and that the bytes are correct. */
 import { describe, expect, it } from 'vitest';
 import { MemoryStore } from '../store/memory-store.ts';
 import { SYNTH_PRESETS } from '../synth/presets.ts';
@@ -9,7 +9,7 @@ import { importModel } from './importer.ts';
 
 const MIB = 1024 * 1024;
 
-class Far extends BlobByteSource {
+class RemoteFile extends BlobByteSource {
   /** [offset, length] of each request. */
   readonly requests: [number, number][] = [];
   fails = false;
@@ -21,21 +21,21 @@ class Far extends BlobByteSource {
 }
 
 const content = Uint8Array.from({ length: 5 * MIB + 123 }, (_, i) => (i * 7 + (i >> 8)) % 251);
-const far = (): Far => new Far(new Blob([content]), 'far.gguf');
+const remoteFile = (): RemoteFile => new RemoteFile(new Blob([content]), 'remote.gguf');
 
 async function expectRead(source: BufferedByteSource, offset: number, length: number): Promise<void> {
   expect(Buffer.compare(await source.read(offset, length), content.subarray(offset, offset + length))).toBe(0);
 }
 
-describe('ReadAheadSource', () => {
-  it('turns small reads that follow one another into windows, in several sequences at a time, to the end of the file', async () => {
-    const file = far();
+describe('BufferedByteSource', () => {
+  it('turns small consecutive reads into windows, for several sequences at a time, to the end of the file', async () => {
+    const file = remoteFile();
     const source = new BufferedByteSource(file);
     const step = 100_000;
     const sequences = [0, 2 * MIB, 4 * MIB];
     for (let n = 0; n < 10; n++) for (const start of sequences) await expectRead(source, start + n * step, step);
     await expectRead(source, 5 * MIB + 23, 100);
-    // The first of each by itself, then windows of 1 MiB, the last one shorter.
+    // The first read of each sequence alone, then windows of 1 MiB, the last one shorter.
     expect(file.requests.slice(0, 3)).toEqual(sequences.map((start) => [start, step]));
     expect(file.requests.slice(3)).toEqual([
       [0, MIB],
@@ -45,8 +45,8 @@ describe('ReadAheadSource', () => {
     ]);
   });
 
-  it('asks for large reads and for scattered ones as they are', async () => {
-    const file = far();
+  it('passes large and scattered reads through', async () => {
+    const file = remoteFile();
     const source = new BufferedByteSource(file);
     const reads: [number, number][] = [
       [0, MIB],
@@ -59,8 +59,8 @@ describe('ReadAheadSource', () => {
     expect(file.requests).toEqual(reads);
   });
 
-  it('asks again for a window that did not come', async () => {
-    const file = far();
+  it('requests a window again after a failure', async () => {
+    const file = remoteFile();
     const source = new BufferedByteSource(file);
     await expectRead(source, 0, 1000);
     file.fails = true;
@@ -69,9 +69,9 @@ describe('ReadAheadSource', () => {
     await expectRead(source, 1000, 1000);
   });
 
-  it('imports a small model with few requests, and hardly more bytes than it has', async () => {
+  it('imports a small model with few requests, and hardly more bytes than its size', async () => {
     const synth = createSynth({ ...SYNTH_PRESETS.tiny, layers: 6 });
-    const file = new Far(new Blob([synth.read(0, synth.size)]), 'tiny.gguf');
+    const file = new RemoteFile(new Blob([synth.read(0, synth.size)]), 'tiny.gguf');
     const inputs = {
       store: new MemoryStore(),
       kind: 'url' as const,
@@ -80,10 +80,10 @@ describe('ReadAheadSource', () => {
       preflight: async () => undefined,
     };
     const { id } = await importModel({ ...inputs, source: file });
-    const alone = file.requests.splice(0).length;
+    const unbuffered = file.requests.splice(0).length;
     const again = await importModel({ ...inputs, store: new MemoryStore(), source: new BufferedByteSource(file) });
     expect(again.id).toBe(id);
-    expect(file.requests.length).toBeLessThan(alone / 3);
+    expect(file.requests.length).toBeLessThan(unbuffered / 3);
     expect(file.requests.reduce((sum, [, length]) => sum + length, 0)).toBeLessThan(1.5 * synth.size);
   });
 });

@@ -1,4 +1,4 @@
-/** The network source against a real server that behaves, and against the ways in which servers misbehave. */
+/** The network source with a real server that behaves well, and with servers that misbehave. */
 import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
@@ -19,7 +19,7 @@ async function serving(listener: RequestListener): Promise<string> {
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}/folder/model.gguf?download=true`;
 }
 
-/** Answers ranges as it should; `etag` is asked for each answer. */
+/** Answers range requests correctly. `etag` is called for each response. */
 const ranges =
   (etag: () => string = () => '"a"'): RequestListener =>
   (request, response) => {
@@ -33,7 +33,7 @@ const ranges =
     response.end(DATA.subarray(Number(from), last + 1));
   };
 
-/** Two servers, the first of which wants a token and sends on to the second: other ports are other origins. */
+/** Two servers. The first requires a token and redirects to the second, which has another origin: another port. */
 async function gated(): Promise<{ url: string; seen: Record<'gate' | 'store', (string | undefined)[]> }> {
   const seen: Record<'gate' | 'store', (string | undefined)[]> = { gate: [], store: [] };
   const good = ranges();
@@ -57,8 +57,8 @@ async function gated(): Promise<{ url: string; seen: Record<'gate' | 'store', (s
   return { url: url.replace('/folder/', '/owner/name/resolve/main/'), seen };
 }
 
-describe('a file that wants a token', () => {
-  it('is read with it; the host that it redirects to never sees it', async () => {
+describe('a file that requires a token', () => {
+  it('is read with the token; the host that it redirects to never receives it', async () => {
     const { url, seen } = await gated();
     const source = await HttpByteSource.open(url, {
       ...FAST,
@@ -69,7 +69,7 @@ describe('a file that wants a token', () => {
     expect(seen.store).toEqual([undefined, undefined]);
   });
 
-  it('a token of another origin is not sent at all', async () => {
+  it('does not receive a token for another origin', async () => {
     const { url, seen } = await gated();
     const access = { origin: 'https://huggingface.co', token: 'hf_good' };
     await expect(HttpByteSource.open(url, { ...FAST, access })).rejects.toMatchObject({ code: 'source-unreachable' });
@@ -79,7 +79,7 @@ describe('a file that wants a token', () => {
   it.each([
     ['hf_old', /token is not accepted/, /expired/],
     ['hf_other', /may not read it/, /Accept the licence on http:\/\/[\d.:]+\/owner\/name with that account/],
-  ])('what is wrong with %s is told, and the token is not', async (token, message, remedy) => {
+  ])('reports what is wrong with %s, without the token itself', async (token, message, remedy) => {
     const { url } = await gated();
     const error: unknown = await HttpByteSource.open(url, {
       ...FAST,
@@ -95,7 +95,7 @@ describe('a file that wants a token', () => {
 });
 
 describe('HttpByteSource', () => {
-  it('knows name and size, and reads any range', async () => {
+  it('has name and size, and reads any range', async () => {
     const source = await HttpByteSource.open(await serving(ranges()), FAST);
     expect([source.name, source.size]).toEqual(['model.gguf', DATA.length]);
     for (const [offset, length] of [
@@ -108,12 +108,12 @@ describe('HttpByteSource', () => {
     }
   });
 
-  it('names a server without byte ranges', async () => {
+  it('reports a server without byte ranges', async () => {
     const url = await serving((_request, response) => response.writeHead(200).end(DATA));
     await expect(HttpByteSource.open(url, FAST)).rejects.toMatchObject({ code: 'source-no-ranges' });
   });
 
-  it('names the status of a refusal', async () => {
+  it('reports the HTTP status of a refusal', async () => {
     const url = await serving((_request, response) => response.writeHead(404).end());
     await expect(HttpByteSource.open(url, FAST)).rejects.toMatchObject({
       code: 'source-unreachable',
@@ -121,7 +121,7 @@ describe('HttpByteSource', () => {
     });
   });
 
-  it('tries again after a failure that may pass', async () => {
+  it('repeats a request after a failure that may pass', async () => {
     let calls = 0;
     const good = ranges();
     const url = await serving((request, response) => {
@@ -133,14 +133,14 @@ describe('HttpByteSource', () => {
     expect(calls).toBe(4);
   });
 
-  it('notices that the file changed on the server', async () => {
+  it('detects that the file changed on the server', async () => {
     let version = 0;
     const source = await HttpByteSource.open(await serving(ranges(() => `"${version}"`)), FAST);
     version = 1;
     await expect(source.read(500_000, 10)).rejects.toMatchObject({ code: 'source-changed' });
   });
 
-  it('goes on where a connection broke off, and gives up where none brings anything', async () => {
+  it('continues where a connection broke, and gives up if no attempt delivers data', async () => {
     const good = ranges();
     let broken = true;
     const url = await serving((request, response) => {
@@ -165,33 +165,33 @@ describe('HttpByteSource', () => {
     expect(await patient.read(500_000, 100)).toEqual(DATA.slice(500_000, 500_100));
   });
 
-  it('waits for a network that is gone as long as it takes, says so, and goes on', async () => {
+  it('waits for a lost network without a limit, reports that, and continues', async () => {
     const good = ranges();
-    let gone = false;
-    const url = await serving((request, response) => (gone ? response.destroy() : good(request, response)));
-    const told: boolean[] = [];
+    let offline = false;
+    const url = await serving((request, response) => (offline ? response.destroy() : good(request, response)));
+    const outages: boolean[] = [];
     const source = await HttpByteSource.open(url, {
       retryDelaysMs: [1, 5],
       onOutage: (cause) => {
-        told.push(cause !== undefined);
-        if (told.length === 6) gone = false;
+        outages.push(cause !== undefined);
+        if (outages.length === 6) offline = false;
       },
     });
-    gone = true;
+    offline = true;
     expect(await source.read(500_000, 100)).toEqual(DATA.slice(500_000, 500_100));
-    expect(told).toEqual([true, true, true, true, true, true, false]);
-    // What is not there when it is opened is not waited for: the address may be wrong.
-    gone = true;
+    expect(outages).toEqual([true, true, true, true, true, true, false]);
+    // Opening a file does not wait: the address may be wrong.
+    offline = true;
     await expect(HttpByteSource.open(url, { retryDelaysMs: [1], onOutage: () => {} })).rejects.toMatchObject({
       code: 'source-unreachable',
     });
-    const stop = new AbortController();
-    const stopped = source.read(600_000, 100, stop.signal);
-    setTimeout(() => stop.abort(), 30);
+    const controller = new AbortController();
+    const stopped = source.read(600_000, 100, controller.signal);
+    setTimeout(() => controller.abort(), 30);
     await expect(stopped).rejects.toMatchObject({ code: 'aborted' });
   });
 
-  it('stops when it is told to', async () => {
+  it('rejects with `aborted` if its signal is aborted', async () => {
     const source = await HttpByteSource.open(await serving(ranges()), FAST);
     await expect(source.read(500_000, 10, AbortSignal.abort())).rejects.toMatchObject({ code: 'aborted' });
   });

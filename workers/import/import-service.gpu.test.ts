@@ -1,4 +1,4 @@
-/** The import worker's service in a real browser: pause and go on, repair from the address, one import at a time. */
+/** The import worker's service in a real browser: pause and resume, repair from the URL, one import at a time. */
 import { afterEach, describe, expect, it } from 'vitest';
 import type { ImportProgress, ModelSource } from '../../src/contract/import-api.ts';
 import { synthBlob } from '../engine/testing.ts';
@@ -17,7 +17,7 @@ function serviceOn(values: MemoryValues): ImportService {
 }
 
 describe('ImportService', () => {
-  it('waits for the import of another tab, says so, and can be cancelled meanwhile', async () => {
+  it('waits for the import of another tab, reports that, and can be cancelled meanwhile', async () => {
     const imports = serviceOn(new MemoryValues());
     let done = (): void => {};
     const other = new Promise<void>((begun) => {
@@ -34,7 +34,7 @@ describe('ImportService', () => {
       warnings.push(warning);
       void imports.cancel();
     });
-    await expect(cancelled).rejects.toMatchObject({ name: 'AbortError' }); // `aborted` once it has crossed to the page
+    await expect(cancelled).rejects.toMatchObject({ name: 'AbortError' }); // becomes `aborted` on its way to the page
     expect(warnings).toEqual([expect.stringContaining('Another tab is importing')]);
     const waiting = imports.import(file(), ({ warning, phase }) => {
       if (phase === 'header' && warning) done();
@@ -42,7 +42,7 @@ describe('ImportService', () => {
     expect(await waiting).toMatchObject({ state: 'complete' });
   });
 
-  it('pauses, tells what is unfinished, and goes on; another import leaves it alone', async () => {
+  it('pauses, lists what is unfinished, and resumes; another import leaves it alone', async () => {
     const values = new MemoryValues();
     const imports = serviceOn(values);
     const pauseAt = (progress: ImportProgress) => {
@@ -71,7 +71,7 @@ describe('ImportService', () => {
     expect(await imports.verify(id, () => {})).toEqual([]);
   });
 
-  it('forgets an unfinished import that is given up, and refuses a second one at a time', async () => {
+  it('removes a discarded unfinished import, and refuses a second import at the same time', async () => {
     const values = new MemoryValues();
     const imports = serviceOn(values);
     const running = imports.import(file(), ({ recordsDone }) => {
@@ -84,7 +84,7 @@ describe('ImportService', () => {
     expect(values.entries.size).toBe(0);
   });
 
-  it('repairs a model from its address; of a local file it says how', { timeout: 60_000 }, async () => {
+  it('repairs a model from its URL; for a local file it says how', { timeout: 60_000 }, async () => {
     const values = new MemoryValues();
     const imports = serviceOn(values);
     const { id } = await imports.import({ kind: 'builtin', url: '/models/builtin.gguf' }, () => {});

@@ -1,4 +1,4 @@
-/** Import into a store that works, and into stores that fail: the catalog stays as it was. */
+/** Imports into a store that works, and into stores that fail: the list of models stays as it was. */
 import { describe, expect, it } from 'vitest';
 import { MixtabError } from '../../src/contract/errors.ts';
 import type { ImportProgress } from '../../src/contract/import-api.ts';
@@ -34,26 +34,26 @@ const run = (store: MemoryStore, options: SynthOptions, more: Partial<Parameters
     ...more,
   });
 
-/** Fails when the n-th record is written. */
+/** Fails when record number `after` is written, counted from 0. */
 class FailingValues extends MemoryValues {
-  #left: number;
+  #remaining: number;
 
   constructor(
     after: number,
     private readonly error: () => Error,
   ) {
     super();
-    this.#left = after;
+    this.#remaining = after;
   }
 
   override async write(changes: Parameters<MemoryValues['write']>[0]): Promise<void> {
-    if (changes.set?.some(([key]) => key.startsWith('record/')) && this.#left-- <= 0) throw this.error();
+    if (changes.set?.some(([key]) => key.startsWith('record/')) && this.#remaining-- <= 0) throw this.error();
     await super.write(changes);
   }
 }
 
 describe('importModel', () => {
-  it('stores records that hold the weights of the file', async () => {
+  it('stores records with the weights of the file', async () => {
     const store = new MemoryStore();
     const progress: ImportProgress[] = [];
     const summary = await run(store, TINY, { onProgress: (p) => progress.push(p) });
@@ -64,7 +64,7 @@ describe('importModel', () => {
     expect(progress.at(-1)).toMatchObject({ recordsDone: 20, recordsTotal: 20 });
     expect(progress.at(-1)?.bytesDone).toBe(progress.at(-1)?.bytesTotal);
 
-    // Expert 3 of layer 1: unpacked from its planes, up is what the file has at that place.
+    // Expert 3 of layer 1: its up matrix, unpacked from the planes, equals the one in the file.
     const record = manifest.records.find(({ key }) => key === 'L1.E3')!;
     const bytes = await store.readRecordVerified(summary.id, record);
     const layout = record.tensors.find(({ name }) => name === 'up')!;
@@ -83,7 +83,7 @@ describe('importModel', () => {
     expect(dequantize('Q4_K', blocks)).toEqual(dequantize('Q4_K', twin.read(up.offset, blocks.length)));
   });
 
-  it('makes the same records of all layouts, and knows a file it has', async () => {
+  it('makes the same records from all layouts, and recognizes a stored file', async () => {
     const store = new MemoryStore();
     const merged = await run(store, TINY);
     const again = await run(store, TINY);
@@ -97,7 +97,7 @@ describe('importModel', () => {
     expect(await hashes(fused.id)).toEqual(await hashes(merged.id));
   });
 
-  it.each(Object.keys(WEIGHT_TYPES) as WeightTypeName[])('%s: the same records of both layouts', async (type) => {
+  it.each(Object.keys(WEIGHT_TYPES) as WeightTypeName[])('%s: the same records from both layouts', async (type) => {
     const options: SynthOptions = {
       ...TINY,
       layers: 1,
@@ -116,7 +116,7 @@ describe('importModel', () => {
     expect(separate).toEqual(merged);
   });
 
-  it.each([0, 1, 7, 19])('leaves nothing where the store is full after %i records', async (after) => {
+  it.each([0, 1, 7, 19])('leaves nothing behind if the store is full after %i records', async (after) => {
     const values = new FailingValues(after, () => new MixtabError('storage-full', 'full'));
     const store = new MemoryStore(values);
     await expect(run(store, TINY)).rejects.toMatchObject({ code: 'storage-full' });
@@ -133,7 +133,7 @@ describe('importModel', () => {
     expect(await verifyModel(store, first.id, () => {})).toEqual([]);
   });
 
-  it('stores nothing where the space will not do', async () => {
+  it('stores nothing if there is not enough space', async () => {
     const values = new MemoryValues();
     const preflight = async (bytes: number) => {
       throw new MixtabError('storage-full', `needs ${bytes}`);
@@ -142,7 +142,7 @@ describe('importModel', () => {
     expect(values.entries.size).toBe(0);
   });
 
-  it('can be stopped at any time, and leaves nothing', async () => {
+  it('can be cancelled at any time, and leaves nothing behind', async () => {
     const values = new MemoryValues();
     const controller = new AbortController();
     const onProgress = ({ recordsDone }: ImportProgress): void => {
@@ -162,12 +162,12 @@ describe('small records', () => {
     override async write(changes: Parameters<MemoryValues['write']>[0]): Promise<void> {
       const keys = (changes.set ?? []).map(([key]) => key).filter((key) => key.startsWith('record/'));
       if (keys.length > 0) this.written.push(keys.map((key) => key.split('/')[2]));
-      await new Promise((resolve) => setTimeout(resolve, 1)); // as a database takes its time
+      await new Promise((resolve) => setTimeout(resolve, 1)); // a database takes some time too
       await super.write(changes);
     }
   }
 
-  it('are stored together, dense ones before experts, and hold what they hold alone', async () => {
+  it('are stored together, dense ones before experts, with the same content as alone', async () => {
     const values = new CountingValues();
     const store = new MemoryStore(values);
     const { id } = await run(store, TINY, { batchBytes: 4e6 });
@@ -180,7 +180,7 @@ describe('small records', () => {
     expect(await verifyModel(store, id, () => {})).toEqual([]);
   });
 
-  it('are stored at once where nothing else is being stored', async () => {
+  it('are stored at once if nothing else is being stored', async () => {
     const values = new CountingValues();
     const source = sourceOf(TINY);
     const slow: ByteSource = {
@@ -196,7 +196,7 @@ describe('small records', () => {
   });
 });
 
-/** Stands for a tab that is closed: from the n-th write of a record on, nothing is written any more and nothing answers. */
+/** Simulates a tab that is closed: after `remaining` writes of records, writes have no effect and never settle. */
 class ClosedTab extends MemoryValues {
   #close = (): void => {};
   closed = new Promise<void>((resolve) => {
@@ -205,7 +205,7 @@ class ClosedTab extends MemoryValues {
 
   constructor(
     private readonly values: MemoryValues,
-    private left: number,
+    private remaining: number,
   ) {
     super();
   }
@@ -215,14 +215,14 @@ class ClosedTab extends MemoryValues {
   override getMany = (keys: string[]) => this.values.getMany(keys);
   override getAll = (prefix: string) => this.values.getAll(prefix);
   override write = async (changes: Parameters<MemoryValues['write']>[0]): Promise<void> => {
-    if (changes.set?.some(([key]) => key.startsWith('record/'))) this.left--;
-    if (this.left >= 0) return this.values.write(changes);
+    if (changes.set?.some(([key]) => key.startsWith('record/'))) this.remaining--;
+    if (this.remaining >= 0) return this.values.write(changes);
     this.#close();
     return new Promise(() => {});
   };
 }
 
-/** Counts the bytes that are read of the weights. */
+/** Counts the bytes of weights that are read. */
 class CountingSource extends BlobByteSource {
   bytes = 0;
   override async read(offset: number, length: number, signal?: AbortSignal): Promise<Uint8Array<ArrayBuffer>> {
@@ -235,7 +235,7 @@ const countingSource = (options: SynthOptions): CountingSource => {
   return new CountingSource(new Blob([synth.read(0, synth.size)]), 'tiny.gguf');
 };
 
-describe('an import that was cut off', () => {
+describe('an interrupted import', () => {
   const fresh = async () => {
     const store = new MemoryStore();
     const source = countingSource(TINY);
@@ -244,33 +244,39 @@ describe('an import that was cut off', () => {
     return { id, manifest, bytes: source.bytes };
   };
 
-  it.each([0, 1, 9, 19])('goes on after %i records, and ends as if nothing had been', async (records) => {
-    const whole = await fresh();
-    const values = new MemoryValues();
-    const tab = new ClosedTab(values, records);
-    void run(new MemoryStore(tab), TINY);
-    await tab.closed;
-    const store = new MemoryStore(values);
-    expect(await store.listManifests()).toEqual([]);
-    expect((await store.listJournals()).map(({ id, name, records: done }) => [id, name, done.length])).toEqual([
-      [whole.id, 'synthetic Mixtral', records],
-    ]);
+  it.each([0, 1, 9, 19])(
+    'continues after %i records, with the same result as an uninterrupted one',
+    async (records) => {
+      const whole = await fresh();
+      const values = new MemoryValues();
+      const tab = new ClosedTab(values, records);
+      void run(new MemoryStore(tab), TINY);
+      await tab.closed;
+      const store = new MemoryStore(values);
+      expect(await store.listManifests()).toEqual([]);
+      expect((await store.listJournals()).map(({ id, name, records: done }) => [id, name, done.length])).toEqual([
+        [whole.id, 'synthetic Mixtral', records],
+      ]);
 
-    const source = countingSource(TINY);
-    const progress: ImportProgress[] = [];
-    await run(store, TINY, { source, onProgress: (p) => progress.push(p) });
-    expect(progress.find(({ phase }) => phase === 'records')).toMatchObject({ recordsDone: records, recordsTotal: 20 });
-    if (records > 1) expect(source.bytes).toBeLessThan(whole.bytes);
-    if (records === 19) expect(source.bytes).toBeLessThan(whole.bytes / 3);
-    const { importedAt: _importedAt, ...manifest } = (await store.getManifest(whole.id))!;
-    expect(manifest).toEqual(whole.manifest);
-    expect(await verifyModel(store, whole.id, () => {})).toEqual([]);
-    expect(await store.listJournals()).toEqual([]);
-  });
+      const source = countingSource(TINY);
+      const progress: ImportProgress[] = [];
+      await run(store, TINY, { source, onProgress: (p) => progress.push(p) });
+      expect(progress.find(({ phase }) => phase === 'records')).toMatchObject({
+        recordsDone: records,
+        recordsTotal: 20,
+      });
+      if (records > 1) expect(source.bytes).toBeLessThan(whole.bytes);
+      if (records === 19) expect(source.bytes).toBeLessThan(whole.bytes / 3);
+      const { importedAt: _importedAt, ...manifest } = (await store.getManifest(whole.id))!;
+      expect(manifest).toEqual(whole.manifest);
+      expect(await verifyModel(store, whole.id, () => {})).toEqual([]);
+      expect(await store.listJournals()).toEqual([]);
+    },
+  );
 
-  it('reads a record again whose bytes are gone, and trusts no journal of another layout', async () => {
+  it('makes a record again if its bytes are gone, and ignores a journal of another layout version', async () => {
     const { id, manifest } = await fresh();
-    for (const spoil of [
+    for (const damage of [
       (values: MemoryValues) => values.entries.delete(`record/${id}/L0.E2/0000`),
       (values: MemoryValues) =>
         values.entries.set(`import/${id}`, { ...(values.entries.get(`import/${id}`) as object), layoutVersion: -1 }),
@@ -279,7 +285,7 @@ describe('an import that was cut off', () => {
       const tab = new ClosedTab(values, 9);
       void run(new MemoryStore(tab), TINY);
       await tab.closed;
-      spoil(values);
+      damage(values);
       const store = new MemoryStore(values);
       await run(store, TINY);
       expect((await store.getManifest(id))?.records).toEqual(manifest.records);
@@ -287,7 +293,7 @@ describe('an import that was cut off', () => {
     }
   });
 
-  it('keeps what is there when it is paused, or its source is out of reach', async () => {
+  it('keeps what is stored when it is paused or its source is unreachable', async () => {
     for (const stop of ['pause', 'network']) {
       const store = new MemoryStore();
       const controller = new AbortController();
@@ -302,34 +308,34 @@ describe('an import that was cut off', () => {
       const [journal] = await store.listJournals();
       expect(journal.records.length).toBeGreaterThanOrEqual(5);
       expect(await store.listManifests()).toEqual([]);
-      // Given up: nothing is left.
+      // After it is discarded, nothing is left.
       await store.removeModel(journal.id);
       expect(await store.listLeftovers()).toEqual([]);
     }
   });
 
-  it('asks for the space of what is missing only', async () => {
+  it('requires space only for what is missing', async () => {
     const values = new MemoryValues();
     const tab = new ClosedTab(values, 9);
     void run(new MemoryStore(tab), TINY);
     await tab.closed;
-    const asked: number[] = [];
+    const required: number[] = [];
     const warnings = new Set<string | undefined>();
     const preflight = async (bytes: number) => {
-      asked.push(bytes);
+      required.push(bytes);
       return 'little space';
     };
     const { storedBytes } = await run(new MemoryStore(values), TINY, {
       preflight,
       onProgress: ({ phase, warning }) => phase === 'records' && warnings.add(warning),
     });
-    expect(asked[0]).toBeLessThan(storedBytes * 0.7);
+    expect(required[0]).toBeLessThan(storedBytes * 0.7);
     expect([...warnings]).toEqual(['little space']);
   });
 });
 
 describe('judgeSpace', () => {
-  it('refuses only where the browser means what it says', () => {
+  it("refuses only if the reported space is below the browser's cap", () => {
     const GiB = 2 ** 30;
     expect(judgeSpace(5e9, undefined)).toBe('enough');
     expect(judgeSpace(5e9, 6e9)).toBe('enough');
@@ -340,7 +346,7 @@ describe('judgeSpace', () => {
 });
 
 describe('damaged records', () => {
-  it('are found, named, and never read as weights', async () => {
+  it('are found, named, and never used as weights', async () => {
     const values = new MemoryValues();
     const store = new MemoryStore(values);
     const { id } = await run(store, TINY);
@@ -359,7 +365,7 @@ describe('damaged records', () => {
     await expect(store.readRecord(id, record)).rejects.toMatchObject({ code: 'record-missing' });
   });
 
-  it('are written anew, and no others, when the same file is imported again', async () => {
+  it('are written again, and no others, when the same file is imported again', async () => {
     const values = new MemoryValues();
     const store = new MemoryStore(values);
     const { id } = await run(store, TINY);

@@ -1,4 +1,4 @@
-/** Split GGUFs, from a server and from local files: the same records as the whole file's, and what is missing or mixed is named. */
+/** Split GGUFs from a server and from local files: the same records as from the whole file, and errors that name the parts. */
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -38,7 +38,7 @@ const whole = async (options = TINY): Promise<string[][]> =>
   hashesOf(await openFiles([{ blob: blobOf(createSynth(options)), name: 'tiny.gguf' }]));
 
 describe('openFiles', () => {
-  it('makes the same records of the parts, in whatever order and under whatever names they come', async () => {
+  it('makes the same records from the parts, whatever their order and names', async () => {
     const expected = await whole();
     const parts = partsOf(TINY);
     expect(await hashesOf(await openFiles([parts[2], parts[0], parts[1]]))).toEqual(expected);
@@ -78,7 +78,7 @@ describe('openFiles', () => {
     );
     const two = createSplitSynth(TINY, 2).map((file, n) => ({ blob: blobOf(file), name: nameOf(n + 1, 'tiny', 2) }));
     await expect(openFiles([parts[0], two[1]])).rejects.toMatchObject(mixed);
-    // Named alike, cut at other places: tensors are there twice, or not at all.
+    // Same names, but split elsewhere: some tensors occur twice, others not at all.
     const other = createSplitSynth({ ...TINY, vocabularySize: 4096 }, COUNT).map((file, n) => ({
       blob: blobOf(file),
       name: nameOf(n + 1),
@@ -89,7 +89,7 @@ describe('openFiles', () => {
     });
   });
 
-  it('strings together a file that was cut anywhere', async () => {
+  it('joins a file that was cut anywhere', async () => {
     const expected = await whole();
     const blob = blobOf(createSynth(TINY));
     const pieces = [blob.slice(0, 700_001), blob.slice(700_001, 1_500_000), blob.slice(1_500_000)];
@@ -107,11 +107,11 @@ describe('openFiles', () => {
     });
     await expect(openFiles([lettered[0], lettered[2]])).rejects.toMatchObject(missing('tiny.gguf-split-b'));
     await expect(openFiles([numbered[0], lettered[1]])).rejects.toMatchObject({ code: 'gguf-mixed-parts' });
-    // Letters do not tell the end: the file is cut off.
+    // Letters do not show which piece is the last: the file is truncated.
     await expect(openFiles(lettered.slice(0, 2)).then(hashesOf)).rejects.toMatchObject({ code: 'gguf-truncated' });
   });
 
-  it('refuses a file that is no GGUF by its own name', async () => {
+  it('names a file that is no GGUF', async () => {
     const parts = partsOf(TINY);
     await expect(openFiles([parts[0], { blob: new Blob(['x'.repeat(100)]), name: 'notes.txt' }])).rejects.toMatchObject(
       { code: 'gguf-not-gguf', message: expect.stringContaining('notes.txt') },
@@ -153,7 +153,7 @@ describe('openUrl', () => {
     server.close();
   });
 
-  it('finds the other parts beside the first, or beside any, and makes the same records', async () => {
+  it('finds the other parts beside the first or any other one, and makes the same records', async () => {
     const expected = await whole();
     expect(await hashesOf(await openUrl(`${origin}/${nameOf(1)}?download=true`))).toEqual(expected);
     expect(await hashesOf(await openUrl(`${origin}/${nameOf(3)}`))).toEqual(expected);
@@ -170,7 +170,7 @@ describe('openUrl', () => {
     });
   });
 
-  it('tells the whole model in an inspection', async () => {
+  it('inspects the whole model', async () => {
     const [split, single] = [
       await inspectFile(await openUrl(`${origin}/${nameOf(2)}`)),
       await inspectFile(await openUrl(`${origin}/single.gguf`)),
@@ -187,7 +187,7 @@ describe('openUrl', () => {
     });
   });
 
-  it('says of a part under another name which others it needs, and of a wrong name what the file is', async () => {
+  it('names the other parts if a part has another name, and says which part a wrongly named file is', async () => {
     const renamed = await openUrl(`${origin}/renamed.gguf`);
     await expect(inspectFile(renamed)).rejects.toMatchObject({
       code: 'gguf-missing-part',

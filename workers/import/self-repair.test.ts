@@ -32,14 +32,14 @@ async function damagedModel(sourceUrl?: string) {
   broken[1234] ^= 1;
   const [key] = (await values.keys(`record/${id}/L1.E3/`)) as [string];
   values.entries.set(key, new Blob([broken]));
-  const fresh = new MemoryStore(values); // has not seen the record: checks its hash
+  const fresh = new MemoryStore(values); // has not read the record yet, so it checks the hash
   const failure = await fresh.readRecordVerified(id, record).catch((error: MixtabError) => error);
   expect(failure).toMatchObject({ code: 'record-damaged' });
   return { store: fresh, id, record, before, failure: failure as MixtabError };
 }
 
 describe('a record that is damaged while its model runs', () => {
-  it('is fetched again from where the model came from', async () => {
+  it('is fetched again from the source of the model', async () => {
     const { store, id, record, before, failure } = await damagedModel(URL);
     const opened: string[] = [];
     const open = async (url: string) => {
@@ -52,14 +52,14 @@ describe('a record that is damaged while its model runs', () => {
     expect((await store.getManifest(id))?.state).toBe('complete');
   });
 
-  it('marks a model from a local file damaged, and says what was wrong', async () => {
+  it('marks a model from a local file as damaged, and reports the cause', async () => {
     const { store, id, record, failure } = await damagedModel();
     const open = () => Promise.reject(new Error('nothing to open'));
     await expect(repairRecord({ store, open }, id, record, failure)).rejects.toBe(failure);
     expect((await store.getManifest(id))?.state).toBe('damaged');
   });
 
-  it('takes no other file for the same one, and says why fetching failed', async () => {
+  it('rejects another file, and says why fetching failed', async () => {
     const { store, id, record, failure } = await damagedModel(URL);
     const other = async () => new BlobByteSource(blobOf(2), 'tiny.gguf');
     await expect(repairRecord({ store, open: other }, id, record, failure)).rejects.toMatchObject({
@@ -69,7 +69,7 @@ describe('a record that is damaged while its model runs', () => {
     expect((await store.getManifest(id))?.state).toBe('damaged');
   });
 
-  it('says that the browser has cleared the model, where it has', async () => {
+  it('reports that the browser has cleared the model', async () => {
     const { store, id, record, failure } = await damagedModel(URL);
     await store.removeModel(id);
     const open = () => Promise.reject(new Error('never asked'));

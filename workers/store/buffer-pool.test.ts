@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { BufferPool } from './buffer-pool.ts';
 
 describe('BufferPool', () => {
-  it('hands out what was given back, where the size is the same', () => {
+  it('returns a recycled buffer of the same size', () => {
     const pool = new BufferPool(100);
     const buffer = pool.take(40);
     pool.recycle(buffer);
@@ -11,7 +11,7 @@ describe('BufferPool', () => {
     expect(pool.take(40)).not.toBe(buffer);
   });
 
-  it('keeps the newest within its bytes', () => {
+  it('keeps the newest buffers within its capacity', () => {
     const pool = new BufferPool(100);
     const [old, middle, young] = [new ArrayBuffer(40), new ArrayBuffer(40), new ArrayBuffer(50)];
     for (const buffer of [old, middle, young]) pool.recycle(buffer);

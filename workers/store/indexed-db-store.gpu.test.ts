@@ -23,7 +23,7 @@ const pattern = (length: number): Uint8Array<ArrayBuffer> => {
   return bytes;
 };
 
-/** Knows how many bytes it has handed out and not got back. */
+/** Counts the bytes that were taken and not recycled. */
 class CountingPool extends BufferPool {
   out = 0;
 
@@ -39,7 +39,7 @@ class CountingPool extends BufferPool {
 }
 
 describe('IndexedDbStore', () => {
-  it('gives back records of several parts, to the byte, also to another store on the same database', async () => {
+  it('returns records of several parts to the byte, also to another store on the same database', async () => {
     const name = `test-shared-${Date.now()}`;
     const bytes = pattern(PART_BYTES * 2 + 12345);
     const record = await recordOf('L0.E0', bytes);
@@ -47,7 +47,7 @@ describe('IndexedDbStore', () => {
     expect(await sha256Hex(await new IndexedDbStore(name).readRecordVerified('m', record))).toBe(record.sha256);
   });
 
-  it('reads into buffers that were given back, whatever they hold, and fewer bytes as such', async () => {
+  it('reads into recycled buffers, whatever they contain, and detects a wrong length', async () => {
     const buffers = new BufferPool(100 * PART_BYTES);
     const store = new IndexedDbStore(`test-${Date.now()}-${databases++}`, undefined, buffers);
     const bytes = pattern(PART_BYTES + 12345);
@@ -60,10 +60,10 @@ describe('IndexedDbStore', () => {
         expect(part.byteLength).toBe(part.buffer.byteLength);
         buffers.recycle(new Uint8Array(part.buffer).fill(255).buffer);
       }
-      const taken = vi.spyOn(globalThis, 'ArrayBuffer');
+      const allocated = vi.spyOn(globalThis, 'ArrayBuffer');
       const again = await store.readPartsVerified('m', record);
-      expect(taken).not.toHaveBeenCalled();
-      taken.mockRestore();
+      expect(allocated).not.toHaveBeenCalled();
+      allocated.mockRestore();
       for (const { buffer } of again.parts) buffers.recycle(buffer);
     }
     await expect(store.readRecord('m', { ...record, bytes: record.bytes + 4 })).rejects.toMatchObject({
@@ -71,7 +71,7 @@ describe('IndexedDbStore', () => {
     });
   });
 
-  it('reads no further when a read is taken back, has all its buffers again, and reads other records and the same one right', async () => {
+  it('stops a cancelled read, recycles all its buffers, and then reads that record and others correctly', async () => {
     const buffers = new CountingPool(100 * PART_BYTES);
     const name = `test-${Date.now()}-${databases++}`;
     const store = new IndexedDbStore(name, undefined, buffers);
@@ -80,28 +80,28 @@ describe('IndexedDbStore', () => {
     for (const [n, record] of bytes.entries()) await store.putRecord('m', `L0.E${n}`, record);
     const read = ReadableStreamBYOBReader.prototype.read;
     let pieces = 0;
-    let takeBack = (): void => {};
+    let cancel = (): void => {};
     vi.spyOn(ReadableStreamBYOBReader.prototype, 'read').mockImplementation(async function (
       this: ReadableStreamBYOBReader,
       ...args
     ) {
       const piece = read.apply(this, args);
-      if (++pieces === 5) takeBack(); // while this piece is still on its way
+      if (++pieces === 5) cancel(); // before this piece has arrived
       return piece;
     } as typeof read);
     const whole = await store.readPartsVerified('m', records[0]);
-    const piecesOfAll = pieces;
+    const pieceCount = pieces;
     for (const { buffer } of whole.parts) buffers.recycle(buffer);
     expect(buffers.out).toBe(0);
 
     for (const verified of [true, false]) {
       const reader = verified ? store : new IndexedDbStore(name, undefined, buffers);
       pieces = 0;
-      const taken = new AbortController();
-      takeBack = () => taken.abort();
-      const takenBack = reader.readPartsVerified('m', records[0], taken.signal);
-      await expect(takenBack).rejects.toMatchObject({ code: 'aborted' });
-      expect(pieces).toBeLessThan(Math.min(8, piecesOfAll));
+      const controller = new AbortController();
+      cancel = () => controller.abort();
+      const cancelled = reader.readPartsVerified('m', records[0], controller.signal);
+      await expect(cancelled).rejects.toMatchObject({ code: 'aborted' });
+      expect(pieces).toBeLessThan(Math.min(8, pieceCount));
       expect(buffers.out).toBe(0);
       for (const [n, record] of records.toReversed().entries()) {
         const { parts } = await reader.readPartsVerified('m', record);
@@ -114,7 +114,7 @@ describe('IndexedDbStore', () => {
     }
   });
 
-  it('forgets a model and its records, and nothing else', async () => {
+  it('removes a model and its records, and nothing else', async () => {
     const store = freshStore();
     const bytes = pattern(1000);
     const record = await recordOf('output', bytes);
@@ -129,13 +129,13 @@ describe('IndexedDbStore', () => {
     expect(await store.readRecord('ab', record)).toEqual(bytes);
   });
 
-  it('finds what a crashed import left', async () => {
+  it('lists what a crashed import has left over', async () => {
     const store = freshStore();
     await store.putRecord('crashed', 'embedding', pattern(10));
     expect(await store.listLeftovers()).toEqual(['crashed']);
   });
 
-  it('names a full disk, and stores none of the parts', async () => {
+  it('reports a full disk, and stores none of the parts', async () => {
     const store = freshStore();
     const put = IDBObjectStore.prototype.put;
     let calls = 0;
@@ -149,7 +149,7 @@ describe('IndexedDbStore', () => {
     });
   });
 
-  it('names a browser that keeps nothing', async () => {
+  it('reports a browser that stores nothing', async () => {
     vi.spyOn(indexedDB, 'open').mockImplementation(() => {
       throw new DOMException('denied', 'SecurityError');
     });

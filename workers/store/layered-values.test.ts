@@ -37,13 +37,13 @@ beforeEach(async () => {
   });
 });
 
-describe("a store with the site's beneath it", () => {
-  it('is the own one as long as nothing is lent', async () => {
+describe("a store with the site's own store below it", () => {
+  it('has only its own models while no site store is attached', async () => {
     expect(await layered.getAll('model/')).toEqual(['own a']);
     expect(await layered.get('model/b')).toBeUndefined();
   });
 
-  it('has the models of both, its own first, and reads records of both', async () => {
+  it('lists the models of both, its own first, and reads records of both', async () => {
     layered.attachSiteStore(siteStoreOf(site));
     expect(await layered.getAll('model/')).toEqual(['own a', 'site b']);
     expect(await layered.keys('model/')).toEqual(['model/a', 'model/b']);
@@ -55,7 +55,7 @@ describe("a store with the site's beneath it", () => {
     ]);
   });
 
-  it('does not take the imports of the site for its own', async () => {
+  it('ignores imports in the site store', async () => {
     layered.attachSiteStore(siteStoreOf(site));
     expect(await layered.getAll('import/')).toEqual(['own journal']);
     expect(await layered.get('import/d')).toBeUndefined();
@@ -63,7 +63,7 @@ describe("a store with the site's beneath it", () => {
     expect(await layered.keys('record/')).toEqual(['record/a/x/0000']);
   });
 
-  it('writes to its own only, and says so where a model of the site was to be removed', async () => {
+  it('writes only to its own store, and refuses to remove a model of the site store', async () => {
     layered.attachSiteStore(siteStoreOf(site));
     await layered.write({ set: [['model/e', 'own e']], delete: ['model/a', 'import/c'] });
     expect(await own.keys('')).toEqual(['model/e', 'record/a/x/0000']);

@@ -1,4 +1,4 @@
-/** Records as files, through the page's own workers: synchronous access handles exist nowhere else. */
+/** Records as files, through the page's own workers: synchronous access handles exist only in workers. */
 import { afterAll, describe, expect, it } from 'vitest';
 import { createEngineClient, createImportClient } from '../../src/connect/worker-clients.ts';
 import { proxy } from '../../src/contract/rpc.ts';
@@ -59,7 +59,7 @@ describe('a model whose records are files', () => {
     expect(await fileNames(id)).toEqual([]);
   });
 
-  it('is read while another tab has its files, in browsers that give one handle a file', async () => {
+  it('is read while another tab has its files open, in browsers that allow one handle per file', async () => {
     const { id } = await importTo('opfs', 7);
     const expected = await tokensOf(id);
     await engine.api.unload();
@@ -81,7 +81,7 @@ describe('a model whose records are files', () => {
     await importer.api.remove(id);
   });
 
-  it('is found damaged where a file was changed or is gone, and removed whole', async () => {
+  it('is found damaged if a file was changed or is missing, and removed completely', async () => {
     const { id } = await importTo('opfs', 6);
     const folder = await (
       await (await navigator.storage.getDirectory()).getDirectoryHandle('mixtab-records')

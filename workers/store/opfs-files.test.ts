@@ -1,4 +1,4 @@
-/** Node has no private file system, as some browsers have none; where one is needed it is a stand-in. */
+/** Node has no private file system, and neither have some browsers. One test uses a stand-in. */
 import { afterEach, expect, it, vi } from 'vitest';
 import { PART_BYTES, type RecordInfo } from '../format/manifest.ts';
 import { ImportService } from '../import/import-service.ts';
@@ -10,23 +10,23 @@ afterEach(() => {
   vi.unstubAllGlobals();
 });
 
-it('without files private to the page models stay in the database: looking finds none, and asking for files is refused with the remedy', async () => {
+it('finds no files if the browser has no private file system, and refuses to store any, with a remedy', async () => {
   expect(opfsSupported()).toBe(false);
   const files = new OpfsFiles();
   expect(await files.models()).toEqual([]);
   expect(await files.keys('m')).toEqual([]);
   await files.remove('m');
   await expect(files.put('m', 'L0.E0', new Uint8Array(1))).rejects.toMatchObject({ code: 'storage-unavailable' });
-  const wanted = new ImportService(new MemoryStore()).import({ kind: 'file', files: [] }, () => {}, {
+  const imported = new ImportService(new MemoryStore()).import({ kind: 'file', files: [] }, () => {}, {
     storage: 'opfs',
   });
-  await expect(wanted).rejects.toMatchObject({
+  await expect(imported).rejects.toMatchObject({
     code: 'storage-unavailable',
     remedy: 'Store new models in IndexedDB instead.',
   });
 });
 
-it('a read hears between its pieces that it is taken back: it reads no further, closes the file and gives its buffer back', async () => {
+it('a read that is cancelled between two pieces stops, closes the file and recycles its buffer', async () => {
   const size = 4 * PART_BYTES;
   let onPiece = (): void => {};
   const pieces: number[] = [];
@@ -50,17 +50,17 @@ it('a read hears between its pieces that it is taken back: it reads no further, 
   );
   vi.stubGlobal('navigator', { storage: { getDirectory: async () => folder } });
   const buffers = new BufferPool(2 * size);
-  const taken = new AbortController();
-  const read = () => new OpfsFiles().read('m', { key: 'L0.E0' } as RecordInfo, buffers, taken.signal);
+  const controller = new AbortController();
+  const read = () => new OpfsFiles().read('m', { key: 'L0.E0' } as RecordInfo, buffers, controller.signal);
 
   const whole = (await read())!;
   expect(pieces).toEqual([0, 1, 2, 3].map((part) => part * PART_BYTES));
   expect([whole[0], whole[size - 1]]).toEqual([1, 4]);
   buffers.recycle(whole.buffer);
 
-  // As a message from the engine comes while the worker reads.
+  // Like a message from the engine that arrives while the worker reads.
   const { port1, port2 } = new MessageChannel();
-  port1.onmessage = () => taken.abort();
+  port1.onmessage = () => controller.abort();
   onPiece = () => port2.postMessage(undefined);
   pieces.length = 0;
   await expect(read()).rejects.toMatchObject({ code: 'aborted' });

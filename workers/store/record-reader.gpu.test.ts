@@ -1,4 +1,4 @@
-/** The reader's worker: reads that are taken back, from the database and from files. */
+/** The reader worker: cancelled reads, from the database and from files. */
 import { afterAll, describe, expect, it } from 'vitest';
 import type { StorageBackend } from '../../src/contract/import-api.ts';
 import { PART_BYTES, type RecordInfo } from '../format/manifest.ts';
@@ -17,10 +17,10 @@ afterAll(async () => {
 });
 
 /** Stores a record of three parts. */
-async function stored(place: StorageBackend, n: number): Promise<RecordInfo> {
+async function storeRecord(storage: StorageBackend, n: number): Promise<RecordInfo> {
   const bytes = new Uint8Array(2 * PART_BYTES + 1000 * (n + 1)).fill(n + 1);
   const key = `L0.E${n}`;
-  if (place === 'indexeddb') {
+  if (storage === 'indexeddb') {
     await store.putRecord(MODEL, key, bytes);
   } else {
     const folder = await (await folderOf()).getDirectoryHandle(MODEL, { create: true });
@@ -31,52 +31,52 @@ async function stored(place: StorageBackend, n: number): Promise<RecordInfo> {
   return {
     key,
     bytes: bytes.byteLength,
-    parts: place === 'opfs' ? 1 : 3,
+    parts: storage === 'opfs' ? 1 : 3,
     sha256: await sha256Hex(bytes),
     tensors: [],
-    place,
+    place: storage,
   };
 }
 
 const hashOf = async ({ parts }: RecordParts): Promise<string> =>
   sha256Hex(new Uint8Array(await new Blob([...parts]).arrayBuffer()));
 
-describe.each<StorageBackend>(['indexeddb', 'opfs'])('a read from %s', (place) => {
-  it('that is taken back, at whatever point, ends as such, lets others through, and brings the record when it is asked for again', async () => {
-    const [record, other] = await Promise.all([stored(place, 0), stored(place, 1)]);
+describe.each<StorageBackend>(['indexeddb', 'opfs'])('a read from %s', (storage) => {
+  it('that is cancelled at any point rejects with `aborted`, lets other reads through, and succeeds when repeated', async () => {
+    const [record, other] = await Promise.all([storeRecord(storage, 0), storeRecord(storage, 1)]);
     const reader = createReaderWorker();
-    // The first ones check hashes as well.
+    // The first reads also check hashes.
     for (const ms of [0, 1, 3, 10, 30]) {
-      const taken = new AbortController();
-      const read = reader.read(MODEL, record, taken.signal);
-      const beside = reader.read(MODEL, other, new AbortController().signal);
-      setTimeout(() => taken.abort(), ms);
+      const controller = new AbortController();
+      const read = reader.read(MODEL, record, controller.signal);
+      const parallel = reader.read(MODEL, other, new AbortController().signal);
+      setTimeout(() => controller.abort(), ms);
       await read.then(
         (whole) => reader.recycle?.(whole),
         (error) => expect(error).toMatchObject({ code: 'aborted' }),
       );
-      const whole = await beside;
+      const whole = await parallel;
       expect(await hashOf(whole)).toBe(other.sha256);
       reader.recycle?.(whole);
     }
-    const never = new AbortController();
-    const taken = reader.read(MODEL, record, never.signal);
-    never.abort();
-    await expect(taken).rejects.toMatchObject({ code: 'aborted' });
-    await expect(reader.read(MODEL, record, never.signal)).rejects.toMatchObject({ code: 'aborted' });
+    const immediate = new AbortController();
+    const cancelled = reader.read(MODEL, record, immediate.signal);
+    immediate.abort();
+    await expect(cancelled).rejects.toMatchObject({ code: 'aborted' });
+    await expect(reader.read(MODEL, record, immediate.signal)).rejects.toMatchObject({ code: 'aborted' });
 
     const late = new AbortController();
     const whole = await reader.read(MODEL, record, late.signal);
-    late.abort(); // too late: it is the caller's
+    late.abort(); // no effect: the record belongs to the caller
     expect(await hashOf(whole)).toBe(record.sha256);
   });
 
-  it('that is taken back before its hash was checked is checked the next time', async () => {
-    const record = { ...(await stored(place, 2)), sha256: '0'.repeat(64) };
+  it('that is cancelled before its hash was checked is checked the next time', async () => {
+    const record = { ...(await storeRecord(storage, 2)), sha256: '0'.repeat(64) };
     const reader = createReaderWorker();
-    const taken = new AbortController();
-    const read = reader.read(MODEL, record, taken.signal);
-    taken.abort();
+    const controller = new AbortController();
+    const read = reader.read(MODEL, record, controller.signal);
+    controller.abort();
     await expect(read).rejects.toMatchObject({ code: 'aborted' });
     await expect(reader.read(MODEL, record)).rejects.toMatchObject({
       code: expect.stringMatching(/^(record-damaged|model-not-found)$/),
