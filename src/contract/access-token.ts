@@ -8,7 +8,8 @@ export interface AccessToken {
 }
 
 /**
- * Request headers with the token, if `url` is at the token's origin. Browsers drop the header on redirects to other origins.
+ * Request headers with the token, if `url` is at the token's origin. Browsers drop the header on redirects to other
+ * origins.
  * @throws MixtabError `source-gated` if the token has characters that no header can contain
  */
 export function authorization(url: string, access: AccessToken | undefined): Record<string, string> {
@@ -45,7 +46,7 @@ export function gatedError(what: string, status: number, access: AccessToken | u
     : new MixtabError(
         'source-gated',
         `${what}: the account of this access token may not read it (HTTP status 403).`,
-        `Accept the licence on ${page} with that account. A fine-grained token must also allow reading gated repositories.`,
+        `Accept the licence on ${page} with that account. A fine-grained token must allow reading gated repositories.`,
       );
 }
 

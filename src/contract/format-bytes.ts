@@ -2,7 +2,7 @@ import type { Bytes } from './ids.ts';
 
 /**
  * Formats a size for people: `999` as `1 kB`, `2500000` as `2.5 MB`, `23700000` as `24 MB`, `26.4e9` as `26.4 GB`.
- * Units are powers of ten, as disks and lists of GGUF files count. Kilobytes are rounded up, so only 0 prints as `0 kB`.
+ * Units are powers of ten, as for disks and in lists of GGUF files. Kilobytes are rounded up.
  */
 export function formatBytes(bytes: Bytes): string {
   if (bytes >= 1e9) return `${(bytes / 1e9).toFixed(1)} GB`;

@@ -1,6 +1,7 @@
 /**
  * The interface of the import worker, which fills the store, and the types that describe models. engine-api.ts has the
- * engine's interface. Both are exposed through comlink: pass callbacks with `Comlink.proxy`. All errors are `MixtabError`s.
+ * engine's interface. Both are exposed through comlink: pass callbacks with `Comlink.proxy`. All errors are
+ * `MixtabError`s.
  */
 import type { AccessToken } from './access-token.ts';
 
@@ -101,7 +102,7 @@ export interface ImportProgress {
   warning?: string;
 }
 
-/** An import that was paused or interrupted by a closed tab or a lost connection. Importing the same file resumes it. */
+/** An import that was paused, or interrupted by a closed tab or a lost connection. The same file resumes it. */
 export interface UnfinishedImport {
   id: string;
   name: string;
@@ -143,9 +144,9 @@ export interface ImportOptions {
 export interface ImportApi {
   list(): Promise<ModelSummary[]>;
   /**
-   * Imports a model record by record. If it fails, the list of models stays as it was. Stored records are kept if the import
-   * can be resumed (paused, crashed, source unreachable: see `unfinished`), and removed otherwise. If the same file is
-   * stored and damaged, only its damaged records are written again.
+   * Imports a model record by record. If it fails, the list of models stays as it was. Stored records are kept if the
+   * import can be resumed (paused, crashed, source unreachable: see `unfinished`), and removed otherwise. If the same
+   * file is stored and damaged, only its damaged records are written again.
    */
   import(
     source: ModelSource,

@@ -1,7 +1,7 @@
 /**
- * The models of mixtab's own site, shared with an embedded frame. Browsers give an embedded page a separate store for each
- * embedding site. If the user allows it, the frame's window can read the site's own store, but its workers cannot. So the
- * window reads for them.
+ * The models of mixtab's own site, shared with an embedded frame. Browsers give an embedded page a separate store for
+ * each embedding site. If the user allows it, the frame's window can read the site's own store, but its workers cannot.
+ * So the window reads for them.
  */
 
 /** The database of models, in the site's own store and in a frame's. */
@@ -18,7 +18,10 @@ export interface SiteStore {
   getMany(keys: string[]): Promise<unknown[]>;
 }
 
-/** Sent to a worker between comlink's messages: a port to a {@link SiteStore} for it, and one for each of its own workers. */
+/**
+ * Sent to a worker between comlink's messages: a port to a {@link SiteStore} for it, and one for each of its own
+ * workers.
+ */
 export interface SiteStoreMessage {
   mixtabSiteStore: MessagePort[];
 }

@@ -9,7 +9,7 @@ export interface RecordInfo {
   /** `L12.E3` for an expert, `L12.dense`, `embedding`, `output` for dense groups. */
   key: string;
   bytes: Bytes;
-  /** Default: the database. */
+  /** Storage backend; default: the database. Stored manifests use the name `place`, so it cannot change. */
   place?: StorageBackend;
   /** Blobs of at most PART_BYTES each that the record is cut into; 1 where it is a file. */
   parts: number;

@@ -28,7 +28,7 @@ async function expectRead(source: BufferedByteSource, offset: number, length: nu
 }
 
 describe('BufferedByteSource', () => {
-  it('turns small consecutive reads into windows, for several sequences at a time, to the end of the file', async () => {
+  it('turns small consecutive reads into windows, also in several sequences at a time, up to the end', async () => {
     const file = remoteFile();
     const source = new BufferedByteSource(file);
     const step = 100_000;

@@ -1,6 +1,6 @@
 /**
- * A remote source whose requests have high latency: small consecutive reads share one request for a window of the file. The
- * experts of a small model are three interleaved sequences of such reads: gate, up and down.
+ * A remote source whose requests have high latency: small consecutive reads share one request for a window of the file.
+ * The experts of a small model are three interleaved sequences of such reads: gate, up and down.
  */
 import type { Bytes } from '../../src/contract/ids.ts';
 import { type ByteSource, checkRange } from './byte-source.ts';

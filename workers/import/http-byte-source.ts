@@ -38,8 +38,8 @@ export class HttpByteSource implements ByteSource {
   }
 
   /**
-   * Requests the first bytes, which shows the file's size, its identity, and whether the server supports byte ranges. Does
-   * not wait for a network that is down: the address may be wrong.
+   * Requests the first bytes, which shows the file's size, its identity, and whether the server supports byte ranges.
+   * Does not wait for a network that is down: the address may be wrong.
    * @throws MixtabError `source-unreachable`, `source-no-ranges`, `source-gated`, `aborted`
    */
   static async open(url: string, options: HttpOptions = {}): Promise<HttpByteSource> {

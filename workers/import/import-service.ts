@@ -117,7 +117,9 @@ export class ImportService implements ImportApi {
     });
   }
 
-  /** Removes the model before its sessions. If this is interrupted, its sessions are removed as the oldest ones later. */
+  /**
+   * Removes the model before its sessions. If this is interrupted, its sessions are removed as the oldest ones later.
+   */
   async remove(id: string): Promise<void> {
     await this.store.removeModel(id);
     const sessions = await this.sessionStore.list();

@@ -1,7 +1,7 @@
 /**
- * Turns a GGUF into records: read the header, plan the records, then read, repack, hash and store each of them. The manifest
- * is written last, so a model is listed only when every record is stored. A journal lists the stored records, so that an
- * interrupted import can continue.
+ * Turns a GGUF into records: read the header, plan the records, then read, repack, hash and store each of them. The
+ * manifest is written last, so a model is listed only when every record is stored. A journal lists the stored records,
+ * so that an interrupted import can continue.
  */
 import type { ImportProgress, ModelSummary } from '../../src/contract/import-api.ts';
 import type { ModelManifest } from '../format/manifest.ts';
@@ -16,8 +16,8 @@ import { canResume, recordsToKeep } from './resume.ts';
 import { storeRecords } from './store-records.ts';
 
 /**
- * Imports a model. If the same file is already stored, returns at once, or repairs it if it is damaged. If an import of the
- * file was interrupted, continues it.
+ * Imports a model. If the same file is already stored, returns at once, or repairs it if it is damaged. If an import of
+ * the file was interrupted, continues it.
  * @throws MixtabError what reading the file or storing it throws; `source-changed` if a stored model cannot be repaired
  */
 export async function importModel(inputs: ImportInputs): Promise<ModelSummary> {

@@ -1,4 +1,7 @@
-/** Split GGUFs from a server and from local files: the same records as from the whole file, and errors that name the parts. */
+/**
+ * Split GGUFs from a server and from local files: the same records as from the whole file, and errors that name the
+ * parts.
+ */
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';

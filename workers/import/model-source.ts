@@ -77,7 +77,7 @@ async function openParts(given: HttpByteSource, name: SplitName, options: HttpOp
   return new SplitByteSource(parts);
 }
 
-/** Opens all pieces of a file that was cut. If their names do not say how many there are, the first missing one is the end. */
+/** Opens all pieces of a file that was cut. If their names lack a count, the first missing piece marks the end. */
 async function openPieces(given: HttpByteSource, name: PieceName, options: HttpOptions): Promise<ByteSource> {
   const pieces: ByteSource[] = [];
   for (let piece = 1; piece <= (name.count ?? MAX_LETTERED_PIECES); piece++) {

@@ -29,8 +29,8 @@ export async function openModel({
 }
 
 /**
- * Ranges of the weights, evenly spread over the file, that are part of the model's id. They distinguish files with the same
- * header, such as two checkpoints of one training.
+ * Ranges of the weights, evenly spread over the file, that are part of the model's id. They distinguish files with the
+ * same header, such as two checkpoints of one training.
  */
 const SAMPLES = 16;
 const SAMPLE_BYTES: Bytes = 1024;

@@ -8,8 +8,8 @@ import { PAUSE } from './import-inputs.ts';
 import type { OpenedModel } from './open-model.ts';
 
 /**
- * Finds the records that an interrupted import has stored exactly as this one would. If its journal does not match the plan,
- * everything it has stored is removed.
+ * Finds the records that an interrupted import has stored exactly as this one would. If its journal does not match the
+ * plan, everything it has stored is removed.
  * @returns the records by key
  */
 export async function recordsToKeep(store: RecordStore, { id, plan }: OpenedModel): Promise<Map<string, RecordInfo>> {

@@ -8,8 +8,8 @@ export interface RetryOptions {
   /** Waits before the second, third, ... attempt. */
   retryDelaysMs?: readonly number[];
   /**
-   * If given, attempts are repeated with no limit: the network may be back in an hour. Called with the cause from the second
-   * failed attempt on, and with undefined when data arrives again.
+   * If given, attempts are repeated with no limit: the network may be back in an hour. Called with the cause from the
+   * second failed attempt on, and with undefined when data arrives again.
    */
   onOutage?: (cause: string | undefined) => void;
 }
@@ -48,7 +48,8 @@ export async function withRetries<T>(
 /** Waits, but not longer than until the browser reports that the network is back. */
 function sleep(ms: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
-    const target = globalThis as Partial<Pick<EventTarget, 'addEventListener' | 'removeEventListener'>>; // Node lacks both
+    // Node has neither method.
+    const target = globalThis as Partial<Pick<EventTarget, 'addEventListener' | 'removeEventListener'>>;
     const end = (): void => {
       clearTimeout(timer);
       signal?.removeEventListener('abort', stop);

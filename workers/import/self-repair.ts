@@ -1,6 +1,6 @@
 /**
- * Repairs a record that turns out damaged or missing while its model runs. It is fetched again if the model came from a URL.
- * Otherwise the model is marked as damaged. Weights that do not match their hash are never used.
+ * Repairs a record that turns out damaged or missing while its model runs. It is fetched again if the model came from a
+ * URL. Otherwise the model is marked as damaged. Weights that do not match their hash are never used.
  */
 import { MixtabError } from '../../src/contract/errors.ts';
 import type { ModelManifest, RecordInfo } from '../format/manifest.ts';

@@ -1,6 +1,7 @@
 /**
- * The main loop of an import. While one batch of records is hashed and stored, the next records are read and built, up to
- * BATCH_BYTES. The bytes of a record are stored first, then the journal entry that says they are complete.
+ * The main loop of an import. While one batch of records is hashed and stored, the next records are read and built, up
+ * to BATCH_BYTES. Larger records are stored alone, so at most two of them are in memory. The bytes of a record are
+ * stored first, then the journal entry that says they are complete.
  */
 import { throwIfAborted } from '../../src/contract/errors.ts';
 import type { Bytes } from '../../src/contract/ids.ts';
@@ -64,7 +65,9 @@ class RecordWriter {
   readonly #stored: RecordInfo[];
   /** Records built while others are being stored. */
   #batch: BuiltRecord[] = [];
-  /** Settles when the current batch is stored; stays set if that failed, so that the next to wait for it gets the error. */
+  /**
+   * Settles when the current batch is stored; stays set if that failed, so that the next to wait for it gets the error.
+   */
   #writing: Promise<void> | undefined;
   #usable = false;
 
@@ -99,8 +102,8 @@ class RecordWriter {
   }
 
   /**
-   * Waits until nothing is being stored any more, and ignores failures. Without this, records still on their way into the
-   * store would be left over after the clean-up of a failed import.
+   * Waits until nothing is being stored any more, and ignores failures. Without this, records still on their way into
+   * the store would be left over after the clean-up of a failed import.
    */
   async settle(): Promise<void> {
     while (this.#writing) {

@@ -29,7 +29,9 @@ export class IndexedDbStore extends KeyValueStore {
   }
 }
 
-/** One database with one object store. Chats and settings have their own databases, since idb-keyval needs one for each. */
+/**
+ * One database with one object store. Chats and settings have their own databases, since idb-keyval needs one for each.
+ */
 class IndexedDbValues implements KeyValues {
   #store: UseStore | undefined;
 

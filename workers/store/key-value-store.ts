@@ -21,7 +21,7 @@ import {
 const JOURNAL_PREFIX = 'import/';
 const PARTIAL_PREFIX = 'partial/';
 
-/** Parts of one record that are read at once. Two records are read at a time; four reads were the fastest in a bare loop. */
+/** Parts of one record that are read at once. Two records are read at a time; four parts in all were the fastest. */
 const PARTS_AT_ONCE = 2;
 
 /** Number of Blobs that a record of `bytes` bytes is cut into. */

@@ -64,7 +64,8 @@ describe('a model whose records are files', () => {
     const expected = await tokensOf(id);
     await engine.api.unload();
     const source = `onmessage = async ({ data: id }) => {
-      const folder = await (await (await navigator.storage.getDirectory()).getDirectoryHandle('mixtab-records')).getDirectoryHandle(id);
+      const root = await navigator.storage.getDirectory();
+      const folder = await (await root.getDirectoryHandle('mixtab-records')).getDirectoryHandle(id);
       self.held = [];
       for await (const file of folder.values()) self.held.push(await file.createSyncAccessHandle());
       postMessage(self.held.length);

@@ -3,8 +3,8 @@ import type { Bytes } from '../../src/contract/ids.ts';
 import type { BufferPool } from './buffer-pool.ts';
 
 /**
- * Keeps the streams that are being read alive. If nothing but its own pending read refers to a Blob's stream, Chromium 156
- * collects it as garbage and the read never ends. Delete this once that is fixed.
+ * Keeps the streams that are being read alive. If nothing but its own pending read refers to a Blob's stream, Chromium
+ * 156 collects it as garbage and the read never ends. Delete this once that is fixed.
  */
 const activeReaders = new Set<unknown>();
 

@@ -1,4 +1,6 @@
-/** What the reader worker does for the engine worker: see {@link RecordReader} in record-reader.ts for the other end. */
+/**
+ * What the reader worker does for the engine worker: see {@link RecordReader} in record-reader.ts for the other end.
+ */
 import { MixtabError } from '../../src/contract/errors.ts';
 import { transfer } from '../../src/contract/rpc.ts';
 import type { RecordInfo } from '../format/manifest.ts';

@@ -17,7 +17,10 @@ export interface RecordReader {
   recycle?(record: RecordParts): void;
 }
 
-/** A {@link RecordReader} in a worker of its own. `attachSiteStore` gives it a port to the models of the site's own store. */
+/**
+ * A {@link RecordReader} in a worker of its own. `attachSiteStore` gives it a port to the models of the site's own
+ * store.
+ */
 export function createReaderWorker(): RecordReader & { attachSiteStore(port: MessagePort): void } {
   const worker = new Worker(new URL('../reader.worker.ts', import.meta.url), { type: 'module', name: 'reader' });
   const api: Remote<ReaderService> = wrap<ReaderService>(worker);

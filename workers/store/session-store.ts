@@ -1,7 +1,7 @@
 /**
- * Saved sessions, in a database of their own: one header and several parts per session. When a session is saved again, its
- * parts are written beside the old ones. The header comes last and says which parts are valid, so a tab that is closed
- * while saving leaves the old session intact.
+ * Saved sessions, in a database of their own: one header and several parts per session. When a session is saved again,
+ * its parts are written beside the old ones. The header comes last and says which parts are valid, so a tab that is
+ * closed while saving leaves the old session intact.
  */
 import { createStore, promisifyRequest, type UseStore } from 'idb-keyval';
 import type { Bytes } from '../../src/contract/ids.ts';
@@ -102,8 +102,9 @@ export class SessionStore {
   }
 
   /**
-   * Makes room for a session that will replace `replaced`: removes orphaned parts, then the oldest other sessions until all
-   * sessions fit into `budget`. The old `replaced` is not counted, although it exists until the new one is complete.
+   * Makes room for a session that will replace `replaced`: removes orphaned parts, then the oldest other sessions until
+   * all sessions fit into `budget`. The old `replaced` is not counted, although it exists until the new one is
+   * complete.
    * @param needed size of the new session
    */
   async makeRoom(budget: Bytes, needed: Bytes, replaced: string): Promise<void> {

@@ -8,8 +8,8 @@ type AttachListener = (siteStore: SiteStore, otherPorts: MessagePort[]) => void;
 /**
  * Receives the message that gives this worker a port to the site's own store.
  *
- * Create it while the worker's entry point runs. The browser queues messages until then and delivers none before, so none
- * is missed, even if a listener is added later.
+ * Create it while the worker's entry point runs. The browser queues messages until then and delivers none before, so
+ * none is missed, even if a listener is added later.
  */
 export class SiteStoreReceiver {
   readonly #listeners: AttachListener[] = [];

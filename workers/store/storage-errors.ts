@@ -5,7 +5,8 @@ import type { Bytes } from '../../src/contract/ids.ts';
 import { estimateFreeBytes } from './storage-space.ts';
 
 /**
- * Turns what IndexedDB or a file system threw into an error that the user can act on. A `MixtabError` is returned as it is.
+ * Turns what IndexedDB or a file system threw into an error that the user can act on. A `MixtabError` is returned as it
+ * is.
  * @param bytes size of what was being written, for the message
  */
 export async function storageError(error: unknown, bytes: Bytes): Promise<MixtabError> {
