@@ -5,7 +5,7 @@
  *   npx tsx bench/full-size.ts --profile DIR [--preset 8x7b] [--layers N] [--type T] [--gpu-budget MB] [--ram-budget MB]
  *                              [--tokens N] [--prompt TEXT] [--storage indexeddb|opfs] [--json]
  *
- * `--type Q4_K` (the default) and `--type Q2_K` are what docs/streaming.md reports; each finds its own model in the same profile.
+ * `--type Q4_K` (the default) and `--type Q2_K` are what docs/measurements/streaming.md reports; each finds its own model in the same profile.
  *
  * The profile is kept, so that a second run finds the model imported (a 26 GB model takes as much disk).
  */
