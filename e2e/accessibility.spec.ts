@@ -36,7 +36,7 @@ test('axe finds nothing on any view', async ({ page, server }) => {
     .setInputFiles({ name: 'c.json', mimeType: 'application/json', buffer: Buffer.from(JSON.stringify(CHAT)) });
   await expect(page.locator('.hljs-keyword').first()).toBeVisible();
   await expectNoFindings(page, 'chat');
-  await page.getByRole('button', { name: 'More for Heaps' }).click();
+  await page.getByRole('button', { name: 'More options for Heaps' }).click();
   await expectNoFindings(page, 'menu');
   await page.getByRole('menuitem', { name: 'Delete' }).click();
   await expectNoFindings(page, 'deleted');
@@ -49,12 +49,12 @@ test('axe finds nothing on any view', async ({ page, server }) => {
   await expect(page.getByText(/prompt tokens reused/)).toBeVisible();
   await expectNoFindings(page, 'story');
   await page.getByRole('button', { name: 'Experts' }).click();
-  await expect(page.getByRole('complementary', { name: 'What the experts do' })).toContainText('All 48 experts');
+  await expect(page.getByRole('complementary', { name: 'Expert activity' })).toContainText('All 48 experts');
   await expectNoFindings(page, 'experts beside a story');
-  await page.getByRole('link', { name: 'which expert takes which word' }).click();
-  await page.getByRole('button', { name: 'Read it' }).click();
+  await page.getByRole('link', { name: 'routing of a text' }).click();
+  await page.getByRole('button', { name: 'Read text' }).click();
   await page.getByRole('listbox').focus();
-  await page.getByRole('checkbox', { name: 'Number each token' }).check();
+  await page.getByRole('checkbox', { name: 'Show expert numbers' }).check();
   await expectNoFindings(page, 'routing');
   await page.getByRole('link', { name: 'Laboratory' }).click();
   await page.getByText('Ban experts').click();
@@ -67,19 +67,19 @@ test('axe finds nothing on any view', async ({ page, server }) => {
   await page.getByRole('button', { name: 'Close' }).click();
   await importFrom(page, `${server.origin}/missing.gguf`);
   await expect(page.getByRole('alert')).toBeVisible();
-  await page.getByText('Access token for Hugging Face').first().click();
-  await expect(page.getByLabel('Access token for Hugging Face')).toBeVisible();
+  await page.getByText('Hugging Face access token').first().click();
+  await expect(page.getByLabel('Hugging Face access token')).toBeVisible();
   await expectNoFindings(page, 'models');
   await page.setViewportSize({ width: 390, height: 844 });
   await expectNoFindings(page, 'models on a phone');
   await page.goto(`${server.origin}/#experts`);
-  await page.getByText('Layer by layer').click();
+  await page.getByText('By layer').click();
   await expectNoFindings(page, 'experts on a phone');
   await page.getByRole('link', { name: 'Routing' }).click();
   await expectNoFindings(page, 'routing on a phone');
   await page.getByRole('link', { name: 'Laboratory' }).click();
   await expectNoFindings(page, 'laboratory on a phone');
-  await page.getByRole('button', { name: 'Show the sidebar' }).click();
+  await page.getByRole('button', { name: 'Show sidebar' }).click();
   await expectNoFindings(page, 'drawer');
   await page.goto(`${server.origin}/embed.html`);
   await expect(page.getByText('This page is made to be embedded')).toBeVisible();
@@ -92,7 +92,7 @@ test('everything can be reached by keyboard: menus, dialog, versions, skip link;
 }) => {
   await openPage(page, server);
   await page.keyboard.press('Tab');
-  await expect(page.getByRole('button', { name: 'Skip to the content' })).toBeFocused();
+  await expect(page.getByRole('button', { name: 'Skip to content' })).toBeFocused();
   await page.keyboard.press('Enter');
   await page.keyboard.press('Tab');
   await expect(page.getByRole('button', { name: /Once upon a time/ })).toBeFocused();
@@ -100,7 +100,7 @@ test('everything can be reached by keyboard: menus, dialog, versions, skip link;
     .getByLabel('Conversations to import')
     .setInputFiles({ name: 'c.json', mimeType: 'application/json', buffer: Buffer.from(JSON.stringify(CHAT)) });
 
-  const more = page.getByRole('button', { name: 'More for Heaps' });
+  const more = page.getByRole('button', { name: 'More options for Heaps' });
   await more.focus();
   await page.keyboard.press('Enter');
   await expect(page.getByRole('menuitem', { name: 'Rename' })).toBeFocused();
@@ -124,14 +124,14 @@ test('everything can be reached by keyboard: menus, dialog, versions, skip link;
   await expect(page.getByRole('heading', { name: 'Start a story' })).toBeVisible();
 
   await page.setViewportSize({ width: 390, height: 844 });
-  await page.getByRole('button', { name: 'Show the sidebar' }).focus();
+  await page.getByRole('button', { name: 'Show sidebar' }).focus();
   await page.keyboard.press('Enter');
   await expect(page.getByRole('button', { name: 'New conversation' })).toBeFocused();
   await page.keyboard.press('Escape');
-  await expect(page.getByRole('button', { name: 'Show the sidebar' })).toBeFocused();
+  await expect(page.getByRole('button', { name: 'Show sidebar' })).toBeFocused();
   // The second time, the page is shown already.
   for (const times of [1, 2]) {
-    await page.getByRole('button', { name: 'Show the sidebar' }).click();
+    await page.getByRole('button', { name: 'Show sidebar' }).click();
     await page.getByRole('link', { name: 'Models' }).click();
     await expect(page.getByRole('navigation', { name: 'Conversations' }), `${times}`).toBeHidden();
   }

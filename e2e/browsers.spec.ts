@@ -13,7 +13,7 @@ test('where the browser keeps nothing (cookies blocked) the page says so, and is
     IDBFactory.prototype.open = refuse;
   });
   await page.goto(`${server.origin}/`);
-  await expect(page.getByRole('alert')).toContainText('The browser lets this page keep nothing');
+  await expect(page.getByRole('alert')).toContainText('The browser blocks storage for this page');
   await openLibrary(page);
   await page.getByRole('button', { name: 'Settings' }).click();
   await expect(page.getByRole('dialog', { name: 'Settings' })).toBeVisible();
@@ -63,5 +63,5 @@ test('without estimate, clipboard, deviceMemory and randomUUID the page works, a
     expect.stringMatching(/^Once upon a time/),
   ]);
   await openLibrary(page);
-  await expect(page.getByText(/that this browser allows the page/)).toBeHidden();
+  await expect(page.getByText(/that this browser allows this page/)).toBeHidden();
 });

@@ -30,10 +30,10 @@ test('the built-in model talks at once, and offline after the first visit', asyn
 test('a model without a chat template is a plain completer, and the page says so', async ({ page, server }) => {
   await openPage(page, server);
   await importFrom(page, `${server.origin}/plain.gguf`);
-  await expect(page.getByRole('button', { name: /Tiny Text\s*text completer/ })).toBeVisible();
+  await expect(page.getByRole('button', { name: /Tiny Text\s*base model/ })).toBeVisible();
   await expect(page.getByText(/Tiny Text is a base model: it continues what you write/)).toBeVisible();
   // Random words never end by themselves: this lasts until it is stopped, however fast the machine.
-  await setNumbers(page, { 'Longest answer': '4000' });
+  await setNumbers(page, { 'Max answer length': '4000' });
   await page.getByRole('textbox', { name: 'Your text' }).fill('the first');
   await page.getByRole('button', { name: 'Continue' }).click();
   const story = page.getByRole('article', { name: 'Text' });

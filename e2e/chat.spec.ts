@@ -4,7 +4,7 @@ test('import over HTTP, chat, stop, reload, and talk again without the network',
   await openPage(page, server);
   await importFrom(page, `${server.origin}/chat.gguf`);
   await expect(page.getByRole('heading', { name: 'Ask Tiny Chat' })).toBeVisible();
-  await setNumbers(page, { 'Longest answer': '4000' });
+  await setNumbers(page, { 'Max answer length': '4000' });
 
   const message = page.getByRole('textbox', { name: 'Message' });
   await message.fill('What can you do?');
@@ -49,7 +49,7 @@ test('the GPU budget is a setting: experts stream, and too small a budget is ref
   await importFrom(page, `${server.origin}/chat.gguf`);
   await expect(page.getByRole('heading', { name: 'Ask Tiny Chat' })).toBeVisible();
   const setBudget = (megabytes: string): Promise<void> =>
-    setNumbers(page, { 'GPU memory, MB': megabytes, 'Longest answer': '4000' });
+    setNumbers(page, { 'GPU memory (MB)': megabytes, 'Max answer length': '4000' });
   await setBudget('1');
   const alert = page.getByRole('alert');
   await expect(alert).toContainText(/A GPU budget of 1 MB is too small: this model needs at least \d+ MB/);
@@ -76,7 +76,7 @@ test('an answer is drawn as Markdown while it is written: a block of code grows,
   await importFrom(page, `${server.origin}/chat.gguf`);
   await expect(page.getByRole('heading', { name: 'Ask Tiny Chat' })).toBeVisible();
   await page.getByRole('button', { name: 'Settings' }).click();
-  await page.getByRole('spinbutton', { name: 'Longest answer' }).fill('3000');
+  await page.getByRole('spinbutton', { name: 'Max answer length' }).fill('3000');
   await page.getByRole('button', { name: 'Close' }).click();
   // The model's random words go on where a block of code was begun.
   const turns = [

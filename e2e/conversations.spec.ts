@@ -15,7 +15,7 @@ async function openChat(page: Page, server: TestServer): Promise<void> {
   await expect(page.getByRole('heading', { name: 'Ask Tiny Chat' })).toBeVisible();
   // Short answers: what is tested is what becomes of them.
   await page.getByRole('button', { name: 'Settings' }).click();
-  await page.getByRole('spinbutton', { name: 'Longest answer' }).fill('8');
+  await page.getByRole('spinbutton', { name: 'Max answer length' }).fill('8');
   // Random words that don't end by themselves, the same each time.
   await page.getByRole('spinbutton', { name: 'Seed' }).fill('1');
   await page.getByRole('textbox', { name: 'System prompt' }).fill('Be brief.');
@@ -123,12 +123,12 @@ test('a conversation branches, is kept with its settings, searched, renamed, del
   await expect(messages(page).first()).toContainText('whales');
   await page.getByRole('searchbox', { name: 'Search conversations' }).fill('');
 
-  await page.getByRole('button', { name: 'More for Tell me of whales' }).click();
+  await page.getByRole('button', { name: 'More options for Tell me of whales' }).click();
   await page.getByRole('menuitem', { name: 'Rename' }).click();
   await page.getByRole('textbox', { name: 'Title' }).fill('Whales');
   await page.getByRole('textbox', { name: 'Title' }).press('Enter');
   await expect(page).toHaveTitle('Whales · mixtab');
-  await page.getByRole('button', { name: 'More for Whales' }).click();
+  await page.getByRole('button', { name: 'More options for Whales' }).click();
   await page.getByRole('menuitem', { name: 'Delete' }).click();
   await expect(list(page)).toHaveText([/Of mountains/]);
   await page.getByRole('button', { name: 'Undo' }).click();
@@ -187,7 +187,7 @@ test('conversations go to files and come back, as JSON with all versions and as 
   expect(await page.evaluate(() => navigator.clipboard.readText())).toBe('const a = "<b>";');
 
   const save = async (item: string): Promise<string> => {
-    await page.getByRole('button', { name: 'More for From elsewhere' }).first().click();
+    await page.getByRole('button', { name: 'More options for From elsewhere' }).first().click();
     const [download] = await Promise.all([
       page.waitForEvent('download'),
       page.getByRole('menuitem', { name: item }).click(),

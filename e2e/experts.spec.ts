@@ -6,18 +6,18 @@ import { expect, importFrom, openPage, setNumbers, test } from './fixtures.ts';
 const newestCells = (page: Page): Promise<string> =>
   page
     .locator('.expert-grid i')
-    .evaluateAll((cells) => cells.flatMap((cell, i) => (cell.classList.contains('newest') ? [i] : [])).join());
+    .evaluateAll((cells) => cells.flatMap((cell, i) => (cell.classList.contains('latest') ? [i] : [])).join());
 
 /** Places of all cells. */
 const places = (page: Page): Promise<string> =>
   page
     .locator('.expert-grid i')
-    .evaluateAll((cells) => cells.map(({ className }) => className.replace(' newest', '')).join());
+    .evaluateAll((cells) => cells.map(({ className }) => className.replace(' latest', '')).join());
 
 const colours = (page: Page): Promise<string[]> =>
   page.getByRole('option').evaluateAll((tokens) => tokens.map((token) => getComputedStyle(token).backgroundColor));
 
-async function openExperts(page: Page, part: 'Now' | 'Routing' | 'Laboratory'): Promise<void> {
+async function openExperts(page: Page, part: 'Live' | 'Routing' | 'Laboratory'): Promise<void> {
   await page.getByRole('link', { name: 'Experts', exact: true }).click();
   await page.getByRole('navigation', { name: 'Experts' }).getByRole('link', { name: part }).click();
 }
@@ -25,7 +25,7 @@ async function openExperts(page: Page, part: 'Now' | 'Routing' | 'Laboratory'): 
 /** Writes on from a beginning in a new conversation, the likeliest words, and returns them. */
 async function likeliestAnswer(page: Page, beginning: string): Promise<string> {
   await page.getByRole('button', { name: 'New conversation' }).first().click();
-  await page.getByRole('combobox', { name: 'Sampling preset' }).selectOption('Likeliest');
+  await page.getByRole('combobox', { name: 'Sampling preset' }).selectOption('Greedy');
   await page.getByRole('textbox', { name: 'Your text' }).fill(beginning);
   await page.getByRole('button', { name: 'Continue' }).click();
   await expect(page.getByText(/tokens\/s/)).toBeVisible();
@@ -38,17 +38,17 @@ test('beside a conversation the grid follows the answer while it is written, and
 }) => {
   await page.setViewportSize({ width: 1400, height: 900 });
   await openPage(page, server);
-  await setNumbers(page, { 'Longest answer': '2000' });
+  await setNumbers(page, { 'Max answer length': '2000' });
   await page.getByRole('button', { name: 'Experts' }).click();
-  const panel = page.getByRole('complementary', { name: 'What the experts do' });
+  const panel = page.getByRole('complementary', { name: 'Expert activity' });
   await expect(panel.getByText('All 48 experts are on the GPU.')).toBeVisible();
   await expect(panel.getByRole('img', { name: /^6 layers of 8 experts\. All 48/ })).toBeVisible();
-  await expect(panel.getByText('nothing was computed yet')).toBeVisible();
+  await expect(panel.getByText('nothing computed yet')).toBeVisible();
 
   await page.getByRole('button', { name: 'Once upon a time' }).click();
   const stop = page.getByRole('button', { name: 'Stop', exact: true });
   await expect(stop).toBeVisible();
-  await expect(panel.getByText('chosen by the newest token', { exact: true })).toBeVisible();
+  await expect(panel.getByText('selected by the latest token', { exact: true })).toBeVisible();
   const seen = new Set<string>();
   await expect.poll(async () => seen.add(await newestCells(page)).size).toBeGreaterThan(2);
   await expect(stop).toBeVisible();
@@ -56,22 +56,20 @@ test('beside a conversation the grid follows the answer while it is written, and
   await stop.click();
   await expect(page.getByText(/tokens\/s .* stopped/)).toBeVisible();
 
-  await expect(panel.getByText(/^100\.0 % of \d+ were on the GPU/)).toBeVisible();
-  await expect(panel.getByText('nothing: every expert that was asked for was there')).toBeVisible();
-  await expect(
-    panel.getByText(/\d+\.\d s: the GPU computes \d+ %, waiting for experts 0 %, the rest \d+ %/),
-  ).toBeVisible();
+  await expect(panel.getByText(/^100\.0% of \d+ requested experts were already on the GPU/)).toBeVisible();
+  await expect(panel.getByText('nothing: every expert was already in memory')).toBeVisible();
+  await expect(panel.getByText(/\d+\.\d s: GPU computing \d+%, waiting for experts 0%, other \d+%/)).toBeVisible();
   await expect(panel.getByText(/MB on the GPU, with room for 48 experts/)).toBeVisible();
-  await panel.getByText('Layer by layer').click();
+  await panel.getByText('By layer').click();
   const rows = panel.getByRole('row');
   await expect(rows).toHaveCount(7);
   for (let layer = 0; layer < 6; layer++)
-    await expect(rows.nth(layer + 1)).toHaveText(new RegExp(`^${layer}80\\d, \\d\\d \\(\\d+ %\\)$`));
+    await expect(rows.nth(layer + 1)).toHaveText(new RegExp(`^${layer}80\\d, \\d\\d \\(\\d+%\\)$`));
 
   // It stays open over a reload, and closes.
   await page.reload();
   await expect(panel).toBeVisible();
-  await panel.getByRole('button', { name: 'Hide the experts' }).click();
+  await panel.getByRole('button', { name: 'Hide experts' }).click();
   await expect(panel).toBeHidden();
   await expect(page.getByRole('button', { name: 'Experts' })).toBeFocused();
   // On a phone there is no room beside: the button leads to the view.
@@ -90,28 +88,28 @@ test('with little GPU memory the grid shows experts come and go, and what was re
   await openPage(page, server);
   await importFrom(page, `${server.origin}/chat.gguf`);
   await expect(page.getByRole('heading', { name: 'Ask Tiny Chat' })).toBeVisible();
-  await setNumbers(page, { 'GPU memory, MB': '1', 'Main memory, MB': '0', 'Longest answer': '4000' });
+  await setNumbers(page, { 'GPU memory (MB)': '1', 'RAM (MB)': '0', 'Max answer length': '4000' });
   const least = /at least (\d+) MB/.exec(await page.getByRole('alert').innerText())?.[1] ?? '';
-  await setNumbers(page, { 'GPU memory, MB': least });
+  await setNumbers(page, { 'GPU memory (MB)': least });
   await expect(page.getByRole('alert')).toBeHidden();
   await page.getByRole('button', { name: 'Experts' }).click();
   await page.getByRole('textbox', { name: 'Message' }).fill('Hello');
   await page.getByRole('textbox', { name: 'Message' }).press('Enter');
-  const panel = page.getByRole('complementary', { name: 'What the experts do' });
-  await expect(panel.getByText(/^Of 16 experts \d+ are on the GPU, \d+ in the store only\.$/)).toBeVisible();
+  const panel = page.getByRole('complementary', { name: 'Expert activity' });
+  await expect(panel.getByText(/^\d+ of 16 experts are on the GPU, \d+ on disk only\.$/)).toBeVisible();
   const seen = new Set<string>();
   await expect.poll(async () => seen.add(await places(page)).size).toBeGreaterThan(2);
   expect([...seen].join()).toMatch(/gpu/);
   expect([...seen].join()).toMatch(/store/);
   await expect(
-    panel.getByText(/B: [\d.]+ [kM]B for \d+ tokens read, [\d.]+ [kM]B for each of \d+ tokens written/),
+    panel.getByText(/B: [\d.]+ [kM]B for \d+ prompt tokens, [\d.]+ [kM]B for each of \d+ generated tokens/),
   ).toBeVisible();
   await page.getByRole('button', { name: 'Stop', exact: true }).click();
   await expect(page.getByRole('button', { name: 'Send' })).toBeVisible();
   // A chat is read as the model met it: with the words of its template.
   await openExperts(page, 'Routing');
-  await expect(page.getByText(/^The template's words and about \d+ tokens to read$/)).toBeVisible();
-  await page.getByRole('button', { name: 'Read it' }).click();
+  await expect(page.getByText(/^About \d+ tokens to read plus the chat template$/)).toBeVisible();
+  await page.getByRole('button', { name: 'Read text' }).click();
   await expect(page.getByRole('listbox')).toBeVisible();
   expect((await page.getByRole('option').allTextContents()).join('').replace(/[\s\u200b]/g, '')).toMatch(
     /^·\[INST\]Hello\[\/INST\]./,
@@ -128,7 +126,7 @@ test('a text is coloured by first choices; the layer can be chosen, and shares s
   const text = 'The ship lay in the harbour, and the captain walked along the shore.\nNobody spoke.';
   await page.getByRole('textbox', { name: 'Text to read' }).fill(text);
   await expect(page.getByText(/^\d+ tokens to read$/)).toBeVisible();
-  await page.getByRole('button', { name: 'Read it' }).click();
+  await page.getByRole('button', { name: 'Read text' }).click();
   const list = page.getByRole('listbox', { name: /experts in layer 0$/ });
   await expect(list).toBeVisible();
   const shown = await list.getByRole('option').allTextContents();
@@ -149,12 +147,12 @@ test('a text is coloured by first choices; the layer can be chosen, and shares s
 
   // The number is there without colour: by pointer, by keyboard, and written at each token.
   await page.getByRole('option', { name: /“ship”: expert \d, then \d/ }).hover();
-  await expect(page.locator('.token-said')).toHaveText(/^“ship”: expert \d, then \d$/);
+  await expect(page.locator('.token-description')).toHaveText(/^“ship”: expert \d, then \d$/);
   await page.getByRole('listbox').focus();
   await page.keyboard.press('End');
-  await expect(page.locator('.token-said')).toHaveText(/^“\.”: expert \d, then \d$/);
+  await expect(page.locator('.token-description')).toHaveText(/^“\.”: expert \d, then \d$/);
   await expect(page.getByRole('option', { selected: true })).toHaveCount(1);
-  await page.getByRole('checkbox', { name: 'Number each token' }).check();
+  await page.getByRole('checkbox', { name: 'Show expert numbers' }).check();
   const numbered = await page
     .getByRole('option')
     .evaluateAll((tokens) =>
@@ -165,7 +163,7 @@ test('a text is coloured by first choices; the layer can be chosen, and shares s
   for (const [number, colour] of numbered) expect(byNumber.get(number!)).toBe(colour);
 
   await expect(
-    page.getByText(/what chance gives: 12\.5 % for the same first choice, 46\.4 % for one of 2 in common/),
+    page.getByText(/what chance would give: 12\.5% for the same first choice, 46\.4% for at least one in common/),
   ).toBeVisible();
   const rows = await page
     .getByRole('region', { name: 'Routing by layer' })
@@ -191,7 +189,7 @@ test('a conversation can be read too, offline, and what was read is still there 
   context,
 }) => {
   await openPage(page, server);
-  await setNumbers(page, { 'Longest answer': '12' });
+  await setNumbers(page, { 'Max answer length': '12' });
   const words = await likeliestAnswer(page, 'It was late');
   await page.evaluate(() => navigator.serviceWorker.ready);
   server.close();
@@ -199,7 +197,7 @@ test('a conversation can be read too, offline, and what was read is still there 
   await page.reload(); // nothing of the view was fetched so far
   await expect(page.getByRole('button', { name: 'Continue' })).toBeEnabled();
   await openExperts(page, 'Routing');
-  await page.getByRole('button', { name: 'Read it' }).click();
+  await page.getByRole('button', { name: 'Read text' }).click();
   await expect(page.getByRole('listbox')).toBeVisible();
   const shown = (await page.getByRole('option').allTextContents())
     .join('')
@@ -207,7 +205,7 @@ test('a conversation can be read too, offline, and what was read is still there 
     .replaceAll('\u00a0', ' ')
     .replaceAll('↵', '');
   expect(shown.replace(/\s/g, '')).toBe(`·It was late${words}`.replace(/\s/g, ''));
-  await page.getByRole('link', { name: 'Now' }).click();
+  await page.getByRole('link', { name: 'Live' }).click();
   await page.goBack();
   await expect(page.getByRole('listbox')).toBeVisible();
 });
@@ -217,11 +215,11 @@ test('the laboratory: top 1 is worse, random much worse, bans show; conversation
   server,
 }) => {
   await openPage(page, server);
-  await setNumbers(page, { 'Longest answer': '24' });
+  await setNumbers(page, { 'Max answer length': '24' });
   const before = await likeliestAnswer(page, 'The old house');
   await openExperts(page, 'Laboratory');
   const measure = page.getByRole('button', { name: 'Measure both' });
-  await expect(page.getByText('Change something above first: there is nothing to compare.').first()).toBeVisible();
+  await expect(page.getByText('Change something above first.').first()).toBeVisible();
   await expect(measure).toBeDisabled();
 
   /** [true model, changed model] of the newest row. */
@@ -233,13 +231,13 @@ test('the laboratory: top 1 is worse, random much worse, bans show; conversation
     const [exact, altered] = await row.getByRole('cell').allTextContents();
     return [Number(exact), Number(altered)];
   };
-  const used = page.getByRole('combobox', { name: 'Experts a token uses' });
+  const used = page.getByRole('combobox', { name: 'Experts per token' });
   await used.selectOption('1');
   const [exact, top1] = await measured('top 1');
   expect(exact).toBeGreaterThan(1);
   expect(top1).toBeGreaterThan(exact);
   await used.selectOption('');
-  const random = page.getByRole('checkbox', { name: 'Choose experts at random' });
+  const random = page.getByRole('checkbox', { name: 'Select experts at random' });
   await random.check();
   const [same, atRandom] = await measured('random experts, seed 1');
   expect(same).toBe(exact);
@@ -263,17 +261,17 @@ test('the laboratory: top 1 is worse, random much worse, bans show; conversation
   await expect(page.getByText('Changed: without expert 2 of every layer, 5 others.')).toBeVisible();
   // Both texts, from the same beginning; the true model's is the one that the conversation has.
   await page.getByRole('textbox', { name: 'Prompt' }).fill('The old house');
-  await page.getByRole('spinbutton', { name: 'Tokens, at most' }).fill('24');
-  await page.getByRole('spinbutton', { name: 'Tokens, at most' }).blur();
-  await page.getByRole('button', { name: 'Write with both' }).click();
-  await expect(page.getByRole('button', { name: 'Write with both' })).toBeVisible();
+  await page.getByRole('spinbutton', { name: 'Max tokens' }).fill('24');
+  await page.getByRole('spinbutton', { name: 'Max tokens' }).blur();
+  await page.getByRole('button', { name: 'Generate both' }).click();
+  await expect(page.getByRole('button', { name: 'Generate both' })).toBeVisible();
   const words = (text: string): string => text.replace(/\s+/g, ' ').trim();
-  const exactText = await page.getByRole('article', { name: 'The true model' }).locator('p').innerText();
+  const exactText = await page.getByRole('article', { name: 'Original model' }).locator('p').innerText();
   expect(words(exactText)).toBe(words(`The old house${before}`));
-  const alteredText = await page.getByRole('article', { name: 'The changed model' }).locator('p').first().innerText();
+  const alteredText = await page.getByRole('article', { name: 'Changed model' }).locator('p').first().innerText();
   expect(words(alteredText)).not.toBe(words(exactText));
 
-  await page.getByRole('button', { name: 'Back to the conversation' }).click();
+  await page.getByRole('button', { name: 'Back to chat' }).click();
   expect(await likeliestAnswer(page, 'The old house')).toBe(before);
 });
 
@@ -284,33 +282,33 @@ test('an answer and the laboratory do not get in each other’s way, and either 
   await openPage(page, server);
   await importFrom(page, `${server.origin}/plain.gguf`);
   await expect(page.getByText(/Tiny Text is a base model/)).toBeVisible();
-  await setNumbers(page, { 'Longest answer': '4000' });
+  await setNumbers(page, { 'Max answer length': '4000' });
   await page.getByRole('textbox', { name: 'Your text' }).fill('the first');
   await page.getByRole('button', { name: 'Continue' }).click();
   await expect(page.getByRole('button', { name: 'Stop', exact: true })).toBeVisible();
   await openExperts(page, 'Laboratory');
-  const write = page.getByRole('button', { name: 'Write with both' });
+  const write = page.getByRole('button', { name: 'Generate both' });
   await expect(write).toBeDisabled();
-  await expect(page.getByText('An answer is being written: this waits until it is done.').first()).toBeVisible();
-  await page.getByRole('button', { name: 'Stop the answer' }).first().click();
+  await expect(page.getByText('An answer is being generated. You can run this when it is done.').first()).toBeVisible();
+  await page.getByRole('button', { name: 'Stop answer' }).first().click();
 
-  await page.getByRole('checkbox', { name: 'Choose experts at random' }).check();
-  await page.getByRole('spinbutton', { name: 'Tokens, at most' }).fill('2000');
-  await page.getByRole('spinbutton', { name: 'Tokens, at most' }).blur();
+  await page.getByRole('checkbox', { name: 'Select experts at random' }).check();
+  await page.getByRole('spinbutton', { name: 'Max tokens' }).fill('2000');
+  await page.getByRole('spinbutton', { name: 'Max tokens' }).blur();
   await write.click();
   await expect(page.getByText(/^\d+ of 4000 tokens$/)).toBeVisible();
-  await expect(page.getByText('The model is at work for another part of this view.')).toBeVisible();
-  await page.getByRole('button', { name: 'Back to the conversation' }).click();
-  await expect(page.getByText(/The model reads or writes for the experts' view/)).toBeVisible();
+  await expect(page.getByText('The model is busy with another experiment.')).toBeVisible();
+  await page.getByRole('button', { name: 'Back to chat' }).click();
+  await expect(page.getByText(/The experts view is using the model/)).toBeVisible();
   await expect(page.getByRole('button', { name: 'Continue' })).toBeDisabled();
-  await page.getByRole('button', { name: 'Stop it' }).click();
+  await page.getByRole('button', { name: 'Stop experiment' }).click();
   await expect(page.getByRole('button', { name: 'Continue' })).toBeEnabled();
   await openExperts(page, 'Routing');
-  await page.getByRole('radio', { name: 'A text' }).check();
+  await page.getByRole('radio', { name: 'Custom text' }).check();
   await page.getByRole('textbox', { name: 'Text to read' }).fill('the first men of that day '.repeat(3000));
-  await page.getByRole('button', { name: 'Read it' }).click();
+  await page.getByRole('button', { name: 'Read text' }).click();
   await page.getByRole('button', { name: 'Stop', exact: true }).click();
-  await expect(page.getByRole('button', { name: 'Read it' })).toBeEnabled();
+  await expect(page.getByRole('button', { name: 'Read text' })).toBeEnabled();
   await expect(page.getByRole('listbox')).toBeHidden();
   // Another model may be loaded in the middle of it: that ends it.
   await openExperts(page, 'Laboratory');

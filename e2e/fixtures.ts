@@ -147,7 +147,7 @@ export async function setNumbers(page: Page, values: Record<string, string>): Pr
 /** Enters an address in the library and starts the import. */
 export async function importFrom(page: Page, url: string): Promise<void> {
   await openLibrary(page);
-  await page.getByRole('textbox', { name: 'Address of a GGUF' }).fill(url);
+  await page.getByRole('textbox', { name: 'GGUF address' }).fill(url);
   await page.getByRole('button', { name: 'Import', exact: true }).click();
 }
 
@@ -206,7 +206,7 @@ export async function storedModels(page: Page): Promise<string[]> {
     .getByRole('list', { name: 'Stored models' })
     .getByRole('heading')
     .evaluateAll((all) => all.map((heading) => heading.firstChild?.textContent ?? ''));
-  await page.getByRole('button', { name: 'Back to the conversation' }).click();
+  await page.getByRole('button', { name: 'Back to chat' }).click();
   return names;
 }
 

@@ -56,7 +56,7 @@ test('a local file, dropped on the page', async ({ page, server }) => {
     return data;
   }, `${server.origin}/chat.gguf`);
   await page.dispatchEvent('body', 'dragover', { dataTransfer: transfer });
-  await expect(page.getByText('Drop the GGUF to import it')).toBeVisible();
+  await expect(page.getByText('Drop GGUF files here to import them')).toBeVisible();
   await page.dispatchEvent('body', 'drop', { dataTransfer: transfer });
   await expect(page.getByRole('heading', { name: 'Ask Tiny Chat' })).toBeVisible();
 });
@@ -68,8 +68,8 @@ test('a model in three files: by the address of one, and by choosing all', async
   const single = (await recordHashes(page))['chat.gguf'];
   const removeIt = async (): Promise<void> => {
     await openLibrary(page);
-    await page.getByRole('button', { name: 'Remove Tiny Chat' }).click();
-    await page.getByRole('button', { name: 'Remove Tiny Chat' }).click();
+    await page.getByRole('button', { name: 'Delete Tiny Chat' }).click();
+    await page.getByRole('button', { name: 'Delete Tiny Chat' }).click();
     await expect(page.getByRole('list', { name: 'Stored models' }).getByRole('listitem')).toHaveCount(1);
   };
   await removeIt();
@@ -98,8 +98,8 @@ test('a model that was cut into pieces: by address, by choosing, and by dropping
   const removeIt = async (): Promise<void> => {
     await expect(page.getByRole('heading', { name: 'Ask Tiny Chat' })).toBeVisible();
     await openLibrary(page);
-    await page.getByRole('button', { name: 'Remove Tiny Chat' }).click();
-    await page.getByRole('button', { name: 'Remove Tiny Chat' }).click();
+    await page.getByRole('button', { name: 'Delete Tiny Chat' }).click();
+    await page.getByRole('button', { name: 'Delete Tiny Chat' }).click();
     await expect(page.getByRole('list', { name: 'Stored models' }).getByRole('listitem')).toHaveCount(1);
   };
   await importFrom(page, `${server.origin}/chat.gguf.part2of3`);
@@ -155,7 +155,7 @@ test('an import that a closed tab cut off goes on where it was', async ({ page, 
   await openPage(page, server);
   expect(await storedModels(page)).toEqual(['mixtab storyteller']);
   await openLibrary(page);
-  await page.getByRole('button', { name: 'Go on with Tiny Chat' }).click();
+  await page.getByRole('button', { name: 'Continue import of Tiny Chat' }).click();
   await expect(page.getByRole('heading', { name: 'Ask Tiny Chat' })).toBeVisible();
   // The header and the samples are read again; of the weights of six records (18 ranges) nothing is.
   const again = server.ranges.filter((range) => first.has(range));
@@ -172,7 +172,7 @@ test('an import can be paused, and given up later', async ({ page, server }) => 
   await page.getByRole('button', { name: 'Pause' }).click();
   const unfinished = page.getByRole('list', { name: 'Unfinished imports' });
   await expect(unfinished).toContainText('Tiny Chat');
-  await page.getByRole('button', { name: 'Give up Tiny Chat' }).click();
+  await page.getByRole('button', { name: 'Delete import of Tiny Chat' }).click();
   await expect(unfinished).toBeHidden();
   expect(await storedModels(page)).toEqual(['mixtab storyteller']);
 });
@@ -189,11 +189,11 @@ test('a damaged model is found, repaired from its address, and tells what it is 
   await page.getByRole('button', { name: 'Repair Tiny Chat' }).click();
   await expect(page.getByRole('button', { name: 'Repair Tiny Chat' })).toBeHidden();
   await page.getByRole('button', { name: 'Verify Tiny Chat' }).click();
-  await expect(page.getByText('Verified: every byte is as it was imported.')).toBeVisible();
+  await expect(page.getByText('Verified: all data is intact.')).toBeVisible();
   const card = page.getByRole('listitem').filter({ hasText: 'Tiny Chat' });
   await card.getByText('Details').click();
   await expect(card.getByRole('row', { name: /experts/ })).toContainText('Q4_K');
-  await expect(card).toContainText(/This model fits .* of GPU memory whole: at most/);
+  await expect(card).toContainText(/This model fits completely in .* of GPU memory: up to/);
 });
 
 test('a model can be removed', async ({ page, server }) => {
@@ -202,11 +202,11 @@ test('a model can be removed', async ({ page, server }) => {
   await expect(page.getByRole('heading', { name: 'Ask Tiny Chat' })).toBeVisible();
   await openLibrary(page);
   await page.getByRole('button', { name: 'Verify Tiny Chat' }).click();
-  await expect(page.getByText('Verified: every byte is as it was imported.')).toBeVisible();
-  await page.getByRole('button', { name: 'Remove Tiny Chat' }).click();
-  await page.getByRole('button', { name: 'Keep', exact: true }).click();
-  await page.getByRole('button', { name: 'Remove Tiny Chat' }).click();
-  await page.getByRole('button', { name: 'Remove Tiny Chat' }).click();
+  await expect(page.getByText('Verified: all data is intact.')).toBeVisible();
+  await page.getByRole('button', { name: 'Delete Tiny Chat' }).click();
+  await page.getByRole('button', { name: 'Cancel', exact: true }).click();
+  await page.getByRole('button', { name: 'Delete Tiny Chat' }).click();
+  await page.getByRole('button', { name: 'Delete Tiny Chat' }).click();
   await expect(page.getByRole('list', { name: 'Stored models' }).getByRole('listitem')).toHaveCount(1);
   expect(await storedModels(page)).toEqual(['mixtab storyteller']);
   expect(await modelsWithBytes(page)).toBe(1); // the space is free again, not only the list shorter

@@ -7,12 +7,14 @@ test('a large file is shown with its size and the free space before anything is 
   await openPage(page, server);
   await importFrom(page, `${server.origin}/large.gguf`);
   const plan = page.getByRole('region', { name: 'Import large.gguf?' });
-  await expect(plan).toContainText(/46\.7 B parameters, 12\.9 B active · 8 experts, 2 used · 4\.\d bits a weight/);
-  await expect(plan).toContainText(/26\.\d GB to download and keep\. The browser says that [\d.]+ GB are free/);
-  await plan.getByRole('button', { name: 'Not now' }).click();
+  await expect(plan).toContainText(
+    /46\.7 B parameters, 12\.9 B active · 8 experts, 2 per token · 4\.\d bits per weight/,
+  );
+  await expect(plan).toContainText(/26\.\d GB to download\. The browser reports [\d.]+ GB of free space/);
+  await plan.getByRole('button', { name: 'Cancel' }).click();
   await expect(plan).toBeHidden();
   await expect(page.getByRole('list', { name: 'Stored models' }).getByRole('listitem')).toHaveCount(1);
-  await expect(page.getByText(/of the [\d.]+ GB that this browser allows the page/)).toBeVisible();
+  await expect(page.getByText(/of the [\d.]+ GB that this browser allows this page/)).toBeVisible();
 });
 
 test('a Hugging Face repository shows its files, and one is imported', async ({ page, server }) => {
@@ -52,9 +54,9 @@ test('well-known files are listed with size, bits, quality, licence, link, and w
   await openLibrary(page);
   const files = page.getByRole('list', { name: 'Files of Mixtral 8x7B Instruct v0.1', exact: true });
   const row = files.getByRole('listitem').filter({ hasText: 'Q4_K_M' });
-  await expect(row).toContainText('little loss');
+  await expect(row).toContainText('Little quality loss');
   await expect(row.getByRole('img', { name: 'quality 4 of 5' })).toBeVisible();
-  await expect(row).toContainText(/28\.6 GB · 4\.9 bits\s*streams, at most [\d.]+ tokens\/s/);
+  await expect(row).toContainText(/28\.6 GB · 4\.9 bits\s*streams, up to [\d.]+ tokens\/s/);
   await expect(row.getByRole('button', { name: 'Import Mixtral 8x7B Instruct v0.1, Q4_K_M' })).toBeEnabled();
   await expect(page.getByRole('link', { name: 'mradermacher/Mixtral-8x7B-Instruct-v0.1-i1-GGUF' })).toHaveAttribute(
     'href',
@@ -62,8 +64,8 @@ test('well-known files are listed with size, bits, quality, licence, link, and w
   );
   await expect(page.getByText('Licence: Apache-2.0').first()).toBeVisible();
   // The budget that is set here is what is reckoned with.
-  await setNumbers(page, { 'GPU memory, MB': '64000' });
-  await expect(row).toContainText(/fits, at most [\d.]+ tokens\/s/);
+  await setNumbers(page, { 'GPU memory (MB)': '64000' });
+  await expect(row).toContainText(/fits, up to [\d.]+ tokens\/s/);
 });
 
 test('an import can be paused, is offered after a reload, and goes on', async ({ page, server }) => {
@@ -75,9 +77,9 @@ test('an import can be paused, is offered after a reload, and goes on', async ({
   const unfinished = page.getByRole('list', { name: 'Unfinished imports' });
   await expect(unfinished.getByRole('heading', { name: /Tiny Chat/ })).toBeVisible();
   await page.reload();
-  await expect(unfinished).toContainText(/[\d.]+ [kM]B of [\d.]+ [kM]B are here/);
+  await expect(unfinished).toContainText(/[\d.]+ [kM]B of [\d.]+ [kM]B imported/);
   server.slow = false;
-  await page.getByRole('button', { name: 'Go on with Tiny Chat' }).click();
+  await page.getByRole('button', { name: 'Continue import of Tiny Chat' }).click();
   await expect(page.getByRole('heading', { name: 'Ask Tiny Chat' })).toBeVisible();
   await openLibrary(page);
   await expect(unfinished).toBeHidden();
@@ -87,7 +89,7 @@ test('a model answers while its experts are still being downloaded', async ({ pa
   await openPage(page, server);
   server.slow = true;
   await importFrom(page, `${server.origin}/chat.gguf`);
-  await page.getByRole('button', { name: 'Talk to it already' }).click();
+  await page.getByRole('button', { name: 'Use while importing' }).click();
   await expect(page.getByRole('heading', { name: 'Ask Tiny Chat' })).toBeVisible();
   await expect(page.getByText(/Importing chat\.gguf/)).toBeVisible();
   await page.getByRole('textbox', { name: 'Message' }).fill('Are you there?');
@@ -112,7 +114,7 @@ test('a network that goes in mid-stream is waited for: the page says so, an answ
   await openPage(page, server);
   server.slow = true;
   await importFrom(page, `${server.origin}/chat.gguf`);
-  await page.getByRole('button', { name: 'Talk to it already' }).click();
+  await page.getByRole('button', { name: 'Use while importing' }).click();
   await expect(page.getByRole('heading', { name: 'Ask Tiny Chat' })).toBeVisible();
   server.gone = true;
   await expect(page.getByText(/Waiting for the network .* The import continues by itself/)).toBeVisible();

@@ -7,7 +7,7 @@ test('a chat longer than the context: nothing is dropped unasked, and the user c
   await openPage(page, server);
   await importFrom(page, `${server.origin}/chat.gguf`);
   await expect(page.getByRole('heading', { name: 'Ask Tiny Chat' })).toBeVisible();
-  await setNumbers(page, { Context: '96', 'Longest answer': '4' });
+  await setNumbers(page, { 'Context length': '96', 'Max answer length': '4' });
   const message = page.getByRole('textbox', { name: 'Message' });
   const messages = page.getByRole('list', { name: 'Conversation' }).getByRole('listitem');
   const words = 'the first of them was not there'; // about a token a character
@@ -42,7 +42,7 @@ test('a chat longer than the context: nothing is dropped unasked, and the user c
 
 test('a story that fills the context says so, and goes on from its last part', async ({ page, server }) => {
   await openPage(page, server);
-  await setNumbers(page, { Context: '40' });
+  await setNumbers(page, { 'Context length': '40' });
   await expect(page.getByRole('button', { name: 'Once upon a time' })).toBeEnabled();
   await page.getByRole('button', { name: 'Once upon a time' }).click();
   await expect(page.getByText("The model's context is full")).toBeVisible();

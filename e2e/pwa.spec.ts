@@ -29,7 +29,7 @@ test('a new version that took over by itself is used too when the user says so',
   await openPage(page, server);
   await page.evaluate(() => navigator.serviceWorker.ready);
   await publishUpdate(page, server);
-  const offered = page.getByText('A new version of mixtab is ready.');
+  const offered = page.getByText('A new version of mixtab is available.');
   await expect(offered).toBeVisible();
   // Nothing that the first version controls is open, so that the browser may let the next one take over at any time.
   await page.evaluate(async () =>
@@ -41,7 +41,7 @@ test('a new version that took over by itself is used too when the user says so',
   });
   await expect(offered).toBeVisible();
   const loaded = page.waitForEvent('load');
-  await page.getByRole('button', { name: 'Use it now' }).click();
+  await page.getByRole('button', { name: 'Update now' }).click();
   await loaded;
   await expect(page.getByRole('button', { name: 'Once upon a time' })).toBeEnabled();
   await expect(offered).toBeHidden();
@@ -52,12 +52,12 @@ test("a new version waits for the user's word, and what was typed stays", async 
   await page.evaluate(() => navigator.serviceWorker.ready);
   await page.getByRole('textbox', { name: 'Your text' }).fill('words that must stay');
   await publishUpdate(page, server);
-  await expect(page.getByText('A new version of mixtab is ready.')).toBeVisible();
+  await expect(page.getByText('A new version of mixtab is available.')).toBeVisible();
   const loads: string[] = [];
   page.on('load', () => loads.push('load'));
-  await page.getByRole('button', { name: 'Use it now' }).click();
+  await page.getByRole('button', { name: 'Update now' }).click();
   await expect.poll(() => loads.length).toBe(1);
   await expect(page.getByRole('button', { name: 'Once upon a time' })).toBeEnabled();
-  await expect(page.getByText('A new version of mixtab is ready.')).toBeHidden();
+  await expect(page.getByText('A new version of mixtab is available.')).toBeHidden();
   await expect(page.getByRole('textbox', { name: 'Your text' })).toHaveValue('words that must stay');
 });

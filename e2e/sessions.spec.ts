@@ -18,7 +18,7 @@ async function openChat(page: Page, server: TestServer): Promise<void> {
   await openPage(page, server);
   await importFrom(page, `${server.origin}/chat.gguf`);
   await expect(page.getByRole('heading', { name: 'Ask Tiny Chat' })).toBeVisible();
-  await setNumbers(page, { 'Longest answer': '4', Seed: '1' });
+  await setNumbers(page, { 'Max answer length': '4', Seed: '1' });
 }
 
 /** Sends a message; returns what its answer's details tell. */
@@ -100,13 +100,13 @@ test('after a reload, and after a look at another conversation, only what is new
   await page.getByRole('button', { name: 'Settings' }).click();
   await expect(page.getByText(/Now: [\d.]+ [kM]B for 2 conversations/)).toBeVisible();
   await page.getByRole('button', { name: 'Close' }).click();
-  await page.getByRole('button', { name: /^More for the first men/ }).click();
+  await page.getByRole('button', { name: /^More options for the first men/ }).click();
   await page.getByRole('menuitem', { name: 'Delete' }).click();
   await expect.poll(() => keptSessions(page)).toBe(1);
   await openLibrary(page);
-  await expect(page.getByText(/[\d.]+ [kM]B of it is what models remember of conversations/)).toBeVisible();
-  await page.getByRole('button', { name: 'Remove Tiny Chat' }).click();
-  await page.getByRole('button', { name: 'Remove Tiny Chat' }).click();
+  await expect(page.getByText(/[\d.]+ [kM]B of it is the conversation cache/)).toBeVisible();
+  await page.getByRole('button', { name: 'Delete Tiny Chat' }).click();
+  await page.getByRole('button', { name: 'Delete Tiny Chat' }).click();
   await expect.poll(() => keptSessions(page)).toBe(0);
 });
 
@@ -115,7 +115,7 @@ test('saved by itself when nothing is written for a while; switched off, nothing
   await say(page, LONG, 2);
   await expect.poll(() => keptSessions(page)).toBe(1);
   await page.getByRole('button', { name: 'Settings' }).click();
-  await page.getByRole('checkbox', { name: 'Remember what was read' }).uncheck();
+  await page.getByRole('checkbox', { name: 'Cache conversations' }).uncheck();
   await expect.poll(() => keptSessions(page)).toBe(0);
   await page.getByRole('button', { name: 'Close' }).click();
   await page.reload();
@@ -152,11 +152,11 @@ test('the experts’ view takes the cache, and the conversation gets its own bac
   const fresh = await say(page, LONG, 2);
   await page.getByRole('link', { name: 'Experts', exact: true }).click();
   await page.getByRole('navigation', { name: 'Experts' }).getByRole('link', { name: 'Routing' }).click();
-  await page.getByRole('radio', { name: 'A text' }).check();
-  await page.getByRole('button', { name: 'Read it' }).click();
+  await page.getByRole('radio', { name: 'Custom text' }).check();
+  await page.getByRole('button', { name: 'Read text' }).click();
   await expect(page.getByRole('listbox')).toBeVisible();
   await hide(page); // would save what was read, had it become the conversation's
-  await page.getByRole('button', { name: 'Back to the conversation' }).click();
+  await page.getByRole('button', { name: 'Back to chat' }).click();
   const second = await say(page, 'and then', 4);
   expect(second.reused).toBeGreaterThanOrEqual(fresh.prompt - 5);
 });

@@ -18,21 +18,21 @@ test('every setting is explained, presets set the sampling, texts and chats begi
     'Repetition penalty',
     'Presence penalty',
     'Frequency penalty',
-    'Longest answer',
+    'Max answer length',
     'Seed',
-    'Context',
-    'GPU memory, MB',
-    'Main memory, MB',
-    'Disk for conversations, MB',
-    'Prefer experts at hand',
-    'Skip light experts',
+    'Context length',
+    'GPU memory (MB)',
+    'RAM (MB)',
+    'Conversation cache (MB)',
+    'Prefer resident experts',
+    'Skip low-weight experts',
   ]) {
     await expect(dialog.getByRole('spinbutton', { name, exact: true })).toHaveAccessibleDescription(/^\S.{15,}/);
   }
-  await expect(dialog.getByRole('checkbox', { name: 'Remember what was read' })).toHaveAccessibleDescription(/\S/);
-  await expect(dialog.getByRole('combobox', { name: 'Keep new models' })).toBeVisible();
+  await expect(dialog.getByRole('checkbox', { name: 'Cache conversations' })).toHaveAccessibleDescription(/\S/);
+  await expect(dialog.getByRole('combobox', { name: 'Store new models in' })).toBeVisible();
 
-  await dialog.getByRole('radio', { name: 'Likeliest' }).check();
+  await dialog.getByRole('radio', { name: 'Greedy' }).check();
   await expect(dialog.getByRole('spinbutton', { name: 'Temperature' })).toHaveValue('0');
   await dialog.getByRole('spinbutton', { name: 'Temperature' }).fill('0.35');
   await dialog.getByRole('spinbutton', { name: 'Temperature' }).blur();
@@ -52,7 +52,7 @@ test('every setting is explained, presets set the sampling, texts and chats begi
   await expect(page.getByRole('heading', { name: 'Start a story' })).toBeVisible();
   await openSettings();
   await expect(dialog.getByRole('spinbutton', { name: 'Temperature' })).toHaveValue('0.35');
-  await page.getByRole('button', { name: 'Back to the defaults' }).click();
+  await page.getByRole('button', { name: 'Reset to defaults' }).click();
   await page.getByRole('button', { name: 'Close' }).click();
   await expect(choice).toHaveValue('Story');
 });

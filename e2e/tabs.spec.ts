@@ -20,7 +20,7 @@ test('a second tab does not break the first: both write, each is told, and a mod
   await second.goto(`${server.origin}/`);
   await expect(second.getByRole('heading', { name: 'Ask Tiny Chat' })).toBeVisible();
   for (const tab of [page, second])
-    await expect(tab.getByText('Another tab holds a model in GPU memory too')).toBeVisible();
+    await expect(tab.getByText('Another tab also has a model in GPU memory')).toBeVisible();
   await Promise.all([ask(page, 'From the first'), ask(second, 'From the second')]);
   for (const tab of [page, second]) {
     await expect(conversations(tab)).toContainText('From the first');
@@ -30,8 +30,8 @@ test('a second tab does not break the first: both write, each is told, and a mod
 
   await openLibrary(second);
   const remove = async (): Promise<void> => {
-    await second.getByRole('button', { name: 'Remove Tiny Chat' }).click();
-    await second.getByRole('button', { name: 'Remove Tiny Chat' }).click();
+    await second.getByRole('button', { name: 'Delete Tiny Chat' }).click();
+    await second.getByRole('button', { name: 'Delete Tiny Chat' }).click();
   };
   await remove();
   await expect(second.getByRole('alert')).toContainText('Tiny Chat is in use in another tab. Close that tab');
@@ -46,5 +46,5 @@ test('a second tab does not break the first: both write, each is told, and a mod
 
   await page.close();
   await second.evaluate(() => document.dispatchEvent(new Event('visibilitychange')));
-  await expect(second.getByText('Another tab holds a model in GPU memory too')).toBeHidden();
+  await expect(second.getByText('Another tab also has a model in GPU memory')).toBeHidden();
 });

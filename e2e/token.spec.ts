@@ -5,7 +5,7 @@ import type { Page } from '@playwright/test';
 import { expect, importFrom, openLibrary, openPage, type TestServer, test } from './fixtures.ts';
 
 const TOKEN = 'hf_e2eSecret';
-const tokenField = (page: Page) => page.getByLabel('Access token for Hugging Face');
+const tokenField = (page: Page) => page.getByLabel('Hugging Face access token');
 
 /** Hugging Face as far as this page knows it, with one gated repository; all others must not see the token. */
 async function hubFor(page: Page, server: TestServer): Promise<{ seen: string[] }> {
@@ -90,27 +90,27 @@ test('an import that goes on after a reload asks for the token again, unless it 
   await hubFor(page, server);
   await openPage(page, server);
   await openLibrary(page);
-  await page.getByText('Access token for Hugging Face').first().click();
+  await page.getByText('Hugging Face access token').first().click();
   await tokenField(page).fill(TOKEN);
   server.slow = true;
   await importFrom(page, 'https://huggingface.co/someone/gated/blob/main/chat.gguf');
   await expect(page.getByText(/ ([4-9]|1\d) of 20 records/)).toBeVisible();
   await page.getByRole('button', { name: 'Pause' }).click();
-  await expect(page.getByRole('button', { name: 'Go on with Tiny Chat' })).toBeVisible();
+  await expect(page.getByRole('button', { name: 'Continue import of Tiny Chat' })).toBeVisible();
   server.slow = false;
   await page.reload();
-  await page.getByRole('button', { name: 'Go on with Tiny Chat' }).click();
+  await page.getByRole('button', { name: 'Continue import of Tiny Chat' }).click();
   await expect(page.getByRole('alert')).toContainText('enter an access token of your account');
   await tokenField(page).fill(TOKEN);
   await page.getByRole('checkbox', { name: 'Remember on this device' }).check();
   await expect.poll(() => storedText(page)).toContain(TOKEN);
   await page.reload();
-  await page.getByRole('button', { name: 'Go on with Tiny Chat' }).click();
+  await page.getByRole('button', { name: 'Continue import of Tiny Chat' }).click();
   await expect(page.getByRole('heading', { name: 'Ask Tiny Chat' })).toBeVisible();
 
   // Forgotten again where the mark is taken away.
   await openLibrary(page);
-  await page.getByText('Access token for Hugging Face').first().click();
+  await page.getByText('Hugging Face access token').first().click();
   await expect(tokenField(page)).toHaveValue(TOKEN);
   await page.getByRole('checkbox', { name: 'Remember on this device' }).uncheck();
   await expect.poll(() => storedText(page)).not.toContain(TOKEN);

@@ -2,10 +2,10 @@ import { useState } from 'preact/hooks';
 import { copyText } from './copy-text.ts';
 import { IconButton } from './IconButton.tsx';
 
-/** How long the check mark stays. */
-const SHOWN_MS = 1500;
+/** How long the check mark is shown. */
+const COPIED_MS = 1500;
 
-/** Copies a text and says that it did. */
+/** A button that copies a text and shows a check mark when it has. */
 export function CopyButton({ text, label }: { text: () => string; label: string }) {
   const [copied, setCopied] = useState(false);
   return (
@@ -15,7 +15,7 @@ export function CopyButton({ text, label }: { text: () => string; label: string 
       onClick={async () => {
         if (!(await copyText(text()))) return;
         setCopied(true);
-        setTimeout(() => setCopied(false), SHOWN_MS);
+        setTimeout(() => setCopied(false), COPIED_MS);
       }}
     />
   );

@@ -3,15 +3,16 @@ import { Icon } from './icons.tsx';
 
 interface Props {
   icon: IconName;
-  /** Read by screen readers and shown when the pointer rests. */
+  /** For screen readers, and shown as a tooltip. */
   label: string;
   onClick: (event: MouseEvent) => void;
   disabled?: boolean;
   class?: string;
+  /** Sets `aria-expanded` on a button that opens something. */
   expanded?: boolean;
 }
 
-/** A button that is a drawing only. */
+/** A button with an icon and no visible text. */
 export function IconButton({ icon, label, onClick, disabled, class: className = '', expanded }: Props) {
   return (
     <button

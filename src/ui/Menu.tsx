@@ -1,6 +1,9 @@
 import { useRef } from 'preact/hooks';
 import { Icon, type IconName } from './icons.tsx';
 
+/** Pixels between the menu and the edges of the page, and between the menu and its button. */
+const MARGIN = { page: 8, button: 4 };
+
 export interface MenuItem {
   label: string;
   icon: IconName;
@@ -8,17 +11,16 @@ export interface MenuItem {
   danger?: boolean;
 }
 
-/** A button that opens a list of actions. Arrow keys move, Escape and a click elsewhere close (the popover does that). */
+/** A button that opens a menu. Arrow keys move in it. The popover closes on Escape and on a click outside by itself. */
 export function Menu({ label, items, icon = 'more' }: { label: string; items: MenuItem[]; icon?: IconName }) {
   const button = useRef<HTMLButtonElement>(null);
   const list = useRef<HTMLDivElement>(null);
   const open = (): void => {
-    const [popover, from] = [list.current, button.current?.getBoundingClientRect()];
-    if (!popover || !from) return;
+    const popover = list.current;
+    const anchor = button.current?.getBoundingClientRect();
+    if (!popover || !anchor) return;
     popover.showPopover();
-    const { offsetWidth: width, offsetHeight: height } = popover;
-    popover.style.left = `${Math.max(8, Math.min(from.right - width, innerWidth - width - 8))}px`;
-    popover.style.top = `${from.bottom + height + 8 > innerHeight ? Math.max(8, from.top - height - 4) : from.bottom + 4}px`;
+    placeBeside(popover, anchor);
     (popover.firstElementChild as HTMLElement | null)?.focus();
   };
   const move = (event: KeyboardEvent): void => {
@@ -60,4 +62,14 @@ export function Menu({ label, items, icon = 'more' }: { label: string; items: Me
       </div>
     </>
   );
+}
+
+/** Puts a popover below its button, or above it if there is no room below, and keeps it on the page. */
+function placeBeside(popover: HTMLElement, anchor: DOMRect): void {
+  const { offsetWidth: width, offsetHeight: height } = popover;
+  const left = Math.max(MARGIN.page, Math.min(anchor.right - width, innerWidth - width - MARGIN.page));
+  const fitsBelow = anchor.bottom + height + MARGIN.page <= innerHeight;
+  const top = fitsBelow ? anchor.bottom + MARGIN.button : Math.max(MARGIN.page, anchor.top - height - MARGIN.button);
+  popover.style.left = `${left}px`;
+  popover.style.top = `${top}px`;
 }

@@ -1,6 +1,7 @@
 /**
- * Puts a text on the clipboard; false where the browser does not let us. The page may lack the interface (no https) or the
- * user's leave; the old command works without either after a click.
+ * Copies a text to the clipboard. The clipboard API may be missing (no https) or denied. The deprecated `copy` command
+ * needs neither https nor permission after a click.
+ * @returns whether it worked
  */
 export async function copyText(text: string): Promise<boolean> {
   try {
@@ -9,7 +10,7 @@ export async function copyText(text: string): Promise<boolean> {
   } catch {
     const field = document.createElement('textarea');
     field.value = text;
-    field.style.position = 'fixed'; // does not scroll the page to it
+    field.style.position = 'fixed'; // so that selecting it does not scroll the page
     const focused = document.activeElement;
     document.body.append(field);
     field.select();

@@ -1,11 +1,13 @@
-/** Numbers as people read them. */
+/** Formats numbers for people. */
+
+/** @returns a count such as `46.7 B` or `21.9 M` */
 export function formatCount(count: number): string {
   if (count >= 1e9) return `${(count / 1e9).toFixed(1)} B`;
   if (count >= 1e6) return `${(count / 1e6).toFixed(1)} M`;
   return String(count);
 }
 
-/** `seconds` as "3 min 20 s"; empty where it is not known. */
+/** @returns a duration such as `3 min 20 s`; empty if `seconds` is not a finite number of at least 0 */
 export function formatDuration(seconds: number): string {
   if (!Number.isFinite(seconds) || seconds < 0) return '';
   const whole = Math.ceil(seconds);

@@ -3,12 +3,12 @@ import type { ModelConfig } from '../../contract/import-api.ts';
 import { currentBans, setBans } from '../services/laboratory.ts';
 import { type BanResult, toggleBan, toggleEverywhere } from '../state/ablation.ts';
 
-/** A cell an expert; a click bans it or allows it again. Arrow keys move, as in a table. */
+/** A grid with a button per expert, which bans it or allows it again. Arrow keys move between the cells. */
 export function BanGrid({ config }: { config: ModelConfig }) {
   const { layerCount, expertCount } = config;
   const [refusal, setRefusal] = useState('');
-  /** The cell that Tab comes to. */
-  const [at, setAt] = useState({ layer: 0, expert: 0 });
+  /** The only cell in the tab order. */
+  const [active, setActive] = useState({ layer: 0, expert: 0 });
   const table = useRef<HTMLTableElement>(null);
   const bans = currentBans();
   const apply = (result: BanResult): void => {
@@ -19,14 +19,19 @@ export function BanGrid({ config }: { config: ModelConfig }) {
     const step = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] }[event.key];
     if (!step) return;
     event.preventDefault();
-    const next = { layer: clamp(at.layer + step[0], layerCount), expert: clamp(at.expert + step[1], expertCount) };
-    setAt(next);
+    const next = {
+      layer: clamp(active.layer + step[0], layerCount),
+      expert: clamp(active.expert + step[1], expertCount),
+    };
+    setActive(next);
     table.current?.querySelector<HTMLElement>(`[data-cell="${next.layer}.${next.expert}"]`)?.focus();
   };
   return (
     <details class="ban">
       <summary>Ban experts{bans.size > 0 && ` (${bans.size} banned)`}</summary>
-      <p class="hint">A cell is an expert; a click bans it. The numbers on top ban an expert in every layer.</p>
+      <p class="hint">
+        Each cell is an expert: click it to ban it. The numbers at the top ban an expert in every layer.
+      </p>
       <div class="table-scroll">
         <table ref={table} class="ban-grid" aria-label="Experts to ban" style={{ '--rows': layerCount }}>
           <thead>
@@ -58,8 +63,8 @@ export function BanGrid({ config }: { config: ModelConfig }) {
                       data-cell={`${layer}.${expert}`}
                       aria-label={`Layer ${layer}, expert ${expert}`}
                       aria-pressed={bans.has(layer * expertCount + expert)}
-                      tabIndex={layer === at.layer && expert === at.expert ? 0 : -1}
-                      onFocus={() => setAt({ layer, expert })}
+                      tabIndex={layer === active.layer && expert === active.expert ? 0 : -1}
+                      onFocus={() => setActive({ layer, expert })}
                       onClick={() => apply(toggleBan(bans, layer, expert, config))}
                     />
                   </td>

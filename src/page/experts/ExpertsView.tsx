@@ -7,23 +7,24 @@ import { Laboratory } from './Laboratory.tsx';
 import { LiveExperts } from './LiveExperts.tsx';
 import { RoutingView } from './RoutingView.tsx';
 import '../../ui/css/experts.css';
+import '../../ui/css/laboratory.css';
 
-/** Part of the address, name, contents. */
-const PARTS = [
-  ['', 'Now', LiveExperts],
+/** The tabs: their part of the address, their name and their contents. */
+const TABS = [
+  ['', 'Live', LiveExperts],
   ['routing', 'Routing', RoutingView],
   ['laboratory', 'Laboratory', Laboratory],
 ] as const;
 
-/** What the experts do: live, for a text, and with the router changed. */
+/** The experts page: live, routing of a text, and the laboratory. */
 export function ExpertsPage({ notices }: { notices: ComponentChildren }) {
-  const [shown, , Contents] = PARTS.find(([name]) => name === part.value) ?? PARTS[0];
+  const [shown, , Contents] = TABS.find(([name]) => name === part.value) ?? TABS[0];
   return (
     <main class="scroll experts" id="main" tabIndex={-1}>
       <div class="column wide">
         <h1>Experts</h1>
-        <nav class="parts" aria-label="Experts">
-          {PARTS.map(([name, label]) => (
+        <nav class="tabs" aria-label="Experts">
+          {TABS.map(([name, label]) => (
             <a
               key={name}
               href={name ? `#experts/${name}` : '#experts'}
@@ -40,22 +41,21 @@ export function ExpertsPage({ notices }: { notices: ComponentChildren }) {
   );
 }
 
-/** The live part, beside a conversation. */
+/** The live view in a panel beside a conversation. */
 export function ExpertsPanel() {
   const hide = (): void => {
     togglePanel();
-    document.querySelector<HTMLElement>('.bar [aria-expanded]')?.focus(); // where it can be opened again
+    document.querySelector<HTMLElement>('.bar [aria-expanded]')?.focus(); // the button that opens it again
   };
   return (
-    <aside class="experts-panel experts" aria-label="What the experts do">
+    <aside class="experts-panel experts" aria-label="Expert activity">
       <header>
         <h2>Experts</h2>
-        <IconButton icon="close" label="Hide the experts" onClick={hide} />
+        <IconButton icon="close" label="Hide experts" onClick={hide} />
       </header>
       {loaded.value ? <LiveExperts /> : <NoModel />}
       <p class="hint">
-        More: <a href="#experts/routing">which expert takes which word</a>,{' '}
-        <a href="#experts/laboratory">the laboratory</a>
+        More: <a href="#experts/routing">routing of a text</a>, <a href="#experts/laboratory">laboratory</a>
       </p>
     </aside>
   );
@@ -63,7 +63,6 @@ export function ExpertsPanel() {
 
 const NoModel = () => (
   <p class="hint">
-    {loading.value ? 'The model is being loaded.' : 'No model is loaded.'}{' '}
-    {!loading.value && <a href="#models">Choose one</a>}
+    {loading.value ? 'Loading the model …' : 'No model is loaded.'} {!loading.value && <a href="#models">Choose one</a>}
   </p>
 );

@@ -1,3 +1,4 @@
+import type { ModelConfig } from '../../contract/import-api.ts';
 import {
   type Continuations,
   changeSetup,
@@ -14,18 +15,18 @@ import { commonLength, perplexityChange } from '../state/ablation.ts';
 import { PRESETS } from '../state/generation-settings.ts';
 import { loaded } from '../state/state.ts';
 import { BanGrid } from './BanGrid.tsx';
-import { costOf, RunBar, useTokenCount } from './RunBar.tsx';
+import { RunBar, readingCost, useTokenCount } from './RunBar.tsx';
 
-/** The model beside itself with another way to choose experts. */
+/** Compares the model with itself after a change to how it selects experts. */
 export function Laboratory() {
   return (
     <>
       <p class="hint">
-        Change how experts are chosen, and see what the router is worth: the same request is computed as the model is,
-        and changed. Your conversations keep the true model.
+        Change how experts are selected and compare the result with the original model. Your conversations always use
+        the original model.
       </p>
       <Changes />
-      <Words />
+      <GeneratedTexts />
       <Perplexity />
     </>
   );
@@ -34,55 +35,59 @@ export function Laboratory() {
 function Changes() {
   const config = loaded.value?.summary.config;
   if (!config) return null;
-  const { random } = setup.value;
   const changed = currentChange();
   return (
     <section aria-labelledby="lab-changes">
-      <h2 id="lab-changes">What is changed</h2>
+      <h2 id="lab-changes">Changes</h2>
       <div class="lab-fields">
-        <label>
-          <span>Experts a token uses</span>
-          <select
-            value={currentAblation().expertsUsed ?? ''}
-            onChange={({ currentTarget: { value } }) =>
-              changeSetup({ expertsUsed: value === '' ? undefined : Number(value) })
-            }
-          >
-            <option value="">{config.expertsPerToken}, as the model does</option>
-            {Array.from({ length: config.expertsPerToken - 1 }, (_, i) => config.expertsPerToken - 1 - i).map(
-              (used) => (
-                <option key={used} value={used}>
-                  {used === 1 ? '1, its first choice' : `${used}, its first choices`}
-                </option>
-              ),
-            )}
-          </select>
-        </label>
-        <SetupNumber label="Seed, of experts and words" name="seed" min={0} max={4294967295} />
+        <ExpertsPerToken config={config} />
+        <SetupNumber label="Seed" name="seed" min={0} max={4294967295} />
         <label class="check">
           <input
             type="checkbox"
-            checked={random}
+            checked={setup.value.random}
             onChange={(event) => changeSetup({ random: event.currentTarget.checked })}
           />{' '}
-          Choose experts at random
+          Select experts at random
         </label>
       </div>
       <BanGrid config={config} />
-      <p>{changed ? `Changed: ${changed}.` : 'Nothing is changed yet.'}</p>
+      <p>{changed ? `Changed: ${changed}.` : 'No changes yet.'}</p>
     </section>
   );
 }
 
-/** Why nothing can be compared; undefined where it can. */
-const unchanged = (): string | undefined =>
-  currentChange() === '' ? 'Change something above first: there is nothing to compare.' : undefined;
+function ExpertsPerToken({ config: { expertsPerToken } }: { config: ModelConfig }) {
+  const fewer = Array.from({ length: expertsPerToken - 1 }, (_, i) => expertsPerToken - 1 - i);
+  return (
+    <label>
+      <span>Experts per token</span>
+      <select
+        value={currentAblation().expertsUsed ?? ''}
+        onChange={({ currentTarget: { value } }) =>
+          changeSetup({ expertsUsed: value === '' ? undefined : Number(value) })
+        }
+      >
+        <option value="">{expertsPerToken} (default)</option>
+        {fewer.map((used) => (
+          <option key={used} value={used}>
+            {used === 1 ? '1 (first choice only)' : `${used} (first choices only)`}
+          </option>
+        ))}
+      </select>
+    </label>
+  );
+}
 
-function Words() {
+/** @returns why nothing can be compared yet, or undefined if something was changed */
+const blockedUntilChanged = (): string | undefined =>
+  currentChange() === '' ? 'Change something above first.' : undefined;
+
+function GeneratedTexts() {
   const { prompt, preset, maxTokens } = setup.value;
   return (
-    <section aria-labelledby="lab-words">
-      <h2 id="lab-words">What it writes</h2>
+    <section aria-labelledby="lab-texts">
+      <h2 id="lab-texts">Compare generated text</h2>
       <textarea
         class="text-field"
         rows={2}
@@ -92,7 +97,7 @@ function Words() {
       />
       <div class="lab-fields">
         <label>
-          <span>Choice of words</span>
+          <span>Sampling preset</span>
           <select
             value={preset.name}
             onChange={(event) =>
@@ -104,39 +109,40 @@ function Words() {
             ))}
           </select>
         </label>
-        <SetupNumber label="Tokens, at most" name="maxTokens" min={1} max={2000} />
+        <SetupNumber label="Max tokens" name="maxTokens" min={1} max={2000} />
       </div>
       <RunBar
         kind="generating"
-        label="Write with both"
-        cost={`2 × ${maxTokens} tokens to write, at most`}
-        blocked={prompt.trim() === '' ? 'Give a prompt.' : unchanged()}
+        label="Generate both"
+        cost={`Up to 2 × ${maxTokens} tokens to generate`}
+        blocked={prompt.trim() === '' ? 'Enter a prompt.' : blockedUntilChanged()}
         onRun={() => void generateBoth()}
       />
-      {continuations.value && <BothTexts writing={continuations.value} />}
+      {continuations.value && <BothTexts continuations={continuations.value} />}
     </section>
   );
 }
 
-function BothTexts({ writing: { changed, prompt, exact, altered = '' } }: { writing: Continuations }) {
+/** Both texts, with the second one highlighted from the first difference on. */
+function BothTexts({ continuations: { changed, prompt, exact, altered = '' } }: { continuations: Continuations }) {
   const same = commonLength(exact, altered);
   return (
     <div class="both">
-      <article aria-label="The true model">
-        <h3>The true model</h3>
+      <article aria-label="Original model">
+        <h3>Original model</h3>
         <p class="plain">
           <span class="prompt">{prompt}</span>
           {exact}
         </p>
       </article>
-      <article aria-label="The changed model">
+      <article aria-label="Changed model">
         <h3>Changed: {changed}</h3>
         <p class="plain">
           <span class="prompt">{prompt}</span>
           {altered.slice(0, same)}
-          {altered.length > same && <mark title="From here on it differs">{altered.slice(same)}</mark>}
+          {altered.length > same && <mark title="The texts differ from here on">{altered.slice(same)}</mark>}
         </p>
-        {altered !== '' && altered === exact && <p class="hint">The same words.</p>}
+        {altered !== '' && altered === exact && <p class="hint">Both texts are the same.</p>}
       </article>
     </div>
   );
@@ -147,67 +153,68 @@ function Perplexity() {
   const tokens = useTokenCount(text);
   return (
     <section aria-labelledby="lab-perplexity">
-      <h2 id="lab-perplexity">How well it predicts</h2>
+      <h2 id="lab-perplexity">Compare perplexity</h2>
       <textarea
         class="text-field"
         rows={5}
-        aria-label="Text to predict"
+        aria-label="Text to score"
         value={text}
         onInput={(event) => changeSetup({ text: event.currentTarget.value })}
       />
       <RunBar
         kind="measuring"
         label="Measure both"
-        cost={costOf(tokens, measuredBefore() ? '' : '2 × ')}
-        blocked={tokens !== undefined && tokens < 2 ? 'Give a text of at least two tokens.' : unchanged()}
+        cost={readingCost(tokens, { prefix: measuredBefore() ? '' : '2 × ' })}
+        blocked={tokens !== undefined && tokens < 2 ? 'Enter a text of at least two tokens.' : blockedUntilChanged()}
         onRun={() => void measureBoth()}
       />
-      {measured.value && measured.value.rows.length > 0 && (
-        <>
-          <div class="table-scroll">
-            <table class="measured">
-              <thead>
-                <tr>
-                  <th scope="col">Changed</th>
-                  <th scope="col">True model</th>
-                  <th scope="col">Changed model</th>
-                  <th scope="col">Difference</th>
-                </tr>
-              </thead>
-              <tbody>
-                {measured.value.rows.map(({ id, changed, exact, altered }) => (
-                  <tr key={id}>
-                    <th scope="row">{changed}</th>
-                    <td>{exact.toFixed(2)}</td>
-                    <td>{altered.toFixed(2)}</td>
-                    <td>{perplexityChange(exact, altered)}</td>
-                  </tr>
-                ))}
-              </tbody>
-            </table>
-          </div>
-          <p class="hint">
-            Perplexity over {measured.value.exact.tokens} tokens: among how many equally likely tokens the model wavers.
-            Lower is better.
-          </p>
-        </>
-      )}
+      {measured.value && measured.value.rows.length > 0 && <PerplexityTable {...measured.value} />}
     </section>
   );
 }
 
-/** A whole number of the setup; what is none, or out of range, goes back to what was. */
-function SetupNumber({
-  label,
-  name,
-  min,
-  max,
-}: {
+function PerplexityTable({ rows, exact: { tokens } }: NonNullable<typeof measured.value>) {
+  return (
+    <>
+      <div class="table-scroll">
+        <table class="measured">
+          <thead>
+            <tr>
+              <th scope="col">Change</th>
+              <th scope="col">Original model</th>
+              <th scope="col">Changed model</th>
+              <th scope="col">Difference</th>
+            </tr>
+          </thead>
+          <tbody>
+            {rows.map(({ id, changed, exact, altered }) => (
+              <tr key={id}>
+                <th scope="row">{changed}</th>
+                <td>{exact.toFixed(2)}</td>
+                <td>{altered.toFixed(2)}</td>
+                <td>{perplexityChange(exact, altered)}</td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
+      <p class="hint">
+        Perplexity over {tokens} tokens: roughly, between how many equally likely tokens the model hesitates. Lower is
+        better.
+      </p>
+    </>
+  );
+}
+
+interface SetupNumberProps {
   label: string;
   name: 'seed' | 'maxTokens';
   min: number;
   max: number;
-}) {
+}
+
+/** An integer of the setup. An invalid entry is replaced by the previous value. */
+function SetupNumber({ label, name, min, max }: SetupNumberProps) {
   return (
     <label>
       <span>{label}</span>

@@ -2,25 +2,25 @@ import { type ExpertsReport, RESIDENCE } from '../../contract/engine-api.ts';
 import { formatBytes } from '../../contract/format-bytes.ts';
 import { useReport } from '../services/experts-report.ts';
 import {
-  cellTitle,
-  hitSentence,
+  bytesReadText,
+  expertTooltip,
+  hitsText,
+  latestName,
   layerFigures,
-  newestName,
-  streamedSentence,
+  residenceSentence,
   timeShares,
-  whereSentence,
 } from './figures.ts';
 import { percent } from './routing.ts';
 
-/** Where the experts are and what they do, while an answer is written too. */
+/** Where the experts are and how they are used. It updates while an answer is generated. */
 export function LiveExperts() {
   const report = useReport();
-  if (!report) return <p class="hint">The engine has not answered yet.</p>;
+  if (!report) return <p class="hint">Waiting for the engine …</p>;
   return (
-    <section class="live-experts" aria-label="Now">
-      <p>{whereSentence(report)}</p>
+    <section class="live-experts" aria-label="Live">
+      <p>{residenceSentence(report)}</p>
       <Grid report={report} />
-      <Legend newest={newestName(report)} />
+      <Legend latest={latestName(report)} />
       <Figures report={report} />
       <ByLayer report={report} />
     </section>
@@ -29,10 +29,10 @@ export function LiveExperts() {
 
 const RESIDENCE_CLASS = { [RESIDENCE.store]: 'store', [RESIDENCE.ram]: 'ram', [RESIDENCE.gpu]: 'gpu' };
 
-/** A row a layer, a cell an expert. The table below says the same in figures. */
+/** One row per layer, one cell per expert. Screen readers get the table of `ByLayer` instead. */
 function Grid({ report }: { report: ExpertsReport }) {
   const { layerCount, expertCount, residence, uses, newest } = report;
-  const most = Math.max(
+  const mostUses = Math.max(
     1,
     uses.reduce((a, b) => Math.max(a, b), 0),
   );
@@ -40,7 +40,7 @@ function Grid({ report }: { report: ExpertsReport }) {
     <div
       class="expert-grid"
       role="img"
-      aria-label={`${layerCount} layers of ${expertCount} experts. ${whereSentence(report)}`}
+      aria-label={`${layerCount} layers of ${expertCount} experts. ${residenceSentence(report)}`}
       style={{ '--rows': layerCount, '--columns': expertCount }}
     >
       <span />
@@ -50,13 +50,14 @@ function Grid({ report }: { report: ExpertsReport }) {
       {Array.from({ length: layerCount }, (_, layer) => [
         <b key={layer}>{layer}</b>,
         ...Array.from({ length: expertCount }, (_, expert) => {
-          const at = layer * expertCount + expert;
+          const index = layer * expertCount + expert;
+          const tier = RESIDENCE_CLASS[residence[index] as keyof typeof RESIDENCE_CLASS];
           return (
             <i
-              key={at}
-              class={`${RESIDENCE_CLASS[residence[at] as keyof typeof RESIDENCE_CLASS]}${newest[at] ? ' newest' : ''}`}
-              style={{ '--use': uses[at] / most }}
-              title={cellTitle(report, layer, expert)}
+              key={index}
+              class={`${tier}${newest[index] ? ' latest' : ''}`}
+              style={{ '--use': uses[index] / mostUses }}
+              title={expertTooltip(report, layer, expert)}
             />
           );
         }),
@@ -65,23 +66,23 @@ function Grid({ report }: { report: ExpertsReport }) {
   );
 }
 
-function Legend({ newest }: { newest: string }) {
+function Legend({ latest }: { latest: string }) {
   return (
-    <ul class="expert-legend" aria-label="Signs">
+    <ul class="expert-legend" aria-label="Legend">
       <li>
         <i class="gpu" /> on the GPU
       </li>
       <li>
-        <i class="ram" /> in main memory
+        <i class="ram" /> in RAM
       </li>
       <li>
-        <i class="store" /> in the store only
+        <i class="store" /> on disk only
       </li>
       <li>
-        <i class="gpu newest" /> chosen by {newest}
+        <i class="gpu latest" /> selected by {latest}
       </li>
       <li>
-        <i class="store used" /> line below: how often used
+        <i class="store used" /> line below: how often it is used
       </li>
     </ul>
   );
@@ -93,9 +94,9 @@ function Figures({ report }: { report: ExpertsReport }) {
   return (
     <dl class="expert-figures">
       <dt>Hits</dt>
-      <dd>{hitSentence(report)}</dd>
-      <dt>Read from the store</dt>
-      <dd>{streamedSentence(report)}</dd>
+      <dd>{hitsText(report)}</dd>
+      <dt>Read from disk</dt>
+      <dd>{bytesReadText(report)}</dd>
       <dt>Time</dt>
       <dd>
         {elapsedMs > 0 ? (
@@ -110,13 +111,13 @@ function Figures({ report }: { report: ExpertsReport }) {
             {cache.stalls > 0 && `; ${cache.stalls} tokens waited for an expert`}
           </>
         ) : (
-          'nothing was computed yet'
+          'nothing computed yet'
         )}
       </dd>
       <dt>Memory</dt>
       <dd>
         {formatBytes(memory.gpuBytes)} on the GPU, with room for {cache.slots} experts
-        {memory.ramBytes > 0 && `; ${formatBytes(memory.ramBytes)} of experts in main memory`}
+        {memory.ramBytes > 0 && `; ${formatBytes(memory.ramBytes)} of experts in RAM`}
       </dd>
     </dl>
   );
@@ -125,24 +126,24 @@ function Figures({ report }: { report: ExpertsReport }) {
 function ByLayer({ report }: { report: ExpertsReport }) {
   return (
     <details class="by-layer">
-      <summary>Layer by layer</summary>
+      <summary>By layer</summary>
       <table>
         <thead>
           <tr>
             <th scope="col">Layer</th>
             <th scope="col">On the GPU</th>
-            <th scope="col">In main memory</th>
-            <th scope="col">Chosen by {newestName(report)}</th>
-            <th scope="col">Used most</th>
+            <th scope="col">In RAM</th>
+            <th scope="col">Selected by {latestName(report)}</th>
+            <th scope="col">Most used</th>
           </tr>
         </thead>
         <tbody>
-          {layerFigures(report).map(({ gpu, ram, newest, busiest }, layer) => (
+          {layerFigures(report).map(({ gpu, ram, latest, busiest }, layer) => (
             <tr key={layer}>
               <th scope="row">{layer}</th>
               <td>{gpu}</td>
               <td>{ram}</td>
-              <td>{newest.join(', ') || '–'}</td>
+              <td>{latest.join(', ') || '–'}</td>
               <td>{busiest ? `${busiest.expert} (${percent(busiest.share, 0)})` : '–'}</td>
             </tr>
           ))}

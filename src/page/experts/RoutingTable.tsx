@@ -8,7 +8,7 @@ interface Props {
   config: ModelConfig;
 }
 
-/** How often consecutive tokens agree, against chance, and how often each expert is used: layer by layer. */
+/** Per layer: how often consecutive tokens select the same experts, against chance, and how often each expert is used. */
 export function RoutingTable({ routing, config: { expertCount, expertsPerToken } }: Props) {
   const same = chanceOfSame(expertCount);
   const common = chanceOfCommon(expertCount, expertsPerToken);
@@ -18,21 +18,21 @@ export function RoutingTable({ routing, config: { expertCount, expertsPerToken }
     <>
       <h2>All layers</h2>
       <p class="hint">
-        How often a token and the one before it chose alike. The mark in each bar is what chance gives: {percent(same)}{' '}
-        for the same first choice{several && `, ${percent(common)} for one of ${expertsPerToken} in common`}. Then the
-        share of choices that fell on each expert; even would be {percent(same)}.
+        How often consecutive tokens select the same experts. The mark in each bar is what chance would give:{' '}
+        {percent(same)} for the same first choice{several && `, ${percent(common)} for at least one in common`}. The
+        other columns are each expert's share of all selections, in percent. Equal shares would be {percent(same)}.
       </p>
-      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard */}
+      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolling element must be reachable by keyboard */}
       <section class="table-scroll" tabIndex={0} aria-label="Routing by layer">
         <table class="routing-table">
           <thead>
             <tr>
               <th scope="col">Layer</th>
               <th scope="col">Same first choice</th>
-              {several && <th scope="col">One in common</th>}
+              {several && <th scope="col">At least one in common</th>}
               {routing[0].use.map((_, expert) => (
                 <th scope="col" key={expert}>
-                  <span class="visually-hidden">Use of expert </span>
+                  <span class="visually-hidden">Share of expert </span>
                   {expert}
                 </th>
               ))}
@@ -68,7 +68,7 @@ export function RoutingTable({ routing, config: { expertCount, expertsPerToken }
   );
 }
 
-/** A share as figure and bar, with a mark where chance is. */
+/** A share as a figure and a bar, with a mark for the share that chance would give. */
 function Share({ share, chance }: { share: number; chance: number }) {
   return (
     <td class="share">

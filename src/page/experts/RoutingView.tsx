@@ -3,22 +3,22 @@ import { inputOf, layer, ownText, type Reading, read, reading, wordsOf } from '.
 import { current } from '../state/conversations.ts';
 import { asCss, expertColours } from './palette.ts';
 import { RoutingTable } from './RoutingTable.tsx';
-import { costOf, RunBar, useTokenCount } from './RunBar.tsx';
+import { RunBar, readingCost, useTokenCount } from './RunBar.tsx';
 import { percent } from './routing.ts';
 import { TokenText } from './TokenText.tsx';
 
-/** Which expert takes which token of a text, as in section 5 of Mixtral's paper. */
+/** Which experts process which tokens of a text, as in section 5 of the Mixtral paper. */
 export function RoutingView() {
   return (
     <>
-      <p class="hint">The model reads a text, and each token is coloured by the expert that its router chose first.</p>
+      <p class="hint">The model reads a text, and each token is coloured by the expert that its router ranks first.</p>
       <Source />
       {reading.value && <Result reading={reading.value} />}
     </>
   );
 }
 
-/** What is read: the conversation, or a text of the user's own. */
+/** Selects the text to read: the conversation or a text that the user enters. */
 function Source() {
   const conversation = inputOf(current.value);
   const [own, setOwn] = useState(!conversation);
@@ -27,7 +27,7 @@ function Source() {
   return (
     <section aria-label="Text">
       <fieldset class="presets">
-        <legend class="visually-hidden">What is read</legend>
+        <legend class="visually-hidden">Source</legend>
         <label>
           <input
             type="radio"
@@ -40,7 +40,7 @@ function Source() {
         </label>
         <label>
           <input type="radio" name="routing-source" checked={own || !conversation} onChange={() => setOwn(true)} />
-          <span>A text</span>
+          <span>Custom text</span>
         </label>
       </fieldset>
       {(own || !conversation) && (
@@ -54,13 +54,13 @@ function Source() {
       )}
       <RunBar
         kind="routing"
-        label="Read it"
-        cost={costOf(tokens, input.kind === 'chat' ? "The template's words and about " : '')}
+        label="Read text"
+        cost={readingCost(tokens, input.kind === 'chat' ? { prefix: 'About ', suffix: ' plus the chat template' } : {})}
         blocked={
           tokens === undefined
             ? 'Counting the tokens …'
             : tokens < 2
-              ? 'Give a text of at least two tokens.'
+              ? 'Enter a text of at least two tokens.'
               : undefined
         }
         onRun={() => void read(input)}
@@ -71,11 +71,11 @@ function Source() {
 
 function Result({ reading: { model, config, tokens, perplexity, routing, trace } }: { reading: Reading }) {
   const [numbers, setNumbers] = useState(false);
-  const at = layer.value;
+  const shownLayer = layer.value;
   const colours = expertColours(config.expertCount).map(asCss);
   return (
     <section aria-label="Routing">
-      <h2>Layer {at}</h2>
+      <h2>Layer {shownLayer}</h2>
       <div class="row">
         <label class="slider">
           <span class="hint">Layer</span>
@@ -83,26 +83,26 @@ function Result({ reading: { model, config, tokens, perplexity, routing, trace }
             type="range"
             min={0}
             max={config.layerCount - 1}
-            value={at}
-            aria-valuetext={`Layer ${at} of 0 to ${config.layerCount - 1}`}
+            value={shownLayer}
+            aria-valuetext={`Layer ${shownLayer} of 0 to ${config.layerCount - 1}`}
             onInput={(event) => (layer.value = event.currentTarget.valueAsNumber)}
           />
         </label>
         <label class="check">
-          <input type="checkbox" checked={numbers} onChange={(event) => setNumbers(event.currentTarget.checked)} />{' '}
-          Number each token
+          <input type="checkbox" checked={numbers} onChange={(event) => setNumbers(event.currentTarget.checked)} /> Show
+          expert numbers
         </label>
       </div>
-      <ul class="expert-chips" aria-label={`Experts of layer ${at}, and the share of choices that fell on each`}>
-        {routing[at].use.map((share, expert) => (
+      <ul class="expert-chips" aria-label={`Experts of layer ${shownLayer} with their share of selections`}>
+        {routing[shownLayer].use.map((share, expert) => (
           <li key={expert} style={{ background: colours[expert] }}>
             <strong>{expert}</strong> {percent(share)}
           </li>
         ))}
       </ul>
-      <TokenText trace={trace} layer={at} layerCount={config.layerCount} colours={colours} numbers={numbers} />
+      <TokenText trace={trace} layer={shownLayer} layerCount={config.layerCount} colours={colours} numbers={numbers} />
       <p class="hint">
-        {tokens} tokens, read by {model}; perplexity {perplexity.toFixed(2)}.
+        {tokens} tokens read by {model}. Perplexity: {perplexity.toFixed(2)}.
       </p>
       <RoutingTable routing={routing} config={config} />
     </section>

@@ -6,29 +6,18 @@ import { type Experiment, experiment, generating, loaded, loading, stopping } fr
 interface Props {
   kind: Experiment['kind'];
   label: string;
-  /** What it takes, said before. */
+  /** How much work it is, shown before it starts. */
   cost: string;
-  /** Why it makes no sense now; undefined where it does. */
+  /** Why the input cannot be run. Undefined if it can. */
   blocked?: string | undefined;
   onRun: () => void;
 }
 
-/** A button that has the model work for the experts' view; while it does, how far it is and a way to end it. */
+/** A button that starts an experiment. While the experiment runs, it shows the progress and a button to stop it. */
 export function RunBar({ kind, label, cost, blocked, onRun }: Props) {
   const running = experiment.value;
-  if (running?.kind === kind) {
-    const { done, total } = running;
-    return (
-      <div class="run">
-        <button type="button" disabled={stopping.value} onClick={stop}>
-          {stopping.value ? 'Stopping' : 'Stop'}
-        </button>
-        <progress aria-label={label} {...(done > 0 ? { value: done, max: total } : {})} />
-        <span class="hint nowrap">{done > 0 ? `${done} of ${total} tokens` : 'Working …'}</span>
-      </div>
-    );
-  }
-  const reason = occupied() ?? blocked;
+  if (running?.kind === kind) return <Progress label={label} running={running} />;
+  const reason = modelBusy() ?? blocked;
   return (
     <div class="run">
       <button type="button" class="primary" disabled={reason !== undefined} onClick={onRun}>
@@ -37,43 +26,55 @@ export function RunBar({ kind, label, cost, blocked, onRun }: Props) {
       <span class="hint">{reason ?? cost}</span>
       {(generating.value || running) && (
         <button type="button" class="small" disabled={stopping.value} onClick={stop}>
-          {running ? 'Stop it' : 'Stop the answer'}
+          {running ? 'Stop experiment' : 'Stop answer'}
         </button>
       )}
     </div>
   );
 }
 
-/** Who has the model; undefined where it is free. */
-function occupied(): string | undefined {
-  if (loading.value) return 'The model is being loaded.';
-  if (generating.value) return 'An answer is being written: this waits until it is done.';
-  if (experiment.value) return 'The model is at work for another part of this view.';
+function Progress({ label, running: { done, total } }: { label: string; running: Experiment }) {
+  return (
+    <div class="run">
+      <button type="button" disabled={stopping.value} onClick={stop}>
+        {stopping.value ? 'Stopping' : 'Stop'}
+      </button>
+      <progress aria-label={label} {...(done > 0 ? { value: done, max: total } : {})} />
+      <span class="hint nowrap">{done > 0 ? `${done} of ${total} tokens` : 'Working …'}</span>
+    </div>
+  );
+}
+
+/** @returns what the model is busy with, or undefined if it is free */
+function modelBusy(): string | undefined {
+  if (loading.value) return 'The model is loading.';
+  if (generating.value) return 'An answer is being generated. You can run this when it is done.';
+  if (experiment.value) return 'The model is busy with another experiment.';
   return undefined;
 }
 
-/** The text must be left alone for so long before its tokens are counted. */
-const COUNT_AFTER_MS = 300;
+/** How long a text must be left unchanged before its tokens are counted. */
+const COUNT_DELAY_MS = 300;
 
-/** Tokens of a text; undefined while that is not known. */
+/** @returns the number of tokens in a text, or undefined until they are counted */
 export function useTokenCount(text: string): number | undefined {
   const [count, setCount] = useState<number | undefined>(undefined);
-  const model = loaded.value?.summary.id;
+  const modelId = loaded.value?.summary.id;
   useEffect(() => {
-    let gone = false;
+    let cancelled = false;
     setCount(undefined);
     const timer = setTimeout(async () => {
       const tokens = await engine.tokenize(text).catch(() => undefined);
-      if (!gone) setCount(tokens?.length);
-    }, COUNT_AFTER_MS);
+      if (!cancelled) setCount(tokens?.length);
+    }, COUNT_DELAY_MS);
     return () => {
-      gone = true;
+      cancelled = true;
       clearTimeout(timer);
     };
-  }, [text, model]);
+  }, [text, modelId]);
   return count;
 }
 
-/** How many tokens a text takes, in words. */
-export const costOf = (tokens: number | undefined, before = ''): string =>
-  tokens === undefined ? 'Counting the tokens …' : `${before}${tokens} tokens to read`;
+/** @returns how many tokens have to be read, in words */
+export const readingCost = (tokens: number | undefined, { prefix = '', suffix = '' } = {}): string =>
+  tokens === undefined ? 'Counting the tokens …' : `${prefix}${tokens} tokens to read${suffix}`;

@@ -2,28 +2,28 @@ import { useEffect, useMemo, useState } from 'preact/hooks';
 import type { ScoreResult } from '../../contract/engine-api.ts';
 import { spoken, tokensAt, visible } from './routing.ts';
 
-/** More would make the page slow. */
-const MOST_SHOWN = 4000;
+/** More tokens would make the page slow. */
+const MAX_SHOWN = 4000;
 
 interface Props {
   trace: NonNullable<ScoreResult['trace']>;
   layer: number;
   layerCount: number;
-  /** CSS colour of each expert. */
+  /** A CSS colour per expert. */
   colours: string[];
-  /** Whether each token carries the number of its expert. */
+  /** Whether to write the number of its expert at each token. */
   numbers: boolean;
 }
 
-/** The text, each token coloured by its first choice. Pointer or arrow keys pick a token, whose experts are said below. */
+/** The text with each token coloured by its first expert. The token under the pointer or keyboard is described below. */
 export function TokenText({ trace, layer, layerCount, colours, numbers }: Props) {
   const [active, setActive] = useState<number | undefined>(undefined);
-  const tokens = useMemo(() => tokensAt(trace, layer, layerCount).slice(0, MOST_SHOWN), [trace, layer]);
-  // The same nodes while only the active token changes: thousands need not be compared again.
-  const drawn = useMemo(
+  const tokens = useMemo(() => tokensAt(trace, layer, layerCount).slice(0, MAX_SHOWN), [trace, layer]);
+  // Memoized, so that thousands of tokens are not compared again when only the active one changes.
+  const options = useMemo(
     () =>
       tokens.map((token, i) => (
-        // biome-ignore lint/a11y/useFocusableInteractive: the list has the focus and names the active option
+        // biome-ignore lint/a11y/useFocusableInteractive: the list has the focus and points to the active option
         <span
           key={i}
           id={`token-${i}`}
@@ -44,7 +44,7 @@ export function TokenText({ trace, layer, layerCount, colours, numbers }: Props)
     const option = active === undefined ? null : document.getElementById(`token-${active}`);
     option?.setAttribute('aria-selected', 'true');
     return () => option?.setAttribute('aria-selected', 'false');
-  }, [active, drawn]);
+  }, [active, options]);
   const move = (event: KeyboardEvent): void => {
     const from = active ?? -1;
     const next = {
@@ -61,32 +61,32 @@ export function TokenText({ trace, layer, layerCount, colours, numbers }: Props)
     setActive(to);
     document.getElementById(`token-${to}`)?.scrollIntoView({ block: 'nearest' });
   };
-  const point = ({ target }: Event): void => {
+  const activate = ({ target }: Event): void => {
     const token = target instanceof Element ? target.closest<HTMLElement>('[data-token]')?.dataset.token : undefined;
     if (token !== undefined) setActive(Number(token));
   };
-  const chosen = active === undefined ? undefined : tokens[active];
+  const described = active === undefined ? undefined : tokens[active];
   return (
     <>
       <div
         class="token-text"
         role="listbox"
         tabIndex={0}
-        aria-label={`The text's tokens with their experts in layer ${layer}`}
+        aria-label={`Tokens and their experts in layer ${layer}`}
         {...(active !== undefined && { 'aria-activedescendant': `token-${active}` })}
         onKeyDown={move}
-        onPointerOver={point}
-        onClick={point}
+        onPointerOver={activate}
+        onClick={activate}
         onFocus={() => setActive(active ?? 0)}
       >
-        {drawn}
+        {options}
       </div>
-      <p class="token-said">
-        {chosen ? spoken(chosen) : 'Point at a token, or go through them with the arrow keys, to see its experts.'}
+      <p class="token-description">
+        {described ? spoken(described) : 'Point at a token or use the arrow keys to see its experts.'}
       </p>
-      {trace.pieces.length > MOST_SHOWN && (
+      {trace.pieces.length > MAX_SHOWN && (
         <p class="hint">
-          The first {MOST_SHOWN} of {trace.pieces.length} tokens are shown; the figures count all.
+          Showing the first {MAX_SHOWN} of {trace.pieces.length} tokens. The figures cover all of them.
         </p>
       )}
     </>

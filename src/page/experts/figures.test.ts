@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import type { ExpertsReport } from '../../contract/engine-api.ts';
-import { cellTitle, hitSentence, layerFigures, streamedSentence, timeShares, whereSentence } from './figures.ts';
+import { bytesReadText, expertTooltip, hitsText, layerFigures, residenceSentence, timeShares } from './figures.ts';
 
 const report: ExpertsReport = {
   layerCount: 2,
@@ -17,45 +17,45 @@ const report: ExpertsReport = {
   elapsedMs: 100,
   memory: { gpuBytes: 1, ramBytes: 0 },
 };
-const resident = (...places: number[]) => whereSentence({ residence: Uint8Array.from(places) });
+const sentenceFor = (...tiers: number[]) => residenceSentence({ residence: Uint8Array.from(tiers) });
 
-it('tells each layer: what is where, what the newest token chose, what is used most', () => {
+it('describes each layer: where its experts are, what the latest token selected, which is used most', () => {
   expect(layerFigures(report)).toEqual([
-    { gpu: 1, ram: 1, newest: [0, 2], busiest: { expert: 0, share: 0.75 } },
-    { gpu: 2, ram: 0, newest: [] },
+    { gpu: 1, ram: 1, latest: [0, 2], busiest: { expert: 0, share: 0.75 } },
+    { gpu: 2, ram: 0, latest: [] },
   ]);
 });
 
 it('says where the experts are', () => {
-  expect(whereSentence(report)).toBe('Of 6 experts 3 are on the GPU, 1 in main memory, 2 in the store only.');
-  expect(resident(2, 2)).toBe('All 2 experts are on the GPU.');
-  expect(resident(2, 0)).toBe('Of 2 experts 1 is on the GPU, 1 in the store only.');
+  expect(residenceSentence(report)).toBe('3 of 6 experts are on the GPU, 1 in RAM, 2 on disk only.');
+  expect(sentenceFor(2, 2)).toBe('All 2 experts are on the GPU.');
+  expect(sentenceFor(2, 0)).toBe('1 of 2 experts is on the GPU, 1 on disk only.');
 });
 
-it('splits the bytes between the prompt and the tokens written', () => {
-  expect(streamedSentence(report)).toBe('5.0 MB: 3.0 MB for 7 tokens read, 500 kB for each of 4 tokens written');
-  expect(streamedSentence({ ...report, tokens: 0 })).toBe('5.0 MB: 3.0 MB for 7 tokens read');
-  expect(streamedSentence({ ...report, cache: { ...report.cache, bytesRead: 0 } })).toBe(
-    'nothing: every expert that was asked for was there',
+it('splits the bytes read between the prompt and the generated tokens', () => {
+  expect(bytesReadText(report)).toBe('5.0 MB: 3.0 MB for 7 prompt tokens, 500 kB for each of 4 generated tokens');
+  expect(bytesReadText({ ...report, tokens: 0 })).toBe('5.0 MB: 3.0 MB for 7 prompt tokens');
+  expect(bytesReadText({ ...report, cache: { ...report.cache, bytesRead: 0 } })).toBe(
+    'nothing: every expert was already in memory',
   );
   const reading = { ...report, promptTokens: 0, tokens: 0 };
-  expect(streamedSentence(reading)).toBe('5.0 MB so far, for the text that is being read');
-  expect(streamedSentence({ ...reading, cache: { ...report.cache, bytesRead: 0 } })).toBe('nothing yet');
+  expect(bytesReadText(reading)).toBe('5.0 MB so far for the text being read');
+  expect(bytesReadText({ ...reading, cache: { ...report.cache, bytesRead: 0 } })).toBe('nothing yet');
 });
 
-it('splits the time into parts of 1, where waits overlap too', () => {
+it('splits the time into shares of 1, even if the waits overlap', () => {
   expect(timeShares(report).map(({ share }) => share)).toEqual([0.6, 0.3, 0.1]);
   const overlapping = timeShares({ gpuWaitMs: 60, expertWaitMs: 60, elapsedMs: 100 });
   expect(overlapping.map(({ share }) => share)).toEqual([0.5, 0.5, 0]);
   expect(timeShares({ gpuWaitMs: 0, expertWaitMs: 0, elapsedMs: 0 }).map(({ share }) => share)).toEqual([0, 0, 0]);
 });
 
-it('names a cell, and the hits', () => {
-  expect(cellTitle(report, 0, 1)).toBe('Layer 0, expert 1: in main memory, used 0 times');
-  expect(cellTitle(report, 0, 2)).toBe('Layer 0, expert 2: in the store only, used once, by the newest token too');
-  expect(cellTitle({ ...report, tokens: 0 }, 0, 2)).toContain('by the text read last too');
-  expect(hitSentence(report)).toBe(
-    '75.0 % of 4 were on the GPU when they were asked for; of 1 that were not, 1 was being read already',
+it('describes one expert, and the hits', () => {
+  expect(expertTooltip(report, 0, 1)).toBe('Layer 0, expert 1: in RAM, used 0 times');
+  expect(expertTooltip(report, 0, 2)).toBe('Layer 0, expert 2: on disk only, used once, including by the latest token');
+  expect(expertTooltip({ ...report, tokens: 0 }, 0, 2)).toContain('including by the latest text');
+  expect(hitsText(report)).toBe(
+    '75.0% of 4 requested experts were already on the GPU; 1 of 1 misses were already being loaded',
   );
-  expect(hitSentence({ ...report, cache: { ...report.cache, hits: 0, misses: 0 } })).toBe('nothing was asked for yet');
+  expect(hitsText({ ...report, cache: { ...report.cache, hits: 0, misses: 0 } })).toBe('no experts used yet');
 });

@@ -1,4 +1,4 @@
-/** The experts' view as the start of the page knows it: its code and style come when it is first opened. */
+/** Loads the experts view when it is first opened, so that its code and styles do not delay the start of the page. */
 import { signal } from '@preact/signals';
 import type { ComponentChildren } from 'preact';
 import { useEffect } from 'preact/hooks';
@@ -7,7 +7,7 @@ import { report } from '../services/problems.ts';
 
 const code = signal<typeof import('./ExpertsView.tsx') | undefined>(undefined);
 
-/** undefined until the code is here. */
+/** @returns the module of the view, or undefined until it is loaded */
 function useCode(): typeof code.value {
   useEffect(() => {
     if (code.value) return;
@@ -16,13 +16,19 @@ function useCode(): typeof code.value {
         code.value = module;
       },
       () =>
-        report(new MixtabError('source-unreachable', "The experts' view could not be fetched.", 'Reload the page.')),
+        report(
+          new MixtabError(
+            'source-unreachable',
+            'The experts view could not be loaded.',
+            'Reload the page to try again.',
+          ),
+        ),
     );
   }, []);
   return code.value;
 }
 
-/** The whole view. */
+/** The experts page, empty except for the notices until its code is loaded. */
 export function ExpertsPage({ notices }: { notices: ComponentChildren }) {
   const View = useCode()?.ExpertsPage;
   if (View) return <View notices={notices} />;
@@ -33,7 +39,7 @@ export function ExpertsPage({ notices }: { notices: ComponentChildren }) {
   );
 }
 
-/** The live part, beside a conversation. */
+/** The panel beside a conversation, empty until its code is loaded. */
 export function ExpertsPanel() {
   const View = useCode()?.ExpertsPanel;
   return View ? <View /> : null;

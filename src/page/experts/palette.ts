@@ -1,40 +1,42 @@
-/** A background colour for each expert, light and dark, on which text can be read. Pure. */
+/** A background colour per expert on which text is readable, for light and dark mode. Pure functions. */
 
+/** `#rrggbb` for each mode. */
 export interface ExpertColour {
   light: string;
   dark: string;
 }
 
-/** Lightness tiers (OKLab): neighbours in hue differ in lightness too, or pastels would be hard to tell apart. */
+/** OKLab lightness. Neighbouring hues get different lightness, because pastels of equal lightness look alike. */
 const TIERS = { light: [0.92, 0.77, 0.86, 0.7], dark: [0.34, 0.5, 0.4, 0.45] };
-/** Less where a screen cannot show so much. */
+/** OKLab chroma, reduced if sRGB cannot show it. */
 const CHROMA = { light: 0.13, dark: 0.12 };
-/** Up to so many experts two tiers do. */
-const TWO_TIERS = 8;
+/** Largest number of experts for which two lightness tiers are enough. */
+const MAX_FOR_TWO_TIERS = 8;
 
-/** As many colours as there are experts, evenly around the hue circle. */
+/** @returns `count` colours, evenly spaced around the hue circle */
 export function expertColours(count: number): ExpertColour[] {
-  const tiers = count <= TWO_TIERS ? 2 : 4;
+  const tiers = count <= MAX_FOR_TWO_TIERS ? 2 : 4;
   return Array.from({ length: count }, (_, expert) => {
     const hue = (2 * Math.PI * expert) / count + 0.4;
     return {
-      light: shown(TIERS.light[expert % tiers], CHROMA.light, hue),
-      dark: shown(TIERS.dark[expert % tiers], CHROMA.dark, hue),
+      light: displayable(TIERS.light[expert % tiers], CHROMA.light, hue),
+      dark: displayable(TIERS.dark[expert % tiers], CHROMA.dark, hue),
     };
   });
 }
 
+/** @returns a CSS colour that follows the colour scheme of the page */
 export const asCss = ({ light, dark }: ExpertColour): string => `light-dark(${light}, ${dark})`;
 
-/** The colour as #rrggbb, with as much of its chroma as sRGB has. */
-function shown(lightness: number, chroma: number, hue: number): string {
+/** @returns the colour as `#rrggbb`, with its chroma reduced until it fits in sRGB */
+function displayable(lightness: number, chroma: number, hue: number): string {
   for (let c = chroma; ; c -= 0.005) {
     const rgb = toLinearRgb(lightness, c * Math.cos(hue), c * Math.sin(hue));
     if (c <= 0 || rgb.every((value) => value >= 0 && value <= 1)) return `#${rgb.map(hexOf).join('')}`;
   }
 }
 
-/** OKLab to linear sRGB, by the matrices of its definition (https://www.w3.org/TR/css-color-4/#color-conversion-code). */
+/** Converts OKLab to linear sRGB with the matrices of https://www.w3.org/TR/css-color-4/#color-conversion-code. */
 function toLinearRgb(lightness: number, a: number, b: number): number[] {
   const l = (lightness + 0.3963377774 * a + 0.2158037573 * b) ** 3;
   const m = (lightness - 0.1055613458 * a - 0.0638541728 * b) ** 3;
@@ -46,6 +48,7 @@ function toLinearRgb(lightness: number, a: number, b: number): number[] {
   ];
 }
 
+/** @returns one channel of linear sRGB as two hex digits of gamma-encoded sRGB */
 function hexOf(linear: number): string {
   const clamped = Math.min(1, Math.max(0, linear));
   const gamma = clamped <= 0.0031308 ? 12.92 * clamped : 1.055 * clamped ** (1 / 2.4) - 0.055;

@@ -1,40 +1,48 @@
-/** What a scored text's trace says (Mixtral's paper, section 5): each token's experts, and what chance would give. Pure. */
+/**
+ * Reads the routing trace of a scored text, as in section 5 of the Mixtral paper: the experts of each token, and what
+ * chance would give. Pure functions.
+ */
 import type { ScoreResult } from '../../contract/engine-api.ts';
 
-/** A token with the experts it chose in one layer. */
+/** A token and the experts that it selected in one layer. */
 export interface TokenRouting {
-  /** Empty where it begins a window, or is part of a character whose last token shows it. */
+  /** Empty if the token starts a window, or is part of a character that a later token completes. */
   text: string;
-  /** The likeliest first. */
+  /** In descending order of weight. */
   experts: number[];
 }
 
-/** Share of consecutive tokens that would have the same first choice if experts were drawn at random. */
+/** The share of consecutive tokens with the same first choice, if experts were drawn at random. */
 export const chanceOfSame = (expertCount: number): number => 1 / expertCount;
 
-/** The same for any of the `used` experts of a token to be among those of the one before: 1 - C(E-k, k) / C(E, k). */
-export function chanceOfCommon(expertCount: number, used: number): number {
-  let none = 1;
-  for (let i = 0; i < used; i++) none *= Math.max(0, expertCount - used - i) / (expertCount - i);
-  return 1 - none;
+/**
+ * The share of consecutive tokens with at least one expert in common, if experts were drawn at random:
+ * 1 - C(E-k, k) / C(E, k) for k of E experts per token.
+ */
+export function chanceOfCommon(expertCount: number, expertsPerToken: number): number {
+  let noneInCommon = 1;
+  for (let i = 0; i < expertsPerToken; i++)
+    noneInCommon *= Math.max(0, expertCount - expertsPerToken - i) / (expertCount - i);
+  return 1 - noneInCommon;
 }
 
-/** The tokens of a trace with what they chose in one layer. */
+/** @returns the tokens of a trace with the experts that they selected in `layer` */
 export function tokensAt(
   { pieces, selectedExperts }: NonNullable<ScoreResult['trace']>,
   layer: number,
   layerCount: number,
 ): TokenRouting[] {
-  const used = selectedExperts.length / (pieces.length * layerCount);
+  // selectedExperts: [tokens, layers, expertsPerToken]
+  const expertsPerToken = selectedExperts.length / (pieces.length * layerCount);
   return pieces.map((text, token) => {
-    const at = (token * layerCount + layer) * used;
-    return { text, experts: [...selectedExperts.subarray(at, at + used)] };
+    const start = (token * layerCount + layer) * expertsPerToken;
+    return { text, experts: [...selectedExperts.subarray(start, start + expertsPerToken)] };
   });
 }
 
 /**
- * What stands for a token on the page: what would not be seen gets a sign. A space in front goes with its word to the next
- * line, or its colour would stay behind alone.
+ * The text of a token as the page shows it, with signs for invisible characters. A leading space becomes a non-breaking
+ * one, so that it wraps together with its word and their shared background is not torn apart.
  */
 export function visible(text: string): string {
   if (text === '') return '·';
@@ -44,16 +52,17 @@ export function visible(text: string): string {
     .replace(/^ (?=\S)/, '\u200b\u00a0');
 }
 
-/** A token as it is said. */
+/** @returns a token and its experts in words, also for screen readers */
 export function spoken({ text, experts }: TokenRouting): string {
-  const what =
+  const label =
     text === ''
-      ? 'no text of its own'
+      ? 'no visible text'
       : text.trim() === ''
-        ? ({ ' ': 'space', '\n': 'new line' }[text] ?? 'blank')
+        ? ({ ' ': 'space', '\n': 'new line' }[text] ?? 'whitespace')
         : `“${text.trim()}”`;
   const [first, ...others] = experts;
-  return `${what}: expert ${first}${others.length > 0 ? `, then ${others.join(', ')}` : ''}`;
+  return `${label}: expert ${first}${others.length > 0 ? `, then ${others.join(', ')}` : ''}`;
 }
 
-export const percent = (share: number, digits = 1): string => `${(100 * share).toFixed(digits)} %`;
+/** @returns a share of 0 .. 1 as a percentage, such as `12.5%` */
+export const percent = (share: number, digits = 1): string => `${(100 * share).toFixed(digits)}%`;

@@ -1,7 +1,7 @@
 import { changeToken, remembered, token, tokenWanted } from '../state/access-token.ts';
 
-/** For repositories that want to know who reads them. */
-export function TokenField() {
+/** The field for a Hugging Face access token, which gated and private repositories require. */
+export function AccessTokenField() {
   return (
     <details
       class="token"
@@ -10,19 +10,19 @@ export function TokenField() {
         tokenWanted.value = event.currentTarget.open;
       }}
     >
-      <summary>Access token for Hugging Face{token.value && ' (entered)'}</summary>
+      <summary>Hugging Face access token{token.value && ' (set)'}</summary>
       <p id="token-help" class="hint">
-        For gated and private repositories: accept the licence on the repository's page, make a token under{' '}
+        Needed for gated and private repositories. Accept the licence on the repository's page, create a read token
+        under{' '}
         <a href="https://huggingface.co/settings/tokens" target="_blank" rel="noopener noreferrer">
           settings/tokens
         </a>{' '}
-        (reading is enough) and paste it here. It is sent to huggingface.co and nowhere else, and forgotten with this
-        tab.
+        and paste it here. It is only sent to huggingface.co, and forgotten when you close this tab.
       </p>
       <div class="row">
         <input
           type="password"
-          aria-label="Access token for Hugging Face"
+          aria-label="Hugging Face access token"
           aria-describedby="token-help"
           placeholder="hf_…"
           autocomplete="off"

@@ -15,12 +15,12 @@ import {
 } from '../services/planned-import.ts';
 import { loadOptionsOf, settings } from '../state/settings.ts';
 import { models, runningImport } from '../state/state.ts';
-import { TokenField } from './AccessTokenField.tsx';
+import { AccessTokenField } from './AccessTokenField.tsx';
 import { expectSpeed } from './expected-speed.ts';
 import { fitText } from './fit-text.ts';
 import { deviceFigures } from './ModelDetails.tsx';
 
-/** By address, repository or file. */
+/** Imports a model by address, from a Hugging Face repository or from files. */
 export function AddModel() {
   const chooser = useRef<HTMLInputElement>(null);
   const busy = runningImport.value !== undefined || looking.value !== undefined;
@@ -28,8 +28,9 @@ export function AddModel() {
     <section>
       <h2>Add a model</h2>
       <p class="hint">
-        Any Mixtral in GGUF form. It is downloaded once, from the address to this device, and stays here. One in several
-        files: the address of any of them, or all of them together. Files can also be dropped anywhere on the page.
+        Any Mixtral model in GGUF format. It is downloaded once, directly to this device, and stays here. For a model in
+        several files, enter the address of any one of them or choose all files together. You can also drop files
+        anywhere on this page.
       </p>
       <form
         class="row"
@@ -42,8 +43,8 @@ export function AddModel() {
           name="url"
           type="text"
           inputMode="url"
-          aria-label="Address of a GGUF, or a repository on Hugging Face"
-          placeholder="https://… .gguf, or owner/name"
+          aria-label="GGUF address or Hugging Face repository"
+          placeholder="https://….gguf or owner/name"
           spellcheck={false}
           autocapitalize="off"
           required
@@ -51,7 +52,7 @@ export function AddModel() {
         <button type="submit" class="primary" disabled={busy}>
           Import
         </button>
-        {/* Any file: `accept` knows no patterns, and the pieces of a cut model end in .part1of3 or -split-a. */}
+        {/* No `accept`: it has no patterns, and the pieces of a split model end in .part1of3 or -split-a. */}
         <input
           ref={chooser}
           type="file"
@@ -64,16 +65,16 @@ export function AddModel() {
           }}
         />
         <button type="button" disabled={busy} onClick={() => chooser.current?.click()}>
-          Choose a file …
+          Choose files …
         </button>
         {!models.value.some(isBuiltin) && (
           <button type="button" disabled={busy} onClick={() => void importBuiltin()}>
-            Built-in model
+            Restore the built-in model
           </button>
         )}
       </form>
-      <TokenField />
-      <div role="status">{looking.value && <p class="hint">Looking at {looking.value} …</p>}</div>
+      <AccessTokenField />
+      <div role="status">{looking.value && <p class="hint">Checking {looking.value} …</p>}</div>
       {repo.value && <RepoFiles busy={busy} />}
       {planned.value && <Plan plan={planned.value} />}
     </section>
@@ -85,7 +86,7 @@ function RepoFiles({ busy }: { busy: boolean }) {
   return (
     <div class="card column-card">
       <h3>{name}</h3>
-      {files.length === 0 && <p class="hint">It has no GGUF.</p>}
+      {files.length === 0 && <p class="hint">This repository has no GGUF files.</p>}
       <ul class="files" aria-label={`Files of ${name}`}>
         {files.map(({ path, bytes, url }) => (
           <li key={path}>
@@ -101,10 +102,10 @@ function RepoFiles({ busy }: { busy: boolean }) {
   );
 }
 
-/** What a click has brought may lie below what a phone shows. */
-const intoView = (element: HTMLElement | null): void => element?.scrollIntoView({ block: 'nearest' });
+/** Scrolls an element into view when it appears, because it may be below the visible part on a phone. */
+const scrollIntoView = (element: HTMLElement | null): void => element?.scrollIntoView({ block: 'nearest' });
 
-/** What will be downloaded, and whether it finds room. */
+/** What will be downloaded, whether it fits on the disk, and how fast the model will be. */
 function Plan({ plan: { name, inspection } }: { plan: PlannedImport }) {
   const { fileBytes, parameterCount, activeParameterCount, bitsPerWeight, config, license, hasChatTemplate } =
     inspection;
@@ -112,12 +113,12 @@ function Plan({ plan: { name, inspection } }: { plan: PlannedImport }) {
   const fits = fitsOnDisk(fileBytes, disk.value);
   const free = disk.value ? disk.value.quotaBytes - disk.value.usedBytes : undefined;
   return (
-    <section ref={intoView} class="card column-card" aria-label={`Import ${name}?`}>
+    <section ref={scrollIntoView} class="card column-card" aria-label={`Import ${name}?`}>
       <h3>{inspection.name || name}</h3>
       <p class="hint">
         {formatCount(parameterCount)} parameters, {formatCount(activeParameterCount)} active · {config.expertCount}{' '}
-        experts, {config.expertsPerToken} used · {bitsPerWeight.toFixed(1)} bits a weight ·{' '}
-        {hasChatTemplate ? 'chat' : 'text completer'}
+        experts, {config.expertsPerToken} per token · {bitsPerWeight.toFixed(1)} bits per weight ·{' '}
+        {hasChatTemplate ? 'chat' : 'base model'}
         {license && ` · ${license}`}
       </p>
       <p class="hint">
@@ -125,15 +126,15 @@ function Plan({ plan: { name, inspection } }: { plan: PlannedImport }) {
         {fitText(device, expectSpeed(inspection.figures, config, device, loadOptionsOf(settings.value).context))}.
       </p>
       <p>
-        {formatBytes(fileBytes)} to download and keep.{' '}
-        {free !== undefined && `The browser says that ${formatBytes(free)} are free for this page. `}
+        {formatBytes(fileBytes)} to download.{' '}
+        {free !== undefined && `The browser reports ${formatBytes(free)} of free space for this page. `}
         {fits === false && (
-          <strong class="bad">That is too little, though some browsers give more than they say.</strong>
+          <strong class="bad">That is not enough, but some browsers provide more than they report.</strong>
         )}
       </p>
       <div class="row">
         <button type="button" class="primary" onClick={() => void startPlanned()}>
-          Start the import
+          Start import
         </button>
         <button
           type="button"
@@ -142,7 +143,7 @@ function Plan({ plan: { name, inspection } }: { plan: PlannedImport }) {
             planned.value = undefined;
           }}
         >
-          Not now
+          Cancel
         </button>
       </div>
     </section>

@@ -3,18 +3,18 @@ import { looking, planUrl } from '../services/planned-import.ts';
 import { loadOptionsOf, settings } from '../state/settings.ts';
 import { models, runningImport } from '../state/state.ts';
 import { fitShort, fitText } from './fit-text.ts';
-import { bitsOf, expectFile, KNOWN_MODELS, type KnownFile, type KnownModel, urlOf } from './known-models.ts';
+import { bitsOf, expectSpeedOfFile, KNOWN_MODELS, type KnownFile, type KnownModel, urlOf } from './known-models.ts';
 import { deviceFigures } from './ModelDetails.tsx';
 
-/** Well-known files to choose from. */
+/** A list of popular model files, with what to expect of them on this device. */
 export function KnownModels() {
   return (
     <section>
-      <h2>Well-known Mixtrals</h2>
+      <h2>Popular models</h2>
       <p class="hint">
-        What is said of the speed is the most that {formatBytes(deviceFigures().gpuBytes)} of GPU memory could give
-        here. Fewer bits are faster: experts that find no place on the GPU are read from the disk, so every bit costs
-        time. More bits are closer to the original.
+        Speeds are upper limits for {formatBytes(deviceFigures().gpuBytes)} of GPU memory on this device. Files with
+        fewer bits per weight are faster, because experts that do not fit on the GPU are read from disk. Files with more
+        bits are closer to the original.
       </p>
       {KNOWN_MODELS.map((model) => (
         <div class="card column-card" key={model.repo}>
@@ -39,7 +39,7 @@ export function KnownModels() {
 function FileRow({ model, file }: { model: KnownModel; file: KnownFile }) {
   const url = urlOf(model, file);
   const device = deviceFigures();
-  const expected = expectFile(model, file, device, loadOptionsOf(settings.value).context);
+  const expected = expectSpeedOfFile(model, file, device, loadOptionsOf(settings.value).context);
   const stored = models.value.some(({ origin, state }) => state === 'complete' && origin.endsWith(file.file));
   return (
     <li>
@@ -52,7 +52,7 @@ function FileRow({ model, file }: { model: KnownModel; file: KnownFile }) {
         <span title={`This file ${fitText(device, expected)}.`}>{fitShort(expected)}</span>
       </span>
       {stored ? (
-        <span class="hint">stored</span>
+        <span class="hint">on this device</span>
       ) : (
         <button
           type="button"

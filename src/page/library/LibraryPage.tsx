@@ -9,7 +9,7 @@ import { AddModel } from './AddModel.tsx';
 import { KnownModels } from './KnownModels.tsx';
 import { StoredModel } from './StoredModel.tsx';
 
-/** The models that are here, and the ways to more. `notices` are shown below the title. */
+/** The models on this device and the ways to add more. `notices` are shown below the title. */
 export function LibraryPage({ notices }: { notices: ComponentChildren }) {
   useEffect(() => void refreshDisk(), [models.value, runningImport.value === undefined]);
   return (
@@ -23,7 +23,7 @@ export function LibraryPage({ notices }: { notices: ComponentChildren }) {
             {models.value.map((model) => (
               <StoredModel key={model.id} model={model} />
             ))}
-            {models.value.length === 0 && <li class="hint">No model is stored yet.</li>}
+            {models.value.length === 0 && <li class="hint">No models yet.</li>}
           </ul>
           <Unfinished />
           <DiskUse />
@@ -35,7 +35,7 @@ export function LibraryPage({ notices }: { notices: ComponentChildren }) {
   );
 }
 
-/** Imports that were paused or cut off; local files have to be chosen again. */
+/** Imports that were paused or interrupted. Local files have to be chosen again to continue. */
 function Unfinished() {
   if (unfinished.value.length === 0 || runningImport.value) return null;
   return (
@@ -47,8 +47,8 @@ function Unfinished() {
               {name} <em>unfinished</em>
             </h3>
             <p class="hint">
-              {formatBytes(bytesDone)} of {formatBytes(bytesTotal)} are here.{' '}
-              {!sourceUrl && 'Choose the file again, and the import goes on.'}
+              {formatBytes(bytesDone)} of {formatBytes(bytesTotal)} imported.{' '}
+              {!sourceUrl && 'Choose the file again to continue.'}
             </p>
           </div>
           <div class="row">
@@ -56,14 +56,19 @@ function Unfinished() {
               <button
                 type="button"
                 class="primary"
-                aria-label={`Go on with ${name}`}
+                aria-label={`Continue import of ${name}`}
                 onClick={() => void importModel(urlSource(sourceUrl), name)}
               >
-                Go on
+                Continue
               </button>
             )}
-            <button type="button" class="quiet" aria-label={`Give up ${name}`} onClick={() => void forgetImport(id)}>
-              Give up
+            <button
+              type="button"
+              class="quiet"
+              aria-label={`Delete import of ${name}`}
+              onClick={() => void forgetImport(id)}
+            >
+              Delete
             </button>
           </div>
         </li>
@@ -72,25 +77,23 @@ function Unfinished() {
   );
 }
 
-/** What the browser gives, and whether it keeps it. */
+/** How much disk space is used, and whether the browser keeps it. */
 function DiskUse() {
   if (!disk.value) return null;
   const { usedBytes, quotaBytes, persisted } = disk.value;
-  const kept = sessions.value.reduce((sum, { bytes }) => sum + bytes, 0);
+  const cachedBytes = sessions.value.reduce((sum, { bytes }) => sum + bytes, 0);
   return (
     <div class="disk">
       <div class="gauge" role="img" aria-label={`${formatBytes(usedBytes)} of ${formatBytes(quotaBytes)} used`}>
         <span style={{ width: `${Math.min(100, (100 * usedBytes) / quotaBytes)}%` }} />
       </div>
       <p class="hint">
-        {formatBytes(usedBytes)} of the {formatBytes(quotaBytes)} that this browser allows the page.{' '}
-        {kept > 0 && `${formatBytes(kept)} of it is what models remember of conversations. `}
-        {persisted
-          ? 'The browser keeps it until you remove it.'
-          : 'When the disk gets full, the browser may clear it. '}
+        {formatBytes(usedBytes)} of the {formatBytes(quotaBytes)} that this browser allows this page.{' '}
+        {cachedBytes > 0 && `${formatBytes(cachedBytes)} of it is the conversation cache. `}
+        {persisted ? 'The browser keeps it until you delete it.' : 'The browser may delete it if the disk gets full. '}
         {!persisted && (
           <button type="button" class="link" onClick={() => void askToPersist()}>
-            Ask it to keep the models
+            Ask the browser to keep it
           </button>
         )}
       </p>

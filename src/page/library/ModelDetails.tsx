@@ -1,5 +1,3 @@
-/** What a stored model is made of, and what to expect of it on this device; folded away until asked for. */
-
 import { formatBytes } from '../../contract/format-bytes.ts';
 import type { ModelSummary } from '../../contract/import-api.ts';
 import { formatCount } from '../../ui/format.ts';
@@ -8,6 +6,7 @@ import { adapter } from '../state/state.ts';
 import { ASSUMED_GPU_BYTES, ASSUMED_RATES, type DeviceFigures, expectSpeed } from './expected-speed.ts';
 import { fitText } from './fit-text.ts';
 
+/** What a stored model consists of and how fast it can be on this device, folded until opened. */
 export function ModelDetails({ model: { config, figures } }: { model: ModelSummary }) {
   const device = deviceFigures();
   return (
@@ -16,8 +15,8 @@ export function ModelDetails({ model: { config, figures } }: { model: ModelSumma
       <p>This model {fitText(device, expectSpeed(figures, config, device, loadOptionsOf(settings.value).context))}.</p>
       <p>
         {config.layerCount} layers · context {config.contextLength} · vocabulary {config.vocabularySize} ·{' '}
-        {figures.bitsPerWeight.toFixed(1)} bits a weight · {formatBytes(figures.bytesPerToken)} read for a token · an
-        expert {formatBytes(figures.expertBytes)}
+        {figures.bitsPerWeight.toFixed(1)} bits per weight · {formatBytes(figures.bytesPerToken)} read per token ·{' '}
+        {formatBytes(figures.expertBytes)} per expert
       </p>
       <table>
         <tbody>
@@ -35,7 +34,7 @@ export function ModelDetails({ model: { config, figures } }: { model: ModelSumma
   );
 }
 
-/** The device as far as it is known: budgets from the settings, rates assumed. */
+/** @returns what is known of the device: the budgets from the settings, and assumed rates */
 export function deviceFigures(): DeviceFigures {
   const kind = adapter.value?.software ? 'software' : 'hardware';
   const { gpuBudgetBytes = ASSUMED_GPU_BYTES[kind], ramBudgetBytes = 0 } = loadOptionsOf(settings.value);

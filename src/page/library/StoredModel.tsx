@@ -6,14 +6,14 @@ import { isBuiltin, removeModel, repairModel, useModel, verifyModel } from '../s
 import { loaded, loading, runningImport } from '../state/state.ts';
 import { ModelDetails } from './ModelDetails.tsx';
 
-const DAMAGED = 'Damaged: some records are not as they were imported.';
+const DAMAGED = 'Damaged: some data differs from what was imported.';
+const INTACT = 'Verified: all data is intact.';
 
-/** A model that lies in the store. */
+/** A model on this device, with what can be done with it. */
 export function StoredModel({ model }: { model: ModelSummary }) {
-  const [asking, setAsking] = useState(false);
+  const [confirming, setConfirming] = useState(false);
   const [verdict, setVerdict] = useState('');
   const inUse = loaded.value?.summary.id === model.id;
-  const busy = runningImport.value !== undefined || loading.value !== undefined;
   return (
     <li class="card">
       <div class="card-text">
@@ -23,7 +23,7 @@ export function StoredModel({ model }: { model: ModelSummary }) {
           {model.state !== 'complete' && <em class="bad">{model.state}</em>}
         </h3>
         <p class="hint">
-          {isBuiltin(model) ? 'A very small story-teller that comes with the page. ' : ''}
+          {isBuiltin(model) ? 'A very small storyteller that comes with this page. ' : ''}
           {factsOf(model)}
         </p>
         <ModelDetails model={model} />
@@ -33,68 +33,76 @@ export function StoredModel({ model }: { model: ModelSummary }) {
           </p>
         )}
       </div>
-      {asking ? (
-        <div class="row">
-          <span>Remove it and free {formatBytes(model.storedBytes)}?</span>
-          <button type="button" class="bad" onClick={() => void removeModel(model).then(() => setAsking(false))}>
-            Remove {model.name}
-          </button>
-          <button type="button" class="quiet" onClick={() => setAsking(false)}>
-            Keep
-          </button>
-        </div>
+      {confirming ? (
+        <ConfirmDelete model={model} onDone={() => setConfirming(false)} />
       ) : (
-        <div class="row">
-          {!inUse && model.state === 'complete' && (
-            <button
-              type="button"
-              class="primary"
-              disabled={busy}
-              aria-label={`Use ${model.name}`}
-              onClick={() => void useModel(model)}
-            >
-              Use
-            </button>
-          )}
-          {(model.state === 'damaged' || verdict === DAMAGED) && (
-            <button
-              type="button"
-              disabled={busy}
-              aria-label={`Repair ${model.name}`}
-              onClick={() => void repairModel(model).then(() => setVerdict(''))}
-            >
-              Repair
-            </button>
-          )}
-          <button
-            type="button"
-            class="quiet"
-            disabled={busy}
-            aria-label={`Verify ${model.name}`}
-            onClick={async () => {
-              setVerdict('');
-              const damaged = await verifyModel(model);
-              if (damaged !== undefined)
-                setVerdict(damaged === 0 ? 'Verified: every byte is as it was imported.' : DAMAGED);
-            }}
-          >
-            Verify
-          </button>
-          <button
-            type="button"
-            class="quiet"
-            disabled={busy}
-            aria-label={`Remove ${model.name}`}
-            onClick={() => setAsking(true)}
-          >
-            Remove
-          </button>
-        </div>
+        <Actions model={model} verdict={verdict} onVerdict={setVerdict} onDelete={() => setConfirming(true)} />
       )}
     </li>
   );
 }
 
+function ConfirmDelete({ model, onDone }: { model: ModelSummary; onDone: () => void }) {
+  return (
+    <div class="row">
+      <span>Delete it and free {formatBytes(model.storedBytes)}?</span>
+      <button type="button" class="bad" onClick={() => void removeModel(model).then(onDone)}>
+        Delete {model.name}
+      </button>
+      <button type="button" class="quiet" onClick={onDone}>
+        Cancel
+      </button>
+    </div>
+  );
+}
+
+interface ActionsProps {
+  model: ModelSummary;
+  /** Result of the last check; empty if there was none. */
+  verdict: string;
+  onVerdict: (verdict: string) => void;
+  onDelete: () => void;
+}
+
+function Actions({ model, verdict, onVerdict, onDelete }: ActionsProps) {
+  const { name } = model;
+  const inUse = loaded.value?.summary.id === model.id;
+  const busy = runningImport.value !== undefined || loading.value !== undefined;
+  const verify = async (): Promise<void> => {
+    onVerdict('');
+    const damaged = await verifyModel(model);
+    if (damaged !== undefined) onVerdict(damaged === 0 ? INTACT : DAMAGED);
+  };
+  const repair = (): void => void repairModel(model).then(() => onVerdict(''));
+  return (
+    <div class="row">
+      {!inUse && model.state === 'complete' && (
+        <button
+          type="button"
+          class="primary"
+          disabled={busy}
+          aria-label={`Use ${name}`}
+          onClick={() => void useModel(model)}
+        >
+          Use
+        </button>
+      )}
+      {(model.state === 'damaged' || verdict === DAMAGED) && (
+        <button type="button" disabled={busy} aria-label={`Repair ${name}`} onClick={repair}>
+          Repair
+        </button>
+      )}
+      <button type="button" class="quiet" disabled={busy} aria-label={`Verify ${name}`} onClick={verify}>
+        Verify
+      </button>
+      <button type="button" class="quiet" disabled={busy} aria-label={`Delete ${name}`} onClick={onDelete}>
+        Delete
+      </button>
+    </div>
+  );
+}
+
+/** @returns size, architecture and licence in one line */
 function factsOf({
   typeShares,
   parameterCount,
@@ -110,10 +118,10 @@ function factsOf({
     .slice(0, 2);
   return [
     `${formatCount(parameterCount)} parameters, ${formatCount(activeParameterCount)} active`,
-    `${config.expertCount} experts, ${config.expertsPerToken} used`,
+    `${config.expertCount} experts, ${config.expertsPerToken} per token`,
     types.join(', '),
     formatBytes(storedBytes),
-    hasChatTemplate ? 'chat' : 'text completer',
+    hasChatTemplate ? 'chat' : 'base model',
     ...(license ? [license] : []),
   ].join(' · ');
 }

@@ -12,7 +12,7 @@ const MIXTRAL = {
   contextLength: 32768,
 } as ModelConfig;
 
-/** A mix of 8x7B with experts of so many bytes; 1 GB dense, of which the embedding is 0.1. */
+/** A quantization of 8x7B with 1.1 GB of dense weights, 1 GB of which every token reads. */
 const figures = (expertBytes: number): ModelFigures => ({
   parts: [],
   denseBytes: 1.1e9,
@@ -23,7 +23,7 @@ const figures = (expertBytes: number): ModelFigures => ({
 const device = { gpuBytes: 13.5e9, ramBytes: 0, gpuRate: 100e9, ramRate: 10e9, storeRate: 2.5e9 };
 
 describe('hitRate', () => {
-  it('is that of k of 8 experts, linear between', () => {
+  it('is the measured rate for k of 8 experts, and linear in between', () => {
     expect([2, 3, 4, 5, 6, 7, 8].map((k) => hitRate(k / 8))).toEqual([0.31, 0.43, 0.55, 0.66, 0.77, 0.89, 1]);
     expect(hitRate(0.3125)).toBeCloseTo(0.37, 12);
     expect([hitRate(0), hitRate(-1), hitRate(2)]).toEqual([0, 0, 1]);
@@ -31,7 +31,7 @@ describe('hitRate', () => {
 });
 
 describe('expectSpeed', () => {
-  // Computed by hand: 64 experts a token, of which LRU misses some, at 2.5 GB/s.
+  // Computed by hand: 64 experts per token, of which LRU misses some, read at 2.5 GB/s.
   it.each([
     // (13.5 - 1.1 - 0.537 - 0.134) GB / (32 x 99 MB) = 3.702 slots: hit rate 0.514; 64 x 0.486 x 99 MB / 2.5 GB/s = 1.232 s
     ['Q4_K_M, old mix', 99e6, 0.812],
@@ -39,20 +39,20 @@ describe('expectSpeed', () => {
     ['Q2_K, new mix', 64e6, 2.347],
     // 7.049 slots: 0.895; 64 x 0.1046 x 52 MB / 2.5 GB/s = 0.1392 s
     ['IQ2_XS', 52e6, 7.18],
-  ])('%s where 13.5 GB of 16 are free', (_name, expertBytes, tokens) => {
+  ])('%s with 13.5 GB of GPU memory', (_name, expertBytes, tokens) => {
     const expected = expectSpeed(figures(expertBytes), MIXTRAL, device);
     expect(expected).toMatchObject({ fit: 'streams', boundBy: 'store' });
     expect(expected.tokensPerSecond / tokens).toBeCloseTo(1, 1);
   });
 
-  it('is bound by GPU memory where everything is resident', () => {
+  it('is bound by GPU memory if everything is resident', () => {
     const expected = expectSpeed(figures(99e6), MIXTRAL, { ...device, gpuBytes: 48e9 });
     expect(expected).toMatchObject({ fit: 'resident', boundBy: 'gpu', hitRate: 1, residentShare: 1 });
     expect(expected.tokensPerSecond).toBeCloseTo(100 / (1 + 64 * 0.099), 6);
     expect(expected.residentGpuBytes / 1e9).toBeCloseTo(1.1 + 0.537 + 0.134 + 256 * 0.099, 2);
   });
 
-  it('counts main memory: experts there are no longer read from the store', () => {
+  it('counts main memory: experts there are not read from the store', () => {
     const [without, some, all] = [0, 8e9, 40e9].map((ramBytes) =>
       expectSpeed(figures(99e6), MIXTRAL, { ...device, ramBytes }),
     );
@@ -61,7 +61,7 @@ describe('expectSpeed', () => {
     expect(all.tokensPerSecond).toBeCloseTo(4 * without.tokensPerSecond, 6); // 10 GB/s instead of 2.5
   });
 
-  it('says what is too large, and what it would take', () => {
+  it('reports a model that is too large, and the memory that it needs', () => {
     const expected = expectSpeed(figures(99e6), MIXTRAL, { ...device, gpuBytes: 1.8e9 });
     expect(expected).toMatchObject({ fit: 'too-large', tokensPerSecond: 0 });
     expect(expected.leastGpuBytes / 1e9).toBeCloseTo(1.1 + 0.537 + 0.134 + 2 * 0.099, 2);

@@ -1,65 +1,73 @@
 /**
- * Whether a model fits a device, and how fast it can be at most. Pure: what bounds a token is the bytes it has to read.
- * docs/import.md tells where the rates come from.
+ * Estimates whether a model fits on a device, and an upper bound of its speed: a token takes at least as long as the bytes
+ * that have to be read for it. docs/import.md explains the rates. Pure functions.
  */
 
 import type { Bytes } from '../../contract/ids.ts';
 import type { ModelConfig, ModelFigures } from '../../contract/import-api.ts';
 
-/** What a device has; rates in bytes a second. */
+/** Memory and rates of a device. Rates are in bytes per second. */
 export interface DeviceFigures {
   /** GPU memory for everything. */
   gpuBytes: Bytes;
   /** Main memory for experts without a slot. */
   ramBytes: Bytes;
-  /** At which kernels read weights. */
+  /** Rate at which kernels read weights. */
   gpuRate: number;
-  /** From main memory to the GPU. */
+  /** Rate of copies from main memory to the GPU. */
   ramRate: number;
-  /** From the store to the GPU. */
+  /** Rate from the store to the GPU. */
   storeRate: number;
 }
 
-/** Of a model's shape and figures, what its speed depends on. */
+/** The part of a model's shape that its speed depends on. */
 export type SpeedShape = Pick<
   ModelConfig,
   'layerCount' | 'kvHeadCount' | 'headDim' | 'embeddingLength' | 'expertCount' | 'expertsPerToken' | 'contextLength'
 >;
+/** The part of a model's figures that its speed depends on. */
 export type SpeedFigures = Pick<ModelFigures, 'denseBytes' | 'expertBytes' | 'bytesPerToken'>;
 
 export interface ExpectedSpeed {
-  /** `resident`: all experts on the GPU. `streams`: experts come and go. `too-large`: not even one layer's experts for a token fit. */
+  /**
+   * `resident`: all experts fit on the GPU. `streams`: experts are loaded as they are needed. `too-large`: not even the
+   * experts of one token in one layer fit.
+   */
   fit: 'resident' | 'streams' | 'too-large';
-  /** GPU memory below which the model does not run. */
+  /** The least GPU memory with which the model runs. */
   leastGpuBytes: Bytes;
-  /** GPU memory for all of it. */
+  /** GPU memory for the whole model. */
   residentGpuBytes: Bytes;
   /** Share of a layer's experts that have a slot, 0 .. 1. */
   residentShare: number;
-  /** Share of a token's experts that are found on the GPU. */
+  /** Share of a token's experts that are already on the GPU, 0 .. 1. */
   hitRate: number;
-  /** An upper bound: loading and computing overlap perfectly. 0 where it does not run. */
+  /** Upper bound, with loading and computing overlapping perfectly. 0 if the model does not run. */
   tokensPerSecond: number;
-  /** What that bound is set by. */
+  /** Which rate sets the bound. */
   boundBy: 'gpu' | 'ram' | 'store';
 }
 
-/** Hit rate of LRU by the share of a layer's experts that are held: Mixtral's routing, k of 8 experts, 2 used. */
+/** Hit rate of LRU with k of a layer's 8 experts on the GPU and 2 used per token, from the routing of Mixtral. */
 const HIT_RATES = [0, 0.15, 0.31, 0.43, 0.55, 0.66, 0.77, 0.89, 1];
 
-/** Between the points linear: slots are dealt out so that layers differ by one; below 2 of 8 some layers keep their 2, others share. */
+/**
+ * Hit rate for a share of resident experts, interpolated linearly: the slots per layer differ by at most one. Below 2 of 8,
+ * some layers keep 2 slots of their own and the others share.
+ */
 export function hitRate(share: number): number {
-  const at = Math.min(1, Math.max(0, share)) * (HIT_RATES.length - 1);
-  const below = Math.floor(at);
+  const position = Math.min(1, Math.max(0, share)) * (HIT_RATES.length - 1);
+  const below = Math.floor(position);
   const above = HIT_RATES[below + 1] ?? 1;
-  return HIT_RATES[below] + (at - below) * (above - HIT_RATES[below]);
+  return HIT_RATES[below] + (position - below) * (above - HIT_RATES[below]);
 }
 
-/** Bytes of keys and values (f16) and of a prompt's rows (two of f32, docs/streaming.md) for `context` positions. */
+/** Bytes for `context` positions: keys and values (f16), and two f32 activations of a prompt (docs/streaming.md). */
 const contextBytes = ({ layerCount, kvHeadCount, headDim, embeddingLength }: SpeedShape, context: number): Bytes =>
   (4 * layerCount * kvHeadCount * headDim + 8 * embeddingLength) * context;
 
 /**
+ * Estimates the speed of a model on a device.
  * @param context positions of the KV cache
  */
 export function expectSpeed(
@@ -71,7 +79,7 @@ export function expectSpeed(
   const { layerCount, expertCount, expertsPerToken } = config;
   const { denseBytes, expertBytes, bytesPerToken } = figures;
   const fixed = denseBytes + contextBytes(config, Math.min(context, config.contextLength));
-  // With less than a token's experts for every layer, layers share slots.
+  // Layers share slots if there are not enough for a token's experts in every layer.
   const leastGpuBytes = fixed + expertsPerToken * expertBytes;
   const residentGpuBytes = fixed + layerCount * expertCount * expertBytes;
   const share = (bytes: Bytes): number => Math.min(1, Math.max(0, bytes) / (layerCount * expertCount * expertBytes));
@@ -98,14 +106,14 @@ export function expectSpeed(
 }
 
 /**
- * Rates where none were measured on the device itself. Software adapters: measured here (docs/kernels-measured.md:
- * 1-1.9 GB/s of weights; uploads 0.3 GB/s). Hardware: the store as measured here in Chromium; the other two are
- * assumptions at the low end of discrete GPUs, and whoever shows the result says so.
+ * Rates to assume if none were measured on the device. Those of software adapters were measured (1 to 1.9 GB/s of weights,
+ * 0.3 GB/s of uploads), and so was the store rate in Chromium. The other two hardware rates are assumptions at the low end
+ * of discrete GPUs, so texts must name the rate that they rely on.
  */
 export const ASSUMED_RATES = {
   software: { gpuRate: 1.5e9, ramRate: 0.3e9, storeRate: 0.3e9 },
   hardware: { gpuRate: 100e9, ramRate: 5e9, storeRate: 1.1e9 },
 } as const;
 
-/** GPU memory, before the engine has probed for it (workers/experts/automatic-budget.ts). */
+/** GPU memory to assume before the engine has probed for it (workers/experts/automatic-budget.ts). */
 export const ASSUMED_GPU_BYTES = { software: 2e9, hardware: 8e9 } as const;

@@ -11,21 +11,21 @@ const expected = {
   boundBy: 'store',
 } as const;
 
-it('says whether a model fits, how fast it can be, and by what', () => {
+it('says whether a model fits, how fast it can be, and what limits the speed', () => {
   expect(fitText(device, { ...expected, fit: 'streams' })).toBe(
-    'runs in 8.0 GB of GPU memory, of which all its experts would take 27.0 GB; about 31 % of what a token needs is found there: ' +
-      'at most 0.25 tokens a second if the disk gives 1.1 GB a second',
+    'runs in 8.0 GB of GPU memory (all its experts take 27.0 GB). About 31% of the experts a token needs are already there: ' +
+      'up to 0.25 tokens/s if the disk delivers 1.1 GB/s',
   );
   expect(fitText(device, { ...expected, fit: 'resident', boundBy: 'gpu', tokensPerSecond: 13.7 })).toBe(
-    'fits 8.0 GB of GPU memory whole: at most 14 tokens a second if GPU memory gives 100.0 GB a second',
+    'fits completely in 8.0 GB of GPU memory: up to 14 tokens/s if GPU memory delivers 100.0 GB/s',
   );
   expect(fitText(device, { ...expected, fit: 'too-large' })).toBe(
     'does not run in 8.0 GB of GPU memory: it needs at least 7.9 GB',
   );
 });
 
-it('says the same in a few words', () => {
-  expect(fitShort({ ...expected, fit: 'streams' })).toBe('streams, at most 0.25 tokens/s');
-  expect(fitShort({ ...expected, fit: 'resident', tokensPerSecond: 13.7 })).toBe('fits, at most 14 tokens/s');
+it('says the same briefly for a list', () => {
+  expect(fitShort({ ...expected, fit: 'streams' })).toBe('streams, up to 0.25 tokens/s');
+  expect(fitShort({ ...expected, fit: 'resident', tokensPerSecond: 13.7 })).toBe('fits, up to 14 tokens/s');
   expect(fitShort({ ...expected, fit: 'too-large' })).toBe('needs 7.9 GB of GPU memory');
 });

@@ -1,27 +1,27 @@
 /**
- * Well-known Mixtral files, as their repositories on Hugging Face list them (sizes and licences read in November 2026).
- * Words on quality are about the quantization, by bits a weight.
+ * Popular Mixtral files, as their repositories on Hugging Face list them. Sizes and licences are from November 2026. The
+ * notes on quality are about the quantization, judged by its bits per weight.
  */
 import { type DeviceFigures, type ExpectedSpeed, expectSpeed, type SpeedShape } from './expected-speed.ts';
 
 export interface KnownFile {
-  /** Quantization mix, as in the file's name. */
+  /** Quantization, as in the file's name. */
   mix: string;
   file: string;
   bytes: number;
   quality: string;
-  /** 1 (poor) .. 5 (as the original). */
+  /** Quality from 1 (poor) to 5 (like the original). */
   stars: 1 | 2 | 3 | 4 | 5;
 }
 
 export interface KnownModel {
   name: string;
   about: string;
-  /** Repository on Hugging Face. */
+  /** Repository on Hugging Face, `owner/name`. */
   repo: string;
   license: string;
   parameters: number;
-  /** Of one expert of one layer. */
+  /** Parameters of one expert in one layer. */
   expertParameters: number;
   shape: SpeedShape;
   files: KnownFile[];
@@ -61,7 +61,7 @@ const GB = 1e9;
 export const KNOWN_MODELS: KnownModel[] = [
   {
     name: 'Mixtral 8x7B Instruct v0.1',
-    about: 'Answers, follows instructions, writes code. English, French, Italian, German, Spanish.',
+    about: 'Answers questions, follows instructions and writes code. English, French, Italian, German and Spanish.',
     repo: 'mradermacher/Mixtral-8x7B-Instruct-v0.1-i1-GGUF',
     ...MIXTRAL_8X7B,
     files: [
@@ -69,14 +69,14 @@ export const KNOWN_MODELS: KnownModel[] = [
         mix: 'IQ2_XS',
         file: 'Mixtral-8x7B-Instruct-v0.1.i1-IQ2_XS.gguf',
         bytes: 13.8 * GB,
-        quality: 'Small and quick to stream; noticeable loss.',
+        quality: 'Small and fast to stream. Noticeable quality loss.',
         stars: 2,
       },
       {
         mix: 'Q2_K',
         file: 'Mixtral-8x7B-Instruct-v0.1.i1-Q2_K.gguf',
         bytes: 17.5 * GB,
-        quality: 'Two to three bits; noticeable loss.',
+        quality: 'Two to three bits. Noticeable quality loss.',
         stars: 2,
       },
       {
@@ -90,28 +90,28 @@ export const KNOWN_MODELS: KnownModel[] = [
         mix: 'Q3_K_M',
         file: 'Mixtral-8x7B-Instruct-v0.1.i1-Q3_K_M.gguf',
         bytes: 22.7 * GB,
-        quality: 'Some loss.',
+        quality: 'Some quality loss.',
         stars: 3,
       },
       {
         mix: 'Q4_K_M',
         file: 'Mixtral-8x7B-Instruct-v0.1.i1-Q4_K_M.gguf',
         bytes: 28.6 * GB,
-        quality: 'The usual choice: little loss.',
+        quality: 'The usual choice. Little quality loss.',
         stars: 4,
       },
       {
         mix: 'Q5_K_M',
         file: 'Mixtral-8x7B-Instruct-v0.1.i1-Q5_K_M.gguf',
         bytes: 33.4 * GB,
-        quality: 'Very little loss.',
+        quality: 'Very little quality loss.',
         stars: 5,
       },
     ],
   },
   {
     name: 'Mixtral 8x7B Instruct v0.1, first layout',
-    about: 'The same model in the files of December 2023, an expert a tensor.',
+    about: 'The same model in its first files of December 2023, with one tensor per expert.',
     repo: 'TheBloke/Mixtral-8x7B-Instruct-v0.1-GGUF',
     ...MIXTRAL_8X7B,
     files: [
@@ -119,21 +119,21 @@ export const KNOWN_MODELS: KnownModel[] = [
         mix: 'Q2_K',
         file: 'mixtral-8x7b-instruct-v0.1.Q2_K.gguf',
         bytes: 15.64 * GB,
-        quality: 'The smallest here; noticeable loss.',
+        quality: 'The smallest file here. Noticeable quality loss.',
         stars: 2,
       },
       {
         mix: 'Q4_0',
         file: 'mixtral-8x7b-instruct-v0.1.Q4_0.gguf',
         bytes: 26.44 * GB,
-        quality: 'Plain four bits; little loss.',
+        quality: 'Plain four bits. Little quality loss.',
         stars: 4,
       },
       {
         mix: 'Q4_K_M',
         file: 'mixtral-8x7b-instruct-v0.1.Q4_K_M.gguf',
         bytes: 26.44 * GB,
-        quality: 'Little loss.',
+        quality: 'Little quality loss.',
         stars: 4,
       },
       {
@@ -147,7 +147,7 @@ export const KNOWN_MODELS: KnownModel[] = [
   },
   {
     name: 'Mixtral 8x7B v0.1',
-    about: 'The base model: it continues text and answers no questions.',
+    about: 'The base model: it continues text and does not answer questions.',
     repo: 'mradermacher/Mixtral-8x7B-v0.1-i1-GGUF',
     ...MIXTRAL_8X7B,
     files: [
@@ -155,15 +155,21 @@ export const KNOWN_MODELS: KnownModel[] = [
         mix: 'IQ2_XS',
         file: 'Mixtral-8x7B-v0.1.i1-IQ2_XS.gguf',
         bytes: 13.8 * GB,
-        quality: 'Small and quick to stream; noticeable loss.',
+        quality: 'Small and fast to stream. Noticeable quality loss.',
         stars: 2,
       },
-      { mix: 'Q4_K_M', file: 'Mixtral-8x7B-v0.1.i1-Q4_K_M.gguf', bytes: 28.6 * GB, quality: 'Little loss.', stars: 4 },
+      {
+        mix: 'Q4_K_M',
+        file: 'Mixtral-8x7B-v0.1.i1-Q4_K_M.gguf',
+        bytes: 28.6 * GB,
+        quality: 'Little quality loss.',
+        stars: 4,
+      },
     ],
   },
   {
     name: 'Dolphin 2.7 Mixtral 8x7B',
-    about: 'Tuned for code and free conversation; talks in ChatML.',
+    about: 'Tuned for code and open conversation. Uses the ChatML template.',
     repo: 'TheBloke/dolphin-2.7-mixtral-8x7b-GGUF',
     ...MIXTRAL_8X7B,
     files: [
@@ -171,14 +177,14 @@ export const KNOWN_MODELS: KnownModel[] = [
         mix: 'Q4_K_M',
         file: 'dolphin-2.7-mixtral-8x7b.Q4_K_M.gguf',
         bytes: 26.44 * GB,
-        quality: 'Little loss.',
+        quality: 'Little quality loss.',
         stars: 4,
       },
     ],
   },
   {
     name: 'Mixtral 8x22B Instruct v0.1',
-    about: 'The large one: 39 of 141 billion parameters a token.',
+    about: 'The large model: 39 of its 141 billion parameters are used per token.',
     repo: 'mradermacher/Mixtral-8x22B-Instruct-v0.1-i1-GGUF',
     ...MIXTRAL_8X22B,
     files: [
@@ -186,20 +192,22 @@ export const KNOWN_MODELS: KnownModel[] = [
         mix: 'IQ2_M',
         file: 'Mixtral-8x22B-Instruct-v0.1.i1-IQ2_M.gguf',
         bytes: 46.7 * GB,
-        quality: 'The only one in a single file; some loss.',
+        quality: 'The only one in a single file. Some quality loss.',
         stars: 3,
       },
     ],
   },
 ];
 
+/** @returns the bits per weight of a file, averaged over all its weights */
 export const bitsOf = ({ parameters }: KnownModel, { bytes }: KnownFile): number => (bytes * 8) / parameters;
 
+/** @returns the address that a file is downloaded from */
 export const urlOf = ({ repo }: KnownModel, { file }: KnownFile): string =>
   `https://huggingface.co/${repo}/resolve/main/${file}`;
 
-/** What to expect of a file before its header was read: all weights taken to have the same bits. */
-export function expectFile(
+/** Estimates the speed of a file before its header is read, assuming the same bits for all weights. */
+export function expectSpeedOfFile(
   { parameters, expertParameters, shape }: KnownModel,
   { bytes }: KnownFile,
   device: DeviceFigures,

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { bitsOf, expectFile, KNOWN_MODELS, urlOf } from '../library/known-models.ts';
+import { bitsOf, expectSpeedOfFile, KNOWN_MODELS, urlOf } from '../library/known-models.ts';
 import { filesFrom, listRepo, repoFrom } from './hugging-face.ts';
 import { sourceUrl } from './source-url.ts';
 
@@ -94,9 +94,9 @@ it('the well-known files are addresses that can be imported, with sensible bits'
       expect(bitsOf(model, file)).toBeLessThan(9);
       // Large enough for all of it, and too small for a token's experts.
       const device = { ramBytes: 0, gpuRate: 1e11, ramRate: 5e9, storeRate: 1e9 };
-      expect(expectFile(model, file, { ...device, gpuBytes: 2 * file.bytes }).fit).toBe('resident');
-      expect(expectFile(model, file, { ...device, gpuBytes: file.bytes / 4 }).fit).toBe('streams');
-      expect(expectFile(model, file, { ...device, gpuBytes: file.bytes / 50 }).fit).toBe('too-large');
+      expect(expectSpeedOfFile(model, file, { ...device, gpuBytes: 2 * file.bytes }).fit).toBe('resident');
+      expect(expectSpeedOfFile(model, file, { ...device, gpuBytes: file.bytes / 4 }).fit).toBe('streams');
+      expect(expectSpeedOfFile(model, file, { ...device, gpuBytes: file.bytes / 50 }).fit).toBe('too-large');
       expect(file.file.toLowerCase()).toContain(file.mix.toLowerCase());
     }
   }

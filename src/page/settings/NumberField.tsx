@@ -6,7 +6,7 @@ interface Props {
   onChange: (value: number | undefined) => void;
 }
 
-/** A number with its one line of explanation; what is no possible value is put back. */
+/** A number with a line of explanation. An invalid entry is replaced by the previous value. */
 export function NumberField({ field: { key, label, help, min, max, step, empty }, value, onChange }: Props) {
   const id = `setting-${key}`;
   return (

@@ -1,14 +1,15 @@
-/** Numbers that can be set, each with one line that says what it does. */
+/** The numeric settings, each with one line that says what it does. */
 import type { GenerationSettings } from '../state/generation-settings.ts';
 
-export interface Field<Key extends string> {
-  key: Key;
+/** Describes one numeric setting. */
+export interface Field<K extends string> {
+  key: K;
   label: string;
   help: string;
   min: number;
   max: number;
   step: number;
-  /** What an empty field means; where absent a number is needed. */
+  /** What an empty field means. If absent, a number is required. */
   empty?: string;
 }
 
@@ -17,16 +18,16 @@ export type LossyKey = 'residentBias' | 'skipBelow';
 export const LOSSY: Field<LossyKey>[] = [
   {
     key: 'residentBias',
-    label: 'Prefer experts at hand',
-    help: 'Added to the score of experts that are on the GPU already; 0 is exact. In the built-in model 0.5 spared a third of the reads and cost 0.2 % in bits a byte, 1 half of them and 1.4 %, 2 four fifths and 27 %.',
+    label: 'Prefer resident experts',
+    help: 'Added to the router score of experts that are already on the GPU; 0 is exact. With the built-in model, 0.5 avoided a third of the reads and cost 0.2% in bits per byte, 1 avoided half and cost 1.4%, 2 avoided four fifths and cost 27%.',
     min: 0,
     max: 100,
     step: 0.1,
   },
   {
     key: 'skipBelow',
-    label: 'Skip light experts',
-    help: 'Leaves out a second expert whose weight is below this; 0 is exact, 0.5 leaves one of two. In the built-in model 0.2 spared 29 % of the reads and cost 0.2 % in bits a byte, 0.5 spared 63 % and cost 2.4 %.',
+    label: 'Skip low-weight experts',
+    help: "Skips a token's second expert if its weight is below this; 0 is exact, 0.5 always skips it. With the built-in model, 0.2 avoided 29% of the reads and cost 0.2% in bits per byte, 0.5 avoided 63% and cost 2.4%.",
     min: 0,
     max: 0.5,
     step: 0.01,
@@ -36,21 +37,19 @@ export const LOSSY: Field<LossyKey>[] = [
 export const SESSIONS: Field<'sessionBudgetMegabytes'>[] = [
   {
     key: 'sessionBudgetMegabytes',
-    label: 'Disk for conversations, MB',
-    help: 'The oldest go first; a token of Mixtral 8x7B takes 0.13 MB.',
+    label: 'Conversation cache (MB)',
+    help: 'Disk space for the cache. The oldest conversations are removed first. A token of Mixtral 8x7B takes 0.13 MB.',
     min: 1,
     max: 1_000_000,
     step: 1,
   },
 ];
 
-export type MemoryKey = 'context' | 'gpuBudgetMegabytes' | 'ramBudgetMegabytes';
-
 export const SAMPLING: Field<Exclude<keyof GenerationSettings, 'systemPrompt'>>[] = [
   {
     key: 'temperature',
     label: 'Temperature',
-    help: '0 always takes the likeliest word; higher is more surprising.',
+    help: '0 always picks the most likely token. Higher values are more surprising.',
     min: 0,
     max: 2,
     step: 0.05,
@@ -58,7 +57,7 @@ export const SAMPLING: Field<Exclude<keyof GenerationSettings, 'systemPrompt'>>[
   {
     key: 'topK',
     label: 'Top-k',
-    help: 'Choose among the k likeliest tokens only; 0 is off.',
+    help: 'Only picks from the k most likely tokens. 0 turns it off.',
     min: 0,
     max: 1000,
     step: 1,
@@ -66,7 +65,7 @@ export const SAMPLING: Field<Exclude<keyof GenerationSettings, 'systemPrompt'>>[
   {
     key: 'topP',
     label: 'Top-p',
-    help: 'Choose among the likeliest tokens that make up this share; 1 is off.',
+    help: 'Only picks from the most likely tokens that together have this probability. 1 turns it off.',
     min: 0,
     max: 1,
     step: 0.01,
@@ -74,7 +73,7 @@ export const SAMPLING: Field<Exclude<keyof GenerationSettings, 'systemPrompt'>>[
   {
     key: 'minP',
     label: 'Min-p',
-    help: 'Leave out what is less likely than this share of the likeliest; 0 is off.',
+    help: 'Drops tokens whose probability is below this share of the most likely one. 0 turns it off.',
     min: 0,
     max: 1,
     step: 0.01,
@@ -82,7 +81,7 @@ export const SAMPLING: Field<Exclude<keyof GenerationSettings, 'systemPrompt'>>[
   {
     key: 'repetitionPenalty',
     label: 'Repetition penalty',
-    help: 'Above 1, words already used become less likely.',
+    help: 'Above 1, tokens that were already used become less likely.',
     min: 0.5,
     max: 2,
     step: 0.01,
@@ -90,7 +89,7 @@ export const SAMPLING: Field<Exclude<keyof GenerationSettings, 'systemPrompt'>>[
   {
     key: 'presencePenalty',
     label: 'Presence penalty',
-    help: 'Above 0, a word that was used at all becomes less likely; 0 is off.',
+    help: 'Above 0, a token that was used at least once becomes less likely. 0 turns it off.',
     min: -2,
     max: 2,
     step: 0.05,
@@ -98,15 +97,15 @@ export const SAMPLING: Field<Exclude<keyof GenerationSettings, 'systemPrompt'>>[
   {
     key: 'frequencyPenalty',
     label: 'Frequency penalty',
-    help: 'Above 0, a word becomes less likely each time it is used; 0 is off.',
+    help: 'Above 0, a token becomes less likely each time it is used. 0 turns it off.',
     min: -2,
     max: 2,
     step: 0.05,
   },
   {
     key: 'maxTokens',
-    label: 'Longest answer',
-    help: 'In tokens; about three quarters of a word each.',
+    label: 'Max answer length',
+    help: 'In tokens. A token is about three quarters of a word.',
     min: 1,
     max: 32768,
     step: 1,
@@ -122,11 +121,13 @@ export const SAMPLING: Field<Exclude<keyof GenerationSettings, 'systemPrompt'>>[
   },
 ];
 
+export type MemoryKey = 'context' | 'gpuBudgetMegabytes' | 'ramBudgetMegabytes';
+
 export const MEMORY: Field<MemoryKey>[] = [
   {
     key: 'context',
-    label: 'Context',
-    help: 'How many tokens the model sees; more takes more GPU memory.',
+    label: 'Context length',
+    help: 'How many tokens the model can see. More tokens take more GPU memory.',
     min: 16,
     max: 131072,
     step: 1,
@@ -134,8 +135,8 @@ export const MEMORY: Field<MemoryKey>[] = [
   },
   {
     key: 'gpuBudgetMegabytes',
-    label: 'GPU memory, MB',
-    help: 'Experts that do not fit are streamed from the disk as they are needed.',
+    label: 'GPU memory (MB)',
+    help: 'Experts that do not fit are loaded from disk when they are needed.',
     min: 1,
     max: 1_000_000,
     step: 1,
@@ -143,8 +144,8 @@ export const MEMORY: Field<MemoryKey>[] = [
   },
   {
     key: 'ramBudgetMegabytes',
-    label: 'Main memory, MB',
-    help: 'Keeps experts that lost their place on the GPU, so that the disk is not asked again.',
+    label: 'RAM (MB)',
+    help: 'Keeps experts that had to leave the GPU, so that they are not read from disk again.',
     min: 0,
     max: 1_000_000,
     step: 1,

@@ -13,11 +13,12 @@ import { showView, view } from '../state/route.ts';
 import { announcement, loaded, loading } from '../state/state.ts';
 import { Notices } from './Notices.tsx';
 
-/** Below this width the sidebar lies over the page (the same as in layout.css). */
+/** Up to this width the sidebar is a drawer on top of the page; layout.css has the same. */
 const NARROW = matchMedia('(max-width: 56rem)');
-/** From this width on there is room for the experts beside a conversation. */
+/** From this width on the experts panel fits beside a conversation. */
 const WIDE = matchMedia('(min-width: 72rem)');
 
+/** The whole page: sidebar, the view that the address names, dialogs and announcements. */
 export function App() {
   const [settingsOpen, setSettingsOpen] = useState(false);
   const narrow = useMedia(NARROW);
@@ -29,7 +30,7 @@ export function App() {
   const drawer = sidebar && narrow;
   const hide = (): void => {
     setSidebar(false);
-    // Where it can be opened again; the button is there after the next drawing only.
+    // Focus the button that opens it again, which is rendered after this.
     setTimeout(() => document.querySelector<HTMLElement>('.bar .icon-button')?.focus());
   };
   const title = { chat: current.value?.title, models: 'Models', experts: 'Experts' }[view.value];
@@ -39,7 +40,7 @@ export function App() {
   return (
     <div class={`app${dropping ? ' dropping' : ''}`}>
       <button type="button" class="skip" onClick={() => document.getElementById('main')?.focus()}>
-        Skip to the content
+        Skip to content
       </button>
       {sidebar && (
         <Sidebar
@@ -51,7 +52,7 @@ export function App() {
           }}
         />
       )}
-      {drawer && <button type="button" class="backdrop" tabIndex={-1} aria-label="Close the sidebar" onClick={hide} />}
+      {drawer && <button type="button" class="backdrop" tabIndex={-1} aria-label="Close sidebar" onClick={hide} />}
       <div class="page" inert={drawer}>
         <Bar sidebar={sidebar} wide={wide} onSidebar={() => setSidebar(true)} />
         {view.value === 'models' ? (
@@ -64,7 +65,7 @@ export function App() {
       </div>
       {wide && panelOpen.value && view.value === 'chat' && <ExpertsPanel />}
       {settingsOpen && <SettingsDialog onClose={() => setSettingsOpen(false)} />}
-      {dropping && <div class="drop">Drop the GGUF to import it (all its files, if it has several)</div>}
+      {dropping && <div class="drop">Drop GGUF files here to import them</div>}
       <div class="visually-hidden" role="status">
         {announcement.value}
       </div>
@@ -76,15 +77,15 @@ function Bar({ sidebar, wide, onSidebar }: { sidebar: boolean; wide: boolean; on
   const model = loaded.value?.summary;
   return (
     <header class="bar">
-      {!sidebar && <IconButton icon="menu" label="Show the sidebar" onClick={onSidebar} />}
+      {!sidebar && <IconButton icon="menu" label="Show sidebar" onClick={onSidebar} />}
       {view.value !== 'chat' ? (
         <button type="button" class="quiet" onClick={() => showView('chat')}>
-          ← Back to the conversation
+          ← Back to chat
         </button>
       ) : (
         <button type="button" class="model-button" title="Models" onClick={() => showView('models')}>
           <span>{model?.name ?? loading.value?.name ?? 'Choose a model'}</span>
-          {model && <small>{model.hasChatTemplate ? 'chat' : 'text completer'}</small>}
+          {model && <small>{model.hasChatTemplate ? 'chat' : 'base model'}</small>}
         </button>
       )}
       <span class="spacer" />
@@ -93,7 +94,7 @@ function Bar({ sidebar, wide, onSidebar }: { sidebar: boolean; wide: boolean; on
           type="button"
           class="quiet"
           aria-label="Experts"
-          title="What the experts do"
+          title="Expert activity"
           {...(wide && { 'aria-expanded': panelOpen.value })}
           onClick={() => (wide ? togglePanel() : showView('experts'))}
         >
@@ -117,7 +118,7 @@ function useMedia(query: MediaQueryList): boolean {
   return matches;
 }
 
-/** Ctrl+Shift+O (as elsewhere) begins a conversation. */
+/** Ctrl+Shift+O starts a conversation, as in other chat apps. */
 function useShortcuts(): void {
   useEffect(() => {
     const onKey = (event: KeyboardEvent): void => {
@@ -131,7 +132,7 @@ function useShortcuts(): void {
   }, []);
 }
 
-/** True while a file is dragged over the page; a dropped one is imported. */
+/** Imports files that are dropped on the page. @returns whether files are being dragged over it */
 function useDrop(): boolean {
   const [over, setOver] = useState(false);
   useEffect(() => {

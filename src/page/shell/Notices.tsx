@@ -27,7 +27,7 @@ import { bytesPerSecond } from '../state/transfer-rate.ts';
 /** How long a deletion can be undone. */
 const UNDO_MS = 15_000;
 
-/** What goes on and what went wrong. */
+/** Progress, problems and offers, above the composer or below the title of a view. */
 export function Notices() {
   return (
     <div class="notices">
@@ -41,9 +41,9 @@ export function Notices() {
       {deleted.value && <UndoNotice key={deleted.value.id} title={deleted.value.title} />}
       {updateReady.value && (
         <p class="notice">
-          A new version of mixtab is ready.{' '}
+          A new version of mixtab is available.{' '}
           <button type="button" onClick={updateReady.value}>
-            Use it now
+            Update now
           </button>
         </p>
       )}
@@ -60,7 +60,7 @@ function Problem({ error: { code, message, remedy }, onDismiss }: { error: Error
       <div class="row">
         {code === 'webgpu-device-lost' && (
           <button type="button" onClick={() => void reloadModel()}>
-            Load the model again
+            Reload model
           </button>
         )}
         {onDismiss && <IconButton icon="close" label="Dismiss" onClick={onDismiss} />}
@@ -73,7 +73,7 @@ function ImportNotice({ running: { kind, name, progress, rate } }: { running: Ru
   const done = progress && progress.phase !== 'header' ? progress.bytesDone : 0;
   const total = progress?.bytesTotal ?? 0;
   const perSecond = bytesPerSecond(rate);
-  const verb = { import: 'Importing', verify: 'Checking', repair: 'Repairing' }[kind];
+  const verb = { import: 'Importing', verify: 'Verifying', repair: 'Repairing' }[kind];
   return (
     <div class="notice">
       <p>
@@ -92,7 +92,7 @@ function ImportNotice({ running: { kind, name, progress, rate } }: { running: Ru
         <div class="row">
           {progress?.usableId && progress.usableId !== loaded.value?.summary.id && !loading.value && (
             <button type="button" class="primary" onClick={() => void useEarly()}>
-              Talk to it already
+              Use while importing
             </button>
           )}
           <button type="button" onClick={pauseImport}>
@@ -107,7 +107,7 @@ function ImportNotice({ running: { kind, name, progress, rate } }: { running: Ru
   );
 }
 
-/** Two tabs share one GPU; said once. */
+/** Shown once: other tabs have a model on the GPU as well. */
 function OtherTabNotice() {
   const [dismissed, setDismissed] = useState(false);
   const { length } = loadedElsewhere.value;
@@ -115,8 +115,8 @@ function OtherTabNotice() {
   return (
     <div class="notice inline" role="status">
       <p>
-        {length === 1 ? 'Another tab holds' : `${length} other tabs hold`} a model in GPU memory too; they share what
-        there is.
+        {length === 1 ? 'Another tab also has' : `${length} other tabs also have`} a model in GPU memory. All tabs share
+        this memory.
       </p>
       <IconButton icon="close" label="Dismiss" onClick={() => setDismissed(true)} />
     </div>
@@ -126,7 +126,7 @@ function OtherTabNotice() {
 function ImportedNotice({ model }: { model: ModelSummary }) {
   return (
     <div class="notice inline">
-      <p>{model.name} is here.</p>
+      <p>{model.name} is imported.</p>
       <div class="row">
         <button type="button" onClick={() => void useModel(model)}>
           Use it now
@@ -151,36 +151,36 @@ function LoadNotice() {
   );
 }
 
-/** Why nothing can be written meanwhile. */
+/** Shown in the other views while an experiment keeps the model busy. */
 function ExperimentNotice() {
   return (
     <div class="notice inline">
       <p>
-        The model reads or writes for the <a href="#experts">experts' view</a>. Answers can be written once it is done.
+        The <a href="#experts">experts view</a> is using the model. You can send a message when it is done.
       </p>
       <button type="button" disabled={stopping.value} onClick={stop}>
-        {stopping.value ? 'Stopping' : 'Stop it'}
+        {stopping.value ? 'Stopping' : 'Stop experiment'}
       </button>
     </div>
   );
 }
 
 function UndoNotice({ title }: { title: string }) {
-  const forget = (): void => {
+  const dismiss = (): void => {
     deleted.value = undefined;
   };
   useEffect(() => {
-    const timer = setTimeout(forget, UNDO_MS);
+    const timer = setTimeout(dismiss, UNDO_MS);
     return () => clearTimeout(timer);
   }, []);
   return (
     <div class="notice inline" role="status">
-      <p>“{title}” is deleted.</p>
+      <p>Deleted “{title}”.</p>
       <div class="row">
         <button type="button" onClick={undoDelete}>
           Undo
         </button>
-        <IconButton icon="close" label="Dismiss" onClick={forget} />
+        <IconButton icon="close" label="Dismiss" onClick={dismiss} />
       </div>
     </div>
   );

@@ -4,7 +4,10 @@ import { registerServiceWorker } from './page-update.ts';
 import { start } from './start.ts';
 import '../../ui/css/base.css';
 import '../../ui/css/layout.css';
+import '../../ui/css/sidebar.css';
+import '../../ui/css/library.css';
 import '../../ui/css/chat.css';
+import '../../ui/css/prose.css';
 
 const root = document.getElementById('app');
 if (root) render(<App />, root);

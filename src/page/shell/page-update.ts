@@ -1,4 +1,4 @@
-/** The service worker keeps the page for use without the network; a new version waits until the user wants it. */
+/** The service worker makes the page work offline. A new version waits until the user accepts it. */
 import { registerSW } from 'virtual:pwa-register';
 import { updateReady } from '../state/state.ts';
 
@@ -11,15 +11,15 @@ export function registerServiceWorker(): void {
   });
 }
 
-/** Lets the new version take over; the page is then loaded anew. */
+/** Lets the new version take over and reloads the page. */
 async function useUpdate(update: (reload: boolean) => Promise<void>): Promise<void> {
   const waiting = (await navigator.serviceWorker.getRegistration())?.waiting;
   if (!waiting) {
-    // It took over by itself: nothing else that it could be waiting for was open.
+    // The new version already took over, because no other page was open that it had to wait for.
     location.reload();
     return;
   }
-  // A page that was open before its first service worker came is controlled by none, and is not told of the change.
+  // A page that was opened before its first service worker has no controller, so it gets no event about the change.
   if (!navigator.serviceWorker.controller) {
     waiting.addEventListener('statechange', () => {
       if (waiting.state === 'activated') location.reload();

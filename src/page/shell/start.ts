@@ -24,6 +24,6 @@ export async function start(): Promise<void> {
 const nothingKept = ({ message }: DOMException): MixtabError =>
   new MixtabError(
     'storage-unavailable',
-    `The browser lets this page keep nothing (${message}).`,
-    'Allow cookies and site data for this page, and reload it.',
+    `The browser blocks storage for this page (${message}).`,
+    'Allow cookies and site data for this page, then reload it.',
   );

@@ -6,12 +6,14 @@ import { removeConversation, renameConversation, streamingIn } from '../state/co
 
 interface Props {
   conversation: Conversation;
+  /** Text around the search match. */
   snippet?: string;
+  /** This is the open conversation. */
   shown: boolean;
   onOpen: () => void;
 }
 
-/** One conversation in the list, with what can be done with it. */
+/** One conversation in the list, with its menu. A double click renames it. */
 export function ConversationItem({ conversation, snippet, shown, onOpen }: Props) {
   const [renaming, setRenaming] = useState(false);
   const title = conversation.title || 'Untitled';
@@ -28,10 +30,10 @@ export function ConversationItem({ conversation, snippet, shown, onOpen }: Props
       >
         <span>{title}</span>
         {snippet && <small>{snippet}</small>}
-        {streamingIn.value === conversation.id && <span class="live" role="img" aria-label="being written" />}
+        {streamingIn.value === conversation.id && <span class="live" role="img" aria-label="generating" />}
       </button>
       <Menu
-        label={`More for ${title}`}
+        label={`More options for ${title}`}
         items={[
           { label: 'Rename', icon: 'edit', run: () => setRenaming(true) },
           { label: 'Export as Markdown', icon: 'file', run: () => exportConversation(conversation, 'md') },
@@ -43,6 +45,7 @@ export function ConversationItem({ conversation, snippet, shown, onOpen }: Props
   );
 }
 
+/** A text field in place of the title. Enter or leaving the field saves, Escape cancels. */
 function RenameForm({ conversation, onDone }: { conversation: Conversation; onDone: () => void }) {
   const cancelled = useRef(false);
   return (

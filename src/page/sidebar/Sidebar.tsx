@@ -5,24 +5,23 @@ import { exportAll, importConversations } from '../services/conversation-files.t
 import { conversations, currentId, openConversation } from '../state/conversations.ts';
 import { showView, view } from '../state/route.ts';
 import { ConversationItem } from './ConversationItem.tsx';
-import { byAge, search } from './conversation-search.ts';
+import { groupByAge, search } from './conversation-search.ts';
 
 interface Props {
-  /** On a narrow page the sidebar lies over the rest. */
+  /** On a narrow page the sidebar is a drawer on top of the page. */
   drawer: boolean;
   onClose: () => void;
   onSettings: () => void;
 }
 
-/** The conversations, and the way to everything else. */
+/** The list of conversations, and links to the other views. */
 export function Sidebar({ drawer, onClose, onSettings }: Props) {
   const [query, setQuery] = useState('');
-  const chooser = useRef<HTMLInputElement>(null);
-  const first = useRef<HTMLButtonElement>(null);
+  const newConversation = useRef<HTMLButtonElement>(null);
   useEffect(() => {
-    if (drawer) first.current?.focus();
+    if (drawer) newConversation.current?.focus();
   }, [drawer]);
-  /** Whatever was chosen, what is already shown too. */
+  /** Called after every choice, even if it changes nothing on the page. */
   const closeDrawer = (): void => {
     if (drawer) onClose();
   };
@@ -46,9 +45,9 @@ export function Sidebar({ drawer, onClose, onSettings }: Props) {
         <span class="brand">
           <img src="./icon.svg" alt="" width="24" height="24" /> mixtab
         </span>
-        <IconButton icon="menu" label="Hide the sidebar" onClick={onClose} />
+        <IconButton icon="menu" label="Hide sidebar" onClick={onClose} />
       </div>
-      <button ref={first} type="button" class="new" onClick={() => open(undefined)}>
+      <button ref={newConversation} type="button" class="new" onClick={() => open(undefined)}>
         <Icon name="plus" /> New conversation
       </button>
       <label class="search">
@@ -61,8 +60,8 @@ export function Sidebar({ drawer, onClose, onSettings }: Props) {
           onInput={(event) => setQuery(event.currentTarget.value)}
         />
       </label>
-      <List query={query} onOpen={open} />
-      <div class="sidebar-foot">
+      <ConversationList query={query} onOpen={open} />
+      <div class="sidebar-links">
         <a href="#models" aria-current={view.value === 'models' ? 'page' : undefined}>
           <Icon name="cube" /> Models
         </a>
@@ -72,44 +71,54 @@ export function Sidebar({ drawer, onClose, onSettings }: Props) {
         <button type="button" aria-haspopup="dialog" onClick={onSettings}>
           <Icon name="settings" /> Settings
         </button>
-        <div class="row">
-          <button type="button" class="small" onClick={() => chooser.current?.click()}>
-            Import chats
-          </button>
-          <button type="button" class="small" disabled={conversations.value.length === 0} onClick={exportAll}>
-            Export all
-          </button>
-        </div>
-        <input
-          ref={chooser}
-          type="file"
-          accept=".json,.md"
-          multiple
-          hidden
-          aria-label="Conversations to import"
-          onChange={(event) => {
-            void importConversations([...(event.currentTarget.files ?? [])]);
-            event.currentTarget.value = '';
-            closeDrawer();
-          }}
-        />
+        <ConversationFiles onImport={closeDrawer} />
       </div>
     </nav>
   );
 }
 
-function List({ query, onOpen }: { query: string; onOpen: (id: string) => void }) {
-  const found = search(conversations.value, query);
-  if (found.length === 0) {
+/** Buttons that import conversations from files and export all of them. */
+function ConversationFiles({ onImport }: { onImport: () => void }) {
+  const chooser = useRef<HTMLInputElement>(null);
+  return (
+    <>
+      <div class="row">
+        <button type="button" class="small" onClick={() => chooser.current?.click()}>
+          Import chats
+        </button>
+        <button type="button" class="small" disabled={conversations.value.length === 0} onClick={exportAll}>
+          Export all
+        </button>
+      </div>
+      <input
+        ref={chooser}
+        type="file"
+        accept=".json,.md"
+        multiple
+        hidden
+        aria-label="Conversations to import"
+        onChange={(event) => {
+          void importConversations([...(event.currentTarget.files ?? [])]);
+          event.currentTarget.value = '';
+          onImport();
+        }}
+      />
+    </>
+  );
+}
+
+function ConversationList({ query, onOpen }: { query: string; onOpen: (id: string) => void }) {
+  const results = search(conversations.value, query);
+  if (results.length === 0) {
     return (
       <p class="sidebar-list hint">
-        {query.trim() ? 'Nothing is found.' : 'What you write is kept here, on this machine only.'}
+        {query.trim() ? 'No results.' : 'Your conversations appear here. They stay on this device.'}
       </p>
     );
   }
   return (
     <div class="sidebar-list">
-      {byAge(found, Date.now()).map(({ age, found: group }) => (
+      {groupByAge(results, Date.now()).map(({ age, results: group }) => (
         <section key={age}>
           <h2>{age}</h2>
           <ul aria-label={age}>

@@ -1,20 +1,20 @@
-/** Finding a conversation in the list. Pure. */
+/** Searches the conversations and groups them for the list. Pure functions. */
 import type { Conversation } from '../state/conversation-tree.ts';
 
-export interface Found {
+export interface SearchResult {
   conversation: Conversation;
-  /** Where the words are, if not in the title. */
+  /** The text around the first match. Absent if the title matches. */
   snippet?: string;
 }
 
-/** Characters of a snippet on each side of what was found. */
-const AROUND = 30;
+/** Characters of a snippet before the match; after it, twice as many. */
+const SNIPPET_RADIUS = 30;
 
-/** Those whose title or any version of any message has all words of the query. */
-export function search(conversations: readonly Conversation[], query: string): Found[] {
+/** @returns conversations that have every word of the query in their title, or in one version of one message */
+export function search(conversations: readonly Conversation[], query: string): SearchResult[] {
   const words = query.toLowerCase().split(/\s+/).filter(Boolean);
   if (words.length === 0) return conversations.map((conversation) => ({ conversation }));
-  return conversations.flatMap((conversation): Found[] => {
+  return conversations.flatMap((conversation): SearchResult[] => {
     const title = conversation.title.toLowerCase();
     if (words.every((word) => title.includes(word))) return [{ conversation }];
     const turn = conversation.turns.find(({ text }) => {
@@ -27,32 +27,37 @@ export function search(conversations: readonly Conversation[], query: string): F
 
 function snippetOf(text: string, words: readonly string[]): string {
   const lower = text.toLowerCase();
-  const at = Math.max(0, ...words.map((word) => lower.indexOf(word)));
-  const start = Math.max(0, at - AROUND);
-  const end = Math.min(text.length, at + 2 * AROUND);
-  return `${start > 0 ? '… ' : ''}${text.slice(start, end).replace(/\s+/g, ' ').trim()}${end < text.length ? ' …' : ''}`;
+  const match = Math.max(0, ...words.map((word) => lower.indexOf(word)));
+  const start = Math.max(0, match - SNIPPET_RADIUS);
+  const end = Math.min(text.length, match + 2 * SNIPPET_RADIUS);
+  const snippet = text.slice(start, end).replace(/\s+/g, ' ').trim();
+  return `${start > 0 ? '… ' : ''}${snippet}${end < text.length ? ' …' : ''}`;
 }
 
 export type Age = 'Today' | 'Yesterday' | 'Past week' | 'Older';
 
-/** The calendar age of a moment, in the reader's time zone. */
-export function ageOf(at: number, now: number): Age {
+/**
+ * The calendar age of a point in time, in the time zone of the browser.
+ * @param time milliseconds since 1970
+ * @param now milliseconds since 1970
+ */
+export function ageOf(time: number, now: number): Age {
   const today = new Date(now);
   const midnight = (daysAgo: number): number =>
     new Date(today.getFullYear(), today.getMonth(), today.getDate() - daysAgo).getTime();
-  if (at >= midnight(0)) return 'Today';
-  if (at >= midnight(1)) return 'Yesterday';
-  return at >= midnight(7) ? 'Past week' : 'Older';
+  if (time >= midnight(0)) return 'Today';
+  if (time >= midnight(1)) return 'Yesterday';
+  return time >= midnight(7) ? 'Past week' : 'Older';
 }
 
-/** The list in stretches of the same age; the order stays. */
-export function byAge(found: readonly Found[], now: number): { age: Age; found: Found[] }[] {
-  const groups: { age: Age; found: Found[] }[] = [];
-  for (const item of found) {
-    const age = ageOf(item.conversation.changedAt, now);
+/** Splits the list into runs of the same age and keeps its order. */
+export function groupByAge(results: readonly SearchResult[], now: number): { age: Age; results: SearchResult[] }[] {
+  const groups: { age: Age; results: SearchResult[] }[] = [];
+  for (const result of results) {
+    const age = ageOf(result.conversation.changedAt, now);
     const last = groups.at(-1);
-    if (last?.age === age) last.found.push(item);
-    else groups.push({ age, found: [item] });
+    if (last?.age === age) last.results.push(result);
+    else groups.push({ age, results: [result] });
   }
   return groups;
 }

@@ -53,8 +53,8 @@ it('says what is changed', () => {
 
 it('says how the perplexity changed', () => {
   expect([perplexityChange(10, 11), perplexityChange(10, 9.5), perplexityChange(10, 352)]).toEqual([
-    '+10.0 %',
-    '−5.0 %',
+    '+10.0%',
+    '−5.0%',
     '35.2 times',
   ]);
 });

@@ -80,7 +80,7 @@ function describeBans(banned: NonNullable<AblationOptions['banned']>, layerCount
 export function perplexityChange(exact: number, altered: number): string {
   const ratio = altered / exact;
   if (ratio >= 2) return `${ratio.toFixed(1)} times`;
-  return `${ratio >= 1 ? '+' : '−'}${Math.abs(100 * (ratio - 1)).toFixed(1)} %`;
+  return `${ratio >= 1 ? '+' : '−'}${Math.abs(100 * (ratio - 1)).toFixed(1)}%`;
 }
 
 /** How many characters two texts begin with in common. */

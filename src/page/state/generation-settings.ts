@@ -48,28 +48,28 @@ const OFF = { topK: 0, topP: 1, minP: 0, repetitionPenalty: 1, presencePenalty: 
 
 export const PRESETS: Preset[] = [
   {
-    name: 'Likeliest',
-    help: 'Always the likeliest token: the same answer every time.',
+    name: 'Greedy',
+    help: 'Always picks the most likely token: the same answer every time.',
     sampling: { ...OFF, temperature: 0 },
   },
   {
-    name: 'Careful',
-    help: 'Close to the likeliest; for facts and code.',
+    name: 'Precise',
+    help: 'Stays close to the most likely tokens. For facts and code.',
     sampling: { ...OFF, temperature: 0.3, topP: 0.9, minP: 0.1 },
   },
   {
     name: 'Balanced',
-    help: 'The default of chats.',
+    help: 'The default for chats.',
     sampling: { ...OFF, temperature: 0.8, topK: 40, topP: 0.95, minP: 0.05, repetitionPenalty: 1.1 },
   },
   {
     name: 'Story',
-    help: 'The default of texts: whatever is likely enough, and no word is held against another.',
+    help: 'The default for base models: any likely token, without a repetition penalty.',
     sampling: { ...OFF, temperature: 0.8, minP: 0.1 },
   },
   {
-    name: 'Free',
-    help: 'More surprising; for ideas.',
+    name: 'Creative',
+    help: 'More surprising. For ideas.',
     sampling: { ...OFF, temperature: 1.1, minP: 0.05, repetitionPenalty: 1.05 },
   },
 ];

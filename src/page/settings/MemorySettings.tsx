@@ -1,0 +1,111 @@
+import { formatBytes } from '../../contract/format-bytes.ts';
+import { clearSessions } from '../services/sessions.ts';
+import { changeSettings, type Settings, settings } from '../state/settings.ts';
+import { loaded, sessions } from '../state/state.ts';
+import { type Field, MEMORY, type MemoryKey, SESSIONS } from './fields.ts';
+import { NumberField } from './NumberField.tsx';
+
+/** Memory budgets, the conversation cache, and where new models are stored. */
+export function MemorySettings() {
+  return (
+    <>
+      <h3>Memory</h3>
+      {MEMORY.map((field) => (
+        <NumberField
+          key={field.key}
+          field={withModelLimit(field)}
+          value={settings.value[field.key]}
+          onChange={(value) => changeSettings({ [field.key]: value })}
+        />
+      ))}
+      <MemoryUse />
+      <ConversationCache />
+      <StorageBackend />
+    </>
+  );
+}
+
+/** Adds the loaded model's longest context to the help of that field. */
+function withModelLimit(field: Field<MemoryKey>): Field<MemoryKey> {
+  const config = loaded.value?.summary.config;
+  return field.key === 'context' && config
+    ? { ...field, help: `${field.help} This model supports up to ${config.contextLength}.` }
+    : field;
+}
+
+/** What the loaded model uses now, and on which GPU. */
+function MemoryUse() {
+  if (!loaded.value) return null;
+  const { memory, slots, summary, context, adapter } = loaded.value;
+  return (
+    <p class="hint">
+      Now: {formatBytes(memory.gpuBytes)} on the GPU with room for {slots} of{' '}
+      {summary.config.layerCount * summary.config.expertCount} experts, context {context}. GPU:{' '}
+      {adapter.description || adapter.vendor}
+      {adapter.software && ' (software, slow)'}.
+    </p>
+  );
+}
+
+/** Whether to keep what the model has read of conversations on disk, and how much of it. */
+function ConversationCache() {
+  const bytes = sessions.value.reduce((sum, session) => sum + session.bytes, 0);
+  return (
+    <>
+      <div class="field">
+        <label for="setting-sessions">Cache conversations</label>
+        <input
+          id="setting-sessions"
+          type="checkbox"
+          checked={settings.value.keepSessions}
+          aria-describedby="setting-sessions-help"
+          onChange={(event) => changeSettings({ keepSessions: event.currentTarget.checked })}
+        />
+        <p id="setting-sessions-help" class="hint">
+          Saves what the model has read, so that a conversation continues at once after a reload or a switch to another
+          one.
+        </p>
+      </div>
+      {settings.value.keepSessions &&
+        SESSIONS.map((field) => (
+          <NumberField
+            key={field.key}
+            field={field}
+            value={settings.value[field.key]}
+            onChange={(value) => value !== undefined && changeSettings({ [field.key]: value })}
+          />
+        ))}
+      {bytes > 0 && (
+        <p class="hint">
+          Now: {formatBytes(bytes)} for {sessions.value.length}{' '}
+          {sessions.value.length === 1 ? 'conversation' : 'conversations'}.{' '}
+          <button type="button" class="link" onClick={() => void clearSessions()}>
+            Clear cache
+          </button>
+        </p>
+      )}
+    </>
+  );
+}
+
+function StorageBackend() {
+  return (
+    <div class="field">
+      <label for="setting-storage">Store new models in</label>
+      <select
+        id="setting-storage"
+        value={settings.value.storageBackend}
+        aria-describedby="setting-storage-help"
+        onChange={(event) =>
+          changeSettings({ storageBackend: event.currentTarget.value as Settings['storageBackend'] })
+        }
+      >
+        <option value="indexeddb">IndexedDB</option>
+        <option value="opfs">Private files</option>
+      </select>
+      <p id="setting-storage-help" class="hint">
+        IndexedDB works in every browser. Private files (OPFS) are read several times faster in browsers that have them.
+      </p>
+    </div>
+  );
+}
