@@ -16,8 +16,8 @@ import {
 const BAD: [file: string, message: RegExp][] = [
   ['truncated.gguf', /truncated\.gguf is cut off/],
   ['cut-header.gguf', /cut-header\.gguf is cut off/],
-  ['foreign.gguf', /foreign\.gguf is no GGUF/],
-  ['other-architecture.gguf', /is no Mixtral: its architecture is "qwen9"/],
+  ['foreign.gguf', /foreign\.gguf is not a GGUF/],
+  ['other-architecture.gguf', /is not a Mixtral model: its architecture is "qwen9"/],
   ['no-ranges.gguf', /byte ranges/],
   ['missing.gguf', /404/],
   ['gap/chat-00001-of-00003.gguf', /chat-00002-of-00003\.gguf is out of reach/],

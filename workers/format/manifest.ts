@@ -1,24 +1,24 @@
-/** Everything about a stored model but its weights: the manifest, its records and their keys. */
+/** Everything about a stored model except its weights: the manifest, its records and their keys. */
 import type { Bytes } from '../../src/contract/ids.ts';
 import type { ModelConfig, ModelSource, StorageBackend } from '../../src/contract/import-api.ts';
 import type { PreTokenizerName } from './pre-tokenizers.ts';
 import type { TensorLayout } from './weight-layout.ts';
 
-/** What the store keeps: the weights of one expert, or of one dense group. */
+/** Describes one record: the weights of an expert, or of a group of dense tensors. */
 export interface RecordInfo {
-  /** `L12.E3` for an expert, `L12.dense`, `embedding`, `output` for dense groups. */
+  /** `L12.E3` for an expert; `L12.dense`, `embedding` or `output` for a dense group. */
   key: string;
   bytes: Bytes;
-  /** Storage backend; default: the database. Stored manifests use the name `place`, so it cannot change. */
+  /** Where the bytes are stored. Default: IndexedDB. Stored manifests use the name `place`, so it cannot change. */
   place?: StorageBackend;
-  /** Blobs of at most PART_BYTES each that the record is cut into; 1 where it is a file. */
+  /** Number of Blobs of at most PART_BYTES that the record is cut into; 1 if the record is a file. */
   parts: number;
-  /** Lower-case hex SHA-256 of the record's bytes; empty while the record is still to be imported. */
+  /** SHA-256 of the record's bytes, lower-case hex. Empty if the record has not been imported yet. */
   sha256: string;
   tensors: TensorLayout[];
 }
 
-/** Blobs in IndexedDB are at most this large: larger ones were slower to write and to read. */
+/** Largest Blob in IndexedDB. Larger ones were slower to write and to read. */
 export const PART_BYTES: Bytes = 16 * 1024 * 1024;
 
 // Record keys are built and tested only by the functions below.
@@ -30,8 +30,8 @@ export const denseKey = (layer: number): string => `L${layer}.dense`;
 /** Key of the record with `token_embd`. */
 export const EMBEDDING_KEY = 'embedding';
 /**
- * Key of the record with `output_norm` and `output`. If the GGUF has no `output.weight`, `output` is a second copy of the
- * embedding.
+ * Key of the record with `output_norm` and `output`. If the GGUF has no `output.weight`, `output` is a second copy of
+ * the embedding.
  */
 export const OUTPUT_KEY = 'output';
 /**
@@ -57,7 +57,7 @@ export const isDenseLayerKey = (key: string): boolean => DENSE_LAYER_KEY.test(ke
 export const isPartOf = (key: string, first: string): boolean =>
   key === first || (key.startsWith(`${first}.`) && /^\d+$/.test(key.slice(first.length + 1)));
 
-/** Names of the tensors in a layer's dense record, in their order. */
+/** The tensors of a layer's dense record, in order. */
 export const DENSE_TENSORS = [
   'attn_norm',
   'attn_q',
@@ -67,23 +67,24 @@ export const DENSE_TENSORS = [
   'ffn_norm',
   'ffn_gate_inp',
 ] as const;
-/** Names of the tensors in an expert's record, in their order. */
+/** The tensors of an expert's record, in order. */
 export const EXPERT_TENSORS = ['gate', 'up', 'down'] as const;
 
-/** The vocabulary as the GGUF gives it. */
+/** The vocabulary as it is in the GGUF. Arrays have one entry per token, except `merges` and `endIds`. */
 export interface TokenizerData {
-  /** `tokenizer.ggml.model`: `llama` is SentencePiece BPE, `gpt2` byte-level BPE. */
+  /** `tokenizer.ggml.model`: `llama` for SentencePiece BPE, `gpt2` for byte-level BPE. */
   model: string;
-  /** Byte-level BPE: how words are cut (`tokenizer.ggml.pre`), and the merges, first things first, as `left right`. */
+  /** Byte-level BPE only: how a text is cut into words (`tokenizer.ggml.pre`). */
   pre?: PreTokenizerName;
+  /** Byte-level BPE only: the merges as `left right`, highest priority first. */
   merges?: string[];
   tokens: string[];
   scores: number[];
-  /** 1 normal, 2 unknown, 3 control, 4 user defined, 5 unused, 6 byte. */
+  /** 1 normal, 2 unknown, 3 control, 4 user-defined, 5 unused, 6 byte. */
   tokenTypes: number[];
   bosId: number;
   eosId: number;
-  /** Further tokens that the file says end an answer: of a turn, of a message. */
+  /** Other tokens that end an answer according to the file: end of turn, end of message. */
   endIds?: number[];
   unknownId: number;
   addBos: boolean;
@@ -91,20 +92,24 @@ export interface TokenizerData {
   chatTemplate?: string;
 }
 
-/** Everything about a stored model but its weights. */
+/** Everything about a stored model except its weights. */
 export interface ModelManifest {
   id: string;
+  /** `LAYOUT_VERSION` of the import. */
   layoutVersion: number;
   name: string;
   origin: string;
-  /** Where damaged or missing records can be fetched again; absent for local files. */
+  /** Address from which damaged or missing records can be fetched again. Absent for local files. */
   sourceUrl?: string;
   source: ModelSource['kind'];
   state: 'importing' | 'complete' | 'damaged';
+  /** Milliseconds since 1970. */
   importedAt: number;
   config: ModelConfig;
   parameterCount: number;
+  /** Weights that one token uses. */
   activeParameterCount: number;
+  /** Share of each weight type, by number of weights. The sum is 1. */
   typeShares: Record<string, number>;
   license?: string;
   description?: string;

@@ -1,6 +1,9 @@
-/** What byte-level BPE vocabularies have in common. */
+/** What all byte-level BPE vocabularies share: the names of their pre-tokenizers and the byte alphabet. */
 
-/** Ways of byte-level BPE to cut words that mixtab knows, by the names of `tokenizer.ggml.pre`. */
+/**
+ * The supported values of `tokenizer.ggml.pre`, which names how a text is cut into words before merging. The regular
+ * expressions are in `workers/text/pre-tokenizers.ts`.
+ */
 export const PRE_TOKENIZERS = {
   default: { addBos: false },
   'gpt-2': { addBos: false },
@@ -12,13 +15,16 @@ export const PRE_TOKENIZERS = {
   tekken: { addBos: true },
 } as const satisfies Record<
   string,
-  { /** Whether BOS is put in front where the file does not say. */ addBos: boolean }
+  { /** Whether a prompt begins with BOS if the file has no `add_bos_token`. */ addBos: boolean }
 >;
 
 export type PreTokenizerName = keyof typeof PRE_TOKENIZERS;
 export const isPreTokenizer = (name: string): name is PreTokenizerName => Object.hasOwn(PRE_TOKENIZERS, name);
 
-/** The character that stands for each byte in such vocabularies (GPT-2's alphabet): printable bytes of Latin-1 are themselves, the others follow from U+0100 on. */
+/**
+ * GPT-2's alphabet: the character that stands for each byte. Printable Latin-1 bytes stand for themselves, the other
+ * bytes are U+0100 and up, in order.
+ */
 export const BYTE_CHARACTERS: readonly string[] = (() => {
   const isPrintable = (byte: number): boolean =>
     (byte >= 0x21 && byte <= 0x7e) || (byte >= 0xa1 && byte <= 0xff && byte !== 0xad);

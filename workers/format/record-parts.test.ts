@@ -2,7 +2,7 @@ import * as fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { joinParts, onePart, rangeOf } from './record-parts.ts';
 
-it('any range of any parts is what the joined bytes have there', () => {
+it('any range of any parts equals that range of the joined bytes', () => {
   const parts = fc.array(fc.uint8Array({ maxLength: 12 }), { maxLength: 6 });
   fc.assert(
     fc.property(parts, fc.nat(40), fc.nat(40), (pieces, from, length) => {
@@ -19,7 +19,7 @@ it('any range of any parts is what the joined bytes have there', () => {
   );
 });
 
-it('one part is not copied', () => {
+it('a single part is not copied', () => {
   const bytes = new Uint8Array(8);
   expect(joinParts(onePart(bytes))).toBe(bytes);
   expect(rangeOf(onePart(bytes), 2, 4)[0].bytes.buffer).toBe(bytes.buffer);

@@ -1,20 +1,24 @@
-/** A record's bytes as the store has them: one after another, not copied into one piece, which would cost as much as reading. */
+/**
+ * A record's bytes in several buffers, as the store delivers them. Copying them into one buffer would take as long as
+ * reading them.
+ */
 import type { Bytes } from '../../src/contract/ids.ts';
 
 export interface RecordParts {
   readonly byteLength: Bytes;
-  /** In order; all but the last are of a multiple of 4 bytes. */
+  /** In order. The length of every part but the last is a multiple of 4 bytes. */
   readonly parts: readonly Uint8Array<ArrayBuffer>[];
 }
 
+/** A record that is in one buffer. */
 export const onePart = (bytes: Uint8Array<ArrayBuffer>): RecordParts => ({
   byteLength: bytes.byteLength,
   parts: [bytes],
 });
 
 /**
- * Everything in one piece; the piece itself where there is only one.
- * @param allocate where the piece's memory comes from
+ * Copies the parts into one buffer. A single part is returned as it is, without a copy.
+ * @param allocate provides the buffer's memory
  */
 export function joinParts(
   { byteLength, parts }: RecordParts,
@@ -30,7 +34,7 @@ export function joinParts(
   return whole;
 }
 
-/** The pieces of bytes `from .. from + length - 1`, each with its distance from `from`; nothing is copied. */
+/** Views of the bytes `from .. from + length - 1`, each with its distance `at` from `from`. Nothing is copied. */
 export function rangeOf(
   { parts }: RecordParts,
   from: Bytes,

@@ -1,39 +1,38 @@
 /**
- * How weights lie in a record and, byte for byte the same, in GPU memory. See docs/weight-layout.md.
+ * The layout of weights in a record. GPU memory has the same bytes. See docs/weight-layout.md.
  *
- * A ggml quantization block is a small struct. At import every *field* of the struct goes to a
- * *plane* of its own: all quants of the matrix, then all scales, row after row, in the byte order
- * ggml gives them. No value is recomputed, so dequantization is exact; a shader reads the wide
- * planes in aligned 16-byte loads.
+ * A ggml quantization block is a small struct. At import every field of the struct goes to its own plane: first all
+ * quants of the matrix, then all scales, row after row, in ggml's byte order. No value is recomputed, so dequantization
+ * is exact. A shader reads the wide planes in aligned 16-byte loads.
  */
 
 import type { Bytes } from '../../src/contract/ids.ts';
 
-/** Bump when planes, order or alignment change: records of another version are imported again. */
+/** Increase it when planes, order or alignment change. Models with another version must be imported again. */
 export const LAYOUT_VERSION = 1;
 
-/** Tensors begin at multiples of this within a record, so that each can be bound on its own. */
+/** Tensors begin at multiples of this within a record, so that each can be bound by itself. */
 export const TENSOR_ALIGNMENT = 256;
-/** Planes begin at multiples of this within a tensor: one `vec4<u32>`. */
+/** Planes begin at multiples of this within a tensor, the size of one `vec4<u32>`. */
 export const PLANE_ALIGNMENT = 16;
 
-/** One field of a ggml block: `bytes` bytes at `offset` of the block. */
+/** One field of a ggml block, or several adjacent ones: `bytes` bytes at `offset` of the block. */
 export interface BlockField {
   name: string;
   offset: Bytes;
   bytes: Bytes;
 }
 
-/** A tensor type that mixtab runs. */
+/** A tensor type that mixtab supports. */
 export interface WeightType {
   name: WeightTypeName;
-  /** Number of the type in a GGUF's tensor table. */
+  /** ggml's number for the type, as in a GGUF's tensor table. */
   ggmlType: number;
-  /** Weights in a block. F32, F16 and BF16 are treated as blocks of 32; a last partial block is padded with zeros. */
+  /** Weights per block. F32, F16 and BF16 are treated as blocks of 32, and a row's last block is padded with zeros. */
   blockWeights: number;
-  /** Bytes of a block in the GGUF. */
+  /** Bytes per block in the GGUF. */
   blockBytes: Bytes;
-  /** The planes, in their order in the record: widest first. */
+  /** The planes, in their order in the record, widest first. */
   planes: readonly BlockField[];
 }
 
@@ -79,8 +78,8 @@ const type = (
 });
 
 /**
- * Struct layouts from ggml-common.h. Fields that lie side by side in the struct and are read together are one plane:
- * a kernel knows four planes at most.
+ * The supported types, with struct layouts from ggml-common.h. Adjacent fields that are read together form one plane,
+ * since a kernel can address at most four planes.
  */
 export const WEIGHT_TYPES: Record<WeightTypeName, WeightType> = {
   F32: type('F32', 0, 32, 128, ['values', 0, 128]),
@@ -97,7 +96,7 @@ export const WEIGHT_TYPES: Record<WeightTypeName, WeightType> = {
 
   Q2_K: type('Q2_K', 10, 256, 84, ['quants', 16, 64], ['scales', 0, 16], ['d dmin', 80, 4]),
   Q3_K: type('Q3_K', 11, 256, 110, ['quants', 32, 64], ['hmask', 0, 32], ['scales', 96, 12], ['d', 108, 2]),
-  // d and dmin (f16 each) and the 12 bytes of packed 6-bit scales and mins make one 16-byte word.
+  // d and dmin (f16 each) and the 12 bytes of packed 6-bit scales and mins form one 16-byte word.
   Q4_K: type('Q4_K', 12, 256, 144, ['quants', 16, 128], ['scales', 0, 16]),
   Q5_K: type('Q5_K', 13, 256, 176, ['quants', 48, 128], ['qh', 16, 32], ['scales', 0, 16]),
   Q6_K: type('Q6_K', 14, 256, 210, ['ql', 0, 128], ['qh', 128, 64], ['scales', 192, 16], ['d', 208, 2]),
@@ -112,34 +111,34 @@ export const WEIGHT_TYPES: Record<WeightTypeName, WeightType> = {
   IQ4_XS: type('IQ4_XS', 23, 256, 136, ['quants', 8, 128], ['d scales', 0, 8]),
 };
 
-/** The type with this number in a GGUF's tensor table, or undefined where mixtab has no kernel for it. */
+/** The type with this ggml number, or undefined if mixtab has no kernel for it. */
 export function weightTypeOf(ggmlType: number): WeightType | undefined {
   return Object.values(WEIGHT_TYPES).find((type) => type.ggmlType === ggmlType);
 }
 
-/** A matrix `[rows, cols]` (output features, input features) in a record. A vector is one row of F32. */
+/** Where a matrix `[rows, cols]` (output features, input features) is in a record. A vector is one row of F32. */
 export interface TensorLayout {
-  /** Role within its record: `gate`, `up`, `down`, `attn_q`, `attn_norm`, `token_embd` ... */
+  /** Role within the record: `gate`, `up`, `down`, `attn_q`, `attn_norm`, `token_embd` ... */
   name: string;
   type: WeightTypeName;
   rows: number;
   cols: number;
-  /** Start of the tensor in its record; a multiple of TENSOR_ALIGNMENT. */
+  /** Start of the tensor in its record, a multiple of TENSOR_ALIGNMENT. */
   offset: Bytes;
-  /** Bytes of all planes, each padded to PLANE_ALIGNMENT, the whole padded to TENSOR_ALIGNMENT. */
+  /** Bytes of all planes. Each plane is padded to PLANE_ALIGNMENT, their sum to TENSOR_ALIGNMENT. */
   bytes: Bytes;
-  /** Start of each plane, from the tensor's start, in the order of `WEIGHT_TYPES[type].planes`. */
+  /** Start of each plane, relative to the tensor's start, in the order of `WEIGHT_TYPES[type].planes`. */
   planeOffsets: Bytes[];
 }
 
 const alignUp = (n: number, alignment: number): number => Math.ceil(n / alignment) * alignment;
 
-/** Blocks in one row of a matrix with `cols` columns. */
+/** Number of blocks in a row of `cols` weights. */
 export function blocksPerRow(type: WeightType, cols: number): number {
   return Math.ceil(cols / type.blockWeights);
 }
 
-/** Lays out one matrix at `offset` of its record. */
+/** Computes the layout of a matrix that begins at `offset` of its record. */
 export function layoutTensor(name: string, type: WeightType, rows: number, cols: number, offset: Bytes): TensorLayout {
   const blocks = rows * blocksPerRow(type, cols);
   const planeOffsets: Bytes[] = [];
@@ -151,7 +150,5 @@ export function layoutTensor(name: string, type: WeightType, rows: number, cols:
   return { name, type: type.name, rows, cols, offset, bytes: alignUp(end, TENSOR_ALIGNMENT), planeOffsets };
 }
 
-/** Rows that a matvec's input buffer must be padded to: kernels read whole blocks of the input. */
+/** Activation rows are padded to a multiple of this many floats, because kernels read whole blocks of their input. */
 export const INPUT_ALIGNMENT_WEIGHTS = 256;
-
-// ---------------------------------------------------------------- records

@@ -1,9 +1,9 @@
 /** Everything in a model's manifest that is known before its records are stored. */
 import { excerpt, MixtabError } from '../../src/contract/errors.ts';
 import type { ModelConfig } from '../../src/contract/import-api.ts';
-import { readTokenizer } from '../format/gguf/config.ts';
 import { Metadata } from '../format/gguf/metadata.ts';
 import type { ImportPlan } from '../format/gguf/plan.ts';
+import { readTokenizer } from '../format/gguf/tokenizer-data.ts';
 import type { ModelManifest } from '../format/manifest.ts';
 import { dequantize } from '../format/quantization/dequantize.ts';
 import { LAYOUT_VERSION } from '../format/weight-layout.ts';

@@ -1,8 +1,8 @@
-/** Adds up what a model's records weigh. Pure. */
+/** Adds up the sizes of a model's records by part of the model. */
 import type { ModelConfig, ModelFigures, ModelPart } from '../../../src/contract/import-api.ts';
 import type { TensorLayout } from '../weight-layout.ts';
 
-/** Names of the tensors of each part, as they are called in records (workers/format/weight-layout.ts). */
+/** The part of the model that each tensor of a record belongs to. */
 const PART_OF: Record<string, ModelPart> = {
   gate: 'experts',
   up: 'experts',
@@ -19,7 +19,7 @@ const PART_OF: Record<string, ModelPart> = {
   output: 'output',
 };
 
-/** @param records of the whole model; the output counts by itself, also where it is the embedding again */
+/** @param records of the whole model. The output is counted even if it is a second copy of the embedding. */
 export function figuresOf(records: readonly { tensors: readonly TensorLayout[] }[], config: ModelConfig): ModelFigures {
   const parts = new Map<ModelPart, { parameters: number; bytes: number; byType: Map<string, number> }>();
   for (const { name, type, rows, cols, bytes } of records.flatMap(({ tensors }) => tensors)) {

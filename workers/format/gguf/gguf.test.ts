@@ -1,4 +1,4 @@
-/** Header, config and plan: what real files have, and what hostile ones try. */
+/** Header, config and plan, for well-formed files and hostile ones. */
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { MixtabError } from '../../../src/contract/errors.ts';
@@ -6,10 +6,11 @@ import { writeHeader } from '../../synth/header-writer.ts';
 import { SYNTH_PRESETS } from '../../synth/presets.ts';
 import { createSplitSynth, createSynth, type SynthOptions } from '../../synth/synth.ts';
 import { isPartOf, OUTPUT_KEY } from '../manifest.ts';
-import { readConfig, readTokenizer } from './config.ts';
+import { readConfig } from './config.ts';
 import { type GgufHeader, type ReadableFile, readHeader } from './header.ts';
 import { inspectHeader } from './inspect.ts';
 import { planImport } from './plan.ts';
+import { readTokenizer } from './tokenizer-data.ts';
 
 const TINY: SynthOptions = SYNTH_PRESETS.tiny;
 
@@ -26,7 +27,7 @@ const synthFile = (options: SynthOptions): ReadableFile => {
 
 const headerOf = (options: SynthOptions): Promise<GgufHeader> => readHeader(synthFile(options));
 
-/** The error's code, or what came instead. */
+/** The error's code, or "no error", or an error that is not a MixtabError. */
 const codeOf = async (work: Promise<unknown> | (() => unknown)): Promise<string> => {
   try {
     await (typeof work === 'function' ? work() : work);
@@ -37,7 +38,7 @@ const codeOf = async (work: Promise<unknown> | (() => unknown)): Promise<string>
 };
 
 describe('readHeader', () => {
-  it('reads metadata and tensors, with offsets that lie in the file', async () => {
+  it('reads metadata and tensors, with offsets within the file', async () => {
     const { metadata, tensors, fileBytes } = await headerOf(TINY);
     expect(metadata['llama.expert_count']).toBe(8);
     expect(metadata['general.name']).toBe('synthetic Mixtral');
@@ -46,13 +47,13 @@ describe('readHeader', () => {
     expect(Math.max(...tensors.map(({ offset }) => offset))).toBeLessThan(fileBytes);
   });
 
-  it('keeps a byte order mark at the beginning of a text: it is part of a token', async () => {
+  it('keeps U+FEFF at the beginning of a text, because it is part of a token', async () => {
     const bytes = writeHeader({ 'tokenizer.ggml.tokens': { strings: ['\ufeff', '\ufeffusing'] } }, []);
     const { metadata } = await readHeader(fileOf(bytes));
     expect(metadata['tokenizer.ggml.tokens']).toEqual(['\ufeff', '\ufeffusing']);
   });
 
-  it('says of a file cut anywhere that it is cut off', async () => {
+  it('reports a truncated file, wherever it was cut', async () => {
     const synth = createSynth(TINY);
     const whole = synth.read(0, synth.size);
     const headerBytes = (await headerOf(TINY)).tensors[0].offset;
@@ -72,7 +73,7 @@ describe('readHeader', () => {
     [12, [128, 16], 1152],
     [39, [48, 32], 816],
   ])(
-    'refuses rows of type %i that end within a block, shape %j, though the matrix is whole blocks',
+    'refuses rows of type %i and shape %j that end within a block, although the matrix is whole blocks',
     async (ggmlType, shape, bytes) => {
       const header = writeHeader({}, [{ name: 'w', shape, ggmlType, bytes }]);
       const file = new Uint8Array(header.length + bytes);
@@ -81,7 +82,7 @@ describe('readHeader', () => {
     },
   );
 
-  it('says of what is no GGUF that it is none', async () => {
+  it('refuses files that are not GGUFs', async () => {
     expect(await codeOf(readHeader(fileOf(new TextEncoder().encode('<!doctype html><p>hello'.repeat(3)))))).toBe(
       'gguf-not-gguf',
     );
@@ -101,7 +102,7 @@ describe('readHeader', () => {
     expect(await codeOf(readHeader(fileOf(whole)))).toBe('gguf-damaged');
   });
 
-  it('never fails in another way, whatever bytes are changed', async () => {
+  it('throws only errors with a GGUF code, whatever bytes are changed', async () => {
     const synth = createSynth({ ...TINY, layers: 1 });
     const whole = synth.read(0, synth.size);
     const headerBytes = (await headerOf({ ...TINY, layers: 1 })).tensors[0].offset;
@@ -136,7 +137,7 @@ describe('readHeader of a split file', () => {
     return { ...fileOf(bytes), parts: all.map((part, n) => ({ ...fileOf(part), name: `part ${n}` })) };
   };
 
-  it('gives each tensor the place of its bytes in all parts together', async () => {
+  it('gives offsets relative to the concatenated parts', async () => {
     const file = joined(parts);
     const whole = synthFile({ ...TINY, layers: 1 });
     const [split, single] = [await readHeader(file), await readHeader(whole)];
@@ -146,7 +147,7 @@ describe('readHeader of a split file', () => {
     }
   });
 
-  it('never fails in another way than named, whatever bytes of whatever part are changed', async () => {
+  it('throws only errors with a GGUF code, whatever bytes of any part are changed', async () => {
     const change = fc.record({ part: fc.nat(2), at: fc.integer({ min: 4, max: 700 }), value: fc.nat(255) });
     await fc.assert(
       fc.asyncProperty(fc.array(change, { minLength: 1, maxLength: 3 }), async (changes) => {
@@ -255,13 +256,13 @@ describe('readConfig', () => {
       { type: 'yarn', factor: 4, originalContextLength: 64, magnitude: 2 + 0.2 * Math.log(4) },
     ],
     [{ 'llama.rope.scaling.attn_factor': 2 }, { type: 'linear', factor: 1, magnitude: 2 }],
-  ])('%j scales rotations by %j', async (changes, expected) => {
+  ])('%j scales the rotations by %j', async (changes, expected) => {
     const { ropeScaling } = readConfig('x.gguf', await changed(changes));
     if (expected) expect(ropeScaling).toMatchObject(expected);
     else expect(ropeScaling).toBeUndefined();
   });
 
-  it('refuses another tokenizer, and lists of the wrong length', async () => {
+  it('refuses unsupported tokenizers and lists of the wrong length', async () => {
     const bert = await changed({ 'tokenizer.ggml.model': 'bert' });
     expect(await codeOf(() => readTokenizer('x.gguf', bert))).toBe('gguf-unsupported-feature');
     const unmerged = await changed({ 'tokenizer.ggml.model': 'gpt2' });
@@ -296,27 +297,30 @@ describe('planImport', () => {
     return { header, plan: planImport('x.gguf', header, readConfig('x.gguf', header.metadata)) };
   };
 
-  it.each(['merged', 'per-expert', 'fused'] as const)('%s: covers every byte of every tensor once', async (layout) => {
-    const { header, plan: planned } = await plan({ ...TINY, layout });
-    expect(planned.layout).toBe(layout);
-    const ranges = planned.records.flatMap(({ tensors }) => tensors).sort((a, b) => a.offset - b.offset);
-    for (const tensor of header.tensors) {
-      let at = tensor.offset;
-      for (const range of ranges.filter(({ source }) => source === tensor.name)) {
-        expect(range.offset).toBe(at);
-        at += range.bytes;
+  it.each(['merged', 'per-expert', 'fused'] as const)(
+    '%s: covers every byte of every tensor exactly once',
+    async (layout) => {
+      const { header, plan: planned } = await plan({ ...TINY, layout });
+      expect(planned.layout).toBe(layout);
+      const ranges = planned.records.flatMap(({ tensors }) => tensors).sort((a, b) => a.offset - b.offset);
+      for (const tensor of header.tensors) {
+        let at = tensor.offset;
+        for (const range of ranges.filter(({ source }) => source === tensor.name)) {
+          expect(range.offset).toBe(at);
+          at += range.bytes;
+        }
+        const next = Math.min(
+          header.fileBytes,
+          ...header.tensors.map(({ offset }) => offset).filter((offset) => offset > tensor.offset),
+        );
+        expect(next - at).toBeGreaterThanOrEqual(0);
+        expect(next - at).toBeLessThan(32);
       }
-      const next = Math.min(
-        header.fileBytes,
-        ...header.tensors.map(({ offset }) => offset).filter((offset) => offset > tensor.offset),
-      );
-      expect(next - at).toBeGreaterThanOrEqual(0);
-      expect(next - at).toBeLessThan(32);
-    }
-    expect(planned.records).toHaveLength(1 + 2 * (1 + 8) + 1);
-  });
+      expect(planned.records).toHaveLength(1 + 2 * (1 + 8) + 1);
+    },
+  );
 
-  it('makes the same records of all layouts', async () => {
+  it('plans the same records for all layouts', async () => {
     const shapes = async (layout: SynthOptions['layout']) =>
       (await plan({ ...TINY, layout })).plan.records.map(({ key, bytes, tensors }) => [
         key,
@@ -327,11 +331,11 @@ describe('planImport', () => {
     expect(await shapes('fused')).toEqual(await shapes('merged'));
   });
 
-  it('cuts a matrix that is too large for a binding, at rows whose outputs can be bound', async () => {
+  it('cuts a matrix that is too large for a binding at rows whose outputs can be bound', async () => {
     const header = await headerOf(TINY);
     const config = readConfig('x.gguf', header.metadata);
     const whole = planImport('x.gguf', header, config);
-    // The output is 512 x 256 in Q6_K, 210 bytes a row: 20000 bytes hold 95 rows, of which 64 are a multiple of 64.
+    // The output is 512 x 256 in Q6_K, 210 bytes per row. 20,000 bytes hold 95 rows, so each part has 64.
     const { records } = planImport('x.gguf', header, config, 20_000);
     const parts = records.filter(({ key }) => isPartOf(key, OUTPUT_KEY));
     expect(parts.map(({ key }) => key)).toEqual(['output', ...Array.from({ length: 7 }, (_, n) => `output.${n + 1}`)]);
@@ -344,7 +348,7 @@ describe('planImport', () => {
     expect(planImport('x.gguf', header, config, 20_000).bytesPerToken).toBe(whole.bytesPerToken);
   });
 
-  it('fits 8x22B and a vocabulary of 131072 in F16 into default bindings, experts aside', async () => {
+  it('fits 8x22B with a vocabulary of 131,072 in F16 into bindings of the default size', async () => {
     const options: SynthOptions = {
       ...SYNTH_PRESETS['8x22b'],
       vocabularySize: 131_072,
@@ -357,7 +361,7 @@ describe('planImport', () => {
     expect(planned.activeParameterCount / 1e9).toBeCloseTo(40.4, 1);
   });
 
-  it('counts parameters: all, and those that a token uses', async () => {
+  it('counts all parameters and those that a token uses', async () => {
     const { plan: planned } = await plan(TINY);
     const expert = 3 * 256 * 256;
     const dense = 2 * (512 * 256) + 256 + 2 * (2 * 256 + 256 * 256 * 2 + 2 * 128 * 256 + 8 * 256);
@@ -366,7 +370,7 @@ describe('planImport', () => {
     expect(Object.values(planned.typeShares).reduce((a, b) => a + b)).toBeCloseTo(1, 12);
   });
 
-  it('uses the embedding where there is no output matrix', async () => {
+  it('uses the embedding if there is no output matrix', async () => {
     const header = await headerOf(TINY);
     const tied = { ...header, tensors: header.tensors.filter(({ name }) => name !== 'output.weight') };
     const { records } = planImport('x.gguf', tied, readConfig('x.gguf', header.metadata));

@@ -1,18 +1,20 @@
-/** What a header tells about a model, without importing it. */
+/** Describes a model from its header, without importing it. */
 import type { ModelInspection } from '../../../src/contract/import-api.ts';
 import { ggufBytes } from '../quantization/repack.ts';
 import { weightTypeOf } from '../weight-layout.ts';
-import { readConfig, readTokenizer } from './config.ts';
+import { readConfig } from './config.ts';
 import { figuresOf } from './figures.ts';
 import { type GgufHeader, ggmlTypeName, type ReadableFile, readHeader } from './header.ts';
 import { Metadata } from './metadata.ts';
 import { planImport } from './plan.ts';
+import { readTokenizer } from './tokenizer-data.ts';
 
-/** @throws MixtabError as header, config and plan do */
+/** @throws MixtabError what {@link readHeader} and {@link inspectHeader} throw */
 export async function inspectFile(file: ReadableFile, signal?: AbortSignal): Promise<ModelInspection> {
   return inspectHeader(file.name, await readHeader(file, signal));
 }
 
+/** @throws MixtabError what {@link readConfig}, {@link readTokenizer} and {@link planImport} throw */
 export function inspectHeader(name: string, header: GgufHeader): ModelInspection {
   const metadata = new Metadata(header.metadata);
   const config = readConfig(name, header.metadata);
@@ -50,6 +52,7 @@ export function inspectHeader(name: string, header: GgufHeader): ModelInspection
   };
 }
 
+/** Bytes of a tensor in the file; 0 for types that mixtab does not know. */
 function tensorBytes({ shape, ggmlType }: GgufHeader['tensors'][number]): number {
   const type = weightTypeOf(ggmlType);
   const weights = shape.reduce((product, n) => product * n, 1);

@@ -1,6 +1,9 @@
-/** Typed reading of a GGUF's metadata: a wrong type is an error that names the key. */
-import { MixtabError } from '../../../src/contract/errors.ts';
+import { excerpt, MixtabError } from '../../../src/contract/errors.ts';
 
+/**
+ * Typed access to a GGUF's metadata. A missing or wrongly typed value throws a MixtabError `gguf-damaged` that names
+ * the key.
+ */
 export class Metadata {
   constructor(readonly values: Record<string, unknown>) {}
 
@@ -8,11 +11,7 @@ export class Metadata {
     return this.values[key] !== undefined;
   }
 
-  /** Keys that begin with `prefix`. */
-  keys(prefix: string): string[] {
-    return Object.keys(this.values).filter((key) => key.startsWith(prefix));
-  }
-
+  /** @throws MixtabError `gguf-damaged` */
   number(key: string, fallback?: number): number {
     const value = this.values[key];
     if (value === undefined && fallback !== undefined) return fallback;
@@ -21,6 +20,7 @@ export class Metadata {
     return value;
   }
 
+  /** @throws MixtabError `gguf-damaged` */
   string(key: string, fallback?: string): string {
     const value = this.values[key];
     if (value === undefined && fallback !== undefined) return fallback;
@@ -28,12 +28,14 @@ export class Metadata {
     return value;
   }
 
+  /** @throws MixtabError `gguf-damaged` */
   boolean(key: string, fallback: boolean): boolean {
     const value = this.values[key] ?? fallback;
     if (typeof value !== 'boolean') throw wrong(key, 'true or false', value);
     return value;
   }
 
+  /** @throws MixtabError `gguf-damaged` */
   array<T>(key: string, kind: 'string' | 'number'): T[] {
     const value = this.values[key];
     if (!Array.isArray(value) || value.some((element) => typeof element !== kind))
@@ -42,14 +44,12 @@ export class Metadata {
   }
 }
 
-function wrong(key: string, wanted: string, value: unknown): MixtabError {
-  const found =
-    value === undefined
-      ? 'is missing'
-      : `is ${Array.isArray(value) ? 'a list' : (JSON.stringify(value) ?? typeof value)}`;
+function wrong(key: string, expected: string, value: unknown): MixtabError {
+  const actual = Array.isArray(value) ? 'a list' : excerpt(JSON.stringify(value) ?? typeof value);
+  const problem = value === undefined ? 'is missing' : `is ${actual}`;
   return new MixtabError(
     'gguf-damaged',
-    `The file's metadata key ${key} ${found}; ${wanted} is needed.`,
+    `The file's metadata key ${key} ${problem}, but must be ${expected}.`,
     'Use another file.',
   );
 }

@@ -1,6 +1,5 @@
-/** From a header to records: which byte ranges of the GGUF make up which record. Pure. */
-
-import { MixtabError } from '../../../src/contract/errors.ts';
+/** Plans an import: which byte ranges of the GGUF go into which record. Nothing is read here. */
+import { excerpt, MixtabError } from '../../../src/contract/errors.ts';
 import type { Bytes } from '../../../src/contract/ids.ts';
 import type { ModelConfig } from '../../../src/contract/import-api.ts';
 import {
@@ -18,14 +17,16 @@ import { ggufBytes } from '../quantization/repack.ts';
 import { layoutTensor, type TensorLayout, WEIGHT_TYPES, type WeightType, weightTypeOf } from '../weight-layout.ts';
 import { type GgufHeader, type GgufTensor, ggmlTypeName } from './header.ts';
 
-/** A matrix of a record and where its bytes lie in the GGUF. */
+/** A matrix of a record, and where its bytes are in the GGUF. */
 export interface PlannedTensor {
   layout: TensorLayout;
-  /** Name in the GGUF, for messages. */
+  /** Name of the tensor in the GGUF. */
   source: string;
-  /** Type in the GGUF; norms are widened to F32 in the record, everything else keeps its type. */
+  /** Type in the GGUF. Norms become F32 in the record; everything else keeps its type. */
   sourceType: WeightType;
+  /** Start of the matrix in the file. */
   offset: Bytes;
+  /** Bytes of the matrix in the file. */
   bytes: Bytes;
 }
 
@@ -35,35 +36,62 @@ export interface PlannedRecord {
   tensors: PlannedTensor[];
 }
 
-/** `merged`: one tensor for all gates, one for all ups; `fused`: one for both, an expert's gate before its up. */
+/**
+ * How a layer's experts are stored in the GGUF.
+ * - `merged`: one tensor with the gates of all experts, one with the ups, one with the downs.
+ * - `per-expert`: three tensors for each expert.
+ * - `fused`: as `merged`, but gates and ups share a tensor, in which each expert's gate precedes its up.
+ */
 export type ExpertsLayout = 'merged' | 'per-expert' | 'fused';
 
 export interface ImportPlan {
   layout: ExpertsLayout;
-  /** `rope_freqs.weight`, where the file has it: what each pair's frequency is divided by. */
+  /** `rope_freqs.weight`, if the file has it: the divisor of each dimension pair's frequency. */
   ropeFactors?: PlannedTensor;
   records: PlannedRecord[];
-  /** Weights in all tensors. */
+  /** Number of weights in all tensors. */
   parameterCount: number;
-  /** Weights that one token uses: all but the experts not chosen (and the embedding's other rows are counted, as is usual). */
+  /**
+   * Number of weights that one token uses: all but those of the unselected experts. The whole embedding counts, as
+   * usual.
+   */
   activeParameterCount: number;
-  /** Share of each type, by weights. */
+  /** Share of each weight type, by number of weights. The sum is 1. */
   typeShares: Record<string, number>;
-  /** Bytes of weights that one token reads: the dense ones and those of the chosen experts. */
+  /** Bytes of weights that one token reads: the dense ones and those of the selected experts. */
   bytesPerToken: Bytes;
 }
 
 /**
- * A matrix that takes more is cut by rows into several records, so that each can be bound at WebGPU's default
- * limits and memory at import stays bounded: the output of a large vocabulary, the embedding in F16.
+ * Largest matrix that is not cut. Larger vocabulary matrices are cut by rows into several records, so that each can be
+ * bound at WebGPU's default limits and the import's memory stays bounded. Examples: the output of a large vocabulary,
+ * the embedding in F16.
  */
 export const MAX_MATRIX_BYTES: Bytes = 128 * 1024 * 1024;
-/** Rows are cut at multiples of this: their f32 outputs then begin where WebGPU lets a binding begin. */
+/**
+ * Matrices are cut at multiples of this many rows. Then the f32 outputs of each part begin at a valid binding offset.
+ */
 const ROW_CUT = 64;
+/** Llama 3's way to extend the context: one tensor for all layers. */
+const ROPE_FACTORS = 'rope_freqs.weight';
+
+/** A matrix that a record needs: a whole tensor of the GGUF or some rows of one. */
+interface MatrixSpec {
+  /** Name of the matrix in the record. */
+  role: string;
+  /** Name of the tensor in the GGUF. */
+  source: string;
+  shape: [rows: number, cols: number];
+  /** Shape of the tensor as ggml orders it, if the matrix is only a part of it. */
+  tensorShape?: number[];
+  /** First row of the matrix in the tensor. Default: 0. */
+  firstRow?: number;
+}
 
 /**
+ * Plans the records of a model, in the order of the manifest.
  * @param name of the file, for messages
- * @param maxMatrixBytes largest matrix that is kept whole (the embedding's and the output's are cut)
+ * @param maxMatrixBytes largest vocabulary matrix that is not cut
  * @throws MixtabError `gguf-missing-tensor`, `gguf-unsupported-type`, `gguf-unsupported-feature`, `gguf-damaged`
  */
 export function planImport(
@@ -73,43 +101,51 @@ export function planImport(
   maxMatrixBytes = MAX_MATRIX_BYTES,
 ): ImportPlan {
   const planner = new Planner(name, header);
-  const { layerCount, embeddingLength, vocabularySize, expertCount } = config;
-  const vocabularyMatrix = (source: string, role: string): Wanted => ({
+  const { embeddingLength, vocabularySize } = config;
+  const vocabularyMatrix = (source: string, role: string): MatrixSpec => ({
     role,
     source,
     shape: [vocabularySize, embeddingLength],
   });
 
-  const records = planner.cutRecord(EMBEDDING_KEY, vocabularyMatrix('token_embd.weight', 'token_embd'), maxMatrixBytes);
-  for (let layer = 0; layer < layerCount; layer++) {
-    const dense = DENSE_TENSORS.map((role) => ({
-      role,
-      source: `blk.${layer}.${role}.weight`,
-      shape: denseShape(role, config),
-    }));
-    records.push(planner.record(denseKey(layer), dense));
-    for (let expert = 0; expert < expertCount; expert++) {
-      records.push(
-        planner.record(expertKey(layer, expert), wantedExpert(planner.layoutOf(layer), layer, expert, config)),
-      );
-    }
-  }
-  // Without a matrix of its own the output uses the embedding, as llama.cpp does.
-  const output = planner.has('output.weight') ? 'output.weight' : 'token_embd.weight';
-  const norm: Wanted = { role: 'output_norm', source: 'output_norm.weight', shape: [1, embeddingLength] };
-  records.push(...planner.cutRecord(OUTPUT_KEY, vocabularyMatrix(output, 'output'), maxMatrixBytes, [norm]));
-  const ropeFactors = planner.has(ROPE_FACTORS)
-    ? planner.record('', [{ role: 'rope_freqs', source: ROPE_FACTORS, shape: [1, config.ropeDimensionCount / 2] }])
-        .tensors[0]
-    : undefined;
+  const embedding = vocabularyMatrix('token_embd.weight', 'token_embd');
+  const records = planner.cutRecord(EMBEDDING_KEY, embedding, { maxBytes: maxMatrixBytes });
+  for (let layer = 0; layer < config.layerCount; layer++) records.push(...planLayer(planner, layer, config));
+  // Without its own matrix, the output uses the embedding, as in llama.cpp.
+  const output = vocabularyMatrix(planner.has('output.weight') ? 'output.weight' : 'token_embd.weight', 'output');
+  const norm: MatrixSpec = { role: 'output_norm', source: 'output_norm.weight', shape: [1, embeddingLength] };
+  records.push(...planner.cutRecord(OUTPUT_KEY, output, { maxBytes: maxMatrixBytes, before: [norm] }));
+  const ropeFactors = planRopeFactors(planner, config);
   planner.refuseUnused();
-  return { layout: planner.layoutOf(0), records, ...(ropeFactors && { ropeFactors }), ...count(records, config) };
+  return {
+    layout: planner.layoutOf(0),
+    records,
+    ...(ropeFactors && { ropeFactors }),
+    ...countWeights(records, config),
+  };
 }
 
-/** Llama 3's way to stretch the context; one tensor for all layers. */
-const ROPE_FACTORS = 'rope_freqs.weight';
+/** The records of one layer: the dense one, then one per expert. */
+function planLayer(planner: Planner, layer: number, config: ModelConfig): PlannedRecord[] {
+  const dense = DENSE_TENSORS.map((role) => ({
+    role,
+    source: `blk.${layer}.${role}.weight`,
+    shape: denseShape(role, config),
+  }));
+  const layout = planner.layoutOf(layer);
+  const experts = Array.from({ length: config.expertCount }, (_, expert) =>
+    planner.record(expertKey(layer, expert), expertMatrices(layout, layer, expert, config)),
+  );
+  return [planner.record(denseKey(layer), dense), ...experts];
+}
 
-/** [rows, cols] of a tensor of a layer; norms have one row. */
+function planRopeFactors(planner: Planner, { ropeDimensionCount }: ModelConfig): PlannedTensor | undefined {
+  if (!planner.has(ROPE_FACTORS)) return undefined;
+  const factors: MatrixSpec = { role: 'rope_freqs', source: ROPE_FACTORS, shape: [1, ropeDimensionCount / 2] };
+  return planner.record('', [factors]).tensors[0];
+}
+
+/** `[rows, cols]` of a dense tensor of a layer. Norms have one row. */
 function denseShape(role: (typeof DENSE_TENSORS)[number], config: ModelConfig): [number, number] {
   const { embeddingLength, headCount, kvHeadCount, headDim, expertCount } = config;
   const kv: [number, number] = [kvHeadCount * headDim, embeddingLength];
@@ -125,53 +161,45 @@ function denseShape(role: (typeof DENSE_TENSORS)[number], config: ModelConfig): 
   return shapes[role];
 }
 
-/** Where gate, up and down of an expert lie in each layout. */
-function wantedExpert(layout: ExpertsLayout, layer: number, expert: number, config: ModelConfig): Wanted[] {
+/** Where an expert's gate, up and down are in the GGUF. */
+function expertMatrices(layout: ExpertsLayout, layer: number, expert: number, config: ModelConfig): MatrixSpec[] {
   const { embeddingLength, feedForwardLength, expertCount } = config;
-  return EXPERT_TENSORS.map((role): Wanted => {
+  const ffn = `blk.${layer}.ffn`;
+  return EXPERT_TENSORS.map((role): MatrixSpec => {
     const [rows, cols] = role === 'down' ? [embeddingLength, feedForwardLength] : [feedForwardLength, embeddingLength];
-    const blk = `blk.${layer}.ffn`;
-    if (layout === 'per-expert') return { role, source: `${blk}_${role}.${expert}.weight`, shape: [rows, cols] };
+    if (layout === 'per-expert') return { role, source: `${ffn}_${role}.${expert}.weight`, shape: [rows, cols] };
     if (layout === 'merged' || role === 'down') {
       return {
         role,
-        source: `${blk}_${role}_exps.weight`,
+        source: `${ffn}_${role}_exps.weight`,
         shape: [rows, cols],
+        tensorShape: [cols, rows, expertCount],
         firstRow: expert * rows,
-        whole: [cols, rows, expertCount],
       };
     }
     return {
       role,
-      source: `${blk}_gate_up_exps.weight`,
+      source: `${ffn}_gate_up_exps.weight`,
       shape: [rows, cols],
-      whole: [cols, 2 * rows, expertCount],
+      tensorShape: [cols, 2 * rows, expertCount],
       firstRow: (2 * expert + (role === 'up' ? 1 : 0)) * rows,
     };
   });
 }
 
-interface Wanted {
-  role: string;
-  source: string;
-  shape: [rows: number, cols: number];
-  /** The whole tensor's shape as ggml counts, where the matrix is part of it. */
-  whole?: number[];
-  /** Where the matrix begins in the tensor. */
-  firstRow?: number;
-}
-
+/** Looks up tensors, checks them, and remembers which were used. */
 class Planner {
   readonly #tensors: Map<string, GgufTensor>;
   readonly #used = new Set<string>();
 
   constructor(
-    readonly name: string,
+    private readonly name: string,
     header: GgufHeader,
   ) {
     this.#tensors = new Map(header.tensors.map((tensor) => [tensor.name, tensor]));
   }
 
+  /** Whether the GGUF has a tensor of this name. */
   has(source: string): boolean {
     return this.#tensors.has(source);
   }
@@ -182,105 +210,131 @@ class Planner {
   }
 
   /**
-   * A record that ends with a matrix, which is cut by rows where it takes more than `maxBytes`: the parts go to
-   * records `<key>`, `<key>.1`, `<key>.2` ...
+   * A record that ends with a matrix. If the matrix takes more than `maxBytes`, it is cut by rows into the records
+   * `key`, `key.1`, `key.2` ...
+   * @param before matrices that precede it in the first record
    */
-  cutRecord(key: string, matrix: Wanted, maxBytes: Bytes, before: Wanted[] = []): PlannedRecord[] {
+  cutRecord(
+    key: string,
+    matrix: MatrixSpec,
+    { maxBytes, before = [] }: { maxBytes: Bytes; before?: MatrixSpec[] },
+  ): PlannedRecord[] {
     const [rows, cols] = matrix.shape;
-    const { layout } = this.#tensor(matrix, 0);
+    const { layout } = this.#plan(matrix, 0);
     const rowsThatFit = Math.floor((maxBytes * rows) / layout.bytes);
     const step = layout.bytes <= maxBytes ? rows : Math.max(ROW_CUT, Math.floor(rowsThatFit / ROW_CUT) * ROW_CUT);
     const records: PlannedRecord[] = [];
     for (let firstRow = 0; firstRow < rows; firstRow += step) {
-      const part: Wanted = { ...matrix, shape: [Math.min(step, rows - firstRow), cols], firstRow, whole: [cols, rows] };
+      const shape: [number, number] = [Math.min(step, rows - firstRow), cols];
+      const part: MatrixSpec = { ...matrix, shape, firstRow, tensorShape: [cols, rows] };
       records.push(this.record(partKey(key, records.length), firstRow === 0 ? [...before, part] : [part]));
     }
     return records;
   }
 
-  record(key: string, wanted: Wanted[]): PlannedRecord {
+  record(key: string, matrices: MatrixSpec[]): PlannedRecord {
     let offset = 0;
-    const tensors = wanted.map((tensor) => {
-      const planned = this.#tensor(tensor, offset);
+    const tensors = matrices.map((matrix) => {
+      const planned = this.#plan(matrix, offset);
       offset += planned.layout.bytes;
       return planned;
     });
     return { key, bytes: offset, tensors };
   }
 
-  /** A tensor that nothing uses would change what the model computes, were it understood. */
+  /**
+   * Refuses files with tensors that no record uses, for example biases. Ignoring them would compute another model.
+   * @throws MixtabError `gguf-unsupported-feature`
+   */
   refuseUnused(): void {
     const unused = [...this.#tensors.keys()].filter((tensor) => !this.#used.has(tensor));
     if (unused.length === 0) return;
+    const rest = unused.length > 3 ? ` and ${unused.length - 3} more` : '';
     throw new MixtabError(
       'gguf-unsupported-feature',
-      `${this.name} has tensors that mixtab does not know: ${unused.slice(0, 3).join(', ')}${unused.length > 3 ? ` and ${unused.length - 3} more` : ''}.`,
+      `${this.name} has tensors that mixtab does not support: ${unused.slice(0, 3).map(excerpt).join(', ')}${rest}.`,
       'Use another file.',
     );
   }
 
-  #tensor({ role, source, shape: [rows, cols], whole, firstRow = 0 }: Wanted, offset: Bytes): PlannedTensor {
+  /** Plans a matrix that begins at `offset` of its record. */
+  #plan(matrix: MatrixSpec, offset: Bytes): PlannedTensor {
+    const { role, source, firstRow = 0 } = matrix;
+    const [rows, cols] = matrix.shape;
     const tensor = this.#tensors.get(source);
     if (!tensor) {
       throw new MixtabError(
         'gguf-missing-tensor',
-        `${this.name} has no tensor ${source}.`,
-        'The file is incomplete; use another one.',
+        `${this.name} is incomplete: it has no tensor ${source}.`,
+        'Use another file.',
       );
     }
     this.#used.add(source);
-    const expected = whole ?? (rows === 1 ? [cols] : [cols, rows]);
-    const actual = tensor.shape.filter((n, i) => i < expected.length || n !== 1);
-    if (expected.join() !== actual.join()) {
-      throw new MixtabError(
-        'gguf-damaged',
-        `${this.name}: tensor ${source} has the shape [${tensor.shape.join(', ')}] where [${expected.join(', ')}] is needed.`,
-        'The file is damaged or of an unknown kind; use another one.',
-      );
-    }
-    const sourceType = weightTypeOf(tensor.ggmlType);
-    if (!sourceType) {
-      throw new MixtabError(
-        'gguf-unsupported-type',
-        `${this.name}: tensor ${source} has the type ${ggmlTypeName(tensor.ggmlType)}, which mixtab does not support yet.`,
-        `Use a file of one of the types ${Object.keys(WEIGHT_TYPES).join(', ')}.`,
-      );
-    }
+    this.#checkShape(tensor, matrix);
+    const sourceType = this.#typeOf(tensor);
     const isVector = role.endsWith('_norm') || role === 'rope_freqs';
-    const type = isVector ? WEIGHT_TYPES.F32 : sourceType;
     return {
-      layout: layoutTensor(role, type, rows, cols, offset),
+      layout: layoutTensor(role, isVector ? WEIGHT_TYPES.F32 : sourceType, rows, cols, offset),
       source,
       sourceType,
       offset: tensor.offset + ggufBytes(sourceType, firstRow, cols),
       bytes: ggufBytes(sourceType, rows, cols),
     };
   }
+
+  #checkShape(tensor: GgufTensor, { shape: [rows, cols], tensorShape }: MatrixSpec): void {
+    const expected = tensorShape ?? (rows === 1 ? [cols] : [cols, rows]);
+    // Trailing dimensions of 1 do not matter.
+    const actual = tensor.shape.filter((n, i) => i < expected.length || n !== 1);
+    if (expected.join() === actual.join()) return;
+    const [found, needed] = [tensor.shape, expected].map((dimensions) => `[${dimensions.join(', ')}]`);
+    throw new MixtabError(
+      'gguf-damaged',
+      `${this.name} is damaged or unusual: tensor ${tensor.name} has the shape ${found} instead of ${needed}.`,
+      'Use another file.',
+    );
+  }
+
+  #typeOf({ name, ggmlType }: GgufTensor): WeightType {
+    const type = weightTypeOf(ggmlType);
+    if (type) return type;
+    throw new MixtabError(
+      'gguf-unsupported-type',
+      `${this.name}: tensor ${name} has the type ${ggmlTypeName(ggmlType)}, which mixtab does not support.`,
+      `Use a file with the types ${Object.keys(WEIGHT_TYPES).join(', ')}.`,
+    );
+  }
 }
 
-function count(records: readonly PlannedRecord[], { layerCount, expertsPerToken, expertCount }: ModelConfig) {
-  const byType: Record<string, number> = {};
+function countWeights(
+  records: readonly PlannedRecord[],
+  { layerCount, expertsPerToken, expertCount }: ModelConfig,
+): Pick<ImportPlan, 'parameterCount' | 'activeParameterCount' | 'typeShares' | 'bytesPerToken'> {
+  const weightsByType: Record<string, number> = {};
   const seen = new Set<string>();
   const dense = { weights: 0, bytes: 0 };
   const experts = { weights: 0, bytes: 0 };
   for (const { key, tensors } of records) {
     for (const { layout, source, sourceType, offset, bytes } of tensors) {
       const id = `${source}@${offset}`;
-      if (seen.has(id)) continue; // a tied output is the embedding
+      if (seen.has(id)) continue; // an output that is the embedding counts once
       seen.add(id);
       const weights = layout.rows * layout.cols;
-      byType[sourceType.name] = (byType[sourceType.name] ?? 0) + weights;
-      const part = isExpertKey(key) ? experts : dense;
-      part.weights += weights;
-      if (!isPartOf(key, EMBEDDING_KEY)) part.bytes += bytes;
+      weightsByType[sourceType.name] = (weightsByType[sourceType.name] ?? 0) + weights;
+      const sums = isExpertKey(key) ? experts : dense;
+      sums.weights += weights;
+      // A token reads one row of the embedding.
+      if (!isPartOf(key, EMBEDDING_KEY)) sums.bytes += bytes;
     }
   }
   const parameterCount = dense.weights + experts.weights;
-  const chosen = layerCount > 0 ? expertsPerToken / expertCount : 0;
+  const activeShare = layerCount > 0 ? expertsPerToken / expertCount : 0;
   return {
     parameterCount,
-    activeParameterCount: dense.weights + Math.round(experts.weights * chosen),
-    typeShares: Object.fromEntries(Object.entries(byType).map(([type, weights]) => [type, weights / parameterCount])),
-    bytesPerToken: dense.bytes + Math.round(experts.bytes * chosen),
+    activeParameterCount: dense.weights + Math.round(experts.weights * activeShare),
+    typeShares: Object.fromEntries(
+      Object.entries(weightsByType).map(([type, weights]) => [type, weights / parameterCount]),
+    ),
+    bytesPerToken: dense.bytes + Math.round(experts.bytes * activeShare),
   };
 }

@@ -1,54 +1,69 @@
 /**
- * Parses the bytes of a GGUF's header (format: ggml's docs/gguf.md, versions 2 and 3).
+ * Parses the bytes of a GGUF's header, versions 2 and 3. The format is described in ggml's docs/gguf.md.
  *
- * Our own, although @huggingface/gguf exists: that one drops U+FEFF at the beginning of strings, so a
- * vocabulary that holds it (Llama's and Mixtral's do) loses tokens. See docs/import.md.
+ * The parser of @huggingface/gguf is not used because it drops U+FEFF at the beginning of strings. Vocabularies that
+ * contain it (Llama's and Mixtral's do) would lose tokens. See docs/import.md.
  */
+import { excerpt } from '../../../src/contract/errors.ts';
 
-/** A model file is hostile until proven otherwise: each limit is some times what the largest known file has. */
+/**
+ * Limits of the counts in a header. Model files may be hostile: without limits, a few bytes could claim a count that
+ * makes us allocate gigabytes or loop for minutes. Each limit is well above the largest known file.
+ */
 const LIMITS = {
-  /** Real files have some dozens. */
+  /** Metadata keys. Attack: millions of empty keys. Real files have a few dozen. */
   keys: 10_000,
-  /** Mixtral 8x22B in the old layout: 1739. */
+  /**
+   * Tensors. Attack: the table is allocated before its entries are read. Mixtral 8x22B in the per-expert layout has
+   * 1739.
+   */
   tensors: 100_000,
-  /** Vocabularies and merge lists; Mistral's largest vocabulary has 131 072 tokens. */
+  /**
+   * Entries of a list. Attack: each byte of a list of bytes becomes a JavaScript value. Mistral's largest vocabulary:
+   * 131,072.
+   */
   arrayLength: 4_000_000,
-  /** Chat templates are the longest texts. */
+  /**
+   * Bytes of a text. Attack: texts end up in the manifest and in the page. The longest real ones are chat templates.
+   */
   stringBytes: 4_000_000,
+  /** Dimensions of a tensor. Attack: the shape is allocated before it is read. ggml itself supports 4. */
   dimensions: 4,
 } as const;
 
 export interface RawTensor {
   name: string;
+  /** As ggml orders it: `shape[0]` is the width of a row. */
   shape: number[];
   ggmlType: number;
-  /** From the start of the data section. */
+  /** Bytes from the start of the data section. */
   offset: number;
 }
 
 export interface RawHeader {
   metadata: Record<string, unknown>;
   tensors: RawTensor[];
-  /** Where the tensor table ends. */
+  /** Bytes from the start of the file to the end of the tensor table. */
   end: number;
 }
 
-/** The bytes end within the header: give more, or there are no more. */
+/** The bytes end within the header: either more bytes must be read, or the file is truncated. */
 export class HeaderIncomplete extends Error {}
 
-/** What is wrong with the header, as the end of a sentence. */
+/** The header is damaged. The message is the end of a sentence: "its GGUF version is 9". */
 export class HeaderInvalid extends Error {}
 
 /**
- * @param bytes the beginning of the file, its magic included
- * @throws HeaderIncomplete, HeaderInvalid
+ * Parses metadata and tensor table.
+ * @param bytes the beginning of the file, including the magic, which is not checked here
+ * @throws HeaderIncomplete if the bytes end within the header, HeaderInvalid if the header is damaged
  */
 export function parseHeader(bytes: Uint8Array): RawHeader {
   const cursor = new Cursor(bytes);
   cursor.skip(4); // the magic
   const version = cursor.u32();
   if (version === 0x02000000 || version === 0x03000000)
-    throw new HeaderInvalid('it is big-endian, which mixtab does not read');
+    throw new HeaderInvalid('it is big-endian, which mixtab does not support');
   if (version !== 2 && version !== 3) throw new HeaderInvalid(`its GGUF version is ${version}, not 2 or 3`);
   const tensorCount = cursor.count(LIMITS.tensors, 'tensors');
   const keyCount = cursor.count(LIMITS.keys, 'metadata keys');
@@ -61,16 +76,18 @@ export function parseHeader(bytes: Uint8Array): RawHeader {
   return { metadata, tensors, end: cursor.at };
 }
 
+/** Reads little-endian values one after another. Every method throws HeaderIncomplete at the end of the bytes. */
 class Cursor {
   at = 0;
   readonly #view: DataView;
-  // A byte order mark is part of a token, not of the encoding.
+  // U+FEFF at the beginning of a string is part of a token. By default it would be dropped as a byte order mark.
   readonly #decoder = new TextDecoder('utf-8', { ignoreBOM: true });
 
   constructor(private readonly bytes: Uint8Array) {
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   }
 
+  /** Moves on by `length` bytes and returns where they begin. */
   skip(length: number): number {
     const start = this.at;
     if (start + length > this.bytes.byteLength) throw new HeaderIncomplete();
@@ -82,32 +99,37 @@ class Cursor {
     return this.#view.getUint32(this.skip(4), true);
   }
 
-  /** A number that says how much follows. */
+  /**
+   * A 64-bit count.
+   * @param what the things counted, for the error message
+   * @throws HeaderInvalid above `limit`
+   */
   count(limit: number, what: string): number {
     const value = this.#view.getBigUint64(this.skip(8), true);
-    if (value > BigInt(limit))
-      throw new HeaderInvalid(`it claims ${value} ${what}, more than the ${limit} that mixtab reads`);
+    if (value > BigInt(limit)) throw new HeaderInvalid(`it claims ${value} ${what}, more than the limit of ${limit}`);
     return Number(value);
   }
 
   string(): string {
-    const length = this.count(LIMITS.stringBytes, 'bytes of one text');
+    const length = this.count(LIMITS.stringBytes, 'bytes for one text');
     const start = this.skip(length);
     return this.#decoder.decode(this.bytes.subarray(start, start + length));
   }
 
+  /** One entry of the tensor table. */
   tensor(): RawTensor {
     const name = this.string();
+    const shown = excerpt(name);
     const dimensions = this.u32();
-    if (dimensions > LIMITS.dimensions) throw new HeaderInvalid(`tensor ${name} has ${dimensions} dimensions`);
+    if (dimensions > LIMITS.dimensions) throw new HeaderInvalid(`tensor ${shown} has ${dimensions} dimensions`);
     const shape = Array.from({ length: dimensions }, () =>
-      this.count(Number.MAX_SAFE_INTEGER, `weights in a row of tensor ${name}`),
+      this.count(Number.MAX_SAFE_INTEGER, `weights per row of tensor ${shown}`),
     );
     const ggmlType = this.u32();
-    return { name, shape, ggmlType, offset: this.count(Number.MAX_SAFE_INTEGER, `bytes before tensor ${name}`) };
+    return { name, shape, ggmlType, offset: this.count(Number.MAX_SAFE_INTEGER, `bytes before tensor ${shown}`) };
   }
 
-  /** A metadata value of the type with this number; 64-bit numbers come as JavaScript numbers. */
+  /** A metadata value. `type` is the format's number for its type. 64-bit integers become JavaScript numbers. */
   value(type: number, key: string): unknown {
     switch (type) {
       case 0:
@@ -137,15 +159,15 @@ class Cursor {
       case 12:
         return this.#view.getFloat64(this.skip(8), true);
       default:
-        throw new HeaderInvalid(`metadata key ${key} has the unknown type ${type}`);
+        throw new HeaderInvalid(`metadata key ${excerpt(key)} has the unknown type ${type}`);
     }
   }
 
   #array(key: string): unknown[] {
     const type = this.u32();
-    // Arrays of arrays exist in the format, not in models; refusing them bounds the recursion.
-    if (type === 9) throw new HeaderInvalid(`metadata key ${key} is a list of lists`);
-    const length = this.count(LIMITS.arrayLength, `entries of ${key}`);
+    // The format allows lists of lists, but no model has them. Refusing them bounds the recursion.
+    if (type === 9) throw new HeaderInvalid(`metadata key ${excerpt(key)} is a list of lists`);
+    const length = this.count(LIMITS.arrayLength, `entries of ${excerpt(key)}`);
     const items: unknown[] = [];
     for (let i = 0; i < length; i++) items.push(this.value(type, key));
     return items;

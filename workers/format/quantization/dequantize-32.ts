@@ -16,7 +16,11 @@ export const decodeQ8_0: BlockDecoder = (view, at, out, to) => {
   for (let i = 0; i < 32; i++) out[to + i] = fround(view.getInt8(at + 2 + i) * d);
 };
 
-/** Byte i of 16 holds weight i in its low nibble, weight i + 16 in its high one. */
+/**
+ * A type with 16 bytes of 4-bit quants at `quants`: byte i has weight i in its low nibble and weight i + 16 in its high
+ * one.
+ * @param weight reads the block's scales and returns the function from a nibble and its index to a weight
+ */
 const nibbles =
   (quants: number, weight: (view: DataView, at: number) => (nibble: number, i: number) => number): BlockDecoder =>
   (view, at, out, to) => {
@@ -57,7 +61,7 @@ export const decodeIQ4_NL = nibbles(2, (view, at) => {
   return (q) => fround(d * IQ4_VALUES[q]);
 });
 
-/** E2M1 numbers, doubled; the scale is halved in turn. */
+/** The E2M1 numbers times two. The scale is halved to make up for it. */
 const MXFP4_VALUES = [0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12];
 
 export const decodeMXFP4 = nibbles(1, (view, at) => {

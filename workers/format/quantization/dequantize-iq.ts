@@ -1,6 +1,6 @@
 /**
- * Dequantization of the IQ types with blocks of 256 weights. Runs of 32 weights are made of groups of 8 (or 4), each
- * looked up in a grid; in IQ2 and IQ3 the grid holds magnitudes, and a bit for each weight its sign.
+ * Dequantization of the IQ types with blocks of 256 weights. A quant is an index into a grid, whose entries are groups
+ * of 8 or 4 numbers. The grids of IQ2 and IQ3 hold magnitudes; one bit per weight is its sign.
  */
 
 import { type BlockDecoder, fround, half, halfToNumber, IQ4_VALUES } from './dequantize-parts.ts';
@@ -15,7 +15,7 @@ const GRIDS = {
   IQ3_S: expandGrid('IQ3_S'),
 };
 
-/** Seven signs and an eighth that makes the number of minus signs even. */
+/** The signs of eight weights. Seven are stored; the eighth makes the number of minus signs even. */
 function evenSigns(seven: number): number {
   let parity = seven;
   parity ^= parity >> 4;
@@ -24,7 +24,7 @@ function evenSigns(seven: number): number {
   return seven | ((parity & 1) << 7);
 }
 
-/** `out[to + i] = factor * entry[i]`, minus where bit i of `signs` is set. All products fit f32. */
+/** Writes `out[to + i] = ±factor * grid[entry][i]`, negative if bit i of `signs` is set. */
 function writeSigned(
   out: Float32Array,
   to: number,
@@ -40,6 +40,7 @@ function writeSigned(
   }
 }
 
+/** The n-th 4-bit number of the bytes at `at`. */
 const nibble = (view: DataView, at: number, n: number): number => (view.getUint8(at + (n >> 1)) >> ((n & 1) * 4)) & 15;
 
 export const decodeIQ2_XXS: BlockDecoder = (view, at, out, to) => {
@@ -96,7 +97,7 @@ export const decodeIQ3_S: BlockDecoder = (view, at, out, to) => {
   }
 };
 
-/** IQ1's grid holds -1, 0 and 1; an eighth is added or taken away. */
+/** Writes `out[to + i] = factor * (grid[entry][i] + shift)`. IQ1's grid holds -1, 0 and 1; the shift is ±1/8. */
 function writeShifted(out: Float32Array, to: number, factor: number, entry: number, shift: number): void {
   for (let i = 0; i < 8; i++) out[to + i] = fround(factor * (GRIDS.IQ1[entry * 8 + i] + shift));
 }
@@ -113,7 +114,7 @@ export const decodeIQ1_S: BlockDecoder = (view, at, out, to) => {
 
 export const decodeIQ1_M: BlockDecoder = (view, at, out, to) => {
   const scales = [0, 1, 2, 3].map((n) => view.getUint16(at + 48 + n * 2, true));
-  // The block's scale lies in the top four bits of each.
+  // The block's f16 scale is in the top four bits of each of the four words.
   const d = halfToNumber(scales.reduce((bits, word, n) => bits | ((word >> 12) << (n * 4)), 0));
   for (let l = 0; l < 32; l++) {
     const high = nibble(view, at + 32, l);

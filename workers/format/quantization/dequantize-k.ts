@@ -1,8 +1,9 @@
-/** Dequantization of the K types: blocks of 256 weights in runs of 32 (or 16) that have scales of their own. */
+/** Dequantization of the K types: blocks of 256 weights, with a scale per run of 32 or 16 weights. */
 import { type BlockDecoder, fround, half } from './dequantize-parts.ts';
 
 /**
- * Two-bit quants of Q2_K and Q3_K: in each half of 128 weights, run r of 32 takes bits 2r of the half's 32 bytes.
+ * The 2-bit quants of Q2_K and Q3_K. Each half of the block (128 weights) has 32 bytes, and run r of 32 weights is in
+ * the bits 2r and 2r + 1 of those bytes.
  * @returns the quant of weight i of run j of the block
  */
 const twoBits = (view: DataView, quants: number, j: number, i: number): number =>
@@ -21,7 +22,9 @@ export const decodeQ2_K: BlockDecoder = (view, at, out, to) => {
   }
 };
 
-/** Scale n of 16 signed 6-bit ones in 12 bytes: 4 bits in the first eight bytes, 2 in the last four. */
+/**
+ * Scale n of 16, as a signed number. 12 bytes hold them: 4 low bits in the first eight, 2 high bits in the last four.
+ */
 function scaleK3(view: DataView, at: number, n: number): number {
   const low = (view.getUint8(at + (n & 7)) >> ((n >> 3) * 4)) & 15;
   const high = (view.getUint8(at + 8 + (n & 3)) >> ((n >> 2) * 2)) & 3;
@@ -39,14 +42,14 @@ export const decodeQ3_K: BlockDecoder = (view, at, out, to) => {
   }
 };
 
-/** The 6-bit scale and min of run j of 32 weights, packed into 12 bytes. */
+/** The 6-bit scale and min of run j of 32 weights. 12 bytes hold those of all 8 runs. */
 function scaleMinK4(view: DataView, at: number, j: number): [scale: number, min: number] {
   const byte = (i: number) => view.getUint8(at + i);
   if (j < 4) return [byte(j) & 63, byte(j + 4) & 63];
   return [(byte(j + 4) & 15) | ((byte(j - 4) >> 6) << 4), (byte(j + 4) >> 4) | ((byte(j) >> 6) << 4)];
 }
 
-/** Q4_K, and Q5_K with a fifth bit: bit j of the 32 bytes at `high`. */
+/** Q4_K; and Q5_K, whose fifth bit is bit j of the 32 bytes at `high`. */
 const fourBits =
   (quants: number, high?: number): BlockDecoder =>
   (view, at, out, to) => {

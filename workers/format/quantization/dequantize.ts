@@ -1,6 +1,6 @@
 /**
- * ggml's dequantization, block by block, in f32 as ggml computes it: the definition of what a weight is.
- * For tests, tools and the F32 twins of synthetic models; the kernels read planes instead.
+ * ggml's dequantization, block by block, with ggml's f32 arithmetic. It defines the value of a weight. Used by the
+ * import (norms, rope factors), tests, tools and the F32 twins of synthetic models; the kernels read planes instead.
  */
 import { WEIGHT_TYPES, type WeightTypeName } from '../weight-layout.ts';
 import {
@@ -55,13 +55,13 @@ const DECODERS: Record<WeightTypeName, BlockDecoder> = {
 };
 
 /**
- * All weights of a run of blocks, as f32.
- * @param bytes whole blocks of the GGUF; for F32, F16 and BF16 any whole number of weights
+ * All weights of consecutive blocks, as f32.
+ * @param bytes whole blocks as in the GGUF; for F32, F16 and BF16 any whole number of weights
  */
 export function dequantize(type: WeightTypeName, bytes: Uint8Array): Float32Array<ArrayBuffer> {
   const { blockBytes, blockWeights } = WEIGHT_TYPES[type];
   const blocks = Math.ceil(bytes.byteLength / blockBytes);
-  // A last partial block (of a plain type) is decoded from a padded copy.
+  // A copy, padded because the last block of a plain type may be partial.
   const padded = new Uint8Array(blocks * blockBytes);
   padded.set(bytes);
   const view = new DataView(padded.buffer);

@@ -1,25 +1,27 @@
-/** Moves the fields of ggml's blocks into planes (docs/weight-layout.md). Bytes are moved, never converted. */
+/** Moves the fields of ggml's blocks into planes (docs/weight-layout.md). Bytes are moved, never changed. */
 import { blocksPerRow, type TensorLayout, WEIGHT_TYPES, type WeightType } from '../weight-layout.ts';
 
-/** Bytes of a `[rows, cols]` matrix as the GGUF has it. */
+/** Bytes of a `[rows, cols]` matrix in the GGUF. */
 export function ggufBytes(type: WeightType, rows: number, cols: number): number {
   if (isPlainType(type)) return rows * cols * (type.blockBytes / type.blockWeights);
   return (rows * cols * type.blockBytes) / type.blockWeights;
 }
 
-/** F32, F16 and BF16 are no blocks in a GGUF: their rows may have any length. */
+/** True for F32, F16 and BF16. They have no blocks in a GGUF, so their rows may have any length. */
 export const isPlainType = (type: WeightType): boolean => type.planes[0].name === 'values';
 
 /**
- * Repacks one matrix.
- * @param source the matrix's bytes in the GGUF, `ggufBytes` long
- * @param target the record; the matrix goes to `layout.offset`, its padding must be zero already
+ * Repacks one matrix into its record.
+ * @param source the matrix's bytes in the GGUF, `ggufBytes` of them
+ * @param layout where the matrix goes
+ * @param target the record's bytes; the padding must be zero already
+ * @throws RangeError if `source` has another length
  */
 export function repackTensor(source: Uint8Array, layout: TensorLayout, target: Uint8Array): void {
   const type = WEIGHT_TYPES[layout.type];
   const expected = ggufBytes(type, layout.rows, layout.cols);
   if (source.byteLength !== expected) {
-    throw new RangeError(`${layout.name}: ${source.byteLength} bytes where ${expected} are needed`);
+    throw new RangeError(`${layout.name} has ${source.byteLength} bytes instead of ${expected}`);
   }
   if (isPlainType(type)) repackPlain(source, layout, type, target);
   else repackBlocks(source, layout, type, target);
@@ -40,7 +42,10 @@ function repackBlocks(source: Uint8Array, layout: TensorLayout, type: WeightType
   }
 }
 
-/** A strided copy: `bytes` bytes of every block, in the widest words that divide all offsets. */
+/**
+ * A strided copy of one field: `bytes` bytes at `from` of every block of `stride` bytes go to `to`, one after another.
+ * It uses the widest words that all offsets are aligned to.
+ */
 function copyField(
   source: Uint8Array,
   from: number,

@@ -1,7 +1,9 @@
 /**
- * Writes blocks.json, a few blocks of each type as ggml's own library quantizes them and what the same library
- * dequantizes them to, and random-blocks.json, hashes of what it makes of blocks whose bytes are random. A tool for
- * developers, not run by the tests (Linux x64):
+ * Writes the goldens of the dequantization, computed with ggml's own library:
+ * - blocks.json: for each type, a few blocks that ggml quantized and the weights that it dequantizes them to.
+ * - random-blocks.json: for each type, a hash of the weights that ggml reads from blocks of random bytes.
+ *
+ * A tool for developers, not run by the tests. On Linux x64:
  *   npm install --no-save koffi @node-llama-cpp/linux-x64 && node workers/format/quantization/golden/make-goldens.mjs
  */
 import { createHash } from 'node:crypto';
@@ -14,11 +16,12 @@ const folder = join(process.cwd(), 'node_modules/@node-llama-cpp/linux-x64/bins'
 const file = readdirSync(folder, { recursive: true }).find((name) => /libggml-base\.so/.test(name));
 const ggml = koffi.load(join(folder, file));
 const quantize = ggml.func(
-  'size_t ggml_quantize_chunk(int type, const float* src, void* dst, int64_t start, int64_t rows, int64_t cols, const float* imatrix)',
+  'size_t ggml_quantize_chunk(int type, const float* src, void* dst, int64_t start, ' +
+    'int64_t rows, int64_t cols, const float* imatrix)',
 );
 
 const COLS = 512;
-/** Number of the type, weights and bytes of a block, the dequantizer's name. */
+/** By type: ggml's number, weights per block, bytes per block, name of the dequantizer. */
 const TYPES = {
   F16: [1, 1, 2, 'ggml_fp16_to_fp32_row'],
   BF16: [30, 1, 2, 'ggml_bf16_to_fp32_row'],
@@ -44,12 +47,12 @@ const TYPES = {
   MXFP4: [39, 32, 17, 'dequantize_row_mxfp4'],
 };
 
-// Two super-blocks: ordinary weights, and very small ones whose scales become subnormal.
+// Two blocks of 256 weights: ordinary weights, then very small ones, whose scales become subnormal.
 const source = Float32Array.from(
   { length: COLS },
   (_, i) => Math.sin(i * 12.9898) * (i < 256 ? 0.7 : 2e-5) + (i % 37 === 0 ? 0.01 : 0),
 );
-// What each column matters; some types cannot be made without it.
+// The importance of each column. ggml cannot quantize to some types without it.
 const imatrix = Float32Array.from({ length: COLS }, (_, i) => 1 + (i % 7));
 const base64 = (array) => Buffer.from(array.buffer, array.byteOffset, array.byteLength).toString('base64');
 
@@ -63,7 +66,7 @@ for (const [type, [number, blockWeights, blockBytes, dequantizer]] of Object.ent
   dequantize(blocks, weights, COLS);
   goldens.push({ type, blocks: base64(blocks), weights: base64(weights) });
 
-  // So many that every entry of every grid occurs.
+  // Enough that every entry of every grid occurs.
   const count = 2 ** 18;
   const random = new Float32Array(count);
   dequantize(randomBytes((count / blockWeights) * blockBytes), random, count);

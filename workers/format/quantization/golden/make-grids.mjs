@@ -1,6 +1,8 @@
 /**
- * Writes workers/format/quantization/iq-grids.ts: the tables of the IQ types, read out of ggml's own dequantizers by giving them one
- * block for each index, with all scales 1 and all signs plus. A tool for developers, not run by the tests (Linux x64):
+ * Writes workers/format/quantization/iq-grid-data.ts, the grids of the IQ types. It reads them out of ggml's own
+ * dequantizers by passing one block per grid index, with all scales 1 and all signs plus.
+ *
+ * A tool for developers, not run by the tests. On Linux x64:
  *   npm install --no-save koffi @node-llama-cpp/linux-x64 && node workers/format/quantization/golden/make-grids.mjs
  */
 import { readdirSync, writeFileSync } from 'node:fs';
@@ -12,8 +14,9 @@ const file = readdirSync(folder, { recursive: true }).find((name) => /libggml-ba
 const ggml = koffi.load(join(folder, file));
 
 /**
- * Where a block holds the low 8 bits of its first index, and the high ones where there are any; `value` turns the
- * first weights (d = 1, lowest scale) into the numbers of the grid.
+ * For each grid: the dequantizer's name, the bytes of a block, the number of entries, and where a block has the low 8
+ * bits of its first index (`low`) and the high bits, if any (`high`). `value` turns a block's first weights, with d = 1
+ * and the lowest scale, into the grid's numbers.
  */
 const GRIDS = {
   IQ2_XXS: { name: 'iq2_xxs', bytes: 66, entries: 256, low: 2, width: 8, value: (w) => w * 8 },
@@ -24,6 +27,7 @@ const GRIDS = {
   IQ1: { name: 'iq1_s', bytes: 50, entries: 2048, low: 2, high: 34, width: 8, value: (w) => w - 0.125 },
 };
 
+/** Reads all entries of a grid out of ggml. */
 function probe({ name, bytes, entries, low, high, width, value }) {
   const dequantize = ggml.func(`void dequantize_row_${name}(const void* block, float* out, int64_t count)`);
   return Array.from({ length: entries }, (_, index) => {
@@ -37,7 +41,9 @@ function probe({ name, bytes, entries, low, high, width, value }) {
   });
 }
 
-/** Four hex digits an entry: the numbers as indices into `levels`, 16 / width bits each, the first lowest. */
+/**
+ * Four hex digits per entry: its numbers as indices into `levels`, 16 / width bits each, the first in the lowest bits.
+ */
 function encode(grid, levels) {
   return grid.map((numbers) => {
     const bits = 16 / numbers.length;
@@ -46,46 +52,28 @@ function encode(grid, levels) {
   });
 }
 
-const lines = (codes) => {
-  const out = [];
-  for (let i = 0; i < codes.length; i += 28) out.push(`    '${codes.slice(i, i + 28).join('')}'`);
-  return out.join(' +\n');
-};
-
-let text = `/**
- * The tables of ggml's IQ types: groups of 8 or 4 numbers that a quant's index stands for. Data of the format, written
- * by workers/format/quantization/golden/make-grids.mjs, which reads them out of ggml's own library.
- */
-export interface IqGrid {
-  /** Numbers of an entry. */
-  width: 4 | 8;
-  /** The numbers that occur, ascending. */
-  levels: readonly number[];
-  /** Four hex digits an entry: its numbers as indices into \`levels\`, 16 / width bits each, the first in the lowest bits. */
-  codes: string;
+/** A grid as an entry of `IQ_GRIDS`, with lines of at most 120 columns. */
+function entryOf(type, { width, levels, codes }) {
+  const text = [];
+  for (let i = 0; i < codes.length; i += 27) text.push(`      '${codes.slice(i, i + 27).join('')}'`);
+  return [
+    `  ${type}: {`,
+    `    width: ${width},`,
+    `    levels: [${levels.join(', ')}],`,
+    '    codes:',
+    `${text.join(' +\n')},`,
+    '  },',
+  ];
 }
 
-export const IQ_GRIDS = {
-`;
-for (const [type, probing] of Object.entries(GRIDS)) {
+const entries = Object.entries(GRIDS).flatMap(([type, probing]) => {
   const grid = probe(probing);
   const levels = [...new Set(grid.flat())].sort((a, b) => a - b);
-  text += `  ${type}: {\n    width: ${probing.width},\n    levels: [${levels.join(', ')}],\n    codes:\n${lines(encode(grid, levels)).replaceAll(/^/gm, '  ')},\n  },\n`;
-}
-text += `} as const satisfies Record<string, IqGrid>;
-
-export type IqGridName = keyof typeof IQ_GRIDS;
-
-/** All numbers of a grid, entry after entry, each entry \`width\` long. */
-export function expandGrid(name: IqGridName): Int8Array<ArrayBuffer> {
-  const { width, levels, codes }: IqGrid = IQ_GRIDS[name];
-  const bits = 16 / width;
-  const numbers = new Int8Array((codes.length / 4) * width);
-  for (let entry = 0; entry * 4 < codes.length; entry++) {
-    const code = Number.parseInt(codes.slice(entry * 4, entry * 4 + 4), 16);
-    for (let i = 0; i < width; i++) numbers[entry * width + i] = levels[(code >> (i * bits)) & (2 ** bits - 1)];
-  }
-  return numbers;
-}
+  return entryOf(type, { width: probing.width, levels, codes: encode(grid, levels) });
+});
+const text = `/** Data of ggml's IQ grids, written by workers/format/quantization/golden/make-grids.mjs. See iq-grids.ts. */
+export const IQ_GRIDS = {
+${entries.join('\n')}
+} as const;
 `;
-writeFileSync(join(import.meta.dirname, '../iq-grids.ts'), text);
+writeFileSync(join(import.meta.dirname, '../iq-grid-data.ts'), text);

@@ -1,7 +1,9 @@
-/** The random blocks of random-blocks.json: what the golden file's maker and the test that reads it must have alike. */
+/**
+ * The random blocks behind random-blocks.json, shared by the script that writes the file and the test that reads it.
+ */
 
 /**
- * Seeded random bytes (xorshift32, the top byte of each word).
+ * Random bytes with a fixed seed: the top byte of each word of xorshift32.
  * @param {number} length
  */
 export function randomBytes(length) {
@@ -17,7 +19,8 @@ export function randomBytes(length) {
 }
 
 /**
- * Infinities and NaNs (random scales have them, files have not) become 0: their bits are not defined.
+ * Replaces infinities and NaNs by 0, because the bits of a NaN are not defined. They come from random scales; files
+ * have none.
  * @param {Float32Array} weights
  */
 export function zeroUnlessFinite(weights) {

@@ -1,0 +1,79 @@
+/** Reads the vocabulary from a GGUF's metadata. */
+import { excerpt, MixtabError } from '../../../src/contract/errors.ts';
+import type { TokenizerData } from '../manifest.ts';
+import { isPreTokenizer, PRE_TOKENIZERS, type PreTokenizerName } from '../pre-tokenizers.ts';
+import { Metadata } from './metadata.ts';
+
+/** Ids of special tokens if the file does not state them, as llama.cpp has them. */
+const DEFAULT_IDS = {
+  llama: { bos: 1, eos: 2 },
+  gpt2: { bos: 11, eos: 11 },
+} as const;
+
+/**
+ * Reads the vocabulary.
+ * @param name of the file, for messages
+ * @throws MixtabError `gguf-unsupported-feature` for a tokenizer or pre-tokenizer that is not supported, `gguf-damaged`
+ */
+export function readTokenizer(name: string, values: Record<string, unknown>): TokenizerData {
+  const metadata = new Metadata(values);
+  const model = readModel(name, metadata);
+  const isByteBpe = model === 'gpt2';
+  const pre = isByteBpe ? readPreTokenizer(name, metadata) : 'default';
+  const tokens = metadata.array<string>('tokenizer.ggml.tokens', 'string');
+  const perToken = (key: string, fallback: number): number[] =>
+    readPerToken(name, metadata, { key, count: tokens.length, fallback });
+  const endIds = ['tokenizer.ggml.eot_token_id', 'tokenizer.ggml.eom_token_id']
+    .filter((key) => metadata.has(key))
+    .map((key) => metadata.number(key));
+  return {
+    model,
+    ...(isByteBpe && { pre, merges: metadata.array<string>('tokenizer.ggml.merges', 'string') }),
+    tokens,
+    scores: perToken('tokenizer.ggml.scores', 0),
+    tokenTypes: perToken('tokenizer.ggml.token_type', 1),
+    bosId: metadata.number('tokenizer.ggml.bos_token_id', DEFAULT_IDS[model].bos),
+    eosId: metadata.number('tokenizer.ggml.eos_token_id', DEFAULT_IDS[model].eos),
+    ...(endIds.length > 0 && { endIds }),
+    unknownId: metadata.number('tokenizer.ggml.unknown_token_id', 0),
+    addBos: metadata.boolean('tokenizer.ggml.add_bos_token', isByteBpe ? PRE_TOKENIZERS[pre].addBos : true),
+    addSpacePrefix: !isByteBpe && metadata.boolean('tokenizer.ggml.add_space_prefix', true),
+    ...(metadata.has('tokenizer.chat_template') && { chatTemplate: metadata.string('tokenizer.chat_template') }),
+  };
+}
+
+function readModel(name: string, metadata: Metadata): 'llama' | 'gpt2' {
+  const model = metadata.string('tokenizer.ggml.model');
+  if (model === 'llama' || model === 'gpt2') return model;
+  throw new MixtabError(
+    'gguf-unsupported-feature',
+    `${name} has a "${excerpt(model)}" tokenizer, which mixtab does not support.`,
+    'Use a file with a SentencePiece (llama) or byte-level BPE (gpt2) tokenizer.',
+  );
+}
+
+function readPreTokenizer(name: string, metadata: Metadata): PreTokenizerName {
+  const pre = metadata.string('tokenizer.ggml.pre', 'default');
+  if (isPreTokenizer(pre)) return pre;
+  throw new MixtabError(
+    'gguf-unsupported-feature',
+    `${name} has the pre-tokenizer "${excerpt(pre)}" (tokenizer.ggml.pre), which mixtab does not support.`,
+    `Use a file with one of ${Object.keys(PRE_TOKENIZERS).join(', ')}.`,
+  );
+}
+
+/** A list with one number per token, or the fallback for every token if the file has no such list. */
+function readPerToken(
+  name: string,
+  metadata: Metadata,
+  { key, count, fallback }: { key: string; count: number; fallback: number },
+): number[] {
+  if (!metadata.has(key)) return new Array<number>(count).fill(fallback);
+  const numbers = metadata.array<number>(key, 'number');
+  if (numbers.length === count) return numbers;
+  throw new MixtabError(
+    'gguf-damaged',
+    `${name} is damaged: ${key} has ${numbers.length} entries for ${count} tokens.`,
+    'Use another file.',
+  );
+}
