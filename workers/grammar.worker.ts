@@ -1,18 +1,22 @@
-/** Entry point of the grammar worker: holds answers to JSON schemas. The engine ends it where it fails or takes too long. */
+/** Entry point of the grammar worker, which constrains answers to JSON schemas. The engine ends it if it fails or hangs. */
 import { MixtabError } from '../src/contract/errors.ts';
 import type { TokenId } from '../src/contract/ids.ts';
 import { expose, transfer } from '../src/contract/rpc.ts';
 import { type GrammarStep, Grammars, loadGrammarLibrary } from './text/grammar.ts';
 import type { GrammarVocabulary } from './text/grammar-vocabulary.ts';
 
-// The library says what is wrong on the console only, and ends.
-let complaint = '';
+/** Length of the library's explanation in an error: it may quote the schema. */
+const MAX_EXPLANATION = 100;
+
+// The library reports the cause of a failure only on the console, and then ends.
+let explanation = '';
 console.error = (line: unknown): void => {
-  complaint = /^\[FATAL\] \S+:\d+: (?:Check failed: .*? is false: )?(.*)/s.exec(String(line))?.[1] ?? complaint;
+  explanation = /^\[FATAL\] \S+:\d+: (?:Check failed: .*? is false: )?(.*)/s.exec(String(line))?.[1] ?? explanation;
 };
 
 let grammars: Grammars | undefined;
 
+/** Replaces the library's own errors by a MixtabError with its explanation from the console. */
 async function explained(step: Promise<GrammarStep>): Promise<GrammarStep> {
   try {
     const done = await step;
@@ -21,7 +25,7 @@ async function explained(step: Promise<GrammarStep>): Promise<GrammarStep> {
     if (error instanceof MixtabError) throw error;
     throw new MixtabError(
       'bad-request',
-      `The answer's JSON schema cannot be used: ${complaint || String(error)}`,
+      `The answer's JSON schema cannot be used: ${(explanation || String(error)).slice(0, MAX_EXPLANATION)}`,
       'Change the schema.',
     );
   }

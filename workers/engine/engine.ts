@@ -1,4 +1,4 @@
-/** The engine: owns the GPU device, at most one loaded model, at most one running generation. */
+/** The engine: owns the GPU device, at most one loaded model and at most one running request. */
 import type {
   AdapterReport,
   EngineApi,
@@ -12,12 +12,12 @@ import type {
   ScoreRequest,
   ScoreResult,
 } from '../../src/contract/engine-api.ts';
-import { MixtabError } from '../../src/contract/errors.ts';
+import { MixtabError, throwIfAborted } from '../../src/contract/errors.ts';
 import type { Bytes, TokenId } from '../../src/contract/ids.ts';
 import { reportAdapter, requestAdapter, requestDevice } from '../compute/gpu/device.ts';
 import { DeviceHealth } from '../compute/gpu/errors.ts';
 import { Readback } from '../compute/gpu/readback.ts';
-import { isExpertKey } from '../format/manifest.ts';
+import type { ModelManifest } from '../format/manifest.ts';
 import { Generator } from '../generate/generate.ts';
 import type { GpuModel } from '../generate/loaded-model.ts';
 import { summarize } from '../store/catalog.ts';
@@ -29,6 +29,8 @@ import type { RecordStore } from '../store/store.ts';
 import { promptTokens } from '../text/chat-template.ts';
 import { createTokenizer } from '../text/create-tokenizer.ts';
 import { loadModel } from './load-model.ts';
+import { ModelRecords } from './model-records.ts';
+import { measureReadRate } from './read-rate.ts';
 
 interface Gpu {
   device: GPUDevice;
@@ -46,11 +48,12 @@ export class Engine implements EngineApi {
   #gpu: Gpu | undefined;
   #loaded: Loaded | undefined;
   #busy = false;
-  /** A session on its way to or from the disk: nobody's wish, so whoever wants something waits for it. Never rejects. */
+  /** Sessions that are being saved or restored. The page does this on its own, so other calls wait for it. Never rejects. */
   #session: Promise<unknown> | undefined;
-  #stopRequested = false;
+  /** Of the running request, if it can be stopped. */
+  #running: AbortController | undefined;
 
-  /** @param reader where weights are read from; default: the store itself */
+  /** @param reader reads weights; default: from the store directly */
   constructor(
     private readonly store: RecordStore,
     private readonly reader: RecordReader = { read: (id, record, signal) => readWhenStored(store, id, record, signal) },
@@ -63,35 +66,23 @@ export class Engine implements EngineApi {
 
   load(request: LoadRequest, onProgress: (progress: LoadProgress) => void): Promise<LoadedModel> {
     return this.#exclusive('load', async () => {
-      const started = performance.now();
+      const startedAt = performance.now();
       this.#release();
       checkLoadRequest(request);
-      const { modelId } = request;
-      const manifest = (await this.store.getManifest(modelId)) ?? (await this.store.getPartial(modelId));
-      if (!manifest) throw modelNotFound(modelId);
-      if (manifest.state === 'damaged') {
-        throw new MixtabError(
-          'record-damaged',
-          `${manifest.name} is ${manifest.state}.`,
-          'Remove it and import it again.',
-        );
-      }
+      const manifest = await this.#loadableManifest(request.modelId);
       onProgress({ phase: 'device', bytesDone: 0, bytesTotal: 0 });
       const gpu = await this.#acquireGpu();
-      const gpuModel = await this.#watched(gpu, () =>
-        loadModel({ device: gpu.device, adapter: gpu.adapter, reader: this.reader, manifest, request, onProgress }),
-      );
-      // A clock that stands still while experts are waited for: what the GPU does then is hidden behind it.
-      const readback = new Readback(gpu.device, () => performance.now() - gpuModel.experts.waiting.ms);
-      const generator = new Generator(gpuModel, createTokenizer(manifest.tokenizer), readback);
-      this.#loaded = { gpu, gpuModel, generator };
+      const { device, adapter } = gpu;
+      const records = new ModelRecords(this.reader, manifest);
+      const gpuModel = await this.#watched(gpu, () => loadModel({ device, adapter, records, request, onProgress }));
+      this.#loaded = { gpu, gpuModel, generator: createGenerator(gpu, gpuModel) };
       return {
         summary: summarize(manifest),
         context: gpuModel.context,
         slots: gpuModel.slots,
         memory: { gpuBytes: gpuModel.gpuBytes(), ramBytes: gpuModel.experts.ramBytes },
-        adapter: gpu.adapter,
-        loadMs: performance.now() - started,
+        adapter,
+        loadMs: performance.now() - startedAt,
       };
     });
   }
@@ -104,25 +95,18 @@ export class Engine implements EngineApi {
     return this.#exclusive('generate', async () => {
       const { gpu, generator } = this.#require();
       const prompt = this.#promptOf(request.input);
-      this.#stopRequested = false;
-      return this.#watched(gpu, () => generator.generate(prompt, request, onEvent, () => this.#stoppedOf(gpu)));
+      return this.#stoppable(gpu, (signal) => generator.generate({ promptTokens: prompt, request, onEvent, signal }));
     });
-  }
-
-  #stoppedOf(gpu: Gpu): boolean {
-    gpu.health.check(); // an error must not go on as wrong tokens
-    return this.#stopRequested;
   }
 
   score(request: ScoreRequest, onProgress: (tokensDone: number, tokensTotal: number) => void): Promise<ScoreResult> {
     return this.#exclusive('score', async () => {
       const { gpu, gpuModel, generator } = this.#require();
-      this.#stopRequested = false;
       const { addBos, bosId } = gpuModel.manifest.tokenizer;
       const prompt = this.#promptOf(request.input);
-      // Every window gets its own.
+      // Without BOS: every window gets its own.
       const tokens = addBos && prompt[0] === bosId ? prompt.slice(1) : prompt;
-      return this.#watched(gpu, () => generator.score(tokens, request, onProgress, () => this.#stoppedOf(gpu)));
+      return this.#stoppable(gpu, (signal) => generator.score(tokens, request, onProgress, signal));
     });
   }
 
@@ -130,25 +114,7 @@ export class Engine implements EngineApi {
     return this.#exclusive('readRate', async () => {
       const manifest = await this.store.getManifest(modelId);
       if (!manifest) throw modelNotFound(modelId);
-      const experts = manifest.records.filter(({ key }) => isExpertKey(key));
-      const readOver = async (): Promise<Bytes> => {
-        let begun = 0;
-        let done = 0;
-        const lane = async (): Promise<void> => {
-          while (begun < bytes) {
-            const record = experts[Math.floor(begun / experts[0].bytes) % experts.length];
-            begun += record.bytes;
-            const read = await this.reader.read(modelId, record);
-            done += read.byteLength;
-            this.reader.recycle?.(read);
-          }
-        };
-        await Promise.all([lane(), lane()]);
-        return done;
-      };
-      await readOver();
-      const started = performance.now();
-      return (await readOver()) / ((performance.now() - started) / 1000);
+      return measureReadRate(this.reader, manifest, bytes);
     });
   }
 
@@ -157,7 +123,7 @@ export class Engine implements EngineApi {
   }
 
   async stop(): Promise<void> {
-    this.#stopRequested = true;
+    this.#running?.abort();
   }
 
   async tokenize(text: string): Promise<TokenId[]> {
@@ -165,29 +131,28 @@ export class Engine implements EngineApi {
   }
 
   /**
-   * Keeps the KV cache for a later page, in place of what was kept under this name; the oldest others go for it.
+   * Saves the KV cache and replaces an older session with this id. Removes the oldest other sessions to make room.
    * @param budget bytes that all sessions together may take
-   * @returns bytes written; 0 where there is nothing to keep or it is larger than the budget
-   * @throws MixtabError `aborted` where `stop` was called meanwhile; as after any failure, what was kept before still is
+   * @returns bytes written; 0 if the cache is empty or larger than the budget
+   * @throws MixtabError `aborted` if `stop` was called; after any error the older session is still there
    */
   saveSession(id: string, budget: Bytes): Promise<Bytes> {
-    return this.#waitedFor('saveSession', async () => {
+    return this.#asSession('saveSession', async () => {
       const { gpu, gpuModel, generator } = this.#require();
       const bytes = generator.sessionBytes;
       if (bytes === 0 || bytes > budget) return 0;
       await this.sessions.makeRoom(budget, bytes, id);
       const generation = ((await this.sessions.header(id))?.generation ?? 0) + 1;
-      this.#stopRequested = false;
-      const put = (i: number, part: Blob): Promise<void> => {
-        if (this.#stopRequested) throw new MixtabError('aborted', 'Stopped.');
-        return this.sessions.putPart(id, generation, i, part);
-      };
       try {
-        const owner = await ownerOf(gpuModel);
-        const header = await this.#watched(gpu, () => generator.saveSession(owner, put));
+        const header = await this.#stoppable(gpu, async (signal) =>
+          generator.saveSession(await ownerOf(gpuModel), (index, part) => {
+            throwIfAborted(signal);
+            return this.sessions.putPart(id, generation, index, part);
+          }),
+        );
         await this.sessions.putHeader(id, { ...header, generation });
       } catch (error) {
-        await this.sessions.removeParts(id, generation).catch(() => {}); // the first error is the one to tell
+        await this.sessions.removeParts(id, generation).catch(() => {}); // the first error is the one to report
         throw error;
       }
       return bytes;
@@ -195,26 +160,34 @@ export class Engine implements EngineApi {
   }
 
   /**
-   * Fills the KV cache with a session kept before, so that the next prompt is computed from where it differs.
-   * @returns tokens restored; 0 where there is none, or it was dropped because it is damaged or another model's
+   * Fills the KV cache with a saved session. The next prompt is then computed from its first different token on.
+   * @returns tokens restored; 0 if there is no such session, or it was removed because it does not fit or is damaged
    */
   restoreSession(id: string): Promise<number> {
-    return this.#waitedFor('restoreSession', async () => {
+    return this.#asSession('restoreSession', async () => {
       const { gpu, gpuModel, generator } = this.#require();
       const header = await this.sessions.header(id);
       if (!header) return 0;
       const owner = await ownerOf(gpuModel);
-      if (
-        await this.#watched(gpu, () =>
-          generator.restoreSession(header, owner, (i) => this.sessions.part(id, header.generation, i)),
-        )
-      )
-        return header.tokens.length;
+      const getPart = (index: number): Promise<Blob | undefined> => this.sessions.part(id, header.generation, index);
+      const restored = await this.#watched(gpu, () => generator.restoreSession(header, owner, getPart));
+      if (restored) return header.tokens.length;
       await this.sessions.remove(id);
       return 0;
     });
   }
 
+  /** @throws MixtabError `model-not-found`, `record-damaged` */
+  async #loadableManifest(modelId: string): Promise<ModelManifest> {
+    const manifest = (await this.store.getManifest(modelId)) ?? (await this.store.getPartial(modelId));
+    if (!manifest) throw modelNotFound(modelId);
+    if (manifest.state === 'damaged') {
+      throw new MixtabError('record-damaged', `${manifest.name} is damaged.`, 'Remove it and import it again.');
+    }
+    return manifest;
+  }
+
+  /** @throws MixtabError `chat-template` */
   #promptOf(input: GenerateRequest['input']): TokenId[] {
     const { gpuModel, generator } = this.#require();
     const { tokenizer } = generator;
@@ -229,7 +202,7 @@ export class Engine implements EngineApi {
     }
     const last = input.messages.at(-1);
     if (last?.role !== 'assistant') return promptTokens(tokenizer, data.chatTemplate, input.messages, data.addBos);
-    // An answer that is to be continued: its words follow the prompt as the model would have written them.
+    // An answer to be continued: its text follows the prompt as if the model had just generated it.
     return [
       ...promptTokens(tokenizer, data.chatTemplate, input.messages.slice(0, -1), data.addBos),
       ...tokenizer.encode(last.content),
@@ -250,9 +223,20 @@ export class Engine implements EngineApi {
     return this.#gpu;
   }
 
+  /** Runs GPU work that {@link stop} can end. */
+  async #stoppable<T>(gpu: Gpu, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    const running = new AbortController();
+    this.#running = running;
+    try {
+      return await this.#watched(gpu, () => work(running.signal));
+    } finally {
+      this.#running = undefined;
+    }
+  }
+
   /**
-   * Runs GPU work; a lost device or an error WebGPU reported beside the work is what is thrown. Model and device are given up
-   * then: an upload that failed leaves a slot with other weights than the engine believes, and more reports may follow.
+   * Runs GPU work. A device failure is thrown instead of any other outcome, and the model and the device are given up:
+   * after a failed upload a slot holds other weights than the engine believes, and more errors may follow.
    */
   async #watched<T>(gpu: Gpu, work: () => Promise<T>): Promise<T> {
     try {
@@ -260,7 +244,7 @@ export class Engine implements EngineApi {
       gpu.health.check();
       return result;
     } catch (error) {
-      // Promises of a lost device are rejected before `device.lost` is settled: let it settle first.
+      // The promises of a lost device are rejected before `device.lost` settles, so wait for that.
       await new Promise((resolve) => setTimeout(resolve));
       if (gpu.health.failed) this.#abandon(gpu);
       gpu.health.check();
@@ -280,25 +264,28 @@ export class Engine implements EngineApi {
     this.#loaded = undefined;
   }
 
-  #waitedFor<T>(what: string, work: () => Promise<T>): Promise<T> {
-    const result = (this.#session ?? Promise.resolve()).then(() => this.#alone(what, work));
-    const done = result
+  /** Queues work on a session; calls made meanwhile wait for it. */
+  #asSession<T>(method: string, work: () => Promise<T>): Promise<T> {
+    const result = (this.#session ?? Promise.resolve()).then(() => this.#alone(method, work));
+    const settled = result
       .catch(() => {})
       .then(() => {
-        if (this.#session === done) this.#session = undefined;
+        if (this.#session === settled) this.#session = undefined;
       });
-    this.#session = done;
+    this.#session = settled;
     return result;
   }
 
-  async #exclusive<T>(what: string, work: () => Promise<T>): Promise<T> {
+  /** Runs work after any session that is being saved or restored. @throws MixtabError `busy` */
+  async #exclusive<T>(method: string, work: () => Promise<T>): Promise<T> {
     while (this.#session) await this.#session;
-    return this.#alone(what, work);
+    return this.#alone(method, work);
   }
 
-  async #alone<T>(what: string, work: () => Promise<T>): Promise<T> {
+  /** @throws MixtabError `busy` if other work is running */
+  async #alone<T>(method: string, work: () => Promise<T>): Promise<T> {
     if (this.#busy) {
-      throw new MixtabError('busy', `The engine is busy: ${what} has to wait.`, 'Wait until it is done, or stop it.');
+      throw new MixtabError('busy', `The engine is busy: ${method} has to wait.`, 'Wait until it is done, or stop it.');
     }
     this.#busy = true;
     try {
@@ -309,11 +296,19 @@ export class Engine implements EngineApi {
   }
 }
 
+function createGenerator({ device, health }: Gpu, gpuModel: GpuModel): Generator {
+  // This clock stops while experts are waited for, so the readback counts only time in which nothing but the GPU was.
+  const readback = new Readback(device, () => performance.now() - gpuModel.experts.waiting.ms);
+  const tokenizer = createTokenizer(gpuModel.manifest.tokenizer);
+  return new Generator({ gpu: gpuModel, tokenizer, readback, deviceFailure: health.signal });
+}
+
+/** @throws MixtabError `bad-request` */
 function checkLoadRequest({ context, gpuBudgetBytes, ramBudgetBytes }: LoadRequest): void {
   if (context !== undefined && !(Number.isInteger(context) && context >= 2)) {
     throw new MixtabError(
       'bad-request',
-      `A context of ${context} positions makes no sense.`,
+      `A context of ${context} positions is not possible.`,
       'Use a whole number of at least 2.',
     );
   }
@@ -326,6 +321,7 @@ function checkLoadRequest({ context, gpuBudgetBytes, ramBudgetBytes }: LoadReque
 const modelNotFound = (id: string): MixtabError =>
   new MixtabError('model-not-found', `No model ${id} is stored.`, 'Import it first.');
 
+/** Identifies the weights by the hashes of all records. */
 async function ownerOf({ manifest }: GpuModel): Promise<SessionOwner> {
   const hashes = manifest.records.map(({ key, sha256 }) => `${key} ${sha256}\n`).join('');
   return { modelId: manifest.id, weights: await sha256Hex(new TextEncoder().encode(hashes)) };

@@ -1,4 +1,4 @@
-/** Puts a stored model on the GPU: budget, dense weights, slots, KV cache, buffers. */
+/** Puts a stored model on the GPU: dense weights, memory budget, slots, KV cache, step buffers, kernels. */
 import type { AdapterReport, LoadProgress, LoadRequest } from '../../src/contract/engine-api.ts';
 import { MixtabError } from '../../src/contract/errors.ts';
 import { type Bytes, expertIndex, layerIndex } from '../../src/contract/ids.ts';
@@ -8,56 +8,64 @@ import { probeGpuMemory } from '../compute/gpu/memory-probe.ts';
 import { PipelineCache } from '../compute/gpu/pipelines.ts';
 import { ropeTable } from '../compute/gpu/rope-table.ts';
 import { automaticRamBudget, gpuBudgetOf, gpuMemoryToProbe } from '../experts/automatic-budget.ts';
-import { planSlots } from '../experts/budget.ts';
+import { type PoolPlan, planSlots } from '../experts/budget.ts';
 import { ExpertCache } from '../experts/expert-cache.ts';
 import { LikelihoodPublisher } from '../experts/likelihood-publisher.ts';
 import { type LayerExperts, SlotMemory, slotBytes } from '../experts/slot-memory.ts';
-import { expertKey, isExpertKey, type ModelManifest, type RecordInfo } from '../format/manifest.ts';
 import type { GpuModel } from '../generate/loaded-model.ts';
 import { planKernels } from '../generate/prefill.ts';
-import { createStepBuffers, prefillBuffersBytes, stepBufferBytes } from '../model/buffers.ts';
+import { createStepBuffers, prefillBuffersBytes, type StepShape, stepBufferBytes } from '../model/buffers.ts';
 import type { Model } from '../model/forward.ts';
 import { KvCache, kvCacheBytes } from '../model/kv-cache.ts';
 import { PrefillBuffers } from '../model/prefill-buffers.ts';
-import { type DenseWeights, denseRecords, loadDenseWeights } from '../model/weights.ts';
-import type { RecordReader } from '../store/record-reader.ts';
+import { type DenseWeights, loadDenseWeights } from '../model/weights.ts';
 import { importEnded } from '../store/record-requests.ts';
+import { type ModelRecords, sumBytes } from './model-records.ts';
 
-/** Context where the request names none: longer ones cost KV memory that most chats never use. */
+/** Context if the request names none. A longer one takes KV memory that most chats never use. */
 const DEFAULT_CONTEXT = 4096;
-/** Tokens that go through a kernel together in prefill. */
+/** Tokens of a prompt that go through a kernel together. */
 const MAX_BATCH = 512;
-/** Models whose experts take less are put on the GPU whole at load; larger ones fill as they are used. */
+/** Models whose experts take less are put on the GPU completely while loading. The slots of larger ones fill with use. */
 const PRELOAD_BYTES: Bytes = 512e6;
+/** What remains of an automatic GPU budget that turned out to be too large. */
+const BUDGET_RETRY_SHARE = 0.75;
 
 export interface LoadInputs {
   device: GPUDevice;
   adapter: AdapterReport;
-  reader: RecordReader;
-  manifest: ModelManifest;
+  records: ModelRecords;
   request: LoadRequest;
   onProgress: (progress: LoadProgress) => void;
+}
+
+/** What takes GPU memory whatever the budget, and the layouts of the experts that share the rest. */
+interface MemoryPlan {
+  shape: StepShape;
+  /** f32[context, ropeDimensionCount / 2, 2] */
+  ropeTable: Float32Array<ArrayBuffer>;
+  fixedBytes: Bytes;
+  layouts: LayerExperts[];
 }
 
 /**
  * @throws MixtabError `gpu-budget-too-small`, `gpu-out-of-memory`, `gpu-limit`, `record-missing`, `record-damaged`
  */
 export async function loadModel(inputs: LoadInputs): Promise<GpuModel> {
-  const { device, manifest, reader, onProgress } = inputs;
-  const records = denseRecords(manifest.records, manifest.config.layerCount);
-  const denseBytes = sumBytes(records);
-  onProgress({ phase: 'dense', bytesDone: 0, bytesTotal: denseBytes });
-  const read = (record: RecordInfo) => reader.read(manifest.id, record);
+  const { device, records, onProgress } = inputs;
+  const dense = records.denseRecords();
+  const bytesTotal = sumBytes(dense);
+  onProgress({ phase: 'dense', bytesDone: 0, bytesTotal });
   const weights = await withAllocations(device, () =>
-    loadDenseWeights(device, records, read, (bytesDone) => {
-      onProgress({ phase: 'dense', bytesDone, bytesTotal: denseBytes });
+    loadDenseWeights(device, dense, records.readDense, (bytesDone) => {
+      onProgress({ phase: 'dense', bytesDone, bytesTotal });
     }),
   );
   try {
     const gpuModel = await allocateWithinBudget(inputs, weights);
     onProgress({ phase: 'kernels', bytesDone: 0, bytesTotal: 0 });
     const { pipelines } = gpuModel.model.ctx;
-    await Promise.all([pipelines.compile(() => planKernels(gpuModel.model)), preloadExperts(gpuModel, onProgress)]);
+    await Promise.all([pipelines.compile(() => planKernels(gpuModel.model)), preloadExperts(inputs, gpuModel)]);
     return gpuModel;
   } catch (error) {
     weights.destroy();
@@ -65,147 +73,160 @@ export async function loadModel(inputs: LoadInputs): Promise<GpuModel> {
   }
 }
 
-/** An automatic budget that proves too large all the same is lowered step by step; one that was asked for is not. */
+/** If an automatic budget turns out to be too large, tries smaller ones. A budget of the request is used as it is. */
 async function allocateWithinBudget(inputs: LoadInputs, weights: DenseWeights): Promise<GpuModel> {
   const { device, request } = inputs;
-  let budgetBytes = request.gpuBudgetBytes ?? (await automaticGpuBudget(inputs, weights));
+  const plan = planMemory(inputs, weights);
+  let budgetBytes = request.gpuBudgetBytes ?? (await automaticGpuBudget(inputs, plan, weights.bytes));
   for (;;) {
     try {
-      return await withAllocations(device, () => allocate(inputs, weights, budgetBytes));
+      return await withAllocations(device, () => allocate(inputs, plan, weights, budgetBytes));
     } catch (error) {
       const retry = error instanceof MixtabError && error.code === 'gpu-out-of-memory' && !request.gpuBudgetBytes;
       if (!retry) throw error;
-      budgetBytes *= 0.75; // ends with gpu-budget-too-small at the latest
+      budgetBytes *= BUDGET_RETRY_SHARE; // ends with gpu-budget-too-small at the latest
     }
   }
 }
 
-/** The dense weights are on the GPU already: what the probe finds comes on top of them. */
-async function automaticGpuBudget(inputs: LoadInputs, weights: DenseWeights): Promise<Bytes> {
-  const { device, adapter } = inputs;
-  const { layouts, fixedBytes } = memoryPlan(inputs, weights);
-  const wanted = layouts.reduce((sum, experts) => sum + experts.length * slotBytes(experts), fixedBytes);
-  const most = gpuMemoryToProbe(adapter, deviceMemory(), wanted);
-  const probed = weights.bytes + (await probeGpuMemory(device, Math.max(0, most - weights.bytes)));
-  return gpuBudgetOf(probed, wanted);
-}
-
-/** GiB of main memory as the browser tells it, rounded and capped; undefined where it does not. */
-const deviceMemory = (): number | undefined => (navigator as { deviceMemory?: number }).deviceMemory;
-
-/** What is needed whatever the slots, and what would fill them. */
-function memoryPlan({ manifest, request }: LoadInputs, weights: DenseWeights) {
-  const { config } = manifest;
+function planMemory({ records, request }: LoadInputs, weights: DenseWeights): MemoryPlan {
+  const { config } = records.manifest;
   const context = request.context ?? Math.min(config.contextLength, DEFAULT_CONTEXT);
   const shape = { maxTokens: Math.min(context, MAX_BATCH), context };
   const table = ropeTable(config, context);
   const buffers = stepBufferBytes(config, shape) + prefillBuffersBytes(config, shape);
   const fixedBytes = weights.bytes + table.byteLength + kvCacheBytes(config, context) + buffers;
-  return { shape, table, fixedBytes, layouts: expertLayouts(manifest) };
+  return { shape, ropeTable: table, fixedBytes, layouts: records.expertLayouts() };
 }
 
-function allocate(inputs: LoadInputs, weights: DenseWeights, budgetBytes: Bytes): GpuModel {
-  const { device, adapter, manifest, request, reader } = inputs;
-  const { config } = manifest;
-  const { shape, table, fixedBytes, layouts } = memoryPlan(inputs, weights);
-  const { context } = shape;
-  const { expertCount, expertsPerToken } = config;
-  const slots = layouts.map((experts) => slotBytes(experts));
-  const pools = planSlots({ budgetBytes, fixedBytes, slotBytes: slots, expertCount, expertsPerToken });
+/** @param usedBytes the dense weights, which are on the GPU already; the probe finds memory on top of them */
+async function automaticGpuBudget(
+  { device, adapter }: LoadInputs,
+  { layouts, fixedBytes }: MemoryPlan,
+  usedBytes: Bytes,
+): Promise<Bytes> {
+  const usefulBytes = layouts.reduce((sum, experts) => sum + experts.length * slotBytes(experts), fixedBytes);
+  const limit = gpuMemoryToProbe(adapter, deviceMemory(), usefulBytes);
+  const probed = usedBytes + (await probeGpuMemory(device, Math.max(0, limit - usedBytes)));
+  return gpuBudgetOf(probed, usefulBytes);
+}
 
-  const owned: { destroy(): void }[] = [];
-  const own = <T extends { destroy(): void }>(part: T): T => {
-    owned.push(part);
-    return part;
-  };
-  const destroyOwned = () => {
-    for (const part of owned) part.destroy();
-  };
+/** GiB of main memory as the browser reports it, rounded and capped; undefined if it does not. */
+const deviceMemory = (): number | undefined => (navigator as { deviceMemory?: number }).deviceMemory;
+
+/** Allocates everything but the dense weights, and nothing if one allocation fails. */
+function allocate(inputs: LoadInputs, plan: MemoryPlan, weights: DenseWeights, budgetBytes: Bytes): GpuModel {
+  const { fixedBytes, layouts } = plan;
+  const { expertCount, expertsPerToken } = inputs.records.manifest.config;
+  const pools = planSlots({
+    budgetBytes,
+    fixedBytes,
+    slotBytes: layouts.map((experts) => slotBytes(experts)),
+    expertCount,
+    expertsPerToken,
+  });
+  const resources = new Resources();
   try {
-    const memory = own(new SlotMemory(device, layouts, pools, expertCount));
-    const kvCache = own(new KvCache(device, config, context));
-    const buffers = own(createStepBuffers(device, config, shape));
-    const prefillBuffers = new PrefillBuffers(device, config);
-    const ropeSlice = own(upload(device, 'rope table', table));
-    const recordOf = new Map(manifest.records.map((record) => [record.key, record]));
-    const experts = new ExpertCache({
-      memory,
-      pools,
-      readExpert: (layer, expert, signal) => reader.read(manifest.id, recordOf.get(expertKey(layer, expert))!, signal),
-      ramBudgetBytes: request.ramBudgetBytes ?? automaticRamBudget(adapter, deviceMemory()),
-      recycle: (record) => reader.recycle?.(record),
-    });
-    const likelihoodPublisher = manifest.state === 'importing' ? own(new LikelihoodPublisher(manifest)) : undefined;
-    const model: Model = {
-      config,
-      ctx: {
-        pipelines: new PipelineCache(device),
-        variant: adapter.software ? 'rows' : 'workgroup',
-        state: buffers.state.slice,
-      },
-      weights,
-      kvCache,
-      ropeTable: ropeSlice.slice,
-      buffers,
-      prefillBuffers,
-      slotTable: memory.slotTable,
-      banks: (layer) => memory.banks(layer),
-    };
-    return {
-      manifest,
-      model,
-      experts,
-      ...(likelihoodPublisher && { onRouterLogits: likelihoodPublisher.note }),
-      context,
-      slots: pools.reduce((sum, { slots }) => sum + slots, 0),
-      gpuBytes: () =>
-        weights.bytes + memory.bytes + kvCache.bytes + buffers.bytes + prefillBuffers.bytes + table.byteLength,
-      destroy: () => {
-        experts.close();
-        destroyOwned();
-        weights.destroy();
-      },
-    };
+    return createGpuModel({ ...inputs, plan, weights, pools, resources });
   } catch (error) {
-    destroyOwned();
+    resources.destroy();
     throw error;
   }
 }
 
-function expertLayouts({ config, records }: ModelManifest): LayerExperts[] {
-  const byKey = new Map(records.map((record) => [record.key, record]));
-  return Array.from({ length: config.layerCount }, (_, layer) =>
-    Array.from({ length: config.expertCount }, (_, expert) => {
-      const [gate, up, down] = byKey.get(expertKey(layer, expert))?.tensors ?? [];
-      if (gate && up && down) return { gate, up, down };
-      throw new MixtabError(
-        'record-missing',
-        `The stored model has no record for expert ${expert} of layer ${layer}.`,
-        'Import it again.',
-      );
-    }),
-  );
+interface CreateInputs extends LoadInputs {
+  plan: MemoryPlan;
+  weights: DenseWeights;
+  pools: readonly PoolPlan[];
+  /** Receives everything that is to be destroyed with the model, except the weights. */
+  resources: Resources;
 }
 
-/** Fills the slots at once where all experts have one and they are few bytes. */
+function createGpuModel({
+  device,
+  adapter,
+  records,
+  request,
+  plan,
+  weights,
+  pools,
+  resources,
+}: CreateInputs): GpuModel {
+  const { manifest } = records;
+  const { config } = manifest;
+  const { context } = plan.shape;
+  const memory = resources.own(new SlotMemory(device, plan.layouts, pools, config.expertCount));
+  const kvCache = resources.own(new KvCache(device, config, context));
+  const buffers = resources.own(createStepBuffers(device, config, plan.shape));
+  const prefillBuffers = new PrefillBuffers(device, config);
+  const rope = resources.own(upload(device, 'rope table', plan.ropeTable));
+  const ramBudgetBytes = request.ramBudgetBytes ?? automaticRamBudget(adapter, deviceMemory());
+  const { readExpert, recycle } = records;
+  const experts = new ExpertCache({ memory, pools, readExpert, ramBudgetBytes, recycle });
+  const publisher = manifest.state === 'importing' ? resources.own(new LikelihoodPublisher(manifest)) : undefined;
+  const model: Model = {
+    config,
+    ctx: {
+      pipelines: new PipelineCache(device),
+      variant: adapter.software ? 'rows' : 'workgroup',
+      state: buffers.state.slice,
+    },
+    weights,
+    kvCache,
+    ropeTable: rope.slice,
+    buffers,
+    prefillBuffers,
+    slotTable: memory.slotTable,
+    banks: (layer) => memory.banks(layer),
+  };
+  return {
+    manifest,
+    model,
+    experts,
+    ...(publisher && { onRouterLogits: publisher.note }),
+    context,
+    slots: pools.reduce((sum, { slots }) => sum + slots, 0),
+    gpuBytes: () =>
+      weights.bytes + memory.bytes + kvCache.bytes + buffers.bytes + prefillBuffers.bytes + rope.slice.size,
+    destroy: () => {
+      experts.close();
+      resources.destroy();
+      weights.destroy();
+    },
+  };
+}
+
+/** Things that are destroyed together. */
+class Resources {
+  readonly #owned: { destroy(): void }[] = [];
+
+  own<T extends { destroy(): void }>(resource: T): T {
+    this.#owned.push(resource);
+    return resource;
+  }
+
+  destroy(): void {
+    for (const resource of this.#owned) resource.destroy();
+  }
+}
+
+/** Fills all slots of a small model, if every expert has one. */
 async function preloadExperts(
+  { records, onProgress }: LoadInputs,
   { manifest, experts, slots }: GpuModel,
-  onProgress: LoadInputs['onProgress'],
 ): Promise<void> {
   const { expertCount, layerCount } = manifest.config;
-  const bytesTotal = sumBytes(manifest.records.filter(({ key }) => isExpertKey(key)));
+  const bytesTotal = records.expertBytes;
   if (bytesTotal > PRELOAD_BYTES || slots < expertCount * layerCount) return;
   if (manifest.state === 'importing') {
-    // Of a download that may take hours nothing is awaited; the built-in model comes with the page, fastest where nobody asks for parts of it.
+    // A download may take hours. The built-in model comes with the page, fastest if nobody asks for single records of it.
     if (manifest.source !== 'builtin') return;
     await importEnded();
   }
+  const all = Array.from({ length: expertCount }, (_, expert) => expertIndex(expert));
   for (let layer = 0; layer < layerCount; layer++) {
     onProgress({ phase: 'experts', bytesDone: (bytesTotal * layer) / layerCount, bytesTotal });
-    await experts.loadAll(
-      layerIndex(layer),
-      Array.from({ length: expertCount }, (_, expert) => expertIndex(expert)),
-    );
+    await experts.loadAll(layerIndex(layer), all);
   }
   experts.resetCounts();
 }
@@ -219,5 +240,3 @@ function upload(device: GPUDevice, label: string, data: Float32Array<ArrayBuffer
   device.queue.writeBuffer(buffer, 0, data);
   return { slice: whole(buffer), destroy: () => buffer.destroy() };
 }
-
-const sumBytes = (records: readonly RecordInfo[]): Bytes => records.reduce((sum, { bytes }) => sum + bytes, 0);

@@ -1,28 +1,15 @@
-/** Waits that a user can end: weights may come from a network that is gone. */
-import { MixtabError } from '../../src/contract/errors.ts';
-
-/** How often it is asked whether to stop. */
-const ASK_MS = 100;
+/** Waits that an abort ends, although the awaited work itself cannot be interrupted. */
+import { abortError } from '../../src/contract/errors.ts';
 
 /**
- * What `work` gives, unless `stopped` says true first.
- * @throws MixtabError `aborted`; `work` then goes on unheard
+ * Waits for `promise` until `signal` is aborted. The work continues after that, but its result is ignored.
+ * @throws MixtabError `aborted`, or the signal's reason if that is a MixtabError; whatever `promise` rejects with
  */
-export async function abortable<T>(work: Promise<T>, stopped: () => boolean): Promise<T> {
-  let timer: ReturnType<typeof setInterval> | undefined;
-  const stop = new Promise<never>((_, reject) => {
-    timer = setInterval(() => {
-      try {
-        if (stopped()) reject(new MixtabError('aborted', 'Stopped.'));
-      } catch (error) {
-        reject(error); // a lost device, say
-      }
-    }, ASK_MS);
+export function abortable<T>(signal: AbortSignal, promise: Promise<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const abort = (): void => reject(abortError(signal));
+    if (signal.aborted) abort();
+    signal.addEventListener('abort', abort);
+    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
   });
-  try {
-    return await Promise.race([work, stop]);
-  } finally {
-    clearInterval(timer);
-    work.catch(() => {}); // nobody else hears it once it was stopped
-  }
 }

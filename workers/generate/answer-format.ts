@@ -1,4 +1,4 @@
-/** Holds answers to a format: asks the grammar worker what may come next. One for each loaded model. */
+/** Constrains answers to a format by asking the grammar worker which tokens may come next. */
 import type { AnswerFormat } from '../../src/contract/engine-api.ts';
 import { MixtabError } from '../../src/contract/errors.ts';
 import type { TokenId } from '../../src/contract/ids.ts';
@@ -9,45 +9,48 @@ import { grammarVocabulary } from '../text/grammar-vocabulary.ts';
 import type { Tokenizer } from '../text/tokenizer.ts';
 import { abortable } from './abortable.ts';
 
-/** A schema whose grammar is not ready, or does not tell the next token, after so long never will; an ordinary one takes a second. */
+/** An ordinary schema takes about a second. One that takes this long would probably never finish. */
 const LIMIT_MS = 30_000;
 
+/** The formats of one loaded model's answers, one answer at a time. Owns the grammar worker, which the first answer starts. */
 export class AnswerFormats {
   #running: { worker: Worker; api: Promise<Remote<GrammarApi>> } | undefined;
 
   constructor(private readonly tokenizer: Tokenizer) {}
 
   /**
-   * Begins an answer; returns what its first token may be.
-   * @throws MixtabError `bad-request` for a schema that answers cannot be held to, `aborted`
+   * Begins an answer.
+   * @returns which tokens may come first
+   * @throws MixtabError `bad-request` for an unsupported schema, `source-unreachable`, `aborted`
    */
-  begin({ schema }: AnswerFormat, stopped: () => boolean): Promise<GrammarStep> {
-    return this.#ask((api) => api.begin(schema), stopped);
+  begin({ schema }: AnswerFormat, signal: AbortSignal): Promise<GrammarStep> {
+    return this.#ask((api) => api.begin(schema), signal);
   }
 
-  /** What may follow `token`, which was one of those allowed. */
-  next(token: TokenId, stopped: () => boolean): Promise<GrammarStep> {
-    return this.#ask((api) => api.next(token), stopped);
+  /**
+   * @param token one that the previous step allowed
+   * @returns which tokens may follow it
+   * @throws MixtabError `bad-request`, `aborted`
+   */
+  next(token: TokenId, signal: AbortSignal): Promise<GrammarStep> {
+    return this.#ask((api) => api.next(token), signal);
   }
 
-  /** Ends the worker; the next answer starts another one. */
+  /** Ends the worker. The next answer with a format starts another one. */
   end(): void {
     this.#running?.worker.terminate();
     this.#running = undefined;
   }
 
-  async #ask(
-    question: (api: Remote<GrammarApi>) => Promise<GrammarStep>,
-    stopped: () => boolean,
-  ): Promise<GrammarStep> {
+  async #ask(question: (api: Remote<GrammarApi>) => Promise<GrammarStep>, signal: AbortSignal): Promise<GrammarStep> {
     let timer: ReturnType<typeof setTimeout> | undefined;
-    const late = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => reject(tooLate()), LIMIT_MS);
+    const timeout = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => reject(timedOut()), LIMIT_MS);
     });
     try {
-      return await abortable(Promise.race([this.#start().then(question), late]), stopped);
+      return await abortable(signal, Promise.race([this.#start().then(question), timeout]));
     } catch (error) {
-      this.end(); // the library does not survive its own failures
+      this.end(); // the grammar library is unusable after one of its own failures
       throw error;
     } finally {
       clearTimeout(timer);
@@ -59,14 +62,7 @@ export class AnswerFormats {
       const worker = new Worker(new URL('../grammar.worker.ts', import.meta.url), { type: 'module', name: 'grammar' });
       const api = wrap<GrammarApi>(worker);
       const failed = new Promise<never>((_, reject) => {
-        worker.onerror = () =>
-          reject(
-            new MixtabError(
-              'source-unreachable',
-              'The code for formats of answers could not be loaded.',
-              'Check the network and try again.',
-            ),
-          );
+        worker.onerror = () => reject(workerUnreachable());
       });
       const ready = Promise.race([api.setVocabulary(grammarVocabulary(this.tokenizer)), failed]);
       this.#running = { worker, api: ready.then(() => api) };
@@ -75,9 +71,16 @@ export class AnswerFormats {
   }
 }
 
-const tooLate = (): MixtabError =>
+const timedOut = (): MixtabError =>
   new MixtabError(
     'bad-request',
     `The answer's JSON schema took longer than ${LIMIT_MS / 1000} s.`,
-    'Use a simpler one: shorter lists and texts, fewer levels.',
+    'Use a simpler one, with shorter lists and texts and fewer levels.',
+  );
+
+const workerUnreachable = (): MixtabError =>
+  new MixtabError(
+    'source-unreachable',
+    'The code for answer formats could not be loaded.',
+    'Check the network and try again.',
   );

@@ -1,4 +1,4 @@
-/** A model on the GPU with everything that generates with it: what loading makes and generating uses. */
+/** A model on the GPU: loading creates it, generating uses it. */
 import type { Bytes } from '../../src/contract/ids.ts';
 import type { ExpertCache } from '../experts/expert-cache.ts';
 import type { OnRouterLogits } from '../experts/likelihood-publisher.ts';
@@ -9,11 +9,13 @@ export interface GpuModel {
   manifest: ModelManifest;
   model: Model;
   experts: ExpertCache;
-  /** Wants to know what the routers find likely; of a model that is still being imported. */
+  /** Receives router logits, to order the download of a model that is still being imported. Absent for other models. */
   onRouterLogits?: OnRouterLogits;
+  /** Positions that the KV cache may hold. */
   context: number;
   /** Expert slots over all layers. */
   slots: number;
+  /** GPU memory in use now. It grows with the KV cache. */
   gpuBytes(): Bytes;
   destroy(): void;
 }

@@ -3,7 +3,7 @@
  * however many tokens chose it. Kernels take the tokens in chunks. One small readback a layer tells which experts were
  * chosen; while some compute, the next are read (docs/streaming.md).
  */
-import { MixtabError } from '../../src/contract/errors.ts';
+import { throwIfAborted } from '../../src/contract/errors.ts';
 import {
   type ExpertIndex,
   expertIndex,
@@ -38,8 +38,8 @@ export interface PrefillInputs {
   position: number;
   /** Called after each layer with the tokens' worth of work that is done; keys and values are complete once all is. */
   onProgress: (tokensDone: number) => void;
-  /** Asked between layers; true ends the prefill with `aborted`. */
-  stopped: () => boolean;
+  /** Ends the prefill at the next layer, or while it waits for experts. */
+  signal: AbortSignal;
   /** Told the experts that each token chose: [tokens, expertsPerToken]. */
   onSelectedExperts?: (layer: LayerIndex, choices: Uint32Array) => void;
   /** Told what the routers find likely, for the tokens that went through the kernels last. */
@@ -99,7 +99,7 @@ async function chunksOf(
 
 /** All chunks through all layers, which leaves them in their residuals. */
 async function throughLayers(inputs: PrefillInputs, chunks: readonly Chunk[]): Promise<void> {
-  const { model, readback, stopped, tokens, onProgress } = inputs;
+  const { model, readback, signal, tokens, onProgress } = inputs;
   const { config, ctx, buffers } = model;
   const device = ctx.pipelines.device;
   for (const { tokens: part, buffers: own } of chunks) {
@@ -108,7 +108,7 @@ async function throughLayers(inputs: PrefillInputs, chunks: readonly Chunk[]): P
     submit(device, embedTokens({ ...model, buffers: own }, part.length));
   }
   for (let l = 0; l < config.layerCount; l++) {
-    if (stopped()) throw new MixtabError('aborted', 'Stopped.');
+    throwIfAborted(signal);
     if (l > 0) onProgress(Math.floor((tokens.length * l) / config.layerCount));
     const layer = layerIndex(l);
     const last = chunks.at(-1)!;
@@ -249,7 +249,7 @@ async function runGroups(
     if (following) experts.prefetchRecords(layer, following);
     else if (readNextLayer)
       experts.prefetchRecords(next, all.filter((expert) => experts.slotOf(next, expert) === undefined).slice(0, WAVE));
-    await abortable(ensured, inputs.stopped);
+    await abortable(inputs.signal, ensured);
     for (const [c, chunk] of chunks.entries()) {
       const groups = groupsOf[c].filter(({ expert }) => wave.includes(expert));
       if (groups.length > 0) submitGroups(inputs, layer, chunk, groups);

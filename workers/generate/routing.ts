@@ -1,43 +1,61 @@
-/** What can be told from the experts that tokens chose (Mixtral's paper, section 5). Pure. */
+/** Statistics of which experts tokens select (section 5 of the Mixtral paper). Pure. */
 import type { LayerRouting } from '../../src/contract/engine-api.ts';
+import type { ModelConfig } from '../../src/contract/import-api.ts';
 
+/** The selected experts of consecutive tokens. */
 export interface RoutingTrace {
-  /** u8[tokens, layers, expertsPerToken] */
+  /** u8[tokens, layerCount, expertsPerToken] */
   selectedExperts: Uint8Array;
   layerCount: number;
   expertsPerToken: number;
   expertCount: number;
-  /** Tokens that begin a text: they follow nothing. */
-  starts: ReadonlySet<number>;
+  /** Indices of tokens that begin a text: they do not follow the token before them. */
+  starts: Set<number>;
 }
 
-/** Use of each expert, and how often consecutive tokens agree, layer by layer. */
-export function routingOf({
-  selectedExperts,
+/** A trace of `tokens` tokens, to be filled by {@link recordSelection}. */
+export const createTrace = (
+  { layerCount, expertsPerToken, expertCount }: ModelConfig,
+  tokens: number,
+): RoutingTrace => ({
+  selectedExperts: new Uint8Array(tokens * layerCount * expertsPerToken),
   layerCount,
-  expertsPerToken: k,
+  expertsPerToken,
   expertCount,
-  starts,
-}: RoutingTrace): LayerRouting[] {
+  starts: new Set(),
+});
+
+/** @param experts [expertsPerToken], best first */
+export function recordSelection(trace: RoutingTrace, token: number, layer: number, experts: ArrayLike<number>): void {
+  trace.selectedExperts.set(experts, (token * trace.layerCount + layer) * trace.expertsPerToken);
+}
+
+/** The usage of each expert, and how often consecutive tokens select the same ones, per layer. */
+export function routingOf(trace: RoutingTrace): LayerRouting[] {
+  return Array.from({ length: trace.layerCount }, (_, layer) => layerRouting(trace, layer));
+}
+
+function layerRouting(
+  { selectedExperts, layerCount, expertsPerToken: k, expertCount, starts }: RoutingTrace,
+  layer: number,
+): LayerRouting {
   const tokens = selectedExperts.length / (layerCount * k);
-  return Array.from({ length: layerCount }, (_, layer) => {
-    const use = new Array<number>(expertCount).fill(0);
-    let pairs = 0;
-    let sameFirst = 0;
-    let sameAny = 0;
-    let before: Uint8Array | undefined;
-    for (let t = 0; t < tokens; t++) {
-      const at = (t * layerCount + layer) * k;
-      const chosen = selectedExperts.subarray(at, at + k);
-      for (const expert of chosen) use[expert] += 1 / (tokens * k);
-      if (before && !starts.has(t)) {
-        const last = before;
-        pairs++;
-        if (chosen[0] === last[0]) sameFirst++;
-        if (chosen.some((expert) => last.includes(expert))) sameAny++;
-      }
-      before = chosen;
+  const use = new Array<number>(expertCount).fill(0);
+  let pairs = 0;
+  let sameFirst = 0;
+  let sameAny = 0;
+  let previous: Uint8Array | undefined;
+  for (let t = 0; t < tokens; t++) {
+    const offset = (t * layerCount + layer) * k;
+    const experts = selectedExperts.subarray(offset, offset + k);
+    for (const expert of experts) use[expert] += 1 / (tokens * k);
+    if (previous && !starts.has(t)) {
+      const before = previous;
+      pairs++;
+      if (experts[0] === before[0]) sameFirst++;
+      if (experts.some((expert) => before.includes(expert))) sameAny++;
     }
-    return { use, sameFirst: pairs ? sameFirst / pairs : 0, sameAny: pairs ? sameAny / pairs : 0 };
-  });
+    previous = experts;
+  }
+  return { use, sameFirst: pairs ? sameFirst / pairs : 0, sameAny: pairs ? sameAny / pairs : 0 };
 }

@@ -8,10 +8,11 @@ const lostDevice = (reason: string) =>
   }) as unknown as GPUDevice;
 
 describe('DeviceHealth', () => {
-  it('says that the browser took the GPU away, and what to do, as often as it is asked', async () => {
+  it('throws the loss of the device, with a remedy, at every check', async () => {
     const health = new DeviceHealth(lostDevice('unknown'));
     await Promise.resolve();
     expect(health.failed).toBe(true);
+    expect(health.signal.reason).toMatchObject({ code: 'webgpu-device-lost' });
     for (let asked = 0; asked < 2; asked++) {
       expect(() => health.check()).toThrow(
         expect.objectContaining({
@@ -22,10 +23,11 @@ describe('DeviceHealth', () => {
     }
   });
 
-  it('takes a device that we destroyed for no loss', async () => {
+  it('does not report a device that was destroyed on purpose', async () => {
     const health = new DeviceHealth(lostDevice('destroyed'));
     await Promise.resolve();
     expect(health.failed).toBe(false);
+    expect(health.signal.aborted).toBe(false);
     expect(() => health.check()).not.toThrow();
   });
 });

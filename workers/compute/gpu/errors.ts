@@ -29,46 +29,57 @@ export async function withAllocations<T>(device: GPUDevice, allocate: () => Prom
   return result as T;
 }
 
-/** Watches a device: `check` throws what has gone wrong with it since. */
+/** Watches a device for being lost and for errors that WebGPU reports outside of any error scope. */
 export class DeviceHealth {
-  #lost: GPUDeviceLostInfo | undefined;
-  #uncaptured: GPUError | undefined;
-  #failed = false;
+  readonly #failure = new AbortController();
+  #error: MixtabError | undefined;
 
   constructor(device: GPUDevice) {
     device.lost.then((info) => {
-      // Destroying the device ourselves is no loss.
-      if (info.reason !== 'destroyed') this.#lost = info;
+      // Calling destroy() ourselves is not a failure.
+      if (info.reason !== 'destroyed') this.#fail(deviceLost(info));
     });
     device.addEventListener('uncapturederror', (event) => {
-      console.error((event as GPUUncapturedErrorEvent).error.message);
-      this.#failed = true;
-      this.#uncaptured ??= (event as GPUUncapturedErrorEvent).error;
+      const { error } = event as GPUUncapturedErrorEvent;
+      console.error(error.message);
+      if (!this.#error) this.#fail(reportedError(error));
     });
   }
 
-  /** Whether what is in the device's memory cannot be trusted any more. */
-  get failed(): boolean {
-    return this.#failed || this.#lost !== undefined;
+  /** Aborted at the first failure, with a MixtabError as its reason. Pass it to work that must end at once. */
+  get signal(): AbortSignal {
+    return this.#failure.signal;
   }
 
-  /** @throws MixtabError `webgpu-device-lost`, `gpu-out-of-memory` or `internal` */
-  check(): void {
-    if (this.#lost) {
-      throw new MixtabError(
-        'webgpu-device-lost',
-        `The browser took the GPU away: ${this.#lost.message || 'no reason given'}.`,
-        'Load the model again; if it happens again, lower the GPU budget in the settings.',
-      );
-    }
-    const error = this.#uncaptured;
-    this.#uncaptured = undefined;
-    if (!error) return;
-    const outOfMemory = error instanceof GPUOutOfMemoryError;
-    throw new MixtabError(
-      outOfMemory ? 'gpu-out-of-memory' : 'internal',
-      `WebGPU reported: ${error.message}`,
-      outOfMemory ? 'Lower the GPU budget in the settings and load the model again.' : 'Load the model again.',
-    );
+  /** Whether the contents of the device's memory can no longer be trusted. */
+  get failed(): boolean {
+    return this.#error !== undefined;
   }
+
+  /** @throws MixtabError `webgpu-device-lost`, `gpu-out-of-memory` or `internal` if the device has failed */
+  check(): void {
+    if (this.#error) throw this.#error;
+  }
+
+  /** A loss replaces an error that was reported before it: the user has to load the model again in any case. */
+  #fail(error: MixtabError): void {
+    this.#error = error;
+    this.#failure.abort(error);
+  }
+}
+
+const deviceLost = ({ message }: GPUDeviceLostInfo): MixtabError =>
+  new MixtabError(
+    'webgpu-device-lost',
+    `The browser took the GPU away: ${message || 'no reason given'}.`,
+    'Load the model again; if it happens again, lower the GPU budget in the settings.',
+  );
+
+function reportedError(error: GPUError): MixtabError {
+  const outOfMemory = error instanceof GPUOutOfMemoryError;
+  return new MixtabError(
+    outOfMemory ? 'gpu-out-of-memory' : 'internal',
+    `WebGPU reported: ${error.message}`,
+    outOfMemory ? 'Lower the GPU budget in the settings and load the model again.' : 'Load the model again.',
+  );
 }

@@ -1,0 +1,57 @@
+/** Reads the weight records of one stored model. */
+import { MixtabError } from '../../src/contract/errors.ts';
+import type { Bytes, ExpertIndex, LayerIndex } from '../../src/contract/ids.ts';
+import type { LayerExperts } from '../experts/slot-memory.ts';
+import { expertKey, isExpertKey, type ModelManifest, type RecordInfo } from '../format/manifest.ts';
+import type { RecordParts } from '../format/record-parts.ts';
+import { denseRecords } from '../model/weights.ts';
+import type { RecordReader } from '../store/record-reader.ts';
+
+export class ModelRecords {
+  readonly #byKey: ReadonlyMap<string, RecordInfo>;
+
+  constructor(
+    private readonly reader: RecordReader,
+    readonly manifest: ModelManifest,
+  ) {
+    this.#byKey = new Map(manifest.records.map((record) => [record.key, record]));
+  }
+
+  /** The records of the dense weights, in the order of the forward pass. @throws MixtabError `record-missing` */
+  denseRecords(): RecordInfo[] {
+    return denseRecords(this.manifest.records, this.manifest.config.layerCount);
+  }
+
+  /** Size of all experts together. */
+  get expertBytes(): Bytes {
+    return sumBytes(this.manifest.records.filter(({ key }) => isExpertKey(key)));
+  }
+
+  /** How each expert's matrices are laid out in its record: [layer][expert]. @throws MixtabError `record-missing` */
+  expertLayouts(): LayerExperts[] {
+    const { layerCount, expertCount } = this.manifest.config;
+    return Array.from({ length: layerCount }, (_, layer) =>
+      Array.from({ length: expertCount }, (_, expert) => {
+        const [gate, up, down] = this.#byKey.get(expertKey(layer, expert))?.tensors ?? [];
+        if (gate && up && down) return { gate, up, down };
+        throw new MixtabError(
+          'record-missing',
+          `The stored model has no record for expert ${expert} of layer ${layer}.`,
+          'Import it again.',
+        );
+      }),
+    );
+  }
+
+  /** @throws MixtabError `record-missing`, `record-damaged` */
+  readonly readDense = (record: RecordInfo): Promise<RecordParts> => this.reader.read(this.manifest.id, record);
+
+  /** @throws MixtabError `record-missing`, `record-damaged`, `aborted` */
+  readonly readExpert = (layer: LayerIndex, expert: ExpertIndex, signal: AbortSignal): Promise<RecordParts> =>
+    this.reader.read(this.manifest.id, this.#byKey.get(expertKey(layer, expert))!, signal);
+
+  /** Hands the memory of a record to the next read. The record must not be used after that. */
+  readonly recycle = (record: RecordParts): void => this.reader.recycle?.(record);
+}
+
+export const sumBytes = (records: readonly RecordInfo[]): Bytes => records.reduce((sum, { bytes }) => sum + bytes, 0);

@@ -1,0 +1,35 @@
+/** Measures how fast a stored model's experts can be read. */
+import type { Bytes } from '../../src/contract/ids.ts';
+import { isExpertKey, type ModelManifest } from '../format/manifest.ts';
+import type { RecordReader } from '../store/record-reader.ts';
+
+/** As many as the engine reads at once while it generates. */
+const READS_AT_ONCE = 2;
+
+/**
+ * Reads experts in turn, at least `bytes` of them, once to check their hashes and once for the measurement.
+ * @returns bytes per second
+ */
+export async function measureReadRate(reader: RecordReader, manifest: ModelManifest, bytes: Bytes): Promise<number> {
+  await readExperts(reader, manifest, bytes);
+  const startedAt = performance.now();
+  return (await readExperts(reader, manifest, bytes)) / ((performance.now() - startedAt) / 1000);
+}
+
+/** @returns the bytes that were read, at least `bytes` */
+async function readExperts(reader: RecordReader, { id, records }: ModelManifest, bytes: Bytes): Promise<Bytes> {
+  const experts = records.filter(({ key }) => isExpertKey(key));
+  let bytesStarted = 0;
+  let bytesRead = 0;
+  const lane = async (): Promise<void> => {
+    while (bytesStarted < bytes) {
+      const record = experts[Math.floor(bytesStarted / experts[0].bytes) % experts.length];
+      bytesStarted += record.bytes;
+      const read = await reader.read(id, record);
+      bytesRead += read.byteLength;
+      reader.recycle?.(read);
+    }
+  };
+  await Promise.all(Array.from({ length: READS_AT_ONCE }, lane));
+  return bytesRead;
+}

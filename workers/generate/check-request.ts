@@ -1,0 +1,37 @@
+/** Rejects requests for an answer that make no sense, before anything is computed. */
+import type { GenerateRequest } from '../../src/contract/engine-api.ts';
+import { MixtabError } from '../../src/contract/errors.ts';
+import { MAX_TOP } from '../compute/gpu/ops/sample.ts';
+
+/**
+ * @param promptLength tokens of the prompt
+ * @param context positions that the KV cache may hold
+ * @throws MixtabError `bad-request`, `context-overflow`
+ */
+export function checkRequest(
+  { maxTokens, topLogprobs = 0, format, ignoreEos }: GenerateRequest,
+  promptLength: number,
+  context: number,
+): void {
+  if (!Number.isInteger(maxTokens) || maxTokens < 1) {
+    throw new MixtabError('bad-request', `maxTokens is ${maxTokens}; it must be a whole number of at least 1.`);
+  }
+  if (!(topLogprobs >= 0 && topLogprobs <= MAX_TOP)) {
+    throw new MixtabError('bad-request', `topLogprobs is ${topLogprobs}; it must be 0 to ${MAX_TOP}.`);
+  }
+  if (format && ignoreEos) {
+    throw new MixtabError(
+      'bad-request',
+      'An answer with a format ends when it is complete, so it cannot ignore the end-of-sequence token.',
+      'Leave out either format or ignoreEos.',
+    );
+  }
+  if (promptLength === 0) throw new MixtabError('bad-request', 'The prompt is empty.', 'Write something first.');
+  if (promptLength >= context) {
+    throw new MixtabError(
+      'context-overflow',
+      `The prompt takes ${promptLength} tokens; the context holds ${context}, and the answer needs room too.`,
+      'Shorten the conversation, or raise the context in the settings.',
+    );
+  }
+}

@@ -1,0 +1,152 @@
+/** The state of one answer's decoding that the strategies share: positions, recorded programs, and how to read a trace. */
+import { type LayerIndex, layerIndex } from '../../../src/contract/ids.ts';
+import { type Dispatch, encodePass, type Slice, submit } from '../../compute/gpu/dispatch.ts';
+import type { Activations } from '../../compute/gpu/ops/context.ts';
+import type { Readback } from '../../compute/gpu/readback.ts';
+import { readStalledLayer } from '../../compute/gpu/step-state.ts';
+import type { ExpertCache, Prediction } from '../../experts/expert-cache.ts';
+import { distinctExperts } from '../../experts/grouping.ts';
+import type { OnRouterLogits } from '../../experts/likelihood-publisher.ts';
+import { TRACE_STRIDE } from '../../model/buffers.ts';
+import { type DecodeProgram, decodeProgram, type Model } from '../../model/forward.ts';
+
+export interface DecodeInputs {
+  model: Model;
+  experts: ExpertCache;
+  readback: Readback;
+  /** Ends a token at its next layer, or while it waits for experts. */
+  signal: AbortSignal;
+  /** Called with the router logits of every layer of a token that is decoded layerwise. */
+  onRouterLogits?: OnRouterLogits;
+  /** Computes the result from the last layer's residual; default: output head and sampler. */
+  head?: {
+    dispatches: (model: Model, residual: Activations) => Dispatch[];
+    /** Where the dispatches leave the result. */
+    result: Slice;
+  };
+}
+
+/** A token that waits at a layer: the router has selected its experts, and they have not run yet. */
+export interface Stall {
+  layer: LayerIndex;
+  /** u32[expertsPerToken], best first. */
+  selectedExperts: Uint32Array;
+  /** For the layers after `layer`, nearest first; may be empty. */
+  predictions: readonly Prediction[];
+}
+
+/** What a submission made of a token: its result, or the layer at which it waits. */
+export type Progress = {
+  /** Layers that the submission passed whose experts were not all resident before this token. */
+  missedLayers: number;
+} & ({ result: ArrayBuffer; stall?: undefined } | { stall: Stall });
+
+/** A strategy for a token with no other token in flight. */
+export interface SerialStrategy {
+  /** Starts a token. */
+  begin(): Promise<Progress>;
+  /**
+   * Continues a token once the experts of `layer` are loaded.
+   * @param program of the context, for the KV cache as it is now
+   * @param pending expert dispatches of `layer` that are not submitted yet
+   */
+  resume(program: DecodeProgram, layer: LayerIndex, pending: readonly Dispatch[]): Promise<Progress>;
+}
+
+/** Programs that end with the sampler, by the KV cache buffers they were recorded with. They outlive an answer. */
+const samplerPrograms = new WeakMap<Model['kvCache']['layers'], DecodeProgram>();
+
+export class DecodeContext {
+  /** Where a token's result is on the GPU. */
+  readonly result: Slice;
+  /** Tokens in the KV cache once everything that was submitted is done. */
+  #positions: number;
+  readonly #programs: WeakMap<Model['kvCache']['layers'], DecodeProgram>;
+
+  /** @param positions tokens in the KV cache now */
+  constructor(
+    readonly inputs: DecodeInputs,
+    positions: number,
+  ) {
+    this.#positions = positions;
+    this.result = inputs.head?.result ?? inputs.model.buffers.sampleResult;
+    this.#programs = inputs.head ? new WeakMap() : samplerPrograms;
+  }
+
+  /** Makes room for another token in the KV cache; returns the program to submit it with. */
+  startToken(): Promise<DecodeProgram> {
+    this.#positions++;
+    return this.program();
+  }
+
+  /** Forgets tokens that were submitted and computed nothing because an earlier one stalled. */
+  discardTokens(count: number): void {
+    this.#positions -= count;
+  }
+
+  /** The program for a KV cache that holds all tokens submitted so far. A cache that has grown gets a new program. */
+  async program(): Promise<DecodeProgram> {
+    const { model, head } = this.inputs;
+    await model.kvCache.grow(this.#positions);
+    const recorded = this.#programs.get(model.kvCache.layers);
+    if (recorded) return recorded;
+    const program = decodeProgram(model, head?.dispatches);
+    this.#programs.set(model.kvCache.layers, program);
+    return program;
+  }
+
+  encodePass(dispatches: readonly Dispatch[]): GPUCommandEncoder {
+    return encodePass(this.inputs.model.ctx.pipelines.device, dispatches, 'decode');
+  }
+
+  submit(dispatches: readonly Dispatch[]): void {
+    submit(this.inputs.model.ctx.pipelines.device, dispatches, 'decode');
+  }
+
+  /**
+   * @param state the step state that a submission left
+   * @param trace its selected experts
+   * @returns where the token stalled, or undefined if it is done
+   */
+  stallIn(state: ArrayBuffer, trace: ArrayBuffer): Stall | undefined {
+    const layer = readStalledLayer(state);
+    if (layer === undefined) return undefined;
+    return { layer, selectedExperts: this.selectedExpertsIn(trace, layer), predictions: [] };
+  }
+
+  clearStall(): void {
+    this.inputs.model.buffers.state.clearStall();
+  }
+
+  /** @param trace the experts that were selected in every layer, or those that were predicted */
+  selectedExpertsIn(trace: ArrayBuffer, layer: number): Uint32Array {
+    return new Uint32Array(trace, layer * TRACE_STRIDE, this.inputs.model.config.expertsPerToken);
+  }
+
+  /**
+   * Records the expert accesses of the layers that a submission has passed.
+   * @param firstLayer the first layer whose experts it selected
+   * @param stall where it ended; the accesses of that layer are recorded when it is resumed
+   * @returns how many of these layers had experts that only a prefetch made resident
+   */
+  recordPassedLayers(trace: ArrayBuffer, firstLayer: number, stall: Stall | undefined): number {
+    const { model, experts } = this.inputs;
+    let prefetched = 0;
+    for (let l = firstLayer; l < (stall?.layer ?? model.config.layerCount); l++) {
+      if (experts.recordAccess(layerIndex(l), this.selectedExpertsIn(trace, l)).prefetchHits > 0) prefetched++;
+    }
+    return prefetched;
+  }
+
+  /** Up to `count` layers that follow `layer`. */
+  layersAfter(layer: LayerIndex, count: number): LayerIndex[] {
+    return Array.from({ length: count }, (_, n) => layerIndex(layer + 1 + n)).filter(
+      (l) => l < this.inputs.model.config.layerCount,
+    );
+  }
+}
+
+export const toPrediction = (layer: LayerIndex, selectedExperts: Uint32Array): Prediction => ({
+  layer,
+  experts: distinctExperts(selectedExperts),
+});

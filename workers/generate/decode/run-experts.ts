@@ -1,0 +1,56 @@
+/** Loads and runs the experts of a layer at which a token waits. */
+import type { ExpertIndex } from '../../../src/contract/ids.ts';
+import type { Dispatch } from '../../compute/gpu/dispatch.ts';
+import { distinctExperts, encodeGroups } from '../../experts/grouping.ts';
+import { abortable } from '../abortable.ts';
+import type { DecodeContext, Stall } from './decode-context.ts';
+
+/**
+ * Loads the missing ones of a layer's selected experts, then prefetches the predicted ones. Resident experts run while the
+ * others are read, and each of those runs as soon as it is loaded. The last dispatches are left to the caller, which
+ * submits them together with what follows. An expert's output has a row of its own, so the order does not matter.
+ * @param dispatches run those of the layer's experts that are in `buffers.groups`
+ * @returns the dispatches that are not submitted yet
+ * @throws MixtabError `aborted`, or an error of reading or uploading an expert
+ */
+export async function loadAndRunExperts(
+  context: DecodeContext,
+  stall: Stall,
+  dispatches: Dispatch[],
+): Promise<Dispatch[]> {
+  const { layer, selectedExperts, predictions } = stall;
+  const { experts: cache, signal } = context.inputs;
+  const distinct = distinctExperts(selectedExperts);
+  const isResident = (expert: ExpertIndex): boolean => cache.slotOf(layer, expert) !== undefined;
+  const resident = distinct.filter(isResident);
+  const missing = distinct.filter((expert) => !isResident(expert));
+  const loads = cache.load(layer, distinct);
+  cache.prefetch(predictions); // after the experts that are needed
+  if (resident.length > 0) {
+    writeGroups(context, stall, resident);
+    if (missing.length === 0) return dispatches;
+    context.submit(dispatches);
+  }
+  let pending = missing.length;
+  const runs = missing.map(async (expert) => {
+    await abortable(signal, loads[distinct.indexOf(expert)]);
+    writeGroups(context, stall, [expert]);
+    pending--;
+    if (pending > 0) context.submit(dispatches);
+  });
+  // Wait for all of them even if one fails: none may be submitted after whatever comes next.
+  const failed = (await Promise.allSettled(runs)).find((run) => run.status === 'rejected');
+  if (failed) throw failed.reason;
+  return dispatches;
+}
+
+/** Writes to the GPU which experts the layer's dispatches run next. */
+function writeGroups(
+  { inputs: { model, experts: cache } }: DecodeContext,
+  { layer, selectedExperts }: Stall,
+  experts: readonly ExpertIndex[],
+): void {
+  const groups = experts.map((expert) => ({ expert, assignments: [selectedExperts.indexOf(expert)] }));
+  const words = encodeGroups(groups, (expert) => cache.slotOf(layer, expert)!);
+  model.ctx.pipelines.device.queue.writeBuffer(model.buffers.groups.buffer, 0, words);
+}

@@ -1,0 +1,91 @@
+/** How far the newest request is, and the time it has spent waiting. */
+import type { ExpertsReport, GenerateResult } from '../../src/contract/engine-api.ts';
+import type { Bytes } from '../../src/contract/ids.ts';
+import type { Readback } from '../compute/gpu/readback.ts';
+import type { ExpertCache } from '../experts/expert-cache.ts';
+
+type Times = Pick<
+  ExpertsReport,
+  'promptTokens' | 'promptBytesRead' | 'tokens' | 'gpuWaitMs' | 'expertWaitMs' | 'elapsedMs'
+>;
+
+export class RequestProgress {
+  /** Tokens of the prompt, or of the text to score, that are computed. */
+  promptTokens = 0;
+  /** Tokens of the answer. */
+  tokens = 0;
+  /** The readings of all clocks when the request began. */
+  #begun: { at: number; gpuWaitMs: number; expertWaitMs: number };
+  /** Set once the first token of the answer is there. */
+  #prompt: { endedAt: number; bytesRead: Bytes } | undefined;
+  #endedAt: number | undefined;
+
+  constructor(
+    private readonly readback: Readback,
+    private readonly experts: ExpertCache,
+  ) {
+    this.#begun = this.#readClocks();
+    this.#endedAt = this.#begun.at;
+  }
+
+  /** Starts a request: counts and clocks begin at zero, those of the expert cache too. */
+  begin(): void {
+    this.experts.resetCounts();
+    this.#begun = this.#readClocks();
+    this.promptTokens = 0;
+    this.tokens = 0;
+    this.#prompt = undefined;
+    this.#endedAt = undefined;
+  }
+
+  endPrompt(): void {
+    this.#prompt = { endedAt: performance.now(), bytesRead: this.experts.report().bytesRead };
+  }
+
+  end(): void {
+    this.#endedAt = performance.now();
+  }
+
+  times(): Times {
+    return {
+      promptTokens: this.promptTokens,
+      promptBytesRead: this.#prompt?.bytesRead ?? this.experts.report().bytesRead,
+      tokens: this.tokens,
+      ...this.#waits(),
+      elapsedMs: (this.#endedAt ?? performance.now()) - this.#begun.at,
+    };
+  }
+
+  /** @param promptTokens those that were computed, not reused */
+  timings(promptTokens: number): GenerateResult['timings'] {
+    const promptEndedAt = this.#prompt?.endedAt ?? this.#begun.at;
+    const prefillMs = promptEndedAt - this.#begun.at;
+    const decodeMs = performance.now() - promptEndedAt;
+    const decoded = Math.max(0, this.tokens - 1); // the first token belongs to the prefill
+    return {
+      prefillMs,
+      prefillTokensPerSecond: perSecond(promptTokens, prefillMs),
+      decodeMs,
+      decodeTokensPerSecond: perSecond(decoded, decodeMs),
+      ...this.#waits(),
+    };
+  }
+
+  #waits(): Pick<Times, 'gpuWaitMs' | 'expertWaitMs'> {
+    const { gpuWaitMs, expertWaitMs } = this.#readClocks();
+    return {
+      gpuWaitMs: gpuWaitMs - this.#begun.gpuWaitMs,
+      expertWaitMs: expertWaitMs - this.#begun.expertWaitMs,
+    };
+  }
+
+  #readClocks() {
+    return {
+      at: performance.now(),
+      gpuWaitMs: this.readback.waiting.ms,
+      expertWaitMs: this.experts.waiting.ms,
+    };
+  }
+}
+
+const perSecond = (count: number, ms: number): number => (ms > 0 ? (count * 1000) / ms : 0);

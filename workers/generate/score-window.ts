@@ -1,0 +1,159 @@
+/** The log-probabilities of one window of a text, by prefill or by decoding. */
+import type { TokenId } from '../../src/contract/ids.ts';
+import { type Dispatch, encodePass, type Slice, whole } from '../compute/gpu/dispatch.ts';
+import type { Activations } from '../compute/gpu/ops/context.ts';
+import { tokenLogprob } from '../compute/gpu/ops/token-logprob.ts';
+import type { Readback } from '../compute/gpu/readback.ts';
+import { INPUT_ALIGNMENT_WEIGHTS } from '../format/weight-layout.ts';
+import { logitsOf, type Model } from '../model/forward.ts';
+import { Decoder } from './decode/decoder.ts';
+import type { GpuModel } from './loaded-model.ts';
+import { prefill } from './prefill.ts';
+import { type RoutingTrace, recordSelection } from './routing.ts';
+
+/** Tokens whose logits are computed together: 4 MB with a vocabulary of 32000. */
+const MAX_TOKENS = 32;
+
+export interface ScoreBuffers {
+  /** f32[MAX_TOKENS, embeddingLength] */
+  normed: Activations;
+  /** f32[MAX_TOKENS, vocabularySize] */
+  logits: Activations;
+  /** u32[MAX_TOKENS]: the token whose probability is asked for. */
+  targets: Slice;
+  /** f32[MAX_TOKENS] */
+  logprobs: Slice;
+  destroy(): void;
+}
+
+export interface WindowInputs {
+  gpu: GpuModel;
+  readback: Readback;
+  buffers: ScoreBuffers;
+  signal: AbortSignal;
+}
+
+export interface Window {
+  tokens: readonly TokenId[];
+  /** Index of its first token in `trace`. */
+  first: number;
+  /** Receives the selected experts of the window's tokens. */
+  trace: RoutingTrace;
+}
+
+export function createScoreBuffers({ config, ctx }: Model): ScoreBuffers {
+  const buffers: GPUBuffer[] = [];
+  const slice = (label: string, size: number): Slice => {
+    const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST;
+    const buffer = ctx.pipelines.device.createBuffer({ label, size, usage });
+    buffers.push(buffer);
+    return whole(buffer);
+  };
+  const activations = (label: string, width: number): Activations => {
+    const stride = Math.ceil(width / INPUT_ALIGNMENT_WEIGHTS) * INPUT_ALIGNMENT_WEIGHTS;
+    return { slice: slice(label, MAX_TOKENS * stride * 4), stride };
+  };
+  return {
+    normed: activations('score normed', config.embeddingLength),
+    logits: activations('score logits', config.vocabularySize),
+    targets: slice('score targets', MAX_TOKENS * 4),
+    logprobs: slice('score logprobs', MAX_TOKENS * 4),
+    destroy: () => {
+      for (const buffer of buffers) buffer.destroy();
+    },
+  };
+}
+
+/** Takes all tokens of a window through the layers together. @returns the log-probabilities of tokens 1, 2, ... */
+export async function prefillWindow(inputs: WindowInputs, window: Window): Promise<number[]> {
+  const { gpu, readback, signal } = inputs;
+  const { model, experts } = gpu;
+  const { tokens, first, trace } = window;
+  const k = model.config.expertsPerToken;
+  const logprobs: number[] = [];
+  await prefill({
+    model,
+    experts,
+    readback,
+    tokens,
+    position: 0,
+    signal,
+    onProgress: () => {},
+    onSelectedExperts: (layer, selectedExperts) => {
+      for (let t = 0; t < tokens.length; t++) {
+        recordSelection(trace, first + t, layer, selectedExperts.subarray(t * k, (t + 1) * k));
+      }
+    },
+    onResiduals: async (residual, start, length) => {
+      for (let offset = 0; offset < length; offset += MAX_TOKENS) {
+        const count = Math.min(MAX_TOKENS, length - offset);
+        const targets = Uint32Array.from({ length: count }, (_, i) => targetOf(tokens, start + offset + i));
+        logprobs.push(...(await logprobsOf(inputs, rowsOf(residual, offset, count), targets)));
+      }
+    },
+  });
+  logprobs.pop(); // the last token has no target
+  return logprobs;
+}
+
+/** Decodes the tokens of a window one after another. @returns the log-probabilities of tokens 1, 2, ... */
+export async function decodeWindow(inputs: WindowInputs, window: Window): Promise<number[]> {
+  const { gpu, readback, buffers, signal } = inputs;
+  const { model, experts } = gpu;
+  const { tokens, first, trace } = window;
+  const { device } = model.ctx.pipelines;
+  const head = {
+    dispatches: (own: Model, residual: Activations) => logprobDispatches(own, buffers, residual, 1),
+    result: buffers.logprobs,
+  };
+  const decoder = new Decoder({ model, experts, readback, signal, head }, 0);
+  const logprobs: number[] = [];
+  for (const [t, token] of tokens.entries()) {
+    device.queue.writeBuffer(buffers.targets.buffer, 0, Uint32Array.of(targetOf(tokens, t)));
+    device.queue.writeBuffer(model.buffers.tokens.buffer, 0, Uint32Array.of(token));
+    model.buffers.state.startBatch(1, t);
+    const [logprob] = new Float32Array(await decoder.nextToken(0), 0, 1);
+    if (t + 1 < tokens.length) logprobs.push(logprob);
+    for (const [layer, selectedExperts] of (await decoder.trace()).entries()) {
+      recordSelection(trace, first + t, layer, selectedExperts);
+    }
+  }
+  return logprobs;
+}
+
+/** The token after `index`. The last one has none, its log-probability is ignored. */
+const targetOf = (tokens: readonly TokenId[], index: number): number => tokens[index + 1] ?? 0;
+
+/** @param residual f32[targets, embeddingLength], of the last layer */
+async function logprobsOf(
+  { gpu: { model }, readback, buffers }: WindowInputs,
+  residual: Activations,
+  targets: Uint32Array<ArrayBuffer>,
+): Promise<Float32Array> {
+  const { device } = model.ctx.pipelines;
+  device.queue.writeBuffer(buffers.targets.buffer, 0, targets);
+  model.buffers.state.startBatch(targets.length, 0);
+  const encoder = encodePass(device, logprobDispatches(model, buffers, residual, targets.length));
+  const [result] = await readback.submit(encoder, [buffers.logprobs]);
+  return new Float32Array(result, 0, targets.length);
+}
+
+/** `logprobs[t] = logsoftmax(logits(residual[t]))[targets[t]]` */
+function logprobDispatches(
+  model: Model,
+  { normed, logits, targets, logprobs }: ScoreBuffers,
+  residual: Activations,
+  maxTokens: number,
+): Dispatch[] {
+  const { vocabularySize } = model.config;
+  return [
+    ...logitsOf(model, { residual, normed, logits, maxTokens }),
+    ...tokenLogprob(model.ctx, { logits, targets, vocabularySize, output: logprobs, maxTokens }),
+  ];
+}
+
+/** `count` rows from row `start` on. */
+const rowsOf = ({ slice, stride }: Activations, start: number, count: number): Activations => ({
+  slice: { buffer: slice.buffer, offset: start * stride * 4, size: count * stride * 4 },
+  stride,
+});
