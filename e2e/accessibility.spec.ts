@@ -1,3 +1,4 @@
+/** Accessibility: axe on every view, and everything by keyboard. */
 import { expectNoFindings } from './axe.ts';
 import { expect, importFrom, openPage, test } from './fixtures.ts';
 
@@ -28,7 +29,7 @@ const CHAT = {
   ],
 };
 
-test('axe finds nothing on any view', async ({ page, server }) => {
+test('axe finds no problem on any view', async ({ page, server }) => {
   await openPage(page, server);
   await expectNoFindings(page, 'welcome');
   await page
@@ -41,7 +42,7 @@ test('axe finds nothing on any view', async ({ page, server }) => {
   await page.getByRole('menuitem', { name: 'Delete' }).click();
   await expectNoFindings(page, 'deleted');
   await page.getByRole('button', { name: 'Once upon a time' }).click();
-  // Stopped before its first word an answer leaves nothing.
+  // Wait for a first token: an answer that is stopped before it leaves nothing on the page.
   await expect(page.getByRole('article', { name: 'Text' })).toContainText(/Once upon a time.+/);
   await page.getByRole('button', { name: 'Stop' }).click();
   await expect(page.getByRole('button', { name: 'Continue' })).toBeEnabled();
@@ -86,7 +87,7 @@ test('axe finds nothing on any view', async ({ page, server }) => {
   await expectNoFindings(page, 'embedded page');
 });
 
-test('everything can be reached by keyboard: menus, dialog, versions, skip link; the focus comes back', async ({
+test('menus, dialog, versions and skip link work by keyboard, and focus returns afterwards', async ({
   page,
   server,
 }) => {
@@ -129,7 +130,7 @@ test('everything can be reached by keyboard: menus, dialog, versions, skip link;
   await expect(page.getByRole('button', { name: 'New conversation' })).toBeFocused();
   await page.keyboard.press('Escape');
   await expect(page.getByRole('button', { name: 'Show sidebar' })).toBeFocused();
-  // The second time, the page is shown already.
+  // The second time the page is already shown, and the drawer must close nevertheless.
   for (const times of [1, 2]) {
     await page.getByRole('button', { name: 'Show sidebar' }).click();
     await page.getByRole('link', { name: 'Models' }).click();

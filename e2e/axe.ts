@@ -2,7 +2,10 @@ import { AxeBuilder } from '@axe-core/playwright';
 import type { Page } from '@playwright/test';
 import { expect } from './fixtures.ts';
 
-/** Every rule that axe has, in both schemes: contrast differs. */
+/**
+ * Expects that axe finds no problem with any of its rules, in light and in dark mode because contrast differs.
+ * @param where names the view in a failure
+ */
 export async function expectNoFindings(page: Page, where: string): Promise<void> {
   for (const colorScheme of ['light', 'dark'] as const) {
     await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });

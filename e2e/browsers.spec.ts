@@ -1,10 +1,7 @@
-/** What other browsers lack, taken away from this one. */
+/** Features that other browsers lack, removed from this one. */
 import { expect, importFrom, openLibrary, openPage, test } from './fixtures.ts';
 
-test('where the browser keeps nothing (cookies blocked) the page says so, and is not blank', async ({
-  page,
-  server,
-}) => {
+test('with storage blocked, the page says so and still works', async ({ page, server }) => {
   await page.addInitScript(() => {
     const refuse = () => {
       throw new DOMException('denied', 'SecurityError');
@@ -19,7 +16,7 @@ test('where the browser keeps nothing (cookies blocked) the page says so, and is
   await expect(page.getByRole('dialog', { name: 'Settings' })).toBeVisible();
 });
 
-test('the first visit asks for nothing; an import asks to keep the data', async ({ page, server }) => {
+test('the first visit asks for no permission, and an import asks to keep the data', async ({ page, server }) => {
   await page.addInitScript(() => {
     const asked: string[] = [];
     Object.assign(globalThis, { asked });
@@ -39,7 +36,7 @@ test('the first visit asks for nothing; an import asks to keep the data', async 
   expect(await asked()).toEqual(['persist']);
 });
 
-test('without estimate, clipboard, deviceMemory and randomUUID the page works, and does not tell what it does not know', async ({
+test('the page works without estimate, clipboard, deviceMemory and randomUUID, and leaves out unknown figures', async ({
   page,
   server,
 }) => {

@@ -1,6 +1,7 @@
+/** The built-in model and other base models, which continue a text. */
 import { expect, importFrom, openPage, setNumbers, test } from './fixtures.ts';
 
-test('the built-in model talks at once, and offline after the first visit', async ({ page, server, context }) => {
+test('the built-in model writes at once, and offline after the first visit', async ({ page, server, context }) => {
   await openPage(page, server);
   await expect(page.getByText(/a base model: it continues what you write/)).toBeVisible();
   await page.getByRole('button', { name: 'Once upon a time' }).click();
@@ -27,12 +28,12 @@ test('the built-in model talks at once, and offline after the first visit', asyn
   await expect(story).toContainText('Another beginning');
 });
 
-test('a model without a chat template is a plain completer, and the page says so', async ({ page, server }) => {
+test('a model without a chat template is presented and used as a base model', async ({ page, server }) => {
   await openPage(page, server);
   await importFrom(page, `${server.origin}/plain.gguf`);
   await expect(page.getByRole('button', { name: /Tiny Text\s*base model/ })).toBeVisible();
   await expect(page.getByText(/Tiny Text is a base model: it continues what you write/)).toBeVisible();
-  // Random words never end by themselves: this lasts until it is stopped, however fast the machine.
+  // The random text has no natural end, so it runs until it is stopped, however fast the machine is.
   await setNumbers(page, { 'Max answer length': '4000' });
   await page.getByRole('textbox', { name: 'Your text' }).fill('the first');
   await page.getByRole('button', { name: 'Continue' }).click();

@@ -1,6 +1,7 @@
+/** Chatting with an imported model: streaming, offline use, GPU budget, Markdown. */
 import { expect, importFrom, openPage, setNumbers, test } from './fixtures.ts';
 
-test('import over HTTP, chat, stop, reload, and talk again without the network', async ({ page, server, context }) => {
+test('imports over HTTP, chats, stops, reloads and chats again offline', async ({ page, server, context }) => {
   await openPage(page, server);
   await importFrom(page, `${server.origin}/chat.gguf`);
   await expect(page.getByRole('heading', { name: 'Ask Tiny Chat' })).toBeVisible();
@@ -11,7 +12,7 @@ test('import over HTTP, chat, stop, reload, and talk again without the network',
   await message.press('Enter');
   const answers = page.getByRole('list', { name: 'Conversation' }).getByRole('listitem');
   await expect(answers).toHaveCount(2);
-  // Tokens stream: the text is there while the model still writes, and grows.
+  // Tokens stream: there is text while the model is still generating, and it grows.
   await expect(page.getByRole('button', { name: 'Stop' })).toBeVisible();
   await expect.poll(async () => (await answers.nth(1).innerText()).length).toBeGreaterThan(20);
   const early = (await answers.nth(1).innerText()).length;
@@ -33,7 +34,7 @@ test('import over HTTP, chat, stop, reload, and talk again without the network',
   await message.press('Enter');
   await expect(answers).toHaveCount(4);
   await expect.poll(async () => (await answers.nth(3).innerText()).length).toBeGreaterThan(5);
-  // Its words are random, so it may have ended by itself; Send does nothing then.
+  // The random answer may have ended by itself. Then there is a Send button, which does nothing.
   await page
     .getByRole('button', { name: 'Stop' })
     .or(page.getByRole('button', { name: 'Send' }))
@@ -41,7 +42,7 @@ test('import over HTTP, chat, stop, reload, and talk again without the network',
   await expect(page.getByRole('button', { name: 'Send' })).toBeVisible();
 });
 
-test('the GPU budget is a setting: experts stream, and too small a budget is refused with the minimum', async ({
+test('a small GPU budget makes experts stream, and one that is too small is refused with the minimum', async ({
   page,
   server,
 }) => {
@@ -61,14 +62,14 @@ test('the GPU budget is a setting: experts stream, and too small a budget is ref
   await message.fill('Hello');
   await message.press('Enter');
   const answer = page.getByRole('list', { name: 'Conversation' }).getByRole('listitem').nth(1);
-  // Stopped before its first word an answer would leave nothing, figures neither.
+  // Wait for a few tokens: an answer that is stopped before its first one leaves neither text nor figures.
   await expect.poll(async () => (await answer.innerText()).length).toBeGreaterThan(20);
   await page.getByRole('button', { name: 'Stop' }).click();
   const hits = /(\d+)% expert hits/.exec(await page.getByText(/% expert hits/).innerText())?.[1];
   expect(Number(hits)).toBeLessThan(100);
 });
 
-test('an answer is drawn as Markdown while it is written: a block of code grows, in colour', async ({
+test('an answer is rendered as Markdown while it streams, with a highlighted code block that grows', async ({
   page,
   server,
 }) => {
@@ -78,7 +79,7 @@ test('an answer is drawn as Markdown while it is written: a block of code grows,
   await page.getByRole('button', { name: 'Settings' }).click();
   await page.getByRole('spinbutton', { name: 'Max answer length' }).fill('3000');
   await page.getByRole('button', { name: 'Close' }).click();
-  // The model's random words go on where a block of code was begun.
+  // The model's random text continues an open code block.
   const turns = [
     { id: '1', parent: null, by: 'user', text: 'Show me', at: 1 },
     { id: '2', parent: '1', by: 'model', text: 'It *begins*:\n\n```python\nimport heapq\nx = ', at: 1 },

@@ -1,3 +1,4 @@
+/** Conversations: versions, search, renaming, deletion, and export to files. */
 import { readFileSync } from 'node:fs';
 import type { Page } from '@playwright/test';
 import { expect, importFrom, openPage, type TestServer, test } from './fixtures.ts';
@@ -9,19 +10,21 @@ const list = (page: Page) =>
     .getByRole('list')
     .getByRole('button', { name: /^(?!More)/ });
 
+/** Opens the page with a chat model, short answers and a system prompt. */
 async function openChat(page: Page, server: TestServer): Promise<void> {
   await openPage(page, server);
   await importFrom(page, `${server.origin}/chat.gguf`);
   await expect(page.getByRole('heading', { name: 'Ask Tiny Chat' })).toBeVisible();
-  // Short answers: what is tested is what becomes of them.
+  // Short answers are enough: this tests what happens to them afterwards.
   await page.getByRole('button', { name: 'Settings' }).click();
   await page.getByRole('spinbutton', { name: 'Max answer length' }).fill('8');
-  // Random words that don't end by themselves, the same each time.
+  // A seed with which the random answers do not end by themselves.
   await page.getByRole('spinbutton', { name: 'Seed' }).fill('1');
   await page.getByRole('textbox', { name: 'System prompt' }).fill('Be brief.');
   await page.getByRole('button', { name: 'Close' }).click();
 }
 
+/** Sends a message and waits for its answer. `count` is the number of messages afterwards. */
 async function say(page: Page, text: string, count: number): Promise<void> {
   await page.getByRole('textbox', { name: 'Message' }).fill(text);
   await page.getByRole('textbox', { name: 'Message' }).press('Enter');
@@ -33,7 +36,7 @@ async function say(page: Page, text: string, count: number): Promise<void> {
   ).toBeVisible();
 }
 
-test('a conversation branches, is kept with its settings, searched, renamed, deleted and brought back', async ({
+test('a conversation branches, is stored with its settings, found, renamed, deleted and restored', async ({
   page,
   server,
 }) => {
@@ -41,18 +44,18 @@ test('a conversation branches, is kept with its settings, searched, renamed, del
   await say(page, 'Tell me of whales', 2);
   await say(page, 'And of squids', 4);
 
-  // What was said can be copied.
+  // Messages and answers can be copied.
   await page.context().grantPermissions(['clipboard-read', 'clipboard-write']);
   const clipboard = () => page.evaluate(() => navigator.clipboard.readText());
   await messages(page).first().hover();
   const copy = messages(page).first().getByRole('button', { name: 'Copy message' });
-  await expect(copy).toHaveCSS('opacity', '1'); // what can be clicked can be seen
+  await expect(copy).toHaveCSS('opacity', '1'); // visible before it is clicked
   await copy.click();
   expect(await clipboard()).toBe('Tell me of whales');
   await messages(page).last().getByRole('button', { name: 'Copy answer' }).click();
   expect((await clipboard()).trim()).not.toBe('Tell me of whales');
 
-  // Another answer, and back to the first one.
+  // Regenerate, and go back to the first version.
   const answer = messages(page).nth(1).locator('.prose');
   const first = await answer.innerText();
   await messages(page).nth(1).hover();
@@ -69,7 +72,7 @@ test('a conversation branches, is kept with its settings, searched, renamed, del
   await expect(messages(page)).toHaveCount(4);
   await expect(answer).toHaveText(first, { useInnerText: true });
 
-  // An edited message is a version too; what followed the old one is not lost.
+  // An edited message is another version, and the answers to the old one are kept.
   await messages(page).nth(2).hover();
   await messages(page).nth(2).getByRole('button', { name: 'Edit message' }).click();
   await page.getByRole('textbox', { name: 'Edited message' }).fill('And of crabs');
@@ -82,7 +85,7 @@ test('a conversation branches, is kept with its settings, searched, renamed, del
       .getByText(/tokens\/s/),
   ).toBeVisible();
 
-  // Continue: the same answer goes on.
+  // Continue extends the same answer.
   const before = await messages(page).last().locator('.prose').innerText();
   await page.getByRole('button', { name: 'Continue' }).click();
   await expect(
@@ -101,7 +104,7 @@ test('a conversation branches, is kept with its settings, searched, renamed, del
   await expect(messages(page).nth(2)).toContainText('And of squids');
   expect(second).not.toBe('');
 
-  // What is typed and not sent outlives a look elsewhere and a reload.
+  // A draft survives a switch to another conversation and a reload.
   const field = page.getByRole('textbox', { name: 'Message' });
   await field.fill('a thought');
   await page.getByRole('button', { name: 'New conversation' }).click();
@@ -111,7 +114,7 @@ test('a conversation branches, is kept with its settings, searched, renamed, del
   await expect(field).toHaveValue('a thought');
   await field.fill('');
 
-  // A second one; the first is found by words of a version that is not shown.
+  // With a second conversation: the first is found by words in a version that is not shown.
   await page.getByRole('button', { name: 'New conversation' }).click();
   await expect(page.getByRole('heading', { name: 'Ask Tiny Chat' })).toBeVisible();
   await say(page, 'Of mountains', 2);
@@ -137,7 +140,10 @@ test('a conversation branches, is kept with its settings, searched, renamed, del
   await expect(list(page)).toHaveCount(2);
 });
 
-test('conversations go to files and come back, as JSON with all versions and as Markdown', async ({ page, server }) => {
+test('conversations are exported and imported again, as JSON with all versions and as Markdown', async ({
+  page,
+  server,
+}) => {
   await openPage(page, server);
   const turn = (id: string, parent: string | null, by: string, text: string) => ({ id, parent, by, text, at: 1 });
   const file = {
@@ -174,7 +180,7 @@ test('conversations go to files and come back, as JSON with all versions and as 
   const answer = messages(page).nth(1);
   await expect(answer).toContainText('2 / 2');
 
-  // HTML of an answer is text, its code is coloured and can be copied, its links are harmless, its pictures are not loaded.
+  // HTML in an answer is shown as text, code is highlighted and can be copied, links are safe, images are not loaded.
   await expect(answer.locator('.hljs-keyword')).toHaveText('const');
   await expect(answer).toContainText('<img src=x onerror="window.hacked=1">');
   await expect(answer.getByRole('link', { name: 'good' })).toHaveAttribute('rel', /noopener/);

@@ -1,3 +1,4 @@
+/** The embedded page and the client library on another origin. */
 import type { Page } from '@playwright/test';
 import { expect, startServer, type TestServer, test } from './fixtures.ts';
 

@@ -1,38 +1,39 @@
-/** Seeing the experts: what they do now, which token goes to which, and what the router is worth. */
+/** The experts view: live, routing of a text, and the laboratory. */
 import type { Page } from '@playwright/test';
 import { expect, importFrom, openPage, setNumbers, test } from './fixtures.ts';
 
-/** Cells of the live grid that the newest token chose, as a text that changes when they do. */
-const newestCells = (page: Page): Promise<string> =>
+/** The cells of the live grid that the latest token selected, as a text to compare. */
+const latestCells = (page: Page): Promise<string> =>
   page
     .locator('.expert-grid i')
     .evaluateAll((cells) => cells.flatMap((cell, i) => (cell.classList.contains('latest') ? [i] : [])).join());
 
-/** Places of all cells. */
-const places = (page: Page): Promise<string> =>
+/** Where each expert of the live grid is, as a text to compare. */
+const residence = (page: Page): Promise<string> =>
   page
     .locator('.expert-grid i')
     .evaluateAll((cells) => cells.map(({ className }) => className.replace(' latest', '')).join());
 
+/** The background colour of each token. */
 const colours = (page: Page): Promise<string[]> =>
   page.getByRole('option').evaluateAll((tokens) => tokens.map((token) => getComputedStyle(token).backgroundColor));
 
-async function openExperts(page: Page, part: 'Live' | 'Routing' | 'Laboratory'): Promise<void> {
+async function openExperts(page: Page, tab: 'Live' | 'Routing' | 'Laboratory'): Promise<void> {
   await page.getByRole('link', { name: 'Experts', exact: true }).click();
-  await page.getByRole('navigation', { name: 'Experts' }).getByRole('link', { name: part }).click();
+  await page.getByRole('navigation', { name: 'Experts' }).getByRole('link', { name: tab }).click();
 }
 
-/** Writes on from a beginning in a new conversation, the likeliest words, and returns them. */
-async function likeliestAnswer(page: Page, beginning: string): Promise<string> {
+/** Continues a text greedily in a new conversation and returns the continuation. */
+async function greedyContinuation(page: Page, prompt: string): Promise<string> {
   await page.getByRole('button', { name: 'New conversation' }).first().click();
   await page.getByRole('combobox', { name: 'Sampling preset' }).selectOption('Greedy');
-  await page.getByRole('textbox', { name: 'Your text' }).fill(beginning);
+  await page.getByRole('textbox', { name: 'Your text' }).fill(prompt);
   await page.getByRole('button', { name: 'Continue' }).click();
   await expect(page.getByText(/tokens\/s/)).toBeVisible();
   return page.locator('.story .by-model').innerText();
 }
 
-test('beside a conversation the grid follows the answer while it is written, and says the same in words', async ({
+test('the panel beside a conversation follows the answer while it streams, as a grid and in words', async ({
   page,
   server,
 }) => {
@@ -50,7 +51,7 @@ test('beside a conversation the grid follows the answer while it is written, and
   await expect(stop).toBeVisible();
   await expect(panel.getByText('selected by the latest token', { exact: true })).toBeVisible();
   const seen = new Set<string>();
-  await expect.poll(async () => seen.add(await newestCells(page)).size).toBeGreaterThan(2);
+  await expect.poll(async () => seen.add(await latestCells(page)).size).toBeGreaterThan(2);
   await expect(stop).toBeVisible();
   for (const cells of seen) if (cells !== '') expect(cells.split(',').length).toBeGreaterThanOrEqual(12);
   await stop.click();
@@ -66,13 +67,13 @@ test('beside a conversation the grid follows the answer while it is written, and
   for (let layer = 0; layer < 6; layer++)
     await expect(rows.nth(layer + 1)).toHaveText(new RegExp(`^${layer}80\\d, \\d\\d \\(\\d+%\\)$`));
 
-  // It stays open over a reload, and closes.
+  // The panel is still open after a reload, and can be closed.
   await page.reload();
   await expect(panel).toBeVisible();
   await panel.getByRole('button', { name: 'Hide experts' }).click();
   await expect(panel).toBeHidden();
   await expect(page.getByRole('button', { name: 'Experts' })).toBeFocused();
-  // On a phone there is no room beside: the button leads to the view.
+  // On a phone there is no room for the panel, so the button opens the experts page.
   await page.setViewportSize({ width: 390, height: 844 });
   await page.getByRole('button', { name: 'Experts' }).click();
   await expect(page.getByRole('heading', { name: 'Experts', level: 1 })).toBeVisible();
@@ -80,7 +81,7 @@ test('beside a conversation the grid follows the answer while it is written, and
   await expect(page.getByRole('article', { name: 'Text' })).toBeVisible();
 });
 
-test('with little GPU memory the grid shows experts come and go, and what was read for them; a chat is read with its template', async ({
+test('with little GPU memory the grid shows streaming and bytes read, and a chat is read with its template', async ({
   page,
   server,
 }) => {
@@ -98,7 +99,7 @@ test('with little GPU memory the grid shows experts come and go, and what was re
   const panel = page.getByRole('complementary', { name: 'Expert activity' });
   await expect(panel.getByText(/^\d+ of 16 experts are on the GPU, \d+ on disk only\.$/)).toBeVisible();
   const seen = new Set<string>();
-  await expect.poll(async () => seen.add(await places(page)).size).toBeGreaterThan(2);
+  await expect.poll(async () => seen.add(await residence(page)).size).toBeGreaterThan(2);
   expect([...seen].join()).toMatch(/gpu/);
   expect([...seen].join()).toMatch(/store/);
   await expect(
@@ -106,7 +107,7 @@ test('with little GPU memory the grid shows experts come and go, and what was re
   ).toBeVisible();
   await page.getByRole('button', { name: 'Stop', exact: true }).click();
   await expect(page.getByRole('button', { name: 'Send' })).toBeVisible();
-  // A chat is read as the model met it: with the words of its template.
+  // A chat is read as the model saw it, with the text of its template.
   await openExperts(page, 'Routing');
   await expect(page.getByText(/^About \d+ tokens to read plus the chat template$/)).toBeVisible();
   await page.getByRole('button', { name: 'Read text' }).click();
@@ -116,14 +117,11 @@ test('with little GPU memory the grid shows experts come and go, and what was re
   );
 });
 
-test('a text is coloured by first choices; the layer can be chosen, and shares stand beside chance', async ({
-  page,
-  server,
-}) => {
+test('a text is coloured by first choices per layer, and shares are compared with chance', async ({ page, server }) => {
   await openPage(page, server);
   await openExperts(page, 'Routing');
   await expect(page.getByRole('radio', { name: 'No conversation yet' })).toBeDisabled();
-  const text = 'The ship lay in the harbour, and the captain walked along the shore.\nNobody spoke.';
+  const text = 'The ship left the harbour, and the captain walked along the shore.\nNobody spoke.';
   await page.getByRole('textbox', { name: 'Text to read' }).fill(text);
   await expect(page.getByText(/^\d+ tokens to read$/)).toBeVisible();
   await page.getByRole('button', { name: 'Read text' }).click();
@@ -145,7 +143,7 @@ test('a text is coloured by first choices; the layer can be chosen, and shares s
   await page.getByRole('button', { name: 'Show layer 0' }).click();
   expect(await colours(page)).toEqual(atFirst);
 
-  // The number is there without colour: by pointer, by keyboard, and written at each token.
+  // The expert is also given without colour: by pointer, by keyboard, and as a number at each token.
   await page.getByRole('option', { name: /“ship”: expert \d, then \d/ }).hover();
   await expect(page.locator('.token-description')).toHaveText(/^“ship”: expert \d, then \d$/);
   await page.getByRole('listbox').focus();
@@ -179,22 +177,22 @@ test('a text is coloured by first choices; the layer can be chosen, and shares s
     expect(common).toBeGreaterThanOrEqual(same);
     expect(common).toBeLessThanOrEqual(100);
     expect(use).toHaveLength(8);
-    expect(Math.abs(use.reduce((sum, share) => sum + share, 0) - 100)).toBeLessThanOrEqual(4); // each is rounded
+    expect(Math.abs(use.reduce((sum, share) => sum + share, 0) - 100)).toBeLessThanOrEqual(4); // each share is rounded
   }
 });
 
-test('a conversation can be read too, offline, and what was read is still there after a look elsewhere', async ({
+test('a conversation can be read offline, and the result survives a visit to another tab of the view', async ({
   page,
   server,
   context,
 }) => {
   await openPage(page, server);
   await setNumbers(page, { 'Max answer length': '12' });
-  const words = await likeliestAnswer(page, 'It was late');
+  const continuation = await greedyContinuation(page, 'It was late');
   await page.evaluate(() => navigator.serviceWorker.ready);
   server.close();
   await context.setOffline(true);
-  await page.reload(); // nothing of the view was fetched so far
+  await page.reload(); // the code of the view was not fetched before
   await expect(page.getByRole('button', { name: 'Continue' })).toBeEnabled();
   await openExperts(page, 'Routing');
   await page.getByRole('button', { name: 'Read text' }).click();
@@ -204,25 +202,25 @@ test('a conversation can be read too, offline, and what was read is still there 
     .replaceAll('\u200b', '')
     .replaceAll('\u00a0', ' ')
     .replaceAll('↵', '');
-  expect(shown.replace(/\s/g, '')).toBe(`·It was late${words}`.replace(/\s/g, ''));
+  expect(shown.replace(/\s/g, '')).toBe(`·It was late${continuation}`.replace(/\s/g, ''));
   await page.getByRole('link', { name: 'Live' }).click();
   await page.goBack();
   await expect(page.getByRole('listbox')).toBeVisible();
 });
 
-test('the laboratory: top 1 is worse, random much worse, bans show; conversations keep the true model', async ({
+test('in the laboratory top 1 is worse, random is much worse and bans matter, and conversations stay exact', async ({
   page,
   server,
 }) => {
   await openPage(page, server);
   await setNumbers(page, { 'Max answer length': '24' });
-  const before = await likeliestAnswer(page, 'The old house');
+  const before = await greedyContinuation(page, 'The old house');
   await openExperts(page, 'Laboratory');
   const measure = page.getByRole('button', { name: 'Measure both' });
   await expect(page.getByText('Change something above first.').first()).toBeVisible();
   await expect(measure).toBeDisabled();
 
-  /** [true model, changed model] of the newest row. */
+  /** @returns the perplexities of the original and the changed model in the latest row */
   const measured = async (changed: string): Promise<[number, number]> => {
     await expect(page.getByText(`Changed: ${changed}.`)).toBeVisible();
     await measure.click();
@@ -259,7 +257,7 @@ test('the laboratory: top 1 is worse, random much worse, bans show; conversation
   await expect(page.getByRole('button', { name: 'Layer 3, expert 6' })).toBeFocused();
 
   await expect(page.getByText('Changed: without expert 2 of every layer, 5 others.')).toBeVisible();
-  // Both texts, from the same beginning; the true model's is the one that the conversation has.
+  // Both texts have the same prompt. The original model's text equals the one in the conversation.
   await page.getByRole('textbox', { name: 'Prompt' }).fill('The old house');
   await page.getByRole('spinbutton', { name: 'Max tokens' }).fill('24');
   await page.getByRole('spinbutton', { name: 'Max tokens' }).blur();
@@ -272,13 +270,10 @@ test('the laboratory: top 1 is worse, random much worse, bans show; conversation
   expect(words(alteredText)).not.toBe(words(exactText));
 
   await page.getByRole('button', { name: 'Back to chat' }).click();
-  expect(await likeliestAnswer(page, 'The old house')).toBe(before);
+  expect(await greedyContinuation(page, 'The old house')).toBe(before);
 });
 
-test('an answer and the laboratory do not get in each other’s way, and either can be stopped', async ({
-  page,
-  server,
-}) => {
+test('an answer and an experiment exclude each other, and either can be stopped', async ({ page, server }) => {
   await openPage(page, server);
   await importFrom(page, `${server.origin}/plain.gguf`);
   await expect(page.getByText(/Tiny Text is a base model/)).toBeVisible();
@@ -310,7 +305,7 @@ test('an answer and the laboratory do not get in each other’s way, and either 
   await page.getByRole('button', { name: 'Stop', exact: true }).click();
   await expect(page.getByRole('button', { name: 'Read text' })).toBeEnabled();
   await expect(page.getByRole('listbox')).toBeHidden();
-  // Another model may be loaded in the middle of it: that ends it.
+  // Loading another model ends a running experiment.
   await openExperts(page, 'Laboratory');
   await write.click();
   await expect(page.getByText(/^\d+ of 4000 tokens$/)).toBeVisible();

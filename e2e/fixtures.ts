@@ -1,4 +1,4 @@
-/** A server with the built page, synthetic models and the faults that servers have; one for each test. */
+/** Fixtures: a server per test with the built page, synthetic models and typical server faults, and common steps. */
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -11,25 +11,27 @@ import { createSplitSynth, createSynth, type SynthFile } from '../workers/synth/
 
 const DIST = join(import.meta.dirname, '..', 'dist');
 
-/** Speaks the Mistral format; answers are random words, and with this context long enough to be stopped. */
+/** Has a chat template. Its answers are random text, and with this context long enough to be stopped. */
 const CHAT_OPTIONS = { ...SYNTH_PRESETS.tiny, contextLength: 4096, name: 'Tiny Chat' };
 const chat = createSynth(CHAT_OPTIONS);
 const { chatTemplate: _template, ...withoutTemplate } = SYNTH_PRESETS.tiny;
 const plain = createSynth({ ...withoutTemplate, contextLength: 4096, name: 'Tiny Text', seed: 2 });
 
-/** 26 GB that are made as they are read; tests read the header only. */
+/** 26 GB that are generated as they are read. Tests read the header only. */
 const large = createSynth({ ...SYNTH_PRESETS['8x7b'], name: 'Large' });
 
-/** The same model as three files. */
+/** The chat model as three files. */
 const chatParts = createSplitSynth(CHAT_OPTIONS, 3);
 const partName = (part: number): string => splitName({ prefix: 'chat', part, count: 3 });
 
+/** The split chat model, for a file chooser. */
 export const chatFiles = (): { name: string; bytes: Uint8Array<ArrayBuffer> }[] =>
   chatParts.map((file, n) => ({ name: partName(n + 1), bytes: bytesOf(file) }));
 
+/** The chat model as one file. */
 export const chatModel = (): Uint8Array<ArrayBuffer> => chat.read(0, chat.size);
 
-/** The same model cut anywhere: its pieces are no GGUFs of their own. */
+/** The chat model cut at arbitrary bytes: the pieces are not GGUF files by themselves. */
 export const chatPieces = (): { name: string; bytes: Uint8Array<ArrayBuffer> }[] => {
   const whole = chatModel();
   const size = Math.ceil(whole.length / 3);
@@ -41,7 +43,7 @@ export const chatPieces = (): { name: string; bytes: Uint8Array<ArrayBuffer> }[]
 
 const bytesOf = (file: SynthFile): Uint8Array<ArrayBuffer> => file.read(0, file.size);
 
-/** Replaces one text of the header by another of the same length. */
+/** Replaces a text in the header, after another text, by one of the same length. */
 function patched(file: SynthFile, after: string, from: string, to: string): Uint8Array<ArrayBuffer> {
   const bytes = bytesOf(file);
   const text = new TextDecoder('latin1').decode(bytes.subarray(0, 10_000));
@@ -70,19 +72,27 @@ const MODELS: Record<string, SynthFile> = {
 
 export interface TestServer {
   origin: string;
-  /** While set, models are sent so slowly that an import takes its time. */
+  /** While true, every range of a model is delayed, so that an import takes a while. */
   slow: boolean;
-  /** While set, no model's byte comes through. */
-  gone: boolean;
-  /** While set, the service worker is another one, as after an update of the page. */
+  /** While true, connections for models are dropped. */
+  unreachable: boolean;
+  /** While true, a different service worker is served, as after an update of the page. */
   updated: boolean;
-  /** Ranges of models that were asked for, as `path bytes=...`. */
+  /** Requested ranges of models, as `path bytes=...`. */
   ranges: string[];
   close(): void;
 }
 
+/** Starts a server on a free port of localhost. */
 export async function startServer(): Promise<TestServer> {
-  const served: TestServer = { origin: '', slow: false, gone: false, updated: false, ranges: [], close: () => {} };
+  const served: TestServer = {
+    origin: '',
+    slow: false,
+    unreachable: false,
+    updated: false,
+    ranges: [],
+    close: () => {},
+  };
   const server = createServer((request, response) => {
     const path = new URL(request.url ?? '/', 'http://localhost').pathname;
     if (path === '/sw.js' && served.updated) {
@@ -92,7 +102,7 @@ export async function startServer(): Promise<TestServer> {
     } else if (path === '/no-ranges.gguf') {
       response.writeHead(200, { 'content-length': plain.size }).end(bytesOf(plain));
     } else if (MODELS[path]) {
-      if (served.gone) {
+      if (served.unreachable) {
         response.destroy();
         return;
       }
@@ -112,7 +122,7 @@ export async function startServer(): Promise<TestServer> {
 }
 
 export const test = base.extend<{ server: TestServer }>({
-  // biome-ignore lint/correctness/noEmptyPattern: Playwright wants a destructured object
+  // biome-ignore lint/correctness/noEmptyPattern: Playwright requires a destructured object
   server: async ({}, use) => {
     const server = await startServer();
     await use(server);
@@ -134,7 +144,7 @@ export async function openLibrary(page: Page): Promise<void> {
   await expect(page.getByRole('heading', { name: 'Models', exact: true })).toBeVisible();
 }
 
-/** Sets numbers in the settings, by their labels. */
+/** Sets numeric settings by their labels. */
 export async function setNumbers(page: Page, values: Record<string, string>): Promise<void> {
   await page.getByRole('button', { name: 'Settings' }).click();
   for (const [name, value] of Object.entries(values)) {
@@ -144,14 +154,14 @@ export async function setNumbers(page: Page, values: Record<string, string>): Pr
   await page.getByRole('button', { name: 'Close' }).click();
 }
 
-/** Enters an address in the library and starts the import. */
+/** Enters an address on the models page and starts the import. */
 export async function importFrom(page: Page, url: string): Promise<void> {
   await openLibrary(page);
   await page.getByRole('textbox', { name: 'GGUF address' }).fill(url);
   await page.getByRole('button', { name: 'Import', exact: true }).click();
 }
 
-/** [key, hash] of the records of each stored model, by the file it came from. */
+/** @returns `[key, hash]` of every record of each stored model, by the file that it was imported from */
 export function recordHashes(page: Page): Promise<Record<string, string[][]>> {
   return page.evaluate(
     () =>
@@ -176,7 +186,7 @@ export function recordHashes(page: Page): Promise<Record<string, string[][]>> {
   );
 }
 
-/** Overwrites a record's first part in the store. */
+/** Overwrites the first part of a record in the store. */
 export function damageRecord(page: Page, origin: string, key: string): Promise<void> {
   return page.evaluate(
     ([from, record]) =>
@@ -199,7 +209,7 @@ export function damageRecord(page: Page, origin: string, key: string): Promise<v
   );
 }
 
-/** Names of the stored models, as the library lists them. */
+/** @returns the names of the stored models, as the models page lists them */
 export async function storedModels(page: Page): Promise<string[]> {
   await openLibrary(page);
   const names = await page
@@ -210,7 +220,7 @@ export async function storedModels(page: Page): Promise<string[]> {
   return names;
 }
 
-/** How many models have anything in the store, be they listed or not. */
+/** @returns how many models have bytes in the store, listed or not */
 export async function modelsWithBytes(page: Page): Promise<number> {
   const keys = await page.evaluate(
     () =>

@@ -1,3 +1,4 @@
+/** Importing models: bad files, local and split files, interruption, repair and deletion. */
 import {
   chatFiles,
   chatModel,
@@ -13,7 +14,7 @@ import {
   test,
 } from './fixtures.ts';
 
-const BAD: [file: string, message: RegExp][] = [
+const BAD_FILES: [file: string, message: RegExp][] = [
   ['truncated.gguf', /truncated\.gguf is cut off/],
   ['cut-header.gguf', /cut-header\.gguf is cut off/],
   ['foreign.gguf', /foreign\.gguf is not a GGUF/],
@@ -23,8 +24,8 @@ const BAD: [file: string, message: RegExp][] = [
   ['gap/chat-00001-of-00003.gguf', /chat-00002-of-00003\.gguf is out of reach/],
 ];
 
-for (const [file, message] of BAD) {
-  test(`${file} is refused with its cause, and nothing is lost`, async ({ page, server }) => {
+for (const [file, message] of BAD_FILES) {
+  test(`${file} is refused with the reason, and nothing is lost`, async ({ page, server }) => {
     await openPage(page, server);
     const before = await storedModels(page);
     await page.getByRole('textbox', { name: 'Your text' }).fill('words that must stay');
@@ -33,12 +34,12 @@ for (const [file, message] of BAD) {
     await page.getByRole('button', { name: 'Dismiss' }).click();
     expect(await storedModels(page)).toEqual(before);
     await expect(page.getByRole('textbox', { name: 'Your text' })).toHaveValue('words that must stay');
-    // The model that was in use still is.
+    // The model in use is still loaded.
     await expect(page.getByRole('button', { name: 'Continue' })).toBeEnabled();
   });
 }
 
-test('a local file, by the chooser', async ({ page, server }) => {
+test('imports a local file from the file chooser', async ({ page, server }) => {
   await openPage(page, server);
   await openLibrary(page);
   await page
@@ -47,7 +48,7 @@ test('a local file, by the chooser', async ({ page, server }) => {
   await expect(page.getByRole('heading', { name: 'Ask Tiny Chat' })).toBeVisible();
 });
 
-test('a local file, dropped on the page', async ({ page, server }) => {
+test('imports a local file that is dropped on the page', async ({ page, server }) => {
   await openPage(page, server);
   const transfer = await page.evaluateHandle(async (url) => {
     const bytes = await (await fetch(url)).arrayBuffer();
@@ -61,22 +62,22 @@ test('a local file, dropped on the page', async ({ page, server }) => {
   await expect(page.getByRole('heading', { name: 'Ask Tiny Chat' })).toBeVisible();
 });
 
-test('a model in three files: by the address of one, and by choosing all', async ({ page, server }) => {
+test('imports a model in three files, by the address of one and by choosing all', async ({ page, server }) => {
   await openPage(page, server);
   await importFrom(page, `${server.origin}/chat.gguf`);
   await expect(page.getByRole('heading', { name: 'Ask Tiny Chat' })).toBeVisible();
   const single = (await recordHashes(page))['chat.gguf'];
-  const removeIt = async (): Promise<void> => {
+  const deleteModel = async (): Promise<void> => {
     await openLibrary(page);
     await page.getByRole('button', { name: 'Delete Tiny Chat' }).click();
     await page.getByRole('button', { name: 'Delete Tiny Chat' }).click();
     await expect(page.getByRole('list', { name: 'Stored models' }).getByRole('listitem')).toHaveCount(1);
   };
-  await removeIt();
+  await deleteModel();
   await importFrom(page, `${server.origin}/chat-00002-of-00003.gguf`);
   await expect(page.getByRole('heading', { name: 'Ask Tiny Chat' })).toBeVisible();
   expect((await recordHashes(page))['chat.gguf']).toEqual(single);
-  await removeIt();
+  await deleteModel();
 
   const files = chatFiles().map(({ name, bytes }) => ({
     name,
@@ -93,9 +94,12 @@ test('a model in three files: by the address of one, and by choosing all', async
   expect((await recordHashes(page))['chat.gguf']).toEqual(single);
 });
 
-test('a model that was cut into pieces: by address, by choosing, and by dropping all', async ({ page, server }) => {
+test('imports a model cut into pieces, by address, by choosing and by dropping all of them', async ({
+  page,
+  server,
+}) => {
   await openPage(page, server);
-  const removeIt = async (): Promise<void> => {
+  const deleteModel = async (): Promise<void> => {
     await expect(page.getByRole('heading', { name: 'Ask Tiny Chat' })).toBeVisible();
     await openLibrary(page);
     await page.getByRole('button', { name: 'Delete Tiny Chat' }).click();
@@ -103,17 +107,17 @@ test('a model that was cut into pieces: by address, by choosing, and by dropping
     await expect(page.getByRole('list', { name: 'Stored models' }).getByRole('listitem')).toHaveCount(1);
   };
   await importFrom(page, `${server.origin}/chat.gguf.part2of3`);
-  await removeIt();
+  await deleteModel();
 
   const files = chatPieces().map(({ name, bytes }) => ({ name, mimeType: '', buffer: Buffer.from(bytes) }));
   const chooser = page.getByLabel('GGUF file');
-  // What the chooser offers must not leave pieces out: their names end in what no filter can list.
+  // The file chooser must not filter, because no filter can list the name endings of the pieces.
   await expect(chooser).not.toHaveAttribute('accept');
   await chooser.setInputFiles([files[2], files[0]]);
   await expect(page.getByRole('alert')).toContainText('chat.gguf.part2of3 is not given');
   await page.getByRole('button', { name: 'Dismiss' }).click();
   await chooser.setInputFiles([files[2], files[0], files[1]]);
-  await removeIt();
+  await deleteModel();
 
   const transfer = await page.evaluateHandle(
     async (urls) => {
@@ -128,7 +132,7 @@ test('a model that was cut into pieces: by address, by choosing, and by dropping
   await expect(page.getByRole('heading', { name: 'Ask Tiny Chat' })).toBeVisible();
 });
 
-test('an import can be cancelled, leaves nothing, and can be done again', async ({ page, server }) => {
+test('a cancelled import leaves nothing behind and can be repeated', async ({ page, server }) => {
   await openPage(page, server);
   const before = await storedModels(page);
   server.slow = true;
@@ -143,7 +147,7 @@ test('an import can be cancelled, leaves nothing, and can be done again', async 
   await expect(page.getByRole('heading', { name: 'Ask Tiny Chat' })).toBeVisible();
 });
 
-test('an import that a closed tab cut off goes on where it was', async ({ page, server }) => {
+test('an import that a closed tab interrupted continues where it stopped', async ({ page, server }) => {
   await openPage(page, server);
   server.slow = true;
   await importFrom(page, `${server.origin}/chat.gguf`);
@@ -157,14 +161,14 @@ test('an import that a closed tab cut off goes on where it was', async ({ page, 
   await openLibrary(page);
   await page.getByRole('button', { name: 'Continue import of Tiny Chat' }).click();
   await expect(page.getByRole('heading', { name: 'Ask Tiny Chat' })).toBeVisible();
-  // The header and the samples are read again; of the weights of six records (18 ranges) nothing is.
+  // The header and the samples are read again, but nothing of the six stored records (18 ranges).
   const again = server.ranges.filter((range) => first.has(range));
   expect(first.size - again.length).toBeGreaterThanOrEqual(12);
   const hashes = (await recordHashes(page))['chat.gguf'];
   expect(new Set(hashes.map(([key]) => key)).size).toBe(20);
 });
 
-test('an import can be paused, and given up later', async ({ page, server }) => {
+test('a paused import can be deleted', async ({ page, server }) => {
   await openPage(page, server);
   server.slow = true;
   await importFrom(page, `${server.origin}/chat.gguf`);
@@ -177,7 +181,7 @@ test('an import can be paused, and given up later', async ({ page, server }) => 
   expect(await storedModels(page)).toEqual(['mixtab storyteller']);
 });
 
-test('a damaged model is found, repaired from its address, and tells what it is made of', async ({ page, server }) => {
+test('a damaged model is found and repaired from its source, and its details are shown', async ({ page, server }) => {
   await openPage(page, server);
   await importFrom(page, `${server.origin}/chat.gguf`);
   await expect(page.getByRole('heading', { name: 'Ask Tiny Chat' })).toBeVisible();
@@ -196,7 +200,7 @@ test('a damaged model is found, repaired from its address, and tells what it is 
   await expect(card).toContainText(/This model fits completely in .* of GPU memory: up to/);
 });
 
-test('a model can be removed', async ({ page, server }) => {
+test('a model can be deleted, after a confirmation', async ({ page, server }) => {
   await openPage(page, server);
   await importFrom(page, `${server.origin}/chat.gguf`);
   await expect(page.getByRole('heading', { name: 'Ask Tiny Chat' })).toBeVisible();
@@ -209,5 +213,5 @@ test('a model can be removed', async ({ page, server }) => {
   await page.getByRole('button', { name: 'Delete Tiny Chat' }).click();
   await expect(page.getByRole('list', { name: 'Stored models' }).getByRole('listitem')).toHaveCount(1);
   expect(await storedModels(page)).toEqual(['mixtab storyteller']);
-  expect(await modelsWithBytes(page)).toBe(1); // the space is free again, not only the list shorter
+  expect(await modelsWithBytes(page)).toBe(1); // its bytes are gone too, not only its entry in the list
 });

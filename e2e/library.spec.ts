@@ -1,9 +1,7 @@
+/** The models page: plans before a download, Hugging Face repositories, and use while importing. */
 import { expect, importFrom, openLibrary, openPage, setNumbers, test } from './fixtures.ts';
 
-test('a large file is shown with its size and the free space before anything is downloaded', async ({
-  page,
-  server,
-}) => {
+test('shows the size of a large file and the free space before it is downloaded', async ({ page, server }) => {
   await openPage(page, server);
   await importFrom(page, `${server.origin}/large.gguf`);
   const plan = page.getByRole('region', { name: 'Import large.gguf?' });
@@ -17,7 +15,7 @@ test('a large file is shown with its size and the free space before anything is 
   await expect(page.getByText(/of the [\d.]+ GB that this browser allows this page/)).toBeVisible();
 });
 
-test('a Hugging Face repository shows its files, and one is imported', async ({ page, server }) => {
+test('lists the files of a Hugging Face repository and imports one', async ({ page, server }) => {
   await page.route('https://huggingface.co/**', async (route) => {
     const { pathname } = new URL(route.request().url());
     if (pathname === '/api/models/someone/tiny/tree/main') {
@@ -46,10 +44,7 @@ test('a Hugging Face repository shows its files, and one is imported', async ({ 
   await expect(page.getByRole('heading', { name: 'Start a story' })).toBeVisible();
 });
 
-test('well-known files are listed with size, bits, quality, licence, link, and what to expect of them here', async ({
-  page,
-  server,
-}) => {
+test('lists popular files with size, bits, quality, licence, link and expected speed', async ({ page, server }) => {
   await openPage(page, server);
   await openLibrary(page);
   const files = page.getByRole('list', { name: 'Files of Mixtral 8x7B Instruct v0.1', exact: true });
@@ -63,12 +58,12 @@ test('well-known files are listed with size, bits, quality, licence, link, and w
     /^https:\/\/huggingface\.co\//,
   );
   await expect(page.getByText('Licence: Apache-2.0').first()).toBeVisible();
-  // The budget that is set here is what is reckoned with.
+  // The estimate uses the GPU budget from the settings.
   await setNumbers(page, { 'GPU memory (MB)': '64000' });
   await expect(row).toContainText(/fits, up to [\d.]+ tokens\/s/);
 });
 
-test('an import can be paused, is offered after a reload, and goes on', async ({ page, server }) => {
+test('a paused import is offered after a reload and continues', async ({ page, server }) => {
   await openPage(page, server);
   server.slow = true;
   await importFrom(page, `${server.origin}/chat.gguf`);
@@ -107,16 +102,13 @@ test('a model answers while its experts are still being downloaded', async ({ pa
   await expect(page.getByRole('list', { name: 'Stored models' })).toContainText('Tiny Chat');
 });
 
-test('a network that goes in mid-stream is waited for: the page says so, an answer can be stopped, and both go on', async ({
-  page,
-  server,
-}) => {
+test('waits for a lost network and says so, lets answers be stopped, and then continues', async ({ page, server }) => {
   await openPage(page, server);
   server.slow = true;
   await importFrom(page, `${server.origin}/chat.gguf`);
   await page.getByRole('button', { name: 'Use while importing' }).click();
   await expect(page.getByRole('heading', { name: 'Ask Tiny Chat' })).toBeVisible();
-  server.gone = true;
+  server.unreachable = true;
   await expect(page.getByText(/Waiting for the network .* The import continues by itself/)).toBeVisible();
   const message = page.getByRole('textbox', { name: 'Message' });
   await message.fill('Are you there?');
@@ -126,7 +118,7 @@ test('a network that goes in mid-stream is waited for: the page says so, an answ
   await message.fill('And now?');
   await message.press('Enter');
   await expect(page.getByRole('button', { name: 'Stop' })).toBeVisible();
-  server.gone = false;
+  server.unreachable = false;
   server.slow = false;
   const answers = page.getByRole('list', { name: 'Conversation' }).getByRole('listitem');
   await expect.poll(async () => (await answers.last().innerText()).length).toBeGreaterThan(5);

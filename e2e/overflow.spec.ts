@@ -1,16 +1,14 @@
+/** Conversations that no longer fit in the model's context. */
 import { expect, importFrom, openPage, setNumbers, test } from './fixtures.ts';
 
-test('a chat longer than the context: nothing is dropped unasked, and the user chooses what to do', async ({
-  page,
-  server,
-}) => {
+test('a chat that is longer than the context is not cut until the user decides how', async ({ page, server }) => {
   await openPage(page, server);
   await importFrom(page, `${server.origin}/chat.gguf`);
   await expect(page.getByRole('heading', { name: 'Ask Tiny Chat' })).toBeVisible();
   await setNumbers(page, { 'Context length': '96', 'Max answer length': '4' });
   const message = page.getByRole('textbox', { name: 'Message' });
   const messages = page.getByRole('list', { name: 'Conversation' }).getByRole('listitem');
-  const words = 'the first of them was not there'; // about a token a character
+  const words = 'the first of them was not there'; // about one token per character
   for (let count = 2; count <= 10; count += 2) {
     await expect(page.getByRole('button', { name: 'Send' })).toBeEnabled();
     await message.fill(words);
@@ -40,7 +38,7 @@ test('a chat longer than the context: nothing is dropped unasked, and the user c
   await expect(messages).toHaveCount(kept + 3);
 });
 
-test('a story that fills the context says so, and goes on from its last part', async ({ page, server }) => {
+test('a story that fills the context says so and continues from its last part', async ({ page, server }) => {
   await openPage(page, server);
   await setNumbers(page, { 'Context length': '40' });
   await expect(page.getByRole('button', { name: 'Once upon a time' })).toBeEnabled();

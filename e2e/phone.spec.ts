@@ -18,9 +18,9 @@ for (const size of SCREENS) {
     // The import notice is gone once the built-in model is stored, and the page is laid out again.
     await expect(page.getByRole('progressbar')).toBeHidden();
     await expectAtTop();
-    // Nothing was scrolled away, so nothing offers a way back.
+    // There is no conversation to scroll, so there is no button for it.
     await expect(page.getByRole('button', { name: 'Scroll to bottom' })).toBeHidden();
-    // After a reload the model is loaded from the store, which takes another path.
+    // After a reload the model is loaded from the store instead of imported.
     await page.reload();
     await expect(page.getByRole('button', { name: 'Once upon a time' })).toBeEnabled();
     await expectAtTop();

@@ -1,7 +1,8 @@
+/** Installing the page, and updating it. */
 import type { Page } from '@playwright/test';
 import { expect, openPage, type TestServer, test } from './fixtures.ts';
 
-/** The server has a new version, and the browser looks for it at once. */
+/** Makes the server serve a new version, and the browser check for it at once. */
 async function publishUpdate(page: Page, server: TestServer): Promise<void> {
   server.updated = true;
   await page.evaluate(async () => (await navigator.serviceWorker.getRegistration())?.update());
@@ -19,19 +20,19 @@ test('the page can be installed: manifest, icons, service worker', async ({ page
   expect(manifest.icons.map(({ sizes }) => sizes)).toEqual(expect.arrayContaining(['192x192', '512x512']));
   expect(manifest.icons.some(({ purpose }) => purpose === 'maskable')).toBe(true);
   for (const { src } of manifest.icons) expect((await page.request.get(new URL(src, address).href)).ok()).toBe(true);
-  // What Chromium itself has against installing it; in a fresh profile without a window "in-incognito" is all it may find.
+  // Chromium's own objections to installing it. In a fresh headless profile, "in-incognito" is the only one allowed.
   const devtools = await page.context().newCDPSession(page);
   const { installabilityErrors } = await devtools.send('Page.getInstallabilityErrors');
   expect(installabilityErrors.map(({ errorId }) => errorId).filter((id) => id !== 'in-incognito')).toEqual([]);
 });
 
-test('a new version that took over by itself is used too when the user says so', async ({ page, server }) => {
+test('an update that the browser activated by itself is used when the user accepts it', async ({ page, server }) => {
   await openPage(page, server);
   await page.evaluate(() => navigator.serviceWorker.ready);
   await publishUpdate(page, server);
   const offered = page.getByText('A new version of mixtab is available.');
   await expect(offered).toBeVisible();
-  // Nothing that the first version controls is open, so that the browser may let the next one take over at any time.
+  // The browser may activate the new version at any time, because no open page is controlled by the first one.
   await page.evaluate(async () =>
     (await navigator.serviceWorker.getRegistration())?.waiting?.postMessage({ type: 'SKIP_WAITING' }),
   );
@@ -47,7 +48,7 @@ test('a new version that took over by itself is used too when the user says so',
   await expect(offered).toBeHidden();
 });
 
-test("a new version waits for the user's word, and what was typed stays", async ({ page, server }) => {
+test('an update waits until the user accepts it, and a draft survives it', async ({ page, server }) => {
   await openPage(page, server);
   await page.evaluate(() => navigator.serviceWorker.ready);
   await page.getByRole('textbox', { name: 'Your text' }).fill('words that must stay');

@@ -1,4 +1,4 @@
-/** What the model has read of a conversation is kept: a reload, or a look at another one, costs no reading anew. */
+/** The conversation cache: what the model has read is stored, so a reload or a switch does not read it again. */
 import type { Page } from '@playwright/test';
 import { expect, importFrom, openLibrary, openPage, setNumbers, type TestServer, test } from './fixtures.ts';
 
@@ -9,11 +9,15 @@ const list = (page: Page) =>
     .getByRole('list')
     .getByRole('button', { name: /^(?!More)/ });
 
-/** Some 300 tokens for this model: a history that cannot be mistaken for the few new tokens. */
+/** About 300 tokens for this model, far more than the few new tokens of a turn. */
 const LONG = 'the first men of that day had been there before us and '.repeat(12);
-/** A short answer, a short message, and what the template puts around them; the answer may be other tokens when it is read. */
+/**
+ * At most this many tokens are new in a turn: a short answer, a short message and the template around them. An answer
+ * may have other tokens as part of a prompt than when it was generated.
+ */
 const FEW = 60;
 
+/** Opens the page with a chat model and very short answers. */
 async function openChat(page: Page, server: TestServer): Promise<void> {
   await openPage(page, server);
   await importFrom(page, `${server.origin}/chat.gguf`);
@@ -21,7 +25,7 @@ async function openChat(page: Page, server: TestServer): Promise<void> {
   await setNumbers(page, { 'Max answer length': '4', Seed: '1' });
 }
 
-/** Sends a message; returns what its answer's details tell. */
+/** Sends a message and returns the token counts in the details of its answer. */
 async function say(page: Page, text: string, count: number): Promise<{ reused: number; prompt: number }> {
   await expect(page.getByRole('button', { name: 'Send' })).toBeEnabled();
   await page.getByRole('textbox', { name: 'Message' }).fill(text);
@@ -35,12 +39,14 @@ async function say(page: Page, text: string, count: number): Promise<{ reused: n
   return { reused: Number(reused), prompt: Number(prompt) };
 }
 
+/** @returns how many conversations are in the cache on disk */
 function keptSessions(page: Page): Promise<number> {
   return page.evaluate(
     () =>
       new Promise<number>((resolve, reject) => {
         const open = indexedDB.open('mixtab-sessions');
-        open.onupgradeneeded = () => open.transaction?.abort(); // nothing was saved yet: must not be made by looking
+        // If nothing is saved yet, looking must not create the database.
+        open.onupgradeneeded = () => open.transaction?.abort();
         open.onerror = () => resolve(0);
         open.onsuccess = () => {
           const count = open.result
@@ -57,7 +63,7 @@ function keptSessions(page: Page): Promise<number> {
   );
 }
 
-/** As when the user looks at another tab. */
+/** Makes the page believe that it is hidden, as when the user switches to another tab. */
 async function hide(page: Page): Promise<void> {
   await page.evaluate(() => {
     Object.defineProperty(document, 'visibilityState', { value: 'hidden', configurable: true });
@@ -65,7 +71,7 @@ async function hide(page: Page): Promise<void> {
   });
 }
 
-test('after a reload, and after a look at another conversation, only what is new is read; deleting forgets', async ({
+test('after a reload or a switch only new tokens are read, and deleting a conversation deletes its cache', async ({
   page,
   server,
 }) => {
@@ -81,7 +87,7 @@ test('after a reload, and after a look at another conversation, only what is new
   expect(second.reused).toBeGreaterThanOrEqual(fresh.prompt - 5);
   expect(second.prompt - second.reused).toBeLessThan(FEW);
 
-  // A second conversation takes the cache; each of them finds its own again.
+  // A second conversation replaces the first on the GPU. Each of them gets its own cache back.
   await page.getByRole('button', { name: 'New conversation' }).click();
   const other = await say(page, `Of whales ${LONG}`, 2);
   expect(other.reused).toBeLessThan(20);
@@ -89,14 +95,14 @@ test('after a reload, and after a look at another conversation, only what is new
   await expect(messages(page)).toHaveCount(4);
   const third = await say(page, 'and now', 6);
   expect(third.reused).toBeGreaterThanOrEqual(second.prompt - 5);
-  // How much is read anew does not depend on how long the conversation is.
+  // The number of new tokens does not depend on the length of the conversation.
   expect(third.prompt - third.reused).toBeLessThan(FEW);
   await list(page).nth(1).click();
   await expect(messages(page)).toHaveCount(2);
   const otherAgain = await say(page, 'and there', 4);
   expect(otherAgain.reused).toBeGreaterThanOrEqual(other.prompt - 5);
 
-  // How much of the disk it takes is said; it goes with its conversation, and with the model.
+  // The settings show the disk use. The cache is deleted with its conversation and with its model.
   await page.getByRole('button', { name: 'Settings' }).click();
   await expect(page.getByText(/Now: [\d.]+ [kM]B for 2 conversations/)).toBeVisible();
   await page.getByRole('button', { name: 'Close' }).click();
@@ -110,7 +116,7 @@ test('after a reload, and after a look at another conversation, only what is new
   await expect.poll(() => keptSessions(page)).toBe(0);
 });
 
-test('saved by itself when nothing is written for a while; switched off, nothing is kept', async ({ page, server }) => {
+test('saves when the page is idle, and stores nothing if the setting is off', async ({ page, server }) => {
   await openChat(page, server);
   await say(page, LONG, 2);
   await expect.poll(() => keptSessions(page)).toBe(1);
@@ -122,13 +128,14 @@ test('saved by itself when nothing is written for a while; switched off, nothing
   expect((await say(page, 'and then', 4)).reused).toBeLessThan(5);
 });
 
-test('a full disk is told once, and no word is lost', async ({ page, server }) => {
-  // The engine saves in its worker, whose script is served with the change in front of it.
+test('reports a full disk once, and no text is lost', async ({ page, server }) => {
+  // The engine saves in its worker, so the worker's script is served with the change prepended.
   await page.route(/engine\.worker.*\.js$/, async (route) => {
     const response = await route.fetch();
     const full =
       'const put = IDBObjectStore.prototype.put; IDBObjectStore.prototype.put = function (...args) {' +
-      'if (this.name === "sessions") throw new DOMException("full", "QuotaExceededError"); return put.apply(this, args); };';
+      'if (this.name === "sessions") throw new DOMException("full", "QuotaExceededError");' +
+      'return put.apply(this, args); };';
     await route.fulfill({ response, body: `${full}\n${await response.text()}` });
   });
   await openChat(page, server);
@@ -138,7 +145,7 @@ test('a full disk is told once, and no word is lost', async ({ page, server }) =
     'The disk is full: what the model has read is not kept. No conversation is lost',
   );
   await page.getByRole('button', { name: 'Dismiss' }).click();
-  expect((await say(page, 'and then', 4)).reused).toBeGreaterThan(200); // the GPU still has it
+  expect((await say(page, 'and then', 4)).reused).toBeGreaterThan(200); // the cache on the GPU is still there
   await hide(page);
   await page.getByRole('button', { name: 'New conversation' }).click();
   await say(page, 'Another', 2);
@@ -147,7 +154,7 @@ test('a full disk is told once, and no word is lost', async ({ page, server }) =
   await expect(messages(page)).toHaveCount(4);
 });
 
-test('the experts’ view takes the cache, and the conversation gets its own back', async ({ page, server }) => {
+test('the experts view uses the cache, and the conversation gets its own back', async ({ page, server }) => {
   await openChat(page, server);
   const fresh = await say(page, LONG, 2);
   await page.getByRole('link', { name: 'Experts', exact: true }).click();
@@ -155,7 +162,7 @@ test('the experts’ view takes the cache, and the conversation gets its own bac
   await page.getByRole('radio', { name: 'Custom text' }).check();
   await page.getByRole('button', { name: 'Read text' }).click();
   await expect(page.getByRole('listbox')).toBeVisible();
-  await hide(page); // would save what was read, had it become the conversation's
+  await hide(page); // would save the experiment's cache, if it counted as the conversation's
   await page.getByRole('button', { name: 'Back to chat' }).click();
   const second = await say(page, 'and then', 4);
   expect(second.reused).toBeGreaterThanOrEqual(fresh.prompt - 5);

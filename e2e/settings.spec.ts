@@ -1,12 +1,13 @@
+/** The settings dialog. */
 import { expect, importFrom, openPage, test } from './fixtures.ts';
 
-test('every setting is explained, presets set the sampling, texts and chats begin each with their own, and it is kept', async ({
+test('settings are explained and stored, presets set the sampling, and chats and texts have their own', async ({
   page,
   server,
 }) => {
   await openPage(page, server);
-  const choice = page.getByRole('combobox', { name: 'Sampling preset' });
-  await expect(choice).toHaveValue('Story'); // the built-in model is a story-teller
+  const preset = page.getByRole('combobox', { name: 'Sampling preset' });
+  await expect(preset).toHaveValue('Story'); // the built-in model is a storyteller
   const dialog = page.getByRole('dialog', { name: 'Settings' });
   const openSettings = (): Promise<void> => page.getByRole('button', { name: 'Settings' }).click();
   await openSettings();
@@ -38,12 +39,12 @@ test('every setting is explained, presets set the sampling, texts and chats begi
   await dialog.getByRole('spinbutton', { name: 'Temperature' }).blur();
   await dialog.getByRole('combobox', { name: 'Appearance' }).selectOption('dark');
   await page.getByRole('button', { name: 'Close' }).click();
-  await expect(choice).toHaveValue(''); // no preset: own settings
+  await expect(preset).toHaveValue(''); // custom values
   await expect(page.locator('html')).toHaveCSS('color-scheme', 'dark');
 
   await importFrom(page, `${server.origin}/chat.gguf`);
   await expect(page.getByRole('heading', { name: 'Ask Tiny Chat' })).toBeVisible();
-  await expect(choice).toHaveValue('Balanced'); // what was set for texts is not for chats
+  await expect(preset).toHaveValue('Balanced'); // the values set for texts do not apply to chats
   await page.reload();
   await expect(page.getByRole('heading', { name: 'Ask Tiny Chat' })).toBeVisible();
   await expect(page.locator('html')).toHaveCSS('color-scheme', 'dark');
@@ -54,5 +55,5 @@ test('every setting is explained, presets set the sampling, texts and chats begi
   await expect(dialog.getByRole('spinbutton', { name: 'Temperature' })).toHaveValue('0.35');
   await page.getByRole('button', { name: 'Reset to defaults' }).click();
   await page.getByRole('button', { name: 'Close' }).click();
-  await expect(choice).toHaveValue('Story');
+  await expect(preset).toHaveValue('Story');
 });

@@ -1,19 +1,21 @@
+/** How much script the page loads at its start. */
 import { gzipSync } from 'node:zlib';
 import { expect, test } from './fixtures.ts';
 
-/** Script that the page may need before a model is chosen, gzipped. */
+/** Limit for the gzipped script that the page loads before it has a model. */
 const LIMIT_BYTES = 200_000;
 
-test.use({ serviceWorkers: 'block' }); // what it fetches for later is not what the start waits for
+test.use({ serviceWorkers: 'block' }); // what it fetches in advance does not count
 
-test('the page starts with less than 200 kB of script, its workers included', async ({ page, server }) => {
+test('the page starts with less than 200 kB of script, including its workers', async ({ page, server }) => {
   const scripts = new Map<string, Promise<Buffer>>();
   page.on('response', (response) => {
     if (/\.js($|\?)/.test(response.url())) scripts.set(response.url(), response.body());
   });
   await page.route(/builtin\.gguf/, (route) => route.abort());
   await page.goto(`${server.origin}/`);
-  await expect(page.getByRole('alert')).toBeVisible(); // no model came: all that starts without one has started
+  // Loading the model has failed, so everything that starts without one has started.
+  await expect(page.getByRole('alert')).toBeVisible();
   const bodies = await Promise.all(scripts.values());
   const names = [...scripts.keys()].map((url) => url.slice(url.lastIndexOf('/') + 1));
   expect(names.join()).toMatch(/index-.*import\.worker-|import\.worker-.*index-/);

@@ -1,4 +1,4 @@
-/** A frame on another site, whose store the browser keeps apart: what its user is told, and the site's own models in it. */
+/** The embedded page on another site, where the browser partitions storage: access to the models of its own site. */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,8 +8,9 @@ import { chromiumFlags } from '../scripts/chromium-flags.mjs';
 import { expectNoFindings } from './axe.ts';
 import { expect, startServer, type TestServer, test } from './fixtures.ts';
 
-/** Another site than localhost: for storage a port does not count. */
+/** Serves the embedding page. */
 let other: TestServer;
+/** Its origin with another host name, because a different port is the same site for storage. */
 let elsewhere: string;
 let profile: string;
 test.beforeAll(async () => {
@@ -22,20 +23,20 @@ test.beforeEach(() => {
 });
 test.afterEach(() => rmSync(profile, { recursive: true, force: true }));
 
-/** A Chromium that partitions storage (Playwright switches that off) and allows or blocks cookies of third parties. */
+/** Opens a Chromium with partitioned storage, which Playwright turns off, and with third-party cookies as given. */
 function openBrowser(thirdPartyCookies: 'allowed' | 'blocked'): Promise<BrowserContext> {
   mkdirSync(join(profile, 'Default'), { recursive: true });
   const preferences = { profile: { cookie_controls_mode: thirdPartyCookies === 'allowed' ? 0 : 1 } };
   writeFileSync(join(profile, 'Default', 'Preferences'), JSON.stringify(preferences));
-  // Of two lists of features Chromium takes the last.
+  // The last list of disabled features replaces the one of Playwright.
   return chromium.launchPersistentContext(profile, {
     executablePath: findChromium()?.path,
     args: [...chromiumFlags(), '--disable-features=Translate'],
   });
 }
 
-/** Imports a model on the site itself, as its user does there. */
-async function importThere(context: BrowserContext, { origin }: TestServer, path: string): Promise<void> {
+/** Imports a model on the site itself, as its user would. */
+async function importOnSite(context: BrowserContext, { origin }: TestServer, path: string): Promise<void> {
   const page = await context.newPage();
   await page.goto(`${origin}/cli.html`);
   await page.waitForFunction(() => window.mixtab !== undefined);
@@ -46,7 +47,7 @@ async function importThere(context: BrowserContext, { origin }: TestServer, path
 
 type Client = { mixtab: import('../src/client/mixtab.ts').Mixtab; changes: number };
 
-/** A page elsewhere with the frame in it; the client is left on `window.client`. */
+/** Opens a page on another site with the embedded page in it. Its client is `window.client`. */
 async function embed(context: BrowserContext, { origin }: TestServer): Promise<{ page: Page; frame: FrameLocator }> {
   const page = await context.newPage();
   await page.goto(`${elsewhere}/cli.html`);
@@ -64,16 +65,15 @@ async function embed(context: BrowserContext, { origin }: TestServer): Promise<{
   return { page, frame: page.frameLocator('iframe') };
 }
 
+/** @returns the names of the models that the client lists */
 const names = (page: Page): Promise<string[]> =>
   page.evaluate(async () =>
     (await (window as unknown as { client: Client }).client.mixtab.models.list()).map(({ name }) => name),
   );
 
-test('the models of the site itself are used in a frame elsewhere, on a click, and never changed', async ({
-  server,
-}) => {
+test("a frame on another site uses the site's own models after a click, and never changes them", async ({ server }) => {
   const context = await openBrowser('allowed');
-  await importThere(context, server, '/chat.gguf');
+  await importOnSite(context, server, '/chat.gguf');
   const { page, frame } = await embed(context, server);
   await expect(frame.getByText('apart for 127.0.0.1')).toBeVisible();
   expect(await names(page)).toEqual([]);
@@ -107,7 +107,7 @@ test('the models of the site itself are used in a frame elsewhere, on a click, a
     names: expect.arrayContaining(['Tiny Chat', 'Tiny Text']),
   });
 
-  // The site's own store has what it had: what the frame imported is the frame's.
+  // The site's own store is unchanged: the frame's import went to the frame's store.
   const there = await context.newPage();
   await there.goto(`${server.origin}/embed.html`);
   const keys = await there.evaluate(
@@ -127,10 +127,10 @@ test('the models of the site itself are used in a frame elsewhere, on a click, a
   await context.close();
 });
 
-test('where the browser does not allow it, the frame says so and works with its own store', async ({ server }) => {
+test('if the browser denies access, the frame says so and works with its own store', async ({ server }) => {
   const context = await openBrowser('blocked');
   const page = await context.newPage();
-  // The example, on a phone: what it shows before and after.
+  // The example page at phone width, before and after the click.
   await page.setViewportSize({ width: 375, height: 800 });
   await page.goto(`${elsewhere}/examples/chat.html?embed=${encodeURIComponent(`${server.origin}/embed.html`)}`);
   const frame = page.frameLocator('iframe');
@@ -145,7 +145,7 @@ test('where the browser does not allow it, the frame says so and works with its 
   await context.close();
 });
 
-test('a frame of the same site says nothing of it', async ({ page, server }) => {
+test('a frame on the same site shows no notice', async ({ page, server }) => {
   await page.goto(`${other.origin}/examples/chat.html?embed=${encodeURIComponent(`${server.origin}/embed.html`)}`);
   const frame = page.frameLocator('iframe');
   await expect(frame.getByText(`mixtab works here for ${other.origin}.`)).toBeVisible();

@@ -1,7 +1,7 @@
-/** Two tabs with this page, one store, one GPU. */
+/** Two tabs with the page, which share one store and one GPU. */
 import { expect, importFrom, openLibrary, openPage, test } from './fixtures.ts';
 
-test('a second tab does not break the first: both write, each is told, and a model in use elsewhere is not removed', async ({
+test('two tabs both generate, each shows a notice, and a model in use in the other tab is not deleted', async ({
   page,
   server,
   context,
@@ -29,18 +29,18 @@ test('a second tab does not break the first: both write, each is told, and a mod
   }
 
   await openLibrary(second);
-  const remove = async (): Promise<void> => {
+  const deleteModel = async (): Promise<void> => {
     await second.getByRole('button', { name: 'Delete Tiny Chat' }).click();
     await second.getByRole('button', { name: 'Delete Tiny Chat' }).click();
   };
-  await remove();
+  await deleteModel();
   await expect(second.getByRole('alert')).toContainText('Tiny Chat is in use in another tab. Close that tab');
-  // The first changes to another model: now it may go, and the first tab's list follows.
+  // Once the first tab uses another model, this one can be deleted, and both lists follow.
   await openLibrary(page);
   await page.getByRole('button', { name: 'Use mixtab storyteller' }).click();
   await expect(page.getByRole('heading', { name: 'Start a story' })).toBeVisible();
   await openLibrary(page);
-  await remove();
+  await deleteModel();
   await expect(second.getByRole('list', { name: 'Stored models' }).getByRole('listitem')).toHaveCount(1);
   await expect(page.getByRole('list', { name: 'Stored models' }).getByRole('listitem')).toHaveCount(1);
 

@@ -1,4 +1,4 @@
-/** Gated repositories: the token is asked for where it is needed, and goes nowhere else. */
+/** Access tokens for gated repositories: requested when needed, and sent nowhere else. */
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Page } from '@playwright/test';
@@ -7,8 +7,8 @@ import { expect, importFrom, openLibrary, openPage, type TestServer, test } from
 const TOKEN = 'hf_e2eSecret';
 const tokenField = (page: Page) => page.getByLabel('Hugging Face access token');
 
-/** Hugging Face as far as this page knows it, with one gated repository; all others must not see the token. */
-async function hubFor(page: Page, server: TestServer): Promise<{ seen: string[] }> {
+/** Mocks Hugging Face with one gated repository, and records each request with its token. */
+async function mockHub(page: Page, server: TestServer): Promise<{ seen: string[] }> {
   const hub = { seen: [] as string[] };
   const cors = { 'access-control-allow-origin': '*' };
   await page.route('https://huggingface.co/**', async (route) => {
@@ -31,7 +31,7 @@ async function hubFor(page: Page, server: TestServer): Promise<{ seen: string[] 
   return hub;
 }
 
-/** Everything the page keeps in IndexedDB and in its storages, as text. */
+/** @returns everything in IndexedDB and web storage, as text */
 function storedText(page: Page): Promise<string> {
   return page.evaluate(async () => {
     const all: unknown[] = [Object.entries(localStorage), Object.entries(sessionStorage)];
@@ -55,11 +55,8 @@ function storedText(page: Page): Promise<string> {
   });
 }
 
-test('a gated repository: cause and remedy, then its files with a token, which is nowhere kept', async ({
-  page,
-  server,
-}) => {
-  const hub = await hubFor(page, server);
+test('a gated repository is explained, and readable with a token that is stored nowhere', async ({ page, server }) => {
+  const hub = await mockHub(page, server);
   await openPage(page, server);
   await importFrom(page, 'someone/gated');
   const alert = page.getByRole('alert');
@@ -79,15 +76,15 @@ test('a gated repository: cause and remedy, then its files with a token, which i
     hub.seen.filter((line) => line.startsWith('/someone/gated/resolve')).every((line) => line.endsWith(TOKEN)),
   ).toBe(true);
   const stored = await storedText(page);
-  expect(stored).toContain('someone/gated/resolve/main/chat.gguf'); // it looks in the right place
+  expect(stored).toContain('someone/gated/resolve/main/chat.gguf'); // proves that the search covers the right place
   expect(stored).not.toContain(TOKEN);
 });
 
-test('an import that goes on after a reload asks for the token again, unless it is remembered', async ({
+test('an import that continues after a reload asks for the token again, unless it is remembered', async ({
   page,
   server,
 }) => {
-  await hubFor(page, server);
+  await mockHub(page, server);
   await openPage(page, server);
   await openLibrary(page);
   await page.getByText('Hugging Face access token').first().click();
@@ -108,7 +105,7 @@ test('an import that goes on after a reload asks for the token again, unless it 
   await page.getByRole('button', { name: 'Continue import of Tiny Chat' }).click();
   await expect(page.getByRole('heading', { name: 'Ask Tiny Chat' })).toBeVisible();
 
-  // Forgotten again where the mark is taken away.
+  // Clearing the checkbox deletes the token.
   await openLibrary(page);
   await page.getByText('Hugging Face access token').first().click();
   await expect(tokenField(page)).toHaveValue(TOKEN);
@@ -116,7 +113,7 @@ test('an import that goes on after a reload asks for the token again, unless it 
   await expect.poll(() => storedText(page)).not.toContain(TOKEN);
 });
 
-test('this browser drops the token where an answer redirects to another origin', async ({ page, server }) => {
+test('this browser drops the token on a redirect to another origin', async ({ page, server }) => {
   const seen: (string | undefined)[] = [];
   const cors = { 'access-control-allow-origin': '*', 'access-control-allow-headers': 'authorization, range' };
   const listen = async (served: Server): Promise<string> => {
