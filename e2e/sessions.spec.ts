@@ -142,7 +142,7 @@ test('reports a full disk once, and no text is lost', async ({ page, server }) =
   await say(page, LONG, 2);
   await hide(page);
   await expect(page.getByRole('alert')).toContainText(
-    'The disk is full: what the model has read is not kept. No conversation is lost',
+    'The disk is full, so what the model has read was not saved; no conversation is lost.',
   );
   await page.getByRole('button', { name: 'Dismiss' }).click();
   expect((await say(page, 'and then', 4)).reused).toBeGreaterThan(200); // the cache on the GPU is still there

@@ -1,9 +1,10 @@
 import type { ComponentChildren } from 'preact';
 import { Icon } from '../../ui/icons.tsx';
-import { loadModel } from '../services/models.ts';
+import { services } from '../services/services.ts';
 import { current, currentId, currentPath } from '../state/conversations.ts';
+import { isChat, overflow, prefill, wrongModel } from '../state/generation.ts';
+import { gpuProblem, loaded, models } from '../state/models.ts';
 import { showView } from '../state/route.ts';
-import { gpuProblem, isChat, loaded, models, overflow, prefill, wrongModel } from '../state/state.ts';
 import { Composer } from './Composer.tsx';
 import { OverflowNotice } from './Overflow.tsx';
 import { Story } from './Story.tsx';
@@ -72,7 +73,7 @@ function ModelNotice() {
       </p>
       <div class="row">
         {stored && (
-          <button type="button" onClick={() => void loadModel(stored)}>
+          <button type="button" onClick={() => void services.modelLoader.load(stored)}>
             Use {stored.name}
           </button>
         )}

@@ -1,11 +1,12 @@
 import { useLayoutEffect, useRef } from 'preact/hooks';
 import { Icon } from '../../ui/icons.tsx';
-import { send, stop } from '../services/answers.ts';
+import { services } from '../services/services.ts';
 import { currentPath } from '../state/conversations.ts';
 import { changeGeneration, currentGeneration } from '../state/current-settings.ts';
+import { canSend, isChat, stopping, streamingHere, wrongModel } from '../state/generation.ts';
 import { PRESETS, presetOf } from '../state/generation-settings.ts';
+import { loaded } from '../state/models.ts';
 import { lossyOf, settings } from '../state/settings.ts';
-import { canSend, isChat, loaded, stopping, streamingHere, wrongModel } from '../state/state.ts';
 import { draftOf, saveDraft } from './drafts.ts';
 
 /** Largest height of the text field, in CSS pixels; chat.css has the same. */
@@ -28,7 +29,7 @@ export function Composer({ conversationId }: { conversationId: string }) {
     if (!canSend.value || (isBlank && !mayBeBlank)) return;
     saveDraft(conversationId, '');
     if (field.current) setText(field.current, '');
-    void send(isBlank ? '' : textToSend(text));
+    void services.answers.send(isBlank ? '' : textToSend(text));
   };
   return (
     <form class="composer" onSubmit={submit}>
@@ -43,7 +44,7 @@ export function Composer({ conversationId }: { conversationId: string }) {
         }}
         onKeyDown={(event) => {
           if (event.key === 'Enter' && !event.shiftKey && !event.isComposing) submit(event);
-          if (event.key === 'Escape' && streamingHere.value) stop();
+          if (event.key === 'Escape' && streamingHere.value) services.runs.stop();
         }}
       />
       <div class="composer-row">
@@ -64,7 +65,7 @@ function placeholder(): string {
 }
 
 const StopButton = () => (
-  <button type="button" class="primary" disabled={stopping.value} onClick={stop}>
+  <button type="button" class="primary" disabled={stopping.value} onClick={() => services.runs.stop()}>
     <Icon name="stop" />
     {stopping.value ? 'Stopping' : 'Stop'}
   </button>

@@ -1,6 +1,7 @@
-import { largerContext, leaveOutOldest, raiseContext } from '../services/context-overflow.ts';
+import { largerContext } from '../services/context-overflow.ts';
+import { services } from '../services/services.ts';
 import { current, openConversation, updateConversation } from '../state/conversations.ts';
-import { isChat, overflow } from '../state/state.ts';
+import { isChat, overflow } from '../state/generation.ts';
 
 /** The prompt does not fit in the context. Nothing is left out until the user picks an option. */
 export function OverflowNotice() {
@@ -23,11 +24,11 @@ export function OverflowChoices() {
   const larger = largerContext();
   return (
     <div class="row">
-      <button type="button" onClick={() => void leaveOutOldest()}>
+      <button type="button" onClick={() => void services.contextOverflow.leaveOutOldest()}>
         {isChat.value ? 'Leave out the oldest messages' : 'Continue from the last part'}
       </button>
       {larger !== undefined && (
-        <button type="button" onClick={() => void raiseContext()}>
+        <button type="button" onClick={() => void services.contextOverflow.raiseContext()}>
           Increase the context to {larger} tokens
         </button>
       )}

@@ -1,10 +1,10 @@
 import { useState } from 'preact/hooks';
 import { CopyButton } from '../../ui/CopyButton.tsx';
 import { IconButton } from '../../ui/IconButton.tsx';
-import { editText, regenerate } from '../services/answers.ts';
+import { services } from '../services/services.ts';
 import { type Turn, textOf, versionsOf } from '../state/conversation-tree.ts';
 import { current, currentPath, streaming } from '../state/conversations.ts';
-import { canSend, streamingHere } from '../state/state.ts';
+import { canSend, streamingHere } from '../state/generation.ts';
 import { Dots, Stats } from './AnswerStats.tsx';
 import { ContextCut, OverflowChoices } from './Overflow.tsx';
 import { Versions } from './Versions.tsx';
@@ -53,7 +53,7 @@ function StoryFooter({ path, last, onEdit }: StoryFooterProps) {
             icon="regenerate"
             label="Regenerate"
             disabled={!canSend.value}
-            onClick={() => void regenerate(last)}
+            onClick={() => void services.answers.regenerate(last)}
           />
         )}
         {last.stats && <Stats stats={last.stats} />}
@@ -68,7 +68,7 @@ function TextEditor({ path, onDone }: { path: readonly Turn[]; onDone: () => voi
       class="editor"
       onSubmit={(event) => {
         event.preventDefault();
-        editText(new FormData(event.currentTarget).get('text') as string);
+        services.answers.editText(new FormData(event.currentTarget).get('text') as string);
         onDone();
       }}
     >

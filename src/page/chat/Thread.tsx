@@ -2,10 +2,10 @@ import { useComputed } from '@preact/signals';
 import { useState } from 'preact/hooks';
 import { CopyButton } from '../../ui/CopyButton.tsx';
 import { IconButton } from '../../ui/IconButton.tsx';
-import { continueAnswer, editMessage, regenerate } from '../services/answers.ts';
+import { services } from '../services/services.ts';
 import type { Turn } from '../state/conversation-tree.ts';
 import { current, currentPath, streaming } from '../state/conversations.ts';
-import { canSend } from '../state/state.ts';
+import { canSend } from '../state/generation.ts';
 import { Dots, Stats } from './AnswerStats.tsx';
 import { Markdown } from './Markdown.tsx';
 import { ContextCut, OverflowChoices } from './Overflow.tsx';
@@ -99,14 +99,14 @@ function AnswerActions({ turn, last }: { turn: Turn; last: boolean }) {
         icon="regenerate"
         label="Regenerate"
         disabled={!canSend.value}
-        onClick={() => void regenerate(turn)}
+        onClick={() => void services.answers.regenerate(turn)}
       />
       {canContinue && (
         <IconButton
           icon="forward"
           label="Continue"
           disabled={!canSend.value}
-          onClick={() => void continueAnswer(turn)}
+          onClick={() => void services.answers.continueAnswer(turn)}
         />
       )}
       {stats && <Stats stats={stats} />}
@@ -120,7 +120,7 @@ function MessageEditor({ turn, onDone }: { turn: Turn; onDone: () => void }) {
       class="editor"
       onSubmit={(event) => {
         event.preventDefault();
-        void editMessage(turn, new FormData(event.currentTarget).get('text') as string);
+        void services.answers.editMessage(turn, new FormData(event.currentTarget).get('text') as string);
         onDone();
       }}
       onKeyDown={(event) => {

@@ -1,7 +1,7 @@
 import { IconButton } from '../../ui/IconButton.tsx';
 import { choose, type Turn, versionsOf } from '../state/conversation-tree.ts';
 import { current, updateConversation } from '../state/conversations.ts';
-import { streamingHere } from '../state/state.ts';
+import { streamingHere } from '../state/generation.ts';
 
 /** Switches between the versions of a turn. Renders nothing if there is only one. */
 export function Versions({ turn }: { turn: Turn }) {

@@ -1,6 +1,7 @@
-import { send } from '../services/answers.ts';
-import { isBuiltin } from '../services/models.ts';
-import { canSend, isChat, loaded } from '../state/state.ts';
+import { isBuiltin } from '../services/builtin-model.ts';
+import { services } from '../services/services.ts';
+import { canSend, isChat } from '../state/generation.ts';
+import { loaded } from '../state/models.ts';
 
 /** Openings in the style of the novels that the built-in storyteller was trained on. */
 const OPENINGS = [
@@ -36,7 +37,7 @@ function StoryWelcome() {
       </p>
       <div class="openings">
         {OPENINGS.map(({ text, about }) => (
-          <button type="button" key={text} disabled={!canSend.value} onClick={() => void send(text)}>
+          <button type="button" key={text} disabled={!canSend.value} onClick={() => void services.answers.send(text)}>
             <small>{about}</small> {text} …
           </button>
         ))}

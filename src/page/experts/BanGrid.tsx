@@ -1,7 +1,7 @@
 import { useRef, useState } from 'preact/hooks';
 import type { ModelConfig } from '../../contract/import-api.ts';
-import { currentBans, setBans } from '../services/laboratory.ts';
 import { type BanResult, toggleBan, toggleEverywhere } from '../state/ablation.ts';
+import { currentBans, setBans } from '../state/laboratory.ts';
 
 /** A grid with a button per expert, which bans it or allows it again. Arrow keys move between the cells. */
 export function BanGrid({ config }: { config: ModelConfig }) {

@@ -2,12 +2,12 @@ import type { ComponentChildren } from 'preact';
 import { IconButton } from '../../ui/IconButton.tsx';
 import { togglePanel } from '../state/experts-panel.ts';
 import { part } from '../state/route.ts';
-import { loaded, loading } from '../state/state.ts';
 import { Laboratory } from './Laboratory.tsx';
 import { LiveExperts } from './LiveExperts.tsx';
 import { RoutingView } from './RoutingView.tsx';
 import '../../ui/css/experts.css';
 import '../../ui/css/laboratory.css';
+import { loaded, loading } from '../state/models.ts';
 
 /** The tabs: their part of the address, their name and their contents. */
 const TABS = [

@@ -1,19 +1,17 @@
 import type { ModelConfig } from '../../contract/import-api.ts';
+import { generateBoth, isExactMeasured, measureBoth } from '../services/laboratory.ts';
+import { commonLength, perplexityChange } from '../state/ablation.ts';
+import { PRESETS } from '../state/generation-settings.ts';
 import {
   type Continuations,
   changeSetup,
   continuations,
   currentAblation,
   currentChange,
-  generateBoth,
-  measureBoth,
   measured,
-  measuredBefore,
   setup,
-} from '../services/laboratory.ts';
-import { commonLength, perplexityChange } from '../state/ablation.ts';
-import { PRESETS } from '../state/generation-settings.ts';
-import { loaded } from '../state/state.ts';
+} from '../state/laboratory.ts';
+import { loaded } from '../state/models.ts';
 import { BanGrid } from './BanGrid.tsx';
 import { RunBar, readingCost, useTokenCount } from './RunBar.tsx';
 
@@ -164,7 +162,7 @@ function Perplexity() {
       <RunBar
         kind="measuring"
         label="Measure both"
-        cost={readingCost(tokens, { prefix: measuredBefore() ? '' : '2 × ' })}
+        cost={readingCost(tokens, { prefix: isExactMeasured() ? '' : '2 × ' })}
         blocked={tokens !== undefined && tokens < 2 ? 'Enter a text of at least two tokens.' : blockedUntilChanged()}
         onRun={() => void measureBoth()}
       />

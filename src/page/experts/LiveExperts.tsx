@@ -1,6 +1,6 @@
 import { type ExpertsReport, RESIDENCE } from '../../contract/engine-api.ts';
 import { formatBytes } from '../../contract/format-bytes.ts';
-import { useReport } from '../services/experts-report.ts';
+import { useExpertsReport } from '../services/experts-report.ts';
 import {
   bytesReadText,
   expertTooltip,
@@ -14,7 +14,7 @@ import { percent } from './routing.ts';
 
 /** Where the experts are and how they are used. It updates while an answer is generated. */
 export function LiveExperts() {
-  const report = useReport();
+  const report = useExpertsReport();
   if (!report) return <p class="hint">Waiting for the engine …</p>;
   return (
     <section class="live-experts" aria-label="Live">

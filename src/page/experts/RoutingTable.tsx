@@ -1,6 +1,6 @@
 import type { LayerRouting } from '../../contract/engine-api.ts';
 import type { ModelConfig } from '../../contract/import-api.ts';
-import { layer } from '../services/text-routing.ts';
+import { layer } from '../state/text-routing.ts';
 import { chanceOfCommon, chanceOfSame, percent } from './routing.ts';
 
 interface Props {

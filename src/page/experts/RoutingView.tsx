@@ -1,6 +1,7 @@
 import { useState } from 'preact/hooks';
-import { inputOf, layer, ownText, type Reading, read, reading, wordsOf } from '../services/text-routing.ts';
+import { inputOf, plainText, read } from '../services/text-routing.ts';
 import { current } from '../state/conversations.ts';
+import { layer, ownText, type Reading, reading } from '../state/text-routing.ts';
 import { asCss, expertColours } from './palette.ts';
 import { RoutingTable } from './RoutingTable.tsx';
 import { RunBar, readingCost, useTokenCount } from './RunBar.tsx';
@@ -23,7 +24,7 @@ function Source() {
   const conversation = inputOf(current.value);
   const [own, setOwn] = useState(!conversation);
   const input = own || !conversation ? ({ kind: 'text', text: ownText.value } as const) : conversation;
-  const tokens = useTokenCount(wordsOf(input));
+  const tokens = useTokenCount(plainText(input));
   return (
     <section aria-label="Text">
       <fieldset class="presets">

@@ -1,7 +1,8 @@
 import { useEffect, useState } from 'preact/hooks';
-import { stop } from '../services/answers.ts';
-import { engine } from '../services/workers.ts';
-import { type Experiment, experiment, generating, loaded, loading, stopping } from '../state/state.ts';
+import { services } from '../services/services.ts';
+import { countTokens } from '../services/text-routing.ts';
+import { type Experiment, experiment, generating, stopping } from '../state/generation.ts';
+import { loaded, loading } from '../state/models.ts';
 
 interface Props {
   kind: Experiment['kind'];
@@ -25,7 +26,7 @@ export function RunBar({ kind, label, cost, blocked, onRun }: Props) {
       </button>
       <span class="hint">{reason ?? cost}</span>
       {(generating.value || running) && (
-        <button type="button" class="small" disabled={stopping.value} onClick={stop}>
+        <button type="button" class="small" disabled={stopping.value} onClick={() => services.runs.stop()}>
           {running ? 'Stop experiment' : 'Stop answer'}
         </button>
       )}
@@ -36,7 +37,7 @@ export function RunBar({ kind, label, cost, blocked, onRun }: Props) {
 function Progress({ label, running: { done, total } }: { label: string; running: Experiment }) {
   return (
     <div class="run">
-      <button type="button" disabled={stopping.value} onClick={stop}>
+      <button type="button" disabled={stopping.value} onClick={() => services.runs.stop()}>
         {stopping.value ? 'Stopping' : 'Stop'}
       </button>
       <progress aria-label={label} {...(done > 0 ? { value: done, max: total } : {})} />
@@ -64,8 +65,8 @@ export function useTokenCount(text: string): number | undefined {
     let cancelled = false;
     setCount(undefined);
     const timer = setTimeout(async () => {
-      const tokens = await engine.tokenize(text).catch(() => undefined);
-      if (!cancelled) setCount(tokens?.length);
+      const tokens = await countTokens(text);
+      if (!cancelled) setCount(tokens);
     }, COUNT_DELAY_MS);
     return () => {
       cancelled = true;

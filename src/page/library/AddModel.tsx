@@ -1,20 +1,13 @@
 import { useRef } from 'preact/hooks';
 import { formatBytes } from '../../contract/format-bytes.ts';
 import { formatCount } from '../../ui/format.ts';
-import { disk, fitsOnDisk } from '../services/disk-space.ts';
-import { importBuiltin, isBuiltin } from '../services/models.ts';
-import {
-  importFiles,
-  looking,
-  type PlannedImport,
-  planFromText,
-  planned,
-  planUrl,
-  repo,
-  startPlanned,
-} from '../services/planned-import.ts';
+import { isBuiltin } from '../services/builtin-model.ts';
+import { fitsOnDisk } from '../services/disk-space.ts';
+import { services } from '../services/services.ts';
+import { disk } from '../state/disk.ts';
+import { inspecting, type PlannedImport, plannedImport, repoListing, runningImport } from '../state/imports.ts';
+import { models } from '../state/models.ts';
 import { loadOptionsOf, settings } from '../state/settings.ts';
-import { models, runningImport } from '../state/state.ts';
 import { AccessTokenField } from './AccessTokenField.tsx';
 import { expectSpeed } from './expected-speed.ts';
 import { fitText } from './fit-text.ts';
@@ -23,7 +16,7 @@ import { deviceFigures } from './ModelDetails.tsx';
 /** Imports a model by address, from a Hugging Face repository or from files. */
 export function AddModel() {
   const chooser = useRef<HTMLInputElement>(null);
-  const busy = runningImport.value !== undefined || looking.value !== undefined;
+  const busy = runningImport.value !== undefined || inspecting.value !== undefined;
   return (
     <section>
       <h2>Add a model</h2>
@@ -36,7 +29,7 @@ export function AddModel() {
         class="row"
         onSubmit={(event) => {
           event.preventDefault();
-          void planFromText(new FormData(event.currentTarget).get('url') as string);
+          void services.importPlanner.planText(new FormData(event.currentTarget).get('url') as string);
         }}
       >
         <input
@@ -60,7 +53,7 @@ export function AddModel() {
           hidden
           aria-label="GGUF file"
           onChange={(event) => {
-            importFiles([...(event.currentTarget.files ?? [])]);
+            services.importPlanner.planFiles([...(event.currentTarget.files ?? [])]);
             event.currentTarget.value = '';
           }}
         />
@@ -68,21 +61,21 @@ export function AddModel() {
           Choose files …
         </button>
         {!models.value.some(isBuiltin) && (
-          <button type="button" disabled={busy} onClick={() => void importBuiltin()}>
+          <button type="button" disabled={busy} onClick={() => void services.modelStore.importBuiltin()}>
             Restore the built-in model
           </button>
         )}
       </form>
       <AccessTokenField />
-      <div role="status">{looking.value && <p class="hint">Checking {looking.value} …</p>}</div>
-      {repo.value && <RepoFiles busy={busy} />}
-      {planned.value && <Plan plan={planned.value} />}
+      <div role="status">{inspecting.value && <p class="hint">Checking {inspecting.value} …</p>}</div>
+      {repoListing.value && <RepoFiles busy={busy} />}
+      {plannedImport.value && <Plan plan={plannedImport.value} />}
     </section>
   );
 }
 
 function RepoFiles({ busy }: { busy: boolean }) {
-  const { name, files } = repo.value!;
+  const { name, files } = repoListing.value!;
   return (
     <div class="card column-card">
       <h3>{name}</h3>
@@ -92,7 +85,12 @@ function RepoFiles({ busy }: { busy: boolean }) {
           <li key={path}>
             <span class="file-name">{path}</span>
             <span class="hint nowrap">{formatBytes(bytes)}</span>
-            <button type="button" disabled={busy} aria-label={`Import ${path}`} onClick={() => void planUrl(url)}>
+            <button
+              type="button"
+              disabled={busy}
+              aria-label={`Import ${path}`}
+              onClick={() => void services.importPlanner.planUrl(url)}
+            >
               Import
             </button>
           </li>
@@ -133,14 +131,14 @@ function Plan({ plan: { name, inspection } }: { plan: PlannedImport }) {
         )}
       </p>
       <div class="row">
-        <button type="button" class="primary" onClick={() => void startPlanned()}>
+        <button type="button" class="primary" onClick={() => void services.importPlanner.startPlanned()}>
           Start import
         </button>
         <button
           type="button"
           class="quiet"
           onClick={() => {
-            planned.value = undefined;
+            plannedImport.value = undefined;
           }}
         >
           Cancel

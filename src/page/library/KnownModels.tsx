@@ -1,7 +1,8 @@
 import { formatBytes } from '../../contract/format-bytes.ts';
-import { looking, planUrl } from '../services/planned-import.ts';
+import { services } from '../services/services.ts';
+import { inspecting, runningImport } from '../state/imports.ts';
+import { models } from '../state/models.ts';
 import { loadOptionsOf, settings } from '../state/settings.ts';
-import { models, runningImport } from '../state/state.ts';
 import { fitShort, fitText } from './fit-text.ts';
 import { bitsOf, expectSpeedOfFile, KNOWN_MODELS, type KnownFile, type KnownModel, urlOf } from './known-models.ts';
 import { deviceFigures } from './ModelDetails.tsx';
@@ -56,9 +57,9 @@ function FileRow({ model, file }: { model: KnownModel; file: KnownFile }) {
       ) : (
         <button
           type="button"
-          disabled={runningImport.value !== undefined || looking.value !== undefined}
+          disabled={runningImport.value !== undefined || inspecting.value !== undefined}
           aria-label={`Import ${model.name}, ${file.mix}`}
-          onClick={() => void planUrl(url)}
+          onClick={() => void services.importPlanner.planUrl(url)}
         >
           Import
         </button>

@@ -1,10 +1,12 @@
 import type { ComponentChildren } from 'preact';
 import { useEffect } from 'preact/hooks';
 import { formatBytes } from '../../contract/format-bytes.ts';
-import { askToPersist, disk, refreshDisk } from '../services/disk-space.ts';
-import { forgetImport, importModel } from '../services/models.ts';
+import { askToPersist, refreshDisk } from '../services/disk-space.ts';
+import { services } from '../services/services.ts';
 import { urlSource } from '../state/access-token.ts';
-import { models, runningImport, sessions, unfinished } from '../state/state.ts';
+import { disk, storedSessions } from '../state/disk.ts';
+import { runningImport, unfinished } from '../state/imports.ts';
+import { models } from '../state/models.ts';
 import { AddModel } from './AddModel.tsx';
 import { KnownModels } from './KnownModels.tsx';
 import { StoredModel } from './StoredModel.tsx';
@@ -57,7 +59,7 @@ function Unfinished() {
                 type="button"
                 class="primary"
                 aria-label={`Continue import of ${name}`}
-                onClick={() => void importModel(urlSource(sourceUrl), name)}
+                onClick={() => void services.modelStore.import(urlSource(sourceUrl), name)}
               >
                 Continue
               </button>
@@ -66,7 +68,7 @@ function Unfinished() {
               type="button"
               class="quiet"
               aria-label={`Delete import of ${name}`}
-              onClick={() => void forgetImport(id)}
+              onClick={() => void services.modelStore.forgetImport(id)}
             >
               Delete
             </button>
@@ -81,7 +83,7 @@ function Unfinished() {
 function DiskUse() {
   if (!disk.value) return null;
   const { usedBytes, quotaBytes, persisted } = disk.value;
-  const cachedBytes = sessions.value.reduce((sum, { bytes }) => sum + bytes, 0);
+  const cachedBytes = storedSessions.value.reduce((sum, { bytes }) => sum + bytes, 0);
   return (
     <div class="disk">
       <div class="gauge" role="img" aria-label={`${formatBytes(usedBytes)} of ${formatBytes(quotaBytes)} used`}>

@@ -1,8 +1,8 @@
 import { formatBytes } from '../../contract/format-bytes.ts';
 import type { ModelSummary } from '../../contract/import-api.ts';
 import { formatCount } from '../../ui/format.ts';
+import { adapter } from '../state/models.ts';
 import { loadOptionsOf, settings } from '../state/settings.ts';
-import { adapter } from '../state/state.ts';
 import { ASSUMED_GPU_BYTES, ASSUMED_RATES, type DeviceFigures, expectSpeed } from './expected-speed.ts';
 import { fitText } from './fit-text.ts';
 

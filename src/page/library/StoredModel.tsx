@@ -2,8 +2,10 @@ import { useState } from 'preact/hooks';
 import { formatBytes } from '../../contract/format-bytes.ts';
 import type { ModelSummary } from '../../contract/import-api.ts';
 import { formatCount } from '../../ui/format.ts';
-import { isBuiltin, removeModel, repairModel, useModel, verifyModel } from '../services/models.ts';
-import { loaded, loading, runningImport } from '../state/state.ts';
+import { isBuiltin } from '../services/builtin-model.ts';
+import { services } from '../services/services.ts';
+import { runningImport } from '../state/imports.ts';
+import { loaded, loading } from '../state/models.ts';
 import { ModelDetails } from './ModelDetails.tsx';
 
 const DAMAGED = 'Damaged: some data differs from what was imported.';
@@ -46,7 +48,7 @@ function ConfirmDelete({ model, onDone }: { model: ModelSummary; onDone: () => v
   return (
     <div class="row">
       <span>Delete it and free {formatBytes(model.storedBytes)}?</span>
-      <button type="button" class="bad" onClick={() => void removeModel(model).then(onDone)}>
+      <button type="button" class="bad" onClick={() => void services.modelStore.remove(model).then(onDone)}>
         Delete {model.name}
       </button>
       <button type="button" class="quiet" onClick={onDone}>
@@ -70,10 +72,10 @@ function Actions({ model, verdict, onVerdict, onDelete }: ActionsProps) {
   const busy = runningImport.value !== undefined || loading.value !== undefined;
   const verify = async (): Promise<void> => {
     onVerdict('');
-    const damaged = await verifyModel(model);
+    const damaged = await services.modelStore.verify(model);
     if (damaged !== undefined) onVerdict(damaged === 0 ? INTACT : DAMAGED);
   };
-  const repair = (): void => void repairModel(model).then(() => onVerdict(''));
+  const repair = (): void => void services.modelStore.repair(model).then(() => onVerdict(''));
   return (
     <div class="row">
       {!inUse && model.state === 'complete' && (
@@ -82,7 +84,7 @@ function Actions({ model, verdict, onVerdict, onDelete }: ActionsProps) {
           class="primary"
           disabled={busy}
           aria-label={`Use ${name}`}
-          onClick={() => void useModel(model)}
+          onClick={() => void services.modelLoader.use(model)}
         >
           Use
         </button>

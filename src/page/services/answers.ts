@@ -1,9 +1,7 @@
-/** Writing: what is sent to the model, and where its words go. */
-
-import type { GenerateEvent, GenerateRequest, GenerateResult } from '../../contract/engine-api.ts';
-import { aborted, errorToData } from '../../contract/errors.ts';
+/** What the user does in a conversation: send, edit, regenerate, continue. The model's answers are written here too. */
+import type { EngineApi, GenerateResult } from '../../contract/engine-api.ts';
+import { errorToData, throwIfAborted } from '../../contract/errors.ts';
 import { proxy } from '../../contract/rpc.ts';
-import { messagesFor, textFor } from '../state/context-window.ts';
 import {
   addTurn,
   type Conversation,
@@ -14,120 +12,150 @@ import {
   turnOf,
 } from '../state/conversation-tree.ts';
 import { beginConversation, current, currentPath, streaming, updateConversation } from '../state/conversations.ts';
-import { samplingOf } from '../state/generation-settings.ts';
+import { canSend, experiment, generating, isChat, overflow, prefill } from '../state/generation.ts';
+import { loaded } from '../state/models.ts';
 import { newId } from '../state/new-id.ts';
-import { lossyOf, settings } from '../state/settings.ts';
-import {
-  announcement,
-  canSend,
-  type Experiment,
-  experiment,
-  generating,
-  isChat,
-  loaded,
-  loading,
-  overflow,
-  prefill,
-  problem,
-  stopping,
-} from '../state/state.ts';
+import { announcement, problem } from '../state/notices.ts';
+import { settings } from '../state/settings.ts';
+import { requestFor, statsOf } from './answer-request.ts';
+import type { EngineRuns } from './engine-runs.ts';
 import { report } from './problems.ts';
-import { answered, leaveCache, prepareSession } from './sessions.ts';
-import { engine } from './workers.ts';
+import type { Sessions } from './sessions.ts';
+import { StreamedTurn } from './streamed-turn.ts';
 
-/** Tokens come faster than a page needs to be drawn. */
-const SHOW_EVERY_MS = 40;
-/** How much of an answer a crash may cost. */
-const KEEP_EVERY_MS = 2000;
+/** What answers need from the rest of the page. */
+export interface AnswerDependencies {
+  engine: Pick<EngineApi, 'generate'>;
+  runs: EngineRuns;
+  sessions: Pick<Sessions, 'prepare' | 'answered'>;
+}
 
-/** Adds the user's words and lets the model answer, or continue the text. An empty text continues. */
-export async function send(text: string): Promise<void> {
-  if (!canSend.value) return;
-  await stopAndWait(); // in another conversation
-  const { id } = current.value ?? beginConversation(isChat.value ? 'chat' : 'text');
-  const last = currentPath.value.at(-1);
-  if (text === '') {
-    if (last) await answer(id, last.id);
-    return;
+/** Where the model writes. */
+interface AnswerTarget {
+  conversationId: string;
+  /** Id of the turn before the answer; null for the first turn. */
+  after: string | null;
+  /** A turn that the model continues; undefined: it begins a new one. */
+  continued: Turn | undefined;
+}
+
+export class Answers {
+  readonly #engine: AnswerDependencies['engine'];
+  readonly #runs: EngineRuns;
+  readonly #sessions: AnswerDependencies['sessions'];
+
+  constructor({ engine, runs, sessions }: AnswerDependencies) {
+    this.#engine = engine;
+    this.#runs = runs;
+    this.#sessions = sessions;
   }
-  const turn = newTurn('user', last?.id ?? null, text);
-  updateConversation(id, (conversation) => addTurn(conversation, turn));
-  await answer(id, turn.id);
-}
 
-/** Another version of a message, and an answer to it. */
-export async function editMessage(turn: Turn, text: string): Promise<void> {
-  const conversation = current.value;
-  if (!conversation || !canSend.value || text.trim() === '') return;
-  const edited = newTurn('user', turn.parent, text.trim());
-  updateConversation(conversation.id, (before) => addTurn(before, edited));
-  await answer(conversation.id, edited.id);
-}
+  /** Adds the user's text and lets the model answer it. With an empty text, the model continues what is there. */
+  async send(text: string): Promise<void> {
+    if (!(await this.#engineIsReady())) return;
+    const { id } = current.value ?? beginConversation(isChat.value ? 'chat' : 'text');
+    const last = currentPath.value.at(-1);
+    if (text === '') {
+      if (last) await this.answerAfter(id, last.id);
+      return;
+    }
+    const turn = newTurn('user', last?.id ?? null, text);
+    updateConversation(id, (conversation) => addTurn(conversation, turn));
+    await this.answerAfter(id, turn.id);
+  }
 
-/** Another version of the whole text, by the user. */
-export function editText(text: string): void {
-  const conversation = current.value;
-  if (!conversation || text === '' || text === textOf(currentPath.value)) return;
-  updateConversation(conversation.id, (before) => ({
-    ...addTurn(before, newTurn('user', null, text)),
-    seenFrom: undefined,
-  }));
-}
+  /** Adds another version of a message, and an answer to it. */
+  async editMessage(turn: Turn, text: string): Promise<void> {
+    const conversation = current.value;
+    if (!conversation || text.trim() === '' || !(await this.#engineIsReady())) return;
+    const edited = newTurn('user', turn.parent, text.trim());
+    updateConversation(conversation.id, (before) => addTurn(before, edited));
+    await this.answerAfter(conversation.id, edited.id);
+  }
 
-/** Another version of an answer. */
-export async function regenerate(turn: Turn): Promise<void> {
-  if (current.value && turn.parent !== null && canSend.value) await answer(current.value.id, turn.parent);
-}
+  /** Adds another version of the whole text, written by the user. */
+  editText(text: string): void {
+    const conversation = current.value;
+    if (!conversation || text === '' || text === textOf(currentPath.value)) return;
+    updateConversation(conversation.id, (before) => ({
+      ...addTurn(before, newTurn('user', null, text)),
+      seenFrom: undefined,
+    }));
+  }
 
-/** Goes on with an answer that was stopped or reached its length. */
-export async function continueAnswer(turn: Turn): Promise<void> {
-  if (current.value && canSend.value) await answer(current.value.id, turn.parent, turn);
-}
+  /** Adds another version of an answer. */
+  async regenerate(turn: Turn): Promise<void> {
+    const id = current.value?.id;
+    if (id === undefined || turn.parent === null || !(await this.#engineIsReady())) return;
+    await this.answerAfter(id, turn.parent);
+  }
 
-export function stop(): void {
-  if (!generating.value && !experiment.value) return;
-  stopping.value = true;
-  void engine.stop();
-}
+  /** Continues an answer that was stopped or reached its maximum length. */
+  async continueAnswer(turn: Turn): Promise<void> {
+    const id = current.value?.id;
+    if (id === undefined || !(await this.#engineIsReady())) return;
+    await this.#start({ conversationId: id, after: turn.parent, continued: turn });
+  }
 
-/** Settles when nothing has the engine for itself. */
-let running: Promise<void> = Promise.resolve();
+  /** Lets the model write a turn after turn `after`. Never rejects: errors are shown to the user. */
+  answerAfter(conversationId: string, after: string | null): Promise<void> {
+    return this.#start({ conversationId, after, continued: undefined });
+  }
 
-export async function stopAndWait(): Promise<void> {
-  stop();
-  await running;
-}
+  /** Whether an answer may start. One that is being written in another conversation is stopped first. */
+  async #engineIsReady(): Promise<boolean> {
+    if (!canSend.value) return false;
+    await this.#runs.stopAndWait();
+    // The user may have started something else while this waited.
+    return !generating.value && !experiment.value;
+  }
 
-/**
- * Lets work of the experts' view have the engine; nothing where an answer or other such work has it. What else needs the
- * engine (another model) ends it by `stopAndWait`. Never throws: what goes wrong is shown.
- */
-export async function runExperiment(
-  kind: Experiment['kind'],
-  work: (onProgress: (done: number, total: number) => void) => Promise<void>,
-): Promise<void> {
-  if (!loaded.value || generating.value || experiment.value || loading.value) return;
-  problem.value = undefined;
-  announcement.value = '';
-  experiment.value = { kind, done: 0, total: 0 };
-  let over = false;
-  const onProgress = (done: number, total: number): void => {
-    // Callbacks come by another way than results, and may be late.
-    if (!over) experiment.value = { kind, done, total };
-  };
-  const alone = async (): Promise<void> => {
-    await leaveCache();
-    if (stopping.value) throw aborted();
-    await work(onProgress);
-  };
-  running = alone()
-    .catch(report)
-    .finally(() => {
-      over = true;
-      experiment.value = undefined;
-      stopping.value = false;
+  #start(target: AnswerTarget): Promise<void> {
+    return this.#runs.start((signal) => this.#write(target, signal));
+  }
+
+  /** Writes one answer. Another conversation may be opened meanwhile: the text still goes into this one. */
+  async #write({ conversationId, after, continued }: AnswerTarget, signal: AbortSignal): Promise<void> {
+    const turn = continued ?? newTurn('model', after, '');
+    const conversation = beginAnswer(conversationId, turn, continued !== undefined);
+    if (!conversation) return; // deleted
+    const textBefore = continued?.text ?? '';
+    const streamed = new StreamedTurn({
+      conversationId,
+      turnId: turn.id,
+      textBefore,
+      kind: conversation.kind,
+      signal,
     });
-  await running;
+    const storeTurn = (changes: Partial<Turn>): void => {
+      streamed.end();
+      updateConversation(conversationId, (before) => changeTurn(before, turn.id, changes));
+    };
+    try {
+      const until = continued?.id ?? after ?? turn.id;
+      const result = await this.#generate(conversation, until, streamed, signal);
+      storeTurn({ text: streamed.textWith(result.text), stats: statsOf(result, loaded.value?.context, continued) });
+      announcement.value = result.text;
+      this.#sessions.answered(conversationId);
+    } catch (error) {
+      storeTurn({ text: streamed.text });
+      reportFailure(error, conversationId, after ?? turn.id);
+    } finally {
+      endAnswer(conversationId, turn.id);
+    }
+  }
+
+  /** @param until id of the last turn in the prompt */
+  async #generate(
+    conversation: Conversation,
+    until: string,
+    streamed: StreamedTurn,
+    signal: AbortSignal,
+  ): Promise<GenerateResult> {
+    await this.#sessions.prepare(conversation.id);
+    throwIfAborted(signal);
+    return await this.#engine.generate(requestFor(conversation, until, settings.value), proxy(streamed.onEvent));
+  }
 }
 
 const newTurn = (by: Turn['by'], parent: string | null, text: string): Turn => ({
@@ -139,125 +167,39 @@ const newTurn = (by: Turn['by'], parent: string | null, text: string): Turn => (
   ...(by === 'model' && loaded.value && { model: loaded.value.summary.name }),
 });
 
-/** Lets the model write the turn after `after`, or go on with `continued`. */
-export function answer(conversationId: string, after: string | null, continued?: Turn): Promise<void> {
-  running = writeAnswer(conversationId, after, continued);
-  return running;
-}
-
-/**
- * Lets the model write the turn after `after`, or go on with `continued`. Never throws: what goes wrong is shown.
- * The conversation may leave the page meanwhile, the words still go into it.
- */
-async function writeAnswer(conversationId: string, after: string | null, continued: Turn | undefined): Promise<void> {
-  const turn = continued ?? newTurn('model', after, '');
-  const before = continued?.text ?? '';
-  const started = updateConversation(
+/** Adds the empty turn, unless a turn is continued, and notes the model. undefined: the conversation does not exist. */
+function beginAnswer(conversationId: string, turn: Turn, isContinued: boolean): Conversation | undefined {
+  const summary = loaded.value?.summary;
+  const begun = updateConversation(
     conversationId,
-    (conversation) => withModel(continued ? conversation : addTurn(conversation, turn)),
+    (conversation) => ({
+      ...(isContinued ? conversation : addTurn(conversation, turn)),
+      changedAt: Date.now(),
+      ...(summary && { modelId: summary.id, modelName: summary.name }),
+    }),
     false,
   );
-  if (!started) return;
+  if (!begun) return undefined;
   problem.value = undefined;
   overflow.value = undefined;
   announcement.value = '';
   generating.value = true;
-  const shown = showingText(conversationId, turn.id, before, started.kind === 'chat');
-  try {
-    await prepareSession(conversationId);
-    if (stopping.value) throw aborted();
-    const result = await engine.generate(requestFor(started, continued?.id ?? after ?? turn.id), proxy(shown.onEvent));
-    shown.end();
-    const text = shown.joined(result.text);
-    updateConversation(conversationId, (conversation) =>
-      changeTurn(conversation, turn.id, { text, stats: statsOf(result, continued) }),
-    );
-    announcement.value = result.text;
-    answered(conversationId);
-  } catch (error) {
-    shown.end();
-    updateConversation(conversationId, (conversation) => changeTurn(conversation, turn.id, { text: shown.text() }));
-    if (errorToData(error).code === 'context-overflow' && loaded.value) {
-      overflow.value = { conversationId, after: after ?? turn.id, context: loaded.value.context };
-    } else report(error);
-  } finally {
-    // Nothing came: no empty answer is left standing.
-    updateConversation(conversationId, (conversation) =>
-      turnOf(conversation, turn.id)?.text === '' ? removeTurn(conversation, turn.id) : conversation,
-    );
-    generating.value = false;
-    stopping.value = false;
-    prefill.value = undefined;
-    streaming.value = undefined;
-  }
+  return begun;
 }
 
-function withModel(conversation: Conversation): Conversation {
-  const summary = loaded.value?.summary;
-  return { ...conversation, changedAt: Date.now(), ...(summary && { modelId: summary.id, modelName: summary.name }) };
+/** A prompt that exceeds the context is the user's decision (`overflow`), all else is an error. */
+function reportFailure(error: unknown, conversationId: string, after: string): void {
+  if (errorToData(error).code === 'context-overflow' && loaded.value)
+    overflow.value = { conversationId, after, context: loaded.value.context };
+  else report(error);
 }
 
-function requestFor(conversation: Conversation, until: string): GenerateRequest {
-  const lossy = lossyOf(settings.value);
-  return {
-    input:
-      conversation.kind === 'chat'
-        ? { kind: 'chat', messages: messagesFor(conversation, until) }
-        : { kind: 'text', text: textFor(conversation, until) },
-    maxTokens: conversation.generation.maxTokens,
-    sampling: samplingOf(conversation.generation),
-    ...(lossy && { lossy }),
-  };
-}
-
-function statsOf(
-  { promptTokens, reusedTokens, tokens, timings, cache, finishReason }: GenerateResult,
-  continued: Turn | undefined,
-): Turn['stats'] {
-  const contextFull =
-    finishReason === 'length' &&
-    promptTokens.length + tokens.length >= (loaded.value?.context ?? Number.POSITIVE_INFINITY);
-  return {
-    promptTokens: promptTokens.length - (continued?.stats?.tokens ?? 0),
-    newTokens: promptTokens.length - reusedTokens,
-    tokens: tokens.length + (continued?.stats?.tokens ?? 0),
-    tokensPerSecond: timings.decodeTokensPerSecond,
-    prefillMs: timings.prefillMs,
-    hitRate: cache.hitRate,
-    finishReason,
-    ...(contextFull && { contextFull }),
-  };
-}
-
-/** Shows words as they come, a few times a second, and keeps them every now and then. */
-function showingText(conversationId: string, turnId: string, before: string, isMessage: boolean) {
-  let text = before;
-  // The first token of an answer brings the space that stood before it.
-  const joined = (added: string): string => (isMessage && before === '' ? added.trimStart() : before + added);
-  let added = '';
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  let keptAt = performance.now();
-  const show = (): void => {
-    timer = undefined;
-    streaming.value = { conversationId, turnId, text };
-    if (performance.now() - keptAt < KEEP_EVERY_MS) return;
-    keptAt = performance.now();
-    updateConversation(conversationId, (conversation) => changeTurn(conversation, turnId, { text }));
-  };
-  show();
-  return {
-    text: () => text,
-    joined,
-    onEvent(event: GenerateEvent): void {
-      if (event.type === 'prefill') {
-        prefill.value = { done: event.tokensDone, total: event.tokensTotal };
-        return;
-      }
-      prefill.value = undefined;
-      added += event.token.text;
-      text = joined(added);
-      if (!stopping.value) timer ??= setTimeout(show, SHOW_EVERY_MS);
-    },
-    end: () => clearTimeout(timer),
-  };
+function endAnswer(conversationId: string, turnId: string): void {
+  // An answer without a first token leaves no empty turn.
+  updateConversation(conversationId, (conversation) =>
+    turnOf(conversation, turnId)?.text === '' ? removeTurn(conversation, turnId) : conversation,
+  );
+  generating.value = false;
+  prefill.value = undefined;
+  streaming.value = undefined;
 }

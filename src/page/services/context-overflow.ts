@@ -1,79 +1,107 @@
-/** What the user can do where a conversation is more than the context holds. Nothing is left out unasked. */
-
+/** What the user can do if a conversation exceeds the context. Nothing is left out unless the user asks for it. */
+import type { EngineApi } from '../../contract/engine-api.ts';
 import { MixtabError } from '../../contract/errors.ts';
 import { cutText, firstKept, positionAt } from '../state/context-window.ts';
 import { type Conversation, pathOf, textOf } from '../state/conversation-tree.ts';
 import { conversations, current, currentPath, openConversation, updateConversation } from '../state/conversations.ts';
+import { experiment, generating, overflow } from '../state/generation.ts';
+import { loaded } from '../state/models.ts';
 import { changeSettings } from '../state/settings.ts';
-import { experiment, generating, loaded, overflow } from '../state/state.ts';
-import { answer } from './answers.ts';
-import { reloadModel } from './models.ts';
+import type { Answers } from './answers.ts';
+import type { ModelLoader } from './model-loader.ts';
 import { report } from './problems.ts';
-import { engine } from './workers.ts';
 
-/** Tokens that a template puts around a message, at most about. */
-const MESSAGE_OVERHEAD = 8;
+/** Estimate of the tokens that a template puts around one message; the real number is rarely higher. */
+const TEMPLATE_TOKENS_PER_MESSAGE = 8;
 
-/** Takes the oldest part of the conversation out of the model's sight (not off the page), and tries again. */
-export async function leaveOutOldest(): Promise<void> {
-  const conversation = current.value;
-  const context = loaded.value?.context;
-  if (!conversation || context === undefined || generating.value || experiment.value) return;
-  const after = overflow.value?.after;
-  try {
-    const seenFrom = await (conversation.kind === 'chat'
-      ? chatFrom(conversation, context)
-      : textFrom(conversation, context));
-    if (!seenFrom) {
-      throw new MixtabError(
-        'context-overflow',
-        'The last message alone is more than the context holds.',
-        'Shorten it, or raise the context in the settings.',
-      );
+/** What the remedies need from the rest of the page. */
+export interface ContextOverflowDependencies {
+  engine: Pick<EngineApi, 'tokenize'>;
+  answers: Pick<Answers, 'answerAfter'>;
+  loader: Pick<ModelLoader, 'reload'>;
+}
+
+export class ContextOverflow {
+  readonly #engine: ContextOverflowDependencies['engine'];
+  readonly #answers: ContextOverflowDependencies['answers'];
+  readonly #loader: ContextOverflowDependencies['loader'];
+
+  constructor({ engine, answers, loader }: ContextOverflowDependencies) {
+    this.#engine = engine;
+    this.#answers = answers;
+    this.#loader = loader;
+  }
+
+  /** Hides the oldest part of the conversation from the model (it stays on the page), and tries again. */
+  async leaveOutOldest(): Promise<void> {
+    const conversation = current.value;
+    const context = loaded.value?.context;
+    if (!conversation || context === undefined || generating.value || experiment.value) return;
+    const after = overflow.value?.after;
+    try {
+      const seenFrom = await this.#positionToKeep(conversation, context);
+      updateConversation(conversation.id, (before) => ({ ...before, seenFrom }));
+    } catch (error) {
+      report(error);
+      return;
     }
-    updateConversation(conversation.id, (before) => ({ ...before, seenFrom }));
-  } catch (error) {
-    report(error);
-    return;
+    const last = currentPath.value.at(-1);
+    if (after !== undefined || last?.by === 'user' || conversation.kind === 'text')
+      await this.#answers.answerAfter(conversation.id, last?.id ?? null);
   }
-  const path = currentPath.value;
-  if (after !== undefined || path.at(-1)?.by === 'user' || conversation.kind === 'text')
-    await answer(conversation.id, path.at(-1)?.id ?? null);
-}
 
-async function chatFrom(conversation: Conversation, context: number): Promise<Conversation['seenFrom']> {
-  const path = pathOf(conversation);
-  const lengths = await Promise.all(
-    path.map(async ({ text }) => (await engine.tokenize(text)).length + MESSAGE_OVERHEAD),
-  );
-  const fixed = (await engine.tokenize(conversation.generation.systemPrompt)).length + MESSAGE_OVERHEAD;
-  const kept = firstKept(path, lengths, fixed, context);
-  return kept === undefined ? undefined : { turn: path[kept].id, offset: 0 };
-}
+  /** Doubles the context, up to what the model was trained for, and tries again. */
+  async raiseContext(): Promise<void> {
+    const context = largerContext();
+    if (context === undefined) return;
+    const pending = overflow.value;
+    changeSettings({ context });
+    await this.#loader.reload();
+    if (pending && loaded.value && conversations.value.some(({ id }) => id === pending.conversationId)) {
+      openConversation(pending.conversationId);
+      await this.#answers.answerAfter(pending.conversationId, pending.after);
+    }
+  }
 
-async function textFrom(conversation: Conversation, context: number): Promise<Conversation['seenFrom']> {
-  const path = pathOf(conversation);
-  const text = textOf(path);
-  return positionAt(path, cutText(text, (await engine.tokenize(text)).length, context));
-}
+  /**
+   * Finds the position from which the model is to see the conversation.
+   * @throws MixtabError `context-overflow` if even the last message is too long
+   */
+  async #positionToKeep(conversation: Conversation, context: number): Promise<Conversation['seenFrom'] & object> {
+    const seenFrom = await (conversation.kind === 'chat'
+      ? this.#chatPosition(conversation, context)
+      : this.#textPosition(conversation, context));
+    if (seenFrom) return seenFrom;
+    throw new MixtabError(
+      'context-overflow',
+      'The last message alone exceeds the context.',
+      'Shorten it, or raise the context in the settings.',
+    );
+  }
 
-/** Doubles the context, as far as the model was trained for, and tries again. */
-export async function raiseContext(): Promise<void> {
-  const next = largerContext();
-  if (next === undefined) return;
-  const pending = overflow.value;
-  changeSettings({ context: next });
-  await reloadModel();
-  if (pending && loaded.value && conversations.value.some(({ id }) => id === pending.conversationId)) {
-    openConversation(pending.conversationId);
-    await answer(pending.conversationId, pending.after);
+  async #chatPosition(conversation: Conversation, context: number): Promise<Conversation['seenFrom']> {
+    const path = pathOf(conversation);
+    const [systemTokens, ...tokens] = await Promise.all(
+      [conversation.generation.systemPrompt, ...path.map(({ text }) => text)].map(
+        async (text) => (await this.#engine.tokenize(text)).length + TEMPLATE_TOKENS_PER_MESSAGE,
+      ),
+    );
+    const kept = firstKept(path, tokens, systemTokens, context);
+    return kept === undefined ? undefined : { turn: path[kept].id, offset: 0 };
+  }
+
+  async #textPosition(conversation: Conversation, context: number): Promise<Conversation['seenFrom']> {
+    const path = pathOf(conversation);
+    const text = textOf(path);
+    const tokens = await this.#engine.tokenize(text);
+    return positionAt(path, cutText(text, tokens.length, context));
   }
 }
 
-/** The context that {@link raiseContext} would set; undefined where the model knows no longer one. */
+/** The context that {@link ContextOverflow.raiseContext} would set; undefined if the model supports no larger one. */
 export function largerContext(): number | undefined {
   const model = loaded.value;
   if (!model) return undefined;
-  const most = model.summary.config.contextLength;
-  return model.context < most ? Math.min(most, 2 * model.context) : undefined;
+  const max = model.summary.config.contextLength;
+  return model.context < max ? Math.min(max, 2 * model.context) : undefined;
 }

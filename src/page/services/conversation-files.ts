@@ -4,7 +4,7 @@ import { fileName, fromFile, toJson, toMarkdown } from '../state/conversation-tr
 import type { Conversation } from '../state/conversation-tree.ts';
 import { addConversations, conversations, openConversation } from '../state/conversations.ts';
 import { newId } from '../state/new-id.ts';
-import { announcement } from '../state/state.ts';
+import { announcement } from '../state/notices.ts';
 import { report } from './problems.ts';
 
 export function exportConversation(conversation: Conversation, format: 'json' | 'md'): void {

@@ -1,17 +1,7 @@
-/** How much of the disk the browser gives, and whether it will keep what is there. */
-import { signal } from '@preact/signals';
+/** How much disk space the browser grants, and whether it keeps the data. */
+import { type Disk, disk } from '../state/disk.ts';
 
-export interface Disk {
-  usedBytes: number;
-  /** What the browser allows this page; some browsers first name less than they give. */
-  quotaBytes: number;
-  /** The browser has promised not to clear it to make room. */
-  persisted: boolean;
-}
-
-/** undefined until asked, and where the browser does not say. */
-export const disk = signal<Disk | undefined>(undefined);
-
+/** Asks the browser, and sets `disk`. */
 export async function refreshDisk(): Promise<void> {
   try {
     const [{ usage, quota }, persisted] = await Promise.all([
@@ -21,21 +11,21 @@ export async function refreshDisk(): Promise<void> {
     disk.value =
       usage !== undefined && quota !== undefined ? { usedBytes: usage, quotaBytes: quota, persisted } : undefined;
   } catch {
-    disk.value = undefined; // an old browser, or a private window: nothing to say
+    disk.value = undefined; // an old browser, or a private window
   }
 }
 
-/** Asks the browser to keep our data; it may ask the user (Firefox does), or decide by itself. Workers cannot ask. */
+/** Asks the browser to keep the page's data. Firefox asks the user; other browsers decide by themselves. Workers cannot ask. */
 export async function askToPersist(): Promise<void> {
   try {
     if (!(await navigator.storage.persisted())) await navigator.storage.persist();
   } catch {
-    // A browser without it keeps data as it likes.
+    // The browser cannot be asked, and decides by itself when to clear data.
   }
   await refreshDisk();
 }
 
-/** Whether so many bytes more find room; undefined where it is not known. */
+/** Whether `bytes` more fit on the disk; undefined if that is unknown. */
 export function fitsOnDisk(bytes: number, state: Disk | undefined): boolean | undefined {
   return state ? bytes <= state.quotaBytes - state.usedBytes : undefined;
 }

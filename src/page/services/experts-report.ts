@@ -1,33 +1,34 @@
-/** What the experts do, asked for again and again while somebody looks. */
+/** What the expert cache holds and does, polled while it is shown. */
 import { signal } from '@preact/signals';
 import { useEffect } from 'preact/hooks';
 import type { ExpertsReport } from '../../contract/engine-api.ts';
-import { experiment, generating, loaded } from '../state/state.ts';
+import { experiment, generating } from '../state/generation.ts';
+import { loaded } from '../state/models.ts';
 import { engine } from './workers.ts';
 
-/** While tokens are computed, and while nothing happens. */
-const ASK_EVERY_MS = { running: 250, idle: 1000 };
+/** While the engine computes, and while it is idle. */
+const POLL_MS = { computing: 250, idle: 1000 };
 
-const report = signal<ExpertsReport | undefined>(undefined);
+const newest = signal<ExpertsReport | undefined>(undefined);
 
-/** The newest report; asked for while the component that calls this is on the page and the page is seen. */
-export function useReport(): ExpertsReport | undefined {
+/** The newest report. The engine is asked while the calling component is mounted and the page is visible. */
+export function useExpertsReport(): ExpertsReport | undefined {
   useEffect(() => {
     let timer: ReturnType<typeof setTimeout>;
-    let gone = false;
-    const ask = async (): Promise<void> => {
+    let unmounted = false;
+    const poll = async (): Promise<void> => {
       if (!document.hidden) {
-        const newest = await engine.experts().catch(() => undefined);
-        if (gone) return;
-        report.value = newest;
+        const answer = await engine.experts().catch(() => undefined);
+        if (unmounted) return;
+        newest.value = answer;
       }
-      timer = setTimeout(ask, generating.value || experiment.value ? ASK_EVERY_MS.running : ASK_EVERY_MS.idle);
+      timer = setTimeout(poll, generating.value || experiment.value ? POLL_MS.computing : POLL_MS.idle);
     };
-    void ask();
+    void poll();
     return () => {
-      gone = true;
+      unmounted = true;
       clearTimeout(timer);
     };
   }, []);
-  return loaded.value && report.value;
+  return loaded.value && newest.value;
 }

@@ -1,12 +1,7 @@
 /** Repositories on Hugging Face: which GGUF files they have. */
 import { type AccessToken, authorization, gatedError, HUGGING_FACE } from '../../contract/access-token.ts';
 import { MixtabError } from '../../contract/errors.ts';
-
-export interface RepoFile {
-  path: string;
-  bytes: number;
-  url: string;
-}
+import type { RepoFile } from '../state/imports.ts';
 
 /** `owner/name` as people write it, or the address of its page; undefined for anything else. */
 export function repoFrom(text: string): string | undefined {

@@ -1,40 +1,9 @@
-/** When sessions are saved and restored, with an engine that only notes what it is asked. */
-import { beforeEach, expect, it, vi } from 'vitest';
+/** When sessions are saved and restored. The engine is a stand-in that records its calls. */
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import type { LoadedModel } from '../../contract/engine-api.ts';
+import { aborted } from '../../contract/errors.ts';
 import type { StoredSession } from '../../contract/import-api.ts';
 
-const asked: string[] = [];
-let kept: StoredSession[] = [];
-/** While set, a save takes until it is called. */
-let endSave: ((error?: Error) => void) | undefined;
-let slow = false;
-
-vi.mock('./workers.ts', () => ({
-  engine: {
-    async saveSession(id: string) {
-      asked.push(`save ${id}`);
-      if (slow)
-        await new Promise<void>((resolve, reject) => (endSave = (error) => (error ? reject(error) : resolve())));
-      kept = [...kept.filter((session) => session.id !== id), { id, modelId: 'm', bytes: 60e6 }];
-      return 60e6;
-    },
-    async restoreSession(id: string) {
-      asked.push(`restore ${id}`);
-      return 10;
-    },
-    async stop() {
-      asked.push('stop');
-      endSave?.(aborted());
-    },
-  },
-  importer: {
-    sessions: async () => kept,
-    async removeSessions(ids: string[]) {
-      asked.push(`remove ${ids.join()}`);
-      kept = kept.filter(({ id }) => !ids.includes(id));
-    },
-  },
-}));
 vi.mock('idb-keyval', () => ({
   createStore: () => ({}),
   get: async () => undefined,
@@ -44,140 +13,178 @@ vi.mock('idb-keyval', () => ({
 }));
 vi.stubGlobal(
   'document',
-  Object.assign(new EventTarget(), {
-    visibilityState: 'visible',
-    documentElement: { style: {} },
-    baseURI: 'http://x/',
-  }),
+  Object.assign(new EventTarget(), { visibilityState: 'visible', documentElement: { style: {} } }),
 );
 vi.stubGlobal('location', { hash: '' });
 vi.stubGlobal('addEventListener', () => {});
 
-const { aborted } = await import('../../contract/errors.ts');
 const { conversations, currentId } = await import('../state/conversations.ts');
 const { createConversation } = await import('../state/conversation-tree.ts');
+const { storedSessions } = await import('../state/disk.ts');
+const { experiment } = await import('../state/generation.ts');
 const { defaultGeneration } = await import('../state/generation-settings.ts');
+const { loaded } = await import('../state/models.ts');
 const { changeSettings } = await import('../state/settings.ts');
-const { answered, leaveModel, prepareSession, startSessions } = await import('./sessions.ts');
-const { runExperiment } = await import('./answers.ts');
-const { experiment, loaded, sessions } = await import('../state/state.ts');
+const { EngineRuns } = await import('./engine-runs.ts');
+const { Experiments } = await import('./experiments.ts');
+const { Sessions } = await import('./sessions.ts');
+
+/** Calls of the workers, in order. */
+let calls: string[] = [];
+/** What the store holds. */
+let stored: StoredSession[] = [];
+/** If set, a save lasts until `endSave` is called. */
+let savesAreSlow = false;
+let endSave: ((error?: Error) => void) | undefined;
+
+const engine = {
+  async saveSession(id: string) {
+    calls.push(`save ${id}`);
+    if (savesAreSlow)
+      await new Promise<void>((resolve, reject) => (endSave = (error) => (error ? reject(error) : resolve())));
+    stored = [...stored.filter((session) => session.id !== id), { id, modelId: 'm', bytes: 60e6 }];
+    return 60e6;
+  },
+  async restoreSession(id: string) {
+    calls.push(`restore ${id}`);
+    return 10;
+  },
+  async stop() {
+    calls.push('stop');
+    endSave?.(aborted());
+  },
+};
+const importer = {
+  sessions: async () => stored,
+  async removeSessions(ids: readonly string[]) {
+    calls.push(`remove ${ids.join()}`);
+    stored = stored.filter(({ id }) => !ids.includes(id));
+  },
+};
 
 const conversation = (id: string) => createConversation({ id, kind: 'chat', generation: defaultGeneration('chat') }, 1);
 const model = (id: string) => ({ summary: { id } }) as LoadedModel;
 
+function setVisibility(visibilityState: 'hidden' | 'visible'): void {
+  Object.assign(document, { visibilityState });
+  document.dispatchEvent(new Event('visibilitychange'));
+}
+
+let sessions: InstanceType<typeof Sessions>;
+let end: () => void;
+
 vi.useFakeTimers();
-conversations.value = ['a', 'b', 'c'].map(conversation);
-startSessions();
 
 beforeEach(async () => {
-  slow = false;
-  loaded.value = undefined; // forgets whose the cache was
+  savesAreSlow = false;
+  stored = [];
+  calls = [];
   currentId.value = undefined;
   changeSettings({ keepSessions: true, sessionBudgetMegabytes: 2000 });
   conversations.value = ['a', 'b', 'c'].map(conversation);
-  kept = [];
   loaded.value = model('m');
-  await vi.advanceTimersByTimeAsync(20_000);
-  asked.length = 0;
+  sessions = new Sessions({ engine, importer });
+  end = sessions.start();
+  await vi.advanceTimersByTimeAsync(1);
 });
 
-it('is saved when nothing was written for a while, once, and not between the answers of a lively conversation', async () => {
-  answered('a');
+afterEach(() => end());
+
+it('saves once when nothing was written for a while, and not between the answers of a lively conversation', async () => {
+  sessions.answered('a');
   await vi.advanceTimersByTimeAsync(8000);
-  await prepareSession('a');
-  answered('a');
+  await sessions.prepare('a');
+  sessions.answered('a');
   await vi.advanceTimersByTimeAsync(8000);
-  expect(asked).toEqual([]);
+  expect(calls).toEqual([]);
   await vi.advanceTimersByTimeAsync(60_000);
-  expect(asked).toEqual(['save a']);
+  expect(calls).toEqual(['save a']);
 });
 
-it('goes to the disk when another conversation is opened, which is restored; leafing through them touches none', async () => {
-  kept = [
+it('saves when another conversation is opened, and restores that one; those passed by are not touched', async () => {
+  stored = [
     { id: 'b', modelId: 'm', bytes: 1 },
     { id: 'c', modelId: 'other', bytes: 1 },
   ];
-  answered('a');
+  sessions.answered('a');
   for (const id of ['b', 'c', 'a', 'b']) {
     currentId.value = id;
     await vi.advanceTimersByTimeAsync(100);
   }
-  expect(asked).toEqual([]);
+  expect(calls).toEqual([]);
   await vi.advanceTimersByTimeAsync(1000);
-  expect(asked).toEqual(['save a', 'restore b']);
-  // Nothing new: not saved again. Another model's session is left alone.
+  expect(calls).toEqual(['save a', 'restore b']);
+  // Nothing is new in b, so it is not saved. The session of c belongs to another model, so it is not restored.
   currentId.value = 'c';
   await vi.advanceTimersByTimeAsync(1000);
-  expect(asked).toEqual(['save a', 'restore b']);
+  expect(calls).toEqual(['save a', 'restore b']);
 });
 
-it('an answer does not wait for an idle save of its own conversation, but for that of another one', async () => {
-  slow = true;
-  answered('a');
+it('lets an answer stop an idle save of its own conversation, but wait for that of another one', async () => {
+  savesAreSlow = true;
+  sessions.answered('a');
   await vi.advanceTimersByTimeAsync(11_000);
-  await prepareSession('a');
-  expect(asked).toEqual(['save a', 'stop']);
-  answered('a');
-  const other = prepareSession('b');
+  await sessions.prepare('a');
+  expect(calls).toEqual(['save a', 'stop']);
+  sessions.answered('a');
+  const other = sessions.prepare('b');
   await vi.advanceTimersByTimeAsync(0);
-  expect(asked).toEqual(['save a', 'stop', 'save a']);
+  expect(calls).toEqual(['save a', 'stop', 'save a']);
   endSave?.();
   await other;
-  expect(asked).not.toContain('restore b'); // nothing was kept of it
+  expect(calls).not.toContain('restore b'); // b has no stored session
 });
 
-it('before the model leaves, and when the page is hidden', async () => {
-  answered('a');
-  await leaveModel();
-  expect(asked).toEqual(['save a']);
-  answered('a');
-  Object.assign(document, { visibilityState: 'hidden' });
-  document.dispatchEvent(new Event('visibilitychange'));
+it('saves before the model leaves the GPU, and when the page is hidden', async () => {
+  sessions.answered('a');
+  await sessions.save();
+  expect(calls).toEqual(['save a']);
+  sessions.answered('a');
+  setVisibility('hidden');
   await vi.advanceTimersByTimeAsync(1);
-  Object.assign(document, { visibilityState: 'visible' });
-  expect(asked).toEqual(['save a', 'save a']);
+  setVisibility('visible');
+  expect(calls).toEqual(['save a', 'save a']);
 });
 
-it('goes with its conversation; one that was deleted while it was written is not kept', async () => {
-  kept = [{ id: 'b', modelId: 'm', bytes: 1 }];
+it('removes the session of a deleted conversation, and saves none that was deleted during its answer', async () => {
+  stored = [{ id: 'b', modelId: 'm', bytes: 1 }];
   conversations.value = conversations.value.filter(({ id }) => id !== 'b');
   await vi.advanceTimersByTimeAsync(1);
-  answered('b');
+  sessions.answered('b');
   await vi.advanceTimersByTimeAsync(60_000);
-  expect(asked).toEqual(['remove b']);
+  expect(calls).toEqual(['remove b']);
 });
 
-it('a smaller budget lets the oldest go; switched off, all go and nothing is saved', async () => {
-  kept = ['a', 'b', 'c'].map((id) => ({ id, modelId: 'm', bytes: 60e6 }));
-  await prepareSession('x');
+it('removes the oldest for a smaller budget; if switched off, removes all and saves nothing', async () => {
+  stored = ['a', 'b', 'c'].map((id) => ({ id, modelId: 'm', bytes: 60e6 }));
+  await sessions.prepare('x');
   changeSettings({ sessionBudgetMegabytes: 130 });
   await vi.advanceTimersByTimeAsync(1);
-  expect(asked).toEqual(['remove a']);
+  expect(calls).toEqual(['remove a']);
   changeSettings({ keepSessions: false });
   await vi.advanceTimersByTimeAsync(1);
-  expect(asked).toEqual(['remove a', 'remove b,c']);
-  expect(sessions.value).toEqual([]);
-  answered('a');
-  await leaveModel();
-  expect(asked).toHaveLength(2);
+  expect(calls).toEqual(['remove a', 'remove b,c']);
+  expect(storedSessions.value).toEqual([]);
+  sessions.answered('a');
+  await sessions.save();
+  expect(calls).toHaveLength(2);
 });
 
-it('is saved before the experts’ view takes the cache, never meanwhile, and restored after; what comes late holds nobody up', async () => {
+it('saves before an experiment, not during it, and restores after it; late progress does not revive it', async () => {
+  const experiments = new Experiments({ runs: new EngineRuns(engine), sessions });
   currentId.value = 'a';
-  answered('a');
-  let late = (): void => {};
-  const run = runExperiment('routing', async (onProgress) => {
-    asked.push('read');
-    late = () => onProgress(1, 2);
+  sessions.answered('a');
+  let reportLate = (): void => {};
+  await experiments.run('routing', async (onProgress) => {
+    calls.push('read');
+    reportLate = () => onProgress(1, 2);
     await vi.advanceTimersByTimeAsync(20_000);
-    Object.assign(document, { visibilityState: 'hidden' });
-    document.dispatchEvent(new Event('visibilitychange'));
+    setVisibility('hidden');
     await vi.advanceTimersByTimeAsync(1);
-    Object.assign(document, { visibilityState: 'visible' });
+    setVisibility('visible');
   });
-  await run;
-  late();
+  reportLate();
   expect(experiment.value).toBeUndefined();
   await vi.advanceTimersByTimeAsync(1000);
-  expect(asked).toEqual(['save a', 'read', 'restore a']);
+  expect(calls).toEqual(['save a', 'read', 'restore a']);
 });

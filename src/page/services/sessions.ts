@@ -1,199 +1,243 @@
 /**
- * What the model has read of a conversation (the engine's KV cache), kept on the disk: after a reload or a look at
- * another conversation only what is new has to be read. Nothing here is needed for an answer, so a failure costs time only.
+ * Keeps the engine's KV cache of conversations on the disk. After a reload, or after a visit to another conversation, only
+ * new tokens need prefill. No answer depends on it: if saving or restoring fails, the prompt is computed again.
  *
- * Saved: when another conversation is opened, before the model leaves the GPU, when the page is hidden, and when nothing
- * was written for a while. Restored: when a conversation is opened, at the latest before an answer.
+ * Saved: when another conversation is opened, before the model leaves the GPU, when the page is hidden, and some seconds
+ * after an answer. Restored: when a conversation is opened, and at the latest before an answer in it.
  */
+
 import { effect, untracked } from '@preact/signals';
+import type { EngineApi } from '../../contract/engine-api.ts';
 import { errorToData, MixtabError } from '../../contract/errors.ts';
-import type { StoredSession } from '../../contract/import-api.ts';
+import type { ImportApi, StoredSession } from '../../contract/import-api.ts';
 import { conversations, currentId } from '../state/conversations.ts';
+import { storedSessions } from '../state/disk.ts';
+import { experiment, generating } from '../state/generation.ts';
+import { loaded, loading } from '../state/models.ts';
 import { settings } from '../state/settings.ts';
-import { experiment, generating, loaded, loading, sessions } from '../state/state.ts';
 import { report } from './problems.ts';
-import { engine, importer } from './workers.ts';
+import { SerialQueue } from './serial-queue.ts';
 
-/** A session is written whole, so not after each answer of a lively conversation. */
-const IDLE_MS = 10_000;
-/** Who leafs through conversations does not want each of them. */
-const LOOK_MS = 400;
+/** Delay from an answer to its save. A save writes the whole cache, so a lively conversation is not saved at each answer. */
+const SAVE_DELAY_MS = 10_000;
+/** Delay from opening a conversation to its restore. Conversations that are only passed by are not restored. */
+const RESTORE_DELAY_MS = 400;
 
-/** Whose words the engine's cache holds. */
-let cacheOwner: string | undefined;
-/** The cache holds more than the disk. */
-let unsaved = false;
-/** The conversation that is being saved because nothing else was to do: an answer need not wait for that. */
-let savingIdly: string | undefined;
-/** The user knows that the disk is full. */
-let notified = false;
-/** One thing after another; never rejects. */
-let work: Promise<void> = Promise.resolve();
-let idle: ReturnType<typeof setTimeout> | undefined;
-
-function queued(job: () => Promise<void>): Promise<void> {
-  work = work.then(job).catch(failed);
-  return work;
+/** The calls that sessions need from the workers. */
+export interface SessionClients {
+  engine: Pick<EngineApi, 'saveSession' | 'restoreSession' | 'stop'>;
+  importer: Pick<ImportApi, 'sessions' | 'removeSessions'>;
 }
 
-function failed(error: unknown): void {
-  const { code } = errorToData(error);
-  // Stopped for something better to do, or overtaken by it: there will be another time.
-  if (code === 'aborted' || code === 'busy' || code === 'no-model-loaded') return;
-  if (code !== 'storage-full' && code !== 'storage-unavailable') {
-    report(error);
-    return;
+export class Sessions {
+  readonly #engine: SessionClients['engine'];
+  readonly #importer: SessionClients['importer'];
+  /** All saves, restores and removals: one after another. */
+  readonly #queue = new SerialQueue((error) => this.#onFailure(error));
+  /** Id of the conversation whose keys and values the engine's cache holds. */
+  #cacheOwner: string | undefined;
+  /** The cache holds tokens that the disk does not. */
+  #unsaved = false;
+  /** Id of the conversation that is being saved by the timer. An answer in it stops that save rather than wait. */
+  #savingIdly: string | undefined;
+  #saveTimer: ReturnType<typeof setTimeout> | undefined;
+  /** The user has been told of a full disk. */
+  #notified = false;
+
+  constructor({ engine, importer }: SessionClients) {
+    this.#engine = engine;
+    this.#importer = importer;
   }
-  if (notified) return;
-  notified = true;
-  report(
-    new MixtabError(
-      code,
-      code === 'storage-full'
-        ? 'The disk is full: what the model has read is not kept.'
-        : 'The browser does not keep what the model has read.',
-      'No conversation is lost; after a reload it is read again. To make room remove a model, or lower the disk for conversations in the settings.',
-    ),
-  );
-}
 
-/** Once conversations and settings are there. */
-export function startSessions(): void {
-  void queued(async () => {
-    await refresh();
-    await drop(({ id }) => !conversations.value.some((conversation) => conversation.id === id)); // deleted in the last moment
-  });
-  effect(() => {
-    if (loaded.value) return;
-    cacheOwner = undefined;
-    unsaved = false;
-  });
-  effect(lookAtCurrent);
-  effect(followDeletions());
-  effect(() => {
-    const { keepSessions, sessionBudgetMegabytes } = settings.value;
-    notified = false;
-    void queued(() => trim(keepSessions ? sessionBudgetMegabytes * 1e6 : 0));
-  });
-  document.addEventListener('visibilitychange', () => {
-    if (document.visibilityState === 'hidden') void queued(save);
-  });
-}
-
-/** Another conversation is on the page: the one before is saved, and this one restored. */
-function lookAtCurrent(): () => void {
-  const id = currentId.value;
-  const free = loaded.value && !loading.value && !generating.value && !experiment.value;
-  const timer =
-    free && id !== undefined && id !== cacheOwner
-      ? setTimeout(() => void queued(() => turnTo(id)), LOOK_MS)
-      : undefined;
-  return () => clearTimeout(timer);
-}
-
-function followDeletions(): () => void {
-  let before = new Set<string>();
-  return () => {
-    const now = new Set(conversations.value.map(({ id }) => id));
-    const gone = [...before].filter((id) => !now.has(id));
-    before = now;
-    if (gone.length === 0) return;
-    if (cacheOwner !== undefined && gone.includes(cacheOwner)) unsaved = false;
-    untracked(() => {
-      void queued(async () => {
-        await refresh(); // another tab may have saved it
-        await drop(({ id }) => gone.includes(id));
-      });
+  /**
+   * Begins to follow the page's state. Conversations and settings must be loaded.
+   * @returns a function that ends it
+   */
+  start(): () => void {
+    void this.#queue.add(async () => {
+      await this.#refresh();
+      // Conversations that were deleted just before the page was closed.
+      await this.#remove(({ id }) => !conversations.value.some((conversation) => conversation.id === id));
     });
-  };
-}
-
-/** Before an answer: the cache is this conversation's, as far as it was kept. */
-export async function prepareSession(id: string): Promise<void> {
-  clearTimeout(idle);
-  if (savingIdly === id) void engine.stop();
-  await queued(() => turnTo(id));
-}
-
-/** After an answer. */
-export function answered(id: string): void {
-  if (!conversations.value.some((conversation) => conversation.id === id)) return; // deleted meanwhile
-  cacheOwner = id;
-  unsaved = true;
-  clearTimeout(idle);
-  idle = setTimeout(() => void queued(saveIdly), IDLE_MS);
-}
-
-/** Before the model leaves the GPU. */
-export async function leaveModel(): Promise<void> {
-  clearTimeout(idle);
-  await queued(save);
-}
-
-/** Removes all that is kept. */
-export const clearSessions = (): Promise<void> => queued(() => drop(() => true));
-
-/** Before something else than a conversation fills the cache: what is not saved is, then the cache is nobody's. */
-export async function leaveCache(): Promise<void> {
-  await leaveModel();
-  cacheOwner = undefined;
-  unsaved = false;
-}
-
-async function turnTo(id: string): Promise<void> {
-  if (cacheOwner === id || !loaded.value || !settings.value.keepSessions) return;
-  await save();
-  await refresh();
-  if (sessions.value.some((session) => session.id === id && session.modelId === loaded.value?.summary.id)) {
-    if ((await engine.restoreSession(id)) > 0) cacheOwner = id;
-    else await refresh(); // it did not fit, and is gone
+    const onVisibility = (): void => {
+      if (document.visibilityState === 'hidden') void this.#queue.add(() => this.#save());
+    };
+    document.addEventListener('visibilitychange', onVisibility);
+    const ends = [
+      effect(() => this.#followModel()),
+      effect(() => this.#followCurrent()),
+      effect(this.#deletionFollower()),
+      effect(() => this.#followSettings()),
+      () => document.removeEventListener('visibilitychange', onVisibility),
+      () => clearTimeout(this.#saveTimer),
+    ];
+    return () => {
+      for (const end of ends) end();
+    };
   }
-}
 
-async function saveIdly(): Promise<void> {
-  savingIdly = cacheOwner;
-  try {
-    await save();
-  } finally {
-    savingIdly = undefined;
+  /** Before an answer: fills the cache with this conversation's session, if one is stored. */
+  async prepare(id: string): Promise<void> {
+    clearTimeout(this.#saveTimer);
+    if (this.#savingIdly === id) void this.#engine.stop();
+    await this.#queue.add(() => this.#switchTo(id));
   }
-}
 
-async function save(): Promise<void> {
-  const { keepSessions, sessionBudgetMegabytes } = settings.value;
-  if (cacheOwner === undefined || !unsaved || !keepSessions || !loaded.value) return;
-  unsaved = false;
-  try {
-    await engine.saveSession(cacheOwner, sessionBudgetMegabytes * 1e6);
-  } catch (error) {
-    // Not lost yet, as long as the cache is there; a full disk would be as full the next time.
-    unsaved = errorToData(error).code !== 'storage-full';
-    throw error;
-  } finally {
-    await refresh();
+  /** After an answer: the cache now belongs to this conversation and is to be saved. */
+  answered(id: string): void {
+    if (!conversations.value.some((conversation) => conversation.id === id)) return; // deleted during the answer
+    this.#cacheOwner = id;
+    this.#unsaved = true;
+    clearTimeout(this.#saveTimer);
+    this.#saveTimer = setTimeout(() => void this.#queue.add(() => this.#saveIdly()), SAVE_DELAY_MS);
   }
-}
 
-/** After the store changed by itself: sessions go with their model. */
-export const refreshSessions = (): Promise<void> => queued(refresh);
+  /** Saves what is unsaved now. To be called before the model leaves the GPU. */
+  async save(): Promise<void> {
+    clearTimeout(this.#saveTimer);
+    await this.#queue.add(() => this.#save());
+  }
 
-async function refresh(): Promise<void> {
-  sessions.value = await importer.sessions();
-}
+  /** Saves what is unsaved; the cache then belongs to no conversation. To be called before an experiment overwrites it. */
+  async releaseCache(): Promise<void> {
+    await this.save();
+    this.#forgetCache();
+  }
 
-async function drop(which: (session: StoredSession) => boolean): Promise<void> {
-  const ids = sessions.value.filter(which).map(({ id }) => id);
-  if (ids.length === 0) return;
-  await importer.removeSessions(ids);
-  await refresh();
-}
+  /** Removes all stored sessions. */
+  clear(): Promise<void> {
+    return this.#queue.add(() => this.#remove(() => true));
+  }
 
-/** Removes the oldest until the rest takes at most so many bytes. */
-async function trim(budget: number): Promise<void> {
-  let bytes = sessions.value.reduce((sum, session) => sum + session.bytes, 0);
-  await drop((session) => {
-    const goes = bytes > budget;
-    if (goes) bytes -= session.bytes;
-    return goes;
-  });
+  /** Reads the list again. To be called after a model was removed: the store then removes the model's sessions. */
+  refresh(): Promise<void> {
+    return this.#queue.add(() => this.#refresh());
+  }
+
+  #forgetCache(): void {
+    this.#cacheOwner = undefined;
+    this.#unsaved = false;
+  }
+
+  #followModel(): void {
+    if (!loaded.value) this.#forgetCache();
+  }
+
+  /** Switches to the conversation on the page once it has been there for a while and the engine is idle. */
+  #followCurrent(): () => void {
+    const id = currentId.value;
+    const idle = loaded.value && !loading.value && !generating.value && !experiment.value;
+    const timer =
+      idle && id !== undefined && id !== this.#cacheOwner
+        ? setTimeout(() => void this.#queue.add(() => this.#switchTo(id)), RESTORE_DELAY_MS)
+        : undefined;
+    return () => clearTimeout(timer);
+  }
+
+  /** @returns an effect that removes the sessions of deleted conversations */
+  #deletionFollower(): () => void {
+    let before = new Set<string>();
+    return () => {
+      const now = new Set(conversations.value.map(({ id }) => id));
+      const deleted = [...before].filter((id) => !now.has(id));
+      before = now;
+      if (deleted.length === 0) return;
+      if (this.#cacheOwner !== undefined && deleted.includes(this.#cacheOwner)) this.#unsaved = false;
+      untracked(() => {
+        void this.#queue.add(async () => {
+          await this.#refresh(); // another tab may have saved it since
+          await this.#remove(({ id }) => deleted.includes(id));
+        });
+      });
+    };
+  }
+
+  #followSettings(): void {
+    const { keepSessions, sessionBudgetMegabytes } = settings.value;
+    this.#notified = false;
+    void this.#queue.add(() => this.#trim(keepSessions ? sessionBudgetMegabytes * 1e6 : 0));
+  }
+
+  // ---------------------------------------------------------------- jobs of the queue
+
+  /** Saves the cache of the conversation before, and restores that of conversation `id` if it is stored. */
+  async #switchTo(id: string): Promise<void> {
+    if (this.#cacheOwner === id || !loaded.value || !settings.value.keepSessions) return;
+    await this.#save();
+    await this.#refresh();
+    const modelId = loaded.value?.summary.id;
+    if (!storedSessions.value.some((session) => session.id === id && session.modelId === modelId)) return;
+    const tokens = await this.#engine.restoreSession(id);
+    if (tokens > 0) this.#cacheOwner = id;
+    else await this.#refresh(); // it did not fit into the context, and the engine removed it
+  }
+
+  async #saveIdly(): Promise<void> {
+    this.#savingIdly = this.#cacheOwner;
+    try {
+      await this.#save();
+    } finally {
+      this.#savingIdly = undefined;
+    }
+  }
+
+  async #save(): Promise<void> {
+    const { keepSessions, sessionBudgetMegabytes } = settings.value;
+    if (this.#cacheOwner === undefined || !this.#unsaved || !keepSessions || !loaded.value) return;
+    this.#unsaved = false;
+    try {
+      await this.#engine.saveSession(this.#cacheOwner, sessionBudgetMegabytes * 1e6);
+    } catch (error) {
+      // The cache can be saved later. After `storage-full` it is not tried again: the disk would still be full.
+      this.#unsaved = errorToData(error).code !== 'storage-full';
+      throw error;
+    } finally {
+      await this.#refresh();
+    }
+  }
+
+  async #refresh(): Promise<void> {
+    storedSessions.value = await this.#importer.sessions();
+  }
+
+  async #remove(matches: (session: StoredSession) => boolean): Promise<void> {
+    const ids = storedSessions.value.filter(matches).map(({ id }) => id);
+    if (ids.length === 0) return;
+    await this.#importer.removeSessions(ids);
+    await this.#refresh();
+  }
+
+  /** Removes the oldest sessions until the others take at most `budget` bytes. */
+  async #trim(budget: number): Promise<void> {
+    let bytes = storedSessions.value.reduce((sum, session) => sum + session.bytes, 0);
+    await this.#remove((session) => {
+      const exceeds = bytes > budget;
+      if (exceeds) bytes -= session.bytes;
+      return exceeds;
+    });
+  }
+
+  /** Reports storage errors once, and all others always. */
+  #onFailure(error: unknown): void {
+    const { code } = errorToData(error);
+    // Stopped by an answer, or the engine does something else by now: there will be another save.
+    if (code === 'aborted' || code === 'busy' || code === 'no-model-loaded') return;
+    if (code !== 'storage-full' && code !== 'storage-unavailable') {
+      report(error);
+      return;
+    }
+    if (this.#notified) return;
+    this.#notified = true;
+    const cause =
+      code === 'storage-full'
+        ? 'The disk is full, so what the model has read was not saved'
+        : 'The browser did not save what the model has read';
+    report(
+      new MixtabError(
+        code,
+        `${cause}; no conversation is lost.`,
+        'To free space, remove a model, or lower the disk space for conversations in the settings.',
+      ),
+    );
+  }
 }

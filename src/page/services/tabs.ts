@@ -1,69 +1,76 @@
 /**
- * Other tabs with this page: which models they have on the GPU. Told by locks, since a tab that is closed or crashes gives its
- * own back by itself.
+ * Other tabs with this page: which models they have on the GPU. Each tab holds a Web Lock named after its model, because
+ * the browser releases the locks of a tab that is closed or crashes.
  */
-import { effect, signal } from '@preact/signals';
+import { effect } from '@preact/signals';
 import { MixtabError } from '../../contract/errors.ts';
+import { loaded, loadedElsewhere } from '../state/models.ts';
 import { newId } from '../state/new-id.ts';
-import { loaded } from '../state/state.ts';
 
-const PREFIX = 'mixtab-loaded/';
-const SELF = newId();
+/** A lock's name is this prefix, the model's id, a slash, and the tab's id. */
+const LOCK_PREFIX = 'mixtab-loaded/';
 
-/** Ids of the models that other tabs have loaded. */
-export const loadedElsewhere = signal<string[]>([]);
+/** This tab's lock and its channel to the other tabs. */
+export class Tabs {
+  readonly #tabId = newId();
+  #channel: BroadcastChannel | undefined;
+  /** Releases the lock that this tab holds. */
+  #releaseLock = (): void => {};
 
-let channel: BroadcastChannel | undefined;
-let release = (): void => {};
+  /** @param onChange called when another tab has imported or removed a model */
+  start(onChange: () => void): void {
+    if (!navigator.locks) return; // the page came over http: WebGPU is missing too, so no model is ever loaded
+    this.#channel = new BroadcastChannel('mixtab-tabs');
+    this.#channel.onmessage = () => {
+      void this.refresh();
+      onChange();
+    };
+    // A tab that is closed sends no message.
+    document.addEventListener('visibilitychange', () => void this.refresh());
+    effect(() => void this.#lockModel(loaded.value?.summary.id));
+    void this.refresh();
+  }
 
-/** @param onChange another tab has imported or removed a model */
-export function startTabs(onChange: () => void): void {
-  if (!navigator.locks) return; // not over https: nothing is loaded either
-  channel = new BroadcastChannel('mixtab-tabs');
-  channel.onmessage = () => {
-    void refreshTabs();
-    onChange();
-  };
-  document.addEventListener('visibilitychange', () => void refreshTabs()); // a closed tab says no farewell
-  effect(() => void holdModelLock(loaded.value?.summary.id));
-  void refreshTabs();
-}
+  /** Makes the other tabs refresh what they know of locks and models. */
+  notify(): void {
+    this.#channel?.postMessage('changed');
+  }
 
-/** Tells other tabs to look again. */
-export const notifyTabs = (): void => channel?.postMessage('changed');
-
-export async function refreshTabs(): Promise<void> {
-  const { held = [] } = (await navigator.locks?.query()) ?? {};
-  loadedElsewhere.value = held.flatMap(({ name = '' }) => {
-    const [modelId, tab] = name.startsWith(PREFIX) ? name.slice(PREFIX.length).split('/') : [];
-    return modelId && tab !== SELF ? [modelId] : [];
-  });
-}
-
-/** @throws MixtabError `busy` where another tab has the model loaded: it reads its experts from the store */
-export async function requireUnusedElsewhere(model: { id: string; name: string }): Promise<void> {
-  await refreshTabs();
-  if (!loadedElsewhere.value.includes(model.id)) return;
-  throw new MixtabError(
-    'busy',
-    `${model.name} is in use in another tab.`,
-    'Close that tab, or choose another model there.',
-  );
-}
-
-/** Holds the lock of the model that is loaded here, until another one is. */
-async function holdModelLock(modelId: string | undefined): Promise<void> {
-  release();
-  release = () => {};
-  if (modelId !== undefined) {
-    await new Promise<void>((held) => {
-      void navigator.locks.request(`${PREFIX}${modelId}/${SELF}`, () => {
-        held();
-        return new Promise<void>((done) => {
-          release = done;
-        });
-      });
+  /** Updates `loadedElsewhere`. */
+  async refresh(): Promise<void> {
+    const { held = [] } = (await navigator.locks?.query()) ?? {};
+    loadedElsewhere.value = held.flatMap(({ name = '' }) => {
+      const [modelId, tabId] = name.startsWith(LOCK_PREFIX) ? name.slice(LOCK_PREFIX.length).split('/') : [];
+      return modelId && tabId !== this.#tabId ? [modelId] : [];
     });
   }
-  notifyTabs();
+
+  /** @throws MixtabError `busy` if another tab has the model loaded, because that tab still reads experts from the store */
+  async requireUnusedElsewhere(model: { id: string; name: string }): Promise<void> {
+    await this.refresh();
+    if (!loadedElsewhere.value.includes(model.id)) return;
+    throw new MixtabError(
+      'busy',
+      `${model.name} is in use in another tab.`,
+      'Close that tab, or choose another model there.',
+    );
+  }
+
+  /** Releases the lock of the model before and takes that of `modelId`. */
+  async #lockModel(modelId: string | undefined): Promise<void> {
+    this.#releaseLock();
+    this.#releaseLock = () => {};
+    if (modelId !== undefined) {
+      await new Promise<void>((granted) => {
+        void navigator.locks.request(`${LOCK_PREFIX}${modelId}/${this.#tabId}`, () => {
+          granted();
+          // The lock is held until this promise resolves.
+          return new Promise<void>((resolve) => {
+            this.#releaseLock = resolve;
+          });
+        });
+      });
+    }
+    this.notify();
+  }
 }

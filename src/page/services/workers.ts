@@ -1,5 +1,7 @@
-/** The page's two workers, started with the page. */
+/** Starts the page's two workers. Only services may import this module; tests pass their own objects instead. */
 import { createEngineClient, createImportClient } from '../../connect/worker-clients.ts';
+import type { EngineApi } from '../../contract/engine-api.ts';
+import type { ImportApi } from '../../contract/import-api.ts';
 
-export const importer = createImportClient().api;
-export const engine = createEngineClient().api;
+export const importer: ImportApi = createImportClient().api;
+export const engine: EngineApi = createEngineClient().api;

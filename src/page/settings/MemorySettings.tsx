@@ -1,7 +1,8 @@
 import { formatBytes } from '../../contract/format-bytes.ts';
-import { clearSessions } from '../services/sessions.ts';
+import { services } from '../services/services.ts';
+import { storedSessions } from '../state/disk.ts';
+import { loaded } from '../state/models.ts';
 import { changeSettings, type Settings, settings } from '../state/settings.ts';
-import { loaded, sessions } from '../state/state.ts';
 import { type Field, MEMORY, type MemoryKey, SESSIONS } from './fields.ts';
 import { NumberField } from './NumberField.tsx';
 
@@ -49,7 +50,7 @@ function MemoryUse() {
 
 /** Whether to keep what the model has read of conversations on disk, and how much of it. */
 function ConversationCache() {
-  const bytes = sessions.value.reduce((sum, session) => sum + session.bytes, 0);
+  const bytes = storedSessions.value.reduce((sum, session) => sum + session.bytes, 0);
   return (
     <>
       <div class="field">
@@ -77,9 +78,9 @@ function ConversationCache() {
         ))}
       {bytes > 0 && (
         <p class="hint">
-          Now: {formatBytes(bytes)} for {sessions.value.length}{' '}
-          {sessions.value.length === 1 ? 'conversation' : 'conversations'}.{' '}
-          <button type="button" class="link" onClick={() => void clearSessions()}>
+          Now: {formatBytes(bytes)} for {storedSessions.value.length}{' '}
+          {storedSessions.value.length === 1 ? 'conversation' : 'conversations'}.{' '}
+          <button type="button" class="link" onClick={() => void services.sessions.clear()}>
             Clear cache
           </button>
         </p>

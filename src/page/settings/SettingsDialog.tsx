@@ -1,11 +1,11 @@
 import { useState } from 'preact/hooks';
 import { Dialog } from '../../ui/Dialog.tsx';
-import { reloadModel } from '../services/models.ts';
+import { services } from '../services/services.ts';
 import { current } from '../state/conversations.ts';
 import { changeGeneration, currentGeneration, currentKind } from '../state/current-settings.ts';
+import { isChat } from '../state/generation.ts';
 import { defaultGeneration, PRESETS, presetOf } from '../state/generation-settings.ts';
 import { type Appearance, changeSettings, DEFAULT_SETTINGS, settings } from '../state/settings.ts';
-import { isChat } from '../state/state.ts';
 import { LOSSY, MEMORY, SAMPLING } from './fields.ts';
 import { MemorySettings } from './MemorySettings.tsx';
 import { NumberField } from './NumberField.tsx';
@@ -22,7 +22,7 @@ export function SettingsDialog({ onClose }: { onClose: () => void }) {
   const [opened] = useState(settings.value);
   const close = (): void => {
     onClose();
-    if (MEMORY.some(({ key }) => settings.value[key] !== opened[key])) void reloadModel();
+    if (MEMORY.some(({ key }) => settings.value[key] !== opened[key])) void services.modelLoader.reload();
   };
   return (
     <Dialog title="Settings" onClose={close}>

@@ -4,13 +4,14 @@ import { Icon } from '../../ui/icons.tsx';
 import { ChatView } from '../chat/ChatView.tsx';
 import { ExpertsPage, ExpertsPanel } from '../experts/lazy.tsx';
 import { LibraryPage } from '../library/LibraryPage.tsx';
-import { importFiles } from '../services/planned-import.ts';
+import { services } from '../services/services.ts';
 import { SettingsDialog } from '../settings/SettingsDialog.tsx';
 import { Sidebar } from '../sidebar/Sidebar.tsx';
 import { current, openConversation } from '../state/conversations.ts';
 import { panelOpen, togglePanel } from '../state/experts-panel.ts';
+import { loaded, loading } from '../state/models.ts';
+import { announcement } from '../state/notices.ts';
 import { showView, view } from '../state/route.ts';
-import { announcement, loaded, loading } from '../state/state.ts';
 import { Notices } from './Notices.tsx';
 
 /** Up to this width the sidebar is a drawer on top of the page; layout.css has the same. */
@@ -149,7 +150,7 @@ function useDrop(): boolean {
       if (!hasFiles(event)) return;
       event.preventDefault();
       setOver(false);
-      importFiles([...(event.dataTransfer?.files ?? [])]);
+      services.importPlanner.planFiles([...(event.dataTransfer?.files ?? [])]);
     };
     addEventListener('dragover', onOver);
     addEventListener('dragleave', onLeave);

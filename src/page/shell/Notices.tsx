@@ -4,24 +4,14 @@ import { formatBytes } from '../../contract/format-bytes.ts';
 import type { ModelSummary } from '../../contract/import-api.ts';
 import { formatDuration } from '../../ui/format.ts';
 import { IconButton } from '../../ui/IconButton.tsx';
-import { stop } from '../services/answers.ts';
-import { cancelImport, pauseImport, reloadModel, useEarly, useModel } from '../services/models.ts';
 import { dismissProblem } from '../services/problems.ts';
-import { loadedElsewhere } from '../services/tabs.ts';
+import { services } from '../services/services.ts';
 import { deleted, undoDelete } from '../state/conversations.ts';
+import { experiment, stopping } from '../state/generation.ts';
+import { importedModel, type RunningImport, runningImport } from '../state/imports.ts';
+import { gpuProblem, loaded, loadedElsewhere, loading } from '../state/models.ts';
+import { problem, updateReady } from '../state/notices.ts';
 import { view } from '../state/route.ts';
-import {
-  experiment,
-  gpuProblem,
-  imported,
-  loaded,
-  loading,
-  problem,
-  type RunningImport,
-  runningImport,
-  stopping,
-  updateReady,
-} from '../state/state.ts';
 import { bytesPerSecond } from '../state/transfer-rate.ts';
 
 /** How long a deletion can be undone. */
@@ -37,7 +27,7 @@ export function Notices() {
       {loading.value && <LoadNotice />}
       <OtherTabNotice />
       {experiment.value && view.value !== 'experts' && <ExperimentNotice />}
-      {imported.value && <ImportedNotice model={imported.value} />}
+      {importedModel.value && <ImportedNotice model={importedModel.value} />}
       {deleted.value && <UndoNotice key={deleted.value.id} title={deleted.value.title} />}
       {updateReady.value && (
         <p class="notice">
@@ -59,7 +49,7 @@ function Problem({ error: { code, message, remedy }, onDismiss }: { error: Error
       </p>
       <div class="row">
         {code === 'webgpu-device-lost' && (
-          <button type="button" onClick={() => void reloadModel()}>
+          <button type="button" onClick={() => void services.modelLoader.reload()}>
             Reload model
           </button>
         )}
@@ -91,14 +81,14 @@ function ImportNotice({ running: { kind, name, progress, rate } }: { running: Ru
       {kind === 'import' && (
         <div class="row">
           {progress?.usableId && progress.usableId !== loaded.value?.summary.id && !loading.value && (
-            <button type="button" class="primary" onClick={() => void useEarly()}>
+            <button type="button" class="primary" onClick={() => void services.modelLoader.useEarly()}>
               Use while importing
             </button>
           )}
-          <button type="button" onClick={pauseImport}>
+          <button type="button" onClick={() => services.modelStore.pauseImport()}>
             Pause
           </button>
-          <button type="button" class="quiet" onClick={() => void cancelImport()}>
+          <button type="button" class="quiet" onClick={() => void services.modelStore.cancelImport()}>
             Cancel
           </button>
         </div>
@@ -128,10 +118,10 @@ function ImportedNotice({ model }: { model: ModelSummary }) {
     <div class="notice inline">
       <p>{model.name} is imported.</p>
       <div class="row">
-        <button type="button" onClick={() => void useModel(model)}>
+        <button type="button" onClick={() => void services.modelLoader.use(model)}>
           Use it now
         </button>
-        <IconButton icon="close" label="Dismiss" onClick={() => (imported.value = undefined)} />
+        <IconButton icon="close" label="Dismiss" onClick={() => (importedModel.value = undefined)} />
       </div>
     </div>
   );
@@ -158,7 +148,7 @@ function ExperimentNotice() {
       <p>
         The <a href="#experts">experts view</a> is using the model. You can send a message when it is done.
       </p>
-      <button type="button" disabled={stopping.value} onClick={stop}>
+      <button type="button" disabled={stopping.value} onClick={() => services.runs.stop()}>
         {stopping.value ? 'Stopping' : 'Stop experiment'}
       </button>
     </div>

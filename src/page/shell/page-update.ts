@@ -1,6 +1,6 @@
 /** The service worker makes the page work offline. A new version waits until the user accepts it. */
 import { registerSW } from 'virtual:pwa-register';
-import { updateReady } from '../state/state.ts';
+import { updateReady } from '../state/notices.ts';
 
 export function registerServiceWorker(): void {
   const update = registerSW({

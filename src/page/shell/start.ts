@@ -1,27 +1,37 @@
 /** What happens when the page opens. */
-
 import { MixtabError } from '../../contract/errors.ts';
-import { refreshModels, startModels } from '../services/models.ts';
 import { report } from '../services/problems.ts';
-import { startSessions } from '../services/sessions.ts';
-import { startTabs } from '../services/tabs.ts';
+import { services } from '../services/services.ts';
 import { loadToken } from '../state/access-token.ts';
 import { loadConversations, onStoreFailure } from '../state/conversations.ts';
-import { loadSettings } from '../state/settings.ts';
+import { gpuProblem, models } from '../state/models.ts';
+import { loadSettings, settings } from '../state/settings.ts';
 
+/** Loads what is stored, then a model. Never rejects: errors are shown to the user. */
 export async function start(): Promise<void> {
+  const { sessions, tabs, modelStore } = services;
   onStoreFailure(report);
   try {
     await Promise.all([loadSettings(), loadConversations(), loadToken()]);
-    startSessions();
-    startTabs(() => void refreshModels().catch(report));
-    await startModels();
+    sessions.start();
+    tabs.start(() => void modelStore.refresh().catch(report));
+    await loadFirstModel();
   } catch (error) {
-    report(error instanceof DOMException ? nothingKept(error) : error);
+    report(error instanceof DOMException ? storageBlocked(error) : error);
   }
 }
 
-const nothingKept = ({ message }: DOMException): MixtabError =>
+/** On the first visit the built-in model is imported and loaded. Later the model used last is loaded. */
+async function loadFirstModel(): Promise<void> {
+  const { modelLoader, modelStore } = services;
+  await Promise.all([modelStore.refresh(), modelLoader.probe()]);
+  const complete = models.value.filter(({ state }) => state === 'complete');
+  const last = complete.find(({ id }) => id === settings.value.lastModelId) ?? complete[0];
+  if (last) await modelLoader.load(last);
+  else if (!gpuProblem.value) await modelStore.importBuiltin();
+}
+
+const storageBlocked = ({ message }: DOMException): MixtabError =>
   new MixtabError(
     'storage-unavailable',
     `The browser blocks storage for this page (${message}).`,

@@ -1,9 +1,9 @@
 /** How the conversation on the page is written, or the next one where there is none yet. */
 import { computed } from '@preact/signals';
 import { current, updateConversation } from './conversations.ts';
+import { isChat } from './generation.ts';
 import type { GenerationSettings } from './generation-settings.ts';
 import { changeSettings, newGeneration, settings } from './settings.ts';
-import { isChat } from './state.ts';
 
 export const currentKind = computed(() => (isChat.value ? 'chat' : 'text'));
 export const currentGeneration = computed<GenerationSettings>(

@@ -1,0 +1,44 @@
+/** From a conversation to a request for the engine, and from the result to the figures under the answer. Pure. */
+import type { GenerateRequest, GenerateResult } from '../../contract/engine-api.ts';
+import { messagesFor, textFor } from '../state/context-window.ts';
+import type { Conversation, Turn } from '../state/conversation-tree.ts';
+import { samplingOf } from '../state/generation-settings.ts';
+import { lossyOf, type Settings } from '../state/settings.ts';
+
+/** @param until id of the last turn that the prompt holds */
+export function requestFor(conversation: Conversation, until: string, settings: Settings): GenerateRequest {
+  const lossy = lossyOf(settings);
+  return {
+    input:
+      conversation.kind === 'chat'
+        ? { kind: 'chat', messages: messagesFor(conversation, until) }
+        : { kind: 'text', text: textFor(conversation, until) },
+    maxTokens: conversation.generation.maxTokens,
+    sampling: samplingOf(conversation.generation),
+    ...(lossy && { lossy }),
+  };
+}
+
+/**
+ * @param context tokens that the context holds; undefined if no model is loaded any more
+ * @param continued the turn before it was continued: its tokens count as written, not as prompt
+ */
+export function statsOf(
+  { promptTokens, reusedTokens, tokens, timings, cache, finishReason }: GenerateResult,
+  context: number | undefined,
+  continued: Turn | undefined,
+): Turn['stats'] {
+  const writtenBefore = continued?.stats?.tokens ?? 0;
+  const contextFull =
+    finishReason === 'length' && context !== undefined && promptTokens.length + tokens.length >= context;
+  return {
+    promptTokens: promptTokens.length - writtenBefore,
+    newTokens: promptTokens.length - reusedTokens,
+    tokens: tokens.length + writtenBefore,
+    tokensPerSecond: timings.decodeTokensPerSecond,
+    prefillMs: timings.prefillMs,
+    hitRate: cache.hitRate,
+    finishReason,
+    ...(contextFull && { contextFull }),
+  };
+}

@@ -1,0 +1,37 @@
+/** Constructs all services and passes each what it needs. Nothing is shared otherwise, so tests construct their own. */
+import type { EngineApi } from '../../contract/engine-api.ts';
+import type { ImportApi } from '../../contract/import-api.ts';
+import { Answers } from './answers.ts';
+import { ContextOverflow } from './context-overflow.ts';
+import { EngineRuns } from './engine-runs.ts';
+import { Experiments } from './experiments.ts';
+import { ImportPlanner } from './import-planner.ts';
+import { ModelLoader } from './model-loader.ts';
+import { ModelStore } from './model-store.ts';
+import { Sessions } from './sessions.ts';
+import { Tabs } from './tabs.ts';
+
+export interface Services {
+  answers: Answers;
+  contextOverflow: ContextOverflow;
+  experiments: Experiments;
+  importPlanner: ImportPlanner;
+  modelLoader: ModelLoader;
+  modelStore: ModelStore;
+  runs: EngineRuns;
+  sessions: Sessions;
+  tabs: Tabs;
+}
+
+export function createServices({ engine, importer }: { engine: EngineApi; importer: ImportApi }): Services {
+  const tabs = new Tabs();
+  const runs = new EngineRuns(engine);
+  const sessions = new Sessions({ engine, importer });
+  const answers = new Answers({ engine, runs, sessions });
+  const experiments = new Experiments({ runs, sessions });
+  const modelLoader = new ModelLoader({ engine, runs, sessions });
+  const modelStore = new ModelStore({ importer, loader: modelLoader, sessions, tabs });
+  const importPlanner = new ImportPlanner({ importer, store: modelStore });
+  const contextOverflow = new ContextOverflow({ engine, answers, loader: modelLoader });
+  return { answers, contextOverflow, experiments, importPlanner, modelLoader, modelStore, runs, sessions, tabs };
+}

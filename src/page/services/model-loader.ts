@@ -1,0 +1,111 @@
+/** Loads models onto the GPU, one at a time. */
+import type { EngineApi } from '../../contract/engine-api.ts';
+import { errorToData } from '../../contract/errors.ts';
+import type { ModelSummary } from '../../contract/import-api.ts';
+import { proxy } from '../../contract/rpc.ts';
+import { current, openConversation } from '../state/conversations.ts';
+import { overflow } from '../state/generation.ts';
+import { importedModel, runningImport } from '../state/imports.ts';
+import { adapter, gpuProblem, loaded, loading, models } from '../state/models.ts';
+import { problem } from '../state/notices.ts';
+import { showView } from '../state/route.ts';
+import { changeSettings, loadOptionsOf, settings } from '../state/settings.ts';
+import type { EngineRuns } from './engine-runs.ts';
+import { report } from './problems.ts';
+import { SerialQueue } from './serial-queue.ts';
+import type { Sessions } from './sessions.ts';
+
+/** What loading needs from the rest of the page. */
+export interface ModelLoaderDependencies {
+  engine: Pick<EngineApi, 'probe' | 'load' | 'unload'>;
+  runs: Pick<EngineRuns, 'stopAndWait'>;
+  sessions: Pick<Sessions, 'save'>;
+}
+
+/** Enough of a model to load it. */
+type ModelReference = Pick<ModelSummary, 'id' | 'name'>;
+
+export class ModelLoader {
+  readonly #engine: ModelLoaderDependencies['engine'];
+  readonly #runs: ModelLoaderDependencies['runs'];
+  readonly #sessions: ModelLoaderDependencies['sessions'];
+  /** A model may be imported, and then loaded, while another one is being loaded. */
+  readonly #queue = new SerialQueue(report);
+
+  constructor({ engine, runs, sessions }: ModelLoaderDependencies) {
+    this.#engine = engine;
+    this.#runs = runs;
+    this.#sessions = sessions;
+  }
+
+  /** Asks for the WebGPU adapter. Sets `adapter`, or `gpuProblem` if there is none. */
+  async probe(): Promise<void> {
+    try {
+      adapter.value = await this.#engine.probe();
+    } catch (error) {
+      gpuProblem.value = errorToData(error);
+    }
+  }
+
+  /** Loads a stored model in place of the present one. Never rejects: errors are shown to the user. */
+  load(model: ModelReference): Promise<void> {
+    return this.#queue.add(() => this.#load(model));
+  }
+
+  /** Loads a model and shows a conversation with it: the current one if that fits, else a new one. */
+  async use(model: ModelReference): Promise<void> {
+    importedModel.value = undefined;
+    await this.load(model);
+    if (loaded.value?.summary.id !== model.id) return;
+    if (current.value && current.value.modelId !== model.id) openConversation(undefined);
+    showView('chat');
+  }
+
+  /** Loads the model whose import is running. The import then stores the experts first that the engine asks for. */
+  async useEarly(): Promise<void> {
+    const running = runningImport.value;
+    if (running?.progress?.usableId) await this.use({ id: running.progress.usableId, name: running.name });
+  }
+
+  /** Loads the current model again, after its settings changed or the device was lost. */
+  async reload(): Promise<void> {
+    const id = loaded.value?.summary.id ?? settings.value.lastModelId;
+    const model = models.value.find((candidate) => candidate.id === id);
+    if (model) await this.load(model);
+  }
+
+  /** Frees the GPU. */
+  async unload(): Promise<void> {
+    await this.#leaveModel();
+    await this.#engine.unload();
+    loaded.value = undefined;
+  }
+
+  async #load(model: ModelReference): Promise<void> {
+    if (gpuProblem.value) return;
+    await this.#leaveModel();
+    problem.value = undefined;
+    overflow.value = undefined;
+    loaded.value = undefined;
+    loading.value = { name: model.name, progress: undefined };
+    try {
+      loaded.value = await this.#engine.load(
+        { modelId: model.id, ...loadOptionsOf(settings.value) },
+        proxy((progress) => {
+          if (loading.value) loading.value = { ...loading.value, progress };
+        }),
+      );
+      changeSettings({ lastModelId: model.id });
+    } catch (error) {
+      report(error);
+    } finally {
+      loading.value = undefined;
+    }
+  }
+
+  /** Ends what uses the model, and saves what it has read. */
+  async #leaveModel(): Promise<void> {
+    await this.#runs.stopAndWait();
+    await this.#sessions.save();
+  }
+}

@@ -1,0 +1,72 @@
+/** The text of an answer while it streams: it is shown several times per second, and stored every few seconds. */
+import type { GenerateEvent } from '../../contract/engine-api.ts';
+import { changeTurn } from '../state/conversation-tree.ts';
+import { streaming, updateConversation } from '../state/conversations.ts';
+import { prefill } from '../state/generation.ts';
+
+/** Tokens arrive faster than the page needs to be drawn. */
+const SHOW_EVERY_MS = 40;
+/** A crash of the page loses at most this much of an answer. */
+const STORE_EVERY_MS = 2000;
+
+export interface StreamedTurnOptions {
+  conversationId: string;
+  turnId: string;
+  /** Text that the turn had before; the answer is appended to it. */
+  textBefore: string;
+  kind: 'chat' | 'text';
+  /** Once aborted, no more text is shown. */
+  signal: AbortSignal;
+}
+
+export class StreamedTurn {
+  readonly #options: StreamedTurnOptions;
+  /** Text of the tokens so far. */
+  #added = '';
+  #text: string;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #storedAt = performance.now();
+
+  constructor(options: StreamedTurnOptions) {
+    this.#options = options;
+    this.#text = options.textBefore;
+    this.#show();
+  }
+
+  /** The turn's whole text so far. */
+  get text(): string {
+    return this.#text;
+  }
+
+  /** The turn's text if the model added `added`. A new message loses the leading space that its first token carries. */
+  textWith(added: string): string {
+    const { kind, textBefore } = this.#options;
+    return kind === 'chat' && textBefore === '' ? added.trimStart() : textBefore + added;
+  }
+
+  readonly onEvent = (event: GenerateEvent): void => {
+    if (event.type === 'prefill') {
+      prefill.value = { done: event.tokensDone, total: event.tokensTotal };
+      return;
+    }
+    prefill.value = undefined;
+    this.#added += event.token.text;
+    this.#text = this.textWith(this.#added);
+    if (!this.#options.signal.aborted) this.#timer ??= setTimeout(() => this.#show(), SHOW_EVERY_MS);
+  };
+
+  /** Shows and stores nothing more. */
+  end(): void {
+    clearTimeout(this.#timer);
+  }
+
+  #show(): void {
+    const { conversationId, turnId } = this.#options;
+    const text = this.#text;
+    this.#timer = undefined;
+    streaming.value = { conversationId, turnId, text };
+    if (performance.now() - this.#storedAt < STORE_EVERY_MS) return;
+    this.#storedAt = performance.now();
+    updateConversation(conversationId, (conversation) => changeTurn(conversation, turnId, { text }));
+  }
+}

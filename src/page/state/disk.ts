@@ -1,0 +1,16 @@
+/** Use of the disk, as signals. Changed by the services `disk-space.ts` and `sessions.ts`. */
+import { signal } from '@preact/signals';
+import type { StoredSession } from '../../contract/import-api.ts';
+
+export interface Disk {
+  usedBytes: number;
+  /** What the browser allows this page. Some browsers report less than they later grant. */
+  quotaBytes: number;
+  /** The browser has promised not to clear the data when it needs space. */
+  persisted: boolean;
+}
+
+/** undefined until the browser was asked, and if it does not say. */
+export const disk = signal<Disk | undefined>(undefined);
+/** KV caches of conversations on the disk, oldest first (services/sessions.ts). */
+export const storedSessions = signal<StoredSession[]>([]);
