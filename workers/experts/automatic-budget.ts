@@ -33,7 +33,7 @@ export function gpuMemoryToProbe(
 export const gpuBudgetOf = (probed: Bytes, wanted: Bytes): Bytes =>
   probed >= wanted ? wanted : Math.floor(probed * 0.85);
 
-/** Main memory budget for experts that have no slot. */
+/** Main memory budget for recently read experts: a quarter of the device's memory, or 0 if the GPU uses it too. */
 export function automaticRamBudget(
   adapter: Pick<AdapterReport, 'software' | 'vendor'>,
   deviceMemory: number | undefined,

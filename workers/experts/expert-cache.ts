@@ -25,7 +25,7 @@ export interface ExpertCacheOptions {
   pools: readonly PoolPlan[];
   /** Reads an expert's record from the store. */
   readExpert: ReadExpert<RecordParts>;
-  /** Main memory for experts that have no slot. */
+  /** Main memory for recently read experts, which need no new read after they lose their slot. */
   ramBudgetBytes: Bytes;
   /** Receives records that are not needed any more, to reuse their memory. */
   recycle?: (record: RecordParts) => void;
@@ -55,7 +55,7 @@ export class ExpertCache {
     this.#statistics = new CacheStatistics({ slots, ram, loader });
   }
 
-  /** Bytes of the records in main memory. */
+  /** Bytes of the experts in main memory. */
   get ramBytes(): Bytes {
     return this.#ram.bytes;
   }
