@@ -1,6 +1,6 @@
 /**
  * Buffers that are reused for reading. Allocating fresh memory costs more than the read itself, because the system has
- * to find and clear every page of it (docs/streaming.md has the rates). Pure.
+ * to find and clear every page of it (docs/measurements/streaming.md has the rates). Pure.
  */
 import type { Bytes } from '../../src/contract/ids.ts';
 

@@ -1,6 +1,6 @@
 /**
  * Records as files of the origin private file system (OPFS), one file per record. They are read several times faster
- * than from IndexedDB (docs/streaming.md). Synchronous access handles exist in workers only.
+ * than from IndexedDB (docs/measurements/streaming.md). Synchronous access handles exist in workers only.
  */
 import { MixtabError, throwIfAborted } from '../../src/contract/errors.ts';
 import { PART_BYTES, type RecordInfo } from '../format/manifest.ts';
