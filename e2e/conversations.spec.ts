@@ -214,5 +214,5 @@ test('conversations are exported and imported again, as JSON with all versions a
   await page
     .getByLabel('Conversations to import')
     .setInputFiles({ name: 'no.json', mimeType: 'application/json', buffer: Buffer.from('{}') });
-  await expect(page.getByRole('alert')).toContainText('no conversation that can be read');
+  await expect(page.getByRole('alert')).toContainText('The file cannot be imported');
 });

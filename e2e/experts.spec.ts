@@ -250,7 +250,7 @@ test('in the laboratory top 1 is worse, random is much worse and bans matter, an
   for (const expert of [0, 1, 3, 4, 5]) await page.getByRole('button', { name: `Layer 4, expert ${expert}` }).click();
   await page.getByRole('button', { name: 'Layer 4, expert 6' }).click();
   await expect(page.getByRole('alert')).toHaveText(
-    'Layer 4 would have 1 of 8 experts left, and a token needs 2. Allow another of its experts first.',
+    'Layer 4 would have 1 of 8 experts left, but a token needs 2. Allow another expert in this layer first.',
   );
   await expect(page.getByRole('button', { name: 'Layer 4, expert 6' })).toHaveAttribute('aria-pressed', 'false');
   await page.keyboard.press('ArrowUp');

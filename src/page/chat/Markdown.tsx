@@ -13,7 +13,7 @@ export function Markdown({ text }: { text: string }) {
   }, []);
   if (!render.value) return <div class="prose plain">{text}</div>;
   return (
-    // biome-ignore lint/a11y/useKeyWithClickEvents: handles clicks on the copy buttons inside, which also work by keyboard
+    // biome-ignore lint/a11y/useKeyWithClickEvents: handles the copy buttons inside, which also work by keyboard
     // biome-ignore lint/a11y/noStaticElementInteractions: the copy buttons inside are the interactive elements
     <div class="prose" onClick={copyCode}>
       {render.value(text).map((html, i) => (
@@ -23,7 +23,7 @@ export function Markdown({ text }: { text: string }) {
   );
 }
 
-/** HTML that `renderBlocks` has sanitized. Its DOM is kept while the HTML is unchanged, so a selection in it survives. */
+/** HTML that `renderBlocks` has sanitized. Its DOM is kept until the HTML changes, so a selection in it survives. */
 class Block extends Component<{ html: string }> {
   override shouldComponentUpdate(next: { html: string }): boolean {
     return next.html !== this.props.html;

@@ -35,13 +35,15 @@ const renderer: RendererObject = {
     const body = highlight.value?.(text, language) ?? escapeHtml(text);
     const name = escapeHtml(language || 'text');
     return (
-      `<div class="code"><div class="code-head"><span>${name}</span><button type="button" data-copy>Copy</button></div>` +
+      `<div class="code"><div class="code-head"><span>${name}</span>` +
+      `<button type="button" data-copy>Copy</button></div>` +
       `<pre tabindex="0" role="region" aria-label="Code, ${name}"><code>${body}</code></pre></div>`
     );
   },
 
   table(token) {
-    return `<div class="table" tabindex="0" role="region" aria-label="Table">${Renderer.prototype.table.call(this, token)}</div>`;
+    const table = Renderer.prototype.table.call(this, token);
+    return `<div class="table" tabindex="0" role="region" aria-label="Table">${table}</div>`;
   },
 };
 

@@ -8,7 +8,7 @@ interface Props {
   config: ModelConfig;
 }
 
-/** Per layer: how often consecutive tokens select the same experts, against chance, and how often each expert is used. */
+/** Per layer: how often consecutive tokens select the same experts, next to chance, and each expert's share. */
 export function RoutingTable({ routing, config: { expertCount, expertsPerToken } }: Props) {
   const same = chanceOfSame(expertCount);
   const common = chanceOfCommon(expertCount, expertsPerToken);

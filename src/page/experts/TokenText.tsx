@@ -15,7 +15,7 @@ interface Props {
   numbers: boolean;
 }
 
-/** The text with each token coloured by its first expert. The token under the pointer or keyboard is described below. */
+/** The text with each token coloured by its first expert. The token at the pointer or keyboard is described below. */
 export function TokenText({ trace, layer, layerCount, colours, numbers }: Props) {
   const [active, setActive] = useState<number | undefined>(undefined);
   const tokens = useMemo(() => tokensAt(trace, layer, layerCount).slice(0, MAX_SHOWN), [trace, layer]);

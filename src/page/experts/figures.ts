@@ -50,7 +50,8 @@ export function bytesReadText({ cache, promptTokens, promptBytesRead, tokens }: 
   if (cache.bytesRead === 0) return 'nothing: every expert was already in memory';
   const perToken = (cache.bytesRead - promptBytesRead) / tokens;
   const generated = tokens > 0 ? `, ${formatBytes(perToken)} for each of ${tokens} generated tokens` : '';
-  return `${formatBytes(cache.bytesRead)}: ${formatBytes(promptBytesRead)} for ${promptTokens} prompt tokens${generated}`;
+  const prompt = `${formatBytes(promptBytesRead)} for ${promptTokens} prompt tokens`;
+  return `${formatBytes(cache.bytesRead)}: ${prompt}${generated}`;
 }
 
 export interface TimeShare {

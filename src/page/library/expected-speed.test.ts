@@ -33,7 +33,8 @@ describe('hitRate', () => {
 describe('expectSpeed', () => {
   // Computed by hand: 64 experts per token, of which LRU misses some, read at 2.5 GB/s.
   it.each([
-    // (13.5 - 1.1 - 0.537 - 0.134) GB / (32 x 99 MB) = 3.702 slots: hit rate 0.514; 64 x 0.486 x 99 MB / 2.5 GB/s = 1.232 s
+    // (13.5 - 1.1 - 0.537 - 0.134) GB / (32 x 99 MB) = 3.702 slots: hit rate 0.514;
+    // 64 x 0.486 x 99 MB / 2.5 GB/s = 1.232 s
     ['Q4_K_M, old mix', 99e6, 0.812],
     // 5.727 slots: 0.740; 64 x 0.260 x 64 MB / 2.5 GB/s = 0.426 s
     ['Q2_K, new mix', 64e6, 2.347],

@@ -1,6 +1,6 @@
 /**
- * Estimates whether a model fits on a device, and an upper bound of its speed: a token takes at least as long as the bytes
- * that have to be read for it. docs/import.md explains the rates. Pure functions.
+ * Estimates whether a model fits on a device, and an upper bound of its speed: a token takes at least as long as reading
+ * the bytes that it needs. docs/import.md explains the rates. Pure functions.
  */
 
 import type { Bytes } from '../../contract/ids.ts';
@@ -52,8 +52,8 @@ export interface ExpectedSpeed {
 const HIT_RATES = [0, 0.15, 0.31, 0.43, 0.55, 0.66, 0.77, 0.89, 1];
 
 /**
- * Hit rate for a share of resident experts, interpolated linearly: the slots per layer differ by at most one. Below 2 of 8,
- * some layers keep 2 slots of their own and the others share.
+ * Hit rate for a share of resident experts, interpolated linearly: the slots per layer differ by at most one. Below 2 of
+ * 8, some layers keep 2 slots of their own and the others share.
  */
 export function hitRate(share: number): number {
   const position = Math.min(1, Math.max(0, share)) * (HIT_RATES.length - 1);
@@ -106,9 +106,9 @@ export function expectSpeed(
 }
 
 /**
- * Rates to assume if none were measured on the device. Those of software adapters were measured (1 to 1.9 GB/s of weights,
- * 0.3 GB/s of uploads), and so was the store rate in Chromium. The other two hardware rates are assumptions at the low end
- * of discrete GPUs, so texts must name the rate that they rely on.
+ * Rates to assume if none were measured on the device. Those of software adapters were measured (1 to 1.9 GB/s of
+ * weights, 0.3 GB/s of uploads), and so was the store rate in Chromium. The other two hardware rates are assumptions at
+ * the low end of discrete GPUs, so texts must name the rate that they rely on.
  */
 export const ASSUMED_RATES = {
   software: { gpuRate: 1.5e9, ramRate: 0.3e9, storeRate: 0.3e9 },

@@ -13,8 +13,8 @@ const expected = {
 
 it('says whether a model fits, how fast it can be, and what limits the speed', () => {
   expect(fitText(device, { ...expected, fit: 'streams' })).toBe(
-    'runs in 8.0 GB of GPU memory (all its experts take 27.0 GB). About 31% of the experts a token needs are already there: ' +
-      'up to 0.25 tokens/s if the disk delivers 1.1 GB/s',
+    'runs in 8.0 GB of GPU memory (all its experts take 27.0 GB). ' +
+      'About 31% of the experts a token needs are already there: up to 0.25 tokens/s if the disk delivers 1.1 GB/s',
   );
   expect(fitText(device, { ...expected, fit: 'resident', boundBy: 'gpu', tokensPerSecond: 13.7 })).toBe(
     'fits completely in 8.0 GB of GPU memory: up to 14 tokens/s if GPU memory delivers 100.0 GB/s',

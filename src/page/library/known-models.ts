@@ -1,6 +1,6 @@
 /**
- * Popular Mixtral files, as their repositories on Hugging Face list them. Sizes and licences are from November 2026. The
- * notes on quality are about the quantization, judged by its bits per weight.
+ * Popular Mixtral files, as their repositories on Hugging Face list them. Sizes and licences are from November 2026.
+ * The notes on quality are about the quantization, judged by its bits per weight.
  */
 import { type DeviceFigures, type ExpectedSpeed, expectSpeed, type SpeedShape } from './expected-speed.ts';
 

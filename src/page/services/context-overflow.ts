@@ -75,7 +75,7 @@ export class ContextOverflow {
     throw new MixtabError(
       'context-overflow',
       'The last message alone exceeds the context.',
-      'Shorten it, or raise the context in the settings.',
+      'Shorten it, or increase the context length in the settings.',
     );
   }
 

@@ -23,7 +23,7 @@ export async function importConversations(files: readonly File[]): Promise<void>
     const added = texts.flatMap((text) => fromFile(text, newId, Date.now()));
     addConversations(added);
     if (added[0]) openConversation(added[0].id);
-    announcement.value = `${added.length} conversations are imported.`;
+    announcement.value = `${added.length} ${added.length === 1 ? 'conversation' : 'conversations'} imported.`;
   } catch (error) {
     report(error);
   }

@@ -44,7 +44,7 @@ export function generateBoth(): Promise<void> {
     throwIfAborted(signal);
     await streamText({ ...request, ablation }, (altered, tokens) => show({ altered }, maxTokens + tokens));
     throwIfAborted(signal);
-    announcement.value = 'Both texts are written.';
+    announcement.value = 'Both texts are generated.';
   });
 }
 
@@ -112,6 +112,6 @@ export function measureBoth(): Promise<void> {
     const altered = await score({ ablation });
     const row = { id: JSON.stringify(ablation), changed, exact: exact.perplexity, altered: altered.perplexity };
     measured.value = { key, exact, rows: [...rows.filter(({ id }) => id !== row.id), row] };
-    announcement.value = `${changed}: perplexity ${row.altered.toFixed(2)}; of the true model ${row.exact.toFixed(2)}.`;
+    announcement.value = `${changed}: perplexity ${row.altered.toFixed(2)}; original model ${row.exact.toFixed(2)}.`;
   });
 }

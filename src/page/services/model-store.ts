@@ -107,7 +107,7 @@ export class ModelStore {
           'Repair it on the models page.',
         );
       }
-      announcement.value = `${model.name} is undamaged.`;
+      announcement.value = `${model.name} is intact.`;
     });
     return damaged?.length;
   }
@@ -120,7 +120,7 @@ export class ModelStore {
       await this.#importer.remove(model.id);
       await Promise.all([this.refresh(), this.#sessions.refresh()]);
       this.#tabs.notify();
-      announcement.value = `${model.name} is removed.`;
+      announcement.value = `${model.name} is deleted.`;
     } catch (error) {
       report(error);
     }

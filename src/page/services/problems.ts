@@ -14,7 +14,7 @@ export function report(error: unknown): void {
   if (MODEL_LOST.includes(data.code)) loaded.value = undefined;
   if (data.code === 'source-gated') tokenWanted.value = true;
   if (data.code === 'gpu-out-of-memory' && loadedElsewhere.value.length > 0)
-    data.remedy = `Close the other tab that holds a model in GPU memory. ${data.remedy}`;
+    data.remedy = `Close the other tab that has a model in GPU memory. ${data.remedy}`;
   problem.value = data;
 }
 

@@ -236,7 +236,7 @@ export class Sessions {
       new MixtabError(
         code,
         `${cause}; no conversation is lost.`,
-        'To free space, remove a model, or lower the disk space for conversations in the settings.',
+        'To free space, delete a model, or lower the conversation cache in the settings.',
       ),
     );
   }

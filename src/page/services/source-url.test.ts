@@ -16,8 +16,8 @@ describe('sourceUrl', () => {
     expect(() => sourceUrl('https://me:hf_secret@huggingface.co/a/b')).toThrow(/^An address with a name or password/);
   });
 
-  it('refuses what is no web address', () => {
-    expect(() => sourceUrl('mixtral')).toThrow(/no web address/);
+  it('refuses text that is not a web address', () => {
+    expect(() => sourceUrl('mixtral')).toThrow(/not a web address/);
     expect(() => sourceUrl('file:///x.gguf')).toThrow(/file:/);
   });
 });

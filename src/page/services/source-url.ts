@@ -9,14 +9,14 @@ export function sourceUrl(text: string): string {
   } catch {
     throw new MixtabError(
       'bad-request',
-      `"${text.trim()}" is no web address.`,
-      'Paste the address of a .gguf file, beginning with https://',
+      `"${text.trim()}" is not a web address.`,
+      'Paste the address of a .gguf file that begins with https://.',
     );
   }
   if (url.protocol !== 'https:' && url.protocol !== 'http:') {
     throw new MixtabError(
       'bad-request',
-      `Addresses that begin with ${url.protocol} can't be read.`,
+      `Addresses that begin with ${url.protocol} cannot be read.`,
       'Use an https:// address, or choose a file.',
     );
   }
@@ -24,7 +24,7 @@ export function sourceUrl(text: string): string {
     throw new MixtabError(
       'bad-request',
       'An address with a name or password in it cannot be read.',
-      'Leave them out; a token for Hugging Face has a field of its own.',
+      'Leave them out. An access token for Hugging Face has its own field.',
     );
   }
   // The page that shows a file on Hugging Face, and the address that gives its bytes.

@@ -19,7 +19,10 @@ export const LOSSY: Field<LossyKey>[] = [
   {
     key: 'residentBias',
     label: 'Prefer resident experts',
-    help: 'Added to the router score of experts that are already on the GPU; 0 is exact. With the built-in model, 0.5 avoided a third of the reads and cost 0.2% in bits per byte, 1 avoided half and cost 1.4%, 2 avoided four fifths and cost 27%.',
+    help:
+      'Added to the router score of experts that are already on the GPU; 0 is exact. With the built-in model, 0.5 ' +
+      'avoided a third of the reads and cost 0.2% in bits per byte, 1 avoided half and cost 1.4%, 2 avoided four ' +
+      'fifths and cost 27%.',
     min: 0,
     max: 100,
     step: 0.1,
@@ -27,7 +30,9 @@ export const LOSSY: Field<LossyKey>[] = [
   {
     key: 'skipBelow',
     label: 'Skip low-weight experts',
-    help: "Skips a token's second expert if its weight is below this; 0 is exact, 0.5 always skips it. With the built-in model, 0.2 avoided 29% of the reads and cost 0.2% in bits per byte, 0.5 avoided 63% and cost 2.4%.",
+    help:
+      "Skips a token's second expert if its weight is below this; 0 is exact, 0.5 always skips it. With the built-in " +
+      'model, 0.2 avoided 29% of the reads and cost 0.2% in bits per byte, 0.5 avoided 63% and cost 2.4%.',
     min: 0,
     max: 0.5,
     step: 0.01,
@@ -38,7 +43,7 @@ export const SESSIONS: Field<'sessionBudgetMegabytes'>[] = [
   {
     key: 'sessionBudgetMegabytes',
     label: 'Conversation cache (MB)',
-    help: 'Disk space for the cache. The oldest conversations are removed first. A token of Mixtral 8x7B takes 0.13 MB.',
+    help: 'Disk space for the cache. The oldest conversations go first. A token of Mixtral 8x7B takes 0.13 MB.',
     min: 1,
     max: 1_000_000,
     step: 1,

@@ -1,7 +1,7 @@
 import { useEffect, useState } from 'preact/hooks';
 import type { ErrorData } from '../../contract/errors.ts';
 import { formatBytes } from '../../contract/format-bytes.ts';
-import type { ModelSummary } from '../../contract/import-api.ts';
+import type { ImportProgress, ModelSummary } from '../../contract/import-api.ts';
 import { formatDuration } from '../../ui/format.ts';
 import { IconButton } from '../../ui/IconButton.tsx';
 import { dismissProblem } from '../services/problems.ts';
@@ -12,7 +12,7 @@ import { importedModel, type RunningImport, runningImport } from '../state/impor
 import { gpuProblem, loaded, loadedElsewhere, loading } from '../state/models.ts';
 import { problem, updateReady } from '../state/notices.ts';
 import { view } from '../state/route.ts';
-import { bytesPerSecond } from '../state/transfer-rate.ts';
+import { bytesPerSecond, type Rate } from '../state/transfer-rate.ts';
 
 /** How long a deletion can be undone. */
 const UNDO_MS = 15_000;
@@ -62,19 +62,12 @@ function Problem({ error: { code, message, remedy }, onDismiss }: { error: Error
 function ImportNotice({ running: { kind, name, progress, rate } }: { running: RunningImport }) {
   const done = progress && progress.phase !== 'header' ? progress.bytesDone : 0;
   const total = progress?.bytesTotal ?? 0;
-  const perSecond = bytesPerSecond(rate);
   const verb = { import: 'Importing', verify: 'Verifying', repair: 'Repairing' }[kind];
   return (
     <div class="notice">
       <p>
         {verb} {name}
-        {done > 0 &&
-          `: ${formatBytes(done)} of ${formatBytes(total)} · ${progress?.recordsDone} of ${progress?.recordsTotal} records`}
-        {done > 0 && perSecond !== undefined && ` · ${formatBytes(perSecond)}/s`}
-        {done > 0 &&
-          perSecond !== undefined &&
-          perSecond > 0 &&
-          ` · ${formatDuration((total - done) / perSecond)} left`}
+        {progress && done > 0 && `: ${progressText(progress, rate)}`}
       </p>
       <progress aria-label={`${verb} ${name}`} {...(total > 0 && done > 0 ? { value: done, max: total } : {})} />
       {progress?.warning && <p class="hint">{progress.warning}</p>}
@@ -95,6 +88,17 @@ function ImportNotice({ running: { kind, name, progress, rate } }: { running: Ru
       )}
     </div>
   );
+}
+
+/** @returns bytes, records, rate and remaining time; the last two only once there is a rate */
+function progressText({ bytesDone, bytesTotal, recordsDone, recordsTotal }: ImportProgress, rate: Rate): string {
+  const perSecond = bytesPerSecond(rate);
+  return [
+    `${formatBytes(bytesDone)} of ${formatBytes(bytesTotal)}`,
+    `${recordsDone} of ${recordsTotal} records`,
+    ...(perSecond !== undefined ? [`${formatBytes(perSecond)}/s`] : []),
+    ...(perSecond ? [`${formatDuration((bytesTotal - bytesDone) / perSecond)} left`] : []),
+  ].join(' · ');
 }
 
 /** Shown once: other tabs have a model on the GPU as well. */

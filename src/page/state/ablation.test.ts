@@ -23,7 +23,7 @@ it('leaves a layer as many experts as a token uses, and says why', () => {
   const two = bansOf(toggleBan(bansOf(toggleBan(new Set(), 1, 2, SHAPE)), 1, 0, SHAPE));
   const refused = toggleBan(two, 1, 3, SHAPE);
   expect(refused).toEqual({
-    refusal: 'Layer 1 would have 1 of 4 experts left, and a token needs 2. Allow another of its experts first.',
+    refusal: 'Layer 1 would have 1 of 4 experts left, but a token needs 2. Allow another expert in this layer first.',
   });
   expect(bannedList(bansOf(toggleBan(two, 2, 3, SHAPE)), 4)).toHaveLength(3);
   expect('refusal' in toggleEverywhere(two, 3, SHAPE)).toBe(true);

@@ -37,7 +37,9 @@ function checked(bans: Bans, { layerCount, expertCount, expertsPerToken }: Shape
   const short = left.findIndex((count) => count < expertsPerToken);
   if (short < 0) return { bans };
   return {
-    refusal: `Layer ${short} would have ${left[short]} of ${expertCount} experts left, and a token needs ${expertsPerToken}. Allow another of its experts first.`,
+    refusal:
+      `Layer ${short} would have ${left[short]} of ${expertCount} experts left, but a token needs ` +
+      `${expertsPerToken}. Allow another expert in this layer first.`,
   };
 }
 

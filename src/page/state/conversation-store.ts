@@ -21,8 +21,8 @@ export async function writeConversation(conversation: Conversation): Promise<voi
     const full = error instanceof DOMException && error.name === 'QuotaExceededError';
     throw new MixtabError(
       full ? 'storage-full' : 'storage-unavailable',
-      full ? 'The disk is full: this conversation is not kept.' : 'The browser does not keep this conversation.',
-      full ? 'Remove a model, or export the conversation.' : 'Leave the private window, or export the conversation.',
+      full ? 'The disk is full, so this conversation was not saved.' : 'The browser did not save this conversation.',
+      full ? 'Delete a model, or export the conversation.' : 'Leave the private window, or export the conversation.',
     );
   }
   channel.postMessage(conversation.id);

@@ -31,8 +31,8 @@ export function fromFile(text: string, newId: () => string, now: number): Conver
   if (file.version !== VERSION) {
     throw new MixtabError(
       'bad-request',
-      `This file has version ${String(file.version)}; this page reads ${VERSION}.`,
-      'Use a newer mixtab.',
+      `The file has version ${String(file.version).slice(0, 100)}, but this page reads version ${VERSION}.`,
+      'Update mixtab and try again.',
     );
   }
   return file.conversations.map((item) => {
@@ -45,7 +45,7 @@ export function fromFile(text: string, newId: () => string, now: number): Conver
 const notOurs = (why: string): MixtabError =>
   new MixtabError(
     'bad-request',
-    `This is no conversation that can be read: ${why}.`,
+    `The file cannot be imported: ${why}.`,
     'Choose a .json or .md file that was exported here.',
   );
 
