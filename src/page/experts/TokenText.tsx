@@ -1,6 +1,6 @@
 import { useEffect, useMemo, useState } from 'preact/hooks';
 import type { ScoreResult } from '../../contract/engine-api.ts';
-import { spoken, tokensAt, visible } from './routing.ts';
+import { spoken, type TokenRouting, tokensAt, visible } from './routing.ts';
 
 /** More tokens would make the page slow. */
 const MAX_SHOWN = 4000;
@@ -23,20 +23,7 @@ export function TokenText({ trace, layer, layerCount, colours, numbers }: Props)
   const options = useMemo(
     () =>
       tokens.map((token, i) => (
-        // biome-ignore lint/a11y/useFocusableInteractive: the list has the focus and points to the active option
-        <span
-          key={i}
-          id={`token-${i}`}
-          data-token={i}
-          role="option"
-          aria-selected="false"
-          aria-label={spoken(token)}
-          style={{ background: colours[token.experts[0]] }}
-        >
-          {visible(token.text).replace(/\n$/, '')}
-          {numbers && <sub aria-hidden="true">{token.experts[0]}</sub>}
-          {token.text.endsWith('\n') && '\n'}
-        </span>
+        <Token key={i} index={i} token={token} colour={colours[token.experts[0]]} number={numbers} />
       )),
     [tokens, numbers, colours.length],
   );
@@ -46,20 +33,11 @@ export function TokenText({ trace, layer, layerCount, colours, numbers }: Props)
     return () => option?.setAttribute('aria-selected', 'false');
   }, [active, options]);
   const move = (event: KeyboardEvent): void => {
-    const from = active ?? -1;
-    const next = {
-      ArrowRight: from + 1,
-      ArrowDown: from + 1,
-      ArrowLeft: from - 1,
-      ArrowUp: from - 1,
-      Home: 0,
-      End: tokens.length - 1,
-    }[event.key];
+    const next = indexAfterKey(event.key, active ?? -1, tokens.length - 1);
     if (next === undefined) return;
     event.preventDefault();
-    const to = Math.min(tokens.length - 1, Math.max(0, next));
-    setActive(to);
-    document.getElementById(`token-${to}`)?.scrollIntoView({ block: 'nearest' });
+    setActive(next);
+    document.getElementById(`token-${next}`)?.scrollIntoView({ block: 'nearest' });
   };
   const activate = ({ target }: Event): void => {
     const token = target instanceof Element ? target.closest<HTMLElement>('[data-token]')?.dataset.token : undefined;
@@ -91,4 +69,43 @@ export function TokenText({ trace, layer, layerCount, colours, numbers }: Props)
       )}
     </>
   );
+}
+
+interface TokenProps {
+  index: number;
+  token: TokenRouting;
+  colour: string;
+  number: boolean;
+}
+
+function Token({ index, token, colour, number }: TokenProps) {
+  const first = token.experts[0];
+  return (
+    // biome-ignore lint/a11y/useFocusableInteractive: the list has the focus and points to the active option
+    <span
+      id={`token-${index}`}
+      data-token={index}
+      role="option"
+      aria-selected="false"
+      aria-label={spoken(token)}
+      style={{ background: colour }}
+    >
+      {visible(token.text).replace(/\n$/, '')}
+      {number && <sub aria-hidden="true">{first}</sub>}
+      {token.text.endsWith('\n') && '\n'}
+    </span>
+  );
+}
+
+/** @returns the token that a key leads to, or undefined for a key that does not move */
+function indexAfterKey(key: string, from: number, last: number): number | undefined {
+  const next = {
+    ArrowRight: from + 1,
+    ArrowDown: from + 1,
+    ArrowLeft: from - 1,
+    ArrowUp: from - 1,
+    Home: 0,
+    End: last,
+  }[key];
+  return next === undefined ? undefined : Math.min(last, Math.max(0, next));
 }
