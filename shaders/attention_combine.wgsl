@@ -1,9 +1,9 @@
-// output[t, head, d] = sum over chunks c of e_c partial[c, row, d] / sum over c of e_c s_c,
-// e_c = exp(m_c - max of all m), row = the query row of (t, head).
+// output[t, head, d] = (sum over chunks c of e_c * partial[c, row, d]) / (sum over chunks c of e_c * s_c),
+// with e_c = exp(m_c - max of all m) and row = the query row of (t, head).
 //
-// stats: f32[KV_HEADS, row_blocks, chunks, 2, ROWS] of (m, s); partial: f32[chunks, row_blocks, KV_HEADS,
-// HEAD_DIM, ROWS]; output: f32[tokens, OUTPUT_STRIDE].
-// Grid: x = HEADS * HEAD_DIM columns, y = tokens of the batch.
+// stats: f32[KV_HEADS, row_blocks, chunks, 2, ROWS], the pairs (m, s);
+// partial: f32[chunks, row_blocks, KV_HEADS, HEAD_DIM, ROWS]; output: f32[tokens, OUTPUT_STRIDE].
+// Grid: x = HEADS * HEAD_DIM columns, in workgroups of WORKGROUP; y = tokens of the batch.
 override OUTPUT_STRIDE: u32;
 
 @group(0) @binding(0) var<storage, read> state: StepState;

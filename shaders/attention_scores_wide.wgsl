@@ -1,6 +1,10 @@
-// attention_scores.wgsl for head dimensions that are multiples of 8: keys in 16-byte loads, and
-// POSITIONS (1 or 4) neighbouring positions to a thread, which share the loads of the queries.
-// Grid: x = positions / POSITIONS, y = row blocks, z = KV heads.
+// scores[kv, block, p] = (q[row] . key[p, kv]) / sqrt(HEAD_DIM) for the ROWS query rows of a block. If a row may not
+// attend to position p, its score is so low that the exponential is 0.
+//
+// q: f32[tokens, Q_STRIDE]; key_cache: u32[capacity, KV_HEADS, HEAD_DIM / 2], packed pairs of f16;
+// scores: RowVec[KV_HEADS, row_blocks, capacity]. HEAD_DIM is a multiple of 8, so keys are loaded 16 bytes at a time.
+// A thread computes POSITIONS (1 or 4) neighboring positions, which share the loads of the queries.
+// Grid: x = positions / POSITIONS, in workgroups of WORKGROUP; y = row blocks; z = KV heads.
 override Q_STRIDE: u32;
 override POSITIONS: u32;
 
@@ -12,15 +16,15 @@ alias KeyVec = vec4<f32>;
 @group(0) @binding(3) var<storage, read> key_cache: array<vec4<u32>>;
 @group(0) @binding(4) var<storage, read_write> scores: array<RowVec>;
 
-const UNSEEN = -1e30;
+const MASKED = -1e30;
 
-// In KeyVecs.
+// Where the row of a head begins in `q`, in KeyVecs.
 fn row_address(row: u32, kv_head: u32) -> u32 {
   let head = kv_head * group_size() + row % group_size();
   return (row_token(row) * Q_STRIDE + head * HEAD_DIM) / 4u;
 }
 
-// Products with eight dimensions of a key.
+// The dot products of a block of queries with eight dimensions of a key.
 fn eight(low: QueryBlock, high: QueryBlock, packed: vec4<u32>) -> RowVec {
   let first = vec4<f32>(unpack2x16float(packed.x), unpack2x16float(packed.y));
   let second = vec4<f32>(unpack2x16float(packed.z), unpack2x16float(packed.w));
@@ -28,8 +32,8 @@ fn eight(low: QueryBlock, high: QueryBlock, packed: vec4<u32>) -> RowVec {
 }
 
 fn store(at: u32, position: u32, first_row: u32, sum: RowVec) {
-  let seen = within(position, row_limits(first_row));
-  scores[at + position] = select(RowVec(UNSEEN), sum * inverseSqrt(f32(HEAD_DIM)), seen);
+  let visible = within(position, row_limits(first_row));
+  scores[at + position] = select(RowVec(MASKED), sum * inverseSqrt(f32(HEAD_DIM)), visible);
 }
 
 @compute @workgroup_size(WORKGROUP)
@@ -54,7 +58,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
     store(at, position, first_row, sum0);
     return;
   }
-  // The last thread's positions may lie beyond the last one: it reads that one again.
+  // The positions of the last thread may exceed the length. It then computes the last position again.
   let last = length - 1u - position;
   let key1 = key + min(1u, last) * stride;
   let key2 = key + min(2u, last) * stride;

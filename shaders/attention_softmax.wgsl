@@ -1,8 +1,8 @@
-// Within each chunk of positions: m = max of the scores, scores = exp(scores - m), s = sum of them.
+// For each chunk of positions: m = max of its scores; scores = exp(scores - m), in place; s = sum of the new scores.
 //
-// scores: RowVec[KV_HEADS, row_blocks, capacity], in place;
-// stats: RowVec[KV_HEADS, row_blocks, chunks, 2] of (m, s).
-// Grid: x = chunks, y = row blocks, z = KV heads; a thread does a chunk.
+// scores: RowVec[KV_HEADS, row_blocks, capacity], read and written;
+// stats: RowVec[KV_HEADS, row_blocks, chunks, 2], the pairs (m, s).
+// Grid: x = chunks, one thread each, in workgroups of WORKGROUP; y = row blocks; z = KV heads.
 @group(0) @binding(0) var<storage, read> state: StepState;
 @group(0) @binding(1) var<uniform> batch: Batch;
 @group(0) @binding(2) var<storage, read_write> scores: array<RowVec>;

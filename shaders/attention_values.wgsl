@@ -1,11 +1,12 @@
-// partial[chunk, block, kv, d] = sum over the chunk's positions p of scores[kv, block, p] * value[p, kv, d]
+// partial[chunk, block, kv, d] = sum over the positions p of the chunk of scores[kv, block, p] * value[p, kv, d]
 //
-// scores: RowVec[KV_HEADS, row_blocks, capacity]; value_cache: u32[capacity, KV_HEADS, HEAD_DIM / 2], f16
-// pairs; partial: RowVec[chunks, row_blocks, KV_HEADS, HEAD_DIM].
-// Grid: x = pairs (kv, d / 2), y = chunks, z = row blocks.
+// scores: RowVec[KV_HEADS, row_blocks, capacity], the exponentials of attention_softmax.wgsl;
+// value_cache: u32[capacity, KV_HEADS, HEAD_DIM / 2], packed pairs of f16;
+// partial: RowVec[chunks, row_blocks, KV_HEADS, HEAD_DIM].
+// Grid: x = pairs (kv, d / 2), in workgroups of WORKGROUP; y = chunks; z = row blocks.
 @group(0) @binding(0) var<storage, read> state: StepState;
 @group(0) @binding(1) var<uniform> batch: Batch;
-// Not written; read_write because it lies in one buffer with `partial`, and WebGPU allows one usage a buffer.
+// Only read. It is read_write because it shares a buffer with `partial`, and WebGPU allows one usage per buffer.
 @group(0) @binding(2) var<storage, read_write> scores: array<RowVec>;
 @group(0) @binding(3) var<storage, read> value_cache: array<u32>;
 @group(0) @binding(4) var<storage, read_write> partial: array<RowVec>;

@@ -1,10 +1,15 @@
-// attention_softmax.wgsl and attention_values.wgsl in one, with eight dimensions to a thread: one score,
-// one exponential and one 16-byte load for eight products. The threads of a head all compute the chunk's
-// exponentials, which costs less than a kernel of its own where threads are few and dispatches dear.
-// HEAD_DIM is a multiple of 8. Grid: x = (kv, d / 8), y = chunks, z = row blocks.
+// For each chunk of positions: m = max of its scores, e_p = exp(scores[kv, block, p] - m), s = sum over p of e_p,
+// partial[chunk, block, kv, d] = sum over p of e_p * value[p, kv, d].
+//
+// scores: RowVec[KV_HEADS, row_blocks, capacity]; value_cache: u32[capacity, KV_HEADS, HEAD_DIM / 2], packed pairs of
+// f16; partial: RowVec[chunks, row_blocks, KV_HEADS, HEAD_DIM]; stats: RowVec[KV_HEADS, row_blocks, chunks, 2], the
+// pairs (m, s). Combines attention_softmax.wgsl and attention_values.wgsl. A thread computes eight dimensions: one
+// score, one exponential and one 16-byte load for eight products. All threads of a head compute the exponentials of the
+// chunk, which costs less than another dispatch on adapters with few threads. HEAD_DIM is a multiple of 8.
+// Grid: x = (kv, d / 8), in workgroups of WORKGROUP; y = chunks; z = row blocks.
 @group(0) @binding(0) var<storage, read> state: StepState;
 @group(0) @binding(1) var<uniform> batch: Batch;
-// Not written; read_write because it lies in one buffer with `partial`, and WebGPU allows one usage a buffer.
+// Only read. It is read_write because it shares a buffer with `partial`, and WebGPU allows one usage per buffer.
 @group(0) @binding(2) var<storage, read_write> scores: array<RowVec>;
 @group(0) @binding(3) var<storage, read> value_cache: array<vec4<u32>>;
 @group(0) @binding(4) var<storage, read_write> partial: array<RowVec>;

@@ -1,8 +1,9 @@
-// sums[t] += rows[t * K] + rows[t * K + 1] + ... (K of them, in this order); afterwards the rows are zero, so that what is
-// not computed by the next time adds nothing.
+// sums[t] += rows[t * K] + rows[t * K + 1] + ... + rows[t * K + K - 1], added in this order. Then the rows are zeroed,
+// so that a row that is not computed before the next call adds nothing.
 //
-// sums: f32[tokens, STRIDE]; rows: f32[tokens * K, STRIDE]; K comes as a uniform, so that all calls share a pipeline.
-// Grid: x = columns / 4, y = tokens. Tails are zero in all rows and stay zero.
+// sums: f32[tokens, STRIDE], read and written; rows: f32[tokens * K, STRIDE], read and zeroed. The padding of each row
+// beyond WIDTH is zero and stays zero. K is a uniform, so that all calls share one pipeline.
+// Grid: x = WIDTH / 4 columns, in workgroups of WORKGROUP; y = tokens.
 override WIDTH: u32;
 override STRIDE: u32;
 override WORKGROUP: u32;

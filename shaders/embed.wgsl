@@ -1,7 +1,9 @@
-// output[t] = row tokens[t] of the vocabulary's matrix, dequantized, where that row is one of W's.
+// output[t] = row tokens[t] of the embedding matrix, dequantized, if that row is in the part W of the matrix.
 //
-// W: rows FIRST_ROW .. FIRST_ROW + ROWS - 1 of it; W [ROWS, BLOCKS * 32] of any type, output [tokens, OUT_STRIDE * 4].
-// Grid: x = BLOCKS / WORKGROUP, y = tokens.
+// W [ROWS, BLOCKS * 32], of any weight type: rows FIRST_ROW .. FIRST_ROW + ROWS - 1 of the matrix [VOCABULARY, BLOCKS *
+// 32];
+// tokens: u32[tokens]; output: f32[tokens, OUT_STRIDE * 4].
+// Grid: x = BLOCKS runs of 32 columns, in workgroups of WORKGROUP; y = tokens.
 override ROWS: u32;
 override FIRST_ROW: u32;
 override VOCABULARY: u32;
@@ -9,7 +11,7 @@ override BLOCKS: u32;
 override P1: u32;
 override P2: u32;
 override P3: u32;
-override OUT_STRIDE: u32;  // vec4
+override OUT_STRIDE: u32;  // in vec4
 override WORKGROUP: u32;
 
 @group(0) @binding(0) var<storage, read> state: StepState;
@@ -24,14 +26,14 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
   if (state.stalled != 0u || token >= state.token_count || b >= BLOCKS) {
     return;
   }
-  // Rows before FIRST_ROW wrap around to large numbers.
+  // For rows before FIRST_ROW the difference wraps around to a large number.
   let row = min(tokens[token], VOCABULARY - 1u) - FIRST_ROW;
   if (row >= ROWS) {
     return;
   }
   let w = block32(Planes(0u, P1, P2, P3), row * BLOCKS + b);
   let at = token * OUT_STRIDE + b * 8u;
-  // Padding of the weights is zero, and so is what is written to the tail of the row.
+  // The padding of the weights is zero, so the padding of the output row becomes zero too.
   output[at] = w.a;
   output[at + 1u] = w.b;
   output[at + 2u] = w.c;

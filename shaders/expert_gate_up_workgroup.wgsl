@@ -1,11 +1,13 @@
-// output[p, r] = silu(gate[r] . x) * (up[r] . x), x = input row p / K, for each assignment p of each group.
+// output[p, r] = silu(gate[r] . x) * (up[r] . x) for each assignment p of each group, with x = input[p / K].
 //
-// As expert_gate_up_rows.wgsl, but a workgroup shares the columns of four rows and adds up in shared memory.
-// Grid: x = rows / 4, y = assignments / TILE (1 or 4), z = groups.
+// gate, up [ROWS, BLOCKS * 32], of any weight type: matrices of the expert in the group's slot;
+// input: f32[tokens, IN_STRIDE * 4]; output: f32[tokens * K, OUT_STRIDE].
+// Variant `workgroup`: the threads of a workgroup share the columns of four rows and reduce in workgroup memory.
+// Grid: x = ROWS / 4 workgroups; y = assignments / TILE (1 or 4); z = groups.
 override ROWS: u32;
 override BLOCKS: u32;
-override SLOT_STRIDE: u32;  // vec4
-override G0: u32;           // planes of gate and up, in vec4 from the slot's start
+override SLOT_STRIDE: u32;  // in vec4
+override G0: u32;           // starts of the planes of gate and up, in vec4 from the start of the slot
 override G1: u32;
 override G2: u32;
 override G3: u32;
@@ -15,9 +17,9 @@ override U2: u32;
 override U3: u32;
 override FIRST_SLOT: u32;
 override SLOTS: u32;
-override K: u32;            // assignments to an input row
-override IN_STRIDE: u32;    // vec4
-override OUT_STRIDE: u32;   // floats
+override K: u32;            // assignments per input row
+override IN_STRIDE: u32;    // in vec4
+override OUT_STRIDE: u32;   // in f32
 override TILE: u32;
 override WORKGROUP: u32;
 

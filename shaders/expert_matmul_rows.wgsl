@@ -1,21 +1,24 @@
-// output[p, r] = W[r] . x, x = input row p / K, for each assignment p of each group.
+// output[p, r] = W[r] . x for each assignment p of each group, with x = input[p / K].
+// GATED:    output[p, r] = silu(output[p, r]) * (W[r] . x): `up` after `gate`, if their weight types differ.
+// WEIGHTED: output[p, r] = routing_weights[p] * (W[r] . x): `down`. It is 0 if the weight is 0, whatever the product
+// is.
 //
-// GATED: output[p, r] = silu(output[p, r]) * (W[r] . x): up after gate, where the two differ in type.
-// WEIGHTED: output[p, r] = routing_weights[p] * (W[r] . x): down. 0 where the weight is 0, whatever the product.
-// W [ROWS, BLOCKS * 32] of the expert in the group's slot. A thread computes 16 rows for TILE assignments (1 or 4).
-// Grid: x = rows / (16 * WORKGROUP), y = assignments / TILE, z = groups.
+// W [ROWS, BLOCKS * 32], of any weight type: a matrix of the expert in the group's slot;
+// input: f32[assignments / K, IN_STRIDE * 4]; output: f32[assignments, OUT_STRIDE]; routing_weights: f32[assignments].
+// Variant `rows`: one thread computes 16 rows for TILE (1 or 4) assignments, without barriers.
+// Grid: x = ROWS / 16 threads, in workgroups of WORKGROUP; y = assignments / TILE; z = groups.
 override ROWS: u32;
 override BLOCKS: u32;
-override SLOT_STRIDE: u32;  // vec4
-override P0: u32;           // planes, in vec4 from the slot's start
+override SLOT_STRIDE: u32;  // in vec4
+override P0: u32;           // starts of the planes, in vec4 from the start of the slot
 override P1: u32;
 override P2: u32;
 override P3: u32;
 override FIRST_SLOT: u32;
 override SLOTS: u32;
-override K: u32;            // assignments to an input row
-override IN_STRIDE: u32;    // vec4
-override OUT_STRIDE: u32;   // floats
+override K: u32;            // assignments per input row
+override IN_STRIDE: u32;    // in vec4
+override OUT_STRIDE: u32;   // in f32
 override TILE: u32;
 override GATED: bool;
 override WEIGHTED: bool;

@@ -1,19 +1,24 @@
-// output[p, r] = W[r] . x, x = input row p / K, for each assignment p of each group.
+// output[p, r] = W[r] . x for each assignment p of each group, with x = input[p / K].
+// GATED:    output[p, r] = silu(output[p, r]) * (W[r] . x): `up` after `gate`, if their weight types differ.
+// WEIGHTED: output[p, r] = routing_weights[p] * (W[r] . x): `down`. It is 0 if the weight is 0, whatever the product
+// is.
 //
-// As expert_matmul_rows.wgsl, but a workgroup shares the columns of four rows and adds up in shared memory.
-// Grid: x = rows / 4, y = assignments / TILE (1 or 4), z = groups.
+// W [ROWS, BLOCKS * 32], of any weight type: a matrix of the expert in the group's slot;
+// input: f32[assignments / K, IN_STRIDE * 4]; output: f32[assignments, OUT_STRIDE]; routing_weights: f32[assignments].
+// Variant `workgroup`: the threads of a workgroup share the columns of four rows and reduce in workgroup memory.
+// Grid: x = ROWS / 4 workgroups; y = assignments / TILE (1 or 4); z = groups.
 override ROWS: u32;
 override BLOCKS: u32;
-override SLOT_STRIDE: u32;  // vec4
-override P0: u32;           // planes, in vec4 from the slot's start
+override SLOT_STRIDE: u32;  // in vec4
+override P0: u32;           // starts of the planes, in vec4 from the start of the slot
 override P1: u32;
 override P2: u32;
 override P3: u32;
 override FIRST_SLOT: u32;
 override SLOTS: u32;
-override K: u32;            // assignments to an input row
-override IN_STRIDE: u32;    // vec4
-override OUT_STRIDE: u32;   // floats
+override K: u32;            // assignments per input row
+override IN_STRIDE: u32;    // in vec4
+override OUT_STRIDE: u32;   // in f32
 override TILE: u32;
 override GATED: bool;
 override WEIGHTED: bool;
@@ -60,6 +65,9 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
   }
   let sums = workgroup_sum_4(dot_rows_4(planes, rows, BLOCKS, thread, WORKGROUP, x), thread);
   if (thread < work.count) {
-    store_rows(work.assignments[thread], row, vec4<f32>(sums.row0[thread], sums.row1[thread], sums.row2[thread], sums.row3[thread]));
+    store_rows(
+      work.assignments[thread], row,
+      vec4<f32>(sums.row0[thread], sums.row1[thread], sums.row2[thread], sums.row3[thread]),
+    );
   }
 }

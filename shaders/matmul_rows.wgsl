@@ -1,15 +1,16 @@
-// output[t, r] (+)= sum over c of W[r, c] * input[t, c]
+// output[t, r] = sum over c of W[r, c] * input[t, c]; with ACCUMULATE, the sum is added to output[t, r].
 //
-// W [ROWS, BLOCKS * 32] of any type (lib/weights_*.wgsl), input [tokens, IN_STRIDE * 4], output [tokens, OUT_STRIDE].
-// A thread computes 16 rows for TILE tokens (1 or 4): no barriers. Fast where threads are loops.
-// Grid: x, z = rows / (16 * WORKGROUP), folded; y = tokens / TILE.
+// W [ROWS, BLOCKS * 32], of any weight type; input: f32[tokens, IN_STRIDE * 4]; output: f32[tokens, OUT_STRIDE].
+// Variant `rows`: one thread computes 16 rows for TILE (1 or 4) tokens, without barriers. It is fast on adapters that
+// run threads as loops.
+// Grid: x and z, folded = ROWS / 16 threads, in workgroups of WORKGROUP; y = tokens / TILE.
 override ROWS: u32;
 override BLOCKS: u32;      // runs of 32 weights in a row
-override P1: u32;          // planes, in vec4 from the tensor's start
+override P1: u32;          // starts of the planes, in vec4 from the start of the tensor
 override P2: u32;
 override P3: u32;
-override IN_STRIDE: u32;   // vec4
-override OUT_STRIDE: u32;  // floats
+override IN_STRIDE: u32;   // in vec4
+override OUT_STRIDE: u32;  // in f32
 override TILE: u32;
 override ACCUMULATE: bool;
 override WORKGROUP: u32;
@@ -49,7 +50,7 @@ fn main(
     }
     return;
   }
-  // Tokens past the end repeat the last one and are not stored.
+  // Lanes beyond the last token repeat it and are not stored.
   let tokens = min(vec4<u32>(first) + vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(count - 1u));
   var sums = dot_rows_4(planes, row, rows, tokens * IN_STRIDE);
   for (var i = 0u; i < min(4u, count - first); i++) {

@@ -1,15 +1,16 @@
-// output[t, r] (+)= sum over c of W[r, c] * input[t, c]
+// output[t, r] = sum over c of W[r, c] * input[t, c]; with ACCUMULATE, the sum is added to output[t, r].
 //
-// Shapes as in matmul_rows.wgsl. A workgroup shares the columns of four rows and adds up in shared memory:
-// neighbouring threads read neighbouring runs of weights. Fast where threads run abreast.
-// Grid: x, z = rows / 4, folded; y = tokens / TILE (1 or 4).
+// W [ROWS, BLOCKS * 32], of any weight type; input: f32[tokens, IN_STRIDE * 4]; output: f32[tokens, OUT_STRIDE].
+// Variant `workgroup`: the threads of a workgroup share the columns of four rows and reduce in workgroup memory.
+// Neighboring threads read neighboring runs of weights. It is fast on adapters that run threads in parallel.
+// Grid: x and z, folded = ROWS / 4 workgroups; y = tokens / TILE (1 or 4).
 override ROWS: u32;
 override BLOCKS: u32;      // runs of 32 weights in a row
-override P1: u32;          // planes, in vec4 from the tensor's start
+override P1: u32;          // starts of the planes, in vec4 from the start of the tensor
 override P2: u32;
 override P3: u32;
-override IN_STRIDE: u32;   // vec4
-override OUT_STRIDE: u32;  // floats
+override IN_STRIDE: u32;   // in vec4
+override OUT_STRIDE: u32;  // in f32
 override TILE: u32;
 override ACCUMULATE: bool;
 override WORKGROUP: u32;
@@ -51,10 +52,13 @@ fn main(
     }
     return;
   }
-  // Tokens past the end repeat the last one and are not stored.
+  // Lanes beyond the last token repeat it and are not stored.
   let tokens = min(vec4<u32>(first) + vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(count - 1u));
   let sums = workgroup_sum_4(dot_rows_4(planes, rows, BLOCKS, thread, WORKGROUP, tokens * IN_STRIDE), thread);
   if (thread < min(4u, count - first)) {
-    store_rows(first + thread, row, vec4<f32>(sums.row0[thread], sums.row1[thread], sums.row2[thread], sums.row3[thread]));
+    store_rows(
+      first + thread, row,
+      vec4<f32>(sums.row0[thread], sums.row1[thread], sums.row2[thread], sums.row3[thread]),
+    );
   }
 }

@@ -1,9 +1,11 @@
-// out[t, c] = x[t, c] * inverseSqrt(mean(x[t]^2) + epsilon) * weight[c]
+// output[t, c] = input[t, c] * inverseSqrt(mean over c of input[t, c]^2 + EPSILON) * weight[c]
 //
-// x, out: f32[tokens, STRIDE]; weight: f32[WIDTH]. The tail of each row of x beyond WIDTH is zero.
-// Grid: (column slices, tokens). Every thread sums the whole row for itself, four columns a load, and
-// scales its own share of the columns: no barrier. The row stays in the cache, so the repeated reads
-// cost less than a reduction where barriers are dear; rms_norm_workgroup.wgsl is for where they are not.
+// input: f32[tokens, INPUT_STRIDE], its padding beyond WIDTH zero; weight: f32[WIDTH]; output: f32[tokens,
+// OUTPUT_STRIDE].
+// Variant `rows`: every thread sums the whole row, four columns per load, and then scales its share of the columns.
+// There is no barrier. The row stays in the cache, so on adapters with slow barriers the repeated reads cost less than
+// a reduction.
+// Grid: x = workgroups that share the columns of a row; y = tokens.
 override WIDTH: u32;
 override INPUT_STRIDE: u32;
 override OUTPUT_STRIDE: u32;

@@ -1,7 +1,9 @@
-// out[t, c] = x[t, c] * inverseSqrt(mean(x[t]^2) + epsilon) * weight[c]
+// output[t, c] = input[t, c] * inverseSqrt(mean over c of input[t, c]^2 + EPSILON) * weight[c]
 //
-// x, out: f32[tokens, STRIDE]; weight: f32[WIDTH]. The tail of each row of x beyond WIDTH is zero.
-// Grid: (1, tokens); a workgroup shares a row and adds its squares up in shared memory.
+// input: f32[tokens, INPUT_STRIDE], its padding beyond WIDTH zero; weight: f32[WIDTH]; output: f32[tokens,
+// OUTPUT_STRIDE].
+// Variant `workgroup`: one workgroup computes a row and sums the squares in workgroup memory.
+// Grid: x = 1; y = tokens.
 override WIDTH: u32;
 override INPUT_STRIDE: u32;
 override OUTPUT_STRIDE: u32;

@@ -1,10 +1,12 @@
-// Rotary position embedding of q and k, and the store of k and v into the KV cache.
-//
-// For each pair (2j, 2j+1) of a head with j < ROPE_PAIRS, at position p, with (c, s) = table[p, j]:
+// Rotates q and k by their position (rotary position embedding), q in place, and stores k and v in the KV cache.
+// For each pair (2j, 2j + 1) of a head with j < ROPE_PAIRS, at position p, with (c, s) = table[p, j]:
 //   (a, b) -> (a c - b s, a s + b c)
-// Other dimensions stay as they are. q: f32[tokens, Q_STRIDE], in place. k, v: f32[tokens, K_STRIDE or
-// V_STRIDE]; they go as packed f16 pairs to cache[position + t, kv head, pair].
-// Grid: x = pairs of q's heads, then of k's, then of v's; y = tokens.
+// Other dimensions keep their values.
+//
+// q: f32[tokens, Q_STRIDE], read and written; k: f32[tokens, K_STRIDE]; v: f32[tokens, V_STRIDE];
+// table: f32[positions, ROPE_PAIRS, 2]; key_cache, value_cache: u32[capacity, KV_HEADS, HEAD_PAIRS], packed pairs of
+// f16. Token t is stored at position state.position + t.
+// Grid: x = the pairs of q, then of k, then of v, in workgroups of WORKGROUP; y = tokens.
 override HEADS: u32;
 override KV_HEADS: u32;
 override HEAD_PAIRS: u32;  // head dimension / 2
@@ -28,11 +30,11 @@ fn rotated(pair: vec2<f32>, position: u32, head_pair: u32) -> vec2<f32> {
   if (head_pair >= ROPE_PAIRS) {
     return pair;
   }
-  let turn = table[position * ROPE_PAIRS + head_pair];
-  return vec2<f32>(pair.x * turn.x - pair.y * turn.y, pair.x * turn.y + pair.y * turn.x);
+  let cos_sin = table[position * ROPE_PAIRS + head_pair];
+  return vec2<f32>(pair.x * cos_sin.x - pair.y * cos_sin.y, pair.x * cos_sin.y + pair.y * cos_sin.x);
 }
 
-// pack2x16float is undefined beyond f16's range, so what is too large becomes the largest number.
+// The result of pack2x16float is undefined beyond the range of f16, so larger magnitudes are clamped.
 fn packed(pair: vec2<f32>) -> u32 {
   return pack2x16float(clamp(pair, vec2<f32>(-F16_MAX), vec2<f32>(F16_MAX)));
 }
@@ -47,7 +49,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
   let kv_pairs = KV_HEADS * HEAD_PAIRS;
   let position = state.position + token;
   if (position >= arrayLength(&key_cache) / kv_pairs) {
-    return;  // the cache is full: the caller's mistake, which must not reach another position
+    return;  // a caller's bug: the cache is full; nothing may be written elsewhere
   }
   var pair = id.x;
   if (pair < q_pairs) {

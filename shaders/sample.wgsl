@@ -1,18 +1,21 @@
-// The next token from one row of logits, in one workgroup.
+// Samples the next token from one row of logits, in one workgroup.
 //
-// adjusted = logits + bias, then the penalties for tokens seen. Tokens that `allowed` has no bit for, where it counts,
-// are no candidates, whatever their logits. Temperature 0: the largest adjusted logit.
-// Else the candidates are cut to the likeliest top_k, of those to the fewest whose probabilities (at
-// temperature 1) reach top_p, of those to the ones with at least min_p of the largest probability; one is
-// drawn with probability proportional to exp(adjusted / temperature). Likelier means: larger, of equal
-// ones the lower id; so every cut is a prefix of one order, and is stored as its last member.
+// adjusted = logits + bias, then the penalties for tokens that occurred. If the params have a mask, tokens without a
+// bit in `allowed` are no candidates, whatever their logits are. At temperature 0 the largest adjusted logit wins.
+// Otherwise the candidates are cut to the top_k likeliest; of those, to the fewest whose probabilities (at temperature
+// 1) reach top_p; of those, to the ones with at least min_p of the largest probability. One of the rest is drawn with a
+// probability proportional to exp(adjusted / temperature).
+// "Likelier" means a larger adjusted logit, and of equal ones the lower id. So every cut is a prefix of one order, and
+// is stored as its last candidate.
 //
-// All prefixes (top_k, top_p, the draw itself, the list of likeliest tokens) are found by one radix search
-// over the whole vocabulary: the bins of a digit add up weights, and the search goes on in the bin where
-// the sum reaches its target. Nothing is sorted, nothing is left out.
+// All prefixes (top_k, top_p, the draw itself, the list of likeliest tokens) are found by one radix search over the
+// whole vocabulary: it adds up weights in a histogram of one digit and continues in the bin where the sum reaches its
+// target. Nothing is sorted, and no token is left out.
 //
-// logits: f32[VOCABULARY]; scratch: u32[VOCABULARY], the histograms; counts: u32[VOCABULARY]; bias: f32[VOCABULARY].
-// Params, result: workers/compute/gpu/ops/sample.ts. Grid: (1, 1, 1).
+// logits: f32[VOCABULARY]; counts: u32[VOCABULARY]; bias: f32[VOCABULARY]; tokens: u32[1 or more];
+// scratch: u32[VOCABULARY], the keys, then the histograms if they are in storage (lib/histogram_*.wgsl).
+// params, result: workers/compute/gpu/ops/sample.ts.
+// Grid: (1, 1, 1).
 override VOCABULARY: u32;
 override WORKGROUP: u32;
 override DIGIT_BITS: u32;  // divides 32
@@ -31,13 +34,13 @@ struct Params {
   repetition: f32,
   presence: f32,
   frequency: f32,
-  penalties: u32,  // 0: the three before are neutral
+  penalties: u32,  // 0: the three fields above are neutral
   biases: u32,     // 0: all are 0
   top_count: u32,
   seed: vec2<u32>,
   masked: u32,  // 0: every token is allowed
   reserved: array<u32, 3>,
-  allowed: array<u32>,  // a bit a token, the lowest first
+  allowed: array<u32>,  // one bit per token, lowest bit first
 }
 
 struct Result {
@@ -60,42 +63,43 @@ struct Result {
 @group(0) @binding(6) var<storage, read_write> result: Result;
 @group(0) @binding(7) var<storage, read_write> scratch: array<u32>;
 
-// Weights that a radix search adds up.
-const COUNT_RAW = 0u;  // 1 for each token, in the order of the raw logits
-const COUNT = 1u;      // 1 for each token
-const MASS = 2u;       // probability at temperature 1, as a fraction of the largest one
-const DRAW = 3u;       // the same at the temperature asked for
+// The kinds of weights that a radix search adds up.
+const COUNT_RAW = 0u;  // 1 per token, in the order of the raw logits
+const COUNT = 1u;      // 1 per token, in the order of the adjusted logits
+const MASS = 2u;       // probability at temperature 1, relative to the largest one
+const DRAW = 3u;       // probability at the requested temperature, relative to the largest one
 
-// Key of a token that is not allowed, that of -3.4e38: below LARGEST's, so that beside any token that is allowed it weighs exp(-4e37) = 0.
+// The key of a token that is not allowed: that of -3.4e38. It is below the key of -LARGEST, so that next to any allowed
+// token its weight is exp(-4e37) = 0.
 const EXCLUDED = 0x00803661u;
 
-// A place in the order; everything up to it is a prefix.
-struct Place {
+// A token in the order from likeliest to unlikeliest. All tokens up to it form a prefix of the order.
+struct Candidate {
   key: u32,
   id: u32,
 }
-const EVERYTHING = Place(0u, 0xffffffffu);
+const EVERYTHING = Candidate(0u, 0xffffffffu);
 
 var<workgroup> stalled: u32;
 var<workgroup> thread_max: array<f32, WORKGROUP>;
 var<workgroup> thread_sum: array<f32, WORKGROUP>;
-var<workgroup> thread_best: array<Place, WORKGROUP>;
+var<workgroup> thread_best: array<Candidate, WORKGROUP>;
 var<workgroup> raw_max: f32;
 var<workgroup> raw_sum: f32;
-var<workgroup> best: Place;
-// The search: digits found so far, weight still to reach, total weight, weight of the last bin.
+var<workgroup> best: Candidate;
+// The search: (weight still to reach, weight of the last bin, unused, unused), and the digits found so far.
 var<workgroup> found: vec4<f32>;
 var<workgroup> found_digits: u32;
-var<workgroup> has_equals: u32;
+var<workgroup> has_ties: u32;
 var<workgroup> only_id: u32;
 var<workgroup> listed: atomic<u32>;
-var<workgroup> list: array<Place, MAX_TOP>;
+var<workgroup> list: array<Candidate, MAX_TOP>;
 
 var<private> thread: u32;
-// Adjusted logit of `best`: the zero point of all exponentials.
+// The adjusted logit of `best`, which is subtracted in all exponentials.
 var<private> largest: f32;
 
-// A number that can be compared and subtracted: NaN and infinities become large finite numbers.
+// Makes a number comparable and subtractable: NaN and infinities become large finite numbers.
 fn finite(x: f32) -> f32 {
   return select(clamp(x, -LARGEST, LARGEST), -LARGEST, ordered_key(x) == 0u);
 }
@@ -115,11 +119,11 @@ fn adjusted(id: u32, raw: f32) -> f32 {
   return finite(x);
 }
 
-fn likelier(a: Place, b: Place) -> bool {
+fn likelier(a: Candidate, b: Candidate) -> bool {
   return a.key > b.key || (a.key == b.key && a.id < b.id);
 }
 
-fn within(key: u32, id: u32, cut: Place) -> bool {
+fn within(key: u32, id: u32, cut: Candidate) -> bool {
   return key > cut.key || (key == cut.key && id <= cut.id);
 }
 
@@ -144,9 +148,10 @@ fn weight_of(key: u32, kind: u32) -> f32 {
   return 1.0;
 }
 
-// First pass: adjusted logits as keys to scratch; the likeliest token; max and sum of exp(raw - max).
+// The first pass: stores the keys of the adjusted logits in scratch. Finds the likeliest token, the maximum of the raw
+// logits, and the sum of exp(raw - maximum).
 fn survey() {
-  var top = Place(0u, VOCABULARY);
+  var top = Candidate(0u, VOCABULARY);
   var highest = -LARGEST;
   var sum = 0.0;
   let masked = params.masked != 0u;
@@ -161,7 +166,7 @@ fn survey() {
     }
     scratch[id] = key;
     if (key > top.key || top.id == VOCABULARY) {
-      top = Place(key, id);
+      top = Candidate(key, id);
     }
   }
   thread_max[thread] = highest;
@@ -185,18 +190,18 @@ fn survey() {
   }
 }
 
-// Adds up the weights of all tokens within `cut` by one digit of their key (or, among those with key
-// `tied`, of their id counted from the end), where the digits above are `prefix`; then finds the bin, from
-// the top, where the sum reaches found.x. `goal` is the target if this is the first digit: a fraction of
-// the total for weights, a number for counts.
-fn search_digit(kind: u32, cut: Place, by_id: bool, tied: u32, shift: u32, prefix: u32, first: bool, goal: f32) {
+// One digit of the search. Adds up the weights of all tokens within `cut` whose higher digits are `prefix`, by this
+// digit of their key. With `by_id`, only tokens with key `tied` count, by a digit of their id counted from the end.
+// Then finds the bin, from the top, in which the sum reaches found.x. For the first digit the target is `goal`: a
+// fraction of the total for MASS and DRAW, a number of tokens for counts.
+fn search_digit(kind: u32, cut: Candidate, by_id: bool, tied: u32, shift: u32, prefix: u32, first: bool, goal: f32) {
   for (var bin = 0u; bin < BINS; bin++) {
     set_histogram(thread * BINS + bin, 0.0);
   }
   for (var id = thread; id < VOCABULARY; id += WORKGROUP) {
     let key = key_of(id, kind);
     let value = select(key, VOCABULARY - 1u - id, by_id);
-    // Shifted in two steps: a shift by all 32 bits is not defined.
+    // Shifts in two steps, because a shift by 32 bits is undefined.
     let above = (value >> shift) >> DIGIT_BITS;
     if (above == prefix && (!by_id || key == tied) && within(key, id, cut)) {
       let at = thread * BINS + ((value >> shift) & (BINS - 1u));
@@ -221,7 +226,7 @@ fn search_digit(kind: u32, cut: Place, by_id: bool, tied: u32, shift: u32, prefi
       }
       remaining = select(goal, goal * total, kind >= MASS);
     }
-    // Rounding may leave a rest after the last bin that holds anything: then that bin it is.
+    // Rounding may leave a remainder after the last bin with a weight. Then that bin is taken.
     var digit = 0u;
     var before = remaining;
     for (var i = 0u; i < BINS; i++) {
@@ -241,12 +246,12 @@ fn search_digit(kind: u32, cut: Place, by_id: bool, tied: u32, shift: u32, prefi
   }
 }
 
-// The last member of the shortest prefix of the order, within `cut`, whose weight reaches the goal. Where
-// the last member has no equals, its id is only looked up for a draw.
+// The last candidate of the shortest prefix of the order, within `cut`, whose weight reaches the goal. If no other
+// token has the same key, its id is looked up only for a draw.
 //
-// Compilers copy a function to where it is called. Copies of `search_digit` for the weights that take an exponential save the
-// software adapter a quarter of the time, and take it 0.1 s more to compile; `search` itself is called in one place.
-fn search(kind: u32, cut: Place, goal: f32) -> Place {
+// Compilers inline functions. Separate copies of `search_digit` for the weights with an exponential save the software
+// adapter a quarter of the time, and cost it 0.1 s to compile. `search` itself is called in one place only.
+fn search(kind: u32, cut: Candidate, goal: f32) -> Candidate {
   var key = 0u;
   for (var digit = 0u; digit < DIGITS; digit++) {
     let shift = 32u - DIGIT_BITS * (digit + 1u);
@@ -260,49 +265,49 @@ fn search(kind: u32, cut: Place, goal: f32) -> Place {
     key = workgroupUniformLoad(&found_digits);
   }
   if (thread == 0u) {
-    has_equals = select(0u, 1u, found.y >= 1.5 * weight_of(key, kind));
+    has_ties = select(0u, 1u, found.y >= 1.5 * weight_of(key, kind));
   }
-  if (workgroupUniformLoad(&has_equals) != 0u) {
+  if (workgroupUniformLoad(&has_ties) != 0u) {
     var id_digits = 0u;
     for (var digit = 0u; digit < DIGITS; digit++) {
       search_digit(kind, cut, true, key, 32u - DIGIT_BITS * (digit + 1u), id_digits, false, 0.0);
       id_digits = workgroupUniformLoad(&found_digits);
     }
-    return Place(key, VOCABULARY - 1u - id_digits);
+    return Candidate(key, VOCABULARY - 1u - id_digits);
   }
   if (kind != DRAW) {
-    return Place(key, VOCABULARY - 1u);
+    return Candidate(key, VOCABULARY - 1u);
   }
   for (var id = thread; id < VOCABULARY; id += WORKGROUP) {
     if (scratch[id] == key && within(key, id, cut)) {
       only_id = id;
     }
   }
-  return Place(key, workgroupUniformLoad(&only_id));
+  return Candidate(key, workgroupUniformLoad(&only_id));
 }
 
 fn raw_logprob(id: u32) -> f32 {
   return finite(logits[id]) - raw_max - log(raw_sum);
 }
 
-// The likeliest tokens by raw logits, those up to `cut`, in order, to the result.
-fn list_top(count: u32, cut: Place) {
+// Writes the likeliest tokens by raw logits, those up to `cut`, to the result, in order.
+fn list_top(count: u32, cut: Candidate) {
   for (var id = thread; id < VOCABULARY; id += WORKGROUP) {
     let key = key_of(id, COUNT_RAW);
     if (within(key, id, cut)) {
-      list[min(atomicAdd(&listed, 1u), MAX_TOP - 1u)] = Place(key, id);
+      list[min(atomicAdd(&listed, 1u), MAX_TOP - 1u)] = Candidate(key, id);
     }
   }
   workgroupBarrier();
   if (thread == 0u) {
     for (var i = 0u; i < count; i++) {
-      let place = list[i];
+      let candidate = list[i];
       var at = i;
-      while (at > 0u && likelier(place, list[at - 1u])) {
+      while (at > 0u && likelier(candidate, list[at - 1u])) {
         list[at] = list[at - 1u];
         at--;
       }
-      list[at] = place;
+      list[at] = candidate;
     }
     for (var i = 0u; i < count; i++) {
       result.top_ids[i] = list[i].id;
@@ -326,29 +331,29 @@ fn main(@builtin(local_invocation_index) index: u32) {
   let drawing = params.temperature > 0.0;
   let top_count = min(min(params.top_count, MAX_TOP), VOCABULARY);
   let random = threefry2x32(params.seed, vec2<u32>(state.step, 0u));
-  // What is left of the candidates, as the last of them.
+  // The last of the remaining candidates.
   var cut = EVERYTHING;
   for (var kind = COUNT_RAW; kind <= DRAW; kind++) {
-    var wanted = drawing;
+    var needed = drawing;
     var goal = 0.0;
     if (kind == COUNT_RAW) {
-      wanted = top_count > 0u;
+      needed = top_count > 0u;
       goal = f32(top_count);
     } else if (kind == COUNT) {
-      wanted &= params.top_k > 0u && params.top_k < VOCABULARY;
+      needed &= params.top_k > 0u && params.top_k < VOCABULARY;
       goal = f32(params.top_k);
     } else if (kind == MASS) {
-      wanted &= params.top_p < 1.0;
+      needed &= params.top_p < 1.0;
       goal = max(params.top_p, 0.0);
     } else {
-      // In the middle of one of 2^24 equal steps: neither 0 nor 1.
+      // The middle of one of 2^24 equal intervals, so neither 0 nor 1.
       goal = (f32(random.x >> 8u) + 0.5) / 16777216.0;
       let lowest = ordered_key(largest + log(min(params.min_p, 1.0)));
       if (params.min_p > 0.0 && lowest > cut.key) {
-        cut = Place(lowest, VOCABULARY - 1u);
+        cut = Candidate(lowest, VOCABULARY - 1u);
       }
     }
-    if (!wanted) {
+    if (!needed) {
       continue;
     }
     let last = search(kind, cut, goal);

@@ -1,7 +1,8 @@
-// out[t] = logits[t, targets[t]] - log(sum over v of exp(logits[t, v])): what the model thinks of a given next token.
+// output[t] = logits[t, targets[t]] - log(sum over v of exp(logits[t, v])): the log-probability of a given next token.
 //
-// logits: f32[tokens, STRIDE], the first VOCABULARY of each row count; targets: u32[tokens]; out: f32[tokens].
-// Grid: (1, tokens); a workgroup shares a row, the largest logit first, so that no exponential overflows.
+// logits: f32[tokens, STRIDE], of which the first VOCABULARY columns count; targets: u32[tokens]; output: f32[tokens].
+// One workgroup computes a row. It finds the largest logit first, so that no exponential overflows.
+// Grid: x = 1; y = tokens.
 override VOCABULARY: u32;
 override STRIDE: u32;
 override WORKGROUP: u32;  // a power of two

@@ -1,8 +1,11 @@
-// Dot products of four weight rows with one or four inputs, by one thread of a workgroup that shares the columns: it
-// takes runs first, first + step, ... below `runs`. `rows` are the rows' first runs, `x` the inputs' first vec4.
-// One and four inputs add in the same order: decode and prefill give the same sums.
+// Dot products of four weight rows with one or four inputs, for the variant `workgroup`. Expects a weight type's lib,
+// lib/input32.wgsl, and the overrides ROWS and BLOCKS.
+//
+// The threads of a workgroup share the columns: one thread takes the runs first, first + step, ... below `runs`.
+// `rows` holds the first run of each weight row, `x` the first vec4 of each input.
+// One and four inputs are added in the same order, so that decode and prefill give the same sums.
 
-// One value for each row.
+// One sum per row.
 fn dot_rows(p: Planes, rows: vec4<u32>, runs: u32, first: u32, step: u32, x: u32) -> vec4<f32> {
   var sum = vec4<f32>();
   for (var b = first; b < runs; b += step) {
@@ -15,7 +18,7 @@ fn dot_rows(p: Planes, rows: vec4<u32>, runs: u32, first: u32, step: u32, x: u32
   return sum;
 }
 
-// Component t of a column is input t.
+// Component t of each row is the sum for input t.
 struct FourByFour {
   row0: vec4<f32>,
   row1: vec4<f32>,
@@ -44,7 +47,7 @@ fn dot_rows_4(p: Planes, rows: vec4<u32>, runs: u32, first: u32, step: u32, x: v
   return sum;
 }
 
-// Four rows from `first` on, as runs; past the end the last row is repeated. Its sums are not stored.
+// The first runs of the four rows from `first` on. Beyond the last row that row is repeated; those sums are not stored.
 fn four_rows(first: u32) -> vec4<u32> {
   return min(vec4<u32>(first) + vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(ROWS - 1u)) * BLOCKS;
 }

@@ -1,7 +1,10 @@
-// Dot products of up to 16 weight rows with one or four inputs, by one thread: what it costs to load and prepare an input
-// is shared by the rows, what it costs to unpack a weight by the inputs. The rows are a loop, not unrolled code: as
-// fast, and compiled in half the time. `row` is the first row, `count` how many; `x` the inputs' first vec4.
-// One and four inputs add in the same order: decode and prefill give the same sums.
+// Dot products of up to 16 weight rows with one or four inputs, for the variant `rows`. Expects a weight type's lib,
+// lib/input32.wgsl, and the override BLOCKS.
+//
+// One thread computes all columns. The rows share the loads of an input, the inputs share the unpacking of a weight.
+// The rows are a loop instead of unrolled code: it is as fast and compiles in half the time.
+// `row` is the first row, `count` the number of rows, `x` the first vec4 of each input.
+// One and four inputs are added in the same order, so that decode and prefill give the same sums.
 const ROW_TILE = 16u;
 
 fn dot_rows(p: Planes, row: u32, count: u32, x: u32) -> array<f32, ROW_TILE> {
@@ -15,7 +18,7 @@ fn dot_rows(p: Planes, row: u32, count: u32, x: u32) -> array<f32, ROW_TILE> {
   return sums;
 }
 
-// Component t of a row's sums is input t.
+// Component t of each element is the sum for input t.
 fn dot_rows_4(p: Planes, row: u32, count: u32, x: vec4<u32>) -> array<vec4<f32>, ROW_TILE> {
   var sums: array<vec4<f32>, ROW_TILE>;
   for (var b = 0u; b < BLOCKS; b++) {

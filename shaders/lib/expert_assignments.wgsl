@@ -1,15 +1,15 @@
-// Finds the work of one workgroup of an expert kernel. Kernels declare `state`, `expert_groups` and the
-// overrides FIRST_SLOT, SLOTS (of the bank) and TILE.
+// Finds the work of one workgroup of an expert kernel. Expects lib/groups.wgsl, the bindings `state` and
+// `expert_groups`, and the overrides FIRST_SLOT and SLOTS (of the bank) and TILE.
 struct Work {
   slot: u32,             // index within the bank
-  count: u32,            // assignments in this tile; 0: nothing to do
-  assignments: vec4<u32>,  // past `count` the last one is repeated
+  count: u32,            // assignments in this tile; 0: no work
+  assignments: vec4<u32>,  // beyond `count` the last one is repeated
 }
 
 fn find_work(group: u32, tile: u32) -> Work {
   let header = expert_groups.groups[group];
   let first = tile * TILE;
-  // Wraps around to a large number for slots before the bank, and for NO_SLOT.
+  // For slots before the bank the difference wraps around to a large number. NO_SLOT stays beyond the bank as well.
   let slot = header.x - FIRST_SLOT;
   if (state.stalled != 0u || slot >= SLOTS || first >= header.z) {
     return Work(0u, 0u, vec4<u32>());

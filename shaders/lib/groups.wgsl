@@ -1,4 +1,5 @@
-// Which expert slots work on which (token, choice) pairs; mirrors workers/compute/gpu/ops/context.ts.
+// The work list of the expert kernels: which slots are applied to which assignments (pairs of a token and one of the K
+// experts that its router selects). It must match workers/compute/gpu/ops/context.ts.
 const MAX_GROUPS = 256u;
 const NO_SLOT = 0xffffffffu;
 

@@ -1,4 +1,4 @@
-// The sampler's histograms in workgroup memory, where that is fast. See histogram_storage.wgsl.
+// Puts the sampler's histograms in workgroup memory, for adapters on which that is fast. See histogram_storage.wgsl.
 var<workgroup> histogram: array<f32, HISTOGRAM>;
 
 fn histogram_at(index: u32) -> f32 {

@@ -1,6 +1,7 @@
-// The 16 numbers that four bits stand for in IQ4_NL and IQ4_XS, for the low nibbles of 16 bytes at once: a tree of
-// choices between constants, by masks of whole bytes. A table in memory would be 32 loads for 32 weights.
-fn choose(a: vec4<u32>, b: vec4<u32>, mask: vec4<u32>) -> vec4<u32> {
+// The 16 values of the 4-bit indices of IQ4_NL and IQ4_XS, for the low nibbles of 16 bytes at once: a tree of
+// selections between constants, by masks of whole bytes. A table in memory would take 32 loads per 32 weights. Expects
+// lib/weights.wgsl.
+fn select_bytes(a: vec4<u32>, b: vec4<u32>, mask: vec4<u32>) -> vec4<u32> {
   return a ^ (mask & (a ^ b));
 }
 
@@ -17,7 +18,7 @@ fn iq4_values(q: vec4<u32>) -> vec4<u32> {
   let va = vec4<u32>(0x19191919u) ^ (b0 & vec4<u32>(0x3f3f3f3fu));  // 25, 38
   let vc = vec4<u32>(0x35353535u) ^ (b0 & vec4<u32>(0x70707070u));  // 53, 69
   let ve = vec4<u32>(0x59595959u) ^ (b0 & vec4<u32>(0x28282828u));  // 89, 113
-  let low = choose(choose(v0, v2, b1), choose(v4, v6, b1), b2);
-  let high = choose(choose(v8, va, b1), choose(vc, ve, b1), b2);
-  return choose(low, high, b3);
+  let low = select_bytes(select_bytes(v0, v2, b1), select_bytes(v4, v6, b1), b2);
+  let high = select_bytes(select_bytes(v8, va, b1), select_bytes(vc, ve, b1), b2);
+  return select_bytes(low, high, b3);
 }

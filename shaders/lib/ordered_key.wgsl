@@ -1,4 +1,4 @@
-// f32 as u32 in the same order: a < b exactly where key(a) < key(b). -0 equals +0; NaN is 0, below all.
+// Maps f32 to u32 in the same order: a < b exactly if key(a) < key(b). -0 equals +0. NaN becomes 0, below all others.
 fn ordered_key(value: f32) -> u32 {
   let bits = bitcast<u32>(value);
   let magnitude = bits & 0x7fffffffu;
@@ -9,7 +9,7 @@ fn ordered_key(value: f32) -> u32 {
   return select(magnitude | 0x80000000u, ~bits, negative);
 }
 
-// Inverse of ordered_key, but for NaN and the sign of zero.
+// The inverse of ordered_key(), except for NaN and the sign of zero.
 fn key_value(key: u32) -> f32 {
   return bitcast<f32>(select(~key, key & 0x7fffffffu, (key & 0x80000000u) != 0u));
 }

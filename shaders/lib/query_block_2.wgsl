@@ -1,4 +1,5 @@
-// Some columns of a block's query rows (KeyVec: of the kernel), and their products with a key.
+// Loads some columns of a block's two queries and multiplies them with a key. Expects lib/query_rows_2.wgsl, and from
+// the kernel: KeyVec, a binding `q: array<KeyVec>`, and row_address().
 struct QueryBlock {
   a: KeyVec,
   b: KeyVec,

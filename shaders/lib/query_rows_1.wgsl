@@ -1,4 +1,4 @@
-// One query row to a thread: see attention_batch.wgsl.
+// RowVec, RowMask and ROWS for one query row per thread. Expects lib/attention_batch.wgsl.
 alias RowVec = f32;
 alias RowMask = bool;
 const ROWS = 1u;

@@ -1,4 +1,4 @@
-// Two query rows to a thread: see attention_batch.wgsl.
+// RowVec, RowMask and ROWS for two query rows per thread. Expects lib/attention_batch.wgsl.
 alias RowVec = vec2<f32>;
 alias RowMask = vec2<bool>;
 const ROWS = 2u;

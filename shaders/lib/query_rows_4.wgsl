@@ -1,4 +1,4 @@
-// Four query rows to a thread: see attention_batch.wgsl.
+// RowVec, RowMask and ROWS for four query rows per thread. Expects lib/attention_batch.wgsl.
 alias RowVec = vec4<f32>;
 alias RowMask = vec4<bool>;
 const ROWS = 4u;

@@ -1,6 +1,7 @@
-// Runs of 32 weights with a scale and a minimum: w = d * quant + m. The minimum meets the sum of the inputs.
+// Runs of 32 weights with one scale and one minimum: w = d * quant + m. Expects lib/weights.wgsl and run32().
+// The minimum is multiplied by the sum of the inputs.
 struct Run32 {
-  quants: Block32,  // times BYTE_PLACES
+  quants: Block32,  // multiplied by BYTE_PLACES
   d: f32,
   m: f32,
 }

@@ -1,6 +1,7 @@
-// Runs of 32 weights with a scale and a minimum for each 16: w = d.x * quant + m.x in the first half, .y in the second.
+// Runs of 32 weights with one scale and one minimum per 16 weights: w = d.x * quant + m.x in the first half, with .y in
+// the second. Expects lib/weights.wgsl and run32().
 struct Run32 {
-  quants: Block32,  // times BYTE_PLACES
+  quants: Block32,  // multiplied by BYTE_PLACES
   d: vec2<f32>,
   m: vec2<f32>,
 }

@@ -1,4 +1,4 @@
-// Runs of 32 weights that are numbers as they lie: a type's lib gives block32 instead of run32.
+// Runs of 32 weights that are stored as floats. Expects lib/weights.wgsl and block32() instead of run32().
 alias Run32 = Block32;
 alias Input32 = Block32;
 

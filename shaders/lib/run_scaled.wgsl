@@ -1,6 +1,6 @@
-// Runs of 32 weights with one scale: w = d * quant.
+// Runs of 32 weights with one scale: w = d * quant. Expects lib/weights.wgsl and run32().
 struct Run32 {
-  quants: Block32,  // times BYTE_PLACES
+  quants: Block32,  // multiplied by BYTE_PLACES
   d: f32,
 }
 

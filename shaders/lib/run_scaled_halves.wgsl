@@ -1,6 +1,7 @@
-// Runs of 32 weights with a scale for each 16: w = s * quant in the first half, t * quant in the second.
+// Runs of 32 weights with one scale per 16 weights: w = s * quant in the first half, t * quant in the second. Expects
+// lib/weights.wgsl and run32().
 struct Run32 {
-  quants: Block32,  // times BYTE_PLACES
+  quants: Block32,  // multiplied by BYTE_PLACES
   s: f32,
   t: f32,
 }

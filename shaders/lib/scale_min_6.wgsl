@@ -1,5 +1,5 @@
-// Scales and minima of Q4_K and Q5_K: 6 bits each for each 32 weights, packed into 12 bytes.
-// (scale, min) of run j of a block; the upper bits of j >= 4 lie in the top of the first eight bytes.
+// The (scale, minimum) of run j of a block of Q4_K or Q5_K: 6 bits each, packed into 12 bytes per 8 runs of 32 weights.
+// For j >= 4 the upper two bits are stored in the top bits of the first eight bytes.
 fn scale_min(packed: vec3<u32>, j: u32) -> vec2<f32> {
   let shift = (j & 3u) * 8u;
   let low = vec2<u32>(packed.x >> shift, packed.y >> shift);

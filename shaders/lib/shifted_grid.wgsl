@@ -1,6 +1,7 @@
-// Runs of IQ1: -1, 0 or 1 from the grid, which holds 8 * (1 + number), plus or minus an eighth for each 8 weights.
+// Runs of IQ1: -1, 0 or 1 from the grid, plus or minus 1/8 per 8 weights. The grid stores 8 * (1 + value). Expects
+// lib/weights.wgsl and lib/grid_of_8.wgsl.
 
-// Eight times the weights, for entries `at`; bit 0 of `minus` says where the eighth is taken away.
+// Eight times the weights of the grid entries `at`. Where bit 0 of `minus` is set, 1/8 is subtracted, otherwise added.
 fn shifted32(at: vec4<u32>, minus: vec4<u32>) -> Block32 {
   let first = grid16(at.x, at.y);
   let second = grid16(at.z, at.w);

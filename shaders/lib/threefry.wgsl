@@ -1,5 +1,5 @@
-// Threefry-2x32 with 20 rounds: a counter-based generator. The same key and counter give the same 64 bits
-// on every adapter, and no state has to be kept between draws.
+// Threefry-2x32 with 20 rounds: a counter-based random generator. The same key and counter give the same 64 bits on
+// every adapter, and no state is kept between draws.
 // Salmon, Moraes, Dror, Shaw: "Parallel random numbers: as easy as 1, 2, 3" (SC 2011).
 fn threefry2x32(key: vec2<u32>, counter: vec2<u32>) -> vec2<u32> {
   var rotations = array<u32, 8>(13u, 15u, 26u, 6u, 17u, 29u, 16u, 24u);

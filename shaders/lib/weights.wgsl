@@ -1,14 +1,15 @@
-// What all weight types share. A type's lib (weights_<type>.wgsl), with the lib for its kind of run (run_*.wgsl), adds
-//   Run32                                     // 32 weights as the type finds them easiest: numbers and their scales
-//   fn run32(p: Planes, n: u32) -> Run32      // the matrix's n-th run of 32 weights, row after row
-//   Input32                                   // 32 inputs, prepared once for all the runs they meet
+// Declarations that all weight types share. A type's lib (weights_<type>.wgsl) and the lib for its kind of run
+// (run_*.wgsl) add:
+//   Run32                                     // 32 weights, unpacked as far as the type's dot product needs
+//   fn run32(p: Planes, n: u32) -> Run32      // the n-th run of 32 weights of the matrix, row after row
+//   Input32                                   // 32 inputs, prepared once for all rows of weights
 //   fn prepare(x: Block32) -> Input32
 //   fn dot_run(w: Run32, x: Input32) -> f32
-//   fn block32(p: Planes, n: u32) -> Block32  // the weights themselves
-// and reads `weights`, which the kernel declares as array<vec4<u32>>. IQ types read their `grid` at binding 7 too.
-// Planes and their byte order: workers/format/weight-layout.ts.
+//   fn block32(p: Planes, n: u32) -> Block32  // the values of the weights
+// They read the binding `weights: array<vec4<u32>>` of the kernel. IQ types also read `grid` at binding 7.
+// The planes and their byte order: workers/format/weight-layout.ts.
 
-// Starts of a matrix's planes, in vec4<u32> from the start of `weights`.
+// Where the planes of a matrix start, in vec4<u32> from the start of `weights`.
 struct Planes {
   p0: u32,
   p1: u32,
@@ -28,7 +29,9 @@ struct Block32 {
   h: vec4<f32>,
 }
 
-fn dot16(a: vec4<f32>, b: vec4<f32>, c: vec4<f32>, d: vec4<f32>, x: vec4<f32>, y: vec4<f32>, z: vec4<f32>, w: vec4<f32>) -> f32 {
+fn dot16(
+  a: vec4<f32>, b: vec4<f32>, c: vec4<f32>, d: vec4<f32>, x: vec4<f32>, y: vec4<f32>, z: vec4<f32>, w: vec4<f32>,
+) -> f32 {
   return dot(a, x) + dot(b, y) + dot(c, z) + dot(d, w);
 }
 
@@ -36,12 +39,12 @@ fn dot32(w: Block32, x: Block32) -> f32 {
   return dot16(w.a, w.b, w.c, w.d, x.a, x.b, x.c, x.d) + dot16(w.e, w.f, w.g, w.h, x.e, x.f, x.g, x.h);
 }
 
-// The first half times s, the second times t.
+// Multiplies the first half by s and the second half by t.
 fn scaled32(v: Block32, s: vec4<f32>, t: vec4<f32>) -> Block32 {
   return Block32(s * v.a, s * v.b, s * v.c, s * v.d, t * v.e, t * v.f, t * v.g, t * v.h);
 }
 
-// f16 bits to f32, exact for subnormals too (unpack2x16float may flush them). Weights are finite.
+// Converts f16 bits to f32. Subnormals stay exact, which unpack2x16float may flush. Weights are finite.
 fn half4(bits: vec4<u32>) -> vec4<f32> {
   let magnitude = bits & vec4<u32>(0x7fffu);
   let normal = bitcast<vec4<f32>>(magnitude * 8192u + vec4<u32>(112u << 23u));
@@ -57,7 +60,7 @@ fn half(bits: u32) -> f32 {
   return select(value, -value, (bits & 0x8000u) != 0u);
 }
 
-// The n-th four-byte, two-byte or one-byte element of a plane; elements of eight bytes begin at even ones of four.
+// The n-th element of a plane whose elements have 4 bytes (word), 8 (words), 2 (short, half) or 1 (byte).
 fn word_at(plane: u32, n: u32) -> u32 {
   return weights[plane + (n >> 2u)][n & 3u];
 }
@@ -79,30 +82,31 @@ fn byte_at(plane: u32, n: u32) -> u32 {
   return (word_at(plane, n >> 2u) >> ((n & 3u) * 8u)) & 0xffu;
 }
 
-// Bytes of a word as floats without shifts, which are slow on software adapters: byte i is masked where it stands and
-// so comes out times 256^i. Inputs (or scales) are divided by these powers of two beforehand, which is exact for all
-// inputs above 2^-102.
+// The bytes of a word become floats without shifts, which are slow on software adapters: byte i is masked in place, so
+// its value is multiplied by 256^i. Inputs or scales are divided by these powers of two beforehand, which is exact for
+// all inputs above 2^-102.
 const BYTE_PLACES = vec4<f32>(1.0, 256.0, 65536.0, 16777216.0);
 const INVERSE_BYTE_PLACES = vec4<f32>(1.0, 0.00390625, 0.0000152587890625, 5.9604644775390625e-8);
 
-// The four bytes, below 128, times BYTE_PLACES.
+// The four bytes (below 128) of a word, multiplied by BYTE_PLACES.
 fn placed4(word: u32) -> vec4<f32> {
   return vec4<f32>(vec4<i32>(vec4<u32>(word) & vec4<u32>(0xffu, 0xff00u, 0xff0000u, 0xff000000u)));
 }
 
-// The four signed bytes, times BYTE_PLACES: the top one keeps its sign, the others go through 0 .. 255.
+// The four signed bytes of a word, multiplied by BYTE_PLACES. The top byte keeps its sign, the others are biased by
+// 128.
 fn placed_signed4(word: u32) -> vec4<f32> {
   return placed4(word ^ 0x808080u) - vec4<f32>(128.0, 32768.0, 8388608.0, 0.0);
 }
 
-// 32 bytes below 128, times BYTE_PLACES.
+// 32 bytes (below 128), multiplied by BYTE_PLACES.
 fn placed32(u: vec4<u32>, v: vec4<u32>) -> Block32 {
   return Block32(
     placed4(u.x), placed4(u.y), placed4(u.z), placed4(u.w), placed4(v.x), placed4(v.y), placed4(v.z), placed4(v.w),
   );
 }
 
-// The same, less `middle`.
+// 32 bytes (below 128) minus `middle`, multiplied by BYTE_PLACES.
 fn centered32(u: vec4<u32>, v: vec4<u32>, middle: f32) -> Block32 {
   let m = middle * BYTE_PLACES;
   return Block32(
@@ -111,7 +115,7 @@ fn centered32(u: vec4<u32>, v: vec4<u32>, middle: f32) -> Block32 {
   );
 }
 
-// 32 signed bytes, times BYTE_PLACES.
+// 32 signed bytes, multiplied by BYTE_PLACES.
 fn placed_signed32(u: vec4<u32>, v: vec4<u32>) -> Block32 {
   return Block32(
     placed_signed4(u.x), placed_signed4(u.y), placed_signed4(u.z), placed_signed4(u.w),
@@ -119,7 +123,7 @@ fn placed_signed32(u: vec4<u32>, v: vec4<u32>) -> Block32 {
   );
 }
 
-// The low nibbles of all bytes, the high ones, the lowest bits.
+// The low nibble, the high nibble, or the lowest bit of every byte.
 fn low_nibbles(q: vec4<u32>) -> vec4<u32> {
   return q & vec4<u32>(0x0f0f0f0fu);
 }
@@ -132,7 +136,7 @@ fn lowest_bits(q: vec4<u32>) -> vec4<u32> {
   return q & vec4<u32>(0x01010101u);
 }
 
-// Bits 0 .. 3 of each number to the lowest bits of the four bytes: multiplied, bit i stands at i + 7i among others.
+// Moves bits 0 .. 3 of each number to the lowest bits of its four bytes: the product has bit i at i + 7i, among others.
 fn bits_to_bytes(four: vec4<u32>) -> vec4<u32> {
   return lowest_bits((four & vec4<u32>(15u)) * 0x204081u);
 }

@@ -1,4 +1,4 @@
-// BF16: the upper half of an f32; plane 0 holds 4 vec4 for 32 weights, the first weight in the low half of a word.
+// BF16: the upper half of an f32. Plane 0: 4 vec4 per 32 weights; the first weight of a word is in its low half.
 fn upper_halves(low: u32, high: u32) -> vec4<f32> {
   return bitcast<vec4<f32>>(vec4<u32>(low * 65536u, low & 0xffff0000u, high * 65536u, high & 0xffff0000u));
 }

@@ -1,4 +1,4 @@
-// F16: plane 0 holds 4 vec4 for 32 weights, two weights a word, the first in the low half.
+// F16. Plane 0: 4 vec4 per 32 weights, two weights per word, the first in the low half.
 fn halves(low: u32, high: u32) -> vec4<f32> {
   return half4(vec4<u32>(low & 0xffffu, low >> 16u, high & 0xffffu, high >> 16u));
 }

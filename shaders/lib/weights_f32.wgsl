@@ -1,4 +1,4 @@
-// F32: plane 0 holds 8 vec4 for 32 weights.
+// F32. Plane 0: 8 vec4 per 32 weights.
 fn block32(p: Planes, n: u32) -> Block32 {
   let at = p.p0 + n * 8u;
   return Block32(

@@ -1,6 +1,7 @@
-// IQ1_M, blocks of 256: w = d * (1 + 2 * scale) * (grid +- 1/8), a scale of 3 bits for each 16 weights, a sign of the
-// eighth for each 8. Plane 0: 32 bytes, low 8 bits of grid indices of 8 weights each; plane 1: 16 bytes, a nibble for each
-// 8 weights: 3 high bits and the sign; plane 2: 8 bytes, four words of four scales, whose top bits are d (f16).
+// IQ1_M, blocks of 256: w = d * (1 + 2 * scale) * (grid +- 1/8), a scale of 3 bits per 16 weights, a sign of the 1/8
+// per 8. Plane 0: 32 bytes, the low 8 bits of a grid index per 8 weights. Plane 1: 16 bytes, a nibble per 8 weights:
+// the 3 high bits of the index and the sign. Plane 2: 8 bytes, four 16-bit words of four scales each, whose top bits
+// form d (f16).
 fn run32(p: Planes, n: u32) -> Run32 {
   let block = n >> 3u;
   let j = n & 7u;

@@ -1,6 +1,6 @@
-// IQ2_S, blocks of 256: w = d * (1/2 + scale) / 4 * +-grid, a scale of 4 bits for each 16 weights.
-// Plane 0: 64 bytes: low 8 bits of 32 grid indices, then 32 bytes of signs; plane 1: 16 bytes: 2 high bits of each index,
-// then the scales; plane 2: d (f16).
+// IQ2_S, blocks of 256: w = d * (1/2 + scale) / 4 * +-grid, a scale of 4 bits per 16 weights.
+// Plane 0: 64 bytes: the low 8 bits of 32 grid indices, then 32 bytes of signs. Plane 1: 16 bytes: the 2 high bits of
+// each index, then the scales. Plane 2: d (f16).
 fn run32(p: Planes, n: u32) -> Run32 {
   let block = n >> 3u;
   let j = n & 7u;

@@ -1,5 +1,5 @@
-// IQ2_XS, blocks of 256: w = d * (1/2 + scale) / 4 * +-grid, a scale of 4 bits for each 16 weights.
-// Plane 0: 64 bytes, 2 for each 8 weights: 9 bits of grid index, 7 signs; plane 1: 8 bytes of scales; plane 2: d (f16).
+// IQ2_XS, blocks of 256: w = d * (1/2 + scale) / 4 * +-grid, a scale of 4 bits per 16 weights.
+// Plane 0: 64 bytes, 2 per 8 weights: a grid index of 9 bits, 7 signs. Plane 1: 8 bytes of scales. Plane 2: d (f16).
 fn run32(p: Planes, n: u32) -> Run32 {
   let words = words_at(p.p0, n);
   let quants = vec4<u32>(words.x & 0xffffu, words.x >> 16u, words.y & 0xffffu, words.y >> 16u);

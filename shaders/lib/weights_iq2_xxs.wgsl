@@ -1,5 +1,6 @@
-// IQ2_XXS, blocks of 256: w = d * (1/2 + scale) / 4 * +-grid, a scale of 4 bits for each 32 weights.
-// Plane 0: 64 bytes, 8 for each 32 weights: four grid indices, then four times 7 signs and the scale; plane 1: d (f16).
+// IQ2_XXS, blocks of 256: w = d * (1/2 + scale) / 4 * +-grid, a scale of 4 bits per 32 weights.
+// Plane 0: 64 bytes, 8 per 32 weights: four grid indices, then four groups of 7 signs, then the scale. Plane 1: d
+// (f16).
 fn run32(p: Planes, n: u32) -> Run32 {
   let quants = words_at(p.p0, n);
   let at = (vec4<u32>(quants.x) >> vec4<u32>(0u, 8u, 16u, 24u)) & vec4<u32>(0xffu);

@@ -1,6 +1,6 @@
-// IQ3_S, blocks of 256: w = d * (1 + 2 * scale) * +-grid, a scale of 4 bits for each 32 weights.
-// Plane 0: 64 bytes, low 8 bits of grid indices of 4 weights each; plane 1: 36 bytes: 32 of signs, then the scales;
-// plane 2: 8 bytes, a high bit of each index; plane 3: d (f16).
+// IQ3_S, blocks of 256: w = d * (1 + 2 * scale) * +-grid, a scale of 4 bits per 32 weights.
+// Plane 0: 64 bytes, the low 8 bits of a grid index per 4 weights. Plane 1: 36 bytes: 32 of signs, then the scales.
+// Plane 2: 8 bytes, the high bit of each index. Plane 3: d (f16).
 fn run32(p: Planes, n: u32) -> Run32 {
   let block = n >> 3u;
   let j = n & 7u;

@@ -1,6 +1,6 @@
-// IQ3_XXS, blocks of 256: w = d * (1/2 + scale) / 2 * +-grid, a scale of 4 bits for each 32 weights.
-// Plane 0: 64 bytes, grid indices of 4 weights each; plane 1: 32 bytes, 4 for each 32 weights: four times 7 signs and the
-// scale; plane 2: d (f16).
+// IQ3_XXS, blocks of 256: w = d * (1/2 + scale) / 2 * +-grid, a scale of 4 bits per 32 weights.
+// Plane 0: 64 bytes, a grid index per 4 weights. Plane 1: 32 bytes, 4 per 32 weights: four groups of 7 signs, then the
+// scale. Plane 2: d (f16).
 fn run32(p: Planes, n: u32) -> Run32 {
   let quants = words_at(p.p0, n);
   let packed = word_at(p.p1, n);

@@ -1,5 +1,6 @@
-// IQ4_XS, blocks of 256: w = d * (scale - 32) * value of q, a scale of 6 bits for each 32 weights.
-// Plane 0: 128 bytes, 16 for each 32 weights as in Q4_0; plane 1: 8 bytes: d (f16), 2 high bits of each scale, 4 low bits.
+// IQ4_XS, blocks of 256: w = d * (scale - 32) * value of q (lib/iq4_values.wgsl), a scale of 6 bits per 32 weights.
+// Plane 0: 128 bytes, 16 per 32 weights as in Q4_0. Plane 1: 8 bytes: d (f16), then the 2 high bits of each scale, then
+// the 4 low bits of each scale.
 fn run32(p: Planes, n: u32) -> Run32 {
   let block = n >> 3u;
   let j = n & 7u;

@@ -1,11 +1,11 @@
-// MXFP4: w = 2^(e - 127) * q, q a number of 4 bits: sign, exponent of 2, mantissa of 1 (E2M1).
-// Plane 0: 16 bytes as in Q4_0; plane 1: e, a byte. For e = 0 the scale, 2^-127, is subnormal and comes out 0.
+// MXFP4: w = 2^(e - 127) * q, with q a 4-bit float: 1 sign bit, 2 exponent bits, 1 mantissa bit (E2M1).
+// Plane 0: 16 bytes as in Q4_0. Plane 1: e, one byte. For e = 0 the scale 2^-127 is subnormal and becomes 0.
 
-// 24 + 2 * number: 0, 1/2, 1, 3/2, 2, 3, 4, 6 and the same below zero, doubled, from 12 on.
+// 12 + 2 * value, in bytes. The values are 0, 1/2, 1, 3/2, 2, 3, 4, 6 and their negatives.
 fn biased_e2m1(q: vec4<u32>) -> vec4<u32> {
   let low = lowest_bits(q >> vec4<u32>(1u));
   let high = lowest_bits(q >> vec4<u32>(2u));
-  // Mantissa with its hidden bit, times 1, 2 or 4.
+  // The mantissa with its hidden bit, multiplied by 1, 2 or 4.
   let mantissa = lowest_bits(q) | ((low | high) * 2u);
   let magnitude = mantissa + (mantissa & (high * 255u)) + ((mantissa * 2u) & ((low & high) * 255u));
   let negative = magnitude & (lowest_bits(q >> vec4<u32>(3u)) * 255u);

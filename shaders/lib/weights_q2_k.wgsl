@@ -1,6 +1,6 @@
-// Q2_K, blocks of 256: w = d * scale * q - dmin * min, scale and min of 4 bits for each 16 weights.
-// Plane 0: 64 bytes; in each half of 128 weights, run r of 32 takes bits 2r of 32 bytes. Plane 1: 16 bytes, scales in the
-// low nibbles, minima in the high ones; plane 2: d, dmin (f16 each).
+// Q2_K, blocks of 256: w = d * scale * q - dmin * min, scale and min of 4 bits per 16 weights.
+// Plane 0: 64 bytes, 32 per half of 128 weights; run r of 32 is bits 2r and 2r + 1 of these bytes. Plane 1: 16 bytes,
+// scales in the low nibbles, minima in the high nibbles. Plane 2: d, dmin (f16 each).
 fn run32(p: Planes, n: u32) -> Run32 {
   let block = n >> 3u;
   let upper = (n >> 2u) & 1u;

@@ -1,6 +1,6 @@
-// Q3_K, blocks of 256: w = d * (scale - 32) * (q - 4), a scale of 6 bits for each 16 weights.
-// Plane 0: 64 bytes of low bits as in Q2_K; plane 1: 32 bytes, bit j the third of the weights of run j of 32;
-// plane 2: 12 bytes: 4 bits of scale i in byte i & 7, 2 bits in byte 8 + (i & 3); plane 3: d (f16).
+// Q3_K, blocks of 256: w = d * (scale - 32) * (q - 4), a scale of 6 bits per 16 weights.
+// Plane 0: 64 bytes of low bits as in Q2_K. Plane 1: 32 bytes; bit j of byte i is the third bit of weight i of run j.
+// Plane 2: 12 bytes: 4 bits of scale i in byte i & 7, its 2 high bits in byte 8 + (i & 3). Plane 3: d (f16).
 fn run32(p: Planes, n: u32) -> Run32 {
   let block = n >> 3u;
   let j = n & 7u;

@@ -1,6 +1,6 @@
-// Q4_K, blocks of 256: w = d * scale * q - dmin * min, scale and min of 6 bits for each 32 weights.
+// Q4_K, blocks of 256: w = d * scale * q - dmin * min, scale and min of 6 bits per 32 weights.
 // Plane 0: 128 bytes of quants; 32 bytes hold 64 weights, the first 32 in the low nibbles.
-// Plane 1: one vec4: d and dmin (f16), then 12 bytes of packed scales and mins.
+// Plane 1: one vec4: d and dmin (f16 each), then 12 bytes of packed scales and minima.
 fn run32(p: Planes, n: u32) -> Run32 {
   let block = n >> 3u;
   let j = n & 7u;

@@ -1,5 +1,5 @@
-// Q5_0: w = d * (q - 16). Plane 0: 16 bytes of low bits as in Q4_0; plane 1: 4 bytes, bit j the fifth of weight j;
-// plane 2: d (f16).
+// Q5_0: w = d * (q - 16). Plane 0: 16 bytes of low bits as in Q4_0. Plane 1: 4 bytes; bit j is the fifth bit of weight
+// j. Plane 2: d (f16).
 fn run32(p: Planes, n: u32) -> Run32 {
   let q = weights[p.p0 + n];
   let fifth = vec4<u32>(word_at(p.p1, n)) >> vec4<u32>(0u, 4u, 8u, 12u);

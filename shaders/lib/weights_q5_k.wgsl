@@ -1,6 +1,6 @@
-// Q5_K, blocks of 256: w = d * scale * q - dmin * min, scale and min of 6 bits for each 32 weights.
-// Plane 0: 128 bytes of low bits as in Q4_K; plane 1: 32 bytes, bit j the fifth of the weights of run j of 32;
-// plane 2: d, dmin, scales and mins as in Q4_K.
+// Q5_K, blocks of 256: w = d * scale * q - dmin * min, scale and min of 6 bits per 32 weights.
+// Plane 0: 128 bytes of low bits as in Q4_K. Plane 1: 32 bytes; bit j of byte i is the fifth bit of weight i of run j.
+// Plane 2: d, dmin, scales and minima as in Q4_K.
 fn run32(p: Planes, n: u32) -> Run32 {
   let block = n >> 3u;
   let j = n & 7u;

@@ -1,6 +1,7 @@
-// Q6_K, blocks of 256: w = d * scale * (q - 32), a signed 8-bit scale for each 16 weights.
-// Plane 0 (ql): 128 bytes, 4 low bits; plane 1 (qh): 64 bytes, 2 high bits; plane 2: 16 scales; plane 3: d (f16).
-// In each half of 128 weights, run r of 32 takes ql bytes (r & 1) * 32 .. at nibble r >> 1, and qh bits 2r.
+// Q6_K, blocks of 256: w = d * scale * (q - 32), a signed 8-bit scale per 16 weights.
+// Plane 0 (ql): 128 bytes, the 4 low bits. Plane 1 (qh): 64 bytes, the 2 high bits. Plane 2: 16 scales. Plane 3: d
+// (f16). In each half of 128 weights, run r of 32 is nibble r >> 1 of the ql bytes from (r & 1) * 32 on, and bits 2r,
+// 2r + 1 of qh.
 fn six_bits(low: vec4<u32>, high: vec4<u32>) -> vec4<u32> {
   return low_nibbles(low) | ((high & vec4<u32>(0x03030303u)) * 16u);
 }

@@ -1,4 +1,5 @@
-// Sums over a workgroup of WORKGROUP threads (a power of two, an override of the kernel), for every thread.
+// Sums over the threads of a workgroup; every thread gets the result. Expects the override WORKGROUP, a power of two,
+// and lib/dot_four_rows.wgsl.
 var<workgroup> partial_sums: array<vec4<f32>, WORKGROUP>;
 var<workgroup> partial_sums_4: array<FourByFour, WORKGROUP>;
 
@@ -12,11 +13,11 @@ fn workgroup_sum(value: vec4<f32>, thread: u32) -> vec4<f32> {
     workgroupBarrier();
   }
   let total = partial_sums[0];
-  workgroupBarrier(); // nobody may write the next sum before all have read this one
+  workgroupBarrier(); // all threads must have read this sum before the next one is written
   return total;
 }
 
-// 16 sums, each added in the order of workgroup_sum.
+// 16 sums, each added in the same order as in workgroup_sum().
 fn workgroup_sum_4(value: FourByFour, thread: u32) -> FourByFour {
   partial_sums_4[thread] = value;
   workgroupBarrier();
