@@ -5,10 +5,10 @@ export interface AttentionShape {
 }
 
 /**
- * Causal, grouped-query attention in float64.
- * @param q `[tokens, headCount, headDim]`, of positions `position`, `position + 1` ...
+ * Causal grouped-query attention in float64.
+ * @param q `[tokens, headCount, headDim]`, at positions `position`, `position + 1` ...
  * @param keys `[positions, kvHeadCount, headDim]`
- * @param values like `keys`
+ * @param values `[positions, kvHeadCount, headDim]`
  * @returns `[tokens, headCount, headDim]`
  */
 export function attention(

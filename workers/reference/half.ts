@@ -1,4 +1,4 @@
-/** The value of an IEEE 754 binary16 number, of which WGSL packs two into a u32. */
+/** Decodes an IEEE 754 binary16 number (f16). */
 export function halfToNumber(bits: number): number {
   const sign = bits & 0x8000 ? -1 : 1;
   const exponent = (bits >> 10) & 0x1f;
@@ -7,7 +7,7 @@ export function halfToNumber(bits: number): number {
   return sign * (exponent === 0 ? fraction * 2 ** -24 : (1024 + fraction) * 2 ** (exponent - 25));
 }
 
-/** Both halves of each word, the low one first. */
+/** Unpacks words that each hold two f16 numbers, the low half first. */
 export function unpackHalves(words: ArrayLike<number>): Float64Array {
   const values = new Float64Array(words.length * 2);
   for (let i = 0; i < words.length; i++) {

@@ -1,7 +1,7 @@
 /**
- * llama.cpp (wasm, through wllama, in the same browser) as the independent judge of numbers. It runs the
- * F32 twin of a model: on quantized files its CPU kernels quantize the activations too, which moves
- * log-probabilities by tenths. For tests only.
+ * llama.cpp as an independent reference for tests: its WebAssembly build (wllama) runs in the same browser. It runs the
+ * F32 twin of a model, because on quantized files its CPU kernels also quantize the activations, which changes
+ * log-probabilities by tenths.
  */
 import { Wllama } from '@wllama/wllama';
 import wasmUrl from '@wllama/wllama/esm/wasm/wllama.wasm?url';
@@ -15,7 +15,7 @@ export interface ReferenceToken {
   top: { id: number; logprob: number }[];
 }
 
-/** What the server inside wllama sends, beyond its declared types. */
+/** What the server inside wllama returns beyond its declared types. */
 interface TokenProbability {
   id: number;
   logprob: number;
@@ -23,8 +23,9 @@ interface TokenProbability {
 }
 
 /**
- * The first greedy tokens after `prompt`, with raw log-probabilities and those of the `top` likeliest tokens.
- * @param gguf a file, or all parts of a split one under their names
+ * Generates `count` greedy tokens after `prompt`, each with its raw log-probability and those of the `top` likeliest
+ * tokens.
+ * @param gguf the file, or all parts of a split file under their names
  */
 export async function referenceTokens(
   gguf: Blob | File[],

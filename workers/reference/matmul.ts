@@ -1,9 +1,9 @@
-/** Matrix products in float64, and how far f32 sums may lie from them. */
+/** Matrix products in float64, and the error of f32 sums relative to them. */
 
-/** Products and the sums of their terms' magnitudes, both `[inputs, rows]`. */
+/** A product and its sums of magnitudes, both `[inputs, rows]`. */
 export interface ExactProduct {
   values: Float64Array;
-  /** Rounding errors of a sum are in proportion to this, not to the sum itself. */
+  /** Sums of the absolute values of the terms. The rounding error of a sum is proportional to this, not to the sum. */
   magnitudes: Float64Array;
 }
 
@@ -28,7 +28,9 @@ export function matmul(weights: ArrayLike<number>, x: ArrayLike<number>, rows: n
   return { values, magnitudes };
 }
 
-/** The largest error, relative to the magnitude of what was added; infinite where anything is not a number. */
+/**
+ * The largest error relative to the magnitudes; infinite if any value is NaN. @throws RangeError if the lengths differ
+ */
 export function worstError(actual: ArrayLike<number>, { values, magnitudes }: ExactProduct): number {
   if (actual.length !== values.length) throw new RangeError(`${actual.length} values, expected ${values.length}`);
   let worst = 0;

@@ -1,4 +1,4 @@
-/** `x / sqrt(mean(x^2) + epsilon) * weight` for each row of `x`, `[rows, width]`, in float64. */
+/** RMS norm in float64: `x / sqrt(mean(x^2) + epsilon) * weight` for each row of `x`, which is `[rows, width]`. */
 export function rmsNorm(x: ArrayLike<number>, weight: ArrayLike<number>, width: number, epsilon: number): Float64Array {
   const out = new Float64Array(x.length);
   for (let row = 0; row < x.length; row += width) {

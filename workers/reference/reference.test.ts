@@ -1,4 +1,4 @@
-/** The oracle itself, against values known from elsewhere or worked out by hand. */
+/** Tests the float64 reference against published values and values computed by hand. */
 import { describe, expect, it } from 'vitest';
 import { attention } from './attention.ts';
 import { halfToNumber, unpackHalves } from './half.ts';
@@ -9,7 +9,7 @@ import { adjustLogits, candidates, draw, logProbabilities, ranking, threefry2x32
 import { compare, TOLERANCE } from './tolerance.ts';
 
 describe('compare', () => {
-  it('reports the worst deviation, and NaN always', () => {
+  it('reports the worst deviation, and always NaN', () => {
     expect(compare([1, 2], [1, 2], TOLERANCE.elementwise)).toBeNull();
     expect(compare([1, 2.1, 3.5], [1, 2, 3], TOLERANCE.elementwise)).toMatchObject({ index: 2, error: 0.5 });
     expect(compare([Number.NaN], [0], { relative: 1, absolute: 1e9 })).not.toBeNull();
@@ -17,7 +17,7 @@ describe('compare', () => {
 });
 
 describe('half', () => {
-  it('decodes the cases of the format', () => {
+  it('decodes normal and subnormal numbers, infinity and NaN', () => {
     expect(halfToNumber(0x3c00)).toBe(1);
     expect(halfToNumber(0xc000)).toBe(-2);
     expect(halfToNumber(0x7bff)).toBe(65504);
@@ -29,7 +29,7 @@ describe('half', () => {
 });
 
 describe('rmsNorm', () => {
-  it('gives rows a mean square of 1, times the weight', () => {
+  it('scales rows to a mean square of 1, times the weight', () => {
     expect([...rmsNorm([3, 4], [1, 10], 2, 0)].map((x) => x.toFixed(6))).toEqual(
       [3 / Math.sqrt(12.5), 40 / Math.sqrt(12.5)].map((x) => x.toFixed(6)),
     );
@@ -38,13 +38,13 @@ describe('rmsNorm', () => {
 
 describe('rope', () => {
   const shape = { headDim: 4, ropeDimensionCount: 2, ropeFreqBase: 10000 };
-  it('turns the first pair by the position, and leaves dimensions beyond the rotated ones', () => {
+  it('rotates the first pair by the position and leaves the dimensions beyond ropeDimensionCount', () => {
     const [a, b, c, d] = rope([1, 0, 5, 6], 2, shape);
     expect(a).toBeCloseTo(-0.4161468365, 9); // cos 2
     expect(b).toBeCloseTo(0.9092974268, 9); // sin 2
     expect([c, d]).toEqual([5, 6]);
   });
-  it('keeps the product of a query and a key a function of their distance', () => {
+  it('makes the product of a query and a key depend only on their distance', () => {
     const full = { headDim: 4, ropeDimensionCount: 4, ropeFreqBase: 100 };
     const product = (p: number, q: number): number => {
       const a = rope([1, 2, 3, 4], p, full);
@@ -56,12 +56,12 @@ describe('rope', () => {
 });
 
 describe('attention', () => {
-  it('averages values evenly where all keys are alike, and only those not after the token', () => {
+  it('averages the values up to the token if all keys are equal', () => {
     const shape = { headCount: 2, kvHeadCount: 1, headDim: 1 };
     const values = [1, 3, 8, 1000];
     expect([...attention([5, 0, 5, 0], [2, 2, 2, 2], values, 1, shape)]).toEqual([2, 2, 4, 4]);
   });
-  it('takes the value of a key that stands out', () => {
+  it('returns the value of a key with a dominant score', () => {
     const [out] = attention([100, 0], [1, 0, 0, 1, 0, 1], [7, 8, 0, 0, 0, 0], 2, {
       headCount: 1,
       kvHeadCount: 1,
@@ -72,11 +72,11 @@ describe('attention', () => {
 });
 
 describe('route', () => {
-  it('breaks ties by index and takes NaN last', () => {
-    expect(route([1, 3, 3, 2], 2)).toEqual({ selected: [1, 2], weights: [0.5, 0.5] });
+  it('breaks ties by index and ranks NaN last', () => {
+    expect(route([1, 3, 3, 2], 2)).toEqual({ selectedExperts: [1, 2], weights: [0.5, 0.5] });
     expect(route([Number.NaN, Number.NEGATIVE_INFINITY, 0], 3).selectedExperts).toEqual([2, 1, 0]);
   });
-  it('is the softmax over all, renormalised', () => {
+  it('equals the softmax over all experts, renormalized', () => {
     const [a, b] = route([Math.log(6), Math.log(1), Math.log(3)], 2).weights;
     expect(a).toBeCloseTo(2 / 3, 9);
     expect(b).toBeCloseTo(1 / 3, 9);
@@ -84,7 +84,7 @@ describe('route', () => {
 });
 
 describe('threefry2x32', () => {
-  it("gives the known answers of the authors' library Random123", () => {
+  it("gives the known answers of Random123, the authors' library", () => {
     expect(threefry2x32([0, 0], [0, 0])).toEqual([0x6b200159, 0x99ba4efe]);
     const ones = [0xffffffff, 0xffffffff] as const;
     expect(threefry2x32(ones, ones)).toEqual([0x1cb996fc, 0xbb002be7]);
@@ -97,11 +97,11 @@ describe('sampling', () => {
   const logits = [0.2, 0.1, 0.2, 0.5].map(Math.log);
   const ids = (options: Parameters<typeof candidates>[1]): number[] => candidates(logits, options).map(({ id }) => id);
 
-  it('ranks and normalises', () => {
+  it('ranks and normalizes', () => {
     expect(ranking(logits)).toEqual([3, 0, 2, 1]);
     expect(logProbabilities(logits)[1]).toBeCloseTo(Math.log(0.1), 9);
   });
-  it('cuts by top-k, then top-p of what is left, then min-p', () => {
+  it('cuts by top-k, then top-p of the rest, then min-p', () => {
     expect(ids({ topK: 2 })).toEqual([3, 0]);
     expect(ids({ topP: 0.6 })).toEqual([3, 0]);
     expect(ids({ topP: 0.75 })).toEqual([3, 0, 2]);
@@ -110,11 +110,11 @@ describe('sampling', () => {
     expect(ids({ minP: 0.3 })).toEqual([3, 0, 2]);
     expect(ids({ temperature: 0 })).toEqual([3]);
   });
-  it('draws by the sums of probabilities', () => {
+  it('draws by cumulative probabilities', () => {
     const all = candidates(logits, {});
     expect([0.49, 0.51, 0.71, 0.95].map((u) => draw(all, u))).toEqual([3, 0, 2, 1]);
   });
-  it('penalises tokens seen, negative logits by multiplying', () => {
+  it('penalizes tokens that occurred; negative logits are multiplied', () => {
     const options = { repetitionPenalty: 2, presencePenalty: 0.5, frequencyPenalty: 0.25, logitBias: { 2: 1 } };
     expect([...adjustLogits([4, -4, 0, 1], options, [2, 1, 1, 0])]).toEqual([1, -8.75, -0.25, 1]);
   });

@@ -6,8 +6,8 @@ export interface RopeShape {
 }
 
 /**
- * Rotary embedding of heads `[heads, headDim]` at one position, in float64: the pair (2j, 2j+1), taken as
- * a complex number, is multiplied by exp(i * position * base^(-2j / ropeDimensionCount)).
+ * Rotary position embedding of heads `[heads, headDim]` at one position, in float64. The pair (2j, 2j + 1), as a
+ * complex number, is multiplied by exp(i * position * ropeFreqBase^(-2j / ropeDimensionCount)).
  */
 export function rope(heads: ArrayLike<number>, position: number, shape: RopeShape): Float64Array {
   const { headDim, ropeDimensionCount, ropeFreqBase } = shape;

@@ -1,10 +1,14 @@
 export interface Route {
+  /** Best first. */
   selectedExperts: number[];
   /** Softmax over the selected logits; sums to 1. */
   weights: number[];
 }
 
-/** The `expertsPerToken` largest logits of one token; of equal ones the lower index first, NaN last. */
+/**
+ * Selects the `expertsPerToken` experts with the largest logits of one token. Of equal logits the lower index comes
+ * first, NaN last.
+ */
 export function route(logits: ArrayLike<number>, expertsPerToken: number): Route {
   const rank = (x: number): number => (Number.isNaN(x) ? Number.NEGATIVE_INFINITY : x);
   const byNaN = (a: number, b: number): number => Number(Number.isNaN(logits[a])) - Number(Number.isNaN(logits[b]));

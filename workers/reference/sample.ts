@@ -1,7 +1,7 @@
-/** Sampling as llama.cpp's default chain defines it, by sorting, in float64. */
+/** Sampling as defined by the default chain of llama.cpp, by sorting, in float64. */
 import type { SamplingOptions } from '../../src/contract/engine-api.ts';
 
-/** `log softmax(logits)`, natural. */
+/** `log softmax(logits)`, natural logarithm. */
 export function logProbabilities(logits: ArrayLike<number>): Float64Array {
   const values = Float64Array.from(logits);
   const largest = values.reduce((a, b) => Math.max(a, b));
@@ -9,12 +9,12 @@ export function logProbabilities(logits: ArrayLike<number>): Float64Array {
   return values.map((x) => x - logSum);
 }
 
-/** Token ids, likeliest first, of equal ones the lower id first. */
+/** All token ids, likeliest first. Of equal logits the lower id comes first. */
 export function ranking(logits: ArrayLike<number>): number[] {
   return Array.from({ length: logits.length }, (_, id) => id).sort((a, b) => logits[b] - logits[a] || a - b);
 }
 
-/** Logits after bias and penalties; -Infinity for tokens that are not `allowed`. */
+/** The logits after bias and penalties; -Infinity for tokens that are not `allowed`. */
 export function adjustLogits(
   logits: ArrayLike<number>,
   { repetitionPenalty = 1, presencePenalty = 0, frequencyPenalty = 0, logitBias = {} }: SamplingOptions,
@@ -34,11 +34,11 @@ export function adjustLogits(
 
 export interface Candidate {
   id: number;
-  /** Of being drawn. */
+  /** The probability of being drawn. */
   probability: number;
 }
 
-/** What top-k, top-p and min-p leave of the adjusted logits that are not -Infinity, likeliest first. */
+/** The tokens that remain after top-k, top-p and min-p, likeliest first. Tokens with -Infinity are never candidates. */
 export function candidates(adjusted: ArrayLike<number>, options: SamplingOptions): Candidate[] {
   const { temperature = 1, topK = 0, topP = 1, minP = 0 } = options;
   const order = ranking(adjusted).filter((id) => adjusted[id] !== Number.NEGATIVE_INFINITY);
@@ -64,7 +64,10 @@ function softmax(ids: readonly number[], logits: ArrayLike<number>, temperature:
   return exponentials.map((e) => e / sum);
 }
 
-/** The first candidate at which the probabilities, added up in order, reach `uniform` in (0, 1). */
+/**
+ * Draws a token id: that of the first candidate at which the cumulative probability reaches `uniform`, a number in (0,
+ * 1).
+ */
 export function draw(from: readonly Candidate[], uniform: number): number {
   let sum = 0;
   return (
@@ -75,13 +78,13 @@ export function draw(from: readonly Candidate[], uniform: number): number {
   ).id;
 }
 
-/** The sampler's random number in (0, 1) for a step: the middle of one of 2^24 equal parts. */
+/** The sampler's random number in (0, 1) for a step: the middle of one of 2^24 equal intervals. */
 export function uniformOf(seed: number, step: number): number {
   const [bits] = threefry2x32([seed % 2 ** 32, Math.floor(seed / 2 ** 32)], [step, 0]);
   return ((bits >>> 8) + 0.5) / 2 ** 24;
 }
 
-/** Threefry-2x32-20 of Salmon et al. (2011), checked against the authors' known answers. */
+/** Threefry-2x32 with 20 rounds, of Salmon et al. (2011). Returns 64 random bits for a key and a counter. */
 export function threefry2x32(key: readonly [number, number], counter: readonly [number, number]): [number, number] {
   const rotations = [
     [13, 15, 26, 6],

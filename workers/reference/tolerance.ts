@@ -1,18 +1,21 @@
 /**
- * How far a kernel's result may lie from the float64 reference. One table for all kernels; a failure
- * means the kernel, not the table, unless the reason stands here.
+ * How far the result of a kernel may be from the float64 reference. There is one table for all kernels. If a kernel
+ * fails, fix the kernel; a change of the table needs a reason, which is written here.
  */
 
 export interface Tolerance {
-  /** Relative to the largest magnitude in the reference: f32 sums lose bits relative to their terms. */
+  /**
+   * Allowed error relative to the largest magnitude in the reference, because f32 sums lose bits relative to their
+   * terms.
+   */
   relative: number;
-  /** Floor for results near zero. */
+  /** Allowed error in addition, for results near zero. */
   absolute: number;
 }
 
-/** f32 has 24 bits: one rounding is 6e-8, a sum of n terms in any order about sqrt(n) of them. */
+/** f32 has 24 bits: one rounding is 6e-8, and a sum of n terms in any order has an error of about sqrt(n) roundings. */
 export const TOLERANCE = {
-  /** A few roundings on each value. */
+  /** A few roundings per value. */
   elementwise: { relative: 1e-6, absolute: 1e-7 },
   /** Sums of up to some ten thousand products. */
   reduction: { relative: 2e-5, absolute: 1e-6 },
@@ -23,12 +26,12 @@ export const TOLERANCE = {
 } as const satisfies Record<string, Tolerance>;
 
 /**
- * Dot products, relative to the sum of their terms' magnitudes (`worstError` in matmul.ts): each f32 addition rounds by
- * 2^-24 of the running sum, and the errors of some hundred terms add up like a random walk.
+ * The allowed error of dot products, relative to the sum of the magnitudes of their terms (`worstError` in matmul.ts).
+ * Each f32 addition rounds by 2^-24 of the running sum, and the errors of some hundred terms add up like a random walk.
  */
 export const DOT_TOLERANCE = 24 * 2 ** -24;
 
-/** The largest deviation and where it is, against what is allowed. */
+/** The largest deviation that exceeds a tolerance. */
 export interface Deviation {
   index: number;
   actual: number;
@@ -37,7 +40,10 @@ export interface Deviation {
   allowed: number;
 }
 
-/** @returns null where all values lie within the tolerance, else the worst one. A NaN is always outside. */
+/**
+ * Compares two arrays. Returns null if all values are within the tolerance, else the worst deviation. NaN is never
+ * within it.
+ */
 export function compare(
   actual: ArrayLike<number>,
   expected: ArrayLike<number>,

@@ -1,14 +1,14 @@
 import { describe, expect, it } from 'vitest';
 import { reportAdapter, requestAdapter, requestDevice } from './device.ts';
 
-// Says first, and clearly, what all other GPU tests need: a secure context, an adapter, a working device.
+// If these tests fail, all other GPU tests fail too: they need a secure context, an adapter and a working device.
 describe('device', () => {
   it('runs in a secure context, where WebGPU is not hidden', () => {
     expect(globalThis.isSecureContext).toBe(true);
     expect(navigator.gpu).toBeDefined();
   });
 
-  it('reports an adapter whose limits hold the largest expert of the models we aim at', async () => {
+  it('reports an adapter whose limits fit the largest expert of the supported models', async () => {
     const report = reportAdapter(await requestAdapter());
     expect(report.vendor).not.toBe('');
     // One Q4_K expert of Mixtral 8x7B takes 94.5 MiB.

@@ -8,7 +8,7 @@ const adapter = (info: Partial<GPUAdapterInfo> | undefined) =>
     limits: { maxStorageBufferBindingSize: 1, maxBufferSize: 2 },
   }) as unknown as GPUAdapter;
 
-it('reports an adapter of a browser that tells nothing of it', () => {
+it('reports an adapter without info', () => {
   expect(reportAdapter(adapter(undefined))).toMatchObject({
     vendor: '',
     description: '',
@@ -17,7 +17,7 @@ it('reports an adapter of a browser that tells nothing of it', () => {
   });
 });
 
-it("knows a software adapter by the browser's word or by its name", () => {
+it('recognizes a software adapter by the fallback flag or by its name', () => {
   expect(reportAdapter(adapter({ vendor: 'a', isFallbackAdapter: true })).software).toBe(true);
   expect(reportAdapter(adapter({ vendor: 'google', architecture: 'swiftshader' })).software).toBe(true);
   expect(reportAdapter(adapter({ vendor: 'nvidia', device: 'h100' }))).toMatchObject({

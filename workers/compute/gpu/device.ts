@@ -1,14 +1,17 @@
-/** Asks for the adapter and the device; says clearly why there is none. */
+/** Requests the GPU adapter and device, and explains why there is none. */
 import type { AdapterReport } from '../../../src/contract/engine-api.ts';
 import { MixtabError } from '../../../src/contract/errors.ts';
 
-/** Optional features that a faster variant of a kernel may use; all kernels run without them. */
-const WANTED_FEATURES: readonly GPUFeatureName[] = ['timestamp-query', 'shader-f16', 'subgroups'];
+/** Features that are requested if the adapter has them. Every kernel also runs without them. */
+const OPTIONAL_FEATURES: readonly GPUFeatureName[] = ['timestamp-query', 'shader-f16', 'subgroups'];
 
-/** Names under which software implementations report themselves. */
+/** Names of software implementations of WebGPU, as they appear in the adapter's info. */
 const SOFTWARE = /swiftshader|llvmpipe|lavapipe|basic render|warp/i;
 
-/** @throws MixtabError `webgpu-unsupported`, `webgpu-insecure-context` or `webgpu-no-adapter` */
+/**
+ * Requests the fastest adapter. @throws MixtabError `webgpu-unsupported`, `webgpu-insecure-context` or
+ * `webgpu-no-adapter`
+ */
 export async function requestAdapter(): Promise<GPUAdapter> {
   if (!navigator.gpu) {
     if (!globalThis.isSecureContext) {
@@ -35,12 +38,12 @@ export async function requestAdapter(): Promise<GPUAdapter> {
   return adapter;
 }
 
-/** A device with the adapter's own limits, since the defaults are too small for large models. */
+/** Requests a device with the limits of the adapter, because the default limits are too small for large models. */
 export async function requestDevice(adapter: GPUAdapter): Promise<GPUDevice> {
   const { limits } = adapter;
   return adapter.requestDevice({
     label: 'mixtab',
-    requiredFeatures: WANTED_FEATURES.filter((feature) => adapter.features.has(feature)),
+    requiredFeatures: OPTIONAL_FEATURES.filter((feature) => adapter.features.has(feature)),
     requiredLimits: {
       maxBufferSize: limits.maxBufferSize,
       maxStorageBufferBindingSize: limits.maxStorageBufferBindingSize,
@@ -52,8 +55,9 @@ export async function requestDevice(adapter: GPUAdapter): Promise<GPUDevice> {
   });
 }
 
+/** Describes the adapter for the page and the command line. */
 export function reportAdapter(adapter: GPUAdapter): AdapterReport {
-  // Browsers that are older than the interface tell nothing.
+  // Older browsers have no adapter.info.
   const {
     vendor = '',
     architecture = '',

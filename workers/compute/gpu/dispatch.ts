@@ -1,6 +1,6 @@
-/** One recorded kernel call. A forward pass is a list of these; encoding it is a plain loop. */
+/** One recorded kernel call. A forward pass is a list of these, and encoding it is a plain loop. */
 export interface Dispatch {
-  /** Kernel and place, for errors and traces, e.g. `matvec L3.attn_q`. */
+  /** The kernel and what it computes, for errors and traces, e.g. `matmul rows Q4_K L3.attn_q`. */
   label: string;
   pipeline: GPUComputePipeline;
   bindGroup: GPUBindGroup;
@@ -8,7 +8,7 @@ export interface Dispatch {
   workgroups: readonly [number, number, number];
 }
 
-/** Encodes dispatches in order; WebGPU orders each one's writes before the next one's reads. */
+/** Encodes dispatches in order. WebGPU guarantees that each one sees the writes of those before it. */
 export function encode(pass: GPUComputePassEncoder, dispatches: readonly Dispatch[]): void {
   for (const { pipeline, bindGroup, workgroups } of dispatches) {
     pass.setPipeline(pipeline);
@@ -17,7 +17,7 @@ export function encode(pass: GPUComputePassEncoder, dispatches: readonly Dispatc
   }
 }
 
-/** An encoder with the dispatches as one pass, to which copies may still be added. */
+/** Creates an encoder that holds the dispatches as one compute pass. The caller may add copies, then finishes it. */
 export function encodePass(device: GPUDevice, dispatches: readonly Dispatch[], label = ''): GPUCommandEncoder {
   const encoder = device.createCommandEncoder({ label });
   const pass = encoder.beginComputePass();
@@ -26,16 +26,17 @@ export function encodePass(device: GPUDevice, dispatches: readonly Dispatch[], l
   return encoder;
 }
 
+/** Submits the dispatches as one compute pass. */
 export function submit(device: GPUDevice, dispatches: readonly Dispatch[], label = ''): void {
   device.queue.submit([encodePass(device, dispatches, label).finish()]);
 }
 
-/** A region of a GPU buffer. `offset` is a multiple of 256, `size` of 4. */
+/** A region of a GPU buffer, in bytes. `offset` is a multiple of 256, `size` a multiple of 4. */
 export interface Slice {
   buffer: GPUBuffer;
   offset: number;
   size: number;
 }
 
-/** The whole of a buffer. */
+/** A slice that covers the whole buffer. */
 export const whole = (buffer: GPUBuffer): Slice => ({ buffer, offset: 0, size: buffer.size });

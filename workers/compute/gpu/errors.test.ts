@@ -13,7 +13,7 @@ describe('DeviceHealth', () => {
     await Promise.resolve();
     expect(health.failed).toBe(true);
     expect(health.signal.reason).toMatchObject({ code: 'webgpu-device-lost' });
-    for (let asked = 0; asked < 2; asked++) {
+    for (let check = 0; check < 2; check++) {
       expect(() => health.check()).toThrow(
         expect.objectContaining({
           code: 'webgpu-device-lost',

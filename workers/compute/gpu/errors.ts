@@ -1,9 +1,10 @@
-/** Turns WebGPU's ways of failing (error scopes, a lost device) into MixtabErrors. */
+/** Converts the failures of WebGPU (error scopes, a lost device) into MixtabErrors. */
 import { MixtabError } from '../../../src/contract/errors.ts';
 
 /**
- * Runs GPU allocations; fails where one of them runs out of memory or is invalid.
- * @throws MixtabError `gpu-out-of-memory`, or `internal` for a validation error (a bug of ours)
+ * Runs GPU allocations and returns the result of `allocate`.
+ * @throws MixtabError `gpu-out-of-memory` if there was not enough memory, `internal` for a validation error (a bug in
+ * mixtab)
  */
 export async function withAllocations<T>(device: GPUDevice, allocate: () => Promise<T> | T): Promise<T> {
   device.pushErrorScope('validation');
@@ -15,17 +16,23 @@ export async function withAllocations<T>(device: GPUDevice, allocate: () => Prom
   } catch (error) {
     thrown = error;
   }
-  // Both at once: what is uploaded meanwhile must not fall into a scope of ours.
+  // Both scopes are popped at once, so that errors of uploads that start meanwhile are not caught by them.
   const [outOfMemory, invalid] = await Promise.all([device.popErrorScope(), device.popErrorScope()]);
   if (thrown) throw thrown;
   if (outOfMemory) {
     throw new MixtabError(
       'gpu-out-of-memory',
-      `The GPU has no memory left for this model: ${outOfMemory.message}`,
+      `The GPU has too little memory for this model: ${outOfMemory.message}`,
       'Lower the GPU budget or the context in the settings, or close other tabs that use the GPU.',
     );
   }
-  if (invalid) throw new MixtabError('internal', `WebGPU refused an allocation: ${invalid.message}`);
+  if (invalid) {
+    throw new MixtabError(
+      'internal',
+      `WebGPU rejected an allocation: ${invalid.message}`,
+      'Reload the page and load the model again.',
+    );
+  }
   return result as T;
 }
 
@@ -72,14 +79,14 @@ const deviceLost = ({ message }: GPUDeviceLostInfo): MixtabError =>
   new MixtabError(
     'webgpu-device-lost',
     `The browser took the GPU away: ${message || 'no reason given'}.`,
-    'Load the model again; if it happens again, lower the GPU budget in the settings.',
+    'Load the model again. If this happens again, lower the GPU budget in the settings.',
   );
 
 function reportedError(error: GPUError): MixtabError {
   const outOfMemory = error instanceof GPUOutOfMemoryError;
   return new MixtabError(
     outOfMemory ? 'gpu-out-of-memory' : 'internal',
-    `WebGPU reported: ${error.message}`,
+    `WebGPU reported an error: ${error.message}`,
     outOfMemory ? 'Lower the GPU budget in the settings and load the model again.' : 'Load the model again.',
   );
 }

@@ -14,7 +14,7 @@ function pending() {
   return { queue, promise, resolve, reject };
 }
 
-it('submits nothing in a browser that tells by itself', async () => {
+it('submits nothing in other browsers', async () => {
   const { queue, promise, resolve } = pending();
   const waited = withFirefoxPoll(queue, promise, false);
   await vi.advanceTimersByTimeAsync(500);
@@ -23,15 +23,15 @@ it('submits nothing in a browser that tells by itself', async () => {
   expect(queue.submit).not.toHaveBeenCalled();
 });
 
-it.each(['done', 'failed'])('in Firefox empty submissions go on until the work is %s, and no longer', async (how) => {
+it.each(['done', 'failed'])('submits empty work in Firefox until the promise is %s, and no longer', async (outcome) => {
   const { queue, promise, resolve, reject } = pending();
   const waited = withFirefoxPoll(queue, promise, true).catch((error: Error) => error.message);
   await vi.advanceTimersByTimeAsync(20);
   expect(queue.submit.mock.calls.length).toBeGreaterThanOrEqual(10);
   expect(queue.submit).toHaveBeenLastCalledWith([]);
-  if (how === 'done') resolve(how);
-  else reject(new Error(how));
-  expect(await waited).toBe(how);
+  if (outcome === 'done') resolve(outcome);
+  else reject(new Error(outcome));
+  expect(await waited).toBe(outcome);
   const calls = queue.submit.mock.calls.length;
   await vi.advanceTimersByTimeAsync(100);
   expect(queue.submit).toHaveBeenCalledTimes(calls);

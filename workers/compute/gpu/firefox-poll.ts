@@ -1,13 +1,14 @@
-/** Keeps Firefox from letting finished GPU work lie. */
+/** Works around the slow polling of finished GPU work in Firefox. */
 
 const FIREFOX = /\bFirefox\//.test(globalThis.navigator?.userAgent ?? '');
-/** Short beside a token, long beside the cost of an empty submission. */
+/** Short compared with a token, long compared with the cost of an empty submission. */
 const POLL_EVERY_MS = 1;
 
 /**
- * Waits for the GPU. Firefox looks for finished work by a timer of 100 ms (https://bugzilla.mozilla.org/show_bug.cgi?id=1870699),
- * which would be ten tokens a second at most; a submission, an empty one too, makes it look at once. Can go when that bug
- * is closed in every Firefox that has WebGPU in workers.
+ * Waits for `done`, a promise that the GPU settles. Firefox polls for finished work every 100 ms
+ * (https://bugzilla.mozilla.org/show_bug.cgi?id=1870699), which would limit decoding to ten tokens per second. A
+ * submission, even an empty one, makes it poll at once. This can be removed when that bug is fixed in every Firefox
+ * with WebGPU in workers.
  */
 export async function withFirefoxPoll<T>(
   queue: Pick<GPUQueue, 'submit'>,

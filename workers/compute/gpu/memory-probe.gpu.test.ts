@@ -2,24 +2,25 @@ import { expect, it, vi } from 'vitest';
 import { requestAdapter, requestDevice } from './device.ts';
 import { probeGpuMemory } from './memory-probe.ts';
 
-it('finds what it is asked for where there is more, and leaves nothing allocated', async () => {
+it('finds the limit if there is more memory, and frees everything', async () => {
   const device = await requestDevice(await requestAdapter());
   const created = vi.spyOn(device, 'createBuffer');
-  const wanted = 600 * 2 ** 20;
-  expect(await probeGpuMemory(device, wanted)).toBe(wanted);
+  const limit = 600 * 2 ** 20;
+  expect(await probeGpuMemory(device, limit)).toBe(limit);
   const buffers = created.mock.results.map(({ value }) => value as GPUBuffer);
   expect(buffers.map(({ size }) => size / 2 ** 20)).toEqual([256, 256, 88]);
-  // Using a destroyed buffer is an error: they are gone.
+  // Using a destroyed buffer is a validation error.
   device.pushErrorScope('validation');
   device.queue.writeBuffer(buffers[0], 0, new Uint32Array([1]));
   expect(await device.popErrorScope()).not.toBeNull();
 });
 
-it('stops at the first step that fails', async () => {
+it('stops at the first allocation that fails', async () => {
   const device = await requestDevice(await requestAdapter());
   const create = device.createBuffer.bind(device);
   let calls = 0;
-  // The software adapter's memory ends where the machine's does; a buffer beyond the limits fails in the same scope.
+  // The software adapter would use all memory of the machine. A buffer beyond the limits fails in the same error
+  // scopes.
   vi.spyOn(device, 'createBuffer').mockImplementation((descriptor) =>
     create(++calls < 4 ? descriptor : { ...descriptor, size: device.limits.maxBufferSize + 4 }),
   );

@@ -1,38 +1,40 @@
 /**
- * Compiles kernels once per (source, overrides) and records calls of them.
+ * Compiles each kernel once per source and overrides, and records calls of it.
  *
- * A kernel is WGSL source (its own file, preceded by the lib files it names), an entry point `main`,
- * and a list of bindings in group 0. Sizes that hold for the whole life of a model are overrides;
- * what changes from call to call lies in buffers.
+ * A kernel is WGSL source (the lib files that it uses, then its own file), an entry point `main`, and a list of
+ * bindings in group 0. Sizes that are fixed for a model are overrides. Values that change from call to call are in
+ * buffers.
  */
 import { MixtabError } from '../../../src/contract/errors.ts';
 import type { Dispatch, Slice } from './dispatch.ts';
 
 export interface KernelSource {
-  /** File name without extension; also the label of everything made from it. */
+  /** Identifies the source: two kernels with the same name share a shader module. Also used as a label. */
   name: string;
-  /** The files' texts in order: libs first. */
+  /** The texts of the WGSL files, in order: libs first. */
   code: readonly string[];
-  /** Constants too large for WGSL, in a read-only storage buffer that all calls share. */
+  /** Constants that are too large for WGSL, in a read-only storage buffer that all calls share. */
   table?: { binding: number; bytes: Uint8Array<ArrayBuffer> };
 }
 
+/** Values of the `override` constants of a kernel, by name. */
 export type Overrides = Readonly<Record<string, number>>;
 
+/** The pipelines, shader modules and tables of one device, created on first use. */
 export class PipelineCache {
   readonly #pipelines = new Map<string, GPUComputePipeline>();
   readonly #modules = new Map<string, GPUShaderModule>();
   readonly #tables = new Map<Uint8Array<ArrayBuffer>, GPUBuffer>();
 
-  /** While calls are only planned: what they would need. */
+  /** Only set while {@link compile} collects the pipelines that calls need. */
   #planned: Map<string, GPUComputePipelineDescriptor> | undefined;
 
   constructor(readonly device: GPUDevice) {}
 
   /**
-   * Compiles what the calls that `plan` records will need, side by side and off this thread; compiled one by one when first
-   * called they would hold up the first token.
-   * @param plan records calls, synchronously; they come to nothing
+   * Compiles all pipelines that the calls in `plan` need, in parallel and off this thread. Otherwise each would be
+   * compiled at its first call, one after the other, and delay the first token.
+   * @param plan records calls synchronously; their dispatches must not be submitted
    */
   async compile(plan: () => void): Promise<void> {
     const planned = new Map<string, GPUComputePipelineDescriptor>();
@@ -49,7 +51,7 @@ export class PipelineCache {
     );
   }
 
-  /** The pipeline of `kernel` with these overrides; compiled on first use, cached after. */
+  /** Returns the pipeline of a kernel with these overrides. It is compiled on first use and cached. */
   get(kernel: KernelSource, overrides: Overrides): GPUComputePipeline {
     const key = keyOf(kernel, overrides);
     let pipeline = this.#pipelines.get(key);
@@ -65,35 +67,40 @@ export class PipelineCache {
   }
 
   /**
-   * Records one call.
+   * Records one call of a kernel.
    * @param slices bindings 0, 1, 2 ... of group 0, in order
+   * @param workgroups the dispatch grid, in workgroups
+   * @param label what the call computes, e.g. `L3.attn_q`
+   * @throws MixtabError `gpu-limit` if the grid exceeds the limits of the adapter
    */
   dispatch(
     kernel: KernelSource,
     overrides: Overrides,
     slices: readonly Slice[],
     workgroups: readonly [number, number, number],
-    place = '',
+    label = '',
   ): Dispatch {
+    const name = `${kernel.name} ${label}`;
     const limit = this.device.limits.maxComputeWorkgroupsPerDimension;
     if (Math.max(...workgroups) > limit) {
       throw new MixtabError(
         'gpu-limit',
-        `${kernel.name} ${place} needs ${workgroups.join(' x ')} workgroups, the adapter allows ${limit}.`,
+        `The kernel ${name} needs ${workgroups.join(' x ')} workgroups, this adapter allows ${limit} per dimension.`,
+        'Use a smaller model or another GPU.',
       );
     }
-    const label = `${kernel.name} ${place}`;
     if (this.#planned) {
       const key = keyOf(kernel, overrides);
       if (!this.#pipelines.has(key)) this.#planned.set(key, this.#descriptor(key, kernel, overrides));
-      return { label, workgroups } as Dispatch; // planned, never submitted
+      return { label: name, workgroups } as Dispatch; // only planned, never submitted
     }
     const pipeline = this.get(kernel, overrides);
     const entries: GPUBindGroupEntry[] = slices.map((slice, binding) => ({ binding, resource: slice }));
-    if (kernel.table)
+    if (kernel.table) {
       entries.push({ binding: kernel.table.binding, resource: { buffer: this.#table(kernel.table.bytes) } });
-    const bindGroup = this.device.createBindGroup({ label, layout: pipeline.getBindGroupLayout(0), entries });
-    return { label, pipeline, bindGroup, workgroups };
+    }
+    const bindGroup = this.device.createBindGroup({ label: name, layout: pipeline.getBindGroupLayout(0), entries });
+    return { label: name, pipeline, bindGroup, workgroups };
   }
 
   #table(bytes: Uint8Array<ArrayBuffer>): GPUBuffer {

@@ -1,16 +1,19 @@
-/** Brings small results to the CPU: one copy, one map; several may be under way at once. */
+/**
+ * Copies small results from the GPU to the CPU with one copy and one map. Several readbacks may be in flight at once.
+ */
 import type { Slice } from './dispatch.ts';
 import { withFirefoxPoll } from './firefox-poll.ts';
 import { Stopwatch } from './stopwatch.ts';
 
+/** A pool of staging buffers for one device. */
 export class Readback {
   /** Staging buffers that are not in use. */
   readonly #free: GPUBuffer[] = [];
 
-  /** Runs while the GPU is waited for. */
+  /** Measures the time during which the CPU waits for the GPU. */
   readonly waiting: Stopwatch;
 
-  /** @param now milliseconds, by which waiting is measured */
+  /** @param now the clock for {@link waiting}, in milliseconds; default: `performance.now` */
   constructor(
     readonly device: GPUDevice,
     now?: () => number,
@@ -19,8 +22,8 @@ export class Readback {
   }
 
   /**
-   * Ends and submits `encoder` with copies of `slices`, at once; resolves when they have arrived.
-   * @returns the bytes of each slice; a copy that stays valid
+   * Adds copies of `slices` to `encoder`, finishes it and submits it at once. Resolves when the data has arrived.
+   * @returns a copy of the bytes of each slice
    */
   async submit(encoder: GPUCommandEncoder, slices: readonly Slice[]): Promise<ArrayBuffer[]> {
     const total = slices.reduce((sum, { size }) => sum + size, 0);
@@ -42,12 +45,12 @@ export class Readback {
     });
   }
 
-  /** Waits until the GPU has `done` something. */
+  /** Waits for a promise that the GPU settles, and counts the time in {@link waiting}. */
   waitFor<T>(done: Promise<T>): Promise<T> {
     return this.waiting.during(withFirefoxPoll(this.device.queue, done));
   }
 
-  /** Frees the staging buffers; those still on their way are lost with the device's queue. */
+  /** Frees the staging buffers that are not in use. The others are freed with the device. */
   destroy(): void {
     for (const buffer of this.#free) buffer.destroy();
     this.#free.length = 0;

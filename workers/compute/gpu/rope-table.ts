@@ -3,9 +3,9 @@ import type { ModelConfig } from '../../../src/contract/import-api.ts';
 export type RopeShape = Pick<ModelConfig, 'ropeDimensionCount' | 'ropeFreqBase' | 'ropeScaling' | 'ropeFactors'>;
 
 /**
- * Cosines and sines of the rotary embedding, f32[capacity, ropeDimensionCount / 2, 2] of (cos, sin):
- * pair j at position p turns by `p * frequency_j`. Computed in float64, since
- * WGSL's sin and cos lose all accuracy at angles of thousands.
+ * The cosines and sines of the rotary position embedding: f32[capacity, ropeDimensionCount / 2, 2] of (cos, sin). Pair
+ * j at position p is rotated by `p * frequency_j` radians. Computed in float64, because sin and cos in WGSL are
+ * inaccurate for angles of thousands of radians.
  */
 export function ropeTable(shape: RopeShape, capacity: number): Float32Array<ArrayBuffer> {
   const frequencies = ropeFrequencies(shape);
@@ -22,7 +22,7 @@ export function ropeTable(shape: RopeShape, capacity: number): Float32Array<Arra
   return table;
 }
 
-/** Radians from one position to the next, for each pair: `freqBase^(-2j / ropeDimensionCount)`, scaled. */
+/** The radians per position of each pair: `ropeFreqBase^(-2j / ropeDimensionCount)`, scaled for longer contexts. */
 function ropeFrequencies({ ropeDimensionCount, ropeFreqBase, ropeScaling, ropeFactors }: RopeShape): number[] {
   const kept = keptShare(ropeDimensionCount, ropeFreqBase, ropeScaling);
   return Array.from({ length: ropeDimensionCount / 2 }, (_, j) => {
@@ -31,17 +31,24 @@ function ropeFrequencies({ ropeDimensionCount, ropeFreqBase, ropeScaling, ropeFa
   });
 }
 
-/** Turns within the original context: YaRN keeps pairs of more than the first, slows those of fewer than the second. */
+/**
+ * Rotations within the original context. YaRN keeps the frequency of pairs with more than `fast` rotations and divides
+ * that of pairs with fewer than `slow`.
+ */
 const YARN_TURNS = { fast: 32, slow: 1 };
 
-/** How much of its own speed pair j keeps, 0 .. 1: all of it unscaled, nothing under linear scaling, a ramp under YaRN. */
+/**
+ * Returns which share (0 .. 1) of its original frequency a pair keeps: 1 without scaling, 0 with linear scaling, and a
+ * ramp from 1 to 0 with YaRN.
+ */
 function keptShare(dimensions: number, base: number, scaling: ModelConfig['ropeScaling']): (pair: number) => number {
   if (scaling?.type !== 'yarn') return () => (scaling ? 0 : 1);
-  // The pair that turns `turns` times within the original context, from turns = context * base^(-2j / dimensions) / 2 pi.
+  // The pair j that rotates `turns` times within the original context: turns = context * base^(-2j / dimensions) / (2
+  // pi).
   const pairOf = (turns: number) =>
     (dimensions * Math.log(scaling.originalContextLength / (turns * 2 * Math.PI))) / (2 * Math.log(base));
   const first = Math.max(0, Math.floor(pairOf(YARN_TURNS.fast)));
-  // llama.cpp's bound, though there are only half as many pairs.
+  // The same bound as in llama.cpp, although there are only half as many pairs as dimensions.
   const last = Math.min(dimensions - 1, Math.ceil(pairOf(YARN_TURNS.slow)));
   return (pair) => 1 - Math.min(1, Math.max(0, (pair - first) / Math.max(0.001, last - first)));
 }

@@ -1,7 +1,7 @@
-/** For tests of what happens when an allocation fails: memory that really ends would take the machine's with it. */
+/** Simulates failed allocations in tests, because really exhausting the GPU memory would disturb the whole machine. */
 import { vi } from 'vitest';
 
-/** Lets the next error scopes that are popped, one after the other, report these; `vi.restoreAllMocks` ends it. */
+/** Makes the next error scopes that are popped report these errors, in order, until `vi.restoreAllMocks`. */
 export function scopesReport(...errors: (GPUError | null)[]): void {
   const pop = GPUDevice.prototype.popErrorScope;
   const spy = vi.spyOn(GPUDevice.prototype, 'popErrorScope');

@@ -71,7 +71,7 @@ describe('StepState', () => {
   };
   const sevens = decodeStepState(new Uint32Array(WORDS).fill(7).buffer);
 
-  it('starts a batch: tokens and position set, the stall cleared, the sampler and the router as they were', async () => {
+  it('starts a batch: sets tokens and position, clears the stall, keeps the sampler and the router', async () => {
     const state = await filled();
     state.startBatch(3, 40);
     expect(await read(state)).toEqual({ ...sevens, tokenCount: 3, position: 40, stalled: 0 });

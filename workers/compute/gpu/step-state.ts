@@ -1,9 +1,9 @@
 /**
- * The step state: a small storage buffer that every kernel of a step reads as binding 0. It holds the batch, the stall mark, the
- * sampler's step and the router's options.
+ * The step state: a small storage buffer that every kernel of a step reads as binding 0. It holds the batch, the stall
+ * mark, the sampler's step and the router's options.
  *
- * `FIELDS` is the only description of its layout. The WGSL struct, the word offsets and the accessors are all derived from it, so a new
- * field is added here and nowhere else.
+ * `FIELDS` is the only description of its layout. The WGSL struct, the word offsets and the accessors are all derived
+ * from it, so a new field is added here and nowhere else.
  */
 import { type Bytes, type ExpertId, type LayerIndex, layerIndex } from '../../../src/contract/ids.ts';
 import { type Slice, whole } from './dispatch.ts';
@@ -23,10 +23,10 @@ const FIELDS = {
   step: { type: 'u32', doc: "tokens sampled so far in this answer: the counter of the sampler's random numbers" },
   residentBias: { type: 'f32', doc: 'added to the router logits of resident experts in decode; 0 is exact' },
   skipBelow: { type: 'f32', doc: 'in decode, experts with a smaller weight are skipped, except the first; 0 is exact' },
-  expertsUsed: { type: 'u32', doc: 'how many of the selected experts of a token are used; 0: all' },
+  expertsUsed: { type: 'u32', doc: 'how many of the K experts of a token are used; 0: all' },
   random: { type: 'u32', doc: '1: experts are drawn at random, by seed, layer and position' },
   randomSeed: { type: 'u32', doc: 'seed of the random experts' },
-  banned: { type: 'u32', length: 119, doc: 'bit (layer * expert count + expert): that expert is never selected' },
+  banned: { type: 'u32', length: 119, doc: 'bit (layer * expert count + expert): the router never picks that expert' },
 } as const satisfies Record<string, Field>;
 
 export type StepStateField = keyof typeof FIELDS;
@@ -47,7 +47,9 @@ export const STEP_STATE_BYTES: Bytes = Object.values(FIELDS).reduce((words, fiel
 /** Experts can be banned if their {@link ExpertId} is below this number. */
 export const MAX_BANNABLE_EXPERTS = FIELDS.banned.length * 32;
 
-/** The WGSL text that declares `StepState`, and for each array field a constant with its length, e.g. `BANNED_LENGTH`. */
+/**
+ * The WGSL text that declares `StepState`, and for each array field a constant with its length, e.g. `BANNED_LENGTH`.
+ */
 export const STEP_STATE_WGSL = toWgsl(FIELDS);
 
 function offsetsOf(fields: Record<StepStateField, Field>): Readonly<Record<StepStateField, number>> {
@@ -106,15 +108,18 @@ export interface RouterStateOptions {
   residentBias?: number;
   /** Experts with a smaller weight are skipped, except the first, in decode only. */
   skipBelow?: number;
-  /** How many of the selected experts of a token are used; 0: all. */
+  /** How many of the model's experts per token are used; 0: all. */
   expertsUsed?: number;
   /** If given, experts are drawn at random with this seed. */
   randomSeed?: number;
-  /** Experts that are never selected; each id is below {@link MAX_BANNABLE_EXPERTS}. */
+  /** Experts that the router never picks; each id is below {@link MAX_BANNABLE_EXPERTS}. */
   banned?: Iterable<ExpertId>;
 }
 
-/** Owns the buffer of the step state. All writes from the CPU go through its methods; the kernels write `stalled` and advance it. */
+/**
+ * Owns the buffer of the step state. All writes from the CPU go through its methods; the kernels write `stalled` and
+ * advance it.
+ */
 export class StepState {
   /** The binding of the kernels, and what to read back. */
   readonly slice: Slice;
@@ -124,7 +129,10 @@ export class StepState {
     this.slice = whole(device.createBuffer({ label: 'step state', size: STEP_STATE_BYTES, usage }));
   }
 
-  /** Starts a batch of `tokenCount` tokens at `position` of the KV cache and clears the stall mark. The sampler's step stays. */
+  /**
+   * Starts a batch of `tokenCount` tokens at `position` of the KV cache and clears the stall mark. The sampler's step
+   * stays.
+   */
   startBatch(tokenCount: number, position: number): void {
     this.#write({ tokenCount, position, stalled: 0 });
   }

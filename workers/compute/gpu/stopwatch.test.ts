@@ -8,7 +8,7 @@ function deferred<T>() {
   return { promise, resolve, reject };
 }
 
-it('counts overlapping work once, and what is still under way', async () => {
+it('counts overlapping work once, including pending work', async () => {
   let now = 100;
   const watch = new Stopwatch(() => now);
   const [first, second] = [deferred<number>(), deferred<void>()];
@@ -28,7 +28,7 @@ it('counts overlapping work once, and what is still under way', async () => {
   expect(watch.ms).toBe(15);
 });
 
-it('stands still while another one runs, where its clock does', async () => {
+it('can exclude the time of another stopwatch through its clock', async () => {
   let now = 100;
   const experts = new Stopwatch(() => now);
   const gpu = new Stopwatch(() => now - experts.ms);

@@ -1,18 +1,18 @@
-/** Adds up the time in which at least one of some things is under way. */
+/** Adds up the time during which at least one of several promises is pending. */
 export class Stopwatch {
   #running = 0;
   #since = 0;
   #ms = 0;
 
-  /** @param now milliseconds; tests bring their own */
+  /** @param now the clock, in milliseconds; tests pass their own */
   constructor(private readonly now: () => number = () => performance.now()) {}
 
-  /** Up to now, what is still under way included. */
+  /** Milliseconds so far, including promises that are still pending. */
   get ms(): number {
     return this.#ms + (this.#running > 0 ? this.now() - this.#since : 0);
   }
 
-  /** Runs while `work` does. */
+  /** Runs until `work` settles, and returns its result. */
   async during<T>(work: Promise<T>): Promise<T> {
     if (this.#running++ === 0) this.#since = this.now();
     try {

@@ -1,4 +1,4 @@
-/** Helpers for tests that run kernels on an adapter. One device serves all tests of a file. */
+/** Helpers for tests and benchmarks that run kernels on an adapter. All tests of a file share one device. */
 
 import { requestAdapter, requestDevice } from './device.ts';
 import { type Dispatch, encode, type Slice, whole } from './dispatch.ts';
@@ -7,7 +7,7 @@ import { PipelineCache } from './pipelines.ts';
 import { encodeStepState, type StepStateValues } from './step-state.ts';
 
 const STORAGE = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST;
-/** Sentinel that tests fill outputs with, to see what a kernel wrote and what it left alone. */
+/** A value with which tests fill outputs, to see which elements a kernel wrote. */
 export const UNTOUCHED = 12345.5;
 
 let device: Promise<GPUDevice> | undefined;
@@ -18,7 +18,7 @@ export function getTestDevice(): Promise<GPUDevice> {
   return device;
 }
 
-/** A buffer with the array's bytes, padded with zeros to a multiple of 16. */
+/** Creates a buffer with the bytes of the array, padded with zeros to a multiple of 16. */
 export function upload(gpu: GPUDevice, data: Float32Array | Uint32Array | Uint8Array, label = 'test'): Slice {
   const buffer = gpu.createBuffer({ label, size: Math.max(16, Math.ceil(data.byteLength / 16) * 16), usage: STORAGE });
   const bytes = new Uint8Array(buffer.size);
@@ -27,15 +27,15 @@ export function upload(gpu: GPUDevice, data: Float32Array | Uint32Array | Uint8A
   return whole(buffer);
 }
 
-/** A zeroed buffer of `bytes` bytes. */
+/** Creates a zeroed buffer of at least `bytes` bytes. */
 export function allocate(gpu: GPUDevice, bytes: number, label = 'test'): Slice {
   return whole(gpu.createBuffer({ label, size: Math.max(16, Math.ceil(bytes / 16) * 16), usage: STORAGE }));
 }
 
-/** Floats from one row to the next, for rows of `width`. */
+/** The stride of rows with `width` floats, in floats. */
 export const rowStride = (width: number): number => Math.ceil(width / 256) * 256;
 
-/** Rows on the GPU from a dense `[rows, width]` array; tails are zero. */
+/** Uploads a dense `[tokens, width]` array. The padding of each row is zero. */
 export function uploadActivations(gpu: GPUDevice, data: Float32Array, width: number, label = 'rows'): Activations {
   const stride = rowStride(width);
   const count = data.length / width;
@@ -44,7 +44,7 @@ export function uploadActivations(gpu: GPUDevice, data: Float32Array, width: num
   return { slice: upload(gpu, padded, label), stride };
 }
 
-/** Zeroed rows `[count, width]` on the GPU. */
+/** Creates zeroed activations `[count, width]`. */
 export const allocateActivations = (gpu: GPUDevice, count: number, width: number): Activations => ({
   slice: allocate(gpu, count * rowStride(width) * 4, 'rows'),
   stride: rowStride(width),
@@ -52,7 +52,7 @@ export const allocateActivations = (gpu: GPUDevice, count: number, width: number
 
 type ArrayConstructor<T> = { new (buffer: ArrayBuffer): T };
 
-/** The slice's contents. */
+/** Reads a slice back as an array of `type`. */
 export async function readBack<T>(gpu: GPUDevice, slice: Slice, type: ArrayConstructor<T>): Promise<T> {
   const staging = gpu.createBuffer({ size: slice.size, usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST });
   const encoder = gpu.createCommandEncoder();
@@ -64,7 +64,7 @@ export async function readBack<T>(gpu: GPUDevice, slice: Slice, type: ArrayConst
   return new type(copy);
 }
 
-/** The first `count` rows without their tails, `[count, width]`. */
+/** Reads the first `count` rows back without their padding: `[count, width]`. */
 export async function readActivations(
   gpu: GPUDevice,
   rows: Activations,
@@ -79,14 +79,15 @@ export async function readActivations(
   return dense;
 }
 
+/** Values of the step state for a test. */
 export type StateValues = Partial<StepStateValues>;
 
-/** The buffer of a step state. Fields that are not given are 0, except `tokenCount`, which is 1. */
+/** Creates the buffer of a step state. Fields that are not given are 0, except `tokenCount`, which is 1. */
 export function makeState(gpu: GPUDevice, values: StateValues = {}): Slice {
   return upload(gpu, encodeStepState({ tokenCount: 1, ...values }), 'step state');
 }
 
-/** What an operation needs, with a pipeline cache that the tests of a file share. */
+/** Creates the context of an operation. All tests of a file share its pipeline cache. */
 export async function makeContext(variant: MatrixVariant, state: StateValues = {}): Promise<OpContext> {
   const gpu = await getTestDevice();
   pipelines ??= new PipelineCache(gpu);
@@ -94,7 +95,9 @@ export async function makeContext(variant: MatrixVariant, state: StateValues = {
 }
 let pipelines: PipelineCache | undefined;
 
-/** Records with `record`, runs and waits. Fails with WebGPU's message where anything is invalid. */
+/**
+ * Runs the dispatches that `record` returns and waits for them. Throws the message of WebGPU if anything is invalid.
+ */
 export async function run(gpu: GPUDevice, record: () => readonly Dispatch[]): Promise<void> {
   gpu.pushErrorScope('out-of-memory');
   gpu.pushErrorScope('validation');
@@ -108,7 +111,7 @@ export async function run(gpu: GPUDevice, record: () => readonly Dispatch[]): Pr
   for (const error of errors) if (error) throw new Error(error.message);
 }
 
-/** Milliseconds that one call takes, the median of `rounds` submits of `repeats` calls each. */
+/** The milliseconds per call: the median of `rounds` submissions with `repeats` calls each. */
 export async function measure(
   gpu: GPUDevice,
   dispatches: readonly Dispatch[],
@@ -129,8 +132,8 @@ export async function measure(
 }
 
 /**
- * Milliseconds that one call takes in the best of `rounds` submits of at least `minimum` ms each: the figure that a
- * busy machine disturbs least.
+ * The milliseconds per call in the fastest of `rounds` submissions, each with enough calls to take at least `minimum`
+ * ms. A busy machine affects this figure least.
  */
 export async function measureBest(
   gpu: GPUDevice,
@@ -154,7 +157,7 @@ export async function measureBest(
   return best;
 }
 
-/** Numbers in [0, 1) from a 32-bit linear congruential state with xorshift output: the same on every machine. */
+/** A random generator in [0, 1), the same on every machine: a 32-bit linear congruential state with xorshift output. */
 export function seededRandom(seed: number): () => number {
   let state = (seed * 2654435761 + 1) >>> 0;
   return () => {
@@ -166,7 +169,7 @@ export function seededRandom(seed: number): () => number {
   };
 }
 
-/** Numbers of a standard normal distribution, times `scale`. */
+/** Normally distributed numbers with mean 0 and standard deviation `scale`. */
 export function randomNormal(random: () => number, length: number, scale = 1): Float32Array {
   return Float32Array.from(
     { length },

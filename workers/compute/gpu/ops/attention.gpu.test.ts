@@ -26,7 +26,7 @@ interface Case {
   position: number;
 }
 
-/** f16 pairs with values of about -4 .. 4. */
+/** Random packed pairs of f16, about -4 .. 4. */
 const randomHalves = (random: () => number, words: number): Uint32Array =>
   Uint32Array.from({ length: words }, () => {
     const half = () => (Math.floor(random() * 0x4400) & 0x3fff) | (random() < 0.5 ? 0x8000 : 0);
@@ -38,7 +38,7 @@ interface Options extends StateValues {
   maxTokens?: number;
   scratchBytes?: number;
   variant?: MatrixVariant;
-  /** Of the queries: large ones make sharp distributions. */
+  /** The scale of the queries. A large scale gives sharp distributions. */
   scale?: number;
 }
 
@@ -60,7 +60,7 @@ async function attend(shape: Case, options: Options = {}) {
   const { q, keys, values } = makeData(shape, scale);
   const width = headCount * headDim;
   const cache = (words: Uint32Array) => {
-    // What lies beyond the last position must not matter: NaN and infinities.
+    // Beyond the last position the caches contain NaN and infinities, which must not matter.
     const padded = new Uint32Array((capacity * kvHeadCount * headDim) / 2).fill(0x7e007c00);
     padded.set(words);
     return upload(gpu, padded);
@@ -124,9 +124,9 @@ describe.each<MatrixVariant>(['rows', 'workgroup'])('attention, variant %s', (va
     expect(compare(actual, expected, TOLERANCE.softmax)).toBeNull();
   });
 
-  it('holds for sharp distributions, with scores of hundreds', async () => {
+  it('agrees for sharp distributions with scores of hundreds', async () => {
     const { actual, expected } = await attend(shape(4, 2, 64, 3, 300), { variant, scale: 100 });
-    // Scores of some 500 have an f32 error of 3e-5, which the exponential makes relative.
+    // Scores of about 500 have an f32 error of 3e-5, which the exponential turns into a relative error.
     expect(compare(actual, expected, { relative: 3e-4, absolute: 1e-6 })).toBeNull();
   });
 
@@ -137,7 +137,7 @@ describe.each<MatrixVariant>(['rows', 'workgroup'])('attention, variant %s', (va
     expect((await attend(one, { variant, capacity: 1500 })).actual).toEqual(actual);
   });
 
-  it('gives the same where little scratch memory cuts the tokens into batches', async () => {
+  it('gives the same result if little scratch memory splits the tokens into batches', async () => {
     const one = shape(6, 2, 32, 17, 40);
     const { actual, expected } = await attend(one, { variant });
     const scratchBytes = attentionScratchBytes({ ...one, capacity: 57, maxTokens: 3 });
@@ -145,7 +145,7 @@ describe.each<MatrixVariant>(['rows', 'workgroup'])('attention, variant %s', (va
     expect(compare(actual, expected, TOLERANCE.softmax)).toBeNull();
   });
 
-  it('takes only the tokens there are', async () => {
+  it('computes only tokenCount tokens', async () => {
     const one = shape(6, 2, 32, 3, 40);
     const { actual, expected } = await attend(one, { variant, maxTokens: 8 });
     expect(compare(actual.subarray(0, expected.length), expected, TOLERANCE.softmax)).toBeNull();
@@ -159,7 +159,7 @@ describe.each<MatrixVariant>(['rows', 'workgroup'])('attention, variant %s', (va
 });
 
 describe('attention', () => {
-  it('gives a token alone what it gives it within a batch', async () => {
+  it('gives a token the same result alone and within a batch', async () => {
     const batch = shape(4, 2, 32, 5, 126);
     const { actual } = await attend(batch);
     const { q, keys, values } = makeData(batch);
@@ -185,7 +185,7 @@ describe('attention', () => {
     }
   });
 
-  it('asks for bounded scratch memory, and says when it has too little', async () => {
+  it('needs bounded scratch memory, and throws if it has too little', async () => {
     const large = { headCount: 32, headDim: 128, maxTokens: 512 };
     expect(attentionScratchBytes({ ...large, capacity: 4096 })).toBeLessThanOrEqual(32 * 2 ** 20);
     expect(attentionScratchBytes({ ...large, capacity: 65536 })).toBeLessThanOrEqual(64 * 2 ** 20);

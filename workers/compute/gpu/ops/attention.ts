@@ -1,8 +1,7 @@
 /**
- * Causal, grouped-query attention over the KV cache, split over the context: scores, softmax within
- * chunks of positions, weighted values of each chunk, and the chunks put together. Chunks have a fixed
- * length, so the result does not depend on the cache's capacity, and a token gives the same result
- * alone and within a batch.
+ * Causal grouped-query attention over the KV cache, split into chunks of positions: scores, softmax within each chunk,
+ * weighted values of each chunk, and the combination of the chunks. Chunks have a fixed length, so that the result
+ * depends neither on the capacity of the cache nor on the batch that a token is computed in.
  */
 import combineCode from '../../../../shaders/attention_combine.wgsl?raw';
 import scoresCode from '../../../../shaders/attention_scores.wgsl?raw';
@@ -24,13 +23,13 @@ import { STEP_STATE_WGSL } from '../step-state.ts';
 import { constants } from './constants.ts';
 import type { Activations, OpContext } from './context.ts';
 
-/** Positions in a chunk: CHUNK in attention_batch.wgsl. */
+/** Positions per chunk: it must match CHUNK in attention_batch.wgsl. */
 const CHUNK = 128;
-/** A batch of tokens whose scores would take more is cut into smaller batches, run one after another. */
+/** If the scores of all tokens exceed this limit, the tokens are computed in smaller batches, one after the other. */
 const SCRATCH_LIMIT: Bytes = 32 * 1024 * 1024;
 const WORKGROUP = 64;
 
-/** Query rows that a thread takes at once, with the lib files that say so. */
+/** The lib files for 1, 2 or 4 query rows per thread. */
 const ROW_CODE = { 1: rows1Code, 2: rows2Code, 4: rows4Code } as const;
 const BLOCK_CODE = { 1: block1Code, 2: block2Code, 4: block4Code } as const;
 type RowCount = keyof typeof ROW_CODE;
@@ -54,18 +53,19 @@ const KERNELS = { 1: kernels(1), 2: kernels(2), 4: kernels(4) };
 export interface AttentionArgs {
   /** f32[maxTokens, headCount * headDim], rotated. */
   q: Activations;
-  /** u32[capacity, kvHeadCount, headDim / 2], f16 pairs; the batch's own keys and values are already there. */
+  /** u32[capacity, kvHeadCount, headDim / 2], packed pairs of f16, including the keys of the batch. */
   keyCache: Slice;
+  /** u32[capacity, kvHeadCount, headDim / 2], packed pairs of f16, including the values of the batch. */
   valueCache: Slice;
   /** f32[maxTokens, headCount * headDim] */
   output: Activations;
-  /** At least {@link attentionScratchBytes} for this capacity or a larger one. */
+  /** At least {@link attentionScratchBytes} long, for this capacity or a larger one. */
   scratch: Slice;
   headCount: number;
   kvHeadCount: number;
   /** Even. */
   headDim: number;
-  /** Positions the cache holds. */
+  /** Positions that the cache has room for. */
   capacity: number;
   maxTokens: number;
   label: string;
@@ -73,9 +73,9 @@ export interface AttentionArgs {
 
 export type AttentionShape = Pick<AttentionArgs, 'headCount' | 'headDim' | 'capacity' | 'maxTokens'>;
 
-/** Byte sizes of the three regions of scratch memory for `tokens` tokens, and where they begin. */
+/** The sizes of the three regions of scratch memory for `tokens` tokens, in bytes. */
 function regions({ headCount, headDim, capacity }: Omit<AttentionShape, 'maxTokens'>, tokens: number) {
-  // Rows fill up to blocks of 1, 2 or 4 in each KV head: by 3 at most, and from 5 to 8 at worst.
+  // In each KV head, query rows are padded to blocks of 1, 2 or 4: by at most 3, and by at most 60 % (from 5 to 8).
   const rows = Math.ceil(headCount * Math.min(tokens + 3, tokens * 1.6));
   const chunks = Math.ceil(capacity / CHUNK);
   const align = (bytes: Bytes): Bytes => Math.ceil(bytes / 256) * 256;
@@ -85,7 +85,7 @@ function regions({ headCount, headDim, capacity }: Omit<AttentionShape, 'maxToke
   return { scores, stats, partial, total: scores + stats + partial };
 }
 
-/** Tokens, at least 1, that fit into `bytes` of scratch memory at once. */
+/** The number of tokens, at least 1, whose scratch memory fits into `bytes`. */
 function tokensThatFit(shape: AttentionShape, bytes: Bytes): number {
   const one = regions(shape, 1).total;
   const each = (regions(shape, 1001).total - one) / 1000;
@@ -94,12 +94,15 @@ function tokensThatFit(shape: AttentionShape, bytes: Bytes): number {
   return tokens;
 }
 
-/** Bytes of scratch memory that {@link attention} wants: at most 32 MiB, or what one token needs. */
+/** Bytes of scratch memory for {@link attention}: at most 32 MiB, unless one token alone needs more. */
 export function attentionScratchBytes(shape: AttentionShape): Bytes {
   return regions(shape, tokensThatFit(shape, SCRATCH_LIMIT)).total;
 }
 
-/** `output[t, h] = softmax(q[t, h] . K / sqrt(headDim)) V` over positions 0 .. state.position + t. */
+/**
+ * `output[t, h] = softmax(q[t, h] . K / sqrt(headDim)) V` over positions 0 .. state.position + t.
+ * @throws RangeError if the shape is unsupported or the scratch memory is too small for one token
+ */
 export function attention(ctx: OpContext, args: AttentionArgs): Dispatch[] {
   const { headCount, kvHeadCount, headDim, maxTokens, scratch } = args;
   if (headDim % 2 || headCount % kvHeadCount) {
@@ -107,7 +110,7 @@ export function attention(ctx: OpContext, args: AttentionArgs): Dispatch[] {
   }
   const batchTokens = tokensThatFit(args, scratch.size);
   if (regions(args, batchTokens).total > scratch.size) {
-    throw new RangeError(`attention needs ${regions(args, 1).total} bytes of scratch memory, has ${scratch.size}`);
+    throw new RangeError(`attention needs ${regions(args, 1).total} bytes of scratch memory, but has ${scratch.size}`);
   }
   const dispatches: Dispatch[] = [];
   for (let first = 0; first < maxTokens; first += batchTokens) {
@@ -116,7 +119,7 @@ export function attention(ctx: OpContext, args: AttentionArgs): Dispatch[] {
   return dispatches;
 }
 
-/** Tokens first .. first + tokens - 1 of the step. */
+/** Computes the tokens first .. first + tokens - 1 of the step. */
 function attentionBatch(ctx: OpContext, args: AttentionArgs, first: number, tokens: number): Dispatch[] {
   const { q, keyCache, valueCache, output, scratch, headCount, kvHeadCount, headDim, capacity, label } = args;
   const queryRows = (tokens * headCount) / kvHeadCount;
@@ -134,7 +137,8 @@ function attentionBatch(ctx: OpContext, args: AttentionArgs, first: number, toke
   const stats = region(sizes.scores, sizes.stats);
   const partial = region(sizes.scores + sizes.stats, sizes.partial);
 
-  // 16-byte loads where a head is made of them. Threads that do more share loads, but there are fewer.
+  // 16-byte loads if the head dimension allows them. A thread that computes more shares loads, but there are fewer
+  // threads.
   const wide = headDim % 8 === 0;
   const fewThreads = wide && ctx.variant === 'rows';
   const positions = fewThreads ? 4 : 1;

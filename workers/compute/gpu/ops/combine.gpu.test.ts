@@ -13,7 +13,7 @@ import {
 } from '../testing.ts';
 import { combine } from './combine.ts';
 
-/** Adds rows to sums, in place, and says what both are then. */
+/** Adds rows to sums in place, and returns both. */
 async function runCombine(sums: Float32Array, rows: Float32Array, width: number, state: StateValues = {}) {
   const gpu = await getTestDevice();
   const maxTokens = sums.length / width;
@@ -55,7 +55,7 @@ describe('combine', () => {
     expect(after.rows.every((value) => value === 0)).toBe(true);
   });
 
-  it('takes only the tokens there are, and does nothing when stalled', async () => {
+  it('adds only tokenCount tokens, and does nothing when stalled', async () => {
     const { sums, rows, expected } = randomInputs(64, 2, 3);
     const partly = await runCombine(sums, rows, 64, { tokenCount: 2 });
     expect(compare(partly.sums.subarray(0, 128), expected.subarray(0, 128), TOLERANCE.elementwise)).toBeNull();
@@ -64,7 +64,7 @@ describe('combine', () => {
     expect([stalled.sums, stalled.rows]).toEqual([sums, rows]);
   });
 
-  it('adds up two experts to the same bits, together and in either order', async () => {
+  it('gives the same bits for two experts together and in either order', async () => {
     const [width, tokens] = [96, 50];
     const { rows } = randomInputs(width, 2, tokens);
     const none = new Float32Array(tokens * width);

@@ -11,7 +11,7 @@ const WORKGROUP = 64;
 export interface CombineArgs {
   /** f32[maxTokens, width], added to in place. */
   sums: Activations;
-  /** f32[maxTokens * rowsPerSum, width], of the same stride; tails zero. */
+  /** f32[maxTokens * rowsPerSum, width], with the stride of `sums`; the padding is zero. */
   rows: Activations;
   rowsPerSum: number;
   width: number;
@@ -19,7 +19,7 @@ export interface CombineArgs {
   label: string;
 }
 
-/** `sums[t] += sum over k of rows[t * rowsPerSum + k]`, in order of k; leaves the rows zero. */
+/** `sums[t] += sum over k of rows[t * rowsPerSum + k]`, added in order of k. Then sets the rows to zero. */
 export function combine(ctx: OpContext, args: CombineArgs): Dispatch[] {
   const { sums, rows, rowsPerSum, width, maxTokens, label } = args;
   return [

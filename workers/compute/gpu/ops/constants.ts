@@ -1,11 +1,11 @@
-/** Small numbers that differ from call to call, as uniforms: an override would mean a pipeline for each. */
+/** Small numbers that differ from call to call, as uniforms. As overrides, each would need its own pipeline. */
 import type { Slice } from '../dispatch.ts';
 
 const cache = new WeakMap<GPUDevice, Map<string, Slice>>();
-/** Uniform bindings begin at multiples of 256 bytes. */
-const BYTES = 256;
+/** Bytes of a buffer; the words need only 16 of them. */
+const BUFFER_BYTES = 256;
 
-/** A uniform `vec4<u32>` with these words; equal ones share memory for as long as the device lives. */
+/** Returns a uniform `vec4<u32>` with these words. Equal words share a buffer for the lifetime of the device. */
 export function constants(device: GPUDevice, ...words: number[]): Slice {
   const key = words.join();
   const slices = cache.get(device) ?? new Map<string, Slice>();
@@ -13,7 +13,11 @@ export function constants(device: GPUDevice, ...words: number[]): Slice {
   let slice = slices.get(key);
   if (!slice) {
     const label = `constants ${key}`;
-    const buffer = device.createBuffer({ label, size: BYTES, usage: GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST });
+    const buffer = device.createBuffer({
+      label,
+      size: BUFFER_BYTES,
+      usage: GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST,
+    });
     const data = new Uint32Array(4);
     data.set(words);
     device.queue.writeBuffer(buffer, 0, data);

@@ -16,7 +16,7 @@ export interface EmbedArgs {
   maxTokens: number;
 }
 
-/** `output[t] = row tokens[t] of the matrix`, dequantized. */
+/** `output[t] = matrix[tokens[t]]`, dequantized. Each part of the matrix writes the tokens whose rows it has. */
 export function embed(ctx: OpContext, { matrix, tokens, output, maxTokens }: EmbedArgs): Dispatch[] {
   const vocabulary = matrix.reduce((sum, { layout }) => sum + layout.rows, 0);
   let firstRow = 0;

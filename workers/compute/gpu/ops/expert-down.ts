@@ -4,6 +4,7 @@ import { expertMatmul } from './expert-matmul.ts';
 
 export interface ExpertDownArgs {
   bank: ExpertBank;
+  /** The work list: see MAX_GROUPS in context.ts. */
   groups: Slice;
   groupCount: number;
   /** Assignments of the largest group. */
@@ -18,8 +19,8 @@ export interface ExpertDownArgs {
 }
 
 /**
- * `output[p] = routingWeights[p] * (down activation[p])` for the assignments of every group whose slot lies in this bank; zero
- * where the weight is.
+ * `output[p] = routingWeights[p] * (down activations[p])` for each assignment p of every group whose slot is in this
+ * bank. The output is zero if the routing weight is zero.
  */
 export function expertDown(ctx: OpContext, args: ExpertDownArgs): Dispatch[] {
   const { bank, activations } = args;

@@ -7,6 +7,7 @@ import { planeOverrides, runsPerRow, tiling, weightKernel } from './weight-shade
 
 export interface ExpertGateUpArgs {
   bank: ExpertBank;
+  /** The work list: see MAX_GROUPS in context.ts. */
   groups: Slice;
   groupCount: number;
   /** Assignments of the largest group. */
@@ -19,7 +20,10 @@ export interface ExpertGateUpArgs {
   label: string;
 }
 
-/** `activation[p] = silu(gate x) * (up x)` for the assignments of every group whose slot lies in this bank. */
+/**
+ * `activations[p] = silu(gate x) * (up x)` with `x = input[p / expertsPerToken]`, for each assignment p of every group
+ * whose slot is in this bank.
+ */
 export function expertGateUp(ctx: OpContext, args: ExpertGateUpArgs): Dispatch[] {
   const { gate, up } = args.bank;
   return gate.type === up.type ? [gateAndUp(ctx, args)] : gateThenUp(ctx, args);
@@ -49,7 +53,7 @@ function gateAndUp(ctx: OpContext, args: ExpertGateUpArgs): Dispatch {
   return ctx.pipelines.dispatch(kernel, overrides, slices, [rowGroups, tiles, groupCount], label);
 }
 
-/** A kernel reads one weight type: gate and up of different types take one after the other. */
+/** A kernel reads one weight type, so matrices of different types need two dispatches: gate, then up. */
 function gateThenUp(ctx: OpContext, args: ExpertGateUpArgs): Dispatch[] {
   const { bank, expertsPerToken, activations } = args;
   return [bank.gate, bank.up].map((layout) =>

@@ -1,4 +1,4 @@
-/** One matrix of the chosen experts on their assignments: the down projection, and up where it differs from gate. */
+/** Multiplies one matrix of the experts with their assignments: down, and gate and up if their weight types differ. */
 import matmulRowsCode from '../../../../shaders/expert_matmul_rows.wgsl?raw';
 import matmulWorkgroupCode from '../../../../shaders/expert_matmul_workgroup.wgsl?raw';
 import assignmentsCode from '../../../../shaders/lib/expert_assignments.wgsl?raw';
@@ -9,7 +9,7 @@ import { STEP_STATE_WGSL } from '../step-state.ts';
 import type { Activations, ExpertBank, MatrixVariant, OpContext } from './context.ts';
 import { DOT_CODE, planeOverrides, runsPerRow, tiling, weightKernel } from './weight-shader.ts';
 
-/** The libs of an expert kernel, after those of its weight type. */
+/** The libs of an expert kernel, which follow those of its weight type. */
 export const expertLibs = (variant: MatrixVariant): readonly string[] => [
   STEP_STATE_WGSL,
   groupsCode,
@@ -19,26 +19,31 @@ export const expertLibs = (variant: MatrixVariant): readonly string[] => [
 
 export interface ExpertMatmulArgs {
   bank: ExpertBank;
-  /** The matrix; it starts at `base` bytes of each slot of `weights`. */
+  /** The matrix. It starts `base` bytes after the start of each slot of `weights`. */
   layout: TensorLayout;
   base: number;
   weights: Slice;
+  /** Bytes from one slot to the next. */
   slotStride: number;
+  /** The work list: see MAX_GROUPS in context.ts. */
   groups: Slice;
   groupCount: number;
+  /** Assignments of the largest group. */
   maxAssignments: number;
+  /** f32[assignments / assignmentsPerInput, layout.cols] */
   input: Activations;
   /** Assignments that share an input row. */
   assignmentsPerInput: number;
-  /** Row p for assignment p. */
+  /** f32[assignments, layout.rows], row p for assignment p */
   output: Activations;
   /** `output = silu(output) * product` instead of `output = product`. */
   gated: boolean;
-  /** f32[tokens * expertsPerToken]: `output[p] = routingWeights[p] * product`; not where it is gated. */
+  /** f32[assignments]. If given, `output[p] = routingWeights[p] * product`. Not together with `gated`. */
   routingWeights?: Slice;
   label: string;
 }
 
+/** `output[p] = W input[p / assignmentsPerInput]` for each assignment p of every group whose slot is in this bank. */
 export function expertMatmul(ctx: OpContext, args: ExpertMatmulArgs): Dispatch {
   const { bank, layout, base, weights, slotStride, groups, groupCount, maxAssignments, input, output, label } = args;
   const { tile, workgroup, rowGroups, tiles } = tiling(ctx.variant, layout.rows, maxAssignments);
@@ -59,7 +64,7 @@ export function expertMatmul(ctx: OpContext, args: ExpertMatmulArgs): Dispatch {
     WEIGHTED: args.routingWeights ? 1 : 0,
     WORKGROUP: workgroup,
   };
-  // The binding is there in any case; where no weights are read it is given something of the same type.
+  // The kernel always has this binding. Without routing weights it is not read, and any slice of f32 will do.
   const slices = [ctx.state, groups, weights, input.slice, output.slice, args.routingWeights ?? input.slice];
   return ctx.pipelines.dispatch(kernel, overrides, slices, [rowGroups, tiles, groupCount], label);
 }

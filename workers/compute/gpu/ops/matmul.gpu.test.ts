@@ -1,4 +1,4 @@
-/** Matrix kernels against float64 sums over weights that the block-wise reference dequantizes. */
+/** Compares matrix kernels with float64 sums over weights that the block-wise reference dequantizes. */
 import { describe, expect, it } from 'vitest';
 import { dequantize } from '../../../format/quantization/dequantize.ts';
 import { ggufBytes, isPlainType, repackTensor } from '../../../format/quantization/repack.ts';
@@ -26,13 +26,13 @@ import { matmul } from './matmul.ts';
 
 const TYPES = Object.keys(WEIGHT_TYPES) as WeightTypeName[];
 /**
- * Types that are tried on many shapes, one for each kind of run. The others differ from them in how a run is read, not
- * in how the work is cut, and on a software adapter each shape costs a second.
+ * Types that are tested on many shapes, one per kind of run. The other types differ in how a run is read, not in how
+ * the work is divided, and on a software adapter each shape takes a second.
  */
 const THOROUGH: WeightTypeName[] = ['F16', 'Q8_0', 'Q4_K', 'Q6_K', 'Q2_K'];
 const VARIANTS: MatrixVariant[] = ['rows', 'workgroup'];
 
-/** Where a block has scales that are f16 numbers. */
+/** The byte offsets of the f16 scales in a block. */
 const HALF_OFFSETS: Partial<Record<WeightTypeName, number[]>> = {
   Q4_0: [0],
   Q4_1: [0, 2],
@@ -53,10 +53,10 @@ const HALF_OFFSETS: Partial<Record<WeightTypeName, number[]>> = {
   IQ3_S: [0],
   IQ4_XS: [0],
 };
-/** Types whose weights are sums, which a compiler may contract to one rounding. */
+/** Types whose weights are sums, which a compiler may contract into one rounding. */
 const AFFINE: WeightTypeName[] = ['Q4_1', 'Q5_1', 'Q2_K', 'Q4_K', 'Q5_K'];
 
-/** Random bits of a GGUF matrix whose scales are ordinary numbers, some of them negative or subnormal. */
+/** The random bytes of a GGUF matrix. Its scales are finite numbers, some of them negative or subnormal. */
 function randomMatrix(type: WeightTypeName, rows: number, cols: number, random: () => number): Uint8Array {
   const { blockBytes } = WEIGHT_TYPES[type];
   const bytes = new Uint8Array(ggufBytes(WEIGHT_TYPES[type], rows, cols));
@@ -137,7 +137,7 @@ describe.each(VARIANTS)('matmul, %s', (variant) => {
     }
   });
 
-  it('adds to its output where asked to, and computes only the tokens that are there', async () => {
+  it('adds to its output with accumulate, and computes only tokenCount tokens', async () => {
     const gpu = await getTestDevice();
     const random = seededRandom(8);
     const weights = sample('Q8_0', 40, 64, random);
@@ -166,7 +166,7 @@ describe.each(VARIANTS)('matmul, %s', (variant) => {
     expect(after.slice(5 * 40)).toEqual(before.slice(5 * 40));
   });
 
-  it('gives a token the same sums alone and among others', async () => {
+  it('gives a token the same sums alone and within a batch', async () => {
     const gpu = await getTestDevice();
     const random = seededRandom(15);
     const [rows, cols, tokens] = [13, 512, 33];
@@ -187,7 +187,7 @@ describe.each(VARIANTS)('matmul, %s', (variant) => {
       expectClose(together, reference(weights, x));
       for (const t of [0, 31, 32]) {
         const alone = await product(x.slice(t * cols, (t + 1) * cols));
-        // The order of additions is the same; a compiler may still contract them differently.
+        // The order of additions is the same, but a compiler may contract them differently.
         expectClose(alone, {
           ...reference(weights, x.slice(t * cols, (t + 1) * cols)),
           values: Float64Array.from(together.slice(t * rows, (t + 1) * rows)),
@@ -196,7 +196,7 @@ describe.each(VARIANTS)('matmul, %s', (variant) => {
     }
   });
 
-  it('folds more workgroups than one dimension may have', async () => {
+  it('folds workgroups that exceed the limit of a dimension', async () => {
     const gpu = await getTestDevice();
     const random = seededRandom(16);
     const [rows, cols] = [259, 64];
@@ -206,7 +206,7 @@ describe.each(VARIANTS)('matmul, %s', (variant) => {
     const output = allocateActivations(gpu, 1, rows);
     const ctx = await makeContext(variant);
     const args = { matrix, input: uploadActivations(gpu, x, cols), output, maxTokens: 1, label: 'test' };
-    // As matmul folds, but with two workgroups in x.
+    // Folds as matmul does, but with two workgroups in x.
     const folded = matmul(ctx, args).map((dispatch) => {
       expect(dispatch.workgroups.slice(1)).toEqual([1, 1]);
       return { ...dispatch, workgroups: [2, 1, Math.ceil(dispatch.workgroups[0] / 2)] as const };
@@ -235,7 +235,7 @@ describe.each(VARIANTS)('matmul, %s', (variant) => {
 });
 
 describe('embed', () => {
-  it.each(TYPES)('%s rows come out as the reference has them', async (type) => {
+  it.each(TYPES)('dequantizes %s rows as the reference does', async (type) => {
     const gpu = await getTestDevice();
     const cols = widths(type)[1];
     const weights = sample(type, 9, cols, seededRandom(11));
@@ -258,7 +258,7 @@ describe('embed', () => {
 });
 
 interface Groups {
-  /** Four words a group. */
+  /** Four words per group. */
   headers: number[];
   assignments: number[];
 }
@@ -281,111 +281,114 @@ describe.each(VARIANTS)('experts, %s', (variant) => {
     ['Q4_K', 'Q6_K', 'Q4_K'],
   ] as const;
 
-  it.each(mixes)('%s, %s, %s: gate, up and down of the experts in their slots', async (gateType, upType, downType) => {
-    const gpu = await getTestDevice();
-    const random = seededRandom(13);
-    const thorough = gateType !== downType || THOROUGH.includes(gateType);
-    const [dim, ffn, expertsPerToken] = [widths(upType)[thorough ? 1 : 0], widths(downType)[0], 2];
-    const experts = Array.from({ length: 3 }, () => {
-      const gate = sample(gateType, ffn, dim, random);
-      const up = sample(upType, ffn, dim, random, gate.layout.bytes);
-      return { gate, up, down: sample(downType, dim, ffn, random) };
-    });
-    const [{ gate, up, down }] = experts;
-    const gateUpStride = up.record.length;
-    const downStride = down.record.length;
-    const gateUp = new Uint8Array(3 * gateUpStride);
-    const downs = new Uint8Array(3 * downStride);
-    for (const [slot, expert] of experts.entries()) {
-      gateUp.set(expert.up.record, slot * gateUpStride);
-      gateUp.set(expert.gate.record, slot * gateUpStride);
-      downs.set(expert.down.record, slot * downStride);
-    }
-    // The bank holds slots 4 .. 6 of its layer.
-    const bank: ExpertBank = {
-      firstSlot: 4,
-      slots: 3,
-      gateUp: upload(gpu, gateUp),
-      gateUpStride,
-      down: upload(gpu, downs),
-      downStride,
-      gate: gate.layout,
-      up: up.layout,
-      downLayout: down.layout,
-    };
-    const check = async (
-      tokens: number,
-      groups: Groups,
-      maxAssignments: number,
-      done: Map<number, number>,
-      stalled = 0,
-    ) => {
-      const x = randomNormal(random, tokens * dim, 0.05);
-      const choices = tokens * expertsPerToken;
-      const activations = allocateActivations(gpu, choices, ffn);
-      const output = allocateActivations(gpu, choices, dim);
-      const ctx = await makeContext(variant, { tokenCount: tokens, stalled });
-      const words = new Uint32Array(GROUPS_HEADER_BYTES / 4 + groups.assignments.length);
-      words.set(groups.headers);
-      words.set(groups.assignments, GROUPS_HEADER_BYTES / 4);
-      const groupCount = groups.headers.length / 4;
-      const shared = { bank, groups: upload(gpu, words), groupCount, maxAssignments, activations, label: 'test' };
-      // Choice 1 is left out, which shows as weight 0; what its row holds must not matter.
-      const weights = Float32Array.from({ length: choices }, (_, p) => (p === 1 ? 0 : 0.1 + random()));
-      await run(gpu, () => expertGateUp(ctx, { ...shared, expertsPerToken, input: uploadActivations(gpu, x, dim) }));
-      const hidden = await readActivations(gpu, activations, choices, ffn);
-      const { buffer } = activations.slice;
-      gpu.queue.writeBuffer(buffer, activations.stride * 4, new Float32Array(ffn).fill(Number.NaN));
-      if (done.has(1)) gpu.queue.writeBuffer(output.slice.buffer, output.stride * 4, new Float32Array(dim).fill(7));
-      await run(gpu, () => expertDown(ctx, { ...shared, routingWeights: upload(gpu, weights), output }));
-      const out = await readActivations(gpu, output, choices, dim);
-      for (let p = 0; p < choices; p++) {
-        const slot = done.get(p);
-        const actual = hidden.slice(p * ffn, (p + 1) * ffn);
-        const result = out.slice(p * dim, (p + 1) * dim);
-        if (slot === undefined) {
-          expect(actual.every((v) => v === 0) && result.every((v) => v === 0)).toBe(true);
-          continue;
-        }
-        const token = Math.floor(p / expertsPerToken);
-        expectActivations(actual, experts[slot], x.slice(token * dim, (token + 1) * dim));
-        if (weights[p] === 0) {
-          expect(result.every((v) => v === 0)).toBe(true);
-          continue;
-        }
-        // Down is checked on the activations that the GPU computed, so that its own error is what is seen.
-        const { values, magnitudes } = reference(experts[slot].down, actual);
-        expectClose(result, {
-          values: values.map((v) => v * weights[p]),
-          magnitudes: magnitudes.map((m) => m * weights[p]),
-        });
+  it.each(mixes)(
+    'computes gate, up and down of the experts in their slots: %s, %s, %s',
+    async (gateType, upType, downType) => {
+      const gpu = await getTestDevice();
+      const random = seededRandom(13);
+      const thorough = gateType !== downType || THOROUGH.includes(gateType);
+      const [dim, ffn, expertsPerToken] = [widths(upType)[thorough ? 1 : 0], widths(downType)[0], 2];
+      const experts = Array.from({ length: 3 }, () => {
+        const gate = sample(gateType, ffn, dim, random);
+        const up = sample(upType, ffn, dim, random, gate.layout.bytes);
+        return { gate, up, down: sample(downType, dim, ffn, random) };
+      });
+      const [{ gate, up, down }] = experts;
+      const gateUpStride = up.record.length;
+      const downStride = down.record.length;
+      const gateUp = new Uint8Array(3 * gateUpStride);
+      const downs = new Uint8Array(3 * downStride);
+      for (const [slot, expert] of experts.entries()) {
+        gateUp.set(expert.up.record, slot * gateUpStride);
+        gateUp.set(expert.gate.record, slot * gateUpStride);
+        downs.set(expert.down.record, slot * downStride);
       }
-    };
-    // Prefill: slot 6 takes one assignment, slot 2 lies in another bank, slot 4 takes six, one expert is absent.
-    const prefill = {
-      headers: [6, 0, 1, 0, 2, 1, 1, 0, 4, 2, 6, 0, NO_SLOT, 8, 2, 0],
-      assignments: [9, 0, 1, 2, 3, 4, 5, 8, 6, 7],
-    };
-    const chosen = new Map([[9, 2], ...[1, 2, 3, 4, 5, 8].map((p) => [p, 0] as const)]);
-    if (thorough || variant === 'rows') await check(5, prefill, 6, chosen);
-    if (thorough) await check(5, prefill, 6, new Map(), 3); // stalled
-    // Decode: one token, an assignment for each expert; in the second the other expert lies in another bank.
-    await check(
-      1,
-      { headers: [5, 0, 1, 0, 4, 1, 1, 0], assignments: [0, 1] },
-      1,
-      new Map([
-        [0, 1],
-        [1, 0],
-      ]),
-    );
-    if (!thorough) return;
-    await check(1, { headers: [5, 0, 1, 0, 9, 1, 1, 0], assignments: [0, 1] }, 1, new Map([[0, 1]]));
-  });
+      // The bank holds slots 4 .. 6 of its layer.
+      const bank: ExpertBank = {
+        firstSlot: 4,
+        slots: 3,
+        gateUp: upload(gpu, gateUp),
+        gateUpStride,
+        down: upload(gpu, downs),
+        downStride,
+        gate: gate.layout,
+        up: up.layout,
+        downLayout: down.layout,
+      };
+      const check = async (
+        tokens: number,
+        groups: Groups,
+        maxAssignments: number,
+        done: Map<number, number>,
+        stalled = 0,
+      ) => {
+        const x = randomNormal(random, tokens * dim, 0.05);
+        const assignmentCount = tokens * expertsPerToken;
+        const activations = allocateActivations(gpu, assignmentCount, ffn);
+        const output = allocateActivations(gpu, assignmentCount, dim);
+        const ctx = await makeContext(variant, { tokenCount: tokens, stalled });
+        const words = new Uint32Array(GROUPS_HEADER_BYTES / 4 + groups.assignments.length);
+        words.set(groups.headers);
+        words.set(groups.assignments, GROUPS_HEADER_BYTES / 4);
+        const groupCount = groups.headers.length / 4;
+        const shared = { bank, groups: upload(gpu, words), groupCount, maxAssignments, activations, label: 'test' };
+        // Assignment 1 is skipped, so its weight is 0. The content of its row must not matter.
+        const weights = Float32Array.from({ length: assignmentCount }, (_, p) => (p === 1 ? 0 : 0.1 + random()));
+        await run(gpu, () => expertGateUp(ctx, { ...shared, expertsPerToken, input: uploadActivations(gpu, x, dim) }));
+        const hidden = await readActivations(gpu, activations, assignmentCount, ffn);
+        const { buffer } = activations.slice;
+        gpu.queue.writeBuffer(buffer, activations.stride * 4, new Float32Array(ffn).fill(Number.NaN));
+        if (done.has(1)) gpu.queue.writeBuffer(output.slice.buffer, output.stride * 4, new Float32Array(dim).fill(7));
+        await run(gpu, () => expertDown(ctx, { ...shared, routingWeights: upload(gpu, weights), output }));
+        const out = await readActivations(gpu, output, assignmentCount, dim);
+        for (let p = 0; p < assignmentCount; p++) {
+          const slot = done.get(p);
+          const actual = hidden.slice(p * ffn, (p + 1) * ffn);
+          const result = out.slice(p * dim, (p + 1) * dim);
+          if (slot === undefined) {
+            expect(actual.every((v) => v === 0) && result.every((v) => v === 0)).toBe(true);
+            continue;
+          }
+          const token = Math.floor(p / expertsPerToken);
+          expectActivations(actual, experts[slot], x.slice(token * dim, (token + 1) * dim));
+          if (weights[p] === 0) {
+            expect(result.every((v) => v === 0)).toBe(true);
+            continue;
+          }
+          // The input of the reference for down is the activations of the GPU, so that only the error of down counts.
+          const { values, magnitudes } = reference(experts[slot].down, actual);
+          expectClose(result, {
+            values: values.map((v) => v * weights[p]),
+            magnitudes: magnitudes.map((m) => m * weights[p]),
+          });
+        }
+      };
+      // Prefill: slot 6 has one assignment, slot 2 is in another bank, slot 4 has six, and one expert is missing.
+      const prefill = {
+        headers: [6, 0, 1, 0, 2, 1, 1, 0, 4, 2, 6, 0, NO_SLOT, 8, 2, 0],
+        assignments: [9, 0, 1, 2, 3, 4, 5, 8, 6, 7],
+      };
+      const done = new Map([[9, 2], ...[1, 2, 3, 4, 5, 8].map((p) => [p, 0] as const)]);
+      if (thorough || variant === 'rows') await check(5, prefill, 6, done);
+      if (thorough) await check(5, prefill, 6, new Map(), 3); // stalled
+      // Decode: one token, one assignment per expert. In the second call one expert is in another bank.
+      await check(
+        1,
+        { headers: [5, 0, 1, 0, 4, 1, 1, 0], assignments: [0, 1] },
+        1,
+        new Map([
+          [0, 1],
+          [1, 0],
+        ]),
+      );
+      if (!thorough) return;
+      await check(1, { headers: [5, 0, 1, 0, 9, 1, 1, 0], assignments: [0, 1] }, 1, new Map([[0, 1]]));
+    },
+  );
 });
 
 describe('allocate', () => {
-  it('gives zeroed memory, which the tests above rely on', async () => {
+  it('returns zeroed memory, which the tests above rely on', async () => {
     const gpu = await getTestDevice();
     expect((await readBack(gpu, allocate(gpu, 64), Float32Array)).every((v) => v === 0)).toBe(true);
   });

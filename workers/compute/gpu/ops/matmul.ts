@@ -5,7 +5,7 @@ import { STEP_STATE_WGSL } from '../step-state.ts';
 import type { Activations, Matrix, OpContext, SplitMatrix } from './context.ts';
 import { DOT_CODE, planeOverrides, runsPerRow, tiling, weightKernel } from './weight-shader.ts';
 
-/** WebGPU's default limit on workgroups in a dimension; more rows fold into z. */
+/** WebGPU's default limit on workgroups per dimension. More workgroups are folded into z. */
 const MAX_WORKGROUPS = 65535;
 
 export interface MatmulArgs {
@@ -20,7 +20,10 @@ export interface MatmulArgs {
   label: string;
 }
 
-/** `output[t, r] (+)= sum_c W[r, c] input[t, c]`, dequantized and added up in f32. */
+/**
+ * `output[t, r] = sum_c W[r, c] input[t, c]`, or `+=` with `accumulate`. The weights are dequantized to f32 and the
+ * sums are computed in f32.
+ */
 export function matmul(
   ctx: OpContext,
   { matrix, input, output, maxTokens, accumulate, label }: MatmulArgs,
@@ -44,7 +47,10 @@ export function matmul(
   return [ctx.pipelines.dispatch(kernel, overrides, [ctx.state, slice, input.slice, output.slice], grid, label)];
 }
 
-/** {@link matmul} by a matrix that is cut by rows: each part writes its own columns of the output. */
+/**
+ * `output[t, r] = sum_c W[r, c] input[t, c]` for a matrix W that is split by rows: each part writes its own columns of
+ * the output.
+ */
 export function matmulParts(
   ctx: OpContext,
   { parts, ...args }: Omit<MatmulArgs, 'matrix'> & { parts: SplitMatrix },
@@ -52,9 +58,9 @@ export function matmulParts(
   const { slice, stride } = args.output;
   let firstRow = 0;
   return parts.flatMap((matrix, part) => {
-    const before = firstRow * 4;
+    const offset = firstRow * 4;
     firstRow += matrix.layout.rows;
-    const output = { slice: { ...slice, offset: slice.offset + before, size: slice.size - before }, stride };
+    const output = { slice: { ...slice, offset: slice.offset + offset, size: slice.size - offset }, stride };
     return matmul(ctx, { ...args, matrix, output, label: parts.length === 1 ? args.label : `${args.label}.${part}` });
   });
 }

@@ -52,13 +52,13 @@ describe.each<MatrixVariant>(['rows', 'workgroup'])('rmsNorm, variant %s', (vari
     const weight = randomNormal(random, width);
     const { gpu, output, rows } = await normalise(variant, x, weight);
     expect(compare(rows, reference(x, weight, width, EPSILON), TOLERANCE.reduction)).toBeNull();
-    // The tails, which later kernels read as zeros.
+    // The padding, which later kernels read as zeros.
     const all = await readBack(gpu, output.slice, Float32Array);
     const tail = (i: number): boolean => i % output.stride >= width;
     expect(all.filter((_, i) => tail(i)).every((value) => value === 0)).toBe(true);
   });
 
-  it('lets epsilon decide for tiny inputs, and gives zeros for zeros', async () => {
+  it('is dominated by epsilon for tiny inputs, and gives zeros for zeros', async () => {
     const x = new Float32Array(128).fill(1e-4, 64);
     const weight = new Float32Array(64).fill(2);
     const { rows } = await normalise(variant, x, weight);
@@ -66,7 +66,7 @@ describe.each<MatrixVariant>(['rows', 'workgroup'])('rmsNorm, variant %s', (vari
     expect([rows[0], rows[63]]).toEqual([0, 0]);
   });
 
-  it('writes only the tokens there are, and nothing when stalled', async () => {
+  it('writes only tokenCount tokens, and nothing when stalled', async () => {
     const x = randomNormal(seededRandom(1), 64 * 3);
     const weight = new Float32Array(64).fill(1);
     const partly = await normalise(variant, x, weight, { tokenCount: 2 });

@@ -8,15 +8,16 @@ import type { Activations, OpContext } from './context.ts';
 const ROWS: KernelSource = { name: 'rms_norm', code: [STEP_STATE_WGSL, rmsNormCode] };
 const WORKGROUP: KernelSource = { name: 'rms_norm_workgroup', code: [STEP_STATE_WGSL, rmsNormWorkgroupCode] };
 
-/** Columns that one thread scales in the `rows` variant, after it has summed the whole row for itself. */
+/** Columns that a thread of the variant `rows` scales, after it has summed the squares of the whole row. */
 const COLUMNS_PER_THREAD = 64;
 const ROWS_WORKGROUP = 4;
 
 export interface RmsNormArgs {
-  /** f32[maxTokens, width]; tails zero. */
+  /** f32[maxTokens, width]; the padding is zero. */
   input: Activations;
   /** f32[width] */
   weight: Slice;
+  /** f32[maxTokens, width] */
   output: Activations;
   width: number;
   epsilon: number;
@@ -29,7 +30,7 @@ export function rmsNorm(ctx: OpContext, args: RmsNormArgs): Dispatch[] {
   const { input, weight, output, width, epsilon, maxTokens, label } = args;
   const rows = ctx.variant === 'rows';
   const workgroup = rows ? ROWS_WORKGROUP : 256;
-  const slices = rows ? Math.ceil(width / (COLUMNS_PER_THREAD * workgroup)) : 1;
+  const groupsPerRow = rows ? Math.ceil(width / (COLUMNS_PER_THREAD * workgroup)) : 1;
   return [
     ctx.pipelines.dispatch(
       rows ? ROWS : WORKGROUP,
@@ -41,7 +42,7 @@ export function rmsNorm(ctx: OpContext, args: RmsNormArgs): Dispatch[] {
         WORKGROUP: workgroup,
       },
       [ctx.state, input.slice, weight, output.slice],
-      [slices, maxTokens, 1],
+      [groupsPerRow, maxTokens, 1],
       label,
     ),
   ];

@@ -107,14 +107,14 @@ describe('ropeAndStore', () => {
     shape(1, 1, 128, 128, 2, 32766),
   ])('$headCount:$kvHeadCount heads of $headDim, $ropeDimensionCount rotated, $tokens at $position', async (one) => {
     const { data, q, keys, values } = await store(one);
-    // cos and sin are rounded to f32: an error relative to the pair's length.
+    // cos and sin are rounded to f32, so the error is relative to the length of the pair.
     expect(compare(q, rotated(data.q, one), TOLERANCE.elementwise)).toBeNull();
     expect(compare(keys.written, rotated(data.k, one), TOLERANCE.half)).toBeNull();
     expect(compare(values.written, data.v, TOLERANCE.half)).toBeNull();
     for (const { before, after } of [keys, values]) expect(untouched(before) && untouched(after)).toBe(true);
   });
 
-  it('stores what is too large for f16 as the largest f16', async () => {
+  it('clamps magnitudes that are too large for f16', async () => {
     const { data, values, keys } = await store(shape(1, 1, 32, 32, 2, 0), {}, 1e6);
     const expected = data.v.map((x) => Math.max(-65504, Math.min(65504, x)));
     expect(expected.some((x) => x === 65504) && expected.some((x) => x === -65504)).toBe(true);
@@ -128,14 +128,14 @@ describe('ropeAndStore', () => {
     expect(untouched(keys.written) && untouched(values.written)).toBe(true);
   });
 
-  it('takes only the tokens there are', async () => {
+  it('stores only tokenCount tokens', async () => {
     const { data, q, keys } = await store(shape(2, 1, 32, 32, 3, 5), { tokenCount: 2 });
     expect(q.subarray(128)).toEqual(data.q.subarray(128));
     expect(untouched(keys.written.slice(64))).toBe(true);
     expect(untouched(keys.written.slice(0, 64))).toBe(false);
   });
 
-  it('writes nothing where the cache is full', async () => {
+  it('writes nothing if the cache is full', async () => {
     // Capacity is 8; the state claims a position beyond it.
     const { keys, values } = await store(shape(2, 1, 32, 32, 2, 3), { position: 8 });
     for (const { before, written, after } of [keys, values]) {
@@ -143,7 +143,7 @@ describe('ropeAndStore', () => {
     }
   });
 
-  it('rejects shapes that have no pairs', async () => {
+  it('rejects odd head dimensions', async () => {
     await expect(store(shape(2, 1, 33, 32, 1, 0))).rejects.toThrow(RangeError);
   });
 });

@@ -12,11 +12,13 @@ export interface RopeAndStoreArgs {
   q: Activations;
   /** f32[maxTokens, kvHeadCount * headDim] */
   k: Activations;
+  /** f32[maxTokens, kvHeadCount * headDim] */
   v: Activations;
-  /** f32[positions, ropeDimensionCount / 2, 2] of (cos, sin): see {@link ../rope-table.ts}. */
+  /** f32[positions, ropeDimensionCount / 2, 2] of (cos, sin): see `ropeTable`. */
   table: Slice;
-  /** u32[capacity, kvHeadCount, headDim / 2]: f16 pairs, magnitudes beyond 65504 clamped. */
+  /** u32[capacity, kvHeadCount, headDim / 2]: packed pairs of f16, with magnitudes clamped to 65504. */
   keyCache: Slice;
+  /** u32[capacity, kvHeadCount, headDim / 2]: packed pairs of f16, with magnitudes clamped to 65504. */
   valueCache: Slice;
   headCount: number;
   kvHeadCount: number;
@@ -28,7 +30,7 @@ export interface RopeAndStoreArgs {
   label: string;
 }
 
-/** Rotates q in place; stores rotated k, and v, in the cache at positions `state.position + t`. */
+/** Rotates q in place. Stores the rotated k, and v, in the cache at positions `state.position + t`. */
 export function ropeAndStore(ctx: OpContext, args: RopeAndStoreArgs): Dispatch[] {
   const { q, k, v, table, keyCache, valueCache, headCount, kvHeadCount, headDim, ropeDimensionCount } = args;
   if (headDim % 2 || ropeDimensionCount % 2 || ropeDimensionCount > headDim) {

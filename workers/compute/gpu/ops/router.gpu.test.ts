@@ -49,7 +49,7 @@ async function runRouter(logits: Float32Array, expertCount: number, expertsPerTo
   );
   const words = await readBack(gpu, groups, Uint32Array);
   return {
-    selected: [...(await readBack(gpu, selectedExperts, Uint32Array)).subarray(0, maxTokens * expertsPerToken)],
+    selectedExperts: [...(await readBack(gpu, selectedExperts, Uint32Array)).subarray(0, maxTokens * expertsPerToken)],
     weights: (await readBack(gpu, routingWeights, Float32Array)).subarray(0, maxTokens * expertsPerToken),
     groups: [...words.subarray(0, expertsPerToken * 4)],
     assignments: [...words.subarray(GROUPS_HEADER_BYTES / 4, GROUPS_HEADER_BYTES / 4 + expertsPerToken)],
@@ -61,7 +61,7 @@ function expected(logits: Float32Array, expertCount: number, expertsPerToken: nu
   const routes = Array.from({ length: logits.length / expertCount }, (_, t) =>
     route(logits.subarray(t * expertCount, (t + 1) * expertCount), expertsPerToken),
   );
-  return { selected: routes.flatMap((r) => r.selectedExperts), weights: routes.flatMap((r) => r.weights) };
+  return { selectedExperts: routes.flatMap((r) => r.selectedExperts), weights: routes.flatMap((r) => r.weights) };
 }
 
 describe('router', () => {
@@ -76,38 +76,38 @@ describe('router', () => {
     [16, 16],
     [60, 4],
     [300, 8],
-  ])('%i experts, %i chosen', async (expertCount, expertsPerToken) => {
+  ])('%i experts, %i per token', async (expertCount, expertsPerToken) => {
     const tokens = 17;
     const logits = randomNormal(seededRandom(expertCount * 100 + expertsPerToken), tokens * expertCount, 2);
     const actual = await runRouter(logits, expertCount, expertsPerToken);
     const want = expected(logits, expertCount, expertsPerToken);
-    expect(actual.selected).toEqual(want.selected);
+    expect(actual.selectedExperts).toEqual(want.selectedExperts);
     expect(compare(actual.weights, want.weights, TOLERANCE.softmax)).toBeNull();
   });
 
-  it('takes the lower index of equal logits', async () => {
+  it('prefers the lower index of equal logits', async () => {
     const random = seededRandom(5);
     const logits = Float32Array.from({ length: 40 * 8 }, () => Math.floor(random() * 3) - 1);
     logits.set([-0, 0, -0, 0, -1, -1, -1, -1]);
     const actual = await runRouter(logits, 8, 4);
-    expect(actual.selected.slice(0, 4)).toEqual([0, 1, 2, 3]);
-    expect(actual.selected).toEqual(expected(logits, 8, 4).selected);
+    expect(actual.selectedExperts.slice(0, 4)).toEqual([0, 1, 2, 3]);
+    expect(actual.selectedExperts).toEqual(expected(logits, 8, 4).selectedExperts);
   });
 
-  it('takes NaN last, and infinities in their order', async () => {
+  it('ranks NaN last, and infinities in order', async () => {
     const { NaN: nan, NEGATIVE_INFINITY: low } = Number;
     const logits = Float32Array.from([nan, -3, low, 2, nan, nan, low, nan]);
     const actual = await runRouter(logits, 4, 3);
-    expect(actual.selected).toEqual([3, 1, 2, 2, 0, 1]);
+    expect(actual.selectedExperts).toEqual([3, 1, 2, 2, 0, 1]);
     expect([...actual.weights.subarray(0, 3)].every(Number.isFinite)).toBe(true);
   });
 
-  it('looks the slots of the chosen up in its layer, in decode', async () => {
+  it("looks up the slots of a token's experts in its layer in decode", async () => {
     const logits = Float32Array.from([0, 5, 1, 4]);
     const slotTable = new Uint32Array(12).fill(NO_SLOT);
     slotTable.set([6, 3, NO_SLOT, 9], 8);
     const actual = await runRouter(logits, 4, 2, { mode: 'decode', layer: 2, slotTable });
-    expect(actual.selected).toEqual([1, 3]);
+    expect(actual.selectedExperts).toEqual([1, 3]);
     expect(actual.groups).toEqual([3, 0, 1, 0, 9, 1, 1, 0]);
     expect(actual.assignments).toEqual([0, 1]);
     expect(actual.stalled).toBe(0);
@@ -115,43 +115,43 @@ describe('router', () => {
   });
 
   it.each([[0], [1]])(
-    'stalls at its layer where choice %i is missing, and still says what was chosen',
+    'stalls at its layer if expert %i of the token is missing, and still writes its experts',
     async (missing) => {
       const slotTable = Uint32Array.from([0, 0, 0, 0, 1, 2, 3, 4]);
       slotTable[4 + [1, 3][missing]] = NO_SLOT;
       const actual = await runRouter(Float32Array.from([0, 5, 1, 4]), 4, 2, { mode: 'decode', layer: 1, slotTable });
       expect(actual.stalled).toBe(2);
-      expect(actual.selected).toEqual([1, 3]);
+      expect(actual.selectedExperts).toEqual([1, 3]);
     },
   );
 
-  it('does not look at the slot table in prefill', async () => {
+  it('ignores the slot table in prefill', async () => {
     const slotTable = new Uint32Array(4).fill(NO_SLOT);
     const actual = await runRouter(randomNormal(seededRandom(1), 8), 4, 2, { slotTable });
     expect(actual.stalled).toBe(0);
     expect(new Set(actual.groups)).toEqual(new Set([77]));
   });
 
-  it('does nothing when stalled, and takes only the tokens there are', async () => {
+  it('does nothing when stalled, and routes only tokenCount tokens', async () => {
     const logits = randomNormal(seededRandom(1), 12);
     const stalled = await runRouter(logits, 4, 2, { stalled: 1 });
-    expect(new Set(stalled.selected)).toEqual(new Set([99]));
+    expect(new Set(stalled.selectedExperts)).toEqual(new Set([99]));
     const partly = await runRouter(logits, 4, 2, { tokenCount: 2 });
-    expect(partly.selected.slice(0, 4)).toEqual(expected(logits, 4, 2).selected.slice(0, 4));
-    expect(partly.selected.slice(4)).toEqual([99, 99]);
+    expect(partly.selectedExperts.slice(0, 4)).toEqual(expected(logits, 4, 2).selectedExperts.slice(0, 4));
+    expect(partly.selectedExperts.slice(4)).toEqual([99, 99]);
   });
 
-  it('never chooses a banned expert of its layer', async () => {
+  it('never selects a banned expert of its layer', async () => {
     const logits = randomNormal(seededRandom(8), 20 * 8, 2);
     const banned = (0b1001_0010 << 16) | 0xff00; // of layer 2, and all of layer 1
     const actual = await runRouter(logits, 8, 2, { layer: 2, banned: [banned] });
     const without = logits.map((logit, i) => ([1, 4, 7].includes(i % 8) ? Number.NaN : logit));
     const want = expected(without, 8, 2);
-    expect(actual.selected).toEqual(want.selected);
+    expect(actual.selectedExperts).toEqual(want.selectedExperts);
     expect(compare(actual.weights, want.weights, TOLERANCE.softmax)).toBeNull();
   });
 
-  it('draws experts at random by seed, layer and position, wherever a batch begins', async () => {
+  it('draws random experts by seed, layer and position, independent of the start of the batch', async () => {
     const logits = randomNormal(seededRandom(9), 64 * 8, 2);
     const drawn = { layer: 3, random: 1, randomSeed: 5 };
     const all = await runRouter(logits, 8, 2, { ...drawn, position: 100 });
@@ -159,31 +159,30 @@ describe('router', () => {
       const keys = Array.from({ length: 8 }, (_, expert) => (threefry2x32([5, 3], [100 + t, expert])[0] | 1) >>> 0);
       return route(keys, 2).selectedExperts;
     });
-    expect(all.selected).toEqual(want.flat());
+    expect(all.selectedExperts).toEqual(want.flat());
     for (const [t, [a, b]] of want.entries()) {
       const share = 1 / (1 + Math.exp(logits[t * 8 + b] - logits[t * 8 + a]));
       expect(compare(all.weights.subarray(2 * t, 2 * t + 2), [share, 1 - share], TOLERANCE.softmax)).toBeNull();
     }
     const late = await runRouter(logits.subarray(24 * 8), 8, 2, { ...drawn, position: 124 });
-    expect(late.selected).toEqual(all.selected.slice(48));
-    expect((await runRouter(logits, 8, 2, { ...drawn, randomSeed: 6, position: 100 })).selected).not.toEqual(
-      all.selected,
+    expect(late.selectedExperts).toEqual(all.selectedExperts.slice(48));
+    expect((await runRouter(logits, 8, 2, { ...drawn, randomSeed: 6, position: 100 })).selectedExperts).not.toEqual(
+      all.selectedExperts,
     );
-    expect((await runRouter(logits, 8, 2, { ...drawn, layer: 4, position: 100 })).selected).not.toEqual(all.selected);
+    expect((await runRouter(logits, 8, 2, { ...drawn, layer: 4, position: 100 })).selectedExperts).not.toEqual(
+      all.selectedExperts,
+    );
   });
 
-  it.each(['prefill', 'decode'] as const)(
-    'lets only the first of the chosen count where told to, in %s',
-    async (mode) => {
-      const logits = Float32Array.from([0, 5, 1, 4, 3, 2, 0, 0]);
-      const actual = await runRouter(logits, 8, 4, { mode, expertsUsed: 2 });
-      expect(actual.selected).toEqual([1, 3, 1, 1]);
-      const first = 1 / (1 + Math.exp(-1));
-      expect(compare(actual.weights, [first, 1 - first, 0, 0], TOLERANCE.softmax)).toBeNull();
-    },
-  );
+  it.each(['prefill', 'decode'] as const)('uses only the first expertsUsed experts in %s', async (mode) => {
+    const logits = Float32Array.from([0, 5, 1, 4, 3, 2, 0, 0]);
+    const actual = await runRouter(logits, 8, 4, { mode, expertsUsed: 2 });
+    expect(actual.selectedExperts).toEqual([1, 3, 1, 1]);
+    const first = 1 / (1 + Math.exp(-1));
+    expect(compare(actual.weights, [first, 1 - first, 0, 0], TOLERANCE.softmax)).toBeNull();
+  });
 
-  it('rejects more choices than it can keep', async () => {
+  it('rejects more experts per token than it supports', async () => {
     await expect(runRouter(new Float32Array(64), 64, 17)).rejects.toThrow(RangeError);
     await expect(runRouter(new Float32Array(4), 4, 5)).rejects.toThrow(RangeError);
   });

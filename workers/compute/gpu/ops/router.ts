@@ -13,9 +13,15 @@ const KERNEL: KernelSource = {
   code: [STEP_STATE_WGSL, groupsCode, orderedKeyCode, threefryCode, routerCode],
 };
 
-/** The kernel keeps a token's choices in registers; Mixtral takes 2, the widest known models 8. */
+/** The kernel keeps the experts of a token in registers. Mixtral selects 2 experts, the largest known number is 8. */
 export const MAX_EXPERTS_PER_TOKEN = 16;
 
+/**
+ * - `prefill`: selects experts and weights for many tokens.
+ * - `choose`: selects experts and weights for one token in decode, where the lossy options apply.
+ * - `decode`: as `choose`; also looks up the slots of the experts, writes the groups, and stalls the step if one is
+ *   missing.
+ */
 export type RouterMode = 'prefill' | 'choose' | 'decode';
 
 export interface RouterArgs {
@@ -25,23 +31,22 @@ export interface RouterArgs {
   expertsPerToken: number;
   layer: number;
   maxTokens: number;
-  /**
-   * `prefill`: choices and weights only. `choose`: the same for one token in decode, where lossy options count.
-   * `decode`: that, and the slots of what is chosen.
-   */
   mode: RouterMode;
-  /** u32[maxTokens, expertsPerToken]; in decode written even where the step stalls. */
+  /** u32[maxTokens, expertsPerToken]; written even if the step stalls. */
   selectedExperts: Slice;
   /** f32[maxTokens, expertsPerToken] */
   routingWeights: Slice;
   /** u32[layerCount, expertCount]: slot or NO_SLOT. */
   slotTable: Slice;
-  /** Written with `decode`: see context.ts. */
+  /** The work list of the expert kernels (MAX_GROUPS in context.ts); written in mode `decode` only. */
   groups: Slice;
   label: string;
 }
 
-/** Chooses the experts of each token; `decode` finds their slots too, or sets `state.stalled` to layer + 1. */
+/**
+ * Selects the experts of each token and their weights. In mode `decode` it also looks up their slots, or sets
+ * `state.stalled` to layer + 1 if one is missing.
+ */
 export function router(ctx: OpContext, args: RouterArgs): Dispatch[] {
   const { logits, expertCount, expertsPerToken, layer, maxTokens, mode } = args;
   if (expertsPerToken < 1 || expertsPerToken > Math.min(MAX_EXPERTS_PER_TOKEN, expertCount)) {

@@ -1,4 +1,4 @@
-/** The sampler against sorting in float64, and its draws against the probabilities they should have. */
+/** Compares the sampler with sorting in float64, and its draws with their expected probabilities. */
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { SamplingOptions } from '../../../../src/contract/engine-api.ts';
 import { adjustLogits, candidates, draw, logProbabilities, ranking, uniformOf } from '../../../reference/sample.ts';
@@ -32,10 +32,10 @@ interface Case extends SamplingOptions {
   variant?: MatrixVariant;
   counts?: Uint32Array;
   topCount?: number;
-  /** Ids that may be picked; default: all. */
+  /** The ids that may be sampled; default: all. */
   allowed?: (id: number) => boolean;
   state?: StateValues;
-  /** How many tokens to sample from the same logits, one step after the other. */
+  /** How many tokens to sample from the same logits, in successive steps. */
   repeats?: number;
 }
 
@@ -88,7 +88,7 @@ function maskOf(vocabularySize: number, allowed: (id: number) => boolean): Uint3
   return mask;
 }
 
-/** An f32's bits in the order of its value: the kernel's key, computed otherwise. */
+/** The kernel's order-preserving key of an f32, computed in another way. */
 function orderedKey(value: number): number {
   const view = new DataView(new ArrayBuffer(4));
   view.setFloat32(0, value + 0); // -0 + 0 is +0
@@ -96,23 +96,26 @@ function orderedKey(value: number): number {
   return bits < 0 ? -1 - bits : bits + 2 ** 31;
 }
 
-/** The ids at or before `cut` in the sampler's order. */
+/** The ids up to `cut` in the sampler's order. */
 const keptBy = (logits: Float32Array, cut: { key: number; id: number }): number[] =>
   ranking(logits).filter((id) => {
     const key = orderedKey(logits[id]);
     return key > cut.key || (key === cut.key && id <= cut.id);
   });
 
-/** How many tokens sorting keeps, at least and at most, where sums of probabilities are off by 2e-6 as in f32. */
+/**
+ * The least and the largest number of tokens that sorting keeps, if sums of probabilities have an error of 2e-6 as in
+ * f32.
+ */
 const keptSizes = (logits: Float32Array, { topP = 1, ...options }: SamplingOptions): [number, number] => {
   const size = (p: number): number => candidates(logits, { ...options, topP: p }).length;
   return topP < 1 ? [size(topP - 2e-6), size(topP + 2e-6)] : [size(1), size(1)];
 };
 
-/** Logits like a language model's: a few large ones, a long tail. */
+/** Logits like those of a language model: a few large ones and a long tail. */
 const modelLogits = (vocabularySize: number, seed: number): Float32Array =>
   randomNormal(seededRandom(seed), vocabularySize, 2.5).map((x, i) => (i % 97 === 5 ? x + 4 : x));
-/** Only few different values, so that every threshold falls among equals. */
+/** Logits with few different values, so that every cut falls among equal logits. */
 const tiedLogits = (vocabularySize: number, seed: number): Float32Array =>
   modelLogits(vocabularySize, seed).map((x) => Math.round(x));
 
@@ -126,7 +129,7 @@ describe.each<MatrixVariant>(['rows', 'workgroup'])('sample, variant %s', (varia
     expect(top.map((token) => token.id)).toEqual(sorted.slice(0, 20));
     expect(sorted.slice(0, 40)).toContain(id);
     expect(keptBy(logits, cut)).toEqual(sorted.slice(0, 40));
-    // Sums over so many probabilities are off by some 1e-5 in f32.
+    // In f32, sums of so many probabilities have an error of about 1e-5.
     const size = keptBy(logits, (await sampler({ logits, variant, temperature: 1, topP: 0.5 })).cut).length;
     expect(size).toBeGreaterThanOrEqual(candidates(logits, { topP: 0.5 - 1e-5 }).length);
     expect(size).toBeLessThanOrEqual(candidates(logits, { topP: 0.5 + 1e-5 }).length);
@@ -136,7 +139,7 @@ describe.each<MatrixVariant>(['rows', 'workgroup'])('sample, variant %s', (varia
     const logits = modelLogits(vocabularySize, 3);
     const tied = tiedLogits(vocabularySize, 4);
 
-    it('takes the largest logit when greedy, of equal ones the lower id', async () => {
+    it('selects the largest logit when greedy, of equal logits the lower id', async () => {
       expect((await sampler({ logits, variant, temperature: 0 })).id).toBe(ranking(logits)[0]);
       expect((await sampler({ logits: tied, variant, temperature: 0 })).id).toBe(ranking(tied)[0]);
       const last = new Float32Array(vocabularySize).fill(-5);
@@ -183,12 +186,12 @@ describe.each<MatrixVariant>(['rows', 'workgroup'])('sample, variant %s', (varia
         expect(kept.length).toBeLessThanOrEqual(most);
         expect(kept).toEqual(ranking(values).slice(0, kept.length));
         expect(kept).toContain(id);
-        // But for top-p 0.999, whose last tokens have probabilities below f32's rounding, the size is certain.
+        // The size is certain, except for top-p 0.999: its last tokens have probabilities below the rounding of f32.
         if (options.topP !== 0.999) expect(most).toBe(fewest);
       }
     });
 
-    it('draws the token that its random number points at', async () => {
+    it('draws the token that belongs to its random number', async () => {
       const options = { topK: 60, topP: 0.97, temperature: 1.3 };
       for (const values of [logits, tied]) {
         const from = candidates(values, options);
@@ -205,21 +208,21 @@ describe.each<MatrixVariant>(['rows', 'workgroup'])('sample, variant %s', (varia
 });
 
 describe.each<MatrixVariant>(['rows', 'workgroup'])('a mask of allowed tokens, variant %s', (variant) => {
-  // The likeliest are not allowed, the last and the ends of words of the mask partly.
+  // Not allowed are the likeliest tokens, and some of the last ones and of those at the ends of mask words.
   const allowedIn = (logits: Float32Array): ((id: number) => boolean) => {
     const best = new Set(ranking(logits).slice(0, 10));
     return (id) => !best.has(id) && id % 3 !== 1;
   };
 
   it.each([301, 32000])(
-    'is the vocabulary for greedy choices, cuts and draws, of %i tokens',
+    'limits greedy selection, cuts and draws in a vocabulary of %i tokens',
     async (vocabularySize) => {
       for (const logits of [modelLogits(vocabularySize, 31), tiedLogits(vocabularySize, 32)]) {
         const allowed = allowedIn(logits);
         const adjusted = adjustLogits(logits, {}, new Uint32Array(vocabularySize), allowed);
         const greedy = await sampler({ logits, variant, allowed, temperature: 0, topCount: 5 });
         expect(greedy.id).toBe(ranking(adjusted)[0]);
-        // What is reported is of the raw logits, the excluded tokens among them.
+        // Reported log-probabilities are those of the raw logits, including excluded tokens.
         expect(greedy.top.map(({ id }) => id)).toEqual(ranking(logits).slice(0, 5));
         expect(greedy.logprob).toBeCloseTo(logProbabilities(logits)[greedy.id], 4);
         for (const options of [
@@ -237,7 +240,7 @@ describe.each<MatrixVariant>(['rows', 'workgroup'])('a mask of allowed tokens, v
     },
   );
 
-  it('holds where it leaves fewer tokens than the cuts would, one, or only ones with hopeless logits', async () => {
+  it('holds if it allows fewer tokens than the cuts, only one, or only tokens with very low logits', async () => {
     const logits = modelLogits(301, 33);
     const last = ranking(logits).slice(-3);
     const few = await sampler({
@@ -263,7 +266,7 @@ describe.each<MatrixVariant>(['rows', 'workgroup'])('a mask of allowed tokens, v
 describe('sample', () => {
   const logits = modelLogits(301, 8);
 
-  it('applies bias and penalties before it chooses, but reports raw log-probabilities', async () => {
+  it('applies bias and penalties before sampling, but reports raw log-probabilities', async () => {
     const counts = new Uint32Array(301);
     const [first, second, third] = ranking(logits);
     counts[first] = 3;
@@ -290,7 +293,7 @@ describe('sample', () => {
     for (const topK of [1, 3, 7, 12]) {
       const { cut } = await sampler({ logits: values, ...options, counts, topK });
       const expected = candidates(adjusted, { topK }).map(({ id }) => id);
-      // Adjusting in f32 may be off by some units in the last place.
+      // Adjusted logits in f32 may differ by some units in the last place.
       expect(keptBy(Float32Array.from(adjusted), { ...cut, key: cut.key - 8 })).toEqual(expected);
     }
   });
@@ -306,7 +309,7 @@ describe('sample', () => {
     expect(counts[1] + counts[3] + counts[5]).toBe(200);
   });
 
-  it('advances the state, hands the token on and counts it', async () => {
+  it('advances the state, stores the token for the next step and counts it', async () => {
     const state = { tokenCount: 5, position: 40, step: 2 };
     const { id, next, counts, state: after } = await sampler({ logits, state, temperature: 0 });
     expect(after).toMatchObject({ tokenCount: 1, position: 45, stalled: 0, step: 3 });
@@ -322,7 +325,7 @@ describe('sample', () => {
     expect([id, next, counts.reduce((a, b) => a + b)]).toEqual([0, 7, 0]);
   });
 
-  it('repeats itself with the same seed and not with another', async () => {
+  it('repeats the sequence with the same seed and not with another', async () => {
     const sequence = async (seed: number) => [
       ...(await sampler({ logits, temperature: 1.2, seed, repeats: 40 })).counts,
     ];
@@ -357,7 +360,7 @@ describe('sample, distribution', () => {
       drawn.push((await sampler({ logits, ...options, seed: 100 + drawn.length, repeats: DRAWS })).counts);
   });
 
-  /** Chi-square over its degrees of freedom; candidates expected less than 5 times are put together. */
+  /** Chi-square divided by its degrees of freedom. Candidates that are expected less than 5 times are merged. */
   function chiSquare(counts: Uint32Array, options: SamplingOptions): number {
     const cells: { expected: number; observed: number }[] = [];
     const rest = { expected: 0, observed: 0 };
@@ -374,15 +377,18 @@ describe('sample, distribution', () => {
     return sum / (cells.length - 1);
   }
 
-  it.each(cases.map((options, i) => ({ i, options })))('draws as probable: $options', ({ i, options }) => {
-    const kept = new Set(candidates(logits, options).map(({ id }) => id));
-    expect([...drawn[i].keys()].filter((id) => drawn[i][id] > 0 && !kept.has(id))).toEqual([]);
-    expect(drawn[i].reduce((a, b) => a + b)).toBe(DRAWS);
-    // Of 300 seeds, two cases' means were 1.00 and 1.01 and their 90th percentiles 1.6; the seeds here are fixed.
-    expect(chiSquare(drawn[i], options)).toBeLessThan(2);
-  });
+  it.each(cases.map((options, i) => ({ i, options })))(
+    'draws with the expected probabilities: $options',
+    ({ i, options }) => {
+      const kept = new Set(candidates(logits, options).map(({ id }) => id));
+      expect([...drawn[i].keys()].filter((id) => drawn[i][id] > 0 && !kept.has(id))).toEqual([]);
+      expect(drawn[i].reduce((a, b) => a + b)).toBe(DRAWS);
+      // Over 300 seeds, two cases had means of 1.00 and 1.01 and 90th percentiles of 1.6. The seeds here are fixed.
+      expect(chiSquare(drawn[i], options)).toBeLessThan(2);
+    },
+  );
 
-  it('would notice a wrong temperature and a wrong cut', () => {
+  it('detects a wrong temperature and a wrong cut', () => {
     expect(chiSquare(drawn[0], { temperature: 1.25 })).toBeGreaterThan(3);
     expect(chiSquare(drawn[1], { temperature: 0.75 })).toBeGreaterThan(3);
     expect(chiSquare(drawn[2], { temperature: 1.7, topK: 14 })).toBeGreaterThan(3);

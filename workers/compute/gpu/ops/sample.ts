@@ -15,18 +15,18 @@ const kernel = (variant: string, histogramCode: string): KernelSource => ({
   code: [STEP_STATE_WGSL, orderedKeyCode, threefryCode, histogramCode, sampleCode],
 });
 
-/** Few threads where they are loops and barriers are dear. */
+/** Few threads on software adapters, where barriers are expensive (docs/measurements/kernels.md). */
 const VARIANTS = {
   rows: { kernel: kernel('rows', storageHistogramCode), size: { WORKGROUP: 4, DIGIT_BITS: 8 } },
   workgroup: { kernel: kernel('workgroup', workgroupHistogramCode), size: { WORKGROUP: 128, DIGIT_BITS: 4 } },
 };
-/** Words of histograms in scratch memory: bins of each thread. */
+/** Words of the histograms in scratch memory: the bins of each thread. */
 const HISTOGRAMS = VARIANTS.rows.size.WORKGROUP << VARIANTS.rows.size.DIGIT_BITS;
 
-/** Largest `topLogprobs`: the API of OpenAI allows 20. */
+/** The largest `topLogprobs`; the OpenAI API allows 20. */
 export const MAX_TOP = 20;
 
-/** Word (u32 or f32) offsets in the params buffer: `Params` in sample.wgsl. */
+/** Word offsets in the params buffer: they must match `Params` in sample.wgsl. */
 const PARAMS = {
   temperature: 0,
   topK: 1,
@@ -43,12 +43,16 @@ const PARAMS = {
   allowed: 16,
 } as const;
 
-/** Bytes of the params with a mask of so many words, a bit a token. A binding needs room for the mask's first word, aligned. */
+/**
+ * Bytes of the params with a mask of `maskWords` words, 32 tokens each. The binding always needs room for 4 words of
+ * mask.
+ */
 const paramsBytes = (maskWords: number): Bytes => (PARAMS.allowed + Math.max(maskWords, 4)) * 4;
 
+/** Bytes of the params buffer with room for a mask. */
 export const sampleParamsBytes = (vocabularySize: number): Bytes => paramsBytes(Math.ceil(vocabularySize / 32));
 
-/** Word offsets in the result buffer: `Result` in sample.wgsl. */
+/** Word offsets in the result buffer: they must match `Result` in sample.wgsl. */
 export const SAMPLE_RESULT = {
   token: 0,
   logprob: 1,
@@ -57,34 +61,38 @@ export const SAMPLE_RESULT = {
   topCount: 3,
   topIds: 4,
   topLogprobs: 4 + MAX_TOP,
-  /** The last candidate that top-k, top-p and min-p left: order-preserving key of its logit, and its id. */
+  /** The last candidate after top-k, top-p and min-p: the order-preserving key of its logit, and its id. */
   cutKey: 4 + 2 * MAX_TOP,
   cutId: 5 + 2 * MAX_TOP,
 } as const;
+/** Bytes of the result buffer. */
 export const SAMPLE_RESULT_BYTES: Bytes = 192;
 
-/** u32[vocabularySize] keys, f32[HISTOGRAMS] */
+/** Bytes of the scratch buffer: keys u32[vocabularySize], then histograms f32[HISTOGRAMS]. */
 export const sampleScratchBytes = (vocabularySize: number): Bytes => (vocabularySize + HISTOGRAMS) * 4;
 
 export interface SampleArgs {
   /** f32[1, vocabularySize] */
   logits: Activations;
   vocabularySize: number;
-  /** sampleParamsBytes; written with {@link writeSampleParams}, between tokens with {@link writeAllowed}. */
+  /**
+   * {@link sampleParamsBytes} long. Filled with {@link writeSampleParams}, then between tokens with {@link
+   * writeAllowed}.
+   */
   params: Slice;
-  /** u32[vocabularySize]: occurrences, for the penalties; the token picked is counted. */
+  /** u32[vocabularySize]: occurrences of each token, for the penalties. The sampled token is added. */
   counts: Slice;
   /** f32[vocabularySize]: added to the logits. */
   bias: Slice;
-  /** tokens[0] becomes the token picked. */
+  /** u32[at least 1]: element 0 is set to the sampled token. */
   tokens: Slice;
-  /** SAMPLE_RESULT_BYTES; read with {@link readSampleResult}. */
+  /** {@link SAMPLE_RESULT_BYTES} long; read with {@link readSampleResult}. */
   result: Slice;
-  /** sampleScratchBytes */
+  /** {@link sampleScratchBytes} long. */
   scratch: Slice;
 }
 
-/** Picks the next token and advances the state to it: position, step, one token. */
+/** Samples the next token and advances the step state to it: position, sampler step, one token. */
 export function sample(ctx: OpContext, args: SampleArgs): Dispatch[] {
   const { kernel, size } = VARIANTS[ctx.variant];
   return [
@@ -98,11 +106,11 @@ export function sample(ctx: OpContext, args: SampleArgs): Dispatch[] {
 }
 
 /**
- * The params buffer of a generation. Order and meaning of the options are those of llama.cpp's default
- * chain: bias, penalties, top-k, top-p, min-p, temperature.
- * @param seed a whole number, of which 64 bits count
+ * Encodes the params buffer of an answer. Order and meaning of the options are those of the default chain of llama.cpp:
+ * bias, penalties, top-k, top-p, min-p, temperature.
+ * @param seed an integer of up to 64 bits
  * @param topCount how many of the likeliest tokens to report, at most {@link MAX_TOP}
- * @param allowed the tokens that may be picked, a bit each; absent: all
+ * @param allowed one bit per token that may be sampled; default: all tokens
  */
 export function writeSampleParams(
   options: SamplingOptions,
@@ -132,18 +140,20 @@ export function writeSampleParams(
   return buffer;
 }
 
-/** Sets which tokens the next step may pick; the params must have been written with a mask before. */
+/** Sets the tokens that the next step may sample. The params must have been written with a mask before. */
 export function writeAllowed(queue: GPUQueue, params: Slice, allowed: Uint32Array<ArrayBuffer>): void {
   queue.writeBuffer(params.buffer, params.offset + PARAMS.allowed * 4, allowed);
 }
 
 export interface SampleResult extends TokenLogprob {
   id: TokenId;
-  /** The likeliest tokens by raw logits, likeliest first. */
+  /** The likeliest tokens by raw logits, best first. */
   top: TokenLogprob[];
 }
 
-/** What the sampler wrote. Log-probabilities are natural and of the raw logits. */
+/**
+ * Decodes the result of the sampler. Log-probabilities are natural logarithms of the probabilities of the raw logits.
+ */
 export function readSampleResult(result: ArrayBuffer): SampleResult {
   const words = new Uint32Array(result);
   const floats = new Float32Array(result);

@@ -13,7 +13,7 @@ import {
 import type { MatrixVariant } from './context.ts';
 import { tokenLogprob } from './token-logprob.ts';
 
-/** In float64. */
+/** The log-probabilities in float64. */
 function expected(logits: Float32Array, width: number, targets: readonly number[]): number[] {
   return targets.map((target, t) => {
     const row = [...logits.subarray(t * width, (t + 1) * width)];
@@ -30,7 +30,7 @@ describe.each<MatrixVariant>(['rows', 'workgroup'])('token_logprob, %s', (varian
   ])('%i rows of %i', async (rows, width) => {
     const gpu = await getTestDevice();
     const logits = randomNormal(seededRandom(rows * width), rows * width, 6);
-    logits[width - 1] = 95; // exp overflows in f32 without its maximum taken out
+    logits[width - 1] = 95; // exp overflows in f32 unless the maximum is subtracted
     const targets = Array.from({ length: rows }, (_, t) => (t * 37) % width);
     const output = upload(gpu, new Float32Array(rows + 1).fill(UNTOUCHED));
     const ctx = await makeContext(variant, { tokenCount: rows });

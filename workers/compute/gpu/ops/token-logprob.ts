@@ -10,9 +10,9 @@ export interface TokenLogprobArgs {
   /** f32[maxTokens, vocabularySize] */
   logits: Activations;
   vocabularySize: number;
-  /** u32[maxTokens]: a token for each row. */
+  /** u32[maxTokens]: one token id per row. */
   targets: Slice;
-  /** f32[maxTokens]: its log-probability, natural logarithm. */
+  /** f32[maxTokens]: the log-probabilities (natural logarithm) of the targets. */
   output: Slice;
   maxTokens: number;
 }
@@ -25,7 +25,7 @@ export function tokenLogprob(
   return [
     ctx.pipelines.dispatch(
       KERNEL,
-      // Barriers are dear where threads are loops.
+      // Barriers are expensive on software adapters.
       { VOCABULARY: vocabularySize, STRIDE: logits.stride, WORKGROUP: ctx.variant === 'rows' ? 1 : 128 },
       [ctx.state, logits.slice, targets, output],
       [1, maxTokens, 1],

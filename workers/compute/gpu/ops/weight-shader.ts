@@ -1,4 +1,4 @@
-/** Which WGSL reads which weight type, and what of a matrix's layout a kernel must know. */
+/** Maps each weight type to the WGSL that reads it, and a matrix layout to the overrides of its kernel. */
 import dotFourRowsCode from '../../../../shaders/lib/dot_four_rows.wgsl?raw';
 import dotRowsCode from '../../../../shaders/lib/dot_rows.wgsl?raw';
 import gridOf4 from '../../../../shaders/lib/grid_of_4.wgsl?raw';
@@ -43,7 +43,7 @@ import type { KernelSource } from '../pipelines.ts';
 import type { MatrixVariant } from './context.ts';
 import { gridBytes } from './weight-tables.ts';
 
-/** The libs of each type: of its kind of run, and its own. */
+/** The lib files of each weight type: the one for its kind of run, shared ones, and its own. */
 const TYPE_CODE: Record<WeightTypeName, readonly string[]> = {
   F32: [plain, f32],
   F16: [plain, f16],
@@ -70,15 +70,15 @@ const TYPE_CODE: Record<WeightTypeName, readonly string[]> = {
   IQ4_XS: [scaled, iq4Values, iq4_xs],
 };
 
-/** Where shaders/lib/grid_of_*.wgsl bind their table. */
+/** The binding of the table in shaders/lib/grid_of_*.wgsl. */
 const GRID_BINDING = 7;
 
-/** Weights that `block32` of every type yields at once. */
+/** Weights per run: the number that `run32` and `block32` of every type return at once. */
 const RUN = 32;
 
 /**
- * A kernel that reads weights of one type.
- * @param parts the kernel's own code and the libs it needs
+ * Assembles a kernel that reads weights of one type.
+ * @param parts the libs that the kernel needs besides those of the weight type, then its own code
  */
 export function weightKernel(name: string, type: WeightTypeName, ...parts: string[]): KernelSource {
   const grid = gridBytes(type);
@@ -89,15 +89,17 @@ export function weightKernel(name: string, type: WeightTypeName, ...parts: strin
   };
 }
 
-/** Runs of 32 weights in a row, padding included. */
+/** The number of runs of 32 weights per matrix row, including padding. */
 export function runsPerRow({ type, cols }: TensorLayout): number {
   const weightType = WEIGHT_TYPES[type];
   return blocksPerRow(weightType, cols) * (weightType.blockWeights / RUN);
 }
 
 /**
- * The starts of a matrix's planes as overrides named `<prefix>1`, `<prefix>2` ... (plane 0 with `base`), in vec4.
- * @param base bytes to add: where the matrix starts in the binding
+ * The starts of the planes of a matrix in vec4 (16 bytes), as overrides named `<prefix>1`, `<prefix>2` and `<prefix>3`.
+ * With
+ * `base` also `<prefix>0`.
+ * @param base the byte offset of the matrix in the binding; default: 0
  */
 export function planeOverrides({ planeOffsets }: TensorLayout, prefix: string, base?: number): Record<string, number> {
   const first = base === undefined ? 1 : 0;
@@ -108,22 +110,26 @@ export function planeOverrides({ planeOffsets }: TensorLayout, prefix: string, b
   return Object.fromEntries(entries);
 }
 
-/** The libs that compute dot products in each variant, to stand before the kernel. */
+/** The libs that compute dot products, for each variant. They go before the kernel. */
 export const DOT_CODE: Record<MatrixVariant, readonly string[]> = {
   rows: [input32Code, dotRowsCode],
   workgroup: [input32Code, dotFourRowsCode, workgroupSumCode],
 };
-/** Rows that a thread (`rows`: ROW_TILE in dot_rows.wgsl) or a workgroup (`workgroup`) computes at once. */
+/** Matrix rows that a thread (`rows`: ROW_TILE in dot_rows.wgsl) or a workgroup (`workgroup`) computes at once. */
 const ROW_TILE: Record<MatrixVariant, number> = { rows: 16, workgroup: 4 };
-/** Inputs for which an unpacked weight is used, where there is more than one. */
+/** Inputs (tokens or assignments) that share an unpacked weight, if there is more than one. */
 const TOKEN_TILE = 4;
 /**
- * Threads of a workgroup. Few for `rows`: 256 rows are then four workgroups, and software adapters spread whole
- * workgroups over the processor's cores.
+ * Threads per workgroup. `rows` has few, so that 256 matrix rows give four workgroups: software adapters distribute
+ * whole workgroups over the cores of the processor.
  */
 const WORKGROUP: Record<MatrixVariant, number> = { rows: 4, workgroup: 64 };
 
-/** How a matrix kernel cuts its work: workgroups for the rows, and for the inputs of each row. */
+/**
+ * How a matrix kernel divides its work: `rowGroups` workgroups for the matrix rows, times `tiles` of `tile` inputs
+ * each.
+ * @param inputs tokens or assignments
+ */
 export function tiling(variant: MatrixVariant, rows: number, inputs: number) {
   const tile = inputs === 1 ? 1 : TOKEN_TILE;
   const workgroup = WORKGROUP[variant];

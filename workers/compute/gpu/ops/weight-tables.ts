@@ -1,4 +1,4 @@
-/** The grids of the IQ types as their kernels read them (shaders/lib/grid_of_*.wgsl). */
+/** The grids of the IQ weight types, as their kernels read them (shaders/lib/grid_of_*.wgsl). */
 import { expandGrid, type IqGridName } from '../../../format/quantization/iq-grids.ts';
 import type { WeightTypeName } from '../../../format/weight-layout.ts';
 
@@ -14,13 +14,13 @@ const GRID_OF: Partial<Record<WeightTypeName, IqGridName>> = {
 
 const cache = new Map<IqGridName, Uint8Array<ArrayBuffer>>();
 
-/** A byte a number, 1 to 16 KB; undefined for types without a grid. */
+/** The grid of a weight type with one byte per number, 1 to 16 KiB; undefined for types without a grid. */
 export function gridBytes(type: WeightTypeName): Uint8Array<ArrayBuffer> | undefined {
   const name = GRID_OF[type];
   if (!name) return undefined;
   let bytes = cache.get(name);
   if (!bytes) {
-    // IQ1's -1, 0, 1 become 0, 8, 16: in eighths, from the least on.
+    // The values -1, 0, 1 of IQ1 are stored as 0, 8, 16: 8 * (value + 1).
     bytes = new Uint8Array(name === 'IQ1' ? expandGrid(name).map((number) => 8 * (number + 1)) : expandGrid(name));
     cache.set(name, bytes);
   }
