@@ -15,8 +15,8 @@ import { type LayerExperts, SlotMemory, slotBytes } from '../experts/slot-memory
 import type { GpuModel } from '../generate/loaded-model.ts';
 import { planKernels } from '../generate/prefill.ts';
 import { createStepBuffers, prefillBuffersBytes, type StepShape, stepBufferBytes } from '../model/buffers.ts';
-import type { Model } from '../model/forward.ts';
 import { KvCache, kvCacheBytes } from '../model/kv-cache.ts';
+import type { Model } from '../model/model.ts';
 import { PrefillBuffers } from '../model/prefill-buffers.ts';
 import { type DenseWeights, loadDenseWeights } from '../model/weights.ts';
 import { importEnded } from '../store/record-requests.ts';

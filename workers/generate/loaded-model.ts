@@ -3,7 +3,7 @@ import type { Bytes } from '../../src/contract/ids.ts';
 import type { ExpertCache } from '../experts/expert-cache.ts';
 import type { OnRouterLogits } from '../experts/likelihood-publisher.ts';
 import type { ModelManifest } from '../format/manifest.ts';
-import type { Model } from '../model/forward.ts';
+import type { Model } from '../model/model.ts';
 
 export interface GpuModel {
   manifest: ModelManifest;

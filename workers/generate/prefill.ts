@@ -18,9 +18,19 @@ import type { Readback } from '../compute/gpu/readback.ts';
 import type { ExpertCache } from '../experts/expert-cache.ts';
 import { type ExpertGroup, encodeGroups, groupByExpert } from '../experts/grouping.ts';
 import type { OnRouterLogits } from '../experts/likelihood-publisher.ts';
+import { attend } from '../model/attention.ts';
 import type { StepBuffers } from '../model/buffers.ts';
-import { attend, decodeProgram, embedTokens, type Model, outputHead } from '../model/forward.ts';
-import { addAccumulated, clearExpertOutputs, combineExperts, routeTokens, runExperts } from '../model/moe-layer.ts';
+import { decodeProgram } from '../model/decode-program.ts';
+import { embedTokens, outputHead } from '../model/forward.ts';
+import type { Model } from '../model/model.ts';
+import {
+  addAccumulator,
+  clearExpertOutputs,
+  combineExperts,
+  runExperts,
+  scoreExperts,
+  selectExperts,
+} from '../model/moe-layer.ts';
 import { abortable } from './abortable.ts';
 
 /** Experts that are uploaded and computed together: few, so that the next ones are read in the meantime. */
@@ -44,7 +54,9 @@ export interface PrefillInputs {
   onSelectedExperts?: (layer: LayerIndex, choices: Uint32Array) => void;
   /** Told what the routers find likely, for the tokens that went through the kernels last. */
   onRouterLogits?: OnRouterLogits;
-  /** Told what the last layer made of some of the tokens, in order; f32[count, embeddingLength], gone when it resolves. */
+  /**
+   * Told what the last layer made of some of the tokens, in order; f32[count, embeddingLength], gone when it resolves.
+   */
   onResiduals?: (residual: Activations, first: number, count: number) => Promise<void>;
 }
 
@@ -133,8 +145,14 @@ async function throughLayers(inputs: PrefillInputs, chunks: readonly Chunk[]): P
     await runGroups(inputs, layer, chunks, selectedExperts);
     for (const { tokens: part, buffers: own } of chunks) {
       buffers.state.startBatch(part.length, 0);
-      const combined = { config, layer, buffers: own, maxTokens: part.length };
-      submit(device, own.accumulator ? addAccumulated(ctx, combined, own.accumulator) : combineExperts(ctx, combined));
+      const chunkModel = { ...model, buffers: own };
+      const { accumulator } = own;
+      submit(
+        device,
+        accumulator
+          ? addAccumulator(chunkModel, layer, part.length, accumulator)
+          : combineExperts(chunkModel, layer, part.length),
+      );
     }
   }
 }
@@ -153,12 +171,15 @@ function keepLast({ buffers: { headResidual }, ctx }: Model, { tokens, buffers: 
   device.queue.submit([encoder.finish()]);
 }
 
-/** Prompts of these many tokens need all the kernels there are: more take other tilings (workers/compute/gpu/ops/weight-shader.ts). */
+/**
+ * Prompts of these many tokens need all the kernels there are: more take other tilings
+ * (workers/compute/gpu/ops/weight-shader.ts).
+ */
 const PLANNED_PROMPTS = [1, 8];
 
 /** Records what a prompt's first token and the following ones need, for {@link PipelineCache.compile}. */
 export function planKernels(model: Model): void {
-  const { ctx, config } = model;
+  const { config } = model;
   outputHead(model, model.buffers.headResidual);
   for (const count of PLANNED_PROMPTS) {
     const { buffers } = model;
@@ -168,35 +189,33 @@ export function planKernels(model: Model): void {
       const layer = layerIndex(l);
       attendAndRoute(model, chunk, layer);
       for (const maxAssignments of PLANNED_PROMPTS) {
-        runExperts(ctx, { config, banks: model.banks(layer), layer, buffers, groupCount: 1, maxAssignments });
+        runExperts(model, layer, { groupCount: 1, maxAssignments });
       }
-      combineExperts(ctx, { config, layer, buffers, maxTokens: count });
+      combineExperts(model, layer, count);
     }
   }
   decodeProgram(model);
 }
 
 function attendAndRoute(model: Model, { tokens, buffers }: Chunk, layer: LayerIndex): Dispatch[] {
-  const { config, ctx, weights, slotTable } = model;
+  const chunkModel = { ...model, buffers };
   const maxTokens = tokens.length;
-  const { norm, route } = routeTokens(ctx, {
-    config,
-    weights: weights.layers[layer],
-    layer,
-    slotTable,
-    selectedExperts: buffers.selectedExperts,
-    buffers,
-    maxTokens,
-    mode: 'prefill',
-  });
-  return [...attend({ ...model, buffers }, layer, maxTokens), ...norm, ...route];
+  return [
+    ...attend(chunkModel, layer, maxTokens),
+    ...scoreExperts(chunkModel, layer, maxTokens),
+    ...selectExperts(chunkModel, layer, {
+      maxTokens,
+      mode: 'prefill',
+      selectedExperts: buffers.selectedExperts,
+    }),
+  ];
 }
 
 /**
  * The chosen experts, each once, in the waves in which they are computed.
  *
- * Where each wave adds to what the waves before it left, the sum must not depend on what happens to be resident. Zero plus
- * two addends is the same either way round, so up to two experts a token may come in any order: resident ones
+ * Where each wave adds to what the waves before it left, the sum must not depend on what happens to be resident. Zero
+ * plus two addends is the same either way round, so up to two experts a token may come in any order: resident ones
  * first, then a few at a time as they arrive. Of more, the waves are the same at every budget.
  * @param experts ascending
  * @param accumulating whether waves are added up one by one, not all at the end in order of choice
@@ -260,35 +279,18 @@ async function runGroups(
 }
 
 function submitGroups({ model, experts }: PrefillInputs, layer: LayerIndex, chunk: Chunk, groups: ExpertGroup[]): void {
-  const { config, ctx, weights, slotTable } = model;
   const { buffers, tokens } = chunk;
-  const device = ctx.pipelines.device;
+  const { device } = model.ctx.pipelines;
   const words = encodeGroups(groups, (expert) => experts.slotOf(layer, expert)!);
   device.queue.writeBuffer(buffers.groups.buffer, 0, words);
   buffers.state.startBatch(tokens.length, chunk.position);
-  const maxTokens = tokens.length;
+  const chunkModel = { ...model, buffers };
   const maxAssignments = Math.max(...groups.map(({ assignments }) => assignments.length));
-  const dispatches = runExperts(ctx, {
-    config,
-    banks: model.banks(layer),
-    layer,
-    buffers,
-    groupCount: groups.length,
-    maxAssignments,
-  });
+  const dispatches = runExperts(chunkModel, layer, { groupCount: groups.length, maxAssignments });
   if (buffers.accumulator) {
     // Another chunk has been here since: the norm's output is its own, and the experts' outputs will be.
-    const inputs = {
-      config,
-      layer,
-      slotTable,
-      selectedExperts: buffers.selectedExperts,
-      buffers,
-      maxTokens,
-      mode: 'prefill' as const,
-    };
-    dispatches.unshift(...routeTokens(ctx, { ...inputs, weights: weights.layers[layer] }).norm);
-    dispatches.push(...combineExperts(ctx, inputs));
+    dispatches.unshift(...scoreExperts(chunkModel, layer, tokens.length));
+    dispatches.push(...combineExperts(chunkModel, layer, tokens.length));
   }
   submit(device, dispatches);
 }

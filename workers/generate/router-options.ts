@@ -1,10 +1,13 @@
-/** How experts are chosen where not as the model would: lossy options (decode only) and ablations, as the router reads them. */
+/**
+ * How experts are chosen where not as the model would: lossy options (decode only) and ablations, as the router reads
+ * them.
+ */
 import type { AblationOptions, GenerateRequest, LossyOptions } from '../../src/contract/engine-api.ts';
 import { MixtabError } from '../../src/contract/errors.ts';
 import { type ExpertId, expertId, expertIndex, layerIndex } from '../../src/contract/ids.ts';
 import type { ModelConfig } from '../../src/contract/import-api.ts';
 import { MAX_BANNABLE_EXPERTS, type RouterStateOptions } from '../compute/gpu/step-state.ts';
-import type { Model } from '../model/forward.ts';
+import type { Model } from '../model/model.ts';
 
 export type RouterOptions = Pick<GenerateRequest, 'lossy' | 'ablation'>;
 

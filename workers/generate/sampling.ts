@@ -2,7 +2,7 @@
 import type { GenerateRequest, SamplingOptions } from '../../src/contract/engine-api.ts';
 import type { TokenId } from '../../src/contract/ids.ts';
 import { writeSampleParams } from '../compute/gpu/ops/sample.ts';
-import type { Model } from '../model/forward.ts';
+import type { Model } from '../model/model.ts';
 
 /** How many tokens at the end of the prompt the penalties count as seen: llama.cpp's default. */
 const PENALTY_PROMPT_TOKENS = 64;

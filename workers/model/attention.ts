@@ -1,52 +1,40 @@
-/** The attention half of a layer: `x += Wo attention(rope(Wq n), rope(Wk n), Wv n)`, n = rmsnorm(x). */
-import type { ModelConfig } from '../../src/contract/import-api.ts';
-import type { Dispatch, Slice } from '../compute/gpu/dispatch.ts';
+/** The attention half of a layer: `x += Wo attention(rope(Wq n), rope(Wk n), Wv n)` with `n = rmsnorm(x)`. */
+import type { LayerIndex } from '../../src/contract/ids.ts';
+import type { Dispatch } from '../compute/gpu/dispatch.ts';
 import { attention } from '../compute/gpu/ops/attention.ts';
-import type { OpContext } from '../compute/gpu/ops/context.ts';
+import type { Activations, Matrix } from '../compute/gpu/ops/context.ts';
 import { matmul } from '../compute/gpu/ops/matmul.ts';
 import { rmsNorm } from '../compute/gpu/ops/rms-norm.ts';
 import { ropeAndStore } from '../compute/gpu/ops/rope-store.ts';
-import type { StepBuffers } from './buffers.ts';
-import type { LayerCache } from './kv-cache.ts';
-import type { LayerWeights } from './weights.ts';
+import type { Model } from './model.ts';
 
-export interface AttentionInputs {
-  config: ModelConfig;
-  weights: LayerWeights;
-  cache: LayerCache;
-  /** Positions the cache holds. */
-  capacity: number;
-  /** f32[capacity, ropeDimensionCount / 2, 2] */
-  ropeTable: Slice;
-  buffers: StepBuffers;
-  maxTokens: number;
-  /** For labels, e.g. `L3`. */
-  label: string;
-}
-
-/** Reads and writes `buffers.residual`. */
-export function attentionBlock(ctx: OpContext, inputs: AttentionInputs): Dispatch[] {
-  const { config, weights, cache, capacity, ropeTable, buffers, maxTokens, label } = inputs;
-  const { residual, normed, q, k, v, attended } = buffers;
+/**
+ * Adds the attention of a layer to `buffers.residual`, for up to `maxTokens` tokens. Stores their keys and values in
+ * the KV cache from `state.position` on.
+ */
+export function attend(model: Model, layer: LayerIndex, maxTokens: number): Dispatch[] {
+  const { config, ctx, kvCache, ropeTable } = model;
+  const { residual, normed, q, k, v, attended, attentionScratch } = model.buffers;
+  const { attnNorm, attnQ, attnK, attnV, attnOutput } = model.weights.layers[layer];
   const { headCount, kvHeadCount, headDim, ropeDimensionCount } = config;
-  const keyCache = cache.keys;
-  const valueCache = cache.values;
-  const project = (name: string, matrix: LayerWeights['attnQ'], output: StepBuffers['q']): Dispatch[] =>
+  const { keys: keyCache, values: valueCache } = kvCache.layers[layer];
+  const label = `L${layer}`;
+  const project = (name: string, matrix: Matrix, output: Activations): Dispatch[] =>
     matmul(ctx, { matrix, input: normed, output, maxTokens, label: `${label}.${name}` });
 
   return [
     ...rmsNorm(ctx, {
       input: residual,
-      weight: weights.attnNorm,
+      weight: attnNorm,
       output: normed,
       width: config.embeddingLength,
       epsilon: config.rmsNormEpsilon,
       maxTokens,
       label: `${label}.attn_norm`,
     }),
-    ...project('attn_q', weights.attnQ, q),
-    ...project('attn_k', weights.attnK, k),
-    ...project('attn_v', weights.attnV, v),
+    ...project('attn_q', attnQ, q),
+    ...project('attn_k', attnK, k),
+    ...project('attn_v', attnV, v),
     ...ropeAndStore(ctx, {
       q,
       k,
@@ -59,23 +47,23 @@ export function attentionBlock(ctx: OpContext, inputs: AttentionInputs): Dispatc
       headDim,
       ropeDimensionCount,
       maxTokens,
-      label: label,
+      label,
     }),
     ...attention(ctx, {
       q,
       keyCache,
       valueCache,
       output: attended,
-      scratch: buffers.attentionScratch,
+      scratch: attentionScratch,
       headCount,
       kvHeadCount,
       headDim,
-      capacity,
+      capacity: kvCache.capacity,
       maxTokens,
       label,
     }),
     ...matmul(ctx, {
-      matrix: weights.attnOutput,
+      matrix: attnOutput,
       input: attended,
       output: residual,
       maxTokens,

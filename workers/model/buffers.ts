@@ -1,4 +1,4 @@
-/** The activations of one step (a batch of up to `maxTokens` tokens), allocated once for a model. */
+/** The buffers of one step, which computes up to `maxTokens` tokens. They are allocated once per model. */
 
 import type { Bytes } from '../../src/contract/ids.ts';
 import type { ModelConfig } from '../../src/contract/import-api.ts';
@@ -10,78 +10,107 @@ import { STEP_STATE_BYTES, StepState } from '../compute/gpu/step-state.ts';
 import { INPUT_ALIGNMENT_WEIGHTS } from '../format/weight-layout.ts';
 
 interface TokenActivations {
-  /** f32[tokens, embeddingLength] */
+  /** f32[tokens, embeddingLength]: the vector per token that the layers add to. */
   residual: Activations;
-  /** f32[tokens, expertsPerToken] */
+  /** f32[tokens, expertsPerToken]: the weights of `selectedExperts`. */
   routingWeights: Slice;
-  /** u32[tokens, expertsPerToken], in prefill. */
+  /** u32[tokens, expertsPerToken]: the experts that the router selects, in prefill. In decode they are in `trace`. */
   selectedExperts: Slice;
 }
 
-/** What one of several chunks of a prompt keeps while the others compute. */
+/** What one of several chunks of a prompt keeps while the others are computed. */
 export interface ChunkActivations extends TokenActivations {
-  /** f32[tokens, embeddingLength]: what the experts that ran so far add to the residual; zero between layers. */
+  /** f32[tokens, embeddingLength]: the sum of the expert outputs of the layer so far; zero between layers. */
   accumulator: Activations;
 }
 
+/** All buffers that the kernels of a step read and write. */
 export interface StepBuffers extends TokenActivations {
-  /** Tokens that go through a kernel together. */
+  /** The largest number of tokens per step. */
   maxTokens: number;
-  /** Absent where all experts' outputs can stay in their rows until the last one ran: in decode, and in prompts of one chunk. */
+  /**
+   * f32[maxTokens, embeddingLength]: the sum of the expert outputs of the layer so far. Absent in decode and in prompts
+   * of one chunk, where the outputs can stay in `expertOut` until the last expert ran.
+   */
   accumulator?: Activations;
+  /** Batch, stall mark, sampler step and router options. */
   state: StepState;
-  /** u32[maxTokens] */
+  /** u32[maxTokens]: token ids. */
   tokens: Slice;
-  /** f32[maxTokens, embeddingLength] */
+  /** f32[maxTokens, embeddingLength]: the normalized residual. */
   normed: Activations;
-  /** f32[maxTokens, headCount * headDim] */
+  /** f32[maxTokens, headCount * headDim]: queries. */
   q: Activations;
-  /** f32[maxTokens, kvHeadCount * headDim] */
+  /** f32[maxTokens, kvHeadCount * headDim]: keys. */
   k: Activations;
+  /** f32[maxTokens, kvHeadCount * headDim]: values. */
   v: Activations;
-  /** f32[maxTokens, headCount * headDim] */
+  /** f32[maxTokens, headCount * headDim]: the output of attention, before the output matrix. */
   attended: Activations;
+  /** {@link attentionScratchBytes} long. */
   attentionScratch: Slice;
-  /** f32[maxTokens, expertCount] */
+  /** f32[maxTokens, expertCount]: the scores of the experts. */
   routerLogits: Activations;
-  /** u32[layerCount, TRACE_STRIDE / 4], in decode: the chosen experts of every layer. */
+  /** u32[layerCount, TRACE_STRIDE / 4]: the `selectedExperts` of every layer, in decode. See {@link traceOf}. */
   trace: Slice;
-  /** The same, as guessed one or two layers earlier. */
+  /**
+   * u32[layerCount, TRACE_STRIDE / 4]: the experts that were predicted one or two layers earlier. See
+   * {@link predictionOf}.
+   */
   predictions: Slice;
-  /** What a guess needs beside the token's own: its norm, logits and weights, which nobody reads. */
-  predictionScratch: { normed: Activations; routerLogits: Activations; routingWeights: Slice };
+  /** The outputs of a prediction besides its experts. Only its own router reads them. */
+  predictionScratch: {
+    /** f32[1, embeddingLength] */
+    normed: Activations;
+    /** f32[1, expertCount] */
+    routerLogits: Activations;
+    /** f32[1, expertsPerToken] */
+    routingWeights: Slice;
+  };
+  /** The work list of the expert kernels: see MAX_GROUPS in `workers/compute/gpu/ops/context.ts`. */
   groups: Slice;
-  /** f32[maxTokens * expertsPerToken, embeddingLength]: weighted outputs; zero but between expertDown and combine. */
+  /**
+   * f32[maxTokens * expertsPerToken, embeddingLength]: weighted outputs of the experts; zero except between
+   * `expertDown` and `combine`.
+   */
   expertOut: Activations;
-  /** f32[maxTokens * expertsPerToken, feedForwardLength] */
+  /** f32[maxTokens * expertsPerToken, feedForwardLength]: hidden activations of the experts. */
   activations: Activations;
-  /** f32[1, embeddingLength]: the last token's residual, input of the output head. */
+  /** f32[1, embeddingLength]: the residual of the last token of a prompt, the input of the output head. */
   headResidual: Activations;
+  /** f32[1, embeddingLength] */
   headNormed: Activations;
   /** f32[1, vocabularySize] */
   logits: Activations;
+  /** {@link sampleParamsBytes} long. */
   sampleParams: Slice;
-  /** u32[vocabularySize]: occurrences, for the penalties. */
+  /** u32[vocabularySize]: occurrences of each token, for the penalties. */
   sampleCounts: Slice;
-  /** f32[vocabularySize] */
+  /** f32[vocabularySize]: added to the logits. */
   sampleBias: Slice;
+  /** {@link sampleScratchBytes} long. */
   sampleScratch: Slice;
+  /** {@link SAMPLE_RESULT_BYTES} long. */
   sampleResult: Slice;
+  /** The bytes of all buffers. */
   bytes: Bytes;
   destroy(): void;
 }
 
 export interface StepShape {
+  /** The largest number of tokens per step. */
   maxTokens: number;
-  /** Positions of the KV cache, which the attention's scratch memory depends on. */
+  /** The largest number of positions in the KV cache. The scratch memory of attention depends on it. */
   context: number;
 }
 
-/** Bytes from one layer's choices to the next in `trace`: WebGPU's binding alignment. */
+/** Bytes from one layer to the next in `trace`: WebGPU's alignment of binding offsets. */
 export const TRACE_STRIDE: Bytes = 256;
 
+/** Floats from one row to the next. */
 const strideOf = (width: number): number => Math.ceil(width / INPUT_ALIGNMENT_WEIGHTS) * INPUT_ALIGNMENT_WEIGHTS;
 
+/** The sizes of buffers: activations as rows and width (floats), others in bytes. */
 type Specs = Record<string, { rows: number; width: number } | { bytes: Bytes }>;
 
 function chunkSpecs({ embeddingLength, expertsPerToken }: ModelConfig, tokens: number) {
@@ -93,10 +122,10 @@ function chunkSpecs({ embeddingLength, expertsPerToken }: ModelConfig, tokens: n
   } satisfies Specs;
 }
 
-/** Sizes of all buffers, in one place, so that they can be counted before they are allocated. */
+/** The sizes of all buffers, in one place, so that they can be summed before anything is allocated. */
 function specs(config: ModelConfig, { maxTokens, context }: StepShape) {
   const { embeddingLength, headCount, kvHeadCount, headDim, expertsPerToken, vocabularySize } = config;
-  const choices = maxTokens * expertsPerToken;
+  const assignments = maxTokens * expertsPerToken;
   const { accumulator: _, ...stepSpecs } = chunkSpecs(config, maxTokens);
   return {
     ...stepSpecs,
@@ -113,9 +142,9 @@ function specs(config: ModelConfig, { maxTokens, context }: StepShape) {
     predictionNormed: { rows: 1, width: embeddingLength },
     predictionLogits: { rows: 1, width: config.expertCount },
     predictionWeights: { bytes: expertsPerToken * 4 },
-    groups: { bytes: GROUPS_HEADER_BYTES + choices * 4 },
-    expertOut: { rows: choices, width: embeddingLength },
-    activations: { rows: choices, width: config.feedForwardLength },
+    groups: { bytes: GROUPS_HEADER_BYTES + assignments * 4 },
+    expertOut: { rows: assignments, width: embeddingLength },
+    activations: { rows: assignments, width: config.feedForwardLength },
     headResidual: { rows: 1, width: embeddingLength },
     headNormed: { rows: 1, width: embeddingLength },
     logits: { rows: 1, width: vocabularySize },
@@ -131,11 +160,14 @@ const bytesOf = (spec: Specs[string]): Bytes => ('bytes' in spec ? spec.bytes : 
 
 const sumOf = (all: Specs): Bytes => Object.values(all).reduce((sum, spec) => sum + bytesOf(spec), 0);
 
-/** GPU bytes that {@link createStepBuffers} will take. */
+/** The GPU bytes that {@link createStepBuffers} allocates. */
 export const stepBufferBytes = (config: ModelConfig, shape: StepShape): Bytes =>
   STEP_STATE_BYTES + sumOf(specs(config, shape));
 
-/** GPU bytes that the longest prompt's rows will take beside them: 32 KB a token in Mixtral. None where it is a single chunk. */
+/**
+ * The GPU bytes of the {@link ChunkActivations} of the longest prompt: 32 KB per token in Mixtral. 0 if it fits into
+ * one chunk.
+ */
 export const prefillBuffersBytes = (config: ModelConfig, { maxTokens, context }: StepShape): Bytes =>
   context > maxTokens ? sumOf(chunkSpecs(config, context)) : 0;
 
@@ -169,6 +201,7 @@ function allocate<S extends Specs>(device: GPUDevice, all: S, kind: string): All
   };
 }
 
+/** Allocates the buffers of a step. */
 export function createStepBuffers(device: GPUDevice, config: ModelConfig, shape: StepShape): StepBuffers {
   const { slices, bytes, destroy } = allocate(device, specs(config, shape), '');
   const state = new StepState(device);
@@ -190,22 +223,22 @@ export function createStepBuffers(device: GPUDevice, config: ModelConfig, shape:
   };
 }
 
-/** Rows for a chunk of `tokens`. */
+/** Allocates the activations of a prompt chunk with `tokens` tokens. */
 export function createChunkActivations(
   device: GPUDevice,
   config: ModelConfig,
   tokens: number,
-): { rows: ChunkActivations; bytes: Bytes; destroy(): void } {
+): { activations: ChunkActivations; bytes: Bytes; destroy(): void } {
   const { slices, bytes, destroy } = allocate(device, chunkSpecs(config, tokens), 'prompt ');
-  return { rows: slices, bytes, destroy };
+  return { activations: slices, bytes, destroy };
 }
 
-/** One layer's region of the trace. */
+/** The `selectedExperts` of one layer in the trace: u32[expertsPerToken] */
 export function traceOf({ trace }: StepBuffers, layer: number, expertsPerToken: number): Slice {
   return { buffer: trace.buffer, offset: layer * TRACE_STRIDE, size: expertsPerToken * 4 };
 }
 
-/** One layer's region of the predictions. */
+/** The predicted experts of one layer: u32[expertsPerToken] */
 export function predictionOf({ predictions }: StepBuffers, layer: number, expertsPerToken: number): Slice {
   return { buffer: predictions.buffer, offset: layer * TRACE_STRIDE, size: expertsPerToken * 4 };
 }

@@ -3,10 +3,10 @@ import { getTestDevice, readBack } from '../compute/gpu/testing.ts';
 import { KvCache, kvCacheBytes } from './kv-cache.ts';
 
 const SHAPE = { layerCount: 2, kvHeadCount: 1, headDim: 8 };
-/** u32 that a position's keys take. */
+/** Words (u32) of the keys of one position. */
 const WORDS = 4;
 
-it('grows by doubling, in pages, up to its limit: keeps contents, frees what it had', async () => {
+it('grows by doubling, in pages, up to its limit; keeps contents, destroys old buffers', async () => {
   const gpu = await getTestDevice();
   const cache = new KvCache(gpu, SHAPE, 3000);
   const contents = (positions: number, seed: number) =>
@@ -27,15 +27,15 @@ it('grows by doubling, in pages, up to its limit: keeps contents, frees what it 
     const destroyed = vi.spyOn(GPUBuffer.prototype, 'destroy');
     const waits = vi.spyOn(gpu.queue, 'onSubmittedWorkDone');
     expect(await cache.grow(positions)).toBe(capacity > previous);
-    const gone = destroyed.mock.contexts;
+    const destroyedBuffers = destroyed.mock.contexts;
     destroyed.mockRestore();
-    // One layer at a time lies in memory twice.
+    // Only one layer at a time is in memory twice.
     expect(waits).toHaveBeenCalledTimes(capacity > previous ? SHAPE.layerCount : 0);
     waits.mockRestore();
     expect(cache.capacity).toBe(capacity);
     expect(cache.bytes).toBe(kvCacheBytes(SHAPE, capacity));
     if (capacity === previous) expect(cache.layers).toBe(before);
-    else expect(gone).toEqual(old);
+    else expect(destroyedBuffers).toEqual(old);
     for (const [layer, { keys, values }] of cache.layers.entries()) {
       expect([keys.size, values.size]).toEqual([capacity * WORDS * 4, capacity * WORDS * 4]);
       expect((await readBack(gpu, keys, Uint32Array)).subarray(0, 512 * WORDS)).toEqual(contents(512, layer));

@@ -1,4 +1,7 @@
-/** Keys and values of past positions, f16 packed in u32; one buffer a layer and kind, growing in pages. */
+/**
+ * The keys and values of past positions: f16 packed in u32. Each layer has one buffer for keys and one for values,
+ * which grow in pages.
+ */
 
 import type { Bytes } from '../../src/contract/ids.ts';
 import type { ModelConfig } from '../../src/contract/import-api.ts';
@@ -9,7 +12,7 @@ import { withFirefoxPoll } from '../compute/gpu/firefox-poll.ts';
 export const PAGE_POSITIONS = 512;
 
 export interface LayerCache {
-  /** u32[capacity, kvHeadCount, headDim / 2], rotated keys. */
+  /** u32[capacity, kvHeadCount, headDim / 2]: rotated keys. */
   keys: Slice;
   /** u32[capacity, kvHeadCount, headDim / 2] */
   values: Slice;
@@ -19,13 +22,15 @@ type Shape = Pick<ModelConfig, 'layerCount' | 'kvHeadCount' | 'headDim'>;
 
 const positionBytes = ({ kvHeadCount, headDim }: Shape): Bytes => kvHeadCount * headDim * 2;
 
-/** GPU bytes of a cache of `positions`, over all layers. */
+/** The GPU bytes of a cache with room for `positions`, in all layers. */
 export function kvCacheBytes(shape: Shape, positions: number): Bytes {
   return 2 * shape.layerCount * positionBytes(shape) * positions;
 }
 
 export class KvCache {
+  /** Replaced by a new array when the cache grows. */
   layers: LayerCache[];
+  /** Positions that the cache has room for now. */
   capacity: number;
 
   /** @param limit positions the cache may grow to */
@@ -38,25 +43,27 @@ export class KvCache {
     this.layers = Array.from({ length: shape.layerCount }, (_, layer) => this.#allocate(layer, this.capacity));
   }
 
+  /** The GPU bytes that are allocated now. */
   get bytes(): Bytes {
     return kvCacheBytes(this.shape, this.capacity);
   }
 
   /**
-   * Grows the cache to hold `positions` (at most `limit`), keeping its contents. A layer after the other, waiting for
-   * each: no more than one layer lies in memory twice. Nothing may be recorded or submitted meanwhile.
-   * @returns true where the buffers changed: what was recorded with the old ones must be recorded again
+   * Grows the cache to at least `positions` and keeps its contents. Layers are copied one after the other, so that at
+   * most one layer is in memory twice. Nothing may be recorded or submitted meanwhile.
+   * @returns true if the buffers changed; dispatches with the old buffers must then be recorded again
+   * @throws RangeError if `positions` exceeds the limit
    */
   async grow(positions: number): Promise<boolean> {
     if (positions <= this.capacity) return false;
     if (positions > this.limit) throw new RangeError(`${positions} positions exceed the limit of ${this.limit}`);
-    // Doubling keeps the copies few; a page at a time would copy a long cache over and over.
-    const wanted = Math.max(positions, 2 * this.capacity);
-    const capacity = Math.min(this.limit, Math.ceil(wanted / PAGE_POSITIONS) * PAGE_POSITIONS);
+    // Doubling keeps the number of copies small. Growing by one page would copy a long cache again and again.
+    const target = Math.max(positions, 2 * this.capacity);
+    const capacity = Math.min(this.limit, Math.ceil(target / PAGE_POSITIONS) * PAGE_POSITIONS);
     const layers = [...this.layers];
     this.layers = layers;
     for (const [layer, old] of layers.entries()) {
-      layers[layer] = this.#moved(old, layer, capacity);
+      layers[layer] = this.#move(old, layer, capacity);
       await withFirefoxPoll(this.device.queue, this.device.queue.onSubmittedWorkDone());
     }
     this.capacity = capacity;
@@ -67,8 +74,8 @@ export class KvCache {
     this.layers.forEach(destroyLayer);
   }
 
-  /** A layer's contents in new, larger buffers; the old ones are gone. */
-  #moved(old: LayerCache, layer: number, capacity: number): LayerCache {
+  /** Copies a layer to new, larger buffers and destroys the old ones. */
+  #move(old: LayerCache, layer: number, capacity: number): LayerCache {
     const moved = this.#allocate(layer, capacity);
     const encoder = this.device.createCommandEncoder({ label: 'grow KV cache' });
     for (const kind of ['keys', 'values'] as const) {

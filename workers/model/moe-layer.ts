@@ -1,111 +1,103 @@
 /**
  * The mixture-of-experts half of a layer:
- * `x += sum over the top k experts e of softmax_k(router n)[e] * down_e(silu(gate_e n) * up_e n)`, n = rmsnorm(x).
+ * `x += sum over the top K experts e of weight_e * down_e(silu(gate_e n) * up_e n)`, with `n = rmsnorm(x)` and the
+ * weights
+ * `softmax` of the K largest logits of `router n`.
  *
- * In three parts, since between the first and the second the chosen experts may have to be loaded. The weight is multiplied
- * in where the product is stored, and sums are only added up later: in one kernel a compiler may make one rounding of
- * both, and then it would matter which of two experts comes first.
+ * It is split into steps, because the top K experts may have to be loaded before they run. The routing weight is
+ * multiplied in where the product is stored, and the sum over experts is a kernel of its own: in one kernel a compiler
+ * may contract both into one rounding, and then the result would depend on the order of the experts.
  */
-
 import type { LayerIndex } from '../../src/contract/ids.ts';
-import type { ModelConfig } from '../../src/contract/import-api.ts';
 import type { Dispatch, Slice } from '../compute/gpu/dispatch.ts';
 import { combine } from '../compute/gpu/ops/combine.ts';
-import type { Activations, ExpertBank, OpContext } from '../compute/gpu/ops/context.ts';
+import type { Activations } from '../compute/gpu/ops/context.ts';
 import { expertDown } from '../compute/gpu/ops/expert-down.ts';
 import { expertGateUp } from '../compute/gpu/ops/expert-gate-up.ts';
 import { matmul } from '../compute/gpu/ops/matmul.ts';
 import { rmsNorm } from '../compute/gpu/ops/rms-norm.ts';
 import { type RouterMode, router } from '../compute/gpu/ops/router.ts';
 import type { StepBuffers } from './buffers.ts';
-import type { LayerWeights } from './weights.ts';
+import type { Model } from './model.ts';
 
-export interface RouteInputs {
-  config: ModelConfig;
-  weights: LayerWeights;
-  layer: LayerIndex;
-  slotTable: Slice;
-  /** Where the chosen experts go: u32[maxTokens, expertsPerToken]. */
-  selectedExperts: Slice;
-  buffers: StepBuffers;
+/** `normed = rmsnorm(residual)`, then `routerLogits = router normed`. */
+export function scoreExperts(model: Model, layer: LayerIndex, maxTokens: number, label = `L${layer}`): Dispatch[] {
+  const { config, ctx } = model;
+  const { residual, normed, routerLogits } = model.buffers;
+  const weights = model.weights.layers[layer];
+  return [
+    ...rmsNorm(ctx, {
+      input: residual,
+      weight: weights.ffnNorm,
+      output: normed,
+      width: config.embeddingLength,
+      epsilon: config.rmsNormEpsilon,
+      maxTokens,
+      label: `${label}.ffn_norm`,
+    }),
+    ...matmul(ctx, {
+      matrix: weights.router,
+      input: normed,
+      output: routerLogits,
+      maxTokens,
+      label: `${label}.ffn_gate_inp`,
+    }),
+  ];
+}
+
+export interface SelectOptions {
   maxTokens: number;
-  /** Whether to look up what is chosen in the slot table, too. */
+  /** Whether to look up the slots of the experts, too. */
   mode: RouterMode;
-  /** For labels; default: the layer. */
+  /** The output: u32[maxTokens, expertsPerToken] */
+  selectedExperts: Slice;
+  /** For error messages and traces; default: the layer. */
   label?: string;
 }
 
-/** Norm and router: chooses the experts of each token and their weights. */
-export function routeTokens(ctx: OpContext, inputs: RouteInputs): { norm: Dispatch[]; route: Dispatch[] } {
-  const { config, weights, layer, slotTable, selectedExperts, buffers, maxTokens, mode } = inputs;
-  const { residual, normed, routerLogits, routingWeights, groups } = buffers;
-  const { label = `L${layer}` } = inputs;
-  return {
-    norm: [
-      ...rmsNorm(ctx, {
-        input: residual,
-        weight: weights.ffnNorm,
-        output: normed,
-        width: config.embeddingLength,
-        epsilon: config.rmsNormEpsilon,
-        maxTokens,
-        label: `${label}.ffn_norm`,
-      }),
-      ...matmul(ctx, {
-        matrix: weights.router,
-        input: normed,
-        output: routerLogits,
-        maxTokens,
-        label: `${label}.ffn_gate_inp`,
-      }),
-    ],
-    route: router(ctx, {
-      logits: routerLogits,
-      expertCount: config.expertCount,
-      expertsPerToken: config.expertsPerToken,
-      layer,
-      maxTokens,
-      mode,
-      selectedExperts: selectedExperts,
-      routingWeights,
-      slotTable,
-      groups,
-      label,
-    }),
-  };
+/** Selects the experts of each token by `routerLogits`, and writes their `routingWeights`. */
+export function selectExperts(model: Model, layer: LayerIndex, options: SelectOptions): Dispatch[] {
+  const { config, ctx, slotTable } = model;
+  const { routerLogits, routingWeights, groups } = model.buffers;
+  return router(ctx, {
+    label: `L${layer}`,
+    ...options,
+    logits: routerLogits,
+    expertCount: config.expertCount,
+    expertsPerToken: config.expertsPerToken,
+    layer,
+    routingWeights,
+    slotTable,
+    groups,
+  });
 }
 
-export interface ExpertsInputs {
-  config: ModelConfig;
-  /** The layer's slots. */
-  banks: readonly ExpertBank[];
-  layer: LayerIndex;
-  buffers: StepBuffers;
-  /** Groups in `buffers.groups`; one group is one expert with its tokens. */
+export interface ExpertsShape {
+  /** Groups in `buffers.groups`. A group is one expert with its assignments. */
   groupCount: number;
-  /** Tokens of the largest group. */
+  /** Assignments of the largest group. */
   maxAssignments: number;
 }
 
-/** The chosen experts, each on its tokens: fills their rows of `buffers.expertOut`, weighted. */
-export function runExperts(ctx: OpContext, inputs: ExpertsInputs): Dispatch[] {
-  const { config, banks, layer, buffers, groupCount, maxAssignments } = inputs;
-  const { normed, activations, expertOut, routingWeights, groups } = buffers;
+/**
+ * Runs the experts in `buffers.groups` on their assignments. Their weighted outputs go to rows of `buffers.expertOut`.
+ */
+export function runExperts(model: Model, layer: LayerIndex, shape: ExpertsShape): Dispatch[] {
+  const { config, ctx } = model;
+  const { normed, activations, expertOut, routingWeights, groups } = model.buffers;
   const { expertsPerToken } = config;
-  return banks.flatMap((bank) => {
-    const shared = { bank, groups, groupCount, maxAssignments, activations };
-    const label = `L${layer}.slots${bank.firstSlot}+`;
+  return model.banks(layer).flatMap((bank) => {
+    const shared = { bank, groups, ...shape, activations, label: `L${layer}.slots${bank.firstSlot}+` };
     return [
-      ...expertGateUp(ctx, { ...shared, expertsPerToken, input: normed, label }),
-      ...expertDown(ctx, { ...shared, routingWeights, output: expertOut, label }),
+      ...expertGateUp(ctx, { ...shared, expertsPerToken, input: normed }),
+      ...expertDown(ctx, { ...shared, routingWeights, output: expertOut }),
     ];
   });
 }
 
-export type CombineInputs = Pick<RouteInputs, 'config' | 'layer' | 'buffers' | 'maxTokens'>;
-
-/** Adds the outputs of the experts that ran to the accumulator, or where there is none to the residual. */
-export function combineExperts(ctx: OpContext, { config, layer, buffers, maxTokens }: CombineInputs): Dispatch[] {
+/** Adds `expertOut` to the accumulator, or to the residual if there is none, and zeroes it. */
+export function combineExperts(model: Model, layer: LayerIndex, maxTokens: number): Dispatch[] {
+  const { config, ctx, buffers } = model;
   return combine(ctx, {
     sums: buffers.accumulator ?? buffers.residual,
     rows: buffers.expertOut,
@@ -116,17 +108,11 @@ export function combineExperts(ctx: OpContext, { config, layer, buffers, maxToke
   });
 }
 
-/** Zeroes what experts made and nothing was added to: where a token or prompt ends amid a layer, it must not be added to the next one's. */
-export function clearExpertOutputs(device: GPUDevice, { expertOut }: StepBuffers): void {
-  const encoder = device.createCommandEncoder({ label: 'drop outputs' });
-  encoder.clearBuffer(expertOut.slice.buffer);
-  device.queue.submit([encoder.finish()]);
-}
-
-/** Adds what the accumulator holds, once all experts ran, to the residual. */
-export function addAccumulated(
-  ctx: OpContext,
-  { config, layer, buffers, maxTokens }: CombineInputs,
+/** Adds the accumulator to the residual after all experts of a layer ran, and zeroes it. */
+export function addAccumulator(
+  { config, ctx, buffers }: Model,
+  layer: LayerIndex,
+  maxTokens: number,
   accumulator: Activations,
 ): Dispatch[] {
   return combine(ctx, {
@@ -137,4 +123,14 @@ export function addAccumulated(
     maxTokens,
     label: `L${layer}.accumulated`,
   });
+}
+
+/**
+ * Zeroes `expertOut`. Needed if a token or prompt ends within a layer, so that its outputs are not added to the next
+ * one's.
+ */
+export function clearExpertOutputs(device: GPUDevice, { expertOut }: StepBuffers): void {
+  const encoder = device.createCommandEncoder({ label: 'clear expert outputs' });
+  encoder.clearBuffer(expertOut.slice.buffer);
+  device.queue.submit([encoder.finish()]);
 }

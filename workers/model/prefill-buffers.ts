@@ -1,4 +1,6 @@
-/** Rows of a prompt that is longer than a chunk, on the GPU for as long as the prompt is computed (docs/streaming.md). */
+/**
+ * The activations of a prompt that is longer than a chunk, allocated while the prompt is computed (docs/streaming.md).
+ */
 
 import type { Bytes } from '../../src/contract/ids.ts';
 import type { ModelConfig } from '../../src/contract/import-api.ts';
@@ -13,23 +15,25 @@ export class PrefillBuffers {
     private readonly config: ModelConfig,
   ) {}
 
+  /** The GPU bytes that are allocated now. */
   get bytes(): Bytes {
     return this.#chunks.reduce((sum, { bytes }) => sum + bytes, 0);
   }
 
   /**
-   * Each chunk has buffers of its own: all together would be larger than some adapters allow.
-   * @param counts tokens of each chunk
-   * @throws MixtabError `gpu-out-of-memory`, or `internal` for a bug of ours; release what is there by then, too
+   * Allocates the activations of all chunks. Each chunk has its own buffers, because some adapters limit the size of a
+   * buffer.
+   * @param counts the number of tokens of each chunk
+   * @throws MixtabError `gpu-out-of-memory`, or `internal` for a bug in mixtab. Call {@link release} in that case, too.
    */
   async allocate(counts: readonly number[]): Promise<ChunkActivations[]> {
     await withAllocations(this.device, () => {
       for (const count of counts) this.#chunks.push(createChunkActivations(this.device, this.config, count));
     });
-    return this.#chunks.map(({ rows }) => rows);
+    return this.#chunks.map(({ activations }) => activations);
   }
 
-  /** What was submitted with them still runs to its end. */
+  /** Destroys the buffers. Work that was already submitted with them still completes. */
   release(): void {
     for (const chunk of this.#chunks) chunk.destroy();
     this.#chunks = [];

@@ -1,4 +1,4 @@
-/** The dense weights on the GPU: everything but the experts. One buffer for each record. */
+/** The dense weights on the GPU: everything but the experts. There is one buffer per record. */
 import { MixtabError } from '../../src/contract/errors.ts';
 import type { Bytes } from '../../src/contract/ids.ts';
 import type { Slice } from '../compute/gpu/dispatch.ts';
@@ -22,6 +22,7 @@ export interface LayerWeights {
   attnQ: Matrix;
   /** [kvHeadCount * headDim, embeddingLength] */
   attnK: Matrix;
+  /** [kvHeadCount * headDim, embeddingLength] */
   attnV: Matrix;
   /** [embeddingLength, headCount * headDim] */
   attnOutput: Matrix;
@@ -39,6 +40,7 @@ export interface DenseWeights {
   outputNorm: Slice;
   /** [vocabularySize, embeddingLength] */
   output: SplitMatrix;
+  /** The bytes of all buffers. */
   bytes: Bytes;
   destroy(): void;
 }
@@ -46,7 +48,7 @@ export interface DenseWeights {
 /** Reads a record's bytes from the store. */
 export type ReadRecord = (record: RecordInfo) => Promise<RecordParts>;
 
-/** The records that hold no expert. */
+/** Returns the records without experts: embedding, layers, output. @throws MixtabError `record-missing` */
 export function denseRecords(records: readonly RecordInfo[], layerCount: number): RecordInfo[] {
   const byKey = new Map(records.map((record) => [record.key, record]));
   const partsOf = (first: string) => {
@@ -63,9 +65,10 @@ export function denseRecords(records: readonly RecordInfo[], layerCount: number)
 }
 
 /**
- * Uploads the dense records, one at a time.
+ * Uploads the dense records to the GPU, one at a time.
  * @param onProgress called with the bytes uploaded so far
- * @throws MixtabError `gpu-limit` where a matrix is larger than the adapter can bind
+ * @throws MixtabError `gpu-limit` if a matrix is larger than the adapter can bind, `record-damaged` if a tensor is
+ * missing
  */
 export async function loadDenseWeights(
   device: GPUDevice,
@@ -92,10 +95,10 @@ export async function loadDenseWeights(
   }
 
   const matrix = (key: string, name: string): Matrix => {
-    const found = uploaded.get(key)?.get(name);
-    if (!found)
+    const uploadedMatrix = uploaded.get(key)?.get(name);
+    if (!uploadedMatrix)
       throw new MixtabError('record-damaged', `Record ${key} has no tensor ${name}.`, 'Import the model again.');
-    return found;
+    return uploadedMatrix;
   };
   const parts = (first: string, name: string): SplitMatrix =>
     records.filter(({ key }) => isPartOf(key, first)).map(({ key }) => matrix(key, name));
@@ -130,8 +133,8 @@ function checkLimits(device: GPUDevice, record: RecordInfo): void {
   if (record.bytes <= maxBufferSize && largest <= maxStorageBufferBindingSize) return;
   throw new MixtabError(
     'gpu-limit',
-    `Record ${record.key} takes ${record.bytes} bytes, its largest matrix ${largest}; this adapter allows buffers of ` +
-      `${maxBufferSize} and bindings of ${maxStorageBufferBindingSize} bytes.`,
-    'Use a file with fewer bits a weight.',
+    `Record ${record.key} has ${record.bytes} bytes, its largest matrix ${largest}, but this adapter allows only ` +
+      `${maxBufferSize} bytes per buffer and ${maxStorageBufferBindingSize} per binding.`,
+    'Use a file with fewer bits per weight.',
   );
 }

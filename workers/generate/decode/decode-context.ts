@@ -8,7 +8,8 @@ import type { ExpertCache, Prediction } from '../../experts/expert-cache.ts';
 import { distinctExperts } from '../../experts/grouping.ts';
 import type { OnRouterLogits } from '../../experts/likelihood-publisher.ts';
 import { TRACE_STRIDE } from '../../model/buffers.ts';
-import { type DecodeProgram, decodeProgram, type Model } from '../../model/forward.ts';
+import { type DecodeProgram, decodeProgram } from '../../model/decode-program.ts';
+import type { Model } from '../../model/model.ts';
 
 export interface DecodeInputs {
   model: Model;

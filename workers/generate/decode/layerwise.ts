@@ -5,7 +5,7 @@
 import { type LayerIndex, layerIndex } from '../../../src/contract/ids.ts';
 import type { Dispatch, Slice } from '../../compute/gpu/dispatch.ts';
 import { predictionOf, traceOf } from '../../model/buffers.ts';
-import type { DecodeProgram, PredictionDepth } from '../../model/forward.ts';
+import type { DecodeProgram, PredictionDepth } from '../../model/decode-program.ts';
 import { type DecodeContext, type Progress, type SerialStrategy, toPrediction } from './decode-context.ts';
 
 export class LayerwiseDecoding implements SerialStrategy {
@@ -20,7 +20,7 @@ export class LayerwiseDecoding implements SerialStrategy {
   /** @param layer not the last layer: that one is followed by no router */
   resume(program: DecodeProgram, layer: LayerIndex, pending: readonly Dispatch[]): Promise<Progress> {
     const depth = this.context.inputs.experts.predictionDepth;
-    const dispatches = [...pending, ...program.untilNextChoice(layer, depth)];
+    const dispatches = [...pending, ...program.untilNextSelection(layer, depth)];
     return this.#runToSelection(dispatches, layerIndex(layer + 1), depth);
   }
 

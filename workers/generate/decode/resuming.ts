@@ -5,7 +5,7 @@
 import { MixtabError } from '../../../src/contract/errors.ts';
 import type { LayerIndex } from '../../../src/contract/ids.ts';
 import type { Dispatch } from '../../compute/gpu/dispatch.ts';
-import type { DecodeProgram } from '../../model/forward.ts';
+import type { DecodeProgram } from '../../model/decode-program.ts';
 import { type DecodeContext, type Progress, type SerialStrategy, toPrediction } from './decode-context.ts';
 
 export class ResumingDecoding implements SerialStrategy {

@@ -18,11 +18,11 @@ export const MAX_EXPERTS_PER_TOKEN = 16;
 
 /**
  * - `prefill`: selects experts and weights for many tokens.
- * - `choose`: selects experts and weights for one token in decode, where the lossy options apply.
- * - `decode`: as `choose`; also looks up the slots of the experts, writes the groups, and stalls the step if one is
+ * - `select`: selects experts and weights for one token in decode, where the lossy options apply.
+ * - `decode`: as `select`; also looks up the slots of the experts, writes the groups, and stalls the step if one is
  *   missing.
  */
-export type RouterMode = 'prefill' | 'choose' | 'decode';
+export type RouterMode = 'prefill' | 'select' | 'decode';
 
 export interface RouterArgs {
   /** f32[maxTokens, expertCount] */
