@@ -33,7 +33,7 @@ test('lists the files of a Hugging Face repository and imports one', async ({ pa
   });
   await openPage(page, server);
   await importFrom(page, 'someone/other');
-  await expect(page.getByRole('alert')).toContainText('Hugging Face answers 404 for someone/other.');
+  await expect(page.getByRole('alert')).toContainText('Hugging Face answered with status 404 for someone/other.');
   await importFrom(page, 'someone/tiny');
   const files = page.getByRole('list', { name: 'Files of someone/tiny' }).getByRole('listitem');
   await expect(files).toHaveText([/chat\.gguf200 kB/, /b\.gguf5\.0 GB/]);

@@ -177,7 +177,7 @@ function beginAnswer(conversationId: string, turn: Turn, isContinued: boolean): 
       changedAt: Date.now(),
       ...(summary && { modelId: summary.id, modelName: summary.name }),
     }),
-    false,
+    { store: false },
   );
   if (!begun) return undefined;
   problem.value = undefined;

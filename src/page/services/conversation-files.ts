@@ -1,5 +1,4 @@
-/** Conversations to and from files. */
-
+/** Exports conversations to files, and imports them. */
 import { fileName, fromFile, toJson, toMarkdown } from '../state/conversation-transfer.ts';
 import type { Conversation } from '../state/conversation-tree.ts';
 import { addConversations, conversations, openConversation } from '../state/conversations.ts';
@@ -7,16 +6,18 @@ import { newId } from '../state/new-id.ts';
 import { announcement } from '../state/notices.ts';
 import { report } from './problems.ts';
 
+/** Downloads one conversation as a file. */
 export function exportConversation(conversation: Conversation, format: 'json' | 'md'): void {
   const text = format === 'json' ? toJson([conversation]) : toMarkdown(conversation);
   download(fileName(conversation.title, format), text);
 }
 
+/** Downloads all conversations as one JSON file. */
 export function exportAll(): void {
   download('mixtab-conversations.json', toJson(conversations.value));
 }
 
-/** Reads files that were exported here and shows the first conversation in them. */
+/** Adds the conversations in the files and shows the first one. Errors are shown to the user. */
 export async function importConversations(files: readonly File[]): Promise<void> {
   try {
     const texts = await Promise.all(files.map((file) => file.text()));
@@ -36,5 +37,5 @@ function download(name: string, text: string): void {
   );
   link.download = name;
   link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 60_000); // some browsers read it late
+  setTimeout(() => URL.revokeObjectURL(link.href), 60_000); // some browsers read the blob late
 }

@@ -15,7 +15,10 @@ export async function refreshDisk(): Promise<void> {
   }
 }
 
-/** Asks the browser to keep the page's data. Firefox asks the user; other browsers decide by themselves. Workers cannot ask. */
+/**
+ * Asks the browser to keep the page's data. Firefox asks the user; other browsers decide by themselves. Workers cannot
+ * ask.
+ */
 export async function askToPersist(): Promise<void> {
   try {
     if (!(await navigator.storage.persisted())) await navigator.storage.persist();

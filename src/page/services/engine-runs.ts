@@ -1,6 +1,6 @@
 /**
- * The engine computes one thing at a time: an answer, or an experiment of the experts view. This module is the only owner of
- * what runs now and of the way to stop it.
+ * The engine computes one thing at a time: an answer, or an experiment of the experts view. This module is the only
+ * owner of what runs now and of the way to stop it.
  */
 import type { EngineApi } from '../../contract/engine-api.ts';
 import { experiment, generating, stopping } from '../state/generation.ts';
@@ -17,8 +17,8 @@ export class EngineRuns {
 
   /**
    * Starts a run. Nothing else may be running: callers check `canSend`, or wait with {@link stopAndWait}.
-   * @param work sets `generating` or `experiment` while it runs, and must not reject. Its signal is aborted by {@link stop};
-   *   the engine's own call then ends by itself, so `work` checks the signal only between two calls.
+   * @param work sets `generating` or `experiment` while it runs, and must not reject. Its signal is aborted by {@link
+   *   stop}; the engine's own call then ends by itself, so `work` checks the signal only between two calls.
    */
   start(work: (signal: AbortSignal) => Promise<void>): Promise<void> {
     this.#controller = new AbortController();

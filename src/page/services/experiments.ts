@@ -1,4 +1,6 @@
-/** Work of the experts view that has the engine for itself: reading a text, or comparing the model with an altered one. */
+/**
+ * Work of the experts view that has the engine for itself: reading a text, or comparing the model with an altered one.
+ */
 import { throwIfAborted } from '../../contract/errors.ts';
 import { type Experiment, experiment, generating } from '../state/generation.ts';
 import { loaded, loading } from '../state/models.ts';

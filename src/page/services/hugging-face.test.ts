@@ -3,7 +3,7 @@ import { bitsOf, expectSpeedOfFile, KNOWN_MODELS, urlOf } from '../library/known
 import { filesFrom, listRepo, repoFrom } from './hugging-face.ts';
 import { sourceUrl } from './source-url.ts';
 
-it('knows a repository from other addresses', () => {
+it('tells a repository from other addresses', () => {
   expect(repoFrom(' TheBloke/Mixtral-8x7B-v0.1-GGUF ')).toBe('TheBloke/Mixtral-8x7B-v0.1-GGUF');
   expect(repoFrom('https://huggingface.co/a/b.c/')).toBe('a/b.c');
   expect(repoFrom('https://huggingface.co/a/b/tree/main')).toBe('a/b');
@@ -21,7 +21,7 @@ it('knows a repository from other addresses', () => {
 });
 
 describe('files of a repository', () => {
-  it('are its GGUFs, smallest first, split ones as one', () => {
+  it('lists the GGUF files, smallest first, with split files as one', () => {
     const items = [
       { path: 'README.md', size: 1 },
       { path: 'big.gguf', size: 9 },
@@ -48,12 +48,12 @@ describe('files of a repository', () => {
     expect(filesFrom({ error: 'x' }, 'a/b')).toEqual([]);
   });
 
-  it('a refusal has its cause', async () => {
+  it('names the cause of a failure', async () => {
     await expect(listRepo('a/b', undefined, async () => new Response('', { status: 404 }))).rejects.toMatchObject({
       code: 'source-unreachable',
     });
     const access = { origin: 'https://huggingface.co', token: 'hf_secret' };
-    const forbidden = (given?: typeof access) => listRepo('a/b', given, async () => new Response('', { status: 403 }));
+    const forbidden = (token?: typeof access) => listRepo('a/b', token, async () => new Response('', { status: 403 }));
     await expect(forbidden()).rejects.toMatchObject({
       code: 'source-gated',
       remedy: expect.stringContaining('https://huggingface.co/a/b'),
@@ -68,7 +68,7 @@ describe('files of a repository', () => {
   });
 });
 
-it('the token goes along as a header, and what no header can hold is refused without being quoted', async () => {
+it('sends the token as a header, and rejects one that no header can hold without quoting it', async () => {
   const seen: (string | null)[] = [];
   const fetchFile = async (_url: unknown, init?: RequestInit) => {
     seen.push(new Headers(init?.headers).get('authorization'));
@@ -86,13 +86,13 @@ it('the token goes along as a header, and what no header can hold is refused wit
   expect(JSON.stringify(error) + String(error)).not.toContain('hf_secret');
 });
 
-it('the well-known files are addresses that can be imported, with sensible bits', () => {
+it('knows well-known files whose addresses can be imported, with plausible bits per weight', () => {
   for (const model of KNOWN_MODELS) {
     for (const file of model.files) {
       expect(sourceUrl(urlOf(model, file))).toBe(urlOf(model, file));
       expect(bitsOf(model, file)).toBeGreaterThan(2);
       expect(bitsOf(model, file)).toBeLessThan(9);
-      // Large enough for all of it, and too small for a token's experts.
+      // From a GPU that holds the whole model to one that cannot hold the experts of one token.
       const device = { ramBytes: 0, gpuRate: 1e11, ramRate: 5e9, storeRate: 1e9 };
       expect(expectSpeedOfFile(model, file, { ...device, gpuBytes: 2 * file.bytes }).fit).toBe('resident');
       expect(expectSpeedOfFile(model, file, { ...device, gpuBytes: file.bytes / 4 }).fit).toBe('streams');

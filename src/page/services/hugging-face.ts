@@ -1,16 +1,16 @@
-/** Repositories on Hugging Face: which GGUF files they have. */
+/** Lists the GGUF files of a Hugging Face repository. */
 import { type AccessToken, authorization, gatedError, HUGGING_FACE } from '../../contract/access-token.ts';
 import { MixtabError } from '../../contract/errors.ts';
 import type { RepoFile } from '../state/imports.ts';
 
-/** `owner/name` as people write it, or the address of its page; undefined for anything else. */
+/** Parses `owner/name`, or the address of a repository's page. Anything else: undefined. */
 export function repoFrom(text: string): string | undefined {
   const match = /^(?:https:\/\/huggingface\.co\/)?([\w.-]+\/[\w.-]+)(?:\/tree\/main)?\/?$/.exec(text.trim());
   return match && !match[1].endsWith('.gguf') && !/^\.+\//.test(match[1]) ? match[1] : undefined;
 }
 
 /**
- * @returns the repository's GGUF files, smallest first; a split one counts as one file, named by its first part
+ * @returns the repository's GGUF files, smallest first; a split file counts as one, named by its first part
  * @throws MixtabError `source-gated`, `source-unreachable`
  */
 export async function listRepo(
@@ -35,7 +35,7 @@ export async function listRepo(
     if (status === 401 || status === 403) throw gatedError(repo, status, access, `${HUGGING_FACE}/${repo}`);
     throw new MixtabError(
       'source-unreachable',
-      `Hugging Face answers ${status} for ${repo}.`,
+      `Hugging Face answered with status ${status} for ${repo}.`,
       status === 404 ? 'Check the name.' : 'Try again later.',
     );
   }
@@ -43,21 +43,21 @@ export async function listRepo(
   return filesFrom(items, repo);
 }
 
-/** A GGUF, or a piece of one that was cut because of its size. */
+/** A GGUF file, or one part of a GGUF that was split because of its size. */
 const FILE = /\.gguf(\.part\d{1,3}of\d{1,3}|-split-[a-z])?$/;
 
-/** Checks what the server sent. */
+/** Validates the server's listing. @param items the parsed JSON  @returns the GGUF files in it, smallest first */
 export function filesFrom(items: unknown, repo: string): RepoFile[] {
   if (!Array.isArray(items)) return [];
   const sizes = new Map<string, number>();
   for (const item of items) {
     const { path, size } = (item ?? {}) as Record<string, unknown>;
     if (typeof path !== 'string' || typeof size !== 'number' || !FILE.test(path)) continue;
-    const whole = path
+    const firstPart = path
       .replace(/-\d{5}-of-(\d{5}\.gguf)$/, '-00001-of-$1')
       .replace(/\.part\d{1,3}of(\d{1,3})$/, '.part1of$1')
       .replace(/-split-[a-z]$/, '-split-a');
-    sizes.set(whole, (sizes.get(whole) ?? 0) + size);
+    sizes.set(firstPart, (sizes.get(firstPart) ?? 0) + size);
   }
   return [...sizes]
     .map(([path, bytes]) => ({

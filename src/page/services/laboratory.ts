@@ -1,6 +1,6 @@
 /**
- * Compares the model with an altered one: the same request, first without and then with an ablation. Part of the experts
- * view's code, which is loaded late.
+ * Compares the model with an altered one: the same request, first without and then with an ablation. Part of the
+ * experts view's code, which is loaded late.
  */
 import type { AblationOptions, GenerateEvent, GenerateRequest, ScoreResult } from '../../contract/engine-api.ts';
 import { throwIfAborted } from '../../contract/errors.ts';

@@ -46,7 +46,9 @@ export class ModelStore {
     [models.value, unfinished.value] = await Promise.all([this.#importer.list(), this.#importer.unfinished()]);
   }
 
-  /** Imports a model and loads it, unless the user is in a conversation with another one. Errors are shown to the user. */
+  /**
+   * Imports a model and loads it, unless the user is in a conversation with another one. Errors are shown to the user.
+   */
   async import(source: ModelSource, name: string): Promise<void> {
     // Not for the built-in model: the first visit asks for nothing, and the model can always be fetched again.
     if (source.kind !== 'builtin') void askToPersist();

@@ -90,7 +90,7 @@ beforeEach(async () => {
 
 afterEach(() => end());
 
-it('saves once when nothing was written for a while, and not between the answers of a lively conversation', async () => {
+it('saves once after a pause, and not between the answers of a lively conversation', async () => {
   sessions.answered('a');
   await vi.advanceTimersByTimeAsync(8000);
   await sessions.prepare('a');

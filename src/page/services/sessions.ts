@@ -1,9 +1,9 @@
 /**
- * Keeps the engine's KV cache of conversations on the disk. After a reload, or after a visit to another conversation, only
- * new tokens need prefill. No answer depends on it: if saving or restoring fails, the prompt is computed again.
+ * Keeps the engine's KV cache of conversations on the disk. After a reload, or after a visit to another conversation,
+ * only new tokens need prefill. No answer depends on it: if saving or restoring fails, the prompt is computed again.
  *
- * Saved: when another conversation is opened, before the model leaves the GPU, when the page is hidden, and some seconds
- * after an answer. Restored: when a conversation is opened, and at the latest before an answer in it.
+ * Saved: when another conversation is opened, before the model leaves the GPU, when the page is hidden, and some
+ * seconds after an answer. Restored: when a conversation is opened, and at the latest before an answer in it.
  */
 
 import { effect, untracked } from '@preact/signals';
@@ -18,7 +18,10 @@ import { settings } from '../state/settings.ts';
 import { report } from './problems.ts';
 import { SerialQueue } from './serial-queue.ts';
 
-/** Delay from an answer to its save. A save writes the whole cache, so a lively conversation is not saved at each answer. */
+/**
+ * Delay from an answer to its save. A save writes the whole cache, so a lively conversation is not saved at each
+ * answer.
+ */
 const SAVE_DELAY_MS = 10_000;
 /** Delay from opening a conversation to its restore. Conversations that are only passed by are not restored. */
 const RESTORE_DELAY_MS = 400;
@@ -41,7 +44,7 @@ export class Sessions {
   /** Id of the conversation that is being saved by the timer. An answer in it stops that save rather than wait. */
   #savingIdly: string | undefined;
   #saveTimer: ReturnType<typeof setTimeout> | undefined;
-  /** The user has been told of a full disk. */
+  /** A storage error was shown already. */
   #notified = false;
 
   constructor({ engine, importer }: SessionClients) {
@@ -98,7 +101,9 @@ export class Sessions {
     await this.#queue.add(() => this.#save());
   }
 
-  /** Saves what is unsaved; the cache then belongs to no conversation. To be called before an experiment overwrites it. */
+  /**
+   * Saves what is unsaved; the cache then belongs to no conversation. To be called before an experiment overwrites it.
+   */
   async releaseCache(): Promise<void> {
     await this.save();
     this.#forgetCache();

@@ -1,7 +1,7 @@
-/** Addresses as people copy them, turned into ones that give the file. */
+/** Converts an address that the user pasted to one that serves the file. */
 import { MixtabError } from '../../contract/errors.ts';
 
-/** @throws MixtabError `bad-request` for what is no web address */
+/** @throws MixtabError `bad-request` unless the text is a web address without name and password */
 export function sourceUrl(text: string): string {
   let url: URL;
   try {
@@ -9,14 +9,14 @@ export function sourceUrl(text: string): string {
   } catch {
     throw new MixtabError(
       'bad-request',
-      `"${text.trim()}" is not a web address.`,
+      `"${text.trim().slice(0, 100)}" is not a web address.`,
       'Paste the address of a .gguf file that begins with https://.',
     );
   }
   if (url.protocol !== 'https:' && url.protocol !== 'http:') {
     throw new MixtabError(
       'bad-request',
-      `Addresses that begin with ${url.protocol} cannot be read.`,
+      `Addresses that begin with ${url.protocol.slice(0, 100)} cannot be read.`,
       'Use an https:// address, or choose a file.',
     );
   }
@@ -27,7 +27,7 @@ export function sourceUrl(text: string): string {
       'Leave them out. An access token for Hugging Face has its own field.',
     );
   }
-  // The page that shows a file on Hugging Face, and the address that gives its bytes.
+  // On Hugging Face /blob/ is the page about a file, and /resolve/ serves its bytes.
   if (url.hostname === 'huggingface.co')
     url.pathname = url.pathname.replace(/^(\/[^/]+\/[^/]+)\/blob\//, '$1/resolve/');
   return url.href;

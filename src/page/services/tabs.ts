@@ -1,6 +1,6 @@
 /**
- * Other tabs with this page: which models they have on the GPU. Each tab holds a Web Lock named after its model, because
- * the browser releases the locks of a tab that is closed or crashes.
+ * Other tabs with this page: which models they have on the GPU. Each tab holds a Web Lock named after its model,
+ * because the browser releases the locks of a tab that is closed or crashes.
  */
 import { effect } from '@preact/signals';
 import { MixtabError } from '../../contract/errors.ts';
@@ -45,7 +45,9 @@ export class Tabs {
     });
   }
 
-  /** @throws MixtabError `busy` if another tab has the model loaded, because that tab still reads experts from the store */
+  /**
+   * @throws MixtabError `busy` if another tab has the model loaded, because that tab still reads experts from the store
+   */
   async requireUnusedElsewhere(model: { id: string; name: string }): Promise<void> {
     await this.refresh();
     if (!loadedElsewhere.value.includes(model.id)) return;

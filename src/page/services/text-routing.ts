@@ -1,4 +1,7 @@
-/** Has the model read a text, and keeps how its tokens were routed. Part of the experts view's code, which is loaded late. */
+/**
+ * Has the model read a text, and keeps how its tokens were routed. Part of the experts view's code, which is loaded
+ * late.
+ */
 import type { GenerateRequest } from '../../contract/engine-api.ts';
 import { proxy } from '../../contract/rpc.ts';
 import { messagesFor, textFor } from '../state/context-window.ts';

@@ -19,7 +19,7 @@ it('bans an expert and allows it again', () => {
   expect(bansOf(toggleBan(one, 1, 2, SHAPE)).size).toBe(0);
 });
 
-it('leaves a layer as many experts as a token uses, and says why', () => {
+it('refuses a ban that would leave a layer fewer experts than a token uses, and says why', () => {
   const two = bansOf(toggleBan(bansOf(toggleBan(new Set(), 1, 2, SHAPE)), 1, 0, SHAPE));
   const refused = toggleBan(two, 1, 3, SHAPE);
   expect(refused).toEqual({
@@ -29,14 +29,14 @@ it('leaves a layer as many experts as a token uses, and says why', () => {
   expect('refusal' in toggleEverywhere(two, 3, SHAPE)).toBe(true);
 });
 
-it('bans in every layer, completing what was begun, and allows everywhere', () => {
+it('bans an expert in every layer, also if some layers ban it already, and allows it everywhere', () => {
   const begun = bansOf(toggleBan(new Set(), 2, 1, SHAPE));
   const all = bansOf(toggleEverywhere(begun, 1, SHAPE));
   expect(bannedList(all, 4)).toEqual([0, 1, 2].map((layer) => ({ layer, expert: 1 })));
   expect(bansOf(toggleEverywhere(all, 1, SHAPE)).size).toBe(0);
 });
 
-it('says what is changed', () => {
+it('describes an ablation', () => {
   const everywhere = [0, 1, 2].map((layer) => ({ layer, expert: 1 }));
   const others = [0, 1, 2, 3].map((expert) => ({ layer: 0, expert: expert + 2 }));
   expect(describeAblation({}, 3)).toBe('');
@@ -51,7 +51,7 @@ it('says what is changed', () => {
   expect(describeAblation({ banned: others }, 3)).toBe('without 4 experts');
 });
 
-it('says how the perplexity changed', () => {
+it('describes a change of perplexity', () => {
   expect([perplexityChange(10, 11), perplexityChange(10, 9.5), perplexityChange(10, 352)]).toEqual([
     '+10.0%',
     '−5.0%',
@@ -59,6 +59,6 @@ it('says how the perplexity changed', () => {
   ]);
 });
 
-it('finds where two texts part', () => {
+it('finds the length of a common prefix', () => {
   expect([commonLength('abc', 'abd'), commonLength('', 'a'), commonLength('ab', 'ab')]).toEqual([2, 0, 2]);
 });

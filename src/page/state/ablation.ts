@@ -1,16 +1,16 @@
-/** What the laboratory changes: bans, of which each layer keeps as many experts as a token uses; and the change in words. Pure. */
+/** Banned experts and the description of an ablation, for the laboratory of the experts view. Pure. */
 import type { AblationOptions } from '../../contract/engine-api.ts';
 import type { ModelConfig } from '../../contract/import-api.ts';
 
-/** Numbers `layer * expertCount + expert`. */
+/** Banned experts, each as `layer * expertCount + expert`. */
 export type Bans = ReadonlySet<number>;
 
-/** What was asked for, or why it cannot be. */
+/** The new bans, or why they are refused: each layer must keep as many experts as a token uses. */
 export type BanResult = { bans: Bans } | { refusal: string };
 
 type Shape = Pick<ModelConfig, 'layerCount' | 'expertCount' | 'expertsPerToken'>;
 
-/** Bans an expert, or allows it again. */
+/** Bans an expert in one layer, or allows it again if it is banned. */
 export function toggleBan(bans: Bans, layer: number, expert: number, shape: Shape): BanResult {
   const id = layer * shape.expertCount + expert;
   const next = new Set(bans);
@@ -19,7 +19,7 @@ export function toggleBan(bans: Bans, layer: number, expert: number, shape: Shap
   return checked(next, shape);
 }
 
-/** Bans an expert in every layer, or, where it is banned in all of them, allows it everywhere. */
+/** Bans an expert in every layer, or allows it everywhere if all layers ban it already. */
 export function toggleEverywhere(bans: Bans, expert: number, shape: Shape): BanResult {
   const ids = Array.from({ length: shape.layerCount }, (_, layer) => layer * shape.expertCount + expert);
   const next = new Set(bans);
@@ -34,23 +34,23 @@ export function toggleEverywhere(bans: Bans, expert: number, shape: Shape): BanR
 function checked(bans: Bans, { layerCount, expertCount, expertsPerToken }: Shape): BanResult {
   const left = new Array<number>(layerCount).fill(expertCount);
   for (const id of bans) left[Math.floor(id / expertCount)]--;
-  const short = left.findIndex((count) => count < expertsPerToken);
-  if (short < 0) return { bans };
+  const layer = left.findIndex((count) => count < expertsPerToken);
+  if (layer < 0) return { bans };
   return {
     refusal:
-      `Layer ${short} would have ${left[short]} of ${expertCount} experts left, but a token needs ` +
+      `Layer ${layer} would have ${left[layer]} of ${expertCount} experts left, but a token needs ` +
       `${expertsPerToken}. Allow another expert in this layer first.`,
   };
 }
 
-/** As the engine wants them. */
+/** The bans as the engine takes them, ordered by layer and expert. */
 export function bannedList(bans: Bans, expertCount: number): NonNullable<AblationOptions['banned']> {
   return [...bans]
     .sort((a, b) => a - b)
     .map((id) => ({ layer: Math.floor(id / expertCount), expert: id % expertCount }));
 }
 
-/** What an ablation changes, in words; empty where nothing. */
+/** Describes what an ablation changes; empty if nothing. */
 export function describeAblation(
   { expertsUsed, randomSeed, banned = [] }: AblationOptions,
   layerCount: number,
@@ -62,8 +62,8 @@ export function describeAblation(
   ].join('; ');
 }
 
-/** Longer lists are counted. */
-const MOST_NAMED = 3;
+/** More bans than this are counted instead of listed. */
+const MAX_LISTED = 3;
 
 function describeBans(banned: NonNullable<AblationOptions['banned']>, layerCount: number): string {
   const everywhere = [...new Set(banned.map(({ expert }) => expert))].filter(
@@ -72,20 +72,20 @@ function describeBans(banned: NonNullable<AblationOptions['banned']>, layerCount
   const others = banned.filter(({ expert }) => !everywhere.includes(expert));
   const named = [
     ...everywhere.sort((a, b) => a - b).map((expert) => `expert ${expert} of every layer`),
-    ...(others.length > MOST_NAMED ? [] : others.map(({ layer, expert }) => `expert ${expert} of layer ${layer}`)),
+    ...(others.length > MAX_LISTED ? [] : others.map(({ layer, expert }) => `expert ${expert} of layer ${layer}`)),
   ];
-  if (others.length > MOST_NAMED) named.push(`${others.length} ${everywhere.length > 0 ? 'others' : 'experts'}`);
+  if (others.length > MAX_LISTED) named.push(`${others.length} ${everywhere.length > 0 ? 'others' : 'experts'}`);
   return named.join(', ');
 }
 
-/** How much worse (or better) the perplexity became. */
+/** The change of perplexity from `exact` to `altered`, as a percentage; from twice as much on, as a factor. */
 export function perplexityChange(exact: number, altered: number): string {
   const ratio = altered / exact;
   if (ratio >= 2) return `${ratio.toFixed(1)} times`;
   return `${ratio >= 1 ? '+' : '−'}${Math.abs(100 * (ratio - 1)).toFixed(1)}%`;
 }
 
-/** How many characters two texts begin with in common. */
+/** Length of the longest common prefix of two texts, in UTF-16 code units. */
 export function commonLength(a: string, b: string): number {
   let n = 0;
   while (n < a.length && n < b.length && a[n] === b[n]) n++;

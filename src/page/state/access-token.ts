@@ -1,4 +1,7 @@
-/** The access token for Hugging Face: in this tab's memory, on the device only where the user says so, in no file and no error. */
+/**
+ * The access token for Hugging Face. It is kept in this tab's memory, and on the device only if the user asks for that.
+ * It is never part of a model, a manifest, a file or an error.
+ */
 import { signal } from '@preact/signals';
 import { del, get, set } from 'idb-keyval';
 import { type AccessToken, HUGGING_FACE } from '../../contract/access-token.ts';
@@ -6,11 +9,14 @@ import type { ModelSource } from '../../contract/import-api.ts';
 
 const KEY = 'hugging-face-token';
 
+/** Empty: none was entered. */
 export const token = signal('');
+/** The token is stored on the device. */
 export const remembered = signal(false);
-/** A source has asked for a token: the field is shown. */
+/** A source requires a token, so its field is shown. */
 export const tokenWanted = signal(false);
 
+/** Reads the token that was stored on the device, if any. */
 export async function loadToken(): Promise<void> {
   const stored = await get<unknown>(KEY).catch(() => undefined);
   if (typeof stored !== 'string' || stored === '') return;
@@ -18,6 +24,7 @@ export async function loadToken(): Promise<void> {
   remembered.value = true;
 }
 
+/** @param remember store the token on the device; otherwise a stored one is deleted */
 export function changeToken(text: string, remember: boolean): void {
   token.value = text.trim();
   remembered.value = remember;
@@ -26,11 +33,11 @@ export function changeToken(text: string, remember: boolean): void {
   });
 }
 
-/** undefined where none was entered. */
+/** The token with the origin it is for; undefined if none was entered. */
 export const accessToken = (): AccessToken | undefined =>
   token.value === '' ? undefined : { origin: HUGGING_FACE, token: token.value };
 
-/** An address as a source; only one on Hugging Face takes the token along. */
+/** The import source of an address. The token is attached only if the address is on Hugging Face. */
 export function urlSource(url: string): ModelSource & { kind: 'url' } {
   const access = accessToken();
   return { kind: 'url', url, ...(access && new URL(url).origin === access.origin && { access }) };

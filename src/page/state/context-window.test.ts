@@ -18,7 +18,7 @@ function talk(...texts: string[]): Conversation {
   return conversation;
 }
 
-describe('what the model sees', () => {
+describe('the part that the model sees', () => {
   it('is the path up to a turn, after the system prompt', () => {
     const conversation = talk('a', 'b', 'c');
     expect(messagesFor(conversation, 't1').map(({ role, content }) => `${role} ${content}`)).toEqual([
@@ -30,7 +30,7 @@ describe('what the model sees', () => {
     expect(messagesFor(briefed, 't2').length).toBe(4);
   });
 
-  it('takes messages that were never answered together with the next', () => {
+  it('joins a message that was never answered with the next one', () => {
     let conversation = talk('a', 'b', 'c');
     conversation = addTurn(conversation, { id: 't3', parent: 't2', by: 'user', text: 'd', at: 3 });
     expect(messagesFor(conversation, 't3').map(({ role, content }) => `${role} ${content}`)).toEqual([
@@ -40,16 +40,16 @@ describe('what the model sees', () => {
     ]);
   });
 
-  it('begins where the user cut', () => {
+  it('begins where the user has cut the conversation', () => {
     const conversation = { ...talk('a', 'b', 'cde'), seenFrom: { turn: 't2', offset: 1 } };
     expect(messagesFor(conversation, 't2').map(({ content }) => content)).toEqual(['cde']);
     expect(textFor(conversation, 't2')).toBe('de');
-    // On another branch the turn is not there: everything is seen again.
-    expect(textFor({ ...conversation, seenFrom: { turn: 'gone', offset: 1 } }, 't2')).toBe('abcde');
+    // The turn is not on this branch, so everything is seen.
+    expect(textFor({ ...conversation, seenFrom: { turn: 'other branch', offset: 1 } }, 't2')).toBe('abcde');
   });
 });
 
-describe('making room in a chat', () => {
+describe('shortening a chat', () => {
   const path = pathOf(talk('a', 'b', 'c', 'd', 'e'));
 
   it('keeps the newest messages that fit into half of the context, from a message of the user on', () => {
@@ -58,13 +58,13 @@ describe('making room in a chat', () => {
     expect(firstKept(path, [10, 10, 10, 10, 10], 20, 80)).toBe(4);
   });
 
-  it('keeps the last message alone where it fits into the context but not into half of it', () => {
+  it('keeps the last message alone if it fits into the context but not into half of it', () => {
     expect(firstKept(path, [10, 10, 10, 10, 60], 0, 80)).toBe(4);
     expect(firstKept(path, [10, 10, 10, 10, 80], 0, 80)).toBeUndefined();
   });
 });
 
-describe('making room in a text', () => {
+describe('shortening a text', () => {
   it('cuts at a paragraph, else at a sentence, else at a word', () => {
     const words = 'word '.repeat(60);
     expect((words + '\n\n' + words).slice(cutText(words + '\n\n' + words, 120, 120))).toBe(words);
@@ -73,17 +73,17 @@ describe('making room in a text', () => {
     expect(words.slice(cutText(words, 60, 30))).toMatch(/^word word/);
   });
 
-  it('leaves at most half of the context, and something, for any text', () => {
+  it('keeps at most half of the context, and at least one character, of any text', () => {
     fc.assert(
       fc.property(fc.string({ minLength: 1, maxLength: 400 }), fc.integer({ min: 2, max: 600 }), (text, context) => {
-        const cut = cutText(text, text.length, context); // a token a character
+        const cut = cutText(text, text.length, context); // one token per character
         expect(text.length - cut).toBeLessThanOrEqual(Math.ceil(context / 2));
         expect(cut).toBeLessThan(text.length);
       }),
     );
   });
 
-  it('a place is found in its turn', () => {
+  it('finds the turn of a position', () => {
     const path = pathOf(talk('abc', 'de'));
     expect([positionAt(path, 0), positionAt(path, 3), positionAt(path, 5)]).toEqual([
       { turn: 't0', offset: 0 },

@@ -1,24 +1,24 @@
-/** What the model is shown of a conversation, and how to make room where that is more than its context holds. Pure. */
+/** The part of a conversation that the model sees, and how to shorten it if it exceeds the context. Pure. */
 import type { ChatMessage } from '../../contract/engine-api.ts';
 import { type Conversation, pathOf, type Turn, textOf } from './conversation-tree.ts';
 
-/** Share of the context that the prompt may take after room was made; the rest is for the answer and what follows. */
-const ANSWER_SHARE = 0.5;
+/** Share of the context that a shortened prompt may take. The rest is for the answer and the messages that follow. */
+const PROMPT_SHARE = 0.5;
 
-/** The shown turns that the model still sees. */
+/** The turns of the path that the model still sees. */
 export function seenTurns({ seenFrom }: Conversation, path: readonly Turn[]): readonly Turn[] {
   const from = seenFrom ? path.findIndex(({ id }) => id === seenFrom.turn) : 0;
   return path.slice(Math.max(0, from));
 }
 
-/** The chat up to `until` (a turn of the path, included). */
+/** The chat as messages, up to and including turn `until`; the whole path if that turn is not on it. */
 export function messagesFor(conversation: Conversation, until: string): ChatMessage[] {
   const path = upTo(pathOf(conversation), until);
   const messages: ChatMessage[] = [];
   for (const { by, text } of seenTurns(conversation, path)) {
     const role = by === 'user' ? 'user' : 'assistant';
     const last = messages.at(-1);
-    // A message whose answer was stopped before its first word: most chat templates refuse two of one side in a row.
+    // Two user messages follow each other if an answer was stopped before its first token. Most templates refuse that.
     if (last?.role === role) messages[messages.length - 1] = { role, content: `${last.content}\n\n${text}` };
     else messages.push({ role, content: text });
   }
@@ -26,7 +26,7 @@ export function messagesFor(conversation: Conversation, until: string): ChatMess
   return systemPrompt.trim() === '' ? messages : [{ role: 'system', content: systemPrompt }, ...messages];
 }
 
-/** The text up to `until`, without what the user took out of the model's sight. */
+/** The text up to and including turn `until`, without the part that the user has left out. */
 export function textFor(conversation: Conversation, until: string): string {
   const path = upTo(pathOf(conversation), until);
   const seen = seenTurns(conversation, path);
@@ -40,10 +40,12 @@ function upTo(path: readonly Turn[], until: string): readonly Turn[] {
 }
 
 /**
- * Where a chat has to begin so that its prompt takes at most half of the context: at a message of the user.
- * @param tokens of each turn of the path, about
+ * Finds the first message to keep so that a chat's prompt takes at most half of the context. It is a message of the
+ * user. A last message that takes more than half, but fits into the context, is kept alone.
+ * @param tokens estimated number of tokens per turn of the path
  * @param fixed tokens of the system prompt
- * @returns index into the path; undefined where even the last message is too long
+ * @param context tokens that the context holds
+ * @returns index into the path; undefined if even the last message is too long
  */
 export function firstKept(
   path: readonly Turn[],
@@ -51,24 +53,26 @@ export function firstKept(
   fixed: number,
   context: number,
 ): number | undefined {
-  const room = context * ANSWER_SHARE - fixed;
+  const available = context * PROMPT_SHARE - fixed;
   let sum = 0;
   let kept: number | undefined;
   for (let i = path.length - 1; i >= 0; i--) {
     sum += tokens[i];
-    if (path[i].by === 'user' && (sum <= room || (kept === undefined && sum + fixed < context))) kept = i;
-    if (sum > room) break;
+    if (path[i].by === 'user' && (sum <= available || (kept === undefined && sum + fixed < context))) kept = i;
+    if (sum > available) break;
   }
   return kept;
 }
 
 /**
- * Where a text has to begin so that it takes about half of the context: at a paragraph, a sentence or a word.
- * @param tokens of the whole text
- * @returns characters left out
+ * Finds where to cut a text so that the rest takes at most about half of the context: at a paragraph, a sentence or a
+ * word.
+ * @param tokens number of tokens of the whole text
+ * @param context tokens that the context holds
+ * @returns number of characters to leave out
  */
 export function cutText(text: string, tokens: number, context: number): number {
-  const share = (context * ANSWER_SHARE) / Math.max(1, tokens);
+  const share = (context * PROMPT_SHARE) / Math.max(1, tokens);
   if (share >= 1) return 0;
   const earliest = Math.min(text.length - 1, Math.ceil(text.length * (1 - share)));
   const window = text.slice(earliest, earliest + Math.floor((text.length - earliest) / 2));
@@ -79,7 +83,7 @@ export function cutText(text: string, tokens: number, context: number): number {
   return earliest;
 }
 
-/** The turn and the place in it where `characters` of a text have passed. */
+/** The turn, and the offset in it, that `characters` of the path's text precede; undefined at or after the end. */
 export function positionAt(path: readonly Turn[], characters: number): { turn: string; offset: number } | undefined {
   let left = characters;
   for (const { id, text } of path) {

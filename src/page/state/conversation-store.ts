@@ -1,19 +1,23 @@
-/** Conversations in IndexedDB, one record each, so that two tabs with two conversations do not overwrite each other. */
+/**
+ * Stores conversations in IndexedDB. Each has its own record, so tabs with different conversations do not overwrite
+ * each other.
+ */
 import { createStore, del, get, set, values } from 'idb-keyval';
 import { MixtabError } from '../../contract/errors.ts';
 import { conversationFrom } from './conversation-transfer.ts';
 import type { Conversation } from './conversation-tree.ts';
 
 const store = createStore('mixtab-chats', 'conversations');
-/** Tells other tabs which record to read again. */
+/** Carries the ids of changed records to other tabs. */
 const channel = new BroadcastChannel('mixtab-chats');
 
-/** All that can be read; a damaged record stays in the store, but is not shown. */
+/** Reads all conversations. A damaged record is skipped, but stays in the store. */
 export async function readConversations(): Promise<Conversation[]> {
   const records = await values<unknown>(store);
   return records.flatMap((record) => conversationFrom(record) ?? []);
 }
 
+/** @throws MixtabError `storage-full`, `storage-unavailable` */
 export async function writeConversation(conversation: Conversation): Promise<void> {
   try {
     await set(conversation.id, conversation, store);
@@ -33,7 +37,7 @@ export async function deleteConversation(id: string): Promise<void> {
   channel.postMessage(id);
 }
 
-/** Calls back with what another tab has written; undefined where it deleted it. */
+/** Calls `changed` with each conversation that another tab writes, or with undefined if the tab deleted it. */
 export function onOtherTab(changed: (id: string, conversation: Conversation | undefined) => void): void {
   channel.onmessage = async ({ data: id }: MessageEvent<string>) => {
     changed(id, conversationFrom(await get<unknown>(id, store)));

@@ -34,7 +34,7 @@ const STATS = {
 };
 
 describe('JSON', () => {
-  it('brings everything back under a new id', () => {
+  it('restores everything under a new id', () => {
     let original = talk('Hi', 'Hello', 'More');
     original = addTurn(
       { ...original, modelName: 'M', seenFrom: { turn: 't2', offset: 0 } },
@@ -59,11 +59,11 @@ describe('JSON', () => {
     ['{"format":"mixtab-conversations","version":2,"conversations":[]}', /version 2/],
     ['{"format":"mixtab-conversations","version":1,"conversations":[{"id":"a"}]}', /damaged/],
     ['some words', /## You/],
-  ])('%s is refused with its cause', (text, message) => {
+  ])('refuses %s and names the cause', (text, message) => {
     expect(() => fromFile(text, newId, 0)).toThrow(message);
   });
 
-  it('a turn whose parent is missing or comes later, and two of one id, make a conversation damaged', () => {
+  it('rejects a turn whose parent is missing or comes later, and two turns with one id', () => {
     const good = talk('a', 'b');
     expect(conversationFrom(good)).toEqual(good);
     expect(conversationFrom({ ...good, turns: good.turns.toReversed() })).toBeUndefined();
@@ -71,7 +71,7 @@ describe('JSON', () => {
     expect(conversationFrom({ ...good, turns: [{ ...good.turns[0], parent: 't0' }] })).toBeUndefined();
   });
 
-  it('never throws anything but its own error, whatever the file says', () => {
+  it('throws only bad-request for any file', () => {
     fc.assert(
       fc.property(fc.json(), fc.jsonValue(), (text, value) => {
         const wrapped = JSON.stringify({ format: 'mixtab-conversations', version: 1, conversations: [value] });
@@ -94,7 +94,7 @@ it('reads the name that generation settings had before version 0.2', () => {
 });
 
 describe('Markdown', () => {
-  it('is a document that people can read', () => {
+  it('is readable', () => {
     const conversation = {
       ...talk('Hi', 'Hello\nthere'),
       modelName: 'Tiny',
@@ -105,7 +105,7 @@ describe('Markdown', () => {
     );
   });
 
-  it('any texts come back as they were, those that look like our headings too', () => {
+  it('restores any texts, also those that look like its headings', () => {
     const line = fc.oneof(
       fc.string(),
       fc.constantFrom('', '## You', '\\## Model', '\\\\## System', '# Title', '```', ' '),
@@ -121,7 +121,7 @@ describe('Markdown', () => {
   });
 });
 
-it('file names have letters and digits only', () => {
+it('makes file names from letters and digits', () => {
   expect(fileName('What is ½ of "ü"?', 'md')).toBe('What-is-1-2-of-ü.md');
   expect(fileName('???', 'json')).toBe('conversation.json');
 });

@@ -1,4 +1,7 @@
-/** Conversations as files: JSON with all versions, Markdown with the path that is shown. Files from outside are checked. Pure. */
+/**
+ * Conversations as files: JSON with all versions, Markdown with the path that is shown. Imported files are validated.
+ * Pure.
+ */
 import { MixtabError } from '../../contract/errors.ts';
 import { addTurn, type Conversation, createConversation, pathOf, type Turn } from './conversation-tree.ts';
 import { generationFrom } from './generation-settings.ts';
@@ -6,17 +9,18 @@ import { generationFrom } from './generation-settings.ts';
 const FORMAT = 'mixtab-conversations';
 const VERSION = 1;
 
-/** What IndexedDB and the page can take in one piece; no conversation of a person comes near it. */
+/** Limit for imported files, so that a hostile one cannot exhaust memory. Real conversations have far fewer turns. */
 export const MAX_TURNS = 100_000;
 
-/** One or more conversations with everything in them. */
+/** All versions, settings and figures of the conversations. */
 export function toJson(conversations: readonly Conversation[]): string {
   return JSON.stringify({ format: FORMAT, version: VERSION, conversations }, null, 1);
 }
 
 /**
- * Reads what {@link toJson} or {@link toMarkdown} wrote. The conversations get new ids, so nothing stored is replaced.
- * @throws MixtabError `bad-request`
+ * Reads a file that {@link toJson} or {@link toMarkdown} wrote. The conversations get new ids, so nothing stored is
+ * replaced.
+ * @throws MixtabError `bad-request` if the text is no such file
  */
 export function fromFile(text: string, newId: () => string, now: number): Conversation[] {
   if (!text.trimStart().startsWith('{')) return [fromMarkdown(text, newId, now)];
@@ -24,10 +28,10 @@ export function fromFile(text: string, newId: () => string, now: number): Conver
   try {
     data = JSON.parse(text);
   } catch {
-    throw notOurs('it is damaged JSON');
+    throw unreadable('it is damaged JSON');
   }
   const file = data as { format?: unknown; version?: unknown; conversations?: unknown };
-  if (file.format !== FORMAT || !Array.isArray(file.conversations)) throw notOurs('it was not exported here');
+  if (file.format !== FORMAT || !Array.isArray(file.conversations)) throw unreadable('it was not exported here');
   if (file.version !== VERSION) {
     throw new MixtabError(
       'bad-request',
@@ -37,19 +41,22 @@ export function fromFile(text: string, newId: () => string, now: number): Conver
   }
   return file.conversations.map((item) => {
     const conversation = conversationFrom(item);
-    if (!conversation) throw notOurs('one of its conversations is damaged');
+    if (!conversation) throw unreadable('one of its conversations is damaged');
     return { ...conversation, id: newId() };
   });
 }
 
-const notOurs = (why: string): MixtabError =>
+const unreadable = (why: string): MixtabError =>
   new MixtabError(
     'bad-request',
     `The file cannot be imported: ${why}.`,
     'Choose a .json or .md file that was exported here.',
   );
 
-/** A record of the store or of a file, if it is a conversation; what it has beside is left out. */
+/**
+ * Validates a record of the store or of a file. Unknown fields are dropped.
+ * @returns undefined if it is no conversation
+ */
 export function conversationFrom(data: unknown): Conversation | undefined {
   if (!isObject(data)) return undefined;
   const { id, title, kind, createdAt, changedAt, modelId, modelName, turns, chosen, seenFrom } = data;
@@ -115,29 +122,30 @@ const isTime = (data: unknown): data is number => typeof data === 'number' && Nu
 // ---------------------------------------------------------------- Markdown
 
 const HEADINGS = { system: '## System', user: '## You', model: '## Model' } as const;
-/** A line of a message that looks like one of our headings, perhaps escaped already. */
+/** Matches a line of a message that equals one of the headings, possibly escaped already. */
 const LOOKS_LIKE_HEADING = /^\\*## (System|You|Model)$/;
 
-/** The shown path as a document that people read; {@link fromFile} reads it back, without other versions and figures. */
+/** The shown path as a readable document. {@link fromFile} reads it back, without other versions and figures. */
 export function toMarkdown(conversation: Conversation): string {
   const { title, kind, modelName, generation } = conversation;
   const parts = pathOf(conversation).map(({ by, text }): [string, string] => [HEADINGS[by], text]);
   if (generation.systemPrompt !== '') parts.unshift([HEADINGS.system, generation.systemPrompt]);
   const about = `mixtab ${kind}${modelName ? ` with ${modelName.replaceAll('--', '-')}` : ''}`;
-  return `# ${title.replace(/\s+/g, ' ')}\n\n<!-- ${about} -->\n\n${parts.map(([heading, text]) => `${heading}\n\n${escapeHeadings(text)}\n`).join('\n')}`;
+  const body = parts.map(([heading, text]) => `${heading}\n\n${escapeHeadings(text)}\n`).join('\n');
+  return `# ${title.replace(/\s+/g, ' ')}\n\n<!-- ${about} -->\n\n${body}`;
 }
 
 function fromMarkdown(text: string, newId: () => string, now: number): Conversation {
   const lines = text.replaceAll('\r\n', '\n').split('\n');
   const starts = lines.flatMap((line, i) => (Object.values<string>(HEADINGS).includes(line) ? [i] : []));
-  if (starts.length === 0) throw notOurs('it has none of the headings "## You" and "## Model"');
+  if (starts.length === 0) throw unreadable('it has none of the headings "## You" and "## Model"');
   const kind = /^<!-- mixtab text\b/m.test(lines.slice(0, starts[0]).join('\n')) ? 'text' : 'chat';
   let conversation = createConversation({ id: newId(), kind, generation: generationFrom(undefined) }, now);
   let parent: string | null = null;
   starts.forEach((start, i) => {
     const body = lines.slice(start + 1, starts[i + 1]);
     if (body[0] === '') body.shift();
-    if (body.at(-1) === '') body.pop(); // the empty line before the next heading, or the file's last line end
+    if (body.at(-1) === '') body.pop(); // the empty line before the next heading or at the end of the file
     const content = body.map((line) => (LOOKS_LIKE_HEADING.test(line) ? line.slice(1) : line)).join('\n');
     if (lines[start] === HEADINGS.system) {
       conversation = { ...conversation, generation: { ...conversation.generation, systemPrompt: content } };
@@ -163,7 +171,7 @@ const escapeHeadings = (text: string): string =>
     .map((line) => (LOOKS_LIKE_HEADING.test(line) ? `\\${line}` : line))
     .join('\n');
 
-/** A title as a file name. */
+/** Makes a file name from a title: letters, digits and hyphens, at most 60 characters. */
 export function fileName(title: string, extension: string): string {
   const name = title
     .normalize('NFKC')

@@ -28,13 +28,13 @@ function build(...links: string[]): Conversation {
 const shown = (conversation: Conversation): string => textOf(pathOf(conversation));
 
 describe('the path', () => {
-  it('follows what was added last at each fork', () => {
+  it('follows the newest turn at each fork', () => {
     expect(shown(build('>a', 'a>b', 'b>c'))).toBe('abc');
     expect(shown(build('>a', 'a>b', 'b>c', 'a>x'))).toBe('ax');
     expect(shown(build('>a', 'a>b', '>d'))).toBe('d');
   });
 
-  it('a version that is chosen brings back what followed it', () => {
+  it('shows what followed a version when that version is chosen again', () => {
     const forked = build('>a', 'a>b', 'b>c', 'a>x', 'x>y');
     expect(shown(choose(forked, 'b'))).toBe('abc');
     expect(shown(choose(choose(forked, 'b'), 'x'))).toBe('axy');
@@ -49,19 +49,19 @@ describe('the path', () => {
   });
 });
 
-it('versions count the turns beside one', () => {
+it('counts the versions of a turn', () => {
   const { versions, index } = versionsOf(build('>a', 'a>b', 'a>c', 'a>d'), 'c');
   expect([versions.map(({ id }) => id).join(''), index]).toEqual(['bcd', 1]);
 });
 
-it('removing a version shows an older one; removing the only one ends the path', () => {
+it('shows an older version after one is removed; without any, the path ends there', () => {
   const forked = build('>a', 'a>b', 'a>c', 'c>d');
   expect(shown(removeTurn(forked, 'c'))).toBe('ab');
   expect(shown(removeTurn(removeTurn(forked, 'c'), 'b'))).toBe('a');
   expect(removeTurn(forked, 'c').turns.map(({ id }) => id)).toEqual(['a', 'b']);
 });
 
-it('the title is the beginning of the first message, cut at a word', () => {
+it('makes a title from the beginning of the first message, cut at a word', () => {
   expect(titleFrom('  Hello\n there ')).toBe('Hello there');
   const long = titleFrom('word '.repeat(40));
   expect(long).toMatch(/^(word )+…$/);
@@ -69,7 +69,7 @@ it('the title is the beginning of the first message, cut at a word', () => {
   expect(addTurn(build('>a'), { id: 'z', parent: 'a', by: 'user', text: 'other', at: 9 }).title).toBe('a');
 });
 
-/** Any sequence of what a user can do, on turns that are there. */
+/** Any sequence of user actions on existing turns. */
 type Step = { kind: 'add' | 'choose' | 'remove' | 'change'; pick: number };
 const steps = fc.array(
   fc.record({
@@ -90,7 +90,7 @@ function apply(conversation: Conversation, { kind, pick }: Step, i: number): Con
   return removeTurn(conversation, target.id);
 }
 
-it('whatever the user does: the path is a chain from a root to a leaf, and what was just added or chosen is on it', () => {
+it('keeps the path a chain from a root to a leaf, with the turn just added or chosen on it, after any actions', () => {
   fc.assert(
     fc.property(steps, (list) => {
       let conversation = empty();
@@ -105,7 +105,7 @@ it('whatever the user does: the path is a chain from a root to a leaf, and what 
         if (step.kind === 'add') expect(path.at(-1)?.id).toBe(`t${i}`);
         const target = before.turns[step.pick % (before.turns.length + 1)];
         if (step.kind === 'choose' && target) expect(path.map(({ id }) => id)).toContain(target.id);
-        // No turn without its parent.
+        // Every turn has its parent.
         const ids = new Set(conversation.turns.map(({ id }) => id));
         for (const { parent } of conversation.turns) expect(parent === null || ids.has(parent)).toBe(true);
       });

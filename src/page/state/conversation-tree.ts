@@ -1,19 +1,21 @@
 /**
- * A conversation as a tree of turns. Editing a message or asking for another answer adds a sibling; nothing is
- * overwritten. What is shown is one path from the root, picked at each fork by `chosen`. Pure: every function
- * returns a new conversation.
+ * A conversation as a tree of turns. Editing a message or regenerating an answer adds a sibling; nothing is
+ * overwritten. The page shows one path from the root to a leaf; `chosen` picks the child at each fork. Pure: every
+ * function returns a new conversation.
  */
 import type { GenerateResult } from '../../contract/engine-api.ts';
 import type { GenerationSettings } from './generation-settings.ts';
 
 export interface AnswerStats {
   promptTokens: number;
-  /** Those of them that had to be read; the others the model still had in mind (sessions.ts). */
+  /** Prompt tokens that were computed. The keys and values of the others were in the KV cache. */
   newTokens?: number;
+  /** Tokens written. */
   tokens: number;
   tokensPerSecond: number;
-  /** Milliseconds until the prompt was read, which is when the first token came. */
+  /** Milliseconds of prefill, that is until the first token. */
   prefillMs: number;
+  /** Expert cache: hits / (hits + misses). */
   hitRate: number;
   finishReason: GenerateResult['finishReason'];
   /** The answer ended because the context was full. */
@@ -22,7 +24,7 @@ export interface AnswerStats {
 
 export interface Turn {
   id: string;
-  /** The turn before; null for a first one. */
+  /** Id of the turn before; null for a first turn. */
   parent: string | null;
   by: 'user' | 'model';
   text: string;
@@ -36,23 +38,26 @@ export interface Turn {
 export interface Conversation {
   id: string;
   title: string;
-  /** In a chat turns are messages; in a text they are stretches that make one text. */
+  /** The turns of a chat are messages. The turns of a text are pieces of one continuous text. */
   kind: 'chat' | 'text';
   createdAt: number;
   changedAt: number;
-  /** Model used last. */
+  /** The model used last. */
   modelId?: string;
   modelName?: string;
   generation: GenerationSettings;
-  /** In order of creation, so a parent comes before its children. */
+  /** In order of creation, so a parent precedes its children. */
   turns: Turn[];
-  /** For a turn (or '' for the root): which of its children is shown. Where absent, the newest. */
+  /** For the id of a turn ('' for the root): the id of the child that is shown. The newest child if absent. */
   chosen: Record<string, string>;
-  /** What the user took out of the model's sight to make room: all before this turn, and in a text so many characters of it. */
+  /**
+   * The model sees the conversation from this turn on; in a text, from this offset in it. The user has left out the
+   * rest.
+   */
   seenFrom?: { turn: string; offset: number };
 }
 
-/** Longest title made from a first message. */
+/** Maximum length of a title that is made from the first message, in UTF-16 code units. */
 const TITLE_LENGTH = 60;
 
 const ROOT = '';
@@ -65,7 +70,7 @@ export function createConversation(
   return { ...fields, title: '', createdAt: now, changedAt: now, turns: [], chosen: {} };
 }
 
-/** The children of a turn (null: the first turns), oldest first. */
+/** The children of a turn, oldest first. With null: the first turns. */
 export function childrenOf({ turns }: Conversation, parent: string | null): Turn[] {
   return turns.filter((turn) => turn.parent === parent);
 }
@@ -82,14 +87,14 @@ export function pathOf(conversation: Conversation): Turn[] {
   for (let key = ROOT; ; ) {
     const children = byParent.get(key);
     if (!children) return path;
-    byParent.delete(key); // visited once: a ring of parents in a damaged record must end
+    byParent.delete(key); // ends the loop if the parents in a damaged record form a ring
     const next = children.find(({ id }) => id === conversation.chosen[key]) ?? children.at(-1)!;
     path.push(next);
     key = next.id;
   }
 }
 
-/** A turn among its versions. */
+/** The siblings of a turn, itself included, and its index among them. */
 export function versionsOf(conversation: Conversation, id: string): { versions: Turn[]; index: number } {
   const turn = turnOf(conversation, id);
   const versions = turn ? childrenOf(conversation, turn.parent) : [];
@@ -100,7 +105,7 @@ export function turnOf({ turns }: Conversation, id: string): Turn | undefined {
   return turns.find((turn) => turn.id === id);
 }
 
-/** Adds a turn and shows it. Its parent must be there. */
+/** Adds a turn and shows it. Its parent must exist. */
 export function addTurn(conversation: Conversation, turn: Turn): Conversation {
   if (turn.parent !== null && !turnOf(conversation, turn.parent)) throw new Error(`No turn ${turn.parent}`);
   const added = choose({ ...conversation, turns: [...conversation.turns, turn], changedAt: turn.at }, turn.id);
@@ -118,19 +123,21 @@ export function changeTurn(
   };
 }
 
-/** Removes a turn and all that follows it; the next older version is shown. */
+/** Removes a turn and all its descendants. The newest remaining sibling is shown. */
 export function removeTurn(conversation: Conversation, id: string): Conversation {
-  const gone = new Set([id]);
-  for (const turn of conversation.turns) if (turn.parent !== null && gone.has(turn.parent)) gone.add(turn.id);
-  const chosen = Object.entries(conversation.chosen).filter(([parent, child]) => !gone.has(parent) && !gone.has(child));
+  const removed = new Set([id]);
+  for (const turn of conversation.turns) if (turn.parent !== null && removed.has(turn.parent)) removed.add(turn.id);
+  const chosen = Object.entries(conversation.chosen).filter(
+    ([parent, child]) => !removed.has(parent) && !removed.has(child),
+  );
   return {
     ...conversation,
-    turns: conversation.turns.filter((turn) => !gone.has(turn.id)),
+    turns: conversation.turns.filter((turn) => !removed.has(turn.id)),
     chosen: Object.fromEntries(chosen),
   };
 }
 
-/** Shows the path that leads through this turn. */
+/** Shows the path that contains this turn. */
 export function choose(conversation: Conversation, id: string): Conversation {
   const chosen = { ...conversation.chosen };
   const byId = new Map(conversation.turns.map((turn) => [turn.id, turn]));
@@ -146,7 +153,7 @@ export function choose(conversation: Conversation, id: string): Conversation {
   return { ...conversation, chosen };
 }
 
-/** The first words of a text, in one line. */
+/** The first words of a text, on one line. */
 export function titleFrom(text: string): string {
   const line = text.replace(/\s+/g, ' ').trim();
   if (line.length <= TITLE_LENGTH) return line;
@@ -155,5 +162,5 @@ export function titleFrom(text: string): string {
   return `${(space > TITLE_LENGTH / 2 ? cut.slice(0, space) : cut).trimEnd()} …`;
 }
 
-/** The whole text that user and model have written together. */
+/** The text of all turns, joined. */
 export const textOf = (turns: readonly Turn[]): string => turns.map(({ text }) => text).join('');

@@ -1,4 +1,7 @@
-/** The conversations as the page has them in hand. Every change goes through here, and from here to the store. */
+/**
+ * The conversations in memory, as signals. Every change goes through the functions here, which also write it to the
+ * store.
+ */
 import { batch, computed, signal } from '@preact/signals';
 import { deleteConversation, onOtherTab, readConversations, writeConversation } from './conversation-store.ts';
 import { type Conversation, createConversation, pathOf, removeTurn } from './conversation-tree.ts';
@@ -8,55 +11,58 @@ import { recall, remember } from './web-storage.ts';
 
 /** Newest first. */
 export const conversations = signal<Conversation[]>([]);
-/** undefined: a new one, which is kept once something is written in it. */
+/** Id of the conversation that is shown. undefined: a new one, which exists once the user has sent something. */
 export const currentId = signal<string | undefined>(undefined);
-/** Deleted last, while that can be undone. */
+/** The conversation deleted last, while that can be undone. */
 export const deleted = signal<Conversation | undefined>(undefined);
-/** Text of the turn that is being written; kept apart, so that a token does not change the whole conversation. */
+/**
+ * Text of the turn that is being written. It has its own signal, so that a token does not re-render the conversation.
+ */
 export const streaming = signal<{ conversationId: string; turnId: string; text: string } | undefined>(undefined);
 
-/** The conversation that is being written. */
+/** Id of the conversation in which an answer is being written. */
 export const streamingIn = computed(() => streaming.value?.conversationId);
 
 export const current = computed(() => conversations.value.find(({ id }) => id === currentId.value));
 export const currentPath = computed(() => (current.value ? pathOf(current.value) : []));
 
 let storeFailed: (error: unknown) => void = () => {};
-/** What to do where the store refuses a conversation (a full disk); the page still has it. */
+/** Sets the handler for errors of the store, such as a full disk. The page still holds the conversation in memory. */
 export function onStoreFailure(handler: (error: unknown) => void): void {
   storeFailed = handler;
 }
 
-const keep = (conversation: Conversation): Promise<void> => writeConversation(conversation).catch(storeFailed);
+const write = (conversation: Conversation): Promise<void> => writeConversation(conversation).catch(storeFailed);
 
 const OPEN_KEY = 'mixtab-open';
 
+/** Reads all conversations, opens the one that was open last, and begins to follow the changes of other tabs. */
 export async function loadConversations(): Promise<void> {
   const stored = await readConversations();
   conversations.value = sorted(stored.map(withoutEmptyAnswers));
   const open = recall('sessionStorage', OPEN_KEY) ?? recall('localStorage', OPEN_KEY);
   if (stored.some(({ id }) => id === open)) currentId.value = open;
   onOtherTab((id, conversation) => {
-    if (streaming.value?.conversationId === id) return; // ours is newer
+    if (streaming.value?.conversationId === id) return; // this tab has a newer version
     const others = conversations.value.filter((other) => other.id !== id);
     conversations.value = conversation ? sorted([...others, conversation]) : others;
     if (!conversation && currentId.value === id) openConversation(undefined);
   });
 }
 
-/** An answer that a closed tab left before its first word. */
+/** Removes the empty answers that are left if a tab is closed before the first token. */
 const withoutEmptyAnswers = (conversation: Conversation): Conversation =>
   conversation.turns
     .filter(({ by, text }) => by === 'model' && text === '')
-    .reduce((left, { id }) => removeTurn(left, id), conversation);
+    .reduce((remaining, { id }) => removeTurn(remaining, id), conversation);
 
-/** Shows a conversation, or (undefined) a new one. This tab comes back to it after a reload. */
+/** Shows a conversation; with undefined, a new one. This tab shows it again after a reload. */
 export function openConversation(id: string | undefined): void {
   currentId.value = id;
-  for (const place of ['sessionStorage', 'localStorage'] as const) remember(place, OPEN_KEY, id ?? '');
+  for (const area of ['sessionStorage', 'localStorage'] as const) remember(area, OPEN_KEY, id ?? '');
 }
 
-/** Adds a conversation and shows it. */
+/** Adds an empty conversation and shows it. It is stored with its first turn. */
 export function beginConversation(kind: Conversation['kind']): Conversation {
   const conversation = createConversation(
     { id: newId(), kind, generation: newGeneration(settings.value, kind) },
@@ -69,11 +75,15 @@ export function beginConversation(kind: Conversation['kind']): Conversation {
   return conversation;
 }
 
-/** Changes a conversation and, unless told otherwise, keeps it. Returns what became of it. */
+/**
+ * Changes a conversation.
+ * @param options.store also write it to the store; default: true
+ * @returns the changed conversation; undefined if there is none with this id
+ */
 export function updateConversation(
   id: string,
   change: (conversation: Conversation) => Conversation,
-  kept = true,
+  { store = true }: { store?: boolean } = {},
 ): Conversation | undefined {
   const before = conversations.value.find((conversation) => conversation.id === id);
   if (!before) return undefined;
@@ -81,20 +91,20 @@ export function updateConversation(
   conversations.value = sorted(
     conversations.value.map((conversation) => (conversation.id === id ? after : conversation)),
   );
-  if (kept) void keep(after);
+  if (store) void write(after);
   return after;
 }
 
 export function addConversations(added: readonly Conversation[]): void {
   conversations.value = sorted([...conversations.value, ...added]);
-  for (const conversation of added) void keep(conversation);
+  for (const conversation of added) void write(conversation);
 }
 
 export function renameConversation(id: string, title: string): void {
   if (title.trim() !== '') updateConversation(id, (conversation) => ({ ...conversation, title: title.trim() }));
 }
 
-/** Gone at once, here and in the store; {@link undoDelete} brings it back. */
+/** Deletes a conversation at once, in memory and in the store. {@link undoDelete} restores it. */
 export function removeConversation(id: string): void {
   const conversation = conversations.value.find((candidate) => candidate.id === id);
   if (!conversation) return;
@@ -106,6 +116,7 @@ export function removeConversation(id: string): void {
   void deleteConversation(id).catch(storeFailed);
 }
 
+/** Restores and shows the conversation deleted last. */
 export function undoDelete(): void {
   const conversation = deleted.value;
   if (!conversation) return;

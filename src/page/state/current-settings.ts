@@ -1,4 +1,4 @@
-/** How the conversation on the page is written, or the next one where there is none yet. */
+/** Generation settings of the conversation that is shown, or of the next one if a new one is shown. */
 import { computed } from '@preact/signals';
 import { current, updateConversation } from './conversations.ts';
 import { isChat } from './generation.ts';
@@ -10,7 +10,7 @@ export const currentGeneration = computed<GenerationSettings>(
   () => current.value?.generation ?? newGeneration(settings.value, currentKind.value),
 );
 
-/** New conversations of its kind begin with the same, but for the system prompt. */
+/** Changes the settings, also for new conversations of the same kind. A conversation's system prompt is its own. */
 export function changeGeneration(changes: Partial<GenerationSettings>): void {
   const conversation = current.value;
   if (conversation)

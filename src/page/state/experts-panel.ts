@@ -1,4 +1,4 @@
-/** Whether the experts are shown beside a conversation, where there is room; kept by this browser. */
+/** Whether the experts panel is open beside a conversation, if the window is wide enough. Kept in localStorage. */
 import { signal } from '@preact/signals';
 import { recall, remember } from './web-storage.ts';
 

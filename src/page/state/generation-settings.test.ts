@@ -8,7 +8,7 @@ import {
   samplingOf,
 } from './generation-settings.ts';
 
-it('the defaults are a preset, and a changed value is none', () => {
+it('finds the preset of the defaults, and none for changed settings', () => {
   expect(presetOf(DEFAULT_GENERATION)?.name).toBe('Balanced');
   expect(presetOf(defaultGeneration('chat'))?.name).toBe('Balanced');
   expect(presetOf(defaultGeneration('text'))?.name).toBe('Story');
@@ -16,12 +16,12 @@ it('the defaults are a preset, and a changed value is none', () => {
   for (const preset of PRESETS) expect(presetOf({ ...DEFAULT_GENERATION, ...preset.sampling })).toBe(preset);
 });
 
-it('a seed is sent only where one is set', () => {
+it('sends a seed only if one is set', () => {
   expect('seed' in samplingOf(DEFAULT_GENERATION)).toBe(false);
   expect(samplingOf({ ...DEFAULT_GENERATION, seed: 0 }).seed).toBe(0);
 });
 
-it('damaged settings fall back to the defaults, key by key', () => {
+it('replaces each invalid value by its default', () => {
   expect(generationFrom(null)).toEqual(DEFAULT_GENERATION);
   expect(generationFrom({ temperature: '1', topK: Number.NaN, topP: 0.5, systemPrompt: 7, seed: 3, extra: 1 })).toEqual(
     {

@@ -1,8 +1,8 @@
-/** How a model writes: what a conversation keeps of the settings. Pure. */
+/** Sampling, answer length and system prompt, which each conversation has of its own. Pure. */
 import type { SamplingOptions } from '../../contract/engine-api.ts';
 
 export interface GenerationSettings {
-  /** Put before the first message of a chat; empty: none. */
+  /** Precedes the first message of a chat; empty: none. */
   systemPrompt: string;
   temperature: number;
   topK: number;
@@ -11,8 +11,9 @@ export interface GenerationSettings {
   repetitionPenalty: number;
   presencePenalty: number;
   frequencyPenalty: number;
-  /** undefined: another one each time. */
+  /** undefined: random for each answer. */
   seed: number | undefined;
+  /** Maximum length of an answer. */
   maxTokens: number;
 }
 
@@ -74,19 +75,20 @@ export const PRESETS: Preset[] = [
   },
 ];
 
-/** What new conversations begin with before anything was set: a text repeats names and little words as stories do. */
+/** Initial settings of a kind. Texts have no repetition penalty, because stories repeat names and function words. */
 export const defaultGeneration = (kind: 'chat' | 'text'): GenerationSettings =>
   kind === 'chat'
     ? DEFAULT_GENERATION
     : { ...DEFAULT_GENERATION, ...PRESETS.find(({ name }) => name === 'Story')!.sampling };
 
-/** The preset that these settings are; undefined where they are none. */
+/** The preset that these settings equal; undefined if they equal none. */
 export function presetOf(settings: GenerationSettings): Preset | undefined {
   return PRESETS.find(({ sampling }) =>
     Object.entries(sampling).every(([key, value]) => settings[key as SamplingKey] === value),
   );
 }
 
+/** The settings as sampling options of a request. */
 export function samplingOf(settings: GenerationSettings): SamplingOptions {
   const { temperature, topK, topP, minP, repetitionPenalty, presencePenalty, frequencyPenalty, seed } = settings;
   return {
@@ -101,7 +103,7 @@ export function samplingOf(settings: GenerationSettings): SamplingOptions {
   };
 }
 
-/** Settings from a stored or imported record: what is no number in place of a number is the default. */
+/** Validates settings of a stored or imported record. An invalid value is replaced by its default. */
 export function generationFrom(data: unknown): GenerationSettings {
   const from = (typeof data === 'object' && data !== null ? data : {}) as Record<string, unknown>;
   const result: Record<string, unknown> = { ...DEFAULT_GENERATION };

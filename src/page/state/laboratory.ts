@@ -1,6 +1,6 @@
 /**
- * The laboratory of the experts view, as signals: what the user changes about the model, and the comparisons so far. None of
- * it reaches a conversation. The view changes the setup, services/laboratory.ts the results.
+ * The laboratory of the experts view, as signals: what the user changes about the model, and the comparisons so far.
+ * None of it reaches a conversation. The view changes the setup, services/laboratory.ts the results.
  */
 import { signal } from '@preact/signals';
 import type { AblationOptions, ScoreResult } from '../../contract/engine-api.ts';

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { newId } from './new-id.ts';
 
-it('differs each time, with and without randomUUID', () => {
+it('makes unique ids, with and without randomUUID', () => {
   const getRandomValues: Crypto['getRandomValues'] = (array) => crypto.getRandomValues(array);
   for (const make of [() => newId(), () => newId({ getRandomValues })]) {
     const ids = Array.from({ length: 100 }, make);

@@ -1,16 +1,16 @@
-/** Which view the address names. The browser's back button works, and a view can be linked to. */
+/** The view that is shown, kept in the address's hash: the browser's back button works, and a view can be linked to. */
 import { batch, signal } from '@preact/signals';
 
 export type View = 'chat' | 'models' | 'experts';
 
-/** `#experts/routing` is the part `routing` of the view `experts`. */
+/** `#experts/routing` is the tab `routing` of the view `experts`. */
 function viewOf(hash: string): { view: View; part: string } {
   const [name, part = ''] = hash.slice(1).split('/');
   return { view: name === 'models' || name === 'experts' ? name : 'chat', part };
 }
 
 export const view = signal<View>(viewOf(location.hash).view);
-/** Of a view that has several; empty: the first. */
+/** The tab of a view that has several; empty: the first. */
 export const part = signal(viewOf(location.hash).part);
 
 addEventListener('hashchange', () => {
@@ -21,6 +21,7 @@ addEventListener('hashchange', () => {
   });
 });
 
+/** Shows a view, at its first tab. */
 export function showView(next: View): void {
   if (view.value === next) return;
   location.hash = next === 'chat' ? '' : next;

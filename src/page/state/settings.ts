@@ -1,4 +1,7 @@
-/** What the user can set, and where it is kept. How a conversation is written it keeps itself (writing.ts). */
+/**
+ * The settings of the page, kept in IndexedDB. Each conversation also has generation settings of its own
+ * (generation-settings.ts).
+ */
 import { signal } from '@preact/signals';
 import { get, set } from 'idb-keyval';
 import type { LoadRequest, LossyOptions } from '../../contract/engine-api.ts';
@@ -8,20 +11,20 @@ import { defaultGeneration, type GenerationSettings } from './generation-setting
 export type Appearance = 'system' | 'light' | 'dark';
 
 export interface Settings {
-  /** For new chats and for new texts: as it was set last. */
+  /** For new chats, and for new texts: the settings used last. */
   chatGeneration: GenerationSettings;
   textGeneration: GenerationSettings;
-  /** undefined: automatic. */
+  /** Tokens that the context holds. undefined: automatic, as for the two budgets. */
   context: number | undefined;
   gpuBudgetMegabytes: number | undefined;
   ramBudgetMegabytes: number | undefined;
-  /** Trade exactness for fewer experts read; 0 is exact. See `LossyOptions`. */
+  /** Trade exactness for fewer expert reads; 0 is exact. See `LossyOptions`. */
   residentBias: number;
   skipBelow: number;
-  /** Whether what models have read of conversations is kept on the disk, and how much of it. */
+  /** Whether KV caches of conversations are kept on the disk, and how much space they may take. */
   keepSessions: boolean;
   sessionBudgetMegabytes: number;
-  /** Where new models are kept. */
+  /** Where new models are stored. */
   storageBackend: NonNullable<ImportOptions['storage']>;
   appearance: Appearance;
   lastModelId: string | undefined;
@@ -46,9 +49,10 @@ const KEY = 'settings';
 
 export const settings = signal<Settings>(DEFAULT_SETTINGS);
 
+/** Reads the stored settings and applies the appearance. */
 export async function loadSettings(): Promise<void> {
   settings.value = settingsFrom(await get<StoredSettings>(KEY));
-  showAppearance();
+  applyAppearance();
 }
 
 /** Settings as they are stored. Some had other names before version 0.2. */
@@ -69,29 +73,31 @@ export function settingsFrom({ writing, textWriting, place, ...stored }: StoredS
   };
 }
 
-/** What a new conversation begins with. */
+/** The generation settings of a new conversation. */
 export const newGeneration = (
   { chatGeneration, textGeneration }: Settings,
   kind: 'chat' | 'text',
 ): GenerationSettings => (kind === 'chat' ? chatGeneration : textGeneration);
 
+/** Changes and stores settings. */
 export function changeSettings(changes: Partial<Settings>): void {
   settings.value = { ...settings.value, ...changes };
-  showAppearance();
+  applyAppearance();
   void set(KEY, settings.value);
 }
 
-/** The style sheet's colours are all light-dark(), so the scheme is all there is to say. */
-function showAppearance(): void {
+/** All colours of the style sheets are light-dark() pairs, so setting the colour scheme is enough. */
+function applyAppearance(): void {
   const { appearance } = settings.value;
   document.documentElement.style.colorScheme = appearance === 'system' ? '' : appearance;
 }
 
-/** undefined: exact. */
+/** The settings as options of a request; undefined if they are exact. */
 export function lossyOf({ residentBias, skipBelow }: Settings): LossyOptions | undefined {
   return residentBias > 0 || skipBelow > 0 ? { residentBias, skipBelow } : undefined;
 }
 
+/** The settings as options of a load request. Values that are automatic are left out. */
 export function loadOptionsOf({
   context,
   gpuBudgetMegabytes,

@@ -1,14 +1,16 @@
-/** Which experts a text was routed to, as signals. Read and shown by the experts view; set by services/text-routing.ts. */
+/**
+ * Which experts a text was routed to, as signals. Read and shown by the experts view; set by services/text-routing.ts.
+ */
 import { signal } from '@preact/signals';
 import type { LayerRouting, ScoreResult } from '../../contract/engine-api.ts';
 import type { ModelConfig } from '../../contract/import-api.ts';
 
 /** Shown until the user pastes a text. */
 export const SAMPLE_TEXT =
-  'The old clock in the hall struck nine, and still nobody came. Anna put down her book and went to the window. ' +
-  '"It is raining again," she said, "and the road must be deep in mud by now." Her brother did not answer. He had looked into the ' +
-  'fire since supper, as if the letter that he had burned there could still be read. At last there was a sound of wheels, and the ' +
-  'dog, which had slept under the table, rose and walked slowly to the door.';
+  'The old clock in the hall struck nine, and still nobody came. Anna put down her book and went to the window. "It ' +
+  'is raining again," she said, "and the road must be deep in mud by now." Her brother did not answer. He had ' +
+  'looked into the fire since supper, as if the letter that he had burned there could still be read. At last there ' +
+  'was a sound of wheels, and the dog, which had slept under the table, rose and walked slowly to the door.';
 
 /** A text that the model has read, with its routing. */
 export interface Reading {

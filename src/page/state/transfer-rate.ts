@@ -1,19 +1,22 @@
-/** How fast bytes come, over the last seconds: a mean since the start would hide a network that has become slow. Pure. */
+/** Transfer rate over the last seconds. A mean since the start would hide a network that has become slow. Pure. */
+
+/** The rate is measured over this time. */
 const WINDOW_MS = 8000;
 
 export interface Rate {
-  /** Oldest first; the first one is at most a window old. */
+  /** Bytes transferred in total at a time in milliseconds. Oldest first; the first is at most one window old. */
   samples: { at: number; bytes: number }[];
 }
 
 export const newRate = (): Rate => ({ samples: [] });
 
+/** @param bytes transferred in total  @param at time in milliseconds */
 export function addSample({ samples }: Rate, bytes: number, at: number): Rate {
   const kept = samples.filter((sample) => at - sample.at <= WINDOW_MS);
   return { samples: [...(kept.length > 0 ? kept : samples.slice(-1)), { at, bytes }] };
 }
 
-/** Bytes a second; undefined until there is something to measure. */
+/** Bytes per second; undefined until the samples span 200 ms. */
 export function bytesPerSecond({ samples }: Rate): number | undefined {
   const [first, last] = [samples[0], samples.at(-1)];
   if (!first || !last || last.at - first.at < 200) return undefined;

@@ -1,11 +1,14 @@
-/** What a tab or the device remembers by name. Where the browser forbids it (cookies blocked), even to name the storage throws: then nothing is remembered. */
+/**
+ * Small values in sessionStorage (this tab) or localStorage (this device). If the browser blocks storage, even reading
+ * the property `localStorage` throws; then nothing is remembered.
+ */
 type WebStorageName = 'sessionStorage' | 'localStorage';
 
 export function remember(area: WebStorageName, key: string, value: string): void {
   try {
     globalThis[area].setItem(key, value);
   } catch {
-    // Forgotten with the page.
+    // Blocked, or full: the value lasts as long as the page.
   }
 }
 
