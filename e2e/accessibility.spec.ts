@@ -83,7 +83,7 @@ test('axe finds no problem on any view', async ({ page, server }) => {
   await page.getByRole('button', { name: 'Show sidebar' }).click();
   await expectNoFindings(page, 'drawer');
   await page.goto(`${server.origin}/embed.html`);
-  await expect(page.getByText('This page is made to be embedded')).toBeVisible();
+  await expect(page.getByText('This page is for embedding')).toBeVisible();
   await expectNoFindings(page, 'embedded page');
 });
 

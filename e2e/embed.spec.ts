@@ -2,7 +2,7 @@
 import type { Page } from '@playwright/test';
 import { expect, startServer, type TestServer, test } from './fixtures.ts';
 
-/** The embedding page; its origin differs from the fixture's by the port. */
+/** Serves the embedding page. Its port, and so its origin, differs from the fixture's. */
 let other: TestServer;
 test.beforeAll(async () => {
   other = await startServer();
@@ -19,24 +19,21 @@ test('a page of another origin runs the model in a frame: streaming, usage, abor
   await openExample(page, server);
   await expect(page.frameLocator('iframe').getByText(`mixtab works here for ${other.origin}`)).toBeVisible();
   const answer = page.getByLabel('Answer');
-  await page.getByRole('button', { name: 'Go on' }).click();
+  await page.getByRole('button', { name: 'Continue' }).click();
   await expect(page.getByText('60 tokens.')).toBeVisible();
   const whole = await answer.innerText();
   expect(whole.startsWith('Once upon a time')).toBe(true);
   expect(whole.length).toBeGreaterThan(80);
 
-  // The same seed gives the same text; stopped, it is a beginning of it.
-  await page.getByRole('button', { name: 'Go on' }).click();
+  // The same seed gives the same text. A stopped answer is the beginning of it.
+  await page.getByRole('button', { name: 'Continue' }).click();
   await expect.poll(async () => (await answer.innerText()).length).toBeGreaterThan(30);
   await page.getByRole('button', { name: 'Stop' }).click();
   await expect(page.getByText(/^Stopped\.$|^60 tokens\.$/)).toBeVisible();
   expect(whole.startsWith((await answer.innerText()).trimEnd())).toBe(true);
 });
 
-test('the frame answers no origin but the one that was named, and the page hears no other window', async ({
-  page,
-  server,
-}) => {
+test('the frame answers only the named origin, and the page listens only to the frame', async ({ page, server }) => {
   await page.goto(`${other.origin}/cli.html`);
   const heard = await page.evaluate(async (origin) => {
     const replies: unknown[] = [];
@@ -63,7 +60,7 @@ test('the frame answers no origin but the one that was named, and the page hears
     { mixtab: 1, id: 1, result: [] },
   ]);
 
-  // A reply that another window sends is not taken for the frame's.
+  // A reply from another window is ignored.
   await openExample(page, server);
   const list = await page.evaluate(async (embedUrl) => {
     const library = '/mixtab-client.js';
@@ -79,7 +76,7 @@ test('the frame answers no origin but the one that was named, and the page hears
 
 type Client = import('../src/client/mixtab.ts').Mixtab;
 
-/** A page elsewhere whose client has a chat model; the client is left on `window.client`. */
+/** Opens a page of another origin, imports and loads a chat model there, and puts the client on `window.client`. */
 async function withChatModel(page: Page, server: TestServer): Promise<void> {
   await page.goto(`${other.origin}/cli.html`);
   await page.evaluate(
@@ -95,7 +92,7 @@ async function withChatModel(page: Page, server: TestServer): Promise<void> {
   );
 }
 
-test('every option of a request does what it says, from another origin', async ({ page, server }) => {
+test('every option of a request has its effect, from another origin', async ({ page, server }) => {
   await withChatModel(page, server);
   const seen = await page.evaluate(async () => {
     const { completions, chat } = (window as unknown as { client: Client }).client;
@@ -106,7 +103,7 @@ test('every option of a request does what it says, from another origin', async (
       (await completions.create({ ...base, ...more })).choices[0].text;
     const drawn = (seed: number) => textOf({ temperature: 1.5, seed });
     const messages = [{ role: 'user' as const, content: 'the first' }];
-    const told = await chat.completions.create({
+    const whole = await chat.completions.create({
       messages,
       max_tokens: 4,
       temperature: 0,
@@ -127,7 +124,7 @@ test('every option of a request does what it says, from another origin', async (
     return {
       greedy,
       logprobs,
-      told,
+      whole,
       chunks,
       again: await textOf({}),
       // The synthetic vocabulary: 259 special tokens and bytes, a space, then the characters from ! on.
@@ -140,7 +137,7 @@ test('every option of a request does what it says, from another origin', async (
       plain: await textOf({ max_tokens: 40 }),
     };
   });
-  const { greedy, logprobs, told, chunks } = seen;
+  const { greedy, logprobs, whole, chunks } = seen;
   const { text } = greedy.choices[0];
   expect(seen.again).toBe(text);
   expect(greedy.choices[0].finish_reason).toBe('length');
@@ -160,26 +157,26 @@ test('every option of a request does what it says, from another origin', async (
   expect(seen.seeds[1]).toBe(seen.seeds[0]);
   expect(seen.seeds[2]).not.toBe(seen.seeds[0]);
   expect(seen.biased).toBe('QQQ');
-  // A greedy model of random weights repeats itself; penalties make it move on.
+  // With random weights, greedy answers repeat themselves. Penalties prevent that.
   expect(seen.presence).not.toBe(seen.plain);
   expect(seen.frequency).not.toBe(seen.plain);
-  // Chat: the same answer whole and in chunks, with the same log-probabilities.
-  const content = told.choices[0].logprobs!.content;
-  expect(content.map(({ token }) => token).join('')).toBe(told.choices[0].message.content);
+  // Chat: the whole answer and the streamed one are equal, and so are their log-probabilities.
+  const content = whole.choices[0].logprobs!.content;
+  expect(content.map(({ token }) => token).join('')).toBe(whole.choices[0].message.content);
   expect(content.every(({ top_logprobs }) => top_logprobs.length === 3)).toBe(true);
   expect(content[0].top_logprobs[0]).toMatchObject({
     token: content[0].token,
     bytes: content[0].bytes,
     logprob: content[0].logprob,
   });
-  expect(chunks.map(({ choices }) => choices[0]?.delta.content ?? '').join('')).toBe(told.choices[0].message.content);
+  expect(chunks.map(({ choices }) => choices[0]?.delta.content ?? '').join('')).toBe(whole.choices[0].message.content);
   expect(chunks.flatMap(({ choices }) => choices[0]?.logprobs?.content ?? []).map(({ logprob }) => logprob)).toEqual(
     content.map(({ logprob }) => logprob),
   );
-  expect(chunks.at(-1)).toMatchObject({ choices: [], usage: told.usage });
+  expect(chunks.at(-1)).toMatchObject({ choices: [], usage: whole.usage });
 });
 
-test('answers are held to a JSON schema, whole and in chunks, and one that cannot be kept is refused', async ({
+test('answers conform to a JSON schema, whole and streamed, and an unsupported schema is rejected', async ({
   page,
   server,
 }) => {
@@ -234,7 +231,7 @@ test('answers are held to a JSON schema, whole and in chunks, and one that canno
   expect(seen.refused).toEqual({ code: 'bad-request', message: expect.stringContaining('uniqueItems') });
 });
 
-test('routing and metrics come over the messages as plain data', async ({ page, server }) => {
+test('routing and metrics arrive as plain data', async ({ page, server }) => {
   await withChatModel(page, server);
   const { routing, metrics } = await page.evaluate(async () => {
     const client = (window as unknown as { client: Client }).client;
@@ -244,7 +241,7 @@ test('routing and metrics come over the messages as plain data', async ({ page, 
   expect(routing.choices.length).toBe(routing.pieces.length);
   expect(routing.layers.length).toBe(2);
   for (const layers of routing.choices) for (const chosen of layers) expect(new Set(chosen).size).toBe(2);
-  // Use is the share of each expert in the choices that were told.
+  // `use` is the share of each expert in the selections that were reported.
   const counts = new Array(8).fill(0);
   for (const [first] of routing.choices) for (const expert of first) counts[expert]++;
   const total = counts.reduce((a, b) => a + b);

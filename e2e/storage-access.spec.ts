@@ -75,11 +75,11 @@ test("a frame on another site uses the site's own models after a click, and neve
   const context = await openBrowser('allowed');
   await importOnSite(context, server, '/chat.gguf');
   const { page, frame } = await embed(context, server);
-  await expect(frame.getByText('apart for 127.0.0.1')).toBeVisible();
+  await expect(frame.getByText('not available on 127.0.0.1')).toBeVisible();
   expect(await names(page)).toEqual([]);
 
   await frame.getByRole('button', { name: /^Use the models I have on localhost/ }).click();
-  await expect(frame.getByText(/^One model of localhost:\d+ can be used here too/)).toBeVisible();
+  await expect(frame.getByText(/^One model of localhost:\d+ can now be used here/)).toBeVisible();
   expect(await names(page)).toEqual(['Tiny Chat']);
 
   const result = await page.evaluate(async (url) => {
@@ -138,9 +138,9 @@ test('if the browser denies access, the frame says so and works with its own sto
   await expectNoFindings(page, 'example');
   expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBe(375);
   await frame.getByRole('button', { name: /^Use the models I have/ }).click();
-  await expect(frame.getByText('The browser did not allow more')).toBeVisible();
+  await expect(frame.getByText('The browser denied access')).toBeVisible();
   await expectNoFindings(page, 'example, not allowed');
-  await page.getByRole('button', { name: 'Go on' }).click();
+  await page.getByRole('button', { name: 'Continue' }).click();
   await expect(page.getByText('60 tokens.')).toBeVisible();
   await context.close();
 });
@@ -150,5 +150,5 @@ test('a frame on the same site shows no notice', async ({ page, server }) => {
   const frame = page.frameLocator('iframe');
   await expect(frame.getByText(`mixtab works here for ${other.origin}.`)).toBeVisible();
   await expect(frame.getByRole('button')).toHaveCount(0);
-  await expect(frame.getByText('apart for')).toBeHidden();
+  await expect(frame.getByText('separate storage')).toBeHidden();
 });

@@ -1,4 +1,4 @@
-/** Builds the page into dist/ where a source is newer than the last build. Needs node_modules. */
+/** Builds the page into dist/ if a source is newer than the last build. Needs node_modules. */
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
@@ -23,7 +23,7 @@ function newest(path) {
   return Math.max(stat.mtimeMs, ...readdirSync(path).map((name) => newest(join(path, name))));
 }
 
-/** @param {{ quiet?: boolean }} [options] `quiet` prints only what went wrong */
+/** @param {{ quiet?: boolean }} [options] `quiet` prints only errors */
 export function ensureBuild({ quiet = false } = {}) {
   const built = join(ROOT, 'dist', 'index.html');
   const sources = SOURCES.map((path) => join(ROOT, path)).filter(existsSync);

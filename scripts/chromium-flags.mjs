@@ -1,13 +1,13 @@
 /**
- * The one place for the flags that every Chromium of this project gets: tests, command line, `npm start -- --open`.
- * Plain JavaScript without dependencies, because the scripts that use it run before node_modules exists.
+ * The flags for every Chromium that this project starts: tests, command line, `npm start -- --open`. Plain JavaScript
+ * without dependencies, because scripts use it before node_modules exists.
  */
 import { accessSync, constants, existsSync, readdirSync } from 'node:fs';
 import { platform } from 'node:process';
 
-/** Same behaviour on every machine, and no traffic that the page did not ask for. */
+/** For the same behaviour on every machine, and no network traffic besides the page's own. */
 const COMMON_FLAGS = [
-  // Without this flag WebGPU stays off where Chromium has the driver on its block list, or on Linux at all.
+  // Without it, WebGPU is off on Linux, and on other systems if the driver is on Chromium's blocklist.
   '--enable-unsafe-webgpu',
   '--no-first-run',
   '--no-default-browser-check',
@@ -17,10 +17,10 @@ const COMMON_FLAGS = [
   '--disable-quic',
 ];
 
-/** WebGPU on SwiftShader, the software Vulkan that comes with Chromium. */
+/** WebGPU on SwiftShader, the software implementation of Vulkan that is part of Chromium. */
 const SOFTWARE_ADAPTER_FLAGS = ['--use-webgpu-adapter=swiftshader'];
 
-/** WebGPU on a real GPU where no display is connected; `disable-vulkan-surface` because there is nothing to show on. */
+/** WebGPU on a real GPU without a display. `disable-vulkan-surface`, because there is no surface to draw on. */
 const HEADLESS_LINUX_GPU_FLAGS = [
   '--ignore-gpu-blocklist',
   '--use-angle=vulkan',
@@ -28,10 +28,10 @@ const HEADLESS_LINUX_GPU_FLAGS = [
   '--disable-vulkan-surface',
 ];
 
-/** Chromium refuses to start its sandbox as root, which is what most CI machines run as. */
+/** Chromium cannot sandbox itself as root, the user on most CI machines. */
 const ROOT_FLAGS = ['--no-sandbox'];
 
-/** Device nodes of Linux drivers that Chromium could use: DRM (AMD, Intel, nouveau), NVIDIA, Windows' GPU in WSL. */
+/** Device nodes of the Linux drivers that Chromium can use: DRM (AMD, Intel, nouveau), NVIDIA, and the Windows GPU in WSL. */
 function linuxGpuNodes() {
   const drm = existsSync('/dev/dri') ? readdirSync('/dev/dri').filter((name) => name.startsWith('renderD')) : [];
   return [...drm.map((name) => `/dev/dri/${name}`), '/dev/nvidia0', '/dev/dxg'];
@@ -42,11 +42,11 @@ function isUsable(path) {
     accessSync(path, constants.R_OK | constants.W_OK);
     return true;
   } catch {
-    return false; // not there, or not ours to open: the same for a browser
+    return false; // missing, or not accessible to this user and so not to a browser
   }
 }
 
-/** Whether this machine has a GPU that a browser could use. `MIXTAB_GPU=software` or `hardware` overrides. */
+/** Whether this machine has a GPU that a browser can use. `MIXTAB_GPU=software` or `hardware` overrides the detection. */
 export function hasGpu(env = process.env) {
   if (env.MIXTAB_GPU === 'software') return false;
   if (env.MIXTAB_GPU === 'hardware') return true;
@@ -54,10 +54,10 @@ export function hasGpu(env = process.env) {
 }
 
 /**
- * Command-line flags for Chromium.
- * @param {{ headless?: boolean, env?: NodeJS.ProcessEnv }} [options] `headless` (default true) only adds what a GPU
- *   without a display needs; the flag that hides the window is the launcher's. `MIXTAB_CHROMIUM_FLAGS` (separated by
- *   spaces) are added last, and Chromium takes the last of two contradicting flags.
+ * Returns the command-line flags for Chromium.
+ * @param {{ headless?: boolean, env?: NodeJS.ProcessEnv }} [options] `headless` (default true) adds the flags for a GPU
+ *   without a display. It does not hide the window; the launcher does. The flags in `MIXTAB_CHROMIUM_FLAGS`, separated by
+ *   spaces, come last, and Chromium uses the last of two contradicting flags.
  * @returns {string[]}
  */
 export function chromiumFlags({ headless = true, env = process.env } = {}) {

@@ -1,6 +1,6 @@
 /**
- * Finds a Chromium, or installs one from the system's packages. Plain JavaScript without dependencies, because it runs
- * before node_modules exists. As a program it prints the path: `node scripts/chromium.mjs`.
+ * Finds a Chromium, or installs the system's package. Plain JavaScript without dependencies, because it runs before
+ * node_modules exists. `node scripts/chromium.mjs` prints the path.
  */
 import { spawnSync } from 'node:child_process';
 import { accessSync, constants, existsSync, readdirSync, statSync } from 'node:fs';
@@ -8,14 +8,14 @@ import { homedir, platform } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 
-/** Debian's /usr/bin/chromium is a shell script that adds flags of its own; these are the programs behind such. */
+/** /usr/bin/chromium of Debian is a shell script that adds its own flags. These are the programs that such scripts start. */
 const BEHIND_WRAPPER = ['/usr/lib/chromium/chromium', '/opt/google/chrome/chrome'];
 const COMMANDS = ['chromium', 'chromium-browser', 'google-chrome-stable', 'google-chrome', 'microsoft-edge'];
 const MAC_APPS = [
   '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome',
   '/Applications/Chromium.app/Contents/MacOS/Chromium',
 ];
-/** Where Playwright's download of a browser keeps its program, by system. */
+/** Paths of the program in Playwright's browser downloads, for each system. */
 const PLAYWRIGHT_PROGRAMS = [
   'chrome-linux64/chrome',
   'chrome-linux/chrome',
@@ -34,7 +34,7 @@ function isProgram(path) {
   }
 }
 
-/** Newest Chromium that `playwright install chromium` left on this machine. */
+/** The newest Chromium that `playwright install chromium` has installed. */
 function playwrightChromium(env) {
   const caches = { darwin: 'Library/Caches', win32: 'AppData/Local' };
   const root = env.PLAYWRIGHT_BROWSERS_PATH || join(homedir(), caches[platform()] ?? '.cache', 'ms-playwright');
@@ -55,12 +55,15 @@ function systemChromium(env) {
 
 /**
  * @param {NodeJS.ProcessEnv} [env]
- * @returns {{ path: string, origin: string } | undefined} undefined where this machine has none
- * @throws where MIXTAB_CHROMIUM is set to something that can't be run
+ * @returns {{ path: string, origin: string } | undefined} undefined if there is none
+ * @throws if MIXTAB_CHROMIUM is not an executable file
  */
 export function findChromium(env = process.env) {
   if (env.MIXTAB_CHROMIUM) {
-    if (!isProgram(env.MIXTAB_CHROMIUM)) throw new Error(`MIXTAB_CHROMIUM=${env.MIXTAB_CHROMIUM} is not a program.`);
+    if (!isProgram(env.MIXTAB_CHROMIUM))
+      throw new Error(
+        `MIXTAB_CHROMIUM=${env.MIXTAB_CHROMIUM} is not an executable file. Set it to the path of a Chromium.`,
+      );
     return { path: env.MIXTAB_CHROMIUM, origin: 'MIXTAB_CHROMIUM' };
   }
   const own = playwrightChromium(env);
@@ -69,7 +72,7 @@ export function findChromium(env = process.env) {
   return system ? { path: system, origin: "the system's" } : undefined;
 }
 
-/** Installs Debian's package. Output goes to stderr: stdout belongs to the caller's result. */
+/** Installs Debian's package. Its output goes to stderr, because stdout is for the caller's result. */
 function installChromium() {
   const apt = (...args) => {
     const command = process.getuid?.() === 0 ? ['apt-get', ...args] : ['sudo', '-n', 'apt-get', ...args];
@@ -79,23 +82,23 @@ function installChromium() {
     });
     return status === 0;
   };
-  apt('update', '-q'); // a stale list of packages may still do, so its failure is not the end
+  apt('update', '-q'); // may fail: an old package list can be good enough
   return apt('install', '-q', '-y', '--no-install-recommends', 'chromium');
 }
 
 /**
- * Finds a Chromium, installing it where there is none, and says on stderr which one it is.
+ * Finds a Chromium, or installs one, and prints on stderr which one it is.
  * @returns {string} path of the program
  */
 export function ensureChromium(env = process.env) {
   let found = findChromium(env);
   if (!found && existsSync('/etc/debian_version')) {
-    console.error("No Chromium on this machine: installing the system's package.");
+    console.error("Found no Chromium. Installing the system's package ...");
     if (installChromium()) found = findChromium(env);
   }
   if (!found) {
     throw new Error(
-      'No Chromium found. Install one (Debian: apt-get install chromium; elsewhere: npx playwright install chromium) ' +
+      'Found no Chromium. Install one (Debian: apt-get install chromium; elsewhere: npx playwright install chromium) ' +
         'or set MIXTAB_CHROMIUM to its path.',
     );
   }

@@ -5,7 +5,10 @@ import { ROOT } from './dependencies.mjs';
 
 export const CLIENT_FILE = 'mixtab-client.js';
 
-/** A build of its own, because a page's build splits shared modules into files with changing names. */
+/**
+ * Builds the library separately from the page, because the page's build splits shared modules into files with changing
+ * names.
+ */
 export async function buildClientLibrary(outDir) {
   await build({
     configFile: false,

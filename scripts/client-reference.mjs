@@ -74,7 +74,7 @@ function removeInherited(project) {
 function toPage(markdown) {
   const { status, stdout } = spawnSync('npx', ['biome', 'format', `--stdin-file-path=${REFERENCE}`], {
     cwd: ROOT,
-    input: `${HEADER}\n${markdown}`,
+    input: `${HEADER}\n${markdown.replaceAll(/[ \t]+$/gm, '')}`,
     encoding: 'utf8',
     stdio: ['pipe', 'pipe', 2],
   });

@@ -1,4 +1,4 @@
-/** The command line: `npm run -s mixtab -- COMMAND`. See USAGE in cli/options.ts. */
+/** The command line, `npm run -s mixtab -- COMMAND`. USAGE in cli/options.ts lists the commands and options. */
 import { createWriteStream, existsSync, openAsBlob, readFileSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
@@ -29,7 +29,7 @@ function modelArgument(model: string): ModelArgument {
   if (model === 'builtin') return { kind: 'builtin' };
   if (/^https?:\/\//.test(model)) return { kind: 'url', url: model };
   if (existsSync(model)) return { kind: 'file', path: model };
-  throw new MixtabError('source-unreachable', `There is no file ${model}.`, 'Give a path, a URL, or builtin.');
+  throw new MixtabError('source-unreachable', `There is no file ${model}.`, 'Pass a path, a URL or builtin.');
 }
 
 async function openModel(model: string): Promise<ByteSource> {
@@ -42,7 +42,7 @@ async function openModel(model: string): Promise<ByteSource> {
 }
 
 function readText(path: string): string {
-  if (!existsSync(path)) throw new MixtabError('bad-request', `There is no file ${path}.`);
+  if (!existsSync(path)) throw new MixtabError('bad-request', `There is no file ${path}.`, 'Check the path.');
   return readFileSync(path, 'utf8');
 }
 
@@ -51,13 +51,17 @@ function readJson(path: string): Record<string, unknown> {
     return JSON.parse(readText(path)) as Record<string, unknown>;
   } catch (error) {
     if (error instanceof MixtabError) throw error;
-    throw new MixtabError('bad-request', `${path} is no JSON: ${(error as Error).message}.`);
+    throw new MixtabError(
+      'bad-request',
+      `${path} is not valid JSON: ${(error as Error).message.slice(0, 100)}.`,
+      'Correct the file.',
+    );
   }
 }
 
 const print = (value: unknown): void => console.log(JSON.stringify(value));
 
-/** What `generate` and `perplexity` have in common. */
+/** The options that `generate` and `perplexity` share. */
 function loadOptions(options: Options<'generate'> | Options<'perplexity'>): Omit<LoadRequest, 'modelId'> {
   const { context, 'gpu-budget': gpuBudget, 'ram-budget': ramBudget } = options;
   return {
@@ -92,10 +96,10 @@ async function perplexity(options: Options<'perplexity'>): Promise<void> {
   const percent = (share: number): string => `${(100 * share).toFixed(1)} %`;
   console.log(
     [
-      `\r${result.tokens} tokens: perplexity ${result.perplexity.toFixed(4)}, ${result.nll.toFixed(4)} nats a token, ${result.bitsPerByte.toFixed(4)} bits a byte`,
+      `\r${result.tokens} tokens: perplexity ${result.perplexity.toFixed(4)}, ${result.nll.toFixed(4)} nats per token, ${result.bitsPerByte.toFixed(4)} bits per byte`,
       ...result.routing.map(
         ({ use, sameFirst, sameAny }, layer) =>
-          `layer ${layer}: use ${use.map(percent).join(' ')}; same first choice as the token before ${percent(sameFirst)}, one in common ${percent(sameAny)}`,
+          `layer ${layer}: use ${use.map(percent).join(' ')}; same first expert as the previous token ${percent(sameFirst)}, any in common ${percent(sameAny)}`,
       ),
     ].join('\n'),
   );
@@ -167,7 +171,7 @@ async function inspect(options: Options<'inspect'>): Promise<void> {
 
 async function synth(options: Options<'synth'>): Promise<void> {
   if ((options.out === undefined) === (options.serve === undefined)) {
-    throw new MixtabError('bad-request', 'synth needs either --out FILE or --serve PORT.');
+    throw new MixtabError('bad-request', 'synth needs either --out FILE or --serve PORT.', 'Pass exactly one of them.');
   }
   const files = synthFiles(options);
   const bytes = files.reduce((sum, { file }) => sum + file.size, 0);
@@ -187,11 +191,11 @@ async function synth(options: Options<'synth'>): Promise<void> {
   const { origin } = await serve(undefined, ranged, options.serve);
   const url = `${origin}/${files[0].name}`;
   if (options.json) print({ url, bytes });
-  else console.log(`${url}: ${bytes} bytes; Ctrl-C ends it`);
-  await new Promise(() => {}); // until it is ended from outside
+  else console.log(`${url}: ${bytes} bytes; press Ctrl-C to stop`);
+  await new Promise(() => {}); // serves until the process is stopped
 }
 
-/** One file, or with --split the parts, under their names. */
+/** The files to write or serve, with their names: one, or with --split several parts. */
 function synthFiles(options: Options<'synth'>): { name: string; file: SynthFile }[] {
   const name = options.out === undefined ? 'model.gguf' : basename(options.out);
   const { split: count = 1 } = options;
@@ -203,7 +207,8 @@ function synthFiles(options: Options<'synth'>): { name: string; file: SynthFile 
       file,
     }));
   } catch (error) {
-    if (error instanceof RangeError) throw new MixtabError('bad-request', `${error.message}.`);
+    if (error instanceof RangeError)
+      throw new MixtabError('bad-request', `${error.message}.`, 'See npm run -s mixtab -- help.');
     throw error;
   }
 }

@@ -1,6 +1,6 @@
 /**
- * `npm run -s pack:client`: the client library as an npm package, in dist-client/ and as a tarball beside it there. Prints the tarball's path.
- * Its declarations are the compiler's own, of the library's entry and what it refers to.
+ * `npm run -s pack:client`: packs the client library as an npm package into dist-client/ and prints the tarball's path.
+ * The package contains the compiler's declarations of the library's entry and of all modules that it refers to.
  */
 import { spawnSync } from 'node:child_process';
 import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -19,7 +19,7 @@ function run(command, args, cwd = ROOT) {
   return stdout;
 }
 
-/** Writes a declaration and all that it refers to, by names that resolve outside this project too. */
+/** Copies a declaration file and all that it imports. Imports get the extension .js, which resolves in other projects. */
 function copyDeclaration(from, path, to, done = new Set()) {
   if (done.has(path)) return;
   done.add(path);

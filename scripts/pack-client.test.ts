@@ -1,4 +1,4 @@
-/** The npm package as others meet it: packed, installed into a folder of its own, type-checked against, imported. */
+/** Tests the npm package as its users see it: packed, installed in another folder, type-checked and imported. */
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -40,7 +40,7 @@ beforeAll(() => {
   run('npm', ['install', '--offline', '--no-audit', '--no-fund', tarball]);
 }, 600_000);
 
-it('has code, types, licence and a README, and no dependency', () => {
+it('contains code, types, licence and README, and has no dependencies', () => {
   const installed = join(folder, 'node_modules', 'mixtab-client');
   for (const file of ['mixtab-client.js', 'types/client/mixtab.d.ts', 'LICENSE', 'README.md'])
     expect(existsSync(join(installed, file)), file).toBe(true);
@@ -50,7 +50,7 @@ it('has code, types, licence and a README, and no dependency', () => {
   expect([manifest.dependencies, manifest.private]).toEqual([undefined, undefined]);
 });
 
-it('type-checks, strictly, its declarations included', () => {
+it('type-checks strictly, including its declarations', () => {
   writeFileSync(join(folder, 'consumer.ts'), CONSUMER);
   writeFileSync(
     join(folder, 'tsconfig.json'),
@@ -71,7 +71,7 @@ it('type-checks, strictly, its declarations included', () => {
   run('node', [join(ROOT, 'node_modules', 'typescript', 'bin', 'tsc'), '-p', '.']);
 }, 300_000);
 
-it('is imported where there is no window', () => {
+it('can be imported without a window', () => {
   const script =
     "import('mixtab-client').then(({ createMixtab, MixtabError }) => console.log(typeof createMixtab, new MixtabError('busy', 'x').code))";
   expect(run('node', ['-e', script])).toBe('function busy');

@@ -1,6 +1,7 @@
 /**
- * `npm start [-- --port N] [--open] [--dev]`: installs and builds what is missing, serves the page and prints
- * its address. `--open` opens it in a Chromium with WebGPU, on the software adapter where there is no GPU.
+ * `npm start [-- --port N] [--open] [--dev]`: installs dependencies and builds if needed, serves the page and prints its
+ * address. `--open` opens it in a Chromium with WebGPU, on the software adapter if there is no GPU. `--dev` serves the
+ * sources and reloads the page when they change.
  */
 import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -17,7 +18,7 @@ const { values } = parseArgs({
 });
 const port = Number(values.port);
 if (!Number.isInteger(port) || port < 0 || port > 65535) {
-  process.stderr.write(`--port ${values.port} is no port number.\n`);
+  process.stderr.write(`--port ${values.port} is not a port number. Use one from 0 to 65535.\n`);
   process.exit(2);
 }
 
@@ -41,9 +42,9 @@ async function serveSources() {
 }
 
 function openPage(url) {
-  // Without a display Chromium still runs, but there is no window to look at.
+  // Without a display Chromium runs, but shows no window.
   const headless = process.platform === 'linux' && !process.env.DISPLAY && !process.env.WAYLAND_DISPLAY;
-  if (headless) process.stderr.write('There is no display: the page is opened without a window.\n');
+  if (headless) process.stderr.write('There is no display, so Chromium opens the page without a window.\n');
   const profile = mkdtempSync(join(tmpdir(), 'mixtab-profile-'));
   const browser = spawn(
     ensureChromium(),

@@ -1,6 +1,6 @@
 /**
- * `npm test`: installs what is missing, then checks (types, lint, import rules), tests in Node, tests in
- * Chromium on a WebGPU adapter, and whole journeys with Playwright. The last line is the whole count.
+ * `npm test`: installs what is missing, then runs the checks (types, lint, import rules), the tests in Node, the tests in
+ * Chromium on a WebGPU adapter, and the end-to-end tests. The last line of the output has the total counts.
  */
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -25,11 +25,11 @@ function read(report) {
   try {
     return JSON.parse(readFileSync(report, 'utf8'));
   } catch {
-    return undefined; // the runner broke before it could write
+    return undefined; // the runner crashed before it wrote the report
   }
 }
 
-/** A layer that ran nothing, or whose runner failed although no test did, counts as one failure. */
+/** Counts a layer as failed once if it ran no test, or if its runner failed although no test did. */
 function counted(name, ok, passed, failed) {
   const broken = failed === 0 && (!ok || passed === 0);
   console.log(`${name}: ${passed} passed, ${failed + (broken ? 1 : 0)} failed`);
@@ -60,7 +60,7 @@ function playwright() {
   const file = join(reports, 'e2e.json');
   const ok = run('npx', ['playwright', 'test', '--reporter=list,json'], { PLAYWRIGHT_JSON_OUTPUT_NAME: file });
   const stats = read(file)?.stats;
-  if (stats?.flaky) console.log(`e2e: ${stats.flaky} of these passed only at the second try (flaky, named above)`);
+  if (stats?.flaky) console.log(`e2e: ${stats.flaky} of these passed only on retry (listed above as flaky)`);
   return counted('e2e', ok, (stats?.expected ?? 0) + (stats?.flaky ?? 0), stats?.unexpected ?? 0);
 }
 

@@ -1,4 +1,4 @@
-/** Runs the page's workers in a real headless Chromium. */
+/** Runs the page's workers in a headless Chromium. */
 import { basename, join } from 'node:path';
 import type { BrowserContext, Page } from 'playwright';
 import type { Answer, CliPage } from '../../src/cli/page.ts';
@@ -11,12 +11,15 @@ import { partPaths } from './part-paths.ts';
 import { withProfile } from './profile.ts';
 import { fileRanged, type Ranged, serve } from './server.ts';
 
-/** Where a model comes from, as the command line names it. */
+/** The value of --model. */
 export type ModelArgument = { kind: 'builtin' } | { kind: 'url'; url: string } | { kind: 'file'; path: string };
 
 /** A running Chromium with `cli.html` open. */
 export interface CliBrowser {
-  /** Calls the page; @throws MixtabError as the workers threw it */
+  /**
+   * Calls a method of the page.
+   * @throws MixtabError the error that the workers threw
+   */
   call<Name extends keyof CliPage>(name: Name, ...args: Parameters<CliPage[Name]>): Promise<ResultOf<Name>>;
   origin: string;
   page: Page;
@@ -28,7 +31,7 @@ type ResultOf<Name extends keyof CliPage> = Awaited<ReturnType<CliPage[Name]>> e
 export interface BrowserOptions {
   /** Resources by path, served by byte ranges beside the page. */
   ranged?: Record<string, Ranged>;
-  /** A profile to keep; without one a new one is made and removed. Its models belong to `port`'s origin. */
+  /** Folder of a profile to keep. Its models belong to the origin with `port`. Default: a temporary profile. */
   profile?: string;
   port?: number;
   onText?: (text: string) => void;
@@ -72,7 +75,7 @@ async function callPage<Name extends keyof CliPage>(
   return answer.result;
 }
 
-/** What has to be served for a model, and where the page finds it. */
+/** Returns the files to serve for a model, and the source that the page imports it from. */
 export function modelSource(model: ModelArgument): {
   ranged: Record<string, Ranged>;
   source: (origin: string) => ModelSource;
@@ -86,7 +89,7 @@ export function modelSource(model: ModelArgument): {
   };
 }
 
-/** Imports and loads a model in a browser of its own, and scores a text. */
+/** Imports and loads a model in a new browser and scores a text. */
 export function scoreInBrowser(
   model: ModelArgument,
   load: Omit<LoadRequest, 'modelId'>,
@@ -102,13 +105,16 @@ export function scoreInBrowser(
   });
 }
 
-/** What `generate --json` prints. */
+/** The output of `generate --json`. */
 export interface CliResult extends Omit<GenerateResult, 'timings'> {
   timings: { importMs: number; loadMs: number } & GenerateResult['timings'];
   adapter: { vendor: string; architecture: string; features: string[] };
 }
 
-/** @param onText gets the text of each token as it comes */
+/**
+ * Imports and loads a model in a new browser and generates text.
+ * @param onText receives the text of each token
+ */
 export function generateInBrowser(
   model: ModelArgument,
   load: Omit<LoadRequest, 'modelId'>,

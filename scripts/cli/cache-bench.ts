@@ -1,4 +1,4 @@
-/** `bench`: how often each cache policy finds the experts of a real text in its slots. */
+/** `bench`: the hit rates of cache policies on the experts that a text selects. */
 import type { LayerRouting } from '../../src/contract/engine-api.ts';
 import { agedLfu, belady, layerTraces, lru, type Policy } from '../../workers/experts/replay.ts';
 
@@ -12,12 +12,12 @@ const POLICIES: Record<string, Policy> = {
 
 export interface CacheBench {
   tokens: number;
-  /** Hit rate of each policy by slots in a layer. */
+  /** Hit rate of each policy, by the number of slots per layer. */
   hitRates: { slots: number; rates: Record<string, number> }[];
 }
 
 /**
- * Replays the trace of a scored text, for every number of slots that leaves something to miss.
+ * Replays the trace of a scored text for every number of slots that is too small for all experts.
  * @param trace u8[tokens, layers, expertsPerToken]
  */
 export function cacheBench(
@@ -28,13 +28,13 @@ export function cacheBench(
   const expertCount = routing[0].use.length;
   const bytes = Uint8Array.from(trace);
   const layers = layerTraces(bytes, routing.length, expertsPerToken);
-  const asked = bytes.length;
+  const requests = bytes.length;
   const hitRates = [];
   for (let slots = expertsPerToken; slots < expertCount; slots++) {
     const rates = Object.fromEntries(
       Object.entries(POLICIES).map(([name, policy]) => [
         name,
-        layers.reduce((sum, layer) => sum + policy(layer, slots), 0) / asked,
+        layers.reduce((sum, layer) => sum + policy(layer, slots), 0) / requests,
       ]),
     );
     hitRates.push({ slots, rates });
@@ -42,12 +42,12 @@ export function cacheBench(
   return { tokens: layers[0].length, hitRates };
 }
 
-/** Markdown. */
+/** Formats the hit rates as a Markdown table. */
 export function cacheBenchTable({ hitRates }: CacheBench): string {
   const names = Object.keys(POLICIES);
   const percent = (rate: number): string => `${(100 * rate).toFixed(1)} %`;
   return [
-    `| slots a layer | ${names.join(' | ')} |`,
+    `| slots per layer | ${names.join(' | ')} |`,
     `|---|${names.map(() => '---').join('|')}|`,
     ...hitRates.map(({ slots, rates }) => `| ${slots} | ${names.map((name) => percent(rates[name])).join(' | ')} |`),
   ].join('\n');

@@ -1,5 +1,4 @@
-/** What `inspect` prints for people. */
-
+/** The output of `inspect` without --json. */
 import { formatBytes } from '../../src/contract/format-bytes.ts';
 import type { ModelInspection } from '../../src/contract/import-api.ts';
 import {
@@ -12,17 +11,17 @@ import { fitText } from '../../src/page/library/fit-text.ts';
 import { formatCount } from '../../src/ui/format.ts';
 import type { Options } from './options.ts';
 
-/** The device that the options describe; what they leave out is assumed. */
+/** Returns the device that the options describe, with assumed values for missing ones. */
 export function deviceFigures(options: Options<'inspect'>): DeviceFigures {
-  const of = (megabytes: number | undefined, otherwise: number): number =>
+  const bytesOr = (megabytes: number | undefined, otherwise: number): number =>
     megabytes === undefined ? otherwise : megabytes * 1e6;
   const rates = ASSUMED_RATES.hardware;
   return {
-    gpuBytes: of(options['gpu-budget'], ASSUMED_GPU_BYTES.hardware),
-    ramBytes: of(options['ram-budget'], 0),
-    gpuRate: of(options['gpu-rate'], rates.gpuRate),
+    gpuBytes: bytesOr(options['gpu-budget'], ASSUMED_GPU_BYTES.hardware),
+    ramBytes: bytesOr(options['ram-budget'], 0),
+    gpuRate: bytesOr(options['gpu-rate'], rates.gpuRate),
     ramRate: rates.ramRate,
-    storeRate: of(options['store-rate'], rates.storeRate),
+    storeRate: bytesOr(options['store-rate'], rates.storeRate),
   };
 }
 
@@ -36,11 +35,11 @@ export function describeModel(inspection: ModelInspection, device: DeviceFigures
   return [
     inspection.name,
     `architecture ${inspection.architecture}, ${config.layerCount} layers, ${config.expertCount} experts, ${config.expertsPerToken} used, width ${config.embeddingLength}, experts ${config.feedForwardLength} wide`,
-    `parameters ${formatCount(inspection.parameterCount)}, active ${formatCount(inspection.activeParameterCount)}, ${inspection.bitsPerWeight.toFixed(2)} bits a weight`,
+    `parameters ${formatCount(inspection.parameterCount)}, active ${formatCount(inspection.activeParameterCount)}, ${inspection.bitsPerWeight.toFixed(2)} bits per weight`,
     ...parts,
-    `file ${formatBytes(inspection.fileBytes)}, an expert ${formatBytes(figures.expertBytes)}, ${formatBytes(figures.bytesPerToken)} read for a token`,
+    `file ${formatBytes(inspection.fileBytes)}, ${formatBytes(figures.expertBytes)} per expert, ${formatBytes(figures.bytesPerToken)} read per token`,
     `context ${config.contextLength}${config.ropeScaling ? ` (${config.ropeScaling.type} rope scaling by ${config.ropeScaling.factor})` : ''}, vocabulary ${config.vocabularySize} (${inspection.tokenizer.model})`,
-    `layout ${inspection.layout}, ${inspection.records.length} records, chat template: ${inspection.hasChatTemplate ? 'yes' : 'no'}, licence: ${inspection.license ?? 'not told'}`,
+    `layout ${inspection.layout}, ${inspection.records.length} records, chat template: ${inspection.hasChatTemplate ? 'yes' : 'no'}, licence: ${inspection.license ?? 'not stated'}`,
     fitText(device, expected),
   ].join('\n');
 }

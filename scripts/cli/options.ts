@@ -1,10 +1,10 @@
-/** Arguments of the command line: parsing and checks. Every mistake is named. */
+/** Parses and checks the arguments of the command line. An error names the option. */
 import { parseArgs } from 'node:util';
 import { MixtabError } from '../../src/contract/errors.ts';
 
 type Kind = 'string' | 'boolean' | 'integer' | 'number';
 
-/** Options of each command; `!` marks the ones that must be given. */
+/** Options of each command. `!` marks required options. */
 export const COMMANDS = {
   generate: {
     model: 'string!',
@@ -95,7 +95,7 @@ export const USAGE = `usage: npm run -s mixtab -- COMMAND
            [--context N] [--gpu-budget MB] [--ram-budget MB] [--resident-bias B] [--skip-below W] [--json]
   perplexity --model FILE|URL|builtin --text-file FILE [--context N] [--gpu-budget MB] [--ram-budget MB]
            [--resident-bias B] [--skip-below W] [--trace-out FILE] [--json]
-  bench    --model FILE|URL|builtin --text-file FILE [--context N] [--json]      hit rates of cache policies on a text
+  bench    --model FILE|URL|builtin --text-file FILE [--context N] [--json]      compares expert cache policies on a text
   tokenize --model FILE|URL|builtin --text-file FILE [--json]
   inspect  --model FILE|URL|builtin [--gpu-budget MB] [--ram-budget MB] [--gpu-rate MB/S] [--store-rate MB/S]
            [--context N] [--json]
@@ -111,7 +111,7 @@ const bad = (message: string): MixtabError => new MixtabError('bad-request', mes
 export function commandOf(argv: readonly string[]): Command {
   const [command] = argv;
   if (command !== undefined && command in COMMANDS) return command as Command;
-  throw bad(command === undefined ? 'No command given.' : `There is no command ${command}.`);
+  throw bad(command === undefined ? 'No command given.' : `There is no command ${command.slice(0, 100)}.`);
 }
 
 /**
@@ -146,7 +146,7 @@ export function parseOptions<C extends Command>(command: C, argv: readonly strin
   return result as Options<C>;
 }
 
-/** `--prompt -x` means the value "-x": parseArgs wants such values joined with `=`. */
+/** Joins options and values with `=`, because parseArgs would take the `-x` in `--prompt -x` for another option. */
 function withJoinedValues(argv: readonly string[], spec: Record<string, string>): string[] {
   const joined: string[] = [];
   for (let i = 0; i < argv.length; i++) {
@@ -160,8 +160,8 @@ function withJoinedValues(argv: readonly string[], spec: Record<string, string>)
 
 function toNumber(name: string, kind: string, text: string): number {
   const value = Number(text);
-  if (text.trim() === '' || !Number.isFinite(value)) throw bad(`--${name} ${text} is no number.`);
-  if (kind.startsWith('integer') && !Number.isInteger(value)) throw bad(`--${name} ${text} is no whole number.`);
+  if (text.trim() === '' || !Number.isFinite(value)) throw bad(`--${name} ${text} is not a number.`);
+  if (kind.startsWith('integer') && !Number.isInteger(value)) throw bad(`--${name} ${text} is not a whole number.`);
   if (value < 0) throw bad(`--${name} ${text} is negative.`);
   return value;
 }

@@ -1,9 +1,11 @@
-/** The parts of a split model on the disk. */
+/** Finds the files of a split model on disk. */
 import { existsSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { parsePieceName, parseSplitName, pieceName, splitName } from '../../workers/format/gguf/split.ts';
 
-/** The files beside `path` that its name says are its model's parts, itself included; missing ones are left out. */
+/**
+ * Returns the existing files of the model that `path` belongs to, `path` included. Its name says how many parts there are.
+ */
 export function partPaths(path: string): string[] {
   const all = partNames(basename(path)).map((name) => join(dirname(path), name));
   return all.length === 0 ? [path] : all.filter((part) => part === path || existsSync(part));

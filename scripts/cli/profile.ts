@@ -1,4 +1,4 @@
-/** A headless Chromium whose profile is on disk: without one, its stores would be in memory. */
+/** Opens a headless Chromium with its profile on disk. Without a profile, its storage would be in memory. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,21 +7,21 @@ import { ensureChromium, findChromium } from '../chromium.mjs';
 import { chromiumFlags } from '../chromium-flags.mjs';
 
 /**
- * Opens a page in a browser of its own, and closes the browser after `work`, also where that throws.
- * @param kept folder of a profile to keep; without one a new one is made, and removed at the end
+ * Opens a page in a new browser and closes the browser after `work`, also if that throws.
+ * @param kept folder of a profile to keep; default: a temporary one
  */
 export async function withProfile<T>(kept: string | undefined, work: (page: Page) => Promise<T>): Promise<T> {
   const profile = kept ?? mkdtempSync(join(tmpdir(), 'mixtab-profile-'));
   const cleanUp = (): void => {
     if (!kept) rmSync(profile, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
   };
-  process.on('exit', cleanUp); // Playwright ends the browser on signals, then the process
+  process.on('exit', cleanUp); // on a signal, Playwright ends the browser and then the process
   try {
     const context = await chromium.launchPersistentContext(profile, {
       executablePath: findChromium()?.path ?? ensureChromium(),
       args: chromiumFlags(),
       headless: true,
-      // Some systems' Chromium is started through a wrapper that Playwright's own sandbox flag does not reach.
+      // On some systems a wrapper starts Chromium, and Playwright's sandbox flag does not reach it.
       chromiumSandbox: false,
     });
     try {

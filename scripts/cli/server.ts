@@ -1,14 +1,14 @@
-/** A server on the loopback interface: the built page, and models by byte ranges. */
+/** A server on the loopback interface for the built page, and for models with byte ranges. */
 import { createReadStream, existsSync, statSync } from 'node:fs';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { extname, join, normalize } from 'node:path';
 import { Readable } from 'node:stream';
 
-/** Something served by byte ranges. */
+/** A resource that is served in byte ranges. */
 export interface Ranged {
   size: number;
-  /** Bytes first .. last. */
+  /** Streams the bytes `first` to `last`, inclusive. */
   stream(first: number, last: number): Readable;
 }
 
@@ -28,7 +28,7 @@ export const fileRanged = (path: string): Ranged => ({
   stream: (first, last) => createReadStream(path, { start: first, end: last }),
 });
 
-/** A file that is made while it is read. */
+/** A file that is generated while it is read. */
 export function syntheticRanged({
   size,
   read,
@@ -38,7 +38,7 @@ export function syntheticRanged({
 }): Ranged {
   const CHUNK = 1 << 20;
   function* chunks(first: number, last: number): Generator<Uint8Array> {
-    for (let at = first; at <= last; at += CHUNK) yield read(at, Math.min(CHUNK, last + 1 - at));
+    for (let offset = first; offset <= last; offset += CHUNK) yield read(offset, Math.min(CHUNK, last + 1 - offset));
   }
   return {
     size,
@@ -46,7 +46,7 @@ export function syntheticRanged({
   };
 }
 
-/** Answers one request for a ranged resource; CORS is open, so that any page may read it. */
+/** Answers one request for a ranged resource. CORS headers allow any page to read it. */
 export function sendRange(request: IncomingMessage, response: ServerResponse, { size, stream }: Ranged): void {
   response.setHeader('access-control-allow-origin', '*');
   response.setHeader('access-control-allow-headers', 'range');
@@ -76,7 +76,7 @@ export function sendRange(request: IncomingMessage, response: ServerResponse, { 
   body.on('error', () => response.destroy()).pipe(response);
 }
 
-/** Answers from a folder of static files; models in it by byte ranges. */
+/** Answers a request from a folder of static files, and supports byte ranges for the models in it. */
 export function serveStatic(root: string | undefined, request: IncomingMessage, response: ServerResponse): void {
   const path = decodeURIComponent(new URL(request.url ?? '/', 'http://localhost').pathname);
   const file = root && join(root, normalize(path.endsWith('/') ? `${path}index.html` : path));
@@ -96,9 +96,10 @@ export interface Served {
 }
 
 /**
+ * Starts a server.
  * @param root folder of static files, or undefined for none
  * @param ranged resources by path, e.g. `/model.gguf`
- * @param port 0 for any free one
+ * @param port 0 for any free port
  */
 export async function serve(root: string | undefined, ranged: Record<string, Ranged>, port = 0): Promise<Served> {
   const server = createServer((request, response) => {
@@ -112,7 +113,7 @@ export async function serve(root: string | undefined, ranged: Record<string, Ran
   });
   const { port: actual } = server.address() as AddressInfo;
   return {
-    // Chromium counts localhost as a secure context.
+    // Chromium treats localhost as a secure context.
     origin: `http://localhost:${actual}`,
     close: () => {
       server.closeAllConnections();

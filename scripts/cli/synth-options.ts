@@ -1,4 +1,4 @@
-/** The synthetic model that the command line describes. */
+/** Translates the options of `synth` into a description of the model. */
 import { MixtabError } from '../../src/contract/errors.ts';
 import { WEIGHT_TYPES, type WeightTypeName } from '../../workers/format/weight-layout.ts';
 import { MISTRAL_TEMPLATE, SYNTH_PRESETS } from '../../workers/synth/presets.ts';
@@ -9,7 +9,10 @@ const bad = (message: string, remedy: string): MixtabError => new MixtabError('b
 
 function typeOf(option: string, name: string): WeightTypeName {
   if (name in WEIGHT_TYPES) return name as WeightTypeName;
-  throw bad(`--${option} ${name} is no type mixtab can make.`, `Use one of ${Object.keys(WEIGHT_TYPES).join(', ')}.`);
+  throw bad(
+    `--${option} ${name} is not a weight type that mixtab can generate.`,
+    `Use one of ${Object.keys(WEIGHT_TYPES).join(', ')}.`,
+  );
 }
 
 /** @throws MixtabError `bad-request` */

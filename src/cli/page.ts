@@ -1,5 +1,6 @@
-/** The page that the command line and the benchmarks open in a Chromium: the workers' calls, on `window`. */
-
+/**
+ * The page that the command line and the benchmarks open in Chromium. It offers the workers' methods as `window.mixtab`.
+ */
 import { createEngineClient, createImportClient } from '../connect/worker-clients.ts';
 import type {
   GenerateRequest,
@@ -13,27 +14,27 @@ import { type ErrorData, errorToData } from '../contract/errors.ts';
 import type { ImportOptions, ImportProgress, ModelSource, ModelSummary } from '../contract/import-api.ts';
 import { proxy } from '../contract/rpc.ts';
 
-/** What crosses to the command line: errors as data, since a page's own lose their code on the way. */
+/** A result or an error as plain data. Playwright would pass a thrown error on without its code. */
 export type Answer<T> = { result: T } | { error: ErrorData };
 
 export interface CliPage {
-  /** @throws (as data) where there is no GPU adapter: then there is no point in importing */
+  /** Answers with an error if there is no GPU adapter. Called first, because an import is useless then. */
   probe(): Promise<Answer<void>>;
   import(source: ModelSource, options?: ImportOptions): Promise<Answer<ModelSummary>>;
   load(request: LoadRequest): Promise<Answer<LoadedModel>>;
   generate(request: GenerateRequest): Promise<Answer<GenerateResult>>;
   readRate(modelId: string, bytes: number): Promise<Answer<number>>;
-  /** The trace as plain numbers: typed arrays do not cross to the command line. */
+  /** The trace is an array of numbers, because Playwright cannot pass on typed arrays. */
   score(request: ScoreRequest): Promise<Answer<Omit<ScoreResult, 'trace'> & { trace?: number[] }>>;
 }
 
 declare global {
   interface Window {
-    /** Set by the command line: the text of each token as it comes. */
+    /** Set by the command line: receives the text of each token. */
     mixtabOnText?: (text: string) => void;
-    /** Set by the command line: where an import is. */
+    /** Set by the command line: receives the progress of an import. */
     mixtabOnImport?: (progress: ImportProgress) => void;
-    /** Set by the command line: tokens scored so far. */
+    /** Set by the command line: receives the number of tokens scored so far. */
     mixtabOnScore?: (done: number, total: number) => void;
     mixtab: CliPage;
   }

@@ -1,4 +1,4 @@
-/** The page that other pages embed: answers the one origin that its address names. */
+/** The page that other pages embed. It answers only its parent window, and only with the origin that its address names. */
 import { createHost } from '../client/host.ts';
 import { createLocal } from '../client/local.ts';
 import { type ModelsChanged, originFrom, PROTOCOL, type Ready } from '../client/protocol.ts';
@@ -8,21 +8,21 @@ import { offerSiteModels } from './storage-access.ts';
 
 const origin = originFrom(location.search);
 
-function say(text: string): void {
+function showStatus(text: string): void {
   const status = document.getElementById('status');
   if (status) status.textContent = text;
 }
 
 if (parent === window) {
-  say('This page is made to be embedded in another one. The app itself is at the start page.');
+  showStatus('This page is for embedding in other pages. The link above opens the app itself.');
 } else if (!origin) {
-  say('The embedding page must name its origin: embed.html?origin=https://…');
+  showStatus('The embedding page must name its origin: embed.html?origin=https://…');
 } else {
-  say(`mixtab works here for ${origin}.`);
+  showStatus(`mixtab works here for ${origin}.`);
   const backend = workerBackend();
   const receive = createHost(createLocal(backend), (reply) => parent.postMessage(reply, origin));
-  addEventListener('message', ({ source, origin: from, data }) => {
-    if (source === parent && from === origin) receive(data);
+  addEventListener('message', ({ source, origin: sender, data }) => {
+    if (source === parent && sender === origin) receive(data);
   });
   parent.postMessage({ mixtab: PROTOCOL, ready: true } satisfies Ready, origin);
   offerSiteModels(origin, (siteStore: SiteStore) => {

@@ -1,7 +1,10 @@
-/** The models that the user has on this site's own page, read by a frame that was let at the site's database. */
+/**
+ * Reads the models that the user has on this site's own page. A frame uses this once the browser has given it the site's
+ * database.
+ */
 import { MODEL_DATABASE, MODEL_PREFIX, type SiteStore } from '../contract/site-store.ts';
 
-/** @returns undefined where the site has stored no model yet */
+/** @returns undefined if the site has no model database */
 export async function openSiteModels(databases: IDBFactory): Promise<SiteStore | undefined> {
   const database = await open(databases);
   if (!database?.objectStoreNames.contains(MODEL_DATABASE.objectStore)) return undefined;
@@ -10,23 +13,26 @@ export async function openSiteModels(databases: IDBFactory): Promise<SiteStore |
   return {
     async models() {
       const range = IDBKeyRange.bound(MODEL_PREFIX, `${MODEL_PREFIX}\uffff`);
-      const from = store();
-      const [keys, manifests] = await Promise.all([settled(from.getAllKeys(range)), settled(from.getAll(range))]);
+      const objectStore = store();
+      const [keys, manifests] = await Promise.all([
+        settled(objectStore.getAllKeys(range)),
+        settled(objectStore.getAll(range)),
+      ]);
       return keys
         .map((key, i): [string, unknown] => [String(key), manifests[i]])
-        .filter(([, manifest]) => !liesInFiles(manifest));
+        .filter(([, manifest]) => !isInFiles(manifest));
     },
     getMany(keys) {
-      const from = store();
-      return Promise.all(keys.map((key) => settled(from.get(key))));
+      const objectStore = store();
+      return Promise.all(keys.map((key) => settled(objectStore.get(key))));
     },
   };
 }
 
-const liesInFiles = (manifest: unknown): boolean =>
+const isInFiles = (manifest: unknown): boolean =>
   (manifest as { records: { place?: string }[] }).records.some(({ place }) => place === 'opfs');
 
-/** Opens the database if it is there; it is the site's page that makes it. */
+/** Opens the database if it exists. Only the site's own page creates it, so an upgrade, which would do so, is aborted. */
 function open(databases: IDBFactory): Promise<IDBDatabase | undefined> {
   return new Promise((resolve, reject) => {
     const request = databases.open(MODEL_DATABASE.name);

@@ -1,0 +1,62 @@
+/** Each page of examples/, built beside the app, shows its result. e2e/embed.spec.ts opens chat.html from another origin. */
+import type { Page } from '@playwright/test';
+import { expectNoFindings } from './axe.ts';
+import { expect, type TestServer, test } from './fixtures.ts';
+
+/** Opens an example and waits until the built-in model is loaded. */
+async function openExample(page: Page, server: TestServer, name: string): Promise<void> {
+  page.on('pageerror', (error) => expect(error).toBeUndefined());
+  await page.goto(`${server.origin}/examples/${name}.html`);
+  await expect(page.getByText('mixtab storyteller is ready.')).toBeVisible();
+}
+
+test('completion.html continues a text', async ({ page, server }) => {
+  await openExample(page, server, 'completion');
+  await page.getByRole('textbox', { name: 'Beginning' }).fill('The old man');
+  await page.getByRole('button', { name: 'Continue' }).click();
+  await expect(page.getByText(/^\d+ tokens\.$/)).toBeVisible();
+  const text = await page.getByLabel('Text').innerText();
+  expect(text.startsWith('The old man')).toBe(true);
+  expect(text.length).toBeGreaterThan(60);
+  await expectNoFindings(page, 'completion.html');
+});
+
+test('completion.html stops', async ({ page, server }) => {
+  await openExample(page, server, 'completion');
+  await page.getByRole('button', { name: 'Continue' }).click();
+  await page.getByRole('button', { name: 'Stop' }).click();
+  await expect(page.getByText(/^Stopped\.$|^\d+ tokens\.$/)).toBeVisible();
+  await expect(page.getByRole('button', { name: 'Continue' })).toBeEnabled();
+});
+
+test('json.html shows an answer that fits its schema', async ({ page, server }) => {
+  await openExample(page, server, 'json');
+  await page.getByRole('button', { name: 'Invent a character' }).click();
+  await expect(page.getByText('The answer is valid JSON.')).toBeVisible();
+  const answer = JSON.parse(await page.getByRole('region', { name: 'Answer of the model' }).locator('pre').innerText());
+  expect(answer).toEqual({
+    name: expect.stringMatching(/^[A-Z][a-z]{2,8}$/),
+    age: expect.any(Number),
+    profession: expect.any(String),
+    traits: [expect.any(String), expect.any(String)],
+  });
+  await expect(page.getByRole('region', { name: 'Parsed' })).toContainText(answer.name);
+  await expectNoFindings(page, 'json.html');
+});
+
+test('routing.html shows the experts of each token, layer by layer', async ({ page, server }) => {
+  await openExample(page, server, 'routing');
+  await page.getByRole('textbox', { name: 'Text' }).fill('Once upon a time');
+  await page.getByRole('button', { name: 'Show the experts' }).click();
+  await expect(page.getByText(/^\d+ tokens\. Perplexity/)).toBeVisible();
+  const tokens = page.getByRole('region', { name: 'Tokens and their experts' }).locator('ruby');
+  const pieces = await tokens.evaluateAll((all) => all.map(({ firstChild }) => firstChild?.textContent).join(''));
+  expect(pieces).toContain('Once upon a time');
+  const numbers = (): Promise<string[]> => tokens.locator('rt').allInnerTexts();
+  const firstLayer = await numbers();
+  for (const pair of firstLayer) expect(pair).toMatch(/^[0-7] [0-7]$/);
+  await expect(page.getByRole('listitem')).toHaveCount(8);
+  await page.getByRole('combobox', { name: 'Layer' }).selectOption('Layer 5');
+  expect(await numbers()).not.toEqual(firstLayer);
+  await expectNoFindings(page, 'routing.html');
+});
