@@ -1,4 +1,4 @@
-/** What the benchmarks in a browser share: the sources as they are, served by vite, and a page of bench/ open in a Chromium. */
+/** Shared by the benchmarks that run in a browser: serves the sources with Vite and opens a page of bench/ in Chromium. */
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Page } from 'playwright';
@@ -8,13 +8,13 @@ import { withProfile } from '../scripts/cli/profile.ts';
 import { type Ranged, sendRange } from '../scripts/cli/server.ts';
 
 export interface SourceOptions {
-  /** Without one, any free port; models in a profile that is kept belong to a port's origin. */
+  /** Default: any free port. A kept profile needs the same port each time, because its models belong to the origin. */
   port?: number;
-  /** Resources by path, served by byte ranges beside the sources. */
+  /** More resources by path, served in byte ranges. */
   ranged?: Record<string, Ranged>;
 }
 
-/** Serves the project's sources while `work` runs, also where that throws; and says on stderr which Chromium there is. */
+/** Serves the project's sources until `work` ends or throws. Prints on stderr which Chromium is used. */
 export async function withSources<T>(
   { port, ranged = {} }: SourceOptions,
   work: (origin: string) => Promise<T>,
@@ -26,7 +26,7 @@ export async function withSources<T>(
     logLevel: 'error',
     cacheDir: join(tmpdir(), 'mixtab-bench-vite'),
     plugins: [served(ranged)],
-    // A dependency found on the way would reload the page under the measurement.
+    // Discovering a dependency would reload the page during the measurement.
     optimizeDeps: { noDiscovery: true },
     server: { port: port ?? 5198, strictPort: port !== undefined, hmr: false, watch: null },
   });
@@ -46,10 +46,10 @@ const served = (ranged: Record<string, Ranged>): Plugin => ({
   },
 });
 
-/** What a page puts on `globalThis.bench`: functions whose arguments and results are plain data. */
+/** The type of a page's `globalThis.bench`: functions whose arguments and results are plain data. */
 type Functions<Bench> = { [Name in keyof Bench]: (...args: never[]) => unknown };
 
-/** A page's functions, called from outside. */
+/** Calls a page's function from Node. */
 export type Call<Bench extends Functions<Bench>> = <Name extends keyof Bench>(
   name: Name,
   ...args: Parameters<Bench[Name]>
@@ -73,11 +73,11 @@ export async function openBench<Bench extends Functions<Bench>>(
 }
 
 export interface BenchOptions extends SourceOptions {
-  /** Folder of a profile to keep; without one a new one is made, and removed at the end. */
+  /** Folder of a profile to keep. Default: a temporary one. */
   profile?: string;
 }
 
-/** Serves the sources and opens `bench/<name>.html` in a browser of its own; all is closed after `work`, also where that throws. */
+/** Serves the sources and opens `bench/<name>.html` in a new browser. Closes both when `work` ends or throws. */
 export function withBench<Bench extends Functions<Bench>>(
   name: string,
   options: BenchOptions,

@@ -1,8 +1,8 @@
-/** Memory of a running Chromium: proportional set size of all its processes, sampled while something runs. Linux only. */
+/** Measures the memory of a running Chromium: the proportional set size of all its processes. Linux only. */
 import { readdirSync, readFileSync } from 'node:fs';
 import type { Bytes } from '../src/contract/ids.ts';
 
-/** Process ids of the browser started with `profile`, and of all its children. */
+/** Returns the process ids of the browser started with `profile` and of all its descendants. */
 export function browserProcesses(profile: string): number[] {
   const parents = new Map<number, number>();
   const roots: number[] = [];
@@ -10,42 +10,42 @@ export function browserProcesses(profile: string): number[] {
     const pid = Number(entry);
     if (!Number.isInteger(pid)) continue;
     try {
-      // The command name, in brackets, may hold blanks: what follows the last bracket is safe to split.
+      // The command name in parentheses can contain spaces, so only the text after the last parenthesis is split.
       const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
       parents.set(pid, Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]));
       const command = readFileSync(`/proc/${pid}/cmdline`, 'utf8');
       if (command.includes(profile) && !command.includes('--type=')) roots.push(pid);
     } catch {
-      // It has ended in the meantime.
+      // The process has ended in the meantime.
     }
   }
   const all = new Set(roots);
-  for (let grown = true; grown; ) {
-    grown = false;
+  for (let changed = true; changed; ) {
+    changed = false;
     for (const [pid, parent] of parents) {
       if (all.has(parent) && !all.has(pid)) {
         all.add(pid);
-        grown = true;
+        changed = true;
       }
     }
   }
   return [...all];
 }
 
-/** Bytes of main memory that the browser takes now, its share of shared pages included. */
+/** Returns the browser's main memory in bytes, including its share of shared pages. */
 export function browserMemory(profile: string): Bytes {
   let kilobytes = 0;
   for (const pid of browserProcesses(profile)) {
     try {
       kilobytes += Number(/^Pss:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8'))?.[1] ?? 0);
     } catch {
-      // It has ended in the meantime.
+      // The process has ended in the meantime.
     }
   }
   return kilobytes * 1024;
 }
 
-/** Runs `work` and samples the memory twice a second. */
+/** Runs `work` and samples the browser's memory twice per second. */
 export async function peakMemory<T>(profile: string, work: () => Promise<T>): Promise<{ result: T; peakBytes: Bytes }> {
   let peakBytes = browserMemory(profile);
   const timer = setInterval(() => {

@@ -1,9 +1,10 @@
-/** llama.cpp's side of bench/first-meeting.ts: wllama fetches the same file and writes as many tokens. */
+/** The llama.cpp page of bench/first-meeting.ts: wllama fetches the same model file and generates 100 tokens. */
 import { Wllama } from '@wllama/wllama';
 import wasmUrl from '@wllama/wllama/esm/wasm/wllama.wasm?url';
 
+/** Result of one cold start. */
 export interface Meeting {
-  /** From the start of the navigation. */
+  /** Time from the start of the navigation. */
   firstTokenMs: number;
   tokensPerSecond: number;
 }
@@ -27,7 +28,7 @@ async function meet(): Promise<Meeting> {
     tokens++;
     first ||= performance.now();
   }
-  // The stream's last piece may be the farewell without a token: one in a hundred does not matter here.
+  // The last item of the stream may have no token. An error of one in a hundred does not matter here.
   return { firstTokenMs: first, tokensPerSecond: ((tokens - 1) * 1000) / (performance.now() - first) };
 }
 

@@ -1,6 +1,6 @@
 /**
- * Who opens the page first: time from a cold start of the built page (empty profile) to the first token of the built-in
- * model, and its tokens a second; beside them llama.cpp (wasm, one page of its own) with the same file, in the same run.
+ * First visit: the time from a cold start of the built page (empty profile) to the first token of the built-in model, and
+ * the tokens per second. The same run measures llama.cpp (wasm, on its own page) with the same file.
  *
  *   npm run -s build && npx tsx bench/first-meeting.ts [--rounds 3]
  */
@@ -14,11 +14,15 @@ import type { BenchPage, Meeting } from './first-meeting-page.ts';
 
 const { values } = parseArgs({ options: { rounds: { type: 'string', default: '3' } } });
 const ROOT = join(import.meta.dirname, '..');
-if (!existsSync(join(ROOT, 'dist', 'index.html'))) throw new Error('There is no built page: npm run -s build');
+if (!existsSync(join(ROOT, 'dist', 'index.html')))
+  throw new Error('There is no built page. Run npm run -s build first.');
 const median = (numbers: number[]): number => numbers.toSorted((a, b) => a - b)[numbers.length >> 1];
 
-/** Runs in the page: clicks the first opening as soon as it can be clicked, and notes when the text has grown. Text, since tsx changes functions. */
-const HURRIED_READER = `(() => {
+/**
+ * Runs in the page: clicks the suggested opening as soon as it is enabled and records when the first text appears. It is a
+ * string because tsx rewrites functions.
+ */
+const CLICK_OPENING = `(() => {
   const opening = 'Once upon a time';
   const look = () => {
     const text = document.querySelector('article[aria-label="Text"]')?.textContent ?? '';
@@ -33,11 +37,11 @@ const HURRIED_READER = `(() => {
   look();
 })()`;
 
-/** In a browser that has never seen the page. */
+/** Measures a first visit in a new browser. */
 const mixtab = (origin: string): Promise<Meeting> =>
   withProfile(undefined, async (page) => {
     page.on('pageerror', (error) => console.error(error.message));
-    await page.addInitScript(HURRIED_READER);
+    await page.addInitScript(CLICK_OPENING);
     await page.goto(`${origin}/`);
     await page.waitForFunction(() => 'firstTokenMs' in globalThis, undefined, { timeout: 120_000 });
     const firstTokenMs = await page.evaluate(() => (globalThis as unknown as { firstTokenMs: number }).firstTokenMs);

@@ -1,6 +1,6 @@
 /**
- * Mixtral's full size in a real Chromium: imports a synthetic model that is made while it is served, generates tokens
- * within budgets, and reports memory, hit rate, bytes and time a token: how long GPU and experts were waited for, and the rest.
+ * Mixtral's full size in Chromium: imports a synthetic model that is generated while it is served, and generates tokens
+ * within memory budgets. Reports memory, hit rate, and bytes and time per token: waiting for the GPU, for experts, and the rest.
  *
  *   npx tsx bench/full-size.ts --profile DIR [--preset 8x7b] [--layers N] [--type T] [--gpu-budget MB] [--ram-budget MB]
  *                              [--tokens N] [--prompt TEXT] [--storage indexeddb|opfs] [--json]
@@ -36,7 +36,8 @@ const { values } = parseArgs({
     json: { type: 'boolean', default: false },
   },
 });
-if (!values.profile) throw new Error('--profile DIR is needed: where the browser keeps the model.');
+if (!values.profile)
+  throw new Error('--profile DIR is missing. It is the folder in which the browser stores the model.');
 
 const profile = resolve(values.profile);
 mkdirSync(profile, { recursive: true });
@@ -51,7 +52,7 @@ const storage = values.storage === 'opfs' ? ('opfs' as const) : ('indexeddb' as 
 const gigabytes = (bytes: number): string => `${(bytes / 1e9).toFixed(2)} GB`;
 const say = (text: string): void => console.error(`${new Date().toISOString().slice(11, 19)} ${text}`);
 
-/** Seconds, bytes and hits of an answer, and of each of its `tokens`. */
+/** Time, bytes and hits of an answer, in total and per token. */
 function phaseOf({ timings, cache }: GenerateResult, tokens: number) {
   const seconds = (timings.prefillMs + timings.decodeMs) / 1000;
   const gpuSeconds = timings.gpuWaitMs / 1000;
@@ -59,7 +60,7 @@ function phaseOf({ timings, cache }: GenerateResult, tokens: number) {
   return {
     seconds,
     secondsPerToken: seconds / tokens,
-    // Nothing but the GPU was waited for; an expert was (the GPU may compute meanwhile); neither.
+    // Waiting for the GPU only; waiting for an expert, while the GPU may compute; everything else.
     gpuSeconds,
     expertSeconds,
     restSeconds: seconds - gpuSeconds - expertSeconds,
@@ -70,16 +71,16 @@ function phaseOf({ timings, cache }: GenerateResult, tokens: number) {
   };
 }
 
-let said = 0;
+let reportedBytes = 0;
 const report = await withBrowser(
   {
     profile,
-    port: Number(values.port), // the same origin in every run: models belong to it
+    port: Number(values.port), // the same in every run, because models belong to an origin
     ranged: { '/model.gguf': syntheticRanged(file) },
     onText: (text) => say(`token ${JSON.stringify(text)}`),
     onImport: ({ bytesDone, bytesTotal }) => {
-      if (bytesDone - said < 1e9 && bytesDone < bytesTotal) return;
-      said = bytesDone;
+      if (bytesDone - reportedBytes < 1e9 && bytesDone < bytesTotal) return;
+      reportedBytes = bytesDone;
       say(`imported ${gigabytes(bytesDone)} of ${gigabytes(bytesTotal)}; browser ${gigabytes(browserMemory(profile))}`);
     },
   },
@@ -110,7 +111,7 @@ const report = await withBrowser(
       };
       const prompt = await call('generate', { ...request, maxTokens: 1 });
       say(`prompt of ${prompt.promptTokens.length} tokens in ${(prompt.timings.prefillMs / 1000).toFixed(1)} s`);
-      // The prompt is in the cache but for its last token, which goes through the layers like any other.
+      // All of the prompt but its last token is in the KV cache. The last one is computed like a generated token.
       const generated = await call('generate', { ...request, maxTokens: Number(values.tokens) });
       return { loaded, prompt, generated };
     });

@@ -1,6 +1,6 @@
 /**
- * The page of bench/matmul.ts: times matrix kernels on whatever adapter the browser gives. It asks the
- * kernels' own operations for their dispatches, so what is timed is what the engine runs.
+ * The page of bench/matmul.ts: times the matrix kernels on the browser's adapter. The dispatches come from the engine's own
+ * operations.
  */
 
 import { reportAdapter, requestAdapter, requestDevice } from '../workers/compute/gpu/device.ts';
@@ -20,7 +20,7 @@ import { layoutTensor, WEIGHT_TYPES, type WeightTypeName } from '../workers/form
 import bareLoop from './bare-loop.wgsl?raw';
 
 export interface Case {
-  /** `matmul`, `experts` (gate, up and down, `tokens` assignments) or `bare` (the f32 loop others are compared to). */
+  /** `matmul`; `experts`: gate, up and down for `tokens` assignments; `bare`: the f32 loop that is the baseline. */
   kernel: 'matmul' | 'experts' | 'bare';
   type: WeightTypeName;
   variant: MatrixVariant;
@@ -33,9 +33,9 @@ export interface Timing {
   milliseconds: number;
   /** Multiplications and additions. */
   gigaflops: number;
-  /** Weight bytes read once, whatever the kernel reads. */
+  /** Counts each weight once, however often the kernel reads it. */
   gigabytesPerSecond: number;
-  /** The first call, pipeline included: what compiling costs. Where a pipeline of the same kernel and sizes was made before, nothing. */
+  /** Time of the first call, including the compilation unless the same pipeline was compiled before. */
   firstMilliseconds: number;
 }
 
@@ -45,7 +45,7 @@ const pipelines = new PipelineCache(device);
 const failures: string[] = [];
 device.onuncapturederror = ({ error }) => void failures.push(error.message);
 
-/** Weight bytes that are no NaN, infinity or subnormal in any of their readings; their values do not matter here. */
+/** Bytes that are no NaN, infinity or subnormal in any weight type. Their values do not matter. */
 function weightBytes(bytes: number): Uint8Array<ArrayBuffer> {
   const data = new Uint8Array(bytes);
   for (let i = 0; i < bytes; i++) data[i] = 16 + ((i * 37) % 43);

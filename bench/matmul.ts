@@ -1,10 +1,10 @@
 /**
- * Times the matrix kernels in a real Chromium and prints a table (GFLOP/s, GB/s of weights, ratio to a bare f32 loop).
+ * Times the matrix kernels in Chromium and prints a table: GFLOP/s, GB/s of weights, ratio to a bare f32 loop.
  *
  *   npx tsx bench/matmul.ts [--shapes 256x256,4096x256] [--types Q8_0,...] [--variants rows,workgroup]
  *                           [--tokens 1,64] [--kernels matmul,experts] [--json]
  *
- * The adapter is the machine's GPU where there is one; `MIXTAB_GPU=software` asks for the software adapter.
+ * Uses the machine's GPU if there is one; `MIXTAB_GPU=software` selects the software adapter.
  */
 import { parseArgs } from 'node:util';
 import type { MatrixVariant } from '../workers/compute/gpu/ops/context.ts';

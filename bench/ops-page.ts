@@ -1,6 +1,6 @@
 /**
- * The page of bench/ops.ts: times everything but the matrix kernels on whatever adapter the browser gives.
- * It asks the operations for their dispatches, so what is timed is what the engine runs.
+ * The page of bench/ops.ts: times all kernels except the matrix kernels on the browser's adapter. The dispatches come from
+ * the engine's own operations.
  */
 import type { SamplingOptions } from '../src/contract/engine-api.ts';
 import type { ModelConfig } from '../src/contract/import-api.ts';
@@ -38,15 +38,15 @@ type Shape = Pick<
 
 export interface Case extends Shape {
   tokens: number;
-  /** Positions in the cache before the first token. */
+  /** Number of positions in the KV cache before the first token. */
   position: number;
-  /** Positions that the cache holds. */
+  /** Size of the KV cache in positions. */
   capacity: number;
   variant: MatrixVariant;
 }
 
 export interface Timing {
-  /** Operation, or one kernel of it, indented. */
+  /** Name of the operation, or, indented, of one of its kernels. */
   name: string;
   milliseconds: number;
 }
@@ -58,7 +58,7 @@ const failures: string[] = [];
 device.onuncapturederror = ({ error }) => void failures.push(error.message);
 const random = seededRandom(1);
 
-/** Half-precision numbers of about 1 in all positions. */
+/** Half-precision numbers of about 1 for all positions. */
 const cacheOf = ({ capacity, kvHeadCount, headDim }: Case) =>
   upload(device, new Uint32Array((capacity * kvHeadCount * headDim) / 2).fill(0x3c013bff));
 
@@ -144,7 +144,7 @@ async function time(one: Case): Promise<Timing[]> {
   };
   for (const [name, dispatches] of Object.entries(layerOperations(ctx, one))) await add(name, dispatches);
   if (one.tokens === 1) {
-    // The sampler moves the position on; in a state of its own.
+    // The sampler advances the position, so it has its own state.
     const own: OpContext = { ...ctx, state: makeState(device) };
     await add('sample greedy', sampler(own, one, { temperature: 0 }, 0));
     await add('sample greedy, top 5', sampler(own, one, { temperature: 0 }, 5));

@@ -1,9 +1,9 @@
 /**
- * Times all kernels but the matrix ones in a real Chromium and prints a table (milliseconds a call).
+ * Times all kernels except the matrix kernels in Chromium and prints a table of milliseconds per call.
  *
  *   npx tsx bench/ops.ts [--shapes builtin,mixtral] [--tokens 1,64] [--positions 500] [--variants rows] [--json]
  *
- * The adapter is the machine's GPU where there is one; `MIXTAB_GPU=software` asks for the software adapter.
+ * Uses the machine's GPU if there is one; `MIXTAB_GPU=software` selects the software adapter.
  */
 import { parseArgs } from 'node:util';
 import type { MatrixVariant } from '../workers/compute/gpu/ops/context.ts';

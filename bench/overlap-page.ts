@@ -1,5 +1,4 @@
-/** The page of bench/overlap.ts: the import's worker as it is, and the engine's with a reader that can be slowed down. */
-
+/** The page of bench/overlap.ts: the import worker, and an engine worker whose reader can be slowed down. */
 import { createImportClient } from '../src/connect/worker-clients.ts';
 import type { GenerateRequest, LoadRequest } from '../src/contract/engine-api.ts';
 import type { ImportOptions } from '../src/contract/import-api.ts';

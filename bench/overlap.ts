@@ -1,22 +1,26 @@
 /**
- * How well reading is hidden behind computing, and computing behind reading: a model of Mixtral's form, small enough to be
- * resident as a whole, at several GPU budgets and from stores of several rates, the same tokens at each.
+ * Measures how well reading and computing overlap. A model with Mixtral's structure, small enough to be fully resident,
+ * generates the same tokens at several GPU budgets and store rates.
  *
  *   npx tsx bench/overlap.ts --profile DIR [--layers 16] [--dim 2048] [--ffn 3584] [--heads 16] [--kv-heads 4] [--type T]
  *                            [--residual-scale 0.3] [--slots 2,3,4,6,8] [--store-rate full] [--rounds 3] [--tokens 12]
  *                            [--storage indexeddb|opfs] [--shared-cores]
  *
- * A token cannot take less than its computing with every expert resident, nor than reading its missing experts takes at
- * the store's own rate; both are measured in this run, in turns with the budgets. `to the larger` says how much longer than
- * the larger of the two it took. Of the records that were read, `missed` are those that a token used; the rest was predicted in vain, and read
- * to its end before the router decided otherwise (what was read of those taken back is not counted). It is no
- * part of what a token must read, so the limit is without it; `of all read` is the ratio with it, which says what of the
- * first ratio is waiting, not reading too much. The threads in which the software GPU computes have a core of their own, unless
- * `--shared-cores` is given: an adapter that computes on all cores leaves none that could read meanwhile.
+ * A token takes at least as long as computing it with all experts resident, and at least as long as reading its missing
+ * experts at the store's rate. This run measures both limits, in turns with the budgets. The columns:
  *
- * A software GPU computes too slowly for any disk to be the slower one. `--store-rate 0.1,0.2,full` (GB/s) shows that side:
- * the same engine, its reader held to that rate, as a phone's flash or an old disk would (bench/rate-limit.ts). The store's rate is then
- * measured through the same limit. Model and slots are loaded without it, and all experts resident are measured without it.
+ * - `to the larger`: time per token divided by the larger limit.
+ * - `of it missed`: the bytes read that a token used. The rest are wrong predictions that were read completely (cancelled
+ *   reads are not counted). The reading limit is without them.
+ * - `of all read`: the ratio if the limit includes the wrong predictions. The difference between the two ratios is the cost
+ *   of reading too much; the rest is waiting.
+ *
+ * The threads of the software GPU get their own core, because a GPU that computes on all cores leaves none for reading.
+ * `--shared-cores` turns this off.
+ *
+ * With a software GPU, computing is always slower than the disk. `--store-rate 0.1,0.2,full` (GB/s) shows the opposite: it
+ * limits the engine's reader to the rate of a phone's flash memory or an old disk (bench/rate-limit.ts). The store's rate is
+ * then measured with the same limit. Loading the model, and the row with all experts resident, are not limited.
  */
 import { mkdirSync } from 'node:fs';
 import { resolve } from 'node:path';
@@ -49,7 +53,8 @@ const { values } = parseArgs({
     port: { type: 'string', default: '41774' },
   },
 });
-if (!values.profile) throw new Error('--profile DIR is needed: where the browser keeps the model.');
+if (!values.profile)
+  throw new Error('--profile DIR is missing. It is the folder in which the browser stores the model.');
 const profile = resolve(values.profile);
 mkdirSync(profile, { recursive: true });
 const layers = Number(values.layers);
@@ -73,10 +78,11 @@ const request = {
 const median = (numbers: readonly number[]): number => [...numbers].sort((a, b) => a - b)[numbers.length >> 1];
 const budgets = values.slots.split(',').map(Number);
 const UNLIMITED = Number.POSITIVE_INFINITY;
-/** Bytes a second. */
+/** Bytes per second. */
 const limits = values['store-rate'].split(',').map((rate) => (rate === 'full' ? UNLIMITED : Number(rate) * 1e9));
-if (!limits.every((limit) => limit > 0)) throw new Error('--store-rate takes GB/s, or full, or several of them.');
-/** How long the store's rate is measured, in seconds, and at most over how many bytes. */
+if (!limits.every((limit) => limit > 0))
+  throw new Error('--store-rate must be a list of rates in GB/s or full, for example 0.1,0.2,full.');
+/** Duration of the measurement of the store's rate in seconds, and the maximum number of bytes. */
 const RATE_SECONDS = 3;
 const RATE_BYTES = 1e9;
 
@@ -86,11 +92,14 @@ await withBench<BenchPage>(
   async (call, origin) => {
     const storage = values.storage === 'opfs' ? ('opfs' as const) : ('indexeddb' as const);
     const { id, figures } = await call('import', `${origin}/model.gguf`, { storage });
-    /** Loads the model with so many slots a layer, and fills them. @returns slots in all */
+    /**
+     * Loads the model with this number of slots per layer and fills them.
+     * @returns the total number of slots
+     */
     const load = async (slots: number): Promise<number> => {
-      // The context's memory and alignment come on top of the figures; half a slot a layer is room for them, if experts are large.
-      const room = slots < options.expertCount ? 0.5 * layers * figures.expertBytes : 1e9;
-      const gpuBudgetBytes = figures.denseBytes + slots * layers * figures.expertBytes + room;
+      // The context and alignment need memory too. Half a slot per layer is enough if experts are large.
+      const reserve = slots < options.expertCount ? 0.5 * layers * figures.expertBytes : 1e9;
+      const gpuBudgetBytes = figures.denseBytes + slots * layers * figures.expertBytes + reserve;
       const loaded = await call('load', { modelId: id, context: 64, gpuBudgetBytes, ramBudgetBytes: 0 });
       if (!values['shared-cores']) giveGpuItsOwnCore(profile);
       await call('generate', { ...request, maxTokens: tokens }); // compiles kernels, fills slots
@@ -102,10 +111,10 @@ await withBench<BenchPage>(
       await call('limitReading', UNLIMITED);
       return result;
     };
-    /** Seconds and bytes a token. */
+    /** Measures seconds and bytes per token. */
     const measure = async (slots: number) => {
       const { timings, cache, tokens: generated } = await call('generate', { ...request, maxTokens: tokens });
-      // The prompt is in the cache but for its last token, which goes through the layers like any other.
+      // All of the prompt but its last token is in the KV cache. The last one is computed like a generated token.
       const perToken = (ms: number): number => ms / 1000 / tokens;
       return {
         slots,
@@ -113,7 +122,7 @@ await withBench<BenchPage>(
         waitingForGpu: perToken(timings.gpuWaitMs),
         waitingForExperts: perToken(timings.expertWaitMs),
         bytes: cache.bytesRead / tokens,
-        // Nothing is kept in main memory: each miss has to be read.
+        // The RAM budget is 0, so every miss is read from the store.
         missed: (cache.misses * figures.expertBytes) / tokens,
         hitRate: cache.hitRate,
         predicted: cache.misses ? cache.prefetched / cache.misses : Number.NaN,
@@ -122,12 +131,12 @@ await withBench<BenchPage>(
       };
     };
     type Run = Awaited<ReturnType<typeof measure>>;
-    /** Where all experts are resident, the store does not matter. */
+    /** If all experts are resident, the store's rate does not matter. */
     const limitsOf = (slots: number): number[] => (slots < options.expertCount ? limits : [UNLIMITED]);
     const rows = budgets.flatMap((budget) => limitsOf(budget).map((limit) => ({ budget, limit, runs: [] as Run[] })));
     const rates = new Map<number, number[]>(limits.map((limit) => [limit, []]));
-    await load(Math.max(...budgets)); // makes the device, whose threads are pinned for all that follows
-    // In turns: what else the machine does falls on all of them alike.
+    await load(Math.max(...budgets)); // creates the device, whose threads stay pinned
+    // In turns, so that other work on the machine affects all rows alike.
     for (let round = 0; round < Number(values.rounds); round++) {
       for (const [limit, list] of rates)
         list.push(await limited(limit, () => call('readRate', id, Math.min(RATE_BYTES, limit * RATE_SECONDS))));
@@ -139,13 +148,14 @@ await withBench<BenchPage>(
     }
 
     const all = rows.flatMap(({ runs }) => runs);
-    if (!all.some(({ bytes }) => bytes === 0)) throw new Error('No budget held all experts: add more --slots.');
+    if (!all.some(({ bytes }) => bytes === 0))
+      throw new Error('No budget was large enough for all experts. Add a larger number to --slots.');
     const computing = median(all.filter(({ bytes }) => bytes === 0).map(({ seconds }) => seconds));
     for (const [limit, list] of rates) {
-      const asked = limit === UNLIMITED ? 'store' : `store at ${limit / 1e9} GB/s`;
-      console.log(`${asked}: ${list.map((rate) => (rate / 1e9).toFixed(limit === UNLIMITED ? 2 : 3)).join(', ')} GB/s`);
+      const label = limit === UNLIMITED ? 'store' : `store at ${limit / 1e9} GB/s`;
+      console.log(`${label}: ${list.map((rate) => (rate / 1e9).toFixed(limit === UNLIMITED ? 2 : 3)).join(', ')} GB/s`);
     }
-    console.log(`medians of ${values.rounds} rounds; s and MB a token\n`);
+    console.log(`medians of ${values.rounds} rounds; s and MB per token\n`);
     const columns = [
       'store GB/s',
       'slots',
@@ -167,30 +177,30 @@ await withBench<BenchPage>(
     console.log(`| ${columns.join(' | ')} |\n|${'---|'.repeat(columns.length)}`);
     const percent = (share: number): string => (Number.isNaN(share) ? '' : `${(100 * share).toFixed(0)} %`);
     for (const { limit, runs } of rows) {
-      const of = (field: Exclude<keyof Run, 'ids'>): number => median(runs.map((run) => run[field]));
+      const medianOf = (field: Exclude<keyof Run, 'ids'>): number => median(runs.map((run) => run[field]));
       const rate = rates.has(limit) ? median(rates.get(limit)!) : UNLIMITED;
-      const reading = of('missed') / rate;
+      const reading = medianOf('missed') / rate;
       const rest = median(
         runs.map(({ seconds, waitingForGpu, waitingForExperts }) => seconds - waitingForGpu - waitingForExperts),
       );
       console.log(
         `| ${[
-          of('missed') > 0 ? (rate / 1e9).toFixed(2) : '',
-          of('slots'),
-          percent(of('hitRate')),
-          percent(of('predicted')),
-          (of('bytes') / 1e6).toFixed(0),
-          (of('missed') / 1e6).toFixed(0),
-          of('seconds').toFixed(3),
-          of('waitingForGpu').toFixed(3),
-          of('waitingForExperts').toFixed(3),
+          medianOf('missed') > 0 ? (rate / 1e9).toFixed(2) : '',
+          medianOf('slots'),
+          percent(medianOf('hitRate')),
+          percent(medianOf('predicted')),
+          (medianOf('bytes') / 1e6).toFixed(0),
+          (medianOf('missed') / 1e6).toFixed(0),
+          medianOf('seconds').toFixed(3),
+          medianOf('waitingForGpu').toFixed(3),
+          medianOf('waitingForExperts').toFixed(3),
           rest.toFixed(3),
           computing.toFixed(3),
           reading.toFixed(3),
           reading > computing ? 'reading' : 'computing',
-          (of('seconds') / Math.max(computing, reading)).toFixed(2),
-          (of('seconds') / Math.max(computing, of('bytes') / rate)).toFixed(2),
-          (of('memory') / 1e9).toFixed(2),
+          (medianOf('seconds') / Math.max(computing, reading)).toFixed(2),
+          (medianOf('seconds') / Math.max(computing, medianOf('bytes') / rate)).toFixed(2),
+          (medianOf('memory') / 1e9).toFixed(2),
         ].join(' | ')} |`,
       );
     }

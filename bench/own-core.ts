@@ -1,25 +1,24 @@
-/** Gives the software GPU a core of its own, as a real one has its own silicon. Linux only. */
+/** Gives the software GPU its own core, because a real GPU does not compete with the CPU either. Linux only. */
 import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { browserProcesses } from './browser-memory.ts';
 
-/** SwiftShader computes in threads that marl, its scheduler, names like this. */
-const COMPUTES = /^Thread<\d+>/;
+/** Names of SwiftShader's compute threads, given by its scheduler marl. */
+const COMPUTE_THREAD = /^Thread<\d+>/;
 
 /**
- * Pins the threads in which the software GPU computes, of the browser that runs with `profile`, to the second core, and
- * everything else of the browser and of this process to the first. For when a device has been made; threads that start
- * later inherit from those that start them.
+ * Pins the compute threads of the software GPU to the second core, and all other threads of the browser with `profile` and
+ * of this process to the first. Call it after a device has been created. Later threads inherit their parent's core.
  */
 export function giveGpuItsOwnCore(profile: string): void {
   for (const pid of [...browserProcesses(profile), process.pid]) {
     const gpu = readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('--type=gpu-process');
     for (const thread of readdirSync(`/proc/${pid}/task`)) {
       try {
-        const computes = gpu && COMPUTES.test(readFileSync(`/proc/${pid}/task/${thread}/comm`, 'utf8'));
+        const computes = gpu && COMPUTE_THREAD.test(readFileSync(`/proc/${pid}/task/${thread}/comm`, 'utf8'));
         execFileSync('taskset', ['--cpu-list', '--pid', computes ? '1' : '0', thread], { stdio: 'ignore' });
       } catch {
-        // It has ended in the meantime.
+        // The thread has ended in the meantime.
       }
     }
   }

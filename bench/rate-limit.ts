@@ -1,62 +1,64 @@
-/** Makes a fast store as slow as another one. */
+/** Slows a fast store down to a given rate. */
 import { aborted } from '../src/contract/errors.ts';
 import type { Bytes } from '../src/contract/ids.ts';
 
-/** An answer that is asked for and not due yet. */
+/** A request whose answer is not due yet. */
 interface Waiting {
-  askedAt: number;
+  /** Time of the request, by `performance.now()`. */
+  requestedAt: number;
+  /** Time that its bytes take. */
   ms: number;
   due(): void;
 }
 
 /**
- * Holds answers back to a rate: one behind the other, in the order in which they were asked for. An answer is due as long
- * after it was asked for, or after the one before was due if that is later, as its bytes take. What was not asked for in time
- * is not made up for. The reading itself goes on meanwhile: where it is the slower one, nothing is held back. What is taken back has
- * cost the time until then, and leaves the rest of it to the next one.
+ * Delays answers to a rate, one after another in the order of the requests. The transfer of an answer starts with its request
+ * or when the previous answer is due, whichever is later, and takes as long as its bytes need. Idle time is not made up
+ * for. The real reading runs at the same time, and an answer that takes longer than its transfer is not delayed. A cancelled
+ * request has used the time until then, and the next one starts at once.
  */
 export class RateLimit {
-  /** May be changed at any time; holds for what is asked for from then on. */
+  /** Applies to later requests. */
   bytesPerSecond = Number.POSITIVE_INFINITY;
-  /** Oldest first: its bytes are on their way. */
+  /** Oldest first. The first one is being transferred. */
   readonly #waiting: Waiting[] = [];
-  /** When the last answer was due or taken back, as `performance.now()` counts. */
+  /** Time at which the last answer was due or cancelled, by `performance.now()`. */
   #freeAt = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
   /**
-   * @returns the answer when it is due
-   * @throws what it throws, at once; MixtabError `aborted` when it is taken back
+   * Delays `answer` until it is due.
+   * @throws the error of `answer`, at once; MixtabError `aborted` if the signal aborts
    */
-  async hold<T>(bytes: Bytes, answer: Promise<T>, signal?: AbortSignal): Promise<T> {
+  async delay<T>(bytes: Bytes, answer: Promise<T>, signal?: AbortSignal): Promise<T> {
     const [result] = await Promise.all([answer, this.#due(bytes, signal)]);
     return result;
   }
 
   #due(bytes: Bytes, signal?: AbortSignal): Promise<void> {
     return new Promise((resolve, reject) => {
-      const waiting = { askedAt: performance.now(), ms: (bytes / this.bytesPerSecond) * 1000, due: resolve };
+      const waiting = { requestedAt: performance.now(), ms: (bytes / this.bytesPerSecond) * 1000, due: resolve };
       signal?.addEventListener('abort', () => {
-        const place = this.#waiting.indexOf(waiting);
-        if (place < 0) return;
-        this.#waiting.splice(place, 1);
-        if (place === 0) this.#freeAt = performance.now();
-        this.#goOn();
+        const index = this.#waiting.indexOf(waiting);
+        if (index < 0) return;
+        this.#waiting.splice(index, 1);
+        if (index === 0) this.#freeAt = performance.now();
+        this.#deliver();
         reject(aborted());
       });
       this.#waiting.push(waiting);
-      this.#goOn();
+      this.#deliver();
     });
   }
 
-  /** Hands out what is due, and comes back when the next one is. */
-  #goOn(): void {
+  /** Delivers the answers that are due, and sets a timer for the next one. */
+  #deliver(): void {
     clearTimeout(this.#timer);
     for (let first = this.#waiting[0]; first; first = this.#waiting[0]) {
-      const due = Math.max(first.askedAt, this.#freeAt) + first.ms;
-      const early = due - performance.now();
-      if (early > 0) {
-        this.#timer = setTimeout(() => this.#goOn(), early);
+      const due = Math.max(first.requestedAt, this.#freeAt) + first.ms;
+      const remaining = due - performance.now();
+      if (remaining > 0) {
+        this.#timer = setTimeout(() => this.#deliver(), remaining);
         return;
       }
       this.#freeAt = due;

@@ -1,9 +1,9 @@
 /**
- * Speed of repacking on one core, for each type, beside a bare copy of as many bytes in the same run.
+ * Measures the speed of repacking on one core for each weight type, and of a plain copy of the same bytes.
  *
  *   npx tsx bench/repack.ts [--types Q4_K,Q6_K] [--megabytes 64] [--json]
  *
- * Source and target are as at import: a record's range of the file, and a fresh record. Best of five.
+ * Source and target are as in an import: a range of the file, and a new record. Reports the best of five rounds.
  */
 import { parseArgs } from 'node:util';
 import { ggufBytes, repackTensor } from '../workers/format/quantization/repack.ts';
@@ -20,7 +20,7 @@ const { values } = parseArgs({
 const COLS = 4096;
 const ROUNDS = 5;
 
-/** Seconds of the fastest call. */
+/** Returns the seconds of the fastest call. */
 function best(call: () => void): number {
   let seconds = Number.POSITIVE_INFINITY;
   for (let round = 0; round < ROUNDS; round++) {
@@ -33,7 +33,7 @@ function best(call: () => void): number {
 
 const results = values.types.split(',').map((name) => {
   const type = WEIGHT_TYPES[name as WeightTypeName];
-  if (!type) throw new Error(`There is no type ${name}.`);
+  if (!type) throw new Error(`There is no weight type ${name}. Use ${Object.keys(WEIGHT_TYPES).join(', ')}.`);
   const rows = Math.floor((Number(values.megabytes) * 1e6) / ggufBytes(type, 1, COLS));
   const source = Uint8Array.from({ length: ggufBytes(type, rows, COLS) }, (_, i) => i * 37);
   const layout = layoutTensor('w', type, rows, COLS, 0);

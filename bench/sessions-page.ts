@@ -1,5 +1,4 @@
-/** Runs in the browser: a model with a large KV cache, through the page's own workers. */
-
+/** The page of bench/sessions.ts: runs a model with a large KV cache in the page's own workers. */
 import { createEngineClient, createImportClient } from '../src/connect/worker-clients.ts';
 import { proxy } from '../src/contract/rpc.ts';
 import { SYNTH_PRESETS } from '../workers/synth/presets.ts';
@@ -8,7 +7,7 @@ import { createSynth } from '../workers/synth/synth.ts';
 interface Round {
   tokens: number;
   bytes: number;
-  /** Of the first prompt: what a restored session spares. */
+  /** Time that a restored session saves. */
   prefillMs: number;
   saveMs: number;
   restoreMs: number;
@@ -24,7 +23,7 @@ async function timed<T>(work: () => Promise<T>): Promise<[T, number]> {
   return [result, performance.now() - started];
 }
 
-/** Mixtral's keys and values (8 heads of 128) in 16 of its 32 layers, and little else: 64 KiB a token. */
+/** Uses Mixtral's keys and values (8 heads of 128) in 16 instead of 32 layers, which is 64 KiB per token, and little else. */
 async function run(lengths: readonly number[]): Promise<Round[]> {
   const synth = createSynth({
     ...SYNTH_PRESETS.tiny,
@@ -39,7 +38,7 @@ async function run(lengths: readonly number[]): Promise<Round[]> {
   await engine.load({ modelId, context: 8192 }, quiet);
   const rounds: Round[] = [];
   for (const length of lengths) {
-    // Other first words each time: nothing is reused.
+    // Different first words each time, so that no prefix is reused.
     const text = `${length} ${'the first men of that day had been there before us and '.repeat(length)}`;
     const ids = await engine.tokenize(text);
     const perCharacter = ids.length / text.length;

@@ -1,5 +1,5 @@
 /**
- * What it takes to save and restore a conversation's KV cache, by its length; the profile is on disk.
+ * Measures saving and restoring a conversation's KV cache, by its length. The profile is on disk.
  *
  *   npx tsx bench/sessions.ts [--lengths 128,512,1024]
  */

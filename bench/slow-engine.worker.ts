@@ -1,4 +1,4 @@
-/** The engine's worker, but for its reader, whose rate can be limited: as on a phone's flash or an old disk. */
+/** The engine worker with a reader whose rate can be limited to that of a phone's flash memory or an old disk. */
 import { expose } from '../src/contract/rpc.ts';
 import { Engine } from '../workers/engine/engine.ts';
 import { IndexedDbStore } from '../workers/store/indexed-db-store.ts';
@@ -12,12 +12,13 @@ const reader: RecordReader = {
   read: async (modelId, record, signal) => {
     const read = worker.read(modelId, record, signal);
     try {
-      return await limit.hold(record.bytes, read, signal);
+      return await limit.delay(record.bytes, read, signal);
     } catch (error) {
+      // Cancelled after the record was read, but before it was due.
       read.then(
         (record) => worker.recycle?.(record),
         () => {},
-      ); // taken back when it had come, but was not due
+      );
       throw error;
     }
   },
@@ -25,7 +26,7 @@ const reader: RecordReader = {
 };
 
 class SlowEngine extends Engine {
-  /** For the reads from now on. */
+  /** Limits later reads. */
   limitReading(bytesPerSecond: number): void {
     limit.bytesPerSecond = bytesPerSecond;
   }

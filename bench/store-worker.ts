@@ -1,4 +1,4 @@
-/** The stores' side of bench/store.ts: fills them, and reads them in bare loops. In a worker: OPFS needs one. */
+/** The worker of bench/store.ts: fills the stores and reads them in plain loops. OPFS files are only available in workers. */
 import { createStore, type UseStore } from 'idb-keyval';
 import { expose } from '../src/contract/rpc.ts';
 import { PART_BYTES, type RecordInfo } from '../workers/format/manifest.ts';
@@ -12,7 +12,7 @@ const MODEL = 'bench';
 const buffers = new BufferPool(8 * PART_BYTES);
 const store = new IndexedDbStore(undefined, new OpfsFiles());
 
-/** GB/s of `bytes` read or written by `work`. */
+/** Returns the GB/s at which `work` reads or writes `bytes`. */
 async function rate(bytes: number, work: () => Promise<void>): Promise<number> {
   const started = performance.now();
   await work();
@@ -20,7 +20,7 @@ async function rate(bytes: number, work: () => Promise<void>): Promise<number> {
 }
 
 const api = {
-  /** Stores records of random bytes in both places; returns their infos and the rates of writing. */
+  /** Stores records of random bytes in both storage backends. Returns their infos and the write rates in GB/s. */
   async fill(count: number, bytes: number) {
     const infos = { indexeddb: [] as RecordInfo[], opfs: [] as RecordInfo[] };
     const write = { indexeddb: 0, opfs: 0 };
@@ -42,10 +42,10 @@ const api = {
   },
 
   /**
-   * Blobs of IndexedDB one after another, `atOnce` under way: nothing but the browser's own work.
-   * @param recycled reads into the same few buffers again and again; else into fresh memory, as `Blob.arrayBuffer()` does
+   * Reads Blobs from IndexedDB, `concurrency` at a time, without any of the engine's code.
+   * @param recycled whether to reuse a few buffers instead of allocating new memory, as `Blob.arrayBuffer()` does
    */
-  async bareIndexedDb(records: RecordInfo[], atOnce: number, recycled: boolean): Promise<number> {
+  async bareIndexedDb(records: RecordInfo[], concurrency: number, recycled: boolean): Promise<number> {
     const database: UseStore = createStore('mixtab-models', 'models');
     const keys = records.flatMap(({ key, parts }) =>
       Array.from({ length: parts }, (_, part) => `record/${MODEL}/${key}/${String(part).padStart(4, '0')}`),
@@ -70,12 +70,12 @@ const api = {
     return rate(
       records.reduce((sum, { bytes }) => sum + bytes, 0),
       async () => {
-        await Promise.all(Array.from({ length: atOnce }, lane));
+        await Promise.all(Array.from({ length: concurrency }, lane));
       },
     );
   },
 
-  /** Files of OPFS one after another into one buffer. */
+  /** Reads OPFS files one after another into one buffer. */
   async bareOpfs(records: RecordInfo[]): Promise<number> {
     const root = await navigator.storage.getDirectory();
     const folder = await (await root.getDirectoryHandle('mixtab-records')).getDirectoryHandle(MODEL);

@@ -1,5 +1,5 @@
 /**
- * How fast records come out of the browser's stores, as the engine reads them and in bare loops, in one run.
+ * Measures the read rate of the browser's stores, both through the engine's reader and in plain loops, in one run.
  *
  *   npx tsx bench/store.ts [--records 8] [--megabytes 99] [--rounds 4]
  */
@@ -15,7 +15,7 @@ const { values } = parseArgs({
   },
 });
 
-// The profile is on disk: else both stores would be in memory.
+// A profile on disk; without one, both stores would be in memory.
 await withBench<BenchPage>('store', {}, async (call) => {
   const { write, results } = await call(
     'run',
@@ -26,11 +26,11 @@ await withBench<BenchPage>('store', {}, async (call) => {
   const median = (name: string): number => [...results[name]].sort((a, b) => a - b)[results[name].length >> 1];
   const best = (name: string): number => Math.max(...results[name]);
   const bareLoops = Object.keys(results).filter((name) => name.startsWith('IndexedDB bare'));
-  // As a page reads that keeps what it has read, and with the buffers' reuse that the engine has.
+  // Loops that allocate new memory for each read, and all loops, including those that reuse buffers as the engine does.
   const fresh = bareLoops.filter((name) => !name.endsWith('buffers'));
   const ratios = (name: string, of: (name: string) => number): string =>
     [fresh, bareLoops].map((loops) => (of(name) / Math.max(...loops.map(of))).toFixed(2)).join(' / ');
-  console.log(`${values.rounds} rounds, in turns; ratios to the best bare IndexedDB loop into fresh memory / of all\n`);
+  console.log(`${values.rounds} rounds, in turns; ratios to the best plain IndexedDB loop into new memory / of all\n`);
   console.log('| reading | GB/s, median | best round | ratios of medians | of best rounds |\n|---|---|---|---|---|');
   for (const name of Object.keys(results)) {
     console.log(
