@@ -1,13 +1,12 @@
 /**
  * Mixtral's full size in Chromium: imports a synthetic model that is generated while it is served, and generates tokens
- * within memory budgets. Reports memory, hit rate, and bytes and time per token: waiting for the GPU, for experts, and the rest.
+ * within memory budgets. Reports memory, hit rate, and bytes and time per token.
  *
  *   npx tsx bench/full-size.ts --profile DIR [--preset 8x7b] [--layers N] [--type T] [--gpu-budget MB] [--ram-budget MB]
  *                              [--tokens N] [--prompt TEXT] [--storage indexeddb|opfs] [--json]
  *
- * `--type Q4_K` (the default) and `--type Q2_K` are what docs/measurements/streaming.md reports; each finds its own model in the same profile.
- *
- * The profile is kept, so that a second run finds the model imported (a 26 GB model takes as much disk).
+ * docs/measurements/streaming.md reports `--type Q4_K` (the default) and `--type Q2_K`. The profile is kept, so a second run
+ * finds the imported models. A 26 GB model needs as much disk space.
  */
 
 import { mkdirSync } from 'node:fs';
