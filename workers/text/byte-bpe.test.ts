@@ -1,4 +1,4 @@
-/** Byte-level BPE against llama.cpp, on a synthetic vocabulary with words cut in every way we know. */
+/** Byte-level BPE against llama.cpp, on a synthetic vocabulary with every supported pre-tokenizer. */
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { BYTE_CHARACTERS, PRE_TOKENIZERS, type PreTokenizerName } from '../format/pre-tokenizers.ts';
@@ -9,7 +9,7 @@ import goldens from './golden/byte-bpe.json' with { type: 'json' };
 import { preTokenizer, splitWords } from './pre-tokenizers.ts';
 import type { Tokenizer } from './tokenizer.ts';
 
-/** The vocabulary of the files that the goldens were made with. */
+/** A tokenizer with the vocabulary that the goldens were made with. */
 const tokenizerOf = (pre: PreTokenizerName): Tokenizer =>
   createTokenizer({
     ...byteBpeVocabulary(1024, BYTE_CHARACTERS),
@@ -39,7 +39,7 @@ describe('encode', () => {
     },
   );
 
-  it('keeps control tokens out of what a user writes, and finds them in templates', () => {
+  it('recognizes control tokens in templates, but not in user text', () => {
     const tokenizer = tokenizerOf('tekken');
     expect(tokenizer.encode('</s>')).not.toContain(2);
     expect(tokenizer.encode('<s>the</s>', { parseSpecial: true })).toEqual([1, ...tokenizer.encode('the'), 2]);
@@ -50,16 +50,16 @@ describe('encode', () => {
 describe('any text', () => {
   const texts = fc.string({ unit: 'binary', maxLength: 40 });
 
-  it.each(NAMES)('is cut into words that make it up again: %s', (pre) => {
+  it.each(NAMES)('is cut into words whose concatenation is the text: %s', (pre) => {
     fc.assert(fc.property(texts, (text) => splitWords(text, preTokenizer(pre)).join('') === text));
   });
 
-  it.each(NAMES)('comes back from its tokens: %s', (pre) => {
+  it.each(NAMES)('survives encoding and decoding: %s', (pre) => {
     const tokenizer = tokenizerOf(pre);
     fc.assert(fc.property(texts, (text) => decode(tokenizer, tokenizer.encode(text)) === text));
   });
 
-  it('never comes back with half a character on the way', () => {
+  it('is never decoded with half a character in between', () => {
     const tokenizer = tokenizerOf('gpt-2');
     const detokenizer = createDetokenizer(tokenizer, { continuation: true });
     const parts = tokenizer.encode('a😀é你').map((id) => detokenizer.push(id));

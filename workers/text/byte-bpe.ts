@@ -1,16 +1,16 @@
 /**
- * Byte-level BPE (GPT-2's kind, `tokenizer.ggml.model = gpt2`): text is cut into words, a word's UTF-8 bytes are written
- * as characters of an alphabet of 256, and neighbours are joined in the order of the merge list.
+ * Byte-level BPE as in GPT-2 (`tokenizer.ggml.model` is `gpt2`). A text is cut into words. The UTF-8 bytes of a word
+ * are written as characters of an alphabet of 256, and neighbours are joined in the order of the merge list.
  */
 import { type TokenId, tokenId } from '../../src/contract/ids.ts';
 import type { TokenizerData } from '../format/manifest.ts';
 import { BYTE_CHARACTERS } from '../format/pre-tokenizers.ts';
-import { MinHeap } from './min-heap.ts';
+import { mergeSymbols } from './merge-symbols.ts';
 import { type PreTokenizer, preTokenizer, splitWords } from './pre-tokenizers.ts';
 import { SpecialTokens, TOKEN_TYPE } from './special-tokens.ts';
 import type { EncodeOptions, Tokenizer } from './tokenizer.ts';
 
-/** Words are few and come again and again: what they become is remembered, up to so many. */
+/** Words recur, so their tokens are cached. Above this number of words the cache is emptied, to bound its memory. */
 const MAX_CACHED_WORDS = 20_000;
 
 export class ByteBpeTokenizer implements Tokenizer {
@@ -32,7 +32,7 @@ export class ByteBpeTokenizer implements Tokenizer {
     this.eosId = tokenId(data.eosId);
     this.vocabularySize = tokens.length;
     this.#pre = preTokenizer(data.pre);
-    // Of equal pieces the last counts, as llama.cpp's table has it.
+    // Of equal pieces the last one counts, as in llama.cpp.
     for (const [id, piece] of tokens.entries()) this.#ids.set(piece, tokenId(id));
     for (const [rank, merge] of merges.entries()) this.#ranks.set(merge, rank);
     this.#special = new SpecialTokens(data);
@@ -53,7 +53,7 @@ export class ByteBpeTokenizer implements Tokenizer {
     const kind = this.data.tokenTypes[id];
     if (kind === TOKEN_TYPE.control || kind === TOKEN_TYPE.unknown) return new Uint8Array(0);
     if (kind === TOKEN_TYPE.userDefined) return this.#encoder.encode(piece);
-    // A character that is none of the alphabet stands for itself.
+    // A character outside the alphabet stands for itself.
     return Uint8Array.from(
       [...piece].flatMap((character) => BYTE_OF.get(character) ?? [...this.#encoder.encode(character)]),
     );
@@ -76,46 +76,21 @@ export class ByteBpeTokenizer implements Tokenizer {
     return ids;
   }
 
+  /** @param symbols one character of the alphabet per byte */
   #merge(symbols: string[]): TokenId[] {
     if (this.#pre.ignoreMerges) {
       const whole = this.#ids.get(symbols.join(''));
       if (whole !== undefined) return [whole];
     }
-    const count = symbols.length;
-    const previous = Int32Array.from({ length: count }, (_, i) => i - 1);
-    const next = Int32Array.from({ length: count }, (_, i) => (i + 1 < count ? i + 1 : -1));
-    interface Pair {
-      left: number;
-      right: number;
-      rank: number;
-      text: string;
-    }
-    const queue = new MinHeap<Pair>((a, b) => (a.rank === b.rank ? a.left < b.left : a.rank < b.rank));
-    const offer = (left: number, right: number): void => {
-      if (left < 0 || right < 0) return;
-      const rank = this.#ranks.get(`${symbols[left]} ${symbols[right]}`);
-      if (rank !== undefined) queue.push({ left, right, rank, text: symbols[left] + symbols[right] });
-    };
-    for (let i = 1; i < count; i++) offer(i - 1, i);
-    for (let pair = queue.pop(); pair; pair = queue.pop()) {
-      const { left, right, text } = pair;
-      if (symbols[left] === '' || symbols[right] === '' || symbols[left] + symbols[right] !== text) continue; // joined otherwise since
-      symbols[left] = text;
-      symbols[right] = '';
-      next[left] = next[right];
-      if (next[right] >= 0) previous[next[right]] = left;
-      offer(previous[left], left);
-      offer(left, next[left]);
-    }
-    const ids: TokenId[] = [];
-    for (let i = count > 0 ? 0 : -1; i >= 0; i = next[i]) {
-      const id = this.#ids.get(symbols[i]);
-      if (id !== undefined) ids.push(id);
-      // A merge without a piece of its own: byte by byte, as far as the vocabulary has them.
-      else for (const character of symbols[i]) if (this.#ids.has(character)) ids.push(this.#ids.get(character)!);
-    }
-    return ids;
+    const merged = mergeSymbols(symbols, (left, right) => this.#ranks.get(`${left} ${right}`));
+    return merged.flatMap((symbol) => {
+      const id = this.#ids.get(symbol);
+      if (id !== undefined) return [id];
+      // The result of a merge may not be in the vocabulary. Then its bytes are used, as far as the vocabulary has them.
+      return [...symbol].flatMap((character) => this.#ids.get(character) ?? []);
+    });
   }
 }
 
+/** The byte that each character of the alphabet stands for. */
 const BYTE_OF = new Map(BYTE_CHARACTERS.map((character, byte) => [character, byte]));

@@ -17,18 +17,18 @@ describe('renderChat', () => {
     );
   });
 
-  it('puts a system prompt that the template refuses before the first user text', () => {
+  it('puts a system prompt that the template refuses before the first user message', () => {
     expect(renderChat(MISTRAL_TEMPLATE, [system('Be brief.'), user('Q?')], TOKENS)).toBe(
       '<s>[INST] Be brief.\n\nQ? [/INST]',
     );
   });
 
-  it('does so too where the template drops a system prompt without a word', () => {
+  it('puts a system prompt that the template drops before the first user message', () => {
     const silent = "{% for m in messages %}{% if m.role != 'system' %}[{{ m.content }}]{% endif %}{% endfor %}";
     expect(renderChat(silent, [system('Be brief.'), user('Q?')], TOKENS)).toBe('[Be brief.\n\nQ?]');
   });
 
-  it("tells the template's own message", () => {
+  it("reports the template's own message", () => {
     expect(() => renderChat(MISTRAL_TEMPLATE, [user('a'), user('b')], TOKENS)).toThrow(/roles must alternate/);
     expect(() => renderChat('{% broken', [user('a')], TOKENS)).toThrow(/chat template refuses/);
     expect(() => renderChat(MISTRAL_TEMPLATE, [system('alone')], TOKENS)).toThrow(/roles must alternate/);
@@ -46,20 +46,20 @@ describe('promptTokens', () => {
     addSpacePrefix: true,
   });
 
-  it('begins with one BOS and encodes the stretches between special tokens as the texts they are', () => {
+  it('begins with one BOS and encodes each stretch between special tokens as one text', () => {
     expect(promptTokens(tokenizer, MISTRAL_TEMPLATE, [user('Q?'), assistant('A.'), user('Why?')])).toEqual([
       1,
       ...tokenizer.encode('[INST] Q? [/INST]A.'),
       2,
       ...tokenizer.encode('[INST] Why? [/INST]'),
     ]);
-    // A template that leaves BOS out gets it.
+    // BOS is added if the template does not write it.
     expect(promptTokens(tokenizer, '{{ messages[0].content }}', [user('Hi')])).toEqual([1, ...tokenizer.encode('Hi')]);
-    // A vocabulary that wants none gets none that the template does not write.
+    // BOS is not added for a vocabulary that does not use it.
     expect(promptTokens(tokenizer, '{{ messages[0].content }}', [user('Hi')], false)).toEqual(tokenizer.encode('Hi'));
   });
 
-  it('recognizes every control token in the template, and in no message', () => {
+  it('recognizes control tokens in the template, but not in messages', () => {
     // As in 8x22B-Instruct's vocabulary, where [INST] and [/INST] are tokens; plus one ChatML token.
     const { tokens, scores, tokenTypes } = synthVocabulary(600);
     const added = ['[INST]', '[/INST]', '<|im_end|>'];

@@ -1,30 +1,31 @@
 /**
- * A conversation as the model was trained to see it: the GGUF's own Jinja template, rendered by
+ * Turns a conversation into the prompt that the model was trained on. The GGUF's own Jinja template is rendered by
  * @huggingface/jinja, an interpreter without access to JavaScript.
  *
- * Texts of the conversation are rendered as placeholders and put in afterwards token by token, so that
- * `</s>` or `<s>` in a user's text stays text and cannot end a turn. A template that looks into its
- * contents (trims them, say) still works: a placeholder is an ordinary word to it.
+ * The template renders placeholders instead of the messages' contents. The contents are inserted afterwards and encoded
+ * without special tokens, so `</s>` in a user's message stays text and cannot end a turn. For templates that process
+ * contents, e.g. trim them, a placeholder is an ordinary word.
  */
 import { Template } from '@huggingface/jinja';
 import type { ChatMessage } from '../../src/contract/engine-api.ts';
-import { MixtabError } from '../../src/contract/errors.ts';
+import { excerpt, MixtabError } from '../../src/contract/errors.ts';
 import type { TokenId } from '../../src/contract/ids.ts';
 import { renderLimited } from './template-limits.ts';
 import type { Tokenizer } from './tokenizer.ts';
 
-/** Private-use characters, which no vocabulary of ours has and no user types. */
+/** Delimiters of a placeholder: private-use characters. They are removed from contents. */
 const OPEN = '\uE000';
 const CLOSE = '\uE001';
 
+/** Texts of the special tokens that a template may write. */
 export interface TemplateTokens {
   bosToken: string;
   eosToken: string;
 }
 
 /**
- * Renders a conversation. A template that refuses a system message gets it put before the first user
- * text, two newlines between, which is what Mistral's reference does.
+ * Renders a conversation as text. If the template refuses or drops a system message, the message is put before the
+ * first user message, separated by an empty line, as in Mistral's reference implementation.
  * @throws MixtabError `chat-template` with the template's own message
  */
 export function renderChat(template: string, messages: readonly ChatMessage[], tokens: TemplateTokens): string {
@@ -41,7 +42,7 @@ export function renderChat(template: string, messages: readonly ChatMessage[], t
   if (messages[0]?.role !== 'system') return render(messages);
   try {
     const text = render(messages);
-    // Some templates skip a system message without a word.
+    // Some templates silently skip a system message.
     if (text.includes(messages[0].content.trim())) return text;
   } catch (error) {
     if (messages.length < 2) throw error;
@@ -49,20 +50,22 @@ export function renderChat(template: string, messages: readonly ChatMessage[], t
   return render(prependSystem(messages));
 }
 
+/** Joins the system message and the first user message. */
 function prependSystem([system, first, ...rest]: readonly ChatMessage[]): ChatMessage[] {
   if (first?.role !== 'user') {
     throw new MixtabError(
       'chat-template',
       'A system prompt must be followed by a user message.',
-      'Send a message first.',
+      'Add a user message.',
     );
   }
   return [{ role: 'user', content: `${system.content}\n\n${first.content}` }, ...rest];
 }
 
 /**
- * The prompt of a conversation, ready for an answer.
- * @param addBos put BOS in front where the template has not; never twice
+ * The tokens of a conversation, up to the point where the answer begins.
+ * @param addBos whether to put BOS in front if the template does not write it
+ * @throws MixtabError `chat-template` with the template's own message
  */
 export function promptTokens(
   tokenizer: Tokenizer,
@@ -80,10 +83,10 @@ export function promptTokens(
   return ids[0] === tokenizer.bosId || !addBos ? ids : [tokenizer.bosId, ...ids];
 }
 
-/** Control tokens are recognized in the template's text only; a stretch between two of them is encoded as one text. */
+/** Inserts the contents and encodes the prompt. Control tokens are recognized only in the template's own text. */
 function encodeRendered(tokenizer: Tokenizer, rendered: string, contents: readonly string[]): TokenId[] {
   const specials = new Set(tokenizer.controlPieces.filter((piece) => rendered.includes(piece)));
-  // Longest first, as controlPieces are: `<|im_end|>` before a `<|im` that might be one too.
+  // `controlPieces` has the longest first, so `<|im_end|>` is matched before a token `<|im`.
   const parts =
     specials.size > 0 ? rendered.split(new RegExp(`(${[...specials].map(escapeRegExp).join('|')})`, 'g')) : [rendered];
   return parts.flatMap((part) => {
@@ -101,14 +104,15 @@ const stripPlaceholders = (text: string): string => text.replaceAll(OPEN, '').re
 
 const escapeRegExp = (text: string): string => text.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&');
 
+/** Runs the template's code and turns what it throws into a MixtabError. */
 function templateErrors<T>(work: () => T): T {
   try {
     return work();
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
+    const reason = excerpt(error instanceof Error ? error.message : String(error));
     throw new MixtabError(
       'chat-template',
-      `The model's chat template refuses this conversation: ${why}`,
+      `The model's chat template refuses this conversation: ${reason}`,
       'Start a new conversation.',
     );
   }

@@ -1,4 +1,7 @@
-/** Walks through grammars, token by token at random: wherever one ends there is JSON that an independent validator accepts. */
+/**
+ * Random walks through grammars, token by token. Every complete walk must be JSON that an independent validator
+ * accepts.
+ */
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { describe, expect, it } from 'vitest';
 import type { TokenId } from '../../src/contract/ids.ts';
@@ -31,7 +34,10 @@ const idsOf = ({ allowed }: GrammarStep): TokenId[] =>
     .flat()
     .filter((id) => id >= 0) as TokenId[];
 
-/** A text that the grammar says is complete; the ends of answers are likely, as are short ways to them. */
+/**
+ * Walks until the grammar says that the text is complete. After 100 tokens it prefers tokens that close strings and
+ * brackets.
+ */
 async function walk(
   tokenizer: Tokenizer,
   grammars: Grammars,
@@ -129,7 +135,7 @@ const FORMATS: Record<string, RegExp> = {
 describe.each([
   ['SentencePiece', sentencePiece],
   ['byte-level BPE', byteBpe],
-] as const)('walks over a vocabulary of %s', (_, tokenizer) => {
+] as const)('walks with a vocabulary of %s', (_, tokenizer) => {
   const grammars = new Grammars(library, grammarVocabulary(tokenizer));
 
   it.each(Object.entries(SCHEMAS))('%s', async (_name, schema) => {
@@ -152,7 +158,7 @@ describe.each([
   });
 });
 
-it('nothing but an end is allowed where the answer is complete, and that is told', async () => {
+it('allows nothing but an end, and says so, when the answer is complete', async () => {
   const grammars = new Grammars(library, grammarVocabulary(sentencePiece));
   let step = await grammars.begin({ const: 7 });
   expect(step.complete).toBe(false);
@@ -161,7 +167,7 @@ it('nothing but an end is allowed where the answer is complete, and that is told
   expect(idsOf(step)).toEqual([sentencePiece.eosId]);
 });
 
-it('a vocabulary that cannot write an answer is told', async () => {
+it('refuses a vocabulary that cannot write the answer', async () => {
   const letters = {
     ...shared,
     model: 'llama',

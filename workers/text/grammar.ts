@@ -1,6 +1,7 @@
 /**
- * What an answer may go on with, token by token, so that it becomes JSON of a schema: `@mlc-ai/web-xgrammar` over a model's
- * vocabulary. Runs in a worker of its own (grammar.worker.ts): what the library cannot compile ends its module.
+ * Says token by token how an answer may continue, so that it becomes JSON that matches a schema. It uses
+ * `@mlc-ai/web-xgrammar` with the model's vocabulary. It runs in a worker of its own (grammar.worker.ts), because a
+ * schema that the library cannot compile aborts its WebAssembly module.
  */
 import { MixtabError } from '../../src/contract/errors.ts';
 import { type TokenId, tokenId } from '../../src/contract/ids.ts';
@@ -12,18 +13,24 @@ type Library = typeof import('@mlc-ai/web-xgrammar');
 type Matcher = Awaited<ReturnType<Library['GrammarMatcher']['createGrammarMatcher']>>;
 type Compiler = Awaited<ReturnType<Library['GrammarCompiler']['createGrammarCompiler']>>;
 
-/** Blanks or line ends in a row: with more of them a small model spends most of its answer, one that has lost its thread all of it. */
+/**
+ * Most white space characters in a row. If more were allowed, small models would fill much of an answer with them, or
+ * all of it.
+ */
 const MAX_WHITESPACE = 1;
 
 /** What may come next. */
 export interface GrammarStep {
-  /** A bit a token, the lowest first. */
+  /** One bit per token, lowest bit first: 1 if the token may come next. */
   allowed: Uint32Array<ArrayBuffer>;
-  /** The answer is complete, and nothing could be added. */
+  /** True if the answer is complete and nothing but its end may come next. */
   complete: boolean;
 }
 
-/** Bytes whose successor is not any of 0x80 .. 0xbf, with the range it is from: no overlong forms, surrogates, or values past the last. */
+/**
+ * First bytes of UTF-8 whose second byte may not be all of 0x80 .. 0xbf, and the range that it may be in. This excludes
+ * overlong forms, surrogates and values above U+10FFFF.
+ */
 const SECOND_BYTES = new Map([
   [0xe0, [0xa0, 0xbf]],
   [0xed, [0x80, 0x9f]],
@@ -31,14 +38,16 @@ const SECOND_BYTES = new Map([
   [0xf4, [0x80, 0x8f]],
 ]);
 
-/** The grammars of one model. */
+/**
+ * The grammars of one model's answers. One answer at a time: call {@link begin}, then {@link next} after each token.
+ */
 export class Grammars {
   readonly #compiler: Promise<Compiler>;
   #matcher: Matcher | undefined;
-  /** Tokens by their first byte, where a character may go on with it. */
+  /** The tokens that begin within a character (with a byte 0x80 .. 0xbf), by their first byte. */
   readonly #continuing = new Map<number, TokenId[]>();
 
-  /** @param library see `loadGrammarLibrary` */
+  /** @param library from {@link loadGrammarLibrary} */
   constructor(
     private readonly library: Library,
     private readonly vocabulary: GrammarVocabulary,
@@ -57,9 +66,10 @@ export class Grammars {
   }
 
   /**
-   * Begins an answer; one at a time.
-   * @param schema absent: any JSON object
-   * @throws MixtabError `bad-request` for a schema that is not understood; anything else is the library's end
+   * Begins an answer and ends the previous one.
+   * @param schema default: any JSON object
+   * @throws MixtabError `bad-request` for a schema that is not supported. Any other error means that the library's
+   * module has aborted: it cannot be used again.
    */
   async begin(schema: unknown = { type: 'object' }): Promise<GrammarStep> {
     const prepared = JSON.stringify(prepareSchema(schema));
@@ -71,19 +81,24 @@ export class Grammars {
     return this.#step(this.#matcher, '');
   }
 
-  /** @param token one that the step before allowed */
+  /**
+   * Adds a token to the answer.
+   * @param token one that the previous step allowed
+   * @throws MixtabError `bad-request` if no token of the vocabulary can continue the answer
+   */
   async next(token: TokenId): Promise<GrammarStep> {
     if (!this.#matcher?.acceptToken(token))
-      throw new MixtabError('internal', `Token ${token} does not go on with the answer.`);
+      throw new MixtabError('internal', `The grammar does not allow token ${token} here.`);
     return this.#step(this.#matcher, this.vocabulary.pieces[token]);
   }
 
-  /** @param last the piece before */
+  /** @param last the previous token's piece */
   async #step(matcher: Matcher, last: string): Promise<GrammarStep> {
     const allowed = new Uint32Array(await matcher.getNextTokenBitmask());
     const { length } = this.vocabulary.pieces;
-    if (length % 32 > 0) allowed[allowed.length - 1] &= (1 << (length % 32)) - 1; // what is past the vocabulary is set at times
-    // The library's characters are any bytes of the right length.
+    // The library sometimes sets bits beyond the vocabulary.
+    if (length % 32 > 0) allowed[allowed.length - 1] &= (1 << (length % 32)) - 1;
+    // The library accepts any continuation bytes of the right number, so invalid second bytes are excluded here.
     const [least, most] = SECOND_BYTES.get(BYTE_CHARACTERS.indexOf(last.slice(-1))) ?? [0x80, 0xbf];
     for (const [byte, ids] of this.#continuing) {
       if (byte < least || byte > most) for (const id of ids) allowed[id >> 5] &= ~(1 << (id & 31));
@@ -95,7 +110,7 @@ export class Grammars {
     if (!more && !end) {
       throw new MixtabError(
         'bad-request',
-        'This model has no token that the answer could go on with in the format asked for.',
+        'This model has no token that continues the answer in the requested format.',
         'Use another schema.',
       );
     }
@@ -103,14 +118,15 @@ export class Grammars {
   }
 }
 
-/** The library, fetched when it is first needed. */
+/** Loads the library. It is fetched when it is first needed. */
 export async function loadGrammarLibrary(): Promise<Library> {
   const module: Partial<Library> = await import('@mlc-ai/web-xgrammar');
-  // Its package says ES module, its file is UMD: as what it is taken depends on the bundler. To be dropped when it is mended.
+  // The package declares an ES module, but its file is UMD, so bundlers treat it differently. Remove this when that is
+  // fixed.
   const library = module.GrammarMatcher
     ? (module as Library)
     : (globalThis as unknown as { xgrammar: Library }).xgrammar;
-  // The first call starts it; of two at once each would start its own.
+  // The first call starts the WebAssembly module. Two calls at once would start two.
   (await library.TokenizerInfo.createTokenizerInfo([])).dispose();
   return library;
 }

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { prepareSchema } from './json-schema.ts';
 
 describe('a schema', () => {
-  it('is closed but where it names no property, and loses what says nothing', () => {
+  it('closes objects that name properties and removes annotations', () => {
     expect(
       prepareSchema({
         $schema: 'https://json-schema.org/draft/2020-12/schema',
@@ -36,7 +36,7 @@ describe('a schema', () => {
     });
   });
 
-  it('lists the numbers that bounds leave, and takes types apart', () => {
+  it('lists the integers within bounds and splits lists of types', () => {
     expect(prepareSchema({ type: 'integer', exclusiveMinimum: -2, maximum: 1 })).toEqual({
       type: 'integer',
       enum: [-1, 0, 1],
@@ -51,7 +51,7 @@ describe('a schema', () => {
     });
   });
 
-  it('keeps its definitions and what refers to them', () => {
+  it('keeps definitions and references to them', () => {
     const tree = {
       $defs: {
         node: { type: 'object', properties: { next: { anyOf: [{ $ref: '#/$defs/node' }, { type: 'null' }] } } },
@@ -64,7 +64,7 @@ describe('a schema', () => {
     });
   });
 
-  it('may have patterns that cannot leave a text', () => {
+  it('accepts patterns that match only text that is valid in JSON', () => {
     for (const pattern of [
       '^[a-z]+$',
       'a|b',
@@ -90,22 +90,22 @@ describe('a schema', () => {
     [{ type: [] }, 'has the type []'],
     [{ minimum: 3 }, 'has minimum, but no type'],
     [{ oneOf: [{ type: 'string' }] }, 'has oneOf, but no type'],
-    [{ type: 'string', not: { const: '' } }, 'has not, which an answer of type string'],
-    [{ type: 'number', minimum: 3 }, 'has minimum, which an answer of type number'],
+    [{ type: 'string', not: { const: '' } }, 'has not, which is not supported for the type string'],
+    [{ type: 'number', minimum: 3 }, 'has minimum, which is not supported for the type number'],
     [{ type: 'integer', multipleOf: 3 }, 'has multipleOf'],
-    [{ type: 'integer', minimum: 1.5 }, 'minimum that is no whole number'],
-    [{ type: 'integer', minimum: 1, maximum: 0 }, 'bounds that no number is within'],
+    [{ type: 'integer', minimum: 1.5 }, 'minimum that is not a whole number'],
+    [{ type: 'integer', minimum: 1, maximum: 0 }, 'bounds that no number satisfies'],
     [{ type: 'integer', minimum: 2 }, 'bounds that are too far apart'],
     [{ type: 'integer', minimum: 0, maximum: 1000 }, 'bounds that are too far apart'],
     [{ type: 'array', uniqueItems: true }, 'has uniqueItems'],
-    [{ type: 'array', minItems: -1 }, 'minItems that is no count'],
+    [{ type: 'array', minItems: -1 }, 'minItems that is not a count'],
     [{ type: 'object', patternProperties: {} }, 'has patternProperties'],
     [{ type: 'object', properties: { a: true }, required: ['b'] }, 'requires "b"'],
-    [{ type: 'object', properties: { a: true }, additionalProperties: true }, 'lets others in'],
+    [{ type: 'object', properties: { a: true }, additionalProperties: true }, 'allows additional ones'],
     [{ type: 'object', properties: { 'a"b': true } }, 'a character that JSON escapes'],
     [
       { type: 'object', properties: { a: { type: 'array', items: { type: 'string', if: true } } } },
-      'has if, which an answer of type string cannot be held to here (at #/properties/a/items)',
+      'has if, which is not supported for the type string (at #/properties/a/items)',
     ],
     [{ type: 'string', pattern: '^.*$' }, 'has the pattern'],
     [{ type: 'string', pattern: '[^a]' }, 'has the pattern'],
@@ -121,9 +121,9 @@ describe('a schema', () => {
     [{ $ref: '#/properties/a', $defs: {} }, 'refers to'],
     [{ $ref: '#/$defs/b', $defs: { a: {} } }, 'refers to'],
     [{ $ref: '#/$defs/constructor', $defs: { a: {} } }, 'refers to'],
-    [{ $ref: '#', minimum: 3 }, 'has $ref and beside it minimum'],
+    [{ $ref: '#', minimum: 3 }, 'has minimum next to $ref'],
     [{ enum: [] }, 'an enum without values'],
-    [{ enum: [1], type: 'string' }, 'no value that is of its type'],
+    [{ enum: [1], type: 'string' }, 'no value of its type'],
     [{ anyOf: [] }, 'without alternatives'],
     [{ allOf: [{ type: 'string' }, { maxLength: 3 }] }, 'has allOf'],
     [cyclic, 'levels deep'],

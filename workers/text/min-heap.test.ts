@@ -2,7 +2,7 @@ import * as fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { MinHeap } from './min-heap.ts';
 
-it('gives elements in order', () => {
+it('returns elements in order', () => {
   fc.assert(
     fc.property(fc.array(fc.integer()), (numbers) => {
       const heap = new MinHeap<number>((a, b) => a < b);

@@ -1,8 +1,8 @@
-/** A binary heap: `pop` gives the element that comes before all others. */
+/** A binary heap. `pop` removes and returns the element that comes before all others. */
 export class MinHeap<T> {
   readonly #items: T[] = [];
 
-  /** @param before strict order: true where a comes before b */
+  /** @param before a strict order: true if `a` comes before `b` */
   constructor(private readonly before: (a: T, b: T) => boolean) {}
 
   push(item: T): void {

@@ -1,13 +1,17 @@
 /**
- * How byte-level BPE cuts a text into words before it merges: one regular expression for each `tokenizer.ggml.pre`, as
- * llama.cpp understands that name. White space is Unicode's, which JavaScript's `\\s` is not quite.
+ * Cuts a text into words before byte-level BPE merges. Each `tokenizer.ggml.pre` has its regular expressions, with the
+ * same results as llama.cpp. White space is Unicode's property, since JavaScript's `\s` also matches U+FEFF.
  */
 import type { PreTokenizerName } from '../format/pre-tokenizers.ts';
 
+/** How a text is cut into words. */
 export interface PreTokenizer {
-  /** Applied one after another, each to the pieces that the one before left. */
+  /**
+   * Applied one after another, each to all words that the previous ones left. Matches and the text between them become
+   * words.
+   */
   patterns: readonly RegExp[];
-  /** A word that is a piece as a whole is taken as it is, whatever the merges say. */
+  /** Whether a word that is in the vocabulary becomes one token, even if the merges would not build it. */
   ignoreMerges: boolean;
 }
 
@@ -18,15 +22,19 @@ const GPT2 = `'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^${S}\\p{L}\\p{N}]+
 const BLANKS = `${S}*[\\r\\n]+|${S}+(?!${NOT_S})|${S}+`;
 const LLAMA3 = `${CONTRACTIONS}|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}| ?[^${S}\\p{L}\\p{N}]+[\\r\\n]*|${BLANKS}`;
 const QWEN2 = LLAMA3.replace('\\p{N}{1,3}', '\\p{N}');
-// A letter that is not a-z, and one that is not A-Z: letters without case count as both.
+// A letter that is not a-z, and a letter that is not A-Z. Letters without case are both.
 const UPPER = '(?=\\p{L})[^a-z]';
 const LOWER = '(?=\\p{L})[^A-Z]';
-const TEKKEN = `[^\\r\\n\\p{L}\\p{N}]?(?:${UPPER})*(?:${LOWER})+|[^\\r\\n\\p{L}\\p{N}]?(?:${UPPER})+(?:${LOWER})*|\\p{N}| ?[^${S}\\p{L}\\p{N}]+[\\r\\n/]*|${BLANKS}`;
+const TEKKEN =
+  `[^\\r\\n\\p{L}\\p{N}]?(?:${UPPER})*(?:${LOWER})+|[^\\r\\n\\p{L}\\p{N}]?(?:${UPPER})+(?:${LOWER})*|` +
+  `\\p{N}| ?[^${S}\\p{L}\\p{N}]+[\\r\\n/]*|${BLANKS}`;
 
+/** Merges decide about every word. */
 const plain = (...patterns: string[]): PreTokenizer => ({
   patterns: patterns.map((pattern) => new RegExp(pattern, 'gu')),
   ignoreMerges: false,
 });
+/** Words in the vocabulary are not merged. */
 const whole = (pattern: string): PreTokenizer => ({ ...plain(pattern), ignoreMerges: true });
 
 const PRE_TOKENIZERS: Record<PreTokenizerName, PreTokenizer> = {
@@ -40,16 +48,17 @@ const PRE_TOKENIZERS: Record<PreTokenizerName, PreTokenizer> = {
   tekken: whole(TEKKEN),
 };
 
+/** The pre-tokenizer of this name. */
 export const preTokenizer = (name: PreTokenizerName = 'default'): PreTokenizer => PRE_TOKENIZERS[name];
 
-/** The words of a text, in order; together they are the text. */
+/** The words of a text, in order. Concatenated they are the text. */
 export function splitWords(text: string, { patterns }: PreTokenizer): string[] {
   let pieces = [text];
   for (const pattern of patterns) pieces = pieces.flatMap((piece) => cut(piece, pattern));
   return pieces;
 }
 
-/** Matches, and what lies between them. */
+/** The matches in a text and the stretches between them, in order. */
 function cut(text: string, pattern: RegExp): string[] {
   const pieces: string[] = [];
   let end = 0;

@@ -1,15 +1,15 @@
 /**
- * SentencePiece's BPE from a GGUF's own vocabulary: text to tokens and back. Merging starts from single
- * characters; of all neighbouring pairs that form a piece the one of the highest score is joined first,
- * the leftmost among equals. Characters that no piece covers fall back to their UTF-8 bytes.
+ * SentencePiece's BPE with a GGUF's own vocabulary (`tokenizer.ggml.model` is `llama`). Merging starts from single
+ * characters. Of all neighbouring pairs that form a piece, the one with the highest score is joined first, the leftmost
+ * on ties. Characters that are not in the vocabulary become their UTF-8 bytes.
  */
 import { type TokenId, tokenId } from '../../src/contract/ids.ts';
 import type { TokenizerData } from '../format/manifest.ts';
-import { MinHeap } from './min-heap.ts';
+import { mergeSymbols } from './merge-symbols.ts';
 import { SpecialTokens, TOKEN_TYPE } from './special-tokens.ts';
 import type { EncodeOptions, Tokenizer } from './tokenizer.ts';
 
-/** SentencePiece writes a space as this character (U+2581). */
+/** The character that SentencePiece writes for a space. */
 const SPACE = '\u2581';
 
 export class SentencePieceTokenizer implements Tokenizer {
@@ -20,8 +20,9 @@ export class SentencePieceTokenizer implements Tokenizer {
   readonly controlPieces: readonly string[];
   /** Pieces that ordinary text may become. */
   readonly #ids = new Map<string, TokenId>();
-  /** Texts of the pieces that stand for themselves: control and user-defined ones. */
+  /** The control tokens and the unknown token, by their texts. */
   readonly #specialIds = new Map<string, TokenId>();
+  /** The token of each byte, if the vocabulary has it. */
   readonly #byteIds: (TokenId | undefined)[] = new Array(256).fill(undefined);
   readonly #special: SpecialTokens;
   readonly #encoder = new TextEncoder();
@@ -34,7 +35,7 @@ export class SentencePieceTokenizer implements Tokenizer {
     this.addsSpacePrefix = data.addSpacePrefix;
     for (let id = tokens.length - 1; id >= 0; id--) {
       const kind = tokenTypes[id];
-      // Of equal pieces the first wins: the loop runs backwards.
+      // The loop runs backwards, so of equal pieces the first one counts.
       if (kind === TOKEN_TYPE.byte) this.#byteIds[byteOf(tokens[id])] = tokenId(id);
       else if (kind === TOKEN_TYPE.control || kind === TOKEN_TYPE.unknown)
         this.#specialIds.set(tokens[id], tokenId(id));
@@ -52,7 +53,7 @@ export class SentencePieceTokenizer implements Tokenizer {
       if (special) {
         ids.push((this.#specialIds.get(part) ?? this.#ids.get(part))!);
       } else {
-        // As llama.cpp: the dummy space stands before the text and after every special token.
+        // As in llama.cpp, the dummy space is put before the text and after every special token.
         const prefix = this.data.addSpacePrefix && afterSpecial ? ' ' : '';
         this.#merge((prefix + part).replaceAll(' ', SPACE), ids);
       }
@@ -69,7 +70,7 @@ export class SentencePieceTokenizer implements Tokenizer {
       case TOKEN_TYPE.control:
         return new Uint8Array(0);
       case TOKEN_TYPE.unknown:
-        return this.#encoder.encode(' \u2047 '); // what SentencePiece writes for it
+        return this.#encoder.encode(' \u2047 '); // as SentencePiece does
       default:
         return this.#encoder.encode(piece.replaceAll(SPACE, ' '));
     }
@@ -83,44 +84,18 @@ export class SentencePieceTokenizer implements Tokenizer {
     return this.#special.endIds.has(id);
   }
 
-  /** Merges one stretch of text and appends its tokens. O(n log n). */
+  /** Appends the tokens of a text without special pieces, in which spaces are written as U+2581. */
   #merge(text: string, ids: TokenId[]): void {
-    // A linked list of symbols; a symbol that was joined to its left neighbour is empty.
-    const symbols = Array.from(text);
-    const count = symbols.length;
-    const previous = Int32Array.from({ length: count }, (_, i) => i - 1);
-    const next = Int32Array.from({ length: count }, (_, i) => (i + 1 < count ? i + 1 : -1));
     const { scores } = this.data;
-    interface Pair {
-      left: number;
-      right: number;
-      score: number;
-      length: number;
-    }
-    const queue = new MinHeap<Pair>((a, b) => (a.score === b.score ? a.left < b.left : a.score > b.score));
-    const offer = (left: number, right: number): void => {
-      if (left < 0 || right < 0) return;
-      const id = this.#ids.get(symbols[left] + symbols[right]);
-      if (id === undefined) return;
-      queue.push({ left, right, score: scores[id], length: symbols[left].length + symbols[right].length });
-    };
-    for (let i = 1; i < count; i++) offer(i - 1, i);
-    for (let pair = queue.pop(); pair; pair = queue.pop()) {
-      const { left, right, length } = pair;
-      // One of the two was joined with another since: this pair is no more.
-      const stale =
-        symbols[left] === '' || symbols[right] === '' || symbols[left].length + symbols[right].length !== length;
-      if (stale) continue;
-      symbols[left] += symbols[right];
-      symbols[right] = '';
-      next[left] = next[right];
-      if (next[right] >= 0) previous[next[right]] = left;
-      offer(previous[left], left);
-      offer(left, next[left]);
-    }
-    for (let i = count > 0 ? 0 : -1; i >= 0; i = next[i]) this.#emit(symbols[i], ids);
+    // The pair that forms the piece of the highest score is joined first.
+    const symbols = mergeSymbols(Array.from(text), (left, right) => {
+      const id = this.#ids.get(left + right);
+      return id === undefined ? undefined : -scores[id];
+    });
+    for (const symbol of symbols) this.#emit(symbol, ids);
   }
 
+  /** Appends the token of a symbol, or those of its bytes if it is not a piece. */
   #emit(symbol: string, ids: TokenId[]): void {
     const id = this.#ids.get(symbol);
     if (id !== undefined) {
@@ -131,7 +106,7 @@ export class SentencePieceTokenizer implements Tokenizer {
   }
 }
 
-/** The byte of a piece like `<0x0A>`. */
+/** The byte of a byte token such as `<0x0A>`. */
 function byteOf(piece: string): number {
   return Number.parseInt(piece.slice(3, 5), 16);
 }

@@ -1,11 +1,11 @@
-/** Pieces that stand for themselves, in vocabularies of every kind. */
+/** Control tokens, user-defined tokens and tokens that end an answer, for both kinds of tokenizers. */
 import { type TokenId, tokenId } from '../../src/contract/ids.ts';
 import type { TokenizerData } from '../format/manifest.ts';
 
-/** Kinds of pieces, as GGUF numbers them. */
+/** Types of tokens, with GGUF's numbers. */
 export const TOKEN_TYPE = { normal: 1, unknown: 2, control: 3, userDefined: 4, unused: 5, byte: 6 } as const;
 
-/** Control tokens that end an answer in some models' files beside the declared end of sequence. */
+/** Control tokens that end an answer in some models, besides the end-of-sequence token that the file declares. */
 const END_PIECES = new Set([
   '</s>',
   '<|eot_id|>',
@@ -16,30 +16,31 @@ const END_PIECES = new Set([
   '<end_of_turn>',
 ]);
 
-/** Pieces that llama.cpp takes for control tokens that end an answer, whatever kind the file gives them. */
+/** Tokens that llama.cpp treats as control tokens that end an answer, whatever type the file gives them. */
 const ALWAYS_ENDS = new Set(['<|im_end|>', '[EOT]']);
-/** How markers of turns are spelled. */
+/** A marker of turns, such as `<|im_start|>`. */
 const MARKER = /^<\|[^|]+\|>$/;
 
 /**
- * Kinds of pieces as we take them. Files give markers like `<|im_start|>` as user-defined, which are cut out of any text:
- * what a user writes could then begin a turn of its own. As control tokens they are found in templates only.
+ * The token types with corrections. Some files declare markers like `<|im_start|>` as user-defined tokens. Those are
+ * recognized in any text, so a user's message could begin a turn of its own. As control tokens they are recognized only
+ * in templates.
  */
 export function effectiveTokenTypes({ tokens, tokenTypes }: TokenizerData): number[] {
   return tokens.map((piece, id) => {
-    const forged = tokenTypes[id] === TOKEN_TYPE.userDefined && MARKER.test(piece);
-    return forged || ALWAYS_ENDS.has(piece) ? TOKEN_TYPE.control : tokenTypes[id];
+    const isMarker = tokenTypes[id] === TOKEN_TYPE.userDefined && MARKER.test(piece);
+    return isMarker || ALWAYS_ENDS.has(piece) ? TOKEN_TYPE.control : tokenTypes[id];
   });
 }
 
-/** Pieces of these kinds, longest first. */
-function piecesOf({ tokens, tokenTypes }: TokenizerData, ...kinds: number[]): string[] {
+/** Texts of the tokens of these types, longest first. */
+function piecesOf({ tokens, tokenTypes }: TokenizerData, ...types: number[]): string[] {
   return tokens
-    .filter((piece, id) => piece !== '' && kinds.includes(tokenTypes[id]))
+    .filter((piece, id) => piece !== '' && types.includes(tokenTypes[id]))
     .sort((a, b) => b.length - a.length);
 }
 
-/** The declared ends (of sequence, turn, message), and control tokens that are known to end an answer. */
+/** The declared ends (of sequence, turn, message) and the control tokens that are known to end an answer. */
 function endOfGenerationIds({ tokens, tokenTypes, eosId, endIds = [] }: TokenizerData): Set<TokenId> {
   const ends = new Set([eosId, ...endIds].map(tokenId));
   for (const [id, piece] of tokens.entries()) {
@@ -49,7 +50,10 @@ function endOfGenerationIds({ tokens, tokenTypes, eosId, endIds = [] }: Tokenize
   return ends;
 }
 
-/** Cuts the special texts out; where several begin at one place the longest is taken. */
+/**
+ * Cuts a text at special texts.
+ * @param specials longest first: if several begin at the same position, the longest counts
+ */
 function splitAt(text: string, specials: readonly string[]): { text: string; special: boolean }[] {
   let parts = text === '' ? [] : [{ text, special: false }];
   for (const special of specials) {
@@ -67,7 +71,7 @@ function splitAt(text: string, specials: readonly string[]): { text: string; spe
   return parts;
 }
 
-/** A vocabulary's special tokens, as both tokenizers use them. */
+/** The special tokens of a vocabulary. */
 export class SpecialTokens {
   /** Texts of the control tokens, longest first. */
   readonly controlPieces: readonly string[];
@@ -84,8 +88,8 @@ export class SpecialTokens {
   }
 
   /**
-   * Cuts out user-defined pieces, and control tokens where `parseSpecial` says so. Lone surrogates are no Unicode text; like every
-   * UTF-8 encoder it writes them as U+FFFD.
+   * Cuts a text at user-defined tokens and, if `parseSpecial` is set, at control tokens and the unknown token. Lone
+   * surrogates become U+FFFD, as in every UTF-8 encoder.
    */
   split(text: string, parseSpecial: boolean): { text: string; special: boolean }[] {
     return splitAt(text.toWellFormed(), parseSpecial ? this.#all : this.#userDefined);

@@ -14,11 +14,11 @@ const feed = (stops: string[], pieces: string[]) => {
 };
 
 describe('createStopText', () => {
-  it('cuts before a stop text that is spread over tokens', () => {
+  it('cuts before a stop text that is spread over several tokens', () => {
     expect(feed(['###'], ['one #', '#', '# two'])).toEqual({ text: 'one ', stopped: true });
   });
 
-  it('gives back what only looked like the beginning of one', () => {
+  it('returns text that only looked like the beginning of a stop text', () => {
     const stopText = createStopText(['END']);
     expect(stopText.push('the E')).toEqual({ text: 'the ', stopped: false });
     expect(stopText.push('N')).toEqual({ text: '', stopped: false });
@@ -27,7 +27,7 @@ describe('createStopText', () => {
     expect(feed(['END'], ['the E'])).toEqual({ text: 'the E', stopped: false });
   });
 
-  it('stops at the earliest place where any of the texts begins, however the text is cut', () => {
+  it('stops at the first stop text, however the text is cut', () => {
     const text = fc.string({ unit: fc.constantFrom('a', 'b', 'c'), maxLength: 20 });
     const stop = fc.string({ unit: fc.constantFrom('a', 'b', 'c'), minLength: 1, maxLength: 3 });
     fc.assert(

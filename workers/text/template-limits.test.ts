@@ -5,7 +5,7 @@ import { formatDate, renderLimited } from './template-limits.ts';
 const render = (template: string, variables = {}) => renderLimited(new Template(template), variables, 300);
 
 describe('renderLimited', () => {
-  it('gives templates what they use', () => {
+  it('provides the globals that templates use', () => {
     expect(render('{% for i in range(3) %}{{ i }}{% endfor %}')).toBe('012');
     expect(render('{% for i in range(5, 0, -2) %}{{ i }}{% endfor %}')).toBe('531');
     expect(render('{% for i in range(2, 2) %}{{ i }}{% endfor %}')).toBe('');
@@ -18,21 +18,21 @@ describe('renderLimited', () => {
     expect(() => render("{{ raise_exception('No.') }}")).toThrow(/^No\.$/);
   });
 
-  it('ends loops that would take for ever', () => {
+  it('ends endless loops', () => {
     const loop = '{% for i in range(9999) %}';
     expect(() => render(`${loop}${loop}${loop}{% endfor %}{% endfor %}{% endfor %}`)).toThrow(/too long/);
     expect(() => render('{% for i in range(1000000000) %}{% endfor %}')).toThrow(/too long/);
     expect(() => render('{{ range(0, 9, 0) }}')).toThrow(/too long/);
   });
 
-  it('ends texts that double and macros that call themselves', () => {
+  it('ends texts that keep doubling and macros that call themselves', () => {
     expect(() =>
       render("{% set ns = namespace(s='aa') %}{% for i in range(60) %}{% set ns.s = ns.s + ns.s %}{% endfor %}"),
     ).toThrow(/characters/);
     expect(() => render('{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}')).toThrow();
   });
 
-  it('keeps templates away from JavaScript', () => {
+  it('gives templates no access to JavaScript', () => {
     for (const path of ["''.constructor", 'range.constructor', 'messages.__proto__', "''['constructor']"]) {
       expect(render(`{{ ${path} is defined }}`, { messages: [] })).toBe('false');
     }

@@ -1,21 +1,21 @@
 /**
- * Runs a parsed Jinja template under limits. @huggingface/jinja keeps templates away from JavaScript, but
- * lets them run for as long as they like; a model file comes from anywhere, and the worker cannot be
- * stopped while it renders.
+ * Runs a parsed Jinja template under limits. @huggingface/jinja gives templates no access to JavaScript, but does not
+ * limit their time and memory. A hostile model file could occupy the worker forever, which cannot be interrupted while
+ * it renders.
  */
 import { Environment, Interpreter, type Template } from '@huggingface/jinja';
 
-/** Time a template may take. Real ones take milliseconds; nested loops end here. */
+/** Longest rendering. Attack: nested loops. Real templates take milliseconds. */
 const MAX_MILLISECONDS = 2000;
-/** Characters in any one value: doubling a text in a loop ends here. Real prompts are under 1 MB. */
+/** Most characters in a value. Attack: a loop that doubles a text. Real prompts have less than a million. */
 const MAX_TEXT = 8_000_000;
-/** Items of a list, so also what one loop can run through; templates go through messages. */
+/** Most items in a list, and so most rounds of a loop. Attack: `range(10 ** 9)`. Real templates loop over messages. */
 const MAX_ITEMS = 10_000;
 
 type Node = Parameters<Interpreter['evaluate']>[0];
 type Value = ReturnType<Interpreter['evaluate']>;
 
-/** Every evaluation of the interpreter goes through `evaluate`, so this sees them all. */
+/** An interpreter that checks the limits at every evaluation. All of them go through `evaluate`. */
 class LimitedInterpreter extends Interpreter {
   readonly #deadline: number;
 
@@ -31,13 +31,18 @@ class LimitedInterpreter extends Interpreter {
     if (typeof value === 'string' && value.length > MAX_TEXT) {
       throw new Error(`it makes a text of more than ${MAX_TEXT} characters`);
     }
-    if (Array.isArray(value) && value.length > MAX_ITEMS)
+    if (Array.isArray(value) && value.length > MAX_ITEMS) {
       throw new Error(`it makes a list of more than ${MAX_ITEMS} items`);
+    }
     return result;
   }
 }
 
-/** Renders with the globals that chat templates use. Throws the template's own `raise_exception` as an Error. */
+/**
+ * Renders a template with the globals that chat templates use.
+ * @param milliseconds longest time that it may take
+ * @throws Error if a limit is exceeded, or with the message that the template passes to `raise_exception`
+ */
 export function renderLimited(
   template: Template,
   variables: Record<string, unknown>,
@@ -61,7 +66,7 @@ export function renderLimited(
   return String(new LimitedInterpreter(environment, milliseconds).run(template.parsed).value);
 }
 
-/** Python's `range`. */
+/** Python's `range`, with a limited number of items. */
 function limitedRange(first: number, second?: number | null, step = 1): number[] {
   const [start, stop] = typeof second === 'number' ? [first, second] : [0, first];
   const count = Math.max(0, Math.ceil((stop - start) / step));
@@ -69,7 +74,7 @@ function limitedRange(first: number, second?: number | null, step = 1): number[]
   return Array.from({ length: count }, (_, i) => start + i * step);
 }
 
-/** The codes of Python's `strftime` that chat templates use, in English as there. */
+/** Python's `strftime` in English, with the codes that chat templates use. */
 export function formatDate(date: Date, format: string): string {
   const name = (options: Intl.DateTimeFormatOptions): string => date.toLocaleDateString('en-US', options);
   const two = (n: number): string => String(n).padStart(2, '0');

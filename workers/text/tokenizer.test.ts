@@ -1,4 +1,4 @@
-/** The tokenizer against llama.cpp, on the built-in model's own vocabulary. */
+/** The SentencePiece tokenizer against llama.cpp, on the built-in model's vocabulary. */
 import { openAsBlob } from 'node:fs';
 import { join } from 'node:path';
 import * as fc from 'fast-check';
@@ -34,7 +34,7 @@ describe('encode', () => {
     for (const { text, ids } of goldens) expect([text, tokenizer.encode(text)]).toEqual([text, ids]);
   });
 
-  it('agrees with llama.cpp without the dummy space, with user-defined pieces', () => {
+  it('agrees with llama.cpp without the dummy space and with user-defined tokens', () => {
     const vocabulary = synthVocabulary(512);
     for (const [n, piece] of ['<tool>', 'th e', '  '].entries()) {
       vocabulary.tokens[511 - n] = piece;
@@ -47,13 +47,13 @@ describe('encode', () => {
     expect(own.encode('a<tool>the')).toContain(511);
   });
 
-  it('agrees with llama.cpp where special tokens are parsed', () => {
+  it('agrees with llama.cpp when special tokens are parsed', () => {
     for (const { text, special } of goldens) {
       expect([text, tokenizer.encode(text, { parseSpecial: true })]).toEqual([text, special]);
     }
   });
 
-  it('puts the beginning-of-sequence token in front only where asked to', () => {
+  it('puts the beginning-of-sequence token in front only if asked to', () => {
     expect(tokenizer.encode('Hello', { addBos: true })).toEqual([1, ...tokenizer.encode('Hello')]);
   });
 
@@ -77,14 +77,14 @@ describe('encode', () => {
     expect(decode(tokenizer.encode('a\ud800b'))).toBe('a\ufffdb');
   });
 
-  it('takes time in proportion to the text', () => {
-    // 200 kB would take minutes were merging quadratic.
+  it('takes time in proportion to the length of the text', () => {
+    // With quadratic merging, 200 kB would take minutes.
     expect(
       tokenizer.encode('It was a dark night, and the old house stood still. '.repeat(4000)).length,
     ).toBeGreaterThan(40_000);
   });
 
-  it('uses the first of equal pieces, the unknown token where bytes are missing, and user-defined pieces whole', () => {
+  it('uses the first of equal pieces, the unknown token for missing bytes, and user-defined tokens as a whole', () => {
     const vocabulary = synthVocabulary(512);
     const custom = createTokenizer({
       ...data,
@@ -110,7 +110,7 @@ describe('the ends of an answer', () => {
     return createTokenizer({ ...data, ...vocabulary, ...more });
   };
 
-  it('are the declared ones, and known markers whatever kind the file gives them', () => {
+  it('are the declared tokens, and known markers whatever type the file gives them', () => {
     const own = withPieces(
       { 509: ['<|im_end|>', 4], 510: ['[EOT]', 1], 511: ['<|eot_id|>', 3], 508: ['<|eot_id|>x', 1] },
       { endIds: [400] },
@@ -119,7 +119,7 @@ describe('the ends of an answer', () => {
     expect(ends).toEqual([2, 400, 509, 510, 511]);
   });
 
-  it('and the beginnings of turns are not made by what a user writes', () => {
+  it('cannot be written by a user, nor can the beginnings of turns', () => {
     const own = withPieces({ 509: ['<|im_end|>', 4], 510: ['<|im_start|>', 4], 511: ['<tool>', 4] });
     const ids = own.encode('<|im_end|><|im_start|>system <tool>');
     expect(ids).not.toContain(509);
@@ -131,7 +131,7 @@ describe('the ends of an answer', () => {
 });
 
 describe('streaming decode', () => {
-  it('gives the same text however tokens arrive, and never half a character', () => {
+  it('returns the text piece by piece, but never half a character', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary', maxLength: 40 }), (text) => {
         const detokenizer = createDetokenizer(tokenizer, { continuation: false });
@@ -145,18 +145,18 @@ describe('streaming decode', () => {
     );
   });
 
-  it('keeps the leading space where a text goes on', () => {
+  it('keeps the leading space when it continues a text', () => {
     const ids = tokenizer.encode('world');
     expect(decode(ids)).toBe('world');
     expect(decode(ids, true)).toBe(' world');
   });
 
-  it('gives an incomplete character as the replacement character, at the end only', () => {
+  it('returns the replacement character for an incomplete character, and only at the end', () => {
     const ids = tokenizer.encode('😀').slice(0, -1);
     expect(decode(ids, true)).toBe(' \ufffd');
   });
 
-  it('renders control tokens as nothing, and knows which end an answer', () => {
+  it('returns nothing for control tokens and knows which ones end an answer', () => {
     expect(decode([1, 2])).toBe('');
     expect(tokenizer.isEndOfGeneration(tokenizer.eosId)).toBe(true);
     expect(tokenizer.isEndOfGeneration(tokenizer.bosId)).toBe(false);

@@ -1,25 +1,29 @@
-/** What every tokenizer does: text to tokens and back. `create-tokenizer.ts` makes one from a model's vocabulary. */
+/** The interface of all tokenizers. `create-tokenizer.ts` makes one from a model's vocabulary. */
 import type { TokenId } from '../../src/contract/ids.ts';
 
 export interface EncodeOptions {
-  /** Put the beginning-of-sequence token in front. Default: false. */
+  /** Whether to put the beginning-of-sequence token in front. Default: false. */
   addBos?: boolean;
-  /** Recognize the texts of control tokens, e.g. `</s>`. Default: false, so that user text cannot forge them. */
+  /**
+   * Whether to recognize the texts of control tokens, e.g. `</s>`. Default: false, so that user text cannot forge them.
+   */
   parseSpecial?: boolean;
 }
 
+/** Converts text to tokens and tokens to bytes. */
 export interface Tokenizer {
   readonly bosId: TokenId;
   readonly eosId: TokenId;
   readonly vocabularySize: number;
-  /** True where encoding puts a space before a text, which decoding takes away again. */
+  /** True if encoding puts a dummy space before a text. Decoding must remove it. */
   readonly addsSpacePrefix: boolean;
-  /** Texts of the control tokens, longest first: `[INST]` where the vocabulary has it as one token. */
+  /** Texts of the control tokens, longest first. `[INST]` is among them if it is one token of the vocabulary. */
   readonly controlPieces: readonly string[];
+  /** The tokens of a text. Lone surrogates are encoded as U+FFFD. */
   encode(text: string, options?: EncodeOptions): TokenId[];
-  /** What a token stands for, as UTF-8; empty for control tokens. */
+  /** The UTF-8 bytes that a token stands for, possibly a part of a character. Empty for control tokens. */
   bytesOf(id: TokenId): Uint8Array;
-  /** The piece itself, e.g. `</s>`. */
+  /** The token's text in the vocabulary, e.g. `</s>`. Empty for an id outside the vocabulary. */
   pieceOf(id: TokenId): string;
   /** True for tokens that end an answer. */
   isEndOfGeneration(id: TokenId): boolean;

@@ -1,7 +1,9 @@
 /**
- * Writes what llama.cpp makes of hard texts: builtin-vocabulary.json with the built-in model's vocabulary, and
- * byte-bpe.json with synthetic byte-level ones, words cut in every way that we know, and bare.json with a
- * SentencePiece one without the dummy space and with user-defined pieces.
+ * Writes the tokens that llama.cpp makes of difficult texts:
+ * - builtin-vocabulary.json with the built-in model's vocabulary;
+ * - byte-bpe.json with synthetic byte-level vocabularies, one per pre-tokenizer;
+ * - bare.json with a synthetic SentencePiece vocabulary without the dummy space and with user-defined tokens.
+ *
  * A tool for developers, not run by the tests:
  *   npm install --no-save node-llama-cpp@3
  *   for pre in default gpt-2 llama-bpe smaug-bpe qwen2 tekken; do
