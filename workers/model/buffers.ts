@@ -18,7 +18,7 @@ interface TokenActivations {
   selectedExperts: Slice;
 }
 
-/** What one of several chunks of a prompt keeps while the others are computed. */
+/** The activations that a chunk of a prompt keeps while other chunks are computed. */
 export interface ChunkActivations extends TokenActivations {
   /** f32[tokens, embeddingLength]: the sum of the expert outputs of the layer so far; zero between layers. */
   accumulator: Activations;

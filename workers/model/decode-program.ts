@@ -70,7 +70,7 @@ export function decodeProgram(model: Model, head?: Head): DecodeProgram {
   };
 }
 
-/** Selects experts as in decode, but cannot stall: the CPU looks up the slots and loads what is missing. */
+/** Selects experts as in decode, but cannot stall: the CPU looks up the slots and loads the missing experts. */
 function selectWithoutLookup(model: Model, layer: LayerIndex): Dispatch[] {
   const selectedExperts = traceOf(model.buffers, layer, model.config.expertsPerToken);
   return selectExperts(model, layer, { maxTokens: 1, mode: 'select', selectedExperts });

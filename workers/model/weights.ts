@@ -68,7 +68,7 @@ export function denseRecords(records: readonly RecordInfo[], layerCount: number)
  * Uploads the dense records to the GPU, one at a time.
  * @param onProgress called with the bytes uploaded so far
  * @throws MixtabError `gpu-limit` if a matrix is larger than the adapter can bind, `record-damaged` if a tensor is
- * missing
+ *   missing
  */
 export async function loadDenseWeights(
   device: GPUDevice,

@@ -65,8 +65,8 @@ function softmax(ids: readonly number[], logits: ArrayLike<number>, temperature:
 }
 
 /**
- * Draws a token id: that of the first candidate at which the cumulative probability reaches `uniform`, a number in (0,
- * 1).
+ * Draws a token id: that of the first candidate at which the cumulative probability reaches `uniform`, a
+ * number in (0, 1).
  */
 export function draw(from: readonly Candidate[], uniform: number): number {
   let sum = 0;

@@ -43,8 +43,8 @@ const YARN_TURNS = { fast: 32, slow: 1 };
  */
 function keptShare(dimensions: number, base: number, scaling: ModelConfig['ropeScaling']): (pair: number) => number {
   if (scaling?.type !== 'yarn') return () => (scaling ? 0 : 1);
-  // The pair j that rotates `turns` times within the original context: turns = context * base^(-2j / dimensions) / (2
-  // pi).
+  // The pair j that rotates `turns` times within the original context:
+  // turns = context * base^(-2j / dimensions) / (2 pi).
   const pairOf = (turns: number) =>
     (dimensions * Math.log(scaling.originalContextLength / (turns * 2 * Math.PI))) / (2 * Math.log(base));
   const first = Math.max(0, Math.floor(pairOf(YARN_TURNS.fast)));

@@ -14,7 +14,7 @@ export type MatrixVariant = 'rows' | 'workgroup';
 export interface OpContext {
   pipelines: PipelineCache;
   variant: MatrixVariant;
-  /** The slice of the {@link ../step-state.ts StepState}: binding 0 of every kernel. */
+  /** The slice of the `StepState`: binding 0 of every kernel. */
   state: Slice;
 }
 

@@ -76,8 +76,8 @@ export interface SampleArgs {
   logits: Activations;
   vocabularySize: number;
   /**
-   * {@link sampleParamsBytes} long. Filled with {@link writeSampleParams}, then between tokens with {@link
-   * writeAllowed}.
+   * {@link sampleParamsBytes} long. Filled with {@link writeSampleParams}, then between tokens with
+   * {@link writeAllowed}.
    */
   params: Slice;
   /** u32[vocabularySize]: occurrences of each token, for the penalties. The sampled token is added. */
