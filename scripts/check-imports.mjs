@@ -62,6 +62,9 @@ export const RULES = {
   workers: ['src/contract', 'workers'],
 };
 
+/** Modules that only their own folder may import: features reach the workers through a service. */
+const PRIVATE = ['src/page/services/workers.ts'];
+
 const IMPORT = /(?:\bfrom\s*|\bimport\s*\(\s*|\bimport\s+|new URL\(\s*)['"](\.{1,2}\/[^'"]+)['"]/g;
 
 const isInside = (path, folder) => path === folder || path.startsWith(`${folder}/`);
@@ -97,7 +100,10 @@ export function checkFile(path, text) {
   const folder = folderOf(path);
   if (!folder) return [`${path}: no rule covers this folder. Add one to scripts/check-imports.mjs.`];
   const allowed = [folder, ...RULES[folder]];
-  return importsOf(path, text)
+  const targets = importsOf(path, text);
+  const hidden = targets.filter((target) => PRIVATE.includes(target) && folder !== dirname(target));
+  if (hidden.length > 0) return hidden.map((target) => `${path} imports ${target}, which is private to its folder.`);
+  return targets
     .filter((target) => !allowed.some((place) => isInside(target, place)))
     .map((target) => `${path} imports ${target}. ${folder} may import only ${RULES[folder].join(', ') || 'itself'}.`);
 }

@@ -25,6 +25,7 @@ describe('checkFile', () => {
     ['src/page/services/answers.ts', "import { Thread } from '../chat/Thread.tsx';"],
     ['src/page/chat/Thread.tsx', "import { Sidebar } from '../sidebar/Sidebar.tsx';"],
     ['src/page/chat/Thread.tsx', "import { createEngineClient } from '../../connect/worker-clients.ts';"],
+    ['src/page/experts/RunBar.tsx', "import { engine } from '../services/workers.ts';"],
     ['src/ui/Dialog.tsx', "import { view } from '../page/state/route.ts';"],
     ['workers/experts/loader.ts', "import type { Model } from '../model/forward.ts';"],
     ['workers/text/tokenizer.ts', "const x = await import('../compute/gpu/device.ts');"],
