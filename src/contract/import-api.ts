@@ -93,7 +93,8 @@ export interface ModelSummary {
 export interface ImportProgress {
   /** Id of the model, once it can be loaded and used while its experts are still being imported. */
   usableId?: string;
-  phase: 'header' | 'records' | 'finishing';
+  /** While the header is read, `bytesTotal` is the size of the file. After that it is the size of the records. */
+  phase: 'header' | 'records';
   bytesDone: number;
   bytesTotal: number;
   recordsDone: number;
@@ -140,7 +141,10 @@ export interface ImportOptions {
   storage?: StorageBackend;
 }
 
-/** The import worker's interface. One import or repair runs at a time; a second one fails with `busy`. */
+/**
+ * The import worker's interface. One import or repair runs at a time. A second one in the same worker fails with
+ * `busy`; one in another tab is waited for.
+ */
 export interface ImportApi {
   list(): Promise<ModelSummary[]>;
   /**

@@ -1,0 +1,64 @@
+/** Verification and repair of stored models. */
+import { describe, expect, it } from 'vitest';
+import { MemoryStore, MemoryValues } from '../store/memory-store.ts';
+import { repairModel } from './repair.ts';
+import { countingSource, importTiny, sourceOf, TINY } from './testing.ts';
+import { verifyModel } from './verify.ts';
+
+describe('damaged records', () => {
+  it('are found, named, and never used as weights', async () => {
+    const values = new MemoryValues();
+    const store = new MemoryStore(values);
+    const { id } = await importTiny(store, TINY);
+    const key = [...values.entries.keys()].find((entry) => entry.startsWith(`record/${id}/L0.E2/`))!;
+    const bytes = new Uint8Array(await (values.entries.get(key) as Blob).arrayBuffer());
+    bytes[1000] ^= 1;
+    values.entries.set(key, new Blob([bytes]));
+    const record = (await store.getManifest(id))!.records.find((info) => info.key === 'L0.E2')!;
+    await expect(store.readRecordVerified(id, record)).rejects.toMatchObject({
+      code: 'record-damaged',
+      message: expect.stringContaining('L0.E2'),
+    });
+    expect(await verifyModel(store, id, () => {})).toEqual(['L0.E2']);
+    expect((await store.getManifest(id))?.state).toBe('damaged');
+    values.entries.delete(key);
+    await expect(store.readRecord(id, record)).rejects.toMatchObject({ code: 'record-missing' });
+  });
+
+  it('are written again, and no others, when the same file is imported again', async () => {
+    const values = new MemoryValues();
+    const store = new MemoryStore(values);
+    const { id } = await importTiny(store, TINY);
+    const before = await store.getManifest(id);
+    values.entries.set(`record/${id}/L0.E2/0000`, new Blob([new Uint8Array(100)]));
+    values.entries.delete(`record/${id}/L1.dense/0000`);
+    expect(await verifyModel(store, id, () => {})).toEqual(['L0.E2', 'L1.dense']);
+    const source = countingSource(TINY);
+    const summary = await importTiny(store, TINY, { source });
+    expect(summary).toMatchObject({ id, state: 'complete' });
+    const damaged = before!.records.filter(({ key }) => ['L0.E2', 'L1.dense'].includes(key));
+    expect(source.bytes).toBeLessThan(damaged.reduce((sum, { bytes }) => sum + bytes, 0) + 1);
+    expect(await store.getManifest(id)).toEqual(before);
+    expect(await verifyModel(store, id, () => {})).toEqual([]);
+  });
+
+  it('are not replaced by those of another file', async () => {
+    const values = new MemoryValues();
+    const store = new MemoryStore(values);
+    const { id } = await importTiny(store, TINY);
+    values.entries.delete(`record/${id}/L1.dense/0000`);
+    const manifest = (await store.getManifest(id))!;
+    const inputs = {
+      store,
+      kind: 'url' as const,
+      signal: new AbortController().signal,
+      onProgress: () => {},
+      preflight: async () => undefined,
+    };
+    await expect(repairModel({ ...inputs, source: sourceOf({ ...TINY, seed: 2 }) }, manifest)).rejects.toMatchObject({
+      code: 'source-changed',
+    });
+    expect(await repairModel({ ...inputs, source: sourceOf(TINY) }, manifest)).toMatchObject({ state: 'complete' });
+    expect(await verifyModel(store, id, () => {})).toEqual([]);
+  });
+});
