@@ -219,5 +219,5 @@ async function checkSpace(bytes: number): Promise<string | undefined> {
   const verdict = judgeSpace(bytes, free);
   if (verdict === 'refuse') throw storageFull(bytes, free);
   if (verdict === 'enough') return undefined;
-  return `${formatBytes(bytes)} are needed; the browser promises ${formatBytes(free ?? 0)}, though it may have more.`;
+  return `${formatBytes(bytes)} are needed. The browser reports ${formatBytes(free ?? 0)} free, but may have more.`;
 }

@@ -38,4 +38,4 @@ export async function verifyModel(
 }
 
 export const modelNotFound = (id: string): MixtabError =>
-  new MixtabError('model-not-found', `No model ${id} is stored.`);
+  new MixtabError('model-not-found', `No model ${id} is stored.`, 'Choose one of the stored models.');
