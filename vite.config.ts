@@ -4,7 +4,7 @@ import { defineConfig, type Plugin } from 'vite';
 import { VitePWA } from 'vite-plugin-pwa';
 import { buildClientLibrary } from './scripts/client-library.mjs';
 
-/** The client library and the examples of its use: what a page of another origin needs to use embed.html. */
+/** Adds the client library and its examples to the build. A page of another origin needs the library to use embed.html. */
 function clientLibrary(): Plugin {
   return {
     name: 'client-library',
@@ -17,13 +17,13 @@ function clientLibrary(): Plugin {
 }
 
 export default defineConfig({
-  // Relative: the page may be served from any folder.
+  // Relative, so that the page can be served from any folder.
   base: './',
   plugins: [
     preact(),
     clientLibrary(),
     VitePWA({
-      // The page asks before it changes under the user.
+      // The page asks the user before it updates itself.
       registerType: 'prompt',
       injectRegister: null,
       includeAssets: ['icon.svg'],
@@ -43,7 +43,7 @@ export default defineConfig({
         ],
       },
       workbox: {
-        // The shell only; weights go to IndexedDB, not to a cache.
+        // Only the app itself is cached. Weights are stored in IndexedDB.
         globPatterns: ['**/*.{js,css,html,svg,png,webmanifest}'],
         globIgnores: ['cli.html', 'mixtab-client.js', 'examples/**'],
         navigateFallbackDenylist: [/(cli|embed)\.html$/, /mixtab-client\.js$/, /examples\//, /\.gguf$/],
@@ -53,13 +53,13 @@ export default defineConfig({
   ],
   worker: {
     format: 'es',
-    // Named by what it is: the build would call it after a module that browsers do not have.
+    // Otherwise the chunk would be named after a module that does not exist in browsers.
     rollupOptions: { output: { manualChunks: (id) => (id.includes('web-xgrammar') ? 'grammar-library' : undefined) } },
   },
   build: {
     target: 'es2022',
     modulePreload: { polyfill: false },
-    // cli.html is the page that the command line drives, embed.html the one that other pages embed.
+    // The command line drives cli.html. Other pages embed embed.html.
     rollupOptions: { input: ['index.html', 'cli.html', 'embed.html'] },
   },
 });

@@ -1,4 +1,4 @@
-/** Tests below the browser's page: `node` runs pure logic, `gpu` runs kernels in a real Chromium. */
+/** Unit and engine tests: `node` runs pure logic in Node, `gpu` runs kernels and the engine in Chromium. */
 import { playwright } from '@vitest/browser-playwright';
 import { defineConfig } from 'vitest/config';
 import { findChromium } from './scripts/chromium.mjs';
@@ -8,7 +8,7 @@ const GPU_TESTS = '**/*.gpu.test.ts';
 const FOLDERS = '{src,workers,scripts,e2e,bench}';
 
 export default defineConfig({
-  // vite.config.ts builds the page; nothing of it is needed here.
+  // No test needs anything of vite.config.ts, which builds the page.
   root: import.meta.dirname,
   test: {
     projects: [
@@ -19,20 +19,20 @@ export default defineConfig({
           include: [`${FOLDERS}/**/*.test.{ts,tsx}`],
           exclude: [GPU_TESTS],
           testTimeout: 30_000,
-          // Its package says ES module, its file is none: Node itself would not load it.
+          // The package claims to be an ES module, but its file is not, so Node cannot load it.
           server: { deps: { inline: ['@mlc-ai/web-xgrammar'] } },
         },
       },
       {
-        // Found while tests run, a new dependency would reload the page under them.
+        // A dependency that is discovered during a test would reload the page.
         optimizeDeps: { include: ['comlink', 'idb-keyval', 'fast-check', 'ajv/dist/2020.js', '@mlc-ai/web-xgrammar'] },
         test: {
           name: 'gpu',
           include: [`${FOLDERS}/${GPU_TESTS}`],
-          // The software adapter compiles shaders slowly, and machines with two cores do so slower still.
+          // The software adapter compiles shaders slowly, especially on machines with two cores.
           testTimeout: 60_000,
           hookTimeout: 60_000,
-          // Adapters are shared by all tabs: two files at once would time each other out.
+          // All tabs share one adapter. Two files at once would exceed their timeouts.
           fileParallelism: false,
           browser: {
             enabled: true,
