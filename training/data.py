@@ -1,8 +1,8 @@
-"""Corpus -> vocabulary -> token files.
+"""Makes the vocabulary and the token files from the corpus.
 
 The corpus is one xz file of books separated by a line `<|book|>`, easiest first. Some whole books are held out.
-Every section (a few paragraphs) begins with BOS, so that a prompt after BOS is something the model has seen;
-a book ends with EOS. Token files are flat uint16 arrays.
+Every section (a few paragraphs) begins with BOS, so that the model learns to begin a text after BOS. A book ends
+with EOS. Token files are flat uint16 arrays.
 """
 import argparse
 import collections
@@ -20,20 +20,20 @@ WORD = re.compile(r"[a-z]+(?:['\u2019][a-z]+)*")
 
 
 def read_books(corpus: pathlib.Path) -> list[str]:
-    """All books, in the corpus' order (easiest first)."""
+    """Returns all books in the order of the corpus, easiest first."""
     with lzma.open(corpus, "rt", encoding="utf-8") as file:
         text = file.read()
     return [book.strip() for book in text.split(f"{BOOK_SEPARATOR}\n") if book.strip()]
 
 
 def split_books(books: list[str], every: int = 29) -> tuple[list[str], list[str]]:
-    """(training, held out): every 29th book, spread over the range of easiness, is held out whole."""
+    """Returns (training, held out). Every 29th book is held out, so that books of all difficulties are."""
     held_out = set(range(every // 2, len(books), every))
     return [b for i, b in enumerate(books) if i not in held_out], [books[i] for i in sorted(held_out)]
 
 
 def train_vocabulary(books: list[str], prefix: pathlib.Path, size: int) -> None:
-    """SentencePiece BPE with byte fallback, as Mixtral's: 1 unknown, 2 control, 256 bytes, then pieces."""
+    """Trains a SentencePiece BPE with byte fallback, like Mixtral's: 1 unknown, 2 control, 256 bytes, then pieces."""
     sample = prefix.with_suffix(".sample.txt")
     sample.write_text("\n".join("\n".join(books).splitlines()[: 400_000]), encoding="utf-8")
     spm.SentencePieceTrainer.train(
@@ -62,7 +62,7 @@ def sections(book: str, rng: random.Random) -> list[str]:
 
 
 def encode(books: list[str], sp: spm.SentencePieceProcessor, seed: int) -> np.ndarray:
-    """uint16 tokens of all books in order."""
+    """Returns the uint16 tokens of all books in order."""
     rng = random.Random(seed)
     out: list[np.ndarray] = []
     for book in books:
@@ -73,7 +73,7 @@ def encode(books: list[str], sp: spm.SentencePieceProcessor, seed: int) -> np.nd
 
 
 def known_words(books: list[str]) -> list[str]:
-    """Words that occur at least twice, in lower case: what evaluate.py holds the model's words against."""
+    """Returns the words that occur at least twice, in lower case. fluency.py compares the model's words with them."""
     counts = collections.Counter(word for book in books for word in WORD.findall(book.lower()))
     return sorted(word for word, count in counts.items() if count > 1)
 
@@ -96,7 +96,7 @@ def main() -> None:
         tokens.tofile(args.work / f"{name}.u16")
         size = sum(len(book.encode()) for book in books)
         (args.work / f"{name}.bytes").write_text(str(size))
-        print(f"{name}: {len(books)} books, {size} bytes, {len(tokens)} tokens, {size / len(tokens):.3f} bytes a token")
+        print(f"{name}: {len(books)} books, {size} bytes, {len(tokens)} tokens, {size / len(tokens):.3f} bytes per token")
     (args.work / "words.txt").write_text("\n".join(known_words(training)), encoding="utf-8")
     (args.work / "held-out.txt").write_text(f"\n{BOOK_SEPARATOR}\n".join(held_out), encoding="utf-8")
 

@@ -1,4 +1,4 @@
-"""Held-out bits a byte (trained and quantized weights), expert use by layer, how fluent samples are, and the loss curve."""
+"""Reports held-out bits per byte (trained and quantized weights), expert use by layer, fluency, and the loss curve."""
 import argparse
 import json
 import math
@@ -16,7 +16,7 @@ from model import Config, Mixtral
 
 @torch.no_grad()
 def bits_per_byte(model: Mixtral, tokens: np.ndarray, size: int, window: int, batch: int = 16) -> tuple[float, np.ndarray]:
-    """(bits a byte, share of assignments [layers, experts]) over whole windows that do not overlap."""
+    """Returns (bits per byte, share of assignments [layers, experts]) over whole windows that do not overlap."""
     count = (len(tokens) - 1) // window
     nll, shares, steps = 0.0, 0.0, 0
     for first in range(0, count, batch):
@@ -30,11 +30,11 @@ def bits_per_byte(model: Mixtral, tokens: np.ndarray, size: int, window: int, ba
 
 
 def quantize_(model: Mixtral) -> None:
-    """Replaces the matrices that export.py quantizes by what Q8_0 makes of them."""
+    """Quantizes the matrices that export.py quantizes to Q8_0, and dequantizes them again."""
     for name, p in model.named_parameters():
         if p.ndim < 2 or "router" in name:
             continue
-        # GGUF's rows are along the input: experts are kept transposed.
+        # GGUF's rows run along the input, and experts are stored transposed here.
         w = p.data.transpose(-1, -2) if p.ndim == 3 else p.data
         array = w.contiguous().numpy()
         back = torch.from_numpy(dequantize_q8_0(quantize_q8_0(array), array.shape))
@@ -53,10 +53,10 @@ def plot(log: pathlib.Path, out: pathlib.Path) -> None:
     width = min(20, len(loss))
     smooth = np.convolve(loss, np.ones(width) / width, "valid")
     pyplot.figure(figsize=(7, 4), dpi=110)
-    pyplot.plot(seen, loss, alpha=0.3, label="a batch")
+    pyplot.plot(seen, loss, alpha=0.3, label="one batch")
     pyplot.plot(seen[width - 1 :], smooth, label=f"mean of {width}")
     pyplot.xlabel("million tokens seen")
-    pyplot.ylabel("training loss, nats a token")
+    pyplot.ylabel("training loss, nats per token")
     pyplot.ylim(loss.min() - 0.2, 7)
     pyplot.legend()
     pyplot.tight_layout()
@@ -79,12 +79,12 @@ def main() -> None:
     size = int((args.work / "held-out.bytes").read_text())
     print(f"step {saved['step']}, {saved['seen']} tokens seen, {sum(p.numel() for p in model.parameters())} parameters")
     trained, shares = bits_per_byte(model, tokens, size, args.window)
-    print(f"held-out bits a byte: {trained:.4f}")
+    print(f"held-out bits per byte: {trained:.4f}")
     for layer, row in enumerate(shares):
         print(f"layer {layer}: " + " ".join(f"{share:.3f}" for share in row))
     quantize_(model)
     quantized, _ = bits_per_byte(model, tokens, size, args.window)
-    print(f"held-out bits a byte, Q8_0: {quantized:.4f}")
+    print(f"held-out bits per byte, Q8_0: {quantized:.4f}")
     report_fluency(model, sp, tokens, args.work)
     plot(args.work / "loss.jsonl", args.picture)
 

@@ -1,4 +1,4 @@
-"""Checkpoint -> GGUF in Q8_0 (norms and routers in F32)."""
+"""Exports a checkpoint as a GGUF in Q8_0 (norms and routers in F32)."""
 import argparse
 import pathlib
 
@@ -14,7 +14,7 @@ DESCRIPTION = "A small Mixtral-architecture story-teller, trained from scratch o
 
 
 def vocabulary(sp: spm.SentencePieceProcessor) -> tuple[list[str], np.ndarray, np.ndarray]:
-    """(pieces, scores, GGUF's token types)."""
+    """Returns (pieces, scores, GGUF's token types)."""
     size = sp.get_piece_size()
     pieces = [sp.id_to_piece(i) for i in range(size)]
     scores = np.array([sp.get_score(i) for i in range(size)], dtype=np.float32)
@@ -30,7 +30,7 @@ def vocabulary(sp: spm.SentencePieceProcessor) -> tuple[list[str], np.ndarray, n
 
 
 def tensors(state: dict[str, torch.Tensor]) -> list[tuple[str, np.ndarray, int]]:
-    """(GGUF name, weights, type) of every parameter; matrices but the routers in Q8_0."""
+    """Returns (GGUF name, weights, type) of every parameter. All matrices except the routers are Q8_0."""
     out = []
     for name, p in state.items():
         array = p.float().cpu().numpy()

@@ -1,7 +1,7 @@
-"""How fluent the model is: samples at temperature 0.8, held against text that people wrote.
+"""Measures how fluent the model is: compares samples at temperature 0.8 with text written by people.
 
-Three measures, each for as many held-out passages too: words that are none (or new names), loops, and the share of
-sentences that a grammar of English can parse completely (link-parser, of Debian's package link-grammar).
+There are three measures, also taken of held-out passages: unknown words (non-words or new names), loops, and the share
+of sentences that an English grammar parses completely (link-parser, in Debian's package link-grammar).
 """
 import argparse
 import pathlib
@@ -26,7 +26,7 @@ PROMPTS = ["Once upon a time", '"Where have you been?" she asked.']
 def sample(
     model: Mixtral, sp: spm.SentencePieceProcessor, prompt: str, count: int, temperature: float, min_p: float, seed: int, batch: int = 1,
 ) -> list[list[int]]:
-    """Token ids of `batch` continuations. Tokens less likely than `min_p` times the likeliest are left out, before temperature."""
+    """Returns token ids of `batch` continuations. Drops tokens less likely than `min_p` times the likeliest, before temperature."""
     generator = torch.Generator().manual_seed(seed)
     ids = torch.tensor([[1, *sp.encode(prompt)]]).repeat(batch, 1)
     for _ in range(count):
@@ -38,13 +38,13 @@ def sample(
 
 
 def invented(texts: list[str], known: set[str]) -> float:
-    """Share of the words that occur less than twice in the training text: names that are new, and words that are none."""
-    words = [word for text in texts for word in WORD.findall(text.lower())[1:-1]]  # the ends may be cut
+    """Returns the share of words that occur less than twice in the training text: new names and non-words."""
+    words = [word for text in texts for word in WORD.findall(text.lower())[1:-1]]  # the first and the last may be incomplete
     return sum(word not in known for word in words) / len(words)
 
 
 def looping(samples: list[list[int]], length: int = 12) -> float:
-    """Share of the samples in which some `length` tokens in a row occur twice."""
+    """Returns the share of samples in which a sequence of `length` tokens occurs twice."""
     def loops(ids: list[int]) -> bool:
         grams = [tuple(ids[i : i + length]) for i in range(len(ids) - length + 1)]
         return len(set(grams)) < len(grams)
@@ -53,14 +53,14 @@ def looping(samples: list[list[int]], length: int = 12) -> float:
 
 
 def sentences(text: str) -> list[str]:
-    """Sentences of 4 to 16 words, without their quotation marks; the first and the last may be cut and are left out."""
+    """Returns sentences of 4 to 16 words without quotation marks, except the first and the last, which may be incomplete."""
     parts = re.split(r"(?<=[.!?])[\"\u201d']?\s+", text.replace("\n", " "))[1:-1]
     plain = [re.sub(r'["\u201c\u201d_]', "", part).replace("--", ", ").strip() for part in parts]
     return [s for s in plain if 4 <= len(s.split()) <= 16 and s[0].isupper()]
 
 
 def parsed(texts: list[str]) -> tuple[float, int]:
-    """(share of the sentences with a complete parse, their number)."""
+    """Returns (share of the sentences with a complete parse, number of sentences)."""
     lines = [sentence for text in texts for sentence in sentences(text)]
     options = ["-verbosity=1", "-graphics=0", "-timeout=5", "-panic=0", "-spell=0"]
     found = subprocess.run(["link-parser", "en", *options], input="\n".join(lines), capture_output=True, text=True, check=True).stdout
@@ -75,7 +75,7 @@ def measures(sp: spm.SentencePieceProcessor, samples: list[list[int]], known: se
 
 
 def report_fluency(model: Mixtral, sp: spm.SentencePieceProcessor, held_out: np.ndarray, work: pathlib.Path, each: int = 24) -> None:
-    """Prints the measures of held-out text and of `each` samples of both prompts for every min-p, and a sample of each."""
+    """Prints the measures of held-out text, and for every min-p those of `each` samples per prompt, with one sample each."""
     known = set((work / "words.txt").read_text(encoding="utf-8").split())
     starts = np.linspace(0, len(held_out) - TOKENS - 1, 60).astype(int)
     print("held-out text:", measures(sp, [[int(t) for t in held_out[i : i + TOKENS] if t > 2] for i in starts], known))
@@ -88,8 +88,8 @@ def report_fluency(model: Mixtral, sp: spm.SentencePieceProcessor, held_out: np.
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--work", type=pathlib.Path, required=True, help="where data.py put vocabulary, words and held-out text")
-    parser.add_argument("--gguf", type=pathlib.Path, required=True, help="the model, as export.py wrote it")
+    parser.add_argument("--work", type=pathlib.Path, required=True, help="folder to which data.py wrote vocabulary, words and held-out text")
+    parser.add_argument("--gguf", type=pathlib.Path, required=True, help="the model, written by export.py")
     args = parser.parse_args()
     model = Mixtral(Config())
     model.load_gguf(read_gguf(args.gguf)[1])

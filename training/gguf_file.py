@@ -11,7 +11,7 @@ UINT32, INT32, FLOAT32, BOOL, STRING, ARRAY = 4, 5, 6, 7, 8, 9
 
 
 def quantize_q8_0(weights: np.ndarray) -> bytes:
-    """Blocks of 32 weights: d = max|w| / 127 as f16, then 32 signed bytes w / d. As ggml's quantize_row_q8_0_ref."""
+    """Returns blocks of 32 weights: d = max|w| / 127 as f16, then 32 signed bytes w / d, like ggml's quantize_row_q8_0_ref."""
     blocks = np.ascontiguousarray(weights, dtype=np.float32).reshape(-1, 32)
     d = np.abs(blocks).max(axis=1, keepdims=True) / np.float32(127)
     with np.errstate(divide="ignore"):
@@ -37,7 +37,7 @@ def _string(text: str | bytes) -> bytes:
 
 
 def _value(value: Any) -> tuple[int, bytes]:
-    """(type number, bytes). Lists are of one kind; plain ints are u32, numpy i32 arrays stay i32."""
+    """Returns (type number, bytes). Lists contain strings. Plain ints are u32; numpy i32 arrays remain i32."""
     if isinstance(value, bool):
         return BOOL, struct.pack("<?", value)
     if isinstance(value, int):
@@ -55,7 +55,7 @@ def _value(value: Any) -> tuple[int, bytes]:
 
 
 def write_gguf(path: pathlib.Path, metadata: dict[str, Any], tensors: list[tuple[str, np.ndarray, int]]) -> None:
-    """tensors: (name, weights [..., rows, cols], type). GGUF counts dimensions from the fastest."""
+    """tensors: (name, weights [..., rows, cols], type). GGUF lists the fastest dimension first."""
     datas = [quantize_q8_0(w) if kind == Q8_0 else np.ascontiguousarray(w, np.float32).tobytes() for _, w, kind in tensors]
     temporary = path.with_suffix(".tmp")
     with temporary.open("wb") as file:
@@ -98,9 +98,9 @@ def _read_value(file: BinaryIO, kind: int) -> Any:
 
 
 def read_gguf(path: pathlib.Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """What `write_gguf` wrote: (metadata, tensors in f32, [..., rows, cols])."""
+    """Reads a file that `write_gguf` wrote. Returns (metadata, tensors in f32, [..., rows, cols])."""
     with path.open("rb") as file:
-        assert file.read(4) == b"GGUF" and _read(file, "I") == 3, f"{path} is no GGUF of version 3"
+        assert file.read(4) == b"GGUF" and _read(file, "I") == 3, f"{path} is not a GGUF file of version 3"
         tensor_count, metadata_count = _read(file, "Q"), _read(file, "Q")
         metadata = {}
         for _ in range(metadata_count):

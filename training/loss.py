@@ -1,4 +1,4 @@
-"""Cross entropy over a small vocabulary, in pieces that stay in the processor's cache; its gradient is made on the way."""
+"""Cross entropy over a small vocabulary, in pieces that fit in the processor's cache. Computes the gradient in the same pass."""
 import torch
 from torch import Tensor
 
@@ -33,5 +33,5 @@ class _CrossEntropy(torch.autograd.Function):
 
 
 def cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
-    """Mean negative log-likelihood in nats. logits bf16 [tokens, vocabulary], targets i64 [tokens]; f32 inside."""
+    """Returns the mean negative log-likelihood in nats, computed in f32. logits bf16 [tokens, vocabulary], targets i64 [tokens]."""
     return _CrossEntropy.apply(logits, targets)

@@ -1,4 +1,4 @@
-"""Mixtral's architecture, small: grouped-query attention with interleaved RoPE, top-2 of 8 SwiGLU experts."""
+"""A small Mixtral: grouped-query attention with interleaved RoPE, top-2 of 8 SwiGLU experts."""
 import dataclasses
 import math
 
@@ -30,12 +30,12 @@ class Config:
 
 
 def rms_norm(x: Tensor, weight: Tensor, epsilon: float) -> Tensor:
-    """x [..., embedding] in f32; f32 out."""
+    """x [..., embedding] in f32; returns f32."""
     return x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + epsilon) * weight
 
 
 def rope_table(config: Config, device: torch.device) -> Tensor:
-    """complex64 [context, head_dim / 2]"""
+    """Returns complex64 [context, head_dim / 2]."""
     j = torch.arange(0, config.head_dim, 2, device=device, dtype=torch.float64)
     angles = torch.arange(config.context, device=device, dtype=torch.float64)[:, None] / config.rope_base ** (j / config.head_dim)
     return torch.polar(torch.ones_like(angles), angles).to(torch.complex64)
@@ -48,7 +48,7 @@ def rotate(x: Tensor, table: Tensor) -> Tensor:
 
 
 class Linear(nn.Module):
-    """A matrix kept in f32, multiplied in bfloat16 (fast on CPUs with AVX-512 BF16 or AMX, and on GPUs)."""
+    """A matrix stored in f32 and multiplied in bfloat16 (fast on CPUs with AVX-512 BF16 or AMX, and on GPUs)."""
 
     def __init__(self, inputs: int, outputs: int, std: float) -> None:
         super().__init__()
@@ -78,7 +78,7 @@ class Attention(nn.Module):
         k = rotate(self.k(n).view(batch, positions, c.kv_heads, c.head_dim), table)
         v = self.v(n).view(batch, positions, c.kv_heads, c.head_dim)
         group = c.heads // c.kv_heads
-        # Heads of one group share keys: fold the group into the rows of q instead of repeating k and v.
+        # The heads of a group share keys and values: fold the group into the rows of q instead of repeating k and v.
         q = q.bfloat16().view(batch, positions, c.kv_heads, group, c.head_dim).permute(0, 2, 3, 1, 4)
         q = q.reshape(batch * c.kv_heads, group * positions, c.head_dim)
         k = k.bfloat16().permute(0, 2, 3, 1).reshape(batch * c.kv_heads, c.head_dim, positions)
@@ -90,7 +90,7 @@ class Attention(nn.Module):
 
 
 class Experts(nn.Module):
-    """The mixture of experts: weights of all experts in one tensor each."""
+    """The mixture of experts. One tensor holds the same matrix of all experts."""
 
     def __init__(self, c: Config) -> None:
         super().__init__()
@@ -112,10 +112,10 @@ class Experts(nn.Module):
         weights = torch.softmax(top, -1)
 
         share = torch.bincount(chosen.flatten(), minlength=c.experts).float() / (tokens * k)
-        # Switch transformers' loss: 1 where every expert gets the same share, more where not.
+        # The loss of Switch Transformers: 1 if all experts get the same share, else more.
         balance = c.experts * (share.detach() * torch.softmax(logits, -1).mean(0)).sum()
 
-        # Sort the choices by expert and pad each expert's tokens to the longest list: three batched products.
+        # Sort the assignments by expert and pad each expert's tokens to the longest list, for three batched products.
         order = chosen.flatten().argsort(stable=True)
         counts = (share * tokens * k).round().long()
         capacity = int(counts.max())
@@ -131,7 +131,7 @@ class Experts(nn.Module):
         return result, balance, share
 
 
-#: GGUF's names of a layer's parameters. Experts are trained as [experts, in, out]; GGUF has [experts, out, in].
+#: GGUF's names of a layer's parameters. Experts are [experts, in, out] here and [experts, out, in] in GGUF.
 LAYER_NAMES = {
     "attention": {"norm": "attn_norm", "q.weight": "attn_q", "k.weight": "attn_k", "v.weight": "attn_v", "o.weight": "attn_output"},
     "moe": {"norm": "ffn_norm", "router": "ffn_gate_inp", "gate": "ffn_gate_exps", "up": "ffn_up_exps", "down": "ffn_down_exps"},
@@ -139,7 +139,7 @@ LAYER_NAMES = {
 
 
 def gguf_name(parameter: str) -> str:
-    """GGUF's name of a parameter, e.g. `moe.3.gate` -> `blk.3.ffn_gate_exps.weight`."""
+    """Returns GGUF's name of a parameter, e.g. `moe.3.gate` -> `blk.3.ffn_gate_exps.weight`."""
     if parameter in ("embedding", "norm", "output.weight"):
         return {"embedding": "token_embd", "norm": "output_norm"}.get(parameter, "output") + ".weight"
     part, layer, rest = parameter.split(".", 2)
@@ -158,7 +158,7 @@ class Mixtral(nn.Module):
 
     @torch.no_grad()
     def load_gguf(self, tensors: dict[str, np.ndarray]) -> None:
-        """Takes the weights that export.py wrote, as read_gguf returns them. Raises KeyError or RuntimeError on another shape."""
+        """Loads weights written by export.py, as read_gguf returns them. Raises KeyError or RuntimeError for another shape."""
         for name, p in self.named_parameters():
             weights = torch.from_numpy(tensors[gguf_name(name)].copy())
             p.copy_(weights.transpose(-1, -2) if p.ndim == 3 else weights)

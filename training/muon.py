@@ -1,13 +1,13 @@
-"""Muon (momentum, orthogonalized by Newton-Schulz) for hidden matrices; published by K. Jordan and others, 2024."""
+"""Muon, an optimizer for hidden matrices: momentum orthogonalized by Newton-Schulz iteration (K. Jordan et al., 2024)."""
 import torch
 from torch import Tensor
 
-# Coefficients of the quintic iteration, from the method's publication: they maximise the slope at zero.
+# Coefficients of the quintic iteration, from the publication. They maximize the slope at zero.
 NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
 
 
 def orthogonalize(m: Tensor, steps: int = 5) -> Tensor:
-    """m [batch, rows, cols] -> about U V^T of each matrix's singular value decomposition, in bfloat16."""
+    """m [batch, rows, cols]. Returns approximately U V^T of each matrix's singular value decomposition, in bfloat16."""
     a, b, c = NEWTON_SCHULZ
     x = m.bfloat16()
     wide = x.shape[-2] > x.shape[-1]
@@ -21,7 +21,7 @@ def orthogonalize(m: Tensor, steps: int = 5) -> Tensor:
 
 
 class Muon(torch.optim.Optimizer):
-    """For parameters of two dimensions, or three where the first counts matrices (experts)."""
+    """For parameters with two dimensions, or three if the first one is a number of matrices (experts)."""
 
     def __init__(self, parameters, lr: float = 0.02, momentum: float = 0.95, weight_decay: float = 0.01) -> None:
         super().__init__(parameters, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
@@ -38,7 +38,7 @@ class Muon(torch.optim.Optimizer):
                 update = p.grad.lerp(buffer, group["momentum"])
                 matrices = update.view(-1, *update.shape[-2:])
                 direction = orthogonalize(matrices).view_as(p).to(p.dtype)
-                # An update of the same root mean square for every shape.
+                # Gives the update the same root mean square for every shape.
                 scale = max(1.0, p.shape[-2] / p.shape[-1]) ** 0.5
                 p.mul_(1 - group["lr"] * group["weight_decay"])
                 p.add_(direction, alpha=-group["lr"] * scale)

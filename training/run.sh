@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# training/run.sh CORPUS [PRESET] [SECONDS] [train.py's options]: vocabulary, tokens, training, export, evaluation. Resumable.
+# training/run.sh CORPUS [PRESET] [SECONDS] [options of train.py]: makes vocabulary and tokens, trains, exports and
+# evaluates. Run it again to resume.
 set -euo pipefail
 corpus=$(realpath "$1") preset=${2:-small-cpu} seconds=${3:-5500}
 shift $(( $# < 3 ? $# : 3 ))

@@ -1,4 +1,4 @@
-"""Trains the model; resumable, with a learning rate that decays to zero at the end of a budget of active seconds."""
+"""Trains the model. Resumable. The learning rate decays to zero at the end of a budget of active seconds."""
 import argparse
 import dataclasses
 import json
@@ -16,19 +16,19 @@ from muon import Muon
 PRESETS = {
     # About 22 M parameters, 7 M active: trains on two CPU cores.
     "small-cpu": (Config(), {"batch": 16, "positions": 256, "late_positions": 512}),
-    # About 35 M parameters; meant for a GPU.
+    # About 35 M parameters: for a GPU.
     "full": (Config(layers=8, feed_forward=640, context=1024), {"batch": 64, "positions": 512, "late_positions": 1024}),
 }
 BALANCE_WEIGHT = 0.1
 WARMUP_STEPS = 40
-#: Share of the budget over which the learning rate falls to zero.
+#: Last share of the budget, over which the learning rate falls to zero.
 DECAY = 0.35
-#: Going on from a finished model the rate rises to half its height, slower (the optimizers know nothing yet), and falls all the way.
+#: From a finished model, the rate rises to half its peak, more slowly because the optimizers have no state, then falls to zero.
 RESTART = {"peak": 0.5, "warmup": 150, "decay": 1.0}
 
 
 def batches(tokens: np.ndarray, batch: int, positions: int, rng: np.random.Generator, progress: float, window: float):
-    """Random crops; the part of the corpus in reach grows with progress, easiest books first."""
+    """Returns random crops (inputs, targets) from the first `window` of the corpus, which has the easiest books first."""
     reach = int(len(tokens) * min(1.0, window))
     starts = rng.integers(0, reach - positions - 1, batch)
     rows = np.stack([tokens[s : s + positions + 1] for s in starts]).astype(np.int64)
@@ -37,7 +37,7 @@ def batches(tokens: np.ndarray, batch: int, positions: int, rng: np.random.Gener
 
 
 def learning_rate(step: int, progress: float, restarted: bool) -> float:
-    """Factor on the base rate: warm-up by steps, constant, linear to zero over the budget's last part. `step` of this budget."""
+    """Returns the factor on the base rate: warm-up by steps, constant, then linear to zero. `step` counts from the budget's start."""
     if restarted:
         return RESTART["peak"] * min(1.0, (step + 1) / RESTART["warmup"], max(0.0, (1 - progress) / RESTART["decay"]))
     return min(1.0, (step + 1) / WARMUP_STEPS, max(0.0, (1 - progress) / DECAY))
@@ -66,9 +66,9 @@ def main() -> None:
     parser.add_argument("--work", type=pathlib.Path, required=True)
     parser.add_argument("--preset", choices=PRESETS, default="small-cpu")
     parser.add_argument("--seconds", type=float, required=True, help="budget of active training time, over all runs")
-    parser.add_argument("--budget-file", type=pathlib.Path, help="a file with a number that replaces --seconds while running")
-    parser.add_argument("--start-from", type=pathlib.Path, help="a finished GGUF to go on from where there is no checkpoint")
-    parser.add_argument("--window", type=float, default=0.6, help="share of the corpus, easiest first, that is trained on")
+    parser.add_argument("--budget-file", type=pathlib.Path, help="a file with a number of seconds that replaces --seconds during the run")
+    parser.add_argument("--start-from", type=pathlib.Path, help="a finished GGUF to continue from if there is no checkpoint")
+    parser.add_argument("--window", type=float, default=0.6, help="share of the corpus to train on, easiest books first")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=2)
     args = parser.parse_args()
@@ -129,7 +129,7 @@ def main() -> None:
             opt.zero_grad(set_to_none=True)
         step += 1
         seen += inputs.numel()
-        # A step that took very long was suspended: it counts as an ordinary one.
+        # A very long step was suspended, so it counts as an ordinary one.
         active += min(time.monotonic() - started, 20.0)
         if step % 10 == 0:
             row = {"step": step, "seen": seen, "active": round(active, 1), "loss": round(loss_sum, 4),
