@@ -1,4 +1,4 @@
-/** Entry point of the engine worker. */
+/** Entry point of the engine worker. The engine's code is fetched when it is first needed. */
 import { expose } from '../src/contract/rpc.ts';
 import { lazyEngine } from './engine/lazy-engine.ts';
 import { SiteStoreReceiver } from './store/site-store-receiver.ts';

@@ -1,4 +1,6 @@
-/** Entry point of the grammar worker, which constrains answers to JSON schemas. The engine ends it if it fails or hangs. */
+/**
+ * Entry point of the grammar worker, which constrains answers to JSON schemas. The engine ends it if it fails or hangs.
+ */
 import { MixtabError } from '../src/contract/errors.ts';
 import type { TokenId } from '../src/contract/ids.ts';
 import { expose, transfer } from '../src/contract/rpc.ts';

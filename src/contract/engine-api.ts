@@ -1,6 +1,6 @@
 /**
- * The worker boundary, written by hand: the engine worker (`EngineApi`), the only owner of the GPU device. Models and the
- * import worker are in import-api.ts.
+ * The interface of the engine worker, which alone owns the GPU device. Models and the import worker are in
+ * import-api.ts.
  */
 import type { TokenId } from './ids.ts';
 import type { ModelSummary } from './import-api.ts';
@@ -9,7 +9,7 @@ export interface AdapterReport {
   vendor: string;
   architecture: string;
   description: string;
-  /** True where the adapter is a software implementation (SwiftShader, WARP, llvmpipe). */
+  /** True for a software implementation (SwiftShader, WARP, llvmpipe). */
   software: boolean;
   features: string[];
   maxStorageBufferBindingSize: number;
@@ -18,11 +18,11 @@ export interface AdapterReport {
 
 export interface LoadRequest {
   modelId: string;
-  /** Positions the KV cache holds; default: the smaller of the model's context and 4096. */
+  /** Positions that the KV cache may hold; default: the model's context, at most 4096. */
   context?: number;
-  /** Bytes of GPU memory for everything; default: what the model can use and a probe finds. */
+  /** Total bytes of GPU memory; default: as much as the model can use, limited by what a probe finds. */
   gpuBudgetBytes?: number;
-  /** Bytes of main memory for experts that lost their slot; default: a quarter of it, none where the GPU shares it. */
+  /** Bytes of main memory for evicted experts; default: a quarter of it, or none if the GPU shares it. */
   ramBudgetBytes?: number;
 }
 
@@ -34,6 +34,7 @@ export interface LoadProgress {
 
 export interface LoadedModel {
   summary: ModelSummary;
+  /** Positions that the KV cache may hold. */
   context: number;
   /** Expert slots over all layers, of `expertCount * layerCount` experts. */
   slots: number;
@@ -57,99 +58,115 @@ export interface SamplingOptions {
   topP?: number;
   /** 0 is off. */
   minP?: number;
-  /** 1 is off; divides positive and multiplies negative logits of tokens seen. */
+  /** 1 is off. Divides positive and multiplies negative logits of tokens that occurred before. */
   repetitionPenalty?: number;
   presencePenalty?: number;
   frequencyPenalty?: number;
-  /** Same seed, same request, same adapter: same text. Default: random. */
+  /** The same seed, request and adapter give the same text. Default: random. */
   seed?: number;
-  /** Added to the logits of single tokens. */
+  /** Added to the logits of single tokens, by token id. */
   logitBias?: Record<number, number>;
 }
 
-/** Trades exactness for fewer experts read. Not what the model computes: off unless asked for; `score` measures the cost. */
+/**
+ * Trades exactness for fewer reads of experts. The result is not the model's own; `score` measures the cost. Default:
+ * off.
+ */
 export interface LossyOptions {
-  /** Added to the router logits of experts that are resident, so that they are chosen more often. 0 is exact. */
+  /** Added to the router logits of resident experts, so that they are selected more often. 0 is exact. */
   residentBias?: number;
-  /** Experts but a token's first whose weight is smaller are left out. 0 is exact, 0.5 always drops one of two. */
+  /**
+   * Experts with a smaller routing weight are skipped, except a token's first. 0 is exact; 0.5 always skips one of two.
+   */
   skipBelow?: number;
 }
 
-/** Another way to choose experts, to see what the router is worth. Not what the model computes; counts for prompts too. */
+/**
+ * Changes how experts are selected, to see what the router contributes. Applies to prompts too, unlike `LossyOptions`.
+ */
 export interface AblationOptions {
-  /** Of the experts chosen for a token, only so many count, the first ones; what they weigh makes 1. */
+  /** Uses only this many of a token's selected experts, the first ones. Their weights are normalized to 1. */
   expertsUsed?: number;
-  /** Experts are drawn at random, by this seed, layer and position; the router still says what each of them weighs. */
+  /** Draws experts at random, by this seed, layer and position. The router still determines their weights. */
   randomSeed?: number;
-  /** Experts that are never chosen; each layer keeps at least as many as a token uses. */
+  /** Experts that are never selected. Each layer must keep at least as many as a token uses. */
   banned?: { layer: number; expert: number }[];
 }
 
 /**
- * What an answer has to be: JSON. Tokens that would not go on with it are not picked, whatever their probability, and
- * the answer ends where it is complete; one that is cut off (`length`, a stop text) is the beginning of such JSON.
+ * Constrains an answer to JSON. Tokens that would break the format are not sampled, whatever their probability. The
+ * answer ends when it is complete; an answer that is cut off (by its length or a stop text) is the beginning of such
+ * JSON.
  */
 export interface AnswerFormat {
   type: 'json';
-  /** A JSON schema (docs/client.md says how much of it); absent: any object. */
+  /** A JSON schema; docs/client.md lists the supported keywords. Default: any object. */
   schema?: Record<string, unknown>;
 }
 
 export interface GenerateRequest {
   /**
-   * Text to continue, or a conversation (fails with `chat-template` where the model has none). A conversation
-   * that ends with words of the assistant has them continued.
+   * Text to continue, or a conversation (fails with `chat-template` if the model has none). If a conversation ends with
+   * a message of the assistant, that message is continued.
    */
   input: { kind: 'text'; text: string } | { kind: 'chat'; messages: ChatMessage[] };
   maxTokens: number;
   sampling?: SamplingOptions;
-  /** Generation ends before the first of these texts; it is not part of the answer. */
+  /** The answer ends before the first occurrence of one of these texts. */
   stop?: string[];
-  /** Go on after the end-of-sequence token. */
+  /** Continues after the end-of-sequence token. */
   ignoreEos?: boolean;
-  /** How many of the likeliest tokens to report with each token, 0 .. 20; given at all, tokens come with their bytes. */
+  /**
+   * How many of the likeliest tokens to report with each token, 0 .. 20. If given, even as 0, tokens include their
+   * bytes.
+   */
   topLogprobs?: number;
-  /** Not together with `ignoreEos`. Each token then waits for the one before. */
+  /**
+   * Cannot be combined with `ignoreEos`. Slows decoding down: no token is submitted before the previous one is known.
+   */
   format?: AnswerFormat;
   lossy?: LossyOptions;
   ablation?: AblationOptions;
 }
 
 export interface ScoreRequest {
-  /** What is scored; of a conversation the template's own words too. */
+  /** The text to score; of a conversation, the text that the chat template adds is scored too. */
   input: GenerateRequest['input'];
-  /** Tokens in a window, BOS included; windows do not overlap, and every token but the first of each is scored. */
+  /** Tokens per window, including BOS. Windows do not overlap. Every token of a window but the first is scored. */
   context: number;
-  /** Scores token by token, as decoding does, so that residency matters. Default: exact, whole windows at once. */
+  /**
+   * If given, scores token by token as decoding does, so that residency matters. Default: exact, whole windows at once.
+   */
   lossy?: LossyOptions;
   ablation?: AblationOptions;
-  /** Asks for every token's chosen experts. */
+  /** Requests the selected experts of every token. */
   trace?: boolean;
 }
 
-/** How one layer's router chose. */
+/** Statistics of one layer's router. */
 export interface LayerRouting {
-  /** Share of all choices that fell on each expert. */
+  /** Share of all selections, per expert. Sums to 1. */
   use: number[];
-  /** Share of consecutive tokens with the same first choice, and with a first or second choice in common. */
+  /** Share of consecutive tokens with the same first expert. */
   sameFirst: number;
+  /** Share of consecutive tokens with at least one selected expert in common. */
   sameAny: number;
 }
 
 export interface ScoreResult {
   /** Tokens scored. */
   tokens: number;
-  /** Mean negative log-likelihood, nats a token. */
+  /** Mean negative log-likelihood in nats per token. */
   nll: number;
   /** exp(nll) */
   perplexity: number;
-  /** Of the text that was scored, by its UTF-8 bytes. */
+  /** Negative log-likelihood in bits per UTF-8 byte of the scored text. */
   bitsPerByte: number;
   routing: LayerRouting[];
   cache: CacheReport;
-  /** Where asked for. */
+  /** Present if the request asked for it. */
   trace?: {
-    /** Text of each token, those that lead a window (empty) included. */
+    /** Text of each token; empty for the BOS of each window. */
     pieces: string[];
     /** u8[pieces, layers, expertsPerToken] */
     selectedExperts: Uint8Array;
@@ -159,34 +176,36 @@ export interface ScoreResult {
 
 export interface TokenLogprob {
   id: TokenId;
-  /** Natural logarithm of the probability before bias, penalties, temperature and truncation, and of all tokens whatever the format. */
+  /** Natural logarithm of the model's own probability, before bias, penalties, temperature, truncation and format. */
   logprob: number;
-  /** The token's piece as text, of those that were reported beside the one taken. */
+  /** The token's piece as text; only for the tokens in `top`. */
   text?: string;
-  /** What the token stands for, as UTF-8, where log-probabilities were asked for; maybe a part of a character. */
+  /** The token's UTF-8 bytes, which may be part of a character. Present if the request has `topLogprobs`. */
   bytes?: number[];
 }
 
 export interface GeneratedToken extends TokenLogprob {
-  /** The text this token completed; empty while a character is still incomplete. */
+  /** The text that this token completed; empty while a character is incomplete. */
   text: string;
+  /** The likeliest tokens, likeliest first. */
   top: TokenLogprob[];
 }
 
 export type GenerateEvent =
   | { type: 'prefill'; tokensDone: number; tokensTotal: number }
-  /** `rest`: the text was held back until the end, and belongs to a token that was told before. */
+  /** `rest`: text that was held back until the end. It belongs to the last token, which was reported before. */
   | { type: 'token'; token: GeneratedToken; rest?: true };
 
 export interface CacheReport {
   /** Expert slots over all layers. */
   slots: number;
+  /** Selected experts that were resident before their token. */
   hits: number;
-  /** Experts that were not resident before the token that used them, read ahead of it or not. */
+  /** Selected experts that were not resident before their token, whether they were prefetched or not. */
   misses: number;
-  /** Misses that were predicted: their read had begun before the token asked for them. */
+  /** Misses that were predicted: their read had begun before their router selected them. */
   prefetched: number;
-  /** hits / (hits + misses); 1 where nothing was asked for. */
+  /** hits / (hits + misses); 1 if both are 0. */
   hitRate: number;
   /** Bytes read from the store for experts. */
   bytesRead: number;
@@ -194,27 +213,30 @@ export interface CacheReport {
   stalls: number;
 }
 
-/** Where a layer's expert is; the highest that holds. */
+/** Where an expert is: the fastest memory that holds it. */
 export const RESIDENCE = { store: 0, ram: 1, gpu: 2 } as const;
 
-/** What the expert cache holds and did, at one moment. Each array: [layers, experts]. */
+/** A snapshot of the expert cache. Each array is [layerCount, expertCount]. */
 export interface ExpertsReport {
   layerCount: number;
   expertCount: number;
-  /** One of {@link RESIDENCE} each. */
+  /** One of {@link RESIDENCE} per expert. */
   residence: Uint8Array;
-  /** Tokens that chose it since the last request began; a prompt counts as one. */
+  /** How many tokens selected each expert since the last request began; a whole prompt counts as one token. */
   uses: Uint32Array;
-  /** 1 for those the newest token chose. */
+  /** 1 for the experts that the newest token selected. */
   newest: Uint8Array;
-  /** Since the last request began, as is all that follows; the times end with the request. */
+  /** Counts since the last request began, like everything below. The times stop when the request ends. */
   cache: CacheReport;
-  /** Tokens of the prompt, or of the text that is scored, that were computed, and the bytes read from the store for them. */
+  /** Tokens of the prompt, or of the text to score, that were computed. */
   promptTokens: number;
+  /** Bytes read from the store for these tokens. */
   promptBytesRead: number;
-  /** Tokens written. */
+  /** Tokens of the answer. */
   tokens: number;
+  /** Time in which only the GPU was waited for. */
   gpuWaitMs: number;
+  /** Time in which experts were waited for. */
   expertWaitMs: number;
   elapsedMs: number;
   memory: { gpuBytes: number; ramBytes: number };
@@ -222,7 +244,7 @@ export interface ExpertsReport {
 
 export interface GenerateResult {
   promptTokens: TokenId[];
-  /** Of the prompt's tokens, those whose keys and values were in the KV cache: nothing was computed for them. */
+  /** Tokens of the prompt that were in the KV cache already, so that nothing was computed for them. */
   reusedTokens: number;
   tokens: GeneratedToken[];
   text: string;
@@ -232,35 +254,45 @@ export interface GenerateResult {
     prefillTokensPerSecond: number;
     decodeMs: number;
     decodeTokensPerSecond: number;
-    /** Time in which nothing but the GPU was waited for, and in which experts were; the rest of both phases is our own. */
+    /** Time in which only the GPU was waited for. What remains of both phases is CPU time of the engine. */
     gpuWaitMs: number;
+    /** Time in which experts were waited for. */
     expertWaitMs: number;
   };
   cache: CacheReport;
   memory: { gpuBytes: number; ramBytes: number };
 }
 
-/** The engine worker. One model is loaded at a time, one generation runs at a time. */
+/** The engine worker. At most one model is loaded and one call runs at a time; others fail with `busy`. */
 export interface EngineApi {
-  /** Asks for an adapter; rejects with a `webgpu-*` code where there is none. */
+  /** Requests an adapter; rejects with a `webgpu-*` code if there is none. */
   probe(): Promise<AdapterReport>;
+  /** Loads a model in place of the one before. */
   load(request: LoadRequest, onProgress: (progress: LoadProgress) => void): Promise<LoadedModel>;
   unload(): Promise<void>;
+  /** Generates an answer. Needs a loaded model. */
   generate(request: GenerateRequest, onEvent: (event: GenerateEvent) => void): Promise<GenerateResult>;
-  /** Bytes a second at which a stored model's experts are read, two under way, over at least `bytes`; hashes checked before. */
+  /**
+   * Measures how fast a stored model's experts are read, two at a time, over at least `bytes` bytes. A first pass
+   * checks the hashes and is not measured. Returns bytes per second.
+   */
   readRate(modelId: string, bytes: number): Promise<number>;
-  /** How well the model predicts a text. */
+  /** Measures how well the model predicts a text. Needs a loaded model; rejects with `aborted` after `stop`. */
   score(request: ScoreRequest, onProgress: (tokensDone: number, tokensTotal: number) => void): Promise<ScoreResult>;
-  /** What the experts do; may be asked for at any time, while an answer is written too. undefined: no model is loaded. */
+  /** A snapshot of the expert cache; may be called at any time. undefined: no model is loaded. */
   experts(): Promise<ExpertsReport | undefined>;
-  /** Ends the running generation after the token in flight; its promise resolves with `aborted`. */
+  /** Ends the running call after the token in flight. `generate` then resolves with `finishReason: 'aborted'`. */
   stop(): Promise<void>;
   /**
-   * Keeps the KV cache under a name, the oldest others going for it; returns the bytes written, 0 where there is nothing to
-   * keep or it exceeds `budget`. Other calls wait for it; `stop` ends it (`aborted`), and what was kept before still is.
+   * Saves the KV cache under an id. Removes the oldest other sessions if all together exceed `budget` bytes. Returns
+   * the bytes written; 0 if the cache is empty or exceeds `budget` by itself. Other calls wait for it. `stop` ends it
+   * with `aborted`; an older session with this id then remains.
    */
   saveSession(id: string, budget: number): Promise<number>;
-  /** Fills the KV cache with what was kept; returns its tokens, 0 where there is none or it does not fit and was dropped. */
+  /**
+   * Fills the KV cache with a saved session. Returns its tokens; 0 if there is none, or if it does not fit and was
+   * removed.
+   */
   restoreSession(id: string): Promise<number>;
   /** Token ids of `text`, without BOS. Needs a loaded model. */
   tokenize(text: string): Promise<TokenId[]>;

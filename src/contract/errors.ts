@@ -1,6 +1,6 @@
 /**
- * Every failure that a user can meet has a code. Callers switch on `code`. People read `message`, which names the cause,
- * and `remedy`, which says what to do about it.
+ * Every failure that a user can meet has a code. Callers switch on `code`. People read `message`, which names the
+ * cause, and `remedy`, which says what to do about it.
  */
 export type ErrorCode =
   // WebGPU
@@ -85,8 +85,8 @@ export function errorFromData(data: ErrorData): MixtabError {
 export const aborted = (message = 'Stopped.'): MixtabError => new MixtabError('aborted', message);
 
 /**
- * The error to throw once `signal` is aborted: its reason if that is a MixtabError (for example a lost device), otherwise
- * {@link aborted}.
+ * The error to throw once `signal` is aborted: its reason if that is a MixtabError (for example a lost device),
+ * otherwise {@link aborted}.
  */
 export const abortError = ({ reason }: AbortSignal): MixtabError =>
   reason instanceof MixtabError ? reason : aborted();

@@ -9,8 +9,8 @@ interface ThrownValue {
   value: unknown;
 }
 
-// comlink wraps every thrown value in an object marked with a symbol that it does not export. Only comlink's own handler
-// recognises that mark, so its canHandle is reused and only the serialized form is replaced.
+// comlink wraps every thrown value in an object marked with a symbol that it does not export. Only comlink's own
+// handler recognises that mark, so its canHandle is reused and only the serialized form is replaced.
 const comlinkThrow = Comlink.transferHandlers.get('throw');
 if (!comlinkThrow) throw new Error('comlink has no throw handler; its version changed');
 

@@ -1,4 +1,7 @@
-/** The engine's manners: reuse of the cache, stopping, stop texts, errors. Its numbers are judged in exactness.gpu.test.ts. */
+/**
+ * The engine's manners: reuse of the cache, stopping, stop texts, errors. Its numbers are judged in
+ * exactness.gpu.test.ts.
+ */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { GenerateEvent, GenerateRequest, GenerateResult } from '../../src/contract/engine-api.ts';
 import { SYNTH_PRESETS } from '../synth/presets.ts';

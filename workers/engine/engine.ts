@@ -48,7 +48,10 @@ export class Engine implements EngineApi {
   #gpu: Gpu | undefined;
   #loaded: Loaded | undefined;
   #busy = false;
-  /** Sessions that are being saved or restored. The page does this on its own, so other calls wait for it. Never rejects. */
+  /**
+   * Sessions that are being saved or restored. The page does this on its own, so other calls wait for it. Never
+   * rejects.
+   */
   #session: Promise<unknown> | undefined;
   /** Of the running request, if it can be stopped. */
   #running: AbortController | undefined;

@@ -1,4 +1,7 @@
-/** The whole engine against llama.cpp on layouts and shapes: fused experts, other numbers of experts, mixed types, cut matrices. */
+/**
+ * The whole engine against llama.cpp on layouts and shapes: fused experts, other numbers of experts, mixed types, cut
+ * matrices.
+ */
 import { describe, expect, it } from 'vitest';
 import type { MetadataValue } from '../synth/header-writer.ts';
 import { type SynthOptions, uniformTypes } from '../synth/synth.ts';

@@ -1,4 +1,4 @@
-/** For tests: a synthetic model's greedy tokens and likeliest log-probabilities against llama.cpp's. */
+/** Compares a synthetic model's greedy tokens and top log-probabilities with llama.cpp's. */
 import { expect } from 'vitest';
 import type { GenerateResult } from '../../src/contract/engine-api.ts';
 import { splitName } from '../format/gguf/split.ts';
@@ -11,7 +11,7 @@ import { engineWith, synthBlob } from './testing.ts';
 const PROMPT = 'the first men of that day had been there before us and could';
 const TOKENS = 32;
 const TOP = 5;
-/** What the issue of exactness allows; what is seen is about 0.001. */
+/** The largest difference that mixtab promises; the observed one is about 0.001. */
 const LOGPROB_TOLERANCE = 0.02;
 
 export const greedy = (engine: Engine): Promise<GenerateResult> =>
@@ -26,15 +26,15 @@ export const greedy = (engine: Engine): Promise<GenerateResult> =>
     () => {},
   );
 
-export interface Circumstances extends Pick<ImportInputs, 'maxMatrixBytes'> {
-  /** llama.cpp gets the twin as a split GGUF of so many files. */
+export interface ComparisonOptions extends Pick<ImportInputs, 'maxMatrixBytes'> {
+  /** llama.cpp reads the twin as a split GGUF of this many files. */
   twinFiles?: number;
 }
 
-/** Runs the model and, in llama.cpp, its F32 twin (merged layout); returns what the model gave. */
+/** Runs the model, and its F32 twin (merged layout) in llama.cpp. @returns the model's answer */
 export async function expectSameAsLlamaCpp(
   options: SynthOptions,
-  { twinFiles, ...more }: Circumstances = {},
+  { twinFiles, ...more }: ComparisonOptions = {},
 ): Promise<GenerateResult> {
   const expected = await referenceTokens(
     twinFiles ? splitTwin(options, twinFiles) : synthBlob({ ...options, f32Twin: true }),
@@ -56,7 +56,7 @@ export async function expectSameAsLlamaCpp(
   for (const [step, token] of expected.entries()) {
     const ours = new Map(actual.tokens[step].top.map(({ id, logprob }) => [id as number, logprob]));
     for (const { id, logprob } of token.top) {
-      // The last of the five may trade places with the sixth where they are as likely.
+      // The fifth may swap with the sixth if they are equally likely.
       const mine = ours.get(id) ?? actual.tokens[step].top[TOP - 1].logprob;
       worst = Math.max(worst, Math.abs(mine - logprob));
     }

@@ -1,4 +1,7 @@
-/** What happens when memory fails under a running model: an error that says what to do, never other tokens; and how it goes on. */
+/**
+ * What happens when memory fails under a running model: an error that says what to do, never other tokens; and how it
+ * goes on.
+ */
 
 import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import { cdp } from 'vitest/browser';

@@ -2,12 +2,12 @@ import { expect, it } from 'vitest';
 import type { EngineApi } from '../../src/contract/engine-api.ts';
 import { lazyEngine } from './lazy-engine.ts';
 
-it('makes the engine once, keeps the order of calls, and tries again after a failure', async () => {
+it('creates the engine once, keeps the order of calls, and tries again after a failure', async () => {
   const calls: string[] = [];
-  let made = 0;
+  let created = 0;
   const engine = lazyEngine(async () => {
-    made += 1;
-    if (made === 1) throw new Error('offline');
+    created += 1;
+    if (created === 1) throw new Error('offline');
     return {
       generate: async () => calls.push('generate'),
       stop: async () => calls.push('stop'),
@@ -16,5 +16,5 @@ it('makes the engine once, keeps the order of calls, and tries again after a fai
   await expect(engine.stop()).rejects.toThrow('offline');
   await Promise.all([engine.generate({} as never, () => {}), engine.stop(), engine.generate({} as never, () => {})]);
   expect(calls).toEqual(['generate', 'stop', 'generate']);
-  expect(made).toBe(2);
+  expect(created).toBe(2);
 });

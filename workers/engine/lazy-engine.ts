@@ -1,8 +1,11 @@
-/** The engine whose code is fetched when it is first needed: until a model is chosen the page asks for the adapter only. */
+/**
+ * An engine whose code is fetched when it is first needed. Until the user chooses a model, the page asks only for the
+ * adapter.
+ */
 import type { EngineApi } from '../../src/contract/engine-api.ts';
 import { reportAdapter, requestAdapter } from '../compute/gpu/device.ts';
 
-/** @param create fetches the code and makes the engine; where it fails, the next call tries again */
+/** @param create fetches the code and creates the engine; if it fails, the next call tries again */
 export function lazyEngine(create: () => Promise<EngineApi>): EngineApi {
   let engine: Promise<EngineApi> | undefined;
   const get = (): Promise<EngineApi> => {
@@ -12,7 +15,7 @@ export function lazyEngine(create: () => Promise<EngineApi>): EngineApi {
     });
     return engine;
   };
-  // Calls reach the engine in the order in which they came: each waits for the same promise first.
+  // Calls reach the engine in order because each of them waits for the same promise first.
   return {
     probe: async () => reportAdapter(await requestAdapter()),
     load: async (...args) => (await get()).load(...args),
@@ -20,7 +23,7 @@ export function lazyEngine(create: () => Promise<EngineApi>): EngineApi {
     generate: async (...args) => (await get()).generate(...args),
     readRate: (modelId, bytes) => get().then((engine) => engine.readRate(modelId, bytes)),
     score: async (...args) => (await get()).score(...args),
-    // Nothing is loaded before the engine is there: no reason to fetch it.
+    // Without an engine no model is loaded, so there is no reason to fetch it.
     experts: async () => (engine ? (await engine).experts() : undefined),
     stop: async () => (await get()).stop(),
     saveSession: async (...args) => (await get()).saveSession(...args),

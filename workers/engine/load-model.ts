@@ -13,7 +13,7 @@ import { ExpertCache } from '../experts/expert-cache.ts';
 import { LikelihoodPublisher } from '../experts/likelihood-publisher.ts';
 import { type LayerExperts, SlotMemory, slotBytes } from '../experts/slot-memory.ts';
 import type { GpuModel } from '../generate/loaded-model.ts';
-import { planKernels } from '../generate/prefill.ts';
+import { planKernels } from '../generate/plan-kernels.ts';
 import { createStepBuffers, prefillBuffersBytes, type StepShape, stepBufferBytes } from '../model/buffers.ts';
 import { KvCache, kvCacheBytes } from '../model/kv-cache.ts';
 import type { Model } from '../model/model.ts';
@@ -26,7 +26,9 @@ import { type ModelRecords, sumBytes } from './model-records.ts';
 const DEFAULT_CONTEXT = 4096;
 /** Tokens of a prompt that go through a kernel together. */
 const MAX_BATCH = 512;
-/** Models whose experts take less are put on the GPU completely while loading. The slots of larger ones fill with use. */
+/**
+ * Models whose experts take less are put on the GPU completely while loading. The slots of larger ones fill with use.
+ */
 const PRELOAD_BYTES: Bytes = 512e6;
 /** What remains of an automatic GPU budget that turned out to be too large. */
 const BUDGET_RETRY_SHARE = 0.75;
@@ -219,7 +221,8 @@ async function preloadExperts(
   const bytesTotal = records.expertBytes;
   if (bytesTotal > PRELOAD_BYTES || slots < expertCount * layerCount) return;
   if (manifest.state === 'importing') {
-    // A download may take hours. The built-in model comes with the page, fastest if nobody asks for single records of it.
+    // A download may take hours. The built-in model comes with the page, fastest if nobody asks for single records of
+    // it.
     if (manifest.source !== 'builtin') return;
     await importEnded();
   }

@@ -102,7 +102,10 @@ describe('at the least budget', () => {
     });
   }
 
-  /** Stops the engine amid its second layer, when the last expert of it is read; returns how many of them were asked for. */
+  /**
+   * Stops the engine amid its second layer, when the last expert of it is read; returns how many of them were asked
+   * for.
+   */
   function stopInSecondLayer(): () => number {
     const read = store.readPartsVerified.bind(store);
     let asked = 0;

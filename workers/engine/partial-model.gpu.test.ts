@@ -128,7 +128,8 @@ describe('a model that is still being imported', () => {
     gate.open();
     expect((await done).state).toBe('complete');
     channel.close();
-    // What nobody asks for, or not any more, comes by likelihood. The first one may have been begun before this was known.
+    // What nobody asks for, or not any more, comes by likelihood. The first one may have been begun before this was
+    // known.
     const [, ...unasked] = stored.slice(DENSE_RECORDS + came.length).filter((key) => !wanted.has(key));
     expect(unasked.length).toBeGreaterThan(3);
     expect(unasked).toEqual(likely.filter((key) => unasked.includes(key)));

@@ -1,4 +1,4 @@
-/** For tests of the whole engine: synthetic models, imported into memory. */
+/** Helpers for tests of the whole engine, with synthetic models imported into memory. */
 import { vi } from 'vitest';
 import { BlobByteSource } from '../import/byte-source.ts';
 import type { ImportInputs } from '../import/import-inputs.ts';
@@ -7,13 +7,13 @@ import { MemoryStore } from '../store/memory-store.ts';
 import { createSynth, type SynthOptions } from '../synth/synth.ts';
 import { Engine } from './engine.ts';
 
-/** The whole file. */
+/** A complete synthetic GGUF file. */
 export const synthBlob = (options: SynthOptions): Blob => {
   const synth = createSynth(options);
   return new Blob([synth.read(0, synth.size)]);
 };
 
-/** An engine over a store that holds this one model; nothing is loaded yet. */
+/** An engine with a store that holds one synthetic model. The model is not loaded yet. */
 export async function engineWith(
   options: SynthOptions,
   more: Pick<ImportInputs, 'maxMatrixBytes'> = {},
@@ -31,13 +31,13 @@ export async function engineWith(
   return { engine: new Engine(store), modelId: id, store };
 }
 
-/** How long {@link holdReads} holds a record: for as long as the engine has something else to do. */
+/** How long {@link holdReads} delays a read: long enough for the engine to submit whatever does not depend on it. */
 const HOLD_MS = 40;
 
 /**
- * Holds the reading of some records, until `vi.restoreAllMocks()`.
- * @param whileHeld called before a record is read at last, unless another was held beside it, with how often something was submitted to the GPU since
- * it was asked for
+ * Delays the reads of some records, until `vi.restoreAllMocks()`.
+ * @param whileHeld called after the delay of a read that was the only delayed one, with the number of GPU submissions
+ * since the read was requested
  */
 export function holdReads(
   store: MemoryStore,

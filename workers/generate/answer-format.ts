@@ -12,7 +12,10 @@ import { abortable } from './abortable.ts';
 /** An ordinary schema takes about a second. One that takes this long would probably never finish. */
 const LIMIT_MS = 30_000;
 
-/** The formats of one loaded model's answers, one answer at a time. Owns the grammar worker, which the first answer starts. */
+/**
+ * The formats of one loaded model's answers, one answer at a time. Owns the grammar worker, which the first answer
+ * starts.
+ */
 export class AnswerFormats {
   #running: { worker: Worker; api: Promise<Remote<GrammarApi>> } | undefined;
 

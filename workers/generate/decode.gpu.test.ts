@@ -1,4 +1,6 @@
-/** How many readbacks a token costs, by how many of its experts are resident; and that its tokens do not depend on it. */
+/**
+ * How many readbacks a token costs, by how many of its experts are resident; and that its tokens do not depend on it.
+ */
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { Readback } from '../compute/gpu/readback.ts';
 import type { Engine } from '../engine/engine.ts';
@@ -13,7 +15,10 @@ afterEach(() => {
   vi.restoreAllMocks();
 });
 
-/** Greedy tokens of an answer, and the readbacks between its first and its last one. @param afterFirst called at the first one */
+/**
+ * Greedy tokens of an answer, and the readbacks between its first and its last one.
+ * @param afterFirst called at the first one
+ */
 async function answer(engine: Engine, afterFirst: () => void = () => {}) {
   const submit = vi.spyOn(Readback.prototype, 'submit');
   const counts: number[] = [];

@@ -75,7 +75,8 @@ export class Generator {
 
   /**
    * Generates one answer. An abort resolves with the tokens so far and `finishReason: 'aborted'`.
-   * @throws MixtabError `context-overflow`, `bad-request`, an error of reading an expert, or the reason of `deviceFailure`
+   * @throws MixtabError `context-overflow`, `bad-request`, an error of reading an expert, or the reason of
+   * `deviceFailure`
    */
   async generate(inputs: AnswerInputs): Promise<GenerateResult> {
     const { promptTokens, request, onEvent } = inputs;
@@ -272,7 +273,9 @@ export class Generator {
     return AbortSignal.any([signal, this.#deviceFailure]);
   }
 
-  /** Keys and values depend on the experts that were used, so they are of no use to a request with other router options. */
+  /**
+   * Keys and values depend on the experts that were used, so they are of no use to a request with other router options.
+   */
   #discardCacheOfOtherOptions(request: GenerateRequest): void {
     const options = routerOptionsKey(request);
     if (options !== this.#cachedWith) this.#cached = [];

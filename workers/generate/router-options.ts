@@ -1,7 +1,4 @@
-/**
- * How experts are chosen where not as the model would: lossy options (decode only) and ablations, as the router reads
- * them.
- */
+/** How a request changes the selection of experts: lossy options (decode only) and ablations. */
 import type { AblationOptions, GenerateRequest, LossyOptions } from '../../src/contract/engine-api.ts';
 import { MixtabError } from '../../src/contract/errors.ts';
 import { type ExpertId, expertId, expertIndex, layerIndex } from '../../src/contract/ids.ts';
@@ -11,13 +8,19 @@ import type { Model } from '../model/model.ts';
 
 export type RouterOptions = Pick<GenerateRequest, 'lossy' | 'ablation'>;
 
-/** Writes the options to the GPU; none is exact. @throws MixtabError `bad-request` */
+/**
+ * Writes the options to the GPU. Without any, the selection is exactly the model's.
+ * @throws MixtabError `bad-request`
+ */
 export function setRouterOptions({ config, buffers }: Model, { lossy = {}, ablation = {} }: RouterOptions): void {
   checkLossy(lossy);
   buffers.state.setRouterOptions({ ...lossy, ...ablationState(ablation, config) });
 }
 
-/** The same for options that choose the same: keys and values computed with one are of no use to another. */
+/**
+ * Equal for options that select the same experts, and empty if they select exactly the model's. Keys and values
+ * computed with one selection cannot be reused with another.
+ */
 export function routerOptionsKey({ lossy = {}, ablation = {} }: RouterOptions): string {
   const { residentBias = 0, skipBelow = 0 } = lossy;
   const { expertsUsed, randomSeed, banned = [] } = ablation;
@@ -28,60 +31,55 @@ export function routerOptionsKey({ lossy = {}, ablation = {} }: RouterOptions): 
 }
 
 function checkLossy({ residentBias = 0, skipBelow = 0 }: LossyOptions): void {
-  if (!(residentBias >= 0 && skipBelow >= 0 && skipBelow <= 1)) {
-    throw bad(
-      `A resident bias of ${residentBias} and skipping below ${skipBelow} make no sense.`,
-      'Use a bias of 0 or more and a weight of 0 to 1.',
-    );
-  }
+  if (residentBias >= 0 && skipBelow >= 0 && skipBelow <= 1) return;
+  throw badRequest(
+    `A resident bias of ${residentBias} with skipping below ${skipBelow} is not possible.`,
+    'Use a bias of 0 or more and a weight of 0 to 1.',
+  );
 }
 
-/** The options of the router's state for an ablation. @throws MixtabError `bad-request` */
+/** @throws MixtabError `bad-request` */
 function ablationState(
   { expertsUsed, randomSeed, banned = [] }: AblationOptions,
-  { layerCount, expertCount, expertsPerToken }: ModelConfig,
+  config: ModelConfig,
 ): RouterStateOptions {
-  if (
-    expertsUsed !== undefined &&
-    !(Number.isInteger(expertsUsed) && expertsUsed >= 1 && expertsUsed <= expertsPerToken)
-  ) {
-    throw bad(`${expertsUsed} experts a token make no sense here.`, `Use 1 to ${expertsPerToken}.`);
+  const { expertsPerToken } = config;
+  if (expertsUsed !== undefined && !isIndex(expertsUsed - 1, expertsPerToken)) {
+    throw badRequest(`Using ${expertsUsed} experts per token is not possible.`, `Use 1 to ${expertsPerToken}.`);
   }
-  const bans = new Set<ExpertId>();
-  const left = new Array<number>(layerCount).fill(expertCount);
-  for (const { layer, expert } of banned) {
-    if (
-      !(
-        Number.isInteger(layer) &&
-        layer >= 0 &&
-        layer < layerCount &&
-        Number.isInteger(expert) &&
-        expert >= 0 &&
-        expert < expertCount
-      )
-    ) {
-      throw bad(
-        `There is no expert ${expert} in a layer ${layer}.`,
-        `Layers are 0 to ${layerCount - 1}, experts 0 to ${expertCount - 1}.`,
-      );
-    }
-    const id = expertId(layerIndex(layer), expertIndex(expert), expertCount);
-    if (id >= MAX_BANNABLE_EXPERTS)
-      throw bad(
-        `Expert ${expert} of layer ${layer} cannot be banned.`,
-        `Only the first ${MAX_BANNABLE_EXPERTS} experts of a model can be.`,
-      );
-    if (!bans.has(id)) left[layer]--;
-    bans.add(id);
-  }
-  const short = left.findIndex((count) => count < expertsPerToken);
-  if (short >= 0) {
-    throw bad(
-      `Layer ${short} has ${left[short]} experts left, and a token needs ${expertsPerToken}.`,
-      'Ban fewer of its experts.',
-    );
-  }
+  const bans = new Set(banned.map(({ layer, expert }) => bannedId(layer, expert, config)));
+  checkEnoughLeft(bans, config);
   return { expertsUsed, randomSeed, banned: bans };
 }
 
-const bad = (message: string, remedy: string): MixtabError => new MixtabError('bad-request', message, remedy);
+/** @throws MixtabError `bad-request` if the expert does not exist or cannot be banned */
+function bannedId(layer: number, expert: number, { layerCount, expertCount }: ModelConfig): ExpertId {
+  if (!isIndex(layer, layerCount) || !isIndex(expert, expertCount)) {
+    throw badRequest(
+      `There is no expert ${expert} in layer ${layer}.`,
+      `Layers are 0 to ${layerCount - 1}, experts 0 to ${expertCount - 1}.`,
+    );
+  }
+  const id = expertId(layerIndex(layer), expertIndex(expert), expertCount);
+  if (id < MAX_BANNABLE_EXPERTS) return id;
+  throw badRequest(
+    `Expert ${expert} of layer ${layer} cannot be banned.`,
+    `Ban only experts that are among the first ${MAX_BANNABLE_EXPERTS} of the model.`,
+  );
+}
+
+/** @throws MixtabError `bad-request` if a layer keeps fewer experts than a token uses */
+function checkEnoughLeft(bans: ReadonlySet<ExpertId>, { layerCount, expertCount, expertsPerToken }: ModelConfig): void {
+  const left = new Array<number>(layerCount).fill(expertCount);
+  for (const id of bans) left[Math.floor(id / expertCount)]--;
+  const layer = left.findIndex((count) => count < expertsPerToken);
+  if (layer < 0) return;
+  throw badRequest(
+    `Layer ${layer} has ${left[layer]} experts left, but a token needs ${expertsPerToken}.`,
+    'Ban fewer of its experts.',
+  );
+}
+
+const isIndex = (n: number, length: number): boolean => Number.isInteger(n) && n >= 0 && n < length;
+
+const badRequest = (message: string, remedy: string): MixtabError => new MixtabError('bad-request', message, remedy);

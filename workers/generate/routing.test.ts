@@ -1,8 +1,8 @@
 import { expect, it } from 'vitest';
 import { routingOf } from './routing.ts';
 
-it('counts use and agreement of consecutive tokens, layer by layer, but not across texts', () => {
-  // Three tokens, two layers, two choices; the third begins a new text.
+it('counts expert usage and agreement of consecutive tokens per layer, but not across texts', () => {
+  // Three tokens, two layers, two experts per token. The third token begins a new text.
   const selectedExperts = Uint8Array.from([0, 1, /**/ 2, 3, 0, 2, /**/ 1, 0, 0, 1, /**/ 1, 0]);
   const [first, second] = routingOf({
     selectedExperts,

@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import { piecesOf } from './session.ts';
+import { regionsOf } from './session.ts';
 
-describe('the pieces of a saved cache', () => {
-  it('cover every byte once, in order, none larger than allowed', () => {
-    const pieces = piecesOf(2, 250, 100);
-    expect(pieces.map(({ layer, kind, offset, size }) => `${layer} ${kind} ${offset}+${size}`)).toEqual([
+describe('regionsOf', () => {
+  it('covers every byte once, in order, in regions of at most the given size', () => {
+    const regions = regionsOf(2, 250, 100);
+    expect(regions.map(({ layer, kind, offset, size }) => `${layer} ${kind} ${offset}+${size}`)).toEqual([
       '0 keys 0+100',
       '0 keys 100+100',
       '0 keys 200+50',
@@ -20,8 +20,8 @@ describe('the pieces of a saved cache', () => {
     ]);
   });
 
-  it('are whole buffers where these are small', () => {
-    expect(piecesOf(1, 100, 100)).toEqual([
+  it('uses whole buffers if these are small', () => {
+    expect(regionsOf(1, 100, 100)).toEqual([
       { layer: 0, kind: 'keys', offset: 0, size: 100 },
       { layer: 0, kind: 'values', offset: 0, size: 100 },
     ]);

@@ -1,39 +1,50 @@
-/** The KV cache of a conversation, to and from parts of at most 16 MB: what a reload would else compute again. */
+/**
+ * Saves the KV cache of a conversation in parts and restores it, so that a reload of the page does not compute it
+ * again.
+ */
 import type { Bytes } from '../../src/contract/ids.ts';
 import { Readback } from '../compute/gpu/readback.ts';
 import { type KvCache, kvCacheBytes } from '../model/kv-cache.ts';
 import { sha256Hex } from '../store/hash.ts';
 import type { SessionHeader, SessionOwner } from '../store/session-store.ts';
 
-/** Raised whenever kernels would compute other keys or values, or lay them out in another way. */
+/** Increase it whenever kernels compute other keys or values, or store them in another layout. */
 export const SESSION_VERSION = 4;
 export const MAX_PART_BYTES: Bytes = 16 * 1024 * 1024;
 
-/** Where a part lies in the cache. */
-interface Piece {
+/** The region of the KV cache that a part holds. */
+interface Region {
   layer: number;
   kind: 'keys' | 'values';
   offset: Bytes;
   size: Bytes;
 }
 
-/** The first `positions` of every buffer, in pieces of at most `maxBytes`. */
-export function piecesOf(layerCount: number, layerBytes: Bytes, maxBytes: Bytes = MAX_PART_BYTES): Piece[] {
-  const pieces: Piece[] = [];
+/**
+ * Divides a KV cache into regions of at most `maxBytes`: layer by layer, keys before values.
+ * @param layerBytes bytes of one layer's keys, and of its values
+ */
+export function regionsOf(layerCount: number, layerBytes: Bytes, maxBytes: Bytes = MAX_PART_BYTES): Region[] {
+  const regions: Region[] = [];
   for (let layer = 0; layer < layerCount; layer++) {
     for (const kind of ['keys', 'values'] as const) {
       for (let offset = 0; offset < layerBytes; offset += maxBytes) {
-        pieces.push({ layer, kind, offset, size: Math.min(maxBytes, layerBytes - offset) });
+        regions.push({ layer, kind, offset, size: Math.min(maxBytes, layerBytes - offset) });
       }
     }
   }
-  return pieces;
+  return regions;
 }
 
-const piecesFor = ({ shape }: KvCache, positions: number): Piece[] =>
-  piecesOf(shape.layerCount, kvCacheBytes({ ...shape, layerCount: 1 }, positions) / 2);
+/** The regions of the first `positions` positions. */
+const usedRegions = ({ shape }: KvCache, positions: number): Region[] =>
+  regionsOf(shape.layerCount, kvCacheBytes({ ...shape, layerCount: 1 }, positions) / 2);
 
-/** Reads the cache's first `tokens.length` positions; each part is handed on before the next is read. */
+/**
+ * Reads the first `tokens.length` positions of the KV cache.
+ * @param tokens those that the cache holds
+ * @param put stores a part; the next part is read when it is done
+ */
 export async function saveCache(
   cache: KvCache,
   tokens: readonly number[],
@@ -41,10 +52,10 @@ export async function saveCache(
   put: (index: number, part: Blob) => Promise<void>,
 ): Promise<Omit<SessionHeader, 'generation'>> {
   const { layerCount, kvHeadCount, headDim } = cache.shape;
-  const readback = new Readback(cache.device); // its large staging buffer goes with it
+  const readback = new Readback(cache.device); // destroyed below, with its large staging buffer
   const parts: string[] = [];
   try {
-    for (const [index, { layer, kind, offset, size }] of piecesFor(cache, tokens.length).entries()) {
+    for (const [index, { layer, kind, offset, size }] of usedRegions(cache, tokens.length).entries()) {
       const encoder = cache.device.createCommandEncoder({ label: 'save session' });
       const slice = cache.layers[layer][kind];
       const [bytes] = await readback.submit(encoder, [{ ...slice, offset: slice.offset + offset, size }]);
@@ -67,7 +78,7 @@ export async function saveCache(
   };
 }
 
-/** Whether the session's keys and values are those this model would compute, and find room. */
+/** Whether the session's keys and values are those that this model would compute, and fit into the cache. */
 export function sessionFits(header: SessionHeader, cache: KvCache, owner: SessionOwner): boolean {
   const { shape, limit } = cache;
   return (
@@ -79,13 +90,14 @@ export function sessionFits(header: SessionHeader, cache: KvCache, owner: Sessio
     header.headDim === shape.headDim &&
     header.tokens.length > 0 &&
     header.tokens.length <= limit &&
-    header.parts.length === piecesFor(cache, header.tokens.length).length
+    header.parts.length === usedRegions(cache, header.tokens.length).length
   );
 }
 
 /**
- * Writes a session that fits into the cache, every part checked by its hash.
- * @returns false where a part is missing or damaged: the cache then holds nothing of use
+ * Writes a session into a KV cache that it fits into, and checks the hash of every part.
+ * @param get reads a part
+ * @returns false if a part is missing or damaged; the contents of the cache are then useless
  */
 export async function restoreCache(
   cache: KvCache,
@@ -93,8 +105,8 @@ export async function restoreCache(
   get: (index: number) => Promise<Blob | undefined>,
 ): Promise<boolean> {
   await cache.grow(header.tokens.length);
-  for (const [index, { layer, kind, offset, size }] of piecesFor(cache, header.tokens.length).entries()) {
-    const bytes = await (await get(index))?.arrayBuffer().catch(() => undefined); // a Blob's file may be gone
+  for (const [index, { layer, kind, offset, size }] of usedRegions(cache, header.tokens.length).entries()) {
+    const bytes = await (await get(index))?.arrayBuffer().catch(() => undefined); // the file of a Blob may have been deleted
     if (bytes?.byteLength !== size) return false;
     if ((await sha256Hex(new Uint8Array(bytes))) !== header.parts[index]) return false;
     const slice = cache.layers[layer][kind];

@@ -1,4 +1,6 @@
-/** The state of one answer's decoding that the strategies share: positions, recorded programs, and how to read a trace. */
+/**
+ * The state of one answer's decoding that the strategies share: positions, recorded programs, and how to read a trace.
+ */
 import { type LayerIndex, layerIndex } from '../../../src/contract/ids.ts';
 import { type Dispatch, encodePass, type Slice, submit } from '../../compute/gpu/dispatch.ts';
 import type { Activations } from '../../compute/gpu/ops/context.ts';

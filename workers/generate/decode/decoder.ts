@@ -6,8 +6,8 @@
  * - a quarter of the layers at most: *resuming*, submitted whole, the rest of it again after each stall.
  * - more: *layerwise*, a readback after each router.
  *
- * README.md in `workers/generate` draws the states of a token. A token that waits at a layer is continued layerwise or by
- * resuming, whichever fits the misses so far. The results are the same to the bit.
+ * README.md in `workers/generate` draws the states of a token. A token that waits at a layer is continued layerwise or
+ * by resuming, whichever fits the misses so far. The results are the same to the bit.
  */
 import { throwIfAborted } from '../../../src/contract/errors.ts';
 import { clearExpertOutputs } from '../../model/moe-layer.ts';
@@ -28,7 +28,9 @@ export class Decoder {
   /** Layers in which the last token missed experts; before the first token, the number expected by chance. */
   #missedLayers: number;
 
-  /** @param positions tokens in the KV cache; the next token's id is in the token buffer, its position in the step state */
+  /**
+   * @param positions tokens in the KV cache; the next token's id is in the token buffer, its position in the step state
+   */
   constructor(
     private readonly inputs: DecodeInputs,
     positions: number,

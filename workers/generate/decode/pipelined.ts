@@ -1,6 +1,6 @@
 /**
- * Decoding while all experts are resident: a token is submitted whole, and the next ones before its result is back. This
- * hides the time of submission and readback. One readback per token.
+ * Decoding while all experts are resident: a token is submitted whole, and the next ones before its result is back.
+ * This hides the time of submission and readback. One readback per token.
  */
 import type { DecodeContext, Progress } from './decode-context.ts';
 

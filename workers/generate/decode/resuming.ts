@@ -1,6 +1,6 @@
 /**
- * Decoding while experts are missing in few layers: a token is submitted whole, and its rest again after each stall. Each
- * readback includes predictions for the layer after the stall. One readback per token and one more per stall.
+ * Decoding while experts are missing in few layers: a token is submitted whole, and its rest again after each stall.
+ * Each readback includes predictions for the layer after the stall. One readback per token and one more per stall.
  */
 import { MixtabError } from '../../../src/contract/errors.ts';
 import type { LayerIndex } from '../../../src/contract/ids.ts';
