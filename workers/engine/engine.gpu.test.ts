@@ -1,6 +1,6 @@
 /**
- * The engine's manners: reuse of the cache, stopping, stop texts, errors. Its numbers are judged in
- * exactness.gpu.test.ts.
+ * The engine's behaviour: reuse of the KV cache, stopping, stop texts, errors. exactness.gpu.test.ts checks its
+ * numbers.
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { GenerateEvent, GenerateRequest, GenerateResult } from '../../src/contract/engine-api.ts';
@@ -33,7 +33,7 @@ const idsOf = ({ tokens }: GenerateResult): number[] => tokens.map(({ id }) => i
 describe('the KV cache', () => {
   const LONG = 'the first men of that day had been there before us and '.repeat(12);
 
-  it('is reused for a prompt that goes on, with the same answer as a fresh one', async () => {
+  it('is reused for a longer prompt, with the same answer as without it', async () => {
     await generate(LONG);
     const events: GenerateEvent[] = [];
     const reused = await generate(`${LONG} could`, {}, (event) => events.push(event));
@@ -45,25 +45,24 @@ describe('the KV cache', () => {
     for (const [i, { logprob }] of reused.tokens.entries()) expect(logprob).toBeCloseTo(fresh.tokens[i].logprob, 3);
   });
 
-  it('grows over its pages and batches without a change: a prompt of 600 tokens, decoded and prefilled alike', async () => {
+  it('grows beyond a page and a batch without changing the answer: a prompt of 500 words', async () => {
     const prompt = 'x '.repeat(500);
     const whole = await generate(prompt, { maxTokens: 60 });
     expect(whole.promptTokens.length + 60).toBeGreaterThan(1024);
-    // The last of the answer, prefilled instead of decoded: the next token must be the same.
     const middle = await generate(prompt, { maxTokens: 30 });
     expect(idsOf(middle)).toEqual(idsOf(whole).slice(0, 30));
   });
 });
 
 describe('sampling', () => {
-  it('gives the same text for the same seed, and another for another', async () => {
+  it('gives the same text for the same seed, and other text for another seed', async () => {
     const draw = (seed: number) => generate('the first', { maxTokens: 16, sampling: { temperature: 1.5, seed } });
     const [one, same, other] = [await draw(1), await draw(1), await draw(2)];
     expect(idsOf(same)).toEqual(idsOf(one));
     expect(idsOf(other)).not.toEqual(idsOf(one));
   });
 
-  it('reports the likeliest tokens, likeliest first, greedy choice included', async () => {
+  it('reports the likeliest tokens, likeliest first, including the greedy one', async () => {
     const { tokens } = await generate('the first', { topLogprobs: 5 });
     for (const { id, logprob, top } of tokens) {
       expect(top).toHaveLength(5);
@@ -72,7 +71,7 @@ describe('sampling', () => {
     }
   });
 
-  it('keeps out a token with a large negative bias', async () => {
+  it('never samples a token with a large negative bias', async () => {
     const [first] = idsOf(await generate('the first'));
     const biased = await generate('the first', { sampling: { temperature: 0, logitBias: { [first]: -100 } } });
     expect(idsOf(biased)).not.toContain(first);
@@ -80,7 +79,7 @@ describe('sampling', () => {
 });
 
 describe('the end of an answer', () => {
-  it('comes before a stop text, which is not part of it', async () => {
+  it('is before a stop text, which is not part of the answer', async () => {
     const { text } = await generate('the first', { maxTokens: 30 });
     const stop = text.slice(12, 16);
     const stopped = await generate('the first', { maxTokens: 30, stop: [stop] });
@@ -89,7 +88,7 @@ describe('the end of an answer', () => {
     expect(stopped.tokens.map((token) => token.text).join('')).toBe(stopped.text);
   });
 
-  it('comes at once when it is asked for, and the engine goes on to work', async () => {
+  it('follows soon after a stop, and the engine works afterwards', async () => {
     const events: GenerateEvent[] = [];
     const result = await generate('the first', { maxTokens: 500 }, (event) => {
       events.push(event);
@@ -100,7 +99,7 @@ describe('the end of an answer', () => {
     expect((await generate('the first')).finishReason).toBe('length');
   });
 
-  it('comes where the context is full', async () => {
+  it('is where the context is full', async () => {
     await engine.load({ modelId, context: 20 }, () => {});
     const result = await generate('the first men of that day', { maxTokens: 500 });
     expect(result.promptTokens.length + result.tokens.length).toBe(20);
@@ -111,7 +110,7 @@ describe('the end of an answer', () => {
 });
 
 describe('tiers', () => {
-  it('experts that lost their slot come back from main memory, not from the store', async () => {
+  it('evicted experts are loaded from main memory, not from the store', async () => {
     const tooSmall = (await engine
       .load({ modelId, gpuBudgetBytes: 1 }, () => {})
       .catch((error: Error) => error)) as Error;
@@ -121,7 +120,7 @@ describe('tiers', () => {
     await engine.load({ modelId, gpuBudgetBytes, ramBudgetBytes: 1e9 }, () => {});
     const withRam = await generate('the first men of that day', { maxTokens: 24 });
     expect(idsOf(withRam)).toEqual(idsOf(fromStore));
-    // What is predicted in time depends on the clock, so misses may differ a little.
+    // Which predictions come in time depends on the clock, so misses may differ a little.
     expect(withRam.cache.misses).toBeGreaterThan(0);
     expect(withRam.cache.bytesRead).toBeLessThan(fromStore.cache.bytesRead);
     expect(withRam.memory.ramBytes).toBeGreaterThan(0);
@@ -129,7 +128,7 @@ describe('tiers', () => {
   });
 });
 
-describe('mistakes', () => {
+describe('invalid calls', () => {
   it.each([
     [{ maxTokens: 0 }, 'bad-request'],
     [{ topLogprobs: 21 }, 'bad-request'],
@@ -137,7 +136,7 @@ describe('mistakes', () => {
     await expect(generate('the first', more)).rejects.toMatchObject({ code });
   });
 
-  it('names a model that is not there, and a second call while one runs', async () => {
+  it('an unknown model, a second call while one runs, and no loaded model: each has its error code', async () => {
     const running = generate('the first', { maxTokens: 20 });
     await expect(generate('the second')).rejects.toMatchObject({ code: 'busy' });
     await running;
@@ -146,7 +145,7 @@ describe('mistakes', () => {
     await engine.load({ modelId }, () => {});
   });
 
-  it('refuses damaged weights instead of talking nonsense', async () => {
+  it('damaged weights are refused', async () => {
     const damaged = await engineWith(OPTIONS);
     const record = (await damaged.store.getManifest(damaged.modelId))!.records.find(({ key }) => key === 'L1.E5')!;
     const bytes = await damaged.store.readRecord(damaged.modelId, record);

@@ -1,6 +1,6 @@
 /**
- * The whole engine against llama.cpp on layouts and shapes: fused experts, other numbers of experts, mixed types, cut
- * matrices.
+ * Compares the whole engine with llama.cpp on different layouts and shapes: fused experts, other numbers of experts,
+ * mixed types, split matrices.
  */
 import { describe, expect, it } from 'vitest';
 import type { MetadataValue } from '../synth/header-writer.ts';
@@ -59,8 +59,8 @@ describe('mixtab agrees with llama.cpp', () => {
     await expectSameAsLlamaCpp(options);
   });
 
-  // llama.cpp has no fused tensors in this architecture: its twin is merged, and here in three files, to see that we
-  // write split ones as it reads them.
+  // llama.cpp has no fused tensors in this architecture, so the twin is merged. It has three files here, to check that
+  // llama.cpp can read the split files that we write.
   it('fused gate and up', { timeout: 120_000 }, async () => {
     await expectSameAsLlamaCpp({ ...BASE, layout: 'fused', types: uniformTypes('Q4_K') }, { twinFiles: 3 });
   });
@@ -81,22 +81,22 @@ describe('mixtab agrees with llama.cpp', () => {
         'llama.rope.scaling.original_context_length': { u32: 1024 },
       },
     },
-    // Llama 3.1's with 16 pairs: the slow ones 8 times slower, some between.
+    // As in Llama 3.1, with 16 pairs: the slow ones are 8 times slower, with a few steps between.
     rope_freqs: { ropeFactors: [1, 1, 1, 1, 1, 1, 1.2, 2.5, 4, 6, 8, 8, 8, 8, 8, 8] },
   };
-  it.each(Object.entries(ROPES))('rotations: %s', { timeout: 120_000 }, async (_name, rope) => {
-    // Head dimension 32; base 10000, so that a few dozen positions turn many pairs.
+  it.each(Object.entries(ROPES))('RoPE scaling: %s', { timeout: 120_000 }, async (_name, rope) => {
+    // Head dimension 32; base 10000, so that many pairs rotate noticeably within a few dozen positions.
     const options = { ...BASE, seed: 21, ropeFreqBase: 10_000 };
     const { tokens } = await expectSameAsLlamaCpp({ ...options, ...rope });
     const { engine, modelId } = await engineWith(options);
     await engine.load({ modelId }, () => {});
     const plain = await greedy(engine);
     await engine.unload();
-    // The first token's probability is far from that without scaling: an ignored key could not pass.
+    // The first token's probability differs much from the one without scaling: ignored metadata would fail here.
     expect(Math.abs(plain.tokens[0].logprob - tokens[0].logprob)).toBeGreaterThan(0.03);
   });
 
-  it('a vocabulary of 131072, its matrices cut by rows', { timeout: 120_000 }, async () => {
+  it('a vocabulary of 131072, with matrices split by rows', { timeout: 120_000 }, async () => {
     const options: SynthOptions = {
       ...BASE,
       seed: 20,
@@ -111,7 +111,7 @@ describe('mixtab agrees with llama.cpp', () => {
     await expectSameAsLlamaCpp(options, { maxMatrixBytes: 4e6 });
   });
 
-  it('experts of different types, at every budget the same to the bit', { timeout: 120_000 }, async () => {
+  it('experts of different types, the same to the bit at every budget', { timeout: 120_000 }, async () => {
     const options = MODELS['experts of one layer in different types'];
     const { engine, modelId } = await engineWith(options);
     const all = await engine.load({ modelId }, () => {});

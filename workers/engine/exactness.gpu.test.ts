@@ -1,7 +1,7 @@
 /**
- * The whole engine against llama.cpp: the first greedy tokens and the likeliest tokens'
- * log-probabilities of synthetic models of every type, at several GPU budgets. That both layouts of a
- * file give the same records, to the hash, is tested with the importer.
+ * Compares the whole engine with llama.cpp: the first greedy tokens and the top log-probabilities of synthetic models
+ * of every weight type, at several GPU budgets. The importer's tests check that both layouts of a file give the same
+ * records.
  */
 import { describe, expect, it } from 'vitest';
 import { WEIGHT_TYPES, type WeightTypeName } from '../format/weight-layout.ts';
@@ -22,7 +22,7 @@ const BASE: Omit<SynthOptions, 'types' | 'layout'> = {
   seed: 5,
 };
 
-/** For the types: what differs from one to the next is how weights are read. */
+/** For comparing weight types, which differ only in how weights are read. */
 const SMALL: Omit<SynthOptions, 'types'> = {
   ...BASE,
   layout: 'merged',
@@ -32,12 +32,12 @@ const SMALL: Omit<SynthOptions, 'types'> = {
   vocabularySize: 400,
 };
 
-/** Odd where a type allows it: head dimensions 40 and 96, vocabularies that fill no tile, 3 of 5 experts. */
+/** Shapes are odd if the type allows it: head dimensions 40 and 96, vocabularies that fill no tile, 3 of 5 experts. */
 const MODELS: Record<string, SynthOptions> = {
   ...Object.fromEntries(
     (Object.keys(WEIGHT_TYPES) as WeightTypeName[]).map((type): [string, SynthOptions] => [
       type,
-      // With seed 5 two experts tie for Q5_1, and the f16 of the KV cache decides otherwise than llama.cpp's f32.
+      // With seed 5 two experts tie for Q5_1, and our KV cache in f16 decides differently than llama.cpp's in f32.
       { ...SMALL, types: uniformTypes(type), ...(type === 'Q5_1' && { seed: 15 }) },
     ]),
   ),
@@ -103,7 +103,7 @@ describe('the GPU budget changes no token', () => {
     const all = await engine.load({ modelId }, () => {});
     const reference = await greedy(engine);
     expect(reference.cache.misses).toBe(0);
-    // The error names the least budget; from there upwards every budget must give the same tokens.
+    // The error names the least budget. It and every larger budget must give the same tokens.
     const tooSmall = await engine.load({ modelId, gpuBudgetBytes: 1 }, () => {}).catch((error: Error) => error);
     expect(tooSmall).toMatchObject({ code: 'gpu-budget-too-small' });
     const least = Number(/at least (\d+) MB/.exec((tooSmall as Error).message)?.[1]) * 1e6;

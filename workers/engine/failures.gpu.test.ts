@@ -1,6 +1,5 @@
 /**
- * What happens when memory fails under a running model: an error that says what to do, never other tokens; and how it
- * goes on.
+ * When memory fails under a running model: an error that says what to do, never a wrong token, and a way to continue.
  */
 
 import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
@@ -21,7 +20,7 @@ const REQUEST = {
   ignoreEos: true,
 };
 
-/** The least GPU budget: experts come and go with every token. */
+/** The least GPU budget, with which experts are loaded and evicted for every token. */
 async function leastBudget(load: (gpuBudgetBytes: number) => Promise<unknown>): Promise<number> {
   const refused = (await load(1).catch((error: Error) => error)) as Error;
   return Number(/at least (\d+) MB/.exec(refused.message)?.[1]) * 1e6;
@@ -41,7 +40,7 @@ describe('an upload that fails', () => {
   });
   afterEach(() => vi.restoreAllMocks());
 
-  /** Does `instead` in place of all uploads to expert slots but the first `n`. */
+  /** Calls `instead` in place of all uploads to expert slots after the first `n`. */
   function failUploadsAfter(n: number, instead: (queue: GPUQueue, buffer: GPUBuffer, size: number) => void): void {
     const write = GPUQueue.prototype.writeBuffer;
     let uploads = 0;
@@ -55,27 +54,27 @@ describe('an upload that fails', () => {
     });
   }
 
-  it('beside the queue ends the answer before a wrong token comes out, and the model can be loaded again', async () => {
+  it('asynchronously ends the answer before a wrong token is emitted, and the model can be loaded again', async () => {
     const write = GPUQueue.prototype.writeBuffer;
-    // Beyond the buffer's end: WebGPU reports it later, and the slot keeps other weights.
+    // A write beyond the end of the buffer: WebGPU reports it later, and the slot keeps the weights of another expert.
     failUploadsAfter(20, (queue, buffer, size) => write.call(queue, buffer, size, new Uint8Array(4)));
-    const came: number[] = [];
+    const emitted: number[] = [];
     const onEvent = (event: GenerateEvent) => {
-      if (event.type === 'token') came.push(event.token.id);
+      if (event.type === 'token') emitted.push(event.token.id);
     };
     await expect(engine.generate(REQUEST, onEvent)).rejects.toMatchObject({
       code: 'internal',
       remedy: 'Load the model again.',
     });
-    expect(came).toEqual(expected.slice(0, came.length));
-    expect(came.length).toBeLessThan(expected.length);
+    expect(emitted).toEqual(expected.slice(0, emitted.length));
+    expect(emitted.length).toBeLessThan(expected.length);
     await expect(engine.generate(REQUEST, () => {})).rejects.toMatchObject({ code: 'no-model-loaded' });
     vi.restoreAllMocks();
     await load();
     expect((await engine.generate(REQUEST, () => {})).tokens.map(({ id }) => id)).toEqual(expected);
   });
 
-  it('at once ends the answer too, and the next one is right', async () => {
+  it('synchronously ends the answer too, and the next one is right', async () => {
     failUploadsAfter(20, () => {
       throw new RangeError('Array buffer allocation failed');
     });
@@ -85,19 +84,19 @@ describe('an upload that fails', () => {
   });
 });
 
-describe('a store that brings nothing', () => {
-  it('holds up no answer after the one that was stopped', async () => {
+describe('a store whose reads never end', () => {
+  it('does not delay the answer after one that was stopped', async () => {
     const { engine, modelId, store } = await engineWith(OPTIONS);
     const gpuBudgetBytes = await leastBudget((bytes) => engine.load({ modelId, gpuBudgetBytes: bytes }, () => {}));
     await engine.load({ modelId, gpuBudgetBytes, ramBudgetBytes: 0 }, () => {});
     const expected = (await engine.generate(REQUEST, () => {})).tokens;
     const halfway = (event: GenerateEvent) => event.type === 'token' && event.token.id === expected[8].id;
     for (const isTime of [(event: GenerateEvent) => event.type === 'prefill', halfway]) {
-      let asked = 0;
+      let requested = 0;
       const result = await engine.generate(REQUEST, (event) => {
-        if (!isTime(event) || asked > 0) return;
+        if (!isTime(event) || requested > 0) return;
         vi.spyOn(store, 'readPartsVerified').mockImplementation(() => {
-          if (++asked === 1) setTimeout(() => void engine.stop(), 50);
+          if (++requested === 1) setTimeout(() => void engine.stop(), 50);
           return new Promise(() => {});
         });
       });
@@ -109,8 +108,8 @@ describe('a store that brings nothing', () => {
   });
 });
 
-describe('a store that the browser clears', () => {
-  it('while a model runs: says so and what to do, and the catalog no longer lists it', async () => {
+describe('a store that the browser clears while a model runs', () => {
+  it('is reported with a remedy, and the catalog no longer lists the model', async () => {
     const importer = createImportClient();
     const engine = createEngineClient();
     const { id } = await importer.api.import(
@@ -129,7 +128,7 @@ describe('a store that the browser clears', () => {
     );
     expect(before.tokens).toHaveLength(2);
     const { origin } = globalThis.location;
-    // What Chromium does where the disk is short: the connections are closed, the databases are gone.
+    // As Chromium does when the disk is nearly full: it closes the connections and deletes the databases.
     await (cdp() as unknown as { send(method: string, params: object): Promise<void> }).send(
       'Storage.clearDataForOrigin',
       {

@@ -1,4 +1,4 @@
-/** Prompts of several chunks: each expert is read once, and nothing depends on the budget. */
+/** Prompts of several chunks: each expert is read once, and no result depends on the budget. */
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { ExpertsReport, GenerateRequest, GenerateResult } from '../../src/contract/engine-api.ts';
 import { scopesReport } from '../compute/gpu/scope-testing.ts';
@@ -27,7 +27,7 @@ async function leastBudget(engine: Engine, modelId: string): Promise<number> {
   return Number(/at least (\d+) MB/.exec(refused.message)?.[1]) * 1e6;
 }
 
-/** About so many tokens of text, once a model is loaded. */
+/** A text of about `tokens` tokens. Needs a loaded model. */
 async function textOf(engine: Engine, tokens: number): Promise<string> {
   const all = (await engine.tokenize(LETTERS.join(' '))).length;
   return LETTERS.slice(0, Math.floor((LETTERS.length * tokens) / all)).join(' ');
@@ -51,7 +51,7 @@ const generate = (
     onEvent,
   );
 
-/** How often each expert's record is read from now on. */
+/** Counts how often each expert's record is read from now on. */
 function countReads(store: MemoryStore): Map<string, number> {
   const reads = new Map<string, number>();
   const read = store.readPartsVerified.bind(store);
@@ -71,7 +71,7 @@ describe('at the least budget', () => {
   let text: string;
   let budget: number;
   let resident: GenerateResult;
-  let made: GPUBuffer[];
+  let created: GPUBuffer[];
   let destroyed: GPUBuffer[];
   const load = () => engine.load({ modelId, gpuBudgetBytes: budget, ramBudgetBytes: 0 }, () => {});
 
@@ -85,14 +85,14 @@ describe('at the least budget', () => {
   }, 300_000);
   afterAll(() => engine.unload());
 
-  /** Notes the rows' buffers that are made from now on, and all that are destroyed. */
+  /** Records the prefill buffers that are created from now on, and all buffers that are destroyed. */
   function watchBuffers(): void {
-    made = [];
+    created = [];
     destroyed = [];
     const create = GPUDevice.prototype.createBuffer;
     vi.spyOn(GPUDevice.prototype, 'createBuffer').mockImplementation(function (this: GPUDevice, descriptor) {
       const buffer = create.call(this, descriptor);
-      if (descriptor.label?.startsWith('prompt ')) made.push(buffer);
+      if (descriptor.label?.startsWith('prompt ')) created.push(buffer);
       return buffer;
     });
     const destroy = GPUBuffer.prototype.destroy;
@@ -103,28 +103,28 @@ describe('at the least budget', () => {
   }
 
   /**
-   * Stops the engine amid its second layer, when the last expert of it is read; returns how many of them were asked
-   * for.
+   * Stops the engine within its second layer, when the last expert of that is read.
+   * @returns a function that gives the number of these reads
    */
   function stopInSecondLayer(): () => number {
     const read = store.readPartsVerified.bind(store);
-    let asked = 0;
+    let reads = 0;
     vi.spyOn(store, 'readPartsVerified').mockImplementation(async (id, record) => {
-      if (isExpertKeyOf(record.key, 1) && ++asked === BASE.expertCount) {
+      if (isExpertKeyOf(record.key, 1) && ++reads === BASE.expertCount) {
         void engine.stop();
         await new Promise((resolve) => setTimeout(resolve, 500));
       }
       return read(id, record);
     });
-    return () => asked;
+    return () => reads;
   }
 
-  function expectRowsGone(): void {
-    expect(made).toHaveLength(4 * 5); // four kinds, five chunks
-    expect(destroyed).toEqual(expect.arrayContaining(made));
+  function expectBuffersReleased(): void {
+    expect(created).toHaveLength(4 * 5); // four kinds, five chunks
+    expect(destroyed).toEqual(expect.arrayContaining(created));
   }
 
-  it('a prompt that all but fills the context reads each expert once, within the budget, and the answer is the same to the bit', async () => {
+  it('a prompt that nearly fills the context reads each expert once and gives the same answer to the bit', async () => {
     const { memory, slots } = await load();
     expect(slots).toBeLessThan(BASE.layers * BASE.expertCount);
     watchBuffers();
@@ -140,63 +140,64 @@ describe('at the least budget', () => {
     expect(result.promptTokens.length + answered).toBe(CONTEXT);
     expect(answered).toBeLessThan(20);
     expect(result.tokens.slice(0, ANSWER)).toEqual(resident.tokens);
-    // Every expert is chosen by some token.
+    // Every expert is selected by some token.
     expect(inPrompt).toHaveLength(BASE.layers * BASE.expertCount);
     expect(inPrompt.filter(([, times]) => times !== 1)).toEqual([]);
 
-    expect(compiled).not.toHaveBeenCalled(); // load has compiled what a long prompt needs, too
+    expect(compiled).not.toHaveBeenCalled(); // load has compiled all kernels of a long prompt
 
-    expectRowsGone();
-    const rows = made.reduce((sum, { size }) => sum + size, 0);
+    expectBuffersReleased();
+    const prefillBytes = created.reduce((sum, { size }) => sum + size, 0);
     const [first, last] = (await Promise.all(during)).map((report) => report!.memory.gpuBytes);
     // 512 positions at load, all of them now; 1024 bytes each.
     const grown = memory.gpuBytes + (CONTEXT - 512) * 1024;
-    expect([first, last]).toEqual([grown + rows, grown]);
+    expect([first, last]).toEqual([grown + prefillBytes, grown]);
     expect(first).toBeLessThanOrEqual(budget);
   }, 300_000);
 
-  it('without memory for the rows it ends with an error, keeps what was there, and the next one is right', async () => {
+  it('without memory for the prefill buffers it fails, keeps the KV cache, and the next prompt is right', async () => {
     await load();
     const start = text.slice(0, 100);
     const { promptTokens } = await generate(engine, start);
     watchBuffers();
     scopesReport(new GPUOutOfMemoryError('a test'));
     await expect(generate(engine, text)).rejects.toMatchObject({ code: 'gpu-out-of-memory' });
-    expectRowsGone();
+    expectBuffersReleased();
     const again = await generate(engine, start);
     expect(again.reusedTokens).toBe(promptTokens.length - 1);
     const whole = await generate(engine, text);
     expect(whole.tokens[0].id).toBe(resident.tokens[0].id);
   }, 300_000);
 
-  it('releases the rows when it is stopped, and when an expert cannot be read', async () => {
+  it('releases the prefill buffers when it is stopped, and when an expert cannot be read', async () => {
     await load();
     watchBuffers();
     stopInSecondLayer();
     expect((await generate(engine, text)).finishReason).toBe('aborted');
-    expectRowsGone();
+    expectBuffersReleased();
     vi.restoreAllMocks();
     watchBuffers();
     vi.spyOn(store, 'readPartsVerified').mockRejectedValue(new Error('no disk'));
     await expect(generate(engine, text)).rejects.toThrow('no disk');
-    expectRowsGone();
+    expectBuffersReleased();
   }, 300_000);
 
-  it('is the same to the bit after a prompt of one chunk that was stopped amid a layer', async () => {
+  it('is the same to the bit after a prompt of one chunk that was stopped within a layer', async () => {
     await load();
-    const asked = stopInSecondLayer();
+    const countedReads = stopInSecondLayer();
     const short = await generate(engine, text.slice(-600));
-    expect([short.finishReason, asked()]).toEqual(['aborted', BASE.expertCount]);
+    expect([short.finishReason, countedReads()]).toEqual(['aborted', BASE.expertCount]);
     vi.restoreAllMocks();
     const after = await generate(engine, text);
     expect(after.tokens).toEqual(resident.tokens.slice(0, 1));
   }, 300_000);
 });
 
-it('is the same to the bit after an answer that was stopped when some experts of a layer had run', {
+it('is the same to the bit after an answer that was stopped when only some experts of a layer had run', {
   timeout: 300_000,
 }, async () => {
-  // With three a token, the first wave does not depend on what is resident, and leaves out some of the first token's.
+  // With three experts per token, the first wave does not depend on residency, and misses some experts of the first
+  // token.
   const { engine, modelId, store } = await engineWith({ ...BASE, expertsPerToken: 3, contextLength: 1200 });
   const least = await leastBudget(engine, modelId);
   const all = await engine.load({ modelId }, () => {});
@@ -229,7 +230,7 @@ it('is the same to the bit after an answer that was stopped when some experts of
 });
 
 it.each([1, 2, 3])(
-  '%i experts a token: the same to the bit at every budget, each read once',
+  '%i experts per token: the same to the bit at every budget, each expert read once',
   { timeout: 300_000 },
   async (expertsPerToken) => {
     const { engine, modelId, store } = await engineWith({ ...BASE, expertsPerToken, contextLength: 1200 });
@@ -246,12 +247,12 @@ it.each([1, 2, 3])(
       );
       expect(slots).toBeLessThan(all.slots);
       for (const again of [false, true]) {
-        // The second time some are resident, others than at the first.
+        // The second time, other experts are resident than the first time.
         if (again) await generate(engine, text.slice(7, 60));
         const reads = countReads(store);
         const result = await generate(engine, text);
-        const chosen = (await engine.experts())!.uses.filter(Boolean).length;
-        if (!again) expect(reads.size).toBe(chosen);
+        const usedExperts = (await engine.experts())!.uses.filter(Boolean).length;
+        if (!again) expect(reads.size).toBe(usedExperts);
         expect([...reads.values()].filter((times) => times !== 1)).toEqual([]);
         vi.restoreAllMocks();
         expect(result.tokens).toEqual(resident.tokens.slice(0, 1));
@@ -261,7 +262,7 @@ it.each([1, 2, 3])(
   },
 );
 
-it('is scored in a window of its own, as token by token', { timeout: 300_000 }, async () => {
+it('gets the same score in one window as token by token', { timeout: 300_000 }, async () => {
   const { engine, modelId } = await engineWith({ ...BASE, contextLength: 1200 });
   await engine.load({ modelId }, () => {});
   const input = { kind: 'text', text: await textOf(engine, 1100) } as const;

@@ -1,4 +1,4 @@
-/** A model that is talked to while it is imported: experts come in the order in which its router asks for them. */
+/** A model that runs while it is being imported: experts are imported in the order in which its routers need them. */
 import { describe, expect, it } from 'vitest';
 import { isExpertKey, isExpertKeyOf } from '../format/manifest.ts';
 import { BlobByteSource, type ByteSource } from '../import/byte-source.ts';
@@ -11,10 +11,10 @@ import { engineWith, synthBlob } from './testing.ts';
 
 const LAYERS = 4;
 const OPTIONS = { ...SYNTH_PRESETS.tiny, layers: LAYERS, seed: 9 };
-/** Each layer's, the embedding and the output. */
+/** One per layer, the embedding and the output. */
 const DENSE_RECORDS = LAYERS + 2;
 
-/** Lets reads through one by one once it is closed. */
+/** Once closed, lets reads through one by one. */
 class Gate {
   #open = true;
   #waiting: (() => void)[] = [];
@@ -43,7 +43,10 @@ const greedy = (engine: Engine) =>
     () => {},
   );
 
-/** Starts an import that stops before its first expert, and resolves when the model can be loaded. */
+/**
+ * Starts an import that pauses before its first expert. Resolves once that is set up; `id` when the model can be
+ * loaded.
+ */
 async function importUntilUsable(store: MemoryStore) {
   const gate = new Gate();
   const blob = new BlobByteSource(synthBlob(OPTIONS), 'synthetic.gguf');
@@ -74,7 +77,7 @@ async function importUntilUsable(store: MemoryStore) {
         stored: (model, key) => {
           stored.push(key);
           requests.stored(model, key);
-          // The last dense record: from here on every read waits.
+          // After the last dense record, every read waits.
           if (stored.length === DENSE_RECORDS) gate.close();
         },
       },
@@ -88,7 +91,7 @@ async function importUntilUsable(store: MemoryStore) {
 }
 
 describe('a model that is still being imported', () => {
-  it('gives the same tokens as the whole one, and gets the experts it asks for first', async () => {
+  it('gives the same tokens as a complete one, and the experts it requests are imported first', async () => {
     const whole = await engineWith(OPTIONS);
     await whole.engine.load({ modelId: whole.modelId }, () => {});
     const expected = (await greedy(whole.engine)).tokens.map(({ id }) => id);
@@ -100,13 +103,13 @@ describe('a model that is still being imported', () => {
     const engine = new Engine(store);
     await engine.load({ modelId }, () => {});
     expect(await store.getManifest(modelId)).toBeUndefined();
-    // The network delivers only while somebody waits for it, or all would be there before the first kernel is compiled.
-    const asked = new Set<string>();
+    // Deliver only while a record is waited for, or all would have arrived before the first kernel is compiled.
+    const requested = new Set<string>();
     const wanted = new Set<string>();
     let likely: string[] = [];
     const channel = new BroadcastChannel('mixtab-records');
     channel.onmessage = ({ data }) => {
-      if (data.type === 'want') asked.add(data.key) && wanted.add(data.key);
+      if (data.type === 'want') requested.add(data.key) && wanted.add(data.key);
       if (data.type === 'unwanted') wanted.delete(data.key);
       if (data.type === 'likely') likely = data.keys;
     };
@@ -118,26 +121,26 @@ describe('a model that is still being imported', () => {
     clearInterval(ticking);
     expect(result.tokens.map((token) => token.id)).toEqual(expected);
     expect(stored.slice(0, DENSE_RECORDS).some(isExpertKey)).toBe(false);
-    const came = stored.filter(isExpertKey);
-    const needless = came.filter((key) => !asked.has(key));
-    // One that was begun before anybody asked, and now and then one that was begun in a pause.
-    expect(needless.length).toBeLessThan(came.length / 3);
-    expect(came.length).toBeLessThan(LAYERS * 8);
-    expect(came.some((key) => isExpertKeyOf(key, 2))).toBe(true);
+    const imported = stored.filter(isExpertKey);
+    const unrequested = imported.filter((key) => !requested.has(key));
+    // One read that began before the first request, and sometimes one that began in a pause between requests.
+    expect(unrequested.length).toBeLessThan(imported.length / 3);
+    expect(imported.length).toBeLessThan(LAYERS * 8);
+    expect(imported.some((key) => isExpertKeyOf(key, 2))).toBe(true);
     await engine.unload();
     gate.open();
     expect((await done).state).toBe('complete');
     channel.close();
-    // What nobody asks for, or not any more, comes by likelihood. The first one may have been begun before this was
-    // known.
-    const [, ...unasked] = stored.slice(DENSE_RECORDS + came.length).filter((key) => !wanted.has(key));
-    expect(unasked.length).toBeGreaterThan(3);
-    expect(unasked).toEqual(likely.filter((key) => unasked.includes(key)));
-    expect(unasked).not.toEqual([...unasked].sort());
+    // Experts that are not requested, or no longer, are imported by likelihood. The first one may have begun before the
+    // likelihoods were known.
+    const [, ...rest] = stored.slice(DENSE_RECORDS + imported.length).filter((key) => !wanted.has(key));
+    expect(rest.length).toBeGreaterThan(3);
+    expect(rest).toEqual(likely.filter((key) => rest.includes(key)));
+    expect(rest).not.toEqual([...rest].sort());
     expect(await store.getPartial(modelId)).toBeUndefined();
   });
 
-  it('says that the download has stopped, where it has', async () => {
+  it('says so if the download has stopped', async () => {
     const store = new MemoryStore();
     const { gate, id, done, abort } = await importUntilUsable(store);
     const engine = new Engine(store);

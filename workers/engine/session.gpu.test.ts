@@ -1,4 +1,6 @@
-/** Sessions: what a restored cache answers, what it saves, and that a session which does not fit is never used. */
+/**
+ * Sessions: a restored KV cache gives the same answers with less work, and a session that does not fit is never used.
+ */
 import { afterAll, beforeAll, beforeEach, expect, it, vi } from 'vitest';
 import type { GenerateEvent } from '../../src/contract/engine-api.ts';
 import { MixtabError } from '../../src/contract/errors.ts';
@@ -18,7 +20,7 @@ let store: MemoryStore;
 let modelId: string;
 let engine: Engine;
 
-/** As after a reload: another engine with another device. */
+/** As after a reload of the page: another engine with another device. */
 async function reload(context?: number): Promise<void> {
   await engine?.unload();
   engine = new Engine(store, undefined, new SessionStore(DATABASE));
@@ -54,7 +56,7 @@ afterAll(() => {
   return engine.unload();
 });
 
-it('a restored session answers as the cache it was, to the bit, and only what is new is computed', async () => {
+it('a restored session gives the same answer to the bit, and only new tokens are computed', async () => {
   await answer(LONG);
   expect(await engine.saveSession('a', BUDGET)).toBeGreaterThan(0);
   const without = await answer(`${LONG} could`);
@@ -66,8 +68,8 @@ it('a restored session answers as the cache it was, to the bit, and only what is
   expect(restored.reusedTokens).toBe(restored.prompt - restored.prefilled);
 });
 
-it.each(['damaged', 'missing', 'cut short'])(
-  'a session with a part %s is dropped, and all is computed',
+it.each(['damaged', 'missing', 'truncated'])(
+  'a session with a %s part is removed, and everything is computed',
   async (how) => {
     const fresh = await answer(LONG);
     await engine.saveSession('a', BUDGET);
@@ -75,7 +77,7 @@ it.each(['damaged', 'missing', 'cut short'])(
     const bytes = new Uint8Array(await (await sessions.part('a', generation, 1))!.arrayBuffer());
     bytes[9] ^= 1;
     if (how === 'damaged') await sessions.putPart('a', generation, 1, new Blob([bytes]));
-    else if (how === 'cut short') await sessions.putPart('a', generation, 1, new Blob([bytes.slice(4)]));
+    else if (how === 'truncated') await sessions.putPart('a', generation, 1, new Blob([bytes.slice(4)]));
     else {
       const [header, first] = [await sessions.header('a'), await sessions.part('a', generation, 0)];
       await sessions.remove('a');
@@ -93,7 +95,7 @@ it.each(['damaged', 'missing', 'cut short'])(
 );
 
 it.each([{ modelId: 'another' }, { weights: '00' }, { version: 0 }, { headDim: 2 }])(
-  'a session of %j is dropped',
+  'a session of %j is removed',
   async (other) => {
     await answer('the first');
     await engine.saveSession('a', BUDGET);
@@ -103,7 +105,7 @@ it.each([{ modelId: 'another' }, { weights: '00' }, { version: 0 }, { headDim: 2
   },
 );
 
-it('a session of an ablated answer is no prefix of a true one', async () => {
+it('a session of an ablated answer is not reused for an exact one', async () => {
   const fresh = await answer(LONG);
   await engine.generate({ input: { kind: 'text', text: LONG }, maxTokens: 2, ablation: { expertsUsed: 1 } }, () => {});
   await engine.saveSession('a', BUDGET);
@@ -112,14 +114,14 @@ it('a session of an ablated answer is no prefix of a true one', async () => {
   expect(await answer(LONG)).toEqual(fresh);
 });
 
-it('a session longer than the context is dropped', async () => {
+it('a session longer than the context is removed', async () => {
   await answer(LONG);
   await engine.saveSession('a', BUDGET);
   await reload(50);
   expect(await engine.restoreSession('a')).toBe(0);
 });
 
-it('the oldest go where the budget is used up; what is larger than the budget is not kept', async () => {
+it('the oldest sessions are removed when the budget is exceeded; one larger than the budget is not saved', async () => {
   await answer('the first men');
   const bytes = await engine.saveSession('a', BUDGET);
   await engine.saveSession('b', BUDGET);
@@ -129,7 +131,7 @@ it('the oldest go where the budget is used up; what is larger than the budget is
   expect((await sessions.list()).map(({ id }) => id)).toEqual(['b', 'c']);
 });
 
-it('what a tab that was closed while saving left is cleared away at the next save', async () => {
+it('parts left by a tab that was closed while saving are removed at the next save', async () => {
   await sessions.putPart('half/saved', 1, 3, new Blob(['left over']));
   await answer('the first');
   await engine.saveSession('a', BUDGET);
@@ -137,29 +139,29 @@ it('what a tab that was closed while saving left is cleared away at the next sav
   expect(await engine.restoreSession('a')).toBeGreaterThan(0);
 });
 
-it('what is read anew does not depend on how much was said before', async () => {
-  const anew: number[] = [];
+it('how much is computed after a restore does not depend on the length of the conversation', async () => {
+  const computed: number[] = [];
   for (const history of [LONG.slice(0, 30), LONG.slice(0, 200), LONG]) {
     await answer(history);
     await engine.saveSession('a', BUDGET);
     await reload();
     await engine.restoreSession('a');
-    anew.push((await answer(`${history} could`)).prefilled);
+    computed.push((await answer(`${history} could`)).prefilled);
   }
-  expect(new Set(anew)).toEqual(new Set([anew[0]]));
-  expect(anew[0]).toBeLessThan(10);
+  expect(new Set(computed)).toEqual(new Set([computed[0]]));
+  expect(computed[0]).toBeLessThan(10);
 });
 
-it('a save that is stopped or finds a full disk leaves what was; what is wanted meanwhile waits for it', async () => {
+it('a save that is stopped or finds a full disk keeps the older session; other calls wait for a save', async () => {
   await answer('the first');
   const saved = engine.saveSession('a', BUDGET);
   const stopped = expect(saved).rejects.toMatchObject({ code: 'aborted' });
-  // The stop has to come while parts are written, not before.
+  // Stop while parts are written, not before.
   const put = vi.spyOn(SessionStore.prototype, 'putPart').mockImplementation(async () => engine.stop());
   await stopped;
   put.mockRestore();
   expect(await sessions.list()).toEqual([]);
-  // Nor does it touch what was kept before; and the next one takes its place, with nothing left of it.
+  // A failed save leaves an older session in place. The next successful one replaces it completely.
   await engine.saveSession('a', BUDGET);
   const before = await sessions.list();
   const full = vi.spyOn(SessionStore.prototype, 'putPart').mockRejectedValue(new MixtabError('storage-full', 'full'));
@@ -178,7 +180,7 @@ it('a save that is stopped or finds a full disk leaves what was; what is wanted 
   expect(await engine.restoreSession('a')).toBeGreaterThan(0);
 });
 
-it('sessions go with their model, and one by one', async () => {
+it('sessions are removed with their model, or one by one', async () => {
   await answer('the first men');
   for (const id of ['a', 'b', 'c']) await engine.saveSession(id, BUDGET);
   await sessions.putHeader('c', { ...(await sessions.header('c'))!, modelId: 'another' });

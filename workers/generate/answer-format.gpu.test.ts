@@ -1,4 +1,4 @@
-/** Answers of random weights, which would never be JSON by themselves, held to schemas. */
+/** Answers of a model with random weights, which would never be JSON by themselves, constrained to schemas. */
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import { afterAll, describe, expect, it } from 'vitest';
 import type { GenerateRequest, GenerateResult } from '../../src/contract/engine-api.ts';
@@ -23,7 +23,8 @@ afterAll(async () => {
   for (const engine of engines) await engine.unload();
 });
 
-async function loaded(pre?: 'tekken'): Promise<(more?: Partial<GenerateRequest>) => Promise<GenerateResult>> {
+/** Loads a model. @returns a function that generates an answer of the schema */
+async function loadModel(pre?: 'tekken'): Promise<(more?: Partial<GenerateRequest>) => Promise<GenerateResult>> {
   const { engine, modelId } = await engineWith({
     ...SYNTH_PRESETS.tiny,
     contextLength: 1024,
@@ -42,30 +43,33 @@ describe.each([
   ['SentencePiece', undefined],
   ['byte-level BPE', 'tekken'],
 ] as const)('a vocabulary of %s', (_, pre) => {
-  const ready = loaded(pre);
+  const ready = loadModel(pre);
 
-  it.each([1, 2, 3, 4, 5])('gives JSON that conforms and ends by itself, seed %i, temperature 1', async (seed) => {
-    const generate = await ready;
-    const { text, finishReason, tokens } = await generate({ sampling: { temperature: 1, seed }, topLogprobs: 3 });
-    expect(finishReason).toBe('stop');
-    expect(validate(JSON.parse(text)), `${text} ${JSON.stringify(validate.errors)}`).toBe(true);
-    // Reported are the model's own probabilities, in which most of these tokens are unlikely.
-    expect(tokens.some(({ logprob, top }) => logprob < top[0].logprob)).toBe(true);
-    expect((await generate({ sampling: { temperature: 1, seed } })).text).toBe(text);
-  });
+  it.each([1, 2, 3, 4, 5])(
+    'generates JSON that conforms to the schema and ends by itself, seed %i, temperature 1',
+    async (seed) => {
+      const generate = await ready;
+      const { text, finishReason, tokens } = await generate({ sampling: { temperature: 1, seed }, topLogprobs: 3 });
+      expect(finishReason).toBe('stop');
+      expect(validate(JSON.parse(text)), `${text} ${JSON.stringify(validate.errors)}`).toBe(true);
+      // The reported probabilities are the model's own, by which most of these tokens are unlikely.
+      expect(tokens.some(({ logprob, top }) => logprob < top[0].logprob)).toBe(true);
+      expect((await generate({ sampling: { temperature: 1, seed } })).text).toBe(text);
+    },
+  );
 });
 
 describe('an answer with a format', () => {
-  const ready = loaded();
+  const ready = loadModel();
 
-  it('that is cut off by its length is the beginning of JSON, and says so', async () => {
+  it('is the beginning of JSON if it is cut off by its length, and says so', async () => {
     const generate = await ready;
     const whole = await generate({ sampling: { seed: 1 } });
     const cut = await generate({ sampling: { seed: 1 }, maxTokens: whole.tokens.length - 1 });
     expect(cut.finishReason).toBe('length');
     expect(whole.text.startsWith(cut.text)).toBe(true);
     expect(() => JSON.parse(cut.text)).toThrow();
-    // Exactly as long as the limit, it is complete none the less.
+    // An answer that is exactly as long as the limit is complete.
     expect((await generate({ sampling: { seed: 1 }, maxTokens: whole.tokens.length })).finishReason).toBe('stop');
   });
 
@@ -77,7 +81,7 @@ describe('an answer with a format', () => {
     expect(text).not.toContain('age');
   });
 
-  it('does not hold the next one to anything', async () => {
+  it('leaves the next answer unconstrained', async () => {
     const generate = await ready;
     const free = { sampling: { temperature: 0 }, maxTokens: 12, ignoreEos: true, format: undefined };
     const before = await generate(free);
@@ -86,7 +90,7 @@ describe('an answer with a format', () => {
     expect(before.text).not.toContain('{');
   });
 
-  it('is any object without a schema, cut off or complete', async () => {
+  it('is any object if it has no schema, cut off or complete', async () => {
     const generate = await ready;
     const { text, finishReason } = await generate({ sampling: { seed: 4 }, maxTokens: 60, format: { type: 'json' } });
     expect(text).toMatch(/^\{/);
@@ -98,7 +102,7 @@ describe('an answer with a format', () => {
     [{ type: 'string', minLength: 5, maxLength: 3 }, 'minLength'],
     [{ type: 'string', pattern: '(a' }, 'parenthesis'],
     [{ $ref: '#' }, 'no token'],
-  ])('that cannot be kept is refused before anything is computed: %o', async (schema, message) => {
+  ])('is refused before anything is computed if the schema is unsupported: %o', async (schema, message) => {
     const generate = await ready;
     await expect(generate({ format: { type: 'json', schema } })).rejects.toMatchObject({
       code: 'bad-request',
@@ -108,7 +112,7 @@ describe('an answer with a format', () => {
     expect((await generate({ sampling: { seed: 1 } })).finishReason).toBe('stop');
   });
 
-  it('cannot ignore its end', async () => {
+  it('cannot ignore the end-of-sequence token', async () => {
     const generate = await ready;
     await expect(generate({ ignoreEos: true })).rejects.toMatchObject({ code: 'bad-request' });
   });

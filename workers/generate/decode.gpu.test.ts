@@ -1,5 +1,5 @@
 /**
- * How many readbacks a token costs, by how many of its experts are resident; and that its tokens do not depend on it.
+ * How many readbacks a token costs at different memory budgets, and that the tokens do not depend on the budget.
  */
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { Readback } from '../compute/gpu/readback.ts';
@@ -17,7 +17,7 @@ afterEach(() => {
 
 /**
  * Greedy tokens of an answer, and the readbacks between its first and its last one.
- * @param afterFirst called at the first one
+ * @param afterFirst called with the first token
  */
 async function answer(engine: Engine, afterFirst: () => void = () => {}) {
   const submit = vi.spyOn(Readback.prototype, 'submit');
@@ -40,7 +40,7 @@ async function answer(engine: Engine, afterFirst: () => void = () => {}) {
 }
 
 describe('readbacks', () => {
-  it('are one a token with all experts resident, one more for each stall with few missing, one a layer with many', async () => {
+  it('are one per token if all experts are resident, plus one per stall, or one per layer if many miss', async () => {
     const { engine, modelId, store } = await engineWith({ ...SYNTH_PRESETS.tiny, layers: LAYERS, seed: 3 });
     const loadWith = (gpuBudgetBytes?: number) =>
       engine.load({ modelId, context: 128, gpuBudgetBytes, ramBudgetBytes: 0 }, () => {});
@@ -50,7 +50,7 @@ describe('readbacks', () => {
     expect(resident.cache).toMatchObject({ misses: 0, stalls: 0 });
     expect(resident.readbacks).toBeLessThan(TOKENS + 3);
 
-    // One slot less: only one layer ever misses an expert.
+    // One slot fewer: only one layer can ever miss an expert.
     const expertBytes = (await store.getManifest(modelId))!.records.find(({ key }) => isExpertKey(key))!.bytes;
     const few = await loadWith(whole.memory.gpuBytes - expertBytes / 2);
     expect(few.slots).toBe(whole.slots - 1);
@@ -59,7 +59,7 @@ describe('readbacks', () => {
     expect(stalling.cache.stalls).toBeGreaterThan(3);
     expect(stalling.cache.stalls).toBeLessThan(TOKENS - 3);
     expect(stalling.ids).toEqual(resident.ids);
-    // A stall among tokens that were submitted ahead costs these two as well.
+    // A stall among tokens in flight also costs the readbacks of the two tokens behind it.
     expect(stalling.readbacks).toBeGreaterThan(TOKENS);
     expect(stalling.readbacks).toBeLessThan(TOKENS + 3 + 3 * stalling.cache.stalls);
 
@@ -73,14 +73,14 @@ describe('readbacks', () => {
   });
 });
 
-describe('while an expert is read', () => {
-  // Nothing predicts the first layer's: what is read of them is what a token waits for.
+describe('while an expert is being read', () => {
+  // Experts of the first layer are never predicted, so a token waits for every read of one.
   const isFirstLayers = (key: string): boolean => isExpertKeyOf(key, 0);
 
   it.each([
-    ['goes layer by layer', 0.6],
+    ['is decoded layerwise', 0.6],
     ['stalls', 0.9],
-  ])('the other one of its layer computes, where the token %s', async (_, share) => {
+  ])('the other expert of its layer runs, if the token %s', async (_, share) => {
     const { engine, modelId, store } = await engineWith({ ...SYNTH_PRESETS.tiny, layers: LAYERS, seed: 3 });
     const whole = await engine.load({ modelId, context: 128 }, () => {});
     const resident = await answer(engine);

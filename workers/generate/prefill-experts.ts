@@ -11,7 +11,7 @@ import { type Chunk, partsOf } from './prefill-chunk.ts';
 
 /** Experts that are uploaded and computed together: few, so that the next ones are read in the meantime. */
 const WAVE = 2;
-/** With this many tokens, nearly every expert of the next layer will be selected, so prefetching them pays off. */
+/** With this many tokens, nearly every expert of the next layer will be needed, so prefetching them pays off. */
 const PREFETCH_MIN_TOKENS = 16;
 
 export interface LayerExpertsInputs {
@@ -22,8 +22,8 @@ export interface LayerExpertsInputs {
 }
 
 /**
- * Loads and runs the selected experts of a layer, wave after wave. Their outputs are in `expertOut`, or added to the
- * chunks' accumulators if there are several chunks.
+ * Loads and runs the experts that the tokens need in a layer, wave after wave. Their outputs are in `expertOut`, or
+ * added to the chunks' accumulators if there are several chunks.
  * @param selectedExperts u32[tokens of all chunks, expertsPerToken]
  */
 export async function runLayerExperts(
@@ -62,7 +62,7 @@ export async function runLayerExperts(
 }
 
 /**
- * Orders the selected experts of a layer into the waves in which they run.
+ * Orders the experts of a layer into the waves in which they run.
  *
  * If every wave adds to the sum of those before it, that sum must not depend on which experts happen to be resident.
  * Zero plus two addends is the same in either order. So with up to two experts per token any order will do: resident

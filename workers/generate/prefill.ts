@@ -1,7 +1,7 @@
 /**
  * Computes a prompt: all its tokens go through one layer before the next, so that each expert is read once, however
  * many tokens select it. The kernels take the tokens in chunks. After each router, one small readback says which
- * experts were selected. While some of them run, the next ones are read (docs/streaming.md).
+ * experts the tokens need. While some of them run, the next ones are read (docs/streaming.md).
  */
 import { throwIfAborted } from '../../src/contract/errors.ts';
 import { type LayerIndex, layerIndex, type TokenId } from '../../src/contract/ids.ts';
@@ -99,7 +99,10 @@ function embedChunks(model: Model, chunks: readonly Chunk[]): void {
   }
 }
 
-/** Attention and router of a layer, for all chunks. @returns the selected experts, u32[tokens, expertsPerToken] */
+/**
+ * Attention and router of a layer, for all chunks.
+ * @returns u32[tokens, expertsPerToken]: the experts of each token, best first
+ */
 async function routeChunks(
   { model, readback, onRouterLogits }: PrefillInputs,
   layer: LayerIndex,

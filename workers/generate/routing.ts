@@ -2,7 +2,7 @@
 import type { LayerRouting } from '../../src/contract/engine-api.ts';
 import type { ModelConfig } from '../../src/contract/import-api.ts';
 
-/** The selected experts of consecutive tokens. */
+/** Which experts consecutive tokens use. */
 export interface RoutingTrace {
   /** u8[tokens, layerCount, expertsPerToken] */
   selectedExperts: Uint8Array;

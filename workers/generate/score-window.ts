@@ -38,7 +38,7 @@ export interface Window {
   tokens: readonly TokenId[];
   /** Index of its first token in `trace`. */
   first: number;
-  /** Receives the selected experts of the window's tokens. */
+  /** Receives the experts of the window's tokens. */
   trace: RoutingTrace;
 }
 

@@ -1,4 +1,4 @@
-/** Scoring, and what the lossy options do. */
+/** Scoring, lossy options, ablations, and the report of the expert cache. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type AblationOptions, RESIDENCE, type ScoreRequest } from '../../src/contract/engine-api.ts';
 import type { Engine } from '../engine/engine.ts';
@@ -17,21 +17,21 @@ afterAll(() => engine.unload());
 const score = ({ text = TEXT, ...more }: Partial<ScoreRequest> & { text?: string } = {}) =>
   engine.score({ input: { kind: 'text', text }, context: 40, ...more }, () => {});
 
-/** A budget in which experts have to be loaded. */
+/** Loads the model with the least budget, so that experts have to be loaded. */
 async function loadSmall(): Promise<void> {
   const error = (await engine.load({ modelId, gpuBudgetBytes: 1 }, () => {}).catch((caught: Error) => caught)) as Error;
   await engine.load({ modelId, gpuBudgetBytes: Number(/at least (\d+) MB/.exec(error.message)?.[1]) * 1e6 }, () => {});
 }
 
 describe('score', () => {
-  it('gives the log-probabilities that generation reports', async () => {
+  it('gives the same log-probabilities as generation', async () => {
     const { tokens, promptTokens } = await engine.generate(
       { input: { kind: 'text', text: 'the first men' }, maxTokens: 20, sampling: { temperature: 0 }, ignoreEos: true },
       () => {},
     );
     const text = ` the first men${tokens.map((token) => token.text).join('')}`.slice(1);
     const ids = await engine.tokenize(text);
-    // Only where the text comes back as the same tokens are they comparable: a property of this seed.
+    // They are comparable only if the text is tokenized to the same tokens again, which is true of this seed.
     expect(ids).toEqual([...promptTokens.slice(1), ...tokens.map(({ id }) => id)]);
     const whole = await score({ text, context: 64 });
     const prompt = await score({ text: 'the first men', context: 64 });
@@ -40,7 +40,7 @@ describe('score', () => {
     expect(whole.perplexity).toBeCloseTo(Math.exp(whole.nll), 6);
   });
 
-  it('is the same token by token, and for any budget', async () => {
+  it('is the same if decoded token by token, and at any budget', async () => {
     const together = await score({ trace: true });
     expect(together.trace!.selectedExperts).toHaveLength(
       (together.tokens + Math.ceil((await engine.tokenize(TEXT)).length / 39)) * 2 * 2,
@@ -55,14 +55,14 @@ describe('score', () => {
     await engine.load({ modelId }, () => {});
   });
 
-  it('adds up the routers: shares of 1 in every layer', async () => {
+  it('reports expert usage that sums to 1 in every layer', async () => {
     for (const { use, sameAny, sameFirst } of (await score()).routing) {
       expect(use.reduce((sum, share) => sum + share, 0)).toBeCloseTo(1, 6);
       expect(sameAny).toBeGreaterThanOrEqual(sameFirst);
     }
   });
 
-  it('refuses a window the context does not hold, and an empty text', async () => {
+  it('refuses a window larger than the context, and an empty text', async () => {
     await expect(score({ context: 1 })).rejects.toMatchObject({ code: 'bad-request' });
     await expect(score({ context: 1e6 })).rejects.toMatchObject({ code: 'bad-request' });
     await expect(score({ text: '' })).rejects.toMatchObject({ code: 'bad-request' });
@@ -70,7 +70,7 @@ describe('score', () => {
 });
 
 describe('lossy options', () => {
-  it('reads fewer experts the more resident ones are preferred, at a cost that is told', async () => {
+  it('a bias toward resident experts reduces reads and changes the likelihood', async () => {
     await loadSmall();
     const exact = await score({ lossy: {} });
     const biased = await score({ lossy: { residentBias: 100 } });
@@ -79,7 +79,7 @@ describe('lossy options', () => {
     await engine.load({ modelId }, () => {});
   });
 
-  it('skips every second expert where told to, which is routing to one expert alone', async () => {
+  it('a threshold of 1 skips every second expert, which is routing to a single expert', async () => {
     const one = await score({ lossy: { skipBelow: 1 }, trace: true });
     for (let at = 0; at < one.trace!.selectedExperts.length; at += 2)
       expect(one.trace!.selectedExperts[at + 1]).toBe(one.trace!.selectedExperts[at]);
@@ -87,7 +87,7 @@ describe('lossy options', () => {
     expect(none.nll).not.toBe(one.nll);
   });
 
-  it('changes nothing for the generation after it', async () => {
+  it('do not affect the next generation', async () => {
     const greedy = async () =>
       (
         await engine.generate(
@@ -102,36 +102,36 @@ describe('lossy options', () => {
 });
 
 describe('ablations', () => {
-  const choicesOf = async (ablation: AblationOptions, more: Partial<ScoreRequest> = {}) => {
+  const scoreWith = async (ablation: AblationOptions, more: Partial<ScoreRequest> = {}) => {
     const { trace, nll } = await score({ ablation, trace: true, ...more });
-    return { nll, choices: trace!.selectedExperts };
+    return { nll, selectedExperts: trace!.selectedExperts };
   };
 
-  it('count for a prompt as for tokens that are decoded', async () => {
+  it('apply to a prompt as to decoded tokens', async () => {
     for (const ablation of [{ expertsUsed: 1 }, { randomSeed: 3 }, { banned: [{ layer: 1, expert: 0 }] }]) {
-      const together = await choicesOf(ablation);
-      const alone = await choicesOf(ablation, { lossy: {} });
-      expect(alone.choices).toEqual(together.choices);
+      const together = await scoreWith(ablation);
+      const alone = await scoreWith(ablation, { lossy: {} });
+      expect(alone.selectedExperts).toEqual(together.selectedExperts);
       expect(alone.nll).toBeCloseTo(together.nll, 4);
       expect(together.nll).not.toBe((await score()).nll);
     }
   });
 
-  it('top 1 is what skipping every second expert gives', async () => {
-    expect((await choicesOf({ expertsUsed: 1 }, { lossy: {} })).nll).toBe(
+  it('using one expert equals skipping every second one', async () => {
+    expect((await scoreWith({ expertsUsed: 1 }, { lossy: {} })).nll).toBe(
       (await score({ lossy: { skipBelow: 1 } })).nll,
     );
   });
 
-  it('a banned expert is never chosen in its layer, and is in others', async () => {
-    const { choices } = await choicesOf({ banned: [{ layer: 1, expert: 2 }] });
-    const chosen = [new Set<number>(), new Set<number>()];
-    for (let at = 0; at < choices.length; at++) chosen[Math.floor(at / 2) % 2].add(choices[at]);
-    expect(chosen[0]).toContain(2);
-    expect(chosen[1]).not.toContain(2);
+  it('a banned expert is never used in its layer, but in others', async () => {
+    const { selectedExperts } = await scoreWith({ banned: [{ layer: 1, expert: 2 }] });
+    const byLayer = [new Set<number>(), new Set<number>()];
+    for (const [index, expert] of selectedExperts.entries()) byLayer[Math.floor(index / 2) % 2].add(expert);
+    expect(byLayer[0]).toContain(2);
+    expect(byLayer[1]).not.toContain(2);
   });
 
-  it('names the tokens of its trace', async () => {
+  it('report the text of the tokens in a trace', async () => {
     const { trace } = await score({ text: 'the first men', trace: true });
     expect(trace!.pieces.join('').trim()).toBe('the first men');
     expect(trace!.selectedExperts).toHaveLength(trace!.pieces.length * 2 * 2);
@@ -146,7 +146,7 @@ describe('ablations', () => {
     await expect(score({ ablation })).rejects.toMatchObject({ code: 'bad-request' });
   });
 
-  it('leave nothing behind in the KV cache', async () => {
+  it('leave nothing in the KV cache that another request could reuse', async () => {
     const answer = async (ablation?: AblationOptions) => {
       const request = {
         input: { kind: 'text' as const, text: TEXT.slice(0, 100) },
@@ -166,8 +166,8 @@ describe('ablations', () => {
   });
 });
 
-describe('experts', () => {
-  it('says where every expert is, which were used, and what was waited for', async () => {
+describe('the report of the expert cache', () => {
+  it('says where every expert is, which ones were used, and how long they were waited for', async () => {
     await loadSmall();
     const result = await engine.generate(
       { input: { kind: 'text', text: 'the first men' }, maxTokens: 8, sampling: { temperature: 0 }, ignoreEos: true },
@@ -176,7 +176,7 @@ describe('experts', () => {
     const report = (await engine.experts())!;
     const cells = report.layerCount * report.expertCount;
     expect([report.residence.length, report.uses.length, report.newest.length]).toEqual([cells, cells, cells]);
-    expect(report.residence.filter((place) => place === RESIDENCE.gpu)).toHaveLength(result.cache.slots);
+    expect(report.residence.filter((memory) => memory === RESIDENCE.gpu)).toHaveLength(result.cache.slots);
     expect(report.uses.reduce((sum, uses) => sum + uses, 0)).toBe(result.cache.hits + result.cache.misses);
     expect(report.newest.filter(Boolean).length).toBe(report.layerCount * 2);
     expect(report.cache).toEqual(result.cache);
@@ -185,7 +185,7 @@ describe('experts', () => {
     expect([report.promptTokens, report.tokens]).toEqual([result.promptTokens.length, 8]);
     expect(report.promptBytesRead).toBeGreaterThan(0);
     expect(report.promptBytesRead).toBeLessThanOrEqual(report.cache.bytesRead);
-    expect((await engine.experts())!.elapsedMs).toBe(report.elapsedMs); // the clock stands once the answer is there
+    expect((await engine.experts())!.elapsedMs).toBe(report.elapsedMs); // the clock stops at the end of an answer
     expect(result.timings.gpuWaitMs + result.timings.expertWaitMs).toBeLessThanOrEqual(
       result.timings.prefillMs + result.timings.decodeMs,
     );

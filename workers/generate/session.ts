@@ -106,7 +106,8 @@ export async function restoreCache(
 ): Promise<boolean> {
   await cache.grow(header.tokens.length);
   for (const [index, { layer, kind, offset, size }] of usedRegions(cache, header.tokens.length).entries()) {
-    const bytes = await (await get(index))?.arrayBuffer().catch(() => undefined); // the file of a Blob may have been deleted
+    // The file behind a Blob may have been deleted.
+    const bytes = await (await get(index))?.arrayBuffer().catch(() => undefined);
     if (bytes?.byteLength !== size) return false;
     if ((await sha256Hex(new Uint8Array(bytes))) !== header.parts[index]) return false;
     const slice = cache.layers[layer][kind];

@@ -29,7 +29,7 @@ export interface DecodeInputs {
   };
 }
 
-/** A token that waits at a layer: the router has selected its experts, and they have not run yet. */
+/** A token that waits at a layer: the router has picked its experts, and they have not run yet. */
 export interface Stall {
   layer: LayerIndex;
   /** u32[expertsPerToken], best first. */
@@ -108,7 +108,7 @@ export class DecodeContext {
 
   /**
    * @param state the step state that a submission left
-   * @param trace its selected experts
+   * @param trace the experts of each layer that it passed
    * @returns where the token stalled, or undefined if it is done
    */
   stallIn(state: ArrayBuffer, trace: ArrayBuffer): Stall | undefined {
@@ -121,14 +121,14 @@ export class DecodeContext {
     this.inputs.model.buffers.state.clearStall();
   }
 
-  /** @param trace the experts that were selected in every layer, or those that were predicted */
+  /** @param trace the experts of every layer, as the routers picked or predicted them */
   selectedExpertsIn(trace: ArrayBuffer, layer: number): Uint32Array {
     return new Uint32Array(trace, layer * TRACE_STRIDE, this.inputs.model.config.expertsPerToken);
   }
 
   /**
    * Records the expert accesses of the layers that a submission has passed.
-   * @param firstLayer the first layer whose experts it selected
+   * @param firstLayer the first layer whose router it ran
    * @param stall where it ended; the accesses of that layer are recorded when it is resumed
    * @returns how many of these layers had experts that only a prefetch made resident
    */

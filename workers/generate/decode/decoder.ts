@@ -65,7 +65,7 @@ export class Decoder {
   }
 
   /**
-   * Reads the selected experts of the last token. Call it while no token is in flight.
+   * Reads which experts the last token used. Call it while no token is in flight.
    * @returns u32[expertsPerToken] for each layer
    */
   async trace(): Promise<Uint32Array[]> {
