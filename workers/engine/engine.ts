@@ -226,14 +226,20 @@ export class Engine implements EngineApi {
     return this.#gpu;
   }
 
-  /** Runs GPU work that {@link stop} can end. */
+  /** Runs GPU work with a signal that is aborted by {@link stop} and by a failure of the device. */
   async #stoppable<T>(gpu: Gpu, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
     const running = new AbortController();
+    const failure = gpu.health.signal;
+    // AbortSignal.any would need Chrome 116; the page runs in 113.
+    const abort = (): void => running.abort(failure.reason);
+    if (failure.aborted) abort();
+    failure.addEventListener('abort', abort);
     this.#running = running;
     try {
       return await this.#watched(gpu, () => work(running.signal));
     } finally {
       this.#running = undefined;
+      failure.removeEventListener('abort', abort);
     }
   }
 

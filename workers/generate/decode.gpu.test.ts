@@ -40,7 +40,7 @@ async function answer(engine: Engine, afterFirst: () => void = () => {}) {
 }
 
 describe('readbacks', () => {
-  it('are one per token if all experts are resident, plus one per stall, or one per layer if many miss', async () => {
+  it('are one per token, plus one per stall if few experts are missing, or one per layer if many are', async () => {
     const { engine, modelId, store } = await engineWith({ ...SYNTH_PRESETS.tiny, layers: LAYERS, seed: 3 });
     const loadWith = (gpuBudgetBytes?: number) =>
       engine.load({ modelId, context: 128, gpuBudgetBytes, ramBudgetBytes: 0 }, () => {});

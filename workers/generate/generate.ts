@@ -34,7 +34,7 @@ export interface GeneratorInputs {
   gpu: GpuModel;
   tokenizer: Tokenizer;
   readback: Readback;
-  /** Aborted when the device fails, with a MixtabError as its reason. Ends every request at once. */
+  /** Aborted when the device fails, with a MixtabError as its reason. No token is emitted after that. */
   deviceFailure: AbortSignal;
 }
 
@@ -43,7 +43,10 @@ export interface AnswerInputs {
   promptTokens: readonly TokenId[];
   request: GenerateRequest;
   onEvent: (event: GenerateEvent) => void;
-  /** Ends the answer after the token that is being computed, or at once in a wait for experts. */
+  /**
+   * Ends the answer after the token that is being computed, or at once in a wait for experts. Aborted by a device
+   * failure too.
+   */
   signal: AbortSignal;
 }
 
@@ -88,7 +91,7 @@ export class Generator {
     const answer = new Answer(this.tokenizer, request.stop);
     let finishReason: GenerateResult['finishReason'];
     try {
-      finishReason = await this.#run({ ...inputs, signal: this.#orDeviceFailure(inputs.signal) }, answer);
+      finishReason = await this.#run(inputs, answer);
     } catch (error) {
       if (!(error instanceof MixtabError && error.code === 'aborted')) throw error;
       finishReason = 'aborted';
@@ -136,7 +139,7 @@ export class Generator {
           this.#progress.promptTokens = tokensDone;
           onProgress(tokensDone, tokensTotal);
         },
-        signal: this.#orDeviceFailure(signal),
+        signal,
       });
     } finally {
       this.#progress.end();
@@ -267,10 +270,6 @@ export class Generator {
     const step = await this.#formats.next(token, signal);
     writeAllowed(ctx.pipelines.device.queue, buffers.sampleParams, step.allowed);
     return step;
-  }
-
-  #orDeviceFailure(signal: AbortSignal): AbortSignal {
-    return AbortSignal.any([signal, this.#deviceFailure]);
   }
 
   /**
