@@ -37,7 +37,7 @@ export function AddModel() {
           type="text"
           inputMode="url"
           aria-label="GGUF address or Hugging Face repository"
-          placeholder="https://….gguf or owner/name"
+          placeholder="Link to a .gguf file, or owner/name"
           spellcheck={false}
           autocapitalize="off"
           required
@@ -117,7 +117,7 @@ function Plan({ plan: { name, inspection } }: { plan: PlannedImport }) {
         {formatCount(parameterCount)} parameters, {formatCount(activeParameterCount)} active · {config.expertCount}{' '}
         experts, {config.expertsPerToken} per token · {bitsPerWeight.toFixed(1)} bits per weight ·{' '}
         {hasChatTemplate ? 'chat' : 'base model'}
-        {license && ` · ${license}`}
+        {license && ` · licence: ${license}`}
       </p>
       <p class="hint">
         This model{' '}

@@ -124,6 +124,6 @@ function factsOf({
     types.join(', '),
     formatBytes(storedBytes),
     hasChatTemplate ? 'chat' : 'base model',
-    ...(license ? [license] : []),
+    ...(license ? [`licence: ${license}`] : []),
   ].join(' · ');
 }

@@ -70,7 +70,7 @@ export const SAMPLING: Field<Exclude<keyof GenerationSettings, 'systemPrompt'>>[
   {
     key: 'topP',
     label: 'Top-p',
-    help: 'Only picks from the most likely tokens that together have this probability. 1 turns it off.',
+    help: 'Only picks from the most likely tokens with this total probability. 1 turns it off.',
     min: 0,
     max: 1,
     step: 0.01,
@@ -78,7 +78,7 @@ export const SAMPLING: Field<Exclude<keyof GenerationSettings, 'systemPrompt'>>[
   {
     key: 'minP',
     label: 'Min-p',
-    help: 'Drops tokens whose probability is below this share of the most likely one. 0 turns it off.',
+    help: 'Drops tokens below this share of the highest probability. 0 turns it off.',
     min: 0,
     max: 1,
     step: 0.01,
