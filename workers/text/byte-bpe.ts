@@ -50,9 +50,9 @@ export class ByteBpeTokenizer implements Tokenizer {
 
   bytesOf(id: TokenId): Uint8Array {
     const piece = this.data.tokens[id] ?? '';
-    const kind = this.data.tokenTypes[id];
-    if (kind === TOKEN_TYPE.control || kind === TOKEN_TYPE.unknown) return new Uint8Array(0);
-    if (kind === TOKEN_TYPE.userDefined) return this.#encoder.encode(piece);
+    const type = this.data.tokenTypes[id];
+    if (type === TOKEN_TYPE.control || type === TOKEN_TYPE.unknown) return new Uint8Array(0);
+    if (type === TOKEN_TYPE.userDefined) return this.#encoder.encode(piece);
     // A character outside the alphabet stands for itself.
     return Uint8Array.from(
       [...piece].flatMap((character) => BYTE_OF.get(character) ?? [...this.#encoder.encode(character)]),

@@ -34,10 +34,10 @@ export class SentencePieceTokenizer implements Tokenizer {
     this.vocabularySize = tokens.length;
     this.addsSpacePrefix = data.addSpacePrefix;
     for (let id = tokens.length - 1; id >= 0; id--) {
-      const kind = tokenTypes[id];
+      const type = tokenTypes[id];
       // The loop runs backwards, so of equal pieces the first one counts.
-      if (kind === TOKEN_TYPE.byte) this.#byteIds[byteOf(tokens[id])] = tokenId(id);
-      else if (kind === TOKEN_TYPE.control || kind === TOKEN_TYPE.unknown)
+      if (type === TOKEN_TYPE.byte) this.#byteIds[byteOf(tokens[id])] = tokenId(id);
+      else if (type === TOKEN_TYPE.control || type === TOKEN_TYPE.unknown)
         this.#specialIds.set(tokens[id], tokenId(id));
       else this.#ids.set(tokens[id], tokenId(id));
     }
