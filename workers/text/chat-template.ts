@@ -29,9 +29,9 @@ export interface TemplateTokens {
  * @throws MixtabError `chat-template` with the template's own message
  */
 export function renderChat(template: string, messages: readonly ChatMessage[], tokens: TemplateTokens): string {
-  const compiled = templateErrors(() => new Template(template));
+  const compiled = withTemplateErrors(() => new Template(template));
   const render = (conversation: readonly ChatMessage[]): string =>
-    templateErrors(() =>
+    withTemplateErrors(() =>
       renderLimited(compiled, {
         messages: conversation.map((message) => ({ ...message })),
         bos_token: tokens.bosToken,
@@ -105,7 +105,7 @@ const stripPlaceholders = (text: string): string => text.replaceAll(OPEN, '').re
 const escapeRegExp = (text: string): string => text.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&');
 
 /** Runs the template's code and turns what it throws into a MixtabError. */
-function templateErrors<T>(work: () => T): T {
+function withTemplateErrors<T>(work: () => T): T {
   try {
     return work();
   } catch (error) {
