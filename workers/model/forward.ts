@@ -82,16 +82,19 @@ export function embedTokens({ ctx, weights, buffers }: Model, maxTokens: number)
   return embed(ctx, { matrix: weights.embedding, tokens: buffers.tokens, output: buffers.residual, maxTokens });
 }
 
-/** `logits[t] = output rmsnorm(residual[t])`; `normed` holds the intermediate result. */
-export function logitsOf(
-  { config, ctx, weights }: Model,
-  {
-    residual,
-    normed,
-    logits,
-    maxTokens,
-  }: { residual: Activations; normed: Activations; logits: Activations; maxTokens: number },
-): Dispatch[] {
+export interface LogitsArgs {
+  /** f32[maxTokens, embeddingLength] */
+  residual: Activations;
+  /** f32[maxTokens, embeddingLength]: room for the normalized residual. */
+  normed: Activations;
+  /** f32[maxTokens, vocabularySize]: the output. */
+  logits: Activations;
+  maxTokens: number;
+}
+
+/** `logits[t] = output rmsnorm(residual[t])` */
+export function logitsOf({ config, ctx, weights }: Model, args: LogitsArgs): Dispatch[] {
+  const { residual, normed, logits, maxTokens } = args;
   return [
     ...rmsNorm(ctx, {
       input: residual,
