@@ -27,8 +27,9 @@ import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { syntheticRanged } from '../scripts/cli/server.ts';
 import { synthOptions } from '../scripts/cli/synth-options.ts';
+import type { ModelFigures } from '../src/contract/import-api.ts';
 import { createSynth } from '../workers/synth/synth.ts';
-import { withBench } from './bench-page.ts';
+import { type Call, withBench } from './bench-page.ts';
 import { browserMemory } from './browser-memory.ts';
 import type { BenchPage } from './overlap-page.ts';
 import { giveGpuItsOwnCore } from './own-core.ts';
@@ -86,126 +87,184 @@ if (!limits.every((limit) => limit > 0))
 const RATE_SECONDS = 3;
 const RATE_BYTES = 1e9;
 
+/** One answer, per token. */
+interface Run {
+  slots: number;
+  seconds: number;
+  waitingForGpu: number;
+  waitingForExperts: number;
+  bytes: number;
+  /** Bytes of the records that a token used. */
+  missed: number;
+  hitRate: number;
+  predicted: number;
+  /** Bytes of the browser's main memory. */
+  memory: number;
+  /** Ids of the generated tokens. */
+  ids: string;
+}
+
+/** All runs with one budget and one limit. */
+interface Row {
+  /** Slots per layer. */
+  budget: number;
+  /** Maximum rate of the reader in bytes per second. */
+  limit: number;
+  runs: Run[];
+}
+
+/** Read rates of the store in bytes per second, by limit. */
+type Rates = Map<number, number[]>;
+
+interface Model {
+  call: Call<BenchPage>;
+  id: string;
+  figures: ModelFigures;
+}
+
+/**
+ * Loads the model with this number of slots per layer and fills them.
+ * @returns the total number of slots
+ */
+async function load({ call, id, figures }: Model, slots: number): Promise<number> {
+  // The context and alignment need memory too. Half a slot per layer is enough if experts are large.
+  const reserve = slots < options.expertCount ? 0.5 * layers * figures.expertBytes : 1e9;
+  const gpuBudgetBytes = figures.denseBytes + slots * layers * figures.expertBytes + reserve;
+  const loaded = await call('load', { modelId: id, context: 64, gpuBudgetBytes, ramBudgetBytes: 0 });
+  if (!values['shared-cores']) giveGpuItsOwnCore(profile);
+  await call('generate', { ...request, maxTokens: tokens }); // compiles kernels, fills slots
+  return loaded.slots;
+}
+
+async function limited<T>({ call }: Model, limit: number, work: () => Promise<T>): Promise<T> {
+  await call('limitReading', limit);
+  const result = await work();
+  await call('limitReading', UNLIMITED);
+  return result;
+}
+
+async function measure({ call, figures }: Model, slots: number): Promise<Run> {
+  const { timings, cache, tokens: generated } = await call('generate', { ...request, maxTokens: tokens });
+  // All of the prompt but its last token is in the KV cache. The last one is computed like a generated token.
+  const perToken = (ms: number): number => ms / 1000 / tokens;
+  return {
+    slots,
+    seconds: perToken(timings.prefillMs + timings.decodeMs),
+    waitingForGpu: perToken(timings.gpuWaitMs),
+    waitingForExperts: perToken(timings.expertWaitMs),
+    bytes: cache.bytesRead / tokens,
+    // The RAM budget is 0, so every miss is read from the store.
+    missed: (cache.misses * figures.expertBytes) / tokens,
+    hitRate: cache.hitRate,
+    predicted: cache.misses ? cache.prefetched / cache.misses : Number.NaN,
+    memory: browserMemory(profile),
+    ids: generated.map((token) => token.id).join(),
+  };
+}
+
+async function measureAll(model: Model): Promise<{ rows: Row[]; rates: Rates }> {
+  // If all experts are resident, the store's rate does not matter.
+  const limitsOf = (slots: number): number[] => (slots < options.expertCount ? limits : [UNLIMITED]);
+  const rows = budgets.flatMap((budget) => limitsOf(budget).map((limit): Row => ({ budget, limit, runs: [] })));
+  const rates: Rates = new Map(limits.map((limit) => [limit, []]));
+  await load(model, Math.max(...budgets)); // creates the device, whose threads stay pinned
+  // In turns, so that other work on the machine affects all rows alike.
+  for (let round = 0; round < Number(values.rounds); round++) {
+    for (const [limit, list] of rates) {
+      const bytes = Math.min(RATE_BYTES, limit * RATE_SECONDS);
+      list.push(await limited(model, limit, () => model.call('readRate', model.id, bytes)));
+    }
+    for (const budget of budgets) {
+      const slots = await load(model, budget);
+      for (const { limit, runs } of rows.filter((row) => row.budget === budget))
+        runs.push(await limited(model, limit, () => measure(model, slots)));
+    }
+  }
+  return { rows, rates };
+}
+
+const COLUMNS = [
+  'store GB/s',
+  'slots',
+  'hit rate',
+  'predicted of misses',
+  'MB read',
+  'of it missed',
+  's',
+  'waiting for the GPU',
+  'for experts',
+  'rest',
+  's computing',
+  's reading',
+  'the larger',
+  'to the larger',
+  'of all read',
+  'browser GB',
+];
+
+const percent = (share: number): string => (Number.isNaN(share) ? '' : `${(100 * share).toFixed(0)} %`);
+
+/**
+ * @param rate of the store, in bytes per second
+ * @param computing seconds per token with all experts resident
+ */
+function tableRow({ runs }: Row, rate: number, computing: number): string {
+  const medianOf = (field: Exclude<keyof Run, 'ids'>): number => median(runs.map((run) => run[field]));
+  const reading = medianOf('missed') / rate;
+  const rest = median(
+    runs.map(({ seconds, waitingForGpu, waitingForExperts }) => seconds - waitingForGpu - waitingForExperts),
+  );
+  const cells = [
+    medianOf('missed') > 0 ? (rate / 1e9).toFixed(2) : '',
+    medianOf('slots'),
+    percent(medianOf('hitRate')),
+    percent(medianOf('predicted')),
+    (medianOf('bytes') / 1e6).toFixed(0),
+    (medianOf('missed') / 1e6).toFixed(0),
+    medianOf('seconds').toFixed(3),
+    medianOf('waitingForGpu').toFixed(3),
+    medianOf('waitingForExperts').toFixed(3),
+    rest.toFixed(3),
+    computing.toFixed(3),
+    reading.toFixed(3),
+    reading > computing ? 'reading' : 'computing',
+    (medianOf('seconds') / Math.max(computing, reading)).toFixed(2),
+    (medianOf('seconds') / Math.max(computing, medianOf('bytes') / rate)).toFixed(2),
+    (medianOf('memory') / 1e9).toFixed(2),
+  ];
+  return `| ${cells.join(' | ')} |`;
+}
+
+/**
+ * Prints the store's rates and the table.
+ * @returns whether all runs generated the same tokens
+ */
+function report({ rows, rates }: { rows: Row[]; rates: Rates }): boolean {
+  const all = rows.flatMap(({ runs }) => runs);
+  if (!all.some(({ bytes }) => bytes === 0))
+    throw new Error('No budget was large enough for all experts. Add a larger number to --slots.');
+  const computing = median(all.filter(({ bytes }) => bytes === 0).map(({ seconds }) => seconds));
+  for (const [limit, list] of rates) {
+    const label = limit === UNLIMITED ? 'store' : `store at ${limit / 1e9} GB/s`;
+    console.log(`${label}: ${list.map((rate) => (rate / 1e9).toFixed(limit === UNLIMITED ? 2 : 3)).join(', ')} GB/s`);
+  }
+  console.log(`medians of ${values.rounds} rounds; s and MB per token\n`);
+  console.log(`| ${COLUMNS.join(' | ')} |\n|${'---|'.repeat(COLUMNS.length)}`);
+  for (const row of rows) {
+    const rate = rates.has(row.limit) ? median(rates.get(row.limit)!) : UNLIMITED;
+    console.log(tableRow(row, rate, computing));
+  }
+  const same = new Set(all.map(({ ids }) => ids)).size === 1;
+  console.log(`\n${tokens} greedy tokens in ${rows.length} rows: ${same ? 'all the same' : 'DIFFERENT'}.`);
+  return same;
+}
+
 await withBench<BenchPage>(
   'overlap',
   { profile, port: Number(values.port), ranged: { '/model.gguf': syntheticRanged(file) } },
   async (call, origin) => {
     const storage = values.storage === 'opfs' ? ('opfs' as const) : ('indexeddb' as const);
     const { id, figures } = await call('import', `${origin}/model.gguf`, { storage });
-    /**
-     * Loads the model with this number of slots per layer and fills them.
-     * @returns the total number of slots
-     */
-    const load = async (slots: number): Promise<number> => {
-      // The context and alignment need memory too. Half a slot per layer is enough if experts are large.
-      const reserve = slots < options.expertCount ? 0.5 * layers * figures.expertBytes : 1e9;
-      const gpuBudgetBytes = figures.denseBytes + slots * layers * figures.expertBytes + reserve;
-      const loaded = await call('load', { modelId: id, context: 64, gpuBudgetBytes, ramBudgetBytes: 0 });
-      if (!values['shared-cores']) giveGpuItsOwnCore(profile);
-      await call('generate', { ...request, maxTokens: tokens }); // compiles kernels, fills slots
-      return loaded.slots;
-    };
-    const limited = async <T>(limit: number, work: () => Promise<T>): Promise<T> => {
-      await call('limitReading', limit);
-      const result = await work();
-      await call('limitReading', UNLIMITED);
-      return result;
-    };
-    /** Measures seconds and bytes per token. */
-    const measure = async (slots: number) => {
-      const { timings, cache, tokens: generated } = await call('generate', { ...request, maxTokens: tokens });
-      // All of the prompt but its last token is in the KV cache. The last one is computed like a generated token.
-      const perToken = (ms: number): number => ms / 1000 / tokens;
-      return {
-        slots,
-        seconds: perToken(timings.prefillMs + timings.decodeMs),
-        waitingForGpu: perToken(timings.gpuWaitMs),
-        waitingForExperts: perToken(timings.expertWaitMs),
-        bytes: cache.bytesRead / tokens,
-        // The RAM budget is 0, so every miss is read from the store.
-        missed: (cache.misses * figures.expertBytes) / tokens,
-        hitRate: cache.hitRate,
-        predicted: cache.misses ? cache.prefetched / cache.misses : Number.NaN,
-        memory: browserMemory(profile),
-        ids: generated.map((token) => token.id).join(),
-      };
-    };
-    type Run = Awaited<ReturnType<typeof measure>>;
-    /** If all experts are resident, the store's rate does not matter. */
-    const limitsOf = (slots: number): number[] => (slots < options.expertCount ? limits : [UNLIMITED]);
-    const rows = budgets.flatMap((budget) => limitsOf(budget).map((limit) => ({ budget, limit, runs: [] as Run[] })));
-    const rates = new Map<number, number[]>(limits.map((limit) => [limit, []]));
-    await load(Math.max(...budgets)); // creates the device, whose threads stay pinned
-    // In turns, so that other work on the machine affects all rows alike.
-    for (let round = 0; round < Number(values.rounds); round++) {
-      for (const [limit, list] of rates)
-        list.push(await limited(limit, () => call('readRate', id, Math.min(RATE_BYTES, limit * RATE_SECONDS))));
-      for (const budget of budgets) {
-        const slots = await load(budget);
-        for (const { limit, runs } of rows.filter((row) => row.budget === budget))
-          runs.push(await limited(limit, () => measure(slots)));
-      }
-    }
-
-    const all = rows.flatMap(({ runs }) => runs);
-    if (!all.some(({ bytes }) => bytes === 0))
-      throw new Error('No budget was large enough for all experts. Add a larger number to --slots.');
-    const computing = median(all.filter(({ bytes }) => bytes === 0).map(({ seconds }) => seconds));
-    for (const [limit, list] of rates) {
-      const label = limit === UNLIMITED ? 'store' : `store at ${limit / 1e9} GB/s`;
-      console.log(`${label}: ${list.map((rate) => (rate / 1e9).toFixed(limit === UNLIMITED ? 2 : 3)).join(', ')} GB/s`);
-    }
-    console.log(`medians of ${values.rounds} rounds; s and MB per token\n`);
-    const columns = [
-      'store GB/s',
-      'slots',
-      'hit rate',
-      'predicted of misses',
-      'MB read',
-      'of it missed',
-      's',
-      'waiting for the GPU',
-      'for experts',
-      'rest',
-      's computing',
-      's reading',
-      'the larger',
-      'to the larger',
-      'of all read',
-      'browser GB',
-    ];
-    console.log(`| ${columns.join(' | ')} |\n|${'---|'.repeat(columns.length)}`);
-    const percent = (share: number): string => (Number.isNaN(share) ? '' : `${(100 * share).toFixed(0)} %`);
-    for (const { limit, runs } of rows) {
-      const medianOf = (field: Exclude<keyof Run, 'ids'>): number => median(runs.map((run) => run[field]));
-      const rate = rates.has(limit) ? median(rates.get(limit)!) : UNLIMITED;
-      const reading = medianOf('missed') / rate;
-      const rest = median(
-        runs.map(({ seconds, waitingForGpu, waitingForExperts }) => seconds - waitingForGpu - waitingForExperts),
-      );
-      console.log(
-        `| ${[
-          medianOf('missed') > 0 ? (rate / 1e9).toFixed(2) : '',
-          medianOf('slots'),
-          percent(medianOf('hitRate')),
-          percent(medianOf('predicted')),
-          (medianOf('bytes') / 1e6).toFixed(0),
-          (medianOf('missed') / 1e6).toFixed(0),
-          medianOf('seconds').toFixed(3),
-          medianOf('waitingForGpu').toFixed(3),
-          medianOf('waitingForExperts').toFixed(3),
-          rest.toFixed(3),
-          computing.toFixed(3),
-          reading.toFixed(3),
-          reading > computing ? 'reading' : 'computing',
-          (medianOf('seconds') / Math.max(computing, reading)).toFixed(2),
-          (medianOf('seconds') / Math.max(computing, medianOf('bytes') / rate)).toFixed(2),
-          (medianOf('memory') / 1e9).toFixed(2),
-        ].join(' | ')} |`,
-      );
-    }
-    const same = new Set(all.map(({ ids }) => ids)).size === 1;
-    console.log(`\n${tokens} greedy tokens in ${rows.length} rows: ${same ? 'all the same' : 'DIFFERENT'}.`);
-    if (!same) process.exitCode = 1;
+    if (!report(await measureAll({ call, id, figures }))) process.exitCode = 1;
   },
 );

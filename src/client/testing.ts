@@ -43,45 +43,14 @@ export function fakeEngine(words: string[]): FakeEngine {
     close() {
       fake.closed = true;
     },
-    importer: {
-      list: async () => [summary('a')],
-      async import(_source, onProgress) {
-        onProgress({ phase: 'records', bytesDone: 1, bytesTotal: 2, recordsDone: 0, recordsTotal: 1 });
-        return summary('b');
-      },
-      cancel: async () => {},
-      async remove(id) {
-        if (id !== 'a') throw new MixtabError('model-not-found', `No model ${id} is stored.`, 'Import it.');
-      },
-      verify: async () => ['L0.dense'],
-    },
+    importer: fakeImporter,
     engine: {
       async score(request, onProgress) {
         fake.scores.push(request);
         onProgress(1, 3);
-        return {
-          tokens: 2,
-          nll: 1,
-          perplexity: Math.E,
-          routing: [],
-          trace: { pieces: ['', 'a', 'b'], selectedExperts: Uint8Array.from([0, 1, 2, 3, 4, 5, 6, 7, 0, 2, 4, 6]) },
-        } as unknown as ScoreResult;
+        return SCORE;
       },
-      async experts() {
-        if (fake.loads.length === 0) return undefined;
-        return {
-          layerCount: 2,
-          expertCount: 3,
-          residence: Uint8Array.from([2, 1, 0, 0, 2, 2]),
-          uses: Uint32Array.from([5, 0, 0, 1, 2, 3]),
-          newest: Uint8Array.from([1, 0, 0, 0, 0, 1]),
-          cache: { slots: 3 },
-          elapsedMs: 1,
-          gpuWaitMs: 2,
-          expertWaitMs: 3,
-          memory: { gpuBytes: 4, ramBytes: 5 },
-        } as ExpertsReport;
-      },
+      experts: async () => (fake.loads.length === 0 ? undefined : EXPERTS),
       async load(request) {
         fake.loads.push(request);
         return { summary: summary(request.modelId), context: 10 } as LoadedModel;
@@ -96,21 +65,9 @@ export function fakeEngine(words: string[]): FakeEngine {
         fake.requests.push(request);
         stopped = false;
         const tokens: GeneratedToken[] = [];
-        let finishReason: GenerateResult['finishReason'] = 'stop';
-        for (const [i, text] of words.entries()) {
+        for (const token of words.map(tokenOf)) {
           await new Promise((resolve) => setTimeout(resolve));
-          if (stopped) {
-            finishReason = 'aborted';
-            break;
-          }
-          const bytes = [...new TextEncoder().encode(text)];
-          const token = {
-            id: tokenId(i),
-            text,
-            logprob: -i,
-            bytes,
-            top: [{ id: tokenId(i), logprob: -i, text, bytes }],
-          };
+          if (stopped) break;
           tokens.push(token);
           onEvent({ type: 'token', token });
         }
@@ -121,10 +78,52 @@ export function fakeEngine(words: string[]): FakeEngine {
           promptTokens: [tokenId(7), tokenId(8)],
           tokens,
           text: tokens.map(({ text }) => text).join('') + fake.heldBack,
-          finishReason,
+          finishReason: tokens.length < words.length ? 'aborted' : 'stop',
         } as GenerateResult;
       },
     },
   };
   return fake;
 }
+
+function tokenOf(text: string, index: number): GeneratedToken {
+  const bytes = [...new TextEncoder().encode(text)];
+  const token = { id: tokenId(index), text, logprob: -index, bytes };
+  return { ...token, top: [token] };
+}
+
+const fakeImporter: Backend['importer'] = {
+  list: async () => [summary('a')],
+  async import(_source, onProgress) {
+    onProgress({ phase: 'records', bytesDone: 1, bytesTotal: 2, recordsDone: 0, recordsTotal: 1 });
+    return summary('b');
+  },
+  cancel: async () => {},
+  async remove(id) {
+    if (id !== 'a') throw new MixtabError('model-not-found', `No model ${id} is stored.`, 'Import it.');
+  },
+  verify: async () => ['L0.dense'],
+};
+
+/** The score of a text of two tokens after BOS, with 2 layers and 2 experts per token. */
+const SCORE = {
+  tokens: 2,
+  nll: 1,
+  perplexity: Math.E,
+  routing: [],
+  trace: { pieces: ['', 'a', 'b'], selectedExperts: Uint8Array.from([0, 1, 2, 3, 4, 5, 6, 7, 0, 2, 4, 6]) },
+} as unknown as ScoreResult;
+
+/** The state of 2 layers of 3 experts. */
+const EXPERTS = {
+  layerCount: 2,
+  expertCount: 3,
+  residence: Uint8Array.from([2, 1, 0, 0, 2, 2]),
+  uses: Uint32Array.from([5, 0, 0, 1, 2, 3]),
+  newest: Uint8Array.from([1, 0, 0, 0, 0, 1]),
+  cache: { slots: 3 },
+  elapsedMs: 1,
+  gpuWaitMs: 2,
+  expertWaitMs: 3,
+  memory: { gpuBytes: 4, ramBytes: 5 },
+} as ExpertsReport;

@@ -2,7 +2,7 @@
  * First visit: the time from a cold start of the built page (empty profile) to the first token of the built-in model, and
  * the tokens per second. The same run measures llama.cpp (wasm, on its own page) with the same file.
  *
- *   npm run -s build && npx tsx bench/first-meeting.ts [--rounds 3]
+ *   npm run -s build && npx tsx bench/first-start.ts [--rounds 3]
  */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
@@ -10,7 +10,7 @@ import { parseArgs } from 'node:util';
 import { withProfile } from '../scripts/cli/profile.ts';
 import { serve } from '../scripts/cli/server.ts';
 import { openBench, withSources } from './bench-page.ts';
-import type { BenchPage, Meeting } from './first-meeting-page.ts';
+import type { BenchPage, FirstStart } from './first-start-page.ts';
 
 const { values } = parseArgs({ options: { rounds: { type: 'string', default: '3' } } });
 const ROOT = join(import.meta.dirname, '..');
@@ -38,7 +38,7 @@ const CLICK_OPENING = `(() => {
 })()`;
 
 /** Measures a first visit in a new browser. */
-const mixtab = (origin: string): Promise<Meeting> =>
+const mixtab = (origin: string): Promise<FirstStart> =>
   withProfile(undefined, async (page) => {
     page.on('pageerror', (error) => console.error(error.message));
     await page.addInitScript(CLICK_OPENING);
@@ -49,12 +49,12 @@ const mixtab = (origin: string): Promise<Meeting> =>
     return { firstTokenMs, tokensPerSecond: Number(/([\d.]+) tokens\/s/.exec(figures)?.[1]) };
   });
 
-const llamaCpp = (origin: string): Promise<Meeting> =>
-  withProfile(undefined, async (page) => (await openBench<BenchPage>(page, origin, 'first-meeting'))('meeting'));
+const llamaCpp = (origin: string): Promise<FirstStart> =>
+  withProfile(undefined, async (page) => (await openBench<BenchPage>(page, origin, 'first-start'))('firstStart'));
 
 const built = await serve(join(ROOT, 'dist'), {});
-const ours: Meeting[] = [];
-const theirs: Meeting[] = [];
+const ours: FirstStart[] = [];
+const theirs: FirstStart[] = [];
 try {
   await withSources({}, async (origin) => {
     for (let round = 0; round < Number(values.rounds); round++) {
@@ -65,10 +65,10 @@ try {
 } finally {
   built.close();
 }
-const row = (name: string, meetings: Meeting[]): string =>
-  `| ${name} | ${(median(meetings.map(({ firstTokenMs }) => firstTokenMs)) / 1000).toFixed(2)} | ` +
-  `${meetings.map(({ firstTokenMs }) => (firstTokenMs / 1000).toFixed(2)).join(' ')} | ` +
-  `${median(meetings.map(({ tokensPerSecond }) => tokensPerSecond)).toFixed(1)} | ${meetings.map(({ tokensPerSecond }) => tokensPerSecond.toFixed(1)).join(' ')} |`;
+const row = (name: string, starts: FirstStart[]): string =>
+  `| ${name} | ${(median(starts.map(({ firstTokenMs }) => firstTokenMs)) / 1000).toFixed(2)} | ` +
+  `${starts.map(({ firstTokenMs }) => (firstTokenMs / 1000).toFixed(2)).join(' ')} | ` +
+  `${median(starts.map(({ tokensPerSecond }) => tokensPerSecond)).toFixed(1)} | ${starts.map(({ tokensPerSecond }) => tokensPerSecond.toFixed(1)).join(' ')} |`;
 console.log('| | first token, s (median) | all rounds | tokens/s (median) | all rounds |\n|---|---|---|---|---|');
 console.log(row('mixtab, cold', ours));
 console.log(row('llama.cpp (wasm), cold', theirs));

@@ -1,9 +1,9 @@
-/** The llama.cpp page of bench/first-meeting.ts: wllama fetches the same model file and generates 100 tokens. */
+/** The llama.cpp page of bench/first-start.ts: wllama fetches the same model file and generates 100 tokens. */
 import { Wllama } from '@wllama/wllama';
 import wasmUrl from '@wllama/wllama/esm/wasm/wllama.wasm?url';
 
 /** Result of one cold start. */
-export interface Meeting {
+export interface FirstStart {
   /** Time from the start of the navigation. */
   firstTokenMs: number;
   tokensPerSecond: number;
@@ -11,7 +11,7 @@ export interface Meeting {
 
 const TOKENS = 100;
 
-async function meet(): Promise<Meeting> {
+async function measureStart(): Promise<FirstStart> {
   const llama = new Wllama({ default: wasmUrl }, { suppressNativeLog: true, allowOffline: true });
   const file = await (await fetch('/public/models/builtin.gguf')).blob();
   await llama.loadModel([file], { n_ctx: 512, n_gpu_layers: 0 });
@@ -32,8 +32,8 @@ async function meet(): Promise<Meeting> {
   return { firstTokenMs: first, tokensPerSecond: ((tokens - 1) * 1000) / (performance.now() - first) };
 }
 
-const met = meet();
-const bench = { meeting: () => met };
+const started = measureStart();
+const bench = { firstStart: () => started };
 
 export type BenchPage = typeof bench;
 (globalThis as unknown as { bench: BenchPage }).bench = bench;
