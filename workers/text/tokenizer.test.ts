@@ -99,13 +99,13 @@ describe('encode', () => {
 
 describe('the ends of an answer', () => {
   const withPieces = (
-    pieces: Record<number, [piece: string, kind: number]>,
+    pieces: Record<number, [piece: string, type: number]>,
     more: Partial<TokenizerData> = {},
   ): Tokenizer => {
     const vocabulary = synthVocabulary(512);
-    for (const [id, [piece, kind]] of Object.entries(pieces)) {
+    for (const [id, [piece, type]] of Object.entries(pieces)) {
       vocabulary.tokens[Number(id)] = piece;
-      vocabulary.tokenTypes[Number(id)] = kind;
+      vocabulary.tokenTypes[Number(id)] = type;
     }
     return createTokenizer({ ...data, ...vocabulary, ...more });
   };

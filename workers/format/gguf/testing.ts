@@ -7,10 +7,10 @@ import { type GgufHeader, type ReadableFile, readHeader } from './header.ts';
 /** The smallest synthetic model. */
 export const TINY: SynthOptions = SYNTH_PRESETS.tiny;
 
-/** Bytes as a file. `size` may claim another size. */
-export const fileOf = (bytes: Uint8Array<ArrayBuffer>, size = bytes.byteLength): ReadableFile => ({
+/** Bytes as a file. */
+export const fileOf = (bytes: Uint8Array<ArrayBuffer>): ReadableFile => ({
   name: 'test.gguf',
-  size,
+  size: bytes.byteLength,
   read: async (offset, length) => bytes.slice(offset, offset + length),
 });
 
