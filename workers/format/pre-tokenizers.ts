@@ -18,7 +18,9 @@ export const PRE_TOKENIZERS = {
   { /** Whether a prompt begins with BOS if the file has no `add_bos_token`. */ addBos: boolean }
 >;
 
+/** A supported value of `tokenizer.ggml.pre`. */
 export type PreTokenizerName = keyof typeof PRE_TOKENIZERS;
+/** Whether a value of `tokenizer.ggml.pre` is supported. */
 export const isPreTokenizer = (name: string): name is PreTokenizerName => Object.hasOwn(PRE_TOKENIZERS, name);
 
 /**

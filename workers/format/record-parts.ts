@@ -4,6 +4,7 @@
  */
 import type { Bytes } from '../../src/contract/ids.ts';
 
+/** A record's bytes, in order. */
 export interface RecordParts {
   readonly byteLength: Bytes;
   /** In order. The length of every part but the last is a multiple of 4 bytes. */

@@ -36,6 +36,7 @@ export interface WeightType {
   planes: readonly BlockField[];
 }
 
+/** ggml's name of a supported type. */
 export type WeightTypeName =
   | 'F32'
   | 'F16'

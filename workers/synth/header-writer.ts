@@ -13,6 +13,7 @@ export type MetadataValue =
   | { i32s: readonly number[] }
   | { f32s: readonly number[] };
 
+/** An entry of the tensor table. */
 export interface TensorEntry {
   name: string;
   /** As ggml orders it: the row's width first. */
@@ -84,7 +85,9 @@ class Writer {
   }
 }
 
-/** @returns the header, padded so that the data of the first tensor may follow. Tensors follow in order, each aligned. */
+/**
+ * @returns the header, padded so that the data of the first tensor may follow. Tensors follow in order, each aligned.
+ */
 export function writeHeader(
   metadata: Record<string, MetadataValue>,
   tensors: readonly TensorEntry[],

@@ -7,6 +7,7 @@ import { byteBpeVocabulary, synthVocabulary } from './vocabulary.ts';
 /** GGUF's number for a user-defined token. */
 const USER_DEFINED = 4;
 
+/** All metadata of a model with these options. */
 export function synthMetadata(options: SynthOptions): Record<string, MetadataValue> {
   return {
     'general.architecture': { string: 'llama' },

@@ -33,8 +33,8 @@ export interface SynthOptions {
     router: WeightTypeName;
   };
   /**
-   * Types of single matrices: a regular expression for their names (as in the per-expert layout), and the type. If several
-   * match, the last one counts.
+   * Types of single matrices: a regular expression for their names (as in the per-expert layout), and the type. If
+   * several match, the last one counts.
    */
   overrides?: [pattern: string, type: WeightTypeName][];
   layout: 'merged' | 'per-expert' | 'fused';

@@ -1,7 +1,7 @@
 /**
- * Seeded random quantization blocks. The quants are random bits; the scales give the weights a chosen standard deviation.
- * Block n of a tensor depends only on the seed, the tensor's name and n. So any byte range of a file can be computed
- * without the rest.
+ * Seeded random quantization blocks. The quants are random bits; the scales give the weights a chosen standard
+ * deviation. Block n of a tensor depends only on the seed, the tensor's name and n. So any byte range of a file can be
+ * computed without the rest.
  */
 import { WEIGHT_TYPES, type WeightType, type WeightTypeName } from '../format/weight-layout.ts';
 

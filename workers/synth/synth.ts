@@ -16,6 +16,7 @@ import { planTensors, type SynthMatrix, type SynthTensor } from './tensors.ts';
 
 export { type SynthOptions, uniformTypes } from './options.ts';
 
+/** A file whose bytes are computed when they are read. */
 export interface SynthFile {
   size: Bytes;
   /** Bytes `offset .. offset + length - 1` of the file. */
@@ -95,7 +96,9 @@ interface PositionedTensor {
   tensor: SynthTensor;
 }
 
-/** Index of the first tensor that ends after `offset`. A binary search: both tensors and reads number in the thousands. */
+/**
+ * Index of the first tensor that ends after `offset`. A binary search: both tensors and reads number in the thousands.
+ */
 function firstEndingAfter(positioned: readonly PositionedTensor[], offset: Bytes): number {
   let low = 0;
   let high = positioned.length;
@@ -123,8 +126,8 @@ function writeRange({ matrices }: SynthTensor, twin: boolean, offset: Bytes, out
 }
 
 /**
- * Fills `out` with the matrix's bytes from `offset` on, block by block. The plain types (F32, F16, BF16) are made in runs
- * of 32 weights, and the matrix may end within a run.
+ * Fills `out` with the matrix's bytes from `offset` on, block by block. The plain types (F32, F16, BF16) are made in
+ * runs of 32 weights, and the matrix may end within a run.
  */
 function writeMatrix(matrix: SynthMatrix, twin: boolean, offset: Bytes, out: Uint8Array): void {
   const { recipe, cols, zeroRows, values } = matrix;

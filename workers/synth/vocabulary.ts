@@ -11,6 +11,7 @@ const WORDS =
 /** Id of the first ordinary piece. Before it come one unknown token, two control tokens and the 256 bytes. */
 export const FIRST_PIECE = 3 + 256;
 
+/** A vocabulary as a GGUF has it: one entry per token in each list. */
 export interface Vocabulary {
   tokens: string[];
   scores: number[];
@@ -22,8 +23,8 @@ export interface Vocabulary {
 const SPECIALS = ['<unk>', '<s>', '</s>'];
 
 /**
- * A byte-level BPE vocabulary: special tokens, the 256 bytes, then pieces in GPT-2's alphabet, with the merges that build
- * words letter by letter.
+ * A byte-level BPE vocabulary: special tokens, the 256 bytes, then pieces in GPT-2's alphabet, with the merges that
+ * build words letter by letter.
  * @param size number of tokens
  * @param characters the alphabet: one character per byte
  * @throws RangeError if `size` is too small for the words

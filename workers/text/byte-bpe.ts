@@ -13,6 +13,7 @@ import type { EncodeOptions, Tokenizer } from './tokenizer.ts';
 /** Words recur, so their tokens are cached. Above this number of words the cache is emptied, to bound its memory. */
 const MAX_CACHED_WORDS = 20_000;
 
+/** The tokenizer of models with `tokenizer.ggml.model` = `gpt2`. */
 export class ByteBpeTokenizer implements Tokenizer {
   readonly bosId: TokenId;
   readonly eosId: TokenId;

@@ -2,6 +2,7 @@
 import type { TokenId } from '../../src/contract/ids.ts';
 import type { Tokenizer } from './tokenizer.ts';
 
+/** Turns a stream of tokens into text. */
 export interface Detokenizer {
   /** Returns the characters that this token completes; may be empty. */
   push(id: TokenId): string;

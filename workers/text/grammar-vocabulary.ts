@@ -3,6 +3,7 @@ import { type TokenId, tokenId } from '../../src/contract/ids.ts';
 import { BYTE_CHARACTERS } from '../format/pre-tokenizers.ts';
 import type { Tokenizer } from './tokenizer.ts';
 
+/** A vocabulary for the grammar library. */
 export interface GrammarVocabulary {
   /** Bytes of each token in the alphabet of byte-level BPE. Empty for tokens that must not be in an answer. */
   pieces: string[];

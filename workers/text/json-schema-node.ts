@@ -10,6 +10,7 @@ export type SchemaNode = Record<string, unknown>;
  */
 export type PrepareInner = (schema: unknown, name: string) => unknown;
 
+/** Whether a JSON value is an object. */
 export const isNode = (value: unknown): value is SchemaNode =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 

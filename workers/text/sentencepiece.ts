@@ -12,6 +12,7 @@ import type { EncodeOptions, Tokenizer } from './tokenizer.ts';
 /** The character that SentencePiece writes for a space. */
 const SPACE = '\u2581';
 
+/** The tokenizer of models with `tokenizer.ggml.model` = `llama`. */
 export class SentencePieceTokenizer implements Tokenizer {
   readonly bosId: TokenId;
   readonly eosId: TokenId;

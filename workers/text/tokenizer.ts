@@ -1,6 +1,7 @@
 /** The interface of all tokenizers. `create-tokenizer.ts` makes one from a model's vocabulary. */
 import type { TokenId } from '../../src/contract/ids.ts';
 
+/** How a text is encoded. */
 export interface EncodeOptions {
   /** Whether to put the beginning-of-sequence token in front. Default: false. */
   addBos?: boolean;

@@ -18,6 +18,7 @@ export interface ReadableFile {
   read(offset: Bytes, length: Bytes, signal?: AbortSignal): Promise<Uint8Array<ArrayBuffer>>;
 }
 
+/** An entry of the tensor table. */
 export interface GgufTensor {
   name: string;
   /** As ggml orders it: `shape[0]` is the width of a row. */
@@ -27,6 +28,7 @@ export interface GgufTensor {
   offset: Bytes;
 }
 
+/** The header of a model, of one file or several. */
 export interface GgufHeader {
   metadata: Record<string, unknown>;
   tensors: GgufTensor[];

@@ -30,6 +30,7 @@ export interface PlannedTensor {
   bytes: Bytes;
 }
 
+/** A record, and the matrices that it consists of. */
 export interface PlannedRecord {
   key: string;
   bytes: Bytes;
@@ -44,6 +45,7 @@ export interface PlannedRecord {
  */
 export type ExpertsLayout = 'merged' | 'per-expert' | 'fused';
 
+/** The records that an import makes, and their sizes. */
 export interface ImportPlan {
   layout: ExpertsLayout;
   /** `rope_freqs.weight`, if the file has it: the divisor of each dimension pair's frequency. */

@@ -31,6 +31,7 @@ const LIMITS = {
   dimensions: 4,
 } as const;
 
+/** An entry of the tensor table as the file has it. */
 export interface RawTensor {
   name: string;
   /** As ggml orders it: `shape[0]` is the width of a row. */
@@ -40,6 +41,7 @@ export interface RawTensor {
   offset: number;
 }
 
+/** A header as the file has it. Offsets are not checked. */
 export interface RawHeader {
   metadata: Record<string, unknown>;
   tensors: RawTensor[];

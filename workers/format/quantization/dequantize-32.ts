@@ -11,6 +11,7 @@ export const decodeF32 = plain((view, at) => view.getFloat32(at, true), 4);
 export const decodeF16 = plain(half, 2);
 export const decodeBF16 = plain((view, at) => bfloatToNumber(view.getUint16(at, true)), 2);
 
+/** w = d * q, q a signed byte. */
 export const decodeQ8_0: BlockDecoder = (view, at, out, to) => {
   const d = half(view, at);
   for (let i = 0; i < 32; i++) out[to + i] = fround(view.getInt8(at + 2 + i) * d);
@@ -32,23 +33,27 @@ const nibbles =
     }
   };
 
+/** w = d * (q - 8). */
 export const decodeQ4_0 = nibbles(2, (view, at) => {
   const d = half(view, at);
   return (q) => fround((q - 8) * d);
 });
 
+/** w = d * q + m. */
 export const decodeQ4_1 = nibbles(4, (view, at) => {
   const d = half(view, at);
   const m = half(view, at + 2);
   return (q) => fround(fround(q * d) + m);
 });
 
+/** w = d * (q - 16). */
 export const decodeQ5_0 = nibbles(6, (view, at) => {
   const d = half(view, at);
   const high = view.getUint32(at + 2, true);
   return (q, i) => fround((q + ((high >>> i) & 1) * 16 - 16) * d);
 });
 
+/** w = d * q + m. */
 export const decodeQ5_1 = nibbles(8, (view, at) => {
   const d = half(view, at);
   const m = half(view, at + 2);
@@ -56,6 +61,7 @@ export const decodeQ5_1 = nibbles(8, (view, at) => {
   return (q, i) => fround(fround((q + ((high >>> i) & 1) * 16) * d) + m);
 });
 
+/** w = d * IQ4_VALUES[q]. */
 export const decodeIQ4_NL = nibbles(2, (view, at) => {
   const d = half(view, at);
   return (q) => fround(d * IQ4_VALUES[q]);
@@ -64,6 +70,7 @@ export const decodeIQ4_NL = nibbles(2, (view, at) => {
 /** The E2M1 numbers times two. The scale is halved to make up for it. */
 const MXFP4_VALUES = [0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12];
 
+/** w = 2^(e - 128) * MXFP4_VALUES[q]. */
 export const decodeMXFP4 = nibbles(1, (view, at) => {
   const d = 2 ** (view.getUint8(at) - 128);
   return (q) => fround(MXFP4_VALUES[q] * d);

@@ -43,6 +43,7 @@ function writeSigned(
 /** The n-th 4-bit number of the bytes at `at`. */
 const nibble = (view: DataView, at: number, n: number): number => (view.getUint8(at + (n >> 1)) >> ((n & 1) * 4)) & 15;
 
+/** w = ±d * (scale + 1/2) / 4 * grid, with a 4-bit scale per 32 weights. */
 export const decodeIQ2_XXS: BlockDecoder = (view, at, out, to) => {
   const d = half(view, at);
   for (let j = 0; j < 8; j++) {
@@ -56,6 +57,7 @@ export const decodeIQ2_XXS: BlockDecoder = (view, at, out, to) => {
   }
 };
 
+/** w = ±d * (scale + 1/2) / 4 * grid, with a 4-bit scale per 16 weights. */
 export const decodeIQ2_XS: BlockDecoder = (view, at, out, to) => {
   const d = half(view, at);
   for (let l = 0; l < 32; l++) {
@@ -65,6 +67,7 @@ export const decodeIQ2_XS: BlockDecoder = (view, at, out, to) => {
   }
 };
 
+/** w = ±d * (scale + 1/2) / 4 * grid, with a 4-bit scale per 16 weights. All eight signs of a group are stored. */
 export const decodeIQ2_S: BlockDecoder = (view, at, out, to) => {
   const d = half(view, at);
   for (let l = 0; l < 32; l++) {
@@ -75,6 +78,7 @@ export const decodeIQ2_S: BlockDecoder = (view, at, out, to) => {
   }
 };
 
+/** w = ±d * (scale + 1/2) / 2 * grid, with a 4-bit scale per 32 weights. */
 export const decodeIQ3_XXS: BlockDecoder = (view, at, out, to) => {
   const d = half(view, at);
   for (let j = 0; j < 8; j++) {
@@ -87,6 +91,7 @@ export const decodeIQ3_XXS: BlockDecoder = (view, at, out, to) => {
   }
 };
 
+/** w = ±d * (2 * scale + 1) * grid, with a 4-bit scale per 32 weights. All signs are stored. */
 export const decodeIQ3_S: BlockDecoder = (view, at, out, to) => {
   const d = half(view, at);
   for (let l = 0; l < 64; l++) {
@@ -102,6 +107,7 @@ function writeShifted(out: Float32Array, to: number, factor: number, entry: numb
   for (let i = 0; i < 8; i++) out[to + i] = fround(factor * (GRIDS.IQ1[entry * 8 + i] + shift));
 }
 
+/** w = d * (2 * scale + 1) * (grid ± 1/8), with a 3-bit scale and a sign of 1/8 per 32 weights. */
 export const decodeIQ1_S: BlockDecoder = (view, at, out, to) => {
   const d = half(view, at);
   for (let l = 0; l < 32; l++) {
@@ -112,6 +118,7 @@ export const decodeIQ1_S: BlockDecoder = (view, at, out, to) => {
   }
 };
 
+/** w = d * (2 * scale + 1) * (grid ± 1/8), with a 3-bit scale per 16 weights and a sign of 1/8 per 8. */
 export const decodeIQ1_M: BlockDecoder = (view, at, out, to) => {
   const scales = [0, 1, 2, 3].map((n) => view.getUint16(at + 48 + n * 2, true));
   // The block's f16 scale is in the top four bits of each of the four words.
@@ -124,6 +131,7 @@ export const decodeIQ1_M: BlockDecoder = (view, at, out, to) => {
   }
 };
 
+/** w = d * (scale - 32) * IQ4_VALUES[q], with a 6-bit scale per 32 weights. */
 export const decodeIQ4_XS: BlockDecoder = (view, at, out, to) => {
   const d = half(view, at);
   const high = view.getUint16(at + 2, true);

@@ -9,6 +9,7 @@ import { type BlockDecoder, fround, half } from './dequantize-parts.ts';
 const twoBits = (view: DataView, quants: number, j: number, i: number): number =>
   (view.getUint8(quants + (j >> 2) * 32 + i) >> ((j & 3) * 2)) & 3;
 
+/** w = d * scale * q - dmin * min, with a 4-bit scale and a 4-bit min per 16 weights. */
 export const decodeQ2_K: BlockDecoder = (view, at, out, to) => {
   const d = half(view, at + 80);
   const dmin = half(view, at + 82);
@@ -31,6 +32,7 @@ function scaleK3(view: DataView, at: number, n: number): number {
   return (low | (high << 4)) - 32;
 }
 
+/** w = d * scale * (q - 4), with a 6-bit scale per 16 weights. */
 export const decodeQ3_K: BlockDecoder = (view, at, out, to) => {
   const d = half(view, at + 108);
   for (let j = 0; j < 8; j++) {
@@ -67,9 +69,12 @@ const fourBits =
     }
   };
 
+/** w = d * scale * q - dmin * min, with a 6-bit scale and a 6-bit min per 32 weights; q has 4 bits. */
 export const decodeQ4_K = fourBits(16);
+/** w = d * scale * q - dmin * min, with a 6-bit scale and a 6-bit min per 32 weights; q has 5 bits. */
 export const decodeQ5_K = fourBits(48, 16);
 
+/** w = d * scale * (q - 32), with an 8-bit scale per 16 weights. */
 export const decodeQ6_K: BlockDecoder = (view, at, out, to) => {
   const d = half(view, at + 208);
   for (let n = 0; n < 2; n++) {

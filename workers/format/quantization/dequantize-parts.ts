@@ -3,6 +3,7 @@
 /** Dequantizes the block at byte `at` of `view` into `out[to..]`. */
 export type BlockDecoder = (view: DataView, at: number, out: Float32Array, to: number) => void;
 
+/** Rounds to f32, as ggml does after every operation. */
 export const { fround } = Math;
 const scratch = new DataView(new ArrayBuffer(4));
 
