@@ -1,4 +1,4 @@
-/** Data of ggml's IQ grids, written by workers/format/quantization/golden/make-grids.mjs. See iq-grids.ts. */
+/** Data of ggml's IQ grids, written by golden/make-grids.mjs. See iq-grids.ts. */
 export const IQ_GRIDS = {
   IQ2_XXS: {
     width: 8,

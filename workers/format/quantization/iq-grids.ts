@@ -1,6 +1,6 @@
 /**
- * The grids of ggml's IQ types. A quant is an index into its type's grid; an entry is a group of 8 or 4 numbers. The data was
- * read out of ggml's own library (golden/make-grids.mjs).
+ * The grids of ggml's IQ types. A quant is an index into its type's grid; an entry is a group of 8 or 4 numbers. The
+ * data was read out of ggml's own library (golden/make-grids.mjs).
  */
 import { IQ_GRIDS } from './iq-grid-data.ts';
 
@@ -9,7 +9,10 @@ interface IqGrid {
   width: 4 | 8;
   /** The numbers that occur in the grid, ascending. */
   levels: readonly number[];
-  /** Four hex digits per entry: its numbers as indices into `levels`, 16 / width bits each, the first in the lowest bits. */
+  /**
+   * Four hex digits per entry: its numbers as indices into `levels`, 16 / width bits each, the first in the lowest
+   * bits.
+   */
   codes: string;
 }
 

@@ -71,7 +71,7 @@ const entries = Object.entries(GRIDS).flatMap(([type, probing]) => {
   const levels = [...new Set(grid.flat())].sort((a, b) => a - b);
   return entryOf(type, { width: probing.width, levels, codes: encode(grid, levels) });
 });
-const text = `/** Data of ggml's IQ grids, written by workers/format/quantization/golden/make-grids.mjs. See iq-grids.ts. */
+const text = `/** Data of ggml's IQ grids, written by golden/make-grids.mjs. See iq-grids.ts. */
 export const IQ_GRIDS = {
 ${entries.join('\n')}
 } as const;
