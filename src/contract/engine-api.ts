@@ -263,7 +263,10 @@ export interface GenerateResult {
   memory: { gpuBytes: number; ramBytes: number };
 }
 
-/** The engine worker. At most one model is loaded and one call runs at a time; others fail with `busy`. */
+/**
+ * The engine worker. At most one model is loaded. `load`, `unload`, `generate`, `score` and `readRate` exclude each
+ * other: a second call fails with `busy`.
+ */
 export interface EngineApi {
   /** Requests an adapter; rejects with a `webgpu-*` code if there is none. */
   probe(): Promise<AdapterReport>;
