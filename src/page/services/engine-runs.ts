@@ -1,6 +1,6 @@
 /**
- * The engine computes one thing at a time: an answer, or an experiment of the experts view. This module is the only
- * owner of what runs now and of the way to stop it.
+ * The engine computes one thing at a time: an answer, or an experiment of the experts view. This module owns the current
+ * run and the way to stop it.
  */
 import type { EngineApi } from '../../contract/engine-api.ts';
 import { experiment, generating, stopping } from '../state/generation.ts';
@@ -17,8 +17,8 @@ export class EngineRuns {
 
   /**
    * Starts a run. Nothing else may be running: callers check `canSend`, or wait with {@link stopAndWait}.
-   * @param work sets `generating` or `experiment` while it runs, and must not reject. Its signal is aborted by {@link
-   *   stop}; the engine's own call then ends by itself, so `work` checks the signal only between two calls.
+   * @param work sets `generating` or `experiment` while it runs, and must not reject. Its signal is aborted by
+   *   {@link stop}. The engine's pending call then ends by itself, so `work` checks the signal only between two calls.
    */
   start(work: (signal: AbortSignal) => Promise<void>): Promise<void> {
     this.#controller = new AbortController();
@@ -28,7 +28,7 @@ export class EngineRuns {
     return this.#ended;
   }
 
-  /** Stops what runs after the token in flight. Does nothing if the engine is idle. */
+  /** Stops the current run after the token in flight. Does nothing if there is none. */
   stop(): void {
     if (!generating.value && !experiment.value) return;
     stopping.value = true;
@@ -36,7 +36,7 @@ export class EngineRuns {
     void this.#engine.stop();
   }
 
-  /** Stops what runs, and resolves when it has ended. */
+  /** Stops the current run, and resolves when it has ended. */
   async stopAndWait(): Promise<void> {
     this.stop();
     await this.#ended;

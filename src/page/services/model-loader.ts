@@ -103,7 +103,7 @@ export class ModelLoader {
     }
   }
 
-  /** Ends what uses the model, and saves what it has read. */
+  /** Stops the current run, and saves the KV cache. */
   async #leaveModel(): Promise<void> {
     await this.#runs.stopAndWait();
     await this.#sessions.save();

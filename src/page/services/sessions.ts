@@ -95,14 +95,14 @@ export class Sessions {
     this.#saveTimer = setTimeout(() => void this.#queue.add(() => this.#saveIdly()), SAVE_DELAY_MS);
   }
 
-  /** Saves what is unsaved now. To be called before the model leaves the GPU. */
+  /** Saves unsaved tokens now. To be called before the model leaves the GPU. */
   async save(): Promise<void> {
     clearTimeout(this.#saveTimer);
     await this.#queue.add(() => this.#save());
   }
 
   /**
-   * Saves what is unsaved; the cache then belongs to no conversation. To be called before an experiment overwrites it.
+   * Saves unsaved tokens; the cache then belongs to no conversation. To be called before an experiment overwrites it.
    */
   async releaseCache(): Promise<void> {
     await this.save();
@@ -222,7 +222,7 @@ export class Sessions {
     });
   }
 
-  /** Reports storage errors once, and all others always. */
+  /** Reports a storage error once, until the settings change. Other errors are always reported. */
   #onFailure(error: unknown): void {
     const { code } = errorToData(error);
     // Stopped by an answer, or the engine does something else by now: there will be another save.

@@ -1,5 +1,5 @@
 /**
- * What the engine is computing, and whether the user can send, as signals. Changed by the services `engine-runs.ts`,
+ * What the engine computes now, and whether the user can send, as signals. Changed by the services `engine-runs.ts`,
  * `answers.ts` and `experiments.ts`; `overflow` also by `model-loader.ts`.
  */
 import { computed, signal } from '@preact/signals';

@@ -1,0 +1,123 @@
+/** Answers with a stand-in for the engine, which generates until the test says so. */
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import type { GenerateRequest, GenerateResult, LoadedModel } from '../../contract/engine-api.ts';
+import { aborted } from '../../contract/errors.ts';
+
+vi.mock('idb-keyval', () => ({
+  createStore: () => ({}),
+  get: async () => undefined,
+  set: async () => {},
+  del: async () => {},
+  values: async () => [],
+}));
+vi.stubGlobal('document', { documentElement: { style: {} } });
+vi.stubGlobal('location', { hash: '' });
+vi.stubGlobal('addEventListener', () => {});
+
+const { conversations, current, currentId, currentPath } = await import('../state/conversations.ts');
+const { addTurn, createConversation, pathOf } = await import('../state/conversation-tree.ts');
+const { generating, stopping } = await import('../state/generation.ts');
+const { DEFAULT_GENERATION } = await import('../state/generation-settings.ts');
+const { loaded } = await import('../state/models.ts');
+const { problem } = await import('../state/notices.ts');
+const { Answers } = await import('./answers.ts');
+const { EngineRuns } = await import('./engine-runs.ts');
+
+const TEXT = 'Hello';
+
+/** A chat whose user message has one answer, "old". */
+function answeredChat(id: string) {
+  const chat = createConversation({ id, kind: 'chat', generation: DEFAULT_GENERATION }, 0);
+  const asked = addTurn(chat, { id: `${id}1`, parent: null, by: 'user', text: 'Hi', at: 0 });
+  return addTurn(asked, { id: `${id}2`, parent: `${id}1`, by: 'model', text: 'old', at: 0 });
+}
+
+const result = (finishReason: GenerateResult['finishReason']) =>
+  ({
+    promptTokens: [],
+    reusedTokens: 0,
+    tokens: [],
+    text: TEXT,
+    finishReason,
+    timings: {},
+    cache: {},
+  }) as unknown as GenerateResult;
+
+let requests: GenerateRequest[] = [];
+/** Ends the call of `generate` that is running. */
+let endGeneration: ((finishReason: GenerateResult['finishReason']) => void) | undefined;
+let prepare = async (): Promise<void> => {};
+
+const engine = {
+  async generate(request: GenerateRequest) {
+    requests.push(request);
+    if (endGeneration) expect.fail('two generations at once');
+    const finishReason = await new Promise<GenerateResult['finishReason']>((resolve) => (endGeneration = resolve));
+    endGeneration = undefined;
+    return result(finishReason);
+  },
+  async stop() {
+    endGeneration?.('aborted');
+  },
+};
+
+let answers: InstanceType<typeof Answers>;
+let runs: InstanceType<typeof EngineRuns>;
+
+beforeEach(() => {
+  requests = [];
+  endGeneration = undefined;
+  prepare = async () => {};
+  problem.value = undefined;
+  conversations.value = ['a', 'b'].map(answeredChat);
+  currentId.value = 'a';
+  loaded.value = { summary: { id: 'm', name: 'M', hasChatTemplate: true }, context: 100 } as LoadedModel;
+  runs = new EngineRuns(engine);
+  answers = new Answers({ engine, runs, sessions: { prepare: () => prepare(), answered: () => {} } });
+});
+
+afterEach(() => runs.stopAndWait());
+
+const lastText = (id: string) =>
+  pathOf(conversations.value.find((conversation) => conversation.id === id)!).at(-1)?.text;
+
+it('stops the answer in another conversation before it regenerates one', async () => {
+  const first = answers.send('And?');
+  await vi.waitFor(() => expect(endGeneration).toBeDefined());
+  currentId.value = 'b';
+  const second = answers.regenerate(currentPath.value[1]);
+  await first;
+  await vi.waitFor(() => expect(requests).toHaveLength(2));
+  expect(generating.value).toBe(true);
+  endGeneration?.('stop');
+  await second;
+  expect(problem.value).toBeUndefined();
+  expect([lastText('a'), lastText('b')]).toEqual([TEXT, TEXT]);
+  expect([generating.value, stopping.value]).toEqual([false, false]);
+});
+
+it('leaves no empty turn if it is stopped before the request', async () => {
+  let endPrepare = (): void => {};
+  prepare = () => new Promise((resolve) => (endPrepare = resolve));
+  const answer = answers.send('And?');
+  await vi.waitFor(() => expect(generating.value).toBe(true));
+  runs.stop();
+  endPrepare();
+  await answer;
+  expect(requests).toEqual([]);
+  expect(current.value?.turns.map(({ text }) => text)).toEqual(['Hi', 'old', 'And?']);
+  expect(problem.value).toBeUndefined();
+});
+
+it('keeps the earlier version if the engine fails, and shows the error', async () => {
+  prepare = () => Promise.reject(new Error('the worker is gone'));
+  await answers.regenerate(currentPath.value[1]);
+  expect(lastText('a')).toBe('old');
+  expect(problem.value?.message).toBe('the worker is gone');
+});
+
+it('does not show a cancelled answer as an error', async () => {
+  prepare = () => Promise.reject(aborted());
+  await answers.regenerate(currentPath.value[1]);
+  expect([lastText('a'), problem.value]).toEqual(['old', undefined]);
+});
