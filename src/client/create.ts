@@ -51,32 +51,6 @@ export function createMethod<Params extends CommonParams, Whole, Chunk>(
     });
   }
 
-  /** Generates and pushes every chunk of the answer to the queue, then ends it or lets it fail. */
-  async function fill(
-    queue: Queue<Chunk>,
-    generation: Generation<Whole, Chunk>,
-    signal: AbortSignal | undefined,
-  ): Promise<void> {
-    const { params, shape } = generation;
-    let offset = 0;
-    try {
-      const { header, result } = await generate(generation, signal, {
-        onBegin(begun) {
-          for (const chunk of shape.begin(begun)) queue.push(chunk);
-        },
-        onToken(begun, token, heldBack) {
-          queue.push(shape.token(begun, { token, offset, heldBack }));
-          offset += token.text.length;
-        },
-      });
-      queue.push(shape.end(header, result));
-      if (params.stream_options?.include_usage) queue.push(shape.usage(header, result));
-      queue.end();
-    } catch (error) {
-      queue.fail(error);
-    }
-  }
-
   const create = async (params: Params, { signal }: CallOptions = {}): Promise<Whole | AsyncIterable<Chunk>> => {
     const generation = { params, request: kind.toRequest(params), shape: kind.shapeFor(params) };
     if (!params.stream) {
@@ -84,10 +58,36 @@ export function createMethod<Params extends CommonParams, Whole, Chunk>(
       return generation.shape.whole(header, result);
     }
     const { queue, signal: eitherSignal } = createAbortableQueue<Chunk>(signal);
-    void fill(queue, generation, eitherSignal);
+    const started = (listener: Listener) => generate(generation, eitherSignal, listener);
+    void pushChunks(queue, generation, started);
     return queue;
   };
   return create as Create<Params, Whole, Chunk>;
+}
+
+/** Pushes every chunk of an answer to the queue, then ends it or lets it fail. */
+async function pushChunks<Whole, Chunk>(
+  queue: Queue<Chunk>,
+  { params, shape }: Generation<Whole, Chunk>,
+  generate: (listener: Listener) => Promise<{ header: AnswerHeader; result: GenerateResult }>,
+): Promise<void> {
+  let offset = 0;
+  try {
+    const { header, result } = await generate({
+      onBegin(begun) {
+        for (const chunk of shape.begin(begun)) queue.push(chunk);
+      },
+      onToken(begun, token, heldBack) {
+        queue.push(shape.token(begun, { token, offset, heldBack }));
+        offset += token.text.length;
+      },
+    });
+    queue.push(shape.end(header, result));
+    if (params.stream_options?.include_usage) queue.push(shape.usage(header, result));
+    queue.end();
+  } catch (error) {
+    queue.fail(error);
+  }
 }
 
 const headerFor = (idPrefix: string, model: string): AnswerHeader => ({

@@ -50,16 +50,7 @@ export function Sidebar({ drawer, onClose, onSettings }: Props) {
       <button ref={newConversation} type="button" class="new" onClick={() => open(undefined)}>
         <Icon name="plus" /> New conversation
       </button>
-      <label class="search">
-        <Icon name="search" />
-        <input
-          type="search"
-          placeholder="Search"
-          aria-label="Search conversations"
-          value={query}
-          onInput={(event) => setQuery(event.currentTarget.value)}
-        />
-      </label>
+      <SearchField query={query} onChange={setQuery} />
       <ConversationList query={query} onOpen={open} />
       <div class="sidebar-links">
         <a href="#models" aria-current={view.value === 'models' ? 'page' : undefined}>
@@ -74,6 +65,21 @@ export function Sidebar({ drawer, onClose, onSettings }: Props) {
         <ConversationFiles onImport={closeDrawer} />
       </div>
     </nav>
+  );
+}
+
+function SearchField({ query, onChange }: { query: string; onChange: (query: string) => void }) {
+  return (
+    <label class="search">
+      <Icon name="search" />
+      <input
+        type="search"
+        placeholder="Search"
+        aria-label="Search conversations"
+        value={query}
+        onInput={(event) => onChange(event.currentTarget.value)}
+      />
+    </label>
   );
 }
 

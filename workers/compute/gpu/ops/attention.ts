@@ -18,7 +18,7 @@ import rows2Code from '../../../../shaders/lib/query_rows_2.wgsl?raw';
 import rows4Code from '../../../../shaders/lib/query_rows_4.wgsl?raw';
 import type { Bytes } from '../../../../src/contract/ids.ts';
 import type { Dispatch, Slice } from '../dispatch.ts';
-import type { KernelSource } from '../pipelines.ts';
+import type { KernelSource, Overrides } from '../pipelines.ts';
 import { STEP_STATE_WGSL } from '../step-state.ts';
 import { constants } from './constants.ts';
 import type { Activations, OpContext } from './context.ts';
@@ -119,23 +119,27 @@ export function attention(ctx: OpContext, args: AttentionArgs): Dispatch[] {
   return dispatches;
 }
 
+/** The regions of the scratch memory for a batch of tokens. */
+function scratchSlices(args: AttentionArgs, tokens: number): Record<'scores' | 'stats' | 'partial', Slice> {
+  const { buffer, offset } = args.scratch;
+  const sizes = regions(args, tokens);
+  const region = (start: Bytes, size: Bytes): Slice => ({ buffer, offset: offset + start, size });
+  return {
+    scores: region(0, sizes.scores),
+    stats: region(sizes.scores, sizes.stats),
+    partial: region(sizes.scores + sizes.stats, sizes.partial),
+  };
+}
+
 /** Computes the tokens first .. first + tokens - 1 of the step. */
 function attentionBatch(ctx: OpContext, args: AttentionArgs, first: number, tokens: number): Dispatch[] {
-  const { q, keyCache, valueCache, output, scratch, headCount, kvHeadCount, headDim, capacity, label } = args;
+  const { q, keyCache, valueCache, output, headCount, kvHeadCount, headDim, capacity, label } = args;
   const queryRows = (tokens * headCount) / kvHeadCount;
   const rowCount: RowCount = queryRows > 2 ? 4 : queryRows === 2 ? 2 : 1;
   const rowBlocks = Math.ceil(queryRows / rowCount);
   const chunks = Math.ceil(capacity / CHUNK);
 
-  const sizes = regions(args, tokens);
-  const region = (offset: Bytes, size: Bytes): Slice => ({
-    buffer: scratch.buffer,
-    offset: scratch.offset + offset,
-    size,
-  });
-  const scores = region(0, sizes.scores);
-  const stats = region(sizes.scores, sizes.stats);
-  const partial = region(sizes.scores + sizes.stats, sizes.partial);
+  const { scores, stats, partial } = scratchSlices(args, tokens);
 
   // 16-byte loads if the head dimension allows them. A thread that computes more shares loads, but there are fewer
   // threads.
@@ -146,47 +150,42 @@ function attentionBatch(ctx: OpContext, args: AttentionArgs, first: number, toke
   const shape = { HEADS: headCount, KV_HEADS: kvHeadCount, HEAD_DIM: headDim, WORKGROUP };
   const batch = constants(ctx.pipelines.device, first, tokens, rowBlocks, capacity);
   const groups = (threads: number): number => Math.ceil(threads / WORKGROUP);
+  const dispatch = (
+    code: KernelSource,
+    slices: Slice[],
+    grid: [number, number, number],
+    overrides: Overrides = shape,
+  ): Dispatch => ctx.pipelines.dispatch(code, overrides, slices, grid, label);
   const values = fewThreads
     ? [
-        ctx.pipelines.dispatch(
+        dispatch(
           kernel.valuesWide,
-          shape,
           [ctx.state, batch, scores, valueCache, partial, stats],
           [groups((kvHeadCount * headDim) / 8), chunks, rowBlocks],
-          label,
         ),
       ]
     : [
-        ctx.pipelines.dispatch(
-          kernel.softmax,
-          shape,
-          [ctx.state, batch, scores, stats],
-          [groups(chunks), rowBlocks, kvHeadCount],
-          label,
-        ),
-        ctx.pipelines.dispatch(
+        dispatch(kernel.softmax, [ctx.state, batch, scores, stats], [groups(chunks), rowBlocks, kvHeadCount]),
+        dispatch(
           kernel.values,
-          shape,
           [ctx.state, batch, scores, valueCache, partial],
           [groups((kvHeadCount * headDim) / 2), chunks, rowBlocks],
-          label,
         ),
       ];
+  const scoreShape = { ...shape, Q_STRIDE: q.stride, ...(wide && { POSITIONS: positions }) };
   return [
-    ctx.pipelines.dispatch(
+    dispatch(
       wide ? kernel.scoresWide : kernel.scores,
-      wide ? { ...shape, Q_STRIDE: q.stride, POSITIONS: positions } : { ...shape, Q_STRIDE: q.stride },
       [ctx.state, batch, q.slice, keyCache, scores],
       [groups(capacity / positions), rowBlocks, kvHeadCount],
-      label,
+      scoreShape,
     ),
     ...values,
-    ctx.pipelines.dispatch(
+    dispatch(
       kernel.combine,
-      { ...shape, OUTPUT_STRIDE: output.stride },
       [ctx.state, batch, stats, partial, output.slice],
       [groups(headCount * headDim), tokens, 1],
-      label,
+      { ...shape, OUTPUT_STRIDE: output.stride },
     ),
   ];
 }
