@@ -19,7 +19,7 @@ import { DeviceHealth } from '../compute/gpu/errors.ts';
 import { Readback } from '../compute/gpu/readback.ts';
 import type { ModelManifest } from '../format/manifest.ts';
 import { Generator } from '../generate/generate.ts';
-import type { GpuModel } from '../generate/loaded-model.ts';
+import type { GpuModel } from '../generate/gpu-model.ts';
 import { summarize } from '../store/catalog.ts';
 import { sha256Hex } from '../store/hash.ts';
 import type { RecordReader } from '../store/record-reader.ts';

@@ -12,7 +12,7 @@ import { type PoolPlan, planSlots } from '../experts/budget.ts';
 import { ExpertCache } from '../experts/expert-cache.ts';
 import { LikelihoodPublisher } from '../experts/likelihood-publisher.ts';
 import { type LayerExperts, SlotMemory, slotBytes } from '../experts/slot-memory.ts';
-import type { GpuModel } from '../generate/loaded-model.ts';
+import type { GpuModel } from '../generate/gpu-model.ts';
 import { planKernels } from '../generate/plan-kernels.ts';
 import { createStepBuffers, prefillBuffersBytes, type StepShape, stepBufferBytes } from '../model/buffers.ts';
 import { KvCache, kvCacheBytes } from '../model/kv-cache.ts';
@@ -41,7 +41,7 @@ export interface LoadInputs {
   onProgress: (progress: LoadProgress) => void;
 }
 
-/** What takes GPU memory whatever the budget, and the layouts of the experts that share the rest. */
+/** The GPU memory that is needed at every budget, and the layouts of the experts that share the rest. */
 interface MemoryPlan {
   shape: StepShape;
   /** f32[context, ropeDimensionCount / 2, 2] */
@@ -221,8 +221,8 @@ async function preloadExperts(
   const bytesTotal = records.expertBytes;
   if (bytesTotal > PRELOAD_BYTES || slots < expertCount * layerCount) return;
   if (manifest.state === 'importing') {
-    // A download may take hours. The built-in model comes with the page, fastest if nobody asks for single records of
-    // it.
+    // A download may take hours, so do not wait for it. The built-in model arrives with the page, and fastest if no
+    // single records are requested.
     if (manifest.source !== 'builtin') return;
     await importEnded();
   }

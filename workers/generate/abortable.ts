@@ -3,7 +3,7 @@ import { abortError } from '../../src/contract/errors.ts';
 
 /**
  * Waits for `promise` until `signal` is aborted. The work continues after that, but its result is ignored.
- * @throws MixtabError `aborted`, or the signal's reason if that is a MixtabError; whatever `promise` rejects with
+ * @throws MixtabError `aborted`, or the signal's reason if that is a MixtabError, or the error of `promise`
  */
 export function abortable<T>(signal: AbortSignal, promise: Promise<T>): Promise<T> {
   return new Promise((resolve, reject) => {

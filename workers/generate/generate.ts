@@ -22,7 +22,7 @@ import { Answer, toToken } from './answer.ts';
 import { AnswerFormats } from './answer-format.ts';
 import { checkRequest } from './check-request.ts';
 import { Decoder } from './decode/decoder.ts';
-import type { GpuModel } from './loaded-model.ts';
+import type { GpuModel } from './gpu-model.ts';
 import { prefill } from './prefill.ts';
 import { RequestProgress } from './request-progress.ts';
 import { routerOptionsKey, setRouterOptions } from './router-options.ts';

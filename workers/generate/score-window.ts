@@ -8,7 +8,7 @@ import { INPUT_ALIGNMENT_WEIGHTS } from '../format/weight-layout.ts';
 import { logitsOf } from '../model/forward.ts';
 import type { Model } from '../model/model.ts';
 import { Decoder } from './decode/decoder.ts';
-import type { GpuModel } from './loaded-model.ts';
+import type { GpuModel } from './gpu-model.ts';
 import { prefill } from './prefill.ts';
 import { type RoutingTrace, recordSelection } from './routing.ts';
 
@@ -20,7 +20,7 @@ export interface ScoreBuffers {
   normed: Activations;
   /** f32[MAX_TOKENS, vocabularySize] */
   logits: Activations;
-  /** u32[MAX_TOKENS]: the token whose probability is asked for. */
+  /** u32[MAX_TOKENS]: the tokens whose probabilities are computed. */
   targets: Slice;
   /** f32[MAX_TOKENS] */
   logprobs: Slice;

@@ -1,12 +1,12 @@
 /**
  * Measures how well the model predicts a text, in windows that do not overlap. Exact scoring takes a window through the
- * layers at once. Lossy options depend on which experts are resident, so with them each token is decoded by itself.
+ * layers at once. Lossy options depend on which experts are resident, so with them every token is decoded individually.
  */
 import type { ScoreRequest, ScoreResult } from '../../src/contract/engine-api.ts';
 import { MixtabError, throwIfAborted } from '../../src/contract/errors.ts';
 import type { TokenId } from '../../src/contract/ids.ts';
 import type { Readback } from '../compute/gpu/readback.ts';
-import type { GpuModel } from './loaded-model.ts';
+import type { GpuModel } from './gpu-model.ts';
 import { setRouterOptions } from './router-options.ts';
 import { createTrace, type RoutingTrace, routingOf } from './routing.ts';
 import { createScoreBuffers, decodeWindow, prefillWindow, type Window } from './score-window.ts';
