@@ -1,4 +1,6 @@
-/** Shared by the benchmarks that run in a browser: serves the sources with Vite and opens a page of bench/ in Chromium. */
+/**
+ * Shared by the benchmarks that run in a browser: serves the sources with Vite and opens a page of bench/ in Chromium.
+ */
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Page } from 'playwright';

@@ -1,6 +1,6 @@
 /**
- * First visit: the time from a cold start of the built page (empty profile) to the first token of the built-in model, and
- * the tokens per second. The same run measures llama.cpp (wasm, on its own page) with the same file.
+ * First visit: the time from a cold start of the built page (empty profile) to the first token of the built-in model,
+ * and the tokens per second. The same run measures llama.cpp (wasm, on its own page) with the same file.
  *
  *   npm run -s build && npx tsx bench/first-start.ts [--rounds 3]
  */
@@ -19,8 +19,8 @@ if (!existsSync(join(ROOT, 'dist', 'index.html')))
 const median = (numbers: number[]): number => numbers.toSorted((a, b) => a - b)[numbers.length >> 1];
 
 /**
- * Runs in the page: clicks the suggested opening as soon as it is enabled and records when the first text appears. It is a
- * string because tsx rewrites functions.
+ * Runs in the page: clicks the suggested opening as soon as it is enabled and records when the first text appears. It
+ * is a string because tsx rewrites functions.
  */
 const CLICK_OPENING = `(() => {
   const opening = 'Once upon a time';

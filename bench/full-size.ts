@@ -5,8 +5,8 @@
  *   npx tsx bench/full-size.ts --profile DIR [--preset 8x7b] [--layers N] [--type T] [--gpu-budget MB] [--ram-budget MB]
  *                              [--tokens N] [--prompt TEXT] [--storage indexeddb|opfs] [--json]
  *
- * docs/measurements/streaming.md reports `--type Q4_K` (the default) and `--type Q2_K`. The profile is kept, so a second run
- * finds the imported models. A 26 GB model needs as much disk space.
+ * docs/measurements/streaming.md reports `--type Q4_K` (the default) and `--type Q2_K`. The profile is kept, so a
+ * second run finds the imported models. A 26 GB model needs as much disk space.
  */
 
 import { mkdirSync } from 'node:fs';

@@ -1,6 +1,6 @@
 /**
- * The page of bench/matmul.ts: times the matrix kernels on the browser's adapter. The dispatches come from the engine's own
- * operations.
+ * The page of bench/matmul.ts: times the matrix kernels on the browser's adapter. The dispatches come from the engine's
+ * own operations.
  */
 
 import { reportAdapter, requestAdapter, requestDevice } from '../workers/compute/gpu/device.ts';

@@ -1,6 +1,6 @@
 /**
- * The page of bench/ops.ts: times all kernels except the matrix kernels on the browser's adapter. The dispatches come from
- * the engine's own operations.
+ * The page of bench/ops.ts: times all kernels except the matrix kernels on the browser's adapter. The dispatches come
+ * from the engine's own operations.
  */
 import type { SamplingOptions } from '../src/contract/engine-api.ts';
 import type { ModelConfig } from '../src/contract/import-api.ts';

@@ -10,17 +10,17 @@
  * experts at the store's rate. This run measures both limits, in turns with the budgets. The columns:
  *
  * - `to the larger`: time per token divided by the larger limit.
- * - `of it missed`: the bytes read that a token used. The rest are wrong predictions that were read completely (cancelled
- *   reads are not counted). The reading limit is without them.
- * - `of all read`: the ratio if the limit includes the wrong predictions. The difference between the two ratios is the cost
- *   of reading too much; the rest is waiting.
+ * - `of it missed`: the bytes read that a token used. The rest are wrong predictions that were read completely
+ *   (cancelled reads are not counted). The reading limit is without them.
+ * - `of all read`: the ratio if the limit includes the wrong predictions. The difference between the two ratios is the
+ *   cost of reading too much; the rest is waiting.
  *
  * The threads of the software GPU get their own core, because a GPU that computes on all cores leaves none for reading.
  * `--shared-cores` turns this off.
  *
- * With a software GPU, computing is always slower than the disk. `--store-rate 0.1,0.2,full` (GB/s) shows the opposite: it
- * limits the engine's reader to the rate of a phone's flash memory or an old disk (bench/rate-limit.ts). The store's rate is
- * then measured with the same limit. Loading the model, and the row with all experts resident, are not limited.
+ * With a software GPU, computing is always slower than the disk. `--store-rate 0.1,0.2,full` (GB/s) shows the opposite:
+ * it limits the engine's reader to the rate of a phone's flash memory or an old disk (bench/rate-limit.ts). The store's
+ * rate is then measured with the same limit. Loading the model, and the row with all experts resident, are not limited.
  */
 import { mkdirSync } from 'node:fs';
 import { resolve } from 'node:path';

@@ -7,8 +7,8 @@ import { browserProcesses } from './browser-memory.ts';
 const COMPUTE_THREAD = /^Thread<\d+>/;
 
 /**
- * Pins the compute threads of the software GPU to the second core, and all other threads of the browser with `profile` and
- * of this process to the first. Call it after a device has been created. Later threads inherit their parent's core.
+ * Pins the compute threads of the software GPU to the second core, and all other threads of the browser with `profile`
+ * and of this process to the first. Call it after a device has been created. Later threads inherit their parent's core.
  */
 export function giveGpuItsOwnCore(profile: string): void {
   for (const pid of [...browserProcesses(profile), process.pid]) {

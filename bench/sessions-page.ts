@@ -23,7 +23,7 @@ async function timed<T>(work: () => Promise<T>): Promise<[T, number]> {
   return [result, performance.now() - started];
 }
 
-/** Uses Mixtral's keys and values (8 heads of 128) in 16 instead of 32 layers, which is 64 KiB per token, and little else. */
+/** Mixtral's keys and values (8 heads of 128) in 16 instead of 32 layers, 64 KiB per token, and little else. */
 async function run(lengths: readonly number[]): Promise<Round[]> {
   const synth = createSynth({
     ...SYNTH_PRESETS.tiny,

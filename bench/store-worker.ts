@@ -1,4 +1,7 @@
-/** The worker of bench/store.ts: fills the stores and reads them in plain loops. OPFS files are only available in workers. */
+/**
+ * The worker of bench/store.ts: fills the stores and reads them in plain loops. OPFS files are only available in
+ * workers.
+ */
 import { createStore, type UseStore } from 'idb-keyval';
 import { expose } from '../src/contract/rpc.ts';
 import { PART_BYTES, type RecordInfo } from '../workers/format/manifest.ts';

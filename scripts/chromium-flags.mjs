@@ -31,7 +31,7 @@ const HEADLESS_LINUX_GPU_FLAGS = [
 /** Chromium cannot sandbox itself as root, the user on most CI machines. */
 const ROOT_FLAGS = ['--no-sandbox'];
 
-/** Device nodes of the Linux drivers that Chromium can use: DRM (AMD, Intel, nouveau), NVIDIA, and the Windows GPU in WSL. */
+/** Device nodes of Linux drivers that Chromium can use: DRM (AMD, Intel, nouveau), NVIDIA, the Windows GPU in WSL. */
 function linuxGpuNodes() {
   const drm = existsSync('/dev/dri') ? readdirSync('/dev/dri').filter((name) => name.startsWith('renderD')) : [];
   return [...drm.map((name) => `/dev/dri/${name}`), '/dev/nvidia0', '/dev/dxg'];
@@ -46,7 +46,9 @@ function isUsable(path) {
   }
 }
 
-/** Whether this machine has a GPU that a browser can use. `MIXTAB_GPU=software` or `hardware` overrides the detection. */
+/**
+ * Whether this machine has a GPU that a browser can use. `MIXTAB_GPU=software` or `hardware` overrides the detection.
+ */
 export function hasGpu(env = process.env) {
   if (env.MIXTAB_GPU === 'software') return false;
   if (env.MIXTAB_GPU === 'hardware') return true;

@@ -8,7 +8,7 @@ import { homedir, platform } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 
-/** /usr/bin/chromium of Debian is a shell script that adds its own flags. These are the programs that such scripts start. */
+/** Debian's /usr/bin/chromium is a script that adds its own flags. These are the programs that such scripts start. */
 const BEHIND_WRAPPER = ['/usr/lib/chromium/chromium', '/opt/google/chrome/chrome'];
 const COMMANDS = ['chromium', 'chromium-browser', 'google-chrome-stable', 'google-chrome', 'microsoft-edge'];
 const MAC_APPS = [

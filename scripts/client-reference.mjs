@@ -1,6 +1,6 @@
 /**
- * `npm run docs:client`: writes docs/client-reference.md, the reference of the client library, from the types and comments in
- * src/client/. A test fails if the committed page differs from what this script writes.
+ * `npm run docs:client`: writes docs/client-reference.md, the reference of the client library, from the types and
+ * comments in src/client/. A test fails if the committed page differs from what this script writes.
  */
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';

@@ -19,7 +19,9 @@ function run(command, args, cwd = ROOT) {
   return stdout;
 }
 
-/** Copies a declaration file and all that it imports. Imports get the extension .js, which resolves in other projects. */
+/**
+ * Copies a declaration file and all that it imports. Imports get the extension .js, which resolves in other projects.
+ */
 function copyDeclaration(from, path, to, done = new Set()) {
   if (done.has(path)) return;
   done.add(path);

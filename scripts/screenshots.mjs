@@ -1,6 +1,6 @@
 /**
- * `npm run screenshots`: builds and serves the page, lets the built-in model write a story, and writes the pictures of the
- * README: docs/images/chat.png (the story) and docs/images/experts.png (the expert cache after it).
+ * `npm run screenshots`: builds and serves the page, lets the built-in model write a story, and writes the pictures of
+ * the README: docs/images/chat.png (the story) and docs/images/experts.png (the expert cache after it).
  */
 import { mkdirSync, statSync } from 'node:fs';
 import { join, relative } from 'node:path';

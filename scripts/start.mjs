@@ -1,7 +1,7 @@
 /**
- * `npm start [-- --port N] [--open] [--dev]`: installs dependencies and builds if needed, serves the page and prints its
- * address. `--open` opens it in a Chromium with WebGPU, on the software adapter if there is no GPU. `--dev` serves the
- * sources and reloads the page when they change.
+ * `npm start [-- --port N] [--open] [--dev]`: installs dependencies and builds if needed, serves the page and prints
+ * its address. `--open` opens it in a Chromium with WebGPU, on the software adapter if there is no GPU. `--dev` serves
+ * the sources and reloads the page when they change.
  */
 import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';

@@ -1,6 +1,6 @@
 /**
- * `npm test`: installs what is missing, then runs the checks (types, lint, import rules), the tests in Node, the tests in
- * Chromium on a WebGPU adapter, and the end-to-end tests. The last line of the output has the total counts.
+ * `npm test`: installs what is missing, then runs the checks (types, lint, import rules), the tests in Node, the tests
+ * in Chromium on a WebGPU adapter, and the end-to-end tests. The last line of the output has the total counts.
  */
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';

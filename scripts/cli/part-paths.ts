@@ -3,9 +3,7 @@ import { existsSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { parsePieceName, parseSplitName, pieceName, splitName } from '../../workers/format/gguf/split.ts';
 
-/**
- * Returns the existing files of the model that `path` belongs to, `path` included. Its name says how many parts there are.
- */
+/** Returns the existing files of the model that `path` belongs to. The name of `path` says how many parts there are. */
 export function partPaths(path: string): string[] {
   const all = partNames(basename(path)).map((name) => join(dirname(path), name));
   return all.length === 0 ? [path] : all.filter((part) => part === path || existsSync(part));

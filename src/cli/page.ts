@@ -1,5 +1,6 @@
 /**
- * The page that the command line and the benchmarks open in Chromium. It offers the workers' methods as `window.mixtab`.
+ * The page that the command line and the benchmarks open in Chromium. It offers the workers' methods as
+ * `window.mixtab`.
  */
 import { createEngineClient, createImportClient } from '../connect/worker-clients.ts';
 import type {

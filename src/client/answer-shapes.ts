@@ -16,7 +16,9 @@ export interface StreamedToken {
   token: GeneratedToken;
   /** Characters of the answer before this token. */
   offset: number;
-  /** True if the text was held back to the end and its token has been reported before, so it gets no log-probability. */
+  /**
+   * True if the text was held back to the end and its token has been reported before, so it gets no log-probability.
+   */
   heldBack: boolean;
 }
 

@@ -1,4 +1,6 @@
-/** Turns the engine's reports about experts into plain data, without typed arrays, so that JSON can carry them. Pure. */
+/**
+ * Turns the engine's reports about experts into plain data, without typed arrays, so that JSON can carry them. Pure.
+ */
 import { type ExpertsReport, RESIDENCE, type ScoreResult } from '../contract/engine-api.ts';
 import type { ModelSummary } from '../contract/import-api.ts';
 import type { Metrics, Routing } from './types.ts';

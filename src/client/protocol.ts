@@ -40,7 +40,9 @@ export interface Ready {
   ready: true;
 }
 
-/** Sent by the frame when the user has allowed it to read the models of its own site: `models.list` now includes them. */
+/**
+ * Sent by the frame when the user has allowed it to read the models of its own site: `models.list` now includes them.
+ */
 export interface ModelsChanged {
   mixtab: typeof PROTOCOL;
   changed: 'models';

@@ -59,7 +59,9 @@ export function createAbortableQueue<T>(signal: AbortSignal | undefined): { queu
   return { queue, signal: signal ? AbortSignal.any([signal, left.signal]) : left.signal };
 }
 
-/** Returns a function that runs tasks one at a time, in the order of its calls. A failed task does not stop the next. */
+/**
+ * Returns a function that runs tasks one at a time, in the order of its calls. A failed task does not stop the next.
+ */
 export function createTurns(): <T>(task: () => Promise<T>) => Promise<T> {
   let last: Promise<unknown> = Promise.resolve();
   return (task) => {

@@ -9,7 +9,9 @@ import type { CallOptions, Create, Mixtab } from './types.ts';
 
 export interface Remote {
   client: Mixtab;
-  /** Takes every message from the frame, after its window and origin were checked. Ignores messages that are no replies. */
+  /**
+   * Takes every message from the frame, after its window and origin were checked. Ignores messages that are no replies.
+   */
   receive(data: unknown): void;
 }
 
@@ -108,7 +110,9 @@ function createCalls(post: (request: Request) => void): {
   };
 }
 
-/** @returns a `create` method that resolves with the whole answer, or with a stream of the chunks that come as events */
+/**
+ * @returns a `create` method that resolves with the whole answer, or with a stream of the chunks that come as events
+ */
 function createMethod<Params, Whole, Chunk>(
   call: Call,
   method: 'chat.completions.create' | 'completions.create',

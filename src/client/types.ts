@@ -1,4 +1,6 @@
-/** The public types of the client library. Requests and answers have OpenAI's shape as far as the engine supports it. */
+/**
+ * The public types of the client library. Requests and answers have OpenAI's shape as far as the engine supports it.
+ */
 import type {
   ChatMessage,
   ExpertsReport,
@@ -142,7 +144,8 @@ export interface Models {
 /**
  * The format that an answer must have: any text, any JSON object, or JSON that conforms to a schema.
  *
- * `strict` has no effect, because answers always conform to the schema. `docs/client.md` lists the unsupported keywords.
+ * `strict` has no effect, because answers always conform to the schema. `docs/client.md` lists the unsupported
+ * keywords.
  *
  * @example
  * ```js
@@ -180,7 +183,9 @@ export interface CommonParams {
   frequency_penalty?: number;
   /** Divides positive logits, and multiplies negative ones, of tokens that occurred, 0.01 to 100. Default: 1 (off). */
   repetition_penalty?: number;
-  /** Whole number from 0 to 2^32 - 1. The same seed and request on the same adapter give the same text. Default: random. */
+  /**
+   * Whole number from 0 to 2^32 - 1. The same seed and request on the same adapter give the same text. Default: random.
+   */
   seed?: number;
   /** Values from -100 to 100 that are added to the logits, by token id. */
   logit_bias?: Record<string, number>;
@@ -228,7 +233,10 @@ export interface Usage {
   total_tokens: number;
 }
 
-/** Why an answer ended: by itself or at a stop text (`stop`), or at its maximum length or the end of the context (`length`). */
+/**
+ * Why an answer ended: by itself or at a stop text (`stop`), or at its maximum length or the end of the context
+ * (`length`).
+ */
 export type FinishReason = 'stop' | 'length';
 
 /** A token and its log-probability. */
@@ -360,9 +368,13 @@ export interface Routing {
   perplexity: number;
   /** Summary of each layer's selections. */
   layers: LayerRouting[];
-  /** Text of each token, starting with the empty one that begins the text. A character's text is with its last token. */
+  /**
+   * Text of each token, starting with the empty one that begins the text. A character's text is with its last token.
+   */
   pieces: string[];
-  /** Selected experts, `choices[token][layer]`, by their index in the layer; the expert with the largest weight first. */
+  /**
+   * Selected experts, `choices[token][layer]`, by their index in the layer; the expert with the largest weight first.
+   */
   choices: number[][][];
 }
 

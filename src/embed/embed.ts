@@ -1,4 +1,6 @@
-/** The page that other pages embed. It answers only its parent window, and only with the origin that its address names. */
+/**
+ * The page that other pages embed. It answers only its parent window, and only with the origin that its address names.
+ */
 import { createHost } from '../client/host.ts';
 import { createLocal } from '../client/local.ts';
 import { type ModelsChanged, originFrom, PROTOCOL, type Ready } from '../client/protocol.ts';

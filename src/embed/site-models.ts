@@ -1,6 +1,6 @@
 /**
- * Reads the models that the user has on this site's own page. A frame uses this once the browser has given it the site's
- * database.
+ * Reads the models that the user has on this site's own page. A frame uses this once the browser has given it the
+ * site's database.
  */
 import { MODEL_DATABASE, MODEL_PREFIX, type SiteStore } from '../contract/site-store.ts';
 
@@ -32,7 +32,9 @@ export async function openSiteModels(databases: IDBFactory): Promise<SiteStore |
 const isInFiles = (manifest: unknown): boolean =>
   (manifest as { records: { place?: string }[] }).records.some(({ place }) => place === 'opfs');
 
-/** Opens the database if it exists. Only the site's own page creates it, so an upgrade, which would do so, is aborted. */
+/**
+ * Opens the database if it exists. Only the site's own page creates it, so an upgrade, which would do so, is aborted.
+ */
 function open(databases: IDBFactory): Promise<IDBDatabase | undefined> {
   return new Promise((resolve, reject) => {
     const request = databases.open(MODEL_DATABASE.name);

@@ -1,6 +1,7 @@
 /**
- * Explains to the user of a frame which storage it uses, and offers the models of the site itself. All browsers have the
- * Storage Access API for cookies. Only Chromium also gives a handle to IndexedDB, which models need, and only to the window.
+ * Explains to the user of a frame which storage it uses, and offers the models of the site itself. All browsers have
+ * the Storage Access API for cookies. Only Chromium also gives a handle to IndexedDB, which models need, and only to
+ * the window.
  */
 import type { SiteStore } from '../contract/site-store.ts';
 import { openSiteModels } from './site-models.ts';
@@ -13,6 +14,7 @@ interface StorageAccessHandle {
 type RequestAccess = (types: { indexedDB: true }) => Promise<StorageAccessHandle | undefined>;
 
 /**
+ * Shows the explanation and the button of embed.html, unless the frame belongs to the same site as its embedder.
  * @param embedder origin of the embedding page
  * @param use called when the user has allowed the frame to read the site's models
  */
@@ -21,11 +23,13 @@ export function offerSiteModels(embedder: string, use: (siteStore: SiteStore) =>
   if (new URL(embedder).hostname === hostname) return; // the same site: ports do not matter
   const [storage, button] = [document.getElementById('storage'), document.getElementById('site-models')];
   if (!storage || !button) return;
-  const say = (text: string): void => {
-    storage.textContent = text;
+  const explanation =
+    'The browser keeps separate storage for each embedding site: ' +
+    `the models that you have on ${host} are not available on ${new URL(embedder).host}.`;
+  const explain = (...more: string[]): void => {
+    storage.textContent = [explanation, ...more].join(' ');
   };
-  const explanation = `The browser keeps separate storage for each embedding site: the models that you have on ${host} are not available on ${new URL(embedder).host}.`;
-  say(explanation);
+  explain();
   storage.hidden = false;
   const request = (document as { requestStorageAccess?: RequestAccess }).requestStorageAccess;
   if (!request) return;
@@ -36,24 +40,26 @@ export function offerSiteModels(embedder: string, use: (siteStore: SiteStore) =>
       const handle = await request.call(document, { indexedDB: true });
       button.hidden = true;
       if (!handle?.indexedDB) {
-        say(`${explanation} This browser cannot share them with a frame. Import a model here.`);
+        explain('This browser cannot share them with a frame.', 'Import a model here.');
         return;
       }
       const siteStore = await openSiteModels(handle.indexedDB);
       const count = (await siteStore?.models())?.length ?? 0;
       if (!siteStore || count === 0) {
-        say(`${explanation} ${host} has no models in its database.`);
+        explain(`${host} has no models in its database.`);
         return;
       }
       use(siteStore);
-      say(
-        `${count === 1 ? 'One model' : `${count} models`} of ${host} can now be used here. This page cannot change them.`,
-      );
+      const models = count === 1 ? 'One model' : `${count} models`;
+      storage.textContent = `${models} of ${host} can now be used here. This page cannot change them.`;
     } catch (error) {
-      const denied = error instanceof DOMException && error.name === 'NotAllowedError';
-      say(
-        `${explanation} ${denied ? `The browser denied access. Open ${host} once, then try again.` : `They cannot be read: ${String(error).slice(0, 100)}.`}`,
-      );
+      explain(accessFailure(error));
     }
   };
+}
+
+function accessFailure(error: unknown): string {
+  if (error instanceof DOMException && error.name === 'NotAllowedError')
+    return `The browser denied access. Open ${location.host} once, then try again.`;
+  return `They cannot be read: ${String(error).slice(0, 100)}.`;
 }
