@@ -17,10 +17,10 @@ const COLOR_SCHEME = 'dark';
 /** Keeps the repository small. */
 const MAX_BYTES = 200_000;
 
-/** The seed makes the same story on the same adapter. */
-const GENERATION = { Seed: '7', 'Max answer length': '220' };
+/** The same seed gives the same story on the same adapter. At this length, it ends with a sentence. */
+const GENERATION = { Seed: '12', 'Max answer length': '248' };
 /** Less GPU memory than the built-in model needs, so that the grid shows experts in all three places. */
-const BUDGETS = { 'GPU memory (MB)': '22', 'RAM (MB)': '4' };
+const BUDGETS = { 'GPU memory (MB)': '36', 'RAM (MB)': '3' };
 
 /** Sets numbers in the settings dialog, by their labels. */
 async function setNumbers(page, values) {
@@ -33,7 +33,8 @@ async function setNumbers(page, values) {
 }
 
 async function writeStory(page) {
-  await page.getByRole('button', { name: 'Once upon a time' }).click({ timeout: 120_000 });
+  const opening = page.getByRole('main').getByRole('button', { name: 'Once upon a time' });
+  await opening.click({ timeout: 120_000 });
   await page.getByText(/tokens\/s/).waitFor({ timeout: 300_000 });
 }
 
