@@ -4,7 +4,9 @@ import { defineConfig, type Plugin } from 'vite';
 import { VitePWA } from 'vite-plugin-pwa';
 import { buildClientLibrary } from './scripts/client-library.mjs';
 
-/** Adds the client library and its examples to the build. A page of another origin needs the library to use embed.html. */
+/**
+ * Adds the client library and its examples to the build. A page of another origin needs the library to use embed.html.
+ */
 function clientLibrary(): Plugin {
   return {
     name: 'client-library',

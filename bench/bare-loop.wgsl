@@ -1,5 +1,5 @@
-// output[r] = sum over c of weights[r, c] * input[c]. The simplest possible kernel, one thread per row and one float per
-// load: the baseline for the other kernels.
+// output[r] = sum over c of weights[r, c] * input[c]. The simplest possible kernel, one thread per row and one float
+// per load: the baseline for the other kernels.
 override ROWS: u32;
 override COLS: u32;
 

@@ -1,4 +1,7 @@
-/** Each page of examples/, built beside the app, shows its result. e2e/embed.spec.ts opens chat.html from another origin. */
+/**
+ * Each page of examples/, built beside the app, shows its result. e2e/embed.spec.ts opens chat.html from another
+ * origin.
+ */
 import type { Page } from '@playwright/test';
 import { expectNoFindings } from './axe.ts';
 import { expect, type TestServer, test } from './fixtures.ts';

@@ -13,8 +13,8 @@ const PAGE_FEATURES = ['chat', 'experts', 'library', 'settings', 'sidebar'];
 const BELOW_FEATURES = ['src/contract', 'src/ui', 'src/page/state', 'src/page/services'];
 
 /**
- * For each folder, the other folders it may import from. Packages and the folder itself are always allowed. The longest matching
- * folder counts, so `workers` itself stands for the entry points beside its folders.
+ * For each folder, the other folders it may import from. Packages and the folder itself are always allowed. The longest
+ * matching folder counts, so `workers` itself stands for the entry points beside its folders.
  * @type {Record<string, string[]>}
  */
 export const RULES = {
@@ -163,7 +163,8 @@ function readSources() {
 function findViolations(texts) {
   const found = [...texts].flatMap(([path, text]) => checkFile(path, text));
   const sources = [...texts].filter(([path]) => !isTest(path));
-  // A worker's entry point is named by its address, and what it exposes by its type. Neither makes its caller depend on it.
+  // A worker's entry point is named by its address, and what it exposes by its type. Neither makes its caller depend on
+  // it.
   const isEntry = (path) => path.endsWith('.worker.ts');
   const edges = sources.map(([path, text]) => [path, importsOf(path, text).filter((target) => !isEntry(target))]);
   const ruleEdges = Object.entries(RULES)

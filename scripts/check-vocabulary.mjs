@@ -1,6 +1,6 @@
 /**
- * Checks that the words of docs/glossary.md are used: one word per thing, one thing per word. Each entry below is a word that was
- * replaced, with the word to use instead. Prints how many are left.
+ * Checks that the words of docs/glossary.md are used: one word per thing, one thing per word. Each entry below is a
+ * word that was replaced, with the word to use instead. Prints how many are left.
  */
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';

@@ -1,6 +1,6 @@
 /**
- * Lists the longest functions: `node scripts/longest-functions.mjs [--root DIR] [--count N] [--max LINES]`. Tests are left out.
- * With `--max` it fails if a function is longer.
+ * Lists the longest functions: `node scripts/longest-functions.mjs [--root DIR] [--count N] [--max LINES]`. Tests are
+ * left out. With `--max` it fails if a function is longer.
  */
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';

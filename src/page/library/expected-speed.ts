@@ -1,6 +1,6 @@
 /**
- * Estimates whether a model fits on a device, and an upper bound of its speed: a token takes at least as long as reading
- * the bytes that it needs. docs/import.md explains the rates. Pure functions.
+ * Estimates whether a model fits on a device, and an upper bound of its speed: a token takes at least as long as
+ * reading the bytes that it needs. docs/import.md explains the rates. Pure functions.
  */
 
 import type { Bytes } from '../../contract/ids.ts';
@@ -52,8 +52,8 @@ export interface ExpectedSpeed {
 const HIT_RATES = [0, 0.15, 0.31, 0.43, 0.55, 0.66, 0.77, 0.89, 1];
 
 /**
- * Hit rate for a share of resident experts, interpolated linearly: the slots per layer differ by at most one. Below 2 of
- * 8, some layers keep 2 slots of their own and the others share.
+ * Hit rate for a share of resident experts, interpolated linearly: the slots per layer differ by at most one. Below 2
+ * of 8, some layers keep 2 slots of their own and the others share.
  */
 export function hitRate(share: number): number {
   const position = Math.min(1, Math.max(0, share)) * (HIT_RATES.length - 1);

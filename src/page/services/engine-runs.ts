@@ -1,6 +1,6 @@
 /**
- * The engine computes one thing at a time: an answer, or an experiment of the experts view. This module owns the current
- * run and the way to stop it.
+ * The engine computes one thing at a time: an answer, or an experiment of the experts view. This module owns the
+ * current run and the way to stop it.
  */
 import type { EngineApi } from '../../contract/engine-api.ts';
 import { experiment, generating, stopping } from '../state/generation.ts';
