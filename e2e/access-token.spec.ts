@@ -60,7 +60,7 @@ test('a gated repository is explained, and readable with a token that is stored 
   await openPage(page, server);
   await importFrom(page, 'someone/gated');
   const alert = page.getByRole('alert');
-  await expect(alert).toContainText('it is gated, private, or not there');
+  await expect(alert).toContainText('it is gated, private, or does not exist');
   await expect(alert).toContainText(
     'Accept the licence on https://huggingface.co/someone/gated, then enter an access token',
   );

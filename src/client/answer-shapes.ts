@@ -17,14 +17,14 @@ export interface StreamedToken {
   /** Characters of the answer before this token. */
   offset: number;
   /**
-   * True if the text was held back to the end and its token has been reported before, so it gets no log-probability.
+   * True for text that was held back until the end. Its token was already reported, so it gets no log-probability.
    */
   heldBack: boolean;
 }
 
 /** How one kind of answer is built, whole or chunk by chunk. */
 export interface AnswerShape<Whole, Chunk> {
-  /** Start of the answer's id. */
+  /** Prefix of the answer's id. */
   idPrefix: string;
   /** Chunks before the first token. */
   begin(header: AnswerHeader): Chunk[];
@@ -35,6 +35,7 @@ export interface AnswerShape<Whole, Chunk> {
   whole(header: AnswerHeader, result: GenerateResult): Whole;
 }
 
+/** The shape of chat completions. */
 export function chatShape({ logprobs, stream_options: options }: ChatParams): AnswerShape<ChatCompletion, ChatChunk> {
   const object = 'chat.completion.chunk' as const;
   const chunk = (
@@ -70,6 +71,7 @@ export function chatShape({ logprobs, stream_options: options }: ChatParams): An
   };
 }
 
+/** The shape of text completions. */
 export function completionShape({
   logprobs,
   echo,

@@ -20,7 +20,7 @@ import type {
   Usage,
 } from './types.ts';
 
-/** Length of an answer if the request names none: enough for an answer, and a bound if the model never ends it. */
+/** Maximum length of an answer if the request sets none: long enough for most, and a bound if the model never stops. */
 const DEFAULT_MAX_TOKENS = 1024;
 const MAX_STOPS = 4;
 /** OpenAI's parameters that this engine lacks. They are rejected, because ignoring them would look like support. */
@@ -122,6 +122,7 @@ const bad = (name: string, problem: string): MixtabError => new MixtabError('bad
 /** A caller's value, cut so that an error message stays readable. */
 const quote = (value: unknown): string => String(value).slice(0, 100);
 
+/** Counts the tokens of the prompt and of the answer. */
 export function usageOf({ promptTokens, tokens }: GenerateResult): Usage {
   return {
     prompt_tokens: promptTokens.length,
@@ -144,6 +145,7 @@ function tokenLogprobs({ bytes = [], logprob }: TokenLogprob): TokenLogprobs {
   return { token: new TextDecoder().decode(Uint8Array.from(bytes)), bytes, logprob };
 }
 
+/** Log-probabilities in the shape of OpenAI's chat completions. */
 export function chatLogprobs(tokens: readonly GeneratedToken[]): ChatLogprobs {
   return {
     content: tokens.map((token) => ({ ...tokenLogprobs(token), top_logprobs: token.top.map(tokenLogprobs) })),

@@ -33,7 +33,7 @@ export function createMethod<Params extends CommonParams, Whole, Chunk>(
   access: EngineAccess,
   kind: CompletionKind<Params, Whole, Chunk>,
 ): Create<Params, Whole, Chunk> {
-  /** Generates; rejects with `aborted` if the signal aborts at any time. */
+  /** Generates one answer. Rejects with `aborted` if the signal aborts at any time. */
   function generate(
     { params, request, shape }: Generation<Whole, Chunk>,
     signal: AbortSignal | undefined,

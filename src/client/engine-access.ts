@@ -5,24 +5,27 @@ import type { Backend } from './backend.ts';
 import { createTurns, stopOnAbort } from './queue.ts';
 import type { Mixtab } from './types.ts';
 
+/** The engine, shared by all calls of a client. */
 export interface EngineAccess {
   load: Mixtab['load'];
   /** The model that is loaded now. */
   loaded(): LoadedModel | undefined;
   /**
-   * Waits for its turn, loads the requested model if another one is loaded, and runs `work`.
+   * Waits until earlier calls have ended, loads the requested model unless it is loaded, and runs `work`.
    * @throws MixtabError `no-model-loaded` if neither the request nor an earlier call names a model; `aborted` if the
    *   signal aborts before `work` begins. An abort during `work` stops the engine, and `work` settles by itself.
    */
   run<T>(options: RunOptions, work: (model: LoadedModel) => Promise<T>): Promise<T>;
 }
 
+/** Options of {@link EngineAccess.run}. */
 export interface RunOptions {
   /** Id of a stored model. Default: the loaded one. */
   model: string | undefined;
   signal: AbortSignal | undefined;
 }
 
+/** Makes concurrent calls wait for each other, and keeps track of the loaded model. */
 export function createEngineAccess({ engine, callback }: Pick<Backend, 'engine' | 'callback'>): EngineAccess {
   // The engine rejects concurrent calls as busy, so they wait for each other here.
   const inTurn = createTurns();

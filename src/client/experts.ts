@@ -32,6 +32,7 @@ const RESIDENCE_NAMES = Object.fromEntries(Object.entries(RESIDENCE).map(([name,
   keyof typeof RESIDENCE
 >;
 
+/** Converts a snapshot of the expert cache to nested arrays, `[layer][expert]`. */
 export function metricsOf(model: string, report: ExpertsReport): Metrics {
   const { layerCount, expertCount, residence, uses, newest, ...counts } = report;
   /** [layers * experts] -> [layer][expert] */

@@ -9,6 +9,7 @@ import { metricsOf, routingOf } from './experts.ts';
 import { stopOnAbort } from './queue.ts';
 import type { Mixtab } from './types.ts';
 
+/** Creates a client that calls the workers of a backend directly. */
 export function createLocal(backend: Backend): Mixtab {
   const access = createEngineAccess(backend);
   const chat = { toRequest: chatRequest, shapeFor: chatShape };

@@ -34,15 +34,15 @@ export type * from './types.ts';
 export interface EmbedOptions {
   /** Address of the mixtab page's `embed.html`. A relative address is resolved against the document. */
   embedUrl: string;
-  /** Element that gets the frame, which shows its state. Default: the frame is hidden. */
+  /** Element to put the frame into, so that the user sees its status. Default: the frame is hidden. */
   container?: HTMLElement;
-  /** Called when the user has allowed the frame to read the models of its own site: `models.list` now includes them. */
+  /** Called when the user has let the frame read the models of the mixtab site: `models.list` then includes them. */
   onModelsChange?: () => void;
 }
 
 /** Options for a client whose engine runs in workers of the same page. */
 export interface WorkerOptions {
-  /** The workers, see `workerBackend()` in src/client/worker-backend.ts. */
+  /** The two workers. Inside this repository, `workerBackend()` of src/client/worker-backend.ts creates them. */
   worker: Backend;
 }
 

@@ -7,6 +7,7 @@ import type { ErrorData } from '../contract/errors.ts';
 /** Version of the protocol. It also marks a message as one of this protocol. */
 export const PROTOCOL = 1;
 
+/** The methods that a request may name. */
 export const METHODS = [
   'models.list',
   'models.import',
@@ -20,6 +21,7 @@ export const METHODS = [
 ] as const;
 export type Method = (typeof METHODS)[number];
 
+/** A call from the embedding page. */
 export interface Request {
   mixtab: typeof PROTOCOL;
   id: number;
@@ -28,6 +30,7 @@ export interface Request {
   params: unknown;
 }
 
+/** An answer of the frame to the request with the same id. */
 export type Reply = { mixtab: typeof PROTOCOL; id: number } & (
   | { event: unknown }
   | { result: unknown }
@@ -41,7 +44,7 @@ export interface Ready {
 }
 
 /**
- * Sent by the frame when the user has allowed it to read the models of its own site: `models.list` now includes them.
+ * Sent by the frame when the user has let it read the models of the mixtab site: `models.list` then includes them.
  */
 export interface ModelsChanged {
   mixtab: typeof PROTOCOL;
@@ -64,12 +67,12 @@ export const isRequest = (data: unknown): data is Request =>
 /**
  * Reads the embedding page's origin from the address of the embedded page.
  * @param search the address's query string, `?origin=https://...`
- * @returns undefined if it names no origin that can be compared with a message's
+ * @returns undefined if the address names no valid origin
  */
 export function originFrom(search: string): string | undefined {
   const origin = new URLSearchParams(search).get('origin');
   try {
-    // All opaque origins read "null", so they cannot be compared. An address with a path is no origin.
+    // All opaque origins read "null", so they cannot be compared. An address with a path is not an origin.
     return origin !== null && new URL(origin).origin === origin ? origin : undefined;
   } catch {
     return undefined;

@@ -1,4 +1,4 @@
-/** Small concurrency helpers of the client: streams that the caller may leave, turns, and abort signals. Pure. */
+/** Small concurrency helpers: streams that the reader may leave early, one task at a time, abort signals. Pure. */
 
 /** An async iterable that one side fills and the other side reads. */
 export interface Queue<T> extends AsyncIterable<T> {
@@ -60,7 +60,7 @@ export function createAbortableQueue<T>(signal: AbortSignal | undefined): { queu
 }
 
 /**
- * Returns a function that runs tasks one at a time, in the order of its calls. A failed task does not stop the next.
+ * Returns a function that runs tasks one at a time, in the order it is called. The next task runs even if one fails.
  */
 export function createTurns(): <T>(task: () => Promise<T>) => Promise<T> {
   let last: Promise<unknown> = Promise.resolve();
@@ -72,7 +72,7 @@ export function createTurns(): <T>(task: () => Promise<T>) => Promise<T> {
 }
 
 /**
- * Runs `work` and calls `stop` when the signal aborts during it. The listener is removed at the end.
+ * Runs `work`, and calls `stop` if the signal aborts meanwhile.
  * @param stop asks the worker to stop; `work` then settles by itself
  */
 export async function stopOnAbort<T>(

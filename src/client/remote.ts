@@ -7,10 +7,11 @@ import { isReply, type Method, PROTOCOL, type Request } from './protocol.ts';
 import { createAbortableQueue, stopOnAbort } from './queue.ts';
 import type { CallOptions, Create, Mixtab } from './types.ts';
 
+/** A client whose engine is in a frame, and the function that receives the messages of the frame. */
 export interface Remote {
   client: Mixtab;
   /**
-   * Takes every message from the frame, after its window and origin were checked. Ignores messages that are no replies.
+   * Takes every message from the frame, after its window and origin were checked. Ignores messages that are not replies.
    */
   receive(data: unknown): void;
 }

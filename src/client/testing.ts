@@ -14,11 +14,12 @@ import { tokenId } from '../contract/ids.ts';
 import type { ModelSummary } from '../contract/import-api.ts';
 import type { Backend } from './backend.ts';
 
+/** A backend without workers that records the calls it gets. */
 export interface FakeEngine extends Backend {
   requests: GenerateRequest[];
   loads: LoadRequest[];
   scores: ScoreRequest[];
-  /** Generations that are running. More than one is an error of the client. */
+  /** Generations that are running. More than one is a bug in the client. */
   running: number;
   stops: number;
   closed: boolean;
@@ -29,6 +30,7 @@ export interface FakeEngine extends Backend {
 const summary = (id: string): ModelSummary =>
   ({ id, name: `Model ${id}`, config: { layerCount: 2, expertsPerToken: 2 } }) as ModelSummary;
 
+/** Creates a fake engine that generates `words`, one per token. */
 export function fakeEngine(words: string[]): FakeEngine {
   let stopped = false;
   const fake: FakeEngine = {

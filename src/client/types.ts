@@ -56,7 +56,7 @@ export interface Mixtab {
    */
   routing(text: string, options?: RoutingOptions): Promise<Routing>;
   /**
-   * Reports the state of the expert cache, also while an answer is generated.
+   * Reports the state of the expert cache. It can be called while an answer is generated.
    *
    * @returns null if no model is loaded
    * @example
@@ -66,7 +66,7 @@ export interface Mixtab {
    * ```
    */
   metrics(): Promise<Metrics | null>;
-  /** Ends the workers, or removes the iframe. Open calls reject with `aborted` if the client uses an iframe. */
+  /** Ends the workers, or removes the iframe. With an iframe, pending calls reject with `aborted`. */
   close(): void;
 }
 
@@ -108,7 +108,7 @@ export interface TextCompletions {
 
 /** The stored models of the page that runs the engine. */
 export interface Models {
-  /** Lists the models that are stored completely. `state` says whether one of them is known to be damaged. */
+  /** Lists the models that are stored completely. Importing a model whose `state` is `damaged` again repairs it. */
   list(): Promise<ModelSummary[]>;
   /**
    * Downloads or copies a GGUF into the browser's storage. Importing a file again resumes an interrupted import.
@@ -135,7 +135,7 @@ export interface Models {
   /**
    * Reads every record of a model and checks its hash.
    *
-   * @returns the keys of the damaged records; empty if the model is intact
+   * @returns the keys of missing and damaged records; empty if the model is intact
    * @throws MixtabError `model-not-found`
    */
   verify(id: string, options?: { onProgress?: (progress: ImportProgress) => void }): Promise<string[]>;
@@ -165,7 +165,7 @@ export type ResponseFormat =
 
 /** Parameters of chat completions and text completions. `top_k`, `min_p` and `repetition_penalty` extend OpenAI's. */
 export interface CommonParams {
-  /** Id of a stored model, which is loaded if another one is. Default: the loaded model. */
+  /** Id of a stored model. It is loaded first if it is not the loaded one. Default: the loaded model. */
   model?: string;
   /** Maximum length of the answer in tokens, at least 1. Default: 1024. */
   max_tokens?: number;
@@ -175,13 +175,16 @@ export interface CommonParams {
   top_p?: number;
   /** Samples from this many of the most likely tokens. Default: 0 (off). */
   top_k?: number;
-  /** Drops tokens less likely than this fraction of the most likely one, 0 to 1. Default: 0 (off). */
+  /** Drops tokens whose probability is below this fraction of the highest one, 0 to 1. Default: 0 (off). */
   min_p?: number;
-  /** Subtracted once from the logits of tokens that occurred, -2 to 2. Default: 0. */
+  /** Subtracted once from the logits of tokens that already occurred, -2 to 2. Default: 0. */
   presence_penalty?: number;
-  /** Subtracted from the logits of tokens for each time that they occurred, -2 to 2. Default: 0. */
+  /** Subtracted from a token's logit for each time it already occurred, -2 to 2. Default: 0. */
   frequency_penalty?: number;
-  /** Divides positive logits, and multiplies negative ones, of tokens that occurred, 0.01 to 100. Default: 1 (off). */
+  /**
+   * Divides the positive logits and multiplies the negative logits of tokens that already occurred, 0.01 to 100.
+   * Default: 1 (off).
+   */
   repetition_penalty?: number;
   /**
    * Whole number from 0 to 2^32 - 1. The same seed and request on the same adapter give the same text. Default: random.
@@ -241,9 +244,9 @@ export type FinishReason = 'stop' | 'length';
 
 /** A token and its log-probability. */
 export interface TokenLogprobs {
-  /** The token's text. A part of a character is U+FFFD. */
+  /** The token's text. An incomplete character is U+FFFD. */
   token: string;
-  /** The token's text in UTF-8. */
+  /** The token's UTF-8 bytes. */
   bytes: number[];
   /**
    * Natural logarithm of the model's own probability: before bias, penalties, temperature and truncation, and over all
@@ -336,7 +339,7 @@ export interface CompletionChunk extends Answer<'text_completion', CompletionCho
 
 /** Options of calls that can be cancelled. */
 export interface CallOptions {
-  /** Aborting it ends the work. The call, or the loop over its chunks, then rejects with code `aborted`. */
+  /** Aborting it stops the call. The call, or the loop over its chunks, then rejects with code `aborted`. */
   signal?: AbortSignal;
 }
 
@@ -360,7 +363,7 @@ export interface Create<Params, Whole, Chunk> {
 export interface Routing {
   /** Id of the model. */
   model: string;
-  /** Number of tokens that were predicted. The first token of each context window is not. */
+  /** Number of tokens that were scored: all except the first of each context window. */
   tokens: number;
   /** Mean negative log-likelihood in nats per token. */
   nll: number;
@@ -369,7 +372,8 @@ export interface Routing {
   /** Summary of each layer's selections. */
   layers: LayerRouting[];
   /**
-   * Text of each token, starting with the empty one that begins the text. A character's text is with its last token.
+   * Text of each token, starting with the empty text of the BOS token. A character that spans several tokens is the text
+   * of the last one.
    */
   pieces: string[];
   /**
@@ -387,7 +391,7 @@ export interface Metrics extends Omit<ExpertsReport, 'layerCount' | 'expertCount
   model: string;
   /** The fastest memory that holds each expert. */
   residence: ('gpu' | 'ram' | 'store')[][];
-  /** Number of tokens that selected each expert. The prompt counts as one token. */
+  /** Number of tokens that selected each expert. The whole prompt counts as one token. */
   uses: number[][];
   /** Whether the newest token selected the expert. */
   newest: boolean[][];
@@ -395,8 +399,8 @@ export interface Metrics extends Omit<ExpertsReport, 'layerCount' | 'expertCount
 
 /** Options of {@link Mixtab.routing}. */
 export interface RoutingOptions extends CallOptions {
-  /** Id of a stored model, which is loaded if another one is. Default: the loaded model. */
+  /** Id of a stored model. It is loaded first if it is not the loaded one. Default: the loaded model. */
   model?: string;
-  /** Called after each part of the text. */
+  /** Called after each part of the text has been scored. */
   onProgress?: (progress: { tokensDone: number; tokensTotal: number }) => void;
 }

@@ -14,7 +14,7 @@ export interface AccessToken {
  */
 export function authorization(url: string, access: AccessToken | undefined): Record<string, string> {
   if (!access || new URL(url).origin !== access.origin) return {};
-  // fetch would reject such a token with an error that quotes it.
+  // fetch would throw an error that contains the token.
   if (!/^[\x21-\x7e]+$/.test(access.token))
     throw new MixtabError('source-gated', 'The access token has invalid characters.', 'Copy it again.');
   return { Authorization: `Bearer ${access.token}` };
@@ -33,7 +33,7 @@ export function gatedError(what: string, status: number, access: AccessToken | u
   if (!access) {
     return new MixtabError(
       'source-gated',
-      `${what} requires a login (HTTP status ${status}): it is gated, private, or not there.`,
+      `${what} requires a login (HTTP status ${status}): it is gated, private, or does not exist.`,
       `Accept the licence on ${page}, then enter an access token of your account on the models page.`,
     );
   }

@@ -5,6 +5,7 @@
 import type { TokenId } from './ids.ts';
 import type { ModelSummary } from './import-api.ts';
 
+/** The WebGPU adapter, as the browser describes it. */
 export interface AdapterReport {
   vendor: string;
   architecture: string;
@@ -12,37 +13,46 @@ export interface AdapterReport {
   /** True for a software implementation (SwiftShader, WARP, llvmpipe). */
   software: boolean;
   features: string[];
+  /** Limit of the adapter, in bytes. */
   maxStorageBufferBindingSize: number;
+  /** Limit of the adapter, in bytes. */
   maxBufferSize: number;
 }
 
+/** Which model to load, and how much memory it may use. */
 export interface LoadRequest {
+  /** Id of a stored model. */
   modelId: string;
-  /** Positions that the KV cache may hold; default: the model's context, at most 4096. */
+  /** Tokens that the KV cache can hold; default: the context length the model was trained for, at most 4096. */
   context?: number;
   /** Total bytes of GPU memory; default: as much as the model can use, limited by what a probe finds. */
   gpuBudgetBytes?: number;
-  /** Bytes of main memory for evicted experts; default: a quarter of it, or none if the GPU shares it. */
+  /** Bytes of main memory for evicted experts; default: a quarter of main memory, or 0 if the GPU shares it. */
   ramBudgetBytes?: number;
 }
 
+/** Progress of loading a model onto the GPU. */
 export interface LoadProgress {
+  /** Requesting the device, uploading dense weights, uploading experts, compiling kernels. */
   phase: 'device' | 'dense' | 'experts' | 'kernels';
   bytesDone: number;
   bytesTotal: number;
 }
 
+/** The model on the GPU, and the memory that it takes. */
 export interface LoadedModel {
   summary: ModelSummary;
-  /** Positions that the KV cache may hold. */
+  /** Tokens that the KV cache can hold. */
   context: number;
-  /** Expert slots over all layers, of `expertCount * layerCount` experts. */
+  /** Number of experts that fit on the GPU at once, out of `expertCount * layerCount`. */
   slots: number;
   memory: { gpuBytes: number; ramBytes: number };
   adapter: AdapterReport;
+  /** Milliseconds that loading took. */
   loadMs: number;
 }
 
+/** One message of a conversation. */
 export interface ChatMessage {
   role: 'system' | 'user' | 'assistant';
   content: string;
@@ -69,8 +79,8 @@ export interface SamplingOptions {
 }
 
 /**
- * Trades exactness for fewer reads of experts. The result is not the model's own; `score` measures the cost. Default:
- * off.
+ * Trades exactness for fewer reads of experts. The result differs from the exact model's; `score` measures by how much.
+ * Default: off.
  */
 export interface LossyOptions {
   /** Added to the router logits of resident experts, so that they are selected more often. 0 is exact. */
@@ -104,12 +114,14 @@ export interface AnswerFormat {
   schema?: Record<string, unknown>;
 }
 
+/** What to generate, and how. */
 export interface GenerateRequest {
   /**
    * Text to continue, or a conversation (fails with `chat-template` if the model has none). If a conversation ends with
    * a message of the assistant, that message is continued.
    */
   input: { kind: 'text'; text: string } | { kind: 'chat'; messages: ChatMessage[] };
+  /** Maximum length of the answer. */
   maxTokens: number;
   sampling?: SamplingOptions;
   /** The answer ends before the first occurrence of one of these texts. */
@@ -117,7 +129,7 @@ export interface GenerateRequest {
   /** Continues after the end-of-sequence token. */
   ignoreEos?: boolean;
   /**
-   * How many of the likeliest tokens to report with each token, 0 .. 20. If given, even as 0, tokens include their
+   * How many of the most likely tokens to report with each token, 0 .. 20. If given, even as 0, tokens include their
    * bytes.
    */
   topLogprobs?: number;
@@ -129,6 +141,7 @@ export interface GenerateRequest {
   ablation?: AblationOptions;
 }
 
+/** The text whose perplexity is measured, and how. */
 export interface ScoreRequest {
   /** The text to score; of a conversation, the text that the chat template adds is scored too. */
   input: GenerateRequest['input'];
@@ -153,6 +166,7 @@ export interface LayerRouting {
   sameAny: number;
 }
 
+/** How well the model predicts a text, and which experts it used. */
 export interface ScoreResult {
   /** Tokens scored. */
   tokens: number;
@@ -160,7 +174,7 @@ export interface ScoreResult {
   nll: number;
   /** exp(nll) */
   perplexity: number;
-  /** Negative log-likelihood in bits per UTF-8 byte of the scored text. */
+  /** Negative log-likelihood of the scored text, in bits per UTF-8 byte. */
   bitsPerByte: number;
   routing: LayerRouting[];
   cache: CacheReport;
@@ -174,6 +188,7 @@ export interface ScoreResult {
   seconds: number;
 }
 
+/** A token and its log-probability. */
 export interface TokenLogprob {
   id: TokenId;
   /** Natural logarithm of the model's own probability, before bias, penalties, temperature, truncation and format. */
@@ -184,10 +199,11 @@ export interface TokenLogprob {
   bytes?: number[];
 }
 
+/** A token of an answer. */
 export interface GeneratedToken extends TokenLogprob {
   /** The text that this token completed; empty while a character is incomplete. */
   text: string;
-  /** The likeliest tokens, likeliest first. */
+  /** The most likely tokens, most likely first. */
   top: TokenLogprob[];
 }
 
@@ -196,6 +212,7 @@ export type GenerateEvent =
   /** `rest`: text that was held back until the end. It belongs to the last token, which was reported before. */
   | { type: 'token'; token: GeneratedToken; rest?: true };
 
+/** Counts of the expert cache. */
 export interface CacheReport {
   /** Expert slots over all layers. */
   slots: number;
@@ -234,17 +251,18 @@ export interface ExpertsReport {
   promptBytesRead: number;
   /** Tokens of the answer. */
   tokens: number;
-  /** Time in which only the GPU was waited for. */
+  /** Time spent waiting for the GPU alone. */
   gpuWaitMs: number;
-  /** Time in which experts were waited for. */
+  /** Time spent waiting for experts. */
   expertWaitMs: number;
   elapsedMs: number;
   memory: { gpuBytes: number; ramBytes: number };
 }
 
+/** A finished answer, with its timings. */
 export interface GenerateResult {
   promptTokens: TokenId[];
-  /** Tokens of the prompt that were in the KV cache already, so that nothing was computed for them. */
+  /** Tokens of the prompt that were already in the KV cache and did not have to be computed. */
   reusedTokens: number;
   tokens: GeneratedToken[];
   text: string;
@@ -254,9 +272,9 @@ export interface GenerateResult {
     prefillTokensPerSecond: number;
     decodeMs: number;
     decodeTokensPerSecond: number;
-    /** Time in which only the GPU was waited for. What remains of both phases is CPU time of the engine. */
+    /** Time spent waiting for the GPU alone. What remains of both phases is CPU time of the engine. */
     gpuWaitMs: number;
-    /** Time in which experts were waited for. */
+    /** Time spent waiting for experts. */
     expertWaitMs: number;
   };
   cache: CacheReport;
@@ -264,13 +282,13 @@ export interface GenerateResult {
 }
 
 /**
- * The engine worker. At most one model is loaded. `load`, `unload`, `generate`, `score` and `readRate` exclude each
- * other: a second call fails with `busy`.
+ * The engine worker. At most one model is loaded. Only one of `load`, `unload`, `generate`, `score` and `readRate` runs
+ * at a time: a second call fails with `busy`.
  */
 export interface EngineApi {
   /** Requests an adapter; rejects with a `webgpu-*` code if there is none. */
   probe(): Promise<AdapterReport>;
-  /** Loads a model in place of the one before. */
+  /** Loads a model, replacing the loaded one. */
   load(request: LoadRequest, onProgress: (progress: LoadProgress) => void): Promise<LoadedModel>;
   unload(): Promise<void>;
   /** Generates an answer. Needs a loaded model. */
@@ -287,9 +305,9 @@ export interface EngineApi {
   /** Ends the running call after the token in flight. `generate` then resolves with `finishReason: 'aborted'`. */
   stop(): Promise<void>;
   /**
-   * Saves the KV cache under an id. Removes the oldest other sessions if all together exceed `budget` bytes. Returns
-   * the bytes written; 0 if the cache is empty or exceeds `budget` by itself. Other calls wait for it. `stop` ends it
-   * with `aborted`; an older session with this id then remains.
+   * Saves the KV cache under an id. Removes the oldest other sessions if the total exceeds `budget` bytes. Returns the
+   * bytes written; 0 if the cache is empty or exceeds `budget` by itself. Other calls wait until it is saved. `stop`
+   * ends the save with `aborted`; an older session with this id then remains.
    */
   saveSession(id: string, budget: number): Promise<number>;
   /**

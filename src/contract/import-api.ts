@@ -7,6 +7,7 @@ import type { AccessToken } from './access-token.ts';
 
 /** Source of a GGUF. Several files are the parts of one split GGUF. */
 export type ModelSource =
+  /** The address of the file, or of any part of a split one. `access` is for gated and private repositories. */
   | { kind: 'url'; url: string; access?: AccessToken }
   | { kind: 'file'; files: File[] }
   /** The model that is served with the page. `url` is its address in the page's build. */
@@ -41,6 +42,7 @@ export interface ModelConfig {
   rmsNormEpsilon: number;
 }
 
+/** How rotary position embeddings are stretched to a longer context. */
 export interface RopeScaling {
   /** `linear`: all pairs rotate `factor` times slower. `yarn`: slow pairs do, fast pairs keep their speed. */
   type: 'linear' | 'yarn';
@@ -58,12 +60,13 @@ export type ModelPart = 'experts' | 'attention' | 'router' | 'norms' | 'embeddin
 export interface ModelFigures {
   /** Largest part first. `types` has the share of each weight type, by parameters. */
   parts: { part: ModelPart; parameters: number; bytes: number; types: Record<string, number> }[];
-  /** Bytes of everything but the experts. */
+  /** Bytes of all weights except the experts. */
   denseBytes: number;
   /** Bytes of one expert of one layer, on average. */
   expertBytes: number;
-  /** Bytes of the weights that one token reads: all dense ones but the embedding, and the selected experts. */
+  /** Bytes of weights read per token: all dense ones except the embedding, and the selected experts. */
   bytesPerToken: number;
+  /** Average over all weights. */
   bitsPerWeight: number;
 }
 
@@ -90,10 +93,11 @@ export interface ModelSummary {
   importedAt: number;
 }
 
+/** Progress of an import, a verification or a repair. */
 export interface ImportProgress {
   /** Id of the model, once it can be loaded and used while its experts are still being imported. */
   usableId?: string;
-  /** While the header is read, `bytesTotal` is the size of the file. After that it is the size of the records. */
+  /** In phase `header`, `bytesTotal` is the size of the file. In phase `records` it is the size of all records. */
   phase: 'header' | 'records';
   bytesDone: number;
   bytesTotal: number;
@@ -136,6 +140,7 @@ export interface ModelInspection {
   records: { key: string; bytes: number; tensors: string[] }[];
 }
 
+/** Options of an import. */
 export interface ImportOptions {
   /** `indexeddb`, the default, works everywhere. `opfs`, files private to the page, is read several times faster. */
   storage?: StorageBackend;
@@ -143,7 +148,7 @@ export interface ImportOptions {
 
 /**
  * The import worker's interface. One import or repair runs at a time. A second one in the same worker fails with
- * `busy`; one in another tab is waited for.
+ * `busy`; a second one in another tab waits.
  */
 export interface ImportApi {
   list(): Promise<ModelSummary[]>;

@@ -6,8 +6,9 @@
 
 /** The database of models, in the site's own store and in a frame's. */
 export const MODEL_DATABASE = { name: 'mixtab-models', objectStore: 'models' } as const;
-/** Prefixes of the keys that are shared. Journals and partial imports are not. */
+/** Prefix of the keys of manifests. Journals and partial imports have other prefixes and are not shared. */
 export const MODEL_PREFIX = 'model/';
+/** Prefix of the keys of records. */
 export const RECORD_PREFIX = 'record/';
 
 /** Read-only access to the site's own store. */
