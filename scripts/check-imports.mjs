@@ -2,7 +2,7 @@
  * Checks who may import whom. `docs/architecture.md` draws these rules. Type imports count.
  *
  * - Every folder of `src` and `workers` that holds code has a rule.
- * - The rules have no circle, and neither have the files.
+ * - Neither the rules nor the files import each other in a cycle.
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
@@ -110,23 +110,23 @@ export function checkFile(path, text) {
 
 /**
  * @param {Map<string, string[]>} edges from each node to the nodes it needs
- * @returns {string[] | undefined} a circle, its first node repeated at the end
+ * @returns {string[] | undefined} a cycle, its first node repeated at the end
  */
-export function findCircle(edges) {
+export function findCycle(edges) {
   const done = new Set();
   const visit = (node, trail) => {
     if (trail.includes(node)) return [...trail.slice(trail.indexOf(node)), node];
     if (done.has(node)) return undefined;
     for (const next of edges.get(node) ?? []) {
-      const circle = visit(next, [...trail, node]);
-      if (circle) return circle;
+      const cycle = visit(next, [...trail, node]);
+      if (cycle) return cycle;
     }
     done.add(node);
     return undefined;
   };
   for (const node of edges.keys()) {
-    const circle = visit(node, []);
-    if (circle) return circle;
+    const cycle = visit(node, []);
+    if (cycle) return cycle;
   }
   return undefined;
 }
@@ -170,11 +170,11 @@ function findViolations(texts) {
   const ruleEdges = Object.entries(RULES)
     .filter(([folder]) => folder !== 'workers')
     .map(([folder, targets]) => [folder, targets.filter((target) => target in RULES)]);
-  for (const [what, circle] of [
-    ['files', findCircle(new Map(edges))],
-    ['rules', findCircle(new Map(ruleEdges))],
+  for (const [what, cycle] of [
+    ['files', findCycle(new Map(edges))],
+    ['rules', findCycle(new Map(ruleEdges))],
   ]) {
-    if (circle) found.push(`These ${what} import each other in a circle: ${circle.join(' -> ')}`);
+    if (cycle) found.push(`These ${what} import each other in a cycle: ${cycle.join(' -> ')}`);
   }
   return found;
 }

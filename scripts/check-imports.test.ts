@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { checkFile, findCircle, folderOf, importsOf, rulesTable } from './check-imports.mjs';
+import { checkFile, findCycle, folderOf, importsOf, rulesTable } from './check-imports.mjs';
 
 describe('checkFile', () => {
   it('lets a folder import what its rule allows', () => {
@@ -58,8 +58,8 @@ it('importsOf finds static, dynamic, type and worker imports, without their quer
   );
 });
 
-describe('findCircle', () => {
-  it('names the circle without what leads to it', () => {
+describe('findCycle', () => {
+  it('names the cycle without the nodes that lead to it', () => {
     const edges = new Map([
       ['a', ['b', 'x']],
       ['b', ['c']],
@@ -67,7 +67,7 @@ describe('findCircle', () => {
       ['d', ['b']],
       ['x', []],
     ]);
-    expect(findCircle(edges)).toEqual(['b', 'c', 'd', 'b']);
+    expect(findCycle(edges)).toEqual(['b', 'c', 'd', 'b']);
   });
 
   it('finds none where two paths meet', () => {
@@ -77,7 +77,7 @@ describe('findCircle', () => {
       ['c', ['d']],
       ['d', []],
     ]);
-    expect(findCircle(edges)).toBeUndefined();
+    expect(findCycle(edges)).toBeUndefined();
   });
 });
 
