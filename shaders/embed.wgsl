@@ -1,7 +1,7 @@
 // output[t] = row tokens[t] of the embedding matrix, dequantized, if that row is in the part W of the matrix.
 //
-// W [ROWS, BLOCKS * 32], of any weight type: rows FIRST_ROW .. FIRST_ROW + ROWS - 1 of the matrix [VOCABULARY, BLOCKS *
-// 32];
+// W [ROWS, BLOCKS * 32], of any weight type: rows FIRST_ROW .. FIRST_ROW + ROWS - 1 of the whole matrix
+// [VOCABULARY, BLOCKS * 32];
 // tokens: u32[tokens]; output: f32[tokens, OUT_STRIDE * 4].
 // Grid: x = BLOCKS runs of 32 columns, in workgroups of WORKGROUP; y = tokens.
 override ROWS: u32;

@@ -1,7 +1,7 @@
 // output[p, r] = W[r] . x for each assignment p of each group, with x = input[p / K].
 // GATED:    output[p, r] = silu(output[p, r]) * (W[r] . x): `up` after `gate`, if their weight types differ.
-// WEIGHTED: output[p, r] = routing_weights[p] * (W[r] . x): `down`. It is 0 if the weight is 0, whatever the product
-// is.
+// WEIGHTED: output[p, r] = routing_weights[p] * (W[r] . x): `down`. It is 0 if the weight is 0, even if W[r] . x is not
+// finite.
 //
 // W [ROWS, BLOCKS * 32], of any weight type: a matrix of the expert in the group's slot;
 // input: f32[assignments / K, IN_STRIDE * 4]; output: f32[assignments, OUT_STRIDE]; routing_weights: f32[assignments].

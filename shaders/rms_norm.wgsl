@@ -1,7 +1,7 @@
 // output[t, c] = input[t, c] * inverseSqrt(mean over c of input[t, c]^2 + EPSILON) * weight[c]
 //
-// input: f32[tokens, INPUT_STRIDE], its padding beyond WIDTH zero; weight: f32[WIDTH]; output: f32[tokens,
-// OUTPUT_STRIDE].
+// input: f32[tokens, INPUT_STRIDE], its padding beyond WIDTH zero; weight: f32[WIDTH];
+// output: f32[tokens, OUTPUT_STRIDE].
 // Variant `rows`: every thread sums the whole row, four columns per load, and then scales its share of the columns.
 // There is no barrier. The row stays in the cache, so on adapters with slow barriers the repeated reads cost less than
 // a reduction.

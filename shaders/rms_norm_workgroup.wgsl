@@ -1,7 +1,7 @@
 // output[t, c] = input[t, c] * inverseSqrt(mean over c of input[t, c]^2 + EPSILON) * weight[c]
 //
-// input: f32[tokens, INPUT_STRIDE], its padding beyond WIDTH zero; weight: f32[WIDTH]; output: f32[tokens,
-// OUTPUT_STRIDE].
+// input: f32[tokens, INPUT_STRIDE], its padding beyond WIDTH zero; weight: f32[WIDTH];
+// output: f32[tokens, OUTPUT_STRIDE].
 // Variant `workgroup`: one workgroup computes a row and sums the squares in workgroup memory.
 // Grid: x = 1; y = tokens.
 override WIDTH: u32;

@@ -44,6 +44,7 @@ interface Loaded {
   generator: Generator;
 }
 
+/** Implements {@link EngineApi}: owns the GPU device, at most one loaded model and at most one running request. */
 export class Engine implements EngineApi {
   #gpu: Gpu | undefined;
   #loaded: Loaded | undefined;

@@ -5,7 +5,10 @@
 import type { EngineApi } from '../../src/contract/engine-api.ts';
 import { reportAdapter, requestAdapter } from '../compute/gpu/device.ts';
 
-/** @param create fetches the code and creates the engine; if it fails, the next call tries again */
+/**
+ * Returns an engine whose code is fetched on the first call that needs it.
+ * @param create fetches the code and creates the engine; if it fails, the next call tries again
+ */
 export function lazyEngine(create: () => Promise<EngineApi>): EngineApi {
   let engine: Promise<EngineApi> | undefined;
   const get = (): Promise<EngineApi> => {

@@ -51,6 +51,7 @@ interface MemoryPlan {
 }
 
 /**
+ * Puts a stored model on the GPU: dense weights, then everything else within the memory budget. Compiles its kernels.
  * @throws MixtabError `gpu-budget-too-small`, `gpu-out-of-memory`, `gpu-limit`, `record-missing`, `record-damaged`
  */
 export async function loadModel(inputs: LoadInputs): Promise<GpuModel> {

@@ -7,6 +7,7 @@ import type { RecordParts } from '../format/record-parts.ts';
 import { denseRecords } from '../model/weights.ts';
 import type { RecordReader } from '../store/record-reader.ts';
 
+/** The weight records of one stored model: reads them, and knows how they are laid out. */
 export class ModelRecords {
   readonly #byKey: ReadonlyMap<string, RecordInfo>;
 
@@ -54,4 +55,5 @@ export class ModelRecords {
   readonly recycle = (record: RecordParts): void => this.reader.recycle?.(record);
 }
 
+/** The sizes of records, added up. */
 export const sumBytes = (records: readonly RecordInfo[]): Bytes => records.reduce((sum, { bytes }) => sum + bytes, 0);

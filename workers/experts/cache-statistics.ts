@@ -26,7 +26,7 @@ export interface CacheStatisticsOptions {
   loader: ExpertLoader<RecordParts>;
 }
 
-/** All counts are since the last {@link reset}. */
+/** Hits, misses and bytes read, and where every expert is. All counts are since the last {@link reset}. */
 export class CacheStatistics {
   readonly #slots: ExpertSlots;
   readonly #ram: RamTier<RecordParts>;

@@ -19,7 +19,7 @@ function createCache({ slots = 1, ramBytes = 0, failUploads = 0, readMs = 0 } = 
   let failing = failUploads;
   const memory = {
     expertCount: 4,
-    viewOf: (_: number, slot: number) => slot,
+    kernelSlotOf: (_: number, slot: number) => slot,
     setSlot: () => {},
     upload: (_: number, __: number, record: RecordParts) => {
       if (failing-- > 0) throw new RangeError('no memory');
@@ -93,7 +93,7 @@ async function heldCache(ramBytes = 0) {
   let held = false;
   const memory = {
     expertCount: 4,
-    viewOf: (_: number, slot: number) => slot,
+    kernelSlotOf: (_: number, slot: number) => slot,
     setSlot: () => {},
     upload: (id: number) => uploads.push(id),
   };
@@ -250,16 +250,16 @@ describe('a closed cache', () => {
   });
 });
 
-describe('layersToMiss', () => {
+describe('expectedMissedLayers', () => {
   it('assumes that all experts are selected equally often', async () => {
     const { cache } = createCache({ slots: 4 });
-    expect(cache.layersToMiss(2)).toBe(2);
+    expect(cache.expectedMissedLayers(2)).toBe(2);
     await cache.loadAll(L1, [E(0), E(1), E(2), E(3)]);
-    expect(cache.layersToMiss(2)).toBe(1);
+    expect(cache.expectedMissedLayers(2)).toBe(1);
     await cache.loadAll(L0, [E(0), E(1), E(2)]);
-    expect(cache.layersToMiss(1)).toBeCloseTo(1 / 4);
-    expect(cache.layersToMiss(2)).toBeCloseTo(1 / 2); // 3 of the 6 pairs are resident
+    expect(cache.expectedMissedLayers(1)).toBeCloseTo(1 / 4);
+    expect(cache.expectedMissedLayers(2)).toBeCloseTo(1 / 2); // 3 of the 6 pairs are resident
     await cache.loadAll(L0, [E(3)]);
-    expect(cache.layersToMiss(2)).toBe(0);
+    expect(cache.expectedMissedLayers(2)).toBe(0);
   });
 });

@@ -31,6 +31,7 @@ export interface ExpertCacheOptions {
   recycle?: (record: RecordParts) => void;
 }
 
+/** Makes the experts of a loaded model resident: finds them in a GPU slot, in main memory or in the store. */
 export class ExpertCache {
   /** Runs while {@link load} waits for a record. Other experts of the layer may compute meanwhile. */
   readonly waiting = new Stopwatch();
@@ -61,10 +62,10 @@ export class ExpertCache {
   }
 
   /**
-   * Expected number of layers in which a token misses experts if the router selects all experts equally often; 0 if
-   * every expert is resident, so that nothing will be loaded again.
+   * Expected number of layers in which a token misses experts if the router selects all experts equally often. 0 if
+   * every expert is resident.
    */
-  layersToMiss(expertsPerToken: number): number {
+  expectedMissedLayers(expertsPerToken: number): number {
     return this.#slots.expectedMissedLayers(expertsPerToken);
   }
 
@@ -165,6 +166,7 @@ export class ExpertCache {
     return this.#statistics.residence();
   }
 
+  /** Starts the counts of {@link report} and {@link residence} at zero again. */
   resetCounts(): void {
     this.#statistics.reset();
   }

@@ -49,6 +49,7 @@ export interface ExpertLoaderOptions<R extends { byteLength: Bytes }> {
   onEvictedFromRam?: (record: R) => void;
 }
 
+/** Reads experts' records, the most urgent first. Cancels reads that are no longer needed. */
 export class ExpertLoader<R extends { byteLength: Bytes }> {
   readonly #read: ReadExpert<R>;
   readonly #ram: RamTier<R>;

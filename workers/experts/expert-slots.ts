@@ -20,6 +20,7 @@ export interface ExpertSlotsOptions {
   recycler: RecordRecycler;
 }
 
+/** Which experts have a GPU slot. Residency, slot table and slot contents change together. */
 export class ExpertSlots {
   readonly #memory: SlotMemory;
   readonly #recycler: RecordRecycler;
@@ -67,7 +68,7 @@ export class ExpertSlots {
   slotOf(layer: LayerIndex, expert: ExpertIndex): number | undefined {
     const id = this.#id(layer, expert);
     const slot = this.#poolOf[layer].slotOf(id);
-    return slot === undefined ? undefined : this.#memory.viewOf(id, slot);
+    return slot === undefined ? undefined : this.#memory.kernelSlotOf(id, slot);
   }
 
   isResident(layer: LayerIndex, expert: ExpertIndex): boolean {

@@ -14,6 +14,7 @@ export function distinctExperts(selectedExperts: ArrayLike<number>): ExpertIndex
 }
 
 /**
+ * Groups the assignments of a batch by expert.
  * @param selectedExperts expert indices, [tokens * expertsPerToken]
  * @returns one group per distinct expert, sorted by expert; assignments ascend
  */

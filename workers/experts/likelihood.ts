@@ -9,6 +9,7 @@ import { AgedMean } from './aged-mean.ts';
 /** Tokens after which a probability counts half: a text keeps its subject for some time. */
 const HALF_LIFE = 64;
 
+/** The mean probability that the routers give each expert. Recent tokens count more than older ones. */
 export class ExpertLikelihood {
   /** Mean probabilities, [layers, experts]. */
   readonly #means: AgedMean[];

@@ -21,6 +21,7 @@ export interface PrefetcherOptions {
   recycler: RecordRecycler;
 }
 
+/** Reads experts before they are needed, and hands their records over when they are. */
 export class Prefetcher {
   readonly #slots: ExpertSlots;
   readonly #loader: ExpertLoader<RecordParts>;

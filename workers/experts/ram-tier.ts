@@ -1,6 +1,7 @@
 /** Keeps experts' records in main memory within a byte budget. Evicts the least recently used first. Pure. */
 import type { Bytes } from '../../src/contract/ids.ts';
 
+/** Records that are kept in main memory, up to a budget. The least recently used ones are evicted first. */
 export class RamTier<R extends { byteLength: Bytes }> {
   /** Least recently used first: a Map iterates in the order of insertion. */
   readonly #records = new Map<string, R>();

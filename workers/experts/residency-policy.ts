@@ -19,6 +19,10 @@ export interface SlotAssignment {
 /** Uses of the pool after which a use counts half: 64 tokens with two experts each. */
 const HALF_LIFE = 128;
 
+/**
+ * The experts in the slots of one pool. If there is no empty slot, the least frequently used expert is evicted; a use
+ * counts half after `halfLife` further uses.
+ */
 export class ResidencyPolicy {
   /** Expert in each slot; undefined if the slot is empty. */
   readonly #experts: (ExpertId | undefined)[];

@@ -3,8 +3,8 @@
  *
  * The experts of a pool may have different weight types, either because layers share the pool or because the file
  * stores each expert as its own tensor. Kernels are compiled for one type, so each *kind* of expert has its own banks
- * over the same memory. Kernels number slot s as k * slots + s if it holds an expert of kind k; the slot table and the
- * groups contain these numbers, called views. Slots are as large as the largest kind needs.
+ * over the same memory. For kernels, slot s has the number k * slots + s if it holds an expert of kind k. The slot
+ * table and the groups contain these *kernel slots*. Slots are as large as the largest kind needs.
  */
 import { MixtabError } from '../../src/contract/errors.ts';
 import type { Bytes, ExpertId, LayerIndex, SlotIndex } from '../../src/contract/ids.ts';
@@ -47,8 +47,9 @@ interface Pool {
  */
 const UPLOAD_BYTES: Bytes = 4 * 2 ** 20;
 
+/** The GPU buffers of all expert slots, and the slot table that the router kernel reads. */
 export class SlotMemory {
-  /** u32[layerCount * expertCount]: the view of each expert's slot, or NO_SLOT. */
+  /** u32[layerCount * expertCount]: each expert's kernel slot, or NO_SLOT. */
   readonly slotTable: Slice;
   readonly #poolOf: Pool[] = [];
   /** Kind of each expert, by ExpertId. */
@@ -91,8 +92,8 @@ export class SlotMemory {
     return banks.filter((_, kind) => ownKinds.has(kindName(kinds[kind]))).flat();
   }
 
-  /** The number that kernels use for the slot when it holds this expert. */
-  viewOf(expert: ExpertId, slot: SlotIndex): number {
+  /** The kernel slot: the number that kernels use for a slot that holds this expert. */
+  kernelSlotOf(expert: ExpertId, slot: SlotIndex): number {
     return this.#kindOf[expert] * this.#pool(expert).slots + slot;
   }
 
@@ -103,10 +104,10 @@ export class SlotMemory {
   upload(expert: ExpertId, slot: SlotIndex, record: RecordParts): void {
     const { kinds, banks } = this.#pool(expert);
     const kind = this.#kindOf[expert];
-    const view = this.viewOf(expert, slot);
-    const bank = banks[kind].find(({ firstSlot, slots }) => view >= firstSlot && view < firstSlot + slots);
+    const kernelSlot = this.kernelSlotOf(expert, slot);
+    const bank = banks[kind].find(({ firstSlot, slots }) => kernelSlot >= firstSlot && kernelSlot < firstSlot + slots);
     if (!bank) throw new RangeError(`expert ${expert}'s pool has no slot ${slot}`);
-    const index = view - bank.firstSlot;
+    const index = kernelSlot - bank.firstSlot;
     const { down } = kinds[kind];
     this.#write(bank.gateUp.buffer, index * bank.gateUpStride, record, 0, down.offset);
     this.#write(bank.down.buffer, index * bank.downStride, record, down.offset, down.bytes);
@@ -114,8 +115,8 @@ export class SlotMemory {
 
   /** Queues a change of the slot table. `undefined`: the expert has no slot. */
   setSlot(expert: ExpertId, slot: SlotIndex | undefined): void {
-    const view = slot === undefined ? NO_SLOT : this.viewOf(expert, slot);
-    this.device.queue.writeBuffer(this.slotTable.buffer, expert * 4, new Uint32Array([view]));
+    const kernelSlot = slot === undefined ? NO_SLOT : this.kernelSlotOf(expert, slot);
+    this.device.queue.writeBuffer(this.slotTable.buffer, expert * 4, new Uint32Array([kernelSlot]));
   }
 
   destroy(): void {

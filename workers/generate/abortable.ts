@@ -1,4 +1,4 @@
-/** Waits that an abort ends, although the awaited work itself cannot be interrupted. */
+/** Lets an abort end a wait, even if the awaited work itself cannot be interrupted. */
 import { abortError } from '../../src/contract/errors.ts';
 
 /**

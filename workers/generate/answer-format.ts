@@ -31,6 +31,7 @@ export class AnswerFormats {
   }
 
   /**
+   * Continues an answer after a token.
    * @param token one that the previous step allowed
    * @returns which tokens may follow it
    * @throws MixtabError `bad-request`, `aborted`

@@ -48,6 +48,7 @@ export class Answer {
 }
 
 /**
+ * Decodes the sampler's result.
  * @param result as `workers/compute/gpu/ops/sample.ts` lays it out
  * @param topLogprobs how many of the likeliest tokens to report; undefined: none, and no bytes
  */

@@ -4,6 +4,7 @@ import { MixtabError } from '../../src/contract/errors.ts';
 import { MAX_TOP } from '../compute/gpu/ops/sample.ts';
 
 /**
+ * Rejects a request for an answer that makes no sense, before anything is computed.
  * @param promptLength tokens of the prompt
  * @param context positions that the KV cache may hold
  * @throws MixtabError `bad-request`, `context-overflow`

@@ -44,12 +44,13 @@ export interface AnswerInputs {
   request: GenerateRequest;
   onEvent: (event: GenerateEvent) => void;
   /**
-   * Ends the answer after the token that is being computed, or at once in a wait for experts. Aborted by a device
-   * failure too.
+   * Ends the answer after the token that is being computed, or at once while it waits for experts. A device failure
+   * aborts it too.
    */
   signal: AbortSignal;
 }
 
+/** A loaded model that answers and scores, one request at a time. It owns the contents of the KV cache. */
 export class Generator {
   readonly tokenizer: Tokenizer;
   readonly #gpu: GpuModel;
@@ -213,7 +214,8 @@ export class Generator {
   }
 
   /**
-   * Emits token after token until the answer ends.
+   * Emits token after token until the answer ends: at an end-of-sequence token, a stop text, the end of a format, the
+   * maximum length, the end of the context, or an abort.
    * @param firstToken the sampler's result
    */
   async #decode(
@@ -273,7 +275,7 @@ export class Generator {
   }
 
   /**
-   * Keys and values depend on the experts that were used, so they are of no use to a request with other router options.
+   * Keys and values depend on the experts that were used, so a request with other router options cannot reuse them.
    */
   #discardCacheOfOtherOptions(request: GenerateRequest): void {
     const options = routerOptionsKey(request);
@@ -281,7 +283,7 @@ export class Generator {
     this.#cachedWith = options;
   }
 
-  /** Cuts the KV cache to the prefix that it shares with the prompt; returns the length of that. */
+  /** Cuts the KV cache to the prefix that it shares with the prompt. @returns the length of the prefix */
   #reuse(promptTokens: readonly TokenId[]): number {
     // The last token is always computed: its logits are not stored.
     this.#cached.length = Math.min(commonLength(this.#cached, promptTokens), promptTokens.length - 1);

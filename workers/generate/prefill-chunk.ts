@@ -1,4 +1,4 @@
-/** A part of a prompt that goes through the kernels together. */
+/** Chunks: parts of a prompt whose tokens go through the kernels together. */
 import type { LayerIndex, TokenId } from '../../src/contract/ids.ts';
 import type { Dispatch } from '../compute/gpu/dispatch.ts';
 import { attend } from '../model/attention.ts';

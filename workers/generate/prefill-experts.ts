@@ -9,7 +9,7 @@ import { combineExperts, runExperts, scoreExperts } from '../model/moe-layer.ts'
 import { abortable } from './abortable.ts';
 import { type Chunk, partsOf } from './prefill-chunk.ts';
 
-/** Experts that are uploaded and computed together: few, so that the next ones are read in the meantime. */
+/** Experts that are uploaded and computed together. Few, so that the next ones can be read in the meantime. */
 const WAVE = 2;
 /** With this many tokens, nearly every expert of the next layer will be needed, so prefetching them pays off. */
 const PREFETCH_MIN_TOKENS = 16;
@@ -42,7 +42,7 @@ export async function runLayerExperts(
   const groupsByChunk = chunks.map(({ first, tokens }) =>
     groupByExpert(selectedExperts.subarray(first * expertsPerToken, (first + tokens.length) * expertsPerToken)),
   );
-  // Uploads wait until all but the last wave are done, or a slow GPU would let them pile up in memory.
+  // Uploads wait until all waves but the last one are done; otherwise a slow GPU would let them pile up in memory.
   let submitted: Promise<unknown>[] = [];
   const canUpload = async (): Promise<void> => {
     const before = submitted.at(-2);

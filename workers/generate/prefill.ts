@@ -19,7 +19,7 @@ export interface PrefillInputs extends LayerExpertsInputs {
   tokens: readonly TokenId[];
   /** Position of the first of them. */
   position: number;
-  /** Called after each layer, with the layers done as a share of the tokens, and with all of them at the end. */
+  /** Called after each layer with the share of the layers that is done, in tokens; at the end with all tokens. */
   onProgress: (tokensDone: number) => void;
   /** Ends the prefill at the next layer, or while it waits for experts. */
   signal: AbortSignal;

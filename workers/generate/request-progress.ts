@@ -9,14 +9,15 @@ type Times = Pick<
   'promptTokens' | 'promptBytesRead' | 'tokens' | 'gpuWaitMs' | 'expertWaitMs' | 'elapsedMs'
 >;
 
+/** Tokens, times and bytes of the newest request. */
 export class RequestProgress {
-  /** Tokens of the prompt, or of the text to score, that are computed. */
+  /** How many tokens of the prompt, or of the text to score, have been computed. */
   promptTokens = 0;
   /** Tokens of the answer. */
   tokens = 0;
   /** The readings of all clocks when the request began. */
   #begun: { at: number; gpuWaitMs: number; expertWaitMs: number };
-  /** Set once the first token of the answer is there. */
+  /** Set once the first token of the answer has been sampled. */
   #prompt: { endedAt: number; bytesRead: Bytes } | undefined;
   #endedAt: number | undefined;
 
@@ -56,7 +57,10 @@ export class RequestProgress {
     };
   }
 
-  /** @param promptTokens those that were computed, not reused */
+  /**
+   * The timings of the newest request.
+   * @param promptTokens those that were computed, not reused
+   */
   timings(promptTokens: number): GenerateResult['timings'] {
     const promptEndedAt = this.#prompt?.endedAt ?? this.#begun.at;
     const prefillMs = promptEndedAt - this.#begun.at;

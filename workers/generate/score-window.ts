@@ -42,6 +42,7 @@ export interface Window {
   trace: RoutingTrace;
 }
 
+/** Allocates the GPU buffers for scoring, besides those of the model. */
 export function createScoreBuffers({ config, ctx }: Model): ScoreBuffers {
   const buffers: GPUBuffer[] = [];
   const slice = (label: string, size: number): Slice => {

@@ -28,7 +28,10 @@ export interface ScoreInputs {
   signal: AbortSignal;
 }
 
-/** @throws MixtabError `bad-request`, `aborted`, or an error of reading an expert */
+/**
+ * Measures how well the model predicts a text.
+ * @throws MixtabError `bad-request`, `aborted`, or an error of reading an expert
+ */
 export async function score(inputs: ScoreInputs): Promise<ScoreResult> {
   const { gpu, request } = inputs;
   const { model, experts } = gpu;

@@ -10,6 +10,7 @@ import type { SessionHeader, SessionOwner } from '../store/session-store.ts';
 
 /** Increase it whenever kernels compute other keys or values, or store them in another layout. */
 export const SESSION_VERSION = 4;
+/** Largest part of a saved session. */
 export const MAX_PART_BYTES: Bytes = 16 * 1024 * 1024;
 
 /** The region of the KV cache that a part holds. */

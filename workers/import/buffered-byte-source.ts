@@ -12,6 +12,7 @@ const MAX_WINDOWS = 32;
 /** Earlier reads that a read is compared with, to see whether it continues one of them. */
 const MAX_ENDS = 8;
 
+/** Reads a remote file in windows of 1 MiB, so that many small reads share one request. */
 export class BufferedByteSource implements ByteSource {
   readonly name: string;
   readonly size: Bytes;

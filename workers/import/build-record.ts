@@ -50,11 +50,13 @@ export function pendingRecordInfo(record: PlannedRecord, storage?: StorageBacken
   return { key, bytes, ...storageFields(bytes, storage), sha256: '', tensors: layoutsOf(record) };
 }
 
+/** Where each matrix is in a planned record. */
 export const layoutsOf = ({ tensors }: Pick<PlannedRecord, 'tensors'>): TensorLayout[] =>
   tensors.map(({ layout }) => layout);
 
 const storageFields = (bytes: Bytes, storage?: StorageBackend): Pick<RecordInfo, 'place' | 'parts'> =>
   storage === 'opfs' ? { place: storage, parts: 1 } : { parts: Math.ceil(bytes / PART_BYTES) };
 
+/** The sizes of records, added up. */
 export const sumBytes = (records: readonly { bytes: Bytes }[]): Bytes =>
   records.reduce((sum, { bytes }) => sum + bytes, 0);

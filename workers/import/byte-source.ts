@@ -2,6 +2,7 @@
 import { MixtabError, throwIfAborted } from '../../src/contract/errors.ts';
 import type { Bytes } from '../../src/contract/ids.ts';
 
+/** A file, or several files read as one, of which byte ranges can be read. */
 export interface ByteSource {
   /** File name, for messages and lists. */
   readonly name: string;
@@ -47,7 +48,10 @@ export class BlobByteSource implements ByteSource {
   }
 }
 
-/** @throws RangeError a programming error: callers compare ranges with the file's size before they read */
+/**
+ * Checks that a range is inside the file.
+ * @throws RangeError a programming error: callers compare ranges with the file's size before they read
+ */
 export function checkRange({ name, size }: ByteSource, offset: Bytes, length: Bytes): void {
   if (!(offset >= 0 && length >= 0 && offset + length <= size)) {
     throw new RangeError(`bytes ${offset}+${length} are outside ${name} (${size} bytes)`);

@@ -20,6 +20,9 @@ interface Identity {
   lastModified: string | null;
 }
 
+/**
+ * Reads a file from a web server by byte ranges. Retries broken connections, and checks that the file stays the same.
+ */
 export class HttpByteSource implements ByteSource {
   readonly name: string;
 

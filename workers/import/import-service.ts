@@ -40,6 +40,7 @@ const WAITING: ImportProgress = {
   warning: 'Another tab is importing a model. This import starts when that one is done.',
 };
 
+/** Implements {@link ImportApi}: one import or repair at a time, in all tabs together. */
 export class ImportService implements ImportApi {
   #running: AbortController | undefined;
 

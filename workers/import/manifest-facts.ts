@@ -13,6 +13,7 @@ import type { OpenedModel } from './open-model.ts';
 /** A manifest without its records and the time of import. */
 export type ManifestFacts = Omit<ModelManifest, 'records' | 'importedAt'>;
 
+/** Reads from the header everything that the manifest needs besides records and time of import. */
 export async function readManifestFacts(
   inputs: ImportInputs,
   { id, header, config, plan }: OpenedModel,

@@ -23,6 +23,7 @@ import { HttpByteSource, type HttpOptions } from './http-byte-source.ts';
 import { JoinedByteSource, SplitByteSource } from './joined-byte-source.ts';
 
 /**
+ * Opens local files: a whole GGUF, or all parts of a split or cut one.
  * @param files one whole file, or all parts of a split one in any order
  * @throws MixtabError `gguf-missing-part`, `gguf-mixed-parts`, or what reading a header throws
  */
@@ -46,6 +47,7 @@ export async function openFiles(
 }
 
 /**
+ * Opens a GGUF on a web server, including the other parts if it is split or cut.
  * @param url of a whole file or of any part of a split one; the other parts are looked for beside it
  * @throws MixtabError `gguf-missing-part`, `gguf-mixed-parts`, or what opening and reading a header throws
  */

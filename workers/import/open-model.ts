@@ -16,7 +16,10 @@ export interface OpenedModel {
   plan: ImportPlan;
 }
 
-/** @throws MixtabError what reading and parsing the header throws */
+/**
+ * Reads the header of a GGUF, plans its records, and computes the model's id.
+ * @throws MixtabError what reading and parsing the header throws
+ */
 export async function openModel({
   source,
   signal,

@@ -37,5 +37,6 @@ export async function verifyModel(
   return badKeys;
 }
 
+/** The error for a model id that is not in the store. */
 export const modelNotFound = (id: string): MixtabError =>
   new MixtabError('model-not-found', `No model ${id} is stored.`, 'Choose one of the stored models.');

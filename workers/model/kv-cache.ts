@@ -11,6 +11,7 @@ import { withFirefoxPoll } from '../compute/gpu/firefox-poll.ts';
 /** Positions by which the cache grows. */
 export const PAGE_POSITIONS = 512;
 
+/** The keys and values of one layer: packed pairs of f16. */
 export interface LayerCache {
   /** u32[capacity, kvHeadCount, headDim / 2]: rotated keys. */
   keys: Slice;
@@ -27,6 +28,7 @@ export function kvCacheBytes(shape: Shape, positions: number): Bytes {
   return 2 * shape.layerCount * positionBytes(shape) * positions;
 }
 
+/** The keys and values of all layers on the GPU. Grows up to a limit. */
 export class KvCache {
   /** Replaced by a new array when the cache grows. */
   layers: LayerCache[];

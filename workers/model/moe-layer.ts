@@ -1,8 +1,9 @@
 /**
- * The mixture-of-experts half of a layer:
- * `x += sum over the top K experts e of weight_e * down_e(silu(gate_e n) * up_e n)`, with `n = rmsnorm(x)` and the
- * weights
- * `softmax` of the K largest logits of `router n`.
+ * The mixture-of-experts half of a layer, with `n = rmsnorm(x)`:
+ *
+ *     x += sum over the top K experts e of weight_e * down_e(silu(gate_e n) * up_e n)
+ *
+ * The top K experts are those with the largest logits in `router n`, and their weights are the softmax of these logits.
  *
  * It is split into steps, because the top K experts may have to be loaded before they run. The routing weight is
  * multiplied in where the product is stored, and the sum over experts is a kernel of its own: in one kernel a compiler

@@ -7,6 +7,7 @@ import type { ModelConfig } from '../../src/contract/import-api.ts';
 import { withAllocations } from '../compute/gpu/errors.ts';
 import { type ChunkActivations, createChunkActivations } from './buffers.ts';
 
+/** Allocates and releases the activations of prompts that are longer than one chunk. */
 export class PrefillBuffers {
   #chunks: ReturnType<typeof createChunkActivations>[] = [];
 

@@ -4,6 +4,7 @@
  */
 import type { Bytes } from '../../src/contract/ids.ts';
 
+/** Buffers that are reused for reading, up to a total size. */
 export class BufferPool {
   /** Oldest first. */
   readonly #free: ArrayBuffer[] = [];

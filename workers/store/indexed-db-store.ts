@@ -8,6 +8,7 @@ import { LayeredValues } from './layered-values.ts';
 import { storageError } from './storage-errors.ts';
 import type { KeyValueChanges, KeyValues, RecordFiles } from './store.ts';
 
+/** The model store of the browser: IndexedDB, and OPFS files if the user chose them at import. */
 export class IndexedDbStore extends KeyValueStore {
   /**
    * @param database name of the database; tests use another one to leave the user's models alone

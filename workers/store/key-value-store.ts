@@ -30,6 +30,9 @@ const partCount = (bytes: number): number => Math.ceil(bytes / PART_BYTES);
 const partKey = (id: string, key: string, part: number): string =>
   `${RECORD_PREFIX}${id}/${key}/${String(part).padStart(4, '0')}`;
 
+/**
+ * Implements {@link RecordStore} on top of a key-value database, and of files for models that were imported into files.
+ */
 export class KeyValueStore implements RecordStore {
   /** `<model id>/<record key>` of the records whose hash has been checked. */
   readonly #verified = new Set<string>();

@@ -4,6 +4,7 @@ import type { Bytes } from '../../src/contract/ids.ts';
 import { MODEL_PREFIX, RECORD_PREFIX, type SiteStore } from '../../src/contract/site-store.ts';
 import type { KeyValueChanges, KeyValues } from './store.ts';
 
+/** Reads from an embedded page's own store first, then from the site's own store. Writes only to the first. */
 export class LayeredValues implements KeyValues {
   #siteStore: SiteStore | undefined;
 

@@ -34,6 +34,7 @@ export class MemoryValues implements KeyValues {
 // Blobs are immutable, and Node 20 cannot clone them.
 const clone = (value: unknown): unknown => (value instanceof Blob ? value : structuredClone(value));
 
+/** A model store in main memory, for tests. */
 export class MemoryStore extends KeyValueStore {
   constructor(values: KeyValues = new MemoryValues()) {
     super(values);

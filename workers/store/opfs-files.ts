@@ -21,6 +21,7 @@ export function opfsSupported(): boolean {
   return typeof FileSystemFileHandle !== 'undefined' && 'createSyncAccessHandle' in FileSystemFileHandle.prototype;
 }
 
+/** Records as files of the origin private file system. Works only in workers. */
 export class OpfsFiles implements RecordFiles {
   /** Settles with the current read. Reads run one after another: two that took turns would both finish late. */
   #reading: Promise<unknown> = Promise.resolve();

@@ -27,6 +27,7 @@ export interface ReaderParts {
   repair: RepairRecord;
 }
 
+/** The API of the reader worker: reads records, repairs damaged ones, and reuses buffers. */
 export class ReaderService {
   /** The reads in progress, by their ids. */
   readonly #reads = new Map<number, AbortController>();

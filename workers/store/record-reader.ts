@@ -6,6 +6,7 @@ import type { RecordInfo } from '../format/manifest.ts';
 import type { RecordParts } from '../format/record-parts.ts';
 import type { ReaderService } from './reader-service.ts';
 
+/** Reads the records of stored models. */
 export interface RecordReader {
   /**
    * Reads a record. Its hash is checked the first time. A record that is still being imported is waited for.

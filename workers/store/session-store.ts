@@ -40,6 +40,7 @@ const partPrefix = (id: string, generation: number): string => `part/${id}/${gen
 const partKey = (id: string, generation: number, index: number): string =>
   `${partPrefix(id, generation)}${String(index).padStart(6, '0')}`;
 
+/** The saved sessions: headers and parts, in a database of their own. */
 export class SessionStore {
   #store: UseStore | undefined;
 

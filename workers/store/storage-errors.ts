@@ -20,7 +20,10 @@ export async function storageError(error: unknown, bytes: Bytes): Promise<Mixtab
   );
 }
 
-/** @param freeBytes what the browser reports, see {@link estimateFreeBytes} */
+/**
+ * The error for data that does not fit into the browser's storage.
+ * @param freeBytes what the browser reports, see {@link estimateFreeBytes}
+ */
 export function storageFull(neededBytes: Bytes, freeBytes: Bytes | undefined): MixtabError {
   const free = freeBytes === undefined ? '' : `, and the browser reports ${formatBytes(freeBytes)} free for this page`;
   return new MixtabError(

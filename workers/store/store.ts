@@ -31,6 +31,7 @@ export interface RecordBytes {
   bytes: Uint8Array<ArrayBuffer>;
 }
 
+/** The sizes of records, added up. */
 export const byteLengthOf = (records: readonly RecordBytes[]): Bytes =>
   records.reduce((sum, { bytes }) => sum + bytes.byteLength, 0);
 

@@ -6,7 +6,10 @@ import { SentencePieceTokenizer } from './sentencepiece.ts';
 import { effectiveTokenTypes } from './special-tokens.ts';
 import type { Tokenizer } from './tokenizer.ts';
 
-/** @throws MixtabError `gguf-unsupported-feature` if the kind of vocabulary is not supported */
+/**
+ * Creates the tokenizer for a model's vocabulary.
+ * @throws MixtabError `gguf-unsupported-feature` if the kind of vocabulary is not supported
+ */
 export function createTokenizer(vocabulary: TokenizerData): Tokenizer {
   const data = { ...vocabulary, tokenTypes: effectiveTokenTypes(vocabulary) };
   if (data.model === 'llama') return new SentencePieceTokenizer(data);

@@ -11,8 +11,9 @@ export interface Detokenizer {
 }
 
 /**
+ * Creates a detokenizer for one text.
  * @param continuation true if the tokens continue an earlier text: the first token keeps its leading space. False at
- * the beginning of a text: SentencePiece's dummy space is removed.
+ *   the beginning of a text: SentencePiece's dummy space is removed.
  */
 export function createDetokenizer(tokenizer: Tokenizer, { continuation }: { continuation: boolean }): Detokenizer {
   const decoder = new TextDecoder('utf-8', { ignoreBOM: true });

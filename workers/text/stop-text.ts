@@ -9,7 +9,10 @@ export interface StopText {
   flush(): string;
 }
 
-/** @param stops texts to stop at; empty texts are ignored */
+/**
+ * Creates the search for stop texts in one answer.
+ * @param stops texts to stop at; empty texts are ignored
+ */
 export function createStopText(stops: readonly string[]): StopText {
   const stopTexts = stops.filter((stop) => stop !== '');
   let held = '';

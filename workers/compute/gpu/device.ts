@@ -9,8 +9,8 @@ const OPTIONAL_FEATURES: readonly GPUFeatureName[] = ['timestamp-query', 'shader
 const SOFTWARE = /swiftshader|llvmpipe|lavapipe|basic render|warp/i;
 
 /**
- * Requests the fastest adapter. @throws MixtabError `webgpu-unsupported`, `webgpu-insecure-context` or
- * `webgpu-no-adapter`
+ * Requests the fastest adapter.
+ * @throws MixtabError `webgpu-unsupported`, `webgpu-insecure-context` or `webgpu-no-adapter`
  */
 export async function requestAdapter(): Promise<GPUAdapter> {
   if (!navigator.gpu) {

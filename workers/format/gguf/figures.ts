@@ -19,7 +19,10 @@ const PART_OF: Record<string, ModelPart> = {
   output: 'output',
 };
 
-/** @param records of the whole model. The output is counted even if it is a second copy of the embedding. */
+/**
+ * Adds up the sizes of a model's weights by part of the model.
+ * @param records of the whole model. The output is counted even if it is a second copy of the embedding.
+ */
 export function figuresOf(records: readonly { tensors: readonly TensorLayout[] }[], config: ModelConfig): ModelFigures {
   const parts = new Map<ModelPart, { parameters: number; bytes: number; byType: Map<string, number> }>();
   for (const { name, type, rows, cols, bytes } of records.flatMap(({ tensors }) => tensors)) {

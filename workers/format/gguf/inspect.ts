@@ -9,12 +9,18 @@ import { Metadata } from './metadata.ts';
 import { planImport } from './plan.ts';
 import { readTokenizer } from './tokenizer-data.ts';
 
-/** @throws MixtabError what {@link readHeader} and {@link inspectHeader} throw */
+/**
+ * Describes a model from the header of its file, without importing it.
+ * @throws MixtabError what {@link readHeader} and {@link inspectHeader} throw
+ */
 export async function inspectFile(file: ReadableFile, signal?: AbortSignal): Promise<ModelInspection> {
   return inspectHeader(file.name, await readHeader(file, signal));
 }
 
-/** @throws MixtabError what {@link readConfig}, {@link readTokenizer} and {@link planImport} throw */
+/**
+ * Describes a model from its header, without importing it.
+ * @throws MixtabError what {@link readConfig}, {@link readTokenizer} and {@link planImport} throw
+ */
 export function inspectHeader(name: string, header: GgufHeader): ModelInspection {
   const metadata = new Metadata(header.metadata);
   const config = readConfig(name, header.metadata);

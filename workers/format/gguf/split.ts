@@ -191,7 +191,10 @@ export function missingPartsError(
   );
 }
 
-/** @param problem one clause: why the files do not belong together */
+/**
+ * The error for files that do not belong to one model.
+ * @param problem one clause: why the files do not belong together
+ */
 export const mixedPartsError = (problem: string): MixtabError =>
   new MixtabError(
     'gguf-mixed-parts',

@@ -38,7 +38,7 @@ export interface Stall {
   predictions: readonly Prediction[];
 }
 
-/** What a submission made of a token: its result, or the layer at which it waits. */
+/** How far a submission took a token: to its result, or to a layer at which the token waits. */
 export type Progress = {
   /** Layers that the submission passed whose experts were not all resident before this token. */
   missedLayers: number;
@@ -59,6 +59,9 @@ export interface SerialStrategy {
 /** Programs that end with the sampler, by the KV cache buffers they were recorded with. They outlive an answer. */
 const samplerPrograms = new WeakMap<Model['kvCache']['layers'], DecodeProgram>();
 
+/**
+ * The state of one answer's decoding that all strategies share: positions, recorded programs, and how to read a trace.
+ */
 export class DecodeContext {
   /** Where a token's result is on the GPU. */
   readonly result: Slice;
@@ -107,6 +110,7 @@ export class DecodeContext {
   }
 
   /**
+   * Reads from a readback whether and where a token stalled.
    * @param state the step state that a submission left
    * @param trace the experts of each layer that it passed
    * @returns where the token stalled, or undefined if it is done
@@ -149,6 +153,7 @@ export class DecodeContext {
   }
 }
 
+/** The prediction that a layer will need these experts. Repeated ones are removed. */
 export const toPrediction = (layer: LayerIndex, selectedExperts: Uint32Array): Prediction => ({
   layer,
   experts: distinctExperts(selectedExperts),

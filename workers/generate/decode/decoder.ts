@@ -3,7 +3,7 @@
  * layers in which the token before it missed experts (docs/streaming.md):
  *
  * - none: *pipelined*, submitted whole, two more tokens in flight. A missing expert stalls the token at its layer.
- * - a quarter of the layers at most: *resuming*, submitted whole, the rest of it again after each stall.
+ * - at most a quarter of the layers: *resuming*, submitted whole, and after each stall the rest of it again.
  * - more: *layerwise*, a readback after each router.
  *
  * README.md in `workers/generate` draws the states of a token. A token that waits at a layer is continued layerwise or
@@ -20,6 +20,7 @@ import { loadAndRunExperts } from './run-experts.ts';
 /** With experts missing in more than this share of the layers, a token is decoded layerwise. */
 const LAYERWISE_THRESHOLD = 1 / 4;
 
+/** Decodes the tokens of one answer, one {@link nextToken} after another. Loads missing experts as needed. */
 export class Decoder {
   readonly #context: DecodeContext;
   readonly #pipelined: PipelinedDecoding;
@@ -39,7 +40,7 @@ export class Decoder {
     this.#pipelined = new PipelinedDecoding(this.#context);
     this.#resuming = new ResumingDecoding(this.#context);
     this.#layerwise = new LayerwiseDecoding(this.#context);
-    this.#missedLayers = inputs.experts.layersToMiss(inputs.model.config.expertsPerToken);
+    this.#missedLayers = inputs.experts.expectedMissedLayers(inputs.model.config.expertsPerToken);
   }
 
   /**
@@ -84,7 +85,10 @@ export class Decoder {
     return progress.stall ? this.#complete(progress) : progress.result;
   }
 
-  /** Loads experts and continues the token, layer by layer or stall by stall, until it has a result. */
+  /**
+   * Resumes a token that waits at a layer: loads its experts and continues it, layer by layer or stall by stall, until
+   * it has a result.
+   */
   async #complete(begun: Progress): Promise<ArrayBuffer> {
     const { experts, model, signal } = this.inputs;
     let progress = begun;
@@ -108,7 +112,10 @@ export class Decoder {
     return progress.result;
   }
 
-  /** @param missedLayers layers in which the token has missed experts so far */
+  /**
+   * Whether a token should be decoded layer by layer.
+   * @param missedLayers layers in which the token has missed experts so far
+   */
   #isLayerwise(missedLayers: number): boolean {
     return Math.max(missedLayers, this.#missedLayers) > LAYERWISE_THRESHOLD * this.inputs.model.config.layerCount;
   }

@@ -8,6 +8,7 @@ import { predictionOf, traceOf } from '../../model/buffers.ts';
 import type { DecodeProgram, PredictionDepth } from '../../model/decode-program.ts';
 import { type DecodeContext, type Progress, type SerialStrategy, toPrediction } from './decode-context.ts';
 
+/** Decodes a token with a readback after each router. Used if experts are missing in many layers. */
 export class LayerwiseDecoding implements SerialStrategy {
   constructor(private readonly context: DecodeContext) {}
 

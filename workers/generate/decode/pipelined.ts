@@ -10,6 +10,7 @@ const PIPELINE_DEPTH = 2;
 /** A token that was submitted whole; resolves to its result, the step state and the trace. */
 type InFlightToken = Promise<ArrayBuffer[]>;
 
+/** Decodes with several tokens in flight. Used if all experts are resident. */
 export class PipelinedDecoding {
   /** Oldest first. */
   readonly #inFlight: InFlightToken[] = [];

@@ -8,6 +8,10 @@ import type { Dispatch } from '../../compute/gpu/dispatch.ts';
 import type { DecodeProgram } from '../../model/decode-program.ts';
 import { type DecodeContext, type Progress, type SerialStrategy, toPrediction } from './decode-context.ts';
 
+/**
+ * Decodes a token as a whole, and submits the rest of it again after each stall. Used if experts are missing in few
+ * layers.
+ */
 export class ResumingDecoding implements SerialStrategy {
   constructor(private readonly context: DecodeContext) {}
 

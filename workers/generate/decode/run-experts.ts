@@ -10,7 +10,7 @@ import type { DecodeContext, Stall } from './decode-context.ts';
  * while the others are read, and each of those runs as soon as it is loaded. The last dispatches are left to the
  * caller, which submits them together with what follows. An expert's output has a row of its own, so the order does not
  * matter.
- * @param dispatches run those of the layer's experts that are in `buffers.groups`
+ * @param dispatches the dispatches that run the layer's experts listed in `buffers.groups`
  * @returns the dispatches that are not submitted yet
  * @throws MixtabError `aborted`, or an error of reading or uploading an expert
  */

@@ -96,9 +96,8 @@ export function runsPerRow({ type, cols }: TensorLayout): number {
 }
 
 /**
- * The starts of the planes of a matrix in vec4 (16 bytes), as overrides named `<prefix>1`, `<prefix>2` and `<prefix>3`.
- * With
- * `base` also `<prefix>0`.
+ * Overrides for the starts of a matrix's planes, in vec4 (16 bytes). They are named `<prefix>1`, `<prefix>2` and
+ * `<prefix>3`; with `base`, also `<prefix>0`.
  * @param base the byte offset of the matrix in the binding; default: 0
  */
 export function planeOverrides({ planeOffsets }: TensorLayout, prefix: string, base?: number): Record<string, number> {
