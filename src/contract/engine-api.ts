@@ -207,6 +207,7 @@ export interface GeneratedToken extends TokenLogprob {
   top: TokenLogprob[];
 }
 
+/** Progress of a `generate` call. */
 export type GenerateEvent =
   | { type: 'prefill'; tokensDone: number; tokensTotal: number }
   /** `rest`: text that was held back until the end. It belongs to the last token, which was reported before. */
@@ -243,7 +244,7 @@ export interface ExpertsReport {
   uses: Uint32Array;
   /** 1 for the experts that the newest token selected. */
   newest: Uint8Array;
-  /** Counts since the last request began, like everything below. The times stop when the request ends. */
+  /** This and the fields below count from the start of the last request. The times stop when it ends. */
   cache: CacheReport;
   /** Tokens of the prompt, or of the text to score, that were computed. */
   promptTokens: number;
@@ -300,7 +301,7 @@ export interface EngineApi {
   readRate(modelId: string, bytes: number): Promise<number>;
   /** Measures how well the model predicts a text. Needs a loaded model; rejects with `aborted` after `stop`. */
   score(request: ScoreRequest, onProgress: (tokensDone: number, tokensTotal: number) => void): Promise<ScoreResult>;
-  /** A snapshot of the expert cache; may be called at any time. undefined: no model is loaded. */
+  /** Returns a snapshot of the expert cache at any time; undefined if no model is loaded. */
   experts(): Promise<ExpertsReport | undefined>;
   /** Ends the running call after the token in flight. `generate` then resolves with `finishReason: 'aborted'`. */
   stop(): Promise<void>;

@@ -1,5 +1,5 @@
 /**
- * Every failure that a user can meet has a code. Callers switch on `code`. People read `message`, which names the
+ * Every failure that a user can encounter has a code. Callers switch on `code`. People read `message`, which names the
  * cause, and `remedy`, which says what to do about it.
  */
 export type ErrorCode =

@@ -27,5 +27,6 @@ export interface SiteStoreMessage {
   mixtabSiteStore: MessagePort[];
 }
 
+/** Whether a message that a worker received is a {@link SiteStoreMessage}. */
 export const isSiteStoreMessage = (data: unknown): data is SiteStoreMessage =>
   typeof data === 'object' && data !== null && Array.isArray((data as Partial<SiteStoreMessage>).mixtabSiteStore);

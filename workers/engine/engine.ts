@@ -50,8 +50,8 @@ export class Engine implements EngineApi {
   #loaded: Loaded | undefined;
   #busy = false;
   /**
-   * Sessions that are being saved or restored. The page does this on its own, so other calls wait for it. Never
-   * rejects.
+   * Sessions that are being saved or restored. The page does this without being asked, so other calls wait for it
+   * instead of failing. Never rejects.
    */
   #session: Promise<unknown> | undefined;
   /** Of the running request, if it can be stopped. */
@@ -245,8 +245,8 @@ export class Engine implements EngineApi {
   }
 
   /**
-   * Runs GPU work. A device failure is thrown instead of any other outcome, and the model and the device are given up:
-   * after a failed upload a slot holds other weights than the engine believes, and more errors may follow.
+   * Runs GPU work. If the device has failed, throws that error instead of any other outcome, and abandons the model and
+   * the device: after a failed upload, a slot may hold other weights than the engine assumes.
    */
   async #watched<T>(gpu: Gpu, work: () => Promise<T>): Promise<T> {
     try {
@@ -274,7 +274,7 @@ export class Engine implements EngineApi {
     this.#loaded = undefined;
   }
 
-  /** Queues work on a session; calls made meanwhile wait for it. */
+  /** Queues work on a session. Calls made in the meantime wait for it. */
   #asSession<T>(method: string, work: () => Promise<T>): Promise<T> {
     const result = (this.#session ?? Promise.resolve()).then(() => this.#alone(method, work));
     const settled = result
@@ -307,7 +307,7 @@ export class Engine implements EngineApi {
 }
 
 function createGenerator({ device, health }: Gpu, gpuModel: GpuModel): Generator {
-  // This clock stops while experts are waited for, so the readback counts only time in which nothing but the GPU was.
+  // This clock stops while the engine waits for experts, so the readback counts only waits for the GPU alone.
   const readback = new Readback(device, () => performance.now() - gpuModel.experts.waiting.ms);
   const tokenizer = createTokenizer(gpuModel.manifest.tokenizer);
   return new Generator({ gpu: gpuModel, tokenizer, readback, deviceFailure: health.signal });

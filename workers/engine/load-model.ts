@@ -76,7 +76,7 @@ export async function loadModel(inputs: LoadInputs): Promise<GpuModel> {
   }
 }
 
-/** If an automatic budget turns out to be too large, tries smaller ones. A budget of the request is used as it is. */
+/** If an automatic budget turns out to be too large, tries smaller ones. A budget from the request is never changed. */
 async function allocateWithinBudget(inputs: LoadInputs, weights: DenseWeights): Promise<GpuModel> {
   const { device, request } = inputs;
   const plan = planMemory(inputs, weights);

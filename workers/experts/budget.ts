@@ -26,7 +26,8 @@ const megabytes = (bytes: Bytes): string => `${Math.ceil(bytes / 1e6)} MB`;
  * the layers one slot at a time, so that equally large layers differ by at most one slot.
  *
  * With less, as many layers as possible get their own pool and the others share one. A token goes through the layers in
- * turn, so a shared pool rarely still holds what the next token needs: slots are worth more in a layer's own pool.
+ * turn, so a shared pool rarely still has the experts that the next token needs. A slot is worth more in a layer's own
+ * pool.
  * @throws MixtabError `gpu-budget-too-small`, naming the minimum
  */
 export function planSlots(budget: SlotBudget): PoolPlan[] {

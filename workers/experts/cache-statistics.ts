@@ -1,4 +1,4 @@
-/** Counts what the expert cache did, for the answer's statistics and the page's expert map. */
+/** Statistics of the expert cache, for the answer's statistics and the page's expert map. */
 import { type CacheReport, type ExpertsReport, RESIDENCE } from '../../src/contract/engine-api.ts';
 import { type Bytes, type ExpertIndex, expertIndex, type LayerIndex, layerIndex } from '../../src/contract/ids.ts';
 import { expertKey } from '../format/manifest.ts';

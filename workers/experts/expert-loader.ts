@@ -142,7 +142,7 @@ export class ExpertLoader<R extends { byteLength: Bytes }> {
   /**
    * The job to start beside the running ones, if any. A prediction starts only while nothing else is read: it would
    * slow down needed reads and more likely predictions. If other experts turn out to be needed while it is being read,
-   * it continues beside them, because what it has read so far would be lost.
+   * it continues beside them, because cancelling it would waste what it has read.
    */
   #nextJob(): Job<R> | undefined {
     const jobs = [...this.#jobs.values()];

@@ -1,7 +1,7 @@
 /**
  * How likely each expert is to be selected, from the routers' probabilities. Unlike use counts, probabilities also
- * distinguish experts that were never selected. Decides the order in which a running import downloads experts that
- * nobody has requested yet. Pure.
+ * distinguish experts that were never selected. A running import uses this order to download experts that have not been
+ * requested yet. Pure.
  */
 import { type ExpertIndex, expertIndex, type LayerIndex, layerIndex } from '../../src/contract/ids.ts';
 import { AgedMean } from './aged-mean.ts';

@@ -82,7 +82,7 @@ export class Prefetcher {
       const recycle = (record: RecordParts | undefined): void => {
         if (record) this.#recycler.onPrefetchCancelled(key, record);
       };
-      prefetch.then(recycle, () => {}); // an error of a cancelled read concerns nobody
+      prefetch.then(recycle, () => {}); // errors of cancelled reads do not matter
     }
   }
 

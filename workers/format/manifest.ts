@@ -70,7 +70,7 @@ export const DENSE_TENSORS = [
 /** The tensors of an expert's record, in order. */
 export const EXPERT_TENSORS = ['gate', 'up', 'down'] as const;
 
-/** The vocabulary as it is in the GGUF. Arrays have one entry per token, except `merges` and `endIds`. */
+/** The vocabulary, as the GGUF has it. Arrays have one entry per token, except `merges` and `endIds`. */
 export interface TokenizerData {
   /** `tokenizer.ggml.model`: `llama` for SentencePiece BPE, `gpt2` for byte-level BPE. */
   model: string;

@@ -33,7 +33,7 @@ export async function openModel({
 
 /**
  * Ranges of the weights, evenly spread over the file, that are part of the model's id. They distinguish files with the
- * same header, such as two checkpoints of one training.
+ * same header, such as two checkpoints of the same training run.
  */
 const SAMPLES = 16;
 const SAMPLE_BYTES: Bytes = 1024;

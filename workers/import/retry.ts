@@ -1,7 +1,7 @@
-/** Repeats requests that failed for a reason that may pass, such as a broken connection or a busy server. */
+/** Repeats requests after temporary failures: a broken connection, a busy server. */
 import { aborted, MixtabError, throwIfAborted } from '../../src/contract/errors.ts';
 
-/** A failure that may pass. {@link withRetries} turns the last one into `source-unreachable`. */
+/** A failure that may be temporary. {@link withRetries} turns the last one into `source-unreachable`. */
 export class TransientError extends Error {}
 
 export interface RetryOptions {

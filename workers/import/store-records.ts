@@ -113,7 +113,7 @@ class RecordWriter {
     }
   }
 
-  /** Stores the partial manifest, with which the model can be loaded while its experts are still being imported. */
+  /** Stores the partial manifest, so that the model can be loaded while its experts are still being imported. */
   async makeUsable(): Promise<void> {
     const stored = this.storedByKey();
     const records = this.work.opened.plan.records.map(
@@ -145,7 +145,7 @@ class RecordWriter {
       this.#writing = undefined;
       if (this.#batch.length > 0 && !this.inputs.signal.aborted) this.#startBatch();
     });
-    this.#writing.catch(() => {}); // whoever waits for it next reports the error
+    this.#writing.catch(() => {}); // the next await of it reports the error
   }
 
   /** The bytes first, then the journal entry that says they are complete. */

@@ -21,7 +21,7 @@ export class BufferPool {
     return this.#free.splice(index, 1)[0];
   }
 
-  /** Accepts a buffer that nobody uses any more. If the pool is over its capacity, the oldest buffers are dropped. */
+  /** Accepts a buffer that is no longer used. If the pool is over its capacity, the oldest buffers are dropped. */
   recycle(buffer: ArrayBuffer): void {
     this.#free.push(buffer);
     this.#freeBytes += buffer.byteLength;

@@ -141,7 +141,7 @@ async function readPieces(
 }
 
 /**
- * Lets the worker handle messages that have arrived, such as a cancellation: synchronous reads take all of its time.
+ * Lets the worker handle messages that have arrived, for example a cancellation, because synchronous reads block it.
  * A timer would wait for 4 ms.
  */
 function pendingMessages(): Promise<void> {

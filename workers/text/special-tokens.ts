@@ -18,12 +18,12 @@ const END_PIECES = new Set([
 
 /** Tokens that llama.cpp treats as control tokens that end an answer, whatever type the file gives them. */
 const ALWAYS_ENDS = new Set(['<|im_end|>', '[EOT]']);
-/** A marker of turns, such as `<|im_start|>`. */
+/** Markers of turns, for example `<|im_start|>`. */
 const MARKER = /^<\|[^|]+\|>$/;
 
 /**
  * The token types with corrections. Some files declare markers like `<|im_start|>` as user-defined tokens. Those are
- * recognized in any text, so a user's message could begin a turn of its own. As control tokens they are recognized only
+ * recognized in any text, so a user's message could begin a new turn. As control tokens they are recognized only
  * in templates.
  */
 export function effectiveTokenTypes({ tokens, tokenTypes }: TokenizerData): number[] {

@@ -16,7 +16,7 @@ export async function withAllocations<T>(device: GPUDevice, allocate: () => Prom
   } catch (error) {
     thrown = error;
   }
-  // Both scopes are popped at once, so that errors of uploads that start meanwhile are not caught by them.
+  // Both scopes are popped at once, so that they do not catch errors of uploads that start in the meantime.
   const [outOfMemory, invalid] = await Promise.all([device.popErrorScope(), device.popErrorScope()]);
   if (thrown) throw thrown;
   if (outOfMemory) {

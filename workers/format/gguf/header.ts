@@ -148,8 +148,8 @@ async function checkMagic(file: ReadableFile, signal?: AbortSignal): Promise<voi
 }
 
 /**
- * Checks that a tensor's bytes are within the file. The size of an unknown type is unknown; `planImport` refuses such
- * tensors.
+ * Checks that a tensor's bytes are within the file. Tensors of unknown types are not checked here; `planImport` refuses
+ * them.
  */
 function checkTensor(file: ReadableFile, { name, shape, ggmlType, offset }: GgufTensor): void {
   const shown = excerpt(name);

@@ -7,8 +7,8 @@ import type { DecodeContext, Stall } from './decode-context.ts';
 
 /**
  * Loads the missing experts of a layer at which a token waits, then prefetches the predicted ones. Resident experts run
- * while the others are read, and each of those runs as soon as it is loaded. The last dispatches are left to the
- * caller, which submits them together with what follows. An expert's output has a row of its own, so the order does not
+ * while the others are read, and each of those runs as soon as it is loaded. The last dispatches are returned, so that
+ * the caller can submit them together with the next step. Each expert's output has its own row, so the order does not
  * matter.
  * @param dispatches the dispatches that run the layer's experts listed in `buffers.groups`
  * @returns the dispatches that are not submitted yet

@@ -109,7 +109,7 @@ export function planeOverrides({ planeOffsets }: TensorLayout, prefix: string, b
   return Object.fromEntries(entries);
 }
 
-/** The libs that compute dot products, for each variant. They go before the kernel. */
+/** The libs that compute dot products, for each variant. Their code precedes the kernel's. */
 export const DOT_CODE: Record<MatrixVariant, readonly string[]> = {
   rows: [input32Code, dotRowsCode],
   workgroup: [input32Code, dotFourRowsCode, workgroupSumCode],
