@@ -9,6 +9,7 @@ import { ensureChromium } from '../scripts/chromium.mjs';
 import { withProfile } from '../scripts/cli/profile.ts';
 import { type Ranged, sendRange } from '../scripts/cli/server.ts';
 
+/** Options of {@link withSources}. */
 export interface SourceOptions {
   /** Default: any free port. A kept profile needs the same port each time, because its models belong to the origin. */
   port?: number;
@@ -74,6 +75,7 @@ export async function openBench<Bench extends Functions<Bench>>(
     );
 }
 
+/** Options of {@link withBench}. */
 export interface BenchOptions extends SourceOptions {
   /** Folder of a profile to keep. Default: a temporary one. */
   profile?: string;

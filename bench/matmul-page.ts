@@ -45,7 +45,7 @@ const pipelines = new PipelineCache(device);
 const failures: string[] = [];
 device.onuncapturederror = ({ error }) => void failures.push(error.message);
 
-/** Bytes that are no NaN, infinity or subnormal in any weight type. Their values do not matter. */
+/** Bytes that are not NaN, infinity or subnormal in any weight type. Their values do not matter. */
 function weightBytes(bytes: number): Uint8Array<ArrayBuffer> {
   const data = new Uint8Array(bytes);
   for (let i = 0; i < bytes; i++) data[i] = 16 + ((i * 37) % 43);

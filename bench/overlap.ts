@@ -7,11 +7,11 @@
  *                            [--storage indexeddb|opfs] [--shared-cores]
  *
  * A token takes at least as long as computing it with all experts resident, and at least as long as reading its missing
- * experts at the store's rate. This run measures both limits, in turns with the budgets. The columns:
+ * experts at the store's rate. This run measures both limits, alternating with the budgets. The columns:
  *
  * - `to the larger`: time per token divided by the larger limit.
  * - `of it missed`: the bytes read that a token used. The rest are wrong predictions that were read completely
- *   (cancelled reads are not counted). The reading limit is without them.
+ *   (cancelled reads are not counted). The reading limit does not include them.
  * - `of all read`: the ratio if the limit includes the wrong predictions. The difference between the two ratios is the
  *   cost of reading too much; the rest is waiting.
  *
@@ -168,7 +168,7 @@ async function measureAll(model: Model): Promise<{ rows: Row[]; rates: Rates }> 
   const rows = budgets.flatMap((budget) => limitsOf(budget).map((limit): Row => ({ budget, limit, runs: [] })));
   const rates: Rates = new Map(limits.map((limit) => [limit, []]));
   await load(model, Math.max(...budgets)); // creates the device, whose threads stay pinned
-  // In turns, so that other work on the machine affects all rows alike.
+  // Alternating, so that other work on the machine affects all rows alike.
   for (let round = 0; round < Number(values.rounds); round++) {
     for (const [limit, list] of rates) {
       const bytes = Math.min(RATE_BYTES, limit * RATE_SECONDS);

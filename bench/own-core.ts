@@ -1,4 +1,4 @@
-/** Gives the software GPU its own core, because a real GPU does not compete with the CPU either. Linux only. */
+/** Gives the software GPU its own core, as a real GPU would not compete with the CPU. Linux only. */
 import { execFileSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { browserProcesses } from './browser-memory.ts';

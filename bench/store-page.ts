@@ -29,7 +29,7 @@ const bench = {
     await add('IndexedDB, the reader, first reading with hashes', readerRate(infos.indexeddb, 2));
     await add('OPFS, the reader, first reading with hashes', readerRate(infos.opfs, 2));
     for (let round = 0; round < rounds; round++) {
-      // In turns, so that other work on the machine affects all of them alike.
+      // Alternating, so that other work on the machine affects all of them alike.
       for (const concurrency of [1, 2, 4])
         await add(`IndexedDB bare, ${concurrency} at once`, stores.bareIndexedDb(infos.indexeddb, concurrency, false));
       for (const concurrency of [1, 2, 4])

@@ -30,7 +30,9 @@ await withBench<BenchPage>('store', {}, async (call) => {
   const fresh = bareLoops.filter((name) => !name.endsWith('buffers'));
   const ratios = (name: string, of: (name: string) => number): string =>
     [fresh, bareLoops].map((loops) => (of(name) / Math.max(...loops.map(of))).toFixed(2)).join(' / ');
-  console.log(`${values.rounds} rounds, in turns; ratios to the best plain IndexedDB loop into new memory / of all\n`);
+  console.log(
+    `${values.rounds} alternating rounds; ratios to the best plain IndexedDB loop into new memory / of all\n`,
+  );
   console.log('| reading | GB/s, median | best round | ratios of medians | of best rounds |\n|---|---|---|---|---|');
   for (const name of Object.keys(results)) {
     console.log(

@@ -1,4 +1,4 @@
-/** The conversation cache: what the model has read is stored, so a reload or a switch does not read it again. */
+/** The conversation cache: after a reload or a switch, only new tokens of a conversation are computed. */
 import type { Page } from '@playwright/test';
 import { expect, importFrom, openLibrary, openPage, setNumbers, type TestServer, test } from './fixtures.ts';
 
@@ -142,7 +142,7 @@ test('reports a full disk once, and no text is lost', async ({ page, server }) =
   await say(page, LONG, 2);
   await hide(page);
   await expect(page.getByRole('alert')).toContainText(
-    'The disk is full, so what the model has read was not saved; no conversation is lost.',
+    'The disk is full, so the conversation cache was not saved. Your conversations are safe.',
   );
   await page.getByRole('button', { name: 'Dismiss' }).click();
   expect((await say(page, 'and then', 4)).reused).toBeGreaterThan(200); // the cache on the GPU is still there

@@ -28,6 +28,7 @@ export interface CliBrowser {
 
 type ResultOf<Name extends keyof CliPage> = Awaited<ReturnType<CliPage[Name]>> extends Answer<infer T> ? T : never;
 
+/** Options of {@link withBrowser}. */
 export interface BrowserOptions {
   /** Resources by path, served by byte ranges beside the page. */
   ranged?: Record<string, Ranged>;

@@ -10,6 +10,7 @@ const POLICIES: Record<string, Policy> = {
   'optimum (Belady)': belady,
 };
 
+/** The output of `bench --json`. */
 export interface CacheBench {
   tokens: number;
   /** Hit rate of each policy, by the number of slots per layer. */

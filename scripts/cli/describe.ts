@@ -25,6 +25,7 @@ export function deviceFigures(options: Options<'inspect'>): DeviceFigures {
   };
 }
 
+/** Describes a model and its expected speed, one fact per line. */
 export function describeModel(inspection: ModelInspection, device: DeviceFigures, expected: ExpectedSpeed): string {
   const { config, figures } = inspection;
   const percent = (share: number): string => `${Math.round(share * 100)} %`;

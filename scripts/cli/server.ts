@@ -23,6 +23,7 @@ const TYPES: Record<string, string> = {
   '.json': 'application/json',
 };
 
+/** Serves a file from the disk. */
 export const fileRanged = (path: string): Ranged => ({
   size: statSync(path).size,
   stream: (first, last) => createReadStream(path, { start: first, end: last }),
@@ -90,6 +91,7 @@ export function serveStatic(root: string | undefined, request: IncomingMessage, 
   }
 }
 
+/** A running server. */
 export interface Served {
   origin: string;
   close(): void;

@@ -18,6 +18,7 @@ import { proxy } from '../contract/rpc.ts';
 /** A result or an error as plain data. Playwright would pass a thrown error on without its code. */
 export type Answer<T> = { result: T } | { error: ErrorData };
 
+/** The methods of `window.mixtab`, called from Node through Playwright. */
 export interface CliPage {
   /** Answers with an error if there is no GPU adapter. Called first, because an import is useless then. */
   probe(): Promise<Answer<void>>;

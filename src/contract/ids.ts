@@ -15,9 +15,14 @@ export type TokenId = Branded<'TokenId'>;
 /** Size or offset in bytes. */
 export type Bytes = number;
 
+/** Brands a number as a {@link LayerIndex}. */
 export const layerIndex = (n: number): LayerIndex => n as LayerIndex;
+/** Brands a number as an {@link ExpertIndex}. */
 export const expertIndex = (n: number): ExpertIndex => n as ExpertIndex;
+/** Numbers an expert of a layer within the whole model. */
 export const expertId = (layer: LayerIndex, expert: ExpertIndex, expertCount: number): ExpertId =>
   (layer * expertCount + expert) as ExpertId;
+/** Brands a number as a {@link SlotIndex}. */
 export const slotIndex = (n: number): SlotIndex => n as SlotIndex;
+/** Brands a number as a {@link TokenId}. */
 export const tokenId = (n: number): TokenId => n as TokenId;

@@ -4,6 +4,7 @@ import { Icon, type IconName } from './icons.tsx';
 /** Pixels between the menu and the edges of the page, and between the menu and its button. */
 const MARGIN = { page: 8, button: 4 };
 
+/** One entry of a {@link Menu}. */
 export interface MenuItem {
   label: string;
   icon: IconName;

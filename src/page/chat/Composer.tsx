@@ -9,7 +9,7 @@ import { loaded } from '../state/models.ts';
 import { lossyOf, settings } from '../state/settings.ts';
 import { draftOf, saveDraft } from './drafts.ts';
 
-/** Largest height of the text field, in CSS pixels; chat.css has the same. */
+/** Largest height of the text field, in CSS pixels. chat.css has the same value. */
 const MAX_HEIGHT = 200;
 /** Shares of the context from which its use is shown, and from which it is shown as a warning. */
 const CONTEXT_USE = { shown: 0.5, warning: 0.85 };
@@ -79,7 +79,7 @@ const SendButton = () => (
 );
 
 const ApproximateMark = () => (
-  <span class="meter" title="Approximate mode is on in Settings, so answers differ from the exact model">
+  <span class="meter" title="Approximate mode is on in Settings, so answers can differ from the exact model">
     approximate
   </span>
 );

@@ -19,7 +19,7 @@ import yaml from 'highlight.js/lib/languages/yaml';
 const LANGUAGES = { bash, c, cpp, css, diff, go, java, javascript, json, python, rust, sql, typescript, xml, yaml };
 for (const [name, language] of Object.entries(LANGUAGES)) hljs.registerLanguage(name, language);
 
-/** Longest code that is highlighted, in characters. It is done again at every token, so more would block the page. */
+/** Longest code that is highlighted, in characters. It is highlighted again per token, so more would block the page. */
 const MAX_LENGTH = 50_000;
 
 /** @returns HTML with the code escaped, or undefined if the language is unknown or the code is too long */

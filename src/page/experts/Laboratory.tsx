@@ -197,7 +197,7 @@ function PerplexityTable({ rows, exact: { tokens } }: NonNullable<typeof measure
         </table>
       </div>
       <p class="hint">
-        Perplexity over {tokens} tokens: roughly, between how many equally likely tokens the model hesitates. Lower is
+        Perplexity over {tokens} tokens: roughly, how many equally likely tokens the model has to choose from. Lower is
         better.
       </p>
     </>

@@ -54,6 +54,7 @@ export function bytesReadText({ cache, promptTokens, promptBytesRead, tokens }: 
   return `${formatBytes(cache.bytesRead)}: ${prompt}${generated}`;
 }
 
+/** One part of the time that a request took. */
 export interface TimeShare {
   name: 'gpu' | 'experts' | 'other';
   label: string;

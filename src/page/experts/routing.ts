@@ -42,7 +42,7 @@ export function tokensAt(
 
 /**
  * The text of a token as the page shows it, with signs for invisible characters. A leading space becomes a non-breaking
- * one, so that it wraps together with its word and their shared background is not torn apart.
+ * one, so that the space and its word stay on one line and share one background.
  */
 export function visible(text: string): string {
   if (text === '') return '·';

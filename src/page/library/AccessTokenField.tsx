@@ -17,7 +17,8 @@ export function AccessTokenField() {
         <a href="https://huggingface.co/settings/tokens" target="_blank" rel="noopener noreferrer">
           settings/tokens
         </a>{' '}
-        and paste it here. It is only sent to huggingface.co, and forgotten when you close this tab.
+        and paste it here. It is sent only to huggingface.co, and forgotten when you close this tab unless you choose to
+        remember it.
       </p>
       <div class="row">
         <input

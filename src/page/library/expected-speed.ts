@@ -28,6 +28,7 @@ export type SpeedShape = Pick<
 /** The part of a model's figures that its speed depends on. */
 export type SpeedFigures = Pick<ModelFigures, 'denseBytes' | 'expertBytes' | 'bytesPerToken'>;
 
+/** Whether a model fits on a device, and how fast it can be there at most. */
 export interface ExpectedSpeed {
   /**
    * `resident`: all experts fit on the GPU. `streams`: experts are loaded as they are needed. `too-large`: not even the

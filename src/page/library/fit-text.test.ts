@@ -13,7 +13,7 @@ const expected = {
 
 it('says whether a model fits, how fast it can be, and what limits the speed', () => {
   expect(fitText(device, { ...expected, fit: 'streams' })).toBe(
-    'runs in 8.0 GB of GPU memory (all its experts take 27.0 GB). ' +
+    'runs in 8.0 GB of GPU memory (the whole model takes 27.0 GB). ' +
       'About 31% of the experts a token needs are already there: up to 0.25 tokens/s if the disk delivers 1.1 GB/s',
   );
   expect(fitText(device, { ...expected, fit: 'resident', boundBy: 'gpu', tokensPerSecond: 13.7 })).toBe(

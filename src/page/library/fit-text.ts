@@ -28,7 +28,7 @@ export function fitText(device: DeviceFigures, expected: ExpectedSpeed): string 
   const speed = `up to ${speedText(tokensPerSecond)} tokens/s if ${name} delivers ${formatBytes(device[rate])}/s`;
   if (fit === 'resident') return `fits completely in ${budget}: ${speed}`;
   return (
-    `runs in ${budget} (all its experts take ${formatBytes(residentGpuBytes)}). ` +
+    `runs in ${budget} (the whole model takes ${formatBytes(residentGpuBytes)}). ` +
     `About ${Math.round(hitRate * 100)}% of the experts a token needs are already there: ${speed}`
   );
 }

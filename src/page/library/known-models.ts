@@ -4,6 +4,7 @@
  */
 import { type DeviceFigures, type ExpectedSpeed, expectSpeed, type SpeedShape } from './expected-speed.ts';
 
+/** One quantization of a model, as one file. */
 export interface KnownFile {
   /** Quantization, as in the file's name. */
   mix: string;
@@ -14,6 +15,7 @@ export interface KnownFile {
   stars: 1 | 2 | 3 | 4 | 5;
 }
 
+/** A model with the files that its repository offers. */
 export interface KnownModel {
   name: string;
   about: string;
@@ -58,6 +60,7 @@ const MIXTRAL_8X22B = {
 
 const GB = 1e9;
 
+/** The list of popular models on the models page. */
 export const KNOWN_MODELS: KnownModel[] = [
   {
     name: 'Mixtral 8x7B Instruct v0.1',
@@ -110,8 +113,8 @@ export const KNOWN_MODELS: KnownModel[] = [
     ],
   },
   {
-    name: 'Mixtral 8x7B Instruct v0.1, first layout',
-    about: 'The same model in its first files of December 2023, with one tensor per expert.',
+    name: 'Mixtral 8x7B Instruct v0.1, older files',
+    about: 'The same model as it was first published in December 2023, with one tensor per expert.',
     repo: 'TheBloke/Mixtral-8x7B-Instruct-v0.1-GGUF',
     ...MIXTRAL_8X7B,
     files: [
@@ -184,7 +187,7 @@ export const KNOWN_MODELS: KnownModel[] = [
   },
   {
     name: 'Mixtral 8x22B Instruct v0.1',
-    about: 'The large model: 39 of its 141 billion parameters are used per token.',
+    about: 'The large model: each token uses 39 of its 141 billion parameters.',
     repo: 'mradermacher/Mixtral-8x22B-Instruct-v0.1-i1-GGUF',
     ...MIXTRAL_8X22B,
     files: [
@@ -192,7 +195,7 @@ export const KNOWN_MODELS: KnownModel[] = [
         mix: 'IQ2_M',
         file: 'Mixtral-8x22B-Instruct-v0.1.i1-IQ2_M.gguf',
         bytes: 46.7 * GB,
-        quality: 'The only one in a single file. Some quality loss.',
+        quality: 'The only quantization in a single file. Some quality loss.',
         stars: 3,
       },
     ],

@@ -1,4 +1,4 @@
-/** From a conversation to a request for the engine, and from the result to the figures under the answer. Pure. */
+/** Turns a conversation into a request for the engine, and a result into the figures under the answer. Pure. */
 import type { GenerateRequest, GenerateResult } from '../../contract/engine-api.ts';
 import { messagesFor, textFor } from '../state/context-window.ts';
 import type { Conversation, Turn } from '../state/conversation-tree.ts';
@@ -20,8 +20,8 @@ export function requestFor(conversation: Conversation, until: string, settings: 
 }
 
 /**
- * @param context tokens that the context holds; undefined if no model is loaded any more
- * @param continued the turn before it was continued: its tokens count as written, not as prompt
+ * @param context tokens that the context holds; undefined if the model has been unloaded meanwhile
+ * @param continued the turn as it was before it was continued: its tokens count towards the answer
  */
 export function statsOf(
   { promptTokens, reusedTokens, tokens, timings, cache, finishReason }: GenerateResult,

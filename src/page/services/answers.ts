@@ -1,4 +1,4 @@
-/** What the user does in a conversation: send, edit, regenerate, continue. The model's answers are written here too. */
+/** What the user does in a conversation: send, edit, regenerate, continue. Also streams the model's answers. */
 import type { EngineApi, GenerateResult } from '../../contract/engine-api.ts';
 import { errorToData, throwIfAborted } from '../../contract/errors.ts';
 import { proxy } from '../../contract/rpc.ts';
@@ -39,6 +39,7 @@ interface AnswerTarget {
   continued: Turn | undefined;
 }
 
+/** Adds turns to conversations and lets the model answer them. Errors are shown to the user. */
 export class Answers {
   readonly #engine: AnswerDependencies['engine'];
   readonly #runs: EngineRuns;

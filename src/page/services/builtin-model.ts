@@ -3,6 +3,7 @@ import type { ModelSource, ModelSummary } from '../../contract/import-api.ts';
 
 const FILE = 'builtin.gguf';
 
+/** What notices call the built-in model until its header is read. */
 export const BUILTIN_NAME = 'the built-in model';
 
 /** Where the page finds the built-in model. */
@@ -11,4 +12,5 @@ export const builtinSource = (): ModelSource => ({
   url: new URL(`models/${FILE}`, document.baseURI).href,
 });
 
+/** Whether a stored model is the built-in one. */
 export const isBuiltin = ({ origin }: ModelSummary): boolean => origin.endsWith(FILE);

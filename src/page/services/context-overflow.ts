@@ -21,6 +21,7 @@ export interface ContextOverflowDependencies {
   loader: Pick<ModelLoader, 'reload'>;
 }
 
+/** The remedies that a full context offers to the user. */
 export class ContextOverflow {
   readonly #engine: ContextOverflowDependencies['engine'];
   readonly #answers: ContextOverflowDependencies['answers'];
@@ -64,7 +65,7 @@ export class ContextOverflow {
   }
 
   /**
-   * Finds the position from which the model is to see the conversation.
+   * Finds where the part of the conversation begins that the model should still see.
    * @throws MixtabError `context-overflow` if even the last message is too long
    */
   async #positionToKeep(conversation: Conversation, context: number): Promise<Conversation['seenFrom'] & object> {

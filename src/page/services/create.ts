@@ -11,6 +11,7 @@ import { ModelStore } from './model-store.ts';
 import { Sessions } from './sessions.ts';
 import { Tabs } from './tabs.ts';
 
+/** All services of the page that are classes. */
 export interface Services {
   answers: Answers;
   contextOverflow: ContextOverflow;
@@ -23,6 +24,7 @@ export interface Services {
   tabs: Tabs;
 }
 
+/** Constructs the services over the two workers, or over stand-ins in a test. */
 export function createServices({ engine, importer }: { engine: EngineApi; importer: ImportApi }): Services {
   const tabs = new Tabs();
   const runs = new EngineRuns(engine);

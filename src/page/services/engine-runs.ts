@@ -1,10 +1,11 @@
 /**
  * The engine computes one thing at a time: an answer, or an experiment of the experts view. This module owns the
- * current run and the way to stop it.
+ * current run, and stops it.
  */
 import type { EngineApi } from '../../contract/engine-api.ts';
 import { experiment, generating, stopping } from '../state/generation.ts';
 
+/** Starts and stops what the engine computes: one answer or one experiment at a time. */
 export class EngineRuns {
   readonly #engine: Pick<EngineApi, 'stop'>;
   /** Settles when the newest run has ended; never rejects. */

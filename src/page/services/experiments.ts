@@ -1,5 +1,5 @@
 /**
- * Work of the experts view that has the engine for itself: reading a text, or comparing the model with an altered one.
+ * Work of the experts view that has the engine to itself: reading a text, or comparing the model with an altered one.
  */
 import { throwIfAborted } from '../../contract/errors.ts';
 import { type Experiment, experiment, generating } from '../state/generation.ts';
@@ -12,6 +12,7 @@ import type { Sessions } from './sessions.ts';
 /** One experiment's code. It may make several calls of the engine, and checks `signal` between them. */
 export type ExperimentWork = (onProgress: (done: number, total: number) => void, signal: AbortSignal) => Promise<void>;
 
+/** Runs experiments one at a time, and shows their progress and errors. */
 export class Experiments {
   readonly #runs: EngineRuns;
   readonly #sessions: Pick<Sessions, 'releaseCache'>;
@@ -22,7 +23,7 @@ export class Experiments {
   }
 
   /**
-   * Runs `work` if the engine is free, else does nothing. Resolves when it has ended; errors are reported to the user.
+   * Runs `work` if the engine is free. Otherwise does nothing. Resolves when it has ended. Errors are shown to the user.
    * Loading another model stops it ({@link EngineRuns.stopAndWait}).
    */
   async run(kind: Experiment['kind'], work: ExperimentWork): Promise<void> {

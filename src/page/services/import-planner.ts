@@ -1,4 +1,4 @@
-/** From what the user named (an address, a repository, files) to an import. A large one starts only once confirmed. */
+/** Turns an address, a repository or files into an import. A large import starts only when the user confirms it. */
 import type { ImportApi, ModelSource } from '../../contract/import-api.ts';
 import { accessToken, urlSource } from '../state/access-token.ts';
 import { inspecting, plannedImport, repoListing, runningImport } from '../state/imports.ts';
@@ -19,6 +19,7 @@ export interface ImportPlannerDependencies {
   store: Pick<ModelStore, 'import'>;
 }
 
+/** Inspects what the user wants to import, and asks for confirmation if it is large. */
 export class ImportPlanner {
   readonly #importer: ImportPlannerDependencies['importer'];
   readonly #store: ImportPlannerDependencies['store'];
@@ -57,6 +58,7 @@ export class ImportPlanner {
     }
   }
 
+  /** Plans the import of the file at an address. */
   planUrl(url: string): Promise<void> {
     return this.#plan(urlSource(url), url.slice(url.lastIndexOf('/') + 1));
   }

@@ -1,6 +1,6 @@
 /**
  * Compares the model with an altered one: the same request, first without and then with an ablation. Part of the
- * experts view's code, which is loaded late.
+ * experts view's code, which is loaded when the view is first opened.
  */
 import type { AblationOptions, GenerateEvent, GenerateRequest, ScoreResult } from '../../contract/engine-api.ts';
 import { throwIfAborted } from '../../contract/errors.ts';
@@ -19,7 +19,7 @@ import { services } from './services.ts';
 import { scoreWindow } from './text-routing.ts';
 import { engine } from './workers.ts';
 
-/** Tokens arrive faster than the page needs to be drawn. */
+/** Tokens arrive faster than the page needs to show them. */
 const SHOW_EVERY_MS = 60;
 
 /** Continues the prompt with the exact and then with the altered model, and sets `continuations`. */

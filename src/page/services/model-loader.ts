@@ -22,9 +22,10 @@ export interface ModelLoaderDependencies {
   sessions: Pick<Sessions, 'save'>;
 }
 
-/** Enough of a model to load it. */
+/** The part of a model's summary that loading needs. */
 type ModelReference = Pick<ModelSummary, 'id' | 'name'>;
 
+/** Loads, reloads and unloads the model on the GPU. */
 export class ModelLoader {
   readonly #engine: ModelLoaderDependencies['engine'];
   readonly #runs: ModelLoaderDependencies['runs'];
@@ -47,12 +48,12 @@ export class ModelLoader {
     }
   }
 
-  /** Loads a stored model in place of the present one. Never rejects: errors are shown to the user. */
+  /** Loads a stored model, replacing the loaded one. Never rejects: errors are shown to the user. */
   load(model: ModelReference): Promise<void> {
     return this.#queue.add(() => this.#load(model));
   }
 
-  /** Loads a model and shows a conversation with it: the current one if that fits, else a new one. */
+  /** Loads a model and shows a conversation with it: the current one if it used this model, otherwise a new one. */
   async use(model: ModelReference): Promise<void> {
     importedModel.value = undefined;
     await this.load(model);
@@ -61,7 +62,7 @@ export class ModelLoader {
     showView('chat');
   }
 
-  /** Loads the model whose import is running. The import then stores the experts first that the engine asks for. */
+  /** Loads the model whose import is running. The import then downloads the experts first that the engine needs. */
   async useEarly(): Promise<void> {
     const running = runningImport.value;
     if (running?.progress?.usableId) await this.use({ id: running.progress.usableId, name: running.name });

@@ -28,6 +28,7 @@ export interface ModelStoreDependencies {
 
 type OnProgress = (progress: ImportProgress) => void;
 
+/** Imports, verifies, repairs and removes models, and shows the progress. */
 export class ModelStore {
   readonly #importer: ImportApi;
   readonly #loader: ModelStoreDependencies['loader'];
@@ -59,6 +60,7 @@ export class ModelStore {
     });
   }
 
+  /** Imports the model that is served with the page. */
   importBuiltin(): Promise<void> {
     return this.import(builtinSource(), BUILTIN_NAME);
   }

@@ -1,4 +1,4 @@
-/** Every error that the user should see is shown by `report`. */
+/** Shows errors. Every error that the user should see goes through `report`. */
 import { type ErrorCode, errorToData } from '../../contract/errors.ts';
 import { tokenWanted } from '../state/access-token.ts';
 import { loaded, loadedElsewhere } from '../state/models.ts';
@@ -18,6 +18,7 @@ export function report(error: unknown): void {
   problem.value = data;
 }
 
+/** Hides the error notice. */
 export function dismissProblem(): void {
   problem.value = undefined;
 }

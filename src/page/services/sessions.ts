@@ -19,11 +19,10 @@ import { report } from './problems.ts';
 import { SerialQueue } from './serial-queue.ts';
 
 /**
- * Delay from an answer to its save. A save writes the whole cache, so a lively conversation is not saved at each
- * answer.
+ * Delay from an answer to its save. A save writes the whole cache, so quick successive answers are saved once.
  */
 const SAVE_DELAY_MS = 10_000;
-/** Delay from opening a conversation to its restore. Conversations that are only passed by are not restored. */
+/** Delay from opening a conversation to its restore. Conversations that are opened only briefly are not restored. */
 const RESTORE_DELAY_MS = 400;
 
 /** The calls that sessions need from the workers. */
@@ -32,6 +31,7 @@ export interface SessionClients {
   importer: Pick<ImportApi, 'sessions' | 'removeSessions'>;
 }
 
+/** Saves and restores KV caches as the user switches between conversations. */
 export class Sessions {
   readonly #engine: SessionClients['engine'];
   readonly #importer: SessionClients['importer'];
@@ -41,7 +41,7 @@ export class Sessions {
   #cacheOwner: string | undefined;
   /** The cache holds tokens that the disk does not. */
   #unsaved = false;
-  /** Id of the conversation that is being saved by the timer. An answer in it stops that save rather than wait. */
+  /** Id of the conversation that the timer is saving. An answer in it stops that save instead of waiting. */
   #savingIdly: string | undefined;
   #saveTimer: ReturnType<typeof setTimeout> | undefined;
   /** A storage error was shown already. */
@@ -53,13 +53,13 @@ export class Sessions {
   }
 
   /**
-   * Begins to follow the page's state. Conversations and settings must be loaded.
-   * @returns a function that ends it
+   * Starts to save and restore as the page's state changes. Conversations and settings must be loaded.
+   * @returns a function that stops it
    */
   start(): () => void {
     void this.#queue.add(async () => {
       await this.#refresh();
-      // Conversations that were deleted just before the page was closed.
+      // The conversation may have been deleted just before the page was closed.
       await this.#remove(({ id }) => !conversations.value.some((conversation) => conversation.id === id));
     });
     const onVisibility = (): void => {
@@ -86,7 +86,7 @@ export class Sessions {
     await this.#queue.add(() => this.#switchTo(id));
   }
 
-  /** After an answer: the cache now belongs to this conversation and is to be saved. */
+  /** After an answer: the cache now belongs to this conversation and will be saved. */
   answered(id: string): void {
     if (!conversations.value.some((conversation) => conversation.id === id)) return; // deleted during the answer
     this.#cacheOwner = id;
@@ -95,14 +95,14 @@ export class Sessions {
     this.#saveTimer = setTimeout(() => void this.#queue.add(() => this.#saveIdly()), SAVE_DELAY_MS);
   }
 
-  /** Saves unsaved tokens now. To be called before the model leaves the GPU. */
+  /** Saves unsaved tokens now. Call it before the model leaves the GPU. */
   async save(): Promise<void> {
     clearTimeout(this.#saveTimer);
     await this.#queue.add(() => this.#save());
   }
 
   /**
-   * Saves unsaved tokens; the cache then belongs to no conversation. To be called before an experiment overwrites it.
+   * Saves unsaved tokens; the cache then belongs to no conversation. Call it before an experiment overwrites the cache.
    */
   async releaseCache(): Promise<void> {
     await this.save();
@@ -114,7 +114,7 @@ export class Sessions {
     return this.#queue.add(() => this.#remove(() => true));
   }
 
-  /** Reads the list again. To be called after a model was removed: the store then removes the model's sessions. */
+  /** Reads the list again. Call it after a model was removed, because its sessions are removed with it. */
   refresh(): Promise<void> {
     return this.#queue.add(() => this.#refresh());
   }
@@ -225,7 +225,7 @@ export class Sessions {
   /** Reports a storage error once, until the settings change. Other errors are always reported. */
   #onFailure(error: unknown): void {
     const { code } = errorToData(error);
-    // Stopped by an answer, or the engine does something else by now: there will be another save.
+    // An answer stopped the save, or the engine is busy with something else: there will be another save.
     if (code === 'aborted' || code === 'busy' || code === 'no-model-loaded') return;
     if (code !== 'storage-full' && code !== 'storage-unavailable') {
       report(error);
@@ -235,13 +235,13 @@ export class Sessions {
     this.#notified = true;
     const cause =
       code === 'storage-full'
-        ? 'The disk is full, so what the model has read was not saved'
-        : 'The browser did not save what the model has read';
+        ? 'The disk is full, so the conversation cache was not saved'
+        : 'The browser did not save the conversation cache';
     report(
       new MixtabError(
         code,
-        `${cause}; no conversation is lost.`,
-        'To free space, delete a model, or lower the conversation cache in the settings.',
+        `${cause}. Your conversations are safe.`,
+        'To free space, delete a model, or lower the limit of the conversation cache in the settings.',
       ),
     );
   }

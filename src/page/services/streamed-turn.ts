@@ -4,11 +4,12 @@ import { changeTurn } from '../state/conversation-tree.ts';
 import { streaming, updateConversation } from '../state/conversations.ts';
 import { prefill } from '../state/generation.ts';
 
-/** Tokens arrive faster than the page needs to be drawn. */
+/** Tokens arrive faster than the page needs to show them. */
 const SHOW_EVERY_MS = 40;
-/** A crash of the page loses at most this much of an answer. */
+/** If the page crashes, at most this much of an answer is lost. */
 const STORE_EVERY_MS = 2000;
 
+/** Options of {@link StreamedTurn}. */
 export interface StreamedTurnOptions {
   conversationId: string;
   turnId: string;
@@ -19,6 +20,7 @@ export interface StreamedTurnOptions {
   signal: AbortSignal;
 }
 
+/** Collects the tokens of one answer, and shows and stores the text at intervals. */
 export class StreamedTurn {
   readonly #options: StreamedTurnOptions;
   /** Text of the tokens so far. */
@@ -38,12 +40,13 @@ export class StreamedTurn {
     return this.#text;
   }
 
-  /** The turn's text if the model added `added`. A new message loses the leading space that its first token carries. */
+  /** The turn's text after the model added `added`. A new message loses the leading space of its first token. */
   textWith(added: string): string {
     const { kind, textBefore } = this.#options;
     return kind === 'chat' && textBefore === '' ? added.trimStart() : textBefore + added;
   }
 
+  /** Receives the events of the generation. */
   readonly onEvent = (event: GenerateEvent): void => {
     if (event.type === 'prefill') {
       prefill.value = { done: event.tokensDone, total: event.tokensTotal };

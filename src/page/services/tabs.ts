@@ -19,7 +19,7 @@ export class Tabs {
 
   /** @param onChange called when another tab has imported or removed a model */
   start(onChange: () => void): void {
-    if (!navigator.locks) return; // the page came over http: WebGPU is missing too, so no model is ever loaded
+    if (!navigator.locks) return; // the page was loaded over http: WebGPU is missing too, so no model is ever loaded
     this.#channel = new BroadcastChannel('mixtab-tabs');
     this.#channel.onmessage = () => {
       void this.refresh();
@@ -58,7 +58,7 @@ export class Tabs {
     );
   }
 
-  /** Releases the lock of the model before and takes that of `modelId`. */
+  /** Releases the lock of the previous model and takes that of `modelId`. */
   async #lockModel(modelId: string | undefined): Promise<void> {
     this.#releaseLock();
     this.#releaseLock = () => {};

@@ -1,6 +1,6 @@
 /**
  * Has the model read a text, and keeps how its tokens were routed. Part of the experts view's code, which is loaded
- * late.
+ * when the view is first opened.
  */
 import type { GenerateRequest } from '../../contract/engine-api.ts';
 import { proxy } from '../../contract/rpc.ts';

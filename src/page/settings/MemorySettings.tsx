@@ -48,7 +48,7 @@ function MemoryUse() {
   );
 }
 
-/** Whether to keep what the model has read of conversations on disk, and how much of it. */
+/** Whether to keep the KV caches of conversations on disk, and how much space they may take. */
 function ConversationCache() {
   const bytes = storedSessions.value.reduce((sum, session) => sum + session.bytes, 0);
   return (
@@ -63,8 +63,8 @@ function ConversationCache() {
           onChange={(event) => changeSettings({ keepSessions: event.currentTarget.checked })}
         />
         <p id="setting-sessions-help" class="hint">
-          Saves what the model has read, so that a conversation continues at once after a reload or a switch to another
-          one.
+          Saves what the model has already read of each conversation, so that it can answer sooner after a reload or
+          when you switch back.
         </p>
       </div>
       {settings.value.keepSessions &&
@@ -105,7 +105,8 @@ function StorageBackend() {
         <option value="opfs">Private files</option>
       </select>
       <p id="setting-storage-help" class="hint">
-        IndexedDB works in every browser. Private files (OPFS) are read several times faster in browsers that have them.
+        IndexedDB works in every browser. Private files (OPFS) are read several times faster in browsers that support
+        them.
       </p>
     </div>
   );

@@ -15,13 +15,14 @@ export interface Field<K extends string> {
 
 export type LossyKey = 'residentBias' | 'skipBelow';
 
+/** Fields of the approximate mode. */
 export const LOSSY: Field<LossyKey>[] = [
   {
     key: 'residentBias',
     label: 'Prefer resident experts',
     help:
       'Added to the router score of experts that are already on the GPU; 0 is exact. With the built-in model, 0.5 ' +
-      'avoided a third of the reads and cost 0.2% in bits per byte, 1 avoided half and cost 1.4%, 2 avoided four ' +
+      'saved a third of the reads and cost 0.2% in prediction quality, 1 saved half and cost 1.4%, 2 saved four ' +
       'fifths and cost 27%.',
     min: 0,
     max: 100,
@@ -32,24 +33,26 @@ export const LOSSY: Field<LossyKey>[] = [
     label: 'Skip low-weight experts',
     help:
       "Skips a token's second expert if its weight is below this; 0 is exact, 0.5 always skips it. With the built-in " +
-      'model, 0.2 avoided 29% of the reads and cost 0.2% in bits per byte, 0.5 avoided 63% and cost 2.4%.',
+      'model, 0.2 saved 29% of the reads and cost 0.2% in prediction quality, 0.5 saved 63% and cost 2.4%.',
     min: 0,
     max: 0.5,
     step: 0.01,
   },
 ];
 
+/** Fields of the conversation cache. */
 export const SESSIONS: Field<'sessionBudgetMegabytes'>[] = [
   {
     key: 'sessionBudgetMegabytes',
     label: 'Conversation cache (MB)',
-    help: 'Disk space for the cache. The oldest conversations go first. A token of Mixtral 8x7B takes 0.13 MB.',
+    help: 'Disk space for the cache. The oldest entries are deleted first. A token of Mixtral 8x7B takes 0.13 MB.',
     min: 1,
     max: 1_000_000,
     step: 1,
   },
 ];
 
+/** Fields that each conversation has of its own. */
 export const SAMPLING: Field<Exclude<keyof GenerationSettings, 'systemPrompt'>>[] = [
   {
     key: 'temperature',
@@ -70,7 +73,7 @@ export const SAMPLING: Field<Exclude<keyof GenerationSettings, 'systemPrompt'>>[
   {
     key: 'topP',
     label: 'Top-p',
-    help: 'Only picks from the most likely tokens with this total probability. 1 turns it off.',
+    help: 'Only picks from the most likely tokens that together have this probability. 1 turns it off.',
     min: 0,
     max: 1,
     step: 0.01,
@@ -78,7 +81,7 @@ export const SAMPLING: Field<Exclude<keyof GenerationSettings, 'systemPrompt'>>[
   {
     key: 'minP',
     label: 'Min-p',
-    help: 'Drops tokens below this share of the highest probability. 0 turns it off.',
+    help: 'Drops tokens less likely than this fraction of the most likely one. 0 turns it off.',
     min: 0,
     max: 1,
     step: 0.01,
@@ -128,11 +131,12 @@ export const SAMPLING: Field<Exclude<keyof GenerationSettings, 'systemPrompt'>>[
 
 export type MemoryKey = 'context' | 'gpuBudgetMegabytes' | 'ramBudgetMegabytes';
 
+/** Fields that take effect when the model is loaded again. */
 export const MEMORY: Field<MemoryKey>[] = [
   {
     key: 'context',
     label: 'Context length',
-    help: 'How many tokens the model can see. More tokens take more GPU memory.',
+    help: 'How many tokens of the conversation the model can see. A longer context takes more GPU memory.',
     min: 16,
     max: 131072,
     step: 1,
@@ -150,7 +154,7 @@ export const MEMORY: Field<MemoryKey>[] = [
   {
     key: 'ramBudgetMegabytes',
     label: 'RAM (MB)',
-    help: 'Keeps experts that had to leave the GPU, so that they are not read from disk again.',
+    help: 'Keeps experts that no longer fit on the GPU, so that they are not read from disk again.',
     min: 0,
     max: 1_000_000,
     step: 1,

@@ -14,7 +14,7 @@ import { announcement } from '../state/notices.ts';
 import { showView, view } from '../state/route.ts';
 import { Notices } from './Notices.tsx';
 
-/** Up to this width the sidebar is a drawer on top of the page; layout.css has the same. */
+/** Up to this width the sidebar is a drawer on top of the page. layout.css has the same value. */
 const NARROW = matchMedia('(max-width: 56rem)');
 /** From this width on the experts panel fits beside a conversation. */
 const WIDE = matchMedia('(min-width: 72rem)');

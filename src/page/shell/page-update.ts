@@ -2,6 +2,7 @@
 import { registerSW } from 'virtual:pwa-register';
 import { updateReady } from '../state/notices.ts';
 
+/** Registers the service worker. Sets `updateReady` once a new version waits. */
 export function registerServiceWorker(): void {
   const update = registerSW({
     immediate: true,

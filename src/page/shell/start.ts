@@ -1,4 +1,4 @@
-/** What happens when the page opens. */
+/** Starts the page. */
 import { MixtabError } from '../../contract/errors.ts';
 import { report } from '../services/problems.ts';
 import { services } from '../services/services.ts';

@@ -21,7 +21,7 @@ export function Sidebar({ drawer, onClose, onSettings }: Props) {
   useEffect(() => {
     if (drawer) newConversation.current?.focus();
   }, [drawer]);
-  /** Called after every choice, even if it changes nothing on the page. */
+  /** Called after every click on an entry, even if the page does not change. */
   const closeDrawer = (): void => {
     if (drawer) onClose();
   };

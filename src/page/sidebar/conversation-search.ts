@@ -1,6 +1,7 @@
 /** Searches the conversations and groups them for the list. Pure functions. */
 import type { Conversation } from '../state/conversation-tree.ts';
 
+/** A conversation that matches the search. */
 export interface SearchResult {
   conversation: Conversation;
   /** The text around the first match. Absent if the title matches. */

@@ -83,7 +83,7 @@ export function cutText(text: string, tokens: number, context: number): number {
   return earliest;
 }
 
-/** The turn, and the offset in it, that `characters` of the path's text precede; undefined at or after the end. */
+/** Finds the turn at position `characters` of the path's text, and the offset in it; undefined at the end. */
 export function positionAt(path: readonly Turn[], characters: number): { turn: string; offset: number } | undefined {
   let left = characters;
   for (const { id, text } of path) {

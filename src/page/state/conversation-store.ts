@@ -32,6 +32,7 @@ export async function writeConversation(conversation: Conversation): Promise<voi
   channel.postMessage(conversation.id);
 }
 
+/** Removes a conversation from the store and notifies the other tabs. */
 export async function deleteConversation(id: string): Promise<void> {
   await del(id, store);
   channel.postMessage(id);

@@ -20,7 +20,7 @@ export function toJson(conversations: readonly Conversation[]): string {
 /**
  * Reads a file that {@link toJson} or {@link toMarkdown} wrote. The conversations get new ids, so nothing stored is
  * replaced.
- * @throws MixtabError `bad-request` if the text is no such file
+ * @throws MixtabError `bad-request` if the text is not such a file
  */
 export function fromFile(text: string, newId: () => string, now: number): Conversation[] {
   if (!text.trimStart().startsWith('{')) return [fromMarkdown(text, newId, now)];
@@ -55,7 +55,7 @@ const unreadable = (why: string): MixtabError =>
 
 /**
  * Validates a record of the store or of a file. Unknown fields are dropped.
- * @returns undefined if it is no conversation
+ * @returns undefined if it is not a conversation
  */
 export function conversationFrom(data: unknown): Conversation | undefined {
   if (!isObject(data)) return undefined;
@@ -125,7 +125,7 @@ const HEADINGS = { system: '## System', user: '## You', model: '## Model' } as c
 /** Matches a line of a message that equals one of the headings, possibly escaped already. */
 const LOOKS_LIKE_HEADING = /^\\*## (System|You|Model)$/;
 
-/** The shown path as a readable document. {@link fromFile} reads it back, without other versions and figures. */
+/** The shown path as a readable document. {@link fromFile} reads it again, without other versions and figures. */
 export function toMarkdown(conversation: Conversation): string {
   const { title, kind, modelName, generation } = conversation;
   const parts = pathOf(conversation).map(({ by, text }): [string, string] => [HEADINGS[by], text]);

@@ -6,6 +6,7 @@
 import type { GenerateResult } from '../../contract/engine-api.ts';
 import type { GenerationSettings } from './generation-settings.ts';
 
+/** The figures under an answer. */
 export interface AnswerStats {
   promptTokens: number;
   /** Prompt tokens that were computed. The keys and values of the others were in the KV cache. */
@@ -22,6 +23,7 @@ export interface AnswerStats {
   contextFull?: boolean;
 }
 
+/** One message of a chat, or one piece of a text. */
 export interface Turn {
   id: string;
   /** Id of the turn before; null for a first turn. */
@@ -35,6 +37,7 @@ export interface Turn {
   stats?: AnswerStats;
 }
 
+/** A conversation with all versions of all turns. */
 export interface Conversation {
   id: string;
   title: string;
@@ -63,6 +66,7 @@ const TITLE_LENGTH = 60;
 const ROOT = '';
 const keyOf = (parent: string | null): string => parent ?? ROOT;
 
+/** Creates a conversation without turns or title. */
 export function createConversation(
   fields: Pick<Conversation, 'id' | 'kind' | 'generation'>,
   now: number,
@@ -101,6 +105,7 @@ export function versionsOf(conversation: Conversation, id: string): { versions: 
   return { versions, index: versions.findIndex((version) => version.id === id) };
 }
 
+/** Finds a turn by its id. */
 export function turnOf({ turns }: Conversation, id: string): Turn | undefined {
   return turns.find((turn) => turn.id === id);
 }
@@ -112,6 +117,7 @@ export function addTurn(conversation: Conversation, turn: Turn): Conversation {
   return added.title === '' ? { ...added, title: titleFrom(turn.text) } : added;
 }
 
+/** Changes fields of one turn. */
 export function changeTurn(
   conversation: Conversation,
   id: string,

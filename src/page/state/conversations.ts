@@ -23,7 +23,9 @@ export const streaming = signal<{ conversationId: string; turnId: string; text: 
 /** Id of the conversation in which an answer is being written. */
 export const streamingIn = computed(() => streaming.value?.conversationId);
 
+/** The conversation that is shown; undefined for a new one. */
 export const current = computed(() => conversations.value.find(({ id }) => id === currentId.value));
+/** The shown turns of the current conversation, from the first to the last. */
 export const currentPath = computed(() => (current.value ? pathOf(current.value) : []));
 
 let storeFailed: (error: unknown) => void = () => {};
@@ -36,7 +38,7 @@ const write = (conversation: Conversation): Promise<void> => writeConversation(c
 
 const OPEN_KEY = 'mixtab-open';
 
-/** Reads all conversations, opens the one that was open last, and begins to follow the changes of other tabs. */
+/** Reads all conversations, opens the one that was open last, and listens for changes from other tabs. */
 export async function loadConversations(): Promise<void> {
   const stored = await readConversations();
   conversations.value = sorted(stored.map(withoutEmptyAnswers));
@@ -50,7 +52,7 @@ export async function loadConversations(): Promise<void> {
   });
 }
 
-/** Removes the empty answers that are left if a tab is closed before the first token. */
+/** Removes empty answers, which remain if a tab is closed before the first token. */
 const withoutEmptyAnswers = (conversation: Conversation): Conversation =>
   conversation.turns
     .filter(({ by, text }) => by === 'model' && text === '')
@@ -95,11 +97,13 @@ export function updateConversation(
   return after;
 }
 
+/** Adds conversations and stores them. */
 export function addConversations(added: readonly Conversation[]): void {
   conversations.value = sorted([...conversations.value, ...added]);
   for (const conversation of added) void write(conversation);
 }
 
+/** Sets the title. A blank title is ignored. */
 export function renameConversation(id: string, title: string): void {
   if (title.trim() !== '') updateConversation(id, (conversation) => ({ ...conversation, title: title.trim() }));
 }

@@ -5,7 +5,9 @@ import { isChat } from './generation.ts';
 import type { GenerationSettings } from './generation-settings.ts';
 import { changeSettings, newGeneration, settings } from './settings.ts';
 
+/** The kind of the current conversation, or of the next one. */
 export const currentKind = computed(() => (isChat.value ? 'chat' : 'text'));
+/** The generation settings that the next answer uses. */
 export const currentGeneration = computed<GenerationSettings>(
   () => current.value?.generation ?? newGeneration(settings.value, currentKind.value),
 );

@@ -2,6 +2,7 @@
 import { signal } from '@preact/signals';
 import type { StoredSession } from '../../contract/import-api.ts';
 
+/** The disk space of this page, as the browser reports it. */
 export interface Disk {
   usedBytes: number;
   /** What the browser allows this page. Some browsers report less than they later grant. */

@@ -1,6 +1,7 @@
 /** Sampling, answer length and system prompt, which each conversation has of its own. Pure. */
 import type { SamplingOptions } from '../../contract/engine-api.ts';
 
+/** The generation settings of one conversation. */
 export interface GenerationSettings {
   /** Precedes the first message of a chat; empty: none. */
   systemPrompt: string;
@@ -17,6 +18,7 @@ export interface GenerationSettings {
   maxTokens: number;
 }
 
+/** Initial settings of chats, and the defaults for missing values. */
 export const DEFAULT_GENERATION: GenerationSettings = {
   systemPrompt: '',
   temperature: 0.8,
@@ -39,6 +41,7 @@ export type SamplingKey =
   | 'presencePenalty'
   | 'frequencyPenalty';
 
+/** A named set of sampling values. */
 export interface Preset {
   name: string;
   help: string;
@@ -47,6 +50,7 @@ export interface Preset {
 
 const OFF = { topK: 0, topP: 1, minP: 0, repetitionPenalty: 1, presencePenalty: 0, frequencyPenalty: 0 };
 
+/** The presets, from the most predictable to the most surprising. */
 export const PRESETS: Preset[] = [
   {
     name: 'Greedy',

@@ -15,7 +15,7 @@ export interface Overflow {
   context: number;
 }
 
-/** Work for the experts view. Like an answer, it has the engine for itself. */
+/** Work for the experts view. Like an answer, it has the engine to itself. */
 export interface Experiment {
   kind: 'routing' | 'generating' | 'measuring';
   /** Tokens computed so far, of `total`. Both are 0 until the total is known. */
@@ -25,11 +25,13 @@ export interface Experiment {
 
 /** True while an answer is being written, in whichever conversation. */
 export const generating = signal(false);
+/** The experiment that is running. */
 export const experiment = signal<Experiment | undefined>(undefined);
 /** The user has asked to stop. The token in flight still arrives. */
 export const stopping = signal(false);
 /** Tokens of the prompt that were computed, of `total`; undefined except during prefill. */
 export const prefill = signal<{ done: number; total: number } | undefined>(undefined);
+/** Set if a prompt exceeds the context, until the user decides what to do. */
 export const overflow = signal<Overflow | undefined>(undefined);
 
 /** Whether the page shows a chat or one text. Decided by the conversation; for a new one, by the loaded model. */
@@ -42,6 +44,7 @@ export const wrongModel = computed(
 );
 /** An answer is being written in the conversation that the page shows. */
 export const streamingHere = computed(() => generating.value && streamingIn.value === current.value?.id);
+/** Whether an answer can start in the current conversation. An answer in another one is stopped then. */
 export const canSend = computed(
   () =>
     loaded.value !== undefined &&

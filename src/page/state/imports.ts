@@ -1,5 +1,5 @@
 /**
- * Models on their way into the store, as signals. Changed by the services `import-planner.ts` (before an import starts)
+ * Models that are being imported, as signals. Changed by the services `import-planner.ts` (before an import starts)
  * and `model-store.ts` (from then on); features only dismiss `plannedImport` and `importedModel`.
  */
 import { signal } from '@preact/signals';
@@ -36,9 +36,11 @@ export interface RunningImport {
 
 /** Name of the file or repository whose header or listing is being read. */
 export const inspecting = signal<string | undefined>(undefined);
+/** The import that waits for confirmation. */
 export const plannedImport = signal<PlannedImport | undefined>(undefined);
 /** The files of the repository that the user named, to choose from. */
 export const repoListing = signal<{ name: string; files: RepoFile[] } | undefined>(undefined);
+/** The import, verification or repair that is running. */
 export const runningImport = signal<RunningImport | undefined>(undefined);
 /** Imports that were paused or interrupted and can be resumed. */
 export const unfinished = signal<UnfinishedImport[]>([]);

@@ -25,6 +25,7 @@ export interface Setup {
   text: string;
 }
 
+/** The laboratory's settings. They are lost on a reload. */
 export const setup = signal<Setup>({
   expertsUsed: undefined,
   random: false,
@@ -36,6 +37,7 @@ export const setup = signal<Setup>({
   text: SAMPLE_TEXT,
 });
 
+/** Changes some of the laboratory's settings. */
 export function changeSetup(changes: Partial<Setup>): void {
   setup.value = { ...setup.value, ...changes };
 }
@@ -87,6 +89,7 @@ export interface Measurement {
   altered: number;
 }
 
+/** The newest comparison of generated texts. */
 export const continuations = signal<Continuations | undefined>(undefined);
 /** Measurements of one text with one model, newest last. `key` names that text and model. */
 export const measured = signal<{ key: string; exact: ScoreResult; rows: Measurement[] } | undefined>(undefined);

@@ -1,6 +1,6 @@
 /**
- * A unique id of 128 random bits. `crypto.randomUUID` is missing if the page came neither over https nor from
- * localhost.
+ * Creates a unique id of 128 random bits. `crypto.randomUUID` is missing if the page was loaded neither over https nor
+ * from localhost.
  */
 export function newId(random: Pick<Crypto, 'getRandomValues'> & { randomUUID?: () => string } = crypto): string {
   if (random.randomUUID) return random.randomUUID();

@@ -1,4 +1,4 @@
-/** The view that is shown, kept in the address's hash: the browser's back button works, and a view can be linked to. */
+/** The view that is shown. It is in the address's hash, so the back button works and links can name a view. */
 import { batch, signal } from '@preact/signals';
 
 export type View = 'chat' | 'models' | 'experts';
@@ -9,6 +9,7 @@ function viewOf(hash: string): { view: View; part: string } {
   return { view: name === 'models' || name === 'experts' ? name : 'chat', part };
 }
 
+/** The view that is shown. */
 export const view = signal<View>(viewOf(location.hash).view);
 /** The tab of a view that has several; empty: the first. */
 export const part = signal(viewOf(location.hash).part);

@@ -10,11 +10,12 @@ import { defaultGeneration, type GenerationSettings } from './generation-setting
 
 export type Appearance = 'system' | 'light' | 'dark';
 
+/** All settings of the page, as they are stored. */
 export interface Settings {
   /** For new chats, and for new texts: the settings used last. */
   chatGeneration: GenerationSettings;
   textGeneration: GenerationSettings;
-  /** Tokens that the context holds. undefined: automatic, as for the two budgets. */
+  /** Tokens that the context holds. undefined: automatic. The two budgets work likewise. */
   context: number | undefined;
   gpuBudgetMegabytes: number | undefined;
   ramBudgetMegabytes: number | undefined;
@@ -30,6 +31,7 @@ export interface Settings {
   lastModelId: string | undefined;
 }
 
+/** The settings on the first visit. */
 export const DEFAULT_SETTINGS: Settings = {
   chatGeneration: defaultGeneration('chat'),
   textGeneration: defaultGeneration('text'),
@@ -47,6 +49,7 @@ export const DEFAULT_SETTINGS: Settings = {
 
 const KEY = 'settings';
 
+/** The current settings. Change them with {@link changeSettings}. */
 export const settings = signal<Settings>(DEFAULT_SETTINGS);
 
 /** Reads the stored settings and applies the appearance. */

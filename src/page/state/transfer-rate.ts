@@ -3,11 +3,13 @@
 /** The rate is measured over this time. */
 const WINDOW_MS = 8000;
 
+/** The samples from which the rate is computed. */
 export interface Rate {
   /** Bytes transferred in total at a time in milliseconds. Oldest first; the first is at most one window old. */
   samples: { at: number; bytes: number }[];
 }
 
+/** A rate without samples. */
 export const newRate = (): Rate => ({ samples: [] });
 
 /** @param bytes transferred in total  @param at time in milliseconds */

@@ -4,6 +4,7 @@
  */
 type WebStorageName = 'sessionStorage' | 'localStorage';
 
+/** Stores a value, if the browser allows it. */
 export function remember(area: WebStorageName, key: string, value: string): void {
   try {
     globalThis[area].setItem(key, value);
@@ -12,6 +13,7 @@ export function remember(area: WebStorageName, key: string, value: string): void
   }
 }
 
+/** Reads a stored value; undefined if there is none, or if storage is blocked. */
 export function recall(area: WebStorageName, key: string): string | undefined {
   try {
     return globalThis[area].getItem(key) ?? undefined;
