@@ -16,7 +16,7 @@ vi.stubGlobal('addEventListener', () => {});
 
 const { conversations, current, currentId, currentPath } = await import('../state/conversations.ts');
 const { addTurn, createConversation, pathOf } = await import('../state/conversation-tree.ts');
-const { generating, stopping } = await import('../state/generation.ts');
+const { experiment, generating, stopping } = await import('../state/generation.ts');
 const { DEFAULT_GENERATION } = await import('../state/generation-settings.ts');
 const { loaded } = await import('../state/models.ts');
 const { problem } = await import('../state/notices.ts');
@@ -120,4 +120,32 @@ it('does not show a cancelled answer as an error', async () => {
   prepare = () => Promise.reject(aborted());
   await answers.regenerate(currentPath.value[1]);
   expect([lastText('a'), problem.value]).toEqual(['old', undefined]);
+});
+
+it('sends the text to the conversation that it was written for, though another one is opened meanwhile', async () => {
+  const first = answers.regenerate(pathOf(current.value!).at(-1)!);
+  await vi.waitFor(() => expect(endGeneration).toBeDefined());
+  currentId.value = 'b';
+  const sent = answers.send('Still there?');
+  currentId.value = 'a';
+  await first;
+  await vi.waitFor(() => expect(requests).toHaveLength(2));
+  endGeneration!('stop');
+  await sent;
+  const b = conversations.value.find(({ id }) => id === 'b')!;
+  expect(pathOf(b).map(({ text }) => text)).toEqual(['Hi', 'old', 'Still there?', TEXT]);
+  expect(currentPath.value.map(({ text }) => text)).not.toContain('Still there?');
+});
+
+it('keeps the text if something else got the engine while it waited', async () => {
+  const first = answers.regenerate(pathOf(current.value!).at(-1)!);
+  await vi.waitFor(() => expect(endGeneration).toBeDefined());
+  currentId.value = 'b';
+  const sent = answers.send('Still there?');
+  experiment.value = { kind: 'routing', done: 0, total: 0 };
+  await first;
+  await sent;
+  experiment.value = undefined;
+  expect(currentPath.value.map(({ text }) => text)).toEqual(['Hi', 'old', 'Still there?']);
+  expect(requests).toHaveLength(1);
 });

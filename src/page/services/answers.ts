@@ -53,16 +53,16 @@ export class Answers {
 
   /** Adds the user's text and lets the model answer it. With an empty text, the model continues what is there. */
   async send(text: string): Promise<void> {
-    if (!(await this.#engineIsReady())) return;
+    if (!canSend.value) return;
+    // Before anything is waited for: the text is kept in any case, in the conversation that it was written for.
     const { id } = current.value ?? beginConversation(isChat.value ? 'chat' : 'text');
-    const last = currentPath.value.at(-1);
-    if (text === '') {
-      if (last) await this.answerAfter(id, last.id);
-      return;
+    let after = currentPath.value.at(-1)?.id;
+    if (text !== '') {
+      const turn = newTurn('user', after ?? null, text);
+      updateConversation(id, (conversation) => addTurn(conversation, turn));
+      after = turn.id;
     }
-    const turn = newTurn('user', last?.id ?? null, text);
-    updateConversation(id, (conversation) => addTurn(conversation, turn));
-    await this.answerAfter(id, turn.id);
+    if (after !== undefined && (await this.#engineIsReady())) await this.answerAfter(id, after);
   }
 
   /** Adds another version of a message, and an answer to it. */
