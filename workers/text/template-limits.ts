@@ -9,7 +9,7 @@ import { Environment, Interpreter, type Template } from '@huggingface/jinja';
 const MAX_MILLISECONDS = 2000;
 /** Most characters in a value. Attack: a loop that doubles a text. Real prompts have less than a million. */
 const MAX_TEXT = 8_000_000;
-/** Most items in a list, and thus most iterations of a loop. Attack: `range(10 ** 9)`. Real templates loop over turns. */
+/** Most items in a list, and thus most rounds of a loop. Attack: `range(10 ** 9)`. Real templates loop over turns. */
 const MAX_ITEMS = 10_000;
 
 type Node = Parameters<Interpreter['evaluate']>[0];
