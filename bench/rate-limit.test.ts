@@ -43,7 +43,7 @@ test('answers arrive one after another, each after the time that its bytes take'
   expect(arrived).toEqual({ a: 100, b: 150, c: 350 });
 });
 
-test('idle time is not made up for', async () => {
+test('idle time gives no credit', async () => {
   const { request, arrived } = limited();
   request('a', 100);
   await vi.advanceTimersByTimeAsync(500);

@@ -13,8 +13,8 @@ interface Waiting {
 
 /**
  * Delays answers to a rate, one after another in the order of the requests. The transfer of an answer starts with its
- * request or when the previous answer is due, whichever is later, and takes as long as its bytes need. Idle time is not
- * made up for. The real reading runs at the same time, and an answer that takes longer than its transfer is not
+ * request or when the previous answer is due, whichever is later, and takes as long as its bytes need. Idle time gives
+ * no credit. The real reading runs at the same time, and an answer that takes longer than its transfer is not
  * delayed. A cancelled request has used the time until then, and the next one starts at once.
  */
 export class RateLimit {

@@ -25,7 +25,7 @@ test('a page of another origin runs the model in a frame: streaming, usage, abor
   expect(whole.startsWith('Once upon a time')).toBe(true);
   expect(whole.length).toBeGreaterThan(80);
 
-  // The same seed gives the same text. A stopped answer is the beginning of it.
+  // The same seed gives the same text. A stopped answer is a prefix of it.
   await page.getByRole('button', { name: 'Continue' }).click();
   await expect.poll(async () => (await answer.innerText()).length).toBeGreaterThan(30);
   await page.getByRole('button', { name: 'Stop' }).click();
@@ -146,7 +146,7 @@ test('every option of a request has its effect, from another origin', async ({ p
     completion_tokens: 12,
     total_tokens: greedy.usage.prompt_tokens + 12,
   });
-  // Greedy: each token is the likeliest one.
+  // Greedy: each token is the most likely one.
   expect(logprobs.tokens.join('')).toBe(text);
   for (const [i, top] of logprobs.top_logprobs.entries())
     expect(Math.max(...Object.values(top))).toBeCloseTo(logprobs.token_logprobs[i], 5);

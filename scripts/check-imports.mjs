@@ -163,8 +163,7 @@ function readSources() {
 function findViolations(texts) {
   const found = [...texts].flatMap(([path, text]) => checkFile(path, text));
   const sources = [...texts].filter(([path]) => !isTest(path));
-  // A worker's entry point is named by its address, and what it exposes by its type. Neither makes its caller depend on
-  // it.
+  // Callers name a worker's entry point only by its URL and its type, so they do not depend on its code.
   const isEntry = (path) => path.endsWith('.worker.ts');
   const edges = sources.map(([path, text]) => [path, importsOf(path, text).filter((target) => !isEntry(target))]);
   const ruleEdges = Object.entries(RULES)

@@ -42,7 +42,7 @@ describe('checkFile', () => {
 });
 
 describe('folderOf', () => {
-  it('prefers the longest folder, and does not take a longer name for a folder', () => {
+  it('prefers the longest folder, and does not match a mere prefix of a name', () => {
     expect(folderOf('workers/compute/gpu/ops/matmul.ts')).toBe('workers/compute/gpu');
     expect(folderOf('workers/engine.worker.ts')).toBe('workers');
     expect(folderOf('src/client-side/x.ts')).toBeUndefined();

@@ -58,7 +58,7 @@ export function hasGpu(env = process.env) {
 /**
  * Returns the command-line flags for Chromium.
  * @param {{ headless?: boolean, env?: NodeJS.ProcessEnv }} [options] `headless` (default true) adds the flags for a GPU
- *   without a display. It does not hide the window; the launcher does. The flags in `MIXTAB_CHROMIUM_FLAGS`, separated by
+ *   without a display. It does not hide the window; the launcher does. Flags in `MIXTAB_CHROMIUM_FLAGS`, separated by
  *   spaces, come last, and Chromium uses the last of two conflicting flags.
  * @returns {string[]}
  */

@@ -7,7 +7,7 @@ import { ensureChromium, findChromium } from '../chromium.mjs';
 import { chromiumFlags } from '../chromium-flags.mjs';
 
 /**
- * Opens a page in a new browser and closes the browser after `work`, also if that throws.
+ * Opens a page in a new browser and closes the browser after `work`, even if it throws.
  * @param kept folder of a profile to keep; default: a temporary one
  */
 export async function withProfile<T>(kept: string | undefined, work: (page: Page) => Promise<T>): Promise<T> {

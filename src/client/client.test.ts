@@ -206,7 +206,7 @@ describe.each(KINDS)('the client %s', (_kind, clientOf) => {
     expect(fake.requests.length).toBe(2);
   });
 
-  it('runs calls one at a time, also after one has failed', async () => {
+  it('runs calls one at a time, even after one has failed', async () => {
     const fake = fakeEngine(['x']);
     const client = clientOf(fake);
     const [first, bad, second] = await Promise.allSettled([
@@ -240,7 +240,7 @@ describe.each(KINDS)('the client %s', (_kind, clientOf) => {
 });
 
 describe('the message protocol', () => {
-  it('accepts only origins that can be compared', () => {
+  it('accepts only valid origins', () => {
     expect(originFrom('?origin=https://example.org')).toBe('https://example.org');
     expect(originFrom('?origin=http://localhost:8080')).toBe('http://localhost:8080');
     for (const bad of [
@@ -277,7 +277,7 @@ describe('the message protocol', () => {
     expect(replies.every(isReply)).toBe(true);
   });
 
-  it('rejects open calls when the client closes', async () => {
+  it('rejects pending calls when the client closes', async () => {
     const { client } = createRemote(
       () => {},
       () => {},

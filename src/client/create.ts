@@ -20,7 +20,7 @@ interface Listener {
   onToken?(header: AnswerHeader, token: GeneratedToken, heldBack: boolean): void;
 }
 
-/** One generation: the parameters, and what they were translated to. */
+/** One generation: the parameters, and the request and answer shape made from them. */
 interface Generation<Whole, Chunk> {
   params: CommonParams;
   request: GenerateRequest;

@@ -9,7 +9,7 @@ export const Dots = () => (
   </span>
 );
 
-/** One line about an answer: tokens, speed and why it ended. Unfolding it shows what the prompt cost. */
+/** One line about an answer: tokens, speed and why it ended. Expanding it shows the cost of the prompt. */
 export function Stats({ stats }: { stats: AnswerStats }) {
   const { promptTokens, newTokens = promptTokens, tokens, tokensPerSecond, prefillMs, hitRate } = stats;
   return (

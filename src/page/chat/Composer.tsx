@@ -108,7 +108,7 @@ function PresetSelect() {
   );
 }
 
-/** How much of the context the conversation uses, once it uses a good part of it. */
+/** How much of the context the conversation uses. Shown once it uses half of it. */
 function ContextMeter() {
   const context = loaded.value?.context;
   const stats = currentPath.value.findLast((turn) => turn.stats)?.stats;

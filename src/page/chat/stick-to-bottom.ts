@@ -33,7 +33,7 @@ const scrollPositionOf = ({ scrollTop, scrollHeight, clientHeight }: HTMLElement
 });
 
 interface Options {
-  /** Names what is shown. When it changes, the view starts over. */
+  /** Identifies the content. When it changes, the view starts over. */
   key: string | undefined;
   /** Whether to follow the text. If not, the view starts at its top and stays where the reader puts it. */
   enabled: boolean;
@@ -41,7 +41,7 @@ interface Options {
 
 /**
  * Keeps a scrolling element at its bottom while its content grows.
- * @returns refs for the scrolling element and its content, whether it is at its bottom, and a way to get there
+ * @returns refs for the scrolling element and its content, whether it is at its bottom, and a function to scroll there
  */
 export function useStickToBottom({ key, enabled }: Options) {
   const scroller = useRef<HTMLElement>(null);

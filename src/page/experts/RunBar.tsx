@@ -46,7 +46,7 @@ function Progress({ label, running: { done, total } }: { label: string; running:
   );
 }
 
-/** @returns what the model is busy with, or undefined if it is free */
+/** @returns why the model is busy, or undefined if it is free */
 function modelBusy(): string | undefined {
   if (loading.value) return 'The model is loading.';
   if (generating.value) return 'An answer is being generated. You can run this when it is done.';

@@ -34,7 +34,7 @@ export function ModelDetails({ model: { config, figures } }: { model: ModelSumma
   );
 }
 
-/** @returns what is known of the device: the budgets from the settings, and assumed rates */
+/** @returns the memory budgets from the settings, and assumed rates */
 export function deviceFigures(): DeviceFigures {
   const kind = adapter.value?.software ? 'software' : 'hardware';
   const { gpuBudgetBytes = ASSUMED_GPU_BYTES[kind], ramBudgetBytes = 0 } = loadOptionsOf(settings.value);

@@ -51,7 +51,7 @@ export class Answers {
     this.#sessions = sessions;
   }
 
-  /** Adds the user's text and lets the model answer it. With an empty text, the model continues what is there. */
+  /** Adds the user's text and lets the model answer it. With an empty text, the model continues the existing text. */
   async send(text: string): Promise<void> {
     if (!canSend.value) return;
     // Before anything is waited for: the text is kept in any case, in the conversation that it was written for.

@@ -51,7 +51,7 @@ export class ContextOverflow {
       await this.#answers.answerAfter(conversation.id, last?.id ?? null);
   }
 
-  /** Doubles the context, up to what the model was trained for, and tries again. */
+  /** Doubles the context, up to the length that the model was trained for, and tries again. */
   async raiseContext(): Promise<void> {
     const context = largerContext();
     if (context === undefined) return;
@@ -65,7 +65,7 @@ export class ContextOverflow {
   }
 
   /**
-   * Finds where the part of the conversation begins that the model should still see.
+   * Finds the first position in the conversation that the model should still see.
    * @throws MixtabError `context-overflow` if even the last message is too long
    */
   async #positionToKeep(conversation: Conversation, context: number): Promise<Conversation['seenFrom'] & object> {

@@ -1,4 +1,4 @@
-/** Constructs all services and passes each what it needs. Nothing is shared otherwise, so tests construct their own. */
+/** Constructs all services and passes each its dependencies. They share nothing else, so tests construct their own. */
 import type { EngineApi } from '../../contract/engine-api.ts';
 import type { ImportApi } from '../../contract/import-api.ts';
 import { Answers } from './answers.ts';

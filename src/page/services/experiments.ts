@@ -23,7 +23,7 @@ export class Experiments {
   }
 
   /**
-   * Runs `work` if the engine is free. Otherwise does nothing. Resolves when it has ended. Errors are shown to the user.
+   * Runs `work` if the engine is free, otherwise does nothing. Resolves when it has ended. Errors are shown.
    * Loading another model stops it ({@link EngineRuns.stopAndWait}).
    */
   async run(kind: Experiment['kind'], work: ExperimentWork): Promise<void> {

@@ -1,4 +1,4 @@
-/** What the expert cache holds and does, polled while it is shown. */
+/** The state of the expert cache, polled while it is shown. */
 import { signal } from '@preact/signals';
 import { useEffect } from 'preact/hooks';
 import type { ExpertsReport } from '../../contract/engine-api.ts';

@@ -3,7 +3,7 @@ import { bitsOf, expectSpeedOfFile, KNOWN_MODELS, urlOf } from '../library/known
 import { filesFrom, listRepo, repoFrom } from './hugging-face.ts';
 import { sourceUrl } from './source-url.ts';
 
-it('tells a repository from other addresses', () => {
+it('distinguishes repositories from other addresses', () => {
   expect(repoFrom(' TheBloke/Mixtral-8x7B-v0.1-GGUF ')).toBe('TheBloke/Mixtral-8x7B-v0.1-GGUF');
   expect(repoFrom('https://huggingface.co/a/b.c/')).toBe('a/b.c');
   expect(repoFrom('https://huggingface.co/a/b/tree/main')).toBe('a/b');

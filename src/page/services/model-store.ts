@@ -176,7 +176,7 @@ export class ModelStore {
       report(error);
     } finally {
       runningImport.value = undefined;
-      await this.refresh().catch(report); // the job may have left an unfinished import, or changed what is damaged
+      await this.refresh().catch(report); // the job may have left an unfinished import, or found or repaired damage
     }
   }
 }

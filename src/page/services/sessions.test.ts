@@ -90,7 +90,7 @@ beforeEach(async () => {
 
 afterEach(() => end());
 
-it('saves once after a pause, and not between the answers of a lively conversation', async () => {
+it('saves once after a pause, and not between quick successive answers', async () => {
   sessions.answered('a');
   await vi.advanceTimersByTimeAsync(8000);
   await sessions.prepare('a');
@@ -101,7 +101,7 @@ it('saves once after a pause, and not between the answers of a lively conversati
   expect(calls).toEqual(['save a']);
 });
 
-it('saves when another conversation is opened, and restores that one; those passed by are not touched', async () => {
+it('saves when another conversation is opened, and restores that one, but not those opened briefly', async () => {
   stored = [
     { id: 'b', modelId: 'm', bytes: 1 },
     { id: 'c', modelId: 'other', bytes: 1 },
@@ -170,7 +170,7 @@ it('removes the oldest for a smaller budget; if switched off, removes all and sa
   expect(calls).toHaveLength(2);
 });
 
-it('saves before an experiment, not during it, and restores after it; late progress does not revive it', async () => {
+it('saves before an experiment and restores after it, and ignores progress that arrives late', async () => {
   const experiments = new Experiments({ runs: new EngineRuns(engine), sessions });
   currentId.value = 'a';
   sessions.answered('a');

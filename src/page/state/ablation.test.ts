@@ -29,7 +29,7 @@ it('refuses a ban that would leave a layer fewer experts than a token uses, and 
   expect('refusal' in toggleEverywhere(two, 3, SHAPE)).toBe(true);
 });
 
-it('bans an expert in every layer, also if some layers ban it already, and allows it everywhere', () => {
+it('bans an expert in every layer, even if some layers ban it already, and allows it everywhere', () => {
   const begun = bansOf(toggleBan(new Set(), 2, 1, SHAPE));
   const all = bansOf(toggleEverywhere(begun, 1, SHAPE));
   expect(bannedList(all, 4)).toEqual([0, 1, 2].map((layer) => ({ layer, expert: 1 })));

@@ -65,7 +65,7 @@ describe('shortening a chat', () => {
 });
 
 describe('shortening a text', () => {
-  it('cuts at a paragraph, else at a sentence, else at a word', () => {
+  it('cuts at a paragraph, otherwise at a sentence, otherwise at a word', () => {
     const words = 'word '.repeat(60);
     expect((words + '\n\n' + words).slice(cutText(words + '\n\n' + words, 120, 120))).toBe(words);
     const sentences = 'One two three. '.repeat(40);

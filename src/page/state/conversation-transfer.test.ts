@@ -105,7 +105,7 @@ describe('Markdown', () => {
     );
   });
 
-  it('restores any texts, also those that look like its headings', () => {
+  it('restores any text, even if it looks like a heading', () => {
     const line = fc.oneof(
       fc.string(),
       fc.constantFrom('', '## You', '\\## Model', '\\\\## System', '# Title', '```', ' '),

@@ -1,6 +1,6 @@
 /**
  * The stored models and the one on the GPU, as signals. Changed by the services `model-store.ts` (what is stored),
- * `model-loader.ts` (what is loaded) and `tabs.ts` (other tabs). `report` clears `loaded` after errors that lost it.
+ * `model-loader.ts` (what is loaded) and `tabs.ts` (other tabs). `report` clears `loaded` if an error ended the model.
  */
 import { signal } from '@preact/signals';
 import type { AdapterReport, LoadedModel, LoadProgress } from '../../contract/engine-api.ts';
