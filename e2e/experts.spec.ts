@@ -259,8 +259,8 @@ test('in the laboratory top 1 is worse, random is much worse and bans matter, an
   await expect(page.getByText('Changed: without expert 2 of every layer, 5 others.')).toBeVisible();
   // Both texts have the same prompt. The original model's text equals the one in the conversation.
   await page.getByRole('textbox', { name: 'Prompt' }).fill('The old house');
-  await page.getByRole('spinbutton', { name: 'Max tokens' }).fill('24');
-  await page.getByRole('spinbutton', { name: 'Max tokens' }).blur();
+  await page.getByRole('spinbutton', { name: 'Max answer length' }).fill('24');
+  await page.getByRole('spinbutton', { name: 'Max answer length' }).blur();
   await page.getByRole('button', { name: 'Generate both' }).click();
   await expect(page.getByRole('button', { name: 'Generate both' })).toBeVisible();
   const words = (text: string): string => text.replace(/\s+/g, ' ').trim();
@@ -288,8 +288,8 @@ test('an answer and an experiment exclude each other, and either can be stopped'
   await page.getByRole('button', { name: 'Stop answer' }).first().click();
 
   await page.getByRole('checkbox', { name: 'Select experts at random' }).check();
-  await page.getByRole('spinbutton', { name: 'Max tokens' }).fill('2000');
-  await page.getByRole('spinbutton', { name: 'Max tokens' }).blur();
+  await page.getByRole('spinbutton', { name: 'Max answer length' }).fill('2000');
+  await page.getByRole('spinbutton', { name: 'Max answer length' }).blur();
   await write.click();
   await expect(page.getByText(/^\d+ of 4000 tokens$/)).toBeVisible();
   await expect(page.getByText('The model is busy with another experiment.')).toBeVisible();

@@ -107,7 +107,7 @@ function GeneratedTexts() {
             ))}
           </select>
         </label>
-        <SetupNumber label="Max tokens" name="maxTokens" min={1} max={2000} />
+        <SetupNumber label="Max answer length" name="maxTokens" min={1} max={2000} />
       </div>
       <RunBar
         kind="generating"
