@@ -36,6 +36,7 @@ export const RULES = {
   'workers/store': ['src/contract', 'workers/format', 'workers/reader.worker.ts'],
   'workers/import': ['src/contract', 'workers/format', 'workers/store'],
   'workers/compute/gpu': ['src/contract', 'workers/format', 'shaders'],
+  'workers/compute/cpu': ['src/contract', 'workers/format'],
   'workers/experts': ['src/contract', 'workers/format', 'workers/store', 'workers/compute/gpu'],
   'workers/model': ['src/contract', 'workers/format', 'workers/compute/gpu'],
   'workers/generate': [

@@ -9,8 +9,10 @@ import { join } from 'node:path';
 import { ensureBuild } from './build.mjs';
 import { ensureChromium } from './chromium.mjs';
 import { ensureDependencies, ROOT } from './dependencies.mjs';
+import { ensureKernels } from './kernels.mjs';
 
 ensureDependencies();
+ensureKernels();
 process.env.MIXTAB_CHROMIUM = ensureChromium();
 ensureBuild();
 

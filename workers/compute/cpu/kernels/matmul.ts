@@ -1,0 +1,183 @@
+/**
+ * Several tokens: a quantized matrix times their inputs. A tile of 4 rows and 256 columns is unpacked once, as integers
+ * that include the factors within a block, and then multiplied with all tokens.
+ */
+import { Matvec } from './matvec';
+import { Inputs, Matrix } from './structs';
+import { Traits } from './traits';
+
+/** i16[32 octets, 4 rows, 8]: the unpacked tile. */
+const TILE: usize = memory.data(2048, 16);
+/** f32[8 groups, 4 rows]: scales of the rows' blocks. */
+const SCALES: usize = memory.data(128, 16);
+/** f32[16, 4 rows]: offsets for each 16 or 32 columns. */
+const OFFSETS: usize = memory.data(256, 16);
+/** f32[16]: offsets of one block, and the output of a token that nobody reads. */
+const SCRATCH: usize = memory.data(64, 16);
+
+export class Matmul {
+  /**
+   * out[t, r] = sum over row r of weight times input of token t.
+   * @param columns a multiple of the type's block
+   * @param out f32, the outputs of neighbouring tokens `stride` floats apart
+   */
+  @inline
+  static run<T>(matrix: Matrix, rows: i32, columns: i32, tokens: i32, inputs: Inputs, out: usize, stride: i32): void {
+    const tiled = tokens > 1 ? rows & ~3 : 0;
+    for (let r = 0; r < tiled; r += 4) Matmul.fourRows<T>(matrix, r, columns, tokens, inputs, out, stride);
+    if (tiled == rows) return;
+    const blocks = Traits.small<T>() ? columns >> 5 : columns >> 8;
+    const first = <usize>tiled * blocks;
+    for (let t = 0; t < tokens; t++) {
+      const at: usize = t * columns;
+      Matvec.run<T>(
+        matrix.a,
+        matrix.b,
+        matrix.c,
+        matrix.d,
+        first,
+        rows - tiled,
+        blocks,
+        inputs.values + (at << 1),
+        inputs.scales + (at >> 3),
+        inputs.sums16 + (at >> 2),
+        inputs.sums32 + (at >> 3),
+        out + ((t * stride + tiled) << 2),
+      );
+    }
+  }
+
+  @inline
+  static fourRows<T>(m: Matrix, r: i32, columns: i32, tokens: i32, inputs: Inputs, out: usize, stride: i32): void {
+    const blocks = Traits.small<T>() ? columns >> 5 : columns >> 8;
+    for (let t = 0; t < tokens; t++) v128.store(out + ((t * stride + r) << 2), f32x4.splat(0));
+    for (let column = 0; column < columns; column += 256) {
+      const groups = min(8, (columns - column) >> 5);
+      const block: usize = Traits.small<T>() ? column >> 5 : column >> 8;
+      for (let row = 0; row < 4; row++) {
+        const n = <usize>(r + row) * blocks + block;
+        if (Traits.small<T>()) Matmul.unpackSmallBlocks<T>(m, n, row, groups);
+        else Matmul.unpack<T>(m, n, row);
+      }
+      for (let t = 0; t < tokens; t += 2) {
+        const next = t + 1 < tokens ? t + 1 : t; // an odd last token is computed twice, once for nothing
+        const outNext = next == t ? SCRATCH : out + ((next * stride + r) << 2);
+        const at: usize = t * columns + column;
+        Matmul.twoTokens<T>(groups, inputs, at, next * columns + column, out + ((t * stride + r) << 2), outNext);
+      }
+    }
+  }
+
+  /** Unpacks a block of 256 weights into row `row` of the tile. */
+  @inline
+  static unpack<T>(m: Matrix, n: usize, row: i32): void {
+    const t = changetype<T>(0);
+    for (let o = 0; o < 32; o++) {
+      const factor = i16x8.splat(<i16>t.factor(m.a, m.b, m.c, m.d, n, o >> 1));
+      v128.store(TILE + o * 64 + row * 16, i16x8.mul(t.octet(m.a, m.b, m.c, m.d, n, o), factor));
+    }
+    const scale = t.scale(m.a, m.b, m.c, m.d, n);
+    for (let g = 0; g < 8; g++) store<f32>(SCALES + g * 16 + row * 4, scale);
+    if (Traits.hasOffsets<T>()) {
+      t.offsets(m.a, m.b, m.c, m.d, n, SCRATCH);
+      const count = Traits.fine<T>() ? 16 : 8;
+      for (let i = 0; i < count; i++) store<f32>(OFFSETS + i * 16 + row * 4, load<f32>(SCRATCH + i * 4));
+    }
+  }
+
+  /** Unpacks up to 8 blocks of 32 weights into row `row` of the tile. */
+  @inline
+  static unpackSmallBlocks<T>(m: Matrix, first: usize, row: i32, groups: i32): void {
+    const t = changetype<T>(0);
+    for (let g = 0; g < groups; g++) {
+      const n = first + g;
+      const to = TILE + g * 256 + row * 16;
+      v128.store(to, t.octet(m.a, m.b, m.c, m.d, n, 0));
+      v128.store(to, t.octet(m.a, m.b, m.c, m.d, n, 1), 64);
+      v128.store(to, t.octet(m.a, m.b, m.c, m.d, n, 2), 128);
+      v128.store(to, t.octet(m.a, m.b, m.c, m.d, n, 3), 192);
+      store<f32>(SCALES + g * 16 + row * 4, t.scale(m.a, m.b, m.c, m.d, n));
+      if (Traits.hasOffsets<T>()) {
+        t.offsets(m.a, m.b, m.c, m.d, n, SCRATCH);
+        store<f32>(OFFSETS + g * 16 + row * 4, load<f32>(SCRATCH));
+      }
+    }
+  }
+
+  /**
+   * Adds the tile's products with two tokens to 4 outputs of each. `at0` and `at1` count inputs from the first token's
+   * first.
+   */
+  @inline
+  static twoTokens<T>(groups: i32, inputs: Inputs, at0: usize, at1: usize, out0: usize, out1: usize): void {
+    let x0 = inputs.values + (at0 << 1);
+    let x1 = inputs.values + (at1 << 1);
+    let acc0 = v128.load(out0);
+    let acc1 = v128.load(out1);
+    let w = TILE;
+    for (let g = 0; g < groups; g++) {
+      let a0 = i32x4.splat(0);
+      let a1 = i32x4.splat(0);
+      let a2 = i32x4.splat(0);
+      let a3 = i32x4.splat(0);
+      let b0 = i32x4.splat(0);
+      let b1 = i32x4.splat(0);
+      let b2 = i32x4.splat(0);
+      let b3 = i32x4.splat(0);
+      for (let o = 0; o < 4; o++) {
+        const x = v128.load(x0);
+        const y = v128.load(x1);
+        const w0 = v128.load(w);
+        a0 = i32x4.add(a0, i32x4.dot_i16x8_s(w0, x));
+        b0 = i32x4.add(b0, i32x4.dot_i16x8_s(w0, y));
+        const w1 = v128.load(w, 16);
+        a1 = i32x4.add(a1, i32x4.dot_i16x8_s(w1, x));
+        b1 = i32x4.add(b1, i32x4.dot_i16x8_s(w1, y));
+        const w2 = v128.load(w, 32);
+        a2 = i32x4.add(a2, i32x4.dot_i16x8_s(w2, x));
+        b2 = i32x4.add(b2, i32x4.dot_i16x8_s(w2, y));
+        const w3 = v128.load(w, 48);
+        a3 = i32x4.add(a3, i32x4.dot_i16x8_s(w3, x));
+        b3 = i32x4.add(b3, i32x4.dot_i16x8_s(w3, y));
+        x0 += 16;
+        x1 += 16;
+        w += 64;
+      }
+      const scale = v128.load(SCALES + g * 16);
+      const scale0 = f32x4.mul(scale, v128.load32_splat(inputs.scales + (at0 >> 3) + g * 4));
+      const scale1 = f32x4.mul(scale, v128.load32_splat(inputs.scales + (at1 >> 3) + g * 4));
+      acc0 = f32x4.add(acc0, f32x4.mul(Matmul.laneSums(a0, a1, a2, a3), scale0));
+      acc1 = f32x4.add(acc1, f32x4.mul(Matmul.laneSums(b0, b1, b2, b3), scale1));
+    }
+    if (Traits.hasOffsets<T>()) {
+      acc0 = f32x4.sub(acc0, Matmul.offsets<T>(groups, inputs, at0));
+      acc1 = f32x4.sub(acc1, Matmul.offsets<T>(groups, inputs, at1));
+    }
+    v128.store(out0, acc0);
+    v128.store(out1, acc1);
+  }
+
+  /** The offsets of the tile's 4 rows times the sums of a token's inputs. */
+  @inline
+  static offsets<T>(groups: i32, inputs: Inputs, at: usize): v128 {
+    const count = Traits.fine<T>() ? groups * 2 : groups;
+    const sums = Traits.fine<T>() ? inputs.sums16 + (at >> 2) : inputs.sums32 + (at >> 3);
+    let acc = f32x4.splat(0);
+    for (let i = 0; i < count; i++) {
+      acc = f32x4.add(acc, f32x4.mul(v128.load(OFFSETS + i * 16), v128.load32_splat(sums + i * 4)));
+    }
+    return acc;
+  }
+
+  /** The sums of the lanes of four integer vectors, as four floats. */
+  @inline
+  static laneSums(s0: v128, s1: v128, s2: v128, s3: v128): v128 {
+    const f0 = f32x4.convert_i32x4_s(s0);
+    const f1 = f32x4.convert_i32x4_s(s1);
+    const f2 = f32x4.convert_i32x4_s(s2);
+    const f3 = f32x4.convert_i32x4_s(s3);
+    const t01 = f32x4.add(v128.shuffle<f32>(f0, f1, 0, 4, 1, 5), v128.shuffle<f32>(f0, f1, 2, 6, 3, 7));
+    const t23 = f32x4.add(v128.shuffle<f32>(f2, f3, 0, 4, 1, 5), v128.shuffle<f32>(f2, f3, 2, 6, 3, 7));
+    return f32x4.add(v128.shuffle<f32>(t01, t23, 0, 1, 4, 5), v128.shuffle<f32>(t01, t23, 2, 3, 6, 7));
+  }
+}
