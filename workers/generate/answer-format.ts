@@ -3,8 +3,8 @@ import type { AnswerFormat } from '../../src/contract/engine-api.ts';
 import { MixtabError } from '../../src/contract/errors.ts';
 import type { TokenId } from '../../src/contract/ids.ts';
 import { type Remote, wrap } from '../../src/contract/rpc.ts';
-import type { GrammarApi } from '../grammar.worker.ts';
 import type { GrammarStep } from '../text/grammar.ts';
+import type { GrammarService } from '../text/grammar-service.ts';
 import { grammarVocabulary } from '../text/grammar-vocabulary.ts';
 import type { Tokenizer } from '../text/tokenizer.ts';
 import { abortable } from './abortable.ts';
@@ -17,7 +17,7 @@ const LIMIT_MS = 30_000;
  * starts.
  */
 export class AnswerFormats {
-  #running: { worker: Worker; api: Promise<Remote<GrammarApi>> } | undefined;
+  #running: { worker: Worker; api: Promise<Remote<GrammarService>> } | undefined;
 
   constructor(private readonly tokenizer: Tokenizer) {}
 
@@ -46,7 +46,10 @@ export class AnswerFormats {
     this.#running = undefined;
   }
 
-  async #ask(question: (api: Remote<GrammarApi>) => Promise<GrammarStep>, signal: AbortSignal): Promise<GrammarStep> {
+  async #ask(
+    question: (api: Remote<GrammarService>) => Promise<GrammarStep>,
+    signal: AbortSignal,
+  ): Promise<GrammarStep> {
     let timer: ReturnType<typeof setTimeout> | undefined;
     const timeout = new Promise<never>((_, reject) => {
       timer = setTimeout(() => reject(timedOut()), LIMIT_MS);
@@ -61,10 +64,10 @@ export class AnswerFormats {
     }
   }
 
-  #start(): Promise<Remote<GrammarApi>> {
+  #start(): Promise<Remote<GrammarService>> {
     if (!this.#running) {
       const worker = new Worker(new URL('../grammar.worker.ts', import.meta.url), { type: 'module', name: 'grammar' });
-      const api = wrap<GrammarApi>(worker);
+      const api = wrap<GrammarService>(worker);
       const failed = new Promise<never>((_, reject) => {
         worker.onerror = () => reject(workerUnreachable());
       });
