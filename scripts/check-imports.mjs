@@ -35,6 +35,7 @@ export const RULES = {
   'workers/synth': ['src/contract', 'workers/format'],
   'workers/store': ['src/contract', 'workers/format', 'workers/reader.worker.ts'],
   'workers/import': ['src/contract', 'workers/format', 'workers/store'],
+  'workers/compute': ['src/contract', 'workers/format', 'workers/store', 'workers/experts'],
   'workers/compute/gpu': ['src/contract', 'workers/format', 'shaders'],
   'workers/compute/cpu': ['src/contract', 'workers/format'],
   'workers/experts': ['src/contract', 'workers/format', 'workers/store', 'workers/compute/gpu'],

@@ -128,9 +128,14 @@ export function generateInBrowser(
     const started = performance.now();
     const { id } = await call('import', source(origin));
     const importMs = performance.now() - started;
-    const { adapter, loadMs } = await call('load', { ...load, modelId: id });
+    const { adapter, compute, loadMs } = await call('load', { ...load, modelId: id });
     const result = await call('generate', generate);
-    const { vendor, architecture, features } = adapter;
-    return { ...result, timings: { importMs, loadMs, ...result.timings }, adapter: { vendor, architecture, features } };
+    const { vendor = '', architecture = '', features = [] } = adapter ?? {};
+    return {
+      ...result,
+      timings: { importMs, loadMs, ...result.timings },
+      adapter: { vendor, architecture, features },
+      compute: compute.kind,
+    };
   });
 }

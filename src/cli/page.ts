@@ -11,7 +11,7 @@ import type {
   ScoreRequest,
   ScoreResult,
 } from '../contract/engine-api.ts';
-import { type ErrorData, errorToData } from '../contract/errors.ts';
+import { type ErrorData, errorFromData, errorToData } from '../contract/errors.ts';
 import type { ImportOptions, ImportProgress, ModelSource, ModelSummary } from '../contract/import-api.ts';
 import { proxy } from '../contract/rpc.ts';
 
@@ -56,7 +56,8 @@ async function answer<T>(work: () => Promise<T>): Promise<Answer<T>> {
 window.mixtab = {
   probe: () =>
     answer(async () => {
-      await engine.probe();
+      const { automatic, gpuError, cpuError } = await engine.probe();
+      if (!automatic) throw errorFromData((gpuError ?? cpuError)!);
     }),
   import: (source, options) =>
     answer(() =>

@@ -2,6 +2,7 @@
  * The interface of the engine worker, which alone owns the GPU device. Models and the import worker are in
  * import-api.ts.
  */
+import type { ErrorData } from './errors.ts';
 import type { TokenId } from './ids.ts';
 import type { ModelSummary } from './import-api.ts';
 
@@ -19,15 +20,49 @@ export interface AdapterReport {
   maxBufferSize: number;
 }
 
+/** What computes: WebGPU kernels, or WebAssembly on the CPU. */
+export type ComputeKind = 'gpu' | 'cpu';
+
+/** Which of them computes a model, and why. */
+export interface ComputeReport {
+  kind: ComputeKind;
+  /**
+   * `requested` by the load request, or chosen automatically: there is a `gpu`; the only adapter is a `software-gpu`;
+   * there is `no-gpu`; or the `gpu-failed` twice.
+   */
+  reason: 'requested' | 'gpu' | 'software-gpu' | 'no-gpu' | 'gpu-failed';
+  /** Workers that compute, including the engine's own; CPU only. */
+  threads?: number;
+}
+
+/** What this browser offers for computing. */
+export interface ProbeReport {
+  /** Absent if the browser has no WebGPU or no adapter. */
+  adapter?: AdapterReport;
+  /** Why there is no adapter. */
+  gpuError?: ErrorData;
+  /** Why WebAssembly cannot compute: it is blocked by a policy, or lacks SIMD. */
+  cpuError?: ErrorData;
+  /** What `auto` would choose; absent if neither can compute. */
+  automatic?: ComputeReport;
+}
+
 /** Which model to load, and how much memory it may use. */
 export interface LoadRequest {
   /** Id of a stored model. */
   modelId: string;
+  /** Default: `auto`, a real GPU if there is one, else the CPU. */
+  compute?: ComputeKind | 'auto';
+  /** CPU only: how many workers compute; default: as many as there are cores, or fewer for a small model. */
+  threads?: number;
   /** Tokens that the KV cache can hold; default: the context length the model was trained for, at most 4096. */
   context?: number;
   /** Total bytes of GPU memory; default: as much as the model can use, limited by what a probe finds. */
   gpuBudgetBytes?: number;
-  /** Bytes of main memory for evicted experts; default: a quarter of main memory, or 0 if the GPU shares it. */
+  /**
+   * On the GPU: bytes of main memory for evicted experts; default: a quarter of main memory, or 0 if the GPU shares it.
+   * On the CPU: total bytes of main memory for the model; default: as much as it can use, at most half of main memory.
+   */
   ramBudgetBytes?: number;
 }
 
@@ -47,7 +82,9 @@ export interface LoadedModel {
   /** Number of experts that fit on the GPU at once, out of `expertCount * layerCount`. */
   slots: number;
   memory: { gpuBytes: number; ramBytes: number };
-  adapter: AdapterReport;
+  compute: ComputeReport;
+  /** Absent if the CPU computes and the browser has no adapter. */
+  adapter?: AdapterReport;
   /** Milliseconds that loading took. */
   loadMs: number;
 }
@@ -287,8 +324,8 @@ export interface GenerateResult {
  * at a time: a second call fails with `busy`.
  */
 export interface EngineApi {
-  /** Requests an adapter; rejects with a `webgpu-*` code if there is none. */
-  probe(): Promise<AdapterReport>;
+  /** Finds out what can compute. Does not reject if nothing can: the report says why. */
+  probe(): Promise<ProbeReport>;
   /** Loads a model, replacing the loaded one. */
   load(request: LoadRequest, onProgress: (progress: LoadProgress) => void): Promise<LoadedModel>;
   unload(): Promise<void>;

@@ -11,6 +11,11 @@ export type ErrorCode =
   | 'gpu-out-of-memory'
   | 'gpu-budget-too-small'
   | 'gpu-limit' // a tensor exceeds the adapter's limits
+  // the CPU
+  | 'wasm-unsupported' // no WebAssembly SIMD, or a policy blocks WebAssembly
+  | 'ram-budget-too-small'
+  | 'out-of-memory' // a WebAssembly memory cannot grow
+  | 'worker-failed' // a compute worker died
   // model files
   | 'gguf-not-gguf'
   | 'gguf-truncated'

@@ -9,6 +9,7 @@ import type {
   LoadedModel,
   LoadProgress,
   LoadRequest,
+  ProbeReport,
   ScoreRequest,
   ScoreResult,
 } from '../../src/contract/engine-api.ts';
@@ -30,6 +31,7 @@ import { promptTokens } from '../text/chat-template.ts';
 import { createTokenizer } from '../text/create-tokenizer.ts';
 import { loadModel } from './load-model.ts';
 import { ModelRecords } from './model-records.ts';
+import { probe } from './probe.ts';
 import { measureReadRate } from './read-rate.ts';
 
 interface Gpu {
@@ -64,8 +66,8 @@ export class Engine implements EngineApi {
     private readonly sessions = new SessionStore(),
   ) {}
 
-  async probe(): Promise<AdapterReport> {
-    return reportAdapter(await requestAdapter());
+  probe(): Promise<ProbeReport> {
+    return probe();
   }
 
   load(request: LoadRequest, onProgress: (progress: LoadProgress) => void): Promise<LoadedModel> {
@@ -85,6 +87,7 @@ export class Engine implements EngineApi {
         context: gpuModel.context,
         slots: gpuModel.slots,
         memory: { gpuBytes: gpuModel.gpuBytes(), ramBytes: gpuModel.experts.ramBytes },
+        compute: { kind: 'gpu', reason: adapter.software ? 'software-gpu' : 'gpu' },
         adapter,
         loadMs: performance.now() - startedAt,
       };

@@ -3,7 +3,7 @@
  * adapter.
  */
 import type { EngineApi } from '../../src/contract/engine-api.ts';
-import { reportAdapter, requestAdapter } from '../compute/gpu/device.ts';
+import { probe } from './probe.ts';
 
 /**
  * Returns an engine whose code is fetched on the first call that needs it.
@@ -20,7 +20,7 @@ export function lazyEngine(create: () => Promise<EngineApi>): EngineApi {
   };
   // Calls reach the engine in order because each of them waits for the same promise first.
   return {
-    probe: async () => reportAdapter(await requestAdapter()),
+    probe,
     load: async (...args) => (await get()).load(...args),
     unload: async () => (await get()).unload(),
     generate: async (...args) => (await get()).generate(...args),

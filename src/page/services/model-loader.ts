@@ -42,7 +42,9 @@ export class ModelLoader {
   /** Asks for the WebGPU adapter. Sets `adapter`, or `gpuProblem` if there is none. */
   async probe(): Promise<void> {
     try {
-      adapter.value = await this.#engine.probe();
+      const report = await this.#engine.probe();
+      adapter.value = report.adapter;
+      gpuProblem.value = report.gpuError;
     } catch (error) {
       gpuProblem.value = errorToData(error);
     }

@@ -42,8 +42,8 @@ function MemoryUse() {
     <p class="hint">
       Now: {formatBytes(memory.gpuBytes)} on the GPU with room for {slots} of{' '}
       {summary.config.layerCount * summary.config.expertCount} experts, context {context}. GPU:{' '}
-      {adapter.description || adapter.vendor}
-      {adapter.software && ' (software, slow)'}.
+      {adapter?.description || adapter?.vendor}
+      {adapter?.software && ' (software, slow)'}.
     </p>
   );
 }
