@@ -21,27 +21,47 @@ let random: () => number;
 
 beforeEach(async () => {
   module = await KernelModule.create(compiled);
+  beginRandom();
+});
+
+/** Starts the sequence of `random` from its beginning. */
+function beginRandom(): void {
   let state = 12345;
   random = () => {
     state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
     return state / 2 ** 31 - 1;
   };
-});
+}
 
 const vector = (length: number): Float32Array => Float32Array.from({ length }, random);
 
-/** A random matrix in the record layout, and its weights row by row. */
-function randomMatrix(type: WeightTypeName, rows: number, columns: number) {
-  const weightType = WEIGHT_TYPES[type];
-  const blocksPerRow = Math.ceil(columns / weightType.blockWeights);
-  const gguf = new Uint8Array(rows * blocksPerRow * weightType.blockBytes);
+/** Random blocks of a matrix as in a GGUF, row after row. */
+function randomBlocks(type: WeightTypeName, rows: number, columns: number): Uint8Array {
+  const { blockWeights, blockBytes } = WEIGHT_TYPES[type];
+  const blocks = rows * Math.ceil(columns / blockWeights);
+  const gguf = new Uint8Array(blocks * blockBytes);
   const recipe = { type, seed: hashName('test', 1), deviation: 0.02 };
-  for (let n = 0; n < rows * blocksPerRow; n++) writeBlock(recipe, n, gguf, n * weightType.blockBytes);
+  for (let n = 0; n < blocks; n++) writeBlock(recipe, n, gguf, n * blockBytes);
+  return gguf;
+}
+
+/** Blocks of a GGUF in the record layout. */
+function packMatrix(type: WeightTypeName, gguf: Uint8Array, rows: number, columns: number) {
+  const weightType = WEIGHT_TYPES[type];
   const layout = layoutTensor('test', weightType, rows, columns, 0);
   const packed = new Uint8Array(layout.bytes);
   // Plain types with whole rows of blocks are stored as they are.
   if (isPlainType(weightType)) packed.set(gguf);
   else repackTensor(gguf, layout, packed);
+  return { layout, packed };
+}
+
+/** A random matrix in the record layout, and its weights row by row. */
+function randomMatrix(type: WeightTypeName, rows: number, columns: number) {
+  const weightType = WEIGHT_TYPES[type];
+  const blocksPerRow = Math.ceil(columns / weightType.blockWeights);
+  const gguf = randomBlocks(type, rows, columns);
+  const { layout, packed } = packMatrix(type, gguf, rows, columns);
   const padded = dequantize(type, gguf);
   const width = blocksPerRow * weightType.blockWeights;
   const weights = Float32Array.from({ length: rows * columns }, (_, i) => {
@@ -82,20 +102,44 @@ describe.each(TYPES)('matmul with %s', (type) => {
   });
 });
 
-it('from two tokens on, a result is the same to the bit whatever tokens are beside it', () => {
-  const { layout, packed } = randomMatrix('Q4_K', 8, 512);
-  const matrix = module.matrix(layout, module.copy(packed));
-  const x = vector(5 * 512);
-  const productOf = (tokens: number, first: number): number[] => {
-    const vectors = module.vectors(tokens, 512);
-    const out = module.allocate(tokens * 8 * 4);
-    module.floats(vectors.values, tokens * 512).set(x.subarray(first * 512, (first + tokens) * 512));
-    module.quantize(vectors, tokens);
-    module.matmul(matrix, vectors, tokens, out);
-    return [...module.floats(out, tokens * 8)];
-  };
-  const five = productOf(5, 0);
-  expect(five).toEqual([...productOf(2, 0), ...productOf(3, 2)]);
+describe.each(TYPES)('products with %s are the same to the bit', (type) => {
+  const [rows, columns, tokens] = [23, WEIGHT_TYPES[type].blockWeights === 256 ? 512 : 352, 5];
+  // How many rows each part has; the last part of each cut has any number of rows.
+  const cuts = [[23], [4, 19], [8, 12, 3], [20, 2, 1], [16, 5, 2], [6, 17]];
+
+  /** f32[tokens, rows], computed in parts of `cut` rows and groups of `group` tokens. */
+  function product(cut: number[], group: number, tiled: boolean): number[] {
+    const gguf = randomBlocks(type, rows, columns);
+    const rowBytes = gguf.length / rows;
+    const x = vector(tokens * columns);
+    const out = module.allocate(tokens * rows * 4);
+    let first = 0;
+    for (const count of cut) {
+      const bytes = gguf.subarray(first * rowBytes, (first + count) * rowBytes);
+      const { layout, packed } = packMatrix(type, bytes, count, columns);
+      const matrix = module.matrix(layout, module.copy(packed));
+      for (let t = 0; t < tokens; t += group) {
+        const size = Math.min(group, tokens - t);
+        const vectors = module.vectors(size, columns);
+        module.floats(vectors.values, size * columns).set(x.subarray(t * columns, (t + size) * columns));
+        module.quantize(vectors, size);
+        module.matmul(matrix, vectors, size, out + (t * rows + first) * 4, rows, tiled);
+      }
+      first += count;
+    }
+    return [...module.floats(out, tokens * rows)];
+  }
+
+  it.each([true, false])('for any cut into rows and groups of tokens, tiled: %s', (tiled) => {
+    const whole = product([rows], tokens, tiled);
+    expect(whole.some((value) => value !== 0)).toBe(true);
+    for (const cut of cuts) {
+      for (const group of [1, 2, 3, 4, 5]) {
+        beginRandom();
+        expect(product(cut, group, tiled)).toEqual(whole);
+      }
+    }
+  });
 });
 
 it('several products write side by side with a stride', () => {

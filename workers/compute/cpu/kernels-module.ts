@@ -23,6 +23,7 @@ interface KernelExports {
     inputs: Address,
     out: Address,
     stride: number,
+    tiled: boolean,
   ): number;
   matmulPlain(
     type: number,
@@ -163,13 +164,23 @@ export class KernelModule {
    * out[t, r] = sum over c of matrix[r, c] * x[t, c].
    * @param x its `inputs` must be current: see `quantize`
    * @param out f32[tokens, stride]
+   * @param tiled whether a quantized matrix is unpacked in tiles that all tokens share. It is faster from about two
+   * tokens on. The results of both ways differ in their last bits. Within one way, and for plain types always, an
+   * output is the same to the bit for any other tokens in the call and wherever the matrix was cut by rows.
    * @throws RangeError if there is no kernel for the type
    */
-  matmul(matrix: CpuMatrix, x: CpuVectors, tokens: number, out: Address, stride = matrix.rows): void {
+  matmul(
+    matrix: CpuMatrix,
+    x: CpuVectors,
+    tokens: number,
+    out: Address,
+    stride = matrix.rows,
+    tiled = tokens > 1,
+  ): void {
     const { type, rows, columns, address } = matrix;
     const done = matrix.isPlain
       ? this.#exports.matmulPlain(type, address, rows, columns, tokens, x.values, out, stride)
-      : this.#exports.matmul(type, address, rows, columns, tokens, x.inputs, out, stride);
+      : this.#exports.matmul(type, address, rows, columns, tokens, x.inputs, out, stride, tiled);
     if (!done) throw new RangeError(`There is no CPU kernel for weight type ${type}.`);
   }
 

@@ -29,11 +29,12 @@ export function matmul(
   x: Inputs,
   out: usize,
   stride: i32,
+  tiled: bool,
 ): bool {
   return (
-    matmulSmallBlocks(type, m, rows, columns, tokens, x, out, stride) ||
-    matmulKQuants(type, m, rows, columns, tokens, x, out, stride) ||
-    matmulIQuants(type, m, rows, columns, tokens, x, out, stride)
+    matmulSmallBlocks(type, m, rows, columns, tokens, x, out, stride, tiled) ||
+    matmulKQuants(type, m, rows, columns, tokens, x, out, stride, tiled) ||
+    matmulIQuants(type, m, rows, columns, tokens, x, out, stride, tiled)
   );
 }
 
@@ -46,14 +47,15 @@ function matmulSmallBlocks(
   x: Inputs,
   out: usize,
   stride: i32,
+  tiled: bool,
 ): bool {
-  if (type == 2) Matmul.run<Q4_0>(m, rows, columns, tokens, x, out, stride);
-  else if (type == 3) Matmul.run<Q4_1>(m, rows, columns, tokens, x, out, stride);
-  else if (type == 6) Matmul.run<Q5_0>(m, rows, columns, tokens, x, out, stride);
-  else if (type == 7) Matmul.run<Q5_1>(m, rows, columns, tokens, x, out, stride);
-  else if (type == 8) Matmul.run<Q8_0>(m, rows, columns, tokens, x, out, stride);
-  else if (type == 20) Matmul.run<IQ4_NL>(m, rows, columns, tokens, x, out, stride);
-  else if (type == 39) Matmul.run<MXFP4>(m, rows, columns, tokens, x, out, stride);
+  if (type == 2) Matmul.run<Q4_0>(m, rows, columns, tokens, x, out, stride, tiled);
+  else if (type == 3) Matmul.run<Q4_1>(m, rows, columns, tokens, x, out, stride, tiled);
+  else if (type == 6) Matmul.run<Q5_0>(m, rows, columns, tokens, x, out, stride, tiled);
+  else if (type == 7) Matmul.run<Q5_1>(m, rows, columns, tokens, x, out, stride, tiled);
+  else if (type == 8) Matmul.run<Q8_0>(m, rows, columns, tokens, x, out, stride, tiled);
+  else if (type == 20) Matmul.run<IQ4_NL>(m, rows, columns, tokens, x, out, stride, tiled);
+  else if (type == 39) Matmul.run<MXFP4>(m, rows, columns, tokens, x, out, stride, tiled);
   else return false;
   return true;
 }
@@ -67,12 +69,13 @@ function matmulKQuants(
   x: Inputs,
   out: usize,
   stride: i32,
+  tiled: bool,
 ): bool {
-  if (type == 10) Matmul.run<Q2_K>(m, rows, columns, tokens, x, out, stride);
-  else if (type == 11) Matmul.run<Q3_K>(m, rows, columns, tokens, x, out, stride);
-  else if (type == 12) Matmul.run<Q4_K>(m, rows, columns, tokens, x, out, stride);
-  else if (type == 13) Matmul.run<Q5_K>(m, rows, columns, tokens, x, out, stride);
-  else if (type == 14) Matmul.run<Q6_K>(m, rows, columns, tokens, x, out, stride);
+  if (type == 10) Matmul.run<Q2_K>(m, rows, columns, tokens, x, out, stride, tiled);
+  else if (type == 11) Matmul.run<Q3_K>(m, rows, columns, tokens, x, out, stride, tiled);
+  else if (type == 12) Matmul.run<Q4_K>(m, rows, columns, tokens, x, out, stride, tiled);
+  else if (type == 13) Matmul.run<Q5_K>(m, rows, columns, tokens, x, out, stride, tiled);
+  else if (type == 14) Matmul.run<Q6_K>(m, rows, columns, tokens, x, out, stride, tiled);
   else return false;
   return true;
 }
@@ -86,15 +89,16 @@ function matmulIQuants(
   x: Inputs,
   out: usize,
   stride: i32,
+  tiled: bool,
 ): bool {
-  if (type == 16) Matmul.run<IQ2_XXS>(m, rows, columns, tokens, x, out, stride);
-  else if (type == 17) Matmul.run<IQ2_XS>(m, rows, columns, tokens, x, out, stride);
-  else if (type == 18) Matmul.run<IQ3_XXS>(m, rows, columns, tokens, x, out, stride);
-  else if (type == 19) Matmul.run<IQ1_S>(m, rows, columns, tokens, x, out, stride);
-  else if (type == 21) Matmul.run<IQ3_S>(m, rows, columns, tokens, x, out, stride);
-  else if (type == 22) Matmul.run<IQ2_S>(m, rows, columns, tokens, x, out, stride);
-  else if (type == 23) Matmul.run<IQ4_XS>(m, rows, columns, tokens, x, out, stride);
-  else if (type == 29) Matmul.run<IQ1_M>(m, rows, columns, tokens, x, out, stride);
+  if (type == 16) Matmul.run<IQ2_XXS>(m, rows, columns, tokens, x, out, stride, tiled);
+  else if (type == 17) Matmul.run<IQ2_XS>(m, rows, columns, tokens, x, out, stride, tiled);
+  else if (type == 18) Matmul.run<IQ3_XXS>(m, rows, columns, tokens, x, out, stride, tiled);
+  else if (type == 19) Matmul.run<IQ1_S>(m, rows, columns, tokens, x, out, stride, tiled);
+  else if (type == 21) Matmul.run<IQ3_S>(m, rows, columns, tokens, x, out, stride, tiled);
+  else if (type == 22) Matmul.run<IQ2_S>(m, rows, columns, tokens, x, out, stride, tiled);
+  else if (type == 23) Matmul.run<IQ4_XS>(m, rows, columns, tokens, x, out, stride, tiled);
+  else if (type == 29) Matmul.run<IQ1_M>(m, rows, columns, tokens, x, out, stride, tiled);
   else return false;
   return true;
 }

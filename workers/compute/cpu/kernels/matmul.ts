@@ -14,56 +14,98 @@ const SCALES: usize = memory.data(128, 16);
 const OFFSETS: usize = memory.data(256, 16);
 /** f32[16]: offsets of one block, and the output of a token that nobody reads. */
 const SCRATCH: usize = memory.data(64, 16);
+/** f32[4]: outputs of one token, if there are fewer than 4 rows. */
+const FEW: usize = memory.data(16, 16);
 
 export class Matmul {
   /**
    * out[t, r] = sum over row r of weight times input of token t.
    * @param columns a multiple of the type's block
    * @param out f32, the outputs of neighbouring tokens `stride` floats apart
+   * @param tiled false: `Matvec` for each token. Either way, an output depends on its row and token only, not on the
+   * other rows and tokens of the call, to the bit.
    */
   @inline
-  static run<T>(matrix: Matrix, rows: i32, columns: i32, tokens: i32, inputs: Inputs, out: usize, stride: i32): void {
-    const tiled = tokens > 1 ? rows & ~3 : 0;
-    for (let r = 0; r < tiled; r += 4) Matmul.fourRows<T>(matrix, r, columns, tokens, inputs, out, stride);
-    if (tiled == rows) return;
+  static run<T>(
+    matrix: Matrix,
+    rows: i32,
+    columns: i32,
+    tokens: i32,
+    inputs: Inputs,
+    out: usize,
+    stride: i32,
+    tiled: bool,
+  ): void {
+    if (!tiled) Matmul.eachToken<T>(matrix, rows, columns, tokens, inputs, out, stride);
+    else if (rows < 4) Matmul.fewRows<T>(matrix, rows, columns, tokens, inputs, out, stride);
+    else {
+      // The last tile may overlap the one before it, whose results it then repeats.
+      for (let r = 0; r < rows; r += 4) {
+        const first = min(r, rows - 4);
+        Matmul.fourRows<T>(matrix, first, rows, columns, 0, tokens, inputs, out + (first << 2), stride);
+      }
+    }
+  }
+
+  static eachToken<T>(m: Matrix, rows: i32, columns: i32, tokens: i32, inputs: Inputs, out: usize, stride: i32): void {
     const blocks = Traits.small<T>() ? columns >> 5 : columns >> 8;
-    const first = <usize>tiled * blocks;
     for (let t = 0; t < tokens; t++) {
       const at: usize = t * columns;
       Matvec.run<T>(
-        matrix.a,
-        matrix.b,
-        matrix.c,
-        matrix.d,
-        first,
-        rows - tiled,
+        m.a,
+        m.b,
+        m.c,
+        m.d,
+        rows,
         blocks,
         inputs.values + (at << 1),
         inputs.scales + (at >> 3),
         inputs.sums16 + (at >> 2),
         inputs.sums32 + (at >> 3),
-        out + ((t * stride + tiled) << 2),
+        out + ((t * stride) << 2),
       );
     }
   }
 
-  @inline
-  static fourRows<T>(m: Matrix, r: i32, columns: i32, tokens: i32, inputs: Inputs, out: usize, stride: i32): void {
+  /** A matrix of fewer than 4 rows. */
+  static fewRows<T>(m: Matrix, rows: i32, columns: i32, tokens: i32, inputs: Inputs, out: usize, stride: i32): void {
+    for (let t = 0; t < tokens; t++) {
+      Matmul.fourRows<T>(m, 0, rows, columns, t, 1, inputs, FEW, 4);
+      memory.copy(out + ((t * stride) << 2), FEW, rows << 2);
+    }
+  }
+
+  /**
+   * The four rows from `r` on; behind the last of `rows` it is taken again.
+   * @param out f32[tokens, stride], of which the first 4 of each token are written
+   */
+  static fourRows<T>(
+    m: Matrix,
+    r: i32,
+    rows: i32,
+    columns: i32,
+    firstToken: i32,
+    tokens: i32,
+    inputs: Inputs,
+    out: usize,
+    stride: i32,
+  ): void {
     const blocks = Traits.small<T>() ? columns >> 5 : columns >> 8;
-    for (let t = 0; t < tokens; t++) v128.store(out + ((t * stride + r) << 2), f32x4.splat(0));
+    for (let t = 0; t < tokens; t++) v128.store(out + ((t * stride) << 2), f32x4.splat(0));
     for (let column = 0; column < columns; column += 256) {
       const groups = min(8, (columns - column) >> 5);
       const block: usize = Traits.small<T>() ? column >> 5 : column >> 8;
       for (let row = 0; row < 4; row++) {
-        const n = <usize>(r + row) * blocks + block;
+        const n = <usize>min(r + row, rows - 1) * blocks + block;
         if (Traits.small<T>()) Matmul.unpackSmallBlocks<T>(m, n, row, groups);
         else Matmul.unpack<T>(m, n, row);
       }
       for (let t = 0; t < tokens; t += 2) {
         const next = t + 1 < tokens ? t + 1 : t; // an odd last token is computed twice, once for nothing
-        const outNext = next == t ? SCRATCH : out + ((next * stride + r) << 2);
-        const at: usize = t * columns + column;
-        Matmul.twoTokens<T>(groups, inputs, at, next * columns + column, out + ((t * stride + r) << 2), outNext);
+        const outNext = next == t ? SCRATCH : out + ((next * stride) << 2);
+        const at: usize = (firstToken + t) * columns + column;
+        const atNext: usize = (firstToken + next) * columns + column;
+        Matmul.twoTokens<T>(groups, inputs, at, atNext, out + ((t * stride) << 2), outNext);
       }
     }
   }

@@ -13,7 +13,6 @@ const OFFSETS: usize = memory.data(64, 16);
 export class Matvec {
   /**
    * out[r] = sum over row r of weight times input.
-   * @param first number of the first row's first block
    * @param blocks per row
    * @param x i16[columns], `scales` f32[columns / 32], `sums16` f32[columns / 16] and `sums32` f32[columns / 32] of one
    * token
@@ -25,7 +24,6 @@ export class Matvec {
     b: usize,
     c: usize,
     d: usize,
-    first: usize,
     rows: i32,
     blocks: i32,
     x: usize,
@@ -34,7 +32,7 @@ export class Matvec {
     sums32: usize,
     out: usize,
   ): void {
-    let n = first;
+    let n: usize = 0;
     for (let r = 0; r < rows; r++, n += blocks) {
       const sum = Traits.small<T>()
         ? Matvec.rowOfSmallBlocks<T>(a, b, c, d, n, blocks, x, scales, sums32)
