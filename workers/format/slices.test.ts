@@ -65,7 +65,7 @@ const inParts = (record: Uint8Array<ArrayBuffer>, size: number): RecordParts => 
   ),
 });
 
-/** Rows of three matrices with 13, 9 and 6 rows. Thread 1 has none; 2 and 3 share rows of the second matrix. */
+/** Row ranges of three matrices with 13, 9 and 6 rows. Thread 1 has none; 2 and 3 share rows of the second matrix. */
 const THREADS: RowRange[][] = [
   [
     { from: 0, to: 4 },

@@ -31,7 +31,7 @@ export interface RecordSlice {
 }
 
 /**
- * Cuts a record by rows. Rows may go to several threads, or to none.
+ * Cuts a record by rows. A row may go to several threads, or to none.
  * @param rowRanges the rows of each thread, one range per tensor: `rowRanges[thread][tensor]`
  * @returns one slice per thread
  * @throws RangeError if a range is not within its matrix, or if there are more or fewer ranges than tensors
