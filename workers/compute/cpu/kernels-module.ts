@@ -107,6 +107,11 @@ export class KernelModule {
     return this.#exports;
   }
 
+  /** The instance's memory. */
+  get memory(): WebAssembly.Memory {
+    return this.#exports.memory;
+  }
+
   /** Bytes of the instance's memory. */
   get memoryBytes(): Bytes {
     return this.#exports.memory.buffer.byteLength;

@@ -1,18 +1,24 @@
 /** 16-bit floats: IEEE halves and bfloat16. */
 
-/** Multiplying by 2^112 moves a half's exponent bias from 15 to 127. It is exact for subnormals, too. */
-const REBIAS: u32 = 0x77800000;
+/**
+ * Subnormal halves are common (scales of Q6_K are around 1e-5) and must not become subnormal floats on the way, whose
+ * arithmetic takes over a hundred cycles: they are added to the mantissa of 2^-14, which is then subtracted.
+ */
+const SMALLEST_NORMAL: u32 = 0x38800000;
 
 export class Half {
   /** The value of f16 `bits`. Exact; infinities and NaN stay what they are. */
   @inline
   static toFloat(bits: u32): f32 {
-    const magnitude = (bits & 0x7fff) << 13;
-    const special = (bits & 0x7c00) == 0x7c00;
-    const value = special
-      ? magnitude | 0x7f800000
-      : reinterpret<u32>(reinterpret<f32>(magnitude) * reinterpret<f32>(REBIAS));
-    return reinterpret<f32>(value | ((bits & 0x8000) << 16));
+    const exponentAndMantissa = (bits & 0x7fff) << 13;
+    let value: f32;
+    if (exponentAndMantissa < 0x00800000) {
+      value = reinterpret<f32>(exponentAndMantissa | SMALLEST_NORMAL) - reinterpret<f32>(SMALLEST_NORMAL);
+    } else {
+      // Two steps for the exponent, so that that of infinities and NaN becomes 255.
+      value = reinterpret<f32>(exponentAndMantissa + 0x70000000) * <f32>(1.0 / 5192296858534827628530496329220096.0);
+    }
+    return reinterpret<f32>(reinterpret<u32>(value) | ((bits & 0x8000) << 16));
   }
 
   @inline
@@ -26,7 +32,10 @@ export class Half {
     const bits = v128.load_ext<u16>(at);
     const magnitude = i32x4.shl(v128.and(bits, i32x4.splat(0x7fff)), 13);
     const sign = i32x4.shl(v128.and(bits, i32x4.splat(0x8000)), 16);
-    return v128.or(f32x4.mul(magnitude, i32x4.splat(REBIAS)), sign);
+    const subnormal = i32x4.lt_s(magnitude, i32x4.splat(0x00800000));
+    // Adds 112 to the exponent, or 113 if the half is subnormal: a lane of `subnormal` is -1.
+    const rebased = i32x4.sub(i32x4.add(magnitude, i32x4.splat(0x38000000)), i32x4.shl(subnormal, 23));
+    return v128.or(f32x4.sub(rebased, v128.and(subnormal, i32x4.splat(SMALLEST_NORMAL))), sign);
   }
 
   /** f16 bits of `value`, rounded to nearest, ties to even. */
