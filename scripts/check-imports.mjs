@@ -11,10 +11,11 @@ import { ROOT } from './dependencies.mjs';
 
 const PAGE_FEATURES = ['chat', 'experts', 'library', 'settings', 'sidebar'];
 const BELOW_FEATURES = ['src/contract', 'src/ui', 'src/page/state', 'src/page/services'];
+const BELOW_COMPUTE = ['src/contract', 'workers/format', 'workers/store', 'workers/experts', 'workers/compute'];
 
 /**
- * For each folder, the other folders it may import from. Packages and the folder itself are always allowed. The longest
- * matching folder counts, so `workers` itself stands for the entry points beside its folders.
+ * For each folder, the other folders it may import from. Packages and the folder itself are always allowed. A folder
+ * with a rule of its own is not part of the folder around it, so `workers` stands for the entry points beside its folders.
  * @type {Record<string, string[]>}
  */
 export const RULES = {
@@ -35,19 +36,18 @@ export const RULES = {
   'workers/synth': ['src/contract', 'workers/format'],
   'workers/store': ['src/contract', 'workers/format', 'workers/reader.worker.ts'],
   'workers/import': ['src/contract', 'workers/format', 'workers/store'],
+  'workers/experts': ['src/contract', 'workers/format', 'workers/store'],
   'workers/compute': ['src/contract', 'workers/format', 'workers/store', 'workers/experts'],
-  'workers/compute/gpu': ['src/contract', 'workers/format', 'shaders'],
-  'workers/compute/cpu': ['src/contract', 'workers/format'],
-  'workers/experts': ['src/contract', 'workers/format', 'workers/store', 'workers/compute/gpu'],
-  'workers/model': ['src/contract', 'workers/format', 'workers/compute/gpu'],
+  'workers/compute/gpu': [...BELOW_COMPUTE, 'shaders'],
+  'workers/compute/cpu': BELOW_COMPUTE,
   'workers/generate': [
     'src/contract',
     'workers/format',
     'workers/text',
     'workers/store',
-    'workers/compute/gpu',
     'workers/experts',
-    'workers/model',
+    'workers/compute',
+    'workers/compute/gpu',
     'workers/grammar.worker.ts',
   ],
   'workers/engine': [
@@ -55,13 +55,14 @@ export const RULES = {
     'workers/format',
     'workers/text',
     'workers/store',
-    'workers/compute/gpu',
     'workers/experts',
-    'workers/model',
+    'workers/compute',
+    'workers/compute/gpu',
+    'workers/compute/cpu',
     'workers/generate',
   ],
   // The entry points. They expose what a folder offers and hold no logic.
-  workers: ['src/contract', 'workers'],
+  workers: ['src/contract', 'workers/format', 'workers/text', 'workers/store', 'workers/import', 'workers/engine'],
 };
 
 /** Modules that only their own folder may import: features reach the workers through a service. */
@@ -80,6 +81,9 @@ export function folderOf(path) {
     .filter((folder) => isInside(path, folder))
     .sort((a, b) => b.length - a.length)[0];
 }
+
+/** Whether a file belongs to a folder that a rule names, rather than to a folder inside it with a rule of its own. */
+const isPartOf = (path, folder) => isInside(path, folder) && (folderOf(path) ?? '').length <= folder.length;
 
 /**
  * @param {string} path of the file, from the root, with forward slashes
@@ -106,7 +110,7 @@ export function checkFile(path, text) {
   const hidden = targets.filter((target) => PRIVATE.includes(target) && folder !== dirname(target));
   if (hidden.length > 0) return hidden.map((target) => `${path} imports ${target}, which is private to its folder.`);
   return targets
-    .filter((target) => !allowed.some((place) => isInside(target, place)))
+    .filter((target) => !allowed.some((place) => isPartOf(target, place)))
     .map((target) => `${path} imports ${target}. ${folder} may import only ${RULES[folder].join(', ') || 'itself'}.`);
 }
 

@@ -6,8 +6,8 @@ describe('checkFile', () => {
   it('lets a folder import what its rule allows', () => {
     expect(
       checkFile(
-        'workers/model/forward.ts',
-        "import { a } from '../compute/gpu/dispatch.ts';\nimport b from 'comlink';",
+        'workers/compute/gpu/model/forward.ts',
+        "import { a } from '../../../experts/grouping.ts';\nimport b from 'comlink';",
       ),
     ).toEqual([]);
     expect(
@@ -27,7 +27,8 @@ describe('checkFile', () => {
     ['src/page/chat/Thread.tsx', "import { createEngineClient } from '../../connect/worker-clients.ts';"],
     ['src/page/experts/RunBar.tsx', "import { engine } from '../services/workers.ts';"],
     ['src/ui/Dialog.tsx', "import { view } from '../page/state/route.ts';"],
-    ['workers/experts/loader.ts', "import type { Model } from '../model/forward.ts';"],
+    ['workers/experts/loader.ts', "import type { Model } from '../compute/gpu/model/model.ts';"],
+    ['workers/compute/model-records.ts', "import type { Model } from './gpu/model/model.ts';"],
     ['workers/text/tokenizer.ts', "const x = await import('../compute/gpu/device.ts');"],
     ['src/contract/ids.ts', "import code from '../../shaders/embed.wgsl?raw';"],
     ['workers/engine.ts', "import { a } from '../src/page/shell/App.tsx';"],

@@ -5,7 +5,7 @@ describe('checkText', () => {
   it.each([
     ['workers/experts/cache.ts', 'const guessed = 1;', 1],
     ['workers/experts/cache.ts', 'cache.ensure(layer); experts.ensure(layer, all);', 1],
-    ['workers/model/buffers.ts', 'readonly promptRows: PromptRows;', 2],
+    ['workers/compute/gpu/model/buffers.ts', 'readonly promptRows: PromptRows;', 2],
     ['shaders/router.wgsl', 'selected[token] = 0u;', 1],
     ['src/page/chat/Thread.tsx', 'if (option.selected) return;', 0],
     ['src/client/types.ts', 'choices: Choice[];', 0],

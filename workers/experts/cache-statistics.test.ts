@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { RESIDENCE } from '../../src/contract/engine-api.ts';
 import { expertIndex, layerIndex } from '../../src/contract/ids.ts';
 import { expertKey } from '../format/manifest.ts';
 import { onePart, type RecordParts } from '../format/record-parts.ts';
@@ -15,7 +16,13 @@ function createStatistics() {
   const ram = new RamTier<RecordParts>(100);
   for (const key of [expertKey(0, 1), expertKey(1, 2)]) ram.put(key, onePart(new Uint8Array(10)));
   const isResident = (layer: number, expert: number): boolean => layer === 0 && expert === 1;
-  const slots = { layerCount: 2, expertCount: 3, slotCount: 4, isResident } as unknown as ExpertSlots;
+  const slots = {
+    layerCount: 2,
+    expertCount: 3,
+    slotCount: 4,
+    residence: RESIDENCE.gpu,
+    isResident,
+  } as unknown as ExpertSlots;
   const loader = { bytesRead: 20 };
   const statistics = new CacheStatistics({ slots, ram, loader: loader as unknown as ExpertLoader<RecordParts> });
   return { statistics, loader };

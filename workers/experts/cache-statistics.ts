@@ -92,7 +92,7 @@ export class CacheStatistics {
   }
 
   #residenceOf(layer: LayerIndex, expert: ExpertIndex): number {
-    if (this.#slots.isResident(layer, expert)) return RESIDENCE.gpu;
+    if (this.#slots.isResident(layer, expert)) return this.#slots.residence;
     return this.#ram.has(expertKey(layer, expert)) ? RESIDENCE.ram : RESIDENCE.store;
   }
 }

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { RESIDENCE } from '../../src/contract/engine-api.ts';
 import { expertIndex, layerIndex } from '../../src/contract/ids.ts';
 import { expertKey } from '../format/manifest.ts';
 import { onePart, type RecordParts } from '../format/record-parts.ts';
@@ -17,8 +18,9 @@ function createCache({ slots = 1, ramBytes = 0, failUploads = 0, readMs = 0 } = 
   const uploaded: RecordParts[] = [];
   const recycled: RecordParts[] = [];
   let failing = failUploads;
-  const memory = {
+  const memory: SlotMemory = {
     expertCount: 4,
+    residence: RESIDENCE.gpu,
     kernelSlotOf: (_: number, slot: number) => slot,
     setSlot: () => {},
     upload: (_: number, __: number, record: RecordParts) => {
@@ -33,7 +35,7 @@ function createCache({ slots = 1, ramBytes = 0, failUploads = 0, readMs = 0 } = 
     return onePart(new Uint8Array(SIZE));
   };
   const cache = new ExpertCache({
-    memory: memory as unknown as SlotMemory,
+    memory,
     pools: [L0, L1].map((layer) => ({ layers: [layer], slots })),
     readExpert: read,
     ramBudgetBytes: ramBytes,
@@ -91,8 +93,9 @@ async function heldCache(ramBytes = 0) {
   const uploads: number[] = [];
   const ends = new Map<string, () => void>();
   let held = false;
-  const memory = {
+  const memory: SlotMemory = {
     expertCount: 4,
+    residence: RESIDENCE.gpu,
     kernelSlotOf: (_: number, slot: number) => slot,
     setSlot: () => {},
     upload: (id: number) => uploads.push(id),
@@ -114,7 +117,7 @@ async function heldCache(ramBytes = 0) {
   const recycled: RecordParts[] = [];
   const pools = [L0, L1].map((layer) => ({ layers: [layer], slots: 2 }));
   const cache = new ExpertCache({
-    memory: memory as unknown as SlotMemory,
+    memory,
     pools,
     readExpert: read,
     ramBudgetBytes: ramBytes,

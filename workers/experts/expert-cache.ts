@@ -5,7 +5,6 @@
  */
 import type { CacheReport, ExpertsReport } from '../../src/contract/engine-api.ts';
 import { type Bytes, type ExpertIndex, type LayerIndex, layerIndex } from '../../src/contract/ids.ts';
-import { Stopwatch } from '../compute/gpu/stopwatch.ts';
 import type { RecordParts } from '../format/record-parts.ts';
 import type { PoolPlan } from './budget.ts';
 import { CacheStatistics } from './cache-statistics.ts';
@@ -16,6 +15,7 @@ import { type Prediction, Prefetcher } from './prefetcher.ts';
 import { RamTier } from './ram-tier.ts';
 import { RecordRecycler } from './record-recycler.ts';
 import type { SlotMemory } from './slot-memory.ts';
+import { Stopwatch } from './stopwatch.ts';
 
 export type { Prediction } from './prefetcher.ts';
 

@@ -54,6 +54,11 @@ export class ExpertSlots {
     return this.#memory.expertCount;
   }
 
+  /** Where an expert with a slot is: one of `RESIDENCE`. */
+  get residence(): SlotMemory['residence'] {
+    return this.#memory.residence;
+  }
+
   /** Slots of all layers. */
   get slotCount(): number {
     return this.#pools.reduce((sum, { slotCount }) => sum + slotCount, 0);

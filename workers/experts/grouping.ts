@@ -1,6 +1,5 @@
-/** Groups the tokens of a batch by the experts that their router selected, for the expert kernels. Pure. */
+/** Groups the tokens of a batch by the experts that their router selected. Pure. */
 import { type ExpertIndex, expertIndex } from '../../src/contract/ids.ts';
-import { GROUPS_HEADER_BYTES, MAX_GROUPS } from '../compute/gpu/ops/context.ts';
 
 /** An expert and its assignments, each p = token * expertsPerToken + rank for a token whose rank-th expert it is. */
 export interface ExpertGroup {
@@ -28,26 +27,4 @@ export function groupByExpert(selectedExperts: ArrayLike<number>): ExpertGroup[]
   return [...groups]
     .sort(([a], [b]) => a - b)
     .map(([expert, assignments]) => ({ expert: expertIndex(expert), assignments }));
-}
-
-/**
- * Encodes groups as the kernels read them (shaders/lib/groups.wgsl).
- * @param slotOf slot of a resident expert, as the slot table holds it
- * @throws RangeError if there are more groups than the kernels' header holds (`MAX_GROUPS`)
- */
-export function encodeGroups(
-  groups: readonly ExpertGroup[],
-  slotOf: (expert: ExpertIndex) => number,
-): Uint32Array<ArrayBuffer> {
-  if (groups.length > MAX_GROUPS) throw new RangeError(`${groups.length} groups exceed ${MAX_GROUPS}`);
-  const headerWords = GROUPS_HEADER_BYTES / 4;
-  const total = groups.reduce((sum, { assignments }) => sum + assignments.length, 0);
-  const words = new Uint32Array(headerWords + total);
-  let first = 0;
-  for (const [g, { expert, assignments }] of groups.entries()) {
-    words.set([slotOf(expert), first, assignments.length, 0], g * 4);
-    words.set(assignments, headerWords + first);
-    first += assignments.length;
-  }
-  return words;
 }

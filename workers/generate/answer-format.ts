@@ -3,11 +3,11 @@ import type { AnswerFormat } from '../../src/contract/engine-api.ts';
 import { MixtabError } from '../../src/contract/errors.ts';
 import type { TokenId } from '../../src/contract/ids.ts';
 import { type Remote, wrap } from '../../src/contract/rpc.ts';
+import { abortable } from '../compute/abortable.ts';
 import type { GrammarStep } from '../text/grammar.ts';
 import type { GrammarService } from '../text/grammar-service.ts';
 import { grammarVocabulary } from '../text/grammar-vocabulary.ts';
 import type { Tokenizer } from '../text/tokenizer.ts';
-import { abortable } from './abortable.ts';
 
 /** An ordinary schema takes about a second. One that takes this long would probably never finish. */
 const LIMIT_MS = 30_000;

@@ -1,7 +1,7 @@
 /** Rejects requests for an answer that make no sense, before anything is computed. */
 import type { GenerateRequest } from '../../src/contract/engine-api.ts';
 import { MixtabError } from '../../src/contract/errors.ts';
-import { MAX_TOP } from '../compute/gpu/ops/sample.ts';
+import { MAX_TOP } from '../compute/compute.ts';
 
 /**
  * Rejects a request for an answer that makes no sense, before anything is computed.

@@ -3,8 +3,8 @@ import type { AblationOptions, GenerateRequest, LossyOptions } from '../../src/c
 import { MixtabError } from '../../src/contract/errors.ts';
 import { type ExpertId, expertId, expertIndex, layerIndex } from '../../src/contract/ids.ts';
 import type { ModelConfig } from '../../src/contract/import-api.ts';
-import { MAX_BANNABLE_EXPERTS, type RouterStateOptions } from '../compute/gpu/step-state.ts';
-import type { Model } from '../model/model.ts';
+import { MAX_BANNABLE_EXPERTS, type RouterStateOptions } from '../compute/compute.ts';
+import type { Model } from '../compute/gpu/model/model.ts';
 
 export type RouterOptions = Pick<GenerateRequest, 'lossy' | 'ablation'>;
 

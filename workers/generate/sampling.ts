@@ -1,8 +1,8 @@
 /** Sets up the sampler on the GPU for an answer. */
 import type { GenerateRequest, SamplingOptions } from '../../src/contract/engine-api.ts';
 import type { TokenId } from '../../src/contract/ids.ts';
+import type { Model } from '../compute/gpu/model/model.ts';
 import { writeSampleParams } from '../compute/gpu/ops/sample.ts';
-import type { Model } from '../model/model.ts';
 
 /** How many tokens at the end of the prompt the penalties count as seen: llama.cpp's default. */
 const PENALTY_PROMPT_TOKENS = 64;

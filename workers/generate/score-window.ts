@@ -1,15 +1,15 @@
 /** The log-probabilities of one window of a text, by prefill or by decoding. */
 import type { TokenId } from '../../src/contract/ids.ts';
+import { Decoder } from '../compute/gpu/decode/decoder.ts';
 import { type Dispatch, encodePass, type Slice, whole } from '../compute/gpu/dispatch.ts';
+import type { GpuModel } from '../compute/gpu/gpu-model.ts';
+import { logitsOf } from '../compute/gpu/model/forward.ts';
+import type { Model } from '../compute/gpu/model/model.ts';
 import type { Activations } from '../compute/gpu/ops/context.ts';
 import { tokenLogprob } from '../compute/gpu/ops/token-logprob.ts';
+import { prefill } from '../compute/gpu/prefill.ts';
 import type { Readback } from '../compute/gpu/readback.ts';
 import { INPUT_ALIGNMENT_WEIGHTS } from '../format/weight-layout.ts';
-import { logitsOf } from '../model/forward.ts';
-import type { Model } from '../model/model.ts';
-import { Decoder } from './decode/decoder.ts';
-import type { GpuModel } from './gpu-model.ts';
-import { prefill } from './prefill.ts';
 import { type RoutingTrace, recordSelection } from './routing.ts';
 
 /** Tokens whose logits are computed together: 4 MB with a vocabulary of 32000. */

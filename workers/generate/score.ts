@@ -5,8 +5,8 @@
 import type { ScoreRequest, ScoreResult } from '../../src/contract/engine-api.ts';
 import { MixtabError, throwIfAborted } from '../../src/contract/errors.ts';
 import type { TokenId } from '../../src/contract/ids.ts';
+import type { GpuModel } from '../compute/gpu/gpu-model.ts';
 import type { Readback } from '../compute/gpu/readback.ts';
-import type { GpuModel } from './gpu-model.ts';
 import { setRouterOptions } from './router-options.ts';
 import { createTrace, type RoutingTrace, routingOf } from './routing.ts';
 import { createScoreBuffers, decodeWindow, prefillWindow, type Window } from './score-window.ts';

@@ -3,8 +3,9 @@
  * again.
  */
 import type { Bytes } from '../../src/contract/ids.ts';
+import { kvCacheBytes } from '../compute/compute.ts';
+import type { KvCache } from '../compute/gpu/model/kv-cache.ts';
 import { Readback } from '../compute/gpu/readback.ts';
-import { type KvCache, kvCacheBytes } from '../model/kv-cache.ts';
 import { sha256Hex } from '../store/hash.ts';
 import type { SessionHeader, SessionOwner } from '../store/session-store.ts';
 

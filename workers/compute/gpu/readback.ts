@@ -1,9 +1,10 @@
 /**
  * Copies small results from the GPU to the CPU with one copy and one map. Several readbacks may be in flight at once.
  */
+
+import { Stopwatch } from '../../experts/stopwatch.ts';
 import type { Slice } from './dispatch.ts';
 import { withFirefoxPoll } from './firefox-poll.ts';
-import { Stopwatch } from './stopwatch.ts';
 
 /** A pool of staging buffers for one device. */
 export class Readback {

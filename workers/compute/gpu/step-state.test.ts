@@ -1,8 +1,8 @@
 import { expect, it } from 'vitest';
+import { MAX_BANNABLE_EXPERTS } from '../compute.ts';
 import {
   decodeStepState,
   encodeStepState,
-  MAX_BANNABLE_EXPERTS,
   readStalledLayer,
   STEP_STATE_BYTES,
   STEP_STATE_OFFSETS,

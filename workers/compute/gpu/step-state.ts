@@ -5,7 +5,8 @@
  * `FIELDS` is the only description of its layout. The WGSL struct, the word offsets and the accessors are all derived
  * from it, so a new field is added here and nowhere else.
  */
-import { type Bytes, type ExpertId, type LayerIndex, layerIndex } from '../../../src/contract/ids.ts';
+import { type Bytes, type LayerIndex, layerIndex } from '../../../src/contract/ids.ts';
+import { MAX_BANNABLE_EXPERTS, type RouterStateOptions } from '../compute.ts';
 import { type Slice, whole } from './dispatch.ts';
 
 interface Field {
@@ -26,7 +27,11 @@ const FIELDS = {
   expertsUsed: { type: 'u32', doc: 'how many of the K experts of a token are used; 0: all' },
   random: { type: 'u32', doc: '1: experts are drawn at random, by seed, layer and position' },
   randomSeed: { type: 'u32', doc: 'seed of the random experts' },
-  banned: { type: 'u32', length: 119, doc: 'bit (layer * expert count + expert): the router never picks that expert' },
+  banned: {
+    type: 'u32',
+    length: MAX_BANNABLE_EXPERTS / 32,
+    doc: 'bit (layer * expert count + expert): the router never picks that expert',
+  },
 } as const satisfies Record<string, Field>;
 
 export type StepStateField = keyof typeof FIELDS;
@@ -43,9 +48,6 @@ export const STEP_STATE_OFFSETS = offsetsOf(FIELDS);
 
 /** The size of the buffer. */
 export const STEP_STATE_BYTES: Bytes = Object.values(FIELDS).reduce((words, field) => words + lengthOf(field), 0) * 4;
-
-/** Experts can be banned if their {@link ExpertId} is below this number. */
-export const MAX_BANNABLE_EXPERTS = FIELDS.banned.length * 32;
 
 /**
  * The WGSL text that declares `StepState`, and for each array field a constant with its length, e.g. `BANNED_LENGTH`.
@@ -100,20 +102,6 @@ export function decodeStepState(buffer: ArrayBuffer): StepStateValues {
 export function readStalledLayer(buffer: ArrayBuffer): LayerIndex | undefined {
   const { stalled } = decodeStepState(buffer);
   return stalled === 0 ? undefined : layerIndex(stalled - 1);
-}
-
-/** How the router deviates from the model. Without options it selects exactly the model's experts. */
-export interface RouterStateOptions {
-  /** Added to the router logits of resident experts, in decode only. */
-  residentBias?: number;
-  /** Experts with a smaller weight are skipped, except the first, in decode only. */
-  skipBelow?: number;
-  /** How many of the model's experts per token are used; 0: all. */
-  expertsUsed?: number;
-  /** If given, experts are drawn at random with this seed. */
-  randomSeed?: number;
-  /** Experts that the router never picks; each id is below {@link MAX_BANNABLE_EXPERTS}. */
-  banned?: Iterable<ExpertId>;
 }
 
 /**

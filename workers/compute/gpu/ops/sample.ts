@@ -5,6 +5,7 @@ import threefryCode from '../../../../shaders/lib/threefry.wgsl?raw';
 import sampleCode from '../../../../shaders/sample.wgsl?raw';
 import type { SamplingOptions, TokenLogprob } from '../../../../src/contract/engine-api.ts';
 import { type Bytes, type TokenId, tokenId } from '../../../../src/contract/ids.ts';
+import { MAX_TOP } from '../../compute.ts';
 import type { Dispatch, Slice } from '../dispatch.ts';
 import type { KernelSource } from '../pipelines.ts';
 import { STEP_STATE_WGSL } from '../step-state.ts';
@@ -22,9 +23,6 @@ const VARIANTS = {
 };
 /** Words of the histograms in scratch memory: the bins of each thread. */
 const HISTOGRAMS = VARIANTS.rows.size.WORKGROUP << VARIANTS.rows.size.DIGIT_BITS;
-
-/** The largest `topLogprobs`; the OpenAI API allows 20. */
-export const MAX_TOP = 20;
 
 /** Word offsets in the params buffer: they must match `Params` in sample.wgsl. */
 const PARAMS = {

@@ -3,10 +3,10 @@
  * which grow in pages.
  */
 
-import type { Bytes } from '../../src/contract/ids.ts';
-import type { ModelConfig } from '../../src/contract/import-api.ts';
-import { type Slice, whole } from '../compute/gpu/dispatch.ts';
-import { withFirefoxPoll } from '../compute/gpu/firefox-poll.ts';
+import type { Bytes } from '../../../../src/contract/ids.ts';
+import { type KvShape, kvCacheBytes } from '../../compute.ts';
+import { type Slice, whole } from '../dispatch.ts';
+import { withFirefoxPoll } from '../firefox-poll.ts';
 
 /** Positions by which the cache grows. */
 export const PAGE_POSITIONS = 512;
@@ -19,14 +19,7 @@ export interface LayerCache {
   values: Slice;
 }
 
-type Shape = Pick<ModelConfig, 'layerCount' | 'kvHeadCount' | 'headDim'>;
-
-const positionBytes = ({ kvHeadCount, headDim }: Shape): Bytes => kvHeadCount * headDim * 2;
-
-/** The GPU bytes of a cache with room for `positions`, in all layers. */
-export function kvCacheBytes(shape: Shape, positions: number): Bytes {
-  return 2 * shape.layerCount * positionBytes(shape) * positions;
-}
+const positionBytes = ({ kvHeadCount, headDim }: KvShape): Bytes => kvHeadCount * headDim * 2;
 
 /** The keys and values of all layers on the GPU. Grows up to a limit. */
 export class KvCache {
@@ -38,7 +31,7 @@ export class KvCache {
   /** @param limit positions the cache may grow to */
   constructor(
     readonly device: GPUDevice,
-    readonly shape: Shape,
+    readonly shape: KvShape,
     readonly limit: number,
   ) {
     this.capacity = Math.min(limit, PAGE_POSITIONS);

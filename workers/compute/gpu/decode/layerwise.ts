@@ -2,10 +2,10 @@
  * Decoding while experts are missing in many layers: a readback after each router says which experts to load, and which
  * ones the next layers will probably select. These are prefetched while this layer computes. One readback per layer.
  */
-import { type LayerIndex, layerIndex } from '../../../src/contract/ids.ts';
-import type { Dispatch, Slice } from '../../compute/gpu/dispatch.ts';
-import { predictionOf, traceOf } from '../../model/buffers.ts';
-import type { DecodeProgram, PredictionDepth } from '../../model/decode-program.ts';
+import { type LayerIndex, layerIndex } from '../../../../src/contract/ids.ts';
+import type { Dispatch, Slice } from '../dispatch.ts';
+import { predictionOf, traceOf } from '../model/buffers.ts';
+import type { DecodeProgram, PredictionDepth } from '../model/decode-program.ts';
 import { type DecodeContext, type Progress, type SerialStrategy, toPrediction } from './decode-context.ts';
 
 /** Decodes a token with a readback after each router. Used if experts are missing in many layers. */

@@ -1,8 +1,8 @@
 /**
  * The parts of one token that decoding submits: the forward pass, cut where experts may be missing (docs/streaming.md).
  */
-import { type LayerIndex, layerIndex } from '../../src/contract/ids.ts';
-import type { Dispatch } from '../compute/gpu/dispatch.ts';
+import { type LayerIndex, layerIndex } from '../../../../src/contract/ids.ts';
+import type { Dispatch } from '../dispatch.ts';
 import { predictionOf, traceOf } from './buffers.ts';
 import { type Head, inOrder, tokenSteps } from './forward.ts';
 import type { Model } from './model.ts';

@@ -6,11 +6,11 @@
  * - at most a quarter of the layers: *resuming*, submitted whole, and after each stall the rest of it again.
  * - more: *layerwise*, a readback after each router.
  *
- * README.md in `workers/generate` draws the states of a token. A token that waits at a layer is continued layerwise or
- * by resuming, whichever fits the misses so far. The results are the same to the bit.
+ * README.md draws the states of a token. A token that waits at a layer is continued layerwise or by resuming, whichever
+ * fits the misses so far. The results are the same to the bit.
  */
-import { throwIfAborted } from '../../../src/contract/errors.ts';
-import { clearExpertOutputs } from '../../model/moe-layer.ts';
+import { throwIfAborted } from '../../../../src/contract/errors.ts';
+import { clearExpertOutputs } from '../model/moe-layer.ts';
 import { DecodeContext, type DecodeInputs, type Progress, type SerialStrategy } from './decode-context.ts';
 import { LayerwiseDecoding } from './layerwise.ts';
 import { PipelinedDecoding } from './pipelined.ts';

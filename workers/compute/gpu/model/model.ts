@@ -1,7 +1,7 @@
-import type { LayerIndex } from '../../src/contract/ids.ts';
-import type { ModelConfig } from '../../src/contract/import-api.ts';
-import type { Slice } from '../compute/gpu/dispatch.ts';
-import type { ExpertBank, OpContext } from '../compute/gpu/ops/context.ts';
+import type { LayerIndex } from '../../../../src/contract/ids.ts';
+import type { ModelConfig } from '../../../../src/contract/import-api.ts';
+import type { Slice } from '../dispatch.ts';
+import type { ExpertBank, OpContext } from '../ops/context.ts';
 import type { StepBuffers } from './buffers.ts';
 import type { KvCache } from './kv-cache.ts';
 import type { PrefillBuffers } from './prefill-buffers.ts';

@@ -1,9 +1,9 @@
 /** Compiles, while a model loads, all the kernels that its first answer will need. */
-import { layerIndex, tokenId } from '../../src/contract/ids.ts';
-import { decodeProgram } from '../model/decode-program.ts';
-import { embedTokens, outputHead } from '../model/forward.ts';
-import type { Model } from '../model/model.ts';
-import { combineExperts, runExperts } from '../model/moe-layer.ts';
+import { layerIndex, tokenId } from '../../../src/contract/ids.ts';
+import { decodeProgram } from './model/decode-program.ts';
+import { embedTokens, outputHead } from './model/forward.ts';
+import type { Model } from './model/model.ts';
+import { combineExperts, runExperts } from './model/moe-layer.ts';
 import { attendAndRoute, type Chunk } from './prefill-chunk.ts';
 
 /**

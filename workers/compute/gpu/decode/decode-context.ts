@@ -1,17 +1,17 @@
 /**
  * The state of one answer's decoding that the strategies share: positions, recorded programs, and how to read a trace.
  */
-import { type LayerIndex, layerIndex } from '../../../src/contract/ids.ts';
-import { type Dispatch, encodePass, type Slice, submit } from '../../compute/gpu/dispatch.ts';
-import type { Activations } from '../../compute/gpu/ops/context.ts';
-import type { Readback } from '../../compute/gpu/readback.ts';
-import { readStalledLayer } from '../../compute/gpu/step-state.ts';
-import type { ExpertCache, Prediction } from '../../experts/expert-cache.ts';
-import { distinctExperts } from '../../experts/grouping.ts';
-import type { OnRouterLogits } from '../../experts/likelihood-publisher.ts';
-import { TRACE_STRIDE } from '../../model/buffers.ts';
-import { type DecodeProgram, decodeProgram } from '../../model/decode-program.ts';
-import type { Model } from '../../model/model.ts';
+import { type LayerIndex, layerIndex } from '../../../../src/contract/ids.ts';
+import type { ExpertCache, Prediction } from '../../../experts/expert-cache.ts';
+import { distinctExperts } from '../../../experts/grouping.ts';
+import type { OnRouterLogits } from '../../../experts/likelihood-publisher.ts';
+import { type Dispatch, encodePass, type Slice, submit } from '../dispatch.ts';
+import { TRACE_STRIDE } from '../model/buffers.ts';
+import { type DecodeProgram, decodeProgram } from '../model/decode-program.ts';
+import type { Model } from '../model/model.ts';
+import type { Activations } from '../ops/context.ts';
+import type { Readback } from '../readback.ts';
+import { readStalledLayer } from '../step-state.ts';
 
 export interface DecodeInputs {
   model: Model;

@@ -3,14 +3,14 @@
  * many tokens select it. The kernels take the tokens in chunks. After each router, one small readback says which
  * experts the tokens need. While some of them run, the next ones are read (docs/streaming.md).
  */
-import { throwIfAborted } from '../../src/contract/errors.ts';
-import { type LayerIndex, layerIndex, type TokenId } from '../../src/contract/ids.ts';
-import { encodePass, submit } from '../compute/gpu/dispatch.ts';
-import type { Activations } from '../compute/gpu/ops/context.ts';
-import type { OnRouterLogits } from '../experts/likelihood-publisher.ts';
-import { embedTokens } from '../model/forward.ts';
-import type { Model } from '../model/model.ts';
-import { addAccumulator, clearExpertOutputs, combineExperts } from '../model/moe-layer.ts';
+import { throwIfAborted } from '../../../src/contract/errors.ts';
+import { type LayerIndex, layerIndex, type TokenId } from '../../../src/contract/ids.ts';
+import type { OnRouterLogits } from '../../experts/likelihood-publisher.ts';
+import { encodePass, submit } from './dispatch.ts';
+import { embedTokens } from './model/forward.ts';
+import type { Model } from './model/model.ts';
+import { addAccumulator, clearExpertOutputs, combineExperts } from './model/moe-layer.ts';
+import type { Activations } from './ops/context.ts';
 import { attendAndRoute, type Chunk, partsOf } from './prefill-chunk.ts';
 import { type LayerExpertsInputs, runLayerExperts } from './prefill-experts.ts';
 

@@ -2,10 +2,10 @@
  * Decoding while experts are missing in few layers: a token is submitted whole, and its rest again after each stall.
  * Each readback includes predictions for the layer after the stall. One readback per token and one more per stall.
  */
-import { MixtabError } from '../../../src/contract/errors.ts';
-import type { LayerIndex } from '../../../src/contract/ids.ts';
-import type { Dispatch } from '../../compute/gpu/dispatch.ts';
-import type { DecodeProgram } from '../../model/decode-program.ts';
+import { MixtabError } from '../../../../src/contract/errors.ts';
+import type { LayerIndex } from '../../../../src/contract/ids.ts';
+import type { Dispatch } from '../dispatch.ts';
+import type { DecodeProgram } from '../model/decode-program.ts';
 import { type DecodeContext, type Progress, type SerialStrategy, toPrediction } from './decode-context.ts';
 
 /**

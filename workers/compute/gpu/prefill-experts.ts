@@ -1,13 +1,14 @@
 /** The experts of one layer in a prefill: loaded and run in waves, while the next ones are read. */
-import { type ExpertIndex, expertIndex, type LayerIndex, layerIndex } from '../../src/contract/ids.ts';
-import { submit } from '../compute/gpu/dispatch.ts';
-import type { Readback } from '../compute/gpu/readback.ts';
-import type { ExpertCache } from '../experts/expert-cache.ts';
-import { type ExpertGroup, encodeGroups, groupByExpert } from '../experts/grouping.ts';
-import type { Model } from '../model/model.ts';
-import { combineExperts, runExperts, scoreExperts } from '../model/moe-layer.ts';
-import { abortable } from './abortable.ts';
+import { type ExpertIndex, expertIndex, type LayerIndex, layerIndex } from '../../../src/contract/ids.ts';
+import type { ExpertCache } from '../../experts/expert-cache.ts';
+import { type ExpertGroup, groupByExpert } from '../../experts/grouping.ts';
+import { abortable } from '../abortable.ts';
+import { submit } from './dispatch.ts';
+import { encodeGroups } from './encode-groups.ts';
+import type { Model } from './model/model.ts';
+import { combineExperts, runExperts, scoreExperts } from './model/moe-layer.ts';
 import { type Chunk, partsOf } from './prefill-chunk.ts';
+import type { Readback } from './readback.ts';
 
 /** Experts that are uploaded and computed together. Few, so that the next ones can be read in the meantime. */
 const WAVE = 2;

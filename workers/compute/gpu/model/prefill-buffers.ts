@@ -2,9 +2,9 @@
  * The activations of a prompt that is longer than a chunk, allocated while the prompt is computed (docs/streaming.md).
  */
 
-import type { Bytes } from '../../src/contract/ids.ts';
-import type { ModelConfig } from '../../src/contract/import-api.ts';
-import { withAllocations } from '../compute/gpu/errors.ts';
+import type { Bytes } from '../../../../src/contract/ids.ts';
+import type { ModelConfig } from '../../../../src/contract/import-api.ts';
+import { withAllocations } from '../errors.ts';
 import { type ChunkActivations, createChunkActivations } from './buffers.ts';
 
 /** Allocates and releases the activations of prompts that are longer than one chunk. */

@@ -1,11 +1,11 @@
 /** The attention half of a layer: `x += Wo attention(rope(Wq n), rope(Wk n), Wv n)` with `n = rmsnorm(x)`. */
-import type { LayerIndex } from '../../src/contract/ids.ts';
-import type { Dispatch } from '../compute/gpu/dispatch.ts';
-import { attention } from '../compute/gpu/ops/attention.ts';
-import type { Activations, Matrix } from '../compute/gpu/ops/context.ts';
-import { matmul } from '../compute/gpu/ops/matmul.ts';
-import { rmsNorm } from '../compute/gpu/ops/rms-norm.ts';
-import { ropeAndStore } from '../compute/gpu/ops/rope-store.ts';
+import type { LayerIndex } from '../../../../src/contract/ids.ts';
+import type { Dispatch } from '../dispatch.ts';
+import { attention } from '../ops/attention.ts';
+import type { Activations, Matrix } from '../ops/context.ts';
+import { matmul } from '../ops/matmul.ts';
+import { rmsNorm } from '../ops/rms-norm.ts';
+import { ropeAndStore } from '../ops/rope-store.ts';
 import type { Model } from './model.ts';
 
 /**

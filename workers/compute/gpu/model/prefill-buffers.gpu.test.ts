@@ -1,7 +1,7 @@
 import { afterEach, expect, it, vi } from 'vitest';
-import type { ModelConfig } from '../../src/contract/import-api.ts';
-import { scopesReport } from '../compute/gpu/scope-testing.ts';
-import { getTestDevice } from '../compute/gpu/testing.ts';
+import type { ModelConfig } from '../../../../src/contract/import-api.ts';
+import { scopesReport } from '../scope-testing.ts';
+import { getTestDevice } from '../testing.ts';
 import { prefillBuffersBytes } from './buffers.ts';
 import { PrefillBuffers } from './prefill-buffers.ts';
 

@@ -1,9 +1,9 @@
 /** A model on the GPU: loading creates it, generating uses it. */
-import type { Bytes } from '../../src/contract/ids.ts';
-import type { ExpertCache } from '../experts/expert-cache.ts';
-import type { OnRouterLogits } from '../experts/likelihood-publisher.ts';
-import type { ModelManifest } from '../format/manifest.ts';
-import type { Model } from '../model/model.ts';
+import type { Bytes } from '../../../src/contract/ids.ts';
+import type { ExpertCache } from '../../experts/expert-cache.ts';
+import type { OnRouterLogits } from '../../experts/likelihood-publisher.ts';
+import type { ModelManifest } from '../../format/manifest.ts';
+import type { Model } from './model/model.ts';
 
 export interface GpuModel {
   manifest: ModelManifest;

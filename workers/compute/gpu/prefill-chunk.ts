@@ -1,10 +1,10 @@
 /** Chunks: parts of a prompt whose tokens go through the kernels together. */
-import type { LayerIndex, TokenId } from '../../src/contract/ids.ts';
-import type { Dispatch } from '../compute/gpu/dispatch.ts';
-import { attend } from '../model/attention.ts';
-import type { StepBuffers } from '../model/buffers.ts';
-import type { Model } from '../model/model.ts';
-import { scoreExperts, selectExperts } from '../model/moe-layer.ts';
+import type { LayerIndex, TokenId } from '../../../src/contract/ids.ts';
+import type { Dispatch } from './dispatch.ts';
+import { attend } from './model/attention.ts';
+import type { StepBuffers } from './model/buffers.ts';
+import type { Model } from './model/model.ts';
+import { scoreExperts, selectExperts } from './model/moe-layer.ts';
 
 export interface Chunk {
   /** At most `buffers.maxTokens`. */

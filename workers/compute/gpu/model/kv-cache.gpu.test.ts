@@ -1,6 +1,7 @@
 import { expect, it, vi } from 'vitest';
-import { getTestDevice, readBack } from '../compute/gpu/testing.ts';
-import { KvCache, kvCacheBytes } from './kv-cache.ts';
+import { kvCacheBytes } from '../../compute.ts';
+import { getTestDevice, readBack } from '../testing.ts';
+import { KvCache } from './kv-cache.ts';
 
 const SHAPE = { layerCount: 2, kvHeadCount: 1, headDim: 8 };
 /** Words (u32) of the keys of one position. */

@@ -9,15 +9,15 @@
  * multiplied in where the product is stored, and the sum over experts is a kernel of its own: in one kernel a compiler
  * may contract both into one rounding, and then the result would depend on the order of the experts.
  */
-import type { LayerIndex } from '../../src/contract/ids.ts';
-import type { Dispatch, Slice } from '../compute/gpu/dispatch.ts';
-import { combine } from '../compute/gpu/ops/combine.ts';
-import type { Activations } from '../compute/gpu/ops/context.ts';
-import { expertDown } from '../compute/gpu/ops/expert-down.ts';
-import { expertGateUp } from '../compute/gpu/ops/expert-gate-up.ts';
-import { matmul } from '../compute/gpu/ops/matmul.ts';
-import { rmsNorm } from '../compute/gpu/ops/rms-norm.ts';
-import { type RouterMode, router } from '../compute/gpu/ops/router.ts';
+import type { LayerIndex } from '../../../../src/contract/ids.ts';
+import type { Dispatch, Slice } from '../dispatch.ts';
+import { combine } from '../ops/combine.ts';
+import type { Activations } from '../ops/context.ts';
+import { expertDown } from '../ops/expert-down.ts';
+import { expertGateUp } from '../ops/expert-gate-up.ts';
+import { matmul } from '../ops/matmul.ts';
+import { rmsNorm } from '../ops/rms-norm.ts';
+import { type RouterMode, router } from '../ops/router.ts';
 import type { StepBuffers } from './buffers.ts';
 import type { Model } from './model.ts';
 

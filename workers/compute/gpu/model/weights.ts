@@ -1,19 +1,11 @@
 /** The dense weights on the GPU: everything but the experts. There is one buffer per record. */
-import { MixtabError } from '../../src/contract/errors.ts';
-import type { Bytes } from '../../src/contract/ids.ts';
-import type { Slice } from '../compute/gpu/dispatch.ts';
-import type { Matrix, SplitMatrix } from '../compute/gpu/ops/context.ts';
-import {
-  denseKey,
-  EMBEDDING_KEY,
-  isDenseLayerKey,
-  isPartOf,
-  OUTPUT_KEY,
-  partKey,
-  type RecordInfo,
-} from '../format/manifest.ts';
-import { type RecordParts, rangeOf } from '../format/record-parts.ts';
-import type { TensorLayout } from '../format/weight-layout.ts';
+import { MixtabError } from '../../../../src/contract/errors.ts';
+import type { Bytes } from '../../../../src/contract/ids.ts';
+import { EMBEDDING_KEY, isDenseLayerKey, isPartOf, OUTPUT_KEY, type RecordInfo } from '../../../format/manifest.ts';
+import { type RecordParts, rangeOf } from '../../../format/record-parts.ts';
+import type { TensorLayout } from '../../../format/weight-layout.ts';
+import type { Slice } from '../dispatch.ts';
+import type { Matrix, SplitMatrix } from '../ops/context.ts';
 
 export interface LayerWeights {
   /** f32[embeddingLength] */
@@ -47,22 +39,6 @@ export interface DenseWeights {
 
 /** Reads a record's bytes from the store. */
 export type ReadRecord = (record: RecordInfo) => Promise<RecordParts>;
-
-/** Returns the records without experts: embedding, layers, output. @throws MixtabError `record-missing` */
-export function denseRecords(records: readonly RecordInfo[], layerCount: number): RecordInfo[] {
-  const byKey = new Map(records.map((record) => [record.key, record]));
-  const partsOf = (first: string) => {
-    const keys = [first];
-    while (byKey.has(partKey(first, keys.length))) keys.push(partKey(first, keys.length));
-    return keys;
-  };
-  const layers = Array.from({ length: layerCount }, (_, layer) => denseKey(layer));
-  return [...partsOf(EMBEDDING_KEY), ...layers, ...partsOf(OUTPUT_KEY)].map((key) => {
-    const record = byKey.get(key);
-    if (!record) throw new MixtabError('record-missing', `The stored model has no record ${key}.`, 'Import it again.');
-    return record;
-  });
-}
 
 /**
  * Uploads the dense records to the GPU, one at a time.

@@ -1,11 +1,29 @@
 /** Reads the weight records of one stored model. */
 import { MixtabError } from '../../src/contract/errors.ts';
 import type { Bytes, ExpertIndex, LayerIndex } from '../../src/contract/ids.ts';
-import type { LayerExperts } from '../experts/slot-memory.ts';
-import { expertKey, isExpertKey, type ModelManifest, type RecordInfo } from '../format/manifest.ts';
+import {
+  denseKey,
+  EMBEDDING_KEY,
+  expertKey,
+  isExpertKey,
+  type ModelManifest,
+  OUTPUT_KEY,
+  partKey,
+  type RecordInfo,
+} from '../format/manifest.ts';
 import type { RecordParts } from '../format/record-parts.ts';
-import { denseRecords } from '../model/weights.ts';
+import type { TensorLayout } from '../format/weight-layout.ts';
 import type { RecordReader } from '../store/record-reader.ts';
+
+/** Where an expert's matrices are in its record, and their types. */
+export interface ExpertLayout {
+  gate: TensorLayout;
+  up: TensorLayout;
+  down: TensorLayout;
+}
+
+/** The layouts of a layer's experts, by expert index. */
+export type LayerExperts = readonly ExpertLayout[];
 
 /** The weight records of one stored model: reads them, and knows how they are laid out. */
 export class ModelRecords {
@@ -57,3 +75,19 @@ export class ModelRecords {
 
 /** The sizes of records, added up. */
 export const sumBytes = (records: readonly RecordInfo[]): Bytes => records.reduce((sum, { bytes }) => sum + bytes, 0);
+
+/** Returns the records without experts: embedding, layers, output. @throws MixtabError `record-missing` */
+function denseRecords(records: readonly RecordInfo[], layerCount: number): RecordInfo[] {
+  const byKey = new Map(records.map((record) => [record.key, record]));
+  const partsOf = (first: string) => {
+    const keys = [first];
+    while (byKey.has(partKey(first, keys.length))) keys.push(partKey(first, keys.length));
+    return keys;
+  };
+  const layers = Array.from({ length: layerCount }, (_, layer) => denseKey(layer));
+  return [...partsOf(EMBEDDING_KEY), ...layers, ...partsOf(OUTPUT_KEY)].map((key) => {
+    const record = byKey.get(key);
+    if (!record) throw new MixtabError('record-missing', `The stored model has no record ${key}.`, 'Import it again.');
+    return record;
+  });
+}

@@ -1,26 +1,27 @@
 /** Puts a stored model on the GPU: dense weights, memory budget, slots, KV cache, step buffers, kernels. */
-import type { AdapterReport, LoadProgress, LoadRequest } from '../../src/contract/engine-api.ts';
-import { MixtabError } from '../../src/contract/errors.ts';
-import { type Bytes, expertIndex, layerIndex } from '../../src/contract/ids.ts';
-import { type Slice, whole } from '../compute/gpu/dispatch.ts';
-import { withAllocations } from '../compute/gpu/errors.ts';
-import { probeGpuMemory } from '../compute/gpu/memory-probe.ts';
-import { PipelineCache } from '../compute/gpu/pipelines.ts';
-import { ropeTable } from '../compute/gpu/rope-table.ts';
-import { automaticRamBudget, gpuBudgetOf, gpuMemoryToProbe } from '../experts/automatic-budget.ts';
-import { type PoolPlan, planSlots } from '../experts/budget.ts';
-import { ExpertCache } from '../experts/expert-cache.ts';
-import { LikelihoodPublisher } from '../experts/likelihood-publisher.ts';
-import { type LayerExperts, SlotMemory, slotBytes } from '../experts/slot-memory.ts';
-import type { GpuModel } from '../generate/gpu-model.ts';
-import { planKernels } from '../generate/plan-kernels.ts';
-import { createStepBuffers, prefillBuffersBytes, type StepShape, stepBufferBytes } from '../model/buffers.ts';
-import { KvCache, kvCacheBytes } from '../model/kv-cache.ts';
-import type { Model } from '../model/model.ts';
-import { PrefillBuffers } from '../model/prefill-buffers.ts';
-import { type DenseWeights, loadDenseWeights } from '../model/weights.ts';
-import { importEnded } from '../store/record-requests.ts';
-import { type ModelRecords, sumBytes } from './model-records.ts';
+import type { AdapterReport, LoadProgress, LoadRequest } from '../../../src/contract/engine-api.ts';
+import { MixtabError } from '../../../src/contract/errors.ts';
+import { type Bytes, expertIndex, layerIndex } from '../../../src/contract/ids.ts';
+import { automaticRamBudget, gpuBudgetOf, gpuMemoryToProbe } from '../../experts/automatic-budget.ts';
+import { type PoolPlan, planSlots } from '../../experts/budget.ts';
+import { ExpertCache } from '../../experts/expert-cache.ts';
+import { LikelihoodPublisher } from '../../experts/likelihood-publisher.ts';
+import { importEnded } from '../../store/record-requests.ts';
+import { kvCacheBytes } from '../compute.ts';
+import { type LayerExperts, type ModelRecords, sumBytes } from '../model-records.ts';
+import { type Slice, whole } from './dispatch.ts';
+import { withAllocations } from './errors.ts';
+import type { GpuModel } from './gpu-model.ts';
+import { probeGpuMemory } from './memory-probe.ts';
+import { createStepBuffers, prefillBuffersBytes, type StepShape, stepBufferBytes } from './model/buffers.ts';
+import { KvCache } from './model/kv-cache.ts';
+import type { Model } from './model/model.ts';
+import { PrefillBuffers } from './model/prefill-buffers.ts';
+import { type DenseWeights, loadDenseWeights } from './model/weights.ts';
+import { PipelineCache } from './pipelines.ts';
+import { planKernels } from './plan-kernels.ts';
+import { ropeTable } from './rope-table.ts';
+import { GpuSlotMemory, slotBytes } from './slot-memory.ts';
 
 /** Context if the request names none. A longer one takes KV memory that most chats never use. */
 const DEFAULT_CONTEXT = 4096;
@@ -158,7 +159,7 @@ function createGpuModel({
   const { manifest } = records;
   const { config } = manifest;
   const { context } = plan.shape;
-  const memory = resources.own(new SlotMemory(device, plan.layouts, pools, config.expertCount));
+  const memory = resources.own(new GpuSlotMemory(device, plan.layouts, pools, config.expertCount));
   const kvCache = resources.own(new KvCache(device, config, context));
   const buffers = resources.own(createStepBuffers(device, config, plan.shape));
   const prefillBuffers = new PrefillBuffers(device, config);

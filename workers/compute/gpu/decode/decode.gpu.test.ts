@@ -2,11 +2,11 @@
  * How many readbacks a token costs at different memory budgets, and that the tokens do not depend on the budget.
  */
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { Readback } from '../compute/gpu/readback.ts';
-import type { Engine } from '../engine/engine.ts';
-import { engineWith, holdReads } from '../engine/testing.ts';
-import { isExpertKey, isExpertKeyOf } from '../format/manifest.ts';
-import { SYNTH_PRESETS } from '../synth/presets.ts';
+import type { Engine } from '../../../engine/engine.ts';
+import { engineWith, holdReads } from '../../../engine/testing.ts';
+import { isExpertKey, isExpertKeyOf } from '../../../format/manifest.ts';
+import { SYNTH_PRESETS } from '../../../synth/presets.ts';
+import { Readback } from '../readback.ts';
 
 const LAYERS = 12;
 const TOKENS = 48;

@@ -1,14 +1,14 @@
 /**
  * The forward pass, top to bottom: embedding, layers, output head. These functions only record dispatches, in their
- * order. workers/generate/ decides what is submitted when, and loads missing experts between the steps of a layer.
+ * order. `prefill.ts` and `decode` decide what is submitted when, and load missing experts between the steps of a layer.
  */
-import { type LayerIndex, layerIndex } from '../../src/contract/ids.ts';
-import type { Dispatch } from '../compute/gpu/dispatch.ts';
-import type { Activations } from '../compute/gpu/ops/context.ts';
-import { embed } from '../compute/gpu/ops/embed.ts';
-import { matmulParts } from '../compute/gpu/ops/matmul.ts';
-import { rmsNorm } from '../compute/gpu/ops/rms-norm.ts';
-import { sample } from '../compute/gpu/ops/sample.ts';
+import { type LayerIndex, layerIndex } from '../../../../src/contract/ids.ts';
+import type { Dispatch } from '../dispatch.ts';
+import type { Activations } from '../ops/context.ts';
+import { embed } from '../ops/embed.ts';
+import { matmulParts } from '../ops/matmul.ts';
+import { rmsNorm } from '../ops/rms-norm.ts';
+import { sample } from '../ops/sample.ts';
 import { attend } from './attention.ts';
 import { traceOf } from './buffers.ts';
 import type { Model } from './model.ts';

@@ -1,13 +1,13 @@
 /** The buffers of one step, which computes up to `maxTokens` tokens. They are allocated once per model. */
 
-import type { Bytes } from '../../src/contract/ids.ts';
-import type { ModelConfig } from '../../src/contract/import-api.ts';
-import { type Slice, whole } from '../compute/gpu/dispatch.ts';
-import { attentionScratchBytes } from '../compute/gpu/ops/attention.ts';
-import { type Activations, GROUPS_HEADER_BYTES } from '../compute/gpu/ops/context.ts';
-import { SAMPLE_RESULT_BYTES, sampleParamsBytes, sampleScratchBytes } from '../compute/gpu/ops/sample.ts';
-import { STEP_STATE_BYTES, StepState } from '../compute/gpu/step-state.ts';
-import { INPUT_ALIGNMENT_WEIGHTS } from '../format/weight-layout.ts';
+import type { Bytes } from '../../../../src/contract/ids.ts';
+import type { ModelConfig } from '../../../../src/contract/import-api.ts';
+import { INPUT_ALIGNMENT_WEIGHTS } from '../../../format/weight-layout.ts';
+import { type Slice, whole } from '../dispatch.ts';
+import { attentionScratchBytes } from '../ops/attention.ts';
+import { type Activations, GROUPS_HEADER_BYTES } from '../ops/context.ts';
+import { SAMPLE_RESULT_BYTES, sampleParamsBytes, sampleScratchBytes } from '../ops/sample.ts';
+import { STEP_STATE_BYTES, StepState } from '../step-state.ts';
 
 interface TokenActivations {
   /** f32[tokens, embeddingLength]: the vector per token that the layers add to. */
