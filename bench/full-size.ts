@@ -54,7 +54,7 @@ const say = (text: string): void => console.error(`${new Date().toISOString().sl
 /** Time, bytes and hits of an answer, in total and per token. */
 function phaseOf({ timings, cache }: GenerateResult, tokens: number) {
   const seconds = (timings.prefillMs + timings.decodeMs) / 1000;
-  const gpuSeconds = timings.gpuWaitMs / 1000;
+  const gpuSeconds = timings.computeMs / 1000;
   const expertSeconds = timings.expertWaitMs / 1000;
   return {
     seconds,

@@ -150,7 +150,7 @@ async function measure({ call, figures }: Model, slots: number): Promise<Run> {
   return {
     slots,
     seconds: perToken(timings.prefillMs + timings.decodeMs),
-    waitingForGpu: perToken(timings.gpuWaitMs),
+    waitingForGpu: perToken(timings.computeMs),
     waitingForExperts: perToken(timings.expertWaitMs),
     bytes: cache.bytesRead / tokens,
     // The RAM budget is 0, so every miss is read from the store.

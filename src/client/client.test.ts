@@ -166,7 +166,7 @@ describe.each(KINDS)('the client %s', (_kind, clientOf) => {
       ],
       cache: { slots: 3 },
       elapsedMs: 1,
-      gpuWaitMs: 2,
+      computeMs: 2,
       expertWaitMs: 3,
       memory: { gpuBytes: 4, ramBytes: 5 },
     });

@@ -125,7 +125,7 @@ const EXPERTS = {
   newest: Uint8Array.from([1, 0, 0, 0, 0, 1]),
   cache: { slots: 3 },
   elapsedMs: 1,
-  gpuWaitMs: 2,
+  computeMs: 2,
   expertWaitMs: 3,
   memory: { gpuBytes: 4, ramBytes: 5 },
 } as ExpertsReport;

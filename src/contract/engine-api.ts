@@ -289,8 +289,8 @@ export interface ExpertsReport {
   promptBytesRead: number;
   /** Tokens of the answer. */
   tokens: number;
-  /** Time spent waiting for the GPU alone. */
-  gpuWaitMs: number;
+  /** Time spent waiting for the GPU or the CPU's workers to compute, without waits for experts. */
+  computeMs: number;
   /** Time spent waiting for experts. */
   expertWaitMs: number;
   elapsedMs: number;
@@ -310,8 +310,11 @@ export interface GenerateResult {
     prefillTokensPerSecond: number;
     decodeMs: number;
     decodeTokensPerSecond: number;
-    /** Time spent waiting for the GPU alone. What remains of both phases is CPU time of the engine. */
-    gpuWaitMs: number;
+    /**
+     * Time spent waiting for the GPU or the CPU's workers to compute, without waits for experts. What remains of both
+     * phases is the engine's own CPU time.
+     */
+    computeMs: number;
     /** Time spent waiting for experts. */
     expertWaitMs: number;
   };

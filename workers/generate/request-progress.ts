@@ -6,7 +6,7 @@ import type { ExpertCache } from '../experts/expert-cache.ts';
 
 type Times = Pick<
   ExpertsReport,
-  'promptTokens' | 'promptBytesRead' | 'tokens' | 'gpuWaitMs' | 'expertWaitMs' | 'elapsedMs'
+  'promptTokens' | 'promptBytesRead' | 'tokens' | 'computeMs' | 'expertWaitMs' | 'elapsedMs'
 >;
 
 /** Tokens, times and bytes of the newest request. */
@@ -16,7 +16,7 @@ export class RequestProgress {
   /** Tokens of the answer. */
   tokens = 0;
   /** The readings of all clocks when the request began. */
-  #begun: { at: number; gpuWaitMs: number; expertWaitMs: number };
+  #begun: { at: number; computeMs: number; expertWaitMs: number };
   /** Set once the first token of the answer has been sampled. */
   #prompt: { endedAt: number; bytesRead: Bytes } | undefined;
   #endedAt: number | undefined;
@@ -75,10 +75,10 @@ export class RequestProgress {
     };
   }
 
-  #waits(): Pick<Times, 'gpuWaitMs' | 'expertWaitMs'> {
-    const { gpuWaitMs, expertWaitMs } = this.#readClocks();
+  #waits(): Pick<Times, 'computeMs' | 'expertWaitMs'> {
+    const { computeMs, expertWaitMs } = this.#readClocks();
     return {
-      gpuWaitMs: gpuWaitMs - this.#begun.gpuWaitMs,
+      computeMs: computeMs - this.#begun.computeMs,
       expertWaitMs: expertWaitMs - this.#begun.expertWaitMs,
     };
   }
@@ -86,7 +86,7 @@ export class RequestProgress {
   #readClocks() {
     return {
       at: performance.now(),
-      gpuWaitMs: this.readback.waiting.ms,
+      computeMs: this.readback.waiting.ms,
       expertWaitMs: this.experts.waiting.ms,
     };
   }

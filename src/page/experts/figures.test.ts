@@ -12,7 +12,7 @@ const report: ExpertsReport = {
   promptTokens: 7,
   promptBytesRead: 3_000_000,
   tokens: 4,
-  gpuWaitMs: 60,
+  computeMs: 60,
   expertWaitMs: 30,
   elapsedMs: 100,
   memory: { gpuBytes: 1, ramBytes: 0 },
@@ -45,9 +45,9 @@ it('splits the bytes read between the prompt and the generated tokens', () => {
 
 it('splits the time into shares of 1, even if the waits overlap', () => {
   expect(timeShares(report).map(({ share }) => share)).toEqual([0.6, 0.3, 0.1]);
-  const overlapping = timeShares({ gpuWaitMs: 60, expertWaitMs: 60, elapsedMs: 100 });
+  const overlapping = timeShares({ computeMs: 60, expertWaitMs: 60, elapsedMs: 100 });
   expect(overlapping.map(({ share }) => share)).toEqual([0.5, 0.5, 0]);
-  expect(timeShares({ gpuWaitMs: 0, expertWaitMs: 0, elapsedMs: 0 }).map(({ share }) => share)).toEqual([0, 0, 0]);
+  expect(timeShares({ computeMs: 0, expertWaitMs: 0, elapsedMs: 0 }).map(({ share }) => share)).toEqual([0, 0, 0]);
 });
 
 it('describes one expert, and the hits', () => {

@@ -65,12 +65,12 @@ export interface TimeShare {
 
 /** Where the time went. The two waits may overlap; `other` is the time that neither of them covers. */
 export function timeShares({
-  gpuWaitMs,
+  computeMs,
   expertWaitMs,
   elapsedMs,
-}: Pick<ExpertsReport, 'gpuWaitMs' | 'expertWaitMs' | 'elapsedMs'>): TimeShare[] {
-  const other = Math.max(0, elapsedMs - gpuWaitMs - expertWaitMs);
-  const total = gpuWaitMs + expertWaitMs + other;
+}: Pick<ExpertsReport, 'computeMs' | 'expertWaitMs' | 'elapsedMs'>): TimeShare[] {
+  const other = Math.max(0, elapsedMs - computeMs - expertWaitMs);
+  const total = computeMs + expertWaitMs + other;
   const shareOf = (name: TimeShare['name'], label: string, ms: number): TimeShare => ({
     name,
     label,
@@ -78,7 +78,7 @@ export function timeShares({
     share: total > 0 ? ms / total : 0,
   });
   return [
-    shareOf('gpu', 'GPU computing', gpuWaitMs),
+    shareOf('gpu', 'GPU computing', computeMs),
     shareOf('experts', 'waiting for experts', expertWaitMs),
     shareOf('other', 'other', other),
   ];
