@@ -76,6 +76,8 @@ export interface CpuVectors {
 
 const PAGE_BYTES = 65536;
 const ALIGNMENT = 64;
+/** Size of a `Matrix` struct. */
+export const MATRIX_BYTES: Bytes = 16;
 /** The grids in the order of `Grids.place`. */
 const GRIDS = ['IQ1', 'IQ2_XXS', 'IQ2_XS', 'IQ2_S', 'IQ3_XXS', 'IQ3_S'] as const;
 
@@ -99,6 +101,12 @@ export class KernelModule {
 
   static async create(module: WebAssembly.Module): Promise<KernelModule> {
     const instance = await WebAssembly.instantiate(module, {});
+    return new KernelModule(instance.exports as unknown as KernelExports);
+  }
+
+  /** Like `create`, but at once. @throws RangeError if there is no memory */
+  static instantiate(module: WebAssembly.Module): KernelModule {
+    const instance = new WebAssembly.Instance(module, {});
     return new KernelModule(instance.exports as unknown as KernelExports);
   }
 
@@ -145,14 +153,18 @@ export class KernelModule {
     return at;
   }
 
-  /** A matrix whose record layout is `layout` and whose first byte is at `at`. */
-  matrix(layout: TensorLayout, at: Address): CpuMatrix {
+  /**
+   * A matrix whose record layout is `layout` and whose first byte is at `at`.
+   * @param struct room for a `Matrix` struct, 16 bytes; default: newly allocated
+   */
+  matrix(layout: TensorLayout, at: Address, struct?: Address): CpuMatrix {
     const { type, rows, cols, planeOffsets } = layout;
     const weightType = WEIGHT_TYPES[type];
     const isPlain = isPlainType(weightType);
-    const address = isPlain
-      ? at
-      : this.copy(Uint32Array.from([0, 1, 2, 3], (plane) => at + (planeOffsets[plane] ?? 0)));
+    if (isPlain) return { type: weightType.ggmlType, isPlain, rows, columns: cols, address: at };
+    const address = struct ?? this.allocate(MATRIX_BYTES);
+    const planes = Uint32Array.from([0, 1, 2, 3], (plane) => at + (planeOffsets[plane] ?? 0));
+    this.bytes(address, MATRIX_BYTES).set(new Uint8Array(planes.buffer));
     return { type: weightType.ggmlType, isPlain, rows, columns: cols, address };
   }
 

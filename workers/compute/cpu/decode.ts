@@ -1,0 +1,111 @@
+/** One token after another through all layers. Missing experts are read while the resident ones compute. */
+import { throwIfAborted } from '../../../src/contract/errors.ts';
+import { type ExpertIndex, type LayerIndex, layerIndex, type TokenId } from '../../../src/contract/ids.ts';
+import type { Prediction } from '../../experts/expert-cache.ts';
+import { distinctExperts } from '../../experts/grouping.ts';
+import { abortable } from '../abortable.ts';
+import { Breath } from './breathe.ts';
+import { addWeighted, type CpuModel, type OnSelectedExperts } from './cpu-model.ts';
+import { type Route, selectExperts } from './router.ts';
+
+export interface DecodeInputs {
+  model: CpuModel;
+  /** Ends a token at its next layer, or while it waits for experts. */
+  signal: AbortSignal;
+  /** Called for each layer; `token` is the position. */
+  onSelectedExperts?: OnSelectedExperts;
+}
+
+/**
+ * Takes one token through all layers and adds it to the KV cache.
+ * @param position how many tokens the cache holds
+ * @returns its residual after the last layer, f32[embeddingLength]
+ * @throws MixtabError `aborted`, an error of reading an expert, or of a thread
+ */
+export async function decodeToken(inputs: DecodeInputs, token: TokenId, position: number): Promise<Float32Array> {
+  const { model, signal, onSelectedExperts } = inputs;
+  const { forward, experts, config } = model;
+  const breath = new Breath();
+  const residual = forward.embed([token]);
+  let waited = false;
+  try {
+    for (let l = 0; l < config.layerCount; l++) {
+      await breath.take();
+      throwIfAborted(signal);
+      const layer = layerIndex(l);
+      await forward.attend(layer, position, residual, false);
+      const { normed, logits } = forward.host.route(layer, residual, false);
+      model.onRouterLogits?.(layer, logits);
+      const route = selectExperts({
+        logits,
+        layer,
+        position,
+        expertsPerToken: config.expertsPerToken,
+        options: model.routerOptions,
+        isResident: (expert) => experts.slotOf(layer, expert as ExpertIndex) !== undefined,
+      });
+      onSelectedExperts?.(position, layer, route.selectedExperts);
+      if (await runExperts(inputs, layer, route, normed, residual)) waited = true;
+    }
+  } catch (error) {
+    experts.cancel();
+    throw error;
+  }
+  if (waited) experts.countStall();
+  return residual;
+}
+
+/**
+ * Adds the weighted outputs of a token's experts to its residual.
+ * @returns whether an expert had to be read first
+ */
+async function runExperts(
+  { model, signal }: DecodeInputs,
+  layer: LayerIndex,
+  { selectedExperts, weights }: Route,
+  normed: Float32Array,
+  residual: Float32Array,
+): Promise<boolean> {
+  const { experts, forward } = model;
+  const { missing } = experts.recordAccess(layer, selectedExperts);
+  const distinct = distinctExperts(selectedExperts);
+  const isResident = (expert: ExpertIndex): boolean => experts.slotOf(layer, expert) !== undefined;
+  const resident = distinct.filter(isResident);
+  const loads = experts.load(layer, distinct);
+  if (missing > 0 || experts.expectedMissedLayers(selectedExperts.length) > 0) {
+    experts.prefetch(predictionsAfter(model, layer, residual));
+  }
+  const outputs = new Map<ExpertIndex, Float32Array>();
+  const run = async (some: readonly ExpertIndex[]): Promise<void> => {
+    const { length } = normed;
+    const input = new Float32Array(some.length * length);
+    for (let i = 0; i < some.length; i++) input.set(normed, i * length);
+    const groups = some.map((expert) => ({ slot: experts.slotOf(layer, expert)!, count: 1 }));
+    const output = await forward.runExperts(groups, input, false);
+    for (const [i, expert] of some.entries()) outputs.set(expert, output.subarray(i * length, (i + 1) * length));
+  };
+  if (resident.length > 0) await run(resident);
+  for (const expert of distinct) {
+    if (outputs.has(expert)) continue;
+    await abortable(signal, loads[distinct.indexOf(expert)]);
+    await run([expert]);
+  }
+  for (const [rank, expert] of selectedExperts.entries()) {
+    if (weights[rank] === 0 && rank > 0) continue;
+    addWeighted(residual, 0, outputs.get(expert as ExpertIndex)!, 0, residual.length, weights[rank]);
+  }
+  return missing > 0;
+}
+
+/** The experts that the next layers would select if this layer's experts changed nothing. */
+function predictionsAfter({ config, experts, forward, routerOptions }: CpuModel, layer: LayerIndex, residual: Float32Array): Prediction[] {
+  const predictions: Prediction[] = [];
+  for (let l = layer + 1; l <= layer + experts.predictionDepth && l < config.layerCount; l++) {
+    const next = layerIndex(l);
+    const { logits } = forward.host.route(next, residual, false);
+    const { expertsPerToken } = config;
+    const route = selectExperts({ logits, layer: next, position: 0, expertsPerToken, options: routerOptions });
+    predictions.push({ layer: next, experts: distinctExperts(route.selectedExperts) });
+  }
+  return predictions;
+}

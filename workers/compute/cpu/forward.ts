@@ -1,0 +1,157 @@
+/**
+ * The forward pass on the CPU, top to bottom. Activations are f32 arrays in this worker; the threads get what they need
+ * of them with each step. Rows of the activations are tokens.
+ */
+import type { Bytes, TokenId } from '../../../src/contract/ids.ts';
+import type { ModelConfig } from '../../../src/contract/import-api.ts';
+import type { SlotRows } from './compute-thread.ts';
+import type { Embedding } from './embedding.ts';
+import type { HostKernels } from './host-kernels.ts';
+import { evenPart, headsOf } from './partition.ts';
+import type { ThreadPool } from './thread-pool.ts';
+import type { ThreadShape } from './thread-shape.ts';
+
+/** Where a thread's output columns go in the output of all threads. */
+interface Columns {
+  /** First column of the thread's output. */
+  from: number;
+  /** Where it goes. */
+  to: number;
+  count: number;
+}
+
+export interface ForwardInputs {
+  config: ModelConfig;
+  pool: ThreadPool;
+  host: HostKernels;
+  embedding: Embedding;
+  shapes: readonly ThreadShape[];
+  /** Rows of each part of the output matrix. */
+  outputParts: readonly number[];
+  /** f32[context, ropeDimensionCount / 2, 2] */
+  ropeTable: Float32Array;
+}
+
+export class Forward {
+  readonly config: ModelConfig;
+  readonly host: HostKernels;
+  readonly #inputs: ForwardInputs;
+  /** The columns of every thread's output, for each kind of matrix. */
+  readonly #columns: Record<'heads' | 'residual' | 'hidden' | 'logits', Columns[][]>;
+
+  constructor(inputs: ForwardInputs) {
+    const { config, host, shapes, outputParts } = inputs;
+    const { headDim } = config;
+    this.config = config;
+    this.host = host;
+    this.#inputs = inputs;
+    this.#columns = {
+      heads: shapes.map(({ threads, thread }) => {
+        const { firstQuery, queries } = headsOf(config, threads, thread);
+        return [{ from: 0, to: firstQuery * headDim, count: queries * headDim }];
+      }),
+      residual: oneAfterAnother(shapes.map(({ rows }) => rows.down)),
+      hidden: oneAfterAnother(shapes.map(({ rows }) => rows.gate)),
+      logits: columnsOfParts(outputParts, shapes),
+    };
+  }
+
+  /** Bytes of this worker's own tables. */
+  get bytes(): Bytes {
+    return this.#inputs.ropeTable.byteLength;
+  }
+
+  /** @returns f32[tokens, embeddingLength] */
+  embed(tokens: readonly TokenId[]): Float32Array<ArrayBuffer> {
+    const { embeddingLength } = this.config;
+    const residual = new Float32Array(tokens.length * embeddingLength);
+    for (const [t, token] of tokens.entries()) residual.set(this.#inputs.embedding.row(token), t * embeddingLength);
+    return residual;
+  }
+
+  /**
+   * `residual += Wo attention(rope(Wq n), rope(Wk n), Wv n)` with `n = rmsnorm(residual)`, for at most a chunk of
+   * tokens. Stores their keys and values from `position` on.
+   */
+  async attend(layer: number, position: number, residual: Float32Array, tiled: boolean): Promise<void> {
+    const { pool, ropeTable } = this.#inputs;
+    const { embeddingLength, headCount, headDim, ropeDimensionCount } = this.config;
+    const tokens = residual.length / embeddingLength;
+    const normed = this.host.attentionNorm(layer, residual);
+    const rope = ropeTable.slice(position * ropeDimensionCount, (position + tokens) * ropeDimensionCount);
+    const heads = await pool.run('attention', layer, position, normed, rope, tiled);
+    const attended = gather(heads, this.#columns.heads, tokens, headCount * headDim);
+    const outputs = await pool.run('attentionOutput', layer, attended, tiled);
+    addTo(residual, gather(outputs, this.#columns.residual, tokens, embeddingLength));
+  }
+
+  /**
+   * Runs experts on at most a chunk of assignments.
+   * @param groups the slots of the experts, and how many of the rows of `input` each computes
+   * @param input f32[assignments, embeddingLength]
+   * @returns f32[assignments, embeddingLength], not weighted
+   */
+  async runExperts(groups: readonly SlotRows[], input: Float32Array, tiled: boolean): Promise<Float32Array> {
+    const { pool } = this.#inputs;
+    const { embeddingLength, feedForwardLength } = this.config;
+    const rows = input.length / embeddingLength;
+    const hidden = await pool.run('gateUp', groups, input, tiled);
+    const activations = gather(hidden, this.#columns.hidden, rows, feedForwardLength);
+    return gather(await pool.run('down', groups, activations, tiled), this.#columns.residual, rows, embeddingLength);
+  }
+
+  /** @param residual f32[tokens, embeddingLength], at most a chunk @returns f32[tokens, vocabularySize] */
+  async logits(residual: Float32Array, tiled: boolean): Promise<Float32Array> {
+    const tokens = residual.length / this.config.embeddingLength;
+    const parts = await this.#inputs.pool.run('head', this.host.outputNorm(residual), tiled);
+    return gather(parts, this.#columns.logits, tokens, this.config.vocabularySize);
+  }
+}
+
+/** Puts the outputs of all threads together. @returns f32[rows, width] */
+function gather(
+  parts: readonly Float32Array[],
+  columns: readonly Columns[][],
+  rows: number,
+  width: number,
+): Float32Array<ArrayBuffer> {
+  if (parts.length === 1) return parts[0] as Float32Array<ArrayBuffer>;
+  const all = new Float32Array(rows * width);
+  for (const [thread, part] of parts.entries()) {
+    const partWidth = part.length / rows;
+    for (const { from, to, count } of columns[thread]) {
+      for (let row = 0; row < rows; row++) {
+        all.set(part.subarray(row * partWidth + from, row * partWidth + from + count), row * width + to);
+      }
+    }
+  }
+  return all;
+}
+
+function addTo(sums: Float32Array, addends: Float32Array): void {
+  for (let i = 0; i < sums.length; i++) sums[i] += addends[i];
+}
+
+function oneAfterAnother(counts: readonly number[]): Columns[][] {
+  let to = 0;
+  return counts.map((count) => {
+    const columns = [{ from: 0, to, count }];
+    to += count;
+    return columns;
+  });
+}
+
+/** A thread has some rows of each part of the output matrix. */
+function columnsOfParts(parts: readonly number[], shapes: readonly ThreadShape[]): Columns[][] {
+  return shapes.map(({ threads, thread }) => {
+    let from = 0;
+    let partStart = 0;
+    return parts.map((rows) => {
+      const range = evenPart(rows, threads, thread);
+      const columns = { from, to: partStart + range.from, count: range.to - range.from };
+      from += columns.count;
+      partStart += rows;
+      return columns;
+    });
+  });
+}

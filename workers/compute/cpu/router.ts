@@ -1,0 +1,67 @@
+/**
+ * Selects the experts of a token by its router logits, with the options of a request: see shaders/router.wgsl, which
+ * does the same on the GPU. Pure.
+ */
+import type { LayerIndex } from '../../../src/contract/ids.ts';
+import type { RouterStateOptions } from '../compute.ts';
+import { threefry2x32 } from './threefry.ts';
+
+/** The experts of one token in one layer. */
+export interface Route {
+  /** u32[expertsPerToken], best first. A skipped expert is replaced by the first one, with weight 0. */
+  selectedExperts: Uint32Array<ArrayBuffer>;
+  /** f32[expertsPerToken]: their weights, which add up to 1. */
+  weights: Float32Array<ArrayBuffer>;
+}
+
+export interface RouterInputs {
+  /** f32[expertCount] */
+  logits: Float32Array;
+  layer: LayerIndex;
+  /** Position of the token in the KV cache. */
+  position: number;
+  expertsPerToken: number;
+  options: RouterOptions;
+  /** In decode, where the lossy options apply: whether an expert of the layer is resident. */
+  isResident?: (expert: number) => boolean;
+}
+
+/** The options in the form in which the router uses them. */
+export interface RouterOptions extends Omit<RouterStateOptions, 'banned'> {
+  banned: ReadonlySet<number>;
+}
+
+/** The experts with the largest logits. Of equal ones the lower index comes first, NaN and banned ones last. */
+export function selectExperts(inputs: RouterInputs): Route {
+  const { logits, expertsPerToken, options, isResident } = inputs;
+  const ranks = Array.from(logits, (_, expert) => rankOf(inputs, expert));
+  const order = ranks.map((_, expert) => expert).sort((a, b) => compare(ranks[a], ranks[b]) || a - b);
+  const selectedExperts = Uint32Array.from(order.slice(0, expertsPerToken));
+  // A bias changes the selection, never the weights. So the first expert may not have the largest logit.
+  const largest = selectedExperts.reduce((most, expert) => Math.max(most, logits[expert]), Number.NEGATIVE_INFINITY);
+  const exponentials = Array.from(selectedExperts, (expert) => Math.exp(logits[expert] - largest));
+  const sum = exponentials.reduce((a, b) => a + b);
+  const used = options.expertsUsed || expertsPerToken;
+  const skipBelow = isResident ? (options.skipBelow ?? 0) : 0;
+  const isSkipped = exponentials.map((e, rank) => rank >= used || (rank > 0 && e / sum < skipBelow));
+  const kept = exponentials.reduce((total, e, rank) => (isSkipped[rank] ? total : total + e), 0);
+  for (let rank = 1; rank < expertsPerToken; rank++) if (isSkipped[rank]) selectedExperts[rank] = selectedExperts[0];
+  return { selectedExperts, weights: Float32Array.from(exponentials, (e, rank) => (isSkipped[rank] ? 0 : e / kept)) };
+}
+
+/** What experts are ranked by: larger is better. */
+function rankOf({ logits, layer, position, options, isResident }: RouterInputs, expert: number): number {
+  if (options.banned.has(layer * logits.length + expert)) return Number.NaN;
+  if (options.randomSeed !== undefined) {
+    return (threefry2x32([options.randomSeed >>> 0, layer], [position, expert])[0] | 1) >>> 0;
+  }
+  const bias = options.residentBias ?? 0;
+  // As the GPU does it, the sum is rounded to f32.
+  return isResident && bias !== 0 && isResident(expert) ? Math.fround(logits[expert] + bias) : logits[expert];
+}
+
+/** Orders ranks from best to worst, NaN last. */
+function compare(a: number, b: number): number {
+  if (Number.isNaN(a) || Number.isNaN(b)) return Number(Number.isNaN(a)) - Number(Number.isNaN(b));
+  return a === b ? 0 : b - a;
+}

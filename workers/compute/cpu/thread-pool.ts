@@ -1,0 +1,184 @@
+/**
+ * The compute threads of a model: one in this worker, the others in workers of their own. They share no memory. Each
+ * step of a layer is one message to every other thread and one back.
+ */
+import { type ErrorData, errorFromData, MixtabError } from '../../../src/contract/errors.ts';
+import { ComputeThread, type SliceBytes } from './compute-thread.ts';
+import type { ThreadShape } from './thread-shape.ts';
+
+/** The methods that all threads run together. */
+export type Step = 'attention' | 'attentionOutput' | 'gateUp' | 'down' | 'head' | 'readKv';
+/** The methods that one thread runs by itself and that return nothing. */
+export type Command = 'addLayer' | 'addOutput' | 'reserveSlots' | 'upload' | 'writeKv';
+
+/** Messages to a worker. It executes them in order, and answers every `call` with a {@link ThreadReply}. */
+export type ThreadMessage =
+  | { type: 'start'; module: WebAssembly.Module; shape: ThreadShape }
+  | { type: 'call'; method: Step | 'memoryBytes'; args: unknown[] }
+  | { type: 'command'; method: Command; args: unknown[] };
+
+export type ThreadReply =
+  | { type: 'result'; result: unknown }
+  /** The thread is useless after this. */
+  | { type: 'failed'; error: ErrorData }
+  /** Memory of an uploaded slice, for the next read. */
+  | { type: 'recycle'; buffer: ArrayBuffer };
+
+/** The part of a Worker that the pool needs. */
+export interface ThreadWorker {
+  postMessage(message: ThreadMessage, transfer: Transferable[]): void;
+  onmessage: ((event: MessageEvent<ThreadReply>) => void) | null;
+  onerror: ((event: ErrorEvent) => void) | null;
+  terminate(): void;
+}
+
+export interface ThreadPoolOptions {
+  module: WebAssembly.Module;
+  /** One per thread. */
+  shapes: readonly ThreadShape[];
+  /** Starts a worker for a thread other than the first. */
+  createWorker: () => ThreadWorker;
+  /** Receives the memory of uploaded slices. */
+  recycle: (buffer: ArrayBuffer) => void;
+}
+
+type Method<M extends Step> = (...args: Parameters<ComputeThread[M]>) => ReturnType<ComputeThread[M]>;
+
+export class ThreadPool {
+  readonly #own: ComputeThread;
+  readonly #others: RemoteThread[];
+  readonly #failure = new AbortController();
+  #ms = 0;
+
+  constructor({ module, shapes, createWorker, recycle }: ThreadPoolOptions) {
+    this.#own = new ComputeThread(module, shapes[0]);
+    const fail = (error: MixtabError): void => this.#failure.abort(error);
+    this.#others = shapes.slice(1).map((shape) => {
+      const thread = new RemoteThread(createWorker(), recycle, fail);
+      thread.post({ type: 'start', module, shape });
+      return thread;
+    });
+  }
+
+  /** How many threads there are. */
+  get size(): number {
+    return 1 + this.#others.length;
+  }
+
+  /** Aborted if a worker dies, with a MixtabError as its reason. */
+  get failure(): AbortSignal {
+    return this.#failure.signal;
+  }
+
+  /** Milliseconds spent computing so far. */
+  get computeMs(): number {
+    return this.#ms;
+  }
+
+  /**
+   * Runs a step in all threads.
+   * @returns the result of each thread
+   * @throws MixtabError `worker-failed`, `out-of-memory`
+   */
+  async run<M extends Step>(method: M, ...args: Parameters<ComputeThread[M]>): Promise<ReturnType<ComputeThread[M]>[]> {
+    const startedAt = performance.now();
+    const others = this.#others.map((thread) => thread.call(method, args));
+    const own = (this.#own[method] as Method<M>).apply(this.#own, args);
+    const results = [own];
+    for (const other of others) results.push((await other) as ReturnType<ComputeThread[M]>);
+    this.#ms += performance.now() - startedAt;
+    return results;
+  }
+
+  /** Adds the next layer to one thread. Its failures are reported by the next {@link run}. */
+  addLayer(thread: number, slice: SliceBytes): void {
+    this.#command(thread, 'addLayer', slice);
+  }
+
+  /** Adds the next part of the output matrix to one thread. */
+  addOutput(thread: number, slice: SliceBytes): void {
+    this.#command(thread, 'addOutput', slice);
+  }
+
+  /** See {@link ComputeThread.reserveSlots}. */
+  reserveSlots(thread: number, sizes: readonly number[]): void {
+    if (thread === 0) this.#own.reserveSlots(sizes);
+    else this.#others[thread - 1].post({ type: 'command', method: 'reserveSlots', args: [sizes] });
+  }
+
+  /** Fills a slot of one thread with its rows of an expert. The slice's memory is then recycled. */
+  upload(thread: number, slot: number, { tensors, bytes }: SliceBytes): void {
+    if (thread === 0) this.#own.upload(slot, { tensors, bytes });
+    else this.#others[thread - 1].post({ type: 'command', method: 'upload', args: [slot, { tensors, bytes }] }, [bytes.buffer]);
+  }
+
+  /** Writes keys or values of one thread. */
+  writeKv(thread: number, ...args: Parameters<ComputeThread['writeKv']>): void {
+    if (thread === 0) this.#own.writeKv(...args);
+    else this.#others[thread - 1].post({ type: 'command', method: 'writeKv', args });
+  }
+
+  /** Bytes of all memories. @throws MixtabError `worker-failed`, `out-of-memory` */
+  async memoryBytes(): Promise<number> {
+    const others = await Promise.all(this.#others.map((thread) => thread.call('memoryBytes', [])));
+    return others.reduce((sum: number, bytes) => sum + (bytes as number), this.#own.memoryBytes);
+  }
+
+  destroy(): void {
+    for (const thread of this.#others) thread.terminate();
+  }
+
+  #command(thread: number, method: 'addLayer' | 'addOutput', slice: SliceBytes): void {
+    if (thread === 0) this.#own[method](slice);
+    else this.#others[thread - 1].post({ type: 'command', method, args: [slice] }, [slice.bytes.buffer]);
+  }
+}
+
+/** The other end of a thread in a worker of its own. */
+class RemoteThread {
+  /** The calls that have no reply yet, oldest first. */
+  readonly #calls: { resolve: (result: unknown) => void; reject: (error: unknown) => void }[] = [];
+  #error: unknown;
+
+  constructor(
+    private readonly worker: ThreadWorker,
+    recycle: (buffer: ArrayBuffer) => void,
+    onFailure: (error: MixtabError) => void,
+  ) {
+    worker.onmessage = ({ data }) => {
+      if (data.type === 'result') this.#calls.shift()?.resolve(data.result);
+      else if (data.type === 'recycle') recycle(data.buffer);
+      else this.#fail(errorFromData(data.error), onFailure);
+    };
+    worker.onerror = ({ message }) => this.#fail(workerFailed(message), onFailure);
+  }
+
+  post(message: ThreadMessage, transfer: Transferable[] = []): void {
+    this.worker.postMessage(message, transfer);
+  }
+
+  call(method: Step | 'memoryBytes', args: unknown[]): Promise<unknown> {
+    if (this.#error) return Promise.reject(this.#error);
+    const result = new Promise((resolve, reject) => this.#calls.push({ resolve, reject }));
+    result.catch(() => {}); // whoever awaits it gets the error, even if this thread's own part fails first
+    this.post({ type: 'call', method, args });
+    return result;
+  }
+
+  terminate(): void {
+    this.worker.terminate();
+  }
+
+  #fail(error: MixtabError, onFailure: (error: MixtabError) => void): void {
+    this.#error = error;
+    for (const { reject } of this.#calls.splice(0)) reject(error);
+    onFailure(error);
+  }
+}
+
+const workerFailed = (message: string): MixtabError =>
+  new MixtabError(
+    'worker-failed',
+    `A worker that computes the model has stopped (${message || 'no reason given'}).`,
+    'Load the model again; if this happens again, lower the memory budget in the settings.',
+  );
