@@ -19,7 +19,7 @@ import {
   writeSampleParams,
 } from '../workers/compute/gpu/ops/sample.ts';
 import { PipelineCache } from '../workers/compute/gpu/pipelines.ts';
-import { ropeTable } from '../workers/compute/gpu/rope-table.ts';
+import { ropeTable } from '../workers/compute/rope-table.ts';
 import {
   allocate,
   allocateActivations,

@@ -11,7 +11,14 @@ export class CpuScorer implements Scorer {
   async prefill({ tokens, signal, onSelectedExperts }: ScoreWindow): Promise<number[]> {
     const { forward, config } = this.model;
     const { embeddingLength: width, vocabularySize } = config;
-    const residual = await prefill({ model: this.model, tokens, position: 0, signal, onSelectedExperts, onProgress: () => {} });
+    const residual = await prefill({
+      model: this.model,
+      tokens,
+      position: 0,
+      signal,
+      onSelectedExperts,
+      onProgress: () => {},
+    });
     const logprobs: number[] = [];
     for (let first = 0; first + 1 < tokens.length; first += CHUNK_TOKENS) {
       const end = Math.min(first + CHUNK_TOKENS, tokens.length - 1); // the last token has no successor

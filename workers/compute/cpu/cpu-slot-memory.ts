@@ -16,8 +16,7 @@ export interface CpuSlotMemoryOptions {
 }
 
 /** Bytes that one expert takes in all threads. */
-export const sliceBytes = (slices: readonly RecordSlice[]): Bytes =>
-  slices.reduce((sum, { bytes }) => sum + bytes, 0);
+export const sliceBytes = (slices: readonly RecordSlice[]): Bytes => slices.reduce((sum, { bytes }) => sum + bytes, 0);
 
 export class CpuSlotMemory implements SlotMemory {
   readonly expertCount: number;

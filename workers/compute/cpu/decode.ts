@@ -98,7 +98,11 @@ async function runExperts(
 }
 
 /** The experts that the next layers would select if this layer's experts changed nothing. */
-function predictionsAfter({ config, experts, forward, routerOptions }: CpuModel, layer: LayerIndex, residual: Float32Array): Prediction[] {
+function predictionsAfter(
+  { config, experts, forward, routerOptions }: CpuModel,
+  layer: LayerIndex,
+  residual: Float32Array,
+): Prediction[] {
   const predictions: Prediction[] = [];
   for (let l = layer + 1; l <= layer + experts.predictionDepth && l < config.layerCount; l++) {
     const next = layerIndex(l);

@@ -11,7 +11,7 @@ import { rmsNorm } from '../../reference/norm.ts';
 import { rope } from '../../reference/rope.ts';
 import { compare, DOT_TOLERANCE, TOLERANCE } from '../../reference/tolerance.ts';
 import { hashName, writeBlock } from '../../synth/random-blocks.ts';
-import { ropeTable } from '../gpu/rope-table.ts';
+import { ropeTable } from '../rope-table.ts';
 import { KernelModule } from './kernels-module.ts';
 
 const compiled = new WebAssembly.Module(readFileSync(new URL('./kernels.wasm', import.meta.url)));

@@ -20,8 +20,8 @@ import { HostKernels } from './host-kernels.ts';
 import { CpuKvCache } from './kv-cache.ts';
 import { slicesOf } from './partition.ts';
 import { CpuSampler } from './sampler.ts';
-import { ThreadPool, type ThreadWorker } from './thread-pool.ts';
 import { scratchBytes } from './thread-bank.ts';
+import { ThreadPool, type ThreadWorker } from './thread-pool.ts';
 import { type ThreadShape, threadShape } from './thread-shape.ts';
 
 /** Context if the request names none. A longer one takes memory that most chats never use. */
@@ -81,7 +81,9 @@ function planMemory({ records, request, threads }: CpuLoadInputs): Plan {
   const { config } = records.manifest;
   const context = request.context ?? Math.min(config.contextLength, DEFAULT_CONTEXT);
   const dense = records.denseRecords();
-  const outputParts = dense.flatMap(({ tensors }) => tensors.filter(({ name }) => name === 'output').map(({ rows }) => rows));
+  const outputParts = dense.flatMap(({ tensors }) =>
+    tensors.filter(({ name }) => name === 'output').map(({ rows }) => rows),
+  );
   const shapes = Array.from({ length: threads }, (_, thread) =>
     threadShape({ config, threads, context, chunkTokens: CHUNK_TOKENS }, outputParts, thread),
   );
@@ -97,7 +99,7 @@ function planMemory({ records, request, threads }: CpuLoadInputs): Plan {
   const { expertCount, expertsPerToken } = config;
   const usefulBytes = fixedBytes + slotBytes.reduce((sum, bytes) => sum + expertCount * bytes, 0);
   const budgetBytes = request.ramBudgetBytes ?? automaticBudget(usefulBytes);
-  const pools = planSlots({ kind: 'ram', budgetBytes, fixedBytes, slotBytes, expertCount, expertsPerToken });
+  const pools = planSlots({ budgetBytes, fixedBytes, slotBytes, expertCount, expertsPerToken });
   const slotsBytes = pools.reduce(
     (sum, { layers, slots }) => sum + slots * Math.max(...layers.map((layer) => slotBytes[layer])),
     0,
@@ -110,7 +112,7 @@ const promptBytes = ({ embeddingLength }: ModelConfig, context: number): Bytes =
 
 /** Half of the device's memory at most: other tabs and the system need the rest. */
 function automaticBudget(usefulBytes: Bytes): Bytes {
-  const { deviceMemory = DEFAULT_DEVICE_MEMORY } = navigator as { deviceMemory?: number };
+  const { deviceMemory = DEFAULT_DEVICE_MEMORY } = (globalThis.navigator ?? {}) as { deviceMemory?: number };
   return Math.min(usefulBytes, (deviceMemory * 2 ** 30) / 2);
 }
 
@@ -171,7 +173,8 @@ function createCompute({ records }: CpuLoadInputs, plan: Plan, { pool, forward, 
   const experts = new ExpertCache({
     memory,
     pools,
-    readExpert: (layer, expert, signal) => records.readExpert(layer, expert, signal, slices[layer][expert]),
+    readExpert: async (layer, expert, signal) =>
+      cut(await records.readExpert(layer, expert, signal), slices[layer][expert]),
     ramBudgetBytes: 0, // the slots are in main memory already
     recycle: (record) => recycleAttached(records, record),
   });
@@ -203,4 +206,10 @@ function createCompute({ records }: CpuLoadInputs, plan: Plan, { pool, forward, 
 function recycleAttached(records: ModelRecords, record: RecordParts): void {
   const parts = record.parts.filter(({ byteLength }) => byteLength > 0);
   records.recycle({ byteLength: parts.reduce((sum, { byteLength }) => sum + byteLength, 0), parts });
+}
+
+function cut(record: RecordParts, slices: readonly RecordSlice[]): RecordParts {
+  const parts = slices.map(({ bytes }) => new Uint8Array(bytes));
+  copyToSlices(record, slices, parts);
+  return { byteLength: record.byteLength, parts };
 }

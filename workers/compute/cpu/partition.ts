@@ -51,5 +51,8 @@ function rowsOf({ name, rows }: TensorLayout, config: ModelConfig, threads: numb
 /** Cuts a record for all threads. */
 export function slicesOf(tensors: readonly TensorLayout[], config: ModelConfig, threads: number): RecordSlice[] {
   const ofThread = (thread: number): RowRange[] => tensors.map((tensor) => rowsOf(tensor, config, threads, thread));
-  return sliceRecord(tensors, Array.from({ length: threads }, (_, thread) => ofThread(thread)));
+  return sliceRecord(
+    tensors,
+    Array.from({ length: threads }, (_, thread) => ofThread(thread)),
+  );
 }

@@ -109,7 +109,10 @@ export class ThreadPool {
   /** Fills a slot of one thread with its rows of an expert. The slice's memory is then recycled. */
   upload(thread: number, slot: number, { tensors, bytes }: SliceBytes): void {
     if (thread === 0) this.#own.upload(slot, { tensors, bytes });
-    else this.#others[thread - 1].post({ type: 'command', method: 'upload', args: [slot, { tensors, bytes }] }, [bytes.buffer]);
+    else
+      this.#others[thread - 1].post({ type: 'command', method: 'upload', args: [slot, { tensors, bytes }] }, [
+        bytes.buffer,
+      ]);
   }
 
   /** Writes keys or values of one thread. */

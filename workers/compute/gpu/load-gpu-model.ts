@@ -20,7 +20,7 @@ import { PrefillBuffers } from './model/prefill-buffers.ts';
 import { type DenseWeights, loadDenseWeights } from './model/weights.ts';
 import { PipelineCache } from './pipelines.ts';
 import { planKernels } from './plan-kernels.ts';
-import { ropeTable } from './rope-table.ts';
+import { ropeTable } from '../rope-table.ts';
 import { GpuSlotMemory, slotBytes } from './slot-memory.ts';
 
 /** Context if the request names none. A longer one takes KV memory that most chats never use. */

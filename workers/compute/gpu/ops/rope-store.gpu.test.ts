@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { unpackHalves } from '../../../reference/half.ts';
 import { rope } from '../../../reference/rope.ts';
 import { compare, TOLERANCE } from '../../../reference/tolerance.ts';
-import { ropeTable } from '../rope-table.ts';
+import { ropeTable } from '../../rope-table.ts';
 import {
   getTestDevice,
   makeContext,

@@ -1,4 +1,4 @@
-import type { ModelConfig } from '../../../src/contract/import-api.ts';
+import type { ModelConfig } from '../../src/contract/import-api.ts';
 
 export type RopeShape = Pick<ModelConfig, 'ropeDimensionCount' | 'ropeFreqBase' | 'ropeScaling' | 'ropeFactors'>;
 

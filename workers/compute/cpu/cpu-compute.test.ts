@@ -1,0 +1,145 @@
+import { describe, expect, it } from 'vitest';
+import { type SynthOptions, uniformTypes } from '../../synth/synth.ts';
+import { fakeWorker, greedyTokens, importSynth, loadOnCpu, somePrompt } from './testing.ts';
+
+const OPTIONS: SynthOptions = {
+  layers: 3,
+  embeddingLength: 256,
+  feedForwardLength: 512,
+  headCount: 8,
+  kvHeadCount: 2,
+  expertCount: 4,
+  expertsPerToken: 2,
+  vocabularySize: 400,
+  contextLength: 512,
+  seed: 5,
+  layout: 'merged',
+  types: { ...uniformTypes('Q4_K'), attention: 'Q8_0', down: 'Q6_K' },
+};
+const PROMPT = somePrompt(9, OPTIONS.vocabularySize);
+
+describe('the tokens and their probabilities are the same to the bit', () => {
+  it.each([2, 3, 5, 8])('with %i threads as with one', async (threads) => {
+    const model = await importSynth(OPTIONS);
+    const expected = await greedyTokens(await loadOnCpu(model), PROMPT, 12);
+    const compute = await loadOnCpu(model, { threads });
+    expect(await greedyTokens(compute, PROMPT, 12)).toEqual(expected);
+    expect(compute.memory().gpuBytes).toBe(0);
+    compute.destroy();
+  });
+
+  it('with three heads per thread, of which some share a key head', async () => {
+    const model = await importSynth({
+      ...OPTIONS,
+      headCount: 12,
+      embeddingLength: 384,
+      kvHeadCount: 3,
+      types: uniformTypes('Q8_0'),
+    });
+    const expected = await greedyTokens(await loadOnCpu(model), PROMPT, 6);
+    for (const threads of [2, 4, 6]) {
+      expect(await greedyTokens(await loadOnCpu(model, { threads }), PROMPT, 6)).toEqual(expected);
+    }
+  });
+
+  it.each([1, 2])('at every memory budget down to the least, with %i threads', async (threads) => {
+    const model = await importSynth(OPTIONS);
+    const all = await loadOnCpu(model, { threads });
+    const expected = await greedyTokens(all, PROMPT, 12);
+    const slotCounts = new Set<number>();
+    // From a budget that holds everything down to one that is refused.
+    for (let budget = all.memory().ramBytes; ; budget -= 200_000) {
+      const compute = await loadOnCpu(model, { threads, ramBudgetBytes: budget }).catch((error: Error) => error);
+      if (compute instanceof Error) {
+        expect(compute).toMatchObject({ code: 'ram-budget-too-small' });
+        break;
+      }
+      expect(compute.memory().ramBytes).toBeLessThanOrEqual(budget);
+      slotCounts.add(compute.slots);
+      expect(await greedyTokens(compute, PROMPT, 12)).toEqual(expected);
+      compute.destroy();
+    }
+    expect([...slotCounts]).toContain(12);
+    expect(Math.min(...slotCounts)).toBe(2);
+  });
+
+  it('for a prompt, whatever part of it was computed before', async () => {
+    const model = await importSynth(OPTIONS);
+    const prompt = somePrompt(150, OPTIONS.vocabularySize); // more than a chunk
+    const compute = await loadOnCpu(model);
+    const [expected] = await greedyTokens(compute, prompt, 1);
+    const { signal } = new AbortController();
+    for (const first of [1, 128, 149]) {
+      const parts = [prompt.slice(0, first), prompt.slice(first)];
+      await compute.prefill({ tokens: parts[0], position: 0, onProgress: () => {}, signal });
+      await compute.prefill({ tokens: parts[1], position: first, onProgress: () => {}, signal });
+      expect(await compute.sampleFirst()).toEqual(expected);
+    }
+  });
+
+  it('with three experts per token at the least budget', async () => {
+    const model = await importSynth({ ...OPTIONS, expertsPerToken: 3, expertCount: 8 });
+    const all = await loadOnCpu(model);
+    const expected = await greedyTokens(all, PROMPT, 6);
+    const error = await loadOnCpu(model, { ramBudgetBytes: 1 }).catch((failure: Error) => failure);
+    const least = Number(/at least (\d+) MB/.exec((error as Error).message)![1]) * 1e6;
+    expect(await greedyTokens(await loadOnCpu(model, { ramBudgetBytes: least }), PROMPT, 6)).toEqual(expected);
+  });
+});
+
+describe('the KV cache', () => {
+  it.each([1, 2, 5])('can be copied out of %i threads and into another number of threads', async (threads) => {
+    const model = await importSynth(OPTIONS);
+    const from = await loadOnCpu(model, { threads });
+    const expected = await greedyTokens(from, PROMPT, 4);
+    const positionBytes = 2 * 32 * 2; // key heads, headDim, f16
+    const regions = ['keys' as const, 'values' as const].flatMap((kind) =>
+      [0, 1, 2].flatMap((layer) => [
+        { layer, kind, offset: 0, size: 5 * positionBytes },
+        { layer, kind, offset: 5 * positionBytes, size: 4 * positionBytes },
+      ]),
+    );
+    const to = await loadOnCpu(model, { threads: 2 });
+    await to.kvCache.reserve(PROMPT.length);
+    let index = 0;
+    for await (const bytes of from.kvCache.read(regions)) to.kvCache.write(regions[index++], bytes);
+    expect(index).toBe(12);
+    const { signal } = new AbortController();
+    // The last token of the prompt again: it attends to the restored positions.
+    await to.prefill({ tokens: PROMPT.slice(-1), position: PROMPT.length - 1, onProgress: () => {}, signal });
+    expect((await to.sampleFirst()).id).toBe(expected[0].id);
+  });
+});
+
+describe('failures', () => {
+  it('a worker that dies ends the answer with an error that says so', async () => {
+    const workers: ReturnType<typeof fakeWorker>[] = [];
+    const createWorker = () => {
+      workers.push(fakeWorker());
+      return workers.at(-1)!;
+    };
+    const compute = await loadOnCpu(await importSynth(OPTIONS), { threads: 2, createWorker });
+    const answer = greedyTokens(compute, PROMPT, 400);
+    setTimeout(() => workers[0].onerror?.({ message: 'killed' } as ErrorEvent), 30);
+    await expect(answer).rejects.toMatchObject({ code: 'worker-failed', message: expect.stringContaining('killed') });
+    expect(compute.failure.aborted).toBe(true);
+    expect(compute.failure.reason).toMatchObject({ code: 'worker-failed' });
+  });
+
+  it('an abort ends a prompt at its next layer', async () => {
+    const compute = await loadOnCpu(await importSynth(OPTIONS));
+    const controller = new AbortController();
+    let layers = 0;
+    const onProgress = (): void => {
+      layers++;
+      controller.abort();
+    };
+    const { signal } = controller;
+    await expect(compute.prefill({ tokens: PROMPT, position: 0, onProgress, signal })).rejects.toMatchObject({
+      code: 'aborted',
+    });
+    expect(layers).toBe(1);
+    const again = await greedyTokens(compute, PROMPT, 3);
+    expect(again).toEqual(await greedyTokens(await loadOnCpu(await importSynth(OPTIONS)), PROMPT, 3));
+  });
+});

@@ -1,0 +1,114 @@
+/** Helpers for tests of the CPU backend in Node, with synthetic models and with threads that are no real workers. */
+import { readFileSync } from 'node:fs';
+import type { LoadRequest } from '../../../src/contract/engine-api.ts';
+import { type TokenId, tokenId } from '../../../src/contract/ids.ts';
+import { BlobByteSource } from '../../import/byte-source.ts';
+import { importModel } from '../../import/importer.ts';
+import { MemoryStore } from '../../store/memory-store.ts';
+import { readWhenStored } from '../../store/record-requests.ts';
+import { createSynth, type SynthOptions } from '../../synth/synth.ts';
+import type { Compute, Sample } from '../compute.ts';
+import { ModelRecords } from '../model-records.ts';
+import { loadCpuModel } from './load-cpu-model.ts';
+import { serveThread } from './serve-thread.ts';
+import type { ThreadMessage, ThreadReply, ThreadWorker } from './thread-pool.ts';
+
+/** The kernels that `scripts/kernels.mjs` has compiled. */
+export const compiledKernels = (): WebAssembly.Module =>
+  new WebAssembly.Module(readFileSync(new URL('kernels.wasm', import.meta.url)));
+
+/** Runs a thread in this worker, but with copied messages that arrive later, as those of a real worker do. */
+export function fakeWorker(): ThreadWorker {
+  let handle: (event: MessageEvent<ThreadMessage>) => void = () => {};
+  let terminated = false;
+  const worker: ThreadWorker = {
+    onmessage: null,
+    onerror: null,
+    postMessage(message, transfer) {
+      // A compiled module cannot be cloned here.
+      const data = message.type === 'start' ? message : structuredClone(message, { transfer: transfer as never[] });
+      setImmediate(() => {
+        if (!terminated) handle({ data } as MessageEvent<ThreadMessage>);
+      });
+    },
+    terminate: () => {
+      terminated = true;
+    },
+  };
+  serveThread({
+    addEventListener: (_type: string, listener: unknown) => {
+      handle = listener as typeof handle;
+    },
+    postMessage: (message: ThreadReply, transfer: Transferable[]) => {
+      const data = structuredClone(message, { transfer: transfer as never[] });
+      setImmediate(() => worker.onmessage?.({ data } as MessageEvent<ThreadReply>));
+    },
+  } as never);
+  return worker;
+}
+
+/** A synthetic model that has been imported into memory. */
+export interface ImportedModel {
+  store: MemoryStore;
+  records: ModelRecords;
+}
+
+export async function importSynth(options: SynthOptions): Promise<ImportedModel> {
+  const store = new MemoryStore();
+  const synth = createSynth(options);
+  const { id } = await importModel({
+    store,
+    source: new BlobByteSource(new Blob([synth.read(0, synth.size)]), 'synthetic.gguf'),
+    kind: 'file',
+    signal: new AbortController().signal,
+    onProgress: () => {},
+    preflight: async () => undefined,
+  });
+  const manifest = (await store.getManifest(id))!;
+  const reader = {
+    read: (modelId: string, record: (typeof manifest.records)[0], signal?: AbortSignal) =>
+      readWhenStored(store, modelId, record, signal),
+  };
+  return { store, records: new ModelRecords(reader, manifest) };
+}
+
+export interface LoadOptions extends Omit<LoadRequest, 'modelId'> {
+  createWorker?: () => ThreadWorker;
+}
+
+/** Loads an imported model with `threads` threads, 1 by default. */
+export function loadOnCpu({ records }: ImportedModel, options: LoadOptions = {}): Promise<Compute> {
+  const { createWorker = fakeWorker, threads = 1, ...request } = options;
+  return loadCpuModel({
+    records,
+    request: { modelId: records.manifest.id, ...request },
+    onProgress: () => {},
+    wasm: compiledKernels(),
+    threads,
+    createWorker,
+  });
+}
+
+/** A greedy answer of `count` tokens, with the 5 likeliest of each. */
+export async function greedyTokens(compute: Compute, prompt: readonly TokenId[], count: number): Promise<Sample[]> {
+  const { signal } = new AbortController();
+  const { vocabularySize } = compute.config;
+  compute.setRouterOptions({});
+  compute.startSampling({
+    options: { temperature: 0 },
+    seed: 1,
+    topCount: 5,
+    counts: new Uint32Array(vocabularySize),
+    bias: new Float32Array(vocabularySize),
+    allowed: undefined,
+  });
+  await compute.prefill({ tokens: prompt, position: 0, onProgress: () => {}, signal });
+  const samples = [await compute.sampleFirst()];
+  const decoder = compute.startDecoding(prompt.length, signal);
+  while (samples.length < count) samples.push(await decoder.nextToken(0));
+  return samples;
+}
+
+/** Token ids below `vocabularySize` that look random. */
+export const somePrompt = (length: number, vocabularySize: number): TokenId[] =>
+  Array.from({ length }, (_, i) => tokenId((i * 7919 + 13) % vocabularySize));
