@@ -70,7 +70,7 @@ export async function loadCpuModel(inputs: CpuLoadInputs): Promise<Compute> {
     await loadDenseWeights(inputs, { pool, host, embedding });
     const table = ropeTable(config, plan.context);
     const forward = new Forward({ ...plan, pool, host, embedding, ropeTable: table });
-    return createCompute(inputs, plan, { pool, forward, sampler: new CpuSampler(host.module, config.vocabularySize) });
+    return createCompute(inputs, plan, { pool, forward, sampler: new CpuSampler() });
   } catch (error) {
     pool.destroy();
     throw error;
