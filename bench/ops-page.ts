@@ -19,7 +19,6 @@ import {
   writeSampleParams,
 } from '../workers/compute/gpu/ops/sample.ts';
 import { PipelineCache } from '../workers/compute/gpu/pipelines.ts';
-import { ropeTable } from '../workers/compute/rope-table.ts';
 import {
   allocate,
   allocateActivations,
@@ -30,6 +29,7 @@ import {
   upload,
   uploadActivations,
 } from '../workers/compute/gpu/testing.ts';
+import { ropeTable } from '../workers/compute/rope-table.ts';
 
 type Shape = Pick<
   ModelConfig,

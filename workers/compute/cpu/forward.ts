@@ -1,6 +1,6 @@
 /**
  * The forward pass on the CPU, top to bottom. Activations are f32 arrays in this worker; the threads get what they need
- * of them with each step. Rows of the activations are tokens.
+ * of them with each step. Each row of the activations is a token's.
  */
 import type { Bytes, TokenId } from '../../../src/contract/ids.ts';
 import type { ModelConfig } from '../../../src/contract/import-api.ts';
@@ -26,7 +26,7 @@ export interface ForwardInputs {
   host: HostKernels;
   embedding: Embedding;
   shapes: readonly ThreadShape[];
-  /** Rows of each part of the output matrix. */
+  /** How many rows each part of the output matrix has. */
   outputParts: readonly number[];
   /** f32[context, ropeDimensionCount / 2, 2] */
   ropeTable: Float32Array;

@@ -9,6 +9,7 @@ import { LikelihoodPublisher } from '../../experts/likelihood-publisher.ts';
 import { importEnded } from '../../store/record-requests.ts';
 import { kvCacheBytes } from '../compute.ts';
 import { type LayerExperts, type ModelRecords, sumBytes } from '../model-records.ts';
+import { ropeTable } from '../rope-table.ts';
 import { type Slice, whole } from './dispatch.ts';
 import { withAllocations } from './errors.ts';
 import type { GpuModel } from './gpu-model.ts';
@@ -20,7 +21,6 @@ import { PrefillBuffers } from './model/prefill-buffers.ts';
 import { type DenseWeights, loadDenseWeights } from './model/weights.ts';
 import { PipelineCache } from './pipelines.ts';
 import { planKernels } from './plan-kernels.ts';
-import { ropeTable } from '../rope-table.ts';
 import { GpuSlotMemory, slotBytes } from './slot-memory.ts';
 
 /** Context if the request names none. A longer one takes KV memory that most chats never use. */
