@@ -1,10 +1,14 @@
-/** Unit and engine tests: `node` runs pure logic in Node, `gpu` runs kernels and the engine in Chromium. */
+/**
+ * Unit and engine tests: `node` runs pure logic in Node, `gpu` runs kernels and the engine in Chromium. `browsers` drives
+ * other browsers from Node through the built page.
+ */
 import { playwright } from '@vitest/browser-playwright';
 import { defineConfig } from 'vitest/config';
 import { findChromium } from './scripts/chromium.mjs';
 import { chromiumFlags } from './scripts/chromium-flags.mjs';
 
 const GPU_TESTS = '**/*.gpu.test.ts';
+const BROWSER_TESTS = 'e2e/other-browsers/*.browser.test.ts';
 const FOLDERS = '{src,workers,scripts,e2e,bench}';
 
 export default defineConfig({
@@ -17,7 +21,7 @@ export default defineConfig({
           name: 'node',
           environment: 'node',
           include: [`${FOLDERS}/**/*.test.{ts,tsx}`],
-          exclude: [GPU_TESTS],
+          exclude: [GPU_TESTS, BROWSER_TESTS],
           testTimeout: 30_000,
           // The package claims to be an ES module, but its file is not, so Node cannot load it.
           server: { deps: { inline: ['@mlc-ai/web-xgrammar'] } },
@@ -43,6 +47,20 @@ export default defineConfig({
             }),
             instances: [{ browser: 'chromium' }],
           },
+        },
+      },
+      {
+        test: {
+          name: 'browsers',
+          environment: 'node',
+          include: [BROWSER_TESTS],
+          // Longer than the journeys wait for a step, whose errors say more.
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
+          // One browser at a time, because they compute on all cores.
+          fileParallelism: false,
+          // The steps of a journey follow each other.
+          sequence: { concurrent: false, shuffle: false },
         },
       },
     ],

@@ -7,6 +7,7 @@ import { accessSync, constants, existsSync, readdirSync, statSync } from 'node:f
 import { homedir, platform } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { aptInstall, hasApt } from './apt.mjs';
 
 /** Debian's /usr/bin/chromium is a script that adds its own flags. These are the programs that such scripts start. */
 const BEHIND_WRAPPER = ['/usr/lib/chromium/chromium', '/opt/google/chrome/chrome'];
@@ -72,29 +73,15 @@ export function findChromium(env = process.env) {
   return system ? { path: system, origin: "the system's" } : undefined;
 }
 
-/** Installs Debian's package. Its output goes to stderr, because stdout is for the caller's result. */
-function installChromium() {
-  const apt = (...args) => {
-    const command = process.getuid?.() === 0 ? ['apt-get', ...args] : ['sudo', '-n', 'apt-get', ...args];
-    const { status } = spawnSync(command[0], command.slice(1), {
-      stdio: ['ignore', 2, 2],
-      env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
-    });
-    return status === 0;
-  };
-  apt('update', '-q'); // may fail: an old package list can be good enough
-  return apt('install', '-q', '-y', '--no-install-recommends', 'chromium');
-}
-
 /**
  * Finds a Chromium, or installs one, and prints on stderr which one it is.
  * @returns {string} path of the program
  */
 export function ensureChromium(env = process.env) {
   let found = findChromium(env);
-  if (!found && existsSync('/etc/debian_version')) {
+  if (!found && hasApt()) {
     console.error("Found no Chromium. Installing the system's package ...");
-    if (installChromium()) found = findChromium(env);
+    if (aptInstall(['chromium'])) found = findChromium(env);
   }
   if (!found) {
     throw new Error(

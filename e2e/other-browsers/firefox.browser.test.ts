@@ -1,0 +1,11 @@
+import { describe } from 'vitest';
+import { findFirefox } from '../../scripts/other-browsers.mjs';
+import { startFirefox } from './firefox.ts';
+import { journeys, shareBrowser } from './journeys.ts';
+
+const firefox = findFirefox();
+
+describe.skipIf(!firefox)('Firefox', () => {
+  const page = shareBrowser(() => startFirefox(firefox!));
+  describe.skipIf(!firefox?.webgpu)('with WebGPU', () => journeys(page));
+});

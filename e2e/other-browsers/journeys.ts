@@ -1,0 +1,162 @@
+/**
+ * The journeys in browsers other than Chromium. They are steps of one visit and run in this order: a later one needs what
+ * an earlier one has stored. The browser is shared by all journeys of a file; each set has an origin, and so a storage,
+ * of its own.
+ */
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, expect, it } from 'vitest';
+import { plainModel, startServer, type TestServer } from '../server.ts';
+import { JourneyPage } from './page.ts';
+import type { Tab } from './tab.ts';
+
+const STORY = 'article[aria-label="Text"]';
+const STORY_BY_MODEL = `${STORY} .by-model`;
+const SCREENSHOTS = join(import.meta.dirname, '..', '..', 'test-results', 'other-browsers');
+
+/** Starts a browser before the tests of a file and closes it after them. */
+export function shareBrowser(start: () => Promise<Tab>): () => JourneyPage {
+  let page: JourneyPage;
+  beforeAll(async () => {
+    page = new JourneyPage(await start());
+    console.log(`Journeys in ${page.tab.browser}`);
+  });
+  afterAll(() => page?.tab.close());
+  afterEach(async ({ task }) => {
+    if (task.result?.state !== 'fail') return;
+    mkdirSync(SCREENSHOTS, { recursive: true });
+    const name = `${task.suite?.name ?? ''} ${task.name}`.replace(/[^\w]+/g, '-');
+    writeFileSync(join(SCREENSHOTS, `${name}.png`), await page.tab.screenshot());
+  });
+  return () => page;
+}
+
+/** Starts a server before the tests of a set, and writes a model to choose from the disk. */
+function shareServer(): { server: () => TestServer; file: () => string } {
+  let server: TestServer;
+  let folder: string;
+  beforeAll(async () => {
+    server = await startServer();
+    folder = mkdtempSync(join(tmpdir(), 'mixtab-files-'));
+    writeFileSync(join(folder, 'mine.gguf'), plainModel());
+  });
+  afterAll(() => {
+    server.close();
+    rmSync(folder, { recursive: true, force: true });
+  });
+  return { server: () => server, file: () => join(folder, 'mine.gguf') };
+}
+
+/** Defines the journeys. `page` returns the shared browser's page. */
+export function journeys(page: () => JourneyPage): void {
+  const { server, file } = shareServer();
+
+  it('the first visit offers the built-in model', async () => {
+    await page().tab.open(`${server().origin}/`);
+    await page().find({ role: 'button', name: 'mixtab storyteller', partly: true });
+    await page().find({ role: 'button', name: 'Once upon a time', partly: true });
+    expect(await page().text('.welcome')).toContain('a base model: it continues what you write');
+    expect(await page().text('[role=alert]')).toBe('');
+  });
+
+  it('the built-in model writes a story', async () => {
+    await setNumbers(page(), { 'Max answer length': '40' });
+    await page().click('button', 'Once upon a time', { partly: true });
+    await page().waitForText(STORY, (text) => text.includes('40 tokens'), 'the figures of 40 tokens');
+    expect(await page().text(`${STORY} .by-user`)).toBe('Once upon a time');
+    expect((await page().text(STORY_BY_MODEL)).length).toBeGreaterThan(60);
+  });
+
+  it('the story and its model are still there after a reload', async () => {
+    const story = await page().text(STORY);
+    await page().tab.reload();
+    await page().find({ role: 'button', name: 'Continue' });
+    expect(await page().text(STORY)).toBe(story);
+  });
+
+  it('a chat model is imported from an address and answers until it is stopped', async () => {
+    await page().click('link', 'Models');
+    await page().fill('textbox', 'GGUF address or Hugging Face repository', `${server().origin}/chat.gguf`);
+    await page().click('button', 'Import');
+    await page().find({ role: 'heading', name: 'Ask Tiny Chat' });
+    await setNumbers(page(), { 'Max answer length': '4000' });
+    await ask(page(), 'What can you do?');
+    // The random text grows until it is stopped.
+    await waitForAnswer(page(), 1, 20);
+    await waitForAnswer(page(), 1, (await answers(page()))[0].length + 1);
+    await page().click('button', 'Stop');
+    await page().find({ role: 'button', name: 'Send' });
+    expect(await page().text('.message.last .stats')).toMatch(/tokens\/s · \d+% expert hits · stopped/);
+  });
+
+  it('without the server, a reload keeps the chat, and the model answers again', async () => {
+    const before = await answers(page());
+    await page().tab.evaluate(async () => {
+      await navigator.serviceWorker.ready;
+    });
+    server().close();
+    await page().tab.reload();
+    await page().find({ role: 'button', name: 'Send' });
+    expect(await answers(page())).toEqual(before);
+    await setNumbers(page(), { 'Max answer length': '12' });
+    await ask(page(), 'And more?');
+    await waitForAnswer(page(), 2, 5);
+    await page().find({ role: 'button', name: 'Send' });
+  });
+
+  it('without the server, a local file is imported and continues a text', async () => {
+    await page().click('link', 'Models');
+    await chooseFile(page(), file());
+    await page().find({ role: 'button', name: 'Tiny Text', partly: true });
+    await page().fill('textbox', 'Your text', 'the first');
+    await page().click('button', 'Continue');
+    await page().waitForText(STORY, (text) => /\d+ tokens ·/.test(text), 'the figures of the continuation');
+    expect((await page().text(STORY_BY_MODEL)).length).toBeGreaterThan(5);
+  });
+}
+
+/** Journeys in a browser in which no model can run. The page says why, and everything else works. */
+export function journeysWithoutModels(page: () => JourneyPage): void {
+  const { server } = shareServer();
+
+  it('the first visit says what is missing', async () => {
+    await page().tab.open(`${server().origin}/`);
+    await page().waitForText('[role=alert]', (text) => text.includes('has no WebGPU'), 'the reason');
+  });
+}
+
+async function chooseFile(page: JourneyPage, path: string): Promise<void> {
+  const field = await page.waitFor('the file field', () =>
+    page.tab.query(() => document.querySelector('[aria-label="GGUF file"]')),
+  );
+  await field.chooseFile(path);
+}
+
+/** Sets numeric settings by their labels. */
+async function setNumbers(page: JourneyPage, values: Record<string, string>): Promise<void> {
+  await page.click('button', 'Settings');
+  for (const [name, value] of Object.entries(values)) await page.fill('spinbutton', name, value, true);
+  await page.click('button', 'Close');
+}
+
+async function ask(page: JourneyPage, text: string): Promise<void> {
+  const message = await page.find({ role: 'textbox', name: 'Message' });
+  await message.fill(text, false);
+  await message.pressEnter();
+}
+
+/** @returns the texts of the model's answers, without their figures */
+function answers(page: JourneyPage): Promise<string[]> {
+  return page.tab.evaluate(() =>
+    [...document.querySelectorAll<HTMLElement>('.message.model .prose')].map(({ innerText }) => innerText),
+  );
+}
+
+/** Waits until there are `count` answers and the last one has `length` characters. */
+async function waitForAnswer(page: JourneyPage, count: number, length: number): Promise<void> {
+  await page.waitFor(`answer ${count} of ${length} characters`, async () => {
+    const all = await answers(page);
+    return (all.length === count && all[count - 1].length >= length) || undefined;
+  });
+}

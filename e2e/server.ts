@@ -1,0 +1,127 @@
+/**
+ * A server with the built page, small synthetic models and typical server faults. The journeys in Chromium and those in
+ * other browsers use it.
+ */
+import { readFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { sendRange, serveStatic, syntheticRanged } from '../scripts/cli/server.ts';
+import { splitName } from '../workers/format/gguf/split.ts';
+import { SYNTH_PRESETS } from '../workers/synth/presets.ts';
+import { createSplitSynth, createSynth, type SynthFile } from '../workers/synth/synth.ts';
+
+const DIST = join(import.meta.dirname, '..', 'dist');
+
+/** Has a chat template. Its answers are random text, and with this context long enough to be stopped. */
+const CHAT_OPTIONS = { ...SYNTH_PRESETS.tiny, contextLength: 4096, name: 'Tiny Chat' };
+const chat = createSynth(CHAT_OPTIONS);
+const { chatTemplate: _template, ...withoutTemplate } = SYNTH_PRESETS.tiny;
+const plain = createSynth({ ...withoutTemplate, contextLength: 4096, name: 'Tiny Text', seed: 2 });
+
+/** 26 GB that are generated as they are read. Tests read the header only. */
+const large = createSynth({ ...SYNTH_PRESETS['8x7b'], name: 'Large' });
+
+/** The chat model as three files. */
+const chatParts = createSplitSynth(CHAT_OPTIONS, 3);
+const partName = (part: number): string => splitName({ prefix: 'chat', part, count: 3 });
+
+/** The split chat model, for a file chooser. */
+export const chatFiles = (): { name: string; bytes: Uint8Array<ArrayBuffer> }[] =>
+  chatParts.map((file, n) => ({ name: partName(n + 1), bytes: bytesOf(file) }));
+
+/** The chat model as one file. */
+export const chatModel = (): Uint8Array<ArrayBuffer> => chat.read(0, chat.size);
+
+/** The model without a chat template as one file. */
+export const plainModel = (): Uint8Array<ArrayBuffer> => bytesOf(plain);
+
+/** The chat model cut at arbitrary bytes: the pieces are not GGUF files by themselves. */
+export const chatPieces = (): { name: string; bytes: Uint8Array<ArrayBuffer> }[] => {
+  const whole = chatModel();
+  const size = Math.ceil(whole.length / 3);
+  return [1, 2, 3].map((piece) => ({
+    name: `chat.gguf.part${piece}of3`,
+    bytes: whole.slice((piece - 1) * size, piece * size),
+  }));
+};
+
+const bytesOf = (file: SynthFile): Uint8Array<ArrayBuffer> => file.read(0, file.size);
+
+/** Replaces a text in the header, after another text, by one of the same length. */
+function patched(file: SynthFile, after: string, from: string, to: string): Uint8Array<ArrayBuffer> {
+  const bytes = bytesOf(file);
+  const text = new TextDecoder('latin1').decode(bytes.subarray(0, 10_000));
+  const at = text.indexOf(from, text.indexOf(after) + after.length);
+  bytes.set(new TextEncoder().encode(to), at);
+  return bytes;
+}
+
+const stored = (bytes: Uint8Array<ArrayBuffer>): SynthFile => ({
+  size: bytes.byteLength,
+  read: (offset, length) => bytes.slice(offset, offset + length),
+});
+
+const MODELS: Record<string, SynthFile> = {
+  '/chat.gguf': chat,
+  '/plain.gguf': plain,
+  '/large.gguf': large,
+  ...Object.fromEntries(chatParts.map((file, n) => [`/${partName(n + 1)}`, file])),
+  ...Object.fromEntries(chatPieces().map(({ name, bytes }) => [`/${name}`, stored(bytes)])),
+  [`/gap/${partName(1)}`]: chatParts[0],
+  '/truncated.gguf': stored(bytesOf(plain).slice(0, plain.size >> 1)),
+  '/cut-header.gguf': stored(bytesOf(plain).slice(0, 3000)),
+  '/foreign.gguf': stored(new TextEncoder().encode('<!doctype html><title>Not a model</title>'.repeat(10))),
+  '/other-architecture.gguf': stored(patched(plain, 'general.architecture', 'llama', 'qwen9')),
+};
+
+export interface TestServer {
+  origin: string;
+  /** While true, every range of a model is delayed, so that an import takes a while. */
+  slow: boolean;
+  /** While true, connections for models are dropped. */
+  unreachable: boolean;
+  /** While true, a different service worker is served, as after an update of the page. */
+  updated: boolean;
+  /** Requested ranges of models, as `path bytes=...`. */
+  ranges: string[];
+  close(): void;
+}
+
+/** Starts a server on a free port of localhost. */
+export async function startServer(): Promise<TestServer> {
+  const served: TestServer = {
+    origin: '',
+    slow: false,
+    unreachable: false,
+    updated: false,
+    ranges: [],
+    close: () => {},
+  };
+  const server = createServer((request, response) => {
+    const path = new URL(request.url ?? '/', 'http://localhost').pathname;
+    if (path === '/sw.js' && served.updated) {
+      response
+        .writeHead(200, { 'content-type': 'text/javascript' })
+        .end(`${readFileSync(join(DIST, 'sw.js'), 'utf8')}\n// next version`);
+    } else if (path === '/no-ranges.gguf') {
+      response.writeHead(200, { 'content-length': plain.size }).end(bytesOf(plain));
+    } else if (MODELS[path]) {
+      if (served.unreachable) {
+        response.destroy();
+        return;
+      }
+      served.ranges.push(`${path} ${request.headers.range}`);
+      const send = (): void => sendRange(request, response, syntheticRanged(MODELS[path]));
+      if (served.slow) setTimeout(send, 300);
+      else send();
+    } else serveStatic(DIST, request, response);
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  served.origin = `http://localhost:${(server.address() as AddressInfo).port}`;
+  served.close = () => {
+    server.closeAllConnections();
+    server.close();
+  };
+  return served;
+}
