@@ -29,7 +29,9 @@ export default defineConfig({
       },
       {
         // A dependency that is discovered during a test would reload the page.
-        optimizeDeps: { include: ['comlink', 'idb-keyval', 'fast-check', 'ajv/dist/2020.js', '@mlc-ai/web-xgrammar'] },
+        optimizeDeps: {
+          include: ['comlink', 'idb-keyval', 'fast-check', 'ajv/dist/2020.js', 'hash-wasm', '@mlc-ai/web-xgrammar'],
+        },
         test: {
           name: 'gpu',
           include: [`${FOLDERS}/${GPU_TESTS}`],

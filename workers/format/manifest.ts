@@ -15,6 +15,11 @@ export interface RecordInfo {
   parts: number;
   /** SHA-256 of the record's bytes, lower-case hex. Empty if the record has not been imported yet. */
   sha256: string;
+  /**
+   * XXH64 of the record's bytes with seed 0, 16 lower-case hex digits. Reads are checked with it, because SHA-256 takes
+   * longer than reading. Absent in models of earlier versions, and if the browser allowed no WebAssembly at import.
+   */
+  xxh64?: string;
   tensors: TensorLayout[];
 }
 

@@ -6,7 +6,7 @@ import { PART_BYTES, type RecordInfo } from '../format/manifest.ts';
 import { dequantize } from '../format/quantization/dequantize.ts';
 import { repackTensor } from '../format/quantization/repack.ts';
 import type { TensorLayout } from '../format/weight-layout.ts';
-import { sha256Hex } from '../store/hash.ts';
+import { sha256Hex, xxh64Hex } from '../store/hash.ts';
 import type { RecordBytes } from '../store/store.ts';
 import type { ImportInputs } from './import-inputs.ts';
 
@@ -35,11 +35,14 @@ function inLayoutType({ layout, sourceType }: PlannedTensor, raw: Uint8Array<Arr
 /** Describes a record that has been built. */
 export async function recordInfoOf(record: BuiltRecord, storage?: StorageBackend): Promise<RecordInfo> {
   const { key, bytes } = record;
+  // The browser computes SHA-256 in a thread of its own, so the checksum takes no time.
+  const [sha256, xxh64] = await Promise.all([sha256Hex(bytes), xxh64Hex(bytes)]);
   return {
     key,
     bytes: bytes.byteLength,
     ...storageFields(bytes.byteLength, storage),
-    sha256: await sha256Hex(bytes),
+    sha256,
+    ...(xxh64 !== undefined && { xxh64 }),
     tensors: layoutsOf(record),
   };
 }

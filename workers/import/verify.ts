@@ -1,7 +1,7 @@
-/** Checks a stored model against the hashes in its manifest. */
+/** Checks a stored model against the checksums and hashes in its manifest. */
 import { MixtabError } from '../../src/contract/errors.ts';
 import type { ImportProgress } from '../../src/contract/import-api.ts';
-import { sha256Hex } from '../store/hash.ts';
+import { isIntact } from '../store/record-check.ts';
 import type { RecordStore } from '../store/store.ts';
 import { sumBytes } from './build-record.ts';
 
@@ -22,7 +22,7 @@ export async function verifyModel(
   let bytesDone = 0;
   for (const [index, record] of manifest.records.entries()) {
     const bytes = await store.readRecord(id, record).catch(() => undefined);
-    if (!bytes || (await sha256Hex(bytes)) !== record.sha256) badKeys.push(record.key);
+    if (!bytes || !(await isIntact(record, bytes))) badKeys.push(record.key);
     bytesDone += record.bytes;
     onProgress({
       phase: 'records',

@@ -51,9 +51,10 @@ it('a read that is cancelled between two pieces stops, closes the file and recyc
   vi.stubGlobal('navigator', { storage: { getDirectory: async () => folder } });
   const buffers = new BufferPool(2 * size);
   const controller = new AbortController();
-  const read = () => new OpfsFiles().read('m', { key: 'L0.E0' } as RecordInfo, buffers, controller.signal);
+  const read = () =>
+    new OpfsFiles().read('m', { key: 'L0.E0', bytes: size } as RecordInfo, { buffers, signal: controller.signal });
 
-  const whole = (await read())!;
+  const [whole] = (await read())!.parts;
   expect(pieces).toEqual([0, 1, 2, 3].map((part) => part * PART_BYTES));
   expect([whole[0], whole[size - 1]]).toEqual([1, 4]);
   buffers.recycle(whole.buffer);

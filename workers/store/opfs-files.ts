@@ -2,11 +2,13 @@
  * Records as files of the origin private file system (OPFS), one file per record. They are read several times faster
  * than from IndexedDB (docs/measurements/streaming.md). Synchronous access handles exist in workers only.
  */
-import { MixtabError, throwIfAborted } from '../../src/contract/errors.ts';
-import { PART_BYTES, type RecordInfo } from '../format/manifest.ts';
-import type { BufferPool } from './buffer-pool.ts';
+import { MixtabError } from '../../src/contract/errors.ts';
+import type { RecordInfo } from '../format/manifest.ts';
+import { onePart, type RecordParts } from '../format/record-parts.ts';
+import { readFile } from './read-file.ts';
+import { wrongFileLength } from './record-errors.ts';
 import { storageError } from './storage-errors.ts';
-import type { RecordFiles } from './store.ts';
+import type { ReadOptions, RecordFiles } from './store.ts';
 
 const FOLDER = 'mixtab-records';
 
@@ -49,12 +51,7 @@ export class OpfsFiles implements RecordFiles {
     }
   }
 
-  async read(
-    modelId: string,
-    record: RecordInfo,
-    buffers: BufferPool,
-    signal?: AbortSignal,
-  ): Promise<Uint8Array<ArrayBuffer> | undefined> {
+  async read(modelId: string, record: RecordInfo, options: ReadOptions): Promise<RecordParts | undefined> {
     const directory = await this.#modelDirectory(modelId, false);
     const file = (await directory?.getFileHandle(record.key).catch(() => undefined)) as FileHandle | undefined;
     if (!file) return undefined;
@@ -64,10 +61,13 @@ export class OpfsFiles implements RecordFiles {
     } catch (error) {
       if (!isFileInUse(error)) throw error;
       // Browsers without that mode allow one handle per file, and another tab has it. Read the slower way.
-      return new Uint8Array(await (await file.getFile()).arrayBuffer());
+      const bytes = new Uint8Array(await (await file.getFile()).arrayBuffer());
+      if (bytes.byteLength !== record.bytes) throw wrongFileLength(record, bytes.byteLength);
+      options.checksum?.update(bytes);
+      return onePart(bytes);
     }
     try {
-      const read = this.#reading.then(() => readPieces(handle, buffers, signal));
+      const read = this.#reading.then(() => readFile(handle, record, options));
       this.#reading = read.catch(() => {});
       return await read;
     } finally {
@@ -113,46 +113,6 @@ export class OpfsFiles implements RecordFiles {
       throw storageUnavailable(error);
     });
   }
-}
-
-/**
- * Reads the whole file in pieces of PART_BYTES, and checks `signal` between them.
- * @throws MixtabError `aborted`, after recycling the buffer
- */
-async function readPieces(
-  handle: FileSystemSyncAccessHandle,
-  buffers: BufferPool,
-  signal?: AbortSignal,
-): Promise<Uint8Array<ArrayBuffer>> {
-  throwIfAborted(signal);
-  // The caller compares the length with the record's.
-  const bytes = new Uint8Array(buffers.take(handle.getSize()));
-  let done = 0;
-  while (done < bytes.byteLength) {
-    const read = handle.read(bytes.subarray(done, done + PART_BYTES), { at: done });
-    if (read === 0) break;
-    done += read;
-    if (signal && done < bytes.byteLength) await pendingMessages();
-    if (signal?.aborted) buffers.recycle(bytes.buffer);
-    throwIfAborted(signal);
-  }
-  // Beyond `done` the buffer still holds bytes of another record.
-  return bytes.subarray(0, done);
-}
-
-/**
- * Lets the worker handle messages that have arrived, for example a cancellation, because synchronous reads block it.
- * A timer would wait for 4 ms.
- */
-function pendingMessages(): Promise<void> {
-  const { port1, port2 } = new MessageChannel();
-  return new Promise((resolve) => {
-    port1.onmessage = () => {
-      port1.close();
-      resolve();
-    };
-    port2.postMessage(undefined);
-  });
 }
 
 async function namesIn(directory: FileSystemDirectoryHandle | undefined): Promise<string[]> {

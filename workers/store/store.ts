@@ -7,6 +7,7 @@ import type { StorageBackend } from '../../src/contract/import-api.ts';
 import type { ModelManifest, RecordInfo } from '../format/manifest.ts';
 import type { RecordParts } from '../format/record-parts.ts';
 import type { BufferPool } from './buffer-pool.ts';
+import type { Checksum } from './hash.ts';
 
 /** What an import has stored so far. With it, the same import can continue after a crash. */
 export interface ImportJournal {
@@ -63,13 +64,13 @@ export interface RecordStore {
    */
   readRecord(modelId: string, record: RecordInfo, signal?: AbortSignal): Promise<Uint8Array<ArrayBuffer>>;
   /**
-   * Reads one record. Checks its hash the first time that this store reads it.
+   * Reads one record. Checks its checksum or hash the first time that this store reads it.
    * @throws MixtabError `record-missing`, `record-damaged`, `aborted`
    */
   readRecordVerified(modelId: string, record: RecordInfo, signal?: AbortSignal): Promise<Uint8Array<ArrayBuffer>>;
   /**
-   * Reads one record without joining its parts. Checks its hash the first time that this store reads it. The caller may
-   * recycle the parts' buffers after use; the buffers of an aborted read are recycled here.
+   * Reads one record without joining its parts. Checks its checksum or hash the first time that this store reads it.
+   * The caller may recycle the parts' buffers after use; the buffers of a failed read are recycled here.
    * @throws MixtabError `record-missing`, `record-damaged`, `aborted`
    */
   readPartsVerified(modelId: string, record: RecordInfo, signal?: AbortSignal): Promise<RecordParts>;
@@ -107,6 +108,16 @@ export interface KeyValues {
   write(changes: KeyValueChanges, bytes?: Bytes): Promise<void>;
 }
 
+/** How to read a record. */
+export interface ReadOptions {
+  /** Memory to read into. */
+  buffers: BufferPool;
+  /** Updated with the record's bytes, in order. */
+  checksum?: Checksum | undefined;
+  /** Cancels the read after the piece that is being read. */
+  signal?: AbortSignal | undefined;
+}
+
 /** Records as files. Every method may throw `storage-unavailable`. */
 export interface RecordFiles {
   /**
@@ -115,16 +126,11 @@ export interface RecordFiles {
    */
   put(modelId: string, key: string, bytes: Uint8Array<ArrayBuffer>): Promise<void>;
   /**
-   * Reads the whole file, whatever its length, into a buffer from `buffers`. An aborted read recycles that buffer.
+   * Reads a record's file. A failed read recycles its buffers.
    * @returns undefined if there is no such file
-   * @throws MixtabError `aborted`
+   * @throws MixtabError `record-damaged` if the file's length is wrong, `aborted`
    */
-  read(
-    modelId: string,
-    record: RecordInfo,
-    buffers: BufferPool,
-    signal?: AbortSignal,
-  ): Promise<Uint8Array<ArrayBuffer> | undefined>;
+  read(modelId: string, record: RecordInfo, options: ReadOptions): Promise<RecordParts | undefined>;
   remove(modelId: string): Promise<void>;
   /** Keys of the records that have a file. */
   keys(modelId: string): Promise<string[]>;

@@ -1,0 +1,50 @@
+/**
+ * Compares a record's bytes with its description. The checksum XXH64 finds damage while the record is read. SHA-256
+ * decides if there is no usable checksum, or if it differs: then the checksum itself may be what is damaged.
+ */
+import type { RecordInfo } from '../format/manifest.ts';
+import { joinParts, type RecordParts } from '../format/record-parts.ts';
+import type { BufferPool } from './buffer-pool.ts';
+import { type Checksum, sha256Hex, startChecksum } from './hash.ts';
+import { damagedRecord } from './record-errors.ts';
+
+const XXH64 = /^[0-9a-f]{16}$/;
+
+/** Starts the checksum of a record; undefined if SHA-256 has to check it. */
+export async function startRecordChecksum({ xxh64 }: RecordInfo): Promise<Checksum | undefined> {
+  return typeof xxh64 === 'string' && XXH64.test(xxh64) ? startChecksum() : undefined;
+}
+
+/** Accepts parts in any order and adds them to a checksum in theirs. */
+export function inOrder(checksum: Checksum): (part: number, bytes: Uint8Array) => void {
+  const waiting = new Map<number, Uint8Array>();
+  let next = 0;
+  return (part, bytes) => {
+    waiting.set(part, bytes);
+    for (let ready = waiting.get(next); ready; ready = waiting.get(next)) {
+      checksum.update(ready);
+      waiting.delete(next++);
+    }
+  };
+}
+
+/**
+ * Checks a record with SHA-256.
+ * @param buffers memory for joining the parts
+ * @throws MixtabError `record-damaged`
+ */
+export async function checkSha256(record: RecordInfo, read: RecordParts, buffers?: BufferPool): Promise<void> {
+  const whole = joinParts(read, buffers && ((size) => buffers.take(size)));
+  const hash = await sha256Hex(whole);
+  if (read.parts.length > 1) buffers?.recycle(whole.buffer);
+  if (hash === record.sha256) return;
+  throw damagedRecord(record, `its hash is ${hash.slice(0, 12)}… instead of ${String(record.sha256).slice(0, 12)}…`);
+}
+
+/** Whether a record's bytes are those that were imported: by its checksum, or else by SHA-256. */
+export async function isIntact(record: RecordInfo, bytes: Uint8Array<ArrayBuffer>): Promise<boolean> {
+  const checksum = await startRecordChecksum(record);
+  checksum?.update(bytes);
+  if (checksum && checksum.digest() === record.xxh64) return true;
+  return (await sha256Hex(bytes)) === record.sha256;
+}
