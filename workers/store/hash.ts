@@ -1,16 +1,10 @@
 /** Hashes: SHA-256 identifies bytes, XXH64 finds damage at several times the speed. */
+import type { Checksum } from './xxh64.ts';
 
 /** The SHA-256 hash as lower-case hex. Needs a secure context, as WebGPU does. */
 export async function sha256Hex(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
   const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', bytes));
   return Array.from(digest, (byte) => byte.toString(16).padStart(2, '0')).join('');
-}
-
-/** A checksum of bytes that arrive in order, in pieces of any size. */
-export interface Checksum {
-  update(bytes: Uint8Array): void;
-  /** @returns lower-case hex. The checksum cannot be used after that. */
-  digest(): string;
 }
 
 let library: Promise<typeof import('./xxh64.ts')> | undefined;

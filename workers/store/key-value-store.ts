@@ -5,7 +5,6 @@ import { MODEL_PREFIX, RECORD_PREFIX } from '../../src/contract/site-store.ts';
 import { type ModelManifest, PART_BYTES, type RecordInfo } from '../format/manifest.ts';
 import { joinParts, type RecordParts } from '../format/record-parts.ts';
 import { BufferPool } from './buffer-pool.ts';
-import type { Checksum } from './hash.ts';
 import { mapLimit } from './map-limit.ts';
 import { readBlob } from './read-blob.ts';
 import { checkSha256, inOrder, startRecordChecksum } from './record-check.ts';
@@ -18,6 +17,7 @@ import {
   type RecordFiles,
   type RecordStore,
 } from './store.ts';
+import type { Checksum } from './xxh64.ts';
 
 const JOURNAL_PREFIX = 'import/';
 const PARTIAL_PREFIX = 'partial/';

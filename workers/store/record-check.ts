@@ -5,8 +5,9 @@
 import type { RecordInfo } from '../format/manifest.ts';
 import { joinParts, type RecordParts } from '../format/record-parts.ts';
 import type { BufferPool } from './buffer-pool.ts';
-import { type Checksum, sha256Hex, startChecksum } from './hash.ts';
+import { sha256Hex, startChecksum } from './hash.ts';
 import { damagedRecord } from './record-errors.ts';
+import type { Checksum } from './xxh64.ts';
 
 const XXH64 = /^[0-9a-f]{16}$/;
 

@@ -7,7 +7,7 @@ import type { StorageBackend } from '../../src/contract/import-api.ts';
 import type { ModelManifest, RecordInfo } from '../format/manifest.ts';
 import type { RecordParts } from '../format/record-parts.ts';
 import type { BufferPool } from './buffer-pool.ts';
-import type { Checksum } from './hash.ts';
+import type { Checksum } from './xxh64.ts';
 
 /** What an import has stored so far. With it, the same import can continue after a crash. */
 export interface ImportJournal {

@@ -3,7 +3,13 @@
  * checksums on 64-bit machines (docs/measurements/streaming.md).
  */
 import { createXXHash64, type IHasher } from 'hash-wasm';
-import type { Checksum } from './hash.ts';
+
+/** A checksum of bytes that arrive in order, in pieces of any size. */
+export interface Checksum {
+  update(bytes: Uint8Array): void;
+  /** @returns lower-case hex. The checksum cannot be used after that. */
+  digest(): string;
+}
 
 /** Each has its own WebAssembly memory, so they are reused. */
 const idle: IHasher[] = [];
