@@ -78,6 +78,8 @@ const PAGE_BYTES = 65536;
 const ALIGNMENT = 64;
 /** Size of a `Matrix` struct. */
 export const MATRIX_BYTES: Bytes = 16;
+/** Kernels may read this far beyond the end of what they are given, and ignore it. */
+const OVERREAD: Bytes = 64;
 /** The grids in the order of `Grids.place`. */
 const GRIDS = ['IQ1', 'IQ2_XXS', 'IQ2_XS', 'IQ2_S', 'IQ3_XXS', 'IQ3_S'] as const;
 
@@ -89,7 +91,7 @@ export class KernelModule {
   private constructor(exports: KernelExports) {
     this.#exports = exports;
     this.#end = exports.heapStart();
-    exports.placeGrids(this.#end);
+    const grids = this.#end;
     for (const name of GRIDS) {
       const grid = expandGrid(name);
       // Without padding: the kernels expect one grid right behind the other.
@@ -97,6 +99,7 @@ export class KernelModule {
       new Int8Array(exports.memory.buffer).set(grid, this.#end);
       this.#end += grid.byteLength;
     }
+    exports.placeGrids(grids);
   }
 
   static async create(module: WebAssembly.Module): Promise<KernelModule> {
@@ -131,7 +134,7 @@ export class KernelModule {
    */
   allocate(bytes: Bytes): Address {
     const at = Math.ceil(this.#end / ALIGNMENT) * ALIGNMENT;
-    this.#grow(at + bytes);
+    this.#grow(at + bytes + OVERREAD);
     this.#end = at + bytes;
     return at;
   }

@@ -29,7 +29,12 @@ export class Half {
   /** Four neighbouring halves as floats. Infinities and NaN are not expected: keys and values are finite. */
   @inline
   static load4(at: usize): v128 {
-    const bits = v128.load_ext<u16>(at);
+    return Half.toFloats(v128.load_ext<u16>(at));
+  }
+
+  /** The halves in the low 16 bits of four 32-bit lanes as floats. The high bits are ignored. */
+  @inline
+  static toFloats(bits: v128): v128 {
     const magnitude = i32x4.shl(v128.and(bits, i32x4.splat(0x7fff)), 13);
     const sign = i32x4.shl(v128.and(bits, i32x4.splat(0x8000)), 16);
     const subnormal = i32x4.lt_s(magnitude, i32x4.splat(0x00800000));

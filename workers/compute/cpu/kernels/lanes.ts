@@ -1,4 +1,5 @@
-/** Small helpers on SIMD lanes. An octet is 8 neighbouring weights as 16-bit lanes. */
+/** Small helpers on SIMD lanes.  */
+import { Constants } from './constants';
 export class Lanes {
   /** The sum of four f32 lanes. */
   @inline
@@ -13,57 +14,66 @@ export class Lanes {
     return max(low, max(f32x4.extract_lane(v, 2), f32x4.extract_lane(v, 3)));
   }
 
-  /** All bits of lane i are set if bit i of `byte` is. */
+  /** All bits of lane i are set if i < `count`. */
   @inline
-  static ofBits(byte: u32): v128 {
-    const bits = i16x8(1, 2, 4, 8, 16, 32, 64, 128);
-    return i16x8.eq(v128.and(i16x8.splat(<i16>byte), bits), bits);
+  static firstOf4(count: i32): v128 {
+    return i32x4.lt_s(i32x4(0, 1, 2, 3), i32x4.splat(count));
   }
 
-  /** Negates lane i if bit i of `signs` is set. */
+  /** All bits of byte i are set if bit i of `bits` is. */
   @inline
-  static signed(octet: v128, signs: u32): v128 {
+  static ofBits(bits: u32): v128 {
+    const one = v128(1, 2, 4, 8, 16, 32, 64, -128, 1, 2, 4, 8, 16, 32, 64, -128);
+    const splat = i16x8.splat(<i16>bits);
+    const spread = v128.shuffle<i8>(splat, splat, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1);
+    return i8x16.eq(v128.and(spread, one), one);
+  }
+
+  /** Negates byte i if bit i of `signs` is set. */
+  @inline
+  static signed(bytes: v128, signs: u32): v128 {
     const mask = Lanes.ofBits(signs);
-    return i16x8.sub(v128.xor(octet, mask), mask);
+    return i8x16.sub(v128.xor(bytes, mask), mask);
   }
 
-  /** The low or the high nibbles of 8 bytes. */
+  /** Shifts 16-bit lanes to the left, or to the right if `by` is negative. Bits move across the bytes of a lane. */
   @inline
-  static nibbles(at: usize, high: bool): v128 {
-    const bytes = v128.load_ext<u8>(at);
-    return high ? i16x8.shr_u(bytes, 4) : v128.and(bytes, i16x8.splat(15));
+  static shift(v: v128, by: i32): v128 {
+    return by > 0 ? i16x8.shl(v, by) : by < 0 ? i16x8.shr_u(v, -by) : v;
   }
 
-  /** The entries of a table of 16 signed bytes that the low or high nibbles of 8 bytes point to. */
+  /** The low (`high` 0) or high nibble (1) of each byte. */
   @inline
-  static lookUp(at: usize, high: bool, table: v128): v128 {
-    const bytes = v128.load64_zero(at);
-    const index = high ? i8x16.shr_u(bytes, 4) : v128.and(bytes, i8x16.splat(15));
-    return i16x8.extend_low_i8x16_s(i8x16.swizzle(table, index));
+  static nibbles(bytes: v128, high: i32): v128 {
+    return v128.and(high ? i16x8.shr_u(bytes, 4) : bytes, Constants.bytes(15));
   }
 
-  /** Four unsigned bytes of a word as floats. */
+  /** The nibbles of the first 8 bytes, the low one of a byte first. */
   @inline
-  static floatsOfBytes(word: u32): v128 {
-    return f32x4.convert_i32x4_u(i32x4.extend_low_i16x8_u(i16x8.extend_low_i8x16_u(i32x4.splat(word))));
+  static allNibbles(bytes: v128): v128 {
+    const low = Lanes.nibbles(bytes, 0);
+    const high = Lanes.nibbles(bytes, 1);
+    return v128.shuffle<i8>(low, high, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
   }
 
-  /** Stores 16 signed bytes times `factor` as f32[16]. */
+  /** 2 v + 1 for each byte. */
   @inline
-  static storeBytes(out: usize, bytes: v128, factor: f32): void {
-    const f = f32x4.splat(factor);
-    const low = i16x8.extend_low_i8x16_s(bytes);
-    const high = i16x8.extend_high_i8x16_s(bytes);
-    v128.store(out, f32x4.mul(f32x4.convert_i32x4_s(i32x4.extend_low_i16x8_s(low)), f));
-    v128.store(out, f32x4.mul(f32x4.convert_i32x4_s(i32x4.extend_high_i16x8_s(low)), f), 16);
-    v128.store(out, f32x4.mul(f32x4.convert_i32x4_s(i32x4.extend_low_i16x8_s(high)), f), 32);
-    v128.store(out, f32x4.mul(f32x4.convert_i32x4_s(i32x4.extend_high_i16x8_s(high)), f), 48);
+  static odd(bytes: v128): v128 {
+    return v128.or(i8x16.add(bytes, bytes), Constants.bytes(1));
   }
 
-  /** Nibble `index` of the bytes from `at` on; the low one of a byte comes first. */
+  /** 2 v + 1 for the top 4 bits v of eight 32-bit lanes, as bytes. */
   @inline
-  static nibble(at: usize, index: i32): u32 {
-    return (<u32>load<u8>(at + (index >> 1)) >> ((index & 1) << 2)) & 15;
+  static topNibbles(first: v128, second: v128): v128 {
+    const words = i16x8.narrow_i32x4_u(i32x4.shr_u(first, 28), i32x4.shr_u(second, 28));
+    return Lanes.odd(i8x16.narrow_i16x8_u(words, words));
+  }
+
+  /** Four signed bytes, the first of which is byte 4 `i`, as floats. `i` is a constant. */
+  @inline
+  static floatsOfBytes(bytes: v128, i: i32): v128 {
+    const half = i > 1 ? i16x8.extend_high_i8x16_s(bytes) : i16x8.extend_low_i8x16_s(bytes);
+    return f32x4.convert_i32x4_s(i & 1 ? i32x4.extend_high_i16x8_s(half) : i32x4.extend_low_i16x8_s(half));
   }
 
   /**

@@ -2,9 +2,12 @@
  * Several tokens: a quantized matrix times their inputs. A tile of 4 rows and 256 columns is unpacked once, as integers
  * that include the factors within a block, and then multiplied with all tokens.
  */
+import { Constants } from './constants';
+import { Lanes } from './lanes';
 import { Matvec } from './matvec';
 import { Inputs, Matrix } from './structs';
 import { Traits } from './traits';
+import { Unpack } from './unpack';
 
 /** i16[32 octets, 4 rows, 8]: the unpacked tile. */
 const TILE: usize = memory.data(2048, 16);
@@ -13,6 +16,7 @@ const SCALES: usize = memory.data(128, 16);
 /** f32[16, 4 rows]: offsets for each 16 or 32 columns. */
 const OFFSETS: usize = memory.data(256, 16);
 /** f32[16]: offsets of one block, and the output of a token that nobody reads. */
+const FACTORS: usize = memory.data(32, 16);
 const SCRATCH: usize = memory.data(64, 16);
 /** f32[4]: outputs of one token, if there are fewer than 4 rows. */
 const FEW: usize = memory.data(16, 16);
@@ -48,23 +52,7 @@ export class Matmul {
   }
 
   static eachToken<T>(m: Matrix, rows: i32, columns: i32, tokens: i32, inputs: Inputs, out: usize, stride: i32): void {
-    const blocks = Traits.small<T>() ? columns >> 5 : columns >> 8;
-    for (let t = 0; t < tokens; t++) {
-      const at: usize = t * columns;
-      Matvec.run<T>(
-        m.a,
-        m.b,
-        m.c,
-        m.d,
-        rows,
-        blocks,
-        inputs.values + (at << 1),
-        inputs.scales + (at >> 3),
-        inputs.sums16 + (at >> 2),
-        inputs.sums32 + (at >> 3),
-        out + ((t * stride) << 2),
-      );
-    }
+    for (let t = 0; t < tokens; t++) Matvec.run<T>(m, rows, columns, inputs, t, out + ((t * stride) << 2));
   }
 
   /** A matrix of fewer than 4 rows. */
@@ -114,17 +102,76 @@ export class Matmul {
   @inline
   static unpack<T>(m: Matrix, n: usize, row: i32): void {
     const t = changetype<T>(0);
-    for (let o = 0; o < 32; o++) {
-      const factor = i16x8.splat(<i16>t.factor(m.a, m.b, m.c, m.d, n, o >> 1));
-      v128.store(TILE + o * 64 + row * 16, i16x8.mul(t.octet(m.a, m.b, m.c, m.d, n, o), factor));
+    const factors = t.factors(m.a, m.b, m.c, m.d, n);
+    if (Traits.fine<T>()) {
+      v128.store(FACTORS, i16x8.extend_low_i8x16_s(factors));
+      v128.store(FACTORS, i16x8.extend_high_i8x16_s(factors), 16);
+    }
+    const to = TILE + row * 16;
+    for (let i = 0; i < 1; i++) {
+      Matmul.group<T>(m, n, 0, to);
+      Matmul.group<T>(m, n, 1, to);
+      Matmul.group<T>(m, n, 2, to);
+      Matmul.group<T>(m, n, 3, to);
+      Matmul.group<T>(m, n, 4, to);
+      Matmul.group<T>(m, n, 5, to);
+      Matmul.group<T>(m, n, 6, to);
+      Matmul.group<T>(m, n, 7, to);
     }
     const scale = t.scale(m.a, m.b, m.c, m.d, n);
-    for (let g = 0; g < 8; g++) store<f32>(SCALES + g * 16 + row * 4, scale);
-    if (Traits.hasOffsets<T>()) {
-      t.offsets(m.a, m.b, m.c, m.d, n, SCRATCH);
+    if (Traits.fine<T>()) {
+      for (let g = 0; g < 8; g++) store<f32>(SCALES + g * 16 + row * 4, scale / <f32>(1 << t.shift(g * 2)));
+    } else {
+      const s = f32x4.splat(scale);
+      v128.store(SCRATCH, f32x4.mul(f32x4.mul(Lanes.floatsOfBytes(factors, 0), Unpack.unshift<T>(0)), s));
+      v128.store(SCRATCH, f32x4.mul(f32x4.mul(Lanes.floatsOfBytes(factors, 1), Unpack.unshift<T>(1)), s), 16);
+      for (let g = 0; g < 8; g++) store<f32>(SCALES + g * 16 + row * 4, load<f32>(SCRATCH + g * 4));
+    }
+    if (Traits.hasMins<T>()) {
+      const mins = t.mins(m.a, m.b, m.c, m.d, n);
+      const minScale = f32x4.splat(t.minScale(m.a, m.b, m.c, m.d, n));
       const count = Traits.fine<T>() ? 16 : 8;
+      v128.store(SCRATCH, f32x4.mul(Lanes.floatsOfBytes(mins, 0), minScale));
+      v128.store(SCRATCH, f32x4.mul(Lanes.floatsOfBytes(mins, 1), minScale), 16);
+      if (Traits.fine<T>()) {
+        v128.store(SCRATCH, f32x4.mul(Lanes.floatsOfBytes(mins, 2), minScale), 32);
+        v128.store(SCRATCH, f32x4.mul(Lanes.floatsOfBytes(mins, 3), minScale), 48);
+      }
       for (let i = 0; i < count; i++) store<f32>(OFFSETS + i * 16 + row * 4, load<f32>(SCRATCH + i * 4));
     }
+  }
+
+  /** Unpacks group `g` of a block. */
+  @inline
+  static group<T>(m: Matrix, n: usize, g: i32, to: usize): void {
+    Matmul.word<T>(m, n, g * 2, to + g * 256);
+    Matmul.word<T>(m, n, g * 2 + 1, to + g * 256 + 128);
+  }
+
+  /** Unpacks a word into two octets. */
+  @inline
+  static word<T>(m: Matrix, n: usize, k: i32, to: usize): void {
+    const t = changetype<T>(0);
+    const word = t.word(m.a, m.b, m.c, m.d, n, k);
+    let even = Unpack.even<T>(word, k);
+    let odd = Unpack.odd<T>(word, k);
+    if (Traits.small<T>() && t.shift(k) > 0) {
+      even = i16x8.shr_u(even, t.shift(k));
+      odd = i16x8.shr_u(odd, t.shift(k));
+    }
+    if (Traits.bias<T>() > 0) {
+      const shifted = Traits.bias<T>() << (Traits.small<T>() ? 0 : t.shift(k));
+      const bias = Constants.shorts(shifted);
+      even = i16x8.sub(even, bias);
+      odd = i16x8.sub(odd, bias);
+    }
+    if (Traits.fine<T>()) {
+      const factor = v128.load16_splat(FACTORS + k * 2);
+      even = i16x8.mul(even, factor);
+      odd = i16x8.mul(odd, factor);
+    }
+    v128.store(to, even);
+    v128.store(to, odd, 64);
   }
 
   /** Unpacks up to 8 blocks of 32 weights into row `row` of the tile. */
@@ -134,15 +181,16 @@ export class Matmul {
     for (let g = 0; g < groups; g++) {
       const n = first + g;
       const to = TILE + g * 256 + row * 16;
-      v128.store(to, t.octet(m.a, m.b, m.c, m.d, n, 0));
-      v128.store(to, t.octet(m.a, m.b, m.c, m.d, n, 1), 64);
-      v128.store(to, t.octet(m.a, m.b, m.c, m.d, n, 2), 128);
-      v128.store(to, t.octet(m.a, m.b, m.c, m.d, n, 3), 192);
-      store<f32>(SCALES + g * 16 + row * 4, t.scale(m.a, m.b, m.c, m.d, n));
-      if (Traits.hasOffsets<T>()) {
-        t.offsets(m.a, m.b, m.c, m.d, n, SCRATCH);
-        store<f32>(OFFSETS + g * 16 + row * 4, load<f32>(SCRATCH));
-      }
+      Matmul.word<T>(m, n, 0, to);
+      Matmul.word<T>(m, n, 1, to + 128);
+    }
+    v128.store(SCRATCH, t.scales(m.a, m.b, m.c, m.d, first));
+    v128.store(SCRATCH, t.scales(m.a, m.b, m.c, m.d, first + 4), 16);
+    for (let g = 0; g < groups; g++) store<f32>(SCALES + g * 16 + row * 4, load<f32>(SCRATCH + g * 4));
+    if (Traits.hasMins<T>()) {
+      v128.store(SCRATCH, t.mins(m.a, m.b, m.c, m.d, first));
+      v128.store(SCRATCH, t.mins(m.a, m.b, m.c, m.d, first + 4), 16);
+      for (let g = 0; g < groups; g++) store<f32>(OFFSETS + g * 16 + row * 4, load<f32>(SCRATCH + g * 4));
     }
   }
 
@@ -191,7 +239,7 @@ export class Matmul {
       acc0 = f32x4.add(acc0, f32x4.mul(Matmul.laneSums(a0, a1, a2, a3), scale0));
       acc1 = f32x4.add(acc1, f32x4.mul(Matmul.laneSums(b0, b1, b2, b3), scale1));
     }
-    if (Traits.hasOffsets<T>()) {
+    if (Traits.hasMins<T>()) {
       acc0 = f32x4.sub(acc0, Matmul.offsets<T>(groups, inputs, at0));
       acc1 = f32x4.sub(acc1, Matmul.offsets<T>(groups, inputs, at1));
     }

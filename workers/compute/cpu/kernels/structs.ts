@@ -15,7 +15,7 @@ export class Matrix {
  */
 @unmanaged
 export class Inputs {
-  /** i16[tokens, columns] */
+  /** i16[tokens, columns]; of each 16 neighbours, the 8 even ones come first. */
   values: usize;
   /** f32[tokens, columns / 32] */
   scales: usize;

@@ -1,115 +1,154 @@
 /**
  * Types with blocks of 32 weights. A class per type, whose methods are inlined into the products.
  *
- * A weight is `scale * factor * octet - offset`: `scale` is the block's, `factor` an integer for 16 or 32 neighbouring
- * weights, and `octet` has 8 integers. `factor * octet` has at most 13 bits, so 8 products with 16-bit inputs add up
- * exactly in 32 bits.
+ * A weight is `scale * (field - bias) - min`: `field` is an integer, `scale` and `min` are the block's. Sixteen
+ * neighbouring fields are one word of 16 bytes.
  *
- * Arguments: planes `a` to `d` in the order of WEIGHT_TYPES, the block's number `n`, counted row after row, the octet's
- * number `o` and the number `h` of 16 weights within the block. `fine` types have a factor for each 16 weights, the
- * others for each 32.
+ * Arguments: planes `a` to `d` in the order of WEIGHT_TYPES, the block's number `n`, counted row after row, and the
+ * word's number `k` in the block, 0 or 1.
+ *
+ * - `word`: byte i has field i. `bits` bits of it from bit `shift` on; other bits may be set, unless there are 8.
+ * - `scales`, `mins`: of blocks n to n + 3.
  */
+import { Constants } from './constants';
 import { Grids } from './grids';
 import { Half } from './half';
 import { Lanes } from './lanes';
 
 export class Q8_0 {
   @inline
-  octet(a: usize, b: usize, c: usize, d: usize, n: usize, o: i32): v128 {
-    return v128.load_ext<i8>(a + (n << 5) + (o << 3));
+  word(a: usize, b: usize, c: usize, d: usize, n: usize, k: i32): v128 {
+    return v128.load(a + (n << 5) + (k << 4));
   }
 
   @inline
-  scale(a: usize, b: usize, c: usize, d: usize, n: usize): f32 {
-    return Half.load(b + (n << 1));
+  shift(k: i32): i32 {
+    return 0;
+  }
+
+  @inline
+  scales(a: usize, b: usize, c: usize, d: usize, n: usize): v128 {
+    return Half.load4(b + (n << 1));
   }
 }
 
 export class Q4_0 {
   @inline
-  octet(a: usize, b: usize, c: usize, d: usize, n: usize, o: i32): v128 {
-    return i16x8.sub(Lanes.nibbles(a + (n << 4) + ((o & 1) << 3), o > 1), i16x8.splat(8));
+  word(a: usize, b: usize, c: usize, d: usize, n: usize, k: i32): v128 {
+    return v128.load(a + (n << 4));
   }
 
   @inline
-  scale(a: usize, b: usize, c: usize, d: usize, n: usize): f32 {
-    return Half.load(b + (n << 1));
+  shift(k: i32): i32 {
+    return k << 2;
+  }
+
+  @inline
+  scales(a: usize, b: usize, c: usize, d: usize, n: usize): v128 {
+    return Half.load4(b + (n << 1));
   }
 }
 
 export class Q4_1 {
   @inline
-  octet(a: usize, b: usize, c: usize, d: usize, n: usize, o: i32): v128 {
-    return Lanes.nibbles(a + (n << 4) + ((o & 1) << 3), o > 1);
+  word(a: usize, b: usize, c: usize, d: usize, n: usize, k: i32): v128 {
+    return v128.load(a + (n << 4));
   }
 
   @inline
-  scale(a: usize, b: usize, c: usize, d: usize, n: usize): f32 {
-    return Half.load(b + (n << 2));
+  shift(k: i32): i32 {
+    return k << 2;
   }
 
   @inline
-  offsets(a: usize, b: usize, c: usize, d: usize, n: usize, out: usize): void {
-    store<f32>(out, -Half.load(b + (n << 2) + 2));
+  scales(a: usize, b: usize, c: usize, d: usize, n: usize): v128 {
+    return Half.toFloats(v128.load(b + (n << 2)));
+  }
+
+  @inline
+  mins(a: usize, b: usize, c: usize, d: usize, n: usize): v128 {
+    return f32x4.neg(Half.toFloats(i32x4.shr_u(v128.load(b + (n << 2)), 16)));
   }
 }
 
 export class Q5_0 {
   @inline
-  octet(a: usize, b: usize, c: usize, d: usize, n: usize, o: i32): v128 {
-    const high = v128.and(Lanes.ofBits(load<u8>(b + (n << 2) + o)), i16x8.splat(16));
-    return i16x8.sub(v128.or(Lanes.nibbles(a + (n << 4) + ((o & 1) << 3), o > 1), high), i16x8.splat(16));
+  word(a: usize, b: usize, c: usize, d: usize, n: usize, k: i32): v128 {
+    const low = Lanes.nibbles(v128.load(a + (n << 4)), k);
+    const high = Lanes.ofBits(load<u16>(b + (n << 2) + (k << 1)));
+    return v128.or(low, v128.and(high, Constants.bytes(16)));
   }
 
   @inline
-  scale(a: usize, b: usize, c: usize, d: usize, n: usize): f32 {
-    return Half.load(c + (n << 1));
+  shift(k: i32): i32 {
+    return 0;
+  }
+
+  @inline
+  scales(a: usize, b: usize, c: usize, d: usize, n: usize): v128 {
+    return Half.load4(c + (n << 1));
   }
 }
 
 export class Q5_1 {
   @inline
-  octet(a: usize, b: usize, c: usize, d: usize, n: usize, o: i32): v128 {
-    const high = v128.and(Lanes.ofBits(load<u8>(b + (n << 2) + o)), i16x8.splat(16));
-    return v128.or(Lanes.nibbles(a + (n << 4) + ((o & 1) << 3), o > 1), high);
+  word(a: usize, b: usize, c: usize, d: usize, n: usize, k: i32): v128 {
+    const low = Lanes.nibbles(v128.load(a + (n << 4)), k);
+    const high = Lanes.ofBits(load<u16>(b + (n << 2) + (k << 1)));
+    return v128.or(low, v128.and(high, Constants.bytes(16)));
   }
 
   @inline
-  scale(a: usize, b: usize, c: usize, d: usize, n: usize): f32 {
-    return Half.load(c + (n << 2));
+  shift(k: i32): i32 {
+    return 0;
   }
 
   @inline
-  offsets(a: usize, b: usize, c: usize, d: usize, n: usize, out: usize): void {
-    store<f32>(out, -Half.load(c + (n << 2) + 2));
+  scales(a: usize, b: usize, c: usize, d: usize, n: usize): v128 {
+    return Half.toFloats(v128.load(c + (n << 2)));
+  }
+
+  @inline
+  mins(a: usize, b: usize, c: usize, d: usize, n: usize): v128 {
+    return f32x4.neg(Half.toFloats(i32x4.shr_u(v128.load(c + (n << 2)), 16)));
   }
 }
 
 export class IQ4_NL {
   @inline
-  octet(a: usize, b: usize, c: usize, d: usize, n: usize, o: i32): v128 {
-    return Lanes.lookUp(a + (n << 4) + ((o & 1) << 3), o > 1, Grids.iq4());
+  word(a: usize, b: usize, c: usize, d: usize, n: usize, k: i32): v128 {
+    return i8x16.swizzle(Grids.iq4(), Lanes.nibbles(v128.load(a + (n << 4)), k));
   }
 
   @inline
-  scale(a: usize, b: usize, c: usize, d: usize, n: usize): f32 {
-    return Half.load(b + (n << 1));
+  shift(k: i32): i32 {
+    return 0;
+  }
+
+  @inline
+  scales(a: usize, b: usize, c: usize, d: usize, n: usize): v128 {
+    return Half.load4(b + (n << 1));
   }
 }
 
 export class MXFP4 {
   @inline
-  octet(a: usize, b: usize, c: usize, d: usize, n: usize, o: i32): v128 {
-    return Lanes.lookUp(
-      a + (n << 4) + ((o & 1) << 3),
-      o > 1,
-      v128(0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12),
-    );
+  word(a: usize, b: usize, c: usize, d: usize, n: usize, k: i32): v128 {
+    const values = v128(0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12);
+    return i8x16.swizzle(values, Lanes.nibbles(v128.load(a + (n << 4)), k));
   }
 
   @inline
-  scale(a: usize, b: usize, c: usize, d: usize, n: usize): f32 {
-    const e = <u32>load<u8>(b + n);
-    return reinterpret<f32>(e < 2 ? 0x00200000 << e : (e - 1) << 23);
+  shift(k: i32): i32 {
+    return 0;
+  }
+
+  /** 2^(e - 128), which is subnormal for the exponents 0 and 1. */
+  @inline
+  scales(a: usize, b: usize, c: usize, d: usize, n: usize): v128 {
+    const e = i32x4.extend_low_i16x8_u(i16x8.extend_low_i8x16_u(v128.load32_zero(b + n)));
+    const normal = i32x4.shl(i32x4.sub(e, i32x4.splat(1)), 23);
+    const subnormal = i32x4.shl(i32x4.add(e, i32x4.splat(1)), 21);
+    return v128.bitselect(subnormal, normal, i32x4.lt_u(e, i32x4.splat(2)));
   }
 }

@@ -1,14 +1,15 @@
 /**
- * The IQ types with blocks of 256 weights: octets come from a grid. A class per type, whose methods are inlined into
+ * The IQ types with blocks of 256 weights: fields come from a grid. A class per type, whose methods are inlined into
  * the products.
  *
- * A weight is `scale * factor * octet - offset`: `scale` is the block's, `factor` an integer for 16 or 32 neighbouring
- * weights, and `octet` has 8 integers. `factor * octet` has at most 13 bits, so 8 products with 16-bit inputs add up
- * exactly in 32 bits.
+ * A weight is `scale * factor * field`: `field` is an integer, `scale` is the block's, and there is an integer `factor`
+ * for 16 weights (`fine` types) or 32. Sixteen neighbouring fields are one word of 16 bytes.
  *
- * Arguments: planes `a` to `d` in the order of WEIGHT_TYPES, the block's number `n`, counted row after row, the octet's
- * number `o` and the number `h` of 16 weights within the block. `fine` types have a factor for each 16 weights, the
- * others for each 32.
+ * Arguments: planes `a` to `d` in the order of WEIGHT_TYPES, the block's number `n`, counted row after row, and the
+ * word's number `k` in the block, a constant from 0 to 15.
+ *
+ * - `word`: 16 signed bytes.
+ * - `factors`: 16 or 8 signed bytes.
  */
 import { Grids } from './grids';
 import { Half } from './half';
@@ -16,11 +17,18 @@ import { Lanes } from './lanes';
 
 export class IQ1_S {
   @inline
-  octet(a: usize, b: usize, c: usize, d: usize, n: usize, o: i32): v128 {
-    const qh = <u32>load<u16>(b + (n << 4) + ((o >> 2) << 1));
-    const entry = <u32>load<u8>(a + (n << 5) + o) | (((qh >> ((o & 3) * 3)) & 7) << 8);
-    const grid = i16x8.shl(v128.load_ext<i8>(Grids.iq1 + (entry << 3)), 3);
-    return i16x8.add(grid, i16x8.splat(qh & 0x8000 ? -1 : 1));
+  word(a: usize, b: usize, c: usize, d: usize, n: usize, k: i32): v128 {
+    const qh = <u32>load<u16>(b + (n << 4) + ((k >> 1) << 1));
+    const high = qh >> ((k & 1) * 6);
+    const quants = a + (n << 5) + (k << 1);
+    const first = <u32>load<u8>(quants) | ((high & 7) << 8);
+    const second = <u32>load<u8>(quants + 1) | ((high & 56) << 5);
+    return i8x16.add(Grids.pair(Grids.iq1, first, second), Grids.shifts(qh >> 15, qh >> 15));
+  }
+
+  @inline
+  shift(k: i32): i32 {
+    return 0;
   }
 
   @inline
@@ -29,18 +37,25 @@ export class IQ1_S {
   }
 
   @inline
-  factor(a: usize, b: usize, c: usize, d: usize, n: usize, h: i32): i32 {
-    return <i32>(((<u32>load<u16>(b + (n << 4) + ((h >> 1) << 1)) >> 12) & 7) << 1) + 1;
+  factors(a: usize, b: usize, c: usize, d: usize, n: usize): v128 {
+    const three = v128.and(i16x8.shr_u(v128.load(b + (n << 4)), 12), i16x8.splat(7));
+    return Lanes.odd(i8x16.narrow_i16x8_u(three, three));
   }
 }
 
 export class IQ1_M {
   @inline
-  octet(a: usize, b: usize, c: usize, d: usize, n: usize, o: i32): v128 {
-    const high = Lanes.nibble(b + (n << 4), o);
-    const entry = <u32>load<u8>(a + (n << 5) + o) | ((high & 7) << 8);
-    const grid = i16x8.shl(v128.load_ext<i8>(Grids.iq1 + (entry << 3)), 3);
-    return i16x8.add(grid, i16x8.splat(high & 8 ? -1 : 1));
+  word(a: usize, b: usize, c: usize, d: usize, n: usize, k: i32): v128 {
+    const high = <u32>load<u8>(b + (n << 4) + k);
+    const quants = a + (n << 5) + (k << 1);
+    const first = <u32>load<u8>(quants) | ((high & 7) << 8);
+    const second = <u32>load<u8>(quants + 1) | ((high & 0x70) << 4);
+    return i8x16.add(Grids.pair(Grids.iq1, first, second), Grids.shifts((high >> 3) & 1, high >> 7));
+  }
+
+  @inline
+  shift(k: i32): i32 {
+    return 0;
   }
 
   @inline
@@ -54,20 +69,29 @@ export class IQ1_M {
     return Half.toFloat(bits) * 0.125;
   }
 
+  /** Each of four 16-bit words has four fields of 3 bits. Multiplying moves each field to the top of its own lane. */
   @inline
-  factor(a: usize, b: usize, c: usize, d: usize, n: usize, h: i32): i32 {
-    const word = <u32>load<u16>(c + (n << 3) + ((h >> 2) << 1));
-    return <i32>(((word >> ((h & 3) * 3)) & 7) << 1) + 1;
+  factors(a: usize, b: usize, c: usize, d: usize, n: usize): v128 {
+    const words = v128.load64_zero(c + (n << 3));
+    const toTop = i16x8(1 << 13, 1 << 10, 1 << 7, 1 << 4, 1 << 13, 1 << 10, 1 << 7, 1 << 4);
+    const low = i16x8.mul(v128.shuffle<i16>(words, words, 0, 0, 0, 0, 1, 1, 1, 1), toTop);
+    const high = i16x8.mul(v128.shuffle<i16>(words, words, 2, 2, 2, 2, 3, 3, 3, 3), toTop);
+    return Lanes.odd(i8x16.narrow_i16x8_u(i16x8.shr_u(low, 13), i16x8.shr_u(high, 13)));
   }
 }
 
 export class IQ2_XXS {
   @inline
-  octet(a: usize, b: usize, c: usize, d: usize, n: usize, o: i32): v128 {
-    const quants = a + (n << 6) + ((o >> 2) << 3);
-    const packed = load<u32>(quants + 4);
-    const grid = v128.load_ext<i8>(Grids.iq2xxs + ((<u32>load<u8>(quants + (o & 3))) << 3));
-    return Lanes.signed(grid, Grids.evenSigns((packed >> (7 * (o & 3))) & 127));
+  word(a: usize, b: usize, c: usize, d: usize, n: usize, k: i32): v128 {
+    const quants = a + (n << 6) + ((k >> 1) << 3);
+    const signs = load<u32>(quants + 4) >> (14 * (k & 1));
+    const at = quants + ((k & 1) << 1);
+    return Lanes.signed(Grids.pair(Grids.iq2xxs, load<u8>(at), load<u8>(at + 1)), Grids.evenSigns2(signs));
+  }
+
+  @inline
+  shift(k: i32): i32 {
+    return 0;
   }
 
   @inline
@@ -76,17 +100,26 @@ export class IQ2_XXS {
   }
 
   @inline
-  factor(a: usize, b: usize, c: usize, d: usize, n: usize, h: i32): i32 {
-    return <i32>((load<u32>(a + (n << 6) + ((h >> 1) << 3) + 4) >> 28) << 1) + 1;
+  factors(a: usize, b: usize, c: usize, d: usize, n: usize): v128 {
+    const at = a + (n << 6);
+    const low = v128.shuffle<i32>(v128.load(at), v128.load(at, 16), 1, 3, 5, 7);
+    const high = v128.shuffle<i32>(v128.load(at, 32), v128.load(at, 48), 1, 3, 5, 7);
+    return Lanes.topNibbles(low, high);
   }
 }
 
 export class IQ2_XS {
   @inline
-  octet(a: usize, b: usize, c: usize, d: usize, n: usize, o: i32): v128 {
-    const quant = <u32>load<u16>(a + (n << 6) + (o << 1));
-    const grid = v128.load_ext<i8>(Grids.iq2xs + ((quant & 511) << 3));
-    return Lanes.signed(grid, Grids.evenSigns(quant >> 9));
+  word(a: usize, b: usize, c: usize, d: usize, n: usize, k: i32): v128 {
+    const first = <u32>load<u16>(a + (n << 6) + (k << 2));
+    const second = <u32>load<u16>(a + (n << 6) + (k << 2) + 2);
+    const grid = Grids.pair(Grids.iq2xs, first & 511, second & 511);
+    return Lanes.signed(grid, Grids.evenSigns2((first >> 9) | ((second >> 9) << 7)));
+  }
+
+  @inline
+  shift(k: i32): i32 {
+    return 0;
   }
 
   @inline
@@ -95,18 +128,24 @@ export class IQ2_XS {
   }
 
   @inline
-  factor(a: usize, b: usize, c: usize, d: usize, n: usize, h: i32): i32 {
-    return <i32>(Lanes.nibble(b + (n << 3), h) << 1) + 1;
+  factors(a: usize, b: usize, c: usize, d: usize, n: usize): v128 {
+    return Lanes.odd(Lanes.allNibbles(v128.load64_zero(b + (n << 3))));
   }
 }
 
 export class IQ2_S {
   @inline
-  octet(a: usize, b: usize, c: usize, d: usize, n: usize, o: i32): v128 {
-    const high = (<u32>load<u8>(b + (n << 4) + (o >> 2)) >> ((o & 3) << 1)) & 3;
-    const entry = <u32>load<u8>(a + (n << 6) + o) | (high << 8);
-    const grid = v128.load_ext<i8>(Grids.iq2s + (entry << 3));
-    return Lanes.signed(grid, load<u8>(a + (n << 6) + 32 + o));
+  word(a: usize, b: usize, c: usize, d: usize, n: usize, k: i32): v128 {
+    const high = <u32>load<u8>(b + (n << 4) + (k >> 1)) >> ((k & 1) << 2);
+    const quants = a + (n << 6) + (k << 1);
+    const first = <u32>load<u8>(quants) | ((high & 3) << 8);
+    const second = <u32>load<u8>(quants + 1) | ((high & 12) << 6);
+    return Lanes.signed(Grids.pair(Grids.iq2s, first, second), load<u16>(quants + 32));
+  }
+
+  @inline
+  shift(k: i32): i32 {
+    return 0;
   }
 
   @inline
@@ -115,18 +154,23 @@ export class IQ2_S {
   }
 
   @inline
-  factor(a: usize, b: usize, c: usize, d: usize, n: usize, h: i32): i32 {
-    return <i32>(Lanes.nibble(b + (n << 4) + 8, h) << 1) + 1;
+  factors(a: usize, b: usize, c: usize, d: usize, n: usize): v128 {
+    return Lanes.odd(Lanes.allNibbles(v128.load64_zero(b + (n << 4) + 8)));
   }
 }
 
 export class IQ3_XXS {
   @inline
-  octet(a: usize, b: usize, c: usize, d: usize, n: usize, o: i32): v128 {
-    const quants = a + (n << 6) + (o << 1);
-    const packed = load<u32>(b + (n << 5) + ((o >> 2) << 2));
-    const grid = Grids.pair(Grids.iq3xxs, load<u8>(quants), load<u8>(quants + 1));
-    return Lanes.signed(grid, Grids.evenSigns((packed >> (7 * (o & 3))) & 127));
+  word(a: usize, b: usize, c: usize, d: usize, n: usize, k: i32): v128 {
+    const quants = load<u32>(a + (n << 6) + (k << 2));
+    const grid = Grids.four(Grids.iq3xxs, quants & 255, (quants >> 8) & 255, (quants >> 16) & 255, quants >> 24);
+    const signs = load<u32>(b + (n << 5) + ((k >> 1) << 2)) >> (14 * (k & 1));
+    return Lanes.signed(grid, Grids.evenSigns2(signs));
+  }
+
+  @inline
+  shift(k: i32): i32 {
+    return 0;
   }
 
   @inline
@@ -135,22 +179,29 @@ export class IQ3_XXS {
   }
 
   @inline
-  factor(a: usize, b: usize, c: usize, d: usize, n: usize, h: i32): i32 {
-    return <i32>((load<u32>(b + (n << 5) + ((h >> 1) << 2)) >> 28) << 1) + 1;
+  factors(a: usize, b: usize, c: usize, d: usize, n: usize): v128 {
+    return Lanes.topNibbles(v128.load(b + (n << 5)), v128.load(b + (n << 5), 16));
   }
 }
 
 export class IQ3_S {
   @inline
-  octet(a: usize, b: usize, c: usize, d: usize, n: usize, o: i32): v128 {
-    const quants = a + (n << 6) + (o << 1);
-    const high = <u32>load<u8>(c + (n << 3) + (o >> 2)) >> ((o & 3) << 1);
-    const grid = Grids.pair(
+  word(a: usize, b: usize, c: usize, d: usize, n: usize, k: i32): v128 {
+    const quants = load<u32>(a + (n << 6) + (k << 2));
+    const high = <u32>load<u8>(c + (n << 3) + (k >> 1)) >> ((k & 1) << 2);
+    const grid = Grids.four(
       Grids.iq3s,
-      <u32>load<u8>(quants) | ((high & 1) << 8),
-      <u32>load<u8>(quants + 1) | ((high & 2) << 7),
+      (quants & 255) | ((high & 1) << 8),
+      ((quants >> 8) & 255) | ((high & 2) << 7),
+      ((quants >> 16) & 255) | ((high & 4) << 6),
+      (quants >> 24) | ((high & 8) << 5),
     );
-    return Lanes.signed(grid, load<u8>(b + n * 36 + o));
+    return Lanes.signed(grid, load<u16>(b + n * 36 + (k << 1)));
+  }
+
+  @inline
+  shift(k: i32): i32 {
+    return 0;
   }
 
   @inline
@@ -159,16 +210,20 @@ export class IQ3_S {
   }
 
   @inline
-  factor(a: usize, b: usize, c: usize, d: usize, n: usize, h: i32): i32 {
-    return <i32>(Lanes.nibble(b + n * 36 + 32, h >> 1) << 1) + 1;
+  factors(a: usize, b: usize, c: usize, d: usize, n: usize): v128 {
+    return Lanes.odd(Lanes.allNibbles(v128.load32_zero(b + n * 36 + 32)));
   }
 }
 
 export class IQ4_XS {
   @inline
-  octet(a: usize, b: usize, c: usize, d: usize, n: usize, o: i32): v128 {
-    const i = o & 3;
-    return Lanes.lookUp(a + (n << 7) + ((o >> 2) << 4) + ((i & 1) << 3), i > 1, Grids.iq4());
+  word(a: usize, b: usize, c: usize, d: usize, n: usize, k: i32): v128 {
+    return i8x16.swizzle(Grids.iq4(), Lanes.nibbles(v128.load(a + (n << 7) + ((k >> 1) << 4)), k & 1));
+  }
+
+  @inline
+  shift(k: i32): i32 {
+    return 0;
   }
 
   @inline
@@ -176,11 +231,14 @@ export class IQ4_XS {
     return Half.load(b + (n << 3));
   }
 
+  /** 4 low bits each in 4 bytes, 2 high bits each in a 16-bit word, which multiplying moves to the top of a lane. */
   @inline
-  factor(a: usize, b: usize, c: usize, d: usize, n: usize, h: i32): i32 {
-    const j = h >> 1;
+  factors(a: usize, b: usize, c: usize, d: usize, n: usize): v128 {
     const header = b + (n << 3);
-    const high = (<u32>load<u16>(header + 2) >> (j << 1)) & 3;
-    return <i32>(Lanes.nibble(header + 4, j) | (high << 4)) - 32;
+    const toTop = i16x8(1 << 14, 1 << 12, 1 << 10, 1 << 8, 1 << 6, 1 << 4, 1 << 2, 1);
+    const high = i16x8.shr_u(i16x8.mul(i16x8.splat(load<i16>(header + 2)), toTop), 14);
+    const low = i16x8.extend_low_i8x16_u(Lanes.allNibbles(v128.load32_zero(header + 4)));
+    const factors = i16x8.sub(v128.or(low, i16x8.shl(high, 4)), i16x8.splat(32));
+    return i8x16.narrow_i16x8_s(factors, factors);
   }
 }

@@ -1,24 +1,30 @@
 /**
  * The k-quants, with blocks of 256 weights. A class per type, whose methods are inlined into the products.
  *
- * A weight is `scale * factor * octet - offset`: `scale` is the block's, `factor` an integer for 16 or 32 neighbouring
- * weights, and `octet` has 8 integers. `factor * octet` has at most 13 bits, so 8 products with 16-bit inputs add up
- * exactly in 32 bits.
+ * A weight is `scale * factor * (field - bias) - minScale * min`: `field` is an integer, `scale` and `minScale` are the
+ * block's, and there is an integer `factor` and `min` for 16 weights (`fine` types) or 32. Sixteen neighbouring fields
+ * are one word of 16 bytes.
  *
- * Arguments: planes `a` to `d` in the order of WEIGHT_TYPES, the block's number `n`, counted row after row, the octet's
- * number `o` and the number `h` of 16 weights within the block. `fine` types have a factor for each 16 weights, the
- * others for each 32.
+ * Arguments: planes `a` to `d` in the order of WEIGHT_TYPES, the block's number `n`, counted row after row, and the
+ * word's number `k` in the block, a constant from 0 to 15.
+ *
+ * - `word`: byte i has field i. `bits` bits of it from bit `shift` on; other bits may be set, unless there are 8.
+ * - `factors`, `mins`: 16 or 8 signed bytes.
  */
+import { Constants } from './constants';
 import { Half } from './half';
 import { Lanes } from './lanes';
 import { ScalesK } from './scales-k';
 
 export class Q2_K {
   @inline
-  octet(a: usize, b: usize, c: usize, d: usize, n: usize, o: i32): v128 {
-    const j = o >> 2;
-    const quants = v128.load_ext<u8>(a + (n << 6) + ((j >> 2) << 5) + ((o & 3) << 3));
-    return v128.and(i16x8.shr_u(quants, (j & 3) << 1), i16x8.splat(3));
+  word(a: usize, b: usize, c: usize, d: usize, n: usize, k: i32): v128 {
+    return v128.load(a + (n << 6) + ((k >> 3) << 5) + ((k & 1) << 4));
+  }
+
+  @inline
+  shift(k: i32): i32 {
+    return k & 6;
   }
 
   @inline
@@ -27,30 +33,38 @@ export class Q2_K {
   }
 
   @inline
-  factor(a: usize, b: usize, c: usize, d: usize, n: usize, h: i32): i32 {
-    return <i32>load<u8>(b + (n << 4) + h) & 15;
+  factors(a: usize, b: usize, c: usize, d: usize, n: usize): v128 {
+    return v128.and(v128.load(b + (n << 4)), Constants.bytes(15));
   }
 
   @inline
-  factors(a: usize, b: usize, c: usize, d: usize, n: usize, out: usize): void {
-    Lanes.storeBytes(out, v128.and(v128.load(b + (n << 4)), i8x16.splat(15)), Half.load(c + (n << 2)));
+  minScale(a: usize, b: usize, c: usize, d: usize, n: usize): f32 {
+    return Half.load(c + (n << 2) + 2);
   }
 
   @inline
-  offsets(a: usize, b: usize, c: usize, d: usize, n: usize, out: usize): void {
-    Lanes.storeBytes(out, i8x16.shr_u(v128.load(b + (n << 4)), 4), Half.load(c + (n << 2) + 2));
+  mins(a: usize, b: usize, c: usize, d: usize, n: usize): v128 {
+    return Lanes.nibbles(v128.load(b + (n << 4)), 1);
   }
 }
 
 export class Q3_K {
   @inline
-  octet(a: usize, b: usize, c: usize, d: usize, n: usize, o: i32): v128 {
-    const j = o >> 2;
-    const quants = v128.load_ext<u8>(a + (n << 6) + ((j >> 2) << 5) + ((o & 3) << 3));
-    const low = v128.and(i16x8.shr_u(quants, (j & 3) << 1), i16x8.splat(3));
-    const mask = v128.load_ext<u8>(b + (n << 5) + ((o & 3) << 3));
-    const high = v128.and(i16x8.shl(i16x8.shr_u(mask, j), 2), i16x8.splat(4));
-    return i16x8.sub(v128.or(low, high), i16x8.splat(4));
+  word(a: usize, b: usize, c: usize, d: usize, n: usize, k: i32): v128 {
+    const quants = v128.load(a + (n << 6) + ((k >> 3) << 5) + ((k & 1) << 4));
+    const mask = v128.load(b + (n << 5) + ((k & 1) << 4));
+    const shift = min(k & 6, 4);
+    const three = 3 << shift;
+    const four = 4 << shift;
+    // Two bits of the quants and one of the mask, moved to bits `shift` to `shift` + 2 of each byte.
+    const low = v128.and(Lanes.shift(quants, shift - (k & 6)), Constants.bytes(three));
+    const high = v128.and(Lanes.shift(mask, shift + 2 - (k >> 1)), Constants.bytes(four));
+    return v128.or(low, high);
+  }
+
+  @inline
+  shift(k: i32): i32 {
+    return min(k & 6, 4);
   }
 
   @inline
@@ -59,24 +73,20 @@ export class Q3_K {
   }
 
   @inline
-  factor(a: usize, b: usize, c: usize, d: usize, n: usize, h: i32): i32 {
-    const scales = c + n * 12;
-    const low = (<i32>load<u8>(scales + (h & 7)) >> ((h >> 3) << 2)) & 15;
-    const high = (<i32>load<u8>(scales + 8 + (h & 3)) >> ((h >> 2) << 1)) & 3;
-    return (low | (high << 4)) - 32;
-  }
-
-  @inline
-  factors(a: usize, b: usize, c: usize, d: usize, n: usize, out: usize): void {
-    Lanes.storeBytes(out, ScalesK.q3(c + n * 12), Half.load(d + (n << 1)));
+  factors(a: usize, b: usize, c: usize, d: usize, n: usize): v128 {
+    return ScalesK.q3(c + n * 12);
   }
 }
 
 export class Q4_K {
   @inline
-  octet(a: usize, b: usize, c: usize, d: usize, n: usize, o: i32): v128 {
-    const j = o >> 2;
-    return Lanes.nibbles(a + (n << 7) + ((j >> 1) << 5) + ((o & 3) << 3), (j & 1) == 1);
+  word(a: usize, b: usize, c: usize, d: usize, n: usize, k: i32): v128 {
+    return v128.load(a + (n << 7) + ((k >> 2) << 5) + ((k & 1) << 4));
+  }
+
+  @inline
+  shift(k: i32): i32 {
+    return (k & 2) << 1;
   }
 
   @inline
@@ -85,29 +95,32 @@ export class Q4_K {
   }
 
   @inline
-  factor(a: usize, b: usize, c: usize, d: usize, n: usize, h: i32): i32 {
-    return ScalesK.scale(b + (n << 4) + 4, h >> 1);
+  factors(a: usize, b: usize, c: usize, d: usize, n: usize): v128 {
+    return ScalesK.scales(b + (n << 4) + 4);
   }
 
   @inline
-  factors(a: usize, b: usize, c: usize, d: usize, n: usize, out: usize): void {
-    ScalesK.storeScales(out, b + (n << 4) + 4, Half.load(b + (n << 4)));
+  minScale(a: usize, b: usize, c: usize, d: usize, n: usize): f32 {
+    return Half.load(b + (n << 4) + 2);
   }
 
   @inline
-  offsets(a: usize, b: usize, c: usize, d: usize, n: usize, out: usize): void {
-    ScalesK.storeMins(out, b + (n << 4) + 4, Half.load(b + (n << 4) + 2));
+  mins(a: usize, b: usize, c: usize, d: usize, n: usize): v128 {
+    return ScalesK.mins(b + (n << 4) + 4);
   }
 }
 
 export class Q5_K {
   @inline
-  octet(a: usize, b: usize, c: usize, d: usize, n: usize, o: i32): v128 {
-    const j = o >> 2;
-    const low = Lanes.nibbles(a + (n << 7) + ((j >> 1) << 5) + ((o & 3) << 3), (j & 1) == 1);
-    const mask = v128.load_ext<u8>(b + (n << 5) + ((o & 3) << 3));
-    const high = v128.and(i16x8.shl(i16x8.shr_u(mask, j), 4), i16x8.splat(16));
-    return v128.or(low, high);
+  word(a: usize, b: usize, c: usize, d: usize, n: usize, k: i32): v128 {
+    const low = Lanes.nibbles(v128.load(a + (n << 7) + ((k >> 2) << 5) + ((k & 1) << 4)), (k >> 1) & 1);
+    const mask = v128.load(b + (n << 5) + ((k & 1) << 4));
+    return v128.or(low, v128.and(Lanes.shift(mask, 4 - (k >> 1)), Constants.bytes(16)));
+  }
+
+  @inline
+  shift(k: i32): i32 {
+    return 0;
   }
 
   @inline
@@ -116,30 +129,32 @@ export class Q5_K {
   }
 
   @inline
-  factor(a: usize, b: usize, c: usize, d: usize, n: usize, h: i32): i32 {
-    return ScalesK.scale(c + (n << 4) + 4, h >> 1);
+  factors(a: usize, b: usize, c: usize, d: usize, n: usize): v128 {
+    return ScalesK.scales(c + (n << 4) + 4);
   }
 
   @inline
-  factors(a: usize, b: usize, c: usize, d: usize, n: usize, out: usize): void {
-    ScalesK.storeScales(out, c + (n << 4) + 4, Half.load(c + (n << 4)));
+  minScale(a: usize, b: usize, c: usize, d: usize, n: usize): f32 {
+    return Half.load(c + (n << 4) + 2);
   }
 
   @inline
-  offsets(a: usize, b: usize, c: usize, d: usize, n: usize, out: usize): void {
-    ScalesK.storeMins(out, c + (n << 4) + 4, Half.load(c + (n << 4) + 2));
+  mins(a: usize, b: usize, c: usize, d: usize, n: usize): v128 {
+    return ScalesK.mins(c + (n << 4) + 4);
   }
 }
 
 export class Q6_K {
   @inline
-  octet(a: usize, b: usize, c: usize, d: usize, n: usize, o: i32): v128 {
-    const j = o >> 2;
-    const r = j & 3;
-    const low = Lanes.nibbles(a + (n << 7) + ((j >> 2) << 6) + ((r & 1) << 5) + ((o & 3) << 3), r > 1);
-    const mask = v128.load_ext<u8>(b + (n << 6) + ((j >> 2) << 5) + ((o & 3) << 3));
-    const high = v128.and(i16x8.shl(i16x8.shr_u(mask, r << 1), 4), i16x8.splat(48));
-    return i16x8.sub(v128.or(low, high), i16x8.splat(32));
+  word(a: usize, b: usize, c: usize, d: usize, n: usize, k: i32): v128 {
+    const low = Lanes.nibbles(v128.load(a + (n << 7) + ((k >> 3) << 6) + ((k & 3) << 4)), (k >> 2) & 1);
+    const high = v128.load(b + (n << 6) + ((k >> 3) << 5) + ((k & 1) << 4));
+    return v128.or(low, v128.and(Lanes.shift(high, 4 - (k & 6)), Constants.bytes(48)));
+  }
+
+  @inline
+  shift(k: i32): i32 {
+    return 0;
   }
 
   @inline
@@ -148,12 +163,7 @@ export class Q6_K {
   }
 
   @inline
-  factor(a: usize, b: usize, c: usize, d: usize, n: usize, h: i32): i32 {
-    return <i32>load<i8>(c + (n << 4) + h);
-  }
-
-  @inline
-  factors(a: usize, b: usize, c: usize, d: usize, n: usize, out: usize): void {
-    Lanes.storeBytes(out, v128.load(c + (n << 4)), Half.load(d + (n << 1)));
+  factors(a: usize, b: usize, c: usize, d: usize, n: usize): v128 {
+    return v128.load(c + (n << 4));
   }
 }

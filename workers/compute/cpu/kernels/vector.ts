@@ -30,7 +30,7 @@ export class Vector {
 
   /**
    * Rounds each 32 inputs to 16-bit integers with one scale, so that an input is off by at most 1/65534 of the largest
-   * of its 32.
+   * of its 32. The values of each 16 are written in the order of `Unpack`: even ones, then odd ones.
    * @param x f32[length], `length` a multiple of 32; several tokens follow each other
    */
   static quantize(x: usize, length: i32, inputs: Inputs): void {
@@ -52,13 +52,15 @@ export class Vector {
   /** Rounds 16 inputs and returns their sum. */
   @inline
   static quantize16(x: usize, inverse: v128, out: usize): i32 {
-    let sum = i32x4.splat(0);
-    for (let i = 0; i < 2; i++, x += 32, out += 16) {
-      const low = i32x4.trunc_sat_f32x4_s(f32x4.nearest(f32x4.mul(v128.load(x), inverse)));
-      const high = i32x4.trunc_sat_f32x4_s(f32x4.nearest(f32x4.mul(v128.load(x, 16), inverse)));
-      v128.store(out, i16x8.narrow_i32x4_s(low, high));
-      sum = i32x4.add(sum, i32x4.add(low, high));
-    }
+    const v0 = i32x4.trunc_sat_f32x4_s(f32x4.nearest(f32x4.mul(v128.load(x), inverse)));
+    const v1 = i32x4.trunc_sat_f32x4_s(f32x4.nearest(f32x4.mul(v128.load(x, 16), inverse)));
+    const v2 = i32x4.trunc_sat_f32x4_s(f32x4.nearest(f32x4.mul(v128.load(x, 32), inverse)));
+    const v3 = i32x4.trunc_sat_f32x4_s(f32x4.nearest(f32x4.mul(v128.load(x, 48), inverse)));
+    const low = i16x8.narrow_i32x4_s(v0, v1);
+    const high = i16x8.narrow_i32x4_s(v2, v3);
+    v128.store(out, v128.shuffle<i16>(low, high, 0, 2, 4, 6, 8, 10, 12, 14));
+    v128.store(out, v128.shuffle<i16>(low, high, 1, 3, 5, 7, 9, 11, 13, 15), 16);
+    const sum = i32x4.add(i32x4.add(v0, v1), i32x4.add(v2, v3));
     const pairs = i32x4.add(sum, v128.shuffle<i32>(sum, sum, 2, 3, 0, 1));
     return i32x4.extract_lane(pairs, 0) + i32x4.extract_lane(pairs, 1);
   }
