@@ -47,7 +47,6 @@ export const RULES = {
     'workers/store',
     'workers/experts',
     'workers/compute',
-    'workers/compute/gpu',
     'workers/grammar.worker.ts',
   ],
   'workers/engine': [

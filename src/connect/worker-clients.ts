@@ -22,7 +22,7 @@ export function createImportClient(): WorkerClient<ImportApi> {
   return clientOf<ImportApi>(worker);
 }
 
-/** Starts the worker that owns the GPU device. */
+/** Starts the worker that computes. */
 export function createEngineClient(): WorkerClient<EngineApi> {
   const worker = new Worker(new URL('../../workers/engine.worker.ts', import.meta.url), {
     type: 'module',

@@ -1,7 +1,4 @@
-/**
- * The interface of the engine worker, which alone owns the GPU device. Models and the import worker are in
- * import-api.ts.
- */
+/** The interface of the engine worker, which alone computes. Models and the import worker are in import-api.ts. */
 import type { ErrorData } from './errors.ts';
 import type { TokenId } from './ids.ts';
 import type { ModelSummary } from './import-api.ts';

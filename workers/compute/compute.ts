@@ -146,7 +146,7 @@ export interface Compute {
   /** Sets up the sampler for an answer and restarts its random numbers. */
   startSampling(start: SamplerStart): void;
   /** Restricts the next sampled token. @param allowed one bit per token, lowest bit first */
-  setAllowed(allowed: Uint32Array): void;
+  setAllowed(allowed: Uint32Array<ArrayBuffer>): void;
 
   /**
    * Computes tokens of a prompt, all of them layer by layer, and adds them to the KV cache.

@@ -1,6 +1,5 @@
-/** The engine: owns the GPU device, at most one loaded model and at most one running request. */
+/** The engine: owns at most one loaded model and at most one running request. */
 import type {
-  AdapterReport,
   EngineApi,
   ExpertsReport,
   GenerateEvent,
@@ -14,13 +13,10 @@ import type {
   ScoreResult,
 } from '../../src/contract/engine-api.ts';
 import { MixtabError, throwIfAborted } from '../../src/contract/errors.ts';
-import type { Bytes, TokenId } from '../../src/contract/ids.ts';
-import { reportAdapter, requestAdapter, requestDevice } from '../compute/gpu/device.ts';
-import { DeviceHealth } from '../compute/gpu/errors.ts';
-import type { GpuModel } from '../compute/gpu/gpu-model.ts';
-import { loadModel } from '../compute/gpu/load-gpu-model.ts';
-import { Readback } from '../compute/gpu/readback.ts';
+import { type Bytes, type TokenId, tokenId } from '../../src/contract/ids.ts';
+import type { Compute } from '../compute/compute.ts';
 import { ModelRecords } from '../compute/model-records.ts';
+import { watched } from '../compute/watched.ts';
 import type { ModelManifest } from '../format/manifest.ts';
 import { Generator } from '../generate/generate.ts';
 import { summarize } from '../store/catalog.ts';
@@ -31,24 +27,19 @@ import { type SessionOwner, SessionStore } from '../store/session-store.ts';
 import type { RecordStore } from '../store/store.ts';
 import { promptTokens } from '../text/chat-template.ts';
 import { createTokenizer } from '../text/create-tokenizer.ts';
+import { ComputeLoader } from './compute-loader.ts';
 import { probe } from './probe.ts';
 import { measureReadRate } from './read-rate.ts';
 
-interface Gpu {
-  device: GPUDevice;
-  adapter: AdapterReport;
-  health: DeviceHealth;
-}
-
 interface Loaded {
-  gpu: Gpu;
-  gpuModel: GpuModel;
+  manifest: ModelManifest;
+  compute: Compute;
   generator: Generator;
 }
 
-/** Implements {@link EngineApi}: owns the GPU device, at most one loaded model and at most one running request. */
+/** Implements {@link EngineApi}: owns at most one loaded model and at most one running request. */
 export class Engine implements EngineApi {
-  #gpu: Gpu | undefined;
+  readonly #loader = new ComputeLoader();
   #loaded: Loaded | undefined;
   #busy = false;
   /**
@@ -77,18 +68,16 @@ export class Engine implements EngineApi {
       checkLoadRequest(request);
       const manifest = await this.#loadableManifest(request.modelId);
       onProgress({ phase: 'device', bytesDone: 0, bytesTotal: 0 });
-      const gpu = await this.#acquireGpu();
-      const { device, adapter } = gpu;
       const records = new ModelRecords(this.reader, manifest);
-      const gpuModel = await this.#watched(gpu, () => loadModel({ device, adapter, records, request, onProgress }));
-      this.#loaded = { gpu, gpuModel, generator: createGenerator(gpu, gpuModel) };
+      const { compute, report, adapter } = await this.#loader.load({ records, request, onProgress });
+      this.#loaded = { manifest, compute, generator: createGenerator(compute, manifest) };
       return {
         summary: summarize(manifest),
-        context: gpuModel.context,
-        slots: gpuModel.slots,
-        memory: { gpuBytes: gpuModel.gpuBytes(), ramBytes: gpuModel.experts.ramBytes },
-        compute: { kind: 'gpu', reason: adapter.software ? 'software-gpu' : 'gpu' },
-        adapter,
+        context: compute.context,
+        slots: compute.slots,
+        memory: compute.memory(),
+        compute: report,
+        ...(adapter && { adapter }),
         loadMs: performance.now() - startedAt,
       };
     });
@@ -100,20 +89,20 @@ export class Engine implements EngineApi {
 
   generate(request: GenerateRequest, onEvent: (event: GenerateEvent) => void): Promise<GenerateResult> {
     return this.#exclusive('generate', async () => {
-      const { gpu, generator } = this.#require();
+      const { generator } = this.#require();
       const prompt = this.#promptOf(request.input);
-      return this.#stoppable(gpu, (signal) => generator.generate({ promptTokens: prompt, request, onEvent, signal }));
+      return this.#stoppable((signal) => generator.generate({ promptTokens: prompt, request, onEvent, signal }));
     });
   }
 
   score(request: ScoreRequest, onProgress: (tokensDone: number, tokensTotal: number) => void): Promise<ScoreResult> {
     return this.#exclusive('score', async () => {
-      const { gpu, gpuModel, generator } = this.#require();
-      const { addBos, bosId } = gpuModel.manifest.tokenizer;
+      const { manifest, generator } = this.#require();
+      const { addBos, bosId } = manifest.tokenizer;
       const prompt = this.#promptOf(request.input);
       // Without BOS: every window gets its own.
       const tokens = addBos && prompt[0] === bosId ? prompt.slice(1) : prompt;
-      return this.#stoppable(gpu, (signal) => generator.score(tokens, request, onProgress, signal));
+      return this.#stoppable((signal) => generator.score(tokens, request, onProgress, signal));
     });
   }
 
@@ -145,14 +134,15 @@ export class Engine implements EngineApi {
    */
   saveSession(id: string, budget: Bytes): Promise<Bytes> {
     return this.#asSession('saveSession', async () => {
-      const { gpu, gpuModel, generator } = this.#require();
+      const loaded = this.#require();
+      const { generator } = loaded;
       const bytes = generator.sessionBytes;
       if (bytes === 0 || bytes > budget) return 0;
       await this.sessions.makeRoom(budget, bytes, id);
       const generation = ((await this.sessions.header(id))?.generation ?? 0) + 1;
       try {
-        const header = await this.#stoppable(gpu, async (signal) =>
-          generator.saveSession(await ownerOf(gpuModel), (index, part) => {
+        const header = await this.#stoppable(async (signal) =>
+          generator.saveSession(await ownerOf(loaded), (index, part) => {
             throwIfAborted(signal);
             return this.sessions.putPart(id, generation, index, part);
           }),
@@ -172,12 +162,13 @@ export class Engine implements EngineApi {
    */
   restoreSession(id: string): Promise<number> {
     return this.#asSession('restoreSession', async () => {
-      const { gpu, gpuModel, generator } = this.#require();
+      const loaded = this.#require();
+      const { generator } = loaded;
       const header = await this.sessions.header(id);
       if (!header) return 0;
-      const owner = await ownerOf(gpuModel);
+      const owner = await ownerOf(loaded);
       const getPart = (index: number): Promise<Blob | undefined> => this.sessions.part(id, header.generation, index);
-      const restored = await this.#watched(gpu, () => generator.restoreSession(header, owner, getPart));
+      const restored = await this.#watched(() => generator.restoreSession(header, owner, getPart));
       if (restored) return header.tokens.length;
       await this.sessions.remove(id);
       return 0;
@@ -196,9 +187,9 @@ export class Engine implements EngineApi {
 
   /** @throws MixtabError `chat-template` */
   #promptOf(input: GenerateRequest['input']): TokenId[] {
-    const { gpuModel, generator } = this.#require();
+    const { manifest, generator } = this.#require();
     const { tokenizer } = generator;
-    const { name, tokenizer: data } = gpuModel.manifest;
+    const { name, tokenizer: data } = manifest;
     if (input.kind === 'text') return tokenizer.encode(input.text, { addBos: data.addBos });
     if (!data.chatTemplate) {
       throw new MixtabError(
@@ -221,26 +212,17 @@ export class Engine implements EngineApi {
     return this.#loaded;
   }
 
-  async #acquireGpu(): Promise<Gpu> {
-    if (this.#gpu && !this.#gpu.health.failed) return this.#gpu;
-    if (this.#gpu) this.#abandon(this.#gpu);
-    const adapter = await requestAdapter();
-    const device = await requestDevice(adapter);
-    this.#gpu = { device, adapter: reportAdapter(adapter), health: new DeviceHealth(device) };
-    return this.#gpu;
-  }
-
-  /** Runs GPU work with a signal that is aborted by {@link stop} and by a failure of the device. */
-  async #stoppable<T>(gpu: Gpu, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  /** Runs work on the loaded model with a signal that is aborted by {@link stop} and by a failure of its backend. */
+  async #stoppable<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
     const running = new AbortController();
-    const failure = gpu.health.signal;
+    const { failure } = this.#require().compute;
     // AbortSignal.any would need Chrome 116; the page runs in 113.
     const abort = (): void => running.abort(failure.reason);
     if (failure.aborted) abort();
     failure.addEventListener('abort', abort);
     this.#running = running;
     try {
-      return await this.#watched(gpu, () => work(running.signal));
+      return await this.#watched(() => work(running.signal));
     } finally {
       this.#running = undefined;
       failure.removeEventListener('abort', abort);
@@ -248,32 +230,21 @@ export class Engine implements EngineApi {
   }
 
   /**
-   * Runs GPU work. If the device has failed, throws that error instead of any other outcome, and abandons the model and
-   * the device: after a failed upload, a slot may hold other weights than the engine assumes.
+   * Runs work on the loaded model. If its backend has failed, throws that error instead of any other outcome, and
+   * abandons the model: after a failed upload, a slot may hold other weights than the engine assumes.
    */
-  async #watched<T>(gpu: Gpu, work: () => Promise<T>): Promise<T> {
+  async #watched<T>(work: () => Promise<T>): Promise<T> {
+    const { compute } = this.#require();
     try {
-      const result = await work();
-      gpu.health.check();
-      return result;
-    } catch (error) {
-      // The promises of a lost device are rejected before `device.lost` settles, so wait for that.
-      await new Promise((resolve) => setTimeout(resolve));
-      if (gpu.health.failed) this.#abandon(gpu);
-      gpu.health.check();
-      throw error;
+      return await watched(() => compute.failure, work);
+    } finally {
+      if (compute.failure.aborted) this.#release();
     }
-  }
-
-  #abandon({ device }: Gpu): void {
-    this.#release();
-    device.destroy();
-    this.#gpu = undefined;
   }
 
   #release(): void {
     this.#loaded?.generator.destroy();
-    this.#loaded?.gpuModel.destroy();
+    this.#loaded?.compute.destroy();
     this.#loaded = undefined;
   }
 
@@ -309,15 +280,19 @@ export class Engine implements EngineApi {
   }
 }
 
-function createGenerator({ device, health }: Gpu, gpuModel: GpuModel): Generator {
-  // This clock stops while the engine waits for experts, so the readback counts only waits for the GPU alone.
-  const readback = new Readback(device, () => performance.now() - gpuModel.experts.waiting.ms);
-  const tokenizer = createTokenizer(gpuModel.manifest.tokenizer);
-  return new Generator({ gpu: gpuModel, tokenizer, readback, deviceFailure: health.signal });
+function createGenerator(compute: Compute, { tokenizer: data }: ModelManifest): Generator {
+  const bos = data.addBos ? tokenId(data.bosId) : undefined;
+  return new Generator({ compute, tokenizer: createTokenizer(data), bos });
 }
 
 /** @throws MixtabError `bad-request` */
-function checkLoadRequest({ context, gpuBudgetBytes, ramBudgetBytes }: LoadRequest): void {
+function checkLoadRequest({ compute, threads, context, gpuBudgetBytes, ramBudgetBytes }: LoadRequest): void {
+  if (compute !== undefined && !['auto', 'gpu', 'cpu'].includes(compute)) {
+    throw new MixtabError('bad-request', `compute is ${compute}.`, 'Use auto, gpu or cpu.');
+  }
+  if (threads !== undefined && !(Number.isInteger(threads) && threads >= 1)) {
+    throw new MixtabError('bad-request', `threads is ${threads}; it must be a whole number of at least 1.`);
+  }
   if (context !== undefined && !(Number.isInteger(context) && context >= 2)) {
     throw new MixtabError(
       'bad-request',
@@ -335,7 +310,7 @@ const modelNotFound = (id: string): MixtabError =>
   new MixtabError('model-not-found', `No model ${id} is stored.`, 'Import it first.');
 
 /** Identifies the weights by the hashes of all records. */
-async function ownerOf({ manifest }: GpuModel): Promise<SessionOwner> {
+async function ownerOf({ manifest, compute }: Loaded): Promise<SessionOwner> {
   const hashes = manifest.records.map(({ key, sha256 }) => `${key} ${sha256}\n`).join('');
-  return { modelId: manifest.id, weights: await sha256Hex(new TextEncoder().encode(hashes)) };
+  return { modelId: manifest.id, weights: await sha256Hex(new TextEncoder().encode(hashes)), compute: compute.kind };
 }

@@ -94,7 +94,7 @@ it.each(['damaged', 'missing', 'truncated'])(
   },
 );
 
-it.each([{ modelId: 'another' }, { weights: '00' }, { version: 0 }, { headDim: 2 }])(
+it.each([{ modelId: 'another' }, { weights: '00' }, { version: 0 }, { headDim: 2 }, { compute: 'cpu' as const }])(
   'a session of %j is removed',
   async (other) => {
     await answer('the first');
@@ -104,6 +104,15 @@ it.each([{ modelId: 'another' }, { weights: '00' }, { version: 0 }, { headDim: 2
     expect(await sessions.header('a')).toBeUndefined();
   },
 );
+
+it('a session that does not say what computed it is restored on the GPU', async () => {
+  await answer('the first');
+  await engine.saveSession('a', BUDGET);
+  const { compute, ...older } = (await sessions.header('a'))!;
+  expect(compute).toBe('gpu');
+  await sessions.putHeader('a', older);
+  expect(await engine.restoreSession('a')).toBeGreaterThan(0);
+});
 
 it('a session of an ablated answer is not reused for an exact one', async () => {
   const fresh = await answer(LONG);

@@ -3,7 +3,13 @@ import { describe, expect, it } from 'vitest';
 import { MixtabError } from '../../src/contract/errors.ts';
 import { type PoolPlan, planSlots, type SlotBudget } from './budget.ts';
 
-const base = { fixedBytes: 1_000, slotBytes: [100, 100, 100], expertCount: 8, expertsPerToken: 2 };
+const base: Omit<SlotBudget, 'budgetBytes'> = {
+  memory: 'gpu',
+  fixedBytes: 1_000,
+  slotBytes: [100, 100, 100],
+  expertCount: 8,
+  expertsPerToken: 2,
+};
 const slotsOf = (pools: PoolPlan[]): number[] => pools.map(({ slots }) => slots);
 
 describe('planSlots with room for one token’s experts in every layer', () => {
@@ -57,6 +63,19 @@ describe('planSlots with less', () => {
     expect(run).toThrow(MixtabError);
     expect(run).toThrow(/at least 7 MB/);
   });
+
+  it.each([
+    ['gpu', 'gpu-budget-too-small', 'GPU budget'],
+    ['ram', 'ram-budget-too-small', 'memory budget'],
+  ] as const)('names the budget of the %s', (memory, code, name) => {
+    expect(() => planSlots({ ...base, memory, budgetBytes: 1 })).toThrow(
+      expect.objectContaining({
+        code,
+        message: expect.stringMatching(`^A ${name} of 1 MB is too small`),
+        remedy: expect.stringMatching(`^Raise the ${name} to `),
+      }),
+    );
+  });
 });
 
 describe('planSlots for any budget', () => {
@@ -69,6 +88,7 @@ describe('planSlots for any budget', () => {
         fc.integer({ min: 1, max: 4 }),
         (slotBytes, spare, expertsPerToken) => {
           const budget: SlotBudget = {
+            memory: 'gpu',
             budgetBytes: 1_000 + spare,
             fixedBytes: 1_000,
             slotBytes,

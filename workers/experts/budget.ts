@@ -1,9 +1,11 @@
-/** Divides a budget of GPU memory into pools of expert slots. Pure. See docs/streaming.md, "Memory". */
+/** Divides a memory budget into pools of expert slots. Pure. See docs/streaming.md, "Memory". */
 import { MixtabError } from '../../src/contract/errors.ts';
 import { type Bytes, type LayerIndex, layerIndex } from '../../src/contract/ids.ts';
 
 export interface SlotBudget {
-  /** GPU memory for the whole model. */
+  /** Which memory is divided, for the error. */
+  memory: 'gpu' | 'ram';
+  /** Memory for the whole model. */
   budgetBytes: Bytes;
   /** Bytes needed besides slots: dense weights, KV cache, scratch buffers, and activations of the longest prompt. */
   fixedBytes: Bytes;
@@ -28,7 +30,7 @@ const megabytes = (bytes: Bytes): string => `${Math.ceil(bytes / 1e6)} MB`;
  * With less, as many layers as possible get their own pool and the others share one. A token goes through the layers in
  * turn, so a shared pool rarely still has the experts that the next token needs. A slot is worth more in a layer's own
  * pool.
- * @throws MixtabError `gpu-budget-too-small`, naming the minimum
+ * @throws MixtabError `gpu-budget-too-small` or `ram-budget-too-small`, naming the minimum
  */
 export function planSlots(budget: SlotBudget): PoolPlan[] {
   const { budgetBytes, fixedBytes, slotBytes, expertsPerToken } = budget;
@@ -49,17 +51,11 @@ function ownPools({ slotBytes, expertCount, expertsPerToken }: SlotBudget, spare
   return slots.map((count, layer) => ({ layers: [layerIndex(layer)], slots: count }));
 }
 
-function sharedPools({ budgetBytes, fixedBytes, slotBytes, expertCount, expertsPerToken }: SlotBudget): PoolPlan[] {
+function sharedPools(budget: SlotBudget): PoolPlan[] {
+  const { budgetBytes, fixedBytes, slotBytes, expertCount, expertsPerToken } = budget;
   const largest = Math.max(...slotBytes);
   const minimum = fixedBytes + expertsPerToken * largest;
-  if (budgetBytes < minimum) {
-    throw new MixtabError(
-      'gpu-budget-too-small',
-      `A GPU budget of ${megabytes(budgetBytes)} is too small: this model needs at least ${megabytes(minimum)} ` +
-        `(${megabytes(minimum - fixedBytes)} for the experts of one layer, ${megabytes(fixedBytes)} for the rest).`,
-      `Raise the GPU budget to ${megabytes(minimum)} or more, or lower the context length.`,
-    );
-  }
+  if (budgetBytes < minimum) throw tooSmall(budget, minimum);
   let remaining = budgetBytes - minimum;
   const tryTake = (bytes: Bytes): boolean => {
     if (bytes > remaining) return false;
@@ -76,6 +72,16 @@ function sharedPools({ budgetBytes, fixedBytes, slotBytes, expertCount, expertsP
   }
   shared.slots = Math.min(shared.slots, expertCount * shared.layers.length);
   return shared.slots > 0 ? [...own, shared] : own;
+}
+
+function tooSmall({ memory, budgetBytes, fixedBytes }: SlotBudget, minimum: Bytes): MixtabError {
+  const name = memory === 'gpu' ? 'GPU budget' : 'memory budget';
+  return new MixtabError(
+    memory === 'gpu' ? 'gpu-budget-too-small' : 'ram-budget-too-small',
+    `A ${name} of ${megabytes(budgetBytes)} is too small: this model needs at least ${megabytes(minimum)} ` +
+      `(${megabytes(minimum - fixedBytes)} for the experts of one layer, ${megabytes(fixedBytes)} for the rest).`,
+    `Raise the ${name} to ${megabytes(minimum)} or more, or lower the context length.`,
+  );
 }
 
 /**

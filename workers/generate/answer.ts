@@ -1,7 +1,7 @@
 /** Collects an answer: tokens with their text, up to a stop text. */
 import type { GeneratedToken, TokenLogprob } from '../../src/contract/engine-api.ts';
 import type { TokenId } from '../../src/contract/ids.ts';
-import { readSampleResult } from '../compute/gpu/ops/sample.ts';
+import type { Sample } from '../compute/compute.ts';
 import { createDetokenizer } from '../text/detokenizer.ts';
 import { createStopText } from '../text/stop-text.ts';
 import type { Tokenizer } from '../text/tokenizer.ts';
@@ -48,12 +48,14 @@ export class Answer {
 }
 
 /**
- * Decodes the sampler's result.
- * @param result as `workers/compute/gpu/ops/sample.ts` lays it out
+ * Adds the bytes and texts that a request asks for to a sampled token.
  * @param topLogprobs how many of the likeliest tokens to report; undefined: none, and no bytes
  */
-export function toToken(result: ArrayBuffer, topLogprobs: number | undefined, tokenizer: Tokenizer): SampledToken {
-  const { id, logprob, top } = readSampleResult(result);
+export function toToken(
+  { id, logprob, top }: Sample,
+  topLogprobs: number | undefined,
+  tokenizer: Tokenizer,
+): SampledToken {
   if (topLogprobs === undefined) return { id, logprob, top: [] };
   const bytesOf = (token: TokenId): number[] => [...tokenizer.bytesOf(token)];
   const likeliest = top

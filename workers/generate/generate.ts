@@ -9,14 +9,7 @@ import type {
 } from '../../src/contract/engine-api.ts';
 import { MixtabError, throwIfAborted } from '../../src/contract/errors.ts';
 import { type Bytes, type TokenId, tokenId } from '../../src/contract/ids.ts';
-import { kvCacheBytes } from '../compute/compute.ts';
-import { Decoder } from '../compute/gpu/decode/decoder.ts';
-import { encodePass } from '../compute/gpu/dispatch.ts';
-import type { GpuModel } from '../compute/gpu/gpu-model.ts';
-import { outputHead } from '../compute/gpu/model/forward.ts';
-import { writeAllowed } from '../compute/gpu/ops/sample.ts';
-import { prefill } from '../compute/gpu/prefill.ts';
-import type { Readback } from '../compute/gpu/readback.ts';
+import { type Compute, kvCacheBytes, type Sample, type TokenDecoder } from '../compute/compute.ts';
 import type { SessionHeader, SessionOwner } from '../store/session-store.ts';
 import { createDetokenizer } from '../text/detokenizer.ts';
 import type { GrammarStep } from '../text/grammar.ts';
@@ -26,16 +19,16 @@ import { AnswerFormats } from './answer-format.ts';
 import { checkRequest } from './check-request.ts';
 import { RequestProgress } from './request-progress.ts';
 import { routerOptionsKey, setRouterOptions } from './router-options.ts';
-import { startSampling } from './sampling.ts';
+import { samplerStart } from './sampling.ts';
 import { score } from './score.ts';
 import { restoreCache, saveCache, sessionFits } from './session.ts';
 
 export interface GeneratorInputs {
-  gpu: GpuModel;
+  /** No token is emitted after it has failed. */
+  compute: Compute;
   tokenizer: Tokenizer;
-  readback: Readback;
-  /** Aborted when the device fails, with a MixtabError as its reason. No token is emitted after that. */
-  deviceFailure: AbortSignal;
+  /** Begins every window of a text that is scored; undefined if the model uses none. */
+  bos: TokenId | undefined;
 }
 
 export interface AnswerInputs {
@@ -44,8 +37,8 @@ export interface AnswerInputs {
   request: GenerateRequest;
   onEvent: (event: GenerateEvent) => void;
   /**
-   * Ends the answer after the token that is being computed, or at once while it waits for experts. A device failure
-   * aborts it too.
+   * Ends the answer after the token that is being computed, or at once while it waits for experts. A failure of the
+   * backend aborts it too.
    */
   signal: AbortSignal;
 }
@@ -53,9 +46,8 @@ export interface AnswerInputs {
 /** A loaded model that answers and scores, one request at a time. It owns the contents of the KV cache. */
 export class Generator {
   readonly tokenizer: Tokenizer;
-  readonly #gpu: GpuModel;
-  readonly #readback: Readback;
-  readonly #deviceFailure: AbortSignal;
+  readonly #compute: Compute;
+  readonly #bos: TokenId | undefined;
   readonly #formats: AnswerFormats;
   readonly #progress: RequestProgress;
   /** The tokens in the KV cache, in order. */
@@ -63,29 +55,28 @@ export class Generator {
   /** The `routerOptionsKey` with which they were computed. */
   #cachedWith = '';
 
-  constructor({ gpu, tokenizer, readback, deviceFailure }: GeneratorInputs) {
+  constructor({ compute, tokenizer, bos }: GeneratorInputs) {
     this.tokenizer = tokenizer;
-    this.#gpu = gpu;
-    this.#readback = readback;
-    this.#deviceFailure = deviceFailure;
+    this.#compute = compute;
+    this.#bos = bos;
     this.#formats = new AnswerFormats(tokenizer);
-    this.#progress = new RequestProgress(readback, gpu.experts);
+    this.#progress = new RequestProgress(compute);
   }
 
+  /** Ends its worker. The {@link Compute} is left to its owner. */
   destroy(): void {
     this.#formats.end();
-    this.#readback.destroy();
   }
 
   /**
    * Generates one answer. An abort resolves with the tokens so far and `finishReason: 'aborted'`.
-   * @throws MixtabError `context-overflow`, `bad-request`, an error of reading an expert, or the reason of
-   * `deviceFailure`
+   * @throws MixtabError `context-overflow`, `bad-request`, an error of reading an expert, or the backend's
+   * failure
    */
   async generate(inputs: AnswerInputs): Promise<GenerateResult> {
     const { promptTokens, request, onEvent } = inputs;
-    checkRequest(request, promptTokens.length, this.#gpu.context);
-    setRouterOptions(this.#gpu.model, request);
+    checkRequest(request, promptTokens.length, this.#compute.context);
+    setRouterOptions(this.#compute, request);
     this.#discardCacheOfOtherOptions(request);
     this.#progress.begin();
     const reusedTokens = this.#reuse(promptTokens);
@@ -108,15 +99,15 @@ export class Generator {
       text: answer.text,
       finishReason,
       timings: this.#progress.timings(promptTokens.length - reusedTokens),
-      cache: this.#gpu.experts.report(),
-      memory: this.#memory(),
+      cache: this.#compute.experts.report(),
+      memory: this.#compute.memory(),
     };
   }
 
   /**
    * Measures how well the model predicts a text. The KV cache is empty afterwards.
    * @param tokens of the text, without BOS
-   * @throws MixtabError `bad-request`, `aborted`, an error of reading an expert, or the reason of `deviceFailure`
+   * @throws MixtabError `bad-request`, `aborted`, an error of reading an expert, or the backend's failure
    */
   async score(
     tokens: readonly TokenId[],
@@ -126,13 +117,11 @@ export class Generator {
   ): Promise<ScoreResult> {
     this.#cached = [];
     this.#progress.begin();
-    const { addBos, bosId } = this.#gpu.manifest.tokenizer;
     try {
       return await score({
-        gpu: this.#gpu,
-        readback: this.#readback,
+        compute: this.#compute,
         tokens,
-        ...(addBos && { bos: tokenId(bosId) }),
+        bos: this.#bos,
         request,
         bytesOf: (some) => new TextEncoder().encode(this.#textOf(some)).length,
         piecesOf: (some) => this.#piecesOf(some),
@@ -149,21 +138,21 @@ export class Generator {
 
   /** What the expert cache holds and did, for the newest request; may be called while it runs. */
   report(): ExpertsReport {
-    const { experts, model } = this.#gpu;
-    const { layerCount, expertCount } = model.config;
+    const { experts, config } = this.#compute;
+    const { layerCount, expertCount } = config;
     return {
       layerCount,
       expertCount,
       ...experts.residence(),
       cache: experts.report(),
       ...this.#progress.times(),
-      memory: this.#memory(),
+      memory: this.#compute.memory(),
     };
   }
 
   /** Bytes that {@link saveSession} would write; 0 if the KV cache is empty. */
   get sessionBytes(): Bytes {
-    return kvCacheBytes(this.#gpu.model.kvCache.shape, this.#cached.length);
+    return kvCacheBytes(this.#compute.kvCache.shape, this.#cached.length);
   }
 
   /** Reads the KV cache in parts, as `session.ts` describes. @param put stores one part */
@@ -171,7 +160,7 @@ export class Generator {
     owner: SessionOwner,
     put: (index: number, part: Blob) => Promise<void>,
   ): Promise<Omit<SessionHeader, 'generation'>> {
-    return saveCache(this.#gpu.model.kvCache, this.#cached, { ...owner, routing: this.#cachedWith }, put);
+    return saveCache(this.#compute.kvCache, this.#cached, { ...owner, routing: this.#cachedWith }, put);
   }
 
   /**
@@ -184,7 +173,7 @@ export class Generator {
     owner: SessionOwner,
     get: (index: number) => Promise<Blob | undefined>,
   ): Promise<boolean> {
-    const { kvCache } = this.#gpu.model;
+    const { kvCache } = this.#compute;
     if (!sessionFits(header, kvCache, owner)) return false;
     this.#cached = [];
     if (!(await restoreCache(kvCache, header, get))) return false;
@@ -196,16 +185,13 @@ export class Generator {
   /** @throws MixtabError `aborted` before the first token, and any failure */
   async #run(inputs: AnswerInputs, answer: Answer): Promise<GenerateResult['finishReason']> {
     const { promptTokens, request, signal } = inputs;
-    const { model, experts, onRouterLogits } = this.#gpu;
+    const compute = this.#compute;
     const format = request.format && (await this.#formats.begin(request.format, signal));
-    startSampling(model, request, promptTokens, format?.allowed);
+    compute.startSampling(samplerStart(request, promptTokens, compute.config.vocabularySize, format?.allowed));
     await this.#prefillPrompt(inputs);
-    const firstToken = await this.#sampleFirstToken();
+    const firstToken = await compute.sampleFirst();
     this.#progress.endPrompt();
-    const decoder = new Decoder(
-      { model, experts, readback: this.#readback, signal, onRouterLogits },
-      promptTokens.length,
-    );
+    const decoder = compute.startDecoding(promptTokens.length, signal);
     try {
       return await this.#decode(inputs, answer, decoder, firstToken);
     } finally {
@@ -216,25 +202,24 @@ export class Generator {
   /**
    * Emits token after token until the answer ends: at an end-of-sequence token, a stop text, the end of a format, the
    * maximum length, the end of the context, or an abort.
-   * @param firstToken the sampler's result
    */
   async #decode(
     { promptTokens, request, onEvent, signal }: AnswerInputs,
     answer: Answer,
-    decoder: Decoder,
-    firstToken: ArrayBuffer,
+    decoder: TokenDecoder,
+    firstToken: Sample,
   ): Promise<'stop' | 'length'> {
     let sampled = firstToken;
     for (;;) {
       const token = toToken(sampled, request.topLogprobs, this.tokenizer);
       if (this.tokenizer.isEndOfGeneration(token.id) && !request.ignoreEos) return 'stop';
-      throwIfAborted(this.#deviceFailure); // this token may be wrong; after a stop by the user it is still emitted
+      throwIfAborted(this.#compute.failure); // this token may be wrong; after a stop by the user it is still emitted
       onEvent({ type: 'token', token: answer.add(token) });
       this.#progress.tokens++;
       if (answer.stopped) return 'stop';
       throwIfAborted(signal);
       if (request.format && (await this.#advanceFormat(token.id, signal)).complete) return 'stop';
-      const positionsLeft = this.#gpu.context - promptTokens.length - answer.tokens.length;
+      const positionsLeft = this.#compute.context - promptTokens.length - answer.tokens.length;
       const tokensLeft = Math.min(request.maxTokens - answer.tokens.length, positionsLeft);
       if (tokensLeft <= 0) return 'length';
       // With a format, what may follow a token depends on the token itself.
@@ -245,32 +230,20 @@ export class Generator {
 
   /** Adds to the KV cache the prompt's tokens that it does not hold yet. */
   async #prefillPrompt({ promptTokens, onEvent, signal }: AnswerInputs): Promise<void> {
-    const { model, experts, onRouterLogits } = this.#gpu;
     const position = this.#cached.length;
     const tokens = promptTokens.slice(position);
     const onProgress = (tokensDone: number): void => {
       this.#progress.promptTokens = tokensDone;
       onEvent({ type: 'prefill', tokensDone, tokensTotal: tokens.length });
     };
-    const readback = this.#readback;
-    await prefill({ model, experts, readback, tokens, position, onProgress, signal, onRouterLogits });
+    await this.#compute.prefill({ tokens, position, onProgress, signal });
     this.#cached = [...this.#cached, ...tokens];
-  }
-
-  /** @returns the sampler's result for the last token of the prompt */
-  async #sampleFirstToken(): Promise<ArrayBuffer> {
-    const { model } = this.#gpu;
-    const { headResidual, sampleResult } = model.buffers;
-    const encoder = encodePass(model.ctx.pipelines.device, outputHead(model, headResidual), 'first token');
-    const [result] = await this.#readback.submit(encoder, [sampleResult]);
-    return result;
   }
 
   /** Restricts the sampler to what the format allows after `token`. */
   async #advanceFormat(token: TokenId, signal: AbortSignal): Promise<GrammarStep> {
-    const { buffers, ctx } = this.#gpu.model;
     const step = await this.#formats.next(token, signal);
-    writeAllowed(ctx.pipelines.device.queue, buffers.sampleParams, step.allowed);
+    this.#compute.setAllowed(step.allowed);
     return step;
   }
 
@@ -288,10 +261,6 @@ export class Generator {
     // The last token is always computed: its logits are not stored.
     this.#cached.length = Math.min(commonLength(this.#cached, promptTokens), promptTokens.length - 1);
     return this.#cached.length;
-  }
-
-  #memory(): GenerateResult['memory'] {
-    return { gpuBytes: this.#gpu.gpuBytes(), ramBytes: this.#gpu.experts.ramBytes };
   }
 
   #textOf(tokens: readonly TokenId[]): string {

@@ -1,8 +1,7 @@
 /** How far the newest request is, and the time it has spent waiting. */
 import type { ExpertsReport, GenerateResult } from '../../src/contract/engine-api.ts';
 import type { Bytes } from '../../src/contract/ids.ts';
-import type { Readback } from '../compute/gpu/readback.ts';
-import type { ExpertCache } from '../experts/expert-cache.ts';
+import type { Compute } from '../compute/compute.ts';
 
 type Times = Pick<
   ExpertsReport,
@@ -21,17 +20,14 @@ export class RequestProgress {
   #prompt: { endedAt: number; bytesRead: Bytes } | undefined;
   #endedAt: number | undefined;
 
-  constructor(
-    private readonly readback: Readback,
-    private readonly experts: ExpertCache,
-  ) {
+  constructor(private readonly compute: Pick<Compute, 'computeMs' | 'experts'>) {
     this.#begun = this.#readClocks();
     this.#endedAt = this.#begun.at;
   }
 
   /** Starts a request: counts and clocks begin at zero, those of the expert cache too. */
   begin(): void {
-    this.experts.resetCounts();
+    this.compute.experts.resetCounts();
     this.#begun = this.#readClocks();
     this.promptTokens = 0;
     this.tokens = 0;
@@ -40,7 +36,7 @@ export class RequestProgress {
   }
 
   endPrompt(): void {
-    this.#prompt = { endedAt: performance.now(), bytesRead: this.experts.report().bytesRead };
+    this.#prompt = { endedAt: performance.now(), bytesRead: this.compute.experts.report().bytesRead };
   }
 
   end(): void {
@@ -50,7 +46,7 @@ export class RequestProgress {
   times(): Times {
     return {
       promptTokens: this.promptTokens,
-      promptBytesRead: this.#prompt?.bytesRead ?? this.experts.report().bytesRead,
+      promptBytesRead: this.#prompt?.bytesRead ?? this.compute.experts.report().bytesRead,
       tokens: this.tokens,
       ...this.#waits(),
       elapsedMs: (this.#endedAt ?? performance.now()) - this.#begun.at,
@@ -86,8 +82,8 @@ export class RequestProgress {
   #readClocks() {
     return {
       at: performance.now(),
-      computeMs: this.readback.waiting.ms,
-      expertWaitMs: this.experts.waiting.ms,
+      computeMs: this.compute.computeMs,
+      expertWaitMs: this.compute.experts.waiting.ms,
     };
   }
 }

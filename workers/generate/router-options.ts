@@ -3,18 +3,17 @@ import type { AblationOptions, GenerateRequest, LossyOptions } from '../../src/c
 import { MixtabError } from '../../src/contract/errors.ts';
 import { type ExpertId, expertId, expertIndex, layerIndex } from '../../src/contract/ids.ts';
 import type { ModelConfig } from '../../src/contract/import-api.ts';
-import { MAX_BANNABLE_EXPERTS, type RouterStateOptions } from '../compute/compute.ts';
-import type { Model } from '../compute/gpu/model/model.ts';
+import { type Compute, MAX_BANNABLE_EXPERTS, type RouterStateOptions } from '../compute/compute.ts';
 
 export type RouterOptions = Pick<GenerateRequest, 'lossy' | 'ablation'>;
 
 /**
- * Writes the options to the GPU. Without any, the selection is exactly the model's.
+ * Checks the options and sets those of the router. Without any, the selection is exactly the model's.
  * @throws MixtabError `bad-request`
  */
-export function setRouterOptions({ config, buffers }: Model, { lossy = {}, ablation = {} }: RouterOptions): void {
+export function setRouterOptions(compute: Compute, { lossy = {}, ablation = {} }: RouterOptions): void {
   checkLossy(lossy);
-  buffers.state.setRouterOptions({ ...lossy, ...ablationState(ablation, config) });
+  compute.setRouterOptions({ ...lossy, ...ablationState(ablation, compute.config) });
 }
 
 /**

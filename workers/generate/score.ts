@@ -5,19 +5,16 @@
 import type { ScoreRequest, ScoreResult } from '../../src/contract/engine-api.ts';
 import { MixtabError, throwIfAborted } from '../../src/contract/errors.ts';
 import type { TokenId } from '../../src/contract/ids.ts';
-import type { GpuModel } from '../compute/gpu/gpu-model.ts';
-import type { Readback } from '../compute/gpu/readback.ts';
+import type { Compute, ScoreWindow } from '../compute/compute.ts';
 import { setRouterOptions } from './router-options.ts';
-import { createTrace, type RoutingTrace, routingOf } from './routing.ts';
-import { createScoreBuffers, decodeWindow, prefillWindow, type Window } from './score-window.ts';
+import { createTrace, type RoutingTrace, recordSelection, routingOf } from './routing.ts';
 
 export interface ScoreInputs {
-  gpu: GpuModel;
-  readback: Readback;
+  compute: Compute;
   /** The whole text, without BOS. */
   tokens: readonly TokenId[];
-  /** Begins every window; absent if the model uses none. */
-  bos?: TokenId;
+  /** Begins every window; undefined if the model uses none. */
+  bos: TokenId | undefined;
   request: ScoreRequest;
   /** Length of the tokens' text in UTF-8. */
   bytesOf: (tokens: readonly TokenId[]) => number;
@@ -33,14 +30,13 @@ export interface ScoreInputs {
  * @throws MixtabError `bad-request`, `aborted`, or an error of reading an expert
  */
 export async function score(inputs: ScoreInputs): Promise<ScoreResult> {
-  const { gpu, request } = inputs;
-  const { model, experts } = gpu;
+  const { compute, request } = inputs;
   const windows = windowsOf(inputs);
   const startedAt = performance.now();
-  experts.resetCounts();
-  setRouterOptions(model, request);
+  compute.experts.resetCounts();
+  setRouterOptions(compute, request);
   const trace = createTrace(
-    model.config,
+    compute.config,
     windows.reduce((sum, { length }) => sum + length, 0),
   );
   const { nll, scored } = await scoreWindows(inputs, windows, trace);
@@ -51,7 +47,7 @@ export async function score(inputs: ScoreInputs): Promise<ScoreResult> {
     perplexity: Math.exp(nll / scored),
     bitsPerByte: nll / Math.LN2 / bytes,
     routing: routingOf(trace),
-    cache: experts.report(),
+    cache: compute.experts.report(),
     ...(request.trace && {
       trace: {
         selectedExperts: trace.selectedExperts,
@@ -64,12 +60,11 @@ export async function score(inputs: ScoreInputs): Promise<ScoreResult> {
 
 /** @returns the sum of the negative log-likelihoods, in nats, and the number of tokens in it */
 async function scoreWindows(
-  { gpu, readback, tokens, request, onProgress, signal }: ScoreInputs,
+  { compute, tokens, request, onProgress, signal }: ScoreInputs,
   windows: readonly TokenId[][],
   trace: RoutingTrace,
 ): Promise<{ nll: number; scored: number }> {
-  const buffers = createScoreBuffers(gpu.model);
-  const logprobsOf = request.lossy ? decodeWindow : prefillWindow;
+  const scorer = compute.createScorer();
   let first = 0;
   let nll = 0;
   let scored = 0;
@@ -77,25 +72,30 @@ async function scoreWindows(
     for (const windowTokens of windows) {
       throwIfAborted(signal);
       trace.starts.add(first);
-      const window: Window = { tokens: windowTokens, first, trace };
-      const logprobs = await logprobsOf({ gpu, readback, buffers, signal }, window);
+      const offset = first;
+      const window: ScoreWindow = {
+        tokens: windowTokens,
+        signal,
+        onSelectedExperts: (token, layer, experts) => recordSelection(trace, offset + token, layer, experts),
+      };
+      const logprobs = await (request.lossy ? scorer.decode(window) : scorer.prefill(window));
       for (const logprob of logprobs) nll -= logprob;
       scored += logprobs.length;
       first += windowTokens.length;
       onProgress(Math.min(first, tokens.length), tokens.length);
     }
   } finally {
-    buffers.destroy();
+    scorer.destroy();
   }
   return { nll, scored };
 }
 
 /** Cuts the text into windows of at least two tokens, each with its own BOS. @throws MixtabError `bad-request` */
-function windowsOf({ gpu, tokens, bos, request: { context } }: ScoreInputs): TokenId[][] {
-  if (!Number.isInteger(context) || context < 2 || context > gpu.context) {
+function windowsOf({ compute, tokens, bos, request: { context } }: ScoreInputs): TokenId[][] {
+  if (!Number.isInteger(context) || context < 2 || context > compute.context) {
     throw new MixtabError(
       'bad-request',
-      `The window is ${context} tokens; it must be 2 to ${gpu.context}, the size of the loaded context.`,
+      `The window is ${context} tokens; it must be 2 to ${compute.context}, the size of the loaded context.`,
     );
   }
   const lead = bos === undefined ? [] : [bos];

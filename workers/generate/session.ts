@@ -3,9 +3,7 @@
  * again.
  */
 import type { Bytes } from '../../src/contract/ids.ts';
-import { kvCacheBytes } from '../compute/compute.ts';
-import type { KvCache } from '../compute/gpu/model/kv-cache.ts';
-import { Readback } from '../compute/gpu/readback.ts';
+import { type KvCacheBytes, type KvRegion, kvCacheBytes } from '../compute/compute.ts';
 import { sha256Hex } from '../store/hash.ts';
 import type { SessionHeader, SessionOwner } from '../store/session-store.ts';
 
@@ -14,20 +12,12 @@ export const SESSION_VERSION = 4;
 /** Largest part of a saved session. */
 export const MAX_PART_BYTES: Bytes = 16 * 1024 * 1024;
 
-/** The region of the KV cache that a part holds. */
-interface Region {
-  layer: number;
-  kind: 'keys' | 'values';
-  offset: Bytes;
-  size: Bytes;
-}
-
 /**
  * Divides a KV cache into regions of at most `maxBytes`: layer by layer, keys before values.
  * @param layerBytes bytes of one layer's keys, and of its values
  */
-export function regionsOf(layerCount: number, layerBytes: Bytes, maxBytes: Bytes = MAX_PART_BYTES): Region[] {
-  const regions: Region[] = [];
+export function regionsOf(layerCount: number, layerBytes: Bytes, maxBytes: Bytes = MAX_PART_BYTES): KvRegion[] {
+  const regions: KvRegion[] = [];
   for (let layer = 0; layer < layerCount; layer++) {
     for (const kind of ['keys', 'values'] as const) {
       for (let offset = 0; offset < layerBytes; offset += maxBytes) {
@@ -39,7 +29,7 @@ export function regionsOf(layerCount: number, layerBytes: Bytes, maxBytes: Bytes
 }
 
 /** The regions of the first `positions` positions. */
-const usedRegions = ({ shape }: KvCache, positions: number): Region[] =>
+const usedRegions = ({ shape }: KvCacheBytes, positions: number): KvRegion[] =>
   regionsOf(shape.layerCount, kvCacheBytes({ ...shape, layerCount: 1 }, positions) / 2);
 
 /**
@@ -48,24 +38,16 @@ const usedRegions = ({ shape }: KvCache, positions: number): Region[] =>
  * @param put stores a part; the next part is read when it is done
  */
 export async function saveCache(
-  cache: KvCache,
+  cache: KvCacheBytes,
   tokens: readonly number[],
   owner: SessionOwner & Pick<SessionHeader, 'routing'>,
   put: (index: number, part: Blob) => Promise<void>,
 ): Promise<Omit<SessionHeader, 'generation'>> {
   const { layerCount, kvHeadCount, headDim } = cache.shape;
-  const readback = new Readback(cache.device); // destroyed below, with its large staging buffer
   const parts: string[] = [];
-  try {
-    for (const [index, { layer, kind, offset, size }] of usedRegions(cache, tokens.length).entries()) {
-      const encoder = cache.device.createCommandEncoder({ label: 'save session' });
-      const slice = cache.layers[layer][kind];
-      const [bytes] = await readback.submit(encoder, [{ ...slice, offset: slice.offset + offset, size }]);
-      parts.push(await sha256Hex(new Uint8Array(bytes)));
-      await put(index, new Blob([bytes]));
-    }
-  } finally {
-    readback.destroy();
+  for await (const bytes of cache.read(usedRegions(cache, tokens.length))) {
+    parts.push(await sha256Hex(new Uint8Array(bytes)));
+    await put(parts.length - 1, new Blob([bytes]));
   }
   return {
     ...owner,
@@ -81,12 +63,13 @@ export async function saveCache(
 }
 
 /** Whether the session's keys and values are those that this model would compute, and fit into the cache. */
-export function sessionFits(header: SessionHeader, cache: KvCache, owner: SessionOwner): boolean {
+export function sessionFits(header: SessionHeader, cache: KvCacheBytes, owner: SessionOwner): boolean {
   const { shape, limit } = cache;
   return (
     header.version === SESSION_VERSION &&
     header.modelId === owner.modelId &&
     header.weights === owner.weights &&
+    (header.compute ?? 'gpu') === owner.compute && // sessions that do not say so are older than the CPU backend
     header.layerCount === shape.layerCount &&
     header.kvHeadCount === shape.kvHeadCount &&
     header.headDim === shape.headDim &&
@@ -102,18 +85,17 @@ export function sessionFits(header: SessionHeader, cache: KvCache, owner: Sessio
  * @returns false if a part is missing or damaged; the contents of the cache are then useless
  */
 export async function restoreCache(
-  cache: KvCache,
+  cache: KvCacheBytes,
   header: SessionHeader,
   get: (index: number) => Promise<Blob | undefined>,
 ): Promise<boolean> {
-  await cache.grow(header.tokens.length);
-  for (const [index, { layer, kind, offset, size }] of usedRegions(cache, header.tokens.length).entries()) {
+  await cache.reserve(header.tokens.length);
+  for (const [index, region] of usedRegions(cache, header.tokens.length).entries()) {
     // The file behind a Blob may have been deleted.
     const bytes = await (await get(index))?.arrayBuffer().catch(() => undefined);
-    if (bytes?.byteLength !== size) return false;
+    if (bytes?.byteLength !== region.size) return false;
     if ((await sha256Hex(new Uint8Array(bytes))) !== header.parts[index]) return false;
-    const slice = cache.layers[layer][kind];
-    cache.device.queue.writeBuffer(slice.buffer, slice.offset + offset, bytes);
+    cache.write(region, bytes);
   }
   return true;
 }

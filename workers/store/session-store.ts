@@ -4,19 +4,24 @@
  * closed while saving leaves the old session intact.
  */
 import { createStore, promisifyRequest, type UseStore } from 'idb-keyval';
+import type { ComputeKind } from '../../src/contract/engine-api.ts';
 import type { Bytes } from '../../src/contract/ids.ts';
 import type { StoredSession } from '../../src/contract/import-api.ts';
 import { prefixRange } from './indexed-db-store.ts';
 import { storageError } from './storage-errors.ts';
 
-/** Identifies the weights that keys and values were computed with. They are valid for no others. */
+/** Identifies what keys and values were computed with. They are valid for nothing else. */
 export interface SessionOwner {
   modelId: string;
   /** SHA-256 over the hashes of all the model's records, in order. */
   weights: string;
+  /** What computed them: the results of the GPU and the CPU differ in their last bits. */
+  compute: ComputeKind;
 }
 
-export interface SessionHeader extends SessionOwner {
+export interface SessionHeader extends Omit<SessionOwner, 'compute'> {
+  /** Absent in sessions of versions that computed on the GPU only. */
+  compute?: ComputeKind;
   version: number;
   /** The router options in effect, from `routerOptionsKey`; empty if the model's own routing was used. */
   routing: string;

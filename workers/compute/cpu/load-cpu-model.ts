@@ -99,7 +99,7 @@ function planMemory({ records, request, threads }: CpuLoadInputs): Plan {
   const { expertCount, expertsPerToken } = config;
   const usefulBytes = fixedBytes + slotBytes.reduce((sum, bytes) => sum + expertCount * bytes, 0);
   const budgetBytes = request.ramBudgetBytes ?? automaticBudget(usefulBytes);
-  const pools = planSlots({ budgetBytes, fixedBytes, slotBytes, expertCount, expertsPerToken });
+  const pools = planSlots({ memory: 'ram', budgetBytes, fixedBytes, slotBytes, expertCount, expertsPerToken });
   const slotsBytes = pools.reduce(
     (sum, { layers, slots }) => sum + slots * Math.max(...layers.map((layer) => slotBytes[layer])),
     0,

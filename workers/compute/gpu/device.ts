@@ -38,6 +38,19 @@ export async function requestAdapter(): Promise<GPUAdapter> {
   return adapter;
 }
 
+/** The adapter and its description, or the error that says why there is none. */
+export type FoundAdapter = { adapter: GPUAdapter; report: AdapterReport } | { report?: undefined; error: unknown };
+
+/** Calls {@link requestAdapter}, but never rejects. */
+export async function findAdapter(): Promise<FoundAdapter> {
+  try {
+    const adapter = await requestAdapter();
+    return { adapter, report: reportAdapter(adapter) };
+  } catch (error) {
+    return { error };
+  }
+}
+
 /** Requests a device with the limits of the adapter, because the default limits are too small for large models. */
 export async function requestDevice(adapter: GPUAdapter): Promise<GPUDevice> {
   const { limits } = adapter;

@@ -51,6 +51,7 @@ describe('DeviceHealth', () => {
     } as unknown as GPUDevice);
     report({ error: new GPUOutOfMemoryError('no memory') });
     expect(health.signal.reason).toMatchObject({ code: 'gpu-out-of-memory' });
+    expect(health.failure).toBe(health.signal);
     expect(() => health.check()).toThrow('no memory');
     report({ error: new Error('a later error') });
     expect(() => health.check()).toThrow('no memory');
@@ -58,5 +59,6 @@ describe('DeviceHealth', () => {
     await Promise.resolve();
     expect(() => health.check()).toThrow(expect.objectContaining({ code: 'webgpu-device-lost' }));
     expect(health.signal.reason).toMatchObject({ code: 'gpu-out-of-memory' });
+    expect(health.failure.reason).toMatchObject({ code: 'webgpu-device-lost' });
   });
 });

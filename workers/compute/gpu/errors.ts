@@ -58,6 +58,12 @@ export class DeviceHealth {
     return this.#failure.signal;
   }
 
+  /** As {@link signal}. Its reason is the loss of the device even if another error was reported before it. */
+  get failure(): AbortSignal {
+    const { signal } = this;
+    return this.#error && this.#error !== signal.reason ? AbortSignal.abort(this.#error) : signal;
+  }
+
   /** Whether the contents of the device's memory can no longer be trusted. */
   get failed(): boolean {
     return this.#error !== undefined;

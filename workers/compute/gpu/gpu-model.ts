@@ -1,12 +1,10 @@
-/** A model on the GPU: loading creates it, generating uses it. */
+/** A model on the GPU: loading creates it, `GpuCompute` uses it. */
 import type { Bytes } from '../../../src/contract/ids.ts';
 import type { ExpertCache } from '../../experts/expert-cache.ts';
 import type { OnRouterLogits } from '../../experts/likelihood-publisher.ts';
-import type { ModelManifest } from '../../format/manifest.ts';
 import type { Model } from './model/model.ts';
 
 export interface GpuModel {
-  manifest: ModelManifest;
   model: Model;
   experts: ExpertCache;
   /** Receives router logits, to order the download of a model that is still being imported. Absent for other models. */

@@ -1,17 +1,18 @@
 /** Puts a stored model on the GPU: dense weights, memory budget, slots, KV cache, step buffers, kernels. */
-import type { AdapterReport, LoadProgress, LoadRequest } from '../../../src/contract/engine-api.ts';
 import { MixtabError } from '../../../src/contract/errors.ts';
-import { type Bytes, expertIndex, layerIndex } from '../../../src/contract/ids.ts';
+import type { Bytes } from '../../../src/contract/ids.ts';
 import { automaticRamBudget, gpuBudgetOf, gpuMemoryToProbe } from '../../experts/automatic-budget.ts';
 import { type PoolPlan, planSlots } from '../../experts/budget.ts';
 import { ExpertCache } from '../../experts/expert-cache.ts';
 import { LikelihoodPublisher } from '../../experts/likelihood-publisher.ts';
-import { importEnded } from '../../store/record-requests.ts';
-import { kvCacheBytes } from '../compute.ts';
-import { type LayerExperts, type ModelRecords, sumBytes } from '../model-records.ts';
+import { type Compute, kvCacheBytes } from '../compute.ts';
+import { contextOf, deviceMemory, type LoadInputs, preloadExperts } from '../loading.ts';
+import { type LayerExperts, sumBytes } from '../model-records.ts';
 import { ropeTable } from '../rope-table.ts';
+import { watched } from '../watched.ts';
 import { type Slice, whole } from './dispatch.ts';
 import { withAllocations } from './errors.ts';
+import { GpuCompute } from './gpu-compute.ts';
 import type { GpuModel } from './gpu-model.ts';
 import { probeGpuMemory } from './memory-probe.ts';
 import { createStepBuffers, prefillBuffersBytes, type StepShape, stepBufferBytes } from './model/buffers.ts';
@@ -19,27 +20,18 @@ import { KvCache } from './model/kv-cache.ts';
 import type { Model } from './model/model.ts';
 import { PrefillBuffers } from './model/prefill-buffers.ts';
 import { type DenseWeights, loadDenseWeights } from './model/weights.ts';
+import type { Gpu } from './open-gpu.ts';
 import { PipelineCache } from './pipelines.ts';
 import { planKernels } from './plan-kernels.ts';
 import { GpuSlotMemory, slotBytes } from './slot-memory.ts';
 
-/** Context if the request names none. A longer one takes KV memory that most chats never use. */
-const DEFAULT_CONTEXT = 4096;
 /** Tokens of a prompt that go through a kernel together. */
 const MAX_BATCH = 512;
-/**
- * Models whose experts take less are put on the GPU completely while loading. The slots of larger ones fill with use.
- */
-const PRELOAD_BYTES: Bytes = 512e6;
 /** What remains of an automatic GPU budget that turned out to be too large. */
 const BUDGET_RETRY_SHARE = 0.75;
 
-export interface LoadInputs {
-  device: GPUDevice;
-  adapter: AdapterReport;
-  records: ModelRecords;
-  request: LoadRequest;
-  onProgress: (progress: LoadProgress) => void;
+export interface GpuLoadInputs extends LoadInputs {
+  gpu: Gpu;
 }
 
 /** The GPU memory that is needed at every budget, and the layouts of the experts that share the rest. */
@@ -53,10 +45,28 @@ interface MemoryPlan {
 
 /**
  * Puts a stored model on the GPU: dense weights, then everything else within the memory budget. Compiles its kernels.
- * @throws MixtabError `gpu-budget-too-small`, `gpu-out-of-memory`, `gpu-limit`, `record-missing`, `record-damaged`
+ * @throws MixtabError `gpu-budget-too-small`, `gpu-out-of-memory`, `gpu-limit`, `webgpu-device-lost`, `record-missing`,
+ * `record-damaged`
  */
-export async function loadModel(inputs: LoadInputs): Promise<GpuModel> {
-  const { device, records, onProgress } = inputs;
+export async function loadGpuCompute(inputs: GpuLoadInputs): Promise<Compute> {
+  const { gpu } = inputs;
+  try {
+    return new GpuCompute(
+      gpu,
+      await watched(
+        () => gpu.health.failure,
+        () => loadModel(inputs),
+      ),
+    );
+  } catch (error) {
+    if (gpu.health.failed) gpu.device.destroy();
+    throw error;
+  }
+}
+
+async function loadModel(inputs: GpuLoadInputs): Promise<GpuModel> {
+  const { gpu, records, onProgress } = inputs;
+  const { device } = gpu;
   const dense = records.denseRecords();
   const bytesTotal = sumBytes(dense);
   onProgress({ phase: 'dense', bytesDone: 0, bytesTotal });
@@ -68,8 +78,8 @@ export async function loadModel(inputs: LoadInputs): Promise<GpuModel> {
   try {
     const gpuModel = await allocateWithinBudget(inputs, weights);
     onProgress({ phase: 'kernels', bytesDone: 0, bytesTotal: 0 });
-    const { pipelines } = gpuModel.model.ctx;
-    await Promise.all([pipelines.compile(() => planKernels(gpuModel.model)), preloadExperts(inputs, gpuModel)]);
+    const { model, experts, slots } = gpuModel;
+    await Promise.all([model.ctx.pipelines.compile(() => planKernels(model)), preloadExperts(inputs, experts, slots)]);
     return gpuModel;
   } catch (error) {
     weights.destroy();
@@ -78,13 +88,13 @@ export async function loadModel(inputs: LoadInputs): Promise<GpuModel> {
 }
 
 /** If an automatic budget turns out to be too large, tries smaller ones. A budget from the request is never changed. */
-async function allocateWithinBudget(inputs: LoadInputs, weights: DenseWeights): Promise<GpuModel> {
-  const { device, request } = inputs;
+async function allocateWithinBudget(inputs: GpuLoadInputs, weights: DenseWeights): Promise<GpuModel> {
+  const { gpu, request } = inputs;
   const plan = planMemory(inputs, weights);
   let budgetBytes = request.gpuBudgetBytes ?? (await automaticGpuBudget(inputs, plan, weights.bytes));
   for (;;) {
     try {
-      return await withAllocations(device, () => allocate(inputs, plan, weights, budgetBytes));
+      return await withAllocations(gpu.device, () => allocate(inputs, plan, weights, budgetBytes));
     } catch (error) {
       const retry = error instanceof MixtabError && error.code === 'gpu-out-of-memory' && !request.gpuBudgetBytes;
       if (!retry) throw error;
@@ -93,9 +103,10 @@ async function allocateWithinBudget(inputs: LoadInputs, weights: DenseWeights): 
   }
 }
 
-function planMemory({ records, request }: LoadInputs, weights: DenseWeights): MemoryPlan {
+function planMemory(inputs: GpuLoadInputs, weights: DenseWeights): MemoryPlan {
+  const { records } = inputs;
   const { config } = records.manifest;
-  const context = request.context ?? Math.min(config.contextLength, DEFAULT_CONTEXT);
+  const context = contextOf(inputs);
   const shape = { maxTokens: Math.min(context, MAX_BATCH), context };
   const table = ropeTable(config, context);
   const buffers = stepBufferBytes(config, shape) + prefillBuffersBytes(config, shape);
@@ -105,7 +116,7 @@ function planMemory({ records, request }: LoadInputs, weights: DenseWeights): Me
 
 /** @param usedBytes the dense weights, which are on the GPU already; the probe finds memory on top of them */
 async function automaticGpuBudget(
-  { device, adapter }: LoadInputs,
+  { gpu: { device, adapter } }: GpuLoadInputs,
   { layouts, fixedBytes }: MemoryPlan,
   usedBytes: Bytes,
 ): Promise<Bytes> {
@@ -115,14 +126,12 @@ async function automaticGpuBudget(
   return gpuBudgetOf(probed, usefulBytes);
 }
 
-/** GiB of main memory as the browser reports it, rounded and capped; undefined if it does not. */
-const deviceMemory = (): number | undefined => (navigator as { deviceMemory?: number }).deviceMemory;
-
 /** Allocates everything but the dense weights, and nothing if one allocation fails. */
-function allocate(inputs: LoadInputs, plan: MemoryPlan, weights: DenseWeights, budgetBytes: Bytes): GpuModel {
+function allocate(inputs: GpuLoadInputs, plan: MemoryPlan, weights: DenseWeights, budgetBytes: Bytes): GpuModel {
   const { fixedBytes, layouts } = plan;
   const { expertCount, expertsPerToken } = inputs.records.manifest.config;
   const pools = planSlots({
+    memory: 'gpu',
     budgetBytes,
     fixedBytes,
     slotBytes: layouts.map((experts) => slotBytes(experts)),
@@ -138,7 +147,7 @@ function allocate(inputs: LoadInputs, plan: MemoryPlan, weights: DenseWeights, b
   }
 }
 
-interface CreateInputs extends LoadInputs {
+interface CreateInputs extends GpuLoadInputs {
   plan: MemoryPlan;
   weights: DenseWeights;
   pools: readonly PoolPlan[];
@@ -147,8 +156,7 @@ interface CreateInputs extends LoadInputs {
 }
 
 function createGpuModel({
-  device,
-  adapter,
+  gpu: { device, adapter },
   records,
   request,
   plan,
@@ -184,7 +192,6 @@ function createGpuModel({
     banks: (layer) => memory.banks(layer),
   };
   return {
-    manifest,
     model,
     experts,
     ...(publisher && { onRouterLogits: publisher.note }),
@@ -212,28 +219,6 @@ class Resources {
   destroy(): void {
     for (const resource of this.#owned) resource.destroy();
   }
-}
-
-/** Fills all slots of a small model, if every expert has one. */
-async function preloadExperts(
-  { records, onProgress }: LoadInputs,
-  { manifest, experts, slots }: GpuModel,
-): Promise<void> {
-  const { expertCount, layerCount } = manifest.config;
-  const bytesTotal = records.expertBytes;
-  if (bytesTotal > PRELOAD_BYTES || slots < expertCount * layerCount) return;
-  if (manifest.state === 'importing') {
-    // A download may take hours, so do not wait for it. The built-in model arrives with the page, and fastest if no
-    // single records are requested.
-    if (manifest.source !== 'builtin') return;
-    await importEnded();
-  }
-  const all = Array.from({ length: expertCount }, (_, expert) => expertIndex(expert));
-  for (let layer = 0; layer < layerCount; layer++) {
-    onProgress({ phase: 'experts', bytesDone: (bytesTotal * layer) / layerCount, bytesTotal });
-    await experts.loadAll(layerIndex(layer), all);
-  }
-  experts.resetCounts();
 }
 
 function upload(device: GPUDevice, label: string, data: Float32Array<ArrayBuffer>): { slice: Slice; destroy(): void } {

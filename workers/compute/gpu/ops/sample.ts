@@ -3,9 +3,9 @@ import workgroupHistogramCode from '../../../../shaders/lib/histogram_workgroup.
 import orderedKeyCode from '../../../../shaders/lib/ordered_key.wgsl?raw';
 import threefryCode from '../../../../shaders/lib/threefry.wgsl?raw';
 import sampleCode from '../../../../shaders/sample.wgsl?raw';
-import type { SamplingOptions, TokenLogprob } from '../../../../src/contract/engine-api.ts';
-import { type Bytes, type TokenId, tokenId } from '../../../../src/contract/ids.ts';
-import { MAX_TOP } from '../../compute.ts';
+import type { SamplingOptions } from '../../../../src/contract/engine-api.ts';
+import { type Bytes, tokenId } from '../../../../src/contract/ids.ts';
+import { MAX_TOP, type Sample } from '../../compute.ts';
 import type { Dispatch, Slice } from '../dispatch.ts';
 import type { KernelSource } from '../pipelines.ts';
 import { STEP_STATE_WGSL } from '../step-state.ts';
@@ -143,16 +143,10 @@ export function writeAllowed(queue: GPUQueue, params: Slice, allowed: Uint32Arra
   queue.writeBuffer(params.buffer, params.offset + PARAMS.allowed * 4, allowed);
 }
 
-export interface SampleResult extends TokenLogprob {
-  id: TokenId;
-  /** The likeliest tokens by raw logits, best first. */
-  top: TokenLogprob[];
-}
-
 /**
  * Decodes the result of the sampler. Log-probabilities are natural logarithms of the probabilities of the raw logits.
  */
-export function readSampleResult(result: ArrayBuffer): SampleResult {
+export function readSampleResult(result: ArrayBuffer): Sample {
   const words = new Uint32Array(result);
   const floats = new Float32Array(result);
   return {

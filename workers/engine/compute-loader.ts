@@ -1,0 +1,67 @@
+/** Loads models on the GPU or the CPU. Nothing else knows both. */
+import type { AdapterReport, ComputeReport } from '../../src/contract/engine-api.ts';
+import type { Compute } from '../compute/compute.ts';
+import { findAdapter } from '../compute/gpu/device.ts';
+import { loadGpuCompute } from '../compute/gpu/load-gpu-model.ts';
+import { type Gpu, openGpu } from '../compute/gpu/open-gpu.ts';
+import type { LoadInputs } from '../compute/loading.ts';
+import { chooseCompute } from './choose-compute.ts';
+import { cpuError, loadOnCpu } from './cpu-backend.ts';
+
+export interface LoadedCompute {
+  compute: Compute;
+  report: ComputeReport;
+  /** Absent if the browser has none. */
+  adapter?: AdapterReport;
+}
+
+/** A GPU that can be used: already open, or to be opened. */
+interface FoundGpu {
+  /** Absent if there is no adapter. */
+  adapter?: AdapterReport;
+  /** Why there is no adapter. */
+  error?: unknown;
+  open(): Promise<Gpu>;
+}
+
+/** Chooses what computes a model, and loads it there. Keeps the GPU's device from one model to the next. */
+export class ComputeLoader {
+  #gpu: Gpu | undefined;
+  #gpuFailures = 0;
+
+  /** @throws MixtabError if what is requested cannot compute, or an error of loading */
+  async load(inputs: LoadInputs): Promise<LoadedCompute> {
+    const { adapter, error, open } = await this.#findGpu();
+    const report = chooseCompute({
+      requested: inputs.request.compute ?? 'auto',
+      adapter,
+      gpuError: error,
+      cpuError: cpuError(),
+      gpuFailures: this.#gpuFailures,
+    });
+    const compute =
+      report.kind === 'cpu' ? await loadOnCpu(inputs) : await loadGpuCompute({ ...inputs, gpu: await open() });
+    return { compute, report, ...(adapter && { adapter }) };
+  }
+
+  /** Returns the GPU that is open, unless it has failed, or one that can be opened. */
+  async #findGpu(): Promise<FoundGpu> {
+    const gpu = this.#gpu;
+    if (gpu && !gpu.health.failed) return { adapter: gpu.adapter, open: async () => gpu };
+    gpu?.device.destroy();
+    this.#gpu = undefined;
+    const found = await findAdapter();
+    if ('error' in found) return { error: found.error, open: () => Promise.reject(found.error) };
+    return { adapter: found.report, open: () => this.#open(found.adapter, found.report) };
+  }
+
+  async #open(adapter: GPUAdapter, report: AdapterReport): Promise<Gpu> {
+    const gpu = await openGpu(adapter, report).catch((error: unknown) => {
+      this.#gpuFailures++;
+      throw error;
+    });
+    gpu.health.signal.addEventListener('abort', () => this.#gpuFailures++);
+    this.#gpu = gpu;
+    return gpu;
+  }
+}
