@@ -11,7 +11,8 @@ export function serveThread(scope: Pick<DedicatedWorkerGlobalScope, 'postMessage
   scope.addEventListener('message', ({ data }: MessageEvent<ThreadMessage>) => {
     if (hasFailed) return;
     try {
-      if (data.type === 'start') thread = new ComputeThread(data.module, data.shape);
+      if (data.type === 'ping') reply({ type: 'pong' });
+      else if (data.type === 'start') thread = new ComputeThread(data.module, data.shape);
       else execute(thread!, data, reply);
     } catch (error) {
       hasFailed = true;
@@ -24,7 +25,7 @@ type AnyMethod = (...args: unknown[]) => unknown;
 
 function execute(
   thread: ComputeThread,
-  message: Exclude<ThreadMessage, { type: 'start' }>,
+  message: Exclude<ThreadMessage, { type: 'start' | 'ping' }>,
   reply: (message: ThreadReply, transfer?: Transferable[]) => void,
 ): void {
   const { method, args } = message;

@@ -13,11 +13,13 @@ export type Command = 'addLayer' | 'addOutput' | 'reserveSlots' | 'upload' | 'wr
 
 /** Messages to a worker. It executes them in order, and answers every `call` with a {@link ThreadReply}. */
 export type ThreadMessage =
+  | { type: 'ping' }
   | { type: 'start'; module: WebAssembly.Module; shape: ThreadShape }
   | { type: 'call'; method: Step | 'memoryBytes'; args: unknown[] }
   | { type: 'command'; method: Command; args: unknown[] };
 
 export type ThreadReply =
+  | { type: 'pong' }
   | { type: 'result'; result: unknown }
   /** The thread is useless after this. */
   | { type: 'failed'; error: ErrorData }
@@ -151,7 +153,7 @@ class RemoteThread {
     worker.onmessage = ({ data }) => {
       if (data.type === 'result') this.#calls.shift()?.resolve(data.result);
       else if (data.type === 'recycle') recycle(data.buffer);
-      else this.#fail(errorFromData(data.error), onFailure);
+      else if (data.type === 'failed') this.#fail(errorFromData(data.error), onFailure);
     };
     worker.onerror = ({ message }) => this.#fail(workerFailed(message), onFailure);
   }

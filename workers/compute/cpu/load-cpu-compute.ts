@@ -1,0 +1,39 @@
+/** What the engine calls to compute on the CPU: fetches the kernels, chooses the number of threads, loads the model. */
+import type { LoadProgress, LoadRequest } from '../../../src/contract/engine-api.ts';
+import { MixtabError } from '../../../src/contract/errors.ts';
+import type { Compute } from '../compute.ts';
+import type { ModelRecords } from '../model-records.ts';
+import { compileKernels } from './compile-kernels.ts';
+import { createThreadWorker } from './create-thread-worker.ts';
+import { loadCpuModel } from './load-cpu-model.ts';
+import { measureThreadCount, mostThreads } from './thread-count.ts';
+
+/** More threads than this bring nothing: memory is the limit then. */
+const MAX_THREADS = 16;
+
+export interface CpuComputeInputs {
+  records: ModelRecords;
+  request: LoadRequest;
+  onProgress: (progress: LoadProgress) => void;
+}
+
+/**
+ * @throws MixtabError `wasm-unsupported`, `bad-request`, and what {@link loadCpuModel} throws
+ */
+export async function loadCpuCompute(inputs: CpuComputeInputs): Promise<Compute> {
+  const { records, request } = inputs;
+  const { config } = records.manifest;
+  const limit = Math.min(MAX_THREADS, navigator.hardwareConcurrency || 1);
+  const wasm = await compileKernels();
+  const threads =
+    request.threads === undefined
+      ? await measureThreadCount(wasm, config, limit, createThreadWorker)
+      : Math.min(checkThreads(request.threads), mostThreads(config));
+  return loadCpuModel({ ...inputs, wasm, threads, createWorker: createThreadWorker });
+}
+
+/** @throws MixtabError `bad-request` */
+function checkThreads(threads: number): number {
+  if (Number.isInteger(threads) && threads >= 1) return threads;
+  throw new MixtabError('bad-request', `${threads} threads are not possible.`, 'Use a whole number of at least 1.');
+}

@@ -1,0 +1,61 @@
+import { describe, expect, it } from 'vitest';
+import type { ModelConfig } from '../../../src/contract/import-api.ts';
+import { compiledKernels, fakeWorker } from './testing.ts';
+import { bestThreadCount, measureThreadCount, mostThreads, tokenCost } from './thread-count.ts';
+
+const MIXTRAL = {
+  layerCount: 32,
+  embeddingLength: 4096,
+  feedForwardLength: 14336,
+  headCount: 32,
+  kvHeadCount: 8,
+  headDim: 128,
+  expertCount: 8,
+  expertsPerToken: 2,
+  vocabularySize: 32000,
+} as ModelConfig;
+
+describe('tokenCost', () => {
+  it("counts Mixtral's 12.7 billion weights per token and 129 steps", () => {
+    const { computeMs, steps } = tokenCost(MIXTRAL, 20e6);
+    expect(computeMs * 20e6).toBeCloseTo(2 * 12.75e9, -8);
+    expect(steps).toBe(129);
+  });
+});
+
+describe('bestThreadCount', () => {
+  const cost = { computeMs: 10, steps: 30 };
+
+  it('takes all threads if messages cost nothing, and one if they cost more than they save', () => {
+    expect(bestThreadCount(cost, 8, 0)).toBe(8);
+    expect(bestThreadCount(cost, 8, 1)).toBe(1);
+    expect(bestThreadCount(cost, 1, 0)).toBe(1);
+  });
+
+  it('weighs one against the other', () => {
+    expect(bestThreadCount(cost, 2, 0.16)).toBe(2); // 5 + 4.8 ms against 10
+    expect(bestThreadCount(cost, 2, 0.17)).toBe(1); // 5 + 5.1
+  });
+});
+
+describe('mostThreads', () => {
+  it('gives every thread at least a head and four rows', () => {
+    expect(mostThreads(MIXTRAL)).toBe(32);
+    expect(mostThreads({ ...MIXTRAL, embeddingLength: 16 })).toBe(4);
+    expect(mostThreads({ ...MIXTRAL, embeddingLength: 2, feedForwardLength: 2 })).toBe(1);
+  });
+});
+
+describe('measureThreadCount', () => {
+  it('does not start a worker for a tiny model', async () => {
+    const tiny = { ...MIXTRAL, layerCount: 2, embeddingLength: 64, feedForwardLength: 64, vocabularySize: 400 };
+    const createWorker = () => {
+      throw new Error('started a worker');
+    };
+    expect(await measureThreadCount(compiledKernels(), tiny, 8, createWorker)).toBe(1);
+  });
+
+  it('uses all cores for Mixtral', async () => {
+    expect(await measureThreadCount(compiledKernels(), MIXTRAL, 3, fakeWorker)).toBe(3);
+  });
+});

@@ -1,0 +1,109 @@
+/**
+ * How many threads compute a model. More threads share the work, but every step of a layer costs a message to each of
+ * them and one back, which is too much for a small model. Both are measured while the model loads.
+ */
+import type { ModelConfig } from '../../../src/contract/import-api.ts';
+import { layoutTensor, WEIGHT_TYPES } from '../../format/weight-layout.ts';
+import { KernelModule } from './kernels-module.ts';
+import type { ThreadWorker } from './thread-pool.ts';
+
+/** Attention, its output matrix, gate and up, down. */
+const STEPS_PER_LAYER = 4;
+/** No browser answers a message faster, in milliseconds. */
+const FASTEST_ROUND_TRIP = 0.02;
+/** Side of the matrix with which the speed of the kernels is measured, and how often it is multiplied. */
+const PROBE_SIZE = 1024;
+const PROBE_RUNS = 8;
+const PINGS = 24;
+
+/** Time that a token takes, apart from waiting for experts. */
+export interface TokenCost {
+  /** On one thread, in milliseconds. */
+  computeMs: number;
+  /** Messages to all threads, and back. */
+  steps: number;
+}
+
+/** The cost of one token, from its floating-point operations and the speed of the kernels in operations per millisecond. */
+export function tokenCost(config: ModelConfig, flopsPerMs: number): TokenCost {
+  const { layerCount, embeddingLength, feedForwardLength, headCount, kvHeadCount, headDim, expertsPerToken } = config;
+  const attention = embeddingLength * headDim * (2 * headCount + 2 * kvHeadCount);
+  const experts = 3 * expertsPerToken * embeddingLength * feedForwardLength;
+  const output = config.vocabularySize * embeddingLength;
+  const weights = layerCount * (attention + experts) + output;
+  return { computeMs: (2 * weights) / flopsPerMs, steps: layerCount * STEPS_PER_LAYER + 1 };
+}
+
+/**
+ * The number of threads with which a token takes the least time.
+ * @param limit at least 1
+ * @param roundTripMs of a message to a worker and back
+ */
+export function bestThreadCount({ computeMs, steps }: TokenCost, limit: number, roundTripMs: number): number {
+  const msWith = (threads: number): number => computeMs / threads + (threads > 1 ? steps * roundTripMs : 0);
+  let best = 1;
+  for (let threads = 2; threads <= limit; threads++) if (msWith(threads) < msWith(best)) best = threads;
+  return best;
+}
+
+/** The most threads of which each gets some rows of every matrix. */
+export const mostThreads = ({ embeddingLength, feedForwardLength, headCount }: ModelConfig): number =>
+  Math.max(1, Math.min(headCount, Math.floor(Math.min(embeddingLength, feedForwardLength) / 4)));
+
+/**
+ * Measures how many threads are best for a model.
+ * @param limit the number of cores
+ */
+export async function measureThreadCount(
+  wasm: WebAssembly.Module,
+  config: ModelConfig,
+  limit: number,
+  createWorker: () => ThreadWorker,
+): Promise<number> {
+  const most = Math.min(limit, mostThreads(config));
+  if (most === 1) return 1;
+  const cost = tokenCost(config, measureFlopsPerMs(wasm));
+  // Starting a worker takes longer than many tokens of a small model.
+  if (bestThreadCount(cost, most, FASTEST_ROUND_TRIP) === 1) return 1;
+  return bestThreadCount(cost, most, await measureRoundTrip(createWorker));
+}
+
+/** Floating-point operations per millisecond of one thread: the best of several runs. */
+function measureFlopsPerMs(wasm: WebAssembly.Module): number {
+  const module = KernelModule.instantiate(wasm);
+  const layout = layoutTensor('probe', WEIGHT_TYPES.Q8_0, PROBE_SIZE, PROBE_SIZE, 0);
+  const matrix = module.matrix(layout, module.allocate(layout.bytes));
+  const vectors = module.vectors(1, PROBE_SIZE);
+  const out = module.allocate(PROBE_SIZE * 4);
+  let fastest = Number.POSITIVE_INFINITY;
+  for (let run = 0; run < PROBE_RUNS; run++) {
+    const startedAt = performance.now();
+    module.matmul(matrix, vectors, 1, out);
+    fastest = Math.min(fastest, performance.now() - startedAt);
+  }
+  // Clocks of browsers may have a resolution of 0.1 ms.
+  return (2 * PROBE_SIZE ** 2) / Math.max(fastest, 0.05);
+}
+
+/** Milliseconds of a message to a worker and back: the median of several. */
+async function measureRoundTrip(createWorker: () => ThreadWorker): Promise<number> {
+  const worker = createWorker();
+  const ping = (): Promise<void> =>
+    new Promise((resolve, reject) => {
+      worker.onmessage = () => resolve();
+      worker.onerror = ({ message }) => reject(new Error(message));
+      worker.postMessage({ type: 'ping' }, []);
+    });
+  try {
+    await ping(); // the worker has started
+    const times: number[] = [];
+    for (let i = 0; i < PINGS; i++) {
+      const startedAt = performance.now();
+      await ping();
+      times.push(performance.now() - startedAt);
+    }
+    return times.sort((a, b) => a - b)[PINGS / 2];
+  } finally {
+    worker.terminate();
+  }
+}
