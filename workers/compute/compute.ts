@@ -127,6 +127,8 @@ export function kvCacheBytes({ layerCount, kvHeadCount, headDim }: KvShape, posi
 export interface Compute {
   readonly kind: ComputeKind;
   readonly config: ModelConfig;
+  /** Workers that compute; absent on the GPU. */
+  readonly threads?: number;
   /** Positions that the KV cache may hold. */
   readonly context: number;
   /** Expert slots over all layers. */

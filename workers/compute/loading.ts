@@ -22,7 +22,8 @@ export function contextOf({ records, request }: LoadInputs): number {
 }
 
 /** GiB of main memory as the browser reports it, rounded and capped; undefined if it does not. */
-export const deviceMemory = (): number | undefined => (navigator as { deviceMemory?: number }).deviceMemory;
+export const deviceMemory = (): number | undefined =>
+  (globalThis.navigator as { deviceMemory?: number } | undefined)?.deviceMemory;
 
 /**
  * Fills all slots of a small model, if every expert has one.

@@ -1,12 +1,11 @@
 /** Loads models on the GPU or the CPU. Nothing else knows both. */
 import type { AdapterReport, ComputeReport } from '../../src/contract/engine-api.ts';
 import type { Compute } from '../compute/compute.ts';
+import { wasmProblem } from '../compute/cpu/wasm-support.ts';
 import { findAdapter } from '../compute/gpu/device.ts';
-import { loadGpuCompute } from '../compute/gpu/load-gpu-model.ts';
 import { type Gpu, openGpu } from '../compute/gpu/open-gpu.ts';
 import type { LoadInputs } from '../compute/loading.ts';
 import { chooseCompute } from './choose-compute.ts';
-import { cpuError, loadOnCpu } from './cpu-backend.ts';
 
 export interface LoadedCompute {
   compute: Compute;
@@ -36,12 +35,12 @@ export class ComputeLoader {
       requested: inputs.request.compute ?? 'auto',
       adapter,
       gpuError: error,
-      cpuError: cpuError(),
+      cpuError: wasmProblem(),
       gpuFailures: this.#gpuFailures,
     });
-    const compute =
-      report.kind === 'cpu' ? await loadOnCpu(inputs) : await loadGpuCompute({ ...inputs, gpu: await open() });
-    return { compute, report, ...(adapter && { adapter }) };
+    const compute = report.kind === 'cpu' ? await loadOnCpu(inputs) : await loadOnGpu(inputs, await open());
+    const { threads } = compute;
+    return { compute, report: { ...report, ...(threads && { threads }) }, ...(adapter && { adapter }) };
   }
 
   /** Returns the GPU that is open, unless it has failed, or one that can be opened. */
@@ -64,4 +63,16 @@ export class ComputeLoader {
     this.#gpu = gpu;
     return gpu;
   }
+}
+
+// The code of a backend is fetched when it is first needed.
+
+async function loadOnGpu(inputs: LoadInputs, gpu: Gpu): Promise<Compute> {
+  const { loadGpuCompute } = await import('../compute/gpu/load-gpu-model.ts');
+  return loadGpuCompute({ ...inputs, gpu });
+}
+
+async function loadOnCpu(inputs: LoadInputs): Promise<Compute> {
+  const { loadCpuCompute } = await import('../compute/cpu/load-cpu-compute.ts');
+  return loadCpuCompute(inputs);
 }

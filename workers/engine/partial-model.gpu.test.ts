@@ -6,8 +6,8 @@ import { importModel } from '../import/importer.ts';
 import { MemoryStore } from '../store/memory-store.ts';
 import { IMPORT_LOCK, RecordRequests } from '../store/record-requests.ts';
 import { SYNTH_PRESETS } from '../synth/presets.ts';
-import { Engine } from './engine.ts';
-import { engineWith, synthBlob } from './testing.ts';
+import type { Engine } from './engine.ts';
+import { engineWith, GpuEngine, synthBlob } from './testing.ts';
 
 const LAYERS = 4;
 const OPTIONS = { ...SYNTH_PRESETS.tiny, layers: LAYERS, seed: 9 };
@@ -100,7 +100,7 @@ describe('a model that is still being imported', () => {
     const store = new MemoryStore();
     const { gate, stored, id, done } = await importUntilUsable(store);
     const modelId = await id;
-    const engine = new Engine(store);
+    const engine = new GpuEngine(store);
     await engine.load({ modelId }, () => {});
     expect(await store.getManifest(modelId)).toBeUndefined();
     // Deliver only while a record is waited for, or all would have arrived before the first kernel is compiled.
@@ -143,7 +143,7 @@ describe('a model that is still being imported', () => {
   it('says so if the download has stopped', async () => {
     const store = new MemoryStore();
     const { gate, id, done, abort } = await importUntilUsable(store);
-    const engine = new Engine(store);
+    const engine = new GpuEngine(store);
     await engine.load({ modelId: await id }, () => {});
     const generating = greedy(engine);
     abort.abort('pause');

@@ -8,8 +8,8 @@ import { ImportService } from '../import/import-service.ts';
 import { MemoryStore } from '../store/memory-store.ts';
 import { SessionStore } from '../store/session-store.ts';
 import { SYNTH_PRESETS } from '../synth/presets.ts';
-import { Engine } from './engine.ts';
-import { engineWith } from './testing.ts';
+import type { Engine } from './engine.ts';
+import { engineWith, GpuEngine } from './testing.ts';
 
 const OPTIONS = { ...SYNTH_PRESETS.tiny, contextLength: 1200 };
 const LONG = 'the first men of that day had been there before us and '.repeat(12);
@@ -23,7 +23,7 @@ let engine: Engine;
 /** As after a reload of the page: another engine with another device. */
 async function reload(context?: number): Promise<void> {
   await engine?.unload();
-  engine = new Engine(store, undefined, new SessionStore(DATABASE));
+  engine = new GpuEngine(store, undefined, new SessionStore(DATABASE));
   await engine.load({ modelId, ...(context && { context }) }, () => {});
 }
 

@@ -1,5 +1,6 @@
 /** Helpers for tests of the whole engine, with synthetic models imported into memory. */
 import { vi } from 'vitest';
+import type { LoadedModel } from '../../src/contract/engine-api.ts';
 import { BlobByteSource } from '../import/byte-source.ts';
 import type { ImportInputs } from '../import/import-inputs.ts';
 import { importModel } from '../import/importer.ts';
@@ -13,7 +14,14 @@ export const synthBlob = (options: SynthOptions): Blob => {
   return new Blob([synth.read(0, synth.size)]);
 };
 
-/** An engine with a store that holds one synthetic model. The model is not loaded yet. */
+/** An engine that computes with WebGPU unless a request says otherwise, even if the GPU is software. */
+export class GpuEngine extends Engine {
+  override load(...[request, onProgress]: Parameters<Engine['load']>): Promise<LoadedModel> {
+    return super.load({ compute: 'gpu', ...request }, onProgress);
+  }
+}
+
+/** An engine on the GPU with a store that holds one synthetic model. The model is not loaded yet. */
 export async function engineWith(
   options: SynthOptions,
   more: Pick<ImportInputs, 'maxMatrixBytes'> = {},
@@ -28,7 +36,7 @@ export async function engineWith(
     preflight: async () => undefined,
     ...more,
   });
-  return { engine: new Engine(store), modelId: id, store };
+  return { engine: new GpuEngine(store), modelId: id, store };
 }
 
 /** How long {@link holdReads} delays a read: long enough for the engine to submit whatever does not depend on it. */

@@ -1,8 +1,7 @@
 /** What the engine calls to compute on the CPU: fetches the kernels, chooses the number of threads, loads the model. */
-import type { LoadProgress, LoadRequest } from '../../../src/contract/engine-api.ts';
 import { MixtabError } from '../../../src/contract/errors.ts';
 import type { Compute } from '../compute.ts';
-import type { ModelRecords } from '../model-records.ts';
+import type { LoadInputs } from '../loading.ts';
 import { compileKernels } from './compile-kernels.ts';
 import { createThreadWorker } from './create-thread-worker.ts';
 import { loadCpuModel } from './load-cpu-model.ts';
@@ -11,16 +10,10 @@ import { measureThreadCount, mostThreads } from './thread-count.ts';
 /** More threads than this bring nothing: memory is the limit then. */
 const MAX_THREADS = 16;
 
-export interface CpuComputeInputs {
-  records: ModelRecords;
-  request: LoadRequest;
-  onProgress: (progress: LoadProgress) => void;
-}
-
 /**
  * @throws MixtabError `wasm-unsupported`, `bad-request`, and what {@link loadCpuModel} throws
  */
-export async function loadCpuCompute(inputs: CpuComputeInputs): Promise<Compute> {
+export async function loadCpuCompute(inputs: LoadInputs): Promise<Compute> {
   const { records, request } = inputs;
   const { config } = records.manifest;
   const limit = Math.min(MAX_THREADS, navigator.hardwareConcurrency || 1);

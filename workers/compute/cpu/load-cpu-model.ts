@@ -1,5 +1,4 @@
 /** Puts a stored model into the memories of the compute threads: dense weights, then expert slots within the budget. */
-import type { LoadProgress, LoadRequest } from '../../../src/contract/engine-api.ts';
 import type { Bytes } from '../../../src/contract/ids.ts';
 import type { ModelConfig } from '../../../src/contract/import-api.ts';
 import { type PoolPlan, planSlots } from '../../experts/budget.ts';
@@ -9,6 +8,7 @@ import { EMBEDDING_KEY, isDenseLayerKey, isPartOf, OUTPUT_KEY, type RecordInfo }
 import { joinParts, type RecordParts } from '../../format/record-parts.ts';
 import { copyToSlices, type RecordSlice } from '../../format/slices.ts';
 import { type Compute, kvCacheBytes } from '../compute.ts';
+import { contextOf, deviceMemory, type LoadInputs, preloadExperts } from '../loading.ts';
 import { type ModelRecords, sumBytes } from '../model-records.ts';
 import { ropeTable } from '../rope-table.ts';
 import { CpuCompute } from './cpu-compute.ts';
@@ -24,15 +24,10 @@ import { scratchBytes } from './thread-bank.ts';
 import { ThreadPool, type ThreadWorker } from './thread-pool.ts';
 import { type ThreadShape, threadShape } from './thread-shape.ts';
 
-/** Context if the request names none. A longer one takes memory that most chats never use. */
-const DEFAULT_CONTEXT = 4096;
 /** GiB to assume if the browser does not report its device memory (Firefox, Safari). */
 const DEFAULT_DEVICE_MEMORY = 4;
 
-export interface CpuLoadInputs {
-  records: ModelRecords;
-  request: LoadRequest;
-  onProgress: (progress: LoadProgress) => void;
+export interface CpuLoadInputs extends LoadInputs {
   /** The compiled kernels: see compile-kernels.ts. */
   wasm: WebAssembly.Module;
   threads: number;
@@ -70,16 +65,19 @@ export async function loadCpuModel(inputs: CpuLoadInputs): Promise<Compute> {
     await loadDenseWeights(inputs, { pool, host, embedding });
     const table = ropeTable(config, plan.context);
     const forward = new Forward({ ...plan, pool, host, embedding, ropeTable: table });
-    return createCompute(inputs, plan, { pool, forward, sampler: new CpuSampler() });
+    const compute = createCompute(inputs, plan, { pool, forward, sampler: new CpuSampler() });
+    await preloadExperts(inputs, compute.experts, compute.slots);
+    return compute;
   } catch (error) {
     pool.destroy();
     throw error;
   }
 }
 
-function planMemory({ records, request, threads }: CpuLoadInputs): Plan {
+function planMemory(inputs: CpuLoadInputs): Plan {
+  const { records, request, threads } = inputs;
   const { config } = records.manifest;
-  const context = request.context ?? Math.min(config.contextLength, DEFAULT_CONTEXT);
+  const context = contextOf(inputs);
   const dense = records.denseRecords();
   const outputParts = dense.flatMap(({ tensors }) =>
     tensors.filter(({ name }) => name === 'output').map(({ rows }) => rows),
@@ -112,8 +110,7 @@ const promptBytes = ({ embeddingLength }: ModelConfig, context: number): Bytes =
 
 /** Half of the device's memory at most: other tabs and the system need the rest. */
 function automaticBudget(usefulBytes: Bytes): Bytes {
-  const { deviceMemory = DEFAULT_DEVICE_MEMORY } = (globalThis.navigator ?? {}) as { deviceMemory?: number };
-  return Math.min(usefulBytes, (deviceMemory * 2 ** 30) / 2);
+  return Math.min(usefulBytes, ((deviceMemory() ?? DEFAULT_DEVICE_MEMORY) * 2 ** 30) / 2);
 }
 
 interface DenseTargets {
