@@ -7,7 +7,7 @@ import { createThreadWorker } from './create-thread-worker.ts';
 import { loadCpuModel } from './load-cpu-model.ts';
 import { measureThreadCount, mostThreads } from './thread-count.ts';
 
-/** More threads than this bring nothing: memory is the limit then. */
+/** More threads than this do not help: the rate of main memory is the limit then. */
 const MAX_THREADS = 16;
 
 /**
