@@ -3,6 +3,9 @@ import preact from '@preact/preset-vite';
 import { defineConfig, type Plugin } from 'vite';
 import { VitePWA } from 'vite-plugin-pwa';
 import { buildClientLibrary } from './scripts/client-library.mjs';
+import { ensureKernels } from './scripts/kernels.mjs';
+
+ensureKernels();
 
 /**
  * Adds the client library and its examples to the build. A page of another origin needs the library to use embed.html.
@@ -46,7 +49,7 @@ export default defineConfig({
       },
       workbox: {
         // Only the app itself is cached. Weights are stored in IndexedDB.
-        globPatterns: ['**/*.{js,css,html,svg,png,webmanifest}'],
+        globPatterns: ['**/*.{js,css,html,svg,png,webmanifest}', 'assets/kernels-*.wasm'],
         globIgnores: ['cli.html', 'mixtab-client.js', 'examples/**'],
         navigateFallbackDenylist: [/(cli|embed)\.html$/, /mixtab-client\.js$/, /examples\//, /\.gguf$/],
         navigateFallback: 'index.html',
