@@ -19,8 +19,7 @@ test('two tabs both generate, each shows a notice, and a model in use in the oth
   const second = await context.newPage();
   await second.goto(`${server.origin}/`);
   await expect(second.getByRole('heading', { name: 'Ask Tiny Chat' })).toBeVisible();
-  for (const tab of [page, second])
-    await expect(tab.getByText('Another tab also has a model in GPU memory')).toBeVisible();
+  for (const tab of [page, second]) await expect(tab.getByText('Another tab also has a model in memory')).toBeVisible();
   await Promise.all([ask(page, 'From the first'), ask(second, 'From the second')]);
   for (const tab of [page, second]) {
     await expect(conversations(tab)).toContainText('From the first');
@@ -46,5 +45,5 @@ test('two tabs both generate, each shows a notice, and a model in use in the oth
 
   await page.close();
   await second.evaluate(() => document.dispatchEvent(new Event('visibilitychange')));
-  await expect(second.getByText('Another tab also has a model in GPU memory')).toBeHidden();
+  await expect(second.getByText('Another tab also has a model in memory')).toBeHidden();
 });

@@ -16,8 +16,8 @@ import { createSplitSynth, createSynth, type SynthFile } from '../workers/synth/
 import { createTokenizer } from '../workers/text/create-tokenizer.ts';
 import { generateInBrowser, type ModelArgument, scoreInBrowser } from './cli/browser.ts';
 import { cacheBench, cacheBenchTable } from './cli/cache-bench.ts';
-import { describeModel, deviceFigures } from './cli/describe.ts';
-import { commandOf, type Options, parseOptions, USAGE } from './cli/options.ts';
+import { describeModel, deviceFigures, inspectionJson } from './cli/describe.ts';
+import { commandOf, type LoadOptions, type Options, parseOptions, USAGE } from './cli/options.ts';
 import { partPaths } from './cli/part-paths.ts';
 import { serve, syntheticRanged } from './cli/server.ts';
 import { synthOptions } from './cli/synth-options.ts';
@@ -61,10 +61,12 @@ function readJson(path: string): Record<string, unknown> {
 
 const print = (value: unknown): void => console.log(JSON.stringify(value));
 
-/** The options that `generate` and `perplexity` share. */
-function loadOptions(options: Options<'generate'> | Options<'perplexity'>): Omit<LoadRequest, 'modelId'> {
-  const { context, 'gpu-budget': gpuBudget, 'ram-budget': ramBudget } = options;
+/** The options of a command as options of a load request. */
+function loadOptions(options: LoadOptions): Omit<LoadRequest, 'modelId'> {
+  const { context, compute, threads, 'gpu-budget': gpuBudget, 'ram-budget': ramBudget } = options;
   return {
+    ...(compute !== undefined && { compute }),
+    ...(threads !== undefined && { threads }),
     ...(context !== undefined && { context }),
     ...(gpuBudget !== undefined && { gpuBudgetBytes: gpuBudget * 1e6 }),
     ...(ramBudget !== undefined && { ramBudgetBytes: ramBudget * 1e6 }),
@@ -111,13 +113,13 @@ async function bench(options: Options<'bench'>): Promise<void> {
   const model = modelArgument(options.model);
   const { metadata } = await readHeader(await openModel(options.model));
   const { expertsPerToken } = readConfig(options.model, metadata);
-  const { trace, routing } = await scoreInBrowser(
-    model,
-    { context },
-    { input: { kind: 'text', text }, context, trace: true },
-  );
+  const { trace, routing, compute, adapter } = await scoreInBrowser(model, loadOptions({ ...options, context }), {
+    input: { kind: 'text', text },
+    context,
+    trace: true,
+  });
   const result = cacheBench(routing, trace ?? [], expertsPerToken);
-  if (options.json) print(result);
+  if (options.json) print({ ...result, compute, adapter });
   else console.log(`${result.tokens} tokens of ${options['text-file']}\n\n${cacheBenchTable(result)}`);
 }
 
@@ -165,7 +167,7 @@ async function inspect(options: Options<'inspect'>): Promise<void> {
   const inspection = await inspectFile(await openModel(options.model));
   const device = deviceFigures(options);
   const expected = expectSpeed(inspection.figures, inspection.config, device, options.context);
-  if (options.json) print({ ...inspection, device, expected });
+  if (options.json) print(inspectionJson(inspection, device, expected));
   else console.log(describeModel(inspection, device, expected));
 }
 

@@ -2,7 +2,14 @@
 import { basename, join } from 'node:path';
 import type { BrowserContext, Page } from 'playwright';
 import type { Answer, CliPage } from '../../src/cli/page.ts';
-import type { GenerateRequest, GenerateResult, LoadRequest, ScoreRequest } from '../../src/contract/engine-api.ts';
+import type {
+  ComputeKind,
+  GenerateRequest,
+  GenerateResult,
+  LoadedModel,
+  LoadRequest,
+  ScoreRequest,
+} from '../../src/contract/engine-api.ts';
 import { errorFromData } from '../../src/contract/errors.ts';
 import type { ImportProgress, ModelSource } from '../../src/contract/import-api.ts';
 import { ensureBuild } from '../build.mjs';
@@ -90,26 +97,37 @@ export function modelSource(model: ModelArgument): {
   };
 }
 
+/** What computed, as all commands that run a model report it. */
+export interface ComputedBy {
+  compute: ComputeKind;
+  /** Empty if there is no adapter. */
+  adapter: { vendor: string; architecture: string; features: string[] };
+}
+
+function computedBy({ compute, adapter }: LoadedModel): ComputedBy {
+  const { vendor = '', architecture = '', features = [] } = adapter ?? {};
+  return { compute: compute.kind, adapter: { vendor, architecture, features } };
+}
+
 /** Imports and loads a model in a new browser and scores a text. */
 export function scoreInBrowser(
   model: ModelArgument,
   load: Omit<LoadRequest, 'modelId'>,
   request: ScoreRequest,
   onScore?: (done: number, total: number) => void,
-): Promise<Awaited<ResultOf<'score'>>> {
+): Promise<ResultOf<'score'> & ComputedBy> {
   const { ranged, source } = modelSource(model);
   return withBrowser({ ranged, ...(onScore && { onScore }) }, async ({ call, origin }) => {
-    await call('probe');
+    await call('probe', load.compute);
     const { id } = await call('import', source(origin));
-    await call('load', { ...load, modelId: id });
-    return call('score', request);
+    const loaded = await call('load', { ...load, modelId: id });
+    return { ...(await call('score', request)), ...computedBy(loaded) };
   });
 }
 
 /** The output of `generate --json`. */
-export interface CliResult extends Omit<GenerateResult, 'timings'> {
+export interface CliResult extends Omit<GenerateResult, 'timings'>, ComputedBy {
   timings: { importMs: number; loadMs: number } & GenerateResult['timings'];
-  adapter: { vendor: string; architecture: string; features: string[] };
 }
 
 /**
@@ -124,18 +142,16 @@ export function generateInBrowser(
 ): Promise<CliResult> {
   const { ranged, source } = modelSource(model);
   return withBrowser({ ranged, ...(onText && { onText }) }, async ({ call, origin }) => {
-    await call('probe');
+    await call('probe', load.compute);
     const started = performance.now();
     const { id } = await call('import', source(origin));
     const importMs = performance.now() - started;
-    const { adapter, compute, loadMs } = await call('load', { ...load, modelId: id });
+    const loaded = await call('load', { ...load, modelId: id });
     const result = await call('generate', generate);
-    const { vendor = '', architecture = '', features = [] } = adapter ?? {};
     return {
       ...result,
-      timings: { importMs, loadMs, ...result.timings },
-      adapter: { vendor, architecture, features },
-      compute: compute.kind,
+      timings: { importMs, loadMs: loaded.loadMs, ...result.timings },
+      ...computedBy(loaded),
     };
   });
 }

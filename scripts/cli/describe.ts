@@ -1,9 +1,12 @@
-/** The output of `inspect` without --json. */
+/** The output of `inspect`. */
+import { availableParallelism, totalmem } from 'node:os';
 import { formatBytes } from '../../src/contract/format-bytes.ts';
 import type { ModelInspection } from '../../src/contract/import-api.ts';
 import {
+  ASSUMED_CPU_RATES,
   ASSUMED_GPU_BYTES,
   ASSUMED_RATES,
+  assumedCpuBytes,
   type DeviceFigures,
   type ExpectedSpeed,
 } from '../../src/page/library/expected-speed.ts';
@@ -15,8 +18,18 @@ import type { Options } from './options.ts';
 export function deviceFigures(options: Options<'inspect'>): DeviceFigures {
   const bytesOr = (megabytes: number | undefined, otherwise: number): number =>
     megabytes === undefined ? otherwise : megabytes * 1e6;
+  if (options.compute === 'cpu') {
+    return {
+      kind: 'cpu',
+      ramBytes: bytesOr(options['ram-budget'], assumedCpuBytes(totalmem() / 2 ** 30)),
+      threads: options.threads ?? availableParallelism(),
+      flopsPerThread: ASSUMED_CPU_RATES.flopsPerThread,
+      storeRate: bytesOr(options['store-rate'], ASSUMED_CPU_RATES.storeRate),
+    };
+  }
   const rates = ASSUMED_RATES.hardware;
   return {
+    kind: 'gpu',
     gpuBytes: bytesOr(options['gpu-budget'], ASSUMED_GPU_BYTES.hardware),
     ramBytes: bytesOr(options['ram-budget'], 0),
     gpuRate: bytesOr(options['gpu-rate'], rates.gpuRate),
@@ -43,4 +56,14 @@ export function describeModel(inspection: ModelInspection, device: DeviceFigures
     `layout ${inspection.layout}, ${inspection.records.length} records, chat template: ${inspection.hasChatTemplate ? 'yes' : 'no'}, licence: ${inspection.license ?? 'not stated'}`,
     fitText(device, expected),
   ].join('\n');
+}
+
+/** The output of `inspect --json`. `expected` also has the names that two of its fields had before version 0.3. */
+export function inspectionJson(inspection: ModelInspection, device: DeviceFigures, expected: ExpectedSpeed): object {
+  const { leastBytes, residentBytes } = expected;
+  return {
+    ...inspection,
+    device,
+    expected: { ...expected, leastGpuBytes: leastBytes, residentGpuBytes: residentBytes },
+  };
 }

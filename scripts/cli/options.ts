@@ -1,8 +1,18 @@
 /** Parses and checks the arguments of the command line. An error names the option. */
 import { parseArgs } from 'node:util';
+import type { LoadRequest } from '../../src/contract/engine-api.ts';
 import { MixtabError } from '../../src/contract/errors.ts';
 
-type Kind = 'string' | 'boolean' | 'integer' | 'number';
+type Kind = 'string' | 'boolean' | 'integer' | 'number' | 'compute';
+
+/** Options of the commands that load a model. */
+const LOAD = {
+  context: 'integer',
+  compute: 'compute',
+  threads: 'integer',
+  'gpu-budget': 'number',
+  'ram-budget': 'number',
+} as const;
 
 /** Options of each command. `!` marks required options. */
 export const COMMANDS = {
@@ -20,9 +30,7 @@ export const COMMANDS = {
     'ignore-eos': 'boolean',
     'top-logprobs': 'integer',
     'json-schema': 'string',
-    context: 'integer',
-    'gpu-budget': 'number',
-    'ram-budget': 'number',
+    ...LOAD,
     'resident-bias': 'number',
     'skip-below': 'number',
     json: 'boolean',
@@ -30,23 +38,19 @@ export const COMMANDS = {
   perplexity: {
     model: 'string!',
     'text-file': 'string!',
-    context: 'integer',
-    'gpu-budget': 'number',
-    'ram-budget': 'number',
+    ...LOAD,
     'resident-bias': 'number',
     'skip-below': 'number',
     'trace-out': 'string',
     json: 'boolean',
   },
-  bench: { model: 'string!', 'text-file': 'string!', context: 'integer', json: 'boolean' },
+  bench: { model: 'string!', 'text-file': 'string!', ...LOAD, json: 'boolean' },
   tokenize: { model: 'string!', 'text-file': 'string!', json: 'boolean' },
   inspect: {
     model: 'string!',
-    'gpu-budget': 'number',
-    'ram-budget': 'number',
+    ...LOAD,
     'gpu-rate': 'number',
     'store-rate': 'number',
-    context: 'integer',
     json: 'boolean',
   },
   synth: {
@@ -83,27 +87,38 @@ export const COMMANDS = {
 } as const satisfies Record<string, Record<string, Kind | `${Kind}!`>>;
 
 export type Command = keyof typeof COMMANDS;
-type Value<K> = K extends `string${string}` ? string : K extends `boolean${string}` ? boolean : number;
+type Value<K> = K extends `string${string}`
+  ? string
+  : K extends `boolean${string}`
+    ? boolean
+    : K extends 'compute'
+      ? NonNullable<LoadRequest['compute']>
+      : number;
 type Parsed<Spec> = {
   -readonly [Name in keyof Spec as Spec[Name] extends `${string}!` ? Name : never]: Value<Spec[Name]>;
 } & { -readonly [Name in keyof Spec as Spec[Name] extends `${string}!` ? never : Name]?: Value<Spec[Name]> };
 export type Options<C extends Command> = Parsed<(typeof COMMANDS)[C]>;
+/** The options that all commands with a model share. */
+export type LoadOptions = Parsed<typeof LOAD>;
 
 export const USAGE = `usage: npm run -s mixtab -- COMMAND
   generate --model FILE|URL|builtin --prompt TEXT --max-tokens N [--chat] [--temperature T] [--top-k N] [--top-p P]
            [--min-p P] [--repetition-penalty R] [--seed S] [--ignore-eos] [--top-logprobs N] [--json-schema FILE]
-           [--context N] [--gpu-budget MB] [--ram-budget MB] [--resident-bias B] [--skip-below W] [--json]
-  perplexity --model FILE|URL|builtin --text-file FILE [--context N] [--gpu-budget MB] [--ram-budget MB]
-           [--resident-bias B] [--skip-below W] [--trace-out FILE] [--json]
-  bench    --model FILE|URL|builtin --text-file FILE [--context N] [--json]      compares expert cache policies on a text
+           [--resident-bias B] [--skip-below W] [LOAD] [--json]
+  perplexity --model FILE|URL|builtin --text-file FILE [--resident-bias B] [--skip-below W] [--trace-out FILE]
+           [LOAD] [--json]
+  bench    --model FILE|URL|builtin --text-file FILE [LOAD] [--json]      compares expert cache policies on a text
   tokenize --model FILE|URL|builtin --text-file FILE [--json]
-  inspect  --model FILE|URL|builtin [--gpu-budget MB] [--ram-budget MB] [--gpu-rate MB/S] [--store-rate MB/S]
-           [--context N] [--json]
+  inspect  --model FILE|URL|builtin [--gpu-rate MB/S] [--store-rate MB/S] [LOAD] [--json]
   synth    --out FILE | --serve PORT [--preset tiny|8x7b|8x22b] [--layers N] [--dim N] [--ffn N] [--heads N] [--kv-heads N]
            [--head-dim N] [--experts N] [--used N] [--vocab N] [--pre NAME] [--no-space-prefix] [--user-defined A,B]
            [--context N] [--type T] [--attention-type T]
            [--down-type T] [--embedding-type T] [--output-type T] [--router-type T] [--layout merged|per-expert|fused]
-           [--split PARTS] [--seed S] [--residual-scale R] [--f32-twin] [--chat] [--json]`;
+           [--split PARTS] [--seed S] [--residual-scale R] [--f32-twin] [--chat] [--json]
+LOAD: [--compute auto|gpu|cpu] [--threads N] [--context N] [--gpu-budget MB] [--ram-budget MB]
+  --compute     what computes; default: auto, a real GPU if there is one, else the CPU
+  --threads     CPU only: how many threads; default: as many as there are cores
+  --ram-budget  on the CPU, the memory of the whole model; on the GPU, main memory for evicted experts`;
 
 const bad = (message: string): MixtabError => new MixtabError('bad-request', message, 'See npm run -s mixtab -- help.');
 
@@ -140,8 +155,7 @@ export function parseOptions<C extends Command>(command: C, argv: readonly strin
       if (kind.endsWith('!')) throw bad(`${command} needs --${name}.`);
       continue;
     }
-    result[name] =
-      kind.startsWith('integer') || kind.startsWith('number') ? toNumber(name, kind, String(value)) : value;
+    result[name] = typeof value === 'string' ? toValue(name, kind, value) : value;
   }
   return result as Options<C>;
 }
@@ -158,10 +172,20 @@ function withJoinedValues(argv: readonly string[], spec: Record<string, string>)
   return joined;
 }
 
+const COMPUTE: readonly string[] = ['auto', 'gpu', 'cpu'] satisfies LoadRequest['compute'][];
+
+function toValue(name: string, kind: string, text: string): string | number {
+  if (kind.startsWith('integer') || kind.startsWith('number')) return toNumber(name, kind, text);
+  if (kind === 'compute' && !COMPUTE.includes(text))
+    throw bad(`--${name} ${text.slice(0, 100)} is not one of ${COMPUTE.join(', ')}.`);
+  return text;
+}
+
 function toNumber(name: string, kind: string, text: string): number {
   const value = Number(text);
   if (text.trim() === '' || !Number.isFinite(value)) throw bad(`--${name} ${text} is not a number.`);
   if (kind.startsWith('integer') && !Number.isInteger(value)) throw bad(`--${name} ${text} is not a whole number.`);
   if (value < 0) throw bad(`--${name} ${text} is negative.`);
+  if (value === 0 && name === 'threads') throw bad(`--${name} must be at least 1.`);
   return value;
 }

@@ -20,8 +20,8 @@ export type Answer<T> = { result: T } | { error: ErrorData };
 
 /** The methods of `window.mixtab`, called from Node through Playwright. */
 export interface CliPage {
-  /** Answers with an error if there is no GPU adapter. Called first, because an import is useless then. */
-  probe(): Promise<Answer<void>>;
+  /** Answers with an error if the requested backend cannot compute. Called first, because an import is useless then. */
+  probe(compute?: LoadRequest['compute']): Promise<Answer<void>>;
   import(source: ModelSource, options?: ImportOptions): Promise<Answer<ModelSummary>>;
   load(request: LoadRequest): Promise<Answer<LoadedModel>>;
   generate(request: GenerateRequest): Promise<Answer<GenerateResult>>;
@@ -53,11 +53,19 @@ async function answer<T>(work: () => Promise<T>): Promise<Answer<T>> {
   }
 }
 
+/** Joins why the GPU and why the CPU cannot compute. */
+function bothErrors(gpu: ErrorData | undefined, cpu: ErrorData | undefined): ErrorData {
+  if (gpu && cpu) return { code: gpu.code, message: `${gpu.message} ${cpu.message}`, remedy: gpu.remedy };
+  return (gpu ?? cpu)!;
+}
+
 window.mixtab = {
-  probe: () =>
+  probe: (compute = 'auto') =>
     answer(async () => {
       const { automatic, gpuError, cpuError } = await engine.probe();
-      if (!automatic) throw errorFromData((gpuError ?? cpuError)!);
+      if (compute === 'gpu' && gpuError) throw errorFromData(gpuError);
+      if (compute === 'cpu' && cpuError) throw errorFromData(cpuError);
+      if (!automatic) throw errorFromData(bothErrors(gpuError, cpuError));
     }),
   import: (source, options) =>
     answer(() =>

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { MixtabError } from '../contract/errors.ts';
 import { createHost } from './host.ts';
 import { createLocal } from './local.ts';
 import { isReply, originFrom, type Reply } from './protocol.ts';
@@ -152,6 +153,7 @@ describe.each(KINDS)('the client %s', (_kind, clientOf) => {
     const metrics = await client.metrics();
     expect(metrics).toEqual({
       model: 'a',
+      compute: 'gpu',
       residence: [
         ['gpu', 'ram', 'store'],
         ['store', 'gpu', 'gpu'],
@@ -171,6 +173,48 @@ describe.each(KINDS)('the client %s', (_kind, clientOf) => {
       memory: { gpuBytes: 4, ramBytes: 5 },
     });
     expect(JSON.parse(JSON.stringify(metrics))).toEqual(metrics);
+  });
+
+  it('passes on what computes and its limits, and reports experts in memory if the CPU does', async () => {
+    const fake = fakeEngine([]);
+    fake.compute = { kind: 'cpu', reason: 'requested', threads: 2 };
+    const client = clientOf(fake);
+    const request = { modelId: 'a', compute: 'cpu', threads: 2, ramBudgetBytes: 4e9 } as const;
+    expect((await client.load(request)).compute).toEqual(fake.compute);
+    expect(fake.loads).toEqual([request]);
+    expect(await client.metrics()).toMatchObject({
+      compute: 'cpu',
+      residence: [
+        ['ram', 'ram', 'store'],
+        ['store', 'ram', 'ram'],
+      ],
+    });
+  });
+
+  it.each(['worker-failed', 'out-of-memory', 'webgpu-device-lost', 'gpu-out-of-memory'] as const)(
+    'after %s, the next request loads the model again as it was',
+    async (code) => {
+      const fake = fakeEngine(['x']);
+      const client = clientOf(fake);
+      const request = { modelId: 'a', compute: 'cpu', ramBudgetBytes: 4e9 } as const;
+      await client.load(request);
+      fake.failure = new MixtabError(code, 'It is gone.');
+      await expect(client.completions.create({ prompt: '' })).rejects.toMatchObject({ code });
+      expect(await client.metrics()).toBeNull();
+      await expect(client.completions.create({ prompt: '' })).rejects.toMatchObject({ code: 'no-model-loaded' });
+      expect((await client.completions.create({ model: 'a', prompt: '' })).choices[0].text).toBe('x');
+      expect(fake.loads).toEqual([request, request]);
+    },
+  );
+
+  it('keeps the model after an error that does not end it', async () => {
+    const fake = fakeEngine(['x']);
+    const client = clientOf(fake);
+    await client.load({ modelId: 'a' });
+    fake.failure = new MixtabError('context-overflow', 'Too long.');
+    await expect(client.completions.create({ prompt: '' })).rejects.toMatchObject({ code: 'context-overflow' });
+    await client.completions.create({ model: 'a', prompt: '' });
+    expect(fake.loads.length).toBe(1);
   });
 
   it('an aborted signal ends the generation, before and while it runs', async () => {

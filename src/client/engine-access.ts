@@ -1,6 +1,6 @@
 /** Access to the engine, which holds one model and does one thing at a time. */
 import type { LoadedModel, LoadRequest } from '../contract/engine-api.ts';
-import { MixtabError, throwIfAborted } from '../contract/errors.ts';
+import { errorToData, losesModel, MixtabError, throwIfAborted } from '../contract/errors.ts';
 import type { Backend } from './backend.ts';
 import { createTurns, stopOnAbort } from './queue.ts';
 import type { Mixtab } from './types.ts';
@@ -30,10 +30,12 @@ export function createEngineAccess({ engine, callback }: Pick<Backend, 'engine' 
   // The engine rejects concurrent calls as busy, so they wait for each other here.
   const inTurn = createTurns();
   let loaded: LoadedModel | undefined;
+  let lastRequest: LoadRequest | undefined;
 
   async function loadNow(request: LoadRequest, onProgress: Parameters<typeof engine.load>[1]): Promise<LoadedModel> {
     loaded = undefined; // A failed load leaves no model.
     loaded = await engine.load(request, callback(onProgress));
+    lastRequest = request;
     return loaded;
   }
 
@@ -41,7 +43,17 @@ export function createEngineAccess({ engine, callback }: Pick<Backend, 'engine' 
     if (loaded && (model === undefined || loaded.summary.id === model)) return loaded;
     if (model === undefined)
       throw new MixtabError('no-model-loaded', 'No model is loaded.', 'Call load, or name a model in the request.');
-    return loadNow({ modelId: model }, () => {});
+    // A model that an error ended is loaded again as it was before.
+    return loadNow(lastRequest?.modelId === model ? lastRequest : { modelId: model }, () => {});
+  }
+
+  async function noticeLoss<T>(work: Promise<T>): Promise<T> {
+    try {
+      return await work;
+    } catch (error) {
+      if (losesModel(errorToData(error).code)) loaded = undefined;
+      throw error;
+    }
   }
 
   return {
@@ -55,7 +67,7 @@ export function createEngineAccess({ engine, callback }: Pick<Backend, 'engine' 
         return stopOnAbort(
           signal,
           () => void engine.stop(),
-          () => work(ready),
+          () => noticeLoss(work(ready)),
         );
       }),
   };

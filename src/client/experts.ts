@@ -1,7 +1,7 @@
 /**
  * Turns the engine's reports about experts into plain data, without typed arrays, so that JSON can carry them. Pure.
  */
-import { type ExpertsReport, RESIDENCE, type ScoreResult } from '../contract/engine-api.ts';
+import { type ComputeKind, type ExpertsReport, RESIDENCE, type ScoreResult } from '../contract/engine-api.ts';
 import type { ModelSummary } from '../contract/import-api.ts';
 import type { Metrics, Routing } from './types.ts';
 
@@ -33,17 +33,21 @@ const RESIDENCE_NAMES = Object.fromEntries(Object.entries(RESIDENCE).map(([name,
 >;
 
 /** Converts a snapshot of the expert cache to nested arrays, `[layer][expert]`. */
-export function metricsOf(model: string, report: ExpertsReport): Metrics {
+export function metricsOf(model: string, compute: ComputeKind, report: ExpertsReport): Metrics {
   const { layerCount, expertCount, residence, uses, newest, ...counts } = report;
   /** [layers * experts] -> [layer][expert] */
   const byLayer = <T>(values: ArrayLike<number>, convert: (value: number) => T): T[][] =>
     Array.from({ length: layerCount }, (_, layer) =>
       Array.from({ length: expertCount }, (_, expert) => convert(values[layer * expertCount + expert])),
     );
+  // On the CPU, the experts with a slot are in main memory.
+  const residenceName = (value: number): keyof typeof RESIDENCE =>
+    compute === 'cpu' && value === RESIDENCE.gpu ? 'ram' : RESIDENCE_NAMES[value];
   return {
     model,
+    compute,
     ...counts,
-    residence: byLayer(residence, (value) => RESIDENCE_NAMES[value]),
+    residence: byLayer(residence, residenceName),
     uses: byLayer(uses, Number),
     newest: byLayer(newest, Boolean),
   };

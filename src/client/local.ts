@@ -23,7 +23,7 @@ export function createLocal(backend: Backend): Mixtab {
     async metrics() {
       const report = await backend.engine.experts();
       const model = access.loaded();
-      return report && model ? metricsOf(model.summary.id, report) : null;
+      return report && model ? metricsOf(model.summary.id, model.compute.kind, report) : null;
     },
     close: () => backend.close(),
   };

@@ -14,6 +14,8 @@ export type {
   AdapterReport,
   CacheReport,
   ChatMessage,
+  ComputeKind,
+  ComputeReport,
   LayerRouting,
   LoadedModel,
   LoadProgress,

@@ -1,5 +1,6 @@
 /** A fake engine for tests of the client. It generates the given words, one per timer tick, until it is stopped. */
 import type {
+  ComputeReport,
   ExpertsReport,
   GeneratedToken,
   GenerateRequest,
@@ -23,6 +24,10 @@ export interface FakeEngine extends Backend {
   running: number;
   stops: number;
   closed: boolean;
+  /** What computes, in the reports of models loaded from now on. */
+  compute: ComputeReport;
+  /** The next generation fails with this error. */
+  failure: MixtabError | undefined;
   /** Text reported after the last token, like text that the engine holds back because it could begin a stop text. */
   heldBack: string;
 }
@@ -40,6 +45,8 @@ export function fakeEngine(words: string[]): FakeEngine {
     running: 0,
     stops: 0,
     closed: false,
+    compute: { kind: 'gpu', reason: 'gpu' },
+    failure: undefined,
     heldBack: '',
     callback: (call) => call,
     close() {
@@ -55,7 +62,7 @@ export function fakeEngine(words: string[]): FakeEngine {
       experts: async () => (fake.loads.length === 0 ? undefined : EXPERTS),
       async load(request) {
         fake.loads.push(request);
-        return { summary: summary(request.modelId), context: 10 } as LoadedModel;
+        return { summary: summary(request.modelId), context: 10, compute: fake.compute } as LoadedModel;
       },
       async stop() {
         fake.stops += 1;
@@ -63,6 +70,7 @@ export function fakeEngine(words: string[]): FakeEngine {
       },
       async generate(request, onEvent) {
         if (fake.running > 0) throw new MixtabError('busy', 'The engine is busy.');
+        failIfSet(fake);
         fake.running += 1;
         fake.requests.push(request);
         stopped = false;
@@ -86,6 +94,13 @@ export function fakeEngine(words: string[]): FakeEngine {
     },
   };
   return fake;
+}
+
+/** @throws MixtabError the error that the next generation should fail with */
+function failIfSet(fake: FakeEngine): void {
+  const { failure } = fake;
+  fake.failure = undefined;
+  if (failure) throw failure;
 }
 
 function tokenOf(text: string, index: number): GeneratedToken {

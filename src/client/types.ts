@@ -3,6 +3,7 @@
  */
 import type {
   ChatMessage,
+  ComputeKind,
   ExpertsReport,
   LayerRouting,
   LoadedModel,
@@ -29,14 +30,18 @@ export interface Mixtab {
   /** The stored models. */
   models: Models;
   /**
-   * Loads a stored model, with a context size or memory budgets of your choice. Optional: a request that names a model
-   * loads it with the defaults.
+   * Loads a stored model. You may choose what computes (`auto`, `gpu` or `cpu`), the context size and the memory
+   * budgets. Optional: a request that names a model loads it with the defaults, or as it was loaded before if an error
+   * ended it.
    *
    * @example
    * ```js
-   * await mixtab.load({ modelId: model.id, context: 2048 }, { onProgress: ({ phase }) => console.log(phase) });
+   * const { compute } = await mixtab.load({ modelId: model.id, compute: 'cpu', threads: 2, ramBudgetBytes: 4e9 });
+   * console.log(`${compute.kind} computes: ${compute.reason}`);
    * ```
-   * @throws MixtabError `model-not-found`, a `webgpu-*` or a `gpu-*` code
+   * @throws MixtabError `model-not-found`; a `webgpu-*` or a `gpu-*` code if the GPU computes; `wasm-unsupported`,
+   *   `ram-budget-too-small`, `out-of-memory` or `worker-failed` if the CPU does. After `out-of-memory`,
+   *   `worker-failed`, `gpu-out-of-memory` and `webgpu-device-lost`, no model is loaded.
    */
   load(request: LoadRequest, options?: { onProgress?: (progress: LoadProgress) => void }): Promise<LoadedModel>;
   /** Chat completions. */
@@ -62,7 +67,7 @@ export interface Mixtab {
    * @example
    * ```js
    * const metrics = await mixtab.metrics();
-   * console.log(`${Math.round(100 * metrics.cache.hitRate)} % of the experts were in GPU memory.`);
+   * console.log(`${Math.round(100 * metrics.cache.hitRate)} % of the experts were in memory.`);
    * ```
    */
   metrics(): Promise<Metrics | null>;
@@ -389,7 +394,9 @@ export interface Routing {
 export interface Metrics extends Omit<ExpertsReport, 'layerCount' | 'expertCount' | 'residence' | 'uses' | 'newest'> {
   /** Id of the model. */
   model: string;
-  /** The fastest memory that holds each expert. */
+  /** What computes. */
+  compute: ComputeKind;
+  /** The fastest memory that holds each expert. `gpu` occurs only if the GPU computes. */
   residence: ('gpu' | 'ram' | 'store')[][];
   /** Number of tokens that selected each expert. The whole prompt counts as one token. */
   uses: number[][];

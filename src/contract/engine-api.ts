@@ -63,21 +63,22 @@ export interface LoadRequest {
   ramBudgetBytes?: number;
 }
 
-/** Progress of loading a model onto the GPU. */
+/** Progress of loading a model. */
 export interface LoadProgress {
-  /** Requesting the device, uploading dense weights, uploading experts, compiling kernels. */
+  /** Requesting the GPU device or starting threads, loading dense weights, loading experts, compiling kernels. */
   phase: 'device' | 'dense' | 'experts' | 'kernels';
   bytesDone: number;
   bytesTotal: number;
 }
 
-/** The model on the GPU, and the memory that it takes. */
+/** The loaded model, what computes it, and the memory that it takes. */
 export interface LoadedModel {
   summary: ModelSummary;
   /** Tokens that the KV cache can hold. */
   context: number;
-  /** Number of experts that fit on the GPU at once, out of `expertCount * layerCount`. */
+  /** Number of experts that fit in memory (of the GPU if it computes) at once, out of `expertCount * layerCount`. */
   slots: number;
+  /** `gpuBytes` is 0 if the CPU computes. */
   memory: { gpuBytes: number; ramBytes: number };
   compute: ComputeReport;
   /** Absent if the CPU computes and the browser has no adapter. */
@@ -265,7 +266,7 @@ export interface CacheReport {
   stalls: number;
 }
 
-/** Where an expert is: the fastest memory that holds it. */
+/** Where an expert is. `gpu`: in a slot, which is on the GPU, or in the memory of the threads if the CPU computes. */
 export const RESIDENCE = { store: 0, ram: 1, gpu: 2 } as const;
 
 /** A snapshot of the expert cache. Each array is [layerCount, expertCount]. */

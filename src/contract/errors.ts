@@ -46,6 +46,18 @@ export type ErrorCode =
   | 'aborted'
   | 'internal';
 
+/** After one of these errors the engine has no model any more. Loading it again is the way to continue. */
+const MODEL_LOST: readonly ErrorCode[] = [
+  'webgpu-device-lost',
+  'gpu-out-of-memory',
+  'out-of-memory',
+  'worker-failed',
+  'no-model-loaded',
+];
+
+/** Whether an error with this code means that the loaded model is gone. */
+export const losesModel = (code: ErrorCode): boolean => MODEL_LOST.includes(code);
+
 /** An error that keeps its code across the worker boundary (see rpc.ts). */
 export class MixtabError extends Error {
   override readonly name = 'MixtabError';

@@ -20,7 +20,8 @@ export function Stats({ stats }: { stats: AnswerStats }) {
       </summary>
       <p>
         {Math.max(0, promptTokens - newTokens)} of {promptTokens} prompt tokens reused, first token after{' '}
-        {(prefillMs / 1000).toFixed(1)} s. Expert hits: the share of selected experts that were already on the GPU.
+        {(prefillMs / 1000).toFixed(1)} s. Expert hits: the share of selected experts that did not have to be loaded
+        first.
       </p>
     </details>
   );

@@ -3,7 +3,7 @@ import { Icon } from '../../ui/icons.tsx';
 import { services } from '../services/services.ts';
 import { current, currentId, currentPath } from '../state/conversations.ts';
 import { isChat, overflow, prefill, wrongModel } from '../state/generation.ts';
-import { gpuProblem, loaded, models } from '../state/models.ts';
+import { loaded, models } from '../state/models.ts';
 import { showView } from '../state/route.ts';
 import { Composer } from './Composer.tsx';
 import { OverflowNotice } from './Overflow.tsx';
@@ -58,7 +58,7 @@ function ModelNotice() {
   const conversation = current.value;
   const loadedModel = loaded.value?.summary;
   const writtenWithAnother = conversation?.modelId !== undefined && conversation.modelId !== loadedModel?.id;
-  if (!conversation || !loadedModel || gpuProblem.value || !(writtenWithAnother || wrongModel.value)) return null;
+  if (!conversation || !loadedModel || !(writtenWithAnother || wrongModel.value)) return null;
   const stored = models.value.find(({ id, state }) => id === conversation.modelId && state === 'complete');
   return (
     <div class="notice minor">

@@ -1,6 +1,8 @@
-import { type ExpertsReport, RESIDENCE } from '../../contract/engine-api.ts';
+import { type ComputeKind, type ExpertsReport, RESIDENCE } from '../../contract/engine-api.ts';
 import { formatBytes } from '../../contract/format-bytes.ts';
 import { useExpertsReport } from '../services/experts-report.ts';
+import { RESIDENT_WHERE } from '../state/compute.ts';
+import { loaded } from '../state/models.ts';
 import {
   bytesReadText,
   expertTooltip,
@@ -15,22 +17,29 @@ import { percent } from './routing.ts';
 /** Where the experts are and how they are used. It updates while an answer is generated. */
 export function LiveExperts() {
   const report = useExpertsReport();
+  const kind = loaded.value?.compute.kind ?? 'gpu';
   if (!report) return <p class="hint">Waiting for the engine …</p>;
   return (
     <section class="live-experts" aria-label="Live">
-      <p>{residenceSentence(report)}</p>
-      <Grid report={report} />
-      <Legend latest={latestName(report)} />
-      <Figures report={report} />
-      <ByLayer report={report} />
+      <p>{residenceSentence(report, kind)}</p>
+      <Grid report={report} kind={kind} />
+      <Legend latest={latestName(report)} kind={kind} />
+      <Figures report={report} kind={kind} />
+      <ByLayer report={report} kind={kind} />
     </section>
   );
 }
 
-const RESIDENCE_CLASS = { [RESIDENCE.store]: 'store', [RESIDENCE.ram]: 'ram', [RESIDENCE.gpu]: 'gpu' };
+interface Props {
+  report: ExpertsReport;
+  /** What computes. */
+  kind: ComputeKind;
+}
+
+const RESIDENCE_CLASS = { [RESIDENCE.store]: 'store', [RESIDENCE.ram]: 'ram', [RESIDENCE.gpu]: 'resident' };
 
 /** One row per layer, one cell per expert. Screen readers get the table of `ByLayer` instead. */
-function Grid({ report }: { report: ExpertsReport }) {
+function Grid({ report, kind }: Props) {
   const { layerCount, expertCount, residence, uses, newest } = report;
   const mostUses = Math.max(
     1,
@@ -40,7 +49,7 @@ function Grid({ report }: { report: ExpertsReport }) {
     <div
       class="expert-grid"
       role="img"
-      aria-label={`${layerCount} layers of ${expertCount} experts. ${residenceSentence(report)}`}
+      aria-label={`${layerCount} layers of ${expertCount} experts. ${residenceSentence(report, kind)}`}
       style={{ '--rows': layerCount, '--columns': expertCount }}
     >
       <span />
@@ -57,7 +66,7 @@ function Grid({ report }: { report: ExpertsReport }) {
               key={index}
               class={`${tier}${newest[index] ? ' latest' : ''}`}
               style={{ '--use': uses[index] / mostUses }}
-              title={expertTooltip(report, layer, expert)}
+              title={expertTooltip(report, kind, layer, expert)}
             />
           );
         }),
@@ -66,20 +75,22 @@ function Grid({ report }: { report: ExpertsReport }) {
   );
 }
 
-function Legend({ latest }: { latest: string }) {
+function Legend({ latest, kind }: { latest: string; kind: ComputeKind }) {
   return (
     <ul class="expert-legend" aria-label="Legend">
       <li>
-        <i class="gpu" /> on the GPU
+        <i class="resident" /> {RESIDENT_WHERE[kind]}
       </li>
-      <li>
-        <i class="ram" /> in RAM
-      </li>
+      {kind === 'gpu' && (
+        <li>
+          <i class="ram" /> in RAM
+        </li>
+      )}
       <li>
         <i class="store" /> on disk only
       </li>
       <li>
-        <i class="gpu latest" /> selected by {latest}
+        <i class="resident latest" /> selected by {latest}
       </li>
       <li>
         <i class="store used" /> line below: how often it is used
@@ -88,13 +99,13 @@ function Legend({ latest }: { latest: string }) {
   );
 }
 
-function Figures({ report }: { report: ExpertsReport }) {
+function Figures({ report, kind }: Props) {
   const { memory, elapsedMs, cache } = report;
-  const times = timeShares(report);
+  const times = timeShares(report, kind);
   return (
     <dl class="expert-figures">
       <dt>Hits</dt>
-      <dd>{hitsText(report)}</dd>
+      <dd>{hitsText(report, kind)}</dd>
       <dt>Read from disk</dt>
       <dd>{bytesReadText(report)}</dd>
       <dt>Time</dt>
@@ -116,14 +127,15 @@ function Figures({ report }: { report: ExpertsReport }) {
       </dd>
       <dt>Memory</dt>
       <dd>
-        {formatBytes(memory.gpuBytes)} on the GPU, with room for {cache.slots} experts
-        {memory.ramBytes > 0 && `; ${formatBytes(memory.ramBytes)} of experts in RAM`}
+        {kind === 'gpu' ? `${formatBytes(memory.gpuBytes)} on the GPU` : `${formatBytes(memory.ramBytes)} of memory`},
+        with room for {cache.slots} experts
+        {kind === 'gpu' && memory.ramBytes > 0 && `; ${formatBytes(memory.ramBytes)} of experts in RAM`}
       </dd>
     </dl>
   );
 }
 
-function ByLayer({ report }: { report: ExpertsReport }) {
+function ByLayer({ report, kind }: Props) {
   return (
     <details class="by-layer">
       <summary>By layer</summary>
@@ -131,18 +143,18 @@ function ByLayer({ report }: { report: ExpertsReport }) {
         <thead>
           <tr>
             <th scope="col">Layer</th>
-            <th scope="col">On the GPU</th>
-            <th scope="col">In RAM</th>
+            <th scope="col">{kind === 'gpu' ? 'On the GPU' : 'In memory'}</th>
+            {kind === 'gpu' && <th scope="col">In RAM</th>}
             <th scope="col">Selected by {latestName(report)}</th>
             <th scope="col">Most used</th>
           </tr>
         </thead>
         <tbody>
-          {layerFigures(report).map(({ gpu, ram, latest, busiest }, layer) => (
+          {layerFigures(report).map(({ resident, ram, latest, busiest }, layer) => (
             <tr key={layer}>
               <th scope="row">{layer}</th>
-              <td>{gpu}</td>
-              <td>{ram}</td>
+              <td>{resident}</td>
+              {kind === 'gpu' && <td>{ram}</td>}
               <td>{latest.join(', ') || '–'}</td>
               <td>{busiest ? `${busiest.expert} (${percent(busiest.share, 0)})` : '–'}</td>
             </tr>

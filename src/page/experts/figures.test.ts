@@ -17,17 +17,17 @@ const report: ExpertsReport = {
   elapsedMs: 100,
   memory: { gpuBytes: 1, ramBytes: 0 },
 };
-const sentenceFor = (...tiers: number[]) => residenceSentence({ residence: Uint8Array.from(tiers) });
+const sentenceFor = (...tiers: number[]) => residenceSentence({ residence: Uint8Array.from(tiers) }, 'gpu');
 
 it('describes each layer: where its experts are, what the latest token selected, which is used most', () => {
   expect(layerFigures(report)).toEqual([
-    { gpu: 1, ram: 1, latest: [0, 2], busiest: { expert: 0, share: 0.75 } },
-    { gpu: 2, ram: 0, latest: [] },
+    { resident: 1, ram: 1, latest: [0, 2], busiest: { expert: 0, share: 0.75 } },
+    { resident: 2, ram: 0, latest: [] },
   ]);
 });
 
 it('says where the experts are', () => {
-  expect(residenceSentence(report)).toBe('3 of 6 experts are on the GPU, 1 in RAM, 2 on disk only.');
+  expect(residenceSentence(report, 'gpu')).toBe('3 of 6 experts are on the GPU, 1 in RAM, 2 on disk only.');
   expect(sentenceFor(2, 2)).toBe('All 2 experts are on the GPU.');
   expect(sentenceFor(2, 0)).toBe('1 of 2 experts is on the GPU, 1 on disk only.');
 });
@@ -44,18 +44,34 @@ it('splits the bytes read between the prompt and the generated tokens', () => {
 });
 
 it('splits the time into shares of 1, even if the waits overlap', () => {
-  expect(timeShares(report).map(({ share }) => share)).toEqual([0.6, 0.3, 0.1]);
-  const overlapping = timeShares({ computeMs: 60, expertWaitMs: 60, elapsedMs: 100 });
+  expect(timeShares(report, 'gpu').map(({ share }) => share)).toEqual([0.6, 0.3, 0.1]);
+  const overlapping = timeShares({ computeMs: 60, expertWaitMs: 60, elapsedMs: 100 }, 'gpu');
   expect(overlapping.map(({ share }) => share)).toEqual([0.5, 0.5, 0]);
-  expect(timeShares({ computeMs: 0, expertWaitMs: 0, elapsedMs: 0 }).map(({ share }) => share)).toEqual([0, 0, 0]);
+  const nothing = timeShares({ computeMs: 0, expertWaitMs: 0, elapsedMs: 0 }, 'gpu');
+  expect(nothing.map(({ share }) => share)).toEqual([0, 0, 0]);
 });
 
 it('describes one expert, and the hits', () => {
-  expect(expertTooltip(report, 0, 1)).toBe('Layer 0, expert 1: in RAM, used 0 times');
-  expect(expertTooltip(report, 0, 2)).toBe('Layer 0, expert 2: on disk only, used once, including by the latest token');
-  expect(expertTooltip({ ...report, tokens: 0 }, 0, 2)).toContain('including by the latest text');
-  expect(hitsText(report)).toBe(
+  expect(expertTooltip(report, 'gpu', 0, 1)).toBe('Layer 0, expert 1: in RAM, used 0 times');
+  expect(expertTooltip(report, 'gpu', 0, 2)).toBe(
+    'Layer 0, expert 2: on disk only, used once, including by the latest token',
+  );
+  expect(expertTooltip({ ...report, tokens: 0 }, 'gpu', 0, 2)).toContain('including by the latest text');
+  expect(hitsText(report, 'gpu')).toBe(
     '75.0% of 4 requested experts were already on the GPU; 1 of 1 misses were already being loaded',
   );
-  expect(hitsText({ ...report, cache: { ...report.cache, hits: 0, misses: 0 } })).toBe('no experts used yet');
+  expect(hitsText({ ...report, cache: { ...report.cache, hits: 0, misses: 0 } }, 'gpu')).toBe('no experts used yet');
+});
+
+it('speaks of memory and of the CPU if the CPU computes', () => {
+  const residence = Uint8Array.of(2, 2, 0);
+  expect(residenceSentence({ residence }, 'cpu')).toBe('2 of 3 experts are in memory, 1 on disk only.');
+  expect(residenceSentence({ residence: residence.subarray(0, 2) }, 'cpu')).toBe('All 2 experts are in memory.');
+  expect(timeShares(report, 'cpu').map(({ label }) => label)).toEqual([
+    'CPU computing',
+    'waiting for experts',
+    'other',
+  ]);
+  expect(expertTooltip(report, 'cpu', 0, 0)).toContain('expert 0: in memory, used 3 times');
+  expect(hitsText(report, 'cpu')).toContain('requested experts were already in memory');
 });

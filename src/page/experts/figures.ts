@@ -1,13 +1,14 @@
 /** Turns the engine's report about its experts into figures and sentences. Pure functions. */
-import { type ExpertsReport, RESIDENCE } from '../../contract/engine-api.ts';
+import { type ComputeKind, type ExpertsReport, RESIDENCE } from '../../contract/engine-api.ts';
 import { formatBytes } from '../../contract/format-bytes.ts';
+import { COMPUTE_NAME, RESIDENT_WHERE } from '../state/compute.ts';
 import { percent } from './routing.ts';
 
 /** One layer of the report. */
 export interface LayerFigures {
-  /** Experts on the GPU. */
-  gpu: number;
-  /** Experts in main memory. */
+  /** Experts that have a slot: on the GPU, or in memory if the CPU computes. */
+  resident: number;
+  /** Evicted experts in main memory; only if the GPU computes. */
   ram: number;
   /** Experts that the latest token selected. */
   latest: number[];
@@ -25,7 +26,7 @@ export function layerFigures({ layerCount, expertCount, residence, uses, newest 
     const total = useCounts.reduce((sum, count) => sum + count, 0);
     const most = Math.max(...useCounts);
     return {
-      gpu: tiers.filter((tier) => tier === RESIDENCE.gpu).length,
+      resident: tiers.filter((tier) => tier === RESIDENCE.gpu).length,
       ram: tiers.filter((tier) => tier === RESIDENCE.ram).length,
       latest: row(newest).flatMap((isSelected, expert) => (isSelected ? [expert] : [])),
       ...(total > 0 && { busiest: { expert: useCounts.indexOf(most), share: most / total } }),
@@ -33,14 +34,15 @@ export function layerFigures({ layerCount, expertCount, residence, uses, newest 
   });
 }
 
-/** @returns one sentence that says how many experts are on the GPU, in main memory and on disk only */
-export function residenceSentence({ residence }: Pick<ExpertsReport, 'residence'>): string {
+/** @returns one sentence that says how many experts are resident, in main memory besides, and on disk only */
+export function residenceSentence({ residence }: Pick<ExpertsReport, 'residence'>, kind: ComputeKind): string {
   const countIn = (tier: number): number => residence.reduce((sum, value) => sum + (value === tier ? 1 : 0), 0);
-  const [gpu, ram] = [countIn(RESIDENCE.gpu), countIn(RESIDENCE.ram)];
-  const rest = residence.length - gpu - ram;
-  if (gpu === residence.length) return `All ${gpu} experts are on the GPU.`;
+  const where = RESIDENT_WHERE[kind];
+  const [resident, ram] = [countIn(RESIDENCE.gpu), countIn(RESIDENCE.ram)];
+  const rest = residence.length - resident - ram;
+  if (resident === residence.length) return `All ${resident} experts are ${where}.`;
   const elsewhere = [...(ram > 0 ? [`${ram} in RAM`] : []), ...(rest > 0 ? [`${rest} on disk only`] : [])];
-  return `${gpu} of ${residence.length} experts ${gpu === 1 ? 'is' : 'are'} on the GPU, ${elsewhere.join(', ')}.`;
+  return `${resident} of ${residence.length} experts ${resident === 1 ? 'is' : 'are'} ${where}, ${elsewhere.join(', ')}.`;
 }
 
 /** @returns how much was read from the disk: in total, for the prompt and per generated token */
@@ -56,7 +58,7 @@ export function bytesReadText({ cache, promptTokens, promptBytesRead, tokens }: 
 
 /** One part of the time that a request took. */
 export interface TimeShare {
-  name: 'gpu' | 'experts' | 'other';
+  name: 'compute' | 'experts' | 'other';
   label: string;
   ms: number;
   /** 0 .. 1; the shares add up to 1, or are all 0. */
@@ -64,11 +66,10 @@ export interface TimeShare {
 }
 
 /** Where the time went. The two waits may overlap; `other` is the time that neither of them covers. */
-export function timeShares({
-  computeMs,
-  expertWaitMs,
-  elapsedMs,
-}: Pick<ExpertsReport, 'computeMs' | 'expertWaitMs' | 'elapsedMs'>): TimeShare[] {
+export function timeShares(
+  { computeMs, expertWaitMs, elapsedMs }: Pick<ExpertsReport, 'computeMs' | 'expertWaitMs' | 'elapsedMs'>,
+  kind: ComputeKind,
+): TimeShare[] {
   const other = Math.max(0, elapsedMs - computeMs - expertWaitMs);
   const total = computeMs + expertWaitMs + other;
   const shareOf = (name: TimeShare['name'], label: string, ms: number): TimeShare => ({
@@ -78,18 +79,18 @@ export function timeShares({
     share: total > 0 ? ms / total : 0,
   });
   return [
-    shareOf('gpu', 'GPU computing', computeMs),
+    shareOf('compute', `${COMPUTE_NAME[kind]} computing`, computeMs),
     shareOf('experts', 'waiting for experts', expertWaitMs),
     shareOf('other', 'other', other),
   ];
 }
 
 /** @returns the tooltip of one expert: where it is and how often it was used */
-export function expertTooltip(report: ExpertsReport, layer: number, expert: number): string {
+export function expertTooltip(report: ExpertsReport, kind: ComputeKind, layer: number, expert: number): string {
   const { expertCount, residence, uses, newest } = report;
   const index = layer * expertCount + expert;
   const where = {
-    [RESIDENCE.gpu]: 'on the GPU',
+    [RESIDENCE.gpu]: RESIDENT_WHERE[kind],
     [RESIDENCE.ram]: 'in RAM',
     [RESIDENCE.store]: 'on disk only',
   }[residence[index]];
@@ -101,9 +102,9 @@ export function expertTooltip(report: ExpertsReport, layer: number, expert: numb
 /** Names what made the latest selection. A prompt or a scored text selects as a whole. */
 export const latestName = ({ tokens }: ExpertsReport): string => (tokens > 0 ? 'the latest token' : 'the latest text');
 
-/** @returns how many of the requested experts were already on the GPU */
-export function hitsText({ cache: { hits, misses, hitRate, prefetched } }: ExpertsReport): string {
+/** @returns how many of the requested experts were already resident */
+export function hitsText({ cache: { hits, misses, hitRate, prefetched } }: ExpertsReport, kind: ComputeKind): string {
   if (hits + misses === 0) return 'no experts used yet';
   const prefetchHits = prefetched > 0 ? `; ${prefetched} of ${misses} misses were already being loaded` : '';
-  return `${percent(hitRate)} of ${hits + misses} requested experts were already on the GPU${prefetchHits}`;
+  return `${percent(hitRate)} of ${hits + misses} requested experts were already ${RESIDENT_WHERE[kind]}${prefetchHits}`;
 }

@@ -7,11 +7,11 @@ import { services } from '../services/services.ts';
 import { disk } from '../state/disk.ts';
 import { inspecting, type PlannedImport, plannedImport, repoListing, runningImport } from '../state/imports.ts';
 import { models } from '../state/models.ts';
-import { loadOptionsOf, settings } from '../state/settings.ts';
+import { settings } from '../state/settings.ts';
 import { AccessTokenField } from './AccessTokenField.tsx';
+import { deviceFigures } from './device-figures.ts';
 import { expectSpeed } from './expected-speed.ts';
 import { fitText } from './fit-text.ts';
-import { deviceFigures } from './ModelDetails.tsx';
 
 /** Imports a model by address, from a Hugging Face repository or from files. */
 export function AddModel() {
@@ -120,8 +120,7 @@ function Plan({ plan: { name, inspection } }: { plan: PlannedImport }) {
         {license && ` · licence: ${license}`}
       </p>
       <p class="hint">
-        This model{' '}
-        {fitText(device, expectSpeed(inspection.figures, config, device, loadOptionsOf(settings.value).context))}.
+        This model {fitText(device, expectSpeed(inspection.figures, config, device, settings.value.context))}.
       </p>
       <p>
         {formatBytes(fileBytes)} to download.{' '}

@@ -2,10 +2,10 @@ import { formatBytes } from '../../contract/format-bytes.ts';
 import { services } from '../services/services.ts';
 import { inspecting, runningImport } from '../state/imports.ts';
 import { models } from '../state/models.ts';
-import { loadOptionsOf, settings } from '../state/settings.ts';
-import { fitShort, fitText } from './fit-text.ts';
+import { settings } from '../state/settings.ts';
+import { deviceFigures } from './device-figures.ts';
+import { fitShort, fitText, memoryText } from './fit-text.ts';
 import { bitsOf, expectSpeedOfFile, KNOWN_MODELS, type KnownFile, type KnownModel, urlOf } from './known-models.ts';
-import { deviceFigures } from './ModelDetails.tsx';
 
 /** A list of popular model files, with what to expect of them on this device. */
 export function KnownModels() {
@@ -13,9 +13,9 @@ export function KnownModels() {
     <section>
       <h2>Popular models</h2>
       <p class="hint">
-        Speeds are upper limits for {formatBytes(deviceFigures().gpuBytes)} of GPU memory on this device. Files with
-        fewer bits per weight are faster, because experts that do not fit on the GPU are read from disk. Files with more
-        bits are closer to the original.
+        Speeds are upper limits for {memoryText(deviceFigures())} on this device. Files with fewer bits per weight are
+        faster, because experts that do not fit there are read from disk. Files with more bits are closer to the
+        original.
       </p>
       {KNOWN_MODELS.map((model) => (
         <div class="card column-card" key={model.repo}>
@@ -40,7 +40,7 @@ export function KnownModels() {
 function FileRow({ model, file }: { model: KnownModel; file: KnownFile }) {
   const url = urlOf(model, file);
   const device = deviceFigures();
-  const expected = expectSpeedOfFile(model, file, device, loadOptionsOf(settings.value).context);
+  const expected = expectSpeedOfFile(model, file, device, settings.value.context);
   const stored = models.value.some(({ origin, state }) => state === 'complete' && origin.endsWith(file.file));
   return (
     <li>
@@ -50,7 +50,7 @@ function FileRow({ model, file }: { model: KnownModel; file: KnownFile }) {
       <span class="hint nowrap">
         {formatBytes(file.bytes)} · {bitsOf(model, file).toFixed(1)} bits
         <br />
-        <span title={`This file ${fitText(device, expected)}.`}>{fitShort(expected)}</span>
+        <span title={`This file ${fitText(device, expected)}.`}>{fitShort(device, expected)}</span>
       </span>
       {stored ? (
         <span class="hint">on this device</span>

@@ -1,9 +1,9 @@
 import { formatBytes } from '../../contract/format-bytes.ts';
 import type { ModelSummary } from '../../contract/import-api.ts';
 import { formatCount } from '../../ui/format.ts';
-import { adapter } from '../state/models.ts';
-import { loadOptionsOf, settings } from '../state/settings.ts';
-import { ASSUMED_GPU_BYTES, ASSUMED_RATES, type DeviceFigures, expectSpeed } from './expected-speed.ts';
+import { settings } from '../state/settings.ts';
+import { deviceFigures } from './device-figures.ts';
+import { expectSpeed } from './expected-speed.ts';
 import { fitText } from './fit-text.ts';
 
 /** What a stored model consists of and how fast it can be on this device, folded until opened. */
@@ -12,7 +12,7 @@ export function ModelDetails({ model: { config, figures } }: { model: ModelSumma
   return (
     <details class="hint">
       <summary>Details</summary>
-      <p>This model {fitText(device, expectSpeed(figures, config, device, loadOptionsOf(settings.value).context))}.</p>
+      <p>This model {fitText(device, expectSpeed(figures, config, device, settings.value.context))}.</p>
       <p>
         {config.layerCount} layers · context {config.contextLength} · vocabulary {config.vocabularySize} ·{' '}
         {figures.bitsPerWeight.toFixed(1)} bits per weight · {formatBytes(figures.bytesPerToken)} read per token ·{' '}
@@ -32,11 +32,4 @@ export function ModelDetails({ model: { config, figures } }: { model: ModelSumma
       </table>
     </details>
   );
-}
-
-/** @returns the memory budgets from the settings, and assumed rates */
-export function deviceFigures(): DeviceFigures {
-  const kind = adapter.value?.software ? 'software' : 'hardware';
-  const { gpuBudgetBytes = ASSUMED_GPU_BYTES[kind], ramBudgetBytes = 0 } = loadOptionsOf(settings.value);
-  return { gpuBytes: gpuBudgetBytes, ramBytes: ramBudgetBytes, ...ASSUMED_RATES[kind] };
 }

@@ -20,7 +20,7 @@ const figures = (expertBytes: number): ModelFigures => ({
   bytesPerToken: 1e9 + 64 * expertBytes,
   bitsPerWeight: 4,
 });
-const device = { gpuBytes: 13.5e9, ramBytes: 0, gpuRate: 100e9, ramRate: 10e9, storeRate: 2.5e9 };
+const device = { kind: 'gpu' as const, gpuBytes: 13.5e9, ramBytes: 0, gpuRate: 100e9, ramRate: 10e9, storeRate: 2.5e9 };
 
 describe('hitRate', () => {
   it('is the measured rate for k of 8 experts, and linear in between', () => {
@@ -50,7 +50,7 @@ describe('expectSpeed', () => {
     const expected = expectSpeed(figures(99e6), MIXTRAL, { ...device, gpuBytes: 48e9 });
     expect(expected).toMatchObject({ fit: 'resident', boundBy: 'gpu', hitRate: 1, residentShare: 1 });
     expect(expected.tokensPerSecond).toBeCloseTo(100 / (1 + 64 * 0.099), 6);
-    expect(expected.residentGpuBytes / 1e9).toBeCloseTo(1.1 + 0.537 + 0.134 + 256 * 0.099, 2);
+    expect(expected.residentBytes / 1e9).toBeCloseTo(1.1 + 0.537 + 0.134 + 256 * 0.099, 2);
   });
 
   it('counts main memory: experts there are not read from the store', () => {
@@ -62,10 +62,25 @@ describe('expectSpeed', () => {
     expect(all.tokensPerSecond).toBeCloseTo(4 * without.tokensPerSecond, 6); // 10 GB/s instead of 2.5
   });
 
+  it('is bound by the arithmetic of the threads if the CPU computes', () => {
+    const cpu = { kind: 'cpu' as const, ramBytes: 48e9, threads: 2, flopsPerThread: 20e9, storeRate: 2.5e9 };
+    const resident = expectSpeed(figures(99e6), MIXTRAL, cpu);
+    expect(resident).toMatchObject({ fit: 'resident', boundBy: 'cpu', hitRate: 1 });
+    // 7.336 GB of 4 bits are 14.672 billion weights; 2 operations each at 40 GFLOP/s take 0.7336 s
+    expect(resident.tokensPerSecond).toBeCloseTo(1 / 0.7336, 6);
+    expect(expectSpeed(figures(99e6), MIXTRAL, { ...cpu, threads: 1 }).tokensPerSecond).toBeCloseTo(0.5 / 0.7336, 6);
+    // The same share of experts is resident as with the same GPU memory, and 2.5 GB/s from the store is the bound.
+    const streamed = expectSpeed(figures(99e6), MIXTRAL, { ...cpu, ramBytes: device.gpuBytes });
+    const onGpu = expectSpeed(figures(99e6), MIXTRAL, device);
+    expect(streamed).toMatchObject({ fit: 'streams', boundBy: 'store', hitRate: onGpu.hitRate });
+    expect(streamed.tokensPerSecond).toBeCloseTo(onGpu.tokensPerSecond, 9);
+    expect(streamed.leastBytes).toBe(onGpu.leastBytes);
+  });
+
   it('reports a model that is too large, and the memory that it needs', () => {
     const expected = expectSpeed(figures(99e6), MIXTRAL, { ...device, gpuBytes: 1.8e9 });
     expect(expected).toMatchObject({ fit: 'too-large', tokensPerSecond: 0 });
-    expect(expected.leastGpuBytes / 1e9).toBeCloseTo(1.1 + 0.537 + 0.134 + 2 * 0.099, 2);
-    expect(expectSpeed(figures(99e6), MIXTRAL, { ...device, gpuBytes: expected.leastGpuBytes }).fit).toBe('streams');
+    expect(expected.leastBytes / 1e9).toBeCloseTo(1.1 + 0.537 + 0.134 + 2 * 0.099, 2);
+    expect(expectSpeed(figures(99e6), MIXTRAL, { ...device, gpuBytes: expected.leastBytes }).fit).toBe('streams');
   });
 });

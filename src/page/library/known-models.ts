@@ -211,13 +211,16 @@ export const urlOf = ({ repo }: KnownModel, { file }: KnownFile): string =>
 
 /** Estimates the speed of a file before its header is read, assuming the same bits for all weights. */
 export function expectSpeedOfFile(
-  { parameters, expertParameters, shape }: KnownModel,
-  { bytes }: KnownFile,
+  model: KnownModel,
+  file: KnownFile,
   device: DeviceFigures,
   context?: number,
 ): ExpectedSpeed {
+  const { parameters, expertParameters, shape } = model;
+  const { bytes } = file;
   const expertBytes = (bytes * expertParameters) / parameters;
   const denseBytes = bytes - shape.layerCount * shape.expertCount * expertBytes;
   const bytesPerToken = denseBytes + shape.layerCount * shape.expertsPerToken * expertBytes;
-  return expectSpeed({ denseBytes, expertBytes, bytesPerToken }, shape, device, context);
+  const bitsPerWeight = bitsOf(model, file);
+  return expectSpeed({ denseBytes, expertBytes, bytesPerToken, bitsPerWeight }, shape, device, context);
 }

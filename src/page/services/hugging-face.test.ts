@@ -93,7 +93,7 @@ it('knows well-known files whose addresses can be imported, with plausible bits 
       expect(bitsOf(model, file)).toBeGreaterThan(2);
       expect(bitsOf(model, file)).toBeLessThan(9);
       // From a GPU that holds the whole model to one that cannot hold the experts of one token.
-      const device = { ramBytes: 0, gpuRate: 1e11, ramRate: 5e9, storeRate: 1e9 };
+      const device = { kind: 'gpu' as const, ramBytes: 0, gpuRate: 1e11, ramRate: 5e9, storeRate: 1e9 };
       expect(expectSpeedOfFile(model, file, { ...device, gpuBytes: 2 * file.bytes }).fit).toBe('resident');
       expect(expectSpeedOfFile(model, file, { ...device, gpuBytes: file.bytes / 4 }).fit).toBe('streams');
       expect(expectSpeedOfFile(model, file, { ...device, gpuBytes: file.bytes / 50 }).fit).toBe('too-large');

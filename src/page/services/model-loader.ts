@@ -1,15 +1,16 @@
-/** Loads models onto the GPU, one at a time. */
+/** Loads models, one at a time. */
 import type { EngineApi } from '../../contract/engine-api.ts';
 import { errorToData } from '../../contract/errors.ts';
 import type { ModelSummary } from '../../contract/import-api.ts';
 import { proxy } from '../../contract/rpc.ts';
+import { computeKind } from '../state/compute.ts';
 import { current, openConversation } from '../state/conversations.ts';
 import { overflow } from '../state/generation.ts';
 import { importedModel, runningImport } from '../state/imports.ts';
-import { adapter, gpuProblem, loaded, loading, models } from '../state/models.ts';
+import { computeProblems, lastLoaded, loaded, loading, models, probed } from '../state/models.ts';
 import { problem } from '../state/notices.ts';
 import { showView } from '../state/route.ts';
-import { changeSettings, loadOptionsOf, settings } from '../state/settings.ts';
+import { changeSettings, loadOptionsOf, type Settings, settings } from '../state/settings.ts';
 import type { EngineRuns } from './engine-runs.ts';
 import { report } from './problems.ts';
 import { SerialQueue } from './serial-queue.ts';
@@ -25,13 +26,15 @@ export interface ModelLoaderDependencies {
 /** The part of a model's summary that loading needs. */
 type ModelReference = Pick<ModelSummary, 'id' | 'name'>;
 
-/** Loads, reloads and unloads the model on the GPU. */
+/** Loads, reloads and unloads the model. */
 export class ModelLoader {
   readonly #engine: ModelLoaderDependencies['engine'];
   readonly #runs: ModelLoaderDependencies['runs'];
   readonly #sessions: ModelLoaderDependencies['sessions'];
   /** A model may be imported, and then loaded, while another one is being loaded. */
   readonly #queue = new SerialQueue(report);
+  /** The model that was to be loaded last, even if that failed. */
+  #requested: ModelReference | undefined;
 
   constructor({ engine, runs, sessions }: ModelLoaderDependencies) {
     this.#engine = engine;
@@ -39,14 +42,12 @@ export class ModelLoader {
     this.#sessions = sessions;
   }
 
-  /** Asks for the WebGPU adapter. Sets `adapter`, or `gpuProblem` if there is none. */
+  /** Finds out what this browser offers for computing, and sets `probed`. */
   async probe(): Promise<void> {
     try {
-      const report = await this.#engine.probe();
-      adapter.value = report.adapter;
-      gpuProblem.value = report.gpuError;
+      probed.value = await this.#engine.probe();
     } catch (error) {
-      gpuProblem.value = errorToData(error);
+      probed.value = { gpuError: errorToData(error) };
     }
   }
 
@@ -70,14 +71,18 @@ export class ModelLoader {
     if (running?.progress?.usableId) await this.use({ id: running.progress.usableId, name: running.name });
   }
 
-  /** Loads the current model again, after its settings changed or the device was lost. */
-  async reload(): Promise<void> {
-    const id = loaded.value?.summary.id ?? settings.value.lastModelId;
+  /**
+   * Loads the current model again, after an error ended it or made loading fail, or after settings changed.
+   * @param changes settings to change before that
+   */
+  async reload(changes?: Partial<Settings>): Promise<void> {
+    if (changes) changeSettings(changes);
+    const id = loaded.value?.summary.id ?? this.#requested?.id ?? settings.value.lastModelId;
     const model = models.value.find((candidate) => candidate.id === id);
     if (model) await this.load(model);
   }
 
-  /** Frees the GPU. */
+  /** Frees the memory that the model takes. */
   async unload(): Promise<void> {
     await this.#leaveModel();
     await this.#engine.unload();
@@ -85,7 +90,8 @@ export class ModelLoader {
   }
 
   async #load(model: ModelReference): Promise<void> {
-    if (gpuProblem.value) return;
+    if (computeProblems.value.length > 0) return;
+    this.#requested = model;
     await this.#leaveModel();
     problem.value = undefined;
     overflow.value = undefined;
@@ -93,11 +99,12 @@ export class ModelLoader {
     loading.value = { name: model.name, progress: undefined };
     try {
       loaded.value = await this.#engine.load(
-        { modelId: model.id, ...loadOptionsOf(settings.value) },
+        { modelId: model.id, ...loadOptionsOf(settings.value, computeKind.value) },
         proxy((progress) => {
           if (loading.value) loading.value = { ...loading.value, progress };
         }),
       );
+      lastLoaded.value = loaded.value;
       changeSettings({ lastModelId: model.id });
     } catch (error) {
       report(error);

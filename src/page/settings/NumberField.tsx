@@ -6,8 +6,13 @@ interface Props {
   onChange: (value: number | undefined) => void;
 }
 
+/** Within the limits, and whole if the step is 1. */
+const isValid = ({ min, max, step }: Field<string>, value: number): boolean =>
+  value >= min && value <= max && (step !== 1 || Number.isInteger(value));
+
 /** A number with a line of explanation. An invalid entry is replaced by the previous value. */
-export function NumberField({ field: { key, label, help, min, max, step, empty }, value, onChange }: Props) {
+export function NumberField({ field, value, onChange }: Props) {
+  const { key, label, help, min, max, step, empty } = field;
   const id = `setting-${key}`;
   return (
     <div class="field">
@@ -24,7 +29,7 @@ export function NumberField({ field: { key, label, help, min, max, step, empty }
         onChange={(event) => {
           const { value: text, valueAsNumber } = event.currentTarget;
           if (text === '' && empty !== undefined) onChange(undefined);
-          else if (valueAsNumber >= min && valueAsNumber <= max) onChange(valueAsNumber);
+          else if (isValid(field, valueAsNumber)) onChange(valueAsNumber);
           else event.currentTarget.value = String(value ?? '');
         }}
       />

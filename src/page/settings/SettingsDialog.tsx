@@ -1,14 +1,23 @@
 import { useState } from 'preact/hooks';
 import { Dialog } from '../../ui/Dialog.tsx';
 import { services } from '../services/services.ts';
+import { computeKind } from '../state/compute.ts';
 import { current } from '../state/conversations.ts';
 import { changeGeneration, currentGeneration, currentKind } from '../state/current-settings.ts';
 import { isChat } from '../state/generation.ts';
 import { defaultGeneration, PRESETS, presetOf } from '../state/generation-settings.ts';
-import { type Appearance, changeSettings, DEFAULT_SETTINGS, settings } from '../state/settings.ts';
-import { LOSSY, MEMORY, SAMPLING } from './fields.ts';
-import { MemorySettings } from './MemorySettings.tsx';
+import {
+  type Appearance,
+  changeSettings,
+  DEFAULT_SETTINGS,
+  loadOptionsOf,
+  type Settings,
+  settings,
+} from '../state/settings.ts';
+import { ComputeSettings } from './ComputeSettings.tsx';
+import { LOSSY, SAMPLING } from './fields.ts';
 import { NumberField } from './NumberField.tsx';
+import { StorageSettings } from './StorageSettings.tsx';
 
 const APPEARANCES: [Appearance, string][] = [
   ['system', 'System'],
@@ -22,13 +31,14 @@ export function SettingsDialog({ onClose }: { onClose: () => void }) {
   const [opened] = useState(settings.value);
   const close = (): void => {
     onClose();
-    if (MEMORY.some(({ key }) => settings.value[key] !== opened[key])) void services.modelLoader.reload();
+    if (loadOptionsText(settings.value) !== loadOptionsText(opened)) void services.modelLoader.reload();
   };
   return (
     <Dialog title="Settings" onClose={close}>
       <p class="hint">The defaults work well. You don't have to change anything.</p>
       <GenerationFields />
-      <MemorySettings />
+      <ComputeSettings />
+      <StorageSettings />
       <ApproximateMode />
       <h3>Page</h3>
       <AppearanceField />
@@ -39,12 +49,15 @@ export function SettingsDialog({ onClose }: { onClose: () => void }) {
   );
 }
 
+/** The options of a load request as text, to compare them. */
+const loadOptionsText = (from: Settings): string => JSON.stringify(loadOptionsOf(from, computeKind.value));
+
 /** Resets everything but the system prompt, the loaded model and the settings of the other kind of conversation. */
 function resetToDefaults(): void {
   const { systemPrompt } = currentGeneration.value;
   changeGeneration({ ...defaultGeneration(currentKind.value), systemPrompt });
-  const { lastModelId, chatGeneration, textGeneration } = settings.value;
-  changeSettings({ ...DEFAULT_SETTINGS, chatGeneration, textGeneration, lastModelId });
+  const { lastModelId, chatGeneration, textGeneration, gpuHintDismissed } = settings.value;
+  changeSettings({ ...DEFAULT_SETTINGS, chatGeneration, textGeneration, lastModelId, gpuHintDismissed });
 }
 
 /** System prompt and sampling of the open conversation, or of new ones. */

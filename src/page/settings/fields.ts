@@ -1,5 +1,7 @@
-/** The numeric settings, each with one line that says what it does. */
+/** The settings that are numbers or a choice, each with one line that says what it does. */
+import type { ComputeKind } from '../../contract/engine-api.ts';
 import type { GenerationSettings } from '../state/generation-settings.ts';
+import type { Settings } from '../state/settings.ts';
 
 /** Describes one numeric setting. */
 export interface Field<K extends string> {
@@ -21,7 +23,7 @@ export const LOSSY: Field<LossyKey>[] = [
     key: 'residentBias',
     label: 'Prefer resident experts',
     help:
-      'Added to the router score of experts that are already on the GPU; 0 is exact. With the built-in model, 0.5 ' +
+      'Added to the router score of experts that are already loaded; 0 is exact. With the built-in model, 0.5 ' +
       'saved a third of the reads and cost 0.2% in prediction quality, 1 saved half and cost 1.4%, 2 saved four ' +
       'fifths and cost 27%.',
     min: 0,
@@ -129,23 +131,24 @@ export const SAMPLING: Field<Exclude<keyof GenerationSettings, 'systemPrompt'>>[
   },
 ];
 
-export type MemoryKey = 'context' | 'gpuBudgetMegabytes' | 'ramBudgetMegabytes';
+export type MemoryKey = 'context' | 'gpuBudgetMegabytes' | 'ramBudgetMegabytes' | 'cpuBudgetMegabytes' | 'threads';
 
-/** Fields that take effect when the model is loaded again. */
-export const MEMORY: Field<MemoryKey>[] = [
-  {
-    key: 'context',
-    label: 'Context length',
-    help: 'How many tokens of the conversation the model can see. A longer context takes more GPU memory.',
-    min: 16,
-    max: 131072,
-    step: 1,
-    empty: 'automatic',
-  },
+const CONTEXT: Field<MemoryKey> = {
+  key: 'context',
+  label: 'Context length',
+  help: 'How many tokens of the conversation the model can see. A longer context takes more memory.',
+  min: 16,
+  max: 131072,
+  step: 1,
+  empty: 'automatic',
+};
+
+/** Fields that take effect when the model is loaded again, if the GPU computes. */
+const GPU_MEMORY: Field<MemoryKey>[] = [
   {
     key: 'gpuBudgetMegabytes',
     label: 'GPU memory (MB)',
-    help: 'Experts that do not fit are loaded from disk when they are needed.',
+    help: 'For the whole model. Experts that do not fit are loaded from disk when they are needed.',
     min: 1,
     max: 1_000_000,
     step: 1,
@@ -154,10 +157,58 @@ export const MEMORY: Field<MemoryKey>[] = [
   {
     key: 'ramBudgetMegabytes',
     label: 'RAM (MB)',
-    help: 'Keeps experts that no longer fit on the GPU, so that they are not read from disk again.',
+    help: 'Besides GPU memory: keeps experts that no longer fit on the GPU, so that they are not read from disk again.',
     min: 0,
     max: 1_000_000,
     step: 1,
     empty: 'automatic',
+  },
+];
+
+/** Fields that take effect when the model is loaded again, if the CPU computes. */
+const CPU_MEMORY: Field<MemoryKey>[] = [
+  {
+    key: 'cpuBudgetMegabytes',
+    label: 'Main memory (MB)',
+    help: 'For the whole model. Experts that do not fit are loaded from disk when they are needed.',
+    min: 1,
+    max: 1_000_000,
+    step: 1,
+    empty: 'automatic',
+  },
+  {
+    key: 'threads',
+    label: 'Threads',
+    help: `How many cores of the CPU compute. This device has ${cores()}.`,
+    min: 1,
+    max: cores(),
+    step: 1,
+    empty: 'automatic',
+  },
+];
+
+/** Cores that the browser reports. */
+function cores(): number {
+  return navigator.hardwareConcurrency || 1;
+}
+
+/** The fields that apply, by what computes. Changes take effect when the model is loaded again. */
+export const MEMORY = {
+  gpu: [CONTEXT, ...GPU_MEMORY],
+  cpu: [CONTEXT, ...CPU_MEMORY],
+} as const satisfies Record<ComputeKind, Field<MemoryKey>[]>;
+
+/** What can be chosen to compute, each with one line that explains it. */
+export const COMPUTE_CHOICES: { value: Settings['compute']; label: string; help: string }[] = [
+  { value: 'auto', label: 'Automatic', help: 'Uses the GPU if this device has a real one, otherwise the CPU.' },
+  {
+    value: 'gpu',
+    label: 'GPU',
+    help: 'Uses WebGPU. Much faster with a real graphics card, slow if the browser only simulates one.',
+  },
+  {
+    value: 'cpu',
+    label: 'CPU',
+    help: 'Uses WebAssembly. Works without a graphics card. The model has to share main memory with everything else.',
   },
 ];

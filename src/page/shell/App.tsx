@@ -7,6 +7,7 @@ import { LibraryPage } from '../library/LibraryPage.tsx';
 import { services } from '../services/services.ts';
 import { SettingsDialog } from '../settings/SettingsDialog.tsx';
 import { Sidebar } from '../sidebar/Sidebar.tsx';
+import { COMPUTE_NAME, computeStatus } from '../state/compute.ts';
 import { current, openConversation } from '../state/conversations.ts';
 import { panelOpen, togglePanel } from '../state/experts-panel.ts';
 import { loaded, loading } from '../state/models.ts';
@@ -75,7 +76,6 @@ export function App() {
 }
 
 function Bar({ sidebar, wide, onSidebar }: { sidebar: boolean; wide: boolean; onSidebar: () => void }) {
-  const model = loaded.value?.summary;
   return (
     <header class="bar">
       {!sidebar && <IconButton icon="menu" label="Show sidebar" onClick={onSidebar} />}
@@ -84,10 +84,7 @@ function Bar({ sidebar, wide, onSidebar }: { sidebar: boolean; wide: boolean; on
           ← Back to chat
         </button>
       ) : (
-        <button type="button" class="model-button" title="Models" onClick={() => showView('models')}>
-          <span>{model?.name ?? loading.value?.name ?? 'Choose a model'}</span>
-          {model && <small>{model.hasChatTemplate ? 'chat' : 'base model'}</small>}
-        </button>
+        <ModelButton />
       )}
       <span class="spacer" />
       {view.value === 'chat' && (
@@ -106,6 +103,26 @@ function Bar({ sidebar, wide, onSidebar }: { sidebar: boolean; wide: boolean; on
         <IconButton icon="plus" label="New conversation" onClick={() => openConversation(undefined)} />
       )}
     </header>
+  );
+}
+
+/** The loaded model and what computes it. Opens the models page. */
+function ModelButton() {
+  const model = loaded.value;
+  return (
+    <button
+      type="button"
+      class="model-button"
+      title={model ? `Models. ${computeStatus.value}.` : 'Models'}
+      onClick={() => showView('models')}
+    >
+      <span>{model?.summary.name ?? loading.value?.name ?? 'Choose a model'}</span>
+      {model && (
+        <small>
+          {model.summary.hasChatTemplate ? 'chat' : 'base model'} · {COMPUTE_NAME[model.compute.kind]}
+        </small>
+      )}
+    </button>
   );
 }
 

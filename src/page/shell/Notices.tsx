@@ -1,18 +1,17 @@
 import { useEffect, useState } from 'preact/hooks';
-import type { ErrorData } from '../../contract/errors.ts';
 import { formatBytes } from '../../contract/format-bytes.ts';
 import type { ImportProgress, ModelSummary } from '../../contract/import-api.ts';
 import { formatDuration } from '../../ui/format.ts';
 import { IconButton } from '../../ui/IconButton.tsx';
-import { dismissProblem } from '../services/problems.ts';
 import { services } from '../services/services.ts';
 import { deleted, undoDelete } from '../state/conversations.ts';
 import { experiment, stopping } from '../state/generation.ts';
 import { importedModel, type RunningImport, runningImport } from '../state/imports.ts';
-import { gpuProblem, loaded, loadedElsewhere, loading } from '../state/models.ts';
-import { problem, updateReady } from '../state/notices.ts';
+import { loaded, loadedElsewhere, loading } from '../state/models.ts';
+import { updateReady } from '../state/notices.ts';
 import { view } from '../state/route.ts';
 import { bytesPerSecond, type Rate } from '../state/transfer-rate.ts';
+import { GpuHint, ProblemNotices } from './ProblemNotices.tsx';
 
 /** How long a deletion can be undone. */
 const UNDO_MS = 15_000;
@@ -21,10 +20,10 @@ const UNDO_MS = 15_000;
 export function Notices() {
   return (
     <div class="notices">
-      {gpuProblem.value && <Problem error={gpuProblem.value} />}
-      {problem.value && <Problem error={problem.value} onDismiss={dismissProblem} />}
+      <ProblemNotices />
       {runningImport.value && <ImportNotice running={runningImport.value} />}
       {loading.value && <LoadNotice />}
+      <GpuHint />
       <OtherTabNotice />
       {experiment.value && view.value !== 'experts' && <ExperimentNotice />}
       {importedModel.value && <ImportedNotice model={importedModel.value} />}
@@ -37,24 +36,6 @@ export function Notices() {
           </button>
         </p>
       )}
-    </div>
-  );
-}
-
-function Problem({ error: { code, message, remedy }, onDismiss }: { error: ErrorData; onDismiss?: () => void }) {
-  return (
-    <div class="notice problem" role="alert">
-      <p>
-        <strong>{message}</strong> {remedy}
-      </p>
-      <div class="row">
-        {code === 'webgpu-device-lost' && (
-          <button type="button" onClick={() => void services.modelLoader.reload()}>
-            Reload model
-          </button>
-        )}
-        {onDismiss && <IconButton icon="close" label="Dismiss" onClick={onDismiss} />}
-      </div>
     </div>
   );
 }
@@ -101,7 +82,7 @@ function progressText({ bytesDone, bytesTotal, recordsDone, recordsTotal }: Impo
   ].join(' · ');
 }
 
-/** Shown once: other tabs have a model on the GPU as well. */
+/** Shown once: other tabs have a model in memory as well. */
 function OtherTabNotice() {
   const [dismissed, setDismissed] = useState(false);
   const { length } = loadedElsewhere.value;
@@ -109,7 +90,7 @@ function OtherTabNotice() {
   return (
     <div class="notice inline" role="status">
       <p>
-        {length === 1 ? 'Another tab also has' : `${length} other tabs also have`} a model in GPU memory. All tabs share
+        {length === 1 ? 'Another tab also has' : `${length} other tabs also have`} a model in memory. All tabs share
         this memory.
       </p>
       <IconButton icon="close" label="Dismiss" onClick={() => setDismissed(true)} />

@@ -4,7 +4,7 @@ import { report } from '../services/problems.ts';
 import { services } from '../services/services.ts';
 import { loadToken } from '../state/access-token.ts';
 import { loadConversations, onStoreFailure } from '../state/conversations.ts';
-import { gpuProblem, models } from '../state/models.ts';
+import { computeProblems, models } from '../state/models.ts';
 import { loadSettings, settings } from '../state/settings.ts';
 
 /** Loads what is stored, then a model. Never rejects: errors are shown to the user. */
@@ -28,7 +28,7 @@ async function loadFirstModel(): Promise<void> {
   const complete = models.value.filter(({ state }) => state === 'complete');
   const last = complete.find(({ id }) => id === settings.value.lastModelId) ?? complete[0];
   if (last) await modelLoader.load(last);
-  else if (!gpuProblem.value) await modelStore.importBuiltin();
+  else if (computeProblems.value.length === 0) await modelStore.importBuiltin();
 }
 
 const storageBlocked = ({ message }: DOMException): MixtabError =>

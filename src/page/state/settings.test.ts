@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { DEFAULT_SETTINGS, settingsFrom } from './settings.ts';
+import { DEFAULT_SETTINGS, loadOptionsOf, settingsFrom } from './settings.ts';
 
 describe('settingsFrom', () => {
   it('gives the defaults if nothing is stored', () => {
@@ -23,5 +23,36 @@ describe('settingsFrom', () => {
 
   it('prefers the new names', () => {
     expect(settingsFrom({ place: 'opfs', storageBackend: 'indexeddb' })).toEqual(DEFAULT_SETTINGS);
+  });
+});
+
+describe('loadOptionsOf', () => {
+  const all = {
+    ...DEFAULT_SETTINGS,
+    context: 512,
+    gpuBudgetMegabytes: 100,
+    ramBudgetMegabytes: 20,
+    cpuBudgetMegabytes: 300,
+    threads: 2,
+  };
+
+  it('leaves out what is automatic', () => {
+    expect([loadOptionsOf(DEFAULT_SETTINGS, 'gpu'), loadOptionsOf(DEFAULT_SETTINGS, 'cpu')]).toEqual([{}, {}]);
+  });
+
+  it('passes on only what applies to the GPU or the CPU', () => {
+    expect(loadOptionsOf(all, 'gpu')).toEqual({ context: 512, gpuBudgetBytes: 100e6, ramBudgetBytes: 20e6 });
+    expect(loadOptionsOf({ ...all, compute: 'cpu' }, 'cpu')).toEqual({
+      compute: 'cpu',
+      context: 512,
+      threads: 2,
+      ramBudgetBytes: 300e6,
+    });
+  });
+
+  it('reads settings from before there was a choice as automatic', () => {
+    const stored = settingsFrom({ context: 512, gpuBudgetMegabytes: 100, ramBudgetMegabytes: 20 });
+    expect(loadOptionsOf(stored, 'gpu')).toEqual({ context: 512, gpuBudgetBytes: 100e6, ramBudgetBytes: 20e6 });
+    expect(loadOptionsOf(stored, 'cpu')).toEqual({ context: 512 });
   });
 });

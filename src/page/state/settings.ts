@@ -4,7 +4,7 @@
  */
 import { signal } from '@preact/signals';
 import { get, set } from 'idb-keyval';
-import type { LoadRequest, LossyOptions } from '../../contract/engine-api.ts';
+import type { ComputeKind, LoadRequest, LossyOptions } from '../../contract/engine-api.ts';
 import type { ImportOptions } from '../../contract/import-api.ts';
 import { defaultGeneration, type GenerationSettings } from './generation-settings.ts';
 
@@ -15,10 +15,19 @@ export interface Settings {
   /** For new chats, and for new texts: the settings used last. */
   chatGeneration: GenerationSettings;
   textGeneration: GenerationSettings;
-  /** Tokens that the context holds. undefined: automatic. The two budgets work likewise. */
+  /** What computes. `auto`: a real GPU if there is one, else the CPU. */
+  compute: NonNullable<LoadRequest['compute']>;
+  /** Tokens that the context holds. undefined: automatic. The threads and the three budgets work likewise. */
   context: number | undefined;
   gpuBudgetMegabytes: number | undefined;
+  /** Main memory for experts that no longer fit on the GPU; only if the GPU computes. */
   ramBudgetMegabytes: number | undefined;
+  /** Main memory for the whole model; only if the CPU computes. */
+  cpuBudgetMegabytes: number | undefined;
+  /** Workers that compute; only if the CPU computes. */
+  threads: number | undefined;
+  /** The hint that a GPU would be faster is not shown again. */
+  gpuHintDismissed: boolean;
   /** Trade exactness for fewer expert reads; 0 is exact. See `LossyOptions`. */
   residentBias: number;
   skipBelow: number;
@@ -35,9 +44,13 @@ export interface Settings {
 export const DEFAULT_SETTINGS: Settings = {
   chatGeneration: defaultGeneration('chat'),
   textGeneration: defaultGeneration('text'),
+  compute: 'auto',
   context: undefined,
   gpuBudgetMegabytes: undefined,
   ramBudgetMegabytes: undefined,
+  cpuBudgetMegabytes: undefined,
+  threads: undefined,
+  gpuHintDismissed: false,
   residentBias: 0,
   skipBelow: 0,
   keepSessions: true,
@@ -100,15 +113,26 @@ export function lossyOf({ residentBias, skipBelow }: Settings): LossyOptions | u
   return residentBias > 0 || skipBelow > 0 ? { residentBias, skipBelow } : undefined;
 }
 
-/** The settings as options of a load request. Values that are automatic are left out. */
-export function loadOptionsOf({
-  context,
-  gpuBudgetMegabytes,
-  ramBudgetMegabytes,
-}: Settings): Omit<LoadRequest, 'modelId'> {
+/**
+ * The settings as options of a load request. Values that are automatic are left out.
+ * @param kind what will compute: it decides which budgets apply
+ */
+export function loadOptionsOf(
+  { compute, context, threads, gpuBudgetMegabytes, ramBudgetMegabytes, cpuBudgetMegabytes }: Settings,
+  kind: ComputeKind,
+): Omit<LoadRequest, 'modelId'> {
+  const ramMegabytes = kind === 'cpu' ? cpuBudgetMegabytes : ramBudgetMegabytes;
   return {
+    ...(compute !== 'auto' && { compute }),
     ...(context !== undefined && { context }),
-    ...(gpuBudgetMegabytes !== undefined && { gpuBudgetBytes: gpuBudgetMegabytes * 1e6 }),
-    ...(ramBudgetMegabytes !== undefined && { ramBudgetBytes: ramBudgetMegabytes * 1e6 }),
+    ...(kind === 'cpu' && threads !== undefined && { threads }),
+    ...(kind === 'gpu' && gpuBudgetMegabytes !== undefined && { gpuBudgetBytes: gpuBudgetMegabytes * 1e6 }),
+    ...(ramMegabytes !== undefined && { ramBudgetBytes: ramMegabytes * 1e6 }),
   };
 }
+
+/** The setting for the memory of the whole model. */
+export const MODEL_BUDGET = { gpu: 'gpuBudgetMegabytes', cpu: 'cpuBudgetMegabytes' } as const satisfies Record<
+  ComputeKind,
+  keyof Settings
+>;

@@ -1,50 +1,18 @@
 import { formatBytes } from '../../contract/format-bytes.ts';
 import { services } from '../services/services.ts';
 import { storedSessions } from '../state/disk.ts';
-import { loaded } from '../state/models.ts';
 import { changeSettings, type Settings, settings } from '../state/settings.ts';
-import { type Field, MEMORY, type MemoryKey, SESSIONS } from './fields.ts';
+import { SESSIONS } from './fields.ts';
 import { NumberField } from './NumberField.tsx';
 
-/** Memory budgets, the conversation cache, and where new models are stored. */
-export function MemorySettings() {
+/** The conversation cache, and where new models are stored. */
+export function StorageSettings() {
   return (
     <>
-      <h3>Memory</h3>
-      {MEMORY.map((field) => (
-        <NumberField
-          key={field.key}
-          field={withModelLimit(field)}
-          value={settings.value[field.key]}
-          onChange={(value) => changeSettings({ [field.key]: value })}
-        />
-      ))}
-      <MemoryUse />
+      <h3>Disk</h3>
       <ConversationCache />
       <StorageBackend />
     </>
-  );
-}
-
-/** Adds the loaded model's longest context to the help of that field. */
-function withModelLimit(field: Field<MemoryKey>): Field<MemoryKey> {
-  const config = loaded.value?.summary.config;
-  return field.key === 'context' && config
-    ? { ...field, help: `${field.help} This model supports up to ${config.contextLength}.` }
-    : field;
-}
-
-/** What the loaded model uses now, and on which GPU. */
-function MemoryUse() {
-  if (!loaded.value) return null;
-  const { memory, slots, summary, context, adapter } = loaded.value;
-  return (
-    <p class="hint">
-      Now: {formatBytes(memory.gpuBytes)} on the GPU with room for {slots} of{' '}
-      {summary.config.layerCount * summary.config.expertCount} experts, context {context}. GPU:{' '}
-      {adapter?.description || adapter?.vendor}
-      {adapter?.software && ' (software, slow)'}.
-    </p>
   );
 }
 

@@ -1,0 +1,72 @@
+import { formatBytes } from '../../contract/format-bytes.ts';
+import { computeKind, computeStatus } from '../state/compute.ts';
+import { loaded } from '../state/models.ts';
+import { changeSettings, settings } from '../state/settings.ts';
+import { COMPUTE_CHOICES, type Field, MEMORY, type MemoryKey } from './fields.ts';
+import { NumberField } from './NumberField.tsx';
+
+/** What computes, and how much memory it may take. Only the fields that apply are shown. */
+export function ComputeSettings() {
+  return (
+    <>
+      <h3>Computing and memory</h3>
+      <ComputeChoice />
+      {MEMORY[computeKind.value].map((field) => (
+        <NumberField
+          key={field.key}
+          field={withModelLimit(field)}
+          value={settings.value[field.key]}
+          onChange={(value) => changeSettings({ [field.key]: value })}
+        />
+      ))}
+      <MemoryUse />
+    </>
+  );
+}
+
+function ComputeChoice() {
+  const chosen = COMPUTE_CHOICES.find(({ value }) => value === settings.value.compute);
+  return (
+    <fieldset class="presets" aria-describedby="setting-compute-help">
+      <legend>Compute with</legend>
+      {COMPUTE_CHOICES.map((option) => (
+        <label key={option.value} title={option.help}>
+          <input
+            type="radio"
+            name="compute"
+            checked={option === chosen}
+            onChange={() => changeSettings({ compute: option.value })}
+          />
+          <span>{option.label}</span>
+        </label>
+      ))}
+      <p id="setting-compute-help" class="hint">
+        {chosen?.help}
+      </p>
+    </fieldset>
+  );
+}
+
+/** Adds the loaded model's longest context to the help of that field. */
+function withModelLimit(field: Field<MemoryKey>): Field<MemoryKey> {
+  const config = loaded.value?.summary.config;
+  return field.key === 'context' && config
+    ? { ...field, help: `${field.help} This model supports up to ${config.contextLength}.` }
+    : field;
+}
+
+/** What computes now, why, and how much memory the model takes. */
+function MemoryUse() {
+  if (!loaded.value) return null;
+  const { memory, slots, summary, context, compute } = loaded.value;
+  const taken =
+    compute.kind === 'gpu'
+      ? `${formatBytes(memory.gpuBytes)} of GPU memory`
+      : `${formatBytes(memory.ramBytes)} of memory`;
+  return (
+    <p class="hint">
+      Now: {computeStatus.value}. {taken}, with room for {slots} of{' '}
+      {summary.config.layerCount * summary.config.expertCount} experts and a context of {context}.
+    </p>
+  );
+}

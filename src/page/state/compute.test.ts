@@ -1,0 +1,89 @@
+import { beforeEach, describe, expect, it } from 'vitest';
+import type { AdapterReport, ComputeReport, LoadedModel } from '../../contract/engine-api.ts';
+import { computeKind, computeStatus, computeText, lacksGpu } from './compute.ts';
+import { computeProblems, lastLoaded, loaded, probed } from './models.ts';
+import { DEFAULT_SETTINGS, settings } from './settings.ts';
+
+const adapter = { vendor: 'amd', architecture: 'rdna-3', description: '', software: false } as AdapterReport;
+const software = { vendor: 'google', description: 'SwiftShader', software: true } as AdapterReport;
+const modelOn = (compute: ComputeReport): LoadedModel => ({ compute }) as LoadedModel;
+const noWebGpu = { code: 'webgpu-unsupported', message: 'This browser has no WebGPU.', remedy: '' } as const;
+
+beforeEach(() => {
+  settings.value = DEFAULT_SETTINGS;
+  probed.value = loaded.value = lastLoaded.value = undefined;
+});
+
+describe('computeText', () => {
+  it.each<[string, ComputeReport, AdapterReport | undefined]>([
+    ['Computing on the GPU (amd rdna-3)', { kind: 'gpu', reason: 'gpu' }, adapter],
+    ['Computing on the GPU (amd rdna-3), as you chose', { kind: 'gpu', reason: 'requested' }, adapter],
+    ['Computing on the GPU', { kind: 'gpu', reason: 'gpu' }, undefined],
+    [
+      'Computing on a software GPU, which is slow (SwiftShader), as you chose',
+      { kind: 'gpu', reason: 'requested' },
+      software,
+    ],
+    ['Computing on the CPU with 2 threads, as you chose', { kind: 'cpu', reason: 'requested', threads: 2 }, adapter],
+    [
+      'Computing on the CPU with 2 threads, because the only GPU here is software, which is slower',
+      { kind: 'cpu', reason: 'software-gpu', threads: 2 },
+      software,
+    ],
+    [
+      'Computing on the CPU with 1 thread, because the browser offers no GPU',
+      { kind: 'cpu', reason: 'no-gpu', threads: 1 },
+      undefined,
+    ],
+    [
+      'Computing on the CPU with 8 threads, because the GPU failed twice',
+      { kind: 'cpu', reason: 'gpu-failed', threads: 8 },
+      adapter,
+    ],
+  ])('%s', (text, compute, device) => {
+    expect(computeText(compute, device, undefined)).toBe(text);
+  });
+
+  it('names the cause if there is no GPU', () => {
+    const compute = { kind: 'cpu', reason: 'no-gpu', threads: 2 } as const;
+    expect(computeText(compute, undefined, 'webgpu-unsupported')).toContain('because this browser has no WebGPU');
+    expect(computeText(compute, undefined, 'webgpu-insecure-context')).toContain('only to pages loaded over https');
+    expect(computeText(compute, undefined, 'webgpu-no-adapter')).toContain('because the browser offers no GPU');
+  });
+});
+
+describe('computeKind', () => {
+  it('is the choice of the user, else that of the engine', () => {
+    expect(computeKind.value).toBe('gpu'); // nothing is known yet
+    probed.value = { automatic: { kind: 'cpu', reason: 'no-gpu' }, gpuError: noWebGpu };
+    expect(computeKind.value).toBe('cpu');
+    settings.value = { ...DEFAULT_SETTINGS, compute: 'gpu' };
+    expect(computeKind.value).toBe('gpu');
+  });
+
+  it('stays with the CPU after the GPU failed, but not after the user tried the CPU', () => {
+    probed.value = { automatic: { kind: 'gpu', reason: 'gpu' } };
+    lastLoaded.value = modelOn({ kind: 'cpu', reason: 'gpu-failed' });
+    expect(computeKind.value).toBe('cpu');
+    lastLoaded.value = modelOn({ kind: 'cpu', reason: 'requested' });
+    expect(computeKind.value).toBe('gpu');
+  });
+});
+
+it('hints at a GPU only if the browser offers none', () => {
+  loaded.value = modelOn({ kind: 'cpu', reason: 'software-gpu', threads: 2 });
+  expect(lacksGpu.value).toBe(false);
+  probed.value = { automatic: { kind: 'cpu', reason: 'no-gpu' }, gpuError: noWebGpu };
+  loaded.value = modelOn({ kind: 'cpu', reason: 'no-gpu', threads: 2 });
+  expect(lacksGpu.value).toBe(true);
+  expect(computeStatus.value).toBe('Computing on the CPU with 2 threads, because this browser has no WebGPU');
+});
+
+it('lists both causes if nothing can compute, and none otherwise', () => {
+  const noSimd = { code: 'wasm-unsupported', message: 'WebAssembly is blocked.', remedy: '' } as const;
+  expect(computeProblems.value).toEqual([]);
+  probed.value = { gpuError: noWebGpu, cpuError: noSimd };
+  expect(computeProblems.value).toEqual([noWebGpu, noSimd]);
+  probed.value = { gpuError: noWebGpu, automatic: { kind: 'cpu', reason: 'no-gpu' } };
+  expect(computeProblems.value).toEqual([]);
+});

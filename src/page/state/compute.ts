@@ -1,0 +1,66 @@
+/** What computes the model, in words: on the GPU or the CPU, and why. */
+import { computed } from '@preact/signals';
+import type { AdapterReport, ComputeKind, ComputeReport } from '../../contract/engine-api.ts';
+import type { ErrorCode } from '../../contract/errors.ts';
+import { lastLoaded, loaded, probed } from './models.ts';
+import { settings } from './settings.ts';
+
+/** What computes the loaded model, or will compute the next one. It decides which settings apply. */
+export const computeKind = computed<ComputeKind>(() => {
+  const { compute } = settings.value;
+  if (compute !== 'auto') return compute;
+  const last = (loaded.value ?? lastLoaded.value)?.compute;
+  if (last && last.reason !== 'requested') return last.kind;
+  return probed.value?.automatic?.kind ?? 'gpu';
+});
+
+/** Names of the two, for short labels. */
+export const COMPUTE_NAME = { gpu: 'GPU', cpu: 'CPU' } as const satisfies Record<ComputeKind, string>;
+
+/** Where resident experts are, after "is", "are" or a comma. */
+export const RESIDENT_WHERE = { gpu: 'on the GPU', cpu: 'in memory' } as const satisfies Record<ComputeKind, string>;
+
+/** Why the browser offers no GPU, after "because". */
+const NO_GPU: Partial<Record<ErrorCode, string>> = {
+  'webgpu-unsupported': 'this browser has no WebGPU',
+  'webgpu-insecure-context': 'the browser offers WebGPU only to pages loaded over https',
+};
+
+/** Describes the adapter in a few words; empty if the browser does not name it. */
+export const adapterName = (adapter: AdapterReport | undefined): string =>
+  adapter?.description || [adapter?.vendor, adapter?.architecture].filter(Boolean).join(' ');
+
+/**
+ * Says which of the two computes, and why.
+ * @param adapter the loaded model's
+ * @param noGpu why there is no GPU, if that is known
+ * @returns words without a full stop, such as `Computing on the CPU with 2 threads, because this browser has no WebGPU`
+ */
+export function computeText(
+  { kind, reason, threads }: ComputeReport,
+  adapter: AdapterReport | undefined,
+  noGpu: ErrorCode | undefined,
+): string {
+  if (kind === 'gpu') {
+    const name = adapterName(adapter);
+    const which = adapter?.software ? 'a software GPU, which is slow' : 'the GPU';
+    return `Computing on ${which}${name && ` (${name})`}${reason === 'requested' ? ', as you chose' : ''}`;
+  }
+  const because = {
+    requested: ', as you chose',
+    gpu: '',
+    'software-gpu': ', because the only GPU here is software, which is slower',
+    'no-gpu': `, because ${NO_GPU[noGpu ?? 'webgpu-no-adapter'] ?? 'the browser offers no GPU'}`,
+    'gpu-failed': ', because the GPU failed twice',
+  }[reason];
+  const workers = threads === undefined ? '' : ` with ${threads} ${threads === 1 ? 'thread' : 'threads'}`;
+  return `Computing on the CPU${workers}${because}`;
+}
+
+/** {@link computeText} of the loaded model; undefined if there is none. */
+export const computeStatus = computed<string | undefined>(
+  () => loaded.value && computeText(loaded.value.compute, loaded.value.adapter, probed.value?.gpuError?.code),
+);
+
+/** Whether the CPU computes only because the browser offers no GPU. Then a hint says how to get more speed. */
+export const lacksGpu = computed(() => loaded.value?.compute.reason === 'no-gpu');

@@ -1,0 +1,72 @@
+import { describe, expect, it } from 'vitest';
+import type { ComputeKind, LoadedModel } from '../../contract/engine-api.ts';
+import { type RemedyContext, remediesFor } from './remedies.ts';
+import { DEFAULT_SETTINGS } from './settings.ts';
+
+const loadedOn = (kind: ComputeKind): LoadedModel =>
+  ({ compute: { kind, reason: 'requested' }, memory: { gpuBytes: 1000e6, ramBytes: 401e6 } }) as LoadedModel;
+const context = (changes: Partial<RemedyContext> = {}): RemedyContext => ({
+  settings: DEFAULT_SETTINGS,
+  lastLoaded: undefined,
+  probed: undefined,
+  ...changes,
+});
+const reload = { label: 'Reload model', changes: {} };
+
+describe('remediesFor', () => {
+  it('offers a reload, also with three quarters of the memory, if what computes is gone', () => {
+    expect(remediesFor('webgpu-device-lost', context({ lastLoaded: loadedOn('gpu') }))).toEqual([
+      reload,
+      { label: 'Reload with 750 MB', changes: { gpuBudgetMegabytes: 750 } },
+    ]);
+    expect(remediesFor('worker-failed', context({ lastLoaded: loadedOn('cpu') }))).toEqual([
+      reload,
+      { label: 'Reload with 300 MB', changes: { cpuBudgetMegabytes: 300 } },
+    ]);
+  });
+
+  it('offers three quarters of the memory if it ran out, starting from the budget that was set', () => {
+    const settings = { ...DEFAULT_SETTINGS, gpuBudgetMegabytes: 200, cpuBudgetMegabytes: 100 };
+    const lastLoaded = loadedOn('cpu');
+    expect(remediesFor('gpu-out-of-memory', context({ settings, lastLoaded }))).toEqual([
+      { label: 'Reload with 150 MB', changes: { gpuBudgetMegabytes: 150 } },
+    ]);
+    expect(remediesFor('out-of-memory', context({ settings, lastLoaded }))).toEqual([
+      { label: 'Reload with 75 MB', changes: { cpuBudgetMegabytes: 75 } },
+    ]);
+  });
+
+  it('offers a reload as it was if the memory is not known', () => {
+    expect(remediesFor('worker-failed', context({ lastLoaded: loadedOn('gpu') }))).toEqual([reload]);
+    expect(remediesFor('out-of-memory', context())).toEqual([reload]);
+  });
+
+  it('removes a budget that is too small', () => {
+    const settings = { ...DEFAULT_SETTINGS, gpuBudgetMegabytes: 1, cpuBudgetMegabytes: 2 };
+    expect(remediesFor('gpu-budget-too-small', context({ settings }))).toEqual([
+      { label: 'Use automatic memory', changes: { gpuBudgetMegabytes: undefined } },
+    ]);
+    expect(remediesFor('ram-budget-too-small', context({ settings }))).toEqual([
+      { label: 'Use automatic memory', changes: { cpuBudgetMegabytes: undefined } },
+    ]);
+    expect(remediesFor('ram-budget-too-small', context())).toEqual([]);
+  });
+
+  it('offers what works if the user chose what does not', () => {
+    const probed = { automatic: { kind: 'cpu', reason: 'no-gpu' } } as const;
+    const settings = { ...DEFAULT_SETTINGS, compute: 'gpu' } as const;
+    expect(remediesFor('webgpu-unsupported', context({ settings, probed }))).toEqual([
+      { label: 'Use the CPU', changes: { compute: 'auto' } },
+    ]);
+    const onGpu = { automatic: { kind: 'gpu', reason: 'gpu' } } as const;
+    expect(
+      remediesFor('wasm-unsupported', context({ settings: { ...settings, compute: 'cpu' }, probed: onGpu })),
+    ).toEqual([{ label: 'Use the GPU', changes: { compute: 'auto' } }]);
+    expect(remediesFor('webgpu-unsupported', context({ settings, probed: {} }))).toEqual([]);
+    expect(remediesFor('webgpu-unsupported', context({ probed }))).toEqual([]);
+  });
+
+  it('offers nothing for other errors', () => {
+    expect(remediesFor('storage-full', context({ lastLoaded: loadedOn('gpu') }))).toEqual([]);
+  });
+});

@@ -1,0 +1,72 @@
+/** What the page offers to do about an error of the model, besides its text. Pure. */
+import type { ComputeKind, LoadedModel, ProbeReport } from '../../contract/engine-api.ts';
+import type { ErrorCode } from '../../contract/errors.ts';
+import { MODEL_BUDGET, type Settings } from './settings.ts';
+
+/** A button that loads the model again. */
+export interface Remedy {
+  label: string;
+  /** Settings that are changed before that. */
+  changes: Partial<Settings>;
+}
+
+/** What {@link remediesFor} depends on. */
+export interface RemedyContext {
+  settings: Settings;
+  /** The model that was loaded last, even if the error ended it. */
+  lastLoaded: LoadedModel | undefined;
+  probed: ProbeReport | undefined;
+}
+
+/** What remains of a budget that turned out to be too large. */
+const SMALLER_SHARE = 0.75;
+
+const RELOAD: Remedy = { label: 'Reload model', changes: {} };
+
+const orReload = (remedies: Remedy[]): Remedy[] => (remedies.length > 0 ? remedies : [RELOAD]);
+
+/** @returns what can be done about the error with one click, best first */
+export function remediesFor(code: ErrorCode, context: RemedyContext): Remedy[] {
+  switch (code) {
+    case 'webgpu-device-lost':
+      return [RELOAD, ...withLessMemory('gpu', context)];
+    case 'worker-failed':
+      return [RELOAD, ...withLessMemory('cpu', context)];
+    case 'gpu-out-of-memory':
+      return orReload(withLessMemory('gpu', context));
+    case 'out-of-memory':
+      return orReload(withLessMemory('cpu', context));
+    case 'gpu-budget-too-small':
+      return withAutomaticMemory('gpu', context);
+    case 'ram-budget-too-small':
+      return withAutomaticMemory('cpu', context);
+    case 'webgpu-unsupported':
+    case 'webgpu-insecure-context':
+    case 'webgpu-no-adapter':
+    case 'wasm-unsupported':
+      return withWhatWorks(context);
+    default:
+      return [];
+  }
+}
+
+/** Three quarters of the budget, or of the memory that the model had if the budget is automatic. */
+function withLessMemory(kind: ComputeKind, { settings, lastLoaded }: RemedyContext): Remedy[] {
+  const had = lastLoaded?.compute.kind === kind ? lastLoaded.memory[kind === 'gpu' ? 'gpuBytes' : 'ramBytes'] : 0;
+  const before = settings[MODEL_BUDGET[kind]] ?? had / 1e6;
+  const megabytes = Math.floor(SMALLER_SHARE * before);
+  if (megabytes < 1) return [];
+  return [{ label: `Reload with ${megabytes} MB`, changes: { [MODEL_BUDGET[kind]]: megabytes } }];
+}
+
+function withAutomaticMemory(kind: ComputeKind, { settings }: RemedyContext): Remedy[] {
+  const key = MODEL_BUDGET[kind];
+  return settings[key] === undefined ? [] : [{ label: 'Use automatic memory', changes: { [key]: undefined } }];
+}
+
+/** If the user insisted on one of the two and it cannot compute here, offers the other. */
+function withWhatWorks({ settings, probed }: RemedyContext): Remedy[] {
+  const works = probed?.automatic?.kind;
+  if (!works || settings.compute === 'auto' || works === settings.compute) return [];
+  return [{ label: `Use the ${works.toUpperCase()}`, changes: { compute: 'auto' } }];
+}
