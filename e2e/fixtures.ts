@@ -37,6 +37,13 @@ export async function setNumbers(page: Page, values: Record<string, string>): Pr
   await page.getByRole('button', { name: 'Close' }).click();
 }
 
+/** Chooses what computes. The model is loaded again if that changes. */
+export async function computeWith(page: Page, choice: 'Automatic' | 'GPU' | 'CPU'): Promise<void> {
+  await page.getByRole('button', { name: 'Settings' }).click();
+  await page.getByRole('radio', { name: choice, exact: true }).check();
+  await page.getByRole('button', { name: 'Close' }).click();
+}
+
 /** Enters an address on the models page and starts the import. */
 export async function importFrom(page: Page, url: string): Promise<void> {
   await openLibrary(page);

@@ -22,8 +22,6 @@ test('settings are explained and stored, presets set the sampling, and chats and
     'Max answer length',
     'Seed',
     'Context length',
-    'GPU memory (MB)',
-    'RAM (MB)',
     'Conversation cache (MB)',
     'Prefer resident experts',
     'Skip low-weight experts',
@@ -56,4 +54,40 @@ test('settings are explained and stored, presets set the sampling, and chats and
   await page.getByRole('button', { name: 'Reset to defaults' }).click();
   await page.getByRole('button', { name: 'Close' }).click();
   await expect(preset).toHaveValue('Story');
+});
+
+test('the user chooses what computes, sees what applies to it, and the choice is kept', async ({ page, server }) => {
+  await openPage(page, server);
+  const dialog = page.getByRole('dialog', { name: 'Settings' });
+  const choices = dialog.getByRole('group', { name: 'Compute with' });
+  const number = (name: string) => dialog.getByRole('spinbutton', { name, exact: true });
+  await page.getByRole('button', { name: 'Settings' }).click();
+  await expect(choices.getByRole('radio', { name: 'Automatic' })).toBeChecked();
+  await expect(choices).toHaveAccessibleDescription(/Uses the GPU if this device has a real one, otherwise the CPU/);
+  await choices.getByRole('radio', { name: 'CPU' }).check();
+  await expect(choices).toHaveAccessibleDescription(/WebAssembly/);
+  for (const name of ['Main memory (MB)', 'Threads']) {
+    await expect(number(name)).toHaveAccessibleDescription(/^\S.{15,}/);
+    await expect(number(name)).toHaveAttribute('placeholder', 'automatic');
+  }
+  await expect(number('GPU memory (MB)')).toBeHidden();
+  // Not more threads than there are cores, and no half ones.
+  for (const bad of ['0', '1.5', '10000']) {
+    await number('Threads').fill(bad);
+    await number('Threads').blur();
+    await expect(number('Threads')).toHaveValue('');
+  }
+  await choices.getByRole('radio', { name: 'GPU' }).check();
+  await expect(choices).toHaveAccessibleDescription(/WebGPU/);
+  for (const name of ['GPU memory (MB)', 'RAM (MB)'])
+    await expect(number(name)).toHaveAccessibleDescription(/^\S.{15,}/);
+  await expect(number('Threads')).toBeHidden();
+  await page.getByRole('button', { name: 'Close' }).click();
+
+  await expect(page.getByRole('button', { name: /mixtab storyteller.*GPU/ })).toBeVisible();
+  await page.reload();
+  await expect(page.getByRole('button', { name: /mixtab storyteller.*GPU/ })).toBeVisible();
+  await page.getByRole('button', { name: 'Settings' }).click();
+  await expect(choices.getByRole('radio', { name: 'GPU' })).toBeChecked();
+  await expect(dialog.getByText(/Computing on .*GPU.*The model takes .* of GPU memory/)).toBeVisible();
 });

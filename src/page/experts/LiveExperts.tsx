@@ -127,8 +127,8 @@ function Figures({ report, kind }: Props) {
       </dd>
       <dt>Memory</dt>
       <dd>
-        {kind === 'gpu' ? `${formatBytes(memory.gpuBytes)} on the GPU` : `${formatBytes(memory.ramBytes)} of memory`},
-        with room for {cache.slots} experts
+        {kind === 'gpu' ? `${formatBytes(memory.gpuBytes)} on the GPU` : formatBytes(memory.ramBytes)}, with room for{' '}
+        {cache.slots} experts
         {kind === 'gpu' && memory.ramBytes > 0 && `; ${formatBytes(memory.ramBytes)} of experts in RAM`}
       </dd>
     </dl>

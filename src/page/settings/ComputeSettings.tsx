@@ -65,7 +65,7 @@ function MemoryUse() {
       : `${formatBytes(memory.ramBytes)} of memory`;
   return (
     <p class="hint">
-      Now: {computeStatus.value}. {taken}, with room for {slots} of{' '}
+      {computeStatus.value}. The model takes {taken}, with room for {slots} of{' '}
       {summary.config.layerCount * summary.config.expertCount} experts and a context of {context}.
     </p>
   );

@@ -41,17 +41,21 @@ function Problem({ error: { code, message, remedy } }: { error: ErrorData }) {
   });
   return (
     <div class="notice problem" role="alert">
-      <p>
-        <strong>{message}</strong> {remedy}
-      </p>
-      <div class="row">
-        {remedies.map(({ label, changes }) => (
-          <button type="button" key={label} onClick={() => void services.modelLoader.reload(changes)}>
-            {label}
-          </button>
-        ))}
-        <IconButton icon="close" label="Dismiss" onClick={dismissProblem} />
+      <div>
+        <p>
+          <strong>{message}</strong> {remedy}
+        </p>
+        {remedies.length > 0 && (
+          <div class="row">
+            {remedies.map(({ label, changes }) => (
+              <button type="button" key={label} onClick={() => void services.modelLoader.reload(changes)}>
+                {label}
+              </button>
+            ))}
+          </div>
+        )}
       </div>
+      <IconButton icon="close" label="Dismiss" onClick={dismissProblem} />
     </div>
   );
 }
@@ -63,7 +67,7 @@ export function GpuHint() {
   return (
     <div class="notice inline minor" role="status">
       <p>
-        The CPU computes here. A GPU would be faster. {cause.message} {cause.remedy}
+        Computing on the CPU. A GPU would be faster. {cause.message} {cause.remedy}
       </p>
       <IconButton icon="close" label="Dismiss" onClick={() => changeSettings({ gpuHintDismissed: true })} />
     </div>
