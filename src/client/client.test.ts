@@ -199,6 +199,7 @@ describe.each(KINDS)('the client %s', (_kind, clientOf) => {
       const request = { modelId: 'a', compute: 'cpu', ramBudgetBytes: 4e9 } as const;
       await client.load(request);
       fake.failure = new MixtabError(code, 'It is gone.');
+      fake.hasModel = false;
       await expect(client.completions.create({ prompt: '' })).rejects.toMatchObject({ code });
       expect(await client.metrics()).toBeNull();
       await expect(client.completions.create({ prompt: '' })).rejects.toMatchObject({ code: 'no-model-loaded' });
@@ -207,15 +208,18 @@ describe.each(KINDS)('the client %s', (_kind, clientOf) => {
     },
   );
 
-  it('keeps the model after an error that does not end it', async () => {
-    const fake = fakeEngine(['x']);
-    const client = clientOf(fake);
-    await client.load({ modelId: 'a' });
-    fake.failure = new MixtabError('context-overflow', 'Too long.');
-    await expect(client.completions.create({ prompt: '' })).rejects.toMatchObject({ code: 'context-overflow' });
-    await client.completions.create({ model: 'a', prompt: '' });
-    expect(fake.loads.length).toBe(1);
-  });
+  it.each(['context-overflow', 'gpu-out-of-memory'] as const)(
+    'keeps the model after %s, if the engine does',
+    async (code) => {
+      const fake = fakeEngine(['x']);
+      const client = clientOf(fake);
+      await client.load({ modelId: 'a' });
+      fake.failure = new MixtabError(code, 'The prompt is too long.');
+      await expect(client.completions.create({ prompt: '' })).rejects.toMatchObject({ code });
+      await client.completions.create({ prompt: '' });
+      expect(fake.loads.length).toBe(1);
+    },
+  );
 
   it('an aborted signal ends the generation, before and while it runs', async () => {
     const fake = fakeEngine(Array.from({ length: 1000 }, () => 'x'));

@@ -47,11 +47,13 @@ export function createEngineAccess({ engine, callback }: Pick<Backend, 'engine' 
     return loadNow(lastRequest?.modelId === model ? lastRequest : { modelId: model }, () => {});
   }
 
+  /** Forgets the model if an error of `work` ended it. */
   async function noticeLoss<T>(work: Promise<T>): Promise<T> {
     try {
       return await work;
     } catch (error) {
-      if (losesModel(errorToData(error).code)) loaded = undefined;
+      // After some of these errors the engine still has the model, for example if only a long prompt had no memory.
+      if (losesModel(errorToData(error).code) && !(await engine.experts())) loaded = undefined;
       throw error;
     }
   }

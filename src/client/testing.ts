@@ -28,6 +28,8 @@ export interface FakeEngine extends Backend {
   compute: ComputeReport;
   /** The next generation fails with this error. */
   failure: MixtabError | undefined;
+  /** Whether a model is loaded. A test sets it to false to let an error end the model. */
+  hasModel: boolean;
   /** Text reported after the last token, like text that the engine holds back because it could begin a stop text. */
   heldBack: string;
 }
@@ -47,6 +49,7 @@ export function fakeEngine(words: string[]): FakeEngine {
     closed: false,
     compute: { kind: 'gpu', reason: 'gpu' },
     failure: undefined,
+    hasModel: false,
     heldBack: '',
     callback: (call) => call,
     close() {
@@ -59,9 +62,10 @@ export function fakeEngine(words: string[]): FakeEngine {
         onProgress(1, 3);
         return SCORE;
       },
-      experts: async () => (fake.loads.length === 0 ? undefined : EXPERTS),
+      experts: async () => (fake.hasModel ? EXPERTS : undefined),
       async load(request) {
         fake.loads.push(request);
+        fake.hasModel = true;
         return { summary: summary(request.modelId), context: 10, compute: fake.compute } as LoadedModel;
       },
       async stop() {

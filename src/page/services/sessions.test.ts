@@ -135,7 +135,7 @@ it('lets an answer stop an idle save of its own conversation, but wait for that 
   expect(calls).not.toContain('restore b'); // b has no stored session
 });
 
-it('saves before the model leaves the GPU, and when the page is hidden', async () => {
+it('saves before the model is unloaded, and when the page is hidden', async () => {
   sessions.answered('a');
   await sessions.save();
   expect(calls).toEqual(['save a']);

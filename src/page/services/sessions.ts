@@ -2,7 +2,7 @@
  * Keeps the engine's KV cache of conversations on the disk. After a reload, or after a visit to another conversation,
  * only new tokens need prefill. No answer depends on it: if saving or restoring fails, the prompt is computed again.
  *
- * Saved: when another conversation is opened, before the model leaves the GPU, when the page is hidden, and some
+ * Saved: when another conversation is opened, before the model is unloaded, when the page is hidden, and some
  * seconds after an answer. Restored: when a conversation is opened, and at the latest before an answer in it.
  */
 
@@ -95,7 +95,7 @@ export class Sessions {
     this.#saveTimer = setTimeout(() => void this.#queue.add(() => this.#saveIdly()), SAVE_DELAY_MS);
   }
 
-  /** Saves unsaved tokens now. Call it before the model leaves the GPU. */
+  /** Saves unsaved tokens now. Call it before the model is unloaded. */
   async save(): Promise<void> {
     clearTimeout(this.#saveTimer);
     await this.#queue.add(() => this.#save());

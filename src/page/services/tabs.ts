@@ -1,5 +1,5 @@
 /**
- * Other tabs with this page: which models they have on the GPU. Each tab holds a Web Lock named after its model,
+ * Other tabs with this page: which models they have loaded. Each tab holds a Web Lock named after its model,
  * because the browser releases the locks of a tab that is closed or crashes.
  */
 import { effect } from '@preact/signals';
@@ -19,7 +19,7 @@ export class Tabs {
 
   /** @param onChange called when another tab has imported or removed a model */
   start(onChange: () => void): void {
-    if (!navigator.locks) return; // the page was loaded over http: WebGPU is missing too, so no model is ever loaded
+    if (!navigator.locks) return; // the page was loaded over http: tabs do not know of each other
     this.#channel = new BroadcastChannel('mixtab-tabs');
     this.#channel.onmessage = () => {
       void this.refresh();
