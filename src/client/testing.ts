@@ -37,20 +37,25 @@ export interface FakeEngine extends Backend {
 const summary = (id: string): ModelSummary =>
   ({ id, name: `Model ${id}`, config: { layerCount: 2, expertsPerToken: 2 } }) as ModelSummary;
 
+/** What a test sees and sets, before the first call. */
+const newFields = (): Omit<FakeEngine, keyof Backend> => ({
+  requests: [],
+  loads: [],
+  scores: [],
+  running: 0,
+  stops: 0,
+  closed: false,
+  compute: { kind: 'gpu', reason: 'gpu' },
+  failure: undefined,
+  hasModel: false,
+  heldBack: '',
+});
+
 /** Creates a fake engine that generates `words`, one per token. */
 export function fakeEngine(words: string[]): FakeEngine {
   let stopped = false;
   const fake: FakeEngine = {
-    requests: [],
-    loads: [],
-    scores: [],
-    running: 0,
-    stops: 0,
-    closed: false,
-    compute: { kind: 'gpu', reason: 'gpu' },
-    failure: undefined,
-    hasModel: false,
-    heldBack: '',
+    ...newFields(),
     callback: (call) => call,
     close() {
       fake.closed = true;
