@@ -35,7 +35,9 @@ const { values: args } = parseArgs({
   },
 });
 const types = (args.types === 'all' ? Object.keys(WEIGHT_TYPES) : args.types.split(',')) as WeightTypeName[];
-const compiled = new WebAssembly.Module(readFileSync(new URL('../workers/compute/cpu/kernels.wasm', import.meta.url)));
+const compiled = new WebAssembly.Module(
+  readFileSync(process.env.KERNELS ?? new URL('../workers/compute/cpu/kernels.wasm', import.meta.url)),
+);
 
 async function bareLoop(memory: WebAssembly.Memory): Promise<(at: number, bytes: number) => number> {
   const options = { optimizeLevel: 3, enable: ['simd'], runtime: 'stub', importMemory: true, use: ['abort='] };

@@ -15,8 +15,9 @@ const TILE: usize = memory.data(2048, 16);
 const SCALES: usize = memory.data(128, 16);
 /** f32[16, 4 rows]: offsets for each 16 or 32 columns. */
 const OFFSETS: usize = memory.data(256, 16);
-/** f32[16]: offsets of one block, and the output of a token that nobody reads. */
+/** i16[16]: the factors of one block. */
 const FACTORS: usize = memory.data(32, 16);
+/** f32[16]: scales or offsets of one block. */
 const SCRATCH: usize = memory.data(64, 16);
 /** f32[4]: outputs of one token, if there are fewer than 4 rows. */
 const FEW: usize = memory.data(16, 16);
@@ -88,12 +89,15 @@ export class Matmul {
         if (Traits.small<T>()) Matmul.unpackSmallBlocks<T>(m, n, row, groups);
         else Matmul.unpack<T>(m, n, row);
       }
-      for (let t = 0; t < tokens; t += 2) {
-        const next = t + 1 < tokens ? t + 1 : t; // an odd last token is computed twice, once for nothing
-        const outNext = next == t ? SCRATCH : out + ((next * stride) << 2);
+      let t = 0;
+      for (; t + 1 < tokens; t += 2) {
         const at: usize = (firstToken + t) * columns + column;
-        const atNext: usize = (firstToken + next) * columns + column;
-        Matmul.twoTokens<T>(groups, inputs, at, atNext, out + ((t * stride) << 2), outNext);
+        const to = out + ((t * stride) << 2);
+        Matmul.twoTokens<T>(groups, inputs, at, at + columns, to, to + (stride << 2));
+      }
+      if (t < tokens) {
+        const at: usize = (firstToken + t) * columns + column;
+        Matmul.oneToken<T>(groups, inputs, at, out + ((t * stride) << 2));
       }
     }
   }
@@ -108,23 +112,21 @@ export class Matmul {
       v128.store(FACTORS, i16x8.extend_high_i8x16_s(factors), 16);
     }
     const to = TILE + row * 16;
-    for (let i = 0; i < 1; i++) {
-      Matmul.group<T>(m, n, 0, to);
-      Matmul.group<T>(m, n, 1, to);
-      Matmul.group<T>(m, n, 2, to);
-      Matmul.group<T>(m, n, 3, to);
-      Matmul.group<T>(m, n, 4, to);
-      Matmul.group<T>(m, n, 5, to);
-      Matmul.group<T>(m, n, 6, to);
-      Matmul.group<T>(m, n, 7, to);
-    }
+    Matmul.group<T>(m, n, 0, to);
+    Matmul.group<T>(m, n, 1, to);
+    Matmul.group<T>(m, n, 2, to);
+    Matmul.group<T>(m, n, 3, to);
+    Matmul.group<T>(m, n, 4, to);
+    Matmul.group<T>(m, n, 5, to);
+    Matmul.group<T>(m, n, 6, to);
+    Matmul.group<T>(m, n, 7, to);
     const scale = t.scale(m.a, m.b, m.c, m.d, n);
     if (Traits.fine<T>()) {
-      for (let g = 0; g < 8; g++) store<f32>(SCALES + g * 16 + row * 4, scale / <f32>(1 << t.shift(g * 2)));
+      for (let g = 0; g < 8; g++) store<f32>(SCALES + g * 16 + row * 4, scale);
     } else {
       const s = f32x4.splat(scale);
-      v128.store(SCRATCH, f32x4.mul(f32x4.mul(Lanes.floatsOfBytes(factors, 0), Unpack.unshift<T>(0)), s));
-      v128.store(SCRATCH, f32x4.mul(f32x4.mul(Lanes.floatsOfBytes(factors, 1), Unpack.unshift<T>(1)), s), 16);
+      v128.store(SCRATCH, f32x4.mul(Lanes.floatsOfBytes(factors, 0), s));
+      v128.store(SCRATCH, f32x4.mul(Lanes.floatsOfBytes(factors, 1), s), 16);
       for (let g = 0; g < 8; g++) store<f32>(SCALES + g * 16 + row * 4, load<f32>(SCRATCH + g * 4));
     }
     if (Traits.hasMins<T>()) {
@@ -155,13 +157,12 @@ export class Matmul {
     const word = t.word(m.a, m.b, m.c, m.d, n, k);
     let even = Unpack.even<T>(word, k);
     let odd = Unpack.odd<T>(word, k);
-    if (Traits.small<T>() && t.shift(k) > 0) {
+    if (t.shift(k) > 0) {
       even = i16x8.shr_u(even, t.shift(k));
       odd = i16x8.shr_u(odd, t.shift(k));
     }
     if (Traits.bias<T>() > 0) {
-      const shifted = Traits.bias<T>() << (Traits.small<T>() ? 0 : t.shift(k));
-      const bias = Constants.shorts(shifted);
+      const bias = Constants.shorts(Traits.bias<T>());
       even = i16x8.sub(even, bias);
       odd = i16x8.sub(odd, bias);
     }
@@ -200,44 +201,55 @@ export class Matmul {
    */
   @inline
   static twoTokens<T>(groups: i32, inputs: Inputs, at0: usize, at1: usize, out0: usize, out1: usize): void {
-    let x0 = inputs.values + (at0 << 1);
-    let x1 = inputs.values + (at1 << 1);
+    let x = inputs.values + (at0 << 1);
+    let y = inputs.values + (at1 << 1);
     let acc0 = v128.load(out0);
     let acc1 = v128.load(out1);
     let w = TILE;
-    for (let g = 0; g < groups; g++) {
-      let a0 = i32x4.splat(0);
-      let a1 = i32x4.splat(0);
-      let a2 = i32x4.splat(0);
-      let a3 = i32x4.splat(0);
-      let b0 = i32x4.splat(0);
-      let b1 = i32x4.splat(0);
-      let b2 = i32x4.splat(0);
-      let b3 = i32x4.splat(0);
-      for (let o = 0; o < 4; o++) {
-        const x = v128.load(x0);
-        const y = v128.load(x1);
-        const w0 = v128.load(w);
-        a0 = i32x4.add(a0, i32x4.dot_i16x8_s(w0, x));
-        b0 = i32x4.add(b0, i32x4.dot_i16x8_s(w0, y));
-        const w1 = v128.load(w, 16);
-        a1 = i32x4.add(a1, i32x4.dot_i16x8_s(w1, x));
-        b1 = i32x4.add(b1, i32x4.dot_i16x8_s(w1, y));
-        const w2 = v128.load(w, 32);
-        a2 = i32x4.add(a2, i32x4.dot_i16x8_s(w2, x));
-        b2 = i32x4.add(b2, i32x4.dot_i16x8_s(w2, y));
-        const w3 = v128.load(w, 48);
-        a3 = i32x4.add(a3, i32x4.dot_i16x8_s(w3, x));
-        b3 = i32x4.add(b3, i32x4.dot_i16x8_s(w3, y));
-        x0 += 16;
-        x1 += 16;
-        w += 64;
-      }
-      const scale = v128.load(SCALES + g * 16);
-      const scale0 = f32x4.mul(scale, v128.load32_splat(inputs.scales + (at0 >> 3) + g * 4));
-      const scale1 = f32x4.mul(scale, v128.load32_splat(inputs.scales + (at1 >> 3) + g * 4));
-      acc0 = f32x4.add(acc0, f32x4.mul(Matmul.laneSums(a0, a1, a2, a3), scale0));
-      acc1 = f32x4.add(acc1, f32x4.mul(Matmul.laneSums(b0, b1, b2, b3), scale1));
+    for (let g = 0; g < groups; g++, x += 64, y += 64, w += 256) {
+      const x0 = v128.load(x);
+      const y0 = v128.load(y);
+      let a0 = i32x4.dot_i16x8_s(v128.load(w), x0);
+      let b0 = i32x4.dot_i16x8_s(v128.load(w), y0);
+      let a1 = i32x4.dot_i16x8_s(v128.load(w, 16), x0);
+      let b1 = i32x4.dot_i16x8_s(v128.load(w, 16), y0);
+      let a2 = i32x4.dot_i16x8_s(v128.load(w, 32), x0);
+      let b2 = i32x4.dot_i16x8_s(v128.load(w, 32), y0);
+      let a3 = i32x4.dot_i16x8_s(v128.load(w, 48), x0);
+      let b3 = i32x4.dot_i16x8_s(v128.load(w, 48), y0);
+      const x1 = v128.load(x, 16);
+      const y1 = v128.load(y, 16);
+      a0 = Matmul.addDot(a0, v128.load(w, 64), x1);
+      b0 = Matmul.addDot(b0, v128.load(w, 64), y1);
+      a1 = Matmul.addDot(a1, v128.load(w, 80), x1);
+      b1 = Matmul.addDot(b1, v128.load(w, 80), y1);
+      a2 = Matmul.addDot(a2, v128.load(w, 96), x1);
+      b2 = Matmul.addDot(b2, v128.load(w, 96), y1);
+      a3 = Matmul.addDot(a3, v128.load(w, 112), x1);
+      b3 = Matmul.addDot(b3, v128.load(w, 112), y1);
+      const x2 = v128.load(x, 32);
+      const y2 = v128.load(y, 32);
+      a0 = Matmul.addDot(a0, v128.load(w, 128), x2);
+      b0 = Matmul.addDot(b0, v128.load(w, 128), y2);
+      a1 = Matmul.addDot(a1, v128.load(w, 144), x2);
+      b1 = Matmul.addDot(b1, v128.load(w, 144), y2);
+      a2 = Matmul.addDot(a2, v128.load(w, 160), x2);
+      b2 = Matmul.addDot(b2, v128.load(w, 160), y2);
+      a3 = Matmul.addDot(a3, v128.load(w, 176), x2);
+      b3 = Matmul.addDot(b3, v128.load(w, 176), y2);
+      const x3 = v128.load(x, 48);
+      const y3 = v128.load(y, 48);
+      a0 = Matmul.addDot(a0, v128.load(w, 192), x3);
+      b0 = Matmul.addDot(b0, v128.load(w, 192), y3);
+      a1 = Matmul.addDot(a1, v128.load(w, 208), x3);
+      b1 = Matmul.addDot(b1, v128.load(w, 208), y3);
+      a2 = Matmul.addDot(a2, v128.load(w, 224), x3);
+      b2 = Matmul.addDot(b2, v128.load(w, 224), y3);
+      a3 = Matmul.addDot(a3, v128.load(w, 240), x3);
+      b3 = Matmul.addDot(b3, v128.load(w, 240), y3);
+      const scales = inputs.scales + g * 4;
+      acc0 = f32x4.add(acc0, Matmul.scaledSums<T>(g, a0, a1, a2, a3, scales + (at0 >> 3)));
+      acc1 = f32x4.add(acc1, Matmul.scaledSums<T>(g, b0, b1, b2, b3, scales + (at1 >> 3)));
     }
     if (Traits.hasMins<T>()) {
       acc0 = f32x4.sub(acc0, Matmul.offsets<T>(groups, inputs, at0));
@@ -245,6 +257,39 @@ export class Matmul {
     }
     v128.store(out0, acc0);
     v128.store(out1, acc1);
+  }
+
+  /** Adds the tile's products with one token to 4 outputs, in the order of `twoTokens`. */
+  @inline
+  static oneToken<T>(groups: i32, inputs: Inputs, at: usize, out: usize): void {
+    let x = inputs.values + (at << 1);
+    let acc = v128.load(out);
+    let w = TILE;
+    for (let g = 0; g < groups; g++, x += 64, w += 256) {
+      const x0 = v128.load(x);
+      const x1 = v128.load(x, 16);
+      const x2 = v128.load(x, 32);
+      const x3 = v128.load(x, 48);
+      const a0 = Matmul.rowOfGroup(w, x0, x1, x2, x3);
+      const a1 = Matmul.rowOfGroup(w + 16, x0, x1, x2, x3);
+      const a2 = Matmul.rowOfGroup(w + 32, x0, x1, x2, x3);
+      const a3 = Matmul.rowOfGroup(w + 48, x0, x1, x2, x3);
+      acc = f32x4.add(acc, Matmul.scaledSums<T>(g, a0, a1, a2, a3, inputs.scales + (at >> 3) + g * 4));
+    }
+    if (Traits.hasMins<T>()) acc = f32x4.sub(acc, Matmul.offsets<T>(groups, inputs, at));
+    v128.store(out, acc);
+  }
+
+  @inline
+  static addDot(sum: v128, w: v128, x: v128): v128 {
+    return i32x4.add(sum, i32x4.dot_i16x8_s(w, x));
+  }
+
+  /** The products of 32 weights of the tile's row at `w`, in 4 lanes. */
+  @inline
+  static rowOfGroup(w: usize, x0: v128, x1: v128, x2: v128, x3: v128): v128 {
+    const first = Matmul.addDot(i32x4.dot_i16x8_s(v128.load(w), x0), v128.load(w, 64), x1);
+    return Matmul.addDot(Matmul.addDot(first, v128.load(w, 128), x2), v128.load(w, 192), x3);
   }
 
   /** The offsets of the tile's 4 rows times the sums of a token's inputs. */
@@ -259,15 +304,22 @@ export class Matmul {
     return acc;
   }
 
+  /** The sums of the four rows of group `g`, times the scales of the rows and the scale of the inputs at `scale`. */
+  @inline
+  static scaledSums<T>(g: i32, s0: v128, s1: v128, s2: v128, s3: v128, scale: usize): v128 {
+    const scales = f32x4.mul(v128.load(SCALES + g * 16), v128.load32_splat(scale));
+    return f32x4.mul(Matmul.laneSums<T>(s0, s1, s2, s3), scales);
+  }
+
   /** The sums of the lanes of four integer vectors, as four floats. */
   @inline
-  static laneSums(s0: v128, s1: v128, s2: v128, s3: v128): v128 {
-    const f0 = f32x4.convert_i32x4_s(s0);
-    const f1 = f32x4.convert_i32x4_s(s1);
-    const f2 = f32x4.convert_i32x4_s(s2);
-    const f3 = f32x4.convert_i32x4_s(s3);
-    const t01 = f32x4.add(v128.shuffle<f32>(f0, f1, 0, 4, 1, 5), v128.shuffle<f32>(f0, f1, 2, 6, 3, 7));
-    const t23 = f32x4.add(v128.shuffle<f32>(f2, f3, 0, 4, 1, 5), v128.shuffle<f32>(f2, f3, 2, 6, 3, 7));
-    return f32x4.add(v128.shuffle<f32>(t01, t23, 0, 1, 4, 5), v128.shuffle<f32>(t01, t23, 2, 3, 6, 7));
+  static laneSums<T>(s0: v128, s1: v128, s2: v128, s3: v128): v128 {
+    const t01 = i32x4.add(v128.shuffle<i32>(s0, s1, 0, 4, 1, 5), v128.shuffle<i32>(s0, s1, 2, 6, 3, 7));
+    const t23 = i32x4.add(v128.shuffle<i32>(s2, s3, 0, 4, 1, 5), v128.shuffle<i32>(s2, s3, 2, 6, 3, 7));
+    const low = v128.shuffle<i64>(t01, t23, 0, 2);
+    const high = v128.shuffle<i64>(t01, t23, 1, 3);
+    // Two lanes of Q6_K fit into 32 bits, four may not.
+    if (Traits.wide<T>()) return f32x4.add(f32x4.convert_i32x4_s(low), f32x4.convert_i32x4_s(high));
+    return f32x4.convert_i32x4_s(i32x4.add(low, high));
   }
 }

@@ -52,6 +52,12 @@ export class Traits {
     return idof<T>() == idof<Q6_K>() ? 32 : 0;
   }
 
+  /** True if the sum of 32 products of `factor * (field - bias)` and inputs may exceed 32 bits; 16 never do. */
+  @inline
+  static wide<T>(): bool {
+    return idof<T>() == idof<Q6_K>();
+  }
+
   /** True if a word's bytes have a sign. */
   @inline
   static signed<T>(): bool {
