@@ -12,6 +12,7 @@ import {
   type RecordInfo,
 } from '../format/manifest.ts';
 import type { RecordParts } from '../format/record-parts.ts';
+import type { RecordSlice } from '../format/slices.ts';
 import type { TensorLayout } from '../format/weight-layout.ts';
 import type { RecordReader } from '../store/record-reader.ts';
 
@@ -66,8 +67,13 @@ export class ModelRecords {
   readonly readDense = (record: RecordInfo): Promise<RecordParts> => this.reader.read(this.manifest.id, record);
 
   /** @throws MixtabError `record-missing`, `record-damaged`, `aborted` */
-  readonly readExpert = (layer: LayerIndex, expert: ExpertIndex, signal: AbortSignal): Promise<RecordParts> =>
-    this.reader.read(this.manifest.id, this.#byKey.get(expertKey(layer, expert))!, signal);
+  readonly readExpert = (
+    layer: LayerIndex,
+    expert: ExpertIndex,
+    signal: AbortSignal,
+    slices?: readonly RecordSlice[],
+  ): Promise<RecordParts> =>
+    this.reader.read(this.manifest.id, this.#byKey.get(expertKey(layer, expert))!, signal, slices);
 
   /** Hands the memory of a record to the next read. The record must not be used after that. */
   readonly recycle = (record: RecordParts): void => this.reader.recycle?.(record);

@@ -53,7 +53,9 @@ export class Engine implements EngineApi {
   /** @param reader reads weights; default: from the store directly */
   constructor(
     private readonly store: RecordStore,
-    private readonly reader: RecordReader = { read: (id, record, signal) => readWhenStored(store, id, record, signal) },
+    private readonly reader: RecordReader = {
+      read: (id, record, signal, slices) => readWhenStored(store, id, record, signal, slices),
+    },
     private readonly sessions = new SessionStore(),
   ) {}
 

@@ -4,10 +4,11 @@
  */
 import type { Bytes } from '../../src/contract/ids.ts';
 
-/** A record's bytes, in order. */
+/** A record's bytes, in order, or its slices (slices.ts). */
 export interface RecordParts {
+  /** Of the record. */
   readonly byteLength: Bytes;
-  /** In order. The length of every part but the last is a multiple of 4 bytes. */
+  /** In order, or the buffers of the slices. The length of every part but the last is a multiple of 4 bytes. */
   readonly parts: readonly Uint8Array<ArrayBuffer>[];
 }
 

@@ -184,6 +184,8 @@ describe('segmentsOf', () => {
   it.each([
     ['beyond the end of the record', { bytes: 100, ranges: [{ from: 90, length: 20, to: 0 }] }],
     ['beyond the end of the slice', { bytes: 10, ranges: [{ from: 0, length: 20, to: 0 }] }],
+    ['in a slice that is larger than the record', { bytes: 101, ranges: [{ from: 0, length: 4, to: 0 }] }],
+    ['in a slice of no size', { bytes: Number.NaN, ranges: [] }],
     ['before the start', { bytes: 100, ranges: [{ from: -4, length: 8, to: 0 }] }],
     ['of no bytes', { bytes: 100, ranges: [{ from: 0, length: 0, to: 0 }] }],
     ['of any number of bytes', { bytes: 100, ranges: [{ from: 0, length: Number.POSITIVE_INFINITY, to: 0 }] }],

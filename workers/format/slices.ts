@@ -97,7 +97,7 @@ export interface RecordSegment {
  * Lists what a reader does with a record that it reads from front to back.
  * @param recordBytes size of the record
  * @returns segments that cover the whole record in order; those without targets belong to no slice
- * @throws RangeError if a slice has ranges beyond the record's end, or out of order
+ * @throws RangeError if a slice is larger than the record, or has ranges beyond the record's end or out of order
  */
 export function segmentsOf(slices: readonly RecordSlice[], recordBytes: Bytes): RecordSegment[] {
   for (const slice of slices) checkRanges(slice, recordBytes);
@@ -126,8 +126,8 @@ function checkRanges({ bytes, ranges }: RecordSlice, recordBytes: Bytes): void {
     if (!valid || range.from < from || range.to < to) throw new RangeError('the ranges of a slice are out of order');
     [from, to] = [range.from + range.length, range.to + range.length];
   }
-  if (from > recordBytes || to > bytes) {
-    throw new RangeError(`a slice ends at ${from} of ${recordBytes} bytes, and at ${to} of its own ${bytes}`);
+  if (from > recordBytes || to > bytes || !(bytes <= recordBytes)) {
+    throw new RangeError(`a slice of ${bytes} bytes ends at ${to}, and at ${from} of the record's ${recordBytes}`);
   }
 }
 
@@ -144,6 +144,7 @@ export function clearPadding({ bytes, ranges }: RecordSlice, buffer: Uint8Array)
 /**
  * Copies a record that has been read into slices.
  * @param buffers one per slice, with its size
+ * @throws RangeError see {@link segmentsOf}
  */
 export function copyToSlices(
   record: RecordParts,

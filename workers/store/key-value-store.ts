@@ -4,7 +4,8 @@ import type { StorageBackend } from '../../src/contract/import-api.ts';
 import { MODEL_PREFIX, RECORD_PREFIX } from '../../src/contract/site-store.ts';
 import { type ModelManifest, PART_BYTES, type RecordInfo } from '../format/manifest.ts';
 import { joinParts, type RecordParts } from '../format/record-parts.ts';
-import { BufferPool } from './buffer-pool.ts';
+import { type RecordSlice, segmentsOf } from '../format/slices.ts';
+import { BufferPool, takeSlices } from './buffer-pool.ts';
 import { mapLimit } from './map-limit.ts';
 import { readBlob } from './read-blob.ts';
 import { checkSha256, inOrder, startRecordChecksum } from './record-check.ts';
@@ -13,11 +14,11 @@ import {
   byteLengthOf,
   type ImportJournal,
   type KeyValues,
+  type ReadOptions,
   type RecordBytes,
   type RecordFiles,
   type RecordStore,
 } from './store.ts';
-import type { Checksum } from './xxh64.ts';
 
 const JOURNAL_PREFIX = 'import/';
 const PARTIAL_PREFIX = 'partial/';
@@ -37,6 +38,16 @@ function checkSize(record: RecordInfo): void {
   const possible = Number.isInteger(bytes) && bytes >= 0 && bytes <= MAX_RECORD_BYTES;
   if (possible && (place === 'opfs' || parts === partCount(bytes))) return;
   throw damagedRecord(record, `they are listed with ${bytes} bytes in ${parts} parts`);
+}
+
+/** Throws `record-damaged` if the slices do not fit into the record: the layouts in its manifest are wrong. */
+function checkSlices(record: RecordInfo, slices: readonly RecordSlice[]): void {
+  checkSize(record);
+  try {
+    segmentsOf(slices, record.bytes);
+  } catch (error) {
+    throw damagedRecord(record, `their layout does not fit their size (${(error as Error).message})`);
+  }
 }
 
 const partKey = (id: string, key: string, part: number): string =>
@@ -126,12 +137,18 @@ export class KeyValueStore implements RecordStore {
     return joinParts(await this.readPartsVerified(modelId, record, signal));
   }
 
-  async readPartsVerified(modelId: string, record: RecordInfo, signal?: AbortSignal): Promise<RecordParts> {
+  async readPartsVerified(
+    modelId: string,
+    record: RecordInfo,
+    signal?: AbortSignal,
+    slices?: readonly RecordSlice[],
+  ): Promise<RecordParts> {
+    if (slices) checkSlices(record, slices);
     const name = `${modelId}/${record.key}`;
-    if (this.#verified.has(name)) return this.#readParts(modelId, record, { signal });
+    if (this.#verified.has(name)) return this.#readParts(modelId, record, { signal, slices });
     const checksum = await startRecordChecksum(record);
     if (checksum) {
-      const read = await this.#readParts(modelId, record, { signal, checksum });
+      const read = await this.#readParts(modelId, record, { signal, slices, checksum });
       if (checksum.digest() === record.xxh64) {
         this.#verified.add(name);
         return read;
@@ -147,15 +164,12 @@ export class KeyValueStore implements RecordStore {
       throw error;
     }
     this.#verified.add(name);
-    return read;
+    return slices ? takeSlices(read, slices, this.buffers) : read;
   }
 
-  async #readParts(
-    modelId: string,
-    record: RecordInfo,
-    options: { signal?: AbortSignal | undefined; checksum?: Checksum },
-  ): Promise<RecordParts> {
-    const { signal, checksum } = options;
+  /** Reads a record, or slices of it, without checking it. */
+  async #readParts(modelId: string, record: RecordInfo, options: Omit<ReadOptions, 'buffers'>): Promise<RecordParts> {
+    const { signal, checksum, slices } = options;
     throwIfAborted(signal);
     checkSize(record);
     if (record.place === 'opfs') {
@@ -177,7 +191,7 @@ export class KeyValueStore implements RecordStore {
       this.#recycle(read);
       throw failure.error;
     }
-    return read;
+    return slices ? takeSlices(read, slices, this.buffers) : read;
   }
 
   #recycle({ parts }: RecordParts): void {

@@ -5,6 +5,7 @@
 import { MixtabError } from '../../src/contract/errors.ts';
 import type { RecordInfo } from '../format/manifest.ts';
 import { onePart, type RecordParts } from '../format/record-parts.ts';
+import { takeSlices } from './buffer-pool.ts';
 import { readFile } from './read-file.ts';
 import { wrongFileLength } from './record-errors.ts';
 import { storageError } from './storage-errors.ts';
@@ -64,7 +65,7 @@ export class OpfsFiles implements RecordFiles {
       const bytes = new Uint8Array(await (await file.getFile()).arrayBuffer());
       if (bytes.byteLength !== record.bytes) throw wrongFileLength(record, bytes.byteLength);
       options.checksum?.update(bytes);
-      return onePart(bytes);
+      return options.slices ? takeSlices(onePart(bytes), options.slices, options.buffers) : onePart(bytes);
     }
     try {
       const read = this.#reading.then(() => readFile(handle, record, options));

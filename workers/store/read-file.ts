@@ -1,37 +1,77 @@
 /** Reads a record from a synchronous access handle into reused buffers. */
 import { throwIfAborted } from '../../src/contract/errors.ts';
+import type { Bytes } from '../../src/contract/ids.ts';
 import { PART_BYTES, type RecordInfo } from '../format/manifest.ts';
-import { onePart, type RecordParts } from '../format/record-parts.ts';
+import type { RecordParts } from '../format/record-parts.ts';
+import { clearPadding, type RecordSegment, type RecordSlice, segmentsOf } from '../format/slices.ts';
 import { wrongFileLength } from './record-errors.ts';
 import type { ReadOptions } from './store.ts';
 
+/** Bytes that belong to no slice are read into a buffer of this size, for the checksum. They are mostly padding. */
+const GAP_BYTES: Bytes = 65536;
+
 /**
- * Reads the whole file in pieces of PART_BYTES, and checks `signal` between them.
- * @throws MixtabError `record-damaged` if its length is wrong, `aborted`; its buffer is recycled
+ * Reads a file from front to back in pieces of at most PART_BYTES, straight into the buffer of the record or of its
+ * slices, and checks `signal` between them.
+ * @throws MixtabError `record-damaged` if the file's length is wrong, `aborted`; its buffers are recycled
  */
 export async function readFile(
   handle: FileSystemSyncAccessHandle,
   record: RecordInfo,
-  { buffers, checksum, signal }: ReadOptions,
+  options: ReadOptions,
 ): Promise<RecordParts> {
+  const { buffers, slices = [wholeRecord(record.bytes)], signal } = options;
   throwIfAborted(signal);
   const size = handle.getSize();
   if (size !== record.bytes) throw wrongFileLength(record, size);
-  const bytes = new Uint8Array(buffers.take(size));
+  const segments = segmentsOf(slices, size);
+  const parts = slices.map(({ bytes }) => new Uint8Array(buffers.take(bytes)));
   try {
-    for (let done = 0; done < size; ) {
-      const read = handle.read(bytes.subarray(done, done + PART_BYTES), { at: done });
-      if (read === 0) throw wrongFileLength(record, done);
-      checksum?.update(bytes.subarray(done, done + read));
-      done += read;
-      if (signal && done < size) await pendingMessages();
-      throwIfAborted(signal);
-    }
+    await readSegments(handle, record, segments, parts, options);
   } catch (error) {
-    buffers.recycle(bytes.buffer);
+    for (const { buffer } of parts) buffers.recycle(buffer);
     throw error;
   }
-  return onePart(bytes);
+  for (const [index, slice] of slices.entries()) clearPadding(slice, parts[index]);
+  return { byteLength: size, parts };
+}
+
+const wholeRecord = (bytes: Bytes): RecordSlice => ({
+  bytes,
+  tensors: [],
+  ranges: bytes > 0 ? [{ from: 0, length: bytes, to: 0 }] : [],
+});
+
+async function readSegments(
+  handle: FileSystemSyncAccessHandle,
+  record: RecordInfo,
+  segments: readonly RecordSegment[],
+  parts: readonly Uint8Array[],
+  { checksum, signal }: ReadOptions,
+): Promise<void> {
+  const gap = new Uint8Array(checksum ? GAP_BYTES : 0);
+  let sinceMessages: Bytes = 0;
+  for (const { from, length, targets } of segments) {
+    if (targets.length === 0 && !checksum) continue;
+    const [first, ...copies] = targets;
+    for (let done = 0; done < length; ) {
+      const most = Math.min(length - done, PART_BYTES);
+      const piece = first
+        ? parts[first.slice].subarray(first.to + done, first.to + done + most)
+        : gap.subarray(0, most);
+      const read = handle.read(piece, { at: from + done });
+      if (read === 0) throw wrongFileLength(record, from + done);
+      const bytes = piece.subarray(0, read);
+      checksum?.update(bytes);
+      for (const { slice, to } of copies) parts[slice].set(bytes, to + done);
+      done += read;
+      sinceMessages += read;
+      if (!signal || sinceMessages < PART_BYTES) continue;
+      sinceMessages = 0;
+      await pendingMessages();
+      throwIfAborted(signal);
+    }
+  }
 }
 
 /**

@@ -5,7 +5,8 @@ import { MixtabError } from '../../src/contract/errors.ts';
 import { transfer } from '../../src/contract/rpc.ts';
 import type { RecordInfo } from '../format/manifest.ts';
 import { onePart, type RecordParts } from '../format/record-parts.ts';
-import type { BufferPool } from './buffer-pool.ts';
+import type { RecordSlice } from '../format/slices.ts';
+import { type BufferPool, takeSlices } from './buffer-pool.ts';
 import { readWhenStored } from './record-requests.ts';
 import type { RecordStore } from './store.ts';
 
@@ -37,15 +38,18 @@ export class ReaderService {
   /**
    * Reads a record, repairs it if necessary, and transfers its memory to the caller.
    * @param id what {@link cancel} calls this read
+   * @param slices see {@link RecordReader.read}
    * @throws MixtabError `record-missing`, `record-damaged`, `model-not-found`, `aborted`
    */
-  async read(modelId: string, record: RecordInfo, id: number): Promise<RecordParts> {
+  async read(modelId: string, record: RecordInfo, id: number, slices?: readonly RecordSlice[]): Promise<RecordParts> {
     const controller = new AbortController();
     this.#reads.set(id, controller);
     try {
-      const read = await readWhenStored(this.parts.store, modelId, record, controller.signal).catch((error: unknown) =>
-        this.#repair(modelId, record, error),
-      );
+      const { store, buffers } = this.parts;
+      const read = await readWhenStored(store, modelId, record, controller.signal, slices).catch(async (error) => {
+        const whole = await this.#repair(modelId, record, error);
+        return slices ? takeSlices(whole, slices, buffers) : whole;
+      });
       return transfer(
         read,
         read.parts.map(({ buffer }) => buffer),

@@ -4,16 +4,24 @@ import { type Remote, transfer, wrap } from '../../src/contract/rpc.ts';
 import type { SiteStoreMessage } from '../../src/contract/site-store.ts';
 import type { RecordInfo } from '../format/manifest.ts';
 import type { RecordParts } from '../format/record-parts.ts';
+import type { RecordSlice } from '../format/slices.ts';
 import type { ReaderService } from './reader-service.ts';
 
 /** Reads the records of stored models. */
 export interface RecordReader {
   /**
-   * Reads a record. Its hash is checked the first time. A record that is still being imported is waited for.
+   * Reads a record, and checks it the first time. A record that is still being imported is waited for.
    * @param signal cancels the read; the store is free for other reads after the piece that is being read
+   * @param slices of the record, one per compute thread. If given, `parts[i]` of the result is the buffer of slice i:
+   *   an ArrayBuffer of its own and of exactly its size, with zeros between its planes
    * @throws MixtabError `record-missing`, `record-damaged`; `aborted` if it was cancelled, however late
    */
-  read(modelId: string, record: RecordInfo, signal?: AbortSignal): Promise<RecordParts>;
+  read(
+    modelId: string,
+    record: RecordInfo,
+    signal?: AbortSignal,
+    slices?: readonly RecordSlice[],
+  ): Promise<RecordParts>;
   /** Hands a record's memory to later reads. Nobody may use the record after this. */
   recycle?(record: RecordParts): void;
 }
@@ -31,14 +39,14 @@ export function createReaderWorker(): RecordReader & { attachSiteStore(port: Mes
   };
   let nextId = 0;
   return {
-    async read(modelId, record, signal) {
+    async read(modelId, record, signal, slices) {
       throwIfAborted(signal);
       const id = nextId++;
       // An AbortSignal cannot be sent to a worker, so the read gets an id by which it can be cancelled.
       const cancel = (): void => void api.cancel(id);
       signal?.addEventListener('abort', cancel);
       try {
-        const read = await api.read(modelId, record, id);
+        const read = await api.read(modelId, record, id, slices);
         if (signal?.aborted) recycle(read); // it had been sent before the cancellation arrived
         throwIfAborted(signal);
         return read;

@@ -5,6 +5,7 @@
 import { MixtabError, throwIfAborted } from '../../src/contract/errors.ts';
 import type { RecordInfo } from '../format/manifest.ts';
 import type { RecordParts } from '../format/record-parts.ts';
+import type { RecordSlice } from '../format/slices.ts';
 import type { RecordStore } from './store.ts';
 
 /** Held during an import, so that another tab does not remove our unfinished records as leftovers. */
@@ -156,7 +157,7 @@ export async function importEnded(): Promise<void> {
 }
 
 /**
- * Reads a record and checks its hash. A record that is still to be imported is waited for.
+ * Reads a record, or slices of it, and checks it. A record that is still to be imported is waited for.
  * @throws MixtabError see {@link awaitRecord} and {@link RecordStore.readPartsVerified}
  */
 export async function readWhenStored(
@@ -164,9 +165,10 @@ export async function readWhenStored(
   modelId: string,
   record: RecordInfo,
   signal?: AbortSignal,
+  slices?: readonly RecordSlice[],
 ): Promise<RecordParts> {
   const stored = record.sha256 === '' ? await awaitRecord(store, modelId, record.key, signal) : record;
-  return store.readPartsVerified(modelId, stored, signal);
+  return store.readPartsVerified(modelId, stored, signal, slices);
 }
 
 async function findStoredRecord(store: RecordStore, modelId: string, key: string): Promise<RecordInfo | undefined> {

@@ -6,6 +6,7 @@ import type { Bytes } from '../../src/contract/ids.ts';
 import type { StorageBackend } from '../../src/contract/import-api.ts';
 import type { ModelManifest, RecordInfo } from '../format/manifest.ts';
 import type { RecordParts } from '../format/record-parts.ts';
+import type { RecordSlice } from '../format/slices.ts';
 import type { BufferPool } from './buffer-pool.ts';
 import type { Checksum } from './xxh64.ts';
 
@@ -71,9 +72,15 @@ export interface RecordStore {
   /**
    * Reads one record without joining its parts. Checks its checksum or hash the first time that this store reads it.
    * The caller may recycle the parts' buffers after use; the buffers of a failed read are recycled here.
+   * @param slices if given, the parts are their buffers: one each, of its size
    * @throws MixtabError `record-missing`, `record-damaged`, `aborted`
    */
-  readPartsVerified(modelId: string, record: RecordInfo, signal?: AbortSignal): Promise<RecordParts>;
+  readPartsVerified(
+    modelId: string,
+    record: RecordInfo,
+    signal?: AbortSignal,
+    slices?: readonly RecordSlice[],
+  ): Promise<RecordParts>;
   /** Removes manifest, records and journal. Database entries go in one transaction, files after it. */
   removeModel(id: string): Promise<void>;
 
@@ -114,6 +121,8 @@ export interface ReadOptions {
   buffers: BufferPool;
   /** Updated with the record's bytes, in order. */
   checksum?: Checksum | undefined;
+  /** What to read of the record, each into a buffer of its own. Default: all of it, into one. */
+  slices?: readonly RecordSlice[] | undefined;
   /** Cancels the read after the piece that is being read. */
   signal?: AbortSignal | undefined;
 }

@@ -170,8 +170,7 @@ function createCompute({ records }: CpuLoadInputs, plan: Plan, { pool, forward, 
   const experts = new ExpertCache({
     memory,
     pools,
-    readExpert: async (layer, expert, signal) =>
-      cut(await records.readExpert(layer, expert, signal), slices[layer][expert]),
+    readExpert: (layer, expert, signal) => records.readExpert(layer, expert, signal, slices[layer][expert]),
     ramBudgetBytes: 0, // the slots are in main memory already
     recycle: (record) => recycleAttached(records, record),
   });
@@ -203,10 +202,4 @@ function createCompute({ records }: CpuLoadInputs, plan: Plan, { pool, forward, 
 function recycleAttached(records: ModelRecords, record: RecordParts): void {
   const parts = record.parts.filter(({ byteLength }) => byteLength > 0);
   records.recycle({ byteLength: parts.reduce((sum, { byteLength }) => sum + byteLength, 0), parts });
-}
-
-function cut(record: RecordParts, slices: readonly RecordSlice[]): RecordParts {
-  const parts = slices.map(({ bytes }) => new Uint8Array(bytes));
-  copyToSlices(record, slices, parts);
-  return { byteLength: record.byteLength, parts };
 }

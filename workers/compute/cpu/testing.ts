@@ -5,6 +5,7 @@ import { type TokenId, tokenId } from '../../../src/contract/ids.ts';
 import { BlobByteSource } from '../../import/byte-source.ts';
 import { importModel } from '../../import/importer.ts';
 import { MemoryStore } from '../../store/memory-store.ts';
+import type { RecordReader } from '../../store/record-reader.ts';
 import { readWhenStored } from '../../store/record-requests.ts';
 import { createSynth, type SynthOptions } from '../../synth/synth.ts';
 import type { Compute, Sample } from '../compute.ts';
@@ -65,9 +66,8 @@ export async function importSynth(options: SynthOptions): Promise<ImportedModel>
     preflight: async () => undefined,
   });
   const manifest = (await store.getManifest(id))!;
-  const reader = {
-    read: (modelId: string, record: (typeof manifest.records)[0], signal?: AbortSignal) =>
-      readWhenStored(store, modelId, record, signal),
+  const reader: RecordReader = {
+    read: (modelId, record, signal, slices) => readWhenStored(store, modelId, record, signal, slices),
   };
   return { store, records: new ModelRecords(reader, manifest) };
 }
