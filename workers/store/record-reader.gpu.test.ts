@@ -1,9 +1,11 @@
-/** The reader worker: cancelled reads, from the database and from files. */
+/** The reader worker: cancelled reads, damage and slices, from the database and from files. */
 import { afterAll, describe, expect, it } from 'vitest';
 import type { StorageBackend } from '../../src/contract/import-api.ts';
 import { PART_BYTES, type RecordInfo } from '../format/manifest.ts';
 import type { RecordParts } from '../format/record-parts.ts';
-import { sha256Hex } from './hash.ts';
+import { copyToSlices, sliceRecord } from '../format/slices.ts';
+import { layoutTensor, WEIGHT_TYPES } from '../format/weight-layout.ts';
+import { sha256Hex, xxh64Hex } from './hash.ts';
 import { IndexedDbStore } from './indexed-db-store.ts';
 import { createReaderWorker } from './record-reader.ts';
 
@@ -17,9 +19,14 @@ afterAll(async () => {
 });
 
 /** Stores a record of three parts. */
-async function storeRecord(storage: StorageBackend, n: number): Promise<RecordInfo> {
-  const bytes = new Uint8Array(2 * PART_BYTES + 1000 * (n + 1)).fill(n + 1);
-  const key = `L0.E${n}`;
+const storeRecord = (storage: StorageBackend, n: number): Promise<RecordInfo> =>
+  storeBytes(storage, `L0.E${n}`, new Uint8Array(2 * PART_BYTES + 1000 * (n + 1)).fill(n + 1));
+
+async function storeBytes(
+  storage: StorageBackend,
+  key: string,
+  bytes: Uint8Array<ArrayBuffer>,
+): Promise<RecordInfo & { xxh64: string }> {
   if (storage === 'indexeddb') {
     await store.putRecord(MODEL, key, bytes);
   } else {
@@ -31,8 +38,9 @@ async function storeRecord(storage: StorageBackend, n: number): Promise<RecordIn
   return {
     key,
     bytes: bytes.byteLength,
-    parts: storage === 'opfs' ? 1 : 3,
+    parts: storage === 'opfs' ? 1 : Math.ceil(bytes.byteLength / PART_BYTES),
     sha256: await sha256Hex(bytes),
+    xxh64: (await xxh64Hex(bytes))!,
     tensors: [],
     place: storage,
   };
@@ -72,7 +80,7 @@ describe.each<StorageBackend>(['indexeddb', 'opfs'])('a read from %s', (storage)
   });
 
   it('that is cancelled before its hash was checked is checked the next time', async () => {
-    const record = { ...(await storeRecord(storage, 2)), sha256: '0'.repeat(64) };
+    const record = { ...(await storeRecord(storage, 2)), sha256: '0'.repeat(64), xxh64: '0'.repeat(16) };
     const reader = createReaderWorker();
     const controller = new AbortController();
     const read = reader.read(MODEL, record, controller.signal);
@@ -81,5 +89,44 @@ describe.each<StorageBackend>(['indexeddb', 'opfs'])('a read from %s', (storage)
     await expect(reader.read(MODEL, record)).rejects.toMatchObject({
       code: expect.stringMatching(/^(record-damaged|model-not-found)$/),
     });
+  });
+
+  it('gives each compute thread its slice in a buffer of its own, checked and reused', async () => {
+    const tensors = [layoutTensor('gate', WEIGHT_TYPES.Q6_K, 37, 512, 0)];
+    tensors.push(layoutTensor('down', WEIGHT_TYPES.Q6_K, 5001, 4096, tensors[0].bytes));
+    const bytes = new Uint8Array(tensors[1].offset + tensors[1].bytes).map((_, i) => (i * 31) ^ (i >>> 12));
+    const info = await storeBytes(storage, 'L0.E3', bytes);
+    const slices = sliceRecord(tensors, [
+      [
+        { from: 0, to: 20 },
+        { from: 0, to: 2500 },
+      ],
+      [
+        { from: 20, to: 37 },
+        { from: 2500, to: 5001 },
+      ],
+    ]);
+    const expected = slices.map((slice) => new Uint8Array(slice.bytes));
+    copyToSlices({ byteLength: bytes.byteLength, parts: [bytes] }, slices, expected);
+    const hashes = await Promise.all(expected.map(sha256Hex));
+    const old = { ...info, xxh64: '' };
+    for (const record of [info, old]) {
+      const reader = createReaderWorker();
+      for (let round = 0; round < 3; round++) {
+        const read = await reader.read(MODEL, record, new AbortController().signal, slices);
+        expect(read.byteLength).toBe(bytes.byteLength);
+        expect(read.parts.map((part) => part.byteLength === part.buffer.byteLength)).toEqual([true, true]);
+        expect(await Promise.all(read.parts.map(sha256Hex))).toEqual(hashes);
+        for (const part of read.parts) part.fill(0xa5);
+        reader.recycle?.(read);
+      }
+    }
+    bytes[tensors[1].offset + 12345] ^= 1;
+    await storeBytes(storage, 'L0.E3', bytes);
+    for (const record of [info, old]) {
+      await expect(createReaderWorker().read(MODEL, record, undefined, slices)).rejects.toMatchObject({
+        code: expect.stringMatching(/^(record-damaged|model-not-found)$/),
+      });
+    }
   });
 });
