@@ -1,104 +1,27 @@
 /**
- * Compares the whole engine with llama.cpp: the first greedy tokens and the top log-probabilities of synthetic models
- * of every weight type, at several GPU budgets. The importer's tests check that both layouts of a file give the same
- * records.
+ * Compares the whole engine with llama.cpp and with float64: the first greedy tokens and the top log-probabilities of
+ * synthetic models of every weight type, at several GPU budgets. The importer's tests check that both layouts of a file
+ * give the same records.
  */
 import { describe, expect, it } from 'vitest';
-import { WEIGHT_TYPES, type WeightTypeName } from '../format/weight-layout.ts';
-import { type SynthOptions, uniformTypes } from '../synth/synth.ts';
-import { expectSameAsLlamaCpp, greedy } from './exactness-testing.ts';
+import { TYPE_MODELS } from './exactness-models-testing.ts';
+import { expectPerplexityNearFloat64, greedy, PROMPT } from './exactness-testing.ts';
+import { expectExact } from './llama-cpp-testing.ts';
 import { engineWith } from './testing.ts';
 
-const BASE: Omit<SynthOptions, 'types' | 'layout'> = {
-  layers: 3,
-  embeddingLength: 256,
-  feedForwardLength: 512,
-  headCount: 8,
-  kvHeadCount: 2,
-  expertCount: 8,
-  expertsPerToken: 2,
-  vocabularySize: 600,
-  contextLength: 256,
-  seed: 5,
-};
+describe('mixtab agrees with llama.cpp and float64', () => {
+  it.each(Object.entries(TYPE_MODELS))('%s', { timeout: 120_000 }, async (_name, model) => {
+    await expectExact(model);
+  });
 
-/** For comparing weight types, which differ only in how weights are read. */
-const SMALL: Omit<SynthOptions, 'types'> = {
-  ...BASE,
-  layout: 'merged',
-  layers: 2,
-  feedForwardLength: 256,
-  expertCount: 4,
-  vocabularySize: 400,
-};
-
-/** Shapes are odd if the type allows it: head dimensions 40 and 96, vocabularies that fill no tile, 3 of 5 experts. */
-const MODELS: Record<string, SynthOptions> = {
-  ...Object.fromEntries(
-    (Object.keys(WEIGHT_TYPES) as WeightTypeName[]).map((type): [string, SynthOptions] => [
-      type,
-      // With seed 5 two experts tie for Q5_1, and our KV cache in f16 decides differently than llama.cpp's in f32.
-      { ...SMALL, types: uniformTypes(type), ...(type === 'Q5_1' && { seed: 15 }) },
-    ]),
-  ),
-  'mixed types': {
-    ...BASE,
-    seed: 6,
-    layout: 'merged',
-    types: { attention: 'Q8_0', experts: 'Q4_K', down: 'Q6_K', embedding: 'Q4_0', output: 'Q6_K', router: 'F16' },
-  },
-  'gate and up of different types': {
-    ...BASE,
-    seed: 10,
-    layout: 'merged',
-    types: {
-      attention: 'Q5_K',
-      experts: 'IQ2_XXS',
-      down: 'IQ4_XS',
-      embedding: 'Q2_K',
-      output: 'Q5_K',
-      router: 'BF16',
-    },
-    overrides: [['ffn_up', 'IQ3_XXS']],
-  },
-  'odd shape': {
-    ...BASE,
-    seed: 7,
-    layout: 'merged',
-    types: uniformTypes('F16'),
-    embeddingLength: 200,
-    feedForwardLength: 123,
-    headCount: 5,
-    kvHeadCount: 5,
-    expertCount: 5,
-    expertsPerToken: 3,
-    vocabularySize: 613,
-  },
-  'wide heads': {
-    ...BASE,
-    seed: 8,
-    layout: 'merged',
-    types: uniformTypes('Q8_0'),
-    embeddingLength: 288,
-    feedForwardLength: 96,
-    headCount: 6,
-    kvHeadCount: 2,
-    headDim: 96,
-    expertCount: 4,
-    vocabularySize: 401,
-    ropeFreqBase: 10_000,
-  },
-};
-
-describe('mixtab agrees with llama.cpp', () => {
-  it.each(Object.entries(MODELS))('%s', { timeout: 120_000 }, async (_name, options) => {
-    await expectSameAsLlamaCpp(options);
+  it('on the perplexity of a text', async () => {
+    await expectPerplexityNearFloat64(await engineWith(TYPE_MODELS['mixed types']), 'gpu', PROMPT.repeat(2));
   });
 });
 
 describe('the GPU budget changes no token', () => {
   it.each(['mixed types', 'odd shape', 'gate and up of different types'])('%s', { timeout: 120_000 }, async (name) => {
-    const options = MODELS[name];
+    const options = TYPE_MODELS[name];
     const { engine, modelId } = await engineWith(options);
     const all = await engine.load({ modelId }, () => {});
     const reference = await greedy(engine);

@@ -5,15 +5,10 @@
  */
 import { Wllama } from '@wllama/wllama';
 import wasmUrl from '@wllama/wllama/esm/wasm/wllama.wasm?url';
+import type { ReferenceToken } from './judge.ts';
 
 const ignore = (): void => {};
 const SILENT = { debug: ignore, log: ignore, warn: ignore, error: ignore };
-
-export interface ReferenceToken {
-  id: number;
-  logprob: number;
-  top: { id: number; logprob: number }[];
-}
 
 /** What the server inside wllama returns beyond its declared types. */
 interface TokenProbability {
@@ -40,6 +35,8 @@ export async function referenceTokens(
       n_gpu_layers: 0,
       cache_type_k: 'f32',
       cache_type_v: 'f32',
+      // llama.cpp's flash attention in WebAssembly changes log-probabilities by up to 0.017, even with f32 keys.
+      flash_attn: false,
       warmup: false,
     });
     const response = await llama.createCompletion({

@@ -8,6 +8,22 @@ export interface ExactProduct {
 }
 
 /**
+ * `weights x` for one input, without the magnitudes.
+ * @param weights `[rows, x.length]`
+ * @returns `[rows]`
+ */
+export function matvec(weights: Float32Array, x: Float64Array): Float64Array {
+  const cols = x.length;
+  const out = new Float64Array(weights.length / cols);
+  for (let r = 0, at = 0; r < out.length; r++) {
+    let sum = 0;
+    for (let c = 0; c < cols; c++) sum += weights[at++] * x[c];
+    out[r] = sum;
+  }
+  return out;
+}
+
+/**
  * `values[t, r] = sum over c of weights[r, c] * x[t, c]`
  * @param weights `[rows, cols]`
  * @param x `[inputs, cols]`

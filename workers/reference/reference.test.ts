@@ -1,9 +1,10 @@
 /** Tests the float64 reference against published values and values computed by hand. */
 import { describe, expect, it } from 'vitest';
 import { attention } from './attention.ts';
-import { halfToNumber, unpackHalves } from './half.ts';
+import { halfToNumber, roundToHalf, unpackHalves } from './half.ts';
+import { matmul, matvec } from './matmul.ts';
 import { rmsNorm } from './norm.ts';
-import { rope } from './rope.ts';
+import { type RopeShape, rope, ropeFrequency } from './rope.ts';
 import { route } from './router.ts';
 import { adjustLogits, candidates, draw, logProbabilities, ranking, threefry2x32 } from './sample.ts';
 import { compare, TOLERANCE } from './tolerance.ts';
@@ -25,6 +26,34 @@ describe('half', () => {
     expect(halfToNumber(0x7c00)).toBe(Number.POSITIVE_INFINITY);
     expect(halfToNumber(0x7e00)).toBeNaN();
     expect([...unpackHalves([0xc0003c00])]).toEqual([1, -2]);
+  });
+  it('rounds to the nearest number, ties to even, for all neighbours from the smallest to the largest', () => {
+    for (let bits = 0; bits < 0x7bff; bits++) {
+      const [low, high] = [halfToNumber(bits), halfToNumber(bits + 1)];
+      const middle = (low + high) / 2;
+      const distance = high - low;
+      const cases = [low, middle - distance * 1e-6, middle, middle + distance * 1e-6, -middle];
+      const even = bits % 2 === 0 ? low : high;
+      const expected = [low, low, even, high, -even];
+      if (cases.some((x, i) => roundToHalf(x) !== expected[i] && !(roundToHalf(x) === 0 && expected[i] === 0))) {
+        expect(cases.map(roundToHalf), `between ${low} and ${high}`).toEqual(expected);
+      }
+    }
+  });
+  it('clamps larger magnitudes and keeps NaN', () => {
+    expect([65504, 65519, 65520, 1e9, Number.POSITIVE_INFINITY, -7e4].map(roundToHalf)).toEqual([
+      65504, 65504, 65504, 65504, 65504, -65504,
+    ]);
+    expect(roundToHalf(Number.NaN)).toBeNaN();
+  });
+});
+
+describe('matvec', () => {
+  it('equals the product with magnitudes', () => {
+    const weights = [1, 2, 3, -4, 5, 0.5];
+    const x = [2, -1, 10];
+    expect([...matvec(Float32Array.from(weights), Float64Array.from(x))]).toEqual([30, -8]);
+    expect([...matmul(weights, x, 2, 3).values]).toEqual([30, -8]);
   });
 });
 
@@ -52,6 +81,37 @@ describe('rope', () => {
     };
     expect(product(3, 10)).toBeCloseTo(product(100, 107), 9);
     expect(product(3, 10)).not.toBeCloseTo(product(3, 11), 3);
+  });
+});
+
+describe('rope for longer contexts', () => {
+  // 64 dimensions, base 10000.
+  const shape = { headDim: 64, ropeDimensionCount: 64, ropeFreqBase: 10_000 };
+  const ratio = (pair: number, more: Partial<RopeShape>): number =>
+    ropeFrequency(pair, { ...shape, ...more }) / ropeFrequency(pair, shape);
+  it('divides all frequencies with linear scaling, and each by its own factor', () => {
+    const ropeScaling = { type: 'linear', factor: 4, originalContextLength: 100, magnitude: 1 } as const;
+    expect([0, 7, 31].map((pair) => ratio(pair, { ropeScaling }))).toEqual([0.25, 0.25, 0.25]);
+    const ropeFactors = Array.from({ length: 32 }, (_, pair) => pair + 1);
+    expect(ratio(7, { ropeFactors })).toBeCloseTo(1 / 8, 12);
+    expect(ratio(7, { ropeFactors, ropeScaling })).toBeCloseTo(1 / 32, 12);
+  });
+  it('keeps fast pairs and slows slow ones with YaRN', () => {
+    // Pair j rotates 4096 * 10000^(-j / 32) / (2 pi) times in the original context: 32 times for j = 10.46, and once
+    // for j = 22.51. Between 10 and 23 there is a ramp.
+    const ropeScaling = { type: 'yarn', factor: 4, originalContextLength: 4096, magnitude: 1 } as const;
+    const ratios = [0, 10, 16, 23, 31].map((pair) => ratio(pair, { ropeScaling }));
+    for (const [i, expected] of [1, 1, 0.25 + 0.75 * (7 / 13), 0.25, 0.25].entries()) {
+      expect(ratios[i]).toBeCloseTo(expected, 12);
+    }
+  });
+  it('multiplies the rotated dimensions by the magnitude', () => {
+    const ropeScaling = { type: 'linear', factor: 2, originalContextLength: 100, magnitude: 1.5 } as const;
+    const small = { headDim: 3, ropeDimensionCount: 2, ropeFreqBase: 100, ropeScaling };
+    const [a, b, c] = rope([2, 0, 7], 3, small);
+    expect(a).toBeCloseTo(3 * Math.cos(1.5), 12);
+    expect(b).toBeCloseTo(3 * Math.sin(1.5), 12);
+    expect(c).toBe(7);
   });
 });
 

@@ -63,3 +63,13 @@ export function compare(
   }
   return worst;
 }
+
+/**
+ * How far the log-probabilities of a backend may be from the forward pass in float64 (`judge.ts`). Both round keys and
+ * values to f16. A number near the middle between two f16 may be rounded the other way after an error of f32: changes
+ * of 1e-6 before the rounding move log-probabilities by up to 7e-4 (docs/measurements/exactness.md).
+ */
+export const LOGPROB_TOLERANCE = 2e-3;
+
+/** How far the perplexity of a backend may be from that in float64, relatively. */
+export const PERPLEXITY_TOLERANCE = 1e-3;

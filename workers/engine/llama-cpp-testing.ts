@@ -1,0 +1,76 @@
+/**
+ * Compares a synthetic model's greedy tokens and top log-probabilities with llama.cpp and with float64. Browsers only.
+ */
+import { expect } from 'vitest';
+import type { GenerateResult } from '../../src/contract/engine-api.ts';
+import { splitName } from '../format/gguf/split.ts';
+import { judge, type ReferenceToken } from '../reference/judge.ts';
+import { referenceTokens } from '../reference/llama-cpp.ts';
+import { createSplitSynth, type SynthOptions } from '../synth/synth.ts';
+import type { ExactnessModel } from './exactness-models-testing.ts';
+import {
+  expectAnswerNearFloat64,
+  greedy,
+  PROMPT,
+  readReference,
+  TOKENS,
+  TOP,
+  withLoaded,
+} from './exactness-testing.ts';
+import { engineWith, synthBlob } from './testing.ts';
+
+/**
+ * How far mixtab may be from llama.cpp. Nearly all of the difference, up to 0.011, is due to keys and values: f16 in
+ * mixtab, f32 in llama.cpp here.
+ */
+const LLAMA_CPP_TOLERANCE = 0.02;
+/**
+ * How far float64 may be from llama.cpp if it does not round keys and values either. The largest seen is 2e-5, and 5e-4
+ * with a vocabulary of 131072, over which llama.cpp sums probabilities in f32.
+ */
+const FLOAT64_TOLERANCE = 1e-3;
+
+/**
+ * Expects a model's greedy tokens and log-probabilities on the GPU to be those of llama.cpp, which runs its F32 twin
+ * (merged layout), and those of float64. Expects the same of llama.cpp and float64, so no judge depends on our code
+ * alone.
+ * @returns the model's answer
+ */
+export async function expectExact({ twinFiles, maxMatrixBytes, ...options }: ExactnessModel): Promise<GenerateResult> {
+  const twin = twinFiles ? splitTwin(options, twinFiles) : synthBlob({ ...options, f32Twin: true });
+  const expected = await referenceTokens(twin, PROMPT, { count: TOKENS, top: TOP, context: options.contextLength });
+  expect(expected).toHaveLength(TOKENS);
+  const model = await engineWith(options, { maxMatrixBytes });
+  const actual = await withLoaded(model, 'gpu', () => greedy(model.engine));
+
+  expect(actual.tokens.map(({ id }) => id)).toEqual(expected.map(({ id }) => id));
+  const difference = largestDifference(actual.tokens, expected);
+  expect(difference).toBeLessThan(LLAMA_CPP_TOLERANCE);
+  const reference = await readReference(model.store, model.modelId);
+  const ours = expectAnswerNearFloat64(reference, actual);
+  const theirs = judge(reference, actual.promptTokens, expected, { toCache: (x) => x });
+  expect(theirs.worst).toBeLessThan(FLOAT64_TOLERANCE);
+  if (import.meta.env.VITE_EXACTNESS_TABLE) printRow(ours.worst, theirs.worst, difference, ours.routerMargin);
+  return actual;
+}
+
+function largestDifference(actual: readonly ReferenceToken[], expected: readonly ReferenceToken[]): number {
+  const differences = expected.flatMap(({ top }, step) => {
+    const ours = new Map(actual[step].top.map(({ id, logprob }) => [id, logprob]));
+    // The fifth may swap with the sixth if they are equally likely.
+    return top.map(({ id, logprob }) => Math.abs((ours.get(id) ?? actual[step].top[TOP - 1].logprob) - logprob));
+  });
+  return differences.reduce((a, b) => Math.max(a, b));
+}
+
+/** Prints a row of the table in docs/measurements/exactness.md. */
+function printRow(...figures: number[]): void {
+  const name = expect.getState().currentTestName?.split(' > ').pop();
+  const cells = figures.map((x) => (Number.isFinite(x) ? x.toExponential(1) : '-'));
+  console.log(`| ${[name, ...cells].join(' | ')} |`);
+}
+
+const splitTwin = (options: SynthOptions, count: number): File[] =>
+  createSplitSynth({ ...options, f32Twin: true }, count).map(
+    (file, n) => new File([file.read(0, file.size)], splitName({ prefix: 'twin', part: n + 1, count })),
+  );

@@ -1,0 +1,111 @@
+/** The forward pass of the model in float64, one token at a time. */
+import { attention } from './attention.ts';
+import { roundToHalf } from './half.ts';
+import { matvec } from './matmul.ts';
+import type { ReferenceExpert, ReferenceLayer, ReferenceModel } from './model.ts';
+import { rmsNorm } from './norm.ts';
+import { rope } from './rope.ts';
+import { route } from './router.ts';
+import { logProbabilities } from './sample.ts';
+
+export interface ReferencePassOptions {
+  /**
+   * How the KV cache stores a number. Default: rounded to f16, as both backends do. llama.cpp stores f32 in our tests,
+   * for which the identity is close enough.
+   */
+  toCache?: (x: number) => number;
+}
+
+/** One sequence of tokens in a model: adds a token at a time and keeps the keys and values of those before it. */
+export class ReferencePass {
+  /** Per layer: `[positions, kvHeadCount, headDim]` each. */
+  readonly #cache: { keys: number[]; values: number[] }[];
+  readonly #toCache: (x: number) => number;
+  #position = 0;
+  #smallestRouterMargin = Number.POSITIVE_INFINITY;
+
+  constructor(
+    private readonly model: ReferenceModel,
+    { toCache = roundToHalf }: ReferencePassOptions = {},
+  ) {
+    this.#cache = model.layers.map(() => ({ keys: [], values: [] }));
+    this.#toCache = toCache;
+  }
+
+  /**
+   * The smallest difference so far between the logits of the last selected expert and the best one that was not
+   * selected. If it is below the rounding error of f32, an f32 backend may take the other expert.
+   */
+  get smallestRouterMargin(): number {
+    return this.#smallestRouterMargin;
+  }
+
+  /**
+   * Takes the token at the next position through all layers.
+   * @returns the residual after the last layer, `[embeddingLength]`
+   */
+  add(token: number): Float64Array {
+    const { config, embedding, layers } = this.model;
+    const { embeddingLength } = config;
+    const residual = Float64Array.from(embedding.subarray(token * embeddingLength, (token + 1) * embeddingLength));
+    for (const [index, layer] of layers.entries()) {
+      addTo(residual, this.#attend(residual, layer, index));
+      addTo(residual, this.#mixExperts(residual, layer));
+    }
+    this.#position++;
+    return residual;
+  }
+
+  /** Adds the token and returns the log-probabilities of the next one, `[vocabularySize]`. */
+  next(token: number): Float64Array {
+    const { config, outputNorm, output } = this.model;
+    const normed = rmsNorm(this.add(token), outputNorm, config.embeddingLength, config.rmsNormEpsilon);
+    return logProbabilities(matvec(output, normed));
+  }
+
+  /** `Wo attention(rope(Wq n), rope(Wk n), Wv n)` with `n = rmsnorm(residual)` */
+  #attend(residual: Float64Array, layer: ReferenceLayer, index: number): Float64Array {
+    const { config } = this.model;
+    const { keys, values } = this.#cache[index];
+    const normed = rmsNorm(residual, layer.attnNorm, config.embeddingLength, config.rmsNormEpsilon);
+    const q = rope(matvec(layer.attnQ, normed), this.#position, config);
+    for (const key of rope(matvec(layer.attnK, normed), this.#position, config)) keys.push(this.#toCache(key));
+    for (const value of matvec(layer.attnV, normed)) values.push(this.#toCache(value));
+    return matvec(layer.attnOutput, attention(q, keys, values, this.#position, config));
+  }
+
+  /** The outputs of the selected experts for `n = rmsnorm(residual)`, weighted and summed. */
+  #mixExperts(residual: Float64Array, layer: ReferenceLayer): Float64Array {
+    const { embeddingLength, rmsNormEpsilon, expertsPerToken } = this.model.config;
+    const normed = rmsNorm(residual, layer.ffnNorm, embeddingLength, rmsNormEpsilon);
+    const logits = matvec(layer.router, normed);
+    const { selectedExperts, weights } = route(logits, expertsPerToken);
+    this.#smallestRouterMargin = Math.min(this.#smallestRouterMargin, routerMargin(logits, selectedExperts));
+    const out = new Float64Array(embeddingLength);
+    for (const [rank, expert] of selectedExperts.entries()) {
+      addTo(
+        out,
+        swiGlu(layer.expert(expert), normed).map((x) => x * weights[rank]),
+      );
+    }
+    return out;
+  }
+}
+
+/** The network of one expert: `down(silu(gate x) * up x)` with `silu(a) = a / (1 + exp(-a))`. */
+function swiGlu({ gate, up, down }: ReferenceExpert, x: Float64Array): Float64Array {
+  const product = matvec(up, x);
+  const hidden = matvec(gate, x).map((a, i) => (a / (1 + Math.exp(-a))) * product[i]);
+  return matvec(down, hidden);
+}
+
+/** How far the last selected expert is ahead of the best other one; infinite if all are selected. */
+function routerMargin(logits: Float64Array, selectedExperts: readonly number[]): number {
+  const last = logits[selectedExperts[selectedExperts.length - 1]];
+  const others = logits.filter((_, expert) => !selectedExperts.includes(expert));
+  return last - others.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
+}
+
+function addTo(sum: Float64Array, terms: Float64Array): void {
+  for (let i = 0; i < sum.length; i++) sum[i] += terms[i];
+}
