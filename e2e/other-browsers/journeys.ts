@@ -118,12 +118,37 @@ export function journeys(page: () => JourneyPage): void {
 
 /** Journeys in a browser in which no model can run. The page says why, and everything else works. */
 export function journeysWithoutModels(page: () => JourneyPage): void {
-  const { server } = shareServer();
+  const { server, file } = shareServer();
 
   it('the first visit says what is missing', async () => {
     await page().tab.open(`${server().origin}/`);
     await page().waitForText('[role=alert]', (text) => text.includes('has no WebGPU'), 'the reason');
   });
+
+  it('a model is imported from an address, and another from a local file', async () => {
+    await page().click('link', 'Models');
+    await page().fill('textbox', 'GGUF address or Hugging Face repository', `${server().origin}/chat.gguf`);
+    await page().click('button', 'Import');
+    await waitForModel(page(), 'Tiny Chat');
+    await chooseFile(page(), file());
+    await waitForModel(page(), 'Tiny Text');
+  });
+
+  it('without the server, a reload keeps the models', async () => {
+    await page().tab.evaluate(async () => {
+      await navigator.serviceWorker.ready;
+    });
+    server().close();
+    await page().tab.reload();
+    await waitForModel(page(), 'Tiny Chat');
+    await waitForModel(page(), 'Tiny Text');
+  });
+}
+
+/** Waits until the models page lists a model, and opens that page first if need be. */
+async function waitForModel(page: JourneyPage, name: string): Promise<void> {
+  if ((await page.text('[aria-label="Stored models"]')) === '') await page.click('link', 'Models');
+  await page.waitForText('[aria-label="Stored models"]', (text) => text.includes(name), `${name} in the list`);
 }
 
 async function chooseFile(page: JourneyPage, path: string): Promise<void> {

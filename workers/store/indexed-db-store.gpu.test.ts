@@ -47,6 +47,34 @@ describe('IndexedDbStore', () => {
     expect(await sha256Hex(await new IndexedDbStore(name).readRecordVerified('m', record))).toBe(record.sha256);
   });
 
+  it('stores bytes if the browser refuses Blobs, and returns the same records', async () => {
+    const put = IDBObjectStore.prototype.put;
+    const stored: unknown[] = [];
+    vi.spyOn(IDBObjectStore.prototype, 'put').mockImplementation(function (this: IDBObjectStore, value, key) {
+      if (value instanceof ArrayBuffer) stored.push(value.byteLength);
+      if (!(value instanceof Blob)) return put.call(this, value, key);
+      // WebKit reports it as a failed request, which aborts the transaction.
+      put.call(this, 0, key);
+      return this.add(0, key);
+    });
+    const store = freshStore();
+    for (const bytes of [pattern(PART_BYTES + 12345), pattern(777)]) {
+      const record = await recordOf(`r${bytes.length}`, bytes);
+      await store.putRecord('m', record.key, bytes);
+      expect(await sha256Hex(await store.readRecordVerified('m', record))).toBe(record.sha256);
+    }
+    expect(stored).toEqual([PART_BYTES, 12345, 777]);
+  });
+
+  it('reports why a write failed, also if a single request did', async () => {
+    const put = IDBObjectStore.prototype.put;
+    vi.spyOn(IDBObjectStore.prototype, 'put').mockImplementation(function (this: IDBObjectStore, value, key) {
+      put.call(this, value, key);
+      return this.add(value, key);
+    });
+    await expect(freshStore().putRecord('m', 'r', pattern(10))).rejects.toThrow(/cannot be used \(ConstraintError/);
+  });
+
   it('reads into recycled buffers, whatever they contain, and detects a wrong length', async () => {
     const buffers = new BufferPool(100 * PART_BYTES);
     const store = new IndexedDbStore(`test-${Date.now()}-${databases++}`, undefined, buffers);

@@ -2,6 +2,7 @@
 import { createStore, promisifyRequest, type UseStore } from 'idb-keyval';
 import type { Bytes } from '../../src/contract/ids.ts';
 import { MODEL_DATABASE, type SiteStore } from '../../src/contract/site-store.ts';
+import { BlobValues, blobAgain } from './blob-values.ts';
 import type { BufferPool } from './buffer-pool.ts';
 import { KeyValueStore } from './key-value-store.ts';
 import { LayeredValues } from './layered-values.ts';
@@ -35,6 +36,7 @@ export class IndexedDbStore extends KeyValueStore {
  */
 class IndexedDbValues implements KeyValues {
   #store: UseStore | undefined;
+  readonly #blobs = new BlobValues();
 
   constructor(private readonly database: string) {}
 
@@ -49,24 +51,32 @@ class IndexedDbValues implements KeyValues {
     return this.#run('readonly', (store) => promisifyRequest<unknown[]>(store.getAll(prefixRange(prefix))));
   }
 
-  get(key: string): Promise<unknown> {
-    return this.#run('readonly', (store) => promisifyRequest<unknown>(store.get(key)));
+  async get(key: string): Promise<unknown> {
+    return blobAgain(await this.#run('readonly', (store) => promisifyRequest<unknown>(store.get(key))));
   }
 
-  getMany(keys: string[]): Promise<unknown[]> {
-    return this.#run('readonly', (store) => Promise.all(keys.map((key) => promisifyRequest<unknown>(store.get(key)))));
+  async getMany(keys: string[]): Promise<unknown[]> {
+    const values = await this.#run('readonly', (store) =>
+      Promise.all(keys.map((key) => promisifyRequest<unknown>(store.get(key)))),
+    );
+    return values.map(blobAgain);
   }
 
   write(changes: KeyValueChanges, bytes: Bytes = 0): Promise<void> {
-    return this.#run(
-      'readwrite',
-      (store) => {
-        for (const key of changes.delete ?? []) store.delete(key);
-        for (const prefix of changes.deletePrefix ?? []) store.delete(prefixRange(prefix));
-        for (const [key, value] of changes.set ?? []) store.put(value, key);
-        return promisifyRequest(store.transaction);
-      },
-      bytes,
+    const entries = [...(changes.set ?? [])];
+    return this.#blobs.write(
+      entries.map(([, value]) => value),
+      (values) =>
+        this.#run(
+          'readwrite',
+          (store) => {
+            for (const key of changes.delete ?? []) store.delete(key);
+            for (const prefix of changes.deletePrefix ?? []) store.delete(prefixRange(prefix));
+            for (const [i, [key]] of entries.entries()) store.put(values[i], key);
+            return committed(store.transaction);
+          },
+          bytes,
+        ),
     );
   }
 
@@ -87,3 +97,13 @@ class IndexedDbValues implements KeyValues {
 
 /** The range of all keys that begin with `prefix`: U+FFFF sorts after every character that occurs in keys. */
 export const prefixRange = (prefix: string): IDBKeyRange => IDBKeyRange.bound(prefix, `${prefix}\uffff`);
+
+/**
+ * Resolves once a transaction is committed. idb-keyval's `promisifyRequest` rejects with the first failed request, when
+ * the transaction has no error yet.
+ */
+export const committed = (transaction: IDBTransaction): Promise<void> =>
+  new Promise((resolve, reject) => {
+    transaction.oncomplete = () => resolve();
+    transaction.onabort = () => reject(transaction.error);
+  });

@@ -7,7 +7,8 @@ import { createStore, promisifyRequest, type UseStore } from 'idb-keyval';
 import type { ComputeKind } from '../../src/contract/engine-api.ts';
 import type { Bytes } from '../../src/contract/ids.ts';
 import type { StoredSession } from '../../src/contract/import-api.ts';
-import { prefixRange } from './indexed-db-store.ts';
+import { BlobValues, blobAgain } from './blob-values.ts';
+import { committed, prefixRange } from './indexed-db-store.ts';
 import { storageError } from './storage-errors.ts';
 
 /** Identifies what keys and values were computed with. They are valid for nothing else. */
@@ -48,6 +49,7 @@ const partKey = (id: string, generation: number, index: number): string =>
 /** The saved sessions: headers and parts, in a database of their own. */
 export class SessionStore {
   #store: UseStore | undefined;
+  readonly #blobs = new BlobValues();
 
   /** @param database name of the database; tests use another one to leave the user's sessions alone */
   constructor(private readonly database = DATABASE) {}
@@ -58,14 +60,17 @@ export class SessionStore {
     );
   }
 
-  part(id: string, generation: number, index: number): Promise<Blob | undefined> {
-    return this.#run('readonly', (store) =>
-      promisifyRequest(store.get(partKey(id, generation, index)) as IDBRequest<Blob | undefined>),
+  async part(id: string, generation: number, index: number): Promise<Blob | undefined> {
+    const stored = await this.#run('readonly', (store) =>
+      promisifyRequest<unknown>(store.get(partKey(id, generation, index))),
     );
+    return blobAgain(stored) as Blob | undefined;
   }
 
   putPart(id: string, generation: number, index: number, part: Blob): Promise<void> {
-    return this.#write((store) => store.put(part, partKey(id, generation, index)), part.size);
+    return this.#blobs.write([part], ([value]) =>
+      this.#write((store) => store.put(value, partKey(id, generation, index)), part.size),
+    );
   }
 
   /** Makes the parts of this generation the valid ones, and deletes all others in the same transaction. */
@@ -140,7 +145,7 @@ export class SessionStore {
       'readwrite',
       (store) => {
         work(store);
-        return promisifyRequest(store.transaction);
+        return committed(store.transaction);
       },
       bytes,
     );
