@@ -128,12 +128,32 @@ describe('tiers', () => {
   });
 });
 
+describe('what computes', () => {
+  it('is the GPU if the request says so, and the report says why', async () => {
+    const loaded = await engine.load({ modelId, compute: 'gpu' }, () => {});
+    expect(loaded.compute).toEqual({ kind: 'gpu', reason: 'requested' });
+    expect(loaded.adapter?.software).toBe(true);
+  });
+});
+
 describe('invalid calls', () => {
   it.each([
     [{ maxTokens: 0 }, 'bad-request'],
     [{ topLogprobs: 21 }, 'bad-request'],
   ])('%j: %s', async (more, code) => {
     await expect(generate('the first', more)).rejects.toMatchObject({ code });
+  });
+
+  it('a backend that does not exist, half a thread, too short a context and a negative budget are refused', async () => {
+    for (const more of [
+      { compute: 'tpu' as 'gpu' },
+      { threads: 0 },
+      { threads: 1.5 },
+      { context: 1 },
+      { gpuBudgetBytes: -1 },
+    ])
+      await expect(engine.load({ modelId, ...more }, () => {})).rejects.toMatchObject({ code: 'bad-request' });
+    await engine.load({ modelId }, () => {});
   });
 
   it('an unknown model, a second call while one runs, and no loaded model: each has its error code', async () => {
