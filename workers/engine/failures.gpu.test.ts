@@ -118,7 +118,7 @@ describe('a store that the browser clears while a model runs', () => {
     );
     const load = (gpuBudgetBytes: number) =>
       engine.api.load(
-        { modelId: id, gpuBudgetBytes, ramBudgetBytes: 0 },
+        { modelId: id, compute: 'gpu', gpuBudgetBytes, ramBudgetBytes: 0 },
         proxy(() => {}),
       );
     await load(await leastBudget(load));
