@@ -1,5 +1,5 @@
-/** Chatting with an imported model: streaming, offline use, GPU budget, Markdown. */
-import { expect, importFrom, openPage, setNumbers, test } from './fixtures.ts';
+/** Chatting with an imported model: streaming, offline use, memory budgets, Markdown. */
+import { computeWith, expect, importFrom, openPage, setModelMemory, setNumbers, test } from './fixtures.ts';
 
 test('imports over HTTP, chats, stops, reloads and chats again offline', async ({ page, server, context }) => {
   await openPage(page, server);
@@ -42,32 +42,43 @@ test('imports over HTTP, chats, stops, reloads and chats again offline', async (
   await expect(page.getByRole('button', { name: 'Send' })).toBeVisible();
 });
 
-test('a small GPU budget makes experts stream, and one that is too small is refused with the minimum', async ({
-  page,
-  server,
-}) => {
-  await openPage(page, server);
-  await importFrom(page, `${server.origin}/chat.gguf`);
-  await expect(page.getByRole('heading', { name: 'Ask Tiny Chat' })).toBeVisible();
-  const setBudget = (megabytes: string): Promise<void> =>
-    setNumbers(page, { 'GPU memory (MB)': megabytes, 'Max answer length': '4000' });
-  await setBudget('1');
-  const alert = page.getByRole('alert');
-  await expect(alert).toContainText(/A GPU budget of 1 MB is too small: this model needs at least \d+ MB/);
-  const least = /at least (\d+) MB/.exec(await alert.innerText())?.[1] ?? '';
-  await setBudget(least);
-  await expect(alert).toBeHidden();
-  const message = page.getByRole('textbox', { name: 'Message' });
-  await expect(page.getByRole('button', { name: 'Send' })).toBeEnabled();
-  await message.fill('Hello');
-  await message.press('Enter');
-  const answer = page.getByRole('list', { name: 'Conversation' }).getByRole('listitem').nth(1);
-  // Wait for a few tokens: an answer that is stopped before its first one leaves neither text nor figures.
-  await expect.poll(async () => (await answer.innerText()).length).toBeGreaterThan(20);
-  await page.getByRole('button', { name: 'Stop' }).click();
-  const hits = /(\d+)% expert hits/.exec(await page.getByText(/% expert hits/).innerText())?.[1];
-  expect(Number(hits)).toBeLessThan(100);
-});
+for (const [kind, budget] of [
+  ['GPU', 'GPU budget'],
+  ['CPU', 'memory budget'],
+] as const) {
+  test(`a small ${budget} makes experts stream, and one that is too small is refused with the minimum`, async ({
+    page,
+    server,
+  }) => {
+    await openPage(page, server);
+    await importFrom(page, `${server.origin}/chat.gguf`);
+    await expect(page.getByRole('heading', { name: 'Ask Tiny Chat' })).toBeVisible();
+    await computeWith(page, kind);
+    await setNumbers(page, { 'Max answer length': '4000' });
+    await setModelMemory(page, '1');
+    const alert = page.getByRole('alert');
+    await expect(alert).toContainText(
+      new RegExp(`A ${budget} of 1 MB is too small: this model needs at least \\d+ MB`),
+    );
+    const least = /at least (\d+) MB/.exec(await alert.innerText())?.[1] ?? '';
+    // One click removes the budget, and the model loads again.
+    await alert.getByRole('button', { name: 'Use automatic memory' }).click();
+    await expect(alert).toBeHidden();
+    await expect(page.getByRole('heading', { name: 'Ask Tiny Chat' })).toBeVisible();
+    await setModelMemory(page, least);
+    await expect(alert).toBeHidden();
+    const message = page.getByRole('textbox', { name: 'Message' });
+    await expect(page.getByRole('button', { name: 'Send' })).toBeEnabled();
+    await message.fill('Hello');
+    await message.press('Enter');
+    const answer = page.getByRole('list', { name: 'Conversation' }).getByRole('listitem').nth(1);
+    // Wait for a few tokens: an answer that is stopped before its first one leaves neither text nor figures.
+    await expect.poll(async () => (await answer.innerText()).length).toBeGreaterThan(20);
+    await page.getByRole('button', { name: 'Stop' }).click();
+    const hits = /(\d+)% expert hits/.exec(await page.getByText(/% expert hits/).innerText())?.[1];
+    expect(Number(hits)).toBeLessThan(100);
+  });
+}
 
 test('an answer is rendered as Markdown while it streams, with a highlighted code block that grows', async ({
   page,

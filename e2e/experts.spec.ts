@@ -1,6 +1,6 @@
 /** The experts view: live, routing of a text, and the laboratory. */
 import type { Page } from '@playwright/test';
-import { expect, importFrom, openPage, setNumbers, test } from './fixtures.ts';
+import { computeWith, expect, importFrom, openPage, setModelMemory, setNumbers, test } from './fixtures.ts';
 
 /** The cells of the live grid that the latest token selected, as a text to compare. */
 const latestCells = (page: Page): Promise<string> =>
@@ -42,7 +42,7 @@ test('the panel beside a conversation follows the answer while it streams, as a 
   await setNumbers(page, { 'Max answer length': '2000' });
   await page.getByRole('button', { name: 'Experts' }).click();
   const panel = page.getByRole('complementary', { name: 'Expert activity' });
-  await expect(panel.getByText('All 48 experts are on the GPU.')).toBeVisible();
+  await expect(panel.getByText(/^All 48 experts are (on the GPU|in memory)\.$/)).toBeVisible();
   await expect(panel.getByRole('img', { name: /^6 layers of 8 experts\. All 48/ })).toBeVisible();
   await expect(panel.getByText('nothing computed yet')).toBeVisible();
 
@@ -57,15 +57,15 @@ test('the panel beside a conversation follows the answer while it streams, as a 
   await stop.click();
   await expect(page.getByText(/tokens\/s .* stopped/)).toBeVisible();
 
-  await expect(panel.getByText(/^100\.0% of \d+ requested experts were already on the GPU/)).toBeVisible();
+  await expect(panel.getByText(/^100\.0% of \d+ requested experts were already (on the GPU|in memory)/)).toBeVisible();
   await expect(panel.getByText('nothing: every expert was already in memory')).toBeVisible();
-  await expect(panel.getByText(/\d+\.\d s: GPU computing \d+%, waiting for experts 0%, other \d+%/)).toBeVisible();
-  await expect(panel.getByText(/MB on the GPU, with room for 48 experts/)).toBeVisible();
+  await expect(panel.getByText(/\d+\.\d s: [GC]PU computing \d+%, waiting for experts 0%, other \d+%/)).toBeVisible();
+  await expect(panel.getByText(/MB( on the GPU)?, with room for 48 experts/)).toBeVisible();
   await panel.getByText('By layer').click();
   const rows = panel.getByRole('row');
   await expect(rows).toHaveCount(7);
   for (let layer = 0; layer < 6; layer++)
-    await expect(rows.nth(layer + 1)).toHaveText(new RegExp(`^${layer}80\\d, \\d\\d \\(\\d+%\\)$`));
+    await expect(rows.nth(layer + 1)).toHaveText(new RegExp(`^${layer}80?\\d, \\d\\d \\(\\d+%\\)$`));
 
   // The panel is still open after a reload, and can be closed.
   await page.reload();
@@ -81,41 +81,48 @@ test('the panel beside a conversation follows the answer while it streams, as a 
   await expect(page.getByRole('article', { name: 'Text' })).toBeVisible();
 });
 
-test('with little GPU memory the grid shows streaming and bytes read, and a chat is read with its template', async ({
-  page,
-  server,
-}) => {
-  await page.setViewportSize({ width: 1400, height: 900 });
-  await openPage(page, server);
-  await importFrom(page, `${server.origin}/chat.gguf`);
-  await expect(page.getByRole('heading', { name: 'Ask Tiny Chat' })).toBeVisible();
-  await setNumbers(page, { 'GPU memory (MB)': '1', 'RAM (MB)': '0', 'Max answer length': '4000' });
-  const least = /at least (\d+) MB/.exec(await page.getByRole('alert').innerText())?.[1] ?? '';
-  await setNumbers(page, { 'GPU memory (MB)': least });
-  await expect(page.getByRole('alert')).toBeHidden();
-  await page.getByRole('button', { name: 'Experts' }).click();
-  await page.getByRole('textbox', { name: 'Message' }).fill('Hello');
-  await page.getByRole('textbox', { name: 'Message' }).press('Enter');
-  const panel = page.getByRole('complementary', { name: 'Expert activity' });
-  await expect(panel.getByText(/^\d+ of 16 experts are on the GPU, \d+ on disk only\.$/)).toBeVisible();
-  const seen = new Set<string>();
-  await expect.poll(async () => seen.add(await residence(page)).size).toBeGreaterThan(2);
-  expect([...seen].join()).toMatch(/resident/);
-  expect([...seen].join()).toMatch(/store/);
-  await expect(
-    panel.getByText(/B: [\d.]+ [kM]B for \d+ prompt tokens, [\d.]+ [kM]B for each of \d+ generated tokens/),
-  ).toBeVisible();
-  await page.getByRole('button', { name: 'Stop', exact: true }).click();
-  await expect(page.getByRole('button', { name: 'Send' })).toBeVisible();
-  // A chat is read as the model saw it, with the text of its template.
-  await openExperts(page, 'Routing');
-  await expect(page.getByText(/^About \d+ tokens to read plus the chat template$/)).toBeVisible();
-  await page.getByRole('button', { name: 'Read text' }).click();
-  await expect(page.getByRole('listbox')).toBeVisible();
-  expect((await page.getByRole('option').allTextContents()).join('').replace(/[\s\u200b]/g, '')).toMatch(
-    /^·\[INST\]Hello\[\/INST\]./,
-  );
-});
+for (const [kind, where] of [
+  ['GPU', 'on the GPU'],
+  ['CPU', 'in memory'],
+] as const) {
+  test(`with little memory on the ${kind} the grid shows streaming and bytes read, and a chat is read with its template`, async ({
+    page,
+    server,
+  }) => {
+    await page.setViewportSize({ width: 1400, height: 900 });
+    await openPage(page, server);
+    await importFrom(page, `${server.origin}/chat.gguf`);
+    await expect(page.getByRole('heading', { name: 'Ask Tiny Chat' })).toBeVisible();
+    await computeWith(page, kind);
+    await setNumbers(page, { ...(kind === 'GPU' && { 'RAM (MB)': '0' }), 'Max answer length': '4000' });
+    await setModelMemory(page, '1');
+    const least = /at least (\d+) MB/.exec(await page.getByRole('alert').innerText())?.[1] ?? '';
+    await setModelMemory(page, least);
+    await expect(page.getByRole('alert')).toBeHidden();
+    await page.getByRole('button', { name: 'Experts' }).click();
+    await page.getByRole('textbox', { name: 'Message' }).fill('Hello');
+    await page.getByRole('textbox', { name: 'Message' }).press('Enter');
+    const panel = page.getByRole('complementary', { name: 'Expert activity' });
+    await expect(panel.getByText(new RegExp(`^\\d+ of 16 experts are ${where}, \\d+ on disk only\\.$`))).toBeVisible();
+    const seen = new Set<string>();
+    await expect.poll(async () => seen.add(await residence(page)).size).toBeGreaterThan(2);
+    expect([...seen].join()).toMatch(/resident/);
+    expect([...seen].join()).toMatch(/store/);
+    await expect(
+      panel.getByText(/B: [\d.]+ [kM]B for \d+ prompt tokens, [\d.]+ [kM]B for each of \d+ generated tokens/),
+    ).toBeVisible();
+    await page.getByRole('button', { name: 'Stop', exact: true }).click();
+    await expect(page.getByRole('button', { name: 'Send' })).toBeVisible();
+    // A chat is read as the model saw it, with the text of its template.
+    await openExperts(page, 'Routing');
+    await expect(page.getByText(/^About \d+ tokens to read plus the chat template$/)).toBeVisible();
+    await page.getByRole('button', { name: 'Read text' }).click();
+    await expect(page.getByRole('listbox')).toBeVisible();
+    expect((await page.getByRole('option').allTextContents()).join('').replace(/[\s\u200b]/g, '')).toMatch(
+      /^·\[INST\]Hello\[\/INST\]./,
+    );
+  });
+}
 
 test('a text is coloured by first choices per layer, and shares are compared with chance', async ({ page, server }) => {
   await openPage(page, server);

@@ -37,6 +37,15 @@ export async function setNumbers(page: Page, values: Record<string, string>): Pr
   await page.getByRole('button', { name: 'Close' }).click();
 }
 
+/** Sets how much memory the model may take: of the GPU, or main memory, whichever computes. */
+export async function setModelMemory(page: Page, megabytes: string): Promise<void> {
+  await page.getByRole('button', { name: 'Settings' }).click();
+  const field = page.getByRole('spinbutton', { name: /^(GPU|Main) memory \(MB\)$/ });
+  await field.fill(megabytes);
+  await field.blur();
+  await page.getByRole('button', { name: 'Close' }).click();
+}
+
 /** Chooses what computes. The model is loaded again if that changes. */
 export async function computeWith(page: Page, choice: 'Automatic' | 'GPU' | 'CPU'): Promise<void> {
   await page.getByRole('button', { name: 'Settings' }).click();

@@ -197,7 +197,7 @@ test('a damaged model is found and repaired from its source, and its details are
   const card = page.getByRole('listitem').filter({ hasText: 'Tiny Chat' });
   await card.getByText('Details').click();
   await expect(card.getByRole('row', { name: /experts/ })).toContainText('Q4_K');
-  await expect(card).toContainText(/This model fits completely in .* of GPU memory: up to/);
+  await expect(card).toContainText(/This model fits completely in [\d.]+ GB of (GPU )?memory: up to/);
 });
 
 test('a model can be deleted, after a confirmation', async ({ page, server }) => {

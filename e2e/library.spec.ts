@@ -1,5 +1,5 @@
 /** The models page: plans before a download, Hugging Face repositories, and use while importing. */
-import { expect, importFrom, openLibrary, openPage, setNumbers, test } from './fixtures.ts';
+import { expect, importFrom, openLibrary, openPage, setModelMemory, test } from './fixtures.ts';
 
 test('shows the size of a large file and the free space before it is downloaded', async ({ page, server }) => {
   await openPage(page, server);
@@ -58,8 +58,8 @@ test('lists popular files with size, bits, quality, licence, link and expected s
     /^https:\/\/huggingface\.co\//,
   );
   await expect(page.getByText('Licence: Apache-2.0').first()).toBeVisible();
-  // The estimate uses the GPU budget from the settings.
-  await setNumbers(page, { 'GPU memory (MB)': '64000' });
+  // The estimate uses the memory budget from the settings.
+  await setModelMemory(page, '64000');
   await expect(row).toContainText(/fits, up to [\d.]+ tokens\/s/);
 });
 

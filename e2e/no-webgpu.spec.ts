@@ -1,27 +1,111 @@
-/** Without WebGPU the page explains why and what to do. */
-import { expect, openLibrary, test } from './fixtures.ts';
+/** What the page does without WebGPU, without WebAssembly, and without both. */
+import type { Page } from '@playwright/test';
+import { computeWith, expect, openLibrary, openPage, test } from './fixtures.ts';
 
-const CAUSES: [cause: string, script: string, message: RegExp][] = [
-  ['no WebGPU', 'delete WorkerNavigator.prototype.gpu', /This browser has no WebGPU\. Use a current/],
+// A service worker would serve the workers' scripts from its cache, without the changes.
+test.use({ serviceWorkers: 'block' });
+
+const NO_WEBGPU = 'delete WorkerNavigator.prototype.gpu';
+/** The policy of a page that forbids WebAssembly. A worker has the policy that its script is served with. */
+const NO_WASM = { 'content-security-policy': "script-src 'self'" };
+
+/** Serves the engine's worker with a script before its own, and with other headers. */
+async function changeEngine(page: Page, script: string, headers: Record<string, string> = {}): Promise<void> {
+  await page.route(/engine\.worker.*\.js$/, async (route) => {
+    const response = await route.fetch();
+    await route.fulfill({
+      response,
+      headers: { ...response.headers(), ...headers },
+      body: `try { ${script} } catch {}\n${await response.text()}`,
+    });
+  });
+}
+
+async function writeStory(page: Page): Promise<void> {
+  await page.getByRole('button', { name: 'Once upon a time' }).click();
+  await expect(page.getByRole('article', { name: 'Text' })).toContainText(/Once upon a time.{20,}/);
+  await page.getByRole('button', { name: 'Stop' }).click();
+}
+
+const CAUSES: [cause: string, script: string, message: RegExp, reason: RegExp][] = [
+  ['no WebGPU', NO_WEBGPU, /This browser has no WebGPU\. Use a current/, /because this browser has no WebGPU/],
   [
-    'an insecure context',
-    'delete WorkerNavigator.prototype.gpu; Object.defineProperty(globalThis, "isSecureContext", { value: false })',
-    /hides WebGPU because this page was not loaded over https/,
+    'a blocked adapter',
+    'GPU.prototype.requestAdapter = async () => null',
+    /gives no GPU adapter/,
+    /because the browser offers no GPU/,
   ],
-  ['a blocked adapter', 'GPU.prototype.requestAdapter = async () => null', /gives no GPU adapter/],
 ];
 
-for (const [cause, script, message] of CAUSES) {
-  test(`with ${cause}, the page says what to do`, async ({ page, server }) => {
-    // The engine checks in its worker, so the worker's script is served with the change prepended.
-    await page.route(/engine\.worker.*\.js$/, async (route) => {
-      const response = await route.fetch();
-      await route.fulfill({ response, body: `try { ${script} } catch {}\n${await response.text()}` });
-    });
+for (const [cause, script, message, reason] of CAUSES) {
+  test(`with ${cause}, the CPU writes a story, and a hint says how to get a GPU`, async ({ page, server }) => {
+    await changeEngine(page, script);
+    await openPage(page, server);
+    const hint = page.getByRole('status').filter({ hasText: 'A GPU would be faster' });
+    await expect(hint).toContainText(message);
+    await expect(page.getByRole('button', { name: /mixtab storyteller.*CPU/ })).toHaveAttribute('title', reason);
+    await writeStory(page);
+    await expect(page.getByRole('alert')).toHaveCount(0);
+    await page.getByRole('button', { name: 'Settings' }).click();
+    await expect(page.getByText(/^Computing on the CPU with \d+ threads?, because/)).toContainText(reason);
+    await page.getByRole('button', { name: 'Close' }).click();
+    // Once dismissed, the hint is not shown again.
+    await hint.getByRole('button', { name: 'Dismiss' }).click();
+    await page.reload();
+    await expect(page.getByRole('button', { name: /mixtab storyteller.*CPU/ })).toBeVisible();
+    await expect(hint).toHaveCount(0);
+  });
+}
+
+test('a choice of the GPU without WebGPU is refused, and one click lets the CPU compute', async ({ page, server }) => {
+  await changeEngine(page, NO_WEBGPU);
+  await openPage(page, server);
+  await computeWith(page, 'GPU');
+  const alert = page.getByRole('alert');
+  await expect(alert).toContainText('This browser has no WebGPU');
+  await alert.getByRole('button', { name: 'Use the CPU' }).click();
+  await expect(alert).toHaveCount(0);
+  await writeStory(page);
+});
+
+test('if WebAssembly is blocked, the GPU computes, and a choice of the CPU is refused', async ({ page, server }) => {
+  await changeEngine(page, '', NO_WASM);
+  await openPage(page, server);
+  await expect(page.getByRole('button', { name: /mixtab storyteller.*GPU/ })).toBeVisible();
+  await computeWith(page, 'CPU');
+  const alert = page.getByRole('alert');
+  await expect(alert).toContainText(/policy .* blocks WebAssembly/);
+  await alert.getByRole('button', { name: 'Use the GPU' }).click();
+  await expect(alert).toHaveCount(0);
+  await expect(page.getByRole('button', { name: 'Once upon a time' })).toBeEnabled();
+});
+
+const NO_CPU: [cause: string, script: string, headers: Record<string, string>, message: RegExp][] = [
+  ['with WebAssembly blocked', '', NO_WASM, /blocks WebAssembly .*'wasm-unsafe-eval'/],
+  ['without SIMD', 'WebAssembly.validate = () => false', {}, /The WebAssembly of this browser has no SIMD/],
+];
+
+for (const [cause, script, headers, message] of NO_CPU) {
+  test(`without WebGPU and ${cause}, the page names both causes and what to do`, async ({ page, server }) => {
+    await changeEngine(page, `${NO_WEBGPU}; ${script}`, headers);
     await page.goto(`${server.origin}/`);
-    await expect(page.getByRole('alert')).toHaveCount(1);
-    await expect(page.getByRole('alert')).toContainText(message);
+    const alert = page.getByRole('alert');
+    await expect(alert).toHaveCount(1);
+    await expect(alert).toContainText(/This browser has no WebGPU\. Use a current/);
+    await expect(alert).toContainText(message);
     // The rest of the page still works.
     await openLibrary(page);
   });
 }
+
+test('over http, the page says that it needs https', async ({ page, server }) => {
+  const insecure = 'Object.defineProperty(globalThis, "isSecureContext", { value: false })';
+  await changeEngine(page, `${NO_WEBGPU}; ${insecure}`);
+  await page.goto(`${server.origin}/`);
+  const alert = page.getByRole('alert');
+  await expect(alert).toHaveCount(1);
+  await expect(alert).toContainText(
+    /hides WebGPU because this page was not loaded over https .* Open the page over https/,
+  );
+  await openLibrary(page);
+});

@@ -89,5 +89,5 @@ test('the user chooses what computes, sees what applies to it, and the choice is
   await expect(page.getByRole('button', { name: /mixtab storyteller.*GPU/ })).toBeVisible();
   await page.getByRole('button', { name: 'Settings' }).click();
   await expect(choices.getByRole('radio', { name: 'GPU' })).toBeChecked();
-  await expect(dialog.getByText(/Computing on .*GPU.*The model takes .* of GPU memory/)).toBeVisible();
+  await expect(dialog.getByText(/Computing on .*GPU.*, as you chose\. The model takes .* of GPU memory/)).toBeVisible();
 });

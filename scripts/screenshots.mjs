@@ -32,6 +32,13 @@ async function setNumbers(page, values) {
   await page.getByRole('button', { name: 'Close' }).click();
 }
 
+/** Without a real GPU the CPU computes, which keeps experts in two places only. */
+async function computeWithGpu(page) {
+  await page.getByRole('button', { name: 'Settings' }).click();
+  await page.getByRole('radio', { name: 'GPU', exact: true }).check();
+  await page.getByRole('button', { name: 'Close' }).click();
+}
+
 async function writeStory(page) {
   const opening = page.getByRole('main').getByRole('button', { name: 'Once upon a time' });
   await opening.click({ timeout: 120_000 });
@@ -53,6 +60,7 @@ async function takeScreenshots(page) {
   await writeStory(page);
   await save(page, 'chat.png');
 
+  await computeWithGpu(page);
   await setNumbers(page, BUDGETS);
   await page.getByRole('button', { name: 'New conversation' }).first().click();
   await writeStory(page);

@@ -47,7 +47,6 @@ describe('computeText', () => {
   it('names the cause if there is no GPU', () => {
     const compute = { kind: 'cpu', reason: 'no-gpu', threads: 2 } as const;
     expect(computeText(compute, undefined, 'webgpu-unsupported')).toContain('because this browser has no WebGPU');
-    expect(computeText(compute, undefined, 'webgpu-insecure-context')).toContain('only to pages loaded over https');
     expect(computeText(compute, undefined, 'webgpu-no-adapter')).toContain('because the browser offers no GPU');
   });
 });
@@ -77,6 +76,12 @@ it('hints at a GPU only if the browser offers none', () => {
   loaded.value = modelOn({ kind: 'cpu', reason: 'no-gpu', threads: 2 });
   expect(lacksGpu.value).toBe(true);
   expect(computeStatus.value).toBe('Computing on the CPU with 2 threads, because this browser has no WebGPU');
+});
+
+it('loads no model over http, because it could not be stored', () => {
+  const insecure = { code: 'webgpu-insecure-context', message: 'Not https.', remedy: '' } as const;
+  probed.value = { gpuError: insecure, automatic: { kind: 'cpu', reason: 'no-gpu' } };
+  expect(computeProblems.value).toEqual([insecure]);
 });
 
 it('lists both causes if nothing can compute, and none otherwise', () => {

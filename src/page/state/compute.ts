@@ -20,12 +20,6 @@ export const COMPUTE_NAME = { gpu: 'GPU', cpu: 'CPU' } as const satisfies Record
 /** Where resident experts are, after "is", "are" or a comma. */
 export const RESIDENT_WHERE = { gpu: 'on the GPU', cpu: 'in memory' } as const satisfies Record<ComputeKind, string>;
 
-/** Why the browser offers no GPU, after "because". */
-const NO_GPU: Partial<Record<ErrorCode, string>> = {
-  'webgpu-unsupported': 'this browser has no WebGPU',
-  'webgpu-insecure-context': 'the browser offers WebGPU only to pages loaded over https',
-};
-
 /** Describes the adapter in a few words; empty if the browser does not name it. */
 export const adapterName = (adapter: AdapterReport | undefined): string =>
   adapter?.description || [adapter?.vendor, adapter?.architecture].filter(Boolean).join(' ');
@@ -50,7 +44,7 @@ export function computeText(
     requested: ', as you chose',
     gpu: '',
     'software-gpu': ', because the only GPU here is software, which is slower',
-    'no-gpu': `, because ${NO_GPU[noGpu ?? 'webgpu-no-adapter'] ?? 'the browser offers no GPU'}`,
+    'no-gpu': `, because ${noGpu === 'webgpu-unsupported' ? 'this browser has no WebGPU' : 'the browser offers no GPU'}`,
     'gpu-failed': ', because the GPU failed twice',
   }[reason];
   const workers = threads === undefined ? '' : ` with ${threads} ${threads === 1 ? 'thread' : 'threads'}`;

@@ -11,10 +11,13 @@ import type { ModelSummary } from '../../contract/import-api.ts';
 export const models = signal<ModelSummary[]>([]);
 /** What this browser offers for computing; undefined until the engine worker has found out. */
 export const probed = signal<ProbeReport | undefined>(undefined);
-/** Why nothing in this browser can compute: a problem of the GPU, and one of the CPU. Empty if something can. */
+/** Why no model can run here: a problem of the GPU, and one of the CPU. Empty if one can. */
 export const computeProblems = computed<ErrorData[]>(() => {
-  if (!probed.value || probed.value.automatic) return [];
-  return [probed.value.gpuError, probed.value.cpuError].filter((error) => error !== undefined);
+  if (!probed.value) return [];
+  const { automatic, gpuError, cpuError } = probed.value;
+  // The CPU could compute, but over http browsers also lack the hashes and locks that storing a model needs.
+  if (gpuError?.code === 'webgpu-insecure-context') return [gpuError];
+  return automatic ? [] : [gpuError, cpuError].filter((error) => error !== undefined);
 });
 /** The model that is being loaded. */
 export const loading = signal<{ name: string; progress: LoadProgress | undefined } | undefined>(undefined);
