@@ -52,6 +52,13 @@ interface KernelExports {
   toHalves(x: Address, length: number, out: Address): void;
   swiglu(gate: Address, up: Address, length: number): void;
   addScaled(sum: Address, x: Address, factor: number, length: number): void;
+  sampleAdjust(state: Address): number;
+  sampleRawSum(state: Address): number;
+  sampleTop(state: Address, count: number): void;
+  sampleWeigh(state: Address, temperature: number): void;
+  sampleCut(state: Address, weighted: boolean, goal: number): void;
+  sampleCutBelow(state: Address, difference: number): void;
+  sampleDraw(state: Address, share: number): number;
 }
 
 /** A matrix in the instance's memory. */
@@ -147,6 +154,11 @@ export class KernelModule {
   /** A view of floats. It is invalid after the next `allocate`. */
   floats(at: Address, length: number): Float32Array<ArrayBuffer> {
     return new Float32Array(this.#exports.memory.buffer as ArrayBuffer, at, length);
+  }
+
+  /** A view of 32-bit words. It is invalid after the next `allocate`. */
+  words(at: Address, length: number): Uint32Array<ArrayBuffer> {
+    return new Uint32Array(this.#exports.memory.buffer as ArrayBuffer, at, length);
   }
 
   /** A copy of `data` in memory. */

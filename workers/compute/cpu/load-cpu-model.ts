@@ -65,7 +65,8 @@ export async function loadCpuModel(inputs: CpuLoadInputs): Promise<Compute> {
     await loadDenseWeights(inputs, { pool, host, embedding });
     const table = ropeTable(config, plan.context);
     const forward = new Forward({ ...plan, pool, host, embedding, ropeTable: table });
-    const compute = createCompute(inputs, plan, { pool, forward, sampler: new CpuSampler() });
+    const sampler = new CpuSampler(host.module, config.vocabularySize);
+    const compute = createCompute(inputs, plan, { pool, forward, sampler });
     await preloadExperts(inputs, compute.experts, compute.slots);
     return compute;
   } catch (error) {

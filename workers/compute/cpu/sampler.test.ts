@@ -1,9 +1,12 @@
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import type { SamplingOptions } from '../../../src/contract/engine-api.ts';
 import { adjustLogits, candidates, draw, logProbabilities, ranking, uniformOf } from '../../reference/sample.ts';
+import { KernelModule } from './kernels-module.ts';
 import { CpuSampler } from './sampler.ts';
 import { threefry2x32 } from './threefry.ts';
 
+const compiled = new WebAssembly.Module(readFileSync(new URL('./kernels.wasm', import.meta.url)));
 const VOCABULARY = 1000;
 
 /** Logits that look like a model's: a few likely tokens, many unlikely ones. */
@@ -15,13 +18,15 @@ interface Start {
   topCount?: number;
   counts?: number[];
   allowed?: Uint32Array;
+  vocabulary?: number;
 }
 
-function sampler(options: SamplingOptions, { seed = 7, topCount = 0, counts = [], allowed }: Start = {}): CpuSampler {
-  const result = new CpuSampler();
-  const bias = new Float32Array(VOCABULARY);
+function sampler(options: SamplingOptions, start: Start = {}): CpuSampler {
+  const { seed = 7, topCount = 0, counts = [], allowed, vocabulary = VOCABULARY } = start;
+  const result = new CpuSampler(KernelModule.instantiate(compiled), vocabulary);
+  const bias = new Float32Array(vocabulary);
   for (const [id, value] of Object.entries(options.logitBias ?? {})) bias[Number(id)] = value;
-  const allCounts = new Uint32Array(VOCABULARY);
+  const allCounts = new Uint32Array(vocabulary);
   allCounts.set(counts);
   result.start({ options, seed, topCount, counts: allCounts, bias, allowed });
   return result;
@@ -92,6 +97,70 @@ describe('CpuSampler', () => {
     expect(Number.isFinite(result.logprob)).toBe(true);
     expect(sampler({}).sample(logits).id).toBe(1);
   });
+
+  describe.each([301, 4096, 32000])('with %i tokens', (vocabulary) => {
+    const different = someLogits(11, vocabulary).map((x) => x / 3);
+    // Few different values, so that every cut falls among equal logits.
+    const tied = different.map((x) => Math.round(x * 2) / 2);
+
+    it.each<SamplingOptions>([
+      { topK: 60, topP: 0.97, temperature: 1.3 },
+      { topK: 40 },
+      { topP: 0.8 },
+      { minP: 0.1, temperature: 2 },
+      { topK: 200, topP: 0.95, minP: 0.05, temperature: 0.5 },
+    ])('draws the token that belongs to its random number, of equal logits, too: %o', (options) => {
+      for (const logits of [different, tied]) {
+        const from = candidates(logits, options);
+        const subject = sampler(options, { seed: 99, vocabulary });
+        const drawn = Array.from({ length: 40 }, () => subject.sample(logits).id);
+        expect(drawn).toEqual(drawn.map((_, step) => draw(from, uniformOf(99, step))));
+        expect(new Set(drawn).size).toBeGreaterThan(2);
+      }
+    });
+
+    it('draws allowed tokens only, where the likeliest are not allowed', () => {
+      for (const logits of [different, tied]) {
+        const best = new Set(ranking(logits).slice(0, 10));
+        const isAllowed = (id: number): boolean => !best.has(id) && id % 3 !== 1;
+        const allowed = new Uint32Array(Math.ceil(vocabulary / 32));
+        for (let id = 0; id < vocabulary; id++) if (isAllowed(id)) allowed[id >> 5] |= 1 << (id & 31);
+        const options = { topK: 60, topP: 0.97, minP: 0.01, temperature: 1.3 };
+        const adjusted = adjustLogits(logits, {}, new Uint32Array(vocabulary), isAllowed);
+        const from = candidates(adjusted, options);
+        const subject = sampler(options, { seed: 77, vocabulary, allowed, topCount: 5 });
+        for (let step = 0; step < 10; step++) {
+          const { id, top } = subject.sample(logits);
+          expect(id).toBe(draw(from, uniformOf(77, step)));
+          expect(top.map((token) => token.id)).toEqual(ranking(logits).slice(0, 5));
+        }
+        expect(sampler({ temperature: 0 }, { vocabulary, allowed }).sample(logits).id).toBe(ranking(adjusted)[0]);
+      }
+    });
+
+    it('takes the last token if it is the likeliest', () => {
+      const last = new Float32Array(vocabulary).fill(-5);
+      last[vocabulary - 1] = -4;
+      expect(sampler({ temperature: 0 }, { vocabulary }).sample(last).id).toBe(vocabulary - 1);
+      expect(sampler({ topK: 1 }, { vocabulary }).sample(last).id).toBe(vocabulary - 1);
+    });
+  });
+
+  it.each<SamplingOptions>([{ temperature: 1 }, { temperature: 1.7, topK: 12 }, { temperature: 1.2, minP: 0.1 }])(
+    'draws with the expected probabilities: %o',
+    (options) => {
+      const draws = 3000;
+      const logits = someLogits(6, 40).map((x) => x / 3);
+      const subject = sampler(options, { seed: 100, vocabulary: 40 });
+      const counts = new Uint32Array(40);
+      for (let i = 0; i < draws; i++) counts[subject.sample(logits).id]++;
+      const cells = candidates(logits, options).filter(({ probability }) => probability * draws >= 5);
+      const terms = cells.map(({ id, probability: p }) => (counts[id] - p * draws) ** 2 / (p * draws));
+      expect(cells.length).toBeGreaterThan(3);
+      // Chi-square divided by its degrees of freedom. The seed is fixed.
+      expect(terms.reduce((a, b) => a + b) / (cells.length - 1)).toBeLessThan(2);
+    },
+  );
 
   it('draws the same tokens again after a restart with the same seed', () => {
     const run = (seed: number): number[] => {

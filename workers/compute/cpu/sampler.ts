@@ -5,114 +5,115 @@
 import type { SamplingOptions } from '../../../src/contract/engine-api.ts';
 import { tokenId } from '../../../src/contract/ids.ts';
 import { MAX_TOP, type Sample, type SamplerStart } from '../compute.ts';
+import type { Address, KernelModule } from './kernels-module.ts';
 import { threefry2x32 } from './threefry.ts';
 
-/** NaN and infinities become large finite numbers, which can be compared and subtracted. */
-const LARGEST = 3e38;
-/** The logit of a token that is not allowed: lower than that of any other. */
-const EXCLUDED = -3.4e38;
-
-const finite = (x: number): number => (Number.isNaN(x) ? -LARGEST : Math.max(-LARGEST, Math.min(LARGEST, x)));
+/** Words of `SamplerState` in kernels/structs.ts. */
+const STATE = {
+  vocabulary: 0,
+  logits: 1,
+  bias: 2,
+  counts: 3,
+  allowed: 4,
+  keys: 5,
+  weights: 6,
+  list: 7,
+  biased: 8,
+  penalized: 9,
+  masked: 10,
+  repetition: 11,
+  presence: 12,
+  frequency: 13,
+  rawMax: 14,
+} as const;
+const STATE_WORDS = 16;
 
 export class CpuSampler {
-  #start: SamplerStart | undefined;
-  #allowed: Uint32Array | undefined;
+  readonly #state: Address;
+  #options: SamplingOptions = {};
+  #seed = 0;
+  #topCount = 0;
   /** Tokens sampled so far in this answer. */
   #step = 0;
 
-  start(start: SamplerStart): void {
-    this.#start = { ...start, counts: start.counts.slice() };
-    this.#allowed = start.allowed;
-    this.#step = 0;
+  constructor(
+    private readonly module: KernelModule,
+    private readonly vocabularySize: number,
+  ) {
+    const words = new Uint32Array(STATE_WORDS);
+    words[STATE.vocabulary] = vocabularySize;
+    const arrays = ['logits', 'bias', 'counts', 'allowed', 'keys', 'weights', 'list'] as const;
+    for (const name of arrays) words[STATE[name]] = module.allocate(Math.ceil(vocabularySize / 4) * 16);
+    this.#state = module.copy(words);
   }
 
+  start({ options, seed, topCount, counts, bias, allowed }: SamplerStart): void {
+    const { repetitionPenalty = 1, presencePenalty = 0, frequencyPenalty = 0 } = options;
+    const words = this.#words();
+    const floats = this.module.floats(this.#state, STATE_WORDS);
+    this.module.words(words[STATE.counts], counts.length).set(counts);
+    this.module.floats(words[STATE.bias], bias.length).set(bias);
+    words[STATE.biased] = bias.some((value) => value !== 0) ? 1 : 0;
+    words[STATE.penalized] = repetitionPenalty !== 1 || presencePenalty !== 0 || frequencyPenalty !== 0 ? 1 : 0;
+    words[STATE.masked] = 0;
+    floats.set([repetitionPenalty, presencePenalty, frequencyPenalty], STATE.repetition);
+    this.#options = options;
+    this.#seed = seed;
+    this.#topCount = Math.min(topCount, MAX_TOP, this.vocabularySize);
+    this.#step = 0;
+    if (allowed) this.setAllowed(allowed);
+  }
+
+  /** @param allowed one bit per token that may be sampled next, lowest bit first */
   setAllowed(allowed: Uint32Array): void {
-    this.#allowed = allowed;
+    const words = this.#words();
+    words[STATE.masked] = 1;
+    this.module.words(words[STATE.allowed], allowed.length).set(allowed);
   }
 
   /** @param logits f32[vocabularySize] */
   sample(logits: Float32Array): Sample {
-    const start = this.#start!;
-    const adjusted = this.#adjusted(logits, start);
-    const id = start.options.temperature === 0 ? bestOf(adjusted) : this.#draw(adjusted, start);
-    start.counts[id]++;
+    const { kernels } = this.module;
+    const words = this.#words();
+    const own = this.module.floats(words[STATE.logits], this.vocabularySize);
+    own.set(logits);
+    const best = kernels.sampleAdjust(this.#state);
+    const logSum = this.module.floats(this.#state, STATE_WORDS)[STATE.rawMax] + Math.log(this.#rawSum());
+    const withLogprob = (id: number) => ({ id: tokenId(id), logprob: own[id] - logSum });
+    const top = Array.from(this.#top(), withLogprob);
+    const { temperature = 1 } = this.#options;
+    const id = temperature > 0 ? this.#draw(temperature) : best;
+    this.module.words(words[STATE.counts], this.vocabularySize)[id]++;
     this.#step++;
-    const logprobOf = logprobsOf(logits);
-    const topCount = Math.min(start.topCount, MAX_TOP);
-    const top = topCount === 0 ? [] : ranking(logits.map(finite)).slice(0, topCount);
-    return {
-      id: tokenId(id),
-      logprob: logprobOf(id),
-      top: Array.from(top, (token) => ({ id: tokenId(token), logprob: logprobOf(token) })),
-    };
+    return { ...withLogprob(id), top };
   }
 
-  #adjusted(logits: Float32Array, { options, counts, bias }: SamplerStart): Float32Array {
-    const { repetitionPenalty = 1, presencePenalty = 0, frequencyPenalty = 0 } = options;
-    const adjusted = new Float32Array(logits.length);
-    for (let id = 0; id < logits.length; id++) {
-      let logit = finite(logits[id]) + bias[id];
-      if (counts[id] > 0) {
-        logit = logit <= 0 ? logit * repetitionPenalty : logit / repetitionPenalty;
-        logit -= counts[id] * frequencyPenalty + presencePenalty;
-      }
-      const isAllowed = !this.#allowed || ((this.#allowed[id >>> 5] >>> (id & 31)) & 1) === 1;
-      adjusted[id] = isAllowed ? finite(logit) : EXCLUDED;
+  #rawSum(): number {
+    return this.module.kernels.sampleRawSum(this.#state);
+  }
+
+  /** The likeliest tokens by raw logits. */
+  #top(): Uint32Array {
+    if (this.#topCount > 0) this.module.kernels.sampleTop(this.#state, this.#topCount);
+    return this.module.words(this.#words()[STATE.list], this.#topCount);
+  }
+
+  #draw(temperature: number): number {
+    const { kernels } = this.module;
+    const { topK = 0, topP = 1, minP = 0 } = this.#options;
+    if (topK > 0 && topK < this.vocabularySize) kernels.sampleCut(this.#state, false, topK);
+    if (topP < 1) {
+      kernels.sampleWeigh(this.#state, 1);
+      kernels.sampleCut(this.#state, true, Math.max(topP, 0));
     }
-    return adjusted;
-  }
-
-  #draw(adjusted: Float32Array, { options, seed }: SamplerStart): number {
-    const order = ranking(adjusted);
-    const kept = order.subarray(0, keptCount(adjusted, order, options));
-    const { temperature = 1 } = options;
-    const weights = Array.from(kept, (id) => Math.exp((adjusted[id] - adjusted[kept[0]]) / temperature));
-    const [bits] = threefry2x32([seed % 2 ** 32, Math.floor(seed / 2 ** 32)], [this.#step, 0]);
+    if (minP > 0) kernels.sampleCutBelow(this.#state, Math.log(Math.min(minP, 1)));
+    kernels.sampleWeigh(this.#state, temperature);
+    const [bits] = threefry2x32([this.#seed % 2 ** 32, Math.floor(this.#seed / 2 ** 32)], [this.#step, 0]);
     // The middle of one of 2^24 equal intervals, so neither 0 nor 1.
-    return kept[reaching(weights, ((bits >>> 8) + 0.5) / 2 ** 24)];
+    return kernels.sampleDraw(this.#state, ((bits >>> 8) + 0.5) / 2 ** 24);
   }
-}
 
-/** How many of the likeliest tokens remain after top-k, top-p and min-p. */
-function keptCount(adjusted: Float32Array, order: Uint32Array, options: SamplingOptions): number {
-  const { topK = 0, topP = 1, minP = 0 } = options;
-  let count = topK > 0 ? Math.min(topK, order.length) : order.length;
-  const largest = adjusted[order[0]];
-  if (topP < 1) {
-    const weights = Array.from(order.subarray(0, count), (id) => Math.exp(adjusted[id] - largest));
-    count = reaching(weights, Math.max(topP, 0)) + 1;
+  #words(): Uint32Array {
+    return this.module.words(this.#state, STATE_WORDS);
   }
-  const lowest = minP > 0 ? largest + Math.log(Math.min(minP, 1)) : -LARGEST;
-  while (count > 1 && adjusted[order[count - 1]] < lowest) count--;
-  return count;
-}
-
-/** Index of the first weight at which the sum reaches this share of the total. */
-function reaching(weights: readonly number[], share: number): number {
-  const goal = share * weights.reduce((sum, weight) => sum + weight, 0);
-  let sum = 0;
-  const index = weights.findIndex((weight) => {
-    sum += weight;
-    return sum >= goal;
-  });
-  return index < 0 ? weights.length - 1 : index;
-}
-
-/** All token ids, likeliest first. Of equal logits the lower id comes first. */
-const ranking = (logits: Float32Array): Uint32Array =>
-  Uint32Array.from(logits.keys()).sort((a, b) => logits[b] - logits[a] || a - b);
-
-function bestOf(logits: Float32Array): number {
-  let best = 0;
-  for (let id = 1; id < logits.length; id++) if (logits[id] > logits[best]) best = id;
-  return best;
-}
-
-/** `log softmax(logits)`, for any of the tokens. */
-function logprobsOf(logits: Float32Array): (id: number) => number {
-  let largest = -LARGEST;
-  for (const logit of logits) largest = Math.max(largest, finite(logit));
-  let sum = 0;
-  for (const logit of logits) sum += Math.exp(finite(logit) - largest);
-  return (id) => finite(logits[id]) - largest - Math.log(sum);
 }

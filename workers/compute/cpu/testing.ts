@@ -92,8 +92,18 @@ export function loadOnCpu({ records }: ImportedModel, options: LoadOptions = {})
 /** A greedy answer of `count` tokens, with the 5 likeliest of each. */
 export async function greedyTokens(compute: Compute, prompt: readonly TokenId[], count: number): Promise<Sample[]> {
   const { signal } = new AbortController();
-  const { vocabularySize } = compute.config;
   compute.setRouterOptions({});
+  startGreedy(compute);
+  await compute.prefill({ tokens: prompt, position: 0, onProgress: () => {}, signal });
+  const samples = [await compute.sampleFirst()];
+  const decoder = compute.startDecoding(prompt.length, signal);
+  while (samples.length < count) samples.push(await decoder.nextToken(0));
+  return samples;
+}
+
+/** Starts sampling at temperature 0, with the five likeliest tokens. */
+export function startGreedy(compute: Compute): void {
+  const { vocabularySize } = compute.config;
   compute.startSampling({
     options: { temperature: 0 },
     seed: 1,
@@ -102,11 +112,6 @@ export async function greedyTokens(compute: Compute, prompt: readonly TokenId[],
     bias: new Float32Array(vocabularySize),
     allowed: undefined,
   });
-  await compute.prefill({ tokens: prompt, position: 0, onProgress: () => {}, signal });
-  const samples = [await compute.sampleFirst()];
-  const decoder = compute.startDecoding(prompt.length, signal);
-  while (samples.length < count) samples.push(await decoder.nextToken(0));
-  return samples;
 }
 
 /** Token ids below `vocabularySize` that look random. */

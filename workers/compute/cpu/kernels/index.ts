@@ -3,7 +3,8 @@ import { Attention } from './attention';
 import { Grids } from './grids';
 import { Matmul } from './matmul';
 import { BF16, F16, F32, Plain } from './plain';
-import { Inputs, Matrix } from './structs';
+import { Sampler } from './sampler';
+import { Inputs, Matrix, SamplerState } from './structs';
 import { IQ4_NL, MXFP4, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0 } from './types-32';
 import { IQ1_M, IQ1_S, IQ2_S, IQ2_XS, IQ2_XXS, IQ3_S, IQ3_XXS, IQ4_XS } from './types-iq';
 import { Q2_K, Q3_K, Q4_K, Q5_K, Q6_K } from './types-k';
@@ -164,4 +165,39 @@ export function swiglu(gate: usize, up: usize, length: i32): void {
 /** See `Vector.addScaled`. */
 export function addScaled(sum: usize, x: usize, factor: f32, length: i32): void {
   Vector.addScaled(sum, x, factor, length);
+}
+
+/** See `Sampler.adjust`. */
+export function sampleAdjust(state: SamplerState): u32 {
+  return Sampler.adjust(state);
+}
+
+/** See `Sampler.rawSum`. */
+export function sampleRawSum(state: SamplerState): f64 {
+  return Sampler.rawSum(state);
+}
+
+/** See `Sampler.top`. */
+export function sampleTop(state: SamplerState, count: i32): void {
+  Sampler.top(state, count);
+}
+
+/** See `Sampler.weigh`. */
+export function sampleWeigh(state: SamplerState, temperature: f32): void {
+  Sampler.weigh(state, temperature);
+}
+
+/** See `Sampler.cut`. */
+export function sampleCut(state: SamplerState, weighted: bool, goal: f64): void {
+  Sampler.cut(state, weighted, goal);
+}
+
+/** See `Sampler.cutBelow`. */
+export function sampleCutBelow(state: SamplerState, difference: f32): void {
+  Sampler.cutBelow(state, difference);
+}
+
+/** See `Sampler.draw`. */
+export function sampleDraw(state: SamplerState, share: f64): u32 {
+  return Sampler.draw(state, share);
 }

@@ -24,3 +24,35 @@ export class Inputs {
   /** f32[tokens, columns / 32] */
   sums32: usize;
 }
+
+/** See `Sampler`. Arrays have one element per token and are padded to a multiple of 4. */
+@unmanaged
+export class SamplerState {
+  vocabulary: i32;
+  /** f32: raw logits, which `Sampler.adjust` makes finite. */
+  logits: usize;
+  /** f32 */
+  bias: usize;
+  /** u32: occurrences */
+  counts: usize;
+  /** One bit per token that may be sampled, lowest bit first. */
+  allowed: usize;
+  /** u32: the adjusted logits, in an order-preserving form. */
+  keys: usize;
+  /** f32 */
+  weights: usize;
+  /** u32: ids of some tokens. */
+  list: usize;
+  /** Whether any bias is not 0. */
+  biased: u32;
+  /** Whether any penalty is not neutral. */
+  penalized: u32;
+  /** Whether `allowed` counts. */
+  masked: u32;
+  repetition: f32;
+  presence: f32;
+  frequency: f32;
+  /** Written by `Sampler.adjust`: the largest raw logit and the key of the likeliest token. */
+  rawMax: f32;
+  bestKey: u32;
+}
