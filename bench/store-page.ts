@@ -1,21 +1,57 @@
 /** The page of bench/store.ts. */
 import { wrap } from '../src/contract/rpc.ts';
 import type { RecordInfo } from '../workers/format/manifest.ts';
-import { createReaderWorker } from '../workers/store/record-reader.ts';
+import { sliceRecord } from '../workers/format/slices.ts';
+import { createReaderWorker, type RecordReader } from '../workers/store/record-reader.ts';
 import type { StoreWorker } from './store-worker.ts';
 
 const stores = wrap<StoreWorker>(new Worker(new URL('./store-worker.ts', import.meta.url), { type: 'module' }));
 const reader = createReaderWorker();
 
-/** Returns GB/s of the engine's way of reading: whole records from the reader worker, `concurrency` at a time. */
-async function readerRate(records: readonly RecordInfo[], concurrency: number): Promise<number> {
+interface ReaderOptions {
+  /** Default: one that has read all records before. */
+  from?: RecordReader;
+  /** Cuts each record for this many threads. */
+  threads?: number;
+}
+
+/** Returns GB/s of the engine's way of reading: records from the reader worker, `concurrency` at a time. */
+async function readerRate(
+  records: readonly RecordInfo[],
+  concurrency: number,
+  { from = reader, threads }: ReaderOptions = {},
+): Promise<number> {
   let next = 0;
   const lane = async (): Promise<void> => {
-    while (next < records.length) reader.recycle!(await reader.read('bench', records[next++]));
+    while (next < records.length) {
+      const record = records[next++];
+      const slices = threads && halves(record, threads);
+      from.recycle!(await from.read('bench', record, undefined, slices || undefined));
+    }
   };
   const started = performance.now();
   await Promise.all(Array.from({ length: concurrency }, lane));
   return records.reduce((sum, { bytes }) => sum + bytes, 0) / 1e6 / (performance.now() - started);
+}
+
+/** Cuts every matrix of a record into equal numbers of rows. */
+function halves({ tensors }: RecordInfo, threads: number) {
+  const boundary = (rows: number, index: number): number => Math.floor((rows * index) / threads / 4) * 4;
+  return sliceRecord(
+    tensors,
+    Array.from({ length: threads }, (_, thread) =>
+      tensors.map(({ rows }) => ({ from: boundary(rows, thread), to: boundary(rows, thread + 1) })),
+    ),
+  );
+}
+
+/** Returns GB/s of a new reader that has its buffers but checks each record. */
+async function firstReadingRate(records: readonly RecordInfo[], checksum: boolean, threads?: number): Promise<number> {
+  const from = createReaderWorker();
+  const infos = checksum ? records : records.map((record) => ({ ...record, xxh64: '' }));
+  const options = { from, ...(threads && { threads }) };
+  await readerRate(infos.slice(0, 2), 2, options);
+  return readerRate(infos.slice(2), 2, options);
 }
 
 const bench = {
@@ -25,9 +61,8 @@ const bench = {
     const add = async (name: string, measured: Promise<number>): Promise<void> => {
       results[name] = [...(results[name] ?? []), await measured];
     };
-    // The first read of a record checks its hash.
-    await add('IndexedDB, the reader, first reading with hashes', readerRate(infos.indexeddb, 2));
-    await add('OPFS, the reader, first reading with hashes', readerRate(infos.opfs, 2));
+    // The first read of a record checks it.
+    await Promise.all([readerRate(infos.indexeddb, 2), readerRate(infos.opfs, 2)]);
     for (let round = 0; round < rounds; round++) {
       // Alternating, so that other work on the machine affects all of them alike.
       for (const concurrency of [1, 2, 4])
@@ -40,6 +75,16 @@ const bench = {
       await add('IndexedDB, the reader', readerRate(infos.indexeddb, 2));
       await add('OPFS bare, into one buffer', stores.bareOpfs(infos.opfs));
       await add('OPFS, the reader', readerRate(infos.opfs, 2));
+      await add('OPFS, the reader, slices of two threads', readerRate(infos.opfs, 2, { threads: 2 }));
+      await add('IndexedDB, the reader, slices of two threads', readerRate(infos.indexeddb, 2, { threads: 2 }));
+      for (const [name, records] of [
+        ['IndexedDB', infos.indexeddb],
+        ['OPFS', infos.opfs],
+      ] as const) {
+        await add(`${name}, first reading, SHA-256`, firstReadingRate(records, false));
+        await add(`${name}, first reading, XXH64`, firstReadingRate(records, true));
+      }
+      await add('OPFS, first reading, XXH64, slices', firstReadingRate(infos.opfs, true, 2));
     }
     await stores.clear();
     return { write, results };

@@ -5,8 +5,9 @@
 import { createStore, type UseStore } from 'idb-keyval';
 import { expose } from '../src/contract/rpc.ts';
 import { PART_BYTES, type RecordInfo } from '../workers/format/manifest.ts';
+import { layoutTensor, type TensorLayout, WEIGHT_TYPES } from '../workers/format/weight-layout.ts';
 import { BufferPool } from '../workers/store/buffer-pool.ts';
-import { sha256Hex } from '../workers/store/hash.ts';
+import { sha256Hex, xxh64Hex } from '../workers/store/hash.ts';
 import { IndexedDbStore } from '../workers/store/indexed-db-store.ts';
 import { OpfsFiles } from '../workers/store/opfs-files.ts';
 import { readBlob } from '../workers/store/read-blob.ts';
@@ -22,6 +23,17 @@ async function rate(bytes: number, work: () => Promise<void>): Promise<number> {
   return bytes / 1e6 / (performance.now() - started);
 }
 
+/** The matrices of an expert of at most `bytes` bytes. */
+function expertTensors(bytes: number): TensorLayout[] {
+  const rows = Math.floor(bytes / 3 / 2304 / 8) * 8; // 4096 columns in Q4_K have 2304 bytes
+  const tensors: TensorLayout[] = [];
+  for (const name of ['gate', 'up', 'down']) {
+    const last = tensors.at(-1);
+    tensors.push(layoutTensor(name, WEIGHT_TYPES.Q4_K, rows, 4096, last ? last.offset + last.bytes : 0));
+  }
+  return tensors;
+}
+
 const api = {
   /** Stores records of random bytes in both storage backends. Returns their infos and the write rates in GB/s. */
   async fill(count: number, bytes: number) {
@@ -30,7 +42,7 @@ const api = {
     for (let n = 0; n < count; n++) {
       const record = new Uint8Array(bytes);
       for (let at = 0; at < bytes; at += 65536) crypto.getRandomValues(record.subarray(at, at + 65536));
-      const sha256 = await sha256Hex(record);
+      const [sha256, xxh64] = await Promise.all([sha256Hex(record), xxh64Hex(record)]);
       for (const place of ['indexeddb', 'opfs'] as const) {
         const key = `${place}${n}`;
         let parts = 0;
@@ -38,7 +50,7 @@ const api = {
           (await rate(bytes, async () => {
             parts = await store.putRecord(MODEL, key, record, place);
           })) / count;
-        infos[place].push({ key, bytes, parts, sha256, tensors: [], place });
+        infos[place].push({ key, bytes, parts, sha256, xxh64: xxh64!, tensors: expertTensors(bytes), place });
       }
     }
     return { infos, write };
