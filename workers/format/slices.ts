@@ -4,7 +4,7 @@
  * has its planes and alignments, only fewer rows. Pure.
  */
 import type { Bytes } from '../../src/contract/ids.ts';
-import { type RecordParts, rangeOf } from './record-parts.ts';
+import type { RecordParts } from './record-parts.ts';
 import { blocksPerRow, layoutTensor, type TensorLayout, WEIGHT_TYPES } from './weight-layout.ts';
 
 /** The rows `from .. to - 1` of a matrix; none if `from` equals `to`. */
@@ -142,6 +142,25 @@ export function clearPadding({ bytes, ranges }: RecordSlice, buffer: Uint8Array)
 }
 
 /**
+ * Copies a piece of a record into slices.
+ * @param at where the piece begins in the record
+ * @param buffers one per slice, with its size
+ */
+export function copyPiece(
+  segments: readonly RecordSegment[],
+  at: Bytes,
+  piece: Uint8Array,
+  buffers: readonly Uint8Array[],
+): void {
+  for (const { from, length, targets } of segments) {
+    const first = Math.max(from, at);
+    const end = Math.min(from + length, at + piece.byteLength);
+    if (end <= first) continue;
+    for (const { slice, to } of targets) buffers[slice].set(piece.subarray(first - at, end - at), to + first - from);
+  }
+}
+
+/**
  * Copies a record that has been read into slices.
  * @param buffers one per slice, with its size
  * @throws RangeError see {@link segmentsOf}
@@ -151,11 +170,11 @@ export function copyToSlices(
   slices: readonly RecordSlice[],
   buffers: readonly Uint8Array[],
 ): void {
-  for (const { from, length, targets } of segmentsOf(slices, record.byteLength)) {
-    if (targets.length === 0) continue;
-    for (const { at, bytes } of rangeOf(record, from, length)) {
-      for (const { slice, to } of targets) buffers[slice].set(bytes, to + at);
-    }
+  const segments = segmentsOf(slices, record.byteLength);
+  let at = 0;
+  for (const part of record.parts) {
+    copyPiece(segments, at, part, buffers);
+    at += part.byteLength;
   }
   for (const [index, slice] of slices.entries()) clearPadding(slice, buffers[index]);
 }

@@ -4,7 +4,7 @@
  */
 import type { Bytes } from '../../src/contract/ids.ts';
 import type { RecordParts } from '../format/record-parts.ts';
-import { copyToSlices, type RecordSlice } from '../format/slices.ts';
+import { clearPadding, copyPiece, type RecordSlice, segmentsOf } from '../format/slices.ts';
 
 /** Buffers that are reused for reading, up to a total size. */
 export class BufferPool {
@@ -35,10 +35,33 @@ export class BufferPool {
   }
 }
 
+/** Slices of a record that arrives in pieces. */
+export interface SlicesInProgress {
+  /** One per slice. */
+  parts: Uint8Array<ArrayBuffer>[];
+  /** Adds the piece that begins at `at` of the record. */
+  copy(at: Bytes, piece: Uint8Array): void;
+}
+
+/** Takes buffers for the slices of a record of `bytes` bytes. Their padding is zero. */
+export function startSlices(bytes: Bytes, slices: readonly RecordSlice[], buffers: BufferPool): SlicesInProgress {
+  const segments = segmentsOf(slices, bytes);
+  const parts = slices.map((slice) => {
+    const part = new Uint8Array(buffers.take(slice.bytes));
+    clearPadding(slice, part);
+    return part;
+  });
+  return { parts, copy: (at, piece) => copyPiece(segments, at, piece, parts) };
+}
+
 /** Copies slices of a record into buffers from the pool, and recycles the record's own. */
 export function takeSlices(record: RecordParts, slices: readonly RecordSlice[], buffers: BufferPool): RecordParts {
-  const parts = slices.map(({ bytes }) => new Uint8Array(buffers.take(bytes)));
-  copyToSlices(record, slices, parts);
-  for (const { buffer } of record.parts) buffers.recycle(buffer);
+  const { parts, copy } = startSlices(record.byteLength, slices, buffers);
+  let at = 0;
+  for (const part of record.parts) {
+    copy(at, part);
+    at += part.byteLength;
+    buffers.recycle(part.buffer);
+  }
   return { byteLength: record.byteLength, parts };
 }

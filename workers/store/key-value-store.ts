@@ -5,7 +5,7 @@ import { MODEL_PREFIX, RECORD_PREFIX } from '../../src/contract/site-store.ts';
 import { type ModelManifest, PART_BYTES, type RecordInfo } from '../format/manifest.ts';
 import { joinParts, type RecordParts } from '../format/record-parts.ts';
 import { type RecordSlice, segmentsOf } from '../format/slices.ts';
-import { BufferPool, takeSlices } from './buffer-pool.ts';
+import { BufferPool, startSlices, takeSlices } from './buffer-pool.ts';
 import { mapLimit } from './map-limit.ts';
 import { readBlob } from './read-blob.ts';
 import { checkSha256, inOrder, startRecordChecksum } from './record-check.ts';
@@ -180,18 +180,27 @@ export class KeyValueStore implements RecordStore {
     const keys = Array.from({ length: record.parts }, (_, part) => partKey(modelId, record.key, part));
     const blobs = await this.values.getMany(keys);
     throwIfAborted(signal);
-    const onPart = checksum ? inOrder(checksum) : () => {};
+    // Each part goes into the slices at once, and its memory to the next part.
+    const sliced = slices && startSlices(record.bytes, slices, this.buffers);
+    const copied = new Set<Uint8Array>();
+    const onPart = inOrder<Uint8Array<ArrayBuffer>>((bytes, part) => {
+      checksum?.update(bytes);
+      if (!sliced) return;
+      sliced.copy(part * PART_BYTES, bytes);
+      copied.add(bytes);
+      this.buffers.recycle(bytes.buffer);
+    });
     const { results, failure } = await mapLimit(blobs, PARTS_AT_ONCE, async (blob, part) => {
       const bytes = await this.#readPart(blob, part, record, signal);
-      onPart(part, bytes);
+      onPart(bytes, part);
       return bytes;
     });
-    const read = { byteLength: record.bytes, parts: results.filter((part) => part !== undefined) };
     if (failure) {
-      this.#recycle(read);
+      const parts = results.filter((part) => part !== undefined && !copied.has(part));
+      for (const { buffer } of [...parts, ...(sliced?.parts ?? [])]) this.buffers.recycle(buffer);
       throw failure.error;
     }
-    return slices ? takeSlices(read, slices, this.buffers) : read;
+    return { byteLength: record.bytes, parts: sliced ? sliced.parts : results };
   }
 
   #recycle({ parts }: RecordParts): void {

@@ -16,14 +16,14 @@ export async function startRecordChecksum({ xxh64 }: RecordInfo): Promise<Checks
   return typeof xxh64 === 'string' && XXH64.test(xxh64) ? startChecksum() : undefined;
 }
 
-/** Accepts parts in any order and adds them to a checksum in theirs. */
-export function inOrder(checksum: Checksum): (part: number, bytes: Uint8Array) => void {
-  const waiting = new Map<number, Uint8Array>();
+/** Accepts parts in any order, and hands them to `use` in theirs. */
+export function inOrder<T>(use: (bytes: T, part: number) => void): (bytes: T, part: number) => void {
+  const waiting = new Map<number, T>();
   let next = 0;
-  return (part, bytes) => {
+  return (bytes, part) => {
     waiting.set(part, bytes);
     for (let ready = waiting.get(next); ready; ready = waiting.get(next)) {
-      checksum.update(ready);
+      use(ready, next);
       waiting.delete(next++);
     }
   };

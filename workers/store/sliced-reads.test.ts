@@ -115,6 +115,12 @@ describe('slices of a record in the database', () => {
     expect(buffers.out).toBe(0);
   });
 
+  it.each([0, 1])('recycle all memory if part %i is missing', async (part) => {
+    values.entries.delete(`record/m/L0.E0/000${part}`);
+    await expect(read()).rejects.toMatchObject({ code: 'record-missing' });
+    expect(buffers.out).toBe(0);
+  });
+
   it('are refused if the layouts in the manifest do not fit the record', async () => {
     const wrong = layoutTensor('down', WEIGHT_TYPES.Q3_K, 8000, 12288, TENSORS[0].bytes);
     const slices = sliceRecord([TENSORS[0], wrong], [[0, 0].map(() => ({ from: 4, to: 8 }))]);
