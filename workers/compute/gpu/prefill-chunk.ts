@@ -27,10 +27,3 @@ export function attendAndRoute(model: Model, { tokens, buffers }: Chunk, layer: 
     ...selectExperts(chunkModel, layer, { maxTokens, mode: 'prefill', selectedExperts: buffers.selectedExperts }),
   ];
 }
-
-/** Cuts a list into parts of `size` items; the last one may be shorter. */
-export function partsOf<T>(items: readonly T[], size: number): T[][] {
-  const parts: T[][] = [];
-  for (let start = 0; start < items.length; start += size) parts.push(items.slice(start, start + size));
-  return parts;
-}

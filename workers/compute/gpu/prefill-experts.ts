@@ -1,19 +1,15 @@
 /** The experts of one layer in a prefill: loaded and run in waves, while the next ones are read. */
-import { type ExpertIndex, expertIndex, type LayerIndex, layerIndex } from '../../../src/contract/ids.ts';
+import type { LayerIndex } from '../../../src/contract/ids.ts';
 import type { ExpertCache } from '../../experts/expert-cache.ts';
 import { type ExpertGroup, groupByExpert } from '../../experts/grouping.ts';
+import { prefetchAfter, wavesOf } from '../../experts/waves.ts';
 import { abortable } from '../abortable.ts';
 import { submit } from './dispatch.ts';
 import { encodeGroups } from './encode-groups.ts';
 import type { Model } from './model/model.ts';
 import { combineExperts, runExperts, scoreExperts } from './model/moe-layer.ts';
-import { type Chunk, partsOf } from './prefill-chunk.ts';
+import type { Chunk } from './prefill-chunk.ts';
 import type { Readback } from './readback.ts';
-
-/** Experts that are uploaded and computed together. Few, so that the next ones can be read in the meantime. */
-const WAVE = 2;
-/** With this many tokens, nearly every expert of the next layer will be needed, so prefetching them pays off. */
-const PREFETCH_MIN_TOKENS = 16;
 
 export interface LayerExpertsInputs {
   model: Model;
@@ -37,9 +33,10 @@ export async function runLayerExperts(
   const { queue } = model.ctx.pipelines.device;
   const { expertsPerToken } = model.config;
   const distinct = groupByExpert(selectedExperts).map(({ expert }) => expert);
-  const waves = wavesOf(inputs, layer, distinct, chunks.length > 1);
+  const wavesInputs = { config: model.config, experts };
+  const waves = wavesOf(wavesInputs, layer, distinct, chunks.length > 1);
   experts.recordAccess(layer, distinct);
-  const prefetchesNextLayer = selectedExperts.length >= PREFETCH_MIN_TOKENS * expertsPerToken;
+  const tokenCount = selectedExperts.length / expertsPerToken;
   const groupsByChunk = chunks.map(({ first, tokens }) =>
     groupByExpert(selectedExperts.subarray(first * expertsPerToken, (first + tokens.length) * expertsPerToken)),
   );
@@ -51,7 +48,7 @@ export async function runLayerExperts(
   };
   for (const [index, wave] of waves.entries()) {
     const loaded = experts.loadAll(layer, wave, canUpload);
-    prefetchAfter(inputs, layer, waves.slice(index + 1), prefetchesNextLayer); // behind the loads of this wave
+    prefetchAfter(wavesInputs, layer, waves.slice(index + 1), tokenCount); // behind the loads of this wave
     await abortable(signal, loaded);
     for (const [c, chunk] of chunks.entries()) {
       const groups = groupsByChunk[c].filter(({ expert }) => wave.includes(expert));
@@ -60,52 +57,6 @@ export async function runLayerExperts(
     submitted = [...submitted.slice(-1), queue.onSubmittedWorkDone()];
   }
   experts.cancelPrefetches(layer);
-}
-
-/**
- * Orders the experts of a layer into the waves in which they run.
- *
- * If every wave adds to the sum of those before it, that sum must not depend on which experts happen to be resident.
- * Zero plus two addends is the same in either order. So with up to two experts per token any order will do: resident
- * experts first, then a few at a time as they are loaded. With more, the waves are the same at every budget.
- * @param distinct ascending, each once
- * @param accumulating whether each wave is added to an accumulator, rather than all of them at the end in order of
- * selection
- */
-function wavesOf(
-  { model, experts }: LayerExpertsInputs,
-  layer: LayerIndex,
-  distinct: readonly ExpertIndex[],
-  accumulating: boolean,
-): ExpertIndex[][] {
-  const { expertsPerToken } = model.config;
-  // A layer has slots for the experts of one token at every budget.
-  if (accumulating && expertsPerToken > 2) return partsOf(distinct, expertsPerToken);
-  const isResident = (expert: ExpertIndex): boolean => experts.slotOf(layer, expert) !== undefined;
-  const resident = distinct.filter(isResident);
-  const missing = distinct.filter((expert) => !isResident(expert));
-  const slots = experts.slotCount(layer);
-  return [...partsOf(resident, slots), ...partsOf(missing, Math.min(WAVE, slots))];
-}
-
-/** Prefetches the next wave that misses experts, or else the first missing experts of the next layer. */
-function prefetchAfter(
-  { model, experts }: LayerExpertsInputs,
-  layer: LayerIndex,
-  wavesLeft: readonly ExpertIndex[][],
-  prefetchesNextLayer: boolean,
-): void {
-  const { layerCount, expertCount } = model.config;
-  const isMissing = (l: LayerIndex, expert: ExpertIndex): boolean => experts.slotOf(l, expert) === undefined;
-  const nextWave = wavesLeft.find((wave) => wave.some((expert) => isMissing(layer, expert)));
-  if (nextWave) {
-    experts.prefetchRecords(layer, nextWave);
-    return;
-  }
-  const next = layerIndex(layer + 1);
-  if (!prefetchesNextLayer || next === layerCount) return;
-  const all = Array.from({ length: expertCount }, (_, expert) => expertIndex(expert));
-  experts.prefetchRecords(next, all.filter((expert) => isMissing(next, expert)).slice(0, WAVE));
 }
 
 /** Submits the experts of one wave for the tokens of one chunk. */

@@ -6,12 +6,13 @@
 import { throwIfAborted } from '../../../src/contract/errors.ts';
 import { type LayerIndex, layerIndex, type TokenId } from '../../../src/contract/ids.ts';
 import type { OnRouterLogits } from '../../experts/likelihood-publisher.ts';
+import { inParts } from '../../experts/waves.ts';
 import { encodePass, submit } from './dispatch.ts';
 import { embedTokens } from './model/forward.ts';
 import type { Model } from './model/model.ts';
 import { addAccumulator, clearExpertOutputs, combineExperts } from './model/moe-layer.ts';
 import type { Activations } from './ops/context.ts';
-import { attendAndRoute, type Chunk, partsOf } from './prefill-chunk.ts';
+import { attendAndRoute, type Chunk } from './prefill-chunk.ts';
 import { type LayerExpertsInputs, runLayerExperts } from './prefill-experts.ts';
 
 export interface PrefillInputs extends LayerExpertsInputs {
@@ -66,7 +67,7 @@ async function chunksOf(
   tokens: readonly TokenId[],
   position: number,
 ): Promise<Chunk[]> {
-  const parts = partsOf(tokens, buffers.maxTokens);
+  const parts = inParts(tokens, buffers.maxTokens);
   const own = parts.length > 1 ? await prefillBuffers.allocate(parts.map((part) => part.length)) : [];
   return parts.map((part, index) => {
     const first = index * buffers.maxTokens;
