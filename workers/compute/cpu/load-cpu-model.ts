@@ -1,31 +1,28 @@
-/** Puts a stored model into the memories of the compute threads: dense weights, then expert slots within the budget. */
-import type { Bytes } from '../../../src/contract/ids.ts';
+import { MixtabError } from '../../../src/contract/errors.ts';
 import type { ModelConfig } from '../../../src/contract/import-api.ts';
-import { type PoolPlan, planSlots } from '../../experts/budget.ts';
 import { ExpertCache } from '../../experts/expert-cache.ts';
 import { LikelihoodPublisher } from '../../experts/likelihood-publisher.ts';
 import { EMBEDDING_KEY, isDenseLayerKey, isPartOf, OUTPUT_KEY, type RecordInfo } from '../../format/manifest.ts';
 import { joinParts, type RecordParts } from '../../format/record-parts.ts';
-import { copyToSlices, type RecordSlice } from '../../format/slices.ts';
-import { type Compute, kvCacheBytes } from '../compute.ts';
-import { contextOf, deviceMemory, type LoadInputs, preloadExperts } from '../loading.ts';
+import { copyToSlices } from '../../format/slices.ts';
+import type { Compute } from '../compute.ts';
+import { type LoadInputs, preloadExperts } from '../loading.ts';
 import { type ModelRecords, sumBytes } from '../model-records.ts';
 import { ropeTable } from '../rope-table.ts';
 import { CpuCompute } from './cpu-compute.ts';
 import { CHUNK_TOKENS, type CpuModel } from './cpu-model.ts';
-import { CpuSlotMemory, sliceBytes } from './cpu-slot-memory.ts';
+import { CpuSlotMemory } from './cpu-slot-memory.ts';
 import { Embedding } from './embedding.ts';
 import { Forward } from './forward.ts';
 import { HostKernels } from './host-kernels.ts';
 import { CpuKvCache } from './kv-cache.ts';
 import { slicesOf } from './partition.ts';
+import { type Plan, planMemory } from './plan-memory.ts';
 import { CpuSampler } from './sampler.ts';
-import { scratchBytes } from './thread-bank.ts';
 import { ThreadPool, type ThreadWorker } from './thread-pool.ts';
-import { type ThreadShape, threadShape } from './thread-shape.ts';
 
-/** GiB to assume if the browser does not report its device memory (Firefox, Safari). */
-const DEFAULT_DEVICE_MEMORY = 4;
+/** What remains of an automatic budget that turned out to be too large. */
+const BUDGET_RETRY_SHARE = 0.75;
 
 export interface CpuLoadInputs extends LoadInputs {
   /** The compiled kernels: see compile-kernels.ts. */
@@ -34,27 +31,23 @@ export interface CpuLoadInputs extends LoadInputs {
   createWorker: () => ThreadWorker;
 }
 
-/** What is decided before anything is allocated. */
-interface Plan {
-  config: ModelConfig;
-  context: number;
-  shapes: ThreadShape[];
-  outputParts: number[];
-  /** How each expert is cut: [layer][expert][thread]. */
-  slices: RecordSlice[][][];
-  pools: PoolPlan[];
-  /** Bytes of everything but the slots, and of the slots. */
-  fixedBytes: Bytes;
-  slotsBytes: Bytes;
-}
-
 /**
  * Loads a model into the memories of `threads` threads.
  * @throws MixtabError `ram-budget-too-small`, `out-of-memory`, `worker-failed`, `record-missing`, `record-damaged`
  */
 export async function loadCpuModel(inputs: CpuLoadInputs): Promise<Compute> {
+  for (let share = 1; ; share *= BUDGET_RETRY_SHARE) {
+    try {
+      return await loadWithin(inputs, planMemory(inputs, inputs.threads, share));
+    } catch (error) {
+      const retry = error instanceof MixtabError && error.code === 'out-of-memory' && !inputs.request.ramBudgetBytes;
+      if (!retry) throw error; // ends with ram-budget-too-small at the latest
+    }
+  }
+}
+
+async function loadWithin(inputs: CpuLoadInputs, plan: Plan): Promise<Compute> {
   const { records, wasm, createWorker } = inputs;
-  const plan = planMemory(inputs);
   const { config, shapes } = plan;
   const recycle = (buffer: ArrayBuffer): void =>
     records.recycle({ byteLength: buffer.byteLength, parts: [new Uint8Array(buffer)] });
@@ -67,51 +60,13 @@ export async function loadCpuModel(inputs: CpuLoadInputs): Promise<Compute> {
     const forward = new Forward({ ...plan, pool, host, embedding, ropeTable: table });
     const sampler = new CpuSampler(host.module, config.vocabularySize);
     const compute = createCompute(inputs, plan, { pool, forward, sampler });
+    await pool.memoryBytes(); // waits until all threads have their memory, or fails
     await preloadExperts(inputs, compute.experts, compute.slots);
     return compute;
   } catch (error) {
     pool.destroy();
     throw error;
   }
-}
-
-function planMemory(inputs: CpuLoadInputs): Plan {
-  const { records, request, threads } = inputs;
-  const { config } = records.manifest;
-  const context = contextOf(inputs);
-  const dense = records.denseRecords();
-  const outputParts = dense.flatMap(({ tensors }) =>
-    tensors.filter(({ name }) => name === 'output').map(({ rows }) => rows),
-  );
-  const shapes = Array.from({ length: threads }, (_, thread) =>
-    threadShape({ config, threads, context, chunkTokens: CHUNK_TOKENS }, outputParts, thread),
-  );
-  const slices = records
-    .expertLayouts()
-    .map((layer) => layer.map(({ gate, up, down }) => slicesOf([gate, up, down], config, threads)));
-  const slotBytes = slices.map((layer) => Math.max(...layer.map(sliceBytes)));
-  const fixedBytes =
-    sumBytes(dense) +
-    kvCacheBytes(config, context) +
-    shapes.reduce((sum, shape) => sum + scratchBytes(shape), 0) +
-    promptBytes(config, context);
-  const { expertCount, expertsPerToken } = config;
-  const usefulBytes = fixedBytes + slotBytes.reduce((sum, bytes) => sum + expertCount * bytes, 0);
-  const budgetBytes = request.ramBudgetBytes ?? automaticBudget(usefulBytes);
-  const pools = planSlots({ memory: 'ram', budgetBytes, fixedBytes, slotBytes, expertCount, expertsPerToken });
-  const slotsBytes = pools.reduce(
-    (sum, { layers, slots }) => sum + slots * Math.max(...layers.map((layer) => slotBytes[layer])),
-    0,
-  );
-  return { config, context, shapes, outputParts, slices, pools, fixedBytes, slotsBytes };
-}
-
-/** The activations of the longest prompt: residual, normalized residual, and sums of experts' outputs. */
-const promptBytes = ({ embeddingLength }: ModelConfig, context: number): Bytes => 3 * context * embeddingLength * 4;
-
-/** Half of the device's memory at most: other tabs and the system need the rest. */
-function automaticBudget(usefulBytes: Bytes): Bytes {
-  return Math.min(usefulBytes, ((deviceMemory() ?? DEFAULT_DEVICE_MEMORY) * 2 ** 30) / 2);
 }
 
 interface DenseTargets {
