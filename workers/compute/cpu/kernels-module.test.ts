@@ -229,6 +229,9 @@ it('addScaled', () => {
 it.each([
   { positions: 1, group: 1, headDim: 32, kvHeads: 1 },
   { positions: 7, group: 4, headDim: 128, kvHeads: 2 },
+  { positions: 50, group: 6, headDim: 128, kvHeads: 1 },
+  { positions: 9, group: 3, headDim: 20, kvHeads: 2 },
+  { positions: 4096, group: 4, headDim: 64, kvHeads: 1 },
   { positions: 333, group: 2, headDim: 64, kvHeads: 3 },
 ])('attention over $positions positions, $group x $kvHeads heads of $headDim', (shape) => {
   const { positions, group, headDim, kvHeads } = shape;
@@ -243,7 +246,7 @@ it.each([
     };
   };
   const [keys, values] = [cache(), cache()];
-  const [at, scores, out] = [module.copy(q), module.allocate((positions + 3) * 4), module.allocate(q.byteLength)];
+  const [at, scores, out] = [module.copy(q), module.allocate(positions * 16), module.allocate(q.byteLength)];
   for (let head = 0; head < kvHeads; head++) {
     const offset = head * group * headDim * 4;
     const shift = head * headDim * 2;

@@ -23,7 +23,7 @@ export interface Scratch {
   values: Address;
   /** f32[ropeDimensionCount] of one position: see `Vector.rope`. */
   rope: Address;
-  /** f32[context]: the scores of one head. */
+  /** f32[context, 4]: the scores of four heads. */
   scores: Address;
   /** f32[chunkTokens, query heads of the thread, headDim] */
   attended: Address;
@@ -75,7 +75,7 @@ export function scratchBytes({ config, chunkTokens, context, heads, rows }: Thre
   /** Bytes per value of a vector that is kept as f32 and rounded to 16 bits. */
   const vectorBytes = 6.5;
   const perToken = 4 * floats + vectorBytes * (embeddingLength + headCount * headDim + feedForwardLength);
-  return chunkTokens * perToken + 4 * context;
+  return chunkTokens * perToken + 16 * context;
 }
 
 const widestOutput = ({ down, attentionOutput, output }: ThreadShape['rows']): number =>
@@ -91,7 +91,7 @@ function allocateScratch(kernels: KernelModule, shape: ThreadShape): Scratch {
     keys: floats(chunkTokens * heads.kvs * headDim),
     values: floats(chunkTokens * heads.kvs * headDim),
     rope: floats(ropeDimensionCount),
-    scores: floats(context + 4),
+    scores: floats(4 * context),
     attended: floats(chunkTokens * heads.queries * headDim),
     allAttended: kernels.vectors(chunkTokens, headCount * headDim),
     gate: floats(chunkTokens * rows.gate),

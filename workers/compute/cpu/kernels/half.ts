@@ -6,6 +6,13 @@
  */
 const SMALLEST_NORMAL: u32 = 0x38800000;
 
+/** Constants in memory, for the reason that `Constants` gives. */
+const MAGNITUDE: usize = memory.data<u32>([0x7fff], 4);
+const SIGN: usize = memory.data<u32>([0x8000], 4);
+const EXPONENT_1: usize = memory.data<u32>([0x00800000], 4);
+const EXPONENT_112: usize = memory.data<u32>([0x38000000], 4);
+const NORMAL: usize = memory.data<u32>([0x38800000], 4);
+
 export class Half {
   /** The value of f16 `bits`. Exact; infinities and NaN stay what they are. */
   @inline
@@ -35,12 +42,12 @@ export class Half {
   /** The halves in the low 16 bits of four 32-bit lanes as floats. The high bits are ignored. */
   @inline
   static toFloats(bits: v128): v128 {
-    const magnitude = i32x4.shl(v128.and(bits, i32x4.splat(0x7fff)), 13);
-    const sign = i32x4.shl(v128.and(bits, i32x4.splat(0x8000)), 16);
-    const subnormal = i32x4.lt_s(magnitude, i32x4.splat(0x00800000));
+    const magnitude = i32x4.shl(v128.and(bits, v128.load32_splat(MAGNITUDE)), 13);
+    const sign = i32x4.shl(v128.and(bits, v128.load32_splat(SIGN)), 16);
+    const subnormal = i32x4.lt_s(magnitude, v128.load32_splat(EXPONENT_1));
     // Adds 112 to the exponent, or 113 if the half is subnormal: a lane of `subnormal` is -1.
-    const rebased = i32x4.sub(i32x4.add(magnitude, i32x4.splat(0x38000000)), i32x4.shl(subnormal, 23));
-    return v128.or(f32x4.sub(rebased, v128.and(subnormal, i32x4.splat(SMALLEST_NORMAL))), sign);
+    const rebased = i32x4.sub(i32x4.add(magnitude, v128.load32_splat(EXPONENT_112)), i32x4.shl(subnormal, 23));
+    return v128.or(f32x4.sub(rebased, v128.and(subnormal, v128.load32_splat(NORMAL))), sign);
   }
 
   /** f16 bits of `value`, rounded to nearest, ties to even. */
