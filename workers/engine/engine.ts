@@ -39,7 +39,6 @@ interface Loaded {
 
 /** Implements {@link EngineApi}: owns at most one loaded model and at most one running request. */
 export class Engine implements EngineApi {
-  readonly #loader = new ComputeLoader();
   #loaded: Loaded | undefined;
   #busy = false;
   /**
@@ -50,13 +49,17 @@ export class Engine implements EngineApi {
   /** Of the running request, if it can be stopped. */
   #running: AbortController | undefined;
 
-  /** @param reader reads weights; default: from the store directly */
+  /**
+   * @param reader reads weights; default: from the store directly
+   * @param loader has the GPU's device; default: one of its own
+   */
   constructor(
     private readonly store: RecordStore,
     private readonly reader: RecordReader = {
       read: (id, record, signal, slices) => readWhenStored(store, id, record, signal, slices),
     },
     private readonly sessions = new SessionStore(),
+    private readonly loader = new ComputeLoader(),
   ) {}
 
   probe(): Promise<ProbeReport> {
@@ -71,7 +74,7 @@ export class Engine implements EngineApi {
       const manifest = await this.#loadableManifest(request.modelId);
       onProgress({ phase: 'device', bytesDone: 0, bytesTotal: 0 });
       const records = new ModelRecords(this.reader, manifest);
-      const { compute, report, adapter } = await this.#loader.load({ records, request, onProgress });
+      const { compute, report, adapter } = await this.loader.load({ records, request, onProgress });
       this.#loaded = { manifest, compute, generator: createGenerator(compute, manifest) };
       return {
         summary: summarize(manifest),

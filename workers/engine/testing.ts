@@ -6,6 +6,7 @@ import type { ImportInputs } from '../import/import-inputs.ts';
 import { importModel } from '../import/importer.ts';
 import { MemoryStore } from '../store/memory-store.ts';
 import { createSynth, type SynthOptions } from '../synth/synth.ts';
+import { ComputeLoader } from './compute-loader.ts';
 import { Engine } from './engine.ts';
 
 /** A complete synthetic GGUF file. */
@@ -14,8 +15,16 @@ export const synthBlob = (options: SynthOptions): Blob => {
   return new Blob([synth.read(0, synth.size)]);
 };
 
+/** Its device, and so the kernels that it has compiled, is shared by the engines of a test file. */
+const sharedLoader = new ComputeLoader();
+
 /** An engine that computes with WebGPU unless a request says otherwise, even if the GPU is software. */
 export class GpuEngine extends Engine {
+  /** @param loader default: one that all engines of a test file share */
+  constructor(...[store, reader, sessions, loader = sharedLoader]: ConstructorParameters<typeof Engine>) {
+    super(store, reader, sessions, loader);
+  }
+
   override load(...[request, onProgress]: Parameters<Engine['load']>): Promise<LoadedModel> {
     return super.load({ compute: 'gpu', ...request }, onProgress);
   }

@@ -21,7 +21,6 @@ import type { Model } from './model/model.ts';
 import { PrefillBuffers } from './model/prefill-buffers.ts';
 import { type DenseWeights, loadDenseWeights } from './model/weights.ts';
 import type { Gpu } from './open-gpu.ts';
-import { PipelineCache } from './pipelines.ts';
 import { planKernels } from './plan-kernels.ts';
 import { GpuSlotMemory, slotBytes } from './slot-memory.ts';
 
@@ -156,7 +155,7 @@ interface CreateInputs extends GpuLoadInputs {
 }
 
 function createGpuModel({
-  gpu: { device, adapter },
+  gpu: { device, adapter, pipelines },
   records,
   request,
   plan,
@@ -179,7 +178,7 @@ function createGpuModel({
   const model: Model = {
     config,
     ctx: {
-      pipelines: new PipelineCache(device),
+      pipelines,
       variant: adapter.software ? 'rows' : 'workgroup',
       state: buffers.state.slice,
     },

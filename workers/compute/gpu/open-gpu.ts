@@ -2,11 +2,14 @@
 import type { AdapterReport } from '../../../src/contract/engine-api.ts';
 import { requestDevice } from './device.ts';
 import { DeviceHealth } from './errors.ts';
+import { PipelineCache } from './pipelines.ts';
 
 export interface Gpu {
   device: GPUDevice;
   adapter: AdapterReport;
   health: DeviceHealth;
+  /** Kernels of all models so far: loading a model again, with another budget for example, compiles nothing. */
+  pipelines: PipelineCache;
 }
 
 /**
@@ -15,5 +18,5 @@ export interface Gpu {
  */
 export async function openGpu(adapter: GPUAdapter, report: AdapterReport): Promise<Gpu> {
   const device = await requestDevice(adapter);
-  return { device, adapter: report, health: new DeviceHealth(device) };
+  return { device, adapter: report, health: new DeviceHealth(device), pipelines: new PipelineCache(device) };
 }
