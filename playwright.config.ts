@@ -5,8 +5,9 @@ import { chromiumFlags } from './scripts/chromium-flags.mjs';
 
 export default defineConfig({
   testDir: 'e2e',
-  // One browser at a time, because two software adapters on two cores would slow each other down too much.
-  workers: 1,
+  // Most journeys compute on one thread of the CPU. Tests share nothing: each has its server and its browser context.
+  workers: 2,
+  fullyParallel: true,
   timeout: 180_000,
   expect: { timeout: 60_000 },
   forbidOnly: !!process.env.CI,

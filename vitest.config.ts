@@ -23,6 +23,8 @@ export default defineConfig({
           include: [`${FOLDERS}/**/*.test.{ts,tsx}`],
           exclude: [GPU_TESTS, BROWSER_TESTS],
           testTimeout: 30_000,
+          // By default one core would be left to the main process, which has little to do.
+          maxWorkers: '100%',
           // The package claims to be an ES module, but its file is not, so Node cannot load it.
           server: { deps: { inline: ['@mlc-ai/web-xgrammar'] } },
         },

@@ -12,7 +12,7 @@ test('the page starts with less than 200 kB of script, including its workers', a
   page.on('response', (response) => {
     if (/\.js($|\?)/.test(response.url())) scripts.set(response.url(), response.body());
   });
-  await page.route(/builtin\.gguf/, (route) => route.abort());
+  await page.route(/builtin\.gguf/, (route) => route.fulfill({ status: 404 }));
   await page.goto(`${server.origin}/`);
   // Loading the model has failed, so everything that starts without one has started.
   await expect(page.getByRole('alert')).toBeVisible();

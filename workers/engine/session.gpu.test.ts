@@ -8,6 +8,7 @@ import { ImportService } from '../import/import-service.ts';
 import { MemoryStore } from '../store/memory-store.ts';
 import { SessionStore } from '../store/session-store.ts';
 import { SYNTH_PRESETS } from '../synth/presets.ts';
+import { ComputeLoader } from './compute-loader.ts';
 import type { Engine } from './engine.ts';
 import { engineWith, GpuEngine } from './testing.ts';
 
@@ -20,10 +21,10 @@ let store: MemoryStore;
 let modelId: string;
 let engine: Engine;
 
-/** As after a reload of the page: another engine with another device. */
-async function reload(context?: number): Promise<void> {
+/** As after a reload of the page: another engine. */
+async function reload(context?: number, loader?: ComputeLoader): Promise<void> {
   await engine?.unload();
-  engine = new GpuEngine(store, undefined, new SessionStore(DATABASE));
+  engine = new GpuEngine(store, undefined, new SessionStore(DATABASE), loader);
   await engine.load({ modelId, ...(context && { context }) }, () => {});
 }
 
@@ -60,7 +61,7 @@ it('a restored session gives the same answer to the bit, and only new tokens are
   await answer(LONG);
   expect(await engine.saveSession('a', BUDGET)).toBeGreaterThan(0);
   const without = await answer(`${LONG} could`);
-  await reload();
+  await reload(undefined, new ComputeLoader()); // another device
   expect(await engine.restoreSession('a')).toBeGreaterThan(100);
   const restored = await answer(`${LONG} could`);
   expect(restored).toEqual(without);
