@@ -21,6 +21,17 @@ function clientLibrary(): Plugin {
   };
 }
 
+/**
+ * Moves the code that a worker's entry point shares with its chunks into a chunk of its own. WebKit evaluates an entry
+ * point again if a chunk imports it, and the worker would then answer every call twice.
+ */
+function entryPointsWithoutExports(): Plugin {
+  return {
+    name: 'entry-points-without-exports',
+    options: (options) => ({ ...options, preserveEntrySignatures: 'strict' }),
+  };
+}
+
 export default defineConfig({
   // Relative, so that the page can be served from any folder.
   base: './',
@@ -58,6 +69,7 @@ export default defineConfig({
   ],
   worker: {
     format: 'es',
+    plugins: () => [entryPointsWithoutExports()],
     // Otherwise the chunk would be named after a module that does not exist in browsers.
     rollupOptions: { output: { manualChunks: (id) => (id.includes('web-xgrammar') ? 'grammar-library' : undefined) } },
   },

@@ -7,5 +7,6 @@ const firefox = findFirefox();
 
 describe.skipIf(!firefox)('Firefox', () => {
   const page = shareBrowser(() => startFirefox(firefox!));
-  describe.skipIf(!firefox?.webgpu)('with WebGPU', () => journeys(page));
+  describe.skipIf(!firefox?.webgpu)('with WebGPU', () => journeys(page, { name: 'GPU', automatic: false }));
+  describe('on the CPU', () => journeys(page, { name: 'CPU', automatic: false }));
 });

@@ -48,13 +48,30 @@ function shareServer(): { server: () => TestServer; file: () => string } {
   return { server: () => server, file: () => join(folder, 'mine.gguf') };
 }
 
-/** Defines the journeys. `page` returns the shared browser's page. */
-export function journeys(page: () => JourneyPage): void {
+export interface Backend {
+  /** What computes, as the page calls it. */
+  name: 'GPU' | 'CPU';
+  /** Whether the page is to choose it by itself. Otherwise it is chosen in the settings. */
+  automatic: boolean;
+}
+
+/**
+ * Defines the journeys.
+ * @param page returns the shared browser's page
+ */
+export function journeys(page: () => JourneyPage, { name, automatic }: Backend): void {
   const { server, file } = shareServer();
 
   it('the first visit offers the built-in model', async () => {
     await page().tab.open(`${server().origin}/`);
     await page().find({ role: 'button', name: 'mixtab storyteller', partly: true });
+    await page().find({ role: 'button', name: 'Once upon a time', partly: true });
+    if (!automatic) await computeWith(page(), name);
+    await page().waitForText(
+      '.model-button',
+      (text) => text.endsWith(`base model · ${name}`),
+      `the model on the ${name}`,
+    );
     await page().find({ role: 'button', name: 'Once upon a time', partly: true });
     expect(await page().text('.welcome')).toContain('a base model: it continues what you write');
     expect(await page().text('[role=alert]')).toBe('');
@@ -73,6 +90,7 @@ export function journeys(page: () => JourneyPage): void {
     await page().tab.reload();
     await page().find({ role: 'button', name: 'Continue' });
     expect(await page().text(STORY)).toBe(story);
+    expect(await page().text('.model-button')).toContain(name);
   });
 
   it('a chat model is imported from an address and answers until it is stopped', async () => {
@@ -116,41 +134,6 @@ export function journeys(page: () => JourneyPage): void {
   });
 }
 
-/** Journeys in a browser in which no model can run. The page says why, and everything else works. */
-export function journeysWithoutModels(page: () => JourneyPage): void {
-  const { server, file } = shareServer();
-
-  it('the first visit says what is missing', async () => {
-    await page().tab.open(`${server().origin}/`);
-    await page().waitForText('[role=alert]', (text) => text.includes('has no WebGPU'), 'the reason');
-  });
-
-  it('a model is imported from an address, and another from a local file', async () => {
-    await page().click('link', 'Models');
-    await page().fill('textbox', 'GGUF address or Hugging Face repository', `${server().origin}/chat.gguf`);
-    await page().click('button', 'Import');
-    await waitForModel(page(), 'Tiny Chat');
-    await chooseFile(page(), file());
-    await waitForModel(page(), 'Tiny Text');
-  });
-
-  it('without the server, a reload keeps the models', async () => {
-    await page().tab.evaluate(async () => {
-      await navigator.serviceWorker.ready;
-    });
-    server().close();
-    await page().tab.reload();
-    await waitForModel(page(), 'Tiny Chat');
-    await waitForModel(page(), 'Tiny Text');
-  });
-}
-
-/** Waits until the models page lists a model, and opens that page first if need be. */
-async function waitForModel(page: JourneyPage, name: string): Promise<void> {
-  if ((await page.text('[aria-label="Stored models"]')) === '') await page.click('link', 'Models');
-  await page.waitForText('[aria-label="Stored models"]', (text) => text.includes(name), `${name} in the list`);
-}
-
 async function chooseFile(page: JourneyPage, path: string): Promise<void> {
   const field = await page.waitFor('the file field', () =>
     page.tab.query(() => document.querySelector('[aria-label="GGUF file"]')),
@@ -162,6 +145,12 @@ async function chooseFile(page: JourneyPage, path: string): Promise<void> {
 async function setNumbers(page: JourneyPage, values: Record<string, string>): Promise<void> {
   await page.click('button', 'Settings');
   for (const [name, value] of Object.entries(values)) await page.fill('spinbutton', name, value, true);
+  await page.click('button', 'Close');
+}
+
+async function computeWith(page: JourneyPage, name: Backend['name']): Promise<void> {
+  await page.click('button', 'Settings');
+  await page.click('radio', name);
   await page.click('button', 'Close');
 }
 
