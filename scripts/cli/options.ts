@@ -117,7 +117,7 @@ export const USAGE = `usage: npm run -s mixtab -- COMMAND
            [--split PARTS] [--seed S] [--residual-scale R] [--f32-twin] [--chat] [--json]
 LOAD: [--compute auto|gpu|cpu] [--threads N] [--context N] [--gpu-budget MB] [--ram-budget MB]
   --compute     what computes; default: auto, a real GPU if there is one, else the CPU
-  --threads     CPU only: how many threads; default: as many as there are cores
+  --threads     CPU only: how many threads; default: one per core, or fewer for a small model
   --ram-budget  on the CPU, the memory of the whole model; on the GPU, main memory for evicted experts`;
 
 const bad = (message: string): MixtabError => new MixtabError('bad-request', message, 'See npm run -s mixtab -- help.');

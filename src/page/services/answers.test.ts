@@ -1,7 +1,13 @@
 /** Answers with a stand-in for the engine, which generates until the test says so. */
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
-import type { GenerateRequest, GenerateResult, LoadedModel } from '../../contract/engine-api.ts';
-import { aborted } from '../../contract/errors.ts';
+import type {
+  EngineApi,
+  GeneratedToken,
+  GenerateRequest,
+  GenerateResult,
+  LoadedModel,
+} from '../../contract/engine-api.ts';
+import { aborted, MixtabError } from '../../contract/errors.ts';
 
 vi.mock('idb-keyval', () => ({
   createStore: () => ({}),
@@ -115,6 +121,24 @@ it('keeps the earlier version if the engine fails, and shows the error', async (
   expect(lastText('a')).toBe('old');
   expect(problem.value?.message).toBe('the worker is gone');
 });
+
+it.each(['worker-failed', 'out-of-memory', 'webgpu-device-lost', 'gpu-out-of-memory'] as const)(
+  'keeps the message and what was written of its answer after %s, and has no model then',
+  async (code) => {
+    const generate: EngineApi['generate'] = async (_request, onEvent) => {
+      for (const text of ['It', ' was']) onEvent({ type: 'token', token: { text } as GeneratedToken });
+      throw new MixtabError(code, 'It is gone.');
+    };
+    const failing = new Answers({
+      engine: { generate },
+      runs,
+      sessions: { prepare: async () => {}, answered: () => {} },
+    });
+    await failing.send('And?');
+    expect(current.value?.turns.map(({ text }) => text)).toEqual(['Hi', 'old', 'And?', 'It was']);
+    expect([problem.value?.code, loaded.value, generating.value]).toEqual([code, undefined, false]);
+  },
+);
 
 it('does not show a cancelled answer as an error', async () => {
   prepare = () => Promise.reject(aborted());
