@@ -175,20 +175,14 @@ describe.each(KINDS)('the client %s', (_kind, clientOf) => {
     expect(JSON.parse(JSON.stringify(metrics))).toEqual(metrics);
   });
 
-  it('passes on what computes and its limits, and reports experts in memory if the CPU does', async () => {
+  it('passes on what computes and its limits, and reports what computes', async () => {
     const fake = fakeEngine([]);
     fake.compute = { kind: 'cpu', reason: 'requested', threads: 2 };
     const client = clientOf(fake);
     const request = { modelId: 'a', compute: 'cpu', threads: 2, ramBudgetBytes: 4e9 } as const;
     expect((await client.load(request)).compute).toEqual(fake.compute);
     expect(fake.loads).toEqual([request]);
-    expect(await client.metrics()).toMatchObject({
-      compute: 'cpu',
-      residence: [
-        ['ram', 'ram', 'store'],
-        ['store', 'ram', 'ram'],
-      ],
-    });
+    expect(await client.metrics()).toMatchObject({ model: 'a', compute: 'cpu' });
   });
 
   it.each(['worker-failed', 'out-of-memory', 'webgpu-device-lost', 'gpu-out-of-memory'] as const)(

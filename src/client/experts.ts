@@ -40,14 +40,11 @@ export function metricsOf(model: string, compute: ComputeKind, report: ExpertsRe
     Array.from({ length: layerCount }, (_, layer) =>
       Array.from({ length: expertCount }, (_, expert) => convert(values[layer * expertCount + expert])),
     );
-  // On the CPU, the experts with a slot are in main memory.
-  const residenceName = (value: number): keyof typeof RESIDENCE =>
-    compute === 'cpu' && value === RESIDENCE.gpu ? 'ram' : RESIDENCE_NAMES[value];
   return {
     model,
     compute,
     ...counts,
-    residence: byLayer(residence, residenceName),
+    residence: byLayer(residence, (value) => RESIDENCE_NAMES[value]),
     uses: byLayer(uses, Number),
     newest: byLayer(newest, Boolean),
   };

@@ -266,7 +266,7 @@ export interface CacheReport {
   stalls: number;
 }
 
-/** Where an expert is. `gpu`: in a slot, which is on the GPU, or in the memory of the threads if the CPU computes. */
+/** Where an expert is: the fastest memory that holds it. If the CPU computes, slots are in `ram`. */
 export const RESIDENCE = { store: 0, ram: 1, gpu: 2 } as const;
 
 /** A snapshot of the expert cache. Each array is [layerCount, expertCount]. */

@@ -9,6 +9,7 @@ import {
   hitsText,
   latestName,
   layerFigures,
+  RESIDENT,
   residenceSentence,
   timeShares,
 } from './figures.ts';
@@ -36,11 +37,17 @@ interface Props {
   kind: ComputeKind;
 }
 
-const RESIDENCE_CLASS = { [RESIDENCE.store]: 'store', [RESIDENCE.ram]: 'ram', [RESIDENCE.gpu]: 'resident' };
+/** The style of each kind of memory. */
+const classesFor = (kind: ComputeKind): Record<number, string> => ({
+  [RESIDENCE.store]: 'store',
+  [RESIDENCE.ram]: 'ram',
+  [RESIDENT[kind]]: 'resident',
+});
 
 /** One row per layer, one cell per expert. Screen readers get the table of `ByLayer` instead. */
 function Grid({ report, kind }: Props) {
   const { layerCount, expertCount, residence, uses, newest } = report;
+  const classes = classesFor(kind);
   const mostUses = Math.max(
     1,
     uses.reduce((a, b) => Math.max(a, b), 0),
@@ -60,7 +67,7 @@ function Grid({ report, kind }: Props) {
         <b key={layer}>{layer}</b>,
         ...Array.from({ length: expertCount }, (_, expert) => {
           const index = layer * expertCount + expert;
-          const tier = RESIDENCE_CLASS[residence[index] as keyof typeof RESIDENCE_CLASS];
+          const tier = classes[residence[index]];
           return (
             <i
               key={index}
@@ -150,7 +157,7 @@ function ByLayer({ report, kind }: Props) {
           </tr>
         </thead>
         <tbody>
-          {layerFigures(report).map(({ resident, ram, latest, busiest }, layer) => (
+          {layerFigures(report, kind).map(({ resident, ram, latest, busiest }, layer) => (
             <tr key={layer}>
               <th scope="row">{layer}</th>
               <td>{resident}</td>

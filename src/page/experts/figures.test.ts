@@ -20,7 +20,7 @@ const report: ExpertsReport = {
 const sentenceFor = (...tiers: number[]) => residenceSentence({ residence: Uint8Array.from(tiers) }, 'gpu');
 
 it('describes each layer: where its experts are, what the latest token selected, which is used most', () => {
-  expect(layerFigures(report)).toEqual([
+  expect(layerFigures(report, 'gpu')).toEqual([
     { resident: 1, ram: 1, latest: [0, 2], busiest: { expert: 0, share: 0.75 } },
     { resident: 2, ram: 0, latest: [] },
   ]);
@@ -64,7 +64,7 @@ it('describes one expert, and the hits', () => {
 });
 
 it('speaks of memory and of the CPU if the CPU computes', () => {
-  const residence = Uint8Array.of(2, 2, 0);
+  const residence = Uint8Array.of(1, 1, 0);
   expect(residenceSentence({ residence }, 'cpu')).toBe('2 of 3 experts are in memory, 1 on disk only.');
   expect(residenceSentence({ residence: residence.subarray(0, 2) }, 'cpu')).toBe('All 2 experts are in memory.');
   expect(timeShares(report, 'cpu').map(({ label }) => label)).toEqual([
@@ -72,6 +72,7 @@ it('speaks of memory and of the CPU if the CPU computes', () => {
     'waiting for experts',
     'other',
   ]);
-  expect(expertTooltip(report, 'cpu', 0, 0)).toContain('expert 0: in memory, used 3 times');
+  expect(expertTooltip(report, 'cpu', 0, 1)).toContain('expert 1: in memory, used 0 times');
+  expect(layerFigures(report, 'cpu')[0]).toMatchObject({ resident: 1, ram: 0 });
   expect(hitsText(report, 'cpu')).toContain('requested experts were already in memory');
 });

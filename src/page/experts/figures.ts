@@ -4,6 +4,9 @@ import { formatBytes } from '../../contract/format-bytes.ts';
 import { COMPUTE_NAME, RESIDENT_WHERE } from '../state/compute.ts';
 import { percent } from './routing.ts';
 
+/** Where the experts with a slot are. On the CPU, that is the only memory besides the disk. */
+export const RESIDENT: Record<ComputeKind, number> = { gpu: RESIDENCE.gpu, cpu: RESIDENCE.ram };
+
 /** One layer of the report. */
 export interface LayerFigures {
   /** Experts that have a slot: on the GPU, or in memory if the CPU computes. */
@@ -17,7 +20,8 @@ export interface LayerFigures {
 }
 
 /** @returns the figures of each layer, in order */
-export function layerFigures({ layerCount, expertCount, residence, uses, newest }: ExpertsReport): LayerFigures[] {
+export function layerFigures(report: ExpertsReport, kind: ComputeKind): LayerFigures[] {
+  const { layerCount, expertCount, residence, uses, newest } = report;
   return Array.from({ length: layerCount }, (_, layer) => {
     const from = layer * expertCount;
     const row = <T extends Uint8Array | Uint32Array>(all: T): number[] => [...all.subarray(from, from + expertCount)];
@@ -26,8 +30,8 @@ export function layerFigures({ layerCount, expertCount, residence, uses, newest 
     const total = useCounts.reduce((sum, count) => sum + count, 0);
     const most = Math.max(...useCounts);
     return {
-      resident: tiers.filter((tier) => tier === RESIDENCE.gpu).length,
-      ram: tiers.filter((tier) => tier === RESIDENCE.ram).length,
+      resident: tiers.filter((tier) => tier === RESIDENT[kind]).length,
+      ram: kind === 'gpu' ? tiers.filter((tier) => tier === RESIDENCE.ram).length : 0,
       latest: row(newest).flatMap((isSelected, expert) => (isSelected ? [expert] : [])),
       ...(total > 0 && { busiest: { expert: useCounts.indexOf(most), share: most / total } }),
     };
@@ -38,7 +42,8 @@ export function layerFigures({ layerCount, expertCount, residence, uses, newest 
 export function residenceSentence({ residence }: Pick<ExpertsReport, 'residence'>, kind: ComputeKind): string {
   const countIn = (tier: number): number => residence.reduce((sum, value) => sum + (value === tier ? 1 : 0), 0);
   const where = RESIDENT_WHERE[kind];
-  const [resident, ram] = [countIn(RESIDENCE.gpu), countIn(RESIDENCE.ram)];
+  const resident = countIn(RESIDENT[kind]);
+  const ram = kind === 'gpu' ? countIn(RESIDENCE.ram) : 0;
   const rest = residence.length - resident - ram;
   if (resident === residence.length) return `All ${resident} experts are ${where}.`;
   const elsewhere = [...(ram > 0 ? [`${ram} in RAM`] : []), ...(rest > 0 ? [`${rest} on disk only`] : [])];
@@ -90,9 +95,9 @@ export function expertTooltip(report: ExpertsReport, kind: ComputeKind, layer: n
   const { expertCount, residence, uses, newest } = report;
   const index = layer * expertCount + expert;
   const where = {
-    [RESIDENCE.gpu]: RESIDENT_WHERE[kind],
     [RESIDENCE.ram]: 'in RAM',
     [RESIDENCE.store]: 'on disk only',
+    [RESIDENT[kind]]: RESIDENT_WHERE[kind],
   }[residence[index]];
   const used = uses[index] === 1 ? 'once' : `${uses[index]} times`;
   const latest = newest[index] ? `, including by ${latestName(report)}` : '';
