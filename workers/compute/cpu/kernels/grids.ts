@@ -9,6 +9,8 @@ const SHIFTS: usize = memory.data<i8>(
   16,
 );
 
+const IQ4: usize = memory.data<i8>([-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113], 16);
+
 export class Grids {
   static iq1: usize = 0;
   static iq2xxs: usize = 0;
@@ -35,7 +37,7 @@ export class Grids {
   /** The 16 values of IQ4_NL and IQ4_XS. */
   @inline
   static iq4(): v128 {
-    return v128(-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113);
+    return v128.load(IQ4);
   }
 
   /** -1 or 1 for each byte of two entries of the IQ1 grid: -1 if the entry's bit is set. */

@@ -1,5 +1,10 @@
 /** Small helpers on SIMD lanes.  */
 import { Constants } from './constants';
+
+/** In memory for the reason that `Constants` gives: 2^(i % 8), and i / 8 rounded down, for i from 0 to 15. */
+const BIT_OF_BYTE: usize = memory.data<u8>([1, 2, 4, 8, 16, 32, 64, 128, 1, 2, 4, 8, 16, 32, 64, 128], 16);
+const BYTE_OF_BIT: usize = memory.data<u8>([0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1], 16);
+
 export class Lanes {
   /** The sum of four f32 lanes. */
   @inline
@@ -31,9 +36,8 @@ export class Lanes {
   /** All bits of byte i are set if bit i of `bits` is. */
   @inline
   static ofBits(bits: u32): v128 {
-    const one = v128(1, 2, 4, 8, 16, 32, 64, -128, 1, 2, 4, 8, 16, 32, 64, -128);
-    const splat = i16x8.splat(<i16>bits);
-    const spread = v128.shuffle<i8>(splat, splat, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1);
+    const one = v128.load(BIT_OF_BYTE);
+    const spread = i8x16.swizzle(i32x4.splat(bits), v128.load(BYTE_OF_BIT));
     return i8x16.eq(v128.and(spread, one), one);
   }
 

@@ -88,7 +88,7 @@ export class Matvec {
 
   @inline
   static store4<T>(factors: v128, i: i32, scale: v128, scales: v128): void {
-    const unshifted = f32x4.mul(scale, Unpack.unshift<T>(i));
+    const unshifted = Unpack.hasShifts<T>() ? f32x4.mul(scale, Unpack.unshift<T>(i)) : scale;
     v128.store(SCALES + 16 * i, f32x4.mul(f32x4.mul(Lanes.floatsOfBytes(factors, i), unshifted), scales));
   }
 

@@ -15,6 +15,9 @@ import { Grids } from './grids';
 import { Half } from './half';
 import { Lanes } from './lanes';
 
+/** Twice the values of MXFP4. */
+const FP4: usize = memory.data<i8>([0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12], 16);
+
 export class Q8_0 {
   @inline
   word(a: usize, b: usize, c: usize, d: usize, n: usize, k: i32): v128 {
@@ -134,8 +137,7 @@ export class IQ4_NL {
 export class MXFP4 {
   @inline
   word(a: usize, b: usize, c: usize, d: usize, n: usize, k: i32): v128 {
-    const values = v128(0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12);
-    return i8x16.swizzle(values, Lanes.nibbles(v128.load(a + (n << 4)), k));
+    return i8x16.swizzle(v128.load(FP4), Lanes.nibbles(v128.load(a + (n << 4)), k));
   }
 
   @inline

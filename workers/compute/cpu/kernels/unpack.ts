@@ -4,6 +4,13 @@
  */
 import { Constants } from './constants';
 import { Traits } from './traits';
+import { Q2_K, Q3_K, Q4_K } from './types-k';
+
+/** f32[4, 4]: 2^-shift, in memory for the reason that `Constants` gives. */
+const UNSHIFT: usize = memory.data<f32>(
+  [1, 1, 0.25, 0.25, 0.0625, 0.0625, 0.015625, 0.015625, 0.0625, 0.0625, 0.0625, 0.0625, 1, 0.0625, 1, 0.0625],
+  16,
+);
 
 export class Unpack {
   @inline
@@ -26,17 +33,16 @@ export class Unpack {
     return ones << changetype<T>(0).shift(k);
   }
 
-  /** 2^-shift of the words of the four factors from 4 `i` on. */
+  /** True if fields of some words are shifted. */
+  @inline
+  static hasShifts<T>(): bool {
+    return idof<T>() == idof<Q2_K>() || idof<T>() == idof<Q3_K>() || idof<T>() == idof<Q4_K>();
+  }
+
+  /** 2^-shift of the words of the four factors from 4 `i` on, for types with shifts. */
   @inline
   static unshift<T>(i: i32): v128 {
-    const per = Traits.fine<T>() ? 1 : 2;
-    const k = 4 * i * per;
-    const t = changetype<T>(0);
-    return f32x4(
-      1 / <f32>(1 << t.shift(k)),
-      1 / <f32>(1 << t.shift(k + per)),
-      1 / <f32>(1 << t.shift(k + 2 * per)),
-      1 / <f32>(1 << t.shift(k + 3 * per)),
-    );
+    if (idof<T>() == idof<Q4_K>()) return v128.load(UNSHIFT, 48);
+    return v128.load(UNSHIFT + (i & 1 ? (idof<T>() == idof<Q3_K>() ? 32 : 16) : 0));
   }
 }
