@@ -79,7 +79,9 @@ function otherBrowsers(files) {
     count(ok) {
       const { numPassedTests = 0, numFailedTests = 0, testResults = [] } = read('browsers') ?? {};
       const tests = testResults.flatMap(({ assertionResults }) => assertionResults);
-      const notRun = tests.filter(({ status }) => ['skipped', 'pending'].includes(status)).map(({ fullName }) => fullName);
+      const notRun = tests
+        .filter(({ status }) => ['skipped', 'pending'].includes(status))
+        .map(({ fullName }) => fullName);
       const notInstalled = missingBrowsers.filter(({ failed }) => failed).length;
       const nothingToRun = ok && tests.length > 0 && notRun.length === tests.length;
       if (nothingToRun) return { passed: 0, failed: notInstalled, notRun };
