@@ -131,6 +131,7 @@ export class ComputeThread {
     project('attn_q', scratch.queries);
     project('attn_k', scratch.keys);
     project('attn_v', scratch.values);
+    this.#correctKeysAndValues(layer, tokens, tiled);
     this.#rotate(bank, tokens, rope);
     const kvWidth = heads.kvs * headDim;
     const at = position * this.#positionBytes;
@@ -226,6 +227,25 @@ export class ComputeThread {
   writeKv({ layer, kind, first, count }: KvPositions, bytes: Uint8Array): void {
     const { bank, [kind]: address } = this.#layers[layer];
     bank.kernels.bytes(address + first * this.#positionBytes, count * this.#positionBytes).set(bytes);
+  }
+
+  /**
+   * Adds to keys and values what rounding the inputs to 16 bits took from them. Keys and values are rounded to f16 next,
+   * where a tiny difference can flip the last bit, and that is a thousand times larger (docs/cpu-backend.md).
+   */
+  #correctKeysAndValues(layer: number, tokens: number, tiled: boolean): void {
+    const { bank, matrices } = this.#layers[layer];
+    const { kernels, scratch } = bank;
+    if (!scratch.normed.inputs) return;
+    kernels.toRemainder(scratch.normed, tokens);
+    const correct = (name: string, sums: Address): void => {
+      const matrix = matrices.get(name)!;
+      if (matrix.isPlain) return; // its inputs are not rounded
+      kernels.matmul(matrix, scratch.normed, tokens, scratch.correction, undefined, tiled);
+      kernels.kernels.addScaled(sums, scratch.correction, 1, tokens * matrix.rows);
+    };
+    correct('attn_k', scratch.keys);
+    correct('attn_v', scratch.values);
   }
 
   #loadedSlot(slot: number): { bank: ThreadBank; expert: LoadedExpert } {

@@ -48,6 +48,7 @@ interface KernelExports {
   ): void;
   rmsNorm(x: Address, weight: Address, length: number, tokens: number, epsilon: number, out: Address): void;
   quantize(x: Address, length: number, inputs: Address): void;
+  remainder(x: Address, length: number, inputs: Address): void;
   rope(x: Address, heads: number, headDim: number, ropeDim: number, table: Address): void;
   toHalves(x: Address, length: number, out: Address): void;
   swiglu(gate: Address, up: Address, length: number): void;
@@ -214,6 +215,14 @@ export class KernelModule {
       ? this.#exports.matmulPlain(type, address, rows, columns, tokens, x.values, out, stride)
       : this.#exports.matmul(type, address, rows, columns, tokens, x.inputs, out, stride, tiled);
     if (!done) throw new RangeError(`There is no CPU kernel for weight type ${type}.`);
+  }
+
+  /**
+   * Replaces the first `tokens` vectors, which must be rounded, by what rounding took from them, and rounds that.
+   */
+  toRemainder({ values, inputs, columns }: CpuVectors, tokens: number): void {
+    this.#exports.remainder(values, tokens * columns, inputs);
+    this.#exports.quantize(values, tokens * columns, inputs);
   }
 
   /** Rounds the first `tokens` vectors to 16 bits. */

@@ -21,6 +21,8 @@ export interface Scratch {
   /** f32[chunkTokens, key heads of the thread, headDim] */
   keys: Address;
   values: Address;
+  /** As `keys`: a correction of either. */
+  correction: Address;
   /** f32[ropeDimensionCount] of one position: see `Vector.rope`. */
   rope: Address;
   /** f32[context, 4]: the scores of four heads. */
@@ -71,7 +73,7 @@ export class ThreadBank {
 /** Bytes of the activations of one memory, about. */
 export function scratchBytes({ config, chunkTokens, context, heads, rows }: ThreadShape): Bytes {
   const { embeddingLength, feedForwardLength, headCount, headDim } = config;
-  const floats = 2 * heads.queries * headDim + 2 * heads.kvs * headDim + 2 * rows.gate + widestOutput(rows);
+  const floats = 2 * heads.queries * headDim + 3 * heads.kvs * headDim + 2 * rows.gate + widestOutput(rows);
   /** Bytes per value of a vector that is kept as f32 and rounded to 16 bits. */
   const vectorBytes = 6.5;
   const perToken = 4 * floats + vectorBytes * (embeddingLength + headCount * headDim + feedForwardLength);
@@ -90,6 +92,7 @@ function allocateScratch(kernels: KernelModule, shape: ThreadShape): Scratch {
     queries: floats(chunkTokens * heads.queries * headDim),
     keys: floats(chunkTokens * heads.kvs * headDim),
     values: floats(chunkTokens * heads.kvs * headDim),
+    correction: floats(chunkTokens * heads.kvs * headDim),
     rope: floats(ropeDimensionCount),
     scores: floats(4 * context),
     attended: floats(chunkTokens * heads.queries * headDim),

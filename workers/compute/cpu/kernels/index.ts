@@ -147,6 +147,11 @@ export function quantize(x: usize, length: i32, inputs: Inputs): void {
   Vector.quantize(x, length, inputs);
 }
 
+/** See `Vector.remainder`. */
+export function remainder(x: usize, length: i32, inputs: Inputs): void {
+  Vector.remainder(x, length, inputs);
+}
+
 /** See `Vector.rope`. */
 export function rope(x: usize, heads: i32, headDim: i32, ropeDim: i32, table: usize): void {
   Vector.rope(x, heads, headDim, ropeDim, table);

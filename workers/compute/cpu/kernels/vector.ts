@@ -66,6 +66,38 @@ export class Vector {
   }
 
   /**
+   * x = x - what `quantize` rounded it to. The products of both parts add up to those of nearly exact inputs.
+   * @param inputs as `quantize` wrote them for the same `x` and `length`
+   */
+  static remainder(x: usize, length: i32, inputs: Inputs): void {
+    let values = inputs.values;
+    for (let g = 0; g < length >> 5; g++, x += 128, values += 64) {
+      const scale = v128.load32_splat(inputs.scales + (g << 2));
+      Vector.remainder16(x, scale, values);
+      Vector.remainder16(x + 64, scale, values + 32);
+    }
+  }
+
+  /** Subtracts 16 rounded inputs, which are in the order of `Unpack`. */
+  @inline
+  static remainder16(x: usize, scale: v128, values: usize): void {
+    const even = v128.load(values);
+    const odd = v128.load(values, 16);
+    const low = v128.shuffle<i16>(even, odd, 0, 8, 1, 9, 2, 10, 3, 11);
+    const high = v128.shuffle<i16>(even, odd, 4, 12, 5, 13, 6, 14, 7, 15);
+    Vector.subtract(x, i32x4.extend_low_i16x8_s(low), scale);
+    Vector.subtract(x + 16, i32x4.extend_high_i16x8_s(low), scale);
+    Vector.subtract(x + 32, i32x4.extend_low_i16x8_s(high), scale);
+    Vector.subtract(x + 48, i32x4.extend_high_i16x8_s(high), scale);
+  }
+
+  /** Subtracts four integers times their scale. */
+  @inline
+  static subtract(x: usize, integers: v128, scale: v128): void {
+    v128.store(x, f32x4.sub(v128.load(x), f32x4.mul(f32x4.convert_i32x4_s(integers), scale)));
+  }
+
+  /**
    * Rotates the pairs (2j, 2j + 1) of each head, in place.
    * @param x f32[heads, headDim]
    * @param table f32[ropeDim / 2, 2]: cosine and sine of each pair at the token's position
