@@ -42,6 +42,9 @@ export default defineConfig({
           hookTimeout: 60_000,
           // All tabs share one adapter. Two files at once would exceed their timeouts.
           fileParallelism: false,
+          // All files in one page: they share a device, and so the kernels that it has compiled, which take most of the
+          // time.
+          isolate: false,
           browser: {
             enabled: true,
             headless: true,

@@ -15,12 +15,12 @@ export const synthBlob = (options: SynthOptions): Blob => {
   return new Blob([synth.read(0, synth.size)]);
 };
 
-/** Its device, and so the kernels that it has compiled, is shared by the engines of a test file. */
+/** Its device, and so the kernels that it has compiled, is shared by the engines of all tests. */
 const sharedLoader = new ComputeLoader();
 
 /** An engine that computes with WebGPU unless a request says otherwise, even if the GPU is software. */
 export class GpuEngine extends Engine {
-  /** @param loader default: one that all engines of a test file share */
+  /** @param loader default: one that all engines of all tests share */
   constructor(...[store, reader, sessions, loader = sharedLoader]: ConstructorParameters<typeof Engine>) {
     super(store, reader, sessions, loader);
   }

@@ -1,4 +1,4 @@
-/** Helpers for tests and benchmarks that run kernels on an adapter. All tests of a file share one device. */
+/** Helpers for tests and benchmarks that run kernels on an adapter. All tests share one device. */
 
 import { requestAdapter, requestDevice } from './device.ts';
 import { type Dispatch, encode, type Slice, whole } from './dispatch.ts';
@@ -12,7 +12,7 @@ export const UNTOUCHED = 12345.5;
 
 let device: Promise<GPUDevice> | undefined;
 
-/** The device that all tests of a file share. */
+/** The device that all tests share. */
 export function getTestDevice(): Promise<GPUDevice> {
   device ??= requestAdapter().then(requestDevice);
   return device;
@@ -87,7 +87,7 @@ export function makeState(gpu: GPUDevice, values: StateValues = {}): Slice {
   return upload(gpu, encodeStepState({ tokenCount: 1, ...values }), 'step state');
 }
 
-/** Creates the context of an operation. All tests of a file share its pipeline cache. */
+/** Creates the context of an operation. All tests share its pipeline cache. */
 export async function makeContext(variant: MatrixVariant, state: StateValues = {}): Promise<OpContext> {
   const gpu = await getTestDevice();
   pipelines ??= new PipelineCache(gpu);
