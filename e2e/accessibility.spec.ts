@@ -1,6 +1,6 @@
 /** Accessibility: axe on every view, and everything by keyboard. */
 import { expectNoFindings } from './axe.ts';
-import { expect, importFrom, openPage, test } from './fixtures.ts';
+import { expect, importFrom, openPage, stopStoryAfter, test } from './fixtures.ts';
 
 const CHAT = {
   format: 'mixtab-conversations',
@@ -41,10 +41,9 @@ test('axe finds no problem on any view', async ({ page, server }) => {
   await expectNoFindings(page, 'menu');
   await page.getByRole('menuitem', { name: 'Delete' }).click();
   await expectNoFindings(page, 'deleted');
-  await page.getByRole('button', { name: 'Once upon a time' }).click();
-  // Wait for a first token: an answer that is stopped before it leaves nothing on the page.
+  // After a first token: an answer that is stopped before it leaves nothing on the page.
+  await stopStoryAfter(page, 1, () => page.getByRole('button', { name: 'Once upon a time' }).click());
   await expect(page.getByRole('article', { name: 'Text' })).toContainText(/Once upon a time.+/);
-  await page.getByRole('button', { name: 'Stop' }).click();
   await expect(page.getByRole('button', { name: 'Continue' })).toBeEnabled();
   await page.getByText(/tokens\/s/).click();
   await expect(page.getByText(/prompt tokens reused/)).toBeVisible();

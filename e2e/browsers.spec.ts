@@ -1,5 +1,5 @@
 /** Features that other browsers lack, removed from this one. */
-import { expect, importFrom, openLibrary, openPage, test } from './fixtures.ts';
+import { expect, importFrom, openLibrary, openPage, stopStoryAfter, test } from './fixtures.ts';
 
 test('with storage blocked, the page says so and still works', async ({ page, server }) => {
   await page.addInitScript(() => {
@@ -51,8 +51,7 @@ test('the page works without estimate, clipboard, deviceMemory and randomUUID, a
     };
   });
   await openPage(page, server);
-  await page.getByRole('button', { name: 'Once upon a time' }).click();
-  await page.getByRole('button', { name: 'Stop' }).click();
+  await stopStoryAfter(page, 1, () => page.getByRole('button', { name: 'Once upon a time' }).click());
   await page.getByRole('button', { name: 'Copy text' }).click();
   await expect(page.getByRole('button', { name: 'Copied' })).toBeVisible();
   expect(await page.evaluate(() => (globalThis as unknown as { copied: string[] }).copied)).toEqual([

@@ -1,32 +1,39 @@
 /** The built-in model and other base models, which continue a text. */
-import { expect, importFrom, openPage, setNumbers, test } from './fixtures.ts';
+import { computeWith, expect, importFrom, openPage, setNumbers, stopStoryAfter, test } from './fixtures.ts';
 
-test('the built-in model writes at once, and offline after the first visit', async ({ page, server, context }) => {
-  await openPage(page, server);
-  await expect(page.getByText(/a base model: it continues what you write/)).toBeVisible();
-  await page.getByRole('button', { name: 'Once upon a time' }).click();
-  const story = page.getByRole('article', { name: 'Text' });
-  await expect(story).toContainText('Once upon a time');
-  await expect.poll(async () => (await story.innerText()).length).toBeGreaterThan(60);
-  await page.getByRole('button', { name: 'Stop' }).click();
-  await expect(page.getByText(/tokens\/s/)).toBeVisible();
+for (const kind of ['CPU', 'GPU'] as const) {
+  test(`the built-in model writes at once on the ${kind}, and offline after the first visit`, async ({
+    page,
+    server,
+    context,
+  }) => {
+    await openPage(page, server);
+    await computeWith(page, kind);
+    const model = page.getByRole('button', { name: new RegExp(`mixtab storyteller.*${kind}`) });
+    await expect(model).toBeVisible();
+    await expect(page.getByText(/a base model: it continues what you write/)).toBeVisible();
+    const story = page.getByRole('article', { name: 'Text' });
+    await stopStoryAfter(page, 60, () => page.getByRole('button', { name: 'Once upon a time' }).click());
+    await expect(story).toContainText(/^Once upon a time.{60}/);
+    await expect(page.getByText(/tokens\/s .* stopped/)).toBeVisible();
 
-  await page.evaluate(() => navigator.serviceWorker.ready);
-  server.close();
-  await context.setOffline(true);
-  await page.reload();
-  const before = (await story.innerText()).length;
-  await expect(page.getByRole('button', { name: 'Continue' })).toBeEnabled();
-  await page.getByRole('button', { name: 'Continue' }).click();
-  await expect.poll(async () => (await story.innerText()).length).toBeGreaterThan(before + 20);
-  await page.getByRole('button', { name: 'Stop' }).click();
-  await expect(page.getByRole('button', { name: 'Continue' })).toBeVisible();
+    await page.evaluate(() => navigator.serviceWorker.ready);
+    server.close();
+    await context.setOffline(true);
+    await page.reload();
+    await expect(model).toBeVisible();
+    const before = (await story.innerText()).length;
+    await expect(page.getByRole('button', { name: 'Continue' })).toBeEnabled();
+    await stopStoryAfter(page, 21, () => page.getByRole('button', { name: 'Continue' }).click());
+    await expect(page.getByRole('button', { name: 'Continue' })).toBeVisible();
+    expect((await story.innerText()).length).toBeGreaterThan(before + 20);
 
-  await page.getByRole('button', { name: 'Edit text' }).click();
-  await page.getByRole('textbox', { name: 'The whole text' }).fill('Another beginning');
-  await page.getByRole('button', { name: 'Save' }).click();
-  await expect(story).toContainText('Another beginning');
-});
+    await page.getByRole('button', { name: 'Edit text' }).click();
+    await page.getByRole('textbox', { name: 'The whole text' }).fill('Another beginning');
+    await page.getByRole('button', { name: 'Save' }).click();
+    await expect(story).toContainText('Another beginning');
+  });
+}
 
 test('a model without a chat template is presented and used as a base model', async ({ page, server }) => {
   await openPage(page, server);
@@ -36,9 +43,6 @@ test('a model without a chat template is presented and used as a base model', as
   // The random text has no natural end, so it runs until it is stopped, however fast the machine is.
   await setNumbers(page, { 'Max answer length': '4000' });
   await page.getByRole('textbox', { name: 'Your text' }).fill('the first');
-  await page.getByRole('button', { name: 'Continue' }).click();
-  const story = page.getByRole('article', { name: 'Text' });
-  await expect.poll(async () => (await story.innerText()).length).toBeGreaterThan(40);
-  await page.getByRole('button', { name: 'Stop' }).click();
+  await stopStoryAfter(page, 40, () => page.getByRole('button', { name: 'Continue' }).click());
   await expect(page.getByText(/tokens\/s .* stopped/)).toBeVisible();
 });

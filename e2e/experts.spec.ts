@@ -39,6 +39,9 @@ test('the panel beside a conversation follows the answer while it streams, as a 
 }) => {
   await page.setViewportSize({ width: 1400, height: 900 });
   await openPage(page, server);
+  // On the CPU, the built-in model fills its context before the panel can be watched.
+  await computeWith(page, 'GPU');
+  await expect(page.getByRole('button', { name: /mixtab storyteller.*GPU/ })).toBeVisible();
   await setNumbers(page, { 'Max answer length': '2000' });
   await page.getByRole('button', { name: 'Experts' }).click();
   const panel = page.getByRole('complementary', { name: 'Expert activity' });

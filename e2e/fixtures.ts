@@ -53,6 +53,33 @@ export async function computeWith(page: Page, choice: 'Automatic' | 'GPU' | 'CPU
   await page.getByRole('button', { name: 'Close' }).click();
 }
 
+/**
+ * Clicks Stop as soon as the model has added `length` characters to a story. The page does this itself, because on the
+ * CPU an answer of the built-in model can end before Playwright has seen its beginning.
+ * @param start starts the answer
+ */
+export async function stopStoryAfter(page: Page, length: number, start: () => Promise<void>): Promise<void> {
+  const stopped = page.evaluate(
+    (added) =>
+      new Promise<void>((resolve) => {
+        const written = (): number => document.querySelector('.story .by-model')?.textContent?.length ?? 0;
+        const before = written();
+        const timer = setInterval(() => {
+          const stop = [...document.querySelectorAll('button')].find(
+            ({ textContent }) => textContent.trim() === 'Stop',
+          );
+          if (!stop || written() < before + added) return;
+          clearInterval(timer);
+          stop.click();
+          resolve();
+        }, 1);
+      }),
+    length,
+  );
+  await start();
+  await stopped;
+}
+
 /** Enters an address on the models page and starts the import. */
 export async function importFrom(page: Page, url: string): Promise<void> {
   await openLibrary(page);

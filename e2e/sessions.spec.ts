@@ -1,6 +1,15 @@
 /** The conversation cache: after a reload or a switch, only new tokens of a conversation are computed. */
 import type { Page } from '@playwright/test';
-import { expect, importFrom, openLibrary, openPage, setNumbers, type TestServer, test } from './fixtures.ts';
+import {
+  computeWith,
+  expect,
+  importFrom,
+  openLibrary,
+  openPage,
+  setNumbers,
+  type TestServer,
+  test,
+} from './fixtures.ts';
 
 const messages = (page: Page) => page.getByRole('list', { name: 'Conversation' }).getByRole('listitem');
 const list = (page: Page) =>
@@ -71,50 +80,56 @@ async function hide(page: Page): Promise<void> {
   });
 }
 
-test('after a reload or a switch only new tokens are read, and deleting a conversation deletes its cache', async ({
-  page,
-  server,
-}) => {
-  await openChat(page, server);
-  const fresh = await say(page, LONG, 2);
-  expect(fresh.prompt).toBeGreaterThan(200);
-  expect(fresh.reused).toBeLessThan(5);
-  await hide(page);
-  await expect.poll(() => keptSessions(page)).toBe(1);
+for (const kind of ['CPU', 'GPU'] as const) {
+  test(`on the ${kind}, only new tokens are read after a reload or a switch, and a deleted conversation has no cache`, async ({
+    page,
+    server,
+  }) => {
+    await openChat(page, server);
+    await computeWith(page, kind);
+    const model = page.getByRole('button', { name: new RegExp(`Tiny Chat.*${kind}`) });
+    await expect(model).toBeVisible();
+    const fresh = await say(page, LONG, 2);
+    expect(fresh.prompt).toBeGreaterThan(200);
+    expect(fresh.reused).toBeLessThan(5);
+    await hide(page);
+    await expect.poll(() => keptSessions(page)).toBe(1);
 
-  await page.reload();
-  const second = await say(page, 'and then', 4);
-  expect(second.reused).toBeGreaterThanOrEqual(fresh.prompt - 5);
-  expect(second.prompt - second.reused).toBeLessThan(FEW);
+    await page.reload();
+    await expect(model).toBeVisible();
+    const second = await say(page, 'and then', 4);
+    expect(second.reused).toBeGreaterThanOrEqual(fresh.prompt - 5);
+    expect(second.prompt - second.reused).toBeLessThan(FEW);
 
-  // A second conversation replaces the first on the GPU. Each of them gets its own cache back.
-  await page.getByRole('button', { name: 'New conversation' }).click();
-  const other = await say(page, `Of whales ${LONG}`, 2);
-  expect(other.reused).toBeLessThan(20);
-  await list(page).nth(1).click();
-  await expect(messages(page)).toHaveCount(4);
-  const third = await say(page, 'and now', 6);
-  expect(third.reused).toBeGreaterThanOrEqual(second.prompt - 5);
-  // The number of new tokens does not depend on the length of the conversation.
-  expect(third.prompt - third.reused).toBeLessThan(FEW);
-  await list(page).nth(1).click();
-  await expect(messages(page)).toHaveCount(2);
-  const otherAgain = await say(page, 'and there', 4);
-  expect(otherAgain.reused).toBeGreaterThanOrEqual(other.prompt - 5);
+    // A second conversation replaces the first on the GPU. Each of them gets its own cache back.
+    await page.getByRole('button', { name: 'New conversation' }).click();
+    const other = await say(page, `Of whales ${LONG}`, 2);
+    expect(other.reused).toBeLessThan(20);
+    await list(page).nth(1).click();
+    await expect(messages(page)).toHaveCount(4);
+    const third = await say(page, 'and now', 6);
+    expect(third.reused).toBeGreaterThanOrEqual(second.prompt - 5);
+    // The number of new tokens does not depend on the length of the conversation.
+    expect(third.prompt - third.reused).toBeLessThan(FEW);
+    await list(page).nth(1).click();
+    await expect(messages(page)).toHaveCount(2);
+    const otherAgain = await say(page, 'and there', 4);
+    expect(otherAgain.reused).toBeGreaterThanOrEqual(other.prompt - 5);
 
-  // The settings show the disk use. The cache is deleted with its conversation and with its model.
-  await page.getByRole('button', { name: 'Settings' }).click();
-  await expect(page.getByText(/Now: [\d.]+ [kM]B for 2 conversations/)).toBeVisible();
-  await page.getByRole('button', { name: 'Close' }).click();
-  await page.getByRole('button', { name: /^More options for the first men/ }).click();
-  await page.getByRole('menuitem', { name: 'Delete' }).click();
-  await expect.poll(() => keptSessions(page)).toBe(1);
-  await openLibrary(page);
-  await expect(page.getByText(/[\d.]+ [kM]B of it is the conversation cache/)).toBeVisible();
-  await page.getByRole('button', { name: 'Delete Tiny Chat' }).click();
-  await page.getByRole('button', { name: 'Delete Tiny Chat' }).click();
-  await expect.poll(() => keptSessions(page)).toBe(0);
-});
+    // The settings show the disk use. The cache is deleted with its conversation and with its model.
+    await page.getByRole('button', { name: 'Settings' }).click();
+    await expect(page.getByText(/Now: [\d.]+ [kM]B for 2 conversations/)).toBeVisible();
+    await page.getByRole('button', { name: 'Close' }).click();
+    await page.getByRole('button', { name: /^More options for the first men/ }).click();
+    await page.getByRole('menuitem', { name: 'Delete' }).click();
+    await expect.poll(() => keptSessions(page)).toBe(1);
+    await openLibrary(page);
+    await expect(page.getByText(/[\d.]+ [kM]B of it is the conversation cache/)).toBeVisible();
+    await page.getByRole('button', { name: 'Delete Tiny Chat' }).click();
+    await page.getByRole('button', { name: 'Delete Tiny Chat' }).click();
+    await expect.poll(() => keptSessions(page)).toBe(0);
+  });
+}
 
 test('saves when the page is idle, and stores nothing if the setting is off', async ({ page, server }) => {
   await openChat(page, server);
