@@ -62,7 +62,8 @@ export async function stopStoryAfter(page: Page, length: number, start: () => Pr
   const stopped = page.evaluate(
     (added) =>
       new Promise<void>((resolve) => {
-        const written = (): number => document.querySelector('.story .by-model')?.textContent?.length ?? 0;
+        const written = (): number =>
+          [...document.querySelectorAll('.story .by-model')].reduce((sum, part) => sum + part.textContent!.length, 0);
         const before = written();
         const timer = setInterval(() => {
           const stop = [...document.querySelectorAll('button')].find(

@@ -42,7 +42,10 @@ describe('createSynth', () => {
         a.ggmlType === 0
           ? dequantize('F32', file.read(a.offset, weights * 4))
           : dequantize(type, file.read(a.offset, (weights * bits) / 8));
-      expect(actual).toEqual(dequantize('F32', twin.read(b.offset, weights * 4)));
+      // toEqual takes seconds for so many numbers.
+      const expected = dequantize('F32', twin.read(b.offset, weights * 4));
+      expect(actual.length).toBe(expected.length);
+      expect(actual.findIndex((weight, i) => !Object.is(weight, expected[i]))).toBe(-1);
     }
   });
 
