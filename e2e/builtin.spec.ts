@@ -1,5 +1,14 @@
 /** The built-in model and other base models, which continue a text. */
-import { computeWith, expect, importFrom, openPage, setNumbers, stopStoryAfter, test } from './fixtures.ts';
+import {
+  computeOnGpu,
+  computeWith,
+  expect,
+  importFrom,
+  openPage,
+  setNumbers,
+  stopStoryAfter,
+  test,
+} from './fixtures.ts';
 
 for (const kind of ['CPU', 'GPU'] as const) {
   test(`the built-in model writes at once on the ${kind}, and offline after the first visit`, async ({
@@ -40,7 +49,8 @@ test('a model without a chat template is presented and used as a base model', as
   await importFrom(page, `${server.origin}/plain.gguf`);
   await expect(page.getByRole('button', { name: /Tiny Text\s*base model/ })).toBeVisible();
   await expect(page.getByText(/Tiny Text is a base model: it continues what you write/)).toBeVisible();
-  // The random text has no natural end, so it runs until it is stopped, however fast the machine is.
+  await computeOnGpu(page);
+  // The random text has no natural end, so it runs until it is stopped.
   await setNumbers(page, { 'Max answer length': '4000' });
   await page.getByRole('textbox', { name: 'Your text' }).fill('the first');
   await stopStoryAfter(page, 40, () => page.getByRole('button', { name: 'Continue' }).click());

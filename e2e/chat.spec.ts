@@ -1,10 +1,20 @@
 /** Chatting with an imported model: streaming, offline use, memory budgets, Markdown. */
-import { computeWith, expect, importFrom, openPage, setModelMemory, setNumbers, test } from './fixtures.ts';
+import {
+  computeOnGpu,
+  computeWith,
+  expect,
+  importFrom,
+  openPage,
+  setModelMemory,
+  setNumbers,
+  test,
+} from './fixtures.ts';
 
 test('imports over HTTP, chats, stops, reloads and chats again offline', async ({ page, server, context }) => {
   await openPage(page, server);
   await importFrom(page, `${server.origin}/chat.gguf`);
   await expect(page.getByRole('heading', { name: 'Ask Tiny Chat' })).toBeVisible();
+  await computeOnGpu(page);
   await setNumbers(page, { 'Max answer length': '4000' });
 
   const message = page.getByRole('textbox', { name: 'Message' });
@@ -87,6 +97,7 @@ test('an answer is rendered as Markdown while it streams, with a highlighted cod
   await openPage(page, server);
   await importFrom(page, `${server.origin}/chat.gguf`);
   await expect(page.getByRole('heading', { name: 'Ask Tiny Chat' })).toBeVisible();
+  await computeOnGpu(page);
   await page.getByRole('button', { name: 'Settings' }).click();
   await page.getByRole('spinbutton', { name: 'Max answer length' }).fill('3000');
   await page.getByRole('button', { name: 'Close' }).click();

@@ -1,6 +1,15 @@
 /** The experts view: live, routing of a text, and the laboratory. */
 import type { Page } from '@playwright/test';
-import { computeWith, expect, importFrom, openPage, setModelMemory, setNumbers, test } from './fixtures.ts';
+import {
+  computeOnGpu,
+  computeWith,
+  expect,
+  importFrom,
+  openPage,
+  setModelMemory,
+  setNumbers,
+  test,
+} from './fixtures.ts';
 
 /** The cells of the live grid that the latest token selected, as a text to compare. */
 const latestCells = (page: Page): Promise<string> =>
@@ -39,9 +48,7 @@ test('the panel beside a conversation follows the answer while it streams, as a 
 }) => {
   await page.setViewportSize({ width: 1400, height: 900 });
   await openPage(page, server);
-  // On the CPU, the built-in model fills its context before the panel can be watched.
-  await computeWith(page, 'GPU');
-  await expect(page.getByRole('button', { name: /mixtab storyteller.*GPU/ })).toBeVisible();
+  await computeOnGpu(page);
   await setNumbers(page, { 'Max answer length': '2000' });
   await page.getByRole('button', { name: 'Experts' }).click();
   const panel = page.getByRole('complementary', { name: 'Expert activity' });
@@ -287,6 +294,7 @@ test('an answer and an experiment exclude each other, and either can be stopped'
   await openPage(page, server);
   await importFrom(page, `${server.origin}/plain.gguf`);
   await expect(page.getByText(/Tiny Text is a base model/)).toBeVisible();
+  await computeOnGpu(page);
   await setNumbers(page, { 'Max answer length': '4000' });
   await page.getByRole('textbox', { name: 'Your text' }).fill('the first');
   await page.getByRole('button', { name: 'Continue' }).click();

@@ -37,6 +37,15 @@ export async function setNumbers(page: Page, values: Record<string, string>): Pr
   await page.getByRole('button', { name: 'Close' }).click();
 }
 
+/**
+ * Chooses the GPU, for journeys that watch an answer while it is generated: on the CPU, a small model writes thousands
+ * of tokens in a second or two.
+ */
+export async function computeOnGpu(page: Page): Promise<void> {
+  await computeWith(page, 'GPU');
+  await expect(page.getByRole('banner').getByRole('button', { name: /GPU$/ })).toBeVisible();
+}
+
 /** Sets how much memory the model may take: of the GPU, or main memory, whichever computes. */
 export async function setModelMemory(page: Page, megabytes: string): Promise<void> {
   await page.getByRole('button', { name: 'Settings' }).click();

@@ -1,6 +1,6 @@
 /** What the page does without WebGPU, without WebAssembly, and without both. */
 import type { Page } from '@playwright/test';
-import { computeWith, expect, openLibrary, openPage, test } from './fixtures.ts';
+import { computeWith, expect, openLibrary, openPage, stopStoryAfter, test } from './fixtures.ts';
 
 // A service worker would serve the workers' scripts from its cache, without the changes.
 test.use({ serviceWorkers: 'block' });
@@ -22,9 +22,8 @@ async function changeEngine(page: Page, script: string, headers: Record<string, 
 }
 
 async function writeStory(page: Page): Promise<void> {
-  await page.getByRole('button', { name: 'Once upon a time' }).click();
-  await expect(page.getByRole('article', { name: 'Text' })).toContainText(/Once upon a time.{20,}/);
-  await page.getByRole('button', { name: 'Stop' }).click();
+  await stopStoryAfter(page, 20, () => page.getByRole('button', { name: 'Once upon a time' }).click());
+  await expect(page.getByRole('article', { name: 'Text' })).toContainText(/Once upon a time[\s\S]{20}/);
 }
 
 const CAUSES: [cause: string, script: string, message: RegExp, reason: RegExp][] = [
