@@ -15,11 +15,15 @@ export interface SourceOptions {
   port?: number;
   /** More resources by path, served in byte ranges. */
   ranged?: Record<string, Ranged>;
+  /** Isolates the pages from other origins. Chromium requires it for threads that share memory. */
+  isolated?: boolean;
 }
+
+const ISOLATION = { 'cross-origin-opener-policy': 'same-origin', 'cross-origin-embedder-policy': 'require-corp' };
 
 /** Serves the project's sources until `work` ends or throws. Prints on stderr which Chromium is used. */
 export async function withSources<T>(
-  { port, ranged = {} }: SourceOptions,
+  { port, ranged = {}, isolated = false }: SourceOptions,
   work: (origin: string) => Promise<T>,
 ): Promise<T> {
   ensureChromium();
@@ -31,7 +35,13 @@ export async function withSources<T>(
     plugins: [served(ranged)],
     // Discovering a dependency would reload the page during the measurement.
     optimizeDeps: { noDiscovery: true },
-    server: { port: port ?? 5198, strictPort: port !== undefined, hmr: false, watch: null },
+    server: {
+      port: port ?? 5198,
+      strictPort: port !== undefined,
+      hmr: false,
+      watch: null,
+      ...(isolated && { headers: ISOLATION }),
+    },
   });
   try {
     await server.listen();

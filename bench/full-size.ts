@@ -2,8 +2,13 @@
  * Mixtral's full size in Chromium: imports a synthetic model that is generated while it is served, and generates tokens
  * within memory budgets. Reports memory, hit rate, and bytes and time per token.
  *
- *   npx tsx bench/full-size.ts --profile DIR [--preset 8x7b] [--layers N] [--type T] [--gpu-budget MB] [--ram-budget MB]
- *                              [--tokens N] [--prompt TEXT] [--storage indexeddb|opfs] [--json]
+ *   npx tsx bench/full-size.ts --profile DIR [--preset 8x7b] [--layers N] [--type T] [--compute gpu|cpu] [--threads N]
+ *                              [--gpu-budget MB] [--ram-budget MB] [--tokens N] [--prompt TEXT]
+ *                              [--storage indexeddb|opfs] [--json]
+ *
+ * With `--compute cpu`, `--ram-budget` is the total for the model; default: what mixtab takes by itself. On the GPU it
+ * is the memory for evicted experts (2000), beside `--gpu-budget` (4000). `overBudgetBytes` is the memory of all the
+ * browser's processes, at its peak, over the budgets; the browser alone takes `idleBytes`.
  *
  * docs/measurements/streaming.md reports `--type Q4_K` (the default) and `--type Q2_K`. The profile is kept, so a
  * second run finds the imported models. A 26 GB model needs as much disk space.
@@ -15,7 +20,7 @@ import { parseArgs } from 'node:util';
 import { withBrowser } from '../scripts/cli/browser.ts';
 import { syntheticRanged } from '../scripts/cli/server.ts';
 import { synthOptions } from '../scripts/cli/synth-options.ts';
-import type { GenerateResult } from '../src/contract/engine-api.ts';
+import type { GenerateResult, LoadRequest } from '../src/contract/engine-api.ts';
 import { createSynth } from '../workers/synth/synth.ts';
 import { browserMemory, peakMemory } from './browser-memory.ts';
 
@@ -25,8 +30,10 @@ const { values } = parseArgs({
     preset: { type: 'string', default: '8x7b' },
     layers: { type: 'string' },
     type: { type: 'string' },
+    compute: { type: 'string', default: 'gpu' },
+    threads: { type: 'string' },
     'gpu-budget': { type: 'string', default: '4000' },
-    'ram-budget': { type: 'string', default: '2000' },
+    'ram-budget': { type: 'string' },
     context: { type: 'string', default: '1024' },
     tokens: { type: 'string', default: '8' },
     prompt: { type: 'string', default: 'Once upon a time there was a lighthouse' },
@@ -37,6 +44,17 @@ const { values } = parseArgs({
 });
 if (!values.profile)
   throw new Error('--profile DIR is missing. It is the folder in which the browser stores the model.');
+if (values.compute !== 'gpu' && values.compute !== 'cpu')
+  throw new Error(`--compute ${values.compute} is unknown. Pass gpu or cpu.`);
+const compute = values.compute;
+
+/** The budgets of the load request. On the CPU there is only one, for the whole model. */
+function budgets(): Pick<LoadRequest, 'gpuBudgetBytes' | 'ramBudgetBytes'> {
+  const ram = values['ram-budget'];
+  if (compute === 'gpu')
+    return { gpuBudgetBytes: Number(values['gpu-budget']) * 1e6, ramBudgetBytes: Number(ram ?? 2000) * 1e6 };
+  return ram === undefined ? {} : { ramBudgetBytes: Number(ram) * 1e6 };
+}
 
 const profile = resolve(values.profile);
 mkdirSync(profile, { recursive: true });
@@ -54,15 +72,16 @@ const say = (text: string): void => console.error(`${new Date().toISOString().sl
 /** Time, bytes and hits of an answer, in total and per token. */
 function phaseOf({ timings, cache }: GenerateResult, tokens: number) {
   const seconds = (timings.prefillMs + timings.decodeMs) / 1000;
-  const gpuSeconds = timings.computeMs / 1000;
+  const computeSeconds = timings.computeMs / 1000;
   const expertSeconds = timings.expertWaitMs / 1000;
   return {
     seconds,
     secondsPerToken: seconds / tokens,
-    // Waiting for the GPU only; waiting for an expert, while the GPU may compute; everything else.
-    gpuSeconds,
+    // Waiting for the GPU or the CPU's threads only; for an expert, while they may compute; everything else.
+    computeSeconds,
     expertSeconds,
-    restSeconds: seconds - gpuSeconds - expertSeconds,
+    restSeconds: seconds - computeSeconds - expertSeconds,
+    bytesRead: cache.bytesRead,
     bytesPerToken: cache.bytesRead / tokens,
     hitRate: cache.hitRate,
     predictedOfMisses: cache.misses ? cache.prefetched / cache.misses : 0,
@@ -84,7 +103,7 @@ const report = await withBrowser(
     },
   },
   async ({ call, origin }) => {
-    await call('probe');
+    await call('probe', compute);
     const idleBytes = browserMemory(profile);
     say(`${gigabytes(file.size)} to import; idle page ${gigabytes(idleBytes)}`);
     const importStarted = performance.now();
@@ -97,11 +116,13 @@ const report = await withBrowser(
       const loaded = await call('load', {
         modelId: imported.result.id,
         context: Number(values.context),
-        gpuBudgetBytes: Number(values['gpu-budget']) * 1e6,
-        ramBudgetBytes: Number(values['ram-budget']) * 1e6,
+        compute,
+        ...(values.threads !== undefined && { threads: Number(values.threads) }),
+        ...budgets(),
       });
       say(
-        `loaded in ${(loaded.loadMs / 1000).toFixed(1)} s: ${loaded.slots} slots, ${gigabytes(loaded.memory.gpuBytes)} on the GPU`,
+        `loaded in ${(loaded.loadMs / 1000).toFixed(1)} s: ${loaded.slots} slots, ` +
+          `${gigabytes(loaded.memory.gpuBytes)} on the GPU, ${gigabytes(loaded.memory.ramBytes)} of main memory`,
       );
       const request = {
         input: { kind: 'text' as const, text: values.prompt },
@@ -115,12 +136,15 @@ const report = await withBrowser(
       return { loaded, prompt, generated };
     });
     const { loaded, prompt, generated } = run.result;
+    const budgetBytes = Object.values(budgets()).reduce((sum, bytes) => sum + bytes, 0);
     return {
       fileBytes: file.size,
       idleBytes,
       importSeconds,
       importPeakBytes: imported.peakBytes,
+      compute: loaded.compute,
       runPeakBytes: run.peakBytes,
+      ...(budgetBytes > 0 && { budgetBytes, overBudgetBytes: run.peakBytes - budgetBytes }),
       loadSeconds: loaded.loadMs / 1000,
       slots: loaded.slots,
       promptTokens: prompt.promptTokens.length,
