@@ -15,8 +15,10 @@ export interface Prompt {
 
 /** How long an answer took. */
 export interface Answer {
-  /** Tokens of the prompt that were computed, and the time up to the first token of the answer. */
+  /** Including BOS. */
   promptTokens: number;
+  /** Those that were not in the KV cache, and the time up to the first token of the answer. */
+  computedTokens: number;
   promptMs: number;
   /** Tokens after the first one, and their time. */
   tokens: number;
@@ -64,7 +66,8 @@ export function mixtab(compute: ComputeKind, { model, context }: Setup, threads?
             maxTokens,
           });
           return {
-            promptTokens: promptTokens.length - reusedTokens,
+            promptTokens: promptTokens.length,
+            computedTokens: promptTokens.length - reusedTokens,
             promptMs: timings.prefillMs,
             tokens: tokens.length - 1,
             decodeMs: timings.decodeMs,
@@ -144,6 +147,7 @@ async function generateNatively(sequence: Sequence, input: number[], { maxTokens
   }
   return {
     promptTokens: input.length,
+    computedTokens: input.length,
     promptMs: firstAt - started,
     tokens: tokens - 1,
     decodeMs: performance.now() - firstAt,

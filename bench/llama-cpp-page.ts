@@ -40,7 +40,13 @@ const bench = {
     } as Parameters<typeof llama.createCompletion>[0] & { stream?: false });
     const { prompt_n, prompt_ms, predicted_n, predicted_ms } = response.timings as unknown as Timings;
     // The first token belongs to the prompt.
-    return { promptTokens: prompt_n, promptMs: prompt_ms, tokens: predicted_n - 1, decodeMs: predicted_ms };
+    return {
+      promptTokens: prompt_n,
+      computedTokens: prompt_n,
+      promptMs: prompt_ms,
+      tokens: predicted_n - 1,
+      decodeMs: predicted_ms,
+    };
   },
 };
 
