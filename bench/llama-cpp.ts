@@ -7,12 +7,14 @@
  *
  * Contenders: llama.cpp in WebAssembly (wllama), and mixtab on the CPU, each in a Chromium of its own with the same
  * flags. `--threads 1,2` measures llama.cpp with both numbers of threads: a small model, or a busy machine, can be
- * several times as fast with one. mixtab decides by itself unless `--mixtab-threads` is given. `--gpu` adds mixtab on WebGPU, which is the software adapter on a machine without a GPU. `--native` adds
- * llama.cpp as native code, if it is installed: npm install --no-save node-llama-cpp@3
+ * several times as fast with one. mixtab decides by itself unless `--mixtab-threads` is given. `--gpu` adds mixtab on
+ * WebGPU, which is the software adapter on a machine without a GPU. `--native` adds llama.cpp as native code, if it is
+ * installed: npm install --no-save node-llama-cpp@3
  *
- * A prompt has exactly as many tokens as `--prompts` says, including BOS. Successive prompts begin with different
- * words, so that at most a few of their tokens are in the KV cache. Those do not count. Decode is measured after the first length of `--prompts`, with
- * greedy sampling and past the end-of-sequence token. The first round is a warm-up. Ratios compare medians.
+ * A prompt has exactly as many tokens as `--prompts` says, including BOS, but leaves room for the answer in the model's
+ * context. Successive prompts begin with different words, so that at most a few of their tokens are in the KV cache.
+ * Those do not count. Decode is measured after the first length of `--prompts`, with greedy sampling and past the
+ * end-of-sequence token. The first round is a warm-up. Ratios compare medians.
  *
  * bench/first-start.ts measures a cold start of the built-in model. A synthetic model to measure:
  *   npm run -s mixtab -- synth --preset 8x7b --layers 8 --dim 512 --ffn 1792 --heads 8 --kv-heads 2 --type Q4_K \
@@ -21,6 +23,7 @@
 import { existsSync, openAsBlob } from 'node:fs';
 import { basename, join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { readConfig } from '../workers/format/gguf/config.ts';
 import { readHeader } from '../workers/format/gguf/header.ts';
 import { readTokenizer } from '../workers/format/gguf/tokenizer-data.ts';
 import { openFiles } from '../workers/import/model-source.ts';
@@ -53,8 +56,11 @@ const path =
   values.model === 'builtin' ? join(import.meta.dirname, '..', 'public', 'models', 'builtin.gguf') : values.model;
 if (!existsSync(path)) throw new Error(`There is no file ${path}. Pass the path of a GGUF file, or builtin.`);
 const rounds = Number(values.rounds);
-const lengths = values.prompts.split(',').map(Number);
 const tokens = Number(values.tokens);
+const source = await openFiles([{ blob: await openAsBlob(path), name: basename(path) }]);
+const { metadata } = await readHeader(source);
+const { contextLength } = readConfig(source.name, metadata);
+const lengths = values.prompts.split(',').map((length) => Math.min(Number(length), contextLength - tokens));
 const setup: Setup = {
   path,
   model: values.model === 'builtin' ? { kind: 'builtin' } : { kind: 'file', path },
@@ -71,9 +77,8 @@ type Measured = Map<string, Rates>;
 const WORDS = 'time year people way day man thing woman life child world school state family student group'.split(' ');
 
 /** Makes texts with an exact number of tokens, including BOS, for the model's tokenizer. */
-async function promptMaker(): Promise<(length: number, seed: number) => string> {
-  const source = await openFiles([{ blob: await openAsBlob(path), name: basename(path) }]);
-  const tokenizer = createTokenizer(readTokenizer(source.name, (await readHeader(source)).metadata));
+function promptMaker(): (length: number, seed: number) => string {
+  const tokenizer = createTokenizer(readTokenizer(source.name, metadata));
   const count = (text: string): number => tokenizer.encode(text).length + 1;
   return (length, seed) => {
     let text = WORDS[seed % WORDS.length];
@@ -122,7 +127,7 @@ async function openers(): Promise<Opener[]> {
   return all;
 }
 
-const promptOf = await promptMaker();
+const promptOf = promptMaker();
 const results = new Map<string, Measured>();
 await openAll(await openers(), async (contenders) => {
   for (let round = 0; round <= rounds; round++) {
