@@ -1,5 +1,6 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { type SynthOptions, uniformTypes } from '../../synth/synth.ts';
+import { KernelModule } from './kernels-module.ts';
 import { fakeWorker, greedyTokens, importSynth, loadOnCpu, somePrompt, startGreedy } from './testing.ts';
 
 const OPTIONS: SynthOptions = {
@@ -61,6 +62,17 @@ describe('the tokens and their probabilities are the same to the bit', () => {
     }
     expect([...slotCounts]).toContain(12);
     expect(Math.min(...slotCounts)).toBe(2);
+  });
+
+  it.each([1, 2])('in several memories per thread, with %i threads', async (threads) => {
+    const model = await importSynth(OPTIONS);
+    const expected = await greedyTokens(await loadOnCpu(model), PROMPT, 8);
+    const instances = vi.spyOn(KernelModule, 'instantiate');
+    // Room for a layer's attention or for one expert.
+    const compute = await loadOnCpu(model, { threads, bankBytes: 600_000 });
+    expect(instances.mock.calls.length).toBeGreaterThan(3 * threads);
+    instances.mockRestore();
+    expect(await greedyTokens(compute, PROMPT, 8)).toEqual(expected);
   });
 
   it('for a prompt, whatever part of it was computed before', async () => {

@@ -6,7 +6,7 @@ import { EMBEDDING_KEY, isDenseLayerKey, isPartOf, OUTPUT_KEY, type RecordInfo }
 import { joinParts, type RecordParts } from '../../format/record-parts.ts';
 import { copyToSlices } from '../../format/slices.ts';
 import type { Compute } from '../compute.ts';
-import { type LoadInputs, preloadExperts } from '../loading.ts';
+import { preloadExperts } from '../loading.ts';
 import { type ModelRecords, sumBytes } from '../model-records.ts';
 import { ropeTable } from '../rope-table.ts';
 import { CpuCompute } from './cpu-compute.ts';
@@ -17,14 +17,14 @@ import { Forward } from './forward.ts';
 import { HostKernels } from './host-kernels.ts';
 import { CpuKvCache } from './kv-cache.ts';
 import { slicesOf } from './partition.ts';
-import { type Plan, planMemory } from './plan-memory.ts';
+import { type Plan, type PlanInputs, planMemory } from './plan-memory.ts';
 import { CpuSampler } from './sampler.ts';
 import { ThreadPool, type ThreadWorker } from './thread-pool.ts';
 
 /** What remains of an automatic budget that turned out to be too large. */
 const BUDGET_RETRY_SHARE = 0.75;
 
-export interface CpuLoadInputs extends LoadInputs {
+export interface CpuLoadInputs extends PlanInputs {
   /** The compiled kernels: see compile-kernels.ts. */
   wasm: WebAssembly.Module;
   threads: number;

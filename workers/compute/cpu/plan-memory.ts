@@ -15,6 +15,11 @@ import { type ThreadShape, threadShape } from './thread-shape.ts';
 /** GiB to assume if the browser does not report its device memory (Firefox, Safari). */
 const DEFAULT_DEVICE_MEMORY = 4;
 
+export interface PlanInputs extends LoadInputs {
+  /** Weights that one memory takes at most; default: {@link BANK_BYTES}. Tests use less, to need several. */
+  bankBytes?: Bytes;
+}
+
 /** What is decided before anything is allocated. */
 export interface Plan {
   config: ModelConfig;
@@ -34,7 +39,7 @@ export interface Plan {
  * @param share of the automatic budget; a budget from the request is never changed
  * @throws MixtabError `ram-budget-too-small`, `record-missing`
  */
-export function planMemory(inputs: LoadInputs, threads: number, share: number): Plan {
+export function planMemory(inputs: PlanInputs, threads: number, share: number): Plan {
   const { records, request } = inputs;
   const { config } = records.manifest;
   const context = contextOf(inputs);
@@ -42,8 +47,9 @@ export function planMemory(inputs: LoadInputs, threads: number, share: number): 
   const outputParts = dense.flatMap(({ tensors }) =>
     tensors.filter(({ name }) => name === 'output').map(({ rows }) => rows),
   );
+  const { bankBytes = BANK_BYTES } = inputs;
   const shapes = Array.from({ length: threads }, (_, thread) =>
-    threadShape({ config, threads, context, chunkTokens: CHUNK_TOKENS }, outputParts, thread),
+    threadShape({ config, threads, context, chunkTokens: CHUNK_TOKENS, bankBytes }, outputParts, thread),
   );
   const slices = records
     .expertLayouts()
@@ -54,7 +60,7 @@ export function planMemory(inputs: LoadInputs, threads: number, share: number): 
   const allSlotBytes = slotBytes.reduce((sum, bytes) => sum + expertCount * bytes, 0);
   const usefulBytes = heldBytes + allSlotBytes + activationBytes(shapes, heldBytes + allSlotBytes);
   const budgetBytes = request.ramBudgetBytes ?? share * automaticBudget(usefulBytes);
-  const fixedBytes = heldBytes + activationBytes(shapes, Math.min(budgetBytes, usefulBytes));
+  const fixedBytes = heldBytes + activationBytes(shapes, Math.min(budgetBytes, heldBytes + allSlotBytes));
   const pools = planSlots({ memory: 'ram', budgetBytes, fixedBytes, slotBytes, expertCount, expertsPerToken });
   const slotsBytes = pools.reduce(
     (sum, { layers, slots }) => sum + slots * Math.max(...layers.map((layer) => slotBytes[layer])),
@@ -68,7 +74,7 @@ const promptBytes = ({ embeddingLength }: ModelConfig, context: number): Bytes =
 
 /** Room for activations in all memories of all threads. @param weightBytes what the memories hold besides */
 function activationBytes(shapes: readonly ThreadShape[], weightBytes: Bytes): Bytes {
-  const banks = Math.ceil(weightBytes / shapes.length / BANK_BYTES);
+  const banks = Math.ceil(weightBytes / shapes.length / shapes[0].bankBytes);
   return banks * shapes.reduce((sum, shape) => sum + scratchBytes(shape), 0);
 }
 

@@ -74,11 +74,13 @@ export async function importSynth(options: SynthOptions): Promise<ImportedModel>
 
 export interface LoadOptions extends Omit<LoadRequest, 'modelId'> {
   createWorker?: () => ThreadWorker;
+  /** Weights that one memory takes at most. */
+  bankBytes?: number;
 }
 
 /** Loads an imported model with `threads` threads, 1 by default. */
 export function loadOnCpu({ records }: ImportedModel, options: LoadOptions = {}): Promise<Compute> {
-  const { createWorker = fakeWorker, threads = 1, ...request } = options;
+  const { createWorker = fakeWorker, threads = 1, bankBytes, ...request } = options;
   return loadCpuModel({
     records,
     request: { modelId: records.manifest.id, ...request },
@@ -86,6 +88,7 @@ export function loadOnCpu({ records }: ImportedModel, options: LoadOptions = {})
     wasm: compiledKernels(),
     threads,
     createWorker,
+    ...(bankBytes && { bankBytes }),
   });
 }
 

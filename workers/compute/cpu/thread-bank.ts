@@ -46,13 +46,16 @@ export class ThreadBank {
   #weightBytes: Bytes = 0;
 
   /** @throws MixtabError `out-of-memory` */
-  constructor(module: WebAssembly.Module, shape: ThreadShape) {
+  constructor(
+    module: WebAssembly.Module,
+    private readonly shape: ThreadShape,
+  ) {
     this.kernels = withEnoughMemory(() => KernelModule.instantiate(module));
     this.scratch = withEnoughMemory(() => allocateScratch(this.kernels, shape));
   }
 
   hasRoom(bytes: Bytes): boolean {
-    return this.#weightBytes === 0 || this.#weightBytes + bytes <= BANK_BYTES;
+    return this.#weightBytes === 0 || this.#weightBytes + bytes <= this.shape.bankBytes;
   }
 
   /** @throws MixtabError `out-of-memory` */

@@ -1,4 +1,5 @@
 /** What a compute thread has to know of the model and of its own part of it. Plain data, sent to its worker. */
+import type { Bytes } from '../../../src/contract/ids.ts';
 import type { ModelConfig } from '../../../src/contract/import-api.ts';
 import { evenPart, type HeadRange, headsOf } from './partition.ts';
 
@@ -11,6 +12,8 @@ export interface ThreadShape {
   context: number;
   /** Tokens, or assignments of tokens to experts, that are computed together. */
   chunkTokens: number;
+  /** Weights that one memory takes at most: see `ThreadBank`. */
+  bankBytes: Bytes;
   heads: HeadRange;
   /** How many rows of each matrix the thread computes. Those of `up` are as many as those of `gate`. */
   rows: { attentionOutput: number; gate: number; down: number; output: number };
@@ -18,7 +21,7 @@ export interface ThreadShape {
 
 /** @param outputParts rows of each part of the output matrix */
 export function threadShape(
-  inputs: Pick<ThreadShape, 'config' | 'threads' | 'context' | 'chunkTokens'>,
+  inputs: Pick<ThreadShape, 'config' | 'threads' | 'context' | 'chunkTokens' | 'bankBytes'>,
   outputParts: readonly number[],
   thread: number,
 ): ThreadShape {
