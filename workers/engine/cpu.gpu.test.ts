@@ -1,8 +1,14 @@
 /** The engine on the CPU, with real workers. */
-import { expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
+import builtinUrl from '../../public/models/builtin.gguf?url';
+import { BlobByteSource } from '../import/byte-source.ts';
+import { importModel } from '../import/importer.ts';
+import { LOGPROB_TOLERANCE } from '../reference/tolerance.ts';
+import { MemoryStore } from '../store/memory-store.ts';
 import { uniformTypes } from '../synth/synth.ts';
+import type { Engine } from './engine.ts';
 import { greedy } from './exactness-testing.ts';
-import { engineWith } from './testing.ts';
+import { engineWith, GpuEngine } from './testing.ts';
 
 it('answers with several workers as with one', async () => {
   const { engine, modelId } = await engineWith({
@@ -31,4 +37,60 @@ it('answers with several workers as with one', async () => {
   const onGpu = await greedy(engine);
   expect(onGpu.tokens.map(({ id }) => id)).toEqual(expected.tokens.map(({ id }) => id));
   await engine.unload();
+});
+
+describe('the built-in model on both backends', () => {
+  let engine: Engine;
+  let modelId: string;
+
+  beforeAll(async () => {
+    const store = new MemoryStore();
+    const file = await (await fetch(builtinUrl)).blob();
+    ({ id: modelId } = await importModel({
+      store,
+      source: new BlobByteSource(file, 'builtin.gguf'),
+      kind: 'file',
+      signal: new AbortController().signal,
+      onProgress: () => {},
+      preflight: async () => undefined,
+    }));
+    engine = new GpuEngine(store);
+  });
+
+  const onBoth = async <T>(work: () => Promise<T>): Promise<[gpu: T, cpu: T]> => {
+    await engine.load({ modelId, compute: 'gpu' }, () => {});
+    const gpu = await work();
+    await engine.load({ modelId, compute: 'cpu' }, () => {});
+    return [gpu, await work()];
+  };
+
+  it('has the same 200 greedy tokens and log-probabilities', async () => {
+    const [gpu, cpu] = await onBoth(() =>
+      engine.generate(
+        {
+          input: { kind: 'text', text: 'Once upon a time' },
+          maxTokens: 200,
+          sampling: { temperature: 0 },
+          ignoreEos: true,
+          topLogprobs: 5,
+        },
+        () => {},
+      ),
+    );
+    expect(cpu.text).toBe(gpu.text);
+    let worst = 0;
+    for (const [step, { top }] of gpu.tokens.entries()) {
+      const other = new Map(cpu.tokens[step].top.map(({ id, logprob }) => [id, logprob]));
+      // The fifth may swap with the sixth if they are equally likely.
+      const last = cpu.tokens[step].top[4].logprob;
+      for (const { id, logprob } of top) worst = Math.max(worst, Math.abs(logprob - (other.get(id) ?? last)));
+    }
+    expect(worst).toBeLessThan(LOGPROB_TOLERANCE);
+  });
+
+  it('has the same perplexity within 0.1 %', async () => {
+    const text = 'There was once a miller who had three sons, and when he died he left them his mill. '.repeat(3);
+    const [gpu, cpu] = await onBoth(() => engine.score({ input: { kind: 'text', text }, context: 256 }, () => {}));
+    expect(Math.abs(cpu.perplexity / gpu.perplexity - 1)).toBeLessThan(0.001);
+  });
 });
