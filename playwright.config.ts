@@ -5,6 +5,8 @@ import { chromiumFlags } from './scripts/chromium-flags.mjs';
 
 export default defineConfig({
   testDir: 'e2e',
+  // Tests of other browsers are Vitest's (vitest.config.ts).
+  testMatch: '*.spec.ts',
   // Most journeys compute on one thread of the CPU. Tests share nothing: each has its server and its browser context.
   workers: 2,
   fullyParallel: true,
