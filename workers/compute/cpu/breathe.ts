@@ -1,14 +1,21 @@
 /** Lets a worker that computes without waiting handle its messages from time to time: a stop, or a read that is done. */
 
+/**
+ * One channel for all waits. A channel of its own for each could be collected as garbage before its message arrives,
+ * because nothing else refers to it.
+ */
+const channel = new MessageChannel();
+/** Those who wait, oldest first. */
+const waiting: (() => void)[] = [];
+channel.port1.onmessage = () => waiting.shift()?.();
+// In Node an open port would keep the process alive.
+(channel.port1 as { unref?: () => void }).unref?.();
+
 /** A macrotask without the 4 ms of a timer. */
 function macrotask(): Promise<void> {
-  const { port1, port2 } = new MessageChannel();
   return new Promise((resolve) => {
-    port1.onmessage = () => {
-      port1.close();
-      resolve();
-    };
-    port2.postMessage(undefined);
+    waiting.push(resolve);
+    channel.port2.postMessage(undefined);
   });
 }
 
