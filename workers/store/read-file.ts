@@ -4,6 +4,7 @@ import type { Bytes } from '../../src/contract/ids.ts';
 import { PART_BYTES, type RecordInfo } from '../format/manifest.ts';
 import type { RecordParts } from '../format/record-parts.ts';
 import { clearPadding, type RecordSegment, type RecordSlice, segmentsOf } from '../format/slices.ts';
+import { pendingMessages } from './pending-messages.ts';
 import { wrongFileLength } from './record-errors.ts';
 import type { ReadOptions } from './store.ts';
 
@@ -68,23 +69,8 @@ async function readSegments(
       sinceMessages += read;
       if (!signal || sinceMessages < PART_BYTES) continue;
       sinceMessages = 0;
-      await pendingMessages();
+      await pendingMessages(); // synchronous reads block the worker
       throwIfAborted(signal);
     }
   }
-}
-
-/**
- * Lets the worker handle messages that have arrived, for example a cancellation, because synchronous reads block it.
- * A timer would wait for 4 ms.
- */
-function pendingMessages(): Promise<void> {
-  const { port1, port2 } = new MessageChannel();
-  return new Promise((resolve) => {
-    port1.onmessage = () => {
-      port1.close();
-      resolve();
-    };
-    port2.postMessage(undefined);
-  });
 }

@@ -140,6 +140,23 @@ describe('failures', () => {
     expect(compute.failure.reason).toMatchObject({ code: 'worker-failed' });
   });
 
+  it('a message that arrives while tokens are computed is handled before the answer is complete', async () => {
+    const compute = await loadOnCpu(await importSynth(OPTIONS));
+    let handledAt: number | undefined;
+    let tokens = 0;
+    await greedyTokens(compute, PROMPT, 1);
+    const decoder = compute.startDecoding(PROMPT.length, new AbortController().signal);
+    setImmediate(() => {
+      handledAt = tokens;
+    });
+    // Each token takes less time than the interval at which messages are handled.
+    while (tokens < 300) {
+      await decoder.nextToken(0);
+      tokens++;
+    }
+    expect(handledAt).toBeLessThan(300);
+  });
+
   it('an abort ends a prompt at its next layer', async () => {
     const compute = await loadOnCpu(await importSynth(OPTIONS));
     const controller = new AbortController();

@@ -4,6 +4,7 @@ import type { ModelConfig } from '../../../src/contract/import-api.ts';
 import type { ExpertCache } from '../../experts/expert-cache.ts';
 import type { OnRouterLogits } from '../../experts/likelihood-publisher.ts';
 import type { Forward } from './forward.ts';
+import type { MessageYield } from './message-yield.ts';
 import type { RouterOptions } from './router.ts';
 
 /** Tokens, or assignments of tokens to experts, that are computed together. */
@@ -13,6 +14,7 @@ export interface CpuModel {
   config: ModelConfig;
   forward: Forward;
   experts: ExpertCache;
+  messageYield: MessageYield;
   /** Options of the request that is running. */
   routerOptions: RouterOptions;
   /** Receives router logits, to order the download of a model that is still being imported. Absent for other models. */

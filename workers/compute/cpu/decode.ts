@@ -4,7 +4,6 @@ import { type ExpertIndex, type LayerIndex, layerIndex, type TokenId } from '../
 import type { Prediction } from '../../experts/expert-cache.ts';
 import { distinctExperts } from '../../experts/grouping.ts';
 import { abortable } from '../abortable.ts';
-import { Breath } from './breathe.ts';
 import { addWeighted, type CpuModel, type OnSelectedExperts } from './cpu-model.ts';
 import { type Route, selectExperts } from './router.ts';
 
@@ -25,12 +24,11 @@ export interface DecodeInputs {
 export async function decodeToken(inputs: DecodeInputs, token: TokenId, position: number): Promise<Float32Array> {
   const { model, signal, onSelectedExperts } = inputs;
   const { forward, experts, config } = model;
-  const breath = new Breath();
   const residual = forward.embed([token]);
   let waited = false;
   try {
     for (let l = 0; l < config.layerCount; l++) {
-      await breath.take();
+      await model.messageYield.ifDue();
       throwIfAborted(signal);
       const layer = layerIndex(l);
       await forward.attend(layer, position, residual, false);

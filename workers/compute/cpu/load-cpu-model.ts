@@ -16,6 +16,7 @@ import { Embedding } from './embedding.ts';
 import { Forward } from './forward.ts';
 import { HostKernels } from './host-kernels.ts';
 import { CpuKvCache } from './kv-cache.ts';
+import { MessageYield } from './message-yield.ts';
 import { slicesOf } from './partition.ts';
 import { type Plan, type PlanInputs, planMemory } from './plan-memory.ts';
 import { CpuSampler } from './sampler.ts';
@@ -135,6 +136,7 @@ function createCompute({ records }: CpuLoadInputs, plan: Plan, { pool, forward, 
     config,
     forward,
     experts,
+    messageYield: new MessageYield(),
     routerOptions: { banned: new Set() },
     ...(publisher && { onRouterLogits: publisher.note }),
   };

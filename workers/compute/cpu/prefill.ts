@@ -7,7 +7,6 @@ import { type LayerIndex, layerIndex, type TokenId } from '../../../src/contract
 import { type ExpertGroup, groupByExpert } from '../../experts/grouping.ts';
 import { prefetchAfter, wavesOf } from '../../experts/waves.ts';
 import { abortable } from '../abortable.ts';
-import { Breath } from './breathe.ts';
 import { addWeighted, CHUNK_TOKENS, type CpuModel, type OnSelectedExperts } from './cpu-model.ts';
 import { type Route, selectExperts } from './router.ts';
 
@@ -51,7 +50,6 @@ class Prompt {
   readonly #normed: Float32Array;
   /** f32[tokens, embeddingLength]: the sum of the outputs of a layer's experts. */
   readonly #sums: Float32Array;
-  readonly #breath = new Breath();
 
   constructor(
     private readonly inputs: PrefillInputs,
@@ -76,7 +74,7 @@ class Prompt {
     const { model, position, signal, onSelectedExperts } = this.inputs;
     const { forward, config, routerOptions, onRouterLogits } = model;
     const { embeddingLength, expertCount, expertsPerToken } = config;
-    await this.#breath.take();
+    await model.messageYield.ifDue();
     throwIfAborted(signal);
     const residual = this.residual.subarray(first * embeddingLength, (first + CHUNK_TOKENS) * embeddingLength);
     await forward.attend(layer, position + first, residual, true);
@@ -113,7 +111,7 @@ class Prompt {
   async #runBatch(layer: LayerIndex, batch: readonly ExpertGroup[], routes: readonly Route[]): Promise<void> {
     const { model, signal } = this.inputs;
     const { embeddingLength: width, expertsPerToken } = model.config;
-    await this.#breath.take();
+    await model.messageYield.ifDue();
     throwIfAborted(signal);
     const assignments = batch.flatMap((group) => group.assignments);
     const input = new Float32Array(assignments.length * width);
