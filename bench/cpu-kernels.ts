@@ -74,7 +74,7 @@ function cpuSeconds(work: () => void): number {
 for (const shape of args.shapes.split(',')) {
   const [rows, columns] = shape.split('x').map(Number);
   for (const type of types.filter((name) => columns % WEIGHT_TYPES[name].blockWeights === 0)) {
-    const module = await KernelModule.create(compiled);
+    const module = KernelModule.instantiate(compiled);
     const { layout, packed } = randomMatrix(type, rows, columns);
     const matrix = module.matrix(layout, module.copy(packed));
     const at = module.copy(packed.subarray(0, 0));

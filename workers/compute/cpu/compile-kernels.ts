@@ -1,12 +1,10 @@
 /** Fetches and compiles the CPU kernels. */
 import { MixtabError } from '../../../src/contract/errors.ts';
 import url from './kernels.wasm?url';
-import { wasmBlocked, wasmProblem } from './wasm-support.ts';
+import { wasmBlocked } from './wasm-support.ts';
 
 /** @throws MixtabError `wasm-unsupported` if a policy forbids it, `source-unreachable` if the file cannot be fetched */
 export async function compileKernels(): Promise<WebAssembly.Module> {
-  const problem = wasmProblem();
-  if (problem) throw problem;
   const response = await fetch(url).catch(() => undefined);
   if (!response?.ok) {
     throw new MixtabError(

@@ -69,11 +69,6 @@ export class ComputeThread {
     private readonly shape: ThreadShape,
   ) {}
 
-  /** Bytes of all memories, whether they have been touched or not. */
-  get memoryBytes(): Bytes {
-    return this.#banks.reduce((sum, { kernels }) => sum + kernels.memoryBytes, 0);
-  }
-
   /** Adds the attention matrices of the next layer, with room for its keys and values. */
   addLayer({ tensors, bytes }: SliceBytes): void {
     const cacheBytes = this.shape.context * this.#positionBytes;

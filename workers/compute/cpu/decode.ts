@@ -15,6 +15,11 @@ export interface DecodeInputs {
   onSelectedExperts?: OnSelectedExperts;
 }
 
+interface TokenInputs extends DecodeInputs {
+  /** Whether experts are missing, so that it pays to predict which ones the next layers will select. */
+  predicts: boolean;
+}
+
 /**
  * Takes one token through all layers and adds it to the KV cache.
  * @param position how many tokens the cache holds
@@ -25,6 +30,7 @@ export async function decodeToken(inputs: DecodeInputs, token: TokenId, position
   const { model, signal, onSelectedExperts } = inputs;
   const { forward, experts, config } = model;
   const residual = forward.embed([token]);
+  const own: TokenInputs = { ...inputs, predicts: experts.expectedMissedLayers(config.expertsPerToken) > 0 };
   let waited = false;
   try {
     for (let l = 0; l < config.layerCount; l++) {
@@ -43,7 +49,7 @@ export async function decodeToken(inputs: DecodeInputs, token: TokenId, position
         isResident: (expert) => experts.slotOf(layer, expert as ExpertIndex) !== undefined,
       });
       onSelectedExperts?.(position, layer, route.selectedExperts);
-      if (await runExperts(inputs, layer, route, normed, residual)) waited = true;
+      if (await runExperts(own, layer, route, normed, residual)) waited = true;
     }
   } catch (error) {
     experts.cancel();
@@ -58,7 +64,7 @@ export async function decodeToken(inputs: DecodeInputs, token: TokenId, position
  * @returns whether an expert had to be read first
  */
 async function runExperts(
-  { model, signal }: DecodeInputs,
+  { model, signal, predicts }: TokenInputs,
   layer: LayerIndex,
   { selectedExperts, weights }: Route,
   normed: Float32Array,
@@ -70,9 +76,9 @@ async function runExperts(
   const isResident = (expert: ExpertIndex): boolean => experts.slotOf(layer, expert) !== undefined;
   const resident = distinct.filter(isResident);
   const loads = experts.load(layer, distinct);
-  if (missing > 0 || experts.expectedMissedLayers(selectedExperts.length) > 0) {
-    experts.prefetch(predictionsAfter(model, layer, residual));
-  }
+  // One failure ends the token, and nobody waits for the other loads any more.
+  for (const load of loads) load.catch(() => {});
+  if (predicts) experts.prefetch(predictionsAfter(model, layer, residual));
   const outputs = new Map<ExpertIndex, Float32Array>();
   const run = async (some: readonly ExpertIndex[]): Promise<void> => {
     const { length } = normed;

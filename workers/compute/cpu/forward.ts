@@ -2,12 +2,12 @@
  * The forward pass on the CPU, top to bottom. Activations are f32 arrays in this worker; the threads get what they need
  * of them with each step. Each row of the activations is a token's.
  */
-import type { Bytes, TokenId } from '../../../src/contract/ids.ts';
+import type { TokenId } from '../../../src/contract/ids.ts';
 import type { ModelConfig } from '../../../src/contract/import-api.ts';
 import type { SlotRows } from './compute-thread.ts';
 import type { Embedding } from './embedding.ts';
 import type { HostKernels } from './host-kernels.ts';
-import { evenPart, headsOf } from './partition.ts';
+import { evenPart } from './partition.ts';
 import type { ThreadPool } from './thread-pool.ts';
 import type { ThreadShape } from './thread-shape.ts';
 
@@ -46,19 +46,11 @@ export class Forward {
     this.host = host;
     this.#inputs = inputs;
     this.#columns = {
-      heads: shapes.map(({ threads, thread }) => {
-        const { firstQuery, queries } = headsOf(config, threads, thread);
-        return [{ from: 0, to: firstQuery * headDim, count: queries * headDim }];
-      }),
+      heads: oneAfterAnother(shapes.map(({ heads }) => heads.queries * headDim)),
       residual: oneAfterAnother(shapes.map(({ rows }) => rows.down)),
       hidden: oneAfterAnother(shapes.map(({ rows }) => rows.gate)),
       logits: columnsOfParts(outputParts, shapes),
     };
-  }
-
-  /** Bytes of this worker's own tables. */
-  get bytes(): Bytes {
-    return this.#inputs.ropeTable.byteLength;
   }
 
   /** @returns f32[tokens, embeddingLength] */

@@ -1,5 +1,4 @@
 /** What only the engine worker computes, because dividing it would cost more than it saves: norms and routers. */
-import type { Bytes } from '../../../src/contract/ids.ts';
 import type { ModelConfig } from '../../../src/contract/import-api.ts';
 import type { TensorLayout } from '../../format/weight-layout.ts';
 import { type Address, type CpuMatrix, type CpuVectors, KernelModule } from './kernels-module.ts';
@@ -34,10 +33,6 @@ export class HostKernels {
     this.#input = this.module.allocate(chunkTokens * embeddingLength * 4);
     this.#normed = this.module.vectors(chunkTokens, embeddingLength);
     this.#routerLogits = this.module.allocate(chunkTokens * expertCount * 4);
-  }
-
-  get memoryBytes(): Bytes {
-    return this.module.memoryBytes;
   }
 
   /** Adds the norms and the router of the next layer. @param record with these tensors */

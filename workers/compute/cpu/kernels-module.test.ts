@@ -1,5 +1,4 @@
 /** CPU kernels against float64. */
-import { readFileSync } from 'node:fs';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { dequantize } from '../../format/quantization/dequantize.ts';
 import { isPlainType, repackTensor } from '../../format/quantization/repack.ts';
@@ -13,14 +12,15 @@ import { compare, DOT_TOLERANCE, TOLERANCE } from '../../reference/tolerance.ts'
 import { hashName, writeBlock } from '../../synth/random-blocks.ts';
 import { ropeTable } from '../rope-table.ts';
 import { KernelModule } from './kernels-module.ts';
+import { compiledKernels } from './testing.ts';
 
-const compiled = new WebAssembly.Module(readFileSync(new URL('./kernels.wasm', import.meta.url)));
+const compiled = compiledKernels();
 const TYPES = Object.keys(WEIGHT_TYPES) as WeightTypeName[];
 let module: KernelModule;
 let random: () => number;
 
-beforeEach(async () => {
-  module = await KernelModule.create(compiled);
+beforeEach(() => {
+  module = KernelModule.instantiate(compiled);
   beginRandom();
 });
 

@@ -110,12 +110,7 @@ export class KernelModule {
     exports.placeGrids(grids);
   }
 
-  static async create(module: WebAssembly.Module): Promise<KernelModule> {
-    const instance = await WebAssembly.instantiate(module, {});
-    return new KernelModule(instance.exports as unknown as KernelExports);
-  }
-
-  /** Like `create`, but at once. @throws RangeError if there is no memory */
+  /** @throws RangeError if there is no memory */
   static instantiate(module: WebAssembly.Module): KernelModule {
     const instance = new WebAssembly.Instance(module, {});
     return new KernelModule(instance.exports as unknown as KernelExports);
@@ -129,11 +124,6 @@ export class KernelModule {
   /** The instance's memory. */
   get memory(): WebAssembly.Memory {
     return this.#exports.memory;
-  }
-
-  /** Bytes of the instance's memory. */
-  get memoryBytes(): Bytes {
-    return this.#exports.memory.buffer.byteLength;
   }
 
   /**

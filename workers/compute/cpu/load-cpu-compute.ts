@@ -1,5 +1,4 @@
 /** What the engine calls to compute on the CPU: fetches the kernels, chooses the number of threads, loads the model. */
-import { MixtabError } from '../../../src/contract/errors.ts';
 import type { Compute } from '../compute.ts';
 import type { LoadInputs } from '../loading.ts';
 import { compileKernels } from './compile-kernels.ts';
@@ -11,7 +10,7 @@ import { measureThreadCount, mostThreads } from './thread-count.ts';
 const MAX_THREADS = 16;
 
 /**
- * @throws MixtabError `wasm-unsupported`, `bad-request`, and what {@link loadCpuModel} throws
+ * @throws MixtabError `wasm-unsupported`, `source-unreachable`, and what {@link loadCpuModel} throws
  */
 export async function loadCpuCompute(inputs: LoadInputs): Promise<Compute> {
   const { records, request } = inputs;
@@ -21,12 +20,6 @@ export async function loadCpuCompute(inputs: LoadInputs): Promise<Compute> {
   const threads =
     request.threads === undefined
       ? await measureThreadCount(wasm, config, limit, createThreadWorker)
-      : Math.min(checkThreads(request.threads), mostThreads(config));
+      : Math.min(request.threads, mostThreads(config));
   return loadCpuModel({ ...inputs, wasm, threads, createWorker: createThreadWorker });
-}
-
-/** @throws MixtabError `bad-request` */
-function checkThreads(threads: number): number {
-  if (Number.isInteger(threads) && threads >= 1) return threads;
-  throw new MixtabError('bad-request', `${threads} threads are not possible.`, 'Use a whole number of at least 1.');
 }

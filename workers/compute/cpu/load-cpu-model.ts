@@ -3,7 +3,7 @@ import type { ModelConfig } from '../../../src/contract/import-api.ts';
 import { ExpertCache } from '../../experts/expert-cache.ts';
 import { LikelihoodPublisher } from '../../experts/likelihood-publisher.ts';
 import { EMBEDDING_KEY, isDenseLayerKey, isPartOf, OUTPUT_KEY, type RecordInfo } from '../../format/manifest.ts';
-import { joinParts, type RecordParts } from '../../format/record-parts.ts';
+import { joinParts, onePart, type RecordParts } from '../../format/record-parts.ts';
 import { copyToSlices } from '../../format/slices.ts';
 import type { Compute } from '../compute.ts';
 import { preloadExperts } from '../loading.ts';
@@ -50,9 +50,9 @@ export async function loadCpuModel(inputs: CpuLoadInputs): Promise<Compute> {
 async function loadWithin(inputs: CpuLoadInputs, plan: Plan): Promise<Compute> {
   const { records, wasm, createWorker } = inputs;
   const { config, shapes } = plan;
-  const recycle = (buffer: ArrayBuffer): void =>
-    records.recycle({ byteLength: buffer.byteLength, parts: [new Uint8Array(buffer)] });
+  const recycle = (buffer: ArrayBuffer): void => records.recycle(onePart(new Uint8Array(buffer)));
   const pool = new ThreadPool({ module: wasm, shapes, createWorker, recycle });
+  let compute: CpuCompute | undefined;
   try {
     const host = new HostKernels(wasm, config, CHUNK_TOKENS);
     const embedding = new Embedding();
@@ -60,12 +60,12 @@ async function loadWithin(inputs: CpuLoadInputs, plan: Plan): Promise<Compute> {
     const table = ropeTable(config, plan.context);
     const forward = new Forward({ ...plan, pool, host, embedding, ropeTable: table });
     const sampler = new CpuSampler(host.module, config.vocabularySize);
-    const compute = createCompute(inputs, plan, { pool, forward, sampler });
-    await pool.memoryBytes(); // waits until all threads have their memory, or fails
+    compute = createCompute(inputs, plan, { pool, forward, sampler });
+    await pool.settled(); // all threads have their memory
     await preloadExperts(inputs, compute.experts, compute.slots);
     return compute;
   } catch (error) {
-    pool.destroy();
+    (compute ?? pool).destroy();
     throw error;
   }
 }
@@ -106,7 +106,7 @@ function addDense(
   if (key === OUTPUT_KEY) host.addOutputNorm(tensors, bytes);
   const slices = slicesOf(tensors, config, threads);
   const buffers = slices.map((slice) => new Uint8Array(slice.bytes));
-  copyToSlices({ byteLength: bytes.byteLength, parts: [bytes] }, slices, buffers);
+  copyToSlices(onePart(bytes), slices, buffers);
   for (let thread = 0; thread < threads; thread++) {
     const slice = { tensors: slices[thread].tensors, bytes: buffers[thread] };
     if (isDenseLayerKey(key)) pool.addLayer(thread, slice);

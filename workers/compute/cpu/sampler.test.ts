@@ -1,12 +1,12 @@
-import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import type { SamplingOptions } from '../../../src/contract/engine-api.ts';
 import { adjustLogits, candidates, draw, logProbabilities, ranking, uniformOf } from '../../reference/sample.ts';
 import { KernelModule } from './kernels-module.ts';
 import { CpuSampler } from './sampler.ts';
+import { compiledKernels } from './testing.ts';
 import { threefry2x32 } from './threefry.ts';
 
-const compiled = new WebAssembly.Module(readFileSync(new URL('./kernels.wasm', import.meta.url)));
+const compiled = compiledKernels();
 const VOCABULARY = 1000;
 
 /** Logits that look like a model's: a few likely tokens, many unlikely ones. */

@@ -11,7 +11,7 @@ export function serveThread(scope: Pick<DedicatedWorkerGlobalScope, 'postMessage
   scope.addEventListener('message', ({ data }: MessageEvent<ThreadMessage>) => {
     if (hasFailed) return;
     try {
-      if (data.type === 'ping') reply({ type: 'pong' });
+      if (data.type === 'ping') reply({ type: 'result', result: undefined });
       else if (data.type === 'start') thread = new ComputeThread(data.module, data.shape);
       else execute(thread!, data, reply);
     } catch (error) {
@@ -29,10 +29,6 @@ function execute(
   reply: (message: ThreadReply, transfer?: Transferable[]) => void,
 ): void {
   const { method, args } = message;
-  if (method === 'memoryBytes') {
-    reply({ type: 'result', result: thread.memoryBytes });
-    return;
-  }
   const result = (thread[method] as AnyMethod).apply(thread, args);
   if (message.type === 'call') reply({ type: 'result', result }, [(result as Float32Array<ArrayBuffer>).buffer]);
   if (method === 'upload') {

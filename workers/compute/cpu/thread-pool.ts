@@ -11,15 +11,14 @@ export type Step = 'attention' | 'attentionOutput' | 'gateUp' | 'down' | 'head' 
 /** The methods that one thread runs by itself and that return nothing. */
 export type Command = 'addLayer' | 'addOutput' | 'reserveSlots' | 'upload' | 'writeKv';
 
-/** Messages to a worker. It executes them in order, and answers every `call` with a {@link ThreadReply}. */
+/** Messages to a worker. It executes them in order, and answers every `ping` and every `call` with a result. */
 export type ThreadMessage =
   | { type: 'ping' }
   | { type: 'start'; module: WebAssembly.Module; shape: ThreadShape }
-  | { type: 'call'; method: Step | 'memoryBytes'; args: unknown[] }
+  | { type: 'call'; method: Step; args: unknown[] }
   | { type: 'command'; method: Command; args: unknown[] };
 
 export type ThreadReply =
-  | { type: 'pong' }
   | { type: 'result'; result: unknown }
   /** The thread is useless after this. */
   | { type: 'failed'; error: ErrorData }
@@ -84,7 +83,7 @@ export class ThreadPool {
    */
   async run<M extends Step>(method: M, ...args: Parameters<ComputeThread[M]>): Promise<ReturnType<ComputeThread[M]>[]> {
     const startedAt = performance.now();
-    const others = this.#others.map((thread) => thread.call(method, args));
+    const others = this.#others.map((thread) => thread.request({ type: 'call', method, args }));
     const own = (this.#own[method] as Method<M>).apply(this.#own, args);
     const results = [own];
     for (const other of others) results.push((await other) as ReturnType<ComputeThread[M]>);
@@ -94,48 +93,47 @@ export class ThreadPool {
 
   /** Adds the next layer to one thread. Its failures are reported by the next {@link run}. */
   addLayer(thread: number, slice: SliceBytes): void {
-    this.#command(thread, 'addLayer', slice);
+    this.#command(thread, 'addLayer', [slice], [slice.bytes.buffer]);
   }
 
   /** Adds the next part of the output matrix to one thread. */
   addOutput(thread: number, slice: SliceBytes): void {
-    this.#command(thread, 'addOutput', slice);
+    this.#command(thread, 'addOutput', [slice], [slice.bytes.buffer]);
   }
 
   /** See {@link ComputeThread.reserveSlots}. */
   reserveSlots(thread: number, sizes: readonly number[]): void {
-    if (thread === 0) this.#own.reserveSlots(sizes);
-    else this.#others[thread - 1].post({ type: 'command', method: 'reserveSlots', args: [sizes] });
+    this.#command(thread, 'reserveSlots', [sizes]);
   }
 
   /** Fills a slot of one thread with its rows of an expert. The slice's memory is then recycled. */
-  upload(thread: number, slot: number, { tensors, bytes }: SliceBytes): void {
-    if (thread === 0) this.#own.upload(slot, { tensors, bytes });
-    else
-      this.#others[thread - 1].post({ type: 'command', method: 'upload', args: [slot, { tensors, bytes }] }, [
-        bytes.buffer,
-      ]);
+  upload(thread: number, slot: number, slice: SliceBytes): void {
+    this.#command(thread, 'upload', [slot, slice], [slice.bytes.buffer]);
   }
 
   /** Writes keys or values of one thread. */
   writeKv(thread: number, ...args: Parameters<ComputeThread['writeKv']>): void {
-    if (thread === 0) this.#own.writeKv(...args);
-    else this.#others[thread - 1].post({ type: 'command', method: 'writeKv', args });
+    this.#command(thread, 'writeKv', args);
   }
 
-  /** Bytes of all memories. @throws MixtabError `worker-failed`, `out-of-memory` */
-  async memoryBytes(): Promise<number> {
-    const others = await Promise.all(this.#others.map((thread) => thread.call('memoryBytes', [])));
-    return others.reduce((sum: number, bytes) => sum + (bytes as number), this.#own.memoryBytes);
+  /** Waits until all threads have executed their commands. @throws MixtabError `worker-failed`, `out-of-memory` */
+  async settled(): Promise<void> {
+    await Promise.all(this.#others.map((thread) => thread.request({ type: 'ping' })));
   }
 
   destroy(): void {
     for (const thread of this.#others) thread.terminate();
   }
 
-  #command(thread: number, method: 'addLayer' | 'addOutput', slice: SliceBytes): void {
-    if (thread === 0) this.#own[method](slice);
-    else this.#others[thread - 1].post({ type: 'command', method, args: [slice] }, [slice.bytes.buffer]);
+  /** @param transfer memory that a thread in another worker takes over; this worker's own thread only reads it */
+  #command<M extends Command>(
+    thread: number,
+    method: M,
+    args: Parameters<ComputeThread[M]>,
+    transfer: Transferable[] = [],
+  ): void {
+    if (thread === 0) (this.#own[method] as (...own: Parameters<ComputeThread[M]>) => void).apply(this.#own, args);
+    else this.#others[thread - 1].post({ type: 'command', method, args }, transfer);
   }
 }
 
@@ -153,7 +151,7 @@ class RemoteThread {
     worker.onmessage = ({ data }) => {
       if (data.type === 'result') this.#calls.shift()?.resolve(data.result);
       else if (data.type === 'recycle') recycle(data.buffer);
-      else if (data.type === 'failed') this.#fail(errorFromData(data.error), onFailure);
+      else this.#fail(errorFromData(data.error), onFailure);
     };
     worker.onerror = ({ message }) => this.#fail(workerFailed(message), onFailure);
   }
@@ -162,11 +160,12 @@ class RemoteThread {
     this.worker.postMessage(message, transfer);
   }
 
-  call(method: Step | 'memoryBytes', args: unknown[]): Promise<unknown> {
+  /** Sends a message that is answered. */
+  request(message: ThreadMessage): Promise<unknown> {
     if (this.#error) return Promise.reject(this.#error);
     const result = new Promise((resolve, reject) => this.#calls.push({ resolve, reject }));
     result.catch(() => {}); // whoever awaits it gets the error, even if this thread's own part fails first
-    this.post({ type: 'call', method, args });
+    this.post(message);
     return result;
   }
 
