@@ -1,30 +1,14 @@
 /** The engine on the CPU, with real workers. */
 import { beforeAll, describe, expect, it } from 'vitest';
 import builtinUrl from '../../public/models/builtin.gguf?url';
-import { BlobByteSource } from '../import/byte-source.ts';
-import { importModel } from '../import/importer.ts';
 import { LOGPROB_TOLERANCE } from '../reference/tolerance.ts';
-import { MemoryStore } from '../store/memory-store.ts';
-import { uniformTypes } from '../synth/synth.ts';
 import type { Engine } from './engine.ts';
+import { TYPE_MODELS } from './exactness-models-testing.ts';
 import { greedy } from './exactness-testing.ts';
-import { engineWith, GpuEngine } from './testing.ts';
+import { engineWith, engineWithFile } from './testing.ts';
 
 it('answers with several workers as with one', async () => {
-  const { engine, modelId } = await engineWith({
-    layers: 2,
-    embeddingLength: 256,
-    feedForwardLength: 512,
-    headCount: 8,
-    kvHeadCount: 2,
-    expertCount: 8,
-    expertsPerToken: 2,
-    vocabularySize: 512,
-    contextLength: 256,
-    seed: 11,
-    layout: 'merged',
-    types: uniformTypes('Q4_K'),
-  });
+  const { engine, modelId } = await engineWith(TYPE_MODELS.Q4_K);
   const loaded = await engine.load({ modelId, compute: 'cpu', threads: 1 }, () => {});
   expect(loaded.compute).toEqual({ kind: 'cpu', reason: 'requested', threads: 1 });
   const expected = await greedy(engine);
@@ -44,17 +28,7 @@ describe('the built-in model on both backends', () => {
   let modelId: string;
 
   beforeAll(async () => {
-    const store = new MemoryStore();
-    const file = await (await fetch(builtinUrl)).blob();
-    ({ id: modelId } = await importModel({
-      store,
-      source: new BlobByteSource(file, 'builtin.gguf'),
-      kind: 'file',
-      signal: new AbortController().signal,
-      onProgress: () => {},
-      preflight: async () => undefined,
-    }));
-    engine = new GpuEngine(store);
+    ({ engine, modelId } = await engineWithFile(await (await fetch(builtinUrl)).blob()));
   });
 
   const onBoth = async <T>(work: () => Promise<T>): Promise<[gpu: T, cpu: T]> => {

@@ -30,15 +30,24 @@ export class GpuEngine extends Engine {
   }
 }
 
+interface TestEngine {
+  engine: Engine;
+  modelId: string;
+  store: MemoryStore;
+}
+
+type ImportOptions = Pick<ImportInputs, 'maxMatrixBytes'>;
+
 /** An engine on the GPU with a store that holds one synthetic model. The model is not loaded yet. */
-export async function engineWith(
-  options: SynthOptions,
-  more: Pick<ImportInputs, 'maxMatrixBytes'> = {},
-): Promise<{ engine: Engine; modelId: string; store: MemoryStore }> {
+export const engineWith = (options: SynthOptions, more?: ImportOptions): Promise<TestEngine> =>
+  engineWithFile(synthBlob(options), more);
+
+/** As {@link engineWith}, with the model of any file. */
+export async function engineWithFile(file: Blob, more: ImportOptions = {}): Promise<TestEngine> {
   const store = new MemoryStore();
   const { id } = await importModel({
     store,
-    source: new BlobByteSource(synthBlob(options), 'synthetic.gguf'),
+    source: new BlobByteSource(file, 'model.gguf'),
     kind: 'file',
     signal: new AbortController().signal,
     onProgress: () => {},

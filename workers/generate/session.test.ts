@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { KvCacheBytes, KvRegion } from '../compute/compute.ts';
-import { regionsOf, restoreCache, saveCache, sessionFits } from './session.ts';
+import { largestPart, regionsOf, restoreCache, saveCache, sessionFits } from './session.ts';
 
 describe('regionsOf', () => {
   it('covers every byte once, in order, in regions of at most the given size', () => {
@@ -26,6 +26,15 @@ describe('regionsOf', () => {
       { layer: 0, kind: 'keys', offset: 0, size: 100 },
       { layer: 0, kind: 'values', offset: 0, size: 100 },
     ]);
+  });
+});
+
+describe('largestPart', () => {
+  it("is 16 MiB for Mixtral's heads, and whole positions for any others", () => {
+    expect(largestPart({ layerCount: 32, kvHeadCount: 8, headDim: 128 })).toBe(16 * 2 ** 20);
+    const odd = largestPart({ layerCount: 2, kvHeadCount: 3, headDim: 80 });
+    expect(odd % (3 * 80 * 2)).toBe(0);
+    expect(16 * 2 ** 20 - odd).toBeLessThan(3 * 80 * 2);
   });
 });
 

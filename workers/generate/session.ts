@@ -3,7 +3,7 @@
  * again.
  */
 import type { Bytes } from '../../src/contract/ids.ts';
-import { type KvCacheBytes, type KvRegion, kvCacheBytes } from '../compute/compute.ts';
+import { type KvCacheBytes, type KvRegion, type KvShape, kvCacheBytes } from '../compute/compute.ts';
 import { sha256Hex } from '../store/hash.ts';
 import type { SessionHeader, SessionOwner } from '../store/session-store.ts';
 
@@ -14,23 +14,33 @@ export const MAX_PART_BYTES: Bytes = 16 * 1024 * 1024;
 
 /**
  * Divides a KV cache into regions of at most `maxBytes`: layer by layer, keys before values.
- * @param layerBytes bytes of one layer's keys, and of its values
+ * @param bytes of one layer's keys, and of its values
  */
-export function regionsOf(layerCount: number, layerBytes: Bytes, maxBytes: Bytes = MAX_PART_BYTES): KvRegion[] {
+export function regionsOf(layerCount: number, bytes: Bytes, maxBytes: Bytes = MAX_PART_BYTES): KvRegion[] {
   const regions: KvRegion[] = [];
   for (let layer = 0; layer < layerCount; layer++) {
     for (const kind of ['keys', 'values'] as const) {
-      for (let offset = 0; offset < layerBytes; offset += maxBytes) {
-        regions.push({ layer, kind, offset, size: Math.min(maxBytes, layerBytes - offset) });
+      for (let offset = 0; offset < bytes; offset += maxBytes) {
+        regions.push({ layer, kind, offset, size: Math.min(maxBytes, bytes - offset) });
       }
     }
   }
   return regions;
 }
 
+/** Bytes of the keys, or of the values, of one layer. */
+const layerBytes = (shape: KvShape, positions: number): Bytes =>
+  kvCacheBytes({ ...shape, layerCount: 1 }, positions) / 2;
+
+/** The largest part that consists of whole positions: the CPU's threads hold a position's heads separately. */
+export function largestPart(shape: KvShape): Bytes {
+  const positionBytes = layerBytes(shape, 1);
+  return Math.max(1, Math.floor(MAX_PART_BYTES / positionBytes)) * positionBytes;
+}
+
 /** The regions of the first `positions` positions. */
 const usedRegions = ({ shape }: KvCacheBytes, positions: number): KvRegion[] =>
-  regionsOf(shape.layerCount, kvCacheBytes({ ...shape, layerCount: 1 }, positions) / 2);
+  regionsOf(shape.layerCount, layerBytes(shape, positions), largestPart(shape));
 
 /**
  * Reads the first `tokens.length` positions of the KV cache.

@@ -2,12 +2,11 @@
 import { readFileSync } from 'node:fs';
 import type { LoadRequest } from '../../../src/contract/engine-api.ts';
 import { type TokenId, tokenId } from '../../../src/contract/ids.ts';
-import { BlobByteSource } from '../../import/byte-source.ts';
-import { importModel } from '../../import/importer.ts';
+import { importTiny } from '../../import/testing.ts';
 import { MemoryStore } from '../../store/memory-store.ts';
 import type { RecordReader } from '../../store/record-reader.ts';
 import { readWhenStored } from '../../store/record-requests.ts';
-import { createSynth, type SynthOptions } from '../../synth/synth.ts';
+import type { SynthOptions } from '../../synth/synth.ts';
 import type { Compute, Sample } from '../compute.ts';
 import { ModelRecords } from '../model-records.ts';
 import { loadCpuModel } from './load-cpu-model.ts';
@@ -56,15 +55,7 @@ export interface ImportedModel {
 
 export async function importSynth(options: SynthOptions): Promise<ImportedModel> {
   const store = new MemoryStore();
-  const synth = createSynth(options);
-  const { id } = await importModel({
-    store,
-    source: new BlobByteSource(new Blob([synth.read(0, synth.size)]), 'synthetic.gguf'),
-    kind: 'file',
-    signal: new AbortController().signal,
-    onProgress: () => {},
-    preflight: async () => undefined,
-  });
+  const { id } = await importTiny(store, options);
   const manifest = (await store.getManifest(id))!;
   const reader: RecordReader = {
     read: (modelId, record, signal, slices) => readWhenStored(store, modelId, record, signal, slices),
