@@ -1,19 +1,8 @@
 /** Chatting with an imported model: streaming, offline use, memory budgets, Markdown. */
-import {
-  computeOnGpu,
-  computeWith,
-  expect,
-  importFrom,
-  openPage,
-  setModelMemory,
-  setNumbers,
-  test,
-} from './fixtures.ts';
+import { computeOnGpu, computeWith, expect, openTinyChat, setModelMemory, setNumbers, test } from './fixtures.ts';
 
 test('imports over HTTP, chats, stops, reloads and chats again offline', async ({ page, server, context }) => {
-  await openPage(page, server);
-  await importFrom(page, `${server.origin}/chat.gguf`);
-  await expect(page.getByRole('heading', { name: 'Ask Tiny Chat' })).toBeVisible();
+  await openTinyChat(page, server);
   await computeOnGpu(page);
   await setNumbers(page, { 'Max answer length': '4000' });
 
@@ -60,9 +49,7 @@ for (const [kind, budget] of [
     page,
     server,
   }) => {
-    await openPage(page, server);
-    await importFrom(page, `${server.origin}/chat.gguf`);
-    await expect(page.getByRole('heading', { name: 'Ask Tiny Chat' })).toBeVisible();
+    await openTinyChat(page, server);
     await computeWith(page, kind);
     await setNumbers(page, { 'Max answer length': '4000' });
     await setModelMemory(page, '1');
@@ -94,9 +81,7 @@ test('an answer is rendered as Markdown while it streams, with a highlighted cod
   page,
   server,
 }) => {
-  await openPage(page, server);
-  await importFrom(page, `${server.origin}/chat.gguf`);
-  await expect(page.getByRole('heading', { name: 'Ask Tiny Chat' })).toBeVisible();
+  await openTinyChat(page, server);
   await computeOnGpu(page);
   await page.getByRole('button', { name: 'Settings' }).click();
   await page.getByRole('spinbutton', { name: 'Max answer length' }).fill('3000');

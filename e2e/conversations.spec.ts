@@ -1,7 +1,7 @@
 /** Conversations: versions, search, renaming, deletion, and export to files. */
 import { readFileSync } from 'node:fs';
 import type { Page } from '@playwright/test';
-import { expect, importFrom, openPage, type TestServer, test } from './fixtures.ts';
+import { expect, openPage, openTinyChat, type TestServer, test } from './fixtures.ts';
 
 const messages = (page: Page) => page.getByRole('list', { name: 'Conversation' }).getByRole('listitem');
 const list = (page: Page) =>
@@ -12,9 +12,7 @@ const list = (page: Page) =>
 
 /** Opens the page with a chat model, short answers and a system prompt. */
 async function openChat(page: Page, server: TestServer): Promise<void> {
-  await openPage(page, server);
-  await importFrom(page, `${server.origin}/chat.gguf`);
-  await expect(page.getByRole('heading', { name: 'Ask Tiny Chat' })).toBeVisible();
+  await openTinyChat(page, server);
   // Short answers are enough: this tests what happens to them afterwards.
   await page.getByRole('button', { name: 'Settings' }).click();
   await page.getByRole('spinbutton', { name: 'Max answer length' }).fill('8');

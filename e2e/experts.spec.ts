@@ -6,6 +6,7 @@ import {
   expect,
   importFrom,
   openPage,
+  openTinyChat,
   setModelMemory,
   setNumbers,
   test,
@@ -100,9 +101,7 @@ for (const [kind, where] of [
     server,
   }) => {
     await page.setViewportSize({ width: 1400, height: 900 });
-    await openPage(page, server);
-    await importFrom(page, `${server.origin}/chat.gguf`);
-    await expect(page.getByRole('heading', { name: 'Ask Tiny Chat' })).toBeVisible();
+    await openTinyChat(page, server);
     await computeWith(page, kind);
     await setNumbers(page, { ...(kind === 'GPU' && { 'RAM (MB)': '0' }), 'Max answer length': '4000' });
     await setModelMemory(page, '1');

@@ -22,6 +22,13 @@ export async function openPage(page: Page, { origin }: TestServer): Promise<void
   await expect(page.getByRole('button', { name: 'Once upon a time' })).toBeEnabled();
 }
 
+/** Opens the page, imports the small chat model, and waits until it is ready. */
+export async function openTinyChat(page: Page, server: TestServer): Promise<void> {
+  await openPage(page, server);
+  await importFrom(page, `${server.origin}/chat.gguf`);
+  await expect(page.getByRole('heading', { name: 'Ask Tiny Chat' })).toBeVisible();
+}
+
 export async function openLibrary(page: Page): Promise<void> {
   await page.getByRole('link', { name: 'Models' }).click();
   await expect(page.getByRole('heading', { name: 'Models', exact: true })).toBeVisible();

@@ -9,6 +9,7 @@ import {
   modelsWithBytes,
   openLibrary,
   openPage,
+  openTinyChat,
   recordHashes,
   storedModels,
   test,
@@ -63,9 +64,7 @@ test('imports a local file that is dropped on the page', async ({ page, server }
 });
 
 test('imports a model in three files, by the address of one and by choosing all', async ({ page, server }) => {
-  await openPage(page, server);
-  await importFrom(page, `${server.origin}/chat.gguf`);
-  await expect(page.getByRole('heading', { name: 'Ask Tiny Chat' })).toBeVisible();
+  await openTinyChat(page, server);
   const single = (await recordHashes(page))['chat.gguf'];
   const deleteModel = async (): Promise<void> => {
     await openLibrary(page);
@@ -182,9 +181,7 @@ test('a paused import can be deleted', async ({ page, server }) => {
 });
 
 test('a damaged model is found and repaired from its source, and its details are shown', async ({ page, server }) => {
-  await openPage(page, server);
-  await importFrom(page, `${server.origin}/chat.gguf`);
-  await expect(page.getByRole('heading', { name: 'Ask Tiny Chat' })).toBeVisible();
+  await openTinyChat(page, server);
   await damageRecord(page, 'chat.gguf', 'L1.E2');
   await openLibrary(page);
   await page.getByRole('button', { name: 'Verify Tiny Chat' }).click();
@@ -201,9 +198,7 @@ test('a damaged model is found and repaired from its source, and its details are
 });
 
 test('a model can be deleted, after a confirmation', async ({ page, server }) => {
-  await openPage(page, server);
-  await importFrom(page, `${server.origin}/chat.gguf`);
-  await expect(page.getByRole('heading', { name: 'Ask Tiny Chat' })).toBeVisible();
+  await openTinyChat(page, server);
   await openLibrary(page);
   await page.getByRole('button', { name: 'Verify Tiny Chat' }).click();
   await expect(page.getByText('Verified: all data is intact.')).toBeVisible();

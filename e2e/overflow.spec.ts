@@ -1,10 +1,8 @@
 /** Conversations that no longer fit in the model's context. */
-import { expect, importFrom, openPage, setNumbers, test } from './fixtures.ts';
+import { expect, openPage, openTinyChat, setNumbers, test } from './fixtures.ts';
 
 test('a chat that is longer than the context is not cut until the user decides how', async ({ page, server }) => {
-  await openPage(page, server);
-  await importFrom(page, `${server.origin}/chat.gguf`);
-  await expect(page.getByRole('heading', { name: 'Ask Tiny Chat' })).toBeVisible();
+  await openTinyChat(page, server);
   await setNumbers(page, { 'Context length': '96', 'Max answer length': '4' });
   const message = page.getByRole('textbox', { name: 'Message' });
   const messages = page.getByRole('list', { name: 'Conversation' }).getByRole('listitem');

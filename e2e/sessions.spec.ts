@@ -1,15 +1,6 @@
 /** The conversation cache: after a reload or a switch, only new tokens of a conversation are computed. */
 import type { Page } from '@playwright/test';
-import {
-  computeWith,
-  expect,
-  importFrom,
-  openLibrary,
-  openPage,
-  setNumbers,
-  type TestServer,
-  test,
-} from './fixtures.ts';
+import { computeWith, expect, openLibrary, openTinyChat, setNumbers, type TestServer, test } from './fixtures.ts';
 
 const messages = (page: Page) => page.getByRole('list', { name: 'Conversation' }).getByRole('listitem');
 const list = (page: Page) =>
@@ -28,9 +19,7 @@ const FEW = 60;
 
 /** Opens the page with a chat model and very short answers. */
 async function openChat(page: Page, server: TestServer): Promise<void> {
-  await openPage(page, server);
-  await importFrom(page, `${server.origin}/chat.gguf`);
-  await expect(page.getByRole('heading', { name: 'Ask Tiny Chat' })).toBeVisible();
+  await openTinyChat(page, server);
   await setNumbers(page, { 'Max answer length': '4', Seed: '1' });
 }
 

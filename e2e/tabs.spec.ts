@@ -1,14 +1,12 @@
 /** Two tabs with the page, which share one store and one GPU. */
-import { expect, importFrom, openLibrary, openPage, test } from './fixtures.ts';
+import { expect, openLibrary, openTinyChat, test } from './fixtures.ts';
 
 test('two tabs both generate, each shows a notice, and a model in use in the other tab is not deleted', async ({
   page,
   server,
   context,
 }) => {
-  await openPage(page, server);
-  await importFrom(page, `${server.origin}/chat.gguf`);
-  await expect(page.getByRole('heading', { name: 'Ask Tiny Chat' })).toBeVisible();
+  await openTinyChat(page, server);
   const ask = async (tab: typeof page, text: string): Promise<void> => {
     await tab.getByRole('textbox', { name: 'Message' }).fill(text);
     await tab.getByRole('textbox', { name: 'Message' }).press('Enter');

@@ -1,6 +1,7 @@
 /** Tests the forward pass in float64 against a model computed by hand and against llama.cpp. */
 import { describe, expect, it } from 'vitest';
 import { dequantize } from '../format/quantization/dequantize.ts';
+import { recordMatrix } from '../format/quantization/record-rows.ts';
 import { ggufBytes, isPlainType, repackTensor } from '../format/quantization/repack.ts';
 import { layoutTensor, WEIGHT_TYPES, type WeightTypeName } from '../format/weight-layout.ts';
 import { importTiny } from '../import/testing.ts';
@@ -9,7 +10,6 @@ import { type SynthOptions, uniformTypes } from '../synth/synth.ts';
 import { ReferencePass } from './forward.ts';
 import golden from './golden/llama-cpp.json' with { type: 'json' };
 import { type ReferenceModel, readReferenceModel } from './model.ts';
-import { recordMatrix } from './record-matrix.ts';
 import { HAND_MADE, HAND_MADE_LOGITS } from './testing.ts';
 
 /** `log softmax`, written differently than in `sample.ts`. */

@@ -9,7 +9,7 @@ import {
   OUTPUT_KEY,
   type RecordInfo,
 } from '../format/manifest.ts';
-import { recordMatrix } from './record-matrix.ts';
+import { recordMatrix } from '../format/quantization/record-rows.ts';
 
 export interface ReferenceExpert {
   /** `[feedForwardLength, embeddingLength]` */

@@ -1,9 +1,11 @@
+/** Settings of what computes and how much memory the model may take. */
 import { formatBytes } from '../../contract/format-bytes.ts';
 import { computeKind, computeStatus } from '../state/compute.ts';
 import { loaded } from '../state/models.ts';
 import { changeSettings, settings } from '../state/settings.ts';
 import { COMPUTE_CHOICES, type Field, MEMORY, type MemoryKey } from './fields.ts';
 import { NumberField } from './NumberField.tsx';
+import { RadioField } from './RadioField.tsx';
 
 /** What computes, and how much memory it may take. Only the fields that apply are shown. */
 export function ComputeSettings() {
@@ -27,23 +29,15 @@ export function ComputeSettings() {
 function ComputeChoice() {
   const chosen = COMPUTE_CHOICES.find(({ value }) => value === settings.value.compute);
   return (
-    <fieldset class="presets" aria-describedby="setting-compute-help">
-      <legend>Compute with</legend>
-      {COMPUTE_CHOICES.map((option) => (
-        <label key={option.value} title={option.help}>
-          <input
-            type="radio"
-            name="compute"
-            checked={option === chosen}
-            onChange={() => changeSettings({ compute: option.value })}
-          />
-          <span>{option.label}</span>
-        </label>
-      ))}
-      <p id="setting-compute-help" class="hint">
-        {chosen?.help}
-      </p>
-    </fieldset>
+    <RadioField
+      name="compute"
+      legend="Compute with"
+      options={COMPUTE_CHOICES}
+      selected={chosen}
+      labelOf={({ label }) => label}
+      onSelect={({ value }) => changeSettings({ compute: value })}
+      help={chosen?.help}
+    />
   );
 }
 

@@ -17,6 +17,7 @@ import {
 import { ComputeSettings } from './ComputeSettings.tsx';
 import { LOSSY, SAMPLING } from './fields.ts';
 import { NumberField } from './NumberField.tsx';
+import { RadioField } from './RadioField.tsx';
 import { StorageSettings } from './StorageSettings.tsx';
 
 const APPEARANCES: [Appearance, string][] = [
@@ -101,21 +102,15 @@ function SystemPrompt() {
 function Presets() {
   const preset = presetOf(currentGeneration.value);
   return (
-    <fieldset class="presets">
-      <legend>Sampling preset</legend>
-      {PRESETS.map((option) => (
-        <label key={option.name} title={option.help}>
-          <input
-            type="radio"
-            name="preset"
-            checked={option === preset}
-            onChange={() => changeGeneration(option.sampling)}
-          />
-          <span>{option.name}</span>
-        </label>
-      ))}
-      <p class="hint">{preset?.help ?? 'Custom values, set below.'}</p>
-    </fieldset>
+    <RadioField
+      name="preset"
+      legend="Sampling preset"
+      options={PRESETS}
+      selected={preset}
+      labelOf={({ name }) => name}
+      onSelect={({ sampling }) => changeGeneration(sampling)}
+      help={preset?.help ?? 'Custom values, set below.'}
+    />
   );
 }
 

@@ -1,3 +1,4 @@
+/** Loads a stored model into the memories of the compute threads: dense weights, then expert slots within the budget. */
 import { MixtabError } from '../../../src/contract/errors.ts';
 import type { ModelConfig } from '../../../src/contract/import-api.ts';
 import { ExpertCache } from '../../experts/expert-cache.ts';

@@ -1,4 +1,4 @@
-/** Divides the budget of main memory: which threads hold what, and how many expert slots remain. Pure but for one limit. */
+/** Divides the budget of main memory: which threads hold what, and how many expert slots remain. */
 import type { Bytes } from '../../../src/contract/ids.ts';
 import type { ModelConfig } from '../../../src/contract/import-api.ts';
 import { type PoolPlan, planSlots } from '../../experts/budget.ts';

@@ -2,7 +2,6 @@
  * One WebAssembly memory of a compute thread: weights, and room for the activations of a chunk of tokens. A memory holds
  * at most 4 GB, so a thread of a large model has several.
  */
-
 import { MixtabError } from '../../../src/contract/errors.ts';
 import type { Bytes } from '../../../src/contract/ids.ts';
 import type { TensorLayout } from '../../format/weight-layout.ts';
