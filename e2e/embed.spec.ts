@@ -26,10 +26,17 @@ test('a page of another origin runs the model in a frame: streaming, usage, abor
   expect(whole.length).toBeGreaterThan(80);
 
   // The same seed gives the same text. A stopped answer is a prefix of it.
+  // The page clicks, because the answer can end before Playwright has seen its beginning.
+  await page.evaluate(() => {
+    const text = document.querySelector('output')!;
+    new MutationObserver((_, observer) => {
+      if (text.textContent.length < 30 || text.textContent.length > 80) return;
+      observer.disconnect();
+      document.querySelector<HTMLButtonElement>('#stop')!.click();
+    }).observe(text, { childList: true });
+  });
   await page.getByRole('button', { name: 'Continue' }).click();
-  await expect.poll(async () => (await answer.innerText()).length).toBeGreaterThan(30);
-  await page.getByRole('button', { name: 'Stop' }).click();
-  await expect(page.getByText(/^Stopped\.$|^60 tokens\.$/)).toBeVisible();
+  await expect(page.getByText('Stopped.')).toBeVisible();
   expect(whole.startsWith((await answer.innerText()).trimEnd())).toBe(true);
 });
 

@@ -28,6 +28,7 @@ export class StreamedTurn {
   #text: string;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #storedAt = performance.now();
+  #ended = false;
 
   constructor(options: StreamedTurnOptions) {
     this.#options = options;
@@ -55,11 +56,12 @@ export class StreamedTurn {
     prefill.value = undefined;
     this.#added += event.token.text;
     this.#text = this.textWith(this.#added);
-    if (!this.#options.signal.aborted) this.#timer ??= setTimeout(() => this.#show(), SHOW_EVERY_MS);
+    if (!this.#options.signal.aborted && !this.#ended) this.#timer ??= setTimeout(() => this.#show(), SHOW_EVERY_MS);
   };
 
-  /** Shows and stores nothing more. */
+  /** Shows and stores nothing more, even if a token arrives late. */
   end(): void {
+    this.#ended = true;
     clearTimeout(this.#timer);
   }
 

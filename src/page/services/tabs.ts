@@ -14,6 +14,8 @@ const LOCK_PREFIX = 'mixtab-loaded/';
 export class Tabs {
   readonly #tabId = newId();
   #channel: BroadcastChannel | undefined;
+  /** Names of other tabs' locks whose release this tab waits for. */
+  readonly #watched = new Set<string>();
   /** Releases the lock that this tab holds. */
   #releaseLock = (): void => {};
 
@@ -25,8 +27,6 @@ export class Tabs {
       void this.refresh();
       onChange();
     };
-    // A tab that is closed sends no message.
-    document.addEventListener('visibilitychange', () => void this.refresh());
     effect(() => void this.#lockModel(loaded.value?.summary.id));
     void this.refresh();
   }
@@ -41,8 +41,19 @@ export class Tabs {
     const { held = [] } = (await navigator.locks?.query()) ?? {};
     loadedElsewhere.value = held.flatMap(({ name = '' }) => {
       const [modelId, tabId] = name.startsWith(LOCK_PREFIX) ? name.slice(LOCK_PREFIX.length).split('/') : [];
-      return modelId && tabId !== this.#tabId ? [modelId] : [];
+      if (!modelId || tabId === this.#tabId) return [];
+      void this.#refreshAfterReleaseOf(name);
+      return [modelId];
     });
+  }
+
+  /** A tab that is closed or crashes sends no message, so this tab queues for its lock. */
+  async #refreshAfterReleaseOf(lock: string): Promise<void> {
+    if (this.#watched.has(lock)) return;
+    this.#watched.add(lock);
+    await navigator.locks.request(lock, { mode: 'shared' }, () => {});
+    this.#watched.delete(lock);
+    await this.refresh();
   }
 
   /**
