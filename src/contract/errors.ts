@@ -76,8 +76,12 @@ export class MixtabError extends Error {
   }
 }
 
-/** Text from a file, cut to 100 characters, for an error message. Hostile files contain names of megabytes. */
-export const excerpt = (text: string): string => (text.length > 100 ? `${text.slice(0, 100).toWellFormed()}…` : text);
+/**
+ * Text from a file, cut for an error message or a list. Hostile files contain names of megabytes.
+ * @param length characters to keep
+ */
+export const excerpt = (text: string, length = 100): string =>
+  text.length > length ? `${text.slice(0, length).toWellFormed()}…` : text;
 
 /** An error as plain data, which survives a structured clone. */
 export interface ErrorData {

@@ -1,9 +1,11 @@
 /** Makes a record from byte ranges of a GGUF, and describes it for manifest and journal. */
+import { MixtabError } from '../../src/contract/errors.ts';
 import type { Bytes } from '../../src/contract/ids.ts';
 import type { StorageBackend } from '../../src/contract/import-api.ts';
 import type { PlannedRecord, PlannedTensor } from '../format/gguf/plan.ts';
 import { PART_BYTES, type RecordInfo } from '../format/manifest.ts';
 import { dequantize } from '../format/quantization/dequantize.ts';
+import { findNonFinite } from '../format/quantization/finite.ts';
 import { repackTensor } from '../format/quantization/repack.ts';
 import type { TensorLayout } from '../format/weight-layout.ts';
 import { sha256Hex, xxh64Hex } from '../store/hash.ts';
@@ -13,17 +15,33 @@ import type { ImportInputs } from './import-inputs.ts';
 /** A planned record together with its bytes. */
 export type BuiltRecord = Omit<PlannedRecord, 'bytes'> & RecordBytes;
 
-/** Reads the record's tensors from the source and repacks them. */
+/**
+ * Reads the record's tensors from the source and repacks them.
+ * @throws MixtabError `gguf-damaged` if a weight is NaN or infinite, or what reading throws
+ */
 export async function buildRecord(
   { source, signal }: Pick<ImportInputs, 'source' | 'signal'>,
-  { bytes, tensors }: PlannedRecord,
+  { key, bytes, tensors }: PlannedRecord,
 ): Promise<Uint8Array<ArrayBuffer>> {
   const record = new Uint8Array(bytes);
   for (const tensor of tensors) {
     const raw = await source.read(tensor.offset, tensor.bytes, signal);
+    checkFinite(source.name, key, tensor, raw);
     repackTensor(inLayoutType(tensor, raw), tensor.layout, record);
   }
   return record;
+}
+
+/** With a NaN or infinite weight, a model writes fluent but random words, so its file is refused. */
+function checkFinite(name: string, key: string, { layout, source, sourceType }: PlannedTensor, raw: Uint8Array): void {
+  const weight = findNonFinite(sourceType.name, raw);
+  if (weight === undefined) return;
+  const row = Math.floor(weight / layout.cols);
+  throw new MixtabError(
+    'gguf-damaged',
+    `${name} is damaged: tensor ${source} has NaN or infinite weights (record ${key}, row ${row}).`,
+    'Download the file again, or use another one.',
+  );
 }
 
 /** Norms of other types are widened to F32, which is exact. All other tensors keep their type. */

@@ -4,6 +4,7 @@
  * so that an interrupted import can continue.
  */
 import type { ImportProgress, ModelSummary } from '../../src/contract/import-api.ts';
+import { tokenizerWarnings } from '../format/gguf/tokenizer-data.ts';
 import type { ModelManifest } from '../format/manifest.ts';
 import { LAYOUT_VERSION } from '../format/weight-layout.ts';
 import { summarize } from '../store/catalog.ts';
@@ -31,7 +32,8 @@ export async function importModel(inputs: ImportInputs): Promise<ModelSummary> {
     return existing.state === 'complete' ? summarize(existing) : repairFrom(inputs, opened, existing);
   }
   const kept = await recordsToKeep(store, opened);
-  const warning = await preflight(sumBytes(plan.records) - sumBytes([...kept.values()]));
+  const space = await preflight(sumBytes(plan.records) - sumBytes([...kept.values()]));
+  const warning = [space, ...tokenizerWarnings(opened.header.metadata)].filter(Boolean).join(' ');
   if (existing) await store.removeModel(id); // of another layout version
   try {
     const records = await storeRecords(withWarning(inputs, warning), { opened, facts, kept });
@@ -46,7 +48,7 @@ export async function importModel(inputs: ImportInputs): Promise<ModelSummary> {
 }
 
 /** Adds a warning to every progress report. */
-function withWarning(inputs: ImportInputs, warning: string | undefined): ImportInputs {
+function withWarning(inputs: ImportInputs, warning: string): ImportInputs {
   if (!warning) return inputs;
   return { ...inputs, onProgress: (progress: ImportProgress) => inputs.onProgress({ ...progress, warning }) };
 }

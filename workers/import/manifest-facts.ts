@@ -10,6 +10,10 @@ import { LAYOUT_VERSION } from '../format/weight-layout.ts';
 import type { ImportInputs } from './import-inputs.ts';
 import type { OpenedModel } from './open-model.ts';
 
+/** Longest name or licence, and longest description, in characters. They are shown in lists of models. */
+const MAX_NAME = 200;
+const MAX_DESCRIPTION = 2000;
+
 /** A manifest without its records and the time of import. */
 export type ManifestFacts = Omit<ModelManifest, 'records' | 'importedAt'>;
 
@@ -23,7 +27,7 @@ export async function readManifestFacts(
   return {
     id,
     layoutVersion: LAYOUT_VERSION,
-    name: metadata.string('general.name', source.name.replace(/\.gguf$/i, '')),
+    name: excerpt(metadata.string('general.name', source.name.replace(/\.gguf$/i, '')), MAX_NAME),
     origin: source.name,
     ...(sourceUrl !== undefined && { sourceUrl }),
     source: kind,
@@ -32,8 +36,10 @@ export async function readManifestFacts(
     parameterCount: plan.parameterCount,
     activeParameterCount: plan.activeParameterCount,
     typeShares: plan.typeShares,
-    ...(metadata.has('general.license') && { license: metadata.string('general.license') }),
-    ...(metadata.has('general.description') && { description: metadata.string('general.description') }),
+    ...(metadata.has('general.license') && { license: excerpt(metadata.string('general.license'), MAX_NAME) }),
+    ...(metadata.has('general.description') && {
+      description: excerpt(metadata.string('general.description'), MAX_DESCRIPTION),
+    }),
     tokenizer: readTokenizer(source.name, header.metadata),
   };
 }

@@ -86,18 +86,20 @@ class Writer {
 }
 
 /**
+ * @param metadata as an object, or as entries if a key shall occur twice
  * @returns the header, padded so that the data of the first tensor may follow. Tensors follow in order, each aligned.
  */
 export function writeHeader(
-  metadata: Record<string, MetadataValue>,
+  metadata: Record<string, MetadataValue> | readonly [key: string, value: MetadataValue][],
   tensors: readonly TensorEntry[],
 ): Uint8Array<ArrayBuffer> {
   const out = new Writer();
   out.u32(0x46554747); // "GGUF"
   out.u32(3);
   out.u64(tensors.length);
-  out.u64(Object.keys(metadata).length);
-  for (const [key, value] of Object.entries(metadata)) {
+  const entries = Array.isArray(metadata) ? metadata : Object.entries(metadata);
+  out.u64(entries.length);
+  for (const [key, value] of entries) {
     out.string(key);
     writeValue(out, value);
   }

@@ -38,6 +38,8 @@ export interface SynthOptions {
    */
   overrides?: [pattern: string, type: WeightTypeName][];
   layout: 'merged' | 'per-expert' | 'fused';
+  /** Writes queries, keys and values of a layer as one tensor `attn_qkv`. The weights stay the same. */
+  fusedQkv?: boolean;
   /**
    * Factor on everything that attention and experts add to the residual (default 1). With less, the residual changes
    * slowly from layer to layer, as in trained models, so the next layer's router can be predicted.

@@ -112,16 +112,14 @@ function firstEndingAfter(positioned: readonly PositionedTensor[], offset: Bytes
 
 /** Fills `out` with the tensor's bytes from `offset` on. */
 function writeRange({ matrices }: SynthTensor, twin: boolean, offset: Bytes, out: Uint8Array): void {
-  const { recipe, rows, cols } = matrices[0];
-  const type = WEIGHT_TYPES[recipe.type];
-  const matrixBytes = twin ? rows * cols * 4 : ggufBytes(type, rows, cols);
-  let at = offset;
-  while (at < offset + out.byteLength) {
-    const index = Math.floor(at / matrixBytes);
-    const within = at - index * matrixBytes;
-    const length = Math.min(matrixBytes - within, offset + out.byteLength - at);
-    writeMatrix(matrices[index], twin, within, out.subarray(at - offset, at - offset + length));
-    at += length;
+  const end = offset + out.byteLength;
+  let start = 0; // of the matrix in the tensor
+  for (const matrix of matrices) {
+    const { recipe, rows, cols } = matrix;
+    const next = start + (twin ? rows * cols * 4 : ggufBytes(WEIGHT_TYPES[recipe.type], rows, cols));
+    const [from, to] = [Math.max(offset, start), Math.min(end, next)];
+    if (to > from) writeMatrix(matrix, twin, from - start, out.subarray(from - offset, to - offset));
+    start = next;
   }
 }
 

@@ -71,12 +71,22 @@ function addAttention(plan: TensorPlan, options: SynthOptions, layer: number): v
   const { embeddingLength, headCount, kvHeadCount, types, residualScale } = options;
   const headDim = options.headDim ?? embeddingLength / headCount;
   const blk = `blk.${layer}`;
-  const project = (role: string, rows: number): void =>
-    plan.addMatrix({ name: `${blk}.${role}.weight`, type: types.attention, rows, cols: embeddingLength });
+  const project = (role: string, heads: number): MatrixSpec => ({
+    name: `${blk}.${role}.weight`,
+    type: types.attention,
+    rows: heads * headDim,
+    cols: embeddingLength,
+  });
+  const projections = [project('attn_q', headCount), project('attn_k', kvHeadCount), project('attn_v', kvHeadCount)];
   plan.addNorm(`${blk}.attn_norm.weight`);
-  project('attn_q', headCount * headDim);
-  project('attn_k', kvHeadCount * headDim);
-  project('attn_v', kvHeadCount * headDim);
+  if (options.fusedQkv) {
+    const rows = (headCount + 2 * kvHeadCount) * headDim;
+    plan.add(
+      `${blk}.attn_qkv.weight`,
+      [embeddingLength, rows],
+      projections.map((spec) => plan.matrix(spec)),
+    );
+  } else for (const spec of projections) plan.addMatrix(spec);
   plan.addMatrix({
     name: `${blk}.attn_output.weight`,
     type: types.attention,

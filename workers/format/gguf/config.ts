@@ -1,7 +1,7 @@
 /** Reads the model's shape from the metadata. Features that no kernel implements are refused by name. */
 import { excerpt, MixtabError } from '../../../src/contract/errors.ts';
 import type { ModelConfig, RopeScaling } from '../../../src/contract/import-api.ts';
-import { Metadata } from './metadata.ts';
+import { describeValue, Metadata } from './metadata.ts';
 
 /**
  * Largest accepted shape. Attack: a hostile file states a shape that makes us plan millions of records or allocate
@@ -17,7 +17,14 @@ const LIMITS = {
   expertCount: 256, // limit of the expert groups per dispatch; Mixtral: 8
   expertsPerToken: 16, // limit of the router kernel's registers; Mixtral: 2
   vocabularySize: 1_000_000, // Mistral's largest: 131072
+  contextLength: 2 ** 24, // the longest that any model states: 10,485,760
 } as const;
+
+/**
+ * Most experts of all layers. Attack: each one becomes a record, and the journal of an import, which lists them, is
+ * written again and again. 8x22B has 448, the largest published mixtures about 15,000.
+ */
+const MAX_EXPERTS = 16_384;
 
 /**
  * Keys (without `llama.`) that change the computation in ways that no kernel implements, and the values that change
@@ -133,7 +140,7 @@ function readRopeScaling(name: string, metadata: Metadata, contextLength: number
 const unsupported = (name: string, key: string, value: unknown): MixtabError =>
   new MixtabError(
     'gguf-unsupported-feature',
-    `${name} has ${key} = ${excerpt(String(value))}, which mixtab does not support.`,
+    `${name} has ${key} = ${describeValue(value)}, which mixtab does not support.`,
     'Use another file.',
   );
 
@@ -144,10 +151,13 @@ function checkConfig(name: string, config: ModelConfig): void {
   for (const [key, limit] of Object.entries(LIMITS)) {
     const value = config[key as keyof typeof LIMITS];
     if (!Number.isInteger(value) || value < 1 || value > limit) {
-      throw wrong(`${key} is ${value}, but must be between 1 and ${limit}`);
+      throw wrong(`${key} is ${value}, but must be a whole number between 1 and ${limit}`);
     }
   }
   const { headCount, kvHeadCount, headDim, ropeDimensionCount, expertCount, expertsPerToken } = config;
+  if (config.layerCount * expertCount > MAX_EXPERTS) {
+    throw wrong(`it claims ${config.layerCount} layers of ${expertCount} experts, more than ${MAX_EXPERTS} in all`);
+  }
   if (!(Number.isInteger(kvHeadCount) && kvHeadCount >= 1 && headCount % kvHeadCount === 0)) {
     throw wrong(`${headCount} attention heads cannot share ${kvHeadCount} KV heads`);
   }
@@ -156,7 +166,7 @@ function checkConfig(name: string, config: ModelConfig): void {
     throw wrong(`${ropeDimensionCount} of the ${headDim} dimensions of a head would be rotated`);
   }
   if (expertsPerToken > expertCount) throw wrong(`a token would use ${expertsPerToken} of ${expertCount} experts`);
-  if (!(config.contextLength >= 2)) throw wrong(`the context length is ${config.contextLength}`);
+  if (config.contextLength < 2) throw wrong(`the context length is ${config.contextLength}`);
   if (!(config.ropeFreqBase > 0 && Number.isFinite(config.ropeFreqBase))) {
     throw wrong(`the RoPE base is ${config.ropeFreqBase}`);
   }

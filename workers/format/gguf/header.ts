@@ -4,6 +4,7 @@ import { excerpt, MixtabError } from '../../../src/contract/errors.ts';
 import type { Bytes } from '../../../src/contract/ids.ts';
 import { ggufBytes, isPlainType } from '../quantization/repack.ts';
 import { weightTypeOf } from '../weight-layout.ts';
+import { describeValue } from './metadata.ts';
 import { HeaderIncomplete, HeaderInvalid, parseHeader, type RawHeader } from './reader.ts';
 import { missingPartsError, mixedPartsError, orderParts, readSplitInfo } from './split.ts';
 
@@ -105,11 +106,12 @@ export async function readPartHeader(file: ReadableFile, signal?: AbortSignal): 
   const raw = await readRaw(file, signal);
   const alignment = raw.metadata['general.alignment'] ?? DEFAULT_ALIGNMENT;
   if (typeof alignment !== 'number' || !Number.isInteger(alignment) || alignment < 1) {
-    throw damaged(file, `its alignment is ${excerpt(String(alignment))}`);
+    throw damaged(file, `its alignment is ${describeValue(alignment)}`);
   }
   const dataStart = Math.ceil(raw.end / alignment) * alignment;
   const tensors = raw.tensors.map((tensor) => ({ ...tensor, offset: dataStart + tensor.offset }));
   for (const tensor of tensors) checkTensor(file, tensor);
+  checkOverlaps(file, tensors);
   return { metadata: raw.metadata, tensors, fileBytes: file.size };
 }
 
@@ -148,6 +150,29 @@ async function checkMagic(file: ReadableFile, signal?: AbortSignal): Promise<voi
 }
 
 /**
+ * Refuses tensors that share bytes. Attack: a file of 1 MB whose tensors are all the same bytes would become records of
+ * many gigabytes.
+ */
+function checkOverlaps(file: ReadableFile, tensors: readonly GgufTensor[]): void {
+  let before: { name: string; end: Bytes } | undefined;
+  for (const tensor of [...tensors].sort((a, b) => a.offset - b.offset)) {
+    const bytes = tensorBytes(tensor);
+    if (bytes === 0) continue; // of a type that is refused later
+    if (before && tensor.offset < before.end) {
+      throw damaged(file, `the tensors ${excerpt(before.name)} and ${excerpt(tensor.name)} overlap`);
+    }
+    before = { name: tensor.name, end: tensor.offset + bytes };
+  }
+}
+
+/** Bytes of a tensor in the file; 0 for types that mixtab does not know. */
+export function tensorBytes({ shape, ggmlType }: Pick<GgufTensor, 'shape' | 'ggmlType'>): Bytes {
+  const type = weightTypeOf(ggmlType);
+  const weights = shape.reduce((product, n) => product * n, 1);
+  return type ? ggufBytes(type, weights / shape[0], shape[0]) : 0;
+}
+
+/**
  * Checks that a tensor's bytes are within the file. Tensors of unknown types are not checked here; `planImport` refuses
  * them.
  */
@@ -162,7 +187,7 @@ function checkTensor(file: ReadableFile, { name, shape, ggmlType, offset }: Gguf
   if (!isPlainType(type) && shape[0] % type.blockWeights !== 0) {
     throw damaged(file, `rows of tensor ${shown} are not whole ${type.name} blocks`);
   }
-  const bytes = ggufBytes(type, weights / shape[0], shape[0]);
+  const bytes = tensorBytes({ shape, ggmlType });
   if (!(offset + bytes <= file.size)) throw truncated(file, `tensor ${shown}, which ends at byte ${offset + bytes}`);
 }
 

@@ -1,10 +1,9 @@
 /** Describes a model from its header, without importing it. */
+import { excerpt } from '../../../src/contract/errors.ts';
 import type { ModelInspection } from '../../../src/contract/import-api.ts';
-import { ggufBytes } from '../quantization/repack.ts';
-import { weightTypeOf } from '../weight-layout.ts';
 import { readConfig } from './config.ts';
 import { figuresOf } from './figures.ts';
-import { type GgufHeader, ggmlTypeName, type ReadableFile, readHeader } from './header.ts';
+import { type GgufHeader, ggmlTypeName, type ReadableFile, readHeader, tensorBytes } from './header.ts';
 import { Metadata } from './metadata.ts';
 import { planImport } from './plan.ts';
 import { readTokenizer } from './tokenizer-data.ts';
@@ -29,8 +28,8 @@ export function inspectHeader(name: string, header: GgufHeader): ModelInspection
   const weightBytes = header.tensors.reduce((sum, tensor) => sum + tensorBytes(tensor), 0);
   return {
     architecture: metadata.string('general.architecture'),
-    name: metadata.string('general.name', name),
-    ...(metadata.has('general.license') && { license: metadata.string('general.license') }),
+    name: excerpt(metadata.string('general.name', name), 200),
+    ...(metadata.has('general.license') && { license: excerpt(metadata.string('general.license'), 200) }),
     config,
     fileBytes: header.fileBytes,
     parameterCount: plan.parameterCount,
@@ -56,11 +55,4 @@ export function inspectHeader(name: string, header: GgufHeader): ModelInspection
       tensors: tensors.map(({ source }) => source),
     })),
   };
-}
-
-/** Bytes of a tensor in the file; 0 for types that mixtab does not know. */
-function tensorBytes({ shape, ggmlType }: GgufHeader['tensors'][number]): number {
-  const type = weightTypeOf(ggmlType);
-  const weights = shape.reduce((product, n) => product * n, 1);
-  return type ? ggufBytes(type, weights / shape[0], shape[0]) : 0;
 }

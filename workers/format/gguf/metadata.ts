@@ -44,9 +44,12 @@ export class Metadata {
   }
 }
 
+/** A metadata value for an error message. Lists are not written out, because they may have millions of entries. */
+export const describeValue = (value: unknown): string =>
+  Array.isArray(value) ? 'a list' : excerpt(typeof value === 'string' ? JSON.stringify(value) : String(value));
+
 function wrong(key: string, expected: string, value: unknown): MixtabError {
-  const actual = Array.isArray(value) ? 'a list' : excerpt(JSON.stringify(value) ?? typeof value);
-  const problem = value === undefined ? 'is missing' : `is ${actual}`;
+  const problem = value === undefined ? 'is missing' : `is ${describeValue(value)}`;
   return new MixtabError(
     'gguf-damaged',
     `The file's metadata key ${key} ${problem}, but must be ${expected}.`,

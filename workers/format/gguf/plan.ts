@@ -129,17 +129,38 @@ export function planImport(
 
 /** The records of one layer: the dense one, then one per expert. */
 function planLayer(planner: Planner, layer: number, config: ModelConfig): PlannedRecord[] {
-  const dense = DENSE_TENSORS.map((role) => ({
-    role,
-    source: `blk.${layer}.${role}.weight`,
-    shape: denseShape(role, config),
-  }));
+  const dense = DENSE_TENSORS.map((role) => denseMatrix(planner, layer, role, config));
   const layout = planner.layoutOf(layer);
   const experts = Array.from({ length: config.expertCount }, (_, expert) =>
     planner.record(expertKey(layer, expert), expertMatrices(layout, layer, expert, config)),
   );
   return [planner.record(denseKey(layer), dense), ...experts];
 }
+
+type DenseRole = (typeof DENSE_TENSORS)[number];
+
+/**
+ * Where a dense matrix of a layer is in the GGUF. Some converters write queries, keys and values as one tensor: the
+ * rows of the queries, then those of the keys, then those of the values.
+ */
+function denseMatrix(planner: Planner, layer: number, role: DenseRole, config: ModelConfig): MatrixSpec {
+  const [rows, cols] = denseShape(role, config);
+  const fused = `blk.${layer}.attn_qkv.weight`;
+  const part = QKV.indexOf(role);
+  if (part < 0 || !planner.has(fused)) return { role, source: `blk.${layer}.${role}.weight`, shape: [rows, cols] };
+  const heights = QKV.map((each) => denseShape(each, config)[0]);
+  const sumOf = (some: number[]): number => some.reduce((sum, n) => sum + n, 0);
+  return {
+    role,
+    source: fused,
+    shape: [rows, cols],
+    tensorShape: [cols, sumOf(heights)],
+    firstRow: sumOf(heights.slice(0, part)),
+  };
+}
+
+/** The matrices of a fused `attn_qkv`, in their order. */
+const QKV: readonly DenseRole[] = ['attn_q', 'attn_k', 'attn_v'];
 
 function planRopeFactors(planner: Planner, { ropeDimensionCount }: ModelConfig): PlannedTensor | undefined {
   if (!planner.has(ROPE_FACTORS)) return undefined;
@@ -148,7 +169,7 @@ function planRopeFactors(planner: Planner, { ropeDimensionCount }: ModelConfig):
 }
 
 /** `[rows, cols]` of a dense tensor of a layer. Norms have one row. */
-function denseShape(role: (typeof DENSE_TENSORS)[number], config: ModelConfig): [number, number] {
+function denseShape(role: DenseRole, config: ModelConfig): [number, number] {
   const { embeddingLength, headCount, kvHeadCount, headDim, expertCount } = config;
   const kv: [number, number] = [kvHeadCount * headDim, embeddingLength];
   const shapes: Record<typeof role, [number, number]> = {
@@ -254,7 +275,10 @@ class Planner {
     const rest = unused.length > 3 ? ` and ${unused.length - 3} more` : '';
     throw new MixtabError(
       'gguf-unsupported-feature',
-      `${this.name} has tensors that mixtab does not support: ${unused.slice(0, 3).map(excerpt).join(', ')}${rest}.`,
+      `${this.name} has tensors that mixtab does not support: ${unused
+        .slice(0, 3)
+        .map((tensor) => excerpt(tensor))
+        .join(', ')}${rest}.`,
       'Use another file.',
     );
   }

@@ -14,8 +14,7 @@ const LIMITS = {
   /** Metadata keys. Attack: millions of empty keys. Real files have a few dozen. */
   keys: 10_000,
   /**
-   * Tensors. Attack: the table is allocated before its entries are read. Mixtral 8x22B in the per-expert layout has
-   * 1739.
+   * Tensors. Attack: millions of empty entries. Mixtral 8x22B in the per-expert layout has 1739.
    */
   tensors: 100_000,
   /**
@@ -69,13 +68,28 @@ export function parseHeader(bytes: Uint8Array): RawHeader {
   if (version !== 2 && version !== 3) throw new HeaderInvalid(`its GGUF version is ${version}, not 2 or 3`);
   const tensorCount = cursor.count(LIMITS.tensors, 'tensors');
   const keyCount = cursor.count(LIMITS.keys, 'metadata keys');
-  const metadata: Record<string, unknown> = {};
+  // Without a prototype, a key named `__proto__` is an ordinary key.
+  const metadata: Record<string, unknown> = Object.create(null);
   for (let i = 0; i < keyCount; i++) {
     const key = cursor.string();
+    if (key in metadata) throw new HeaderInvalid(`it has the metadata key ${excerpt(key)} twice`);
     metadata[key] = cursor.value(cursor.u32(), key);
   }
-  const tensors = Array.from({ length: tensorCount }, () => cursor.tensor());
+  const tensors = readTensors(cursor, tensorCount);
   return { metadata, tensors, end: cursor.at };
+}
+
+/** The tensor table. Two tensors of one name are refused, because either could be the one that was meant. */
+function readTensors(cursor: Cursor, count: number): RawTensor[] {
+  const tensors: RawTensor[] = [];
+  const names = new Set<string>();
+  for (let i = 0; i < count; i++) {
+    const tensor = cursor.tensor();
+    if (names.has(tensor.name)) throw new HeaderInvalid(`it has the tensor ${excerpt(tensor.name)} twice`);
+    names.add(tensor.name);
+    tensors.push(tensor);
+  }
+  return tensors;
 }
 
 /** Reads little-endian values one after another. Every method throws HeaderIncomplete at the end of the bytes. */

@@ -8,8 +8,9 @@
  *
  * This module parses the names, puts the files into order and checks that they belong together. It reads no files.
  */
-import { excerpt, MixtabError } from '../../../src/contract/errors.ts';
+import { MixtabError } from '../../../src/contract/errors.ts';
 import type { Bytes } from '../../../src/contract/ids.ts';
+import { describeValue } from './metadata.ts';
 
 const CHOOSE_ALL = 'Choose or drop all files of the model together, or give an address next to which the others are.';
 const SPLIT_NAME = /^(.*)-(\d{5})-of-(\d{5})\.gguf$/i;
@@ -127,7 +128,7 @@ export function readSplitInfo(metadata: Record<string, unknown>): SplitInfo | un
   if (!Number.isInteger(count) || count > MAX_PARTS || !Number.isInteger(index) || (index as number) < 0) {
     throw new MixtabError(
       'gguf-damaged',
-      `The file is damaged: it claims to be part ${excerpt(String(index))} of ${count}.`,
+      `The file is damaged: it claims to be part ${describeValue(index)} of ${count}.`,
       'Download the file again.',
     );
   }

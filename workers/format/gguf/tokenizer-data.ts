@@ -4,11 +4,14 @@ import type { TokenizerData } from '../manifest.ts';
 import { isPreTokenizer, PRE_TOKENIZERS, type PreTokenizerName } from '../pre-tokenizers.ts';
 import { Metadata } from './metadata.ts';
 
-/** Ids of special tokens if the file does not state them, as llama.cpp has them. */
+/** Ids of special tokens if the file states none, or one outside the vocabulary, as llama.cpp has them. */
 const DEFAULT_IDS = {
   llama: { bos: 1, eos: 2 },
   gpt2: { bos: 11, eos: 11 },
 } as const;
+
+/** Keys of tokens that end an answer, besides the end of the sequence. They have no default. */
+const END_KEYS = ['tokenizer.ggml.eot_token_id', 'tokenizer.ggml.eom_token_id'];
 
 /**
  * Reads the vocabulary.
@@ -23,23 +26,62 @@ export function readTokenizer(name: string, values: Record<string, unknown>): To
   const tokens = metadata.array<string>('tokenizer.ggml.tokens', 'string');
   const perToken = (key: string, fallback: number): number[] =>
     readPerToken(name, metadata, { key, count: tokens.length, fallback });
-  const endIds = ['tokenizer.ggml.eot_token_id', 'tokenizer.ggml.eom_token_id']
-    .filter((key) => metadata.has(key))
-    .map((key) => metadata.number(key));
+  const specialId = (role: string, fallback: number): number =>
+    readSpecialId(name, metadata, { key: `tokenizer.ggml.${role}_token_id`, count: tokens.length, fallback });
+  const endIds = END_KEYS.filter((key) => metadata.has(key))
+    .map((key) => readWholeNumber(name, metadata, key))
+    .filter((id) => isInVocabulary(id, tokens.length));
   return {
     model,
     ...(isByteBpe && { pre, merges: metadata.array<string>('tokenizer.ggml.merges', 'string') }),
     tokens,
     scores: perToken('tokenizer.ggml.scores', 0),
     tokenTypes: perToken('tokenizer.ggml.token_type', 1),
-    bosId: metadata.number('tokenizer.ggml.bos_token_id', DEFAULT_IDS[model].bos),
-    eosId: metadata.number('tokenizer.ggml.eos_token_id', DEFAULT_IDS[model].eos),
+    bosId: specialId('bos', DEFAULT_IDS[model].bos),
+    eosId: specialId('eos', DEFAULT_IDS[model].eos),
     ...(endIds.length > 0 && { endIds }),
-    unknownId: metadata.number('tokenizer.ggml.unknown_token_id', 0),
+    unknownId: specialId('unknown', 0),
     addBos: metadata.boolean('tokenizer.ggml.add_bos_token', isByteBpe ? PRE_TOKENIZERS[pre].addBos : true),
     addSpacePrefix: !isByteBpe && metadata.boolean('tokenizer.ggml.add_space_prefix', true),
     ...(metadata.has('tokenizer.chat_template') && { chatTemplate: metadata.string('tokenizer.chat_template') }),
   };
+}
+
+/**
+ * Warnings about ids that are outside the vocabulary. As in llama.cpp, the defaults are used instead of them.
+ * @param values metadata of which {@link readTokenizer} has read the vocabulary
+ */
+export function tokenizerWarnings(values: Record<string, unknown>): string[] {
+  const metadata = new Metadata(values);
+  const { length } = metadata.array<string>('tokenizer.ggml.tokens', 'string');
+  const keys = ['bos', 'eos', 'unknown'].map((role) => `tokenizer.ggml.${role}_token_id`);
+  return [...keys, ...END_KEYS]
+    .filter((key) => metadata.has(key) && !isInVocabulary(metadata.number(key), length))
+    .map((key) => `${key} is ${values[key]}, but the vocabulary has ${length} tokens, so the default is used.`);
+}
+
+const isInVocabulary = (id: number, count: number): boolean => id >= 0 && id < count;
+
+/** @throws MixtabError `gguf-damaged` if the default is outside the vocabulary, too */
+function readSpecialId(
+  name: string,
+  metadata: Metadata,
+  { key, count, fallback }: { key: string; count: number; fallback: number },
+): number {
+  const stated = readWholeNumber(name, metadata, key, fallback);
+  const id = isInVocabulary(stated, count) ? stated : fallback;
+  if (isInVocabulary(id, count)) return id;
+  throw damaged(name, `${key} is ${stated}, but its vocabulary has only ${count} tokens`);
+}
+
+function readWholeNumber(name: string, metadata: Metadata, key: string, fallback?: number): number {
+  const value = metadata.number(key, fallback);
+  if (Number.isInteger(value)) return value;
+  throw damaged(name, `${key} is ${value}, which is not a whole number`);
+}
+
+function damaged(name: string, problem: string): MixtabError {
+  return new MixtabError('gguf-damaged', `${name} is damaged: ${problem}.`, 'Use another file.');
 }
 
 function readModel(name: string, metadata: Metadata): 'llama' | 'gpt2' {
@@ -71,9 +113,5 @@ function readPerToken(
   if (!metadata.has(key)) return new Array<number>(count).fill(fallback);
   const numbers = metadata.array<number>(key, 'number');
   if (numbers.length === count) return numbers;
-  throw new MixtabError(
-    'gguf-damaged',
-    `${name} is damaged: ${key} has ${numbers.length} entries for ${count} tokens.`,
-    'Use another file.',
-  );
+  throw damaged(name, `${key} has ${numbers.length} entries for ${count} tokens`);
 }
