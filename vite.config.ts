@@ -1,9 +1,11 @@
-import { cpSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import preact from '@preact/preset-vite';
-import { defineConfig, type Plugin } from 'vite';
+import { type Connect, defineConfig, type Plugin } from 'vite';
 import { VitePWA } from 'vite-plugin-pwa';
 import { buildClientLibrary } from './scripts/client-library.mjs';
 import { ensureKernels } from './scripts/kernels.mjs';
+import { responseHeaders, withMetaPolicy } from './scripts/response-headers.ts';
 
 ensureKernels();
 
@@ -15,8 +17,40 @@ function clientLibrary(): Plugin {
     name: 'client-library',
     apply: 'build',
     async closeBundle() {
-      cpSync('examples', 'dist/examples', { recursive: true });
+      mkdirSync('dist/examples', { recursive: true });
+      for (const name of readdirSync('examples').filter((file) => file.endsWith('.html'))) {
+        const path = `examples/${name}`;
+        writeFileSync(`dist/${path}`, withMetaPolicy(path, readFileSync(path, 'utf8')));
+      }
       await buildClientLibrary('dist');
+    },
+  };
+}
+
+/** Adds the security headers to what Vite serves, and writes the policy of each page into it. */
+function walls(): Plugin {
+  const addHeaders =
+    (root: string, development: boolean): Connect.NextHandleFunction =>
+    (request, response, next) => {
+      const { pathname } = new URL(request.url ?? '/', 'http://localhost');
+      const path = decodeURIComponent(pathname)
+        .slice(1)
+        .replace(/(^|\/)$/, '$1index.html');
+      const file = join(root, path);
+      const html = path.endsWith('.html') && existsSync(file) ? readFileSync(file, 'utf8') : undefined;
+      const headers = responseHeaders({ path, development, ...(html !== undefined && { html }) });
+      for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
+      next();
+    };
+  return {
+    name: 'walls',
+    configureServer: ({ config, middlewares }) => void middlewares.use(addHeaders(config.root, true)),
+    configurePreviewServer: ({ config, middlewares }) =>
+      void middlewares.use(addHeaders(join(config.root, config.build.outDir), false)),
+    transformIndexHtml: {
+      order: 'post',
+      // The development server sends a policy of its own.
+      handler: (html, { path, server }) => (server ? html : withMetaPolicy(path.slice(1), html)),
     },
   };
 }
@@ -38,6 +72,7 @@ export default defineConfig({
   plugins: [
     preact(),
     clientLibrary(),
+    walls(),
     VitePWA({
       // The page asks the user before it updates itself.
       registerType: 'prompt',
@@ -59,6 +94,8 @@ export default defineConfig({
         ],
       },
       workbox: {
+        // Responses that an older version cached lack headers that isolated pages require of their workers.
+        cacheId: 'mixtab-2',
         // Only the app itself is cached. Weights are stored in IndexedDB.
         globPatterns: ['**/*.{js,css,html,svg,png,webmanifest}', 'assets/kernels-*.wasm'],
         globIgnores: ['cli.html', 'mixtab-client.js', 'examples/**'],

@@ -41,7 +41,7 @@ test('a page of another origin runs the model in a frame: streaming, usage, abor
 });
 
 test('the frame answers only the named origin, and the page listens only to the frame', async ({ page, server }) => {
-  await page.goto(`${other.origin}/cli.html`);
+  await page.goto(`${other.origin}/embedder.html`);
   const heard = await page.evaluate(async (origin) => {
     const replies: unknown[] = [];
     addEventListener('message', ({ data }) => replies.push(data));
@@ -85,7 +85,7 @@ type Client = import('../src/client/mixtab.ts').Mixtab;
 
 /** Opens a page of another origin, imports and loads a chat model there, and puts the client on `window.client`. */
 async function withChatModel(page: Page, server: TestServer): Promise<void> {
-  await page.goto(`${other.origin}/cli.html`);
+  await page.goto(`${other.origin}/embedder.html`);
   await page.evaluate(
     async ([embedUrl, url]) => {
       const library = '/mixtab-client.js';

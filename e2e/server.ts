@@ -3,10 +3,11 @@
  * other browsers use it.
  */
 import { readFileSync } from 'node:fs';
-import { createServer } from 'node:http';
+import { createServer, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { sendRange, serveStatic, syntheticRanged } from '../scripts/cli/server.ts';
+import { responseHeaders } from '../scripts/response-headers.ts';
 import { splitName } from '../workers/format/gguf/split.ts';
 import { SYNTH_PRESETS } from '../workers/synth/presets.ts';
 import { createSplitSynth, createSynth, type SynthFile } from '../workers/synth/synth.ts';
@@ -83,9 +84,31 @@ export interface TestServer {
   unreachable: boolean;
   /** While true, a different service worker is served, as after an update of the page. */
   updated: boolean;
+  /** While true, no security headers are sent, as by many static hosts. */
+  bare: boolean;
   /** Requested ranges of models, as `path bytes=...`. */
   ranges: string[];
+  /** What browsers reported as violations of a Content-Security-Policy. */
+  violations: string[];
   close(): void;
+}
+
+const COOP = { 'cross-origin-opener-policy': 'same-origin' };
+
+/** Headers of `/embedder.html`, a page without any code of ours, by its parameter `as`. */
+const EMBEDDERS: Record<string, Record<string, string>> = {
+  plain: {},
+  'require-corp': { ...COOP, 'cross-origin-embedder-policy': 'require-corp' },
+  credentialless: { ...COOP, 'cross-origin-embedder-policy': 'credentialless' },
+  sandboxed: { 'content-security-policy': 'sandbox allow-scripts' },
+};
+
+const VIOLATIONS_PATH = '/csp-violations';
+
+async function recordReport(request: IncomingMessage, violations: string[]): Promise<void> {
+  let text = '';
+  for await (const part of request) text += String(part);
+  violations.push(text);
 }
 
 /** Starts a server on a free port of localhost. */
@@ -95,15 +118,29 @@ export async function startServer(): Promise<TestServer> {
     slow: false,
     unreachable: false,
     updated: false,
+    bare: false,
     ranges: [],
+    violations: [],
     close: () => {},
   };
   const server = createServer((request, response) => {
-    const path = new URL(request.url ?? '/', 'http://localhost').pathname;
+    const { pathname: path, searchParams: query } = new URL(request.url ?? '/', 'http://localhost');
     if (path === '/sw.js' && served.updated) {
       response
         .writeHead(200, { 'content-type': 'text/javascript' })
         .end(`${readFileSync(join(DIST, 'sw.js'), 'utf8')}\n// next version`);
+    } else if (path === '/embedder.html') {
+      response.writeHead(200, { 'content-type': 'text/html', ...EMBEDDERS[query.get('as') ?? 'plain'] });
+      response.end('<!doctype html><title>A page of another site</title>');
+    } else if (path === '/isolated.worker.js') {
+      response.writeHead(200, {
+        ...responseHeaders({ path: 'isolated.worker.js' }),
+        'content-type': 'text/javascript',
+      });
+      response.end('postMessage(crossOriginIsolated)');
+    } else if (path === VIOLATIONS_PATH) {
+      void recordReport(request, served.violations);
+      response.writeHead(204).end();
     } else if (path === '/no-ranges.gguf') {
       response.writeHead(200, { 'content-length': plain.size }).end(bytesOf(plain));
     } else if (MODELS[path]) {
@@ -115,7 +152,7 @@ export async function startServer(): Promise<TestServer> {
       const send = (): void => sendRange(request, response, syntheticRanged(MODELS[path]));
       if (served.slow) setTimeout(send, 300);
       else send();
-    } else serveStatic(DIST, request, response);
+    } else serveStatic(DIST, request, response, { bare: served.bare, reportUri: VIOLATIONS_PATH });
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   served.origin = `http://localhost:${(server.address() as AddressInfo).port}`;

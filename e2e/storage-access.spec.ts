@@ -38,7 +38,7 @@ function openBrowser(thirdPartyCookies: 'allowed' | 'blocked'): Promise<BrowserC
 /** Imports a model on the site itself, as its user would. */
 async function importOnSite(context: BrowserContext, { origin }: TestServer, path: string): Promise<void> {
   const page = await context.newPage();
-  await page.goto(`${origin}/cli.html`);
+  await page.goto(`${origin}/embedder.html`);
   await page.waitForFunction(() => window.mixtab !== undefined);
   const answer = await page.evaluate((url) => window.mixtab.import({ kind: 'url', url }), origin + path);
   expect(answer).toHaveProperty('result.name');
@@ -50,7 +50,7 @@ type Client = { mixtab: import('../src/client/mixtab.ts').Mixtab; changes: numbe
 /** Opens a page on another site with the embedded page in it. Its client is `window.client`. */
 async function embed(context: BrowserContext, { origin }: TestServer): Promise<{ page: Page; frame: FrameLocator }> {
   const page = await context.newPage();
-  await page.goto(`${elsewhere}/cli.html`);
+  await page.goto(`${elsewhere}/embedder.html`);
   await page.evaluate(async (embedUrl) => {
     const library = '/mixtab-client.js';
     const { createMixtab } = (await import(library)) as typeof import('../src/client/mixtab.ts');

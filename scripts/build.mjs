@@ -10,6 +10,7 @@ const SOURCES = [
   'embed.html',
   'examples',
   'vite.config.ts',
+  'scripts/response-headers.ts',
   'package-lock.json',
   'src',
   'workers',

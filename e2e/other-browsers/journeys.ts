@@ -32,20 +32,22 @@ export function shareBrowser(start: () => Promise<Tab>): () => JourneyPage {
   return () => page;
 }
 
-/** Starts a server before the tests of a set, and writes a model to choose from the disk. */
-function shareServer(): { server: () => TestServer; file: () => string } {
+/** Starts a server of the page and one of models before the tests of a set, and writes a model to the disk. */
+function shareServers(): { server: () => TestServer; models: () => TestServer; file: () => string } {
   let server: TestServer;
+  let models: TestServer;
   let folder: string;
   beforeAll(async () => {
-    server = await startServer();
+    [server, models] = await Promise.all([startServer(), startServer()]);
     folder = mkdtempSync(join(tmpdir(), 'mixtab-files-'));
     writeFileSync(join(folder, 'mine.gguf'), plainModel());
   });
   afterAll(() => {
     server.close();
+    models.close();
     rmSync(folder, { recursive: true, force: true });
   });
-  return { server: () => server, file: () => join(folder, 'mine.gguf') };
+  return { server: () => server, models: () => models, file: () => join(folder, 'mine.gguf') };
 }
 
 export interface Backend {
@@ -60,7 +62,7 @@ export interface Backend {
  * @param page returns the shared browser's page
  */
 export function journeys(page: () => JourneyPage, { name, automatic }: Backend): void {
-  const { server, file } = shareServer();
+  const { server, models, file } = shareServers();
 
   it('the first visit offers the built-in model', async () => {
     await page().tab.open(`${server().origin}/`);
@@ -93,9 +95,21 @@ export function journeys(page: () => JourneyPage, { name, automatic }: Backend):
     expect(await page().text('.model-button')).toContain(name);
   });
 
-  it('a chat model is imported from an address and answers until it is stopped', async () => {
+  it('page and workers are isolated from other sites', async () => {
+    const isolated = await page().tab.evaluate(
+      () =>
+        new Promise<boolean[]>((resolve, reject) => {
+          const worker = new Worker('/isolated.worker.js', { type: 'module' });
+          worker.onmessage = ({ data }: MessageEvent<boolean>) => resolve([crossOriginIsolated, data]);
+          worker.onerror = () => reject(new Error('The worker did not start.'));
+        }),
+    );
+    expect(isolated).toEqual([true, true]);
+  });
+
+  it('a chat model is imported from an address of another site and answers until it is stopped', async () => {
     await page().click('link', 'Models');
-    await page().fill('textbox', 'GGUF address or Hugging Face repository', `${server().origin}/chat.gguf`);
+    await page().fill('textbox', 'GGUF address or Hugging Face repository', `${models().origin}/chat.gguf`);
     await page().click('button', 'Import');
     await page().find({ role: 'heading', name: 'Ask Tiny Chat' });
     await setNumbers(page(), { 'Max answer length': '4000' });
@@ -106,6 +120,14 @@ export function journeys(page: () => JourneyPage, { name, automatic }: Backend):
     await page().click('button', 'Stop');
     await page().find({ role: 'button', name: 'Send' });
     expect(await page().text('.message.last .stats')).toMatch(/tokens\/s · \d+% expert hits · stopped/);
+  });
+
+  it('nothing so far has violated the policies of page and workers', async () => {
+    expect(server().violations).toEqual([]);
+    // The browser reports violations: this one is on purpose.
+    await page().tab.evaluate(() => void document.body.append(Object.assign(new Image(), { src: 'data:,' })));
+    await page().waitFor('a report', async () => server().violations.length > 0 || undefined);
+    expect(server().violations[0]).toContain('img-src');
   });
 
   it('without the server, a reload keeps the chat, and the model answers again', async () => {

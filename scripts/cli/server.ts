@@ -1,9 +1,10 @@
 /** A server on the loopback interface for the built page, and for models with byte ranges. */
-import { createReadStream, existsSync, statSync } from 'node:fs';
+import { createReadStream, existsSync, readFileSync, statSync } from 'node:fs';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { extname, join, normalize } from 'node:path';
+import { extname, join, normalize, relative } from 'node:path';
 import { Readable } from 'node:stream';
+import { responseHeaders, type ServedFile } from '../response-headers.ts';
 
 /** A resource that is served in byte ranges. */
 export interface Ranged {
@@ -77,8 +78,23 @@ export function sendRange(request: IncomingMessage, response: ServerResponse, { 
   body.on('error', () => response.destroy()).pipe(response);
 }
 
-/** Answers a request from a folder of static files, and supports byte ranges for the models in it. */
-export function serveStatic(root: string | undefined, request: IncomingMessage, response: ServerResponse): void {
+/** Options of {@link serveStatic}. */
+export interface StaticOptions {
+  reportUri?: ServedFile['reportUri'];
+  /** Sends no security headers, as many static hosts do. */
+  bare?: boolean;
+}
+
+/**
+ * Answers a request from a folder of static files, with the security headers of the page, and supports byte ranges for
+ * the models in it.
+ */
+export function serveStatic(
+  root: string | undefined,
+  request: IncomingMessage,
+  response: ServerResponse,
+  { reportUri, bare = false }: StaticOptions = {},
+): void {
   const path = decodeURIComponent(new URL(request.url ?? '/', 'http://localhost').pathname);
   const file = root && join(root, normalize(path.endsWith('/') ? `${path}index.html` : path));
   if (!file?.startsWith(root ?? '') || !existsSync(file) || !statSync(file).isFile()) {
@@ -86,8 +102,18 @@ export function serveStatic(root: string | undefined, request: IncomingMessage, 
   } else if (extname(file) === '.gguf') {
     sendRange(request, response, fileRanged(file));
   } else {
-    response.writeHead(200, { 'content-type': TYPES[extname(file)] ?? 'application/octet-stream' });
-    createReadStream(file).pipe(response);
+    const html = extname(file) === '.html' ? readFileSync(file, 'utf8') : undefined;
+    response.writeHead(200, {
+      ...(!bare &&
+        responseHeaders({
+          path: relative(root ?? '', file),
+          ...(html !== undefined && { html }),
+          ...(reportUri !== undefined && { reportUri }),
+        })),
+      'content-type': TYPES[extname(file)] ?? 'application/octet-stream',
+    });
+    if (html === undefined) createReadStream(file).pipe(response);
+    else response.end(html);
   }
 }
 

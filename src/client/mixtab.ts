@@ -76,6 +76,7 @@ function createEmbedded({ embedUrl, container, onModelsChange }: EmbedOptions): 
   frame.title = 'mixtab';
   frame.src = url.href;
   frame.hidden = container === undefined;
+  frame.allow = 'cross-origin-isolated'; // an isolated page lets the frame share memory
   return new Promise((resolve, reject) => {
     const { client, receive } = createRemote(
       (request) => frame.contentWindow?.postMessage(request, url.origin),

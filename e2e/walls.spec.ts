@@ -1,0 +1,154 @@
+/** What keeps the page apart from other sites: isolation, and the Content-Security-Policy of every page. */
+import type { Page } from '@playwright/test';
+import { expect, importFrom, openPage, setNumbers, startServer, type TestServer, test } from './fixtures.ts';
+
+/** Another origin: it has models, and pages that embed. */
+let other: TestServer;
+test.beforeAll(async () => {
+  other = await startServer();
+});
+test.afterAll(() => other.close());
+
+/** @returns what the page and its workers log as errors, for example violations of their policies */
+function collectErrors(page: Page): string[] {
+  const errors: string[] = [];
+  page.on('console', (message) => {
+    if (message.type() === 'error') errors.push(message.text());
+  });
+  page.on('pageerror', (error) => errors.push(error.message));
+  return errors;
+}
+
+/** @returns whether each worker of the page is isolated, by name */
+const isolatedWorkers = async (page: Page): Promise<Record<string, boolean>> =>
+  Object.fromEntries(
+    await Promise.all(
+      page.workers().map((worker) => worker.evaluate(() => [self.name, crossOriginIsolated] as [string, boolean])),
+    ),
+  );
+
+test('page and workers are isolated, and a model of another origin is imported', async ({ page, server }) => {
+  const errors = collectErrors(page);
+  await openPage(page, server);
+  expect(await page.evaluate(() => crossOriginIsolated)).toBe(true);
+  expect(await isolatedWorkers(page)).toMatchObject({ engine: true, import: true, reader: true });
+
+  await importFrom(page, `${other.origin}/chat.gguf`);
+  await expect(page.getByRole('heading', { name: 'Ask Tiny Chat' })).toBeVisible();
+  expect(errors).toEqual([]);
+  expect(server.violations).toEqual([]);
+
+  // From the cache of the service worker.
+  await page.evaluate(() => navigator.serviceWorker.ready);
+  server.close();
+  await page.reload();
+  await expect(page.getByRole('heading', { name: 'Ask Tiny Chat' })).toBeVisible();
+  expect(await page.evaluate(() => crossOriginIsolated)).toBe(true);
+  expect(await isolatedWorkers(page)).toMatchObject({ engine: true, import: true, reader: true });
+});
+
+for (const as of ['plain', 'require-corp', 'credentialless'] as const) {
+  test(`a page of another origin embeds a model: ${as}`, async ({ page, server }) => {
+    await page.goto(`${other.origin}/embedder.html?as=${as}`);
+    const seen = await page.evaluate(
+      async ([library, embedUrl, url]) => {
+        const { createMixtab } = (await import(library)) as typeof import('../src/client/mixtab.ts');
+        const client = await createMixtab({ embedUrl });
+        const { id, name } = await client.models.import({ kind: 'url', url });
+        const { usage } = await client.completions.create({ model: id, prompt: 'the first', max_tokens: 3 });
+        return { name, tokens: usage.completion_tokens, isolated: crossOriginIsolated };
+      },
+      [`${server.origin}/mixtab-client.js`, `${server.origin}/embed.html`, `${server.origin}/chat.gguf`] as const,
+    );
+    expect(seen).toEqual({ name: 'Tiny Chat', tokens: 3, isolated: as !== 'plain' });
+    // An isolated page lets the frame share memory as well.
+    expect(await page.frames()[1].evaluate(() => crossOriginIsolated)).toBe(as !== 'plain');
+    expect(server.violations).toEqual([]);
+  });
+}
+
+/** What each page is asked to do below, and must not. */
+const BLOCKED = ['base-uri', 'connect-src', 'img-src', 'object-src', 'script-src', 'script-src-elem', 'style-src-elem'];
+
+const PAGES = ['index.html', 'embed.html', 'cli.html', 'examples/json.html'];
+
+for (const bare of [false, true]) {
+  test(`every page runs no foreign script and reaches no other site ${bare ? 'without' : 'with'} our headers`, async ({
+    page,
+    server,
+  }) => {
+    server.bare = bare;
+    for (const path of PAGES) {
+      await page.goto(`${server.origin}/${path}`);
+      const seen = await page.evaluate(
+        async ([foreign, expected]) => {
+          const violated = new Set<string>();
+          document.addEventListener('securitypolicyviolation', (event) => violated.add(event.effectiveDirective));
+          const add = (name: string, attributes: object): void =>
+            document.body.append(Object.assign(document.createElement(name), attributes));
+          add('script', { textContent: 'window.injected = true' });
+          add('script', { src: `${foreign}/mixtab-client.js` });
+          add('img', { src: `${foreign}/icon.svg` });
+          add('style', { textContent: 'body { color: red }' });
+          add('object', { data: `${foreign}/icon.svg` });
+          add('base', { href: foreign });
+          // Not blocked by the policy: without a policy these would reach the other site.
+          const reached = await fetch(`${foreign}/chat.gguf`).then(
+            () => true,
+            () => false,
+          );
+          // Playwright lets its own script evaluate a text, but not a timer.
+          setTimeout('window.evaluated = true');
+          for (let wait = 0; wait < 100 && violated.size < expected; wait++)
+            await new Promise((resolve) => setTimeout(resolve, 50));
+          return { ran: 'injected' in window || 'evaluated' in window, reached, violated: [...violated].sort() };
+        },
+        [other.origin, BLOCKED.length] as const,
+      );
+      expect({ path, ...seen }).toEqual({
+        path,
+        ran: false,
+        reached: false,
+        violated: BLOCKED,
+      });
+    }
+  });
+}
+
+test("a whole session asks only the page's own origin and the source of the model", async ({
+  page,
+  server,
+  context,
+}) => {
+  const errors = collectErrors(page);
+  const requests: string[] = [];
+  context.on('request', (request) => requests.push(request.url()));
+  const unanswered = (): string[] => requests.filter((url) => !url.startsWith(`${server.origin}/`));
+
+  await openPage(page, server);
+  await page.getByRole('button', { name: 'Once upon a time' }).click();
+  await expect(page.getByText(/tokens\/s|\d+ tokens ·/)).toBeVisible();
+  expect(unanswered()).toEqual([]);
+
+  await importFrom(page, `${other.origin}/chat.gguf`);
+  await expect(page.getByRole('heading', { name: 'Ask Tiny Chat' })).toBeVisible();
+  await setNumbers(page, { 'Max answer length': '20' });
+  await page.getByRole('textbox', { name: 'Message' }).fill('See https://example.com and `code`\n\n```js\n1\n```');
+  await page.getByRole('textbox', { name: 'Message' }).press('Enter');
+  await expect(page.getByText(/tokens\/s/)).toBeVisible();
+  await page.getByRole('link', { name: 'Experts', exact: true }).click();
+  await expect(page.getByRole('navigation', { name: 'Experts' })).toBeVisible();
+  await page.getByRole('button', { name: 'Back to chat' }).click();
+
+  await page.evaluate(() => navigator.serviceWorker.ready);
+  const online = requests.length;
+  await context.setOffline(true);
+  await page.reload();
+  await expect(page.getByRole('textbox', { name: 'Message' })).toBeEnabled();
+  await context.setOffline(false);
+
+  expect(online).toBeGreaterThan(10); // the recorder works
+  expect([...new Set(unanswered())]).toEqual([`${other.origin}/chat.gguf`]);
+  expect(errors).toEqual([]);
+  expect(server.violations).toEqual([]);
+});
