@@ -1,7 +1,8 @@
 import { describe, expect, it, vi } from 'vitest';
 import { type SynthOptions, uniformTypes } from '../../synth/synth.ts';
 import { KernelModule } from './kernels-module.ts';
-import { fakeWorker, greedyTokens, importSynth, loadOnCpu, somePrompt, startGreedy } from './testing.ts';
+import { fakeWorker, greedyTokens, importSynth, loadOnCpu, realWorker, somePrompt, startGreedy } from './testing.ts';
+import type { ThreadWorker } from './thread-pool.ts';
 
 const OPTIONS: SynthOptions = {
   layers: 3,
@@ -27,6 +28,21 @@ describe('the tokens and their probabilities are the same to the bit', () => {
     expect(await greedyTokens(compute, PROMPT, 12)).toEqual(expected);
     expect(compute.memory().gpuBytes).toBe(0);
     compute.destroy();
+  });
+
+  it.each([2, 3])('with %i threads that share memory', async (threads) => {
+    const model = await importSynth(OPTIONS);
+    const expected = await greedyTokens(await loadOnCpu(model), PROMPT, 40);
+    const shared = { threads, createWorker: realWorker, sharesMemory: true };
+    const compute = await loadOnCpu(model, shared);
+    expect(await greedyTokens(compute, PROMPT, 40)).toEqual(expected);
+    compute.destroy();
+    // With little memory, messages that fill slots come between the steps.
+    const ramBudgetBytes = compute.memory().ramBytes - 1_500_000;
+    const streaming = await loadOnCpu(model, { ...shared, ramBudgetBytes });
+    expect(streaming.slots).toBeLessThan(compute.slots);
+    expect(await greedyTokens(streaming, PROMPT, 40)).toEqual(expected);
+    streaming.destroy();
   });
 
   it('with three heads per thread, of which some share a key head', async () => {
@@ -138,6 +154,20 @@ describe('failures', () => {
     await expect(answer).rejects.toMatchObject({ code: 'worker-failed', message: expect.stringContaining('killed') });
     expect(compute.failure.aborted).toBe(true);
     expect(compute.failure.reason).toMatchObject({ code: 'worker-failed' });
+  });
+
+  it('a worker with shared memory that fails ends the answer', async () => {
+    const workers: ThreadWorker[] = [];
+    const createWorker = () => {
+      workers.push(realWorker());
+      return workers.at(-1)!;
+    };
+    const model = await importSynth(OPTIONS);
+    const compute = await loadOnCpu(model, { threads: 2, createWorker, sharesMemory: true });
+    await greedyTokens(compute, PROMPT, 3);
+    workers[0].terminate();
+    setTimeout(() => workers[0].onerror?.({ message: 'killed' } as ErrorEvent), 30);
+    await expect(greedyTokens(compute, PROMPT, 3)).rejects.toMatchObject({ code: 'worker-failed' });
   });
 
   it('a message that arrives while tokens are computed is handled before the answer is complete', async () => {

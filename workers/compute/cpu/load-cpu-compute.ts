@@ -4,6 +4,7 @@ import type { LoadInputs } from '../loading.ts';
 import { compileKernels } from './compile-kernels.ts';
 import { createThreadWorker } from './create-thread-worker.ts';
 import { loadCpuModel } from './load-cpu-model.ts';
+import { hasSharedMemory } from './shared-exchange.ts';
 import { measureThreadCount, mostThreads } from './thread-count.ts';
 
 /** More threads than this do not help: the rate of main memory is the limit then. */
@@ -17,9 +18,10 @@ export async function loadCpuCompute(inputs: LoadInputs): Promise<Compute> {
   const { config } = records.manifest;
   const limit = Math.min(MAX_THREADS, navigator.hardwareConcurrency || 1);
   const wasm = await compileKernels();
+  const sharesMemory = hasSharedMemory();
   const threads =
     request.threads === undefined
-      ? await measureThreadCount(wasm, config, limit, createThreadWorker)
+      ? await measureThreadCount(wasm, config, limit, { createWorker: createThreadWorker, sharesMemory })
       : Math.min(request.threads, mostThreads(config));
-  return loadCpuModel({ ...inputs, wasm, threads, createWorker: createThreadWorker });
+  return loadCpuModel({ ...inputs, wasm, threads, createWorker: createThreadWorker, sharesMemory });
 }

@@ -31,6 +31,7 @@ export interface CpuLoadInputs extends PlanInputs {
   wasm: WebAssembly.Module;
   threads: number;
   createWorker: () => ThreadWorker;
+  sharesMemory: boolean;
 }
 
 /**
@@ -49,10 +50,10 @@ export async function loadCpuModel(inputs: CpuLoadInputs): Promise<Compute> {
 }
 
 async function loadWithin(inputs: CpuLoadInputs, plan: Plan): Promise<Compute> {
-  const { records, wasm, createWorker } = inputs;
+  const { records, wasm, createWorker, sharesMemory } = inputs;
   const { config, shapes } = plan;
   const recycle = (buffer: ArrayBuffer): void => records.recycle(onePart(new Uint8Array(buffer)));
-  const pool = new ThreadPool({ module: wasm, shapes, createWorker, recycle });
+  const pool = new ThreadPool({ module: wasm, shapes, createWorker, recycle, sharesMemory });
   let compute: CpuCompute | undefined;
   try {
     const host = new HostKernels(wasm, config, CHUNK_TOKENS);

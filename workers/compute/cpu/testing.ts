@@ -1,5 +1,6 @@
 /** Helpers for tests of the CPU backend in Node, with synthetic models and with threads that are no real workers. */
 import { readFileSync } from 'node:fs';
+import { Worker } from 'node:worker_threads';
 import type { LoadRequest } from '../../../src/contract/engine-api.ts';
 import { type TokenId, tokenId } from '../../../src/contract/ids.ts';
 import { importTiny } from '../../import/testing.ts';
@@ -47,6 +48,22 @@ export function fakeWorker(): ThreadWorker {
   return worker;
 }
 
+/** Runs a thread in a real worker, which can share memory with this one. */
+export function realWorker(): ThreadWorker {
+  const file = JSON.stringify(new URL('./node-thread-testing.ts', import.meta.url).href);
+  const code = `import('tsx/esm/api').then(({ register }) => (register(), import(${file})))`;
+  const inWorker = new Worker(code, { eval: true });
+  const worker: ThreadWorker = {
+    onmessage: null,
+    onerror: null,
+    postMessage: (message, transfer) => inWorker.postMessage(message, transfer as never[]),
+    terminate: () => void inWorker.terminate(),
+  };
+  inWorker.on('message', (data: ThreadReply) => worker.onmessage?.({ data } as MessageEvent<ThreadReply>));
+  inWorker.on('error', ({ message }) => worker.onerror?.({ message } as ErrorEvent));
+  return worker;
+}
+
 /** A synthetic model that has been imported into memory. */
 export interface ImportedModel {
   store: MemoryStore;
@@ -65,13 +82,15 @@ export async function importSynth(options: SynthOptions): Promise<ImportedModel>
 
 export interface LoadOptions extends Omit<LoadRequest, 'modelId'> {
   createWorker?: () => ThreadWorker;
+  /** Whether the workers are real ones that share memory with this thread. */
+  sharesMemory?: boolean;
   /** Weights that one memory takes at most. */
   bankBytes?: number;
 }
 
 /** Loads an imported model with `threads` threads, 1 by default. */
 export function loadOnCpu({ records }: ImportedModel, options: LoadOptions = {}): Promise<Compute> {
-  const { createWorker = fakeWorker, threads = 1, bankBytes, ...request } = options;
+  const { createWorker = fakeWorker, sharesMemory = false, threads = 1, bankBytes, ...request } = options;
   return loadCpuModel({
     records,
     request: { modelId: records.manifest.id, ...request },
@@ -79,6 +98,7 @@ export function loadOnCpu({ records }: ImportedModel, options: LoadOptions = {})
     wasm: compiledKernels(),
     threads,
     createWorker,
+    sharesMemory,
     ...(bankBytes && { bankBytes }),
   });
 }

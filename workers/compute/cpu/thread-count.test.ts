@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { ModelConfig } from '../../../src/contract/import-api.ts';
-import { compiledKernels, fakeWorker } from './testing.ts';
+import { compiledKernels, fakeWorker, realWorker } from './testing.ts';
 import { bestThreadCount, measureThreadCount, mostThreads, tokenCost } from './thread-count.ts';
 
 const MIXTRAL = {
@@ -54,10 +54,13 @@ describe('measureThreadCount', () => {
     const createWorker = () => {
       throw new Error('started a worker');
     };
-    expect(await measureThreadCount(compiledKernels(), tiny, 8, createWorker)).toBe(1);
+    expect(await measureThreadCount(compiledKernels(), tiny, 8, { createWorker, sharesMemory: false })).toBe(1);
   });
 
-  it('uses all cores for Mixtral', async () => {
-    expect(await measureThreadCount(compiledKernels(), MIXTRAL, 3, fakeWorker)).toBe(3);
+  it.each([
+    ['messages', { createWorker: fakeWorker, sharesMemory: false }],
+    ['shared memory', { createWorker: realWorker, sharesMemory: true }],
+  ])('uses all cores for Mixtral, with %s', async (_, workers) => {
+    expect(await measureThreadCount(compiledKernels(), MIXTRAL, 3, workers)).toBe(3);
   });
 });

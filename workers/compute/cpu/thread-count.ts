@@ -5,16 +5,26 @@
 import type { ModelConfig } from '../../../src/contract/import-api.ts';
 import { layoutTensor, WEIGHT_TYPES } from '../../format/weight-layout.ts';
 import { KernelModule } from './kernels-module.ts';
+import { ExchangeCaller, PING } from './shared-exchange.ts';
 import type { ThreadWorker } from './thread-pool.ts';
 
 /** Attention, its output matrix, gate and up, down. */
 const STEPS_PER_LAYER = 4;
-/** No browser answers a message faster, in milliseconds. */
-const FASTEST_ROUND_TRIP = 0.02;
+/** No browser answers a message or a request through shared memory faster, in milliseconds. */
+const FASTEST_ROUND_TRIP = { messages: 0.02, sharedMemory: 0.001 };
 /** Side of the matrix with which the speed of the kernels is measured, and how often it is multiplied. */
 const PROBE_SIZE = 1024;
 const PROBE_RUNS = 8;
 const PINGS = 24;
+/** Longest wait for a ping through shared memory, in milliseconds. */
+const PING_LIMIT_MS = 100;
+
+/** How other threads are started. */
+export interface ThreadWorkers {
+  createWorker: () => ThreadWorker;
+  /** See `ThreadPoolOptions`. */
+  sharesMemory: boolean;
+}
 
 /** Time that a token takes, apart from waiting for experts. */
 export interface TokenCost {
@@ -58,14 +68,15 @@ export async function measureThreadCount(
   wasm: WebAssembly.Module,
   config: ModelConfig,
   limit: number,
-  createWorker: () => ThreadWorker,
+  workers: ThreadWorkers,
 ): Promise<number> {
   const most = Math.min(limit, mostThreads(config));
   if (most === 1) return 1;
   const cost = tokenCost(config, measureFlopsPerMs(wasm));
   // Starting a worker takes longer than many tokens of a small model.
-  if (bestThreadCount(cost, most, FASTEST_ROUND_TRIP) === 1) return 1;
-  return bestThreadCount(cost, most, await measureRoundTrip(createWorker));
+  const fastest = workers.sharesMemory ? FASTEST_ROUND_TRIP.sharedMemory : FASTEST_ROUND_TRIP.messages;
+  if (bestThreadCount(cost, most, fastest) === 1) return 1;
+  return bestThreadCount(cost, most, await measureRoundTrip(workers));
 }
 
 /** Floating-point operations per millisecond of one thread: the best of several runs. */
@@ -85,8 +96,8 @@ function measureFlopsPerMs(wasm: WebAssembly.Module): number {
   return (2 * PROBE_SIZE ** 2) / Math.max(fastest, 0.05);
 }
 
-/** Milliseconds of a message to a worker and back: the median of several. */
-async function measureRoundTrip(createWorker: () => ThreadWorker): Promise<number> {
+/** Milliseconds of an empty step in another thread: the median of several. */
+async function measureRoundTrip({ createWorker, sharesMemory }: ThreadWorkers): Promise<number> {
   const worker = createWorker();
   const ping = (): Promise<void> =>
     new Promise((resolve, reject) => {
@@ -96,14 +107,25 @@ async function measureRoundTrip(createWorker: () => ThreadWorker): Promise<numbe
     });
   try {
     await ping(); // the worker has started
+    const step = sharesMemory ? pingThroughMemory(worker) : ping;
     const times: number[] = [];
     for (let i = 0; i < PINGS; i++) {
       const startedAt = performance.now();
-      await ping();
+      await step();
       times.push(performance.now() - startedAt);
     }
     return times.sort((a, b) => a - b)[PINGS / 2];
   } finally {
     worker.terminate();
   }
+}
+
+/** @returns executes an empty step */
+function pingThroughMemory(worker: ThreadWorker): () => void {
+  const exchange = new ExchangeCaller(1);
+  worker.postMessage({ type: 'attend', memory: exchange.buffer }, []);
+  return () => {
+    exchange.request(PING, []);
+    exchange.answer(PING_LIMIT_MS);
+  };
 }

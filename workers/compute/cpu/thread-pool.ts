@@ -1,9 +1,11 @@
 /**
- * The compute threads of a model: one in this worker, the others in workers of their own. They share no memory. Each
- * step of a layer is one message to every other thread and one back.
+ * The compute threads of a model: one in this worker, the others in workers of their own. Each step of a layer is one
+ * message to every other thread and one back, or in isolated pages a request through shared memory.
  */
 import { type ErrorData, errorFromData, MixtabError } from '../../../src/contract/errors.ts';
+import { pendingMessages } from '../../store/pending-messages.ts';
 import { ComputeThread, type SliceBytes } from './compute-thread.ts';
+import { ExchangeCaller, type StepArgument } from './shared-exchange.ts';
 import type { ThreadShape } from './thread-shape.ts';
 
 /** The methods that all threads run together. */
@@ -14,6 +16,8 @@ export type Command = 'addLayer' | 'addOutput' | 'reserveSlots' | 'upload' | 'wr
 /** Messages to a worker. It executes them in order, and answers every `ping` and every `call` with a result. */
 export type ThreadMessage =
   | { type: 'ping' }
+  /** The thread is to look at its {@link ExchangeServer}; the first of these has its memory. */
+  | { type: 'attend'; memory?: SharedArrayBuffer }
   | { type: 'start'; module: WebAssembly.Module; shape: ThreadShape }
   | { type: 'call'; method: Step; args: unknown[] }
   | { type: 'command'; method: Command; args: unknown[] };
@@ -41,7 +45,14 @@ export interface ThreadPoolOptions {
   createWorker: () => ThreadWorker;
   /** Receives the memory of uploaded slices. */
   recycle: (buffer: ArrayBuffer) => void;
+  /** Whether the workers share memory with this one: see `hasSharedMemory`. */
+  sharesMemory: boolean;
 }
+
+/** The steps that go through shared memory for a single token, by the number that stands for them there. */
+export const SHARED_STEPS = ['attention', 'attentionOutput', 'gateUp', 'down', 'head'] as const satisfies Step[];
+/** How long this worker waits for a step in shared memory before it handles its messages, in milliseconds. */
+const WAIT_MS = 8;
 
 type Method<M extends Step> = (...args: Parameters<ComputeThread[M]>) => ReturnType<ComputeThread[M]>;
 
@@ -51,11 +62,12 @@ export class ThreadPool {
   readonly #failure = new AbortController();
   #ms = 0;
 
-  constructor({ module, shapes, createWorker, recycle }: ThreadPoolOptions) {
+  constructor({ module, shapes, createWorker, recycle, sharesMemory }: ThreadPoolOptions) {
     this.#own = new ComputeThread(module, shapes[0]);
     const fail = (error: MixtabError): void => this.#failure.abort(error);
     this.#others = shapes.slice(1).map((shape) => {
-      const thread = new RemoteThread(createWorker(), recycle, fail);
+      const exchange = sharesMemory ? new ExchangeCaller(stepFloats(shape)) : undefined;
+      const thread = new RemoteThread(createWorker(), { recycle, onFailure: fail, exchange });
       thread.post({ type: 'start', module, shape });
       return thread;
     });
@@ -77,16 +89,15 @@ export class ThreadPool {
   }
 
   /**
-   * Runs a step in all threads.
-   * @returns the result of each thread
+   * Runs a step in all threads. One step at a time.
+   * @returns the result of each thread, valid until the next step
    * @throws MixtabError `worker-failed`, `out-of-memory`
    */
   async run<M extends Step>(method: M, ...args: Parameters<ComputeThread[M]>): Promise<ReturnType<ComputeThread[M]>[]> {
     const startedAt = performance.now();
-    const others = this.#others.map((thread) => thread.request({ type: 'call', method, args }));
-    const own = (this.#own[method] as Method<M>).apply(this.#own, args);
-    const results = [own];
-    for (const other of others) results.push((await other) as ReturnType<ComputeThread[M]>);
+    const others = this.#others.map((thread) => thread.run(method, args));
+    const results = [(this.#own[method] as Method<M>).apply(this.#own, args)];
+    for (const result of others) results.push((await result()) as ReturnType<ComputeThread[M]>);
     this.#ms += performance.now() - startedAt;
     return results;
   }
@@ -137,16 +148,23 @@ export class ThreadPool {
   }
 }
 
+interface RemoteThreadOptions {
+  recycle: (buffer: ArrayBuffer) => void;
+  onFailure: (error: MixtabError) => void;
+  /** undefined: everything goes through messages. */
+  exchange: ExchangeCaller | undefined;
+}
+
 /** The other end of a thread in a worker of its own. */
 class RemoteThread {
   /** The calls that have no reply yet, oldest first. */
   readonly #calls: { resolve: (result: unknown) => void; reject: (error: unknown) => void }[] = [];
+  readonly #exchange: ExchangeCaller | undefined;
   #error: unknown;
 
   constructor(
     private readonly worker: ThreadWorker,
-    recycle: (buffer: ArrayBuffer) => void,
-    onFailure: (error: MixtabError) => void,
+    { recycle, onFailure, exchange }: RemoteThreadOptions,
   ) {
     worker.onmessage = ({ data }) => {
       if (data.type === 'result') this.#calls.shift()?.resolve(data.result);
@@ -154,10 +172,36 @@ class RemoteThread {
       else this.#fail(errorFromData(data.error), onFailure);
     };
     worker.onerror = ({ message }) => this.#fail(workerFailed(message), onFailure);
+    this.#exchange = exchange;
+    if (exchange) this.post({ type: 'attend', memory: exchange.buffer });
   }
 
   post(message: ThreadMessage, transfer: Transferable[] = []): void {
     this.worker.postMessage(message, transfer);
+    this.#exchange?.messagePosted();
+  }
+
+  /** Starts a step. @returns waits for its result */
+  run<M extends Step>(method: M, args: Parameters<ComputeThread[M]>): () => unknown {
+    const step = (SHARED_STEPS as readonly Step[]).indexOf(method);
+    // Prompts are computed in tiles. Their inputs are large, and the time of a message does not matter.
+    if (!this.#exchange || step < 0 || args.at(-1) === true) {
+      const result = this.request({ type: 'call', method, args });
+      return () => result;
+    }
+    const { needsMessage } = this.#exchange.request(step, args as StepArgument[]);
+    if (needsMessage) this.post({ type: 'attend' });
+    return () => this.#exchange!.answer(WAIT_MS) ?? this.#lateAnswer(this.#exchange!);
+  }
+
+  /** Waits for a step without ignoring messages, which may say that the thread has failed. */
+  async #lateAnswer(exchange: ExchangeCaller): Promise<Float32Array> {
+    for (;;) {
+      await pendingMessages();
+      if (this.#error) throw this.#error;
+      const answer = exchange.answer(WAIT_MS);
+      if (answer) return answer;
+    }
   }
 
   /** Sends a message that is answered. */
@@ -178,6 +222,13 @@ class RemoteThread {
     for (const { reject } of this.#calls.splice(0)) reject(error);
     onFailure(error);
   }
+}
+
+/** The most floats that a step of a single token takes from or gives to a thread. */
+function stepFloats({ config, rows }: ThreadShape): number {
+  const { embeddingLength, feedForwardLength, headCount, headDim, expertCount, ropeDimensionCount } = config;
+  const experts = expertCount * Math.max(embeddingLength, feedForwardLength);
+  return Math.max(embeddingLength + ropeDimensionCount, headCount * headDim, experts, rows.output);
 }
 
 const workerFailed = (message: string): MixtabError =>
