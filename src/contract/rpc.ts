@@ -1,6 +1,6 @@
 /**
- * comlink, with errors that keep their `code`, and with callbacks that are done before the call that they belong to.
- * Import this module instead of comlink on both sides of a worker.
+ * comlink, with errors that keep their `code`, and with callbacks that take few messages and are done before the call
+ * that they belong to. Import this module instead of comlink on both sides of a worker.
  */
 import * as Comlink from 'comlink';
 import { type ErrorData, errorFromData, errorToData, type MixtabError } from './errors.ts';
@@ -22,7 +22,40 @@ Comlink.transferHandlers.set('throw', {
   },
 });
 
-export const { proxy, transfer, wrap } = Comlink;
+export const { transfer, wrap } = Comlink;
+
+/** Calls of a callback that come sooner than this after the last message wait for the next one, in milliseconds. */
+const MESSAGE_INTERVAL_MS = 16;
+
+type Callback = (...args: never[]) => unknown;
+
+/** The arguments of several calls of a callback, oldest first. */
+type Calls = unknown[][];
+
+const callbacks = new WeakSet<Callback>();
+
+/** Marks a callback, so that it can be given to a method of the other side, which must be exposed by {@link expose}. */
+export function proxy<Call extends Callback>(callback: Call): Call {
+  callbacks.add(callback);
+  return callback;
+}
+
+Comlink.transferHandlers.set('callback', {
+  canHandle: (value): value is Callback => typeof value === 'function' && callbacks.has(value as Callback),
+  serialize(callback: Callback) {
+    const { port1, port2 } = new MessageChannel();
+    // One that fails does not keep the others from being called.
+    const callAll = async (calls: Calls): Promise<void> => {
+      await Promise.all(calls.map(async (args) => callback(...(args as never[]))));
+    };
+    Comlink.expose(callAll, port1);
+    return [port2, [port2]];
+  },
+  deserialize(port: MessagePort) {
+    port.start();
+    return Comlink.wrap(port); // it takes several calls at once: see RemoteCallback
+  },
+});
 
 /**
  * Lets the other side call the methods of an object. A method that got callbacks returns only after the other side has
@@ -43,27 +76,58 @@ export function expose(api: object, endpoint?: Comlink.Endpoint): void {
 
 /** Calls `method`, and waits until all calls of the callbacks among its arguments have ended. */
 async function callInOrder(method: (args: unknown[]) => unknown, args: unknown[]): Promise<unknown> {
-  // The messages of one port keep their order, so the newest call of a callback is the last to end.
-  const newest = new Map<unknown, Promise<void>>();
-  const watched = args.map((arg) =>
-    typeof arg !== 'function'
-      ? arg
-      : (...values: unknown[]): void => {
-          const call = Promise.resolve(arg(...values));
-          // The caller's mistake: it does not end the call.
-          newest.set(
-            arg,
-            call.then(
-              () => {},
-              (error) => console.error('A callback failed:', error),
-            ),
-          );
-        },
-  );
+  const callbacks: RemoteCallback[] = [];
+  const given = args.map((arg) => {
+    if (typeof arg !== 'function') return arg;
+    const callback = new RemoteCallback(arg as (calls: Calls) => unknown);
+    callbacks.push(callback);
+    return callback.call;
+  });
   try {
-    return await method(watched);
+    return await method(given);
   } finally {
-    await Promise.all(newest.values());
+    await Promise.all(callbacks.map((callback) => callback.settled()));
+  }
+}
+
+/** A callback of the other side. A message costs as much as a token of a small model, so frequent calls share one. */
+class RemoteCallback {
+  readonly #send: (calls: Calls) => unknown;
+  #waiting: Calls = [];
+  #sentAt = Number.NEGATIVE_INFINITY;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  /** The newest message. Those of one port keep their order, so it is the last to be handled. */
+  #newest: Promise<void> = Promise.resolve();
+
+  constructor(send: (calls: Calls) => unknown) {
+    this.#send = send;
+  }
+
+  readonly call = (...args: unknown[]): void => {
+    this.#waiting.push(args);
+    const elapsed = performance.now() - this.#sentAt;
+    if (elapsed >= MESSAGE_INTERVAL_MS) this.#flush();
+    else this.#timer ??= setTimeout(() => this.#flush(), MESSAGE_INTERVAL_MS - elapsed);
+  };
+
+  /** Resolves after all calls so far have been handled. */
+  settled(): Promise<void> {
+    this.#flush();
+    return this.#newest;
+  }
+
+  #flush(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    if (this.#waiting.length === 0) return;
+    const calls = this.#waiting;
+    this.#waiting = [];
+    this.#sentAt = performance.now();
+    this.#newest = Promise.resolve(this.#send(calls)).then(
+      () => {},
+      // The caller's mistake: it does not end the call.
+      (error) => console.error('A callback failed:', error),
+    );
   }
 }
 

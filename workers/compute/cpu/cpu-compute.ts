@@ -118,7 +118,9 @@ export class CpuCompute implements Compute {
   }
 
   async #sample(residual: Float32Array): Promise<Sample> {
-    const sample = this.#options.sampler.sample(await this.#options.model.forward.logits(residual, false));
+    const { sampler, model } = this.#options;
+    await model.forward.logitsInto(residual, () => sampler.logits);
+    const sample = sampler.sample();
     this.#lastToken = sample.id;
     return sample;
   }

@@ -98,6 +98,16 @@ export class Forward {
     const parts = await this.#inputs.pool.run('head', this.host.outputNorm(residual), tiled);
     return gather(parts, this.#columns.logits, tokens, this.config.vocabularySize);
   }
+
+  /**
+   * The logits of one token.
+   * @param residual f32[embeddingLength]
+   * @param target where they go; it returns f32[vocabularySize], and is called when they are known
+   */
+  async logitsInto(residual: Float32Array, target: () => Float32Array): Promise<void> {
+    const parts = await this.#inputs.pool.run('head', this.host.outputNorm(residual), false);
+    place(parts, this.#columns.logits, { rows: 1, width: this.config.vocabularySize, target: target() });
+  }
 }
 
 /** Puts the outputs of all threads together. @returns f32[rows, width] */
@@ -108,16 +118,26 @@ function gather(
   width: number,
 ): Float32Array<ArrayBuffer> {
   if (parts.length === 1) return parts[0] as Float32Array<ArrayBuffer>;
-  const all = new Float32Array(rows * width);
-  for (const [thread, part] of parts.entries()) {
+  const target = new Float32Array(rows * width);
+  place(parts, columns, { rows, width, target });
+  return target;
+}
+
+/** Puts the outputs of all threads into `target`, f32[rows, width]. */
+function place(
+  parts: readonly Float32Array[],
+  columns: readonly Columns[][],
+  { rows, width, target }: { rows: number; width: number; target: Float32Array },
+): void {
+  for (let thread = 0; thread < parts.length; thread++) {
+    const part = parts[thread];
     const partWidth = part.length / rows;
     for (const { from, to, count } of columns[thread]) {
       for (let row = 0; row < rows; row++) {
-        all.set(part.subarray(row * partWidth + from, row * partWidth + from + count), row * width + to);
+        target.set(part.subarray(row * partWidth + from, row * partWidth + from + count), row * width + to);
       }
     }
   }
-  return all;
 }
 
 function addTo(sums: Float32Array, addends: Float32Array): void {

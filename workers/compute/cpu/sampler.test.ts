@@ -21,7 +21,8 @@ interface Start {
   vocabulary?: number;
 }
 
-function sampler(options: SamplingOptions, start: Start = {}): CpuSampler {
+/** A sampler that has been started, and that takes the logits of each token. */
+function sampler(options: SamplingOptions, start: Start = {}) {
   const { seed = 7, topCount = 0, counts = [], allowed, vocabulary = VOCABULARY } = start;
   const result = new CpuSampler(KernelModule.instantiate(compiled), vocabulary);
   const bias = new Float32Array(vocabulary);
@@ -29,7 +30,13 @@ function sampler(options: SamplingOptions, start: Start = {}): CpuSampler {
   const allCounts = new Uint32Array(vocabulary);
   allCounts.set(counts);
   result.start({ options, seed, topCount, counts: allCounts, bias, allowed });
-  return result;
+  return {
+    sample(logits: Float32Array) {
+      result.logits.set(logits);
+      return result.sample();
+    },
+    setAllowed: (bits: Uint32Array) => result.setAllowed(bits),
+  };
 }
 
 describe('CpuSampler', () => {

@@ -71,19 +71,22 @@ export class CpuSampler {
     this.module.words(words[STATE.allowed], allowed.length).set(allowed);
   }
 
-  /** @param logits f32[vocabularySize] */
-  sample(logits: Float32Array): Sample {
+  /** f32[vocabularySize], to be filled before {@link sample}. Invalid after the module allocates memory. */
+  get logits(): Float32Array {
+    return this.module.floats(this.#words()[STATE.logits], this.vocabularySize);
+  }
+
+  /** Samples a token by {@link logits}. */
+  sample(): Sample {
     const { kernels } = this.module;
-    const words = this.#words();
-    const own = this.module.floats(words[STATE.logits], this.vocabularySize);
-    own.set(logits);
+    const own = this.logits;
     const best = kernels.sampleAdjust(this.#state);
     const logSum = this.module.floats(this.#state, STATE_WORDS)[STATE.rawMax] + Math.log(this.#rawSum());
     const withLogprob = (id: number) => ({ id: tokenId(id), logprob: own[id] - logSum });
     const top = Array.from(this.#top(), withLogprob);
     const { temperature = 1 } = this.#options;
     const id = temperature > 0 ? this.#draw(temperature) : best;
-    this.module.words(words[STATE.counts], this.vocabularySize)[id]++;
+    this.module.words(this.#words()[STATE.counts], this.vocabularySize)[id]++;
     this.#step++;
     return { ...withLogprob(id), top };
   }
