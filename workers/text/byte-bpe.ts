@@ -53,7 +53,7 @@ export class ByteBpeTokenizer implements Tokenizer {
     const piece = this.data.tokens[id] ?? '';
     const type = this.data.tokenTypes[id];
     if (type === TOKEN_TYPE.control || type === TOKEN_TYPE.unknown) return new Uint8Array(0);
-    if (type === TOKEN_TYPE.userDefined) return this.#encoder.encode(piece);
+    if (type === TOKEN_TYPE.userDefined || type === TOKEN_TYPE.marker) return this.#encoder.encode(piece);
     // A character outside the alphabet stands for itself.
     return Uint8Array.from(
       [...piece].flatMap((character) => BYTE_OF.get(character) ?? [...this.#encoder.encode(character)]),

@@ -1,21 +1,17 @@
 /**
- * Turns a conversation into the prompt that the model was trained on. The GGUF's own Jinja template is rendered by
- * @huggingface/jinja, an interpreter without access to JavaScript.
+ * Turns a conversation into the prompt that the model was trained on, with the GGUF's own Jinja template.
  *
- * The template renders placeholders instead of the messages' contents. The contents are inserted afterwards and encoded
- * without special tokens, so `</s>` in a user's message stays text and cannot end a turn. For templates that process
- * contents, e.g. trim them, a placeholder is an ordinary word.
+ * The template sees the real texts of the messages. The result knows which of its characters come from which message,
+ * and control tokens are recognized only in the others. So `</s>` in a user's message stays text and cannot end a turn.
  */
-import { Template } from '@huggingface/jinja';
 import type { ChatMessage } from '../../src/contract/engine-api.ts';
 import { excerpt, MixtabError } from '../../src/contract/errors.ts';
 import type { TokenId } from '../../src/contract/ids.ts';
-import { renderLimited } from './template-limits.ts';
+import { Budget } from './jinja/budget.ts';
+import { parseTemplate, render } from './jinja/render.ts';
+import { Text } from './jinja/text.ts';
+import { Dict, List } from './jinja/values.ts';
 import type { Tokenizer } from './tokenizer.ts';
-
-/** Delimiters of a placeholder: private-use characters. They are removed from contents. */
-const OPEN = '\uE000';
-const CLOSE = '\uE001';
 
 /** Texts of the special tokens that a template may write. */
 export interface TemplateTokens {
@@ -23,43 +19,90 @@ export interface TemplateTokens {
   eosToken: string;
 }
 
-/**
- * Renders a conversation as text. If the template refuses or drops a system message, the message is put before the
- * first user message, separated by an empty line, as in Mistral's reference implementation.
- * @throws MixtabError `chat-template` with the template's own message
- */
-export function renderChat(template: string, messages: readonly ChatMessage[], tokens: TemplateTokens): string {
-  const compiled = withTemplateErrors(() => new Template(template));
-  const render = (conversation: readonly ChatMessage[]): string =>
-    withTemplateErrors(() =>
-      renderLimited(compiled, {
-        messages: conversation.map((message) => ({ ...message })),
-        bos_token: tokens.bosToken,
-        eos_token: tokens.eosToken,
-        add_generation_prompt: true,
-      }),
-    );
-  if (messages[0]?.role !== 'system') return render(messages);
-  try {
-    const text = render(messages);
-    // Some templates silently skip a system message.
-    if (text.includes(messages[0].content.trim())) return text;
-  } catch (error) {
-    if (messages.length < 2) throw error;
-  }
-  return render(prependSystem(messages));
+/** A message of a conversation, with the origin of its text. */
+interface Message {
+  role: ChatMessage['role'];
+  content: Text;
 }
 
-/** Joins the system message and the first user message. */
-function prependSystem([system, first, ...rest]: readonly ChatMessage[]): ChatMessage[] {
-  if (first?.role !== 'user') {
-    throw new MixtabError(
-      'chat-template',
-      'A system prompt must be followed by a user message.',
-      'Add a user message.',
-    );
+/**
+ * Renders a conversation as text. A conversation that the template refuses, or whose system messages it drops, is
+ * rendered in a form that every template takes: see {@link folded}.
+ * @param budget of all attempts together
+ * @throws MixtabError `chat-template` with the template's own message
+ */
+export function renderConversation(
+  template: string,
+  messages: readonly ChatMessage[],
+  tokens: TemplateTokens,
+  budget = new Budget(),
+): Text {
+  return withTemplateErrors(() => {
+    const program = parseTemplate(template);
+    const attempt = (conversation: readonly Message[]): Text =>
+      render(
+        program,
+        {
+          messages: new List(conversation.map(({ role, content }) => Dict.of({ role: new Text(role), content }))),
+          bos_token: new Text(tokens.bosToken),
+          eos_token: new Text(tokens.eosToken),
+          add_generation_prompt: true,
+        },
+        budget,
+      );
+    const given = messages.map(({ role, content }, i) => ({
+      role,
+      content: Text.ofMessage(content.toWellFormed(), i),
+    }));
+    const simpler = folded(given);
+    try {
+      const text = attempt(given);
+      if (!simpler || hasSystemMessages(text, given)) return text;
+    } catch (error) {
+      if (!simpler) throw error;
+    }
+    return attempt(simpler);
+  });
+}
+
+/** {@link renderConversation}, as a plain text. */
+export function renderChat(template: string, messages: readonly ChatMessage[], tokens: TemplateTokens): string {
+  return renderConversation(template, messages, tokens).plain;
+}
+
+/** Whether a rendered conversation has something of every system message. Some templates silently skip them. */
+function hasSystemMessages(text: Text, messages: readonly Message[]): boolean {
+  const written = new Set(text.stretches.map(({ source }) => source));
+  return messages.every(({ role, content }, i) => role !== 'system' || content.plain.trim() === '' || written.has(i));
+}
+
+/**
+ * A conversation in which user and assistant take turns. A system message is put before the next message of the user,
+ * as in Mistral's reference implementation, and neighbours of the same role become one message. Their texts are
+ * separated by an empty line.
+ * @returns undefined if that is not possible, or the conversation has this form already
+ */
+function folded(messages: readonly Message[]): Message[] | undefined {
+  const turns: Message[] = [];
+  let pending: Text[] = [];
+  for (const { role, content } of messages) {
+    if (role === 'system') {
+      pending.push(content);
+      continue;
+    }
+    const last = turns.at(-1);
+    const texts = role === 'user' ? [...pending, content] : [content];
+    if (role === 'user') pending = [];
+    if (last?.role === role) last.content = paragraphs([last.content, ...texts]);
+    else turns.push({ role, content: paragraphs(texts) });
   }
-  return [{ role: 'user', content: `${system.content}\n\n${first.content}` }, ...rest];
+  const hasNoNext = pending.length > 0;
+  return hasNoNext || turns.length === messages.length ? undefined : turns;
+}
+
+function paragraphs(texts: readonly Text[]): Text {
+  const separator = new Text('\n\n');
+  return Text.concat(texts.flatMap((text, i) => (i === 0 ? [text] : [separator, text])));
 }
 
 /**
@@ -73,34 +116,41 @@ export function promptTokens(
   messages: readonly ChatMessage[],
   addBos = true,
 ): TokenId[] {
-  const contents = messages.map(({ content }) => stripPlaceholders(content));
-  const marked = messages.map(({ role }, i) => ({ role, content: `${OPEN}${i}${CLOSE}` }));
-  const rendered = renderChat(template, marked, {
+  const rendered = renderConversation(template, messages, {
     bosToken: tokenizer.pieceOf(tokenizer.bosId),
     eosToken: tokenizer.pieceOf(tokenizer.eosId),
   });
-  const ids = encodeRendered(tokenizer, rendered, contents);
+  const ids = encodeRendered(tokenizer, rendered);
   return ids[0] === tokenizer.bosId || !addBos ? ids : [tokenizer.bosId, ...ids];
 }
 
-/** Inserts the contents and encodes the prompt. Control tokens are recognized only in the template's own text. */
-function encodeRendered(tokenizer: Tokenizer, rendered: string, contents: readonly string[]): TokenId[] {
-  const specials = new Set(tokenizer.controlPieces.filter((piece) => rendered.includes(piece)));
+/** Encodes the prompt. Control tokens are recognized only in the template's own text. */
+function encodeRendered(tokenizer: Tokenizer, rendered: Text): TokenId[] {
+  const pieces = rendered.pieces();
+  const own = pieces.filter(({ source }) => source === undefined).map(({ plain }) => plain);
+  const specials = new Set(tokenizer.controlPieces.filter((special) => own.some((text) => text.includes(special))));
   // `controlPieces` has the longest first, so `<|im_end|>` is matched before a token `<|im`.
-  const parts =
-    specials.size > 0 ? rendered.split(new RegExp(`(${[...specials].map(escapeRegExp).join('|')})`, 'g')) : [rendered];
-  return parts.flatMap((part) => {
-    if (part === '') return [];
-    if (specials.has(part)) return tokenizer.encode(part, { parseSpecial: true });
-    const text = part.replaceAll(
-      new RegExp(`${OPEN}(\\d+)${CLOSE}`, 'g'),
-      (_match, index: string) => contents[Number(index)],
-    );
-    return tokenizer.encode(text);
-  });
+  const pattern = new RegExp(`(${[...specials].map(escapeRegExp).join('|')})`, 'g');
+  const ids: TokenId[][] = [];
+  let text = '';
+  const flush = (): void => {
+    if (text !== '') ids.push(tokenizer.encode(text));
+    text = '';
+  };
+  for (const { plain, source } of pieces) {
+    // The parts at odd positions are control tokens.
+    const parts = source === undefined && specials.size > 0 ? plain.split(pattern) : [plain];
+    for (const [i, part] of parts.entries()) {
+      if (i % 2 === 0) text += part;
+      else {
+        flush();
+        ids.push(tokenizer.encode(part, { parseSpecial: true }));
+      }
+    }
+  }
+  flush();
+  return ids.flat();
 }
-
-const stripPlaceholders = (text: string): string => text.replaceAll(OPEN, '').replaceAll(CLOSE, '');
 
 const escapeRegExp = (text: string): string => text.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&');
 
@@ -109,11 +159,16 @@ function withTemplateErrors<T>(work: () => T): T {
   try {
     return work();
   } catch (error) {
-    const reason = excerpt(error instanceof Error ? error.message : String(error));
     throw new MixtabError(
       'chat-template',
-      `The model's chat template refuses this conversation: ${reason}`,
-      'Start a new conversation.',
+      `The model's chat template refuses this conversation: ${excerpt(reasonOf(error))}`,
+      'Change the conversation, or choose a chat format for this model.',
     );
   }
+}
+
+function reasonOf(error: unknown): string {
+  // The stack is full: parentheses in parentheses, thousands of them.
+  if (error instanceof RangeError) return 'it is nested too deeply';
+  return error instanceof Error ? error.message : String(error);
 }

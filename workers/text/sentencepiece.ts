@@ -6,7 +6,7 @@
 import { type TokenId, tokenId } from '../../src/contract/ids.ts';
 import type { TokenizerData } from '../format/manifest.ts';
 import { mergeSymbols } from './merge-symbols.ts';
-import { SpecialTokens, TOKEN_TYPE } from './special-tokens.ts';
+import { isFromText, SpecialTokens, TOKEN_TYPE } from './special-tokens.ts';
 import type { EncodeOptions, Tokenizer } from './tokenizer.ts';
 
 /** The character that SentencePiece writes for a space. */
@@ -38,9 +38,7 @@ export class SentencePieceTokenizer implements Tokenizer {
       const type = tokenTypes[id];
       // The loop runs backwards, so of equal pieces the first one counts.
       if (type === TOKEN_TYPE.byte) this.#byteIds[byteOf(tokens[id])] = tokenId(id);
-      else if (type === TOKEN_TYPE.control || type === TOKEN_TYPE.unknown)
-        this.#specialIds.set(tokens[id], tokenId(id));
-      else this.#ids.set(tokens[id], tokenId(id));
+      else (isFromText(type) ? this.#ids : this.#specialIds).set(tokens[id], tokenId(id));
     }
     this.#special = new SpecialTokens(data);
     this.controlPieces = this.#special.controlPieces;

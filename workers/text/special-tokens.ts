@@ -2,8 +2,15 @@
 import { type TokenId, tokenId } from '../../src/contract/ids.ts';
 import type { TokenizerData } from '../format/manifest.ts';
 
-/** Types of tokens, with GGUF's numbers. */
-export const TOKEN_TYPE = { normal: 1, unknown: 2, control: 3, userDefined: 4, unused: 5, byte: 6 } as const;
+/**
+ * Types of tokens, with GGUF's numbers. `marker` is our own: a user-defined token that is part of the chat format. It is
+ * recognized only in templates, like a control token, but has a text.
+ */
+export const TOKEN_TYPE = { normal: 1, unknown: 2, control: 3, userDefined: 4, unused: 5, byte: 6, marker: 7 } as const;
+
+/** Whether ordinary text may become a token of this type, by merging or because it contains the token's text. */
+export const isFromText = (type: number): boolean =>
+  type !== TOKEN_TYPE.control && type !== TOKEN_TYPE.unknown && type !== TOKEN_TYPE.marker;
 
 /** Control tokens that end an answer in some models, besides the end-of-sequence token that the file declares. */
 const END_PIECES = new Set([
@@ -18,18 +25,27 @@ const END_PIECES = new Set([
 
 /** Tokens that llama.cpp treats as control tokens that end an answer, whatever type the file gives them. */
 const ALWAYS_ENDS = new Set(['<|im_end|>', '[EOT]']);
-/** Markers of turns, for example `<|im_start|>`. */
-const MARKER = /^<\|[^|]+\|>$/;
+/** Markers of turns, for example `<|im_start|>`. They are control tokens, so they are not shown in an answer. */
+const TURN_MARKER = /^<\|[^|]+\|>$/;
+/** Tags around a thought, which are part of the text of an answer and of the conversation's next prompt. */
+const THOUGHT = /^(<\/?think(ing)?>|\[\/?THINK\])$/i;
+/** White space, also as SentencePiece writes it, and words: templates have them everywhere. */
+const ORDINARY = /^[\s\p{L}\p{N}\u2581]*$/u;
+/** Shortest text of a token that is part of the chat format. A single `{` or `'` says nothing. */
+const MIN_MARKER = 3;
 
 /**
- * The token types with corrections. Some files declare markers like `<|im_start|>` as user-defined tokens. Those are
- * recognized in any text, so a user's message could begin a new turn. As control tokens they are recognized only
- * in templates.
+ * The token types with corrections. Some files declare the markers of their chat format, like `<|im_start|>` or `[INST]`,
+ * as user-defined tokens. Those are recognized in any text, so a user's message could begin a new turn. Here they are
+ * recognized only in templates.
  */
-export function effectiveTokenTypes({ tokens, tokenTypes }: TokenizerData): number[] {
+export function effectiveTokenTypes({ tokens, tokenTypes, chatTemplate = '' }: TokenizerData): number[] {
   return tokens.map((piece, id) => {
-    const isMarker = tokenTypes[id] === TOKEN_TYPE.userDefined && MARKER.test(piece);
-    return isMarker || ALWAYS_ENDS.has(piece) ? TOKEN_TYPE.control : tokenTypes[id];
+    if (ALWAYS_ENDS.has(piece)) return TOKEN_TYPE.control;
+    if (tokenTypes[id] !== TOKEN_TYPE.userDefined) return tokenTypes[id];
+    if (TURN_MARKER.test(piece)) return TOKEN_TYPE.control;
+    const isMarker = piece.length >= MIN_MARKER && !ORDINARY.test(piece) && !THOUGHT.test(piece);
+    return isMarker && chatTemplate.includes(piece) ? TOKEN_TYPE.marker : TOKEN_TYPE.userDefined;
   });
 }
 
@@ -73,7 +89,7 @@ function splitAt(text: string, specials: readonly string[]): { text: string; spe
 
 /** The special tokens of a vocabulary. */
 export class SpecialTokens {
-  /** Texts of the control tokens, longest first. */
+  /** Texts of the tokens that only templates may write, longest first. */
   readonly controlPieces: readonly string[];
   /** Tokens that end an answer. */
   readonly endIds: ReadonlySet<TokenId>;
@@ -81,10 +97,10 @@ export class SpecialTokens {
   readonly #all: readonly string[];
 
   constructor(data: TokenizerData) {
-    this.controlPieces = piecesOf(data, TOKEN_TYPE.control);
+    this.controlPieces = piecesOf(data, TOKEN_TYPE.control, TOKEN_TYPE.marker);
     this.endIds = endOfGenerationIds(data);
     this.#userDefined = piecesOf(data, TOKEN_TYPE.userDefined);
-    this.#all = piecesOf(data, TOKEN_TYPE.userDefined, TOKEN_TYPE.control, TOKEN_TYPE.unknown);
+    this.#all = piecesOf(data, TOKEN_TYPE.userDefined, TOKEN_TYPE.marker, TOKEN_TYPE.control, TOKEN_TYPE.unknown);
   }
 
   /**

@@ -18,7 +18,7 @@ export interface Tokenizer {
   readonly vocabularySize: number;
   /** True if encoding puts a dummy space before a text. Decoding must remove it. */
   readonly addsSpacePrefix: boolean;
-  /** Texts of the control tokens, longest first. `[INST]` is among them if it is one token of the vocabulary. */
+  /** Texts of the tokens that only templates may write, longest first: control tokens, and markers like `[INST]`. */
   readonly controlPieces: readonly string[];
   /** The tokens of a text. Lone surrogates are encoded as U+FFFD. */
   encode(text: string, options?: EncodeOptions): TokenId[];
