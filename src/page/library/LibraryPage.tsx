@@ -4,7 +4,7 @@ import { formatBytes } from '../../contract/format-bytes.ts';
 import { askToPersist, refreshDisk } from '../services/disk-space.ts';
 import { services } from '../services/services.ts';
 import { urlSource } from '../state/access-token.ts';
-import { disk, storedSessions } from '../state/disk.ts';
+import { deletesUnvisited, disk, storedSessions } from '../state/disk.ts';
 import { runningImport, unfinished } from '../state/imports.ts';
 import { models } from '../state/models.ts';
 import { AddModel } from './AddModel.tsx';
@@ -79,6 +79,11 @@ function Unfinished() {
   );
 }
 
+const riskText = (): string =>
+  deletesUnvisited()
+    ? 'Safari deletes it if you do not visit this page for seven days, or if the disk gets full. '
+    : 'The browser may delete it if the disk gets full. ';
+
 /** How much disk space is used, and whether the browser keeps it. */
 function DiskUse() {
   if (!disk.value) return null;
@@ -92,7 +97,7 @@ function DiskUse() {
       <p class="hint">
         {formatBytes(usedBytes)} of the {formatBytes(quotaBytes)} that this browser allows this page.{' '}
         {cachedBytes > 0 && `${formatBytes(cachedBytes)} of it is the conversation cache. `}
-        {persisted ? 'The browser keeps it until you delete it.' : 'The browser may delete it if the disk gets full. '}
+        {persisted ? 'The browser keeps it until you delete it.' : riskText()}
         {!persisted && (
           <button type="button" class="link" onClick={() => void askToPersist()}>
             Ask the browser to keep it

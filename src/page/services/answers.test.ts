@@ -9,13 +9,7 @@ import type {
 } from '../../contract/engine-api.ts';
 import { aborted, MixtabError } from '../../contract/errors.ts';
 
-vi.mock('idb-keyval', () => ({
-  createStore: () => ({}),
-  get: async () => undefined,
-  set: async () => {},
-  del: async () => {},
-  values: async () => [],
-}));
+vi.mock('../state/database.ts', () => import('../state/database-testing.ts'));
 vi.stubGlobal('document', { documentElement: { style: {} } });
 vi.stubGlobal('location', { hash: '' });
 vi.stubGlobal('addEventListener', () => {});

@@ -4,6 +4,7 @@ import type { Conversation } from '../state/conversation-tree.ts';
 import { addConversations, conversations, openConversation } from '../state/conversations.ts';
 import { newId } from '../state/new-id.ts';
 import { announcement } from '../state/notices.ts';
+import { askOnceToPersist } from './disk-space.ts';
 import { report } from './problems.ts';
 
 /** Downloads one conversation as a file. */
@@ -23,6 +24,7 @@ export async function importConversations(files: readonly File[]): Promise<void>
     const texts = await Promise.all(files.map((file) => file.text()));
     const added = texts.flatMap((text) => fromFile(text, newId, Date.now()));
     addConversations(added);
+    if (added.length > 0) void askOnceToPersist();
     if (added[0]) openConversation(added[0].id);
     announcement.value = `${added.length} ${added.length === 1 ? 'conversation' : 'conversations'} imported.`;
   } catch (error) {

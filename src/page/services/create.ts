@@ -8,7 +8,9 @@ import { Experiments } from './experiments.ts';
 import { ImportPlanner } from './import-planner.ts';
 import { ModelLoader } from './model-loader.ts';
 import { ModelStore } from './model-store.ts';
+import { report } from './problems.ts';
 import { Sessions } from './sessions.ts';
+import { StorageKeeper } from './storage-keeper.ts';
 import { Tabs } from './tabs.ts';
 
 /** All services of the page that are classes. */
@@ -21,6 +23,7 @@ export interface Services {
   modelStore: ModelStore;
   runs: EngineRuns;
   sessions: Sessions;
+  storageKeeper: StorageKeeper;
   tabs: Tabs;
 }
 
@@ -33,7 +36,19 @@ export function createServices({ engine, importer }: { engine: EngineApi; import
   const experiments = new Experiments({ runs, sessions });
   const modelLoader = new ModelLoader({ engine, runs, sessions });
   const modelStore = new ModelStore({ importer, loader: modelLoader, sessions, tabs });
+  const storageKeeper = new StorageKeeper({ sessions, onRestored: () => void modelStore.refresh().catch(report) });
   const importPlanner = new ImportPlanner({ importer, store: modelStore });
   const contextOverflow = new ContextOverflow({ engine, answers, loader: modelLoader });
-  return { answers, contextOverflow, experiments, importPlanner, modelLoader, modelStore, runs, sessions, tabs };
+  return {
+    answers,
+    contextOverflow,
+    experiments,
+    importPlanner,
+    modelLoader,
+    modelStore,
+    runs,
+    sessions,
+    storageKeeper,
+    tabs,
+  };
 }

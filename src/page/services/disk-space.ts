@@ -1,5 +1,9 @@
 /** How much disk space the browser grants, and whether it keeps the data. */
 import { type Disk, disk } from '../state/disk.ts';
+import { recall, remember } from '../state/web-storage.ts';
+
+/** The browser was asked to keep the data. */
+const ASKED_KEY = 'mixtab-asked-to-persist';
 
 /** Asks the browser, and sets `disk`. */
 export async function refreshDisk(): Promise<void> {
@@ -26,6 +30,13 @@ export async function askToPersist(): Promise<void> {
     // The browser cannot be asked, and decides by itself when to clear data.
   }
   await refreshDisk();
+}
+
+/** Asks the browser once, ever: one that asks the user would ask again after every conversation. */
+export async function askOnceToPersist(): Promise<void> {
+  if (recall('localStorage', ASKED_KEY)) return;
+  remember('localStorage', ASKED_KEY, 'yes');
+  await askToPersist();
 }
 
 /** Whether `bytes` more fit on the disk; undefined if that is unknown. */

@@ -1,7 +1,7 @@
 import { beforeEach, expect, it, vi } from 'vitest';
 import type { LoadedModel, LoadRequest, ProbeReport } from '../../contract/engine-api.ts';
 
-vi.mock('idb-keyval', () => ({ createStore: () => ({}), get: async () => undefined, set: async () => {} }));
+vi.mock('../state/database.ts', () => import('../state/database-testing.ts'));
 vi.stubGlobal('document', { documentElement: { style: {} } });
 vi.stubGlobal('location', { hash: '' });
 vi.stubGlobal('addEventListener', () => {});

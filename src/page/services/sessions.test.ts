@@ -4,13 +4,7 @@ import type { LoadedModel } from '../../contract/engine-api.ts';
 import { aborted } from '../../contract/errors.ts';
 import type { StoredSession } from '../../contract/import-api.ts';
 
-vi.mock('idb-keyval', () => ({
-  createStore: () => ({}),
-  get: async () => undefined,
-  set: async () => {},
-  del: async () => {},
-  values: async () => [],
-}));
+vi.mock('../state/database.ts', () => import('../state/database-testing.ts'));
 vi.stubGlobal(
   'document',
   Object.assign(new EventTarget(), { visibilityState: 'visible', documentElement: { style: {} } }),

@@ -15,6 +15,7 @@ import { storedSessions } from '../state/disk.ts';
 import { experiment, generating } from '../state/generation.ts';
 import { loaded, loading } from '../state/models.ts';
 import { settings } from '../state/settings.ts';
+import { unsavedConversations } from '../state/storage-health.ts';
 import { report } from './problems.ts';
 import { SerialQueue } from './serial-queue.ts';
 
@@ -189,6 +190,7 @@ export class Sessions {
   async #save(): Promise<void> {
     const { keepSessions, sessionBudgetMegabytes } = settings.value;
     if (this.#cacheOwner === undefined || !this.#unsaved || !keepSessions || !loaded.value) return;
+    if (unsavedConversations.value) return; // there is no space even for what the user wrote
     this.#unsaved = false;
     try {
       await this.#engine.saveSession(this.#cacheOwner, sessionBudgetMegabytes * 1e6);
@@ -231,7 +233,7 @@ export class Sessions {
       report(error);
       return;
     }
-    if (this.#notified) return;
+    if (this.#notified || unsavedConversations.value) return;
     this.#notified = true;
     const cause =
       code === 'storage-full'

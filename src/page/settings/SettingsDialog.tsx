@@ -57,8 +57,9 @@ const loadOptionsText = (from: Settings): string => JSON.stringify(loadOptionsOf
 function resetToDefaults(): void {
   const { systemPrompt } = currentGeneration.value;
   changeGeneration({ ...defaultGeneration(currentKind.value), systemPrompt });
-  const { lastModelId, chatGeneration, textGeneration, gpuHintDismissed } = settings.value;
-  changeSettings({ ...DEFAULT_SETTINGS, chatGeneration, textGeneration, lastModelId, gpuHintDismissed });
+  const { lastModelId, chatGeneration, textGeneration, gpuHintDismissed, sevenDaysHintDismissed } = settings.value;
+  const kept = { chatGeneration, textGeneration, lastModelId, gpuHintDismissed, sevenDaysHintDismissed };
+  changeSettings({ ...DEFAULT_SETTINGS, ...kept });
 }
 
 /** System prompt and sampling of the open conversation, or of new ones. */

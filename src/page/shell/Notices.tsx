@@ -12,6 +12,7 @@ import { updateReady } from '../state/notices.ts';
 import { view } from '../state/route.ts';
 import { bytesPerSecond, type Rate } from '../state/transfer-rate.ts';
 import { GpuHint, ProblemNotices } from './ProblemNotices.tsx';
+import { StorageNotices } from './StorageNotices.tsx';
 
 /** How long a deletion can be undone. */
 const UNDO_MS = 15_000;
@@ -21,6 +22,7 @@ export function Notices() {
   return (
     <div class="notices">
       <ProblemNotices />
+      <StorageNotices />
       {runningImport.value && <ImportNotice running={runningImport.value} />}
       {loading.value && <LoadNotice />}
       <GpuHint />

@@ -3,17 +3,17 @@ import { MixtabError } from '../../contract/errors.ts';
 import { report } from '../services/problems.ts';
 import { services } from '../services/services.ts';
 import { loadToken } from '../state/access-token.ts';
-import { loadConversations, onStoreFailure } from '../state/conversations.ts';
+import { loadConversations } from '../state/conversations.ts';
 import { computeProblems, models } from '../state/models.ts';
 import { loadSettings, settings } from '../state/settings.ts';
 
 /** Loads what is stored, then a model. Never rejects: errors are shown to the user. */
 export async function start(): Promise<void> {
-  const { sessions, tabs, modelStore } = services;
-  onStoreFailure(report);
+  const { sessions, storageKeeper, tabs, modelStore } = services;
   try {
     await Promise.all([loadSettings(), loadConversations(), loadToken()]);
     sessions.start();
+    storageKeeper.start();
     tabs.start(() => void modelStore.refresh().catch(report));
     await loadFirstModel();
   } catch (error) {

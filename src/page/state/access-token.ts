@@ -33,6 +33,11 @@ export function changeToken(text: string, remember: boolean): void {
   });
 }
 
+/** Stores the token again, after the browser has deleted it. Does nothing if it was not to be remembered. */
+export function keepToken(): void {
+  if (remembered.value) changeToken(token.value, true);
+}
+
 /** The token with the origin it is for; undefined if none was entered. */
 export const accessToken = (): AccessToken | undefined =>
   token.value === '' ? undefined : { origin: HUGGING_FACE, token: token.value };

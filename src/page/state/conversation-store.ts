@@ -1,46 +1,177 @@
 /**
- * Stores conversations in IndexedDB. Each has its own record, so tabs with different conversations do not overwrite
- * each other.
+ * Stores conversations in IndexedDB, one record each. Several tabs may write the same conversation: every write merges
+ * with what is stored, in one transaction.
+ *
+ * One more record, the marker, says which database this is and how often it was written. A browser whose disk is full
+ * may delete the database under a running page, or restore an older state of it. The next transaction then finds
+ * another marker, and stores everything again that is in memory.
  */
-import { createStore, del, get, set, values } from 'idb-keyval';
-import { MixtabError } from '../../contract/errors.ts';
+import { mergeConversations, sameConversation } from './conversation-merge.ts';
 import { conversationFrom } from './conversation-transfer.ts';
-import type { Conversation } from './conversation-tree.ts';
+import { type Conversation, removeEmptyAnswers } from './conversation-tree.ts';
+import { Database, type Records } from './database.ts';
+import { newId } from './new-id.ts';
 
-const store = createStore('mixtab-chats', 'conversations');
-/** Carries the ids of changed records to other tabs. */
-const channel = new BroadcastChannel('mixtab-chats');
+const MARKER_KEY = 'mixtab-marker';
 
-/** Reads all conversations. A damaged record is skipped, but stays in the store. */
-export async function readConversations(): Promise<Conversation[]> {
-  const records = await values<unknown>(store);
-  return records.flatMap((record) => conversationFrom(record) ?? []);
+/** Identifies a database and its state. */
+interface Marker {
+  /** Random, and new if the database is new or has lost writes. */
+  databaseId: string;
+  /** Counts the writes. */
+  revision: number;
 }
 
-/** @throws MixtabError `storage-full`, `storage-unavailable` */
-export async function writeConversation(conversation: Conversation): Promise<void> {
-  try {
-    await set(conversation.id, conversation, store);
-  } catch (error) {
-    const full = error instanceof DOMException && error.name === 'QuotaExceededError';
-    throw new MixtabError(
-      full ? 'storage-full' : 'storage-unavailable',
-      full ? 'The disk is full, so this conversation was not saved.' : 'The browser did not save this conversation.',
-      full ? 'Delete a model, or export the conversation.' : 'Leave the private window, or export the conversation.',
-    );
+/** The conversations that this tab has in memory. */
+export interface ConversationMemory {
+  get(id: string): Conversation | undefined;
+  ids(): string[];
+}
+
+/** What a transaction did with one conversation. */
+export interface StoredChange {
+  id: string;
+  /** What this tab had in memory when the transaction ran. Empty answers are never stored, so it has none. */
+  before: Conversation | undefined;
+  /** What is stored now. undefined: this tab or another one deleted it. */
+  after: Conversation | undefined;
+}
+
+/** The result of a write. */
+export interface SaveResult {
+  changes: StoredChange[];
+  /** How many conversations were missing, because the database has lost what was stored, and are stored again. */
+  restored: number;
+}
+
+/** The stored conversations as one tab knows them. */
+export class ConversationStore {
+  readonly #memory: ConversationMemory;
+  readonly #database = new Database('mixtab-chats', 'conversations');
+  /** Carries the ids of changed records to other tabs. */
+  readonly #channel = new BroadcastChannel('mixtab-chats');
+  /** What this tab has read or written last of each conversation. */
+  readonly #bases = new Map<string, Conversation>();
+  /** The marker that this tab has read or written last. */
+  #known: Marker | undefined;
+
+  constructor(memory: ConversationMemory) {
+    this.#memory = memory;
   }
-  channel.postMessage(conversation.id);
+
+  /** Reads all conversations. A damaged record is skipped, but stays in the store. */
+  async readAll(): Promise<Conversation[]> {
+    const [marker, records] = await this.#database.read(async (stored) => [
+      markerFrom(await stored.get(MARKER_KEY)),
+      await stored.getAll(),
+    ]);
+    this.#known = marker;
+    const conversations = records.flatMap((record) => conversationFrom(record) ?? []);
+    for (const conversation of conversations) this.#bases.set(conversation.id, conversation);
+    return conversations;
+  }
+
+  /**
+   * Makes the store hold what this tab has in memory, merged with what other tabs have stored. Conversations that are
+   * no longer in memory are deleted. Stores all conversations of this tab if the database has lost them.
+   * @param ids conversations that this tab has changed
+   * @throws DOMException if the transaction failed; then nothing of it is stored
+   */
+  async save(ids: readonly string[]): Promise<SaveResult> {
+    const { marker, lost, changes, written } = await this.#database.write((records) => this.#save(records, ids));
+    this.#known = marker;
+    for (const { id, after } of changes) this.#setBase(id, after);
+    if (written.length > 0) this.#channel.postMessage(written);
+    return { changes, restored: lost ? changes.filter(({ id, after }) => after && written.includes(id)).length : 0 };
+  }
+
+  async #save(records: Records, ids: readonly string[]) {
+    const found = markerFrom(await records.get(MARKER_KEY));
+    const lost = this.#hasLost(found);
+    const changes: StoredChange[] = [];
+    const written: string[] = [];
+    for (const id of lost ? new Set([...ids, ...this.#memory.ids()]) : ids) {
+      const theirs = conversationFrom(await records.get(id));
+      const inMemory = this.#memory.get(id);
+      const before = inMemory && removeEmptyAnswers(inMemory);
+      const after = before && this.#merged(before, theirs, lost);
+      changes.push({ id, before, after });
+      if (after ? theirs && sameConversation(after, theirs) : !theirs) continue;
+      written.push(id);
+      if (after) records.put(id, after);
+      else records.delete(id);
+    }
+    const marker = written.length > 0 || !found ? this.#nextMarker(found, lost) : found;
+    if (marker !== found) records.put(MARKER_KEY, marker);
+    return { marker, lost, changes, written };
+  }
+
+  /** @returns undefined if another tab has deleted it and this tab has changed nothing since */
+  #merged(ours: Conversation, theirs: Conversation | undefined, lost: boolean): Conversation | undefined {
+    // A database that has lost writes has older states than the last one that this tab knows.
+    const base = lost ? undefined : this.#bases.get(ours.id);
+    if (theirs) return mergeConversations(base, ours, theirs);
+    return base && sameConversation(base, ours) ? undefined : ours;
+  }
+
+  /** Whether the database is not the one that this tab knows, or an earlier state of it. */
+  #hasLost(found: Marker | undefined): boolean {
+    if (!this.#known) return false;
+    return found?.databaseId !== this.#known.databaseId || found.revision < this.#known.revision;
+  }
+
+  #nextMarker(found: Marker | undefined, lost: boolean): Marker {
+    // After lost writes the id changes, so that other tabs notice it too. If another tab has changed it, it stays.
+    const isNew = !found || (lost && found.databaseId === this.#known?.databaseId);
+    return { databaseId: isNew ? newId() : found.databaseId, revision: (found?.revision ?? 0) + 1 };
+  }
+
+  #setBase(id: string, conversation: Conversation | undefined): void {
+    if (conversation) this.#bases.set(id, conversation);
+    else this.#bases.delete(id);
+  }
+
+  /** Whether {@link readAll} found no marker: nothing was stored yet, or the browser has deleted it. */
+  get isNew(): boolean {
+    return this.#known === undefined;
+  }
+
+  /** Whether the database has lost what this tab has stored. {@link save} then stores it again. */
+  async hasLostWrites(): Promise<boolean> {
+    return this.#hasLost(await this.#database.read(async (records) => markerFrom(await records.get(MARKER_KEY))));
+  }
+
+  /**
+   * Calls `changed` with what another tab has stored or deleted.
+   * @param changed `before` is what this tab knew of the stored record
+   */
+  onOtherTab(changed: (changes: StoredChange[]) => void): void {
+    this.#channel.onmessage = ({ data: ids }: MessageEvent<string[]>) => {
+      // If it cannot be read now, the next write of the same conversation reads it.
+      void this.#readChanges(ids).then(changed, () => {});
+    };
+  }
+
+  async #readChanges(ids: readonly string[]): Promise<StoredChange[]> {
+    const [marker, records] = await this.#database.read(async (stored) => {
+      const values = [];
+      for (const id of ids) values.push(conversationFrom(await stored.get(id)));
+      return [markerFrom(await stored.get(MARKER_KEY)), values] as const;
+    });
+    if (this.#hasLost(marker)) return []; // nothing was deleted: the next write finds out, and restores it
+    this.#known = marker;
+    const changes = ids.map((id, i) => ({ id, before: this.#bases.get(id), after: records[i] }));
+    for (const { id, after } of changes) this.#setBase(id, after);
+    return changes;
+  }
+
+  /** Calls `closed` when the browser closes the database, as it does when it deletes it. */
+  onClosed(closed: () => void): void {
+    this.#database.onClosed = closed;
+  }
 }
 
-/** Removes a conversation from the store and notifies the other tabs. */
-export async function deleteConversation(id: string): Promise<void> {
-  await del(id, store);
-  channel.postMessage(id);
-}
-
-/** Calls `changed` with each conversation that another tab writes, or with undefined if the tab deleted it. */
-export function onOtherTab(changed: (id: string, conversation: Conversation | undefined) => void): void {
-  channel.onmessage = async ({ data: id }: MessageEvent<string>) => {
-    changed(id, conversationFrom(await get<unknown>(id, store)));
-  };
+function markerFrom(data: unknown): Marker | undefined {
+  const { databaseId, revision } = (data ?? {}) as Partial<Marker>;
+  return typeof databaseId === 'string' && typeof revision === 'number' ? { databaseId, revision } : undefined;
 }

@@ -143,6 +143,14 @@ export function removeTurn(conversation: Conversation, id: string): Conversation
   };
 }
 
+/** Removes empty answers, which remain if a tab is closed before the first token. One that was answered stays. */
+export function removeEmptyAnswers(conversation: Conversation): Conversation {
+  const parents = new Set(conversation.turns.map(({ parent }) => parent));
+  return conversation.turns
+    .filter(({ id, by, text }) => by === 'model' && text === '' && !parents.has(id))
+    .reduce((remaining, { id }) => removeTurn(remaining, id), conversation);
+}
+
 /** Shows the path that contains this turn. */
 export function choose(conversation: Conversation, id: string): Conversation {
   const chosen = { ...conversation.chosen };
@@ -167,6 +175,9 @@ export function titleFrom(text: string): string {
   const space = cut.lastIndexOf(' ');
   return `${(space > TITLE_LENGTH / 2 ? cut.slice(0, space) : cut).trimEnd()} …`;
 }
+
+/** Whether the user has written more than once, so that losing the conversation would hurt. A first message may be a try. */
+export const isWorthKeeping = ({ turns }: Conversation): boolean => turns.filter(({ by }) => by === 'user').length > 1;
 
 /** The text of all turns, joined. */
 export const textOf = (turns: readonly Turn[]): string => turns.map(({ text }) => text).join('');

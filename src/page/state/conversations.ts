@@ -3,10 +3,13 @@
  * store.
  */
 import { batch, computed, signal } from '@preact/signals';
-import { deleteConversation, onOtherTab, readConversations, writeConversation } from './conversation-store.ts';
-import { type Conversation, createConversation, pathOf, removeTurn } from './conversation-tree.ts';
+import { keepShownPath, mergeConversations, sameConversation } from './conversation-merge.ts';
+import { ConversationStore, type StoredChange } from './conversation-store.ts';
+import { type Conversation, createConversation, pathOf, removeEmptyAnswers } from './conversation-tree.ts';
+import { ConversationWriter } from './conversation-writer.ts';
 import { newId } from './new-id.ts';
 import { newGeneration, settings } from './settings.ts';
+import { lostConversations, restoredConversations, unsavedConversations } from './storage-health.ts';
 import { recall, remember } from './web-storage.ts';
 
 /** Newest first. */
@@ -28,35 +31,69 @@ export const current = computed(() => conversations.value.find(({ id }) => id ==
 /** The shown turns of the current conversation, from the first to the last. */
 export const currentPath = computed(() => (current.value ? pathOf(current.value) : []));
 
-let storeFailed: (error: unknown) => void = () => {};
-/** Sets the handler for errors of the store, such as a full disk. The page still holds the conversation in memory. */
-export function onStoreFailure(handler: (error: unknown) => void): void {
-  storeFailed = handler;
-}
-
-const write = (conversation: Conversation): Promise<void> => writeConversation(conversation).catch(storeFailed);
-
 const OPEN_KEY = 'mixtab-open';
+/** How many conversations are stored. It is not in the same database, so it remains if that is deleted. */
+const COUNT_KEY = 'mixtab-stored';
+
+const store = new ConversationStore({
+  get: (id) => conversations.peek().find((conversation) => conversation.id === id),
+  ids: () => conversations.peek().map(({ id }) => id),
+});
+const writer = new ConversationWriter(store, {
+  onSaved: ({ changes, restored }) => {
+    applyChanges(changes);
+    restoredConversations.value += restored;
+    remember('localStorage', COUNT_KEY, String(conversations.peek().length));
+  },
+  onFailure: (error) => {
+    unsavedConversations.value = error;
+  },
+});
 
 /** Reads all conversations, opens the one that was open last, and listens for changes from other tabs. */
 export async function loadConversations(): Promise<void> {
-  const stored = await readConversations();
-  conversations.value = sorted(stored.map(withoutEmptyAnswers));
+  const stored = await store.readAll();
+  conversations.value = sorted(stored.map(removeEmptyAnswers));
+  if (store.isNew)
+    lostConversations.value = Math.max(0, Number(recall('localStorage', COUNT_KEY) ?? 0) - stored.length);
   const open = recall('sessionStorage', OPEN_KEY) ?? recall('localStorage', OPEN_KEY);
   if (stored.some(({ id }) => id === open)) currentId.value = open;
-  onOtherTab((id, conversation) => {
-    if (streaming.value?.conversationId === id) return; // this tab has a newer version
-    const others = conversations.value.filter((other) => other.id !== id);
-    conversations.value = conversation ? sorted([...others, conversation]) : others;
-    if (!conversation && currentId.value === id) openConversation(undefined);
-  });
+  store.onOtherTab(applyChanges);
+  store.onClosed(() => void writer.check());
 }
 
-/** Removes empty answers, which remain if a tab is closed before the first token. */
-const withoutEmptyAnswers = (conversation: Conversation): Conversation =>
-  conversation.turns
-    .filter(({ by, text }) => by === 'model' && text === '')
-    .reduce((remaining, { id }) => removeTurn(remaining, id), conversation);
+/** Tries again to store what is not stored yet. Resolves when that was tried. */
+export const saveAgain = (): Promise<void> => writer.flush();
+/** Finds out whether the browser has deleted what is stored, and stores it again. */
+export const checkStored = (): Promise<void> => writer.check();
+
+/** Merges what is stored now into what this tab has in memory. */
+function applyChanges(changes: readonly StoredChange[]): void {
+  for (const { id, before, after } of changes) {
+    const inMemory = conversations.peek().find((conversation) => conversation.id === id);
+    if (after) {
+      const merged = inMemory ? keepShownPath(inMemory, mergeConversations(before, inMemory, after)) : after;
+      if (merged !== inMemory) replace(id, merged);
+    } else if (inMemory && before) {
+      // Deleted in another tab. What was added here meanwhile is kept.
+      const unchanged =
+        sameConversation(before, removeEmptyAnswers(inMemory)) && streaming.peek()?.conversationId !== id;
+      if (unchanged) forget(id);
+      else void writer.save(id);
+    }
+  }
+}
+
+function replace(id: string, conversation: Conversation): void {
+  conversations.value = sorted([...conversations.peek().filter((other) => other.id !== id), conversation]);
+}
+
+function forget(id: string): void {
+  batch(() => {
+    conversations.value = conversations.peek().filter((conversation) => conversation.id !== id);
+    if (currentId.peek() === id) openConversation(undefined);
+  });
+}
 
 /** Shows a conversation; with undefined, a new one. This tab shows it again after a reload. */
 export function openConversation(id: string | undefined): void {
@@ -85,7 +122,7 @@ export function beginConversation(kind: Conversation['kind']): Conversation {
 export function updateConversation(
   id: string,
   change: (conversation: Conversation) => Conversation,
-  { store = true }: { store?: boolean } = {},
+  { store: isStored = true }: { store?: boolean } = {},
 ): Conversation | undefined {
   const before = conversations.value.find((conversation) => conversation.id === id);
   if (!before) return undefined;
@@ -93,14 +130,18 @@ export function updateConversation(
   conversations.value = sorted(
     conversations.value.map((conversation) => (conversation.id === id ? after : conversation)),
   );
-  if (store) void write(after);
+  if (isStored) void writer.save(id);
   return after;
 }
 
 /** Adds conversations and stores them. */
 export function addConversations(added: readonly Conversation[]): void {
-  conversations.value = sorted([...conversations.value, ...added]);
-  for (const conversation of added) void write(conversation);
+  for (const conversation of added) {
+    // Another tab may have stored a deleted one again.
+    const existing = conversations.value.find(({ id }) => id === conversation.id);
+    replace(conversation.id, existing ? mergeConversations(undefined, conversation, existing) : conversation);
+  }
+  void writer.save(...added.map(({ id }) => id));
 }
 
 /** Sets the title. A blank title is ignored. */
@@ -113,11 +154,10 @@ export function removeConversation(id: string): void {
   const conversation = conversations.value.find((candidate) => candidate.id === id);
   if (!conversation) return;
   batch(() => {
-    conversations.value = conversations.value.filter((candidate) => candidate !== conversation);
     deleted.value = conversation;
-    if (currentId.value === id) openConversation(undefined);
+    forget(id);
   });
-  void deleteConversation(id).catch(storeFailed);
+  void writer.save(id); // it is no longer in memory, so it is deleted
 }
 
 /** Restores and shows the conversation deleted last. */

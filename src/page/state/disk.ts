@@ -11,6 +11,13 @@ export interface Disk {
   persisted: boolean;
 }
 
+/**
+ * Whether this browser deletes the data of pages that were not visited for seven days: WebKit, hence Safari and every
+ * browser on iOS. It keeps the data of installed pages.
+ */
+export const deletesUnvisited = (): boolean =>
+  navigator.vendor.startsWith('Apple') && !matchMedia('(display-mode: standalone)').matches;
+
 /** undefined until the browser was asked, and if it does not say. */
 export const disk = signal<Disk | undefined>(undefined);
 /** KV caches of conversations on the disk, oldest first (services/sessions.ts). */

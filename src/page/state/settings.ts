@@ -3,10 +3,11 @@
  * (generation-settings.ts).
  */
 import { signal } from '@preact/signals';
-import { get, set } from 'idb-keyval';
 import type { ComputeKind, LoadRequest, LossyOptions } from '../../contract/engine-api.ts';
 import type { ImportOptions } from '../../contract/import-api.ts';
+import { Database } from './database.ts';
 import { defaultGeneration, type GenerationSettings } from './generation-settings.ts';
+import { unsavedSettings } from './storage-health.ts';
 
 export type Appearance = 'system' | 'light' | 'dark';
 
@@ -28,6 +29,8 @@ export interface Settings {
   threads: number | undefined;
   /** The hint that a GPU would be faster is not shown again. */
   gpuHintDismissed: boolean;
+  /** The hint that Safari deletes the data of unvisited pages is not shown again. */
+  sevenDaysHintDismissed: boolean;
   /** Trade exactness for fewer expert reads; 0 is exact. See `LossyOptions`. */
   residentBias: number;
   skipBelow: number;
@@ -51,6 +54,7 @@ export const DEFAULT_SETTINGS: Settings = {
   cpuBudgetMegabytes: undefined,
   threads: undefined,
   gpuHintDismissed: false,
+  sevenDaysHintDismissed: false,
   residentBias: 0,
   skipBelow: 0,
   keepSessions: true,
@@ -61,18 +65,30 @@ export const DEFAULT_SETTINGS: Settings = {
 };
 
 const KEY = 'settings';
+const database = new Database('keyval-store', 'keyval');
+/** Carries a word to other tabs when stored settings have changed. */
+const channel = new BroadcastChannel('mixtab-settings');
 
 /** The current settings. Change them with {@link changeSettings}. */
 export const settings = signal<Settings>(DEFAULT_SETTINGS);
 
-/** Reads the stored settings and applies the appearance. */
+/** Changes that are not stored yet. */
+let unstored: SettingsChanges = {};
+
+/** Reads the stored settings, applies the appearance, and follows changes of other tabs. */
 export async function loadSettings(): Promise<void> {
-  settings.value = settingsFrom(await get<StoredSettings>(KEY));
+  await readSettings();
+  channel.onmessage = () => void readSettings().catch(() => {}); // if it cannot be read, nothing changes
+}
+
+async function readSettings(): Promise<void> {
+  const stored = await database.read((records) => records.get(KEY));
+  settings.value = settingsFrom(mergeSettings(stored as StoredSettings | undefined, unstored));
   applyAppearance();
 }
 
 /** Settings as they are stored. Some had other names before version 0.2. */
-type StoredSettings = Partial<Settings> & {
+export type StoredSettings = SettingsChanges & {
   writing?: Partial<GenerationSettings>;
   textWriting?: Partial<GenerationSettings>;
   place?: Settings['storageBackend'];
@@ -95,11 +111,66 @@ export const newGeneration = (
   kind: 'chat' | 'text',
 ): GenerationSettings => (kind === 'chat' ? chatGeneration : textGeneration);
 
-/** Changes and stores settings. */
+/** Settings that changed. Of the generation settings, only the fields that changed. */
+export type SettingsChanges = Partial<
+  Omit<Settings, 'chatGeneration' | 'textGeneration'> & {
+    chatGeneration: Partial<GenerationSettings>;
+    textGeneration: Partial<GenerationSettings>;
+  }
+>;
+
+/** The fields of `after` that differ from `before`. */
+export function settingsChanges(before: Settings, after: Settings): SettingsChanges {
+  const changes: Record<string, unknown> = changedFields(before, after);
+  for (const key of ['chatGeneration', 'textGeneration'] as const) {
+    const fields = changedFields(before[key], after[key]);
+    if (Object.keys(fields).length > 0) changes[key] = fields;
+    else delete changes[key];
+  }
+  return changes;
+}
+
+const changedFields = <T extends object>(before: T, after: T): Partial<T> =>
+  Object.fromEntries(Object.entries(after).filter(([key, value]) => before[key as keyof T] !== value)) as Partial<T>;
+
+/** Applies changes to settings as they are stored. Fields that did not change keep what another tab has stored. */
+export function mergeSettings(stored: StoredSettings | undefined, changes: SettingsChanges): StoredSettings {
+  const merged = { ...stored, ...changes } as StoredSettings;
+  for (const key of ['chatGeneration', 'textGeneration'] as const) {
+    if (changes[key]) merged[key] = { ...stored?.[key], ...changes[key] } as GenerationSettings;
+  }
+  return merged;
+}
+
+/** Changes settings, and stores those that changed. */
 export function changeSettings(changes: Partial<Settings>): void {
-  settings.value = { ...settings.value, ...changes };
+  const before = settings.value;
+  settings.value = { ...before, ...changes };
   applyAppearance();
-  void set(KEY, settings.value);
+  unstored = mergeSettings(unstored, settingsChanges(before, settings.value)) as SettingsChanges;
+  void saveSettings();
+}
+
+/** Stores settings that are not stored yet. Never rejects. */
+export async function saveSettings(): Promise<void> {
+  const changes = unstored;
+  if (Object.keys(changes).length === 0) return;
+  try {
+    await database.write(async (records) =>
+      records.put(KEY, mergeSettings((await records.get(KEY)) as StoredSettings | undefined, changes)),
+    );
+    if (unstored === changes) unstored = {};
+    unsavedSettings.value = undefined;
+    channel.postMessage('changed');
+  } catch (error) {
+    unsavedSettings.value = error instanceof Error ? error : new Error(String(error));
+  }
+}
+
+/** Stores all settings, after the browser has deleted them. Never rejects. */
+export async function saveAllSettings(): Promise<void> {
+  unstored = settingsChanges(DEFAULT_SETTINGS, settings.value);
+  await saveSettings();
 }
 
 /** All colours of the style sheets are light-dark() pairs, so setting the colour scheme is enough. */

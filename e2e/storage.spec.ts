@@ -1,0 +1,131 @@
+/** Conversations in storage that the browser deletes, that is full, or that two tabs write at once. */
+import { readFileSync } from 'node:fs';
+import type { Page } from '@playwright/test';
+import { expect, openPage, openTinyChat, setNumbers, type TestServer, test } from './fixtures.ts';
+
+const messages = (page: Page) => page.getByRole('list', { name: 'Conversation' }).getByRole('listitem');
+const titles = (page: Page) =>
+  page
+    .getByRole('navigation', { name: 'Conversations' })
+    .getByRole('list')
+    .getByRole('button', { name: /^(?!More)/ });
+
+/** Imports chats with one message each. */
+async function importChats(page: Page, names: readonly string[]): Promise<void> {
+  const conversations = names.map((name) => ({
+    id: name,
+    title: name,
+    kind: 'chat',
+    createdAt: 1,
+    changedAt: 1,
+    chosen: {},
+    turns: [{ id: '1', parent: null, by: 'user', text: name, at: 1 }],
+  }));
+  const file = { format: 'mixtab-conversations', version: 1, conversations };
+  await page
+    .getByLabel('Conversations to import')
+    .setInputFiles({ name: 'chats.json', mimeType: 'application/json', buffer: Buffer.from(JSON.stringify(file)) });
+  await expect(titles(page)).toHaveCount(names.length);
+}
+
+/** Turns of the first conversation, all versions included, as the page has them in memory. */
+async function exportedTurns(page: Page): Promise<{ by: string; text: string; stats?: object }[]> {
+  const [download] = await Promise.all([
+    page.waitForEvent('download'),
+    page.getByRole('button', { name: 'Export all' }).click(),
+  ]);
+  return JSON.parse(readFileSync(await download.path(), 'utf8')).conversations[0].turns;
+}
+
+/** Deletes all databases of the page, as Chromium does if the disk is full. */
+async function deleteDatabases(page: Page, server: TestServer): Promise<void> {
+  const cdp = await page.context().newCDPSession(page);
+  await cdp.send('Storage.clearDataForOrigin', { origin: server.origin, storageTypes: 'indexeddb' });
+}
+
+test('conversations that the browser deletes under the page are stored again, and the page says so', async ({
+  page,
+  server,
+}) => {
+  await openPage(page, server);
+  await importChats(page, ['First', 'Second', 'Third']);
+  await page.getByRole('button', { name: 'Settings' }).click();
+  await page.getByRole('combobox', { name: 'Appearance' }).selectOption('Dark');
+  await page.getByRole('button', { name: 'Close' }).click();
+  await deleteDatabases(page, server);
+  const notice = page.getByRole('alert').filter({ hasText: 'The browser had deleted what this page stores' });
+  await expect(notice).toContainText('3 conversations');
+  const [download] = await Promise.all([
+    page.waitForEvent('download'),
+    notice.getByRole('button', { name: 'Export all conversations' }).click(),
+  ]);
+  expect(JSON.parse(readFileSync(await download.path(), 'utf8')).conversations).toHaveLength(3);
+  await notice.getByRole('button', { name: 'Dismiss' }).click();
+  await expect(notice).toBeHidden();
+  await page.reload();
+  await expect(titles(page)).toHaveText([/First|Second|Third/, /First|Second|Third/, /First|Second|Third/]);
+  await expect(page.locator('html')).toHaveCSS('color-scheme', 'dark');
+});
+
+test('a full disk is said until the conversation is stored, and the page stores it by itself', async ({
+  page,
+  server,
+}) => {
+  await openPage(page, server);
+  await importChats(page, ['First']);
+  const cdp = await page.context().newCDPSession(page);
+  const quota = (quotaSize?: number) =>
+    cdp.send('Storage.overrideQuotaForOrigin', { origin: server.origin, ...(quotaSize && { quotaSize }) });
+  await quota(1000);
+  const notice = page.getByRole('alert').filter({ hasText: 'The disk is full, so your latest changes are not saved' });
+  let renames = 0;
+  // Chromium asks for the quota only every half a minute.
+  await expect(async () => {
+    await titles(page).dblclick();
+    await page.getByRole('textbox', { name: 'Title' }).fill(`Renamed ${++renames}`);
+    await page.getByRole('textbox', { name: 'Title' }).press('Enter');
+    await expect(notice).toBeVisible({ timeout: 3000 });
+  }).toPass();
+  await expect(notice.getByRole('button', { name: 'Export all conversations' })).toBeVisible();
+  await expect(notice.getByRole('button', { name: 'Dismiss' })).toHaveCount(0);
+  await notice.getByRole('button', { name: 'Try again' }).click();
+  await expect(notice).toBeVisible();
+  await quota();
+  await notice.getByRole('button', { name: 'Try again' }).click();
+  await expect(notice).toBeHidden();
+  await page.reload();
+  await expect(titles(page)).toHaveText([`Renamed ${renames}`]);
+});
+
+test('two tabs that write in the same conversation both keep both answers, and follow settings', async ({
+  page,
+  server,
+  context,
+}) => {
+  await openTinyChat(page, server);
+  await setNumbers(page, { 'Max answer length': '2000', Seed: '1' });
+  const send = async (tab: Page, text: string): Promise<void> => {
+    await tab.getByRole('textbox', { name: 'Message' }).fill(text);
+    await tab.getByRole('textbox', { name: 'Message' }).press('Enter');
+  };
+  await send(page, 'First words');
+  await expect(page.getByText(/tokens\/s/)).toHaveCount(1);
+  const second = await context.newPage();
+  await second.goto(`${server.origin}/`);
+  await expect(messages(second)).toHaveCount(2); // it opens the same conversation
+  await expect(second.getByRole('textbox', { name: 'Message' })).toHaveAttribute('placeholder', 'Send a message');
+  await Promise.all([send(page, 'From the first tab'), send(second, 'From the second tab')]);
+  // If one answer ended before the other message was sent, that message follows it; else there are two versions.
+  for (const tab of [page, second]) {
+    await expect(async () => {
+      const turns = await exportedTurns(tab);
+      expect(turns.map(({ text }) => text)).toEqual(
+        expect.arrayContaining(['First words', 'From the first tab', 'From the second tab']),
+      );
+      expect(turns.filter(({ by, stats }) => by === 'model' && stats)).toHaveLength(3);
+    }).toPass();
+  }
+  await second.getByRole('button', { name: 'Settings' }).click();
+  await second.getByRole('combobox', { name: 'Appearance' }).selectOption('Dark');
+  await expect(page.locator('html')).toHaveCSS('color-scheme', 'dark');
+});

@@ -1,0 +1,137 @@
+/** What is deleted, reported and asked for so that conversations stay on the disk. */
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import { browser } from '../state/database-testing.ts';
+
+vi.mock('../state/database.ts', () => import('../state/database-testing.ts'));
+vi.stubGlobal(
+  'document',
+  Object.assign(new EventTarget(), { visibilityState: 'visible', documentElement: { style: {} } }),
+);
+vi.stubGlobal('location', { hash: '' });
+vi.stubGlobal('addEventListener', () => {});
+const local = new Map<string, string>();
+vi.stubGlobal('localStorage', {
+  getItem: (key: string) => local.get(key) ?? null,
+  setItem: (key: string, value: string) => void local.set(key, value),
+});
+const persist = vi.fn(async () => true);
+vi.stubGlobal('navigator', {
+  storage: { persist, persisted: async () => false, estimate: async () => ({ usage: 1, quota: 2 }) },
+});
+
+const { addTurn } = await import('../state/conversation-tree.ts');
+const { beginConversation, checkStored, conversations, loadConversations, saveAgain, updateConversation } =
+  await import('../state/conversations.ts');
+const { storedSessions } = await import('../state/disk.ts');
+const { generating } = await import('../state/generation.ts');
+const { changeSettings } = await import('../state/settings.ts');
+const { saveFailure } = await import('../state/storage-health.ts');
+const { StorageKeeper } = await import('./storage-keeper.ts');
+
+const full = new DOMException('no space', 'QuotaExceededError');
+let onRestored = vi.fn();
+let cleared = 0;
+let stop = (): void => {};
+
+/** A keeper whose sessions, once they are cleared, leave `freed` as what writes fail with. */
+async function startKeeper(freed?: Error): Promise<void> {
+  const sessions = {
+    clear: async () => {
+      cleared++;
+      storedSessions.value = [];
+      browser.failure = freed;
+    },
+  };
+  stop = new StorageKeeper({ sessions, onRestored }).start();
+}
+
+function say(id: string, text: string): void {
+  updateConversation(id, (before) =>
+    addTurn(before, { id: text, parent: before.turns.at(-1)?.id ?? null, by: 'user', text, at: 1 }),
+  );
+}
+
+beforeEach(async () => {
+  local.clear();
+  browser.databases.clear();
+  browser.failure = undefined;
+  await loadConversations();
+  storedSessions.value = [{ id: 's', modelId: 'm', bytes: 60e6 }];
+  cleared = 0;
+  onRestored = vi.fn();
+  persist.mockClear();
+});
+
+afterEach(async () => {
+  browser.failure = undefined;
+  await saveAgain();
+  stop();
+});
+
+it('deletes saved sessions before it reports a full disk, and reports nothing if that was enough', async () => {
+  await startKeeper();
+  browser.failure = full;
+  const { id } = beginConversation('chat');
+  say(id, 'one');
+  await vi.waitFor(() => expect(browser.databases.get('mixtab-chats')?.get(id)).toBeDefined());
+  expect([cleared, saveFailure.value]).toEqual([1, undefined]);
+});
+
+it('reports a full disk until everything is stored, conversations and settings', async () => {
+  await startKeeper(full);
+  browser.failure = full;
+  say(beginConversation('chat').id, 'one');
+  await vi.waitFor(() => expect(saveFailure.value?.code).toBe('storage-full'));
+  changeSettings({ threads: 3 });
+  await saveAgain();
+  expect([cleared, saveFailure.value?.code]).toEqual([1, 'storage-full']);
+  browser.failure = undefined;
+  await saveAgain();
+  expect(saveFailure.value?.code).toBe('storage-full'); // the settings are still missing
+  changeSettings({ threads: 2 });
+  await vi.waitFor(() => expect(saveFailure.value).toBeUndefined());
+});
+
+it('names another failure than a full disk', async () => {
+  await startKeeper();
+  browser.failure = new DOMException('blocked', 'UnknownError');
+  say(beginConversation('chat').id, 'one');
+  await vi.waitFor(() => expect(saveFailure.value?.code).toBe('storage-unavailable'));
+  expect([saveFailure.value?.message, cleared]).toEqual([
+    'The browser does not save your latest changes (UnknownError).',
+    0,
+  ]);
+});
+
+it('stores settings too after the browser has deleted everything', async () => {
+  await startKeeper();
+  say(beginConversation('chat').id, 'one');
+  changeSettings({ context: 512 });
+  await saveAgain();
+  browser.databases.clear();
+  await checkStored();
+  await vi.waitFor(() =>
+    expect(browser.databases.get('keyval-store')?.get('settings')).toMatchObject({ context: 512 }),
+  );
+  expect(browser.databases.get('mixtab-chats')?.size).toBe(conversations.value.length + 1);
+  expect(onRestored).toHaveBeenCalledTimes(1);
+});
+
+it('asks the browser to keep the data after the second message of a conversation, once', async () => {
+  await startKeeper();
+  const answer = (): void => {
+    generating.value = true;
+    generating.value = false;
+  };
+  const { id } = beginConversation('chat');
+  say(id, 'one');
+  answer();
+  expect(persist).not.toHaveBeenCalled();
+  say(id, 'two');
+  answer();
+  await vi.waitFor(() => expect(persist).toHaveBeenCalledTimes(1));
+  say(id, 'three');
+  answer();
+  await Promise.resolve();
+  expect(persist).toHaveBeenCalledTimes(1);
+});

@@ -1,0 +1,117 @@
+/**
+ * Keeps what the user writes on the disk. If it cannot be stored, dispensable data is deleted first, and then the user
+ * is asked for help. If the browser has deleted it, it is stored again.
+ */
+import { effect, untracked } from '@preact/signals';
+import { type ErrorData, errorToData, MixtabError } from '../../contract/errors.ts';
+import { keepToken } from '../state/access-token.ts';
+import { isWorthKeeping } from '../state/conversation-tree.ts';
+import { checkStored, current, saveAgain } from '../state/conversations.ts';
+import { storedSessions } from '../state/disk.ts';
+import { generating } from '../state/generation.ts';
+import { saveAllSettings, saveSettings } from '../state/settings.ts';
+import { restoredConversations, saveFailure, unsavedConversations, unsavedSettings } from '../state/storage-health.ts';
+import { askOnceToPersist, refreshDisk } from './disk-space.ts';
+import type { Sessions } from './sessions.ts';
+
+/** How often the page checks that the browser has not deleted its data, in milliseconds. */
+const CHECK_EVERY_MS = 60_000;
+
+/** What the keeper needs from the rest of the page. */
+export interface StorageKeeperDependencies {
+  sessions: Pick<Sessions, 'clear'>;
+  /** Called after the browser has deleted everything. */
+  onRestored: () => void;
+}
+
+/** Watches whether conversations and settings are stored. */
+export class StorageKeeper {
+  readonly #sessions: StorageKeeperDependencies['sessions'];
+  readonly #onRestored: () => void;
+  #isMakingRoom = false;
+
+  constructor({ sessions, onRestored }: StorageKeeperDependencies) {
+    this.#sessions = sessions;
+    this.#onRestored = onRestored;
+  }
+
+  /** Starts to watch. @returns a function that stops it */
+  start(): () => void {
+    void refreshDisk();
+    const check = (): void => {
+      if (document.visibilityState === 'visible') void checkStored();
+    };
+    document.addEventListener('visibilitychange', check);
+    const timer = setInterval(check, CHECK_EVERY_MS);
+    const ends = [
+      effect(() => this.#followFailures()),
+      effect(() => this.#followRestored()),
+      effect(persistenceAsker()),
+      () => document.removeEventListener('visibilitychange', check),
+      () => clearInterval(timer),
+    ];
+    return () => {
+      for (const end of ends) end();
+    };
+  }
+
+  /** Tries again to store everything. Never rejects. */
+  async tryAgain(): Promise<void> {
+    await Promise.all([saveAgain(), saveSettings()]);
+  }
+
+  #followFailures(): void {
+    const error = unsavedConversations.value ?? unsavedSettings.value;
+    if (!error) saveFailure.value = undefined;
+    else if (isFull(error)) untracked(() => void this.#makeRoom(error));
+    else saveFailure.value = failureData(error);
+  }
+
+  /** Saved sessions only save time, so they go before anything that the user wrote. */
+  async #makeRoom(error: Error): Promise<void> {
+    if (this.#isMakingRoom) return;
+    this.#isMakingRoom = true;
+    if (storedSessions.value.length > 0) {
+      await this.#sessions.clear();
+      await this.tryAgain();
+    }
+    this.#isMakingRoom = false;
+    if (unsavedConversations.value ?? unsavedSettings.value) saveFailure.value = failureData(error);
+  }
+
+  #followRestored(): void {
+    if (restoredConversations.value === 0) return;
+    untracked(() => {
+      void saveAllSettings();
+      keepToken();
+      this.#onRestored();
+    });
+  }
+}
+
+const isFull = (error: Error): boolean => error.name === 'QuotaExceededError';
+
+const failureData = (error: Error): ErrorData =>
+  errorToData(
+    isFull(error)
+      ? new MixtabError(
+          'storage-full',
+          'The disk is full, so your latest changes are not saved.',
+          'Delete a model, free some disk space, or export your conversations.',
+        )
+      : new MixtabError(
+          'storage-unavailable',
+          `The browser does not save your latest changes (${error.name}).`,
+          'Keep this page open and export your conversations, or allow this page to store data.',
+        ),
+  );
+
+/** @returns an effect that asks the browser to keep the data, at the end of an answer in a conversation worth keeping */
+function persistenceAsker(): () => void {
+  let wasGenerating = false;
+  return () => {
+    const ended = wasGenerating && !generating.value;
+    wasGenerating = generating.value;
+    if (ended && untracked(() => current.value && isWorthKeeping(current.value))) void askOnceToPersist();
+  };
+}

@@ -1,0 +1,224 @@
+/** Several tabs with one database, and a database that the browser deletes or does not write. */
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import { browser } from './database-testing.ts';
+
+vi.mock('./database.ts', () => import('./database-testing.ts'));
+vi.stubGlobal('document', { documentElement: { style: {} } });
+
+const local = new Map<string, string>();
+vi.stubGlobal('localStorage', {
+  getItem: (key: string) => local.get(key) ?? null,
+  setItem: (key: string, value: string) => void local.set(key, value),
+});
+
+/** A tab: its own copy of every module. */
+async function openTab() {
+  vi.resetModules();
+  const tab = {
+    ...(await import('./conversations.ts')),
+    ...(await import('./conversation-tree.ts')),
+    ...(await import('./settings.ts')),
+    health: await import('./storage-health.ts'),
+  };
+  await Promise.all([tab.loadConversations(), tab.loadSettings()]);
+  const turn = (id: string, parent: string | null, text: string) => ({
+    id,
+    parent,
+    by: id.startsWith('q') ? ('user' as const) : ('model' as const),
+    text,
+    at: 1,
+  });
+  return {
+    ...tab,
+    begin(text: string): string {
+      const { id } = tab.beginConversation('chat');
+      tab.updateConversation(id, (before) => tab.addTurn(before, turn(`q-${text}`, null, text)));
+      return id;
+    },
+    /** Asks, and begins an answer, which is not stored before it has text. */
+    ask(id: string, name: string): void {
+      const last = tab.currentPath.value.at(-1)?.id ?? null;
+      tab.updateConversation(id, (before) => tab.addTurn(before, turn(`q-${name}`, last, `question ${name}`)));
+      tab.updateConversation(id, (before) => tab.addTurn(before, turn(`a-${name}`, `q-${name}`, '')), {
+        store: false,
+      });
+      tab.streaming.value = { conversationId: id, turnId: `a-${name}`, text: '' };
+    },
+    write(id: string, name: string, text: string): void {
+      tab.updateConversation(id, (before) => tab.changeTurn(before, `a-${name}`, { text }));
+    },
+    shown: () => tab.currentPath.value.map(({ text }) => text),
+    has: (id: string) =>
+      tab.conversations.value.find((conversation) => conversation.id === id)?.turns.map(({ text }) => text),
+  };
+}
+
+/** Texts in the store. */
+const stored = (id: string): string[] | undefined =>
+  (browser.databases.get('mixtab-chats')?.get(id) as { turns: { text: string }[] } | undefined)?.turns.map(
+    ({ text }) => text,
+  );
+
+beforeEach(() => {
+  browser.databases.clear();
+  browser.failure = undefined;
+  local.clear();
+});
+
+afterEach(() => vi.useRealTimers());
+
+it('keeps the answers of two tabs that write in the same conversation, and shows both in both', async () => {
+  const a = await openTab();
+  const id = a.begin('hello');
+  await vi.waitFor(() => expect(stored(id)).toEqual(['hello']));
+  const b = await openTab();
+  expect(b.currentId.value).toBe(id);
+  a.ask(id, 'A');
+  b.ask(id, 'B');
+  a.write(id, 'A', 'half');
+  b.write(id, 'B', 'half');
+  a.write(id, 'A', 'answer to A');
+  a.streaming.value = undefined;
+  await vi.waitFor(() => expect(b.has(id)).toContain('answer to A'));
+  b.write(id, 'B', 'answer to B');
+  b.streaming.value = undefined;
+  const all = ['hello', 'question A', 'answer to A', 'question B', 'answer to B'].sort();
+  await vi.waitFor(() => expect(a.has(id)?.toSorted()).toEqual(all));
+  expect(b.has(id)?.toSorted()).toEqual(all);
+  expect(stored(id)?.toSorted()).toEqual(all);
+  // Neither page jumps to the other tab's answer.
+  expect(a.shown()).toEqual(['hello', 'question A', 'answer to A']);
+  expect(b.shown()).toEqual(['hello', 'question B', 'answer to B']);
+});
+
+it('deletes a conversation in every tab, but not what another tab is writing in it', async () => {
+  const a = await openTab();
+  const [first, second] = [a.begin('one'), a.begin('two')];
+  await vi.waitFor(() => expect(stored(second)).toEqual(['two']));
+  const b = await openTab();
+  b.openConversation(second);
+  b.ask(second, 'B');
+  a.removeConversation(first);
+  await vi.waitFor(() => expect(b.has(first)).toBeUndefined());
+  expect(stored(first)).toBeUndefined();
+  a.removeConversation(second);
+  await vi.waitFor(() => expect(stored(second)).toEqual(['two', 'question B']));
+  b.write(second, 'B', 'answer');
+  await vi.waitFor(() => expect(a.has(second)).toEqual(['two', 'question B', 'answer']));
+  a.undoDelete();
+  await vi.waitFor(() => expect(a.has(second)).toEqual(['two', 'question B', 'answer']));
+});
+
+it('stores everything again if the browser has deleted the database, and says it once', async () => {
+  const tab = await openTab();
+  const ids = ['one', 'two', 'three'].map((text) => tab.begin(text));
+  await vi.waitFor(() => expect(stored(ids[2])).toEqual(['three']));
+  browser.databases.clear();
+  tab.updateConversation(ids[1], (before) => ({ ...before, title: 'New title' }));
+  await vi.waitFor(() => expect(ids.map(stored)).toEqual([['one'], ['two'], ['three']]));
+  expect(tab.health.restoredConversations.value).toBe(3);
+  tab.health.restoredConversations.value = 0;
+  tab.renameConversation(ids[1], 'Another title');
+  await tab.saveAgain();
+  expect(tab.health.restoredConversations.value).toBe(0);
+});
+
+it('notices a deleted database or an older state of it without any change', async () => {
+  const tab = await openTab();
+  const id = tab.begin('one');
+  await tab.saveAgain();
+  const early = structuredClone(browser.databases.get('mixtab-chats')!);
+  tab.ask(id, 'A');
+  tab.write(id, 'A', 'answer');
+  await tab.saveAgain();
+  const other = tab.begin('two');
+  await tab.saveAgain();
+  browser.databases.set('mixtab-chats', early);
+  await tab.checkStored();
+  expect([stored(id), stored(other)]).toEqual([['one', 'question A', 'answer'], ['two']]);
+  browser.databases.clear();
+  await tab.checkStored();
+  expect([stored(id), stored(other)]).toEqual([['one', 'question A', 'answer'], ['two']]);
+});
+
+it('does not store the same conversations again and again if several tabs notice the loss', async () => {
+  const a = await openTab();
+  const id = a.begin('one');
+  await a.saveAgain();
+  const b = await openTab();
+  browser.databases.clear();
+  await a.checkStored();
+  await b.checkStored();
+  await a.checkStored();
+  expect(stored(id)).toEqual(['one']);
+  expect([a.health.restoredConversations.value, b.health.restoredConversations.value]).toEqual([1, 0]);
+});
+
+it('keeps what cannot be stored, says so until it is stored, and tries again by itself', async () => {
+  const tab = await openTab();
+  vi.useFakeTimers();
+  browser.failure = new DOMException('no space', 'QuotaExceededError');
+  const ids = [tab.begin('one'), tab.begin('two')];
+  await tab.saveAgain();
+  expect(tab.health.unsavedConversations.value?.name).toBe('QuotaExceededError');
+  tab.renameConversation(ids[0], 'New title');
+  await tab.saveAgain();
+  expect([tab.health.unsavedConversations.value?.name, stored(ids[0])]).toEqual(['QuotaExceededError', undefined]);
+  browser.failure = undefined;
+  await vi.advanceTimersByTimeAsync(10_000);
+  expect([tab.health.unsavedConversations.value, stored(ids[0]), stored(ids[1])]).toEqual([
+    undefined,
+    ['one'],
+    ['two'],
+  ]);
+});
+
+it('says at the start that conversations were deleted while no tab was open', async () => {
+  const tab = await openTab();
+  tab.begin('one');
+  tab.begin('two');
+  await tab.saveAgain();
+  expect((await openTab()).health.lostConversations.value).toBe(0);
+  browser.databases.clear();
+  expect((await openTab()).health.lostConversations.value).toBe(2);
+});
+
+it('stores no empty answer, and keeps an empty one that was answered', async () => {
+  const tab = await openTab();
+  const id = tab.begin('one');
+  tab.ask(id, 'A');
+  await tab.saveAgain();
+  expect(stored(id)).toEqual(['one', 'question A']);
+  expect(tab.has(id)).toEqual(['one', 'question A', '']);
+  const answered = tab.addTurn(tab.current.value!, { id: 'q-B', parent: 'a-A', by: 'user', text: 'And?', at: 1 });
+  expect(tab.removeEmptyAnswers(answered).turns).toHaveLength(4);
+});
+
+it('stores only the settings that changed, so tabs do not overwrite each other, and follows them', async () => {
+  const [a, b] = [await openTab(), await openTab()];
+  a.changeSettings({ context: 8192, storageBackend: 'opfs' });
+  b.changeSettings({ appearance: 'dark', chatGeneration: { ...b.settings.value.chatGeneration, topK: 7 } });
+  a.changeSettings({ chatGeneration: { ...a.settings.value.chatGeneration, topP: 0.5 } });
+  const merged = {
+    context: 8192,
+    storageBackend: 'opfs',
+    appearance: 'dark',
+    chatGeneration: expect.objectContaining({ topK: 7, topP: 0.5 }),
+  };
+  await vi.waitFor(() => expect(a.settings.value).toMatchObject(merged));
+  await vi.waitFor(() => expect(b.settings.value).toMatchObject(merged));
+  expect((await openTab()).settings.value).toMatchObject(merged);
+  a.changeSettings({ context: undefined }); // automatic again
+  await vi.waitFor(() => expect(b.settings.value.context).toBeUndefined());
+});
+
+it('stores settings again that could not be stored', async () => {
+  const tab = await openTab();
+  browser.failure = new DOMException('no space', 'QuotaExceededError');
+  tab.changeSettings({ threads: 2 });
+  await vi.waitFor(() => expect(tab.health.unsavedSettings.value).toBeDefined());
+  browser.failure = undefined;
+  tab.changeSettings({ context: 512 });
+  await vi.waitFor(() => expect(tab.health.unsavedSettings.value).toBeUndefined());
+  expect((await openTab()).settings.value).toMatchObject({ threads: 2, context: 512 });
+});

@@ -1,0 +1,17 @@
+/**
+ * Whether what the user wrote reaches the disk, as signals. Set by the stores of this folder; `saveFailure` by the
+ * service `storage-keeper.ts`.
+ */
+import { signal } from '@preact/signals';
+import type { ErrorData } from '../../contract/errors.ts';
+
+/** Why the newest changes of conversations are not stored; undefined if they are. */
+export const unsavedConversations = signal<Error | undefined>(undefined);
+/** Why the newest changes of settings are not stored; undefined if they are. */
+export const unsavedSettings = signal<Error | undefined>(undefined);
+/** What the user should know about it, once nothing dispensable is left to delete. Shown until everything is stored. */
+export const saveFailure = signal<ErrorData | undefined>(undefined);
+/** The browser had deleted conversations, and they were stored again: how many. 0 once the user has read it. */
+export const restoredConversations = signal(0);
+/** The browser has deleted conversations while no page had them in memory: how many. 0 once the user has read it. */
+export const lostConversations = signal(0);
