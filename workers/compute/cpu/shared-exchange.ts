@@ -49,10 +49,12 @@ const WORDS = 1024;
 const Tag = { number: 0, boolean: 1, floats: 2, rows: 3 } as const;
 
 /**
- * Looks at the memory this often before it sleeps: 50 to 100 microseconds. Between two steps a thread rarely waits longer
- * than that, and waking a thread that sleeps costs both sides 10 microseconds and more.
+ * A side looks at the memory for this long before it sleeps, in milliseconds. Between two steps it rarely waits longer,
+ * and waking one that sleeps costs both 10 microseconds and more.
  */
-const SPINS = 20_000;
+const LOOK_MS = 0.3;
+/** Looks between two glances at the clock, which takes as long as some dozens of them. */
+const LOOKS = 1000;
 /** A thread without work goes back to its event loop after this many milliseconds. */
 const ATTENTION_MS = 100;
 
@@ -79,7 +81,10 @@ class Exchange {
 
   /** @param sleepWord is 1 meanwhile if this side sleeps @returns whether the word is no longer `value` */
   waitWhile(word: number, value: number, sleepWord: number, milliseconds: number): boolean {
-    for (let spin = 0; spin < SPINS; spin++) if (Atomics.load(this.words, word) !== value) return true;
+    const end = performance.now() + LOOK_MS;
+    do {
+      for (let look = 0; look < LOOKS; look++) if (Atomics.load(this.words, word) !== value) return true;
+    } while (performance.now() < end);
     this.store(sleepWord, 1);
     const isTimedOut = Atomics.wait(this.words, word, value, milliseconds) === 'timed-out';
     this.store(sleepWord, 0);
