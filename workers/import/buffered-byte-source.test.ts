@@ -35,11 +35,14 @@ describe('BufferedByteSource', () => {
     const sequences = [0, 2 * MIB, 4 * MIB];
     for (let n = 0; n < 10; n++) for (const start of sequences) await expectRead(source, start + n * step, step);
     await expectRead(source, 5 * MIB + 23, 100);
-    // The first read of each sequence alone, then windows of 1 MiB, the last one shorter.
+    // The first read of each sequence alone, then windows of 1 MiB, each once, the last one shorter. Those in between
+    // the sequences were requested ahead.
     expect(file.requests.slice(0, 3)).toEqual(sequences.map((start) => [start, step]));
     expect(file.requests.slice(3)).toEqual([
       [0, MIB],
+      [MIB, MIB],
       [2 * MIB, MIB],
+      [3 * MIB, MIB],
       [4 * MIB, MIB],
       [5 * MIB, 123],
     ]);

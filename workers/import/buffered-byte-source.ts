@@ -9,10 +9,15 @@ import { type ByteSource, checkRange } from './byte-source.ts';
 const WINDOW: Bytes = 1024 * 1024;
 /** Windows that are kept. A small model's layers are read twice: once for the dense weights, once for the experts. */
 const MAX_WINDOWS = 32;
+/** Windows that are requested ahead of a sequence of reads. */
+const AHEAD = 2;
 /** Earlier reads that a read is compared with, to see whether it continues one of them. */
 const MAX_ENDS = 8;
 
-/** Reads a remote file in windows of 1 MiB, so that many small reads share one request. */
+/**
+ * Reads a remote file in windows of 1 MiB, so that many small reads share one request. The window after the newest one
+ * is requested before it is needed: an import reads the whole file sooner or later.
+ */
 export class BufferedByteSource implements ByteSource {
   readonly name: string;
   readonly size: Bytes;
@@ -38,14 +43,25 @@ export class BufferedByteSource implements ByteSource {
       return this.source.read(offset, length, signal);
     }
     const bytes = new Uint8Array(length);
-    for (let index = first; index <= last; index++) {
-      const window = await this.#window(index, signal);
+    const windows = Array.from({ length: last - first + 1 }, (_, i) => this.#window(first + i, signal));
+    this.#prefetch(last + 1, signal);
+    for (const [i, promise] of windows.entries()) {
+      const index = first + i;
+      const window = await promise;
       const windowStart = index * WINDOW;
       const start = Math.max(offset, windowStart);
       const end = Math.min(offset + length, windowStart + WINDOW);
       bytes.set(window.subarray(start - windowStart, end - windowStart), start - offset);
     }
     return bytes;
+  }
+
+  /** Requests the windows from `index` on. If that fails, the read that needs one tries again. */
+  #prefetch(index: number, signal?: AbortSignal): void {
+    const end = Math.min(index + AHEAD, Math.ceil(this.size / WINDOW));
+    for (let next = index; next < end; next++) {
+      if (!this.#windows.has(next)) this.#window(next, signal).catch(() => {});
+    }
   }
 
   #window(index: number, signal?: AbortSignal): Promise<Uint8Array<ArrayBuffer>> {

@@ -11,5 +11,5 @@ import '../../ui/css/prose.css';
 
 const root = document.getElementById('app');
 if (root) render(<App />, root);
-void start();
-registerServiceWorker();
+// The service worker fetches all files of the page, which would delay the first answer.
+void start().finally(registerServiceWorker);
