@@ -5,13 +5,16 @@
 import { type TokenId, tokenId } from '../../src/contract/ids.ts';
 import type { TokenizerData } from '../format/manifest.ts';
 import { BYTE_CHARACTERS } from '../format/pre-tokenizers.ts';
+import { ByteMerges } from './byte-merges.ts';
 import { mergeSymbols } from './merge-symbols.ts';
 import { type PreTokenizer, preTokenizer, splitWords } from './pre-tokenizers.ts';
-import { SpecialTokens, TOKEN_TYPE } from './special-tokens.ts';
+import { isFromText, SpecialTokens, TOKEN_TYPE } from './special-tokens.ts';
 import type { EncodeOptions, Tokenizer } from './tokenizer.ts';
 
 /** Words recur, so their tokens are cached. Above this number of words the cache is emptied, to bound its memory. */
 const MAX_CACHED_WORDS = 20_000;
+/** Longer words are not cached. They hardly recur, and 20,000 of them would fill the memory. */
+const MAX_CACHED_LENGTH = 100;
 
 /** The tokenizer of models with `tokenizer.ggml.model` = `gpt2`. */
 export class ByteBpeTokenizer implements Tokenizer {
@@ -20,22 +23,30 @@ export class ByteBpeTokenizer implements Tokenizer {
   readonly vocabularySize: number;
   readonly addsSpacePrefix = false;
   readonly controlPieces: readonly string[];
+  /** Pieces that ordinary text may become. */
   readonly #ids = new Map<string, TokenId>();
-  readonly #ranks = new Map<string, number>();
+  /** Control tokens, markers, the unknown token and user-defined tokens, by their texts. */
+  readonly #specialIds = new Map<string, TokenId>();
+  readonly #merges: ByteMerges;
   readonly #special: SpecialTokens;
   readonly #pre: PreTokenizer;
   readonly #cachedWords = new Map<string, readonly TokenId[]>();
   readonly #encoder = new TextEncoder();
 
   constructor(private readonly data: TokenizerData) {
-    const { tokens, merges = [] } = data;
+    const { tokens, tokenTypes, merges = [] } = data;
     this.bosId = tokenId(data.bosId);
     this.eosId = tokenId(data.eosId);
     this.vocabularySize = tokens.length;
     this.#pre = preTokenizer(data.pre);
     // Of equal pieces the last one counts, as in llama.cpp.
-    for (const [id, piece] of tokens.entries()) this.#ids.set(piece, tokenId(id));
-    for (const [rank, merge] of merges.entries()) this.#ranks.set(merge, rank);
+    for (const [id, piece] of tokens.entries()) {
+      const type = tokenTypes[id];
+      if (!isFromText(type) || type === TOKEN_TYPE.userDefined) this.#specialIds.set(piece, tokenId(id));
+      // A control token must never come from ordinary text, even if its text is a word such as `INST`.
+      if (isFromText(type)) this.#ids.set(piece, tokenId(id));
+    }
+    this.#merges = new ByteMerges(merges, this.#ids);
     this.#special = new SpecialTokens(data);
     this.controlPieces = this.#special.controlPieces;
   }
@@ -43,8 +54,12 @@ export class ByteBpeTokenizer implements Tokenizer {
   encode(text: string, { addBos = false, parseSpecial = false }: EncodeOptions = {}): TokenId[] {
     const ids: TokenId[] = addBos ? [this.bosId] : [];
     for (const { text: part, special } of this.#special.split(text, parseSpecial)) {
-      if (special) ids.push(this.#ids.get(part)!);
-      else for (const word of splitWords(part, this.#pre)) ids.push(...this.#encodeWord(word));
+      if (special) {
+        ids.push(this.#specialIds.get(part)!);
+        continue;
+      }
+      // No `push(...word)`: the arguments of a call are limited to about 100,000.
+      for (const word of splitWords(part, this.#pre)) for (const id of this.#encodeWord(word)) ids.push(id);
     }
     return ids;
   }
@@ -71,25 +86,25 @@ export class ByteBpeTokenizer implements Tokenizer {
   #encodeWord(word: string): readonly TokenId[] {
     const known = this.#cachedWords.get(word);
     if (known) return known;
-    const ids = this.#merge(Array.from(this.#encoder.encode(word), (byte) => BYTE_CHARACTERS[byte]));
+    const ids = this.#mergeWord(this.#encoder.encode(word));
+    if (word.length > MAX_CACHED_LENGTH) return ids;
     if (this.#cachedWords.size >= MAX_CACHED_WORDS) this.#cachedWords.clear();
     this.#cachedWords.set(word, ids);
     return ids;
   }
 
-  /** @param symbols one character of the alphabet per byte */
-  #merge(symbols: string[]): TokenId[] {
+  /** @param bytes of the word in UTF-8 */
+  #mergeWord(bytes: Uint8Array): TokenId[] {
     if (this.#pre.ignoreMerges) {
-      const whole = this.#ids.get(symbols.join(''));
+      const whole = this.#ids.get(Array.from(bytes, (byte) => BYTE_CHARACTERS[byte]).join(''));
       if (whole !== undefined) return [whole];
     }
-    const merged = mergeSymbols(symbols, (left, right) => this.#ranks.get(`${left} ${right}`));
-    return merged.flatMap((symbol) => {
-      const id = this.#ids.get(symbol);
-      if (id !== undefined) return [id];
-      // The result of a merge may not be in the vocabulary. Then its bytes are used, as far as the vocabulary has them.
-      return [...symbol].flatMap((character) => this.#ids.get(character) ?? []);
-    });
+    const merges = this.#merges;
+    const ids: TokenId[] = [];
+    for (const symbol of mergeSymbols(Int32Array.from(bytes), merges.join)) {
+      for (const id of merges.tokensOf(symbol)) ids.push(id);
+    }
+    return ids;
   }
 }
 

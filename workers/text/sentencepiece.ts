@@ -5,12 +5,15 @@
  */
 import { type TokenId, tokenId } from '../../src/contract/ids.ts';
 import type { TokenizerData } from '../format/manifest.ts';
-import { mergeSymbols } from './merge-symbols.ts';
+import { type Joined, mergeSymbols } from './merge-symbols.ts';
 import { isFromText, SpecialTokens, TOKEN_TYPE } from './special-tokens.ts';
 import type { EncodeOptions, Tokenizer } from './tokenizer.ts';
 
 /** The character that SentencePiece writes for a space. */
 const SPACE = '\u2581';
+
+/** Pairs of pieces whose result is cached. Above this number the cache is emptied, to bound its memory. */
+const MAX_CACHED_PAIRS = 500_000;
 
 /** The tokenizer of models with `tokenizer.ggml.model` = `llama`. */
 export class SentencePieceTokenizer implements Tokenizer {
@@ -25,6 +28,8 @@ export class SentencePieceTokenizer implements Tokenizer {
   readonly #specialIds = new Map<string, TokenId>();
   /** The token of each byte, if the vocabulary has it. */
   readonly #byteIds: (TokenId | undefined)[] = new Array(256).fill(undefined);
+  /** What pairs of pieces become; null if they cannot be joined. */
+  readonly #joined = new Map<number, Joined | null>();
   readonly #special: SpecialTokens;
   readonly #encoder = new TextEncoder();
 
@@ -85,25 +90,49 @@ export class SentencePieceTokenizer implements Tokenizer {
 
   /** Appends the tokens of a text without special pieces, in which spaces are written as U+2581. */
   #merge(text: string, ids: TokenId[]): void {
-    const { scores } = this.data;
-    // The pair that forms the piece of the highest score is joined first.
-    const symbols = mergeSymbols(Array.from(text), (left, right) => {
-      const id = this.#ids.get(left + right);
-      return id === undefined ? undefined : -scores[id];
-    });
-    for (const symbol of symbols) this.#emit(symbol, ids);
+    const { tokens } = this.data;
+    // A piece is its own symbol. Characters that are no pieces get numbers above the vocabulary.
+    const others = new Map<string, number>();
+    const otherTexts: string[] = [];
+    const symbolOf = (character: string): number => {
+      const known = this.#ids.get(character) ?? others.get(character);
+      if (known !== undefined) return known;
+      others.set(character, tokens.length + otherTexts.length);
+      return tokens.length + otherTexts.push(character) - 1;
+    };
+    const textOf = (symbol: number): string => tokens[symbol] ?? otherTexts[symbol - tokens.length];
+    const joinNew = (left: number, right: number): Joined | undefined => {
+      const symbol = this.#ids.get(textOf(left) + textOf(right));
+      // The pair that forms the piece of the highest score is joined first.
+      return symbol === undefined ? undefined : { rank: -this.data.scores[symbol], symbol };
+    };
+    const symbols = mergeSymbols(Int32Array.from(Array.from(text, symbolOf)), (left, right) =>
+      left < tokens.length && right < tokens.length ? this.#joinPieces(left, right, joinNew) : joinNew(left, right),
+    );
+    for (const symbol of symbols) {
+      if (symbol < tokens.length) ids.push(tokenId(symbol));
+      else this.#emitBytes(textOf(symbol), ids);
+    }
   }
 
-  /** Appends the token of a symbol, or those of its bytes if it is not a piece. */
-  #emit(symbol: string, ids: TokenId[]): void {
-    const id = this.#ids.get(symbol);
-    if (id !== undefined) {
-      ids.push(id);
-      return;
-    }
-    for (const byte of this.#encoder.encode(symbol)) ids.push(this.#byteIds[byte] ?? tokenId(this.data.unknownId));
+  /** Remembers what pairs of pieces become, so that their texts are joined and looked up only once. */
+  #joinPieces(left: number, right: number, join: JoinSymbols): Joined | undefined {
+    const pair = left * this.data.tokens.length + right;
+    const known = this.#joined.get(pair);
+    if (known !== undefined) return known ?? undefined;
+    const joined = join(left, right);
+    if (this.#joined.size >= MAX_CACHED_PAIRS) this.#joined.clear();
+    this.#joined.set(pair, joined ?? null);
+    return joined;
+  }
+
+  /** Appends the tokens of a character's bytes. */
+  #emitBytes(character: string, ids: TokenId[]): void {
+    for (const byte of this.#encoder.encode(character)) ids.push(this.#byteIds[byte] ?? tokenId(this.data.unknownId));
   }
 }
+
+type JoinSymbols = (left: number, right: number) => Joined | undefined;
 
 /** The byte of a byte token such as `<0x0A>`. */
 function byteOf(piece: string): number {

@@ -1,4 +1,5 @@
 /** Control tokens, user-defined tokens and tokens that end an answer, for both kinds of tokenizers. */
+import { MixtabError } from '../../src/contract/errors.ts';
 import { type TokenId, tokenId } from '../../src/contract/ids.ts';
 import type { TokenizerData } from '../format/manifest.ts';
 
@@ -11,6 +12,12 @@ export const TOKEN_TYPE = { normal: 1, unknown: 2, control: 3, userDefined: 4, u
 /** Whether ordinary text may become a token of this type, by merging or because it contains the token's text. */
 export const isFromText = (type: number): boolean =>
   type !== TOKEN_TYPE.control && type !== TOKEN_TYPE.unknown && type !== TOKEN_TYPE.marker;
+
+/**
+ * Longest text that is cut into tokens. Attack: a pasted file of 100 MB would take minutes and gigabytes, only to exceed
+ * the context. A book of 500 pages has a million characters.
+ */
+const MAX_TEXT_CHARACTERS = 4_000_000;
 
 /** Control tokens that end an answer in some models, besides the end-of-sequence token that the file declares. */
 const END_PIECES = new Set([
@@ -106,8 +113,16 @@ export class SpecialTokens {
   /**
    * Cuts a text at user-defined tokens and, if `parseSpecial` is set, at control tokens and the unknown token. Lone
    * surrogates become U+FFFD, as in every UTF-8 encoder.
+   * @throws MixtabError `context-overflow` if the text is longer than MAX_TEXT_CHARACTERS
    */
   split(text: string, parseSpecial: boolean): { text: string; special: boolean }[] {
+    if (text.length > MAX_TEXT_CHARACTERS) {
+      throw new MixtabError(
+        'context-overflow',
+        `A text has ${text.length} characters. At most ${MAX_TEXT_CHARACTERS} can be converted to tokens.`,
+        'Shorten it.',
+      );
+    }
     return splitAt(text.toWellFormed(), parseSpecial ? this.#all : this.#userDefined);
   }
 }

@@ -20,7 +20,10 @@ export interface Tokenizer {
   readonly addsSpacePrefix: boolean;
   /** Texts of the tokens that only templates may write, longest first: control tokens, and markers like `[INST]`. */
   readonly controlPieces: readonly string[];
-  /** The tokens of a text. Lone surrogates are encoded as U+FFFD. */
+  /**
+   * The tokens of a text. Lone surrogates are encoded as U+FFFD.
+   * @throws MixtabError `context-overflow` for a text of more than four million characters
+   */
   encode(text: string, options?: EncodeOptions): TokenId[];
   /** The UTF-8 bytes that a token stands for, possibly a part of a character. Empty for control tokens. */
   bytesOf(id: TokenId): Uint8Array;

@@ -14,6 +14,9 @@ import { report } from './problems.ts';
 /** Estimate of the tokens that a template puts around one message; the real number is rarely higher. */
 const TEMPLATE_TOKENS_PER_MESSAGE = 8;
 
+/** Longest end of a text that is kept; more than any context of today's models holds. */
+const MAX_END_CHARACTERS = 1_000_000;
+
 /** What the remedies need from the rest of the page. */
 export interface ContextOverflowDependencies {
   engine: Pick<EngineApi, 'tokenize'>;
@@ -84,18 +87,29 @@ export class ContextOverflow {
     const path = pathOf(conversation);
     const [systemTokens, ...tokens] = await Promise.all(
       [conversation.generation.systemPrompt, ...path.map(({ text }) => text)].map(
-        async (text) => (await this.#engine.tokenize(text)).length + TEMPLATE_TOKENS_PER_MESSAGE,
+        async (text) => (await this.#countTokens(text)) + TEMPLATE_TOKENS_PER_MESSAGE,
       ),
     );
     const kept = firstKept(path, tokens, systemTokens, context);
     return kept === undefined ? undefined : { turn: path[kept].id, offset: 0 };
   }
 
+  /** Number of tokens of a message; infinite if it is too long to be converted to tokens. */
+  async #countTokens(text: string): Promise<number> {
+    try {
+      return (await this.#engine.tokenize(text)).length;
+    } catch (error) {
+      if (error instanceof MixtabError && error.code === 'context-overflow') return Number.POSITIVE_INFINITY;
+      throw error;
+    }
+  }
+
   async #textPosition(conversation: Conversation, context: number): Promise<Conversation['seenFrom']> {
     const path = pathOf(conversation);
     const text = textOf(path);
-    const tokens = await this.#engine.tokenize(text);
-    return positionAt(path, cutText(text, tokens.length, context));
+    const end = text.slice(-MAX_END_CHARACTERS);
+    const tokens = await this.#engine.tokenize(end);
+    return positionAt(path, text.length - end.length + cutText(end, tokens.length, context));
   }
 }
 
