@@ -39,10 +39,10 @@ export interface GgufHeader {
 /** Bytes of the first read. Longer headers (large vocabularies) take further reads. */
 const FIRST_BYTES = 1 << 20;
 /**
- * Longest header. Attack: a header that never ends would be read into memory together with the whole file. Real headers
- * have a few megabytes.
+ * Longest header. Attack: a header that never ends would be read into memory together with the whole file, and short
+ * texts take several times their bytes. Real headers have a few megabytes, those of the largest vocabularies ten.
  */
-const MAX_HEADER_BYTES = 1 << 26;
+const MAX_HEADER_BYTES = 1 << 25;
 /** Alignment of the data section if the file does not state one. */
 const DEFAULT_ALIGNMENT = 32;
 /**
@@ -117,7 +117,7 @@ export async function readPartHeader(file: ReadableFile, signal?: AbortSignal): 
 
 /** Reads more and more of the file until the header is complete. */
 async function readRaw(file: ReadableFile, signal?: AbortSignal): Promise<RawHeader> {
-  for (let length = FIRST_BYTES; ; length *= 4) {
+  for (let length = FIRST_BYTES; ; length = Math.min(4 * length, MAX_HEADER_BYTES)) {
     const isWholeFile = length >= file.size;
     const bytes = await file.read(0, Math.min(length, file.size), signal);
     try {

@@ -85,6 +85,22 @@ describe('tensors that share bytes', () => {
 });
 
 describe('counts and texts', () => {
+  it('refuses lists that have millions of entries together, and headers of more than 32 MB', async () => {
+    const strings = new Array(300_000).fill('');
+    const file = headerFile(
+      Array.from({ length: 7 }, (_, n) => [`list ${n}`, { strings }]),
+      [],
+    );
+    expect(await codeOf(readHeader(file))).toBe('gguf-damaged');
+    expect(await messageOf(readHeader(file))).toContain('lists have more than 2000000 entries');
+    const string = 'x'.repeat(3_900_000);
+    const long = headerFile(
+      Array.from({ length: 9 }, (_, n) => [`text ${n}`, { string }]),
+      [],
+    );
+    expect(await messageOf(readHeader(long))).toContain('header is longer than 33554432 bytes');
+  });
+
   const changed = async (changes: Record<string, unknown>): Promise<Record<string, unknown>> => ({
     ...(await headerOf(TINY)).metadata,
     ...changes,
