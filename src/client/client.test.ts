@@ -237,6 +237,29 @@ describe.each(KINDS)('the client %s', (_kind, clientOf) => {
     expect(fake.stops).toBeGreaterThan(0);
   });
 
+  it('an aborted signal ends a load, and a repair without removing what is stored', async () => {
+    const fake = fakeEngine([]);
+    const client = clientOf(fake);
+    const controller = new AbortController();
+    const stopped = new MixtabError('aborted', 'Stopped.');
+    fake.engine.load = () => new Promise((_, reject) => (fake.engine.stop = async () => reject(stopped)));
+    const load = client.load({ modelId: 'a' }, { signal: controller.signal });
+    await new Promise((resolve) => setTimeout(resolve));
+    controller.abort();
+    await expect(load).rejects.toMatchObject({ code: 'aborted' });
+    await expect(client.load({ modelId: 'a' }, { signal: controller.signal })).rejects.toMatchObject({
+      code: 'aborted',
+    });
+    const importer = { ...fake.importer };
+    fake.importer = importer;
+    importer.repair = () => new Promise((_, reject) => (importer.pause = async () => reject(stopped)));
+    const second = new AbortController();
+    const repair = clientOf(fake).models.repair('a', { signal: second.signal });
+    await new Promise((resolve) => setTimeout(resolve));
+    second.abort();
+    await expect(repair).rejects.toMatchObject({ code: 'aborted' });
+  });
+
   it('leaving the loop ends the generation and lets the next call run', async () => {
     const fake = fakeEngine(Array.from({ length: 300 }, () => 'x'));
     const client = clientOf(fake);
@@ -276,6 +299,8 @@ describe.each(KINDS)('the client %s', (_kind, clientOf) => {
     expect([summary.id, progress]).toEqual(['b', [1]]);
     expect((await client.models.list()).length).toBe(1);
     expect(await client.models.verify('a')).toEqual(['L0.dense']);
+    const repaired = await client.models.repair('a', { onProgress: ({ bytesDone }) => progress.push(bytesDone) });
+    expect([repaired.id, progress]).toEqual(['a', [1, 1]]);
     await client.models.remove('a');
     await expect(client.models.remove('zz')).rejects.toMatchObject({ code: 'model-not-found', remedy: 'Import it.' });
   });

@@ -51,9 +51,66 @@ describe('requests', () => {
   });
 
   it.each([
+    { tools: [] },
+    { tool_choice: 'none' },
+    { tools: [], tool_choice: 'auto' },
+    { tools: [{ type: 'function' }], tool_choice: 'none' },
+    { functions: [], function_call: 'none' },
+    { best_of: 1, suffix: '', modalities: ['text'], audio: null },
+    { temperature: null, top_p: null, max_tokens: null, logit_bias: null, response_format: null, n: null, stop: [] },
+    { logprobs: null, top_logprobs: null, stream_options: null, seed: null, stream: null },
+    { seed: -1 },
+  ])('accepts %j, which asks for nothing', (params) => {
+    expect(chatRequest({ messages, ...params } as ChatParams)).toEqual(chatRequest({ messages }));
+  });
+
+  it('accepts the log-probabilities of the tokens alone, and seeds of any size', () => {
+    expect(chatRequest({ messages, logprobs: true, top_logprobs: null })).toMatchObject({ topLogprobs: 0 });
+    for (const seed of [0, 2 ** 32, 2 ** 53 - 1, -7, 2 ** 63]) {
+      expect(chatRequest({ messages, seed }).sampling).toEqual({ seed });
+    }
+  });
+
+  it('joins parts of text, and takes a developer for the system and null for an empty text', () => {
+    const { input } = chatRequest({
+      messages: [
+        { role: 'developer', content: 'Be kind.' },
+        {
+          role: 'user',
+          content: [
+            { type: 'text', text: 'a' },
+            { type: 'text', text: 'b' },
+          ],
+        },
+        { role: 'assistant', content: null },
+        { role: 'user', content: [] },
+      ],
+    });
+    expect(input).toEqual({
+      kind: 'chat',
+      messages: [
+        { role: 'system', content: 'Be kind.' },
+        { role: 'user', content: 'ab' },
+        { role: 'assistant', content: '' },
+        { role: 'user', content: '' },
+      ],
+    });
+  });
+
+  it.each([
     [{ messages: [] }, 'messages'],
-    [{ messages: [{ role: 'tool', content: '' }] }, 'messages has the role tool'],
-    [{ messages: [{ role: 'user', content: [{ type: 'text' }] }] }, 'messages must have text'],
+    [{ messages: [{ role: 'tool', content: '' }] }, 'messages[0] has the role tool; tools are not supported'],
+    [{ messages: [...messages, { role: 'poet', content: '' }] }, 'messages[1] has the role poet'],
+    [{ messages: [null] }, 'messages[0] is null'],
+    [{ messages: ['Hi'] }, 'messages[0] is Hi'],
+    [{ messages: [{ role: 'user' }] }, 'messages[0].content must be text'],
+    [{ messages: [{ role: 'user', content: [{ type: 'text' }] }] }, 'messages[0].content has a part of type text'],
+    [{ messages: [{ role: 'user', content: [null] }] }, 'messages[0].content has a part'],
+    [
+      { messages: [{ role: 'user', content: [{ type: 'image_url', image_url: { url: 'data:,' } }] }] },
+      'messages[0].content has a part of type image_url; only text is supported',
+    ],
+    [{ messages: [{ role: 'assistant', content: null, tool_calls: [{}] }] }, 'messages[0].tool_calls is not supported'],
     [{ messages, temperature: '1' }, 'temperature is 1'],
     [{ messages, temperature: Number.NaN }, 'temperature'],
     [{ messages, presence_penalty: 3 }, 'presence_penalty'],
@@ -63,7 +120,12 @@ describe('requests', () => {
     [{ messages, stop: ['1', '2', '3', '4', '5'] }, 'stop'],
     [{ messages, stop: '' }, 'stop'],
     [{ messages, n: 2 }, 'n can only be 1'],
-    [{ messages, tools: [] }, 'tools is not supported'],
+    [{ messages, tools: [{ type: 'function' }] }, 'tools is not supported'],
+    [{ messages, tools: [{ type: 'function' }], tool_choice: 'auto' }, 'is not supported'],
+    [{ messages, tools: [], tool_choice: 'required' }, 'tool_choice is not supported'],
+    [{ messages, modalities: ['text', 'audio'] }, 'modalities is not supported'],
+    [{ messages, seed: 1.5 }, 'seed is 1.5; it must be a whole number'],
+    [{ messages, seed: '7' }, 'seed is 7'],
     [{ messages, response_format: { type: 'grammar' } }, 'response_format has the type grammar'],
     [{ messages, response_format: 'json' }, 'response_format has the type undefined'],
     [{ messages, response_format: { type: 'json_schema' } }, 'must have the schema in json_schema.schema'],

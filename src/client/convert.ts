@@ -1,6 +1,7 @@
 /** Translates OpenAI's requests into the engine's, and the engine's results into OpenAI's. Pure. */
 import type {
   AnswerFormat,
+  ChatMessage,
   GeneratedToken,
   GenerateRequest,
   GenerateResult,
@@ -15,6 +16,7 @@ import type {
   CompletionLogprobs,
   CompletionParams,
   FinishReason,
+  RequestMessage,
   ResponseFormat,
   TokenLogprobs,
   Usage,
@@ -23,24 +25,73 @@ import type {
 /** Maximum length of an answer if the request sets none: long enough for most, and a bound if the model never stops. */
 const DEFAULT_MAX_TOKENS = 1024;
 const MAX_STOPS = 4;
-/** OpenAI's parameters that this engine lacks. They are rejected, because ignoring them would look like support. */
-const UNSUPPORTED = ['tools', 'tool_choice', 'functions', 'function_call', 'best_of', 'suffix', 'modalities', 'audio'];
+/**
+ * OpenAI's parameters that this engine lacks, and the values of them that ask for nothing. Others are rejected, because
+ * ignoring them would look like support.
+ */
+const UNSUPPORTED: Record<string, (value: unknown, params: Record<string, unknown>) => boolean> = {
+  tools: (value, { tool_choice }) => isEmptyList(value) || tool_choice === 'none',
+  tool_choice: (value, { tools }) => value === 'none' || (value === 'auto' && (tools == null || isEmptyList(tools))),
+  functions: (value, { function_call }) => isEmptyList(value) || function_call === 'none',
+  function_call: (value, { functions }) =>
+    value === 'none' || (value === 'auto' && (functions == null || isEmptyList(functions))),
+  best_of: (value) => value === 1,
+  suffix: (value) => value === '',
+  modalities: (value) => Array.isArray(value) && value.every((kind) => kind === 'text'),
+  audio: () => false,
+};
+
+const isEmptyList = (value: unknown): boolean => Array.isArray(value) && value.length === 0;
 
 /** @throws MixtabError `bad-request` that names the parameter */
 export function chatRequest(params: ChatParams): GenerateRequest {
-  const { messages, logprobs, top_logprobs: top = 0 } = params;
+  const { messages, logprobs } = params;
+  const top = params.top_logprobs ?? 0;
   if (!Array.isArray(messages) || messages.length === 0) throw bad('messages', 'must contain at least one message');
-  for (const { role, content } of messages) {
-    if (role !== 'system' && role !== 'user' && role !== 'assistant')
-      throw bad('messages', `has the role ${quote(role)}; it must be system, user or assistant`);
-    if (typeof content !== 'string') throw bad('messages', 'must have text as content');
-  }
   if (top > 0 && !logprobs) throw bad('top_logprobs', 'needs logprobs: true');
   return {
     ...common({ ...params, max_tokens: params.max_completion_tokens ?? params.max_tokens }),
-    input: { kind: 'chat', messages: messages.map(({ role, content }) => ({ role, content })) },
+    input: { kind: 'chat', messages: messages.map(messageOf) },
     ...(logprobs && { topLogprobs: number('top_logprobs', top, 0, 20) }),
   };
+}
+
+/** The roles of messages, and the engine's names for them. */
+const ROLES = new Map<unknown, ChatMessage['role']>([
+  ['system', 'system'],
+  ['developer', 'system'],
+  ['user', 'user'],
+  ['assistant', 'assistant'],
+]);
+
+/** @throws MixtabError `bad-request` that names the message */
+function messageOf(message: RequestMessage, index: number): ChatMessage {
+  const name = `messages[${index}]`;
+  if (typeof message !== 'object' || message === null) throw bad(name, `is ${quote(message)}; it must be an object`);
+  const fields = message as unknown as Record<string, unknown>;
+  const role = ROLES.get(fields.role);
+  if (fields.role === 'tool' || fields.role === 'function') {
+    throw bad(name, `has the role ${fields.role}; tools are not supported here`);
+  }
+  if (!role) throw bad(name, `has the role ${quote(fields.role)}; it must be system, developer, user or assistant`);
+  for (const calls of ['tool_calls', 'function_call', 'audio'] as const) {
+    if (fields[calls] != null && !isEmptyList(fields[calls])) throw bad(`${name}.${calls}`, 'is not supported here');
+  }
+  return { role, content: contentOf(name, message.content) };
+}
+
+/** The text of a message; parts follow each other directly, as in llama.cpp's server. */
+function contentOf(name: string, content: unknown): string {
+  if (content === null) return '';
+  if (typeof content === 'string') return content;
+  if (!Array.isArray(content)) throw bad(`${name}.content`, 'must be text, or a list of parts of type text');
+  return content
+    .map((part: unknown) => {
+      const { type, text } = (typeof part === 'object' && part ? part : {}) as { type?: unknown; text?: unknown };
+      if (type === 'text' && typeof text === 'string') return text;
+      throw bad(`${name}.content`, `has a part of type ${quote(type)}; only text is supported here`);
+    })
+    .join('');
 }
 
 /** @throws MixtabError `bad-request` that names the parameter */
@@ -54,8 +105,9 @@ export function completionRequest(params: CompletionParams): GenerateRequest {
 }
 
 function common(params: CommonParams): Pick<GenerateRequest, 'maxTokens' | 'sampling' | 'stop' | 'format'> {
-  for (const name of UNSUPPORTED) {
-    if ((params as Record<string, unknown>)[name] != null) throw bad(name, 'is not supported here');
+  const given = params as Record<string, unknown>;
+  for (const [name, asksForNothing] of Object.entries(UNSUPPORTED)) {
+    if (given[name] != null && !asksForNothing(given[name], given)) throw bad(name, 'is not supported here');
   }
   if ((params.n ?? 1) !== 1) throw bad('n', 'can only be 1');
   const stop = params.stop == null ? [] : [params.stop].flat();
@@ -97,9 +149,17 @@ function samplingOf(params: CommonParams): SamplingOptions {
     ...sampling('presencePenalty', 'presence_penalty', -2, 2),
     ...sampling('frequencyPenalty', 'frequency_penalty', -2, 2),
     ...sampling('repetitionPenalty', 'repetition_penalty', 0.01, 100),
-    ...sampling('seed', 'seed', 0, 2 ** 32 - 1),
+    ...seedOf(params.seed),
     ...(params.logit_bias && { logitBias: biases(params.logit_bias) }),
   };
+}
+
+/** Any whole number. -1 asks for a random seed, as in llama.cpp. */
+function seedOf(seed: unknown): { seed?: number } {
+  if (seed == null || seed === -1) return {};
+  if (typeof seed !== 'number' || !Number.isInteger(seed))
+    throw bad('seed', `is ${quote(seed)}; it must be a whole number`);
+  return { seed };
 }
 
 function biases(bias: Record<string, number>): Record<number, number> {

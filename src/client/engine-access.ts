@@ -59,7 +59,15 @@ export function createEngineAccess({ engine, callback }: Pick<Backend, 'engine' 
   }
 
   return {
-    load: (request, { onProgress = () => {} } = {}) => inTurn(() => loadNow(request, onProgress)),
+    load: (request, { signal, onProgress = () => {} } = {}) =>
+      inTurn(async () => {
+        throwIfAborted(signal);
+        return stopOnAbort(
+          signal,
+          () => void engine.stop(),
+          () => loadNow(request, onProgress),
+        );
+      }),
     loaded: () => loaded,
     run: ({ model, signal }, work) =>
       inTurn(async () => {

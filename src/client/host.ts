@@ -20,7 +20,8 @@ export function createHost(client: Mixtab, post: (reply: Reply) => void): (data:
       client.models.import(source, { signal, onProgress }),
     'models.remove': ({ id }: { id: string }) => client.models.remove(id),
     'models.verify': ({ id }: { id: string }, _signal, onProgress) => client.models.verify(id, { onProgress }),
-    load: (request: Parameters<Mixtab['load']>[0], _signal, onProgress) => client.load(request, { onProgress }),
+    'models.repair': ({ id }: { id: string }, signal, onProgress) => client.models.repair(id, { signal, onProgress }),
+    load: (request: Parameters<Mixtab['load']>[0], signal, onProgress) => client.load(request, { signal, onProgress }),
     routing: ({ text, model }: { text: string; model?: string }, signal, onProgress) =>
       client.routing(text, { ...(model !== undefined && { model }), signal, onProgress }),
     metrics: () => client.metrics(),

@@ -42,6 +42,14 @@ function createModels({ importer, callback }: Backend): Mixtab['models'] {
     },
     remove: (id) => importer.remove(id),
     verify: (id, { onProgress = () => {} } = {}) => importer.verify(id, callback(onProgress)),
+    async repair(id, { onProgress = () => {}, signal } = {}) {
+      throwIfAborted(signal);
+      return stopOnAbort(
+        signal,
+        () => void importer.pause(), // what is stored stays, unlike with `cancel`
+        () => importer.repair(id, callback(onProgress)),
+      );
+    },
   };
 }
 

@@ -13,6 +13,7 @@ export const METHODS = [
   'models.import',
   'models.remove',
   'models.verify',
+  'models.repair',
   'load',
   'chat.completions.create',
   'completions.create',

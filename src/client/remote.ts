@@ -29,8 +29,9 @@ export function createRemote(post: (request: Request) => void, close: () => void
         call('models.import', { source }, { signal, onEvent: onProgress }),
       remove: (id) => call('models.remove', { id }),
       verify: (id, { onProgress } = {}) => call('models.verify', { id }, { onEvent: onProgress }),
+      repair: (id, { signal, onProgress } = {}) => call('models.repair', { id }, { signal, onEvent: onProgress }),
     },
-    load: (request, { onProgress } = {}) => call('load', request, { onEvent: onProgress }),
+    load: (request, { signal, onProgress } = {}) => call('load', request, { signal, onEvent: onProgress }),
     chat: { completions: { create: createMethod(call, 'chat.completions.create') } },
     completions: { create: createMethod(call, 'completions.create') },
     routing: (text, { model, signal, onProgress } = {}) =>
@@ -119,7 +120,7 @@ function createMethod<Params, Whole, Chunk>(
   method: 'chat.completions.create' | 'completions.create',
 ): Create<Params, Whole, Chunk> {
   const create = async (
-    params: Params & { stream?: boolean },
+    params: Params & { stream?: boolean | null },
     { signal }: CallOptions = {},
   ): Promise<Whole | AsyncIterable<Chunk>> => {
     if (!params.stream) return call<Whole>(method, params, { signal });

@@ -125,10 +125,15 @@ const fakeImporter: Backend['importer'] = {
     return summary('b');
   },
   cancel: async () => {},
+  pause: async () => {},
   async remove(id) {
     if (id !== 'a') throw new MixtabError('model-not-found', `No model ${id} is stored.`, 'Import it.');
   },
   verify: async () => ['L0.dense'],
+  async repair(id, onProgress) {
+    onProgress({ phase: 'records', bytesDone: 1, bytesTotal: 2, recordsDone: 0, recordsTotal: 1 });
+    return summary(id);
+  },
 };
 
 /** The score of a text of two tokens after BOS, with 2 layers and 2 experts per token. */

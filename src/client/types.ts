@@ -41,9 +41,12 @@ export interface Mixtab {
    * ```
    * @throws MixtabError `model-not-found`; a `webgpu-*` or a `gpu-*` code if the GPU computes; `wasm-unsupported`,
    *   `ram-budget-too-small`, `out-of-memory` or `worker-failed` if the CPU does. After `out-of-memory`,
-   *   `worker-failed`, `gpu-out-of-memory` and `webgpu-device-lost`, no model is loaded.
+   *   `worker-failed`, `gpu-out-of-memory`, `webgpu-device-lost` and `aborted`, no model is loaded.
    */
-  load(request: LoadRequest, options?: { onProgress?: (progress: LoadProgress) => void }): Promise<LoadedModel>;
+  load(
+    request: LoadRequest,
+    options?: CallOptions & { onProgress?: (progress: LoadProgress) => void },
+  ): Promise<LoadedModel>;
   /** Chat completions. */
   chat: { completions: ChatCompletions };
   /** Text completions. */
@@ -144,6 +147,20 @@ export interface Models {
    * @throws MixtabError `model-not-found`
    */
   verify(id: string, options?: { onProgress?: (progress: ImportProgress) => void }): Promise<string[]>;
+  /**
+   * Verifies a model and downloads its missing and damaged records again.
+   *
+   * @example
+   * ```js
+   * if ((await mixtab.models.verify(model.id)).length > 0) await mixtab.models.repair(model.id);
+   * ```
+   * @throws MixtabError `model-not-found`; `bad-request` for a model from a local file, which has to be imported again;
+   *   a `source-*` code; `busy` if an import is running; `aborted`
+   */
+  repair(
+    id: string,
+    options?: CallOptions & { onProgress?: (progress: ImportProgress) => void },
+  ): Promise<ModelSummary>;
 }
 
 /**
@@ -173,52 +190,63 @@ export interface CommonParams {
   /** Id of a stored model. It is loaded first if it is not the loaded one. Default: the loaded model. */
   model?: string;
   /** Maximum length of the answer in tokens, at least 1. Default: 1024. */
-  max_tokens?: number;
+  max_tokens?: number | null;
   /** Sampling temperature, 0 to 100. 0 always picks the most likely token. Default: 1. */
-  temperature?: number;
+  temperature?: number | null;
   /** Samples from the most likely tokens whose probabilities add up to this, 0 to 1. Default: 1 (off). */
-  top_p?: number;
+  top_p?: number | null;
   /** Samples from this many of the most likely tokens. Default: 0 (off). */
-  top_k?: number;
+  top_k?: number | null;
   /** Drops tokens whose probability is below this fraction of the highest one, 0 to 1. Default: 0 (off). */
-  min_p?: number;
+  min_p?: number | null;
   /** Subtracted once from the logits of tokens that already occurred, -2 to 2. Default: 0. */
-  presence_penalty?: number;
+  presence_penalty?: number | null;
   /** Subtracted from a token's logit for each time it already occurred, -2 to 2. Default: 0. */
-  frequency_penalty?: number;
+  frequency_penalty?: number | null;
   /**
    * Divides the positive logits and multiplies the negative logits of tokens that already occurred, 0.01 to 100.
    * Default: 1 (off).
    */
-  repetition_penalty?: number;
+  repetition_penalty?: number | null;
   /**
-   * Whole number from 0 to 2^32 - 1. The same seed and request on the same adapter give the same text. Default: random.
+   * Any whole number; -1 is random. The same seed and request on the same adapter give the same text. Default: random.
    */
-  seed?: number;
+  seed?: number | null;
   /** Values from -100 to 100 that are added to the logits, by token id. */
-  logit_bias?: Record<string, number>;
+  logit_bias?: Record<string, number> | null;
   /** Up to four texts that end the answer. The answer does not contain them. */
   stop?: string | string[] | null;
   /** Format of the answer. Default: any text. */
   response_format?: ResponseFormat | null;
   /** Number of answers. Only 1 is supported. */
-  n?: 1;
+  n?: 1 | null;
   /** If true, the call resolves with a stream of chunks instead of the whole answer. Default: false. */
-  stream?: boolean;
+  stream?: boolean | null;
   /** `include_usage` adds a last chunk with the token counts. */
-  stream_options?: { include_usage?: boolean };
+  stream_options?: { include_usage?: boolean } | null;
+}
+
+/** A message of a request. `developer` is OpenAI's newer name for `system`. */
+export interface RequestMessage {
+  role: ChatMessage['role'] | 'developer';
+  /** The text, or its parts, which follow each other directly. Null is an empty text. */
+  content: string | { type: 'text'; text: string }[] | null;
 }
 
 /** Parameters of {@link ChatCompletions}. */
 export interface ChatParams extends CommonParams {
-  /** The conversation, at least one message. If the last message is the assistant's, it is continued. */
-  messages: ChatMessage[];
+  /**
+   * The conversation, at least one message. If the last message is the assistant's, it is continued. If the chat
+   * template requires that user and assistant take turns, neighbours of one role become one message, and a system
+   * message is put before the next message of the user.
+   */
+  messages: RequestMessage[];
   /** OpenAI's newer name for `max_tokens`, which it overrides. */
-  max_completion_tokens?: number;
+  max_completion_tokens?: number | null;
   /** Whether to report the log-probability of each token. Default: false. */
-  logprobs?: boolean;
+  logprobs?: boolean | null;
   /** Number of most likely tokens to report for each token, 0 to 20. Requires `logprobs`. Default: 0. */
-  top_logprobs?: number;
+  top_logprobs?: number | null;
 }
 
 /** Parameters of {@link TextCompletions}. */
@@ -361,7 +389,7 @@ export interface Create<Params, Whole, Chunk> {
    *
    * @throws MixtabError `bad-request` that names the parameter; `no-model-loaded`; `aborted`; any code of the engine
    */
-  (params: Params & { stream?: false }, options?: CallOptions): Promise<Whole>;
+  (params: Params & { stream?: false | null }, options?: CallOptions): Promise<Whole>;
 }
 
 /** The experts that a model's routers select for each token of a text, and how well the model predicts the text. */

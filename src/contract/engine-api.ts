@@ -44,12 +44,17 @@ export interface ProbeReport {
   automatic?: ComputeReport;
 }
 
+/** A chat format that can be chosen by hand: `[INST]` of Mistral, `<|im_start|>` of ChatML, `### Instruction:` of Alpaca. */
+export type ChatFormat = 'mistral' | 'chatml' | 'alpaca';
+
 /** Which model to load, and how much memory it may use. */
 export interface LoadRequest {
   /** Id of a stored model. */
   modelId: string;
   /** Default: `auto`, a real GPU if there is one, else the CPU. */
   compute?: ComputeKind | 'auto';
+  /** Format of conversations, instead of the chat template of the model's file. Default: the file's, if it has one. */
+  chatFormat?: ChatFormat;
   /** CPU only: how many workers compute; default: as many as there are cores, or fewer for a small model. */
   threads?: number;
   /** Tokens that the KV cache can hold; default: the context length the model was trained for, at most 4096. */
@@ -107,7 +112,7 @@ export interface SamplingOptions {
   repetitionPenalty?: number;
   presencePenalty?: number;
   frequencyPenalty?: number;
-  /** The same seed, request and adapter give the same text. Default: random. */
+  /** Any whole number; -1 is random. The same seed, request and adapter give the same text. Default: random. */
   seed?: number;
   /** Added to the logits of single tokens, by token id. */
   logitBias?: Record<number, number>;
@@ -341,7 +346,10 @@ export interface EngineApi {
   score(request: ScoreRequest, onProgress: (tokensDone: number, tokensTotal: number) => void): Promise<ScoreResult>;
   /** Returns a snapshot of the expert cache at any time; undefined if no model is loaded. */
   experts(): Promise<ExpertsReport | undefined>;
-  /** Ends the running call after the token in flight. `generate` then resolves with `finishReason: 'aborted'`. */
+  /**
+   * Ends the running call after the token in flight. `generate` then resolves with `finishReason: 'aborted'`; `load`
+   * rejects with `aborted` at its next progress, and no model is loaded.
+   */
   stop(): Promise<void>;
   /**
    * Saves the KV cache under an id. Removes the oldest other sessions if the total exceeds `budget` bytes. Returns the

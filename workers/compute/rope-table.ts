@@ -22,6 +22,10 @@ export function ropeTable(shape: RopeShape, capacity: number): Float32Array<Arra
   return table;
 }
 
+/** Bytes of the {@link ropeTable}, which is not made before they fit the budget. */
+export const ropeTableBytes = ({ ropeDimensionCount }: RopeShape, capacity: number): number =>
+  capacity * ropeDimensionCount * 4;
+
 /** The radians per position of each pair: `ropeFreqBase^(-2j / ropeDimensionCount)`, scaled for longer contexts. */
 function ropeFrequencies({ ropeDimensionCount, ropeFreqBase, ropeScaling, ropeFactors }: RopeShape): number[] {
   const kept = keptShare(ropeDimensionCount, ropeFreqBase, ropeScaling);

@@ -25,6 +25,7 @@ import type { RecordReader } from '../store/record-reader.ts';
 import { readWhenStored } from '../store/record-requests.ts';
 import { type SessionOwner, SessionStore } from '../store/session-store.ts';
 import type { RecordStore } from '../store/store.ts';
+import { templateOf } from '../text/chat-formats.ts';
 import { promptTokens } from '../text/chat-template.ts';
 import { createTokenizer } from '../text/create-tokenizer.ts';
 import { ComputeLoader } from './compute-loader.ts';
@@ -71,10 +72,12 @@ export class Engine implements EngineApi {
       const startedAt = performance.now();
       this.#release();
       checkLoadRequest(request);
-      const manifest = await this.#loadableManifest(request.modelId);
-      onProgress({ phase: 'device', bytesDone: 0, bytesTotal: 0 });
+      const manifest = inFormat(await this.#loadableManifest(request.modelId), request);
       const records = new ModelRecords(this.reader, manifest);
-      const { compute, report, adapter } = await this.loader.load({ records, request, onProgress });
+      const { compute, report, adapter } = await this.#stoppableLoad(onProgress, (reportProgress) => {
+        reportProgress({ phase: 'device', bytesDone: 0, bytesTotal: 0 });
+        return this.loader.load({ records, request, onProgress: reportProgress });
+      });
       this.#loaded = { manifest, compute, generator: createGenerator(compute, manifest) };
       return {
         summary: summarize(manifest),
@@ -200,7 +203,7 @@ export class Engine implements EngineApi {
       throw new MixtabError(
         'chat-template',
         `${name} has no chat template: it continues text, it does not answer.`,
-        'Send plain text instead of messages.',
+        'Send plain text instead of messages, or load it with a chat format.',
       );
     }
     const last = input.messages.at(-1);
@@ -215,6 +218,23 @@ export class Engine implements EngineApi {
   #require(): Loaded {
     if (!this.#loaded) throw new MixtabError('no-model-loaded', 'No model is loaded.', 'Load a model first.');
     return this.#loaded;
+  }
+
+  /** Runs a load that {@link stop} ends at its next progress. @throws MixtabError `aborted` */
+  async #stoppableLoad<T>(
+    onProgress: (progress: LoadProgress) => void,
+    load: (onProgress: (progress: LoadProgress) => void) => Promise<T>,
+  ): Promise<T> {
+    const running = new AbortController();
+    this.#running = running;
+    try {
+      return await load((progress) => {
+        throwIfAborted(running.signal);
+        onProgress(progress);
+      });
+    } finally {
+      this.#running = undefined;
+    }
   }
 
   /** Runs work on the loaded model with a signal that is aborted by {@link stop} and by a failure of its backend. */
@@ -288,6 +308,12 @@ export class Engine implements EngineApi {
 function createGenerator(compute: Compute, { tokenizer: data }: ModelManifest): Generator {
   const bos = data.addBos ? tokenId(data.bosId) : undefined;
   return new Generator({ compute, tokenizer: createTokenizer(data), bos });
+}
+
+/** The manifest with the chat format of the request, if it names one. @throws MixtabError `bad-request` */
+function inFormat(manifest: ModelManifest, { chatFormat }: LoadRequest): ModelManifest {
+  if (chatFormat === undefined) return manifest;
+  return { ...manifest, tokenizer: { ...manifest.tokenizer, chatTemplate: templateOf(chatFormat) } };
 }
 
 /** @throws MixtabError `bad-request` */

@@ -1,5 +1,5 @@
 /** Rejects requests for an answer that make no sense, before anything is computed. */
-import type { GenerateRequest } from '../../src/contract/engine-api.ts';
+import type { GenerateRequest, SamplingOptions } from '../../src/contract/engine-api.ts';
 import { MixtabError } from '../../src/contract/errors.ts';
 import { MAX_TOP } from '../compute/compute.ts';
 
@@ -33,6 +33,24 @@ export function checkRequest(
       'context-overflow',
       `The prompt takes ${promptLength} tokens; the context holds ${context}, and the answer needs room too.`,
       'Shorten the conversation, or raise the context in the settings.',
+    );
+  }
+}
+
+/**
+ * Rejects sampling options that would have no effect or a wrong one.
+ * @throws MixtabError `bad-request` that names the seed, or a token that the vocabulary does not have
+ */
+export function checkSampling({ seed = -1, logitBias = {} }: SamplingOptions = {}, vocabularySize: number): void {
+  if (!Number.isInteger(seed)) {
+    throw new MixtabError('bad-request', `seed is ${seed}; it must be a whole number.`);
+  }
+  const unknown = Object.keys(logitBias).find((id) => !/^\d+$/.test(id) || Number(id) >= vocabularySize);
+  if (unknown !== undefined) {
+    throw new MixtabError(
+      'bad-request',
+      `The logit bias names token ${unknown.slice(0, 100)}; the model's tokens are 0 to ${vocabularySize - 1}.`,
+      'Leave that token out.',
     );
   }
 }

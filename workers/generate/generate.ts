@@ -16,7 +16,7 @@ import type { GrammarStep } from '../text/grammar.ts';
 import type { Tokenizer } from '../text/tokenizer.ts';
 import { Answer, toToken } from './answer.ts';
 import { AnswerFormats } from './answer-format.ts';
-import { checkRequest } from './check-request.ts';
+import { checkRequest, checkSampling } from './check-request.ts';
 import { RequestProgress } from './request-progress.ts';
 import { routerOptionsKey, setRouterOptions } from './router-options.ts';
 import { samplerStart } from './sampling.ts';
@@ -76,6 +76,7 @@ export class Generator {
   async generate(inputs: AnswerInputs): Promise<GenerateResult> {
     const { promptTokens, request, onEvent } = inputs;
     checkRequest(request, promptTokens.length, this.#compute.context);
+    checkSampling(request.sampling, this.#compute.config.vocabularySize);
     setRouterOptions(this.#compute, request);
     this.#discardCacheOfOtherOptions(request);
     this.#progress.begin();

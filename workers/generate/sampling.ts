@@ -23,5 +23,11 @@ export function samplerStart(
   return { options: sampling, seed: seedOf(sampling), topCount: topLogprobs, counts, bias, allowed };
 }
 
-/** A u32; random if the request has no seed. */
-const seedOf = ({ seed }: SamplingOptions): number => (seed ?? Math.floor(Math.random() * 2 ** 32)) >>> 0;
+/**
+ * An integer of up to 64 bits; random without a seed or with -1. Other negative seeds count from 2^53, and larger ones
+ * from 2^64.
+ */
+export function seedOf({ seed = -1 }: SamplingOptions): number {
+  if (seed === -1) return Math.floor(Math.random() * 2 ** 32);
+  return seed < 0 ? (2 ** 53 + (seed % 2 ** 53)) % 2 ** 53 : seed % 2 ** 64;
+}

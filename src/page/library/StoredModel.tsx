@@ -6,6 +6,7 @@ import { isBuiltin } from '../services/builtin-model.ts';
 import { services } from '../services/services.ts';
 import { runningImport } from '../state/imports.ts';
 import { loaded, loading } from '../state/models.ts';
+import { settings } from '../state/settings.ts';
 import { ModelDetails } from './ModelDetails.tsx';
 
 const DAMAGED = 'Damaged: some data differs from what was imported.';
@@ -106,6 +107,7 @@ function Actions({ model, verdict, onVerdict, onDelete }: ActionsProps) {
 
 /** @returns size, architecture and licence in one line */
 function factsOf({
+  id,
   typeShares,
   parameterCount,
   activeParameterCount,
@@ -123,7 +125,7 @@ function factsOf({
     `${config.expertCount} experts, ${config.expertsPerToken} per token`,
     types.join(', '),
     formatBytes(storedBytes),
-    hasChatTemplate ? 'chat' : 'base model',
+    hasChatTemplate || settings.value.chatFormats[id] ? 'chat' : 'base model',
     ...(license ? [`licence: ${license}`] : []),
   ].join(' · ');
 }

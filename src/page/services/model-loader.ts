@@ -1,5 +1,5 @@
 /** Loads models, one at a time. */
-import type { EngineApi } from '../../contract/engine-api.ts';
+import type { EngineApi, LoadRequest } from '../../contract/engine-api.ts';
 import { errorToData } from '../../contract/errors.ts';
 import type { ModelSummary } from '../../contract/import-api.ts';
 import { proxy } from '../../contract/rpc.ts';
@@ -99,7 +99,7 @@ export class ModelLoader {
     loading.value = { name: model.name, progress: undefined };
     try {
       loaded.value = await this.#engine.load(
-        { modelId: model.id, ...loadOptionsOf(settings.value, computeKind.value) },
+        { modelId: model.id, ...loadOptionsOf(settings.value, computeKind.value), ...chatFormatOf(model.id) },
         proxy((progress) => {
           if (loading.value) loading.value = { ...loading.value, progress };
         }),
@@ -118,4 +118,10 @@ export class ModelLoader {
     await this.#runs.stopAndWait();
     await this.#sessions.save();
   }
+}
+
+/** The chat format that the user has chosen for a model. */
+function chatFormatOf(modelId: string): Pick<LoadRequest, 'chatFormat'> {
+  const chatFormat = settings.value.chatFormats[modelId];
+  return chatFormat === undefined ? {} : { chatFormat };
 }

@@ -3,7 +3,7 @@
  * (generation-settings.ts).
  */
 import { signal } from '@preact/signals';
-import type { ComputeKind, LoadRequest, LossyOptions } from '../../contract/engine-api.ts';
+import type { ChatFormat, ComputeKind, LoadRequest, LossyOptions } from '../../contract/engine-api.ts';
 import type { ImportOptions } from '../../contract/import-api.ts';
 import { Database } from './database.ts';
 import { defaultGeneration, type GenerationSettings } from './generation-settings.ts';
@@ -41,6 +41,8 @@ export interface Settings {
   storageBackend: NonNullable<ImportOptions['storage']>;
   appearance: Appearance;
   lastModelId: string | undefined;
+  /** Chat formats that were chosen by hand, by the id of the model. */
+  chatFormats: Record<string, ChatFormat>;
 }
 
 /** The settings on the first visit. */
@@ -62,6 +64,7 @@ export const DEFAULT_SETTINGS: Settings = {
   storageBackend: 'indexeddb',
   appearance: 'system',
   lastModelId: undefined,
+  chatFormats: {},
 };
 
 const KEY = 'settings';
@@ -207,3 +210,9 @@ export const MODEL_BUDGET = { gpu: 'gpuBudgetMegabytes', cpu: 'cpuBudgetMegabyte
   ComputeKind,
   keyof Settings
 >;
+
+/** Sets or removes the chat format of a model. It takes effect when the model is loaded the next time. */
+export function chooseChatFormat(modelId: string, format: ChatFormat | undefined): void {
+  const { [modelId]: _former, ...others } = settings.value.chatFormats;
+  changeSettings({ chatFormats: format === undefined ? others : { ...others, [modelId]: format } });
+}

@@ -8,7 +8,7 @@ import { LikelihoodPublisher } from '../../experts/likelihood-publisher.ts';
 import { type Compute, kvCacheBytes } from '../compute.ts';
 import { contextOf, deviceMemory, type LoadInputs, preloadExperts } from '../loading.ts';
 import { type LayerExperts, sumBytes } from '../model-records.ts';
-import { ropeTable } from '../rope-table.ts';
+import { ropeTable, ropeTableBytes } from '../rope-table.ts';
 import { watched } from '../watched.ts';
 import { type Slice, whole } from './dispatch.ts';
 import { withAllocations } from './errors.ts';
@@ -36,8 +36,6 @@ export interface GpuLoadInputs extends LoadInputs {
 /** The GPU memory that is needed at every budget, and the layouts of the experts that share the rest. */
 interface MemoryPlan {
   shape: StepShape;
-  /** f32[context, ropeDimensionCount / 2, 2] */
-  ropeTable: Float32Array<ArrayBuffer>;
   fixedBytes: Bytes;
   layouts: LayerExperts[];
 }
@@ -107,10 +105,9 @@ function planMemory(inputs: GpuLoadInputs, weights: DenseWeights): MemoryPlan {
   const { config } = records.manifest;
   const context = contextOf(inputs);
   const shape = { maxTokens: Math.min(context, MAX_BATCH), context };
-  const table = ropeTable(config, context);
   const buffers = stepBufferBytes(config, shape) + prefillBuffersBytes(config, shape);
-  const fixedBytes = weights.bytes + table.byteLength + kvCacheBytes(config, context) + buffers;
-  return { shape, ropeTable: table, fixedBytes, layouts: records.expertLayouts() };
+  const fixedBytes = weights.bytes + ropeTableBytes(config, context) + kvCacheBytes(config, context) + buffers;
+  return { shape, fixedBytes, layouts: records.expertLayouts() };
 }
 
 /** @param usedBytes the dense weights, which are on the GPU already; the probe finds memory on top of them */
@@ -170,7 +167,7 @@ function createGpuModel({
   const kvCache = resources.own(new KvCache(device, config, context));
   const buffers = resources.own(createStepBuffers(device, config, plan.shape));
   const prefillBuffers = new PrefillBuffers(device, config);
-  const rope = resources.own(upload(device, 'rope table', plan.ropeTable));
+  const rope = resources.own(upload(device, 'rope table', ropeTable(config, context)));
   const ramBudgetBytes = request.ramBudgetBytes ?? automaticRamBudget(adapter, deviceMemory());
   const { readExpert, recycle } = records;
   const experts = new ExpertCache({ memory, pools, readExpert, ramBudgetBytes, recycle });
