@@ -176,3 +176,9 @@ describe('invalid calls', () => {
     });
   });
 });
+
+it('refuses a context that cannot fit before it computes anything for it', async () => {
+  const other = await engineWith(OPTIONS);
+  const request = { modelId: other.modelId, context: 1e9, gpuBudgetBytes: 100e6 };
+  await expect(other.engine.load(request, () => {})).rejects.toMatchObject({ code: 'gpu-budget-too-small' });
+});
