@@ -27,7 +27,7 @@ export async function readManifestFacts(
   return {
     id,
     layoutVersion: LAYOUT_VERSION,
-    name: excerpt(metadata.string('general.name', source.name.replace(/\.gguf$/i, '')), MAX_NAME),
+    name: excerpt(metadata.string('general.name', '').trim() || source.name.replace(/\.gguf$/i, ''), MAX_NAME),
     origin: source.name,
     ...(sourceUrl !== undefined && { sourceUrl }),
     source: kind,

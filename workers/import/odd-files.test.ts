@@ -74,8 +74,13 @@ describe('metadata', () => {
     expect((await store.getManifest(id))!.tokenizer.eosId).toBe(2);
   });
 
+  it('names a model after its file if it has a blank name', async () => {
+    const options = { ...TINY, metadata: { 'general.name': { string: ' \n' } } };
+    expect((await importTiny(new MemoryStore(), options)).name).toBe('tiny');
+  });
+
   it('cuts names that would fill the page', async () => {
-    const long = 'x'.repeat(1_000_000);
+    const long = 'x'.repeat(900_000);
     const { name, description } = await importTiny(new MemoryStore(), {
       ...TINY,
       metadata: { 'general.name': { string: long }, 'general.description': { string: long } },

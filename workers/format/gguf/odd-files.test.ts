@@ -93,9 +93,9 @@ describe('counts and texts', () => {
     );
     expect(await codeOf(readHeader(file))).toBe('gguf-damaged');
     expect(await messageOf(readHeader(file))).toContain('lists have more than 2000000 entries');
-    const string = 'x'.repeat(3_900_000);
+    const string = 'x'.repeat(999_999);
     const long = headerFile(
-      Array.from({ length: 9 }, (_, n) => [`text ${n}`, { string }]),
+      Array.from({ length: 34 }, (_, n) => [`text ${n}`, { string }]),
       [],
     );
     expect(await messageOf(readHeader(long))).toContain('header is longer than 33554432 bytes');
@@ -117,7 +117,7 @@ describe('counts and texts', () => {
     expect(await messageOf(() => readConfig('x.gguf', values))).toMatch(message);
   });
 
-  const long = 'x'.repeat(3_000_000);
+  const long = 'x'.repeat(900_000);
   it.each([
     { 'general.architecture': long },
     { 'llama.rope.scaling.type': long },
@@ -145,6 +145,21 @@ describe('counts and texts', () => {
       [TWO_TENSORS[0], { ...TWO_TENSORS[1], name: long }, { ...TWO_TENSORS[1], name: long }],
     );
     expect((await messageOf(readHeader(twice))).length).toBeLessThan(300);
+  });
+});
+
+describe('vocabularies', () => {
+  it('may have 20,000 control and user-defined tokens, but no more', async () => {
+    const { metadata } = await headerOf(TINY);
+    const withSpecials = (count: number): Record<string, unknown> => ({
+      ...metadata,
+      'tokenizer.ggml.tokens': Array.from({ length: 30_000 }, (_, id) => `<${id}>`),
+      'tokenizer.ggml.scores': new Array(30_000).fill(0),
+      'tokenizer.ggml.token_type': Array.from({ length: 30_000 }, (_, id) => (id < count ? 3 + (id % 2) : 1)),
+    });
+    expect(readTokenizer('x.gguf', withSpecials(20_000)).tokens).toHaveLength(30_000);
+    expect(await codeOf(() => readTokenizer('x.gguf', withSpecials(20_001)))).toBe('gguf-damaged');
+    expect(await messageOf(() => readTokenizer('x.gguf', withSpecials(20_001)))).toContain('20001 control');
   });
 });
 

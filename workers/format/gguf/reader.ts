@@ -16,16 +16,17 @@ const LIMITS = {
   /**
    * Tensors. Attack: millions of empty entries. Mixtral 8x22B in the per-expert layout has 1739.
    */
-  tensors: 100_000,
+  tensors: 60_000,
   /**
    * Entries of all lists together. Attack: each byte of a list of bytes becomes a JavaScript value, and each empty text
    * an object. Mistral's largest vocabulary has 131,072 tokens, and four lists with one entry per token.
    */
   listEntries: 2_000_000,
   /**
-   * Bytes of a text. Attack: texts end up in the manifest and in the page. The longest real ones are chat templates.
+   * Bytes of a text. Attack: texts end up in the manifest and in the page. The longest real ones are chat templates, of
+   * some ten kilobytes.
    */
-  stringBytes: 4_000_000,
+  stringBytes: 1_000_000,
   /** Dimensions of a tensor. Attack: the shape is allocated before it is read. ggml itself supports 4. */
   dimensions: 4,
 } as const;

@@ -10,6 +10,14 @@ const DEFAULT_IDS = {
   gpt2: { bos: 11, eos: 11 },
 } as const;
 
+/**
+ * Most control and user-defined tokens. Attack: every text is searched for each of them, so a vocabulary of a million
+ * would take seconds for a message. The largest known vocabularies have some 6,000.
+ */
+const MAX_SPECIAL_TOKENS = 20_000;
+/** Token types that texts are searched for: control and user-defined. */
+const SPECIAL_TYPES = [3, 4];
+
 /** Keys of tokens that end an answer, besides the end of the sequence. They have no default. */
 const END_KEYS = ['tokenizer.ggml.eot_token_id', 'tokenizer.ggml.eom_token_id'];
 
@@ -28,6 +36,11 @@ export function readTokenizer(name: string, values: Record<string, unknown>): To
     readPerToken(name, metadata, { key, count: tokens.length, fallback });
   const specialId = (role: string, fallback: number): number =>
     readSpecialId(name, metadata, { key: `tokenizer.ggml.${role}_token_id`, count: tokens.length, fallback });
+  const tokenTypes = perToken('tokenizer.ggml.token_type', 1);
+  const specials = tokenTypes.filter((type) => SPECIAL_TYPES.includes(type)).length;
+  if (specials > MAX_SPECIAL_TOKENS) {
+    throw damaged(name, `it has ${specials} control and user-defined tokens, more than ${MAX_SPECIAL_TOKENS}`);
+  }
   const endIds = END_KEYS.filter((key) => metadata.has(key))
     .map((key) => readWholeNumber(name, metadata, key))
     .filter((id) => isInVocabulary(id, tokens.length));
@@ -36,7 +49,7 @@ export function readTokenizer(name: string, values: Record<string, unknown>): To
     ...(isByteBpe && { pre, merges: metadata.array<string>('tokenizer.ggml.merges', 'string') }),
     tokens,
     scores: perToken('tokenizer.ggml.scores', 0),
-    tokenTypes: perToken('tokenizer.ggml.token_type', 1),
+    tokenTypes,
     bosId: specialId('bos', DEFAULT_IDS[model].bos),
     eosId: specialId('eos', DEFAULT_IDS[model].eos),
     ...(endIds.length > 0 && { endIds }),
