@@ -6,12 +6,22 @@
  * repeat one file, use its number as `--first` with `--files 1`.
  */
 import { parseArgs } from 'node:util';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { fuzzImports } from './fuzz/import-fuzz.ts';
 
 /** Most processor time of one file, in seconds. */
 const MAX_SECONDS = 1;
-/** Most memory that may be added between the first and the last tenth of the files, in MB. */
-const MAX_ADDED_MB = 100;
+/** Most memory that may be in use after the last tenth of the files beyond that after the first, in MB. */
+const MAX_ADDED_MB = 50;
+
+/** Memory in use after a garbage collection, in MB: objects and buffers. */
+function memoryInUse(): number {
+  setFlagsFromString('--expose-gc');
+  (runInNewContext('gc') as () => void)();
+  const { heapUsed, external } = process.memoryUsage();
+  return Math.round((heapUsed + external) / 1e6);
+}
 
 async function main(): Promise<void> {
   const { values } = parseArgs({
@@ -31,8 +41,11 @@ async function main(): Promise<void> {
     if (fault !== undefined) faults.push(`file ${number}: ${fault}`);
     outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1);
     if ((number - first + 1) % Math.ceil(count / 10) === 0) {
-      memory.push(Math.round(process.memoryUsage().rss / 1e6));
-      console.log(`${number - first + 1} files, ${memory.at(-1)} MB, ${faults.length} faults`);
+      memory.push(memoryInUse());
+      const resident = Math.round(process.memoryUsage().rss / 1e6);
+      console.log(
+        `${number - first + 1} files, ${memory.at(-1)} MB in use, ${resident} MB resident, ${faults.length} faults`,
+      );
     }
     before = process.cpuUsage();
   });
