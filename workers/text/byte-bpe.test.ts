@@ -67,3 +67,24 @@ describe('any text', () => {
     for (const part of parts) expect(part).not.toContain('\ufffd');
   });
 });
+
+it('recognizes a user-defined marker of the chat template in the template only', () => {
+  const data = byteBpeVocabulary(1024, BYTE_CHARACTERS);
+  const id = data.tokens.length;
+  const tokenizer = createTokenizer({
+    ...data,
+    tokens: [...data.tokens, '[INST]'],
+    tokenTypes: [...data.tokenTypes, 4],
+    model: 'gpt2',
+    pre: 'default',
+    bosId: 1,
+    eosId: 2,
+    unknownId: 0,
+    addBos: false,
+    addSpacePrefix: false,
+    chatTemplate: '{{ "[INST]" + messages[0].content }}',
+  });
+  expect(tokenizer.encode('a [INST] b')).not.toContain(id);
+  expect(tokenizer.encode('[INST]', { parseSpecial: true })).toEqual([id]);
+  expect(new TextDecoder().decode(tokenizer.bytesOf(id as never))).toBe('[INST]');
+});

@@ -116,19 +116,22 @@ export function promptTokens(
   messages: readonly ChatMessage[],
   addBos = true,
 ): TokenId[] {
-  const rendered = renderConversation(template, messages, {
+  const budget = new Budget();
+  const tokens = {
     bosToken: tokenizer.pieceOf(tokenizer.bosId),
     eosToken: tokenizer.pieceOf(tokenizer.eosId),
-  });
-  const ids = encodeRendered(tokenizer, rendered);
+  };
+  const rendered = renderConversation(template, messages, tokens, budget);
+  const ids = encodeRendered(tokenizer, rendered, budget);
   return ids[0] === tokenizer.bosId || !addBos ? ids : [tokenizer.bosId, ...ids];
 }
 
 /** Encodes the prompt. Control tokens are recognized only in the template's own text. */
-function encodeRendered(tokenizer: Tokenizer, rendered: Text): TokenId[] {
+function encodeRendered(tokenizer: Tokenizer, rendered: Text, budget: Budget): TokenId[] {
   const pieces = rendered.pieces();
-  const own = pieces.filter(({ source }) => source === undefined).map(({ plain }) => plain);
-  const specials = new Set(tokenizer.controlPieces.filter((special) => own.some((text) => text.includes(special))));
+  // Most templates write the same few texts again and again.
+  const own = new Set(pieces.filter(({ source }) => source === undefined).map(({ plain }) => plain));
+  const specials = withTemplateErrors(() => specialsIn([...own], tokenizer.controlPieces, budget));
   // `controlPieces` has the longest first, so `<|im_end|>` is matched before a token `<|im`.
   const pattern = new RegExp(`(${[...specials].map(escapeRegExp).join('|')})`, 'g');
   const ids: TokenId[][] = [];
@@ -150,6 +153,13 @@ function encodeRendered(tokenizer: Tokenizer, rendered: Text): TokenId[] {
   }
   flush();
   return ids.flat();
+}
+
+/** The control tokens that occur in these texts. A hostile file may have as many of both as it likes. */
+function specialsIn(texts: readonly string[], controlPieces: readonly string[], budget: Budget): Set<string> {
+  const length = texts.reduce((sum, text) => sum + text.length, 0);
+  budget.scan((length * controlPieces.length) / 8);
+  return new Set(controlPieces.filter((special) => texts.some((text) => text.includes(special))));
 }
 
 const escapeRegExp = (text: string): string => text.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&');

@@ -192,15 +192,22 @@ function indent(value: Value, args: Arguments, budget: Budget): Value {
   return joinTexts(new Text('\n'), indented, budget);
 }
 
+/** Longest text that is read as a number. Attack: patterns take quadratic time for a million digits. */
+const MAX_NUMBER = 400;
+
 function toInteger(value: Value, args: Arguments): Value {
   const absent = argument(args, 0, 'default') ?? 0;
-  if (value instanceof Text) return /^\s*[-+]?\d{1,15}\s*$/.test(value.plain) ? Number(value.plain) : absent;
+  if (value instanceof Text) {
+    const isWhole = value.plain.length <= MAX_NUMBER && /^\s*[-+]?\d{1,15}\s*$/.test(value.plain);
+    return isWhole ? Number(value.plain) : absent;
+  }
   const number = numberOf(value);
   return number !== undefined && Number.isFinite(number) ? Math.trunc(number) : absent;
 }
 
 function toFloat(value: Value, args: Arguments): Value {
-  const isNumeric = value instanceof Text && /^\s*[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?\s*$/i.test(value.plain);
+  const isShort = value instanceof Text && value.plain.length <= MAX_NUMBER;
+  const isNumeric = isShort && /^\s*[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?\s*$/i.test(value.plain);
   const number = isNumeric ? Number(value.plain) : numberOf(value);
   return number === undefined ? (argument(args, 0, 'default') ?? new Float(0)) : new Float(number);
 }
@@ -277,7 +284,7 @@ const FILTERS = new Map<string, Filter>([
   ['rejectattr', choose(false, true)],
   ['max', extreme(1)],
   ['min', extreme(-1)],
-  ['sum', (value, _args, budget) => itemsOf(value, budget).reduce<number>((sum, item) => sum + numeric(item), 0)],
+  ['sum', (value, _args, budget) => copiedItems(value, budget).reduce<number>((sum, item) => sum + numeric(item), 0)],
 ]);
 
 const isInteger = (value: Value): value is number => typeof value === 'number';

@@ -81,6 +81,16 @@ describe('render', () => {
     expect(() => attack(long + template)).toThrow(/too long|too many characters/);
   });
 
+  it('ends loops in loops by the hundred, numbers of a million digits and endless lists of prefixes', () => {
+    const depth = 300;
+    const loops = '{% for i in [1] %}'.repeat(depth) + '{{ x }}' + '{% endfor %}'.repeat(depth);
+    expect(() => attack(loops)).toThrow(/too deeply/);
+    const digits = "{% set ns = namespace(s='11') %}{% for i in range(16) %}{% set ns.s = ns.s + ns.s %}{% endfor %}";
+    expect(attack(`${digits}{{ (ns.s + 'x') | float }}{{ ns.s | int }}`)).toBe('0.00');
+    expect(() => attack(`${digits}{{ ns.s.startswith([ns.s + 'x'] * 999) }}`)).toThrow(/too long/);
+    expect(attack(`${digits}{{ ns.s.find(ns.s + 'x') }}{{ ns.s.count('1' * 100) }}`)).toBe('-11310');
+  });
+
   it('refuses templates that take long to parse', () => {
     expect(() => render(' '.repeat(5000))).toThrow(/too many blanks/);
     expect(() => render('x'.repeat(300_000))).toThrow(/more than 262144 characters/);

@@ -3,15 +3,21 @@
 import type { Target } from './nodes.ts';
 import { List, typeName, type Value } from './values.ts';
 
+/** Scopes in scopes. Attack: loops in loops by the thousand make every variable slow. Real templates use less than ten. */
+const MAX_DEPTH = 200;
+
 /** Variables, inside those of the surrounding scope. */
 export class Scope {
   readonly #values: Map<string, Value>;
+  readonly #depth: number;
 
   constructor(
     private readonly parent?: Scope,
     values: Iterable<readonly [string, Value]> = [],
   ) {
     this.#values = new Map(values);
+    this.#depth = parent ? parent.#depth + 1 : 0;
+    if (this.#depth > MAX_DEPTH) throw new Error('it is nested too deeply');
   }
 
   /** The value of a variable; undefined if there is none. */

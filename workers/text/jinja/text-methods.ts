@@ -11,9 +11,12 @@ const BLANKS = new RegExp(`${BLANK.source}+`, 'g');
 /** A method of a text. It pays for its result; what it reads was paid for by its caller. */
 type TextMethod = (text: Text, args: Arguments, budget: Budget) => Value;
 
+/** Most characters that may be named for stripping. Attack: a set of millions. Real templates name one or two. */
+const MAX_STRIPPED = 1000;
+
 /** A text without these characters at its ends. `characters` is a text of single characters; undefined: white space. */
 export function strip(text: Text, characters: Value, ends: 'both' | 'left' | 'right' = 'both'): Text {
-  const set = characters instanceof Text ? new Set(characters.plain) : undefined;
+  const set = characters instanceof Text ? new Set(characters.plain.slice(0, MAX_STRIPPED)) : undefined;
   const isStripped = (character: string): boolean => (set ? set.has(character) : BLANK.test(character));
   const { plain } = text;
   let [start, end] = [0, plain.length];
@@ -28,6 +31,7 @@ const MAX_NATIVE_SEARCH = 32;
 /** JavaScript's `indexOf` in linear time (Knuth, Morris and Pratt). Attack: a long text of equal letters. */
 export function indexOf(plain: string, wanted: string, from = 0): number {
   if (wanted.length <= MAX_NATIVE_SEARCH) return plain.indexOf(wanted, from);
+  if (wanted.length > plain.length - from) return -1;
   // How many characters still match if the character after this many does not.
   const fallback = new Int32Array(wanted.length + 1);
   for (let i = 1, matching = 0; i < wanted.length; i++) {
@@ -122,10 +126,11 @@ const split =
 /** `startswith` and `endswith`, which take a text or a tuple of texts. */
 const hasAffix =
   (test: (plain: string, affix: string) => boolean): TextMethod =>
-  (text, args) => {
+  (text, args, budget) => {
     const affix = argument(args, 0, 'prefix');
     const affixes = affix instanceof List ? affix.items : [affix];
     return affixes.some((one) => {
+      budget.scan(text.plain.length);
       if (one instanceof Text) return test(text.plain, one.plain);
       throw new Error(`a text cannot begin or end with ${typeName(one)}`);
     });
@@ -171,6 +176,7 @@ export function joinTexts(separator: Text, items: readonly Text[], budget: Budge
 function joinMethod(separator: Text, args: Arguments, budget: Budget): Text {
   const list = argument(args, 0, 'iterable');
   if (!(list instanceof List)) throw new Error(`join needs a list, not ${typeName(list)}`);
+  budget.allocateItems(list.items.length);
   const texts = list.items.map((item) => {
     if (item instanceof Text) return item;
     throw new Error(`join needs a list of texts, not ${typeName(item)}`);
