@@ -76,6 +76,15 @@ describe('planSlots with less', () => {
       }),
     );
   });
+
+  it.each(['gpu', 'ram'] as const)('names no budget of the %s that nobody has set', (memory) => {
+    expect(() => planSlots({ ...base, memory, budgetBytes: 1, automatic: true })).toThrow(
+      expect.objectContaining({
+        message: expect.stringMatching(/^Only 1 MB of .*memory can be used here, but this model needs at least \d+ MB/),
+        remedy: expect.not.stringContaining('budget'),
+      }),
+    );
+  });
 });
 
 describe('planSlots for any budget', () => {

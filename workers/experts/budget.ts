@@ -7,6 +7,8 @@ export interface SlotBudget {
   memory: 'gpu' | 'ram';
   /** Memory for the whole model. */
   budgetBytes: Bytes;
+  /** Whether nobody has set the budget, so that nobody can raise it; for the error. Default: false. */
+  automatic?: boolean;
   /** Bytes needed besides slots: dense weights, KV cache, scratch buffers, and activations of the longest prompt. */
   fixedBytes: Bytes;
   /** Bytes of one slot, by layer. */
@@ -74,13 +76,24 @@ function sharedPools(budget: SlotBudget): PoolPlan[] {
   return shared.slots > 0 ? [...own, shared] : own;
 }
 
-function tooSmall({ memory, budgetBytes, fixedBytes }: SlotBudget, minimum: Bytes): MixtabError {
-  const name = memory === 'gpu' ? 'GPU budget' : 'memory budget';
+function tooSmall({ memory, budgetBytes, automatic, fixedBytes }: SlotBudget, minimum: Bytes): MixtabError {
+  const [code, kind, other] =
+    memory === 'gpu'
+      ? (['gpu-budget-too-small', 'GPU', 'use the GPU'] as const)
+      : (['ram-budget-too-small', 'memory', 'use much memory'] as const);
+  const needs = `this model needs at least ${megabytes(minimum)}`;
+  const parts = `(${megabytes(minimum - fixedBytes)} for the experts of one layer, ${megabytes(fixedBytes)} for the rest).`;
+  if (automatic) {
+    return new MixtabError(
+      code,
+      `Only ${megabytes(budgetBytes)} of ${kind === 'GPU' ? 'GPU memory' : kind} can be used here, but ${needs} ${parts}`,
+      `Close other tabs and programs that ${other}, or lower the context length in the settings.`,
+    );
+  }
   return new MixtabError(
-    memory === 'gpu' ? 'gpu-budget-too-small' : 'ram-budget-too-small',
-    `A ${name} of ${megabytes(budgetBytes)} is too small: this model needs at least ${megabytes(minimum)} ` +
-      `(${megabytes(minimum - fixedBytes)} for the experts of one layer, ${megabytes(fixedBytes)} for the rest).`,
-    `Raise the ${name} to ${megabytes(minimum)} or more, or lower the context length.`,
+    code,
+    `A ${kind} budget of ${megabytes(budgetBytes)} is too small: ${needs} ${parts}`,
+    `Raise the ${kind} budget to ${megabytes(minimum)} or more, or lower the context length.`,
   );
 }
 

@@ -171,8 +171,9 @@ export class ExpertCache {
     this.#statistics.reset();
   }
 
-  /** Ends all uploads. Experts that are still being read get no slot, because the slots are about to be destroyed. */
+  /** Ends all reads and uploads: no expert gets a slot any more, because the slots are about to be destroyed. */
   close(): void {
+    this.cancel();
     this.#slots.close();
   }
 

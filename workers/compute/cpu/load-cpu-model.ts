@@ -39,12 +39,16 @@ export interface CpuLoadInputs extends PlanInputs {
  * @throws MixtabError `ram-budget-too-small`, `out-of-memory`, `worker-failed`, `record-missing`, `record-damaged`
  */
 export async function loadCpuModel(inputs: CpuLoadInputs): Promise<Compute> {
+  let outOfMemory: unknown;
   for (let share = 1; ; share *= BUDGET_RETRY_SHARE) {
     try {
       return await loadWithin(inputs, planMemory(inputs, inputs.threads, share));
     } catch (error) {
-      const retry = error instanceof MixtabError && error.code === 'out-of-memory' && !inputs.request.ramBudgetBytes;
-      if (!retry) throw error; // ends with ram-budget-too-small at the latest
+      const code = error instanceof MixtabError ? error.code : undefined;
+      // Nobody has set a budget that the user could raise: the cause is the memory that ran out.
+      if (code === 'ram-budget-too-small') throw outOfMemory ?? error;
+      if (code !== 'out-of-memory' || inputs.request.ramBudgetBytes !== undefined) throw error;
+      outOfMemory = error; // ends with ram-budget-too-small at the latest
     }
   }
 }

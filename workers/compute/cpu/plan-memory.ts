@@ -61,7 +61,9 @@ export function planMemory(inputs: PlanInputs, threads: number, share: number): 
   const usefulBytes = heldBytes + allSlotBytes + activationBytes(shapes, heldBytes + allSlotBytes);
   const budgetBytes = request.ramBudgetBytes ?? share * automaticBudget(usefulBytes);
   const fixedBytes = heldBytes + activationBytes(shapes, Math.min(budgetBytes, heldBytes + allSlotBytes));
-  const pools = planSlots({ memory: 'ram', budgetBytes, fixedBytes, slotBytes, expertCount, expertsPerToken });
+  const automatic = request.ramBudgetBytes === undefined;
+  const slotBudget = { memory: 'ram', budgetBytes, automatic, fixedBytes, slotBytes } as const;
+  const pools = planSlots({ ...slotBudget, expertCount, expertsPerToken });
   const slotsBytes = pools.reduce(
     (sum, { layers, slots }) => sum + slots * Math.max(...layers.map((layer) => slotBytes[layer])),
     0,

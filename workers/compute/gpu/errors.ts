@@ -2,39 +2,48 @@
 import { MixtabError } from '../../../src/contract/errors.ts';
 
 /**
- * Runs GPU allocations and returns the result of `allocate`.
+ * Runs GPU allocations and returns the result of `allocate`. If any of them fails, nothing stays allocated.
+ * @param allocate frees what it has allocated if it throws
+ * @param release frees the result; called if WebGPU reports that an allocation in it failed
  * @throws MixtabError `gpu-out-of-memory` if there was not enough memory, `internal` for a validation error (a bug in
  * mixtab)
  */
-export async function withAllocations<T>(device: GPUDevice, allocate: () => Promise<T> | T): Promise<T> {
+export async function withAllocations<T>(
+  device: GPUDevice,
+  allocate: () => Promise<T> | T,
+  release: (result: T) => void,
+): Promise<T> {
   device.pushErrorScope('validation');
   device.pushErrorScope('out-of-memory');
-  let result: T | undefined;
+  let result: { value: T } | undefined;
   let thrown: unknown;
   try {
-    result = await allocate();
+    result = { value: await allocate() };
   } catch (error) {
     thrown = error;
   }
-  // Both scopes are popped at once, so that they do not catch errors of uploads that start in the meantime.
-  const [outOfMemory, invalid] = await Promise.all([device.popErrorScope(), device.popErrorScope()]);
-  if (thrown) throw thrown;
-  if (outOfMemory) {
-    throw new MixtabError(
-      'gpu-out-of-memory',
-      `The GPU has too little memory for this model: ${outOfMemory.message}`,
-      'Lower the GPU budget or the context in the settings, or close other tabs that use the GPU.',
-    );
+  try {
+    // Both scopes are popped at once, so that they do not catch errors of uploads that start in the meantime.
+    const [outOfMemory, invalid] = await Promise.all([device.popErrorScope(), device.popErrorScope()]);
+    if (!result) throw thrown;
+    if (outOfMemory) throw allocationFailed(outOfMemory);
+    if (invalid) throw allocationRejected(invalid);
+    return result.value;
+  } catch (error) {
+    if (result) release(result.value);
+    throw error;
   }
-  if (invalid) {
-    throw new MixtabError(
-      'internal',
-      `WebGPU rejected an allocation: ${invalid.message}`,
-      'Reload the page and load the model again.',
-    );
-  }
-  return result as T;
 }
+
+const allocationFailed = ({ message }: GPUError): MixtabError =>
+  new MixtabError(
+    'gpu-out-of-memory',
+    `The GPU has too little memory for this model: ${message}`,
+    'Lower the GPU budget or the context in the settings, or close other tabs that use the GPU.',
+  );
+
+const allocationRejected = ({ message }: GPUError): MixtabError =>
+  new MixtabError('internal', `WebGPU rejected an allocation: ${message}`, 'Reload the page and load the model again.');
 
 /** Watches a device for being lost and for errors that WebGPU reports outside of any error scope. */
 export class DeviceHealth {

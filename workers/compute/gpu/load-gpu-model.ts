@@ -61,40 +61,58 @@ export async function loadGpuCompute(inputs: GpuLoadInputs): Promise<Compute> {
   }
 }
 
+/** Loads everything, and frees all of it if one step fails. */
 async function loadModel(inputs: GpuLoadInputs): Promise<GpuModel> {
-  const { gpu, records, onProgress } = inputs;
-  const { device } = gpu;
-  const dense = records.denseRecords();
-  const bytesTotal = sumBytes(dense);
-  onProgress({ phase: 'dense', bytesDone: 0, bytesTotal });
-  const weights = await withAllocations(device, () =>
-    loadDenseWeights(device, dense, records.readDense, (bytesDone) => {
-      onProgress({ phase: 'dense', bytesDone, bytesTotal });
-    }),
-  );
+  const owned = new Resources();
   try {
-    const gpuModel = await allocateWithinBudget(inputs, weights);
-    onProgress({ phase: 'kernels', bytesDone: 0, bytesTotal: 0 });
+    const weights = owned.own(await loadWeights(inputs));
+    const gpuModel = owned.own(await allocateWithinBudget(inputs, weights));
+    inputs.onProgress({ phase: 'kernels', bytesDone: 0, bytesTotal: 0 });
     const { model, experts, slots } = gpuModel;
     await Promise.all([model.ctx.pipelines.compile(() => planKernels(model)), preloadExperts(inputs, experts, slots)]);
-    return gpuModel;
+    return { ...gpuModel, destroy: () => owned.destroy() };
   } catch (error) {
-    weights.destroy();
+    owned.destroy();
     throw error;
   }
 }
 
-/** If an automatic budget turns out to be too large, tries smaller ones. A budget from the request is never changed. */
+function loadWeights({ gpu: { device }, records, onProgress }: GpuLoadInputs): Promise<DenseWeights> {
+  const dense = records.denseRecords();
+  const bytesTotal = sumBytes(dense);
+  onProgress({ phase: 'dense', bytesDone: 0, bytesTotal });
+  return withAllocations(
+    device,
+    () =>
+      loadDenseWeights(device, dense, records.readDense, (bytesDone) => {
+        onProgress({ phase: 'dense', bytesDone, bytesTotal });
+      }),
+    (weights) => weights.destroy(),
+  );
+}
+
+/**
+ * If an automatic budget turns out to be too large, tries smaller ones. A budget from the request is never changed.
+ * @throws MixtabError `gpu-out-of-memory`, or `gpu-budget-too-small` for the first budget
+ */
 async function allocateWithinBudget(inputs: GpuLoadInputs, weights: DenseWeights): Promise<GpuModel> {
   const { gpu, request } = inputs;
   const plan = planMemory(inputs, weights);
   let budgetBytes = request.gpuBudgetBytes ?? (await automaticGpuBudget(inputs, plan, weights.bytes));
+  let outOfMemory: unknown;
   for (;;) {
     try {
-      return await withAllocations(gpu.device, () => allocate(inputs, plan, weights, budgetBytes));
+      return await withAllocations(
+        gpu.device,
+        () => allocate(inputs, plan, weights, budgetBytes),
+        (gpuModel) => gpuModel.destroy(),
+      );
     } catch (error) {
-      const retry = error instanceof MixtabError && error.code === 'gpu-out-of-memory' && !request.gpuBudgetBytes;
-      if (!retry) throw error;
+      const code = error instanceof MixtabError ? error.code : undefined;
+      // Nobody has set a budget that the user could raise: the cause is the memory that ran out.
+      if (code === 'gpu-budget-too-small') throw outOfMemory ?? error;
+      if (code !== 'gpu-out-of-memory' || request.gpuBudgetBytes !== undefined) throw error;
+      outOfMemory = error;
       budgetBytes *= BUDGET_RETRY_SHARE; // ends with gpu-budget-too-small at the latest
     }
   }
@@ -122,13 +140,14 @@ async function automaticGpuBudget(
   return gpuBudgetOf(probed, usefulBytes);
 }
 
-/** Allocates everything but the dense weights, and nothing if one allocation fails. */
+/** Allocates everything but the dense weights, which stay with their owner. Frees what it has allocated if it throws. */
 function allocate(inputs: GpuLoadInputs, plan: MemoryPlan, weights: DenseWeights, budgetBytes: Bytes): GpuModel {
   const { fixedBytes, layouts } = plan;
   const { expertCount, expertsPerToken } = inputs.records.manifest.config;
   const pools = planSlots({
     memory: 'gpu',
     budgetBytes,
+    automatic: inputs.request.gpuBudgetBytes === undefined,
     fixedBytes,
     slotBytes: layouts.map((experts) => slotBytes(experts)),
     expertCount,
@@ -198,12 +217,11 @@ function createGpuModel({
     destroy: () => {
       experts.close();
       resources.destroy();
-      weights.destroy();
     },
   };
 }
 
-/** Things that are destroyed together. */
+/** Things that are destroyed together, the newest first. */
 class Resources {
   readonly #owned: { destroy(): void }[] = [];
 
@@ -213,7 +231,7 @@ class Resources {
   }
 
   destroy(): void {
-    for (const resource of this.#owned) resource.destroy();
+    for (const resource of this.#owned.splice(0).reverse()) resource.destroy();
   }
 }
 

@@ -47,7 +47,7 @@ export class GpuSlotMemory implements SlotMemory {
   readonly #poolOf: Pool[] = [];
   /** Kind of each expert, by ExpertId. */
   readonly #kindOf: number[] = [];
-  readonly #pools: Pool[];
+  readonly #pools: Pool[] = [];
   #bytes: Bytes = 0;
 
   /**
@@ -62,7 +62,12 @@ export class GpuSlotMemory implements SlotMemory {
     pools: readonly PoolPlan[],
     readonly expertCount: number,
   ) {
-    this.#pools = pools.map((plan) => this.#createPool(plan));
+    try {
+      for (const plan of pools) this.#pools.push(this.#createPool(plan));
+    } catch (error) {
+      destroyPools(this.#pools);
+      throw error;
+    }
     const table = device.createBuffer({
       label: 'slot table',
       size: layers.length * expertCount * 4,
@@ -112,12 +117,7 @@ export class GpuSlotMemory implements SlotMemory {
   }
 
   destroy(): void {
-    for (const { banks } of this.#pools) {
-      for (const bank of banks.flat()) {
-        bank.gateUp.buffer.destroy(); // all kinds share it, and destroying it again does nothing
-        bank.down.buffer.destroy();
-      }
-    }
+    destroyPools(this.#pools);
     this.slotTable.buffer.destroy();
   }
 
@@ -147,6 +147,15 @@ export class GpuSlotMemory implements SlotMemory {
     }
     this.#bytes += slotBytes(experts) * slots;
     return pool;
+  }
+}
+
+function destroyPools(pools: readonly Pool[]): void {
+  for (const { banks } of pools) {
+    for (const bank of banks.flat()) {
+      bank.gateUp.buffer.destroy(); // all kinds share it, and destroying it again does nothing
+      bank.down.buffer.destroy();
+    }
   }
 }
 

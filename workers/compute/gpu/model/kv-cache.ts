@@ -6,6 +6,7 @@
 import type { Bytes } from '../../../../src/contract/ids.ts';
 import { type KvShape, kvCacheBytes } from '../../compute.ts';
 import { type Slice, whole } from '../dispatch.ts';
+import { withAllocations } from '../errors.ts';
 import { withFirefoxPoll } from '../firefox-poll.ts';
 
 /** Positions by which the cache grows. */
@@ -47,6 +48,7 @@ export class KvCache {
    * Grows the cache to at least `positions` and keeps its contents. Layers are copied one after the other, so that at
    * most one layer is in memory twice. Nothing may be recorded or submitted meanwhile.
    * @returns true if the buffers changed; dispatches with the old buffers must then be recorded again
+   * @throws MixtabError `gpu-out-of-memory`: the contents are kept, but some buffers may have changed
    * @throws RangeError if `positions` exceeds the limit
    */
   async grow(positions: number): Promise<boolean> {
@@ -58,7 +60,8 @@ export class KvCache {
     const layers = [...this.layers];
     this.layers = layers;
     for (const [layer, old] of layers.entries()) {
-      layers[layer] = this.#move(old, layer, capacity);
+      const larger = await withAllocations(this.device, () => this.#allocate(layer, capacity), destroyLayer);
+      layers[layer] = this.#move(old, larger);
       await withFirefoxPoll(this.device.queue, this.device.queue.onSubmittedWorkDone());
     }
     this.capacity = capacity;
@@ -69,9 +72,8 @@ export class KvCache {
     this.layers.forEach(destroyLayer);
   }
 
-  /** Copies a layer to new, larger buffers and destroys the old ones. */
-  #move(old: LayerCache, layer: number, capacity: number): LayerCache {
-    const moved = this.#allocate(layer, capacity);
+  /** Copies a layer to larger buffers and destroys the old ones. @returns `moved` */
+  #move(old: LayerCache, moved: LayerCache): LayerCache {
     const encoder = this.device.createCommandEncoder({ label: 'grow KV cache' });
     for (const kind of ['keys', 'values'] as const) {
       encoder.copyBufferToBuffer(old[kind].buffer, 0, moved[kind].buffer, 0, old[kind].size);

@@ -25,12 +25,16 @@ export class PrefillBuffers {
    * Allocates the activations of all chunks. Each chunk has its own buffers, because some adapters limit the size of a
    * buffer.
    * @param counts the number of tokens of each chunk
-   * @throws MixtabError `gpu-out-of-memory`, or `internal` for a bug in mixtab. Call {@link release} in that case, too.
+   * @throws MixtabError `gpu-out-of-memory`, or `internal` for a bug in mixtab. Nothing is allocated then.
    */
   async allocate(counts: readonly number[]): Promise<ChunkActivations[]> {
-    await withAllocations(this.device, () => {
-      for (const count of counts) this.#chunks.push(createChunkActivations(this.device, this.config, count));
-    });
+    await withAllocations(
+      this.device,
+      () => {
+        for (const count of counts) this.#chunks.push(createChunkActivations(this.device, this.config, count));
+      },
+      () => this.release(),
+    );
     return this.#chunks.map(({ activations }) => activations);
   }
 

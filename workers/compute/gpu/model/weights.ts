@@ -41,7 +41,7 @@ export interface DenseWeights {
 export type ReadRecord = (record: RecordInfo) => Promise<RecordParts>;
 
 /**
- * Uploads the dense records to the GPU, one at a time.
+ * Uploads the dense records to the GPU, one at a time. If that fails, nothing stays allocated.
  * @param onProgress called with the bytes uploaded so far
  * @throws MixtabError `gpu-limit` if a matrix is larger than the adapter can bind, `record-damaged` if a tensor is
  *   missing
@@ -53,23 +53,42 @@ export async function loadDenseWeights(
   onProgress: (bytesDone: Bytes) => void,
 ): Promise<DenseWeights> {
   const buffers: GPUBuffer[] = [];
-  const uploaded = new Map<string, Map<string, Matrix>>();
-  let bytes = 0;
-  for (const record of records) {
-    checkLimits(device, record);
-    const buffer = device.createBuffer({
-      label: record.key,
-      size: record.bytes,
-      usage: GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST,
-    });
-    buffers.push(buffer);
-    for (const { at, bytes: piece } of rangeOf(await read(record), 0, record.bytes))
-      device.queue.writeBuffer(buffer, at, piece);
-    uploaded.set(record.key, new Map(record.tensors.map((layout) => [layout.name, bind(buffer, layout)])));
-    bytes += record.bytes;
-    onProgress(bytes);
+  const destroy = (): void => {
+    for (const buffer of buffers) buffer.destroy();
+  };
+  try {
+    const uploaded = new Map<string, Map<string, Matrix>>();
+    let bytes = 0;
+    for (const record of records) {
+      checkLimits(device, record);
+      const buffer = device.createBuffer({
+        label: record.key,
+        size: record.bytes,
+        usage: GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST,
+      });
+      buffers.push(buffer);
+      for (const { at, bytes: piece } of rangeOf(await read(record), 0, record.bytes))
+        device.queue.writeBuffer(buffer, at, piece);
+      uploaded.set(record.key, new Map(record.tensors.map((layout) => [layout.name, bind(buffer, layout)])));
+      bytes += record.bytes;
+      onProgress(bytes);
+    }
+    return { ...arrangeWeights(records, uploaded), bytes, destroy };
+  } catch (error) {
+    destroy();
+    throw error;
   }
+}
 
+/**
+ * Finds the matrices of the forward pass.
+ * @param uploaded matrices by the key of their record and by their name
+ * @throws MixtabError `record-damaged` if one is missing
+ */
+function arrangeWeights(
+  records: readonly RecordInfo[],
+  uploaded: ReadonlyMap<string, ReadonlyMap<string, Matrix>>,
+): Omit<DenseWeights, 'bytes' | 'destroy'> {
   const matrix = (key: string, name: string): Matrix => {
     const uploadedMatrix = uploaded.get(key)?.get(name);
     if (!uploadedMatrix)
@@ -92,10 +111,6 @@ export async function loadDenseWeights(
     layers: records.filter(({ key }) => isDenseLayerKey(key)).map(({ key }) => layer(key)),
     outputNorm: matrix(OUTPUT_KEY, 'output_norm').slice,
     output: parts(OUTPUT_KEY, 'output'),
-    bytes,
-    destroy: () => {
-      for (const buffer of buffers) buffer.destroy();
-    },
   };
 }
 

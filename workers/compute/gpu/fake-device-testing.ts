@@ -1,0 +1,127 @@
+/** A GPU device without a GPU, for tests in Node: it counts the memory of its buffers, and has only so much. */
+import { vi } from 'vitest';
+import type { Bytes } from '../../../src/contract/ids.ts';
+import { DeviceHealth } from './errors.ts';
+import type { Gpu } from './open-gpu.ts';
+import { PipelineCache } from './pipelines.ts';
+
+interface ErrorScope {
+  kind: GPUErrorFilter;
+  error: { message: string } | null;
+}
+
+/** Defines the constants of WebGPU that Node lacks, until `vi.unstubAllGlobals()`. */
+export function stubWebGpuConstants(): void {
+  vi.stubGlobal('GPUBufferUsage', { STORAGE: 1, COPY_DST: 2, COPY_SRC: 4, MAP_READ: 8, UNIFORM: 16 });
+  vi.stubGlobal('GPUMapMode', { READ: 1 });
+}
+
+/** Pretends to be a GPUDevice, as far as loading a model uses one. Computes nothing. */
+export class FakeDevice {
+  /** The buffers that are not destroyed, by label. */
+  readonly live = new Set<{ label: string; size: Bytes }>();
+  destroyed = false;
+  /** Why no pipeline can be compiled; undefined if they can. */
+  compileError: Error | undefined;
+  /** Called before each allocation, with the buffer's label. */
+  onAllocation: (label: string) => void = () => {};
+  /** Writes to buffers that do not exist (any more). A real device reports them as errors, and is useless then. */
+  readonly badWrites: string[] = [];
+  readonly limits = {
+    maxBufferSize: 2e6,
+    maxStorageBufferBindingSize: 2 ** 30,
+    maxComputeWorkgroupsPerDimension: 65535,
+  };
+  readonly lost: Promise<GPUDeviceLostInfo>;
+  readonly #scopes: ErrorScope[] = [];
+  #lose: (info: GPUDeviceLostInfo) => void = () => {};
+
+  readonly queue = {
+    writeBuffer: ({ label, alive }: { label: string; alive(): boolean }): void => {
+      if (!alive()) this.badWrites.push(label);
+    },
+    submit: (): void => {},
+    onSubmittedWorkDone: async (): Promise<void> => {},
+  };
+
+  /** @param capacity bytes of memory */
+  constructor(public capacity: Bytes) {
+    this.lost = new Promise((resolve) => {
+      this.#lose = resolve;
+    });
+  }
+
+  /** The device as the product takes it, with an adapter that is no software. */
+  get gpu(): Gpu {
+    const device = this as unknown as GPUDevice;
+    const adapter = { vendor: 'nvidia', software: false } as Gpu['adapter'];
+    return { device, adapter, health: new DeviceHealth(device), pipelines: new PipelineCache(device) };
+  }
+
+  /** Ends the device as the browser does. */
+  lose(reason: GPUDeviceLostReason = 'unknown'): void {
+    this.#lose({ reason, message: 'the driver was reset' } as GPUDeviceLostInfo);
+  }
+
+  destroy(): void {
+    this.destroyed = true;
+    this.lose('destroyed');
+  }
+
+  /** Bytes of all buffers that are not destroyed. */
+  get used(): Bytes {
+    return [...this.live].reduce((sum, { size }) => sum + size, 0);
+  }
+
+  addEventListener(): void {}
+
+  pushErrorScope(kind: GPUErrorFilter): void {
+    this.#scopes.push({ kind, error: null });
+  }
+
+  async popErrorScope(): Promise<ErrorScope['error']> {
+    return this.#scopes.pop()?.error ?? null;
+  }
+
+  createBuffer({ label = '', size }: GPUBufferDescriptor): unknown {
+    this.onAllocation(label);
+    const entry = { label, size };
+    const valid = this.used + size <= this.capacity;
+    if (valid) this.live.add(entry);
+    else this.#report('out-of-memory', `Out of memory for ${label}`);
+    return {
+      label,
+      size,
+      // A buffer whose allocation failed can be written to: the error scope has reported it already.
+      alive: () => this.live.has(entry) || !valid,
+      destroy: () => this.live.delete(entry),
+    };
+  }
+
+  createShaderModule(): object {
+    return {};
+  }
+
+  createComputePipeline(): object {
+    return { getBindGroupLayout: () => ({}) };
+  }
+
+  async createComputePipelineAsync(): Promise<object> {
+    if (this.compileError) throw this.compileError;
+    return this.createComputePipeline();
+  }
+
+  createBindGroup(): object {
+    return {};
+  }
+
+  createCommandEncoder(): object {
+    return { finish: () => ({}), copyBufferToBuffer: () => {} };
+  }
+
+  #report(kind: GPUErrorFilter, message: string): void {
+    const scope = this.#scopes.findLast((candidate) => candidate.kind === kind);
+    if (!scope) throw new Error(`${message}, outside of any error scope`);
+    scope.error ??= { message };
+  }
+}

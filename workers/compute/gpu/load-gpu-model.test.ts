@@ -1,0 +1,155 @@
+/** Loading on a GPU with too little memory, and loads that fail: nothing stays allocated. */
+import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import type { LoadRequest } from '../../../src/contract/engine-api.ts';
+import { MixtabError } from '../../../src/contract/errors.ts';
+import { BlobByteSource } from '../../import/byte-source.ts';
+import { importModel } from '../../import/importer.ts';
+import { MemoryStore } from '../../store/memory-store.ts';
+import type { RecordReader } from '../../store/record-reader.ts';
+import { SYNTH_PRESETS } from '../../synth/presets.ts';
+import { createSynth } from '../../synth/synth.ts';
+import type { Compute } from '../compute.ts';
+import { ModelRecords } from '../model-records.ts';
+import { FakeDevice, stubWebGpuConstants } from './fake-device-testing.ts';
+import { loadGpuCompute } from './load-gpu-model.ts';
+import { KvCache } from './model/kv-cache.ts';
+import type { Gpu } from './open-gpu.ts';
+
+const MB = 1e6;
+const store = new MemoryStore();
+let modelId: string;
+
+beforeAll(async () => {
+  const synth = createSynth({ ...SYNTH_PRESETS.tiny, layers: 4, feedForwardLength: 4096 });
+  const source = new BlobByteSource(new Blob([synth.read(0, synth.size)]), 'model.gguf');
+  const { signal } = new AbortController();
+  const preflight = async () => undefined;
+  ({ id: modelId } = await importModel({ store, source, kind: 'file', signal, onProgress: () => {}, preflight }));
+});
+
+beforeEach(stubWebGpuConstants);
+afterEach(() => vi.unstubAllGlobals());
+
+const storeReader: RecordReader = { read: (id, record) => store.readPartsVerified(id, record) };
+
+/** Reads from the store, except the records whose keys match: that fails. */
+const failing = (key: RegExp): RecordReader => ({
+  read: async (id, record) => {
+    if (key.test(record.key)) throw new MixtabError('record-missing', `${record.key} is missing.`);
+    return store.readPartsVerified(id, record);
+  },
+});
+
+async function load(gpu: Gpu, request: Partial<LoadRequest> = {}, reader = storeReader): Promise<Compute> {
+  const records = new ModelRecords(reader, (await store.getManifest(modelId))!);
+  return loadGpuCompute({ gpu, records, request: { modelId, context: 64, ...request }, onProgress: () => {} });
+}
+
+/** Bytes that a model holds. Constants belong to the device, which keeps them for the next model. */
+const modelBytes = ({ live }: FakeDevice): number =>
+  [...live].reduce((sum, { label, size }) => sum + (label.startsWith('constants ') ? 0 : size), 0);
+
+/** A device whose memory shrinks after the probe, as if another program took it. */
+function shrinkingDevice(before: number, after: number): FakeDevice {
+  const device = new FakeDevice(before);
+  let probed = false;
+  device.onAllocation = (label) => {
+    if (label === 'probe') probed = true;
+    else if (probed) device.capacity = after;
+  };
+  return device;
+}
+
+describe('loadGpuCompute', () => {
+  it('frees everything when the model is destroyed', async () => {
+    const device = new FakeDevice(1000 * MB);
+    const compute = await load(device.gpu);
+    expect(device.used).toBeGreaterThan(40 * MB);
+    expect(compute.slots).toBe(32);
+    compute.destroy();
+    expect(modelBytes(device)).toBe(0);
+  });
+
+  it('loads with a smaller budget if the probe promised too much', async () => {
+    const enough = await load(new FakeDevice(36 * MB).gpu);
+    const device = shrinkingDevice(60 * MB, 36 * MB);
+    const compute = await load(device.gpu);
+    // The budget is three quarters of what was too much, so the slots are about as many as if the probe had known.
+    expect(compute.slots).toBeGreaterThanOrEqual(enough.slots / 2);
+    expect(compute.slots).toBeLessThan(32);
+    expect(device.used).toBeLessThanOrEqual(36 * MB);
+    compute.destroy();
+    expect(modelBytes(device)).toBe(0);
+  });
+
+  it('says that memory ran out if even the smallest automatic budget fails, and names no budget', async () => {
+    const shrinking = shrinkingDevice(60 * MB, 5 * MB);
+    await expect(load(shrinking.gpu)).rejects.toMatchObject({ code: 'gpu-out-of-memory' });
+    expect(modelBytes(shrinking)).toBe(0);
+    const small = new FakeDevice(5 * MB);
+    for (let attempt = 0; attempt < 3; attempt++) {
+      await expect(load(small.gpu)).rejects.toMatchObject({
+        message: expect.stringMatching(/^Only \d MB of GPU memory can be used here, but this model needs at least/),
+      });
+      expect(modelBytes(small)).toBe(0);
+    }
+  });
+
+  it('never changes a budget from the request', async () => {
+    const device = new FakeDevice(20 * MB);
+    await expect(load(device.gpu, { gpuBudgetBytes: 40 * MB })).rejects.toMatchObject({ code: 'gpu-out-of-memory' });
+    await expect(load(device.gpu, { gpuBudgetBytes: 1 })).rejects.toMatchObject({ code: 'gpu-budget-too-small' });
+    expect(modelBytes(device)).toBe(0);
+  });
+
+  it.each([
+    ['a dense record', /^output/],
+    ['an expert that is loaded beforehand', /E7$/],
+  ])('leaves nothing behind if %s cannot be read', async (_, key) => {
+    const device = new FakeDevice(1000 * MB);
+    const { gpu } = device;
+    for (let attempt = 0; attempt < 3; attempt++) {
+      await expect(load(gpu, {}, failing(key))).rejects.toMatchObject({ code: 'record-missing' });
+      expect(modelBytes(device)).toBe(0);
+    }
+    await new Promise((resolve) => setTimeout(resolve, 20)); // reads that were still running
+    expect(device.badWrites).toEqual([]);
+    expect(device.destroyed).toBe(false);
+    (await load(gpu)).destroy();
+  });
+
+  it('leaves nothing behind if kernels do not compile, though experts are still being read', async () => {
+    const device = new FakeDevice(1000 * MB);
+    const { gpu } = device;
+    device.compileError = new Error('compilation failed');
+    for (let attempt = 0; attempt < 2; attempt++) {
+      await expect(load(gpu)).rejects.toThrow('compilation failed');
+      expect(modelBytes(device)).toBe(0);
+    }
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    expect(device.badWrites).toEqual([]);
+  });
+
+  it('leaves nothing behind if an expert is larger than the adapter can bind', async () => {
+    const device = new FakeDevice(1000 * MB);
+    device.limits.maxStorageBufferBindingSize = 0.6 * MB;
+    await expect(load(device.gpu)).rejects.toMatchObject({ code: 'gpu-limit' });
+    expect(modelBytes(device)).toBe(0);
+  });
+});
+
+describe('KvCache', () => {
+  it('keeps its contents and stays as it is if there is no memory to grow', async () => {
+    const shape = { layerCount: 4, kvHeadCount: 2, headDim: 64 };
+    const device = new FakeDevice(1.5 * 4 * 2 * 512 * 256);
+    const cache = new KvCache(device as unknown as GPUDevice, shape, 4096);
+    const before = device.used;
+    await expect(cache.grow(600)).rejects.toMatchObject({ code: 'gpu-out-of-memory' });
+    expect(cache.capacity).toBe(512);
+    device.capacity = 100 * MB;
+    expect(await cache.grow(600)).toBe(true);
+    expect(device.used).toBe(2 * before);
+    cache.destroy();
+    expect(device.used).toBe(0);
+  });
+});
