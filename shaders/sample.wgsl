@@ -52,6 +52,7 @@ struct Result {
   top_logprobs: array<f32, MAX_TOP>,
   cut_key: u32,
   cut_id: u32,
+  not_finite: u32,  // 1 if a logit is NaN or infinite; the token is worth nothing then
 }
 
 @group(0) @binding(0) var<storage, read_write> state: StepState;
@@ -91,6 +92,7 @@ var<workgroup> best: Candidate;
 var<workgroup> found: vec4<f32>;
 var<workgroup> found_digits: u32;
 var<workgroup> has_ties: u32;
+var<workgroup> not_finite: atomic<u32>;
 var<workgroup> only_id: u32;
 var<workgroup> listed: atomic<u32>;
 var<workgroup> list: array<Candidate, MAX_TOP>;
@@ -98,6 +100,11 @@ var<workgroup> list: array<Candidate, MAX_TOP>;
 var<private> thread: u32;
 // The adjusted logit of `best`, which is subtracted in all exponentials.
 var<private> largest: f32;
+
+// Compares bits, because implementations may assume that there are no NaN and no infinities.
+fn is_finite(x: f32) -> bool {
+  return (bitcast<u32>(x) & 0x7f800000u) != 0x7f800000u;
+}
 
 // Makes a number comparable and subtractable: NaN and infinities become large finite numbers.
 fn finite(x: f32) -> f32 {
@@ -149,13 +156,16 @@ fn weight_of(key: u32, kind: u32) -> f32 {
 }
 
 // The first pass: stores the keys of the adjusted logits in scratch. Finds the likeliest token, the maximum of the raw
-// logits, and the sum of exp(raw - maximum).
+// logits, and the sum of exp(raw - maximum). Notes if a logit is not finite.
 fn survey() {
   var top = Candidate(0u, VOCABULARY);
   var highest = -LARGEST;
   var sum = 0.0;
   let masked = params.masked != 0u;
   for (var id = thread; id < VOCABULARY; id += WORKGROUP) {
+    if (!is_finite(logits[id])) {
+      atomicStore(&not_finite, 1u);
+    }
     let raw = finite(logits[id]);
     let e = exp(-abs(raw - highest));
     sum = select(sum + e, sum * e + 1.0, raw > highest);
@@ -376,6 +386,7 @@ fn main(@builtin(local_invocation_index) index: u32) {
     result.top_count = top_count;
     result.cut_key = cut.key;
     result.cut_id = cut.id;
+    result.not_finite = atomicLoad(&not_finite);
     tokens[0] = id;
     counts[id] += 1u;
     state.position += state.token_count;

@@ -43,6 +43,7 @@ export type ErrorCode =
   | 'busy'
   | 'no-model-loaded'
   | 'chat-template'
+  | 'not-finite' // the model computed NaN or infinity
   | 'aborted'
   | 'internal';
 

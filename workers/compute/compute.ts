@@ -67,7 +67,7 @@ export interface TokenDecoder {
    * Adds the last sampled token to the KV cache and samples the next one. After an error, nothing of the token is left
    * in the backend or in the queue of reads.
    * @param maxFurtherTokens how many tokens may be computed after this one, before the caller asks for them
-   * @throws MixtabError `aborted`, an error of reading an expert, or of the backend
+   * @throws MixtabError `aborted`, `not-finite`, an error of reading an expert, or of the backend
    */
   nextToken(maxFurtherTokens: number): Promise<Sample>;
   /** Waits for tokens that are computed ahead and no longer needed. */
@@ -155,7 +155,7 @@ export interface Compute {
    * @throws MixtabError `aborted`, an error of reading an expert, or of the backend
    */
   prefill(request: PrefillRequest): Promise<void>;
-  /** Samples from the logits of the last token of {@link prefill}. */
+  /** Samples from the logits of the last token of {@link prefill}. @throws MixtabError `not-finite` */
   sampleFirst(): Promise<Sample>;
   /**
    * Starts decoding behind {@link sampleFirst}.

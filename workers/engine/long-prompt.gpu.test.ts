@@ -155,19 +155,26 @@ describe('at the least budget', () => {
     expect(first).toBeLessThanOrEqual(budget);
   }, 300_000);
 
-  it('without memory for the prefill buffers it fails, keeps the KV cache, and the next prompt is right', async () => {
-    await load();
-    const start = text.slice(0, 100);
-    const { promptTokens } = await generate(engine, start);
-    watchBuffers();
-    scopesReport(new GPUOutOfMemoryError('a test'));
-    await expect(generate(engine, text)).rejects.toMatchObject({ code: 'gpu-out-of-memory' });
-    expectBuffersReleased();
-    const again = await generate(engine, start);
-    expect(again.reusedTokens).toBe(promptTokens.length - 1);
-    const whole = await generate(engine, text);
-    expect(whole.tokens[0].id).toBe(resident.tokens[0].id);
-  }, 300_000);
+  it.each([
+    ['a larger KV cache', 2],
+    ['the prefill buffers', 2 * BASE.layers],
+  ])(
+    'without memory for %s it fails, keeps the KV cache, and the next prompt is right',
+    async (what, scopesBefore) => {
+      await load();
+      const start = text.slice(0, 100);
+      const { promptTokens } = await generate(engine, start);
+      watchBuffers();
+      scopesReport(...new Array<null>(scopesBefore).fill(null), new GPUOutOfMemoryError('a test'));
+      await expect(generate(engine, text)).rejects.toMatchObject({ code: 'gpu-out-of-memory', modelLost: false });
+      if (what === 'the prefill buffers') expectBuffersReleased();
+      const again = await generate(engine, start);
+      expect(again.reusedTokens).toBe(promptTokens.length - 1);
+      const whole = await generate(engine, text);
+      expect(whole.tokens[0].id).toBe(resident.tokens[0].id);
+    },
+    300_000,
+  );
 
   it('releases the prefill buffers when it is stopped, and when an expert cannot be read', async () => {
     await load();

@@ -70,8 +70,8 @@ export class Generator {
 
   /**
    * Generates one answer. An abort resolves with the tokens so far and `finishReason: 'aborted'`.
-   * @throws MixtabError `context-overflow`, `bad-request`, an error of reading an expert, or the backend's
-   * failure
+   * @throws MixtabError `context-overflow`, `bad-request`, `not-finite`, an error of reading an expert, or the
+   * backend's failure
    */
   async generate(inputs: AnswerInputs): Promise<GenerateResult> {
     const { promptTokens, request, onEvent } = inputs;
@@ -86,7 +86,10 @@ export class Generator {
     try {
       finishReason = await this.#run(inputs, answer);
     } catch (error) {
-      if (!(error instanceof MixtabError && error.code === 'aborted')) throw error;
+      const code = error instanceof MixtabError ? error.code : undefined;
+      // The keys and values of these tokens are no numbers either: no later answer may build on them.
+      if (code === 'not-finite') this.#cached = [];
+      if (code !== 'aborted') throw error;
       finishReason = 'aborted';
     } finally {
       this.#progress.end();

@@ -6,6 +6,7 @@ import type { ScoreRequest, ScoreResult } from '../../src/contract/engine-api.ts
 import { MixtabError, throwIfAborted } from '../../src/contract/errors.ts';
 import type { TokenId } from '../../src/contract/ids.ts';
 import type { Compute, ScoreWindow } from '../compute/compute.ts';
+import { checkFinite } from '../compute/finite.ts';
 import { setRouterOptions } from './router-options.ts';
 import { createTrace, type RoutingTrace, recordSelection, routingOf } from './routing.ts';
 
@@ -27,7 +28,7 @@ export interface ScoreInputs {
 
 /**
  * Measures how well the model predicts a text.
- * @throws MixtabError `bad-request`, `aborted`, or an error of reading an expert
+ * @throws MixtabError `bad-request`, `aborted`, `not-finite`, or an error of reading an expert
  */
 export async function score(inputs: ScoreInputs): Promise<ScoreResult> {
   const { compute, request } = inputs;
@@ -79,6 +80,7 @@ async function scoreWindows(
         onSelectedExperts: (token, layer, experts) => recordSelection(trace, offset + token, layer, experts),
       };
       const logprobs = await (request.lossy ? scorer.decode(window) : scorer.prefill(window));
+      checkFinite(logprobs);
       for (const logprob of logprobs) nll -= logprob;
       scored += logprobs.length;
       first += windowTokens.length;

@@ -10,6 +10,7 @@ import type {
   Scorer,
   TokenDecoder,
 } from '../compute.ts';
+import { checkFinite } from '../finite.ts';
 import type { CpuModel } from './cpu-model.ts';
 import { CpuScorer } from './cpu-scorer.ts';
 import { decodeToken } from './decode.ts';
@@ -90,6 +91,8 @@ export class CpuCompute implements Compute {
 
   async prefill(request: PrefillRequest): Promise<void> {
     const residual = await prefill({ ...request, model: this.#options.model });
+    // Of all tokens: attention hides where a number of an earlier one went wrong.
+    checkFinite(residual);
     this.#lastResidual = residual.slice(-this.config.embeddingLength);
   }
 
@@ -119,7 +122,10 @@ export class CpuCompute implements Compute {
 
   async #sample(residual: Float32Array): Promise<Sample> {
     const { sampler, model } = this.#options;
+    // Both are checked, because the output matrix multiplies whole numbers, and rounding turns NaN into one.
+    checkFinite(residual);
     await model.forward.logitsInto(residual, () => sampler.logits);
+    checkFinite(sampler.logits);
     const sample = sampler.sample();
     this.#lastToken = sample.id;
     return sample;

@@ -19,7 +19,7 @@ import type { GpuModel } from './gpu-model.ts';
 import { GpuScorer } from './gpu-scorer.ts';
 import { outputHead } from './model/forward.ts';
 import type { Gpu } from './open-gpu.ts';
-import { readSampleResult, writeAllowed, writeSampleParams } from './ops/sample.ts';
+import { checkSampleResult, readSampleResult, writeAllowed, writeSampleParams } from './ops/sample.ts';
 import { prefill } from './prefill.ts';
 import { Readback } from './readback.ts';
 
@@ -94,14 +94,14 @@ export class GpuCompute implements Compute {
     const { headResidual, sampleResult } = model.buffers;
     const encoder = encodePass(this.#gpu.device, outputHead(model, headResidual), 'first token');
     const [result] = await this.#readback.submit(encoder, [sampleResult]);
-    return readSampleResult(result);
+    return sampleOf(result);
   }
 
   startDecoding(positions: number, signal: AbortSignal): TokenDecoder {
     const { model, experts, onRouterLogits } = this.#gpuModel;
     const decoder = new Decoder({ model, experts, readback: this.#readback, signal, onRouterLogits }, positions);
     return {
-      nextToken: async (maxFurtherTokens) => readSampleResult(await decoder.nextToken(maxFurtherTokens)),
+      nextToken: async (maxFurtherTokens) => sampleOf(await decoder.nextToken(maxFurtherTokens)),
       drain: () => decoder.drain(),
     };
   }
@@ -116,4 +116,10 @@ export class GpuCompute implements Compute {
     this.#gpuModel.destroy();
     if (this.#gpu.health.failed) this.#gpu.device.destroy();
   }
+}
+
+/** @throws MixtabError `not-finite` */
+function sampleOf(result: ArrayBuffer): Sample {
+  checkSampleResult(result);
+  return readSampleResult(result);
 }

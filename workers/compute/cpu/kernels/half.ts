@@ -14,6 +14,9 @@ const EXPONENT_112: usize = memory.data<u32>([0x38000000], 4);
 const NORMAL: usize = memory.data<u32>([0x38800000], 4);
 
 export class Half {
+  /** The largest finite half. */
+  static readonly MAX: f32 = 65504;
+
   /** The value of f16 `bits`. Exact; infinities and NaN stay what they are. */
   @inline
   static toFloat(bits: u32): f32 {

@@ -116,9 +116,15 @@ export class Vector {
     }
   }
 
-  /** Writes f32[length] as f16, rounded to nearest, ties to even. */
+  /**
+   * Writes f32[length] as f16, rounded to nearest, ties to even. Magnitudes beyond the range become the largest finite
+   * f16, as on the GPU (shaders/rope_store.wgsl): an infinite key would make every later token NaN.
+   */
   static toHalves(x: usize, length: i32, out: usize): void {
-    for (let i = 0; i < length; i++) store<u16>(out + (i << 1), <u16>Half.fromFloat(load<f32>(x + (i << 2))));
+    for (let i = 0; i < length; i++) {
+      const value = min<f32>(max<f32>(load<f32>(x + (i << 2)), -Half.MAX), Half.MAX);
+      store<u16>(out + (i << 1), <u16>Half.fromFloat(value));
+    }
   }
 
   /** gate = silu(gate) * up, where silu(x) = x / (1 + e^-x). */

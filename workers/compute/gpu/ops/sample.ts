@@ -6,6 +6,7 @@ import sampleCode from '../../../../shaders/sample.wgsl?raw';
 import type { SamplingOptions } from '../../../../src/contract/engine-api.ts';
 import { type Bytes, tokenId } from '../../../../src/contract/ids.ts';
 import { MAX_TOP, type Sample } from '../../compute.ts';
+import { notFinite } from '../../finite.ts';
 import type { Dispatch, Slice } from '../dispatch.ts';
 import type { KernelSource } from '../pipelines.ts';
 import { STEP_STATE_WGSL } from '../step-state.ts';
@@ -62,6 +63,8 @@ export const SAMPLE_RESULT = {
   /** The last candidate after top-k, top-p and min-p: the order-preserving key of its logit, and its id. */
   cutKey: 4 + 2 * MAX_TOP,
   cutId: 5 + 2 * MAX_TOP,
+  /** 1 if a logit is NaN or infinite. */
+  notFinite: 6 + 2 * MAX_TOP,
 } as const;
 /** Bytes of the result buffer. */
 export const SAMPLE_RESULT_BYTES: Bytes = 192;
@@ -141,6 +144,11 @@ export function writeSampleParams(
 /** Sets the tokens that the next step may sample. The params must have been written with a mask before. */
 export function writeAllowed(queue: GPUQueue, params: Slice, allowed: Uint32Array<ArrayBuffer>): void {
   queue.writeBuffer(params.buffer, params.offset + PARAMS.allowed * 4, allowed);
+}
+
+/** @throws MixtabError `not-finite` if a logit was NaN or infinite */
+export function checkSampleResult(result: ArrayBuffer): void {
+  if (new Uint32Array(result)[SAMPLE_RESULT.notFinite] !== 0) throw notFinite();
 }
 
 /**
