@@ -69,7 +69,7 @@ function loadOptions(options: LoadOptions): Omit<LoadRequest, 'modelId'> {
     ...(threads !== undefined && { threads }),
     ...(context !== undefined && { context }),
     ...(gpuBudget !== undefined && { gpuBudgetBytes: gpuBudget * 1e6 }),
-    ...(ramBudget !== undefined && { ramBudgetBytes: ramBudget * 1e6 }),
+    ...(ramBudget !== undefined && { ramBudgetBytes: ramBudget * 1e6, cpuBudgetBytes: ramBudget * 1e6 }),
   };
 }
 

@@ -53,7 +53,7 @@ export function createEngineAccess({ engine, callback }: Pick<Backend, 'engine' 
       return await work;
     } catch (error) {
       // After some of these errors the engine still has the model, for example if only a long prompt had no memory.
-      if (losesModel(errorToData(error).code) && !(await engine.experts())) loaded = undefined;
+      if (losesModel(errorToData(error)) && !(await engine.experts())) loaded = undefined;
       throw error;
     }
   }

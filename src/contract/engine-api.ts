@@ -63,9 +63,12 @@ export interface LoadRequest {
   gpuBudgetBytes?: number;
   /**
    * On the GPU: bytes of main memory for evicted experts; default: a quarter of main memory, or 0 if the GPU shares it.
-   * On the CPU: total bytes of main memory for the model; default: as much as it can use, at most half of main memory.
+   * If `compute` is `cpu`: total bytes of main memory for the model; default: as much as it can use, at most half of
+   * main memory.
    */
   ramBudgetBytes?: number;
+  /** Total bytes of main memory for the model if `compute` is `auto` and the CPU is chosen; default as above. */
+  cpuBudgetBytes?: number;
 }
 
 /** Progress of loading a model. */
@@ -179,6 +182,12 @@ export interface GenerateRequest {
   format?: AnswerFormat;
   lossy?: LossyOptions;
   ablation?: AblationOptions;
+  /**
+   * The tokens of this answer so far, as they were reported, if it was interrupted, for example by a lost device. With
+   * the same request and seed, the answer continues as if nothing had happened. Only new tokens are reported; the
+   * result holds the whole answer.
+   */
+  resume?: GeneratedToken[];
 }
 
 /** The text whose perplexity is measured, and how. */

@@ -56,12 +56,14 @@ const MODEL_LOST: readonly ErrorCode[] = [
   'no-model-loaded',
 ];
 
-/** Whether an error with this code means that the loaded model is gone. */
-export const losesModel = (code: ErrorCode): boolean => MODEL_LOST.includes(code);
+/** Whether the loaded model is gone after this error: as the engine says, or by its code if the engine says nothing. */
+export const losesModel = ({ code, modelLost }: ErrorData): boolean => modelLost ?? MODEL_LOST.includes(code);
 
 /** An error that keeps its code across the worker boundary (see rpc.ts). */
 export class MixtabError extends Error {
   override readonly name = 'MixtabError';
+  /** Whether the engine has no model after this error. The engine sets it on the errors of its calls. */
+  modelLost?: boolean;
 
   /**
    * @param code for callers to switch on
@@ -89,18 +91,25 @@ export interface ErrorData {
   code: ErrorCode;
   message: string;
   remedy: string;
+  /** See {@link MixtabError.modelLost}. */
+  modelLost?: boolean;
 }
 
 /** Converts anything thrown to plain data; {@link errorFromData} converts it back. */
 export function errorToData(error: unknown): ErrorData {
-  if (error instanceof MixtabError) return { code: error.code, message: error.message, remedy: error.remedy };
+  if (error instanceof MixtabError) {
+    const { code, message, remedy, modelLost } = error;
+    return { code, message, remedy, ...(modelLost !== undefined && { modelLost }) };
+  }
   if (error instanceof DOMException && error.name === 'AbortError') return errorToData(aborted());
   return { code: 'internal', message: error instanceof Error ? error.message : String(error), remedy: '' };
 }
 
 /** Restores an error from the plain data that {@link errorToData} made. */
 export function errorFromData(data: ErrorData): MixtabError {
-  return new MixtabError(data.code, data.message, data.remedy);
+  const error = new MixtabError(data.code, data.message, data.remedy);
+  if (data.modelLost !== undefined) error.modelLost = data.modelLost;
+  return error;
 }
 
 /** The error of work that was cancelled. It is not a failure: callers end quietly. */

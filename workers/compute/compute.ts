@@ -32,6 +32,8 @@ export interface SamplerStart {
   options: SamplingOptions;
   /** An integer of up to 64 bits. */
   seed: number;
+  /** Tokens of the answer that were sampled before, so that a resumed answer goes on with the same random numbers. */
+  step: number;
   /** How many of the likeliest tokens to report, at most {@link MAX_TOP}. */
   topCount: number;
   /** u32[vocabularySize]: occurrences of each token so far, for the penalties. */

@@ -72,7 +72,10 @@ async function loadOnGpu(inputs: LoadInputs, gpu: Gpu): Promise<Compute> {
   return loadGpuCompute({ ...inputs, gpu });
 }
 
-async function loadOnCpu(inputs: LoadInputs): Promise<Compute> {
+/** A CPU that was not asked for does not take the memory for evicted experts of the GPU as its whole budget. */
+async function loadOnCpu({ request, ...inputs }: LoadInputs): Promise<Compute> {
   const { loadCpuCompute } = await import('../compute/cpu/load-cpu-compute.ts');
-  return loadCpuCompute(inputs);
+  const { ramBudgetBytes, cpuBudgetBytes, ...rest } = request;
+  const budget = request.compute === 'cpu' ? (ramBudgetBytes ?? cpuBudgetBytes) : cpuBudgetBytes;
+  return loadCpuCompute({ ...inputs, request: { ...rest, ...(budget !== undefined && { ramBudgetBytes: budget }) } });
 }

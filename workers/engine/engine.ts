@@ -12,7 +12,7 @@ import type {
   ScoreRequest,
   ScoreResult,
 } from '../../src/contract/engine-api.ts';
-import { MixtabError, throwIfAborted } from '../../src/contract/errors.ts';
+import { errorFromData, errorToData, MixtabError, throwIfAborted } from '../../src/contract/errors.ts';
 import { type Bytes, type TokenId, tokenId } from '../../src/contract/ids.ts';
 import type { Compute } from '../compute/compute.ts';
 import { ModelRecords } from '../compute/model-records.ts';
@@ -291,7 +291,10 @@ export class Engine implements EngineApi {
     return this.#alone(method, work);
   }
 
-  /** @throws MixtabError `busy` if other work is running */
+  /**
+   * Runs work unless other work is running. Its errors say whether a model is still loaded.
+   * @throws MixtabError `busy`
+   */
   async #alone<T>(method: string, work: () => Promise<T>): Promise<T> {
     if (this.#busy) {
       throw new MixtabError('busy', `The engine is busy: ${method} has to wait.`, 'Wait until it is done, or stop it.');
@@ -299,6 +302,11 @@ export class Engine implements EngineApi {
     this.#busy = true;
     try {
       return await work();
+    } catch (error) {
+      const known = error instanceof MixtabError ? error : errorFromData(errorToData(error));
+      if (known !== error) known.cause = error;
+      known.modelLost = this.#loaded === undefined;
+      throw known;
     } finally {
       this.#busy = false;
     }
@@ -317,7 +325,8 @@ function inFormat(manifest: ModelManifest, { chatFormat }: LoadRequest): ModelMa
 }
 
 /** @throws MixtabError `bad-request` */
-function checkLoadRequest({ compute, threads, context, gpuBudgetBytes, ramBudgetBytes }: LoadRequest): void {
+function checkLoadRequest({ compute, threads, context, ...budgets }: LoadRequest): void {
+  const { gpuBudgetBytes, ramBudgetBytes, cpuBudgetBytes } = budgets;
   if (compute !== undefined && !['auto', 'gpu', 'cpu'].includes(compute)) {
     throw new MixtabError('bad-request', `compute is ${compute}.`, 'Use auto, gpu or cpu.');
   }
@@ -331,7 +340,7 @@ function checkLoadRequest({ compute, threads, context, gpuBudgetBytes, ramBudget
       'Use a whole number of at least 2.',
     );
   }
-  for (const [name, bytes] of Object.entries({ gpuBudgetBytes, ramBudgetBytes })) {
+  for (const [name, bytes] of Object.entries({ gpuBudgetBytes, ramBudgetBytes, cpuBudgetBytes })) {
     if (bytes !== undefined && !(bytes >= 0))
       throw new MixtabError('bad-request', `${name} is ${bytes}; it must not be negative.`);
   }

@@ -24,6 +24,11 @@ export class Answer {
     this.#stopText = createStopText(stop);
   }
 
+  /** The ids of all tokens so far. */
+  get ids(): TokenId[] {
+    return this.tokens.map(({ id }) => id);
+  }
+
   /** @returns the token with the text that is certain after it */
   add(token: SampledToken): GeneratedToken {
     const { text, stopped } = this.#stopText.push(this.#detokenizer.push(token.id));

@@ -10,9 +10,10 @@ import { MAX_TOP } from '../compute/compute.ts';
  * @throws MixtabError `bad-request`, `context-overflow`
  */
 export function checkRequest(
-  { maxTokens, topLogprobs = 0, format, ignoreEos }: GenerateRequest,
+  { maxTokens, topLogprobs = 0, format, ignoreEos, resume = [] }: GenerateRequest,
   promptLength: number,
   context: number,
+  vocabularySize: number,
 ): void {
   if (!Number.isInteger(maxTokens) || maxTokens < 1) {
     throw new MixtabError('bad-request', `maxTokens is ${maxTokens}; it must be a whole number of at least 1.`);
@@ -26,6 +27,9 @@ export function checkRequest(
       'An answer with a format ends when it is complete, so it cannot ignore the end-of-sequence token.',
       'Leave out either format or ignoreEos.',
     );
+  }
+  if (resume.some(({ id }) => !(Number.isInteger(id) && id >= 0 && id < vocabularySize))) {
+    throw new MixtabError('bad-request', 'A token to resume after is not one of this model.');
   }
   if (promptLength === 0) throw new MixtabError('bad-request', 'The prompt is empty.', 'Write something first.');
   if (promptLength >= context) {

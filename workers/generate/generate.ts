@@ -75,13 +75,14 @@ export class Generator {
    */
   async generate(inputs: AnswerInputs): Promise<GenerateResult> {
     const { promptTokens, request, onEvent } = inputs;
-    checkRequest(request, promptTokens.length, this.#compute.context);
+    checkRequest(request, promptTokens.length, this.#compute.context, this.#compute.config.vocabularySize);
     checkSampling(request.sampling, this.#compute.config.vocabularySize);
     setRouterOptions(this.#compute, request);
     this.#discardCacheOfOtherOptions(request);
     this.#progress.begin();
-    const reusedTokens = this.#reuse(promptTokens);
     const answer = new Answer(this.tokenizer, request.stop);
+    for (const token of request.resume ?? []) answer.add(token);
+    const reusedTokens = Math.min(this.#reuse([...promptTokens, ...answer.ids]), promptTokens.length);
     let finishReason: GenerateResult['finishReason'];
     try {
       finishReason = await this.#run(inputs, answer);
@@ -190,12 +191,16 @@ export class Generator {
   async #run(inputs: AnswerInputs, answer: Answer): Promise<GenerateResult['finishReason']> {
     const { promptTokens, request, signal } = inputs;
     const compute = this.#compute;
-    const format = request.format && (await this.#formats.begin(request.format, signal));
-    compute.startSampling(samplerStart(request, promptTokens, compute.config.vocabularySize, format?.allowed));
-    await this.#prefillPrompt(inputs);
+    const { ids } = answer; // empty, unless the answer is resumed
+    let format = request.format && (await this.#formats.begin(request.format, signal));
+    for (const id of request.format ? ids : []) format = await this.#formats.next(id, signal);
+    if (answer.stopped) return 'stop';
+    if (this.#tokensLeft(inputs, answer) <= 0) return 'length';
+    compute.startSampling(samplerStart(request, promptTokens, ids, compute.config.vocabularySize, format?.allowed));
+    await this.#prefill(inputs, [...promptTokens, ...ids]);
     const firstToken = await compute.sampleFirst();
     this.#progress.endPrompt();
-    const decoder = compute.startDecoding(promptTokens.length, signal);
+    const decoder = compute.startDecoding(promptTokens.length + ids.length, signal);
     try {
       return await this.#decode(inputs, answer, decoder, firstToken);
     } finally {
@@ -208,11 +213,12 @@ export class Generator {
    * maximum length, the end of the context, or an abort.
    */
   async #decode(
-    { promptTokens, request, onEvent, signal }: AnswerInputs,
+    inputs: AnswerInputs,
     answer: Answer,
     decoder: TokenDecoder,
     firstToken: Sample,
   ): Promise<'stop' | 'length'> {
+    const { request, onEvent, signal } = inputs;
     let sampled = firstToken;
     for (;;) {
       const token = toToken(sampled, request.topLogprobs, this.tokenizer);
@@ -223,8 +229,7 @@ export class Generator {
       if (answer.stopped) return 'stop';
       throwIfAborted(signal);
       if (request.format && (await this.#advanceFormat(token.id, signal)).complete) return 'stop';
-      const positionsLeft = this.#compute.context - promptTokens.length - answer.tokens.length;
-      const tokensLeft = Math.min(request.maxTokens - answer.tokens.length, positionsLeft);
+      const tokensLeft = this.#tokensLeft(inputs, answer);
       if (tokensLeft <= 0) return 'length';
       // With a format, what may follow a token depends on the token itself.
       sampled = await decoder.nextToken(request.format ? 0 : tokensLeft - 1);
@@ -232,10 +237,16 @@ export class Generator {
     }
   }
 
-  /** Adds to the KV cache the prompt's tokens that it does not hold yet. */
-  async #prefillPrompt({ promptTokens, onEvent, signal }: AnswerInputs): Promise<void> {
+  /** How many more tokens the answer may get before its maximum length, or the context, is reached. */
+  #tokensLeft({ promptTokens, request }: AnswerInputs, answer: Answer): number {
+    const positionsLeft = this.#compute.context - promptTokens.length - answer.tokens.length;
+    return Math.min(request.maxTokens - answer.tokens.length, positionsLeft);
+  }
+
+  /** Adds to the KV cache the tokens that it does not hold yet. @param all the prompt, and what is resumed */
+  async #prefill({ onEvent, signal }: AnswerInputs, all: readonly TokenId[]): Promise<void> {
     const position = this.#cached.length;
-    const tokens = promptTokens.slice(position);
+    const tokens = all.slice(position);
     const onProgress = (tokensDone: number): void => {
       this.#progress.promptTokens = tokensDone;
       onEvent({ type: 'prefill', tokensDone, tokensTotal: tokens.length });

@@ -8,19 +8,22 @@ const PENALTY_PROMPT_TOKENS = 64;
 
 /**
  * Parameters, token counts and biases of the sampler.
+ * @param answerTokens those of a resumed answer that were sampled before
  * @param allowed one bit per token, lowest bit first: those that may be sampled first; undefined: all
  */
 export function samplerStart(
   { sampling = {}, topLogprobs = 0 }: GenerateRequest,
   promptTokens: readonly TokenId[],
+  answerTokens: readonly TokenId[],
   vocabularySize: number,
   allowed: Uint32Array | undefined,
 ): SamplerStart {
   const counts = new Uint32Array(vocabularySize);
-  for (const id of promptTokens.slice(-PENALTY_PROMPT_TOKENS)) counts[id]++;
+  for (const id of [...promptTokens.slice(-PENALTY_PROMPT_TOKENS), ...answerTokens]) counts[id]++;
   const bias = new Float32Array(vocabularySize);
   for (const [id, value] of Object.entries(sampling.logitBias ?? {})) bias[Number(id)] = value;
-  return { options: sampling, seed: seedOf(sampling), topCount: topLogprobs, counts, bias, allowed };
+  const step = answerTokens.length;
+  return { options: sampling, seed: seedOf(sampling), step, topCount: topLogprobs, counts, bias, allowed };
 }
 
 /**

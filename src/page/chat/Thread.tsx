@@ -46,12 +46,12 @@ function Message({ turn, last, cutBefore }: MessageProps) {
     <li class={`message ${turn.by}${last ? ' last' : ''}`}>
       {cutBefore && <ContextCut />}
       <span class="visually-hidden">{turn.by === 'user' ? 'You' : 'Model'}:</span>
-      {turn.by === 'user' ? <UserMessage turn={turn} /> : <Answer turn={turn} last={last} />}
+      {turn.by === 'user' ? <UserMessage turn={turn} last={last} /> : <Answer turn={turn} last={last} />}
     </li>
   );
 }
 
-function UserMessage({ turn }: { turn: Turn }) {
+function UserMessage({ turn, last }: { turn: Turn; last: boolean }) {
   const [editing, setEditing] = useState(false);
   if (editing) return <MessageEditor turn={turn} onDone={() => setEditing(false)} />;
   return (
@@ -61,6 +61,9 @@ function UserMessage({ turn }: { turn: Turn }) {
         <Versions turn={turn} />
         <IconButton icon="edit" label="Edit message" disabled={!canSend.value} onClick={() => setEditing(true)} />
         <CopyButton text={() => turn.text} label="Copy message" />
+        {last && canSend.value && (
+          <IconButton icon="forward" label="Answer" onClick={() => void services.answers.answerMessage(turn)} />
+        )}
       </div>
     </>
   );

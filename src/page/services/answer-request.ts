@@ -5,8 +5,16 @@ import type { Conversation, Turn } from '../state/conversation-tree.ts';
 import { samplingOf } from '../state/generation-settings.ts';
 import { lossyOf, type Settings } from '../state/settings.ts';
 
-/** @param until id of the last turn that the prompt holds */
-export function requestFor(conversation: Conversation, until: string, settings: Settings): GenerateRequest {
+/**
+ * @param until id of the last turn that the prompt holds
+ * @param seed for a conversation that has none: an answer can only be resumed with the seed that it began with
+ */
+export function requestFor(
+  conversation: Conversation,
+  until: string,
+  settings: Settings,
+  seed: number,
+): GenerateRequest {
   const lossy = lossyOf(settings);
   return {
     input:
@@ -14,7 +22,7 @@ export function requestFor(conversation: Conversation, until: string, settings: 
         ? { kind: 'chat', messages: messagesFor(conversation, until) }
         : { kind: 'text', text: textFor(conversation, until) },
     maxTokens: conversation.generation.maxTokens,
-    sampling: samplingOf(conversation.generation),
+    sampling: { seed, ...samplingOf(conversation.generation) },
     ...(lossy && { lossy }),
   };
 }

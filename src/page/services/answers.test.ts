@@ -1,5 +1,5 @@
 /** Answers with a stand-in for the engine, which generates until the test says so. */
-import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type {
   EngineApi,
   GeneratedToken,
@@ -14,7 +14,7 @@ vi.stubGlobal('document', { documentElement: { style: {} } });
 vi.stubGlobal('location', { hash: '' });
 vi.stubGlobal('addEventListener', () => {});
 
-const { conversations, current, currentId, currentPath } = await import('../state/conversations.ts');
+const { conversations, current, currentId, currentPath, streaming } = await import('../state/conversations.ts');
 const { addTurn, createConversation, pathOf } = await import('../state/conversation-tree.ts');
 const { experiment, generating, stopping } = await import('../state/generation.ts');
 const { DEFAULT_GENERATION } = await import('../state/generation-settings.ts');
@@ -24,6 +24,7 @@ const { Answers } = await import('./answers.ts');
 const { EngineRuns } = await import('./engine-runs.ts');
 
 const TEXT = 'Hello';
+const MODEL = { summary: { id: 'm', name: 'M', hasChatTemplate: true }, context: 100 } as LoadedModel;
 
 /** A chat whose user message has one answer, "old". */
 function answeredChat(id: string) {
@@ -61,6 +62,14 @@ const engine = {
   },
 };
 
+let recover = async (_signal: AbortSignal): Promise<boolean> => false;
+const loader = {
+  recover: (signal: AbortSignal) => recover(signal),
+  async reload() {
+    loaded.value = MODEL;
+  },
+};
+
 let answers: InstanceType<typeof Answers>;
 let runs: InstanceType<typeof EngineRuns>;
 
@@ -71,9 +80,10 @@ beforeEach(() => {
   problem.value = undefined;
   conversations.value = ['a', 'b'].map(answeredChat);
   currentId.value = 'a';
-  loaded.value = { summary: { id: 'm', name: 'M', hasChatTemplate: true }, context: 100 } as LoadedModel;
+  loaded.value = MODEL;
   runs = new EngineRuns(engine);
-  answers = new Answers({ engine, runs, sessions: { prepare: () => prepare(), answered: () => {} } });
+  recover = async () => false;
+  answers = new Answers({ engine, runs, sessions: { prepare: () => prepare(), answered: () => {} }, loader });
 });
 
 afterEach(() => runs.stopAndWait());
@@ -127,6 +137,7 @@ it.each(['worker-failed', 'out-of-memory', 'webgpu-device-lost', 'gpu-out-of-mem
       engine: { generate },
       runs,
       sessions: { prepare: async () => {}, answered: () => {} },
+      loader,
     });
     await failing.send('And?');
     expect(current.value?.turns.map(({ text }) => text)).toEqual(['Hi', 'old', 'And?', 'It was']);
@@ -166,4 +177,123 @@ it('keeps the text if something else got the engine while it waited', async () =
   experiment.value = undefined;
   expect(currentPath.value.map(({ text }) => text)).toEqual(['Hi', 'old', 'Still there?']);
   expect(requests).toHaveLength(1);
+});
+
+describe('after a lost device', () => {
+  const lost = () => new MixtabError('webgpu-device-lost', 'The browser took the GPU away.');
+  /** What each call of `generate` writes; undefined: and then the device is lost. */
+  let script: { texts: string[]; ends: boolean }[];
+  /** The text on the page when the model was loaded again. */
+  let shown: (string | undefined)[];
+
+  beforeEach(() => {
+    shown = [];
+    recover = async () => {
+      shown.push(streaming.value?.text, problem.value?.message);
+      return true;
+    };
+    const generate: EngineApi['generate'] = async (request, onEvent) => {
+      requests.push(request);
+      const { texts, ends } = script.shift()!;
+      for (const text of texts)
+        onEvent({ type: 'token', token: { id: text.length, text } as unknown as GeneratedToken });
+      await new Promise((resolve) => setTimeout(resolve, 60)); // the page shows the text
+      if (!ends) throw lost();
+      const tokens = [...(request.resume ?? []), ...texts.map((text) => ({ text }) as GeneratedToken)];
+      return { ...result('stop'), tokens, text: tokens.map(({ text }) => text).join('') };
+    };
+    const sessions = { prepare: async () => {}, answered: () => {} };
+    answers = new Answers({ engine: { generate }, runs, sessions, loader });
+  });
+
+  it('the answer goes on from its last token with the same seed, and its text stays', async () => {
+    script = [
+      { texts: ['It', ' was'], ends: false },
+      { texts: [' fine', ' and'], ends: false },
+      { texts: [' good'], ends: true },
+    ];
+    await answers.send('And?');
+    expect(requests.map(({ resume = [] }) => resume.map(({ text }) => text))).toEqual([
+      [],
+      ['It', ' was'],
+      ['It', ' was', ' fine', ' and'],
+    ]);
+    const seeds = requests.map(({ sampling }) => sampling?.seed);
+    expect(seeds[0]).toEqual(expect.any(Number));
+    expect(new Set(seeds).size).toBe(1);
+    expect(shown).toEqual(['It was', undefined, 'It was fine and', undefined]);
+    expect(current.value?.turns.map(({ text }) => text)).toEqual(['Hi', 'old', 'And?', 'It was fine and good']);
+    expect(currentPath.value.at(-1)?.stats?.tokens).toBe(5);
+    expect([problem.value, generating.value]).toEqual([undefined, false]);
+  });
+
+  it('a question is answered whose first word was not written yet', async () => {
+    script = [
+      { texts: [], ends: false },
+      { texts: ['Yes'], ends: true },
+    ];
+    await answers.send('And?');
+    expect(requests[1].resume).toBeUndefined();
+    expect(lastText('a')).toBe('Yes');
+  });
+
+  it('it gives up if no word is written in between, and goes on after the button', async () => {
+    script = [
+      { texts: ['It'], ends: false },
+      { texts: [], ends: false },
+      { texts: [' was'], ends: true },
+    ];
+    await answers.send('And?');
+    expect([problem.value?.code, loaded.value, lastText('a')]).toEqual(['webgpu-device-lost', undefined, 'It']);
+    await answers.reloadAndResume();
+    expect(requests[2].resume?.map(({ text }) => text)).toEqual(['It']);
+    expect(requests[2].sampling).toEqual(requests[0].sampling);
+    expect(current.value?.turns.map(({ text }) => text)).toEqual(['Hi', 'old', 'And?', 'It was']);
+  });
+
+  it('the button also answers a question whose first word was never written', async () => {
+    script = [
+      { texts: [], ends: false },
+      { texts: [], ends: false },
+      { texts: ['Yes'], ends: true },
+    ];
+    await answers.send('And?');
+    expect(lastText('a')).toBe('And?');
+    await answers.reloadAndResume();
+    expect(current.value?.turns.map(({ text }) => text)).toEqual(['Hi', 'old', 'And?', 'Yes']);
+    await answers.reloadAndResume(); // nothing is left to resume
+    expect(requests).toHaveLength(3);
+  });
+
+  it('a continued answer goes on where it was', async () => {
+    script = [
+      { texts: [' and', ' grey'], ends: false },
+      { texts: [' and', ' tired'], ends: true },
+    ];
+    await answers.continueAnswer(currentPath.value.at(-1)!);
+    expect(lastText('a')).toBe('old and grey and tired');
+  });
+
+  it('stop ends the wait for the device, and leaves a button', async () => {
+    script = [{ texts: ['It'], ends: false }];
+    recover = (signal) => new Promise((resolve) => signal.addEventListener('abort', () => resolve(false)));
+    const answer = answers.send('And?');
+    await vi.waitFor(() => expect(lastText('a')).toBe(''));
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    await runs.stopAndWait();
+    await answer;
+    expect([problem.value?.code, lastText('a'), generating.value]).toEqual(['webgpu-device-lost', 'It', false]);
+  });
+});
+
+it('answers a message that was left without an answer', async () => {
+  conversations.value = conversations.value.map((conversation) => ({
+    ...conversation,
+    turns: conversation.turns.slice(0, 1),
+  }));
+  const answered = answers.answerMessage(currentPath.value[0]);
+  await vi.waitFor(() => expect(endGeneration).toBeDefined());
+  endGeneration?.('stop');
+  await answered;
+  expect(currentPath.value.map(({ text }) => text)).toEqual(['Hi', TEXT]);
 });

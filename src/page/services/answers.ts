@@ -1,6 +1,6 @@
 /** What the user does in a conversation: send, edit, regenerate, continue. Also streams the model's answers. */
-import type { EngineApi, GenerateResult } from '../../contract/engine-api.ts';
-import { errorToData, throwIfAborted } from '../../contract/errors.ts';
+import type { EngineApi, GeneratedToken, GenerateRequest, GenerateResult } from '../../contract/engine-api.ts';
+import { type ErrorCode, errorToData, losesModel, throwIfAborted } from '../../contract/errors.ts';
 import { proxy } from '../../contract/rpc.ts';
 import {
   addTurn,
@@ -16,9 +16,10 @@ import { canSend, experiment, generating, isChat, overflow, prefill } from '../s
 import { loaded } from '../state/models.ts';
 import { newId } from '../state/new-id.ts';
 import { announcement, problem } from '../state/notices.ts';
-import { settings } from '../state/settings.ts';
+import { type Settings, settings } from '../state/settings.ts';
 import { requestFor, statsOf } from './answer-request.ts';
 import type { EngineRuns } from './engine-runs.ts';
+import type { ModelLoader } from './model-loader.ts';
 import { report } from './problems.ts';
 import type { Sessions } from './sessions.ts';
 import { StreamedTurn } from './streamed-turn.ts';
@@ -28,7 +29,16 @@ export interface AnswerDependencies {
   engine: Pick<EngineApi, 'generate'>;
   runs: EngineRuns;
   sessions: Pick<Sessions, 'prepare' | 'answered'>;
+  loader: Pick<ModelLoader, 'recover' | 'reload'>;
 }
+
+/**
+ * Errors after which the page loads the model again by itself. The second one: the device was lost while nothing was
+ * computed, for example in sleep, and something else has already noticed it.
+ */
+const RECOVERABLE: readonly ErrorCode[] = ['webgpu-device-lost', 'no-model-loaded'];
+/** How often the model is loaded again for one answer. A device that is lost more often is lost because of it. */
+const MAX_RECOVERIES = 3;
 
 /** Where the model writes. */
 interface AnswerTarget {
@@ -39,13 +49,27 @@ interface AnswerTarget {
   continued: Turn | undefined;
 }
 
+/** An answer that ended with its model, and can go on from its last token. */
+interface Interrupted {
+  /** As it was when the answer began. */
+  target: AnswerTarget;
+  /** The turn that holds the answer so far; absent if it had not begun. */
+  turn?: Turn;
+  modelId: string;
+  request: GenerateRequest;
+  tokens: GeneratedToken[];
+}
+
 /** Adds turns to conversations and lets the model answer them. Errors are shown to the user. */
 export class Answers {
   readonly #engine: AnswerDependencies['engine'];
   readonly #runs: EngineRuns;
   readonly #sessions: AnswerDependencies['sessions'];
+  readonly #loader: AnswerDependencies['loader'];
+  #interrupted: Interrupted | undefined;
 
-  constructor({ engine, runs, sessions }: AnswerDependencies) {
+  constructor({ engine, runs, sessions, loader }: AnswerDependencies) {
+    this.#loader = loader;
     this.#engine = engine;
     this.#runs = runs;
     this.#sessions = sessions;
@@ -91,11 +115,28 @@ export class Answers {
     await this.answerAfter(id, turn.parent);
   }
 
+  /** Answers a message that has no answer, because the page was closed or the model was lost before its first word. */
+  async answerMessage(turn: Turn): Promise<void> {
+    const id = current.value?.id;
+    if (id !== undefined && (await this.#engineIsReady())) await this.answerAfter(id, turn.id);
+  }
+
   /** Continues an answer that was stopped or reached its maximum length. */
   async continueAnswer(turn: Turn): Promise<void> {
     const id = current.value?.id;
     if (id === undefined || !(await this.#engineIsReady())) return;
     await this.#start({ conversationId: id, after: turn.parent, continued: turn });
+  }
+
+  /**
+   * Loads the model again after an error ended it. If that interrupted an answer, the answer goes on.
+   * @param changes settings to change before that
+   */
+  async reloadAndResume(changes?: Partial<Settings>): Promise<void> {
+    await this.#loader.reload(changes);
+    const stopped = this.#interrupted;
+    if (!stopped || loaded.value?.summary.id !== stopped.modelId || !(await this.#engineIsReady())) return;
+    await this.#start(stopped.target, stopped);
   }
 
   /** Lets the model write a turn after turn `after`. Never rejects: errors are shown to the user. */
@@ -111,53 +152,76 @@ export class Answers {
     return !generating.value && !experiment.value;
   }
 
-  #start(target: AnswerTarget): Promise<void> {
-    return this.#runs.start((signal) => this.#write(target, signal));
+  /** @param resumed an interrupted answer that goes on; its target is `target` */
+  #start(target: AnswerTarget, resumed?: Interrupted): Promise<void> {
+    return this.#runs.start((signal) => this.#write(target, signal, resumed));
   }
 
   /** Writes one answer. Another conversation may be opened meanwhile: the text still goes into this one. */
-  async #write({ conversationId, after, continued }: AnswerTarget, signal: AbortSignal): Promise<void> {
-    const turn = continued ?? newTurn('model', after, '');
-    const conversation = beginAnswer(conversationId, turn, continued !== undefined);
+  async #write(target: AnswerTarget, signal: AbortSignal, resumed: Interrupted | undefined): Promise<void> {
+    const { conversationId, after, continued } = target;
+    const turn = resumed?.turn ?? continued ?? newTurn('model', after, '');
+    const conversation = beginAnswer(conversationId, turn, turn === resumed?.turn || turn === continued);
+    this.#interrupted = undefined;
     if (!conversation) return; // deleted
-    const textBefore = continued?.text ?? '';
     const streamed = new StreamedTurn({
       conversationId,
       turnId: turn.id,
-      textBefore,
+      textBefore: continued?.text ?? '',
       kind: conversation.kind,
       signal,
+      ...(resumed && { tokens: resumed.tokens }),
     });
     const storeTurn = (changes: Partial<Turn>): void => {
       streamed.end();
       updateConversation(conversationId, (before) => changeTurn(before, turn.id, changes));
     };
+    const until = continued?.id ?? after ?? turn.id;
+    const request = resumed?.request ?? requestFor(conversation, until, settings.value, randomSeed());
+    const modelId = loaded.value?.summary.id;
     try {
-      const until = continued?.id ?? after ?? turn.id;
-      const result = await this.#generate(conversation, until, streamed, signal);
+      const result = await this.#generate(conversationId, request, streamed, signal);
       storeTurn({ text: streamed.textWith(result.text), stats: statsOf(result, loaded.value?.context, continued) });
       announcement.value = result.text;
       this.#sessions.answered(conversationId);
     } catch (error) {
       storeTurn({ text: streamed.text });
       reportFailure(error, conversationId, after ?? turn.id);
+      const { tokens } = streamed;
+      if (losesModel(errorToData(error)) && modelId !== undefined)
+        this.#interrupted = { target, modelId, request, tokens, ...(tokens.length > 0 && { turn }) };
     } finally {
       endAnswer(conversationId, turn.id);
     }
   }
 
-  /** @param until id of the last turn in the prompt */
+  /** Generates an answer. If the model's device is lost meanwhile, loads the model again and goes on. */
   async #generate(
-    conversation: Conversation,
-    until: string,
+    conversationId: string,
+    request: GenerateRequest,
     streamed: StreamedTurn,
     signal: AbortSignal,
   ): Promise<GenerateResult> {
-    await this.#sessions.prepare(conversation.id);
-    throwIfAborted(signal);
-    return await this.#engine.generate(requestFor(conversation, until, settings.value), proxy(streamed.onEvent));
+    for (let recoveries = 0; ; recoveries++) {
+      const { tokens } = streamed;
+      const tokensBefore = tokens.length;
+      await this.#sessions.prepare(conversationId);
+      throwIfAborted(signal);
+      try {
+        const resume = tokens.length > 0 && { resume: [...tokens] };
+        return await this.#engine.generate({ ...request, ...resume }, proxy(streamed.onEvent));
+      } catch (error) {
+        const hopeless = recoveries > 0 && tokens.length === tokensBefore;
+        if (!RECOVERABLE.includes(errorToData(error).code) || hopeless || recoveries >= MAX_RECOVERIES) throw error;
+        // If the user stops it, the error is shown with a button: nothing is loaded.
+        if (!(await this.#loader.recover(signal))) throw error;
+      }
+    }
   }
 }
+
+/** A u32. */
+const randomSeed = (): number => crypto.getRandomValues(new Uint32Array(1))[0];
 
 const newTurn = (by: Turn['by'], parent: string | null, text: string): Turn => ({
   id: newId(),

@@ -32,9 +32,9 @@ export function createServices({ engine, importer }: { engine: EngineApi; import
   const tabs = new Tabs();
   const runs = new EngineRuns(engine);
   const sessions = new Sessions({ engine, importer });
-  const answers = new Answers({ engine, runs, sessions });
   const experiments = new Experiments({ runs, sessions });
   const modelLoader = new ModelLoader({ engine, runs, sessions });
+  const answers = new Answers({ engine, runs, sessions, loader: modelLoader });
   const modelStore = new ModelStore({ importer, loader: modelLoader, sessions, tabs });
   const storageKeeper = new StorageKeeper({ sessions, onRestored: () => void modelStore.refresh().catch(report) });
   const importPlanner = new ImportPlanner({ importer, store: modelStore });

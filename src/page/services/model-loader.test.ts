@@ -68,7 +68,7 @@ it('loads on what the settings choose, with the limits that apply to it', async 
   changeSettings({ compute: 'gpu' });
   await loader.load({ id: 'a', name: 'a' });
   expect(loads).toEqual([
-    { modelId: 'a', threads: 2, ramBudgetBytes: 30e6 },
+    { modelId: 'a', threads: 2, gpuBudgetBytes: 10e6, ramBudgetBytes: 20e6, cpuBudgetBytes: 30e6 },
     { modelId: 'a', compute: 'gpu', gpuBudgetBytes: 10e6, ramBudgetBytes: 20e6 },
   ]);
 });

@@ -1,9 +1,8 @@
 /** Loads models, one at a time. */
-import type { EngineApi, LoadRequest } from '../../contract/engine-api.ts';
-import { errorToData } from '../../contract/errors.ts';
+import type { EngineApi, LoadedModel, LoadProgress, LoadRequest } from '../../contract/engine-api.ts';
+import { type ErrorCode, errorFromData, errorToData } from '../../contract/errors.ts';
 import type { ModelSummary } from '../../contract/import-api.ts';
 import { proxy } from '../../contract/rpc.ts';
-import { computeKind } from '../state/compute.ts';
 import { current, openConversation } from '../state/conversations.ts';
 import { overflow } from '../state/generation.ts';
 import { importedModel, runningImport } from '../state/imports.ts';
@@ -21,7 +20,17 @@ export interface ModelLoaderDependencies {
   engine: Pick<EngineApi, 'probe' | 'load' | 'unload'>;
   runs: Pick<EngineRuns, 'stopAndWait'>;
   sessions: Pick<Sessions, 'save'>;
+  /** Waits for some milliseconds; default: a timer. */
+  wait?: (ms: number) => Promise<void>;
 }
+
+/**
+ * When to try again to load a model whose device was lost. A browser whose GPU process has ended twice offers no GPU
+ * for some ten seconds.
+ */
+const RECOVERY_DELAYS_MS = [0, 1000, 2000, 4000, 8000, 15_000];
+/** Errors of loading after which a later attempt may succeed. */
+const DEVICE_ABSENT: readonly ErrorCode[] = ['webgpu-device-lost', 'webgpu-no-adapter'];
 
 /** The part of a model's summary that loading needs. */
 type ModelReference = Pick<ModelSummary, 'id' | 'name'>;
@@ -33,10 +42,12 @@ export class ModelLoader {
   readonly #sessions: ModelLoaderDependencies['sessions'];
   /** A model may be imported, and then loaded, while another one is being loaded. */
   readonly #queue = new SerialQueue(report);
+  readonly #wait: (ms: number) => Promise<void>;
   /** The model that was to be loaded last, even if that failed. */
   #requested: ModelReference | undefined;
 
-  constructor({ engine, runs, sessions }: ModelLoaderDependencies) {
+  constructor({ engine, runs, sessions, wait = sleep }: ModelLoaderDependencies) {
+    this.#wait = wait;
     this.#engine = engine;
     this.#runs = runs;
     this.#sessions = sessions;
@@ -78,8 +89,35 @@ export class ModelLoader {
   async reload(changes?: Partial<Settings>): Promise<void> {
     if (changes) changeSettings(changes);
     const id = loaded.value?.summary.id ?? this.#requested?.id ?? settings.value.lastModelId;
-    const model = models.value.find((candidate) => candidate.id === id);
+    // A model that is used while it is imported is in no list yet.
+    const unlisted = this.#requested?.id === id ? this.#requested : undefined;
+    const model = models.value.find((candidate) => candidate.id === id) ?? unlisted;
     if (model) await this.load(model);
+  }
+
+  /**
+   * Loads a model again whose device was lost, on the same kind of device, so that a run can go on. The run stays as it
+   * is. Waits for the device with patience.
+   * @param signal of the run; after it is aborted, nothing more is tried
+   * @returns whether the model is loaded
+   * @throws MixtabError what loading throws, unless the device is absent
+   */
+  async recover(signal: AbortSignal): Promise<boolean> {
+    const lost = lastLoaded.value;
+    if (!lost || signal.aborted) return false;
+    let recovered = false;
+    let failure: unknown;
+    const job = this.#queue.add(async () => {
+      try {
+        recovered = await this.#loadLost(lost, signal);
+      } catch (error) {
+        failure = error;
+      }
+    });
+    // A job before it in the queue may be waiting for this very run to end.
+    await Promise.race([job, new Promise((resolve) => signal.addEventListener('abort', resolve))]);
+    if (failure) throw failure;
+    return recovered;
   }
 
   /** Frees the memory that the model takes. */
@@ -98,16 +136,48 @@ export class ModelLoader {
     loaded.value = undefined;
     loading.value = { name: model.name, progress: undefined };
     try {
-      loaded.value = await this.#engine.load(
-        { modelId: model.id, ...loadOptionsOf(settings.value, computeKind.value), ...chatFormatOf(model.id) },
-        proxy((progress) => {
-          if (loading.value) loading.value = { ...loading.value, progress };
-        }),
-      );
-      lastLoaded.value = loaded.value;
+      await this.#loadInto(model.id, loadOptionsOf(settings.value));
       changeSettings({ lastModelId: model.id });
     } catch (error) {
       report(error);
+    } finally {
+      loading.value = undefined;
+    }
+  }
+
+  /** Calls the engine, and sets `loaded`. @throws MixtabError the engine's */
+  async #loadInto(modelId: string, options: Omit<LoadRequest, 'modelId'>): Promise<void> {
+    const onProgress = proxy((progress: LoadProgress) => {
+      if (loading.value) loading.value = { ...loading.value, progress };
+    });
+    loaded.value = await this.#engine.load({ modelId, ...options, ...chatFormatOf(modelId) }, onProgress);
+    lastLoaded.value = loaded.value;
+  }
+
+  /** Tries to load the model again, see {@link RECOVERY_DELAYS_MS}. @returns false if the device does not come back */
+  async #loadLost({ summary, compute }: LoadedModel, signal: AbortSignal): Promise<boolean> {
+    loaded.value = undefined;
+    problem.value = undefined;
+    loading.value = { name: summary.name, progress: undefined, again: true };
+    try {
+      for (const delay of RECOVERY_DELAYS_MS) {
+        await this.#wait(delay);
+        if (signal.aborted) return false;
+        // The answer would go on differently on the other one, and the CPU may be much slower.
+        const options = { ...loadOptionsOf(settings.value), compute: compute.kind };
+        const error = await this.#loadInto(summary.id, options).catch(errorToData);
+        if (!error) {
+          // As before: that the page asked for this device was not the user's choice.
+          loaded.value = lastLoaded.value = {
+            ...loaded.value!,
+            compute: { ...loaded.value!.compute, reason: compute.reason },
+          };
+          problem.value = undefined;
+          return true;
+        }
+        if (!DEVICE_ABSENT.includes(error.code)) throw errorFromData(error);
+      }
+      return false;
     } finally {
       loading.value = undefined;
     }
@@ -125,3 +195,5 @@ function chatFormatOf(modelId: string): Pick<LoadRequest, 'chatFormat'> {
   const chatFormat = settings.value.chatFormats[modelId];
   return chatFormat === undefined ? {} : { chatFormat };
 }
+
+const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));

@@ -11,7 +11,7 @@ const MEMORY_RAN_OUT: readonly ErrorCode[] = ['gpu-out-of-memory', 'out-of-memor
 export function report(error: unknown): void {
   const data = errorToData(error);
   if (data.code === 'aborted') return;
-  if (losesModel(data.code)) loaded.value = undefined;
+  if (losesModel(data)) loaded.value = undefined;
   if (data.code === 'source-gated') tokenWanted.value = true;
   if (MEMORY_RAN_OUT.includes(data.code) && loadedElsewhere.value.length > 0)
     data.remedy = `Close the other tab that has a model in memory. ${data.remedy}`;

@@ -1,5 +1,5 @@
 /** The text of an answer while it streams: it is shown several times per second, and stored every few seconds. */
-import type { GenerateEvent } from '../../contract/engine-api.ts';
+import type { GeneratedToken, GenerateEvent } from '../../contract/engine-api.ts';
 import { changeTurn } from '../state/conversation-tree.ts';
 import { streaming, updateConversation } from '../state/conversations.ts';
 import { prefill } from '../state/generation.ts';
@@ -18,13 +18,17 @@ export interface StreamedTurnOptions {
   kind: 'chat' | 'text';
   /** Once aborted, no more text is shown. */
   signal: AbortSignal;
+  /** Tokens of a resumed answer that the turn shows already. */
+  tokens?: readonly GeneratedToken[];
 }
 
 /** Collects the tokens of one answer, and shows and stores the text at intervals. */
 export class StreamedTurn {
   readonly #options: StreamedTurnOptions;
+  /** The tokens so far, from which the engine can resume the answer. */
+  readonly tokens: GeneratedToken[];
   /** Text of the tokens so far. */
-  #added = '';
+  #added: string;
   #text: string;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #storedAt = performance.now();
@@ -32,7 +36,9 @@ export class StreamedTurn {
 
   constructor(options: StreamedTurnOptions) {
     this.#options = options;
-    this.#text = options.textBefore;
+    this.tokens = [...(options.tokens ?? [])];
+    this.#added = this.tokens.map(({ text }) => text).join('');
+    this.#text = this.textWith(this.#added);
     this.#show();
   }
 
@@ -54,6 +60,7 @@ export class StreamedTurn {
       return;
     }
     prefill.value = undefined;
+    if (!event.rest) this.tokens.push(event.token);
     this.#added += event.token.text;
     this.#text = this.textWith(this.#added);
     if (!this.#options.signal.aborted && !this.#ended) this.#timer ??= setTimeout(() => this.#show(), SHOW_EVERY_MS);

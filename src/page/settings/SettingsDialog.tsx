@@ -1,7 +1,6 @@
 import { useState } from 'preact/hooks';
 import { Dialog } from '../../ui/Dialog.tsx';
 import { services } from '../services/services.ts';
-import { computeKind } from '../state/compute.ts';
 import { current } from '../state/conversations.ts';
 import { changeGeneration, currentGeneration, currentKind } from '../state/current-settings.ts';
 import { isChat } from '../state/generation.ts';
@@ -51,7 +50,7 @@ export function SettingsDialog({ onClose }: { onClose: () => void }) {
 }
 
 /** The options of a load request as text, to compare them. */
-const loadOptionsText = (from: Settings): string => JSON.stringify(loadOptionsOf(from, computeKind.value));
+const loadOptionsText = (from: Settings): string => JSON.stringify(loadOptionsOf(from));
 
 /** Resets everything but the system prompt, the loaded model and the settings of the other kind of conversation. */
 function resetToDefaults(): void {

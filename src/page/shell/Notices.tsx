@@ -115,11 +115,11 @@ function ImportedNotice({ model }: { model: ModelSummary }) {
 }
 
 function LoadNotice() {
-  const { name, progress } = loading.value ?? { name: '', progress: undefined };
+  const { name, progress, again } = loading.value ?? { name: '', progress: undefined };
   const known = progress !== undefined && progress.bytesTotal > 0;
   return (
     <div class="notice">
-      <p>Loading {name} …</p>
+      <p>{again ? `The browser took the GPU away. Loading ${name} again …` : `Loading ${name} …`}</p>
       <progress
         aria-label={`Loading ${name}`}
         {...(known ? { value: progress.bytesDone, max: progress.bytesTotal } : {})}

@@ -1,9 +1,9 @@
-import type { ErrorData } from '../../contract/errors.ts';
+import { type ErrorData, losesModel } from '../../contract/errors.ts';
 import { IconButton } from '../../ui/IconButton.tsx';
 import { dismissProblem } from '../services/problems.ts';
 import { services } from '../services/services.ts';
 import { lacksGpu } from '../state/compute.ts';
-import { computeProblems, lastLoaded, probed } from '../state/models.ts';
+import { computeProblems, lastLoaded, loaded, probed } from '../state/models.ts';
 import { problem } from '../state/notices.ts';
 import { remediesFor } from '../state/remedies.ts';
 import { changeSettings, settings } from '../state/settings.ts';
@@ -33,11 +33,13 @@ function CannotCompute({ problems }: { problems: readonly ErrorData[] }) {
 }
 
 /** An error, with buttons for what can be done about it at once. */
-function Problem({ error: { code, message, remedy } }: { error: ErrorData }) {
+function Problem({ error }: { error: ErrorData }) {
+  const { code, message, remedy } = error;
   const remedies = remediesFor(code, {
     settings: settings.value,
     lastLoaded: lastLoaded.value,
     probed: probed.value,
+    modelLost: losesModel(error) && loaded.value === undefined,
   });
   return (
     <div class="notice problem" role="alert">
@@ -48,7 +50,7 @@ function Problem({ error: { code, message, remedy } }: { error: ErrorData }) {
         {remedies.length > 0 && (
           <div class="row">
             {remedies.map(({ label, changes }) => (
-              <button type="button" key={label} onClick={() => void services.modelLoader.reload(changes)}>
+              <button type="button" key={label} onClick={() => void services.answers.reloadAndResume(changes)}>
                 {label}
               </button>
             ))}

@@ -66,6 +66,17 @@ describe('remediesFor', () => {
     expect(remediesFor('webgpu-unsupported', context({ probed }))).toEqual([]);
   });
 
+  it.each([
+    'internal',
+    'no-model-loaded',
+    'record-missing',
+    'gpu-limit',
+    'webgpu-no-adapter',
+    'gpu-budget-too-small',
+  ] as const)('offers a reload after %s if nothing is loaded then', (code) => {
+    expect(remediesFor(code, context({ modelLost: true }))).toEqual([reload]);
+  });
+
   it('offers nothing for other errors', () => {
     expect(remediesFor('storage-full', context({ lastLoaded: loadedOn('gpu') }))).toEqual([]);
   });

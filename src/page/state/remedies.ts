@@ -16,6 +16,8 @@ export interface RemedyContext {
   /** The model that was loaded last, even if the error ended it. */
   lastLoaded: LoadedModel | undefined;
   probed: ProbeReport | undefined;
+  /** Whether no model is loaded after the error. Then there is always a way to load it again. */
+  modelLost?: boolean;
 }
 
 /** What remains of a budget that turned out to be too large. */
@@ -27,6 +29,11 @@ const orReload = (remedies: Remedy[]): Remedy[] => (remedies.length > 0 ? remedi
 
 /** @returns what can be done about the error with one click, best first */
 export function remediesFor(code: ErrorCode, context: RemedyContext): Remedy[] {
+  const remedies = specificRemedies(code, context);
+  return context.modelLost ? orReload(remedies) : remedies;
+}
+
+function specificRemedies(code: ErrorCode, context: RemedyContext): Remedy[] {
   switch (code) {
     case 'webgpu-device-lost':
       return [RELOAD, ...withLessMemory('gpu', context)];

@@ -37,22 +37,36 @@ describe('loadOptionsOf', () => {
   };
 
   it('leaves out what is automatic', () => {
-    expect([loadOptionsOf(DEFAULT_SETTINGS, 'gpu'), loadOptionsOf(DEFAULT_SETTINGS, 'cpu')]).toEqual([{}, {}]);
+    expect(loadOptionsOf(DEFAULT_SETTINGS)).toEqual({});
   });
 
-  it('passes on only what applies to the GPU or the CPU', () => {
-    expect(loadOptionsOf(all, 'gpu')).toEqual({ context: 512, gpuBudgetBytes: 100e6, ramBudgetBytes: 20e6 });
-    expect(loadOptionsOf({ ...all, compute: 'cpu' }, 'cpu')).toEqual({
+  it('passes on only what applies to the GPU or the CPU, if one of them is chosen', () => {
+    expect(loadOptionsOf({ ...all, compute: 'gpu' })).toEqual({
+      compute: 'gpu',
+      context: 512,
+      gpuBudgetBytes: 100e6,
+      ramBudgetBytes: 20e6,
+    });
+    expect(loadOptionsOf({ ...all, compute: 'cpu' })).toEqual({
       compute: 'cpu',
       context: 512,
       threads: 2,
-      ramBudgetBytes: 300e6,
+      cpuBudgetBytes: 300e6,
+    });
+  });
+
+  it('passes on the limits of both if the engine chooses, each under its own name', () => {
+    expect(loadOptionsOf(all)).toEqual({
+      context: 512,
+      threads: 2,
+      gpuBudgetBytes: 100e6,
+      ramBudgetBytes: 20e6,
+      cpuBudgetBytes: 300e6,
     });
   });
 
   it('reads settings from before there was a choice as automatic', () => {
     const stored = settingsFrom({ context: 512, gpuBudgetMegabytes: 100, ramBudgetMegabytes: 20 });
-    expect(loadOptionsOf(stored, 'gpu')).toEqual({ context: 512, gpuBudgetBytes: 100e6, ramBudgetBytes: 20e6 });
-    expect(loadOptionsOf(stored, 'cpu')).toEqual({ context: 512 });
+    expect(loadOptionsOf(stored)).toEqual({ context: 512, gpuBudgetBytes: 100e6, ramBudgetBytes: 20e6 });
   });
 });

@@ -188,20 +188,25 @@ export function lossyOf({ residentBias, skipBelow }: Settings): LossyOptions | u
 }
 
 /**
- * The settings as options of a load request. Values that are automatic are left out.
- * @param kind what will compute: it decides which budgets apply
+ * The settings as options of a load request. Values that are automatic are left out. If the engine chooses what
+ * computes, the limits of both are given, because the engine may choose another one than the page expects.
  */
-export function loadOptionsOf(
-  { compute, context, threads, gpuBudgetMegabytes, ramBudgetMegabytes, cpuBudgetMegabytes }: Settings,
-  kind: ComputeKind,
-): Omit<LoadRequest, 'modelId'> {
-  const ramMegabytes = kind === 'cpu' ? cpuBudgetMegabytes : ramBudgetMegabytes;
+export function loadOptionsOf({
+  compute,
+  context,
+  threads,
+  gpuBudgetMegabytes,
+  ramBudgetMegabytes,
+  cpuBudgetMegabytes,
+}: Settings): Omit<LoadRequest, 'modelId'> {
+  const [gpu, cpu] = [compute !== 'cpu', compute !== 'gpu'];
   return {
     ...(compute !== 'auto' && { compute }),
     ...(context !== undefined && { context }),
-    ...(kind === 'cpu' && threads !== undefined && { threads }),
-    ...(kind === 'gpu' && gpuBudgetMegabytes !== undefined && { gpuBudgetBytes: gpuBudgetMegabytes * 1e6 }),
-    ...(ramMegabytes !== undefined && { ramBudgetBytes: ramMegabytes * 1e6 }),
+    ...(cpu && threads !== undefined && { threads }),
+    ...(gpu && gpuBudgetMegabytes !== undefined && { gpuBudgetBytes: gpuBudgetMegabytes * 1e6 }),
+    ...(gpu && ramBudgetMegabytes !== undefined && { ramBudgetBytes: ramBudgetMegabytes * 1e6 }),
+    ...(cpu && cpuBudgetMegabytes !== undefined && { cpuBudgetBytes: cpuBudgetMegabytes * 1e6 }),
   };
 }
 

@@ -29,7 +29,7 @@ function sampler(options: SamplingOptions, start: Start = {}) {
   for (const [id, value] of Object.entries(options.logitBias ?? {})) bias[Number(id)] = value;
   const allCounts = new Uint32Array(vocabulary);
   allCounts.set(counts);
-  result.start({ options, seed, topCount, counts: allCounts, bias, allowed });
+  result.start({ options, seed, step: 0, topCount, counts: allCounts, bias, allowed });
   return {
     sample(logits: Float32Array) {
       result.logits.set(logits);

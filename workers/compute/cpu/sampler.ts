@@ -47,7 +47,7 @@ export class CpuSampler {
     this.#state = module.copy(words);
   }
 
-  start({ options, seed, topCount, counts, bias, allowed }: SamplerStart): void {
+  start({ options, seed, step, topCount, counts, bias, allowed }: SamplerStart): void {
     const { repetitionPenalty = 1, presencePenalty = 0, frequencyPenalty = 0 } = options;
     const words = this.#words();
     const floats = this.module.floats(this.#state, STATE_WORDS);
@@ -60,7 +60,7 @@ export class CpuSampler {
     this.#options = options;
     this.#seed = seed;
     this.#topCount = Math.min(topCount, MAX_TOP, this.vocabularySize);
-    this.#step = 0;
+    this.#step = step;
     if (allowed) this.setAllowed(allowed);
   }
 

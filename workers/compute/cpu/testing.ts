@@ -121,6 +121,7 @@ export function startGreedy(compute: Compute): void {
   compute.startSampling({
     options: { temperature: 0 },
     seed: 1,
+    step: 0,
     topCount: 5,
     counts: new Uint32Array(vocabularySize),
     bias: new Float32Array(vocabularySize),

@@ -71,13 +71,13 @@ export class GpuCompute implements Compute {
     this.#gpuModel.model.buffers.state.setRouterOptions(options);
   }
 
-  startSampling({ options, seed, topCount, counts, bias, allowed }: SamplerStart): void {
+  startSampling({ options, seed, step, topCount, counts, bias, allowed }: SamplerStart): void {
     const { sampleParams, sampleCounts, sampleBias, state } = this.#gpuModel.model.buffers;
     const { queue } = this.#gpu.device;
     queue.writeBuffer(sampleParams.buffer, 0, writeSampleParams(options, seed, topCount, allowed));
     queue.writeBuffer(sampleCounts.buffer, 0, counts);
     queue.writeBuffer(sampleBias.buffer, 0, bias);
-    state.restartSampling();
+    state.startSampling(step);
   }
 
   setAllowed(allowed: Uint32Array<ArrayBuffer>): void {

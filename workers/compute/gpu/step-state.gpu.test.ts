@@ -85,7 +85,7 @@ describe('StepState', () => {
 
   it("restarts the sampler's step alone", async () => {
     const state = await filled();
-    state.restartSampling();
+    state.startSampling(0);
     expect(await read(state)).toEqual({ ...sevens, step: 0 });
   });
 

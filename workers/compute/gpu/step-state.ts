@@ -130,9 +130,9 @@ export class StepState {
     this.#write({ stalled: 0 });
   }
 
-  /** Restarts the sampler's random numbers, for a new answer. */
-  restartSampling(): void {
-    this.#write({ step: 0 });
+  /** Starts the sampler's random numbers. @param step tokens of the answer that were sampled before */
+  startSampling(step: number): void {
+    this.#write({ step });
   }
 
   /** Replaces all options of the router. */
