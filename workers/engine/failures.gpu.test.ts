@@ -65,6 +65,7 @@ describe('an upload that fails', () => {
     await expect(engine.generate(REQUEST, onEvent)).rejects.toMatchObject({
       code: 'internal',
       remedy: 'Load the model again.',
+      modelLost: true,
     });
     expect(emitted).toEqual(expected.slice(0, emitted.length));
     expect(emitted.length).toBeLessThan(expected.length);

@@ -1,4 +1,4 @@
-import { beforeEach, expect, it, vi } from 'vitest';
+import { beforeEach, describe, expect, it, vi } from 'vitest';
 import type { LoadedModel, LoadRequest, ProbeReport } from '../../contract/engine-api.ts';
 
 vi.mock('../state/database.ts', () => import('../state/database-testing.ts'));
@@ -7,7 +7,7 @@ vi.stubGlobal('location', { hash: '' });
 vi.stubGlobal('addEventListener', () => {});
 
 const { ModelLoader } = await import('./model-loader.ts');
-const { lastLoaded, loaded, models, probed } = await import('../state/models.ts');
+const { lastLoaded, loaded, loading, models, probed } = await import('../state/models.ts');
 const { problem } = await import('../state/notices.ts');
 const { changeSettings, DEFAULT_SETTINGS } = await import('../state/settings.ts');
 const { MixtabError } = await import('../../contract/errors.ts');
@@ -95,4 +95,114 @@ it('loads the model whose loading failed again, with changed settings', async ()
   expect(loads.at(-1)).toEqual({ modelId: 'b', compute: 'cpu' });
   expect(problem.value).toBeUndefined();
   expect(lastLoaded.value).toBe(loaded.value);
+});
+
+describe('a model whose device was lost', () => {
+  let waits: number[] = [];
+  const lost = () => new MixtabError('webgpu-device-lost', 'The browser took the GPU away.');
+  const absent = () => new MixtabError('webgpu-no-adapter', 'No adapter.');
+  /** What the next loads do: throw the error, or load. */
+  let outcomes: (InstanceType<typeof MixtabError> | undefined)[] = [];
+  let stops = 0;
+
+  const lossyLoader = () =>
+    new ModelLoader({
+      engine: {
+        async load(request) {
+          loads.push(request);
+          const error = outcomes.shift();
+          if (error) throw error;
+          const compute = { kind: 'gpu', reason: request.compute ? 'requested' : 'gpu' };
+          return { summary: { id: request.modelId, name: 'A' }, compute } as LoadedModel;
+        },
+        probe: async () => report,
+        unload: async () => {},
+      },
+      runs: {
+        async stopAndWait() {
+          stops++;
+        },
+      },
+      sessions: { save: async () => {} },
+      wait: async (ms) => {
+        waits.push(ms);
+      },
+    });
+
+  beforeEach(() => {
+    waits = [];
+    outcomes = [];
+    stops = 0;
+  });
+
+  it('is loaded again on the GPU with patience, without stopping the run', async () => {
+    const loader = lossyLoader();
+    await loader.load({ id: 'a', name: 'A' });
+    const stopsBefore = stops;
+    outcomes = [absent(), absent(), lost()];
+    expect(await loader.recover(new AbortController().signal)).toBe(true);
+    expect(waits).toEqual([0, 1000, 2000, 4000]);
+    expect(loads.at(-1)).toEqual({ modelId: 'a', compute: 'gpu' });
+    // Nobody has chosen the GPU, so the page must not say so.
+    expect(loaded.value?.compute).toEqual({ kind: 'gpu', reason: 'gpu' });
+    expect([stops, problem.value]).toEqual([stopsBefore, undefined]);
+  });
+
+  it('is given up after half a minute', async () => {
+    const loader = lossyLoader();
+    await loader.load({ id: 'a', name: 'A' });
+    outcomes = new Array(20).fill(absent());
+    expect(await loader.recover(new AbortController().signal)).toBe(false);
+    expect(waits.reduce((sum, ms) => sum + ms)).toBe(30_000);
+    expect([loaded.value, loading.value]).toEqual([undefined, undefined]);
+  });
+
+  it('is given up at once after another error', async () => {
+    const loader = lossyLoader();
+    await loader.load({ id: 'a', name: 'A' });
+    outcomes = [new MixtabError('record-missing', 'A record is missing.')];
+    await expect(loader.recover(new AbortController().signal)).rejects.toMatchObject({ code: 'record-missing' });
+    expect(waits).toEqual([0]);
+  });
+
+  it('does not keep another model waiting that the user chooses meanwhile', async () => {
+    const run = new AbortController();
+    let runEnded: Promise<unknown> = Promise.resolve();
+    const loader = new ModelLoader({
+      engine: {
+        load: async (request) =>
+          ({ summary: { id: request.modelId, name: request.modelId }, compute: { kind: 'gpu' } }) as LoadedModel,
+        probe: async () => report,
+        unload: async () => {},
+      },
+      runs: {
+        async stopAndWait() {
+          run.abort();
+          await runEnded;
+        },
+      },
+      sessions: { save: async () => {} },
+      wait: async () => {},
+    });
+    await loader.load({ id: 'a', name: 'A' });
+    const fresh = new AbortController();
+    const other = loader.load({ id: 'b', name: 'B' });
+    runEnded = Promise.resolve();
+    runEnded = loader.recover(run.signal);
+    await other;
+    expect(await runEnded).toBe(false);
+    expect(loaded.value?.summary.id).toBe('b');
+    expect(await loader.recover(fresh.signal)).toBe(true);
+    expect(loaded.value?.summary.id).toBe('b');
+  });
+});
+
+it('loads a model again that is used while it is imported', async () => {
+  models.value = [];
+  const loader = newLoader();
+  loadFails = new MixtabError('webgpu-device-lost', 'It is gone.');
+  await loader.load({ id: 'early', name: 'early' });
+  loadFails = undefined;
+  await loader.reload();
+  expect(loaded.value?.summary.id).toBe('early');
 });

@@ -1,0 +1,135 @@
+/** What the loader keeps from one model to the next: one device, its kernels, and how often it has failed. */
+import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import type { LoadRequest } from '../../src/contract/engine-api.ts';
+import { FakeDevice, stubWebGpuConstants } from '../compute/gpu/fake-device-testing.ts';
+import { ModelRecords } from '../compute/model-records.ts';
+import { importTiny } from '../import/testing.ts';
+import { MemoryStore } from '../store/memory-store.ts';
+import { SYNTH_PRESETS } from '../synth/presets.ts';
+import { ComputeLoader } from './compute-loader.ts';
+
+const cpuRequests: LoadRequest[] = [];
+vi.mock('../compute/cpu/load-cpu-compute.ts', () => ({
+  loadCpuCompute: async ({ request }: { request: LoadRequest }) => {
+    cpuRequests.push(request);
+    return { kind: 'cpu', threads: 1 };
+  },
+}));
+
+const store = new MemoryStore();
+let ids: string[];
+let devices: FakeDevice[];
+let loader: ComputeLoader;
+
+beforeAll(async () => {
+  ids = [];
+  for (const seed of [1, 2]) ids.push((await importTiny(store, { ...SYNTH_PRESETS.tiny, seed, name: `M${seed}` })).id);
+});
+
+beforeEach(() => {
+  stubWebGpuConstants();
+  cpuRequests.length = 0;
+  devices = [];
+  loader = new ComputeLoader();
+  const limits = new FakeDevice(0).limits;
+  vi.stubGlobal('navigator', {
+    gpu: {
+      requestAdapter: async () => ({
+        info: { vendor: 'nvidia' },
+        features: new Set(),
+        limits,
+        requestDevice: async () => {
+          devices.push(new FakeDevice(1e9));
+          return devices.at(-1);
+        },
+      }),
+    },
+  });
+});
+afterEach(() => vi.unstubAllGlobals());
+
+async function load(request: Partial<LoadRequest> = {}) {
+  const modelId = request.modelId ?? ids[0];
+  const manifest = (await store.getManifest(modelId))!;
+  const records = new ModelRecords({ read: (id, record) => store.readPartsVerified(id, record) }, manifest);
+  return loader.load({ records, request: { context: 64, ...request, modelId }, onProgress: () => {} });
+}
+
+/** Loses the newest device, and lets the loader notice it. */
+async function loseDevice(): Promise<void> {
+  devices.at(-1)!.lose();
+  await new Promise((resolve) => setTimeout(resolve));
+}
+
+it('takes turns between two models on one device, and compiles and keeps nothing more after the first turn', async () => {
+  const used: number[] = [];
+  let compiled = 0;
+  for (let turn = 0; turn < 10; turn++) {
+    const { compute } = await load({ modelId: ids[turn % 2] });
+    if (turn === 1) {
+      const { createComputePipelineAsync } = devices[0];
+      devices[0].createComputePipelineAsync = () => {
+        compiled++;
+        return createComputePipelineAsync.call(devices[0]);
+      };
+    }
+    compute.destroy();
+    used.push(devices[0].used);
+  }
+  expect(devices).toHaveLength(1);
+  expect(compiled).toBe(0);
+  expect(new Set(used.slice(1)).size).toBe(1);
+});
+
+describe('failures of the GPU', () => {
+  it('lead to a new device after the first, and to the CPU after the second', async () => {
+    expect((await load()).report).toEqual({ kind: 'gpu', reason: 'gpu' });
+    await loseDevice();
+    expect((await load()).report).toEqual({ kind: 'gpu', reason: 'gpu' });
+    expect(devices).toHaveLength(2);
+    await loseDevice();
+    expect((await load()).report).toEqual({ kind: 'cpu', reason: 'gpu-failed', threads: 1 });
+    // Whoever asks for the GPU gets it.
+    expect((await load({ compute: 'gpu' })).report).toEqual({ kind: 'gpu', reason: 'requested' });
+    expect(devices).toHaveLength(3);
+  });
+
+  it('count a device that cannot be opened', async () => {
+    const { gpu } = navigator as unknown as { gpu: { requestAdapter(): Promise<object> } };
+    const { requestAdapter } = gpu;
+    gpu.requestAdapter = async () => ({
+      ...(await requestAdapter()),
+      requestDevice: () => Promise.reject(new Error('no device')),
+    });
+    await expect(load()).rejects.toThrow('no device');
+    await expect(load()).rejects.toThrow('no device');
+    expect((await load()).report.reason).toBe('gpu-failed');
+  });
+
+  it('do not count a model that was unloaded, or a load that failed for another reason', async () => {
+    for (let attempt = 0; attempt < 3; attempt++) {
+      (await load()).compute.destroy();
+      await expect(load({ gpuBudgetBytes: 1 })).rejects.toMatchObject({ code: 'gpu-budget-too-small' });
+    }
+    expect((await load()).report.reason).toBe('gpu');
+  });
+});
+
+describe('the memory budget of the CPU', () => {
+  it('is not the memory for evicted experts if the CPU was not asked for', async () => {
+    for (let loss = 0; loss < 2; loss++) {
+      await load();
+      await loseDevice();
+    }
+    await load({ ramBudgetBytes: 10e6, gpuBudgetBytes: 20e6 });
+    expect(cpuRequests[0].ramBudgetBytes).toBeUndefined();
+    await load({ ramBudgetBytes: 10e6, cpuBudgetBytes: 30e6 });
+    expect(cpuRequests[1].ramBudgetBytes).toBe(30e6);
+  });
+
+  it('is either of the two if the CPU was asked for', async () => {
+    await load({ compute: 'cpu', ramBudgetBytes: 10e6 });
+    await load({ compute: 'cpu', cpuBudgetBytes: 30e6 });
+    expect(cpuRequests.map(({ ramBudgetBytes }) => ramBudgetBytes)).toEqual([10e6, 30e6]);
+  });
+});
