@@ -32,7 +32,7 @@ export interface SamplerStart {
   options: SamplingOptions;
   /** An integer of up to 64 bits. */
   seed: number;
-  /** Tokens of the answer that were sampled before, so that a resumed answer goes on with the same random numbers. */
+  /** Tokens of the answer that were sampled before, so that a resumed answer continues with the same random numbers. */
   step: number;
   /** How many of the likeliest tokens to report, at most {@link MAX_TOP}. */
   topCount: number;

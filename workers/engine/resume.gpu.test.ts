@@ -1,4 +1,4 @@
-/** An answer that was interrupted goes on with the same tokens when the model is loaded again, on both backends. */
+/** An answer that was interrupted continues with the same tokens when the model is loaded again, on both backends. */
 import { describe, expect, it } from 'vitest';
 import type { GeneratedToken, SamplingOptions } from '../../src/contract/engine-api.ts';
 import { SYNTH_PRESETS } from '../synth/presets.ts';
@@ -10,33 +10,37 @@ describe.each(['gpu', 'cpu'] as const)('a resumed answer on the %s', (compute) =
   it.each([
     ['greedy', { temperature: 0 }],
     ['seeded', SEEDED],
-  ])('has the same tokens and text, %s', async (_, sampling) => {
-    const { engine, modelId } = await engineWith({ ...SYNTH_PRESETS.tiny, seed: 3 });
-    const load = () => engine.load({ modelId, compute, threads: 2 }, () => {});
-    const request = {
-      input: { kind: 'text' as const, text: 'the first men of that day' },
-      maxTokens: 24,
-      sampling,
-      ignoreEos: true,
-    };
-    await load();
-    const whole = await engine.generate(request, () => {});
-    for (const cut of [1, 9, 23, 24]) {
-      await engine.unload();
+  ])(
+    'has the same tokens and text, %s',
+    async (_, sampling) => {
+      const { engine, modelId } = await engineWith({ ...SYNTH_PRESETS.tiny, seed: 3 });
+      const load = () => engine.load({ modelId, compute, threads: 2 }, () => {});
+      const request = {
+        input: { kind: 'text' as const, text: 'the first men of that day' },
+        maxTokens: 24,
+        sampling,
+        ignoreEos: true,
+      };
       await load();
-      const reported: GeneratedToken[] = [];
-      const resume = whole.tokens.slice(0, cut);
-      const result = await engine.generate({ ...request, resume }, (event) => {
-        if (event.type === 'token' && !event.rest) reported.push(event.token);
-      });
-      expect(result.tokens.map(({ id }) => id)).toEqual(whole.tokens.map(({ id }) => id));
-      expect(result.text).toBe(whole.text);
-      expect(result.finishReason).toBe('length');
-      expect(reported.map(({ id }) => id)).toEqual(whole.tokens.slice(cut).map(({ id }) => id));
-      expect(result.promptTokens).toEqual(whole.promptTokens);
-    }
-    await engine.unload();
-  });
+      const whole = await engine.generate(request, () => {});
+      for (const cut of [1, 9, 23, 24]) {
+        await engine.unload();
+        await load();
+        const reported: GeneratedToken[] = [];
+        const resume = whole.tokens.slice(0, cut);
+        const result = await engine.generate({ ...request, resume }, (event) => {
+          if (event.type === 'token' && !event.rest) reported.push(event.token);
+        });
+        expect(result.tokens.map(({ id }) => id)).toEqual(whole.tokens.map(({ id }) => id));
+        expect(result.text).toBe(whole.text);
+        expect(result.finishReason).toBe('length');
+        expect(reported.map(({ id }) => id)).toEqual(whole.tokens.slice(cut).map(({ id }) => id));
+        expect(result.promptTokens).toEqual(whole.promptTokens);
+      }
+      await engine.unload();
+    },
+    300_000,
+  );
 });
 
 it('ends at once if nothing is left to generate, and refuses tokens that the model does not have', async () => {

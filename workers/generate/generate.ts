@@ -81,7 +81,7 @@ export class Generator {
     this.#discardCacheOfOtherOptions(request);
     this.#progress.begin();
     const answer = new Answer(this.tokenizer, request.stop);
-    for (const token of request.resume ?? []) answer.add(token);
+    for (const token of request.resume ?? []) if (!answer.stopped) answer.add(token);
     const reusedTokens = Math.min(this.#reuse([...promptTokens, ...answer.ids]), promptTokens.length);
     let finishReason: GenerateResult['finishReason'];
     try {

@@ -206,7 +206,7 @@ describe('after a lost device', () => {
     answers = new Answers({ engine: { generate }, runs, sessions, loader });
   });
 
-  it('the answer goes on from its last token with the same seed, and its text stays', async () => {
+  it('the answer continues from its last token with the same seed, and its text stays', async () => {
     script = [
       { texts: ['It', ' was'], ends: false },
       { texts: [' fine', ' and'], ends: false },
@@ -237,7 +237,7 @@ describe('after a lost device', () => {
     expect(lastText('a')).toBe('Yes');
   });
 
-  it('it gives up if no word is written in between, and goes on after the button', async () => {
+  it('it gives up if no word is written in between, and continues after the button', async () => {
     script = [
       { texts: ['It'], ends: false },
       { texts: [], ends: false },
@@ -265,7 +265,7 @@ describe('after a lost device', () => {
     expect(requests).toHaveLength(3);
   });
 
-  it('a continued answer goes on where it was', async () => {
+  it('a continued answer continues where it was', async () => {
     script = [
       { texts: [' and', ' grey'], ends: false },
       { texts: [' and', ' tired'], ends: true },

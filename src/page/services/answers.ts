@@ -49,7 +49,7 @@ interface AnswerTarget {
   continued: Turn | undefined;
 }
 
-/** An answer that ended with its model, and can go on from its last token. */
+/** An answer that ended with its model, and can continue from its last token. */
 interface Interrupted {
   /** As it was when the answer began. */
   target: AnswerTarget;
@@ -129,7 +129,7 @@ export class Answers {
   }
 
   /**
-   * Loads the model again after an error ended it. If that interrupted an answer, the answer goes on.
+   * Loads the model again after an error ended it. If that interrupted an answer, the answer continues.
    * @param changes settings to change before that
    */
   async reloadAndResume(changes?: Partial<Settings>): Promise<void> {
@@ -152,7 +152,7 @@ export class Answers {
     return !generating.value && !experiment.value;
   }
 
-  /** @param resumed an interrupted answer that goes on; its target is `target` */
+  /** @param resumed an interrupted answer that continues; its target is `target` */
   #start(target: AnswerTarget, resumed?: Interrupted): Promise<void> {
     return this.#runs.start((signal) => this.#write(target, signal, resumed));
   }
@@ -195,7 +195,7 @@ export class Answers {
     }
   }
 
-  /** Generates an answer. If the model's device is lost meanwhile, loads the model again and goes on. */
+  /** Generates an answer. If the model's device is lost meanwhile, loads the model again and continues. */
   async #generate(
     conversationId: string,
     request: GenerateRequest,

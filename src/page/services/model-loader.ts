@@ -96,7 +96,7 @@ export class ModelLoader {
   }
 
   /**
-   * Loads a model again whose device was lost, on the same kind of device, so that a run can go on. The run stays as it
+   * Loads a model again whose device was lost, on the same kind of device, so that a run can continue. The run stays as it
    * is. Waits for the device with patience.
    * @param signal of the run; after it is aborted, nothing more is tried
    * @returns whether the model is loaded
@@ -163,7 +163,7 @@ export class ModelLoader {
       for (const delay of RECOVERY_DELAYS_MS) {
         await this.#wait(delay);
         if (signal.aborted) return false;
-        // The answer would go on differently on the other one, and the CPU may be much slower.
+        // The answer would continue differently on the other one, and the CPU may be much slower.
         const options = { ...loadOptionsOf(settings.value), compute: compute.kind };
         const error = await this.#loadInto(summary.id, options).catch(errorToData);
         if (!error) {
