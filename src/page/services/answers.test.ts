@@ -222,7 +222,7 @@ describe('after a lost device', () => {
     expect(seeds[0]).toEqual(expect.any(Number));
     expect(new Set(seeds).size).toBe(1);
     expect(shown).toEqual(['It was', undefined, 'It was fine and', undefined]);
-    expect(current.value?.turns.map(({ text }) => text)).toEqual(['Hi', 'old', 'And?', 'It was fine and good']);
+    expect(currentPath.value.map(({ text }) => text)).toEqual(['Hi', 'old', 'And?', 'It was fine and good']);
     expect(currentPath.value.at(-1)?.stats?.tokens).toBe(5);
     expect([problem.value, generating.value]).toEqual([undefined, false]);
   });
@@ -248,7 +248,7 @@ describe('after a lost device', () => {
     await answers.reloadAndResume();
     expect(requests[2].resume?.map(({ text }) => text)).toEqual(['It']);
     expect(requests[2].sampling).toEqual(requests[0].sampling);
-    expect(current.value?.turns.map(({ text }) => text)).toEqual(['Hi', 'old', 'And?', 'It was']);
+    expect(currentPath.value.map(({ text }) => text)).toEqual(['Hi', 'old', 'And?', 'It was']);
   });
 
   it('the button also answers a question whose first word was never written', async () => {
@@ -260,7 +260,7 @@ describe('after a lost device', () => {
     await answers.send('And?');
     expect(lastText('a')).toBe('And?');
     await answers.reloadAndResume();
-    expect(current.value?.turns.map(({ text }) => text)).toEqual(['Hi', 'old', 'And?', 'Yes']);
+    expect(currentPath.value.map(({ text }) => text)).toEqual(['Hi', 'old', 'And?', 'Yes']);
     await answers.reloadAndResume(); // nothing is left to resume
     expect(requests).toHaveLength(3);
   });
