@@ -1,6 +1,6 @@
 /** Installing the page, and updating it. */
 import type { Page } from '@playwright/test';
-import { expect, openPage, type TestServer, test } from './fixtures.ts';
+import { expect, importFrom, openPage, type TestServer, test } from './fixtures.ts';
 
 /** Makes the server serve a new version, and the browser check for it at once. */
 async function publishUpdate(page: Page, server: TestServer): Promise<void> {
@@ -61,4 +61,33 @@ test('an update waits until the user accepts it, and a draft survives it', async
   await expect(page.getByRole('button', { name: 'Once upon a time' })).toBeEnabled();
   await expect(page.getByText('A new version of mixtab is available.')).toBeHidden();
   await expect(page.getByRole('textbox', { name: 'Your text' })).toHaveValue('words that must stay');
+});
+
+test('an update in one tab waits for the import of another tab', async ({ page, server, context }) => {
+  await openPage(page, server);
+  await page.evaluate(() => navigator.serviceWorker.ready);
+  await page.reload(); // now the service worker controls it
+  await expect(page.getByRole('button', { name: 'Once upon a time' })).toBeEnabled();
+  const second = await context.newPage();
+  await openPage(second, server);
+
+  server.slow = true;
+  await importFrom(page, `${server.origin}/chat.gguf`);
+  await expect(page.getByText(/Importing .*: /)).toBeVisible();
+  const loads: string[] = [];
+  page.on('load', () => loads.push('load'));
+  await publishUpdate(second, server);
+  await expect(page.getByText('You can update when the import has ended.')).toBeVisible();
+  const reloaded = second.waitForEvent('load');
+  await second.getByRole('button', { name: 'Update now' }).click();
+  await reloaded;
+  await expect(second.getByRole('button', { name: 'Once upon a time' })).toBeEnabled();
+  server.slow = false;
+  await expect(page.getByRole('heading', { name: 'Ask Tiny Chat' })).toBeVisible();
+  expect(loads).toEqual([]);
+
+  await page.getByRole('button', { name: 'Update now' }).click();
+  await expect.poll(() => loads.length).toBe(1);
+  await expect(page.getByRole('heading', { name: 'Ask Tiny Chat' })).toBeVisible();
+  await expect(page.getByText('A new version of mixtab is available.')).toBeHidden();
 });

@@ -86,6 +86,8 @@ export interface TestServer {
   updated: boolean;
   /** While true, no security headers are sent, as by many static hosts. */
   bare: boolean;
+  /** Files whose paths match are missing, as after an update of the page. */
+  missing: RegExp | undefined;
   /** Requested ranges of models, as `path bytes=...`. */
   ranges: string[];
   /** What browsers reported as violations of a Content-Security-Policy. */
@@ -119,13 +121,16 @@ export async function startServer(): Promise<TestServer> {
     unreachable: false,
     updated: false,
     bare: false,
+    missing: undefined,
     ranges: [],
     violations: [],
     close: () => {},
   };
   const server = createServer((request, response) => {
     const { pathname: path, searchParams: query } = new URL(request.url ?? '/', 'http://localhost');
-    if (path === '/sw.js' && served.updated) {
+    if (served.missing?.test(path)) {
+      response.writeHead(404).end();
+    } else if (path === '/sw.js' && served.updated) {
       response
         .writeHead(200, { 'content-type': 'text/javascript' })
         .end(`${readFileSync(join(DIST, 'sw.js'), 'utf8')}\n// next version`);

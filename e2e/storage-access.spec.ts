@@ -38,7 +38,7 @@ function openBrowser(thirdPartyCookies: 'allowed' | 'blocked'): Promise<BrowserC
 /** Imports a model on the site itself, as its user would. */
 async function importOnSite(context: BrowserContext, { origin }: TestServer, path: string): Promise<void> {
   const page = await context.newPage();
-  await page.goto(`${origin}/embedder.html`);
+  await page.goto(`${origin}/cli.html`);
   await page.waitForFunction(() => window.mixtab !== undefined);
   const answer = await page.evaluate((url) => window.mixtab.import({ kind: 'url', url }), origin + path);
   expect(answer).toHaveProperty('result.name');

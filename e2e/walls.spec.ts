@@ -52,7 +52,7 @@ for (const as of ['plain', 'require-corp', 'credentialless'] as const) {
     await page.goto(`${other.origin}/embedder.html?as=${as}`);
     const seen = await page.evaluate(
       async ([library, embedUrl, url]) => {
-        const { createMixtab } = (await import(library)) as typeof import('../src/client/mixtab.ts');
+        const { createMixtab } = (await import(library)) as Module;
         const client = await createMixtab({ embedUrl });
         const { id, name } = await client.models.import({ kind: 'url', url });
         const { usage } = await client.completions.create({ model: id, prompt: 'the first', max_tokens: 3 });
@@ -69,6 +69,96 @@ for (const as of ['plain', 'require-corp', 'credentialless'] as const) {
 
 /** What each page is asked to do below, and must not. */
 const BLOCKED = ['base-uri', 'connect-src', 'img-src', 'object-src', 'script-src', 'script-src-elem', 'style-src-elem'];
+
+type Module = typeof import('../src/client/mixtab.ts');
+
+/** @returns what `createMixtab` rejects with, on a page of another origin */
+const refusal = (page: Page, library: string, embedUrl: string): Promise<{ code: string; text: string }> =>
+  page.evaluate(
+    async ([address, url]) => {
+      const { createMixtab } = (await import(address)) as Module;
+      return createMixtab({ embedUrl: url }).then(
+        () => ({ code: 'none', text: '' }),
+        ({ code, message, remedy }: { code: string; message: string; remedy: string }) => ({
+          code,
+          text: `${message} ${remedy}`,
+        }),
+      );
+    },
+    [library, embedUrl] as const,
+  );
+
+test('a page that cannot embed is told why at once', async ({ page, server }) => {
+  await page.goto(`${other.origin}/embedder.html?as=require-corp`);
+  server.bare = true;
+  const isolated = await refusal(page, `${other.origin}/mixtab-client.js`, `${server.origin}/embed.html`);
+  expect(isolated).toEqual({
+    code: 'source-unreachable',
+    text: expect.stringMatching(/This page is isolated.*Cross-Origin-Embedder-Policy: require-corp/),
+  });
+  await page.goto(`${other.origin}/embedder.html?as=sandboxed`);
+  const sandboxed = await refusal(page, `${other.origin}/mixtab-client.js`, `${server.origin}/embed.html`);
+  expect(sandboxed).toEqual({ code: 'bad-request', text: expect.stringMatching(/no origin.*allow-same-origin/) });
+  await page.goto(`${other.origin}/embedder.html`);
+  const wrong = await refusal(page, `${other.origin}/mixtab-client.js`, `${server.origin}/nothing.html`);
+  expect(wrong).toEqual({ code: 'source-unreachable', text: expect.stringContaining('Check the address') });
+});
+
+test('calls of a frame that is loaded again reject, and later ones are answered', async ({ page, server }) => {
+  await page.goto(`${other.origin}/embedder.html`);
+  server.slow = true;
+  const seen = await page.evaluate(
+    async ([library, embedUrl, url]) => {
+      const { createMixtab } = (await import(library)) as Module;
+      const client = await createMixtab({ embedUrl, container: document.body });
+      const pending = client.models
+        .import({ kind: 'url', url }, { onProgress: () => frame.setAttribute('src', frame.src) })
+        .catch(({ code }: { code: string }) => code);
+      const frame = document.querySelector('iframe')!;
+      const code = await pending;
+      const models = await client.models.list();
+      frame.remove();
+      const removed = await client.models.list().catch((error: { code: string }) => error.code);
+      return { code, models: models.length, removed };
+    },
+    [`${other.origin}/mixtab-client.js`, `${server.origin}/embed.html`, `${server.origin}/chat.gguf`] as const,
+  );
+  expect(seen).toEqual({ code: 'worker-failed', models: 0, removed: 'aborted' });
+});
+
+test('an embedding page of the same site deletes a model of the user only after a click in the frame', async ({
+  page,
+  server,
+  context,
+}) => {
+  // Both ports of localhost are one site, so the frame has the user's own models.
+  const own = await context.newPage();
+  await openPage(own, server);
+  await page.goto(`${other.origin}/embedder.html`);
+  const remove = (container: boolean): Promise<string> =>
+    page.evaluate(
+      async ([library, embedUrl, visible]) => {
+        const { createMixtab } = (await import(library)) as Module;
+        const client = await createMixtab({ embedUrl, ...(visible && { container: document.body }) });
+        const [model] = await client.models.list();
+        const result = await client.models.remove(model.id).catch(({ code }: { code: string }) => code);
+        client.close();
+        return String(result ?? 'removed');
+      },
+      [`${other.origin}/mixtab-client.js`, `${server.origin}/embed.html`, container] as const,
+    );
+  expect(await remove(true)).toBe('busy'); // a tab has it loaded
+  await own.close();
+  await expect.poll(() => remove(false)).toBe('not-allowed'); // the frame is hidden
+  const frame = page.frameLocator('iframe');
+  const kept = remove(true);
+  await expect(frame.getByText(`${other.origin} wants to delete the model mixtab storyteller.`)).toBeVisible();
+  await frame.getByRole('button', { name: 'Keep it' }).click();
+  expect(await kept).toBe('not-allowed');
+  const removed = remove(true);
+  await frame.getByRole('button', { name: 'Delete it' }).click();
+  expect(await removed).toBe('removed');
+});
 
 const PAGES = ['index.html', 'embed.html', 'cli.html', 'examples/json.html'];
 

@@ -1,5 +1,6 @@
 /** Entry point of the engine worker. The engine's code is fetched when it is first needed. */
 import { expose } from '../src/contract/rpc.ts';
+import { announceWorker } from '../src/contract/worker-life.ts';
 import { lazyEngine } from './engine/lazy-engine.ts';
 import { SiteStoreReceiver } from './store/site-store-receiver.ts';
 
@@ -22,3 +23,4 @@ expose(
     return new Engine(store, reader);
   }),
 );
+announceWorker();

@@ -1,5 +1,6 @@
 /** Entry point of the import worker. */
 import { expose } from '../src/contract/rpc.ts';
+import { announceWorker } from '../src/contract/worker-life.ts';
 import { ImportService } from './import/import-service.ts';
 import { IndexedDbStore } from './store/indexed-db-store.ts';
 import { OpfsFiles } from './store/opfs-files.ts';
@@ -9,3 +10,4 @@ const siteStores = new SiteStoreReceiver();
 const store = new IndexedDbStore(undefined, new OpfsFiles());
 siteStores.onAttach((siteStore) => store.attachSiteStore(siteStore));
 expose(new ImportService(store));
+announceWorker();

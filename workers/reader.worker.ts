@@ -1,6 +1,7 @@
 /** Entry point of the reader worker: it reads records for the engine worker, so that reading never blocks computing. */
 import type { Bytes } from '../src/contract/ids.ts';
 import { expose } from '../src/contract/rpc.ts';
+import { announceWorker } from '../src/contract/worker-life.ts';
 import { BufferPool } from './store/buffer-pool.ts';
 import { IndexedDbStore } from './store/indexed-db-store.ts';
 import { OpfsFiles } from './store/opfs-files.ts';
@@ -29,3 +30,4 @@ expose(
     },
   }),
 );
+announceWorker();

@@ -3,7 +3,7 @@
  * {@link createMixtab}.
  * @module mixtab-client
  */
-import { MixtabError } from '../contract/errors.ts';
+import { aborted, MixtabError } from '../contract/errors.ts';
 import type { Backend } from './backend.ts';
 import { createLocal } from './local.ts';
 import { isModelsChanged, isReady } from './protocol.ts';
@@ -53,6 +53,8 @@ export type MixtabOptions = EmbedOptions | WorkerOptions;
 
 /** Time for the frame to load its script. */
 const READY_TIMEOUT_MS = 30_000;
+/** Time from the frame's `load` event, before which its script has run, to the arrival of its message. */
+const LOADED_TIMEOUT_MS = 3000;
 
 /**
  * Connects to an engine. This loads no model.
@@ -63,42 +65,52 @@ const READY_TIMEOUT_MS = 30_000;
  *
  * const mixtab = await createMixtab({ embedUrl: 'https://host/mixtab/embed.html', container: document.body });
  * ```
- * @throws MixtabError `source-unreachable` if no mixtab page answers at `embedUrl` within 30 seconds
+ * @throws MixtabError `source-unreachable` if no mixtab page answers at `embedUrl`, or this page may not frame it;
+ *   `bad-request` if this page has no origin, as in a sandboxed frame
  */
 export async function createMixtab(options: MixtabOptions): Promise<Mixtab> {
   return 'worker' in options ? createLocal(options.worker) : createEmbedded(options);
 }
 
 function createEmbedded({ embedUrl, container, onModelsChange }: EmbedOptions): Promise<Mixtab> {
+  // A page of a sandboxed frame has an address, but no origin that messages could be sent to.
+  if (self.origin === 'null') return Promise.reject(noOrigin());
   const url = new URL(embedUrl, document.baseURI);
-  url.searchParams.set('origin', location.origin);
+  url.searchParams.set('origin', self.origin);
   const frame = document.createElement('iframe');
   frame.title = 'mixtab';
   frame.src = url.href;
   frame.hidden = container === undefined;
   frame.allow = 'cross-origin-isolated'; // an isolated page lets the frame share memory
   return new Promise((resolve, reject) => {
-    const { client, receive } = createRemote(
-      (request) => frame.contentWindow?.postMessage(request, url.origin),
+    const { client, receive, restarted } = createRemote(
+      (request) => {
+        if (!frame.contentWindow) throw aborted('The frame was removed from the page.');
+        frame.contentWindow.postMessage(request, url.origin);
+      },
       () => {
         removeEventListener('message', onMessage);
         frame.remove();
       },
     );
-    const timer = setTimeout(() => {
+    const giveUp = (): void => {
       client.close();
-      reject(
-        new MixtabError(
-          'source-unreachable',
-          `No mixtab page answered at ${url.origin}${url.pathname}.`,
-          'Check the address of embed.html.',
-        ),
-      );
-    }, READY_TIMEOUT_MS);
+      reject(noAnswer(url));
+    };
+    let timer = setTimeout(giveUp, READY_TIMEOUT_MS);
+    let isReadyNow = false;
+    // A frame that the browser blocks also loads: an empty page or a message of the browser.
+    const onLoad = (): void => {
+      clearTimeout(timer);
+      if (!isReadyNow) timer = setTimeout(giveUp, LOADED_TIMEOUT_MS);
+    };
+    frame.addEventListener('load', onLoad, { once: true });
     const onMessage = ({ source, origin, data }: MessageEvent): void => {
       if (source !== frame.contentWindow || origin !== url.origin) return;
       if (isReady(data)) {
         clearTimeout(timer);
+        if (isReadyNow) restarted();
+        isReadyNow = true;
         resolve(client);
       } else if (isModelsChanged(data)) onModelsChange?.();
       else receive(data);
@@ -106,4 +118,27 @@ function createEmbedded({ embedUrl, container, onModelsChange }: EmbedOptions): 
     addEventListener('message', onMessage);
     (container ?? document.body).append(frame);
   });
+}
+
+const noOrigin = (): MixtabError =>
+  new MixtabError(
+    'bad-request',
+    'This page has no origin, because it is in a sandboxed frame, so the frame with the model cannot answer it.',
+    'Add allow-same-origin to the sandbox attribute, or use the page outside of the sandbox.',
+  );
+
+function noAnswer({ origin, pathname }: URL): MixtabError {
+  const address = `${origin}${pathname}`;
+  const headers = 'Cross-Origin-Embedder-Policy: require-corp and Cross-Origin-Resource-Policy: cross-origin';
+  return crossOriginIsolated
+    ? new MixtabError(
+        'source-unreachable',
+        `No mixtab page answered at ${address}. This page is isolated, so the browser loads only frames that allow it.`,
+        `Check the address, and let its server send ${headers}.`,
+      )
+    : new MixtabError(
+        'source-unreachable',
+        `No mixtab page answered at ${address}.`,
+        `Check the address of embed.html. If this page sends a Cross-Origin-Embedder-Policy, embed.html needs ${headers}.`,
+      );
 }

@@ -2,7 +2,7 @@
  * The embedding page's side of the protocol: turns calls into requests, and replies into results. It uses no window, so
  * tests run it in Node.
  */
-import { aborted, errorFromData, type MixtabError, throwIfAborted } from '../contract/errors.ts';
+import { aborted, errorFromData, MixtabError, throwIfAborted } from '../contract/errors.ts';
 import { isReply, type Method, PROTOCOL, type Request } from './protocol.ts';
 import { createAbortableQueue, stopOnAbort } from './queue.ts';
 import type { CallOptions, Create, Mixtab } from './types.ts';
@@ -14,6 +14,8 @@ export interface Remote {
    * Takes every message from the frame, after its window and origin were checked. Ignores messages that are not replies.
    */
   receive(data: unknown): void;
+  /** The frame was loaded again: rejects the calls that it had not answered. */
+  restarted(): void;
 }
 
 /**
@@ -42,8 +44,15 @@ export function createRemote(post: (request: Request) => void, close: () => void
       close();
     },
   };
-  return { client, receive };
+  return { client, receive, restarted: () => rejectAll(frameReloaded()) };
 }
+
+const frameReloaded = (): MixtabError =>
+  new MixtabError(
+    'worker-failed',
+    'The frame with the model was loaded again before it had answered.',
+    'Call again. A call that names its model loads it.',
+  );
 
 /** Sends a request. Resolves with its result, and passes its events to `onEvent` before that. */
 type Call = <T>(

@@ -18,8 +18,8 @@ export function workerBackend(): Backend & { attachSiteStore(siteStore: SiteStor
         expose(siteStore, port1);
         return port2;
       };
-      importer.attachSiteStore([port()]);
-      engine.attachSiteStore([port(), port()]); // one port for the engine, one for its reader worker
+      importer.attachSiteStore(() => [port()]);
+      engine.attachSiteStore(() => [port(), port()]); // one port for the engine, one for its reader worker
     },
     close() {
       engine.terminate();

@@ -1,40 +1,67 @@
 /** The only module on the main thread that names the workers. */
 import type { EngineApi } from '../contract/engine-api.ts';
+import type { MixtabError } from '../contract/errors.ts';
 import type { ImportApi } from '../contract/import-api.ts';
-import { type Remote, wrap } from '../contract/rpc.ts';
+import type { Remote } from '../contract/rpc.ts';
 import type { SiteStoreMessage } from '../contract/site-store.ts';
+import { WorkerLink, type WorkerLinkOptions } from '../contract/worker-link.ts';
 
-/** A worker behind its typed interface. */
+/** A worker behind its typed interface. If it dies, its calls reject, and the next call starts another one. */
 export interface WorkerClient<Api> {
   api: Remote<Api>;
-  /** Ends the worker. Calls in progress never settle. */
+  /** Ends the worker. Calls in progress reject with `aborted`. */
   terminate(): void;
-  /** Gives it ports to the site's own store: one for it, and one for the worker that it starts, if any. */
-  attachSiteStore(ports: MessagePort[]): void;
+  /**
+   * Gives it, and each worker that replaces it, ports to the site's own store.
+   * @param ports one for it, and one for the worker that it starts, if any
+   */
+  attachSiteStore(ports: () => MessagePort[]): void;
 }
 
+/** Called when the worker did not start or died, even if no call was running. */
+type OnFailure = (error: MixtabError) => void;
+
 /** Starts the worker that fills the store. */
-export function createImportClient(): WorkerClient<ImportApi> {
-  const worker = new Worker(new URL('../../workers/import.worker.ts', import.meta.url), {
-    type: 'module',
-    name: 'import',
+export function createImportClient(onFailure?: OnFailure): WorkerClient<ImportApi> {
+  return clientOf<ImportApi>({
+    start: () =>
+      new Worker(new URL('../../workers/import.worker.ts', import.meta.url), { type: 'module', name: 'import' }),
+    task: 'imports models',
+    died: { code: 'worker-unavailable', remedy: 'Try again: what an import has stored is kept.' },
+    onFailure,
   });
-  return clientOf<ImportApi>(worker);
 }
 
 /** Starts the worker that computes. */
-export function createEngineClient(): WorkerClient<EngineApi> {
-  const worker = new Worker(new URL('../../workers/engine.worker.ts', import.meta.url), {
-    type: 'module',
-    name: 'engine',
+export function createEngineClient(onFailure?: OnFailure): WorkerClient<EngineApi> {
+  return clientOf<EngineApi>({
+    start: () =>
+      new Worker(new URL('../../workers/engine.worker.ts', import.meta.url), { type: 'module', name: 'engine' }),
+    task: 'computes the model',
+    died: {
+      code: 'worker-failed',
+      remedy: 'Load the model again; if this happens again, lower the memory budget in the settings.',
+    },
+    onFailure,
   });
-  return clientOf<EngineApi>(worker);
 }
 
-function clientOf<Api>(worker: Worker): WorkerClient<Api> {
+function clientOf<Api>({
+  onFailure,
+  ...options
+}: Omit<WorkerLinkOptions, 'onStart' | 'onFailure'> & { onFailure: OnFailure | undefined }): WorkerClient<Api> {
+  let sitePorts: (() => MessagePort[]) | undefined;
+  const attach = (worker: WorkerLink<Api>['worker']): void => {
+    const ports = sitePorts?.();
+    if (ports) worker?.postMessage({ mixtabSiteStore: ports } satisfies SiteStoreMessage, ports);
+  };
+  const link = new WorkerLink<Api>({ ...options, onStart: attach, ...(onFailure && { onFailure }) }).open();
   return {
-    api: wrap<Api>(worker),
-    terminate: () => worker.terminate(),
-    attachSiteStore: (ports) => worker.postMessage({ mixtabSiteStore: ports } satisfies SiteStoreMessage, ports),
+    api: link.api,
+    terminate: () => link.close(),
+    attachSiteStore(ports) {
+      sitePorts = ports;
+      attach(link.worker);
+    },
   };
 }

@@ -15,7 +15,8 @@ export type ErrorCode =
   | 'wasm-unsupported' // no WebAssembly SIMD, or a policy blocks WebAssembly
   | 'ram-budget-too-small'
   | 'out-of-memory' // a WebAssembly memory cannot grow
-  | 'worker-failed' // a compute worker died
+  | 'worker-failed' // the engine's worker or a compute worker died
+  | 'worker-unavailable' // a worker's script did not load, or a worker without a model died
   // model files
   | 'gguf-not-gguf'
   | 'gguf-truncated'
@@ -41,6 +42,7 @@ export type ErrorCode =
   | 'context-overflow'
   | 'bad-request'
   | 'busy'
+  | 'not-allowed' // an embedding page may not do this without the user's click
   | 'no-model-loaded'
   | 'chat-template'
   | 'not-finite' // the model computed NaN or infinity

@@ -5,7 +5,10 @@ import { createHost } from '../client/host.ts';
 import { createLocal } from '../client/local.ts';
 import { type ModelsChanged, originFrom, PROTOCOL, type Ready } from '../client/protocol.ts';
 import { workerBackend } from '../client/worker-backend.ts';
-import type { SiteStore } from '../contract/site-store.ts';
+import { MODEL_PREFIX, type SiteStore } from '../contract/site-store.ts';
+import { frameStorage, freeBytes, isInUse } from './frame-store.ts';
+import { guardModels } from './model-guard.ts';
+import { askUser } from './question.ts';
 import { offerSiteModels } from './storage-access.ts';
 
 const origin = originFrom(location.search);
@@ -22,12 +25,23 @@ if (parent === window) {
 } else {
   showStatus(`mixtab works here for ${origin}.`);
   const backend = workerBackend();
-  const receive = createHost(createLocal(backend), (reply) => parent.postMessage(reply, origin));
+  const client = createLocal(backend);
+  let lent: SiteStore | undefined;
+  const models = guardModels(client.models, {
+    embedder: origin,
+    storage: frameStorage(),
+    lent: async () => ((await lent?.models()) ?? []).map(([key]) => key.slice(MODEL_PREFIX.length)),
+    isInUse,
+    confirm: askUser,
+    freeBytes,
+  });
+  const receive = createHost({ ...client, models }, (reply) => parent.postMessage(reply, origin));
   addEventListener('message', ({ source, origin: sender, data }) => {
     if (source === parent && sender === origin) receive(data);
   });
   parent.postMessage({ mixtab: PROTOCOL, ready: true } satisfies Ready, origin);
   offerSiteModels(origin, (siteStore: SiteStore) => {
+    lent = siteStore;
     backend.attachSiteStore(siteStore);
     parent.postMessage({ mixtab: PROTOCOL, changed: 'models' } satisfies ModelsChanged, origin);
   });

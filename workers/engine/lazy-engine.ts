@@ -3,7 +3,16 @@
  * built-in model, or waits for the user to choose one.
  */
 import type { EngineApi } from '../../src/contract/engine-api.ts';
+import { excerpt, MixtabError } from '../../src/contract/errors.ts';
 import { probe } from './probe.ts';
+
+/** The code may be gone from the server after an update of the page, and a browser does not ask for it again. */
+const codeMissing = (cause: unknown): MixtabError =>
+  new MixtabError(
+    'worker-unavailable',
+    `A part of mixtab that computes the model could not be loaded (${excerpt(String(cause))}).`,
+    'Check the network, then reload the page.',
+  );
 
 /**
  * Returns an engine whose code is fetched after a probe, or on the first call that needs it.
@@ -14,7 +23,7 @@ export function lazyEngine(create: () => Promise<EngineApi>): EngineApi {
   const get = (): Promise<EngineApi> => {
     engine ??= create().catch((error: unknown) => {
       engine = undefined;
-      throw error;
+      throw codeMissing(error);
     });
     return engine;
   };

@@ -2,7 +2,8 @@
 import type { AnswerFormat } from '../../src/contract/engine-api.ts';
 import { MixtabError } from '../../src/contract/errors.ts';
 import type { TokenId } from '../../src/contract/ids.ts';
-import { type Remote, wrap } from '../../src/contract/rpc.ts';
+import type { Remote } from '../../src/contract/rpc.ts';
+import { WorkerLink } from '../../src/contract/worker-link.ts';
 import { abortable } from '../compute/abortable.ts';
 import type { GrammarStep } from '../text/grammar.ts';
 import type { GrammarService } from '../text/grammar-service.ts';
@@ -17,14 +18,14 @@ const LIMIT_MS = 30_000;
  * starts.
  */
 export class AnswerFormats {
-  #running: { worker: Worker; api: Promise<Remote<GrammarService>> } | undefined;
+  #running: { link: WorkerLink<GrammarService>; api: Promise<Remote<GrammarService>> } | undefined;
 
   constructor(private readonly tokenizer: Tokenizer) {}
 
   /**
    * Begins an answer.
    * @returns which tokens may come first
-   * @throws MixtabError `bad-request` for an unsupported schema, `source-unreachable`, `aborted`
+   * @throws MixtabError `bad-request` for an unsupported schema, `worker-unavailable`, `aborted`
    */
   begin({ schema }: AnswerFormat, signal: AbortSignal): Promise<GrammarStep> {
     return this.#ask((api) => api.begin(schema), signal);
@@ -34,7 +35,7 @@ export class AnswerFormats {
    * Continues an answer after a token.
    * @param token one that the previous step allowed
    * @returns which tokens may follow it
-   * @throws MixtabError `bad-request`, `aborted`
+   * @throws MixtabError `bad-request`, `worker-unavailable`, `aborted`
    */
   next(token: TokenId, signal: AbortSignal): Promise<GrammarStep> {
     return this.#ask((api) => api.next(token), signal);
@@ -42,7 +43,7 @@ export class AnswerFormats {
 
   /** Ends the worker. The next answer with a format starts another one. */
   end(): void {
-    this.#running?.worker.terminate();
+    this.#running?.link.close();
     this.#running = undefined;
   }
 
@@ -66,13 +67,13 @@ export class AnswerFormats {
 
   #start(): Promise<Remote<GrammarService>> {
     if (!this.#running) {
-      const worker = new Worker(new URL('../grammar.worker.ts', import.meta.url), { type: 'module', name: 'grammar' });
-      const api = wrap<GrammarService>(worker);
-      const failed = new Promise<never>((_, reject) => {
-        worker.onerror = () => reject(workerUnreachable());
+      const link = new WorkerLink<GrammarService>({
+        start: () => new Worker(new URL('../grammar.worker.ts', import.meta.url), { type: 'module', name: 'grammar' }),
+        task: 'checks the format of answers',
+        died: { code: 'worker-unavailable', remedy: 'Try again.' },
       });
-      const ready = Promise.race([api.setVocabulary(grammarVocabulary(this.tokenizer)), failed]);
-      this.#running = { worker, api: ready.then(() => api) };
+      const ready = link.api.setVocabulary(grammarVocabulary(this.tokenizer));
+      this.#running = { link, api: ready.then(() => link.api) };
     }
     return this.#running.api;
   }
@@ -83,11 +84,4 @@ const timedOut = (): MixtabError =>
     'bad-request',
     `The answer's JSON schema took longer than ${LIMIT_MS / 1000} s.`,
     'Use a simpler one, with shorter lists and texts and fewer levels.',
-  );
-
-const workerUnreachable = (): MixtabError =>
-  new MixtabError(
-    'source-unreachable',
-    'The code for answer formats could not be loaded.',
-    'Check the network and try again.',
   );

@@ -1,7 +1,8 @@
 /** How the engine reads records: through the reader worker, or in tests from a store directly. */
 import { throwIfAborted } from '../../src/contract/errors.ts';
-import { type Remote, transfer, wrap } from '../../src/contract/rpc.ts';
+import { transfer } from '../../src/contract/rpc.ts';
 import type { SiteStoreMessage } from '../../src/contract/site-store.ts';
+import { WorkerLink } from '../../src/contract/worker-link.ts';
 import type { RecordInfo } from '../format/manifest.ts';
 import type { RecordParts } from '../format/record-parts.ts';
 import type { RecordSlice } from '../format/slices.ts';
@@ -14,7 +15,7 @@ export interface RecordReader {
    * @param signal cancels the read; the store is free for other reads after the piece that is being read
    * @param slices of the record, one per compute thread. If given, `parts[i]` of the result is the buffer of slice i:
    *   an ArrayBuffer of its own and of exactly its size, with zeros between its planes
-   * @throws MixtabError `record-missing`, `record-damaged`; `aborted` if it was cancelled, however late
+   * @throws MixtabError `record-missing`, `record-damaged`, `worker-unavailable`; `aborted` if it was cancelled, however late
    */
   read(
     modelId: string,
@@ -28,14 +29,18 @@ export interface RecordReader {
 
 /**
  * A {@link RecordReader} in a worker of its own. `attachSiteStore` gives it a port to the models of the site's own
- * store.
+ * store. If the worker does not start or dies, reads reject with `worker-unavailable`, and the next one starts another.
  */
 export function createReaderWorker(): RecordReader & { attachSiteStore(port: MessagePort): void } {
-  const worker = new Worker(new URL('../reader.worker.ts', import.meta.url), { type: 'module', name: 'reader' });
-  const api: Remote<ReaderService> = wrap<ReaderService>(worker);
+  const link = new WorkerLink<ReaderService>({
+    start: () => new Worker(new URL('../reader.worker.ts', import.meta.url), { type: 'module', name: 'reader' }),
+    task: 'reads models',
+    died: { code: 'worker-unavailable', remedy: 'Try again; if this happens again, reload the page.' },
+  }).open();
+  const { api } = link;
   const recycle = ({ parts }: RecordParts): void => {
     const used = parts.map(({ buffer }) => buffer);
-    void api.recycle(transfer(used, used));
+    api.recycle(transfer(used, used)).catch(() => {}); // a reader that has died takes no memory back
   };
   let nextId = 0;
   return {
@@ -43,7 +48,7 @@ export function createReaderWorker(): RecordReader & { attachSiteStore(port: Mes
       throwIfAborted(signal);
       const id = nextId++;
       // An AbortSignal cannot be sent to a worker, so the read gets an id by which it can be cancelled.
-      const cancel = (): void => void api.cancel(id);
+      const cancel = (): void => void api.cancel(id).catch(() => {});
       signal?.addEventListener('abort', cancel);
       try {
         const read = await api.read(modelId, record, id, slices);
@@ -55,6 +60,6 @@ export function createReaderWorker(): RecordReader & { attachSiteStore(port: Mes
       }
     },
     recycle,
-    attachSiteStore: (port) => worker.postMessage({ mixtabSiteStore: [port] } satisfies SiteStoreMessage, [port]),
+    attachSiteStore: (port) => link.worker?.postMessage({ mixtabSiteStore: [port] } satisfies SiteStoreMessage, [port]),
   };
 }

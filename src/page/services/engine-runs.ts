@@ -34,7 +34,7 @@ export class EngineRuns {
     if (!generating.value && !experiment.value) return;
     stopping.value = true;
     this.#controller.abort();
-    void this.#engine.stop();
+    this.#engine.stop().catch(() => {}); // a run whose worker has died ends by itself
   }
 
   /** Stops the current run, and resolves when it has ended. */

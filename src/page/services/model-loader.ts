@@ -58,7 +58,9 @@ export class ModelLoader {
     try {
       probed.value = await this.#engine.probe();
     } catch (error) {
-      probed.value = { gpuError: errorToData(error) };
+      // Without the engine's worker nothing is known of the GPU, and the page can be reloaded.
+      if (errorToData(error).code === 'worker-unavailable') report(error);
+      else probed.value = { gpuError: errorToData(error) };
     }
   }
 
@@ -128,6 +130,7 @@ export class ModelLoader {
   }
 
   async #load(model: ModelReference): Promise<void> {
+    if (!probed.value) await this.probe();
     if (computeProblems.value.length > 0) return;
     this.#requested = model;
     await this.#leaveModel();

@@ -1,14 +1,9 @@
-/**
- * Other tabs with this page: which models they have loaded. Each tab holds a Web Lock named after its model,
- * because the browser releases the locks of a tab that is closed or crashes.
- */
+/** Other tabs with this page: which models they have loaded, as their locks say. */
 import { effect } from '@preact/signals';
 import { MixtabError } from '../../contract/errors.ts';
+import { LOADED_LOCK_PREFIX } from '../../contract/loaded-lock.ts';
 import { loaded, loadedElsewhere } from '../state/models.ts';
 import { newId } from '../state/new-id.ts';
-
-/** A lock's name is this prefix, the model's id, a slash, and the tab's id. */
-const LOCK_PREFIX = 'mixtab-loaded/';
 
 /** This tab's lock and its channel to the other tabs. */
 export class Tabs {
@@ -40,7 +35,9 @@ export class Tabs {
   async refresh(): Promise<void> {
     const { held = [] } = (await navigator.locks?.query()) ?? {};
     loadedElsewhere.value = held.flatMap(({ name = '' }) => {
-      const [modelId, tabId] = name.startsWith(LOCK_PREFIX) ? name.slice(LOCK_PREFIX.length).split('/') : [];
+      const [modelId, tabId] = name.startsWith(LOADED_LOCK_PREFIX)
+        ? name.slice(LOADED_LOCK_PREFIX.length).split('/')
+        : [];
       if (!modelId || tabId === this.#tabId) return [];
       void this.#refreshAfterReleaseOf(name);
       return [modelId];
@@ -75,7 +72,7 @@ export class Tabs {
     this.#releaseLock = () => {};
     if (modelId !== undefined) {
       await new Promise<void>((granted) => {
-        void navigator.locks.request(`${LOCK_PREFIX}${modelId}/${this.#tabId}`, () => {
+        void navigator.locks.request(`${LOADED_LOCK_PREFIX}${modelId}/${this.#tabId}`, () => {
           granted();
           // The lock is held until this promise resolves.
           return new Promise<void>((resolve) => {

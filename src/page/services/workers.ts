@@ -2,6 +2,8 @@
 import { createEngineClient, createImportClient } from '../../connect/worker-clients.ts';
 import type { EngineApi } from '../../contract/engine-api.ts';
 import type { ImportApi } from '../../contract/import-api.ts';
+import { report } from './problems.ts';
 
 export const importer: ImportApi = createImportClient().api;
-export const engine: EngineApi = createEngineClient().api;
+// The model is lost with its worker, whether it was computing or not.
+export const engine: EngineApi = createEngineClient(report).api;

@@ -4,6 +4,7 @@ import type { ImportProgress, ModelSummary } from '../../contract/import-api.ts'
 import { formatDuration } from '../../ui/format.ts';
 import { IconButton } from '../../ui/IconButton.tsx';
 import { services } from '../services/services.ts';
+import { busyWith } from '../state/busy.ts';
 import { deleted, undoDelete } from '../state/conversations.ts';
 import { experiment, stopping } from '../state/generation.ts';
 import { importedModel, type RunningImport, runningImport } from '../state/imports.ts';
@@ -30,15 +31,23 @@ export function Notices() {
       {experiment.value && view.value !== 'experts' && <ExperimentNotice />}
       {importedModel.value && <ImportedNotice model={importedModel.value} />}
       {deleted.value && <UndoNotice key={deleted.value.id} title={deleted.value.title} />}
-      {updateReady.value && (
-        <p class="notice">
-          A new version of mixtab is available.{' '}
-          <button type="button" onClick={updateReady.value}>
-            Update now
-          </button>
-        </p>
-      )}
+      {updateReady.value && <UpdateNotice use={updateReady.value} />}
     </div>
+  );
+}
+
+function UpdateNotice({ use }: { use: () => void }) {
+  return (
+    <p class="notice">
+      A new version of mixtab is available.{' '}
+      {busyWith.value ? (
+        `You can update when the ${busyWith.value} has ended.`
+      ) : (
+        <button type="button" onClick={use}>
+          Update now
+        </button>
+      )}
+    </p>
   );
 }
 

@@ -47,8 +47,13 @@ function Problem({ error }: { error: ErrorData }) {
         <p>
           <strong>{message}</strong> {remedy}
         </p>
-        {remedies.length > 0 && (
+        {(remedies.length > 0 || code === 'worker-unavailable') && (
           <div class="row">
+            {code === 'worker-unavailable' && (
+              <button type="button" onClick={() => location.reload()}>
+                Reload page
+              </button>
+            )}
             {remedies.map(({ label, changes }) => (
               <button type="button" key={label} onClick={() => void services.answers.reloadAndResume(changes)}>
                 {label}

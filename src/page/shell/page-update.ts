@@ -1,5 +1,6 @@
 /** The service worker makes the page work offline. A new version waits until the user accepts it. */
 import { registerSW } from 'virtual:pwa-register';
+import { busyWith } from '../state/busy.ts';
 import { updateReady } from '../state/notices.ts';
 
 /** Registers the service worker. Sets `updateReady` once a new version waits. */
@@ -9,7 +10,17 @@ export function registerServiceWorker(): void {
     onNeedRefresh: () => {
       updateReady.value = () => void useUpdate(update);
     },
+    onNeedReload: reloadOrOffer,
   });
+}
+
+/**
+ * The new version has taken over, because the user accepted it in this tab or in another one. Work that a reload would
+ * cut off is not ended: the user reloads when it is done.
+ */
+function reloadOrOffer(): void {
+  if (busyWith.value === undefined) location.reload();
+  else updateReady.value = () => location.reload();
 }
 
 /** Lets the new version take over and reloads the page. */

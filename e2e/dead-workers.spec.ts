@@ -1,0 +1,103 @@
+/** Workers whose script does not load, and workers that the browser ends. */
+import type { Page } from '@playwright/test';
+import { computeOnGpu, expect, importFrom, openPage, openTinyChat, setNumbers, test } from './fixtures.ts';
+
+// A service worker would serve the workers' scripts from its cache.
+test.use({ serviceWorkers: 'block' });
+
+/** Without this limit, a page that waits for ever would take the whole time of a test. */
+const SOON = { timeout: 30_000 };
+
+/** Ends a worker without any event for the page, as a browser does that is short of memory. */
+async function endWorker(page: Page, name: string): Promise<void> {
+  for (const worker of page.workers()) {
+    if ((await worker.evaluate(() => self.name)) !== name) continue;
+    await worker.evaluate(() => self.close());
+    return;
+  }
+  throw new Error(`There is no worker ${name}.`);
+}
+
+for (const [name, does] of [
+  ['engine', 'computes the model'],
+  ['import', 'imports models'],
+  ['reader', 'reads models'],
+] as const) {
+  test(`if the script of the ${name} worker is missing, the page says so, and reloading it helps`, async ({
+    page,
+    server,
+  }) => {
+    server.missing = new RegExp(`${name}\\.worker-.*\\.js$`);
+    await page.goto(`${server.origin}/`);
+    const alert = page.getByRole('alert').filter({ hasText: `The part of mixtab that ${does} could not be loaded.` });
+    await expect(alert).toBeVisible(SOON);
+    await expect(page.getByText(/^Loading|^Importing/)).toHaveCount(0, SOON);
+    server.missing = undefined;
+    await page.getByRole('button', { name: 'Reload page' }).click();
+    await expect(page.getByRole('button', { name: 'Once upon a time' })).toBeEnabled();
+    await expect(page.getByRole('alert')).toHaveCount(0);
+  });
+}
+
+test('if the browser ends the engine in an answer, the text stays and the model is loaded again', async ({
+  page,
+  server,
+}) => {
+  await openPage(page, server);
+  await computeOnGpu(page);
+  await page.getByRole('button', { name: 'Once upon a time' }).click();
+  const story = page.getByRole('article', { name: 'Text' });
+  await expect(story).toContainText(/Once upon a time[\s\S]{5}/);
+  await endWorker(page, 'engine');
+  await expect(page.getByRole('alert')).toContainText('The worker that computes the model has stopped.', SOON);
+  await expect(page.getByRole('button', { name: /^Stop/ })).toHaveCount(0);
+  await expect(story).toContainText(/Once upon a time[\s\S]{5}/);
+  await page.getByRole('button', { name: 'Reload model' }).click();
+  await page.getByRole('button', { name: 'Continue', exact: true }).click();
+  await expect(page.getByText(/tokens ·/)).toBeVisible();
+  await expect(page.getByRole('alert')).toHaveCount(0);
+});
+
+test('if the browser ends the import worker, the import stops, and it goes on when it is started again', async ({
+  page,
+  server,
+}) => {
+  await openPage(page, server);
+  server.slow = true;
+  await importFrom(page, `${server.origin}/chat.gguf`);
+  await expect(page.getByText(/Importing .*: /)).toBeVisible();
+  await endWorker(page, 'import');
+  await expect(page.getByRole('alert')).toContainText('The worker that imports models has stopped.', SOON);
+  await expect(page.getByRole('button', { name: 'Pause' })).toHaveCount(0);
+  server.slow = false;
+  await importFrom(page, `${server.origin}/chat.gguf`);
+  await expect(page.getByRole('heading', { name: 'Ask Tiny Chat' })).toBeVisible();
+});
+
+test('if the browser ends the reader, the next answer uses another one', async ({ page, server }) => {
+  await openTinyChat(page, server);
+  await setNumbers(page, { 'Max answer length': '5' });
+  await endWorker(page, 'reader');
+  await page.getByRole('textbox', { name: 'Message' }).fill('Hello');
+  await page.getByRole('textbox', { name: 'Message' }).press('Enter');
+  await expect(page.getByText(/tokens\/s/)).toBeVisible();
+  await page.getByRole('link', { name: 'Models' }).click();
+  await page.getByRole('button', { name: 'Use mixtab storyteller' }).click();
+  await expect(page.getByRole('heading', { name: 'Start a story' })).toBeVisible();
+  await expect(page.getByRole('alert')).toHaveCount(0);
+});
+
+test('if the script of the grammar worker is missing, an answer in JSON is an error, and the next one works', async ({
+  page,
+  server,
+}) => {
+  server.missing = /grammar\.worker-.*\.js$/;
+  await page.goto(`${server.origin}/examples/json.html`);
+  await page.getByRole('button', { name: 'Invent a character' }).click();
+  await expect(page.getByText('The part of mixtab that checks the format of answers could not be loaded.')).toBeVisible(
+    SOON,
+  );
+  server.missing = undefined;
+  await page.getByRole('button', { name: 'Invent a character' }).click();
+  await expect(page.getByText('The answer is valid JSON.')).toBeVisible();
+});

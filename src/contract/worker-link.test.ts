@@ -1,0 +1,133 @@
+import { afterEach, expect, it, vi } from 'vitest';
+import { expose } from './rpc.ts';
+import { watchWorker } from './worker-life.ts';
+import { type LinkedWorker, WorkerLink } from './worker-link.ts';
+
+interface Api {
+  add(a: number, b: number): number;
+  never(): void;
+}
+
+/** A worker in this thread. Without `api`, nothing answers, as if its script had not loaded. */
+class FakeWorker extends EventTarget {
+  readonly #port: MessagePort;
+  readonly ports: MessagePort[];
+  terminated = false;
+
+  constructor(api?: object) {
+    super();
+    const { port1, port2 } = new MessageChannel();
+    this.ports = [port1, port2];
+    this.#port = port1;
+    port1.onmessage = ({ data }: MessageEvent) => this.dispatchEvent(new MessageEvent('message', { data }));
+    if (api) expose(api, port2);
+  }
+
+  postMessage(message: unknown, transfer: Transferable[] = []): void {
+    this.#port.postMessage(message, transfer as never);
+  }
+
+  announce(lock: string | null): void {
+    this.dispatchEvent(new MessageEvent('message', { data: { mixtabWorker: lock } }));
+  }
+
+  terminate(): void {
+    this.terminated = true;
+    for (const port of this.ports) port.close();
+  }
+}
+
+const api: Api = { add: (a, b) => a + b, never: () => new Promise(() => {}) as never };
+
+/** A browser's locks: `release` lets the request for a lock be granted, as when its owner ends. */
+function fakeLocks() {
+  const granted = new Map<string, () => void>();
+  return {
+    release: (name: string) => granted.get(name)?.(),
+    locks: {
+      request: ((name: string, _options: unknown, onGranted: () => void) => {
+        granted.set(name, onGranted);
+        return new Promise(() => {});
+      }) as LockManager['request'],
+    },
+  };
+}
+
+const workers: FakeWorker[] = [];
+afterEach(() => {
+  for (const worker of workers.splice(0)) worker.terminate();
+  vi.useRealTimers();
+});
+
+function linkTo(apis: (object | undefined)[]) {
+  const { release, locks } = fakeLocks();
+  const failures: string[] = [];
+  const link = new WorkerLink<Api>({
+    start: () => {
+      const worker = new FakeWorker(apis[workers.length]);
+      workers.push(worker);
+      return worker as unknown as LinkedWorker;
+    },
+    task: 'adds',
+    died: { code: 'worker-failed', remedy: 'Load it again.' },
+    onFailure: ({ code }) => failures.push(code),
+    watch: (worker, onEnd) => watchWorker(worker, onEnd, locks),
+  });
+  return { link, failures, release };
+}
+
+it('rejects the calls of a worker whose script does not load, and starts another for the next call', async () => {
+  const { link, failures } = linkTo([undefined, api]);
+  const calls = [link.api.add(1, 2), link.api.never()];
+  workers[0].dispatchEvent(new Event('error'));
+  for (const call of calls) {
+    await expect(call).rejects.toMatchObject({
+      code: 'worker-unavailable',
+      message: 'The part of mixtab that adds could not be loaded.',
+      remedy: expect.stringContaining('reload the page'),
+    });
+  }
+  expect(failures).toEqual(['worker-unavailable']);
+  expect(workers[0].terminated).toBe(true);
+  expect(await link.api.add(1, 2)).toBe(3);
+});
+
+it('rejects the calls of a worker that ends without an event', async () => {
+  const { link, failures, release } = linkTo([api, api]);
+  expect(await link.api.add(1, 2)).toBe(3);
+  workers[0].announce(null);
+  workers[0].announce('life');
+  const call = link.api.never();
+  workers[0].dispatchEvent(new Event('error')); // of one handler: the worker lives
+  expect(failures).toEqual([]);
+  release('life');
+  await expect(call).rejects.toMatchObject({ code: 'worker-failed', remedy: 'Load it again.' });
+  expect(failures).toEqual(['worker-failed']);
+  expect(await link.api.add(2, 2)).toBe(4);
+});
+
+it('a connection that stands still ends after a minute', async () => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+  const { link } = linkTo([undefined]);
+  const call = link.api.never();
+  vi.advanceTimersByTime(59_000);
+  expect(workers[0].terminated).toBe(false);
+  vi.advanceTimersByTime(2000);
+  await expect(call).rejects.toMatchObject({ code: 'worker-unavailable' });
+});
+
+it('ending the worker on purpose is no failure, and a closed link starts no other', async () => {
+  const { link, failures, release } = linkTo([api, api]);
+  const first = link.api.never();
+  workers[0].announce('life');
+  link.end();
+  await expect(first).rejects.toMatchObject({ code: 'aborted' });
+  expect(await link.api.add(1, 1)).toBe(2);
+  const second = link.api.never();
+  link.close();
+  await expect(second).rejects.toMatchObject({ code: 'aborted' });
+  await expect(link.api.add(1, 1)).rejects.toMatchObject({ code: 'aborted' });
+  release('life');
+  expect(failures).toEqual([]);
+  expect(workers.length).toBe(2);
+});

@@ -1,0 +1,150 @@
+/**
+ * What an embedding page may do to the stored models. Where the browser does not give the frame a store of its own, for
+ * example if the embedding page is on the same site, they are the user's own models.
+ */
+import type { Mixtab } from '../client/types.ts';
+import { excerpt, MixtabError } from '../contract/errors.ts';
+import { formatBytes } from '../contract/format-bytes.ts';
+import type { Bytes } from '../contract/ids.ts';
+
+/** An import must leave this much of the browser's space, for the user's conversations and other pages of the site. */
+const RESERVE_BYTES: Bytes = 1e9;
+/** Models of one embedding page that are stored at the same time. A page has use for a few. */
+const MAX_MODELS = 16;
+
+/** What the guard needs from the frame. */
+export interface GuardOptions {
+  /** Origin of the embedding page. */
+  embedder: string;
+  /** Remembers the ids of the models that each embedding page has imported. */
+  storage: Pick<Storage, 'getItem' | 'setItem'>;
+  /** Ids of models of the site's own store, which nothing here can change. */
+  lent(): Promise<string[]>;
+  /** Whether a tab or another frame has the model loaded. */
+  isInUse(id: string): Promise<boolean>;
+  /** Asks the user in the frame. Resolves with false if the user declines, or cannot be asked. */
+  confirm(question: string): Promise<boolean>;
+  /** Free space; undefined if the browser does not say. */
+  freeBytes(): Promise<Bytes | undefined>;
+}
+
+type Models = Mixtab['models'];
+
+/**
+ * Restricts a client's `models`: an embedding page removes only what it imported itself, or what the user allows with a
+ * click in the frame, and nothing that is in use. Its imports are limited in number and leave some space.
+ */
+export function guardModels(models: Models, options: GuardOptions): Models {
+  const own = ownModels(options);
+  return {
+    ...models,
+    async import(source, { signal, onProgress } = {}) {
+      const before = new Set((await models.list()).map(({ id }) => id));
+      const stored = own.all().filter((id) => before.has(id));
+      if (stored.length >= MAX_MODELS) throw tooMany();
+      const summary = await importWithin(models, options, source, { signal, onProgress });
+      if (!before.has(summary.id)) own.set([...stored, summary.id]);
+      return summary;
+    },
+    async remove(id) {
+      if (await options.isInUse(id)) throw inUse();
+      const model = (await models.list()).find((candidate) => candidate.id === id);
+      // An unfinished import of the user is not listed, and is none of the embedding page's business.
+      if (!model && !own.all().includes(id)) throw notStored(id);
+      if (model && !own.all().includes(id) && !(await options.lent()).includes(id)) {
+        const isAllowed = await options.confirm(`${options.embedder} wants to delete the model ${model.name}.`);
+        if (!isAllowed) throw notAllowed(model.name);
+        if (await options.isInUse(id)) throw inUse();
+      }
+      await models.remove(id);
+      own.set(own.all().filter((other) => other !== id));
+    },
+  };
+}
+
+/** The ids of the models that the embedding page has imported and not removed. */
+function ownModels({ embedder, storage }: GuardOptions): { all(): string[]; set(ids: string[]): void } {
+  const key = `mixtab-imported/${embedder}`;
+  let ids: string[] | undefined;
+  const read = (): string[] => {
+    try {
+      const stored: unknown = JSON.parse(storage.getItem(key) ?? '[]');
+      return Array.isArray(stored) ? stored.filter((id) => typeof id === 'string') : [];
+    } catch {
+      return []; // blocked, or damaged
+    }
+  };
+  const all = (): string[] => {
+    ids ??= read();
+    return ids;
+  };
+  return {
+    all,
+    set(changed) {
+      ids = changed;
+      try {
+        storage.setItem(key, JSON.stringify(changed));
+      } catch {
+        // Blocked: the list is kept until the frame is closed.
+      }
+    },
+  };
+}
+
+/** Imports a model, and stops as soon as its size is known if it would leave too little space. */
+async function importWithin(
+  models: Models,
+  { freeBytes }: GuardOptions,
+  source: Parameters<Models['import']>[0],
+  { signal, onProgress }: NonNullable<Parameters<Models['import']>[1]>,
+): ReturnType<Models['import']> {
+  const free = await freeBytes();
+  const stop = new AbortController();
+  const abort = (): void => stop.abort();
+  let refused: MixtabError | undefined;
+  signal?.addEventListener('abort', abort);
+  if (signal?.aborted) abort();
+  try {
+    return await models.import(source, {
+      signal: stop.signal,
+      onProgress(progress) {
+        if (!refused && free !== undefined && progress.bytesTotal - progress.bytesDone + RESERVE_BYTES > free) {
+          refused = tooLarge(progress.bytesTotal, free);
+          stop.abort();
+        }
+        if (!refused) onProgress?.(progress);
+      },
+    });
+  } catch (error) {
+    throw refused ?? error;
+  } finally {
+    signal?.removeEventListener('abort', abort);
+  }
+}
+
+const notStored = (id: string): MixtabError =>
+  new MixtabError('model-not-found', `No model ${excerpt(id)} is stored.`, 'Call models.list() for the stored ones.');
+
+const tooMany = (): MixtabError =>
+  new MixtabError(
+    'storage-full',
+    `This page has already imported ${MAX_MODELS} models, which is the limit in a frame.`,
+    'Remove one of them first.',
+  );
+
+const tooLarge = (needed: Bytes, free: Bytes): MixtabError =>
+  new MixtabError(
+    'storage-full',
+    `The model needs ${formatBytes(needed)}, and ${formatBytes(free)} are free.`,
+    `Free some space: an import in a frame leaves ${formatBytes(RESERVE_BYTES)} for everything else.`,
+  );
+
+const inUse = (): MixtabError =>
+  new MixtabError('busy', 'The model is in use in another tab.', 'Close that tab, or choose another model there.');
+
+const notAllowed = (name: string): MixtabError =>
+  new MixtabError(
+    'not-allowed',
+    `This page did not import ${name}, and the user has not allowed its removal.`,
+    'Show the frame (option container), so that the user can answer its question.',
+  );
