@@ -99,7 +99,8 @@ export default defineConfig({
         // Only the app itself is cached. Weights are stored in IndexedDB.
         globPatterns: ['**/*.{js,css,html,svg,png,webmanifest}', 'assets/kernels-*.wasm'],
         globIgnores: ['cli.html', 'mixtab-client.js', 'examples/**'],
-        navigateFallbackDenylist: [/(cli|embed)\.html$/, /mixtab-client\.js$/, /examples\//, /\.gguf$/],
+        // Matched against path and query: a frame's address is embed.html?origin=...
+        navigateFallbackDenylist: [/(cli|embed)\.html(\?|$)/, /mixtab-client\.js(\?|$)/, /examples\//, /\.gguf(\?|$)/],
         navigateFallback: 'index.html',
       },
     }),

@@ -58,7 +58,7 @@ test('if the browser ends the engine in an answer, the text stays and the model 
   await expect(page.getByRole('alert')).toHaveCount(0);
 });
 
-test('if the browser ends the import worker, the import stops, and it goes on when it is started again', async ({
+test('if the browser ends the import worker, the import stops, and it continues when it is started again', async ({
   page,
   server,
 }) => {

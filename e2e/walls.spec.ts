@@ -88,7 +88,7 @@ const refusal = (page: Page, library: string, embedUrl: string): Promise<{ code:
     [library, embedUrl] as const,
   );
 
-test('a page that cannot embed is told why at once', async ({ page, server }) => {
+test('a page that cannot embed gets the cause at once', async ({ page, server }) => {
   await page.goto(`${other.origin}/embedder.html?as=require-corp`);
   server.bare = true;
   const isolated = await refusal(page, `${other.origin}/mixtab-client.js`, `${server.origin}/embed.html`);

@@ -26,11 +26,11 @@ if (parent === window) {
   showStatus(`mixtab works here for ${origin}.`);
   const backend = workerBackend();
   const client = createLocal(backend);
-  let lent: SiteStore | undefined;
+  let siteStore: SiteStore | undefined;
   const models = guardModels(client.models, {
     embedder: origin,
     storage: frameStorage(),
-    lent: async () => ((await lent?.models()) ?? []).map(([key]) => key.slice(MODEL_PREFIX.length)),
+    siteModels: async () => ((await siteStore?.models()) ?? []).map(([key]) => key.slice(MODEL_PREFIX.length)),
     isInUse,
     confirm: askUser,
     freeBytes,
@@ -40,9 +40,9 @@ if (parent === window) {
     if (source === parent && sender === origin) receive(data);
   });
   parent.postMessage({ mixtab: PROTOCOL, ready: true } satisfies Ready, origin);
-  offerSiteModels(origin, (siteStore: SiteStore) => {
-    lent = siteStore;
-    backend.attachSiteStore(siteStore);
+  offerSiteModels(origin, (allowed: SiteStore) => {
+    siteStore = allowed;
+    backend.attachSiteStore(allowed);
     parent.postMessage({ mixtab: PROTOCOL, changed: 'models' } satisfies ModelsChanged, origin);
   });
 }

@@ -27,7 +27,7 @@ function setUp(options: Partial<GuardOptions> = {}) {
     guardModels(models, {
       embedder,
       storage: { getItem: (key) => kept.get(key) ?? null, setItem: (key, value) => void kept.set(key, value) },
-      lent: async () => [],
+      siteModels: async () => [],
       isInUse: async () => false,
       confirm: async (question) => {
         questions.push(question);

@@ -19,7 +19,7 @@ export interface GuardOptions {
   /** Remembers the ids of the models that each embedding page has imported. */
   storage: Pick<Storage, 'getItem' | 'setItem'>;
   /** Ids of models of the site's own store, which nothing here can change. */
-  lent(): Promise<string[]>;
+  siteModels(): Promise<string[]>;
   /** Whether a tab or another frame has the model loaded. */
   isInUse(id: string): Promise<boolean>;
   /** Asks the user in the frame. Resolves with false if the user declines, or cannot be asked. */
@@ -51,7 +51,7 @@ export function guardModels(models: Models, options: GuardOptions): Models {
       const model = (await models.list()).find((candidate) => candidate.id === id);
       // An unfinished import of the user is not listed, and is none of the embedding page's business.
       if (!model && !own.all().includes(id)) throw notStored(id);
-      if (model && !own.all().includes(id) && !(await options.lent()).includes(id)) {
+      if (model && !own.all().includes(id) && !(await options.siteModels()).includes(id)) {
         const isAllowed = await options.confirm(`${options.embedder} wants to delete the model ${model.name}.`);
         if (!isAllowed) throw notAllowed(model.name);
         if (await options.isInUse(id)) throw inUse();
