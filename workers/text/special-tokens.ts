@@ -40,6 +40,8 @@ const THOUGHT = /^(<\/?think(ing)?>|\[\/?THINK\])$/i;
 const ORDINARY = /^[\s\p{L}\p{N}\u2581]*$/u;
 /** Shortest text of a token that is part of the chat format. A single `{` or `'` says nothing. */
 const MIN_MARKER = 3;
+/** Longest text of such a token. Real ones have less than 30 characters. */
+const MAX_MARKER = 64;
 
 /**
  * The token types with corrections. Some files declare the markers of their chat format, like `<|im_start|>` or `[INST]`,
@@ -47,13 +49,36 @@ const MIN_MARKER = 3;
  * recognized only in templates.
  */
 export function effectiveTokenTypes({ tokens, tokenTypes, chatTemplate = '' }: TokenizerData): number[] {
+  const isUserDefined = (id: number): boolean => tokenTypes[id] === TOKEN_TYPE.userDefined;
+  const markers = occurringIn(
+    chatTemplate,
+    new Set(tokens.filter((piece, id) => isUserDefined(id) && isMarker(piece))),
+  );
   return tokens.map((piece, id) => {
     if (ALWAYS_ENDS.has(piece)) return TOKEN_TYPE.control;
-    if (tokenTypes[id] !== TOKEN_TYPE.userDefined) return tokenTypes[id];
+    if (!isUserDefined(id)) return tokenTypes[id];
     if (TURN_MARKER.test(piece)) return TOKEN_TYPE.control;
-    const isMarker = piece.length >= MIN_MARKER && !ORDINARY.test(piece) && !THOUGHT.test(piece);
-    return isMarker && chatTemplate.includes(piece) ? TOKEN_TYPE.marker : TOKEN_TYPE.userDefined;
+    return markers.has(piece) ? TOKEN_TYPE.marker : TOKEN_TYPE.userDefined;
   });
+}
+
+/** Whether a text can be a marker of a chat format. */
+const isMarker = (piece: string): boolean =>
+  piece.length >= MIN_MARKER && piece.length <= MAX_MARKER && !ORDINARY.test(piece) && !THOUGHT.test(piece);
+
+/**
+ * The pieces that occur in a text. Takes time for each length of a piece, not for each piece: a hostile file may declare
+ * a hundred thousand.
+ */
+function occurringIn(text: string, pieces: ReadonlySet<string>): Set<string> {
+  const found = new Set<string>();
+  for (const length of new Set(Array.from(pieces, (piece) => piece.length))) {
+    for (let at = 0; at + length <= text.length; at++) {
+      const part = text.slice(at, at + length);
+      if (pieces.has(part)) found.add(part);
+    }
+  }
+  return found;
 }
 
 /** Texts of the tokens of these types, longest first. */
