@@ -137,9 +137,15 @@ export const LAYOUT_MODELS: Record<string, ExactnessModel> = {
       ['blk\\.1\\.ffn_up\\.[67]', 'Q8_0'],
     ],
   },
-  // llama.cpp has no fused tensors in this architecture, so the twin is merged. It has three files here, to check that
-  // llama.cpp can read the split files that we write.
-  'fused gate and up': { ...LAYOUTS_BASE, layout: 'fused', types: uniformTypes('Q4_K'), twinFiles: 3 },
+  // llama.cpp has no fused gates and ups in this architecture, so the twin has merged experts. It reads fused queries,
+  // keys and values. The twin has three files here, to check that llama.cpp can read the split files that we write.
+  'fused gate and up': {
+    ...LAYOUTS_BASE,
+    layout: 'fused',
+    fusedQkv: true,
+    types: uniformTypes('Q4_K'),
+    twinFiles: 3,
+  },
   // 8.9 MB each: three parts.
   'a vocabulary of 131072, with matrices split by rows': {
     ...LAYOUTS_BASE,
