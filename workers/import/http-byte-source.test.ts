@@ -1,7 +1,7 @@
 /** The network source with a real server that behaves well, and with servers that misbehave. */
-import { createServer, type RequestListener } from 'node:http';
+import { createServer, type IncomingMessage, type RequestListener, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { HttpByteSource } from './http-byte-source.ts';
 
 const DATA = Uint8Array.from({ length: 1_000_000 }, (_, i) => (i * 7) & 255);
@@ -32,6 +32,33 @@ const ranges =
     });
     response.end(DATA.subarray(Number(from), last + 1));
   };
+
+/** Passes on the headers of an answer, with other bytes of the same range. */
+function sendingInstead(response: ServerResponse, other: Uint8Array): ServerResponse {
+  let first = 0;
+  return {
+    writeHead(status: number, headers: Record<string, string>) {
+      first = Number(/bytes (\d+)/.exec(headers['content-range'])?.[1]);
+      response.writeHead(status, headers);
+    },
+    end: (bytes: Uint8Array) => response.end(other.subarray(first, first + bytes.length)),
+  } as unknown as ServerResponse;
+}
+
+/** A faulty answer, given once or for ever after the file was opened. */
+type Fault = (request: IncomingMessage, response: ServerResponse) => void;
+
+/** A server that answers well, but with `fault` while `faults` are left. */
+async function faulty(fault: Fault): Promise<{ url: string; state: { faults: number; requests: number } }> {
+  const state = { faults: 0, requests: 0 };
+  const good = ranges();
+  const url = await serving((request, response) => {
+    state.requests++;
+    if (state.faults-- > 0) fault(request, response);
+    else good(request, response);
+  });
+  return { url, state };
+}
 
 /** Two servers. The first requires a token and redirects to the second, which has another origin: another port. */
 async function gated(): Promise<{ url: string; seen: Record<'gate' | 'store', (string | undefined)[]> }> {
@@ -94,7 +121,97 @@ describe('a file that requires a token', () => {
   });
 });
 
+describe('a refusal after a good answer', () => {
+  const status =
+    (code: number): Fault =>
+    (_request, response) =>
+      response.writeHead(code).end();
+  const cases: [name: string, fault: Fault, code: string][] = [
+    ['401', status(401), 'source-unreachable'],
+    ['403', status(403), 'source-unreachable'],
+    ['404', status(404), 'source-unreachable'],
+    ['200 with the whole file', (_request, response) => response.writeHead(200).end(DATA), 'source-no-ranges'],
+    [
+      '206 without Content-Range',
+      (_request, response) => response.writeHead(206).end(DATA.subarray(0, 10)),
+      'source-no-ranges',
+    ],
+    [
+      '206 with another range',
+      (_request, response) =>
+        response.writeHead(206, { 'content-range': `bytes 0-9/${DATA.length}` }).end(DATA.subarray(0, 10)),
+      'source-no-ranges',
+    ],
+    [
+      'the page of a captive portal',
+      (_request, response) => response.writeHead(200, { 'content-type': 'text/html' }).end('<html>'),
+      'source-unreachable',
+    ],
+  ];
+
+  it.each(cases)('%s: the request is repeated', async (_name, fault) => {
+    const { url, state } = await faulty(fault);
+    const source = await HttpByteSource.open(url, FAST);
+    state.faults = 2;
+    expect(await source.read(500_000, 10)).toEqual(DATA.slice(500_000, 500_010));
+    expect(state.requests).toBe(4);
+  });
+
+  it.each(cases)('%s: if it lasts, its own error is thrown', async (_name, fault, code) => {
+    const { url, state } = await faulty(fault);
+    // Even if the caller waits for a lost network without a limit.
+    const source = await HttpByteSource.open(url, { ...FAST, onOutage: () => {} });
+    state.faults = Number.POSITIVE_INFINITY;
+    await expect(source.read(500_000, 10)).rejects.toMatchObject({ code });
+    expect(state.requests).toBe(4);
+  });
+
+  it('is repeated at the first address if a redirect led to it, and asks for no token', async () => {
+    let signature = 0;
+    let expired = 0;
+    const good = ranges();
+    const store = await serving((request, response) => {
+      const given = Number(new URL(request.url ?? '', 'http://x').searchParams.get('signature'));
+      if (given <= expired) response.writeHead(403).end();
+      else good(request, response);
+    });
+    const closeStore = close;
+    const url = await serving((_request, response) =>
+      response.writeHead(302, { location: `${store}&signature=${++signature}` }).end(),
+    );
+    const closeGate = close;
+    close = () => {
+      closeStore();
+      closeGate();
+    };
+    const access = { origin: new URL(url).origin, token: 'hf_good' };
+    const source = await HttpByteSource.open(url, { ...FAST, access });
+    expired = 2;
+    expect(await source.read(500_000, 10)).toEqual(DATA.slice(500_000, 500_010));
+    expect(signature).toBe(3);
+    expired = Number.POSITIVE_INFINITY;
+    for (const refused of [source.read(600_000, 10), HttpByteSource.open(url, { ...FAST, access })]) {
+      await expect(refused).rejects.toMatchObject({
+        code: 'source-unreachable',
+        message: expect.stringMatching(/127\.0\.0\.1:\d+, which it redirects to, answered with HTTP status 403/),
+      });
+    }
+  });
+});
+
 describe('HttpByteSource', () => {
+  it('leaves no listener on the signal that it was opened with', async () => {
+    const { signal } = new AbortController();
+    const added = vi.spyOn(signal, 'addEventListener');
+    const removed = vi.spyOn(signal, 'removeEventListener');
+    const source = await HttpByteSource.open(await serving(ranges()), { ...FAST, signal });
+    await source.read(500_000, 10, signal);
+    expect(added).toHaveBeenCalledTimes(2);
+    expect(removed.mock.calls.map(([, listener]) => listener)).toEqual(
+      added.mock.calls.map(([, listener]) => listener),
+    );
+  });
+
   it('has name and size, and reads any range', async () => {
     const source = await HttpByteSource.open(await serving(ranges()), FAST);
     expect([source.name, source.size]).toEqual(['model.gguf', DATA.length]);
@@ -133,11 +250,49 @@ describe('HttpByteSource', () => {
     expect(calls).toBe(4);
   });
 
-  it('detects that the file changed on the server', async () => {
-    let version = 0;
-    const source = await HttpByteSource.open(await serving(ranges(() => `"${version}"`)), FAST);
-    version = 1;
-    await expect(source.read(500_000, 10)).rejects.toMatchObject({ code: 'source-changed' });
+  it('accepts another ETag, or its weak form, for the same content', async () => {
+    let etag = '"a"';
+    const source = await HttpByteSource.open(await serving(ranges(() => etag)), FAST);
+    for (const other of ['W/"a"', '"b"', '"a"', 'W/"c"']) {
+      etag = other;
+      expect(await source.read(500_000, 10), other).toEqual(DATA.slice(500_000, 500_010));
+    }
+  });
+
+  it('detects a file of equal size that replaced the first, before it takes a byte of it', async () => {
+    let replaced = false;
+    const good = ranges(() => (replaced ? '"b"' : '"a"'));
+    const other = DATA.map((byte) => byte ^ 1);
+    const url = await serving((request, response) => {
+      if (replaced) good(request, sendingInstead(response, other));
+      else good(request, response);
+    });
+    const source = await HttpByteSource.open(url, FAST);
+    await source.read(700_000, 100);
+    replaced = true;
+    await expect(source.read(500_000, 10)).rejects.toMatchObject({
+      code: 'source-changed',
+      message: expect.stringMatching(
+        /replaced by another file while it was being read: its bytes at \d+ are different/,
+      ),
+    });
+    replaced = false;
+    expect(await source.read(500_000, 10)).toEqual(DATA.slice(500_000, 500_010));
+  });
+
+  it('detects a file of another size', async () => {
+    let size = DATA.length;
+    const url = await serving((request, response) => {
+      const [, from, to] = /bytes=(\d+)-(\d+)/.exec(request.headers.range ?? '') ?? [];
+      response.writeHead(206, { 'content-range': `bytes ${from}-${to}/${size}` });
+      response.end(DATA.subarray(Number(from), Number(to) + 1));
+    });
+    const source = await HttpByteSource.open(url, FAST);
+    size++;
+    await expect(source.read(500_000, 10)).rejects.toMatchObject({
+      code: 'source-changed',
+      message: expect.stringContaining('it has 1000001 bytes instead of 1000000'),
+    });
   });
 
   it('continues where a connection broke, and gives up if no attempt delivers data', async () => {

@@ -2,8 +2,15 @@
 import { MixtabError, throwIfAborted } from '../../src/contract/errors.ts';
 import type { Bytes } from '../../src/contract/ids.ts';
 import { type ByteSource, checkRange } from './byte-source.ts';
-import { checkRangeResponse, type RequestOptions, receiveBody, requestRange } from './http-request.ts';
-import { type RetryOptions, TransientError, withRetries } from './retry.ts';
+import { FileIdentity, type Identity, identityOf, type Sample, sameBytes } from './file-identity.ts';
+import {
+  checkRangeResponse,
+  type RangeResponse,
+  type RequestOptions,
+  receiveBody,
+  requestRange,
+} from './http-request.ts';
+import { RefusedError, type RetryOptions, TransientError, withRetries } from './retry.ts';
 
 export interface HttpOptions extends RequestOptions, RetryOptions {
   /** Cancels opening the file. Each read has a signal of its own. */
@@ -12,32 +19,32 @@ export interface HttpOptions extends RequestOptions, RetryOptions {
 
 /** Most headers of small models fit into the first response, so that opening and parsing take one request. */
 const HEAD_BYTES = 256 * 1024;
-
-/** Identifies the file's content. It must be the same in every response. */
-interface Identity {
-  size: Bytes;
-  etag: string | null;
-  lastModified: string | null;
-}
+/** Samples that are compared before an answer with another ETag is believed. */
+const COMPARED_SAMPLES = 8;
 
 /**
- * Reads a file from a web server by byte ranges. Retries broken connections, and checks that the file stays the same.
+ * Reads a file from a web server by byte ranges. Retries broken connections and refusals, and checks that the file
+ * stays the same.
  */
 export class HttpByteSource implements ByteSource {
   readonly name: string;
+  readonly size: Bytes;
+  readonly #identity: FileIdentity;
 
   private constructor(
     readonly url: string,
-    private readonly identity: Identity,
+    identity: Identity,
     /** The first bytes of the file, at most HEAD_BYTES. */
     private readonly head: Uint8Array<ArrayBuffer>,
     private readonly options: HttpOptions,
   ) {
     this.name = fileNameOf(url);
-  }
-
-  get size(): Bytes {
-    return this.identity.size;
+    this.size = identity.size;
+    this.#identity = new FileIdentity(identity);
+    for (let part = 0; part < 4; part++) {
+      const offset = Math.floor((head.byteLength * part) / 4);
+      this.#identity.remember(offset, head.subarray(offset));
+    }
   }
 
   /**
@@ -47,19 +54,22 @@ export class HttpByteSource implements ByteSource {
    */
   static async open(url: string, options: HttpOptions = {}): Promise<HttpByteSource> {
     const { signal, retryDelaysMs, access, stallMs } = options;
-    const attempt = async (): Promise<HttpByteSource> => {
-      const range = await requestRange(url, [0, HEAD_BYTES - 1], options, signal);
-      const { response, close } = range;
-      // No range of an empty file can be satisfied. Its Content-Range still has the size.
-      if (response.status === 416 && /\/0$/.test(response.headers.get('content-range') ?? '')) {
+    const attempt = async (failures: number): Promise<HttpByteSource> => {
+      const answer = await requestRange(url, { range: [0, HEAD_BYTES - 1], fresh: failures > 0, signal }, options);
+      const { response, close } = answer;
+      try {
+        // No range of an empty file can be satisfied. Its Content-Range still has the size.
+        if (response.status === 416 && /\/0$/.test(response.headers.get('content-range') ?? '')) {
+          return new HttpByteSource(url, identityOf(response, 0), new Uint8Array(0), options);
+        }
+        const size = await checkRangeResponse(url, answer, 0, access);
+        const head = new Uint8Array(Math.min(HEAD_BYTES, size));
+        const received = await receiveBody(response, head, { stallMs });
+        if (received < head.byteLength) throw new TransientError(`the answer ended after ${received} bytes`);
+        return new HttpByteSource(url, identityOf(response, size), head, options);
+      } finally {
         await close();
-        return new HttpByteSource(url, identityOf(response, 0), new Uint8Array(0), options);
       }
-      const size = await checkRangeResponse(url, range, 0, access);
-      const head = new Uint8Array(Math.min(HEAD_BYTES, size));
-      const received = await receiveBody(response, head, { stallMs });
-      if (received < head.byteLength) throw new TransientError(`the answer ended after ${received} bytes`);
-      return new HttpByteSource(url, identityOf(response, size), head, options);
     };
     return withRetries(url, attempt, { retryDelaysMs, signal });
   }
@@ -68,48 +78,89 @@ export class HttpByteSource implements ByteSource {
     throwIfAborted(signal);
     checkRange(this, offset, length);
     if (offset + length <= this.head.byteLength) return this.head.slice(offset, offset + length);
-    const { retryDelaysMs, onOutage, access, stallMs } = this.options;
+    const { retryDelaysMs, onOutage, onData, stallMs } = this.options;
     const bytes = new Uint8Array(length);
     let done = 0; // survives a broken connection, so that the next attempt requests only the rest
-    const attempt = async (): Promise<void> => {
+    const onProgress = (end: Bytes): void => {
+      done = end;
+      onData?.();
+    };
+    const attempt = async (failures: number): Promise<void> => {
       const before = done;
-      const range = await requestRange(this.url, [offset + done, offset + length - 1], this.options, signal);
-      const size = await checkRangeResponse(this.url, range, offset + done, access);
-      this.#checkIdentity(identityOf(range.response, size));
-      const onProgress = (end: Bytes): void => {
-        done = end;
-      };
+      const answer = await this.#request([offset + done, offset + length - 1], failures > 0, signal);
       try {
-        done = await receiveBody(range.response, bytes, { start: done, stallMs, onProgress });
+        done = await receiveBody(answer.response, bytes, { start: done, stallMs, onProgress });
       } finally {
-        await range.close();
+        await answer.close();
       }
       if (done < length) throw new TransientError(`the answer ended after ${done - before} bytes`);
     };
     await withRetries(this.url, attempt, { retryDelaysMs, onOutage, signal });
+    this.#identity.remember(offset, bytes);
     return bytes;
   }
 
-  #checkIdentity(now: Identity): void {
-    const { size, etag, lastModified } = this.identity;
-    const changed =
-      now.size !== size ||
-      (etag && now.etag ? etag !== now.etag : lastModified && now.lastModified && lastModified !== now.lastModified);
-    if (changed) {
-      throw new MixtabError(
-        'source-changed',
-        `${this.url} changed on the server while it was being read.`,
-        'Start the import again.',
-      );
+  /**
+   * Requests a range, and checks that the answer is of the file that was opened.
+   * @throws RefusedError if the answer is no such range: the file was opened, so the next answer may be one
+   */
+  async #request(range: [first: Bytes, last: Bytes], fresh: boolean, signal?: AbortSignal): Promise<RangeResponse> {
+    const answer = await requestRange(this.url, { range, fresh, signal }, this.options);
+    try {
+      const name = await this.#nameOf(answer, range[0]);
+      if (!this.#identity.isKnown(name)) await this.#compareContent(name, signal);
+      return answer;
+    } catch (error) {
+      await answer.close();
+      throw error instanceof MixtabError && error.code !== 'aborted' ? new RefusedError(error) : error;
+    }
+  }
+
+  async #nameOf(answer: RangeResponse, first: Bytes): Promise<Identity> {
+    const size = await checkRangeResponse(this.url, answer, first, this.options.access);
+    return identityOf(answer.response, size);
+  }
+
+  /**
+   * Accepts another name of the file if its content is still the same at the places that were read before.
+   * @throws MixtabError `source-changed` if it is not
+   */
+  async #compareContent(name: Identity, signal?: AbortSignal): Promise<void> {
+    if (name.size !== this.size) throw changed(this.url, `it has ${name.size} bytes instead of ${this.size}`);
+    let compared = false; // with an answer that has an unknown name
+    for (const sample of this.#identity.samples(COMPARED_SAMPLES)) {
+      const { bytes, shown } = await this.#readSample(sample, signal);
+      if (!sameBytes(bytes, sample.bytes)) throw changed(this.url, `its bytes at ${sample.offset} are different`);
+      compared ||= !this.#identity.isKnown(shown);
+    }
+    if (!compared) throw new TransientError('several servers answer, and they disagree about the file');
+    this.#identity.accept(name);
+  }
+
+  async #readSample(
+    { offset, bytes: known }: Sample,
+    signal?: AbortSignal,
+  ): Promise<{ bytes: Uint8Array; shown: Identity }> {
+    const range: [Bytes, Bytes] = [offset, offset + known.byteLength - 1];
+    const answer = await requestRange(this.url, { range, fresh: true, signal }, this.options);
+    try {
+      const shown = await this.#nameOf(answer, offset);
+      const bytes = new Uint8Array(known.byteLength);
+      const end = await receiveBody(answer.response, bytes, { stallMs: this.options.stallMs });
+      if (end < bytes.byteLength) throw new TransientError(`the answer ended after ${end} bytes`);
+      return { bytes, shown };
+    } finally {
+      await answer.close();
     }
   }
 }
 
-const identityOf = ({ headers }: Response, size: Bytes): Identity => ({
-  size,
-  etag: headers.get('etag'),
-  lastModified: headers.get('last-modified'),
-});
+const changed = (url: string, how: string): MixtabError =>
+  new MixtabError(
+    'source-changed',
+    `${url} was replaced by another file while it was being read: ${how}.`,
+    'Import it again. Delete what is stored of the earlier file on the models page.',
+  );
 
 function fileNameOf(url: string): string {
   const path = url.split(/[?#]/)[0]!;

@@ -8,7 +8,7 @@ import {
 } from '../../src/contract/access-token.ts';
 import { MixtabError, throwIfAborted } from '../../src/contract/errors.ts';
 import type { Bytes } from '../../src/contract/ids.ts';
-import { TransientError } from './retry.ts';
+import { RefusedError, TransientError } from './retry.ts';
 
 export interface RequestOptions {
   /** Replaces the global `fetch`. */
@@ -17,6 +17,8 @@ export interface RequestOptions {
   access?: AccessToken;
   /** A connection without data for this long is closed, and the request repeated. */
   stallMs?: number;
+  /** Called whenever data arrives. */
+  onData?: () => void;
 }
 
 const STALL_MS = 30_000;
@@ -28,16 +30,24 @@ export interface RangeResponse {
   close(): Promise<void>;
 }
 
+export interface RangeRequest {
+  /** First and last byte, both included. */
+  range: [first: Bytes, last: Bytes];
+  /** Ignores the browser's cache, which may hold the answer or the redirect that has just failed. */
+  fresh?: boolean;
+  signal?: AbortSignal | undefined;
+}
+
 /**
- * Requests the bytes `first` to `last`, both included.
+ * Requests a range of bytes. Always begins at `url` itself: the address that it was redirected to before may have
+ * expired.
  * @throws MixtabError `aborted`
  * @throws TransientError if there is no response
  */
 export async function requestRange(
   url: string,
-  [first, last]: [first: Bytes, last: Bytes],
+  { range: [first, last], fresh = false, signal }: RangeRequest,
   { fetch: fetchImpl = fetch, access, stallMs = STALL_MS }: RequestOptions,
-  signal?: AbortSignal,
 ): Promise<RangeResponse> {
   const headers = { Range: `bytes=${first}-${last}`, ...authorization(url, access) };
   const controller = new AbortController();
@@ -46,7 +56,8 @@ export async function requestRange(
   // No If-Range header: unlike Range, it would make browsers send a CORS preflight request first.
   const timer = setTimeout(abort, stallMs);
   try {
-    const response = await fetchImpl(url, { headers, signal: controller.signal });
+    const init = { headers, signal: controller.signal, ...(fresh && { cache: 'no-store' as const }) };
+    const response = await fetchImpl(url, init);
     return {
       response,
       close: async () => {
@@ -55,6 +66,7 @@ export async function requestRange(
       },
     };
   } catch (error) {
+    signal?.removeEventListener('abort', abort);
     throwIfAborted(signal);
     throw new TransientError(controller.signal.aborted ? 'no answer in time' : causeOf(error));
   } finally {
@@ -66,7 +78,7 @@ export async function requestRange(
  * Checks that a response is the range that begins at `first`. Closes the connection otherwise.
  * @returns the size of the whole file
  * @throws MixtabError `source-gated`, `source-unreachable`, `source-no-ranges`
- * @throws TransientError if the same request may succeed later
+ * @throws TransientError or RefusedError if the same request may succeed later
  */
 export async function checkRangeResponse(
   url: string,
@@ -82,13 +94,12 @@ export async function checkRangeResponse(
 }
 
 /** Why the response is not the file; undefined if it may be. */
-function responseError(url: string, { status, headers }: Response, access: AccessToken | undefined): Error | undefined {
+function responseError(url: string, response: Response, access: AccessToken | undefined): Error | undefined {
+  const { status, headers } = response;
   if (status >= 500 || status === 429 || status === 408) return new TransientError(`HTTP status ${status}`);
-  if ((status === 401 || status === 403) && [HUGGING_FACE, access?.origin].includes(new URL(url).origin)) {
-    return gatedError(url, status, access, repositoryPage(url));
-  }
+  if (status === 401 || status === 403) return refusedError(url, response, access);
   if (status !== 200 && status !== 206) {
-    return unreadable(url, `the server answered with HTTP status ${status}`, statusRemedy(status));
+    return new HttpStatusError(url, status, `the server answered with HTTP status ${status}`, statusRemedy(status));
   }
   if (/^text\/html/i.test(headers.get('content-type') ?? '')) {
     return unreadable(
@@ -98,6 +109,30 @@ function responseError(url: string, { status, headers }: Response, access: Acces
     );
   }
   return undefined;
+}
+
+/**
+ * Only the address's own origin asks for tokens. A host that it redirects to refuses because the signature in the
+ * redirect has expired or was made for somebody else; the address itself gives a new one.
+ */
+function refusedError(url: string, response: Response, access: AccessToken | undefined): Error {
+  const { status } = response;
+  const elsewhere = redirectedTo(url, response);
+  if (elsewhere !== undefined) {
+    const cause = `${elsewhere}, which it redirects to, answered with HTTP status ${status}`;
+    return new RefusedError(new HttpStatusError(url, status, cause, 'Try again later.'));
+  }
+  if ([HUGGING_FACE, access?.origin].includes(new URL(url).origin)) {
+    return gatedError(url, status, access, repositoryPage(url));
+  }
+  return new HttpStatusError(url, status, `the server answered with HTTP status ${status}`, statusRemedy(status));
+}
+
+/** The host that a response came from, if it is at another origin than the address. */
+function redirectedTo(url: string, response: Response): string | undefined {
+  if (response.url === '') return undefined; // not from the network, as in tests
+  const last = new URL(response.url);
+  return last.origin === new URL(url).origin ? undefined : last.host;
 }
 
 /** Why the response is not the requested range; undefined if it is. */
@@ -166,6 +201,18 @@ async function withTimeout<T>(promise: Promise<T>, ms: number, onTimeout: () => 
     throw error instanceof TransientError ? error : new TransientError(causeOf(error));
   } finally {
     clearTimeout(timer);
+  }
+}
+
+/** The error for an HTTP status that makes a source unreachable. */
+export class HttpStatusError extends MixtabError {
+  constructor(
+    url: string,
+    readonly status: number,
+    cause: string,
+    remedy: string,
+  ) {
+    super('source-unreachable', `${url} cannot be read: ${cause}.`, remedy);
   }
 }
 

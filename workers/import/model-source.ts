@@ -20,6 +20,7 @@ import {
 } from '../format/gguf/split.ts';
 import { BlobByteSource, type ByteSource } from './byte-source.ts';
 import { HttpByteSource, type HttpOptions } from './http-byte-source.ts';
+import { HttpStatusError } from './http-request.ts';
 import { JoinedByteSource, SplitByteSource } from './joined-byte-source.ts';
 
 /**
@@ -71,8 +72,8 @@ async function openParts(given: HttpByteSource, name: SplitName, options: HttpOp
   const parts: ByteSource[] = [];
   for (let part = 1; part <= name.count; part++) {
     const opened = part === name.part ? given : await openBeside(given, splitName({ ...name, part }), options);
-    if (typeof opened === 'string') {
-      throw missingPartsError(given.name, name.count, [part - 1], `out of reach (${opened})`);
+    if (opened instanceof MixtabError) {
+      throw missingPartsError(given.name, name.count, [part - 1], `out of reach (${reasonOf(opened)})`);
     }
     parts.push(opened);
   }
@@ -85,9 +86,9 @@ async function openPieces(given: HttpByteSource, name: PieceName, options: HttpO
   for (let piece = 1; piece <= (name.count ?? MAX_LETTERED_PIECES); piece++) {
     const file = pieceName({ ...name, piece });
     const opened = piece === name.piece ? given : await openBeside(given, file, options);
-    if (typeof opened !== 'string') pieces.push(opened);
-    else if (name.count === undefined && piece > name.piece && opened.includes('404')) break;
-    else throw missingPiecesError([file], `out of reach (${opened})`);
+    if (!(opened instanceof MixtabError)) pieces.push(opened);
+    else if (name.count === undefined && piece > name.piece && isNotFound(opened)) break;
+    else throw missingPiecesError([file], `out of reach (${reasonOf(opened)})`);
   }
   return new JoinedByteSource(name.whole, pieces);
 }
@@ -95,15 +96,24 @@ async function openPieces(given: HttpByteSource, name: PieceName, options: HttpO
 /** Pieces without a count are named by the letters a to z. */
 const MAX_LETTERED_PIECES = 26;
 
+const isNotFound = (error: MixtabError): boolean => error instanceof HttpStatusError && error.status === 404;
+
+/** The message without its full stop, to be put into another sentence. */
+const reasonOf = ({ message }: MixtabError): string => message.replace(/\.$/, '');
+
 /**
  * Opens the file `name` in the same folder.
- * @returns the reason as text if it cannot be reached
+ * @returns the error if it cannot be reached
  */
-async function openBeside({ url }: HttpByteSource, name: string, options: HttpOptions): Promise<ByteSource | string> {
+async function openBeside(
+  { url }: HttpByteSource,
+  name: string,
+  options: HttpOptions,
+): Promise<ByteSource | MixtabError> {
   try {
     return await HttpByteSource.open(besideUrl(url, name), options);
   } catch (error) {
-    if (error instanceof MixtabError && error.code === 'source-unreachable') return error.message.replace(/\.$/, '');
+    if (error instanceof MixtabError && error.code === 'source-unreachable') return error;
     throw error;
   }
 }

@@ -4,43 +4,62 @@ import { aborted, MixtabError, throwIfAborted } from '../../src/contract/errors.
 /** A failure that may be temporary. {@link withRetries} turns the last one into `source-unreachable`. */
 export class TransientError extends Error {}
 
+/**
+ * A refusal by a source that has answered well before: a login page, an expired signature, a proxy without ranges. The
+ * next answer may be different, so {@link withRetries} asks a few times more, and then throws `refusal`.
+ */
+export class RefusedError extends Error {
+  constructor(readonly refusal: MixtabError) {
+    super(refusal.message);
+  }
+}
+
 export interface RetryOptions {
   /** Waits before the second, third, ... attempt. */
   retryDelaysMs?: readonly number[];
   /**
-   * If given, attempts are repeated with no limit: the network may be back in an hour. Called with the cause from the
-   * second failed attempt on, and with undefined when data arrives again.
+   * If given, attempts after a {@link TransientError} are repeated with no limit: the network may be back in an hour.
+   * Called with the cause from the second failed attempt on, and with undefined when data arrives again.
    */
   onOutage?: (cause: string | undefined) => void;
 }
 
 /** About 15 s in all: long enough for a router or a busy server, short enough for a person who waits. */
 const RETRY_DELAYS_MS = [500, 1500, 4000, 9000];
+/** Waits before a refused request is repeated: about two minutes in all, because what was stored is at stake. */
+const REFUSAL_DELAYS_MS = [...RETRY_DELAYS_MS, 30_000, 60_000];
 /** Failed attempts before `onOutage` is called. A single failure is too common to report. */
 const REPORT_AFTER = 2;
 
 /**
- * Runs `attempt` until it succeeds or fails with something other than a {@link TransientError}.
+ * Runs `attempt` until it succeeds or fails with something other than a {@link TransientError} or a
+ * {@link RefusedError}.
  * @param url names the source in the error
- * @throws MixtabError `source-unreachable` after the last attempt, `aborted`
+ * @param attempt gets the number of failures before it
+ * @throws MixtabError `source-unreachable` after the last attempt, the last refusal, `aborted`
  */
 export async function withRetries<T>(
   url: string,
-  attempt: () => Promise<T>,
-  { retryDelaysMs = RETRY_DELAYS_MS, onOutage, signal }: RetryOptions & { signal?: AbortSignal | undefined },
+  attempt: (failures: number) => Promise<T>,
+  { retryDelaysMs, onOutage, signal }: RetryOptions & { signal?: AbortSignal | undefined },
 ): Promise<T> {
+  let refusals = 0;
   for (let failures = 0; ; ) {
     try {
-      const result = await attempt();
+      const result = await attempt(failures);
       if (failures >= REPORT_AFTER) onOutage?.(undefined);
       return result;
     } catch (error) {
       throwIfAborted(signal);
-      if (!(error instanceof TransientError)) throw error;
+      const refused = error instanceof RefusedError;
+      if (!refused && !(error instanceof TransientError)) throw error;
       failures++;
-      if (failures > retryDelaysMs.length && !onOutage) throw unreachable(url, error.message);
+      if (refused) refusals++;
+      const delays = retryDelaysMs ?? (refused ? REFUSAL_DELAYS_MS : RETRY_DELAYS_MS);
+      if (refused && refusals > delays.length) throw error.refusal;
+      if (!refused && failures > delays.length && !onOutage) throw unreachable(url, error.message);
       if (failures >= REPORT_AFTER) onOutage?.(error.message);
-      await sleep(retryDelaysMs[Math.min(failures, retryDelaysMs.length) - 1]!, signal);
+      await sleep(delays[Math.min(refused ? refusals : failures, delays.length) - 1]!, signal);
     }
   }
 }
