@@ -131,13 +131,27 @@ test('imports a model cut into pieces, by address, by choosing and by dropping a
   await expect(page.getByRole('heading', { name: 'Ask Tiny Chat' })).toBeVisible();
 });
 
-test('a cancelled import leaves nothing behind and can be repeated', async ({ page, server }) => {
+test('a cancelled import asks before it deletes, leaves nothing behind and can be repeated', async ({
+  page,
+  server,
+}) => {
   await openPage(page, server);
   const before = await storedModels(page);
   server.slow = true;
   await importFrom(page, `${server.origin}/chat.gguf`);
   await expect(page.getByText(/Importing chat\.gguf: .* of .* · .*records/)).toBeVisible();
-  await page.getByRole('button', { name: 'Cancel' }).click();
+  const cancel = page.getByRole('button', { name: 'Cancel' });
+  await cancel.click();
+  await expect(page.getByText(/Delete the [\d.]+ [kM]B that are stored\?/)).toBeVisible();
+  await page.getByRole('button', { name: 'Continue importing' }).click();
+  await cancel.click();
+  await page.getByRole('button', { name: 'Keep for later' }).click();
+  const unfinished = page.getByRole('list', { name: 'Unfinished imports' });
+  await expect(unfinished).toContainText('Tiny Chat');
+  await page.getByRole('button', { name: 'Continue import of Tiny Chat' }).click();
+  await expect(page.getByText(/Importing Tiny Chat: .* of .* · .*records/)).toBeVisible();
+  await cancel.click();
+  await page.getByRole('button', { name: 'Delete', exact: true }).click();
   await expect(page.getByRole('progressbar')).toBeHidden();
   expect(await storedModels(page)).toEqual(before);
   expect(await modelsWithBytes(page)).toBe(before.length);

@@ -30,14 +30,16 @@ export function createLocal(backend: Backend): Mixtab {
 }
 
 function createModels({ importer, callback }: Backend): Mixtab['models'] {
+  let imports = 0;
   return {
     list: () => importer.list(),
     async import(source, { onProgress = () => {}, signal } = {}) {
       throwIfAborted(signal);
+      const name = `client ${++imports}`;
       return stopOnAbort(
         signal,
-        () => void importer.cancel(),
-        () => importer.import(source, callback(onProgress)),
+        () => void importer.pause(name),
+        () => importer.import(source, callback(onProgress), { name }),
       );
     },
     remove: (id) => importer.remove(id),

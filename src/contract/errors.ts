@@ -34,9 +34,12 @@ export type ErrorCode =
   | 'source-changed' // the size or ETag changed during the import
   // storage
   | 'storage-full'
+  | 'insecure-context' // the page was loaded over plain http: no locks, no hashes
   | 'storage-unavailable' // private window, blocked cookies
   | 'record-damaged' // the hash does not match
   | 'record-missing'
+  | 'record-unreadable' // the browser cannot read a stored record now; the record itself may be intact
+  | 'memory-full' // no main memory to read or build a record
   | 'model-not-found'
   // use
   | 'context-overflow'

@@ -142,6 +142,8 @@ export interface ModelInspection {
 
 /** Options of an import. */
 export interface ImportOptions {
+  /** By which `cancel` and `pause` find this import, and no other one. */
+  name?: string;
   /** `indexeddb`, the default, works everywhere. `opfs`, files private to the page, is read several times faster. */
   storage?: StorageBackend;
 }
@@ -153,27 +155,36 @@ export interface ImportOptions {
 export interface ImportApi {
   list(): Promise<ModelSummary[]>;
   /**
-   * Imports a model record by record. If it fails, the list of models stays as it was. Stored records are kept if the
-   * import can be resumed (paused, crashed, source unreachable: see `unfinished`), and removed otherwise. If the same
-   * file is stored and damaged, only its damaged records are written again.
+   * Imports a model record by record. If it fails, the list of models stays as it was. Stored records are kept, and
+   * the next import of the same file continues (see `unfinished`), unless the file itself turns out to be damaged. If
+   * the same file is stored and damaged, only its damaged records are written again.
    */
   import(
     source: ModelSource,
     onProgress: (progress: ImportProgress) => void,
     options?: ImportOptions,
   ): Promise<ModelSummary>;
-  /** Stops the running import and removes what it has stored. Its promise rejects with `aborted`. */
-  cancel(): Promise<void>;
-  /** Stops the running import and keeps what it has stored. The next import of the same file continues from there. */
-  pause(): Promise<void>;
+  /**
+   * Stops the running import and removes what it has stored. Its promise rejects with `aborted`.
+   * @param name stops only the import with this name
+   */
+  cancel(name?: string): Promise<void>;
+  /**
+   * Stops the running import and keeps what it has stored. The next import of the same file continues from there.
+   * @param name stops only the import with this name
+   */
+  pause(name?: string): Promise<void>;
   /** Imports that can be resumed. `remove` discards one. */
   unfinished(): Promise<UnfinishedImport[]>;
-  /** Removes a model or an unfinished import, and the saved sessions of the model. */
+  /**
+   * Removes a model or an unfinished import, and the saved sessions of the model.
+   * @throws MixtabError `busy` if the model is being imported or repaired, in any tab
+   */
   remove(id: string): Promise<void>;
   /**
    * Reads every record and checks its hash.
-   * @returns the keys of missing and damaged records
-   * @throws MixtabError `model-not-found`
+   * @returns the keys of records that are missing, damaged or cannot be read
+   * @throws MixtabError `model-not-found`, `memory-full`
    */
   verify(id: string, onProgress: (progress: ImportProgress) => void): Promise<string[]>;
   /**

@@ -19,6 +19,7 @@ import { ModelRecords } from '../compute/model-records.ts';
 import { watched } from '../compute/watched.ts';
 import type { ModelManifest } from '../format/manifest.ts';
 import { Generator } from '../generate/generate.ts';
+import { isComputedBy } from '../generate/session.ts';
 import { summarize } from '../store/catalog.ts';
 import { sha256Hex } from '../store/hash.ts';
 import type { RecordReader } from '../store/record-reader.ts';
@@ -141,32 +142,35 @@ export class Engine implements EngineApi {
    * @throws MixtabError `aborted` if `stop` was called; after any error the older session is still there
    */
   saveSession(id: string, budget: Bytes): Promise<Bytes> {
-    return this.#asSession('saveSession', async () => {
-      const loaded = this.#require();
-      const { generator } = loaded;
-      const bytes = generator.sessionBytes;
-      if (bytes === 0 || bytes > budget) return 0;
-      await this.sessions.makeRoom(budget, bytes, id);
-      const generation = ((await this.sessions.header(id))?.generation ?? 0) + 1;
-      try {
-        const header = await this.#stoppable(async (signal) =>
-          generator.saveSession(await ownerOf(loaded), (index, part) => {
-            throwIfAborted(signal);
-            return this.sessions.putPart(id, generation, index, part);
-          }),
-        );
-        await this.sessions.putHeader(id, { ...header, generation });
-      } catch (error) {
-        await this.sessions.removeParts(id, generation).catch(() => {}); // the first error is the one to report
-        throw error;
-      }
-      return bytes;
-    });
+    return this.#asSession('saveSession', () => this.sessions.whileSaving(id, () => this.#save(id, budget)));
+  }
+
+  async #save(id: string, budget: Bytes): Promise<Bytes> {
+    const loaded = this.#require();
+    const { generator } = loaded;
+    const bytes = generator.sessionBytes;
+    if (bytes === 0 || bytes > budget) return 0;
+    await this.sessions.makeRoom(budget, bytes, id);
+    const generation = ((await this.sessions.header(id))?.generation ?? 0) + 1;
+    try {
+      const header = await this.#stoppable(async (signal) =>
+        generator.saveSession(await ownerOf(loaded), (index, part) => {
+          throwIfAborted(signal);
+          return this.sessions.putPart(id, generation, index, part);
+        }),
+      );
+      await this.sessions.putHeader(id, { ...header, generation });
+    } catch (error) {
+      await this.sessions.removeParts(id, generation).catch(() => {}); // the first error is the one to report
+      throw error;
+    }
+    return bytes;
   }
 
   /**
    * Fills the KV cache with a saved session. The next prompt is then computed from its first different token on.
-   * @returns tokens restored; 0 if there is no such session, or it was removed because it does not fit or is damaged
+   * @returns tokens restored; 0 if there is no such session, if the other backend computed it, or if it was removed
+   *   because it does not fit or is damaged
    */
   restoreSession(id: string): Promise<number> {
     return this.#asSession('restoreSession', async () => {
@@ -175,6 +179,7 @@ export class Engine implements EngineApi {
       const header = await this.sessions.header(id);
       if (!header) return 0;
       const owner = await ownerOf(loaded);
+      if (!isComputedBy(header, owner.compute)) return 0; // of use again once the model is loaded there
       const getPart = (index: number): Promise<Blob | undefined> => this.sessions.part(id, header.generation, index);
       const restored = await this.#watched(() => generator.restoreSession(header, owner, getPart));
       if (restored) return header.tokens.length;
@@ -188,7 +193,7 @@ export class Engine implements EngineApi {
     const manifest = (await this.store.getManifest(modelId)) ?? (await this.store.getPartial(modelId));
     if (!manifest) throw modelNotFound(modelId);
     if (manifest.state === 'damaged') {
-      throw new MixtabError('record-damaged', `${manifest.name} is damaged.`, 'Remove it and import it again.');
+      throw new MixtabError('record-damaged', `${manifest.name} is damaged.`, 'Repair it on the models page.');
     }
     return manifest;
   }

@@ -95,7 +95,7 @@ it.each(['damaged', 'missing', 'truncated'])(
   },
 );
 
-it.each([{ modelId: 'another' }, { weights: '00' }, { version: 0 }, { headDim: 2 }, { compute: 'cpu' as const }])(
+it.each([{ modelId: 'another' }, { weights: '00' }, { version: 0 }, { headDim: 2 }])(
   'a session of %j is removed',
   async (other) => {
     await answer('the first');
@@ -105,6 +105,16 @@ it.each([{ modelId: 'another' }, { weights: '00' }, { version: 0 }, { headDim: 2
     expect(await sessions.header('a')).toBeUndefined();
   },
 );
+
+it('a session of the other backend is not restored, and not removed', async () => {
+  await answer('the first');
+  await engine.saveSession('a', BUDGET);
+  const header = (await sessions.header('a'))!;
+  await sessions.putHeader('a', { ...header, compute: 'cpu' });
+  expect(await engine.restoreSession('a')).toBe(0);
+  await sessions.putHeader('a', header); // as if the model were loaded where the session was computed
+  expect(await engine.restoreSession('a')).toBeGreaterThan(0);
+});
 
 it('a session that does not say what computed it is restored on the GPU', async () => {
   await answer('the first');

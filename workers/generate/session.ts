@@ -72,6 +72,10 @@ export async function saveCache(
   };
 }
 
+/** Whether a session was computed where the model computes now. Ones that do not say so are older than the CPU backend. */
+export const isComputedBy = (header: SessionHeader, compute: SessionOwner['compute']): boolean =>
+  (header.compute ?? 'gpu') === compute;
+
 /** Whether the session's keys and values are those that this model would compute, and fit into the cache. */
 export function sessionFits(header: SessionHeader, cache: KvCacheBytes, owner: SessionOwner): boolean {
   const { shape, limit } = cache;
@@ -79,7 +83,7 @@ export function sessionFits(header: SessionHeader, cache: KvCacheBytes, owner: S
     header.version === SESSION_VERSION &&
     header.modelId === owner.modelId &&
     header.weights === owner.weights &&
-    (header.compute ?? 'gpu') === owner.compute && // sessions that do not say so are older than the CPU backend
+    isComputedBy(header, owner.compute) &&
     header.layerCount === shape.layerCount &&
     header.kvHeadCount === shape.kvHeadCount &&
     header.headDim === shape.headDim &&

@@ -77,7 +77,7 @@ describe('BufferedByteSource', () => {
     const file = new RemoteFile(new Blob([synth.read(0, synth.size)]), 'tiny.gguf');
     const inputs = {
       store: new MemoryStore(),
-      kind: 'url' as const,
+      kind: 'builtin' as const,
       signal: new AbortController().signal,
       onProgress: () => {},
       preflight: async () => undefined,

@@ -9,7 +9,9 @@ import { findNonFinite } from '../format/quantization/finite.ts';
 import { repackTensor } from '../format/quantization/repack.ts';
 import type { TensorLayout } from '../format/weight-layout.ts';
 import { sha256Hex, xxh64Hex } from '../store/hash.ts';
+import { memoryFull } from '../store/record-errors.ts';
 import type { RecordBytes } from '../store/store.ts';
+import { type ContentSample, matchesSamples } from './content-samples.ts';
 import type { ImportInputs } from './import-inputs.ts';
 
 /** A planned record together with its bytes. */
@@ -17,15 +19,24 @@ export type BuiltRecord = Omit<PlannedRecord, 'bytes'> & RecordBytes;
 
 /**
  * Reads the record's tensors from the source and repacks them.
- * @throws MixtabError `gguf-damaged` if a weight is NaN or infinite, or what reading throws
+ * @param samples of the file; what is read is compared with those inside it
+ * @returns undefined if a sample differs
+ * @throws MixtabError `gguf-damaged` if a weight is NaN or infinite, `memory-full`, or what reading throws
  */
 export async function buildRecord(
   { source, signal }: Pick<ImportInputs, 'source' | 'signal'>,
   { key, bytes, tensors }: PlannedRecord,
-): Promise<Uint8Array<ArrayBuffer>> {
-  const record = new Uint8Array(bytes);
+  samples: readonly ContentSample[] = [],
+): Promise<Uint8Array<ArrayBuffer> | undefined> {
+  let record: Uint8Array<ArrayBuffer>;
+  try {
+    record = new Uint8Array(bytes);
+  } catch {
+    throw memoryFull(`to build the weights ${key}`, bytes);
+  }
   for (const tensor of tensors) {
     const raw = await source.read(tensor.offset, tensor.bytes, signal);
+    if (!matchesSamples(samples, tensor.offset, raw)) return undefined;
     checkFinite(source.name, key, tensor, raw);
     repackTensor(inLayoutType(tensor, raw), tensor.layout, record);
   }

@@ -1,6 +1,7 @@
 /** Reads a file by offset and length, whatever its source. */
 import { MixtabError, throwIfAborted } from '../../src/contract/errors.ts';
 import type { Bytes } from '../../src/contract/ids.ts';
+import { isAllocationFailure, memoryFull } from '../store/record-errors.ts';
 
 /** A file, or several files read as one, of which byte ranges can be read. */
 export interface ByteSource {
@@ -34,6 +35,7 @@ export class BlobByteSource implements ByteSource {
     try {
       buffer = await this.blob.slice(offset, offset + length).arrayBuffer();
     } catch (error) {
+      if (isAllocationFailure(error)) throw memoryFull(`to read ${this.name}`, length);
       // Browsers refuse to read a File whose size or modification time has changed since it was chosen.
       throw new MixtabError(
         'source-changed',

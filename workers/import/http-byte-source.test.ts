@@ -190,8 +190,8 @@ describe('a refusal after a good answer', () => {
     expect(await source.read(500_000, 10)).toEqual(DATA.slice(500_000, 500_010));
     expect(signature).toBe(3);
     expired = Number.POSITIVE_INFINITY;
-    for (const refused of [source.read(600_000, 10), HttpByteSource.open(url, { ...FAST, access })]) {
-      await expect(refused).rejects.toMatchObject({
+    for (const request of [() => source.read(600_000, 10), () => HttpByteSource.open(url, { ...FAST, access })]) {
+      await expect(request()).rejects.toMatchObject({
         code: 'source-unreachable',
         message: expect.stringMatching(/127\.0\.0\.1:\d+, which it redirects to, answered with HTTP status 403/),
       });

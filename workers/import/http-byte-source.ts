@@ -1,6 +1,7 @@
 /** A file on a web server that supports byte ranges. */
 import { MixtabError, throwIfAborted } from '../../src/contract/errors.ts';
 import type { Bytes } from '../../src/contract/ids.ts';
+import { memoryFull } from '../store/record-errors.ts';
 import { type ByteSource, checkRange } from './byte-source.ts';
 import { FileIdentity, type Identity, identityOf, type Sample, sameBytes } from './file-identity.ts';
 import {
@@ -79,7 +80,7 @@ export class HttpByteSource implements ByteSource {
     checkRange(this, offset, length);
     if (offset + length <= this.head.byteLength) return this.head.slice(offset, offset + length);
     const { retryDelaysMs, onOutage, onData, stallMs } = this.options;
-    const bytes = new Uint8Array(length);
+    const bytes = allocate(this.name, length);
     let done = 0; // survives a broken connection, so that the next attempt requests only the rest
     const onProgress = (end: Bytes): void => {
       done = end;
@@ -152,6 +153,14 @@ export class HttpByteSource implements ByteSource {
     } finally {
       await answer.close();
     }
+  }
+}
+
+function allocate(name: string, length: Bytes): Uint8Array<ArrayBuffer> {
+  try {
+    return new Uint8Array(length);
+  } catch {
+    throw memoryFull(`to read ${name}`, length);
   }
 }
 

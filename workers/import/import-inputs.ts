@@ -4,6 +4,7 @@ import type { ImportProgress, ModelSource, StorageBackend } from '../../src/cont
 import type { RecordRequests } from '../store/record-requests.ts';
 import type { RecordStore } from '../store/store.ts';
 import type { ByteSource } from './byte-source.ts';
+import type { Activity } from './stall-watch.ts';
 
 export interface ImportInputs {
   store: RecordStore;
@@ -13,7 +14,7 @@ export interface ImportInputs {
   sourceUrl?: string;
   /** Where the records are stored; default: the database. */
   storage?: StorageBackend;
-  /** Cancels the import. With the reason {@link PAUSE}, what is stored is kept. */
+  /** Stops the import. With the reason {@link DISCARD}, what is stored is removed; otherwise it is kept. */
   signal: AbortSignal;
   onProgress: (progress: ImportProgress) => void;
   /**
@@ -21,6 +22,15 @@ export interface ImportInputs {
    * @returns a warning if there may not be enough
    */
   preflight: (bytes: Bytes) => Promise<string | undefined>;
+  /** Told what the import is doing, so that a stall is noticed. */
+  activity?: Activity;
+  /** Runs work while no one else writes or removes the model. Default: runs it at once. */
+  lock?: <T>(id: string, work: () => Promise<T>) => Promise<T>;
+  /**
+   * Deletes data that can be computed again, because the storage is full.
+   * @returns whether there was any
+   */
+  freeSpace?: () => Promise<boolean>;
   /** Chooses the next record if an engine already runs the model. */
   requests?: Pick<RecordRequests, 'next' | 'stored'>;
   /** Largest matrix that is not cut, for tests. */
@@ -29,5 +39,5 @@ export interface ImportInputs {
   batchBytes?: Bytes;
 }
 
-/** The abort reason of an import that keeps what is stored. */
-export const PAUSE = 'pause';
+/** The abort reason of an import that removes what it has stored: the user gave it up. */
+export const DISCARD = 'discard';

@@ -2,6 +2,7 @@
 import type { AccessToken } from '../../src/contract/access-token.ts';
 import { aborted, MixtabError } from '../../src/contract/errors.ts';
 import { formatBytes } from '../../src/contract/format-bytes.ts';
+import type { Bytes } from '../../src/contract/ids.ts';
 import type {
   ImportApi,
   ImportOptions,
@@ -15,6 +16,7 @@ import type {
 import { inspectFile } from '../format/gguf/inspect.ts';
 import { LAYOUT_VERSION } from '../format/weight-layout.ts';
 import { summarize } from '../store/catalog.ts';
+import { unlessWritten, whileWriting } from '../store/model-lock.ts';
 import { opfsSupported } from '../store/opfs-files.ts';
 import { IMPORT_LOCK, RecordRequests } from '../store/record-requests.ts';
 import { SessionStore } from '../store/session-store.ts';
@@ -25,10 +27,11 @@ import { BufferedByteSource } from './buffered-byte-source.ts';
 import { sumBytes } from './build-record.ts';
 import type { ByteSource } from './byte-source.ts';
 import type { HttpOptions } from './http-byte-source.ts';
-import { type ImportInputs, PAUSE } from './import-inputs.ts';
+import { DISCARD, type ImportInputs } from './import-inputs.ts';
 import { importModel } from './importer.ts';
 import { openFiles, openUrl } from './model-source.ts';
 import { repairModel } from './repair.ts';
+import { type Attempt, STALLED, type StallOptions, withStallWatch } from './stall-watch.ts';
 import { modelNotFound, verifyModel } from './verify.ts';
 
 const WAITING: ImportProgress = {
@@ -40,13 +43,17 @@ const WAITING: ImportProgress = {
   warning: 'Another tab is importing a model. This import starts when that one is done.',
 };
 
+/** The abort reason of an import that keeps what is stored. */
+const PAUSE = 'pause';
+
 /** Implements {@link ImportApi}: one import or repair at a time, in all tabs together. */
 export class ImportService implements ImportApi {
-  #running: AbortController | undefined;
+  #running: { name: string | undefined; controller: AbortController } | undefined;
 
   constructor(
     private readonly store: RecordStore,
     private readonly sessionStore = new SessionStore(),
+    private readonly stallOptions: Pick<StallOptions, 'patienceMs'> = {},
   ) {}
 
   async list(): Promise<ModelSummary[]> {
@@ -56,7 +63,7 @@ export class ImportService implements ImportApi {
   async import(
     source: ModelSource,
     onProgress: (progress: ImportProgress) => void,
-    { storage }: ImportOptions = {},
+    { storage, name }: ImportOptions = {},
   ): Promise<ModelSummary> {
     if (storage === 'opfs' && !opfsSupported()) {
       throw new MixtabError(
@@ -65,24 +72,29 @@ export class ImportService implements ImportApi {
         'Store new models in IndexedDB instead.',
       );
     }
-    return this.#exclusive(onProgress, async (signal) => {
+    return this.#exclusive(onProgress, name, async (signal) => {
       await this.#removeLeftovers();
-      const inputs = await this.#openInputs(source, signal, onProgress);
       const requests = new RecordRequests();
       try {
-        return await importModel({ ...inputs, ...(storage && { storage }), requests });
+        return await this.#watched(source, signal, onProgress, (inputs) =>
+          importModel({ ...inputs, ...(storage && { storage }), requests }),
+        );
       } finally {
         requests.close();
       }
     });
   }
 
-  async cancel(): Promise<void> {
-    this.#running?.abort();
+  async cancel(name?: string): Promise<void> {
+    this.#stop(name, DISCARD);
   }
 
-  async pause(): Promise<void> {
-    this.#running?.abort(PAUSE);
+  async pause(name?: string): Promise<void> {
+    this.#stop(name, PAUSE);
+  }
+
+  #stop(name: string | undefined, reason: string): void {
+    if (name === undefined || this.#running?.name === name) this.#running?.controller.abort(reason);
   }
 
   async unfinished(): Promise<UnfinishedImport[]> {
@@ -101,7 +113,7 @@ export class ImportService implements ImportApi {
   }
 
   repair(id: string, onProgress: (progress: ImportProgress) => void, access?: AccessToken): Promise<ModelSummary> {
-    return this.#exclusive(onProgress, async (signal) => {
+    return this.#exclusive(onProgress, undefined, async (signal) => {
       const manifest = await this.store.getManifest(id);
       if (!manifest) throw modelNotFound(id);
       const { name, source: kind, sourceUrl } = manifest;
@@ -114,15 +126,18 @@ export class ImportService implements ImportApi {
       }
       const source: ModelSource =
         kind === 'url' ? { kind, url: sourceUrl, ...(access && { access }) } : { kind, url: sourceUrl };
-      return repairModel(await this.#openInputs(source, signal, onProgress), manifest);
+      return this.#watched(source, signal, onProgress, (inputs) =>
+        inputs.lock(id, () => repairModel(inputs, manifest)),
+      );
     });
   }
 
   /**
    * Removes the model before its sessions. If this is interrupted, its sessions are removed as the oldest ones later.
+   * @throws MixtabError `busy` if the model is being imported or repaired, in any tab
    */
   async remove(id: string): Promise<void> {
-    await this.store.removeModel(id);
+    await unlessWritten(id, () => this.store.removeModel(id));
     const sessions = await this.sessionStore.list();
     await this.removeSessions(sessions.filter(({ modelId }) => modelId === id).map((session) => session.id));
   }
@@ -143,47 +158,102 @@ export class ImportService implements ImportApi {
     return inspectFile(await openSource(source));
   }
 
-  async #openInputs(
+  /** Opens a source and runs an import or a repair of it, again and again if it makes no progress. */
+  #watched<T>(
     source: ModelSource,
     signal: AbortSignal,
     onProgress: ImportInputs['onProgress'],
-  ): Promise<ImportInputs> {
-    let last: ImportProgress | undefined;
-    const onOutage = (cause: string | undefined): void => {
-      if (last) onProgress(cause === undefined ? last : { ...last, warning: outageWarning(cause) });
+    work: (inputs: ImportInputs & Required<Pick<ImportInputs, 'lock'>>) => Promise<T>,
+  ): Promise<T> {
+    let last: ImportProgress = WAITING;
+    const warn = (warning: string | undefined): void => {
+      const { warning: _previous, ...rest } = last;
+      onProgress({ ...rest, ...(warning !== undefined && { warning }) });
     };
+    return withStallWatch(
+      async (attempt) => {
+        const report = (progress: ImportProgress): void => {
+          if (attempt.signal.reason === STALLED) return;
+          attempt.activity.progress();
+          last = progress;
+          onProgress(progress);
+        };
+        return work(await this.#openInputs(source, attempt, report, warn));
+      },
+      { signal, onStall: (seconds, step) => warn(stallWarning(seconds, step)), ...this.stallOptions },
+    );
+  }
+
+  async #openInputs(
+    source: ModelSource,
+    { signal, activity }: Attempt,
+    onProgress: ImportInputs['onProgress'],
+    warn: (warning: string | undefined) => void,
+  ): Promise<ImportInputs & Required<Pick<ImportInputs, 'lock'>>> {
+    const onOutage = (cause: string | undefined): void => {
+      activity.progress(); // it waits for a reason that is known
+      warn(cause === undefined ? undefined : outageWarning(cause));
+    };
+    const open = (): Promise<ByteSource> => openSource(source, { signal, onOutage, onData: activity.progress });
     return {
       store: this.store,
-      source: await openSource(source, { signal, onOutage }),
+      source: await activity.during('opening the file', open),
       kind: source.kind,
       ...(source.kind !== 'file' && { sourceUrl: source.url }),
       signal,
-      preflight: checkSpace,
-      onProgress: (progress) => {
-        last = progress;
-        onProgress(progress);
-      },
+      activity,
+      lock: (id, work) => whileWriting(id, work, signal),
+      freeSpace: () => this.#removeAllSessions(),
+      preflight: (bytes) => this.#checkSpace(bytes),
+      onProgress,
     };
   }
 
   /**
    * Runs `work` while no other import runs, in this tab or another one.
-   * @throws MixtabError `busy` if this tab is already importing; `aborted`
+   * @throws MixtabError `busy` if this tab is already importing; `aborted`, `insecure-context`
    */
-  async #exclusive<T>(onProgress: ImportInputs['onProgress'], work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  async #exclusive<T>(
+    onProgress: ImportInputs['onProgress'],
+    name: string | undefined,
+    work: (signal: AbortSignal) => Promise<T>,
+  ): Promise<T> {
+    requireSecureContext();
     if (this.#running)
       throw new MixtabError('busy', 'Another import is running.', 'Wait until it is done, or cancel it.');
-    const running = new AbortController();
-    this.#running = running;
+    const controller = new AbortController();
+    const { signal } = controller;
+    this.#running = { name, controller };
     try {
-      if ((await navigator.locks.query()).held?.some(({ name }) => name === IMPORT_LOCK)) onProgress(WAITING);
-      return await navigator.locks.request(IMPORT_LOCK, { signal: running.signal }, () => work(running.signal));
+      if ((await navigator.locks.query()).held?.some((lock) => lock.name === IMPORT_LOCK)) onProgress(WAITING);
+      return await navigator.locks.request(IMPORT_LOCK, { signal }, () => work(signal));
     } catch (error) {
-      // The lock request rejects with the abort reason, which is not an error if the import is paused.
-      throw error === PAUSE ? aborted('Paused.') : error;
+      // The lock request rejects with the abort reason, which is no error.
+      throw signal.aborted && error === signal.reason ? aborted() : error;
     } finally {
       this.#running = undefined;
     }
+  }
+
+  /**
+   * Compares the size of an import with the free space, before its first record is stored. Saved sessions give way.
+   * @returns a warning if the space may be too small
+   * @throws MixtabError `storage-full` if it certainly is
+   */
+  async #checkSpace(bytes: Bytes): Promise<string | undefined> {
+    let free = await estimateFreeBytes();
+    if (judgeSpace(bytes, free) === 'refuse' && (await this.#removeAllSessions())) free = await estimateFreeBytes();
+    const verdict = judgeSpace(bytes, free);
+    if (verdict === 'refuse') throw storageFull(bytes, free);
+    if (verdict === 'enough') return undefined;
+    return `${formatBytes(bytes)} are needed. The browser reports ${formatBytes(free ?? 0)} free, but may have more.`;
+  }
+
+  /** @returns whether there were any */
+  async #removeAllSessions(): Promise<boolean> {
+    const sessions = await this.sessionStore.list();
+    await this.removeSessions(sessions.map(({ id }) => id));
+    return sessions.length > 0;
   }
 
   /** Removes the records of imports that cannot be resumed: those of another layout version or without a journal. */
@@ -195,6 +265,9 @@ export class ImportService implements ImportApi {
     for (const id of await this.store.listLeftovers()) if (!resumable.has(id)) await this.store.removeModel(id);
   }
 }
+
+const stallWarning = (seconds: number, step = 'preparing'): string =>
+  `No progress for ${seconds} s while ${step}. Trying again; what is stored is kept.`;
 
 const outageWarning = (cause: string): string =>
   `Waiting for the network (${cause}). The import continues by itself; what is stored is kept.`;
@@ -211,14 +284,14 @@ async function openSource(source: ModelSource, options: HttpOptions = {}): Promi
 }
 
 /**
- * Compares the size of an import with the free space, before its first record is stored.
- * @returns a warning if the space may be too small
- * @throws MixtabError `storage-full` if it certainly is
+ * Over plain http, browsers offer neither locks nor hashes.
+ * @throws MixtabError `insecure-context`
  */
-async function checkSpace(bytes: number): Promise<string | undefined> {
-  const free = await estimateFreeBytes();
-  const verdict = judgeSpace(bytes, free);
-  if (verdict === 'refuse') throw storageFull(bytes, free);
-  if (verdict === 'enough') return undefined;
-  return `${formatBytes(bytes)} are needed. The browser reports ${formatBytes(free ?? 0)} free, but may have more.`;
+function requireSecureContext(): void {
+  if (globalThis.navigator?.locks && globalThis.crypto?.subtle) return;
+  throw new MixtabError(
+    'insecure-context',
+    'This page was loaded over plain http, so the browser does not let it store models safely.',
+    'Open it by https, or by http://localhost on this computer.',
+  );
 }

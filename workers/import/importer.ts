@@ -3,18 +3,21 @@
  * manifest is written last, so a model is listed only when every record is stored. A journal lists the stored records,
  * so that an interrupted import can continue.
  */
+import { MixtabError } from '../../src/contract/errors.ts';
 import type { ImportProgress, ModelSummary } from '../../src/contract/import-api.ts';
 import { tokenizerWarnings } from '../format/gguf/tokenizer-data.ts';
-import type { ModelManifest } from '../format/manifest.ts';
+import type { ModelManifest, RecordInfo } from '../format/manifest.ts';
 import { LAYOUT_VERSION } from '../format/weight-layout.ts';
 import { summarize } from '../store/catalog.ts';
 import { sumBytes } from './build-record.ts';
-import type { ImportInputs } from './import-inputs.ts';
+import { ContentChangedError, isUnchanged } from './content-samples.ts';
+import { DISCARD, type ImportInputs } from './import-inputs.ts';
 import { readManifestFacts } from './manifest-facts.ts';
-import { openModel } from './open-model.ts';
+import { type IdentifiedModel, identifyModel, openModel } from './open-model.ts';
 import { repairFrom } from './repair.ts';
-import { canResume, recordsToKeep } from './resume.ts';
-import { storeRecords } from './store-records.ts';
+import { recordsToKeep } from './resume.ts';
+import { STALLED } from './stall-watch.ts';
+import { type RecordsToStore, storeRecords } from './store-records.ts';
 
 /**
  * Imports a model. If the same file is already stored, returns at once, or repairs it if it is damaged. If an import of
@@ -22,9 +25,15 @@ import { storeRecords } from './store-records.ts';
  * @throws MixtabError what reading the file or storing it throws; `source-changed` if a stored model cannot be repaired
  */
 export async function importModel(inputs: ImportInputs): Promise<ModelSummary> {
-  const { store, source, onProgress, preflight } = inputs;
+  const { source, onProgress, activity, lock = (_id, work) => work() } = inputs;
   onProgress({ phase: 'header', bytesDone: 0, bytesTotal: source.size, recordsDone: 0, recordsTotal: 0 });
-  const opened = await openModel(inputs);
+  const open = async (): Promise<IdentifiedModel> => identifyModel(inputs, await openModel(inputs));
+  const opened = await (activity ? activity.during('reading the header', open) : open());
+  return lock(opened.id, () => importOpened(inputs, opened));
+}
+
+async function importOpened(inputs: ImportInputs, opened: IdentifiedModel): Promise<ModelSummary> {
+  const { store, source, signal, preflight } = inputs;
   const { id, plan } = opened;
   const facts = await readManifestFacts(inputs, opened);
   const existing = await store.getManifest(id);
@@ -36,15 +45,70 @@ export async function importModel(inputs: ImportInputs): Promise<ModelSummary> {
   const warning = [space, ...tokenizerWarnings(opened.header.metadata)].filter(Boolean).join(' ');
   if (existing) await store.removeModel(id); // of another layout version
   try {
-    const records = await storeRecords(withWarning(inputs, warning), { opened, facts, kept });
+    const records = await storeAllRecords(withWarning(inputs, warning), { opened, facts, kept });
+    if (!(await isUnchanged(source, opened.spread, signal))) throw new ContentChangedError(source.name);
     const manifest: ModelManifest = { ...facts, importedAt: Date.now(), records };
     await store.putManifest(manifest);
     return summarize(manifest);
   } catch (error) {
-    // Report the first error, even if the clean-up fails too.
-    if (!canResume(inputs.signal, error)) await store.removeModel(id).catch(() => {});
-    throw error;
+    throw await keepOrRemove(inputs, id, error);
   }
+}
+
+/** How often records that have disappeared are imported again, before the import fails. */
+const MAX_REPEATS = 2;
+
+/**
+ * Stores all records, and checks that all are there before the manifest says so: the browser or another tab may have
+ * cleared some of them meanwhile.
+ * @throws MixtabError `record-missing` if records disappear again and again, and what storing them throws
+ */
+async function storeAllRecords(inputs: ImportInputs, work: RecordsToStore): Promise<RecordInfo[]> {
+  const { id } = work.opened;
+  let { kept } = work;
+  for (let repeats = 0; ; repeats++) {
+    const records = await storeRecords(inputs, { ...work, kept });
+    const present = await inputs.store.storedRecords(id, records);
+    if (present.size === records.length) return records;
+    if (repeats === MAX_REPEATS) {
+      throw new MixtabError(
+        'record-missing',
+        `${records.length - present.size} of ${records.length} stored records have disappeared: something else clears the storage of this page.`,
+        'Close the other tabs of this page and import the model again.',
+      );
+    }
+    kept = new Map(records.filter(({ key }) => present.has(key)).map((record) => [record.key, record]));
+  }
+}
+
+/**
+ * Decides what a failed import leaves behind. Only a user who gives it up and a file that turns out to be damaged remove
+ * what was stored; after everything else the import can continue.
+ * @returns the error to throw; it says if something was kept
+ */
+async function keepOrRemove({ store, signal }: ImportInputs, id: string, error: unknown): Promise<unknown> {
+  if (signal.reason === STALLED) return error; // another attempt has taken over
+  try {
+    const remove = signal.aborted ? signal.reason === DISCARD : isFileFault(error);
+    const nothingStored = (await store.getJournal(id))?.records.length === 0;
+    if (remove || nothingStored) await store.removeModel(id);
+    else if (!signal.aborted && error instanceof MixtabError) return keptError(error);
+  } catch {
+    // The first error is the one to report, even if the clean-up fails too.
+  }
+  return error;
+}
+
+/** True if what was stored can never become a whole model: the file is damaged, or there is another one in its place. */
+const isFileFault = (error: unknown): boolean =>
+  error instanceof ContentChangedError || (error instanceof MixtabError && error.code.startsWith('gguf-'));
+
+function keptError({ code, message, remedy }: MixtabError): MixtabError {
+  if (code === 'storage-full') {
+    const next = 'Free disk space or remove a model, then continue the import on the models page; or delete it there.';
+    return new MixtabError(code, `${message} What was stored so far is kept.`, next);
+  }
+  return new MixtabError(code, message, `${remedy} What is stored is kept: continue on the models page.`.trimStart());
 }
 
 /** Adds a warning to every progress report. */

@@ -8,7 +8,7 @@ import type { ModelManifest } from '../format/manifest.ts';
 import { dequantize } from '../format/quantization/dequantize.ts';
 import { LAYOUT_VERSION } from '../format/weight-layout.ts';
 import type { ImportInputs } from './import-inputs.ts';
-import type { OpenedModel } from './open-model.ts';
+import type { IdentifiedModel } from './open-model.ts';
 
 /** Longest name or licence, and longest description, in characters. They are shown in lists of models. */
 const MAX_NAME = 200;
@@ -20,7 +20,7 @@ export type ManifestFacts = Omit<ModelManifest, 'records' | 'importedAt'>;
 /** Reads from the header everything that the manifest needs besides records and time of import. */
 export async function readManifestFacts(
   inputs: ImportInputs,
-  { id, header, config, plan }: OpenedModel,
+  { id, header, config, plan }: IdentifiedModel,
 ): Promise<ManifestFacts> {
   const { source, sourceUrl, kind } = inputs;
   const metadata = new Metadata(header.metadata);

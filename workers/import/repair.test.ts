@@ -1,5 +1,6 @@
 /** Verification and repair of stored models. */
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
+import type { ImportProgress } from '../../src/contract/import-api.ts';
 import { MemoryStore, MemoryValues } from '../store/memory-store.ts';
 import { repairModel } from './repair.ts';
 import { countingSource, importTiny, sourceOf, TINY } from './testing.ts';
@@ -40,6 +41,68 @@ describe('damaged records', () => {
     expect(source.bytes).toBeLessThan(damaged.reduce((sum, { bytes }) => sum + bytes, 0) + 1);
     expect(await store.getManifest(id)).toEqual(before);
     expect(await verifyModel(store, id, () => {})).toEqual([]);
+  });
+
+  it('are not found where a read failed once; one that fails again is reported, but marks nothing', async () => {
+    const values = new MemoryValues();
+    const store = new MemoryStore(values);
+    const { id } = await importTiny(store, TINY);
+    const key = `record/${id}/L0.E2/0000`;
+    const failing = new Blob([await (values.entries.get(key) as Blob).arrayBuffer()]);
+    let failures = 1;
+    vi.spyOn(failing, 'stream').mockImplementation(() => {
+      if (failures-- > 0) throw new DOMException('a passing error', 'NotReadableError');
+      return Blob.prototype.stream.call(failing);
+    });
+    vi.spyOn(failing, 'arrayBuffer').mockImplementation(async () => {
+      throw new DOMException('a passing error', 'NotReadableError');
+    });
+    values.entries.set(key, failing);
+    expect(await verifyModel(store, id, () => {})).toEqual([]);
+    failures = 2;
+    expect(await verifyModel(store, id, () => {})).toEqual(['L0.E2']);
+    expect((await store.getManifest(id))?.state).toBe('complete');
+  });
+
+  it('stay removed if the model is removed during a verification or a repair', async () => {
+    const values = new MemoryValues();
+    const store = new MemoryStore(values);
+    const { id } = await importTiny(store, TINY);
+    const manifest = (await store.getManifest(id))!;
+    values.entries.delete(`record/${id}/L1.dense/0000`);
+    const removeAt =
+      (phaseEnd: number) =>
+      ({ recordsDone }: ImportProgress): void => {
+        if (recordsDone === phaseEnd) void store.removeModel(id);
+      };
+    expect(await verifyModel(store, id, removeAt(20))).toEqual(['L1.dense']);
+    expect(await store.listManifests()).toEqual([]);
+    await importTiny(store, TINY);
+    await expect(
+      repairModel(
+        {
+          store,
+          source: sourceOf(TINY),
+          kind: 'url',
+          signal: new AbortController().signal,
+          onProgress: removeAt(20),
+          preflight: async () => undefined,
+        },
+        manifest,
+      ),
+    ).rejects.toMatchObject({ code: 'model-not-found' });
+    expect(await store.listManifests()).toEqual([]);
+  });
+
+  it('get checksums when a model of an earlier version is verified', async () => {
+    const store = new MemoryStore();
+    const { id } = await importTiny(store, TINY);
+    const before = (await store.getManifest(id))!;
+    expect(before.records.every(({ xxh64 }) => xxh64)).toBe(true);
+    const records = before.records.map(({ xxh64: _xxh64, ...record }) => record);
+    await store.updateManifest(id, (manifest) => ({ ...manifest, records }));
+    expect(await verifyModel(store, id, () => {})).toEqual([]);
+    expect(await store.getManifest(id)).toEqual(before);
   });
 
   it('are not replaced by those of another file', async () => {

@@ -7,21 +7,20 @@ import { sha256Hex } from '../store/hash.ts';
 import { buildRecord, sumBytes } from './build-record.ts';
 import type { ImportInputs } from './import-inputs.ts';
 import { type OpenedModel, openModel } from './open-model.ts';
-import { verifyModel } from './verify.ts';
+import { modelNotFound, verifyModel } from './verify.ts';
 
 /**
- * Verifies a model and writes its damaged records again.
+ * Verifies a model and writes its damaged records again. Their hashes show whether the source is still the same file.
  * @throws MixtabError `source-changed` if the source is no longer the file that the model was made from
  */
 export async function repairModel(inputs: ImportInputs, manifest: ModelManifest): Promise<ModelSummary> {
-  const opened = await openModel(inputs);
-  if (opened.id === manifest.id) return repairFrom(inputs, opened, manifest);
-  throw sourceChanged(inputs.source.name, manifest.name);
+  return repairFrom(inputs, await openModel(inputs), manifest);
 }
 
 /**
- * Verifies a model and writes its damaged records again, from a source that is known to be the same file.
- * @throws MixtabError `source-changed` if a record that is made again has another hash than the manifest says
+ * Verifies a model and writes its damaged records again, from a source that has been opened.
+ * @throws MixtabError `source-changed` if a record that is made again has another hash than the manifest says;
+ *   `model-not-found` if the model was removed meanwhile
  */
 export async function repairFrom(
   inputs: ImportInputs,
@@ -47,8 +46,8 @@ export async function repairFrom(
       recordsTotal: records.length,
     });
   }
-  const repaired: ModelManifest = { ...manifest, state: 'complete' };
-  await store.putManifest(repaired);
+  const repaired = await store.updateManifest(id, (now) => ({ ...now, state: 'complete' }));
+  if (!repaired) throw modelNotFound(id);
   return summarize(repaired);
 }
 
@@ -64,13 +63,12 @@ export async function refetchRecord(
   key: string,
 ): Promise<Uint8Array<ArrayBuffer>> {
   const { store, source } = inputs;
-  const { id, plan } = await openModel(inputs);
+  const { plan } = await openModel(inputs);
   const info = manifest.records.find((record) => record.key === key);
   const planned = plan.records.find((record) => record.key === key);
-  if (id !== manifest.id || !info || !planned) throw sourceChanged(source.name, manifest.name);
-  const bytes = await buildRecord(inputs, planned);
-  if ((await sha256Hex(bytes)) !== info.sha256) throw sourceChanged(source.name, manifest.name);
-  await store.putRecord(id, key, bytes, info.place);
+  const bytes = info && planned && (await buildRecord(inputs, planned));
+  if (!bytes || (await sha256Hex(bytes)) !== info.sha256) throw sourceChanged(source.name, manifest.name);
+  await store.putRecord(manifest.id, key, bytes, info.place);
   return bytes;
 }
 

@@ -3,7 +3,6 @@ import { describe, expect, it } from 'vitest';
 import { MixtabError } from '../../src/contract/errors.ts';
 import type { ImportProgress } from '../../src/contract/import-api.ts';
 import { MemoryStore, MemoryValues } from '../store/memory-store.ts';
-import { PAUSE } from './import-inputs.ts';
 import { countingSource, importTiny, TINY } from './testing.ts';
 import { verifyModel } from './verify.ts';
 
@@ -98,7 +97,7 @@ describe('an interrupted import', () => {
       const source = countingSource(TINY);
       const onProgress = ({ recordsDone }: ImportProgress): void => {
         if (recordsDone < 5) return;
-        if (stop === 'pause') controller.abort(PAUSE);
+        if (stop === 'pause') controller.abort('pause');
         else source.read = () => Promise.reject(new MixtabError('source-unreachable', 'gone'));
       };
       const code = stop === 'pause' ? 'aborted' : 'source-unreachable';

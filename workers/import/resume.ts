@@ -1,18 +1,19 @@
 /** Which records of an interrupted import the next import of the same file can keep. */
-import { MixtabError } from '../../src/contract/errors.ts';
 import type { RecordInfo } from '../format/manifest.ts';
 import { LAYOUT_VERSION } from '../format/weight-layout.ts';
 import type { RecordStore } from '../store/store.ts';
 import { layoutsOf } from './build-record.ts';
-import { PAUSE } from './import-inputs.ts';
-import type { OpenedModel } from './open-model.ts';
+import type { IdentifiedModel } from './open-model.ts';
 
 /**
  * Finds the records that an interrupted import has stored exactly as this one would. If its journal does not match the
  * plan, everything it has stored is removed.
  * @returns the records by key
  */
-export async function recordsToKeep(store: RecordStore, { id, plan }: OpenedModel): Promise<Map<string, RecordInfo>> {
+export async function recordsToKeep(
+  store: RecordStore,
+  { id, plan }: IdentifiedModel,
+): Promise<Map<string, RecordInfo>> {
   const journal = await store.getJournal(id);
   const planned = new Map(plan.records.map((record) => [record.key, JSON.stringify(layoutsOf(record))]));
   const matches =
@@ -25,7 +26,3 @@ export async function recordsToKeep(store: RecordStore, { id, plan }: OpenedMode
   const present = await store.storedRecords(id, journal.records);
   return new Map(journal.records.filter(({ key }) => present.has(key)).map((record) => [record.key, record]));
 }
-
-/** True if a later import of the same file can use what the failed one has stored. */
-export const canResume = (signal: AbortSignal, error: unknown): boolean =>
-  signal.aborted ? signal.reason === PAUSE : error instanceof MixtabError && error.code === 'source-unreachable';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { MixtabError } from '../../src/contract/errors.ts';
+import { MixtabError } from '../../src/contract/errors.ts';
 import { MemoryStore, MemoryValues } from '../store/memory-store.ts';
 import { SYNTH_PRESETS } from '../synth/presets.ts';
 import { createSynth } from '../synth/synth.ts';
@@ -55,7 +55,11 @@ describe('a record that is damaged while its model runs', () => {
   it('marks a model from a local file as damaged, and reports the cause', async () => {
     const { store, id, record, failure } = await damagedModel();
     const open = () => Promise.reject(new Error('nothing to open'));
-    await expect(repairRecord({ store, open }, id, record, failure)).rejects.toBe(failure);
+    await expect(repairRecord({ store, open }, id, record, failure)).rejects.toMatchObject({
+      code: failure.code,
+      message: failure.message,
+      remedy: 'Import tiny.gguf again: only the damaged records are written again.',
+    });
     expect((await store.getManifest(id))?.state).toBe('damaged');
   });
 
@@ -67,6 +71,40 @@ describe('a record that is damaged while its model runs', () => {
       message: expect.stringContaining('no longer the file'),
     });
     expect((await store.getManifest(id))?.state).toBe('damaged');
+  });
+
+  it.each([
+    ['the network is down', new MixtabError('source-unreachable', 'offline')],
+    ['the server wants a token', new MixtabError('source-gated', 'no token')],
+    ['main memory is short', new MixtabError('memory-full', 'no memory')],
+  ])('marks nothing if %s', async (_name, cause) => {
+    const { store, id, record, failure } = await damagedModel(URL);
+    await expect(repairRecord({ store, open: () => Promise.reject(cause) }, id, record, failure)).rejects.toMatchObject(
+      { code: 'record-damaged', message: expect.stringContaining(cause.message) },
+    );
+    expect((await store.getManifest(id))?.state).toBe('complete');
+  });
+
+  it('marks nothing if the record could not be read, from whatever source', async () => {
+    for (const url of [URL, undefined]) {
+      const { store, id, record } = await damagedModel(url);
+      const failure = new MixtabError('record-unreadable', 'not now');
+      const other = async () => new BlobByteSource(blobOf(2), 'tiny.gguf');
+      await expect(repairRecord({ store, open: other }, id, record, failure)).rejects.toMatchObject({
+        code: 'record-unreadable',
+      });
+      expect((await store.getManifest(id))?.state).toBe('complete');
+    }
+  });
+
+  it('does not list a model again that another tab has removed meanwhile', async () => {
+    const { store, id, record, failure } = await damagedModel(URL);
+    const open = async () => {
+      await store.removeModel(id);
+      return new BlobByteSource(blobOf(2), 'tiny.gguf');
+    };
+    await expect(repairRecord({ store, open }, id, record, failure)).rejects.toMatchObject({ code: 'record-damaged' });
+    expect(await store.listManifests()).toEqual([]);
   });
 
   it('reports that the browser has cleared the model', async () => {

@@ -1,9 +1,10 @@
 /**
  * Repairs a record that turns out damaged or missing while its model runs. It is fetched again if the model came from a
- * URL. Otherwise the model is marked as damaged. Weights that do not match their hash are never used.
+ * URL. Weights that do not match their hash are never used.
  */
-import { MixtabError } from '../../src/contract/errors.ts';
+import { excerpt, MixtabError } from '../../src/contract/errors.ts';
 import type { ModelManifest, RecordInfo } from '../format/manifest.ts';
+import { isBroken } from '../store/record-errors.ts';
 import type { RecordStore } from '../store/store.ts';
 import type { ByteSource } from './byte-source.ts';
 import { refetchRecord } from './repair.ts';
@@ -15,11 +16,11 @@ export interface SelfRepair {
 }
 
 /**
- * Fetches and stores one record again.
- * @param failure what reading the record threw
+ * Fetches and stores one record again. The model is marked as damaged only if the record certainly is, and cannot be
+ * made again: a read that failed, or a network that is down, says nothing about the model.
+ * @param failure what reading the record threw, twice
  * @returns the record's bytes
- * @throws MixtabError `failure`, with the reason if fetching failed too; the model is then marked as damaged.
- *   `model-not-found` if the whole model is gone
+ * @throws MixtabError `failure`, with the reason if fetching failed too; `model-not-found` if the whole model is gone
  */
 export async function repairRecord(
   { store, open }: SelfRepair,
@@ -35,21 +36,23 @@ export async function repairRecord(
       'Import it again.',
     );
   }
-  if (manifest.sourceUrl === undefined) throw await markDamaged(store, manifest, failure);
+  if (manifest.sourceUrl === undefined) {
+    if (isBroken(failure)) await markDamaged(store, modelId);
+    throw new MixtabError(failure.code, failure.message, fileRemedy(manifest));
+  }
   try {
     const source = await open(manifest.sourceUrl);
     return await refetchRecord({ store, source, signal: new AbortController().signal }, manifest, record.key);
   } catch (error) {
+    if (isBroken(failure) && error instanceof MixtabError && error.code === 'source-changed')
+      await markDamaged(store, modelId);
     const why = error instanceof Error ? error.message : String(error);
-    throw await markDamaged(
-      store,
-      manifest,
-      new MixtabError(failure.code, `${failure.message} Fetching them again failed: ${why}`, failure.remedy),
-    );
+    throw new MixtabError(failure.code, `${failure.message} Fetching them again failed: ${why}`, failure.remedy);
   }
 }
 
-async function markDamaged(store: RecordStore, manifest: ModelManifest, failure: MixtabError): Promise<MixtabError> {
-  await store.putManifest({ ...manifest, state: 'damaged' });
-  return failure;
-}
+const markDamaged = (store: RecordStore, id: string): Promise<unknown> =>
+  store.updateManifest(id, (manifest) => ({ ...manifest, state: 'damaged' }));
+
+const fileRemedy = ({ origin }: ModelManifest): string =>
+  `Import ${excerpt(origin)} again: only the damaged records are written again.`;

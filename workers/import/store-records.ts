@@ -3,20 +3,23 @@
  * to BATCH_BYTES. Larger records are stored alone, so at most two of them are in memory. The bytes of a record are
  * stored first, then the journal entry that says they are complete.
  */
-import { throwIfAborted } from '../../src/contract/errors.ts';
+import { MixtabError, throwIfAborted } from '../../src/contract/errors.ts';
 import type { Bytes } from '../../src/contract/ids.ts';
+import type { PlannedRecord } from '../format/gguf/plan.ts';
 import { isExpertKey, type RecordInfo } from '../format/manifest.ts';
 import { byteLengthOf } from '../store/store.ts';
 import { type BuiltRecord, buildRecord, pendingRecordInfo, recordInfoOf, sumBytes } from './build-record.ts';
+import { ContentChangedError, isUnchanged } from './content-samples.ts';
 import type { ImportInputs } from './import-inputs.ts';
 import type { ManifestFacts } from './manifest-facts.ts';
-import type { OpenedModel } from './open-model.ts';
+import type { IdentifiedModel } from './open-model.ts';
+import { STALLED } from './stall-watch.ts';
 
 /** Far below one expert of Mixtral, which is therefore stored alone. Up to ten experts of the built-in model fit. */
 const BATCH_BYTES: Bytes = 4e6;
 
 export interface RecordsToStore {
-  opened: OpenedModel;
+  opened: IdentifiedModel;
   facts: ManifestFacts;
   /** Records that are already stored, by key. */
   kept: ReadonlyMap<string, RecordInfo>;
@@ -46,7 +49,8 @@ export async function storeRecords(inputs: ImportInputs, work: RecordsToStore): 
       const key = (writer.usable && (await requests?.next(id, remaining))) || first;
       remaining.delete(key);
       const record = planned.get(key)!;
-      await writer.add({ ...record, bytes: await buildRecord(inputs, record) });
+      const read = (): Promise<Uint8Array<ArrayBuffer>> => buildSameRecord(inputs, record, work.opened);
+      await writer.add({ ...record, bytes: await during(inputs, 'reading the file', read) });
     }
     await writer.flush();
   } catch (error) {
@@ -55,6 +59,37 @@ export async function storeRecords(inputs: ImportInputs, work: RecordsToStore): 
   }
   const stored = writer.storedByKey();
   return plan.records.map(({ key }) => stored.get(key)!);
+}
+
+const during = <T>({ activity }: ImportInputs, step: string, work: () => Promise<T>): Promise<T> =>
+  activity ? activity.during(step, work) : work();
+
+/** How often a record is read if its weights cannot be right. A proxy or a broken disk may have garbled one read. */
+const MAX_READS = 3;
+
+/**
+ * Builds a record of the file that was opened.
+ * @throws ContentChangedError if there is another file in its place
+ * @throws MixtabError `gguf-damaged` if its weights are wrong each time, and what {@link buildRecord} throws
+ */
+async function buildSameRecord(
+  inputs: ImportInputs,
+  record: PlannedRecord,
+  { samples, spread }: IdentifiedModel,
+): Promise<Uint8Array<ArrayBuffer>> {
+  const { source, signal } = inputs;
+  for (let reads = 1; ; reads++) {
+    const bytes = await buildRecord(inputs, record, samples).catch((error: unknown) => {
+      if (reads === MAX_READS || !(error instanceof MixtabError) || error.code !== 'gguf-damaged') throw error;
+    });
+    if (bytes) return bytes;
+    if (reads === MAX_READS || !(await isUnchanged(source, spread, signal))) throw new ContentChangedError(source.name);
+  }
+}
+
+/** An attempt that was given up must not overwrite what the next one has stored. */
+function throwIfStalled(signal: AbortSignal): void {
+  if (signal.reason === STALLED) throwIfAborted(signal);
 }
 
 const denseFirst = (keys: string[]): string[] => keys.sort((a, b) => Number(isExpertKey(a)) - Number(isExpertKey(b)));
@@ -141,7 +176,7 @@ class RecordWriter {
   #startBatch(): void {
     const batch = this.#batch;
     this.#batch = [];
-    this.#writing = this.#store(batch).then(() => {
+    this.#writing = during(this.inputs, 'storing records', () => this.#store(batch)).then(() => {
       this.#writing = undefined;
       if (this.#batch.length > 0 && !this.inputs.signal.aborted) this.#startBatch();
     });
@@ -150,13 +185,28 @@ class RecordWriter {
 
   /** The bytes first, then the journal entry that says they are complete. */
   async #store(batch: readonly BuiltRecord[]): Promise<void> {
-    const { store, storage, requests } = this.inputs;
+    const { storage, requests, signal } = this.inputs;
     const { id } = this.work.opened;
     const infos = await Promise.all(batch.map((record) => recordInfoOf(record, storage)));
-    await store.putRecords(id, batch, storage);
+    throwIfStalled(signal);
+    await this.#put(batch);
+    throwIfStalled(signal);
     this.#stored.push(...infos);
     await this.writeJournal();
     for (const { key } of batch) requests?.stored(id, key);
+  }
+
+  /** If the storage is full, what can be computed again is deleted first. */
+  async #put(batch: readonly BuiltRecord[]): Promise<void> {
+    const { store, storage, freeSpace } = this.inputs;
+    const { id } = this.work.opened;
+    try {
+      await store.putRecords(id, batch, storage);
+    } catch (error) {
+      const isFull = error instanceof MixtabError && error.code === 'storage-full';
+      if (!isFull || !(await freeSpace?.())) throw error;
+      await store.putRecords(id, batch, storage);
+    }
   }
 
   #report(): void {

@@ -14,23 +14,30 @@ export function sourceOf(options: SynthOptions): BlobByteSource {
 }
 
 /** Imports a synthetic model, by default each record in a transaction of its own. */
-export const importTiny = (store: MemoryStore, options: SynthOptions, more: Partial<ImportInputs> = {}) =>
-  importModel({
+export const importTiny = (store: MemoryStore, options: SynthOptions, more: Partial<ImportInputs> = {}) => {
+  const { source = sourceOf(options), onProgress = () => {} } = more;
+  return importModel({
     store,
-    source: sourceOf(options),
     kind: 'file',
     signal: new AbortController().signal,
-    onProgress: () => {},
     preflight: async () => undefined,
     batchBytes: 0,
     ...more,
+    source,
+    onProgress(progress) {
+      if (source instanceof CountingSource && progress.phase === 'records') source.counting = true;
+      onProgress(progress);
+    },
   });
+};
 
-/** Counts the bytes of weights that are read. */
+/** Counts the bytes of weights that are read for records. */
 export class CountingSource extends BlobByteSource {
+  /** False while the header and the samples are read. */
+  counting = false;
   bytes = 0;
   override async read(offset: number, length: number, signal?: AbortSignal): Promise<Uint8Array<ArrayBuffer>> {
-    if (length > 1024 && length < 1_000_000) this.bytes += length; // neither the samples nor the header
+    if (this.counting && length > 1024) this.bytes += length; // not the samples at the end
     return super.read(offset, length, signal);
   }
 }

@@ -1,14 +1,28 @@
 /** Checks a stored model against the checksums and hashes in its manifest. */
 import { MixtabError } from '../../src/contract/errors.ts';
 import type { ImportProgress } from '../../src/contract/import-api.ts';
+import type { ModelManifest, RecordInfo } from '../format/manifest.ts';
+import { xxh64Hex } from '../store/hash.ts';
+import { readAgain } from '../store/read-again.ts';
 import { isIntact } from '../store/record-check.ts';
+import { isBroken } from '../store/record-errors.ts';
 import type { RecordStore } from '../store/store.ts';
 import { sumBytes } from './build-record.ts';
 
+interface Verdict {
+  /** Keys of records that are missing or differ from what was imported. */
+  broken: Set<string>;
+  /** Keys of records that the browser could not read. They may be intact. */
+  unreadable: Set<string>;
+  /** Checksums of intact records that have none, by key. Models of earlier versions lack them. */
+  checksums: Map<string, string>;
+}
+
 /**
- * Reads every record of a model, and updates the state in its manifest to `damaged` or `complete`.
- * @returns the keys of the records that are missing or damaged
- * @throws MixtabError `model-not-found`
+ * Reads every record of a model, and updates the state in its manifest to `damaged` or `complete`. Adds checksums that
+ * the manifest lacks. A model that is removed meanwhile stays removed.
+ * @returns the keys of the records that are missing, damaged, or that the browser cannot read
+ * @throws MixtabError `model-not-found`, `memory-full`
  */
 export async function verifyModel(
   store: RecordStore,
@@ -17,12 +31,11 @@ export async function verifyModel(
 ): Promise<string[]> {
   const manifest = await store.getManifest(id);
   if (!manifest) throw modelNotFound(id);
+  const verdict: Verdict = { broken: new Set(), unreadable: new Set(), checksums: new Map() };
   const bytesTotal = sumBytes(manifest.records);
-  const badKeys: string[] = [];
   let bytesDone = 0;
   for (const [index, record] of manifest.records.entries()) {
-    const bytes = await store.readRecord(id, record).catch(() => undefined);
-    if (!bytes || !(await isIntact(record, bytes))) badKeys.push(record.key);
+    await check(store, id, record, verdict);
     bytesDone += record.bytes;
     onProgress({
       phase: 'records',
@@ -32,10 +45,41 @@ export async function verifyModel(
       recordsTotal: manifest.records.length,
     });
   }
-  const state = badKeys.length > 0 ? 'damaged' : 'complete';
-  if (state !== manifest.state) await store.putManifest({ ...manifest, state });
-  return badKeys;
+  const state = stateOf(verdict, manifest);
+  if (state !== manifest.state || verdict.checksums.size > 0) {
+    await store.updateManifest(id, (now) => ({ ...now, state, records: withChecksums(now.records, verdict) }));
+  }
+  const { broken, unreadable } = verdict;
+  return manifest.records.map(({ key }) => key).filter((key) => broken.has(key) || unreadable.has(key));
 }
+
+async function check(store: RecordStore, id: string, record: RecordInfo, verdict: Verdict): Promise<void> {
+  const { key } = record;
+  try {
+    const bytes = await readAgain(() => store.readRecord(id, record));
+    if (!(await isIntact(record, bytes))) verdict.broken.add(key);
+    else if (record.xxh64 === undefined) {
+      const xxh64 = await xxh64Hex(bytes);
+      if (xxh64 !== undefined) verdict.checksums.set(key, xxh64);
+    }
+  } catch (error) {
+    if (isBroken(error)) verdict.broken.add(key);
+    else if (error instanceof MixtabError && error.code === 'record-unreadable') verdict.unreadable.add(key);
+    else throw error;
+  }
+}
+
+/** A record that could not be read leaves the state as it was. */
+function stateOf({ broken, unreadable }: Verdict, { state }: ModelManifest): ModelManifest['state'] {
+  if (broken.size > 0) return 'damaged';
+  return unreadable.size > 0 ? state : 'complete';
+}
+
+const withChecksums = (records: readonly RecordInfo[], { checksums }: Verdict): RecordInfo[] =>
+  records.map((record) => {
+    const xxh64 = checksums.get(record.key);
+    return xxh64 === undefined ? record : { ...record, xxh64 };
+  });
 
 /** The error for a model id that is not in the store. */
 export const modelNotFound = (id: string): MixtabError =>

@@ -7,18 +7,34 @@ export async function sha256Hex(bytes: Uint8Array<ArrayBuffer>): Promise<string>
   return Array.from(digest, (byte) => byte.toString(16).padStart(2, '0')).join('');
 }
 
-let library: Promise<typeof import('./xxh64.ts')> | undefined;
+/** Undefined inside if the library did not arrive. */
+let library: Promise<typeof import('./xxh64.ts') | undefined> | undefined;
 
 /**
  * Starts an XXH64 checksum with seed 0. Its library is fetched the first time.
- * @returns undefined if the browser allows no WebAssembly; SHA-256 has to do then
+ * @returns undefined if the library did not arrive or the browser allows no WebAssembly; SHA-256 has to do then
  */
 export async function startChecksum(): Promise<Checksum | undefined> {
+  library ??= withinTime(import('./xxh64.ts')).catch(() => undefined);
   try {
-    library ??= import('./xxh64.ts');
-    return await (await library).startXxh64();
+    return await (await library)?.startXxh64();
   } catch {
     return undefined;
+  }
+}
+
+/** Fetching the library takes far less. A server that never answers must not stop an import. */
+const LIBRARY_MS = 20_000;
+
+async function withinTime<T>(promise: Promise<T>): Promise<T> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error('no answer in time')), LIBRARY_MS);
+  });
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
   }
 }
 

@@ -62,6 +62,17 @@ class IndexedDbValues implements KeyValues {
     return values.map(blobAgain);
   }
 
+  update(key: string, change: (value: unknown) => unknown): Promise<unknown> {
+    return this.#run('readwrite', async (store) => {
+      const value = await promisifyRequest<unknown>(store.get(key));
+      const done = committed(store.transaction);
+      const changed = value === undefined ? undefined : change(value);
+      if (value !== undefined) store.put(changed, key);
+      await done;
+      return changed;
+    });
+  }
+
   write(changes: KeyValueChanges, bytes: Bytes = 0): Promise<void> {
     const entries = [...(changes.set ?? [])];
     return this.#blobs.write(
@@ -83,17 +94,23 @@ class IndexedDbValues implements KeyValues {
   async #run<T>(mode: IDBTransactionMode, work: (store: IDBObjectStore) => Promise<T>, bytes: Bytes = 0): Promise<T> {
     try {
       this.#store ??= createStore(this.database, MODEL_DATABASE.objectStore);
-      // The browser closes the connection when it clears the page's storage. A second try opens a new one, which shows
-      // what is left.
       return await this.#store(mode, work).catch((error: unknown) => {
-        if (error instanceof DOMException && error.name === 'InvalidStateError') return this.#store!(mode, work);
-        throw error;
+        if (!isConnectionLost(error)) throw error;
+        this.#store = createStore(this.database, MODEL_DATABASE.objectStore);
+        return this.#store(mode, work);
       });
     } catch (error) {
       throw await storageError(error, bytes);
     }
   }
 }
+
+/**
+ * The browser closes the connection when it clears the page's storage, and WebKit does when it ends the process of the
+ * database ("Connection to Indexed Database server lost"). A new connection shows what is left.
+ */
+const isConnectionLost = (error: unknown): boolean =>
+  error instanceof DOMException && ['InvalidStateError', 'UnknownError', 'AbortError'].includes(error.name);
 
 /** The range of all keys that begin with `prefix`: U+FFFF sorts after every character that occurs in keys. */
 export const prefixRange = (prefix: string): IDBKeyRange => IDBKeyRange.bound(prefix, `${prefix}\uffff`);

@@ -9,7 +9,7 @@ import { BufferPool, startSlices, takeSlices } from './buffer-pool.ts';
 import { mapLimit } from './map-limit.ts';
 import { readBlob } from './read-blob.ts';
 import { checkSha256, inOrder, startRecordChecksum } from './record-check.ts';
-import { damagedRecord, missingRecord } from './record-errors.ts';
+import { damagedRecord, missingRecord, unreadableRecord } from './record-errors.ts';
 import {
   byteLengthOf,
   type ImportJournal,
@@ -50,6 +50,18 @@ function checkSlices(record: RecordInfo, slices: readonly RecordSlice[]): void {
   }
 }
 
+/**
+ * Runs a read. Whatever it throws that is no `MixtabError` says nothing about the record itself.
+ * @throws MixtabError `memory-full`, `record-unreadable`, or what `read` throws
+ */
+async function orUnreadable<T>(record: RecordInfo, read: () => Promise<T>): Promise<T> {
+  try {
+    return await read();
+  } catch (error) {
+    throw unreadableRecord(record, error);
+  }
+}
+
 const partKey = (id: string, key: string, part: number): string =>
   `${RECORD_PREFIX}${id}/${key}/${String(part).padStart(4, '0')}`;
 
@@ -85,6 +97,14 @@ export class KeyValueStore implements RecordStore {
       set: [[MODEL_PREFIX + id, manifest]],
       delete: [JOURNAL_PREFIX + id, PARTIAL_PREFIX + id],
     });
+  }
+
+  async updateManifest(
+    id: string,
+    change: (manifest: ModelManifest) => ModelManifest,
+  ): Promise<ModelManifest | undefined> {
+    const updated = await this.values.update(MODEL_PREFIX + id, (value) => change(value as ModelManifest));
+    return updated as ModelManifest | undefined;
   }
 
   async getPartial(id: string): Promise<ModelManifest | undefined> {
@@ -126,7 +146,7 @@ export class KeyValueStore implements RecordStore {
   }
 
   async readRecord(modelId: string, record: RecordInfo, signal?: AbortSignal): Promise<Uint8Array<ArrayBuffer>> {
-    return joinParts(await this.#readParts(modelId, record, { signal }));
+    return orUnreadable(record, async () => joinParts(await this.#readParts(modelId, record, { signal })));
   }
 
   async readRecordVerified(
@@ -134,7 +154,8 @@ export class KeyValueStore implements RecordStore {
     record: RecordInfo,
     signal?: AbortSignal,
   ): Promise<Uint8Array<ArrayBuffer>> {
-    return joinParts(await this.readPartsVerified(modelId, record, signal));
+    const parts = await this.readPartsVerified(modelId, record, signal);
+    return orUnreadable(record, async () => joinParts(parts));
   }
 
   async readPartsVerified(
@@ -144,6 +165,15 @@ export class KeyValueStore implements RecordStore {
     slices?: readonly RecordSlice[],
   ): Promise<RecordParts> {
     if (slices) checkSlices(record, slices);
+    return orUnreadable(record, () => this.#readVerified(modelId, record, signal, slices));
+  }
+
+  async #readVerified(
+    modelId: string,
+    record: RecordInfo,
+    signal?: AbortSignal,
+    slices?: readonly RecordSlice[],
+  ): Promise<RecordParts> {
     const name = `${modelId}/${record.key}`;
     if (this.#verified.has(name)) return this.#readParts(modelId, record, { signal, slices });
     const checksum = await startRecordChecksum(record);
@@ -222,8 +252,10 @@ export class KeyValueStore implements RecordStore {
       return await readBlob(blob, this.buffers, signal);
     } catch (error) {
       throwIfAborted(signal);
-      // The database entry refers to a file that the browser can no longer read.
-      throw missingRecord(record, `part ${part + 1} cannot be read (${(error as Error).message})`);
+      // The database entry refers to a file that does not exist any more.
+      if (error instanceof DOMException && error.name === 'NotFoundError')
+        throw missingRecord(record, `part ${part + 1} has no file (${error.message})`);
+      throw unreadableRecord(record, error);
     }
   }
 

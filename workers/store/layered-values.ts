@@ -36,6 +36,11 @@ export class LayeredValues implements KeyValues {
     return own.map((value, i) => value ?? fromSite.get(keys[i]));
   }
 
+  /** The site's own models are read-only: they are not updated, as if they had no value. */
+  update(key: string, change: (value: unknown) => unknown): Promise<unknown> {
+    return this.own.update(key, change);
+  }
+
   /** @throws MixtabError `storage-unavailable` if it would delete a model that only the site's own store has */
   async write(changes: KeyValueChanges, bytes?: Bytes): Promise<void> {
     for (const key of changes.delete ?? []) {

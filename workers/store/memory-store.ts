@@ -22,6 +22,13 @@ export class MemoryValues implements KeyValues {
     return keys.map((key) => clone(this.entries.get(key)));
   }
 
+  async update(key: string, change: (value: unknown) => unknown): Promise<unknown> {
+    if (!this.entries.has(key)) return undefined;
+    const value = change(clone(this.entries.get(key)));
+    this.entries.set(key, clone(value));
+    return value;
+  }
+
   async write(changes: KeyValueChanges): Promise<void> {
     for (const key of changes.delete ?? []) this.entries.delete(key);
     for (const prefix of changes.deletePrefix ?? []) {

@@ -7,7 +7,7 @@ import type { RecordInfo } from '../format/manifest.ts';
 import { onePart, type RecordParts } from '../format/record-parts.ts';
 import { takeSlices } from './buffer-pool.ts';
 import { readFile } from './read-file.ts';
-import { wrongFileLength } from './record-errors.ts';
+import { unreadableRecord, wrongFileLength } from './record-errors.ts';
 import { storageError } from './storage-errors.ts';
 import type { ReadOptions, RecordFiles } from './store.ts';
 
@@ -54,7 +54,10 @@ export class OpfsFiles implements RecordFiles {
 
   async read(modelId: string, record: RecordInfo, options: ReadOptions): Promise<RecordParts | undefined> {
     const directory = await this.#modelDirectory(modelId, false);
-    const file = (await directory?.getFileHandle(record.key).catch(() => undefined)) as FileHandle | undefined;
+    const file = (await directory?.getFileHandle(record.key).catch((error: unknown) => {
+      if (isNotFound(error)) return undefined;
+      throw unreadableRecord(record, error);
+    })) as FileHandle | undefined;
     if (!file) return undefined;
     let handle: FileSystemSyncAccessHandle;
     try {

@@ -7,6 +7,8 @@ import type { RecordInfo } from '../format/manifest.ts';
 import { onePart, type RecordParts } from '../format/record-parts.ts';
 import type { RecordSlice } from '../format/slices.ts';
 import { type BufferPool, takeSlices } from './buffer-pool.ts';
+import { readAgain } from './read-again.ts';
+import { isBroken } from './record-errors.ts';
 import { readWhenStored } from './record-requests.ts';
 import type { RecordStore } from './store.ts';
 
@@ -39,17 +41,21 @@ export class ReaderService {
    * Reads a record, repairs it if necessary, and transfers its memory to the caller.
    * @param id what {@link cancel} calls this read
    * @param slices see {@link RecordReader.read}
-   * @throws MixtabError `record-missing`, `record-damaged`, `model-not-found`, `aborted`
+   * @throws MixtabError `record-missing`, `record-damaged`, `record-unreadable`, `memory-full`, `model-not-found`,
+   *   `aborted`
    */
   async read(modelId: string, record: RecordInfo, id: number, slices?: readonly RecordSlice[]): Promise<RecordParts> {
     const controller = new AbortController();
     this.#reads.set(id, controller);
     try {
       const { store, buffers } = this.parts;
-      const read = await readWhenStored(store, modelId, record, controller.signal, slices).catch(async (error) => {
-        const whole = await this.#repair(modelId, record, error);
-        return slices ? takeSlices(whole, slices, buffers) : whole;
-      });
+      const { signal } = controller;
+      const read = await readAgain(() => readWhenStored(store, modelId, record, signal, slices), signal).catch(
+        async (error) => {
+          const whole = await this.#repair(modelId, record, error);
+          return slices ? takeSlices(whole, slices, buffers) : whole;
+        },
+      );
       return transfer(
         read,
         read.parts.map(({ buffer }) => buffer),
@@ -70,10 +76,9 @@ export class ReaderService {
   }
 
   async #repair(modelId: string, record: RecordInfo, error: unknown): Promise<RecordParts> {
-    const isBroken =
-      error instanceof MixtabError && (error.code === 'record-damaged' || error.code === 'record-missing');
+    const mayBeBroken = isBroken(error) || (error instanceof MixtabError && error.code === 'record-unreadable');
     const isStored = record.sha256 !== '';
-    if (!isBroken || !isStored) throw error;
+    if (!mayBeBroken || !isStored) throw error;
     return onePart(await this.parts.repair(modelId, record, error));
   }
 }

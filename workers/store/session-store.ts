@@ -73,6 +73,27 @@ export class SessionStore {
     );
   }
 
+  /**
+   * Runs the saving of a session while no other tab saves it. Until it ends, {@link makeRoom} of any tab leaves the
+   * session alone.
+   */
+  async whileSaving<T>(id: string, save: () => Promise<T>): Promise<T> {
+    const { locks } = navigator as Partial<Navigator>; // absent over plain http
+    return locks ? await locks.request(this.#lockPrefix + id, save) : save();
+  }
+
+  get #lockPrefix(): string {
+    return `${this.database}/`;
+  }
+
+  /** Ids of the sessions that are being saved, in any tab. */
+  async #beingSaved(): Promise<Set<string>> {
+    const { locks } = navigator as Partial<Navigator>;
+    const held = (await locks?.query())?.held ?? [];
+    const names = held.map(({ name }) => name ?? '').filter((name) => name.startsWith(this.#lockPrefix));
+    return new Set(names.map((name) => name.slice(this.#lockPrefix.length)));
+  }
+
   /** Makes the parts of this generation the valid ones, and deletes all others in the same transaction. */
   putHeader(id: string, header: SessionHeader): Promise<void> {
     return this.#write((store) => {
@@ -115,25 +136,35 @@ export class SessionStore {
   /**
    * Makes room for a session that will replace `replaced`: removes orphaned parts, then the oldest other sessions until
    * all sessions fit into `budget`. The old `replaced` is not counted, although it exists until the new one is
-   * complete.
+   * complete. Sessions that another tab is saving are left alone.
    * @param needed size of the new session
    */
   async makeRoom(budget: Bytes, needed: Bytes, replaced: string): Promise<void> {
+    const saved = await this.#beingSaved();
+    saved.delete(replaced); // by this tab
     const sessions = await this.#headers();
-    await this.#removeOrphans(new Set(sessions.map(({ id, generation }) => partPrefix(id, generation))));
+    const valid = new Set(sessions.map(({ id, generation }) => partPrefix(id, generation)));
+    await this.#removeOrphans(valid, saved);
     const others = sessions.filter(({ id }) => id !== replaced);
     let used = others.reduce((sum, { bytes }) => sum + bytes, needed);
     for (const { id, bytes } of others) {
       if (used <= budget) return;
+      if (saved.has(id)) continue;
       await this.remove(id);
       used -= bytes;
     }
   }
 
-  /** Removes parts without a header: their tab was closed while saving. */
-  async #removeOrphans(validPrefixes: ReadonlySet<string>): Promise<void> {
+  /**
+   * Removes parts without a header: their tab was closed while saving.
+   * @param saved ids of sessions that are being saved; their parts have no header yet
+   */
+  async #removeOrphans(validPrefixes: ReadonlySet<string>, saved: ReadonlySet<string>): Promise<void> {
     const keys = await this.#run('readonly', (store) => promisifyRequest(store.getAllKeys(prefixRange('part/'))));
-    const orphans = keys.filter((key) => !validPrefixes.has(String(key).slice(0, String(key).lastIndexOf('/') + 1)));
+    const isSaved = (key: string): boolean => [...saved].some((id) => key.startsWith(`part/${id}/`));
+    const orphans = keys
+      .map(String)
+      .filter((key) => !validPrefixes.has(key.slice(0, key.lastIndexOf('/') + 1)) && !isSaved(key));
     if (orphans.length === 0) return;
     await this.#write((store) => {
       for (const key of orphans) store.delete(key);

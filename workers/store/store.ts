@@ -48,6 +48,12 @@ export interface RecordStore {
   /** Lists the model, or replaces its manifest. Deletes the journal of its import in the same transaction. */
   putManifest(manifest: ModelManifest): Promise<void>;
   /**
+   * Changes the manifest of a listed model in one transaction. Does nothing if the model has been removed meanwhile.
+   * @param change is called with the manifest as it is stored now
+   * @returns the changed manifest; undefined if the model is not listed
+   */
+  updateManifest(id: string, change: (manifest: ModelManifest) => ModelManifest): Promise<ModelManifest | undefined>;
+  /**
    * Stores one record: all its parts or none.
    * @returns the number of parts
    * @throws MixtabError `storage-full`
@@ -61,19 +67,20 @@ export interface RecordStore {
   putRecords(modelId: string, records: readonly RecordBytes[], storage?: StorageBackend): Promise<void>;
   /**
    * Reads one record without checking its hash.
-   * @throws MixtabError `record-missing` if a part is not stored, `record-damaged` if its length is wrong, `aborted`
+   * @throws MixtabError `record-missing` if a part is not stored, `record-damaged` if its length is wrong,
+   *   `record-unreadable`, `memory-full`, `aborted`
    */
   readRecord(modelId: string, record: RecordInfo, signal?: AbortSignal): Promise<Uint8Array<ArrayBuffer>>;
   /**
    * Reads one record. Checks its checksum or hash the first time that this store reads it.
-   * @throws MixtabError `record-missing`, `record-damaged`, `aborted`
+   * @throws MixtabError `record-missing`, `record-damaged`, `record-unreadable`, `memory-full`, `aborted`
    */
   readRecordVerified(modelId: string, record: RecordInfo, signal?: AbortSignal): Promise<Uint8Array<ArrayBuffer>>;
   /**
    * Reads one record without joining its parts. Checks its checksum or hash the first time that this store reads it.
    * The caller may recycle the parts' buffers after use; the buffers of a failed read are recycled here.
    * @param slices if given, the parts are their buffers: one each, of its size
-   * @throws MixtabError `record-missing`, `record-damaged`, `aborted`
+   * @throws MixtabError `record-missing`, `record-damaged`, `record-unreadable`, `memory-full`, `aborted`
    */
   readPartsVerified(
     modelId: string,
@@ -107,6 +114,11 @@ export interface KeyValues {
   keys(prefix: string): Promise<string[]>;
   get(key: string): Promise<unknown>;
   getMany(keys: string[]): Promise<unknown[]>;
+  /**
+   * Replaces the value of a key in one transaction. Does nothing if the key has no value.
+   * @returns the new value
+   */
+  update(key: string, change: (value: unknown) => unknown): Promise<unknown>;
   /**
    * Applies all changes or none.
    * @param bytes size of the written values, for the error message

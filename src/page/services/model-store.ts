@@ -107,7 +107,7 @@ export class ModelStore {
         const records = damaged.length === 1 ? '1 record is' : `${damaged.length} records are`;
         throw new MixtabError(
           'record-damaged',
-          `${model.name}: ${records} damaged on this disk.`,
+          `${model.name}: ${records} damaged or unreadable on this disk.`,
           'Repair it on the models page.',
         );
       }

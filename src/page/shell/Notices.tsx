@@ -63,21 +63,45 @@ function ImportNotice({ running: { kind, name, progress, rate } }: { running: Ru
       </p>
       <progress aria-label={`${verb} ${name}`} {...(total > 0 && done > 0 ? { value: done, max: total } : {})} />
       {progress?.warning && <p class="hint">{progress.warning}</p>}
-      {kind === 'import' && (
-        <div class="row">
-          {progress?.usableId && progress.usableId !== loaded.value?.summary.id && !loading.value && (
-            <button type="button" class="primary" onClick={() => void services.modelLoader.useEarly()}>
-              Use while importing
-            </button>
-          )}
-          <button type="button" onClick={() => services.modelStore.pauseImport()}>
-            Pause
-          </button>
-          <button type="button" class="quiet" onClick={() => void services.modelStore.cancelImport()}>
-            Cancel
-          </button>
-        </div>
+      {kind === 'import' && <ImportActions progress={progress} bytesDone={done} />}
+    </div>
+  );
+}
+
+/** @param bytesDone bytes that are stored */
+function ImportActions({ progress, bytesDone }: { progress: ImportProgress | undefined; bytesDone: number }) {
+  const [confirming, setConfirming] = useState(false);
+  const pause = (): void => services.modelStore.pauseImport();
+  const cancel = (): void => void services.modelStore.cancelImport();
+  if (confirming) {
+    return (
+      <div class="row">
+        <span>Delete the {formatBytes(bytesDone)} that are stored?</span>
+        <button type="button" class="bad" onClick={cancel}>
+          Delete
+        </button>
+        <button type="button" onClick={pause}>
+          Keep for later
+        </button>
+        <button type="button" class="quiet" onClick={() => setConfirming(false)}>
+          Continue importing
+        </button>
+      </div>
+    );
+  }
+  return (
+    <div class="row">
+      {progress?.usableId && progress.usableId !== loaded.value?.summary.id && !loading.value && (
+        <button type="button" class="primary" onClick={() => void services.modelLoader.useEarly()}>
+          Use while importing
+        </button>
       )}
+      <button type="button" onClick={pause}>
+        Pause
+      </button>
+      <button type="button" class="quiet" onClick={() => (bytesDone > 0 ? setConfirming(true) : cancel())}>
+        Cancel
+      </button>
     </div>
   );
 }
