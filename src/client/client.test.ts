@@ -306,6 +306,29 @@ describe.each(KINDS)('the client %s', (_kind, clientOf) => {
   });
 });
 
+describe('imports of one client', () => {
+  it('are stopped one by one, and keep what is stored', async () => {
+    const started: string[] = [];
+    const paused: (string | undefined)[] = [];
+    const importer = {
+      import: async (_source: unknown, _onProgress: unknown, options?: { name?: string }) => {
+        started.push(String(options?.name));
+        await new Promise(() => {});
+      },
+      pause: async (name?: string) => void paused.push(name),
+    };
+    const client = createLocal({ importer, callback: (call: unknown) => call } as unknown as Parameters<
+      typeof createLocal
+    >[0]);
+    const second = new AbortController();
+    void client.models.import({ kind: 'url', url: 'x' });
+    void client.models.import({ kind: 'url', url: 'y' }, { signal: second.signal });
+    second.abort();
+    expect(new Set(started).size).toBe(2);
+    expect(paused).toEqual([started[1]]);
+  });
+});
+
 describe('the message protocol', () => {
   it('accepts only valid origins', () => {
     expect(originFrom('?origin=https://example.org')).toBe('https://example.org');

@@ -1,5 +1,5 @@
 /**
- * Samples of a file's weights. They are part of a model's id, so that two files with the same header are told apart, and
+ * Samples of a file's weights. They are part of a model's id, so that two files with the same header are distinguished, and
  * they show whether a file is still the same while it is being read.
  */
 import { MixtabError } from '../../src/contract/errors.ts';

@@ -1,4 +1,4 @@
-/** A model's id: two files with the same header are told apart, and models of earlier versions are still found. */
+/** A model's id: two files with the same header are distinguished, and models of earlier versions are still found. */
 import { describe, expect, it } from 'vitest';
 import { readHeader } from '../format/gguf/header.ts';
 import type { ModelManifest } from '../format/manifest.ts';

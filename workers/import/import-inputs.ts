@@ -22,7 +22,7 @@ export interface ImportInputs {
    * @returns a warning if there may not be enough
    */
   preflight: (bytes: Bytes) => Promise<string | undefined>;
-  /** Told what the import is doing, so that a stall is noticed. */
+  /** Notified of what the import is doing, so that a stall is noticed. */
   activity?: Activity;
   /** Runs work while no one else writes or removes the model. Default: runs it at once. */
   lock?: <T>(id: string, work: () => Promise<T>) => Promise<T>;

@@ -84,6 +84,62 @@ describe('ImportService', () => {
     expect(values.entries.size).toBe(0);
   });
 
+  it('in one tab is not pulled away by "Delete" in another tab', async () => {
+    const values = new MemoryValues();
+    const imports = serviceOn(values);
+    const other = new ImportService(new MemoryStore(values));
+    let refused: Promise<unknown> | undefined;
+    const { id } = await imports.import(file(), ({ recordsDone }) => {
+      if (recordsDone < 4) return;
+      refused ??= other.unfinished().then(([unfinished]) => other.remove(unfinished.id));
+    });
+    await expect(refused).rejects.toMatchObject({ code: 'busy' });
+    expect(await imports.verify(id, () => {})).toEqual([]);
+    await other.remove(id); // once it is done
+    expect(values.entries.size).toBe(0);
+  });
+
+  it('is stopped only by its own name', async () => {
+    const imports = serviceOn(new MemoryValues());
+    let asked = false;
+    const { state } = await imports.import(
+      file(),
+      ({ recordsDone }) => {
+        if (recordsDone < 4 || asked) return;
+        asked = true;
+        void imports.pause('another');
+        void imports.cancel('another');
+      },
+      { name: 'mine' },
+    );
+    expect([asked, state]).toEqual([true, 'complete']);
+    const stopped = imports.import(
+      { kind: 'file', files: [new File([synthBlob({ ...SYNTH_PRESETS.tiny, seed: 2 })], 'other.gguf')] },
+      ({ recordsDone }) => recordsDone >= 4 && void imports.pause('mine'),
+      { name: 'mine' },
+    );
+    await expect(stopped).rejects.toMatchObject({ code: 'aborted' });
+    expect(await imports.unfinished()).toHaveLength(1);
+  });
+
+  it('tries again if the store does not answer, and says so', async () => {
+    class HangingValues extends MemoryValues {
+      writes = 0;
+      override async write(changes: Parameters<MemoryValues['write']>[0]): Promise<void> {
+        if (changes.set?.some(([key]) => key.startsWith('record/')) && ++this.writes === 3) await new Promise(() => {});
+        await super.write(changes);
+      }
+    }
+    service = new ImportService(new MemoryStore(new HangingValues()), undefined, { patienceMs: 1000 });
+    const warnings = new Set<string | undefined>();
+    const { id } = await service.import(file(), ({ warning }) => warnings.add(warning));
+    expect([...warnings].join()).toMatch(
+      /No progress for 1 s while storing records\. Trying again; what is stored is kept/,
+    );
+    expect(await service.verify(id, () => {})).toEqual([]);
+    await service.remove(id); // nobody holds its lock any more
+  });
+
   it('repairs a model from its URL; for a local file it says how', { timeout: 60_000 }, async () => {
     const values = new MemoryValues();
     const imports = serviceOn(values);

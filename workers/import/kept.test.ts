@@ -26,7 +26,7 @@ const whole = async (): Promise<string[][]> => {
 function faultyFetch(fault: (first: number, last: number) => Response, count: number) {
   const state = { armed: false, faults: count };
   const answer: typeof fetch = async (_url, init) => {
-    const range = (init?.headers as Record<string, string>).Range;
+    const range = String(new Headers(init?.headers).get('range'));
     const [first, end] = /bytes=(\d+)-(\d+)/.exec(range)!.slice(1).map(Number);
     const last = Math.min(end, DATA.length - 1);
     if (state.armed && state.faults-- > 0) return fault(first, last);
@@ -68,7 +68,7 @@ const FAULTS: [name: string, fault: (first: number, last: number) => Response, c
 ];
 
 describe('an import over a network', () => {
-  it.each(FAULTS)('%s, once: it goes on', async (_name, fault) => {
+  it.each(FAULTS)('%s, once: it continues', async (_name, fault) => {
     const store = new MemoryStore();
     const { id } = await importFaulty(store, fault, 1);
     expect(await hashesOf(store, id)).toEqual(await whole());
@@ -122,7 +122,7 @@ describe('an import into a store that fails', () => {
     expect(await hashesOf(store, id)).toEqual(await whole());
   });
 
-  it('full, but sessions can be deleted: it goes on', async () => {
+  it('full, but sessions can be deleted: it continues', async () => {
     let calls = 0;
     const freeSpace = async () => ++calls === 1;
     const store = new MemoryStore(new FailingValues(full, 7));

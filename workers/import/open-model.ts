@@ -16,7 +16,7 @@ export interface OpenedModel {
   plan: ImportPlan;
 }
 
-/** An opened model that is told apart from all others. */
+/** An opened model that is distinguished from all others. */
 export interface IdentifiedModel extends OpenedModel {
   /** A hash over header, size and samples of all tensors: the same file has the same id, whatever its source. */
   id: string;
