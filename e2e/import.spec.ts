@@ -211,6 +211,23 @@ test('a damaged model is found and repaired from its source, and its details are
   await expect(card).toContainText(/This model fits completely in [\d.]+ GB of (GPU )?memory: up to/);
 });
 
+test('a model without a chat template answers in a chat format that is chosen by hand', async ({ page, server }) => {
+  await openPage(page, server);
+  await importFrom(page, `${server.origin}/plain.gguf`);
+  const inUse = page.getByRole('banner').getByRole('button', { name: /Tiny Text/ });
+  await expect(inUse).toHaveAccessibleName(/base model/);
+  await openLibrary(page);
+  const card = page.getByRole('listitem').filter({ hasText: 'Tiny Text' });
+  await card.getByText('Details').click();
+  const format = card.getByRole('combobox', { name: 'Chat format' });
+  await expect(format).toHaveValue('');
+  await format.selectOption('ChatML');
+  await page.getByRole('button', { name: 'Back to chat' }).click();
+  await expect(inUse).toHaveAccessibleName(/chat ·/);
+  await page.reload(); // the choice is kept
+  await expect(inUse).toHaveAccessibleName(/chat ·/);
+});
+
 test('a model can be deleted, after a confirmation', async ({ page, server }) => {
   await openTinyChat(page, server);
   await openLibrary(page);
