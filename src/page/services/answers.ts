@@ -13,6 +13,7 @@ import {
 } from '../state/conversation-tree.ts';
 import { beginConversation, current, currentPath, streaming, updateConversation } from '../state/conversations.ts';
 import { canSend, experiment, generating, isChat, overflow, prefill } from '../state/generation.ts';
+import { markLoading, noteFailure } from '../state/load-mark.ts';
 import { loaded } from '../state/models.ts';
 import { newId } from '../state/new-id.ts';
 import { announcement, problem } from '../state/notices.ts';
@@ -183,9 +184,11 @@ export class Answers {
       const result = await this.#generate(conversationId, request, streamed, signal);
       storeTurn({ text: streamed.textWith(result.text), stats: statsOf(result, loaded.value?.context, continued) });
       announcement.value = result.text;
+      markLoading(undefined); // the model works
       this.#sessions.answered(conversationId);
     } catch (error) {
       storeTurn({ text: streamed.text });
+      if (losesModel(errorToData(error))) noteFailure(error);
       reportFailure(error, conversationId, after ?? turn.id);
       const { tokens } = streamed;
       if (losesModel(errorToData(error)) && modelId !== undefined)

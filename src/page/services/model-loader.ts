@@ -1,11 +1,12 @@
 /** Loads models, one at a time. */
 import type { EngineApi, LoadedModel, LoadProgress, LoadRequest } from '../../contract/engine-api.ts';
-import { type ErrorCode, errorFromData, errorToData } from '../../contract/errors.ts';
+import { type ErrorCode, errorFromData, errorToData, MixtabError } from '../../contract/errors.ts';
 import type { ModelSummary } from '../../contract/import-api.ts';
 import { proxy } from '../../contract/rpc.ts';
 import { current, openConversation } from '../state/conversations.ts';
 import { overflow } from '../state/generation.ts';
 import { importedModel, runningImport } from '../state/imports.ts';
+import { heldBack, type LoadMark, markLoading, noteFailure, updateMark } from '../state/load-mark.ts';
 import { computeProblems, lastLoaded, loaded, loading, models, probed } from '../state/models.ts';
 import { problem } from '../state/notices.ts';
 import { showView } from '../state/route.ts';
@@ -69,6 +70,20 @@ export class ModelLoader {
     return this.#queue.add(() => this.#load(model));
   }
 
+  /** Does not load a model that ended the page last time, but says why and offers to. */
+  holdBack(model: ModelReference, mark: LoadMark): void {
+    this.#requested = model;
+    heldBack.value = mark;
+    const what = mark.deviceLost ? 'the browser took the GPU away' : 'the page ended';
+    report(
+      new MixtabError(
+        'load-interrupted',
+        `${model.name} is not loaded by itself: last time, ${what} before its first answer.`,
+        'Load it again, with less memory if you can, or choose another model.',
+      ),
+    );
+  }
+
   /** Loads a model and shows a conversation with it: the current one if it used this model, otherwise a new one. */
   async use(model: ModelReference): Promise<void> {
     importedModel.value = undefined;
@@ -126,6 +141,7 @@ export class ModelLoader {
   async unload(): Promise<void> {
     await this.#leaveModel();
     await this.#engine.unload();
+    markLoading(undefined);
     loaded.value = undefined;
   }
 
@@ -138,10 +154,13 @@ export class ModelLoader {
     overflow.value = undefined;
     loaded.value = undefined;
     loading.value = { name: model.name, progress: undefined };
+    markLoading({ modelId: model.id, name: model.name });
     try {
-      await this.#loadInto(model.id, loadOptionsOf(settings.value));
+      const { memory } = await this.#loadInto(model.id, loadOptionsOf(settings.value));
+      if (memory) updateMark({ megabytes: Math.floor((memory.gpuBytes || memory.ramBytes) / 1e6) });
       changeSettings({ lastModelId: model.id });
     } catch (error) {
+      noteFailure(error);
       report(error);
     } finally {
       loading.value = undefined;
@@ -149,12 +168,13 @@ export class ModelLoader {
   }
 
   /** Calls the engine, and sets `loaded`. @throws MixtabError the engine's */
-  async #loadInto(modelId: string, options: Omit<LoadRequest, 'modelId'>): Promise<void> {
+  async #loadInto(modelId: string, options: Omit<LoadRequest, 'modelId'>): Promise<LoadedModel> {
     const onProgress = proxy((progress: LoadProgress) => {
       if (loading.value) loading.value = { ...loading.value, progress };
     });
-    loaded.value = await this.#engine.load({ modelId, ...options, ...chatFormatOf(modelId) }, onProgress);
-    lastLoaded.value = loaded.value;
+    const model = await this.#engine.load({ modelId, ...options, ...chatFormatOf(modelId) }, onProgress);
+    loaded.value = lastLoaded.value = model;
+    return model;
   }
 
   /** Tries to load the model again, see {@link RECOVERY_DELAYS_MS}. @returns false if the device does not come back */
@@ -168,7 +188,7 @@ export class ModelLoader {
         if (signal.aborted) return false;
         // The answer would continue differently on the other one, and the CPU may be much slower.
         const options = { ...loadOptionsOf(settings.value), compute: compute.kind };
-        const error = await this.#loadInto(summary.id, options).catch(errorToData);
+        const error = await this.#loadInto(summary.id, options).then(() => undefined, errorToData);
         if (!error) {
           // As before: that the page asked for this device was not the user's choice.
           loaded.value = lastLoaded.value = {

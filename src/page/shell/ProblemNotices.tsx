@@ -2,7 +2,8 @@ import { type ErrorData, losesModel } from '../../contract/errors.ts';
 import { IconButton } from '../../ui/IconButton.tsx';
 import { dismissProblem } from '../services/problems.ts';
 import { services } from '../services/services.ts';
-import { lacksGpu } from '../state/compute.ts';
+import { computeKind, lacksGpu } from '../state/compute.ts';
+import { heldBack } from '../state/load-mark.ts';
 import { computeProblems, lastLoaded, loaded, probed } from '../state/models.ts';
 import { problem } from '../state/notices.ts';
 import { remediesFor } from '../state/remedies.ts';
@@ -39,6 +40,7 @@ function Problem({ error }: { error: ErrorData }) {
     settings: settings.value,
     lastLoaded: lastLoaded.value,
     probed: probed.value,
+    ...(heldBack.value && { heldBack: { kind: computeKind.value, megabytes: heldBack.value.megabytes } }),
     modelLost: losesModel(error) && loaded.value === undefined,
   });
   return (

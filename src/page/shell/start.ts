@@ -4,12 +4,14 @@ import { report } from '../services/problems.ts';
 import { services } from '../services/services.ts';
 import { loadToken } from '../state/access-token.ts';
 import { loadConversations } from '../state/conversations.ts';
+import { takeLeftMark, watchTab } from '../state/load-mark.ts';
 import { computeProblems, models } from '../state/models.ts';
 import { loadSettings, settings } from '../state/settings.ts';
 
 /** Loads what is stored, then a model. Never rejects: errors are shown to the user. */
 export async function start(): Promise<void> {
   const { sessions, storageKeeper, tabs, modelStore } = services;
+  watchTab();
   try {
     await Promise.all([loadSettings(), loadConversations(), loadToken()]);
     sessions.start();
@@ -27,7 +29,9 @@ async function loadFirstModel(): Promise<void> {
   await Promise.all([modelStore.refresh(), modelLoader.probe()]);
   const complete = models.value.filter(({ state }) => state === 'complete');
   const last = complete.find(({ id }) => id === settings.value.lastModelId) ?? complete[0];
-  if (last) await modelLoader.load(last);
+  const left = await takeLeftMark();
+  if (last && left?.modelId === last.id) modelLoader.holdBack(last, left);
+  else if (last) await modelLoader.load(last);
   else if (computeProblems.value.length === 0) await modelStore.importBuiltin();
 }
 

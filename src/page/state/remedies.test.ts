@@ -41,6 +41,14 @@ describe('remediesFor', () => {
     expect(remediesFor('out-of-memory', context())).toEqual([reload]);
   });
 
+  it('offers a model that ended the page as it was, or with less memory', () => {
+    expect(remediesFor('load-interrupted', context({ heldBack: { kind: 'gpu', megabytes: 400 } }))).toEqual([
+      reload,
+      { label: 'Reload with 300 MB', changes: { gpuBudgetMegabytes: 300 } },
+    ]);
+    expect(remediesFor('load-interrupted', context({ heldBack: { kind: 'cpu' } }))).toEqual([reload]);
+  });
+
   it('removes a budget that is too small', () => {
     const settings = { ...DEFAULT_SETTINGS, gpuBudgetMegabytes: 1, cpuBudgetMegabytes: 2 };
     expect(remediesFor('gpu-budget-too-small', context({ settings }))).toEqual([

@@ -18,6 +18,8 @@ export interface RemedyContext {
   probed: ProbeReport | undefined;
   /** Whether no model is loaded after the error. Then there is always a way to load it again. */
   modelLost?: boolean;
+  /** What will compute, and the megabytes that the model had when it ended the page, if they are known. */
+  heldBack?: { kind: ComputeKind; megabytes?: number | undefined };
 }
 
 /** What remains of a budget that turned out to be too large. */
@@ -37,6 +39,8 @@ function specificRemedies(code: ErrorCode, context: RemedyContext): Remedy[] {
   switch (code) {
     case 'webgpu-device-lost':
       return [RELOAD, ...withLessMemory('gpu', context)];
+    case 'load-interrupted':
+      return [RELOAD, ...withLessMemory(context.heldBack?.kind ?? 'gpu', context)];
     case 'worker-failed':
       return [RELOAD, ...withLessMemory('cpu', context)];
     case 'gpu-out-of-memory':
@@ -58,9 +62,9 @@ function specificRemedies(code: ErrorCode, context: RemedyContext): Remedy[] {
 }
 
 /** Three quarters of the budget, or of the memory that the model had if the budget is automatic. */
-function withLessMemory(kind: ComputeKind, { settings, lastLoaded }: RemedyContext): Remedy[] {
+function withLessMemory(kind: ComputeKind, { settings, lastLoaded, heldBack }: RemedyContext): Remedy[] {
   const had = lastLoaded?.compute.kind === kind ? lastLoaded.memory[kind === 'gpu' ? 'gpuBytes' : 'ramBytes'] : 0;
-  const before = settings[MODEL_BUDGET[kind]] ?? had / 1e6;
+  const before = settings[MODEL_BUDGET[kind]] ?? heldBack?.megabytes ?? had / 1e6;
   const megabytes = Math.floor(SMALLER_SHARE * before);
   if (megabytes < 1) return [];
   return [{ label: `Reload with ${megabytes} MB`, changes: { [MODEL_BUDGET[kind]]: megabytes } }];

@@ -1,0 +1,86 @@
+import { beforeEach, expect, it, vi } from 'vitest';
+
+const stored = new Map<string, string>();
+const held = new Set<string>();
+const listeners = new Map<string, () => void>();
+const page = {
+  visibilityState: 'visible',
+  addEventListener: (type: string, call: () => void) => void listeners.set(type, call),
+};
+vi.stubGlobal('document', page);
+vi.stubGlobal('addEventListener', page.addEventListener);
+vi.stubGlobal('navigator', {
+  locks: {
+    request: (name: string) => void held.add(name),
+    query: async () => ({ held: [...held].map((name) => ({ name })) }),
+  },
+});
+const storage = {
+  setItem: (name: string, value: string) => void stored.set(name, value),
+  getItem: (name: string) => stored.get(name) ?? null,
+  removeItem: (name: string) => void stored.delete(name),
+};
+vi.stubGlobal(
+  'localStorage',
+  new Proxy(storage, {
+    ownKeys: () => [...stored.keys()],
+    getOwnPropertyDescriptor: () => ({ configurable: true, enumerable: true }),
+  }),
+);
+
+/** The module as a tab that was just opened has it. */
+async function openTab() {
+  vi.resetModules();
+  const tab = await import('./load-mark.ts');
+  tab.watchTab();
+  return tab;
+}
+
+const MARK = { modelId: 'm', name: 'M' };
+
+beforeEach(() => {
+  stored.clear();
+  held.clear();
+  page.visibilityState = 'visible';
+});
+
+it('finds the note of a tab that ended while it loaded a model, once', async () => {
+  const tab = await openTab();
+  tab.markLoading(MARK);
+  tab.updateMark({ megabytes: 7 });
+  held.clear(); // the browser releases the locks of a tab that has ended
+  const next = await openTab();
+  expect(await next.takeLeftMark()).toEqual({ ...MARK, megabytes: 7 });
+  expect(await next.takeLeftMark()).toBeUndefined();
+});
+
+it('leaves the note of a tab that lives', async () => {
+  (await openTab()).markLoading(MARK);
+  expect(await (await openTab()).takeLeftMark()).toBeUndefined();
+  expect(stored.size).toBe(1);
+});
+
+it.each(['the first answer', 'closing the tab', 'hiding the tab'])('leaves no note after %s', async (end) => {
+  const tab = await openTab();
+  tab.markLoading(MARK);
+  if (end === 'the first answer') tab.markLoading(undefined);
+  else if (end === 'closing the tab') listeners.get('pagehide')!();
+  else {
+    page.visibilityState = 'hidden';
+    listeners.get('visibilitychange')!();
+  }
+  held.clear();
+  expect(await (await openTab()).takeLeftMark()).toBeUndefined();
+});
+
+it('keeps the note of a model that lost its device, though the tab is closed; other errors remove it', async () => {
+  const tab = await openTab();
+  tab.markLoading(MARK);
+  tab.noteFailure(new Error('a record is missing'));
+  expect(stored.size).toBe(0);
+  tab.markLoading(MARK);
+  tab.updateMark({ deviceLost: true });
+  listeners.get('pagehide')!();
+  held.clear();
+  expect(await (await openTab()).takeLeftMark()).toEqual({ ...MARK, deviceLost: true });
+});

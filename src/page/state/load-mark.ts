@@ -1,0 +1,83 @@
+/**
+ * A note that a model is being loaded, or has not answered yet. If the tab or the GPU process ends in the meantime, the
+ * note stays, and the page does not load that model by itself at its next start: it would end the tab again.
+ *
+ * Each tab has a note of its own, and holds a Web Lock while it lives. A note whose lock is free belongs to a tab that
+ * has ended.
+ */
+import { signal } from '@preact/signals';
+import { errorToData } from '../../contract/errors.ts';
+import { newId } from './new-id.ts';
+
+/** The key in localStorage, and the name of the lock, are this prefix and the tab's id. */
+const PREFIX = 'mixtab-loading/';
+
+/** The model that a tab was loading. */
+export interface LoadMark {
+  modelId: string;
+  name: string;
+  /** Megabytes that the model had, if they are known: on the GPU, or of main memory if the CPU computes. */
+  megabytes?: number;
+  /** The device was lost before the first answer: the note stays even if the tab is closed in an orderly way. */
+  deviceLost?: true;
+}
+
+/** The model that the page does not load by itself, because of a note that was left. */
+export const heldBack = signal<LoadMark | undefined>(undefined);
+
+const key = `${PREFIX}${newId()}`;
+let mark: LoadMark | undefined;
+
+/** Sets, replaces or (undefined) removes this tab's note. */
+export function markLoading(changed: LoadMark | undefined): void {
+  mark = changed;
+  write(mark);
+}
+
+/** Notes that the device was lost, or what else is now known. Without effect if there is no note. */
+export function updateMark(changes: Partial<LoadMark>): void {
+  if (mark) markLoading({ ...mark, ...changes });
+}
+
+/** After an error of the model: an orderly end removes the note, a lost device keeps it. */
+export function noteFailure(error: unknown): void {
+  if (errorToData(error).code === 'webgpu-device-lost') updateMark({ deviceLost: true });
+  else markLoading(undefined);
+}
+
+/** Holds this tab's lock, and removes its note when the tab is closed or hidden in an orderly way. */
+export function watchTab(): void {
+  void navigator.locks?.request(key, () => new Promise(() => {}));
+  // A hidden tab may be ended by the system without notice, which is not the model's fault.
+  addEventListener('pagehide', () => write(mark?.deviceLost ? mark : undefined));
+  document.addEventListener('visibilitychange', () => {
+    write(document.visibilityState === 'visible' || mark?.deviceLost ? mark : undefined);
+  });
+}
+
+/** Removes the notes of tabs that have ended. @returns one of them */
+export async function takeLeftMark(): Promise<LoadMark | undefined> {
+  if (!navigator.locks) return undefined; // http: it cannot be known whether the other tab still lives
+  const { held = [] } = await navigator.locks.query();
+  const alive = new Set(held.map(({ name }) => name));
+  let left: LoadMark | undefined;
+  try {
+    for (const name of Object.keys(localStorage)) {
+      if (!name.startsWith(PREFIX) || name === key || alive.has(name)) continue;
+      left = JSON.parse(localStorage.getItem(name)!) as LoadMark;
+      localStorage.removeItem(name);
+    }
+  } catch {
+    // Storage is blocked: nothing was noted.
+  }
+  return left;
+}
+
+function write(value: LoadMark | undefined): void {
+  try {
+    if (value) localStorage.setItem(key, JSON.stringify(value));
+    else localStorage.removeItem(key);
+  } catch {
+    // Storage is blocked or full: the page may load the model once too often.
+  }
+}
