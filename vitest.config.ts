@@ -32,7 +32,20 @@ export default defineConfig({
       {
         // A dependency that is discovered during a test would reload the page.
         optimizeDeps: {
-          include: ['comlink', 'idb-keyval', 'fast-check', 'ajv/dist/2020.js', 'hash-wasm', '@mlc-ai/web-xgrammar'],
+          include: [
+            'comlink',
+            'idb-keyval',
+            'fast-check',
+            'ajv/dist/2020.js',
+            'hash-wasm',
+            '@mlc-ai/web-xgrammar',
+            'preact',
+            'preact/hooks',
+            'preact/jsx-dev-runtime',
+            '@preact/signals',
+            'marked',
+            'dompurify',
+          ],
         },
         test: {
           name: 'gpu',

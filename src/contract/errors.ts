@@ -92,6 +92,9 @@ export class MixtabError extends Error {
 export const excerpt = (text: string, length = 100): string =>
   text.length > length ? `${text.slice(0, length).toWellFormed()}…` : text;
 
+/** Longest message of an error that is not ours, in UTF-16 code units. It may quote what it failed on. */
+const MAX_FOREIGN_MESSAGE = 200;
+
 /** An error as plain data, which survives a structured clone. */
 export interface ErrorData {
   code: ErrorCode;
@@ -108,7 +111,8 @@ export function errorToData(error: unknown): ErrorData {
     return { code, message, remedy, ...(modelLost !== undefined && { modelLost }) };
   }
   if (error instanceof DOMException && error.name === 'AbortError') return errorToData(aborted());
-  return { code: 'internal', message: error instanceof Error ? error.message : String(error), remedy: '' };
+  const message = error instanceof Error ? error.message : String(error);
+  return { code: 'internal', message: excerpt(message, MAX_FOREIGN_MESSAGE), remedy: '' };
 }
 
 /** Restores an error from the plain data that {@link errorToData} made. */

@@ -3,19 +3,22 @@ import { CopyButton } from '../../ui/CopyButton.tsx';
 import { IconButton } from '../../ui/IconButton.tsx';
 import { services } from '../services/services.ts';
 import { type Turn, textOf, versionsOf } from '../state/conversation-tree.ts';
-import { current, currentPath, streaming } from '../state/conversations.ts';
+import { current, currentId, currentPath, streaming } from '../state/conversations.ts';
 import { canSend, streamingHere } from '../state/generation.ts';
 import { Dots, Stats } from './AnswerStats.tsx';
+import { draftOf, saveDraft } from './drafts.ts';
 import { ContextCut, OverflowChoices } from './Overflow.tsx';
 import { Versions } from './Versions.tsx';
 
 /** One text that the user and a base model write together. The model's parts are highlighted. */
 export function Story() {
-  const [editing, setEditing] = useState(false);
+  const editKey = `edit/${currentId.value}`;
+  const [editing, setEditing] = useState(draftOf(editKey) !== '');
   const path = currentPath.value;
   const last = path.at(-1);
   const streamed = streaming.value;
-  if (editing && !streamingHere.value) return <TextEditor path={path} onDone={() => setEditing(false)} />;
+  if (editing && !streamingHere.value)
+    return <TextEditor path={path} editKey={editKey} onDone={() => setEditing(false)} />;
   return (
     <article class="story" aria-label="Text" aria-busy={streamingHere.value}>
       <div class="plain">
@@ -62,7 +65,18 @@ function StoryFooter({ path, last, onEdit }: StoryFooterProps) {
   );
 }
 
-function TextEditor({ path, onDone }: { path: readonly Turn[]; onDone: () => void }) {
+interface TextEditorProps {
+  path: readonly Turn[];
+  /** Names the draft, which survives a reload. */
+  editKey: string;
+  onDone: () => void;
+}
+
+function TextEditor({ path, editKey, onDone: close }: TextEditorProps) {
+  const onDone = (): void => {
+    saveDraft(editKey, '');
+    close();
+  };
   return (
     <form
       class="editor"
@@ -72,7 +86,13 @@ function TextEditor({ path, onDone }: { path: readonly Turn[]; onDone: () => voi
         onDone();
       }}
     >
-      <textarea name="text" aria-label="The whole text" rows={14} defaultValue={textOf(path)} />
+      <textarea
+        name="text"
+        aria-label="The whole text"
+        rows={14}
+        defaultValue={draftOf(editKey) || textOf(path)}
+        onInput={(event) => saveDraft(editKey, event.currentTarget.value)}
+      />
       <div class="row">
         <button type="button" class="quiet" onClick={onDone}>
           Cancel

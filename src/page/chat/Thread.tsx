@@ -7,6 +7,7 @@ import type { Turn } from '../state/conversation-tree.ts';
 import { current, currentPath, streaming } from '../state/conversations.ts';
 import { canSend } from '../state/generation.ts';
 import { Dots, Stats } from './AnswerStats.tsx';
+import { draftOf, saveDraft } from './drafts.ts';
 import { Markdown } from './Markdown.tsx';
 import { ContextCut, OverflowChoices } from './Overflow.tsx';
 import { Versions } from './Versions.tsx';
@@ -52,7 +53,7 @@ function Message({ turn, last, cutBefore }: MessageProps) {
 }
 
 function UserMessage({ turn, last }: { turn: Turn; last: boolean }) {
-  const [editing, setEditing] = useState(false);
+  const [editing, setEditing] = useState(draftOf(editKey(turn)) !== '');
   if (editing) return <MessageEditor turn={turn} onDone={() => setEditing(false)} />;
   return (
     <>
@@ -117,7 +118,14 @@ function AnswerActions({ turn, last }: { turn: Turn; last: boolean }) {
   );
 }
 
-function MessageEditor({ turn, onDone }: { turn: Turn; onDone: () => void }) {
+/** The draft of an edited message survives a reload, as other drafts do. */
+const editKey = ({ id }: Turn): string => `edit/${id}`;
+
+function MessageEditor({ turn, onDone: close }: { turn: Turn; onDone: () => void }) {
+  const onDone = (): void => {
+    saveDraft(editKey(turn), '');
+    close();
+  };
   return (
     <form
       class="editor"
@@ -138,7 +146,8 @@ function MessageEditor({ turn, onDone }: { turn: Turn; onDone: () => void }) {
         name="text"
         aria-label="Edited message"
         rows={Math.min(10, turn.text.split('\n').length + 1)}
-        defaultValue={turn.text}
+        defaultValue={draftOf(editKey(turn)) || turn.text}
+        onInput={(event) => saveDraft(editKey(turn), event.currentTarget.value)}
         ref={focusAtEnd}
       />
       <div class="row">

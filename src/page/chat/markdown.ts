@@ -1,17 +1,20 @@
 /**
- * Converts the Markdown of an answer to safe HTML. It is loaded when the first answer is shown.
+ * Converts sections of an answer's Markdown to safe HTML. It is loaded when the first answer is shown.
  *
- * An answer is split into blocks, and only changed blocks are rendered again: while text streams in, that is the last
- * one. HTML in an answer is escaped and shown as text. DOMPurify is the second line of defence.
+ * HTML in an answer is escaped and shown as text. DOMPurify is the second line of defence.
  */
 import { signal } from '@preact/signals';
 import DOMPurify from 'dompurify';
-import { Marked, Renderer, type RendererObject, type Token } from 'marked';
+import { Marked, Renderer, type RendererObject } from 'marked';
+import { loadCode } from '../state/lazy-code.ts';
+import { BoundedLexer } from './markdown-lexer.ts';
+
+export { codePieces, type Section, splitMarkdown } from './markdown-sections.ts';
 
 type Highlight = (code: string, language: string) => string | undefined;
 
-/** Undefined until the first code block has loaded the highlighter. */
-const highlight = signal<Highlight | undefined>(undefined);
+/** Undefined until the first code block has loaded the highlighter. The HTML of all code depends on it. */
+export const highlight = signal<Highlight | undefined>(undefined);
 let requested = false;
 
 const escapeHtml = (text: string): string =>
@@ -23,21 +26,14 @@ const renderer: RendererObject = {
 
   checkbox: ({ checked }) => (checked ? '☑ ' : '☐ '),
 
+  /** Code in a list or a quote. Code blocks of the answer itself are sections. */
   code({ text, lang }: { text: string; lang?: string }): string {
     const language = /^[\w#+-]+/.exec(lang ?? '')?.[0] ?? '';
-    if (!requested) {
-      requested = true;
-      void import('./highlight.ts').then((module) => {
-        cache.clear();
-        highlight.value = module.highlightCode;
-      });
-    }
-    const body = highlight.value?.(text, language) ?? escapeHtml(text);
     const name = escapeHtml(language || 'text');
     return (
       `<div class="code"><div class="code-head"><span>${name}</span>` +
       `<button type="button" data-copy>Copy</button></div>` +
-      `<pre tabindex="0" role="region" aria-label="Code, ${name}"><code>${body}</code></pre></div>`
+      `<pre tabindex="0" role="region" aria-label="Code, ${name}"><code>${colored(text, language)}</code></pre></div>`
     );
   },
 
@@ -55,33 +51,35 @@ DOMPurify.addHook('afterSanitizeAttributes', (node) => {
   node.setAttribute('rel', 'noopener noreferrer');
 });
 
-/** HTML of rendered blocks by their Markdown and everything else they depend on. */
-const cache = new Map<string, string>();
-/** Every state of a block that streams in takes one entry. The cache is emptied when it is full. */
-const MAX_CACHED = 400;
-
-/**
- * @param text Markdown
- * @returns sanitized HTML of each block, in order
- */
-export function renderBlocks(text: string): string[] {
-  const version = highlight.value ? 'h' : 'p'; // reading the signal here renders again once the highlighter is loaded
-  const tokens = marked.lexer(text);
-  const links = Object.keys(tokens.links).join(); // a link definition below changes links above it
-  return tokens
-    .filter(({ type }) => type !== 'space')
-    .map((token) => renderBlock(token, `${version}${links}\n${token.raw}`));
-}
-
-function renderBlock(token: Token, key: string): string {
-  const known = cache.get(key);
-  if (known !== undefined) return known;
-  // Images would send requests to other sites. Answers need neither forms nor styles.
-  const html = DOMPurify.sanitize(marked.parser([token], marked.defaults), {
+// Images would send requests to other sites. Answers need neither forms nor styles.
+const sanitize = (html: string): string =>
+  DOMPurify.sanitize(html, {
     FORBID_TAGS: ['img', 'style', 'form', 'input', 'video', 'audio', 'svg', 'math'],
     FORBID_ATTR: ['style'],
   });
-  if (cache.size >= MAX_CACHED) cache.clear();
-  cache.set(key, html);
-  return html;
+
+/**
+ * @param source Markdown of one section
+ * @param definitions link definitions of the whole answer
+ * @returns sanitized HTML of each block, in order
+ */
+export function proseHtml(source: string, definitions: string): string[] {
+  const usesLinks = definitions !== '' && source.includes('[');
+  const tokens = new BoundedLexer(marked.defaults).lex(usesLinks ? `${source}\n\n${definitions}` : source);
+  return tokens
+    .filter(({ type }) => type !== 'space' && type !== 'def')
+    .map((token) => sanitize(marked.parser([token], marked.defaults)));
+}
+
+/** @returns sanitized HTML of code. Plain, if the language is unknown or until the highlighter is loaded. */
+export const codeHtml = (code: string, language: string): string => sanitize(colored(code, language));
+
+function colored(code: string, language: string): string {
+  if (!requested) {
+    requested = true;
+    void loadCode(() => import('./highlight.ts')).then((module) => {
+      highlight.value = module?.highlightCode;
+    });
+  }
+  return highlight.peek()?.(code, language) ?? escapeHtml(code);
 }

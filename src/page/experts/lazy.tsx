@@ -2,8 +2,7 @@
 import { signal } from '@preact/signals';
 import type { ComponentChildren } from 'preact';
 import { useEffect } from 'preact/hooks';
-import { MixtabError } from '../../contract/errors.ts';
-import { report } from '../services/problems.ts';
+import { loadCode } from '../state/lazy-code.ts';
 
 const code = signal<typeof import('./ExpertsView.tsx') | undefined>(undefined);
 
@@ -11,19 +10,9 @@ const code = signal<typeof import('./ExpertsView.tsx') | undefined>(undefined);
 function useCode(): typeof code.value {
   useEffect(() => {
     if (code.value) return;
-    import('./ExpertsView.tsx').then(
-      (module) => {
-        code.value = module;
-      },
-      () =>
-        report(
-          new MixtabError(
-            'source-unreachable',
-            'The experts view could not be loaded.',
-            'Reload the page to try again.',
-          ),
-        ),
-    );
+    void loadCode(() => import('./ExpertsView.tsx')).then((module) => {
+      code.value = module;
+    });
   }, []);
   return code.value;
 }

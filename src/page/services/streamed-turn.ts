@@ -4,7 +4,7 @@ import { changeTurn } from '../state/conversation-tree.ts';
 import { streaming, updateConversation } from '../state/conversations.ts';
 import { prefill } from '../state/generation.ts';
 
-/** Tokens arrive faster than the page needs to show them. */
+/** Tokens arrive faster than the page needs to show them. If drawing takes longer, it is drawn as often as that. */
 const SHOW_EVERY_MS = 40;
 /** If the page crashes, at most this much of an answer is lost. */
 const STORE_EVERY_MS = 2000;
@@ -33,6 +33,8 @@ export class StreamedTurn {
   #timer: ReturnType<typeof setTimeout> | undefined;
   #storedAt = performance.now();
   #ended = false;
+  /** How long the last drawing took. */
+  #drawMs = 0;
 
   constructor(options: StreamedTurnOptions) {
     this.#options = options;
@@ -63,7 +65,8 @@ export class StreamedTurn {
     if (!event.rest) this.tokens.push(event.token);
     this.#added += event.token.text;
     this.#text = this.textWith(this.#added);
-    if (!this.#options.signal.aborted && !this.#ended) this.#timer ??= setTimeout(() => this.#show(), SHOW_EVERY_MS);
+    if (!this.#options.signal.aborted && !this.#ended)
+      this.#timer ??= setTimeout(() => this.#show(), Math.max(SHOW_EVERY_MS, this.#drawMs));
   };
 
   /** Shows and stores nothing more, even if a token arrives late. */
@@ -77,6 +80,11 @@ export class StreamedTurn {
     const text = this.#text;
     this.#timer = undefined;
     streaming.value = { conversationId, turnId, text };
+    const startedAt = performance.now();
+    // Preact renders before the next task.
+    setTimeout(() => {
+      this.#drawMs = performance.now() - startedAt;
+    });
     if (performance.now() - this.#storedAt < STORE_EVERY_MS) return;
     this.#storedAt = performance.now();
     updateConversation(conversationId, (conversation) => changeTurn(conversation, turnId, { text }));

@@ -1,4 +1,5 @@
 import { useEffect, useState } from 'preact/hooks';
+import { ErrorBoundary } from '../../ui/ErrorBoundary.tsx';
 import { IconButton } from '../../ui/IconButton.tsx';
 import { Icon } from '../../ui/icons.tsx';
 import { ChatView } from '../chat/ChatView.tsx';
@@ -57,13 +58,15 @@ export function App() {
       {drawer && <button type="button" class="backdrop" tabIndex={-1} aria-label="Close sidebar" onClick={hide} />}
       <div class="page" inert={drawer}>
         <Bar sidebar={sidebar} wide={wide} onSidebar={() => setSidebar(true)} />
-        {view.value === 'models' ? (
-          <LibraryPage notices={<Notices />} />
-        ) : view.value === 'experts' ? (
-          <ExpertsPage notices={<Notices />} />
-        ) : (
-          <ChatView notices={<Notices />} />
-        )}
+        <ErrorBoundary key={view.value} fallback={<BrokenView />}>
+          {view.value === 'models' ? (
+            <LibraryPage notices={<Notices />} />
+          ) : view.value === 'experts' ? (
+            <ExpertsPage notices={<Notices />} />
+          ) : (
+            <ChatView notices={<Notices />} />
+          )}
+        </ErrorBoundary>
       </div>
       {wide && panelOpen.value && view.value === 'chat' && <ExpertsPanel />}
       {settingsOpen && <SettingsDialog onClose={() => setSettingsOpen(false)} />}
@@ -74,6 +77,24 @@ export function App() {
     </div>
   );
 }
+
+/** In place of a view that cannot be shown. */
+const BrokenView = () => (
+  <main class="scroll" id="main" tabIndex={-1}>
+    <div class="column">
+      <Notices />
+      <div class="notice problem" role="alert">
+        <p>
+          <strong>This view cannot be shown.</strong> Your conversations are stored. Open another one, or reload the
+          page.
+        </p>
+        <button type="button" class="primary" onClick={() => location.reload()}>
+          Reload the page
+        </button>
+      </div>
+    </div>
+  </main>
+);
 
 function Bar({ sidebar, wide, onSidebar }: { sidebar: boolean; wide: boolean; onSidebar: () => void }) {
   return (

@@ -1,17 +1,20 @@
 import { useEffect, useState } from 'preact/hooks';
+import { excerpt } from '../../contract/errors.ts';
 import { formatBytes } from '../../contract/format-bytes.ts';
 import type { ImportProgress, ModelSummary } from '../../contract/import-api.ts';
 import { formatDuration } from '../../ui/format.ts';
 import { IconButton } from '../../ui/IconButton.tsx';
 import { services } from '../services/services.ts';
 import { busyWith } from '../state/busy.ts';
-import { deleted, undoDelete } from '../state/conversations.ts';
+import { conversations, deleted, openConversation, undoDelete } from '../state/conversations.ts';
 import { experiment, stopping } from '../state/generation.ts';
 import { importedModel, type RunningImport, runningImport } from '../state/imports.ts';
+import { codeMissing } from '../state/lazy-code.ts';
 import { loaded, loadedElsewhere, loading } from '../state/models.ts';
 import { updateReady } from '../state/notices.ts';
 import { view } from '../state/route.ts';
 import { bytesPerSecond, type Rate } from '../state/transfer-rate.ts';
+import { notReopened } from '../state/unfinished-drawing.ts';
 import { GpuHint, ProblemNotices } from './ProblemNotices.tsx';
 import { StorageNotices } from './StorageNotices.tsx';
 
@@ -24,6 +27,8 @@ export function Notices() {
     <div class="notices">
       <ProblemNotices />
       <StorageNotices />
+      {notReopened.value && <NotReopenedNotice id={notReopened.value} />}
+      {codeMissing.value && <CodeMissingNotice />}
       {runningImport.value && <ImportNotice running={runningImport.value} />}
       {loading.value && <LoadNotice />}
       <GpuHint />
@@ -174,6 +179,36 @@ function ExperimentNotice() {
     </div>
   );
 }
+
+/** At the start: the conversation that was open last froze the page. */
+function NotReopenedNotice({ id }: { id: string }) {
+  const title = conversations.value.find((conversation) => conversation.id === id)?.title || 'Untitled';
+  return (
+    <div class="notice inline" role="alert">
+      <p>“{excerpt(title)}” was not opened, because the page did not finish showing it the last time.</p>
+      <div class="row">
+        <button type="button" onClick={() => openConversation(id)}>
+          Open it
+        </button>
+        <IconButton icon="close" label="Dismiss" onClick={() => (notReopened.value = undefined)} />
+      </div>
+    </div>
+  );
+}
+
+/** Shown until the page is loaded again. Drafts and conversations are stored, so nothing is lost by that. */
+const CodeMissingNotice = () => (
+  <div class="notice problem" role="alert">
+    <p>
+      <strong>
+        A part of this page could not be loaded, because the page was updated or the server is unreachable.
+      </strong>
+    </p>
+    <button type="button" class="primary" onClick={() => location.reload()}>
+      Reload the page
+    </button>
+  </div>
+);
 
 function UndoNotice({ title }: { title: string }) {
   const dismiss = (): void => {

@@ -183,6 +183,19 @@ it('says at the start that conversations were deleted while no tab was open', as
   expect((await openTab()).health.lostConversations.value).toBe(2);
 });
 
+it('does not open a conversation again that froze the page, but offers it', async () => {
+  const first = await openTab();
+  const id = first.begin('hostile');
+  await first.saveAgain();
+  // The page is frozen, so nothing of it runs any more. The next page starts later.
+  vi.setSystemTime(Date.now() + 6000);
+  const second = await openTab();
+  const { notReopened } = await import('./unfinished-drawing.ts');
+  expect([second.currentId.value, notReopened.value]).toEqual([undefined, id]);
+  second.openConversation(id);
+  expect([second.currentId.value, notReopened.value]).toEqual([id, undefined]);
+});
+
 it('stores no empty answer, and keeps an empty one that was answered', async () => {
   const tab = await openTab();
   const id = tab.begin('one');

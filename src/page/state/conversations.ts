@@ -10,6 +10,7 @@ import { ConversationWriter } from './conversation-writer.ts';
 import { newId } from './new-id.ts';
 import { newGeneration, settings } from './settings.ts';
 import { lostConversations, restoredConversations, unsavedConversations } from './storage-health.ts';
+import { froze, noteDrawing, notReopened } from './unfinished-drawing.ts';
 import { recall, remember } from './web-storage.ts';
 
 /** Newest first. */
@@ -57,9 +58,19 @@ export async function loadConversations(): Promise<void> {
   if (store.isNew)
     lostConversations.value = Math.max(0, Number(recall('localStorage', COUNT_KEY) ?? 0) - stored.length);
   const open = recall('sessionStorage', OPEN_KEY) ?? recall('localStorage', OPEN_KEY);
-  if (stored.some(({ id }) => id === open)) currentId.value = open;
+  if (open !== undefined && stored.some(({ id }) => id === open)) reopen(open);
   store.onOtherTab(applyChanges);
   store.onClosed(() => void writer.check());
+}
+
+/** Shows the conversation that was open last, unless the page froze while it drew that. */
+function reopen(id: string): void {
+  if (froze(id)) {
+    notReopened.value = id;
+    return;
+  }
+  noteDrawing(id);
+  currentId.value = id;
 }
 
 /** Tries again to store what is not stored yet. Resolves when that was tried. */
@@ -97,6 +108,8 @@ function forget(id: string): void {
 
 /** Shows a conversation; with undefined, a new one. This tab shows it again after a reload. */
 export function openConversation(id: string | undefined): void {
+  if (id !== currentId.peek()) noteDrawing(id);
+  notReopened.value = undefined;
   currentId.value = id;
   for (const area of ['sessionStorage', 'localStorage'] as const) remember(area, OPEN_KEY, id ?? '');
 }

@@ -1,0 +1,80 @@
+/** Answers in a real DOM: how much of them is rendered again, and what happens to one that cannot be rendered. */
+import { h, render } from 'preact';
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import { HOSTILE } from './hostile-markdown-testing.ts';
+import { Markdown } from './Markdown.tsx';
+
+let root: HTMLElement;
+
+beforeEach(() => {
+  root = document.createElement('div');
+  document.body.append(root);
+});
+
+afterEach(() => {
+  render(null, root);
+  root.remove();
+  vi.restoreAllMocks();
+});
+
+/** Renders an answer, and waits for the code that renders Markdown. */
+async function show(text: string): Promise<void> {
+  render(h(Markdown, { text }), root);
+  await vi.waitFor(() => expect(root.querySelector('.prose:not(.plain)')).toBeTruthy());
+}
+
+/** Renders a longer text. @returns how many elements with HTML of their own got new HTML */
+async function renderedAgain(text: string): Promise<number> {
+  const changed = new Set<Node>();
+  const observer = new MutationObserver((records) => {
+    for (const { target } of records) changed.add(target);
+  });
+  observer.observe(root, { childList: true, subtree: true, characterData: true });
+  render(h(Markdown, { text }), root);
+  await Promise.resolve();
+  observer.disconnect();
+  return changed.size;
+}
+
+it('renders only the end again while an answer of 1200 blocks grows', async () => {
+  const text = Array.from({ length: 1200 }, (_, i) => `Paragraph **${i}** of the answer.`).join('\n\n');
+  await show(text);
+  expect(root.querySelectorAll('p')).toHaveLength(1200);
+  const first = root.querySelector('p');
+  expect(await renderedAgain(`${text} It`)).toBeLessThan(5);
+  expect(await renderedAgain(`${text} It grows.\n\nAnother one.`)).toBeLessThan(5);
+  expect(root.querySelector('p')).toBe(first);
+});
+
+it('colours only the last lines again while a code block of 48 kB grows', async () => {
+  const code = Array.from({ length: 1600 }, (_, i) => `let value${i} = "text ${i}";`).join('\n');
+  const text = `Here:\n\n\`\`\`js\n${code}`;
+  await show(text);
+  await vi.waitFor(() => expect(root.querySelectorAll('.hljs-keyword')).toHaveLength(1600));
+  expect(root.querySelectorAll('code > span').length).toBeGreaterThan(20);
+  expect(await renderedAgain(`${text}\nlet last = 1;`)).toBeLessThan(5);
+  expect(root.querySelector('code')?.textContent).toBe(`${code}\nlet last = 1;`);
+});
+
+it('shows hostile text, and text after it', async () => {
+  for (const [name, make] of Object.entries(HOSTILE)) {
+    const text = make(5000);
+    await show(`${text}\n\nThe end.`);
+    expect(root.textContent, name).toContain('The end.');
+  }
+});
+
+it('shows a section as plain text if rendering it throws, and the others as they are', async () => {
+  await show('one');
+  vi.spyOn(console, 'error').mockImplementation(() => {});
+  const { default: DOMPurify } = await import('dompurify');
+  const real = DOMPurify.sanitize.bind(DOMPurify);
+  vi.spyOn(DOMPurify, 'sanitize').mockImplementation(((html: string) => {
+    if (html.includes('bad')) throw new RangeError('Maximum call stack size exceeded');
+    return real(html);
+  }) as typeof DOMPurify.sanitize);
+  const filler = 'word '.repeat(100);
+  await show(`**good** ${filler}\n\n**bad** ${filler}\n\n**fine** ${filler}`);
+  expect([...root.querySelectorAll('strong')].map(({ textContent }) => textContent)).toEqual(['good', 'fine']);
+  expect(root.textContent).toContain('**bad**');
+});

@@ -1,0 +1,76 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { HOSTILE } from './hostile-markdown-testing.ts';
+import { codePieces, type Section, splitMarkdown } from './markdown-sections.ts';
+
+const textOf = (section: Section): string => (section.kind === 'code' ? section.code : section.source);
+const kinds = (text: string): string[] => splitMarkdown(text).sections.map(({ kind }) => kind);
+const paragraph = 'word '.repeat(100).trim();
+
+describe('splitMarkdown', () => {
+  it('makes fenced code a section, with its language and whether it is closed', () => {
+    expect(splitMarkdown('Text\n```js title\na\n\nb\n```\nMore\n~~~\nx').sections).toEqual([
+      { kind: 'prose', source: 'Text' },
+      { kind: 'code', language: 'js', code: 'a\n\nb', closed: true },
+      { kind: 'prose', source: 'More' },
+      { kind: 'code', language: '', code: 'x', closed: false },
+    ]);
+  });
+
+  it('keeps a fence that is not closed by a shorter one, nor opened by text in backticks', () => {
+    expect(splitMarkdown('````\n```\n````').sections).toEqual([
+      { kind: 'code', language: '', code: '```', closed: true },
+    ]);
+    expect(kinds('```not code```')).toEqual(['prose']);
+  });
+
+  it('ends a long section at an empty line, but not within a list or an indented fence', () => {
+    expect(kinds(`${paragraph}\n\n${paragraph}\n\nend`)).toEqual(['prose', 'prose', 'prose']);
+    expect(kinds(`- ${paragraph}\n\n- ${paragraph}\n\n  more\n`)).toEqual(['prose']);
+    expect(kinds(`1. ${paragraph}\n\n   \`\`\`\n   a\n\n   b\n   \`\`\`\n\n2. end`)).toEqual(['prose']);
+    expect(kinds(`   \`\`\`\n${paragraph}\n\n${paragraph}\n   \`\`\`\n`)).toEqual(['prose']);
+  });
+
+  it('changes only the last section while text is appended, after which earlier ones stay', () => {
+    const text = `${paragraph}\n\n${paragraph}\n\n\`\`\`js\n${'let a;\n'.repeat(20)}\`\`\`\n\n- one\n- two\n\n${paragraph}\n\n${paragraph}`;
+    let before: Section[] = [];
+    for (let length = 1; length <= text.length; length += 7) {
+      const { sections } = splitMarkdown(text.slice(0, length));
+      // The last two: a fence is text until its third backtick has arrived.
+      for (let i = 0; i < before.length - 2; i++) expect(sections[i]).toEqual(before[i]);
+      before = sections;
+    }
+    expect(before.length).toBe(5);
+  });
+
+  it('collects link definitions, a limited number of them', () => {
+    expect(splitMarkdown('See [x].\n\n[x]: https://example.org\n').definitions).toBe('[x]: https://example.org');
+    expect(splitMarkdown('[x]: a\n'.repeat(1000)).definitions.split('\n')).toHaveLength(50);
+  });
+
+  it('loses no text', () => {
+    const line = fc.constantFrom('```', '~~~js', '- a', '1. b', '  c', '> d', '', '   ```', '|e|', paragraph, '[x]: y');
+    fc.assert(
+      fc.property(fc.array(line, { maxLength: 60 }), (lines) => {
+        const joined = (text: string): string => text.replace(/[\s`~]|js/g, '');
+        expect(joined(splitMarkdown(lines.join('\n')).sections.map(textOf).join(''))).toBe(joined(lines.join('')));
+      }),
+    );
+  });
+
+  it.each(Object.entries(HOSTILE))('keeps the sections of %s short and few', (_name, make) => {
+    const { sections } = splitMarkdown(make(100_000));
+    expect(sections.length).toBeLessThanOrEqual(2001);
+    for (const section of sections)
+      if (section.kind === 'prose') expect(section.source.length).toBeLessThanOrEqual(20_000);
+  });
+});
+
+it('cuts code into pieces that stay the same while it grows', () => {
+  const code = Array.from({ length: 500 }, (_, i) => `line ${i};`).join('\n');
+  const pieces = codePieces(code);
+  expect(pieces.join('')).toBe(code);
+  expect(pieces.length).toBe(9);
+  expect(codePieces(`${code}\nmore`).slice(0, 8)).toEqual(pieces.slice(0, 8));
+  expect(codePieces('')).toEqual([]);
+});
