@@ -97,12 +97,7 @@ export function journeys(page: () => JourneyPage, { name, automatic }: Backend):
 
   it('the built-in model writes the same story as on the CPU in Chromium', async () => {
     await setNumbers(page(), { 'Max answer length': '40', Temperature: '0' });
-    await page().click('button', 'Once upon a time', { partly: true });
-    await page().waitForText(STORY, (text) => text.includes('40 tokens'), 'the figures of 40 tokens');
-    expect(await page().text(`${STORY} .by-user`)).toBe('Once upon a time');
-    const story = await storyInChromium();
-    expect(story.length).toBeGreaterThan(60);
-    expect(withSingleSpaces(await page().text(STORY_BY_MODEL))).toBe(withSingleSpaces(story));
+    await expectStory(page());
   });
 
   it('the story and its model are still there after a reload', async () => {
@@ -111,6 +106,17 @@ export function journeys(page: () => JourneyPage, { name, automatic }: Backend):
     await page().find({ role: 'button', name: 'Continue' });
     expect(await page().text(STORY)).toBe(story);
     expect(await page().text('.model-button')).toContain(name);
+  });
+
+  // Another number of threads gives the same tokens, to the bit, whether they share memory or not.
+  it.runIf(name === 'CPU')('with two threads, which share memory, the story is the same', async () => {
+    await setNumbers(page(), { Threads: '2' });
+    await page().click('button', 'Settings');
+    const isLoadedAgain = (text: string): boolean => text.includes('CPU with 2 threads');
+    await page().waitForText('dialog[open]', isLoadedAgain, 'the model on two threads');
+    await page().click('button', 'Close');
+    await page().click('button', 'New conversation');
+    await expectStory(page());
   });
 
   it('page and workers are isolated from other sites', async () => {
@@ -172,6 +178,16 @@ export function journeys(page: () => JourneyPage, { name, automatic }: Backend):
     await page().waitForText(STORY, (text) => /\d+ tokens ·/.test(text), 'the figures of the continuation');
     expect((await page().text(STORY_BY_MODEL)).length).toBeGreaterThan(5);
   });
+}
+
+/** Lets the built-in model continue the suggested opening. */
+async function expectStory(page: JourneyPage): Promise<void> {
+  await page.click('button', 'Once upon a time', { partly: true });
+  await page.waitForText(STORY, (text) => text.includes('40 tokens'), 'the figures of 40 tokens');
+  expect(await page.text(`${STORY} .by-user`)).toBe('Once upon a time');
+  const expected = await storyInChromium();
+  expect(expected.length).toBeGreaterThan(60);
+  expect(withSingleSpaces(await page.text(STORY_BY_MODEL))).toBe(withSingleSpaces(expected));
 }
 
 async function chooseFile(page: JourneyPage, path: string): Promise<void> {
