@@ -175,7 +175,7 @@ test('an import that a closed tab interrupted continues where it stopped', async
   await page.getByRole('button', { name: 'Continue import of Tiny Chat' }).click();
   await expect(page.getByRole('heading', { name: 'Ask Tiny Chat' })).toBeVisible();
   // The header and the samples are read again, but nothing of the six stored records (18 ranges).
-  const again = server.ranges.filter((range) => first.has(range));
+  const again = [...new Set(server.ranges)].filter((range) => first.has(range)); // samples are read twice
   expect(first.size - again.length).toBeGreaterThanOrEqual(12);
   const hashes = (await recordHashes(page))['chat.gguf'];
   expect(new Set(hashes.map(([key]) => key)).size).toBe(20);
