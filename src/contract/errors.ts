@@ -47,6 +47,7 @@ export type ErrorCode =
   | 'busy'
   | 'not-allowed' // an embedding page may not do this without the user's click
   | 'no-model-loaded'
+  | 'loaded-elsewhere' // another tab has a model in memory, and this one is large
   | 'load-interrupted' // the page ended while this model was loaded or answered first
   | 'chat-template'
   | 'not-finite' // the model computed NaN or infinity

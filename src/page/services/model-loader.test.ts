@@ -7,7 +7,7 @@ vi.stubGlobal('location', { hash: '' });
 vi.stubGlobal('addEventListener', () => {});
 
 const { ModelLoader } = await import('./model-loader.ts');
-const { lastLoaded, loaded, loading, models, probed } = await import('../state/models.ts');
+const { lastLoaded, loaded, loadedElsewhere, loading, models, probed } = await import('../state/models.ts');
 const { problem } = await import('../state/notices.ts');
 const { changeSettings, DEFAULT_SETTINGS } = await import('../state/settings.ts');
 const { MixtabError } = await import('../../contract/errors.ts');
@@ -44,6 +44,44 @@ beforeEach(() => {
   loaded.value = lastLoaded.value = probed.value = problem.value = undefined;
   changeSettings(DEFAULT_SETTINGS);
   stopFails = false;
+  loadedElsewhere.value = [];
+});
+
+describe('a large model while another tab has one in memory', () => {
+  const large = { id: 'large', name: 'Mixtral', storedBytes: 26.4e9 };
+
+  it('is not loaded, says what it would cost, and is loaded once the other tab is closed', async () => {
+    loadedElsewhere.value = ['large'];
+    newLoader().leaveToOtherTab(large);
+    expect(problem.value).toMatchObject({ code: 'loaded-elsewhere', message: expect.stringContaining('26.4 GB') });
+    loadedElsewhere.value = ['large', 'other'];
+    await Promise.resolve();
+    expect(loads).toEqual([]);
+    loadedElsewhere.value = [];
+    await vi.waitFor(() => expect(loaded.value?.summary.id).toBe('large'));
+    expect(loads).toHaveLength(1);
+    expect(problem.value).toBeUndefined();
+  });
+
+  it('is not loaded afterwards if the user chose another one meanwhile', async () => {
+    loadedElsewhere.value = ['large'];
+    const loader = newLoader();
+    loader.leaveToOtherTab(large);
+    await loader.load({ id: 'small', name: 'small' });
+    loadedElsewhere.value = [];
+    await new Promise((resolve) => setTimeout(resolve, 10));
+    expect(loads.map(({ modelId }) => modelId)).toEqual(['small']);
+  });
+
+  it('is loaded beside it if the user asks for it', async () => {
+    models.value = [large as never];
+    loadedElsewhere.value = ['large'];
+    const loader = newLoader();
+    loader.leaveToOtherTab(large);
+    await loader.reload();
+    expect(loads.map(({ modelId }) => modelId)).toEqual(['large']);
+    models.value = [];
+  });
 });
 
 it('loads models one after another, and the next one after a failure', async () => {

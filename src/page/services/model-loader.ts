@@ -1,13 +1,15 @@
 /** Loads models, one at a time. */
+import { effect } from '@preact/signals';
 import type { EngineApi, LoadedModel, LoadProgress, LoadRequest } from '../../contract/engine-api.ts';
 import { type ErrorCode, errorFromData, errorToData, MixtabError } from '../../contract/errors.ts';
+import { formatBytes } from '../../contract/format-bytes.ts';
 import type { ModelSummary } from '../../contract/import-api.ts';
 import { proxy } from '../../contract/rpc.ts';
 import { current, openConversation } from '../state/conversations.ts';
 import { overflow } from '../state/generation.ts';
 import { importedModel, runningImport } from '../state/imports.ts';
 import { heldBack, type LoadMark, markLoading, noteFailure, updateMark } from '../state/load-mark.ts';
-import { computeProblems, lastLoaded, loaded, loading, models, probed } from '../state/models.ts';
+import { computeProblems, lastLoaded, loaded, loadedElsewhere, loading, models, probed } from '../state/models.ts';
 import { problem } from '../state/notices.ts';
 import { showView } from '../state/route.ts';
 import { changeSettings, loadOptionsOf, type Settings, settings } from '../state/settings.ts';
@@ -68,6 +70,29 @@ export class ModelLoader {
   /** Loads a stored model, replacing the loaded one. Never rejects: errors are shown to the user. */
   load(model: ModelReference): Promise<void> {
     return this.#queue.add(() => this.#load(model));
+  }
+
+  /**
+   * Does not load a model, because another tab has one in memory, but says so and offers to. Once no other tab has one,
+   * loads it, unless a model was loaded meanwhile.
+   */
+  leaveToOtherTab(model: ModelReference & { storedBytes: number }): void {
+    this.#requested = model;
+    report(
+      new MixtabError(
+        'loaded-elsewhere',
+        `${model.name} is not loaded here by itself: another tab has a model in memory, and this one would take up to ${formatBytes(model.storedBytes)} beside it.`,
+        'Use the other tab, or close it: then the model is loaded here.',
+      ),
+    );
+    const stop = effect(() => {
+      const hasModel = loaded.value !== undefined || loading.value !== undefined;
+      if (loadedElsewhere.value.length > 0 && !hasModel) return;
+      queueMicrotask(() => {
+        stop();
+        if (!hasModel) void this.load(model);
+      });
+    });
   }
 
   /** Does not load a model that ended the page last time, but says why and offers to. */

@@ -5,6 +5,9 @@ import { LOADED_LOCK_PREFIX } from '../../contract/loaded-lock.ts';
 import { loaded, loadedElsewhere } from '../state/models.ts';
 import { newId } from '../state/new-id.ts';
 
+/** Two models from this size on may be too much for a machine. */
+const LARGE_BYTES = 1e9;
+
 /** This tab's lock and its channel to the other tabs. */
 export class Tabs {
   readonly #tabId = newId();
@@ -42,6 +45,13 @@ export class Tabs {
       void this.#refreshAfterReleaseOf(name);
       return [modelId];
     });
+  }
+
+  /** Whether a model is so large that the user should decide about loading it beside another tab's. */
+  async takesTooMuchBesideOthers({ storedBytes }: { storedBytes: number }): Promise<boolean> {
+    if (storedBytes < LARGE_BYTES) return false;
+    await this.refresh();
+    return loadedElsewhere.value.length > 0;
   }
 
   /** A tab that is closed or crashes sends no message, so this tab queues for its lock. */

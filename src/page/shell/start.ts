@@ -25,12 +25,13 @@ export async function start(): Promise<void> {
 
 /** On the first visit the built-in model is imported and loaded. Later the model used last is loaded. */
 async function loadFirstModel(): Promise<void> {
-  const { modelLoader, modelStore } = services;
+  const { modelLoader, modelStore, tabs } = services;
   await Promise.all([modelStore.refresh(), modelLoader.probe()]);
   const complete = models.value.filter(({ state }) => state === 'complete');
   const last = complete.find(({ id }) => id === settings.value.lastModelId) ?? complete[0];
   const left = await takeLeftMark();
   if (last && left?.modelId === last.id) modelLoader.holdBack(last, left);
+  else if (last && (await tabs.takesTooMuchBesideOthers(last))) modelLoader.leaveToOtherTab(last);
   else if (last) await modelLoader.load(last);
   else if (computeProblems.value.length === 0) await modelStore.importBuiltin();
 }

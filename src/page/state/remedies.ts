@@ -41,6 +41,8 @@ function specificRemedies(code: ErrorCode, context: RemedyContext): Remedy[] {
       return [RELOAD, ...withLessMemory('gpu', context)];
     case 'load-interrupted':
       return [RELOAD, ...withLessMemory(context.heldBack?.kind ?? 'gpu', context)];
+    case 'loaded-elsewhere':
+      return [{ label: 'Load it here too', changes: {} }];
     case 'worker-failed':
       return [RELOAD, ...withLessMemory('cpu', context)];
     case 'gpu-out-of-memory':

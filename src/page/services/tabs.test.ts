@@ -1,0 +1,38 @@
+import { beforeEach, expect, it, vi } from 'vitest';
+
+/** Names of the locks that other tabs hold. */
+let held: string[] = [];
+const waiting: { name: string; grant: () => void }[] = [];
+vi.stubGlobal('navigator', {
+  locks: {
+    query: async () => ({ held: held.map((name) => ({ name })) }),
+    request: (name: string) => new Promise<void>((grant) => waiting.push({ name, grant })),
+  },
+});
+
+const { Tabs } = await import('./tabs.ts');
+const { loadedElsewhere } = await import('../state/models.ts');
+const { LOADED_LOCK_PREFIX } = await import('../../contract/loaded-lock.ts');
+
+beforeEach(() => {
+  held = [`${LOADED_LOCK_PREFIX}mixtral/tab-1`];
+  waiting.length = 0;
+  loadedElsewhere.value = [];
+});
+
+it('only a large model is too much beside that of another tab', async () => {
+  const tabs = new Tabs();
+  expect(await tabs.takesTooMuchBesideOthers({ storedBytes: 24e6 })).toBe(false);
+  expect(await tabs.takesTooMuchBesideOthers({ storedBytes: 26e9 })).toBe(true);
+  held = [];
+  expect(await tabs.takesTooMuchBesideOthers({ storedBytes: 26e9 })).toBe(false);
+});
+
+it('notices by its lock that another tab was closed, which sends no message', async () => {
+  await new Tabs().refresh();
+  expect(loadedElsewhere.value).toEqual(['mixtral']);
+  expect(waiting.map(({ name }) => name)).toEqual(held);
+  held = [];
+  waiting[0].grant();
+  await vi.waitFor(() => expect(loadedElsewhere.value).toEqual([]));
+});
