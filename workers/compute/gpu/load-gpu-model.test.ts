@@ -25,7 +25,7 @@ beforeAll(async () => {
   const { signal } = new AbortController();
   const preflight = async () => undefined;
   ({ id: modelId } = await importModel({ store, source, kind: 'file', signal, onProgress: () => {}, preflight }));
-});
+}, 60_000);
 
 beforeEach(stubWebGpuConstants);
 afterEach(() => vi.unstubAllGlobals());
