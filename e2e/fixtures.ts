@@ -152,6 +152,26 @@ export function damageRecord(page: Page, origin: string, key: string): Promise<v
   );
 }
 
+/** @returns a setting as it is stored, which takes a moment after a change */
+export function storedSetting(page: Page, key: string): Promise<unknown> {
+  return page.evaluate(
+    (name) =>
+      new Promise<unknown>((resolve, reject) => {
+        const open = indexedDB.open('keyval-store');
+        open.onerror = () => reject(open.error);
+        open.onsuccess = () => {
+          const request = open.result.transaction('keyval').objectStore('keyval').get('settings');
+          request.onsuccess = () => {
+            open.result.close();
+            resolve((request.result as Record<string, unknown> | undefined)?.[name]);
+          };
+          request.onerror = () => reject(request.error);
+        };
+      }),
+    key,
+  );
+}
+
 /** @returns the names of the stored models, as the models page lists them */
 export async function storedModels(page: Page): Promise<string[]> {
   await openLibrary(page);

@@ -1,6 +1,6 @@
 /** What the page does without WebGPU, without WebAssembly, and without both. */
 import type { Page } from '@playwright/test';
-import { computeWith, expect, openLibrary, openPage, stopStoryAfter, test } from './fixtures.ts';
+import { computeWith, expect, openLibrary, openPage, stopStoryAfter, storedSetting, test } from './fixtures.ts';
 
 // A service worker would serve the workers' scripts from its cache, without the changes.
 test.use({ serviceWorkers: 'block' });
@@ -50,6 +50,7 @@ for (const [cause, script, message, reason] of CAUSES) {
     await page.getByRole('button', { name: 'Close' }).click();
     // Once dismissed, the hint is not shown again.
     await hint.getByRole('button', { name: 'Dismiss' }).click();
+    await expect.poll(() => storedSetting(page, 'gpuHintDismissed')).toBe(true);
     await page.reload();
     await expect(page.getByRole('button', { name: /mixtab storyteller.*CPU/ })).toBeVisible();
     await expect(hint).toHaveCount(0);

@@ -1,6 +1,6 @@
 /**
- * An engine whose code is fetched after the first question, which is for the adapter: while the page imports the
- * built-in model, or waits for the user to choose one.
+ * An engine whose code is fetched when it is first needed. Until the user chooses a model, the page asks only for the
+ * adapter.
  */
 import type { EngineApi } from '../../src/contract/engine-api.ts';
 import { excerpt, MixtabError } from '../../src/contract/errors.ts';
@@ -15,7 +15,7 @@ const codeMissing = (cause: unknown): MixtabError =>
   );
 
 /**
- * Returns an engine whose code is fetched after a probe, or on the first call that needs it.
+ * Returns an engine whose code is fetched on the first call that needs it.
  * @param create fetches the code and creates the engine; if it fails, the next call tries again
  */
 export function lazyEngine(create: () => Promise<EngineApi>): EngineApi {
@@ -29,11 +29,7 @@ export function lazyEngine(create: () => Promise<EngineApi>): EngineApi {
   };
   // Calls reach the engine in order because each of them waits for the same promise first.
   return {
-    probe: async () => {
-      const report = await probe();
-      get().catch(() => {}); // whoever needs the engine gets the error
-      return report;
-    },
+    probe,
     load: async (...args) => (await get()).load(...args),
     unload: async () => (await get()).unload(),
     generate: async (...args) => (await get()).generate(...args),
