@@ -5,8 +5,8 @@
 import { MixtabError } from '../../src/contract/errors.ts';
 import { PRE_TOKENIZERS } from '../../workers/format/pre-tokenizers.ts';
 import { BlobByteSource } from '../../workers/import/byte-source.ts';
-import { importModel } from '../../workers/import/importer.ts';
 import { openFiles } from '../../workers/import/model-source.ts';
+import { importSource } from '../../workers/import/testing.ts';
 import { MemoryStore } from '../../workers/store/memory-store.ts';
 import { SYNTH_PRESETS } from '../../workers/synth/presets.ts';
 import { createSplitSynth, createSynth, type SynthOptions, uniformTypes } from '../../workers/synth/synth.ts';
@@ -67,14 +67,7 @@ async function importFile(parts: readonly Uint8Array<ArrayBuffer>[]): Promise<Fi
   try {
     const files = parts.map((part, n) => ({ blob: new Blob([part]), name: `x-0000${n + 1}-of-00002.gguf` }));
     const source = parts.length > 1 ? await openFiles(files) : new BlobByteSource(files[0].blob, 'x.gguf');
-    const { id, storedBytes } = await importModel({
-      store,
-      source,
-      kind: 'file',
-      signal: new AbortController().signal,
-      onProgress: () => {},
-      preflight: async () => undefined,
-    });
+    const { id, storedBytes } = await importSource(store, source);
     if (storedBytes > MAX_GROWTH * source.size) return { outcome: 'imported', fault: `${storedBytes} bytes stored` };
     const tokenizer = createTokenizer((await store.getManifest(id))!.tokenizer);
     const ids = tokenizer.encode('the first [INST] men\u0000 été 12', { addBos: true, parseSpecial: true });

@@ -3,7 +3,7 @@ import { vi } from 'vitest';
 import type { LoadedModel } from '../../src/contract/engine-api.ts';
 import { BlobByteSource } from '../import/byte-source.ts';
 import type { ImportInputs } from '../import/import-inputs.ts';
-import { importModel } from '../import/importer.ts';
+import { importSource } from '../import/testing.ts';
 import { MemoryStore } from '../store/memory-store.ts';
 import { createSynth, type SynthOptions } from '../synth/synth.ts';
 import { ComputeLoader } from './compute-loader.ts';
@@ -45,15 +45,7 @@ export const engineWith = (options: SynthOptions, more?: ImportOptions): Promise
 /** As {@link engineWith}, with the model of any file. */
 export async function engineWithFile(file: Blob, more: ImportOptions = {}): Promise<TestEngine> {
   const store = new MemoryStore();
-  const { id } = await importModel({
-    store,
-    source: new BlobByteSource(file, 'model.gguf'),
-    kind: 'file',
-    signal: new AbortController().signal,
-    onProgress: () => {},
-    preflight: async () => undefined,
-    ...more,
-  });
+  const { id } = await importSource(store, new BlobByteSource(file, 'model.gguf'), more);
   return { engine: new GpuEngine(store), modelId: id, store };
 }
 

@@ -5,7 +5,7 @@ import { SYNTH_PRESETS } from '../synth/presets.ts';
 import { createSynth } from '../synth/synth.ts';
 import { BufferedByteSource } from './buffered-byte-source.ts';
 import { BlobByteSource } from './byte-source.ts';
-import { importModel } from './importer.ts';
+import { importSource } from './testing.ts';
 
 const MIB = 1024 * 1024;
 
@@ -75,16 +75,10 @@ describe('BufferedByteSource', () => {
   it('imports a small model with few requests, and hardly more bytes than its size', async () => {
     const synth = createSynth({ ...SYNTH_PRESETS.tiny, layers: 6 });
     const file = new RemoteFile(new Blob([synth.read(0, synth.size)]), 'tiny.gguf');
-    const inputs = {
-      store: new MemoryStore(),
-      kind: 'builtin' as const,
-      signal: new AbortController().signal,
-      onProgress: () => {},
-      preflight: async () => undefined,
-    };
-    const { id } = await importModel({ ...inputs, source: file });
+    const builtin = { kind: 'builtin' as const };
+    const { id } = await importSource(new MemoryStore(), file, builtin);
     const unbuffered = file.requests.splice(0).length;
-    const again = await importModel({ ...inputs, store: new MemoryStore(), source: new BufferedByteSource(file) });
+    const again = await importSource(new MemoryStore(), new BufferedByteSource(file), builtin);
     expect(again.id).toBe(id);
     expect(file.requests.length).toBeLessThan(unbuffered / 3);
     expect(file.requests.reduce((sum, [, length]) => sum + length, 0)).toBeLessThan(1.5 * synth.size);

@@ -12,8 +12,8 @@ import { MemoryStore } from '../store/memory-store.ts';
 import { SYNTH_PRESETS } from '../synth/presets.ts';
 import { createSplitSynth, createSynth, type SynthFile, type SynthOptions } from '../synth/synth.ts';
 import type { ByteSource } from './byte-source.ts';
-import { importModel } from './importer.ts';
 import { openFiles, openUrl } from './model-source.ts';
+import { importSource } from './testing.ts';
 
 const TINY: SynthOptions = SYNTH_PRESETS.tiny;
 const COUNT = 3;
@@ -26,14 +26,7 @@ const partsOf = (options: SynthOptions, prefix?: string): { blob: Blob; name: st
 /** [key, hash] of each record, in order. */
 async function hashesOf(source: ByteSource): Promise<string[][]> {
   const store = new MemoryStore();
-  const { id } = await importModel({
-    store,
-    source,
-    kind: 'file',
-    signal: new AbortController().signal,
-    onProgress: () => {},
-    preflight: async () => undefined,
-  });
+  const { id } = await importSource(store, source);
   return (await store.getManifest(id))!.records.map(({ key, sha256 }) => [key, sha256]);
 }
 

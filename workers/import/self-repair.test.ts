@@ -4,8 +4,8 @@ import { MemoryStore, MemoryValues } from '../store/memory-store.ts';
 import { SYNTH_PRESETS } from '../synth/presets.ts';
 import { createSynth } from '../synth/synth.ts';
 import { BlobByteSource } from './byte-source.ts';
-import { importModel } from './importer.ts';
 import { repairRecord } from './self-repair.ts';
+import { importSource } from './testing.ts';
 
 const blobOf = (seed: number): Blob => {
   const synth = createSynth({ ...SYNTH_PRESETS.tiny, seed });
@@ -17,15 +17,8 @@ const URL = 'https://host/tiny.gguf';
 async function damagedModel(sourceUrl?: string) {
   const values = new MemoryValues();
   const store = new MemoryStore(values);
-  const { id } = await importModel({
-    store,
-    source: new BlobByteSource(blobOf(1), 'tiny.gguf'),
-    kind: sourceUrl ? 'url' : 'file',
-    ...(sourceUrl && { sourceUrl }),
-    signal: new AbortController().signal,
-    onProgress: () => {},
-    preflight: async () => undefined,
-  });
+  const origin = sourceUrl ? { kind: 'url' as const, sourceUrl } : {};
+  const { id } = await importSource(store, new BlobByteSource(blobOf(1), 'tiny.gguf'), origin);
   const record = (await store.getManifest(id))!.records.find(({ key }) => key === 'L1.E3')!;
   const before = await store.readRecordVerified(id, record);
   const broken = new Uint8Array(before);

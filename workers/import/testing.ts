@@ -2,7 +2,7 @@
 import type { MemoryStore } from '../store/memory-store.ts';
 import { SYNTH_PRESETS } from '../synth/presets.ts';
 import { createSynth, type SynthOptions } from '../synth/synth.ts';
-import { BlobByteSource } from './byte-source.ts';
+import { BlobByteSource, type ByteSource } from './byte-source.ts';
 import type { ImportInputs } from './import-inputs.ts';
 import { importModel } from './importer.ts';
 
@@ -13,17 +13,24 @@ export function sourceOf(options: SynthOptions): BlobByteSource {
   return new BlobByteSource(new Blob([synth.read(0, synth.size)]), 'tiny.gguf');
 }
 
+/** Imports a file as a user's local one, unless `more` says otherwise. */
+export const importSource = (store: MemoryStore, source: ByteSource, more: Partial<ImportInputs> = {}) =>
+  importModel({
+    store,
+    source,
+    kind: 'file',
+    signal: new AbortController().signal,
+    onProgress: () => {},
+    preflight: async () => undefined,
+    ...more,
+  });
+
 /** Imports a synthetic model, by default each record in a transaction of its own. */
 export const importTiny = (store: MemoryStore, options: SynthOptions, more: Partial<ImportInputs> = {}) => {
   const { source = sourceOf(options), onProgress = () => {} } = more;
-  return importModel({
-    store,
-    kind: 'file',
-    signal: new AbortController().signal,
-    preflight: async () => undefined,
+  return importSource(store, source, {
     batchBytes: 0,
     ...more,
-    source,
     onProgress(progress) {
       if (source instanceof CountingSource && progress.phase === 'records') source.counting = true;
       onProgress(progress);

@@ -3,14 +3,10 @@ import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import type { LoadedModel } from '../../contract/engine-api.ts';
 import { aborted } from '../../contract/errors.ts';
 import type { StoredSession } from '../../contract/import-api.ts';
+import { stubPage } from './page-testing.ts';
 
 vi.mock('../state/database.ts', () => import('../state/database-testing.ts'));
-vi.stubGlobal(
-  'document',
-  Object.assign(new EventTarget(), { visibilityState: 'visible', documentElement: { style: {} } }),
-);
-vi.stubGlobal('location', { hash: '' });
-vi.stubGlobal('addEventListener', () => {});
+stubPage();
 
 const { conversations, currentId } = await import('../state/conversations.ts');
 const { createConversation } = await import('../state/conversation-tree.ts');

@@ -1,14 +1,10 @@
 /** What is deleted, reported and asked for so that conversations stay on the disk. */
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { browser } from '../state/database-testing.ts';
+import { stubPage } from './page-testing.ts';
 
 vi.mock('../state/database.ts', () => import('../state/database-testing.ts'));
-vi.stubGlobal(
-  'document',
-  Object.assign(new EventTarget(), { visibilityState: 'visible', documentElement: { style: {} } }),
-);
-vi.stubGlobal('location', { hash: '' });
-vi.stubGlobal('addEventListener', () => {});
+stubPage();
 const local = new Map<string, string>();
 vi.stubGlobal('localStorage', {
   getItem: (key: string) => local.get(key) ?? null,

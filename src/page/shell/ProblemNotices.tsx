@@ -8,6 +8,7 @@ import { computeProblems, lastLoaded, loaded, probed } from '../state/models.ts'
 import { problem } from '../state/notices.ts';
 import { remediesFor } from '../state/remedies.ts';
 import { changeSettings, settings } from '../state/settings.ts';
+import { ProblemNotice } from './ProblemNotice.tsx';
 
 /** Why no model can run in this browser, and the newest error. */
 export function ProblemNotices() {
@@ -43,29 +44,24 @@ function Problem({ error }: { error: ErrorData }) {
     ...(heldBack.value && { heldBack: { kind: computeKind.value, megabytes: heldBack.value.megabytes } }),
     modelLost: losesModel(error) && loaded.value === undefined,
   });
+  const actions = (remedies.length > 0 || code === 'worker-unavailable') && (
+    <>
+      {code === 'worker-unavailable' && (
+        <button type="button" onClick={() => location.reload()}>
+          Reload page
+        </button>
+      )}
+      {remedies.map(({ label, changes }) => (
+        <button type="button" key={label} onClick={() => void services.answers.reloadAndResume(changes)}>
+          {label}
+        </button>
+      ))}
+    </>
+  );
   return (
-    <div class="notice problem" role="alert">
-      <div>
-        <p>
-          <strong>{message}</strong> {remedy}
-        </p>
-        {(remedies.length > 0 || code === 'worker-unavailable') && (
-          <div class="row">
-            {code === 'worker-unavailable' && (
-              <button type="button" onClick={() => location.reload()}>
-                Reload page
-              </button>
-            )}
-            {remedies.map(({ label, changes }) => (
-              <button type="button" key={label} onClick={() => void services.answers.reloadAndResume(changes)}>
-                {label}
-              </button>
-            ))}
-          </div>
-        )}
-      </div>
-      <IconButton icon="close" label="Dismiss" onClick={dismissProblem} />
-    </div>
+    <ProblemNotice message={message} actions={actions} onDismiss={dismissProblem}>
+      {remedy}
+    </ProblemNotice>
   );
 }
 

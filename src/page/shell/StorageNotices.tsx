@@ -6,6 +6,7 @@ import { conversations } from '../state/conversations.ts';
 import { deletesUnvisited, disk } from '../state/disk.ts';
 import { changeSettings, settings } from '../state/settings.ts';
 import { lostConversations, restoredConversations, saveFailure } from '../state/storage-health.ts';
+import { ProblemNotice } from './ProblemNotice.tsx';
 
 /** Whether what the user wrote is on the disk, and will stay there. */
 export function StorageNotices() {
@@ -30,52 +31,40 @@ const ExportButton = () => (
 /** Shown until everything is stored, so it cannot be dismissed. */
 function NotSaved() {
   const { message = '', remedy = '' } = saveFailure.value ?? {};
+  const actions = (
+    <>
+      <button type="button" class="primary" onClick={() => void services.storageKeeper.tryAgain()}>
+        Try again
+      </button>
+      {conversations.value.length > 0 && <ExportButton />}
+    </>
+  );
   return (
-    <div class="notice problem" role="alert">
-      <div>
-        <p>
-          <strong>{message}</strong> {remedy}
-        </p>
-        <div class="row">
-          <button type="button" class="primary" onClick={() => void services.storageKeeper.tryAgain()}>
-            Try again
-          </button>
-          {conversations.value.length > 0 && <ExportButton />}
-        </div>
-      </div>
-    </div>
+    <ProblemNotice message={message} actions={actions}>
+      {remedy}
+    </ProblemNotice>
   );
 }
 
-function Restored() {
-  return (
-    <div class="notice problem" role="alert">
-      <div>
-        <p>
-          <strong>The browser had deleted what this page stores.</strong> {count(restoredConversations.value)} that this
-          tab still had were saved again. The disk may be full. To delete them for good, close this page before you
-          delete its data.
-        </p>
-        <div class="row">
-          <ExportButton />
-        </div>
-      </div>
-      <IconButton icon="close" label="Dismiss" onClick={() => (restoredConversations.value = 0)} />
-    </div>
-  );
-}
+const Restored = () => (
+  <ProblemNotice
+    message="The browser had deleted what this page stores."
+    actions={<ExportButton />}
+    onDismiss={() => (restoredConversations.value = 0)}
+  >
+    {count(restoredConversations.value)} that this tab still had were saved again. The disk may be full. To delete them
+    for good, close this page before you delete its data.
+  </ProblemNotice>
+);
 
-function Lost() {
-  return (
-    <div class="notice problem" role="alert">
-      <p>
-        <strong>The browser has deleted {count(lostConversations.value)} that this page stored.</strong> The disk may be
-        full, or the data of this site was cleared. A file that you exported can be imported again.
-      </p>
-      <IconButton icon="close" label="Dismiss" onClick={() => (lostConversations.value = 0)} />
-    </div>
-  );
-}
+const Lost = () => (
+  <ProblemNotice
+    message={`The browser has deleted ${count(lostConversations.value)} that this page stored.`}
+    onDismiss={() => (lostConversations.value = 0)}
+  >
+    The disk may be full, or the data of this site was cleared. A file that you exported can be imported again.
+  </ProblemNotice>
+);
 
 /** Shown until it is dismissed: this browser deletes the data of pages that are not visited. */
 function SevenDaysHint() {

@@ -5,7 +5,7 @@
 import { WEIGHT_TYPES, type WeightTypeName } from '../weight-layout.ts';
 
 /** Types whose blocks have f16 scales, and the byte of each scale in a block. */
-const HALF_SCALES = {
+export const HALF_SCALES = {
   Q4_0: [0],
   Q4_1: [0, 2],
   Q5_0: [0],

@@ -1,6 +1,7 @@
 /** Compares matrix kernels with float64 sums over weights that the block-wise reference dequantizes. */
 import { describe, expect, it } from 'vitest';
 import { dequantize } from '../../../format/quantization/dequantize.ts';
+import { HALF_SCALES } from '../../../format/quantization/finite.ts';
 import { ggufBytes, isPlainType, repackTensor } from '../../../format/quantization/repack.ts';
 import { layoutTensor, type TensorLayout, WEIGHT_TYPES, type WeightTypeName } from '../../../format/weight-layout.ts';
 import { type ExactProduct, matmul as exactMatmul, worstError } from '../../../reference/matmul.ts';
@@ -33,26 +34,7 @@ const THOROUGH: WeightTypeName[] = ['F16', 'Q8_0', 'Q4_K', 'Q6_K', 'Q2_K'];
 const VARIANTS: MatrixVariant[] = ['rows', 'workgroup'];
 
 /** The byte offsets of the f16 scales in a block. */
-const HALF_OFFSETS: Partial<Record<WeightTypeName, number[]>> = {
-  Q4_0: [0],
-  Q4_1: [0, 2],
-  Q5_0: [0],
-  Q5_1: [0, 2],
-  Q8_0: [0],
-  IQ4_NL: [0],
-  Q2_K: [80, 82],
-  Q3_K: [108],
-  Q4_K: [0, 2],
-  Q5_K: [0, 2],
-  Q6_K: [208],
-  IQ1_S: [0],
-  IQ2_XXS: [0],
-  IQ2_XS: [0],
-  IQ2_S: [0],
-  IQ3_XXS: [0],
-  IQ3_S: [0],
-  IQ4_XS: [0],
-};
+const HALF_OFFSETS: Partial<Record<WeightTypeName, readonly number[]>> = HALF_SCALES;
 /** Types whose weights are sums, which a compiler may contract into one rounding. */
 const AFFINE: WeightTypeName[] = ['Q4_1', 'Q5_1', 'Q2_K', 'Q4_K', 'Q5_K'];
 
