@@ -1,6 +1,6 @@
 /**
- * An engine whose code is fetched when it is first needed. Until the user chooses a model, the page asks only for the
- * adapter.
+ * An engine whose code is fetched after the page has learned what computes here, so that it arrives while the page
+ * finds, or imports, the model that it will load.
  */
 import type { EngineApi } from '../../src/contract/engine-api.ts';
 import { excerpt, MixtabError } from '../../src/contract/errors.ts';
@@ -15,7 +15,7 @@ const codeMissing = (cause: unknown): MixtabError =>
   );
 
 /**
- * Returns an engine whose code is fetched on the first call that needs it.
+ * Returns an engine whose code is fetched after the first probe, or on the first call that needs it.
  * @param create fetches the code and creates the engine; if it fails, the next call tries again
  */
 export function lazyEngine(create: () => Promise<EngineApi>): EngineApi {
@@ -29,7 +29,11 @@ export function lazyEngine(create: () => Promise<EngineApi>): EngineApi {
   };
   // Calls reach the engine in order because each of them waits for the same promise first.
   return {
-    probe,
+    probe: async () => {
+      const report = await probe();
+      get().catch(() => {}); // the call that needs it reports the error
+      return report;
+    },
     load: async (...args) => (await get()).load(...args),
     unload: async () => (await get()).unload(),
     generate: async (...args) => (await get()).generate(...args),

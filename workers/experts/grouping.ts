@@ -9,7 +9,12 @@ export interface ExpertGroup {
 
 /** The distinct experts of a list of selected experts, in order of first appearance. */
 export function distinctExperts(selectedExperts: ArrayLike<number>): ExpertIndex[] {
-  return [...new Set(Array.from(selectedExperts, expertIndex))];
+  const distinct: ExpertIndex[] = [];
+  for (let i = 0; i < selectedExperts.length; i++) {
+    const expert = expertIndex(selectedExperts[i]);
+    if (!distinct.includes(expert)) distinct.push(expert);
+  }
+  return distinct;
 }
 
 /**

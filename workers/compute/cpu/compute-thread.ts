@@ -4,7 +4,7 @@
  * (`workers/compute.worker.ts`). No method waits for anything.
  *
  * Inputs and outputs are f32 arrays whose rows are tokens, or assignments of tokens to experts. There are at most
- * `chunkTokens` rows. `tiled`: see {@link KernelModule.matmul}; prompts use it so that a token's results do not depend
+ * `chunkTokens` rows. An output is valid until the next step: it may be a view of the thread's memory. `tiled`: see {@link KernelModule.matmul}; prompts use it so that a token's results do not depend
  * on the tokens beside it.
  */
 import type { Bytes } from '../../../src/contract/ids.ts';
@@ -63,6 +63,8 @@ export class ComputeThread {
   readonly #layers: Layer[] = [];
   readonly #outputs: { bank: ThreadBank; matrix: CpuMatrix }[] = [];
   readonly #slots: Slot[] = [];
+  /** Outputs of several experts, or of several parts of the output matrix. */
+  readonly #outputMemory = new ReusedFloats();
 
   constructor(
     private readonly module: WebAssembly.Module,
@@ -133,7 +135,7 @@ export class ComputeThread {
     kernels.kernels.toHalves(scratch.keys, tokens * kvWidth, keys + at);
     kernels.kernels.toHalves(scratch.values, tokens * kvWidth, values + at);
     for (let t = 0; t < tokens; t++) this.#attend(layer, t, position + t + 1);
-    return kernels.floats(scratch.attended, tokens * heads.queries * headDim).slice();
+    return kernels.floats(scratch.attended, tokens * heads.queries * headDim);
   }
 
   /**
@@ -149,18 +151,23 @@ export class ComputeThread {
 
   /**
    * The hidden activations of experts: silu(gate x) * up x.
-   * @param input f32[assignments, embeddingLength], the rows of `groups` one after another
+   * @param input f32[assignments, embeddingLength], the rows of `groups` one after another; a single row is the input
+   *   of all groups, which have one row each
    * @returns f32[assignments, rows of the thread]
    */
   gateUp(groups: readonly SlotRows[], input: Float32Array, tiled: boolean): Float32Array {
     const { embeddingLength } = this.shape.config;
     const width = this.shape.rows.gate;
-    const result = new Float32Array((input.length / embeddingLength) * width);
+    const isShared = input.length === embeddingLength;
+    const result = this.#outputMemory.take(countRows(groups) * width);
     let first = 0;
+    let current: ThreadBank | undefined;
     for (const { slot, count } of groups) {
       const { bank, expert } = this.#loadedSlot(slot);
       const { kernels, scratch } = bank;
-      this.#setInput(bank, scratch.normed, rowsOf(input, embeddingLength, first, count));
+      if (!isShared) this.#setInput(bank, scratch.normed, rowsOf(input, embeddingLength, first, count));
+      else if (bank !== current) this.#setInput(bank, scratch.normed, input);
+      current = bank;
       kernels.matmul(expert.gate, scratch.normed, count, scratch.gate, width, tiled);
       kernels.matmul(expert.up, scratch.normed, count, scratch.up, width, tiled);
       kernels.kernels.swiglu(scratch.gate, scratch.up, count * width);
@@ -178,7 +185,7 @@ export class ComputeThread {
   down(groups: readonly SlotRows[], activations: Float32Array, tiled: boolean): Float32Array {
     const { feedForwardLength } = this.shape.config;
     const width = this.shape.rows.down;
-    const result = new Float32Array((activations.length / feedForwardLength) * width);
+    const result = this.#outputMemory.take((activations.length / feedForwardLength) * width);
     let first = 0;
     for (const { slot, count } of groups) {
       const { bank, expert } = this.#loadedSlot(slot);
@@ -198,12 +205,13 @@ export class ComputeThread {
   head(normed: Float32Array, tiled: boolean): Float32Array {
     const width = this.shape.rows.output;
     const tokens = normed.length / this.shape.config.embeddingLength;
-    const result = new Float32Array(tokens * width);
+    const result = this.#outputMemory.take(tokens * width);
     let column = 0;
     for (const { bank, matrix } of this.#outputs) {
       const { kernels, scratch } = bank;
       this.#setInput(bank, scratch.normed, normed);
       kernels.matmul(matrix, scratch.normed, tokens, scratch.out, undefined, tiled);
+      if (matrix.rows === width) return kernels.floats(scratch.out, tokens * width);
       for (let t = 0; t < tokens; t++) {
         result.set(kernels.floats(scratch.out + t * matrix.rows * 4, matrix.rows), t * width + column);
       }
@@ -302,7 +310,7 @@ export class ComputeThread {
   ): Float32Array {
     const tokens = inputLength / x.columns;
     kernels.matmul(matrix, x, tokens, scratch.out, undefined, tiled);
-    return kernels.floats(scratch.out, tokens * matrix.rows).slice();
+    return kernels.floats(scratch.out, tokens * matrix.rows);
   }
 
   #setInput({ kernels }: ThreadBank, vectors: CpuVectors, values: Float32Array): void {
@@ -324,6 +332,19 @@ function copyTo(bank: ThreadBank, bytes: Uint8Array): Address {
   bank.kernels.bytes(address, bytes.byteLength).set(bytes);
   return address;
 }
+
+/** Memory for one output at a time. */
+class ReusedFloats {
+  #floats = new Float32Array(0);
+
+  /** @returns f32[length], with anything in it, valid until the next call */
+  take(length: number): Float32Array<ArrayBuffer> {
+    if (this.#floats.length < length) this.#floats = new Float32Array(length);
+    return this.#floats.length === length ? this.#floats : this.#floats.subarray(0, length);
+  }
+}
+
+const countRows = (groups: readonly SlotRows[]): number => groups.reduce((sum, { count }) => sum + count, 0);
 
 const rowsOf = (values: Float32Array, width: number, first: number, count: number): Float32Array =>
   values.subarray(first * width, (first + count) * width);

@@ -30,6 +30,7 @@ export async function decodeToken(inputs: DecodeInputs, token: TokenId, position
   const { model, signal, onSelectedExperts } = inputs;
   const { forward, experts, config } = model;
   const residual = forward.embed([token]);
+  const input = new Float32Array(residual.length);
   const own: TokenInputs = { ...inputs, predicts: experts.expectedMissedLayers(config.expertsPerToken) > 0 };
   let waited = false;
   try {
@@ -49,7 +50,8 @@ export async function decodeToken(inputs: DecodeInputs, token: TokenId, position
         isResident: (expert) => experts.slotOf(layer, expert as ExpertIndex) !== undefined,
       });
       onSelectedExperts?.(position, layer, route.selectedExperts);
-      if (await runExperts(own, layer, route, normed, residual)) waited = true;
+      input.set(normed); // predictions overwrite it
+      if (await runExperts(own, layer, route, input, residual)) waited = true;
     }
   } catch (error) {
     experts.cancel();
@@ -67,7 +69,7 @@ async function runExperts(
   { model, signal, predicts }: TokenInputs,
   layer: LayerIndex,
   { selectedExperts, weights }: Route,
-  normed: Float32Array,
+  input: Float32Array,
   residual: Float32Array,
 ): Promise<boolean> {
   const { experts, forward } = model;
@@ -79,24 +81,25 @@ async function runExperts(
   // One failure ends the token, and nobody waits for the other loads any more.
   for (const load of loads) load.catch(() => {});
   if (predicts) experts.prefetch(predictionsAfter(model, layer, residual));
-  const outputs = new Map<ExpertIndex, Float32Array>();
+  const { length } = residual;
+  const outputs = new Float32Array(distinct.length * length);
+  /** The experts in the order of their outputs. */
+  const done: ExpertIndex[] = [];
   const run = async (some: readonly ExpertIndex[]): Promise<void> => {
-    const { length } = normed;
-    const input = new Float32Array(some.length * length);
-    for (let i = 0; i < some.length; i++) input.set(normed, i * length);
     const groups = some.map((expert) => ({ slot: experts.slotOf(layer, expert)!, count: 1 }));
-    const output = await forward.runExperts(groups, input, false);
-    for (const [i, expert] of some.entries()) outputs.set(expert, output.subarray(i * length, (i + 1) * length));
+    const target = outputs.subarray(done.length * length, (done.length + some.length) * length);
+    await forward.runExperts(groups, input, target, false);
+    done.push(...some);
   };
   if (resident.length > 0) await run(resident);
   for (const expert of distinct) {
-    if (outputs.has(expert)) continue;
+    if (done.includes(expert)) continue;
     await abortable(signal, loads[distinct.indexOf(expert)]);
     await run([expert]);
   }
   for (const [rank, expert] of selectedExperts.entries()) {
     if (weights[rank] === 0 && rank > 0) continue;
-    addWeighted(residual, 0, outputs.get(expert as ExpertIndex)!, 0, residual.length, weights[rank]);
+    addWeighted(residual, 0, outputs, done.indexOf(expert as ExpertIndex) * length, length, weights[rank]);
   }
   return missing > 0;
 }

@@ -20,6 +20,9 @@ interface Columns {
   count: number;
 }
 
+/** What the outputs of all threads are put together to. */
+type Output = 'heads' | 'residual' | 'hidden' | 'logits';
+
 export interface ForwardInputs {
   config: ModelConfig;
   pool: ThreadPool;
@@ -36,8 +39,10 @@ export class Forward {
   readonly config: ModelConfig;
   readonly host: HostKernels;
   readonly #inputs: ForwardInputs;
-  /** The columns of every thread's output, for each kind of matrix. */
-  readonly #columns: Record<'heads' | 'residual' | 'hidden' | 'logits', Columns[][]>;
+  /** The columns of every thread's output, for each kind of output. */
+  readonly #columns: Record<Output, Columns[][]>;
+  /** Where the outputs of a single token are put together, so that a token needs no new memory. */
+  readonly #single = new Map<Output, Float32Array<ArrayBuffer>>();
 
   constructor(inputs: ForwardInputs) {
     const { config, host, shapes, outputParts } = inputs;
@@ -70,33 +75,42 @@ export class Forward {
     const { embeddingLength, headCount, headDim, ropeDimensionCount } = this.config;
     const tokens = residual.length / embeddingLength;
     const normed = this.host.attentionNorm(layer, residual);
-    const rope = ropeTable.slice(position * ropeDimensionCount, (position + tokens) * ropeDimensionCount);
+    const rope = ropeTable.subarray(position * ropeDimensionCount, (position + tokens) * ropeDimensionCount);
     const heads = await pool.run('attention', layer, position, normed, rope, tiled);
-    const attended = gather(heads, this.#columns.heads, tokens, headCount * headDim);
+    const attended = this.#gather(heads, 'heads', tokens, headCount * headDim, tiled);
     const outputs = await pool.run('attentionOutput', layer, attended, tiled);
-    addTo(residual, gather(outputs, this.#columns.residual, tokens, embeddingLength));
+    addTo(residual, this.#gather(outputs, 'residual', tokens, embeddingLength, tiled));
   }
 
   /**
    * Runs experts on at most a chunk of assignments.
    * @param groups the slots of the experts, and how many of the rows of `input` each computes
-   * @param input f32[assignments, embeddingLength]
-   * @returns f32[assignments, embeddingLength], not weighted
+   * @param input f32[assignments, embeddingLength]; a single row is the input of all groups, which have one row each
+   * @param target f32[assignments, embeddingLength], where their outputs go, not weighted
    */
-  async runExperts(groups: readonly SlotRows[], input: Float32Array, tiled: boolean): Promise<Float32Array> {
+  async runExperts(
+    groups: readonly SlotRows[],
+    input: Float32Array,
+    target: Float32Array,
+    tiled: boolean,
+  ): Promise<void> {
     const { pool } = this.#inputs;
     const { embeddingLength, feedForwardLength } = this.config;
-    const rows = input.length / embeddingLength;
+    const rows = target.length / embeddingLength;
     const hidden = await pool.run('gateUp', groups, input, tiled);
-    const activations = gather(hidden, this.#columns.hidden, rows, feedForwardLength);
-    return gather(await pool.run('down', groups, activations, tiled), this.#columns.residual, rows, embeddingLength);
+    const activations = this.#gather(hidden, 'hidden', rows, feedForwardLength, tiled);
+    const outputs = await pool.run('down', groups, activations, tiled);
+    place(outputs, this.#columns.residual, { rows, width: embeddingLength, target });
   }
 
-  /** @param residual f32[tokens, embeddingLength], at most a chunk @returns f32[tokens, vocabularySize] */
+  /**
+   * @param residual f32[tokens, embeddingLength], at most a chunk
+   * @returns f32[tokens, vocabularySize]; of a single token not in tiles valid until the next call
+   */
   async logits(residual: Float32Array, tiled: boolean): Promise<Float32Array> {
     const tokens = residual.length / this.config.embeddingLength;
     const parts = await this.#inputs.pool.run('head', this.host.outputNorm(residual), tiled);
-    return gather(parts, this.#columns.logits, tokens, this.config.vocabularySize);
+    return this.#gather(parts, 'logits', tokens, this.config.vocabularySize, tiled);
   }
 
   /**
@@ -108,19 +122,31 @@ export class Forward {
     const parts = await this.#inputs.pool.run('head', this.host.outputNorm(residual), false);
     place(parts, this.#columns.logits, { rows: 1, width: this.config.vocabularySize, target: target() });
   }
-}
 
-/** Puts the outputs of all threads together. @returns f32[rows, width] */
-function gather(
-  parts: readonly Float32Array[],
-  columns: readonly Columns[][],
-  rows: number,
-  width: number,
-): Float32Array<ArrayBuffer> {
-  if (parts.length === 1) return parts[0] as Float32Array<ArrayBuffer>;
-  const target = new Float32Array(rows * width);
-  place(parts, columns, { rows, width, target });
-  return target;
+  /**
+   * Puts the outputs of all threads together.
+   * @param tiled of a prompt: the result is new memory; otherwise it is valid until the next of the same kind
+   * @returns f32[rows, width]
+   */
+  #gather(
+    parts: readonly Float32Array[],
+    output: Output,
+    rows: number,
+    width: number,
+    tiled: boolean,
+  ): Float32Array<ArrayBuffer> {
+    const target = tiled ? new Float32Array(rows * width) : this.#reused(output, rows * width);
+    place(parts, this.#columns[output], { rows, width, target });
+    return target;
+  }
+
+  #reused(output: Output, length: number): Float32Array<ArrayBuffer> {
+    const known = this.#single.get(output);
+    if (known?.length === length) return known;
+    const target = new Float32Array(length);
+    this.#single.set(output, target);
+    return target;
+  }
 }
 
 /** Puts the outputs of all threads into `target`, f32[rows, width]. */
@@ -133,6 +159,10 @@ function place(
     const part = parts[thread];
     const partWidth = part.length / rows;
     for (const { from, to, count } of columns[thread]) {
+      if (partWidth === count && rows === 1) {
+        target.set(part, to);
+        continue;
+      }
       for (let row = 0; row < rows; row++) {
         target.set(part.subarray(row * partWidth + from, row * partWidth + from + count), row * width + to);
       }

@@ -48,11 +48,12 @@ export class HostKernels {
     this.#outputNorm = this.#tensor(tensors, record, 'output_norm').address;
   }
 
-  /** @param residual f32[tokens, embeddingLength] @returns the same shape */
+  /** @param residual f32[tokens, embeddingLength] @returns the same shape, valid until the next norm */
   attentionNorm(layer: number, residual: Float32Array): Float32Array {
     return this.#norm(this.#layers[layer].attnNorm, residual);
   }
 
+  /** As {@link attentionNorm}. */
   outputNorm(residual: Float32Array): Float32Array {
     return this.#norm(this.#outputNorm, residual);
   }
@@ -60,7 +61,7 @@ export class HostKernels {
   /**
    * The input of a layer's experts and the scores of its router.
    * @param residual f32[tokens, embeddingLength]
-   * @returns `normed` in the same shape, and `logits` f32[tokens, expertCount]
+   * @returns `normed` in the same shape, and `logits` f32[tokens, expertCount], valid until the next norm and router
    */
   route(layer: number, residual: Float32Array, tiled: boolean): { normed: Float32Array; logits: Float32Array } {
     const { ffnNorm, router } = this.#layers[layer];
@@ -69,7 +70,7 @@ export class HostKernels {
     const tokens = residual.length / embeddingLength;
     if (this.#normed.inputs) this.module.quantize(this.#normed, tokens);
     this.module.matmul(router, this.#normed, tokens, this.#routerLogits, expertCount, tiled);
-    return { normed, logits: this.module.floats(this.#routerLogits, tokens * expertCount).slice() };
+    return { normed, logits: this.module.floats(this.#routerLogits, tokens * expertCount) };
   }
 
   #norm(weight: Address, residual: Float32Array): Float32Array {
@@ -78,7 +79,7 @@ export class HostKernels {
     const tokens = residual.length / embeddingLength;
     module.floats(this.#input, residual.length).set(residual);
     module.kernels.rmsNorm(this.#input, weight, embeddingLength, tokens, rmsNormEpsilon, this.#normed.values);
-    return module.floats(this.#normed.values, residual.length).slice();
+    return module.floats(this.#normed.values, residual.length);
   }
 
   /** Copies a tensor of a record. Norms are plain F32, so their address is that of their values. */

@@ -2,7 +2,7 @@
 import { pendingMessages } from '../../store/pending-messages.ts';
 
 /** Milliseconds after which waiting messages are handled. */
-const INTERVAL_MS = 8;
+const INTERVAL_MS = 16;
 
 /** One per model, not per token: the tokens of a small model take less time than the interval. */
 export class MessageYield {

@@ -123,7 +123,8 @@ class Prompt {
       slot: model.experts.slotOf(layer, expert)!,
       count: length,
     }));
-    const output = await model.forward.runExperts(groups, input, true);
+    const output = new Float32Array(input.length);
+    await model.forward.runExperts(groups, input, output, true);
     for (const [row, assignment] of assignments.entries()) {
       const token = Math.floor(assignment / expertsPerToken);
       const weight = routes[token].weights[assignment % expertsPerToken];

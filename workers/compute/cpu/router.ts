@@ -34,19 +34,24 @@ export interface RouterOptions extends Omit<RouterStateOptions, 'banned'> {
 /** The experts with the largest logits. Of equal ones the lower index comes first, NaN and banned ones last. */
 export function selectExperts(inputs: RouterInputs): Route {
   const { logits, expertsPerToken, options, isResident } = inputs;
-  const ranks = Array.from(logits, (_, expert) => rankOf(inputs, expert));
+  const ranks: number[] = [];
+  for (let expert = 0; expert < logits.length; expert++) ranks.push(rankOf(inputs, expert));
   const order = ranks.map((_, expert) => expert).sort((a, b) => compare(ranks[a], ranks[b]) || a - b);
   const selectedExperts = Uint32Array.from(order.slice(0, expertsPerToken));
   // A bias changes the selection, never the weights. So the first expert may not have the largest logit.
-  const largest = selectedExperts.reduce((most, expert) => Math.max(most, logits[expert]), Number.NEGATIVE_INFINITY);
-  const exponentials = Array.from(selectedExperts, (expert) => Math.exp(logits[expert] - largest));
+  let largest = Number.NEGATIVE_INFINITY;
+  for (const expert of selectedExperts) largest = Math.max(largest, logits[expert]);
+  const exponentials: number[] = [];
+  for (const expert of selectedExperts) exponentials.push(Math.exp(logits[expert] - largest));
   const sum = exponentials.reduce((a, b) => a + b);
   const used = options.expertsUsed || expertsPerToken;
   const skipBelow = isResident ? (options.skipBelow ?? 0) : 0;
   const isSkipped = exponentials.map((e, rank) => rank >= used || (rank > 0 && e / sum < skipBelow));
   const kept = exponentials.reduce((total, e, rank) => (isSkipped[rank] ? total : total + e), 0);
   for (let rank = 1; rank < expertsPerToken; rank++) if (isSkipped[rank]) selectedExperts[rank] = selectedExperts[0];
-  return { selectedExperts, weights: Float32Array.from(exponentials, (e, rank) => (isSkipped[rank] ? 0 : e / kept)) };
+  const weights = new Float32Array(exponentials.length);
+  for (const [rank, e] of exponentials.entries()) weights[rank] = isSkipped[rank] ? 0 : e / kept;
+  return { selectedExperts, weights };
 }
 
 /** What experts are ranked by: larger is better. */

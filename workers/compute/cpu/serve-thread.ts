@@ -39,7 +39,11 @@ function execute(
 ): void {
   const { method, args } = message;
   const result = (thread[method] as AnyMethod).apply(thread, args);
-  if (message.type === 'call') reply({ type: 'result', result }, [(result as Float32Array<ArrayBuffer>).buffer]);
+  if (message.type === 'call') {
+    // An output of floats may be a view of the thread's memory, which stays here.
+    const own = result instanceof Float32Array ? result.slice() : (result as Uint8Array<ArrayBuffer>);
+    reply({ type: 'result', result: own }, [own.buffer]);
+  }
   if (method === 'upload') {
     const { buffer } = (args[1] as SliceBytes).bytes;
     reply({ type: 'recycle', buffer }, [buffer]);

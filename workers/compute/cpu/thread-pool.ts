@@ -186,12 +186,19 @@ class RemoteThread {
     const step = (SHARED_STEPS as readonly Step[]).indexOf(method);
     // Prompts are computed in tiles. Their inputs are large, and the time of a message does not matter.
     if (!this.#exchange || step < 0 || args.at(-1) === true) {
-      const result = this.request({ type: 'call', method, args });
+      const result = this.#call(method, args);
       return () => result;
     }
     const { needsMessage } = this.#exchange.request(step, args as StepArgument[]);
     if (needsMessage) this.post({ type: 'attend' });
     return () => this.#exchange!.answer(WAIT_MS) ?? this.#lateAnswer(this.#exchange!);
+  }
+
+  /** Runs a step by messages. Floats may be views of a whole memory, so they are copied first. */
+  #call<M extends Step>(method: M, args: Parameters<ComputeThread[M]>): Promise<unknown> {
+    const own = args.map((arg: unknown) => (arg instanceof Float32Array ? arg.slice() : arg));
+    const transfer = own.flatMap((arg) => (arg instanceof Float32Array ? [arg.buffer] : []));
+    return this.request({ type: 'call', method, args: own }, transfer);
   }
 
   /** Waits for a step without ignoring messages, which may say that the thread has failed. */
@@ -205,11 +212,11 @@ class RemoteThread {
   }
 
   /** Sends a message that is answered. */
-  request(message: ThreadMessage): Promise<unknown> {
+  request(message: ThreadMessage, transfer: Transferable[] = []): Promise<unknown> {
     if (this.#error) return Promise.reject(this.#error);
     const result = new Promise((resolve, reject) => this.#calls.push({ resolve, reject }));
     result.catch(() => {}); // whoever awaits it gets the error, even if this thread's own part fails first
-    this.post(message);
+    this.post(message, transfer);
     return result;
   }
 
