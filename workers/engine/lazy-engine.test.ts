@@ -2,6 +2,22 @@ import { expect, it } from 'vitest';
 import type { EngineApi } from '../../src/contract/engine-api.ts';
 import { lazyEngine } from './lazy-engine.ts';
 
+it('fetches the code after the probe, and says nothing yet if that fails', async () => {
+  const events: string[] = [];
+  const create = async (): Promise<EngineApi> => {
+    events.push('create');
+    throw new Error('offline');
+  };
+  const engine = lazyEngine(create, async () => {
+    events.push('probe');
+    return {};
+  });
+  expect(await engine.probe()).toEqual({});
+  expect(events).toEqual(['probe', 'create']);
+  await expect(engine.stop()).rejects.toThrow('offline');
+  expect(events).toEqual(['probe', 'create', 'create']);
+});
+
 it('creates the engine once, keeps the order of calls, and tries again after a failure', async () => {
   const calls: string[] = [];
   let created = 0;

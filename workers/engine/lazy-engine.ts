@@ -17,8 +17,9 @@ const codeMissing = (cause: unknown): MixtabError =>
 /**
  * Returns an engine whose code is fetched after the first probe, or on the first call that needs it.
  * @param create fetches the code and creates the engine; if it fails, the next call tries again
+ * @param find finds out what computes here
  */
-export function lazyEngine(create: () => Promise<EngineApi>): EngineApi {
+export function lazyEngine(create: () => Promise<EngineApi>, find = probe): EngineApi {
   let engine: Promise<EngineApi> | undefined;
   const get = (): Promise<EngineApi> => {
     engine ??= create().catch((error: unknown) => {
@@ -30,7 +31,7 @@ export function lazyEngine(create: () => Promise<EngineApi>): EngineApi {
   // Calls reach the engine in order because each of them waits for the same promise first.
   return {
     probe: async () => {
-      const report = await probe();
+      const report = await find();
       get().catch(() => {}); // the call that needs it reports the error
       return report;
     },

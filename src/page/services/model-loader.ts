@@ -48,6 +48,7 @@ export class ModelLoader {
   readonly #wait: (ms: number) => Promise<void>;
   /** The model that was to be loaded last, even if that failed. */
   #requested: ModelReference | undefined;
+  #probing: Promise<void> | undefined;
 
   constructor({ engine, runs, sessions, wait = sleep }: ModelLoaderDependencies) {
     this.#wait = wait;
@@ -56,8 +57,15 @@ export class ModelLoader {
     this.#sessions = sessions;
   }
 
-  /** Finds out what this browser offers for computing, and sets `probed`. */
-  async probe(): Promise<void> {
+  /** Finds out what this browser offers for computing, and sets `probed`. One call at a time asks the engine. */
+  probe(): Promise<void> {
+    this.#probing ??= this.#probe().finally(() => {
+      this.#probing = undefined;
+    });
+    return this.#probing;
+  }
+
+  async #probe(): Promise<void> {
     try {
       probed.value = await this.#engine.probe();
     } catch (error) {

@@ -26,14 +26,26 @@ export async function start(): Promise<void> {
 /** On the first visit the built-in model is imported and loaded. Later the model used last is loaded. */
 async function loadFirstModel(): Promise<void> {
   const { modelLoader, modelStore, tabs } = services;
-  await Promise.all([modelStore.refresh(), modelLoader.probe()]);
+  const probed = modelLoader.probe();
+  await modelStore.refresh();
+  // Over http the browser lacks what an import needs, and the probe says so.
+  if (!models.value.some(({ state }) => state === 'complete') && isSecureContext) return importFirstModel(probed);
+  await probed;
   const complete = models.value.filter(({ state }) => state === 'complete');
   const last = complete.find(({ id }) => id === settings.value.lastModelId) ?? complete[0];
   const left = await takeLeftMark();
   if (last && left?.modelId === last.id) modelLoader.holdBack(last, left);
   else if (last && (await tabs.takesTooMuchBesideOthers(last))) modelLoader.leaveToOtherTab(last);
   else if (last) await modelLoader.load(last);
-  else if (computeProblems.value.length === 0) await modelStore.importBuiltin();
+}
+
+/** Imports the built-in model while the browser finds a GPU, which takes as long as the first MB of the model. */
+async function importFirstModel(probed: Promise<void>): Promise<void> {
+  const { modelStore } = services;
+  const imported = modelStore.importBuiltin();
+  await probed;
+  if (computeProblems.value.length > 0) await modelStore.cancelImport();
+  await imported;
 }
 
 const storageBlocked = ({ message }: DOMException): MixtabError =>

@@ -47,6 +47,16 @@ describe('mostThreads', () => {
 });
 
 describe('measureThreadCount', () => {
+  it('measures nothing for a small model, even if steps cost nothing', async () => {
+    // 8 million weights per token, like the built-in model
+    const small = { layerCount: 8, embeddingLength: 256, feedForwardLength: 512, headCount: 8, kvHeadCount: 4 };
+    const createWorker = () => {
+      throw new Error('started a worker');
+    };
+    const config = { ...MIXTRAL, ...small, headDim: 32, vocabularySize: 4096 };
+    expect(await measureThreadCount(compiledKernels(), config, 8, { createWorker, sharesMemory: true })).toBe(1);
+  });
+
   it('does not start a worker for a tiny model', async () => {
     // At 1 GFLOP/s, which any machine exceeds, a token takes less time than the messages to a second thread.
     const small = { layerCount: 2, embeddingLength: 64, feedForwardLength: 64, vocabularySize: 400 };

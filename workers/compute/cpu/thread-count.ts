@@ -12,6 +12,11 @@ import type { ThreadWorker } from './thread-pool.ts';
 const STEPS_PER_LAYER = 4;
 /** No browser answers a message or a request through shared memory faster, in milliseconds. */
 const FASTEST_ROUND_TRIP = { messages: 0.02, sharedMemory: 0.001 };
+/**
+ * A token with fewer operations is computed on one thread without measuring. It takes a few milliseconds anyway, and
+ * starting a worker would delay the first token by more than a story's other tokens could gain.
+ */
+const SMALL_TOKEN_FLOPS = 40e6;
 /** Side of the matrix with which the speed of the kernels is measured, and how often it is multiplied. */
 const PROBE_SIZE = 1024;
 const PROBE_RUNS = 8;
@@ -71,7 +76,7 @@ export async function measureThreadCount(
   workers: ThreadWorkers,
 ): Promise<number> {
   const most = Math.min(limit, mostThreads(config));
-  if (most === 1) return 1;
+  if (most === 1 || tokenCost(config, 1).computeMs < SMALL_TOKEN_FLOPS) return 1;
   const cost = tokenCost(config, measureFlopsPerMs(wasm));
   // Starting a worker takes longer than many tokens of a small model.
   const fastest = workers.sharesMemory ? FASTEST_ROUND_TRIP.sharedMemory : FASTEST_ROUND_TRIP.messages;
