@@ -16,6 +16,7 @@ import { expertGateUp } from '../workers/compute/gpu/ops/expert-gate-up.ts';
 import { matmul } from '../workers/compute/gpu/ops/matmul.ts';
 import { PipelineCache } from '../workers/compute/gpu/pipelines.ts';
 import { allocateActivations, makeState, measureBest, run, upload } from '../workers/compute/gpu/testing.ts';
+import { defaultKernels } from '../workers/compute/gpu/variants/kernel-variants.ts';
 import { layoutTensor, WEIGHT_TYPES, type WeightTypeName } from '../workers/format/weight-layout.ts';
 import bareLoop from './bare-loop.wgsl?raw';
 
@@ -105,7 +106,8 @@ function expertDispatches(ctx: OpContext, { type, rows, cols, tokens }: Case, bu
 
 async function time(which: Case): Promise<Timing> {
   const { kernel, type, rows, cols, tokens, variant } = which;
-  const ctx: OpContext = { pipelines, variant, state: makeState(device, { tokenCount: tokens }) };
+  const kernels = defaultKernels(variant === 'rows');
+  const ctx: OpContext = { pipelines, variant, kernels, state: makeState(device, { tokenCount: tokens }) };
   const buffers = [ctx.state];
   const start = performance.now();
   const dispatches = {

@@ -29,6 +29,7 @@ import {
   upload,
   uploadActivations,
 } from '../workers/compute/gpu/testing.ts';
+import { defaultKernels } from '../workers/compute/gpu/variants/kernel-variants.ts';
 import { ropeTable } from '../workers/compute/rope-table.ts';
 
 type Shape = Pick<
@@ -132,7 +133,8 @@ function sampler(ctx: OpContext, { vocabularySize }: Case, options: SamplingOpti
 /** Times every operation, and each kernel of operations that have several. */
 async function time(one: Case): Promise<Timing[]> {
   const state = makeState(device, { tokenCount: one.tokens, position: one.position });
-  const ctx: OpContext = { pipelines, variant: one.variant, state };
+  const kernels = defaultKernels(one.variant === 'rows');
+  const ctx: OpContext = { pipelines, variant: one.variant, kernels, state };
   const timings: Timing[] = [];
   const add = async (name: string, dispatches: Dispatch[]): Promise<void> => {
     timings.push({ name, milliseconds: await measureBest(device, dispatches) });

@@ -4,6 +4,7 @@ import type { Bytes } from '../../../src/contract/ids.ts';
 import { DeviceHealth } from './errors.ts';
 import type { Gpu } from './open-gpu.ts';
 import { PipelineCache } from './pipelines.ts';
+import { defaultKernels } from './variants/kernel-variants.ts';
 
 interface ErrorScope {
   kind: GPUErrorFilter;
@@ -55,7 +56,13 @@ export class FakeDevice {
   get gpu(): Gpu {
     const device = this as unknown as GPUDevice;
     const adapter = { vendor: 'nvidia', software: false } as Gpu['adapter'];
-    return { device, adapter, health: new DeviceHealth(device), pipelines: new PipelineCache(device) };
+    return {
+      device,
+      adapter,
+      health: new DeviceHealth(device),
+      pipelines: new PipelineCache(device),
+      kernels: defaultKernels(false),
+    };
   }
 
   /** Ends the device as the browser does. */

@@ -171,7 +171,7 @@ interface CreateInputs extends GpuLoadInputs {
 }
 
 function createGpuModel({
-  gpu: { device, adapter, pipelines },
+  gpu: { device, adapter, pipelines, kernels },
   records,
   request,
   plan,
@@ -196,6 +196,7 @@ function createGpuModel({
     ctx: {
       pipelines,
       variant: adapter.software ? 'rows' : 'workgroup',
+      kernels,
       state: buffers.state.slice,
     },
     weights,

@@ -3,6 +3,7 @@ import type { AdapterReport } from '../../../src/contract/engine-api.ts';
 import { requestDevice } from './device.ts';
 import { DeviceHealth } from './errors.ts';
 import { PipelineCache } from './pipelines.ts';
+import { defaultKernels, type KernelChoice } from './variants/kernel-variants.ts';
 
 export interface Gpu {
   device: GPUDevice;
@@ -10,6 +11,8 @@ export interface Gpu {
   health: DeviceHealth;
   /** Kernels of all models so far: loading a model again, with another budget for example, compiles nothing. */
   pipelines: PipelineCache;
+  /** The kernel variants of all models that are loaded from now on. */
+  kernels: KernelChoice;
 }
 
 /**
@@ -18,5 +21,11 @@ export interface Gpu {
  */
 export async function openGpu(adapter: GPUAdapter, report: AdapterReport): Promise<Gpu> {
   const device = await requestDevice(adapter);
-  return { device, adapter: report, health: new DeviceHealth(device), pipelines: new PipelineCache(device) };
+  return {
+    device,
+    adapter: report,
+    health: new DeviceHealth(device),
+    pipelines: new PipelineCache(device),
+    kernels: defaultKernels(report.software),
+  };
 }

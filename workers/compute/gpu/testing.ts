@@ -5,6 +5,7 @@ import { type Dispatch, encode, type Slice, whole } from './dispatch.ts';
 import type { Activations, MatrixVariant, OpContext } from './ops/context.ts';
 import { PipelineCache } from './pipelines.ts';
 import { encodeStepState, type StepStateValues } from './step-state.ts';
+import { defaultKernels, type KernelChoice } from './variants/kernel-variants.ts';
 
 const STORAGE = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST;
 /** A value with which tests fill outputs, to see which elements a kernel wrote. */
@@ -87,11 +88,23 @@ export function makeState(gpu: GPUDevice, values: StateValues = {}): Slice {
   return upload(gpu, encodeStepState({ tokenCount: 1, ...values }), 'step state');
 }
 
-/** Creates the context of an operation. All tests share its pipeline cache. */
-export async function makeContext(variant: MatrixVariant, state: StateValues = {}): Promise<OpContext> {
+/**
+ * Creates the context of an operation. All tests share its pipeline cache.
+ * @param kernels variants that are forced; the others are the defaults of an adapter with that `variant`
+ */
+export async function makeContext(
+  variant: MatrixVariant,
+  state: StateValues = {},
+  kernels: Partial<KernelChoice> = {},
+): Promise<OpContext> {
   const gpu = await getTestDevice();
   pipelines ??= new PipelineCache(gpu);
-  return { pipelines, variant, state: makeState(gpu, state) };
+  return {
+    pipelines,
+    variant,
+    kernels: { ...defaultKernels(variant === 'rows'), ...kernels },
+    state: makeState(gpu, state),
+  };
 }
 let pipelines: PipelineCache | undefined;
 

@@ -2,9 +2,10 @@
 import type { TensorLayout } from '../../../format/weight-layout.ts';
 import type { Slice } from '../dispatch.ts';
 import type { PipelineCache } from '../pipelines.ts';
+import type { KernelChoice } from '../variants/kernel-variants.ts';
 
 /**
- * How kernels divide their work.
+ * How kernels without variants of their own divide their work: norms, attention, sampler.
  * - `rows`: a thread computes whole rows, without barriers. Fast on software adapters, which run threads as loops.
  * - `workgroup`: a workgroup shares the columns of a row and reduces. Fast on GPUs, which run threads in parallel.
  */
@@ -14,6 +15,8 @@ export type MatrixVariant = 'rows' | 'workgroup';
 export interface OpContext {
   pipelines: PipelineCache;
   variant: MatrixVariant;
+  /** The variants of the other kernels. */
+  kernels: KernelChoice;
   /** The slice of the `StepState`: binding 0 of every kernel. */
   state: Slice;
 }

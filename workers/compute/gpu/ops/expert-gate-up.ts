@@ -32,9 +32,9 @@ export function expertGateUp(ctx: OpContext, args: ExpertGateUpArgs): Dispatch[]
 function gateAndUp(ctx: OpContext, args: ExpertGateUpArgs): Dispatch {
   const { bank, groups, groupCount, maxAssignments, expertsPerToken, input, activations, label } = args;
   const { gate, up } = bank;
-  const { tile, workgroup, rowGroups, tiles } = tiling(ctx.variant, gate.rows, maxAssignments);
-  const code = ctx.variant === 'rows' ? rowsCode : workgroupCode;
-  const kernel = weightKernel(`expert gate+up ${ctx.variant}`, gate.type, ...expertLibs(ctx.variant), code);
+  const { variant, tile, workgroup, rowGroups, tiles } = tiling(ctx.kernels, gate.rows, maxAssignments);
+  const code = variant === 'rows' ? rowsCode : workgroupCode;
+  const kernel = weightKernel(`expert gate+up ${variant}`, gate.type, ...expertLibs(variant), code);
   const overrides = {
     ROWS: gate.rows,
     BLOCKS: runsPerRow(gate),

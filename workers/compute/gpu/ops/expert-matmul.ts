@@ -6,8 +6,8 @@ import groupsCode from '../../../../shaders/lib/groups.wgsl?raw';
 import type { TensorLayout } from '../../../format/weight-layout.ts';
 import type { Dispatch, Slice } from '../dispatch.ts';
 import { STEP_STATE_WGSL } from '../step-state.ts';
-import type { Activations, ExpertBank, MatrixVariant, OpContext } from './context.ts';
-import { DOT_CODE, planeOverrides, runsPerRow, tiling, weightKernel } from './weight-shader.ts';
+import type { Activations, ExpertBank, OpContext } from './context.ts';
+import { DOT_CODE, type MatrixVariant, planeOverrides, runsPerRow, tiling, weightKernel } from './weight-shader.ts';
 
 /** The libs of an expert kernel, which follow those of its weight type. */
 export const expertLibs = (variant: MatrixVariant): readonly string[] => [
@@ -46,9 +46,9 @@ export interface ExpertMatmulArgs {
 /** `output[p] = W input[p / assignmentsPerInput]` for each assignment p of every group whose slot is in this bank. */
 export function expertMatmul(ctx: OpContext, args: ExpertMatmulArgs): Dispatch {
   const { bank, layout, base, weights, slotStride, groups, groupCount, maxAssignments, input, output, label } = args;
-  const { tile, workgroup, rowGroups, tiles } = tiling(ctx.variant, layout.rows, maxAssignments);
-  const code = ctx.variant === 'rows' ? matmulRowsCode : matmulWorkgroupCode;
-  const kernel = weightKernel(`expert matmul ${ctx.variant}`, layout.type, ...expertLibs(ctx.variant), code);
+  const { variant, tile, workgroup, rowGroups, tiles } = tiling(ctx.kernels, layout.rows, maxAssignments);
+  const code = variant === 'rows' ? matmulRowsCode : matmulWorkgroupCode;
+  const kernel = weightKernel(`expert matmul ${variant}`, layout.type, ...expertLibs(variant), code);
   const overrides = {
     ROWS: layout.rows,
     BLOCKS: runsPerRow(layout),

@@ -29,9 +29,9 @@ export function matmul(
   { matrix, input, output, maxTokens, accumulate, label }: MatmulArgs,
 ): Dispatch[] {
   const { layout, slice } = matrix;
-  const { tile, workgroup, rowGroups, tiles } = tiling(ctx.variant, layout.rows, maxTokens);
-  const code = ctx.variant === 'rows' ? rowsCode : workgroupCode;
-  const kernel = weightKernel(`matmul ${ctx.variant}`, layout.type, STEP_STATE_WGSL, ...DOT_CODE[ctx.variant], code);
+  const { variant, tile, workgroup, rowGroups, tiles } = tiling(ctx.kernels, layout.rows, maxTokens);
+  const code = variant === 'rows' ? rowsCode : workgroupCode;
+  const kernel = weightKernel(`matmul ${variant}`, layout.type, STEP_STATE_WGSL, ...DOT_CODE[variant], code);
   const overrides = {
     ROWS: layout.rows,
     BLOCKS: runsPerRow(layout),

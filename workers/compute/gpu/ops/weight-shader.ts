@@ -40,7 +40,7 @@ import q8_0 from '../../../../shaders/lib/weights_q8_0.wgsl?raw';
 import workgroupSumCode from '../../../../shaders/lib/workgroup_sum.wgsl?raw';
 import { blocksPerRow, type TensorLayout, WEIGHT_TYPES, type WeightTypeName } from '../../../format/weight-layout.ts';
 import type { KernelSource } from '../pipelines.ts';
-import type { MatrixVariant } from './context.ts';
+import type { KernelChoice } from '../variants/kernel-variants.ts';
 import { gridBytes } from './weight-tables.ts';
 
 /** The lib files of each weight type: the one for its kind of run, shared ones, and its own. */
@@ -109,6 +109,9 @@ export function planeOverrides({ planeOffsets }: TensorLayout, prefix: string, b
   return Object.fromEntries(entries);
 }
 
+/** The variants of matrix kernels. */
+export type MatrixVariant = KernelChoice['vector' | 'batch'];
+
 /** The libs that compute dot products, for each variant. Their code precedes the kernel's. */
 export const DOT_CODE: Record<MatrixVariant, readonly string[]> = {
   rows: [input32Code, dotRowsCode],
@@ -129,9 +132,10 @@ const WORKGROUP: Record<MatrixVariant, number> = { rows: 4, workgroup: 64 };
  * each.
  * @param inputs tokens or assignments
  */
-export function tiling(variant: MatrixVariant, rows: number, inputs: number) {
+export function tiling(kernels: KernelChoice, rows: number, inputs: number) {
+  const variant = inputs === 1 ? kernels.vector : kernels.batch;
   const tile = inputs === 1 ? 1 : TOKEN_TILE;
   const workgroup = WORKGROUP[variant];
   const rowsPerGroup = ROW_TILE[variant] * (variant === 'rows' ? workgroup : 1);
-  return { tile, workgroup, rowGroups: Math.ceil(rows / rowsPerGroup), tiles: Math.ceil(inputs / tile) };
+  return { variant, tile, workgroup, rowGroups: Math.ceil(rows / rowsPerGroup), tiles: Math.ceil(inputs / tile) };
 }

@@ -1,0 +1,102 @@
+/**
+ * The variants of kernels: different ways to divide the same work. This is the one list from which a variant is forced
+ * in tests, measured by benchmarks, and chosen for an adapter.
+ *
+ * A family is an operation, or a part of one, whose variant is chosen by itself. To add a variant: its name in
+ * `KernelChoice`, its entry in `KERNEL_VARIANTS`, and its case where the operation picks its kernel by
+ * `ctx.kernels.<family>`.
+ */
+import type { Bytes } from '../../../../src/contract/ids.ts';
+
+/** The variant of each family that a model uses. */
+export interface KernelChoice {
+  /** Matrix products with one input: a token in decode. */
+  vector: 'rows' | 'workgroup';
+  /** Matrix products with several inputs, which share each unpacked weight: prompts. */
+  batch: 'rows' | 'workgroup';
+}
+
+export type KernelFamily = keyof KernelChoice;
+
+/** What a variant may need of a device. */
+export interface KernelAdapter {
+  /** Whether the adapter is a software implementation, which runs threads as loops. */
+  software: boolean;
+  features: ReadonlySet<string>;
+  /** Limit of workgroup memory. */
+  workgroupMemoryBytes: Bytes;
+  /** Limit of threads per workgroup. */
+  workgroupThreads: number;
+  /** The largest subgroup of the adapter, in threads; 0 if it is not known. */
+  subgroupMaxSize: number;
+}
+
+/** One variant of one family. */
+export interface KernelVariant<F extends KernelFamily = KernelFamily> {
+  family: F;
+  name: KernelChoice[F];
+  /** What it is for, in a few words. */
+  purpose: string;
+  /** What the adapter lacks to run it; undefined if it runs there. */
+  missing(adapter: KernelAdapter): string | undefined;
+}
+
+const runsAnywhere = (): undefined => undefined;
+
+/** All variants of all families. The order of a family's variants is the order in which they are measured. */
+export const KERNEL_VARIANTS: readonly KernelVariant[] = [
+  {
+    family: 'vector',
+    name: 'rows',
+    purpose: 'software adapters: a thread computes 16 rows, without barriers',
+    missing: runsAnywhere,
+  },
+  {
+    family: 'vector',
+    name: 'workgroup',
+    purpose: 'GPUs: 64 threads share the columns of four rows',
+    missing: runsAnywhere,
+  },
+  {
+    family: 'batch',
+    name: 'rows',
+    purpose: 'software adapters: a thread computes 16 rows for four inputs, without barriers',
+    missing: runsAnywhere,
+  },
+  {
+    family: 'batch',
+    name: 'workgroup',
+    purpose: 'GPUs: 64 threads share the columns of four rows, for four inputs',
+    missing: runsAnywhere,
+  },
+];
+
+/** The variants that are used unless a measurement on this adapter chose others. */
+export function defaultKernels(software: boolean): KernelChoice {
+  const variant = software ? 'rows' : 'workgroup';
+  return { vector: variant, batch: variant };
+}
+
+/** `kernels` with the variant of one family replaced. */
+export const withVariant = (kernels: KernelChoice, { family, name }: KernelVariant): KernelChoice => ({
+  ...kernels,
+  [family]: name,
+});
+
+/** The variants that run on an adapter. */
+export const variantsFor = (adapter: KernelAdapter): KernelVariant[] =>
+  KERNEL_VARIANTS.filter((variant) => variant.missing(adapter) === undefined);
+
+/** What the variants need to know of a device. */
+export function kernelAdapter(device: GPUDevice, software: boolean): KernelAdapter {
+  const { features, limits } = device;
+  // Only browsers with subgroups have the adapter's sizes.
+  const info = device.adapterInfo as { subgroupMaxSize?: number } | undefined;
+  return {
+    software,
+    features: features as ReadonlySet<string>,
+    workgroupMemoryBytes: limits.maxComputeWorkgroupStorageSize,
+    workgroupThreads: Math.min(limits.maxComputeInvocationsPerWorkgroup, limits.maxComputeWorkgroupSizeX),
+    subgroupMaxSize: info?.subgroupMaxSize ?? 0,
+  };
+}
