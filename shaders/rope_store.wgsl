@@ -5,7 +5,7 @@
 //
 // q: f32[tokens, Q_STRIDE], read and written; k: f32[tokens, K_STRIDE]; v: f32[tokens, V_STRIDE];
 // table: f32[positions, ROPE_PAIRS, 2]; key_cache, value_cache: u32[capacity, KV_HEADS, HEAD_PAIRS], packed pairs of
-// f16. Token t is stored at position state.position + t.
+// f16 (lib/pack_halves.wgsl). Token t is stored at position state.position + t.
 // Grid: x = the pairs of q, then of k, then of v, in workgroups of WORKGROUP; y = tokens.
 override HEADS: u32;
 override KV_HEADS: u32;
@@ -24,19 +24,12 @@ override WORKGROUP: u32;
 @group(0) @binding(5) var<storage, read_write> key_cache: array<u32>;
 @group(0) @binding(6) var<storage, read_write> value_cache: array<u32>;
 
-const F16_MAX = 65504.0;
-
 fn rotated(pair: vec2<f32>, position: u32, head_pair: u32) -> vec2<f32> {
   if (head_pair >= ROPE_PAIRS) {
     return pair;
   }
   let cos_sin = table[position * ROPE_PAIRS + head_pair];
   return vec2<f32>(pair.x * cos_sin.x - pair.y * cos_sin.y, pair.x * cos_sin.y + pair.y * cos_sin.x);
-}
-
-// The result of pack2x16float is undefined beyond the range of f16, so larger magnitudes are clamped.
-fn packed(pair: vec2<f32>) -> u32 {
-  return pack2x16float(clamp(pair, vec2<f32>(-F16_MAX), vec2<f32>(F16_MAX)));
 }
 
 @compute @workgroup_size(WORKGROUP)
@@ -60,11 +53,11 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>) {
   pair -= q_pairs;
   if (pair < kv_pairs) {
     let key = k[token * (K_STRIDE / 2u) + pair];
-    key_cache[position * kv_pairs + pair] = packed(rotated(key, position, pair % HEAD_PAIRS));
+    key_cache[position * kv_pairs + pair] = pack_halves(rotated(key, position, pair % HEAD_PAIRS));
     return;
   }
   pair -= kv_pairs;
   if (pair < kv_pairs) {
-    value_cache[position * kv_pairs + pair] = packed(v[token * (V_STRIDE / 2u) + pair]);
+    value_cache[position * kv_pairs + pair] = pack_halves(v[token * (V_STRIDE / 2u) + pair]);
   }
 }

@@ -3,7 +3,7 @@ import type { AdapterReport } from '../../../src/contract/engine-api.ts';
 import { MixtabError } from '../../../src/contract/errors.ts';
 
 /** Features that are requested if the adapter has them. Every kernel also runs without them. */
-const OPTIONAL_FEATURES: readonly GPUFeatureName[] = ['timestamp-query', 'shader-f16', 'subgroups'];
+const OPTIONAL_FEATURES: readonly GPUFeatureName[] = ['timestamp-query', 'subgroups'];
 
 /** Names of software implementations of WebGPU, as they appear in the adapter's info. */
 const SOFTWARE = /swiftshader|llvmpipe|lavapipe|basic render|warp/i;

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { unpackHalves } from '../../../reference/half.ts';
+import { halfToNumber, roundToHalf, unpackHalves } from '../../../reference/half.ts';
 import { rope } from '../../../reference/rope.ts';
 import { compare, TOLERANCE } from '../../../reference/tolerance.ts';
 import { ropeTable } from '../../rope-table.ts';
@@ -145,5 +145,91 @@ describe('ropeAndStore', () => {
 
   it('rejects odd head dimensions', async () => {
     await expect(store(shape(2, 1, 33, 32, 1, 0))).rejects.toThrow(RangeError);
+  });
+});
+
+/** For each positive f16 and the one above it: both, the middle between them, and the two f32 around the middle. */
+function numbersAroundHalves(): Float32Array<ArrayBuffer> {
+  const values: number[] = [];
+  for (let bits = 0; bits <= 0x7bff; bits++) {
+    const [half, next] = [halfToNumber(bits), bits < 0x7bff ? halfToNumber(bits + 1) : 65536];
+    const middle = (half + next) / 2;
+    const ulp = 2 ** (Math.floor(Math.log2(middle)) - 23);
+    values.push(half, middle - ulp, middle, middle + ulp);
+  }
+  values.push(1e-30, 2 ** -149, 2 ** -126, 65519.99609375, 65520, 65536, 1e6, 3.4e38, Number.POSITIVE_INFINITY);
+  return Float32Array.from([...values, ...values.map((x) => -x)]);
+}
+
+describe('keys and values', () => {
+  it('are rounded to the nearest f16, ties to even, for all halves and the middles between them', async () => {
+    const numbers = numbersAroundHalves();
+    const width = 512;
+    const tokens = Math.ceil(numbers.length / width);
+    const values = new Float32Array(tokens * width);
+    values.set(numbers);
+    const gpu = await getTestDevice();
+    const caches = [0, 1].map(() => upload(gpu, new Uint32Array((tokens * width) / 2)));
+    const ctx = await makeContext('rows', { tokenCount: tokens });
+    const unrotated = shape(1, 4, 128, 2, tokens, 0);
+    await run(gpu, () =>
+      ropeAndStore(ctx, {
+        ...unrotated,
+        q: uploadActivations(gpu, new Float32Array(tokens * 128), 128),
+        k: uploadActivations(gpu, values, width),
+        v: uploadActivations(gpu, values, width),
+        // No rotation: the cosines are 1 and the sines 0.
+        table: upload(
+          gpu,
+          Float32Array.from({ length: tokens * 2 }, (_, i) => 1 - (i % 2)),
+        ),
+        keyCache: caches[0],
+        valueCache: caches[1],
+        maxTokens: tokens,
+        label: 'test',
+      }),
+    );
+    const stored = new Uint16Array((await readBack(gpu, caches[1], Uint32Array)).buffer);
+    const wrong: string[] = [];
+    for (const [i, number] of numbers.entries()) {
+      const expected = roundToHalf(number);
+      const actual = halfToNumber(stored[i]);
+      const signed = stored[i] >>> 15 === (number < 0 || Object.is(number, -0) ? 1 : 0);
+      if (!(actual === expected && signed) && wrong.length < 5) wrong.push(`${number} is stored as ${actual}`);
+    }
+    expect(wrong).toEqual([]);
+    // The reference itself, against the browser's own rounding. It has no clamp.
+    const { f16round } = Math as { f16round?: (x: number) => number };
+    if (f16round) {
+      for (const number of numbers) {
+        if (Math.abs(number) < 65520 && roundToHalf(number) !== f16round(number)) wrong.push(`reference: ${number}`);
+      }
+      expect(wrong).toEqual([]);
+    }
+    expect(await readBack(gpu, caches[0], Uint32Array)).toEqual(new Uint32Array(stored.buffer));
+  });
+
+  it('stay NaN', async () => {
+    const gpu = await getTestDevice();
+    const ctx = await makeContext('rows');
+    const one = shape(1, 1, 32, 2, 1, 0);
+    const caches = [0, 1].map(() => upload(gpu, new Uint32Array(16)));
+    const nan = new Float32Array(32).fill(Number.NaN);
+    await run(gpu, () =>
+      ropeAndStore(ctx, {
+        ...one,
+        q: uploadActivations(gpu, nan, 32),
+        k: uploadActivations(gpu, nan, 32),
+        v: uploadActivations(gpu, nan, 32),
+        table: upload(gpu, Float32Array.of(1, 0)),
+        keyCache: caches[0],
+        valueCache: caches[1],
+        maxTokens: 1,
+        label: 'test',
+      }),
+    );
+    for (const cache of caches) {
+      expect(unpackHalves(await readBack(gpu, cache, Uint32Array)).every(Number.isNaN)).toBe(true);
+    }
   });
 });

@@ -1,10 +1,11 @@
+import packHalvesCode from '../../../../shaders/lib/pack_halves.wgsl?raw';
 import ropeStoreCode from '../../../../shaders/rope_store.wgsl?raw';
 import type { Dispatch, Slice } from '../dispatch.ts';
 import type { KernelSource } from '../pipelines.ts';
 import { STEP_STATE_WGSL } from '../step-state.ts';
 import type { Activations, OpContext } from './context.ts';
 
-const KERNEL: KernelSource = { name: 'rope_store', code: [STEP_STATE_WGSL, ropeStoreCode] };
+const KERNEL: KernelSource = { name: 'rope_store', code: [STEP_STATE_WGSL, packHalvesCode, ropeStoreCode] };
 const WORKGROUP = 64;
 
 export interface RopeAndStoreArgs {
@@ -16,9 +17,9 @@ export interface RopeAndStoreArgs {
   v: Activations;
   /** f32[positions, ropeDimensionCount / 2, 2] of (cos, sin): see `ropeTable`. */
   table: Slice;
-  /** u32[capacity, kvHeadCount, headDim / 2]: packed pairs of f16, with magnitudes clamped to 65504. */
+  /** u32[capacity, kvHeadCount, headDim / 2]: packed pairs of f16, rounded to nearest even, magnitudes at most 65504. */
   keyCache: Slice;
-  /** u32[capacity, kvHeadCount, headDim / 2]: packed pairs of f16, with magnitudes clamped to 65504. */
+  /** u32[capacity, kvHeadCount, headDim / 2]: packed pairs of f16, rounded to nearest even, magnitudes at most 65504. */
   valueCache: Slice;
   headCount: number;
   kvHeadCount: number;
