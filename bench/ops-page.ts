@@ -93,7 +93,7 @@ function layerOperations(ctx: OpContext, one: Case): Record<string, Dispatch[]> 
       ...caches,
       q,
       output: allocateActivations(device, tokens, headCount * headDim),
-      scratch: allocate(device, attentionScratchBytes(heads)),
+      scratch: allocate(device, attentionScratchBytes(ctx.kernels, heads)),
     }),
     router: router(ctx, {
       ...shared,

@@ -122,7 +122,7 @@ function planMemory(inputs: GpuLoadInputs, weights: DenseWeights): MemoryPlan {
   const { records } = inputs;
   const { config } = records.manifest;
   const context = contextOf(inputs);
-  const shape = { maxTokens: Math.min(context, MAX_BATCH), context };
+  const shape = { maxTokens: Math.min(context, MAX_BATCH), context, kernels: inputs.gpu.kernels };
   const buffers = stepBufferBytes(config, shape) + prefillBuffersBytes(config, shape);
   const fixedBytes = weights.bytes + ropeTableBytes(config, context) + kvCacheBytes(config, context) + buffers;
   return { shape, fixedBytes, layouts: records.expertLayouts() };

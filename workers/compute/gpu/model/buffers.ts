@@ -8,6 +8,7 @@ import { attentionScratchBytes } from '../ops/attention.ts';
 import { type Activations, GROUPS_HEADER_BYTES } from '../ops/context.ts';
 import { SAMPLE_RESULT_BYTES, sampleParamsBytes, sampleScratchBytes } from '../ops/sample.ts';
 import { STEP_STATE_BYTES, StepState } from '../step-state.ts';
+import type { KernelChoice } from '../variants/kernel-variants.ts';
 
 interface TokenActivations {
   /** f32[tokens, embeddingLength]: the vector per token that the layers add to. */
@@ -102,6 +103,8 @@ export interface StepShape {
   maxTokens: number;
   /** The largest number of positions in the KV cache. The scratch memory of attention depends on it. */
   context: number;
+  /** The scratch memory of attention depends on its variant. */
+  kernels: KernelChoice;
 }
 
 /** Bytes from one layer to the next in `trace`: WebGPU's alignment of binding offsets. */
@@ -123,7 +126,7 @@ function chunkSpecs({ embeddingLength, expertsPerToken }: ModelConfig, tokens: n
 }
 
 /** The sizes of all buffers, in one place, so that they can be summed before anything is allocated. */
-function specs(config: ModelConfig, { maxTokens, context }: StepShape) {
+function specs(config: ModelConfig, { maxTokens, context, kernels }: StepShape) {
   const { embeddingLength, headCount, kvHeadCount, headDim, expertsPerToken, vocabularySize } = config;
   const assignments = maxTokens * expertsPerToken;
   const { accumulator: _, ...stepSpecs } = chunkSpecs(config, maxTokens);
@@ -135,7 +138,7 @@ function specs(config: ModelConfig, { maxTokens, context }: StepShape) {
     k: { rows: maxTokens, width: kvHeadCount * headDim },
     v: { rows: maxTokens, width: kvHeadCount * headDim },
     attended: { rows: maxTokens, width: headCount * headDim },
-    attentionScratch: { bytes: attentionScratchBytes({ headCount, headDim, capacity: context, maxTokens }) },
+    attentionScratch: { bytes: attentionScratchBytes(kernels, { headCount, headDim, capacity: context, maxTokens }) },
     routerLogits: { rows: maxTokens, width: config.expertCount },
     trace: { bytes: config.layerCount * TRACE_STRIDE },
     predictions: { bytes: config.layerCount * TRACE_STRIDE },
@@ -168,8 +171,10 @@ export const stepBufferBytes = (config: ModelConfig, shape: StepShape): Bytes =>
  * The GPU bytes of the {@link ChunkActivations} of the longest prompt: 32 KB per token in Mixtral. 0 if it fits into
  * one chunk.
  */
-export const prefillBuffersBytes = (config: ModelConfig, { maxTokens, context }: StepShape): Bytes =>
-  context > maxTokens ? sumOf(chunkSpecs(config, context)) : 0;
+export const prefillBuffersBytes = (
+  config: ModelConfig,
+  { maxTokens, context }: Pick<StepShape, 'maxTokens' | 'context'>,
+): Bytes => (context > maxTokens ? sumOf(chunkSpecs(config, context)) : 0);
 
 /** A buffer for each spec, under the same name. */
 type Buffers<S extends Specs> = { [K in keyof S]: S[K] extends { bytes: Bytes } ? Slice : Activations };

@@ -15,8 +15,12 @@ import {
   upload,
   uploadActivations,
 } from '../testing.ts';
+import type { KernelChoice } from '../variants/kernel-variants.ts';
 import { attention, attentionScratchBytes } from './attention.ts';
-import type { MatrixVariant } from './context.ts';
+
+type Variant = KernelChoice['attention'];
+
+const VARIANTS: Variant[] = ['steps', 'flash'];
 
 interface Case {
   headCount: number;
@@ -37,7 +41,7 @@ interface Options extends StateValues {
   capacity?: number;
   maxTokens?: number;
   scratchBytes?: number;
-  variant?: MatrixVariant;
+  variant?: Variant;
   /** The scale of the queries. A large scale gives sharp distributions. */
   scale?: number;
 }
@@ -54,9 +58,16 @@ function makeData({ headCount, kvHeadCount, headDim, tokens, position }: Case, s
 
 async function attend(shape: Case, options: Options = {}) {
   const { headCount, kvHeadCount, headDim, tokens, position } = shape;
-  const { capacity = position + tokens, maxTokens = tokens, variant = 'rows', scale, scratchBytes, ...state } = options;
+  const {
+    capacity = position + tokens,
+    maxTokens = tokens,
+    variant = 'steps',
+    scale,
+    scratchBytes,
+    ...state
+  } = options;
   const gpu = await getTestDevice();
-  const ctx = await makeContext(variant, { tokenCount: tokens, position, ...state });
+  const ctx = await makeContext('rows', { tokenCount: tokens, position, ...state }, { attention: variant });
   const { q, keys, values } = makeData(shape, scale);
   const width = headCount * headDim;
   const cache = (words: Uint32Array) => {
@@ -66,7 +77,7 @@ async function attend(shape: Case, options: Options = {}) {
     return upload(gpu, padded);
   };
   const output = allocateActivations(gpu, maxTokens, width);
-  const bytes = scratchBytes ?? attentionScratchBytes({ ...shape, capacity, maxTokens });
+  const bytes = scratchBytes ?? attentionScratchBytes(ctx.kernels, { ...shape, capacity, maxTokens });
   await run(gpu, () =>
     attention(ctx, {
       q: uploadActivations(
@@ -100,7 +111,7 @@ const shape = (headCount: number, kvHeadCount: number, headDim: number, tokens: 
   position,
 });
 
-describe.each<MatrixVariant>(['rows', 'workgroup'])('attention, variant %s', (variant) => {
+describe.each(VARIANTS)('attention, variant %s', (variant) => {
   it.each<Case>([
     shape(1, 1, 32, 1, 0),
     shape(2, 2, 40, 1, 1),
@@ -119,6 +130,13 @@ describe.each<MatrixVariant>(['rows', 'workgroup'])('attention, variant %s', (va
     shape(2, 1, 6, 17, 120),
     shape(2, 1, 256, 2, 5),
     shape(6, 1, 34, 3, 127),
+    shape(8, 1, 64, 1, 191),
+    shape(32, 2, 32, 1, 100),
+    shape(4, 2, 32, 63, 1),
+    shape(8, 2, 32, 64, 64),
+    shape(2, 1, 40, 65, 63),
+    shape(4, 1, 128, 129, 60),
+    shape(1, 1, 200, 1, 65),
   ])('$headCount:$kvHeadCount heads of $headDim, $tokens at $position', async (one) => {
     const { actual, expected } = await attend(one, { variant });
     expect(compare(actual, expected, TOLERANCE.softmax)).toBeNull();
@@ -140,7 +158,11 @@ describe.each<MatrixVariant>(['rows', 'workgroup'])('attention, variant %s', (va
   it('gives the same result if little scratch memory splits the tokens into batches', async () => {
     const one = shape(6, 2, 32, 17, 40);
     const { actual, expected } = await attend(one, { variant });
-    const scratchBytes = attentionScratchBytes({ ...one, capacity: 57, maxTokens: 3 });
+    const scratchBytes = attentionScratchBytes((await makeContext('rows', {}, { attention: variant })).kernels, {
+      ...one,
+      capacity: 57,
+      maxTokens: 3,
+    });
     expect((await attend(one, { variant, scratchBytes })).actual).toEqual(actual);
     expect(compare(actual, expected, TOLERANCE.softmax)).toBeNull();
   });
@@ -159,13 +181,13 @@ describe.each<MatrixVariant>(['rows', 'workgroup'])('attention, variant %s', (va
 });
 
 describe('attention', () => {
-  it('gives a token the same result alone and within a batch', async () => {
+  it.each(VARIANTS)('gives a token the same result alone and within a batch, variant %s', async (variant) => {
     const batch = shape(4, 2, 32, 5, 126);
-    const { actual } = await attend(batch);
+    const { actual } = await attend(batch, { variant });
     const { q, keys, values } = makeData(batch);
     const gpu = await getTestDevice();
     for (let t = 0; t < 5; t++) {
-      const ctx = await makeContext('rows', { position: 126 + t });
+      const ctx = await makeContext('rows', { position: 126 + t }, { attention: variant });
       const output = allocateActivations(gpu, 1, 128);
       await run(gpu, () =>
         attention(ctx, {
@@ -177,7 +199,7 @@ describe('attention', () => {
           capacity: 131,
           maxTokens: 1,
           label: 'test',
-          scratch: allocate(gpu, attentionScratchBytes({ ...batch, capacity: 131, maxTokens: 1 })),
+          scratch: allocate(gpu, attentionScratchBytes(ctx.kernels, { ...batch, capacity: 131, maxTokens: 1 })),
         }),
       );
       const alone = await readActivations(gpu, output, 1, 128);
@@ -185,10 +207,32 @@ describe('attention', () => {
     }
   });
 
-  it('needs bounded scratch memory, and throws if it has too little', async () => {
+  it.each(VARIANTS)('needs bounded scratch memory, and throws if it has too little, variant %s', async (variant) => {
+    const { kernels } = await makeContext('rows', {}, { attention: variant });
     const large = { headCount: 32, headDim: 128, maxTokens: 512 };
-    expect(attentionScratchBytes({ ...large, capacity: 4096 })).toBeLessThanOrEqual(32 * 2 ** 20);
-    expect(attentionScratchBytes({ ...large, capacity: 65536 })).toBeLessThanOrEqual(64 * 2 ** 20);
-    await expect(attend(shape(4, 1, 32, 1, 500), { scratchBytes: 1024 })).rejects.toThrow(RangeError);
+    const [few, many] = variant === 'flash' ? [1.1, 17] : [32, 64];
+    expect(attentionScratchBytes(kernels, { ...large, capacity: 4096 })).toBeLessThanOrEqual(few * 2 ** 20);
+    expect(attentionScratchBytes(kernels, { ...large, capacity: 65536 })).toBeLessThanOrEqual(many * 2 ** 20);
+    await expect(attend(shape(4, 1, 32, 1, 500), { variant, scratchBytes: 1024 })).rejects.toThrow(RangeError);
+  });
+
+  it('takes two dispatches for a token and one for a prompt as flash attention', async () => {
+    const gpu = await getTestDevice();
+    const ctx = await makeContext('rows', {}, { attention: 'flash' });
+    const count = (maxTokens: number): number => {
+      const one = { ...shape(4, 2, 32, maxTokens, 0), capacity: 600, maxTokens, label: 'test' };
+      const cache = allocate(gpu, 600 * 2 * 32 * 2);
+      const activations = allocateActivations(gpu, maxTokens, 128);
+      const scratch = allocate(gpu, attentionScratchBytes(ctx.kernels, one));
+      return attention(ctx, {
+        ...one,
+        q: activations,
+        keyCache: cache,
+        valueCache: cache,
+        output: allocateActivations(gpu, maxTokens, 128),
+        scratch,
+      }).length;
+    };
+    expect([1, 2, 512].map(count)).toEqual([2, 1, 1]);
   });
 });

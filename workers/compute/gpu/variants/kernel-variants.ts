@@ -14,6 +14,8 @@ export interface KernelChoice {
   vector: 'rows' | 'workgroup';
   /** Matrix products with several inputs, which share each unpacked weight: prompts. */
   batch: 'rows' | 'workgroup';
+  /** Attention, in prompts and in decode. */
+  attention: 'steps' | 'flash';
 }
 
 export type KernelFamily = keyof KernelChoice;
@@ -69,12 +71,24 @@ export const KERNEL_VARIANTS: readonly KernelVariant[] = [
     purpose: 'GPUs: 64 threads share the columns of four rows, for four inputs',
     missing: runsAnywhere,
   },
+  {
+    family: 'attention',
+    name: 'steps',
+    purpose: 'software adapters: scores, values and their combination in three kernels, without barriers',
+    missing: runsAnywhere,
+  },
+  {
+    family: 'attention',
+    name: 'flash',
+    purpose: 'GPUs: scores, softmax and values of a chunk in one kernel, without scores in storage',
+    missing: runsAnywhere,
+  },
 ];
 
 /** The variants that are used unless a measurement on this adapter chose others. */
 export function defaultKernels(software: boolean): KernelChoice {
   const variant = software ? 'rows' : 'workgroup';
-  return { vector: variant, batch: variant };
+  return { vector: variant, batch: variant, attention: software ? 'steps' : 'flash' };
 }
 
 /** `kernels` with the variant of one family replaced. */
