@@ -237,6 +237,50 @@ export interface ScoreResult {
   seconds: number;
 }
 
+/** Which token of a text to observe on its way through the layers. */
+export interface ObserveRequest {
+  /** As in {@link ScoreRequest}, and cut into the same windows. */
+  input: GenerateRequest['input'];
+  context: number;
+  /** Its index among the tokens of all windows, BOS included, as in `trace` of {@link ScoreResult}. */
+  token: number;
+  ablation?: AblationOptions;
+  /** How many of the likeliest next tokens to report after each layer, 1 .. 20. Default: 5. */
+  top?: number;
+}
+
+/** One token in one layer. Lengths are Euclidean lengths of vectors with `embeddingLength` numbers. */
+export interface ObservedLayer {
+  /** The router's score of each expert, before the softmax. */
+  routerLogits: number[];
+  /** The experts with the largest scores, best first. */
+  selectedExperts: number[];
+  /** The softmax of the scores of these experts; sums to 1. */
+  weights: number[];
+  /** Length of the residual that enters the layer. */
+  before: number;
+  /** Length of what attention adds to it. */
+  attention: number;
+  /** Length of what each selected expert adds to it, after its weight. */
+  experts: number[];
+  /** Length of the residual after the layer. */
+  residual: number;
+  /** What the model would predict as the next token if the output head followed this layer, likeliest first. */
+  top: TokenLogprob[];
+  /** The same for the token that follows in the text, and how many tokens are likelier. Absent for the last token. */
+  next?: { logprob: number; rank: number };
+}
+
+/** What one token is in every layer. */
+export interface Observation {
+  /** Its position in its window. */
+  position: number;
+  /** Its text, and that of the token that follows; empty for BOS. */
+  piece: string;
+  nextPiece?: string;
+  layers: ObservedLayer[];
+}
+
 /** A token and its log-probability. */
 export interface TokenLogprob {
   id: TokenId;
@@ -335,8 +379,8 @@ export interface GenerateResult {
 }
 
 /**
- * The engine worker. At most one model is loaded. Only one of `load`, `unload`, `generate`, `score` and `readRate` runs
- * at a time: a second call fails with `busy`.
+ * The engine worker. At most one model is loaded. Only one of `load`, `unload`, `generate`, `score`, `observe` and
+ * `readRate` runs at a time: a second call fails with `busy`.
  */
 export interface EngineApi {
   /** Finds out what can compute. Does not reject if nothing can: the report says why. */
@@ -353,6 +397,11 @@ export interface EngineApi {
   readRate(modelId: string, bytes: number): Promise<number>;
   /** Measures how well the model predicts a text. Needs a loaded model; rejects with `aborted` after `stop`. */
   score(request: ScoreRequest, onProgress: (tokensDone: number, tokensTotal: number) => void): Promise<ScoreResult>;
+  /**
+   * Takes a token, after the tokens before it in its window, through all layers and reports what it is in each. Needs a
+   * loaded model; rejects with `aborted` after `stop`. Of the progress, the token itself is the last.
+   */
+  observe(request: ObserveRequest, onProgress: (tokensDone: number, tokensTotal: number) => void): Promise<Observation>;
   /** Returns a snapshot of the expert cache at any time; undefined if no model is loaded. */
   experts(): Promise<ExpertsReport | undefined>;
   /**

@@ -98,6 +98,38 @@ export interface Scorer {
   destroy(): void;
 }
 
+/** What one token is in one layer. The arrays are valid until the callback that receives them has returned. */
+export interface LayerActivations {
+  layer: LayerIndex;
+  /** f32[embeddingLength]: the residual that enters the layer. */
+  before: Float32Array;
+  /** f32[embeddingLength]: the residual after attention was added. */
+  attended: Float32Array;
+  /** f32[expertCount]: the router's scores, before the softmax. */
+  routerLogits: Float32Array;
+  /** u32[expertsPerToken], best first. */
+  selectedExperts: Uint32Array;
+  /** f32[expertsPerToken]: their weights, which sum to 1. */
+  weights: Float32Array;
+  /** f32[expertsPerToken, embeddingLength]: their weighted outputs, in the order of `selectedExperts`. */
+  experts: Float32Array;
+  /** f32[embeddingLength]: the residual after the layer. */
+  residual: Float32Array;
+  /** f32[vocabularySize]: the logits if the output head followed this layer. */
+  logits: Float32Array;
+}
+
+/** A token to be taken through the layers while everything is read back. */
+export interface ObserveTokenRequest {
+  token: TokenId;
+  /** The KV cache holds the positions before it. */
+  position: number;
+  /** Called after each layer, first layer first. */
+  onLayer: (activations: LayerActivations) => void;
+  /** Ends the token at the next layer, or while it waits for experts. */
+  signal: AbortSignal;
+}
+
 /** Part of one layer's keys or values: f16[positions, kvHeadCount, headDim], little-endian. */
 export interface KvRegion {
   layer: number;
@@ -166,5 +198,11 @@ export interface Compute {
    */
   startDecoding(positions: number, signal: AbortSignal): TokenDecoder;
   createScorer(): Scorer;
+  /**
+   * Takes one token through the layers, adds it to the KV cache, and reports what it is in each layer. Much slower than
+   * decoding: every layer is followed by the output head and read back.
+   * @throws MixtabError `aborted`, an error of reading an expert, or of the backend
+   */
+  observe(request: ObserveTokenRequest): Promise<void>;
   destroy(): void;
 }

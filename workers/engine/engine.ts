@@ -8,6 +8,8 @@ import type {
   LoadedModel,
   LoadProgress,
   LoadRequest,
+  Observation,
+  ObserveRequest,
   ProbeReport,
   ScoreRequest,
   ScoreResult,
@@ -106,12 +108,20 @@ export class Engine implements EngineApi {
 
   score(request: ScoreRequest, onProgress: (tokensDone: number, tokensTotal: number) => void): Promise<ScoreResult> {
     return this.#exclusive('score', async () => {
-      const { manifest, generator } = this.#require();
-      const { addBos, bosId } = manifest.tokenizer;
-      const prompt = this.#promptOf(request.input);
-      // Without BOS: every window gets its own.
-      const tokens = addBos && prompt[0] === bosId ? prompt.slice(1) : prompt;
+      const { generator } = this.#require();
+      const tokens = this.#withoutBos(request.input);
       return this.#stoppable((signal) => generator.score(tokens, request, onProgress, signal));
+    });
+  }
+
+  observe(
+    request: ObserveRequest,
+    onProgress: (tokensDone: number, tokensTotal: number) => void,
+  ): Promise<Observation> {
+    return this.#exclusive('observe', async () => {
+      const { generator } = this.#require();
+      const tokens = this.#withoutBos(request.input);
+      return this.#stoppable((signal) => generator.observe(tokens, request, onProgress, signal));
     });
   }
 
@@ -196,6 +206,13 @@ export class Engine implements EngineApi {
       throw new MixtabError('record-damaged', `${manifest.name} is damaged.`, 'Repair it on the models page.');
     }
     return manifest;
+  }
+
+  /** The tokens of a text that is cut into windows: each of them gets a BOS of its own. */
+  #withoutBos(input: GenerateRequest['input']): TokenId[] {
+    const { addBos, bosId } = this.#require().manifest.tokenizer;
+    const prompt = this.#promptOf(input);
+    return addBos && prompt[0] === bosId ? prompt.slice(1) : prompt;
   }
 
   /** @throws MixtabError `chat-template` */

@@ -40,6 +40,7 @@ export function lazyEngine(create: () => Promise<EngineApi>, find = probe): Engi
     generate: async (...args) => (await get()).generate(...args),
     readRate: (modelId, bytes) => get().then((engine) => engine.readRate(modelId, bytes)),
     score: async (...args) => (await get()).score(...args),
+    observe: async (...args) => (await get()).observe(...args),
     // Without an engine no model is loaded, so there is no reason to fetch it.
     experts: async () => (engine ? (await engine).experts() : undefined),
     stop: async () => (await get()).stop(),

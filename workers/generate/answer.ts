@@ -70,4 +70,4 @@ export function toToken(
 }
 
 /** The text of a token by itself. An incomplete character becomes U+FFFD. */
-const pieceText = (tokenizer: Tokenizer, id: TokenId): string => new TextDecoder().decode(tokenizer.bytesOf(id));
+export const pieceText = (tokenizer: Tokenizer, id: TokenId): string => new TextDecoder().decode(tokenizer.bytesOf(id));

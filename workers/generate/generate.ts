@@ -4,6 +4,8 @@ import type {
   GenerateEvent,
   GenerateRequest,
   GenerateResult,
+  Observation,
+  ObserveRequest,
   ScoreRequest,
   ScoreResult,
 } from '../../src/contract/engine-api.ts';
@@ -14,9 +16,10 @@ import type { SessionHeader, SessionOwner } from '../store/session-store.ts';
 import { createDetokenizer } from '../text/detokenizer.ts';
 import type { GrammarStep } from '../text/grammar.ts';
 import type { Tokenizer } from '../text/tokenizer.ts';
-import { Answer, toToken } from './answer.ts';
+import { Answer, pieceText, toToken } from './answer.ts';
 import { AnswerFormats } from './answer-format.ts';
 import { checkRequest, checkSampling } from './check-request.ts';
+import { observe } from './observe.ts';
 import { RequestProgress } from './request-progress.ts';
 import { routerOptionsKey, setRouterOptions } from './router-options.ts';
 import { samplerStart } from './sampling.ts';
@@ -130,6 +133,38 @@ export class Generator {
         request,
         bytesOf: (some) => new TextEncoder().encode(this.#textOf(some)).length,
         piecesOf: (some) => this.#piecesOf(some),
+        onProgress: (tokensDone, tokensTotal) => {
+          this.#progress.promptTokens = tokensDone;
+          onProgress(tokensDone, tokensTotal);
+        },
+        signal,
+      });
+    } finally {
+      this.#progress.end();
+    }
+  }
+
+  /**
+   * Observes one token of a text in every layer.
+   * @param tokens of the text, without BOS
+   * @throws MixtabError `bad-request`, `aborted`, an error of reading an expert, or the backend's failure
+   */
+  async observe(
+    tokens: readonly TokenId[],
+    request: ObserveRequest,
+    onProgress: (tokensDone: number, tokensTotal: number) => void,
+    signal: AbortSignal,
+  ): Promise<Observation> {
+    this.#cached = [];
+    this.#progress.begin();
+    try {
+      return await observe({
+        compute: this.#compute,
+        tokens,
+        bos: this.#bos,
+        request,
+        piecesOf: (some) => this.#piecesOf(some),
+        textOf: (token) => pieceText(this.tokenizer, token),
         onProgress: (tokensDone, tokensTotal) => {
           this.#progress.promptTokens = tokensDone;
           onProgress(tokensDone, tokensTotal);

@@ -92,8 +92,16 @@ async function scoreWindows(
   return { nll, scored };
 }
 
+/** What determines the windows of a text. */
+export interface WindowInputs {
+  compute: Pick<Compute, 'context'>;
+  tokens: readonly TokenId[];
+  bos: TokenId | undefined;
+  request: Pick<ScoreRequest, 'context'>;
+}
+
 /** Cuts the text into windows of at least two tokens, each with its own BOS. @throws MixtabError `bad-request` */
-function windowsOf({ compute, tokens, bos, request: { context } }: ScoreInputs): TokenId[][] {
+export function windowsOf({ compute, tokens, bos, request: { context } }: WindowInputs): TokenId[][] {
   if (!Number.isInteger(context) || context < 2 || context > compute.context) {
     throw new MixtabError(
       'bad-request',
@@ -113,7 +121,7 @@ function windowsOf({ compute, tokens, bos, request: { context } }: ScoreInputs):
 }
 
 /** Text of each token of a window; that of BOS is empty. */
-function piecesOf(inputs: ScoreInputs, window: readonly TokenId[]): string[] {
+export function piecesOf(inputs: Pick<ScoreInputs, 'bos' | 'piecesOf'>, window: readonly TokenId[]): string[] {
   const lead = inputs.bos === undefined ? [] : [''];
   return [...lead, ...inputs.piecesOf(window.slice(lead.length))];
 }

@@ -8,6 +8,22 @@ import { rope } from './rope.ts';
 import { route } from './router.ts';
 import { logProbabilities } from './sample.ts';
 
+/** One token in one layer. */
+export interface ReferenceLayerActivations {
+  /** `[embeddingLength]`: the residual before the layer, after attention, and after the layer. */
+  before: Float64Array;
+  attended: Float64Array;
+  residual: Float64Array;
+  /** `[expertCount]` */
+  routerLogits: Float64Array;
+  /** Best first, with their weights and weighted outputs, `[embeddingLength]` each. */
+  selectedExperts: readonly number[];
+  weights: readonly number[];
+  experts: Float64Array[];
+  /** `[vocabularySize]`: log-probabilities if the output head followed this layer. */
+  logprobs: Float64Array;
+}
+
 export interface ReferencePassOptions {
   /**
    * How the KV cache stores a number. Default: rounded to f16, as both backends do. llama.cpp stores f32 in our tests,
@@ -45,12 +61,29 @@ export class ReferencePass {
    * @returns the residual after the last layer, `[embeddingLength]`
    */
   add(token: number): Float64Array {
+    return this.#add(token, () => {});
+  }
+
+  /** Takes the token at the next position through all layers. @returns what it is in each of them */
+  observe(token: number): ReferenceLayerActivations[] {
+    const layers: ReferenceLayerActivations[] = [];
+    this.#add(token, (layer) => layers.push({ ...layer, logprobs: this.#logprobs(layer.residual) }));
+    return layers;
+  }
+
+  #add(token: number, onLayer: (layer: Omit<ReferenceLayerActivations, 'logprobs'>) => void): Float64Array {
     const { config, embedding, layers } = this.model;
     const { embeddingLength } = config;
     const residual = Float64Array.from(embedding.subarray(token * embeddingLength, (token + 1) * embeddingLength));
     for (const [index, layer] of layers.entries()) {
+      const before = residual.slice();
       addTo(residual, this.#attend(residual, layer, index));
-      addTo(residual, this.#mixExperts(residual, layer));
+      const attended = residual.slice();
+      const mix = this.#mixExperts(residual, layer);
+      const sum = new Float64Array(embeddingLength);
+      for (const output of mix.experts) addTo(sum, output);
+      addTo(residual, sum);
+      onLayer({ before, attended, ...mix, residual: residual.slice() });
     }
     this.#position++;
     return residual;
@@ -58,8 +91,12 @@ export class ReferencePass {
 
   /** Adds the token and returns the log-probabilities of the next one, `[vocabularySize]`. */
   next(token: number): Float64Array {
+    return this.#logprobs(this.add(token));
+  }
+
+  #logprobs(residual: Float64Array): Float64Array {
     const { config, outputNorm, output } = this.model;
-    const normed = rmsNorm(this.add(token), outputNorm, config.embeddingLength, config.rmsNormEpsilon);
+    const normed = rmsNorm(residual, outputNorm, config.embeddingLength, config.rmsNormEpsilon);
     return logProbabilities(matvec(output, normed));
   }
 
@@ -74,21 +111,17 @@ export class ReferencePass {
     return matvec(layer.attnOutput, attention(q, keys, values, this.#position, config));
   }
 
-  /** The outputs of the selected experts for `n = rmsnorm(residual)`, weighted and summed. */
-  #mixExperts(residual: Float64Array, layer: ReferenceLayer): Float64Array {
+  /** The selected experts for `n = rmsnorm(residual)`, and their weighted outputs. */
+  #mixExperts(residual: Float64Array, layer: ReferenceLayer) {
     const { embeddingLength, rmsNormEpsilon, expertsPerToken } = this.model.config;
     const normed = rmsNorm(residual, layer.ffnNorm, embeddingLength, rmsNormEpsilon);
-    const logits = matvec(layer.router, normed);
-    const { selectedExperts, weights } = route(logits, expertsPerToken);
-    this.#smallestRouterMargin = Math.min(this.#smallestRouterMargin, routerMargin(logits, selectedExperts));
-    const out = new Float64Array(embeddingLength);
-    for (const [rank, expert] of selectedExperts.entries()) {
-      addTo(
-        out,
-        swiGlu(layer.expert(expert), normed).map((x) => x * weights[rank]),
-      );
-    }
-    return out;
+    const routerLogits = matvec(layer.router, normed);
+    const { selectedExperts, weights } = route(routerLogits, expertsPerToken);
+    this.#smallestRouterMargin = Math.min(this.#smallestRouterMargin, routerMargin(routerLogits, selectedExperts));
+    const experts = selectedExperts.map((expert, rank) =>
+      swiGlu(layer.expert(expert), normed).map((x) => x * weights[rank]),
+    );
+    return { routerLogits, selectedExperts, weights, experts };
   }
 }
 

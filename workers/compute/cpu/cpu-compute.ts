@@ -3,6 +3,7 @@ import type { Bytes, TokenId } from '../../../src/contract/ids.ts';
 import type {
   Compute,
   KvCacheBytes,
+  ObserveTokenRequest,
   PrefillRequest,
   RouterStateOptions,
   Sample,
@@ -114,6 +115,19 @@ export class CpuCompute implements Compute {
 
   createScorer(): Scorer {
     return new CpuScorer(this.#options.model);
+  }
+
+  async observe({ token, position, onLayer, signal }: ObserveTokenRequest): Promise<void> {
+    const { model } = this.#options;
+    await decodeToken(
+      {
+        model,
+        signal,
+        onLayer: async (layer) => onLayer({ ...layer, logits: await model.forward.logits(layer.residual, false) }),
+      },
+      token,
+      position,
+    );
   }
 
   destroy(): void {

@@ -4,6 +4,7 @@ import { type ExpertIndex, type LayerIndex, layerIndex, type TokenId } from '../
 import type { Prediction } from '../../experts/expert-cache.ts';
 import { distinctExperts } from '../../experts/grouping.ts';
 import { abortable } from '../abortable.ts';
+import type { LayerActivations } from '../compute.ts';
 import { addWeighted, type CpuModel, type OnSelectedExperts } from './cpu-model.ts';
 import { type Route, selectExperts } from './router.ts';
 
@@ -13,7 +14,12 @@ export interface DecodeInputs {
   signal: AbortSignal;
   /** Called for each layer; `token` is the position. */
   onSelectedExperts?: OnSelectedExperts;
+  /** Called after each layer, before the next one. */
+  onLayer?: (layer: DecodedLayer) => Promise<void>;
 }
+
+/** One token in one layer, as {@link LayerActivations} describes it. */
+export type DecodedLayer = Omit<LayerActivations, 'logits'>;
 
 interface TokenInputs extends DecodeInputs {
   /** Whether experts are missing, so that it pays to predict which ones the next layers will select. */
@@ -27,7 +33,7 @@ interface TokenInputs extends DecodeInputs {
  * @throws MixtabError `aborted`, an error of reading an expert, or of a thread
  */
 export async function decodeToken(inputs: DecodeInputs, token: TokenId, position: number): Promise<Float32Array> {
-  const { model, signal, onSelectedExperts } = inputs;
+  const { model, signal, onSelectedExperts, onLayer } = inputs;
   const { forward, experts, config } = model;
   const residual = forward.embed([token]);
   const input = new Float32Array(residual.length);
@@ -38,7 +44,9 @@ export async function decodeToken(inputs: DecodeInputs, token: TokenId, position
       await model.messageYield.ifDue();
       throwIfAborted(signal);
       const layer = layerIndex(l);
+      const before = onLayer && residual.slice();
       await forward.attend(layer, position, residual, false);
+      const attended = onLayer && residual.slice();
       const { normed, logits } = forward.host.route(layer, residual, false);
       model.onRouterLogits?.(layer, logits);
       const route = selectExperts({
@@ -50,8 +58,20 @@ export async function decodeToken(inputs: DecodeInputs, token: TokenId, position
         isResident: (expert) => experts.slotOf(layer, expert as ExpertIndex) !== undefined,
       });
       onSelectedExperts?.(position, layer, route.selectedExperts);
+      const routerLogits = onLayer && logits.slice();
       input.set(normed); // predictions overwrite it
-      if (await runExperts(own, layer, route, input, residual)) waited = true;
+      const { missing, outputs } = await runExperts(own, layer, route, input, residual);
+      if (missing > 0) waited = true;
+      if (!onLayer) continue;
+      await onLayer({
+        layer,
+        before: before!,
+        attended: attended!,
+        routerLogits: routerLogits!,
+        ...route,
+        experts: weightedOutputs(route, outputs, residual.length),
+        residual,
+      });
     }
   } catch (error) {
     experts.cancel();
@@ -61,9 +81,27 @@ export async function decodeToken(inputs: DecodeInputs, token: TokenId, position
   return residual;
 }
 
+/** The outputs of a token's experts, and which they are. */
+interface ExpertOutputs {
+  /** f32[experts, embeddingLength], not weighted. */
+  rows: Float32Array;
+  /** The expert of each row. */
+  experts: readonly ExpertIndex[];
+}
+
+/** @returns f32[expertsPerToken, embeddingLength]: the weighted outputs in the order of `selectedExperts` */
+function weightedOutputs({ selectedExperts, weights }: Route, outputs: ExpertOutputs, length: number): Float32Array {
+  const weighted = new Float32Array(selectedExperts.length * length);
+  for (const [rank, expert] of selectedExperts.entries()) {
+    const row = outputs.experts.indexOf(expert as ExpertIndex);
+    addWeighted(weighted, rank * length, outputs.rows, row * length, length, weights[rank]);
+  }
+  return weighted;
+}
+
 /**
  * Adds the weighted outputs of a token's experts to its residual.
- * @returns whether an expert had to be read first
+ * @returns how many experts had to be read first, and the outputs
  */
 async function runExperts(
   { model, signal, predicts }: TokenInputs,
@@ -71,7 +109,7 @@ async function runExperts(
   { selectedExperts, weights }: Route,
   input: Float32Array,
   residual: Float32Array,
-): Promise<boolean> {
+): Promise<{ missing: number; outputs: ExpertOutputs }> {
   const { experts, forward } = model;
   const { missing } = experts.recordAccess(layer, selectedExperts);
   const distinct = distinctExperts(selectedExperts);
@@ -101,7 +139,7 @@ async function runExperts(
     if (weights[rank] === 0 && rank > 0) continue;
     addWeighted(residual, 0, outputs, done.indexOf(expert as ExpertIndex) * length, length, weights[rank]);
   }
-  return missing > 0;
+  return { missing, outputs: { rows: outputs, experts: done } };
 }
 
 /** The experts that the next layers would select if this layer's experts changed nothing. */

@@ -5,6 +5,7 @@ import type { ExpertCache } from '../../experts/expert-cache.ts';
 import type {
   Compute,
   KvCacheBytes,
+  ObserveTokenRequest,
   PrefillRequest,
   RouterStateOptions,
   Sample,
@@ -18,6 +19,7 @@ import { GpuKvCacheBytes } from './gpu-kv-cache-bytes.ts';
 import type { GpuModel } from './gpu-model.ts';
 import { GpuScorer } from './gpu-scorer.ts';
 import { outputHead } from './model/forward.ts';
+import { observe } from './observe.ts';
 import type { Gpu } from './open-gpu.ts';
 import { checkSampleResult, readSampleResult, writeAllowed, writeSampleParams } from './ops/sample.ts';
 import { prefill } from './prefill.ts';
@@ -108,6 +110,11 @@ export class GpuCompute implements Compute {
 
   createScorer(): Scorer {
     return new GpuScorer(this.#gpuModel, this.#readback);
+  }
+
+  observe(request: ObserveTokenRequest): Promise<void> {
+    const { model, experts } = this.#gpuModel;
+    return observe({ model, experts, readback: this.#readback }, request);
   }
 
   /** Frees the model's memory. A device that has failed is destroyed with it, because none of it can be trusted. */

@@ -91,7 +91,8 @@ async function runLayers(inputs: PrefillInputs, chunks: readonly Chunk[]): Promi
   }
 }
 
-function embedChunks(model: Model, chunks: readonly Chunk[]): void {
+/** Writes the embedding of each chunk's tokens to its residuals. */
+export function embedChunks(model: Model, chunks: readonly Chunk[]): void {
   const { device } = model.ctx.pipelines;
   for (const { tokens, buffers } of chunks) {
     device.queue.writeBuffer(buffers.tokens.buffer, 0, Uint32Array.from(tokens));
@@ -132,7 +133,7 @@ async function routeChunks(
 }
 
 /** Adds the outputs of a layer's experts to the residuals. */
-function addToResiduals(model: Model, layer: LayerIndex, chunks: readonly Chunk[]): void {
+export function addToResiduals(model: Model, layer: LayerIndex, chunks: readonly Chunk[]): void {
   for (const { tokens, buffers } of chunks) {
     buffers.state.startBatch(tokens.length, 0);
     const chunkModel = { ...model, buffers };
