@@ -18,6 +18,16 @@ async function endWorker(page: Page, name: string): Promise<void> {
   throw new Error(`There is no worker ${name}.`);
 }
 
+/** Lets a worker compute without end. It gets no more messages. */
+function hangWorker(page: Page, name: string): void {
+  for (const worker of page.workers()) {
+    const hang = (expected: string): void => {
+      while (self.name === expected);
+    };
+    worker.evaluate(hang, name).catch(() => {}); // ended with the worker
+  }
+}
+
 for (const [name, does] of [
   ['engine', 'computes the model'],
   ['import', 'imports models'],
@@ -56,6 +66,24 @@ test('if the browser ends the engine in an answer, the text stays and the model 
   await page.getByRole('button', { name: 'Continue', exact: true }).click();
   await expect(page.getByText(/tokens ·/)).toBeVisible();
   await expect(page.getByRole('alert')).toHaveCount(0);
+});
+
+test('if the engine hangs in an answer, Stop offers a restart, which keeps the text', async ({ page, server }) => {
+  await openPage(page, server);
+  await computeOnGpu(page);
+  await page.getByRole('button', { name: 'Once upon a time' }).click();
+  const story = page.getByRole('article', { name: 'Text' });
+  await expect(story).toContainText(/Once upon a time[\s\S]{5}/);
+  hangWorker(page, 'engine');
+  await page.getByRole('button', { name: 'Stop', exact: true }).click();
+  await expect(page.getByRole('alert')).toContainText('The model has not stopped yet.', SOON);
+  const written = await story.innerText();
+  await page.getByRole('button', { name: 'Restart the model' }).click();
+  await expect(page.getByRole('button', { name: 'Continue', exact: true })).toBeVisible(SOON);
+  await expect(page.getByRole('alert')).toHaveCount(0);
+  expect(await story.innerText()).toContain(written.trim().slice(0, 20));
+  await page.getByRole('button', { name: 'Continue', exact: true }).click();
+  await expect(page.getByText(/tokens ·/)).toBeVisible();
 });
 
 test('if the browser ends the import worker, the import stops, and it continues when it is started again', async ({

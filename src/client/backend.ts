@@ -9,6 +9,8 @@ export interface Backend {
   engine: Pick<EngineApi, 'load' | 'generate' | 'stop' | 'score' | 'experts'>;
   /** Wraps a callback so that it can be sent to a worker. */
   callback<T extends (...values: never[]) => void>(call: T): T;
+  /** Ends the engine's worker, whatever it does. Its calls reject with `aborted`, and the next one starts another. */
+  restartEngine(): void;
   /** Ends the workers. */
   close(): void;
 }

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { MixtabError } from '../contract/errors.ts';
 import { createHost } from './host.ts';
 import { createLocal } from './local.ts';
@@ -73,6 +73,31 @@ describe.each(KINDS)('the client %s', (_kind, clientOf) => {
     const without = await all(await client.chat.completions.create({ model: 'a', messages, stream: true }));
     expect(without.some((chunk) => 'usage' in chunk)).toBe(false);
     expect(new Set(chunks.map(({ id }) => id)).size).toBe(1);
+  });
+
+  it('ends an engine that does not stop, and loads its model again for the next call', async () => {
+    vi.useFakeTimers();
+    try {
+      const fake = fakeEngine(['a']);
+      const client = clientOf(fake);
+      await client.load({ modelId: 'm', context: 10 });
+      fake.hangs = true;
+      const controller = new AbortController();
+      const hanging = client.completions.create({ prompt: 'x' }, { signal: controller.signal });
+      const next = client.completions.create({ prompt: 'y' });
+      const ended = expect(hanging).rejects.toMatchObject({ code: 'aborted' });
+      await vi.advanceTimersByTimeAsync(10);
+      controller.abort();
+      await vi.advanceTimersByTimeAsync(5000);
+      expect(fake.restarts).toBe(0);
+      fake.hangs = false;
+      await vi.advanceTimersByTimeAsync(60_000);
+      await ended;
+      expect((await next).choices[0].text).toBe('a');
+      expect([fake.restarts, fake.loads.map(({ context }) => context)]).toEqual([1, [10, 10]]);
+    } finally {
+      vi.useRealTimers();
+    }
   });
 
   it('completes text, with the prompt and the offsets of the tokens', async () => {

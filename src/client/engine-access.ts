@@ -5,6 +5,12 @@ import type { Backend } from './backend.ts';
 import { createTurns, stopOnAbort } from './queue.ts';
 import type { Mixtab } from './types.ts';
 
+/**
+ * How long an aborted call may take to end before the engine is ended. It is long, because loading the model again costs
+ * more than a slow step, and nobody is there to be asked.
+ */
+const STOP_PATIENCE_MS = 20_000;
+
 /** The engine, shared by all calls of a client. */
 export interface EngineAccess {
   load: Mixtab['load'];
@@ -13,7 +19,8 @@ export interface EngineAccess {
   /**
    * Waits until earlier calls have ended, loads the requested model unless it is loaded, and runs `work`.
    * @throws MixtabError `no-model-loaded` if neither the request nor an earlier call names a model; `aborted` if the
-   *   signal aborts before `work` begins. An abort during `work` stops the engine, and `work` settles by itself.
+   *   signal aborts before `work` begins. An abort during `work` stops the engine, and `work` settles by itself,
+   *   at the latest when an engine that does not stop is ended.
    */
   run<T>(options: RunOptions, work: (model: LoadedModel) => Promise<T>): Promise<T>;
 }
@@ -26,14 +33,20 @@ export interface RunOptions {
 }
 
 /** Makes concurrent calls wait for each other, and keeps track of the loaded model. */
-export function createEngineAccess({ engine, callback }: Pick<Backend, 'engine' | 'callback'>): EngineAccess {
+export function createEngineAccess({
+  engine,
+  callback,
+  restartEngine,
+}: Pick<Backend, 'engine' | 'callback' | 'restartEngine'>): EngineAccess {
   // The engine rejects concurrent calls as busy, so they wait for each other here.
   const inTurn = createTurns();
   let loaded: LoadedModel | undefined;
   let lastRequest: LoadRequest | undefined;
+  /** The model that an engine had which was ended because it did not stop. */
+  let ended: LoadRequest | undefined;
 
   async function loadNow(request: LoadRequest, onProgress: Parameters<typeof engine.load>[1]): Promise<LoadedModel> {
-    loaded = undefined; // A failed load leaves no model.
+    loaded = ended = undefined; // A failed load leaves no model.
     loaded = await engine.load(request, callback(onProgress));
     lastRequest = request;
     return loaded;
@@ -41,10 +54,29 @@ export function createEngineAccess({ engine, callback }: Pick<Backend, 'engine' 
 
   async function ensureModel(model: string | undefined): Promise<LoadedModel> {
     if (loaded && (model === undefined || loaded.summary.id === model)) return loaded;
+    if (model === undefined && ended) return loadNow(ended, () => {});
     if (model === undefined)
       throw new MixtabError('no-model-loaded', 'No model is loaded.', 'Call load, or name a model in the request.');
     // A model that an error ended is loaded again as it was before.
     return loadNow(lastRequest?.modelId === model ? lastRequest : { modelId: model }, () => {});
+  }
+
+  /** Runs work that an abort stops. An engine that does not stop in time is ended, and `work` rejects. */
+  async function stoppable<T>(signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> {
+    let patience: ReturnType<typeof setTimeout> | undefined;
+    const stop = (): void => {
+      engine.stop().catch(() => {}); // the engine was ended meanwhile
+      patience = setTimeout(() => {
+        if (loaded) ended = lastRequest;
+        loaded = undefined;
+        restartEngine();
+      }, STOP_PATIENCE_MS);
+    };
+    try {
+      return await stopOnAbort(signal, stop, work);
+    } finally {
+      clearTimeout(patience);
+    }
   }
 
   /** Forgets the model if an error of `work` ended it. */
@@ -62,11 +94,7 @@ export function createEngineAccess({ engine, callback }: Pick<Backend, 'engine' 
     load: (request, { signal, onProgress = () => {} } = {}) =>
       inTurn(async () => {
         throwIfAborted(signal);
-        return stopOnAbort(
-          signal,
-          () => void engine.stop(),
-          () => loadNow(request, onProgress),
-        );
+        return stoppable(signal, () => loadNow(request, onProgress));
       }),
     loaded: () => loaded,
     run: ({ model, signal }, work) =>
@@ -74,11 +102,7 @@ export function createEngineAccess({ engine, callback }: Pick<Backend, 'engine' 
         throwIfAborted(signal);
         const ready = await ensureModel(model);
         throwIfAborted(signal);
-        return stopOnAbort(
-          signal,
-          () => void engine.stop(),
-          () => noticeLoss(work(ready)),
-        );
+        return stoppable(signal, () => noticeLoss(work(ready)));
       }),
   };
 }

@@ -10,7 +10,7 @@ import type {
   ScoreRequest,
   ScoreResult,
 } from '../contract/engine-api.ts';
-import { MixtabError } from '../contract/errors.ts';
+import { aborted, MixtabError } from '../contract/errors.ts';
 import { tokenId } from '../contract/ids.ts';
 import type { ModelSummary } from '../contract/import-api.ts';
 import type { Backend } from './backend.ts';
@@ -23,6 +23,9 @@ export interface FakeEngine extends Backend {
   /** Generations that are running. More than one is a bug in the client. */
   running: number;
   stops: number;
+  /** The engine does not react to `stop`. */
+  hangs: boolean;
+  restarts: number;
   closed: boolean;
   /** What computes, in the reports of models loaded from now on. */
   compute: ComputeReport;
@@ -44,6 +47,8 @@ const newFields = (): Omit<FakeEngine, keyof Backend> => ({
   scores: [],
   running: 0,
   stops: 0,
+  hangs: false,
+  restarts: 0,
   closed: false,
   compute: { kind: 'gpu', reason: 'gpu' },
   failure: undefined,
@@ -54,11 +59,18 @@ const newFields = (): Omit<FakeEngine, keyof Backend> => ({
 /** Creates a fake engine that generates `words`, one per token. */
 export function fakeEngine(words: string[]): FakeEngine {
   let stopped = false;
+  let endHang = (_error: MixtabError): void => {};
   const fake: FakeEngine = {
     ...newFields(),
     callback: (call) => call,
     close() {
       fake.closed = true;
+    },
+    restartEngine() {
+      fake.restarts += 1;
+      fake.hasModel = false;
+      fake.running = 0;
+      endHang(aborted());
     },
     importer: fakeImporter,
     engine: {
@@ -83,6 +95,7 @@ export function fakeEngine(words: string[]): FakeEngine {
         fake.running += 1;
         fake.requests.push(request);
         stopped = false;
+        if (fake.hangs) await new Promise((_, reject) => (endHang = reject));
         const tokens: GeneratedToken[] = [];
         for (const token of words.map(tokenOf)) {
           await new Promise((resolve) => setTimeout(resolve));

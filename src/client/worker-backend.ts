@@ -12,6 +12,7 @@ export function workerBackend(): Backend & { attachSiteStore(siteStore: SiteStor
     engine: engine.api as unknown as Backend['engine'],
     importer: importer.api as unknown as Backend['importer'],
     callback: proxy,
+    restartEngine: engine.restart,
     attachSiteStore(siteStore) {
       const port = (): MessagePort => {
         const { port1, port2 } = new MessageChannel();

@@ -9,8 +9,10 @@ import { WorkerLink, type WorkerLinkOptions } from '../contract/worker-link.ts';
 /** A worker behind its typed interface. If it dies, its calls reject, and the next call starts another one. */
 export interface WorkerClient<Api> {
   api: Remote<Api>;
-  /** Ends the worker. Calls in progress reject with `aborted`. */
+  /** Ends the worker for good. Calls in progress reject with `aborted`. */
   terminate(): void;
+  /** Ends the worker, whatever it does. Calls in progress reject with `aborted`, and the next one starts another. */
+  restart(): void;
   /**
    * Gives it, and each worker that replaces it, ports to the site's own store.
    * @param ports one for it, and one for the worker that it starts, if any
@@ -59,6 +61,7 @@ function clientOf<Api>({
   return {
     api: link.api,
     terminate: () => link.close(),
+    restart: () => link.end(),
     attachSiteStore(ports) {
       sitePorts = ports;
       attach(link.worker);

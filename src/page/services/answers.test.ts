@@ -16,7 +16,7 @@ vi.stubGlobal('addEventListener', () => {});
 
 const { conversations, current, currentId, currentPath, streaming } = await import('../state/conversations.ts');
 const { addTurn, createConversation, pathOf } = await import('../state/conversation-tree.ts');
-const { experiment, generating, stopping } = await import('../state/generation.ts');
+const { experiment, generating, stopHangs, stopping } = await import('../state/generation.ts');
 const { DEFAULT_GENERATION } = await import('../state/generation-settings.ts');
 const { loaded } = await import('../state/models.ts');
 const { problem } = await import('../state/notices.ts');
@@ -149,6 +149,37 @@ it('does not show a cancelled answer as an error', async () => {
   prepare = () => Promise.reject(aborted());
   await answers.regenerate(currentPath.value[1]);
   expect([lastText('a'), problem.value]).toEqual(['old', undefined]);
+});
+
+it('says so if the engine does not stop, and keeps the text when the engine is ended', async () => {
+  vi.useFakeTimers();
+  try {
+    let restart = (): void => {};
+    const hanging: Pick<EngineApi, 'generate' | 'stop'> = {
+      async generate(_request, onEvent) {
+        onEvent({ type: 'token', token: { text: 'It' } as GeneratedToken });
+        return new Promise((_, reject) => (restart = () => reject(aborted())));
+      },
+      stop: async () => {},
+    };
+    const sessions = { prepare: async () => {}, answered: () => {} };
+    runs = new EngineRuns(hanging);
+    const answer = new Answers({ engine: hanging, runs, sessions, loader }).send('And?');
+    await vi.advanceTimersByTimeAsync(100);
+    runs.stop();
+    await vi.advanceTimersByTimeAsync(5000);
+    expect([stopping.value, stopHangs.value]).toEqual([true, false]);
+    await vi.advanceTimersByTimeAsync(5000);
+    expect([stopping.value, stopHangs.value]).toEqual([true, true]);
+    restart();
+    await answer;
+    expect([lastText('a'), problem.value]).toEqual(['It', undefined]);
+    expect([generating.value, stopping.value, stopHangs.value]).toEqual([false, false, false]);
+    await vi.advanceTimersByTimeAsync(20_000);
+    expect(stopHangs.value).toBe(false);
+  } finally {
+    vi.useRealTimers();
+  }
 });
 
 it('sends the text to the conversation that it was written for, though another one is opened meanwhile', async () => {

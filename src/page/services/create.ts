@@ -28,12 +28,20 @@ export interface Services {
 }
 
 /** Constructs the services over the two workers, or over stand-ins in a test. */
-export function createServices({ engine, importer }: { engine: EngineApi; importer: ImportApi }): Services {
+export function createServices({
+  engine,
+  importer,
+  restartEngine,
+}: {
+  engine: EngineApi;
+  importer: ImportApi;
+  restartEngine: () => void;
+}): Services {
   const tabs = new Tabs();
   const runs = new EngineRuns(engine);
   const sessions = new Sessions({ engine, importer });
   const experiments = new Experiments({ runs, sessions });
-  const modelLoader = new ModelLoader({ engine, runs, sessions });
+  const modelLoader = new ModelLoader({ engine, restartEngine, runs, sessions });
   const answers = new Answers({ engine, runs, sessions, loader: modelLoader });
   const modelStore = new ModelStore({ importer, loader: modelLoader, sessions, tabs });
   const storageKeeper = new StorageKeeper({ sessions, onRestored: () => void modelStore.refresh().catch(report) });

@@ -3,7 +3,13 @@
  * current run, and stops it.
  */
 import type { EngineApi } from '../../contract/engine-api.ts';
-import { experiment, generating, stopping } from '../state/generation.ts';
+import { experiment, generating, stopHangs, stopping } from '../state/generation.ts';
+
+/**
+ * How long a run may take to stop before the page offers to end the engine. A step whose experts come from a slow disk
+ * takes some seconds.
+ */
+const STOP_PATIENCE_MS = 8000;
 
 /** Starts and stops what the engine computes: one answer or one experiment at a time. */
 export class EngineRuns {
@@ -11,6 +17,7 @@ export class EngineRuns {
   /** Settles when the newest run has ended; never rejects. */
   #ended: Promise<void> = Promise.resolve();
   #controller = new AbortController();
+  #patience: ReturnType<typeof setTimeout> | undefined;
 
   constructor(engine: Pick<EngineApi, 'stop'>) {
     this.#engine = engine;
@@ -24,15 +31,18 @@ export class EngineRuns {
   start(work: (signal: AbortSignal) => Promise<void>): Promise<void> {
     this.#controller = new AbortController();
     this.#ended = work(this.#controller.signal).finally(() => {
-      stopping.value = false;
+      clearTimeout(this.#patience);
+      this.#patience = undefined;
+      stopping.value = stopHangs.value = false;
     });
     return this.#ended;
   }
 
-  /** Stops the current run after the token in flight. Does nothing if there is none. */
+  /** Stops the current run after the token in flight. Does nothing if there is none. If it does not end, says so. */
   stop(): void {
     if (!generating.value && !experiment.value) return;
     stopping.value = true;
+    this.#patience ??= setTimeout(() => (stopHangs.value = true), STOP_PATIENCE_MS);
     this.#controller.abort();
     this.#engine.stop().catch(() => {}); // a run whose worker has died ends by itself
   }

@@ -10,12 +10,13 @@ const { ModelLoader } = await import('./model-loader.ts');
 const { lastLoaded, loaded, loadedElsewhere, loading, models, probed } = await import('../state/models.ts');
 const { problem } = await import('../state/notices.ts');
 const { changeSettings, DEFAULT_SETTINGS } = await import('../state/settings.ts');
-const { MixtabError } = await import('../../contract/errors.ts');
+const { aborted, MixtabError } = await import('../../contract/errors.ts');
 
 let loads: LoadRequest[] = [];
 let loadFails: InstanceType<typeof MixtabError> | undefined;
 let report: ProbeReport = {};
 let stopFails = false;
+const restartEngine = (): void => {};
 
 const newLoader = () =>
   new ModelLoader({
@@ -28,7 +29,9 @@ const newLoader = () =>
       },
       probe: async () => report,
       unload: async () => {},
+      stop: async () => {},
     },
+    restartEngine,
     runs: {
       async stopAndWait() {
         if (stopFails) throw new Error('the worker is gone');
@@ -155,7 +158,9 @@ describe('a model whose device was lost', () => {
         },
         probe: async () => report,
         unload: async () => {},
+        stop: async () => {},
       },
+      restartEngine,
       runs: {
         async stopAndWait() {
           stops++;
@@ -212,7 +217,9 @@ describe('a model whose device was lost', () => {
           ({ summary: { id: request.modelId, name: request.modelId }, compute: { kind: 'gpu' } }) as LoadedModel,
         probe: async () => report,
         unload: async () => {},
+        stop: async () => {},
       },
+      restartEngine,
       runs: {
         async stopAndWait() {
           run.abort();
@@ -243,4 +250,61 @@ it('loads a model again that is used while it is imported', async () => {
   loadFails = undefined;
   await loader.reload();
   expect(loaded.value?.summary.id).toBe('early');
+});
+
+describe('an engine that does not react', () => {
+  /** Rejects the load that hangs. */
+  let endLoad: (() => void) | undefined;
+  let restarts = 0;
+  let hangs = true;
+
+  const hangingLoader = () =>
+    new ModelLoader({
+      engine: {
+        load(request) {
+          loads.push(request);
+          if (!hangs) return Promise.resolve({ summary: { id: request.modelId, name: 'A' } } as LoadedModel);
+          return new Promise((_, reject) => (endLoad = () => reject(aborted())));
+        },
+        probe: async () => report,
+        unload: async () => {},
+        stop: () => new Promise(() => {}),
+      },
+      restartEngine() {
+        restarts++;
+        endLoad?.();
+      },
+      runs: { stopAndWait: async () => {} },
+      sessions: { save: async () => {} },
+    });
+
+  beforeEach(() => {
+    vi.useFakeTimers();
+    [restarts, hangs, endLoad] = [0, true, undefined];
+    return () => vi.useRealTimers();
+  });
+
+  it('is ended if a cancelled load does not stop, and the next load works', async () => {
+    const loader = hangingLoader();
+    const load = loader.load({ id: 'a', name: 'A' });
+    await vi.advanceTimersByTimeAsync(1);
+    loader.cancelLoad();
+    await vi.advanceTimersByTimeAsync(1000);
+    expect([restarts, loading.value?.stopping]).toEqual([0, true]);
+    await vi.advanceTimersByTimeAsync(10_000);
+    await load;
+    expect([restarts, loading.value, loaded.value, problem.value]).toEqual([1, undefined, undefined, undefined]);
+    hangs = false;
+    await loader.load({ id: 'a', name: 'A' });
+    await vi.advanceTimersByTimeAsync(10_000);
+    expect([restarts, loaded.value?.summary.id]).toEqual([1, 'a']);
+  });
+
+  it('is ended by a restart, and the model is loaded again', async () => {
+    hangs = false;
+    const loader = hangingLoader();
+    await loader.load({ id: 'a', name: 'A' });
+    await loader.restart();
+    expect([restarts, loads.length, loaded.value?.summary.id]).toEqual([1, 2, 'a']);
+  });
 });

@@ -20,7 +20,9 @@ import type { Sessions } from './sessions.ts';
 
 /** What loading needs from the rest of the page. */
 export interface ModelLoaderDependencies {
-  engine: Pick<EngineApi, 'probe' | 'load' | 'unload'>;
+  engine: Pick<EngineApi, 'probe' | 'load' | 'unload' | 'stop'>;
+  /** Ends the engine's worker, whatever it does; its calls reject with `aborted`. */
+  restartEngine: () => void;
   runs: Pick<EngineRuns, 'stopAndWait'>;
   sessions: Pick<Sessions, 'save'>;
   /** Waits for some milliseconds; default: a timer. */
@@ -32,6 +34,8 @@ export interface ModelLoaderDependencies {
  * for some ten seconds.
  */
 const RECOVERY_DELAYS_MS = [0, 1000, 2000, 4000, 8000, 15_000];
+/** How long a load may take to stop at its next progress before the engine is ended. */
+const LOAD_STOP_PATIENCE_MS = 4000;
 /** Errors of loading after which a later attempt may succeed. */
 const DEVICE_ABSENT: readonly ErrorCode[] = ['webgpu-device-lost', 'webgpu-no-adapter'];
 
@@ -41,16 +45,20 @@ type ModelReference = Pick<ModelSummary, 'id' | 'name'>;
 /** Loads, reloads and unloads the model. */
 export class ModelLoader {
   readonly #engine: ModelLoaderDependencies['engine'];
+  readonly #restartEngine: () => void;
   readonly #runs: ModelLoaderDependencies['runs'];
   readonly #sessions: ModelLoaderDependencies['sessions'];
   /** A model may be imported, and then loaded, while another one is being loaded. */
   readonly #queue = new SerialQueue(report);
   readonly #wait: (ms: number) => Promise<void>;
+  /** Ends the engine if a cancelled load does not stop. */
+  #patience: ReturnType<typeof setTimeout> | undefined;
   /** The model that was to be loaded last, even if that failed. */
   #requested: ModelReference | undefined;
   #probing: Promise<void> | undefined;
 
-  constructor({ engine, runs, sessions, wait = sleep }: ModelLoaderDependencies) {
+  constructor({ engine, restartEngine, runs, sessions, wait = sleep }: ModelLoaderDependencies) {
+    this.#restartEngine = restartEngine;
     this.#wait = wait;
     this.#engine = engine;
     this.#runs = runs;
@@ -170,6 +178,25 @@ export class ModelLoader {
     return recovered;
   }
 
+  /**
+   * Ends the engine, because it does not stop what it computes, and loads the model again. The answer keeps its text.
+   */
+  async restart(): Promise<void> {
+    const model = loaded.value?.summary ?? this.#requested;
+    loaded.value = undefined;
+    this.#restartEngine();
+    if (model) await this.load(model);
+  }
+
+  /** Stops loading. Nothing is lost by ending an engine that does not react: it has no model yet. */
+  cancelLoad(): void {
+    const cancelled = loading.value;
+    if (!cancelled || cancelled.stopping) return;
+    loading.value = { ...cancelled, stopping: true };
+    this.#engine.stop().catch(() => {}); // the worker was ended meanwhile
+    this.#patience = setTimeout(this.#restartEngine, LOAD_STOP_PATIENCE_MS);
+  }
+
   /** Frees the memory that the model takes. */
   async unload(): Promise<void> {
     await this.#leaveModel();
@@ -196,7 +223,7 @@ export class ModelLoader {
       noteFailure(error);
       report(error);
     } finally {
-      loading.value = undefined;
+      this.#endLoading();
     }
   }
 
@@ -218,7 +245,7 @@ export class ModelLoader {
     try {
       for (const delay of RECOVERY_DELAYS_MS) {
         await this.#wait(delay);
-        if (signal.aborted) return false;
+        if (signal.aborted || loading.value?.stopping) return false;
         // The answer would continue differently on the other one, and the CPU may be much slower.
         const options = { ...loadOptionsOf(settings.value), compute: compute.kind };
         const error = await this.#loadInto(summary.id, options).then(() => undefined, errorToData);
@@ -235,8 +262,13 @@ export class ModelLoader {
       }
       return false;
     } finally {
-      loading.value = undefined;
+      this.#endLoading();
     }
+  }
+
+  #endLoading(): void {
+    clearTimeout(this.#patience);
+    loading.value = undefined;
   }
 
   /** Stops the current run, and saves the KV cache. */

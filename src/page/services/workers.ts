@@ -6,4 +6,7 @@ import { report } from './problems.ts';
 
 export const importer: ImportApi = createImportClient().api;
 // The model is lost with its worker, whether it was computing or not.
-export const engine: EngineApi = createEngineClient(report).api;
+const engineClient = createEngineClient(report);
+export const engine: EngineApi = engineClient.api;
+/** Ends the engine's worker, whatever it does; the next call starts another one, without a model. */
+export const restartEngine: () => void = engineClient.restart;

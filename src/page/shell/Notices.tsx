@@ -7,14 +7,15 @@ import { IconButton } from '../../ui/IconButton.tsx';
 import { services } from '../services/services.ts';
 import { busyWith } from '../state/busy.ts';
 import { conversations, deleted, openConversation, undoDelete } from '../state/conversations.ts';
-import { experiment, stopping } from '../state/generation.ts';
+import { experiment, stopHangs, stopping } from '../state/generation.ts';
 import { importedModel, type RunningImport, runningImport } from '../state/imports.ts';
 import { codeMissing } from '../state/lazy-code.ts';
-import { loaded, loadedElsewhere, loading } from '../state/models.ts';
+import { type Loading, loaded, loadedElsewhere, loading } from '../state/models.ts';
 import { updateReady } from '../state/notices.ts';
 import { view } from '../state/route.ts';
 import { bytesPerSecond, type Rate } from '../state/transfer-rate.ts';
 import { notReopened } from '../state/unfinished-drawing.ts';
+import { ProblemNotice } from './ProblemNotice.tsx';
 import { GpuHint, ProblemNotices } from './ProblemNotices.tsx';
 import { StorageNotices } from './StorageNotices.tsx';
 
@@ -31,6 +32,7 @@ export function Notices() {
       {codeMissing.value && <CodeMissingNotice />}
       {runningImport.value && <ImportNotice running={runningImport.value} />}
       {loading.value && <LoadNotice />}
+      {stopHangs.value && <HangNotice />}
       <GpuHint />
       <OtherTabNotice />
       {experiment.value && view.value !== 'experts' && <ExperimentNotice />}
@@ -153,7 +155,7 @@ function ImportedNotice({ model }: { model: ModelSummary }) {
 }
 
 function LoadNotice() {
-  const { name, progress, again } = loading.value ?? { name: '', progress: undefined };
+  const { name, progress, again, stopping: isStopping }: Loading = loading.value ?? { name: '', progress: undefined };
   const known = progress !== undefined && progress.bytesTotal > 0;
   return (
     <div class="notice">
@@ -162,9 +164,29 @@ function LoadNotice() {
         aria-label={`Loading ${name}`}
         {...(known ? { value: progress.bytesDone, max: progress.bytesTotal } : {})}
       />
+      <div class="row">
+        <button type="button" class="quiet" disabled={isStopping} onClick={() => services.modelLoader.cancelLoad()}>
+          {isStopping ? 'Cancelling' : 'Cancel loading'}
+        </button>
+      </div>
     </div>
   );
 }
+
+/** The engine does not stop. It cannot be known whether a step is slow, or never ends. */
+const HangNotice = () => (
+  <ProblemNotice
+    message="The model has not stopped yet."
+    actions={
+      <button type="button" class="primary" onClick={() => void services.modelLoader.restart()}>
+        Restart the model
+      </button>
+    }
+  >
+    It may be in the middle of a slow step, or hang. A restart ends it at once and loads the model again. The text so
+    far is kept.
+  </ProblemNotice>
+);
 
 /** Shown in the other views while an experiment keeps the model busy. */
 function ExperimentNotice() {

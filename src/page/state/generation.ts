@@ -29,6 +29,8 @@ export const generating = signal(false);
 export const experiment = signal<Experiment | undefined>(undefined);
 /** The user has asked to stop. The token in flight still arrives. */
 export const stopping = signal(false);
+/** What the engine computes has not ended for some seconds after the user asked to stop. */
+export const stopHangs = signal(false);
 /** Tokens of the prompt that were computed, of `total`; undefined except during prefill. */
 export const prefill = signal<{ done: number; total: number } | undefined>(undefined);
 /** Set if a prompt exceeds the context, until the user decides what to do. */

@@ -19,10 +19,18 @@ export const computeProblems = computed<ErrorData[]>(() => {
   if (gpuError?.code === 'webgpu-insecure-context') return [gpuError];
   return automatic ? [] : [gpuError, cpuError].filter((error) => error !== undefined);
 });
-/** The model that is being loaded. `again`: after its device was lost. */
-export const loading = signal<{ name: string; progress: LoadProgress | undefined; again?: true } | undefined>(
-  undefined,
-);
+/** A load that is running. */
+export interface Loading {
+  name: string;
+  progress: LoadProgress | undefined;
+  /** After the device of the model was lost. */
+  again?: true;
+  /** The user has cancelled it. */
+  stopping?: true;
+}
+
+/** The model that is being loaded. */
+export const loading = signal<Loading | undefined>(undefined);
 /** The loaded model. */
 export const loaded = signal<LoadedModel | undefined>(undefined);
 /** The model that was loaded last, even if an error has ended it. */
