@@ -4,7 +4,7 @@ import type { ImportApi } from '../contract/import-api.ts';
 /** The two workers that a client drives. */
 export interface Backend {
   /** Stores models. */
-  importer: Pick<ImportApi, 'list' | 'import' | 'cancel' | 'pause' | 'remove' | 'verify' | 'repair'>;
+  importer: Pick<ImportApi, 'list' | 'unfinished' | 'import' | 'cancel' | 'pause' | 'remove' | 'verify' | 'repair'>;
   /** Runs a model. */
   engine: Pick<EngineApi, 'load' | 'generate' | 'stop' | 'score' | 'experts'>;
   /** Wraps a callback so that it can be sent to a worker. */

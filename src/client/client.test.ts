@@ -331,12 +331,16 @@ describe.each(KINDS)('the client %s', (_kind, clientOf) => {
   });
 });
 
-describe('imports of one client', () => {
+describe('imports and repairs of one client', () => {
   it('are stopped one by one, and keep what is stored', async () => {
     const started: string[] = [];
     const paused: (string | undefined)[] = [];
     const importer = {
       import: async (_source: unknown, _onProgress: unknown, options?: { name?: string }) => {
+        started.push(String(options?.name));
+        await new Promise(() => {});
+      },
+      repair: async (_id: string, _onProgress: unknown, options?: { name?: string }) => {
         started.push(String(options?.name));
         await new Promise(() => {});
       },
@@ -351,6 +355,11 @@ describe('imports of one client', () => {
     second.abort();
     expect(new Set(started).size).toBe(2);
     expect(paused).toEqual([started[1]]);
+    const repair = new AbortController();
+    void client.models.repair('x', { signal: repair.signal });
+    repair.abort();
+    expect(new Set(started).size).toBe(3);
+    expect(paused).toEqual([started[1], started[2]]);
   });
 });
 

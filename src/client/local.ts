@@ -1,5 +1,6 @@
 /** The client over a backend: the workers of this page, or a fake engine in a test. */
 import { MixtabError, throwIfAborted } from '../contract/errors.ts';
+import type { UnfinishedImport } from '../contract/import-api.ts';
 import { chatShape, completionShape } from './answer-shapes.ts';
 import type { Backend } from './backend.ts';
 import { chatRequest, completionRequest } from './convert.ts';
@@ -29,29 +30,41 @@ export function createLocal(backend: Backend): Mixtab {
   };
 }
 
-function createModels({ importer, callback }: Backend): Mixtab['models'] {
-  let imports = 0;
+/** A client's models, and what embed.html needs besides. */
+export interface LocalModels extends Omit<Mixtab['models'], 'import'> {
+  /** @param options.embedder origin of the embedding page that imports; default: the user does */
+  import(
+    source: Parameters<Mixtab['models']['import']>[0],
+    options?: Parameters<Mixtab['models']['import']>[1] & { embedder?: string },
+  ): ReturnType<Mixtab['models']['import']>;
+  /** Imports that can be continued. */
+  unfinished(): Promise<UnfinishedImport[]>;
+}
+
+/** Stores models through the import worker. */
+export function createModels({ importer, callback }: Pick<Backend, 'importer' | 'callback'>): LocalModels {
+  let jobs = 0;
+  /** Runs an import or a repair that an abort pauses: what is stored stays, unlike with `cancel`. */
+  async function pausable<T>(signal: AbortSignal | undefined, job: (name: string) => Promise<T>): Promise<T> {
+    throwIfAborted(signal);
+    const name = `client ${++jobs}`;
+    return stopOnAbort(
+      signal,
+      () => void importer.pause(name),
+      () => job(name),
+    );
+  }
   return {
     list: () => importer.list(),
-    async import(source, { onProgress = () => {}, signal } = {}) {
-      throwIfAborted(signal);
-      const name = `client ${++imports}`;
-      return stopOnAbort(
-        signal,
-        () => void importer.pause(name),
-        () => importer.import(source, callback(onProgress), { name }),
-      );
-    },
+    unfinished: () => importer.unfinished(),
+    import: (source, { onProgress = () => {}, signal, embedder } = {}) =>
+      pausable(signal, (name) =>
+        importer.import(source, callback(onProgress), { name, ...(embedder !== undefined && { embedder }) }),
+      ),
     remove: (id) => importer.remove(id),
     verify: (id, { onProgress = () => {} } = {}) => importer.verify(id, callback(onProgress)),
-    async repair(id, { onProgress = () => {}, signal } = {}) {
-      throwIfAborted(signal);
-      return stopOnAbort(
-        signal,
-        () => void importer.pause(), // what is stored stays, unlike with `cancel`
-        () => importer.repair(id, callback(onProgress)),
-      );
-    },
+    repair: (id, { onProgress = () => {}, signal } = {}) =>
+      pausable(signal, (name) => importer.repair(id, callback(onProgress), { name })),
   };
 }
 

@@ -133,6 +133,7 @@ function tokenOf(text: string, index: number): GeneratedToken {
 
 const fakeImporter: Backend['importer'] = {
   list: async () => [summary('a')],
+  unfinished: async () => [],
   async import(_source, onProgress) {
     onProgress({ phase: 'records', bytesDone: 1, bytesTotal: 2, recordsDone: 0, recordsTotal: 1 });
     return summary('b');

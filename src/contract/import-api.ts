@@ -91,6 +91,8 @@ export interface ModelSummary {
   hasChatTemplate: boolean;
   /** ms since 1970. */
   importedAt: number;
+  /** Origin of the embedding page that imported the model; absent: the user did. */
+  embedder?: string;
 }
 
 /** Progress of an import, a verification or a repair. */
@@ -119,6 +121,8 @@ export interface UnfinishedImport {
   bytesTotal: number;
   /** True once everything but experts is stored: the model can be loaded while its import continues. */
   usable: boolean;
+  /** Origin of the embedding page that began it; absent: the user did. */
+  embedder?: string;
 }
 
 /** What the header of a GGUF says about the model. Nothing is stored. */
@@ -146,6 +150,16 @@ export interface ImportOptions {
   name?: string;
   /** `indexeddb`, the default, works everywhere. `opfs`, files private to the page, is read several times faster. */
   storage?: StorageBackend;
+  /** Origin of the embedding page that imports, in an iframe. Default: the user imports. */
+  embedder?: string;
+}
+
+/** Options of a repair. */
+export interface RepairOptions {
+  /** By which `pause` finds this repair, and no other work. */
+  name?: string;
+  /** Token for a model from a gated repository. Tokens are not stored with models. */
+  access?: AccessToken;
 }
 
 /**
@@ -158,6 +172,7 @@ export interface ImportApi {
    * Imports a model record by record. If it fails, the list of models stays as it was. Stored records are kept, and
    * the next import of the same file continues (see `unfinished`), unless the file itself turns out to be damaged. If
    * the same file is stored and damaged, only its damaged records are written again.
+   * @throws MixtabError `not-allowed` if an embedding page would continue or replace what it did not begin
    */
   import(
     source: ModelSource,
@@ -170,8 +185,8 @@ export interface ImportApi {
    */
   cancel(name?: string): Promise<void>;
   /**
-   * Stops the running import and keeps what it has stored. The next import of the same file continues from there.
-   * @param name stops only the import with this name
+   * Stops the running import or repair and keeps what it has stored. The next import of the same file continues from there.
+   * @param name stops only the one with this name
    */
   pause(name?: string): Promise<void>;
   /** Imports that can be resumed. `remove` discards one. */
@@ -189,10 +204,9 @@ export interface ImportApi {
   verify(id: string, onProgress: (progress: ImportProgress) => void): Promise<string[]>;
   /**
    * Verifies the model and fetches its damaged records again from its source.
-   * @param access token for a model from a gated repository; tokens are not stored with models
    * @throws MixtabError `bad-request` for a model from local files, which the user has to import again
    */
-  repair(id: string, onProgress: (progress: ImportProgress) => void, access?: AccessToken): Promise<ModelSummary>;
+  repair(id: string, onProgress: (progress: ImportProgress) => void, options?: RepairOptions): Promise<ModelSummary>;
   /** Reads only the header of a GGUF. */
   inspect(source: ModelSource): Promise<ModelInspection>;
   /** The sessions that `saveSession` has stored, oldest first. */

@@ -2,11 +2,11 @@
  * The page that other pages embed. It answers only its parent window, and only with the origin that its address names.
  */
 import { createHost } from '../client/host.ts';
-import { createLocal } from '../client/local.ts';
+import { createLocal, createModels } from '../client/local.ts';
 import { type ModelsChanged, originFrom, PROTOCOL, type Ready } from '../client/protocol.ts';
 import { workerBackend } from '../client/worker-backend.ts';
 import { MODEL_PREFIX, type SiteStore } from '../contract/site-store.ts';
-import { frameStorage, freeBytes, isInUse } from './frame-store.ts';
+import { freeBytes, isInUse } from './frame-store.ts';
 import { guardModels } from './model-guard.ts';
 import { askUser } from './question.ts';
 import { offerSiteModels } from './storage-access.ts';
@@ -27,9 +27,8 @@ if (parent === window) {
   const backend = workerBackend();
   const client = createLocal(backend);
   let siteStore: SiteStore | undefined;
-  const models = guardModels(client.models, {
+  const models = guardModels(createModels(backend), {
     embedder: origin,
-    storage: frameStorage(),
     siteModels: async () => ((await siteStore?.models()) ?? []).map(([key]) => key.slice(MODEL_PREFIX.length)),
     isInUse,
     confirm: askUser,

@@ -2,15 +2,6 @@
 import type { Bytes } from '../contract/ids.ts';
 import { LOADED_LOCK_PREFIX } from '../contract/loaded-lock.ts';
 
-/** The frame's localStorage, or a stand-in that forgets if the browser blocks it. */
-export function frameStorage(): Pick<Storage, 'getItem' | 'setItem'> {
-  try {
-    return localStorage;
-  } catch {
-    return { getItem: () => null, setItem: () => {} };
-  }
-}
-
 /** Whether a tab of the page has a model loaded. It holds a lock with the model's id then. */
 export async function isInUse(id: string): Promise<boolean> {
   const { held = [] } = (await navigator.locks?.query()) ?? {};

@@ -2,8 +2,9 @@
  * What an embedding page may do to the stored models. Where the browser does not give the frame a store of its own, for
  * example if the embedding page is on the same site, they are the user's own models.
  */
+import type { LocalModels } from '../client/local.ts';
 import type { Mixtab } from '../client/types.ts';
-import { excerpt, MixtabError } from '../contract/errors.ts';
+import { errorToData, excerpt, MixtabError } from '../contract/errors.ts';
 import { formatBytes } from '../contract/format-bytes.ts';
 import type { Bytes } from '../contract/ids.ts';
 
@@ -16,8 +17,6 @@ const MAX_MODELS = 16;
 export interface GuardOptions {
   /** Origin of the embedding page. */
   embedder: string;
-  /** Remembers the ids of the models that each embedding page has imported. */
-  storage: Pick<Storage, 'getItem' | 'setItem'>;
   /** Ids of models of the site's own store, which nothing here can change. */
   siteModels(): Promise<string[]>;
   /** Whether a tab or another frame has the model loaded. */
@@ -29,74 +28,53 @@ export interface GuardOptions {
 }
 
 type Models = Mixtab['models'];
+type ImportOptions = NonNullable<Parameters<LocalModels['import']>[1]>;
 
 /**
- * Restricts a client's `models`: an embedding page removes only what it imported itself, or what the user allows with a
- * click in the frame, and nothing that is in use. Its imports are limited in number and leave some space.
+ * Restricts a client's `models`: an embedding page removes or continues only what it began to import itself, or what the
+ * user allows with a click in the frame, and nothing that is in use. The store says who began an import. Imports of the
+ * page are limited in number and leave some space.
  */
-export function guardModels(models: Models, options: GuardOptions): Models {
-  const own = ownModels(options);
+export function guardModels(models: LocalModels, options: GuardOptions): Models {
+  const { embedder } = options;
+  const isOwn = (entry: { embedder?: string } | undefined): boolean => entry?.embedder === embedder;
   return {
-    ...models,
+    list: () => models.list(),
+    verify: (id, verifyOptions) => models.verify(id, verifyOptions),
+    repair: (id, repairOptions) => models.repair(id, repairOptions),
     async import(source, { signal, onProgress } = {}) {
-      const before = new Set((await models.list()).map(({ id }) => id));
-      const stored = own.all().filter((id) => before.has(id));
-      if (stored.length >= MAX_MODELS) throw tooMany();
-      const summary = await importWithin(models, options, source, { signal, onProgress });
-      if (!before.has(summary.id)) own.set([...stored, summary.id]);
-      return summary;
+      if ((await models.list()).filter(isOwn).length >= MAX_MODELS) throw tooMany();
+      const callOptions = { ...(signal && { signal }), ...(onProgress && { onProgress }) };
+      try {
+        return await importWithin(models, options, source, { ...callOptions, embedder });
+      } catch (error) {
+        if (errorToData(error).code !== 'not-allowed') throw error;
+        if (!(await options.confirm(`${embedder} wants to continue a model's import that you have begun.`)))
+          throw error;
+        return importWithin(models, options, source, callOptions);
+      }
     },
     async remove(id) {
       if (await options.isInUse(id)) throw inUse();
       const model = (await models.list()).find((candidate) => candidate.id === id);
-      // An unfinished import of the user is not listed, and is none of the embedding page's business.
-      if (!model && !own.all().includes(id)) throw notStored(id);
-      if (model && !own.all().includes(id) && !(await options.siteModels()).includes(id)) {
+      // An unfinished import of the user is none of the embedding page's business.
+      if (!model && !isOwn((await models.unfinished()).find((candidate) => candidate.id === id))) throw notStored(id);
+      if (model && !isOwn(model) && !(await options.siteModels()).includes(id)) {
         const isAllowed = await options.confirm(`${options.embedder} wants to delete the model ${model.name}.`);
         if (!isAllowed) throw notAllowed(model.name);
         if (await options.isInUse(id)) throw inUse();
       }
       await models.remove(id);
-      own.set(own.all().filter((other) => other !== id));
-    },
-  };
-}
-
-/** The ids of the models that the embedding page has imported and not removed. */
-function ownModels({ embedder, storage }: GuardOptions): { all(): string[]; set(ids: string[]): void } {
-  const key = `mixtab-imported/${embedder}`;
-  let ids: string[] | undefined;
-  const read = (): string[] => {
-    try {
-      const stored: unknown = JSON.parse(storage.getItem(key) ?? '[]');
-      return Array.isArray(stored) ? stored.filter((id) => typeof id === 'string') : [];
-    } catch {
-      return []; // blocked, or damaged
-    }
-  };
-  const all = (): string[] => {
-    ids ??= read();
-    return ids;
-  };
-  return {
-    all,
-    set(changed) {
-      ids = changed;
-      try {
-        storage.setItem(key, JSON.stringify(changed));
-      } catch {
-        // Blocked: the list is kept until the frame is closed.
-      }
     },
   };
 }
 
 /** Imports a model, and stops as soon as its size is known if it would leave too little space. */
 async function importWithin(
-  models: Models,
+  models: LocalModels,
   { freeBytes }: GuardOptions,
   source: Parameters<Models['import']>[0],
-  { signal, onProgress }: NonNullable<Parameters<Models['import']>[1]>,
+  { signal, onProgress, embedder }: ImportOptions,
 ): ReturnType<Models['import']> {
   const free = await freeBytes();
   const stop = new AbortController();
@@ -107,6 +85,7 @@ async function importWithin(
   try {
     return await models.import(source, {
       signal: stop.signal,
+      ...(embedder !== undefined && { embedder }),
       onProgress(progress) {
         if (!refused && free !== undefined && progress.bytesTotal - progress.bytesDone + RESERVE_BYTES > free) {
           refused = tooLarge(progress.bytesTotal, free);

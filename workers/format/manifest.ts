@@ -107,6 +107,8 @@ export interface ModelManifest {
   /** Address from which damaged or missing records can be fetched again. Absent for local files. */
   sourceUrl?: string;
   source: ModelSource['kind'];
+  /** Origin of the embedding page that imported the model; absent: the user did. */
+  embedder?: string;
   state: 'importing' | 'complete' | 'damaged';
   /** Milliseconds since 1970. */
   importedAt: number;

@@ -14,6 +14,8 @@ export interface ImportInputs {
   sourceUrl?: string;
   /** Where the records are stored; default: the database. */
   storage?: StorageBackend;
+  /** Origin of the embedding page that imports; absent: the user does. */
+  embedder?: string;
   /** Stops the import. With the reason {@link DISCARD}, what is stored is removed; otherwise it is kept. */
   signal: AbortSignal;
   onProgress: (progress: ImportProgress) => void;

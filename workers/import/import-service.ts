@@ -1,5 +1,4 @@
 /** The import worker's API: one import or repair at a time, with cancelling, pausing, and clean-up after crashes. */
-import type { AccessToken } from '../../src/contract/access-token.ts';
 import { aborted, MixtabError } from '../../src/contract/errors.ts';
 import { formatBytes } from '../../src/contract/format-bytes.ts';
 import type { Bytes } from '../../src/contract/ids.ts';
@@ -10,6 +9,7 @@ import type {
   ModelInspection,
   ModelSource,
   ModelSummary,
+  RepairOptions,
   StoredSession,
   UnfinishedImport,
 } from '../../src/contract/import-api.ts';
@@ -63,7 +63,7 @@ export class ImportService implements ImportApi {
   async import(
     source: ModelSource,
     onProgress: (progress: ImportProgress) => void,
-    { storage, name }: ImportOptions = {},
+    { storage, name, embedder }: ImportOptions = {},
   ): Promise<ModelSummary> {
     if (storage === 'opfs' && !opfsSupported()) {
       throw new MixtabError(
@@ -77,7 +77,12 @@ export class ImportService implements ImportApi {
       const requests = new RecordRequests();
       try {
         return await this.#watched(source, signal, onProgress, (inputs) =>
-          importModel({ ...inputs, ...(storage && { storage }), requests }),
+          importModel({
+            ...inputs,
+            ...(storage && { storage }),
+            ...(embedder !== undefined && { embedder }),
+            requests,
+          }),
         );
       } finally {
         requests.close();
@@ -100,20 +105,25 @@ export class ImportService implements ImportApi {
   async unfinished(): Promise<UnfinishedImport[]> {
     const journals = await this.store.listJournals();
     return Promise.all(
-      journals.map(async ({ id, name, origin, sourceUrl, bytesTotal, records }) => ({
+      journals.map(async ({ id, name, origin, sourceUrl, embedder, bytesTotal, records }) => ({
         id,
         name,
         origin,
         ...(sourceUrl !== undefined && { sourceUrl }),
         bytesTotal,
         bytesDone: sumBytes(records),
+        ...(embedder !== undefined && { embedder }),
         usable: (await this.store.getPartial(id)) !== undefined,
       })),
     );
   }
 
-  repair(id: string, onProgress: (progress: ImportProgress) => void, access?: AccessToken): Promise<ModelSummary> {
-    return this.#exclusive(onProgress, undefined, async (signal) => {
+  repair(
+    id: string,
+    onProgress: (progress: ImportProgress) => void,
+    { access, name: repairName }: RepairOptions = {},
+  ): Promise<ModelSummary> {
+    return this.#exclusive(onProgress, repairName, async (signal) => {
       const manifest = await this.store.getManifest(id);
       if (!manifest) throw modelNotFound(id);
       const { name, source: kind, sourceUrl } = manifest;

@@ -22,7 +22,8 @@ import { type RecordsToStore, storeRecords } from './store-records.ts';
 /**
  * Imports a model. If the same file is already stored, returns at once, or repairs it if it is damaged. If an import of
  * the file was interrupted, continues it.
- * @throws MixtabError what reading the file or storing it throws; `source-changed` if a stored model cannot be repaired
+ * @throws MixtabError what reading the file or storing it throws; `source-changed` if a stored model cannot be repaired;
+ *   `not-allowed` if an embedding page would continue or replace what it did not begin
  */
 export async function importModel(inputs: ImportInputs): Promise<ModelSummary> {
   const { source, onProgress, activity, lock = (_id, work) => work() } = inputs;
@@ -38,8 +39,12 @@ async function importOpened(inputs: ImportInputs, opened: IdentifiedModel): Prom
   const facts = await readManifestFacts(inputs, opened);
   const existing = await store.getManifest(id);
   if (existing?.layoutVersion === LAYOUT_VERSION) {
-    return existing.state === 'complete' ? summarize(existing) : repairFrom(inputs, opened, existing);
+    if (existing.state !== 'complete') return repairFrom(inputs, opened, existing);
+    return summarize(await withOwner(inputs, existing));
   }
+  // After this, what is there may be removed.
+  const begun = existing ?? (await store.getJournal(id));
+  if (inputs.embedder !== undefined && begun && begun.embedder !== inputs.embedder) throw begunByUser(facts.name);
   const kept = await recordsToKeep(store, opened);
   const space = await preflight(sumBytes(plan.records) - sumBytes([...kept.values()]));
   const warning = [space, ...tokenizerWarnings(opened.header.metadata)].filter(Boolean).join(' ');
@@ -54,6 +59,20 @@ async function importOpened(inputs: ImportInputs, opened: IdentifiedModel): Prom
     throw await keepOrRemove(inputs, id, error);
   }
 }
+
+/** A model that someone else imports as well than the embedding page that has it belongs to the user from then on. */
+async function withOwner({ store, embedder }: ImportInputs, stored: ModelManifest): Promise<ModelManifest> {
+  if (stored.embedder === undefined || stored.embedder === embedder) return stored;
+  const changed = await store.updateManifest(stored.id, ({ embedder: _former, ...manifest }) => manifest);
+  return changed ?? stored;
+}
+
+const begunByUser = (name: string): MixtabError =>
+  new MixtabError(
+    'not-allowed',
+    `The import of ${name} was begun by the user, who has not allowed this page to continue it.`,
+    'Show the frame (option container), so that the user can answer its question.',
+  );
 
 /** How often records that have disappeared are imported again, before the import fails. */
 const MAX_REPEATS = 2;

@@ -5,7 +5,7 @@ import type { ImportProgress } from '../../src/contract/import-api.ts';
 import { MemoryStore, MemoryValues } from '../store/memory-store.ts';
 import { createSynth } from '../synth/synth.ts';
 import { HttpByteSource } from './http-byte-source.ts';
-import { DISCARD } from './import-inputs.ts';
+import { DISCARD, type ImportInputs } from './import-inputs.ts';
 import { countingSource, importTiny, sourceOf, TINY } from './testing.ts';
 import { verifyModel } from './verify.ts';
 
@@ -249,5 +249,51 @@ describe('records that disappear during the import', () => {
       message: expect.stringContaining('1 of 20 stored records have disappeared'),
     });
     expect(await store.listManifests()).toEqual([]);
+  });
+});
+
+describe('who began an import', () => {
+  const A = 'https://a.example';
+  const stopAt = (records: number): Partial<ImportInputs> => {
+    const stop = new AbortController();
+    return {
+      signal: stop.signal,
+      onProgress: ({ recordsDone }) => recordsDone >= records && stop.abort('pause'),
+    };
+  };
+
+  it('decides who may continue it: an embedding page leaves alone what the user has stored', async () => {
+    const store = new MemoryStore();
+    await expect(importTiny(store, TINY, stopAt(8))).rejects.toMatchObject({ code: 'aborted' });
+    const [before] = await store.listJournals();
+    expect([before.records.length >= 8, before.embedder]).toEqual([true, undefined]);
+    for (const more of [{}, stopAt(12), { signal: AbortSignal.abort(DISCARD) }]) {
+      await expect(importTiny(store, TINY, { ...more, embedder: A })).rejects.toMatchObject({
+        code: expect.stringMatching(/^(not-allowed|aborted)$/),
+      });
+      expect(await store.listJournals()).toEqual([before]);
+    }
+    const { id, embedder } = await importTiny(store, TINY);
+    expect(embedder).toBeUndefined();
+    expect(await hashesOf(store, id)).toEqual(await whole());
+  });
+
+  it('is kept with the journal and the model, until the user imports it too', async () => {
+    const store = new MemoryStore();
+    await expect(importTiny(store, TINY, { ...stopAt(8), embedder: A })).rejects.toMatchObject({ code: 'aborted' });
+    expect((await store.listJournals()).map(({ embedder }) => embedder)).toEqual([A]);
+    expect((await importTiny(store, TINY, { embedder: A })).embedder).toBe(A);
+    expect((await importTiny(store, TINY, { embedder: A })).embedder).toBe(A);
+    expect((await importTiny(store, TINY)).embedder).toBeUndefined();
+    expect((await store.listManifests()).map(({ embedder }) => embedder)).toEqual([undefined]);
+    expect((await importTiny(store, TINY, { embedder: A })).embedder).toBeUndefined();
+  });
+
+  it('is the user from when the user continues it', async () => {
+    const store = new MemoryStore();
+    await expect(importTiny(store, TINY, { ...stopAt(8), embedder: A })).rejects.toMatchObject({ code: 'aborted' });
+    await expect(importTiny(store, TINY, stopAt(12))).rejects.toMatchObject({ code: 'aborted' });
+    await expect(importTiny(store, TINY, { embedder: A })).rejects.toMatchObject({ code: 'not-allowed' });
+    expect((await importTiny(store, TINY)).embedder).toBeUndefined();
   });
 });

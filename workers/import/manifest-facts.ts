@@ -22,7 +22,7 @@ export async function readManifestFacts(
   inputs: ImportInputs,
   { id, header, config, plan }: IdentifiedModel,
 ): Promise<ManifestFacts> {
-  const { source, sourceUrl, kind } = inputs;
+  const { source, sourceUrl, kind, embedder } = inputs;
   const metadata = new Metadata(header.metadata);
   return {
     id,
@@ -31,6 +31,7 @@ export async function readManifestFacts(
     origin: source.name,
     ...(sourceUrl !== undefined && { sourceUrl }),
     source: kind,
+    ...(embedder !== undefined && { embedder }),
     state: 'complete',
     config: await withRopeFactors(inputs, plan, config),
     parameterCount: plan.parameterCount,

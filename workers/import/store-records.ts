@@ -160,13 +160,14 @@ class RecordWriter {
   }
 
   async writeJournal(): Promise<void> {
-    const { id, layoutVersion, name, origin, sourceUrl } = this.work.facts;
+    const { id, layoutVersion, name, origin, sourceUrl, embedder } = this.work.facts;
     await this.inputs.store.putJournal({
       id,
       layoutVersion,
       name,
       origin,
       ...(sourceUrl !== undefined && { sourceUrl }),
+      ...(embedder !== undefined && { embedder }),
       bytesTotal: this.#bytesTotal,
       records: this.#stored,
     });

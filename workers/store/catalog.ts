@@ -17,6 +17,7 @@ export function summarize(manifest: ModelManifest): ModelSummary {
     license,
     description,
     importedAt,
+    embedder,
   } = manifest;
   return {
     id,
@@ -34,5 +35,6 @@ export function summarize(manifest: ModelManifest): ModelSummary {
     ...(description !== undefined && { description }),
     hasChatTemplate: manifest.tokenizer.chatTemplate !== undefined,
     importedAt,
+    ...(embedder !== undefined && { embedder }),
   };
 }

@@ -20,6 +20,8 @@ export interface ImportJournal {
   origin: string;
   /** Absent for local files. */
   sourceUrl?: string;
+  /** Origin of the embedding page that began the import; absent: the user did. */
+  embedder?: string;
   /** Of all records that the import will store. */
   bytesTotal: Bytes;
   /** Records whose bytes are stored. */

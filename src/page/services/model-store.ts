@@ -90,7 +90,8 @@ export class ModelStore {
   /** Fetches the damaged records of a model again from its source. */
   async repair(model: ModelSummary): Promise<void> {
     await this.#runJob('repair', model.name, async (onProgress) => {
-      await this.#importer.repair(model.id, proxy(onProgress), accessToken());
+      const access = accessToken();
+      await this.#importer.repair(model.id, proxy(onProgress), access ? { access } : {});
       announcement.value = `${model.name} is repaired.`;
     });
   }
