@@ -16,9 +16,9 @@ expose(
     ]);
     const store = new IndexedDbStore(undefined, new OpfsFiles());
     const reader = createReaderWorker();
-    siteStores.onAttach((siteStore, [port]) => {
+    siteStores.onAttach((siteStore) => {
       store.attachSiteStore(siteStore);
-      reader.attachSiteStore(port);
+      reader.attachSiteStore(() => siteStore.open());
     });
     return new Engine(store, reader);
   }),

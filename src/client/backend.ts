@@ -1,6 +1,18 @@
 import type { EngineApi } from '../contract/engine-api.ts';
 import type { ImportApi } from '../contract/import-api.ts';
 
+/** Other tabs and frames, which share the machine's memory. */
+export interface Neighbours {
+  /**
+   * Called before a model is loaded.
+   * @param signal ends the wait for the user
+   * @throws MixtabError `loaded-elsewhere` if it should not be
+   */
+  mayLoad(modelId: string, signal: AbortSignal | undefined): Promise<void>;
+  /** The model that is loaded from now on; undefined: none. */
+  loaded(modelId: string | undefined): void;
+}
+
 /** The two workers that a client drives. */
 export interface Backend {
   /** Stores models. */
@@ -11,6 +23,7 @@ export interface Backend {
   callback<T extends (...values: never[]) => void>(call: T): T;
   /** Ends the engine's worker, whatever it does. Its calls reject with `aborted`, and the next one starts another. */
   restartEngine(): void;
+  neighbours?: Neighbours;
   /** Ends the workers. */
   close(): void;
 }

@@ -37,7 +37,8 @@ export function createEngineAccess({
   engine,
   callback,
   restartEngine,
-}: Pick<Backend, 'engine' | 'callback' | 'restartEngine'>): EngineAccess {
+  neighbours,
+}: Pick<Backend, 'engine' | 'callback' | 'restartEngine' | 'neighbours'>): EngineAccess {
   // The engine rejects concurrent calls as busy, so they wait for each other here.
   const inTurn = createTurns();
   let loaded: LoadedModel | undefined;
@@ -45,20 +46,35 @@ export function createEngineAccess({
   /** The model that an engine had which was ended because it did not stop. */
   let ended: LoadRequest | undefined;
 
-  async function loadNow(request: LoadRequest, onProgress: Parameters<typeof engine.load>[1]): Promise<LoadedModel> {
-    loaded = ended = undefined; // A failed load leaves no model.
-    loaded = await engine.load(request, callback(onProgress));
-    lastRequest = request;
-    return loaded;
+  function setLoaded(model: LoadedModel | undefined): void {
+    loaded = model;
+    neighbours?.loaded(model?.summary.id);
   }
 
-  async function ensureModel(model: string | undefined): Promise<LoadedModel> {
+  async function loadNow(
+    request: LoadRequest,
+    signal: AbortSignal | undefined,
+    onProgress: Parameters<typeof engine.load>[1] = () => {},
+  ): Promise<LoadedModel> {
+    await neighbours?.mayLoad(request.modelId, signal);
+    throwIfAborted(signal);
+    return stoppable(signal, async () => {
+      ended = undefined;
+      setLoaded(undefined); // A failed load leaves no model.
+      const model = await engine.load(request, callback(onProgress));
+      lastRequest = request;
+      setLoaded(model);
+      return model;
+    });
+  }
+
+  async function ensureModel({ model, signal }: RunOptions): Promise<LoadedModel> {
     if (loaded && (model === undefined || loaded.summary.id === model)) return loaded;
-    if (model === undefined && ended) return loadNow(ended, () => {});
+    if (model === undefined && ended) return loadNow(ended, signal);
     if (model === undefined)
       throw new MixtabError('no-model-loaded', 'No model is loaded.', 'Call load, or name a model in the request.');
     // A model that an error ended is loaded again as it was before.
-    return loadNow(lastRequest?.modelId === model ? lastRequest : { modelId: model }, () => {});
+    return loadNow(lastRequest?.modelId === model ? lastRequest : { modelId: model }, signal);
   }
 
   /** Runs work that an abort stops. An engine that does not stop in time is ended, and `work` rejects. */
@@ -68,7 +84,7 @@ export function createEngineAccess({
       engine.stop().catch(() => {}); // the engine was ended meanwhile
       patience = setTimeout(() => {
         if (loaded) ended = lastRequest;
-        loaded = undefined;
+        setLoaded(undefined);
         restartEngine();
       }, STOP_PATIENCE_MS);
     };
@@ -85,7 +101,7 @@ export function createEngineAccess({
       return await work;
     } catch (error) {
       // After some of these errors the engine still has the model, for example if only a long prompt had no memory.
-      if (losesModel(errorToData(error)) && !(await engine.experts())) loaded = undefined;
+      if (losesModel(errorToData(error)) && !(await engine.experts())) setLoaded(undefined);
       throw error;
     }
   }
@@ -94,13 +110,13 @@ export function createEngineAccess({
     load: (request, { signal, onProgress = () => {} } = {}) =>
       inTurn(async () => {
         throwIfAborted(signal);
-        return stoppable(signal, () => loadNow(request, onProgress));
+        return loadNow(request, signal, onProgress);
       }),
     loaded: () => loaded,
     run: ({ model, signal }, work) =>
       inTurn(async () => {
         throwIfAborted(signal);
-        const ready = await ensureModel(model);
+        const ready = await ensureModel({ model, signal });
         throwIfAborted(signal);
         return stoppable(signal, () => noticeLoss(work(ready)));
       }),

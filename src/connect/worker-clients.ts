@@ -13,11 +13,8 @@ export interface WorkerClient<Api> {
   terminate(): void;
   /** Ends the worker, whatever it does. Calls in progress reject with `aborted`, and the next one starts another. */
   restart(): void;
-  /**
-   * Gives it, and each worker that replaces it, ports to the site's own store.
-   * @param ports one for it, and one for the worker that it starts, if any
-   */
-  attachSiteStore(ports: () => MessagePort[]): void;
+  /** Gives it, and each worker that replaces it, a port to the site's own store. */
+  attachSiteStore(open: () => MessagePort): void;
 }
 
 /** Called when the worker did not start or died, even if no call was running. */
@@ -52,18 +49,18 @@ function clientOf<Api>({
   onFailure,
   ...options
 }: Omit<WorkerLinkOptions, 'onStart' | 'onFailure'> & { onFailure: OnFailure | undefined }): WorkerClient<Api> {
-  let sitePorts: (() => MessagePort[]) | undefined;
+  let openSiteStore: (() => MessagePort) | undefined;
   const attach = (worker: WorkerLink<Api>['worker']): void => {
-    const ports = sitePorts?.();
-    if (ports) worker?.postMessage({ mixtabSiteStore: ports } satisfies SiteStoreMessage, ports);
+    const port = openSiteStore?.();
+    if (port) worker?.postMessage({ mixtabSiteStore: port } satisfies SiteStoreMessage, [port]);
   };
   const link = new WorkerLink<Api>({ ...options, onStart: attach, ...(onFailure && { onFailure }) }).open();
   return {
     api: link.api,
     terminate: () => link.close(),
     restart: () => link.end(),
-    attachSiteStore(ports) {
-      sitePorts = ports;
+    attachSiteStore(open) {
+      openSiteStore = open;
       attach(link.worker);
     },
   };

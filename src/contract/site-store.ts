@@ -19,14 +19,19 @@ export interface SiteStore {
   getMany(keys: string[]): Promise<unknown[]>;
 }
 
-/**
- * Sent to a worker between comlink's messages: a port to a {@link SiteStore} for it, and one for each of its own
- * workers.
- */
+/** The site's own store, as a worker sees it. */
+export interface RemoteSiteStore extends SiteStore {
+  /** Another port to the store, for a worker that this worker starts. */
+  open(): Promise<MessagePort>;
+}
+
+/** Sent to a worker between comlink's messages: a port to a {@link RemoteSiteStore}. */
 export interface SiteStoreMessage {
-  mixtabSiteStore: MessagePort[];
+  mixtabSiteStore: MessagePort;
 }
 
 /** Whether a message that a worker received is a {@link SiteStoreMessage}. */
 export const isSiteStoreMessage = (data: unknown): data is SiteStoreMessage =>
-  typeof data === 'object' && data !== null && Array.isArray((data as Partial<SiteStoreMessage>).mixtabSiteStore);
+  typeof data === 'object' &&
+  data !== null &&
+  (data as Partial<SiteStoreMessage>).mixtabSiteStore instanceof MessagePort;

@@ -57,9 +57,9 @@ export class WorkerLink<Api> {
     ) as Remote<Api>;
   }
 
-  /** Starts the worker now, so that its code is loaded before the first call. Failures are reported by calls. */
+  /** Starts the worker if none runs, so that its code is loaded before the call. Failures are reported by calls. */
   open(): this {
-    this.#start();
+    if (!this.#running && !this.#isClosed) this.#start();
     return this;
   }
 

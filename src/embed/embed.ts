@@ -5,8 +5,10 @@ import { createHost } from '../client/host.ts';
 import { createLocal, createModels } from '../client/local.ts';
 import { type ModelsChanged, originFrom, PROTOCOL, type Ready } from '../client/protocol.ts';
 import { workerBackend } from '../client/worker-backend.ts';
+import { LoadedLock, TABS_CHANNEL } from '../contract/loaded-lock.ts';
 import { MODEL_PREFIX, type SiteStore } from '../contract/site-store.ts';
-import { freeBytes, isInUse } from './frame-store.ts';
+import { freeBytes } from './frame-store.ts';
+import { guardLoads } from './load-guard.ts';
 import { guardModels } from './model-guard.ts';
 import { askUser } from './question.ts';
 import { offerSiteModels } from './storage-access.ts';
@@ -25,12 +27,18 @@ if (parent === window) {
 } else {
   showStatus(`mixtab works here for ${origin}.`);
   const backend = workerBackend();
-  const client = createLocal(backend);
+  const locks = new LoadedLock(crypto.randomUUID());
+  const tabs = new BroadcastChannel(TABS_CHANNEL);
+  const neighbours = {
+    mayLoad: guardLoads({ list: () => backend.importer.list(), locks, confirm: askUser }),
+    loaded: (id: string | undefined) => void locks.hold(id).then(() => tabs.postMessage('changed')),
+  };
+  const client = createLocal({ ...backend, neighbours });
   let siteStore: SiteStore | undefined;
   const models = guardModels(createModels(backend), {
     embedder: origin,
     siteModels: async () => ((await siteStore?.models()) ?? []).map(([key]) => key.slice(MODEL_PREFIX.length)),
-    isInUse,
+    isInUse: async (id) => (await locks.others()).some(({ modelId }) => modelId === id),
     confirm: askUser,
     freeBytes,
   });

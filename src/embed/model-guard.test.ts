@@ -42,8 +42,8 @@ function setUp(options: Partial<GuardOptions> = {}) {
       embedder,
       siteModels: async () => [],
       isInUse: async () => false,
-      confirm: async (question) => {
-        questions.push(question);
+      confirm: async ({ text }) => {
+        questions.push(text);
         return false;
       },
       freeBytes: async () => 5e9,
@@ -89,7 +89,9 @@ it('an unfinished import of the user is neither removed nor continued without a 
   unfinished.set('x', undefined);
   await expect(guarded().remove('x')).rejects.toMatchObject({ code: 'model-not-found' });
   await expect(guarded().import(from('x'))).rejects.toMatchObject({ code: 'not-allowed' });
-  expect(questions).toEqual(["https://a.example wants to continue a model's import that you have begun."]);
+  expect(questions).toEqual([
+    'https://a.example wants to continue an import that you have begun. The model stays yours.',
+  ]);
   expect([...unfinished]).toEqual([['x', undefined]]);
   const allowed = setUp({ confirm: async () => true });
   allowed.unfinished.set('x', undefined);

@@ -7,6 +7,7 @@ import type { Mixtab } from '../client/types.ts';
 import { errorToData, excerpt, MixtabError } from '../contract/errors.ts';
 import { formatBytes } from '../contract/format-bytes.ts';
 import type { Bytes } from '../contract/ids.ts';
+import type { Question } from './question.ts';
 
 /** An import must leave this much of the browser's space, for the user's conversations and other pages of the site. */
 const RESERVE_BYTES: Bytes = 1e9;
@@ -22,7 +23,7 @@ export interface GuardOptions {
   /** Whether a tab or another frame has the model loaded. */
   isInUse(id: string): Promise<boolean>;
   /** Asks the user in the frame. Resolves with false if the user declines, or cannot be asked. */
-  confirm(question: string): Promise<boolean>;
+  confirm(question: Question): Promise<boolean>;
   /** Free space; undefined if the browser does not say. */
   freeBytes(): Promise<Bytes | undefined>;
 }
@@ -49,8 +50,7 @@ export function guardModels(models: LocalModels, options: GuardOptions): Models 
         return await importWithin(models, options, source, { ...callOptions, embedder });
       } catch (error) {
         if (errorToData(error).code !== 'not-allowed') throw error;
-        if (!(await options.confirm(`${embedder} wants to continue a model's import that you have begun.`)))
-          throw error;
+        if (!(await options.confirm(continueQuestion(embedder)))) throw error;
         return importWithin(models, options, source, callOptions);
       }
     },
@@ -60,7 +60,7 @@ export function guardModels(models: LocalModels, options: GuardOptions): Models 
       // An unfinished import of the user is none of the embedding page's business.
       if (!model && !isOwn((await models.unfinished()).find((candidate) => candidate.id === id))) throw notStored(id);
       if (model && !isOwn(model) && !(await options.siteModels()).includes(id)) {
-        const isAllowed = await options.confirm(`${options.embedder} wants to delete the model ${model.name}.`);
+        const isAllowed = await options.confirm(deleteQuestion(embedder, model.name));
         if (!isAllowed) throw notAllowed(model.name);
         if (await options.isInUse(id)) throw inUse();
       }
@@ -100,6 +100,18 @@ async function importWithin(
     signal?.removeEventListener('abort', abort);
   }
 }
+
+const deleteQuestion = (embedder: string, name: string): Question => ({
+  text: `${embedder} wants to delete the model ${name}.`,
+  allow: 'Delete it',
+  deny: 'Keep it',
+});
+
+const continueQuestion = (embedder: string): Question => ({
+  text: `${embedder} wants to continue an import that you have begun. The model stays yours.`,
+  allow: 'Continue it',
+  deny: 'Leave it',
+});
 
 const notStored = (id: string): MixtabError =>
   new MixtabError('model-not-found', `No model ${excerpt(id)} is stored.`, 'Call models.list() for the stored ones.');

@@ -1,6 +1,7 @@
 /** The reader worker: cancelled reads, damage and slices, from the database and from files. */
 import { afterAll, describe, expect, it } from 'vitest';
 import type { StorageBackend } from '../../src/contract/import-api.ts';
+import { expose } from '../../src/contract/rpc.ts';
 import { PART_BYTES, type RecordInfo } from '../format/manifest.ts';
 import type { RecordParts } from '../format/record-parts.ts';
 import { copyToSlices, sliceRecord } from '../format/slices.ts';
@@ -129,4 +130,29 @@ describe.each<StorageBackend>(['indexeddb', 'opfs'])('a read from %s', (storage)
       });
     }
   });
+});
+
+it('a reader that replaces a dead one still reads the models of the site', async () => {
+  const bytes = new Uint8Array(1000).fill(7);
+  const record = { ...(await storeBytes('indexeddb', 'L9.E9', bytes)), bytes: bytes.byteLength, parts: 1 };
+  const values = new Map([[`record/site-model/${record.key}/0000`, new Blob([bytes])]]);
+  const siteStore = { models: async () => [], getMany: async (keys: string[]) => keys.map((key) => values.get(key)) };
+  let opened = 0;
+  let worker: Worker | undefined;
+  const reader = createReaderWorker(() => {
+    worker = new Worker(new URL('../reader.worker.ts', import.meta.url), { type: 'module' });
+    return worker;
+  });
+  reader.attachSiteStore(async () => {
+    opened++;
+    const { port1, port2 } = new MessageChannel();
+    expose(siteStore, port1);
+    return port2;
+  });
+  const read = () => reader.read('site-model', record).then(hashOf);
+  expect(await read()).toBe(record.sha256);
+  worker?.terminate();
+  // The first read may still be sent to the dead one.
+  await expect.poll(() => read().catch(({ code }) => code), { timeout: 5000 }).toBe(record.sha256);
+  expect(opened).toBe(2);
 });

@@ -2,7 +2,7 @@
 import { throwIfAborted } from '../../src/contract/errors.ts';
 import { transfer } from '../../src/contract/rpc.ts';
 import type { SiteStoreMessage } from '../../src/contract/site-store.ts';
-import { WorkerLink } from '../../src/contract/worker-link.ts';
+import { type LinkedWorker, WorkerLink } from '../../src/contract/worker-link.ts';
 import type { RecordInfo } from '../format/manifest.ts';
 import type { RecordParts } from '../format/record-parts.ts';
 import type { RecordSlice } from '../format/slices.ts';
@@ -28,12 +28,29 @@ export interface RecordReader {
 }
 
 /**
- * A {@link RecordReader} in a worker of its own. `attachSiteStore` gives it a port to the models of the site's own
- * store. If the worker does not start or dies, reads reject with `worker-unavailable`, and the next one starts another.
+ * A {@link RecordReader} in a worker of its own. If the worker does not start or dies, reads reject with
+ * `worker-unavailable`, and the next one starts another. `attachSiteStore` gives each of them a port to the models of the
+ * site's own store.
+ * @param start for tests
  */
-export function createReaderWorker(): RecordReader & { attachSiteStore(port: MessagePort): void } {
+export function createReaderWorker(start = startReader): RecordReader & {
+  attachSiteStore(open: () => Promise<MessagePort>): void;
+} {
+  let openSiteStore: (() => Promise<MessagePort>) | undefined;
+  /** While a port is on its way to a new worker, which would find none of the site's records before. */
+  let attaching: Promise<void> | undefined;
+  const attach = (worker: LinkedWorker): void => {
+    const attached = openSiteStore?.()
+      .then((port) => worker.postMessage({ mixtabSiteStore: port } satisfies SiteStoreMessage, [port]))
+      .catch(() => {}) // the window is gone
+      .finally(() => {
+        if (attaching === attached) attaching = undefined;
+      });
+    attaching = attached;
+  };
   const link = new WorkerLink<ReaderService>({
-    start: () => new Worker(new URL('../reader.worker.ts', import.meta.url), { type: 'module', name: 'reader' }),
+    start,
+    onStart: attach,
     task: 'reads models',
     died: { code: 'worker-unavailable', remedy: 'Try again; if this happens again, reload the page.' },
   }).open();
@@ -51,6 +68,8 @@ export function createReaderWorker(): RecordReader & { attachSiteStore(port: Mes
       const cancel = (): void => void api.cancel(id).catch(() => {});
       signal?.addEventListener('abort', cancel);
       try {
+        link.open();
+        if (attaching) await attaching;
         const read = await api.read(modelId, record, id, slices);
         if (signal?.aborted) recycle(read); // it had been sent before the cancellation arrived
         throwIfAborted(signal);
@@ -60,6 +79,12 @@ export function createReaderWorker(): RecordReader & { attachSiteStore(port: Mes
       }
     },
     recycle,
-    attachSiteStore: (port) => link.worker?.postMessage({ mixtabSiteStore: [port] } satisfies SiteStoreMessage, [port]),
+    attachSiteStore(open) {
+      openSiteStore = open;
+      if (link.worker) attach(link.worker);
+    },
   };
 }
+
+const startReader = (): Worker =>
+  new Worker(new URL('../reader.worker.ts', import.meta.url), { type: 'module', name: 'reader' });

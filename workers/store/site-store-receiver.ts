@@ -1,9 +1,8 @@
 /** The worker's end of src/contract/site-store.ts. */
 import { wrap } from '../../src/contract/rpc.ts';
-import { isSiteStoreMessage, type SiteStore } from '../../src/contract/site-store.ts';
+import { isSiteStoreMessage, type RemoteSiteStore } from '../../src/contract/site-store.ts';
 
-/** @param otherPorts ports for the workers that this worker starts */
-type AttachListener = (siteStore: SiteStore, otherPorts: MessagePort[]) => void;
+type AttachListener = (siteStore: RemoteSiteStore) => void;
 
 /**
  * Receives the message that gives this worker a port to the site's own store.
@@ -13,20 +12,20 @@ type AttachListener = (siteStore: SiteStore, otherPorts: MessagePort[]) => void;
  */
 export class SiteStoreReceiver {
   readonly #listeners: AttachListener[] = [];
-  #attached: Parameters<AttachListener> | undefined;
+  #attached: RemoteSiteStore | undefined;
 
   constructor() {
     addEventListener('message', ({ data }: MessageEvent<unknown>) => {
       if (!isSiteStoreMessage(data)) return;
-      const [port, ...otherPorts] = data.mixtabSiteStore;
-      this.#attached = [wrap<SiteStore>(port), otherPorts];
-      for (const listener of this.#listeners) listener(...this.#attached);
+      const siteStore = wrap<RemoteSiteStore>(data.mixtabSiteStore);
+      this.#attached = siteStore;
+      for (const listener of this.#listeners) listener(siteStore);
     });
   }
 
   /** Calls `listener` for each site store that is attached, and at once if one already is. */
   onAttach(listener: AttachListener): void {
     this.#listeners.push(listener);
-    if (this.#attached) listener(...this.#attached);
+    if (this.#attached) listener(this.#attached);
   }
 }

@@ -97,8 +97,8 @@ export class ModelLoader {
     report(
       new MixtabError(
         'loaded-elsewhere',
-        `${model.name} is not loaded here by itself: another tab has a model in memory, and this one would take up to ${formatBytes(model.storedBytes)} beside it.`,
-        'Use the other tab, or close it: then the model is loaded here.',
+        `Another tab of mixtab has a model in memory. ${model.name} would take up to ${formatBytes(model.storedBytes)} beside it, so it is not loaded here yet.`,
+        'Use that tab, or close it: then the model is loaded here by itself.',
       ),
     );
     const stop = effect(() => {

@@ -1,0 +1,82 @@
+import { expect, it, vi } from 'vitest';
+import { guardLoads, type LoadGuardOptions } from './load-guard.ts';
+import type { Question } from './question.ts';
+
+const MODELS = [
+  { id: 'small', name: 'Small', storedBytes: 24e6 },
+  { id: 'large', name: 'Mixtral', storedBytes: 26.4e9 },
+];
+
+/** A frame beside a tab that has a model, with a user who answers when the test says so. */
+function setUp(options: Partial<LoadGuardOptions> = {}) {
+  const questions: Question[] = [];
+  let answer = (_allowed: boolean): void => {};
+  let release = (): void => {};
+  const mayLoad = guardLoads({
+    list: async () => MODELS,
+    locks: {
+      others: async () => [{ name: 'lock', modelId: 'large' }],
+      othersReleased: () => new Promise((resolve) => (release = resolve)),
+    },
+    confirm: (question, signal) => {
+      questions.push(question);
+      return new Promise((resolve) => {
+        answer = resolve;
+        signal.addEventListener('abort', () => resolve(false));
+      });
+    },
+    ...options,
+  });
+  return { mayLoad, questions, answer: (allowed: boolean) => answer(allowed), release: () => release() };
+}
+
+const asked = (questions: Question[], count = 1) => vi.waitFor(() => expect(questions).toHaveLength(count));
+
+it('a small model, and any model while no one else has one, are loaded without a question', async () => {
+  const { mayLoad, questions } = setUp();
+  await mayLoad('small', undefined);
+  await setUp({ locks: { others: async () => [], othersReleased: async () => {} } }).mayLoad('large', undefined);
+  expect(questions).toEqual([]);
+});
+
+it('a large model beside another one is loaded once the user allows it, who is asked once', async () => {
+  const { mayLoad, questions, answer } = setUp();
+  const allowed = mayLoad('large', undefined);
+  await asked(questions);
+  expect(questions[0].text).toContain('Mixtral would take up to 26.4 GB beside it.');
+  answer(true);
+  await allowed;
+  await mayLoad('large', undefined); // loaded again, for example after its device was lost
+  expect(questions).toHaveLength(1);
+});
+
+it('it is refused if the user declines or cannot see the frame', async () => {
+  const { mayLoad, questions, answer } = setUp();
+  const refused = expect(mayLoad('large', undefined)).rejects.toMatchObject({
+    code: 'loaded-elsewhere',
+    message: expect.stringContaining('26.4 GB'),
+  });
+  await asked(questions);
+  answer(false);
+  await refused;
+  await expect(setUp({ confirm: async () => false }).mayLoad('large', undefined)).rejects.toMatchObject({
+    code: 'loaded-elsewhere',
+  });
+});
+
+it('it is loaded as soon as the other tab is closed', async () => {
+  const { mayLoad, questions, release } = setUp();
+  const allowed = mayLoad('large', undefined);
+  await asked(questions);
+  release();
+  await allowed;
+});
+
+it('an abort ends the question', async () => {
+  const { mayLoad, questions } = setUp();
+  const abort = new AbortController();
+  const refused = expect(mayLoad('large', abort.signal)).rejects.toMatchObject({ code: 'aborted' });
+  await asked(questions);
+  abort.abort();
+  await refused;
+});
