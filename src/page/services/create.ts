@@ -40,8 +40,8 @@ export function createServices({
   const tabs = new Tabs();
   const runs = new EngineRuns(engine);
   const sessions = new Sessions({ engine, importer });
-  const experiments = new Experiments({ runs, sessions });
-  const modelLoader = new ModelLoader({ engine, restartEngine, runs, sessions });
+  const modelLoader = new ModelLoader({ engine, restartEngine, runs, sessions, tabs });
+  const experiments = new Experiments({ runs, sessions, loader: modelLoader });
   const answers = new Answers({ engine, runs, sessions, loader: modelLoader });
   const modelStore = new ModelStore({ importer, loader: modelLoader, sessions, tabs });
   const storageKeeper = new StorageKeeper({ sessions, onRestored: () => void modelStore.refresh().catch(report) });

@@ -1,24 +1,38 @@
 /**
  * Work of the experts view that has the engine to itself: reading a text, or comparing the model with an altered one.
  */
-import { throwIfAborted } from '../../contract/errors.ts';
+import { type ErrorCode, errorToData, throwIfAborted } from '../../contract/errors.ts';
 import { type Experiment, experiment, generating } from '../state/generation.ts';
 import { loaded, loading } from '../state/models.ts';
 import { announcement, problem } from '../state/notices.ts';
 import type { EngineRuns } from './engine-runs.ts';
+import type { ModelLoader } from './model-loader.ts';
 import { report } from './problems.ts';
 import type { Sessions } from './sessions.ts';
 
 /** One experiment's code. It may make several calls of the engine, and checks `signal` between them. */
 export type ExperimentWork = (onProgress: (done: number, total: number) => void, signal: AbortSignal) => Promise<void>;
 
+/** The device was lost, perhaps before this, while nothing was computed. The model is loaded again, once. */
+const RECOVERABLE: readonly ErrorCode[] = ['webgpu-device-lost', 'no-model-loaded'];
+
 /** Runs experiments one at a time, and shows their progress and errors. */
 export class Experiments {
   readonly #runs: EngineRuns;
   readonly #sessions: Pick<Sessions, 'releaseCache'>;
+  readonly #loader: Pick<ModelLoader, 'recover'>;
 
-  constructor({ runs, sessions }: { runs: EngineRuns; sessions: Pick<Sessions, 'releaseCache'> }) {
+  constructor({
+    runs,
+    sessions,
+    loader,
+  }: {
+    runs: EngineRuns;
+    sessions: Pick<Sessions, 'releaseCache'>;
+    loader: Pick<ModelLoader, 'recover'>;
+  }) {
     this.#runs = runs;
+    this.#loader = loader;
     this.#sessions = sessions;
   }
 
@@ -43,7 +57,10 @@ export class Experiments {
     try {
       await this.#sessions.releaseCache();
       throwIfAborted(signal);
-      await work(onProgress, signal);
+      await work(onProgress, signal).catch(async (error) => {
+        if (!RECOVERABLE.includes(errorToData(error).code) || !(await this.#loader.recover(signal))) throw error;
+        await work(onProgress, signal);
+      });
     } catch (error) {
       report(error);
     } finally {

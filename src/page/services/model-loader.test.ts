@@ -38,6 +38,9 @@ const newLoader = () =>
       },
     },
     sessions: { save: async () => {} },
+    tabs: {
+      takesTooMuchBesideOthers: async ({ storedBytes }) => storedBytes > 1e9 && loadedElsewhere.value.length > 0,
+    },
   });
 
 beforeEach(() => {
@@ -74,6 +77,17 @@ describe('a large model while another tab has one in memory', () => {
     loadedElsewhere.value = [];
     await new Promise((resolve) => setTimeout(resolve, 10));
     expect(loads.map(({ modelId }) => modelId)).toEqual(['small']);
+  });
+
+  it('is not loaded at the first click on the models page either, but at the second', async () => {
+    models.value = [large as never];
+    loadedElsewhere.value = ['large'];
+    const loader = newLoader();
+    await loader.use(large);
+    expect([problem.value?.code, loads]).toEqual(['loaded-elsewhere', []]);
+    await loader.use(large);
+    expect(loads).toHaveLength(1);
+    models.value = [];
   });
 
   it('is loaded beside it if the user asks for it', async () => {
@@ -167,6 +181,9 @@ describe('a model whose device was lost', () => {
         },
       },
       sessions: { save: async () => {} },
+      tabs: {
+        takesTooMuchBesideOthers: async ({ storedBytes }) => storedBytes > 1e9 && loadedElsewhere.value.length > 0,
+      },
       wait: async (ms) => {
         waits.push(ms);
       },
@@ -227,6 +244,9 @@ describe('a model whose device was lost', () => {
         },
       },
       sessions: { save: async () => {} },
+      tabs: {
+        takesTooMuchBesideOthers: async ({ storedBytes }) => storedBytes > 1e9 && loadedElsewhere.value.length > 0,
+      },
       wait: async () => {},
     });
     await loader.load({ id: 'a', name: 'A' });
@@ -276,6 +296,9 @@ describe('an engine that does not react', () => {
       },
       runs: { stopAndWait: async () => {} },
       sessions: { save: async () => {} },
+      tabs: {
+        takesTooMuchBesideOthers: async ({ storedBytes }) => storedBytes > 1e9 && loadedElsewhere.value.length > 0,
+      },
     });
 
   beforeEach(() => {

@@ -9,14 +9,24 @@ import { current, openConversation } from '../state/conversations.ts';
 import { overflow } from '../state/generation.ts';
 import { importedModel, runningImport } from '../state/imports.ts';
 import { heldBack, type LoadMark, markLoading, noteFailure, updateMark } from '../state/load-mark.ts';
-import { computeProblems, lastLoaded, loaded, loadedElsewhere, loading, models, probed } from '../state/models.ts';
+import {
+  computeProblems,
+  lastLoaded,
+  loaded,
+  loadedElsewhere,
+  loading,
+  models,
+  probed,
+  requestedId,
+} from '../state/models.ts';
 import { problem } from '../state/notices.ts';
 import { showView } from '../state/route.ts';
-import { changeSettings, loadOptionsOf, type Settings, settings } from '../state/settings.ts';
+import { changedElsewhere, changeSettings, loadOptionsOf, type Settings, settings } from '../state/settings.ts';
 import type { EngineRuns } from './engine-runs.ts';
 import { report } from './problems.ts';
 import { SerialQueue } from './serial-queue.ts';
 import type { Sessions } from './sessions.ts';
+import type { Tabs } from './tabs.ts';
 
 /** What loading needs from the rest of the page. */
 export interface ModelLoaderDependencies {
@@ -25,6 +35,7 @@ export interface ModelLoaderDependencies {
   restartEngine: () => void;
   runs: Pick<EngineRuns, 'stopAndWait'>;
   sessions: Pick<Sessions, 'save'>;
+  tabs: Pick<Tabs, 'takesTooMuchBesideOthers'>;
   /** Waits for some milliseconds; default: a timer. */
   wait?: (ms: number) => Promise<void>;
 }
@@ -48,16 +59,20 @@ export class ModelLoader {
   readonly #restartEngine: () => void;
   readonly #runs: ModelLoaderDependencies['runs'];
   readonly #sessions: ModelLoaderDependencies['sessions'];
+  readonly #tabs: ModelLoaderDependencies['tabs'];
   /** A model may be imported, and then loaded, while another one is being loaded. */
   readonly #queue = new SerialQueue(report);
   readonly #wait: (ms: number) => Promise<void>;
   /** Ends the engine if a cancelled load does not stop. */
   #patience: ReturnType<typeof setTimeout> | undefined;
+  /** The user knows that another tab has a model in memory. */
+  #askedForRoom = false;
   /** The model that was to be loaded last, even if that failed. */
   #requested: ModelReference | undefined;
   #probing: Promise<void> | undefined;
 
-  constructor({ engine, restartEngine, runs, sessions, wait = sleep }: ModelLoaderDependencies) {
+  constructor({ engine, restartEngine, runs, sessions, tabs, wait = sleep }: ModelLoaderDependencies) {
+    this.#tabs = tabs;
     this.#restartEngine = restartEngine;
     this.#wait = wait;
     this.#engine = engine;
@@ -93,7 +108,8 @@ export class ModelLoader {
    * loads it, unless a model was loaded meanwhile.
    */
   leaveToOtherTab(model: ModelReference & { storedBytes: number }): void {
-    this.#requested = model;
+    this.#askedForRoom = true;
+    this.#request(model);
     report(
       new MixtabError(
         'loaded-elsewhere',
@@ -113,7 +129,7 @@ export class ModelLoader {
 
   /** Does not load a model that ended the page last time, but says why and offers to. */
   holdBack(model: ModelReference, mark: LoadMark): void {
-    this.#requested = model;
+    this.#request(model);
     heldBack.value = mark;
     const what = mark.deviceLost ? 'the browser took the GPU away' : 'the page ended';
     report(
@@ -128,6 +144,11 @@ export class ModelLoader {
   /** Loads a model and shows a conversation with it: the current one if it used this model, otherwise a new one. */
   async use(model: ModelReference): Promise<void> {
     importedModel.value = undefined;
+    const stored = models.value.find(({ id }) => id === model.id);
+    if (stored && !this.#askedForRoom && !loaded.value && (await this.#tabs.takesTooMuchBesideOthers(stored))) {
+      this.leaveToOtherTab(stored);
+      return;
+    }
     await this.load(model);
     if (loaded.value?.summary.id !== model.id) return;
     if (current.value && current.value.modelId !== model.id) openConversation(undefined);
@@ -208,7 +229,7 @@ export class ModelLoader {
   async #load(model: ModelReference): Promise<void> {
     if (!probed.value) await this.probe();
     if (computeProblems.value.length > 0) return;
-    this.#requested = model;
+    this.#request(model);
     await this.#leaveModel();
     problem.value = undefined;
     overflow.value = undefined;
@@ -234,6 +255,7 @@ export class ModelLoader {
     });
     const model = await this.#engine.load({ modelId, ...options, ...chatFormatOf(modelId) }, onProgress);
     loaded.value = lastLoaded.value = model;
+    changedElsewhere.value = false;
     return model;
   }
 
@@ -264,6 +286,11 @@ export class ModelLoader {
     } finally {
       this.#endLoading();
     }
+  }
+
+  #request(model: ModelReference): void {
+    this.#requested = model;
+    requestedId.value = model.id;
   }
 
   #endLoading(): void {

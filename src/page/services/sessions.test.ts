@@ -1,7 +1,7 @@
 /** When sessions are saved and restored. The engine is a stand-in that records its calls. */
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import type { LoadedModel } from '../../contract/engine-api.ts';
-import { aborted } from '../../contract/errors.ts';
+import { aborted, MixtabError } from '../../contract/errors.ts';
 import type { StoredSession } from '../../contract/import-api.ts';
 import { stubPage } from './page-testing.ts';
 
@@ -14,6 +14,7 @@ const { storedSessions } = await import('../state/disk.ts');
 const { experiment } = await import('../state/generation.ts');
 const { defaultGeneration } = await import('../state/generation-settings.ts');
 const { loaded } = await import('../state/models.ts');
+const { problem } = await import('../state/notices.ts');
 const { changeSettings } = await import('../state/settings.ts');
 const { EngineRuns } = await import('./engine-runs.ts');
 const { Experiments } = await import('./experiments.ts');
@@ -161,7 +162,11 @@ it('removes the oldest for a smaller budget; if switched off, removes all and sa
 });
 
 it('saves before an experiment and restores after it, and ignores progress that arrives late', async () => {
-  const experiments = new Experiments({ runs: new EngineRuns(engine), sessions });
+  const experiments = new Experiments({
+    runs: new EngineRuns(engine),
+    sessions,
+    loader: { recover: async () => false },
+  });
   currentId.value = 'a';
   sessions.answered('a');
   let reportLate = (): void => {};
@@ -177,4 +182,25 @@ it('saves before an experiment and restores after it, and ignores progress that 
   expect(experiment.value).toBeUndefined();
   await vi.advanceTimersByTimeAsync(1000);
   expect(calls).toEqual(['save a', 'read', 'restore a']);
+});
+
+it('says nothing if the device is lost while nothing is computed, and an experiment loads the model again', async () => {
+  currentId.value = 'a';
+  savesAreSlow = true;
+  sessions.answered('a');
+  await vi.advanceTimersByTimeAsync(11_000);
+  const lost = Object.assign(new MixtabError('webgpu-device-lost', 'It is gone.'), { modelLost: true });
+  endSave?.(lost);
+  await vi.advanceTimersByTimeAsync(10);
+  expect([problem.value, loaded.value?.summary.id]).toEqual([undefined, 'm']);
+  savesAreSlow = false;
+  const outcomes = [new MixtabError('no-model-loaded', 'No model is loaded.'), undefined];
+  let recoveries = 0;
+  const recover = async () => ++recoveries > 0;
+  const experiments = new Experiments({ runs: new EngineRuns(engine), sessions, loader: { recover } });
+  await experiments.run('routing', async () => {
+    const error = outcomes.shift();
+    if (error) throw error;
+  });
+  expect([outcomes, recoveries, problem.value]).toEqual([[], 1, undefined]);
 });

@@ -229,6 +229,8 @@ export class Sessions {
     const { code } = errorToData(error);
     // An answer stopped the save, or the engine is busy with something else: there will be another save.
     if (code === 'aborted' || code === 'busy' || code === 'no-model-loaded') return;
+    // Nothing was being computed, for example in sleep. The next answer loads the model again.
+    if (code === 'webgpu-device-lost') return;
     if (code !== 'storage-full' && code !== 'storage-unavailable') {
       report(error);
       return;

@@ -5,14 +5,7 @@ import { current } from '../state/conversations.ts';
 import { changeGeneration, currentGeneration, currentKind } from '../state/current-settings.ts';
 import { isChat } from '../state/generation.ts';
 import { defaultGeneration, PRESETS, presetOf } from '../state/generation-settings.ts';
-import {
-  type Appearance,
-  changeSettings,
-  DEFAULT_SETTINGS,
-  loadOptionsOf,
-  type Settings,
-  settings,
-} from '../state/settings.ts';
+import { type Appearance, changeSettings, DEFAULT_SETTINGS, loadOptionsText, settings } from '../state/settings.ts';
 import { ComputeSettings } from './ComputeSettings.tsx';
 import { LOSSY, SAMPLING } from './fields.ts';
 import { NumberField } from './NumberField.tsx';
@@ -48,9 +41,6 @@ export function SettingsDialog({ onClose }: { onClose: () => void }) {
     </Dialog>
   );
 }
-
-/** The options of a load request as text, to compare them. */
-const loadOptionsText = (from: Settings): string => JSON.stringify(loadOptionsOf(from));
 
 /** Resets everything but the system prompt, the loaded model and the settings of the other kind of conversation. */
 function resetToDefaults(): void {

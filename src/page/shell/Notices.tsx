@@ -13,6 +13,7 @@ import { codeMissing } from '../state/lazy-code.ts';
 import { type Loading, loaded, loadedElsewhere, loading } from '../state/models.ts';
 import { updateReady } from '../state/notices.ts';
 import { view } from '../state/route.ts';
+import { changedElsewhere } from '../state/settings.ts';
 import { bytesPerSecond, type Rate } from '../state/transfer-rate.ts';
 import { notReopened } from '../state/unfinished-drawing.ts';
 import { ProblemNotice } from './ProblemNotice.tsx';
@@ -35,6 +36,7 @@ export function Notices() {
       {stopHangs.value && <HangNotice />}
       <GpuHint />
       <OtherTabNotice />
+      {changedElsewhere.value && loaded.value && <ChangedSettingsNotice />}
       {experiment.value && view.value !== 'experts' && <ExperimentNotice />}
       {importedModel.value && <ImportedNotice model={importedModel.value} />}
       {deleted.value && <UndoNotice key={deleted.value.id} title={deleted.value.title} />}
@@ -139,6 +141,19 @@ function OtherTabNotice() {
     </div>
   );
 }
+
+/** Another tab has changed the settings of computing and memory. A model is not loaded again without being asked. */
+const ChangedSettingsNotice = () => (
+  <div class="notice inline" role="status">
+    <p>The computing settings were changed in another tab. The model in this tab still runs with the earlier ones.</p>
+    <div class="row">
+      <button type="button" disabled={busyWith.value !== undefined} onClick={() => void services.modelLoader.reload()}>
+        Reload model
+      </button>
+      <IconButton icon="close" label="Dismiss" onClick={() => (changedElsewhere.value = false)} />
+    </div>
+  </div>
+);
 
 function ImportedNotice({ model }: { model: ModelSummary }) {
   return (

@@ -4,7 +4,7 @@ import { dismissProblem } from '../services/problems.ts';
 import { services } from '../services/services.ts';
 import { computeKind, lacksGpu } from '../state/compute.ts';
 import { heldBack } from '../state/load-mark.ts';
-import { computeProblems, lastLoaded, loaded, probed } from '../state/models.ts';
+import { computeProblems, lastLoaded, loaded, probed, requestedId } from '../state/models.ts';
 import { problem } from '../state/notices.ts';
 import { remediesFor } from '../state/remedies.ts';
 import { changeSettings, settings } from '../state/settings.ts';
@@ -40,6 +40,7 @@ function Problem({ error }: { error: ErrorData }) {
   const remedies = remediesFor(code, {
     settings: settings.value,
     lastLoaded: lastLoaded.value,
+    modelId: requestedId.value,
     probed: probed.value,
     ...(heldBack.value && { heldBack: { kind: computeKind.value, megabytes: heldBack.value.megabytes } }),
     modelLost: losesModel(error) && loaded.value === undefined,

@@ -35,5 +35,7 @@ export const loading = signal<Loading | undefined>(undefined);
 export const loaded = signal<LoadedModel | undefined>(undefined);
 /** The model that was loaded last, even if an error has ended it. */
 export const lastLoaded = signal<LoadedModel | undefined>(undefined);
+/** Id of the model that was to be loaded last, even if that failed. */
+export const requestedId = signal<string | undefined>(undefined);
 /** Ids of the models that other tabs have loaded. */
 export const loadedElsewhere = signal<string[]>([]);

@@ -4,10 +4,15 @@ import { type RemedyContext, remediesFor } from './remedies.ts';
 import { DEFAULT_SETTINGS } from './settings.ts';
 
 const loadedOn = (kind: ComputeKind): LoadedModel =>
-  ({ compute: { kind, reason: 'requested' }, memory: { gpuBytes: 1000e6, ramBytes: 401e6 } }) as LoadedModel;
+  ({
+    summary: { id: 'a' },
+    compute: { kind, reason: 'requested' },
+    memory: { gpuBytes: 1000e6, ramBytes: 401e6 },
+  }) as LoadedModel;
 const context = (changes: Partial<RemedyContext> = {}): RemedyContext => ({
   settings: DEFAULT_SETTINGS,
   lastLoaded: undefined,
+  modelId: 'a',
   probed: undefined,
   ...changes,
 });
@@ -39,6 +44,14 @@ describe('remediesFor', () => {
   it('offers a reload as it was if the memory is not known', () => {
     expect(remediesFor('worker-failed', context({ lastLoaded: loadedOn('gpu') }))).toEqual([reload]);
     expect(remediesFor('out-of-memory', context())).toEqual([reload]);
+  });
+
+  it('does not take the memory of another model', () => {
+    const other = context({ lastLoaded: loadedOn('gpu'), modelId: 'b' });
+    expect(remediesFor('webgpu-device-lost', other)).toEqual([reload]);
+    expect(remediesFor('gpu-out-of-memory', other)).toEqual([reload]);
+    const heldBack = { kind: 'gpu', megabytes: 400 } as const;
+    expect(remediesFor('gpu-out-of-memory', { ...other, heldBack })).toEqual([reload]);
   });
 
   it('offers a model that ended the page as it was, or with less memory', () => {

@@ -15,6 +15,8 @@ export interface RemedyContext {
   settings: Settings;
   /** The model that was loaded last, even if the error ended it. */
   lastLoaded: LoadedModel | undefined;
+  /** Id of the model that would be loaded again. Its memory is unknown if it is not the one that was loaded last. */
+  modelId: string | undefined;
   probed: ProbeReport | undefined;
   /** Whether no model is loaded after the error. Then there is always a way to load it again. */
   modelLost?: boolean;
@@ -40,7 +42,7 @@ function specificRemedies(code: ErrorCode, context: RemedyContext): Remedy[] {
     case 'webgpu-device-lost':
       return [RELOAD, ...withLessMemory('gpu', context)];
     case 'load-interrupted':
-      return [RELOAD, ...withLessMemory(context.heldBack?.kind ?? 'gpu', context)];
+      return [RELOAD, ...withLessMemory(context.heldBack?.kind ?? 'gpu', context, context.heldBack?.megabytes)];
     case 'loaded-elsewhere':
       return [{ label: 'Load it here too', changes: {} }];
     case 'worker-failed':
@@ -63,10 +65,18 @@ function specificRemedies(code: ErrorCode, context: RemedyContext): Remedy[] {
   }
 }
 
-/** Three quarters of the budget, or of the memory that the model had if the budget is automatic. */
-function withLessMemory(kind: ComputeKind, { settings, lastLoaded, heldBack }: RemedyContext): Remedy[] {
-  const had = lastLoaded?.compute.kind === kind ? lastLoaded.memory[kind === 'gpu' ? 'gpuBytes' : 'ramBytes'] : 0;
-  const before = settings[MODEL_BUDGET[kind]] ?? heldBack?.megabytes ?? had / 1e6;
+/**
+ * Three quarters of the budget, or of the memory that the model had if the budget is automatic.
+ * @param megabytes that the model had, if that is known from before
+ */
+function withLessMemory(
+  kind: ComputeKind,
+  { settings, lastLoaded, modelId }: RemedyContext,
+  megabytesBefore?: number,
+): Remedy[] {
+  const isSame = lastLoaded?.summary.id === modelId && lastLoaded?.compute.kind === kind;
+  const had = isSame && lastLoaded ? lastLoaded.memory[kind === 'gpu' ? 'gpuBytes' : 'ramBytes'] : 0;
+  const before = settings[MODEL_BUDGET[kind]] ?? megabytesBefore ?? had / 1e6;
   const megabytes = Math.floor(SMALLER_SHARE * before);
   if (megabytes < 1) return [];
   return [{ label: `Reload with ${megabytes} MB`, changes: { [MODEL_BUDGET[kind]]: megabytes } }];

@@ -1,5 +1,24 @@
-import { describe, expect, it } from 'vitest';
-import { DEFAULT_SETTINGS, loadOptionsOf, settingsFrom } from './settings.ts';
+import { describe, expect, it, vi } from 'vitest';
+
+vi.mock('./database.ts', () => import('./database-testing.ts'));
+vi.stubGlobal('document', { documentElement: { style: {} } });
+
+const { changedElsewhere, changeSettings, DEFAULT_SETTINGS, loadOptionsOf, loadSettings, settings, settingsFrom } =
+  await import('./settings.ts');
+
+it('a tab follows what another tab changes, and notes if only a load applies it', async () => {
+  await loadSettings();
+  vi.resetModules();
+  const other = await import('./settings.ts');
+  await other.loadSettings();
+  other.changeSettings({ residentBias: 0.5 });
+  await vi.waitFor(() => expect(settings.value.residentBias).toBe(0.5));
+  expect(changedElsewhere.value).toBe(false);
+  other.changeSettings({ context: 512 });
+  await vi.waitFor(() => expect(settings.value.context).toBe(512));
+  expect([changedElsewhere.value, other.changedElsewhere.value]).toEqual([true, false]);
+  changeSettings(DEFAULT_SETTINGS);
+});
 
 describe('settingsFrom', () => {
   it('gives the defaults if nothing is stored', () => {

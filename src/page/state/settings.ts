@@ -75,13 +75,22 @@ const channel = new BroadcastChannel('mixtab-settings');
 /** The current settings. Change them with {@link changeSettings}. */
 export const settings = signal<Settings>(DEFAULT_SETTINGS);
 
+/** Another tab has changed what only a load applies, since this tab's model was loaded. */
+export const changedElsewhere = signal(false);
+
 /** Changes that are not stored yet. */
 let unstored: SettingsChanges = {};
 
 /** Reads the stored settings, applies the appearance, and follows changes of other tabs. */
 export async function loadSettings(): Promise<void> {
   await readSettings();
-  channel.onmessage = () => void readSettings().catch(() => {}); // if it cannot be read, nothing changes
+  channel.onmessage = () => void followOtherTab().catch(() => {}); // if it cannot be read, nothing changes
+}
+
+async function followOtherTab(): Promise<void> {
+  const before = loadOptionsText(settings.value);
+  await readSettings();
+  if (loadOptionsText(settings.value) !== before) changedElsewhere.value = true;
 }
 
 async function readSettings(): Promise<void> {
@@ -209,6 +218,9 @@ export function loadOptionsOf({
     ...(cpu && cpuBudgetMegabytes !== undefined && { cpuBudgetBytes: cpuBudgetMegabytes * 1e6 }),
   };
 }
+
+/** {@link loadOptionsOf} as text, to compare them. */
+export const loadOptionsText = (from: Settings): string => JSON.stringify(loadOptionsOf(from));
 
 /** The setting for the memory of the whole model. */
 export const MODEL_BUDGET = { gpu: 'gpuBudgetMegabytes', cpu: 'cpuBudgetMegabytes' } as const satisfies Record<
