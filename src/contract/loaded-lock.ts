@@ -1,12 +1,12 @@
 /**
  * Each tab of the page, and each embedded frame, holds a Web Lock named after the model that it has loaded, because the
  * browser releases the locks of a tab that is closed or crashes. The name is a prefix, the model's id, a slash, and the
- * holder's id.
+ * owner's id.
  */
 import type { Bytes } from './ids.ts';
 
 export const LOADED_LOCK_PREFIX = 'mixtab-loaded/';
-/** The channel on which a holder says that its lock has changed. */
+/** The channel on which a owner says that its lock has changed. */
 export const TABS_CHANNEL = 'mixtab-tabs';
 /** Two models from this size on may be too much for a machine: the user is asked before a second one is loaded. */
 export const LARGE_MODEL_BYTES: Bytes = 1e9;
@@ -19,12 +19,12 @@ export interface OtherLock {
 
 /** The lock of this tab or frame, and those of the others. Over http there are no locks. */
 export class LoadedLock {
-  readonly #holder: string;
+  readonly #owner: string;
   #release = (): void => {};
 
-  /** @param holder an id that no other tab or frame has */
-  constructor(holder: string) {
-    this.#holder = holder;
+  /** @param owner an id that no other tab or frame has */
+  constructor(owner: string) {
+    this.#owner = owner;
   }
 
   /** Releases the lock of the previous model and takes that of `modelId`. */
@@ -33,7 +33,7 @@ export class LoadedLock {
     this.#release = () => {};
     if (modelId === undefined || !navigator.locks) return;
     await new Promise<void>((granted) => {
-      void navigator.locks.request(`${LOADED_LOCK_PREFIX}${modelId}/${this.#holder}`, () => {
+      void navigator.locks.request(`${LOADED_LOCK_PREFIX}${modelId}/${this.#owner}`, () => {
         granted();
         // The lock is held until this promise resolves.
         return new Promise<void>((resolve) => {
@@ -47,10 +47,10 @@ export class LoadedLock {
   async others(): Promise<OtherLock[]> {
     const { held = [] } = (await navigator.locks?.query()) ?? {};
     return held.flatMap(({ name = '' }) => {
-      const [modelId, holder] = name.startsWith(LOADED_LOCK_PREFIX)
+      const [modelId, owner] = name.startsWith(LOADED_LOCK_PREFIX)
         ? name.slice(LOADED_LOCK_PREFIX.length).split('/')
         : [];
-      return !modelId || holder === this.#holder ? [] : [{ name, modelId }];
+      return !modelId || owner === this.#owner ? [] : [{ name, modelId }];
     });
   }
 
