@@ -1,5 +1,5 @@
 /** Access to the engine, which holds one model and does one thing at a time. */
-import type { LoadedModel, LoadRequest } from '../contract/engine-api.ts';
+import type { LoadedModel, LoadProgress, LoadRequest } from '../contract/engine-api.ts';
 import { errorToData, losesModel, MixtabError, throwIfAborted } from '../contract/errors.ts';
 import type { Backend } from './backend.ts';
 import { createTurns, stopOnAbort } from './queue.ts';
@@ -32,59 +32,97 @@ export interface RunOptions {
   signal: AbortSignal | undefined;
 }
 
+type EngineParts = Pick<Backend, 'engine' | 'callback' | 'restartEngine' | 'neighbours'>;
+
 /** Makes concurrent calls wait for each other, and keeps track of the loaded model. */
-export function createEngineAccess({
-  engine,
-  callback,
-  restartEngine,
-  neighbours,
-}: Pick<Backend, 'engine' | 'callback' | 'restartEngine' | 'neighbours'>): EngineAccess {
+export function createEngineAccess(parts: EngineParts): EngineAccess {
   // The engine rejects concurrent calls as busy, so they wait for each other here.
   const inTurn = createTurns();
-  let loaded: LoadedModel | undefined;
-  let lastRequest: LoadRequest | undefined;
-  /** The model that an engine had which was ended because it did not stop. */
-  let ended: LoadRequest | undefined;
+  const model = new ModelInEngine(parts);
+  return {
+    load: (request, { signal, onProgress } = {}) =>
+      inTurn(async () => {
+        throwIfAborted(signal);
+        return model.load(request, signal, onProgress);
+      }),
+    loaded: () => model.loaded,
+    run: (options, work) =>
+      inTurn(async () => {
+        const { signal } = options;
+        throwIfAborted(signal);
+        const ready = await model.ensure(options);
+        throwIfAborted(signal);
+        return model.whileLoaded(signal, () => work(ready));
+      }),
+  };
+}
 
-  function setLoaded(model: LoadedModel | undefined): void {
-    loaded = model;
-    neighbours?.loaded(model?.summary.id);
+/** The engine's model, for one call at a time. */
+class ModelInEngine {
+  readonly #parts: EngineParts;
+  #loaded: LoadedModel | undefined;
+  #lastRequest: LoadRequest | undefined;
+  /** The model that an engine had which was ended because it did not stop. */
+  #ended: LoadRequest | undefined;
+
+  constructor(parts: EngineParts) {
+    this.#parts = parts;
   }
 
-  async function loadNow(
+  get loaded(): LoadedModel | undefined {
+    return this.#loaded;
+  }
+
+  async load(
     request: LoadRequest,
     signal: AbortSignal | undefined,
-    onProgress: Parameters<typeof engine.load>[1] = () => {},
+    onProgress: (progress: LoadProgress) => void = () => {},
   ): Promise<LoadedModel> {
+    const { engine, callback, neighbours } = this.#parts;
     await neighbours?.mayLoad(request.modelId, signal);
     throwIfAborted(signal);
-    return stoppable(signal, async () => {
-      ended = undefined;
-      setLoaded(undefined); // A failed load leaves no model.
+    return this.#stoppable(signal, async () => {
+      this.#ended = undefined;
+      this.#set(undefined); // A failed load leaves no model.
       const model = await engine.load(request, callback(onProgress));
-      lastRequest = request;
-      setLoaded(model);
+      this.#lastRequest = request;
+      this.#set(model);
       return model;
     });
   }
 
-  async function ensureModel({ model, signal }: RunOptions): Promise<LoadedModel> {
-    if (loaded && (model === undefined || loaded.summary.id === model)) return loaded;
-    if (model === undefined && ended) return loadNow(ended, signal);
+  /** Loads the model that a call names, or that the engine had, unless it is loaded. */
+  async ensure({ model, signal }: RunOptions): Promise<LoadedModel> {
+    if (this.#loaded && (model === undefined || this.#loaded.summary.id === model)) return this.#loaded;
+    if (model === undefined && this.#ended) return this.load(this.#ended, signal);
     if (model === undefined)
       throw new MixtabError('no-model-loaded', 'No model is loaded.', 'Call load, or name a model in the request.');
     // A model that an error ended is loaded again as it was before.
-    return loadNow(lastRequest?.modelId === model ? lastRequest : { modelId: model }, signal);
+    return this.load(this.#lastRequest?.modelId === model ? this.#lastRequest : { modelId: model }, signal);
+  }
+
+  /** Runs work that an abort stops, and forgets the model if an error of the work ended it. */
+  whileLoaded<T>(signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> {
+    return this.#stoppable(signal, async () => {
+      try {
+        return await work();
+      } catch (error) {
+        // After some of these errors the engine still has the model, for example if only a long prompt had no memory.
+        if (losesModel(errorToData(error)) && !(await this.#parts.engine.experts())) this.#set(undefined);
+        throw error;
+      }
+    });
   }
 
   /** Runs work that an abort stops. An engine that does not stop in time is ended, and `work` rejects. */
-  async function stoppable<T>(signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> {
+  async #stoppable<T>(signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> {
+    const { engine, restartEngine } = this.#parts;
     let patience: ReturnType<typeof setTimeout> | undefined;
     const stop = (): void => {
       engine.stop().catch(() => {}); // the engine was ended meanwhile
       patience = setTimeout(() => {
-        if (loaded) ended = lastRequest;
-        setLoaded(undefined);
+        if (this.#loaded) this.#ended = this.#lastRequest;
+        this.#set(undefined);
         restartEngine();
       }, STOP_PATIENCE_MS);
     };
@@ -95,30 +133,8 @@ export function createEngineAccess({
     }
   }
 
-  /** Forgets the model if an error of `work` ended it. */
-  async function noticeLoss<T>(work: Promise<T>): Promise<T> {
-    try {
-      return await work;
-    } catch (error) {
-      // After some of these errors the engine still has the model, for example if only a long prompt had no memory.
-      if (losesModel(errorToData(error)) && !(await engine.experts())) setLoaded(undefined);
-      throw error;
-    }
+  #set(model: LoadedModel | undefined): void {
+    this.#loaded = model;
+    this.#parts.neighbours?.loaded(model?.summary.id);
   }
-
-  return {
-    load: (request, { signal, onProgress = () => {} } = {}) =>
-      inTurn(async () => {
-        throwIfAborted(signal);
-        return loadNow(request, signal, onProgress);
-      }),
-    loaded: () => loaded,
-    run: ({ model, signal }, work) =>
-      inTurn(async () => {
-        throwIfAborted(signal);
-        const ready = await ensureModel({ model, signal });
-        throwIfAborted(signal);
-        return stoppable(signal, () => noticeLoss(work(ready)));
-      }),
-  };
 }
