@@ -4,7 +4,7 @@
  */
 import type { Page } from '@playwright/test';
 import { expectNoFindings } from './axe.ts';
-import { expect, type TestServer, test } from './fixtures.ts';
+import { expect, openPage, type TestServer, test } from './fixtures.ts';
 
 /** Opens an example and waits until the built-in model is loaded. */
 async function openExample(page: Page, server: TestServer, name: string): Promise<void> {
@@ -62,4 +62,25 @@ test('routing.html shows the experts of each token, layer by layer', async ({ pa
   await page.getByRole('combobox', { name: 'Layer' }).selectOption('Layer 5');
   expect(await numbers()).not.toEqual(firstLayer);
   await expectNoFindings(page, 'routing.html');
+});
+
+test('an example loads the first model that is complete, not a damaged one before it', async ({ page, server }) => {
+  await openPage(page, server);
+  await page.evaluate(
+    () =>
+      new Promise<void>((resolve, reject) => {
+        const open = indexedDB.open('mixtab-models');
+        open.onerror = () => reject(open.error);
+        open.onsuccess = () => {
+          const models = open.result.transaction('models', 'readwrite').objectStore('models');
+          const request = models.getAll(IDBKeyRange.bound('model/', 'model/\uffff'));
+          request.onsuccess = () => {
+            const damaged = { ...request.result[0], id: 'damaged', name: 'Damaged', state: 'damaged', importedAt: 0 };
+            models.put(damaged, 'model/damaged');
+            models.transaction.oncomplete = () => resolve();
+          };
+        };
+      }),
+  );
+  for (const name of ['completion', 'json', 'routing', 'chat']) await openExample(page, server, name);
 });

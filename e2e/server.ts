@@ -6,7 +6,9 @@ import { readFileSync } from 'node:fs';
 import { createServer, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { sendRange, serveStatic, syntheticRanged } from '../scripts/cli/server.ts';
+import { Readable } from 'node:stream';
+import { RateLimit } from '../bench/rate-limit.ts';
+import { type Ranged, sendRange, serveStatic, syntheticRanged } from '../scripts/cli/server.ts';
 import { responseHeaders } from '../scripts/response-headers.ts';
 import { splitName } from '../workers/format/gguf/split.ts';
 import { SYNTH_PRESETS } from '../workers/synth/presets.ts';
@@ -19,6 +21,10 @@ const CHAT_OPTIONS = { ...SYNTH_PRESETS.tiny, contextLength: 4096, name: 'Tiny C
 const chat = createSynth(CHAT_OPTIONS);
 const { chatTemplate: _template, ...withoutTemplate } = SYNTH_PRESETS.tiny;
 const plain = createSynth({ ...withoutTemplate, contextLength: 4096, name: 'Tiny Text', seed: 2 });
+
+/** A chat model with 56 records, for imports that are interrupted often. */
+export const LONG_OPTIONS = { ...CHAT_OPTIONS, layers: 6, name: 'Long Chat', seed: 3 };
+const long = createSynth(LONG_OPTIONS);
 
 /** 26 GB that are generated as they are read. Tests read the header only. */
 const large = createSynth({ ...SYNTH_PRESETS['8x7b'], name: 'Large' });
@@ -67,6 +73,7 @@ const MODELS: Record<string, SynthFile> = {
   '/chat.gguf': chat,
   '/plain.gguf': plain,
   '/large.gguf': large,
+  '/long.gguf': long,
   ...Object.fromEntries(chatParts.map((file, n) => [`/${partName(n + 1)}`, file])),
   ...Object.fromEntries(chatPieces().map(({ name, bytes }) => [`/${name}`, stored(bytes)])),
   [`/gap/${partName(1)}`]: chatParts[0],
@@ -80,6 +87,12 @@ export interface TestServer {
   origin: string;
   /** While true, every range of a model is delayed, so that an import takes a while. */
   slow: boolean;
+  /** How fast a model is sent. */
+  bytesPerSecond: number;
+  /** Bytes of models sent so far. */
+  bytesSent: number;
+  /** Least time between two tokens, in milliseconds, for pages opened from then on. */
+  msPerToken: number;
   /** While true, connections for models are dropped. */
   unreachable: boolean;
   /** While true, a different service worker is served, as after an update of the page. */
@@ -113,11 +126,45 @@ async function recordReport(request: IncomingMessage, violations: string[]): Pro
   violations.push(text);
 }
 
+/** Sends a file at the server's rate, and counts its bytes. */
+function limited({ size, stream }: Ranged, limit: RateLimit, served: TestServer): Ranged {
+  const PIECE = 1 << 14;
+  async function* pieces(whole: Readable): AsyncGenerator<Uint8Array> {
+    for await (const chunk of whole as AsyncIterable<Uint8Array>) {
+      for (let offset = 0; offset < chunk.length; offset += PIECE) {
+        const piece = chunk.subarray(offset, offset + PIECE);
+        limit.bytesPerSecond = served.bytesPerSecond;
+        yield await limit.delay(piece.length, Promise.resolve(piece));
+        served.bytesSent += piece.length;
+      }
+    }
+  }
+  return { size, stream: (first, last) => Readable.from(pieces(stream(first, last)), { objectMode: false }) };
+}
+
+/**
+ * Code in front of the engine's worker: it sleeps before it reports a token, so that an answer of a small model takes as
+ * long on every machine.
+ */
+const slowTokens = (msPerToken: number): string => `{
+  const sleeper = new Int32Array(new SharedArrayBuffer(4));
+  const post = MessagePort.prototype.postMessage;
+  MessagePort.prototype.postMessage = function (message, ...rest) {
+    const calls = message?.argumentList?.[0]?.value;
+    const tokens = Array.isArray(calls) ? calls.filter((args) => args?.[0]?.type === 'token').length : 0;
+    if (tokens > 0) Atomics.wait(sleeper, 0, 0, ${msPerToken} * tokens);
+    return post.call(this, message, ...rest);
+  };
+}`;
+
 /** Starts a server on a free port of localhost. */
 export async function startServer(): Promise<TestServer> {
   const served: TestServer = {
     origin: '',
     slow: false,
+    bytesPerSecond: Number.POSITIVE_INFINITY,
+    bytesSent: 0,
+    msPerToken: 0,
     unreachable: false,
     updated: false,
     bare: false,
@@ -126,6 +173,7 @@ export async function startServer(): Promise<TestServer> {
     violations: [],
     close: () => {},
   };
+  const limit = new RateLimit();
   const server = createServer((request, response) => {
     const { pathname: path, searchParams: query } = new URL(request.url ?? '/', 'http://localhost');
     if (served.missing?.test(path)) {
@@ -134,6 +182,9 @@ export async function startServer(): Promise<TestServer> {
       response
         .writeHead(200, { 'content-type': 'text/javascript' })
         .end(`${readFileSync(join(DIST, 'sw.js'), 'utf8')}\n// next version`);
+    } else if (served.msPerToken > 0 && path.startsWith('/assets/engine.worker-')) {
+      response.writeHead(200, { ...responseHeaders({ path: path.slice(1) }), 'content-type': 'text/javascript' });
+      response.end(`${slowTokens(served.msPerToken)}\n${readFileSync(join(DIST, path), 'utf8')}`);
     } else if (path === '/embedder.html') {
       response.writeHead(200, { 'content-type': 'text/html', ...EMBEDDERS[query.get('as') ?? 'plain'] });
       response.end('<!doctype html><title>A page of another site</title>');
@@ -154,7 +205,7 @@ export async function startServer(): Promise<TestServer> {
         return;
       }
       served.ranges.push(`${path} ${request.headers.range}`);
-      const send = (): void => sendRange(request, response, syntheticRanged(MODELS[path]));
+      const send = (): void => sendRange(request, response, limited(syntheticRanged(MODELS[path]), limit, served));
       if (served.slow) setTimeout(send, 300);
       else send();
     } else serveStatic(DIST, request, response, { bare: served.bare, reportUri: VIOLATIONS_PATH });

@@ -1,7 +1,7 @@
 /** Conversations in storage that the browser deletes, that is full, or that two tabs write at once. */
 import { readFileSync } from 'node:fs';
 import type { Page } from '@playwright/test';
-import { expect, openPage, openTinyChat, setNumbers, type TestServer, test } from './fixtures.ts';
+import { expect, openPage, openTinyChat, setNumbers, storedSetting, type TestServer, test } from './fixtures.ts';
 
 const messages = (page: Page) => page.getByRole('list', { name: 'Conversation' }).getByRole('listitem');
 const titles = (page: Page) =>
@@ -10,8 +10,8 @@ const titles = (page: Page) =>
     .getByRole('list')
     .getByRole('button', { name: /^(?!More)/ });
 
-/** Imports chats with one message each. */
-async function importChats(page: Page, names: readonly string[]): Promise<void> {
+/** Imports chats with one message of the user each, or more. */
+async function importChats(page: Page, names: readonly string[], messages = 1): Promise<void> {
   const conversations = names.map((name) => ({
     id: name,
     title: name,
@@ -19,13 +19,19 @@ async function importChats(page: Page, names: readonly string[]): Promise<void> 
     createdAt: 1,
     changedAt: 1,
     chosen: {},
-    turns: [{ id: '1', parent: null, by: 'user', text: name, at: 1 }],
+    turns: Array.from({ length: messages }, (_, n) => ({
+      id: `${n + 1}`,
+      parent: n === 0 ? null : `${n}`,
+      by: 'user',
+      text: name,
+      at: 1,
+    })),
   }));
   const file = { format: 'mixtab-conversations', version: 1, conversations };
   await page
     .getByLabel('Conversations to import')
     .setInputFiles({ name: 'chats.json', mimeType: 'application/json', buffer: Buffer.from(JSON.stringify(file)) });
-  await expect(titles(page)).toHaveCount(names.length);
+  await expect(titles(page).filter({ hasText: names.at(-1)! })).toBeVisible();
 }
 
 /** Turns of the first conversation, all versions included, as the page has them in memory. */
@@ -132,4 +138,45 @@ test('two tabs that write in the same conversation both keep both answers, and f
   await second.getByRole('button', { name: 'Settings' }).click();
   await second.getByRole('combobox', { name: 'Appearance' }).selectOption('Dark');
   await expect(page.locator('html')).toHaveCSS('color-scheme', 'dark');
+});
+
+test('in Safari, a hint says from the second message on that unvisited pages lose their data', async ({
+  page,
+  server,
+}) => {
+  await page.addInitScript(() => {
+    Object.defineProperty(Navigator.prototype, 'vendor', { get: () => 'Apple Computer, Inc.' });
+    Object.defineProperty(StorageManager.prototype, 'persisted', { value: async () => false });
+  });
+  await openPage(page, server);
+  const hint = page.getByRole('status').filter({ hasText: 'Safari deletes what a page stores' });
+  await importChats(page, ['First']);
+  await expect(hint).toBeHidden();
+  await importChats(page, ['Second'], 2);
+  await expect(hint).toContainText('if you do not visit it for seven days');
+  const [download] = await Promise.all([
+    page.waitForEvent('download'),
+    hint.getByRole('button', { name: 'Export all conversations' }).click(),
+  ]);
+  expect(JSON.parse(readFileSync(await download.path(), 'utf8')).conversations).toHaveLength(2);
+  await page.reload();
+  await expect(hint).toBeVisible();
+  await hint.getByRole('button', { name: 'Dismiss' }).click();
+  await expect(hint).toBeHidden();
+  await expect.poll(() => storedSetting(page, 'sevenDaysHintDismissed')).toBe(true);
+  await page.reload();
+  await expect(titles(page)).toHaveCount(2);
+  await expect(hint).toBeHidden();
+});
+
+test('a page on the home screen shows no hint about Safari', async ({ page, server }) => {
+  await page.addInitScript(() => {
+    Object.defineProperty(Navigator.prototype, 'vendor', { get: () => 'Apple Computer, Inc.' });
+    Object.defineProperty(StorageManager.prototype, 'persisted', { value: async () => false });
+    const real = matchMedia.bind(window);
+    window.matchMedia = (query) => real(query.includes('standalone') ? 'all' : query);
+  });
+  await openPage(page, server);
+  await importChats(page, ['First'], 2);
+  await expect(page.getByText('Safari deletes what a page stores')).toHaveCount(0);
 });

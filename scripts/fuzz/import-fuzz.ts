@@ -11,7 +11,8 @@ import { MemoryStore } from '../../workers/store/memory-store.ts';
 import { SYNTH_PRESETS } from '../../workers/synth/presets.ts';
 import { createSplitSynth, createSynth, type SynthOptions, uniformTypes } from '../../workers/synth/synth.ts';
 import { createTokenizer } from '../../workers/text/create-tokenizer.ts';
-import { mutate, Random } from './mutate.ts';
+import { Random } from '../random.ts';
+import { mutate } from './mutate.ts';
 
 /** Longest message of an error. Texts from a file are cut to 100 characters, and a message quotes at most four. */
 const MAX_MESSAGE = 700;

@@ -134,10 +134,15 @@ describe('openUrl', () => {
     files[`/cut/tiny.gguf-split-${'abc'[n]}`] = piece;
     if (n !== 0) files[`/cut/gap.gguf.part${n + 1}of3`] = piece;
   }
+  for (const letter of 'ab') files[`/refused/tiny.gguf-split-${letter}`] = files[`/cut/tiny.gguf-split-${letter}`];
+  for (const letter of 'bc') files[`/headless/tiny.gguf-split-${letter}`] = files[`/cut/tiny.gguf-split-${letter}`];
+  /** Status of files that are not served; of all others: 404. */
+  const statuses: Record<string, number> = {};
   const server = createServer((request, response) => {
-    const file = files[new URL(request.url ?? '/', 'http://localhost').pathname];
+    const { pathname } = new URL(request.url ?? '/', 'http://localhost');
+    const file = files[pathname];
     if (file) sendRange(request, response, syntheticRanged(file));
-    else response.writeHead(404).end();
+    else response.writeHead(statuses[pathname] ?? 404).end();
   });
   let origin = '';
   beforeAll(async () => {
@@ -163,6 +168,24 @@ describe('openUrl', () => {
     await expect(openUrl(`${origin}/cut/gap.gguf.part2of3`)).rejects.toMatchObject({
       code: 'gguf-missing-part',
       message: expect.stringMatching(/gap\.gguf\.part1of3 is out of reach .*404/),
+    });
+  });
+
+  it('takes only a 404 after the given piece for the end of a file whose pieces have letters', async () => {
+    const pieces = `${origin}/refused/tiny.gguf-split-`;
+    const once = { retryDelaysMs: [] };
+    // Without the third piece the file is cut off, which only reading it shows.
+    expect((await openUrl(`${pieces}a`, once)).size).toBe(2_000_000);
+    for (const status of [403, 410, 429, 500, 503]) {
+      statuses['/refused/tiny.gguf-split-c'] = status;
+      for (const given of 'ab')
+        await expect(openUrl(pieces + given, once), `${status}, given ${given}`).rejects.toMatchObject({
+          message: expect.stringContaining('tiny.gguf-split-c'),
+        });
+    }
+    await expect(openUrl(`${origin}/headless/tiny.gguf-split-b`, once)).rejects.toMatchObject({
+      code: 'gguf-missing-part',
+      message: expect.stringMatching(/tiny\.gguf-split-a is out of reach .*404/),
     });
   });
 

@@ -3,11 +3,11 @@ import { Icon } from '../../ui/icons.tsx';
 import { services } from '../services/services.ts';
 import { currentPath } from '../state/conversations.ts';
 import { changeGeneration, currentGeneration } from '../state/current-settings.ts';
+import { draftOf, restoredDrafts, saveDraft } from '../state/drafts.ts';
 import { canSend, isChat, stopping, streamingHere, wrongModel } from '../state/generation.ts';
 import { PRESETS, presetOf } from '../state/generation-settings.ts';
 import { loaded } from '../state/models.ts';
 import { lossyOf, settings } from '../state/settings.ts';
-import { draftOf, saveDraft } from './drafts.ts';
 
 /** Largest height of the text field, in CSS pixels. chat.css has the same value. */
 const MAX_HEIGHT = 200;
@@ -20,7 +20,7 @@ export function Composer({ conversationId }: { conversationId: string }) {
   // An effect and not a `key` on the field, which would lose the focus when a new conversation gets its id.
   useLayoutEffect(() => {
     if (field.current) setText(field.current, draftOf(conversationId));
-  }, [conversationId]);
+  }, [conversationId, restoredDrafts.value]);
   const submit = (event?: Event): void => {
     event?.preventDefault();
     const text = field.current?.value ?? '';

@@ -4,9 +4,9 @@ import { IconButton } from '../../ui/IconButton.tsx';
 import { services } from '../services/services.ts';
 import { type Turn, textOf, versionsOf } from '../state/conversation-tree.ts';
 import { current, currentId, currentPath, streaming } from '../state/conversations.ts';
+import { draftOf, saveDraft } from '../state/drafts.ts';
 import { canSend, streamingHere } from '../state/generation.ts';
 import { Dots, Stats } from './AnswerStats.tsx';
-import { draftOf, saveDraft } from './drafts.ts';
 import { ContextCut, OverflowChoices } from './Overflow.tsx';
 import { Versions } from './Versions.tsx';
 

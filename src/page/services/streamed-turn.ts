@@ -6,8 +6,11 @@ import { prefill } from '../state/generation.ts';
 
 /** Tokens arrive faster than the page needs to show them. If drawing takes longer, it is drawn as often as that. */
 const SHOW_EVERY_MS = 40;
-/** If the page crashes, at most this much of an answer is lost. */
-const STORE_EVERY_MS = 2000;
+/**
+ * Words of an answer are stored after this time, even if no more of them arrive. Writing takes a moment, too: if the
+ * browser is killed, less than two seconds are lost.
+ */
+const STORE_AFTER_MS = 1000;
 
 /** Options of {@link StreamedTurn}. */
 export interface StreamedTurnOptions {
@@ -31,7 +34,7 @@ export class StreamedTurn {
   #added: string;
   #text: string;
   #timer: ReturnType<typeof setTimeout> | undefined;
-  #storedAt = performance.now();
+  #storeTimer: ReturnType<typeof setTimeout> | undefined;
   #ended = false;
   /** How long the last drawing took. */
   #drawMs = 0;
@@ -65,14 +68,16 @@ export class StreamedTurn {
     if (!event.rest) this.tokens.push(event.token);
     this.#added += event.token.text;
     this.#text = this.textWith(this.#added);
-    if (!this.#options.signal.aborted && !this.#ended)
-      this.#timer ??= setTimeout(() => this.#show(), Math.max(SHOW_EVERY_MS, this.#drawMs));
+    if (this.#options.signal.aborted || this.#ended) return;
+    this.#timer ??= setTimeout(() => this.#show(), Math.max(SHOW_EVERY_MS, this.#drawMs));
+    this.#storeTimer ??= setTimeout(() => this.#store(), STORE_AFTER_MS);
   };
 
   /** Shows and stores nothing more, even if a token arrives late. */
   end(): void {
     this.#ended = true;
     clearTimeout(this.#timer);
+    clearTimeout(this.#storeTimer);
   }
 
   #show(): void {
@@ -85,8 +90,12 @@ export class StreamedTurn {
     setTimeout(() => {
       this.#drawMs = performance.now() - startedAt;
     });
-    if (performance.now() - this.#storedAt < STORE_EVERY_MS) return;
-    this.#storedAt = performance.now();
+  }
+
+  #store(): void {
+    const { conversationId, turnId } = this.#options;
+    const text = this.#text;
+    this.#storeTimer = undefined;
     updateConversation(conversationId, (conversation) => changeTurn(conversation, turnId, { text }));
   }
 }

@@ -78,11 +78,13 @@ export function App() {
   );
 }
 
-/** In place of a view that cannot be shown. */
+/** In place of a view that cannot be shown. Its notices may be why. */
 const BrokenView = () => (
   <main class="scroll" id="main" tabIndex={-1}>
     <div class="column">
-      <Notices />
+      <ErrorBoundary fallback={null}>
+        <Notices />
+      </ErrorBoundary>
       <div class="notice problem" role="alert">
         <p>
           <strong>This view cannot be shown.</strong> Your conversations are stored. Open another one, or reload the

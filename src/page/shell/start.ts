@@ -4,6 +4,7 @@ import { report } from '../services/problems.ts';
 import { services } from '../services/services.ts';
 import { loadToken } from '../state/access-token.ts';
 import { loadConversations } from '../state/conversations.ts';
+import { loadDrafts } from '../state/drafts.ts';
 import { takeLeftMark, watchTab } from '../state/load-mark.ts';
 import { computeProblems, models } from '../state/models.ts';
 import { loadSettings, settings } from '../state/settings.ts';
@@ -13,7 +14,7 @@ export async function start(): Promise<void> {
   const { sessions, storageKeeper, tabs, modelStore } = services;
   watchTab();
   try {
-    await Promise.all([loadSettings(), loadConversations(), loadToken()]);
+    await Promise.all([loadSettings(), loadDrafts().then(loadConversations), loadToken()]);
     sessions.start();
     storageKeeper.start();
     tabs.start(() => void modelStore.refresh().catch(report));
