@@ -1,5 +1,6 @@
 import { useState } from 'preact/hooks';
-import { inputOf, plainText, read } from '../services/text-routing.ts';
+import { inputOf, plainText, read as readText } from '../services/text-routing.ts';
+import { followToken } from '../services/token-observation.ts';
 import { current } from '../state/conversations.ts';
 import { layer, ownText, type Reading, reading } from '../state/text-routing.ts';
 import { asCss, expertColours } from './palette.ts';
@@ -7,6 +8,7 @@ import { RoutingTable } from './RoutingTable.tsx';
 import { RunBar, readingCost, useTokenCount } from './RunBar.tsx';
 import { percent } from './routing.ts';
 import { TokenText } from './TokenText.tsx';
+import { TokenView } from './token/TokenView.tsx';
 
 /** Which experts process which tokens of a text, as in section 5 of the Mixtral paper. */
 export function RoutingView() {
@@ -64,13 +66,14 @@ function Source() {
               ? 'Enter a text of at least two tokens.'
               : undefined
         }
-        onRun={() => void read(input)}
+        onRun={() => void readText(input)}
       />
     </section>
   );
 }
 
-function Result({ reading: { model, config, tokens, perplexity, routing, trace } }: { reading: Reading }) {
+function Result({ reading: read }: { reading: Reading }) {
+  const { model, config, tokens, perplexity, routing, trace } = read;
   const [numbers, setNumbers] = useState(false);
   const shownLayer = layer.value;
   const colours = expertColours(config.expertCount).map(asCss);
@@ -101,10 +104,18 @@ function Result({ reading: { model, config, tokens, perplexity, routing, trace }
           </li>
         ))}
       </ul>
-      <TokenText trace={trace} layer={shownLayer} layerCount={config.layerCount} colours={colours} numbers={numbers} />
+      <TokenText
+        trace={trace}
+        layer={shownLayer}
+        layerCount={config.layerCount}
+        colours={colours}
+        numbers={numbers}
+        onFollow={(token) => void followToken(token)}
+      />
       <p class="hint">
         {tokens} tokens read by {model}. Perplexity: {perplexity.toFixed(2)}.
       </p>
+      <TokenView reading={read} colours={colours} />
       <RoutingTable routing={routing} config={config} />
     </section>
   );

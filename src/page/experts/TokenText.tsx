@@ -13,10 +13,12 @@ interface Props {
   colours: string[];
   /** Whether to write the number of its expert at each token. */
   numbers: boolean;
+  /** Called with the index of a token that is clicked, or on which Enter is pressed. */
+  onFollow: (token: number) => void;
 }
 
 /** The text with each token coloured by its first expert. The token at the pointer or keyboard is described below. */
-export function TokenText({ trace, layer, layerCount, colours, numbers }: Props) {
+export function TokenText({ trace, layer, layerCount, colours, numbers, onFollow }: Props) {
   const [active, setActive] = useState<number | undefined>(undefined);
   const tokens = useMemo(() => tokensAt(trace, layer, layerCount).slice(0, MAX_SHOWN), [trace, layer]);
   // Memoized, so that thousands of tokens are not compared again when only the active one changes.
@@ -33,15 +35,18 @@ export function TokenText({ trace, layer, layerCount, colours, numbers }: Props)
     return () => option?.setAttribute('aria-selected', 'false');
   }, [active, options]);
   const move = (event: KeyboardEvent): void => {
+    if (event.key === 'Enter' && active !== undefined) onFollow(active);
     const next = indexAfterKey(event.key, active ?? -1, tokens.length - 1);
     if (next === undefined) return;
     event.preventDefault();
     setActive(next);
     document.getElementById(`token-${next}`)?.scrollIntoView({ block: 'nearest' });
   };
-  const activate = ({ target }: Event): void => {
-    const token = target instanceof Element ? target.closest<HTMLElement>('[data-token]')?.dataset.token : undefined;
-    if (token !== undefined) setActive(Number(token));
+  const onToken = (act: (token: number) => void) => (event: Event) => {
+    const token = tokenOf(event);
+    if (token === undefined) return;
+    setActive(token);
+    act(token);
   };
   const described = active === undefined ? undefined : tokens[active];
   return (
@@ -53,14 +58,16 @@ export function TokenText({ trace, layer, layerCount, colours, numbers }: Props)
         aria-label={`Tokens and their experts in layer ${layer}`}
         {...(active !== undefined && { 'aria-activedescendant': `token-${active}` })}
         onKeyDown={move}
-        onPointerOver={activate}
-        onClick={activate}
+        onPointerOver={onToken(() => {})}
+        onClick={onToken(onFollow)}
         onFocus={() => setActive(active ?? 0)}
       >
         {options}
       </div>
       <p class="token-description">
-        {described ? spoken(described) : 'Point at a token or use the arrow keys to see its experts.'}
+        {described
+          ? spoken(described)
+          : 'Point at a token or use the arrow keys to see its experts; click it or press Enter to follow it.'}
       </p>
       {trace.pieces.length > MAX_SHOWN && (
         <p class="hint">
@@ -69,6 +76,12 @@ export function TokenText({ trace, layer, layerCount, colours, numbers }: Props)
       )}
     </>
   );
+}
+
+/** The index of the token that an event is about. */
+function tokenOf({ target }: Event): number | undefined {
+  const token = target instanceof Element ? target.closest<HTMLElement>('[data-token]')?.dataset.token : undefined;
+  return token === undefined ? undefined : Number(token);
 }
 
 interface TokenProps {

@@ -43,12 +43,14 @@ export async function countTokens(text: string): Promise<number | undefined> {
 export function read(input: GenerateRequest['input']): Promise<void> {
   return services.experiments.run('routing', async (onProgress) => {
     const summary = loaded.value!.summary;
+    const context = scoreWindow();
     const { trace, routing, tokens, perplexity } = await engine.score(
-      { input, context: scoreWindow(), trace: true },
+      { input, context, trace: true },
       proxy(onProgress),
     );
     if (!trace) return;
-    reading.value = { model: summary.name, config: summary.config, tokens, perplexity, routing, trace };
+    const { id, name, config } = summary;
+    reading.value = { model: name, modelId: id, input, context, config, tokens, perplexity, routing, trace };
     layer.value = Math.min(layer.value, summary.config.layerCount - 1);
     announcement.value = `The routing of ${tokens} tokens is shown.`;
   });

@@ -2,7 +2,7 @@
  * Which experts a text was routed to, as signals. Read and shown by the experts view; set by services/text-routing.ts.
  */
 import { signal } from '@preact/signals';
-import type { LayerRouting, ScoreResult } from '../../contract/engine-api.ts';
+import type { GenerateRequest, LayerRouting, ScoreResult } from '../../contract/engine-api.ts';
 import type { ModelConfig } from '../../contract/import-api.ts';
 
 /** Shown until the user pastes a text. */
@@ -14,8 +14,12 @@ export const SAMPLE_TEXT =
 
 /** A text that the model has read, with its routing. */
 export interface Reading {
-  /** Name of the model. */
+  /** Name and id of the model. */
   model: string;
+  modelId: string;
+  /** What was read, in windows of `context` tokens. */
+  input: GenerateRequest['input'];
+  context: number;
   config: ModelConfig;
   tokens: number;
   perplexity: number;
