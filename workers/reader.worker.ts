@@ -1,4 +1,6 @@
 /** Entry point of the reader worker: it reads records for the engine worker, so that reading never blocks computing. */
+
+import { fetchCode } from '../src/contract/fetch-code.ts';
 import type { Bytes } from '../src/contract/ids.ts';
 import { expose } from '../src/contract/rpc.ts';
 import { announceWorker } from '../src/contract/worker-life.ts';
@@ -22,10 +24,9 @@ expose(
     buffers,
     repair: async (modelId, record, failure) => {
       // The code that reads GGUF files is loaded only when a record has to be repaired.
-      const [{ repairRecord }, { openUrl }] = await Promise.all([
-        import('./import/self-repair.ts'),
-        import('./import/model-source.ts'),
-      ]);
+      const [{ repairRecord }, { openUrl }] = await fetchCode('repairs models', () =>
+        Promise.all([import('./import/self-repair.ts'), import('./import/model-source.ts')]),
+      );
       return repairRecord({ store, open: openUrl }, modelId, record, failure);
     },
   }),

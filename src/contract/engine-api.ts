@@ -420,6 +420,10 @@ export interface EngineApi {
    * removed.
    */
   restoreSession(id: string): Promise<number>;
-  /** Token ids of `text`, without BOS. Needs a loaded model. */
-  tokenize(text: string): Promise<TokenId[]>;
+  /**
+   * Token ids of `text`, without BOS. Needs a loaded model.
+   * @param limit tokens of interest: a text that certainly has more is refused before it is converted
+   * @throws MixtabError `no-model-loaded`, `context-overflow`
+   */
+  tokenize(text: string, limit?: number): Promise<TokenId[]>;
 }

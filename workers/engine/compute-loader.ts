@@ -1,5 +1,6 @@
 /** Loads models on the GPU or the CPU. Nothing else knows both. */
 import type { AdapterReport, ComputeReport } from '../../src/contract/engine-api.ts';
+import { fetchCode } from '../../src/contract/fetch-code.ts';
 import type { Compute } from '../compute/compute.ts';
 import { wasmProblem } from '../compute/cpu/wasm-support.ts';
 import { findAdapter } from '../compute/gpu/device.ts';
@@ -68,13 +69,13 @@ export class ComputeLoader {
 // The code of a backend is fetched when it is first needed.
 
 async function loadOnGpu(inputs: LoadInputs, gpu: Gpu): Promise<Compute> {
-  const { loadGpuCompute } = await import('../compute/gpu/load-gpu-model.ts');
+  const { loadGpuCompute } = await fetchCode('computes on the GPU', () => import('../compute/gpu/load-gpu-model.ts'));
   return loadGpuCompute({ ...inputs, gpu });
 }
 
 /** A CPU that was not asked for does not take the memory for evicted experts of the GPU as its whole budget. */
 async function loadOnCpu({ request, ...inputs }: LoadInputs): Promise<Compute> {
-  const { loadCpuCompute } = await import('../compute/cpu/load-cpu-compute.ts');
+  const { loadCpuCompute } = await fetchCode('computes on the CPU', () => import('../compute/cpu/load-cpu-compute.ts'));
   const { ramBudgetBytes, cpuBudgetBytes, ...rest } = request;
   const budget = request.compute === 'cpu' ? (ramBudgetBytes ?? cpuBudgetBytes) : cpuBudgetBytes;
   return loadCpuCompute({ ...inputs, request: { ...rest, ...(budget !== undefined && { ramBudgetBytes: budget }) } });

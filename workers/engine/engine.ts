@@ -29,16 +29,17 @@ import { readWhenStored } from '../store/record-requests.ts';
 import { type SessionOwner, SessionStore } from '../store/session-store.ts';
 import type { RecordStore } from '../store/store.ts';
 import { templateOf } from '../text/chat-formats.ts';
-import { promptTokens } from '../text/chat-template.ts';
 import { createTokenizer } from '../text/create-tokenizer.ts';
 import { ComputeLoader } from './compute-loader.ts';
 import { probe } from './probe.ts';
+import { Prompts } from './prompts.ts';
 import { measureReadRate } from './read-rate.ts';
 
 interface Loaded {
   manifest: ModelManifest;
   compute: Compute;
   generator: Generator;
+  prompts: Prompts;
 }
 
 /** Implements {@link EngineApi}: owns at most one loaded model and at most one running request. */
@@ -81,7 +82,7 @@ export class Engine implements EngineApi {
         reportProgress({ phase: 'device', bytesDone: 0, bytesTotal: 0 });
         return this.loader.load({ records, request, onProgress: reportProgress });
       });
-      this.#loaded = { manifest, compute, generator: createGenerator(compute, manifest) };
+      this.#loaded = loadedModel(compute, manifest);
       return {
         summary: summarize(manifest),
         context: compute.context,
@@ -100,9 +101,11 @@ export class Engine implements EngineApi {
 
   generate(request: GenerateRequest, onEvent: (event: GenerateEvent) => void): Promise<GenerateResult> {
     return this.#exclusive('generate', async () => {
-      const { generator } = this.#require();
-      const prompt = this.#promptOf(request.input);
-      return this.#stoppable((signal) => generator.generate({ promptTokens: prompt, request, onEvent, signal }));
+      const { generator, compute, prompts } = this.#require();
+      const { input } = request;
+      prompts.requireFits(input, compute.context);
+      const answer = { promptTokens: prompts.tokens(input), request, endTexts: prompts.endTexts(input), onEvent };
+      return this.#stoppable((signal) => generator.generate({ ...answer, signal }));
     });
   }
 
@@ -141,7 +144,8 @@ export class Engine implements EngineApi {
     this.#running?.abort();
   }
 
-  async tokenize(text: string): Promise<TokenId[]> {
+  async tokenize(text: string, limit = Number.POSITIVE_INFINITY): Promise<TokenId[]> {
+    this.#require().prompts.requireFits({ kind: 'text', text }, limit);
     return this.#require().generator.tokenizer.encode(text, { addBos: false });
   }
 
@@ -211,30 +215,8 @@ export class Engine implements EngineApi {
   /** The tokens of a text that is cut into windows: each of them gets a BOS of its own. */
   #withoutBos(input: GenerateRequest['input']): TokenId[] {
     const { addBos, bosId } = this.#require().manifest.tokenizer;
-    const prompt = this.#promptOf(input);
+    const prompt = this.#require().prompts.tokens(input);
     return addBos && prompt[0] === bosId ? prompt.slice(1) : prompt;
-  }
-
-  /** @throws MixtabError `chat-template` */
-  #promptOf(input: GenerateRequest['input']): TokenId[] {
-    const { manifest, generator } = this.#require();
-    const { tokenizer } = generator;
-    const { name, tokenizer: data } = manifest;
-    if (input.kind === 'text') return tokenizer.encode(input.text, { addBos: data.addBos });
-    if (!data.chatTemplate) {
-      throw new MixtabError(
-        'chat-template',
-        `${name} has no chat template: it continues text, it does not answer.`,
-        'Send plain text instead of messages, or load it with a chat format.',
-      );
-    }
-    const last = input.messages.at(-1);
-    if (last?.role !== 'assistant') return promptTokens(tokenizer, data.chatTemplate, input.messages, data.addBos);
-    // An answer to be continued: its text follows the prompt as if the model had just generated it.
-    return [
-      ...promptTokens(tokenizer, data.chatTemplate, input.messages.slice(0, -1), data.addBos),
-      ...tokenizer.encode(last.content),
-    ];
   }
 
   #require(): Loaded {
@@ -335,9 +317,12 @@ export class Engine implements EngineApi {
   }
 }
 
-function createGenerator(compute: Compute, { tokenizer: data }: ModelManifest): Generator {
+function loadedModel(compute: Compute, manifest: ModelManifest): Loaded {
+  const { tokenizer: data } = manifest;
   const bos = data.addBos ? tokenId(data.bosId) : undefined;
-  return new Generator({ compute, tokenizer: createTokenizer(data), bos });
+  const tokenizer = createTokenizer(data);
+  const generator = new Generator({ compute, tokenizer, bos });
+  return { manifest, compute, generator, prompts: new Prompts(manifest, tokenizer) };
 }
 
 /** The manifest with the chat format of the request, if it names one. @throws MixtabError `bad-request` */

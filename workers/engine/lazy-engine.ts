@@ -3,16 +3,8 @@
  * finds, or imports, the model that it will load.
  */
 import type { EngineApi } from '../../src/contract/engine-api.ts';
-import { excerpt, MixtabError } from '../../src/contract/errors.ts';
+import { fetchCode } from '../../src/contract/fetch-code.ts';
 import { probe } from './probe.ts';
-
-/** The code may be gone from the server after an update of the page, and a browser does not ask for it again. */
-const codeMissing = (cause: unknown): MixtabError =>
-  new MixtabError(
-    'worker-unavailable',
-    `A part of mixtab that computes the model could not be loaded (${excerpt(String(cause))}).`,
-    'Check the network, then reload the page.',
-  );
 
 /**
  * Returns an engine whose code is fetched after the first probe, or on the first call that needs it.
@@ -22,10 +14,12 @@ const codeMissing = (cause: unknown): MixtabError =>
 export function lazyEngine(create: () => Promise<EngineApi>, find = probe): EngineApi {
   let engine: Promise<EngineApi> | undefined;
   const get = (): Promise<EngineApi> => {
-    engine ??= create().catch((error: unknown) => {
-      engine = undefined;
-      throw codeMissing(error);
-    });
+    engine ??= fetchCode('computes the model', () =>
+      create().catch((error: unknown) => {
+        engine = undefined;
+        throw error;
+      }),
+    );
     return engine;
   };
   // Calls reach the engine in order because each of them waits for the same promise first.

@@ -2,6 +2,7 @@
 import { beforeAll, describe, expect, it, vi } from 'vitest';
 import type { GenerateResult, LoadRequest, SamplingOptions } from '../../src/contract/engine-api.ts';
 import { compiledKernels } from '../compute/cpu/testing.ts';
+import { Generator } from '../generate/generate.ts';
 import { SYNTH_PRESETS } from '../synth/presets.ts';
 import type { Engine } from './engine.ts';
 import { engineWith } from './testing.ts';
@@ -85,4 +86,34 @@ it('stops a load, and loads again afterwards', async () => {
   expect(await engine.experts()).toBeUndefined();
   await engine.load({ modelId, compute: 'cpu' }, () => {});
   expect(await engine.experts()).toBeDefined();
+});
+
+it('refuses a text that cannot fit into the context before it converts it to tokens', async () => {
+  const engine = await loadedWith();
+  const text = 'a'.repeat(3_900_000);
+  const refused = { code: 'context-overflow', message: expect.stringMatching(/^A text of 3900000 characters has at/) };
+  await expect(generate(engine, {}, text)).rejects.toMatchObject(refused);
+  await expect(engine.tokenize(text, 512)).rejects.toMatchObject(refused);
+  // A text that may fit is counted: this one has more tokens than its length tells.
+  await expect(generate(engine, {}, 'q!'.repeat(400))).rejects.toMatchObject({
+    code: 'context-overflow',
+    message: expect.stringMatching(/^The prompt takes/),
+  });
+});
+
+it('ends an answer at the end of a message that the vocabulary does not have', async () => {
+  // The greedy answer of the model, cut where the text of the marker would begin.
+  const marker = '<|im_end|>';
+  const template = `{% for m in messages %}{{ m.content }}${marker}{% endfor %}`;
+  const { engine, modelId } = await engineWith({ ...BASE_MODEL, chatTemplate: template });
+  await engine.load({ modelId, compute: 'cpu' }, () => {});
+  const endTexts = new Set<unknown>();
+  const spy = vi.spyOn(Generator.prototype, 'generate').mockImplementation(async ({ endTexts: texts }) => {
+    endTexts.add(texts);
+    return {} as GenerateResult;
+  });
+  await generate(engine, {});
+  await generate(engine, {}, 'a text');
+  spy.mockRestore();
+  expect([...endTexts]).toEqual([[marker], []]);
 });

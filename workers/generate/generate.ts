@@ -38,6 +38,8 @@ export interface AnswerInputs {
   /** At least one. */
   promptTokens: readonly TokenId[];
   request: GenerateRequest;
+  /** Texts that end the answer, besides those of the request. */
+  endTexts?: readonly string[];
   onEvent: (event: GenerateEvent) => void;
   /**
    * Ends the answer after the token that is being computed, or at once while it waits for experts. A failure of the
@@ -77,13 +79,13 @@ export class Generator {
    * backend's failure
    */
   async generate(inputs: AnswerInputs): Promise<GenerateResult> {
-    const { promptTokens, request, onEvent } = inputs;
+    const { promptTokens, request, endTexts = [], onEvent } = inputs;
     checkRequest(request, promptTokens.length, this.#compute.context, this.#compute.config.vocabularySize);
     checkSampling(request.sampling, this.#compute.config.vocabularySize);
     setRouterOptions(this.#compute, request);
     this.#discardCacheOfOtherOptions(request);
     this.#progress.begin();
-    const answer = new Answer(this.tokenizer, request.stop);
+    const answer = new Answer(this.tokenizer, [...(request.stop ?? []), ...(request.ignoreEos ? [] : endTexts)]);
     for (const token of request.resume ?? []) if (!answer.stopped) answer.add(token);
     const reusedTokens = Math.min(this.#reuse([...promptTokens, ...answer.ids]), promptTokens.length);
     let finishReason: GenerateResult['finishReason'];

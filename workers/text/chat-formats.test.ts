@@ -2,6 +2,7 @@ import { expect, it } from 'vitest';
 import type { ChatFormat, ChatMessage } from '../../src/contract/engine-api.ts';
 import { templateOf } from './chat-formats.ts';
 import { renderChat } from './chat-template.ts';
+import { endTextsOf } from './special-tokens.ts';
 
 const TOKENS = { bosToken: '<s>', eosToken: '</s>' };
 const conversation: ChatMessage[] = [
@@ -26,4 +27,12 @@ it.each([
 
 it('names an unknown format', () => {
   expect(() => templateOf('toString' as ChatFormat)).toThrow(expect.objectContaining({ code: 'bad-request' }));
+});
+
+it('the end of a message that the vocabulary does not have ends an answer as a text', () => {
+  const tokens = ['<s>', '</s>', '<|im', '_end|>'];
+  expect(endTextsOf({ tokens, chatTemplate: templateOf('chatml') })).toEqual(['<|im_end|>']);
+  expect(endTextsOf({ tokens: [...tokens, '<|im_end|>'], chatTemplate: templateOf('chatml') })).toEqual([]);
+  expect(endTextsOf({ tokens, chatTemplate: templateOf('mistral') })).toEqual([]);
+  expect(endTextsOf({ tokens })).toEqual([]);
 });

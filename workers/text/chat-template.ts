@@ -79,7 +79,8 @@ function hasSystemMessages(text: Text, messages: readonly Message[]): boolean {
 /**
  * A conversation in which user and assistant take turns. A system message is put before the next message of the user,
  * as in Mistral's reference implementation, and neighbours of the same role become one message. Their texts are
- * separated by an empty line.
+ * separated by an empty line. Before a conversation that the assistant begins, for example with a greeting, the user has
+ * sent an empty message, or the system messages.
  * @returns undefined if that is not possible, or the conversation has this form already
  */
 function folded(messages: readonly Message[]): Message[] | undefined {
@@ -90,6 +91,10 @@ function folded(messages: readonly Message[]): Message[] | undefined {
       pending.push(content);
       continue;
     }
+    if (turns.length === 0 && role === 'assistant') {
+      turns.push({ role: 'user', content: pending.length > 0 ? paragraphs(pending) : new Text('') });
+      pending = [];
+    }
     const last = turns.at(-1);
     const texts = role === 'user' ? [...pending, content] : [content];
     if (role === 'user') pending = [];
@@ -97,7 +102,8 @@ function folded(messages: readonly Message[]): Message[] | undefined {
     else turns.push({ role, content: paragraphs(texts) });
   }
   const hasNoNext = pending.length > 0;
-  return hasNoNext || turns.length === messages.length ? undefined : turns;
+  const isUnchanged = turns.length === messages.length && turns.every(({ role }, i) => role === messages[i].role);
+  return hasNoNext || isUnchanged ? undefined : turns;
 }
 
 function paragraphs(texts: readonly Text[]): Text {

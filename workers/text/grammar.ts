@@ -4,6 +4,7 @@
  * schema that the library cannot compile aborts its WebAssembly module.
  */
 import { MixtabError } from '../../src/contract/errors.ts';
+import { fetchCode } from '../../src/contract/fetch-code.ts';
 import { type TokenId, tokenId } from '../../src/contract/ids.ts';
 import { BYTE_CHARACTERS } from '../format/pre-tokenizers.ts';
 import type { GrammarVocabulary } from './grammar-vocabulary.ts';
@@ -120,7 +121,10 @@ export class Grammars {
 
 /** Loads the library. It is fetched when it is first needed. */
 export async function loadGrammarLibrary(): Promise<Library> {
-  const module: Partial<Library> = await import('@mlc-ai/web-xgrammar');
+  const module: Partial<Library> = await fetchCode(
+    'checks the format of answers',
+    () => import('@mlc-ai/web-xgrammar'),
+  );
   // The package declares an ES module, but its file is UMD, so bundlers treat it differently. Remove this when that is
   // fixed.
   const library = module.GrammarMatcher

@@ -99,6 +99,17 @@ function endOfGenerationIds({ tokens, tokenTypes, eosId, endIds = [] }: Tokenize
 }
 
 /**
+ * Ends of a message that the chat template writes and the vocabulary does not have, for example ChatML's with an older
+ * vocabulary. The model writes them as ordinary text, so an answer ends at that text.
+ */
+export function endTextsOf({ tokens, chatTemplate = '' }: Pick<TokenizerData, 'tokens' | 'chatTemplate'>): string[] {
+  const written = [...END_PIECES, ...ALWAYS_ENDS].filter((piece) => chatTemplate.includes(piece));
+  if (written.length === 0) return [];
+  const pieces = new Set(tokens);
+  return written.filter((piece) => !pieces.has(piece));
+}
+
+/**
  * Cuts a text at special texts.
  * @param specials longest first: if several begin at the same position, the longest counts
  */

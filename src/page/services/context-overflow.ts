@@ -87,17 +87,17 @@ export class ContextOverflow {
     const path = pathOf(conversation);
     const [systemTokens, ...tokens] = await Promise.all(
       [conversation.generation.systemPrompt, ...path.map(({ text }) => text)].map(
-        async (text) => (await this.#countTokens(text)) + TEMPLATE_TOKENS_PER_MESSAGE,
+        async (text) => (await this.#countTokens(text, context)) + TEMPLATE_TOKENS_PER_MESSAGE,
       ),
     );
     const kept = firstKept(path, tokens, systemTokens, context);
     return kept === undefined ? undefined : { turn: path[kept].id, offset: 0 };
   }
 
-  /** Number of tokens of a message; infinite if it is too long to be converted to tokens. */
-  async #countTokens(text: string): Promise<number> {
+  /** Number of tokens of a message; infinite if it is certainly too long for the context. */
+  async #countTokens(text: string, context: number): Promise<number> {
     try {
-      return (await this.#engine.tokenize(text)).length;
+      return (await this.#engine.tokenize(text, context)).length;
     } catch (error) {
       if (error instanceof MixtabError && error.code === 'context-overflow') return Number.POSITIVE_INFINITY;
       throw error;

@@ -65,6 +65,18 @@ describe('planImport', () => {
     expect(planImport('x.gguf', header, config, 20_000).bytesPerToken).toBe(whole.bytesPerToken);
   });
 
+  it('counts an output that is the embedding among the bytes of a token, but not among the weights', async () => {
+    const header = await headerOf(TINY);
+    const config = readConfig('x.gguf', header.metadata);
+    const without = { ...header, tensors: header.tensors.filter(({ name }) => name !== 'output.weight') };
+    const [own, tied] = [header, without].map((file) => planImport('x.gguf', file, config));
+    const bytesOf = (name: string) =>
+      own.records.flatMap(({ tensors }) => tensors).find(({ source }) => source === name)!.bytes;
+    const difference = bytesOf('token_embd.weight') - bytesOf('output.weight');
+    expect(tied.bytesPerToken).toBe(own.bytesPerToken + difference);
+    expect(own.parameterCount - tied.parameterCount).toBe(512 * 256);
+  });
+
   it('fits 8x22B with a vocabulary of 131,072 in F16 into bindings of the default size', async () => {
     const options: SynthOptions = {
       ...SYNTH_PRESETS['8x22b'],

@@ -342,15 +342,15 @@ function countWeights(
   const experts = { weights: 0, bytes: 0 };
   for (const { key, tensors } of records) {
     for (const { layout, source, sourceType, offset, bytes } of tensors) {
+      const sums = isExpertKey(key) ? experts : dense;
+      // A token reads one row of the embedding, but all of an output, even if that is the embedding.
+      if (!isPartOf(key, EMBEDDING_KEY)) sums.bytes += bytes;
       const id = `${source}@${offset}`;
-      if (seen.has(id)) continue; // an output that is the embedding counts once
+      if (seen.has(id)) continue; // its weights count once
       seen.add(id);
       const weights = layout.rows * layout.cols;
       weightsByType[sourceType.name] = (weightsByType[sourceType.name] ?? 0) + weights;
-      const sums = isExpertKey(key) ? experts : dense;
       sums.weights += weights;
-      // A token reads one row of the embedding.
-      if (!isPartOf(key, EMBEDDING_KEY)) sums.bytes += bytes;
     }
   }
   const parameterCount = dense.weights + experts.weights;

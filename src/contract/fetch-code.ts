@@ -1,0 +1,20 @@
+/** Fetches a part of the program when it is first needed. */
+import { excerpt, MixtabError } from './errors.ts';
+
+/**
+ * The code may be gone from the server after an update of the page, and a browser does not ask for it again.
+ * @param task what the code does, for the error message: `computes the model`
+ * @param load imports the code
+ * @throws MixtabError `worker-unavailable` if it cannot be fetched
+ */
+export async function fetchCode<T>(task: string, load: () => Promise<T>): Promise<T> {
+  try {
+    return await load();
+  } catch (cause) {
+    throw new MixtabError(
+      'worker-unavailable',
+      `The part of mixtab that ${task} could not be loaded (${excerpt(String(cause))}).`,
+      'Check the network, then reload the page: it may have been updated.',
+    );
+  }
+}
