@@ -11,10 +11,10 @@ import { ask, type KillOptions, type Losses, newConversation, openAndLoad, setNu
 
 /** What may be lost: changes of the last two seconds. */
 const MAY_BE_LOST_MS = 2000;
-/** A kill comes within this time after the user has begun to chat. An answer takes longer than a third of it. */
+/** A kill comes within this time after the user has begun to chat. It is time for two or three answers. */
 const VISIT_MS = 9000;
 const MS_PER_TOKEN = 25;
-const ANSWER_TOKENS = 150;
+const ANSWER_TOKENS = 60;
 
 /** What is stored of the page's own data. */
 interface StoredPage {
