@@ -60,6 +60,18 @@ export const RULES = {
     'workers/compute/cpu',
     'workers/generate',
   ],
+  'workers/measure': [
+    'src/contract',
+    'workers/format',
+    'workers/store',
+    'workers/import',
+    'workers/experts',
+    'workers/synth',
+    'workers/reference',
+    'workers/compute',
+    'workers/compute/gpu',
+    'shaders',
+  ],
   // The entry points. They expose what a folder offers and hold no logic.
   workers: [
     'src/contract',
@@ -69,6 +81,7 @@ export const RULES = {
     'workers/import',
     'workers/compute/cpu',
     'workers/engine',
+    'workers/measure',
   ],
 };
 

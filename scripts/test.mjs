@@ -14,6 +14,7 @@ import { ensureDependencies, ROOT } from './dependencies.mjs';
 import { ensureKernels } from './kernels.mjs';
 import { runLanes } from './layers.mjs';
 import { ensureOtherBrowsers, findFirefox, findWebKit } from './other-browsers.mjs';
+import { ensureVulkanLoader } from './vulkan.mjs';
 
 /** Of the `gpu` layer: two kernels, the engine, the store. */
 const QUICK_GPU_FILES = ['ops/attention', 'ops/router', 'engine/engine.gpu', 'indexed-db-store'];
@@ -24,6 +25,7 @@ const { quick } = readOptions();
 ensureDependencies();
 ensureKernels();
 process.env.MIXTAB_CHROMIUM = ensureChromium();
+ensureVulkanLoader(); // the test that needs it says so if this fails
 const missingBrowsers = quick ? [] : ensureOtherBrowsers();
 ensureBuild();
 

@@ -17,7 +17,7 @@ export interface LoadInputs {
 }
 
 /** Positions that the KV cache should be able to hold. */
-export function contextOf({ records, request }: LoadInputs): number {
+export function contextOf({ records, request }: Pick<LoadInputs, 'records' | 'request'>): number {
   return request.context ?? Math.min(records.manifest.config.contextLength, DEFAULT_CONTEXT);
 }
 

@@ -34,7 +34,7 @@ export interface GpuLoadInputs extends LoadInputs {
 }
 
 /** The GPU memory that is needed at every budget, and the layouts of the experts that share the rest. */
-interface MemoryPlan {
+export interface MemoryPlan {
   shape: StepShape;
   fixedBytes: Bytes;
   layouts: LayerExperts[];
@@ -52,7 +52,7 @@ export async function loadGpuCompute(inputs: GpuLoadInputs): Promise<Compute> {
       gpu,
       await watched(
         () => gpu.health.failure,
-        () => loadModel(inputs),
+        () => loadGpuModel(inputs),
       ),
     );
   } catch (error) {
@@ -61,8 +61,11 @@ export async function loadGpuCompute(inputs: GpuLoadInputs): Promise<Compute> {
   }
 }
 
-/** Loads everything, and frees all of it if one step fails. */
-async function loadModel(inputs: GpuLoadInputs): Promise<GpuModel> {
+/**
+ * Loads everything, and frees all of it if one step fails.
+ * @throws MixtabError as {@link loadGpuCompute}
+ */
+export async function loadGpuModel(inputs: GpuLoadInputs): Promise<GpuModel> {
   const owned = new Resources();
   try {
     const weights = owned.own(await loadWeights(inputs));
@@ -97,7 +100,7 @@ function loadWeights({ gpu: { device }, records, onProgress }: GpuLoadInputs): P
  */
 async function allocateWithinBudget(inputs: GpuLoadInputs, weights: DenseWeights): Promise<GpuModel> {
   const { gpu, request } = inputs;
-  const plan = planMemory(inputs, weights);
+  const plan = planMemory(inputs, weights.bytes);
   let budgetBytes = request.gpuBudgetBytes ?? (await automaticGpuBudget(inputs, plan, weights.bytes));
   let outOfMemory: unknown;
   for (;;) {
@@ -118,13 +121,14 @@ async function allocateWithinBudget(inputs: GpuLoadInputs, weights: DenseWeights
   }
 }
 
-function planMemory(inputs: GpuLoadInputs, weights: DenseWeights): MemoryPlan {
+/** @param denseBytes of the dense weights */
+export function planMemory(inputs: Pick<GpuLoadInputs, 'gpu' | 'records' | 'request'>, denseBytes: Bytes): MemoryPlan {
   const { records } = inputs;
   const { config } = records.manifest;
   const context = contextOf(inputs);
   const shape = { maxTokens: Math.min(context, MAX_BATCH), context, kernels: inputs.gpu.kernels };
   const buffers = stepBufferBytes(config, shape) + prefillBuffersBytes(config, shape);
-  const fixedBytes = weights.bytes + ropeTableBytes(config, context) + kvCacheBytes(config, context) + buffers;
+  const fixedBytes = denseBytes + ropeTableBytes(config, context) + kvCacheBytes(config, context) + buffers;
   return { shape, fixedBytes, layouts: records.expertLayouts() };
 }
 

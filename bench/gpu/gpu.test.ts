@@ -1,0 +1,82 @@
+/** `npm run bench:gpu` on a software adapter, from the bundle to the report. */
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { bundle } from '../../scripts/bench-gpu.mjs';
+import { softwareVulkan } from '../../scripts/vulkan.mjs';
+import type { MeasureReport, MeasureStep } from '../../src/contract/measure-api.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'mixtab-bench-gpu-'));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+function run(...options: string[]): { status: number | null; output: string; report: MeasureReport | undefined } {
+  const json = join(folder, `${options.join('') || 'all'}.json`);
+  const { status, stdout, stderr } = spawnSync(
+    process.execPath,
+    ['bench/gpu/run.mjs', '--bundle', join(folder, 'measure.mjs'), '--tiny', '--json', json, ...options],
+    { encoding: 'utf8', env: { ...process.env, ...softwareVulkan() }, timeout: 240_000 },
+  );
+  let report: MeasureReport | undefined;
+  try {
+    report = JSON.parse(readFileSync(json, 'utf8'));
+  } catch {} // there is none if the run failed
+  return { status, output: stdout + stderr, report };
+}
+
+describe('npm run bench:gpu on a software adapter', { timeout: 250_000 }, () => {
+  let result: ReturnType<typeof run>;
+  beforeAll(async () => {
+    await bundle(folder);
+    result = run();
+  }, 250_000);
+
+  const stepOf = (id: string): MeasureStep => result.report!.steps.find((step) => step.id === id)!;
+  const figureOf = (id: string, name: string): number =>
+    stepOf(id).rows.find((row) => row.name === name && row.variant === undefined)!.value;
+
+  it('finishes every step', () => {
+    expect(result.output).toContain('The report is in');
+    expect(result.status).toBe(0);
+    expect(result.report!.steps.map(({ id, status, problem }) => [id, status, problem])).toEqual(
+      result.report!.steps.map(({ id }) => [id, 'done', undefined]),
+    );
+    expect(result.report!.adapter.software).toBe(true);
+  });
+
+  it('finds the kernels of every variant correct', () => {
+    const { rows } = stepOf('correctness');
+    expect(result.report!.correct).toBe(true);
+    expect(rows.every(({ value }) => value <= 1)).toBe(true);
+    expect(rows.some(({ value }) => value > 0)).toBe(true);
+    expect(rows.some(({ variant }) => variant?.startsWith('vector='))).toBe(true);
+    expect(rows.some(({ variant }) => variant?.startsWith('batch='))).toBe(true);
+  });
+
+  it('relates matrix products to the ceilings', () => {
+    expect(figureOf('ceilings', 'read bandwidth')).toBeGreaterThan(0);
+    const rows = stepOf('token-matrices').rows;
+    expect(rows.length).toBeGreaterThan(3);
+    expect(rows.every(({ share }) => share! > 0)).toBe(true);
+    expect(stepOf('prompt-matrices').rows.every(({ share }) => share! > 0)).toBe(true);
+  });
+
+  it('runs the engine with all experts, and with a part of them', () => {
+    expect(figureOf('engine', 'resident experts')).toBe(1);
+    expect(figureOf('engine', 'dispatches per token')).toBeGreaterThan(10);
+    expect(figureOf('engine', 'decode, greedy')).toBeGreaterThan(0);
+    expect(stepOf('engine').rows.some(({ name }) => name.startsWith('profile: '))).toBe(true);
+    const resident = figureOf('tight-budget', 'resident experts');
+    expect(resident).toBeGreaterThan(0.25);
+    expect(resident).toBeLessThan(1);
+    expect(figureOf('tight-budget', 'uploads per token')).toBeGreaterThan(0);
+  });
+
+  it('skips what comes after the deadline, and still writes the report', () => {
+    const { report, status } = run('--deadline', '0.001');
+    expect(status).toBe(0);
+    expect(report!.steps[0].status).toBe('skipped');
+    expect(report!.steps.at(-1)).toMatchObject({ id: 'again', status: 'skipped', problem: 'The time was over.' });
+  });
+});

@@ -1,0 +1,151 @@
+/** The operations of a layer besides its matrix products, with buffers of their own: one call each. */
+import type { SamplingOptions } from '../../src/contract/engine-api.ts';
+import type { Dispatch, Slice } from '../compute/gpu/dispatch.ts';
+import { attention, attentionScratchBytes } from '../compute/gpu/ops/attention.ts';
+import { combine } from '../compute/gpu/ops/combine.ts';
+import { GROUPS_HEADER_BYTES, type OpContext } from '../compute/gpu/ops/context.ts';
+import { rmsNorm } from '../compute/gpu/ops/rms-norm.ts';
+import { ropeAndStore } from '../compute/gpu/ops/rope-store.ts';
+import { router } from '../compute/gpu/ops/router.ts';
+import { SAMPLE_RESULT_BYTES, sample, sampleScratchBytes, writeSampleParams } from '../compute/gpu/ops/sample.ts';
+import { ropeTable } from '../compute/rope-table.ts';
+import type { Buffers } from './buffers.ts';
+import type { MeasureShapes } from './shapes.ts';
+
+/** A batch of tokens and where it is in the KV cache. */
+export interface Batch {
+  tokens: number;
+  position: number;
+}
+
+/** Records one call. Buffers are shared by all variants. */
+export type Operation = (ctx: OpContext) => Dispatch[];
+
+/** Values between -1 and 1 that differ from place to place. */
+const wave = (length: number): Float32Array => Float32Array.from({ length }, (_, i) => Math.sin(i * 0.7));
+
+/** Half-precision numbers of about 1, two per word. */
+const cache = (buffers: Buffers, { kvHeadCount, headDim }: MeasureShapes, capacity: number): Slice =>
+  buffers.upload(new Uint32Array((capacity * kvHeadCount * headDim) / 2).fill(0x3c013bff));
+
+/** Attention of a batch over the whole cache before it. */
+export function attentionCall(buffers: Buffers, shapes: MeasureShapes, { tokens, position }: Batch): Operation {
+  const { headCount, kvHeadCount, headDim } = shapes;
+  const capacity = position + tokens;
+  const heads = { headCount, kvHeadCount, headDim, capacity, maxTokens: tokens, label: 'measure' };
+  const inputs = {
+    q: buffers.uploadRows(wave(tokens * headCount * headDim), headCount * headDim),
+    keyCache: cache(buffers, shapes, capacity),
+    valueCache: cache(buffers, shapes, capacity),
+    output: buffers.rows(tokens, headCount * headDim),
+  };
+  return (ctx) => {
+    const scratch = buffers.allocate(attentionScratchBytes(ctx.kernels, heads));
+    return attention(ctx, { ...heads, ...inputs, scratch });
+  };
+}
+
+/** Everything else in a layer, by name. */
+export function layerCalls(buffers: Buffers, shapes: MeasureShapes, batch: Batch): Record<string, Operation> {
+  return {
+    'rms norm': normCall(buffers, shapes, batch),
+    'rope and store': ropeCall(buffers, shapes, batch),
+    router: routerCall(buffers, shapes, batch),
+    combine: combineCall(buffers, shapes, batch),
+  };
+}
+
+function normCall(buffers: Buffers, { embeddingLength: width }: MeasureShapes, { tokens }: Batch): Operation {
+  const args = {
+    input: buffers.uploadRows(wave(tokens * width), width),
+    weight: buffers.upload(new Float32Array(width).fill(1)),
+    output: buffers.rows(tokens, width),
+    width,
+    epsilon: 1e-5,
+    maxTokens: tokens,
+    label: 'measure',
+  };
+  return (ctx) => rmsNorm(ctx, args);
+}
+
+function ropeCall(buffers: Buffers, shapes: MeasureShapes, { tokens, position }: Batch): Operation {
+  const { headCount, kvHeadCount, headDim } = shapes;
+  const capacity = position + tokens;
+  const args = {
+    headCount,
+    kvHeadCount,
+    headDim,
+    ropeDimensionCount: headDim,
+    q: buffers.uploadRows(wave(tokens * headCount * headDim), headCount * headDim),
+    k: buffers.uploadRows(wave(tokens * kvHeadCount * headDim), kvHeadCount * headDim),
+    v: buffers.uploadRows(wave(tokens * kvHeadCount * headDim), kvHeadCount * headDim),
+    table: buffers.upload(ropeTable({ ropeDimensionCount: headDim, ropeFreqBase: 1e6 }, capacity)),
+    keyCache: cache(buffers, shapes, capacity),
+    valueCache: cache(buffers, shapes, capacity),
+    maxTokens: tokens,
+    label: 'measure',
+  };
+  return (ctx) => ropeAndStore(ctx, args);
+}
+
+function routerCall(buffers: Buffers, { expertCount, expertsPerToken }: MeasureShapes, { tokens }: Batch): Operation {
+  const args = {
+    logits: buffers.uploadRows(wave(tokens * expertCount), expertCount),
+    expertCount,
+    expertsPerToken,
+    layer: 0,
+    maxTokens: tokens,
+    mode: tokens === 1 ? ('decode' as const) : ('prefill' as const),
+    selectedExperts: buffers.allocate(tokens * expertsPerToken * 4),
+    routingWeights: buffers.allocate(tokens * expertsPerToken * 4),
+    slotTable: buffers.upload(new Uint32Array(expertCount)),
+    groups: buffers.allocate(GROUPS_HEADER_BYTES + tokens * expertsPerToken * 4),
+    label: 'measure',
+  };
+  return (ctx) => router(ctx, args);
+}
+
+function combineCall(buffers: Buffers, shapes: MeasureShapes, { tokens }: Batch): Operation {
+  const { embeddingLength: width, expertsPerToken } = shapes;
+  const args = {
+    sums: buffers.uploadRows(wave(tokens * width), width),
+    rows: buffers.uploadRows(wave(tokens * expertsPerToken * width), width),
+    rowsPerSum: expertsPerToken,
+    width,
+    maxTokens: tokens,
+    label: 'measure',
+  };
+  return (ctx) => combine(ctx, args);
+}
+
+/** The page's settings of a new chat, see `defaultGeneration`. */
+export const CHAT_SAMPLING: SamplingOptions = {
+  temperature: 0.8,
+  topK: 40,
+  topP: 0.95,
+  minP: 0.05,
+  repetitionPenalty: 1.1,
+};
+
+/** The sampler of `8 sin(0.7 i)`. It advances the step state, so that needs to be one of its own. */
+export function sampleCall(
+  buffers: Buffers,
+  shapes: MeasureShapes,
+  options: SamplingOptions,
+): Operation & { result: Slice } {
+  const { vocabularySize } = shapes;
+  const args = {
+    logits: buffers.uploadRows(
+      wave(vocabularySize).map((x) => 8 * x),
+      vocabularySize,
+    ),
+    vocabularySize,
+    params: buffers.upload(new Uint8Array(writeSampleParams(options, 1))),
+    counts: buffers.allocate(vocabularySize * 4),
+    bias: buffers.allocate(vocabularySize * 4),
+    tokens: buffers.allocate(4),
+    result: buffers.allocate(SAMPLE_RESULT_BYTES),
+    scratch: buffers.allocate(sampleScratchBytes(vocabularySize)),
+  };
+  return Object.assign((ctx: OpContext) => sample(ctx, args), { result: args.result });
+}

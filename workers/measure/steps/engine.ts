@@ -1,0 +1,185 @@
+/** The whole engine on a synthetic model: loading, prompts, decoding, and where the time of a token goes. */
+import type { LoadRequest } from '../../../src/contract/engine-api.ts';
+import { expertIndex, type LayerIndex, layerIndex, type TokenId, tokenId } from '../../../src/contract/ids.ts';
+import type { Compute, SamplerStart } from '../../compute/compute.ts';
+import { GpuCompute } from '../../compute/gpu/gpu-compute.ts';
+import type { GpuModel } from '../../compute/gpu/gpu-model.ts';
+import { loadGpuModel, planMemory } from '../../compute/gpu/load-gpu-model.ts';
+import { decodeProgram } from '../../compute/gpu/model/decode-program.ts';
+import { STEP_STATE_OFFSETS } from '../../compute/gpu/step-state.ts';
+import { type ModelRecords, sumBytes } from '../../compute/model-records.ts';
+import type { Measurement } from '../measurement.ts';
+import { CHAT_SAMPLING } from '../operations.ts';
+import { syntheticRecords } from '../synthetic-model.ts';
+import { idle } from '../timing.ts';
+import { profileToken } from './profile.ts';
+
+/** Positions besides prompt and answer. */
+const SPARE_POSITIONS = 16;
+
+interface LoadedEngine {
+  records: ModelRecords;
+  model: GpuModel;
+  compute: Compute;
+}
+
+/** Loads the model with as many experts as fit, and measures it from the first upload to a long context. */
+export async function measureEngine(measurement: Measurement): Promise<void> {
+  const { gpuBudgetBytes } = measurement.options;
+  await withEngine(measurement, gpuBudgetBytes, async (engine) => {
+    const { compute, records } = engine;
+    const { layerCount, expertCount } = compute.config;
+    measurement.add({ name: 'layers', value: layerCount, unit: '' });
+    measurement.add({ name: 'resident experts', value: compute.slots / (layerCount * expertCount), unit: 'of all' });
+    measurement.add({ name: 'GPU memory', value: compute.memory().gpuBytes / 1e9, unit: 'GB' });
+    measurement.add({ name: 'weights of a token', value: tokenBytes(records) / 1e9, unit: 'GB' });
+    await loadExperts(measurement, engine);
+    await prompt(measurement, compute, measurement.shapes.prompt);
+    await decode(measurement, compute, 'greedy', { temperature: 0 });
+    await decode(measurement, compute, 'default chat', CHAT_SAMPLING);
+    await stalledToken(measurement, engine);
+    await profileToken(measurement, engine.model);
+    await prompt(measurement, compute, measurement.shapes.longPrompt);
+    await decode(measurement, compute, `greedy at ${measurement.shapes.longPrompt}`, { temperature: 0 });
+  });
+}
+
+/** The same model in a budget that holds a part of its experts. Reading costs nothing, so this shows the rest. */
+export async function measureTightBudget(measurement: Measurement): Promise<void> {
+  const { shapes } = measurement;
+  const records = await syntheticRecords(shapes.model);
+  const denseBytes = sumBytes(records.manifest.records) - records.expertBytes;
+  const { fixedBytes } = planMemory({ gpu: measurement.gpu, records, request: requestOf(measurement) }, denseBytes);
+  await withEngine(measurement, fixedBytes + records.expertBytes * shapes.tightShare, async ({ compute }) => {
+    const { layerCount, expertCount } = compute.config;
+    measurement.add({ name: 'resident experts', value: compute.slots / (layerCount * expertCount), unit: 'of all' });
+    await prompt(measurement, compute, Math.min(shapes.prompt, 64));
+    compute.experts.resetCounts();
+    const tokens = await decode(measurement, compute, 'greedy', { temperature: 0 });
+    const { hits, misses, bytesRead } = compute.experts.report();
+    measurement.add({ name: 'hits', value: hits / Math.max(1, hits + misses), unit: 'of all uses' });
+    measurement.add({ name: 'uploads per token', value: bytesRead / 1e6 / Math.max(1, tokens), unit: 'MB' });
+  });
+}
+
+/** Room for the long prompt and two answers. Nothing in main memory, because reading costs nothing. */
+const requestOf = ({ shapes }: Measurement): LoadRequest => ({
+  modelId: 'synthetic',
+  context: shapes.longPrompt + 2 * shapes.generated + SPARE_POSITIONS,
+  ramBudgetBytes: 0,
+});
+
+async function withEngine(
+  measurement: Measurement,
+  gpuBudgetBytes: number | undefined,
+  work: (engine: LoadedEngine) => Promise<void>,
+): Promise<void> {
+  const { gpu, shapes } = measurement;
+  const records = await syntheticRecords(shapes.model);
+  const start = performance.now();
+  const model = await loadGpuModel({
+    gpu,
+    records,
+    request: { ...requestOf(measurement), ...(gpuBudgetBytes !== undefined && { gpuBudgetBytes }) },
+    onProgress: () => {},
+  });
+  const compute = new GpuCompute(gpu, model);
+  try {
+    measurement.add({ name: 'load', value: (performance.now() - start) / 1000, unit: 's' });
+    await work({ records, model, compute });
+  } finally {
+    compute.destroy();
+  }
+}
+
+/** Bytes of weights that one token reads: everything but the embedding, and the experts that it uses. */
+function tokenBytes({ manifest }: ModelRecords): number {
+  const { expertCount, expertsPerToken } = manifest.config;
+  return manifest.records.reduce((sum, { key, bytes }) => {
+    if (key.startsWith('embedding')) return sum;
+    return sum + (/\.E\d+$/.test(key) ? (bytes * expertsPerToken) / expertCount : bytes);
+  }, 0);
+}
+
+/** Fills every slot. */
+async function loadExperts(measurement: Measurement, { compute, records }: LoadedEngine): Promise<void> {
+  const { experts, config } = compute;
+  const start = performance.now();
+  let loaded = 0;
+  for (let l = 0; l < config.layerCount && !measurement.isOver; l++) {
+    const layer: LayerIndex = layerIndex(l);
+    const count = Math.min(config.expertCount, experts.slotCount(layer));
+    const fitting = Array.from({ length: count }, (_, expert) => expertIndex(expert));
+    loaded += fitting.length;
+    await experts.loadAll(layer, fitting, async () => void (await idle(measurement.device)));
+  }
+  await idle(measurement.device);
+  const expertBytes = records.expertBytes / (config.layerCount * config.expertCount);
+  const seconds = (performance.now() - start) / 1000;
+  measurement.add({ name: 'upload of experts', value: (loaded * expertBytes) / 1e9 / seconds, unit: 'GB/s' });
+}
+
+/** A prompt of random tokens from position 0 on. */
+async function prompt(measurement: Measurement, compute: Compute, tokenCount: number): Promise<void> {
+  if (measurement.isOver) return;
+  const { vocabularySize } = compute.config;
+  const tokens: TokenId[] = Array.from({ length: tokenCount }, (_, i) =>
+    tokenId(3 + ((i * 7919 + 13) % (vocabularySize - 3))),
+  );
+  const start = performance.now();
+  await compute.prefill({ tokens, position: 0, onProgress: () => {}, signal: new AbortController().signal });
+  await idle(measurement.device);
+  const seconds = (performance.now() - start) / 1000;
+  measurement.add({ name: `prompt of ${tokenCount}`, value: tokenCount / seconds, unit: 'tokens/s' });
+  positions.set(compute, tokenCount);
+}
+
+/** Tokens in the KV cache of each engine. */
+const positions = new WeakMap<Compute, number>();
+
+/** Decodes behind the last prompt. @returns how many tokens */
+async function decode(
+  measurement: Measurement,
+  compute: Compute,
+  name: string,
+  options: SamplerStart['options'],
+): Promise<number> {
+  if (measurement.isOver) return 0;
+  const { vocabularySize } = compute.config;
+  const { generated } = measurement.shapes;
+  compute.setRouterOptions({});
+  compute.startSampling({
+    options,
+    seed: 1,
+    step: 0,
+    topCount: 0,
+    counts: new Uint32Array(vocabularySize),
+    bias: new Float32Array(vocabularySize),
+    allowed: undefined,
+  });
+  await compute.sampleFirst();
+  const decoder = compute.startDecoding(positions.get(compute) ?? 0, new AbortController().signal);
+  const start = performance.now();
+  let tokens = 0;
+  while (tokens < generated && !measurement.isOver) await decoder.nextToken(generated - ++tokens);
+  await decoder.drain();
+  const seconds = (performance.now() - start) / 1000;
+  positions.set(compute, (positions.get(compute) ?? 0) + tokens);
+  measurement.add({ name: `decode, ${name}`, value: tokens / seconds, unit: 'tokens/s' });
+  return tokens;
+}
+
+/** A token whose kernels all return at once: what dispatches cost without any arithmetic. */
+async function stalledToken(measurement: Measurement, { model: { model } }: LoadedEngine): Promise<void> {
+  if (measurement.isOver) return;
+  const { whole } = decodeProgram(model);
+  const { slice } = model.buffers.state;
+  measurement.add({ name: 'dispatches per token', value: whole.length, unit: '' });
+  measurement.device.queue.writeBuffer(
+    slice.buffer,
+    slice.offset + STEP_STATE_OFFSETS.stalled * 4,
+    new Uint32Array([1]),
+  );
+  measurement.add({ name: 'stalled token', value: await measurement.time([whole]), unit: 'ms' });
+  model.buffers.state.clearStall();
+}
