@@ -15,8 +15,6 @@ override U0: u32;
 override U1: u32;
 override U2: u32;
 override U3: u32;
-override FIRST_SLOT: u32;
-override SLOTS: u32;
 override K: u32;            // assignments per input row
 override IN_STRIDE: u32;    // in vec4
 override OUT_STRIDE: u32;   // in f32

@@ -14,8 +14,6 @@ override P0: u32;           // starts of the planes, in vec4 from the start of t
 override P1: u32;
 override P2: u32;
 override P3: u32;
-override FIRST_SLOT: u32;
-override SLOTS: u32;
 override K: u32;            // assignments per input row
 override IN_STRIDE: u32;    // in vec4
 override OUT_STRIDE: u32;   // in f32
@@ -29,7 +27,7 @@ override WORKGROUP: u32;
 @group(0) @binding(2) var<storage, read> weights: array<vec4<u32>>;
 @group(0) @binding(3) var<storage, read> input: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read_write> output: array<f32>;
-@group(0) @binding(5) var<storage, read> routing_weights: array<f32>;
+@group(0) @binding(6) var<storage, read> routing_weights: array<f32>;
 
 fn store(p: u32, row: u32, value: f32) {
   let at = p * OUT_STRIDE + row;

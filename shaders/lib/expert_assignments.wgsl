@@ -1,5 +1,9 @@
-// Finds the work of one workgroup of an expert kernel. Expects lib/groups.wgsl, the bindings `state` and
-// `expert_groups`, and the overrides FIRST_SLOT and SLOTS (of the bank) and TILE.
+// Finds the work of one workgroup of an expert kernel of the variant `rows`. Expects lib/groups.wgsl, the bindings
+// `state` and `expert_groups`, and the override TILE.
+
+// (first slot, slots): the part of the slots that is bound.
+@group(0) @binding(5) var<uniform> bank: vec4<u32>;
+
 struct Work {
   slot: u32,             // index within the bank
   count: u32,            // assignments in this tile; 0: no work
@@ -10,8 +14,8 @@ fn find_work(group: u32, tile: u32) -> Work {
   let header = expert_groups.groups[group];
   let first = tile * TILE;
   // For slots before the bank the difference wraps around to a large number. NO_SLOT stays beyond the bank as well.
-  let slot = header.x - FIRST_SLOT;
-  if (state.stalled != 0u || slot >= SLOTS || first >= header.z) {
+  let slot = header.x - bank.x;
+  if (state.stalled != 0u || slot >= bank.y || first >= header.z) {
     return Work(0u, 0u, vec4<u32>());
   }
   let count = min(TILE, header.z - first);

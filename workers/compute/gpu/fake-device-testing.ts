@@ -1,6 +1,7 @@
 /** A GPU device without a GPU, for tests in Node: it counts the memory of its buffers, and has only so much. */
 import { vi } from 'vitest';
 import type { Bytes } from '../../../src/contract/ids.ts';
+import { AdapterMemory } from '../../store/adapter-memory.ts';
 import { DeviceHealth } from './errors.ts';
 import type { Gpu } from './open-gpu.ts';
 import { PipelineCache } from './pipelines.ts';
@@ -28,10 +29,18 @@ export class FakeDevice {
   onAllocation: (label: string) => void = () => {};
   /** Writes to buffers that do not exist (any more). A real device reports them as errors, and is useless then. */
   readonly badWrites: string[] = [];
+  /** Called with the labels of the pipelines of each submission. */
+  onSubmit: (calls: readonly string[]) => void = () => {};
+  /** The labels of all pipelines that were compiled. */
+  readonly pipelines: string[] = [];
+  readonly features = new Set<string>();
   readonly limits = {
     maxBufferSize: 2e6,
     maxStorageBufferBindingSize: 2 ** 30,
     maxComputeWorkgroupsPerDimension: 65535,
+    maxComputeWorkgroupStorageSize: 32768,
+    maxComputeInvocationsPerWorkgroup: 256,
+    maxComputeWorkgroupSizeX: 256,
   };
   readonly lost: Promise<GPUDeviceLostInfo>;
   readonly #scopes: ErrorScope[] = [];
@@ -41,7 +50,7 @@ export class FakeDevice {
     writeBuffer: ({ label, alive }: { label: string; alive(): boolean }): void => {
       if (!alive()) this.badWrites.push(label);
     },
-    submit: (): void => {},
+    submit: (commands: { calls: string[] }[]): void => this.onSubmit(commands.flatMap(({ calls }) => calls)),
     onSubmittedWorkDone: async (): Promise<void> => {},
   };
 
@@ -62,6 +71,8 @@ export class FakeDevice {
       health: new DeviceHealth(device),
       pipelines: new PipelineCache(device),
       kernels: defaultKernels(false),
+      measureKernels: false,
+      memory: new AdapterMemory('fake'),
     };
   }
 
@@ -109,13 +120,14 @@ export class FakeDevice {
     return {};
   }
 
-  createComputePipeline(): object {
-    return { getBindGroupLayout: () => ({}) };
+  createComputePipeline({ label = '' }: GPUComputePipelineDescriptor): { label: string } {
+    this.pipelines.push(label);
+    return { label, getBindGroupLayout: () => ({}) } as { label: string };
   }
 
-  async createComputePipelineAsync(): Promise<object> {
+  async createComputePipelineAsync(descriptor: GPUComputePipelineDescriptor): Promise<object> {
     if (this.compileError) throw this.compileError;
-    return this.createComputePipeline();
+    return this.createComputePipeline(descriptor);
   }
 
   createBindGroup(): object {
@@ -123,7 +135,19 @@ export class FakeDevice {
   }
 
   createCommandEncoder(): object {
-    return { finish: () => ({}), copyBufferToBuffer: () => {} };
+    const calls: string[] = [];
+    const pass = {
+      setPipeline: ({ label }: { label: string }) => calls.push(label),
+      setBindGroup: () => {},
+      dispatchWorkgroups: () => {},
+      end: () => {},
+    };
+    return {
+      beginComputePass: () => pass,
+      copyBufferToBuffer: () => {},
+      clearBuffer: () => {},
+      finish: () => ({ calls }),
+    };
   }
 
   #report(kind: GPUErrorFilter, message: string): void {

@@ -23,6 +23,8 @@ import { type DenseWeights, loadDenseWeights } from './model/weights.ts';
 import type { Gpu } from './open-gpu.ts';
 import { planKernels } from './plan-kernels.ts';
 import { GpuSlotMemory, slotBytes } from './slot-memory.ts';
+import { chooseKernels } from './variants/choose-kernels.ts';
+import { kernelAdapter } from './variants/kernel-variants.ts';
 
 /** Tokens of a prompt that go through a kernel together. */
 const MAX_BATCH = 512;
@@ -71,13 +73,22 @@ export async function loadGpuModel(inputs: GpuLoadInputs): Promise<GpuModel> {
     const weights = owned.own(await loadWeights(inputs));
     const gpuModel = owned.own(await allocateWithinBudget(inputs, weights));
     inputs.onProgress({ phase: 'kernels', bytesDone: 0, bytesTotal: 0 });
-    const { model, experts, slots } = gpuModel;
+    const { experts, slots } = gpuModel;
+    const model = await withChosenKernels(inputs.gpu, gpuModel.model);
     await Promise.all([model.ctx.pipelines.compile(() => planKernels(model)), preloadExperts(inputs, experts, slots)]);
-    return { ...gpuModel, destroy: () => owned.destroy() };
+    return { ...gpuModel, model, destroy: () => owned.destroy() };
   } catch (error) {
     owned.destroy();
     throw error;
   }
+}
+
+/** The model with the kernel variants that are the fastest on this adapter. */
+async function withChosenKernels(gpu: Gpu, model: Model): Promise<Model> {
+  const { device, adapter, kernels, measureKernels, memory } = gpu;
+  if (!measureKernels) return model;
+  const measured = await chooseKernels({ kernels, model, memory, adapter: kernelAdapter(device, adapter.software) });
+  return { ...model, ctx: { ...model.ctx, kernels: measured } };
 }
 
 function loadWeights({ gpu: { device }, records, onProgress }: GpuLoadInputs): Promise<DenseWeights> {

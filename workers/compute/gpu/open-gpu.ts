@@ -1,5 +1,6 @@
 /** A GPU that is ready for models. It is kept from one model to the next. */
 import type { AdapterReport } from '../../../src/contract/engine-api.ts';
+import { AdapterMemory, adapterKey } from '../../store/adapter-memory.ts';
 import { requestDevice } from './device.ts';
 import { DeviceHealth } from './errors.ts';
 import { PipelineCache } from './pipelines.ts';
@@ -11,8 +12,12 @@ export interface Gpu {
   health: DeviceHealth;
   /** Kernels of all models so far: loading a model again, with another budget for example, compiles nothing. */
   pipelines: PipelineCache;
-  /** The kernel variants of all models that are loaded from now on. */
+  /** The kernel variants of all models that are loaded from now on, unless they are measured. */
   kernels: KernelChoice;
+  /** Whether the first model chooses the variants by a measurement. Tests and benchmarks force them instead. */
+  measureKernels: boolean;
+  /** What was learned about this adapter in earlier visits. */
+  memory: AdapterMemory;
 }
 
 /**
@@ -27,5 +32,7 @@ export async function openGpu(adapter: GPUAdapter, report: AdapterReport): Promi
     health: new DeviceHealth(device),
     pipelines: new PipelineCache(device),
     kernels: defaultKernels(report.software),
+    measureKernels: !report.software,
+    memory: new AdapterMemory(adapterKey(report)),
   };
 }

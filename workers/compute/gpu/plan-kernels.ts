@@ -5,11 +5,13 @@ import { embedTokens, outputHead } from './model/forward.ts';
 import type { Model } from './model/model.ts';
 import { combineExperts, runExperts } from './model/moe-layer.ts';
 import { attendAndRoute, type Chunk } from './prefill-chunk.ts';
+import { FEW_INPUTS } from './variants/matrix-variants.ts';
 
 /**
- * Prompts of these lengths need every kernel: longer ones use other tilings (workers/compute/gpu/ops/weight-shader.ts).
+ * Prompts of these lengths need every kernel: one, a few and many tokens use different variants
+ * (workers/compute/gpu/variants/product-plan.ts).
  */
-const PLANNED_PROMPTS = [1, 8];
+const PLANNED_PROMPTS = [1, FEW_INPUTS, FEW_INPUTS + 1];
 
 /** Records, without submitting, what a prompt and the tokens after it need; call it within `PipelineCache.compile`. */
 export function planKernels(model: Model): void {

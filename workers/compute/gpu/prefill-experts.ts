@@ -1,5 +1,6 @@
 /** The experts of one layer in a prefill: loaded and run in waves, while the next ones are read. */
 import type { LayerIndex } from '../../../src/contract/ids.ts';
+import type { ModelConfig } from '../../../src/contract/import-api.ts';
 import type { ExpertCache } from '../../experts/expert-cache.ts';
 import { type ExpertGroup, groupByExpert } from '../../experts/grouping.ts';
 import { prefetchAfter, wavesOf } from '../../experts/waves.ts';
@@ -73,11 +74,18 @@ function submitGroups(
   buffers.state.startBatch(tokens.length, chunk.position);
   const chunkModel = { ...model, buffers };
   const maxAssignments = Math.max(...groups.map(({ assignments }) => assignments.length));
-  const dispatches = runExperts(chunkModel, layer, { groupCount: groups.length, maxAssignments });
+  const typicalAssignments = assignmentsPerExpert(model.config, tokens.length);
+  const shape = { groupCount: groups.length, maxAssignments, typicalAssignments };
+  const dispatches = runExperts(chunkModel, layer, shape);
   if (buffers.accumulator) {
     // Another chunk has used the shared buffers since: compute the norm again, and empty the experts' outputs.
     dispatches.unshift(...scoreExperts(chunkModel, layer, tokens.length));
     dispatches.push(...combineExperts(chunkModel, layer, tokens.length));
   }
   submit(device, dispatches);
+}
+
+/** Assignments per expert, if all experts were equally busy in a chunk. At least 2 for several tokens. */
+function assignmentsPerExpert({ expertsPerToken, expertCount }: ModelConfig, tokens: number): number {
+  return tokens === 1 ? 1 : Math.max(2, Math.ceil((tokens * expertsPerToken) / expertCount));
 }

@@ -78,6 +78,8 @@ export interface ExpertsShape {
   groupCount: number;
   /** Assignments of the largest group. */
   maxAssignments: number;
+  /** Assignments that a group of this batch has on average; default: the largest. See `ExpertWork`. */
+  typicalAssignments?: number;
 }
 
 /**

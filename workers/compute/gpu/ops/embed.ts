@@ -33,7 +33,7 @@ export function embed(ctx: OpContext, { matrix, tokens, output, maxTokens }: Emb
     };
     firstRow += layout.rows;
     return ctx.pipelines.dispatch(
-      weightKernel('embed', layout.type, STEP_STATE_WGSL, embedCode),
+      weightKernel('embed', layout.type, {}, STEP_STATE_WGSL, embedCode),
       overrides,
       [ctx.state, slice, tokens, output.slice],
       [Math.ceil(blocks / WORKGROUP), maxTokens, 1],

@@ -1,21 +1,14 @@
 import type { Dispatch, Slice } from '../dispatch.ts';
-import type { Activations, ExpertBank, OpContext } from './context.ts';
-import { expertMatmul } from './expert-matmul.ts';
+import type { Activations, OpContext } from './context.ts';
+import { type ExpertWork, expertMatmul } from './expert-matmul.ts';
 
-export interface ExpertDownArgs {
-  bank: ExpertBank;
-  /** The work list: see MAX_GROUPS in context.ts. */
-  groups: Slice;
-  groupCount: number;
-  /** Assignments of the largest group. */
-  maxAssignments: number;
+export interface ExpertDownArgs extends ExpertWork {
   /** f32[tokens * expertsPerToken, feedForwardLength] */
   activations: Activations;
   /** f32[tokens * expertsPerToken] */
   routingWeights: Slice;
   /** f32[tokens * expertsPerToken, embeddingLength], row p for assignment p */
   output: Activations;
-  label: string;
 }
 
 /**

@@ -1,35 +1,70 @@
 /** Multiplies one matrix of the experts with their assignments: down, and gate and up if their weight types differ. */
-import matmulRowsCode from '../../../../shaders/expert_matmul_rows.wgsl?raw';
-import matmulWorkgroupCode from '../../../../shaders/expert_matmul_workgroup.wgsl?raw';
+import rowsCode from '../../../../shaders/expert_matmul_rows.wgsl?raw';
 import assignmentsCode from '../../../../shaders/lib/expert_assignments.wgsl?raw';
+import jobCode from '../../../../shaders/lib/expert_job.wgsl?raw';
 import groupsCode from '../../../../shaders/lib/groups.wgsl?raw';
+import productCode from '../../../../shaders/lib/product_expert.wgsl?raw';
 import type { TensorLayout } from '../../../format/weight-layout.ts';
 import type { Dispatch, Slice } from '../dispatch.ts';
 import { STEP_STATE_WGSL } from '../step-state.ts';
+import { constants } from './constants.ts';
 import type { Activations, ExpertBank, OpContext } from './context.ts';
-import { DOT_CODE, type MatrixVariant, planeOverrides, runsPerRow, tiling, weightKernel } from './weight-shader.ts';
+import { type Product, productKernel } from './product-kernel.ts';
+import { planeOverrides, runsPerRow } from './weight-shader.ts';
 
-/** The libs of an expert kernel, which follow those of its weight type. */
-export const expertLibs = (variant: MatrixVariant): readonly string[] => [
-  STEP_STATE_WGSL,
-  groupsCode,
-  assignmentsCode,
-  ...DOT_CODE[variant],
-];
+/** The libs of an expert kernel of the variant `rows`. */
+const ROWS_LIBS = [STEP_STATE_WGSL, groupsCode, assignmentsCode];
+/** The libs of an expert kernel of the other variants, besides the one of its product. */
+const GPU_LIBS = [STEP_STATE_WGSL, groupsCode, jobCode];
 
-export interface ExpertMatmulArgs {
+/** The work of an expert kernel. */
+export interface ExpertWork {
   bank: ExpertBank;
+  /** The work list: see MAX_GROUPS in context.ts. */
+  groups: Slice;
+  groupCount: number;
+  /** Assignments of the largest group. */
+  maxAssignments: number;
+  /** Assignments that a group of this batch has on average; it decides which variant is used. Default: the largest. */
+  typicalAssignments?: number;
+  label: string;
+}
+
+export interface ExpertProductArgs extends ExpertWork {
+  product: Omit<Product, 'inputs' | 'rowsLibs' | 'libs'> & { libs: readonly string[] };
+  /** The bound parts of `weights`: all slots of the bank. */
+  weights: Slice;
+  input: Slice;
+  output: Slice;
+  /** Further bindings, from 6 on. */
+  more?: readonly Slice[];
+}
+
+/** Records the kernel of a product of the experts in a bank. */
+export function expertProduct(ctx: OpContext, args: ExpertProductArgs): Dispatch {
+  const { bank, groups, groupCount, maxAssignments, typicalAssignments, product, label } = args;
+  const { kernel, overrides, plan } = productKernel(ctx.kernels, {
+    ...product,
+    inputs: maxAssignments,
+    typicalInputs: typicalAssignments,
+    rowsLibs: ROWS_LIBS,
+    libs: [...GPU_LIBS, ...product.libs],
+  });
+  const { rowGroups, tiles, tilesFirst } = plan;
+  const grid = tilesFirst ? ([tiles, rowGroups, groupCount] as const) : ([rowGroups, tiles, groupCount] as const);
+  // As overrides, the bank's slots would need pipelines for each bank.
+  const bankSlots = constants(ctx.pipelines.device, bank.firstSlot, bank.slots);
+  const slices = [ctx.state, groups, args.weights, args.input, args.output, bankSlots, ...(args.more ?? [])];
+  return ctx.pipelines.dispatch(kernel, overrides, slices, grid, label);
+}
+
+export interface ExpertMatmulArgs extends ExpertWork {
   /** The matrix. It starts `base` bytes after the start of each slot of `weights`. */
   layout: TensorLayout;
   base: number;
   weights: Slice;
   /** Bytes from one slot to the next. */
   slotStride: number;
-  /** The work list: see MAX_GROUPS in context.ts. */
-  groups: Slice;
-  groupCount: number;
-  /** Assignments of the largest group. */
-  maxAssignments: number;
   /** f32[assignments / assignmentsPerInput, layout.cols] */
   input: Activations;
   /** Assignments that share an input row. */
@@ -40,31 +75,37 @@ export interface ExpertMatmulArgs {
   gated: boolean;
   /** f32[assignments]. If given, `output[p] = routingWeights[p] * product`. Not together with `gated`. */
   routingWeights?: Slice;
-  label: string;
 }
 
 /** `output[p] = W input[p / assignmentsPerInput]` for each assignment p of every group whose slot is in this bank. */
 export function expertMatmul(ctx: OpContext, args: ExpertMatmulArgs): Dispatch {
-  const { bank, layout, base, weights, slotStride, groups, groupCount, maxAssignments, input, output, label } = args;
-  const { variant, tile, workgroup, rowGroups, tiles } = tiling(ctx.kernels, layout.rows, maxAssignments);
-  const code = variant === 'rows' ? matmulRowsCode : matmulWorkgroupCode;
-  const kernel = weightKernel(`expert matmul ${variant}`, layout.type, ...expertLibs(variant), code);
-  const overrides = {
-    ROWS: layout.rows,
-    BLOCKS: runsPerRow(layout),
-    SLOT_STRIDE: slotStride / 16,
-    ...planeOverrides(layout, 'P', base),
-    FIRST_SLOT: bank.firstSlot,
-    SLOTS: bank.slots,
-    K: args.assignmentsPerInput,
-    IN_STRIDE: input.stride / 4,
-    OUT_STRIDE: output.stride,
-    TILE: tile,
-    GATED: args.gated ? 1 : 0,
-    WEIGHTED: args.routingWeights ? 1 : 0,
-    WORKGROUP: workgroup,
-  };
-  // The kernel always has this binding. Without routing weights it is not read, and any slice of f32 will do.
-  const slices = [ctx.state, groups, weights, input.slice, output.slice, args.routingWeights ?? input.slice];
-  return ctx.pipelines.dispatch(kernel, overrides, slices, [rowGroups, tiles, groupCount], label);
+  const { layout, base, weights, slotStride, input, output } = args;
+  return expertProduct(ctx, {
+    ...args,
+    product: {
+      name: 'expert matmul',
+      type: layout.type,
+      rows: layout.rows,
+      runs: runsPerRow(layout),
+      matrices: 1,
+      rowsCode,
+      libs: [productCode],
+      overrides: {
+        ROWS: layout.rows,
+        BLOCKS: runsPerRow(layout),
+        SLOT_STRIDE: slotStride / 16,
+        ...planeOverrides(layout, 'P', base),
+        K: args.assignmentsPerInput,
+        IN_STRIDE: input.stride / 4,
+        OUT_STRIDE: output.stride,
+        GATED: args.gated ? 1 : 0,
+        WEIGHTED: args.routingWeights ? 1 : 0,
+      },
+    },
+    weights,
+    input: input.slice,
+    output: output.slice,
+    // The kernel always has this binding. Without routing weights it is not read, and any slice of f32 will do.
+    more: [args.routingWeights ?? input.slice],
+  });
 }

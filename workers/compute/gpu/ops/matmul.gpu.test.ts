@@ -1,11 +1,6 @@
 /** Compares matrix kernels with float64 sums over weights that the block-wise reference dequantizes. */
 import { describe, expect, it } from 'vitest';
-import { dequantize } from '../../../format/quantization/dequantize.ts';
-import { HALF_SCALES } from '../../../format/quantization/finite.ts';
-import { ggufBytes, isPlainType, repackTensor } from '../../../format/quantization/repack.ts';
-import { layoutTensor, type TensorLayout, WEIGHT_TYPES, type WeightTypeName } from '../../../format/weight-layout.ts';
-import { type ExactProduct, matmul as exactMatmul, worstError } from '../../../reference/matmul.ts';
-import { DOT_TOLERANCE } from '../../../reference/tolerance.ts';
+import { WEIGHT_TYPES, type WeightTypeName } from '../../../format/weight-layout.ts';
 import {
   allocate,
   allocateActivations,
@@ -19,11 +14,11 @@ import {
   upload,
   uploadActivations,
 } from '../testing.ts';
-import { type ExpertBank, GROUPS_HEADER_BYTES, type Matrix, type MatrixVariant, NO_SLOT } from './context.ts';
+import type { Matrix, MatrixVariant } from './context.ts';
 import { embed } from './embed.ts';
-import { expertDown } from './expert-down.ts';
-import { expertGateUp } from './expert-gate-up.ts';
+import { createExperts, ONE_TOKEN, ONE_TOKEN_OF_TWO_BANKS, PROMPT } from './expert-testing.ts';
 import { matmul } from './matmul.ts';
+import { expectClose, reference, sample, widths } from './matrix-testing.ts';
 
 const TYPES = Object.keys(WEIGHT_TYPES) as WeightTypeName[];
 /**
@@ -33,59 +28,8 @@ const TYPES = Object.keys(WEIGHT_TYPES) as WeightTypeName[];
 const THOROUGH: WeightTypeName[] = ['F16', 'Q8_0', 'Q4_K', 'Q6_K', 'Q2_K'];
 const VARIANTS: MatrixVariant[] = ['rows', 'workgroup'];
 
-/** The byte offsets of the f16 scales in a block. */
-const HALF_OFFSETS: Partial<Record<WeightTypeName, readonly number[]>> = HALF_SCALES;
 /** Types whose weights are sums, which a compiler may contract into one rounding. */
 const AFFINE: WeightTypeName[] = ['Q4_1', 'Q5_1', 'Q2_K', 'Q4_K', 'Q5_K'];
-
-/** The random bytes of a GGUF matrix. Its scales are finite numbers, some of them negative or subnormal. */
-function randomMatrix(type: WeightTypeName, rows: number, cols: number, random: () => number): Uint8Array {
-  const { blockBytes } = WEIGHT_TYPES[type];
-  const bytes = new Uint8Array(ggufBytes(WEIGHT_TYPES[type], rows, cols));
-  for (let i = 0; i < bytes.length; i++) bytes[i] = random() * 256;
-  const view = new DataView(bytes.buffer);
-  const half = () =>
-    (random() < 0.1 ? 1 + random() * 1000 : 0x2000 + random() * 0x1000) | (random() < 0.3 ? 0x8000 : 0);
-  if (type === 'F32') randomNormal(random, rows * cols).forEach((value, i) => void view.setFloat32(i * 4, value, true));
-  if (type === 'F16') for (let i = 0; i < rows * cols; i++) view.setUint16(i * 2, half(), true);
-  if (type === 'BF16') {
-    const values = new Uint32Array(randomNormal(random, rows * cols).buffer);
-    for (let i = 0; i < rows * cols; i++) view.setUint16(i * 2, values[i] >>> 16, true);
-  }
-  for (let at = 0; at + blockBytes <= bytes.length; at += blockBytes) {
-    for (const offset of HALF_OFFSETS[type] ?? []) view.setUint16(at + offset, half(), true);
-    if (type === 'MXFP4') bytes[at] = 110 + random() * 20;
-    if (type === 'IQ1_M') {
-      const bits = half();
-      for (let n = 0; n < 4; n++)
-        bytes[at + 49 + n * 2] = (bytes[at + 49 + n * 2] & 15) | (((bits >> (n * 4)) & 15) << 4);
-    }
-  }
-  return bytes;
-}
-
-interface Sample {
-  layout: TensorLayout;
-  record: Uint8Array;
-  weights: Float32Array;
-}
-
-function sample(type: WeightTypeName, rows: number, cols: number, random: () => number, offset = 0): Sample {
-  const source = randomMatrix(type, rows, cols, random);
-  const layout = layoutTensor('w', WEIGHT_TYPES[type], rows, cols, offset);
-  const record = new Uint8Array(offset + layout.bytes);
-  repackTensor(source, layout, record);
-  return { layout, record, weights: dequantize(type, source) };
-}
-
-const reference = ({ weights, layout: { rows, cols } }: Sample, x: Float32Array): ExactProduct =>
-  exactMatmul(weights, x, rows, cols);
-
-const expectClose = (actual: Float32Array, expected: ExactProduct): void =>
-  expect(worstError(actual, expected)).toBeLessThan(DOT_TOLERANCE);
-
-const widths = (type: WeightTypeName): number[] =>
-  isPlainType(WEIGHT_TYPES[type]) ? [36, 200] : WEIGHT_TYPES[type].blockWeights === 32 ? [32, 160] : [256, 768];
 
 describe.each(VARIANTS)('matmul, %s', (variant) => {
   it.each(TYPES)('%s agrees with float64 on odd shapes', async (type) => {
@@ -189,18 +133,19 @@ describe.each(VARIANTS)('matmul, %s', (variant) => {
     const ctx = await makeContext(variant);
     const args = { matrix, input: uploadActivations(gpu, x, cols), output, maxTokens: 1, label: 'test' };
     // Folds as matmul does, but with two workgroups in x.
-    const folded = matmul(ctx, args).map((dispatch) => {
-      expect(dispatch.workgroups.slice(1)).toEqual([1, 1]);
-      return { ...dispatch, workgroups: [2, 1, Math.ceil(dispatch.workgroups[0] / 2)] as const };
-    });
+    const [only] = matmul(ctx, args);
+    const rowGroups = Math.max(...only.workgroups);
+    expect(only.workgroups.reduce((product, n) => product * n)).toBe(rowGroups);
+    const half = Math.ceil(rowGroups / 2);
+    const folded = [{ ...only, workgroups: variant === 'rows' ? ([2, 1, half] as const) : ([1, 2, half] as const) }];
     await run(gpu, () => folded);
     expectClose(await readActivations(gpu, output, 1, rows), reference(weights, x));
     const huge: Matrix = { ...matrix, layout: { ...matrix.layout, rows: 5_000_000 } };
-    const [groupsX, groupsY, groupsZ] = matmul(ctx, { ...args, matrix: huge })[0].workgroups;
-    expect(groupsX).toBeLessThanOrEqual(65535);
-    expect(groupsY).toBe(1);
+    const workgroups = matmul(ctx, { ...args, matrix: huge })[0].workgroups;
+    expect(Math.max(...workgroups)).toBeLessThanOrEqual(65535);
+    expect(Math.min(...workgroups)).toBe(1);
     const rowsPerGroup = variant === 'rows' ? 64 : 4;
-    expect(groupsX * groupsZ * rowsPerGroup).toBeGreaterThanOrEqual(5_000_000);
+    expect(workgroups.reduce((product, n) => product * n) * rowsPerGroup).toBeGreaterThanOrEqual(5_000_000);
   });
 
   it('does nothing in a stalled step', async () => {
@@ -239,23 +184,6 @@ describe('embed', () => {
   });
 });
 
-interface Groups {
-  /** Four words per group. */
-  headers: number[];
-  assignments: number[];
-}
-
-function expectActivations(actual: Float32Array, { gate, up }: { gate: Sample; up: Sample }, x: Float32Array): void {
-  const g = reference(gate, x);
-  const u = reference(up, x);
-  const off = actual.findIndex((value, r) => {
-    const expected = (g.values[r] / (1 + Math.exp(-g.values[r]))) * u.values[r];
-    const magnitude = (1 + Math.abs(g.values[r])) * u.magnitudes[r] + g.magnitudes[r] * (1 + Math.abs(u.values[r]));
-    return !(Math.abs(value - expected) <= magnitude * 1e-5);
-  });
-  expect(off).toBe(-1);
-}
-
 describe.each(VARIANTS)('experts, %s', (variant) => {
   const mixes = [
     ...TYPES.map((type) => [type, type, type] as const),
@@ -266,105 +194,13 @@ describe.each(VARIANTS)('experts, %s', (variant) => {
   it.each(mixes)(
     'computes gate, up and down of the experts in their slots: %s, %s, %s',
     async (gateType, upType, downType) => {
-      const gpu = await getTestDevice();
-      const random = seededRandom(13);
       const thorough = gateType !== downType || THOROUGH.includes(gateType);
-      const [dim, ffn, expertsPerToken] = [widths(upType)[thorough ? 1 : 0], widths(downType)[0], 2];
-      const experts = Array.from({ length: 3 }, () => {
-        const gate = sample(gateType, ffn, dim, random);
-        const up = sample(upType, ffn, dim, random, gate.layout.bytes);
-        return { gate, up, down: sample(downType, dim, ffn, random) };
-      });
-      const [{ gate, up, down }] = experts;
-      const gateUpStride = up.record.length;
-      const downStride = down.record.length;
-      const gateUp = new Uint8Array(3 * gateUpStride);
-      const downs = new Uint8Array(3 * downStride);
-      for (const [slot, expert] of experts.entries()) {
-        gateUp.set(expert.up.record, slot * gateUpStride);
-        gateUp.set(expert.gate.record, slot * gateUpStride);
-        downs.set(expert.down.record, slot * downStride);
-      }
-      // The bank holds slots 4 .. 6 of its layer.
-      const bank: ExpertBank = {
-        firstSlot: 4,
-        slots: 3,
-        gateUp: upload(gpu, gateUp),
-        gateUpStride,
-        down: upload(gpu, downs),
-        downStride,
-        gate: gate.layout,
-        up: up.layout,
-        downLayout: down.layout,
-      };
-      const check = async (
-        tokens: number,
-        groups: Groups,
-        maxAssignments: number,
-        done: Map<number, number>,
-        stalled = 0,
-      ) => {
-        const x = randomNormal(random, tokens * dim, 0.05);
-        const assignmentCount = tokens * expertsPerToken;
-        const activations = allocateActivations(gpu, assignmentCount, ffn);
-        const output = allocateActivations(gpu, assignmentCount, dim);
-        const ctx = await makeContext(variant, { tokenCount: tokens, stalled });
-        const words = new Uint32Array(GROUPS_HEADER_BYTES / 4 + groups.assignments.length);
-        words.set(groups.headers);
-        words.set(groups.assignments, GROUPS_HEADER_BYTES / 4);
-        const groupCount = groups.headers.length / 4;
-        const shared = { bank, groups: upload(gpu, words), groupCount, maxAssignments, activations, label: 'test' };
-        // Assignment 1 is skipped, so its weight is 0. The content of its row must not matter.
-        const weights = Float32Array.from({ length: assignmentCount }, (_, p) => (p === 1 ? 0 : 0.1 + random()));
-        await run(gpu, () => expertGateUp(ctx, { ...shared, expertsPerToken, input: uploadActivations(gpu, x, dim) }));
-        const hidden = await readActivations(gpu, activations, assignmentCount, ffn);
-        const { buffer } = activations.slice;
-        gpu.queue.writeBuffer(buffer, activations.stride * 4, new Float32Array(ffn).fill(Number.NaN));
-        if (done.has(1)) gpu.queue.writeBuffer(output.slice.buffer, output.stride * 4, new Float32Array(dim).fill(7));
-        await run(gpu, () => expertDown(ctx, { ...shared, routingWeights: upload(gpu, weights), output }));
-        const out = await readActivations(gpu, output, assignmentCount, dim);
-        for (let p = 0; p < assignmentCount; p++) {
-          const slot = done.get(p);
-          const actual = hidden.slice(p * ffn, (p + 1) * ffn);
-          const result = out.slice(p * dim, (p + 1) * dim);
-          if (slot === undefined) {
-            expect(actual.every((v) => v === 0) && result.every((v) => v === 0)).toBe(true);
-            continue;
-          }
-          const token = Math.floor(p / expertsPerToken);
-          expectActivations(actual, experts[slot], x.slice(token * dim, (token + 1) * dim));
-          if (weights[p] === 0) {
-            expect(result.every((v) => v === 0)).toBe(true);
-            continue;
-          }
-          // The input of the reference for down is the activations of the GPU, so that only the error of down counts.
-          const { values, magnitudes } = reference(experts[slot].down, actual);
-          expectClose(result, {
-            values: values.map((v) => v * weights[p]),
-            magnitudes: magnitudes.map((m) => m * weights[p]),
-          });
-        }
-      };
-      // Prefill: slot 6 has one assignment, slot 2 is in another bank, slot 4 has six, and one expert is missing.
-      const prefill = {
-        headers: [6, 0, 1, 0, 2, 1, 1, 0, 4, 2, 6, 0, NO_SLOT, 8, 2, 0],
-        assignments: [9, 0, 1, 2, 3, 4, 5, 8, 6, 7],
-      };
-      const done = new Map([[9, 2], ...[1, 2, 3, 4, 5, 8].map((p) => [p, 0] as const)]);
-      if (thorough || variant === 'rows') await check(5, prefill, 6, done);
-      if (thorough) await check(5, prefill, 6, new Map(), 3); // stalled
-      // Decode: one token, one assignment per expert. In the second call one expert is in another bank.
-      await check(
-        1,
-        { headers: [5, 0, 1, 0, 4, 1, 1, 0], assignments: [0, 1] },
-        1,
-        new Map([
-          [0, 1],
-          [1, 0],
-        ]),
-      );
-      if (!thorough) return;
-      await check(1, { headers: [5, 0, 1, 0, 9, 1, 1, 0], assignments: [0, 1] }, 1, new Map([[0, 1]]));
+      const [dim, ffn] = [widths(upType)[thorough ? 1 : 0], widths(downType)[0]];
+      const { check } = await createExperts([gateType, upType, downType], dim, ffn);
+      if (thorough || variant === 'rows') await check(PROMPT, { variant });
+      if (thorough) await check({ ...PROMPT, done: new Map() }, { variant, stalled: 3 });
+      await check(ONE_TOKEN, { variant });
+      if (thorough) await check(ONE_TOKEN_OF_TWO_BANKS, { variant });
     },
   );
 });

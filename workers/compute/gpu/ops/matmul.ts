@@ -1,9 +1,10 @@
+import productCode from '../../../../shaders/lib/product_matmul.wgsl?raw';
 import rowsCode from '../../../../shaders/matmul_rows.wgsl?raw';
-import workgroupCode from '../../../../shaders/matmul_workgroup.wgsl?raw';
 import type { Dispatch } from '../dispatch.ts';
 import { STEP_STATE_WGSL } from '../step-state.ts';
 import type { Activations, Matrix, OpContext, SplitMatrix } from './context.ts';
-import { DOT_CODE, planeOverrides, runsPerRow, tiling, weightKernel } from './weight-shader.ts';
+import { productKernel } from './product-kernel.ts';
+import { planeOverrides, runsPerRow } from './weight-shader.ts';
 
 /** WebGPU's default limit on workgroups per dimension. More workgroups are folded into z. */
 const MAX_WORKGROUPS = 65535;
@@ -29,21 +30,28 @@ export function matmul(
   { matrix, input, output, maxTokens, accumulate, label }: MatmulArgs,
 ): Dispatch[] {
   const { layout, slice } = matrix;
-  const { variant, tile, workgroup, rowGroups, tiles } = tiling(ctx.kernels, layout.rows, maxTokens);
-  const code = variant === 'rows' ? rowsCode : workgroupCode;
-  const kernel = weightKernel(`matmul ${variant}`, layout.type, STEP_STATE_WGSL, ...DOT_CODE[variant], code);
-  const overrides = {
-    ROWS: layout.rows,
-    BLOCKS: runsPerRow(layout),
-    ...planeOverrides(layout, 'P'),
-    IN_STRIDE: input.stride / 4,
-    OUT_STRIDE: output.stride,
-    TILE: tile,
-    ACCUMULATE: accumulate ? 1 : 0,
-    WORKGROUP: workgroup,
-  };
-  const folds = Math.ceil(rowGroups / MAX_WORKGROUPS);
-  const grid = [Math.ceil(rowGroups / folds), tiles, folds] as const;
+  const { kernel, overrides, plan } = productKernel(ctx.kernels, {
+    name: 'matmul',
+    type: layout.type,
+    rows: layout.rows,
+    runs: runsPerRow(layout),
+    matrices: 1,
+    inputs: maxTokens,
+    rowsLibs: [STEP_STATE_WGSL],
+    rowsCode,
+    libs: [STEP_STATE_WGSL, productCode],
+    overrides: {
+      ROWS: layout.rows,
+      BLOCKS: runsPerRow(layout),
+      ...planeOverrides(layout, 'P'),
+      IN_STRIDE: input.stride / 4,
+      OUT_STRIDE: output.stride,
+      ACCUMULATE: accumulate ? 1 : 0,
+    },
+  });
+  const folds = Math.ceil(plan.rowGroups / MAX_WORKGROUPS);
+  const rowGroups = Math.ceil(plan.rowGroups / folds);
+  const grid = plan.tilesFirst ? ([plan.tiles, rowGroups, folds] as const) : ([rowGroups, plan.tiles, folds] as const);
   return [ctx.pipelines.dispatch(kernel, overrides, [ctx.state, slice, input.slice, output.slice], grid, label)];
 }
 

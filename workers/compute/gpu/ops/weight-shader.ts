@@ -1,10 +1,10 @@
-/** Maps each weight type to the WGSL that reads it, and a matrix layout to the overrides of its kernel. */
-import dotFourRowsCode from '../../../../shaders/lib/dot_four_rows.wgsl?raw';
-import dotRowsCode from '../../../../shaders/lib/dot_rows.wgsl?raw';
+/** Maps each weight type to the WGSL that reads it, and a matrix layout to the overrides of its kernels. */
 import gridOf4 from '../../../../shaders/lib/grid_of_4.wgsl?raw';
+import gridOf4Copy from '../../../../shaders/lib/grid_of_4_copy.wgsl?raw';
 import gridOf8 from '../../../../shaders/lib/grid_of_8.wgsl?raw';
-import input32Code from '../../../../shaders/lib/input32.wgsl?raw';
+import gridOf8Copy from '../../../../shaders/lib/grid_of_8_copy.wgsl?raw';
 import iq4Values from '../../../../shaders/lib/iq4_values.wgsl?raw';
+import noGrid from '../../../../shaders/lib/no_grid.wgsl?raw';
 import affine from '../../../../shaders/lib/run_affine.wgsl?raw';
 import affineHalves from '../../../../shaders/lib/run_affine_halves.wgsl?raw';
 import plain from '../../../../shaders/lib/run_plain.wgsl?raw';
@@ -13,6 +13,7 @@ import scaledHalves from '../../../../shaders/lib/run_scaled_halves.wgsl?raw';
 import scaleMin6 from '../../../../shaders/lib/scale_min_6.wgsl?raw';
 import shiftedGrid from '../../../../shaders/lib/shifted_grid.wgsl?raw';
 import signedGrid from '../../../../shaders/lib/signed_grid.wgsl?raw';
+import unitRun from '../../../../shaders/lib/unit_run.wgsl?raw';
 import weightsCode from '../../../../shaders/lib/weights.wgsl?raw';
 import bf16 from '../../../../shaders/lib/weights_bf16.wgsl?raw';
 import f16 from '../../../../shaders/lib/weights_f16.wgsl?raw';
@@ -37,10 +38,9 @@ import q5_1 from '../../../../shaders/lib/weights_q5_1.wgsl?raw';
 import q5_k from '../../../../shaders/lib/weights_q5_k.wgsl?raw';
 import q6_k from '../../../../shaders/lib/weights_q6_k.wgsl?raw';
 import q8_0 from '../../../../shaders/lib/weights_q8_0.wgsl?raw';
-import workgroupSumCode from '../../../../shaders/lib/workgroup_sum.wgsl?raw';
 import { blocksPerRow, type TensorLayout, WEIGHT_TYPES, type WeightTypeName } from '../../../format/weight-layout.ts';
 import type { KernelSource } from '../pipelines.ts';
-import type { KernelChoice } from '../variants/kernel-variants.ts';
+import { MAX_GRID_COPY_BYTES } from '../variants/matrix-variants.ts';
 import { gridBytes } from './weight-tables.ts';
 
 /** The lib files of each weight type: the one for its kind of run, shared ones, and its own. */
@@ -77,15 +77,58 @@ const GRID_BINDING = 7;
 const RUN = 32;
 
 /**
+ * Runs of 32 weights that share bytes, which a thread of the variants `staged` loads together; other types: 1. Their
+ * libs declare the unit themselves.
+ */
+const UNIT_RUNS: Partial<Record<WeightTypeName, number>> = { Q4_K: 2, Q5_K: 2, Q6_K: 2, Q2_K: 4, Q3_K: 4 };
+
+/** Runs of 32 weights per unit: `UNIT_RUNS` in WGSL. */
+export const unitRuns = (type: WeightTypeName): number => UNIT_RUNS[type] ?? 1;
+
+/**
+ * The grid that a kernel with `gridCopy` copies to workgroup memory. Undefined if the type has none, or a large one:
+ * workgroup memory is scarce.
+ */
+export function gridCopy(type: WeightTypeName): { code: string; entries: number } | undefined {
+  const bytes = gridBytes(type)?.byteLength;
+  if (bytes === undefined || bytes > MAX_GRID_COPY_BYTES) return undefined;
+  const of8 = TYPE_CODE[type].includes(gridOf8);
+  return { code: of8 ? gridOf8Copy : gridOf4Copy, entries: bytes / (of8 ? 8 : 4) };
+}
+
+interface WeightKernelOptions {
+  /** A WGSL extension that the kernel needs. */
+  enable?: string;
+  /** Declares units: shaders/lib/unit_run.wgsl. */
+  units?: boolean;
+  /** Declares load_grid(), which copies small grids to workgroup memory. */
+  gridCopy?: boolean;
+}
+
+/**
  * Assembles a kernel that reads weights of one type.
  * @param parts the libs that the kernel needs besides those of the weight type, then its own code
  */
-export function weightKernel(name: string, type: WeightTypeName, ...parts: string[]): KernelSource {
-  const grid = gridBytes(type);
+export function weightKernel(
+  name: string,
+  type: WeightTypeName,
+  options: WeightKernelOptions,
+  ...parts: string[]
+): KernelSource {
+  const table = gridBytes(type);
+  const copied = options.gridCopy ? gridCopy(type) : undefined;
+  const code = TYPE_CODE[type].map((lib) => (copied && (lib === gridOf8 || lib === gridOf4) ? copied.code : lib));
   return {
     name: `${name} ${type}`,
-    code: [weightsCode, ...TYPE_CODE[type], ...parts],
-    ...(grid && { table: { binding: GRID_BINDING, bytes: grid } }),
+    code: [
+      ...(options.enable ? [`enable ${options.enable};`] : []),
+      weightsCode,
+      ...(copied ? [`const GRID_ENTRIES = ${copied.entries}u;`] : options.gridCopy ? [noGrid] : []),
+      ...code,
+      ...(options.units && unitRuns(type) === 1 ? [unitRun] : []),
+      ...parts,
+    ],
+    ...(table && { table: { binding: GRID_BINDING, bytes: table } }),
   };
 }
 
@@ -107,35 +150,4 @@ export function planeOverrides({ planeOffsets }: TensorLayout, prefix: string, b
     entries.push([`${prefix}${plane}`, ((base ?? 0) + (planeOffsets[plane] ?? 0)) / 16]);
   }
   return Object.fromEntries(entries);
-}
-
-/** The variants of matrix kernels. */
-export type MatrixVariant = KernelChoice['vector' | 'batch'];
-
-/** The libs that compute dot products, for each variant. Their code precedes the kernel's. */
-export const DOT_CODE: Record<MatrixVariant, readonly string[]> = {
-  rows: [input32Code, dotRowsCode],
-  workgroup: [input32Code, dotFourRowsCode, workgroupSumCode],
-};
-/** Matrix rows that a thread (`rows`: ROW_TILE in dot_rows.wgsl) or a workgroup (`workgroup`) computes at once. */
-const ROW_TILE: Record<MatrixVariant, number> = { rows: 16, workgroup: 4 };
-/** Inputs (tokens or assignments) that share an unpacked weight, if there is more than one. */
-const TOKEN_TILE = 4;
-/**
- * Threads per workgroup. `rows` has few, so that 256 matrix rows give four workgroups: software adapters distribute
- * whole workgroups over the cores of the processor.
- */
-const WORKGROUP: Record<MatrixVariant, number> = { rows: 4, workgroup: 64 };
-
-/**
- * How a matrix kernel divides its work: `rowGroups` workgroups for the matrix rows, times `tiles` of `tile` inputs
- * each.
- * @param inputs tokens or assignments
- */
-export function tiling(kernels: KernelChoice, rows: number, inputs: number) {
-  const variant = inputs === 1 ? kernels.vector : kernels.batch;
-  const tile = inputs === 1 ? 1 : TOKEN_TILE;
-  const workgroup = WORKGROUP[variant];
-  const rowsPerGroup = ROW_TILE[variant] * (variant === 'rows' ? workgroup : 1);
-  return { variant, tile, workgroup, rowGroups: Math.ceil(rows / rowsPerGroup), tiles: Math.ceil(inputs / tile) };
 }

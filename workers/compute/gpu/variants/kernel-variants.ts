@@ -7,13 +7,26 @@
  * `ctx.kernels.<family>`.
  */
 import type { Bytes } from '../../../../src/contract/ids.ts';
+import {
+  BATCH_SHAPES,
+  type BatchVariant,
+  FEW_SHAPES,
+  type FewVariant,
+  type MatrixShape,
+  threadsOf,
+  VECTOR_SHAPES,
+  type VectorVariant,
+  workgroupMemoryOf,
+} from './matrix-variants.ts';
 
 /** The variant of each family that a model uses. */
 export interface KernelChoice {
   /** Matrix products with one input: a token in decode. */
-  vector: 'rows' | 'workgroup';
-  /** Matrix products with several inputs, which share each unpacked weight: prompts. */
-  batch: 'rows' | 'workgroup';
+  vector: VectorVariant;
+  /** Matrix products with a few inputs: short prompts, experts that few tokens select. */
+  few: FewVariant;
+  /** Matrix products with many inputs: long prompts. */
+  batch: BatchVariant;
   /** Attention, in prompts and in decode. */
   attention: 'steps' | 'flash';
 }
@@ -45,32 +58,41 @@ export interface KernelVariant<F extends KernelFamily = KernelFamily> {
 
 const runsAnywhere = (): undefined => undefined;
 
-/** All variants of all families. The order of a family's variants is the order in which they are measured. */
+const SHADER_PURPOSE: Record<MatrixShape['shader'], string> = {
+  rows: 'software adapters: a thread computes 16 rows, without barriers',
+  workgroup: 'GPUs: 64 threads share the columns of four rows',
+  staged: 'GPUs: inputs are staged in workgroup memory, runs that share bytes are loaded once',
+  tiled: 'GPUs: each weight is unpacked once per tile of inputs',
+};
+
+/** What an adapter lacks for a matrix kernel. */
+function missingForMatrices(shape: MatrixShape, adapter: KernelAdapter): string | undefined {
+  const threads = threadsOf(shape);
+  if (threads > adapter.workgroupThreads) return `workgroups of ${threads} threads`;
+  const bytes = workgroupMemoryOf(shape);
+  if (bytes > adapter.workgroupMemoryBytes) return `${bytes} bytes of workgroup memory`;
+  if (shape.shader !== 'staged' || !shape.subgroups) return undefined;
+  if (!adapter.features.has('subgroups')) return 'subgroups';
+  const size = adapter.subgroupMaxSize;
+  return size >= 4 && threads % size === 0 ? undefined : `subgroups whose size divides ${threads}`;
+}
+
+const matrixVariants = (family: KernelFamily, shapes: Readonly<Record<string, MatrixShape>>): KernelVariant[] =>
+  Object.entries(shapes).map(([name, shape]) => ({
+    family,
+    name: name as KernelVariant['name'],
+    purpose: SHADER_PURPOSE[shape.shader],
+    missing: (adapter) => missingForMatrices(shape, adapter),
+  }));
+
+/**
+ * All variants of all families, the default of software adapters first, then that of GPUs. The shapes of matrix variants
+ * say how their pipelines are built (matrix-variants.ts).
+ */
 export const KERNEL_VARIANTS: readonly KernelVariant[] = [
-  {
-    family: 'vector',
-    name: 'rows',
-    purpose: 'software adapters: a thread computes 16 rows, without barriers',
-    missing: runsAnywhere,
-  },
-  {
-    family: 'vector',
-    name: 'workgroup',
-    purpose: 'GPUs: 64 threads share the columns of four rows',
-    missing: runsAnywhere,
-  },
-  {
-    family: 'batch',
-    name: 'rows',
-    purpose: 'software adapters: a thread computes 16 rows for four inputs, without barriers',
-    missing: runsAnywhere,
-  },
-  {
-    family: 'batch',
-    name: 'workgroup',
-    purpose: 'GPUs: 64 threads share the columns of four rows, for four inputs',
-    missing: runsAnywhere,
-  },
+  ...matrixVariants('vector', VECTOR_SHAPES),
+  ...matrixVariants('few', FEW_SHAPES),
+  ...matrixVariants('batch', BATCH_SHAPES),
   {
     family: 'attention',
     name: 'steps',
@@ -88,7 +110,7 @@ export const KERNEL_VARIANTS: readonly KernelVariant[] = [
 /** The variants that are used unless a measurement on this adapter chose others. */
 export function defaultKernels(software: boolean): KernelChoice {
   const variant = software ? 'rows' : 'workgroup';
-  return { vector: variant, batch: variant, attention: software ? 'steps' : 'flash' };
+  return { vector: variant, few: variant, batch: variant, attention: software ? 'steps' : 'flash' };
 }
 
 /** `kernels` with the variant of one family replaced. */

@@ -1,0 +1,141 @@
+/** Models on a GPU that is none: which kernels are compiled, and which variants are chosen. */
+import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { BlobByteSource } from '../../../import/byte-source.ts';
+import { importSource } from '../../../import/testing.ts';
+import { MemoryStore } from '../../../store/memory-store.ts';
+import { SYNTH_PRESETS } from '../../../synth/presets.ts';
+import { createSynth } from '../../../synth/synth.ts';
+import { ModelRecords } from '../../model-records.ts';
+import { FakeDevice, stubWebGpuConstants } from '../fake-device-testing.ts';
+import { loadGpuCompute } from '../load-gpu-model.ts';
+import type { Gpu } from '../open-gpu.ts';
+import { readChoice } from './choose-kernels.ts';
+import { KERNEL_VARIANTS } from './kernel-variants.ts';
+
+const store = new MemoryStore();
+let modelId: string;
+
+beforeAll(async () => {
+  const synth = createSynth({ ...SYNTH_PRESETS.tiny, layers: 4 });
+  const source = new BlobByteSource(new Blob([synth.read(0, synth.size)]), 'model.gguf');
+  ({ id: modelId } = await importSource(store, source));
+}, 60_000);
+
+beforeEach(stubWebGpuConstants);
+afterEach(() => {
+  vi.unstubAllGlobals();
+  vi.restoreAllMocks();
+});
+
+async function load(gpu: Gpu, context = 128, gpuBudgetBytes?: number) {
+  const records = new ModelRecords(
+    { read: (id, record) => store.readPartsVerified(id, record) },
+    (await store.getManifest(modelId))!,
+  );
+  const budget = gpuBudgetBytes === undefined ? {} : { gpuBudgetBytes };
+  return loadGpuCompute({ gpu, records, request: { modelId, context, ...budget }, onProgress: () => {} });
+}
+
+/** A device on whose clock a call of a pipeline takes as long as `cost` says. */
+function timedDevice(cost: (pipeline: string) => number): FakeDevice {
+  const device = new FakeDevice(1e9);
+  let clock = 0;
+  device.onSubmit = (calls) => {
+    for (const pipeline of calls) clock += cost(pipeline);
+  };
+  vi.spyOn(performance, 'now').mockImplementation(() => clock);
+  return device;
+}
+
+const FAST = /staged-64x4|tiled-32x32/;
+
+describe('chooseKernels', () => {
+  it('uses the fastest variant of each family, and measures once per adapter', async () => {
+    const device = timedDevice((pipeline) => (FAST.test(pipeline) ? 1 : 10));
+    const gpu = { ...device.gpu, measureKernels: true };
+    const remember = vi.spyOn(gpu.memory, 'set');
+    (await load(gpu)).destroy();
+    expect(remember).toHaveBeenCalledTimes(1);
+    const [key, choice] = remember.mock.calls[0];
+    expect(choice).toEqual({ vector: 'staged-64x4', few: 'workgroup', batch: 'tiled-32x32' });
+    expect(device.pipelines.some((label) => /^expert gate\+up staged-64x4/.test(label))).toBe(true);
+
+    const submits = vi.fn();
+    device.onSubmit = submits;
+    const compiled = device.pipelines.length;
+    (await load(gpu)).destroy();
+    expect(submits.mock.calls.flat(2)).toEqual([]);
+    expect(device.pipelines.length).toBe(compiled);
+    expect(remember).toHaveBeenCalledTimes(1);
+    expect(await gpu.memory.get(key)).toEqual(choice);
+  });
+
+  it('keeps the standard variants if none is faster, if there is no adapter to measure, and without enough memory', async () => {
+    const device = timedDevice(() => 10);
+    const gpu = { ...device.gpu, measureKernels: true };
+    const remember = vi.spyOn(gpu.memory, 'set');
+    (await load(gpu)).destroy();
+    expect(remember.mock.calls[0][1]).toEqual({ vector: 'workgroup', few: 'workgroup', batch: 'workgroup' });
+
+    const software = timedDevice(() => 10);
+    const onSoftware = { ...software.gpu, measureKernels: true };
+    onSoftware.adapter = { ...onSoftware.adapter, software: true };
+    const forget = vi.spyOn(onSoftware.memory, 'set');
+    (await load(onSoftware)).destroy();
+    expect(forget).not.toHaveBeenCalled();
+  });
+
+  it('uses the standard variants and remembers nothing if a measurement is rejected', async () => {
+    const device = timedDevice(() => 1);
+    const gpu = { ...device.gpu, measureKernels: true };
+    const remember = vi.spyOn(gpu.memory, 'set');
+    vi.spyOn(device.queue, 'onSubmittedWorkDone').mockRejectedValueOnce(new Error('lost'));
+    (await load(gpu)).destroy();
+    expect(remember).not.toHaveBeenCalled();
+  });
+});
+
+describe('readChoice', () => {
+  const complete = { vector: 'workgroup', few: 'staged', batch: 'tiled-64x64' };
+
+  it('takes only what this version writes', () => {
+    expect(readChoice(complete, KERNEL_VARIANTS)).toEqual(complete);
+    expect(readChoice({ ...complete, more: 1 }, KERNEL_VARIANTS)).toEqual(complete);
+    for (const value of [
+      undefined,
+      null,
+      'rows',
+      [],
+      {},
+      { ...complete, few: 'tiled-64x64' },
+      { ...complete, batch: 1 },
+    ]) {
+      expect(readChoice(value, KERNEL_VARIANTS)).toBeUndefined();
+    }
+  });
+});
+
+describe('pipelines per model', () => {
+  it('depend on the matrices, not on how many slots a layer or a bank has', async () => {
+    const counts: number[] = [];
+    const banks: string[] = [];
+    let bytes: number | undefined;
+    for (const [bytesLess, bindingBytes] of [
+      [0, 2 ** 30],
+      [1e6, 2 ** 30],
+      [0, 2e5],
+    ] as const) {
+      const device = new FakeDevice(1e9);
+      device.limits.maxStorageBufferBindingSize = bindingBytes;
+      const compute = await load(device.gpu, 128, bytes && bytes - bytesLess);
+      bytes ??= compute.memory().gpuBytes;
+      counts.push(device.pipelines.length);
+      const gateUp = [...device.live].filter(({ label }) => label.endsWith('gate+up'));
+      banks.push(gateUp.map(({ label, size }) => `${label} ${size}`).join());
+      expect(new Set(device.pipelines).size).toBe(device.pipelines.length);
+      compute.destroy();
+    }
+    expect(new Set(banks).size).toBe(banks.length);
+    expect(counts).toEqual(counts.map(() => 24));
+  });
+});
