@@ -67,17 +67,33 @@ function row(label: string, figures: Record<keyof Figures, number>): void {
   console.log(`| ${label} | ${NAMES.map((name) => figures[name].toFixed(name === 'heap' ? 1 : 0)).join(' | ')} |`);
 }
 
-/** Prints a table of at most 20 lines, and the trend. @returns what grows */
-function judge(title: string, samples: readonly Figures[]): string[] {
-  console.log(`\n${title}\n\n| | ${NAMES.join(' | ')} |\n| --- |${' --: |'.repeat(NAMES.length)}`);
-  const step = Math.max(1, Math.ceil(samples.length / 20));
-  for (const [i, sample] of samples.entries()) if ((i + 1) % step === 0) row(`${i + 1} of ${samples.length}`, sample);
-  const trends = NAMES.map((name) => [name, trendOf(samples.map((sample) => sample[name]))] as const);
-  row('second quarter', Object.fromEntries(trends.map(([name, { before }]) => [name, before])) as never);
-  row('last quarter', Object.fromEntries(trends.map(([name, { after }]) => [name, after])) as never);
-  return trends
-    .filter(([name, trend]) => !isFlat(trend, ALLOWED[name]))
-    .map(([name, { before, after }]) => `${title}: ${name} grows from ${before.toFixed(1)} to ${after.toFixed(1)}`);
+/** A series of measurements, printed while it grows: about 20 of them. */
+class Series {
+  readonly #samples: Figures[] = [];
+
+  constructor(
+    private readonly title: string,
+    private readonly printEvery: number,
+  ) {
+    console.log(`\n${title}\n\n| | ${NAMES.join(' | ')} |\n| --- |${' --: |'.repeat(NAMES.length)}`);
+  }
+
+  add(figures: Figures): void {
+    this.#samples.push(figures);
+    if (this.#samples.length % this.printEvery === 0) row(`${this.#samples.length}`, figures);
+  }
+
+  /** Prints the trends. @returns what grows */
+  end(): string[] {
+    const trends = NAMES.map((name) => [name, trendOf(this.#samples.map((sample) => sample[name]))] as const);
+    row('second quarter', Object.fromEntries(trends.map(([name, { before }]) => [name, before])) as never);
+    row('last quarter', Object.fromEntries(trends.map(([name, { after }]) => [name, after])) as never);
+    return trends
+      .filter(([name, trend]) => !isFlat(trend, ALLOWED[name]))
+      .map(
+        ([name, { before, after }]) => `${this.title}: ${name} grows from ${before.toFixed(1)} to ${after.toFixed(1)}`,
+      );
+  }
 }
 
 /** @returns what grows */
@@ -94,25 +110,25 @@ async function soak(compute: Compute, cycles: number, tokens: number): Promise<s
     const sessions = [await browser.newBrowserCDPSession(), await context.newCDPSession(page)] as const;
     await sessions[1].send('Performance.enable');
     await setNumbers(page, { 'Max answer length': String(TOKENS_PER_ANSWER) });
-    const answers: Figures[] = [];
+    const answers = new Series(`${compute}: ${tokens} tokens, after each ${TOKENS_PER_ANSWER}`, 1);
     for (let written = 0; written < tokens; ) {
       written += await write(page, MODELS[0]);
-      answers.push(await measure(...sessions, page));
+      answers.add(await measure(...sessions, page));
     }
-    const grown = judge(`${compute}: ${tokens} tokens`, answers);
+    const grown = answers.end();
     for (const model of MODELS.toReversed()) {
       await newConversation(page);
       await useModel(page, model).catch(() => {});
       await setNumbers(page, { 'Max answer length': String(TOKENS_PER_CYCLE) });
     }
-    const loads: Figures[] = [];
+    const loads = new Series(`${compute}: ${cycles} loads`, Math.max(1, Math.ceil(cycles / 20)));
     for (let cycle = 0; cycle < cycles; cycle++) {
       const model = MODELS[(cycle + 1) % 2];
       await useModel(page, model);
       await write(page, model);
-      loads.push(await measure(...sessions, page));
+      loads.add(await measure(...sessions, page));
     }
-    return [...grown, ...judge(`${compute}: ${cycles} loads`, loads)];
+    return [...grown, ...loads.end()];
   } finally {
     await kill();
     server.close();

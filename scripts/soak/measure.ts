@@ -4,7 +4,7 @@ import type { CDPSession, Page } from 'playwright';
 
 /** One measurement of the browser and of its page. */
 export interface Figures {
-  /** Main memory by process, in MB (proportional set size). */
+  /** Main memory by process, in MB: proportional set size without files. */
   gpuProcess: number;
   pageProcess: number;
   browserProcess: number;
@@ -12,7 +12,7 @@ export interface Figures {
   heap: number;
   /** Dedicated workers of the page, and workers that they have started. */
   workers: number;
-  /** Threads and open files of all processes. */
+  /** Threads and open files of these three processes. Chromium starts others now and then. */
   threads: number;
   files: number;
   /** DOM nodes and event listeners of the page. */
@@ -40,15 +40,16 @@ export async function measure(browser: CDPSession, pageSession: CDPSession, page
   const { nodes, jsEventListeners } = await pageSession.send('Memory.getDOMCounters');
   const { processInfo } = (await browser.send('SystemInfo.getProcessInfo')) as { processInfo: ProcessInfo[] };
   const ids = (type: string): number[] => processInfo.filter((info) => info.type === type).map(({ id }) => id);
-  const all = processInfo.map(({ id }) => id);
+  const workersOf = (id: number): number => threadNames(id).filter((name) => name.startsWith('DedicatedWorker')).length;
+  // Chromium may keep a renderer in reserve.
+  const pageId = ids('renderer').toSorted((a, b) => workersOf(b) - workersOf(a))[0];
+  const all = [...ids('GPU'), pageId, ...ids('browser')];
   return {
     gpuProcess: megabytesOf(ids('GPU')),
-    pageProcess: megabytesOf(ids('renderer')),
+    pageProcess: megabytesOf([pageId]),
     browserProcess: megabytesOf(ids('browser')),
     heap: bytes / 1e6,
-    workers: sum(
-      ids('renderer').map((id) => threadNames(id).filter((name) => name.startsWith('DedicatedWorker')).length),
-    ),
+    workers: workersOf(pageId),
     threads: sum(all.map((id) => threadNames(id).length)),
     files: sum(all.map((id) => entries(`/proc/${id}/fd`).length)),
     nodes,
@@ -71,5 +72,12 @@ const entries = (folder: string): string[] => orEmpty(() => readdirSync(folder),
 const text = (path: string): string => orEmpty(() => readFileSync(path, 'utf8'), '');
 const threadNames = (id: number): string[] =>
   entries(`/proc/${id}/task`).map((thread) => text(`/proc/${id}/task/${thread}/comm`).trim());
-const megabytesOf = (ids: readonly number[]): number =>
-  sum(ids.map((id) => Number(/^Pss:\s+(\d+)/m.exec(text(`/proc/${id}/smaps_rollup`))?.[1] ?? 0) * 1024)) / 1e6;
+
+/** Without the pages of files, which count less while another Chromium runs that shares them. */
+const megabytesOf = (ids: readonly number[]): number => sum(ids.map(memoryOf)) / 1e6;
+
+function memoryOf(id: number): number {
+  const smaps = text(`/proc/${id}/smaps_rollup`);
+  const bytes = (field: string): number => 1024 * Number(new RegExp(`^${field}:\\s+(\\d+)`, 'm').exec(smaps)?.[1] ?? 0);
+  return bytes('Pss') - bytes('Pss_File');
+}

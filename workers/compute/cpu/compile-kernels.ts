@@ -3,8 +3,16 @@ import { MixtabError } from '../../../src/contract/errors.ts';
 import url from './kernels.wasm?url';
 import { wasmBlocked } from './wasm-support.ts';
 
+/** Compiled once: with a module per load, Chromium's process grew by 0.2 MB each time (docs/measurements/soak.md). */
+let compiled: WebAssembly.Module | undefined;
+
 /** @throws MixtabError `wasm-unsupported` if a policy forbids it, `source-unreachable` if the file cannot be fetched */
 export async function compileKernels(): Promise<WebAssembly.Module> {
+  compiled ??= await fetchAndCompile();
+  return compiled;
+}
+
+async function fetchAndCompile(): Promise<WebAssembly.Module> {
   const response = await fetch(url).catch(() => undefined);
   if (!response?.ok) {
     throw new MixtabError(
