@@ -24,10 +24,16 @@ expose(
     buffers,
     repair: async (modelId, record, failure) => {
       // The code that reads GGUF files is loaded only when a record has to be repaired.
-      const [{ repairRecord }, { openUrl }] = await fetchCode('repairs models', () =>
-        Promise.all([import('./import/self-repair.ts'), import('./import/model-source.ts')]),
+      const [{ repairRecord }, { openUrl }, { makingRoom }, { SessionStore }] = await fetchCode('repairs models', () =>
+        Promise.all([
+          import('./import/self-repair.ts'),
+          import('./import/model-source.ts'),
+          import('./store/making-room.ts'),
+          import('./store/session-store.ts'),
+        ]),
       );
-      return repairRecord({ store, open: openUrl }, modelId, record, failure);
+      const roomy = makingRoom(store, () => new SessionStore().removeAll());
+      return repairRecord({ store: roomy, open: openUrl }, modelId, record, failure);
     },
   }),
 );

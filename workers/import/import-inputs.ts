@@ -28,11 +28,6 @@ export interface ImportInputs {
   activity?: Activity;
   /** Runs work while no one else writes or removes the model. Default: runs it at once. */
   lock?: <T>(id: string, work: () => Promise<T>) => Promise<T>;
-  /**
-   * Deletes data that can be computed again, because the storage is full.
-   * @returns whether there was any
-   */
-  freeSpace?: () => Promise<boolean>;
   /** Chooses the next record if an engine already runs the model. */
   requests?: Pick<RecordRequests, 'next' | 'stored'>;
   /** Largest matrix that is not cut, for tests. */

@@ -16,6 +16,7 @@ import type {
 import { inspectFile } from '../format/gguf/inspect.ts';
 import { LAYOUT_VERSION } from '../format/weight-layout.ts';
 import { summarize } from '../store/catalog.ts';
+import { makingRoom } from '../store/making-room.ts';
 import { unlessWritten, whileWriting } from '../store/model-lock.ts';
 import { opfsSupported } from '../store/opfs-files.ts';
 import { IMPORT_LOCK, RecordRequests } from '../store/record-requests.ts';
@@ -206,14 +207,13 @@ export class ImportService implements ImportApi {
     };
     const open = (): Promise<ByteSource> => openSource(source, { signal, onOutage, onData: activity.progress });
     return {
-      store: this.store,
+      store: makingRoom(this.store, () => this.#removeAllSessions()),
       source: await activity.during('opening the file', open),
       kind: source.kind,
       ...(source.kind !== 'file' && { sourceUrl: source.url }),
       signal,
       activity,
       lock: (id, work) => whileWriting(id, work, signal),
-      freeSpace: () => this.#removeAllSessions(),
       preflight: (bytes) => this.#checkSpace(bytes),
       onProgress,
     };
@@ -260,10 +260,8 @@ export class ImportService implements ImportApi {
   }
 
   /** @returns whether there were any */
-  async #removeAllSessions(): Promise<boolean> {
-    const sessions = await this.sessionStore.list();
-    await this.removeSessions(sessions.map(({ id }) => id));
-    return sessions.length > 0;
+  #removeAllSessions(): Promise<boolean> {
+    return this.sessionStore.removeAll();
   }
 
   /** Removes the records of imports that cannot be resumed: those of another layout version or without a journal. */

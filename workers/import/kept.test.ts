@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { type ErrorCode, MixtabError } from '../../src/contract/errors.ts';
 import type { ImportProgress } from '../../src/contract/import-api.ts';
+import { makingRoom } from '../store/making-room.ts';
 import { MemoryStore, MemoryValues } from '../store/memory-store.ts';
 import { createSynth } from '../synth/synth.ts';
 import { HttpByteSource } from './http-byte-source.ts';
@@ -95,12 +96,13 @@ class FailingValues extends MemoryValues {
     private readonly error: () => Error,
     private at: number,
     private count = 1,
+    private readonly prefix = 'record/',
   ) {
     super();
   }
 
   override async write(changes: Parameters<MemoryValues['write']>[0]): Promise<void> {
-    if (changes.set?.some(([key]) => key.startsWith('record/')) && this.at-- <= 0 && this.count-- > 0)
+    if (changes.set?.some(([key]) => key.startsWith(this.prefix)) && this.at-- <= 0 && this.count-- > 0)
       throw this.error();
     await super.write(changes);
   }
@@ -122,17 +124,23 @@ describe('an import into a store that fails', () => {
     expect(await hashesOf(store, id)).toEqual(await whole());
   });
 
-  it('full, but sessions can be deleted: it continues', async () => {
+  it.each([
+    ['record/', 7],
+    ['import/', 7],
+    ['partial/', 0],
+    ['model/', 0],
+  ])('full when it writes %s, but sessions can be deleted: it continues', async (prefix, after) => {
     let calls = 0;
     const freeSpace = async () => ++calls === 1;
-    const store = new MemoryStore(new FailingValues(full, 7));
-    const { id } = await importTiny(store, TINY, { freeSpace });
+    const store = makingRoom(new MemoryStore(new FailingValues(full, after, 1, prefix)), freeSpace) as MemoryStore;
+    const { id } = await importTiny(store, TINY);
     expect(calls).toBe(1);
     expect(await verifyModel(store, id, () => {})).toEqual([]);
-    // Nothing left to delete.
-    await expect(importTiny(new MemoryStore(new FailingValues(full, 7, 9)), TINY, { freeSpace })).rejects.toMatchObject(
-      { code: 'storage-full' },
-    );
+  });
+
+  it('full, and nothing is left to delete: it fails', async () => {
+    const store = makingRoom(new MemoryStore(new FailingValues(full, 7, 9)), async () => false) as MemoryStore;
+    await expect(importTiny(store, TINY)).rejects.toMatchObject({ code: 'storage-full' });
   });
 
   it('any other error: what is stored is kept', async () => {

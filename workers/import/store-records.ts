@@ -190,24 +190,11 @@ class RecordWriter {
     const { id } = this.work.opened;
     const infos = await Promise.all(batch.map((record) => recordInfoOf(record, storage)));
     throwIfStalled(signal);
-    await this.#put(batch);
+    await this.inputs.store.putRecords(id, batch, storage);
     throwIfStalled(signal);
     this.#stored.push(...infos);
     await this.writeJournal();
     for (const { key } of batch) requests?.stored(id, key);
-  }
-
-  /** If the storage is full, what can be computed again is deleted first. */
-  async #put(batch: readonly BuiltRecord[]): Promise<void> {
-    const { store, storage, freeSpace } = this.inputs;
-    const { id } = this.work.opened;
-    try {
-      await store.putRecords(id, batch, storage);
-    } catch (error) {
-      const isFull = error instanceof MixtabError && error.code === 'storage-full';
-      if (!isFull || !(await freeSpace?.())) throw error;
-      await store.putRecords(id, batch, storage);
-    }
   }
 
   #report(): void {

@@ -115,6 +115,13 @@ export class SessionStore {
     });
   }
 
+  /** Removes all sessions, because the disk is full. @returns whether there were any */
+  async removeAll(): Promise<boolean> {
+    const sessions = await this.list();
+    for (const { id } of sessions) await this.remove(id);
+    return sessions.length > 0;
+  }
+
   /** Ids and sizes, oldest first. */
   async list(): Promise<StoredSession[]> {
     return (await this.#headers()).map(({ id, modelId, bytes }) => ({ id, modelId, bytes }));

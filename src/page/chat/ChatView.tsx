@@ -22,7 +22,7 @@ export function ChatView({ notices }: { notices: ComponentChildren }) {
       <main ref={scroller} class="scroll" id="main" tabIndex={-1}>
         <div ref={content} class={empty ? 'column empty' : 'column'}>
           {!empty && <h1 class="visually-hidden">{current.value?.title}</h1>}
-          {empty ? <Welcome /> : isChat.value ? <Thread /> : <Story />}
+          {empty ? <Welcome /> : isChat.value ? <Thread key={currentId.value} /> : <Story />}
           {reading && reading.done < reading.total && (
             <p class="hint">
               Reading the prompt: {reading.done} of {reading.total} tokens

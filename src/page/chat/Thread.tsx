@@ -12,9 +12,15 @@ import { Markdown } from './Markdown.tsx';
 import { ContextCut, OverflowChoices } from './Overflow.tsx';
 import { Versions } from './Versions.tsx';
 
-/** A chat: the messages of the user and the answers of the model. */
+/** The newest messages that are drawn at first, and how many more a click shows. All of a long chat would take seconds. */
+const DRAWN = 200;
+
+/** A chat: the messages of the user and the answers of the model. Give it the chat's id as its key. */
 export function Thread() {
   const path = currentPath.value;
+  // It is a position, not a number of messages: a new message does not push the oldest one off the page.
+  const [firstDrawn, setFirstDrawn] = useState(Math.max(0, path.length - DRAWN));
+  const first = Math.min(firstDrawn, Math.max(0, path.length - DRAWN));
   const firstSeen = current.value?.seenFrom?.turn;
   const system = current.value?.generation.systemPrompt.trim();
   return (
@@ -25,9 +31,19 @@ export function Thread() {
           <p class="plain">{system}</p>
         </details>
       )}
-      <ol class="messages" aria-label="Conversation">
-        {path.map((turn, i) => (
-          <Message key={turn.id} turn={turn} last={i === path.length - 1} cutBefore={turn.id === firstSeen && i > 0} />
+      {first > 0 && (
+        <button type="button" class="earlier" onClick={() => setFirstDrawn(Math.max(0, first - DRAWN))}>
+          Show earlier messages ({first})
+        </button>
+      )}
+      <ol class="messages" aria-label="Conversation" start={first + 1}>
+        {path.slice(first).map((turn, i) => (
+          <Message
+            key={turn.id}
+            turn={turn}
+            last={first + i === path.length - 1}
+            cutBefore={turn.id === firstSeen && first + i > 0}
+          />
         ))}
       </ol>
     </>
