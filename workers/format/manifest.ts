@@ -21,6 +21,8 @@ export interface RecordInfo {
    */
   xxh64?: string;
   tensors: TensorLayout[];
+  /** The import found no weight that is NaN or infinite. Absent in models of earlier versions. */
+  finite?: true;
 }
 
 /** Largest Blob in IndexedDB. Larger ones were slower to write and to read. */

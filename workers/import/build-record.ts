@@ -73,6 +73,7 @@ export async function recordInfoOf(record: BuiltRecord, storage?: StorageBackend
     sha256,
     ...(xxh64 !== undefined && { xxh64 }),
     tensors: layoutsOf(record),
+    finite: true,
   };
 }
 

@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { type ErrorCode, MixtabError } from '../../src/contract/errors.ts';
 import type { ImportProgress } from '../../src/contract/import-api.ts';
+import { sha256Hex } from '../store/hash.ts';
 import { makingRoom } from '../store/making-room.ts';
 import { MemoryStore, MemoryValues } from '../store/memory-store.ts';
 import { createSynth } from '../synth/synth.ts';
@@ -303,5 +304,21 @@ describe('who began an import', () => {
     await expect(importTiny(store, TINY, stopAt(12))).rejects.toMatchObject({ code: 'aborted' });
     await expect(importTiny(store, TINY, { embedder: A })).rejects.toMatchObject({ code: 'not-allowed' });
     expect((await importTiny(store, TINY)).embedder).toBeUndefined();
+  });
+});
+
+it('a model of an earlier version whose weights are NaN gives an error that names them, not words', async () => {
+  const store = new MemoryStore();
+  const { id } = await importTiny(store, TINY);
+  const [expert] = (await store.getManifest(id))!.records.filter(({ key }) => key === 'L0.E3');
+  const bytes = (await store.readRecord(id, expert)).fill(0xff);
+  await store.putRecord(id, expert.key, bytes);
+  const stored = { ...expert, sha256: await sha256Hex(bytes) };
+  await expect(store.readRecordVerified(id, stored)).resolves.toBeDefined(); // it was checked at import
+  const { finite: _, ...old } = stored;
+  await store.putRecord(id, expert.key, bytes);
+  await expect(store.readRecordVerified(id, old)).rejects.toMatchObject({
+    code: 'not-finite',
+    message: expect.stringMatching(/gate in L0\.E3, row 0/),
   });
 });

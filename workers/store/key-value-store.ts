@@ -8,7 +8,7 @@ import { type RecordSlice, segmentsOf } from '../format/slices.ts';
 import { BufferPool, startSlices, takeSlices } from './buffer-pool.ts';
 import { mapLimit } from './map-limit.ts';
 import { readBlob } from './read-blob.ts';
-import { checkSha256, inOrder, startRecordChecksum } from './record-check.ts';
+import { checkFinite, checkSha256, inOrder, startRecordChecksum } from './record-check.ts';
 import { damagedRecord, missingRecord, unreadableRecord } from './record-errors.ts';
 import {
   byteLengthOf,
@@ -180,6 +180,7 @@ export class KeyValueStore implements RecordStore {
     if (checksum) {
       const read = await this.#readParts(modelId, record, { signal, slices, checksum });
       if (checksum.digest() === record.xxh64) {
+        this.#requireFinite(record, read, slices);
         this.#verified.add(name);
         return read;
       }
@@ -189,6 +190,7 @@ export class KeyValueStore implements RecordStore {
     try {
       throwIfAborted(signal);
       await checkSha256(record, read, this.buffers);
+      checkFinite(record, record.tensors, read.parts);
     } catch (error) {
       this.#recycle(read);
       throw error;
@@ -231,6 +233,17 @@ export class KeyValueStore implements RecordStore {
       throw failure.error;
     }
     return { byteLength: record.bytes, parts: sliced ? sliced.parts : results };
+  }
+
+  /** @throws MixtabError `not-finite`, after the memory was recycled */
+  #requireFinite(record: RecordInfo, read: RecordParts, slices: readonly RecordSlice[] | undefined): void {
+    try {
+      if (slices) for (const [i, { tensors }] of slices.entries()) checkFinite(record, tensors, [read.parts[i]]);
+      else checkFinite(record, record.tensors, read.parts);
+    } catch (error) {
+      this.#recycle(read);
+      throw error;
+    }
   }
 
   #recycle({ parts }: RecordParts): void {

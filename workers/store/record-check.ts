@@ -3,10 +3,12 @@
  * decides if there is no usable checksum, or if it differs: then the checksum itself may be what is damaged.
  */
 import type { RecordInfo } from '../format/manifest.ts';
+import { findNonFiniteTensor } from '../format/quantization/finite-record.ts';
 import { joinParts, type RecordParts } from '../format/record-parts.ts';
+import type { TensorLayout } from '../format/weight-layout.ts';
 import type { BufferPool } from './buffer-pool.ts';
 import { sha256Hex, startChecksum } from './hash.ts';
-import { damagedRecord } from './record-errors.ts';
+import { damagedRecord, nonFiniteRecord } from './record-errors.ts';
 import type { Checksum } from './xxh64.ts';
 
 const XXH64 = /^[0-9a-f]{16}$/;
@@ -40,6 +42,21 @@ export async function checkSha256(record: RecordInfo, read: RecordParts, buffers
   if (read.parts.length > 1) buffers?.recycle(whole.buffer);
   if (hash === record.sha256) return;
   throw damagedRecord(record, `its hash is ${hash.slice(0, 12)}… instead of ${String(record.sha256).slice(0, 12)}…`);
+}
+
+/**
+ * Checks weights that the import of an earlier version did not check.
+ * @param tensors where they are in `parts`: in the record, or in a slice of it
+ * @throws MixtabError `not-finite` that names the tensor
+ */
+export function checkFinite(
+  record: RecordInfo,
+  tensors: readonly TensorLayout[],
+  parts: readonly Uint8Array<ArrayBuffer>[],
+): void {
+  if (record.finite) return;
+  const found = findNonFiniteTensor(tensors, parts);
+  if (found) throw nonFiniteRecord(record, found.name, found.row);
 }
 
 /** Whether a record's bytes are those that were imported: by its checksum, or else by SHA-256. */

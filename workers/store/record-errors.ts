@@ -14,6 +14,14 @@ export const missingRecord = ({ key }: RecordInfo, why: string): MixtabError =>
 export const damagedRecord = ({ key }: RecordInfo, why: string): MixtabError =>
   new MixtabError('record-damaged', `The stored weights ${key} are damaged: ${why}.`, REMEDY);
 
+/** The error for weights that the import of an earlier version did not check. @param row of the tensor */
+export const nonFiniteRecord = ({ key }: RecordInfo, tensor: string, row: number): MixtabError =>
+  new MixtabError(
+    'not-finite',
+    `This model's weights are not finite: ${tensor} in ${key}, row ${row}, is NaN or infinite.`,
+    'Its file is damaged. Delete the model, and import another file.',
+  );
+
 /**
  * The error for a record that is stored but could not be read. It says nothing about the record: main memory may be
  * short, or the read may succeed a moment later.

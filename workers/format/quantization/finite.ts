@@ -58,7 +58,7 @@ export function findNonFinite(type: WeightTypeName, bytes: Uint8Array): number |
 }
 
 /** The bytes as little-endian words; a copy of them if they are not aligned. */
-function wordsOf<T>(bytes: Uint8Array, Words: WordArray<T>): T {
+export function wordsOf<T>(bytes: Uint8Array, Words: WordArray<T>): T {
   const width = Words.BYTES_PER_ELEMENT;
   const { buffer, byteOffset, byteLength } = bytes.byteOffset % width === 0 ? bytes : bytes.slice();
   return new Words(buffer, byteOffset, Math.floor(byteLength / width));
@@ -76,7 +76,7 @@ function findExponent(numbers: Uint16Array | Uint32Array, exponent: number): num
 }
 
 /** @param stride 16-bit words per block */
-function findHalf(words: Uint16Array, stride: number, offsets: readonly number[]): number {
+export function findHalf(words: Uint16Array, stride: number, offsets: readonly number[]): number {
   for (const offset of offsets) {
     for (let i = offset / 2; i < words.length; i += stride) {
       if ((words[i] & HALF_EXPONENT) === HALF_EXPONENT) return Math.floor(i / stride);
@@ -86,7 +86,7 @@ function findHalf(words: Uint16Array, stride: number, offsets: readonly number[]
 }
 
 /** IQ1_M has its f16 scale in the top four bits of its last four words. The exponent is in the last two. */
-function findSpreadHalf(words: Uint16Array, stride: number): number {
+export function findSpreadHalf(words: Uint16Array, stride: number): number {
   for (let i = stride - 1; i < words.length; i += stride) {
     const high = ((words[i] >> 12) << 12) | ((words[i - 1] >> 12) << 8);
     if ((high & HALF_EXPONENT) === HALF_EXPONENT) return Math.floor(i / stride);
@@ -95,7 +95,7 @@ function findSpreadHalf(words: Uint16Array, stride: number): number {
 }
 
 /** MXFP4's scale is the first byte of its block. */
-function findLargeByte(bytes: Uint8Array, stride: number): number {
+export function findLargeByte(bytes: Uint8Array, stride: number): number {
   for (let i = 0; i < bytes.length; i += stride) if (bytes[i] >= MXFP4_TOO_LARGE) return i / stride;
   return -1;
 }
