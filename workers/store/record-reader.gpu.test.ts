@@ -43,6 +43,7 @@ async function storeBytes(
     sha256: await sha256Hex(bytes),
     xxh64: (await xxh64Hex(bytes))!,
     tensors: [],
+    finite: true, // random bytes
     place: storage,
   };
 }
