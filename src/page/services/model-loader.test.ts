@@ -59,7 +59,7 @@ describe('a large model while another tab has one in memory', () => {
   it('is not loaded, says what it would cost, and is loaded once the other tab is closed', async () => {
     loadedElsewhere.value = ['large'];
     newLoader().leaveToOtherTab(large);
-    expect(problem.value).toMatchObject({ code: 'loaded-elsewhere', message: expect.stringContaining('26.4 GB') });
+    expect(problem.value).toMatchObject({ code: 'loaded-elsewhere', remedy: expect.stringContaining('26.4 GB more') });
     loadedElsewhere.value = ['large', 'other'];
     await Promise.resolve();
     expect(loads).toEqual([]);

@@ -113,8 +113,8 @@ export class ModelLoader {
     report(
       new MixtabError(
         'loaded-elsewhere',
-        `Another tab of mixtab has a model in memory. ${model.name} would take up to ${formatBytes(model.storedBytes)} beside it, so it is not loaded here yet.`,
-        'Use that tab, or close it: then the model is loaded here by itself.',
+        `Another tab of mixtab has a model in memory, so ${model.name} is not loaded here yet.`,
+        `It would take up to ${formatBytes(model.storedBytes)} more. Use that tab, or close it: then the model is loaded here by itself.`,
       ),
     );
     const stop = effect(() => {

@@ -130,7 +130,7 @@ function progressText({ bytesDone, bytesTotal, recordsDone, recordsTotal }: Impo
 function OtherTabNotice() {
   const [dismissed, setDismissed] = useState(false);
   const { length } = loadedElsewhere.value;
-  if (length === 0 || dismissed) return null;
+  if (length === 0 || dismissed || !loaded.value) return null;
   return (
     <div class="notice inline" role="status">
       <p>
