@@ -214,27 +214,3 @@ test('conversations are exported and imported again, as JSON with all versions a
     .setInputFiles({ name: 'no.json', mimeType: 'application/json', buffer: Buffer.from('{}') });
   await expect(page.getByRole('alert')).toContainText('The file cannot be imported');
 });
-
-test('of a very long chat the newest messages are drawn, and the others on demand', async ({ page, server }) => {
-  await openPage(page, server);
-  const turns = Array.from({ length: 900 }, (_, i) => ({
-    id: `t${i}`,
-    parent: i === 0 ? null : `t${i - 1}`,
-    by: i % 2 === 0 ? 'user' : 'model',
-    text: `Message ${i}`,
-    at: 1,
-  }));
-  const chat = { id: 'long', title: 'Long', kind: 'chat', createdAt: 1, changedAt: 1, chosen: {}, turns };
-  const file = { format: 'mixtab-conversations', version: 1, conversations: [chat] };
-  await page
-    .getByLabel('Conversations to import')
-    .setInputFiles({ name: 'chats.json', mimeType: 'application/json', buffer: Buffer.from(JSON.stringify(file)) });
-  await expect(messages(page).last()).toContainText('Message 899');
-  await expect(messages(page)).toHaveCount(200);
-  await page.getByRole('button', { name: 'Show earlier messages (700)' }).click();
-  await expect(messages(page)).toHaveCount(400);
-  await expect(messages(page).first()).toContainText('Message 500');
-  for (let click = 0; click < 3; click++) await page.getByRole('button', { name: /Show earlier messages/ }).click();
-  await expect(messages(page)).toHaveCount(900);
-  await expect(page.getByRole('button', { name: /Show earlier messages/ })).toHaveCount(0);
-});

@@ -1,6 +1,6 @@
 /** Installing the page, and updating it. */
 import type { Page } from '@playwright/test';
-import { computeOnGpu, expect, importFrom, openPage, type TestServer, test } from './fixtures.ts';
+import { expect, importFrom, openPage, type TestServer, test } from './fixtures.ts';
 
 /** Makes the server serve a new version, and the browser check for it at once. */
 async function publishUpdate(page: Page, server: TestServer): Promise<void> {
@@ -91,51 +91,3 @@ test('an update in one tab waits for the import of another tab', async ({ page, 
   await expect(page.getByRole('heading', { name: 'Ask Tiny Chat' })).toBeVisible();
   await expect(page.getByText('A new version of mixtab is available.')).toBeHidden();
 });
-
-test('an update in one tab waits for the answer of another tab', async ({ page, server, context }) => {
-  await openPage(page, server);
-  await page.evaluate(() => navigator.serviceWorker.ready);
-  await page.reload(); // now the service worker controls it
-  await expect(page.getByRole('button', { name: 'Once upon a time' })).toBeEnabled();
-  const second = await context.newPage();
-  await openPage(second, server);
-  await computeOnGpu(page);
-  const story = page.getByRole('article', { name: 'Text' });
-  await page.getByRole('button', { name: 'Once upon a time' }).click();
-  await expect(story).toContainText(/Once upon a time[\s\S]{5}/);
-  // The answer lasts as long as the test needs it, on any machine.
-  await blockEngine(page, `${server.origin}/examples/json.html`);
-  const loads: string[] = [];
-  page.on('load', () => loads.push('load'));
-  await publishUpdate(second, server);
-  await expect(page.getByText('You can update when the answer has ended.')).toBeVisible();
-  const reloaded = second.waitForEvent('load');
-  await second.getByRole('button', { name: 'Update now' }).click();
-  await reloaded;
-  await expect(second.getByRole('button', { name: 'Once upon a time' })).toBeEnabled();
-  server.missing = /json\.html/;
-  await expect(page.getByText(/tokens ·/)).toBeVisible();
-  expect(loads).toEqual([]);
-  const written = (await story.innerText()).trim();
-  await page.getByRole('button', { name: 'Update now' }).click();
-  await expect.poll(() => loads.length).toBe(1);
-  await expect(story).toContainText(written.slice(0, 40));
-});
-
-/** Keeps the engine's worker busy for as long as an address can be read. */
-async function blockEngine(page: Page, address: string): Promise<void> {
-  for (const worker of page.workers()) {
-    if ((await worker.evaluate(() => self.name)) !== 'engine') continue;
-    await worker.evaluate((url) => {
-      setTimeout(() => {
-        for (let n = 0; ; n++) {
-          const request = new XMLHttpRequest();
-          request.open('GET', `${url}?n=${n}`, false);
-          request.send();
-          if (request.status !== 200) return;
-        }
-      });
-    }, address);
-    return;
-  }
-}
