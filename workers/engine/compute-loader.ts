@@ -29,6 +29,9 @@ export class ComputeLoader {
   #gpu: Gpu | undefined;
   #gpuFailures = 0;
 
+  /** @param adjust tests force kernel variants with it; called for each model that is loaded on the GPU */
+  constructor(private readonly adjust: (gpu: Gpu) => Gpu = (gpu) => gpu) {}
+
   /** @throws MixtabError if what is requested cannot compute, or an error of loading */
   async load(inputs: LoadInputs): Promise<LoadedCompute> {
     const { adapter, error, open } = await this.#findGpu();
@@ -39,7 +42,8 @@ export class ComputeLoader {
       cpuError: wasmProblem(),
       gpuFailures: this.#gpuFailures,
     });
-    const compute = report.kind === 'cpu' ? await loadOnCpu(inputs) : await loadOnGpu(inputs, await open());
+    const compute =
+      report.kind === 'cpu' ? await loadOnCpu(inputs) : await loadOnGpu(inputs, this.adjust(await open()));
     const { threads } = compute;
     return { compute, report: { ...report, ...(threads && { threads }) }, ...(adapter && { adapter }) };
   }
