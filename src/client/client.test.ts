@@ -151,7 +151,8 @@ describe.each(KINDS)('the client %s', (_kind, clientOf) => {
       model: 'a',
       onProgress: (progressed) => progress.push(progressed),
     });
-    expect(routing).toMatchObject({ model: 'a', tokens: 2, nll: 1, pieces: ['', 'a', 'b'] });
+    expect(routing).toMatchObject({ model: 'a', tokens: 2, nll: 1, paths: 3, pieces: ['', 'a', 'b'] });
+    expect(routing.blocks).toEqual([{ tokens: 2, nll: 1 }]);
     expect(routing.choices).toEqual([
       [
         [0, 1],

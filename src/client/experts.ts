@@ -8,7 +8,7 @@ import type { Metrics, Routing } from './types.ts';
 /** @param result of a request with `trace: true` */
 export function routingOf(
   { id, config }: ModelSummary,
-  { tokens, nll, perplexity, routing, trace }: ScoreResult,
+  { tokens, nll, nllError, perplexity, blocks, routing, paths, trace }: ScoreResult,
 ): Routing {
   const { pieces, selectedExperts } = trace!;
   const { expertsPerToken } = config;
@@ -20,8 +20,11 @@ export function routingOf(
     model: id,
     tokens,
     nll,
+    ...(nllError !== undefined && { nllError }),
     perplexity,
+    blocks,
     layers: routing,
+    paths,
     pieces,
     choices: pieces.map((_, token) => Array.from({ length: config.layerCount }, (_, layer) => expertsAt(token, layer))),
   };

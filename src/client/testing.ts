@@ -155,7 +155,9 @@ const SCORE = {
   tokens: 2,
   nll: 1,
   perplexity: Math.E,
+  blocks: [{ tokens: 2, nll: 1 }],
   routing: [],
+  paths: 3,
   trace: { pieces: ['', 'a', 'b'], selectedExperts: Uint8Array.from([0, 1, 2, 3, 4, 5, 6, 7, 0, 2, 4, 6]) },
 } as unknown as ScoreResult;
 

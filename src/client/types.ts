@@ -400,10 +400,16 @@ export interface Routing {
   tokens: number;
   /** Mean negative log-likelihood in nats per token. */
   nll: number;
+  /** Standard error of `nll`, from the spread of `blocks`. Absent for a text that is too short for two blocks. */
+  nllError?: number;
   /** `exp(nll)`. */
   perplexity: number;
-  /** Summary of each layer's selections. */
+  /** Consecutive parts of the text, with the scored tokens and the mean negative log-likelihood of each. */
+  blocks: { tokens: number; nll: number }[];
+  /** Summary of each layer's selections, with their standard errors. */
   layers: LayerRouting[];
+  /** How many different paths the tokens took: sets of selected experts in all layers together. */
+  paths: number;
   /**
    * Text of each token, starting with the empty text of the BOS token. A character that spans several tokens is the text
    * of the last one.

@@ -213,6 +213,15 @@ export interface LayerRouting {
   sameFirst: number;
   /** Share of consecutive tokens with at least one selected expert in common. */
   sameAny: number;
+  /** `sameFirst` if tokens of this text followed each other in random order: the sum of squared shares of first choices. */
+  randomFirst: number;
+  /** `sameAny` if tokens of this text followed each other in random order. */
+  randomAny: number;
+  /**
+   * Standard errors of the shares, from the spread of `blocks` consecutive parts of the text. Absent for a text that is
+   * too short for two parts.
+   */
+  errors?: { blocks: number; use: number[]; sameFirst: number; sameAny: number };
 }
 
 /** How well the model predicts a text, and which experts it used. */
@@ -225,7 +234,16 @@ export interface ScoreResult {
   perplexity: number;
   /** Negative log-likelihood of the scored text, in bits per UTF-8 byte. */
   bitsPerByte: number;
+  /**
+   * Consecutive parts of the text, which are the same for every `context`: their scored tokens and mean negative
+   * log-likelihood. The spread of the parts says how certain the mean is.
+   */
+  blocks: { tokens: number; nll: number }[];
+  /** Standard error of `nll`, from the spread of `blocks`. Absent for a text that is too short for two parts. */
+  nllError?: number;
   routing: LayerRouting[];
+  /** How many different paths the tokens took: sets of selected experts in all layers together. */
+  paths: number;
   cache: CacheReport;
   /** Present if the request asked for it. */
   trace?: {

@@ -7,8 +7,9 @@ import { MixtabError, throwIfAborted } from '../../src/contract/errors.ts';
 import type { TokenId } from '../../src/contract/ids.ts';
 import type { Compute, ScoreWindow } from '../compute/compute.ts';
 import { checkFinite } from '../compute/finite.ts';
+import { blockCount, blockOf, standardError } from './blocks.ts';
 import { setRouterOptions } from './router-options.ts';
-import { createTrace, type RoutingTrace, recordSelection, routingOf } from './routing.ts';
+import { createTrace, pathCount, type RoutingTrace, recordSelection, routingOf } from './routing.ts';
 
 export interface ScoreInputs {
   compute: Compute;
@@ -40,14 +41,20 @@ export async function score(inputs: ScoreInputs): Promise<ScoreResult> {
     compute.config,
     windows.reduce((sum, { length }) => sum + length, 0),
   );
-  const { nll, scored } = await scoreWindows(inputs, windows, trace);
+  const logprobs = await scoreWindows(inputs, windows, trace);
+  const blocks = blocksOf(logprobs, windows, inputs);
+  const scored = logprobs.flat().length;
+  const nll = -logprobs.flat().reduce((sum, logprob) => sum + logprob, 0);
   const bytes = inputs.bytesOf(windows.flatMap((window) => window.slice(1)));
   return {
     tokens: scored,
     nll: nll / scored,
     perplexity: Math.exp(nll / scored),
     bitsPerByte: nll / Math.LN2 / bytes,
+    blocks,
+    ...(blocks.length > 1 && { nllError: standardError(blocks.map((block) => block.nll)) }),
     routing: routingOf(trace),
+    paths: pathCount(trace),
     cache: compute.experts.report(),
     ...(request.trace && {
       trace: {
@@ -59,16 +66,15 @@ export async function score(inputs: ScoreInputs): Promise<ScoreResult> {
   };
 }
 
-/** @returns the sum of the negative log-likelihoods, in nats, and the number of tokens in it */
+/** @returns for each window the log-probabilities of tokens 1, 2, ... */
 async function scoreWindows(
   { compute, tokens, request, onProgress, signal }: ScoreInputs,
   windows: readonly TokenId[][],
   trace: RoutingTrace,
-): Promise<{ nll: number; scored: number }> {
+): Promise<number[][]> {
   const scorer = compute.createScorer();
   let first = 0;
-  let nll = 0;
-  let scored = 0;
+  const all: number[][] = [];
   try {
     for (const windowTokens of windows) {
       throwIfAborted(signal);
@@ -81,15 +87,34 @@ async function scoreWindows(
       };
       const logprobs = await (request.lossy ? scorer.decode(window) : scorer.prefill(window));
       checkFinite(logprobs);
-      for (const logprob of logprobs) nll -= logprob;
-      scored += logprobs.length;
+      all.push(logprobs);
       first += windowTokens.length;
       onProgress(Math.min(first, tokens.length), tokens.length);
     }
   } finally {
     scorer.destroy();
   }
-  return { nll, scored };
+  return all;
+}
+
+/** Cuts the text into blocks that do not depend on the windows, and takes the mean of each. */
+function blocksOf(
+  logprobs: readonly (readonly number[])[],
+  windows: readonly TokenId[][],
+  { tokens, bos }: ScoreInputs,
+): ScoreResult['blocks'] {
+  const sums = Array.from({ length: blockCount(tokens.length) }, () => ({ tokens: 0, nll: 0 }));
+  let first = 0; // index in the text of the window's first own token
+  for (const [w, window] of windows.entries()) {
+    const unscored = bos === undefined ? 1 : 0;
+    for (const [i, logprob] of logprobs[w].entries()) {
+      const block = sums[blockOf(first + unscored + i, tokens.length, sums.length)];
+      block.tokens++;
+      block.nll -= logprob;
+    }
+    first += window.length - 1 + unscored;
+  }
+  return sums.map(({ tokens: count, nll }) => ({ tokens: count, nll: nll / count }));
 }
 
 /** What determines the windows of a text. */

@@ -1,22 +1,29 @@
 import type { ComponentChildren } from 'preact';
 import { IconButton } from '../../ui/IconButton.tsx';
 import { togglePanel } from '../state/experts-panel.ts';
-import { part } from '../state/route.ts';
+import { part, tabAddress } from '../state/route.ts';
+import { ContextView } from './context/ContextView.tsx';
+import { CountsView } from './counts/CountsView.tsx';
 import { Laboratory } from './Laboratory.tsx';
 import { LiveExperts } from './LiveExperts.tsx';
 import { RoutingView } from './RoutingView.tsx';
+import { TextsView } from './texts/TextsView.tsx';
 import '../../ui/css/experts.css';
 import '../../ui/css/laboratory.css';
+import '../../ui/css/figures.css';
 import { loaded, loading } from '../state/models.ts';
 
 /** The tabs: their part of the address, their name and their contents. */
 const TABS = [
   ['', 'Live', LiveExperts],
   ['routing', 'Routing', RoutingView],
+  ['context', 'Context', ContextView],
+  ['texts', 'Texts', TextsView],
+  ['counts', 'Counts', CountsView],
   ['laboratory', 'Laboratory', Laboratory],
 ] as const;
 
-/** The experts page: live, routing of a text, and the laboratory. */
+/** The experts page: live, routing, the figures of the paper, and the laboratory. */
 export function ExpertsPage({ notices }: { notices: ComponentChildren }) {
   const [shown, , Contents] = TABS.find(([name]) => name === part.value) ?? TABS[0];
   return (
@@ -25,11 +32,7 @@ export function ExpertsPage({ notices }: { notices: ComponentChildren }) {
         <h1>Experts</h1>
         <nav class="tabs" aria-label="Experts">
           {TABS.map(([name, label]) => (
-            <a
-              key={name}
-              href={name ? `#experts/${name}` : '#experts'}
-              aria-current={name === shown ? 'page' : undefined}
-            >
+            <a key={name} href={tabAddress(name)} aria-current={name === shown ? 'page' : undefined}>
               {label}
             </a>
           ))}

@@ -58,22 +58,26 @@ function modelBusy(): string | undefined {
 const COUNT_DELAY_MS = 300;
 
 /** @returns the number of tokens in a text, or undefined until they are counted */
-export function useTokenCount(text: string): number | undefined {
-  const [count, setCount] = useState<number | undefined>(undefined);
+export const useTokenCount = (text: string): number | undefined => useTokenCounts([text])?.[0];
+
+/** @returns the number of tokens in each text, or undefined until all are there and counted */
+export function useTokenCounts(texts: readonly (string | undefined)[]): number[] | undefined {
+  const [counts, setCounts] = useState<number[] | undefined>(undefined);
   const modelId = loaded.value?.summary.id;
   useEffect(() => {
     let cancelled = false;
-    setCount(undefined);
+    setCounts(undefined);
+    if (texts.includes(undefined)) return;
     const timer = setTimeout(async () => {
-      const tokens = await countTokens(text);
-      if (!cancelled) setCount(tokens);
+      const all = await Promise.all(texts.map((text) => countTokens(text!)));
+      if (!cancelled && !all.includes(undefined)) setCounts(all as number[]);
     }, COUNT_DELAY_MS);
     return () => {
       cancelled = true;
       clearTimeout(timer);
     };
-  }, [text, modelId]);
-  return count;
+  }, [JSON.stringify(texts), modelId]);
+  return counts;
 }
 
 /** @returns how many tokens have to be read, in words */

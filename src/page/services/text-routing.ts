@@ -44,13 +44,13 @@ export function read(input: GenerateRequest['input']): Promise<void> {
   return services.experiments.run('routing', async (onProgress) => {
     const summary = loaded.value!.summary;
     const context = scoreWindow();
-    const { trace, routing, tokens, perplexity } = await engine.score(
+    const { trace, routing, tokens, perplexity, paths } = await engine.score(
       { input, context, trace: true },
       proxy(onProgress),
     );
     if (!trace) return;
     const { id, name, config } = summary;
-    reading.value = { model: name, modelId: id, input, context, config, tokens, perplexity, routing, trace };
+    reading.value = { model: name, modelId: id, input, context, config, tokens, perplexity, paths, routing, trace };
     layer.value = Math.min(layer.value, summary.config.layerCount - 1);
     announcement.value = `The routing of ${tokens} tokens is shown.`;
   });

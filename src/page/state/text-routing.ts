@@ -23,6 +23,8 @@ export interface Reading {
   config: ModelConfig;
   tokens: number;
   perplexity: number;
+  /** How many different paths through the layers the tokens took. */
+  paths: number;
   routing: LayerRouting[];
   trace: NonNullable<ScoreResult['trace']>;
 }

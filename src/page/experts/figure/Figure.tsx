@@ -1,0 +1,199 @@
+import type { ComponentChildren } from 'preact';
+import { useEffect, useRef, useState } from 'preact/hooks';
+import { copyText } from '../../../ui/copy-text.ts';
+import { announcement } from '../../state/notices.ts';
+import { copyImage } from './copy-image.ts';
+import { cellText, type FigureTable, toCsv } from './csv.ts';
+
+/** A point of a figure that readers can move to, in CSS pixels of the SVG. */
+export interface Mark {
+  x: number;
+  y: number;
+  /** What it shows, in words. */
+  text: string;
+}
+
+/** A drawn figure: its height, its marks in reading order, and its SVG elements. */
+export interface Drawing {
+  height: number;
+  marks: Mark[];
+  shapes: ComponentChildren;
+}
+
+interface Props {
+  title: string;
+  /** How to read it, in a sentence or two. */
+  children: ComponentChildren;
+  /** Name of a saved image, without its extension. */
+  name: string;
+  table: FigureTable;
+  draw: (width: number) => Drawing;
+  /** Colours and marks that need an explanation. */
+  legend?: ComponentChildren;
+}
+
+/** Width until the page has been laid out. */
+const FIRST_WIDTH = 640;
+
+/** A figure with what all figures have: how to read it, words for each mark, a table, and buttons to take it along. */
+export function Figure({ title, children, name, table, draw, legend }: Props) {
+  const box = useRef<HTMLDivElement>(null);
+  const width = useWidth(box);
+  const [active, setActive] = useState<number | undefined>(undefined);
+  const { height, marks, shapes } = draw(width);
+  const mark = active === undefined ? undefined : marks[Math.min(active, marks.length - 1)];
+  const point = ({ clientX, clientY }: PointerEvent): void => {
+    const { left, top } = box.current!.getBoundingClientRect();
+    setActive(nearest(marks, clientX - left, clientY - top));
+  };
+  return (
+    <figure class="figure" aria-label={title}>
+      <figcaption>
+        <h2>{title}</h2>
+        <p class="hint">{children}</p>
+      </figcaption>
+      {legend}
+      <div
+        ref={box}
+        class="figure-box"
+        role="slider"
+        tabIndex={0}
+        aria-label={`${title}: arrow keys move through the figure`}
+        aria-valuemin={1}
+        aria-valuemax={marks.length}
+        aria-valuenow={(active ?? 0) + 1}
+        aria-valuetext={marks[active ?? 0]?.text ?? ''}
+        onKeyDown={(event) => {
+          const next = markAfterKey(event.key, active ?? -1, marks.length - 1);
+          if (next === undefined) return;
+          event.preventDefault();
+          setActive(next);
+        }}
+        onFocus={() => setActive(active ?? 0)}
+        onPointerMove={point}
+        onPointerDown={point}
+      >
+        <svg width={width} height={height} viewBox={`0 0 ${width} ${height}`} aria-hidden="true">
+          {shapes}
+          {mark && <circle class="figure-active" cx={mark.x} cy={mark.y} r={8} />}
+        </svg>
+      </div>
+      <p class="figure-words">{mark?.text ?? 'Point at the figure, or use the arrow keys, to read its numbers.'}</p>
+      <FigureTools {...{ box, title, name, table }} />
+    </figure>
+  );
+}
+
+function FigureTools({
+  box,
+  title,
+  name,
+  table,
+}: { box: { current: HTMLDivElement | null } } & Pick<Props, 'title' | 'name' | 'table'>) {
+  const [done, setDone] = useState('');
+  const say = (text: string): void => {
+    setDone(text);
+    announcement.value = text;
+  };
+  const copy = async (text: string, what: string): Promise<void> =>
+    say((await copyText(text)) ? `${what} copied.` : `${what} could not be copied.`);
+  const image = async (): Promise<void> => {
+    const svg = box.current?.querySelector('svg');
+    if (!svg) return;
+    const result = await copyImage(svg, title, name).catch(() => undefined);
+    say(result === 'copied' ? 'Image copied.' : result ? `Image saved as ${name}.png.` : 'No image could be made.');
+  };
+  return (
+    <>
+      <div class="figure-tools">
+        <button type="button" class="small" onClick={image} aria-label={`Copy image: ${title}`}>
+          Copy image
+        </button>
+        <button type="button" class="small" onClick={() => copy(toCsv(table), 'CSV')} aria-label={`Copy CSV: ${title}`}>
+          Copy CSV
+        </button>
+        <button
+          type="button"
+          class="small"
+          onClick={() => copy(location.href, 'Link')}
+          aria-label={`Copy link: ${title}`}
+        >
+          Copy link
+        </button>
+        <span class="hint">{done}</span>
+      </div>
+      <details class="figure-table">
+        <summary>Numbers as a table</summary>
+        <Table title={title} table={table} />
+      </details>
+    </>
+  );
+}
+
+/** The numbers of a figure. The first column names the rows. */
+export function Table({ title, table: { columns, rows } }: { title: string; table: FigureTable }) {
+  return (
+    // biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolling element must be reachable by keyboard
+    <section class="table-scroll" tabIndex={0} aria-label={`${title}: table`}>
+      <table>
+        <thead>
+          <tr>
+            {columns.map((column) => (
+              <th scope="col" key={column}>
+                {column}
+              </th>
+            ))}
+          </tr>
+        </thead>
+        <tbody>
+          {rows.map((row, r) => (
+            <tr key={r}>
+              {row.map((cell, c) => (c === 0 ? <th scope="row">{cellText(cell)}</th> : <td>{cellText(cell)}</td>))}
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </section>
+  );
+}
+
+/** @returns the width of an element in CSS pixels, which follows the page's */
+function useWidth(box: { current: HTMLDivElement | null }): number {
+  const [width, setWidth] = useState(FIRST_WIDTH);
+  useEffect(() => {
+    const observer = new ResizeObserver(([{ contentRect }]) => {
+      if (contentRect.width > 0) setWidth(Math.round(contentRect.width));
+    });
+    observer.observe(box.current!);
+    return () => observer.disconnect();
+  }, []);
+  return width;
+}
+
+/** @returns the index of the mark that is nearest to a point */
+export function nearest(marks: readonly Mark[], x: number, y: number): number | undefined {
+  let best: number | undefined;
+  let least = Number.POSITIVE_INFINITY;
+  for (const [index, mark] of marks.entries()) {
+    const distance = (mark.x - x) ** 2 + (mark.y - y) ** 2;
+    if (distance >= least) continue;
+    least = distance;
+    best = index;
+  }
+  return best;
+}
+
+/** @returns the mark that a key leads to, or undefined for a key that does not move */
+function markAfterKey(key: string, from: number, last: number): number | undefined {
+  const next = {
+    ArrowRight: from + 1,
+    ArrowDown: from + 1,
+    ArrowLeft: from - 1,
+    ArrowUp: from - 1,
+    PageDown: from + 10,
+    PageUp: from - 10,
+    Home: 0,
+    End: last,
+  }[key];
+  return next === undefined ? undefined : Math.min(last, Math.max(0, next));
+}

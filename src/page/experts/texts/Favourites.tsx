@@ -1,0 +1,51 @@
+import { useMemo, useState } from 'preact/hooks';
+import { copyText } from '../../../ui/copy-text.ts';
+import type { Comparison } from '../../state/paper.ts';
+import { toCsv } from '../figure/csv.ts';
+import { percent } from '../routing.ts';
+import { favouriteTable, favouriteTokens, MIN_OCCURRENCES } from './favourites.ts';
+
+/** The tokens that each expert of a layer likes best, over all texts together. */
+export function Favourites({ comparison, layer }: { comparison: Comparison; layer: number }) {
+  const experts = useMemo(() => favouriteTokens(comparison, layer), [comparison, layer]);
+  const [copied, setCopied] = useState('');
+  const copy = async (): Promise<void> =>
+    setCopied((await copyText(toCsv(favouriteTable(experts)))) ? 'CSV copied.' : 'CSV could not be copied.');
+  return (
+    <section class="favourites" aria-labelledby="favourites">
+      <h2 id="favourites">Tokens that each expert of layer {layer} likes best</h2>
+      <p class="hint">
+        Tokens that occur at least {MIN_OCCURRENCES} times in all texts together and were sent to the expert more often
+        than tokens in general, by more than noise explains (95%, occurrences counted as independent). “12/14” means 12
+        of 14 occurrences.
+      </p>
+      <dl>
+        {experts.map(({ expert, base, favourites }) => (
+          <div key={expert}>
+            <dt>
+              Expert {expert} <span class="hint">gets {percent(base, 0)} of all tokens</span>
+            </dt>
+            <dd>
+              {favourites.length === 0 && <span class="hint">no token stands out</span>}
+              {favourites.map(({ token, count, hits }) => (
+                <span key={token} class="favourite">
+                  <code>{shown(token)}</code> {hits}/{count}
+                </span>
+              ))}
+            </dd>
+          </div>
+        ))}
+      </dl>
+      <div class="figure-tools">
+        <button type="button" class="small" aria-label="Copy CSV: tokens that each expert likes best" onClick={copy}>
+          Copy CSV
+        </button>
+        <span class="hint">{copied}</span>
+      </div>
+    </section>
+  );
+}
+
+/** A token with signs for its invisible characters. */
+const shown = (token: string): string =>
+  token.replaceAll(' ', '␣').replaceAll('\n', '↵').replaceAll('\t', '⇥').replaceAll('\r', '␍');
