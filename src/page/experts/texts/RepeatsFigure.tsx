@@ -59,8 +59,8 @@ export function RepeatsFigure({ comparison }: { comparison: Comparison }) {
         ? 'How often a token is sent to the same first expert as the token before it.'
         : 'How often a token shares at least one expert with the token before it.'}{' '}
       If experts were drawn at random, it would be {percent(chance)} (dashed line). Lines above it mean that the router
-      keeps neighbouring tokens together. Unequal shares alone also raise it: the table has what the same text gives in
-      random order.
+      keeps neighbouring tokens together. Within a layer, the texts have the order of the legend. Unequal shares alone
+      also raise it: the table has what the same text gives in random order.
     </Figure>
   );
 }
