@@ -85,17 +85,24 @@ function Source() {
           )
         }
       />
-      <details class="sources">
-        <summary>Where the texts come from</summary>
-        <ul>
-          {SAMPLES.map(({ id, name, source, rights }) => (
-            <li key={id}>
-              {name}: {source} ({rights})
-            </li>
-          ))}
-        </ul>
-      </details>
+      <Sources />
     </section>
+  );
+}
+
+/** Where the bundled texts come from, and why anybody may use them. */
+function Sources() {
+  return (
+    <details class="sources">
+      <summary>Where the texts come from</summary>
+      <ul>
+        {SAMPLES.map(({ id, name, source, rights }) => (
+          <li key={id}>
+            {name}: {source} ({rights})
+          </li>
+        ))}
+      </ul>
+    </details>
   );
 }
 

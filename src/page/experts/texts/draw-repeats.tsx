@@ -61,25 +61,31 @@ export function drawRepeats(lines: readonly Line[], chance: number, width: numbe
         {lines.map(({ name, points }, text) => (
           <g key={name}>
             <path class={`series-line series-${text % 7}`} d={path(text)(points) ?? ''} />
-            {points.map(({ layer, share, low, high }) => (
-              <g key={layer}>
-                {low !== undefined && (
-                  <line
-                    class={`whisker series-${text % 7}`}
-                    x1={at(layer, text)}
-                    x2={at(layer, text)}
-                    y1={y(low)}
-                    y2={y(high!)}
-                  />
-                )}
-                <circle class={`dot filled series-${text % 7}`} cx={at(layer, text)} cy={y(share)} r={3} />
-              </g>
+            {points.map((point) => (
+              <RepeatDot key={point.layer} point={point} text={text} x={at(point.layer, text)} y={y} />
             ))}
           </g>
         ))}
       </>
     ),
   };
+}
+
+interface RepeatDotProps {
+  point: RepeatPoint;
+  /** Index of the text. */
+  text: number;
+  x: number;
+  y: (share: number) => number;
+}
+
+function RepeatDot({ point: { share, low, high }, text, x, y }: RepeatDotProps) {
+  return (
+    <>
+      {low !== undefined && <line class={`whisker series-${text % 7}`} x1={x} x2={x} y1={y(low)} y2={y(high!)} />}
+      <circle class={`dot filled series-${text % 7}`} cx={x} cy={y(share)} r={3} />
+    </>
+  );
 }
 
 function repeatWords(name: string, { layer, share, low, high, random }: RepeatPoint, chance: number): string {
