@@ -38,6 +38,7 @@ export class FakeDevice {
     maxBufferSize: 2e6,
     maxStorageBufferBindingSize: 2 ** 30,
     maxComputeWorkgroupsPerDimension: 65535,
+    maxStorageBuffersPerShaderStage: 10,
     maxComputeWorkgroupStorageSize: 32768,
     maxComputeInvocationsPerWorkgroup: 256,
     maxComputeWorkgroupSizeX: 256,

@@ -22,7 +22,6 @@ const UNBOUNDED: Record<string, string> = {
   'lib/dot_rows.wgsl': 'software adapters only',
   'matmul_rows.wgsl': 'software adapters only',
   'rms_norm.wgsl': 'software adapters only',
-  'rms_norm_workgroup.wgsl': 'one workgroup per token',
   'sample.wgsl': 'one workgroup per token',
   'token_logprob.wgsl': 'one workgroup per token',
 };

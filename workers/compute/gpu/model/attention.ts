@@ -13,9 +13,26 @@ import type { Model } from './model.ts';
  * the KV cache from `state.position` on.
  */
 export function attend(model: Model, layer: LayerIndex, maxTokens: number): Dispatch[] {
+  const { config, ctx, buffers, weights } = model;
+  return [
+    ...rmsNorm(ctx, {
+      input: buffers.residual,
+      weight: weights.layers[layer].attnNorm,
+      output: buffers.normed,
+      width: config.embeddingLength,
+      epsilon: config.rmsNormEpsilon,
+      maxTokens,
+      label: `L${layer}.attn_norm`,
+    }),
+    ...attendNormed(model, layer, maxTokens),
+  ];
+}
+
+/** {@link attend} without its norm: `buffers.normed` holds the normalized residual already. */
+export function attendNormed(model: Model, layer: LayerIndex, maxTokens: number): Dispatch[] {
   const { config, ctx, kvCache, ropeTable } = model;
   const { residual, normed, q, k, v, attended, attentionScratch } = model.buffers;
-  const { attnNorm, attnQ, attnK, attnV, attnOutput } = model.weights.layers[layer];
+  const { attnQ, attnK, attnV, attnOutput } = model.weights.layers[layer];
   const { headCount, kvHeadCount, headDim, ropeDimensionCount } = config;
   const { keys: keyCache, values: valueCache } = kvCache.layers[layer];
   const label = `L${layer}`;
@@ -23,15 +40,6 @@ export function attend(model: Model, layer: LayerIndex, maxTokens: number): Disp
     matmul(ctx, { matrix, input: normed, output, maxTokens, label: `${label}.${name}` });
 
   return [
-    ...rmsNorm(ctx, {
-      input: residual,
-      weight: attnNorm,
-      output: normed,
-      width: config.embeddingLength,
-      epsilon: config.rmsNormEpsilon,
-      maxTokens,
-      label: `${label}.attn_norm`,
-    }),
     ...project('attn_q', attnQ, q),
     ...project('attn_k', attnK, k),
     ...project('attn_v', attnV, v),

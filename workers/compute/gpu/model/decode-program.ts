@@ -6,7 +6,7 @@ import type { Dispatch } from '../dispatch.ts';
 import { predictionOf, traceOf } from './buffers.ts';
 import { type Head, inOrder, tokenSteps } from './forward.ts';
 import type { Model } from './model.ts';
-import { scoreExperts, selectExperts } from './moe-layer.ts';
+import { routeOneToken } from './moe-layer.ts';
 
 /** One token, recorded once and submitted for every token: its id and position are in GPU memory. */
 export interface DecodeProgram {
@@ -38,23 +38,22 @@ export function decodeProgram(model: Model, head?: Head): DecodeProgram {
   const token = tokenSteps(model, head);
   const layers = token.layers.map((steps, l) => ({
     ...steps,
-    selectOnly: selectWithoutLookup(model, layerIndex(l)),
+    routeOnly: routeWithoutLookup(model, layerIndex(l)),
     predictNext: predictExperts(model, l + 1),
     predictSecond: predictExperts(model, l + 2),
   }));
   const untilSelection = (l: number, depth: PredictionDepth): Dispatch[] => {
-    const { attention, score, selectOnly, predictNext, predictSecond } = layers[l];
-    return [...attention, ...score, ...selectOnly, ...predictNext, ...(depth === 2 ? predictSecond : [])];
+    const { attention, routeOnly, predictNext, predictSecond } = layers[l];
+    return [...attention, ...routeOnly, ...predictNext, ...(depth === 2 ? predictSecond : [])];
   };
-  // The prediction comes before the selection, which may stall and thereby stop everything after it.
+  // The prediction comes before the router, which may stall and thereby stop everything after it.
   const untilEnd = (l: number): Dispatch[] => [
     ...layers
       .slice(l)
-      .flatMap(({ attention, score, predictNext, select, experts, combine }) => [
+      .flatMap(({ attention, predictNext, route, experts, combine }) => [
         ...attention,
-        ...score,
         ...predictNext,
-        ...select,
+        ...route,
         ...experts,
         ...combine,
       ]),
@@ -71,9 +70,9 @@ export function decodeProgram(model: Model, head?: Head): DecodeProgram {
 }
 
 /** Selects experts as in decode, but cannot stall: the CPU looks up the slots and loads the missing experts. */
-function selectWithoutLookup(model: Model, layer: LayerIndex): Dispatch[] {
+function routeWithoutLookup(model: Model, layer: LayerIndex): Dispatch[] {
   const selectedExperts = traceOf(model.buffers, layer, model.config.expertsPerToken);
-  return selectExperts(model, layer, { maxTokens: 1, mode: 'select', selectedExperts });
+  return routeOneToken(model, layer, { mode: 'select', selectedExperts });
 }
 
 /**
@@ -86,8 +85,5 @@ function predictExperts(model: Model, l: number): Dispatch[] {
   const scratch: Model = { ...model, buffers: { ...model.buffers, ...model.buffers.predictionScratch } };
   const label = `L${layer}.prediction`;
   const selectedExperts = predictionOf(model.buffers, layer, model.config.expertsPerToken);
-  return [
-    ...scoreExperts(scratch, layer, 1, label),
-    ...selectExperts(scratch, layer, { maxTokens: 1, mode: 'select', selectedExperts, label }),
-  ];
+  return routeOneToken(scratch, layer, { mode: 'select', selectedExperts, label });
 }

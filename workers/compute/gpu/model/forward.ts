@@ -9,22 +9,23 @@ import { embed } from '../ops/embed.ts';
 import { matmulParts } from '../ops/matmul.ts';
 import { rmsNorm } from '../ops/rms-norm.ts';
 import { sample } from '../ops/sample.ts';
-import { attend } from './attention.ts';
+import { attend, attendNormed } from './attention.ts';
 import { traceOf } from './buffers.ts';
 import type { Model } from './model.ts';
-import { combineExperts, runExperts, scoreExperts, selectExperts } from './moe-layer.ts';
+import { combineAndNormNext, combineExperts, routeOneToken, runExperts } from './moe-layer.ts';
 
 /** The operations of one layer for one token, x being the residual. */
 export interface LayerSteps {
-  /** `x += attention(rmsnorm(x))` */
+  /** `x += attention(n)`. Layer 0 computes `n = rmsnorm(x)` first; in the others `combine` of the layer before did. */
   attention: Dispatch[];
-  /** `n = rmsnorm(x)`, `logits = router n` */
-  score: Dispatch[];
-  /** Selects the K experts with the largest logits. Stalls the step if one of them has no slot. */
-  select: Dispatch[];
+  /**
+   * `n = rmsnorm(x)`, `logits = router n`. Selects the K experts with the largest logits. Stalls the step if one of them
+   * has no slot.
+   */
+  route: Dispatch[];
   /** `out_e = weight_e * expert_e(n)` for each of the K experts e */
   experts: Dispatch[];
-  /** `x += sum of out_e` */
+  /** `x += sum of out_e`, then `n = rmsnorm(x)` for the attention of the next layer, if there is one. */
   combine: Dispatch[];
 }
 
@@ -53,27 +54,20 @@ export function tokenSteps(model: Model, head: Head = outputHead): TokenSteps {
 }
 
 function layerSteps(model: Model, layer: LayerIndex): LayerSteps {
-  const { expertsPerToken } = model.config;
+  const { expertsPerToken, layerCount } = model.config;
   const selectedExperts = traceOf(model.buffers, layer, expertsPerToken);
   return {
-    attention: attend(model, layer, 1),
-    score: scoreExperts(model, layer, 1),
-    select: selectExperts(model, layer, { maxTokens: 1, mode: 'decode', selectedExperts }),
+    attention: layer === 0 ? attend(model, layer, 1) : attendNormed(model, layer, 1),
+    route: routeOneToken(model, layer, { mode: 'decode', selectedExperts }),
     experts: runExperts(model, layer, { groupCount: expertsPerToken, maxAssignments: 1 }),
-    combine: combineExperts(model, layer, 1),
+    combine: layer + 1 < layerCount ? combineAndNormNext(model, layer) : combineExperts(model, layer, 1),
   };
 }
 
 /** The whole token in order: the forward pass. */
 export const inOrder = ({ embedding, layers, head }: TokenSteps): Dispatch[] => [
   ...embedding,
-  ...layers.flatMap(({ attention, score, select, experts, combine }) => [
-    ...attention,
-    ...score,
-    ...select,
-    ...experts,
-    ...combine,
-  ]),
+  ...layers.flatMap(({ attention, route, experts, combine }) => [...attention, ...route, ...experts, ...combine]),
   ...head,
 ];
 

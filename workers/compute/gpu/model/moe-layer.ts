@@ -12,11 +12,13 @@
 import type { LayerIndex } from '../../../../src/contract/ids.ts';
 import type { Dispatch, Slice } from '../dispatch.ts';
 import { combine } from '../ops/combine.ts';
+import { combineAndNorm } from '../ops/combine-norm.ts';
 import type { Activations } from '../ops/context.ts';
 import { expertDown } from '../ops/expert-down.ts';
 import { expertGateUp } from '../ops/expert-gate-up.ts';
 import { matmul } from '../ops/matmul.ts';
 import { rmsNorm } from '../ops/rms-norm.ts';
+import { routeToken } from '../ops/route-token.ts';
 import { type RouterMode, router } from '../ops/router.ts';
 import type { StepBuffers } from './buffers.ts';
 import type { Model } from './model.ts';
@@ -44,6 +46,34 @@ export function scoreExperts(model: Model, layer: LayerIndex, maxTokens: number,
       label: `${label}.ffn_gate_inp`,
     }),
   ];
+}
+
+export interface RouteTokenOptions extends Pick<SelectOptions, 'selectedExperts' | 'label'> {
+  mode: Exclude<RouterMode, 'prefill'>;
+}
+
+/** {@link scoreExperts}, then {@link selectExperts}, for one token in decode. */
+export function routeOneToken(model: Model, layer: LayerIndex, options: RouteTokenOptions): Dispatch[] {
+  const { config, ctx, slotTable } = model;
+  const { residual, normed, routerLogits, routingWeights, groups } = model.buffers;
+  const { ffnNorm, router: matrix } = model.weights.layers[layer];
+  return routeToken(ctx, {
+    label: `L${layer}`,
+    ...options,
+    residual,
+    normWeight: ffnNorm,
+    matrix,
+    normed,
+    logits: routerLogits,
+    width: config.embeddingLength,
+    epsilon: config.rmsNormEpsilon,
+    expertCount: config.expertCount,
+    expertsPerToken: config.expertsPerToken,
+    layer,
+    routingWeights,
+    slotTable,
+    groups,
+  });
 }
 
 export interface SelectOptions {
@@ -107,6 +137,24 @@ export function combineExperts(model: Model, layer: LayerIndex, maxTokens: numbe
     rowsPerSum: config.expertsPerToken,
     width: config.embeddingLength,
     maxTokens,
+    label: `L${layer}`,
+  });
+}
+
+/**
+ * `residual += sum of expertOut`, then `normed = rmsnorm(residual)` with the norm of the next layer's attention, for one
+ * token in decode.
+ */
+export function combineAndNormNext({ config, ctx, buffers, weights }: Model, layer: LayerIndex): Dispatch[] {
+  return combineAndNorm(ctx, {
+    sums: buffers.residual,
+    rows: buffers.expertOut,
+    rowsPerSum: config.expertsPerToken,
+    weight: weights.layers[layer + 1].attnNorm,
+    output: buffers.normed,
+    width: config.embeddingLength,
+    epsilon: config.rmsNormEpsilon,
+    maxTokens: 1,
     label: `L${layer}`,
   });
 }

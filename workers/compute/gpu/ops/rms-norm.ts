@@ -1,3 +1,4 @@
+import totalCode from '../../../../shaders/lib/workgroup_total.wgsl?raw';
 import rmsNormCode from '../../../../shaders/rms_norm.wgsl?raw';
 import rmsNormWorkgroupCode from '../../../../shaders/rms_norm_workgroup.wgsl?raw';
 import type { Dispatch, Slice } from '../dispatch.ts';
@@ -6,7 +7,10 @@ import { STEP_STATE_WGSL } from '../step-state.ts';
 import type { Activations, OpContext } from './context.ts';
 
 const ROWS: KernelSource = { name: 'rms_norm', code: [STEP_STATE_WGSL, rmsNormCode] };
-const WORKGROUP: KernelSource = { name: 'rms_norm_workgroup', code: [STEP_STATE_WGSL, rmsNormWorkgroupCode] };
+const WORKGROUP: KernelSource = {
+  name: 'rms_norm_workgroup',
+  code: [STEP_STATE_WGSL, totalCode, rmsNormWorkgroupCode],
+};
 
 /** Columns that a thread of the variant `rows` scales, after it has summed the squares of the whole row. */
 const COLUMNS_PER_THREAD = 64;

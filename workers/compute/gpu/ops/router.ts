@@ -1,5 +1,6 @@
 import groupsCode from '../../../../shaders/lib/groups.wgsl?raw';
 import orderedKeyCode from '../../../../shaders/lib/ordered_key.wgsl?raw';
+import selectExpertsCode from '../../../../shaders/lib/select_experts.wgsl?raw';
 import threefryCode from '../../../../shaders/lib/threefry.wgsl?raw';
 import routerCode from '../../../../shaders/router.wgsl?raw';
 import type { Dispatch, Slice } from '../dispatch.ts';
@@ -8,10 +9,16 @@ import { STEP_STATE_WGSL } from '../step-state.ts';
 import { constants } from './constants.ts';
 import type { Activations, OpContext } from './context.ts';
 
-const KERNEL: KernelSource = {
-  name: 'router',
-  code: [STEP_STATE_WGSL, groupsCode, orderedKeyCode, threefryCode, routerCode],
-};
+/** The libs of a kernel that selects experts. */
+export const SELECT_CODE: readonly string[] = [
+  STEP_STATE_WGSL,
+  groupsCode,
+  orderedKeyCode,
+  threefryCode,
+  selectExpertsCode,
+];
+
+const KERNEL: KernelSource = { name: 'router', code: [...SELECT_CODE, routerCode] };
 
 /** The kernel keeps the experts of a token in registers. Mixtral selects 2 experts, the largest known number is 8. */
 export const MAX_EXPERTS_PER_TOKEN = 16;

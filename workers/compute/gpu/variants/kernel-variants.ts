@@ -29,6 +29,8 @@ export interface KernelChoice {
   batch: BatchVariant;
   /** Attention, in prompts and in decode. */
   attention: 'steps' | 'flash';
+  /** The small operations between the matrices of a token: norms, router, sums of expert outputs. */
+  between: 'separate' | 'fused';
 }
 
 export type KernelFamily = keyof KernelChoice;
@@ -105,12 +107,30 @@ export const KERNEL_VARIANTS: readonly KernelVariant[] = [
     purpose: 'GPUs: scores, softmax and values of a chunk in one kernel, without scores in storage',
     missing: runsAnywhere,
   },
+  {
+    family: 'between',
+    name: 'separate',
+    purpose: 'software adapters: a kernel for each operation',
+    missing: runsAnywhere,
+  },
+  {
+    family: 'between',
+    name: 'fused',
+    purpose: 'GPUs: norm and router in one kernel, sum of the expert outputs and the next norm in another',
+    missing: runsAnywhere,
+  },
 ];
 
 /** The variants that are used unless a measurement on this adapter chose others. */
 export function defaultKernels(software: boolean): KernelChoice {
   const variant = software ? 'rows' : 'workgroup';
-  return { vector: variant, few: variant, batch: variant, attention: software ? 'steps' : 'flash' };
+  return {
+    vector: variant,
+    few: variant,
+    batch: variant,
+    attention: software ? 'steps' : 'flash',
+    between: 'separate',
+  };
 }
 
 /** `kernels` with the variant of one family replaced. */
