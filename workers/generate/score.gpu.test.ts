@@ -62,6 +62,31 @@ describe('score', () => {
     }
   });
 
+  it('cuts the text into the same blocks at every context, and their mean is the whole', async () => {
+    const tokens = (await engine.tokenize(TEXT)).length;
+    for (const context of [40, 17]) {
+      const { blocks, nll, nllError, tokens: scored } = await score({ context });
+      expect(blocks.length).toBe(Math.floor(tokens / 32));
+      expect(blocks.reduce((sum, block) => sum + block.tokens, 0)).toBe(scored);
+      expect(Math.max(...blocks.map((block) => block.tokens))).toBeLessThanOrEqual(Math.ceil(tokens / blocks.length));
+      expect(blocks.reduce((sum, block) => sum + block.nll * block.tokens, 0) / scored).toBeCloseTo(nll, 9);
+      expect(nllError).toBeGreaterThan(0);
+    }
+    // The last block alone, as the difference of two texts.
+    const { blocks } = await score({ context: 250 });
+    const cut = (await score({ context: 250, trace: true })).trace!.pieces;
+    const before = cut
+      .slice(1, 1 + tokens - blocks.at(-1)!.tokens)
+      .join('')
+      .slice(1);
+    const shorter = await score({ text: before, context: 250 });
+    const whole = await score({ context: 250 });
+    expect(whole.nll * whole.tokens - shorter.nll * shorter.tokens).toBeCloseTo(
+      blocks.at(-1)!.nll * blocks.at(-1)!.tokens,
+      3,
+    );
+  });
+
   it('refuses a window larger than the context, and an empty text', async () => {
     await expect(score({ context: 1 })).rejects.toMatchObject({ code: 'bad-request' });
     await expect(score({ context: 1e6 })).rejects.toMatchObject({ code: 'bad-request' });
