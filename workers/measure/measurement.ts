@@ -3,7 +3,7 @@ import type { MeasureOptions, MeasureRow } from '../../src/contract/measure-api.
 import type { Dispatch } from '../compute/gpu/dispatch.ts';
 import type { Gpu } from '../compute/gpu/open-gpu.ts';
 import type { OpContext } from '../compute/gpu/ops/context.ts';
-import { kernelAdapter, variantsFor, withVariant } from '../compute/gpu/variants/kernel-variants.ts';
+import { type KernelFamily, kernelAdapter, variantsFor, withVariant } from '../compute/gpu/variants/kernel-variants.ts';
 import { Buffers } from './buffers.ts';
 import { type MeasureShapes, shapesOf } from './shapes.ts';
 import { timeDispatches } from './timing.ts';
@@ -87,17 +87,21 @@ export class Measurement {
 
   /**
    * Records an operation with the default kernels and with each variant that this adapter can run and that makes a
-   * difference for it. A variant that is added to `KERNEL_VARIANTS` is measured without a change here.
+   * difference for it, up to `variantsPerFamily`. A variant that is added to `KERNEL_VARIANTS` is measured without a change here.
    */
   variantsOf(state: OpContext['state'], record: RecordDispatches): VariantDispatches[] {
     const { kernels, adapter } = this.gpu;
     const standard = this.context(state);
     const all: VariantDispatches[] = [{ variant: undefined, ctx: standard, dispatches: record(standard) }];
+    const counts = new Map<KernelFamily, number>();
     for (const variant of variantsFor(kernelAdapter(this.device, adapter.software))) {
+      const count = counts.get(variant.family) ?? 0;
+      if (count >= this.shapes.variantsPerFamily) continue;
       const ctx = this.context(state, withVariant(kernels, variant));
       const dispatches = record(ctx);
       if (all.some((other) => isSameWork(other.dispatches, dispatches))) continue;
       all.push({ variant: `${variant.family}=${variant.name}`, ctx, dispatches });
+      counts.set(variant.family, count + 1);
     }
     return all;
   }

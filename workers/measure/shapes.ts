@@ -35,6 +35,8 @@ export interface MeasureShapes {
   checkedTypes: readonly WeightTypeName[];
   /** Those whose experts are, too. */
   checkedExperts: readonly WeightTypeName[];
+  /** How many variants of each family are measured besides the default. */
+  variantsPerFamily: number;
   /** Weight types of the matrix steps. */
   types: readonly WeightTypeName[];
   /** Positions in the KV cache at which attention of one token is measured. */
@@ -81,6 +83,7 @@ const MIXTRAL_SHAPES: MeasureShapes = {
   vocabularySize: 32000,
   checkedTypes: Object.keys(WEIGHT_TYPES) as WeightTypeName[],
   checkedExperts: ['Q4_K', 'Q6_K', 'Q8_0', 'IQ2_XS'],
+  variantsPerFamily: Number.POSITIVE_INFINITY,
   types: ['Q4_K', 'Q6_K', 'Q8_0', 'Q5_K', 'IQ2_XS'],
   positions: [128, 500, 4096, 32000],
   promptTokens: [4, 32, 64, 128, 512],
@@ -116,6 +119,8 @@ const TINY_SHAPES: MeasureShapes = {
   vocabularySize: 512,
   checkedTypes: ['Q4_K'],
   checkedExperts: ['Q4_K'],
+  // On software adapters, a kernel takes a second to compile. The tests of the kernels run all variants.
+  variantsPerFamily: 1,
   types: ['Q4_K'],
   positions: [40],
   promptTokens: [12],
