@@ -115,11 +115,7 @@ const check = {
 
 /** The layers, in lanes that run side by side: neither software GPU nor checks can use two cores by themselves. */
 function lanes() {
-  if (!quick)
-    return [
-      [check, vitest('node'), journeys()],
-      [vitest('gpu'), otherBrowsers()],
-    ];
+  if (!quick) return [[check, vitest('node'), journeys(), otherBrowsers()], [vitest('gpu')]];
   const browser = [findFirefox()?.webgpu && 'firefox', findWebKit() && 'webkit'].find(Boolean);
   return [
     [check, vitest('node')],
