@@ -104,7 +104,7 @@ export default defineConfig({
         cacheId: 'mixtab-2',
         // Only the app itself is cached. Weights are stored in IndexedDB.
         globPatterns: ['**/*.{js,css,html,svg,png,webmanifest}', 'assets/kernels-*.wasm'],
-        globIgnores: ['cli.html', 'mixtab-client.js', 'examples/**'],
+        globIgnores: ['assets/measure*.js', 'cli.html', 'mixtab-client.js', 'examples/**'],
         // Matched against path and query: a frame's address is embed.html?origin=...
         navigateFallbackDenylist: [/(cli|embed)\.html(\?|$)/, /mixtab-client\.js(\?|$)/, /examples\//, /\.gguf(\?|$)/],
         navigateFallback: 'index.html',

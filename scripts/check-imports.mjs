@@ -9,7 +9,7 @@ import { dirname, join, relative } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { ROOT } from './dependencies.mjs';
 
-const PAGE_FEATURES = ['chat', 'experts', 'library', 'settings', 'sidebar'];
+const PAGE_FEATURES = ['chat', 'experts', 'library', 'measure', 'settings', 'sidebar'];
 const BELOW_FEATURES = ['src/contract', 'src/ui', 'src/page/state', 'src/page/services'];
 const BELOW_COMPUTE = ['src/contract', 'workers/format', 'workers/store', 'workers/experts', 'workers/compute'];
 
@@ -21,7 +21,7 @@ const BELOW_COMPUTE = ['src/contract', 'workers/format', 'workers/store', 'worke
 export const RULES = {
   'src/contract': [],
   'src/ui': ['src/contract'],
-  'src/connect': ['src/contract', 'workers/engine.worker.ts', 'workers/import.worker.ts'],
+  'src/connect': ['src/contract', 'workers/engine.worker.ts', 'workers/import.worker.ts', 'workers/measure.worker.ts'],
   'src/page/state': ['src/contract'],
   'src/page/services': ['src/contract', 'src/connect', 'src/page/state'],
   ...Object.fromEntries(PAGE_FEATURES.map((name) => [`src/page/${name}`, BELOW_FEATURES])),

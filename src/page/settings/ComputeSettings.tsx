@@ -2,13 +2,16 @@
 import { formatBytes } from '../../contract/format-bytes.ts';
 import { computeKind, computeStatus } from '../state/compute.ts';
 import { loaded } from '../state/models.ts';
+import { showView } from '../state/route.ts';
 import { changeSettings, settings } from '../state/settings.ts';
 import { COMPUTE_CHOICES, type Field, MEMORY, type MemoryKey } from './fields.ts';
 import { NumberField } from './NumberField.tsx';
 import { RadioField } from './RadioField.tsx';
 
-/** What computes, and how much memory it may take. Only the fields that apply are shown. */
-export function ComputeSettings() {
+/** What computes, and how much memory it may take. Only the fields that apply are shown.
+ * @param onLeave called when the user goes to another view
+ */
+export function ComputeSettings({ onLeave }: { onLeave: () => void }) {
   return (
     <>
       <h3>Computing and memory</h3>
@@ -22,6 +25,15 @@ export function ComputeSettings() {
         />
       ))}
       <MemoryUse />
+      <button
+        type="button"
+        onClick={() => {
+          onLeave();
+          showView('measure');
+        }}
+      >
+        Measure this GPU
+      </button>
     </>
   );
 }

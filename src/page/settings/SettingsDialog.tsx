@@ -30,7 +30,7 @@ export function SettingsDialog({ onClose }: { onClose: () => void }) {
     <Dialog title="Settings" onClose={close}>
       <p class="hint">The defaults work well. You don't have to change anything.</p>
       <GenerationFields />
-      <ComputeSettings />
+      <ComputeSettings onLeave={close} />
       <StorageSettings />
       <ApproximateMode />
       <h3>Page</h3>

@@ -5,6 +5,7 @@ import { Icon } from '../../ui/icons.tsx';
 import { ChatView } from '../chat/ChatView.tsx';
 import { ExpertsPage, ExpertsPanel } from '../experts/lazy.tsx';
 import { LibraryPage } from '../library/LibraryPage.tsx';
+import { MeasurePage } from '../measure/lazy.tsx';
 import { services } from '../services/services.ts';
 import { SettingsDialog } from '../settings/SettingsDialog.tsx';
 import { Sidebar } from '../sidebar/Sidebar.tsx';
@@ -36,7 +37,9 @@ export function App() {
     // Focus the button that opens it again, which is rendered after this.
     setTimeout(() => document.querySelector<HTMLElement>('.bar .icon-button')?.focus());
   };
-  const title = { chat: current.value?.title, models: 'Models', experts: 'Experts' }[view.value];
+  const title = { chat: current.value?.title, models: 'Models', experts: 'Experts', measure: 'Measure this GPU' }[
+    view.value
+  ];
   useEffect(() => {
     document.title = title ? `${title} · mixtab` : 'mixtab';
   }, [title]);
@@ -63,6 +66,8 @@ export function App() {
             <LibraryPage notices={<Notices />} />
           ) : view.value === 'experts' ? (
             <ExpertsPage notices={<Notices />} />
+          ) : view.value === 'measure' ? (
+            <MeasurePage notices={<Notices />} />
           ) : (
             <ChatView notices={<Notices />} />
           )}

@@ -1,7 +1,9 @@
 /** The view that is shown. It is in the address's hash, so the back button works and links can name a view. */
 import { batch, signal } from '@preact/signals';
 
-export type View = 'chat' | 'models' | 'experts';
+export type View = 'chat' | 'models' | 'experts' | 'measure';
+
+const NAMED: readonly string[] = ['models', 'experts', 'measure'] satisfies View[];
 
 /** What a tab shows, for example `{ layer: '3' }`. Texts of the address, so readers check them. */
 export type Choices = Readonly<Record<string, string>>;
@@ -11,7 +13,7 @@ function viewOf(hash: string): { view: View; part: string; choices: Choices } {
   const [path, query = ''] = hash.slice(1).split('?');
   const [name, part = ''] = path.split('/');
   return {
-    view: name === 'models' || name === 'experts' ? name : 'chat',
+    view: NAMED.includes(name) ? (name as View) : 'chat',
     part,
     choices: Object.fromEntries(new URLSearchParams(query)),
   };

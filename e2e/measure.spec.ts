@@ -1,0 +1,25 @@
+/** Measuring the GPU: from the settings to a report that can be copied, and stopping on the way. */
+import { expect, openPage, test } from './fixtures.ts';
+
+test('measures the GPU, stops when told to, and copies the report', async ({ page, server, context }) => {
+  await context.grantPermissions(['clipboard-read', 'clipboard-write']);
+  await openPage(page, server);
+  await page.getByRole('button', { name: 'Settings' }).click();
+  await page.getByRole('button', { name: 'Measure this GPU' }).click();
+  await expect(page.getByRole('dialog')).toHaveCount(0);
+  await expect(page.getByRole('heading', { name: 'Measure this GPU' })).toBeVisible();
+  await page.getByRole('button', { name: 'Measure', exact: true }).click();
+
+  await expect(page.getByText('only small sizes were measured')).toBeVisible(); // a software adapter
+  await page.getByRole('group').filter({ hasText: 'What the GPU can do at most' }).waitFor({ timeout: 120_000 });
+  await page.getByRole('button', { name: 'Stop' }).click();
+  await expect(page.getByRole('button', { name: 'Measure again' })).toBeVisible({ timeout: 120_000 });
+  await expect(page.getByText('The whole engine')).toBeVisible();
+
+  await page.getByRole('button', { name: 'Copy the report' }).click();
+  const report = JSON.parse(await page.evaluate(() => navigator.clipboard.readText()));
+  expect(report).toMatchObject({ version: 1, correct: true, adapter: { software: true } });
+  expect(report.steps.at(-1)).toMatchObject({ id: 'again', status: 'skipped' });
+  await page.reload();
+  await expect(page.getByRole('heading', { name: 'Measure this GPU' })).toBeVisible();
+});

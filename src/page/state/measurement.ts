@@ -1,0 +1,8 @@
+/** What the page knows about measuring this GPU. */
+import { signal } from '@preact/signals';
+import type { MeasureReport } from '../../contract/measure-api.ts';
+
+/** The report so far, or that of the last measurement. */
+export const measureReport = signal<MeasureReport | undefined>(undefined);
+/** Whether a measurement is running. */
+export const measuring = signal(false);
