@@ -1,7 +1,7 @@
 /** Measuring the GPU: from the settings to a report that can be copied, and stopping on the way. */
 import { expect, openPage, test } from './fixtures.ts';
 
-test('measures the GPU, stops when told to, and copies the report', async ({ page, server, context }) => {
+test('measures the GPU, stops on request, and copies the report', async ({ page, server, context }) => {
   await context.grantPermissions(['clipboard-read', 'clipboard-write']);
   await openPage(page, server);
   await page.getByRole('button', { name: 'Settings' }).click();
