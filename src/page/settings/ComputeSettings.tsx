@@ -8,7 +8,8 @@ import { COMPUTE_CHOICES, type Field, MEMORY, type MemoryKey } from './fields.ts
 import { NumberField } from './NumberField.tsx';
 import { RadioField } from './RadioField.tsx';
 
-/** What computes, and how much memory it may take. Only the fields that apply are shown.
+/**
+ * What computes, and how much memory it may take. Only the fields that apply are shown.
  * @param onLeave called when the user goes to another view
  */
 export function ComputeSettings({ onLeave }: { onLeave: () => void }) {
