@@ -125,25 +125,18 @@ export class Generator {
     onProgress: (tokensDone: number, tokensTotal: number) => void,
     signal: AbortSignal,
   ): Promise<ScoreResult> {
-    this.#cached = [];
-    this.#progress.begin();
-    try {
-      return await score({
+    return this.#readText(onProgress, (report) =>
+      score({
         compute: this.#compute,
         tokens,
         bos: this.#bos,
         request,
         bytesOf: (some) => new TextEncoder().encode(this.#textOf(some)).length,
         piecesOf: (some) => this.#piecesOf(some),
-        onProgress: (tokensDone, tokensTotal) => {
-          this.#progress.promptTokens = tokensDone;
-          onProgress(tokensDone, tokensTotal);
-        },
+        onProgress: report,
         signal,
-      });
-    } finally {
-      this.#progress.end();
-    }
+      }),
+    );
   }
 
   /**
@@ -157,21 +150,31 @@ export class Generator {
     onProgress: (tokensDone: number, tokensTotal: number) => void,
     signal: AbortSignal,
   ): Promise<Observation> {
-    this.#cached = [];
-    this.#progress.begin();
-    try {
-      return await observe({
+    return this.#readText(onProgress, (report) =>
+      observe({
         compute: this.#compute,
         tokens,
         bos: this.#bos,
         request,
         piecesOf: (some) => this.#piecesOf(some),
         textOf: (token) => pieceText(this.tokenizer, token),
-        onProgress: (tokensDone, tokensTotal) => {
-          this.#progress.promptTokens = tokensDone;
-          onProgress(tokensDone, tokensTotal);
-        },
+        onProgress: report,
         signal,
+      }),
+    );
+  }
+
+  /** Runs work that overwrites the KV cache with a text, and counts its tokens for {@link report}. */
+  async #readText<T>(
+    onProgress: (tokensDone: number, tokensTotal: number) => void,
+    work: (report: typeof onProgress) => Promise<T>,
+  ): Promise<T> {
+    this.#cached = [];
+    this.#progress.begin();
+    try {
+      return await work((tokensDone, tokensTotal) => {
+        this.#progress.promptTokens = tokensDone;
+        onProgress(tokensDone, tokensTotal);
       });
     } finally {
       this.#progress.end();

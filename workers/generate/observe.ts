@@ -7,6 +7,7 @@ import { MixtabError } from '../../src/contract/errors.ts';
 import { type TokenId, tokenId } from '../../src/contract/ids.ts';
 import { type Compute, type LayerActivations, MAX_TOP } from '../compute/compute.ts';
 import { checkFinite } from '../compute/finite.ts';
+import { logSumOf } from '../compute/log-sum.ts';
 import { setRouterOptions } from './router-options.ts';
 import { piecesOf, windowsOf } from './score.ts';
 
@@ -100,15 +101,6 @@ function lengthOf(vector: ArrayLike<number>): number {
   let sum = 0;
   for (let i = 0; i < vector.length; i++) sum += vector[i] ** 2;
   return Math.sqrt(sum);
-}
-
-/** `log sum exp(logits)` */
-function logSumOf(logits: Float32Array): number {
-  let most = Number.NEGATIVE_INFINITY;
-  for (const logit of logits) most = Math.max(most, logit);
-  let sum = 0;
-  for (const logit of logits) sum += Math.exp(logit - most);
-  return most + Math.log(sum);
 }
 
 /** The tokens with the largest logits, largest first; of equal ones the lower id comes first. */

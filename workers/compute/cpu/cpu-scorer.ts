@@ -1,6 +1,7 @@
 /** Log-probabilities of the tokens of a text. */
 import type { TokenId } from '../../../src/contract/ids.ts';
 import type { Scorer, ScoreWindow } from '../compute.ts';
+import { logSumOf } from '../log-sum.ts';
 import { CHUNK_TOKENS, type CpuModel } from './cpu-model.ts';
 import { decodeToken } from './decode.ts';
 import { prefill } from './prefill.ts';
@@ -46,10 +47,4 @@ export class CpuScorer implements Scorer {
 }
 
 /** `log softmax(logits)[token]` */
-export function logprobOf(logits: Float32Array, token: TokenId): number {
-  let largest = Number.NEGATIVE_INFINITY;
-  for (const logit of logits) largest = Math.max(largest, logit);
-  let sum = 0;
-  for (const logit of logits) sum += Math.exp(logit - largest);
-  return logits[token] - largest - Math.log(sum);
-}
+export const logprobOf = (logits: Float32Array, token: TokenId): number => logits[token] - logSumOf(logits);
