@@ -3,6 +3,7 @@ import { inputOf, plainText, read as readText } from '../services/text-routing.t
 import { followToken } from '../services/token-observation.ts';
 import { current } from '../state/conversations.ts';
 import { layer, ownText, type Reading, reading } from '../state/text-routing.ts';
+import { OwnText } from './OwnText.tsx';
 import { asCss, expertColours } from './palette.ts';
 import { RoutingTable } from './RoutingTable.tsx';
 import { RunBar, readingCost, useTokenCount } from './RunBar.tsx';
@@ -46,15 +47,7 @@ function Source() {
           <span>Custom text</span>
         </label>
       </fieldset>
-      {(own || !conversation) && (
-        <textarea
-          class="text-field"
-          rows={5}
-          aria-label="Text to read"
-          value={ownText.value}
-          onInput={(event) => (ownText.value = event.currentTarget.value)}
-        />
-      )}
+      {(own || !conversation) && <OwnText />}
       <RunBar
         kind="routing"
         label="Read text"

@@ -3,8 +3,8 @@ import { experiment } from '../../state/generation.ts';
 import { loaded } from '../../state/models.ts';
 import { type Curve, curve } from '../../state/paper.ts';
 import { choices, choose } from '../../state/route.ts';
-import { ownText } from '../../state/text-routing.ts';
 import { Figure } from '../figure/Figure.tsx';
+import { OwnText } from '../OwnText.tsx';
 import { RunBar, useTokenCount } from '../RunBar.tsx';
 import { OWN, OWN_NAME, SAMPLES } from '../texts/samples.ts';
 import { useTexts } from '../texts/use-texts.ts';
@@ -48,15 +48,7 @@ function Source() {
           </select>
         </label>
       </div>
-      {id === OWN && (
-        <textarea
-          class="text-field"
-          rows={5}
-          aria-label="Text to read"
-          value={ownText.value}
-          onInput={(event) => (ownText.value = event.currentTarget.value)}
-        />
-      )}
+      {id === OWN && <OwnText />}
       <RunBar
         kind="context"
         label="Measure"

@@ -3,8 +3,8 @@ import { readTexts } from '../../services/paper.ts';
 import { loaded } from '../../state/models.ts';
 import { type Comparison, comparison } from '../../state/paper.ts';
 import { choices, choose, indexChoice } from '../../state/route.ts';
-import { ownText } from '../../state/text-routing.ts';
 import { Figure } from '../figure/Figure.tsx';
+import { OwnText } from '../OwnText.tsx';
 import { RunBar, readingCost, useTokenCounts } from '../RunBar.tsx';
 import { percent } from '../routing.ts';
 import { drawShares } from './draw-shares.tsx';
@@ -56,15 +56,7 @@ function Source() {
           </label>
         ))}
       </fieldset>
-      {ids.includes(OWN) && (
-        <textarea
-          class="text-field"
-          rows={5}
-          aria-label="Text to read"
-          value={ownText.value}
-          onInput={(event) => (ownText.value = event.currentTarget.value)}
-        />
-      )}
+      {ids.includes(OWN) && <OwnText />}
       <RunBar
         kind="texts"
         label="Read texts"

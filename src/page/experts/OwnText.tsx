@@ -1,0 +1,14 @@
+import { ownText } from '../state/text-routing.ts';
+
+/** The field for the user's own text, which all views that read a text share. */
+export function OwnText() {
+  return (
+    <textarea
+      class="text-field"
+      rows={5}
+      aria-label="Text to read"
+      value={ownText.value}
+      onInput={(event) => (ownText.value = event.currentTarget.value)}
+    />
+  );
+}
