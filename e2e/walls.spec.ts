@@ -1,5 +1,5 @@
 /** What keeps the page apart from other sites: isolation, and the Content-Security-Policy of every page. */
-import type { Page } from '@playwright/test';
+import type { ConsoleMessage, Page } from '@playwright/test';
 import { expect, importFrom, openPage, setNumbers, startServer, type TestServer, test } from './fixtures.ts';
 
 /** Another origin: it has models, and pages that embed. */
@@ -9,11 +9,19 @@ test.beforeAll(async () => {
 });
 test.afterAll(() => other.close());
 
+/**
+ * Chromium asks for the page's icon again whenever the address or the title changes. Before the
+ * service worker controls the page, which is from its second load on, only the network can answer that.
+ */
+const isIconWithoutNetwork = (message: ConsoleMessage): boolean =>
+  message.location().url.endsWith('/icon.svg') && message.text().includes('net::ERR_INTERNET_DISCONNECTED');
+
 /** @returns what the page and its workers log as errors, for example violations of their policies */
 function collectErrors(page: Page): string[] {
   const errors: string[] = [];
   page.on('console', (message) => {
-    if (message.type() === 'error') errors.push(message.text());
+    if (message.type() !== 'error' || isIconWithoutNetwork(message)) return;
+    errors.push(`${message.text()} ${message.location().url}`);
   });
   page.on('pageerror', (error) => errors.push(error.message));
   return errors;
