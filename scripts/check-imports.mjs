@@ -38,7 +38,7 @@ export const RULES = {
   'workers/import': ['src/contract', 'workers/format', 'workers/store'],
   'workers/experts': ['src/contract', 'workers/format', 'workers/store'],
   'workers/compute': ['src/contract', 'workers/format', 'workers/store', 'workers/experts'],
-  'workers/compute/gpu': [...BELOW_COMPUTE, 'shaders'],
+  'workers/compute/gpu': [...BELOW_COMPUTE, 'workers/reference', 'workers/synth', 'shaders'],
   'workers/compute/cpu': [...BELOW_COMPUTE, 'workers/compute.worker.ts'],
   'workers/generate': [
     'src/contract',

@@ -25,9 +25,9 @@ export interface ComputeReport {
   kind: ComputeKind;
   /**
    * `requested` by the load request, or chosen automatically: there is a `gpu`; the only adapter is a `software-gpu`;
-   * there is `no-gpu`; or the `gpu-failed` twice.
+   * there is `no-gpu`; the `gpu-failed` twice; or it computes `gpu-wrong-values`.
    */
-  reason: 'requested' | 'gpu' | 'software-gpu' | 'no-gpu' | 'gpu-failed';
+  reason: 'requested' | 'gpu' | 'software-gpu' | 'no-gpu' | 'gpu-failed' | 'gpu-wrong-values';
   /** Workers that compute, including the engine's own; CPU only. */
   threads?: number;
 }

@@ -10,6 +10,7 @@ export type ErrorCode =
   | 'webgpu-device-lost'
   | 'gpu-out-of-memory'
   | 'gpu-budget-too-small'
+  | 'gpu-wrong-values' // the self-test of its kernels failed
   | 'gpu-limit' // a tensor exceeds the adapter's limits
   // the CPU
   | 'wasm-unsupported' // no WebAssembly SIMD, or a policy blocks WebAssembly

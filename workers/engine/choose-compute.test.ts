@@ -14,6 +14,7 @@ describe('automatically', () => {
   it.each<[string, Partial<ComputeFacts>, string, string]>([
     ['a real GPU is used', {}, 'gpu', 'gpu'],
     ['a real GPU is used after one failure', { gpuFailures: 1 }, 'gpu', 'gpu'],
+    ['a GPU that computes wrong values is not', { gpuWrong: true }, 'cpu', 'gpu-wrong-values'],
     ['a GPU that failed twice is not', { gpuFailures: 2 }, 'cpu', 'gpu-failed'],
     ['a software adapter is not', { adapter: SOFTWARE }, 'cpu', 'software-gpu'],
     ['the CPU is used without WebGPU', { adapter: undefined, gpuError }, 'cpu', 'no-gpu'],

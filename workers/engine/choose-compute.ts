@@ -14,6 +14,8 @@ export interface ComputeFacts {
   cpuError?: unknown;
   /** How often the GPU has failed since the engine was started. */
   gpuFailures: number;
+  /** Whether its kernels have failed their self-test since then. */
+  gpuWrong?: boolean;
 }
 
 /**
@@ -36,8 +38,9 @@ export function chooseCompute(facts: ComputeFacts): ComputeReport {
   return { kind: 'gpu', reason };
 }
 
-function automaticReason({ adapter, gpuFailures }: ComputeFacts): ComputeReport['reason'] {
+function automaticReason({ adapter, gpuFailures, gpuWrong }: ComputeFacts): ComputeReport['reason'] {
   if (!adapter) return 'no-gpu';
   if (adapter.software) return 'software-gpu';
+  if (gpuWrong) return 'gpu-wrong-values';
   return gpuFailures >= MAX_GPU_FAILURES ? 'gpu-failed' : 'gpu';
 }

@@ -2,6 +2,7 @@
 import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { LoadRequest } from '../../src/contract/engine-api.ts';
 import { FakeDevice, stubWebGpuConstants } from '../compute/gpu/fake-device-testing.ts';
+import * as choice from '../compute/gpu/variants/choose-kernels.ts';
 import { ModelRecords } from '../compute/model-records.ts';
 import { importTiny } from '../import/testing.ts';
 import { MemoryStore } from '../store/memory-store.ts';
@@ -16,6 +17,19 @@ vi.mock('../compute/cpu/load-cpu-compute.ts', () => ({
   },
 }));
 
+/** What the self-test of the kernels finds wrong, run by run: the fake devices compute nothing. */
+const wrong: (string | undefined)[] = [];
+let selfTests = 0;
+vi.mock('../compute/gpu/self-test/self-test.ts', async (original) => ({
+  ...(await original<typeof import('../compute/gpu/self-test/self-test.ts')>()),
+  findWrongKernel: async () => {
+    selfTests++;
+    return wrong.shift();
+  },
+}));
+
+vi.mock('../compute/gpu/variants/choose-kernels.ts', { spy: true });
+
 const store = new MemoryStore();
 let ids: string[];
 let devices: FakeDevice[];
@@ -29,6 +43,8 @@ beforeAll(async () => {
 beforeEach(() => {
   stubWebGpuConstants();
   cpuRequests.length = 0;
+  wrong.length = 0;
+  selfTests = 0;
   devices = [];
   loader = new ComputeLoader();
   const limits = new FakeDevice(0).limits;
@@ -127,3 +143,46 @@ describe('the memory budget of the CPU', () => {
     expect(cpuRequests.map(({ ramBudgetBytes }) => ramBudgetBytes)).toEqual([10e6, 30e6]);
   });
 });
+
+describe('a GPU that computes wrong values', () => {
+  const chooses = vi.mocked(choice.chooseKernels);
+  beforeEach(() => {
+    vi.spyOn(console, 'warn').mockImplementation(() => {});
+    chooses.mockImplementation(async ({ kernels }) => kernels);
+  });
+  afterEach(() => {
+    vi.mocked(console.warn).mockRestore();
+    chooses.mockReset();
+  });
+
+  it('is replaced by the CPU, which says why', async () => {
+    wrong.push('router');
+    expect((await load()).report).toEqual({ kind: 'cpu', reason: 'gpu-wrong-values', threads: 1 });
+    expect(devices[0].used - constantBytes(devices[0])).toBe(0);
+    expect((await load({ modelId: ids[1] })).report.reason).toBe('gpu-wrong-values');
+    expect(selfTests).toBe(1);
+  });
+
+  it('is refused if the GPU was asked for, and checked again the next time', async () => {
+    wrong.push('sampler');
+    await expect(load({ compute: 'gpu' })).rejects.toMatchObject({
+      code: 'gpu-wrong-values',
+      remedy: expect.stringContaining('Choose the CPU'),
+    });
+    expect((await load({ compute: 'gpu' })).report.kind).toBe('gpu');
+    expect(selfTests).toBe(2);
+  });
+
+  it('keeps its standard kernels if only measured ones are wrong', async () => {
+    chooses.mockImplementation(async ({ kernels }) => ({ ...kernels, vector: 'staged-64x4' }));
+    wrong.push('matrices in Q4_K');
+    expect((await load()).report).toEqual({ kind: 'gpu', reason: 'gpu' });
+    expect(chooses).toHaveBeenCalledTimes(1);
+    expect(selfTests).toBe(2);
+    expect(console.warn).toHaveBeenCalledWith(expect.stringContaining('wrong values (matrices in Q4_K)'));
+  });
+});
+
+/** Bytes of the constants, which belong to the device. */
+const constantBytes = ({ live }: FakeDevice): number =>
+  [...live].reduce((sum, { label, size }) => sum + (label.startsWith('constants ') ? size : 0), 0);

@@ -5,6 +5,7 @@ import type { Compute } from '../compute/compute.ts';
 import { wasmProblem } from '../compute/cpu/wasm-support.ts';
 import { findAdapter } from '../compute/gpu/device.ts';
 import { type Gpu, openGpu } from '../compute/gpu/open-gpu.ts';
+import { isWrongValues } from '../compute/gpu/wrong-values.ts';
 import type { LoadInputs } from '../compute/loading.ts';
 import { chooseCompute } from './choose-compute.ts';
 
@@ -28,12 +29,27 @@ interface FoundGpu {
 export class ComputeLoader {
   #gpu: Gpu | undefined;
   #gpuFailures = 0;
+  #gpuWrong = false;
 
   /** @param adjust tests force kernel variants with it; called for each model that is loaded on the GPU */
   constructor(private readonly adjust: (gpu: Gpu) => Gpu = (gpu) => gpu) {}
 
-  /** @throws MixtabError if what is requested cannot compute, or an error of loading */
+  /**
+   * Loads a model. If the GPU computes wrong values and was not asked for, the CPU takes its place.
+   * @throws MixtabError if what is requested cannot compute, or an error of loading
+   */
   async load(inputs: LoadInputs): Promise<LoadedCompute> {
+    try {
+      return await this.#load(inputs);
+    } catch (error) {
+      if (!isWrongValues(error)) throw error;
+      this.#gpuWrong = true;
+      if ((inputs.request.compute ?? 'auto') !== 'auto' || wasmProblem()) throw error;
+      return this.#load(inputs);
+    }
+  }
+
+  async #load(inputs: LoadInputs): Promise<LoadedCompute> {
     const { adapter, error, open } = await this.#findGpu();
     const report = chooseCompute({
       requested: inputs.request.compute ?? 'auto',
@@ -41,6 +57,7 @@ export class ComputeLoader {
       gpuError: error,
       cpuError: wasmProblem(),
       gpuFailures: this.#gpuFailures,
+      gpuWrong: this.#gpuWrong,
     });
     const compute =
       report.kind === 'cpu' ? await loadOnCpu(inputs) : await loadOnGpu(inputs, this.adjust(await open()));

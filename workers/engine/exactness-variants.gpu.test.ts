@@ -1,16 +1,20 @@
 /** The whole engine with kernel variants for GPUs, against float64. Forced here, because software adapters use others. */
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import type { KernelChoice } from '../compute/gpu/variants/kernel-variants.ts';
+import { AdapterMemory } from '../store/adapter-memory.ts';
 import { ComputeLoader } from './compute-loader.ts';
 import { TYPE_MODELS } from './exactness-models-testing.ts';
 import { expectNearFloat64 } from './exactness-testing.ts';
 import { engineWith, GpuEngine } from './testing.ts';
 
 let forced: Partial<KernelChoice> = {};
-let forcedLoads = 0;
+let memory: AdapterMemory;
+/** Forces the variants and checks them, as on a GPU. */
 const loader = new ComputeLoader((gpu) => {
-  forcedLoads++;
-  return { ...gpu, kernels: { ...gpu.kernels, ...forced } };
+  memory = new AdapterMemory('forced variants', 'mixtab-test-adapters');
+  vi.spyOn(memory, 'get').mockResolvedValue(undefined);
+  vi.spyOn(memory, 'set').mockResolvedValue();
+  return { ...gpu, memory, checksKernels: true, kernels: { ...gpu.kernels, ...forced } };
 });
 
 describe('forced variants agree with float64', () => {
@@ -19,10 +23,9 @@ describe('forced variants agree with float64', () => {
     { timeout: 180_000 },
     async (kernels) => {
       forced = kernels;
-      const before = forcedLoads;
       const { store, modelId } = await engineWith(TYPE_MODELS['mixed types']);
       await expectNearFloat64({ engine: new GpuEngine(store, undefined, undefined, loader), store, modelId }, 'gpu');
-      expect(forcedLoads).toBe(before + 1);
+      expect(memory.set).toHaveBeenCalledExactlyOnceWith(expect.stringContaining('self-test'), 'passed');
     },
   );
 });

@@ -1,6 +1,6 @@
 /** Settings of what computes and how much memory the model may take. */
 import { formatBytes } from '../../contract/format-bytes.ts';
-import { computeKind, computeStatus } from '../state/compute.ts';
+import { computeKind, computeStatus, otherGpuHint } from '../state/compute.ts';
 import { loaded } from '../state/models.ts';
 import { showView } from '../state/route.ts';
 import { changeSettings, settings } from '../state/settings.ts';
@@ -65,7 +65,8 @@ function withModelLimit(field: Field<MemoryKey>): Field<MemoryKey> {
 /** What computes now, why, and how much memory the model takes. */
 function MemoryUse() {
   if (!loaded.value) return null;
-  const { memory, slots, summary, context, compute } = loaded.value;
+  const { memory, slots, summary, context, compute, adapter } = loaded.value;
+  const hint = compute.kind === 'gpu' ? otherGpuHint(adapter, navigator.userAgent) : undefined;
   const taken =
     compute.kind === 'gpu'
       ? `${formatBytes(memory.gpuBytes)} of GPU memory`
@@ -73,7 +74,7 @@ function MemoryUse() {
   return (
     <p class="hint">
       {computeStatus.value}. The model takes {taken}, with room for {slots} of{' '}
-      {summary.config.layerCount * summary.config.expertCount} experts and a context of {context}.
+      {summary.config.layerCount * summary.config.expertCount} experts and a context of {context}.{hint && ` ${hint}`}
     </p>
   );
 }

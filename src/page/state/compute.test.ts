@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { AdapterReport, ComputeReport, LoadedModel } from '../../contract/engine-api.ts';
-import { computeKind, computeStatus, computeText, lacksGpu } from './compute.ts';
+import { computeKind, computeStatus, computeText, lacksGpu, otherGpuHint } from './compute.ts';
 import { computeProblems, lastLoaded, loaded, probed } from './models.ts';
 import { DEFAULT_SETTINGS, settings } from './settings.ts';
 
@@ -40,6 +40,11 @@ describe('computeText', () => {
       { kind: 'cpu', reason: 'gpu-failed', threads: 8 },
       adapter,
     ],
+    [
+      'Computing on the CPU with 2 threads, because this GPU (amd rdna-3) computes wrong values with this browser and driver',
+      { kind: 'cpu', reason: 'gpu-wrong-values', threads: 2 },
+      adapter,
+    ],
   ])('%s', (text, compute, device) => {
     expect(computeText(compute, device, undefined)).toBe(text);
   });
@@ -48,6 +53,22 @@ describe('computeText', () => {
     const compute = { kind: 'cpu', reason: 'no-gpu', threads: 2 } as const;
     expect(computeText(compute, undefined, 'webgpu-unsupported')).toContain('because this browser has no WebGPU');
     expect(computeText(compute, undefined, 'webgpu-no-adapter')).toContain('because the browser offers no GPU');
+  });
+});
+
+describe('otherGpuHint', () => {
+  const windows = 'Mozilla/5.0 (Windows NT 10.0; Win64; x64)';
+
+  it('says how to choose the other GPU where Windows may have picked the slower of two', () => {
+    expect(otherGpuHint(adapter, windows)).toContain('High performance');
+    expect(otherGpuHint({ ...adapter, vendor: 'intel' }, windows)).toContain('Graphics');
+  });
+
+  it('says nothing elsewhere', () => {
+    expect(otherGpuHint(adapter, 'Mozilla/5.0 (X11; Linux x86_64)')).toBeUndefined();
+    expect(otherGpuHint({ ...adapter, vendor: 'nvidia' }, windows)).toBeUndefined();
+    expect(otherGpuHint(software, windows)).toBeUndefined();
+    expect(otherGpuHint(undefined, windows)).toBeUndefined();
   });
 });
 

@@ -24,6 +24,25 @@ export const RESIDENT_WHERE = { gpu: 'on the GPU', cpu: 'in memory' } as const s
 export const adapterName = (adapter: AdapterReport | undefined): string =>
   adapter?.description || [adapter?.vendor, adapter?.architecture].filter(Boolean).join(' ');
 
+const named = (adapter: AdapterReport | undefined): string => {
+  const name = adapterName(adapter);
+  return name && ` (${name})`;
+};
+
+/**
+ * On a laptop with two GPUs, Windows decides which one a browser gets. The adapter's vendor says whether it may be the
+ * slower one.
+ * @returns how to choose the other one; undefined if that is not a question here
+ */
+export function otherGpuHint(adapter: AdapterReport | undefined, userAgent: string): string | undefined {
+  if (!adapter || adapter.software || !/Windows/.test(userAgent)) return undefined;
+  if (!/^(intel|amd)$/i.test(adapter.vendor)) return undefined;
+  return (
+    'If this computer has another, faster GPU: in the settings of Windows, under System, Display, Graphics, add this ' +
+    'browser, choose High performance, and restart it.'
+  );
+}
+
 /**
  * Says which of the two computes, and why.
  * @param adapter the loaded model's
@@ -36,9 +55,8 @@ export function computeText(
   noGpu: ErrorCode | undefined,
 ): string {
   if (kind === 'gpu') {
-    const name = adapterName(adapter);
     const which = adapter?.software ? 'a software GPU, which is slow' : 'the GPU';
-    return `Computing on ${which}${name && ` (${name})`}${reason === 'requested' ? ', as you chose' : ''}`;
+    return `Computing on ${which}${named(adapter)}${reason === 'requested' ? ', as you chose' : ''}`;
   }
   const because = {
     requested: ', as you chose',
@@ -46,6 +64,7 @@ export function computeText(
     'software-gpu': ', because the only GPU here is software, which is slower',
     'no-gpu': `, because ${noGpu === 'webgpu-unsupported' ? 'this browser has no WebGPU' : 'the browser offers no GPU'}`,
     'gpu-failed': ', because the GPU failed twice',
+    'gpu-wrong-values': `, because this GPU${named(adapter)} computes wrong values with this browser and driver`,
   }[reason];
   const workers = threads === undefined ? '' : ` with ${threads} ${threads === 1 ? 'thread' : 'threads'}`;
   return `Computing on the CPU${workers}${because}`;

@@ -73,6 +73,7 @@ export class FakeDevice {
       pipelines: new PipelineCache(device),
       kernels: defaultKernels(false),
       measureKernels: false,
+      checksKernels: false,
       memory: new AdapterMemory('fake'),
     };
   }

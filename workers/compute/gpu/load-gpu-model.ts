@@ -22,9 +22,11 @@ import { PrefillBuffers } from './model/prefill-buffers.ts';
 import { type DenseWeights, loadDenseWeights } from './model/weights.ts';
 import type { Gpu } from './open-gpu.ts';
 import { planKernels } from './plan-kernels.ts';
+import { checkKernels } from './self-test/check-kernels.ts';
 import { GpuSlotMemory, slotBytes } from './slot-memory.ts';
 import { chooseKernels } from './variants/choose-kernels.ts';
-import { kernelAdapter } from './variants/kernel-variants.ts';
+import { KERNEL_FAMILIES, kernelAdapter } from './variants/kernel-variants.ts';
+import { isWrongValues } from './wrong-values.ts';
 
 /** Tokens of a prompt that go through a kernel together. */
 const MAX_BATCH = 512;
@@ -44,8 +46,8 @@ export interface MemoryPlan {
 
 /**
  * Puts a stored model on the GPU: dense weights, then everything else within the memory budget. Compiles its kernels.
- * @throws MixtabError `gpu-budget-too-small`, `gpu-out-of-memory`, `gpu-limit`, `webgpu-device-lost`, `record-missing`,
- * `record-damaged`
+ * @throws MixtabError `gpu-budget-too-small`, `gpu-out-of-memory`, `gpu-limit`, `webgpu-device-lost`, `gpu-wrong-values`,
+ * `record-missing`, `record-damaged`
  */
 export async function loadGpuCompute(inputs: GpuLoadInputs): Promise<Compute> {
   const { gpu } = inputs;
@@ -74,13 +76,32 @@ export async function loadGpuModel(inputs: GpuLoadInputs): Promise<GpuModel> {
     const gpuModel = owned.own(await allocateWithinBudget(inputs, weights));
     inputs.onProgress({ phase: 'kernels', bytesDone: 0, bytesTotal: 0 });
     const { experts, slots } = gpuModel;
-    const model = await withChosenKernels(inputs.gpu, gpuModel.model);
+    const model = await withRightKernels(inputs.gpu, gpuModel.model);
     await Promise.all([model.ctx.pipelines.compile(() => planKernels(model)), preloadExperts(inputs, experts, slots)]);
     return { ...gpuModel, model, destroy: () => owned.destroy() };
   } catch (error) {
     owned.destroy();
     throw error;
   }
+}
+
+/**
+ * The model with the fastest kernel variants that compute right values on this adapter. If measured ones are wrong, the
+ * standard ones are used.
+ * @throws MixtabError `gpu-wrong-values`
+ */
+async function withRightKernels(gpu: Gpu, model: Model): Promise<Model> {
+  const measured = await withChosenKernels(gpu, model);
+  try {
+    await checkKernels(gpu, measured);
+    return measured;
+  } catch (error) {
+    const standard = KERNEL_FAMILIES.every((family) => measured.ctx.kernels[family] === model.ctx.kernels[family]);
+    if (!isWrongValues(error) || standard) throw error;
+    console.warn(`${(error as Error).message} Standard kernels are used instead.`);
+  }
+  await checkKernels(gpu, model);
+  return model;
 }
 
 /** The model with the kernel variants that are the fastest on this adapter. */

@@ -16,6 +16,11 @@ export interface Gpu {
   kernels: KernelChoice;
   /** Whether the first model chooses the variants by a measurement. Tests and benchmarks force them instead. */
   measureKernels: boolean;
+  /**
+   * Whether the kernels of a model are compared with float64 when they are first used. Software adapters are left out:
+   * there it would take seconds, and the test suite runs every kernel on one.
+   */
+  checksKernels: boolean;
   /** What was learned about this adapter in earlier visits. */
   memory: AdapterMemory;
 }
@@ -33,6 +38,7 @@ export async function openGpu(adapter: GPUAdapter, report: AdapterReport): Promi
     pipelines: new PipelineCache(device),
     kernels: defaultKernels(report.software),
     measureKernels: !report.software,
+    checksKernels: !report.software,
     memory: new AdapterMemory(adapterKey(report)),
   };
 }

@@ -20,32 +20,48 @@ export interface KernelSource {
 /** Values of the `override` constants of a kernel, by name. */
 export type Overrides = Readonly<Record<string, number>>;
 
+/** A kernel with the values of its overrides. */
+export interface PlannedKernel {
+  kernel: KernelSource;
+  overrides: Overrides;
+}
+
 /** The pipelines, shader modules and tables of one device, created on first use. */
 export class PipelineCache {
   readonly #pipelines = new Map<string, GPUComputePipeline>();
   readonly #modules = new Map<string, GPUShaderModule>();
   readonly #tables = new Map<Uint8Array<ArrayBuffer>, GPUBuffer>();
 
-  /** Only set while {@link compile} collects the pipelines that calls need. */
-  #planned: Map<string, GPUComputePipelineDescriptor> | undefined;
+  /** Only set while {@link plan} collects the kernels of calls. */
+  #planned: Map<string, PlannedKernel> | undefined;
 
   constructor(readonly device: GPUDevice) {}
 
   /**
-   * Compiles all pipelines that the calls in `plan` need, in parallel and off this thread. Otherwise each would be
-   * compiled at its first call, one after the other, and delay the first token.
-   * @param plan records calls synchronously; their dispatches must not be submitted
+   * The kernels that calls need, by a key that differs for each pipeline.
+   * @param calls records calls synchronously; their dispatches must not be submitted
    */
-  async compile(plan: () => void): Promise<void> {
-    const planned = new Map<string, GPUComputePipelineDescriptor>();
+  plan(calls: () => void): ReadonlyMap<string, PlannedKernel> {
+    const planned = new Map<string, PlannedKernel>();
     this.#planned = planned;
     try {
-      plan();
+      calls();
     } finally {
       this.#planned = undefined;
     }
+    return planned;
+  }
+
+  /**
+   * Compiles all pipelines that the calls in `calls` need, in parallel and off this thread. Otherwise each would be
+   * compiled at its first call, one after the other, and delay the first token.
+   * @param calls records calls synchronously; their dispatches must not be submitted
+   */
+  async compile(calls: () => void): Promise<void> {
+    const missing = [...this.plan(calls)].filter(([key]) => !this.#pipelines.has(key));
     await Promise.all(
-      [...planned].map(async ([key, descriptor]) => {
+      missing.map(async ([key, { kernel, overrides }]) => {
+        const descriptor = this.#descriptor(key, kernel, overrides);
         this.#pipelines.set(key, await this.device.createComputePipelineAsync(descriptor));
       }),
     );
@@ -90,8 +106,7 @@ export class PipelineCache {
       );
     }
     if (this.#planned) {
-      const key = keyOf(kernel, overrides);
-      if (!this.#pipelines.has(key)) this.#planned.set(key, this.#descriptor(key, kernel, overrides));
+      this.#planned.set(keyOf(kernel, overrides), { kernel, overrides });
       return { label: name, workgroups } as Dispatch; // only planned, never submitted
     }
     const pipeline = this.get(kernel, overrides);

@@ -110,8 +110,8 @@ export interface StepShape {
 /** Bytes from one layer to the next in `trace`: WebGPU's alignment of binding offsets. */
 export const TRACE_STRIDE: Bytes = 256;
 
-/** Floats from one row to the next. */
-const strideOf = (width: number): number => Math.ceil(width / INPUT_ALIGNMENT_WEIGHTS) * INPUT_ALIGNMENT_WEIGHTS;
+/** Floats from one row of activations to the next. */
+export const strideOf = (width: number): number => Math.ceil(width / INPUT_ALIGNMENT_WEIGHTS) * INPUT_ALIGNMENT_WEIGHTS;
 
 /** The sizes of buffers: activations as rows and width (floats), others in bytes. */
 type Specs = Record<string, { rows: number; width: number } | { bytes: Bytes }>;

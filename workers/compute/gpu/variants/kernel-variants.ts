@@ -121,6 +121,8 @@ export const KERNEL_VARIANTS: readonly KernelVariant[] = [
   },
 ];
 
+export const KERNEL_FAMILIES: readonly KernelFamily[] = [...new Set(KERNEL_VARIANTS.map(({ family }) => family))];
+
 /** The variants that are used unless a measurement on this adapter chose others. */
 export function defaultKernels(software: boolean): KernelChoice {
   const variant = software ? 'rows' : 'workgroup';

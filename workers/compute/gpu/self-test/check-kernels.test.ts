@@ -1,0 +1,105 @@
+/** When the self-test runs, what it remembers, and which kernels it compiles. */
+import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { BlobByteSource } from '../../../import/byte-source.ts';
+import { importSource } from '../../../import/testing.ts';
+import { MemoryStore } from '../../../store/memory-store.ts';
+import { SYNTH_PRESETS } from '../../../synth/presets.ts';
+import { createSynth } from '../../../synth/synth.ts';
+import { ModelRecords } from '../../model-records.ts';
+import { FakeDevice, stubWebGpuConstants } from '../fake-device-testing.ts';
+import { loadGpuModel } from '../load-gpu-model.ts';
+import type { Gpu } from '../open-gpu.ts';
+import { planKernels } from '../plan-kernels.ts';
+import { defaultKernels } from '../variants/kernel-variants.ts';
+import { CheckBuffers } from './check.ts';
+import { checkKernels } from './check-kernels.ts';
+import { checkGroups, findWrongKernel, subjectOf } from './self-test.ts';
+
+// The fake device computes nothing.
+vi.mock('./self-test.ts', async (original) => ({
+  ...(await original<typeof import('./self-test.ts')>()),
+  findWrongKernel: vi.fn(async () => undefined),
+}));
+const find = vi.mocked(findWrongKernel);
+
+const store = new MemoryStore();
+let modelId: string;
+
+beforeAll(async () => {
+  const synth = createSynth(SYNTH_PRESETS.tiny);
+  const source = new BlobByteSource(new Blob([synth.read(0, synth.size)]), 'model.gguf');
+  ({ id: modelId } = await importSource(store, source));
+}, 60_000);
+
+beforeEach(stubWebGpuConstants);
+afterEach(() => {
+  vi.unstubAllGlobals();
+  find.mockReset();
+});
+
+async function load(gpu: Gpu) {
+  const records = new ModelRecords(
+    { read: (id, record) => store.readPartsVerified(id, record) },
+    (await store.getManifest(modelId))!,
+  );
+  return loadGpuModel({ gpu, records, request: { modelId, context: 128 }, onProgress: () => {} });
+}
+
+describe('checkKernels', () => {
+  it('runs once per set of kernels', async () => {
+    const gpu = { ...new FakeDevice(1e9).gpu, checksKernels: true };
+    (await load(gpu)).destroy();
+    (await load(gpu)).destroy();
+    expect(find).toHaveBeenCalledTimes(1);
+    (await load({ ...gpu, kernels: { ...gpu.kernels, batch: 'tiled-64x64' } })).destroy();
+    expect(find).toHaveBeenCalledTimes(2);
+  });
+
+  it('fails with what is wrong, and asks again at the next load', async () => {
+    const gpu = { ...new FakeDevice(1e9).gpu, checksKernels: true };
+    find.mockResolvedValueOnce('attention');
+    await expect(load(gpu)).rejects.toMatchObject({
+      code: 'gpu-wrong-values',
+      message: expect.stringMatching(/^This GPU computes wrong values \(attention\)/),
+    });
+    (await load(gpu)).destroy();
+    expect(find).toHaveBeenCalledTimes(2);
+  });
+
+  it('does not run on software adapters', async () => {
+    await load(new FakeDevice(1e9).gpu);
+    expect(find).not.toHaveBeenCalled();
+  });
+
+  it('lets a model load if memory is too short for the test, and remembers nothing', async () => {
+    const device = new FakeDevice(1e9);
+    const { model } = await load(device.gpu);
+    const gpu = { ...device.gpu, checksKernels: true };
+    const { findWrongKernel: real } = await vi.importActual<typeof import('./self-test.ts')>('./self-test.ts');
+    find.mockImplementation(real);
+    device.capacity = device.used;
+    await checkKernels(gpu, model);
+    await checkKernels(gpu, model);
+    expect(find).toHaveBeenCalledTimes(2);
+    expect(device.used).toBe(device.capacity);
+  });
+});
+
+describe('the pipelines of the self-test', () => {
+  it.each([
+    ['GPUs', defaultKernels(false)],
+    ['GPUs, fused', { ...defaultKernels(false), between: 'fused' as const }],
+    ['GPUs, others', { ...defaultKernels(false), vector: 'staged-64x4', batch: 'tiled-32x32' } as const],
+    ['software adapters', defaultKernels(true)],
+  ])('are among those of the model: %s', async (_name, kernels) => {
+    const { device, ...gpu } = new FakeDevice(1e9).gpu;
+    const { model } = await load({ ...gpu, device, kernels });
+    const buffers = new CheckBuffers(device);
+    const own = gpu.pipelines.plan(() => {
+      for (const { record } of checkGroups(subjectOf(model)).flatMap((create) => create(buffers))) record();
+    });
+    const needed = gpu.pipelines.plan(() => planKernels(model));
+    expect(own.size).toBeGreaterThan(12);
+    expect([...own.keys()].filter((key) => !needed.has(key))).toEqual([]);
+  });
+});

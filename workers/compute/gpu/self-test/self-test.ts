@@ -1,0 +1,149 @@
+/**
+ * Compares the kernels that a model uses with float64: a driver or a browser may compile a shader into wrong code without
+ * any error, and a model would then write fluent nonsense (docs/engine.md).
+ */
+import { layerIndex } from '../../../../src/contract/ids.ts';
+import type { ModelConfig } from '../../../../src/contract/import-api.ts';
+import type { TensorLayout, WeightTypeName } from '../../../format/weight-layout.ts';
+import { encodePass, type Slice } from '../dispatch.ts';
+import { withAllocations } from '../errors.ts';
+import { withFirefoxPoll } from '../firefox-poll.ts';
+import type { Model } from '../model/model.ts';
+import type { ExpertBank, OpContext } from '../ops/context.ts';
+import { type Check, CheckBuffers } from './check.ts';
+import { type DenseUse, denseChecks, expertChecks } from './matrix-checks.ts';
+import { attentionChecks, combineChecks, routerChecks, samplerChecks } from './other-checks.ts';
+
+/** What a model needs of the kernels. */
+export interface SelfTestSubject {
+  ctx: OpContext;
+  config: ModelConfig;
+  /** One matrix of each weight type. */
+  dense: readonly DenseUse[];
+  router: TensorLayout;
+  /** One bank of each combination of weight types. The first slots are overwritten. */
+  banks: readonly ExpertBank[];
+}
+
+/** What a model needs of the kernels, whose experts are not loaded yet. */
+export function subjectOf({ ctx, config, weights, banks }: Model): SelfTestSubject {
+  const dense = new Map<WeightTypeName, DenseUse>();
+  const add = (layout: TensorLayout, accumulate: boolean, oneToken: boolean): void => {
+    const { type, bytes } = layout;
+    const known = dense.get(type);
+    if (!known || known.layout.bytes > bytes) dense.set(type, { layout, accumulate, oneToken });
+  };
+  for (const { attnQ, attnK, attnV, attnOutput } of weights.layers) {
+    for (const { layout } of [attnQ, attnK, attnV]) add(layout, false, false);
+    add(attnOutput.layout, true, false);
+  }
+  const layerTypes = new Set(dense.keys());
+  for (const { layout } of weights.output) if (!layerTypes.has(layout.type)) add(layout, false, true);
+  const kinds = new Map<string, ExpertBank>();
+  for (const bank of weights.layers.flatMap((_, l) => banks(layerIndex(l)))) {
+    const kind = [bank.gate, bank.up, bank.downLayout].map(({ type }) => type).join();
+    if (!kinds.has(kind)) kinds.set(kind, bank);
+  }
+  return {
+    ctx,
+    config,
+    dense: [...dense.values()],
+    router: weights.layers[0].router.layout,
+    banks: [...kinds.values()],
+  };
+}
+
+/** Creates some checks, which run together. */
+export type CreateChecks = (buffers: CheckBuffers) => Check[];
+
+/** All checks. Banks may share their memory, so those of each bank run by themselves. */
+export function checkGroups({ ctx, config, dense, router, banks }: SelfTestSubject): CreateChecks[] {
+  return [
+    (buffers) => [
+      ...dense.flatMap((use) => denseChecks(ctx, buffers, use)),
+      ...attentionChecks(ctx, buffers, config),
+      ...routerChecks(ctx, buffers, config, router),
+      ...combineChecks(ctx, buffers, config),
+      ...samplerChecks(ctx, buffers, config.vocabularySize),
+    ],
+    ...banks.map(
+      (bank): CreateChecks =>
+        (buffers) =>
+          expertChecks(ctx, buffers, bank, config.expertsPerToken),
+    ),
+  ];
+}
+
+/**
+ * Compares the kernels of a model with float64. Must run before its experts are loaded.
+ * @returns what is computed wrong, in words; undefined if all is right
+ * @throws Error if the checks cannot run: memory is short, a kernel does not compile, or the device is lost
+ */
+export async function findWrongKernel(model: Model): Promise<string | undefined> {
+  for (const createChecks of checkGroups(subjectOf(model))) {
+    const wrong = await findWrong(model.ctx, createChecks);
+    if (wrong !== undefined) return wrong;
+  }
+  return undefined;
+}
+
+/**
+ * Runs checks in one submission.
+ * @returns the name of the first one whose result is wrong
+ * @throws MixtabError `gpu-out-of-memory`
+ */
+export async function findWrong(
+  { pipelines }: Pick<OpContext, 'pipelines'>,
+  createChecks: CreateChecks,
+): Promise<string | undefined> {
+  const { device } = pipelines;
+  const buffers = new CheckBuffers(device);
+  try {
+    const checks = await withAllocations(
+      device,
+      async () => createChecks(buffers),
+      () => {},
+    );
+    await pipelines.compile(() => {
+      for (const { record } of checks) record();
+    });
+    const results = await runChecks(device, checks);
+    return checks.find(({ isRight }, index) => !isRight(results[index]))?.name;
+  } finally {
+    buffers.destroy();
+  }
+}
+
+/** @returns the outputs of each check */
+async function runChecks(device: GPUDevice, checks: readonly Check[]): Promise<ArrayBuffer[][]> {
+  const slices = checks.flatMap(({ outputs }) => outputs);
+  const size = slices.reduce((sum, slice) => sum + slice.size, 0);
+  const usage = GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST;
+  const staging = await withAllocations(
+    device,
+    async () => device.createBuffer({ label: 'self-test', size, usage }),
+    (buffer) => buffer.destroy(),
+  );
+  try {
+    const encoder = encodePass(
+      device,
+      checks.flatMap(({ record }) => record()),
+      'self-test',
+    );
+    let at = 0;
+    const offsets = new Map<Slice, number>();
+    for (const slice of slices) {
+      encoder.copyBufferToBuffer(slice.buffer, slice.offset, staging, at, slice.size);
+      offsets.set(slice, at);
+      at += slice.size;
+    }
+    device.queue.submit([encoder.finish()]);
+    await withFirefoxPoll(device.queue, staging.mapAsync(GPUMapMode.READ));
+    const bytes = staging.getMappedRange().slice(0);
+    return checks.map(({ outputs }) =>
+      outputs.map((slice) => bytes.slice(offsets.get(slice)!, offsets.get(slice)! + slice.size)),
+    );
+  } finally {
+    staging.destroy();
+  }
+}
