@@ -122,5 +122,5 @@ export const prefixRange = (prefix: string): IDBKeyRange => IDBKeyRange.bound(pr
 export const committed = (transaction: IDBTransaction): Promise<void> =>
   new Promise((resolve, reject) => {
     transaction.oncomplete = () => resolve();
-    transaction.onabort = () => reject(transaction.error);
+    transaction.onabort = () => reject(transaction.error ?? new DOMException('The transaction ended.', 'AbortError'));
   });

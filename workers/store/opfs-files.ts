@@ -2,13 +2,15 @@
  * Records as files of the origin private file system (OPFS), one file per record. They are read several times faster
  * than from IndexedDB (docs/measurements/streaming.md). Synchronous access handles exist in workers only.
  */
+import { isDiskFull } from '../../src/contract/disk-full.ts';
 import { MixtabError } from '../../src/contract/errors.ts';
+import type { Bytes } from '../../src/contract/ids.ts';
 import type { RecordInfo } from '../format/manifest.ts';
 import { onePart, type RecordParts } from '../format/record-parts.ts';
 import { takeSlices } from './buffer-pool.ts';
 import { readFile } from './read-file.ts';
 import { unreadableRecord, wrongFileLength } from './record-errors.ts';
-import { storageError } from './storage-errors.ts';
+import { storageError, storageFull } from './storage-errors.ts';
 import type { ReadOptions, RecordFiles } from './store.ts';
 
 const FOLDER = 'mixtab-records';
@@ -33,7 +35,7 @@ export class OpfsFiles implements RecordFiles {
   constructor(private readonly folderName = FOLDER) {}
 
   async put(modelId: string, key: string, bytes: Uint8Array<ArrayBuffer>): Promise<void> {
-    const directory = await this.#modelDirectory(modelId, true);
+    const directory = await this.#modelDirectory(modelId, true, bytes.byteLength);
     try {
       const file = (await directory!.getFileHandle(key, { create: true })) as FileHandle;
       const handle = await file.createSyncAccessHandle();
@@ -105,8 +107,15 @@ export class OpfsFiles implements RecordFiles {
     }
   }
 
-  /** A model's directory. Without `create`, undefined if it does not exist. */
-  async #modelDirectory(modelId: string, create: boolean): Promise<FileSystemDirectoryHandle | undefined> {
+  /**
+   * A model's directory. Without `create`, undefined if it does not exist.
+   * @param bytes size of what will be written into it, for the message
+   */
+  async #modelDirectory(
+    modelId: string,
+    create: boolean,
+    bytes: Bytes = 0,
+  ): Promise<FileSystemDirectoryHandle | undefined> {
     const folder = await this.#folder();
     if (!folder) {
       if (create) throw storageUnavailable('no synchronous access handles');
@@ -114,6 +123,7 @@ export class OpfsFiles implements RecordFiles {
     }
     return folder.getDirectoryHandle(modelId, { create }).catch((error: unknown) => {
       if (!create && isNotFound(error)) return undefined;
+      if (isDiskFull(error)) throw storageFull(bytes, undefined);
       throw storageUnavailable(error);
     });
   }

@@ -1,4 +1,5 @@
 /** Errors of the browser's storage. */
+import { isDiskFull } from '../../src/contract/disk-full.ts';
 import { MixtabError } from '../../src/contract/errors.ts';
 import { formatBytes } from '../../src/contract/format-bytes.ts';
 import type { Bytes } from '../../src/contract/ids.ts';
@@ -11,11 +12,12 @@ import { estimateFreeBytes } from './storage-space.ts';
  */
 export async function storageError(error: unknown, bytes: Bytes): Promise<MixtabError> {
   if (error instanceof MixtabError) return error;
-  const name = error instanceof Error || error instanceof DOMException ? error.name : '';
-  if (name === 'QuotaExceededError') return storageFull(bytes, await estimateFreeBytes());
+  const free = await estimateFreeBytes();
+  if (isDiskFull(error, free, bytes)) return storageFull(bytes, free);
+  const cause = error instanceof Error ? `${error.name}: ${error.message}` : String(error ?? 'no cause given');
   return new MixtabError(
     'storage-unavailable',
-    `The browser's database cannot be used (${error instanceof Error ? `${name}: ${error.message}` : String(error)}).`,
+    `The browser's database cannot be used (${cause}).`,
     'Leave private browsing and allow this page to store data.',
   );
 }
@@ -25,7 +27,9 @@ export async function storageError(error: unknown, bytes: Bytes): Promise<Mixtab
  * @param freeBytes what the browser reports, see {@link estimateFreeBytes}
  */
 export function storageFull(neededBytes: Bytes, freeBytes: Bytes | undefined): MixtabError {
-  const free = freeBytes === undefined ? '' : `, and the browser reports ${formatBytes(freeBytes)} free for this page`;
+  // A disk can be full although the page has not used up its share.
+  const says = freeBytes !== undefined && freeBytes < neededBytes;
+  const free = !says ? '' : `, and the browser reports ${formatBytes(freeBytes)} free for this page`;
   return new MixtabError(
     'storage-full',
     `The browser's storage is full: ${formatBytes(neededBytes)} more were needed${free}.`,

@@ -10,9 +10,11 @@ vi.stubGlobal('localStorage', {
   getItem: (key: string) => local.get(key) ?? null,
   setItem: (key: string, value: string) => void local.set(key, value),
 });
+/** What the browser says about the disk. */
+let estimate = { usage: 1, quota: 2e9 };
 const persist = vi.fn(async () => true);
 vi.stubGlobal('navigator', {
-  storage: { persist, persisted: async () => false, estimate: async () => ({ usage: 1, quota: 2 }) },
+  storage: { persist, persisted: async () => false, estimate: async () => estimate },
 });
 
 const { addTurn } = await import('../state/conversation-tree.ts');
@@ -51,6 +53,7 @@ beforeEach(async () => {
   local.clear();
   browser.databases.clear();
   browser.failure = undefined;
+  estimate = { usage: 1, quota: 2e9 };
   await loadConversations();
   storedSessions.value = [{ id: 's', modelId: 'm', bytes: 60e6 }];
   cleared = 0;
@@ -97,6 +100,15 @@ it('names another failure than a full disk', async () => {
     'The browser does not save your latest changes (UnknownError).',
     0,
   ]);
+});
+
+it('recognizes a full disk although the error gives no cause', async () => {
+  estimate = { usage: 2e9, quota: 2e9 };
+  await startKeeper(new DOMException('', 'AbortError'));
+  browser.failure = new DOMException('Error storing record in object store', 'UnknownError');
+  say(beginConversation('chat').id, 'one');
+  await vi.waitFor(() => expect(saveFailure.value?.code).toBe('storage-full'));
+  expect(cleared).toBe(1);
 });
 
 it('stores settings too after the browser has deleted everything', async () => {

@@ -3,11 +3,12 @@
  * is asked for help. If the browser has deleted it, it is stored again.
  */
 import { effect, untracked } from '@preact/signals';
+import { isDiskFull } from '../../contract/disk-full.ts';
 import { type ErrorData, errorToData, MixtabError } from '../../contract/errors.ts';
 import { keepToken } from '../state/access-token.ts';
 import { isWorthKeeping } from '../state/conversation-tree.ts';
 import { checkStored, current, saveAgain } from '../state/conversations.ts';
-import { storedSessions } from '../state/disk.ts';
+import { disk, storedSessions } from '../state/disk.ts';
 import { generating } from '../state/generation.ts';
 import { saveAllSettings, saveSettings } from '../state/settings.ts';
 import { restoredConversations, saveFailure, unsavedConversations, unsavedSettings } from '../state/storage-health.ts';
@@ -16,6 +17,9 @@ import type { Sessions } from './sessions.ts';
 
 /** How often the page checks that the browser has not deleted its data, in milliseconds. */
 const CHECK_EVERY_MS = 60_000;
+
+/** How long the user is not told of a failure because the browser does not say how full the disk is, in milliseconds. */
+const PATIENCE_MS = 2000;
 
 /** What the keeper needs from the rest of the page. */
 export interface StorageKeeperDependencies {
@@ -28,7 +32,7 @@ export interface StorageKeeperDependencies {
 export class StorageKeeper {
   readonly #sessions: StorageKeeperDependencies['sessions'];
   readonly #onRestored: () => void;
-  #isMakingRoom = false;
+  #isHandling = false;
 
   constructor({ sessions, onRestored }: StorageKeeperDependencies) {
     this.#sessions = sessions;
@@ -61,22 +65,26 @@ export class StorageKeeper {
   }
 
   #followFailures(): void {
-    const error = unsavedConversations.value ?? unsavedSettings.value;
-    if (!error) saveFailure.value = undefined;
-    else if (isFull(error)) untracked(() => void this.#makeRoom(error));
-    else saveFailure.value = failureData(error);
+    if (unsavedConversations.value ?? unsavedSettings.value) untracked(() => void this.#handleFailure());
+    else saveFailure.value = undefined;
   }
 
-  /** Saved sessions only save time, so they go before anything that the user wrote. */
-  async #makeRoom(error: Error): Promise<void> {
-    if (this.#isMakingRoom) return;
-    this.#isMakingRoom = true;
-    if (storedSessions.value.length > 0) {
-      await this.#sessions.clear();
-      await this.tryAgain();
+  /** If the disk is full, saved sessions go before anything that the user wrote, because they only save time. */
+  async #handleFailure(): Promise<void> {
+    if (this.#isHandling) return;
+    this.#isHandling = true;
+    try {
+      await Promise.race([refreshDisk(), new Promise((resolve) => setTimeout(resolve, PATIENCE_MS))]);
+      const first = unsaved();
+      if (first && isFull(first) && storedSessions.value.length > 0) {
+        await this.#sessions.clear();
+        await this.tryAgain();
+      }
+    } finally {
+      this.#isHandling = false;
     }
-    this.#isMakingRoom = false;
-    if (unsavedConversations.value ?? unsavedSettings.value) saveFailure.value = failureData(error);
+    const error = unsaved();
+    if (error) saveFailure.value = failureData(error);
   }
 
   #followRestored(): void {
@@ -89,7 +97,14 @@ export class StorageKeeper {
   }
 }
 
-const isFull = (error: Error): boolean => error.name === 'QuotaExceededError';
+/** Why the newest changes are not stored; undefined if they are. */
+const unsaved = (): Error | undefined => unsavedConversations.peek() ?? unsavedSettings.peek();
+
+/** Decided with what the browser said last about the disk. */
+function isFull(error: Error): boolean {
+  const state = disk.peek();
+  return isDiskFull(error, state && Math.max(0, state.quotaBytes - state.usedBytes));
+}
 
 const failureData = (error: Error): ErrorData =>
   errorToData(

@@ -62,8 +62,10 @@ export class Database {
       await ended;
       return result;
     } catch (error) {
+      // Requests of a transaction that the browser ended say only that it has ended.
+      const cause = transaction.error ?? error;
       abort(transaction);
-      throw error;
+      throw cause;
     }
   }
 
