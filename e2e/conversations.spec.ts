@@ -214,3 +214,31 @@ test('conversations are exported and imported again, as JSON with all versions a
     .setInputFiles({ name: 'no.json', mimeType: 'application/json', buffer: Buffer.from('{}') });
   await expect(page.getByRole('alert')).toContainText('The file cannot be imported');
 });
+
+test('of a chat with more than 200 messages the newest are drawn, and the others on request', async ({
+  page,
+  server,
+}) => {
+  await openPage(page, server);
+  const turns = Array.from({ length: 450 }, (_, i) => ({
+    id: `t${i}`,
+    parent: i === 0 ? null : `t${i - 1}`,
+    by: i % 2 === 0 ? 'user' : 'model',
+    text: `Message ${i}`,
+    at: 1,
+  }));
+  const chat = { id: 'long', title: 'Long', kind: 'chat', createdAt: 1, changedAt: 1, chosen: {}, turns };
+  const file = { format: 'mixtab-conversations', version: 1, conversations: [chat] };
+  await page
+    .getByLabel('Conversations to import')
+    .setInputFiles({ name: 'chats.json', mimeType: 'application/json', buffer: Buffer.from(JSON.stringify(file)) });
+  await expect(messages(page).last()).toContainText('Message 449');
+  await expect(messages(page)).toHaveCount(200);
+  await page.getByRole('button', { name: 'Show earlier messages (250)' }).click();
+  await expect(messages(page)).toHaveCount(400);
+  await expect(messages(page).first()).toContainText('Message 50');
+  await page.getByRole('button', { name: 'Show earlier messages (50)' }).click();
+  await expect(messages(page)).toHaveCount(450);
+  await expect(messages(page).first()).toContainText('Message 0');
+  await expect(page.getByRole('button', { name: /Show earlier messages/ })).toHaveCount(0);
+});

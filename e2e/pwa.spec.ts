@@ -91,3 +91,37 @@ test('an update in one tab waits for the import of another tab', async ({ page, 
   await expect(page.getByRole('heading', { name: 'Ask Tiny Chat' })).toBeVisible();
   await expect(page.getByText('A new version of mixtab is available.')).toBeHidden();
 });
+
+test('an update in one tab waits for the answer of another tab', async ({ page, server, context }) => {
+  // The answer lasts until it is stopped, on every machine.
+  server.msPerToken = 1000;
+  await openPage(page, server);
+  await page.evaluate(() => navigator.serviceWorker.ready);
+  await page.reload(); // now the service worker controls it
+  const second = await context.newPage();
+  await openPage(second, server);
+  const story = page.getByRole('article', { name: 'Text' });
+  await page.getByRole('button', { name: 'Once upon a time' }).click();
+  const length = async (): Promise<number> => (await story.innerText()).trim().length;
+  await expect.poll(length).toBeGreaterThan('Once upon a time'.length);
+  const loads: string[] = [];
+  page.on('load', () => loads.push('load'));
+  await publishUpdate(second, server);
+  await expect(page.getByText('You can update when the answer has ended.')).toBeVisible();
+  const reloaded = second.waitForEvent('load');
+  await second.getByRole('button', { name: 'Update now' }).click();
+  await reloaded;
+  await expect(second.getByRole('button', { name: /mixtab storyteller/ })).toBeVisible();
+
+  // The answer goes on under the new version, and its text survives the reload that the user asks for.
+  const before = await length();
+  await expect.poll(length).toBeGreaterThan(before);
+  await page.getByRole('button', { name: 'Stop' }).click();
+  await expect(page.getByText(/tokens\/s/)).toBeVisible();
+  expect(loads).toEqual([]);
+  const written = (await story.innerText()).trim().split('\n')[0];
+  await page.getByRole('button', { name: 'Update now' }).click();
+  await expect.poll(() => loads.length).toBe(1);
+  await expect(story).toContainText(written);
+  await expect(page.getByText('A new version of mixtab is available.')).toBeHidden();
+});
