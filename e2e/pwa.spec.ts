@@ -113,7 +113,7 @@ test('an update in one tab waits for the answer of another tab', async ({ page, 
   await reloaded;
   await expect(second.getByRole('button', { name: /mixtab storyteller/ })).toBeVisible();
 
-  // The answer goes on under the new version, and its text survives the reload that the user asks for.
+  // The answer continues under the new version, and its text survives the reload that the user asks for.
   const before = await length();
   await expect.poll(length).toBeGreaterThan(before);
   await page.getByRole('button', { name: 'Stop' }).click();

@@ -3,7 +3,7 @@ import { expect, it } from 'vitest';
 import { isDiskFull } from './disk-full.ts';
 
 const error = (name: string, message: string): DOMException => new DOMException(message, name);
-const MANY = 10e9;
+const PLENTY = 10e9;
 
 it.each([
   ['Chromium, quota', error('QuotaExceededError', '')],
@@ -17,7 +17,7 @@ it.each([
   ['an aborted transaction that names it', error('AbortError', 'Data lost due to disk full')],
 ])('recognizes a full disk by the error alone: %s', (_browser, thrown) => {
   expect(isDiskFull(thrown)).toBe(true);
-  expect(isDiskFull(thrown, MANY)).toBe(true);
+  expect(isDiskFull(thrown, PLENTY)).toBe(true);
 });
 
 it.each([
@@ -28,7 +28,7 @@ it.each([
   ['a transaction without an error', null],
 ])('asks how much is free if the error gives no cause: %s', (_browser, thrown) => {
   expect(isDiskFull(thrown)).toBe(false);
-  expect(isDiskFull(thrown, MANY)).toBe(false);
+  expect(isDiskFull(thrown, PLENTY)).toBe(false);
   expect(isDiskFull(thrown, 0)).toBe(true);
   expect(isDiskFull(thrown, 20e6, 10e6)).toBe(false);
   expect(isDiskFull(thrown, 5e6, 10e6)).toBe(true);

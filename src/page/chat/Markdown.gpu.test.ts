@@ -4,6 +4,9 @@ import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { HOSTILE } from './hostile-markdown-testing.ts';
 import { Markdown } from './Markdown.tsx';
 
+/** For code that the page loads when it first needs it. On a busy machine that takes longer than a wait's own second. */
+const ON_ANY_MACHINE = { timeout: 100_000 };
+
 let root: HTMLElement;
 
 beforeEach(() => {
@@ -20,7 +23,7 @@ afterEach(() => {
 /** Renders an answer, and waits for the code that renders Markdown. */
 async function show(text: string): Promise<void> {
   render(h(Markdown, { text }), root);
-  await vi.waitFor(() => expect(root.querySelector('.prose:not(.plain)')).toBeTruthy());
+  await vi.waitFor(() => expect(root.querySelector('.prose:not(.plain)')).toBeTruthy(), ON_ANY_MACHINE);
 }
 
 /** Renders a longer text. @returns how many elements with HTML of their own got new HTML */
@@ -50,7 +53,7 @@ it('colours only the last lines again while a code block of 48 kB grows', async 
   const code = Array.from({ length: 1600 }, (_, i) => `let value${i} = "text ${i}";`).join('\n');
   const text = `Here:\n\n\`\`\`js\n${code}`;
   await show(text);
-  await vi.waitFor(() => expect(root.querySelectorAll('.hljs-keyword')).toHaveLength(1600));
+  await vi.waitFor(() => expect(root.querySelectorAll('.hljs-keyword')).toHaveLength(1600), ON_ANY_MACHINE);
   expect(root.querySelectorAll('code > span').length).toBeGreaterThan(20);
   expect(await renderedAgain(`${text}\nlet last = 1;`)).toBeLessThan(5);
   expect(root.querySelector('code')?.textContent).toBe(`${code}\nlet last = 1;`);

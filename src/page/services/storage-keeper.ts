@@ -18,7 +18,7 @@ import type { Sessions } from './sessions.ts';
 /** How often the page checks that the browser has not deleted its data, in milliseconds. */
 const CHECK_EVERY_MS = 60_000;
 
-/** How long the user is not told of a failure because the browser does not say how full the disk is, in milliseconds. */
+/** How long to wait for the browser to say how full the disk is before a failure is shown, in milliseconds. */
 const PATIENCE_MS = 2000;
 
 /** What the keeper needs from the rest of the page. */
