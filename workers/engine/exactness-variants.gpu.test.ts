@@ -1,15 +1,52 @@
-/** The whole engine with kernel variants for GPUs, against float64. Forced here, because software adapters use others. */
-import { describe, expect, it, vi } from 'vitest';
-import type { KernelChoice } from '../compute/gpu/variants/kernel-variants.ts';
+/**
+ * The whole engine with the kernel variants of GPUs, which software adapters do not choose by themselves. Each variant of
+ * each family is forced at least once, and fused kernels while experts are missing.
+ */
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { PipelineCache } from '../compute/gpu/pipelines.ts';
+import { KERNEL_VARIANTS, type KernelChoice } from '../compute/gpu/variants/kernel-variants.ts';
+import { judge } from '../reference/judge.ts';
+import { LOGPROB_TOLERANCE } from '../reference/tolerance.ts';
 import { AdapterMemory } from '../store/adapter-memory.ts';
 import { ComputeLoader } from './compute-loader.ts';
 import { TYPE_MODELS } from './exactness-models-testing.ts';
-import { expectNearFloat64 } from './exactness-testing.ts';
+import { greedy, readReference, TOP } from './exactness-testing.ts';
+import { expectExact } from './llama-cpp-testing.ts';
 import { engineWith, GpuEngine } from './testing.ts';
+
+/** The weight type of a model, and the variants that compute it. */
+type Case = { type: string } & KernelChoice;
+
+const variants = (
+  type: string,
+  vector: Case['vector'],
+  few: Case['few'],
+  batch: Case['batch'],
+  attention: Case['attention'],
+  between: Case['between'],
+): Case => ({ type, vector, few, batch, attention, between });
+
+/**
+ * Weights with and without minima, a grid, runs that share bytes, plain numbers. Software adapters compile the kernels of
+ * a case for 20 to 50 seconds, so the suite runs the first two. `VITE_ALL_VARIANTS=1` runs all.
+ */
+const ALL_CASES = [
+  variants('Q4_K', 'workgroup', 'workgroup', 'workgroup', 'flash', 'fused'),
+  variants('Q8_0', 'staged-64x4', 'staged', 'tiled-64x32', 'flash', 'separate'),
+  variants('IQ2_XXS', 'staged-256x2', 'workgroup', 'tiled-32x32', 'steps', 'fused'),
+  variants('Q6_K', 'subgroup-64x4', 'staged', 'tiled-64x64', 'steps', 'separate'),
+  variants('Q3_K', 'subgroup-32x4', 'staged', 'workgroup', 'flash', 'fused'),
+  variants('F16', 'staged-32x8', 'workgroup', 'tiled-64x32', 'flash', 'fused'),
+];
+
+const CASES = import.meta.env.VITE_ALL_VARIANTS ? ALL_CASES : ALL_CASES.slice(0, 2);
 
 let forced: Partial<KernelChoice> = {};
 let memory: AdapterMemory;
-/** Forces the variants and checks them, as on a GPU. */
+/**
+ * Forces the variants, and compares them with float64 first, as on a GPU. One device for all cases, so that each kernel
+ * is compiled once. Norms and the sampler are those of software adapters, because the others take seconds there.
+ */
 const loader = new ComputeLoader((gpu) => {
   memory = new AdapterMemory('forced variants', 'mixtab-test-adapters');
   vi.spyOn(memory, 'get').mockResolvedValue(undefined);
@@ -17,15 +54,76 @@ const loader = new ComputeLoader((gpu) => {
   return { ...gpu, memory, checksKernels: true, kernels: { ...gpu.kernels, ...forced } };
 });
 
-describe('forced variants agree with float64', () => {
-  it.each([{ vector: 'staged-64x4', few: 'staged', batch: 'tiled-64x32' }] as const)(
-    '$vector, $few, $batch',
-    { timeout: 180_000 },
-    async (kernels) => {
-      forced = kernels;
-      const { store, modelId } = await engineWith(TYPE_MODELS['mixed types']);
-      await expectNearFloat64({ engine: new GpuEngine(store, undefined, undefined, loader), store, modelId }, 'gpu');
-      expect(memory.set).toHaveBeenCalledExactlyOnceWith(expect.stringContaining('self-test'), 'passed');
+/** An answer to a prompt in which few tokens share an expert, and the kernels that it used. */
+async function shortAnswer(type: string) {
+  const { store, modelId } = await engineWith(TYPE_MODELS[type]);
+  const engine = new GpuEngine(store, undefined, undefined, loader);
+  await engine.load({ modelId }, () => {});
+  const dispatch = vi.spyOn(PipelineCache.prototype, 'dispatch');
+  const answer = await engine.generate(
+    {
+      input: { kind: 'text', text: 'the men' },
+      maxTokens: 3,
+      sampling: { temperature: 0 },
+      ignoreEos: true,
+      topLogprobs: TOP,
     },
+    () => {},
   );
+  const kernels = new Set(dispatch.mock.calls.map(([{ name }]) => name));
+  await engine.unload();
+  return { answer, kernels, reference: await readReference(store, modelId) };
+}
+
+afterEach(() => vi.restoreAllMocks());
+
+describe('with the variants of GPUs', () => {
+  it.each(CASES)('$type: $vector, $few, $batch, $attention, $between', { timeout: 180_000 }, async (one) => {
+    const { type, ...kernels } = one;
+    forced = kernels;
+    await expectExact(TYPE_MODELS[type], loader);
+    expect(memory.set).toHaveBeenCalledExactlyOnceWith(expect.stringContaining('self-test'), 'passed');
+
+    const { answer, kernels: used, reference } = await shortAnswer(type);
+    const { worst, worstChoice } = judge(reference, answer.promptTokens, answer.tokens);
+    expect(Math.max(worst, worstChoice)).toBeLessThan(LOGPROB_TOLERANCE);
+    const product = 'expert gate+up';
+    expect(used).toContain(`${product} ${one.vector} ${type}`);
+    expect(used).toContain(`${product} ${one.few} x4 ${type}`);
+    expect(used.has('combine+norm')).toBe(one.between === 'fused');
+    expect([...used].some((name) => name.startsWith('attention_flash'))).toBe(one.attention === 'flash');
+  });
+
+  it('leaves out none', () => {
+    for (const { family, name } of KERNEL_VARIANTS) {
+      if (name !== 'rows') expect(ALL_CASES.map((one): string => one[family])).toContain(name);
+    }
+  });
+});
+
+describe('fused kernels', () => {
+  it('give the same tokens at every GPU budget', { timeout: 180_000 }, async () => {
+    forced = { between: 'fused' };
+    const { store, modelId } = await engineWith({ ...TYPE_MODELS.Q8_0, layers: 6 });
+    const engine = new GpuEngine(store, undefined, undefined, loader);
+    const all = await engine.load({ modelId, context: 128 }, () => {});
+    const tokens = async (slots: number) => {
+      const gpuBudgetBytes = all.memory.gpuBytes - (all.slots - slots - 0.5) * all.summary.figures.expertBytes;
+      const loaded = await engine.load({ modelId, context: 128, gpuBudgetBytes, ramBudgetBytes: 0 }, () => {});
+      expect(loaded.slots).toBe(slots);
+      await greedy(engine); // fills the slots
+      const { tokens, cache } = await greedy(engine);
+      return { ids: tokens.map(({ id, logprob }) => [id, logprob]), cache };
+    };
+    const resident = await tokens(all.slots);
+    expect(resident.cache).toMatchObject({ misses: 0, stalls: 0 });
+    // One slot less: tokens stall in the fused router. Half of them: tokens are decoded layer by layer.
+    const stalling = await tokens(all.slots - 1);
+    expect(stalling.cache.stalls).toBeGreaterThan(1);
+    expect(stalling.ids).toEqual(resident.ids);
+    const layerwise = await tokens(all.slots / 2);
+    expect(layerwise.cache.misses).toBeGreaterThan(10);
+    expect(layerwise.ids).toEqual(resident.ids);
+    await engine.unload();
+  });
 });

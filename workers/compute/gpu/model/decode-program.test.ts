@@ -91,7 +91,7 @@ describe('the dispatches of a token of Mixtral 8x7B', () => {
   it.each([
     // Embedding, first norm, output norm, output matrix, sampler; and per layer: q, k, v, rope, attention 2, output,
     // router, gate and up, down, combine with the next norm.
-    ['of GPUs', { ...defaultKernels(false), between: 'fused' }, 'workgroup', 5 + LAYERS * 11],
+    ['of GPUs', defaultKernels(false), 'workgroup', 5 + LAYERS * 11],
     // Per layer: norm, q, k, v, rope, attention 3, output, norm, router matrix, selection, gate and up, down, combine.
     ['of software adapters', defaultKernels(true), 'rows', 4 + LAYERS * 15],
   ] as const)('with the kernels %s', (_name, kernels, variant, expected) => {
@@ -105,7 +105,7 @@ describe('the dispatches of a token of Mixtral 8x7B', () => {
       experts,
       untilNextSelection,
       untilEnd,
-    } = decodeProgram(mixtral({ ...defaultKernels(false), between: 'fused' }, 'workgroup'));
+    } = decodeProgram(mixtral(defaultKernels(false), 'workgroup'));
     const labels = all.map(({ label }) => label);
     const isPrediction = (label: string): boolean => label.includes('prediction');
     const cut = [...start(1)];

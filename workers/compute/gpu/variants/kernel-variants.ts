@@ -131,7 +131,7 @@ export function defaultKernels(software: boolean): KernelChoice {
     few: variant,
     batch: variant,
     attention: software ? 'steps' : 'flash',
-    between: 'separate',
+    between: software ? 'separate' : 'fused',
   };
 }
 
