@@ -7,6 +7,7 @@ import { findAdapter } from '../compute/gpu/device.ts';
 import { type Gpu, openGpu } from '../compute/gpu/open-gpu.ts';
 import { isWrongValues } from '../compute/gpu/wrong-values.ts';
 import type { LoadInputs } from '../compute/loading.ts';
+import { AdapterMemory, adapterKey } from '../store/adapter-memory.ts';
 import { chooseCompute } from './choose-compute.ts';
 
 export interface LoadedCompute {
@@ -30,6 +31,8 @@ export class ComputeLoader {
   #gpu: Gpu | undefined;
   #gpuFailures = 0;
   #gpuWrong = false;
+  /** What was learned about adapters, which also serves if the browser stores nothing. */
+  readonly #memories = new Map<string, AdapterMemory>();
 
   /** @param adjust tests force kernel variants with it; called for each model that is loaded on the GPU */
   constructor(private readonly adjust: (gpu: Gpu) => Gpu = (gpu) => gpu) {}
@@ -76,8 +79,15 @@ export class ComputeLoader {
     return { adapter: found.report, open: () => this.#open(found.adapter, found.report) };
   }
 
+  #memoryOf(report: AdapterReport): AdapterMemory {
+    const key = adapterKey(report);
+    const memory = this.#memories.get(key) ?? new AdapterMemory(key);
+    this.#memories.set(key, memory);
+    return memory;
+  }
+
   async #open(adapter: GPUAdapter, report: AdapterReport): Promise<Gpu> {
-    const gpu = await openGpu(adapter, report).catch((error: unknown) => {
+    const gpu = await openGpu(adapter, report, this.#memoryOf(report)).catch((error: unknown) => {
       this.#gpuFailures++;
       throw error;
     });

@@ -40,6 +40,10 @@ export function planSlots(budget: SlotBudget): PoolPlan[] {
   return budgetBytes >= ownMinimum ? ownPools(budget, budgetBytes - ownMinimum) : sharedPools(budget);
 }
 
+/** The smallest budget for which {@link planSlots} does not throw. */
+export const smallestBudget = ({ fixedBytes, slotBytes, expertsPerToken }: SlotBudget): Bytes =>
+  fixedBytes + expertsPerToken * Math.max(...slotBytes);
+
 function ownPools({ slotBytes, expertCount, expertsPerToken }: SlotBudget, spare: Bytes): PoolPlan[] {
   const slots = new Array<number>(slotBytes.length).fill(expertsPerToken);
   let remaining = spare;
@@ -54,9 +58,9 @@ function ownPools({ slotBytes, expertCount, expertsPerToken }: SlotBudget, spare
 }
 
 function sharedPools(budget: SlotBudget): PoolPlan[] {
-  const { budgetBytes, fixedBytes, slotBytes, expertCount, expertsPerToken } = budget;
+  const { budgetBytes, slotBytes, expertCount, expertsPerToken } = budget;
   const largest = Math.max(...slotBytes);
-  const minimum = fixedBytes + expertsPerToken * largest;
+  const minimum = smallestBudget(budget);
   if (budgetBytes < minimum) throw tooSmall(budget, minimum);
   let remaining = budgetBytes - minimum;
   const tryTake = (bytes: Bytes): boolean => {

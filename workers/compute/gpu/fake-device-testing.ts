@@ -51,9 +51,18 @@ export class FakeDevice {
     writeBuffer: ({ label, alive }: { label: string; alive(): boolean }): void => {
       if (!alive()) this.badWrites.push(label);
     },
-    submit: (commands: { calls: string[] }[]): void => this.onSubmit(commands.flatMap(({ calls }) => calls)),
+    submit: (commands: { calls: string[] }[]): void => {
+      const calls = commands.flatMap((command) => command.calls);
+      if (calls.some((label) => label.startsWith('read all')) && this.used > this.readable) {
+        this.#report('out-of-memory', 'MakeResident has failed due to excessive video memory usage');
+      }
+      this.onSubmit(calls);
+    },
     onSubmittedWorkDone: async (): Promise<void> => {},
   };
+
+  /** Bytes that a submission can use at once. Direct3D 12 allocates more than that. */
+  readable: Bytes = Number.POSITIVE_INFINITY;
 
   /** @param capacity bytes of memory */
   constructor(public capacity: Bytes) {
@@ -74,6 +83,7 @@ export class FakeDevice {
       kernels: defaultKernels(false),
       measureKernels: false,
       checksKernels: false,
+      measureMemory: false,
       memory: new AdapterMemory('fake'),
     };
   }
@@ -114,6 +124,7 @@ export class FakeDevice {
       size,
       // A buffer whose allocation failed can be written to: the error scope has reported it already.
       alive: () => this.live.has(entry) || !valid,
+      mapAsync: () => new Promise(() => {}), // nothing is ever computed
       destroy: () => this.live.delete(entry),
     };
   }

@@ -1,4 +1,5 @@
 /** A loaded model that is computed with WebGPU. */
+import type { MixtabError } from '../../../src/contract/errors.ts';
 import type { Bytes } from '../../../src/contract/ids.ts';
 import type { ModelConfig } from '../../../src/contract/import-api.ts';
 import type { ExpertCache } from '../../experts/expert-cache.ts';
@@ -15,6 +16,7 @@ import type {
 } from '../compute.ts';
 import { Decoder } from './decode/decoder.ts';
 import { encodePass } from './dispatch.ts';
+import { rememberLoss } from './gpu-budget.ts';
 import { GpuKvCacheBytes } from './gpu-kv-cache-bytes.ts';
 import type { GpuModel } from './gpu-model.ts';
 import { GpuScorer } from './gpu-scorer.ts';
@@ -24,6 +26,9 @@ import type { Gpu } from './open-gpu.ts';
 import { checkSampleResult, readSampleResult, writeAllowed, writeSampleParams } from './ops/sample.ts';
 import { prefill } from './prefill.ts';
 import { Readback } from './readback.ts';
+
+/** A failure this long after the last result of the GPU has nothing to do with what it computed. */
+const IDLE_MS = 1000;
 
 /** Implements {@link Compute} with WebGPU. Owns the model on the GPU; the device is kept for the next model. */
 export class GpuCompute implements Compute {
@@ -39,7 +44,16 @@ export class GpuCompute implements Compute {
     this.kvCache = new GpuKvCacheBytes(gpuModel.model.kvCache);
     // This clock stops while the engine waits for experts, so the readback counts only waits for the GPU alone.
     this.#readback = new Readback(gpu.device, () => performance.now() - gpuModel.experts.waiting.ms);
+    gpu.health.signal.addEventListener('abort', this.#onFailure);
   }
+
+  /** If the GPU fails while it computes, the next load uses less of it. While it is idle, the cause is another one. */
+  readonly #onFailure = (): void => {
+    const { model, automaticBudget: budget } = this.#gpuModel;
+    const code = (this.#gpu.health.signal.reason as MixtabError).code;
+    if (this.#readback.waiting.idleMs > IDLE_MS || code === 'internal') return;
+    void rememberLoss(this.#gpu, { batch: model.buffers.maxTokens, ...(budget !== undefined && { budget }) });
+  };
 
   get config(): ModelConfig {
     return this.#gpuModel.model.config;
@@ -119,6 +133,7 @@ export class GpuCompute implements Compute {
 
   /** Frees the model's memory. A device that has failed is destroyed with it, because none of it can be trusted. */
   destroy(): void {
+    this.#gpu.health.signal.removeEventListener('abort', this.#onFailure);
     this.#readback.destroy();
     this.#gpuModel.destroy();
     if (this.#gpu.health.failed) this.#gpu.device.destroy();

@@ -13,6 +13,10 @@ export interface GpuModel {
   context: number;
   /** Expert slots over all layers. */
   slots: number;
+  /** The budget, unless the user has set it. */
+  automaticBudget?: Bytes;
+  /** The buffers of the expert slots and of the KV cache as they were allocated at first. */
+  buffers: readonly GPUBuffer[];
   /** GPU memory in use now. It grows with the KV cache. */
   gpuBytes(): Bytes;
   destroy(): void;

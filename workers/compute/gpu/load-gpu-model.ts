@@ -1,8 +1,8 @@
 /** Puts a stored model on the GPU: dense weights, memory budget, slots, KV cache, step buffers, kernels. */
 import { MixtabError } from '../../../src/contract/errors.ts';
 import type { Bytes } from '../../../src/contract/ids.ts';
-import { automaticRamBudget, gpuBudgetOf, gpuMemoryToProbe } from '../../experts/automatic-budget.ts';
-import { type PoolPlan, planSlots } from '../../experts/budget.ts';
+import { automaticRamBudget } from '../../experts/automatic-budget.ts';
+import { type PoolPlan, planSlots, type SlotBudget, smallestBudget } from '../../experts/budget.ts';
 import { ExpertCache } from '../../experts/expert-cache.ts';
 import { LikelihoodPublisher } from '../../experts/likelihood-publisher.ts';
 import { type Compute, kvCacheBytes } from '../compute.ts';
@@ -12,9 +12,9 @@ import { ropeTable, ropeTableBytes } from '../rope-table.ts';
 import { watched } from '../watched.ts';
 import { type Slice, whole } from './dispatch.ts';
 import { withAllocations } from './errors.ts';
+import { automaticGpuBudget, checkHeld, type KnownMemory, knownMemory, rememberLoad } from './gpu-budget.ts';
 import { GpuCompute } from './gpu-compute.ts';
 import type { GpuModel } from './gpu-model.ts';
-import { probeGpuMemory } from './memory-probe.ts';
 import { createStepBuffers, prefillBuffersBytes, type StepShape, stepBufferBytes } from './model/buffers.ts';
 import { KvCache } from './model/kv-cache.ts';
 import type { Model } from './model/model.ts';
@@ -73,14 +73,17 @@ export async function loadGpuModel(inputs: GpuLoadInputs): Promise<GpuModel> {
   const owned = new Resources();
   try {
     const weights = owned.own(await loadWeights(inputs));
-    const gpuModel = owned.own(await allocateWithinBudget(inputs, weights));
+    const known = await knownMemory(inputs.gpu);
+    const gpuModel = owned.own(await allocateWithinBudget(inputs, known, weights));
     inputs.onProgress({ phase: 'kernels', bytesDone: 0, bytesTotal: 0 });
     const { experts, slots } = gpuModel;
     const model = await withRightKernels(inputs.gpu, gpuModel.model);
     await Promise.all([model.ctx.pipelines.compile(() => planKernels(model)), preloadExperts(inputs, experts, slots)]);
+    await rememberLoad(inputs.gpu, gpuModel.automaticBudget);
     return { ...gpuModel, model, destroy: () => owned.destroy() };
   } catch (error) {
     owned.destroy();
+    if (!inputs.gpu.health.failed) await rememberLoad(inputs.gpu);
     throw error;
   }
 }
@@ -130,16 +133,25 @@ function loadWeights({ gpu: { device }, records, onProgress }: GpuLoadInputs): P
  * If an automatic budget turns out to be too large, tries smaller ones. A budget from the request is never changed.
  * @throws MixtabError `gpu-out-of-memory`, or `gpu-budget-too-small` for the first budget
  */
-async function allocateWithinBudget(inputs: GpuLoadInputs, weights: DenseWeights): Promise<GpuModel> {
+async function allocateWithinBudget(
+  inputs: GpuLoadInputs,
+  known: KnownMemory,
+  weights: DenseWeights,
+): Promise<GpuModel> {
   const { gpu, request } = inputs;
-  const plan = planMemory(inputs, weights.bytes);
-  let budgetBytes = request.gpuBudgetBytes ?? (await automaticGpuBudget(inputs, plan, weights.bytes));
+  const plan = planMemory(inputs, weights.bytes, known.limits.batch);
+  const leastBytes = smallestBudget(slotBudgetOf(inputs, plan));
+  const budgetInputs = { gpu, known, wanted: wantedBytes(plan), usedBytes: weights.bytes, leastBytes };
+  let budgetBytes = request.gpuBudgetBytes ?? (await automaticGpuBudget(budgetInputs));
   let outOfMemory: unknown;
   for (;;) {
+    const smaller = budgetBytes * BUDGET_RETRY_SHARE;
+    // Memory that is slow to use all at once is still better than none.
+    const timed = request.gpuBudgetBytes === undefined && smaller >= leastBytes;
     try {
       return await withAllocations(
         gpu.device,
-        () => allocate(inputs, plan, weights, budgetBytes),
+        () => allocateChecked({ ...inputs, plan, known, weights }, budgetBytes, timed),
         (gpuModel) => gpuModel.destroy(),
       );
     } catch (error) {
@@ -148,50 +160,70 @@ async function allocateWithinBudget(inputs: GpuLoadInputs, weights: DenseWeights
       if (code === 'gpu-budget-too-small') throw outOfMemory ?? error;
       if (code !== 'gpu-out-of-memory' || request.gpuBudgetBytes !== undefined) throw error;
       outOfMemory = error;
-      budgetBytes *= BUDGET_RETRY_SHARE; // ends with gpu-budget-too-small at the latest
+      budgetBytes = smaller; // ends with gpu-budget-too-small at the latest
     }
   }
 }
 
-/** @param denseBytes of the dense weights */
-export function planMemory(inputs: Pick<GpuLoadInputs, 'gpu' | 'records' | 'request'>, denseBytes: Bytes): MemoryPlan {
+/**
+ * @param denseBytes of the dense weights
+ * @param maxBatch tokens that may go through a kernel together
+ */
+export function planMemory(
+  inputs: Pick<GpuLoadInputs, 'gpu' | 'records' | 'request'>,
+  denseBytes: Bytes,
+  maxBatch = MAX_BATCH,
+): MemoryPlan {
   const { records } = inputs;
   const { config } = records.manifest;
   const context = contextOf(inputs);
-  const shape = { maxTokens: Math.min(context, MAX_BATCH), context, kernels: inputs.gpu.kernels };
+  const shape = { maxTokens: Math.min(context, MAX_BATCH, maxBatch), context, kernels: inputs.gpu.kernels };
   const buffers = stepBufferBytes(config, shape) + prefillBuffersBytes(config, shape);
   const fixedBytes = denseBytes + ropeTableBytes(config, context) + kvCacheBytes(config, context) + buffers;
   return { shape, fixedBytes, layouts: records.expertLayouts() };
 }
 
-/** @param usedBytes the dense weights, which are on the GPU already; the probe finds memory on top of them */
-async function automaticGpuBudget(
-  { gpu: { device, adapter } }: GpuLoadInputs,
-  { layouts, fixedBytes }: MemoryPlan,
-  usedBytes: Bytes,
-): Promise<Bytes> {
-  const usefulBytes = layouts.reduce((sum, experts) => sum + experts.length * slotBytes(experts), fixedBytes);
-  const limit = gpuMemoryToProbe(adapter, deviceMemory(), usefulBytes);
-  const probed = usedBytes + (await probeGpuMemory(device, Math.max(0, limit - usedBytes)));
-  return gpuBudgetOf(probed, usefulBytes);
-}
+/** Bytes of the model with every expert resident. */
+const wantedBytes = ({ layouts, fixedBytes }: MemoryPlan): Bytes =>
+  layouts.reduce((sum, experts) => sum + experts.length * slotBytes(experts), fixedBytes);
 
-/** Allocates everything but the dense weights, which stay with their owner. Frees what it has allocated if it throws. */
-function allocate(inputs: GpuLoadInputs, plan: MemoryPlan, weights: DenseWeights, budgetBytes: Bytes): GpuModel {
-  const { fixedBytes, layouts } = plan;
-  const { expertCount, expertsPerToken } = inputs.records.manifest.config;
-  const pools = planSlots({
+function slotBudgetOf({ records, request }: GpuLoadInputs, { fixedBytes, layouts }: MemoryPlan): SlotBudget {
+  const { expertCount, expertsPerToken } = records.manifest.config;
+  return {
     memory: 'gpu',
-    budgetBytes,
-    automatic: inputs.request.gpuBudgetBytes === undefined,
+    budgetBytes: 0,
+    automatic: request.gpuBudgetBytes === undefined,
     fixedBytes,
     slotBytes: layouts.map((experts) => slotBytes(experts)),
     expertCount,
     expertsPerToken,
-  });
+  };
+}
+
+type AllocateInputs = Omit<CreateInputs, 'pools' | 'resources'>;
+
+/**
+ * Allocates everything but the dense weights, which stay with their owner, and checks that the GPU holds all of it
+ * together with them. Frees what it has allocated if it throws.
+ * @param timed see {@link checkHeld}
+ */
+async function allocateChecked(inputs: AllocateInputs, budgetBytes: Bytes, timed: boolean): Promise<GpuModel> {
+  const gpuModel = allocate(inputs, budgetBytes);
+  try {
+    await checkHeld(inputs.gpu, [...inputs.weights.buffers, ...gpuModel.buffers], timed);
+    return gpuModel;
+  } catch (error) {
+    gpuModel.destroy();
+    throw error;
+  }
+}
+
+function allocate(inputs: AllocateInputs, budgetBytes: Bytes): GpuModel {
+  const pools = planSlots({ ...slotBudgetOf(inputs, inputs.plan), budgetBytes });
   const resources = new Resources();
   try {
-    return createGpuModel({ ...inputs, plan, weights, pools, resources });
+    const gpuModel = createGpuModel({ ...inputs, pools, resources });
+    return inputs.request.gpuBudgetBytes === undefined ? { ...gpuModel, automaticBudget: budgetBytes } : gpuModel;
   } catch (error) {
     resources.destroy();
     throw error;
@@ -200,6 +232,7 @@ function allocate(inputs: GpuLoadInputs, plan: MemoryPlan, weights: DenseWeights
 
 interface CreateInputs extends GpuLoadInputs {
   plan: MemoryPlan;
+  known: KnownMemory;
   weights: DenseWeights;
   pools: readonly PoolPlan[];
   /** Receives everything that is to be destroyed with the model, except the weights. */
@@ -211,6 +244,7 @@ function createGpuModel({
   records,
   request,
   plan,
+  known,
   weights,
   pools,
   resources,
@@ -223,7 +257,7 @@ function createGpuModel({
   const buffers = resources.own(createStepBuffers(device, config, plan.shape));
   const prefillBuffers = new PrefillBuffers(device, config);
   const rope = resources.own(upload(device, 'rope table', ropeTable(config, context)));
-  const ramBudgetBytes = request.ramBudgetBytes ?? automaticRamBudget(adapter, deviceMemory());
+  const ramBudgetBytes = request.ramBudgetBytes ?? automaticRamBudget(known.adapter, deviceMemory());
   const { readExpert, recycle } = records;
   const experts = new ExpertCache({ memory, pools, readExpert, ramBudgetBytes, recycle });
   const publisher = manifest.state === 'importing' ? resources.own(new LikelihoodPublisher(manifest)) : undefined;
@@ -249,6 +283,7 @@ function createGpuModel({
     ...(publisher && { onRouterLogits: publisher.note }),
     context,
     slots: pools.reduce((sum, { slots }) => sum + slots, 0),
+    buffers: [...memory.buffers, ...kvCache.layers.flatMap(({ keys, values }) => [keys.buffer, values.buffer])],
     gpuBytes: () =>
       weights.bytes + memory.bytes + kvCache.bytes + buffers.bytes + prefillBuffers.bytes + rope.slice.size,
     destroy: () => {

@@ -1,6 +1,9 @@
 import { expect, it, vi } from 'vitest';
+import { readRateOf } from '../../experts/measured-memory.ts';
 import { requestAdapter, requestDevice } from './device.ts';
-import { probeGpuMemory } from './memory-probe.ts';
+import { DeviceHealth } from './errors.ts';
+import { GpuMemoryPieces, probeGpuMemory } from './memory-probe.ts';
+import { PipelineCache } from './pipelines.ts';
 
 it('finds the limit if there is more memory, and frees everything', async () => {
   const device = await requestDevice(await requestAdapter());
@@ -25,4 +28,18 @@ it('stops at the first allocation that fails', async () => {
     create(++calls < 4 ? descriptor : { ...descriptor, size: device.limits.maxBufferSize + 4 }),
   );
   expect(await probeGpuMemory(device, 4e9)).toBe(3 * 256 * 2 ** 20);
+});
+
+it('reads all pieces on the adapter, and reports what it does not hold', async () => {
+  const device = await requestDevice(await requestAdapter());
+  const gpu = { device, pipelines: new PipelineCache(device), health: new DeviceHealth(device) };
+  const existing = device.createBuffer({ size: 100, usage: GPUBufferUsage.STORAGE });
+  const pieces = new GpuMemoryPieces(gpu, [existing]);
+  for (const bytes of [4, 3 * 65536 + 20]) expect(await pieces.allocate(bytes)).toBe(true);
+  expect(await pieces.read('first', 3)).toBe(true);
+  expect(await pieces.read('all', 1)).toBe(true);
+  expect(await pieces.allocate(device.limits.maxBufferSize + 4)).toBe(false);
+  expect(await readRateOf(pieces, 100)).toBeGreaterThan(0);
+  pieces.destroy();
+  expect(gpu.health.failed).toBe(false);
 });

@@ -1,11 +1,90 @@
-/** Measures how much GPU memory can be allocated, because no API reports it. */
+/** The memory of a device as a measurement of it needs it: allocated piece by piece, and read by a kernel. */
+import readCode from '../../../shaders/read_all.wgsl?raw';
 import type { Bytes } from '../../../src/contract/ids.ts';
+import type { ProbedMemory } from '../../experts/measured-memory.ts';
+import { type Dispatch, encodePass, type Slice, whole } from './dispatch.ts';
+import { withFirefoxPoll } from './firefox-poll.ts';
+import type { Gpu } from './open-gpu.ts';
 
 const STEP_BYTES: Bytes = 256 * 1024 * 1024;
+const WORKGROUP = 256;
+/** Bytes that a workgroup of read_all.wgsl reads. */
+const GROUP_BYTES = WORKGROUP * 16 * 16;
+/** The kernel cannot bind less. */
+const LEAST_BYTES = 16;
+
+/** Buffers of a device that are read together, by a kernel that keeps nothing. */
+export class GpuMemoryPieces implements ProbedMemory {
+  readonly #gpu: Pick<Gpu, 'device' | 'pipelines' | 'health'>;
+  /** Allocated by {@link allocate}. */
+  readonly #own: GPUBuffer[] = [];
+  readonly #output: GPUBuffer;
+  /** The reads of each piece. */
+  readonly #reads: Dispatch[][];
+  readonly now: () => number;
+
+  /**
+   * @param buffers pieces that exist already and stay with their owner
+   * @param now milliseconds; default: `performance.now`
+   */
+  constructor(
+    gpu: Pick<Gpu, 'device' | 'pipelines' | 'health'>,
+    buffers: readonly GPUBuffer[] = [],
+    now: () => number = () => performance.now(),
+  ) {
+    this.#gpu = gpu;
+    this.now = now;
+    const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST;
+    this.#output = gpu.device.createBuffer({ label: 'probe output', size: 16, usage });
+    this.#reads = buffers.map((buffer) => this.#readsOf(buffer));
+  }
+
+  async allocate(bytes: Bytes): Promise<boolean> {
+    const buffer = await tryAllocate(this.#gpu.device, Math.max(LEAST_BYTES, bytes));
+    if (!buffer) return false;
+    this.#own.push(buffer);
+    this.#reads.push(this.#readsOf(buffer));
+    return true;
+  }
+
+  /** @throws MixtabError `webgpu-device-lost` or `internal` if the device failed otherwise */
+  async read(pieces: 'first' | 'all', times: number): Promise<boolean> {
+    const { device, health } = this.#gpu;
+    const once = pieces === 'first' ? this.#reads[0] : this.#reads.flat();
+    device.pushErrorScope('out-of-memory');
+    const encoder = encodePass(device, Array.from({ length: times }, () => once).flat(), 'probe');
+    device.queue.submit([encoder.finish()]);
+    const outOfMemory = device.popErrorScope();
+    await withFirefoxPoll(device.queue, device.queue.onSubmittedWorkDone());
+    health.check();
+    return (await outOfMemory) === null;
+  }
+
+  /** Frees what was allocated. */
+  destroy(): void {
+    for (const buffer of [...this.#own, this.#output]) buffer.destroy();
+  }
+
+  #readsOf(buffer: GPUBuffer): Dispatch[] {
+    const { device, pipelines } = this.#gpu;
+    const { maxStorageBufferBindingSize, maxComputeWorkgroupsPerDimension } = device.limits;
+    const partBytes = Math.floor(maxStorageBufferBindingSize / GROUP_BYTES) * GROUP_BYTES;
+    const reads: Dispatch[] = [];
+    for (let offset = 0; offset + LEAST_BYTES <= buffer.size; offset += partBytes) {
+      const part: Slice = { buffer, offset, size: Math.min(partBytes, buffer.size - offset) };
+      const groups = Math.ceil(part.size / GROUP_BYTES);
+      const folds = Math.ceil(groups / maxComputeWorkgroupsPerDimension);
+      const kernel = { name: 'read all', code: [readCode] };
+      const grid = [Math.ceil(groups / folds), 1, folds] as const;
+      reads.push(pipelines.dispatch(kernel, { WORKGROUP }, [part, whole(this.#output)], grid, 'probe'));
+    }
+    return reads;
+  }
+}
 
 /**
  * Allocates buffers of up to 256 MiB until an allocation fails or `limit` bytes are allocated, and then frees all of
- * them. The result is an upper bound: a driver may accept allocations that exceed its memory.
+ * them. Nothing is read: the memory of a software adapter is main memory, and using it takes long.
  * @returns the bytes that could be allocated, at most `limit`
  */
 export async function probeGpuMemory(device: GPUDevice, limit: Bytes): Promise<Bytes> {
@@ -15,18 +94,26 @@ export async function probeGpuMemory(device: GPUDevice, limit: Bytes): Promise<B
   try {
     while (found < limit) {
       const size = Math.ceil(Math.min(step, limit - found) / 4) * 4;
-      device.pushErrorScope('validation');
-      device.pushErrorScope('out-of-memory');
-      buffers.push(
-        device.createBuffer({ label: 'probe', size, usage: GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST }),
-      );
-      const outOfMemory = await device.popErrorScope();
-      const invalid = await device.popErrorScope();
-      if (outOfMemory || invalid) break;
+      const buffer = await tryAllocate(device, size);
+      if (!buffer) break;
+      buffers.push(buffer);
       found += size;
     }
   } finally {
     for (const buffer of buffers) buffer.destroy();
   }
   return Math.min(found, limit);
+}
+
+/** @returns undefined if the allocation fails */
+async function tryAllocate(device: GPUDevice, size: Bytes): Promise<GPUBuffer | undefined> {
+  device.pushErrorScope('validation');
+  device.pushErrorScope('out-of-memory');
+  const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST;
+  const buffer = device.createBuffer({ label: 'probe', size, usage });
+  const outOfMemory = await device.popErrorScope();
+  const invalid = await device.popErrorScope();
+  if (!outOfMemory && !invalid) return buffer;
+  buffer.destroy();
+  return undefined;
 }

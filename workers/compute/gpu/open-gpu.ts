@@ -21,6 +21,11 @@ export interface Gpu {
    * there it would take seconds, and the test suite runs every kernel on one.
    */
   checksKernels: boolean;
+  /**
+   * Whether budgets are measured by reading the GPU's memory. Otherwise it is only allocated, as on software adapters,
+   * where using memory takes long.
+   */
+  measureMemory: boolean;
   /** What was learned about this adapter in earlier visits. */
   memory: AdapterMemory;
 }
@@ -28,8 +33,13 @@ export interface Gpu {
 /**
  * Requests a device. Each adapter can be opened once.
  * @param report describes the adapter
+ * @param memory what was learned about it in this visit, if it was open before
  */
-export async function openGpu(adapter: GPUAdapter, report: AdapterReport): Promise<Gpu> {
+export async function openGpu(
+  adapter: GPUAdapter,
+  report: AdapterReport,
+  memory = new AdapterMemory(adapterKey(report)),
+): Promise<Gpu> {
   const device = await requestDevice(adapter);
   return {
     device,
@@ -39,6 +49,7 @@ export async function openGpu(adapter: GPUAdapter, report: AdapterReport): Promi
     kernels: defaultKernels(report.software),
     measureKernels: !report.software,
     checksKernels: !report.software,
-    memory: new AdapterMemory(adapterKey(report)),
+    measureMemory: !report.software,
+    memory,
   };
 }

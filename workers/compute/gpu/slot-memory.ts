@@ -83,6 +83,12 @@ export class GpuSlotMemory implements SlotMemory {
     return this.#bytes;
   }
 
+  /** The buffers of all banks. */
+  get buffers(): GPUBuffer[] {
+    const banks = this.#pools.flatMap((pool) => pool.banks[0]); // all kinds share the buffers
+    return banks.flatMap(({ gateUp, down }) => [gateUp.buffer, down.buffer]);
+  }
+
   /** The banks that may hold experts of a layer. */
   banks(layer: LayerIndex): readonly ExpertBank[] {
     const { kinds, banks } = this.#poolOf[layer];

@@ -2,14 +2,14 @@
 import arithmeticCode from '../../../shaders/measure_arithmetic.wgsl?raw';
 import dependentCode from '../../../shaders/measure_dependent.wgsl?raw';
 import independentCode from '../../../shaders/measure_independent.wgsl?raw';
-import readCode from '../../../shaders/measure_read.wgsl?raw';
+import readCode from '../../../shaders/read_all.wgsl?raw';
 import { type Dispatch, encodePass } from '../../compute/gpu/dispatch.ts';
 import type { Buffers } from '../buffers.ts';
 import type { Measurement } from '../measurement.ts';
 import { idle } from '../timing.ts';
 
 const WORKGROUP = 256;
-/** Bytes that a workgroup of measure_read.wgsl reads. */
+/** Bytes that a workgroup of read_all.wgsl reads. */
 const GROUP_BYTES = WORKGROUP * 16 * 16;
 /** Floating-point operations per thread and round of measure_arithmetic.wgsl. */
 const ROUND_FLOPS = 64 * 2;

@@ -75,6 +75,7 @@ function mixtral(kernels: KernelChoice, variant: Model['ctx']['variant']): Model
       layers: Array.from({ length: LAYERS }, () => layer),
       outputNorm: norm,
       output: [matrix('Q6_K', 32000)],
+      buffers: [],
       bytes: 0,
       destroy: () => {},
     },

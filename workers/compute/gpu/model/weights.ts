@@ -32,6 +32,8 @@ export interface DenseWeights {
   outputNorm: Slice;
   /** [vocabularySize, embeddingLength] */
   output: SplitMatrix;
+  /** One per record. */
+  buffers: readonly GPUBuffer[];
   /** The bytes of all buffers. */
   bytes: Bytes;
   destroy(): void;
@@ -73,7 +75,7 @@ export async function loadDenseWeights(
       bytes += record.bytes;
       onProgress(bytes);
     }
-    return { ...arrangeWeights(records, uploaded), bytes, destroy };
+    return { ...arrangeWeights(records, uploaded), buffers, bytes, destroy };
   } catch (error) {
     destroy();
     throw error;
@@ -88,7 +90,7 @@ export async function loadDenseWeights(
 function arrangeWeights(
   records: readonly RecordInfo[],
   uploaded: ReadonlyMap<string, ReadonlyMap<string, Matrix>>,
-): Omit<DenseWeights, 'bytes' | 'destroy'> {
+): Omit<DenseWeights, 'buffers' | 'bytes' | 'destroy'> {
   const matrix = (key: string, name: string): Matrix => {
     const uploadedMatrix = uploaded.get(key)?.get(name);
     if (!uploadedMatrix)

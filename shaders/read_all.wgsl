@@ -1,4 +1,5 @@
-// Reads all of `data` once and keeps nothing: its time gives the read bandwidth of the GPU.
+// Reads all of `data` once and keeps nothing: its time gives the read bandwidth of the GPU, and shows whether the GPU
+// holds the memory.
 //
 // data: vec4<u32>[grid * WORKGROUP * 16]; output: u32[1], written only if the sum has one value of four billion.
 // Grid: x and z, folded = data.length / (WORKGROUP * 16) workgroups.

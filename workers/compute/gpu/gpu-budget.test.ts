@@ -1,0 +1,158 @@
+/** Budgets that are measured, on fakes of GPUs: what a load uses, and what it remembers for the next one. */
+import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import type { LoadRequest } from '../../../src/contract/engine-api.ts';
+import { MixtabError } from '../../../src/contract/errors.ts';
+import { BlobByteSource } from '../../import/byte-source.ts';
+import { importSource } from '../../import/testing.ts';
+import { AdapterMemory } from '../../store/adapter-memory.ts';
+import { MemoryStore } from '../../store/memory-store.ts';
+import { SYNTH_PRESETS } from '../../synth/presets.ts';
+import { createSynth } from '../../synth/synth.ts';
+import type { Compute } from '../compute.ts';
+import { ModelRecords } from '../model-records.ts';
+import { FakeDevice, stubWebGpuConstants } from './fake-device-testing.ts';
+import { changeHistory } from './gpu-budget.ts';
+import { loadGpuCompute } from './load-gpu-model.ts';
+import type { Gpu } from './open-gpu.ts';
+
+const MB = 1e6;
+/** Bytes of the model with every expert. */
+let whole: number;
+const store = new MemoryStore();
+let modelId: string;
+
+beforeAll(async () => {
+  const synth = createSynth({ ...SYNTH_PRESETS.tiny, layers: 4, feedForwardLength: 4096 });
+  const source = new BlobByteSource(new Blob([synth.read(0, synth.size)]), 'model.gguf');
+  ({ id: modelId } = await importSource(store, source));
+}, 60_000);
+
+beforeEach(async () => {
+  stubWebGpuConstants();
+  const compute = await load(new FakeDevice(1000 * MB).gpu);
+  whole = compute.memory().gpuBytes;
+  compute.destroy();
+});
+afterEach(() => vi.unstubAllGlobals());
+
+const readParts = (failing?: RegExp) => ({
+  read: async (...[id, record]: Parameters<MemoryStore['readPartsVerified']>) => {
+    if (failing?.test(record.key)) throw new MixtabError('record-missing', `${record.key} is missing.`);
+    return store.readPartsVerified(id, record);
+  },
+});
+
+async function load(gpu: Gpu, request: Partial<LoadRequest> = {}, failing?: RegExp): Promise<Compute> {
+  const records = new ModelRecords(readParts(failing), (await store.getManifest(modelId))!);
+  return loadGpuCompute({ gpu, records, request: { modelId, context: 64, ...request }, onProgress: () => {} });
+}
+
+/** The GPU of a device, whose memory is measured. */
+const measured = (device: FakeDevice, memory = new AdapterMemory('fake')): Gpu => ({
+  ...device.gpu,
+  measureMemory: true,
+  memory,
+});
+
+const historyOf = (gpu: Gpu) => changeHistory(gpu, (history) => history);
+
+/** A device that allocates anything and can use `readable` bytes at once. */
+function neverRefusing(readable: number): FakeDevice {
+  const device = new FakeDevice(10_000 * MB);
+  device.readable = readable;
+  return device;
+}
+
+describe('a measured budget', () => {
+  it('is that of a device which refuses, if the driver refuses nothing but cannot use it', async () => {
+    const refusing = await load(new FakeDevice(36 * MB).gpu);
+    const device = neverRefusing(36 * MB);
+    const gpu = measured(device);
+    const compute = await load(gpu);
+    expect(compute.slots).toBeLessThan(32);
+    expect(compute.slots).toBeGreaterThanOrEqual(refusing.slots * 0.6);
+    expect(device.used).toBeLessThanOrEqual(36 * MB);
+    const { good, trying, readRate } = await historyOf(gpu);
+    expect(good).toBeLessThanOrEqual(36 * MB);
+    expect([trying, typeof readRate]).toEqual([undefined, 'number']);
+  });
+
+  it('is checked again once everything is allocated, within the retry', async () => {
+    const device = neverRefusing(1000 * MB);
+    const submits = vi.fn();
+    device.onSubmit = submits;
+    // Another program takes memory after the probe.
+    device.onAllocation = (label) => {
+      if (label === 'slot table') device.readable = 36 * MB;
+    };
+    const compute = await load(measured(device));
+    expect(compute.slots).toBeLessThan(32);
+    expect(device.used).toBeLessThanOrEqual(36 * MB);
+    expect(submits).toHaveBeenCalled();
+  });
+
+  it('that the user has set is never changed, but fails while the model is loaded', async () => {
+    const device = neverRefusing(36 * MB);
+    await expect(load(measured(device), { gpuBudgetBytes: 45 * MB })).rejects.toMatchObject({
+      code: 'gpu-out-of-memory',
+    });
+    expect(device.used).toBeLessThan(1 * MB);
+    expect((await load(measured(device), { gpuBudgetBytes: 30 * MB })).slots).toBeGreaterThan(0);
+  });
+
+  it('is not probed again if a larger one was good before', async () => {
+    const device = neverRefusing(1000 * MB);
+    const gpu = measured(device);
+    (await load(gpu)).destroy();
+    expect((await historyOf(gpu)).good).toBeGreaterThan(whole - 0.1 * MB);
+    const labels: string[] = [];
+    device.onAllocation = (label) => labels.push(label);
+    expect((await load(gpu)).slots).toBe(32);
+    expect(labels.filter((label) => label === 'probe')).toEqual([]);
+  });
+
+  it('is halved after the GPU failed while it computed, and so is the batch', async () => {
+    const memory = new AdapterMemory('fake');
+    const first = measured(neverRefusing(1000 * MB), memory);
+    const compute = await load(first, { context: 512 });
+    const before = compute.memory().gpuBytes;
+    const device = first.device as unknown as FakeDevice;
+    void compute.sampleFirst().catch(() => {}); // is never answered
+    device.lose();
+    await new Promise((resolve) => setTimeout(resolve));
+    const gpu = measured(neverRefusing(1000 * MB), memory);
+    expect((await historyOf(gpu)).loss).toMatchObject({ batch: 256, budget: expect.closeTo(before / 2, -6.5) });
+    const again = await load(gpu, { context: 512 });
+    expect(again.memory().gpuBytes).toBeLessThan(before * 0.55);
+    expect(again.slots).toBeLessThan(32);
+  });
+
+  it('does not suffer from a device that was lost while it was idle', async () => {
+    const gpu = measured(neverRefusing(1000 * MB));
+    const compute = await load(gpu);
+    (gpu.device as unknown as FakeDevice).lose();
+    await new Promise((resolve) => setTimeout(resolve));
+    expect((await historyOf(gpu)).loss).toBeUndefined();
+    compute.destroy();
+  });
+
+  it('after a loss still lets a model run that needs more', async () => {
+    const gpu = measured(neverRefusing(1000 * MB));
+    await changeHistory(gpu, (history) => ({ ...history, loss: { at: Date.now(), budget: 1 } }));
+    expect((await load(gpu)).slots).toBe(2);
+  });
+
+  it('that the browser did not survive is tried no more, and an ordinary error is no such case', async () => {
+    const memory = new AdapterMemory('fake');
+    const gpu = measured(neverRefusing(1000 * MB), memory);
+    await expect(load(gpu, {}, /E7$/)).rejects.toMatchObject({ code: 'record-missing' });
+    expect(await historyOf(gpu)).toEqual({ readRate: expect.any(Number) });
+    const tried: (number | undefined)[] = [];
+    vi.spyOn(memory, 'set').mockImplementation(async (_, value) => {
+      tried.push((value as { trying?: { bytes: number } }).trying?.bytes);
+      if (tried.at(-1) !== undefined) throw new Error('the tab is gone');
+    });
+    await expect(load(gpu)).rejects.toThrow('the tab is gone');
+    expect(Math.max(...tried.map((bytes) => bytes ?? 0))).toBeGreaterThan(2 * MB);
+  });
+});

@@ -1,0 +1,163 @@
+/**
+ * How much GPU memory a model gets if the user has set no budget: measured, and checked again once everything is
+ * allocated. What was learned is remembered per adapter.
+ */
+import { MixtabError } from '../../../src/contract/errors.ts';
+import type { Bytes } from '../../../src/contract/ids.ts';
+import { type BudgetAdapter, gpuBudgetOf, memoryKind, probePlan } from '../../experts/automatic-budget.ts';
+import {
+  afterLoad,
+  afterLoss,
+  type BudgetHistory,
+  type BudgetLimits,
+  limitsOf,
+  readHistory,
+  survived,
+  whileTrying,
+} from '../../experts/budget-history.ts';
+import { findMemory, holdsAll, measureFirstPiece, readRateOf } from '../../experts/measured-memory.ts';
+import { deviceMemory } from '../loading.ts';
+import { GpuMemoryPieces, probeGpuMemory } from './memory-probe.ts';
+import type { Gpu } from './open-gpu.ts';
+
+/** Name of the history among the facts about an adapter. */
+const FACT = 'gpu memory';
+/** A smaller buffer may be read from a cache, so its rate says nothing about the memory. */
+const LEAST_TIMED_BYTES: Bytes = 64 * 2 ** 20;
+
+/** Changes what is remembered about an adapter. Nothing is remembered if its memory is not measured. */
+export async function changeHistory(
+  { memory, measureMemory }: Pick<Gpu, 'memory' | 'measureMemory'>,
+  change: (history: BudgetHistory) => BudgetHistory,
+): Promise<BudgetHistory> {
+  if (!measureMemory) return {};
+  const history = change(readHistory(await memory.get(FACT)));
+  await memory.set(FACT, history);
+  return history;
+}
+
+/** What is known about the memory of a GPU before a model is loaded on it. */
+export interface KnownMemory {
+  adapter: BudgetAdapter;
+  history: BudgetHistory;
+  limits: BudgetLimits;
+}
+
+/** Collects what is known about the memory of a GPU. Measures its rate, unless that is remembered. */
+export async function knownMemory(gpu: Gpu): Promise<KnownMemory> {
+  let history = await changeHistory(gpu, survived);
+  const unmeasured = { ...gpu.adapter, mobile: isMobile() };
+  if (gpu.measureMemory && history.readRate === undefined && memoryKind(unmeasured) === 'own') {
+    const readRate = await measureReadRate(gpu, probePlan(unmeasured, deviceMemory(), 0).pieceBytes);
+    if (readRate !== undefined) history = await changeHistory(gpu, (before) => ({ ...before, readRate }));
+  }
+  return {
+    adapter: { ...unmeasured, readRate: history.readRate },
+    history,
+    limits: limitsOf(history, Date.now()),
+  };
+}
+
+export interface GpuBudgetInputs {
+  gpu: Gpu;
+  known: KnownMemory;
+  /** Bytes with every expert resident. */
+  wanted: Bytes;
+  /** Bytes of the dense weights, which are on the GPU already; memory is probed on top of them. */
+  usedBytes: Bytes;
+  /** The smallest budget at which the model runs: a limit after a loss does not go below it. */
+  leastBytes: Bytes;
+}
+
+/** The GPU budget of a model. */
+export async function automaticGpuBudget(inputs: GpuBudgetInputs): Promise<Bytes> {
+  const { gpu, known, wanted, usedBytes, leastBytes } = inputs;
+  const { adapter, history, limits } = known;
+  const { good = 0 } = history;
+  const limit = Math.max(limits.budget, leastBytes);
+  if (good >= wanted) return Math.min(wanted, limit); // checked again after it is allocated
+  const plan = probePlan(adapter, deviceMemory(), wanted, good);
+  const more = Math.max(0, Math.min(plan.limit, limit / plan.usedShare) - usedBytes);
+  const found = gpu.measureMemory
+    ? await measureMemory(gpu, { ...plan, limit: more }, usedBytes, good)
+    : await probeGpuMemory(gpu.device, more);
+  const total = usedBytes + found;
+  return Math.min(Math.max(gpuBudgetOf(total, wanted, plan), Math.min(total, leastBytes)), limit);
+}
+
+/**
+ * Checks that the GPU holds all buffers of a model at once.
+ * @param timed whether it also has to be fast; otherwise only a failure counts
+ * @throws MixtabError `gpu-out-of-memory`
+ */
+export async function checkHeld(gpu: Gpu, buffers: readonly GPUBuffer[], timed: boolean): Promise<void> {
+  if (!gpu.measureMemory || buffers.length === 0) return;
+  const largestFirst = [...buffers].sort((a, b) => b.size - a.size);
+  const [{ size: firstBytes }] = largestFirst;
+  const pieces = new GpuMemoryPieces(gpu, largestFirst);
+  try {
+    if (!(await pieces.read('all', 1))) throw notHeld('could not use it all at once');
+    if (!timed || firstBytes < LEAST_TIMED_BYTES) return;
+    const rate = await readRateOf(pieces, firstBytes);
+    const bytes = buffers.reduce((sum, { size }) => sum + size, 0);
+    if (rate === undefined || !(await holdsAll(pieces, bytes, rate))) throw notHeld('was slow to use it all at once');
+  } finally {
+    pieces.destroy();
+  }
+}
+
+/** Remembers that a load has ended. @param good the automatic budget with which it succeeded, if any */
+export const rememberLoad = (gpu: Gpu, good?: Bytes): Promise<BudgetHistory> =>
+  changeHistory(gpu, (history) => afterLoad(history, good));
+
+/** Remembers that the GPU failed while it computed. */
+export const rememberLoss = (gpu: Gpu, used: Partial<BudgetLimits>): Promise<BudgetHistory> =>
+  changeHistory(gpu, (history) => afterLoss(history, used, Date.now()));
+
+async function measureReadRate(gpu: Gpu, pieceBytes: Bytes): Promise<number | undefined> {
+  const pieces = new GpuMemoryPieces(gpu);
+  try {
+    return (await measureFirstPiece(pieces, Math.min(pieceBytes, gpu.device.limits.maxBufferSize)))?.rate;
+  } finally {
+    pieces.destroy();
+  }
+}
+
+/** @returns the bytes that can be used besides `usedBytes`, at most `limit` */
+async function measureMemory(
+  gpu: Gpu,
+  { limit, pieceBytes: step }: { limit: Bytes; pieceBytes: Bytes },
+  usedBytes: Bytes,
+  good: Bytes,
+): Promise<Bytes> {
+  const pieces = new GpuMemoryPieces(gpu);
+  try {
+    const pieceBytes = Math.min(step, gpu.device.limits.maxBufferSize);
+    const first = await measureFirstPiece(pieces, Math.ceil(Math.min(pieceBytes, limit) / 4) * 4);
+    if (!first) return 0;
+    return await findMemory(first, {
+      memory: pieces,
+      pieceBytes,
+      limit,
+      known: Math.max(0, good - usedBytes),
+      beforeStep: async (bytes) => {
+        await changeHistory(gpu, (history) => whileTrying(history, usedBytes + bytes, Date.now()));
+      },
+    });
+  } finally {
+    pieces.destroy();
+  }
+}
+
+const notHeld = (problem: string): MixtabError =>
+  new MixtabError(
+    'gpu-out-of-memory',
+    `The GPU accepted the memory of this model, but ${problem}.`,
+    'Lower the GPU budget or the context in the settings, or close other tabs that use the GPU.',
+  );
+
+/** Whether the browser says that it runs on a phone or tablet. */
+function isMobile(): boolean {
+  const navigator = globalThis.navigator as { userAgent?: string; userAgentData?: { mobile?: boolean } } | undefined;
+  return navigator?.userAgentData?.mobile === true || /Android|iPhone|iPad|Mobile/.test(navigator?.userAgent ?? '');
+}

@@ -1,0 +1,46 @@
+import { describe, expect, it } from 'vitest';
+import { afterLoad, afterLoss, limitsOf, readHistory, survived, whileTrying } from './budget-history.ts';
+
+const HOUR = 60 * 60 * 1000;
+const none = { budget: Number.POSITIVE_INFINITY, batch: Number.POSITIVE_INFINITY };
+
+describe('the history of budgets', () => {
+  it('halves budget and batch after a loss, and again after the next, for a day', () => {
+    expect(limitsOf({}, 0)).toEqual(none);
+    const once = afterLoss({ good: 9e9 }, { budget: 8e9, batch: 512 }, 0);
+    expect(limitsOf(once, HOUR)).toEqual({ budget: 4e9, batch: 256 });
+    expect(once.good).toBe(4e9);
+    const twice = afterLoss(once, { budget: 4e9, batch: 256 }, HOUR);
+    expect(limitsOf(twice, 24.5 * HOUR)).toEqual({ budget: 2e9, batch: 128 });
+    expect(limitsOf(twice, 25.5 * HOUR)).toEqual(none);
+  });
+
+  it('leaves a budget that the user has set alone, and does not halve a batch for ever', () => {
+    expect(limitsOf(afterLoss({}, { batch: 512 }, 0), 1)).toEqual({ ...none, batch: 256 });
+    expect(limitsOf(afterLoss({}, { batch: 40 }, 0), 1).batch).toBe(32);
+    const both = afterLoss(afterLoss({}, { budget: 8e9, batch: 512 }, 0), { batch: 256 }, 1);
+    expect(limitsOf(both, 2)).toEqual({ budget: 4e9, batch: 128 });
+  });
+
+  it('remembers the largest good budget', () => {
+    expect(afterLoad(afterLoad({}, 4e9), 3e9)).toEqual({ good: 4e9 });
+    expect(afterLoad({ good: 4e9 })).toEqual({ good: 4e9 });
+  });
+
+  it('takes an attempt that the browser did not survive for a loss of what was tried', () => {
+    const trying = whileTrying({ good: 2e9 }, 6e9, HOUR);
+    expect(limitsOf(survived(trying), 2 * HOUR)).toEqual({ ...none, budget: 3e9 });
+    expect(survived(trying).trying).toBeUndefined();
+    expect(survived(afterLoad(trying))).toEqual({ good: 2e9 });
+    expect(whileTrying({ good: 8e9 }, 6e9, HOUR)).toEqual({ good: 8e9 });
+  });
+
+  it('reads only what this version writes', () => {
+    const full = afterLoss({ ...whileTrying({ good: 1 }, 2, 3), readRate: Number.POSITIVE_INFINITY }, { batch: 64 }, 4);
+    expect(readHistory(full)).toEqual(full);
+    expect(readHistory(whileTrying({}, 2, 3))).toEqual({ trying: { bytes: 2, at: 3 } });
+    for (const value of [undefined, null, 3, 'good', [], { good: 'much' }, { loss: 3, trying: null }, { good: -1 }]) {
+      expect(readHistory(value)).toEqual({});
+    }
+  });
+});

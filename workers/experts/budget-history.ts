@@ -1,0 +1,79 @@
+/** What earlier loads have shown about a GPU's memory, remembered per adapter (workers/store/adapter-memory.ts). Pure. */
+import type { Bytes } from '../../src/contract/ids.ts';
+
+/** How long a loss counts. It may have had another cause, for example a driver that was updated. */
+const LOSS_COUNTS_MS = 24 * 60 * 60 * 1000;
+/** Tokens below which a batch is not halved any more. */
+const LEAST_BATCH = 32;
+
+/** What earlier loads have shown. Times are those of `Date.now`. */
+export interface BudgetHistory {
+  /** The largest budget with which a model was loaded and all of its memory was read at once. */
+  good?: Bytes;
+  /** Bytes per second at which the GPU reads its memory. */
+  readRate?: number;
+  /** The amount that is being tried. If it is still there at the next load, the browser or the tab did not survive it. */
+  trying?: { bytes: Bytes; at: number };
+  /** After the GPU failed while it computed: limits for a day. */
+  loss?: { at: number; budget?: Bytes; batch?: number };
+}
+
+/** The limits that losses leave. */
+export interface BudgetLimits {
+  budget: Bytes;
+  /** Tokens of a prompt that go through a kernel together. */
+  batch: number;
+}
+
+/** The limits at this time; infinite without a loss. */
+export function limitsOf({ loss }: BudgetHistory, now: number): BudgetLimits {
+  const counts = loss && now - loss.at < LOSS_COUNTS_MS ? loss : undefined;
+  return { budget: counts?.budget ?? Number.POSITIVE_INFINITY, batch: counts?.batch ?? Number.POSITIVE_INFINITY };
+}
+
+/**
+ * After the GPU failed with this budget and batch: half of both.
+ * @param used what had not to do with the loss is left out
+ */
+export function afterLoss(history: BudgetHistory, used: Partial<BudgetLimits>, now: number): BudgetHistory {
+  const before = limitsOf(history, now);
+  const budget = used.budget === undefined ? before.budget : Math.floor(used.budget / 2);
+  const batch = used.batch === undefined ? before.batch : Math.max(LEAST_BATCH, Math.floor(used.batch / 2));
+  const { trying: _, good = 0, ...rest } = history;
+  return {
+    ...rest,
+    good: Math.min(good, budget),
+    loss: { at: now, ...(Number.isFinite(budget) && { budget }), ...(Number.isFinite(batch) && { batch }) },
+  };
+}
+
+/** Before an amount is tried that was never good. */
+export const whileTrying = (history: BudgetHistory, bytes: Bytes, now: number): BudgetHistory =>
+  bytes > (history.good ?? 0) ? { ...history, trying: { bytes, at: now } } : history;
+
+/** After the load ended, with success or an error: the browser has survived it. */
+export function afterLoad({ trying: _, ...history }: BudgetHistory, good?: Bytes): BudgetHistory {
+  return good === undefined ? history : { ...history, good: Math.max(history.good ?? 0, good) };
+}
+
+/** At the start of a load: an amount that the browser did not survive counts as a loss. */
+export const survived = (history: BudgetHistory): BudgetHistory =>
+  history.trying ? afterLoss(history, { budget: history.trying.bytes }, history.trying.at) : history;
+
+const isAmount = (value: unknown): value is number => typeof value === 'number' && value >= 0;
+
+/** A history that was stored, without the parts that are not of the form that this version writes. */
+export function readHistory(value: unknown): BudgetHistory {
+  if (typeof value !== 'object' || value === null) return {};
+  const { good, readRate, trying, loss } = value as Record<keyof BudgetHistory, unknown>;
+  const { bytes, at } = (trying ?? {}) as Record<string, unknown>;
+  const { at: lossAt, budget, batch } = (loss ?? {}) as Record<string, unknown>;
+  return {
+    ...(isAmount(good) && { good }),
+    ...(isAmount(readRate) && { readRate }),
+    ...(isAmount(bytes) && isAmount(at) && { trying: { bytes, at } }),
+    ...(isAmount(lossAt) && {
+      loss: { at: lossAt, ...(isAmount(budget) && { budget }), ...(isAmount(batch) && { batch }) },
+    }),
+  };
+}

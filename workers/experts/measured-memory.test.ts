@@ -1,0 +1,169 @@
+/** Budgets on fakes of GPUs, each of which promises something else than it holds. */
+import { describe, expect, it } from 'vitest';
+import { type BudgetAdapter, gpuBudgetOf, memoryKind, probePlan } from './automatic-budget.ts';
+import { findMemory, holdsAll, measureFirstPiece, type ProbedMemory, readRateOf } from './measured-memory.ts';
+
+const GB = 1e9;
+const MIXTRAL = 26 * GB;
+
+interface FakeGpu {
+  /** Bytes per second. */
+  rate: number;
+  /** Bytes after which allocations are refused. */
+  refusedAfter?: number;
+  /** Bytes that one submission can use. */
+  failsAfter?: number;
+  /** Bytes after which all reads are slow: memory is moved in and out in each submission. */
+  thrashesAfter?: number;
+  /** Bytes after which only the first read is slow: other programs have to make room. */
+  pressureAfter?: number;
+}
+
+/** Memory with the clock of a GPU of this kind. */
+class FakeMemory implements ProbedMemory {
+  readonly pieces: number[] = [];
+  allocated = 0;
+  /** The most that was ever read. */
+  used = 0;
+  #clock = 0;
+  /** Milliseconds that another program takes from the next read. */
+  disturbance = 0;
+
+  constructor(private readonly gpu: FakeGpu) {}
+
+  now(): number {
+    return this.#clock;
+  }
+
+  async allocate(bytes: number): Promise<boolean> {
+    if (this.allocated + bytes > (this.gpu.refusedAfter ?? Infinity)) return false;
+    this.pieces.push(bytes);
+    this.allocated += bytes;
+    return true;
+  }
+
+  async read(pieces: 'first' | 'all', times: number): Promise<boolean> {
+    const { rate, failsAfter = Infinity, thrashesAfter = Infinity, pressureAfter = Infinity } = this.gpu;
+    const bytes = pieces === 'first' ? this.pieces[0] : this.allocated;
+    if (bytes > failsAfter) return false;
+    const fresh = Math.max(0, bytes - this.used);
+    const pressed = bytes > pressureAfter ? fresh * 40 : fresh;
+    const slow = bytes > thrashesAfter ? 15 : 1;
+    this.used = Math.max(this.used, bytes);
+    this.#clock += 0.3 + this.disturbance + (1000 * (bytes * times * slow + 4 * pressed)) / rate;
+    this.disturbance = 0;
+    return true;
+  }
+}
+
+/** The budget that a GPU gets for a model, as the engine finds it. */
+async function budgetOn(gpu: FakeGpu, adapter: BudgetAdapter, deviceMemory?: number, wanted = MIXTRAL) {
+  const measured = new FakeMemory(gpu);
+  const { rate: readRate } = (await measureFirstPiece(measured, 256 * 2 ** 20))!;
+  const known = { ...adapter, readRate };
+  const plan = probePlan(known, deviceMemory, wanted);
+  const memory = new FakeMemory(gpu);
+  const first = (await measureFirstPiece(memory, Math.min(plan.pieceBytes, plan.limit)))!;
+  const found = await findMemory(first, { memory, pieceBytes: plan.pieceBytes, limit: plan.limit });
+  return { kind: memoryKind(known), budget: gpuBudgetOf(found, wanted, plan), memory };
+}
+
+const nvidia = { software: false, vendor: 'nvidia' };
+const amd = { software: false, vendor: 'amd' };
+const apple = { software: false, vendor: 'apple' };
+
+describe('the automatic budget of', () => {
+  it('an 8 GB card that refuses what it does not have', async () => {
+    const { kind, budget } = await budgetOn({ rate: 250e9, refusedAfter: 7.6 * GB }, nvidia, 16);
+    expect(kind).toBe('own');
+    expect(budget).toBeGreaterThan(0.8 * 7.6 * GB);
+    expect(budget).toBeLessThanOrEqual(0.85 * 7.6 * GB);
+  });
+
+  it('an 8 GB card under Direct3D 12, which refuses nothing and fails when all of it is used', async () => {
+    const { budget } = await budgetOn({ rate: 250e9, failsAfter: 7.6 * GB }, nvidia, 16);
+    expect(budget).toBeGreaterThan(0.6 * 7.6 * GB);
+    expect(budget).toBeLessThanOrEqual(0.85 * 7.6 * GB);
+  });
+
+  it('an 8 GB card under Direct3D 12 that moves memory in and out instead of failing', async () => {
+    const { budget } = await budgetOn({ rate: 250e9, thrashesAfter: 7.6 * GB }, nvidia, 16);
+    expect(budget).toBeGreaterThan(0.6 * 7.6 * GB);
+    expect(budget).toBeLessThanOrEqual(0.85 * 7.6 * GB);
+  });
+
+  it('a 24 GB card and a model that fits', async () => {
+    expect((await budgetOn({ rate: 900e9, failsAfter: 23 * GB }, nvidia, 8, 20 * GB)).budget).toBe(20 * GB);
+  });
+
+  it('an AMD laptop without memory of its own: half of main memory, whatever it promises', async () => {
+    const { kind, budget, memory } = await budgetOn({ rate: 70e9 }, amd, 16);
+    expect(kind).toBe('shared');
+    expect(budget).toBe(Math.floor(8 * 2 ** 30 * 0.85));
+    expect(memory.allocated).toBeLessThanOrEqual(8 * 2 ** 30);
+  });
+
+  it('a 16 GB Mac that provides memory only when it is used: less than what other programs leave', async () => {
+    for (const limit of [{ pressureAfter: 9 * GB }, { failsAfter: 11 * GB }]) {
+      const { kind, budget, memory } = await budgetOn({ rate: 190e9, ...limit }, apple, 8);
+      expect(kind).toBe('shared');
+      expect(budget).toBeLessThanOrEqual(8.25 * GB);
+      expect(budget).toBeGreaterThan(4 * GB);
+      expect(memory.used).toBeLessThan(1.25 * 11 * GB);
+    }
+  });
+
+  it('a 64 GB Mac: the whole model, though the browser reports 8 GiB', async () => {
+    const { budget, memory } = await budgetOn({ rate: 390e9, failsAfter: 48 * GB }, apple, 8);
+    expect(budget).toBe(MIXTRAL);
+    expect(memory.used).toBeGreaterThanOrEqual(MIXTRAL / 0.75);
+  });
+
+  it('a phone: a quarter of its memory, of which nothing more is touched', async () => {
+    const { kind, budget, memory } = await budgetOn(
+      { rate: 30e9 },
+      { software: false, vendor: 'qualcomm', mobile: true },
+      8,
+    );
+    expect(kind).toBe('phone');
+    expect(budget).toBe(Math.floor(2 * 2 ** 30 * 0.85));
+    expect(memory.used).toBeLessThanOrEqual(2 * 2 ** 30);
+    expect(Math.max(...memory.pieces)).toBe(64 * 2 ** 20);
+  });
+});
+
+describe('measuring memory', () => {
+  const read = async (gpu: FakeGpu): Promise<FakeMemory> => {
+    const memory = new FakeMemory(gpu);
+    await memory.allocate(0.25 * GB);
+    await memory.read('all', 1);
+    return memory;
+  };
+
+  it('leaves the time of a submission out of the rate', async () => {
+    expect(await readRateOf(await read({ rate: 500e9 }), 0.25 * GB)).toBeCloseTo(500e9, -3);
+    expect(await readRateOf(await read({ rate: 500e9, failsAfter: 0.1 * GB }), 0.25 * GB)).toBeUndefined();
+  });
+
+  it('does not take a program that uses the GPU for a moment for a lack of memory', async () => {
+    const memory = await read({ rate: 200e9 });
+    memory.disturbance = 500;
+    expect(await holdsAll(memory, 0.25 * GB, 200e9)).toBe(true);
+    expect(await holdsAll(await read({ rate: 5e9 }), 0.25 * GB, 200e9)).toBe(false);
+  });
+
+  it('tries what was good before at once, and reports before it tries more', async () => {
+    const memory = new FakeMemory({ rate: 200e9 });
+    const tried: number[] = [];
+    const options = { memory, pieceBytes: 1 * GB, limit: 10 * GB, known: 8 * GB };
+    const beforeStep = async (bytes: number) => void tried.push(bytes);
+    const first = (await measureFirstPiece(memory, 1 * GB))!;
+    expect(await findMemory(first, { ...options, beforeStep })).toBe(10 * GB);
+    expect(tried).toEqual([10 * GB]);
+  });
+
+  it('finds nothing where the first piece is refused or fails', async () => {
+    expect(await measureFirstPiece(new FakeMemory({ rate: 1e9, refusedAfter: 1 }), 1 * GB)).toBeUndefined();
+    expect(await measureFirstPiece(new FakeMemory({ rate: 1e9, failsAfter: 1 }), 1 * GB)).toBeUndefined();
+  });
+});

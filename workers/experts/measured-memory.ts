@@ -1,0 +1,141 @@
+/**
+ * Finds out how much memory a GPU really holds, because no API reports it and drivers promise too much. Direct3D 12
+ * moves idle memory out instead of refusing an allocation, and Metal provides memory only when it is used. So a
+ * submission that reads all of it must succeed, and be as fast as reading a part. Pure: tests pass fakes of GPUs.
+ */
+import type { Bytes } from '../../src/contract/ids.ts';
+
+/** Memory of a GPU that is allocated piece by piece, and can be read at once. */
+export interface ProbedMemory {
+  /** Allocates another piece. @returns false if that is refused */
+  allocate(bytes: Bytes): Promise<boolean>;
+  /**
+   * Reads the first piece or all of them in one submission, and waits for it.
+   * @param times how often each piece is read
+   * @returns false if the GPU reported that it has too little memory
+   */
+  read(pieces: 'first' | 'all', times: number): Promise<boolean>;
+  /** Milliseconds. */
+  now(): number;
+}
+
+/** Reads of the first piece, besides one, that its rate is computed from. */
+const RATE_READS = 8;
+/** Reading all memory may take this many times as long as the first piece's rate says. */
+const SLOW_FACTOR = 2;
+/** Milliseconds that may always pass: submissions, and programs that use the GPU for a moment. */
+const SLACK_MS = 20;
+/** The first read of a piece also provides its memory. It may take this many times as long, per byte, as the first piece's. */
+const SLOW_FIRST_FACTOR = 4;
+/** Milliseconds that the first read of a step may always take. */
+const FIRST_SLACK_MS = 150;
+/** How often a read that was slow is repeated before it counts. */
+const ATTEMPTS = 3;
+/** The next amount to try, relative to what was found. All of it is read each time, so steps grow with it. */
+const STEP = 1.25;
+
+/**
+ * The rate at which the first piece is read, in bytes per second; infinite if the clock is too coarse for it.
+ * @param firstBytes of the first piece, which was read before
+ * @returns undefined if the read failed
+ */
+export async function readRateOf(memory: ProbedMemory, firstBytes: Bytes): Promise<number | undefined> {
+  const best = [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY];
+  for (let attempt = 0; attempt < 2; attempt++) {
+    for (const [i, times] of [1, 1 + RATE_READS].entries()) {
+      const ms = await timed(memory, () => memory.read('first', times));
+      if (ms === undefined) return undefined;
+      best[i] = Math.min(best[i], ms);
+    }
+  }
+  const ms = best[1] - best[0];
+  return ms > 0 ? (RATE_READS * firstBytes) / (ms / 1000) : Number.POSITIVE_INFINITY;
+}
+
+/**
+ * Whether the GPU holds all pieces at once: reading them succeeds, and is not much slower than reading the first.
+ * @param bytes of all pieces, which were read before
+ * @param rate of the first piece: {@link readRateOf}
+ */
+export async function holdsAll(memory: ProbedMemory, bytes: Bytes, rate: number): Promise<boolean> {
+  const limit = (SLOW_FACTOR * bytes * 1000) / rate + SLACK_MS;
+  for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+    const ms = await timed(memory, () => memory.read('all', 1));
+    if (ms === undefined) return false;
+    if (ms <= limit) return true;
+  }
+  return false;
+}
+
+export interface FindMemoryOptions {
+  memory: ProbedMemory;
+  pieceBytes: Bytes;
+  /** The most bytes to allocate, including the first piece. */
+  limit: Bytes;
+  /** Bytes that were good before: they are tried at once. */
+  known?: Bytes;
+  /** Called with the total before more memory is used than ever before on this adapter. */
+  beforeStep?: (bytes: Bytes) => Promise<void>;
+}
+
+/** A first piece that was measured. */
+export interface FirstPiece {
+  bytes: Bytes;
+  /** Bytes per second. */
+  rate: number;
+  /** Milliseconds of its first read. */
+  firstReadMs: number;
+}
+
+/**
+ * Allocates and measures a first piece.
+ * @returns undefined if it is refused or cannot be read
+ */
+export async function measureFirstPiece(memory: ProbedMemory, bytes: Bytes): Promise<FirstPiece | undefined> {
+  if (!(await memory.allocate(bytes))) return undefined;
+  const firstReadMs = await timed(memory, () => memory.read('first', 1));
+  if (firstReadMs === undefined) return undefined;
+  const rate = await readRateOf(memory, bytes);
+  return rate === undefined ? undefined : { bytes, rate, firstReadMs };
+}
+
+/**
+ * Allocates more memory step by step, and stops where an allocation is refused, a read fails, or it gets slow.
+ * @param first the piece that is allocated already
+ * @returns bytes that can be used together, at most the limit
+ */
+export async function findMemory(first: FirstPiece, options: FindMemoryOptions): Promise<Bytes> {
+  const { memory, pieceBytes, limit, known = 0, beforeStep } = options;
+  let good = Math.min(first.bytes, limit);
+  while (good < limit) {
+    const target = Math.min(limit, Math.max(known, good * STEP, good + pieceBytes));
+    if (target > known) await beforeStep?.(target);
+    let allocated = good;
+    let refused = false;
+    while (allocated < target && !refused) {
+      const bytes = Math.ceil(Math.min(pieceBytes, target - allocated) / 4) * 4;
+      refused = !(await memory.allocate(bytes));
+      if (!refused) allocated += bytes;
+    }
+    if (allocated === good || !(await holdsMore(memory, first, good, allocated))) break;
+    good = allocated;
+    if (refused) break;
+  }
+  return Math.min(good, limit);
+}
+
+/** Whether the GPU holds `bytes`, of which it has been shown to hold `before`. */
+async function holdsMore(memory: ProbedMemory, first: FirstPiece, before: Bytes, bytes: Bytes): Promise<boolean> {
+  const ms = await timed(memory, () => memory.read('all', 1));
+  if (ms === undefined) return false;
+  // A system that has to move memory of other programs out shows it here, and then never again.
+  const expectedMs = (first.firstReadMs / first.bytes) * (bytes - before) + (before * 1000) / first.rate;
+  if (ms > SLOW_FIRST_FACTOR * expectedMs + FIRST_SLACK_MS) return false;
+  return holdsAll(memory, bytes, first.rate);
+}
+
+/** Milliseconds of a read; undefined if it failed. */
+async function timed(memory: ProbedMemory, read: () => Promise<boolean>): Promise<number | undefined> {
+  const start = memory.now();
+  return (await read()) ? memory.now() - start : undefined;
+}
