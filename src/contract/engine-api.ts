@@ -136,14 +136,27 @@ export interface LossyOptions {
 
 /**
  * Changes how experts are selected, to see what the router contributes. Applies to prompts too, unlike `LossyOptions`.
+ * The weights of the experts that are used come from the router's own scores of the selected ones, and add up to 1.
  */
 export interface AblationOptions {
-  /** Uses only this many of a token's selected experts, the first ones. Their weights are normalized to 1. */
+  /** Uses only this many of a token's experts, counted from the router's first choice. */
   expertsUsed?: number;
-  /** Draws experts at random, by this seed, layer and position. The router still determines their weights. */
+  /** Leaves out this many of them, again from the first choice: with 1, of two only the second choice is used. */
+  choicesSkipped?: number;
+  /** Draws experts at random, by this seed, layer and position. */
   randomSeed?: number;
-  /** Experts that are never selected. Each layer must keep at least as many as a token uses. */
-  banned?: { layer: number; expert: number }[];
+  /**
+   * Adds noise to the router's scores, close to a normal distribution with the standard deviation `amount` (0 .. 1000).
+   * It depends on seed, layer, position and expert.
+   */
+  noise?: { amount: number; seed: number };
+  /** Experts that are never selected. Each layer must keep at least as many as a token uses. Default: in every layer. */
+  banned?: { layer?: number; expert: number }[];
+  /**
+   * When `expert` is selected, `by` computes in its place, with its weight. Two entries swap two experts; `by` the same
+   * for all leaves one expert. Default: in every layer.
+   */
+  replaced?: { layer?: number; expert: number; by: number }[];
 }
 
 /**

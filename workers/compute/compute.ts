@@ -3,15 +3,20 @@
  * implement it. Everything above it is the same for both: prompts, stopping, formats, sessions, scoring, statistics.
  */
 import type { ComputeKind, SamplingOptions, TokenLogprob } from '../../src/contract/engine-api.ts';
-import type { Bytes, ExpertId, LayerIndex, TokenId } from '../../src/contract/ids.ts';
+import type { Bytes, ExpertId, ExpertIndex, LayerIndex, TokenId } from '../../src/contract/ids.ts';
 import type { ModelConfig } from '../../src/contract/import-api.ts';
 import type { ExpertCache } from '../experts/expert-cache.ts';
 
 /** The largest number of likeliest tokens that a sampler reports; the OpenAI API allows 20. */
 export const MAX_TOP = 20;
 
-/** Experts can be banned if their {@link ExpertId} is below this number: the step state of the GPU has one bit each. */
-export const MAX_BANNABLE_EXPERTS = 119 * 32;
+/**
+ * Experts can be banned or replaced if their {@link ExpertId} is below this number: the step state of the GPU has a bit
+ * and a byte for each.
+ */
+export const MAX_CHANGEABLE_EXPERTS = 119 * 32;
+/** An expert can replace another one if its index is below this number: it is stored in a byte, in which 0 is none. */
+export const MAX_STAND_INS = 255;
 
 /** How the router deviates from the model. Without options it selects exactly the model's experts. */
 export interface RouterStateOptions {
@@ -21,10 +26,26 @@ export interface RouterStateOptions {
   skipBelow?: number;
   /** How many of the model's experts per token are used; 0: all. */
   expertsUsed?: number;
+  /** How many of the best experts are passed over, so that the next ones are selected; at most `expertCount` - 1. */
+  choicesSkipped?: number;
   /** If given, experts are drawn at random with this seed. */
   randomSeed?: number;
-  /** Experts that the router never picks; each id is below {@link MAX_BANNABLE_EXPERTS}. */
+  /** Added to the logits for the selection, but not for the weights. */
+  noise?: RouterNoise;
+  /** Experts that the router never picks; each id is below {@link MAX_CHANGEABLE_EXPERTS}. */
   banned?: Iterable<ExpertId>;
+  /**
+   * For selected experts, the expert of the same layer that computes in its place, with its weight. Ids are below
+   * {@link MAX_CHANGEABLE_EXPERTS}, stand-ins below {@link MAX_STAND_INS}.
+   */
+  replaced?: ReadonlyMap<ExpertId, ExpertIndex>;
+}
+
+/** Noise of the router: close to a normal distribution, by seed, layer, position and expert. See router-noise.ts. */
+export interface RouterNoise {
+  /** Standard deviation, in units of the logits. */
+  amount: number;
+  seed: number;
 }
 
 /** What the sampler starts an answer with. */

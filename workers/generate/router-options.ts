@@ -1,11 +1,14 @@
 /** How a request changes the selection of experts: lossy options (decode only) and ablations. */
 import type { AblationOptions, GenerateRequest, LossyOptions } from '../../src/contract/engine-api.ts';
 import { MixtabError } from '../../src/contract/errors.ts';
-import { type ExpertId, expertId, expertIndex, layerIndex } from '../../src/contract/ids.ts';
+import { type ExpertId, type ExpertIndex, expertId, expertIndex, layerIndex } from '../../src/contract/ids.ts';
 import type { ModelConfig } from '../../src/contract/import-api.ts';
-import { type Compute, MAX_BANNABLE_EXPERTS, type RouterStateOptions } from '../compute/compute.ts';
+import { type Compute, MAX_CHANGEABLE_EXPERTS, MAX_STAND_INS, type RouterStateOptions } from '../compute/compute.ts';
 
 export type RouterOptions = Pick<GenerateRequest, 'lossy' | 'ablation'>;
+
+/** More noise than this is no different from random experts, whose scores it drowns. */
+const MAX_NOISE = 1000;
 
 /**
  * Checks the options and sets those of the router. Without any, the selection is exactly the model's.
@@ -22,11 +25,20 @@ export function setRouterOptions(compute: Compute, { lossy = {}, ablation = {} }
  */
 export function routerOptionsKey({ lossy = {}, ablation = {} }: RouterOptions): string {
   const { residentBias = 0, skipBelow = 0 } = lossy;
-  const { expertsUsed, randomSeed, banned = [] } = ablation;
-  const bans = banned.map(({ layer, expert }) => `${layer}.${expert}`).sort();
+  const { expertsUsed, choicesSkipped = 0, randomSeed, noise, banned = [], replaced = [] } = ablation;
+  const noisy = noise && noise.amount !== 0 ? [noise.amount, noise.seed] : undefined;
+  const bans = banned.map(({ layer, expert }) => `${layer ?? '*'}.${expert}`).sort();
+  const standIns = replaced.map(({ layer, expert, by }) => `${layer ?? '*'}.${expert}.${by}`).sort();
   const exact =
-    residentBias === 0 && skipBelow === 0 && expertsUsed === undefined && randomSeed === undefined && bans.length === 0;
-  return exact ? '' : JSON.stringify([residentBias, skipBelow, expertsUsed, randomSeed, bans]);
+    residentBias === 0 &&
+    skipBelow === 0 &&
+    choicesSkipped === 0 &&
+    expertsUsed === undefined &&
+    randomSeed === undefined &&
+    !noisy &&
+    bans.length + standIns.length === 0;
+  if (exact) return '';
+  return JSON.stringify([residentBias, skipBelow, expertsUsed, randomSeed, bans, choicesSkipped, noisy, standIns]);
 }
 
 function checkLossy({ residentBias = 0, skipBelow = 0 }: LossyOptions): void {
@@ -38,33 +50,82 @@ function checkLossy({ residentBias = 0, skipBelow = 0 }: LossyOptions): void {
 }
 
 /** @throws MixtabError `bad-request` */
-function ablationState(
-  { expertsUsed, randomSeed, banned = [] }: AblationOptions,
-  config: ModelConfig,
-): RouterStateOptions {
-  const { expertsPerToken } = config;
+function ablationState(options: AblationOptions, config: ModelConfig): RouterStateOptions {
+  const { randomSeed, noise, banned = [], replaced = [] } = options;
+  checkSeed(randomSeed);
+  checkSeed(noise?.seed);
+  if (noise && !(noise.amount >= 0 && noise.amount <= MAX_NOISE)) {
+    throw badRequest(`Noise of ${noise.amount} is not possible.`, `Use 0 to ${MAX_NOISE}.`);
+  }
+  const bans = new Set(banned.flatMap((ban) => changedIds(ban, config)));
+  checkEnoughLeft(bans, config);
+  return {
+    ...usedChoices(options, config),
+    randomSeed,
+    noise,
+    banned: bans,
+    ...(replaced.length > 0 && { replaced: standIns(replaced, config) }),
+  };
+}
+
+/** @throws MixtabError `bad-request` if no expert is left to use */
+function usedChoices(
+  { expertsUsed, choicesSkipped = 0 }: AblationOptions,
+  { expertsPerToken }: ModelConfig,
+): Pick<RouterStateOptions, 'expertsUsed' | 'choicesSkipped'> {
   if (expertsUsed !== undefined && !isIndex(expertsUsed - 1, expertsPerToken)) {
     throw badRequest(`Using ${expertsUsed} experts per token is not possible.`, `Use 1 to ${expertsPerToken}.`);
   }
-  const bans = new Set(banned.map(({ layer, expert }) => bannedId(layer, expert, config)));
-  checkEnoughLeft(bans, config);
-  return { expertsUsed, randomSeed, banned: bans };
+  const used = expertsUsed ?? expertsPerToken;
+  if (!isIndex(choicesSkipped, used)) {
+    throw badRequest(`Skipping ${choicesSkipped} of ${used} choices is not possible.`, `Skip 0 to ${used - 1}.`);
+  }
+  return { expertsUsed: choicesSkipped > 0 ? used - choicesSkipped : expertsUsed, choicesSkipped };
 }
 
-/** @throws MixtabError `bad-request` if the expert does not exist or cannot be banned */
-function bannedId(layer: number, expert: number, { layerCount, expertCount }: ModelConfig): ExpertId {
-  if (!isIndex(layer, layerCount) || !isIndex(expert, expertCount)) {
+/** @throws MixtabError `bad-request` if an expert does not exist, cannot be replaced, or is replaced twice */
+function standIns(
+  replaced: NonNullable<AblationOptions['replaced']>,
+  config: ModelConfig,
+): ReadonlyMap<ExpertId, ExpertIndex> {
+  const { expertCount } = config;
+  const map = new Map<ExpertId, ExpertIndex>();
+  for (const { by, ...one } of replaced) {
+    if (!isIndex(by, Math.min(expertCount, MAX_STAND_INS))) {
+      const last = Math.min(expertCount, MAX_STAND_INS) - 1;
+      throw badRequest(`Expert ${by} cannot replace another one.`, `Use one of the experts 0 to ${last}.`);
+    }
+    for (const id of changedIds(one, config)) {
+      if (map.has(id)) {
+        throw badRequest(`Expert ${one.expert} is replaced twice in the same layer.`, 'Name one expert in its place.');
+      }
+      map.set(id, expertIndex(by));
+    }
+  }
+  return map;
+}
+
+/**
+ * The experts that an entry is about: one, or one in every layer.
+ * @throws MixtabError `bad-request` if it does not exist, or is beyond those that can be changed
+ */
+function changedIds({ layer, expert }: { layer?: number; expert: number }, config: ModelConfig): ExpertId[] {
+  const { layerCount, expertCount } = config;
+  if (!isIndex(expert, expertCount) || (layer !== undefined && !isIndex(layer, layerCount))) {
     throw badRequest(
-      `There is no expert ${expert} in layer ${layer}.`,
+      `There is no expert ${expert}${layer === undefined ? '' : ` in layer ${layer}`}.`,
       `Layers are 0 to ${layerCount - 1}, experts 0 to ${expertCount - 1}.`,
     );
   }
-  const id = expertId(layerIndex(layer), expertIndex(expert), expertCount);
-  if (id < MAX_BANNABLE_EXPERTS) return id;
-  throw badRequest(
-    `Expert ${expert} of layer ${layer} cannot be banned.`,
-    `Ban only experts that are among the first ${MAX_BANNABLE_EXPERTS} of the model.`,
-  );
+  const layers = layer === undefined ? Array.from({ length: layerCount }, (_, l) => l) : [layer];
+  return layers.map((l) => {
+    const id = expertId(layerIndex(l), expertIndex(expert), expertCount);
+    if (id < MAX_CHANGEABLE_EXPERTS) return id;
+    throw badRequest(
+      `Expert ${expert} of layer ${l} cannot be banned or replaced.`,
+      `Choose only experts that are among the first ${MAX_CHANGEABLE_EXPERTS} of the model.`,
+    );
+  });
 }
 
 /** @throws MixtabError `bad-request` if a layer keeps fewer experts than a token uses */
@@ -77,6 +138,12 @@ function checkEnoughLeft(bans: ReadonlySet<ExpertId>, { layerCount, expertCount,
     `Layer ${layer} has ${left[layer]} experts left, but a token needs ${expertsPerToken}.`,
     'Ban fewer of its experts.',
   );
+}
+
+/** @throws MixtabError `bad-request` */
+function checkSeed(seed: number | undefined): void {
+  if (seed === undefined || isIndex(seed, 2 ** 32)) return;
+  throw badRequest(`${seed} is no seed of the router.`, `Use a whole number from 0 to ${2 ** 32 - 1}.`);
 }
 
 const isIndex = (n: number, length: number): boolean => Number.isInteger(n) && n >= 0 && n < length;

@@ -5,7 +5,7 @@ import { matvec } from './matmul.ts';
 import type { ReferenceExpert, ReferenceLayer, ReferenceModel } from './model.ts';
 import { rmsNorm } from './norm.ts';
 import { rope } from './rope.ts';
-import { route } from './router.ts';
+import { type Route, route } from './router.ts';
 import { logProbabilities } from './sample.ts';
 
 /** One token in one layer. */
@@ -30,22 +30,29 @@ export interface ReferencePassOptions {
    * for which the identity is close enough.
    */
   toCache?: (x: number) => number;
+  /** Selects the experts of a token. Default: as the model does, {@link route}. */
+  route?: ReferenceRoute;
 }
+
+/** Selects the experts of one token in one layer. */
+export type ReferenceRoute = (logits: Float64Array, layer: number, position: number) => Route;
 
 /** One sequence of tokens in a model: adds a token at a time and keeps the keys and values of those before it. */
 export class ReferencePass {
   /** Per layer: `[positions, kvHeadCount, headDim]` each. */
   readonly #cache: { keys: number[]; values: number[] }[];
   readonly #toCache: (x: number) => number;
+  readonly #route: ReferenceRoute;
   #position = 0;
   #smallestRouterMargin = Number.POSITIVE_INFINITY;
 
   constructor(
     private readonly model: ReferenceModel,
-    { toCache = roundToHalf }: ReferencePassOptions = {},
+    { toCache = roundToHalf, route: select }: ReferencePassOptions = {},
   ) {
     this.#cache = model.layers.map(() => ({ keys: [], values: [] }));
     this.#toCache = toCache;
+    this.#route = select ?? ((logits) => route(logits, model.config.expertsPerToken));
   }
 
   /**
@@ -79,7 +86,7 @@ export class ReferencePass {
       const before = residual.slice();
       addTo(residual, this.#attend(residual, layer, index));
       const attended = residual.slice();
-      const mix = this.#mixExperts(residual, layer);
+      const mix = this.#mixExperts(residual, layer, index);
       const sum = new Float64Array(embeddingLength);
       for (const output of mix.experts) addTo(sum, output);
       addTo(residual, sum);
@@ -112,11 +119,11 @@ export class ReferencePass {
   }
 
   /** The selected experts for `n = rmsnorm(residual)`, and their weighted outputs. */
-  #mixExperts(residual: Float64Array, layer: ReferenceLayer) {
-    const { embeddingLength, rmsNormEpsilon, expertsPerToken } = this.model.config;
+  #mixExperts(residual: Float64Array, layer: ReferenceLayer, index: number) {
+    const { embeddingLength, rmsNormEpsilon } = this.model.config;
     const normed = rmsNorm(residual, layer.ffnNorm, embeddingLength, rmsNormEpsilon);
     const routerLogits = matvec(layer.router, normed);
-    const { selectedExperts, weights } = route(routerLogits, expertsPerToken);
+    const { selectedExperts, weights } = this.#route(routerLogits, index, this.#position);
     this.#smallestRouterMargin = Math.min(this.#smallestRouterMargin, routerMargin(routerLogits, selectedExperts));
     const experts = selectedExperts.map((expert, rank) =>
       swiGlu(layer.expert(expert), normed).map((x) => x * weights[rank]),

@@ -16,6 +16,7 @@ import type { CpuModel } from './cpu-model.ts';
 import { CpuScorer } from './cpu-scorer.ts';
 import { decodeToken } from './decode.ts';
 import { prefill } from './prefill.ts';
+import { routerOptionsOf } from './router.ts';
 import type { CpuSampler } from './sampler.ts';
 import type { ThreadPool } from './thread-pool.ts';
 
@@ -79,7 +80,7 @@ export class CpuCompute implements Compute {
   }
 
   setRouterOptions(options: RouterStateOptions): void {
-    this.#options.model.routerOptions = { ...options, banned: new Set<number>(options.banned) };
+    this.#options.model.routerOptions = routerOptionsOf(options);
   }
 
   startSampling(start: SamplerStart): void {

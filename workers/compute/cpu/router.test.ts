@@ -1,11 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { layerIndex } from '../../../src/contract/ids.ts';
-import { route } from '../../reference/router.ts';
+import { expertId, expertIndex, layerIndex } from '../../../src/contract/ids.ts';
+import { changedRoute, noisyOrder, route } from '../../reference/router.ts';
 import { threefry2x32 as referenceThreefry } from '../../reference/sample.ts';
-import { type RouterInputs, type RouterOptions, selectExperts } from './router.ts';
+import type { RouterStateOptions } from '../compute.ts';
+import { type RouterInputs, routerOptionsOf, selectExperts } from './router.ts';
 import { threefry2x32 } from './threefry.ts';
 
-type Case = Partial<Omit<RouterInputs, 'options' | 'logits'>> & { options?: Partial<RouterOptions> };
+type Case = Partial<Omit<RouterInputs, 'options' | 'logits'>> & { options?: RouterStateOptions };
 
 const select = (logits: number[] | Float32Array, { options = {}, ...more }: Case = {}) => {
   const { selectedExperts, weights } = selectExperts({
@@ -13,11 +14,13 @@ const select = (logits: number[] | Float32Array, { options = {}, ...more }: Case
     layer: layerIndex(0),
     position: 0,
     expertsPerToken: 2,
-    options: { banned: new Set(), ...options },
+    options: routerOptionsOf(options),
     ...more,
   });
   return { selectedExperts: [...selectedExperts], weights: [...weights] };
 };
+
+const id = (layer: number, expert: number) => expertId(layerIndex(layer), expertIndex(expert), 8);
 
 /** Numbers between -2 and 2. */
 const someLogits = (count: number, seed: number): Float32Array =>
@@ -48,7 +51,7 @@ describe('selectExperts', () => {
   });
 
   it('never selects a banned expert of its layer', () => {
-    const banned = new Set([8 + 1, 8 + 3, 2]); // experts 1 and 3 of layer 1, expert 2 of layer 0
+    const banned = [id(1, 1), id(1, 3), id(0, 2)];
     const logits = [0, 9, 5, 8, 4, 1, 2, 3];
     const actual = select(logits, { layer: layerIndex(1), options: { banned } });
     expect(actual.selectedExperts).toEqual([2, 4]);
@@ -72,6 +75,68 @@ describe('selectExperts', () => {
     expect(actual.weights[0]).toBeCloseTo(1 / (1 + Math.exp(-1)), 6);
     expect(actual.weights.slice(2)).toEqual([0, 0]);
   });
+
+  it.each([
+    [2, 1, 2],
+    [2, 1, 1],
+    [4, 2, 3],
+    [8, 7, 8],
+  ])('of %i choices skips %i and uses those before rank %i', (expertsPerToken, choicesSkipped, last) => {
+    const logits = someLogits(8, 2);
+    const options = { choicesSkipped, expertsUsed: Math.max(1, last - choicesSkipped) };
+    const { selectedExperts, weights } = select(logits, { expertsPerToken, options });
+    const want = changedRoute(logits, expertsPerToken, {
+      ranks: [choicesSkipped, choicesSkipped + options.expertsUsed],
+    });
+    const used = want.selectedExperts.length;
+    expect(selectedExperts).toEqual([
+      ...want.selectedExperts,
+      ...new Array(expertsPerToken - used).fill(want.selectedExperts[0]),
+    ]);
+    for (const [rank, weight] of weights.entries()) expect(weight).toBeCloseTo(want.weights[rank] ?? 0, 6);
+  });
+
+  it('uses the second choice if there are no others, however small its score', () => {
+    expect(select([900, -900], { options: { choicesSkipped: 1, expertsUsed: 1 } })).toEqual({
+      selectedExperts: [1, 1],
+      weights: [1, 0],
+    });
+  });
+
+  it('lets another expert of the layer compute in place of a selected one, with its weight', () => {
+    const replaced = new Map([
+      [id(1, 2), expertIndex(5)],
+      [id(1, 5), expertIndex(2)],
+      [id(0, 0), expertIndex(7)],
+    ]);
+    for (let seed = 0; seed < 20; seed++) {
+      const logits = someLogits(8, seed);
+      const standIn = (expert: number) => ({ 2: 5, 5: 2 })[expert] ?? expert;
+      const want = changedRoute(logits, 2, { standIn });
+      const actual = select(logits, { layer: layerIndex(1), options: { replaced } });
+      expect(actual.selectedExperts).toEqual(want.selectedExperts);
+      for (const [rank, weight] of actual.weights.entries()) expect(weight).toBeCloseTo(want.weights[rank], 6);
+    }
+    const all = new Map(Array.from({ length: 8 }, (_, expert) => [id(0, expert), expertIndex(3)]));
+    const one = select([3, 2, 1, 0, 0, 0, 0, 0], { options: { replaced: all } });
+    expect(one.selectedExperts).toEqual([3, 3]);
+    expect(one.weights[0] + one.weights[1]).toBeCloseTo(1, 6);
+  });
+
+  it.each([0.05, 1, 30])(
+    'adds noise of %f to the ranking, by seed, layer and position, and not to weights',
+    (amount) => {
+      const logits = someLogits(8, 4);
+      for (let position = 0; position < 32; position++) {
+        const options = { noise: { amount, seed: 5 } };
+        const order = noisyOrder(logits, { amount, seed: 5, layer: 3, position });
+        const want = changedRoute(logits, 2, { order });
+        const actual = select(logits, { layer: layerIndex(3), position, options });
+        expect(actual.selectedExperts).toEqual(want.selectedExperts);
+        for (const [rank, weight] of actual.weights.entries()) expect(weight).toBeCloseTo(want.weights[rank], 6);
+      }
+    },
+  );
 
   it('prefers resident experts by the bias and skips light ones, in decode only', () => {
     const isResident = (expert: number): boolean => expert === 2 || expert === 3;

@@ -1,11 +1,14 @@
 /** The layout of the step state as kernels see it, and what the owner of the buffer writes. */
 import { describe, expect, it } from 'vitest';
 import { expertId, expertIndex, layerIndex } from '../../../src/contract/ids.ts';
+import { noiseStep } from '../router-noise.ts';
 import { PipelineCache } from './pipelines.ts';
 import {
   decodeStepState,
   encodeStepState,
+  readStalledLayer,
   STEP_STATE_BYTES,
+  STEP_STATE_OFFSETS,
   STEP_STATE_WGSL,
   StepState,
   type StepStateValues,
@@ -48,9 +51,14 @@ it('gives kernels each field at the offset that the CPU uses', async () => {
     residentBias: floats[4],
     skipBelow: floats[5],
     expertsUsed: bits[6],
-    random: bits[7],
-    randomSeed: bits[8],
-    banned: bits.subarray(9),
+    choicesSkipped: bits[7],
+    random: bits[8],
+    randomSeed: bits[9],
+    noiseStep: floats[10],
+    noiseSeed: bits[11],
+    replaces: bits[12],
+    banned: bits.subarray(13, 132),
+    standIns: bits.subarray(132),
   };
   gpu.queue.writeBuffer(state.slice.buffer, 0, encodeStepState(values));
   const kernel = { name: 'step state reader', code: [readerKernel()] };
@@ -77,6 +85,15 @@ describe('StepState', () => {
     expect(await read(state)).toEqual({ ...sevens, tokenCount: 3, position: 40, stalled: 0 });
   });
 
+  it('has only the stall mark read back', async () => {
+    const state = await filled();
+    state.startBatch(3, 40);
+    const gpu = await getTestDevice();
+    gpu.queue.writeBuffer(state.slice.buffer, STEP_STATE_OFFSETS.stalled * 4, Uint32Array.of(6));
+    const mark = await readBack(gpu, state.stallMark, Uint32Array);
+    expect([mark.length, readStalledLayer(mark.slice().buffer)]).toEqual([1, 5]);
+  });
+
   it('clears the stall alone', async () => {
     const state = await filled();
     state.clearStall();
@@ -95,13 +112,33 @@ describe('StepState', () => {
     state.setRouterOptions({
       residentBias: 0.5,
       skipBelow: 0.25,
+      choicesSkipped: 1,
       randomSeed: 0,
+      noise: { amount: 2, seed: 9 },
       banned: [id(0, 1), id(3, 7), id(4, 0)],
+      replaced: new Map([
+        [id(0, 1), expertIndex(0)],
+        [id(0, 3), expertIndex(254)],
+        [id(1, 0), expertIndex(7)],
+      ]),
     });
     const { tokenCount, position, stalled, step } = sevens;
     const batch = { tokenCount, position, stalled, step };
     const banned = Uint32Array.of(2 + 2 ** 31, 1, ...new Array(117).fill(0));
-    expect(await read(state)).toEqual({ ...ZERO, ...batch, residentBias: 0.5, skipBelow: 0.25, random: 1, banned });
+    const standIns = Uint32Array.of(0xff00_0100, 0, 8, ...new Array(949).fill(0));
+    expect(await read(state)).toEqual({
+      ...ZERO,
+      ...batch,
+      residentBias: 0.5,
+      skipBelow: 0.25,
+      choicesSkipped: 1,
+      random: 1,
+      noiseStep: noiseStep(2),
+      noiseSeed: 9,
+      replaces: 1,
+      banned,
+      standIns,
+    });
     state.setRouterOptions({});
     expect(await read(state)).toEqual({ ...ZERO, ...batch });
   });

@@ -6,7 +6,8 @@
  * from it, so a new field is added here and nowhere else.
  */
 import { type Bytes, type LayerIndex, layerIndex } from '../../../src/contract/ids.ts';
-import { MAX_BANNABLE_EXPERTS, type RouterStateOptions } from '../compute.ts';
+import { MAX_CHANGEABLE_EXPERTS, type RouterStateOptions } from '../compute.ts';
+import { noiseStep } from '../router-noise.ts';
 import { type Slice, whole } from './dispatch.ts';
 
 interface Field {
@@ -25,18 +26,27 @@ const FIELDS = {
   residentBias: { type: 'f32', doc: 'added to the router logits of resident experts in decode; 0 is exact' },
   skipBelow: { type: 'f32', doc: 'in decode, experts with a smaller weight are skipped, except the first; 0 is exact' },
   expertsUsed: { type: 'u32', doc: 'how many of the K experts of a token are used; 0: all' },
+  choicesSkipped: { type: 'u32', doc: 'how many of the best experts are passed over before the K are selected' },
   random: { type: 'u32', doc: '1: experts are drawn at random, by seed, layer and position' },
   randomSeed: { type: 'u32', doc: 'seed of the random experts' },
+  noiseStep: { type: 'f32', doc: "the router's noise is a random integer times this; 0 is exact" },
+  noiseSeed: { type: 'u32', doc: 'seed of the noise' },
+  replaces: { type: 'u32', doc: '1: stand_ins applies' },
   banned: {
     type: 'u32',
-    length: MAX_BANNABLE_EXPERTS / 32,
+    length: MAX_CHANGEABLE_EXPERTS / 32,
     doc: 'bit (layer * expert count + expert): the router never picks that expert',
+  },
+  standIns: {
+    type: 'u32',
+    length: MAX_CHANGEABLE_EXPERTS / 4,
+    doc: 'byte (layer * expert count + expert): 1 + the expert that computes in its place; 0: itself',
   },
 } as const satisfies Record<string, Field>;
 
 export type StepStateField = keyof typeof FIELDS;
 
-/** The contents of the step state. `banned` holds its words, 32 experts each. */
+/** The contents of the step state. Arrays hold their words: `banned` 32 experts each, `standIns` four. */
 export type StepStateValues = {
   -readonly [F in StepStateField]: (typeof FIELDS)[F] extends { length: number } ? ArrayLike<number> : number;
 };
@@ -98,9 +108,12 @@ export function decodeStepState(buffer: ArrayBuffer): StepStateValues {
   return Object.fromEntries(entries);
 }
 
-/** The layer that stalled a step because it misses an expert, or undefined if the step ran to its end. */
-export function readStalledLayer(buffer: ArrayBuffer): LayerIndex | undefined {
-  const { stalled } = decodeStepState(buffer);
+/**
+ * The layer that stalled a step because it misses an expert, or undefined if the step ran to its end.
+ * @param mark what was read back of {@link StepState.stallMark}
+ */
+export function readStalledLayer(mark: ArrayBuffer): LayerIndex | undefined {
+  const [stalled] = new Uint32Array(mark);
   return stalled === 0 ? undefined : layerIndex(stalled - 1);
 }
 
@@ -109,12 +122,15 @@ export function readStalledLayer(buffer: ArrayBuffer): LayerIndex | undefined {
  * advance it.
  */
 export class StepState {
-  /** The binding of the kernels, and what to read back. */
+  /** The binding of the kernels. */
   readonly slice: Slice;
+  /** What to read back to know whether a step stalled: {@link readStalledLayer}. Its offset does not suit a binding. */
+  readonly stallMark: Slice;
 
   constructor(private readonly device: GPUDevice) {
     const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST;
     this.slice = whole(device.createBuffer({ label: 'step state', size: STEP_STATE_BYTES, usage }));
+    this.stallMark = { ...this.slice, offset: STEP_STATE_OFFSETS.stalled * 4, size: 4 };
   }
 
   /**
@@ -137,11 +153,24 @@ export class StepState {
 
   /** Replaces all options of the router. */
   setRouterOptions(options: RouterStateOptions): void {
-    const { residentBias = 0, skipBelow = 0, expertsUsed = 0, randomSeed } = options;
+    const { residentBias = 0, skipBelow = 0, expertsUsed = 0, choicesSkipped = 0, randomSeed, noise } = options;
     const banned = new Uint32Array(FIELDS.banned.length);
     for (const id of options.banned ?? []) banned[id >>> 5] |= 1 << (id & 31);
-    const random = randomSeed === undefined ? 0 : 1;
-    this.#write({ residentBias, skipBelow, expertsUsed, random, randomSeed: randomSeed ?? 0, banned });
+    const standIns = new Uint32Array(FIELDS.standIns.length);
+    for (const [id, expert] of options.replaced ?? []) standIns[id >>> 2] |= (expert + 1) << (8 * (id & 3));
+    this.#write({
+      residentBias,
+      skipBelow,
+      expertsUsed,
+      choicesSkipped,
+      random: randomSeed === undefined ? 0 : 1,
+      randomSeed: randomSeed ?? 0,
+      noiseStep: noise ? noiseStep(noise.amount) : 0,
+      noiseSeed: noise?.seed ?? 0,
+      replaces: options.replaced ? 1 : 0,
+      banned,
+      standIns,
+    });
   }
 
   destroy(): void {

@@ -111,12 +111,12 @@ export class DecodeContext {
 
   /**
    * Reads from a readback whether and where a token stalled.
-   * @param state the step state that a submission left
+   * @param mark the stall mark that a submission left
    * @param trace the experts of each layer that it passed
    * @returns where the token stalled, or undefined if it is done
    */
-  stallIn(state: ArrayBuffer, trace: ArrayBuffer): Stall | undefined {
-    const layer = readStalledLayer(state);
+  stallIn(mark: ArrayBuffer, trace: ArrayBuffer): Stall | undefined {
+    const layer = readStalledLayer(mark);
     if (layer === undefined) return undefined;
     return { layer, selectedExperts: this.selectedExpertsIn(trace, layer), predictions: [] };
   }

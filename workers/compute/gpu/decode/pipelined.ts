@@ -51,6 +51,6 @@ export class PipelinedDecoding {
     const { result, inputs } = this.context;
     const { state, trace } = inputs.model.buffers;
     const { whole } = await this.context.startToken();
-    this.#inFlight.push(inputs.readback.submit(this.context.encodePass(whole), [result, state.slice, trace]));
+    this.#inFlight.push(inputs.readback.submit(this.context.encodePass(whole), [result, state.stallMark, trace]));
   }
 }

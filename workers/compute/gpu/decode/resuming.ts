@@ -32,12 +32,12 @@ export class ResumingDecoding implements SerialStrategy {
     const { context } = this;
     const { model, readback } = context.inputs;
     const { state, trace, predictions } = model.buffers;
-    const slices = [context.result, state.slice, trace, predictions];
-    const [result, stateWords, traceWords, predictionWords] = await readback.submit(
+    const slices = [context.result, state.stallMark, trace, predictions];
+    const [result, stallMark, traceWords, predictionWords] = await readback.submit(
       context.encodePass(dispatches),
       slices,
     );
-    const stall = context.stallIn(stateWords, traceWords);
+    const stall = context.stallIn(stallMark, traceWords);
     const missedLayers = context.recordPassedLayers(traceWords, firstLayer, stall);
     if (!stall) return { result, missedLayers };
     if (stall.layer < firstLayer) throw new MixtabError('internal', 'A step stalled although its experts were loaded.');

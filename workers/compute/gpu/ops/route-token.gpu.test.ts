@@ -6,8 +6,9 @@ import { ggufBytes, repackTensor } from '../../../format/quantization/repack.ts'
 import { layoutTensor, WEIGHT_TYPES, type WeightTypeName } from '../../../format/weight-layout.ts';
 import { matvec } from '../../../reference/matmul.ts';
 import { rmsNorm } from '../../../reference/norm.ts';
-import { route } from '../../../reference/router.ts';
+import { noisyOrder, route } from '../../../reference/router.ts';
 import { compare, TOLERANCE } from '../../../reference/tolerance.ts';
+import { noiseStep } from '../../router-noise.ts';
 import { decodeStepState } from '../step-state.ts';
 import {
   allocate,
@@ -180,7 +181,7 @@ describe.each(VARIANTS)('routeToken, variant %s', (variant) => {
     expect(routed.groups).toEqual(mode === 'decode' ? [2, 0, 1, 0, NO_SLOT, 1, 1, 0] : new Array(8).fill(77));
   });
 
-  it('applies bans, random experts, and the lossy options', async () => {
+  it('applies the ablations and the lossy options', async () => {
     const logits = withLogits([0, 5, 1, 4, 3, 2, 0, 0]);
     const with4 = { variant, ...logits, expertsPerToken: 4 };
     expect((await routeOne({ ...with4, banned: [0b1010] })).selectedExperts).toEqual([4, 5, 2, 0]);
@@ -189,6 +190,13 @@ describe.each(VARIANTS)('routeToken, variant %s', (variant) => {
     const slotTable = new Uint32Array(8).fill(NO_SLOT).fill(3, 6);
     const biased = await routeOne({ ...with4, mode: 'select', residentBias: 10, slotTable });
     expect(biased.selectedExperts).toEqual([6, 7, 1, 3]);
+    expect((await routeOne({ ...with4, choicesSkipped: 2, expertsUsed: 1 })).selectedExperts).toEqual([4, 4, 4, 4]);
+    const standIns = [0, 3 << 8]; // of expert 5, expert 2
+    expect((await routeOne({ ...with4, replaces: 1, standIns })).selectedExperts).toEqual([1, 3, 4, 2]);
+    const noise = { noiseStep: noiseStep(3), noiseSeed: 9, position: 5, layer: 3, slotTable: new Uint32Array(32) };
+    expect((await routeOne({ ...with4, ...noise })).selectedExperts).toEqual(
+      noisyOrder([0, 5, 1, 4, 3, 2, 0, 0], { amount: 3, seed: 9, layer: 3, position: 5 }).slice(0, 4),
+    );
     const drawn = { random: 1, randomSeed: 5, position: 9, layer: 3 } as const;
     const both = await Promise.all(
       VARIANTS.map((each) => routeOne({ ...with4, ...drawn, variant: each, slotTable: new Uint32Array(32) })),

@@ -1,8 +1,11 @@
 import { describe, expect, it } from 'vitest';
+import { expertId, expertIndex, layerIndex } from '../../../../src/contract/ids.ts';
 import { route } from '../../../reference/router.ts';
 import { threefry2x32 } from '../../../reference/sample.ts';
 import { compare, TOLERANCE } from '../../../reference/tolerance.ts';
-import { decodeStepState } from '../step-state.ts';
+import type { RouterStateOptions } from '../../compute.ts';
+import { routerOptionsOf, selectExperts } from '../../cpu/router.ts';
+import { decodeStepState, StepState } from '../step-state.ts';
 import {
   allocate,
   getTestDevice,
@@ -180,6 +183,74 @@ describe('router', () => {
     expect(actual.selectedExperts).toEqual([1, 3, 1, 1]);
     const first = 1 / (1 + Math.exp(-1));
     expect(compare(actual.weights, [first, 1 - first, 0, 0], TOLERANCE.softmax)).toBeNull();
+  });
+
+  describe.each(['prefill', 'decode'] as const)('in %s', (mode) => {
+    const tokens = mode === 'prefill' ? 40 : 1;
+    const layer = 2;
+    /** Random logits, and the selection of the CPU backend for them with the same options. */
+    const both = async (expertCount: number, expertsPerToken: number, options: RouterStateOptions, seed = 11) => {
+      const logits = randomNormal(seededRandom(seed), tokens * expertCount, 2);
+      const slotTable = new Uint32Array(expertCount * (layer + 1));
+      const state = new StepState(await getTestDevice());
+      state.setRouterOptions(options);
+      const words = await readBack(await getTestDevice(), state.slice, Uint32Array);
+      const { tokenCount: _, ...values } = decodeStepState(words.slice().buffer);
+      const more = { ...values, mode, layer, position: 70, slotTable };
+      const actual = await runRouter(logits, expertCount, expertsPerToken, more);
+      const routes = Array.from({ length: tokens }, (_, t) =>
+        selectExperts({
+          logits: logits.slice(t * expertCount, (t + 1) * expertCount),
+          layer: layerIndex(layer),
+          position: 70 + t,
+          expertsPerToken,
+          options: routerOptionsOf(options),
+        }),
+      );
+      expect(actual.selectedExperts).toEqual(routes.flatMap(({ selectedExperts }) => [...selectedExperts]));
+      const weights = routes.flatMap((route) => [...route.weights]);
+      expect(compare(actual.weights, weights, TOLERANCE.softmax)).toBeNull();
+      return { ...actual, exact: expected(logits, expertCount, expertsPerToken) };
+    };
+    const id = (expert: number, expertCount: number) => expertId(layerIndex(layer), expertIndex(expert), expertCount);
+
+    it.each([
+      [2, 2, 1, 1],
+      [8, 2, 1, 1],
+      [8, 4, 2, 1],
+      [60, 16, 15, 1],
+    ])('%i experts, %i per token: skips %i choices', async (expertCount, k, choicesSkipped, expertsUsed) => {
+      const { selectedExperts } = await both(expertCount, k, { choicesSkipped, expertsUsed });
+      if (k * 2 <= expertCount) expect(new Set(selectedExperts.slice(0, k)).size).toBe(expertsUsed);
+    });
+
+    it('replaces experts by others', async () => {
+      const swap = new Map([
+        [id(1, 8), expertIndex(6)],
+        [id(6, 8), expertIndex(1)],
+      ]);
+      const { selectedExperts, exact } = await both(8, 4, { replaced: swap });
+      const standIn = (expert: number): number => ({ 1: 6, 6: 1 })[expert] ?? expert;
+      expect(selectedExperts).toEqual(exact.selectedExperts.map(standIn));
+      const one = new Map(Array.from({ length: 8 }, (_, expert) => [id(expert, 8), expertIndex(7)]));
+      expect(new Set((await both(8, 4, { replaced: one })).selectedExperts)).toEqual(new Set([7]));
+    });
+
+    it.each([0.01, 0.4, 3, 100])('noise of %f selects what the CPU backend selects', async (amount) => {
+      const { selectedExperts, exact } = await both(16, 2, { noise: { amount, seed: 0xffff_fff0 } });
+      if (amount >= 3 && tokens > 1) expect(selectedExperts).not.toEqual(exact.selectedExperts);
+    });
+
+    it('combines noise, bans, skipped choices and replacements', async () => {
+      const options = {
+        noise: { amount: 1, seed: 3 },
+        banned: [id(0, 8), id(3, 8)],
+        choicesSkipped: 1,
+        expertsUsed: 2,
+        replaced: new Map([[id(5, 8), expertIndex(0)]]),
+      };
+      await both(8, 3, options, 4);
+    });
   });
 
   it('rejects more experts per token than it supports', async () => {

@@ -1,5 +1,6 @@
 import groupsCode from '../../../../shaders/lib/groups.wgsl?raw';
 import orderedKeyCode from '../../../../shaders/lib/ordered_key.wgsl?raw';
+import routerNoiseCode from '../../../../shaders/lib/router_noise.wgsl?raw';
 import selectExpertsCode from '../../../../shaders/lib/select_experts.wgsl?raw';
 import threefryCode from '../../../../shaders/lib/threefry.wgsl?raw';
 import routerCode from '../../../../shaders/router.wgsl?raw';
@@ -15,6 +16,7 @@ export const SELECT_CODE: readonly string[] = [
   groupsCode,
   orderedKeyCode,
   threefryCode,
+  routerNoiseCode,
   selectExpertsCode,
 ];
 
