@@ -7,8 +7,8 @@
 // Ablations in the state always apply. They change the selection, not the weights, which are those of the logits:
 // - A banned expert ranks like NaN.
 // - Random experts are ranked by a random number per layer, position and expert, others by their logit plus noise.
-// - The best `choices_skipped` are passed over. Of the K that are then selected, the first `experts_used` are used.
-// - A selected expert is stored as its stand-in.
+// - The best `choices_skipped` are passed over. Of the K that are then picked, the first `experts_used` are used.
+// - A picked expert is stored as its stand-in.
 //
 // With DECODE (one token) the lossy options in the state apply too: resident experts are preferred by a bias, and
 // experts with a small weight are skipped. A skipped expert is stored as weight 0 and the first expert once more.
@@ -65,7 +65,7 @@ fn select_experts(token: u32) {
   for (var k = 0u; k < K; k++) {
     let best = best_after(token, last);
     if (best.expert == EXPERTS) {
-      // Fewer are left than are selected. The first one takes the places that are not used anyway.
+      // Fewer are left than are picked. The first one takes the places that are not used anyway.
       token_experts[k] = token_experts[0];
     } else {
       token_experts[k] = best.expert;
@@ -106,7 +106,7 @@ fn select_experts(token: u32) {
   }
 }
 
-// The expert that computes in place of a selected one.
+// The expert that computes in place of a picked one.
 fn stand_in(expert: u32) -> u32 {
   let id = layer.x * EXPERTS + expert;
   if (id >= 4u * STAND_INS_LENGTH) {

@@ -26,7 +26,7 @@ export interface RouterStateOptions {
   skipBelow?: number;
   /** How many of the model's experts per token are used; 0: all. */
   expertsUsed?: number;
-  /** How many of the best experts are passed over, so that the next ones are selected; at most `expertCount` - 1. */
+  /** How many of the best experts are passed over, so that the next ones are picked; at most `expertCount` - 1. */
   choicesSkipped?: number;
   /** If given, experts are drawn at random with this seed. */
   randomSeed?: number;
@@ -35,7 +35,7 @@ export interface RouterStateOptions {
   /** Experts that the router never picks; each id is below {@link MAX_CHANGEABLE_EXPERTS}. */
   banned?: Iterable<ExpertId>;
   /**
-   * For selected experts, the expert of the same layer that computes in its place, with its weight. Ids are below
+   * For picked experts, the expert of the same layer that computes in its place, with its weight. Ids are below
    * {@link MAX_CHANGEABLE_EXPERTS}, stand-ins below {@link MAX_STAND_INS}.
    */
   replaced?: ReadonlyMap<ExpertId, ExpertIndex>;

@@ -78,7 +78,7 @@ function usedChoices(
   }
   const used = expertsUsed ?? expertsPerToken;
   if (!isIndex(choicesSkipped, used)) {
-    throw badRequest(`Skipping ${choicesSkipped} of ${used} choices is not possible.`, `Skip 0 to ${used - 1}.`);
+    throw badRequest(`Skipping ${choicesSkipped} of ${used} experts is not possible.`, `Skip 0 to ${used - 1}.`);
   }
   return { expertsUsed: choicesSkipped > 0 ? used - choicesSkipped : expertsUsed, choicesSkipped };
 }

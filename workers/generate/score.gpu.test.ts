@@ -1,15 +1,18 @@
 /** Scoring, lossy options, ablations, and the report of the expert cache. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type AblationOptions, RESIDENCE, type ScoreRequest } from '../../src/contract/engine-api.ts';
+import { ABLATIONS, expectAblationNearFloat64 } from '../engine/ablation-testing.ts';
 import type { Engine } from '../engine/engine.ts';
 import { engineWith } from '../engine/testing.ts';
+import type { RecordStore } from '../store/store.ts';
 import { SYNTH_PRESETS } from '../synth/presets.ts';
 
 const TEXT = 'the first men of that day had been there before us and could not have been the last of them '.repeat(3);
 let engine: Engine;
 let modelId: string;
+let store: RecordStore;
 beforeAll(async () => {
-  ({ engine, modelId } = await engineWith(SYNTH_PRESETS.tiny));
+  ({ engine, modelId, store } = await engineWith(SYNTH_PRESETS.tiny));
   await engine.load({ modelId }, () => {});
 });
 afterAll(() => engine.unload());
@@ -133,7 +136,14 @@ describe('ablations', () => {
   };
 
   it('apply to a prompt as to decoded tokens', async () => {
-    for (const ablation of [{ expertsUsed: 1 }, { randomSeed: 3 }, { banned: [{ layer: 1, expert: 0 }] }]) {
+    for (const ablation of [
+      { expertsUsed: 1 },
+      { choicesSkipped: 1 },
+      { randomSeed: 3 },
+      { noise: { amount: 2, seed: 3 } },
+      { banned: [{ layer: 1, expert: 0 }] },
+      { replaced: Array.from({ length: 8 }, (_, expert) => ({ expert, by: 3 })) },
+    ]) {
       const together = await scoreWith(ablation);
       const alone = await scoreWith(ablation, { lossy: {} });
       expect(alone.selectedExperts).toEqual(together.selectedExperts);
@@ -141,6 +151,10 @@ describe('ablations', () => {
       expect(together.nll).not.toBe((await score()).nll);
     }
   });
+
+  it.each(ABLATIONS)('select and predict as float64: %s', (_, ablation, route) =>
+    expectAblationNearFloat64({ engine, store, modelId }, ablation, route),
+  );
 
   it('using one expert equals skipping every second one', async () => {
     expect((await scoreWith({ expertsUsed: 1 }, { lossy: {} })).nll).toBe(

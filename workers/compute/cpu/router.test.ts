@@ -81,7 +81,7 @@ describe('selectExperts', () => {
     [2, 1, 1],
     [4, 2, 3],
     [8, 7, 8],
-  ])('of %i choices skips %i and uses those before rank %i', (expertsPerToken, choicesSkipped, last) => {
+  ])('of %i experts skips %i and uses those before rank %i', (expertsPerToken, choicesSkipped, last) => {
     const logits = someLogits(8, 2);
     const options = { choicesSkipped, expertsUsed: Math.max(1, last - choicesSkipped) };
     const { selectedExperts, weights } = select(logits, { expertsPerToken, options });
@@ -103,7 +103,7 @@ describe('selectExperts', () => {
     });
   });
 
-  it('lets another expert of the layer compute in place of a selected one, with its weight', () => {
+  it('lets another expert of the layer compute in place of a picked one, with its weight', () => {
     const replaced = new Map([
       [id(1, 2), expertIndex(5)],
       [id(1, 5), expertIndex(2)],

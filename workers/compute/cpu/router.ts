@@ -49,7 +49,7 @@ export function selectExperts(inputs: RouterInputs): Route {
   const ranks: number[] = [];
   for (let expert = 0; expert < logits.length; expert++) ranks.push(rankOf(inputs, expert));
   const order = ranks.map((_, expert) => expert).sort((a, b) => compare(ranks[a], ranks[b]) || a - b);
-  // If fewer are left than are selected, the first one takes the places that are not used anyway.
+  // If fewer are left than are picked, the first one takes the places that are not used anyway.
   const selectedExperts = new Uint32Array(expertsPerToken).fill(order[choicesSkipped]);
   selectedExperts.set(order.slice(choicesSkipped, choicesSkipped + expertsPerToken));
   // A bias changes the selection, never the weights. So the first expert may not have the largest logit.

@@ -26,7 +26,7 @@ const FIELDS = {
   residentBias: { type: 'f32', doc: 'added to the router logits of resident experts in decode; 0 is exact' },
   skipBelow: { type: 'f32', doc: 'in decode, experts with a smaller weight are skipped, except the first; 0 is exact' },
   expertsUsed: { type: 'u32', doc: 'how many of the K experts of a token are used; 0: all' },
-  choicesSkipped: { type: 'u32', doc: 'how many of the best experts are passed over before the K are selected' },
+  choicesSkipped: { type: 'u32', doc: 'how many of the best experts are passed over before the K are picked' },
   random: { type: 'u32', doc: '1: experts are drawn at random, by seed, layer and position' },
   randomSeed: { type: 'u32', doc: 'seed of the random experts' },
   noiseStep: { type: 'f32', doc: "the router's noise is a random integer times this; 0 is exact" },

@@ -219,7 +219,7 @@ describe('router', () => {
       [8, 2, 1, 1],
       [8, 4, 2, 1],
       [60, 16, 15, 1],
-    ])('%i experts, %i per token: skips %i choices', async (expertCount, k, choicesSkipped, expertsUsed) => {
+    ])('%i experts, %i per token: skips %i', async (expertCount, k, choicesSkipped, expertsUsed) => {
       const { selectedExperts } = await both(expertCount, k, { choicesSkipped, expertsUsed });
       if (k * 2 <= expertCount) expect(new Set(selectedExperts.slice(0, k)).size).toBe(expertsUsed);
     });
@@ -241,7 +241,7 @@ describe('router', () => {
       if (amount >= 3 && tokens > 1) expect(selectedExperts).not.toEqual(exact.selectedExperts);
     });
 
-    it('combines noise, bans, skipped choices and replacements', async () => {
+    it('combines noise, bans, skipped ranks and replacements', async () => {
       const options = {
         noise: { amount: 1, seed: 3 },
         banned: [id(0, 8), id(3, 8)],
