@@ -15,6 +15,8 @@ export interface AdapterReport {
   maxStorageBufferBindingSize: number;
   /** Limit of the adapter, in bytes. */
   maxBufferSize: number;
+  /** The name of the GPU that the browser offers to programs that save power, if it is another one. */
+  other?: string;
 }
 
 /** What computes: WebGPU kernels, or WebAssembly on the CPU. */

@@ -64,6 +64,12 @@ describe('otherGpuHint', () => {
     expect(otherGpuHint({ ...adapter, vendor: 'intel' }, windows)).toContain('Graphics');
   });
 
+  it('names the other GPU if the browser reports two', () => {
+    const two = { ...adapter, vendor: 'nvidia', other: 'intel gen-12lp' };
+    expect(otherGpuHint(two, windows)).toMatch(/another GPU \(intel gen-12lp\).*System, Display, Graphics/);
+    expect(otherGpuHint(two, 'Mozilla/5.0 (X11; Linux x86_64)')).toMatch(/\(intel gen-12lp\).*system's graphics/);
+  });
+
   it('says nothing elsewhere', () => {
     expect(otherGpuHint(adapter, 'Mozilla/5.0 (X11; Linux x86_64)')).toBeUndefined();
     expect(otherGpuHint({ ...adapter, vendor: 'nvidia' }, windows)).toBeUndefined();

@@ -30,17 +30,24 @@ const named = (adapter: AdapterReport | undefined): string => {
 };
 
 /**
- * On a laptop with two GPUs, Windows decides which one a browser gets. The adapter's vendor says whether it may be the
- * slower one.
- * @returns how to choose the other one; undefined if that is not a question here
+ * Which GPU a browser gets on a machine with two is decided by the system. Windows may give it the slower one and hide
+ * the other; there the vendor says whether that is possible.
+ * @returns how to choose the other GPU; undefined if there is no sign of one
  */
 export function otherGpuHint(adapter: AdapterReport | undefined, userAgent: string): string | undefined {
-  if (!adapter || adapter.software || !/Windows/.test(userAgent)) return undefined;
-  if (!/^(intel|amd)$/i.test(adapter.vendor)) return undefined;
-  return (
-    'If this computer has another, faster GPU: in the settings of Windows, under System, Display, Graphics, add this ' +
-    'browser, choose High performance, and restart it.'
-  );
+  if (!adapter || adapter.software) return undefined;
+  const windows = /Windows/.test(userAgent);
+  if (!adapter.other && !(windows && /^(intel|amd)$/i.test(adapter.vendor))) return undefined;
+  const found = adapter.other
+    ? `This computer has another GPU (${adapter.other}). To use it`
+    : 'If this computer has another, faster GPU';
+  if (windows) {
+    return (
+      `${found}: in the settings of Windows, under System, Display, Graphics, add this browser, choose ` +
+      `${adapter.other ? 'the GPU' : 'High performance'}, and restart it.`
+    );
+  }
+  return `${found}, choose it for this browser in the system's graphics or energy settings, and restart the browser.`;
 }
 
 /**

@@ -1,5 +1,5 @@
-import { expect, it } from 'vitest';
-import { reportAdapter } from './device.ts';
+import { afterEach, expect, it, vi } from 'vitest';
+import { findAdapter, reportAdapter } from './device.ts';
 
 const adapter = (info: Partial<GPUAdapterInfo> | undefined) =>
   ({
@@ -24,4 +24,31 @@ it('recognizes a software adapter by the fallback flag or by its name', () => {
     software: false,
     description: 'h100',
   });
+});
+
+/** A browser that offers these GPUs to programs that want speed, and to those that save power. */
+function stubAdapters(fast: Partial<GPUAdapterInfo>, saving: Partial<GPUAdapterInfo> | null): void {
+  vi.stubGlobal('navigator', {
+    gpu: {
+      requestAdapter: async ({ powerPreference }: GPURequestAdapterOptions) =>
+        powerPreference === 'high-performance' ? adapter(fast) : saving && adapter(saving),
+    },
+  });
+}
+afterEach(() => vi.unstubAllGlobals());
+
+it('reports the other GPU of a machine with two', async () => {
+  stubAdapters({ vendor: 'nvidia', architecture: 'lovelace' }, { vendor: 'intel', architecture: 'gen-12lp' });
+  expect((await findAdapter()).report).toMatchObject({ vendor: 'nvidia', other: 'intel gen-12lp' });
+});
+
+it.each([
+  ['the same GPU', { vendor: 'apple', architecture: 'metal-3' }],
+  ['none', null],
+  ['a software one', { vendor: 'google', architecture: 'swiftshader' }],
+])('reports no other GPU if the browser offers %s to save power', async (_name, saving) => {
+  stubAdapters({ vendor: 'apple', architecture: 'metal-3' }, saving);
+  const { report } = await findAdapter();
+  expect(report).toMatchObject({ vendor: 'apple' });
+  expect(report).not.toHaveProperty('other');
 });

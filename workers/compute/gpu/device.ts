@@ -45,11 +45,25 @@ export type FoundAdapter = { adapter: GPUAdapter; report: AdapterReport } | { re
 export async function findAdapter(): Promise<FoundAdapter> {
   try {
     const adapter = await requestAdapter();
-    return { adapter, report: reportAdapter(adapter) };
+    const report = reportAdapter(adapter);
+    const other = await findOtherAdapter(report);
+    return { adapter, report: { ...report, ...(other && { other }) } };
   } catch (error) {
     return { error };
   }
 }
+
+/** The name of the adapter that saves power, if this machine has two and the browser tells them apart. */
+async function findOtherAdapter(report: AdapterReport): Promise<string | undefined> {
+  const adapter = await navigator.gpu.requestAdapter({ powerPreference: 'low-power' }).catch(() => null);
+  if (!adapter) return undefined;
+  const other = reportAdapter(adapter);
+  const name = nameOf(other);
+  return other.software || name === nameOf(report) ? undefined : name || undefined;
+}
+
+const nameOf = ({ description, vendor, architecture }: AdapterReport): string =>
+  description || [vendor, architecture].filter(Boolean).join(' ');
 
 /** Requests a device with the limits of the adapter, because the default limits are too small for large models. */
 export async function requestDevice(adapter: GPUAdapter): Promise<GPUDevice> {
