@@ -1,6 +1,6 @@
-import { afterEach, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { expose } from './rpc.ts';
-import { watchWorker } from './worker-life.ts';
+import { startNestedWorker, watchWorker } from './worker-life.ts';
 import { type LinkedWorker, WorkerLink } from './worker-link.ts';
 
 interface Api {
@@ -29,6 +29,10 @@ class FakeWorker extends EventTarget {
 
   announce(lock: string | null): void {
     this.dispatchEvent(new MessageEvent('message', { data: { mixtabWorker: lock } }));
+  }
+
+  tellOfStart(mixtabStartsWorker: boolean): void {
+    this.dispatchEvent(new MessageEvent('message', { data: { mixtabStartsWorker } }));
   }
 
   terminate(): void {
@@ -70,6 +74,7 @@ function linkTo(apis: (object | undefined)[]) {
     },
     task: 'adds',
     died: { code: 'worker-failed', remedy: 'Load it again.' },
+    repeatable: ['add'],
     onFailure: ({ code }) => failures.push(code),
     watch: (worker, onEnd) => watchWorker(worker, onEnd, locks),
   });
@@ -130,4 +135,72 @@ it('ending the worker on purpose is no failure, and a closed link starts no othe
   release('life');
   expect(failures).toEqual([]);
   expect(workers.length).toBe(2);
+});
+
+describe('a worker that never returns from starting a worker of its own', () => {
+  beforeEach(() => void vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] }));
+
+  it('is replaced, and its calls are made again', async () => {
+    const { link, failures } = linkTo([undefined, undefined, api]);
+    const sum = link.api.add(1, 2);
+    for (const worker of [0, 1]) {
+      workers[worker].announce(null);
+      workers[worker].tellOfStart(true);
+      vi.advanceTimersByTime(3900);
+      expect(workers[worker].terminated).toBe(false);
+      vi.advanceTimersByTime(200);
+      expect(workers[worker].terminated).toBe(true);
+    }
+    expect(await sum).toBe(3);
+    expect(failures).toEqual([]);
+  });
+
+  it('is given up after three attempts', async () => {
+    const { link, failures } = linkTo([]);
+    const sum = link.api.add(1, 2);
+    for (const worker of [0, 1, 2]) {
+      workers[worker].tellOfStart(true);
+      vi.advanceTimersByTime(4100);
+    }
+    await expect(sum).rejects.toMatchObject({ code: 'worker-failed' });
+    expect(failures).toEqual(['worker-failed']);
+    expect(workers).toHaveLength(3);
+  });
+
+  it('ends the calls that may not be made again', async () => {
+    const { link, failures } = linkTo([undefined, api]);
+    const [sum, never] = [link.api.add(1, 2), link.api.never()];
+    workers[0].tellOfStart(true);
+    vi.advanceTimersByTime(4100);
+    await expect(never).rejects.toMatchObject({ code: 'worker-failed' });
+    expect(await sum).toBe(3);
+    expect(failures).toEqual(['worker-failed']);
+  });
+
+  it('is left alone if it started the other one in time', () => {
+    linkTo([undefined])
+      .link.api.never()
+      .catch(() => {});
+    workers[0].tellOfStart(true);
+    vi.advanceTimersByTime(3900);
+    workers[0].tellOfStart(false);
+    vi.advanceTimersByTime(60_000);
+    expect(workers[0].terminated).toBe(false);
+  });
+});
+
+describe('startNestedWorker', () => {
+  it('tells before and after, also of a failure', () => {
+    const told: unknown[] = [];
+    vi.stubGlobal('WorkerGlobalScope', class {});
+    vi.stubGlobal('postMessage', ({ mixtabStartsWorker }: never) => told.push(mixtabStartsWorker));
+    expect(startNestedWorker(() => told.push('start'))).toBe(2);
+    expect(() =>
+      startNestedWorker(() => {
+        throw new Error('refused');
+      }),
+    ).toThrow('refused');
+    vi.unstubAllGlobals();
+    expect(told).toEqual([true, 'start', false, true, false]);
+  });
 });

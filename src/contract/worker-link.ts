@@ -14,6 +14,8 @@ export interface WorkerLinkOptions {
   task: string;
   /** The error of calls that were running when the worker died. */
   died: Pick<MixtabError, 'code' | 'remedy'>;
+  /** Methods that are called again, on the next worker, if a worker hangs while it starts one of its own. */
+  repeatable?: readonly string[];
   /** Called for each worker that was started, before it gets its first call. */
   onStart?: (worker: LinkedWorker) => void;
   /** Called when a worker did not start or died, even if no call was running. */
@@ -25,9 +27,25 @@ export interface WorkerLinkOptions {
 interface Running<Api> {
   worker: LinkedWorker;
   api: Remote<Api>;
-  /** Rejects the calls that have no reply yet. */
-  pending: Set<(error: MixtabError) => void>;
+  /** The calls that have no reply yet. */
+  pending: Set<Pending>;
   endWatch: () => void;
+}
+
+interface Pending {
+  reject: (error: MixtabError) => void;
+  /** Makes the call again, if that is allowed. */
+  repeat?: () => void;
+}
+
+/** Calls of one method are made at most this often. */
+const MAX_ATTEMPTS = 3;
+
+interface Call {
+  method: string;
+  args: unknown[];
+  resolve: (result: unknown) => void;
+  reject: (error: unknown) => void;
 }
 
 type AnyCall = (...args: unknown[]) => Promise<unknown>;
@@ -74,7 +92,7 @@ export class WorkerLink<Api> {
     this.#running = undefined;
     running?.endWatch();
     running?.worker.terminate();
-    for (const reject of running?.pending ?? []) reject(error);
+    for (const { reject } of running?.pending ?? []) reject(error);
   }
 
   /** Ends the worker for good: later calls reject. */
@@ -84,18 +102,24 @@ export class WorkerLink<Api> {
   }
 
   #call(method: string, args: unknown[]): Promise<unknown> {
-    if (this.#isClosed) return Promise.reject(aborted('The worker was closed.'));
-    const running = this.#running ?? this.#start();
-    if (!running) return Promise.reject(this.#error('not-started'));
     // Not Promise.race, which would keep every reply until the worker ends.
-    return new Promise((resolve, reject) => {
-      running.pending.add(reject);
-      const settled = (): void => void running.pending.delete(reject);
-      (running.api as unknown as Record<string, AnyCall>)
-        [method](...args)
-        .then(resolve, reject)
-        .finally(settled);
-    });
+    return new Promise((resolve, reject) => this.#attempt({ method, args, resolve, reject }, 1));
+  }
+
+  #attempt(call: Call, attempt: number): void {
+    const { method, args, resolve, reject } = call;
+    const running = this.#isClosed ? undefined : (this.#running ?? this.#start());
+    if (!running) {
+      reject(this.#isClosed ? aborted('The worker was closed.') : this.#error('not-started'));
+      return;
+    }
+    const mayRepeat = attempt < MAX_ATTEMPTS && this.#options.repeatable?.includes(method);
+    const pending: Pending = { reject, ...(mayRepeat && { repeat: () => this.#attempt(call, attempt + 1) }) };
+    running.pending.add(pending);
+    (running.api as unknown as Record<string, AnyCall>)
+      [method](...args)
+      .then(resolve, reject)
+      .finally(() => void running.pending.delete(pending));
   }
 
   /** @returns undefined if the browser refuses to start a worker */
@@ -107,19 +131,27 @@ export class WorkerLink<Api> {
     } catch {
       return undefined;
     }
-    const endWatch = watch(worker, (how) => {
-      const error = this.#error(how);
-      this.end(error);
-      this.#options.onFailure?.(error);
-    });
+    const endWatch = watch(worker, (how) => this.#ended(how));
     this.#running = { worker, api: wrap<Api>(worker as Worker), pending: new Set(), endWatch };
     onStart?.(worker);
     return this.#running;
   }
 
+  #ended(how: WorkerEnd): void {
+    const pending = this.#running?.pending ?? new Set();
+    const repeated = how === 'hung' ? [...pending].filter(({ repeat }) => repeat) : [];
+    for (const call of repeated) pending.delete(call);
+    // If all that the worker had to do is done again, nobody has to know.
+    const isFailure = repeated.length === 0 || pending.size > 0;
+    const error = this.#error(how);
+    this.end(error);
+    if (isFailure) this.#options.onFailure?.(error);
+    for (const { repeat } of repeated) repeat!();
+  }
+
   #error(how: WorkerEnd): MixtabError {
     const { task, died } = this.#options;
-    return how === 'died'
+    return how !== 'not-started'
       ? new MixtabError(
           died.code,
           `The worker that ${task} has stopped. The browser may have had too little memory.`,

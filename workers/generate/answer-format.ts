@@ -3,6 +3,7 @@ import type { AnswerFormat } from '../../src/contract/engine-api.ts';
 import { MixtabError } from '../../src/contract/errors.ts';
 import type { TokenId } from '../../src/contract/ids.ts';
 import type { Remote } from '../../src/contract/rpc.ts';
+import { startNestedWorker } from '../../src/contract/worker-life.ts';
 import { WorkerLink } from '../../src/contract/worker-link.ts';
 import { abortable } from '../compute/abortable.ts';
 import type { GrammarStep } from '../text/grammar.ts';
@@ -68,7 +69,10 @@ export class AnswerFormats {
   #start(): Promise<Remote<GrammarService>> {
     if (!this.#running) {
       const link = new WorkerLink<GrammarService>({
-        start: () => new Worker(new URL('../grammar.worker.ts', import.meta.url), { type: 'module', name: 'grammar' }),
+        start: () =>
+          startNestedWorker(
+            () => new Worker(new URL('../grammar.worker.ts', import.meta.url), { type: 'module', name: 'grammar' }),
+          ),
         task: 'checks the format of answers',
         died: { code: 'worker-unavailable', remedy: 'Try again.' },
       });

@@ -2,6 +2,7 @@
 import { throwIfAborted } from '../../src/contract/errors.ts';
 import { transfer } from '../../src/contract/rpc.ts';
 import type { SiteStoreMessage } from '../../src/contract/site-store.ts';
+import { startNestedWorker } from '../../src/contract/worker-life.ts';
 import { type LinkedWorker, WorkerLink } from '../../src/contract/worker-link.ts';
 import type { RecordInfo } from '../format/manifest.ts';
 import type { RecordParts } from '../format/record-parts.ts';
@@ -87,4 +88,6 @@ export function createReaderWorker(start = startReader): RecordReader & {
 }
 
 const startReader = (): Worker =>
-  new Worker(new URL('../reader.worker.ts', import.meta.url), { type: 'module', name: 'reader' });
+  startNestedWorker(
+    () => new Worker(new URL('../reader.worker.ts', import.meta.url), { type: 'module', name: 'reader' }),
+  );
