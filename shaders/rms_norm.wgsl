@@ -29,7 +29,7 @@ fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) g
     let x = input[first + i];
     squares += x * x;
   }
-  let scale = inverseSqrt(dot(squares, vec4<f32>(1.0)) / f32(WIDTH) + EPSILON);
+  let scale = norm_scale(dot(squares, vec4<f32>(1.0)) / f32(WIDTH), EPSILON);
   for (var column = id.x; column < WIDTH; column += grid.x * WORKGROUP) {
     let x = input[first + column / 4u][column % 4u];
     output[token * OUTPUT_STRIDE + column] = x * scale * weight[column];

@@ -33,7 +33,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
       squares += x * x;
     }
   }
-  let scale = inverseSqrt(workgroup_total(dot(squares, vec4<f32>(1.0)), thread) / f32(WIDTH) + EPSILON);
+  let scale = norm_scale(workgroup_total(dot(squares, vec4<f32>(1.0)), thread) / f32(WIDTH), EPSILON);
   for (var i = 0u; i < COLUMN_ROUNDS; i++) {
     let column = i * WORKGROUP + thread;
     if (column < WIDTH) {

@@ -61,7 +61,7 @@ fn norm(thread: u32) {
       squares += x * x;
     }
   }
-  let scale = inverseSqrt(workgroup_total(dot(squares, vec4<f32>(1.0)), thread) / f32(WIDTH) + EPSILON);
+  let scale = norm_scale(workgroup_total(dot(squares, vec4<f32>(1.0)), thread) / f32(WIDTH), EPSILON);
   for (var i = 0u; i < VEC_ROUNDS; i++) {
     let vec = i * WORKGROUP + thread;
     if (vec < VECS) {

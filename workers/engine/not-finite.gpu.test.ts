@@ -1,7 +1,7 @@
 /** A model whose weights are not numbers gives an error instead of random words, on both backends. */
 import { describe, expect, it } from 'vitest';
 import type { GenerateEvent } from '../../src/contract/engine-api.ts';
-import { isExpertKey } from '../format/manifest.ts';
+import { EMBEDDING_KEY, isExpertKey } from '../format/manifest.ts';
 import { readWhenStored } from '../store/record-requests.ts';
 import { SYNTH_PRESETS } from '../synth/presets.ts';
 import { type SynthOptions, uniformTypes } from '../synth/synth.ts';
@@ -43,6 +43,36 @@ describe.each(['gpu', 'cpu'] as const)('NaN weights on the %s', (compute) => {
     damaged = false;
     await load();
     expect((await engine.generate(request, () => {})).tokens).toHaveLength(8);
+    await engine.unload();
+  });
+});
+
+describe('a number of the first prompt token that is too large', () => {
+  const BOS = 1;
+  /** The squares of the second one are infinite as f32, so that the norm of its row would be zero. */
+  it.each([
+    ['gpu', Number.POSITIVE_INFINITY],
+    ['gpu', 1e30],
+    ['cpu', Number.POSITIVE_INFINITY],
+  ] as const)('is an error on the %s: %d', async (compute, value) => {
+    const { store, modelId } = await engineWith(OPTIONS);
+    const engine = new GpuEngine(store, {
+      read: async (id, record, signal, slices) => {
+        const { parts, ...rest } = await readWhenStored(store, id, record, signal, slices);
+        if (record.key !== EMBEDDING_KEY) return { ...rest, parts };
+        const width = OPTIONS.embeddingLength;
+        const changed = new Float32Array(parts[0].slice().buffer);
+        changed.fill(value, BOS * width, (BOS + 1) * width);
+        return { ...rest, parts: [new Uint8Array(changed.buffer), ...parts.slice(1)] };
+      },
+    });
+    await engine.load({ modelId, compute, threads: 2 }, () => {});
+    const request = {
+      input: { kind: 'text' as const, text: 'the first men' },
+      maxTokens: 2,
+      sampling: { temperature: 0 },
+    };
+    await expect(engine.generate(request, () => {})).rejects.toMatchObject({ code: 'not-finite' });
     await engine.unload();
   });
 });

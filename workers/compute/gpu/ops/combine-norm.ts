@@ -1,4 +1,5 @@
 import combineNormCode from '../../../../shaders/combine_norm.wgsl?raw';
+import normScaleCode from '../../../../shaders/lib/norm_scale.wgsl?raw';
 import normWeightsCode from '../../../../shaders/lib/norm_weights.wgsl?raw';
 import totalCode from '../../../../shaders/lib/workgroup_total.wgsl?raw';
 import type { Dispatch, Slice } from '../dispatch.ts';
@@ -10,7 +11,7 @@ import { rmsNorm } from './rms-norm.ts';
 
 const KERNEL: KernelSource = {
   name: 'combine+norm',
-  code: [STEP_STATE_WGSL, totalCode, normWeightsCode, combineNormCode],
+  code: [STEP_STATE_WGSL, totalCode, normScaleCode, normWeightsCode, combineNormCode],
 };
 const WORKGROUP = 256;
 

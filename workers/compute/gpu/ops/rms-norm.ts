@@ -1,3 +1,4 @@
+import normScaleCode from '../../../../shaders/lib/norm_scale.wgsl?raw';
 import totalCode from '../../../../shaders/lib/workgroup_total.wgsl?raw';
 import rmsNormCode from '../../../../shaders/rms_norm.wgsl?raw';
 import rmsNormWorkgroupCode from '../../../../shaders/rms_norm_workgroup.wgsl?raw';
@@ -6,10 +7,10 @@ import type { KernelSource } from '../pipelines.ts';
 import { STEP_STATE_WGSL } from '../step-state.ts';
 import type { Activations, OpContext } from './context.ts';
 
-const ROWS: KernelSource = { name: 'rms_norm', code: [STEP_STATE_WGSL, rmsNormCode] };
+const ROWS: KernelSource = { name: 'rms_norm', code: [STEP_STATE_WGSL, normScaleCode, rmsNormCode] };
 const WORKGROUP: KernelSource = {
   name: 'rms_norm_workgroup',
-  code: [STEP_STATE_WGSL, totalCode, rmsNormWorkgroupCode],
+  code: [STEP_STATE_WGSL, totalCode, normScaleCode, rmsNormWorkgroupCode],
 };
 
 /** Columns that a thread of the variant `rows` scales, after it has summed the squares of the whole row. */

@@ -1,3 +1,4 @@
+import normScaleCode from '../../../../shaders/lib/norm_scale.wgsl?raw';
 import normWeightsCode from '../../../../shaders/lib/norm_weights.wgsl?raw';
 import totalCode from '../../../../shaders/lib/workgroup_total.wgsl?raw';
 import routeTokenCode from '../../../../shaders/route_token.wgsl?raw';
@@ -61,6 +62,7 @@ function routeInOne(ctx: OpContext, args: RouteTokenArgs): Dispatch {
     {},
     ...SELECT_CODE,
     totalCode,
+    normScaleCode,
     normWeightsCode,
     routeTokenCode,
   );
