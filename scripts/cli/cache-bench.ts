@@ -1,6 +1,15 @@
 /** `bench`: the hit rates of cache policies on the experts that a text selects. */
 import type { LayerRouting } from '../../src/contract/engine-api.ts';
-import { agedLfu, belady, layerTraces, lru, type Policy } from '../../workers/experts/replay.ts';
+import {
+  agedLfu,
+  belady,
+  type LayerTrace,
+  layerTraces,
+  lru,
+  type Policy,
+  type RamTierKind,
+  replayTwoTiers,
+} from '../../workers/experts/replay.ts';
 
 const POLICIES: Record<string, Policy> = {
   LRU: lru,
@@ -15,7 +24,12 @@ export interface CacheBench {
   tokens: number;
   /** Hit rate of each policy, by the number of slots per layer. */
   hitRates: { slots: number; rates: Record<string, number> }[];
+  /** Share of the selected experts that need no read from the store, with two more of them per layer in main memory. */
+  withRam: { slots: number; rates: Record<RamTierKind, number> }[];
 }
+
+/** Experts per layer in main memory, for the second table. */
+const RAM_RECORDS = 2;
 
 /**
  * Replays the trace of a scored text for every number of slots that is too small for all experts.
@@ -40,13 +54,37 @@ export function cacheBench(
     );
     hitRates.push({ slots, rates });
   }
-  return { tokens: layers[0].length, hitRates };
+  const withRam = hitRates.map(({ slots }) => ({
+    slots,
+    rates: { inclusive: servedShare(layers, slots, 'inclusive'), exclusive: servedShare(layers, slots, 'exclusive') },
+  }));
+  return { tokens: layers[0].length, hitRates, withRam };
 }
 
-/** Formats the hit rates as a Markdown table. */
-export function cacheBenchTable({ hitRates }: CacheBench): string {
+/** The share of the selected experts that are in a slot or in main memory. */
+function servedShare(layers: readonly LayerTrace[], slots: number, kind: RamTierKind): number {
+  const counts = layers.map((layer) => replayTwoTiers(layer, slots, RAM_RECORDS, kind));
+  const requests = layers.reduce((sum, layer) => sum + layer.flat().length, 0);
+  return counts.reduce((sum, { slotHits, ramHits }) => sum + slotHits + ramHits, 0) / requests;
+}
+
+const percent = (rate: number): string => `${(100 * rate).toFixed(1)} %`;
+
+/** Formats the hit rates as Markdown tables. */
+export function cacheBenchTable({ hitRates, withRam }: CacheBench): string {
   const names = Object.keys(POLICIES);
-  const percent = (rate: number): string => `${(100 * rate).toFixed(1)} %`;
+  return [
+    policyTable(names, hitRates),
+    '',
+    `With ${RAM_RECORDS} experts per layer in main memory, not read from the store:`,
+    '',
+    '| slots per layer | inclusive (as now) | exclusive (bound) |',
+    '|---|---|---|',
+    ...withRam.map(({ slots, rates }) => `| ${slots} | ${percent(rates.inclusive)} | ${percent(rates.exclusive)} |`),
+  ].join('\n');
+}
+
+function policyTable(names: readonly string[], hitRates: CacheBench['hitRates']): string {
   return [
     `| slots per layer | ${names.join(' | ')} |`,
     `|---|${names.map(() => '---').join('|')}|`,

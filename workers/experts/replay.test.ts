@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { agedLfu, belady, type LayerTrace, layerTraces, lru } from './replay.ts';
+import { agedLfu, belady, type LayerTrace, layerTraces, lru, replayTwoTiers } from './replay.ts';
 
 describe('replay', () => {
   it('counts the same hits as by hand', () => {
@@ -43,6 +43,28 @@ describe('replay', () => {
       fc.property(traces, (trace) => {
         const hits = [2, 3, 4, 5, 6, 7, 8].map((slots) => belady(trace, slots));
         expect(hits).toEqual([...hits].sort((a, b) => a - b));
+      }),
+    );
+  });
+
+  it('counts hits in main memory as by hand', () => {
+    // Two slots, and a record in main memory: 2 takes the slot of 0, so an exclusive tier keeps 0, and then 1 for it.
+    const trace = [[0], [1], [2], [0], [1]];
+    expect(replayTwoTiers(trace, 2, 1, 'exclusive')).toEqual({ slotHits: 0, ramHits: 2 });
+    // An inclusive one keeps the newest, which is in a slot.
+    expect(replayTwoTiers(trace, 2, 1, 'inclusive')).toEqual({ slotHits: 0, ramHits: 0 });
+  });
+
+  it('does not change the slots by main memory, and misses only first uses if both tiers hold all experts', () => {
+    fc.assert(
+      fc.property(traces, fc.integer({ min: 2, max: 8 }), fc.integer({ min: 0, max: 8 }), (trace, slots, records) => {
+        const inclusive = replayTwoTiers(trace, slots, records, 'inclusive');
+        const exclusive = replayTwoTiers(trace, slots, records, 'exclusive');
+        for (const { slotHits } of [inclusive, exclusive]) expect(slotHits).toBe(agedLfu(64)(trace, slots));
+        expect(replayTwoTiers(trace, slots, 0, 'exclusive').ramHits).toBe(0);
+        if (slots + records < 8) return;
+        const all = trace.length * 2 - new Set(trace.flat()).size;
+        expect(exclusive.slotHits + exclusive.ramHits).toBe(all);
       }),
     );
   });

@@ -44,6 +44,52 @@ export const agedLfu =
 /** Least recently used, as the limit of {@link agedLfu} for a very short half-life. */
 export const lru: Policy = agedLfu(0.25);
 
+/**
+ * How main memory works beside the slots. `inclusive`: it keeps the records that were read last, most of which are in a
+ * slot too; this is what the engine does. `exclusive`: it keeps what lost its slot, and a record that gets a slot gives
+ * way. The second is a bound: slots cannot be read back cheaply, so the engine would have to keep the right copies.
+ */
+export type RamTierKind = 'inclusive' | 'exclusive';
+
+/**
+ * Replays a trace through slots with the engine's policy and main memory behind them.
+ * @param ramRecords experts of this layer that main memory can hold
+ * @returns how many of the selected experts were in a slot, and how many others in main memory
+ */
+export function replayTwoTiers(
+  trace: LayerTrace,
+  slots: number,
+  ramRecords: number,
+  kind: RamTierKind,
+): { slotHits: number; ramHits: number } {
+  const policy = new ResidencyPolicy(slots, 64 * (trace[0]?.length ?? 1));
+  const ram = new Set<ExpertId>(); // least recently used first
+  const keep = (expert: ExpertId): void => {
+    ram.delete(expert);
+    ram.add(expert);
+    if (ram.size > ramRecords) ram.delete(ram.values().next().value!);
+  };
+  const counts = { slotHits: 0, ramHits: 0 };
+  for (const selected of trace) {
+    const experts = selected as readonly ExpertId[];
+    for (const expert of experts) {
+      if (policy.slotOf(expert) !== undefined) counts.slotHits++;
+      else if (ram.has(expert)) counts.ramHits++;
+      policy.touch(expert);
+    }
+    for (const expert of experts) {
+      if (policy.slotOf(expert) !== undefined) continue;
+      const { evicted } = policy.assign(expert, new Set(experts));
+      if (kind === 'inclusive') keep(expert);
+      else {
+        ram.delete(expert);
+        if (evicted !== undefined) keep(evicted);
+      }
+    }
+  }
+  return counts;
+}
+
 /** Belady's optimum: evicts the expert whose next use is furthest away. No policy can do better. */
 export const belady: Policy = (trace, slots) => {
   const upcomingUses = new Map<number, number[]>();
