@@ -59,7 +59,10 @@ fn best_after(token: u32, last: Ranked) -> Ranked {
 fn select_experts(token: u32) {
   var token_experts: array<u32, MAX_K>;
   var last = Ranked(0u, EXPERTS);
-  for (var skipped = 0u; skipped < state.choices_skipped; skipped++) {
+  for (var skipped = 0u; skipped < EXPERTS; skipped++) {
+    if (skipped == state.choices_skipped) {
+      break;
+    }
     last = best_after(token, last);
   }
   for (var k = 0u; k < K; k++) {

@@ -41,7 +41,7 @@ const isStarting = (data: unknown): data is WorkerStarting =>
 
 /**
  * Starts a worker from a worker. In Firefox 153, one in some dozens of such calls never returns, whatever the two workers
- * do; workers that a window starts are not affected. So whoever watches this worker is told, and can end it. Rejected:
+ * do; workers that a window starts are not affected. So this worker says what it does, and whoever watches it can end it. Rejected:
  * starting all workers in the window and handing out ports, because Firefox copies what goes through a port from one
  * worker to another: 0.4 ms instead of 0.06 for 16 kB and back, 200 ms instead of 1.2 for 16 MB.
  */

@@ -191,16 +191,16 @@ describe('a worker that never returns from starting a worker of its own', () => 
 
 describe('startNestedWorker', () => {
   it('tells before and after, also of a failure', () => {
-    const told: unknown[] = [];
+    const reported: unknown[] = [];
     vi.stubGlobal('WorkerGlobalScope', class {});
-    vi.stubGlobal('postMessage', ({ mixtabStartsWorker }: never) => told.push(mixtabStartsWorker));
-    expect(startNestedWorker(() => told.push('start'))).toBe(2);
+    vi.stubGlobal('postMessage', ({ mixtabStartsWorker }: never) => reported.push(mixtabStartsWorker));
+    expect(startNestedWorker(() => reported.push('start'))).toBe(2);
     expect(() =>
       startNestedWorker(() => {
         throw new Error('refused');
       }),
     ).toThrow('refused');
     vi.unstubAllGlobals();
-    expect(told).toEqual([true, 'start', false, true, false]);
+    expect(reported).toEqual([true, 'start', false, true, false]);
   });
 });
