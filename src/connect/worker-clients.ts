@@ -38,6 +38,7 @@ export function createEngineClient(onFailure?: OnFailure): WorkerClient<EngineAp
       new Worker(new URL('../../workers/engine.worker.ts', import.meta.url), { type: 'module', name: 'engine' }),
     task: 'computes the model',
     repeatable: ['probe', 'load'] satisfies (keyof EngineApi)[],
+    stopping: 'stop' satisfies keyof EngineApi,
     died: {
       code: 'worker-failed',
       remedy: 'Load the model again; if this happens again, lower the memory budget in the settings.',

@@ -6,6 +6,7 @@ import { type LinkedWorker, WorkerLink } from './worker-link.ts';
 interface Api {
   add(a: number, b: number): number;
   never(): void;
+  stop(): void;
 }
 
 /** A worker in this thread. Without `api`, nothing answers, as if its script had not loaded. */
@@ -41,7 +42,7 @@ class FakeWorker extends EventTarget {
   }
 }
 
-const api: Api = { add: (a, b) => a + b, never: () => new Promise(() => {}) as never };
+const api: Api = { add: (a, b) => a + b, never: () => new Promise(() => {}) as never, stop: () => {} };
 
 /** A browser's locks: `release` lets the request for a lock be granted, as when its owner ends. */
 function fakeLocks() {
@@ -75,6 +76,7 @@ function linkTo(apis: (object | undefined)[]) {
     task: 'adds',
     died: { code: 'worker-failed', remedy: 'Load it again.' },
     repeatable: ['add'],
+    stopping: 'stop',
     onFailure: ({ code }) => failures.push(code),
     watch: (worker, onEnd) => watchWorker(worker, onEnd, locks),
   });
@@ -175,6 +177,26 @@ describe('a worker that never returns from starting a worker of its own', () => 
     await expect(never).rejects.toMatchObject({ code: 'worker-failed' });
     expect(await sum).toBe(3);
     expect(failures).toEqual(['worker-failed']);
+  });
+
+  it('does nothing again that was to be stopped', async () => {
+    const { link, failures } = linkTo([undefined, api]);
+    const calls = [link.api.add(1, 2), link.api.stop()];
+    workers[0].tellOfStart(true);
+    vi.advanceTimersByTime(4100);
+    for (const call of calls) await expect(call).rejects.toMatchObject({ code: 'aborted' });
+    expect(failures).toEqual([]);
+    expect(workers).toHaveLength(1);
+    expect(await link.api.add(2, 2)).toBe(4);
+  });
+
+  it('is ended without a word if it had nothing to do', () => {
+    const { link, failures } = linkTo([undefined]);
+    link.open();
+    workers[0].tellOfStart(true);
+    vi.advanceTimersByTime(4100);
+    expect(workers[0].terminated).toBe(true);
+    expect(failures).toEqual([]);
   });
 
   it('is left alone if it started the other one in time', () => {

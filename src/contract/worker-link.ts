@@ -16,6 +16,8 @@ export interface WorkerLinkOptions {
   died: Pick<MixtabError, 'code' | 'remedy'>;
   /** Methods that are called again, on the next worker, if a worker hangs while it starts one of its own. */
   repeatable?: readonly string[];
+  /** The method that asks to stop what runs: while a call of it has no reply, nothing is called again. */
+  stopping?: string;
   /** Called for each worker that was started, before it gets its first call. */
   onStart?: (worker: LinkedWorker) => void;
   /** Called when a worker did not start or died, even if no call was running. */
@@ -33,6 +35,7 @@ interface Running<Api> {
 }
 
 interface Pending {
+  method: string;
   reject: (error: MixtabError) => void;
   /** Makes the call again, if that is allowed. */
   repeat?: () => void;
@@ -114,7 +117,7 @@ export class WorkerLink<Api> {
       return;
     }
     const mayRepeat = attempt < MAX_ATTEMPTS && this.#options.repeatable?.includes(method);
-    const pending: Pending = { reject, ...(mayRepeat && { repeat: () => this.#attempt(call, attempt + 1) }) };
+    const pending: Pending = { method, reject, ...(mayRepeat && { repeat: () => this.#attempt(call, attempt + 1) }) };
     running.pending.add(pending);
     (running.api as unknown as Record<string, AnyCall>)
       [method](...args)
@@ -138,11 +141,15 @@ export class WorkerLink<Api> {
   }
 
   #ended(how: WorkerEnd): void {
-    const pending = this.#running?.pending ?? new Set();
-    const repeated = how === 'hung' ? [...pending].filter(({ repeat }) => repeat) : [];
-    for (const call of repeated) pending.delete(call);
-    // If all that the worker had to do is done again, nobody has to know.
-    const isFailure = repeated.length === 0 || pending.size > 0;
+    const pending = [...(this.#running?.pending ?? [])];
+    if (how === 'hung' && pending.some(({ method }) => method === this.#options.stopping)) {
+      this.end(); // what was to be stopped has stopped
+      return;
+    }
+    const repeated = how === 'hung' ? pending.filter(({ repeat }) => repeat) : [];
+    for (const call of repeated) this.#running?.pending.delete(call);
+    // If all that the worker had to do is done again, or it had nothing to do, nobody has to know.
+    const isFailure = how !== 'hung' || repeated.length < pending.length;
     const error = this.#error(how);
     this.end(error);
     if (isFailure) this.#options.onFailure?.(error);

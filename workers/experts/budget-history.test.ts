@@ -7,7 +7,7 @@ const none = { budget: Number.POSITIVE_INFINITY, batch: Number.POSITIVE_INFINITY
 describe('the history of budgets', () => {
   it('halves budget and batch after a loss, and again after the next, for a day', () => {
     expect(limitsOf({}, 0)).toEqual(none);
-    const once = afterLoss({ good: 9e9 }, { budget: 8e9, batch: 512 }, 0);
+    const once = afterLoss({ good: 8e9 }, { budget: 8e9, batch: 512 }, 0);
     expect(limitsOf(once, HOUR)).toEqual({ budget: 4e9, batch: 256 });
     expect(once.good).toBe(4e9);
     const twice = afterLoss(once, { budget: 4e9, batch: 256 }, HOUR);
@@ -20,6 +20,19 @@ describe('the history of budgets', () => {
     expect(limitsOf(afterLoss({}, { batch: 40 }, 0), 1).batch).toBe(32);
     const both = afterLoss(afterLoss({}, { budget: 8e9, batch: 512 }, 0), { batch: 256 }, 1);
     expect(limitsOf(both, 2)).toEqual({ budget: 4e9, batch: 128 });
+  });
+
+  it('halves no budget that cannot have been the cause', () => {
+    // A larger one was good; or the model was small, and whatever was lost, it was not for want of memory.
+    for (const [good, budget] of [
+      [24e9, 60e6],
+      [24e9, 8e9],
+      [60e6, 60e6],
+    ]) {
+      const history = afterLoss({ good }, { budget, batch: 512 }, 0);
+      expect(limitsOf(history, 1)).toEqual({ ...none, batch: 256 });
+      expect(history.good).toBe(good);
+    }
   });
 
   it('remembers the largest good budget', () => {

@@ -5,6 +5,8 @@ import type { Bytes } from '../../src/contract/ids.ts';
 const LOSS_COUNTS_MS = 24 * 60 * 60 * 1000;
 /** Tokens below which a batch is not halved any more. */
 const LEAST_BATCH = 32;
+/** A model that takes less than this says nothing about how much a GPU holds. */
+const LEAST_LOST_BUDGET: Bytes = 2 ** 30;
 
 /** What earlier loads have shown. Times are those of `Date.now`. */
 export interface BudgetHistory {
@@ -32,14 +34,16 @@ export function limitsOf({ loss }: BudgetHistory, now: number): BudgetLimits {
 }
 
 /**
- * After the GPU failed with this budget and batch: half of both.
+ * After the GPU failed with this budget and batch: half of both. A budget that was small, or below one that was good, was
+ * not the cause and changes nothing.
  * @param used what had not to do with the loss is left out
  */
 export function afterLoss(history: BudgetHistory, used: Partial<BudgetLimits>, now: number): BudgetHistory {
   const before = limitsOf(history, now);
-  const budget = used.budget === undefined ? before.budget : Math.floor(used.budget / 2);
-  const batch = used.batch === undefined ? before.batch : Math.max(LEAST_BATCH, Math.floor(used.batch / 2));
   const { trying: _, good = 0, ...rest } = history;
+  const isCause = used.budget !== undefined && used.budget >= Math.max(good, LEAST_LOST_BUDGET);
+  const budget = isCause ? Math.floor(used.budget! / 2) : before.budget;
+  const batch = used.batch === undefined ? before.batch : Math.max(LEAST_BATCH, Math.floor(used.batch / 2));
   return {
     ...rest,
     good: Math.min(good, budget),

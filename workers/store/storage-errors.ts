@@ -12,7 +12,7 @@ import { estimateFreeBytes } from './storage-space.ts';
  */
 export async function storageError(error: unknown, bytes: Bytes): Promise<MixtabError> {
   if (error instanceof MixtabError) return error;
-  const free = await estimateFreeBytes();
+  const free = await Promise.race([estimateFreeBytes(), noAnswer()]);
   if (isDiskFull(error, free, bytes)) return storageFull(bytes, free);
   const cause = error instanceof Error ? `${error.name}: ${error.message}` : String(error ?? 'no cause given');
   return new MixtabError(
@@ -21,6 +21,9 @@ export async function storageError(error: unknown, bytes: Bytes): Promise<Mixtab
     'Leave private browsing and allow this page to store data.',
   );
 }
+
+/** Damaged storage may not answer at all, and then whoever writes would wait for ever. */
+const noAnswer = (): Promise<undefined> => new Promise((resolve) => setTimeout(() => resolve(undefined), 2000));
 
 /**
  * The error for data that does not fit into the browser's storage.

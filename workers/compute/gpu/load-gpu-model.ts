@@ -75,6 +75,7 @@ export async function loadGpuModel(inputs: GpuLoadInputs): Promise<GpuModel> {
     const weights = owned.own(await loadWeights(inputs));
     const known = await knownMemory(inputs.gpu);
     const gpuModel = owned.own(await allocateWithinBudget(inputs, known, weights));
+    await rememberLoad(inputs.gpu); // from here on, a closed tab says nothing about the memory
     inputs.onProgress({ phase: 'kernels', bytesDone: 0, bytesTotal: 0 });
     const { experts, slots } = gpuModel;
     const model = await withRightKernels(inputs.gpu, gpuModel.model);
