@@ -102,6 +102,8 @@ export function journeys(page: () => JourneyPage, { name, automatic }: Backend):
 
   it('the story and its model are still there after a reload', async () => {
     const story = await page().text(STORY);
+    // The end of an answer is stored a moment after it is shown.
+    await page().waitFor('the stored story', async () => (await storedChats(page())).includes('length') || undefined);
     await page().tab.reload();
     await page().find({ role: 'button', name: 'Continue' });
     expect(await page().text(STORY)).toBe(story);
@@ -182,12 +184,33 @@ export function journeys(page: () => JourneyPage, { name, automatic }: Backend):
 
 /** Lets the built-in model continue the suggested opening. */
 async function expectStory(page: JourneyPage): Promise<void> {
-  await page.click('button', 'Once upon a time', { partly: true });
+  // Stories that were written before are buttons of the same name in the sidebar, which comes first.
+  await page.click('button', 'Once upon a time', { partly: true, nth: -1 });
   await page.waitForText(STORY, (text) => text.includes('40 tokens'), 'the figures of 40 tokens');
   expect(await page.text(`${STORY} .by-user`)).toBe('Once upon a time');
   const expected = await storyInChromium();
   expect(expected.length).toBeGreaterThan(60);
   expect(withSingleSpaces(await page.text(STORY_BY_MODEL))).toBe(withSingleSpaces(expected));
+}
+
+/** @returns all conversations in the page's database, as JSON */
+function storedChats(page: JourneyPage): Promise<string> {
+  return page.tab.evaluate(
+    () =>
+      new Promise<string>((resolve, reject) => {
+        const opening = indexedDB.open('mixtab-chats');
+        opening.onerror = () => reject(opening.error);
+        opening.onsuccess = () => {
+          const database = opening.result;
+          const reading = database.transaction('conversations').objectStore('conversations').getAll();
+          reading.onsuccess = () => {
+            database.close();
+            resolve(JSON.stringify(reading.result));
+          };
+          reading.onerror = () => reject(reading.error);
+        };
+      }),
+  );
 }
 
 async function chooseFile(page: JourneyPage, path: string): Promise<void> {
