@@ -87,20 +87,20 @@ fn select_experts(token: u32) {
     sum += exp(logit_at(token, token_experts[k]) - largest);
   }
   let used = select(state.experts_used, K, state.experts_used == 0u);
-  var kept = 1.0;
+  // Without skipped ones this is `sum` again, to the bit.
+  var kept = 0.0;
   for (var k = 0u; k < K; k++) {
-    let weight = exp(logit_at(token, token_experts[k]) - largest) / sum;
-    let skip = k >= used || (DECODE && k > 0u && weight < state.skip_below);
-    routing_weights[token * K + k] = select(weight, 0.0, skip);
+    let share = exp(logit_at(token, token_experts[k]) - largest);
+    let skip = k >= used || (DECODE && k > 0u && share / sum < state.skip_below);
+    routing_weights[token * K + k] = select(share, 0.0, skip);
     if (skip) {
-      kept -= weight;
       selected_experts[token * K + k] = token_experts[0];
+    } else {
+      kept += share;
     }
   }
-  if (kept < 1.0) {
-    for (var k = 0u; k < K; k++) {
-      routing_weights[token * K + k] /= kept;
-    }
+  for (var k = 0u; k < K; k++) {
+    routing_weights[token * K + k] /= kept;
   }
   if (state.replaces != 0u) {
     for (var k = 0u; k < K; k++) {

@@ -81,10 +81,11 @@ describe('a record that is damaged while its model runs', () => {
   it('marks nothing if the record could not be read, from whatever source', async () => {
     for (const url of [URL, undefined]) {
       const { store, id, record } = await damagedModel(url);
-      const failure = new MixtabError('record-unreadable', 'not now');
+      const failure = new MixtabError('record-unreadable', 'not now', 'Try again.');
       const other = async () => new BlobByteSource(blobOf(2), 'tiny.gguf');
       await expect(repairRecord({ store, open: other }, id, record, failure)).rejects.toMatchObject({
         code: 'record-unreadable',
+        remedy: 'Try again.',
       });
       expect((await store.getManifest(id))?.state).toBe('complete');
     }

@@ -37,7 +37,8 @@ export async function repairRecord(
     );
   }
   if (manifest.sourceUrl === undefined) {
-    if (isBroken(failure)) await markDamaged(store, modelId);
+    if (!isBroken(failure)) throw failure; // nothing to import again: the next read may succeed
+    await markDamaged(store, modelId);
     throw new MixtabError(failure.code, failure.message, fileRemedy(manifest));
   }
   try {

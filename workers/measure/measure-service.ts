@@ -1,5 +1,6 @@
 /** The measuring worker's side of {@link MeasureApi}. The code is fetched once it is known that there is a GPU. */
 import { MixtabError } from '../../src/contract/errors.ts';
+import { fetchCode } from '../../src/contract/fetch-code.ts';
 import type { MeasureApi, MeasureOptions, MeasureReport } from '../../src/contract/measure-api.ts';
 import { requestAdapter } from '../compute/gpu/device.ts';
 
@@ -13,7 +14,7 @@ export class MeasureService implements MeasureApi {
     this.#running = running;
     try {
       await requestAdapter(); // without WebGPU, loading the code below would fail with a worse message
-      const { measure } = await import('./measure.ts');
+      const { measure } = await fetchCode('measures the GPU', () => import('./measure.ts'));
       return await measure({ options, signal: running.signal, onReport });
     } finally {
       this.#running = undefined;

@@ -17,17 +17,21 @@ it('making room in one tab leaves the parts alone that another tab is saving', a
   expect(await (await a.part('one', 1, 0))?.text()).toBe('saved');
 });
 
-it('an older session that is being saved again is not removed either', async () => {
-  const [a, b] = [tab(), tab()];
-  await a.putPart('one', 1, 0, new Blob(['old']));
-  await a.putHeader('one', header(1, 900));
-  await a.whileSaving('one', async () => {
-    await a.putPart('one', 2, 0, new Blob(['new']));
-    await b.whileSaving('two', () => b.makeRoom(1000, 500, 'two'));
-    await a.putHeader('one', header(2, 900));
-  });
-  expect(await (await a.part('one', 2, 0))?.text()).toBe('new');
-});
+it.each(['a limit', 'a full disk'])(
+  'an older session that is being saved again is not removed by %s',
+  async (cause) => {
+    const [a, b] = [tab(), tab()];
+    await a.putPart('one', 1, 0, new Blob(['old']));
+    await a.putHeader('one', header(1, 900));
+    await a.whileSaving('one', async () => {
+      await a.putPart('one', 2, 0, new Blob(['new']));
+      if (cause === 'a full disk') await b.removeAll();
+      else await b.whileSaving('two', () => b.makeRoom(1000, 500, 'two'));
+      await a.putHeader('one', header(2, 900));
+    });
+    expect(await (await a.part('one', 2, 0))?.text()).toBe('new');
+  },
+);
 
 it('parts of a tab that was closed while saving are removed, and old sessions give way', async () => {
   const store = tab();

@@ -74,8 +74,8 @@ export class SessionStore {
   }
 
   /**
-   * Runs the saving of a session while no other tab saves it. Until it ends, {@link makeRoom} of any tab leaves the
-   * session alone.
+   * Runs the saving of a session while no other tab saves it. Until it ends, {@link makeRoom} and {@link removeAll}
+   * of any tab leave the session alone.
    */
   async whileSaving<T>(id: string, save: () => Promise<T>): Promise<T> {
     const { locks } = navigator as Partial<Navigator>; // absent over plain http
@@ -115,9 +115,10 @@ export class SessionStore {
     });
   }
 
-  /** Removes all sessions, because the disk is full. @returns whether there were any */
+  /** Removes all sessions but those that are being saved, because the disk is full. @returns whether there were any */
   async removeAll(): Promise<boolean> {
-    const sessions = await this.list();
+    const saved = await this.#beingSaved();
+    const sessions = (await this.list()).filter(({ id }) => !saved.has(id));
     for (const { id } of sessions) await this.remove(id);
     return sessions.length > 0;
   }

@@ -331,3 +331,22 @@ describe('an engine that does not react', () => {
     expect([restarts, loads.length, loaded.value?.summary.id]).toEqual([1, 2, 'a']);
   });
 });
+
+describe('a model that was held back', () => {
+  it('is not loaded, and its note stays until a model is', async () => {
+    const notes = new Map<string, string>();
+    vi.stubGlobal('localStorage', {
+      setItem: (name: string, value: string) => void notes.set(name, value),
+      removeItem: (name: string) => void notes.delete(name),
+    });
+    const loader = newLoader();
+    loader.holdBack({ id: 'm', name: 'M' }, { modelId: 'm', name: 'M', megabytes: 7 });
+    expect(loads).toEqual([]);
+    expect(problem.value?.code).toBe('load-interrupted');
+    const note = (): unknown[] => [...notes.values()].map((value) => JSON.parse(value));
+    expect(note()).toEqual([{ modelId: 'm', name: 'M', megabytes: 7, heldBack: true }]);
+    await loader.load({ id: 'm', name: 'M' });
+    expect(loads).toHaveLength(1);
+    expect(note()).toEqual([{ modelId: 'm', name: 'M' }]);
+  });
+});

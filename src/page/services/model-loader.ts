@@ -131,6 +131,7 @@ export class ModelLoader {
   holdBack(model: ModelReference, mark: LoadMark): void {
     this.#request(model);
     heldBack.value = mark;
+    markLoading({ ...mark, heldBack: true }); // until a model is loaded
     const what = mark.deviceLost ? 'the browser took the GPU away' : 'the page ended';
     report(
       new MixtabError(

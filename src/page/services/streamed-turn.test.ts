@@ -8,7 +8,8 @@ vi.mock('../state/database.ts', () => import('../state/database-testing.ts'));
 stubPage();
 
 const { addTurn } = await import('../state/conversation-tree.ts');
-const { beginConversation, updateConversation } = await import('../state/conversations.ts');
+const { beginConversation, streaming, updateConversation } = await import('../state/conversations.ts');
+const { prefill } = await import('../state/generation.ts');
 const { StreamedTurn } = await import('./streamed-turn.ts');
 
 beforeEach(() => void vi.useFakeTimers());
@@ -47,4 +48,16 @@ it('stores nothing after its end, when whoever ended it has stored the whole ans
   turn.end();
   await vi.advanceTimersByTimeAsync(5000);
   expect(stored()).toBeUndefined();
+});
+
+it('shows nothing of what arrives after its end', async () => {
+  const { turn } = beginAnswer();
+  turn.onEvent(token('One'));
+  await vi.advanceTimersByTimeAsync(100);
+  turn.end();
+  turn.onEvent(token(' two'));
+  turn.onEvent({ type: 'prefill', tokensDone: 1, tokensTotal: 2 } as GenerateEvent);
+  await vi.advanceTimersByTimeAsync(5000);
+  expect(streaming.value?.text).toBe('One');
+  expect(prefill.value).toBeUndefined();
 });

@@ -60,6 +60,7 @@ export class StreamedTurn {
 
   /** Receives the events of the generation. */
   readonly onEvent = (event: GenerateEvent): void => {
+    if (this.#ended) return;
     if (event.type === 'prefill') {
       prefill.value = { done: event.tokensDone, total: event.tokensTotal };
       return;
@@ -68,7 +69,7 @@ export class StreamedTurn {
     if (!event.rest) this.tokens.push(event.token);
     this.#added += event.token.text;
     this.#text = this.textWith(this.#added);
-    if (this.#options.signal.aborted || this.#ended) return;
+    if (this.#options.signal.aborted) return;
     this.#timer ??= setTimeout(() => this.#show(), Math.max(SHOW_EVERY_MS, this.#drawMs));
     this.#storeTimer ??= setTimeout(() => this.#store(), STORE_AFTER_MS);
   };

@@ -5,7 +5,7 @@ import { services } from '../services/services.ts';
 import { loadToken } from '../state/access-token.ts';
 import { loadConversations } from '../state/conversations.ts';
 import { loadDrafts } from '../state/drafts.ts';
-import { takeLeftMark, watchTab } from '../state/load-mark.ts';
+import { takeLeftMarks, watchTab } from '../state/load-mark.ts';
 import { computeProblems, models } from '../state/models.ts';
 import { loadSettings, settings } from '../state/settings.ts';
 
@@ -34,8 +34,8 @@ async function loadFirstModel(): Promise<void> {
   await probed;
   const complete = models.value.filter(({ state }) => state === 'complete');
   const last = complete.find(({ id }) => id === settings.value.lastModelId) ?? complete[0];
-  const left = await takeLeftMark();
-  if (last && left?.modelId === last.id) modelLoader.holdBack(last, left);
+  const left = (await takeLeftMarks()).find(({ modelId }) => modelId === last?.id);
+  if (last && left) modelLoader.holdBack(last, left);
   else if (last && (await tabs.takesTooMuchBesideOthers(last))) modelLoader.leaveToOtherTab(last);
   else if (last) await modelLoader.load(last);
 }

@@ -50,13 +50,13 @@ it('finds the note of a tab that ended while it loaded a model, once', async () 
   tab.updateMark({ megabytes: 7 });
   held.clear(); // the browser releases the locks of a tab that has ended
   const next = await openTab();
-  expect(await next.takeLeftMark()).toEqual({ ...MARK, megabytes: 7 });
-  expect(await next.takeLeftMark()).toBeUndefined();
+  expect(await next.takeLeftMarks()).toEqual([{ ...MARK, megabytes: 7 }]);
+  expect(await next.takeLeftMarks()).toEqual([]);
 });
 
 it('leaves the note of a tab that lives', async () => {
   (await openTab()).markLoading(MARK);
-  expect(await (await openTab()).takeLeftMark()).toBeUndefined();
+  expect(await (await openTab()).takeLeftMarks()).toEqual([]);
   expect(stored.size).toBe(1);
 });
 
@@ -70,7 +70,7 @@ it.each(['the first answer', 'closing the tab', 'hiding the tab'])('leaves no no
     listeners.get('visibilitychange')!();
   }
   held.clear();
-  expect(await (await openTab()).takeLeftMark()).toBeUndefined();
+  expect(await (await openTab()).takeLeftMarks()).toEqual([]);
 });
 
 it('keeps the note of a model that lost its device, though the tab is closed; other errors remove it', async () => {
@@ -82,5 +82,17 @@ it('keeps the note of a model that lost its device, though the tab is closed; ot
   tab.updateMark({ deviceLost: true });
   listeners.get('pagehide')!();
   held.clear();
-  expect(await (await openTab()).takeLeftMark()).toEqual({ ...MARK, deviceLost: true });
+  expect(await (await openTab()).takeLeftMarks()).toEqual([{ ...MARK, deviceLost: true }]);
+});
+
+it('finds the notes of all tabs that ended, and keeps that of a model that was held back', async () => {
+  (await openTab()).markLoading(MARK);
+  (await openTab()).markLoading({ modelId: 'n', name: 'N' });
+  held.clear();
+  const next = await openTab();
+  expect((await next.takeLeftMarks()).map(({ modelId }) => modelId).sort()).toEqual(['m', 'n']);
+  next.markLoading({ ...MARK, heldBack: true });
+  listeners.get('pagehide')!();
+  held.clear();
+  expect(await (await openTab()).takeLeftMarks()).toEqual([{ ...MARK, heldBack: true }]);
 });

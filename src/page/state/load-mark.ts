@@ -20,6 +20,8 @@ export interface LoadMark {
   megabytes?: number;
   /** The device was lost before the first answer: the note stays even if the tab is closed in an orderly way. */
   deviceLost?: true;
+  /** The page did not load the model at its start, because of an earlier note: this one stays likewise. */
+  heldBack?: true;
 }
 
 /** The model that the page does not load by itself, because of a note that was left. */
@@ -49,22 +51,25 @@ export function noteFailure(error: unknown): void {
 export function watchTab(): void {
   void navigator.locks?.request(key, () => new Promise(() => {}));
   // A hidden tab may be ended by the system without notice, which is not the model's fault.
-  addEventListener('pagehide', () => write(mark?.deviceLost ? mark : undefined));
+  addEventListener('pagehide', () => write(stays(mark) ? mark : undefined));
   document.addEventListener('visibilitychange', () => {
-    write(document.visibilityState === 'visible' || mark?.deviceLost ? mark : undefined);
+    write(document.visibilityState === 'visible' || stays(mark) ? mark : undefined);
   });
 }
 
-/** Removes the notes of tabs that have ended. @returns one of them */
-export async function takeLeftMark(): Promise<LoadMark | undefined> {
-  if (!navigator.locks) return undefined; // http: it cannot be known whether the other tab still lives
+/** Whether the note outlasts an orderly end of the tab. */
+const stays = (note: LoadMark | undefined): boolean => note?.deviceLost === true || note?.heldBack === true;
+
+/** Removes the notes of tabs that have ended, and returns them. */
+export async function takeLeftMarks(): Promise<LoadMark[]> {
+  if (!navigator.locks) return []; // http: it cannot be known whether the other tab still lives
   const { held = [] } = await navigator.locks.query();
   const alive = new Set(held.map(({ name }) => name));
-  let left: LoadMark | undefined;
+  const left: LoadMark[] = [];
   try {
     for (const name of Object.keys(localStorage)) {
       if (!name.startsWith(PREFIX) || name === key || alive.has(name)) continue;
-      left = JSON.parse(localStorage.getItem(name)!) as LoadMark;
+      left.push(JSON.parse(localStorage.getItem(name)!) as LoadMark);
       localStorage.removeItem(name);
     }
   } catch {
