@@ -185,6 +185,12 @@ describe('router', () => {
     expect(compare(actual.weights, [first, 1 - first, 0, 0], TOLERANCE.softmax)).toBeNull();
   });
 
+  it('gives all weight to the experts that are used, however small their logits', async () => {
+    const logits = Float32Array.from({ length: 64 * 8 }, (_, i) => (i % 2) * 30);
+    const { weights } = await runRouter(logits, 8, 2, { random: 1, randomSeed: 5, expertsUsed: 1 });
+    expect([...weights]).toEqual(Array.from({ length: 128 }, (_, i) => 1 - (i % 2)));
+  });
+
   describe.each(['prefill', 'decode'] as const)('in %s', (mode) => {
     const tokens = mode === 'prefill' ? 40 : 1;
     const layer = 2;
