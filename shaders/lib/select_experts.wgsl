@@ -1,6 +1,6 @@
 // Selects the experts of a token by their router logits, and looks up their slots. Expects lib/groups.wgsl,
-// lib/ordered_key.wgsl, lib/threefry.wgsl, lib/router_noise.wgsl, the overrides EXPERTS, K and DECODE, the bindings that router.wgsl describes,
-// and from the kernel:
+// lib/ordered_key.wgsl, lib/threefry.wgsl, lib/router_noise.wgsl, the overrides EXPERTS, K and DECODE, the bindings
+// that router.wgsl describes, and from the kernel:
 //   fn logit_at(token: u32, expert: u32) -> f32
 //   fn key_at(token: u32, expert: u32) -> u32  // rank_key(), possibly computed before
 //

@@ -41,9 +41,9 @@ const isStarting = (data: unknown): data is WorkerStarting =>
 
 /**
  * Starts a worker from a worker. In Firefox 153, one in some dozens of such calls never returns, whatever the two workers
- * do; workers that a window starts are not affected. So this worker says what it does, and whoever watches it can end it. Rejected:
- * starting all workers in the window and handing out ports, because Firefox copies what goes through a port from one
- * worker to another: 0.4 ms instead of 0.06 for 16 kB and back, 200 ms instead of 1.2 for 16 MB.
+ * do; workers that a window starts are not affected. So this worker says what it does, and whoever watches it can end
+ * it. Rejected: starting all workers in the window and handing out ports, because Firefox copies what goes through a
+ * port from one worker to another: 0.4 ms instead of 0.06 for 16 kB and back, 200 ms instead of 1.2 for 16 MB.
  */
 export function startNestedWorker<W>(start: () => W): W {
   const tell = (mixtabStartsWorker: boolean): void => {
@@ -93,10 +93,10 @@ export function watchWorker(
   };
   let hangTicks: ReturnType<typeof setInterval> | undefined;
   // Counted in ticks, because this thread itself may have been busy, or the machine asleep.
-  const watchStart = (isStarting: boolean): void => {
+  const watchStart = (begins: boolean): void => {
     clearInterval(hangTicks);
     let ticks = 0;
-    if (isStarting) hangTicks = setInterval(() => ++ticks === HANG_TICKS && end('hung'), HANG_TICK_MS);
+    if (begins) hangTicks = setInterval(() => ++ticks === HANG_TICKS && end('hung'), HANG_TICK_MS);
   };
   const timer = setTimeout(() => end('not-started'), START_LIMIT_MS);
   const { signal } = watch;
