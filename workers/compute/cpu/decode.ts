@@ -60,7 +60,7 @@ export async function decodeToken(inputs: DecodeInputs, token: TokenId, position
       onSelectedExperts?.(position, layer, route.selectedExperts);
       const routerLogits = onLayer && logits.slice();
       input.set(normed); // predictions overwrite it
-      const { missing, outputs } = await runExperts(own, layer, route, input, residual);
+      const { missing, outputs } = await runExperts(own, { layer, position }, route, input, residual);
       if (missing > 0) waited = true;
       if (!onLayer) continue;
       await onLayer({
@@ -105,7 +105,7 @@ function weightedOutputs({ selectedExperts, weights }: Route, outputs: ExpertOut
  */
 async function runExperts(
   { model, signal, predicts }: TokenInputs,
-  layer: LayerIndex,
+  { layer, position }: { layer: LayerIndex; position: number },
   { selectedExperts, weights }: Route,
   input: Float32Array,
   residual: Float32Array,
@@ -118,7 +118,7 @@ async function runExperts(
   const loads = experts.load(layer, distinct);
   // One failure ends the token, and nobody waits for the other loads any more.
   for (const load of loads) load.catch(() => {});
-  if (predicts) experts.prefetch(predictionsAfter(model, layer, residual));
+  if (predicts) experts.prefetch(predictionsAfter(model, { layer, position }, residual));
   const { length } = residual;
   const outputs = new Float32Array(distinct.length * length);
   /** The experts in the order of their outputs. */
@@ -142,10 +142,13 @@ async function runExperts(
   return { missing, outputs: { rows: outputs, experts: done } };
 }
 
-/** The experts that the next layers would select if this layer's experts changed nothing. */
+/**
+ * The experts that the next layers would select if this layer's experts changed nothing. They depend on the position too,
+ * because random experts and noise do.
+ */
 function predictionsAfter(
   { config, experts, forward, routerOptions }: CpuModel,
-  layer: LayerIndex,
+  { layer, position }: { layer: LayerIndex; position: number },
   residual: Float32Array,
 ): Prediction[] {
   const predictions: Prediction[] = [];
@@ -153,7 +156,7 @@ function predictionsAfter(
     const next = layerIndex(l);
     const { logits } = forward.host.route(next, residual, false);
     const { expertsPerToken } = config;
-    const route = selectExperts({ logits, layer: next, position: 0, expertsPerToken, options: routerOptions });
+    const route = selectExperts({ logits, layer: next, position, expertsPerToken, options: routerOptions });
     predictions.push({ layer: next, experts: distinctExperts(route.selectedExperts) });
   }
   return predictions;
