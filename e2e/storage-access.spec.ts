@@ -78,7 +78,30 @@ test("a frame on another site uses the site's own models after a click, and neve
   await expect(frame.getByText('not available on 127.0.0.1')).toBeVisible();
   expect(await names(page)).toEqual([]);
 
-  await frame.getByRole('button', { name: /^Use the models I have on localhost/ }).click();
+  // The embedding page cannot lead a click to a button that the user does not see, nor click itself.
+  const button = frame.getByRole('button', { name: /^Use the models I have on localhost/ });
+  await button.scrollIntoViewIfNeeded();
+  await expect(button).toBeEnabled();
+  const setStyle = (style: string): Promise<void> =>
+    page.evaluate((value) => document.querySelector('iframe')!.setAttribute('style', value), style);
+  for (const style of ['opacity: 0.01', 'position: absolute; top: -10000px', 'filter: contrast(0)']) {
+    await setStyle(style);
+    await expect(button).toBeDisabled();
+    await setStyle('');
+    await expect(button).toBeEnabled();
+  }
+  await page.evaluate(() => {
+    const cover = document.createElement('div');
+    cover.setAttribute('style', 'position: fixed; inset: 0; background: white; pointer-events: none');
+    document.body.append(cover);
+  });
+  await expect(button).toBeDisabled();
+  await page.evaluate(() => document.querySelector('div')!.remove());
+  await expect(button).toBeEnabled();
+  await button.evaluate((element) => (element as HTMLButtonElement).click());
+  await expect(frame.getByText('not available on 127.0.0.1')).toBeVisible();
+
+  await button.click();
   await expect(frame.getByText(/^One model of localhost:\d+ can now be used here/)).toBeVisible();
   expect(await names(page)).toEqual(['Tiny Chat']);
 
@@ -137,6 +160,7 @@ test('if the browser denies access, the frame says so and works with its own sto
   await expect(page.getByText('mixtab storyteller is ready.')).toBeVisible();
   await expectNoFindings(page, 'example');
   expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBe(375);
+  await frame.getByRole('button', { name: /^Use the models I have/ }).scrollIntoViewIfNeeded();
   await frame.getByRole('button', { name: /^Use the models I have/ }).click();
   await expect(frame.getByText('The browser denied access')).toBeVisible();
   await expectNoFindings(page, 'example, not allowed');

@@ -168,6 +168,27 @@ test('an embedding page of the same site deletes a model of the user only after 
   expect(await removed).toBe('removed');
 });
 
+test('the app does not run in a frame of another site, with or without our headers', async ({ page, server }) => {
+  const show = (target: string): Promise<void> =>
+    page.evaluate((src) => {
+      document.body.replaceChildren(Object.assign(document.createElement('iframe'), { src }));
+    }, target);
+  await page.goto(`${other.origin}/embedder.html`);
+  server.bare = true;
+  await show(`${server.origin}/`);
+  const link = page.frameLocator('iframe').getByRole('link', { name: 'Open mixtab' });
+  await expect(link).toHaveAttribute('target', '_blank');
+  expect(await page.frames()[1].evaluate(() => document.querySelectorAll('button, textarea').length)).toBe(0);
+  server.bare = false;
+  await show(`${server.origin}/`);
+  await expect(link).toBeHidden();
+  expect(page.frames()[1].url()).not.toContain(server.origin); // the browser's own page about the refusal
+  // Its own origin may frame it.
+  await page.goto(`${server.origin}/examples/json.html`);
+  await show(`${server.origin}/`);
+  await expect(page.frameLocator('iframe').getByRole('textbox').first()).toBeVisible();
+});
+
 const PAGES = ['index.html', 'embed.html', 'cli.html', 'examples/json.html'];
 
 for (const bare of [false, true]) {

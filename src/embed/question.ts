@@ -1,9 +1,8 @@
 /** Asks the user of the frame a question that the embedding page cannot answer. */
+import { onDeliberateClick } from './deliberate-click.ts';
 
 /** How long a question stays. */
 const LIMIT_MS = 60_000;
-/** Buttons work only after this time, so that a click that was meant for something else has no effect. */
-const ARM_MS = 700;
 
 /** A question with two answers. */
 export interface Question {
@@ -14,7 +13,7 @@ export interface Question {
 }
 
 /**
- * Shows a question with the buttons of embed.html.
+ * Shows a question with the buttons of embed.html, in place of everything else, since the frame may be small.
  * @param signal ends the question, as if the user had declined
  * @returns whether the user allowed it; false at once if the frame is hidden
  */
@@ -28,21 +27,17 @@ export async function askUser({ text, ...labels }: Question, signal?: AbortSigna
   question.textContent = text;
   [allow.textContent, deny.textContent] = [labels.allow, labels.deny];
   area.hidden = false;
-  allow.disabled = true;
-  const armed = setTimeout(() => {
-    allow.disabled = false;
-  }, ARM_MS);
+  let stopListening = (): void => {};
   let limit: ReturnType<typeof setTimeout> | undefined;
   try {
     return await new Promise<boolean>((resolve) => {
-      // Scripts of the embedding page cannot reach the button; only clicks of the user count in any case.
-      allow.onclick = ({ isTrusted }) => isTrusted && resolve(true);
+      stopListening = onDeliberateClick(allow, () => resolve(true), area);
       deny.onclick = () => resolve(false);
       signal?.addEventListener('abort', () => resolve(false));
       limit = setTimeout(() => resolve(false), LIMIT_MS);
     });
   } finally {
-    clearTimeout(armed);
+    stopListening();
     clearTimeout(limit);
     area.hidden = true;
   }

@@ -4,6 +4,7 @@
  * the window.
  */
 import type { SiteStore } from '../contract/site-store.ts';
+import { onDeliberateClick } from './deliberate-click.ts';
 import { openSiteModels } from './site-models.ts';
 
 interface StorageAccessHandle {
@@ -22,7 +23,7 @@ export function offerSiteModels(embedder: string, use: (siteStore: SiteStore) =>
   const { hostname, host } = location;
   if (new URL(embedder).hostname === hostname) return; // the same site: ports do not matter
   const [storage, button] = [document.getElementById('storage'), document.getElementById('site-models')];
-  if (!storage || !button) return;
+  if (!storage || !(button instanceof HTMLButtonElement)) return;
   const explanation =
     'The browser keeps separate storage for each embedding site: ' +
     `the models that you have on ${host} are not available on ${new URL(embedder).host}.`;
@@ -35,7 +36,7 @@ export function offerSiteModels(embedder: string, use: (siteStore: SiteStore) =>
   if (!request) return;
   button.textContent = `Use the models I have on ${host}`;
   button.hidden = false;
-  button.onclick = async () => {
+  const useSiteModels = async (): Promise<void> => {
     try {
       const handle = await request.call(document, { indexedDB: true });
       button.hidden = true;
@@ -56,6 +57,7 @@ export function offerSiteModels(embedder: string, use: (siteStore: SiteStore) =>
       explain(accessFailure(error));
     }
   };
+  onDeliberateClick(button, () => void useSiteModels());
 }
 
 function accessFailure(error: unknown): string {

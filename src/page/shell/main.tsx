@@ -1,5 +1,6 @@
 import { render } from 'preact';
 import { App } from './App.tsx';
+import { isInForeignFrame, showLinkToApp } from './foreign-frame.ts';
 import { registerServiceWorker } from './page-update.ts';
 import { start } from './start.ts';
 import '../../ui/css/base.css';
@@ -10,6 +11,10 @@ import '../../ui/css/chat.css';
 import '../../ui/css/prose.css';
 
 const root = document.getElementById('app');
-if (root) render(<App />, root);
-// The service worker fetches all files of the page, which would delay the first answer.
-void start().finally(registerServiceWorker);
+if (root && isInForeignFrame()) {
+  showLinkToApp(root);
+} else {
+  if (root) render(<App />, root);
+  // The service worker fetches all files of the page, which would delay the first answer.
+  void start().finally(registerServiceWorker);
+}
