@@ -172,6 +172,27 @@ describe.each(KINDS)('the client %s', (_kind, clientOf) => {
     await expect(clientOf(fake).routing(7 as unknown as string)).rejects.toMatchObject({ code: 'bad-request' });
   });
 
+  it('follows a token through the layers, in the windows of the request', async () => {
+    const fake = fakeEngine([]);
+    const client = clientOf(fake);
+    const progress: unknown[] = [];
+    const observed = await client.observe('ab', { token: 1, model: 'a', onProgress: (done) => progress.push(done) });
+    expect(observed).toMatchObject({ model: 'a', token: 1, position: 1, piece: 'a', nextPiece: 'b' });
+    expect(observed.layers).toMatchObject([{ selectedExperts: [3, 0], weights: [0.75, 0.25], top: [{ text: 'b' }] }]);
+    expect(JSON.parse(JSON.stringify(observed))).toEqual(observed);
+    expect(progress).toEqual([{ tokensDone: 2, tokensTotal: 2 }]);
+    const input = { kind: 'text', text: 'ab' };
+    await client.observe('ab', { token: 0, context: 5, top: 2 });
+    await client.routing('ab', { context: 5 });
+    expect(fake.observed).toEqual([
+      { input, context: 10, token: 1 },
+      { input, context: 5, token: 0, top: 2 },
+    ]);
+    expect(fake.scores).toEqual([{ input, context: 5, trace: true }]);
+    const noText = client.observe(7 as unknown as string, { token: 0 });
+    await expect(noText).rejects.toMatchObject({ code: 'bad-request' });
+  });
+
   it('reports the expert cache as plain data, or null if no model is loaded', async () => {
     const client = clientOf(fakeEngine([]));
     expect(await client.metrics()).toBeNull();

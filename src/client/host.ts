@@ -4,7 +4,7 @@
  */
 import { errorToData, MixtabError } from '../contract/errors.ts';
 import { isRequest, METHODS, type Method, PROTOCOL, type Reply, type Request } from './protocol.ts';
-import type { ChatParams, CompletionParams, Mixtab } from './types.ts';
+import type { ChatParams, CompletionParams, Mixtab, ObserveOptions, RoutingOptions } from './types.ts';
 
 type Call = (params: never, signal: AbortSignal, event: (value: unknown) => void) => Promise<unknown>;
 
@@ -22,8 +22,10 @@ export function createHost(client: Mixtab, post: (reply: Reply) => void): (data:
     'models.verify': ({ id }: { id: string }, _signal, onProgress) => client.models.verify(id, { onProgress }),
     'models.repair': ({ id }: { id: string }, signal, onProgress) => client.models.repair(id, { signal, onProgress }),
     load: (request: Parameters<Mixtab['load']>[0], signal, onProgress) => client.load(request, { signal, onProgress }),
-    routing: ({ text, model }: { text: string; model?: string }, signal, onProgress) =>
-      client.routing(text, { ...(model !== undefined && { model }), signal, onProgress }),
+    routing: ({ text, ...options }: { text: string } & RoutingOptions, signal, onProgress) =>
+      client.routing(text, { ...options, signal, onProgress }),
+    observe: ({ text, ...options }: { text: string } & ObserveOptions, signal, onProgress) =>
+      client.observe(text, { ...options, signal, onProgress }),
     metrics: () => client.metrics(),
     'chat.completions.create': (params: ChatParams, signal, event) =>
       params.stream

@@ -8,7 +8,7 @@ import { createMethod } from './create.ts';
 import { createEngineAccess, type EngineAccess } from './engine-access.ts';
 import { metricsOf, routingOf } from './experts.ts';
 import { stopOnAbort } from './queue.ts';
-import type { Mixtab } from './types.ts';
+import type { Mixtab, ObserveOptions, RoutingOptions } from './types.ts';
 
 /** Creates a client that calls the workers of a backend directly. */
 export function createLocal(backend: Backend): Mixtab {
@@ -20,7 +20,7 @@ export function createLocal(backend: Backend): Mixtab {
     load: access.load,
     chat: { completions: { create: createMethod(backend, access, chat) } },
     completions: { create: createMethod(backend, access, completion) },
-    routing: createRouting(backend, access),
+    ...createReading(backend, access),
     async metrics() {
       const report = await backend.engine.experts();
       const model = access.loaded();
@@ -68,13 +68,33 @@ export function createModels({ importer, callback }: Pick<Backend, 'importer' | 
   };
 }
 
-function createRouting({ engine, callback }: Backend, access: EngineAccess): Mixtab['routing'] {
-  return async (text, { model, signal, onProgress = () => {} } = {}) => {
-    if (typeof text !== 'string') throw new MixtabError('bad-request', 'routing needs a text.', 'Pass a string.');
-    return access.run({ model, signal }, async ({ summary, context }) => {
-      const request = { input: { kind: 'text' as const, text }, context, trace: true };
-      const reportProgress = (tokensDone: number, tokensTotal: number): void => onProgress({ tokensDone, tokensTotal });
-      return routingOf(summary, await engine.score(request, callback(reportProgress)));
-    });
+/** `routing` and `observe`, which read a text. */
+function createReading({ engine, callback }: Backend, access: EngineAccess): Pick<Mixtab, 'routing' | 'observe'> {
+  return {
+    async routing(text, { model, context, signal, onProgress = () => {} } = {}) {
+      if (typeof text !== 'string') throw noText('routing');
+      return access.run({ model, signal }, async ({ summary, context: loaded }) => {
+        const request = { input: { kind: 'text' as const, text }, context: context ?? loaded, trace: true };
+        return routingOf(summary, await engine.score(request, callback(reportTo(onProgress))));
+      });
+    },
+    async observe(text, { token, model, context, top, signal, onProgress = () => {} } = {} as ObserveOptions) {
+      if (typeof text !== 'string') throw noText('observe');
+      return access.run({ model, signal }, async ({ summary, context: loaded }) => {
+        const input = { kind: 'text' as const, text };
+        const request = { input, context: context ?? loaded, token, ...(top !== undefined && { top }) };
+        const observation = await engine.observe(request, callback(reportTo(onProgress)));
+        return { model: summary.id, token, ...observation };
+      });
+    },
   };
 }
+
+const noText = (method: string): MixtabError =>
+  new MixtabError('bad-request', `${method} needs a text.`, 'Pass a string.');
+
+/** Reports the engine's progress as an object. */
+const reportTo =
+  (onProgress: NonNullable<RoutingOptions['onProgress']>) =>
+  (tokensDone: number, tokensTotal: number): void =>
+    onProgress({ tokensDone, tokensTotal });

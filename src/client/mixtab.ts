@@ -20,8 +20,12 @@ export type {
   LoadedModel,
   LoadProgress,
   LoadRequest,
+  Observation,
+  ObservedLayer,
+  TokenLogprob,
 } from '../contract/engine-api.ts';
 export { type ErrorCode, MixtabError } from '../contract/errors.ts';
+export type { TokenId } from '../contract/ids.ts';
 export type {
   ImportProgress,
   ModelConfig,

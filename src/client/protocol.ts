@@ -18,6 +18,7 @@ export const METHODS = [
   'chat.completions.create',
   'completions.create',
   'routing',
+  'observe',
   'metrics',
 ] as const;
 export type Method = (typeof METHODS)[number];

@@ -5,7 +5,7 @@
 import { aborted, errorFromData, MixtabError, throwIfAborted } from '../contract/errors.ts';
 import { isReply, type Method, PROTOCOL, type Request } from './protocol.ts';
 import { createAbortableQueue, stopOnAbort } from './queue.ts';
-import type { CallOptions, Create, Mixtab } from './types.ts';
+import type { CallOptions, Create, Mixtab, ObserveOptions } from './types.ts';
 
 /** A client whose engine is in a frame, and the function that receives the messages of the frame. */
 export interface Remote {
@@ -36,8 +36,10 @@ export function createRemote(post: (request: Request) => void, close: () => void
     load: (request, { signal, onProgress } = {}) => call('load', request, { signal, onEvent: onProgress }),
     chat: { completions: { create: createMethod(call, 'chat.completions.create') } },
     completions: { create: createMethod(call, 'completions.create') },
-    routing: (text, { model, signal, onProgress } = {}) =>
-      call('routing', { text, model }, { signal, onEvent: onProgress }),
+    routing: (text, { model, context, signal, onProgress } = {}) =>
+      call('routing', { text, model, context }, { signal, onEvent: onProgress }),
+    observe: (text, { token, model, context, top, signal, onProgress } = {} as ObserveOptions) =>
+      call('observe', { text, token, model, context, top }, { signal, onEvent: onProgress }),
     metrics: () => call('metrics', {}),
     close() {
       rejectAll(aborted('The client was closed.'));

@@ -7,6 +7,8 @@ import type {
   GenerateResult,
   LoadedModel,
   LoadRequest,
+  Observation,
+  ObserveRequest,
   ScoreRequest,
   ScoreResult,
 } from '../contract/engine-api.ts';
@@ -20,6 +22,7 @@ export interface FakeEngine extends Backend {
   requests: GenerateRequest[];
   loads: LoadRequest[];
   scores: ScoreRequest[];
+  observed: ObserveRequest[];
   /** Generations that are running. More than one is a bug in the client. */
   running: number;
   stops: number;
@@ -45,6 +48,7 @@ const newFields = (): Omit<FakeEngine, keyof Backend> => ({
   requests: [],
   loads: [],
   scores: [],
+  observed: [],
   running: 0,
   stops: 0,
   hangs: false,
@@ -58,10 +62,11 @@ const newFields = (): Omit<FakeEngine, keyof Backend> => ({
 
 /** Creates a fake engine that generates `words`, one per token. */
 export function fakeEngine(words: string[]): FakeEngine {
+  const fields = newFields();
   let stopped = false;
   let endHang = (_error: MixtabError): void => {};
   const fake: FakeEngine = {
-    ...newFields(),
+    ...fields,
     callback: (call) => call,
     close() {
       fake.closed = true;
@@ -74,11 +79,8 @@ export function fakeEngine(words: string[]): FakeEngine {
     },
     importer: fakeImporter,
     engine: {
-      async score(request, onProgress) {
-        fake.scores.push(request);
-        onProgress(1, 3);
-        return SCORE;
-      },
+      score: answered(fields.scores, SCORE, [1, 3]),
+      observe: answered(fields.observed, OBSERVATION, [2, 2]),
       experts: async () => (fake.hasModel ? EXPERTS : undefined),
       async load(request) {
         fake.loads.push(request);
@@ -131,6 +133,15 @@ function tokenOf(text: string, index: number): GeneratedToken {
   return { ...token, top: [token] };
 }
 
+/** A method that notes its requests, reports some progress and answers with the same result every time. */
+const answered =
+  <Request, Result>(requests: Request[], result: Result, progress: [done: number, total: number]) =>
+  async (request: Request, onProgress: (done: number, total: number) => void): Promise<Result> => {
+    requests.push(request);
+    onProgress(...progress);
+    return result;
+  };
+
 const fakeImporter: Backend['importer'] = {
   list: async () => [summary('a')],
   unfinished: async () => [],
@@ -160,6 +171,26 @@ const SCORE = {
   paths: 3,
   trace: { pieces: ['', 'a', 'b'], selectedExperts: Uint8Array.from([0, 1, 2, 3, 4, 5, 6, 7, 0, 2, 4, 6]) },
 } as unknown as ScoreResult;
+
+/** The second token of that text in one layer. */
+const OBSERVATION: Observation = {
+  position: 1,
+  piece: 'a',
+  nextPiece: 'b',
+  layers: [
+    {
+      routerLogits: [1, 0, -1, 2],
+      selectedExperts: [3, 0],
+      weights: [0.75, 0.25],
+      before: 1,
+      attention: 2,
+      experts: [3, 4],
+      residual: 5,
+      top: [{ id: tokenId(7), logprob: -0.5, text: 'b' }],
+      next: { logprob: -0.5, rank: 0 },
+    },
+  ],
+};
 
 /** The state of 2 layers of 3 experts. */
 const EXPERTS = {

@@ -9,6 +9,7 @@ import type {
   LoadedModel,
   LoadProgress,
   LoadRequest,
+  Observation,
 } from '../contract/engine-api.ts';
 import type { ImportProgress, ModelSource, ModelSummary } from '../contract/import-api.ts';
 
@@ -63,6 +64,21 @@ export interface Mixtab {
    * @throws MixtabError `bad-request` if the text is too short; `no-model-loaded`; `aborted`
    */
   routing(text: string, options?: RoutingOptions): Promise<Routing>;
+  /**
+   * Follows one token of a text through the layers: the router's score of each expert, the selected experts with their
+   * weights, how much attention and each expert add to the residual, and what the model would predict if it ended after
+   * that layer. The tokens before it in its window are computed first.
+   *
+   * @param text at least one token long
+   * @example
+   * ```js
+   * const { pieces } = await mixtab.routing('Once upon a time', { model: model.id });
+   * const { layers } = await mixtab.observe('Once upon a time', { token: pieces.length - 1 });
+   * for (const { selectedExperts, top } of layers) console.log(selectedExperts.join(' and '), '->', top[0].text);
+   * ```
+   * @throws MixtabError `bad-request` if there is no such token; `no-model-loaded`; `aborted`
+   */
+  observe(text: string, options: ObserveOptions): Promise<Observed>;
   /**
    * Reports the state of the expert cache. It can be called while an answer is generated.
    *
@@ -438,10 +454,31 @@ export interface Metrics extends Omit<ExpertsReport, 'layerCount' | 'expertCount
   newest: boolean[][];
 }
 
+/** One token of a text in every layer, as plain data. */
+export interface Observed extends Observation {
+  /** Id of the model. */
+  model: string;
+  /** Index of the token in `pieces` of {@link Routing}. */
+  token: number;
+}
+
+/** Options of {@link Mixtab.observe}. */
+export interface ObserveOptions extends RoutingOptions {
+  /** Index of the token in `pieces` of {@link Routing}, with the same `context`. */
+  token: number;
+  /** How many of the likeliest next tokens to report after each layer, 1 to 20. Default: 5. */
+  top?: number;
+}
+
 /** Options of {@link Mixtab.routing}. */
 export interface RoutingOptions extends CallOptions {
   /** Id of a stored model. It is loaded first if it is not the loaded one. Default: the loaded model. */
   model?: string;
+  /**
+   * Tokens per window, including BOS, from 2 to the loaded context. A longer text is read in windows that know nothing
+   * of each other. Default: the loaded context. The experts page and `perplexity` use 512.
+   */
+  context?: number;
   /** Called after each part of the text has been scored. */
   onProgress?: (progress: { tokensDone: number; tokensTotal: number }) => void;
 }
