@@ -36,11 +36,19 @@ function openBrowser(thirdPartyCookies: 'allowed' | 'blocked'): Promise<BrowserC
 }
 
 /** Imports a model on the site itself, as its user would. */
-async function importOnSite(context: BrowserContext, { origin }: TestServer, path: string): Promise<void> {
+async function importOnSite(
+  context: BrowserContext,
+  { origin }: TestServer,
+  path: string,
+  storage: 'indexeddb' | 'opfs',
+): Promise<void> {
   const page = await context.newPage();
   await page.goto(`${origin}/cli.html`);
   await page.waitForFunction(() => window.mixtab !== undefined);
-  const answer = await page.evaluate((url) => window.mixtab.import({ kind: 'url', url }), origin + path);
+  const answer = await page.evaluate(({ url, storage }) => window.mixtab.import({ kind: 'url', url }, { storage }), {
+    url: origin + path,
+    storage,
+  });
   expect(answer).toHaveProperty('result.name');
   await page.close();
 }
@@ -73,7 +81,8 @@ const names = (page: Page): Promise<string[]> =>
 
 test("a frame on another site uses the site's own models after a click, and never changes them", async ({ server }) => {
   const context = await openBrowser('allowed');
-  await importOnSite(context, server, '/chat.gguf');
+  await importOnSite(context, server, '/chat.gguf', 'indexeddb');
+  await importOnSite(context, server, '/long.gguf', 'opfs');
   const { page, frame } = await embed(context, server);
   await expect(frame.getByText('not available on 127.0.0.1')).toBeVisible();
   expect(await names(page)).toEqual([]);
@@ -102,32 +111,33 @@ test("a frame on another site uses the site's own models after a click, and neve
   await expect(frame.getByText('not available on 127.0.0.1')).toBeVisible();
 
   await button.click();
-  await expect(frame.getByText(/^One model of localhost:\d+ can now be used here/)).toBeVisible();
-  expect(await names(page)).toEqual(['Tiny Chat']);
+  await expect(frame.getByText(/^2 models of localhost:\d+ can now be used here/)).toBeVisible();
+  expect(await names(page)).toEqual(['Tiny Chat', 'Long Chat']);
 
   const result = await page.evaluate(async (url) => {
     const { mixtab, changes } = (window as unknown as { client: Client }).client;
-    const [{ id }] = await mixtab.models.list();
-    const answer = await mixtab.chat.completions.create({
-      model: id,
-      messages: [{ role: 'user', content: 'Hi' }],
-      max_tokens: 5,
-      seed: 1,
-    });
+    const stored = await mixtab.models.list();
+    const tokens: number[] = [];
+    for (const { id: model } of stored) {
+      const messages = [{ role: 'user' as const, content: 'Hi' }];
+      const answer = await mixtab.chat.completions.create({ model, messages, max_tokens: 5, seed: 1 });
+      tokens.push(answer.usage.completion_tokens);
+    }
+    const { id } = stored[0];
     const removal = await mixtab.models.remove(id).catch(({ code }: { code: string }) => code);
     await mixtab.models.import({ kind: 'url', url });
     return {
-      tokens: answer.usage.completion_tokens,
+      tokens,
       removal,
       changes,
       names: (await mixtab.models.list()).map(({ name }) => name),
     };
   }, `${server.origin}/plain.gguf`);
   expect(result).toEqual({
-    tokens: 5,
+    tokens: [5, 5],
     removal: 'storage-unavailable',
     changes: 1,
-    names: expect.arrayContaining(['Tiny Chat', 'Tiny Text']),
+    names: expect.arrayContaining(['Tiny Chat', 'Long Chat', 'Tiny Text']),
   });
 
   // The site's own store is unchanged: the frame's import went to the frame's store.
@@ -146,7 +156,7 @@ test("a frame on another site uses the site's own models after a click, and neve
         };
       }),
   );
-  expect(keys.length).toBe(1);
+  expect(keys.length).toBe(2);
   await context.close();
 });
 

@@ -148,8 +148,11 @@ export interface ModelInspection {
 export interface ImportOptions {
   /** By which `cancel` and `pause` find this import, and no other one. */
   name?: string;
-  /** `indexeddb`, the default, works everywhere. `opfs`, files private to the page, is read several times faster. */
-  storage?: StorageBackend;
+  /**
+   * `indexeddb` works everywhere. `opfs`, files private to the page, is read several times faster. `auto`, the default:
+   * files for models of 1 GB or more, if the browser can write and read them, else the database.
+   */
+  storage?: StorageBackend | 'auto';
   /** Origin of the embedding page that imports, in an iframe. Default: the user imports. */
   embedder?: string;
 }

@@ -4,18 +4,24 @@
  * So the window reads for them.
  */
 
+import type { Bytes } from './ids.ts';
+
 /** The database of models, in the site's own store and in a frame's. */
 export const MODEL_DATABASE = { name: 'mixtab-models', objectStore: 'models' } as const;
 /** Prefix of the keys of manifests. Journals and partial imports have other prefixes and are not shared. */
 export const MODEL_PREFIX = 'model/';
 /** Prefix of the keys of records. */
 export const RECORD_PREFIX = 'record/';
+/** Folder of the origin private file system with a directory per model, and in it a file per record. */
+export const RECORD_FOLDER = 'mixtab-records';
+/** Largest Blob in the database. Larger ones were slower to write and to read. */
+export const PART_BYTES: Bytes = 16 * 1024 * 1024;
 
 /** Read-only access to the site's own store. */
 export interface SiteStore {
-  /** Keys and manifests of the models whose records are in the database. Models stored in files cannot be shared. */
+  /** Keys and manifests of the models. If their records are files, they are listed as if they were in the database. */
   models(): Promise<[key: string, manifest: unknown][]>;
-  /** Values in the order of `keys`; undefined for missing ones. */
+  /** Values in the order of `keys`; undefined for missing ones. Parts of a file are Blobs, like those of the database. */
   getMany(keys: string[]): Promise<unknown[]>;
 }
 

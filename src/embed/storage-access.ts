@@ -1,7 +1,7 @@
 /**
  * Explains to the user of a frame which storage it uses, and offers the models of the site itself. All browsers have
- * the Storage Access API for cookies. Only Chromium also gives a handle to IndexedDB, which models need, and only to
- * the window.
+ * the Storage Access API for cookies. Only Chromium also gives a handle to the database and the private files, which
+ * models need, and only to the window.
  */
 import type { SiteStore } from '../contract/site-store.ts';
 import { onDeliberateClick } from './deliberate-click.ts';
@@ -9,10 +9,12 @@ import { openSiteModels } from './site-models.ts';
 
 interface StorageAccessHandle {
   readonly indexedDB: IDBFactory;
+  /** Root of the site's private files. */
+  getDirectory?(): Promise<FileSystemDirectoryHandle>;
 }
 
 /** Chromium's signature. Other browsers take no argument and return no handle. */
-type RequestAccess = (types: { indexedDB: true }) => Promise<StorageAccessHandle | undefined>;
+type RequestAccess = (types: { indexedDB: true; getDirectory: true }) => Promise<StorageAccessHandle | undefined>;
 
 /**
  * Shows the explanation and the button of embed.html, unless the frame belongs to the same site as its embedder.
@@ -38,16 +40,16 @@ export function offerSiteModels(embedder: string, use: (siteStore: SiteStore) =>
   button.hidden = false;
   const useSiteModels = async (): Promise<void> => {
     try {
-      const handle = await request.call(document, { indexedDB: true });
+      const handle = await request.call(document, { indexedDB: true, getDirectory: true });
       button.hidden = true;
       if (!handle?.indexedDB) {
         explain('This browser cannot share them with a frame.', 'Import a model here.');
         return;
       }
-      const siteStore = await openSiteModels(handle.indexedDB);
+      const siteStore = await openSiteModels(handle.indexedDB, handle.getDirectory && (() => handle.getDirectory!()));
       const count = (await siteStore?.models())?.length ?? 0;
       if (!siteStore || count === 0) {
-        explain(`${host} has no models in its database.`);
+        explain(`${host} has no models that can be used here.`);
         return;
       }
       use(siteStore);

@@ -1,6 +1,7 @@
 /** Everything about a stored model except its weights: the manifest, its records and their keys. */
 import type { Bytes } from '../../src/contract/ids.ts';
 import type { ModelConfig, ModelSource, StorageBackend } from '../../src/contract/import-api.ts';
+import { PART_BYTES } from '../../src/contract/site-store.ts';
 import type { PreTokenizerName } from './pre-tokenizers.ts';
 import type { TensorLayout } from './weight-layout.ts';
 
@@ -25,8 +26,7 @@ export interface RecordInfo {
   finite?: true;
 }
 
-/** Largest Blob in IndexedDB. Larger ones were slower to write and to read. */
-export const PART_BYTES: Bytes = 16 * 1024 * 1024;
+export { PART_BYTES };
 
 // Record keys are built and tested only by the functions below.
 

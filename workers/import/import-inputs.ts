@@ -12,8 +12,12 @@ export interface ImportInputs {
   kind: ModelSource['kind'];
   /** Where damaged records can be fetched again; absent for local files. */
   sourceUrl?: string;
-  /** Where the records are stored; default: the database. */
-  storage?: StorageBackend;
+  /** Where the records are stored; default: `auto`, see {@link chooseStorage}. */
+  storage?: StorageBackend | 'auto';
+  /** Whether the browser can write and read files. Default: it cannot. */
+  filesWork?: () => Promise<boolean>;
+  /** Size of a model from which `auto` chooses files, for tests. */
+  filesFrom?: Bytes;
   /** Origin of the embedding page that imports; absent: the user does. */
   embedder?: string;
   /** Stops the import. With the reason {@link DISCARD}, what is stored is removed; otherwise it is kept. */

@@ -18,7 +18,7 @@ import { LAYOUT_VERSION } from '../format/weight-layout.ts';
 import { summarize } from '../store/catalog.ts';
 import { makingRoom } from '../store/making-room.ts';
 import { unlessWritten, whileWriting } from '../store/model-lock.ts';
-import { opfsSupported } from '../store/opfs-files.ts';
+import { opfsSupported, opfsWorks } from '../store/opfs-files.ts';
 import { IMPORT_LOCK, RecordRequests } from '../store/record-requests.ts';
 import { SessionStore } from '../store/session-store.ts';
 import { storageFull } from '../store/storage-errors.ts';
@@ -81,6 +81,7 @@ export class ImportService implements ImportApi {
           importModel({
             ...inputs,
             ...(storage && { storage }),
+            filesWork: opfsWorks,
             ...(embedder !== undefined && { embedder }),
             requests,
           }),

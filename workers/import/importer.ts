@@ -10,6 +10,7 @@ import type { ModelManifest, RecordInfo } from '../format/manifest.ts';
 import { LAYOUT_VERSION } from '../format/weight-layout.ts';
 import { summarize } from '../store/catalog.ts';
 import { sumBytes } from './build-record.ts';
+import { chooseStorage } from './choose-storage.ts';
 import { ContentChangedError, isUnchanged } from './content-samples.ts';
 import { DISCARD, type ImportInputs } from './import-inputs.ts';
 import { readManifestFacts } from './manifest-facts.ts';
@@ -49,8 +50,9 @@ async function importOpened(inputs: ImportInputs, opened: IdentifiedModel): Prom
   const space = await preflight(sumBytes(plan.records) - sumBytes([...kept.values()]));
   const warning = [space, ...tokenizerWarnings(opened.header.metadata)].filter(Boolean).join(' ');
   if (existing) await store.removeModel(id); // of another layout version
+  const storage = await chooseStorage(inputs, sumBytes(plan.records), [...kept.values()]);
   try {
-    const records = await storeAllRecords(withWarning(inputs, warning), { opened, facts, kept });
+    const records = await storeAllRecords(withWarning(inputs, warning), { opened, facts, kept, storage });
     if (!(await isUnchanged(source, opened.spread, signal))) throw new ContentChangedError(source.name);
     const manifest: ModelManifest = { ...facts, importedAt: Date.now(), records };
     await store.putManifest(manifest);

@@ -5,6 +5,7 @@
  */
 import { MixtabError, throwIfAborted } from '../../src/contract/errors.ts';
 import type { Bytes } from '../../src/contract/ids.ts';
+import type { StorageBackend } from '../../src/contract/import-api.ts';
 import type { PlannedRecord } from '../format/gguf/plan.ts';
 import { isExpertKey, type RecordInfo } from '../format/manifest.ts';
 import { byteLengthOf } from '../store/store.ts';
@@ -23,6 +24,8 @@ export interface RecordsToStore {
   facts: ManifestFacts;
   /** Records that are already stored, by key. */
   kept: ReadonlyMap<string, RecordInfo>;
+  /** Where the other ones are stored. */
+  storage: StorageBackend;
 }
 
 /**
@@ -152,7 +155,7 @@ class RecordWriter {
   async makeUsable(): Promise<void> {
     const stored = this.storedByKey();
     const records = this.work.opened.plan.records.map(
-      (record) => stored.get(record.key) ?? pendingRecordInfo(record, this.inputs.storage),
+      (record) => stored.get(record.key) ?? pendingRecordInfo(record, this.work.storage),
     );
     await this.inputs.store.putPartial({ ...this.work.facts, state: 'importing', importedAt: Date.now(), records });
     this.#usable = true;
@@ -186,8 +189,9 @@ class RecordWriter {
 
   /** The bytes first, then the journal entry that says they are complete. */
   async #store(batch: readonly BuiltRecord[]): Promise<void> {
-    const { storage, requests, signal } = this.inputs;
-    const { id } = this.work.opened;
+    const { requests, signal } = this.inputs;
+    const { storage, opened } = this.work;
+    const { id } = opened;
     const infos = await Promise.all(batch.map((record) => recordInfoOf(record, storage)));
     throwIfStalled(signal);
     await this.inputs.store.putRecords(id, batch, storage);

@@ -1,6 +1,6 @@
 /** The model store in main memory, for tests. */
 import { KeyValueStore } from './key-value-store.ts';
-import type { KeyValueChanges, KeyValues } from './store.ts';
+import type { KeyValueChanges, KeyValues, RecordFiles } from './store.ts';
 
 /** Values are cloned, as a database would do. */
 export class MemoryValues implements KeyValues {
@@ -43,7 +43,7 @@ const clone = (value: unknown): unknown => (value instanceof Blob ? value : stru
 
 /** A model store in main memory, for tests. */
 export class MemoryStore extends KeyValueStore {
-  constructor(values: KeyValues = new MemoryValues()) {
-    super(values);
+  constructor(values: KeyValues = new MemoryValues(), files?: RecordFiles) {
+    super(values, files);
   }
 }

@@ -44,6 +44,18 @@ async function fileNames(modelId: string): Promise<string[]> {
   return names;
 }
 
+it('this browser is found to have files that work, and no trace of the trial stays', async () => {
+  const worker = new Worker(new URL('./opfs-works-testing.worker.ts', import.meta.url), { type: 'module' });
+  const works = await new Promise((resolve) => {
+    worker.onmessage = ({ data }: MessageEvent<boolean>) => resolve(data);
+  });
+  worker.terminate();
+  expect(works).toBe(true);
+  const names: string[] = [];
+  for await (const name of (await navigator.storage.getDirectory()).keys()) names.push(name);
+  expect(names).not.toContain('mixtab-probe');
+});
+
 describe('a model whose records are files', () => {
   it('gives the same tokens as one in the database', async () => {
     const { id } = await importTo('indexeddb', 5);

@@ -4,11 +4,25 @@ import { PART_BYTES, type RecordInfo } from '../format/manifest.ts';
 import { ImportService } from '../import/import-service.ts';
 import { BufferPool } from './buffer-pool.ts';
 import { MemoryStore } from './memory-store.ts';
-import { OpfsFiles, opfsSupported } from './opfs-files.ts';
+import { OpfsFiles, opfsSupported, opfsWorks } from './opfs-files.ts';
 
 afterEach(() => {
+  vi.useRealTimers();
   vi.unstubAllGlobals();
 });
+
+/** Its existence is all that is asked for. */
+class FileHandle {
+  createSyncAccessHandle() {}
+}
+
+/** A stand-in for `navigator.storage` whose files are opened by `createSyncAccessHandle`. */
+function rootWith(createSyncAccessHandle: () => Promise<object>) {
+  const removed: string[] = [];
+  const getFileHandle = async () => ({ createSyncAccessHandle });
+  const removeEntry = async (name: string) => void removed.push(name);
+  return { removed, getDirectory: async () => ({ getFileHandle, removeEntry }) };
+}
 
 it('finds no files if the browser has no private file system, and refuses to store any, with a remedy', async () => {
   expect(opfsSupported()).toBe(false);
@@ -24,6 +38,40 @@ it('finds no files if the browser has no private file system, and refuses to sto
     code: 'storage-unavailable',
     remedy: 'Store new models in IndexedDB instead.',
   });
+});
+
+it.each([
+  ['gives no folder', { getDirectory: () => Promise.reject(new DOMException('private window', 'SecurityError')) }],
+  ['makes no file', { getDirectory: async () => ({ getFileHandle: () => Promise.reject(new TypeError('no')) }) }],
+  ['opens no file', rootWith(() => Promise.reject(new DOMException('no', 'InvalidStateError')))],
+  ['returns other bytes', rootWith(async () => ({ write: () => 1, flush() {}, read: () => 0, close() {} }))],
+  ['never answers', { getDirectory: () => new Promise(() => {}) }],
+])('files are not used automatically if the browser %s', async (_, storage) => {
+  vi.stubGlobal('FileSystemFileHandle', FileHandle);
+  vi.stubGlobal('navigator', { storage });
+  vi.useFakeTimers();
+  const works = opfsWorks();
+  await vi.runAllTimersAsync();
+  expect(await works).toBe(false);
+});
+
+it('files are used automatically if one can be written and read; it is removed', async () => {
+  expect(await opfsWorks()).toBe(false);
+  vi.stubGlobal('FileSystemFileHandle', FileHandle);
+  let content = 0;
+  const close = vi.fn();
+  const storage = rootWith(async () => ({
+    write: ([byte]: Uint8Array) => {
+      content = byte;
+    },
+    flush() {},
+    read: (into: Uint8Array) => into.fill(content).length,
+    close,
+  }));
+  vi.stubGlobal('navigator', { storage });
+  expect(await opfsWorks()).toBe(true);
+  expect(close).toHaveBeenCalledTimes(1);
+  expect(storage.removed).toEqual(['mixtab-probe']);
 });
 
 it('a read that is cancelled between two pieces stops, closes the file and recycles its buffer', async () => {
@@ -42,12 +90,7 @@ it('a read that is cancelled between two pieces stops, closes the file and recyc
   };
   const file = { createSyncAccessHandle: async () => handle };
   const folder = { getDirectoryHandle: async () => folder, getFileHandle: async () => file };
-  vi.stubGlobal(
-    'FileSystemFileHandle',
-    class {
-      createSyncAccessHandle() {}
-    },
-  );
+  vi.stubGlobal('FileSystemFileHandle', FileHandle);
   vi.stubGlobal('navigator', { storage: { getDirectory: async () => folder } });
   const buffers = new BufferPool(2 * size);
   const controller = new AbortController();

@@ -5,6 +5,7 @@
 import { isDiskFull } from '../../src/contract/disk-full.ts';
 import { MixtabError } from '../../src/contract/errors.ts';
 import type { Bytes } from '../../src/contract/ids.ts';
+import { RECORD_FOLDER } from '../../src/contract/site-store.ts';
 import type { RecordInfo } from '../format/manifest.ts';
 import { onePart, type RecordParts } from '../format/record-parts.ts';
 import { takeSlices } from './buffer-pool.ts';
@@ -12,8 +13,6 @@ import { readFile } from './read-file.ts';
 import { unreadableRecord, wrongFileLength } from './record-errors.ts';
 import { storageError, storageFull } from './storage-errors.ts';
 import type { ReadOptions, RecordFiles } from './store.ts';
-
-const FOLDER = 'mixtab-records';
 
 /** In this mode Chromium allows several readers of a file at once. Other browsers ignore the option. */
 type SyncHandleOptions = { mode?: 'read-only' };
@@ -26,13 +25,44 @@ export function opfsSupported(): boolean {
   return typeof FileSystemFileHandle !== 'undefined' && 'createSyncAccessHandle' in FileSystemFileHandle.prototype;
 }
 
+/** The file that {@link opfsWorks} writes. Imports run one at a time in all tabs, so no two use it at once. */
+const PROBE = 'mixtab-probe';
+/** A damaged file system may never answer. */
+const PROBE_MS = 3000;
+
+/**
+ * True if a file can be written and read now. Private windows of some browsers have the interface and refuse to use it.
+ * Works only in workers.
+ */
+export function opfsWorks(): Promise<boolean> {
+  if (!opfsSupported()) return Promise.resolve(false);
+  const tooLate = new Promise<boolean>((resolve) => setTimeout(() => resolve(false), PROBE_MS));
+  return Promise.race([writeAndRead().catch(() => false), tooLate]);
+}
+
+async function writeAndRead(): Promise<boolean> {
+  const root = await navigator.storage.getDirectory();
+  const file = (await root.getFileHandle(PROBE, { create: true })) as FileHandle;
+  const handle = await file.createSyncAccessHandle();
+  const read = new Uint8Array(1);
+  try {
+    handle.write(new Uint8Array([42]), { at: 0 });
+    handle.flush();
+    handle.read(read, { at: 0 });
+  } finally {
+    handle.close();
+    await root.removeEntry(PROBE).catch(() => {});
+  }
+  return read[0] === 42;
+}
+
 /** Records as files of the origin private file system. Works only in workers. */
 export class OpfsFiles implements RecordFiles {
   /** Settles with the current read. Reads run one after another: two that took turns would both finish late. */
   #reading: Promise<unknown> = Promise.resolve();
 
   /** @param folderName name of the folder that holds one directory per model */
-  constructor(private readonly folderName = FOLDER) {}
+  constructor(private readonly folderName = RECORD_FOLDER) {}
 
   async put(modelId: string, key: string, bytes: Uint8Array<ArrayBuffer>): Promise<void> {
     const directory = await this.#modelDirectory(modelId, true, bytes.byteLength);

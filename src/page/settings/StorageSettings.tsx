@@ -69,12 +69,13 @@ function StorageBackend() {
           changeSettings({ storageBackend: event.currentTarget.value as Settings['storageBackend'] })
         }
       >
+        <option value="auto">Automatic</option>
         <option value="indexeddb">IndexedDB</option>
         <option value="opfs">Private files</option>
       </select>
       <p id="setting-storage-help" class="hint">
-        IndexedDB works in every browser. Private files (OPFS) are read several times faster in browsers that support
-        them.
+        Private files (OPFS) are read several times faster than IndexedDB. Automatic: private files for models of 1 GB
+        or more, if this browser has them. Models that are stored already stay where they are.
       </p>
     </div>
   );

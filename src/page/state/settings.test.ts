@@ -41,7 +41,15 @@ describe('settingsFrom', () => {
   });
 
   it('prefers the new names', () => {
-    expect(settingsFrom({ place: 'opfs', storageBackend: 'indexeddb' })).toEqual(DEFAULT_SETTINGS);
+    const settings = settingsFrom({ place: 'opfs', storageBackend: 'indexeddb' });
+    expect(settings).toEqual({ ...DEFAULT_SETTINGS, storageBackend: 'indexeddb' });
+  });
+
+  it('chooses the store of new models automatically, also if an old version had stored its default', () => {
+    expect([settingsFrom().storageBackend, settingsFrom({ place: 'indexeddb' }).storageBackend]).toEqual([
+      'auto',
+      'auto',
+    ]);
   });
 });
 

@@ -4,7 +4,7 @@
  */
 import { signal } from '@preact/signals';
 import type { ChatFormat, ComputeKind, LoadRequest, LossyOptions } from '../../contract/engine-api.ts';
-import type { ImportOptions } from '../../contract/import-api.ts';
+import type { ImportOptions, StorageBackend } from '../../contract/import-api.ts';
 import { Database } from './database.ts';
 import { defaultGeneration, type GenerationSettings } from './generation-settings.ts';
 import { unsavedSettings } from './storage-health.ts';
@@ -61,7 +61,7 @@ export const DEFAULT_SETTINGS: Settings = {
   skipBelow: 0,
   keepSessions: true,
   sessionBudgetMegabytes: 2000,
-  storageBackend: 'indexeddb',
+  storageBackend: 'auto',
   appearance: 'system',
   lastModelId: undefined,
   chatFormats: {},
@@ -103,14 +103,14 @@ async function readSettings(): Promise<void> {
 export type StoredSettings = SettingsChanges & {
   writing?: Partial<GenerationSettings>;
   textWriting?: Partial<GenerationSettings>;
-  place?: Settings['storageBackend'];
+  place?: StorageBackend;
 };
 
 /** Completes stored settings with the defaults. */
 export function settingsFrom({ writing, textWriting, place, ...stored }: StoredSettings = {}): Settings {
   return {
     ...DEFAULT_SETTINGS,
-    ...(place && { storageBackend: place }),
+    ...(place === 'opfs' && { storageBackend: place }), // `indexeddb` was the default then, so nobody had to choose it
     ...stored,
     chatGeneration: { ...DEFAULT_SETTINGS.chatGeneration, ...writing, ...stored.chatGeneration },
     textGeneration: { ...DEFAULT_SETTINGS.textGeneration, ...textWriting, ...stored.textGeneration },
