@@ -1,10 +1,12 @@
 /** Entry point of the engine worker. The engine's code is fetched when it is first needed. */
+import { receivePageFacts } from '../src/contract/page-facts.ts';
 import { expose } from '../src/contract/rpc.ts';
 import { announceWorker } from '../src/contract/worker-life.ts';
 import { lazyEngine } from './engine/lazy-engine.ts';
 import { SiteStoreReceiver } from './store/site-store-receiver.ts';
 
 const siteStores = new SiteStoreReceiver();
+receivePageFacts();
 
 expose(
   lazyEngine(async () => {

@@ -5,6 +5,7 @@ import type { ImportApi } from '../contract/import-api.ts';
 import type { Remote } from '../contract/rpc.ts';
 import type { SiteStoreMessage } from '../contract/site-store.ts';
 import { WorkerLink, type WorkerLinkOptions } from '../contract/worker-link.ts';
+import { noteClosing, pageFactsMessage } from './page-facts.ts';
 
 /** A worker behind its typed interface. If it dies, its calls reject, and the next call starts another one. */
 export interface WorkerClient<Api> {
@@ -33,6 +34,7 @@ export function createImportClient(onFailure?: OnFailure): WorkerClient<ImportAp
 
 /** Starts the worker that computes. */
 export function createEngineClient(onFailure?: OnFailure): WorkerClient<EngineApi> {
+  globalThis.addEventListener?.('pagehide', noteClosing);
   return clientOf<EngineApi>({
     start: () =>
       new Worker(new URL('../../workers/engine.worker.ts', import.meta.url), { type: 'module', name: 'engine' }),
@@ -53,14 +55,21 @@ function clientOf<Api>({
 }: Omit<WorkerLinkOptions, 'onStart' | 'onFailure'> & { onFailure: OnFailure | undefined }): WorkerClient<Api> {
   let openSiteStore: (() => MessagePort) | undefined;
   const attach = (worker: WorkerLink<Api>['worker']): void => {
+    worker?.postMessage(pageFactsMessage());
     const port = openSiteStore?.();
     if (port) worker?.postMessage({ mixtabSiteStore: port } satisfies SiteStoreMessage, [port]);
   };
   const link = new WorkerLink<Api>({ ...options, onStart: attach, ...(onFailure && { onFailure }) }).open();
   return {
     api: link.api,
-    terminate: () => link.close(),
-    restart: () => link.end(),
+    terminate() {
+      noteClosing();
+      link.close();
+    },
+    restart() {
+      noteClosing();
+      link.end();
+    },
     attachSiteStore(open) {
       openSiteStore = open;
       attach(link.worker);

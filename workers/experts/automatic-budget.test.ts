@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { automaticRamBudget, gpuBudgetOf, memoryKind, probePlan } from './automatic-budget.ts';
+import { automaticRamBudget, gpuBudgetOf, memoryKind, probePlan, ratesAreOpen } from './automatic-budget.ts';
 
 const GIB = 2 ** 30;
 const card = { software: false, vendor: 'nvidia', readRate: 400e9 };
@@ -15,6 +15,20 @@ describe('automatic budgets', () => {
     expect([card, arc].map(memoryKind)).toEqual(['own', 'own']);
     expect([apu, iris].map(memoryKind)).toEqual(['shared', 'shared']);
     expect([mac, phone, software].map(memoryKind)).toEqual(['shared', 'phone', 'software']);
+  });
+
+  it('tell a slow graphics card by the bus between it and main memory', () => {
+    const slow = { ...apu, copyRate: 50e9, hostCopyRate: 11e9 }; // PCIe 3
+    const slower = { software: false, vendor: 'nvidia', readRate: 44e9, copyRate: 20e9, hostCopyRate: 3e9 };
+    const unified = { ...apu, copyRate: 30e9, hostCopyRate: 27e9 };
+    const uncached = { ...iris, copyRate: 25e9, hostCopyRate: 12e9 };
+    expect([slow, slower, unified, uncached].map(memoryKind)).toEqual(['own', 'own', 'shared', 'shared']);
+    expect(automaticRamBudget(slow, 16)).toBe(4 * GIB);
+  });
+
+  it('measure rates again while they are low, on adapters that they decide about', () => {
+    expect([{ ...card, readRate: undefined }, apu, iris].map(ratesAreOpen)).toEqual([true, true, true]);
+    expect([card, arc, mac, phone, software].map(ratesAreOpen)).toEqual([false, false, false, false, false]);
   });
 
   it('probe a graphics card for all that the model can use, and others for a share of main memory', () => {

@@ -10,6 +10,11 @@ const UNIFIED_VENDORS = /^(apple|qualcomm|arm|img|imagination|samsung|microsoft)
 /** Bytes per second. The main memory of nearly all machines is slower than this, that of current graphics cards faster. */
 const SHARED_RATE = 150e9;
 /**
+ * A slow graphics card copies from main memory over a bus, at less than this share of the rate at which it copies within
+ * its own memory. Without memory of its own, a GPU copies from both equally fast.
+ */
+const BUS_SHARE = 0.4;
+/**
  * GiB of `navigator.deviceMemory` from which a Mac may have much more: browsers report at most 8 or 32, depending on
  * their version.
  */
@@ -25,6 +30,10 @@ export interface BudgetAdapter extends Pick<AdapterReport, 'software' | 'vendor'
   mobile?: boolean;
   /** Bytes per second at which the GPU reads its memory; undefined if that was not measured. */
   readRate?: number | undefined;
+  /** Bytes per second at which the GPU copies within its memory; undefined if that was not measured. */
+  copyRate?: number | undefined;
+  /** Bytes per second at which it copies from main memory; undefined if that was not measured. */
+  hostCopyRate?: number | undefined;
 }
 
 /**
@@ -34,15 +43,31 @@ export interface BudgetAdapter extends Pick<AdapterReport, 'software' | 'vendor'
 export type MemoryKind = 'software' | 'phone' | 'shared' | 'own';
 
 /**
- * The kind of a GPU's memory. Its read rate decides, because the vendors of laptop GPUs also make graphics cards. Only
- * vendors without graphics cards are known by name: the main memory of large Macs is as fast as a card's.
+ * The kind of a GPU's memory. Its read rate decides, because the vendors of laptop GPUs also make graphics cards. Slow
+ * cards are no faster than main memory; their bus gives them away. Only vendors without graphics cards are known by name:
+ * the main memory of large Macs is as fast as a card's.
  */
-export function memoryKind({ software, vendor, mobile, readRate }: BudgetAdapter): MemoryKind {
+export function memoryKind({ software, vendor, mobile, ...rates }: BudgetAdapter): MemoryKind {
   if (software) return 'software';
   if (mobile) return 'phone';
   if (UNIFIED_VENDORS.test(vendor)) return 'shared';
-  return readRate !== undefined && readRate < SHARED_RATE ? 'shared' : 'own';
+  return isSlow(rates) && !hasBus(rates) ? 'shared' : 'own';
 }
+
+type Rates = Pick<BudgetAdapter, 'readRate' | 'copyRate' | 'hostCopyRate'>;
+
+/** Whether the GPU reads its memory no faster than others read main memory. */
+export const isSlow = ({ readRate }: Rates): boolean => readRate !== undefined && readRate < SHARED_RATE;
+
+const hasBus = ({ copyRate, hostCopyRate }: Rates): boolean =>
+  copyRate !== undefined && hostCopyRate !== undefined && hostCopyRate < BUS_SHARE * copyRate;
+
+/**
+ * Whether the rates should be measured: they decide about this adapter, and are unknown or low. A low one may have been
+ * disturbed by a program that used the GPU at that moment.
+ */
+export const ratesAreOpen = ({ readRate, ...adapter }: BudgetAdapter): boolean =>
+  memoryKind(adapter) === 'own' && (readRate === undefined || isSlow({ readRate }));
 
 /** How a GPU's memory is probed. */
 export interface ProbePlan {

@@ -1,5 +1,14 @@
 import { describe, expect, it } from 'vitest';
-import { afterLoad, afterLoss, limitsOf, readHistory, survived, whileTrying } from './budget-history.ts';
+import {
+  afterLoad,
+  afterLoss,
+  afterLostLoad,
+  afterRates,
+  limitsOf,
+  readHistory,
+  survived,
+  whileTrying,
+} from './budget-history.ts';
 
 const HOUR = 60 * 60 * 1000;
 const none = { budget: Number.POSITIVE_INFINITY, batch: Number.POSITIVE_INFINITY };
@@ -48,8 +57,33 @@ describe('the history of budgets', () => {
     expect(whileTrying({ good: 8e9 }, 6e9, HOUR)).toEqual({ good: 8e9 });
   });
 
+  it('takes no page that its user closed for one that crashed', () => {
+    const trying = whileTrying({ good: 2e9 }, 6e9, HOUR);
+    expect(survived(trying, HOUR + 400)).toEqual({ good: 2e9 });
+    // Closed before that step, or long after it, when everything stood still.
+    for (const closedAt of [HOUR - 1, HOUR + 20_000]) {
+      expect(limitsOf(survived(trying, closedAt), HOUR + 30_000).budget).toBe(3e9);
+    }
+  });
+
+  it('blames what a load had tried, or else allocated, if the GPU was lost during the load', () => {
+    expect(limitsOf(afterLostLoad(whileTrying({ good: 2e9 }, 6e9, 1), 4e9, 2), 3).budget).toBe(3e9);
+    expect(limitsOf(afterLostLoad({ good: 8e9 }, 8e9, 2), 3).budget).toBe(4e9);
+    expect(afterLostLoad({ good: 8e9 }, undefined, 2)).toEqual({ good: 8e9 });
+  });
+
+  it('keeps the highest rates, so that one disturbed measurement does not stay', () => {
+    const once = afterRates({ good: 1 }, { readRate: 90e9, copyRate: 10e9, hostCopyRate: 9e9 });
+    expect(afterRates(once, { readRate: 400e9 })).toEqual({ ...once, readRate: 400e9 });
+    expect(afterRates(once, { readRate: 80e9, copyRate: 50e9, hostCopyRate: 5e9 })).toEqual({
+      ...once,
+      copyRate: 50e9,
+    });
+  });
+
   it('reads only what this version writes', () => {
-    const full = afterLoss({ ...whileTrying({ good: 1 }, 2, 3), readRate: Number.POSITIVE_INFINITY }, { batch: 64 }, 4);
+    const rates = { readRate: Number.POSITIVE_INFINITY, copyRate: 3, hostCopyRate: 4 };
+    const full = afterLoss({ ...whileTrying({ good: 1 }, 2, 3), ...rates }, { batch: 64 }, 4);
     expect(readHistory(full)).toEqual(full);
     expect(readHistory(whileTrying({}, 2, 3))).toEqual({ trying: { bytes: 2, at: 3 } });
     for (const value of [undefined, null, 3, 'good', [], { good: 'much' }, { loss: 3, trying: null }, { good: -1 }]) {

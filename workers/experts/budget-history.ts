@@ -7,6 +7,8 @@ const LOSS_COUNTS_MS = 24 * 60 * 60 * 1000;
 const LEAST_BATCH = 32;
 /** A model that takes less than this says nothing about how much a GPU holds. */
 const LEAST_LOST_BUDGET: Bytes = 2 ** 30;
+/** A page that is closed within this time of a step was closed by its user, and not because everything stood still. */
+const CLOSED_MS = 5000;
 
 /** What earlier loads have shown. Times are those of `Date.now`. */
 export interface BudgetHistory {
@@ -14,6 +16,10 @@ export interface BudgetHistory {
   good?: Bytes;
   /** Bytes per second at which the GPU reads its memory. */
   readRate?: number;
+  /** Bytes per second at which it copies within its memory. */
+  copyRate?: number;
+  /** Bytes per second at which it copies from main memory. */
+  hostCopyRate?: number;
   /** The amount that is being tried. If it is still there at the next load, the browser or the tab did not survive it. */
   trying?: { bytes: Bytes; at: number };
   /** After the GPU failed while it computed: limits for a day. */
@@ -60,21 +66,46 @@ export function afterLoad({ trying: _, ...history }: BudgetHistory, good?: Bytes
   return good === undefined ? history : { ...history, good: Math.max(history.good ?? 0, good) };
 }
 
-/** At the start of a load: an amount that the browser did not survive counts as a loss. */
-export const survived = (history: BudgetHistory): BudgetHistory =>
-  history.trying ? afterLoss(history, { budget: history.trying.bytes }, history.trying.at) : history;
+/**
+ * At the start of a load: an amount that the browser did not survive counts as a loss.
+ * @param closedAt when the user last closed a page or ended its worker
+ */
+export function survived(history: BudgetHistory, closedAt?: number): BudgetHistory {
+  const { trying } = history;
+  if (!trying) return history;
+  const sinceStep = (closedAt ?? Number.NEGATIVE_INFINITY) - trying.at;
+  if (sinceStep >= 0 && sinceStep < CLOSED_MS) return afterLoad(history);
+  return afterLoss(history, { budget: trying.bytes }, trying.at);
+}
+
+/** After the GPU was lost while a model was loaded: what was tried counts, else the budget that was allocated. */
+export function afterLostLoad(history: BudgetHistory, budget: Bytes | undefined, now: number): BudgetHistory {
+  const lost = history.trying?.bytes ?? budget;
+  return lost === undefined ? history : afterLoss(history, { budget: lost }, now);
+}
+
+/** Rates of a GPU's memory, in bytes per second. */
+export type MemoryRates = Pick<BudgetHistory, 'readRate' | 'copyRate' | 'hostCopyRate'>;
+
+/** After rates were measured: the highest one counts, because other programs can only make one lower. */
+export function afterRates(history: BudgetHistory, rates: MemoryRates): BudgetHistory {
+  const higher = Object.entries(rates).filter(([name, rate]) => rate > (history[name as keyof MemoryRates] ?? 0));
+  return { ...history, ...Object.fromEntries(higher) };
+}
 
 const isAmount = (value: unknown): value is number => typeof value === 'number' && value >= 0;
 
 /** A history that was stored, without the parts that are not of the form that this version writes. */
 export function readHistory(value: unknown): BudgetHistory {
   if (typeof value !== 'object' || value === null) return {};
-  const { good, readRate, trying, loss } = value as Record<keyof BudgetHistory, unknown>;
+  const { good, readRate, copyRate, hostCopyRate, trying, loss } = value as Record<keyof BudgetHistory, unknown>;
   const { bytes, at } = (trying ?? {}) as Record<string, unknown>;
   const { at: lossAt, budget, batch } = (loss ?? {}) as Record<string, unknown>;
   return {
     ...(isAmount(good) && { good }),
     ...(isAmount(readRate) && { readRate }),
+    ...(isAmount(copyRate) && { copyRate }),
+    ...(isAmount(hostCopyRate) && { hostCopyRate }),
     ...(isAmount(bytes) && isAmount(at) && { trying: { bytes, at } }),
     ...(isAmount(lossAt) && {
       loss: { at: lossAt, ...(isAmount(budget) && { budget }), ...(isAmount(batch) && { batch }) },

@@ -17,6 +17,8 @@ interface FakeGpu {
   thrashesAfter?: number;
   /** Bytes after which only the first read is slow: other programs have to make room. */
   pressureAfter?: number;
+  /** Milliseconds that the kernel's first use takes. */
+  compileMs?: number;
 }
 
 /** Memory with the clock of a GPU of this kind. */
@@ -28,8 +30,16 @@ class FakeMemory implements ProbedMemory {
   #clock = 0;
   /** Milliseconds that another program takes from the next read. */
   disturbance = 0;
+  #compileMs: number;
 
-  constructor(private readonly gpu: FakeGpu) {}
+  constructor(private readonly gpu: FakeGpu) {
+    this.#compileMs = gpu.compileMs ?? 0;
+  }
+
+  async prepare(): Promise<void> {
+    this.#clock += this.#compileMs;
+    this.#compileMs = 0;
+  }
 
   now(): number {
     return this.#clock;
@@ -50,6 +60,7 @@ class FakeMemory implements ProbedMemory {
     const pressed = bytes > pressureAfter ? fresh * 40 : fresh;
     const slow = bytes > thrashesAfter ? 15 : 1;
     this.used = Math.max(this.used, bytes);
+    await this.prepare();
     this.#clock += 0.3 + this.disturbance + (1000 * (bytes * times * slow + 4 * pressed)) / rate;
     this.disturbance = 0;
     return true;
@@ -160,6 +171,12 @@ describe('measuring memory', () => {
     const first = (await measureFirstPiece(memory, 1 * GB))!;
     expect(await findMemory(first, { ...options, beforeStep })).toBe(10 * GB);
     expect(tried).toEqual([10 * GB]);
+  });
+
+  it('does not take the time in which the kernel is compiled for that of the first read', async () => {
+    const [slow, fast] = [{ rate: 200e9, compileMs: 300 }, { rate: 200e9 }].map((gpu) => new FakeMemory(gpu));
+    const { firstReadMs } = (await measureFirstPiece(slow, 0.25 * GB))!;
+    expect(firstReadMs).toBeCloseTo((await measureFirstPiece(fast, 0.25 * GB))!.firstReadMs, 6);
   });
 
   it('finds nothing where the first piece is refused or fails', async () => {

@@ -9,6 +9,8 @@ import type { Bytes } from '../../src/contract/ids.ts';
 export interface ProbedMemory {
   /** Allocates another piece. @returns false if that is refused */
   allocate(bytes: Bytes): Promise<boolean>;
+  /** Does once what only the first read takes time for, such as compiling its kernel. Reads no piece. */
+  prepare(): Promise<void>;
   /**
    * Reads the first piece or all of them in one submission, and waits for it.
    * @param times how often each piece is read
@@ -19,8 +21,8 @@ export interface ProbedMemory {
   now(): number;
 }
 
-/** Reads of the first piece, besides one, that its rate is computed from. */
-const RATE_READS = 8;
+/** Repetitions, besides one, that a rate is computed from. */
+const RATE_REPEATS = 8;
 /** Reading all memory may take this many times as long as the first piece's rate says. */
 const SLOW_FACTOR = 2;
 /** Milliseconds that may always pass: submissions, and programs that use the GPU for a moment. */
@@ -39,17 +41,31 @@ const STEP = 1.25;
  * @param firstBytes of the first piece, which was read before
  * @returns undefined if the read failed
  */
-export async function readRateOf(memory: ProbedMemory, firstBytes: Bytes): Promise<number | undefined> {
+export const readRateOf = (memory: ProbedMemory, firstBytes: Bytes): Promise<number | undefined> =>
+  rateOf(firstBytes, (times) => memory.read('first', times), memory);
+
+/**
+ * The rate of something that a GPU does several times in one submission, in bytes per second; infinite if the clock is
+ * too coarse for it.
+ * @param bytes each time
+ * @param run does it, and returns false if it failed. It was done before
+ * @returns undefined if it failed
+ */
+export async function rateOf(
+  bytes: Bytes,
+  run: (times: number) => Promise<boolean>,
+  clock: Pick<ProbedMemory, 'now'>,
+): Promise<number | undefined> {
   const best = [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY];
   for (let attempt = 0; attempt < 2; attempt++) {
-    for (const [i, times] of [1, 1 + RATE_READS].entries()) {
-      const ms = await timed(memory, () => memory.read('first', times));
+    for (const [i, times] of [1, 1 + RATE_REPEATS].entries()) {
+      const ms = await timed(clock, () => run(times));
       if (ms === undefined) return undefined;
       best[i] = Math.min(best[i], ms);
     }
   }
   const ms = best[1] - best[0];
-  return ms > 0 ? (RATE_READS * firstBytes) / (ms / 1000) : Number.POSITIVE_INFINITY;
+  return ms > 0 ? (RATE_REPEATS * bytes) / (ms / 1000) : Number.POSITIVE_INFINITY;
 }
 
 /**
@@ -93,6 +109,7 @@ export interface FirstPiece {
  */
 export async function measureFirstPiece(memory: ProbedMemory, bytes: Bytes): Promise<FirstPiece | undefined> {
   if (!(await memory.allocate(bytes))) return undefined;
+  await memory.prepare();
   const firstReadMs = await timed(memory, () => memory.read('first', 1));
   if (firstReadMs === undefined) return undefined;
   const rate = await readRateOf(memory, bytes);
@@ -135,7 +152,7 @@ async function holdsMore(memory: ProbedMemory, first: FirstPiece, before: Bytes,
 }
 
 /** Milliseconds of a read; undefined if it failed. */
-async function timed(memory: ProbedMemory, read: () => Promise<boolean>): Promise<number | undefined> {
-  const start = memory.now();
-  return (await read()) ? memory.now() - start : undefined;
+async function timed(clock: Pick<ProbedMemory, 'now'>, run: () => Promise<boolean>): Promise<number | undefined> {
+  const start = clock.now();
+  return (await run()) ? clock.now() - start : undefined;
 }

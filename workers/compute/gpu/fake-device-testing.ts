@@ -14,7 +14,7 @@ interface ErrorScope {
 
 /** Defines the constants of WebGPU that Node lacks, until `vi.unstubAllGlobals()`. */
 export function stubWebGpuConstants(): void {
-  vi.stubGlobal('GPUBufferUsage', { STORAGE: 1, COPY_DST: 2, COPY_SRC: 4, MAP_READ: 8, UNIFORM: 16 });
+  vi.stubGlobal('GPUBufferUsage', { STORAGE: 1, COPY_DST: 2, COPY_SRC: 4, MAP_READ: 8, UNIFORM: 16, MAP_WRITE: 32 });
   vi.stubGlobal('GPUMapMode', { READ: 1 });
 }
 
@@ -125,6 +125,7 @@ export class FakeDevice {
       // A buffer whose allocation failed can be written to: the error scope has reported it already.
       alive: () => this.live.has(entry) || !valid,
       mapAsync: () => new Promise(() => {}), // nothing is ever computed
+      unmap: () => {},
       destroy: () => this.live.delete(entry),
     };
   }

@@ -140,6 +140,32 @@ describe('a measured budget', () => {
     compute.destroy();
   });
 
+  it('with which the device was lost during a load is halved, even if it was good before', async () => {
+    const gpu = measured(neverRefusing(100_000 * MB));
+    // So long a context that the budget is not too small to be the cause.
+    const request = { context: 300_000 };
+    (await load(gpu, request)).destroy();
+    const { good = 0 } = await historyOf(gpu);
+    expect(good).toBeGreaterThan(2 ** 30);
+    const device = gpu.device as unknown as FakeDevice;
+    device.onAllocation = (label) => label === 'rope table' && device.lose();
+    await expect(load(gpu, request)).rejects.toMatchObject({ code: 'webgpu-device-lost' });
+    const { loss } = await historyOf(gpu);
+    expect(loss?.budget).toBe(Math.floor(good / 2));
+  });
+
+  it('is stored only when it has changed', async () => {
+    const memory = new AdapterMemory('fake');
+    const gpu = measured(neverRefusing(1000 * MB), memory);
+    await changeHistory(gpu, () => ({ readRate: 1e12 }));
+    const set = vi.spyOn(memory, 'set');
+    await load(gpu);
+    expect(set.mock.calls.length).toBeGreaterThan(0);
+    set.mockClear();
+    await load(gpu);
+    expect(set).not.toHaveBeenCalled();
+  });
+
   it('after a loss still lets a model run that needs more', async () => {
     const gpu = measured(neverRefusing(1000 * MB));
     await changeHistory(gpu, (history) => ({ ...history, loss: { at: Date.now(), budget: 1 } }));

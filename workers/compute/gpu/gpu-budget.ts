@@ -4,24 +4,30 @@
  */
 import { MixtabError } from '../../../src/contract/errors.ts';
 import type { Bytes } from '../../../src/contract/ids.ts';
-import { type BudgetAdapter, gpuBudgetOf, memoryKind, probePlan } from '../../experts/automatic-budget.ts';
+import { pageFacts } from '../../../src/contract/page-facts.ts';
+import { type BudgetAdapter, gpuBudgetOf, isSlow, probePlan, ratesAreOpen } from '../../experts/automatic-budget.ts';
 import {
   afterLoad,
   afterLoss,
+  afterLostLoad,
+  afterRates,
   type BudgetHistory,
   type BudgetLimits,
   limitsOf,
+  type MemoryRates,
   readHistory,
   survived,
   whileTrying,
 } from '../../experts/budget-history.ts';
 import { findMemory, holdsAll, measureFirstPiece, readRateOf } from '../../experts/measured-memory.ts';
 import { deviceMemory } from '../loading.ts';
-import { GpuMemoryPieces, probeGpuMemory } from './memory-probe.ts';
+import { GpuMemoryPieces, measureCopyRates, probeGpuMemory } from './memory-probe.ts';
 import type { Gpu } from './open-gpu.ts';
 
 /** Name of the history among the facts about an adapter. */
 const FACT = 'gpu memory';
+/** More than the cache of a slow GPU holds. */
+const COPY_BYTES: Bytes = 32 * 2 ** 20;
 /** A smaller buffer may be read from a cache, so its rate says nothing about the memory. */
 const LEAST_TIMED_BYTES: Bytes = 64 * 2 ** 20;
 
@@ -31,10 +37,16 @@ export async function changeHistory(
   change: (history: BudgetHistory) => BudgetHistory,
 ): Promise<BudgetHistory> {
   if (!measureMemory) return {};
-  const history = change(readHistory(await memory.get(FACT)));
-  await memory.set(FACT, history);
+  const before = readHistory(await memory.get(FACT));
+  const history = change(before);
+  if (!isSame(before, history)) await memory.set(FACT, history);
   return history;
 }
+
+/** Infinite rates count as equal to each other only, which JSON does not keep apart from missing ones. */
+const isSame = (a: BudgetHistory, b: BudgetHistory): boolean => stringOf(a) === stringOf(b);
+const stringOf = (history: BudgetHistory): string =>
+  JSON.stringify(history, (_, value) => (value === Number.POSITIVE_INFINITY ? 'infinite' : value));
 
 /** What is known about the memory of a GPU before a model is loaded on it. */
 export interface KnownMemory {
@@ -45,14 +57,23 @@ export interface KnownMemory {
 
 /** Collects what is known about the memory of a GPU. Measures its rate, unless that is remembered. */
 export async function knownMemory(gpu: Gpu): Promise<KnownMemory> {
-  let history = await changeHistory(gpu, survived);
-  const unmeasured = { ...gpu.adapter, mobile: isMobile() };
-  if (gpu.measureMemory && history.readRate === undefined && memoryKind(unmeasured) === 'own') {
-    const readRate = await measureReadRate(gpu, probePlan(unmeasured, deviceMemory(), 0).pieceBytes);
-    if (readRate !== undefined) history = await changeHistory(gpu, (before) => ({ ...before, readRate }));
+  let history = await changeHistory(gpu, (before) => survived(before, pageFacts().closedAt));
+  const { vendor, software } = gpu.adapter;
+  const adapterOf = ({ readRate, copyRate, hostCopyRate }: BudgetHistory): BudgetAdapter => ({
+    vendor,
+    software,
+    mobile: isMobile(),
+    readRate,
+    copyRate,
+    hostCopyRate,
+  });
+  const before = adapterOf(history);
+  if (gpu.measureMemory && ratesAreOpen(before)) {
+    const rates = await measureRates(gpu, probePlan(before, deviceMemory(), 0).pieceBytes);
+    history = await changeHistory(gpu, (known) => afterRates(known, rates));
   }
   return {
-    adapter: { ...unmeasured, readRate: history.readRate },
+    adapter: adapterOf(history),
     history,
     limits: limitsOf(history, Date.now()),
   };
@@ -114,6 +135,18 @@ export const rememberLoad = (gpu: Gpu, good?: Bytes): Promise<BudgetHistory> =>
 export const rememberLoss = (gpu: Gpu, used: Partial<BudgetLimits>): Promise<BudgetHistory> =>
   changeHistory(gpu, (history) => afterLoss(history, used, Date.now()));
 
+/** Remembers that the GPU failed while a model was loaded. @param budget the automatic budget, if one was chosen */
+export const rememberLostLoad = (gpu: Gpu, budget: Bytes | undefined): Promise<BudgetHistory> =>
+  changeHistory(gpu, (history) => afterLostLoad(history, budget, Date.now()));
+
+/** The rates of a GPU's memory. Those of copies are measured only if they decide. */
+async function measureRates(gpu: Gpu, pieceBytes: Bytes): Promise<MemoryRates> {
+  const readRate = await measureReadRate(gpu, pieceBytes);
+  if (readRate === undefined) return {};
+  const copyRates = isSlow({ readRate }) ? await measureCopyRates(gpu, COPY_BYTES) : undefined;
+  return { readRate, ...copyRates };
+}
+
 async function measureReadRate(gpu: Gpu, pieceBytes: Bytes): Promise<number | undefined> {
   const pieces = new GpuMemoryPieces(gpu);
   try {
@@ -156,8 +189,10 @@ const notHeld = (problem: string): MixtabError =>
     'Lower the GPU budget or the context in the settings, or close other tabs that use the GPU.',
   );
 
-/** Whether the browser says that it runs on a phone or tablet. */
+/** Whether the browser says that it runs on a phone or tablet. An iPad calls itself a Mac, but Macs have no touchscreen. */
 function isMobile(): boolean {
   const navigator = globalThis.navigator as { userAgent?: string; userAgentData?: { mobile?: boolean } } | undefined;
-  return navigator?.userAgentData?.mobile === true || /Android|iPhone|iPad|Mobile/.test(navigator?.userAgent ?? '');
+  const { userAgent = '', userAgentData } = navigator ?? {};
+  if (userAgentData?.mobile === true || /Android|iPhone|iPad|Mobile/.test(userAgent)) return true;
+  return /Macintosh/.test(userAgent) && pageFacts().maxTouchPoints > 1;
 }

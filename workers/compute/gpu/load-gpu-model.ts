@@ -12,7 +12,14 @@ import { ropeTable, ropeTableBytes } from '../rope-table.ts';
 import { watched } from '../watched.ts';
 import { type Slice, whole } from './dispatch.ts';
 import { withAllocations } from './errors.ts';
-import { automaticGpuBudget, checkHeld, type KnownMemory, knownMemory, rememberLoad } from './gpu-budget.ts';
+import {
+  automaticGpuBudget,
+  checkHeld,
+  type KnownMemory,
+  knownMemory,
+  rememberLoad,
+  rememberLostLoad,
+} from './gpu-budget.ts';
 import { GpuCompute } from './gpu-compute.ts';
 import type { GpuModel } from './gpu-model.ts';
 import { createStepBuffers, prefillBuffersBytes, type StepShape, stepBufferBytes } from './model/buffers.ts';
@@ -71,10 +78,12 @@ export async function loadGpuCompute(inputs: GpuLoadInputs): Promise<Compute> {
  */
 export async function loadGpuModel(inputs: GpuLoadInputs): Promise<GpuModel> {
   const owned = new Resources();
+  const attempt: Attempt = {};
+  const endWatch = rememberFailure(inputs.gpu, attempt);
   try {
     const weights = owned.own(await loadWeights(inputs));
     const known = await knownMemory(inputs.gpu);
-    const gpuModel = owned.own(await allocateWithinBudget(inputs, known, weights));
+    const gpuModel = owned.own(await allocateWithinBudget(inputs, known, weights, attempt));
     await rememberLoad(inputs.gpu); // from here on, a closed tab says nothing about the memory
     inputs.onProgress({ phase: 'kernels', bytesDone: 0, bytesTotal: 0 });
     const { experts, slots } = gpuModel;
@@ -84,9 +93,34 @@ export async function loadGpuModel(inputs: GpuLoadInputs): Promise<GpuModel> {
     return { ...gpuModel, model, destroy: () => owned.destroy() };
   } catch (error) {
     owned.destroy();
+    // The promises of a lost device are rejected before `device.lost` settles, so wait for that.
+    await new Promise((resolve) => setTimeout(resolve));
     if (!inputs.gpu.health.failed) await rememberLoad(inputs.gpu);
     throw error;
+  } finally {
+    endWatch();
   }
+}
+
+/** What a load has tried so far. */
+interface Attempt {
+  /** Undefined if the user has set the budget, or none was chosen yet. */
+  automaticBudget?: Bytes;
+}
+
+/**
+ * If the GPU fails while a model is loaded, the next load uses less of it. What runs at that moment may never end, so the
+ * failure itself is awaited.
+ * @returns ends the watch
+ */
+function rememberFailure(gpu: Gpu, attempt: Attempt): () => void {
+  const { signal } = gpu.health;
+  const onFailure = (): void => {
+    const isFault = (signal.reason as MixtabError).code === 'internal'; // of mixtab
+    void (isFault ? rememberLoad(gpu) : rememberLostLoad(gpu, attempt.automaticBudget));
+  };
+  signal.addEventListener('abort', onFailure);
+  return () => signal.removeEventListener('abort', onFailure);
 }
 
 /**
@@ -138,6 +172,7 @@ async function allocateWithinBudget(
   inputs: GpuLoadInputs,
   known: KnownMemory,
   weights: DenseWeights,
+  attempt: Attempt,
 ): Promise<GpuModel> {
   const { gpu, request } = inputs;
   const plan = planMemory(inputs, weights.bytes, known.limits.batch);
@@ -149,6 +184,7 @@ async function allocateWithinBudget(
     const smaller = budgetBytes * BUDGET_RETRY_SHARE;
     // Memory that is slow to use all at once is still better than none.
     const timed = request.gpuBudgetBytes === undefined && smaller >= leastBytes;
+    if (request.gpuBudgetBytes === undefined) attempt.automaticBudget = budgetBytes;
     try {
       return await withAllocations(
         gpu.device,

@@ -2,7 +2,7 @@ import { expect, it, vi } from 'vitest';
 import { readRateOf } from '../../experts/measured-memory.ts';
 import { requestAdapter, requestDevice } from './device.ts';
 import { DeviceHealth } from './errors.ts';
-import { GpuMemoryPieces, probeGpuMemory } from './memory-probe.ts';
+import { GpuMemoryPieces, measureCopyRates, probeGpuMemory } from './memory-probe.ts';
 import { PipelineCache } from './pipelines.ts';
 
 it('finds the limit if there is more memory, and frees everything', async () => {
@@ -36,6 +36,7 @@ it('reads all pieces on the adapter, and reports what it does not hold', async (
   const existing = device.createBuffer({ size: 100, usage: GPUBufferUsage.STORAGE });
   const pieces = new GpuMemoryPieces(gpu, [existing]);
   for (const bytes of [4, 3 * 65536 + 20]) expect(await pieces.allocate(bytes)).toBe(true);
+  await pieces.prepare();
   expect(await pieces.read('first', 3)).toBe(true);
   expect(await pieces.read('all', 1)).toBe(true);
   expect(await pieces.allocate(device.limits.maxBufferSize + 4)).toBe(false);
@@ -43,3 +44,30 @@ it('reads all pieces on the adapter, and reports what it does not hold', async (
   pieces.destroy();
   expect(gpu.health.failed).toBe(false);
 });
+
+it('measures copies within the memory of the adapter and from main memory, and frees everything', async () => {
+  const device = await requestDevice(await requestAdapter());
+  const gpu = { device, health: new DeviceHealth(device) };
+  const created = vi.spyOn(device, 'createBuffer');
+  const rates = await measureCopyRates(gpu, 65536);
+  expect(rates?.copyRate).toBeGreaterThan(0);
+  expect(rates?.hostCopyRate).toBeGreaterThan(0);
+  expect(gpu.health.failed).toBe(false);
+  const buffers = created.mock.results.map(({ value }) => value as GPUBuffer);
+  created.mockRestore();
+  expect(buffers.length).toBe(3);
+  for (const buffer of buffers) {
+    device.pushErrorScope('validation');
+    device.queue.submit([copied(device, buffer)]);
+    expect(await device.popErrorScope()).not.toBeNull();
+  }
+});
+
+/** Commands that read or write a buffer. */
+function copied(device: GPUDevice, buffer: GPUBuffer): GPUCommandBuffer {
+  const other = device.createBuffer({ size: 4, usage: GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST });
+  const encoder = device.createCommandEncoder();
+  if (buffer.usage & GPUBufferUsage.COPY_DST) encoder.copyBufferToBuffer(other, 0, buffer, 0, 4);
+  else encoder.copyBufferToBuffer(buffer, 0, other, 0, 4);
+  return encoder.finish();
+}

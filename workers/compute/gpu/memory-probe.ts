@@ -1,7 +1,7 @@
 /** The memory of a device as a measurement of it needs it: allocated piece by piece, and read by a kernel. */
 import readCode from '../../../shaders/read_all.wgsl?raw';
 import type { Bytes } from '../../../src/contract/ids.ts';
-import type { ProbedMemory } from '../../experts/measured-memory.ts';
+import { type ProbedMemory, rateOf } from '../../experts/measured-memory.ts';
 import { type Dispatch, encodePass, type Slice, whole } from './dispatch.ts';
 import { withFirefoxPoll } from './firefox-poll.ts';
 import type { Gpu } from './open-gpu.ts';
@@ -47,17 +47,19 @@ export class GpuMemoryPieces implements ProbedMemory {
     return true;
   }
 
+  /** Reads some bytes of a buffer of its own, which waits for the kernel to be compiled. */
+  async prepare(): Promise<void> {
+    const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST;
+    const buffer = this.#gpu.device.createBuffer({ label: 'probe warm-up', size: LEAST_BYTES, usage });
+    await submitProbe(this.#gpu, encodePass(this.#gpu.device, this.#readsOf(buffer), 'probe'));
+    buffer.destroy();
+  }
+
   /** @throws MixtabError `webgpu-device-lost` or `internal` if the device failed otherwise */
-  async read(pieces: 'first' | 'all', times: number): Promise<boolean> {
-    const { device, health } = this.#gpu;
+  read(pieces: 'first' | 'all', times: number): Promise<boolean> {
     const once = pieces === 'first' ? this.#reads[0] : this.#reads.flat();
-    device.pushErrorScope('out-of-memory');
-    const encoder = encodePass(device, Array.from({ length: times }, () => once).flat(), 'probe');
-    device.queue.submit([encoder.finish()]);
-    const outOfMemory = device.popErrorScope();
-    await withFirefoxPoll(device.queue, device.queue.onSubmittedWorkDone());
-    health.check();
-    return (await outOfMemory) === null;
+    const dispatches = Array.from({ length: times }, () => once).flat();
+    return submitProbe(this.#gpu, encodePass(this.#gpu.device, dispatches, 'probe'));
   }
 
   /** Frees what was allocated. */
@@ -79,6 +81,61 @@ export class GpuMemoryPieces implements ProbedMemory {
       reads.push(pipelines.dispatch(kernel, { WORKGROUP }, [part, whole(this.#output)], grid, 'probe'));
     }
     return reads;
+  }
+}
+
+/**
+ * Submits a measurement and waits for it.
+ * @returns false if the GPU reported that it has too little memory
+ * @throws MixtabError `webgpu-device-lost` or `internal` if the device failed otherwise
+ */
+async function submitProbe(
+  { device, health }: Pick<Gpu, 'device' | 'health'>,
+  encoder: GPUCommandEncoder,
+): Promise<boolean> {
+  device.pushErrorScope('out-of-memory');
+  device.queue.submit([encoder.finish()]);
+  const outOfMemory = device.popErrorScope();
+  await withFirefoxPoll(device.queue, device.queue.onSubmittedWorkDone());
+  health.check();
+  return (await outOfMemory) === null;
+}
+
+/**
+ * Measures how fast the GPU copies within its memory and from main memory. A mappable buffer is in main memory, except
+ * on drivers that put it where both can reach it; there the two rates are equal.
+ * @param bytes per copy
+ * @returns bytes per second; undefined if there is too little memory
+ */
+export async function measureCopyRates(
+  gpu: Pick<Gpu, 'device' | 'health'>,
+  bytes: Bytes,
+): Promise<{ copyRate: number; hostCopyRate: number } | undefined> {
+  const { device } = gpu;
+  const { COPY_SRC, COPY_DST, MAP_WRITE } = GPUBufferUsage;
+  const buffer = (usage: number, mappedAtCreation = false): GPUBuffer =>
+    device.createBuffer({ label: 'probe copy', size: bytes, usage, mappedAtCreation });
+  device.pushErrorScope('out-of-memory');
+  const [host, from, to] = [buffer(MAP_WRITE | COPY_SRC, true), buffer(COPY_SRC | COPY_DST), buffer(COPY_DST)];
+  try {
+    if (await device.popErrorScope()) return undefined;
+    host.unmap();
+    const copy =
+      (source: GPUBuffer) =>
+      (times: number): Promise<boolean> => {
+        const encoder = device.createCommandEncoder({ label: 'probe copy' });
+        for (let i = 0; i < times; i++) encoder.copyBufferToBuffer(source, 0, to, 0, bytes);
+        return submitProbe(gpu, encoder);
+      };
+    const rates: (number | undefined)[] = [];
+    for (const source of [from, host]) {
+      await copy(source)(1); // provides the memory
+      rates.push(await rateOf(bytes, copy(source), performance));
+    }
+    const [copyRate, hostCopyRate] = rates;
+    return copyRate && hostCopyRate ? { copyRate, hostCopyRate } : undefined;
+  } finally {
+    for (const each of [host, from, to]) each.destroy();
   }
 }
 
