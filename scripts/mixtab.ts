@@ -2,7 +2,7 @@
 import { createWriteStream, existsSync, openAsBlob, readFileSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import type { LoadRequest, LossyOptions } from '../src/contract/engine-api.ts';
+import type { LoadRequest } from '../src/contract/engine-api.ts';
 import { errorToData, MixtabError } from '../src/contract/errors.ts';
 import { expectSpeed } from '../src/page/library/expected-speed.ts';
 import { readConfig } from '../workers/format/gguf/config.ts';
@@ -19,6 +19,7 @@ import { cacheBench, cacheBenchTable } from './cli/cache-bench.ts';
 import { describeModel, deviceFigures, inspectionJson } from './cli/describe.ts';
 import { commandOf, type LoadOptions, type Options, parseOptions, USAGE } from './cli/options.ts';
 import { partPaths } from './cli/part-paths.ts';
+import { routingOptions } from './cli/routing-options.ts';
 import { serve, syntheticRanged } from './cli/server.ts';
 import { synthOptions } from './cli/synth-options.ts';
 import { ROOT } from './dependencies.mjs';
@@ -73,21 +74,13 @@ function loadOptions(options: LoadOptions): Omit<LoadRequest, 'modelId'> {
   };
 }
 
-function lossyOptions(options: Options<'generate'> | Options<'perplexity'>): { lossy?: LossyOptions } {
-  const { 'resident-bias': residentBias, 'skip-below': skipBelow } = options;
-  if (residentBias === undefined && skipBelow === undefined) return {};
-  return {
-    lossy: { ...(residentBias !== undefined && { residentBias }), ...(skipBelow !== undefined && { skipBelow }) },
-  };
-}
-
 async function perplexity(options: Options<'perplexity'>): Promise<void> {
   const text = readText(options['text-file']);
   const context = options.context ?? 512;
   const { trace, ...result } = await scoreInBrowser(
     modelArgument(options.model),
     loadOptions({ ...options, context }),
-    { input: { kind: 'text', text }, context, ...lossyOptions(options), trace: options['trace-out'] !== undefined },
+    { input: { kind: 'text', text }, context, ...routingOptions(options), trace: options['trace-out'] !== undefined },
     options.json ? undefined : (done, total) => void process.stderr.write(`\r${done} of ${total} tokens`),
   );
   if (options['trace-out'] !== undefined && trace) writeFileSync(options['trace-out'], Uint8Array.from(trace));
@@ -146,7 +139,7 @@ async function generate(options: Options<'generate'>): Promise<void> {
       ...(options['json-schema'] !== undefined && {
         format: { type: 'json', schema: readJson(options['json-schema']) },
       }),
-      ...lossyOptions(options),
+      ...routingOptions(options),
     },
     json ? undefined : (text) => void process.stdout.write(text),
   );

@@ -14,6 +14,19 @@ const LOAD = {
   'ram-budget': 'number',
 } as const;
 
+/** Options that change how experts are selected. */
+const ROUTING = {
+  'resident-bias': 'number',
+  'skip-below': 'number',
+  'experts-used': 'integer',
+  'choices-skipped': 'integer',
+  'random-experts': 'integer',
+  'router-noise': 'number',
+  'noise-seed': 'integer',
+  'ban-experts': 'string',
+  'replace-experts': 'string',
+} as const;
+
 /** Options of each command. `!` marks required options. */
 export const COMMANDS = {
   generate: {
@@ -31,16 +44,14 @@ export const COMMANDS = {
     'top-logprobs': 'integer',
     'json-schema': 'string',
     ...LOAD,
-    'resident-bias': 'number',
-    'skip-below': 'number',
+    ...ROUTING,
     json: 'boolean',
   },
   perplexity: {
     model: 'string!',
     'text-file': 'string!',
     ...LOAD,
-    'resident-bias': 'number',
-    'skip-below': 'number',
+    ...ROUTING,
     'trace-out': 'string',
     json: 'boolean',
   },
@@ -104,9 +115,8 @@ export type LoadOptions = Parsed<typeof LOAD>;
 export const USAGE = `usage: npm run -s mixtab -- COMMAND
   generate --model FILE|URL|builtin --prompt TEXT --max-tokens N [--chat] [--temperature T] [--top-k N] [--top-p P]
            [--min-p P] [--repetition-penalty R] [--seed S] [--ignore-eos] [--top-logprobs N] [--json-schema FILE]
-           [--resident-bias B] [--skip-below W] [LOAD] [--json]
-  perplexity --model FILE|URL|builtin --text-file FILE [--resident-bias B] [--skip-below W] [--trace-out FILE]
-           [LOAD] [--json]
+           [ROUTING] [LOAD] [--json]
+  perplexity --model FILE|URL|builtin --text-file FILE [--trace-out FILE] [ROUTING] [LOAD] [--json]
   bench    --model FILE|URL|builtin --text-file FILE [LOAD] [--json]      compares expert cache policies on a text
   tokenize --model FILE|URL|builtin --text-file FILE [--json]
   inspect  --model FILE|URL|builtin [--gpu-rate MB/S] [--store-rate MB/S] [LOAD] [--json]
@@ -118,7 +128,15 @@ export const USAGE = `usage: npm run -s mixtab -- COMMAND
 LOAD: [--compute auto|gpu|cpu] [--threads N] [--context N] [--gpu-budget MB] [--ram-budget MB]
   --compute     what computes; default: auto, a real GPU if there is one, else the CPU
   --threads     CPU only: how many threads; default: one per core, or fewer for a small model
-  --ram-budget  on the CPU, the memory of the whole model; on the GPU, main memory for evicted experts`;
+  --ram-budget  on the CPU, the memory of the whole model; on the GPU, main memory for evicted experts
+ROUTING: [--resident-bias B] [--skip-below W] [--experts-used N] [--choices-skipped N] [--random-experts SEED]
+         [--router-noise AMOUNT] [--noise-seed SEED] [--ban-experts LIST] [--replace-experts LIST]
+  --resident-bias, --skip-below      fewer reads of experts, for generated tokens only
+  --experts-used, --choices-skipped  of a token's experts, only the first N; without the first N
+  --random-experts                   experts drawn at random instead of the router's
+  --router-noise                     noise with this standard deviation, added to the router's scores
+  --ban-experts                      3: expert 3 of every layer; 1.3: expert 3 of layer 1; 3,1.5: both
+  --replace-experts                  0=1,1=0: experts 0 and 1 swapped; *=3: expert 3 in place of all; 1.0=3: in layer 1`;
 
 const bad = (message: string): MixtabError => new MixtabError('bad-request', message, 'See npm run -s mixtab -- help.');
 

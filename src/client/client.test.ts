@@ -189,6 +189,13 @@ describe.each(KINDS)('the client %s', (_kind, clientOf) => {
       { input, context: 5, token: 0, top: 2 },
     ]);
     expect(fake.scores).toEqual([{ input, context: 5, trace: true }]);
+    const ablation = { noise: { amount: 1, seed: 2 }, replaced: [{ by: 1 }] };
+    await client.observe('ab', { token: 0, ablation });
+    await client.routing('ab', { ablation });
+    await client.completions.create({ prompt: 'a', ablation });
+    expect([fake.observed.at(-1), fake.scores.at(-1), fake.requests.at(-1)]).toMatchObject(Array(3).fill({ ablation }));
+    const misspelt = client.routing('ab', { ablation: { top: 1 } as object });
+    await expect(misspelt).rejects.toMatchObject({ code: 'bad-request' });
     const noText = client.observe(7 as unknown as string, { token: 0 });
     await expect(noText).rejects.toMatchObject({ code: 'bad-request' });
   });

@@ -9,6 +9,7 @@ import type {
   TokenLogprob,
 } from '../contract/engine-api.ts';
 import { aborted, MixtabError } from '../contract/errors.ts';
+import { ablationOf } from './ablation.ts';
 import type {
   ChatLogprobs,
   ChatParams,
@@ -104,7 +105,9 @@ export function completionRequest(params: CompletionParams): GenerateRequest {
   };
 }
 
-function common(params: CommonParams): Pick<GenerateRequest, 'maxTokens' | 'sampling' | 'stop' | 'format'> {
+function common(
+  params: CommonParams,
+): Pick<GenerateRequest, 'maxTokens' | 'sampling' | 'stop' | 'format' | 'ablation'> {
   const given = params as Record<string, unknown>;
   for (const [name, asksForNothing] of Object.entries(UNSUPPORTED)) {
     if (given[name] != null && !asksForNothing(given[name], given)) throw bad(name, 'is not supported here');
@@ -119,6 +122,7 @@ function common(params: CommonParams): Pick<GenerateRequest, 'maxTokens' | 'samp
     sampling: samplingOf(params),
     ...(stop.length > 0 && { stop }),
     ...formatOf(params.response_format),
+    ...ablationOf(params.ablation),
   };
 }
 

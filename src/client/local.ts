@@ -1,6 +1,7 @@
 /** The client over a backend: the workers of this page, or a fake engine in a test. */
 import { MixtabError, throwIfAborted } from '../contract/errors.ts';
 import type { UnfinishedImport } from '../contract/import-api.ts';
+import { ablationOf } from './ablation.ts';
 import { chatShape, completionShape } from './answer-shapes.ts';
 import type { Backend } from './backend.ts';
 import { chatRequest, completionRequest } from './convert.ts';
@@ -71,18 +72,24 @@ export function createModels({ importer, callback }: Pick<Backend, 'importer' | 
 /** `routing` and `observe`, which read a text. */
 function createReading({ engine, callback }: Backend, access: EngineAccess): Pick<Mixtab, 'routing' | 'observe'> {
   return {
-    async routing(text, { model, context, signal, onProgress = () => {} } = {}) {
+    async routing(text, { model, context, ablation, signal, onProgress = () => {} } = {}) {
       if (typeof text !== 'string') throw noText('routing');
+      const change = ablationOf(ablation);
       return access.run({ model, signal }, async ({ summary, context: loaded }) => {
-        const request = { input: { kind: 'text' as const, text }, context: context ?? loaded, trace: true };
+        const input = { kind: 'text' as const, text };
+        const request = { input, context: context ?? loaded, trace: true, ...change };
         return routingOf(summary, await engine.score(request, callback(reportTo(onProgress))));
       });
     },
-    async observe(text, { token, model, context, top, signal, onProgress = () => {} } = {} as ObserveOptions) {
+    async observe(
+      text,
+      { token, model, context, ablation, top, signal, onProgress = () => {} } = {} as ObserveOptions,
+    ) {
       if (typeof text !== 'string') throw noText('observe');
+      const change = ablationOf(ablation);
       return access.run({ model, signal }, async ({ summary, context: loaded }) => {
         const input = { kind: 'text' as const, text };
-        const request = { input, context: context ?? loaded, token, ...(top !== undefined && { top }) };
+        const request = { input, context: context ?? loaded, token, ...(top !== undefined && { top }), ...change };
         const observation = await engine.observe(request, callback(reportTo(onProgress)));
         return { model: summary.id, token, ...observation };
       });

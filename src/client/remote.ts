@@ -36,10 +36,10 @@ export function createRemote(post: (request: Request) => void, close: () => void
     load: (request, { signal, onProgress } = {}) => call('load', request, { signal, onEvent: onProgress }),
     chat: { completions: { create: createMethod(call, 'chat.completions.create') } },
     completions: { create: createMethod(call, 'completions.create') },
-    routing: (text, { model, context, signal, onProgress } = {}) =>
-      call('routing', { text, model, context }, { signal, onEvent: onProgress }),
-    observe: (text, { token, model, context, top, signal, onProgress } = {} as ObserveOptions) =>
-      call('observe', { text, token, model, context, top }, { signal, onEvent: onProgress }),
+    routing: (text, { model, context, ablation, signal, onProgress } = {}) =>
+      call('routing', { text, model, context, ablation }, { signal, onEvent: onProgress }),
+    observe: (text, { token, model, context, ablation, top, signal, onProgress } = {} as ObserveOptions) =>
+      call('observe', { text, token, model, context, ablation, top }, { signal, onEvent: onProgress }),
     metrics: () => call('metrics', {}),
     close() {
       rejectAll(aborted('The client was closed.'));

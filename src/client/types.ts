@@ -2,6 +2,7 @@
  * The public types of the client library. Requests and answers have OpenAI's shape as far as the engine supports it.
  */
 import type {
+  AblationOptions,
   ChatMessage,
   ComputeKind,
   ExpertsReport,
@@ -201,7 +202,7 @@ export type ResponseFormat =
       json_schema: { name?: string; description?: string; schema: Record<string, unknown>; strict?: boolean | null };
     };
 
-/** Parameters of chat completions and text completions. `top_k`, `min_p` and `repetition_penalty` extend OpenAI's. */
+/** Parameters of chat completions and text completions. `top_k`, `min_p`, `repetition_penalty` and `ablation` extend OpenAI's. */
 export interface CommonParams {
   /** Id of a stored model. It is loaded first if it is not the loaded one. Default: the loaded model. */
   model?: string;
@@ -232,6 +233,8 @@ export interface CommonParams {
   logit_bias?: Record<string, number> | null;
   /** Up to four texts that end the answer. The answer does not contain them. */
   stop?: string | string[] | null;
+  /** Changes how experts are selected, to see what the router contributes. Default: as the model selects them. */
+  ablation?: AblationOptions | null;
   /** Format of the answer. Default: any text. */
   response_format?: ResponseFormat | null;
   /** Number of answers. Only 1 is supported. */
@@ -479,6 +482,18 @@ export interface RoutingOptions extends CallOptions {
    * of each other. Default: the loaded context. The experts page and `perplexity` use 512.
    */
   context?: number;
+  /**
+   * Changes how experts are selected, as in the laboratory of the experts page. Default: as the model selects them.
+   *
+   * @example
+   * ```js
+   * const text = 'Once upon a time there was a ship.';
+   * const exact = await mixtab.routing(text, { context: 512 });
+   * const top1 = await mixtab.routing(text, { context: 512, ablation: { expertsUsed: 1 } });
+   * console.log(`One expert per token instead of two: ${exact.perplexity} -> ${top1.perplexity}`);
+   * ```
+   */
+  ablation?: AblationOptions | null;
   /** Called after each part of the text has been scored. */
   onProgress?: (progress: { tokensDone: number; tokensTotal: number }) => void;
 }

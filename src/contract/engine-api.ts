@@ -155,10 +155,10 @@ export interface AblationOptions {
   /** Experts that are never selected. Each layer must keep at least as many as a token uses. Default: in every layer. */
   banned?: { layer?: number; expert: number }[];
   /**
-   * When `expert` is selected, `by` computes in its place, with its weight. Two entries swap two experts; `by` the same
-   * for all leaves one expert. Default: in every layer.
+   * When `expert` is selected, `by` computes in its place, with its weight. Two entries swap two experts; one without
+   * `expert` leaves one expert for all. Default: every expert, in every layer.
    */
-  replaced?: { layer?: number; expert: number; by: number }[];
+  replaced?: { layer?: number; expert?: number; by: number }[];
 }
 
 /**

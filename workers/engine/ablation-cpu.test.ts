@@ -75,8 +75,10 @@ describe('an ablation', () => {
           { layer: 1, expert: 0, by: 2 },
         ],
       },
-      /replaced twice/,
+      /Expert 0 is replaced twice/,
     ],
+    [{ replaced: [{ by: 1 }, { expert: 6, by: 2 }] }, /Expert 6 is replaced twice/],
+    [{ replaced: [{ layer: 3, by: 1 }] }, /There is no expert 0 in layer 3/],
   ])('is refused: %j', async (ablation, message) => {
     await expect(score(ablation)).rejects.toMatchObject({ code: 'bad-request', message });
   });

@@ -37,10 +37,11 @@ export const ABLATIONS: [name: string, ablation: AblationOptions, route: Referen
     },
     (logits, layer) => changedRoute(logits, K, { standIn: (e) => (layer === 1 ? ({ 2: 5, 5: 2 }[e] ?? e) : e) }),
   ],
+  ['one expert for all', { replaced: [{ by: 3 }] }, (logits) => changedRoute(logits, K, { standIn: () => 3 })],
   [
-    'one expert for all',
-    { replaced: Array.from({ length: 8 }, (_, expert) => ({ expert, by: 3 })) },
-    (logits) => changedRoute(logits, K, { standIn: () => 3 }),
+    'one expert for all of a layer',
+    { replaced: Array.from({ length: 8 }, (_, expert) => ({ layer: 1, expert, by: 3 })) },
+    (logits, layer) => changedRoute(logits, K, { standIn: (expert) => (layer === 1 ? 3 : expert) }),
   ],
   [
     'noise',

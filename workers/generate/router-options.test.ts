@@ -22,6 +22,7 @@ it('has another key for each ablation, whatever the order of its experts', () =>
     { replaced: [{ expert: 1, by: 2 }] },
     { replaced: [{ layer: 0, expert: 1, by: 2 }] },
     { replaced: [{ expert: 2, by: 1 }] },
+    { replaced: [{ by: 1 }] },
   ];
   const keys = ablations.map((ablation) => routerOptionsKey({ ablation }));
   expect(new Set([...keys, '']).size).toBe(ablations.length + 1);

@@ -28,7 +28,7 @@ export function routerOptionsKey({ lossy = {}, ablation = {} }: RouterOptions): 
   const { expertsUsed, choicesSkipped = 0, randomSeed, noise, banned = [], replaced = [] } = ablation;
   const noisy = noise && noise.amount !== 0 ? [noise.amount, noise.seed] : undefined;
   const bans = banned.map(({ layer, expert }) => `${layer ?? '*'}.${expert}`).sort();
-  const standIns = replaced.map(({ layer, expert, by }) => `${layer ?? '*'}.${expert}.${by}`).sort();
+  const standIns = replaced.map(({ layer, expert, by }) => `${layer ?? '*'}.${expert ?? '*'}.${by}`).sort();
   const exact =
     residentBias === 0 &&
     skipBelow === 0 &&
@@ -90,14 +90,15 @@ function standIns(
 ): ReadonlyMap<ExpertId, ExpertIndex> {
   const { expertCount } = config;
   const map = new Map<ExpertId, ExpertIndex>();
-  for (const { by, ...one } of replaced) {
+  for (const { by, ...some } of replaced) {
     if (!isIndex(by, Math.min(expertCount, MAX_STAND_INS))) {
       const last = Math.min(expertCount, MAX_STAND_INS) - 1;
       throw badRequest(`Expert ${by} cannot replace another one.`, `Use one of the experts 0 to ${last}.`);
     }
-    for (const id of changedIds(one, config)) {
+    for (const id of changedIds(some, config)) {
       if (map.has(id)) {
-        throw badRequest(`Expert ${one.expert} is replaced twice in the same layer.`, 'Name one expert in its place.');
+        const expert = id % expertCount;
+        throw badRequest(`Expert ${expert} is replaced twice in the same layer.`, 'Name one expert in its place.');
       }
       map.set(id, expertIndex(by));
     }
@@ -106,11 +107,16 @@ function standIns(
 }
 
 /**
- * The experts that an entry is about: one, or one in every layer.
- * @throws MixtabError `bad-request` if it does not exist, or is beyond those that can be changed
+ * The experts that an entry is about: one or all, in one layer or in all.
+ * @throws MixtabError `bad-request` if one does not exist, or is beyond those that can be changed
  */
-function changedIds({ layer, expert }: { layer?: number; expert: number }, config: ModelConfig): ExpertId[] {
+function changedIds({ layer, expert }: { layer?: number; expert?: number }, config: ModelConfig): ExpertId[] {
   const { layerCount, expertCount } = config;
+  if (expert === undefined) {
+    return Array.from({ length: expertCount }, (_, e) =>
+      changedIds({ ...(layer !== undefined && { layer }), expert: e }, config),
+    ).flat();
+  }
   if (!isIndex(expert, expertCount) || (layer !== undefined && !isIndex(layer, layerCount))) {
     throw badRequest(
       `There is no expert ${expert}${layer === undefined ? '' : ` in layer ${layer}`}.`,
