@@ -7,7 +7,7 @@ import {
   layerTraces,
   lru,
   type Policy,
-  type RamTierKind,
+  type RamSource,
   replayTwoTiers,
 } from '../../workers/experts/replay.ts';
 
@@ -25,7 +25,7 @@ export interface CacheBench {
   /** Hit rate of each policy, by the number of slots per layer. */
   hitRates: { slots: number; rates: Record<string, number> }[];
   /** Share of the selected experts that need no read from the store, with two more of them per layer in main memory. */
-  withRam: { slots: number; rates: Record<RamTierKind, number> }[];
+  withRam: { slots: number; rates: Record<RamSource, number> }[];
 }
 
 /** Experts per layer in main memory, for the second table. */
@@ -56,14 +56,14 @@ export function cacheBench(
   }
   const withRam = hitRates.map(({ slots }) => ({
     slots,
-    rates: { inclusive: servedShare(layers, slots, 'inclusive'), exclusive: servedShare(layers, slots, 'exclusive') },
+    rates: { reads: servedShare(layers, slots, 'reads'), copies: servedShare(layers, slots, 'copies') },
   }));
   return { tokens: layers[0].length, hitRates, withRam };
 }
 
 /** The share of the selected experts that are in a slot or in main memory. */
-function servedShare(layers: readonly LayerTrace[], slots: number, kind: RamTierKind): number {
-  const counts = layers.map((layer) => replayTwoTiers(layer, slots, RAM_RECORDS, kind));
+function servedShare(layers: readonly LayerTrace[], slots: number, source: RamSource): number {
+  const counts = layers.map((layer) => replayTwoTiers(layer, slots, RAM_RECORDS, source));
   const requests = layers.reduce((sum, layer) => sum + layer.flat().length, 0);
   return counts.reduce((sum, { slotHits, ramHits }) => sum + slotHits + ramHits, 0) / requests;
 }
@@ -78,9 +78,9 @@ export function cacheBenchTable({ hitRates, withRam }: CacheBench): string {
     '',
     `With ${RAM_RECORDS} experts per layer in main memory, not read from the store:`,
     '',
-    '| slots per layer | inclusive (as now) | exclusive (bound) |',
+    '| slots per layer | kept when they are read (the engine) | copied from the slots (bound) |',
     '|---|---|---|',
-    ...withRam.map(({ slots, rates }) => `| ${slots} | ${percent(rates.inclusive)} | ${percent(rates.exclusive)} |`),
+    ...withRam.map(({ slots, rates }) => `| ${slots} | ${percent(rates.reads)} | ${percent(rates.copies)} |`),
   ].join('\n');
 }
 

@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { RESIDENCE } from '../../src/contract/engine-api.ts';
-import { expertIndex, layerIndex } from '../../src/contract/ids.ts';
-import { expertKey } from '../format/manifest.ts';
+import { type ExpertIndex, expertId, expertIndex, type LayerIndex, layerIndex } from '../../src/contract/ids.ts';
 import { onePart, type RecordParts } from '../format/record-parts.ts';
 import { CacheStatistics } from './cache-statistics.ts';
 import type { ExpertLoader } from './expert-loader.ts';
@@ -13,8 +12,12 @@ const E = expertIndex;
 
 /** Two layers of three experts: L0.E1 has a slot, L0.E1 and L1.E2 are in main memory. */
 function createStatistics() {
-  const ram = new RamTier<RecordParts>(100);
-  for (const key of [expertKey(0, 1), expertKey(1, 2)]) ram.put(key, onePart(new Uint8Array(10)));
+  const ram = new RamTier<RecordParts>(100, { isSpare: () => false, score: () => 0 });
+  for (const [layer, expert] of [
+    [L0, E(1)],
+    [L1, E(2)],
+  ] as const)
+    ram.offer(expertId(layer, expert, 3), onePart(new Uint8Array(10)));
   const isResident = (layer: number, expert: number): boolean => layer === 0 && expert === 1;
   const slots = {
     layerCount: 2,
@@ -22,6 +25,7 @@ function createStatistics() {
     slotCount: 4,
     residence: RESIDENCE.gpu,
     isResident,
+    idOf: (layer: LayerIndex, expert: ExpertIndex) => expertId(layer, expert, 3),
   } as unknown as ExpertSlots;
   const loader = { bytesRead: 20 };
   const statistics = new CacheStatistics({ slots, ram, loader: loader as unknown as ExpertLoader<RecordParts> });

@@ -1,7 +1,6 @@
 /** Statistics of the expert cache, for the answer's statistics and the page's expert map. */
 import { type CacheReport, type ExpertsReport, RESIDENCE } from '../../src/contract/engine-api.ts';
 import { type Bytes, type ExpertIndex, expertIndex, type LayerIndex, layerIndex } from '../../src/contract/ids.ts';
-import { expertKey } from '../format/manifest.ts';
 import type { RecordParts } from '../format/record-parts.ts';
 import type { ExpertLoader } from './expert-loader.ts';
 import type { ExpertSlots } from './expert-slots.ts';
@@ -93,7 +92,7 @@ export class CacheStatistics {
 
   #residenceOf(layer: LayerIndex, expert: ExpertIndex): number {
     if (this.#slots.isResident(layer, expert)) return this.#slots.residence;
-    return this.#ram.has(expertKey(layer, expert)) ? RESIDENCE.ram : RESIDENCE.store;
+    return this.#ram.has(this.#slots.idOf(layer, expert)) ? RESIDENCE.ram : RESIDENCE.store;
   }
 }
 

@@ -37,6 +37,7 @@ function createCache({ slots = 1, ramBytes = 0, failUploads = 0, readMs = 0 } = 
   const cache = new ExpertCache({
     memory,
     pools: [L0, L1].map((layer) => ({ layers: [layer], slots })),
+    expertsPerToken: 1,
     readExpert: read,
     ramBudgetBytes: ramBytes,
     recycle: (record) => recycled.push(record),
@@ -119,6 +120,7 @@ async function heldCache(ramBytes = 0) {
   const cache = new ExpertCache({
     memory,
     pools,
+    expertsPerToken: 1,
     readExpert: read,
     ramBudgetBytes: ramBytes,
     recycle: (record) => recycled.push(record),

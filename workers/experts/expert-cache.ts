@@ -4,6 +4,7 @@
  * before it is needed), and `CacheStatistics`.
  */
 import type { CacheReport, ExpertsReport } from '../../src/contract/engine-api.ts';
+import { MixtabError } from '../../src/contract/errors.ts';
 import { type Bytes, type ExpertIndex, type LayerIndex, layerIndex } from '../../src/contract/ids.ts';
 import type { RecordParts } from '../format/record-parts.ts';
 import type { PoolPlan } from './budget.ts';
@@ -23,13 +24,27 @@ export interface ExpertCacheOptions {
   memory: SlotMemory;
   /** The pools that `memory` was created with. */
   pools: readonly PoolPlan[];
+  expertsPerToken: number;
   /** Reads an expert's record from the store. */
   readExpert: ReadExpert<RecordParts>;
-  /** Main memory for recently read experts, which need no new read after they lose their slot. */
+  /** Main memory for experts without a slot, which then need no new read. */
   ramBudgetBytes: Bytes;
   /** Receives records that are not needed any more, to reuse their memory. */
   recycle?: (record: RecordParts) => void;
 }
+
+/** Reads an expert. If memory is short, main memory keeps half as many experts from then on, and the read is repeated. */
+const orWithLess =
+  (read: ReadExpert<RecordParts>, ram: RamTier<RecordParts>): ReadExpert<RecordParts> =>
+  async (...args) => {
+    for (;;) {
+      try {
+        return await read(...args);
+      } catch (error) {
+        if (!(error instanceof MixtabError && error.code === 'memory-full') || !ram.halve()) throw error;
+      }
+    }
+  };
 
 /** Makes the experts of a loaded model resident: finds them in a GPU slot, in main memory or in the store. */
 export class ExpertCache {
@@ -42,12 +57,16 @@ export class ExpertCache {
   readonly #prefetcher: Prefetcher;
   readonly #statistics: CacheStatistics;
 
-  constructor({ memory, pools, readExpert, ramBudgetBytes, recycle = () => {} }: ExpertCacheOptions) {
-    const ram = new RamTier<RecordParts>(ramBudgetBytes);
+  constructor(options: ExpertCacheOptions) {
+    const { memory, pools, expertsPerToken, readExpert, ramBudgetBytes, recycle = () => {} } = options;
+    const ram: RamTier<RecordParts> = new RamTier(ramBudgetBytes, {
+      isSpare: (expert) => slots.isSpare(expert),
+      score: (expert) => slots.score(expert),
+    });
     const recycler = new RecordRecycler(ram, recycle);
-    const slots = new ExpertSlots({ memory, pools, recycler });
-    const onEvictedFromRam = (record: RecordParts) => recycler.onEvictedFromRam(record);
-    const loader = new ExpertLoader({ read: readExpert, ram, onEvictedFromRam });
+    const slots = new ExpertSlots({ memory, pools, expertsPerToken, recycler });
+    const kept = (layer: LayerIndex, expert: ExpertIndex) => ram.get(slots.idOf(layer, expert));
+    const loader = new ExpertLoader({ read: orWithLess(readExpert, ram), kept });
     this.#ram = ram;
     this.#recycler = recycler;
     this.#slots = slots;
@@ -175,6 +194,7 @@ export class ExpertCache {
   close(): void {
     this.cancel();
     this.#slots.close();
+    this.#ram.clear();
   }
 
   async #loadOne(layer: LayerIndex, expert: ExpertIndex, ready?: () => Promise<void>): Promise<void> {

@@ -1,12 +1,11 @@
 /**
- * Reads experts' records from main memory, or else from the store, in order of priority. At most a few reads run at
+ * Takes experts' records from main memory, or else reads them from the store in order of priority. At most a few reads run at
  * once. Predictions are read one at a time, only while there is nothing else to read, and a wrong one is cancelled even
  * in the middle of its read. Pure, apart from the `read` function that it is given.
  */
 import { aborted } from '../../src/contract/errors.ts';
 import type { Bytes, ExpertIndex, LayerIndex } from '../../src/contract/ids.ts';
 import { expertKey } from '../format/manifest.ts';
-import type { RamTier } from './ram-tier.ts';
 
 /**
  * Reads an expert's record from the store.
@@ -42,28 +41,24 @@ interface Job<R> {
 
 export interface ExpertLoaderOptions<R extends { byteLength: Bytes }> {
   read: ReadExpert<R>;
-  /** Records that were read go here, and are taken from here instead of being read again. */
-  ram: RamTier<R>;
+  /** The expert's record, if main memory keeps it: then it is not read. */
+  kept: (layer: LayerIndex, expert: ExpertIndex) => R | undefined;
   maxReads?: number;
-  /** Receives each record that main memory no longer keeps. */
-  onEvictedFromRam?: (record: R) => void;
 }
 
 /** Reads experts' records, the most urgent first. Cancels reads that are no longer needed. */
 export class ExpertLoader<R extends { byteLength: Bytes }> {
   readonly #read: ReadExpert<R>;
-  readonly #ram: RamTier<R>;
+  readonly #kept: ExpertLoaderOptions<R>['kept'];
   readonly #maxReads: number;
-  readonly #onEvictedFromRam: (record: R) => void;
   /** Waiting and running jobs by record key, oldest first. */
   readonly #jobs = new Map<string, Job<R>>();
   #bytesRead: Bytes = 0;
 
-  constructor({ read, ram, maxReads = MAX_READS, onEvictedFromRam = () => {} }: ExpertLoaderOptions<R>) {
+  constructor({ read, kept, maxReads = MAX_READS }: ExpertLoaderOptions<R>) {
     this.#read = read;
-    this.#ram = ram;
+    this.#kept = kept;
     this.#maxReads = maxReads;
-    this.#onEvictedFromRam = onEvictedFromRam;
   }
 
   /** Bytes of all records read from the store so far. What cancelled reads have read is not included. */
@@ -118,8 +113,8 @@ export class ExpertLoader<R extends { byteLength: Bytes }> {
 
   #load(layer: LayerIndex, expert: ExpertIndex, priority: Priority): Promise<R | undefined> {
     const key = expertKey(layer, expert);
-    const inRam = this.#ram.get(key);
-    if (inRam) return Promise.resolve(inRam);
+    const kept = this.#kept(layer, expert);
+    if (kept) return Promise.resolve(kept);
     const existing = this.#jobs.get(key);
     if (existing) {
       if (priority > existing.priority) existing.priority = priority;
@@ -163,7 +158,6 @@ export class ExpertLoader<R extends { byteLength: Bytes }> {
       const record = await this.#read(job.layer, job.expert, reading.signal);
       if (reading.signal.aborted) return;
       this.#bytesRead += record.byteLength;
-      for (const evicted of this.#ram.put(key, record)) this.#onEvictedFromRam(evicted);
       job.resolve(record);
     } catch (error) {
       job.reject(error); // without effect if the job was cancelled: it is resolved already

@@ -1,6 +1,5 @@
 /** Reads experts before they are needed: predicted ones, and those that are certain to be needed soon. */
-import type { ExpertIndex, LayerIndex } from '../../src/contract/ids.ts';
-import { expertKey, isExpertKeyOf } from '../format/manifest.ts';
+import type { ExpertId, ExpertIndex, LayerIndex } from '../../src/contract/ids.ts';
 import type { RecordParts } from '../format/record-parts.ts';
 import type { ExpertLoader } from './expert-loader.ts';
 import type { ExpertSlots } from './expert-slots.ts';
@@ -26,8 +25,8 @@ export class Prefetcher {
   readonly #slots: ExpertSlots;
   readonly #loader: ExpertLoader<RecordParts>;
   readonly #recycler: RecordRecycler;
-  /** Prefetches by record key, until the record is in a slot, is taken by {@link take}, or is cancelled. */
-  readonly #prefetches = new Map<string, Prefetch>();
+  /** Prefetches by expert, until the record is in a slot, is taken by {@link take}, or is cancelled. */
+  readonly #prefetches = new Map<ExpertId, Prefetch>();
   /** Whether the latest correct prediction was still being read when its expert was needed. */
   #predictionsComeLate = false;
 
@@ -64,23 +63,23 @@ export class Prefetcher {
   /** Prefetches records that are certain to be needed soon. They wait in main memory until they are. */
   prefetchRecords(layer: LayerIndex, experts: readonly ExpertIndex[]): void {
     for (const expert of experts) {
-      const key = expertKey(layer, expert);
-      if (this.#slots.isResident(layer, expert) || this.#prefetches.has(key)) continue;
+      const id = this.#slots.idOf(layer, expert);
+      if (this.#slots.isResident(layer, expert) || this.#prefetches.has(id)) continue;
       const record = this.#loader.prefetch(layer, expert);
       record.catch(() => {}); // reported to the caller that takes the record
-      this.#prefetches.set(key, record);
+      this.#prefetches.set(id, record);
     }
   }
 
   /** Cancels the prefetches for a layer, except those in `keep`, and recycles what was already read. */
   cancel(layer: LayerIndex, keep: ReadonlySet<ExpertIndex> = new Set()): void {
     this.#loader.cancelPrefetches(layer, keep);
-    const keepKeys = new Set([...keep].map((expert) => expertKey(layer, expert)));
-    for (const [key, prefetch] of this.#prefetches) {
-      if (!isExpertKeyOf(key, layer) || keepKeys.has(key)) continue;
-      this.#prefetches.delete(key);
+    const keepIds = new Set([...keep].map((expert) => this.#slots.idOf(layer, expert)));
+    for (const [id, prefetch] of this.#prefetches) {
+      if (this.#slots.layerOf(id) !== layer || keepIds.has(id)) continue;
+      this.#prefetches.delete(id);
       const recycle = (record: RecordParts | undefined): void => {
-        if (record) this.#recycler.onPrefetchCancelled(key, record);
+        if (record) this.#recycler.keepOrRecycle(id, record);
       };
       prefetch.then(recycle, () => {}); // errors of cancelled reads do not matter
     }
@@ -92,15 +91,15 @@ export class Prefetcher {
    *   the loader, which raises the priority of the read
    */
   take(layer: LayerIndex, expert: ExpertIndex): Prefetch | undefined {
-    const key = expertKey(layer, expert);
-    const prefetch = this.#prefetches.get(key);
-    this.#prefetches.delete(key);
+    const id = this.#slots.idOf(layer, expert);
+    const prefetch = this.#prefetches.get(id);
+    this.#prefetches.delete(id);
     return this.#loader.isLoading(layer, expert) ? undefined : prefetch;
   }
 
   /** Records that an expert without a slot is needed. Returns whether it is being prefetched. */
   recordMiss(layer: LayerIndex, expert: ExpertIndex): boolean {
-    if (!this.#prefetches.has(expertKey(layer, expert))) return false;
+    if (!this.#prefetches.has(this.#slots.idOf(layer, expert))) return false;
     this.#predictionsComeLate = this.#loader.isLoading(layer, expert);
     return true;
   }
@@ -111,14 +110,14 @@ export class Prefetcher {
   }
 
   #prefetchPrediction(layer: LayerIndex, expert: ExpertIndex): void {
-    const key = expertKey(layer, expert);
-    const prefetch = this.#prefetches.get(key) ?? this.#loader.prefetchPredicted(layer, expert);
-    this.#prefetches.set(key, prefetch);
+    const id = this.#slots.idOf(layer, expert);
+    const prefetch = this.#prefetches.get(id) ?? this.#loader.prefetchPredicted(layer, expert);
+    this.#prefetches.set(id, prefetch);
     const upload = (record: RecordParts | undefined): void => {
-      const isCurrent = this.#prefetches.get(key) === prefetch; // neither taken nor cancelled
+      const isCurrent = this.#prefetches.get(id) === prefetch; // neither taken nor cancelled
       if (!record || !isCurrent || this.#recycler.isRecycled(record)) return;
       if (!this.#slots.acceptsPrediction(layer, expert)) return;
-      this.#prefetches.delete(key);
+      this.#prefetches.delete(id);
       this.#slots.uploadPredicted(layer, expert, record);
     };
     prefetch.then(upload).catch(() => {}); // reported to the caller that demands the expert

@@ -1,50 +1,114 @@
-/** Keeps experts' records in main memory within a byte budget. Evicts the least recently used first. Pure. */
-import type { Bytes } from '../../src/contract/ids.ts';
+/**
+ * Which experts main memory keeps: mostly those that are not on the GPU. It only gets bytes when an expert is read, and
+ * then the expert is about to get a slot, so it keeps copies of those that will soon lose theirs. Pure. Why, and what was
+ * rejected: docs/streaming.md, "Main memory".
+ */
+import type { Bytes, ExpertId } from '../../src/contract/ids.ts';
 
-/** Records that are kept in main memory, up to a budget. The least recently used ones are evicted first. */
+/** What decides about the experts that are kept. */
+export interface RamOrder {
+  /** Whether the expert is on the GPU and will stay there for a while, so that its copy is not needed. */
+  isSpare(expert: ExpertId): boolean;
+  /** Higher for experts that are used more. */
+  score(expert: ExpertId): number;
+}
+
+/**
+ * Records that are kept in main memory, up to a budget. Spare copies are dropped first, the most used expert's before
+ * others, because it keeps its slot longest. Then come the least used experts.
+ */
 export class RamTier<R extends { byteLength: Bytes }> {
-  /** Least recently used first: a Map iterates in the order of insertion. */
-  readonly #records = new Map<string, R>();
+  /** Oldest first. */
+  readonly #records = new Map<ExpertId, R>();
   #bytes: Bytes = 0;
 
+  #budgetBytes: Bytes;
+
   /** @param budgetBytes 0 keeps nothing */
-  constructor(readonly budgetBytes: Bytes) {}
+  constructor(
+    budgetBytes: Bytes,
+    private readonly order: RamOrder,
+  ) {
+    this.#budgetBytes = budgetBytes;
+  }
 
   /** Bytes of all records that are kept. */
   get bytes(): Bytes {
     return this.#bytes;
   }
 
-  /** The record, which becomes the most recently used; undefined if it is not kept. */
-  get(key: string): R | undefined {
-    const record = this.#records.get(key);
-    if (record) {
-      this.#records.delete(key);
-      this.#records.set(key, record);
-    }
-    return record;
+  /** The expert's record; undefined if it is not kept. */
+  get(expert: ExpertId): R | undefined {
+    return this.#records.get(expert);
   }
 
-  /** Whether the record is kept. Does not count as a use. */
-  has(key: string): boolean {
-    return this.#records.has(key);
+  has(expert: ExpertId): boolean {
+    return this.#records.has(expert);
   }
 
   /**
-   * Keeps a record, unless it is larger than the whole budget or its key is kept already.
-   * @returns the records that were evicted for it
+   * Keeps a record if it is worth more than others that have to go for it.
+   * @returns the records that are not kept (any more): others, or this one
    */
-  put(key: string, record: R): R[] {
-    const evicted: R[] = [];
-    if (record.byteLength > this.budgetBytes || this.#records.has(key)) return evicted;
-    for (const [oldestKey, oldest] of this.#records) {
-      if (this.#bytes + record.byteLength <= this.budgetBytes) break;
-      this.#records.delete(oldestKey);
-      this.#bytes -= oldest.byteLength;
-      evicted.push(oldest);
-    }
-    this.#records.set(key, record);
+  offer(expert: ExpertId, record: R): R[] {
+    const kept = this.#records.get(expert);
+    if (kept) return kept === record ? [] : [record];
+    if (record.byteLength > this.#budgetBytes) return [record];
+    const victims = this.#victimsFor(expert, record);
+    if (!victims) return [record];
+    const dropped = victims.map((victim) => this.#drop(victim));
+    this.#records.set(expert, record);
     this.#bytes += record.byteLength;
-    return evicted;
+    return dropped;
+  }
+
+  /**
+   * Halves what is kept, and never keeps more again: memory is short.
+   * @returns whether anything was dropped
+   */
+  halve(): boolean {
+    if (this.#bytes === 0) return false;
+    this.#budgetBytes = Math.floor(this.#bytes / 2);
+    while (this.#bytes > this.#budgetBytes) {
+      this.#drop([...this.#records.keys()].reduce((worst, other) => (this.#isWorse(other, worst) ? other : worst)));
+    }
+    return true;
+  }
+
+  /** Drops all records, and returns them. */
+  clear(): R[] {
+    return [...this.#records.keys()].map((expert) => this.#drop(expert));
+  }
+
+  /** The experts to drop for a new one; undefined if one of them is worth more than it. */
+  #victimsFor(expert: ExpertId, { byteLength }: R): ExpertId[] | undefined {
+    const victims = new Set<ExpertId>();
+    let bytes = this.#bytes + byteLength;
+    while (bytes > this.#budgetBytes) {
+      let victim = expert;
+      for (const other of this.#records.keys()) {
+        if (!victims.has(other) && (victim === expert ? !this.#isWorse(expert, other) : this.#isWorse(other, victim)))
+          victim = other;
+      }
+      if (victim === expert) return undefined;
+      victims.add(victim);
+      bytes -= this.#records.get(victim)!.byteLength;
+    }
+    return [...victims];
+  }
+
+  /** Whether `a` is to be dropped before `b`. */
+  #isWorse(a: ExpertId, b: ExpertId): boolean {
+    const { order } = this;
+    const [aIsSpare, bIsSpare] = [order.isSpare(a), order.isSpare(b)];
+    if (aIsSpare !== bIsSpare) return aIsSpare;
+    return aIsSpare ? order.score(a) > order.score(b) : order.score(a) < order.score(b);
+  }
+
+  #drop(expert: ExpertId): R {
+    const record = this.#records.get(expert)!;
+    this.#records.delete(expert);
+    this.#bytes -= record.byteLength;
+    return record;
   }
 }

@@ -1,14 +1,13 @@
 /** Decides when the memory of an expert's record can be reused, so that the reader can read the next record into it. */
+import type { ExpertId } from '../../src/contract/ids.ts';
 import type { RecordParts } from '../format/record-parts.ts';
 import type { RamTier } from './ram-tier.ts';
 
 /**
- * A record's memory is recycled once it has been uploaded to a slot and main memory no longer keeps it, or once its
- * prefetch was cancelled.
+ * A record that was uploaded to a slot, or whose prefetch was cancelled, is offered to main memory. The memory of records
+ * that it does not keep is recycled.
  */
 export class RecordRecycler {
-  /** Records that were uploaded to a slot at least once. */
-  readonly #uploaded = new WeakSet<RecordParts>();
   /** Records whose memory may already hold another record. */
   readonly #recycled = new WeakSet<RecordParts>();
 
@@ -23,25 +22,12 @@ export class RecordRecycler {
     return this.#recycled.has(record);
   }
 
-  /** Call after each upload. Recycles the record, unless main memory keeps it. */
-  onUploaded(key: string, record: RecordParts): void {
-    this.#uploaded.add(record);
-    if (!this.ram.has(key)) this.#recycle(record);
-  }
-
-  /** Call if a prefetch was read completely but then cancelled. Recycles the record, unless main memory keeps it. */
-  onPrefetchCancelled(key: string, record: RecordParts): void {
-    if (!this.ram.has(key)) this.#recycle(record);
-  }
-
-  /** Call when main memory evicts a record. If it was never uploaded it is still waiting for its upload. */
-  onEvictedFromRam(record: RecordParts): void {
-    if (this.#uploaded.has(record)) this.#recycle(record);
-  }
-
-  #recycle(record: RecordParts): void {
+  /** Call after each upload, and if a prefetch was read completely but then cancelled. */
+  keepOrRecycle(expert: ExpertId, record: RecordParts): void {
     if (this.#recycled.has(record)) return;
-    this.#recycled.add(record);
-    this.release(record);
+    for (const dropped of this.ram.offer(expert, record)) {
+      this.#recycled.add(dropped);
+      this.release(dropped);
+    }
   }
 }

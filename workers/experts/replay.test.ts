@@ -48,23 +48,24 @@ describe('replay', () => {
   });
 
   it('counts hits in main memory as by hand', () => {
-    // Two slots, and a record in main memory: 2 takes the slot of 0, so an exclusive tier keeps 0, and then 1 for it.
     const trace = [[0], [1], [2], [0], [1]];
-    expect(replayTwoTiers(trace, 2, 1, 'exclusive')).toEqual({ slotHits: 0, ramHits: 2 });
-    // An inclusive one keeps the newest, which is in a slot.
-    expect(replayTwoTiers(trace, 2, 1, 'inclusive')).toEqual({ slotHits: 0, ramHits: 0 });
+    // Two slots, and a record in main memory. 0 is copied when it loses its slot to 2, then 1 to 0, then 2 to 1.
+    expect(replayTwoTiers(trace, 2, 1, 'copies')).toEqual({ slotHits: 0, ramHits: 2, copies: 3 });
+    // 0 stays in main memory, because it loses its slot first. 1 and 2 are expected to keep theirs for longer.
+    expect(replayTwoTiers(trace, 2, 1)).toEqual({ slotHits: 0, ramHits: 1, copies: 0 });
   });
 
-  it('does not change the slots by main memory, and misses only first uses if both tiers hold all experts', () => {
+  it('does not change the slots by main memory, and misses only first uses if it holds all experts', () => {
     fc.assert(
       fc.property(traces, fc.integer({ min: 2, max: 8 }), fc.integer({ min: 0, max: 8 }), (trace, slots, records) => {
-        const inclusive = replayTwoTiers(trace, slots, records, 'inclusive');
-        const exclusive = replayTwoTiers(trace, slots, records, 'exclusive');
-        for (const { slotHits } of [inclusive, exclusive]) expect(slotHits).toBe(agedLfu(64)(trace, slots));
-        expect(replayTwoTiers(trace, slots, 0, 'exclusive').ramHits).toBe(0);
-        if (slots + records < 8) return;
         const all = trace.length * 2 - new Set(trace.flat()).size;
-        expect(exclusive.slotHits + exclusive.ramHits).toBe(all);
+        for (const source of ['reads', 'copies'] as const) {
+          const { slotHits, ramHits } = replayTwoTiers(trace, slots, records, source);
+          expect(slotHits).toBe(agedLfu(64)(trace, slots));
+          if (records === 0) expect(ramHits).toBe(0);
+          const holdsAll = source === 'copies' ? slots + records >= 8 : records === 8;
+          if (holdsAll) expect(slotHits + ramHits).toBe(all);
+        }
       }),
     );
   });

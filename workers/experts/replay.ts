@@ -3,7 +3,9 @@
  * docs/measurements/streaming.md); the engine itself uses `ResidencyPolicy`. How to try another one: see the README.
  */
 import type { ExpertId } from '../../src/contract/ids.ts';
-import { ResidencyPolicy } from './residency-policy.ts';
+import { AgedUses } from './aged-uses.ts';
+import { RamTier } from './ram-tier.ts';
+import { nextVictimCount, ResidencyPolicy } from './residency-policy.ts';
 
 /** The experts that each token selected in one layer, token by token. */
 export type LayerTrace = readonly (readonly number[])[];
@@ -45,45 +47,55 @@ export const agedLfu =
 export const lru: Policy = agedLfu(0.25);
 
 /**
- * How main memory works beside the slots. `inclusive`: it keeps the records that were read last, most of which are in a
- * slot too; this is what the engine does. `exclusive`: it keeps what lost its slot, and a record that gets a slot gives
- * way. The second is a bound: slots cannot be read back cheaply, so the engine would have to keep the right copies.
+ * Where main memory behind the slots gets its records. `reads`: from the records that are read, as in the engine.
+ * `copies`: from the slots, each expert when it loses its slot; this is a bound, because slots cannot be read cheaply.
  */
-export type RamTierKind = 'inclusive' | 'exclusive';
+export type RamSource = 'reads' | 'copies';
+
+/** Where the selected experts were when they were needed, and how many were copied from the GPU. */
+export interface TierCounts {
+  slotHits: number;
+  ramHits: number;
+  /** 0 if the source is `reads`. */
+  copies: number;
+}
 
 /**
- * Replays a trace through slots with the engine's policy and main memory behind them.
+ * Replays a trace through slots and main memory with the engine's policies.
  * @param ramRecords experts of this layer that main memory can hold
- * @returns how many of the selected experts were in a slot, and how many others in main memory
  */
 export function replayTwoTiers(
   trace: LayerTrace,
   slots: number,
   ramRecords: number,
-  kind: RamTierKind,
-): { slotHits: number; ramHits: number } {
-  const policy = new ResidencyPolicy(slots, 64 * (trace[0]?.length ?? 1));
-  const ram = new Set<ExpertId>(); // least recently used first
-  const keep = (expert: ExpertId): void => {
-    ram.delete(expert);
-    ram.add(expert);
-    if (ram.size > ramRecords) ram.delete(ram.values().next().value!);
-  };
-  const counts = { slotHits: 0, ramHits: 0 };
+  source: RamSource = 'reads',
+): TierCounts {
+  const expertsPerToken = trace[0]?.length ?? 1;
+  const halfLife = 64 * expertsPerToken;
+  const policy = new ResidencyPolicy(slots, halfLife, nextVictimCount(slots, 1, expertsPerToken));
+  const uses = new AgedUses(halfLife);
+  const isResident = (expert: ExpertId): boolean => policy.slotOf(expert) !== undefined;
+  const ram = new RamTier(ramRecords, {
+    isSpare: (expert) => isResident(expert) && !(source === 'reads' && policy.isNextVictim(expert)),
+    score: (expert) => uses.score(expert),
+  });
+  const counts: TierCounts = { slotHits: 0, ramHits: 0, copies: 0 };
   for (const selected of trace) {
     const experts = selected as readonly ExpertId[];
     for (const expert of experts) {
-      if (policy.slotOf(expert) !== undefined) counts.slotHits++;
+      if (isResident(expert)) counts.slotHits++;
       else if (ram.has(expert)) counts.ramHits++;
       policy.touch(expert);
+      uses.touch(expert);
     }
-    for (const expert of experts) {
-      if (policy.slotOf(expert) !== undefined) continue;
+    const missing = experts.filter((expert) => !isResident(expert));
+    const inRam = missing.filter((expert) => ram.has(expert)); // they are there first
+    for (const expert of new Set([...inRam, ...missing])) {
       const { evicted } = policy.assign(expert, new Set(experts));
-      if (kind === 'inclusive') keep(expert);
-      else {
-        ram.delete(expert);
-        if (evicted !== undefined) keep(evicted);
+      if (source === 'reads') ram.offer(expert, { byteLength: 1 });
+      else if (evicted !== undefined && !ram.has(evicted)) {
+        ram.offer(evicted, { byteLength: 1 });
+        if (ram.has(evicted)) counts.copies++;
       }
     }
   }

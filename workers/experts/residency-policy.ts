@@ -9,6 +9,7 @@
  * Pure: it knows neither the GPU nor the store, so `replay.ts` can run it on recorded routing.
  */
 import { type ExpertId, type SlotIndex, slotIndex } from '../../src/contract/ids.ts';
+import { AgedUses } from './aged-uses.ts';
 
 /** The slot that an expert was given, and the expert that lost it, if any. */
 export interface SlotAssignment {
@@ -17,7 +18,14 @@ export interface SlotAssignment {
 }
 
 /** Uses of the pool after which a use counts half: 64 tokens with two experts each. */
-const HALF_LIFE = 128;
+export const HALF_LIFE = 128;
+
+/**
+ * How many residents of a pool the next token evicts if it uses none of them but the oldest: the experts of the newest
+ * token that have to go. At least one. All of them, if several layers share a few slots.
+ */
+export const nextVictimCount = (slots: number, layers: number, expertsPerToken: number): number =>
+  Math.max(1, Math.min(slots, 2 * layers * expertsPerToken - slots));
 
 /**
  * The experts in the slots of one pool. If there is no empty slot, the least frequently used expert is evicted; a use
@@ -27,20 +35,23 @@ export class ResidencyPolicy {
   /** Expert in each slot; undefined if the slot is empty. */
   readonly #experts: (ExpertId | undefined)[];
   readonly #slots = new Map<ExpertId, SlotIndex>();
-  /** Aged use count of each expert at its last use, and the time of that use. Includes experts without a slot. */
-  readonly #uses = new Map<ExpertId, { count: number; at: number }>();
-  /** Uses of the pool so far. */
-  #clock = 0;
+  /** Includes experts without a slot. */
+  readonly #uses: AgedUses;
+  /** The highest score of the next victims; undefined if it has to be found again. */
+  #nextVictimScore: number | undefined;
 
   /**
    * @param slotCount at least the number of experts that one token uses in one layer
    * @param halfLife uses of the pool after which a use counts half; 0.5 or less is the same as least recently used
+   * @param nextVictims see {@link isNextVictim}
    */
   constructor(
     readonly slotCount: number,
-    readonly halfLife = HALF_LIFE,
+    halfLife = HALF_LIFE,
+    readonly nextVictims = 1,
   ) {
     this.#experts = new Array(slotCount).fill(undefined);
+    this.#uses = new AgedUses(halfLife);
   }
 
   /** The expert's slot; undefined if it is not resident. */
@@ -60,10 +71,8 @@ export class ResidencyPolicy {
 
   /** Records that a token used this expert, resident or not. */
   touch(expert: ExpertId): void {
-    const uses = this.#uses.get(expert);
-    this.#clock++;
-    const count = uses ? uses.count * 0.5 ** ((this.#clock - uses.at) / this.halfLife) : 0;
-    this.#uses.set(expert, { count: count + 1, at: this.#clock });
+    this.#nextVictimScore = undefined;
+    this.#uses.touch(expert);
   }
 
   /**
@@ -73,18 +82,35 @@ export class ResidencyPolicy {
   assign(expert: ExpertId, keep: ReadonlySet<ExpertId>): SlotAssignment {
     const slot = this.#chooseSlot(keep);
     const evicted = this.#experts[slot];
+    this.#nextVictimScore = undefined;
     if (evicted !== undefined) this.#slots.delete(evicted);
     this.#experts[slot] = expert;
     this.#slots.set(expert, slot);
     return { slot, evicted };
   }
 
+  /**
+   * Whether `expert` is resident and soon will not be: it is among the `nextVictims` residents with the lowest counts.
+   * Main memory had better keep it.
+   */
+  isNextVictim(expert: ExpertId): boolean {
+    if (this.slotOf(expert) === undefined) return false;
+    this.#nextVictimScore ??= this.#findNextVictimScore();
+    return this.#uses.score(expert) <= this.#nextVictimScore;
+  }
+
   /** Empties the slot of `expert`, for example after its upload failed. */
   release(expert: ExpertId): void {
     const slot = this.#slots.get(expert);
     if (slot === undefined) return;
+    this.#nextVictimScore = undefined;
     this.#slots.delete(expert);
     this.#experts[slot] = undefined;
+  }
+
+  #findNextVictimScore(): number {
+    const scores = this.residents().map((expert) => this.#uses.score(expert));
+    return scores.sort((a, b) => a - b)[Math.min(this.nextVictims, scores.length) - 1];
   }
 
   #chooseSlot(keep: ReadonlySet<ExpertId>): SlotIndex {
@@ -94,21 +120,12 @@ export class ResidencyPolicy {
       const expert = this.#experts[slot];
       if (expert === undefined) return slotIndex(slot);
       if (keep.has(expert)) continue;
-      const score = this.#score(expert);
+      const score = this.#uses.score(expert);
       if (victim >= 0 && score >= least) continue;
       victim = slot;
       least = score;
     }
     if (victim < 0) throw new RangeError(`all ${this.slotCount} slots are pinned`);
     return slotIndex(victim);
-  }
-
-  /**
-   * Orders experts by their aged use count. It is the count's logarithm plus a term that is the same for all experts,
-   * because the count itself would underflow with age.
-   */
-  #score(expert: ExpertId): number {
-    const uses = this.#uses.get(expert);
-    return uses ? Math.log2(uses.count) + uses.at / this.halfLife : Number.NEGATIVE_INFINITY;
   }
 }

@@ -133,6 +133,7 @@ function createCompute({ records }: CpuLoadInputs, plan: Plan, { pool, forward, 
   const experts = new ExpertCache({
     memory,
     pools,
+    expertsPerToken: manifest.config.expertsPerToken,
     readExpert: (layer, expert, signal) => records.readExpert(layer, expert, signal, slices[layer][expert]),
     ramBudgetBytes: 0, // the slots are in main memory already
     recycle: (record) => recycleAttached(records, record),

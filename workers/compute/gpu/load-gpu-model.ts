@@ -296,7 +296,8 @@ function createGpuModel({
   const rope = resources.own(upload(device, 'rope table', ropeTable(config, context)));
   const ramBudgetBytes = request.ramBudgetBytes ?? automaticRamBudget(known.adapter, deviceMemory());
   const { readExpert, recycle } = records;
-  const experts = new ExpertCache({ memory, pools, readExpert, ramBudgetBytes, recycle });
+  const { expertsPerToken } = config;
+  const experts = new ExpertCache({ memory, pools, expertsPerToken, readExpert, ramBudgetBytes, recycle });
   const publisher = manifest.state === 'importing' ? resources.own(new LikelihoodPublisher(manifest)) : undefined;
   const model: Model = {
     config,
