@@ -1,3 +1,4 @@
+import { effect } from '@preact/signals';
 import { beforeEach, describe, expect, it, vi } from 'vitest';
 import type { LoadedModel, LoadRequest, ProbeReport } from '../../contract/engine-api.ts';
 
@@ -160,7 +161,7 @@ describe('a model whose device was lost', () => {
   let outcomes: (InstanceType<typeof MixtabError> | undefined)[] = [];
   let stops = 0;
 
-  const lossyLoader = () =>
+  const lossyLoader = (wait = async (_ms: number): Promise<void> => {}) =>
     new ModelLoader({
       engine: {
         async load(request) {
@@ -184,8 +185,9 @@ describe('a model whose device was lost', () => {
       tabs: {
         takesTooMuchBesideOthers: async ({ storedBytes }) => storedBytes > 1e9 && loadedElsewhere.value.length > 0,
       },
-      wait: async (ms) => {
+      wait: (ms) => {
         waits.push(ms);
+        return wait(ms);
       },
     });
 
@@ -208,13 +210,33 @@ describe('a model whose device was lost', () => {
     expect([stops, problem.value]).toEqual([stopsBefore, undefined]);
   });
 
-  it('is given up after half a minute', async () => {
+  it('is given up after a bit more than the two minutes in which Chromium offers no GPU', async () => {
     const loader = lossyLoader();
     await loader.load({ id: 'a', name: 'A' });
     outcomes = new Array(20).fill(absent());
+    let said: unknown;
+    const stop = effect(() => {
+      said = loading.value ?? said;
+    });
     expect(await loader.recover(new AbortController().signal)).toBe(false);
-    expect(waits.reduce((sum, ms) => sum + ms)).toBe(30_000);
+    stop();
+    expect(waits.reduce((sum, ms) => sum + ms)).toBe(130_000);
+    expect(said).toMatchObject({ name: 'A', again: true, deviceAbsent: true });
     expect([loaded.value, loading.value]).toEqual([undefined, undefined]);
+  });
+
+  it.each(['the run is stopped', 'the load is cancelled'])('is waited for no longer once %s', async (what) => {
+    const loader = lossyLoader(() => new Promise(() => {}));
+    await loader.load({ id: 'a', name: 'A' });
+    const run = new AbortController();
+    const recovered = loader.recover(run.signal);
+    await vi.waitFor(() => expect(loading.value?.again).toBe(true));
+    const next = loader.load({ id: 'b', name: 'B' });
+    if (what === 'the run is stopped') run.abort();
+    else loader.cancelLoad();
+    expect(await recovered).toBe(false);
+    await next;
+    expect(loaded.value?.summary.id).toBe('b');
   });
 
   it('is given up at once after another error', async () => {

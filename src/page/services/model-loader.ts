@@ -41,10 +41,10 @@ export interface ModelLoaderDependencies {
 }
 
 /**
- * When to try again to load a model whose device was lost. A browser whose GPU process has ended twice offers no GPU
- * for some ten seconds.
+ * When to try again to load a model whose device was lost: for a bit more than two minutes. That is how long Chromium
+ * offers no GPU after its GPU process has ended twice.
  */
-const RECOVERY_DELAYS_MS = [0, 1000, 2000, 4000, 8000, 15_000];
+const RECOVERY_DELAYS_MS = [0, 1000, 2000, 4000, 8000, 15_000, 20_000, 20_000, 20_000, 20_000, 20_000];
 /** How long a load may take to stop at its next progress before the engine is ended. */
 const LOAD_STOP_PATIENCE_MS = 4000;
 /** Errors of loading after which a later attempt may succeed. */
@@ -63,6 +63,8 @@ export class ModelLoader {
   /** A model may be imported, and then loaded, while another one is being loaded. */
   readonly #queue = new SerialQueue(report);
   readonly #wait: (ms: number) => Promise<void>;
+  /** Ends the wait for a device that was lost, if there is one. */
+  #endPause = (): void => {};
   /** Ends the engine if a cancelled load does not stop. */
   #patience: ReturnType<typeof setTimeout> | undefined;
   /** The user knows that another tab has a model in memory. */
@@ -215,6 +217,7 @@ export class ModelLoader {
     const cancelled = loading.value;
     if (!cancelled || cancelled.stopping) return;
     loading.value = { ...cancelled, stopping: true };
+    this.#endPause();
     this.#engine.stop().catch(() => {}); // the worker was ended meanwhile
     this.#patience = setTimeout(this.#restartEngine, LOAD_STOP_PATIENCE_MS);
   }
@@ -267,7 +270,7 @@ export class ModelLoader {
     loading.value = { name: summary.name, progress: undefined, again: true };
     try {
       for (const delay of RECOVERY_DELAYS_MS) {
-        await this.#wait(delay);
+        await this.#pause(delay, signal);
         if (signal.aborted || loading.value?.stopping) return false;
         // The answer would continue differently on the other one, and the CPU may be much slower.
         const options = { ...loadOptionsOf(settings.value), compute: compute.kind };
@@ -282,11 +285,23 @@ export class ModelLoader {
           return true;
         }
         if (!DEVICE_ABSENT.includes(error.code)) throw errorFromData(error);
+        if (loading.value) loading.value = { ...loading.value, deviceAbsent: true };
       }
       return false;
     } finally {
       this.#endLoading();
     }
+  }
+
+  /** Waits before the next attempt, unless the run is aborted or the load cancelled. */
+  async #pause(ms: number, signal: AbortSignal): Promise<void> {
+    if (signal.aborted || loading.value?.stopping) return;
+    const ended = new Promise<void>((resolve) => {
+      this.#endPause = resolve;
+    });
+    signal.addEventListener('abort', this.#endPause);
+    await Promise.race([this.#wait(ms), ended]);
+    signal.removeEventListener('abort', this.#endPause);
   }
 
   #request(model: ModelReference): void {

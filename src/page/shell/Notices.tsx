@@ -170,11 +170,12 @@ function ImportedNotice({ model }: { model: ModelSummary }) {
 }
 
 function LoadNotice() {
-  const { name, progress, again, stopping: isStopping }: Loading = loading.value ?? { name: '', progress: undefined };
+  const load: Loading = loading.value ?? { name: '', progress: undefined };
+  const { name, progress, stopping: isStopping } = load;
   const known = progress !== undefined && progress.bytesTotal > 0;
   return (
     <div class="notice">
-      <p>{again ? `The browser took the GPU away. Loading ${name} again …` : `Loading ${name} …`}</p>
+      <p>{loadText(load)}</p>
       <progress
         aria-label={`Loading ${name}`}
         {...(known ? { value: progress.bytesDone, max: progress.bytesTotal } : {})}
@@ -186,6 +187,12 @@ function LoadNotice() {
       </div>
     </div>
   );
+}
+
+function loadText({ name, again, deviceAbsent }: Loading): string {
+  if (!again) return `Loading ${name} …`;
+  if (!deviceAbsent) return `The browser took the GPU away. Loading ${name} again …`;
+  return `The browser took the GPU away and does not offer it yet. Trying again for two minutes to load ${name} …`;
 }
 
 /** The engine does not stop. It cannot be known whether a step is slow, or never ends. */

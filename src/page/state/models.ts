@@ -25,6 +25,8 @@ export interface Loading {
   progress: LoadProgress | undefined;
   /** After the device of the model was lost. */
   again?: true;
+  /** The browser does not offer the device yet; the page tries again for two minutes. */
+  deviceAbsent?: true;
   /** The user has cancelled it. */
   stopping?: true;
 }

@@ -23,6 +23,9 @@ export class FakeDevice {
   /** The buffers that are not destroyed, by label. */
   readonly live = new Set<{ label: string; size: Bytes }>();
   destroyed = false;
+  /** Like Chromium, keeps the memory of destroyed buffers until something is submitted. */
+  keepsDestroyed = false;
+  #keptBytes: Bytes = 0;
   /** Why no pipeline can be compiled; undefined if they can. */
   compileError: Error | undefined;
   /** Called before each allocation, with the buffer's label. */
@@ -52,6 +55,7 @@ export class FakeDevice {
       if (!alive()) this.badWrites.push(label);
     },
     submit: (commands: { calls: string[] }[]): void => {
+      this.#keptBytes = 0;
       const calls = commands.flatMap((command) => command.calls);
       if (calls.some((label) => label.startsWith('read all')) && this.used > this.readable) {
         this.#report('out-of-memory', 'MakeResident has failed due to excessive video memory usage');
@@ -98,9 +102,9 @@ export class FakeDevice {
     this.lose('destroyed');
   }
 
-  /** Bytes of all buffers that are not destroyed. */
+  /** Bytes of all buffers that are not destroyed, and of those that are not free yet. */
   get used(): Bytes {
-    return [...this.live].reduce((sum, { size }) => sum + size, 0);
+    return [...this.live].reduce((sum, { size }) => sum + size, this.#keptBytes);
   }
 
   addEventListener(): void {}
@@ -126,7 +130,9 @@ export class FakeDevice {
       alive: () => this.live.has(entry) || !valid,
       mapAsync: () => new Promise(() => {}), // nothing is ever computed
       unmap: () => {},
-      destroy: () => this.live.delete(entry),
+      destroy: () => {
+        if (this.live.delete(entry) && this.keepsDestroyed) this.#keptBytes += size;
+      },
     };
   }
 

@@ -16,6 +16,7 @@ import type {
 } from '../compute.ts';
 import { Decoder } from './decode/decoder.ts';
 import { encodePass } from './dispatch.ts';
+import { freeDestroyed } from './free-destroyed.ts';
 import { rememberLoss } from './gpu-budget.ts';
 import { GpuKvCacheBytes } from './gpu-kv-cache-bytes.ts';
 import type { GpuModel } from './gpu-model.ts';
@@ -137,6 +138,7 @@ export class GpuCompute implements Compute {
     this.#readback.destroy();
     this.#gpuModel.destroy();
     if (this.#gpu.health.failed) this.#gpu.device.destroy();
+    else void freeDestroyed(this.#gpu.device);
   }
 }
 

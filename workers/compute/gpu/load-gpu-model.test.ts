@@ -70,6 +70,22 @@ describe('loadGpuCompute', () => {
     expect(modelBytes(device)).toBe(0);
   });
 
+  it('leaves no memory of the model before it, nor of a budget that was too large, with a browser that frees late', async () => {
+    const device = new FakeDevice(60 * MB);
+    device.keepsDestroyed = true;
+    const { gpu } = device;
+    for (let turn = 0; turn < 3; turn++) {
+      const compute = await load(gpu, { gpuBudgetBytes: 50 * MB });
+      expect(device.used).toBeGreaterThan(40 * MB);
+      compute.destroy();
+      expect(device.used).toBeLessThan(MB); // unloading frees it at once
+    }
+    const shrinking = shrinkingDevice(60 * MB, 36 * MB);
+    shrinking.keepsDestroyed = true;
+    const prompt = shrinkingDevice(60 * MB, 36 * MB);
+    expect((await load(shrinking.gpu)).slots).toBe((await load(prompt.gpu)).slots);
+  });
+
   it('loads with a smaller budget if the probe promised too much', async () => {
     const enough = await load(new FakeDevice(36 * MB).gpu);
     const device = shrinkingDevice(60 * MB, 36 * MB);

@@ -12,6 +12,7 @@ import { ropeTable, ropeTableBytes } from '../rope-table.ts';
 import { watched } from '../watched.ts';
 import { type Slice, whole } from './dispatch.ts';
 import { withAllocations } from './errors.ts';
+import { freeDestroyed } from './free-destroyed.ts';
 import {
   automaticGpuBudget,
   checkHeld,
@@ -58,6 +59,7 @@ export interface MemoryPlan {
  */
 export async function loadGpuCompute(inputs: GpuLoadInputs): Promise<Compute> {
   const { gpu } = inputs;
+  await freeDestroyed(gpu.device); // the model before this one
   try {
     return new GpuCompute(
       gpu,
@@ -95,7 +97,10 @@ export async function loadGpuModel(inputs: GpuLoadInputs): Promise<GpuModel> {
     owned.destroy();
     // The promises of a lost device are rejected before `device.lost` settles, so wait for that.
     await new Promise((resolve) => setTimeout(resolve));
-    if (!inputs.gpu.health.failed) await rememberLoad(inputs.gpu);
+    if (!inputs.gpu.health.failed) {
+      await freeDestroyed(inputs.gpu.device);
+      await rememberLoad(inputs.gpu);
+    }
     throw error;
   } finally {
     endWatch();
@@ -197,6 +202,7 @@ async function allocateWithinBudget(
       if (code === 'gpu-budget-too-small') throw outOfMemory ?? error;
       if (code !== 'gpu-out-of-memory' || request.gpuBudgetBytes !== undefined) throw error;
       outOfMemory = error;
+      await freeDestroyed(gpu.device);
       budgetBytes = smaller; // ends with gpu-budget-too-small at the latest
     }
   }
