@@ -64,6 +64,31 @@ test('routing.html shows the experts of each token, layer by layer', async ({ pa
   await expectNoFindings(page, 'routing.html');
 });
 
+test('layers.html draws each layer of a token with the numbers of the client', async ({ page, server }) => {
+  await openExample(page, server, 'layers');
+  await page.getByRole('textbox', { name: 'Text' }).fill('Once upon a time');
+  await page.getByRole('button', { name: 'Read' }).click();
+  await expect(page.getByText('It is the last token.')).toBeVisible();
+  const tokens = page.getByRole('region', { name: 'Tokens' }).getByRole('button');
+  const first = await tokens.nth(1).innerText();
+  const second = await tokens.nth(2).innerText();
+  await tokens.nth(1).click();
+  await expect(page.getByText(`In the text, “${second}” follows.`)).toBeVisible();
+  await expect(page.getByRole('heading', { name: `“${first}”: scores` })).toBeVisible();
+  const figure = page.getByRole('img', {
+    name: /^Layer 0: experts \d and \d, prediction .*Layer 5: experts \d and \d/,
+  });
+  await expect(figure).toBeVisible();
+  await expect(figure.locator('rect')).toHaveCount(6 * 8);
+  await expect(figure.locator('rect.expert')).toHaveCount(6 * 2);
+  // The bars of a layer are a softmax: together they are 30 high.
+  const heights = await figure
+    .locator('rect')
+    .evaluateAll((bars) => bars.slice(0, 8).map((bar) => 34 - Number(bar.getAttribute('y'))));
+  expect(heights.reduce((sum, height) => sum + height, 0)).toBeCloseTo(30, 6);
+  await expectNoFindings(page, 'layers.html');
+});
+
 test('an example loads the first model that is complete, not a damaged one before it', async ({ page, server }) => {
   await openPage(page, server);
   await page.evaluate(
@@ -82,5 +107,5 @@ test('an example loads the first model that is complete, not a damaged one befor
         };
       }),
   );
-  for (const name of ['completion', 'json', 'routing', 'chat']) await openExample(page, server, name);
+  for (const name of ['completion', 'json', 'routing', 'layers', 'chat']) await openExample(page, server, name);
 });

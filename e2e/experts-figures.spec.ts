@@ -88,6 +88,12 @@ test('perplexity by context length, kinds of text and counts are drawn, copied a
   await page.getByRole('link', { name: 'Texts', exact: true }).click();
   await page.setViewportSize({ width: 390, height: 844 });
   await expect(page.getByRole('heading', { name: 'Share of each expert in layer 3' })).toBeVisible();
-  expect(await page.getByRole('main').evaluate((main) => main.scrollWidth - main.clientWidth)).toBe(0);
+  const sideways = (): Promise<number> =>
+    page.getByRole('main').evaluate((main) => main.scrollWidth - main.clientWidth);
+  expect(await sideways()).toBe(0);
   await expectNoFindings(page, 'texts on a phone');
+  for (const tab of ['Live', 'Routing', 'Context', 'Counts', 'Laboratory']) {
+    await page.getByRole('navigation', { name: 'Experts' }).getByRole('link', { name: tab }).click();
+    expect([tab, await sideways()]).toEqual([tab, 0]);
+  }
 });

@@ -197,60 +197,6 @@ test('a text is coloured by first choices per layer, and shares are compared wit
   }
 });
 
-test('a token is followed through the layers by pointer, slider and keyboard, with the same figures as text and CSV', async ({
-  page,
-  server,
-  context,
-}) => {
-  await context.grantPermissions(['clipboard-read', 'clipboard-write']);
-  await openPage(page, server);
-  await openExperts(page, 'Routing');
-  await page.getByRole('textbox', { name: 'Text to read' }).fill('Once upon a time there was a little ship.');
-  await page.getByRole('button', { name: 'Read text' }).click();
-  const token = page.getByRole('region', { name: 'Token' });
-  await expect(token.getByText(/Click a token of the text above/)).toBeVisible();
-  const option = page.getByRole('option', { name: /“upon”: expert \d, then \d/ });
-  await option.click();
-  await expect(token.getByRole('heading', { name: /layer by layer: “.upon”/ })).toBeVisible();
-  await expect(token.getByRole('img', { name: /^6 layers of the token “.upon”/ })).toBeVisible();
-  // Both views name the same experts in every layer.
-  const numbers = (text: string | null): string[] => /expert (\d).* (?:then|expert) (\d)/.exec(text ?? '')!.slice(1);
-  const slider = token.getByRole('slider', { name: 'Layer of the token' });
-  for (let layer = 0; layer < 6; layer++) {
-    await slider.fill(String(layer));
-    await expect(page.getByRole('heading', { name: `Layer ${layer}` })).toBeVisible();
-    const words = await token.getByText(`In layer ${layer}, the router chooses`).textContent();
-    expect(numbers(words)).toEqual(numbers(await option.getAttribute('aria-label')));
-  }
-  await token.locator('.layer').nth(2).click();
-  await expect(token.getByText('In layer 2, the router chooses')).toBeVisible();
-  await expect(token.getByText(/If the model ended here, it would predict “.*” \(.*%\)/)).toBeVisible();
-  await expect(
-    token.getByRole('list', { name: 'Likeliest next tokens after layer 2' }).getByRole('listitem'),
-  ).toHaveCount(5);
-  await token.getByText('All figures as a table').click();
-  await expect(token.getByRole('row')).toHaveCount(7);
-  await token.getByRole('button', { name: 'Copy the figures as CSV' }).click();
-  await expect(token.getByRole('button', { name: 'Copied' })).toBeVisible();
-  const csv = (await page.evaluate(() => navigator.clipboard.readText())).split('\n');
-  expect(csv).toHaveLength(7);
-  expect(csv[0]).toMatch(/^layer,router_softmax_0,/);
-  const shares = csv[3].split(',').slice(1, 9).map(Number);
-  expect(shares.reduce((sum, share) => sum + share, 0)).toBeCloseTo(1, 4);
-
-  await token.getByRole('button', { name: 'Next token' }).click();
-  await expect(token.getByRole('heading', { name: /layer by layer: “.a”/ })).toBeVisible();
-  await expect(token.getByText('In layer 2, the router chooses')).toBeVisible();
-  await page.getByRole('listbox').focus();
-  await page.keyboard.press('Home');
-  await page.keyboard.press('Enter');
-  await expect(token.getByRole('heading', { name: /layer by layer: “·”/ })).toBeVisible();
-  await expect(token.getByRole('button', { name: 'Previous token' })).toBeDisabled();
-  await page.setViewportSize({ width: 390, height: 844 });
-  await expect(token.getByText('In layer 2, the router chooses')).toBeVisible();
-  expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(390);
-});
-
 test('a conversation can be read offline, and the result survives a visit to another tab of the view', async ({
   page,
   server,

@@ -459,4 +459,10 @@ export interface EngineApi {
    * @throws MixtabError `no-model-loaded`, `context-overflow`
    */
   tokenize(text: string, limit?: number): Promise<TokenId[]>;
+  /**
+   * The text of each token of `text`, without BOS. A character of several tokens is text of the last one. Needs a loaded
+   * model.
+   * @throws MixtabError `no-model-loaded`
+   */
+  pieces(text: string): Promise<string[]>;
 }

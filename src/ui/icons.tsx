@@ -16,6 +16,7 @@ const PATHS = {
   settings: 'M4 6h6M14 6h2M4 14h2M10 14h6M12 8a2 2 0 1 0 0-4 2 2 0 0 0 0 4ZM8 16a2 2 0 1 0 0-4 2 2 0 0 0 0 4Z',
   cube: 'm10 3 6.500 3.500v7L10 17l-6.500-3.500v-7L10 3ZM3.500 6.500 10 10l6.500-3.500M10 10v7',
   grid: 'M3.500 3.500h5v5h-5zM11.500 3.500h5v5h-5zM3.500 11.500h5v5h-5zM11.500 11.500h5v5h-5z',
+  tokens: 'M3 6h5v8H3zM10 6h3v8h-3zM15 6h2v8h-2z',
   send: 'M10 16V4.500M5 9l5-5 5 5',
   stop: 'M6 6h8v8H6z',
   trash: 'M4 6h12M8 6V4h4v2M6 6l.7 10h6.600L14 6',

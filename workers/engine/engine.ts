@@ -149,6 +149,10 @@ export class Engine implements EngineApi {
     return this.#require().generator.tokenizer.encode(text, { addBos: false });
   }
 
+  async pieces(text: string): Promise<string[]> {
+    return this.#require().generator.piecesOf(await this.tokenize(text));
+  }
+
   /**
    * Saves the KV cache and replaces an older session with this id. Removes the oldest other sessions to make room.
    * @param budget bytes that all sessions together may take

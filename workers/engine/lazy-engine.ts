@@ -41,5 +41,6 @@ export function lazyEngine(create: () => Promise<EngineApi>, find = probe): Engi
     saveSession: async (...args) => (await get()).saveSession(...args),
     restoreSession: async (...args) => (await get()).restoreSession(...args),
     tokenize: async (...args) => (await get()).tokenize(...args),
+    pieces: async (...args) => (await get()).pieces(...args),
   };
 }

@@ -132,7 +132,7 @@ export class Generator {
         bos: this.#bos,
         request,
         bytesOf: (some) => new TextEncoder().encode(this.#textOf(some)).length,
-        piecesOf: (some) => this.#piecesOf(some),
+        piecesOf: (some) => this.piecesOf(some),
         onProgress: report,
         signal,
       }),
@@ -156,7 +156,7 @@ export class Generator {
         tokens,
         bos: this.#bos,
         request,
-        piecesOf: (some) => this.#piecesOf(some),
+        piecesOf: (some) => this.piecesOf(some),
         textOf: (token) => pieceText(this.tokenizer, token),
         onProgress: report,
         signal,
@@ -323,7 +323,8 @@ export class Generator {
     return tokens.map((id) => detokenizer.push(id)).join('') + detokenizer.flush();
   }
 
-  #piecesOf(tokens: readonly TokenId[]): string[] {
+  /** Text of each token. A character of several tokens is text of the last one. */
+  piecesOf(tokens: readonly TokenId[]): string[] {
     const detokenizer = createDetokenizer(this.tokenizer, { continuation: true });
     return tokens.map((id) => detokenizer.push(id));
   }

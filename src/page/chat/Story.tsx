@@ -2,11 +2,13 @@ import { useState } from 'preact/hooks';
 import { CopyButton } from '../../ui/CopyButton.tsx';
 import { IconButton } from '../../ui/IconButton.tsx';
 import { services } from '../services/services.ts';
+import { textFor } from '../state/context-window.ts';
 import { type Turn, textOf, versionsOf } from '../state/conversation-tree.ts';
 import { current, currentId, currentPath, streaming } from '../state/conversations.ts';
 import { draftOf, saveDraft } from '../state/drafts.ts';
 import { canSend, streamingHere } from '../state/generation.ts';
 import { Dots, Stats } from './AnswerStats.tsx';
+import { AnswerTokens, TokensButton } from './AnswerTokens.tsx';
 import { ContextCut, OverflowChoices } from './Overflow.tsx';
 import { Versions } from './Versions.tsx';
 
@@ -17,17 +19,30 @@ export function Story() {
   const path = currentPath.value;
   const last = path.at(-1);
   const streamed = streaming.value;
+  const [tokens, setTokens] = useState(false);
   if (editing && !streamingHere.value)
     return <TextEditor path={path} editKey={editKey} onDone={() => setEditing(false)} />;
   return (
     <article class="story" aria-label="Text" aria-busy={streamingHere.value}>
-      <div class="plain">
-        {path.map((turn) => (
-          <Part key={turn.id} turn={turn} text={streamed?.turnId === turn.id ? streamed.text : turn.text} />
-        ))}
-        {streamingHere.value && <Dots />}
-      </div>
-      {!streamingHere.value && last && <StoryFooter path={path} last={last} onEdit={() => setEditing(true)} />}
+      {tokens && !streamingHere.value && current.value ? (
+        <AnswerTokens texts={[textFor(current.value, '')]} />
+      ) : (
+        <div class="plain">
+          {path.map((turn) => (
+            <Part key={turn.id} turn={turn} text={streamed?.turnId === turn.id ? streamed.text : turn.text} />
+          ))}
+          {streamingHere.value && <Dots />}
+        </div>
+      )}
+      {!streamingHere.value && last && (
+        <StoryFooter
+          path={path}
+          last={last}
+          onEdit={() => setEditing(true)}
+          tokens={tokens}
+          onTokens={() => setTokens(!tokens)}
+        />
+      )}
     </article>
   );
 }
@@ -36,9 +51,12 @@ interface StoryFooterProps {
   path: readonly Turn[];
   last: Turn;
   onEdit: () => void;
+  /** Whether the text is shown as tokens. */
+  tokens: boolean;
+  onTokens: () => void;
 }
 
-function StoryFooter({ path, last, onEdit }: StoryFooterProps) {
+function StoryFooter({ path, last, onEdit, tokens, onTokens }: StoryFooterProps) {
   return (
     <footer>
       {last.stats?.contextFull && (
@@ -59,6 +77,7 @@ function StoryFooter({ path, last, onEdit }: StoryFooterProps) {
             onClick={() => void services.answers.regenerate(last)}
           />
         )}
+        <TokensButton shown={tokens} onClick={onTokens} />
         {last.stats && <Stats stats={last.stats} />}
       </div>
     </footer>

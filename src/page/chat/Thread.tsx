@@ -2,12 +2,14 @@ import { useComputed } from '@preact/signals';
 import { useState } from 'preact/hooks';
 import { CopyButton } from '../../ui/CopyButton.tsx';
 import { IconButton } from '../../ui/IconButton.tsx';
+import { textsFrom } from '../services/answer-tokens.ts';
 import { services } from '../services/services.ts';
 import type { Turn } from '../state/conversation-tree.ts';
 import { current, currentPath, streaming } from '../state/conversations.ts';
 import { draftOf, saveDraft } from '../state/drafts.ts';
 import { canSend } from '../state/generation.ts';
 import { Dots, Stats } from './AnswerStats.tsx';
+import { AnswerTokens, TokensButton } from './AnswerTokens.tsx';
 import { Markdown } from './Markdown.tsx';
 import { ContextCut, OverflowChoices } from './Overflow.tsx';
 import { Versions } from './Versions.tsx';
@@ -90,9 +92,11 @@ function Answer({ turn, last }: { turn: Turn; last: boolean }) {
   // A computed signal, so that a new token re-renders its own message only.
   const streamed = useComputed(() => (streaming.value?.turnId === turn.id ? streaming.value.text : undefined)).value;
   const text = streamed ?? turn.text;
+  const [tokens, setTokens] = useState(false);
+  const texts = tokens && streamed === undefined && current.value && textsFrom(current.value, turn.id);
   return (
     <div aria-busy={streamed !== undefined}>
-      {text === '' ? <Dots /> : <Markdown text={text} />}
+      {text === '' ? <Dots /> : texts ? <AnswerTokens texts={texts} /> : <Markdown text={text} />}
       {streamed === undefined && (
         <>
           {turn.stats?.contextFull && last && (
@@ -101,14 +105,22 @@ function Answer({ turn, last }: { turn: Turn; last: boolean }) {
               <OverflowChoices />
             </div>
           )}
-          <AnswerActions turn={turn} last={last} />
+          <AnswerActions turn={turn} last={last} tokens={tokens} onTokens={() => setTokens(!tokens)} />
         </>
       )}
     </div>
   );
 }
 
-function AnswerActions({ turn, last }: { turn: Turn; last: boolean }) {
+interface AnswerActionsProps {
+  turn: Turn;
+  last: boolean;
+  /** Whether the answer is shown as tokens. */
+  tokens: boolean;
+  onTokens: () => void;
+}
+
+function AnswerActions({ turn, last, tokens, onTokens }: AnswerActionsProps) {
   const { stats } = turn;
   const canContinue = last && stats?.finishReason !== 'stop' && !stats?.contextFull;
   return (
@@ -129,6 +141,7 @@ function AnswerActions({ turn, last }: { turn: Turn; last: boolean }) {
           onClick={() => void services.answers.continueAnswer(turn)}
         />
       )}
+      <TokensButton shown={tokens} onClick={onTokens} />
       {stats && <Stats stats={stats} />}
     </div>
   );

@@ -38,9 +38,23 @@ export function ExpertsPage({ notices }: { notices: ComponentChildren }) {
           ))}
         </nav>
         {notices}
+        {!shown && loaded.value && <LiveIntroduction />}
         {loaded.value ? <Contents /> : <NoModel />}
       </div>
     </main>
+  );
+}
+
+/** What the grid of the live view shows, for those who have not heard of experts. */
+function LiveIntroduction() {
+  const { layerCount, expertCount, expertsPerToken } = loaded.value!.summary.config;
+  return (
+    <p class="hint">
+      The model has {layerCount} layers, the rows below. Each has {expertCount} <em>experts</em>, which are networks of
+      their own. For every token (a word, or part of one) a <em>router</em> in the layer chooses {expertsPerToken} of
+      them, and the others do nothing. So only the chosen ones have to be in memory.{' '}
+      <a href="#experts/routing">See the choices on a text</a>
+    </p>
   );
 }
 

@@ -1,7 +1,8 @@
 import type { LayerRouting } from '../../contract/engine-api.ts';
 import type { ModelConfig } from '../../contract/import-api.ts';
-import { layer } from '../state/text-routing.ts';
-import { chanceOfCommon, chanceOfSame, percent } from './routing.ts';
+import { choose, indexChoice } from '../state/route.ts';
+import { CopyCsv } from './figure/CopyCsv.tsx';
+import { chanceOfCommon, chanceOfSame, percent, routingTable } from './routing.ts';
 
 interface Props {
   routing: LayerRouting[];
@@ -13,6 +14,7 @@ export function RoutingTable({ routing, config: { expertCount, expertsPerToken }
   const same = chanceOfSame(expertCount);
   const common = chanceOfCommon(expertCount, expertsPerToken);
   const several = expertsPerToken > 1;
+  const shown = indexChoice('layer', routing.length - 1);
   const most = Math.max(...routing.flatMap(({ use }) => use));
   return (
     <>
@@ -45,9 +47,9 @@ export function RoutingTable({ routing, config: { expertCount, expertsPerToken }
                   <button
                     type="button"
                     class="small"
-                    aria-pressed={l === layer.value}
+                    aria-pressed={l === shown}
                     aria-label={`Show layer ${l}`}
-                    onClick={() => (layer.value = l)}
+                    onClick={() => choose({ layer: String(l) })}
                   >
                     {l}
                   </button>
@@ -64,6 +66,7 @@ export function RoutingTable({ routing, config: { expertCount, expertsPerToken }
           </tbody>
         </table>
       </section>
+      <CopyCsv table={() => routingTable(routing)} title="routing by layer" />
     </>
   );
 }

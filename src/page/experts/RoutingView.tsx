@@ -1,8 +1,12 @@
-import { useState } from 'preact/hooks';
-import { inputOf, plainText, read as readText } from '../services/text-routing.ts';
+import { useEffect, useState } from 'preact/hooks';
+import { followLink, readAndFollow } from '../services/follow.ts';
+import { inputOf, plainText } from '../services/text-routing.ts';
 import { followToken } from '../services/token-observation.ts';
 import { current } from '../state/conversations.ts';
-import { layer, ownText, type Reading, reading } from '../state/text-routing.ts';
+import { loaded } from '../state/models.ts';
+import { choices, choose, indexChoice } from '../state/route.ts';
+import { ownText, type Reading, reading } from '../state/text-routing.ts';
+import { followedToken, wanted } from '../state/token-observation.ts';
 import { OwnText } from './OwnText.tsx';
 import { asCss, expertColours } from './palette.ts';
 import { RoutingTable } from './RoutingTable.tsx';
@@ -13,21 +17,39 @@ import { TokenView } from './token/TokenView.tsx';
 
 /** Which experts process which tokens of a text, as in section 5 of the Mixtral paper. */
 export function RoutingView() {
+  const { layerCount, expertCount, expertsPerToken } = loaded.value!.summary.config;
+  const { custom } = choices.value;
+  const shown = reading.value;
+  const isOfLink = custom === undefined || (shown?.input.kind === 'text' && shown.input.text === custom);
+  useEffect(() => {
+    if (custom !== undefined) ownText.value = custom;
+  }, [custom]);
+  // A click on a token of an answer leads here.
+  useEffect(() => {
+    if (wanted.value) void followLink().then(() => document.getElementById('token-view')?.scrollIntoView());
+  }, [wanted.value]);
   return (
     <>
-      <p class="hint">The model reads a text, and each token is coloured by the expert that its router ranks first.</p>
-      <Source />
-      {reading.value && <Result reading={reading.value} />}
+      <p class="hint">
+        The model sees a text as <em>tokens</em>: words, or parts of words. In each of its {layerCount} layers, a small
+        network called the <em>router</em> gives every token a score for each of {expertCount} <em>experts</em>, which
+        are larger networks, and only the {expertsPerToken} with the highest scores compute. Here the model reads a
+        text, and each token has the colour of the expert with the highest score.
+      </p>
+      <Source isShown={shown !== undefined && isOfLink} />
+      {shown && isOfLink && <Result reading={shown} />}
     </>
   );
 }
 
 /** Selects the text to read: the conversation or a text that the user enters. */
-function Source() {
+function Source({ isShown }: { isShown: boolean }) {
   const conversation = inputOf(current.value);
-  const [own, setOwn] = useState(!conversation);
-  const input = own || !conversation ? ({ kind: 'text', text: ownText.value } as const) : conversation;
+  const { custom, source } = choices.value;
+  const own = custom !== undefined || source === 'custom' || !conversation;
+  const input = own ? ({ kind: 'text', text: ownText.value } as const) : conversation;
   const tokens = useTokenCount(plainText(input));
+  const token = followedToken.value;
   return (
     <section aria-label="Text">
       <fieldset class="presets">
@@ -36,18 +58,24 @@ function Source() {
           <input
             type="radio"
             name="routing-source"
-            checked={!own && !!conversation}
+            checked={!own}
             disabled={!conversation}
-            onChange={() => setOwn(false)}
+            onChange={() => choose({ source: '', custom: '' })}
           />
           <span>{conversation ? 'This conversation' : 'No conversation yet'}</span>
         </label>
         <label>
-          <input type="radio" name="routing-source" checked={own || !conversation} onChange={() => setOwn(true)} />
+          <input
+            type="radio"
+            name="routing-source"
+            checked={own}
+            onChange={() => choose({ source: 'custom', custom: '' })}
+          />
           <span>Custom text</span>
         </label>
       </fieldset>
-      {(own || !conversation) && <OwnText />}
+      {own && <OwnText onEdit={() => custom !== undefined && choose({ source: 'custom', custom: '', token: '' })} />}
+      {!isShown && token !== undefined && <p>Read the text to follow its token {token + 1} through the layers.</p>}
       <RunBar
         kind="routing"
         label="Read text"
@@ -59,7 +87,10 @@ function Source() {
               ? 'Enter a text of at least two tokens.'
               : undefined
         }
-        onRun={() => void readText(input)}
+        onRun={() => {
+          if (isShown) choose({ token: '' }); // it belongs to the reading before
+          void readAndFollow(input);
+        }}
       />
     </section>
   );
@@ -68,7 +99,7 @@ function Source() {
 function Result({ reading: read }: { reading: Reading }) {
   const { model, config, tokens, perplexity, routing, trace } = read;
   const [numbers, setNumbers] = useState(false);
-  const shownLayer = layer.value;
+  const shownLayer = indexChoice('layer', config.layerCount - 1);
   const colours = expertColours(config.expertCount).map(asCss);
   return (
     <section aria-label="Routing">
@@ -82,7 +113,7 @@ function Result({ reading: read }: { reading: Reading }) {
             max={config.layerCount - 1}
             value={shownLayer}
             aria-valuetext={`Layer ${shownLayer} of 0 to ${config.layerCount - 1}`}
-            onInput={(event) => (layer.value = event.currentTarget.valueAsNumber)}
+            onInput={(event) => choose({ layer: event.currentTarget.value })}
           />
         </label>
         <label class="check">
@@ -103,6 +134,7 @@ function Result({ reading: read }: { reading: Reading }) {
         layerCount={config.layerCount}
         colours={colours}
         numbers={numbers}
+        followed={followedToken.value}
         onFollow={(token) => void followToken(token)}
       />
       <p class="hint">

@@ -13,12 +13,14 @@ interface Props {
   colours: string[];
   /** Whether to write the number of its expert at each token. */
   numbers: boolean;
+  /** The token that is shown layer by layer. */
+  followed: number | undefined;
   /** Called with the index of a token that is clicked, or on which Enter is pressed. */
   onFollow: (token: number) => void;
 }
 
 /** The text with each token coloured by its first expert. The token at the pointer or keyboard is described below. */
-export function TokenText({ trace, layer, layerCount, colours, numbers, onFollow }: Props) {
+export function TokenText({ trace, layer, layerCount, colours, numbers, followed, onFollow }: Props) {
   const [active, setActive] = useState<number | undefined>(undefined);
   const tokens = useMemo(() => tokensAt(trace, layer, layerCount).slice(0, MAX_SHOWN), [trace, layer]);
   // Memoized, so that thousands of tokens are not compared again when only the active one changes.
@@ -34,6 +36,7 @@ export function TokenText({ trace, layer, layerCount, colours, numbers, onFollow
     option?.setAttribute('aria-selected', 'true');
     return () => option?.setAttribute('aria-selected', 'false');
   }, [active, options]);
+  useMark(followed, options);
   const move = (event: KeyboardEvent): void => {
     if (event.key === 'Enter' && active !== undefined) onFollow(active);
     const next = indexAfterKey(event.key, active ?? -1, tokens.length - 1);
@@ -76,6 +79,15 @@ export function TokenText({ trace, layer, layerCount, colours, numbers, onFollow
       )}
     </>
   );
+}
+
+/** Marks the token that is shown layer by layer. */
+function useMark(token: number | undefined, options: unknown): void {
+  useEffect(() => {
+    const option = token === undefined ? null : document.getElementById(`token-${token}`);
+    option?.classList.add('followed');
+    return () => option?.classList.remove('followed');
+  }, [token, options]);
 }
 
 /** The index of the token that an event is about. */

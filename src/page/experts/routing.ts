@@ -2,7 +2,8 @@
  * Reads the routing trace of a scored text, as in section 5 of the Mixtral paper: the experts of each token, and what
  * chance would give. Pure functions.
  */
-import type { ScoreResult } from '../../contract/engine-api.ts';
+import type { LayerRouting, ScoreResult } from '../../contract/engine-api.ts';
+import type { FigureTable } from './figure/csv.ts';
 
 /** A token and the experts that it selected in one layer. */
 export interface TokenRouting {
@@ -66,3 +67,16 @@ export function spoken({ text, experts }: TokenRouting): string {
 
 /** @returns a share of 0 .. 1 as a percentage, such as `12.5%` */
 export const percent = (share: number, digits = 1): string => `${(100 * share).toFixed(digits)}%`;
+
+/** Repeats and shares of each layer, with all their digits. */
+export function routingTable(routing: readonly LayerRouting[]): FigureTable {
+  return {
+    columns: [
+      'Layer',
+      'Same first choice',
+      'At least one in common',
+      ...routing[0].use.map((_, expert) => `Share of expert ${expert}`),
+    ],
+    rows: routing.map(({ use, sameFirst, sameAny }, layer) => [layer, sameFirst, sameAny, ...use]),
+  };
+}

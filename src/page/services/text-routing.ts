@@ -8,7 +8,7 @@ import { messagesFor, textFor } from '../state/context-window.ts';
 import type { Conversation } from '../state/conversation-tree.ts';
 import { loaded } from '../state/models.ts';
 import { announcement } from '../state/notices.ts';
-import { layer, reading } from '../state/text-routing.ts';
+import { reading } from '../state/text-routing.ts';
 import { services } from './services.ts';
 import { engine } from './workers.ts';
 
@@ -51,7 +51,6 @@ export function read(input: GenerateRequest['input']): Promise<void> {
     if (!trace) return;
     const { id, name, config } = summary;
     reading.value = { model: name, modelId: id, input, context, config, tokens, perplexity, paths, routing, trace };
-    layer.value = Math.min(layer.value, summary.config.layerCount - 1);
     announcement.value = `The routing of ${tokens} tokens is shown.`;
   });
 }

@@ -29,6 +29,7 @@ export const choices = signal<Choices>(viewOf(location.hash).choices);
 const choicesBefore = new Map<string, Choices>();
 
 addEventListener('hashchange', () => {
+  clearTimeout(pendingAddress);
   const shown = viewOf(location.hash);
   batch(() => {
     choicesBefore.set(part.value, choices.value);
@@ -47,12 +48,36 @@ export function showView(next: View): void {
   choices.value = {};
 }
 
-/** Changes what the tab shows, and the address with it. Adds nothing to the history. An empty text removes a choice. */
+/** Safari refuses more than 100 changes of the address in 30 seconds, which a slider would exceed. */
+const ADDRESS_PAUSE_MS = 400;
+let addressChangedAt = Number.NEGATIVE_INFINITY;
+let pendingAddress: ReturnType<typeof setTimeout> | undefined;
+
+/**
+ * Changes what the tab shows, and the address with it, at the latest after a moment. Adds nothing to the history. An
+ * empty text removes a choice.
+ */
 export function choose(changes: Choices): void {
-  const next = Object.fromEntries(Object.entries({ ...choices.value, ...changes }).filter(([, text]) => text !== ''));
-  choices.value = next;
-  history.replaceState(history.state, '', withChoices(location.hash.split('?')[0], next));
+  choices.value = Object.fromEntries(
+    Object.entries({ ...choices.value, ...changes }).filter(([, text]) => text !== ''),
+  );
+  clearTimeout(pendingAddress);
+  const path = pathOf(location.hash);
+  const write = (): void => {
+    if (path !== pathOf(location.hash)) return; // another tab is about to be shown
+    addressChangedAt = performance.now();
+    history.replaceState(history.state, '', linkTo(choices.value));
+  };
+  const pause = addressChangedAt + ADDRESS_PAUSE_MS - performance.now();
+  if (pause <= 0) write();
+  else pendingAddress = setTimeout(write, pause);
 }
+
+/** @returns the part of a hash that names view and tab */
+const pathOf = (hash: string): string => hash.split('?')[0];
+
+/** @returns the address of the tab that is shown, with these choices */
+export const linkTo = (of: Choices): string => new URL(withChoices(pathOf(location.hash), of), location.href).href;
 
 /** The address of a tab of the experts view, with the choices that it had when it was last shown. */
 export const tabAddress = (tab: string): string =>
@@ -61,6 +86,11 @@ export const tabAddress = (tab: string): string =>
 function withChoices(hash: string, of: Choices): string {
   const query = new URLSearchParams(of).toString();
   return query ? `${hash}?${query}` : hash;
+}
+
+/** Shows a tab of the experts view with these choices, as a new entry of the history. */
+export function showTab(tab: string, of: Choices): void {
+  location.hash = withChoices(`#experts/${tab}`, of);
 }
 
 /** @returns a choice as an integer from 0 to `last`; 0 if it is none */

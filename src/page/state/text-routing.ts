@@ -31,7 +31,5 @@ export interface Reading {
 
 /** The newest reading. It is kept while another view is shown. */
 export const reading = signal<Reading | undefined>(undefined);
-/** Index of the layer that the view shows. */
-export const layer = signal(0);
 /** The text that the user pasted. */
 export const ownText = signal(SAMPLE_TEXT);

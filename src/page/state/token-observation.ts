@@ -1,10 +1,12 @@
 /**
  * One token of the text that was read, in every layer, as signals. Set by services/token-observation.ts, shown by the
- * experts view. The layer that is looked at is `layer` of text-routing.ts.
+ * experts view. Which token and which layer is shown is in the address.
  */
 import { computed, signal } from '@preact/signals';
 import type { Observation } from '../../contract/engine-api.ts';
+import { choices } from './route.ts';
 import { type Reading, reading } from './text-routing.ts';
+import type { TextPlace } from './token-of-character.ts';
 
 /** What is known of the tokens of one reading, by their index. */
 export interface Observations {
@@ -13,8 +15,15 @@ export interface Observations {
 }
 
 export const observations = signal<Observations | undefined>(undefined);
-/** Index of the token that the view follows through the layers. */
-export const followedToken = signal<number | undefined>(undefined);
+
+/** The place in an answer that was clicked, until its token is followed. */
+export const wanted = signal<TextPlace | undefined>(undefined);
+
+/** Index of the token that the address names; undefined if it names none. */
+export const followedToken = computed(() => {
+  const { token } = choices.value;
+  return token !== undefined && /^\d{1,9}$/.test(token) ? Number(token) : undefined;
+});
 
 /** The observation of that token; undefined until it is there. */
 export const followed = computed(() => {

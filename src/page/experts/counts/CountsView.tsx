@@ -17,8 +17,9 @@ export function CountsView() {
   return (
     <>
       <p class="hint">
-        A mixture of experts stores many parameters, but uses only some of them for each token. All numbers on this page
-        are those of {name}, from the header of its file.
+        Parameters are the numbers that a model has learned. A mixture of experts stores many of them, but uses only
+        some for each token, because a router chooses a few experts per layer. All numbers on this page are those of{' '}
+        {name}, from the header of its file.
       </p>
       <Figure
         title="Where the parameters are"
@@ -97,7 +98,8 @@ function Paths({ config, counting }: { config: ModelConfig; counting: Counting }
         </dd>
         <dt>Paths through all layers</dt>
         <dd>
-          {counting.setsPerLayer}^{layerCount} = {powerText(counting.paths)}
+          {counting.setsPerLayer}
+          <sup>{layerCount}</sup> = <Power text={powerText(counting.paths)} />
         </dd>
         {shown && (
           <>
@@ -109,8 +111,8 @@ function Paths({ config, counting }: { config: ModelConfig; counting: Counting }
         )}
       </dl>
       <p class="hint">
-        A path is the {choice} of a token in every layer. There are so many that two tokens rarely take the same one,
-        unless they are the same word in a similar place.
+        A token’s path is the {choice} that it takes, layer after layer. There are so many that two tokens rarely take
+        the same one, unless they are the same word in a similar place.
       </p>
       {!shown && (
         <RunBar
@@ -122,5 +124,16 @@ function Paths({ config, counting }: { config: ModelConfig; counting: Counting }
         />
       )}
     </section>
+  );
+}
+
+/** A number such as `2.05 × 10^46`, with its exponent raised. */
+function Power({ text }: { text: string }) {
+  const [number, exponent] = text.split('^');
+  return (
+    <>
+      {number}
+      {exponent && <sup>{exponent}</sup>}
+    </>
   );
 }

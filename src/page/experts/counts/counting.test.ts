@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { expect, it } from 'vitest';
 import { readHeader } from '../../../../workers/format/gguf/header.ts';
 import { inspectHeader } from '../../../../workers/format/gguf/inspect.ts';
@@ -54,4 +55,29 @@ it('counts choices and writes huge numbers', () => {
     '4.82 × 10^8',
     '1.00 × 10^9',
   ]);
+});
+
+it('counts the tensors of the built-in model as their shapes say', async () => {
+  const bytes = readFileSync(new URL('../../../../public/models/builtin.gguf', import.meta.url));
+  const read = async (start: number, end: number): Promise<Uint8Array<ArrayBuffer>> =>
+    new Uint8Array(bytes.subarray(start, end));
+  const header = await readHeader({ name: 'x', size: bytes.length, read });
+  const { config, figures } = inspectHeader('x', header);
+  const counting = countModel(config, figures);
+  const sizes = header.tensors.map(({ name, shape }) => ({ name, count: shape.reduce((a, b) => a * b) }));
+  const sum = (name: RegExp): number =>
+    sizes.filter((tensor) => name.test(tensor.name)).reduce((all, { count }) => all + count, 0);
+  expect(counting.stored).toBe(sum(/./));
+  const stored = Object.fromEntries(counting.parts.map((part) => [part.part, part.stored]));
+  expect(stored).toEqual({
+    experts: sum(/ffn_(gate|up|down)(_exps)?\b(?!_inp)/),
+    router: sum(/ffn_gate_inp/),
+    attention: sum(/attn_(q|k|v|output)\./),
+    norms: sum(/norm/),
+    embedding: sum(/^token_embd/),
+    output: sum(/^output\./),
+  });
+  const { layerCount, expertCount, expertsPerToken } = config;
+  expect([layerCount, expertCount, expertsPerToken]).toEqual([6, 8, 2]);
+  expect(counting.active).toBe(sum(/./) - (sum(/ffn_(gate|up|down)(_exps)?\b(?!_inp)/) * 6) / 8);
 });

@@ -2,6 +2,7 @@ import type { ComponentChildren } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { copyText } from '../../../ui/copy-text.ts';
 import { announcement } from '../../state/notices.ts';
+import { choices, linkTo } from '../../state/route.ts';
 import { copyImage } from './copy-image.ts';
 import { cellText, type FigureTable, toCsv } from './csv.ts';
 
@@ -30,32 +31,51 @@ interface Props {
   draw: (width: number) => Drawing;
   /** Colours and marks that need an explanation. */
   legend?: ComponentChildren;
+  /**
+   * For a figure whose marks choose what the rest of the page shows: the index of the chosen mark, which the figure
+   * draws itself. A click, a drag with the mouse and the keys choose another one. Default: pointing is enough, and
+   * nothing else depends on it.
+   */
+  choice?: { mark: number; onChange: (mark: number) => void };
+  /** In place of the words of the mark. */
+  words?: ComponentChildren;
+  /** The link that is copied. Default: what the address bar shows. */
+  link?: () => CopiedLink;
+}
+
+/** A link, and what to know about it. */
+export interface CopiedLink {
+  href: string;
+  note?: string;
 }
 
 /** Width until the page has been laid out. */
 const FIRST_WIDTH = 640;
 
 /** A figure with what all figures have: how to read it, words for each mark, a table, and buttons to take it along. */
-export function Figure({ title, children, name, table, draw, legend }: Props) {
+export function Figure({ title, children, name, table, draw, legend, choice, words, link }: Props) {
   const box = useRef<HTMLDivElement>(null);
   const width = useWidth(box);
-  const [active, setActive] = useState<number | undefined>(undefined);
+  const [pointed, setPointed] = useState<number | undefined>(undefined);
   const { height, marks, shapes } = draw(width);
+  const active = choice ? choice.mark : pointed;
+  const setActive = choice ? choice.onChange : setPointed;
   const mark = active === undefined ? undefined : marks[Math.min(active, marks.length - 1)];
-  const point = ({ clientX, clientY }: PointerEvent): void => {
+  const point = ({ clientX, clientY }: MouseEvent): void => {
     const { left, top } = box.current!.getBoundingClientRect();
-    setActive(nearest(marks, clientX - left, clientY - top));
+    const next = nearest(marks, clientX - left, clientY - top);
+    if (next !== undefined && next !== active) setActive(next);
   };
   return (
     <figure class="figure" aria-label={title}>
       <figcaption>
         <h2>{title}</h2>
-        <p class="hint">{children}</p>
+        <div class="hint">{children}</div>
       </figcaption>
       {legend}
       <div
         ref={box}
-        class="figure-box"
+        class={choice ? 'figure-box choosing' : 'figure-box'}
         role="slider"
         tabIndex={0}
         aria-label={`${title}: arrow keys move through the figure`}
@@ -70,33 +90,44 @@ export function Figure({ title, children, name, table, draw, legend }: Props) {
           setActive(next);
         }}
         onFocus={() => setActive(active ?? 0)}
-        onPointerMove={point}
-        onPointerDown={point}
+        {...(choice
+          ? { onClick: point, onPointerMove: (event: PointerEvent) => isDrag(event) && point(event) }
+          : { onPointerMove: point, onPointerDown: point })}
       >
         <svg width={width} height={height} viewBox={`0 0 ${width} ${height}`} aria-hidden="true">
           {shapes}
-          {mark && <circle class="figure-active" cx={mark.x} cy={mark.y} r={8} />}
+          {mark && !choice && <circle class="figure-active" cx={mark.x} cy={mark.y} r={8} />}
         </svg>
       </div>
-      <p class="figure-words">{mark?.text ?? 'Point at the figure, or use the arrow keys, to read its numbers.'}</p>
-      <FigureTools {...{ box, title, name, table }} />
+      {words ?? (
+        <p class="figure-words">{mark?.text ?? 'Point at the figure, or use the arrow keys, to read its numbers.'}</p>
+      )}
+      <FigureTools {...{ box, title, name, table, ...(link && { link }) }} />
     </figure>
   );
 }
+
+/** Whether a pointer is dragged that cannot scroll the page. */
+const isDrag = ({ pointerType, buttons }: PointerEvent): boolean => pointerType === 'mouse' && buttons === 1;
 
 function FigureTools({
   box,
   title,
   name,
   table,
-}: { box: { current: HTMLDivElement | null } } & Pick<Props, 'title' | 'name' | 'table'>) {
+  link = () => ({ href: linkTo(choices.value) }),
+}: { box: { current: HTMLDivElement | null } } & Pick<Props, 'title' | 'name' | 'table' | 'link'>) {
   const [done, setDone] = useState('');
   const say = (text: string): void => {
     setDone(text);
     announcement.value = text;
   };
-  const copy = async (text: string, what: string): Promise<void> =>
-    say((await copyText(text)) ? `${what} copied.` : `${what} could not be copied.`);
+  const copy = async (text: string, what: string, note = ''): Promise<void> =>
+    say((await copyText(text)) ? `${what} copied.${note && ` ${note}`}` : `${what} could not be copied.`);
+  const copyLink = (): Promise<void> => {
+    const { href, note } = link();
+    return copy(href, 'Link', note);
+  };
   const image = async (): Promise<void> => {
     const svg = box.current?.querySelector('svg');
     if (!svg) return;
@@ -112,12 +143,7 @@ function FigureTools({
         <button type="button" class="small" onClick={() => copy(toCsv(table), 'CSV')} aria-label={`Copy CSV: ${title}`}>
           Copy CSV
         </button>
-        <button
-          type="button"
-          class="small"
-          onClick={() => copy(location.href, 'Link')}
-          aria-label={`Copy link: ${title}`}
-        >
+        <button type="button" class="small" onClick={copyLink} aria-label={`Copy link: ${title}`}>
           Copy link
         </button>
         <span class="hint">{done}</span>

@@ -1,16 +1,12 @@
-import { useMemo, useState } from 'preact/hooks';
-import { copyText } from '../../../ui/copy-text.ts';
+import { useMemo } from 'preact/hooks';
 import type { Comparison } from '../../state/paper.ts';
-import { toCsv } from '../figure/csv.ts';
+import { CopyCsv } from '../figure/CopyCsv.tsx';
 import { percent } from '../routing.ts';
 import { favouriteTable, favouriteTokens, MIN_OCCURRENCES } from './favourites.ts';
 
 /** The tokens that each expert of a layer likes best, over all texts together. */
 export function Favourites({ comparison, layer }: { comparison: Comparison; layer: number }) {
   const experts = useMemo(() => favouriteTokens(comparison, layer), [comparison, layer]);
-  const [copied, setCopied] = useState('');
-  const copy = async (): Promise<void> =>
-    setCopied((await copyText(toCsv(favouriteTable(experts)))) ? 'CSV copied.' : 'CSV could not be copied.');
   return (
     <section class="favourites" aria-labelledby="favourites">
       <h2 id="favourites">Tokens that each expert of layer {layer} likes best</h2>
@@ -36,12 +32,7 @@ export function Favourites({ comparison, layer }: { comparison: Comparison; laye
           </div>
         ))}
       </dl>
-      <div class="figure-tools">
-        <button type="button" class="small" aria-label="Copy CSV: tokens that each expert likes best" onClick={copy}>
-          Copy CSV
-        </button>
-        <span class="hint">{copied}</span>
-      </div>
+      <CopyCsv table={() => favouriteTable(experts)} title="tokens that each expert likes best" />
     </section>
   );
 }

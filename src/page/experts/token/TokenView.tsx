@@ -1,107 +1,142 @@
-import { useMemo } from 'preact/hooks';
-import { CopyButton } from '../../../ui/CopyButton.tsx';
+import { useMemo, useState } from 'preact/hooks';
+import type { Observation } from '../../../contract/engine-api.ts';
 import { canFollow, followToken, tokensToFollow } from '../../services/token-observation.ts';
-import { experiment } from '../../state/generation.ts';
-import { layer, type Reading } from '../../state/text-routing.ts';
+import { choices, choose, indexChoice, linkTo } from '../../state/route.ts';
+import type { Reading } from '../../state/text-routing.ts';
 import { followed, followedToken } from '../../state/token-observation.ts';
+import { type CopiedLink, Figure } from '../figure/Figure.tsx';
 import { RunBar } from '../RunBar.tsx';
-import { percent } from '../routing.ts';
-import { LayerFigure } from './LayerFigure.tsx';
+import { drawLayers } from './draw-layers.tsx';
 import {
-  formatLength,
   formatProbability,
   type LayerRow,
   layerRows,
   layerSentences,
-  layersCsv,
+  layersTable,
   quoted,
   settledAt,
 } from './layers.ts';
 import '../../../ui/css/token.css';
 
+interface Props {
+  reading: Reading;
+  /** A CSS colour per expert. */
+  colours: readonly string[];
+}
+
 /** One token of the reading on its way through the layers. */
-export function TokenView({ reading, colours }: { reading: Reading; colours: readonly string[] }) {
+export function TokenView({ reading, colours }: Props) {
   const token = followedToken.value;
   const last = reading.trace.pieces.length - 1;
   if (token === undefined || token > last) {
     return (
-      <section aria-label="Token">
+      <section id="token-view" aria-label="Token">
         <h2>One token, layer by layer</h2>
         <p class="hint">Click a token of the text above, or press Enter on it, to follow it through the layers.</p>
       </section>
     );
   }
+  const observation = followed.value;
   return (
-    <section aria-label="Token">
-      <h2>One token, layer by layer: {quoted(reading.trace.pieces[token])}</h2>
-      <Steps token={token} last={last} />
-      <Contents reading={reading} token={token} colours={colours} />
+    <section id="token-view" aria-label="Token">
+      {!observation && <h2>One token, layer by layer: {quoted(reading.trace.pieces[token])}</h2>}
+      {observation && <Layers {...{ reading, colours, observation, token }} />}
+      <Steps reading={reading} token={token} last={last} />
+      {!observation && <Follow reading={reading} token={token} />}
     </section>
   );
 }
 
-/** Buttons to the tokens before and after. */
-function Steps({ token, last }: { token: number; last: number }) {
-  const isBusy = experiment.value !== undefined;
+/** Leads to other tokens of the text. */
+function Steps({ reading, token, last }: { reading: Reading; token: number; last: number }) {
+  // Where the slider is while it is dragged. No effect resets it: that could run between a key's two events.
+  const [dragged, setDragged] = useState({ from: token, to: token });
+  const pointed = dragged.from === token ? dragged.to : token;
+  const follow = (next: number): void => void followToken(next);
+  const piece = quoted(reading.trace.pieces[Math.min(pointed, last)]);
   return (
-    <div class="row">
-      <button type="button" disabled={token === 0 || isBusy} onClick={() => void followToken(token - 1)}>
+    <div class="row token-steps">
+      <button type="button" disabled={token === 0} onClick={() => follow(token - 1)}>
         Previous token
       </button>
-      <button type="button" disabled={token === last || isBusy} onClick={() => void followToken(token + 1)}>
+      <label class="slider">
+        <span class="hint token-name">{piece}</span>
+        <input
+          type="range"
+          aria-label="Token of the text"
+          min={0}
+          max={last}
+          value={pointed}
+          aria-valuetext={`${piece}, token ${pointed + 1} of ${last + 1}`}
+          onInput={(event) => setDragged({ from: token, to: event.currentTarget.valueAsNumber })}
+          onChange={(event) => follow(event.currentTarget.valueAsNumber)}
+        />
+      </label>
+      <button type="button" disabled={token === last} onClick={() => follow(token + 1)}>
         Next token
       </button>
     </div>
   );
 }
 
-function Contents({ reading, token, colours }: { reading: Reading; token: number; colours: readonly string[] }) {
-  const observation = followed.value;
-  const rows = useMemo(() => observation && layerRows(observation), [observation]);
-  if (!observation || !rows) {
-    const count = tokensToFollow(token, reading.context);
-    return (
-      <RunBar
-        kind="following"
-        label="Follow this token"
-        cost={`${count} ${count === 1 ? 'token' : 'tokens'} to compute, with a prediction after every layer`}
-        blocked={canFollow() ? undefined : 'Read the text again: another model is loaded.'}
-        onRun={() => void followToken(token)}
-      />
-    );
-  }
-  const shown = Math.min(layer.value, rows.length - 1);
+/** Starts to follow a token that is not known yet. */
+function Follow({ reading, token }: { reading: Reading; token: number }) {
+  const count = tokensToFollow(token, reading.context);
+  return (
+    <RunBar
+      kind="following"
+      label="Follow this token"
+      cost={`${count} ${count === 1 ? 'token' : 'tokens'} to compute, with a prediction after every layer`}
+      blocked={canFollow() ? undefined : 'Read the text again: another model is loaded.'}
+      onRun={() => void followToken(token)}
+    />
+  );
+}
+
+/** The figure of a token, with words for the layer that is looked at. */
+function Layers({ reading, colours, observation, token }: Props & { observation: Observation; token: number }) {
+  const rows = useMemo(() => layerRows(observation), [observation]);
+  const table = useMemo(() => layersTable(rows), [rows]);
+  const shown = indexChoice('layer', rows.length - 1);
+  return (
+    <Figure
+      title={`One token, layer by layer: ${quoted(observation.piece)}`}
+      name={`mixtab-token-${token}`}
+      table={table}
+      draw={(width) => drawLayers(rows, { shown, colours }, width)}
+      choice={{ mark: shown, onChange: (layer) => choose({ layer: String(layer) }) }}
+      link={() => linkOf(reading)}
+      legend={<LayerSlider count={rows.length} shown={shown} />}
+      words={<Words row={rows[shown]} />}
+    >
+      <Story rows={rows} next={observation.nextPiece} />
+    </Figure>
+  );
+}
+
+/** What happens to the token from the first layer to the last, and how to read the columns. */
+function Story({ rows, next }: { rows: readonly LayerRow[]; next: string | undefined }) {
   const final = rows.at(-1)!.predictions[0];
-  const prediction = `${quoted(final.text)} (${formatProbability(final.probability)})`;
+  const choices = rows[0].experts.length;
   return (
     <>
       <p>
-        The token enters at layer 0 as a vector, the <em>residual</em>. Each layer adds to it: attention what it found
-        in the tokens before, and the two chosen experts what they make of it, each times its weight. After the last
-        layer the model predicts {prediction}
-        {observation.nextPiece !== undefined && `; ${quoted(observation.nextPiece)} follows in the text`}. That
-        prediction is the first from layer {settledAt(rows)} on.
+        The token enters at layer 0 as a list of numbers, the <em>residual</em>. Each layer adds to it: first{' '}
+        <em>attention</em>, which looks at the tokens before, then the {choices === 1 ? 'expert' : `${choices} experts`}{' '}
+        that the router chose, each times its weight. After the last layer the model predicts {quoted(final.text)} (
+        {formatProbability(final.probability)}) as the next token
+        {next !== undefined && `; in the text, ${quoted(next)} follows`}. That prediction is the first from layer{' '}
+        {settledAt(rows)} on.
       </p>
-      <LayerSlider count={rows.length} shown={shown} />
-      <LayerFigure
-        rows={rows}
-        shown={shown}
-        onShow={(index) => (layer.value = index)}
-        colours={colours}
-        label={`${rows.length} layers of the token ${quoted(observation.piece)}. The table below has all figures.`}
-      />
-      <div class="layer-words" aria-live="polite">
-        {layerSentences(rows[shown]).map((sentence) => (
-          <p key={sentence}>{sentence}</p>
-        ))}
-        <Likeliest row={rows[shown]} />
-      </div>
-      <p class="hint">
-        Bars of the router: the softmax of the scores of all experts. Chosen: the softmax over the chosen ones only.
-        Added: lengths of vectors, grey for attention, inside the outline of their sum so far. Prediction: the likeliest
-        next token if the model ended here; the line marks the probability of the token that really follows.
+      <p>
+        <strong>Router</strong>: how much it prefers each expert; the coloured ones are chosen.{' '}
+        <span class="wide-figure">
+          <strong>Chosen</strong>: their weights, which add up to 100%. <strong>Added, and sum</strong>: how long the
+          added vectors are, grey for attention, inside the outline of the residual.{' '}
+        </span>
+        <strong>Prediction</strong>: the likeliest next token if the model ended after this layer; the vertical line is
+        the probability of the token that really follows.
       </p>
-      <Table rows={rows} />
     </>
   );
 }
@@ -109,68 +144,45 @@ function Contents({ reading, token, colours }: { reading: Reading; token: number
 function LayerSlider({ count, shown }: { count: number; shown: number }) {
   return (
     <label class="slider">
-      <span class="hint">Layer of the token</span>
+      <span class="hint">Layer {shown}</span>
       <input
         type="range"
+        aria-label="Layer of the token"
         min={0}
         max={count - 1}
         value={shown}
         aria-valuetext={`Layer ${shown} of 0 to ${count - 1}`}
-        onInput={(event) => (layer.value = event.currentTarget.valueAsNumber)}
+        onInput={(event) => choose({ layer: event.currentTarget.value })}
       />
     </label>
   );
 }
 
-/** The likeliest tokens after a layer. */
-function Likeliest({ row }: { row: LayerRow }) {
+/** The layer that is looked at in words, with the likeliest tokens after it. */
+function Words({ row }: { row: LayerRow }) {
   return (
-    <ol class="likeliest" aria-label={`Likeliest next tokens after layer ${row.layer}`}>
-      {row.predictions.map(({ text, probability }, rank) => (
-        <li key={rank}>
-          <span>{quoted(text)}</span> {formatProbability(probability)}
-        </li>
+    <div class="layer-words" aria-live="polite">
+      {layerSentences(row).map((sentence) => (
+        <p key={sentence}>{sentence}</p>
       ))}
-    </ol>
+      <ol class="likeliest" aria-label={`Likeliest next tokens after layer ${row.layer}`}>
+        {row.predictions.map(({ text, probability }, rank) => (
+          <li key={rank}>
+            <span>{quoted(text)}</span> {formatProbability(probability)}
+          </li>
+        ))}
+      </ol>
+    </div>
   );
 }
 
-/** All figures, a row per layer. */
-function Table({ rows }: { rows: readonly LayerRow[] }) {
-  return (
-    <details class="by-layer">
-      <summary>All figures as a table</summary>
-      <CopyButton text={() => layersCsv(rows)} label="Copy the figures as CSV" />
-      <table>
-        <thead>
-          <tr>
-            <th scope="col">Layer</th>
-            <th scope="col">Experts, weight</th>
-            <th scope="col">Scores</th>
-            <th scope="col">Attention adds</th>
-            <th scope="col">Experts add</th>
-            <th scope="col">Residual</th>
-            <th scope="col">Prediction</th>
-            <th scope="col">Next token</th>
-          </tr>
-        </thead>
-        <tbody>
-          {rows.map(({ layer: index, experts, attention, residual, predictions: [first], next }) => (
-            <tr key={index}>
-              <th scope="row">{index}</th>
-              <td>{experts.map(({ expert, weight }) => `${expert}: ${percent(weight, 0)}`).join(', ')}</td>
-              <td>{experts.map(({ score }) => score.toFixed(2)).join(', ')}</td>
-              <td>{formatLength(attention)}</td>
-              <td>{experts.map(({ length }) => formatLength(length)).join(', ')}</td>
-              <td>{formatLength(residual)}</td>
-              <td>
-                {quoted(first.text)} {formatProbability(first.probability)}
-              </td>
-              <td>{next ? `${formatProbability(next.probability)}, place ${next.rank + 1}` : '—'}</td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </details>
-  );
+/** Longer texts make addresses that programs cut or refuse. */
+const MAX_LINKED_TEXT = 2000;
+
+/** A link to the view with its layer and token. It has the text too, unless that is long or a conversation. */
+function linkOf({ input }: Reading): CopiedLink {
+  const { custom: _, source: __, ...rest } = choices.value;
+  if (input.kind === 'chat') return { href: linkTo(rest), note: 'It is of use while this conversation is open.' };
+  if (input.text.length <= MAX_LINKED_TEXT) return { href: linkTo({ custom: input.text, ...rest }) };
+  return { href: linkTo({ source: 'custom', ...rest }), note: 'The text is too long to be part of it.' };
 }

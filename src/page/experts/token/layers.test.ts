@@ -1,11 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import type { Observation, ObservedLayer } from '../../../contract/engine-api.ts';
 import { tokenId } from '../../../contract/ids.ts';
+import { toCsv } from '../figure/csv.ts';
 import {
   formatProbability,
   layerRows,
   layerSentences,
-  layersCsv,
+  layersTable,
   longest,
   quoted,
   settledAt,
@@ -78,10 +79,20 @@ it('shows invisible texts and tiny probabilities', () => {
   expect(formatProbability(0)).toBe('0.0%');
 });
 
-it('writes a line per layer, with quotation marks doubled', () => {
-  const [header, line, ...more] = layersCsv(layerRows(observation(layer('say "x",')))).split('\n');
-  expect(more).toEqual([]);
-  expect(header.split(',')).toHaveLength(1 + 4 + 3 * 2 + 2 + 4);
-  expect(line).toContain(',"say ""x"",",0.5,0.25,2');
-  expect(line.startsWith('0,0.09')).toBe(true);
+it('has all numbers of a layer in the table, and all their digits in CSV', () => {
+  const table = layersTable(layerRows(observation(layer('say "x",'), layer('y'))));
+  expect(new Set(table.columns).size).toBe(1 + 2 * 4 + 3 * 2 + 3 + 4);
+  const row = Object.fromEntries(table.columns.map((column, c) => [column, table.rows[0][c]]));
+  const value = (column: string): unknown => (row[column] as { value: number }).value;
+  expect(row.Layer).toBe(0);
+  expect(value('Score of expert 3')).toBe(Math.log(6));
+  expect(value('Preference for expert 3')).toBeCloseTo(6 / 11, 12);
+  expect([row['Choice 1'], row['Choice 2']]).toEqual([3, 1]);
+  expect([value('Weight of choice 2'), value('Choice 2 adds')]).toEqual([1 / 3, 0.25]);
+  expect([value('Attention adds'), value('Residual before'), value('Residual after')]).toEqual([0.5, 1, 3]);
+  expect(value('Its probability')).toBeCloseTo(0.5, 12);
+  expect([value('Probability of the next token'), row['Its place']]).toEqual([0.25, 2]);
+  const [, line, ...more] = toCsv(table).trim().split('\r\n');
+  expect(more).toHaveLength(1);
+  expect(line).toContain(`,${1 / 3},0.25,0.5,1,3,"say ""x"",",0.5,0.25,2`);
 });

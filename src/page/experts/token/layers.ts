@@ -1,15 +1,19 @@
 /** Turns the observation of a token into what the figure and its table show. Pure functions. */
 import type { Observation, ObservedLayer } from '../../../contract/engine-api.ts';
+import type { Cell, FigureTable } from '../figure/csv.ts';
 import { percent, visible } from '../routing.ts';
 
 /** One layer of the figure. */
 export interface LayerRow {
   layer: number;
-  /** The softmax of all router scores, by expert: how much the router prefers each one. */
+  /** The router's score of each expert, before the softmax. */
+  scores: number[];
+  /** The softmax of these scores: how much the router prefers each expert. */
   preferences: number[];
   /** The experts that the router chooses, best first. */
   experts: { expert: number; weight: number; score: number; length: number }[];
-  /** Lengths of what attention adds, and of the residual after the layer. */
+  /** Lengths of the residual that enters the layer, of what attention adds, and of the residual after the layer. */
+  before: number;
   attention: number;
   residual: number;
   /** The likeliest next tokens if the model ended here. */
@@ -22,6 +26,7 @@ export interface LayerRow {
 export function layerRows({ layers }: Observation): LayerRow[] {
   return layers.map((layer, index) => ({
     layer: index,
+    scores: layer.routerLogits,
     preferences: softmax(layer.routerLogits),
     experts: layer.selectedExperts.map((expert, rank) => ({
       expert,
@@ -29,6 +34,7 @@ export function layerRows({ layers }: Observation): LayerRow[] {
       score: layer.routerLogits[expert],
       length: layer.experts[rank],
     })),
+    before: layer.before,
     attention: layer.attention,
     residual: layer.residual,
     predictions: layer.top.map(({ text = '', logprob }) => ({ text, probability: Math.exp(logprob) })),
@@ -86,36 +92,43 @@ export function layerSentences({ layer, experts, attention, residual, prediction
   ];
 }
 
-/** @returns the rows as comma-separated values, a line per layer */
-export function layersCsv(rows: readonly LayerRow[]): string {
-  const experts = rows[0].preferences.length;
-  const used = rows[0].experts.length;
-  const numbered = (count: number, name: string): string[] => Array.from({ length: count }, (_, i) => `${name}_${i}`);
-  const header = [
-    'layer',
-    ...numbered(experts, 'router_softmax'),
-    ...numbered(used, 'expert'),
-    ...numbered(used, 'weight'),
-    ...numbered(used, 'expert_length'),
-    'attention_length',
-    'residual_length',
-    'prediction',
-    'prediction_probability',
-    'next_probability',
-    'next_rank',
-  ];
-  const lines = rows.map(({ layer, preferences, experts, attention, residual, predictions: [first], next }) => [
-    layer,
-    ...preferences,
-    ...experts.map(({ expert }) => expert),
-    ...experts.map(({ weight }) => weight),
-    ...experts.map(({ length }) => length),
-    attention,
-    residual,
-    `"${first.text.replaceAll('"', '""')}"`,
-    first.probability,
-    next?.probability ?? '',
-    next ? next.rank + 1 : '',
-  ]);
-  return [header, ...lines].map((line) => line.join(',')).join('\n');
+/** All numbers of the rows, a row per layer. */
+export function layersTable(rows: readonly LayerRow[]): FigureTable {
+  const experts = rows[0].scores.map((_, expert) => expert);
+  const choices = rows[0].experts.map((_, rank) => rank + 1);
+  return {
+    columns: [
+      'Layer',
+      ...experts.map((expert) => `Score of expert ${expert}`),
+      ...experts.map((expert) => `Preference for expert ${expert}`),
+      ...choices.flatMap((choice) => [`Choice ${choice}`, `Weight of choice ${choice}`, `Choice ${choice} adds`]),
+      'Attention adds',
+      'Residual before',
+      'Residual after',
+      'Prediction',
+      'Its probability',
+      'Probability of the next token',
+      'Its place',
+    ],
+    rows: rows.map(
+      ({ layer, scores, preferences, experts: chosen, before, attention, residual, predictions, next }) => [
+        layer,
+        ...scores.map((score) => number(score, score.toFixed(2))),
+        ...preferences.map((share) => number(share, percent(share))),
+        ...chosen.flatMap(({ expert, weight, length }) => [
+          expert,
+          number(weight, percent(weight)),
+          lengthCell(length),
+        ]),
+        ...[attention, before, residual].map(lengthCell),
+        predictions[0].text,
+        number(predictions[0].probability, formatProbability(predictions[0].probability)),
+        next ? number(next.probability, formatProbability(next.probability)) : '',
+        next ? next.rank + 1 : '',
+      ],
+    ),
+  };
 }
+
+const number = (value: number, text: string): Cell => ({ value, text });
+const lengthCell = (length: number): Cell => number(length, formatLength(length));

@@ -1,21 +1,18 @@
 import { scaleLinear } from 'd3-scale';
-import { useEffect, useRef, useState } from 'preact/hooks';
+import type { Drawing } from '../figure/Figure.tsx';
 import { visible } from '../routing.ts';
-import { formatProbability, type LayerRow, longest } from './layers.ts';
+import { formatProbability, type LayerRow, layerSentences, longest } from './layers.ts';
 
 const ROW = 26;
 const HEAD = 22;
 /** Below this width, lengths are left to the text and the table. */
 const NARROW = 560;
 
-interface Props {
-  rows: readonly LayerRow[];
+interface Look {
+  /** The layer that is highlighted. */
   shown: number;
-  onShow: (layer: number) => void;
   /** A CSS colour per expert. */
   colours: readonly string[];
-  /** What the figure shows, for those who do not see it. */
-  label: string;
 }
 
 /** Where the columns of the figure begin and how wide they are, for a width in CSS pixels. */
@@ -30,30 +27,29 @@ function columnsFor(width: number, experts: number) {
 type Columns = ReturnType<typeof columnsFor>;
 
 /**
- * A row per layer, from the top down: the router's preferences, the chosen experts with their weights, how long the
- * vectors are that attention and these experts add, and what the model would predict if it ended there.
+ * Draws a row per layer, from the top down: the router's preferences, the chosen experts with their weights, how long
+ * the vectors are that attention and these experts add, and what the model would predict if it ended there.
  */
-export function LayerFigure({ rows, shown, onShow, colours, label }: Props) {
-  const [width, frame] = useWidth();
+export function drawLayers(rows: readonly LayerRow[], { shown, colours }: Look, width: number): Drawing {
   const columns = columnsFor(width, rows[0].preferences.length);
   const length = scaleLinear([0, longest(rows)], [0, Math.max(1, columns.lengths.width - 4)]);
-  return (
-    <div class="layer-figure" ref={frame}>
-      <svg width={width} height={HEAD + rows.length * ROW} role="img" aria-label={label}>
-        <title>{label}</title>
+  return {
+    height: HEAD + rows.length * ROW,
+    // In one column, so that the row at the pointer is the nearest mark.
+    marks: rows.map((row, index) => ({
+      x: width / 2,
+      y: HEAD + (index + 0.5) * ROW,
+      text: layerSentences(row).join(' '),
+    })),
+    shapes: (
+      <g class="layer-figure">
         <Heads columns={columns} />
         {rows.map((row) => (
-          <Row
-            key={row.layer}
-            {...{ row, columns, length, colours }}
-            isShown={row.layer === shown}
-            onShow={() => onShow(row.layer)}
-            width={width}
-          />
+          <Row key={row.layer} {...{ row, columns, length, colours, width }} isShown={row.layer === shown} />
         ))}
-      </svg>
-    </div>
-  );
+      </g>
+    ),
+  };
 }
 
 function Heads({ columns: { wide, router, chosen, lengths, prediction } }: { columns: Columns }) {
@@ -85,17 +81,14 @@ interface RowProps {
   length: (value: number) => number;
   colours: readonly string[];
   isShown: boolean;
-  onShow: () => void;
   width: number;
 }
 
-function Row({ row, columns, length, colours, isShown, onShow, width }: RowProps) {
+function Row({ row, columns, length, colours, isShown, width }: RowProps) {
   const y = HEAD + row.layer * ROW;
   return (
-    // The slider above the figure does the same by keyboard.
-    // biome-ignore lint/a11y/noStaticElementInteractions: see above
-    <g transform={`translate(0 ${y})`} class={isShown ? 'layer shown' : 'layer'} onClick={onShow}>
-      <rect class="back" width={width} height={ROW} rx={4} />
+    <g transform={`translate(0 ${y})`} class={isShown ? 'layer shown' : 'layer'}>
+      <rect class="back" x={0.5} y={0.5} width={width - 1} height={ROW - 1} rx={4} />
       <text x={20} y={17} text-anchor="end">
         {row.layer}
       </text>
@@ -208,18 +201,4 @@ function shorten(text: string, width: number): string {
   const room = Math.max(3, Math.floor((width - 60) / 8));
   const line = text.replaceAll('\u200b', '').replace(/\n/g, '');
   return line.length > room ? `${line.slice(0, room - 1)}…` : line;
-}
-
-/** The width of an element in CSS pixels, and a reference to put on it. */
-function useWidth() {
-  const frame = useRef<HTMLDivElement>(null);
-  const [width, setWidth] = useState(600);
-  useEffect(() => {
-    const element = frame.current;
-    if (!element) return;
-    const observer = new ResizeObserver(([{ contentRect }]) => setWidth(Math.max(280, Math.floor(contentRect.width))));
-    observer.observe(element);
-    return () => observer.disconnect();
-  }, []);
-  return [width, frame] as const;
 }
