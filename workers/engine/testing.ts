@@ -1,6 +1,7 @@
 /** Helpers for tests of the whole engine, with synthetic models imported into memory. */
 import { vi } from 'vitest';
 import type { LoadedModel } from '../../src/contract/engine-api.ts';
+import type { Gpu } from '../compute/gpu/open-gpu.ts';
 import { BlobByteSource } from '../import/byte-source.ts';
 import type { ImportInputs } from '../import/import-inputs.ts';
 import { importSource } from '../import/testing.ts';
@@ -15,8 +16,11 @@ export const synthBlob = (options: SynthOptions): Blob => {
   return new Blob([synth.read(0, synth.size)]);
 };
 
+/** Changes the GPU that the engines of all tests share, for models that are loaded from now on. Restore it. */
+export const sharedGpu = { adjust: (gpu: Gpu): Gpu => gpu };
+
 /** Its device, and so the kernels that it has compiled, is shared by the engines of all tests. */
-const sharedLoader = new ComputeLoader();
+const sharedLoader = new ComputeLoader((gpu) => sharedGpu.adjust(gpu));
 
 /** An engine that computes with WebGPU unless a request says otherwise, even if the GPU is software. */
 export class GpuEngine extends Engine {

@@ -6,6 +6,8 @@ export interface Dispatch {
   bindGroup: GPUBindGroup;
   /** Workgroups in x, y, z. */
   workgroups: readonly [number, number, number];
+  /** The work of a matrix product (`productCost` in slicing.ts); absent for small kernels. */
+  cost?: number;
 }
 
 /** Encodes dispatches in order. WebGPU guarantees that each one sees the writes of those before it. */

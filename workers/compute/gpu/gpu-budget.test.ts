@@ -119,8 +119,17 @@ describe('a measured budget', () => {
     void compute.sampleFirst().catch(() => {}); // is never answered
     device.lose();
     await new Promise((resolve) => setTimeout(resolve));
-    const { loss } = await historyOf(measured(neverRefusing(1000 * MB), memory));
-    expect(loss).toEqual({ at: expect.any(Number), batch: 256 });
+    const next = measured(neverRefusing(1000 * MB), memory);
+    expect((await historyOf(next)).loss).toEqual({ at: expect.any(Number), batch: 256 });
+    // The next load has room for no more.
+    const sizes = new Map<string, number>();
+    const create = next.device.createBuffer.bind(next.device);
+    vi.spyOn(next.device, 'createBuffer').mockImplementation((descriptor) => {
+      sizes.set(descriptor.label ?? '', descriptor.size);
+      return create(descriptor);
+    });
+    await load(next, { context: 512 });
+    expect(sizes.get('tokens')).toBe(256 * 4);
   });
 
   it('is limited by an earlier loss', async () => {

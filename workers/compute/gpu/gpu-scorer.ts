@@ -3,12 +3,13 @@ import { layerIndex, type TokenId } from '../../../src/contract/ids.ts';
 import { INPUT_ALIGNMENT_WEIGHTS } from '../../format/weight-layout.ts';
 import type { Scorer, ScoreWindow } from '../compute.ts';
 import { Decoder } from './decode/decoder.ts';
-import { type Dispatch, encodePass, type Slice, whole } from './dispatch.ts';
+import { type Dispatch, type Slice, whole } from './dispatch.ts';
 import type { GpuModel } from './gpu-model.ts';
 import { logitsOf } from './model/forward.ts';
 import type { Model } from './model/model.ts';
 import type { Activations } from './ops/context.ts';
 import { tokenLogprob } from './ops/token-logprob.ts';
+import { encodePaced } from './pacing.ts';
 import { prefill } from './prefill.ts';
 import type { Readback } from './readback.ts';
 
@@ -124,7 +125,7 @@ export class GpuScorer implements Scorer {
     const { device } = model.ctx.pipelines;
     device.queue.writeBuffer(this.#buffers.targets.buffer, 0, targets);
     model.buffers.state.startBatch(targets.length, 0);
-    const encoder = encodePass(device, logprobDispatches(model, this.#buffers, residual, targets.length));
+    const encoder = encodePaced(model.ctx, logprobDispatches(model, this.#buffers, residual, targets.length));
     const [result] = await this.readback.submit(encoder, [this.#buffers.logprobs]);
     return new Float32Array(result, 0, targets.length);
   }

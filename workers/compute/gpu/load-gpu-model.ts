@@ -23,6 +23,7 @@ import {
 } from './gpu-budget.ts';
 import { GpuCompute } from './gpu-compute.ts';
 import type { GpuModel } from './gpu-model.ts';
+import { measureChunkTokens } from './measure-work-rate.ts';
 import { createStepBuffers, prefillBuffersBytes, type StepShape, stepBufferBytes } from './model/buffers.ts';
 import { KvCache } from './model/kv-cache.ts';
 import type { Model } from './model/model.ts';
@@ -89,7 +90,7 @@ export async function loadGpuModel(inputs: GpuLoadInputs): Promise<GpuModel> {
     await rememberLoad(inputs.gpu); // from here on, a closed tab says nothing about the memory
     inputs.onProgress({ phase: 'kernels', bytesDone: 0, bytesTotal: 0 });
     const { experts, slots } = gpuModel;
-    const model = await withRightKernels(inputs.gpu, gpuModel.model);
+    const model = await withChunkTokens(inputs.gpu, await withRightKernels(inputs.gpu, gpuModel.model));
     await Promise.all([model.ctx.pipelines.compile(() => planKernels(model)), preloadExperts(inputs, experts, slots)]);
     await rememberLoad(inputs.gpu, gpuModel.automaticBudget);
     return { ...gpuModel, model, destroy: () => owned.destroy() };
@@ -145,6 +146,11 @@ async function withRightKernels(gpu: Gpu, model: Model): Promise<Model> {
   }
   await checkKernels(gpu, model);
   return model;
+}
+
+/** The model with chunks of a prompt that do not take this adapter too long. */
+async function withChunkTokens({ pacing, memory }: Gpu, model: Model): Promise<Model> {
+  return pacing ? { ...model, chunkTokens: await measureChunkTokens(model, memory, pacing.now) } : model;
 }
 
 /** The model with the kernel variants that are the fastest on this adapter. */
@@ -283,7 +289,7 @@ interface CreateInputs extends GpuLoadInputs {
 }
 
 function createGpuModel({
-  gpu: { device, adapter, pipelines, kernels },
+  gpu: { device, adapter, pipelines, kernels, pacing },
   records,
   request,
   plan,
@@ -312,6 +318,7 @@ function createGpuModel({
       variant: adapter.software ? 'rows' : 'workgroup',
       kernels,
       state: buffers.state.slice,
+      pacing,
     },
     weights,
     kvCache,

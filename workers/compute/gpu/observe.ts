@@ -5,11 +5,12 @@
 import { throwIfAborted } from '../../../src/contract/errors.ts';
 import { layerIndex } from '../../../src/contract/ids.ts';
 import type { ObserveTokenRequest } from '../compute.ts';
-import { encodePass, type Slice } from './dispatch.ts';
+import type { Slice } from './dispatch.ts';
 import { logitsOf } from './model/forward.ts';
 import type { Model } from './model/model.ts';
 import { clearExpertOutputs } from './model/moe-layer.ts';
 import type { Activations } from './ops/context.ts';
+import { encodePaced } from './pacing.ts';
 import { addToResiduals, embedChunks } from './prefill.ts';
 import { attendAndRoute, type Chunk } from './prefill-chunk.ts';
 import { type LayerExpertsInputs, runLayerExperts } from './prefill-experts.ts';
@@ -32,7 +33,7 @@ export async function observe(
       const layer = layerIndex(l);
       buffers.state.startBatch(1, position);
       const [attended, routerLogits, weights, expertNumbers] = await readback.submit(
-        encodePass(device, attendAndRoute(model, chunk, layer)),
+        encodePaced(ctx, attendAndRoute(model, chunk, layer)),
         routeSlices(model),
       );
       const selectedExperts = new Uint32Array(expertNumbers);
@@ -73,10 +74,7 @@ function readLogits({ model, readback }: ReadInputs): Promise<ArrayBuffer[]> {
   const { residual, headNormed, logits, state } = buffers;
   state.startBatch(1, 0);
   const head = logitsOf(model, { residual, normed: headNormed, logits, maxTokens: 1 });
-  return readback.submit(encodePass(ctx.pipelines.device, head), [
-    residualOf(model),
-    row(logits, 0, config.vocabularySize),
-  ]);
+  return readback.submit(encodePaced(ctx, head), [residualOf(model), row(logits, 0, config.vocabularySize)]);
 }
 
 /** What is known after the router: residual, scores, weights, experts. */

@@ -3,6 +3,7 @@ import type { AdapterReport } from '../../../src/contract/engine-api.ts';
 import { AdapterMemory, adapterKey } from '../../store/adapter-memory.ts';
 import { requestDevice } from './device.ts';
 import { DeviceHealth } from './errors.ts';
+import { Pacing } from './pacing.ts';
 import { PipelineCache } from './pipelines.ts';
 import { defaultKernels, type KernelChoice } from './variants/kernel-variants.ts';
 
@@ -26,6 +27,8 @@ export interface Gpu {
    * where using memory takes long.
    */
   measureMemory: boolean;
+  /** Cuts work, so that a slow GPU can show the screen in between. Software adapters show nothing. */
+  pacing?: Pacing;
   /** What was learned about this adapter in earlier visits. */
   memory: AdapterMemory;
 }
@@ -50,6 +53,7 @@ export async function openGpu(
     measureKernels: !report.software,
     checksKernels: !report.software,
     measureMemory: !report.software,
+    ...(!report.software && { pacing: new Pacing() }),
     memory,
   };
 }

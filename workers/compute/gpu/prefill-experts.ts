@@ -5,12 +5,14 @@ import type { ExpertCache } from '../../experts/expert-cache.ts';
 import { type ExpertGroup, groupByExpert } from '../../experts/grouping.ts';
 import { prefetchAfter, wavesOf } from '../../experts/waves.ts';
 import { abortable } from '../abortable.ts';
-import { submit } from './dispatch.ts';
+import type { Dispatch } from './dispatch.ts';
 import { encodeGroups } from './encode-groups.ts';
 import type { Model } from './model/model.ts';
 import { combineExperts, runExperts, scoreExperts } from './model/moe-layer.ts';
+import { submitPaced } from './pacing.ts';
 import type { Chunk } from './prefill-chunk.ts';
 import type { Readback } from './readback.ts';
+import { assignmentsWithin, sliceGroups } from './slicing.ts';
 
 export interface LayerExpertsInputs {
   model: Model;
@@ -60,29 +62,45 @@ export async function runLayerExperts(
   experts.cancelPrefetches(layer);
 }
 
-/** Submits the experts of one wave for the tokens of one chunk. */
-function submitGroups(
+/** Submits the experts of one wave for the tokens of one chunk: in one piece, or in several if the GPU is slow. */
+function submitGroups(inputs: LayerExpertsInputs, layer: LayerIndex, chunk: Chunk, groups: ExpertGroup[]): void {
+  const { model } = inputs;
+  const { ctx } = model;
+  const { buffers, tokens, position } = chunk;
+  buffers.state.startBatch(tokens.length, position);
+  const chunkModel = { ...model, buffers };
+  const slices = ctx.pacing ? sliceGroups(groups, mostAssignments(model, ctx.pacing.dispatchCost)) : [groups];
+  for (const [index, slice] of slices.entries()) {
+    const dispatches = runGroups(inputs, layer, chunk, slice);
+    if (buffers.accumulator) {
+      // Another chunk has used the shared buffers since: compute the norm again, and empty the experts' outputs.
+      if (index === 0) dispatches.unshift(...scoreExperts(chunkModel, layer, tokens.length));
+      if (index === slices.length - 1) dispatches.push(...combineExperts(chunkModel, layer, tokens.length));
+    }
+    submitPaced(ctx, dispatches);
+  }
+}
+
+/** Writes the work list to the GPU, and records the dispatches that do it. They have to be submitted before the next. */
+function runGroups(
   { model, experts }: LayerExpertsInputs,
   layer: LayerIndex,
-  chunk: Chunk,
-  groups: ExpertGroup[],
-): void {
-  const { buffers, tokens } = chunk;
-  const { device } = model.ctx.pipelines;
+  { buffers, tokens }: Chunk,
+  groups: readonly ExpertGroup[],
+): Dispatch[] {
   const words = encodeGroups(groups, (expert) => experts.slotOf(layer, expert)!);
-  device.queue.writeBuffer(buffers.groups.buffer, 0, words);
-  buffers.state.startBatch(tokens.length, chunk.position);
-  const chunkModel = { ...model, buffers };
-  const maxAssignments = Math.max(...groups.map(({ assignments }) => assignments.length));
-  const typicalAssignments = assignmentsPerExpert(model.config, tokens.length);
-  const shape = { groupCount: groups.length, maxAssignments, typicalAssignments };
-  const dispatches = runExperts(chunkModel, layer, shape);
-  if (buffers.accumulator) {
-    // Another chunk has used the shared buffers since: compute the norm again, and empty the experts' outputs.
-    dispatches.unshift(...scoreExperts(chunkModel, layer, tokens.length));
-    dispatches.push(...combineExperts(chunkModel, layer, tokens.length));
-  }
-  submit(device, dispatches);
+  model.ctx.pipelines.device.queue.writeBuffer(buffers.groups.buffer, 0, words);
+  return runExperts({ ...model, buffers }, layer, {
+    groupCount: groups.length,
+    maxAssignments: Math.max(...groups.map(({ assignments }) => assignments.length)),
+    typicalAssignments: assignmentsPerExpert(model.config, tokens.length),
+    assignments: groups.reduce((sum, { assignments }) => sum + assignments.length, 0),
+  });
+}
+
+/** How many assignments of experts a dispatch may have. Gate and up of one are the most work. */
+function mostAssignments({ config }: Model, limit: number): number {
+  return assignmentsWithin(2 * config.embeddingLength * config.feedForwardLength, limit);
 }
 
 /** Assignments per expert, if all experts were equally busy in a chunk. At least 2 for several tokens. */

@@ -7,11 +7,11 @@ import { throwIfAborted } from '../../../src/contract/errors.ts';
 import { type LayerIndex, layerIndex, type TokenId } from '../../../src/contract/ids.ts';
 import type { OnRouterLogits } from '../../experts/likelihood-publisher.ts';
 import { inParts } from '../../experts/waves.ts';
-import { encodePass, submit } from './dispatch.ts';
 import { embedTokens } from './model/forward.ts';
 import type { Model } from './model/model.ts';
 import { addAccumulator, clearExpertOutputs, combineExperts } from './model/moe-layer.ts';
 import type { Activations } from './ops/context.ts';
+import { encodePaced, submitPaced } from './pacing.ts';
 import { attendAndRoute, type Chunk } from './prefill-chunk.ts';
 import { type LayerExpertsInputs, runLayerExperts } from './prefill-experts.ts';
 
@@ -63,14 +63,14 @@ export async function prefill(inputs: PrefillInputs): Promise<void> {
 
 /** Cuts the tokens into chunks. A single chunk uses the buffers of the step, several have some of their own. */
 async function chunksOf(
-  { buffers, prefillBuffers }: Model,
+  { buffers, prefillBuffers, chunkTokens = buffers.maxTokens }: Model,
   tokens: readonly TokenId[],
   position: number,
 ): Promise<Chunk[]> {
-  const parts = inParts(tokens, buffers.maxTokens);
+  const parts = inParts(tokens, chunkTokens);
   const own = parts.length > 1 ? await prefillBuffers.allocate(parts.map((part) => part.length)) : [];
   return parts.map((part, index) => {
-    const first = index * buffers.maxTokens;
+    const first = index * chunkTokens;
     return { tokens: part, first, position: position + first, buffers: { ...buffers, ...own[index] } };
   });
 }
@@ -97,7 +97,7 @@ export function embedChunks(model: Model, chunks: readonly Chunk[]): void {
   for (const { tokens, buffers } of chunks) {
     device.queue.writeBuffer(buffers.tokens.buffer, 0, Uint32Array.from(tokens));
     buffers.state.startBatch(tokens.length, 0);
-    submit(device, embedTokens({ ...model, buffers }, tokens.length));
+    submitPaced(model.ctx, embedTokens({ ...model, buffers }, tokens.length));
   }
 }
 
@@ -111,11 +111,10 @@ async function routeChunks(
   chunks: readonly Chunk[],
 ): Promise<Uint32Array> {
   const { config, ctx, buffers } = model;
-  const { device } = ctx.pipelines;
   const last = chunks.at(-1)!;
   for (const chunk of chunks.slice(0, -1)) {
     buffers.state.startBatch(chunk.tokens.length, chunk.position);
-    submit(device, attendAndRoute(model, chunk, layer));
+    submitPaced(ctx, attendAndRoute(model, chunk, layer));
   }
   buffers.state.startBatch(last.tokens.length, last.position);
   const slices = chunks.map((chunk) => ({
@@ -124,7 +123,7 @@ async function routeChunks(
   }));
   const { slice, stride } = buffers.routerLogits;
   if (onRouterLogits) slices.push({ ...slice, size: last.tokens.length * stride * 4 });
-  const results = await readback.submit(encodePass(device, attendAndRoute(model, last, layer)), slices);
+  const results = await readback.submit(encodePaced(ctx, attendAndRoute(model, last, layer)), slices);
   const logits = onRouterLogits && results.pop()!;
   for (let t = 0; logits && t < last.tokens.length; t++) {
     onRouterLogits(layer, new Float32Array(logits, t * stride * 4, config.expertCount));
@@ -141,7 +140,7 @@ export function addToResiduals(model: Model, layer: LayerIndex, chunks: readonly
     const dispatches = accumulator
       ? addAccumulator(chunkModel, layer, tokens.length, accumulator)
       : combineExperts(chunkModel, layer, tokens.length);
-    submit(model.ctx.pipelines.device, dispatches);
+    submitPaced(model.ctx, dispatches);
   }
 }
 

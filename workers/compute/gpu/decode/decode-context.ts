@@ -5,11 +5,12 @@ import { type LayerIndex, layerIndex } from '../../../../src/contract/ids.ts';
 import type { ExpertCache, Prediction } from '../../../experts/expert-cache.ts';
 import { distinctExperts } from '../../../experts/grouping.ts';
 import type { OnRouterLogits } from '../../../experts/likelihood-publisher.ts';
-import { type Dispatch, encodePass, type Slice, submit } from '../dispatch.ts';
+import type { Dispatch, Slice } from '../dispatch.ts';
 import { TRACE_STRIDE } from '../model/buffers.ts';
 import { type DecodeProgram, decodeProgram } from '../model/decode-program.ts';
 import type { Model } from '../model/model.ts';
 import type { Activations } from '../ops/context.ts';
+import { encodePaced, submitPaced } from '../pacing.ts';
 import type { Readback } from '../readback.ts';
 import { readStalledLayer } from '../step-state.ts';
 
@@ -101,12 +102,13 @@ export class DecodeContext {
     return program;
   }
 
+  /** As {@link encodePaced}: submit the encoder before the next `await`. */
   encodePass(dispatches: readonly Dispatch[]): GPUCommandEncoder {
-    return encodePass(this.inputs.model.ctx.pipelines.device, dispatches, 'decode');
+    return encodePaced(this.inputs.model.ctx, dispatches, 'decode');
   }
 
   submit(dispatches: readonly Dispatch[]): void {
-    submit(this.inputs.model.ctx.pipelines.device, dispatches, 'decode');
+    submitPaced(this.inputs.model.ctx, dispatches, 'decode');
   }
 
   /**

@@ -110,6 +110,8 @@ export interface ExpertsShape {
   maxAssignments: number;
   /** Assignments that a group of this batch has on average; default: the largest. See `ExpertWork`. */
   typicalAssignments?: number;
+  /** Assignments of all groups together; see `ExpertWork`. */
+  assignments?: number;
 }
 
 /**

@@ -1,6 +1,7 @@
 /** The context that every operation needs to record its dispatches, and the types of its operands. */
 import type { TensorLayout } from '../../../format/weight-layout.ts';
 import type { Slice } from '../dispatch.ts';
+import type { Pacing } from '../pacing.ts';
 import type { PipelineCache } from '../pipelines.ts';
 import type { KernelChoice } from '../variants/kernel-variants.ts';
 
@@ -19,6 +20,8 @@ export interface OpContext {
   kernels: KernelChoice;
   /** The slice of the `StepState`: binding 0 of every kernel. */
   state: Slice;
+  /** Cuts what is submitted; absent where nothing has to be cut, as on software adapters. */
+  pacing?: Pacing | undefined;
 }
 
 /** A matrix f32[maxTokens, stride] on the GPU. The padding of each row beyond its width is zero and stays zero. */

@@ -6,11 +6,12 @@ import groupsCode from '../../../../shaders/lib/groups.wgsl?raw';
 import productCode from '../../../../shaders/lib/product_expert.wgsl?raw';
 import type { TensorLayout } from '../../../format/weight-layout.ts';
 import type { Dispatch, Slice } from '../dispatch.ts';
+import { productCost } from '../slicing.ts';
 import { STEP_STATE_WGSL } from '../step-state.ts';
 import { constants } from './constants.ts';
 import type { Activations, ExpertBank, OpContext } from './context.ts';
 import { type Product, productKernel } from './product-kernel.ts';
-import { planeOverrides, runsPerRow } from './weight-shader.ts';
+import { planeOverrides, RUN, runsPerRow } from './weight-shader.ts';
 
 /** The libs of an expert kernel of the variant `rows`. */
 const ROWS_LIBS = [STEP_STATE_WGSL, groupsCode, assignmentsCode];
@@ -27,6 +28,8 @@ export interface ExpertWork {
   maxAssignments: number;
   /** Assignments that a group of this batch has on average; it decides which variant is used. Default: the largest. */
   typicalAssignments?: number;
+  /** Assignments of all groups together; default: that of as many groups of the largest size. */
+  assignments?: number;
   label: string;
 }
 
@@ -55,7 +58,9 @@ export function expertProduct(ctx: OpContext, args: ExpertProductArgs): Dispatch
   // As overrides, the bank's slots would need pipelines for each bank.
   const bankSlots = constants(ctx.pipelines.device, bank.firstSlot, bank.slots);
   const slices = [ctx.state, groups, args.weights, args.input, args.output, bankSlots, ...(args.more ?? [])];
-  return ctx.pipelines.dispatch(kernel, overrides, slices, grid, label);
+  const { assignments = groupCount * maxAssignments } = args;
+  const cost = productCost(product.matrices * product.rows * product.runs * RUN, assignments, groupCount);
+  return { ...ctx.pipelines.dispatch(kernel, overrides, slices, grid, label), cost };
 }
 
 export interface ExpertMatmulArgs extends ExpertWork {

@@ -1,6 +1,7 @@
 import productCode from '../../../../shaders/lib/product_matmul.wgsl?raw';
 import rowsCode from '../../../../shaders/matmul_rows.wgsl?raw';
 import type { Dispatch } from '../dispatch.ts';
+import { productCost } from '../slicing.ts';
 import { STEP_STATE_WGSL } from '../step-state.ts';
 import type { Activations, Matrix, OpContext, SplitMatrix } from './context.ts';
 import { productKernel } from './product-kernel.ts';
@@ -52,7 +53,9 @@ export function matmul(
   const folds = Math.ceil(plan.rowGroups / MAX_WORKGROUPS);
   const rowGroups = Math.ceil(plan.rowGroups / folds);
   const grid = plan.tilesFirst ? ([plan.tiles, rowGroups, folds] as const) : ([rowGroups, plan.tiles, folds] as const);
-  return [ctx.pipelines.dispatch(kernel, overrides, [ctx.state, slice, input.slice, output.slice], grid, label)];
+  const slices = [ctx.state, slice, input.slice, output.slice];
+  const cost = productCost(layout.rows * layout.cols, maxTokens);
+  return [{ ...ctx.pipelines.dispatch(kernel, overrides, slices, grid, label), cost }];
 }
 
 /**

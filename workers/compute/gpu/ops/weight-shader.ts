@@ -74,7 +74,7 @@ const TYPE_CODE: Record<WeightTypeName, readonly string[]> = {
 const GRID_BINDING = 7;
 
 /** Weights per run: the number that `run32` and `block32` of every type return at once. */
-const RUN = 32;
+export const RUN = 32;
 
 /**
  * Runs of 32 weights that share bytes, which a thread of the variants `staged` loads together; other types: 1. Their

@@ -1,0 +1,113 @@
+import { describe, expect, it } from 'vitest';
+import type { Dispatch } from './dispatch.ts';
+import { encodePaced, Pacing, submitPaced } from './pacing.ts';
+
+/** A queue on whose clock a submission takes as long as its dispatches cost, at `rate` per millisecond. */
+class FakeQueue {
+  clock = 0;
+  /** How many dispatches each submission has. */
+  readonly submissions: number[] = [];
+  #busyUntil = 0;
+  #waiting: { at: number; resolve: () => void }[] = [];
+
+  constructor(private readonly rate: number) {}
+
+  submit([{ costs }]: { costs: number[] }[]): void {
+    this.submissions.push(costs.length);
+    const ms = costs.reduce((sum, cost) => sum + cost, 0) / this.rate;
+    this.#busyUntil = Math.max(this.clock, this.#busyUntil) + ms;
+  }
+
+  onSubmittedWorkDone(): Promise<void> {
+    const at = this.#busyUntil;
+    return new Promise((resolve) => {
+      this.#waiting.push({ at, resolve });
+    });
+  }
+
+  /** Lets the GPU finish everything. */
+  async finish(): Promise<void> {
+    await settle(); // microtasks that ask for the end
+    const waiting = this.#waiting.sort((a, b) => a.at - b.at);
+    this.#waiting = [];
+    for (const { at, resolve } of waiting) {
+      this.clock = at;
+      resolve();
+      await settle();
+    }
+  }
+}
+
+const settle = () => new Promise((resolve) => setTimeout(resolve));
+
+function contextOn(queue: FakeQueue, pacing: Pacing | undefined) {
+  const device = {
+    queue,
+    createCommandEncoder() {
+      const costs: number[] = [];
+      let pending = 0;
+      return {
+        beginComputePass: () => ({
+          setPipeline: () => {},
+          setBindGroup: (_: number, cost: number) => {
+            pending = cost;
+          },
+          dispatchWorkgroups: () => void costs.push(pending),
+          end: () => {},
+        }),
+        finish: () => ({ costs }),
+      };
+    },
+  };
+  return { pipelines: { device: device as unknown as GPUDevice }, pacing };
+}
+
+const dispatches = (...costs: number[]): Dispatch[] =>
+  costs.map(
+    (cost) => ({ label: '', pipeline: {}, bindGroup: cost, workgroups: [1, 1, 1], cost }) as unknown as Dispatch,
+  );
+
+describe('pacing', () => {
+  it('cuts what a slow GPU gets into submissions of a quarter of a second', async () => {
+    const queue = new FakeQueue(10);
+    const ctx = contextOn(queue, new Pacing({ rate: 10, now: () => queue.clock }));
+    submitPaced(ctx, dispatches(...Array.from({ length: 100 }, () => 500))); // 50 ms each
+    expect(queue.submissions).toEqual(Array.from({ length: 20 }, () => 5));
+    await queue.finish();
+    submitPaced(ctx, dispatches(500, 500, 500, 500, 500, 500));
+    expect(queue.submissions.slice(20)).toEqual([5, 1]);
+  });
+
+  it('learns that a GPU is fast, and gives it everything at once', async () => {
+    const queue = new FakeQueue(1000);
+    const ctx = contextOn(queue, new Pacing({ rate: 10, now: () => queue.clock }));
+    const token = dispatches(...Array.from({ length: 100 }, () => 500)); // 50 ms in all
+    const counts: number[] = [];
+    for (let i = 0; i < 4; i++) {
+      const before = queue.submissions.length;
+      submitPaced(ctx, token);
+      counts.push(queue.submissions.length - before);
+      await queue.finish();
+    }
+    expect(counts).toEqual([20, 1, 1, 1]);
+  });
+
+  it('learns that a GPU has become slow, though submissions wait for each other', async () => {
+    const queue = new FakeQueue(10);
+    const ctx = contextOn(queue, new Pacing({ rate: 1000, now: () => queue.clock }));
+    const work = dispatches(...Array.from({ length: 20 }, () => 2500));
+    for (let i = 0; i < 3; i++) submitPaced(ctx, work); // in flight together, 5 s each
+    expect(queue.submissions).toEqual([20, 20, 20]);
+    await queue.finish();
+    submitPaced(ctx, work);
+    expect(queue.submissions.slice(3).length).toBeGreaterThanOrEqual(8);
+  });
+
+  it('returns the last part to a caller that adds copies to it, and cuts nothing where it is absent', () => {
+    const queue = new FakeQueue(10);
+    encodePaced(contextOn(queue, new Pacing({ rate: 10, now: () => queue.clock })), dispatches(2000, 2000, 2000));
+    expect(queue.submissions).toEqual([1, 1]);
+    submitPaced(contextOn(queue, undefined), dispatches(9000, 9000));
+    expect(queue.submissions).toEqual([1, 1, 2]);
+  });
+});
