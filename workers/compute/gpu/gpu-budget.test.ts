@@ -1,30 +1,20 @@
 /** Budgets that are measured, on fakes of GPUs: what a load uses, and what it remembers for the next one. */
 import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { LoadRequest } from '../../../src/contract/engine-api.ts';
-import { MixtabError } from '../../../src/contract/errors.ts';
-import { BlobByteSource } from '../../import/byte-source.ts';
-import { importSource } from '../../import/testing.ts';
 import { AdapterMemory } from '../../store/adapter-memory.ts';
-import { MemoryStore } from '../../store/memory-store.ts';
 import { SYNTH_PRESETS } from '../../synth/presets.ts';
-import { createSynth } from '../../synth/synth.ts';
-import type { Compute } from '../compute.ts';
-import { ModelRecords } from '../model-records.ts';
 import { FakeDevice, stubWebGpuConstants } from './fake-device-testing.ts';
 import { changeHistory } from './gpu-budget.ts';
-import { loadGpuCompute } from './load-gpu-model.ts';
 import type { Gpu } from './open-gpu.ts';
+import { type StoredModel, storeModel } from './stored-model-testing.ts';
 
 const MB = 1e6;
 /** Bytes of the model with every expert. */
 let whole: number;
-const store = new MemoryStore();
-let modelId: string;
+let stored: StoredModel;
 
 beforeAll(async () => {
-  const synth = createSynth({ ...SYNTH_PRESETS.tiny, layers: 4, feedForwardLength: 4096 });
-  const source = new BlobByteSource(new Blob([synth.read(0, synth.size)]), 'model.gguf');
-  ({ id: modelId } = await importSource(store, source));
+  stored = await storeModel({ ...SYNTH_PRESETS.tiny, layers: 4, feedForwardLength: 4096 }, { context: 64 });
 }, 60_000);
 
 beforeEach(async () => {
@@ -35,17 +25,8 @@ beforeEach(async () => {
 });
 afterEach(() => vi.unstubAllGlobals());
 
-const readParts = (failing?: RegExp) => ({
-  read: async (...[id, record]: Parameters<MemoryStore['readPartsVerified']>) => {
-    if (failing?.test(record.key)) throw new MixtabError('record-missing', `${record.key} is missing.`);
-    return store.readPartsVerified(id, record);
-  },
-});
-
-async function load(gpu: Gpu, request: Partial<LoadRequest> = {}, failing?: RegExp): Promise<Compute> {
-  const records = new ModelRecords(readParts(failing), (await store.getManifest(modelId))!);
-  return loadGpuCompute({ gpu, records, request: { modelId, context: 64, ...request }, onProgress: () => {} });
-}
+const load = (gpu: Gpu, request: Partial<LoadRequest> = {}, failing?: RegExp) =>
+  stored.load(gpu, request, failing && stored.failing(failing));
 
 /** The GPU of a device, whose memory is measured. */
 const measured = (device: FakeDevice, memory = new AdapterMemory('fake')): Gpu => ({

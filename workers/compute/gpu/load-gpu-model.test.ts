@@ -1,49 +1,21 @@
 /** Loading on a GPU with too little memory, and loads that fail: nothing stays allocated. */
 import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
-import type { LoadRequest } from '../../../src/contract/engine-api.ts';
-import { MixtabError } from '../../../src/contract/errors.ts';
-import { BlobByteSource } from '../../import/byte-source.ts';
-import { importModel } from '../../import/importer.ts';
-import { MemoryStore } from '../../store/memory-store.ts';
-import type { RecordReader } from '../../store/record-reader.ts';
 import { SYNTH_PRESETS } from '../../synth/presets.ts';
-import { createSynth } from '../../synth/synth.ts';
-import type { Compute } from '../compute.ts';
-import { ModelRecords } from '../model-records.ts';
 import { FakeDevice, stubWebGpuConstants } from './fake-device-testing.ts';
-import { loadGpuCompute } from './load-gpu-model.ts';
 import { KvCache } from './model/kv-cache.ts';
-import type { Gpu } from './open-gpu.ts';
+import { type StoredModel, storeModel } from './stored-model-testing.ts';
 
 const MB = 1e6;
-const store = new MemoryStore();
-let modelId: string;
+let stored: StoredModel;
 
 beforeAll(async () => {
-  const synth = createSynth({ ...SYNTH_PRESETS.tiny, layers: 4, feedForwardLength: 4096 });
-  const source = new BlobByteSource(new Blob([synth.read(0, synth.size)]), 'model.gguf');
-  const { signal } = new AbortController();
-  const preflight = async () => undefined;
-  ({ id: modelId } = await importModel({ store, source, kind: 'file', signal, onProgress: () => {}, preflight }));
+  stored = await storeModel({ ...SYNTH_PRESETS.tiny, layers: 4, feedForwardLength: 4096 }, { context: 64 });
 }, 60_000);
 
 beforeEach(stubWebGpuConstants);
 afterEach(() => vi.unstubAllGlobals());
 
-const storeReader: RecordReader = { read: (id, record) => store.readPartsVerified(id, record) };
-
-/** Reads from the store, except the records whose keys match: that fails. */
-const failing = (key: RegExp): RecordReader => ({
-  read: async (id, record) => {
-    if (key.test(record.key)) throw new MixtabError('record-missing', `${record.key} is missing.`);
-    return store.readPartsVerified(id, record);
-  },
-});
-
-async function load(gpu: Gpu, request: Partial<LoadRequest> = {}, reader = storeReader): Promise<Compute> {
-  const records = new ModelRecords(reader, (await store.getManifest(modelId))!);
-  return loadGpuCompute({ gpu, records, request: { modelId, context: 64, ...request }, onProgress: () => {} });
-}
+const load: StoredModel['load'] = (...args) => stored.load(...args);
 
 /** Bytes that a model holds. Constants belong to the device, which keeps them for the next model. */
 const modelBytes = ({ live }: FakeDevice): number =>
@@ -125,7 +97,7 @@ describe('loadGpuCompute', () => {
     const device = new FakeDevice(1000 * MB);
     const { gpu } = device;
     for (let attempt = 0; attempt < 3; attempt++) {
-      await expect(load(gpu, {}, failing(key))).rejects.toMatchObject({ code: 'record-missing' });
+      await expect(load(gpu, {}, stored.failing(key))).rejects.toMatchObject({ code: 'record-missing' });
       expect(modelBytes(device)).toBe(0);
     }
     await new Promise((resolve) => setTimeout(resolve, 20)); // reads that were still running

@@ -31,11 +31,11 @@ describe('cutting a list', () => {
 });
 
 describe('cutting groups', () => {
-  const choices = fc.array(fc.nat(7), { minLength: 1, maxLength: 200 });
+  const assigned = fc.array(fc.nat(7), { minLength: 1, maxLength: 200 });
 
   it('loses no assignment, and fills all slices but the last one', () => {
     fc.assert(
-      fc.property(choices, fc.integer({ min: 1, max: 64 }), (experts, most) => {
+      fc.property(assigned, fc.integer({ min: 1, max: 64 }), (experts, most) => {
         const groups = groupByExpert(experts);
         const slices = sliceGroups(groups, most);
         const pairs = (list: readonly ExpertGroup[]) =>

@@ -1,15 +1,10 @@
 /** When the self-test runs, what it remembers, and which kernels it compiles. */
 import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
-import { BlobByteSource } from '../../../import/byte-source.ts';
-import { importSource } from '../../../import/testing.ts';
-import { MemoryStore } from '../../../store/memory-store.ts';
 import { SYNTH_PRESETS } from '../../../synth/presets.ts';
-import { createSynth } from '../../../synth/synth.ts';
-import { ModelRecords } from '../../model-records.ts';
 import { FakeDevice, stubWebGpuConstants } from '../fake-device-testing.ts';
-import { loadGpuModel } from '../load-gpu-model.ts';
 import type { Gpu } from '../open-gpu.ts';
 import { planKernels } from '../plan-kernels.ts';
+import { type StoredModel, storeModel } from '../stored-model-testing.ts';
 import { defaultKernels } from '../variants/kernel-variants.ts';
 import { CheckBuffers } from './check.ts';
 import { checkKernels } from './check-kernels.ts';
@@ -22,13 +17,10 @@ vi.mock('./self-test.ts', async (original) => ({
 }));
 const find = vi.mocked(findWrongKernel);
 
-const store = new MemoryStore();
-let modelId: string;
+let stored: StoredModel;
 
 beforeAll(async () => {
-  const synth = createSynth(SYNTH_PRESETS.tiny);
-  const source = new BlobByteSource(new Blob([synth.read(0, synth.size)]), 'model.gguf');
-  ({ id: modelId } = await importSource(store, source));
+  stored = await storeModel(SYNTH_PRESETS.tiny, { context: 128 });
 }, 60_000);
 
 beforeEach(stubWebGpuConstants);
@@ -37,13 +29,7 @@ afterEach(() => {
   find.mockReset();
 });
 
-async function load(gpu: Gpu) {
-  const records = new ModelRecords(
-    { read: (id, record) => store.readPartsVerified(id, record) },
-    (await store.getManifest(modelId))!,
-  );
-  return loadGpuModel({ gpu, records, request: { modelId, context: 128 }, onProgress: () => {} });
-}
+const load = (gpu: Gpu) => stored.loadModel(gpu);
 
 describe('checkKernels', () => {
   it('runs once per set of kernels', async () => {

@@ -1,24 +1,16 @@
 /** Models on a GPU that is none: which kernels are compiled, and which variants are chosen. */
 import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
-import { BlobByteSource } from '../../../import/byte-source.ts';
-import { importSource } from '../../../import/testing.ts';
-import { MemoryStore } from '../../../store/memory-store.ts';
 import { SYNTH_PRESETS } from '../../../synth/presets.ts';
-import { createSynth } from '../../../synth/synth.ts';
-import { ModelRecords } from '../../model-records.ts';
 import { FakeDevice, stubWebGpuConstants } from '../fake-device-testing.ts';
-import { loadGpuCompute } from '../load-gpu-model.ts';
 import type { Gpu } from '../open-gpu.ts';
+import { type StoredModel, storeModel } from '../stored-model-testing.ts';
 import { readChoice } from './choose-kernels.ts';
 import { KERNEL_VARIANTS } from './kernel-variants.ts';
 
-const store = new MemoryStore();
-let modelId: string;
+let stored: StoredModel;
 
 beforeAll(async () => {
-  const synth = createSynth({ ...SYNTH_PRESETS.tiny, layers: 4 });
-  const source = new BlobByteSource(new Blob([synth.read(0, synth.size)]), 'model.gguf');
-  ({ id: modelId } = await importSource(store, source));
+  stored = await storeModel({ ...SYNTH_PRESETS.tiny, layers: 4 }, { context: 128 });
 }, 60_000);
 
 beforeEach(stubWebGpuConstants);
@@ -27,14 +19,8 @@ afterEach(() => {
   vi.restoreAllMocks();
 });
 
-async function load(gpu: Gpu, context = 128, gpuBudgetBytes?: number) {
-  const records = new ModelRecords(
-    { read: (id, record) => store.readPartsVerified(id, record) },
-    (await store.getManifest(modelId))!,
-  );
-  const budget = gpuBudgetBytes === undefined ? {} : { gpuBudgetBytes };
-  return loadGpuCompute({ gpu, records, request: { modelId, context, ...budget }, onProgress: () => {} });
-}
+const load = (gpu: Gpu, context = 128, gpuBudgetBytes?: number) =>
+  stored.load(gpu, { context, ...(gpuBudgetBytes !== undefined && { gpuBudgetBytes }) });
 
 /** A device on whose clock a call of a pipeline takes as long as `cost` says. */
 function timedDevice(cost: (pipeline: string) => number): FakeDevice {
