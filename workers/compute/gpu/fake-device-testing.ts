@@ -32,7 +32,7 @@ export class FakeDevice {
   onAllocation: (label: string) => void = () => {};
   /** Writes to buffers that do not exist (any more). A real device reports them as errors, and is useless then. */
   readonly badWrites: string[] = [];
-  /** Called with the labels of the pipelines of each submission. */
+  /** Called with the label of the pipeline of each dispatch of a submission. */
   onSubmit: (calls: readonly string[]) => void = () => {};
   /** The labels of all pipelines that were compiled. */
   readonly pipelines: string[] = [];
@@ -156,10 +156,13 @@ export class FakeDevice {
 
   createCommandEncoder(): object {
     const calls: string[] = [];
+    let current = '';
     const pass = {
-      setPipeline: ({ label }: { label: string }) => calls.push(label),
+      setPipeline: ({ label }: { label: string }) => {
+        current = label;
+      },
       setBindGroup: () => {},
-      dispatchWorkgroups: () => {},
+      dispatchWorkgroups: () => calls.push(current),
       end: () => {},
     };
     return {

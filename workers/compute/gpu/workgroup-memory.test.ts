@@ -45,7 +45,7 @@ const attend = (headCount: number, kvHeadCount: number, headDim: number, maxToke
   });
 
 describe('attention', () => {
-  it('declares at most two thirds of the least limit in decode, at Mixtral 8x7B and 8x22B', () => {
+  it('declares 3 and 7 KiB in decode, at Mixtral 8x7B and 8x22B', () => {
     // Queries (4 or 8 rows of 128), scores of 64 positions, and maxima and sums of 8 parts.
     expect(memoryOf(attend(32, 8, 128, 1))).toEqual({
       'attention_flash wide 1x1': 4 * 128 * 4 + 64 * 4 * 4 + 2 * 8 * 16,

@@ -1,0 +1,34 @@
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import { SYNTH_PRESETS } from '../../synth/presets.ts';
+import { FakeDevice, stubWebGpuConstants } from './fake-device-testing.ts';
+import type { Gpu } from './open-gpu.ts';
+import { Pacing } from './pacing.ts';
+import { storeModel } from './stored-model-testing.ts';
+
+beforeEach(stubWebGpuConstants);
+afterEach(() => vi.unstubAllGlobals());
+
+it('cuts prompts on a slow GPU, and measures again until it finds that it is none', async () => {
+  const { loadModel } = await storeModel(SYNTH_PRESETS.tiny, { context: 512 });
+  const device = new FakeDevice(1e9);
+  let clock = 0;
+  let dispatchMs = 0;
+  const submits: string[][] = [];
+  device.onSubmit = (calls) => {
+    clock += dispatchMs * calls.length;
+    submits.push([...calls]);
+  };
+  const gpu: Gpu = { ...device.gpu, pacing: new Pacing({ now: () => clock }) };
+  const load = async (ms: number) => {
+    dispatchMs = ms;
+    submits.length = 0;
+    const { model, destroy } = await loadModel(gpu);
+    destroy();
+    return { chunk: model.chunkTokens, measured: submits.length > 0 };
+  };
+  expect(await load(5000)).toEqual({ chunk: 32, measured: true });
+  expect(await load(9000)).toEqual({ chunk: 32, measured: true });
+  expect(await load(0.01)).toEqual({ chunk: 512, measured: true }); // another program used it before
+  expect(await load(9000)).toEqual({ chunk: 512, measured: false });
+  expect((await loadModel(device.gpu)).model.chunkTokens).toBeUndefined();
+});
