@@ -89,6 +89,7 @@ function Source({ isShown }: { isShown: boolean }) {
         }
         onRun={() => {
           if (isShown) choose({ token: '' }); // it belongs to the reading before
+          if (own) wanted.value = undefined; // a click in an answer is about the conversation
           void readAndFollow(input);
         }}
       />
