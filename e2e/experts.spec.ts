@@ -232,37 +232,37 @@ test('in the laboratory top 1 is worse, random is much worse and bans matter, an
   await setNumbers(page, { 'Max answer length': '24' });
   const before = await greedyContinuation(page, 'The old house');
   await openExperts(page, 'Laboratory');
-  const measure = page.getByRole('button', { name: 'Measure both' });
-  await expect(page.getByText('Change something above first.').first()).toBeVisible();
-  await expect(measure).toBeDisabled();
+  await page.getByRole('combobox', { name: 'Text', exact: true }).selectOption('Own text');
+  await page.getByRole('textbox', { name: 'Prompt' }).fill('The old house');
+  await page.getByRole('spinbutton', { name: 'Max answer length' }).fill('24');
+  await page.getByRole('spinbutton', { name: 'Max answer length' }).blur();
 
-  /** @returns the perplexities of the original and the changed model in the latest row */
-  const measured = async (changed: string): Promise<[number, number]> => {
-    await expect(page.getByText(`Changed: ${changed}.`)).toBeVisible();
-    await measure.click();
-    const row = page.getByRole('row').filter({ has: page.getByRole('rowheader', { name: changed, exact: true }) });
-    await expect(row).toBeVisible();
-    const [exact, altered] = await row.getByRole('cell').allTextContents();
-    return [Number(exact), Number(altered)];
+  /** @returns the text and the perplexity of a model */
+  const result = async (name: string): Promise<{ text: string; perplexity: number }> => {
+    const article = page.getByRole('article', { name, exact: true });
+    await expect(article).toBeVisible();
+    await expect(page.getByRole('region', { name: 'Run' }).getByRole('progressbar')).toBeHidden();
+    const text = await article.locator('.plain').innerText();
+    const perplexity = /^Perplexity ([\d.]+)/.exec(await article.locator('.hint').first().innerText())![1];
+    return { text: text.replace(/\s+/g, ' ').trim(), perplexity: Number(perplexity) };
   };
-  const used = page.getByRole('combobox', { name: 'Experts per token' });
-  await used.selectOption('1');
-  const [exact, top1] = await measured('top 1');
-  expect(exact).toBeGreaterThan(1);
-  expect(top1).toBeGreaterThan(exact);
-  await used.selectOption('');
-  const random = page.getByRole('checkbox', { name: 'Select experts at random' });
-  await random.check();
-  const [same, atRandom] = await measured('random experts, seed 1');
-  expect(same).toBe(exact);
-  expect(atRandom).toBeGreaterThan(Math.max(top1, 2 * exact));
-  await random.uncheck();
+  /** Runs one experiment. */
+  const measured = async (title: string, name: string): ReturnType<typeof result> => {
+    await page.getByRole('button', { name: `Run only: ${title}` }).click();
+    return result(name);
+  };
+  const top1 = await measured('First choice only', 'First choice only');
+  const exact = await result('Original model');
+  expect(exact.perplexity).toBeGreaterThan(1);
+  expect(top1.perplexity).toBeGreaterThan(exact.perplexity);
+  const atRandom = await measured('Random experts', 'Random experts, seed 1');
+  expect(atRandom.perplexity).toBeGreaterThan(Math.max(top1.perplexity, 2 * exact.perplexity));
 
-  await page.getByText('Ban experts', { exact: false }).first().click();
-  await page.getByRole('button', { name: 'Expert 2 in every layer' }).click();
+  await page.getByRole('combobox', { name: 'Expert', exact: true }).first().selectOption('2 of every layer');
+  await page.getByText('Ban experts by layer (6 banned)').click();
   await expect(page.getByRole('button', { name: 'Layer 5, expert 2' })).toHaveAttribute('aria-pressed', 'true');
-  const [, banned] = await measured('without expert 2 of every layer');
-  expect(banned).not.toBe(exact);
+  const banned = await measured('An expert banned', 'Without expert 2 of every layer');
+  expect(banned.perplexity).not.toBe(exact.perplexity);
   for (const expert of [0, 1, 3, 4, 5]) await page.getByRole('button', { name: `Layer 4, expert ${expert}` }).click();
   await page.getByRole('button', { name: 'Layer 4, expert 6' }).click();
   await expect(page.getByRole('alert')).toHaveText(
@@ -271,19 +271,12 @@ test('in the laboratory top 1 is worse, random is much worse and bans matter, an
   await expect(page.getByRole('button', { name: 'Layer 4, expert 6' })).toHaveAttribute('aria-pressed', 'false');
   await page.keyboard.press('ArrowUp');
   await expect(page.getByRole('button', { name: 'Layer 3, expert 6' })).toBeFocused();
+  const others = await measured('An expert banned', 'Without expert 2 of every layer, 5 others');
 
-  await expect(page.getByText('Changed: without expert 2 of every layer, 5 others.')).toBeVisible();
-  // Both texts have the same prompt. The original model's text equals the one in the conversation.
-  await page.getByRole('textbox', { name: 'Prompt' }).fill('The old house');
-  await page.getByRole('spinbutton', { name: 'Max answer length' }).fill('24');
-  await page.getByRole('spinbutton', { name: 'Max answer length' }).blur();
-  await page.getByRole('button', { name: 'Generate both' }).click();
-  await expect(page.getByRole('button', { name: 'Generate both' })).toBeVisible();
+  // All have the same prompt. The original model's text equals the one in the conversation.
   const words = (text: string): string => text.replace(/\s+/g, ' ').trim();
-  const exactText = await page.getByRole('article', { name: 'Original model' }).locator('p').innerText();
-  expect(words(exactText)).toBe(words(`The old house${before}`));
-  const alteredText = await page.getByRole('article', { name: 'Changed model' }).locator('p').first().innerText();
-  expect(words(alteredText)).not.toBe(words(exactText));
+  expect(exact.text).toBe(words(`The old house${before}`));
+  expect(others.text).not.toBe(exact.text);
 
   await page.getByRole('button', { name: 'Back to chat' }).click();
   expect(await greedyContinuation(page, 'The old house')).toBe(before);
@@ -299,22 +292,30 @@ test('an answer and an experiment exclude each other, and either can be stopped'
   await page.getByRole('button', { name: 'Continue' }).click();
   await expect(page.getByRole('button', { name: 'Stop', exact: true })).toBeVisible();
   await openExperts(page, 'Laboratory');
-  const write = page.getByRole('button', { name: 'Generate both' });
+  await page.goto(`${server.origin}/#experts/laboratory?set=random&length=2000&text=own`);
+  const write = page.getByRole('button', { name: 'Run 1 experiment' });
   await expect(write).toBeDisabled();
   await expect(page.getByText('An answer is being generated. You can run this when it is done.').first()).toBeVisible();
   await page.getByRole('button', { name: 'Stop answer' }).first().click();
 
-  await page.getByRole('checkbox', { name: 'Select experts at random' }).check();
-  await page.getByRole('spinbutton', { name: 'Max answer length' }).fill('2000');
-  await page.getByRole('spinbutton', { name: 'Max answer length' }).blur();
   await write.click();
-  await expect(page.getByText(/^\d+ of 4000 tokens$/)).toBeVisible();
-  await expect(page.getByText('The model is busy with another experiment.')).toBeVisible();
+  const original = page.getByRole('article', { name: 'Original model' });
+  await expect(original.locator('mark, .plain')).toContainText(/Once upon a time.+/);
+  await expect(page.getByText(/^\d+ of \d+ tokens$/)).toBeVisible();
+  await expect(page.getByRole('button', { name: 'Run only: Random experts' })).toBeDisabled();
   await page.getByRole('button', { name: 'Back to chat' }).click();
   await expect(page.getByText(/The experts view is using the model/)).toBeVisible();
   await expect(page.getByRole('button', { name: 'Continue' })).toBeDisabled();
   await page.getByRole('button', { name: 'Stop experiment' }).click();
   await expect(page.getByRole('button', { name: 'Continue' })).toBeEnabled();
+  // What was known before the stop is kept, and is not run again.
+  await openExperts(page, 'Laboratory');
+  await expect(original.getByText('Stopped.')).toBeVisible();
+  await page.getByRole('spinbutton', { name: 'Max answer length' }).fill('0');
+  await page.getByRole('spinbutton', { name: 'Max answer length' }).blur();
+  await expect(page.getByText(/^1 model: \d+ tokens to read$/)).toBeVisible();
+  await page.getByRole('spinbutton', { name: 'Max answer length' }).fill('2000');
+  await page.getByRole('spinbutton', { name: 'Max answer length' }).blur();
   await openExperts(page, 'Routing');
   await page.getByRole('radio', { name: 'Custom text' }).check();
   await page.getByRole('textbox', { name: 'Text to read' }).fill('the first men of that day '.repeat(3000));
@@ -324,8 +325,9 @@ test('an answer and an experiment exclude each other, and either can be stopped'
   await expect(page.getByRole('listbox')).toBeHidden();
   // Loading another model ends a running experiment.
   await openExperts(page, 'Laboratory');
+  await page.getByRole('combobox', { name: 'Text', exact: true }).selectOption('prose');
   await write.click();
-  await expect(page.getByText(/^\d+ of 4000 tokens$/)).toBeVisible();
+  await expect(page.getByText(/^\d+ of \d+ tokens$/)).toBeVisible();
   await page.getByRole('link', { name: 'Models' }).click();
   await page.getByRole('button', { name: 'Use mixtab storyteller' }).click();
   await expect(page.getByRole('heading', { name: 'Start a story' })).toBeVisible();

@@ -4,8 +4,8 @@ import { togglePanel } from '../state/experts-panel.ts';
 import { part, tabAddress } from '../state/route.ts';
 import { ContextView } from './context/ContextView.tsx';
 import { CountsView } from './counts/CountsView.tsx';
-import { Laboratory } from './Laboratory.tsx';
 import { LiveExperts } from './LiveExperts.tsx';
+import { LaboratoryView } from './laboratory/LaboratoryView.tsx';
 import { RoutingView } from './RoutingView.tsx';
 import { TextsView } from './texts/TextsView.tsx';
 import '../../ui/css/experts.css';
@@ -20,7 +20,7 @@ const TABS = [
   ['context', 'Context', ContextView],
   ['texts', 'Texts', TextsView],
   ['counts', 'Counts', CountsView],
-  ['laboratory', 'Laboratory', Laboratory],
+  ['laboratory', 'Laboratory', LaboratoryView],
 ] as const;
 
 /** The experts page: live, routing, the figures of the paper, and the laboratory. */

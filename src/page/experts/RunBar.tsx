@@ -47,7 +47,7 @@ function Progress({ label, running: { done, total } }: { label: string; running:
 }
 
 /** @returns why the model is busy, or undefined if it is free */
-function modelBusy(): string | undefined {
+export function modelBusy(): string | undefined {
   if (loading.value) return 'The model is loading.';
   if (generating.value) return 'An answer is being generated. You can run this when it is done.';
   if (experiment.value) return 'The model is busy with another experiment.';

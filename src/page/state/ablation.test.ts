@@ -3,6 +3,8 @@ import {
   type BanResult,
   type Bans,
   bannedList,
+  bansFrom,
+  bansText,
   commonLength,
   describeAblation,
   perplexityChange,
@@ -36,11 +38,32 @@ it('bans an expert in every layer, even if some layers ban it already, and allow
   expect(bansOf(toggleEverywhere(all, 1, SHAPE)).size).toBe(0);
 });
 
+it('writes bans as short text and reads it, and refuses text that the model cannot follow', () => {
+  const all = bansOf(toggleEverywhere(new Set(), 1, SHAPE));
+  const both = bansOf(toggleBan(all, 2, 3, SHAPE));
+  expect(bansText(both, SHAPE)).toBe('1,2.3');
+  expect(bansFrom('1,2.3', SHAPE)).toEqual(both);
+  expect(bansText(new Set(), SHAPE)).toBe('');
+  for (const text of ['', 'none', '4', '3.0', '0,1,2']) expect(bansFrom(text, SHAPE).size).toBe(0);
+});
+
 it('describes an ablation', () => {
   const everywhere = [0, 1, 2].map((layer) => ({ layer, expert: 1 }));
   const others = [0, 1, 2, 3].map((expert) => ({ layer: 0, expert: expert + 2 }));
   expect(describeAblation({}, 3)).toBe('');
-  expect(describeAblation({ expertsUsed: 1 }, 3)).toBe('top 1');
+  expect(describeAblation({ expertsUsed: 1 }, 3)).toBe('first choice only');
+  expect(describeAblation({ expertsUsed: 3 }, 3)).toBe('first 3 choices only');
+  expect(describeAblation({ expertsUsed: 2, choicesSkipped: 1 }, 3)).toBe('second choice only');
+  expect(describeAblation({ choicesSkipped: 1 }, 3)).toBe('without the first 1 choices');
+  expect(describeAblation({ noise: { amount: 0.5, seed: 2 } }, 3)).toBe('router noise 0.5, seed 2');
+  expect(describeAblation({ noise: { amount: 0, seed: 2 } }, 3)).toBe('');
+  const swap = [
+    { expert: 4, by: 7 },
+    { expert: 7, by: 4 },
+  ];
+  expect(describeAblation({ replaced: swap }, 3)).toBe('experts 4 and 7 swapped');
+  expect(describeAblation({ replaced: [{ by: 2 }] }, 3)).toBe('expert 2 for all');
+  expect(describeAblation({ replaced: [...swap, { expert: 1, by: 2 }] }, 3)).toBe('3 experts replaced');
   expect(describeAblation({ randomSeed: 0, banned: [{ layer: 2, expert: 5 }] }, 3)).toBe(
     'random experts, seed 0; without expert 5 of layer 2',
   );

@@ -1,6 +1,7 @@
 /** Banned experts and the description of an ablation, for the laboratory of the experts view. Pure. */
 import type { AblationOptions } from '../../contract/engine-api.ts';
 import type { ModelConfig } from '../../contract/import-api.ts';
+import { bannedText, parseBanned } from './expert-lists.ts';
 
 /** Banned experts, each as `layer * expertCount + expert`. */
 export type Bans = ReadonlySet<number>;
@@ -43,6 +44,26 @@ function checked(bans: Bans, { layerCount, expertCount, expertsPerToken }: Shape
   };
 }
 
+/** Bans as text for an address: an expert of every layer as `3`, of one layer as `1.3`. Empty if there are none. */
+export function bansText(bans: Bans, { layerCount, expertCount }: Shape): string {
+  const everywhere = Array.from({ length: expertCount }, (_, expert) => expert).filter((expert) =>
+    Array.from({ length: layerCount }, (_, layer) => layer * expertCount + expert).every((id) => bans.has(id)),
+  );
+  const single = bannedList(bans, expertCount).filter(({ expert }) => !everywhere.includes(expert));
+  return bannedText([...everywhere.map((expert) => ({ expert })), ...single]);
+}
+
+/** @returns the bans of a text as {@link bansText} writes it; none if it is none, or not possible with this model */
+export function bansFrom(text: string, shape: Shape): Bans {
+  const { layerCount, expertCount } = shape;
+  const bans = new Set<number>();
+  for (const { layer: only, expert } of parseBanned(text) ?? []) {
+    if (expert >= expertCount || (only !== undefined && only >= layerCount)) return new Set();
+    for (let layer = only ?? 0; layer <= (only ?? layerCount - 1); layer++) bans.add(layer * expertCount + expert);
+  }
+  return 'bans' in checked(bans, shape) ? bans : new Set();
+}
+
 /** The bans as the engine takes them, ordered by layer and expert. */
 export function bannedList(bans: Bans, expertCount: number): NonNullable<AblationOptions['banned']> {
   return [...bans]
@@ -51,15 +72,32 @@ export function bannedList(bans: Bans, expertCount: number): NonNullable<Ablatio
 }
 
 /** Describes what an ablation changes; empty if nothing. */
-export function describeAblation(
-  { expertsUsed, randomSeed, banned = [] }: AblationOptions,
-  layerCount: number,
-): string {
+export function describeAblation(ablation: AblationOptions, layerCount: number): string {
+  const { randomSeed, noise, banned = [], replaced = [] } = ablation;
   return [
-    ...(expertsUsed === undefined ? [] : [`top ${expertsUsed}`]),
+    ...describeRanks(ablation),
     ...(randomSeed === undefined ? [] : [`random experts, seed ${randomSeed}`]),
+    ...(noise === undefined || noise.amount === 0 ? [] : [`router noise ${noise.amount}, seed ${noise.seed}`]),
     ...(banned.length === 0 ? [] : [`without ${describeBans(banned, layerCount)}`]),
+    ...(replaced.length === 0 ? [] : [describeReplaced(replaced)]),
   ].join('; ');
+}
+
+function describeRanks({ expertsUsed, choicesSkipped = 0 }: AblationOptions): string[] {
+  if (choicesSkipped === 1 && expertsUsed === 2) return ['second choice only'];
+  if (choicesSkipped > 0)
+    return [`without the first ${choicesSkipped}${expertsUsed ? ` of ${expertsUsed}` : ''} choices`];
+  if (expertsUsed === 1) return ['first choice only'];
+  return expertsUsed === undefined ? [] : [`first ${expertsUsed} choices only`];
+}
+
+function describeReplaced(replaced: NonNullable<AblationOptions['replaced']>): string {
+  const [one, other, ...more] = replaced;
+  if (!other && one.expert === undefined && one.layer === undefined) return `expert ${one.by} for all`;
+  const isSwap = other && more.length === 0 && one.expert === other.by && other.expert === one.by;
+  if (isSwap && one.layer === undefined && other.layer === undefined)
+    return `experts ${one.expert} and ${one.by} swapped`;
+  return `${replaced.length} experts replaced`;
 }
 
 /** More bans than this are counted instead of listed. */

@@ -17,7 +17,7 @@ export interface Overflow {
 
 /** Work for the experts view. Like an answer, it has the engine to itself. */
 export interface Experiment {
-  kind: 'routing' | 'following' | 'generating' | 'measuring' | 'context' | 'texts';
+  kind: 'routing' | 'following' | 'laboratory' | 'context' | 'texts';
   /** Tokens computed so far, of `total`. Both are 0 until the total is known. */
   done: number;
   total: number;

@@ -1,95 +1,58 @@
 /**
- * The laboratory of the experts view, as signals: what the user changes about the model, and the comparisons so far.
- * None of it reaches a conversation. The view changes the setup, services/laboratory.ts the results.
+ * Results of the laboratory, as signals: how well the model predicts one text, and how it continues one prompt, with its
+ * own and with changed routing. Set by services/laboratory.ts, shown by the experts view. What to run is in the address
+ * (lab-experiments.ts).
  */
 import { signal } from '@preact/signals';
 import type { AblationOptions, ScoreResult } from '../../contract/engine-api.ts';
-import { type Bans, bannedList, describeAblation } from './ablation.ts';
-import { PRESETS, type Preset } from './generation-settings.ts';
-import { loaded } from './models.ts';
-import { SAMPLE_TEXT } from './text-routing.ts';
+import { EXPERIMENTS, type ExperimentId } from './lab-experiments.ts';
 
-/** What the user has set. */
-export interface Setup {
-  /** undefined: as many as the model uses. */
-  expertsUsed: number | undefined;
-  /** Experts are drawn at random. */
-  random: boolean;
-  /** Seeds the random experts, and the sampling of both texts. */
-  seed: number;
-  /** Bans hold for one model, because another model has other experts. */
-  bans: { modelId: string; ids: Bans };
-  prompt: string;
-  preset: Preset;
-  maxTokens: number;
-  text: string;
+/** A model to run: the original one, or a changed one. */
+export interface LabModel {
+  /** Equal for equal models, empty for the original one. */
+  key: string;
+  /** Its change in words. */
+  name: string;
+  /** Absent for the original model. */
+  experiment?: ExperimentId;
+  ablation?: AblationOptions;
 }
 
-/** The laboratory's settings. They are lost on a reload. */
-export const setup = signal<Setup>({
-  expertsUsed: undefined,
-  random: false,
-  seed: 1,
-  bans: { modelId: '', ids: new Set() },
-  prompt: 'Once upon a time',
-  preset: PRESETS[0],
-  maxTokens: 60,
-  text: SAMPLE_TEXT,
-});
+export const ORIGINAL: LabModel = { key: '', name: 'Original model' };
 
-/** Changes some of the laboratory's settings. */
-export function changeSetup(changes: Partial<Setup>): void {
-  setup.value = { ...setup.value, ...changes };
+/** How well one of the models predicts the text. */
+export interface LabScore extends Pick<ScoreResult, 'tokens' | 'nll' | 'perplexity' | 'blocks'> {
+  model: LabModel;
 }
 
-/** The banned experts of the loaded model. */
-export function currentBans(): Bans {
-  const { modelId, ids } = setup.value.bans;
-  return modelId === loaded.value?.summary.id ? ids : new Set();
+/** How one of the models continues the prompt. */
+export interface LabWords {
+  model: LabModel;
+  words: string;
+  /** Whether this is all, and not what was written until a stop. */
+  done: boolean;
 }
 
-/** Replaces the banned experts of the loaded model. */
-export function setBans(ids: Bans): void {
-  if (loaded.value) changeSetup({ bans: { modelId: loaded.value.summary.id, ids } });
+/** Results that can be compared: those of one loaded model and of one text or prompt. */
+export interface LabResults<T> {
+  /** Equal for equal models, texts and settings. */
+  key: string;
+  /** Name of the loaded model. */
+  loaded: string;
+  /** Name of the text, or the prompt. */
+  of: string;
+  /** The original model first, then in the order of the experiments. */
+  rows: readonly T[];
 }
 
-/** The setup as engine options for the loaded model; empty if nothing is changed. */
-export function currentAblation(): AblationOptions {
-  const { expertsUsed, random, seed } = setup.value;
-  const config = loaded.value?.summary.config;
-  const bans = currentBans();
-  return {
-    ...(expertsUsed !== undefined && config && expertsUsed < config.expertsPerToken && { expertsUsed }),
-    ...(random && { randomSeed: seed }),
-    ...(config && bans.size > 0 && { banned: bannedList(bans, config.expertCount) }),
-  };
+export const labScores = signal<LabResults<LabScore> | undefined>(undefined);
+export const labWords = signal<LabResults<LabWords> | undefined>(undefined);
+/** The model that runs now, in words. */
+export const labStep = signal('');
+
+/** Adds a row to results, in place of an earlier one of the same model. */
+export function withRow<T extends { model: LabModel }>(results: LabResults<T>, row: T): LabResults<T> {
+  const order = ({ model: { experiment } }: T): number => (experiment ? EXPERIMENTS.indexOf(experiment) : -1);
+  const rows = [...results.rows.filter(({ model }) => model.key !== row.model.key), row];
+  return { ...results, rows: rows.sort((a, b) => order(a) - order(b)) };
 }
-
-/** The ablation in words; empty if nothing is changed. */
-export const currentChange = (): string =>
-  describeAblation(currentAblation(), loaded.value?.summary.config.layerCount ?? 0);
-
-/** One prompt continued by the exact and by the altered model. */
-export interface Continuations {
-  /** The ablation in words. */
-  changed: string;
-  prompt: string;
-  exact: string;
-  /** undefined until the exact model is done. */
-  altered: string | undefined;
-}
-
-/** Perplexity of one text under the exact and under an altered model. */
-export interface Measurement {
-  /** Equal for equal ablations. */
-  id: string;
-  /** The ablation in words. */
-  changed: string;
-  exact: number;
-  altered: number;
-}
-
-/** The newest comparison of generated texts. */
-export const continuations = signal<Continuations | undefined>(undefined);
-/** Measurements of one text with one model, newest last. `key` names that text and model. */
-export const measured = signal<{ key: string; exact: ScoreResult; rows: Measurement[] } | undefined>(undefined);

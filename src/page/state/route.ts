@@ -42,6 +42,7 @@ addEventListener('hashchange', () => {
 /** Shows a view, at its first tab. */
 export function showView(next: View): void {
   if (view.value === next) return;
+  choicesBefore.set(part.value, choices.value);
   location.hash = next === 'chat' ? '' : next;
   view.value = next;
   part.value = '';

@@ -2,11 +2,12 @@ import { measureCurve } from '../../services/paper.ts';
 import { experiment } from '../../state/generation.ts';
 import { loaded } from '../../state/models.ts';
 import { type Curve, curve } from '../../state/paper.ts';
-import { choices, choose } from '../../state/route.ts';
+import { choices } from '../../state/route.ts';
 import { Figure } from '../figure/Figure.tsx';
 import { OwnText } from '../OwnText.tsx';
 import { RunBar, useTokenCount } from '../RunBar.tsx';
-import { OWN, OWN_NAME, SAMPLES } from '../texts/samples.ts';
+import { OWN, SAMPLES } from '../texts/samples.ts';
+import { TextSelect } from '../texts/TextSelect.tsx';
 import { useTexts } from '../texts/use-texts.ts';
 import { contextLengths, curveSentence, curveTable } from './curve.ts';
 import { drawCurve } from './draw-curve.tsx';
@@ -36,17 +37,7 @@ function Source() {
   return (
     <section aria-label="Text">
       <div class="lab-fields">
-        <label>
-          <span>Text</span>
-          <select value={id} onChange={(event) => choose({ text: event.currentTarget.value })}>
-            {SAMPLES.map((sample) => (
-              <option key={sample.id} value={sample.id}>
-                {sample.name}: {sample.source}
-              </option>
-            ))}
-            <option value={OWN}>{OWN_NAME}</option>
-          </select>
-        </label>
+        <TextSelect id={id} />
       </div>
       {id === OWN && <OwnText />}
       <RunBar

@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest';
 import type { CurvePoint } from '../../state/paper.ts';
-import { changeBetween, contextLengths, curveSentence, curveTable, interval } from './curve.ts';
+import { changeBetween } from '../figure/paired-change.ts';
+import { contextLengths, curveSentence, curveTable, interval } from './curve.ts';
 
 const point = (context: number, nlls: number[]): CurvePoint => {
   const nll = nlls.reduce((sum, value) => sum + value, 0) / nlls.length;

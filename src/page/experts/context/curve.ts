@@ -1,6 +1,7 @@
 /** Perplexity against context length, figure 4 of the Mixtral paper. Pure functions. */
 import type { CurvePoint } from '../../state/paper.ts';
 import type { FigureTable } from '../figure/csv.ts';
+import { changeBetween, couldBeNoise } from '../figure/paired-change.ts';
 import { halfInterval } from '../figure/statistics.ts';
 
 /** Shorter contexts say little about a model. */
@@ -22,27 +23,6 @@ export function interval({ nll, nllError, blocks }: CurvePoint): [low: number, h
   if (nllError === undefined) return undefined;
   const half = halfInterval(nllError, blocks.length);
   return [Math.exp(nll - half), Math.exp(nll + half)];
-}
-
-/** By how much the perplexity changes between two lengths: shares, such as -0.2 for a fifth less. */
-export interface Change {
-  change: number;
-  /** The 95% interval, from the differences of the blocks. Absent if the text is too short to say. */
-  low?: number;
-  high?: number;
-}
-
-/** Compares two points block by block, so that hard and easy parts of the text do not blur the difference. */
-export function changeBetween(from: CurvePoint, to: CurvePoint): Change {
-  const difference = to.nll - from.nll;
-  const change = Math.exp(difference) - 1;
-  const differences = to.blocks.map(({ nll }, block) => nll - from.blocks[block].nll);
-  if (differences.length < 2) return { change };
-  const count = differences.length;
-  const mean = differences.reduce((sum, value) => sum + value, 0) / count;
-  const variance = differences.reduce((sum, value) => sum + (value - mean) ** 2, 0) / (count - 1);
-  const half = halfInterval(Math.sqrt(variance / count), count);
-  return { change, low: Math.exp(difference - half) - 1, high: Math.exp(difference + half) - 1 };
 }
 
 /** The curve's numbers. */
@@ -67,9 +47,10 @@ export function curveTable(points: readonly CurvePoint[]): FigureTable {
 export function curveSentence(points: readonly CurvePoint[]): string {
   const [first, last] = [points[0], points.at(-1)!];
   if (points.length < 2) return `Perplexity ${first.perplexity.toFixed(2)} with ${first.context} tokens of context.`;
-  const { change, low, high } = changeBetween(first, last);
+  const found = changeBetween(first, last);
+  const { change, low, high } = found;
   const range = low === undefined ? '' : ` (95% interval: ${signed(low)} to ${signed(high!)})`;
-  const verdict = low === undefined || (low < 0 && high! > 0) ? ' Noise could explain that.' : '';
+  const verdict = couldBeNoise(found) ? ' Noise could explain that.' : '';
   return (
     `From ${first.context} to ${last.context} tokens of context, perplexity changes from ` +
     `${first.perplexity.toFixed(2)} to ${last.perplexity.toFixed(2)}: ${signed(change)}${range}.${verdict}`

@@ -1,24 +1,28 @@
 import { useRef, useState } from 'preact/hooks';
-import type { ModelConfig } from '../../contract/import-api.ts';
-import { type BanResult, toggleBan, toggleEverywhere } from '../state/ablation.ts';
-import { currentBans, setBans } from '../state/laboratory.ts';
+import type { ModelConfig } from '../../../contract/import-api.ts';
+import { type BanResult, type Bans, toggleBan, toggleEverywhere } from '../../state/ablation.ts';
+
+interface Props {
+  bans: Bans;
+  config: ModelConfig;
+  onChange: (bans: Bans) => void;
+}
 
 /** Bans experts or allows them again. A ban that leaves a layer too few experts is refused with the reason. */
-export function BanGrid({ config }: { config: ModelConfig }) {
+export function BanGrid({ bans, config, onChange }: Props) {
   const [refusal, setRefusal] = useState('');
-  const bans = currentBans();
   const apply = (result: BanResult): void => {
     setRefusal('refusal' in result ? result.refusal : '');
-    if ('bans' in result) setBans(result.bans);
+    if ('bans' in result) onChange(result.bans);
   };
   return (
     <details class="ban">
-      <summary>Ban experts{bans.size > 0 && ` (${bans.size} banned)`}</summary>
+      <summary>Ban experts by layer ({bans.size} banned)</summary>
       <p class="hint">
         Each cell is an expert: click it to ban it. The numbers at the top ban an expert in every layer.
       </p>
       <div class="table-scroll">
-        <BanTable config={config} onResult={apply} />
+        <BanTable {...{ bans, config }} onResult={apply} />
       </div>
       {refusal && (
         <p class="bad" role="alert">
@@ -33,17 +37,17 @@ export function BanGrid({ config }: { config: ModelConfig }) {
 }
 
 interface BanTableProps {
+  bans: Bans;
   config: ModelConfig;
   /** Called with what a click changes, or why it cannot. */
   onResult: (result: BanResult) => void;
 }
 
 /** One row per layer, one button per expert. Only one cell is in the tab order; arrow keys move between the cells. */
-function BanTable({ config, onResult }: BanTableProps) {
+function BanTable({ bans, config, onResult }: BanTableProps) {
   const { layerCount, expertCount } = config;
   const [active, setActive] = useState({ layer: 0, expert: 0 });
   const table = useRef<HTMLTableElement>(null);
-  const bans = currentBans();
   const move = (event: KeyboardEvent): void => {
     const step = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] }[event.key];
     if (!step) return;
