@@ -75,7 +75,7 @@ function Row({ bar, top, width, original, x }: RowProps) {
       <line class="expected" x1={zero} x2={zero} y1={top + LABEL - 1} y2={top + ROW - 5} />
       {change ? (
         <rect
-          class="bar series-0"
+          class="bar pale series-0"
           x={Math.min(zero, end)}
           y={top + LABEL}
           width={Math.max(1, Math.abs(end - zero))}
