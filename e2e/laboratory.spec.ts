@@ -120,15 +120,19 @@ test('the whole set runs in one go, with the numbers of the command line, and a 
   // A link restores the controls and the text, in a page without any results.
   await page.getByRole('combobox', { name: 'Text' }).selectOption({ label: 'Own text' });
   await page.getByRole('combobox', { name: 'swapped with' }).selectOption('5');
+  await page.getByRole('textbox', { name: 'Prompt' }).fill('It was late');
+  await page.getByRole('textbox', { name: 'Prompt' }).blur();
   await page.getByRole('checkbox', { name: 'Random experts' }).first().uncheck();
   await page.getByRole('button', { name: 'Copy link: Perplexity with changed routing' }).click();
   await expect.poll(() => clipboard(page)).toMatch(/#experts\/laboratory\?/);
   const link = await clipboard(page);
+  expect(page.url()).not.toContain('late'); // only the link that was asked for has it
   await page.goto('about:blank');
   await page.goto(link);
   await expect(page.getByText('Noise 3', { exact: true })).toBeVisible();
   await expect(page.getByRole('combobox', { name: 'Text' })).toHaveValue('own');
   await expect(page.getByRole('combobox', { name: 'swapped with' })).toHaveValue('5');
+  await expect(page.getByRole('textbox', { name: 'Prompt' })).toHaveValue('It was late');
   await expect(page.getByRole('checkbox', { name: 'Random experts' }).first()).not.toBeChecked();
   await expect(page.getByRole('spinbutton', { name: 'Max answer length' })).toHaveValue('5');
   await expect(run.getByRole('button', { name: 'Run 7 experiments' })).toBeVisible();

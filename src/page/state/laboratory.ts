@@ -47,6 +47,8 @@ export interface LabResults<T> {
 
 export const labScores = signal<LabResults<LabScore> | undefined>(undefined);
 export const labWords = signal<LabResults<LabWords> | undefined>(undefined);
+/** The prompt that the reader wrote. */
+export const ownPrompt = signal<string | undefined>(undefined);
 /** The model that runs now, in words. */
 export const labStep = signal('');
 

@@ -2,9 +2,10 @@ import { useState } from 'preact/hooks';
 import { type LabTask, missingOf, runLaboratory, scoresKey, wordsKey } from '../../services/laboratory.ts';
 import { PRESETS, type Preset } from '../../state/generation-settings.ts';
 import { changesOf, type LabChange, type LabValues, labValues, MAX_SEED } from '../../state/lab-experiments.ts';
-import { labScores, labStep, labWords } from '../../state/laboratory.ts';
+import { labScores, labStep, labWords, ownPrompt } from '../../state/laboratory.ts';
 import { loaded } from '../../state/models.ts';
-import { choices, choose } from '../../state/route.ts';
+import { choices, choose, linkTo } from '../../state/route.ts';
+import type { CopiedLink } from '../figure/Figure.tsx';
 import { OwnText } from '../OwnText.tsx';
 import { RunBar, useTokenCount } from '../RunBar.tsx';
 import { OWN, SAMPLES } from '../texts/samples.ts';
@@ -15,6 +16,8 @@ import { PerplexityFigure } from './PerplexityFigure.tsx';
 import { WrittenTexts } from './WrittenTexts.tsx';
 
 const DEFAULT_PROMPT = 'Once upon a time';
+/** Longer prompts are not part of a link. */
+const MAX_LINKED_PROMPT = 500;
 const DEFAULT_LENGTH = 40;
 const MAX_LENGTH = 2000;
 
@@ -44,7 +47,7 @@ export function LaboratoryView() {
         onRun={(change) => void runLaboratory(task, [change])}
       />
       <RunSet {...{ task, known, changes: changesOf(values, config) }} />
-      {scores && <PerplexityFigure scores={scores} />}
+      {scores && <PerplexityFigure scores={scores} link={linkWithPrompt} />}
       {words && <WrittenTexts words={words} scores={scores?.rows ?? []} />}
     </>
   );
@@ -60,7 +63,16 @@ function useTask({ seed }: LabValues): { task: LabTask; known: boolean } {
 }
 
 const textId = (): string => choices.value.text ?? SAMPLES[0].id;
-const promptOf = (): string => choices.value.prompt ?? DEFAULT_PROMPT;
+const promptOf = (): string => choices.value.prompt ?? ownPrompt.value ?? DEFAULT_PROMPT;
+
+/** The address bar never has the reader's prompt, so that it does not get into the browser's history unasked. */
+function linkWithPrompt(): CopiedLink {
+  const prompt = promptOf();
+  if (prompt === DEFAULT_PROMPT) return { href: linkTo(choices.value) };
+  if (prompt.length <= MAX_LINKED_PROMPT) return { href: linkTo({ ...choices.value, prompt }) };
+  return { href: linkTo(choices.value), note: 'The prompt is too long to be part of it.' };
+}
+
 const presetOf = (): Preset => PRESETS.find(({ name }) => name === choices.value.preset) ?? PRESETS[0];
 
 function lengthOf(): number {
@@ -94,7 +106,8 @@ function Writing({ values: { seed } }: { values: LabValues }) {
         value={draft ?? promptOf()}
         onInput={(event) => setDraft(event.currentTarget.value)}
         onChange={(event) => {
-          choose({ prompt: event.currentTarget.value.trim() });
+          ownPrompt.value = event.currentTarget.value.trim() || undefined;
+          choose({ prompt: '' });
           setDraft(undefined);
         }}
       />

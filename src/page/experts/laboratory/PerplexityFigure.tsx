@@ -1,11 +1,17 @@
 import { useMemo } from 'preact/hooks';
 import type { LabResults, LabScore } from '../../state/laboratory.ts';
-import { Figure } from '../figure/Figure.tsx';
+import { type CopiedLink, Figure } from '../figure/Figure.tsx';
 import { drawPerplexities } from './draw-perplexities.tsx';
 import { labBars, labSentence, labTable } from './results.ts';
 
+interface Props {
+  scores: LabResults<LabScore>;
+  /** Returns the link that is copied. */
+  link: () => CopiedLink;
+}
+
 /** How well the original and the changed models predict the text. */
-export function PerplexityFigure({ scores: { rows, of, loaded } }: { scores: LabResults<LabScore> }) {
+export function PerplexityFigure({ scores: { rows, of, loaded }, link }: Props) {
   const bars = useMemo(() => labBars(rows), [rows]);
   if (bars.length === 0) return null;
   const sentence = labSentence(bars);
@@ -15,6 +21,7 @@ export function PerplexityFigure({ scores: { rows, of, loaded } }: { scores: Lab
         title="Perplexity with changed routing"
         name="mixtab-laboratory"
         table={labTable(bars)}
+        link={link}
         draw={(width) => drawPerplexities(bars, width)}
       >
         {of}, read by {loaded}. Perplexity is, roughly, how many equally likely tokens the model has to choose from
