@@ -17,13 +17,15 @@ export interface SourceOptions {
   ranged?: Record<string, Ranged>;
   /** Isolates the pages from other origins. Chromium requires it for threads that share memory. */
   isolated?: boolean;
+  /** Packages that are no ES modules, or share one: they are bundled before the page is opened. */
+  dependencies?: string[];
 }
 
 const ISOLATION = { 'cross-origin-opener-policy': 'same-origin', 'cross-origin-embedder-policy': 'require-corp' };
 
 /** Serves the project's sources until `work` ends or throws. Prints on stderr which Chromium is used. */
 export async function withSources<T>(
-  { port, ranged = {}, isolated = false }: SourceOptions,
+  { port, ranged = {}, isolated = false, dependencies = [] }: SourceOptions,
   work: (origin: string) => Promise<T>,
 ): Promise<T> {
   ensureChromium();
@@ -34,7 +36,7 @@ export async function withSources<T>(
     cacheDir: join(tmpdir(), 'mixtab-bench-vite'),
     plugins: [served(ranged)],
     // Discovering a dependency would reload the page during the measurement.
-    optimizeDeps: { noDiscovery: true },
+    optimizeDeps: { noDiscovery: true, include: dependencies },
     server: {
       port: port ?? 5198,
       strictPort: port !== undefined,

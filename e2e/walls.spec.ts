@@ -1,4 +1,5 @@
 /** What keeps the page apart from other sites: isolation, and the Content-Security-Policy of every page. */
+import { readdirSync } from 'node:fs';
 import type { ConsoleMessage, Page } from '@playwright/test';
 import { expect, importFrom, openPage, setNumbers, startServer, type TestServer, test } from './fixtures.ts';
 
@@ -232,6 +233,40 @@ for (const bare of [false, true]) {
       });
     }
   });
+}
+
+test('with our headers, workers run no foreign script either; a host without headers cannot prevent it there', async ({
+  browser,
+  server,
+}) => {
+  for (const bare of [false, true]) {
+    server.bare = bare;
+    const page = await browser.newPage({ serviceWorkers: 'block' });
+    const headers = await fetchHeaders(server);
+    expect(headers.map((all) => all['x-dns-prefetch-control'])).toEqual(headers.map(() => (bare ? undefined : 'off')));
+    await openPage(page, server);
+    await expect(page.locator('meta[http-equiv="x-dns-prefetch-control"][content="off"]')).toHaveCount(1);
+    for (const worker of page.workers()) {
+      const seen = await worker.evaluate(async (foreign) => {
+        setTimeout('self.evaluated = true');
+        const imported = await import(foreign).then(
+          () => true,
+          () => false,
+        );
+        await new Promise((resolve) => setTimeout(resolve, 50));
+        return { evaluated: 'evaluated' in self, imported };
+      }, `${other.origin}/mixtab-client.js`);
+      expect({ bare, ...seen }).toEqual({ bare, evaluated: bare, imported: bare });
+    }
+    await page.close();
+  }
+});
+
+/** @returns the headers of every page and of one worker's script */
+async function fetchHeaders({ origin }: TestServer): Promise<Record<string, string>[]> {
+  const paths = [...PAGES, `assets/${readdirSync('dist/assets').find((name) => name.startsWith('engine.worker-'))}`];
+  const responses = await Promise.all(paths.map((path) => fetch(`${origin}/${path}`)));
+  return responses.map((response) => Object.fromEntries(response.headers));
 }
 
 test("a whole session asks only the page's own origin and the source of the model", async ({

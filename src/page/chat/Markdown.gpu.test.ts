@@ -67,6 +67,46 @@ it('shows hostile text, and text after it', async () => {
   }
 });
 
+/** Adds up the characters that are rendered as HTML. */
+async function countRendered(): Promise<() => number> {
+  const { default: DOMPurify } = await import('dompurify');
+  const real = DOMPurify.sanitize.bind(DOMPurify);
+  let characters = 0;
+  vi.spyOn(DOMPurify, 'sanitize').mockImplementation(((html: string) => {
+    characters += html.length;
+    return real(html);
+  }) as typeof DOMPurify.sanitize);
+  return () => characters;
+}
+
+it('renders as much for a token at the end of a long answer as at the end of a short one', async () => {
+  const kinds: Record<string, string> = {
+    prose: 'Some *words* of an answer, with `code`.\n\n'.repeat(1200),
+    'one paragraph': 'Some *words* of an answer, with `code`.\n'.repeat(1200),
+    list: '- an item with **bold** words\n'.repeat(1600),
+    table: `| a | b |\n|---|---|\n${'| one cell | another one |\n'.repeat(1800)}`,
+    code: `\`\`\`js\n${'let value = "text";\n'.repeat(2500)}`,
+  };
+  await show('The code that renders Markdown is loaded.');
+  const rendered = await countRendered();
+  for (const [name, text] of Object.entries(kinds)) {
+    const counts: number[] = [];
+    for (const length of [9_000, 20_000, 45_000]) {
+      await show(text.slice(0, length));
+      const before = rendered();
+      const TOKENS = 20;
+      for (let token = 1; token <= TOKENS; token++) {
+        render(h(Markdown, { text: text.slice(0, length + 4 * token) }), root);
+        await Promise.resolve();
+      }
+      counts.push((rendered() - before) / TOKENS);
+    }
+    // The last section has at most 4,000 characters of Markdown, whatever is before it. A table's HTML has the most.
+    expect(Math.max(...counts), `${name}: ${counts}`).toBeLessThan(20_000);
+    expect(Math.min(...counts), `${name}: ${counts}`).toBeGreaterThan(0);
+  }
+});
+
 /** Milliseconds to draw `text`. The best of three, since others use the machine. Before each, `before` is drawn. */
 async function timeToDraw(text: string, before?: string): Promise<number> {
   const times: number[] = [];
@@ -81,7 +121,7 @@ async function timeToDraw(text: string, before?: string): Promise<number> {
   return Math.min(...times);
 }
 
-it('draws more of any hostile text in at most a few times what drawing as much prose at once takes', async () => {
+it('draws more of any hostile text in at most ten times what drawing as much prose at once takes', async () => {
   await show('The code that renders Markdown is loaded.');
   const prose = 'Some *words* of an ordinary answer, with `code` and **more**. '.repeat(8);
   const usual = await timeToDraw(`${prose}\n\n`.repeat(19_000 / prose.length));

@@ -43,6 +43,24 @@ describe('splitMarkdown', () => {
     expect(before.length).toBe(5);
   });
 
+  it('cuts a long table between rows, and repeats its head', () => {
+    const head = '| a | b |\n|---|:-:|';
+    const rows = Array.from({ length: 1000 }, (_, i) => `| row ${i} | cell |`);
+    const { sections } = splitMarkdown(`Here:\n\n${head}\n${rows.join('\n')}\n\nThe end.`);
+    expect(sections.length).toBeGreaterThan(4);
+    expect(new Set(sections.map(({ kind }) => kind))).toEqual(new Set(['prose']));
+    const sources = sections.map(textOf);
+    const pieces = sources.filter((source) => source.includes('row'));
+    for (const source of pieces.slice(1)) expect(source.startsWith(`${head}\n`)).toBe(true);
+    expect(sources.join('\n').match(/row \d+/g)).toEqual(rows.map((_, i) => `row ${i}`));
+    expect(Math.max(...sources.map(({ length }) => length))).toBeLessThan(4100);
+    // A long head would be repeated too often.
+    const wide = `|${' h |'.repeat(200)}\n|${'---|'.repeat(200)}`;
+    expect(splitMarkdown(`${wide}\n${rows.join('\n')}`).sections).toEqual([
+      { kind: 'plain', source: `${wide}\n${rows.join('\n')}` },
+    ]);
+  });
+
   it('collects link definitions, a limited number of them', () => {
     expect(splitMarkdown('See [x].\n\n[x]: https://example.org\n').definitions).toBe('[x]: https://example.org');
     expect(splitMarkdown('[x]: a\n'.repeat(1000)).definitions.split('\n')).toHaveLength(50);

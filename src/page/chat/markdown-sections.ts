@@ -23,7 +23,9 @@ export interface SplitMarkdown {
 const ENOUGH = 400;
 /** A list or paragraph that is longer is cut between two lines, because some need quadratic time. */
 const LONG_BLOCK = 4000;
-/** A table, which has no such lines, or a single line that is longer is shown as plain text. */
+/** The head of a table that is cut is repeated for the next piece, if it is no longer than this. */
+const LONG_HEAD = 400;
+/** A table with a longer head, which cannot be cut, or a single line that is longer is shown as plain text. */
 const MAX_SECTION = 20_000;
 /** A text of 100 kB has a few hundred sections. One with nothing but fences has 12,000. The rest is plain text. */
 const MAX_SECTIONS = 2000;
@@ -32,6 +34,8 @@ const MAX_DEFINITIONS = 50;
 
 const FENCE = /^( {0,3})(`{3,}|~{3,})[ \t]*([^\n]*)$/;
 const LIST_ITEM = /^(?:[-*+]|\d{1,9}[.)])(?:[ \t]|$)/;
+/** The second line of a table. Its first two lines are its head. */
+const UNDER_HEAD = /^\|[-:| \t]+$/;
 const DEFINITION = /^ {0,3}\[[^[\]\\\n]{1,200}\]:[ \t]*\S[^\n]{0,2000}$/;
 
 /** Collects lines until a section is complete. */
@@ -44,6 +48,8 @@ class Splitter {
   #inList = false;
   /** The fence of a code block that is indented, hence in a list, and not closed. */
   #innerFence = '';
+  /** The first two lines of the table whose rows are being collected. */
+  #tableHead: string[] = [];
 
   addLine(line: string): void {
     const previous = this.#lines.at(-1);
@@ -52,10 +58,26 @@ class Splitter {
     else if (this.#innerFence === '') this.#innerFence = FENCE.exec(line)?.[2] ?? '';
     if (atMargin && this.#inList) this.#innerFence = ''; // the list has ended
     if (this.#innerFence === '' && this.#mayCutBefore(line, previous, atMargin)) this.end();
+    this.#cutTable(line, previous);
     if (atMargin) this.#inList = LIST_ITEM.test(line);
     if (DEFINITION.test(line) && this.definitions.length < MAX_DEFINITIONS) this.definitions.push(line);
     this.#lines.push(line);
     this.#length += line.length + 1;
+  }
+
+  /** Begins another section before a row of a long table, with the same head, so that only the last rows change. */
+  #cutTable(line: string, previous: string | undefined): void {
+    if (!line.startsWith('|')) this.#tableHead = [];
+    else if (UNDER_HEAD.test(line) && previous?.startsWith('|') && this.#tableHead.length === 0)
+      this.#tableHead = [previous, line];
+    else if (this.#length >= LONG_BLOCK && this.#tableHead.length > 0) {
+      const head = this.#tableHead;
+      if (head[0].length + head[1].length > LONG_HEAD) return;
+      this.end();
+      this.#tableHead = head;
+      this.#lines = [...head];
+      this.#length = head[0].length + head[1].length + 2;
+    }
   }
 
   #mayCutBefore(line: string, previous: string | undefined, atMargin: boolean): boolean {
@@ -75,6 +97,7 @@ class Splitter {
     this.#length = 0;
     this.#inList = false;
     this.#innerFence = '';
+    this.#tableHead = [];
   }
 
   /** Joins the sections that are too many. */
@@ -85,7 +108,10 @@ class Splitter {
   }
 }
 
-/** Splits an answer. All text is in exactly one section, except for fences and the empty lines between sections. */
+/**
+ * Splits an answer. All text is in exactly one section, except for fences, the empty lines between sections, and the
+ * head of a long table.
+ */
 export function splitMarkdown(text: string): SplitMarkdown {
   const lines = text.replaceAll('\r\n', '\n').split('\n');
   const splitter = new Splitter();
