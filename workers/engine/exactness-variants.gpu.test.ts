@@ -14,8 +14,8 @@ import { greedy, readReference, TOP } from './exactness-testing.ts';
 import { expectExact } from './llama-cpp-testing.ts';
 import { engineWith, GpuEngine } from './testing.ts';
 
-/** The weight type of a model, and the variants that compute it. */
-type Case = { type: string } & KernelChoice;
+/** The weight type of a model, and the variants that compute it. `others`: those of norms and of the sampler. */
+type Case = { type: string; others?: 'workgroup' } & KernelChoice;
 
 const variants = (
   type: string,
@@ -30,28 +30,37 @@ const variants = (
  * Weights with and without minima, a grid, runs that share bytes, plain numbers. Software adapters compile the kernels of
  * a case for 20 to 50 seconds, so the suite runs the first two. `VITE_ALL_VARIANTS=1` runs all.
  */
-const ALL_CASES = [
+const ALL_CASES: readonly Case[] = [
   variants('Q4_K', 'workgroup', 'workgroup', 'workgroup', 'flash', 'fused'),
   variants('Q8_0', 'staged-64x4', 'staged', 'tiled-64x32', 'flash', 'separate'),
   variants('IQ2_XXS', 'staged-256x2', 'workgroup', 'tiled-32x32', 'steps', 'fused'),
   variants('Q6_K', 'subgroup-64x4', 'staged', 'tiled-64x64', 'steps', 'separate'),
   variants('Q3_K', 'subgroup-32x4', 'staged', 'workgroup', 'flash', 'fused'),
-  variants('F16', 'staged-32x8', 'workgroup', 'tiled-64x32', 'flash', 'fused'),
+  // Everything as on a GPU.
+  { ...variants('F16', 'staged-32x8', 'workgroup', 'tiled-64x32', 'flash', 'fused'), others: 'workgroup' },
 ];
 
 const CASES = import.meta.env.VITE_ALL_VARIANTS ? ALL_CASES : ALL_CASES.slice(0, 2);
 
 let forced: Partial<KernelChoice> = {};
+let others: Case['others'];
 let memory: AdapterMemory;
 /**
  * Forces the variants, and compares them with float64 first, as on a GPU. One device for all cases, so that each kernel
- * is compiled once. Norms and the sampler are those of software adapters, because the others take seconds there.
+ * is compiled once. Norms and the sampler are those of software adapters in most cases, because the others take seconds
+ * there.
  */
 const loader = new ComputeLoader((gpu) => {
   memory = new AdapterMemory('forced variants', 'mixtab-test-adapters');
   vi.spyOn(memory, 'get').mockResolvedValue(undefined);
   vi.spyOn(memory, 'set').mockResolvedValue();
-  return { ...gpu, memory, checksKernels: true, kernels: { ...gpu.kernels, ...forced } };
+  return {
+    ...gpu,
+    memory,
+    checksKernels: true,
+    kernels: { ...gpu.kernels, ...forced },
+    ...(others && { variant: others }),
+  };
 });
 
 /** An answer to a prompt in which few tokens share an expert, and the kernels that it used. */
@@ -75,12 +84,16 @@ async function shortAnswer(type: string) {
   return { answer, kernels, reference: await readReference(store, modelId) };
 }
 
-afterEach(() => vi.restoreAllMocks());
+afterEach(() => {
+  others = undefined;
+  vi.restoreAllMocks();
+});
 
 describe('with the variants of GPUs', () => {
   it.each(CASES)('$type: $vector, $few, $batch, $attention, $between', { timeout: 180_000 }, async (one) => {
-    const { type, ...kernels } = one;
+    const { type, others: otherKernels, ...kernels } = one;
     forced = kernels;
+    others = otherKernels;
     await expectExact(TYPE_MODELS[type], loader);
     expect(memory.set).toHaveBeenCalledExactlyOnceWith(expect.stringContaining('self-test'), 'passed');
 
@@ -90,6 +103,7 @@ describe('with the variants of GPUs', () => {
     const product = 'expert gate+up';
     expect(used).toContain(`${product} ${one.vector} ${type}`);
     expect(used).toContain(`${product} ${one.few} x4 ${type}`);
+    expect(used.has(`sample ${one.others ?? 'rows'}`)).toBe(true);
     expect(used.has('combine+norm')).toBe(one.between === 'fused');
     expect([...used].some((name) => name.startsWith('attention_flash'))).toBe(one.attention === 'flash');
   });

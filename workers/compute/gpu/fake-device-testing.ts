@@ -85,6 +85,7 @@ export class FakeDevice {
       health: new DeviceHealth(device),
       pipelines: new PipelineCache(device),
       kernels: defaultKernels(false),
+      variant: 'workgroup',
       measureKernels: false,
       checksKernels: false,
       measureMemory: false,

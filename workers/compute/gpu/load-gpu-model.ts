@@ -289,7 +289,7 @@ interface CreateInputs extends GpuLoadInputs {
 }
 
 function createGpuModel({
-  gpu: { device, adapter, pipelines, kernels, pacing },
+  gpu: { device, pipelines, kernels, variant, pacing },
   records,
   request,
   plan,
@@ -315,7 +315,7 @@ function createGpuModel({
     config,
     ctx: {
       pipelines,
-      variant: adapter.software ? 'rows' : 'workgroup',
+      variant,
       kernels,
       state: buffers.state.slice,
       pacing,

@@ -3,6 +3,7 @@ import type { AdapterReport } from '../../../src/contract/engine-api.ts';
 import { AdapterMemory, adapterKey } from '../../store/adapter-memory.ts';
 import { requestDevice } from './device.ts';
 import { DeviceHealth } from './errors.ts';
+import type { MatrixVariant } from './ops/context.ts';
 import { Pacing } from './pacing.ts';
 import { PipelineCache } from './pipelines.ts';
 import { defaultKernels, type KernelChoice } from './variants/kernel-variants.ts';
@@ -15,6 +16,8 @@ export interface Gpu {
   pipelines: PipelineCache;
   /** The kernel variants of all models that are loaded from now on, unless they are measured. */
   kernels: KernelChoice;
+  /** How kernels without variants of their own divide their work. */
+  variant: MatrixVariant;
   /** Whether the first model chooses the variants by a measurement. Tests and benchmarks force them instead. */
   measureKernels: boolean;
   /**
@@ -50,6 +53,7 @@ export async function openGpu(
     health: new DeviceHealth(device),
     pipelines: new PipelineCache(device),
     kernels: defaultKernels(report.software),
+    variant: report.software ? 'rows' : 'workgroup',
     measureKernels: !report.software,
     checksKernels: !report.software,
     measureMemory: !report.software,
