@@ -111,6 +111,8 @@ export default defineConfig({
       },
     }),
   ],
+  // The development server would find the packages of workers one by one, and reload the page for each of them.
+  optimizeDeps: { entries: ['*.html', 'workers/*.worker.ts'] },
   worker: {
     format: 'es',
     plugins: () => [entryPointsWithoutExports()],
