@@ -64,8 +64,8 @@ export interface LoadRequest {
   /** Total bytes of GPU memory; default: as much as the model can use, limited by what a probe finds. */
   gpuBudgetBytes?: number;
   /**
-   * On the GPU: bytes of main memory for evicted experts; default: a quarter of main memory, or 0 if the GPU shares it.
-   * If `compute` is `cpu`: total bytes of main memory for the model; default: as much as it can use, at most half of
+   * On the GPU: bytes of main memory for evicted experts; default: half of main memory (a quarter if it is small), or 0
+   * if the GPU shares it. If `compute` is `cpu`: total bytes of main memory for the model; default: as much as it can use, at most half of
    * main memory.
    */
   ramBudgetBytes?: number;

@@ -23,7 +23,7 @@ describe('automatic budgets', () => {
     const unified = { ...apu, copyRate: 30e9, hostCopyRate: 27e9 };
     const uncached = { ...iris, copyRate: 25e9, hostCopyRate: 12e9 };
     expect([slow, slower, unified, uncached].map(memoryKind)).toEqual(['own', 'own', 'shared', 'shared']);
-    expect(automaticRamBudget(slow, 16)).toBe(4 * GIB);
+    expect(automaticRamBudget(slow, 16)).toBe(8 * GIB);
   });
 
   it('measure rates again while they are low, on adapters that they decide about', () => {
@@ -71,7 +71,8 @@ describe('automatic budgets', () => {
   });
 
   it('keep experts in main memory only if the GPU has its own memory', () => {
-    expect(automaticRamBudget(card, 16)).toBe(4 * GIB);
+    const byReport = [2, 4, undefined, 8, 16, 32].map((gib) => automaticRamBudget(card, gib) / GIB);
+    expect(byReport).toEqual([0.5, 1, 1, 4, 8, 16]);
     for (const adapter of [apu, mac, phone, software]) expect(automaticRamBudget(adapter, 16)).toBe(0);
   });
 });

@@ -19,6 +19,8 @@ const BUS_SHARE = 0.4;
  * their version.
  */
 const CAPPED_DEVICE_MEMORY = 8;
+/** GiB from which other programs leave half of the main memory free. Machines of 16 and more may report 8. */
+const LARGE_DEVICE_MEMORY = 8;
 /** The share of the memory that was found on a large Mac which is used. */
 const MAC_SHARE = 0.75;
 /** How much further than the last good budget a machine with shared memory may go. */
@@ -120,7 +122,12 @@ export function probePlan(
 export const gpuBudgetOf = (found: Bytes, wanted: Bytes, { enough, usedShare }: ProbePlan): Bytes =>
   found >= enough ? wanted : Math.min(wanted, Math.floor(found * usedShare));
 
-/** Main memory budget for experts without a slot: a quarter of the device's memory, or 0 if the GPU uses it too. */
+/**
+ * Main memory budget for experts without a slot: half of the device's memory if it is large, else a quarter, or 0 if the
+ * GPU uses it too.
+ */
 export function automaticRamBudget(adapter: BudgetAdapter, deviceMemory: number | undefined): Bytes {
-  return memoryKind(adapter) === 'own' ? ((deviceMemory ?? DEFAULT_DEVICE_MEMORY) * GIB) / 4 : 0;
+  if (memoryKind(adapter) !== 'own') return 0;
+  const gib = deviceMemory ?? DEFAULT_DEVICE_MEMORY;
+  return (gib * GIB) / (gib >= LARGE_DEVICE_MEMORY ? 2 : 4);
 }

@@ -1,12 +1,11 @@
 /** Puts a stored model on the GPU: dense weights, memory budget, slots, KV cache, step buffers, kernels. */
 import { MixtabError } from '../../../src/contract/errors.ts';
 import type { Bytes } from '../../../src/contract/ids.ts';
-import { automaticRamBudget } from '../../experts/automatic-budget.ts';
 import { type PoolPlan, planSlots, type SlotBudget, smallestBudget } from '../../experts/budget.ts';
 import { ExpertCache } from '../../experts/expert-cache.ts';
 import { LikelihoodPublisher } from '../../experts/likelihood-publisher.ts';
 import { type Compute, kvCacheBytes } from '../compute.ts';
-import { contextOf, deviceMemory, type LoadInputs, preloadExperts } from '../loading.ts';
+import { contextOf, type LoadInputs, preloadExperts } from '../loading.ts';
 import { type LayerExperts, sumBytes } from '../model-records.ts';
 import { ropeTable, ropeTableBytes } from '../rope-table.ts';
 import { watched } from '../watched.ts';
@@ -31,6 +30,7 @@ import { PrefillBuffers } from './model/prefill-buffers.ts';
 import { type DenseWeights, loadDenseWeights } from './model/weights.ts';
 import type { Gpu } from './open-gpu.ts';
 import { planKernels } from './plan-kernels.ts';
+import { ramBudget } from './ram-budget.ts';
 import { checkKernels } from './self-test/check-kernels.ts';
 import { GpuSlotMemory, slotBytes } from './slot-memory.ts';
 import { chooseKernels } from './variants/choose-kernels.ts';
@@ -187,6 +187,7 @@ async function allocateWithinBudget(
 ): Promise<GpuModel> {
   const { gpu, request } = inputs;
   const plan = planMemory(inputs, weights.bytes, known.limits.batch);
+  const ramBudgetBytes = await ramBudget(gpu, known.adapter, request.ramBudgetBytes);
   const leastBytes = smallestBudget(slotBudgetOf(inputs, plan));
   const budgetInputs = { gpu, known, wanted: wantedBytes(plan), usedBytes: weights.bytes, leastBytes };
   let budgetBytes = request.gpuBudgetBytes ?? (await automaticGpuBudget(budgetInputs));
@@ -199,7 +200,7 @@ async function allocateWithinBudget(
     try {
       return await withAllocations(
         gpu.device,
-        () => allocateChecked({ ...inputs, plan, known, weights }, budgetBytes, timed),
+        () => allocateChecked({ ...inputs, plan, ramBudgetBytes, weights }, budgetBytes, timed),
         (gpuModel) => gpuModel.destroy(),
       );
     } catch (error) {
@@ -281,19 +282,31 @@ function allocate(inputs: AllocateInputs, budgetBytes: Bytes): GpuModel {
 
 interface CreateInputs extends GpuLoadInputs {
   plan: MemoryPlan;
-  known: KnownMemory;
+  ramBudgetBytes: Bytes;
   weights: DenseWeights;
   pools: readonly PoolPlan[];
   /** Receives everything that is to be destroyed with the model, except the weights. */
   resources: Resources;
 }
 
+/** If every expert has a slot, main memory keeps none: they would only be copies. */
+function createCache(
+  { manifest: { config }, readExpert, recycle }: GpuLoadInputs['records'],
+  memory: GpuSlotMemory,
+  pools: readonly PoolPlan[],
+  ramBudgetBytes: Bytes,
+): ExpertCache {
+  const { expertCount, expertsPerToken } = config;
+  const holdsAll = pools.every(({ layers, slots }) => slots === layers.length * expertCount);
+  const budget = holdsAll ? 0 : ramBudgetBytes;
+  return new ExpertCache({ memory, pools, expertsPerToken, readExpert, ramBudgetBytes: budget, recycle });
+}
+
 function createGpuModel({
   gpu: { device, pipelines, kernels, variant, pacing },
   records,
-  request,
   plan,
-  known,
+  ramBudgetBytes,
   weights,
   pools,
   resources,
@@ -306,10 +319,7 @@ function createGpuModel({
   const buffers = resources.own(createStepBuffers(device, config, plan.shape));
   const prefillBuffers = new PrefillBuffers(device, config);
   const rope = resources.own(upload(device, 'rope table', ropeTable(config, context)));
-  const ramBudgetBytes = request.ramBudgetBytes ?? automaticRamBudget(known.adapter, deviceMemory());
-  const { readExpert, recycle } = records;
-  const { expertsPerToken } = config;
-  const experts = new ExpertCache({ memory, pools, expertsPerToken, readExpert, ramBudgetBytes, recycle });
+  const experts = createCache(records, memory, pools, ramBudgetBytes);
   const publisher = manifest.state === 'importing' ? resources.own(new LikelihoodPublisher(manifest)) : undefined;
   const model: Model = {
     config,
