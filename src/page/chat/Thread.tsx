@@ -96,6 +96,9 @@ function Answer({ turn, last }: { turn: Turn; last: boolean }) {
   const texts = tokens && streamed === undefined && current.value && textsFrom(current.value, turn.id);
   return (
     <div aria-busy={streamed !== undefined}>
+      {tokens && streamed === undefined && !texts && (
+        <p class="hint">The model does not see this answer any more, so its tokens cannot be followed.</p>
+      )}
       {text === '' ? <Dots /> : texts ? <AnswerTokens texts={texts} /> : <Markdown text={text} />}
       {streamed === undefined && (
         <>

@@ -5,6 +5,8 @@ import { formatProbability, type LayerRow, layerSentences, longest } from './lay
 
 const ROW = 26;
 const HEAD = 22;
+/** Pixels that a selected expert's number and weight need. */
+const LABEL_WIDTH = 40;
 /** Below this width, lengths are left to the text and the table. */
 const NARROW = 560;
 
@@ -135,7 +137,7 @@ function Chosen({ row, columns: { chosen }, colours }: Pick<RowProps, 'row' | 'c
         return (
           <g key={rank}>
             <rect x={left} y={4} width={part - 1} height={ROW - 8} rx={3} style={{ fill: colours[expert] }} />
-            {part > 30 && (
+            {part > LABEL_WIDTH && (
               <text class="small" x={left + 4} y={17}>
                 {expert}: {Math.round(100 * weight)}%
               </text>
