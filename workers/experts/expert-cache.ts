@@ -33,15 +33,21 @@ export interface ExpertCacheOptions {
   recycle?: (record: RecordParts) => void;
 }
 
-/** Reads an expert. If memory is short, main memory keeps half as many experts from then on, and the read is repeated. */
+/**
+ * Reads an expert. If memory is short, main memory keeps half as many experts from then on, and the read is repeated in
+ * the memory of the others. A read that began before another one released memory is repeated without releasing more.
+ */
 const orWithLess =
-  (read: ReadExpert<RecordParts>, ram: RamTier<RecordParts>): ReadExpert<RecordParts> =>
+  (read: ReadExpert<RecordParts>, ram: RamTier<RecordParts>, recycler: RecordRecycler): ReadExpert<RecordParts> =>
   async (...args) => {
     for (;;) {
+      const { budgetBytes } = ram;
       try {
         return await read(...args);
       } catch (error) {
-        if (!(error instanceof MixtabError && error.code === 'memory-full') || !ram.halve()) throw error;
+        if (!(error instanceof MixtabError && error.code === 'memory-full')) throw error;
+        const isNewShortage = ram.budgetBytes === budgetBytes;
+        if (isNewShortage && !recycler.releaseHalf()) throw error;
       }
     }
   };
@@ -66,7 +72,7 @@ export class ExpertCache {
     const recycler = new RecordRecycler(ram, recycle);
     const slots = new ExpertSlots({ memory, pools, expertsPerToken, recycler });
     const kept = (layer: LayerIndex, expert: ExpertIndex) => ram.get(slots.idOf(layer, expert));
-    const loader = new ExpertLoader({ read: orWithLess(readExpert, ram), kept });
+    const loader = new ExpertLoader({ read: orWithLess(readExpert, ram, recycler), kept });
     this.#ram = ram;
     this.#recycler = recycler;
     this.#slots = slots;

@@ -76,13 +76,17 @@ describe('RamTier', () => {
 
   it('keeps half as much from then on if memory is short, the most useful half', () => {
     const { tier, spare, kept } = createTier(100);
-    for (const n of [1, 2, 3, 4]) tier.offer(id(n), record(10));
+    const records = [1, 2, 3, 4].map(() => record(10));
+    for (const [i, each] of records.entries()) tier.offer(id(i + 1), each);
     spare.add(4);
-    expect([tier.halve(), kept(), tier.bytes]).toEqual([true, [2, 3], 20]);
+    const dropped = tier.halve();
+    expect(dropped).toHaveLength(2);
+    expect([dropped[0] === records[3], dropped[1] === records[0]]).toEqual([true, true]);
+    expect([kept(), tier.bytes, tier.budgetBytes]).toEqual([[2, 3], 20, 20]);
     tier.offer(id(5), record(10));
     expect([kept(), tier.bytes]).toEqual([[3, 5], 20]);
     for (let n = 0; n < 3; n++) tier.halve();
-    expect([tier.halve(), kept(), tier.bytes]).toEqual([false, [], 0]);
+    expect([tier.halve(), kept(), tier.bytes]).toEqual([[], [], 0]);
   });
 
   it('counts a record once if it is offered twice, and does not replace it', () => {

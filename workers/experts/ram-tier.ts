@@ -32,6 +32,11 @@ export class RamTier<R extends { byteLength: Bytes }> {
     this.#budgetBytes = budgetBytes;
   }
 
+  /** The most that is kept. It only ever gets smaller, by {@link halve}. */
+  get budgetBytes(): Bytes {
+    return this.#budgetBytes;
+  }
+
   /** Bytes of all records that are kept. */
   get bytes(): Bytes {
     return this.#bytes;
@@ -64,15 +69,17 @@ export class RamTier<R extends { byteLength: Bytes }> {
 
   /**
    * Halves what is kept, and never keeps more again: memory is short.
-   * @returns whether anything was dropped
+   * @returns the records that are not kept any more; none if nothing was kept
    */
-  halve(): boolean {
-    if (this.#bytes === 0) return false;
+  halve(): R[] {
+    if (this.#bytes === 0) return [];
     this.#budgetBytes = Math.floor(this.#bytes / 2);
+    const dropped: R[] = [];
     while (this.#bytes > this.#budgetBytes) {
-      this.#drop([...this.#records.keys()].reduce((worst, other) => (this.#isWorse(other, worst) ? other : worst)));
+      const worst = [...this.#records.keys()].reduce((a, b) => (this.#isWorse(b, a) ? b : a));
+      dropped.push(this.#drop(worst));
     }
-    return true;
+    return dropped;
   }
 
   /** Drops all records, and returns them. */

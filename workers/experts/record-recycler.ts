@@ -5,7 +5,7 @@ import type { RamTier } from './ram-tier.ts';
 
 /**
  * A record that was uploaded to a slot, or whose prefetch was cancelled, is offered to main memory. The memory of records
- * that it does not keep is recycled.
+ * that it does not keep is recycled, and that of half its records if memory is short.
  */
 export class RecordRecycler {
   /** Records whose memory may already hold another record. */
@@ -25,9 +25,24 @@ export class RecordRecycler {
   /** Call after each upload, and if a prefetch was read completely but then cancelled. */
   keepOrRecycle(expert: ExpertId, record: RecordParts): void {
     if (this.#recycled.has(record)) return;
-    for (const dropped of this.ram.offer(expert, record)) {
-      this.#recycled.add(dropped);
-      this.release(dropped);
+    this.#release(this.ram.offer(expert, record));
+  }
+
+  /**
+   * Call if a read finds no memory. Main memory keeps half as many records from then on. The reader gets the memory of
+   * the others at once: garbage of this worker would be of no use to it.
+   * @returns whether anything was released
+   */
+  releaseHalf(): boolean {
+    const dropped = this.ram.halve();
+    this.#release(dropped);
+    return dropped.length > 0;
+  }
+
+  #release(records: readonly RecordParts[]): void {
+    for (const record of records) {
+      this.#recycled.add(record);
+      this.release(record);
     }
   }
 }

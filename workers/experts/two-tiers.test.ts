@@ -138,6 +138,70 @@ describe('slots and main memory', () => {
     expect([cache.slotOf(layerIndex(0), expertIndex(5)) !== undefined, cache.ramBytes]).toEqual([true, 0]);
   });
 
+  /** A device with memory for four records, where memory is free only once a record was recycled; never by garbage. */
+  function shortOfMemory() {
+    const live = new Set<RecordParts>();
+    const reads: number[] = [];
+    const cache = new ExpertCache({
+      memory: {
+        expertCount: EXPERTS,
+        residence: RESIDENCE.gpu,
+        kernelSlotOf: (_, slot) => slot,
+        setSlot() {},
+        upload: (_, __, record) => expect(live).toContain(record),
+      },
+      pools: [{ layers: [layerIndex(0)], slots: 2 }],
+      expertsPerToken: PER_TOKEN,
+      readExpert: async (_, expert) => {
+        reads.push(expert);
+        await undefined; // so that two reads are under way at once
+        if (live.size === 4) throw new MixtabError('memory-full', 'No memory.', '');
+        const record = onePart(new Uint8Array(SIZE));
+        live.add(record);
+        return record;
+      },
+      ramBudgetBytes: 4 * SIZE,
+      recycle: (record) => expect(live.delete(record)).toBe(true),
+    });
+    const load = (experts: number[], ready?: () => Promise<void>) =>
+      cache.loadAll(layerIndex(0), experts.map(expertIndex), ready);
+    return { cache, reads, load };
+  }
+
+  it.each([
+    [[4], [0, 1, 2, 3, 4, 4]],
+    [
+      [4, 5],
+      [0, 1, 2, 3, 4, 5, 4, 5],
+    ], // both fail for the same shortage, which halves main memory once
+  ])('hand the reader the memory of half the records if it is short: experts %j', async (experts, expectedReads) => {
+    const { cache, reads, load } = shortOfMemory();
+    for (const expert of [0, 1, 2, 3]) await load([expert]);
+    await load(experts);
+    expect(reads).toEqual(expectedReads);
+    expect(cache.ramBytes).toBe(2 * SIZE);
+  });
+
+  it('read an expert again whose record was handed to the reader while it waited for its upload', async () => {
+    const { cache, reads, load } = shortOfMemory();
+    for (const expert of [0, 1, 2, 3]) await load([expert]);
+    cache.recordAccess(layerIndex(0), [1, 2, 3].map(expertIndex)); // so expert 0 is the least used one
+    let upload = (): void => {};
+    const ready = () =>
+      new Promise<void>((resolve) => {
+        upload = resolve;
+      });
+    const waiting = load([0], ready);
+    await load([4]);
+    expect(reads).toEqual([0, 1, 2, 3, 4, 4]);
+    upload();
+    for (let n = 0; n < 20; n++) await undefined;
+    upload();
+    await waiting;
+    expect(reads).toEqual([0, 1, 2, 3, 4, 4, 0]);
+    expect(cache.slotOf(layerIndex(0), expertIndex(0))).toBeDefined();
+  });
+
   it('read every expert once if main memory holds all of them', async () => {
     const trace = randomTrace(200, 2);
     const { reads, cache } = await run({ layers: 2, slots: 2, ramRecords: 16, expertsPerToken: PER_TOKEN }, trace);

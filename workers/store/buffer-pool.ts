@@ -15,12 +15,27 @@ export class BufferPool {
   /** @param capacity total size of the buffers that are kept; 0 keeps none, so that every buffer is fresh */
   constructor(private readonly capacity: Bytes = 0) {}
 
-  /** Returns a buffer of exactly `size` bytes with arbitrary content. */
+  /**
+   * Returns a buffer of exactly `size` bytes with arbitrary content. If there is no memory for it, the pool drops what it
+   * has, which is of other sizes, and tries again.
+   * @throws RangeError if there is no memory even then
+   */
   take(size: Bytes): ArrayBuffer {
     const index = this.#free.findLastIndex(({ byteLength }) => byteLength === size);
-    if (index < 0) return new ArrayBuffer(size);
+    if (index < 0) return this.#allocate(size);
     this.#freeBytes -= size;
     return this.#free.splice(index, 1)[0];
+  }
+
+  #allocate(size: Bytes): ArrayBuffer {
+    try {
+      return new ArrayBuffer(size);
+    } catch (error) {
+      if (this.#freeBytes === 0) throw error;
+      this.#free.length = 0;
+      this.#freeBytes = 0;
+      return new ArrayBuffer(size);
+    }
   }
 
   /**
