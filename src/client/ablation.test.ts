@@ -31,6 +31,9 @@ it.each<[unknown, RegExp]>([
   [{ banned: { expert: 1 } }, /ablation\.banned must be a list/],
   [{ banned: [1] }, /ablation\.banned must have expert/],
   [{ banned: [{ layer: 1 }] }, /ablation\.banned: expert must be a number/],
+  [{ banned: [{ expert: 1, layr: 3 }] }, /ablation\.banned: layr does not exist; there are expert, layer/],
+  [{ replaced: [{ by: 1 }, { by: 1, experts: 2 }] }, /ablation\.replaced: experts does not exist/],
+  [{ noise: { amount: 1, seed: 1, sed: 2 } }, /ablation\.noise: sed does not exist; there are amount, seed/],
   [{ replaced: [{ expert: 1, by: null }] }, /ablation\.replaced: by must be a number/],
 ])('refuses %j', (given, message) => {
   expect(() => ablationOf(given)).toThrow(message);

@@ -39,7 +39,12 @@ function check(name: string, value: unknown, shape: Shape): void {
   if (shape.list && !Array.isArray(value)) throw bad(name, 'must be a list');
   for (const entry of shape.list ? (value as unknown[]) : [value]) {
     if (!isObject(entry)) throw bad(name, `must have ${shape.required.join(' and ')}`);
-    for (const field of [...shape.required, ...shape.optional]) {
+    const fields = [...shape.required, ...shape.optional];
+    const unknown = Object.keys(entry).find((field) => !fields.includes(field));
+    if (unknown !== undefined) {
+      throw bad(`${name}: ${unknown.slice(0, 100)}`, `does not exist; there are ${fields.join(', ')}`);
+    }
+    for (const field of fields) {
       if (entry[field] === undefined && shape.optional.includes(field)) continue;
       if (typeof entry[field] !== 'number') throw bad(`${name}: ${field}`, 'must be a number');
     }
