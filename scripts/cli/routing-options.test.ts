@@ -34,6 +34,7 @@ it.each([
   ['--ban-experts 3=1', /--ban-experts 3=1 is no list of experts/],
   ['--replace-experts 3', /--replace-experts 3 is no list of experts/],
   ['--experts-used 1.5', /--experts-used 1.5 is not a whole number/],
+  ['--noise-seed 7', /--noise-seed has no effect without --router-noise/],
   ['--router-noise -1', /--router-noise -1 is negative/],
 ])('rejects %s', (argv, message) => {
   expect(() => perplexity(...argv.split(' '))).toThrow(message);

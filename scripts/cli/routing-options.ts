@@ -8,7 +8,8 @@ type RoutingOptions = Options<'generate'> | Options<'perplexity'>;
 
 /**
  * The routing options of a command as those of a request; empty if none is given.
- * @throws MixtabError `bad-request` for a list of experts that cannot be read, naming the option
+ * @throws MixtabError `bad-request` for a list of experts that cannot be read, and for a seed without noise, naming the
+ *   option
  */
 export function routingOptions(options: RoutingOptions): { lossy?: LossyOptions; ablation?: AblationOptions } {
   const { 'resident-bias': residentBias, 'skip-below': skipBelow } = options;
@@ -28,13 +29,20 @@ const NOISE_SEED = 1;
 
 function ablationOptions(options: RoutingOptions): AblationOptions {
   const { 'experts-used': expertsUsed, 'choices-skipped': choicesSkipped, 'random-experts': randomSeed } = options;
-  const { 'router-noise': amount, 'noise-seed': seed = NOISE_SEED } = options;
+  const { 'router-noise': amount, 'noise-seed': seed } = options;
   const { 'ban-experts': bans, 'replace-experts': replacements } = options;
+  if (seed !== undefined && amount === undefined) {
+    throw new MixtabError(
+      'bad-request',
+      '--noise-seed has no effect without --router-noise.',
+      'Add --router-noise AMOUNT, or leave --noise-seed out.',
+    );
+  }
   return {
     ...(expertsUsed !== undefined && { expertsUsed }),
     ...(choicesSkipped !== undefined && { choicesSkipped }),
     ...(randomSeed !== undefined && { randomSeed }),
-    ...(amount !== undefined && { noise: { amount, seed } }),
+    ...(amount !== undefined && { noise: { amount, seed: seed ?? NOISE_SEED } }),
     ...(bans !== undefined && { banned: parsed('ban-experts', bans, parseBanned, '3 or 1.3,5') }),
     ...(replacements !== undefined && {
       replaced: parsed('replace-experts', replacements, parseReplaced, '0=1,1=0 or *=3'),
