@@ -1,6 +1,7 @@
 /** The tokens of an answer, and the way from one of them to the experts view, which follows it. */
 import { seenTurns } from '../state/context-window.ts';
 import { type Conversation, pathOf } from '../state/conversation-tree.ts';
+import { currentId } from '../state/conversations.ts';
 import { showTab } from '../state/route.ts';
 import { wanted } from '../state/token-observation.ts';
 import type { TextPlace } from '../state/token-of-character.ts';
@@ -16,7 +17,7 @@ export const piecesOf = (text: string): Promise<string[]> =>
 
 /** Opens the experts view, which reads the conversation and follows the token of this character. */
 export function followPlace(character: TextPlace): void {
-  wanted.value = character;
+  wanted.value = { ...character, conversation: currentId.value };
   showTab('routing', {});
 }
 

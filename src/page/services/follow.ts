@@ -4,6 +4,7 @@
  */
 import type { GenerateRequest } from '../../contract/engine-api.ts';
 import { current } from '../state/conversations.ts';
+import { experiment } from '../state/generation.ts';
 import { announcement } from '../state/notices.ts';
 import { reading } from '../state/text-routing.ts';
 import { followedToken, wanted } from '../state/token-observation.ts';
@@ -11,17 +12,29 @@ import { tokenOfCharacter } from '../state/token-of-character.ts';
 import { inputOf, read } from './text-routing.ts';
 import { canFollow, followToken } from './token-observation.ts';
 
-/** Reads a text, then follows the token that is wanted, if any. */
+/**
+ * Reads a text, then follows the token that is wanted, if any. If nothing was read, none is wanted any more: otherwise
+ * the next visit of the view would read the text unasked.
+ */
 export async function readAndFollow(input: GenerateRequest['input']): Promise<void> {
   const before = reading.value;
+  const isReading = experiment.value?.kind === 'routing'; // when that ends, it looks for the wanted token itself
   await read(input);
   if (reading.value !== before) await followWanted();
+  else if (!isReading) wanted.value = undefined;
 }
 
-/** Follows the token that was clicked in an answer, and reads the conversation first unless it was read already. */
+/**
+ * Follows the token that was clicked in an answer, and reads the conversation first unless it was read already. Only
+ * forgets the click if another conversation is shown by now.
+ */
 export async function followLink(): Promise<void> {
-  const input = wanted.value && inputOf(current.value);
-  if (!input) return;
+  const isHere = wanted.value && wanted.value.conversation === current.value?.id;
+  const input = isHere && inputOf(current.value);
+  if (!input) {
+    wanted.value = undefined;
+    return;
+  }
   if (canFollow() && JSON.stringify(reading.value?.input) === JSON.stringify(input)) await followWanted();
   else await readAndFollow(input);
 }

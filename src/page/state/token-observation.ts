@@ -16,8 +16,14 @@ export interface Observations {
 
 export const observations = signal<Observations | undefined>(undefined);
 
-/** The place in an answer that was clicked, until its token is followed. */
-export const wanted = signal<TextPlace | undefined>(undefined);
+/** A place in an answer that was clicked. */
+export interface WantedPlace extends TextPlace {
+  /** Id of the answer's conversation; undefined if none was shown. */
+  conversation: string | undefined;
+}
+
+/** The place in an answer that was clicked, until its token is followed or the attempt has ended. */
+export const wanted = signal<WantedPlace | undefined>(undefined);
 
 /** Index of the token that the address names; undefined if it names none. */
 export const followedToken = computed(() => {
