@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { ModelConfig, ModelFigures } from '../../contract/import-api.ts';
-import { expectSpeed, hitRate } from './expected-speed.ts';
+import { expectSpeed, hitRate, storeHitRate } from './expected-speed.ts';
 
 const MIXTRAL = {
   layerCount: 32,
@@ -27,6 +27,27 @@ describe('hitRate', () => {
     expect([2, 3, 4, 5, 6, 7, 8].map((k) => hitRate(k / 8))).toEqual([0.31, 0.43, 0.55, 0.66, 0.77, 0.89, 1]);
     expect(hitRate(0.3125)).toBeCloseTo(0.37, 12);
     expect([hitRate(0), hitRate(-1), hitRate(2)]).toEqual([0, 0, 1]);
+  });
+});
+
+describe('storeHitRate', () => {
+  // Replayed: docs/measurements/streaming.md, "Main memory behind the slots", column "engine", random routing.
+  it.each([
+    [2, 1, 0.429, 0.353],
+    [2, 2, 0.503, 0.353],
+    [2, 3, 0.583, 0.353],
+    [3, 2, 0.598, 0.46],
+    [3, 3, 0.676, 0.46],
+    [4, 2, 0.699, 0.563],
+    [4, 3, 0.774, 0.563],
+  ])('adds what was measured for %i slots and room for %i of 8 experts', (slots, ram, engine, slotsAlone) => {
+    const gain = storeHitRate(slots / 8, ram / 8) - hitRate(slots / 8);
+    expect(Math.abs(gain - (engine - slotsAlone))).toBeLessThan(0.02);
+  });
+
+  it('is 1 only if one kind of memory has room for all experts', () => {
+    expect([storeHitRate(0.25, 1), storeHitRate(1, 0), storeHitRate(0.5, 0)]).toEqual([1, 1, hitRate(0.5)]);
+    expect(storeHitRate(0.5, 0.5)).toBeLessThan(0.9);
   });
 });
 

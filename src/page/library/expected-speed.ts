@@ -81,6 +81,22 @@ export function hitRate(share: number): number {
   return HIT_RATES[below] + (position - below) * (above - HIT_RATES[below]);
 }
 
+/**
+ * What main memory adds to the hit rate, as a share of what as many slots more would add: it also holds some experts
+ * that have a slot. Measured were 0.60 to 0.72 (docs/measurements/streaming.md, "Main memory behind the slots").
+ */
+const RAM_GAIN = 0.65;
+
+/**
+ * Share of a token's experts that need no read from the store: at least that of main memory alone.
+ * @param slots share of the experts that have a slot
+ * @param ram share of the experts that main memory has room for
+ */
+export function storeHitRate(slots: number, ram: number): number {
+  const resident = hitRate(slots);
+  return Math.max(hitRate(ram), resident + RAM_GAIN * (hitRate(slots + ram) - resident));
+}
+
 /** Bytes for `context` positions: keys and values (f16), and two f32 activations of a prompt (docs/streaming.md). */
 const contextBytes = ({ layerCount, kvHeadCount, headDim, embeddingLength }: SpeedShape, context: number): Bytes =>
   (4 * layerCount * kvHeadCount * headDim + 8 * embeddingLength) * context;
@@ -105,7 +121,7 @@ export function expectSpeed(
   const memory = memoryOf(device);
   const residentShare = share(memory.modelBytes - fixed);
   const resident = hitRate(residentShare);
-  const residentOrRam = hitRate(Math.min(1, residentShare + share(memory.ramTierBytes)));
+  const residentOrRam = storeHitRate(residentShare, share(memory.ramTierBytes));
   const perToken = layerCount * expertsPerToken * expertBytes;
   const computing = computeSeconds(figures, device);
   const fromRam = (perToken * (residentOrRam - resident)) / memory.ramTierRate;
