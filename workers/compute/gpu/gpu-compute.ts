@@ -53,7 +53,8 @@ export class GpuCompute implements Compute {
     const { model, automaticBudget: budget } = this.#gpuModel;
     const code = (this.#gpu.health.signal.reason as MixtabError).code;
     if (this.#readback.waiting.idleMs > IDLE_MS || code === 'internal') return;
-    void rememberLoss(this.#gpu, { batch: model.buffers.maxTokens, ...(budget !== undefined && { budget }) });
+    const batch = model.chunkTokens ?? model.buffers.maxTokens;
+    void rememberLoss(this.#gpu, { batch, ...(budget !== undefined && { budget }) });
   };
 
   get config(): ModelConfig {

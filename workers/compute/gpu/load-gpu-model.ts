@@ -32,6 +32,7 @@ import type { Gpu } from './open-gpu.ts';
 import { planKernels } from './plan-kernels.ts';
 import { ramBudget } from './ram-budget.ts';
 import { checkKernels } from './self-test/check-kernels.ts';
+import { LEAST_CHUNK } from './slicing.ts';
 import { GpuSlotMemory, slotBytes } from './slot-memory.ts';
 import { chooseKernels } from './variants/choose-kernels.ts';
 import { KERNEL_FAMILIES, kernelAdapter } from './variants/kernel-variants.ts';
@@ -224,11 +225,14 @@ export function planMemory(
   denseBytes: Bytes,
   maxBatch = MAX_BATCH,
 ): MemoryPlan {
-  const { records } = inputs;
+  const { records, gpu } = inputs;
   const { config } = records.manifest;
   const context = contextOf(inputs);
-  const shape = { maxTokens: Math.min(context, MAX_BATCH, maxBatch), context, kernels: inputs.gpu.kernels };
-  const buffers = stepBufferBytes(config, shape) + prefillBuffersBytes(config, shape);
+  const maxTokens = Math.min(context, MAX_BATCH, maxBatch);
+  const shape = { maxTokens, context, kernels: gpu.kernels };
+  // How long the chunks may be is measured only after everything is allocated.
+  const leastChunk = gpu.pacing ? Math.min(maxTokens, LEAST_CHUNK) : maxTokens;
+  const buffers = stepBufferBytes(config, shape) + prefillBuffersBytes(config, { leastChunk, context });
   const fixedBytes = denseBytes + ropeTableBytes(config, context) + kvCacheBytes(config, context) + buffers;
   return { shape, fixedBytes, layouts: records.expertLayouts() };
 }

@@ -32,3 +32,21 @@ it('cuts prompts on a slow GPU, and measures again until it finds that it is non
   expect(await load(9000)).toEqual({ chunk: 512, measured: false });
   expect((await loadModel(device.gpu)).model.chunkTokens).toBeUndefined();
 });
+
+it('leaves room in the budget for the chunks of a prompt that a fast GPU takes whole', async () => {
+  const { loadModel } = await storeModel(SYNTH_PRESETS.tiny, { context: 512 });
+  const device = new FakeDevice(1e9);
+  let clock = 0;
+  device.onSubmit = (calls) => {
+    clock += 5000 * calls.length;
+  };
+  const fast = await loadModel(device.gpu);
+  const gpuBudgetBytes = fast.gpuBytes(); // all experts
+  fast.destroy();
+  const gpu: Gpu = { ...device.gpu, pacing: new Pacing({ now: () => clock }) };
+  const { model, gpuBytes, slots } = await loadModel(gpu, { gpuBudgetBytes });
+  expect(model.chunkTokens).toBe(32);
+  expect(slots).toBeLessThan(fast.slots);
+  await model.prefillBuffers.allocate(Array.from({ length: 512 / 32 }, () => 32));
+  expect(gpuBytes()).toBeLessThanOrEqual(gpuBudgetBytes);
+});

@@ -10,7 +10,7 @@ class FakeQueue {
   #busyUntil = 0;
   #waiting: { at: number; resolve: () => void }[] = [];
 
-  constructor(private readonly rate: number) {}
+  constructor(public rate: number) {}
 
   submit([{ costs }]: { costs: number[] }[]): void {
     this.submissions.push(costs.length);
@@ -25,13 +25,13 @@ class FakeQueue {
     });
   }
 
-  /** Lets the GPU finish everything. */
-  async finish(): Promise<void> {
+  /** Lets the GPU finish everything. @param isBusy whether the thread hears of it only when all is done */
+  async finish(isBusy = false): Promise<void> {
     await settle(); // microtasks that ask for the end
     const waiting = this.#waiting.sort((a, b) => a.at - b.at);
     this.#waiting = [];
     for (const { at, resolve } of waiting) {
-      this.clock = at;
+      this.clock = isBusy ? this.#busyUntil : at;
       resolve();
       await settle();
     }
@@ -101,6 +101,44 @@ describe('pacing', () => {
     await queue.finish();
     submitPaced(ctx, work);
     expect(queue.submissions.slice(3).length).toBeGreaterThanOrEqual(8);
+  });
+
+  it('learns nothing from work that the GPU has not done, but what it does next starts after it', async () => {
+    const queue = new FakeQueue(Number.POSITIVE_INFINITY);
+    const pacing = new Pacing({ rate: 10, now: () => queue.clock });
+    const ctx = contextOn(queue, pacing);
+    const run = (isWhole: boolean): void => {
+      const encoder = encodePaced(ctx, dispatches(500, 500, 500, 500, 500, 500), '', async () => isWhole);
+      queue.submit([encoder.finish() as unknown as { costs: number[] }]);
+    };
+    for (let i = 0; i < 3; i++) run(false);
+    await queue.finish();
+    expect(pacing.submissionCost).toBe(2500);
+    queue.rate = 10;
+    run(false);
+    await settle();
+    run(true); // waits for the one before
+    await queue.finish();
+    expect(pacing.submissionCost).toBeCloseTo(2500, 6);
+    queue.rate = 20;
+    run(true);
+    await queue.finish();
+    expect(pacing.submissionCost).toBeGreaterThan(3000);
+  });
+
+  it.each([
+    ['tells the ends of submissions apart that are queued in one go', false],
+    ['learns no speed from ends that a busy thread hears of at once', true],
+  ])('%s', async (_, isBusy) => {
+    const queue = new FakeQueue(10);
+    const pacing = new Pacing({ rate: 10, now: () => queue.clock });
+    const ctx = contextOn(queue, pacing);
+    for (let i = 0; i < 8; i++) submitPaced(ctx, dispatches(2000)); // slices of experts
+    submitPaced(ctx, dispatches(...Array.from({ length: 50 }, () => 500)));
+    expect(queue.submissions).toHaveLength(8 + 10);
+    await queue.finish(isBusy);
+    expect(queue.clock).toBe(1600 + 2500);
+    expect(pacing.submissionCost).toBeCloseTo(2500, 6);
   });
 
   it('returns the last part to a caller that adds copies to it, and cuts nothing where it is absent', () => {

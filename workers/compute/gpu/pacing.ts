@@ -17,7 +17,7 @@ const SUBMISSION_MS = 250;
  * a few submissions more, once.
  */
 const FIRST_RATE = 5e7;
-/** How much of a measured time counts at once. One slow submission may have waited for another program. */
+/** How much of a submission's time counts at once. One slow submission may have waited for another program. */
 const WEIGHT = 0.5;
 /** Clocks are coarse. */
 const LEAST_MS = 0.1;
@@ -30,6 +30,8 @@ export class Pacing {
   #rate: number;
   /** When the GPU finished the last submission that was timed. */
   #doneAt = Number.NEGATIVE_INFINITY;
+  /** The last sample, and the rate before it. */
+  #last: (Sample & { rate: number }) | undefined;
   /** Milliseconds. */
   readonly now: () => number;
 
@@ -52,22 +54,57 @@ export class Pacing {
     return this.#rate * SUBMISSION_MS;
   }
 
-  /** Learns from a submission of this much work that is queued now. @param done resolves when the GPU has finished it */
-  async time(cost: number, done: Promise<unknown>): Promise<void> {
+  /** Learns how long the GPU takes for submissions that were queued together. */
+  async time({ cost, count, queuedAt, done, isWhole }: TimedWork): Promise<void> {
     if (cost < LEAST_TIMED_SHARE * this.submissionCost) return;
-    const queuedAt = this.now();
     try {
       await done;
+      const doneAt = this.now();
+      // The GPU works on one submission after the other.
+      const ms = doneAt - Math.max(queuedAt, this.#doneAt);
+      this.#doneAt = doneAt;
+      this.#learn((await isWhole()) ? { cost, count, ms } : { cost: 0, count: 0, ms });
     } catch {
-      return; // the device was lost
+      // the device was lost
     }
-    const doneAt = this.now();
-    // The GPU works on one submission after the other.
-    const ms = doneAt - Math.max(queuedAt, this.#doneAt);
-    this.#doneAt = doneAt;
-    // The mean of times, not of rates: so that a GPU that has become slow is noticed at once.
-    this.#rate = 1 / ((1 - WEIGHT) / this.#rate + (WEIGHT * Math.max(ms, LEAST_MS)) / cost);
   }
+
+  /** A busy thread hears of several ends at once. Then the first one has taken the time of all, so they count as one. */
+  #learn(sample: Sample): void {
+    const before = this.#last;
+    const joined = before && sample.ms < LEAST_MS;
+    const { cost, count, ms } = joined
+      ? { cost: before.cost + sample.cost, count: before.count + sample.count, ms: before.ms + sample.ms }
+      : sample;
+    const rate = joined ? before.rate : this.#rate;
+    this.#last = { cost, count, ms, rate };
+    if (sample.cost === 0) return;
+    const weight = 1 - (1 - WEIGHT) ** count;
+    // The mean of times, not of rates: so that a GPU that has become slow is noticed at once.
+    this.#rate = 1 / ((1 - weight) / rate + (weight * Math.max(ms, LEAST_MS)) / cost);
+  }
+}
+
+/** What the GPU has done. */
+interface Sample {
+  /** 0 if it is not known. */
+  cost: number;
+  /** Submissions. */
+  count: number;
+  ms: number;
+}
+
+/** Submissions that were queued together. */
+interface TimedWork {
+  /** Of all of them. */
+  cost: number;
+  count: number;
+  /** When the first one was queued. See {@link Pacing.now}. */
+  queuedAt: number;
+  /** Resolves when the GPU has finished the last one. */
+  done: Promise<unknown>;
+  /** Whether the GPU has done all of this work. Called after `done`. */
+  isWhole: () => Promise<boolean>;
 }
 
 /** What paced work needs of an operation's context. `pacing` is absent where nothing has to be cut. */
@@ -78,28 +115,56 @@ export interface PacedContext {
 
 /**
  * Encodes dispatches as one compute pass. If they are too much for one submission, submits all parts but the last one.
+ * @param isWhole whether the GPU has done all of this work; after a stall, kernels return at once. Called when the GPU
+ * has finished. Default: true
  * @returns the encoder of the last part. Submit it before the next `await`
  */
 export function encodePaced(
-  { pipelines: { device }, pacing }: PacedContext,
+  ctx: PacedContext,
   dispatches: readonly Dispatch[],
   label = '',
+  isWhole: () => Promise<boolean> = async () => true,
 ): GPUCommandEncoder {
-  if (!pacing) return encodePass(device, dispatches, label);
-  const parts = cutByCost(dispatches, pacing.submissionCost);
-  const last = parts.pop() ?? [];
-  for (const part of parts) {
-    device.queue.submit([encodePass(device, part, label).finish()]);
-    void pacing.time(costOf(part), device.queue.onSubmittedWorkDone());
-  }
-  const cost = costOf(last);
-  queueMicrotask(() => void pacing.time(cost, device.queue.onSubmittedWorkDone())); // once the caller has submitted it
-  return encodePass(device, last, label);
+  const { encoder, startTiming } = encodeParts(ctx, dispatches, label);
+  queueMicrotask(() => startTiming(isWhole)); // once the caller has submitted it
+  return encoder;
 }
 
 /** Submits dispatches as one compute pass, or as several if they are too much for one. */
 export function submitPaced(ctx: PacedContext, dispatches: readonly Dispatch[], label = ''): void {
-  ctx.pipelines.device.queue.submit([encodePaced(ctx, dispatches, label).finish()]);
+  const { encoder, startTiming } = encodeParts(ctx, dispatches, label);
+  ctx.pipelines.device.queue.submit([encoder.finish()]);
+  startTiming(async () => true);
+}
+
+/**
+ * Submits all parts but the last one.
+ * @returns the encoder of the last part, and what times all of them. It is called when the last part was submitted, and
+ * before anything else is
+ */
+function encodeParts(
+  { pipelines: { device }, pacing }: PacedContext,
+  dispatches: readonly Dispatch[],
+  label: string,
+): { encoder: GPUCommandEncoder; startTiming: (isWhole: () => Promise<boolean>) => void } {
+  if (!pacing) return { encoder: encodePass(device, dispatches, label), startTiming: () => {} };
+  const parts = cutByCost(dispatches, pacing.submissionCost);
+  const last = parts.pop() ?? [];
+  let firstAt: number | undefined;
+  for (const part of parts) {
+    device.queue.submit([encodePass(device, part, label).finish()]);
+    firstAt ??= pacing.now();
+  }
+  const startTiming = (isWhole: () => Promise<boolean>): void => {
+    void pacing.time({
+      cost: costOf(dispatches),
+      count: parts.length + 1,
+      queuedAt: firstAt ?? pacing.now(),
+      done: device.queue.onSubmittedWorkDone(),
+      isWhole,
+    });
+  };
+  return { encoder: encodePass(device, last, label), startTiming };
 }
 
 const costOf = (dispatches: readonly Dispatch[]): number => dispatches.reduce((sum, { cost = 0 }) => sum + cost, 0);

@@ -1,5 +1,5 @@
 /** The experts of one layer in a prefill: loaded and run in waves, while the next ones are read. */
-import type { LayerIndex } from '../../../src/contract/ids.ts';
+import type { ExpertIndex, LayerIndex } from '../../../src/contract/ids.ts';
 import type { ModelConfig } from '../../../src/contract/import-api.ts';
 import type { ExpertCache } from '../../experts/expert-cache.ts';
 import { type ExpertGroup, groupByExpert } from '../../experts/grouping.ts';
@@ -88,13 +88,14 @@ function runGroups(
   { buffers, tokens }: Chunk,
   groups: readonly ExpertGroup[],
 ): Dispatch[] {
-  const words = encodeGroups(groups, (expert) => experts.slotOf(layer, expert)!);
+  const slotOf = (expert: ExpertIndex): number => experts.slotOf(layer, expert)!;
+  const words = encodeGroups(groups, slotOf);
   model.ctx.pipelines.device.queue.writeBuffer(buffers.groups.buffer, 0, words);
   return runExperts({ ...model, buffers }, layer, {
     groupCount: groups.length,
     maxAssignments: Math.max(...groups.map(({ assignments }) => assignments.length)),
     typicalAssignments: assignmentsPerExpert(model.config, tokens.length),
-    assignments: groups.reduce((sum, { assignments }) => sum + assignments.length, 0),
+    groups: groups.map(({ expert, assignments }) => ({ slot: slotOf(expert), assignments: assignments.length })),
   });
 }
 

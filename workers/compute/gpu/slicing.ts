@@ -64,7 +64,7 @@ export function sliceGroups(groups: readonly ExpertGroup[], most: number): Exper
 }
 
 /** The fewest tokens of a chunk: with fewer, reading the weights would cost more than multiplying them. */
-const LEAST_CHUNK = 32;
+export const LEAST_CHUNK = 32;
 
 /** The sizes of a model that decide how long the dispatches of a chunk take, besides those of experts. */
 export interface ChunkShape {

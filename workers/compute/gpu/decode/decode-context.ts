@@ -102,7 +102,32 @@ export class DecodeContext {
     return program;
   }
 
-  /** As {@link encodePaced}: submit the encoder before the next `await`. */
+  /**
+   * Submits dispatches that end early if an expert is missing.
+   * @param more slices to read back
+   * @returns the result, the stall mark, the trace, and the bytes of `more`
+   */
+  submitUntilStall(dispatches: readonly Dispatch[], more: readonly Slice[] = []): Promise<ArrayBuffer[]> {
+    const { model, readback } = this.inputs;
+    const { state, trace } = model.buffers;
+    const isWhole = async (): Promise<boolean> => {
+      const [, stallMark, traceWords] = await results;
+      return readStalledLayer(stallMark) === undefined && !this.#hasSkipped(traceWords);
+    };
+    const encoder = encodePaced(model.ctx, dispatches, 'decode', isWhole);
+    const results = readback.submit(encoder, [this.result, state.stallMark, trace, ...more]);
+    return results;
+  }
+
+  /** Whether the token used fewer experts than others do: a skipped one is replaced by another one in the trace. */
+  #hasSkipped(trace: ArrayBuffer): boolean {
+    const { layerCount, expertsPerToken } = this.inputs.model.config;
+    return Array.from({ length: layerCount }, (_, layer) => this.selectedExpertsIn(trace, layer)).some(
+      (selectedExperts) => distinctExperts(selectedExperts).length < expertsPerToken,
+    );
+  }
+
+  /** As {@link encodePaced}, for dispatches that cannot stall: submit the encoder before the next `await`. */
   encodePass(dispatches: readonly Dispatch[]): GPUCommandEncoder {
     return encodePaced(this.inputs.model.ctx, dispatches, 'decode');
   }

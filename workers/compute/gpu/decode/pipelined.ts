@@ -48,9 +48,7 @@ export class PipelinedDecoding {
   }
 
   async #submit(): Promise<void> {
-    const { result, inputs } = this.context;
-    const { state, trace } = inputs.model.buffers;
     const { whole } = await this.context.startToken();
-    this.#inFlight.push(inputs.readback.submit(this.context.encodePass(whole), [result, state.stallMark, trace]));
+    this.#inFlight.push(this.context.submitUntilStall(whole));
   }
 }

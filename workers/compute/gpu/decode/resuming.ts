@@ -30,13 +30,8 @@ export class ResumingDecoding implements SerialStrategy {
    */
   async #runToEnd(dispatches: readonly Dispatch[], firstLayer: number): Promise<Progress> {
     const { context } = this;
-    const { model, readback } = context.inputs;
-    const { state, trace, predictions } = model.buffers;
-    const slices = [context.result, state.stallMark, trace, predictions];
-    const [result, stallMark, traceWords, predictionWords] = await readback.submit(
-      context.encodePass(dispatches),
-      slices,
-    );
+    const { predictions } = context.inputs.model.buffers;
+    const [result, stallMark, traceWords, predictionWords] = await context.submitUntilStall(dispatches, [predictions]);
     const stall = context.stallIn(stallMark, traceWords);
     const missedLayers = context.recordPassedLayers(traceWords, firstLayer, stall);
     if (!stall) return { result, missedLayers };

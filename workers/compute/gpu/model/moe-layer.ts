@@ -13,9 +13,10 @@ import type { LayerIndex } from '../../../../src/contract/ids.ts';
 import type { Dispatch, Slice } from '../dispatch.ts';
 import { combine } from '../ops/combine.ts';
 import { combineAndNorm } from '../ops/combine-norm.ts';
-import type { Activations } from '../ops/context.ts';
+import type { Activations, ExpertBank } from '../ops/context.ts';
 import { expertDown } from '../ops/expert-down.ts';
 import { expertGateUp } from '../ops/expert-gate-up.ts';
+import type { BankShare } from '../ops/expert-matmul.ts';
 import { matmul } from '../ops/matmul.ts';
 import { rmsNorm } from '../ops/rms-norm.ts';
 import { routeToken } from '../ops/route-token.ts';
@@ -110,8 +111,28 @@ export interface ExpertsShape {
   maxAssignments: number;
   /** Assignments that a group of this batch has on average; default: the largest. See `ExpertWork`. */
   typicalAssignments?: number;
-  /** Assignments of all groups together; see `ExpertWork`. */
-  assignments?: number;
+  /** The groups, if they are known; otherwise each slot is as likely as the others to have one. */
+  groups?: readonly KnownGroup[];
+}
+
+/** A group of a work list that the CPU has written. */
+export interface KnownGroup {
+  /** As the slot table holds it. */
+  slot: number;
+  assignments: number;
+}
+
+/** What of a work list is for each bank of a layer. */
+function bankShares(banks: readonly ExpertBank[], { groupCount, maxAssignments, groups }: ExpertsShape): BankShare[] {
+  const slots = banks.reduce((sum, bank) => sum + bank.slots, 0);
+  return banks.map((bank) => {
+    if (!groups) {
+      const mean = (groupCount * bank.slots) / slots;
+      return { groups: mean, assignments: mean * maxAssignments };
+    }
+    const own = groups.filter(({ slot }) => slot >= bank.firstSlot && slot < bank.firstSlot + bank.slots);
+    return { groups: own.length, assignments: own.reduce((sum, { assignments }) => sum + assignments, 0) };
+  });
 }
 
 /**
@@ -121,8 +142,12 @@ export function runExperts(model: Model, layer: LayerIndex, shape: ExpertsShape)
   const { config, ctx } = model;
   const { normed, activations, expertOut, routingWeights, groups } = model.buffers;
   const { expertsPerToken } = config;
-  return model.banks(layer).flatMap((bank) => {
-    const shared = { bank, groups, ...shape, activations, label: `L${layer}.slots${bank.firstSlot}+` };
+  const { groups: _, ...sizes } = shape;
+  const banks = model.banks(layer);
+  const shares = bankShares(banks, shape);
+  return banks.flatMap((bank, b) => {
+    const label = `L${layer}.slots${bank.firstSlot}+`;
+    const shared = { bank, groups, ...sizes, share: shares[b], activations, label };
     return [
       ...expertGateUp(ctx, { ...shared, expertsPerToken, input: normed }),
       ...expertDown(ctx, { ...shared, routingWeights, output: expertOut }),

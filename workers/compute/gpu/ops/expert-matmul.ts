@@ -18,6 +18,13 @@ const ROWS_LIBS = [STEP_STATE_WGSL, groupsCode, assignmentsCode];
 /** The libs of an expert kernel of the other variants, besides the one of its product. */
 const GPU_LIBS = [STEP_STATE_WGSL, groupsCode, jobCode];
 
+/** The part of a work list whose slots are in one bank. Fractions where the GPU decides, so that only a mean is known. */
+export interface BankShare {
+  groups: number;
+  /** Assignments of these groups together. */
+  assignments: number;
+}
+
 /** The work of an expert kernel. */
 export interface ExpertWork {
   bank: ExpertBank;
@@ -28,8 +35,8 @@ export interface ExpertWork {
   maxAssignments: number;
   /** Assignments that a group of this batch has on average; it decides which variant is used. Default: the largest. */
   typicalAssignments?: number;
-  /** Assignments of all groups together; default: that of as many groups of the largest size. */
-  assignments?: number;
+  /** What of the work list is for this bank. It decides the cost only. Default: all groups, each of the largest size. */
+  share?: BankShare;
   label: string;
 }
 
@@ -58,8 +65,8 @@ export function expertProduct(ctx: OpContext, args: ExpertProductArgs): Dispatch
   // As overrides, the bank's slots would need pipelines for each bank.
   const bankSlots = constants(ctx.pipelines.device, bank.firstSlot, bank.slots);
   const slices = [ctx.state, groups, args.weights, args.input, args.output, bankSlots, ...(args.more ?? [])];
-  const { assignments = groupCount * maxAssignments } = args;
-  const cost = productCost(product.matrices * product.rows * product.runs * RUN, assignments, groupCount);
+  const { share = { groups: groupCount, assignments: groupCount * maxAssignments } } = args;
+  const cost = productCost(product.matrices * product.rows * product.runs * RUN, share.assignments, share.groups);
   return { ...ctx.pipelines.dispatch(kernel, overrides, slices, grid, label), cost };
 }
 
