@@ -162,10 +162,27 @@ test('an embedding page of the same site deletes a model of the user only after 
   const frame = page.frameLocator('iframe');
   const kept = remove(true);
   await expect(frame.getByText(`${other.origin} wants to delete the model mixtab storyteller.`)).toBeVisible();
+  const allow = frame.getByRole('button', { name: 'Delete it' });
+  await expect(allow).toBeEnabled(); // Chromium ignores clicks in a frame that has just appeared
   await frame.getByRole('button', { name: 'Keep it' }).click();
   expect(await kept).toBe('not-allowed');
   const removed = remove(true);
-  await frame.getByRole('button', { name: 'Delete it' }).click();
+  // The question does not fit in the frame, so the user has to scroll.
+  await page.locator('iframe').evaluate((element) => {
+    Object.assign(element.style, { width: '200px', height: '80px' });
+  });
+  await expect(allow).toHaveCount(1);
+  await expect(async () => {
+    for (const share of [0, 0.5, 1]) {
+      await allow.evaluate((_, to) => {
+        const { scrollHeight } = document.documentElement;
+        scrollTo(0, to * (scrollHeight - innerHeight));
+      }, share);
+      await page.waitForTimeout(900); // each part has to be visible for 0.7 s
+    }
+    await expect(allow).toBeEnabled({ timeout: 1000 });
+  }).toPass();
+  await allow.click();
   expect(await removed).toBe('removed');
 });
 

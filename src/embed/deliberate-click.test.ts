@@ -3,8 +3,11 @@ import { ARM_MS, onDeliberateClick } from './deliberate-click.ts';
 
 type Seen = { isIntersecting: boolean; intersectionRatio: number; isVisible?: boolean };
 
-/** What the browser says of the button. */
+/** What the browser says of an element. */
+let report: (entries: (Seen & { target: unknown })[]) => void;
+/** What it says of the button alone. */
 let show: (seen: Seen) => void;
+let targets: unknown[];
 let observed: { options: object; ended: boolean };
 const VISIBLE: Seen = { isIntersecting: true, intersectionRatio: 1 };
 
@@ -14,11 +17,15 @@ beforeEach(() => {
   vi.stubGlobal(
     'IntersectionObserver',
     class {
-      constructor(callback: (entries: Seen[]) => void, options: object) {
-        show = (seen) => callback([seen]);
+      constructor(callback: typeof report, options: object) {
+        report = callback;
+        targets = [];
+        show = (seen) => callback([{ ...seen, target: targets[0] }]);
         observed = { options, ended: false };
       }
-      observe(): void {}
+      observe(target: unknown): void {
+        targets.push(target);
+      }
       disconnect(): void {
         observed.ended = true;
       }
@@ -89,4 +96,74 @@ it('asks the browser to look for covers, and ends with the button disabled', () 
     ended: true,
     clicks: [],
   });
+});
+
+const HIDDEN: Seen = { isIntersecting: false, intersectionRatio: 0 };
+
+/** A question of two pieces in a window of 300 x 100 pixels. */
+function ask(height: number) {
+  vi.stubGlobal('document', { documentElement: { clientWidth: 300, clientHeight: 100 } });
+  const size = { height };
+  const area = { getBoundingClientRect: () => ({ width: 280, height: size.height }) } as unknown as Element;
+  const pieces = [{}, {}] as Element[];
+  const button = { disabled: false } as HTMLButtonElement;
+  const clicks = vi.fn();
+  onDeliberateClick(button, clicks, { area, pieces });
+  const say = (target: unknown, seen: Seen): void => report([{ ...seen, target }]);
+  return { area, pieces, button, clicks, size, say };
+}
+
+it('all of a question that fits in the window must be visible', () => {
+  const { area, pieces, button, say } = ask(100);
+  for (const each of [...pieces, button]) say(each, VISIBLE);
+  say(area, { isIntersecting: true, intersectionRatio: 0.9 }); // the embedding page shows the rest elsewhere
+  vi.advanceTimersByTime(60_000);
+  expect(button.disabled).toBe(true);
+  say(area, VISIBLE);
+  vi.advanceTimersByTime(ARM_MS);
+  expect(button.disabled).toBe(false);
+});
+
+it('a question that is larger than the window can be read by scrolling, and then the button has to be visible', () => {
+  const { pieces, button, clicks, say } = ask(150);
+  const click = (): void => void button.onclick?.({ isTrusted: true } as PointerEvent);
+  say(pieces[0], VISIBLE);
+  vi.advanceTimersByTime(ARM_MS);
+  say(pieces[0], HIDDEN);
+  say(button, VISIBLE);
+  say(pieces[1], VISIBLE);
+  vi.advanceTimersByTime(ARM_MS - 1);
+  expect(button.disabled).toBe(true);
+  vi.advanceTimersByTime(1);
+  expect(button.disabled).toBe(false);
+  say(button, { ...VISIBLE, isVisible: false }); // covered
+  expect(button.disabled).toBe(true);
+  click();
+  expect(clicks).not.toHaveBeenCalled();
+  say(button, VISIBLE);
+  vi.advanceTimersByTime(ARM_MS);
+  click();
+  expect(clicks).toHaveBeenCalledTimes(1);
+});
+
+it.each([
+  ['scrolled past too fast', HIDDEN],
+  ['covered', { ...VISIBLE, isVisible: false }],
+])('a piece that was %s counts as unread', (_name, hidden) => {
+  const { pieces, button, say } = ask(150);
+  for (const each of [...pieces, button]) say(each, VISIBLE);
+  vi.advanceTimersByTime(ARM_MS - 1);
+  say(pieces[0], hidden);
+  vi.advanceTimersByTime(60_000);
+  expect(button.disabled).toBe(true);
+});
+
+it('a window that has grown must show all of the question', () => {
+  const { pieces, button, clicks, size, say } = ask(150);
+  for (const each of [...pieces, button]) say(each, VISIBLE);
+  vi.advanceTimersByTime(ARM_MS);
+  expect(button.disabled).toBe(false);
+  size.height = 90;
+  button.onclick?.({ isTrusted: true } as PointerEvent);
+  expect([button.disabled, clicks.mock.calls]).toEqual([true, []]);
 });

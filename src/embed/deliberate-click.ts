@@ -17,41 +17,104 @@ interface CoverOptions extends IntersectionObserverInit {
 }
 type CoverEntry = IntersectionObserverEntry & { isVisible?: boolean };
 
+/** What the user must have seen before a click counts. */
+export interface Shown {
+  /** Contains the button and everything that says what it does. */
+  area: Element;
+  /** The text in small pieces, each of which fits in a small window. */
+  pieces: readonly Element[];
+}
+
 /**
  * Calls a function for each click of the user on a button that has been visible for {@link ARM_MS}. Until then, and
  * whenever it is hidden, covered (in Chromium) or outside the window, the button is disabled. Clicks of scripts do not
  * count.
- * @param area what the user must be able to see; default: the button, which then has to say what it does
+ * @param shown default: only the button, which then has to say what it does. The whole area must be visible. If it is
+ *   larger than the window, so that the user has to scroll, the button must be visible, and each piece must have been
+ *   visible for {@link ARM_MS} before.
  * @returns a function that ends it and leaves the button disabled
  */
-export function onDeliberateClick(button: HTMLButtonElement, onClick: () => void, area: Element = button): () => void {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const disarm = (): void => {
-    clearTimeout(timer);
-    timer = undefined;
-    button.disabled = true;
-  };
-  const options: CoverOptions = {
-    threshold: [0, VISIBLE_SHARE, 1],
-    trackVisibility: true,
-    delay: OBSERVER_DELAY_MS,
-  };
-  const observer = new IntersectionObserver((entries) => {
-    const { isIntersecting, intersectionRatio, isVisible } = entries[entries.length - 1] as CoverEntry;
-    if (!isIntersecting || intersectionRatio < VISIBLE_SHARE || isVisible === false) return disarm();
-    timer ??= setTimeout(() => {
-      button.disabled = false;
-    }, ARM_MS);
-  }, options);
-  disarm();
+export function onDeliberateClick(
+  button: HTMLButtonElement,
+  onClick: () => void,
+  { area, pieces }: Shown = { area: button, pieces: [] },
+): () => void {
+  const seen = new SeenElements([area, button, ...pieces], update);
+  function update(): void {
+    const wasRead = (): boolean => seen.is(button) && pieces.every((piece) => seen.was(piece)) && !fitsInWindow(area);
+    button.disabled = !seen.is(area) && !wasRead();
+  }
+  update();
   button.title = 'Works once all of this has been visible for a moment';
   button.onclick = ({ isTrusted }) => {
+    update(); // the window's size may have changed
     if (isTrusted && !button.disabled) onClick();
   };
-  observer.observe(area);
   return () => {
-    observer.disconnect();
-    disarm();
+    seen.close();
+    button.disabled = true;
     button.onclick = null;
   };
+}
+
+function fitsInWindow(area: Element): boolean {
+  const { width, height } = area.getBoundingClientRect();
+  const { clientWidth, clientHeight } = document.documentElement; // without scroll bars
+  return width <= clientWidth && height <= clientHeight;
+}
+
+/** Which elements the user can see, and could see before. */
+class SeenElements {
+  readonly #observer: IntersectionObserver;
+  /** For each element that is visible: the timer that counts until it is seen. */
+  readonly #timers = new Map<Element, ReturnType<typeof setTimeout>>();
+  readonly #now = new Set<Element>();
+  readonly #ever = new Set<Element>();
+
+  /** @param onChange called after each change of what is seen */
+  constructor(
+    elements: readonly Element[],
+    private readonly onChange: () => void,
+  ) {
+    const options: CoverOptions = {
+      threshold: [0, VISIBLE_SHARE, 1],
+      trackVisibility: true,
+      delay: OBSERVER_DELAY_MS,
+    };
+    this.#observer = new IntersectionObserver((entries) => {
+      for (const entry of entries) this.#note(entry);
+      onChange();
+    }, options);
+    for (const element of new Set(elements)) this.#observer.observe(element);
+  }
+
+  /** Whether it is visible, and has been for {@link ARM_MS}. */
+  is(element: Element): boolean {
+    return this.#now.has(element);
+  }
+
+  /** Whether it was visible for {@link ARM_MS} at some time. */
+  was(element: Element): boolean {
+    return this.#ever.has(element);
+  }
+
+  close(): void {
+    this.#observer.disconnect();
+    for (const timer of this.#timers.values()) clearTimeout(timer);
+  }
+
+  #note({ target, isIntersecting, intersectionRatio, isVisible }: CoverEntry): void {
+    if (!isIntersecting || intersectionRatio < VISIBLE_SHARE || isVisible === false) {
+      clearTimeout(this.#timers.get(target));
+      this.#timers.delete(target);
+      this.#now.delete(target);
+    } else if (!this.#timers.has(target)) {
+      const onSeen = (): void => {
+        this.#now.add(target);
+        this.#ever.add(target);
+        this.onChange();
+      };
+      this.#timers.set(target, setTimeout(onSeen, ARM_MS));
+    }
+  }
 }
