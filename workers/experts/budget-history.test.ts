@@ -82,11 +82,11 @@ describe('the history of budgets', () => {
   });
 
   it('reads only what this version writes', () => {
-    const rates = { readRate: Number.POSITIVE_INFINITY, copyRate: 3, hostCopyRate: 4 };
+    const rates = { readRate: 2, copyRate: 3, hostCopyRate: 4 };
     const full = afterLoss({ ...whileTrying({ good: 1 }, 2, 3), ...rates }, { batch: 64 }, 4);
     expect(readHistory(full)).toEqual(full);
     expect(readHistory(whileTrying({}, 2, 3))).toEqual({ trying: { bytes: 2, at: 3 } });
-    for (const value of [undefined, null, 3, 'good', [], { good: 'much' }, { loss: 3, trying: null }, { good: -1 }]) {
+    for (const value of [undefined, null, 3, 'good', [], { good: 'much' }, { loss: 3, trying: null }, { good: -1 }, { readRate: 1 / 0 }]) {
       expect(readHistory(value)).toEqual({});
     }
   });

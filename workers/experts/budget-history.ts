@@ -87,13 +87,16 @@ export function afterLostLoad(history: BudgetHistory, budget: Bytes | undefined,
 /** Rates of a GPU's memory, in bytes per second. */
 export type MemoryRates = Pick<BudgetHistory, 'readRate' | 'copyRate' | 'hostCopyRate'>;
 
-/** After rates were measured: the highest one counts, because other programs can only make one lower. */
+/**
+ * After rates were measured: the highest one counts. Other programs can make one much lower, but only a little higher:
+ * see `rateOf` (measured-memory.ts).
+ */
 export function afterRates(history: BudgetHistory, rates: MemoryRates): BudgetHistory {
   const higher = Object.entries(rates).filter(([name, rate]) => rate > (history[name as keyof MemoryRates] ?? 0));
   return { ...history, ...Object.fromEntries(higher) };
 }
 
-const isAmount = (value: unknown): value is number => typeof value === 'number' && value >= 0;
+const isAmount = (value: unknown): value is number => Number.isFinite(value) && (value as number) >= 0;
 
 /** A history that was stored, without the parts that are not of the form that this version writes. */
 export function readHistory(value: unknown): BudgetHistory {

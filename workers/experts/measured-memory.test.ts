@@ -1,7 +1,7 @@
 /** Budgets on fakes of GPUs, each of which promises something else than it holds. */
 import { describe, expect, it } from 'vitest';
 import { type BudgetAdapter, gpuBudgetOf, memoryKind, probePlan } from './automatic-budget.ts';
-import { findMemory, holdsAll, measureFirstPiece, type ProbedMemory, readRateOf } from './measured-memory.ts';
+import { findMemory, holdsAll, measureFirstPiece, type ProbedMemory, rateOf, readRateOf } from './measured-memory.ts';
 
 const GB = 1e9;
 const MIXTRAL = 26 * GB;
@@ -30,6 +30,8 @@ class FakeMemory implements ProbedMemory {
   #clock = 0;
   /** Milliseconds that another program takes from the next read. */
   disturbance = 0;
+  /** Milliseconds that it takes from each read of one piece, once. */
+  singleDisturbance = 0;
   #compileMs: number;
 
   constructor(private readonly gpu: FakeGpu) {
@@ -61,6 +63,7 @@ class FakeMemory implements ProbedMemory {
     const slow = bytes > thrashesAfter ? 15 : 1;
     this.used = Math.max(this.used, bytes);
     await this.prepare();
+    if (times === 1) this.#clock += this.singleDisturbance;
     this.#clock += 0.3 + this.disturbance + (1000 * (bytes * times * slow + 4 * pressed)) / rate;
     this.disturbance = 0;
     return true;
@@ -154,6 +157,20 @@ describe('measuring memory', () => {
   it('leaves the time of a submission out of the rate', async () => {
     expect(await readRateOf(await read({ rate: 500e9 }), 0.25 * GB)).toBeCloseTo(500e9, -3);
     expect(await readRateOf(await read({ rate: 500e9, failsAfter: 0.1 * GB }), 0.25 * GB)).toBeUndefined();
+  });
+
+  it('takes no laptop for a card if another program delays single reads only, and finds a finite rate', async () => {
+    for (const rate of [90e9, 120e9]) {
+      for (const singleDisturbance of [5, 10, 15, 20, 500]) {
+        const memory = await read({ rate });
+        memory.singleDisturbance = singleDisturbance;
+        const found = await readRateOf(memory, 0.25 * GB);
+        expect(found).toBeGreaterThan(0.9 * rate);
+        expect(memoryKind({ software: false, vendor: 'intel', readRate: found })).toBe('shared');
+      }
+    }
+    const still = { read: async () => true, now: () => 5 };
+    expect(await rateOf(1e9, still.read, still)).toBeLessThan(Number.POSITIVE_INFINITY);
   });
 
   it('does not take a program that uses the GPU for a moment for a lack of memory', async () => {

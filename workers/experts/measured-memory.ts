@@ -23,6 +23,13 @@ export interface ProbedMemory {
 
 /** Repetitions, besides one, that a rate is computed from. */
 const RATE_REPEATS = 8;
+/**
+ * How much higher than its lower bound a rate may be. A laptop GPU of up to 120 GB/s then stays below the 150 GB/s that
+ * are taken for a card, whatever disturbs a measurement.
+ */
+const MAX_OVER_BOUND = 1.25;
+/** Milliseconds that something takes at least, because clocks advance in steps. */
+const CLOCK_STEP_MS = 0.1;
 /** Reading all memory may take this many times as long as the first piece's rate says. */
 const SLOW_FACTOR = 2;
 /** Milliseconds that may always pass: submissions, and programs that use the GPU for a moment. */
@@ -37,7 +44,7 @@ const ATTEMPTS = 3;
 const STEP = 1.25;
 
 /**
- * The rate at which the first piece is read, in bytes per second; infinite if the clock is too coarse for it.
+ * The rate at which the first piece is read, in bytes per second.
  * @param firstBytes of the first piece, which was read before
  * @returns undefined if the read failed
  */
@@ -45,8 +52,11 @@ export const readRateOf = (memory: ProbedMemory, firstBytes: Bytes): Promise<num
   rateOf(firstBytes, (times) => memory.read('first', times), memory);
 
 /**
- * The rate of something that a GPU does several times in one submission, in bytes per second; infinite if the clock is
- * too coarse for it.
+ * The rate of something that a GPU does several times in one submission, in bytes per second. It is computed from the
+ * difference of many times and one, so that a submission's own time does not count. A disturbance of the many makes it
+ * too low. One of the single run makes the difference too small and the rate too high, without a limit. But the time of
+ * the many can only be too long, so it gives a lower bound of the rate, and the result is at most 1.25 times that. A GPU
+ * that takes longer for a submission than for the work is thus taken for slower than it is.
  * @param bytes each time
  * @param run does it, and returns false if it failed. It was done before
  * @returns undefined if it failed
@@ -64,8 +74,10 @@ export async function rateOf(
       best[i] = Math.min(best[i], ms);
     }
   }
-  const ms = best[1] - best[0];
-  return ms > 0 ? (RATE_REPEATS * bytes) / (ms / 1000) : Number.POSITIVE_INFINITY;
+  const [once, many] = best;
+  const bound = ((1 + RATE_REPEATS) * bytes * 1000) / Math.max(many, CLOCK_STEP_MS);
+  const most = MAX_OVER_BOUND * bound;
+  return many > once ? Math.min((RATE_REPEATS * bytes * 1000) / (many - once), most) : most;
 }
 
 /**

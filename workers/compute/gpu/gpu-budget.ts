@@ -39,14 +39,9 @@ export async function changeHistory(
   if (!measureMemory) return {};
   const before = readHistory(await memory.get(FACT));
   const history = change(before);
-  if (!isSame(before, history)) await memory.set(FACT, history);
+  if (JSON.stringify(before) !== JSON.stringify(history)) await memory.set(FACT, history);
   return history;
 }
-
-/** Infinite rates count as equal to each other only, which JSON does not keep apart from missing ones. */
-const isSame = (a: BudgetHistory, b: BudgetHistory): boolean => stringOf(a) === stringOf(b);
-const stringOf = (history: BudgetHistory): string =>
-  JSON.stringify(history, (_, value) => (value === Number.POSITIVE_INFINITY ? 'infinite' : value));
 
 /** What is known about the memory of a GPU before a model is loaded on it. */
 export interface KnownMemory {

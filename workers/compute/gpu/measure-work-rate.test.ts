@@ -50,3 +50,17 @@ it('leaves room in the budget for the chunks of a prompt that a fast GPU takes w
   await model.prefillBuffers.allocate(Array.from({ length: 512 / 32 }, () => 32));
   expect(gpuBytes()).toBeLessThanOrEqual(gpuBudgetBytes);
 });
+
+it('takes no slow GPU for a fast one for good because another program delayed single products', async () => {
+  const { loadModel } = await storeModel(SYNTH_PRESETS.tiny, { context: 512 });
+  const device = new FakeDevice(1e9);
+  let clock = 0;
+  device.onSubmit = (calls) => {
+    clock += Math.max(50_000, 5000 * calls.length); // one product takes longer than nine
+  };
+  const gpu: Gpu = { ...device.gpu, pacing: new Pacing({ now: () => clock }) };
+  const { model, destroy } = await loadModel(gpu);
+  destroy();
+  expect(model.chunkTokens).toBe(32);
+  expect(Number.isFinite(await gpu.memory.get('work rate'))).toBe(true);
+});

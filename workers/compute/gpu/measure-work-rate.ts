@@ -15,7 +15,7 @@ const TOKENS = 64;
 
 /**
  * How many tokens of a prompt may go through a kernel of this model together. The rate is remembered, and measured again
- * while it is so low that it decides: another program can only make it lower.
+ * while it is so low that it decides: another program can make it much lower, but only a little higher ({@link rateOf}).
  * @param now milliseconds
  */
 export async function measureChunkTokens(model: Model, memory: AdapterMemory, now: () => number): Promise<number> {
@@ -23,7 +23,7 @@ export async function measureChunkTokens(model: Model, memory: AdapterMemory, no
   const tokensAt = (rate: number): number =>
     chunkTokens({ ...config, context: kvCache.limit }, buffers.maxTokens, rate * DISPATCH_MS);
   const known = await memory.get(FACT);
-  const before = typeof known === 'number' && known > 0 ? known : 0;
+  const before = Number.isFinite(known) && (known as number) > 0 ? (known as number) : 0;
   if (before > 0 && tokensAt(before) === buffers.maxTokens) return buffers.maxTokens;
   const measured = await measureWorkRate(model, now);
   if (measured > before) await memory.set(FACT, measured);
