@@ -1,32 +1,46 @@
 /** Collects what only the page sees, for its worker. */
-import type { PageFacts, PageFactsMessage } from '../contract/page-facts.ts';
-
-const CLOSED_AT = 'mixtab-closed-at';
+import { KEPT_CLOSINGS, type PageFactsMessage } from '../contract/page-facts.ts';
 
 /**
- * Notes that the user closes this page or ends its worker. Written at once: a page that closes has no time to wait for a
- * database. A page that crashes notes nothing.
+ * One item per closed worker. One item for all of them would lose some: tabs that close together, as when the browser
+ * quits, would overwrite each other's.
  */
-export function noteClosing(): void {
+const CLOSED = 'mixtab-closed/';
+
+/**
+ * Notes that this page ends a worker: the user closes the page, or the page ends the worker. Written at once: a page that
+ * closes has no time to wait for a database. A page that crashes notes nothing.
+ */
+export function noteClosing(workerId: string): void {
   try {
-    localStorage.setItem(CLOSED_AT, String(Date.now()));
+    localStorage.setItem(CLOSED + workerId, String(Date.now()));
+    const oldestFirst = Object.entries(readClosings()).sort(([, a], [, b]) => a - b);
+    for (const [id] of oldestFirst.slice(0, -KEPT_CLOSINGS)) localStorage.removeItem(CLOSED + id);
   } catch {
     // The browser blocks storage. Then nothing is remembered about the GPU either.
   }
 }
 
-/** The message with the facts of this page. */
-export const pageFactsMessage = (): PageFactsMessage => ({ mixtabPageFacts: factsOf() });
-
-function factsOf(): PageFacts {
-  const closedAt = readClosedAt();
-  return { maxTouchPoints: navigator.maxTouchPoints ?? 0, ...(closedAt > 0 && { closedAt }) };
+/** After a page that was hidden is shown again: from here on its worker can only be ended by a new closing. */
+export function forgetClosing(workerId: string): void {
+  try {
+    localStorage.removeItem(CLOSED + workerId);
+  } catch {
+    // Nothing was noted either.
+  }
 }
 
-function readClosedAt(): number {
+/** The message with the facts of this page. @param workerId of the worker that receives it */
+export const pageFactsMessage = (workerId: string): PageFactsMessage => ({
+  mixtabPageFacts: { maxTouchPoints: navigator.maxTouchPoints ?? 0, workerId, closings: readClosings() },
+});
+
+function readClosings(): Record<string, number> {
   try {
-    return Number(localStorage.getItem(CLOSED_AT)) || 0;
+    const keys = Array.from({ length: localStorage.length }, (_, i) => localStorage.key(i) ?? '');
+    const closed = keys.filter((key) => key.startsWith(CLOSED));
+    return Object.fromEntries(closed.map((key) => [key.slice(CLOSED.length), Number(localStorage.getItem(key)) || 0]));
   } catch {
-    return 0;
+    return {};
   }
 }

@@ -2,10 +2,11 @@
 import type { EngineApi } from '../contract/engine-api.ts';
 import type { MixtabError } from '../contract/errors.ts';
 import type { ImportApi } from '../contract/import-api.ts';
+import { newWorkerId } from '../contract/page-facts.ts';
 import type { Remote } from '../contract/rpc.ts';
 import type { SiteStoreMessage } from '../contract/site-store.ts';
-import { WorkerLink, type WorkerLinkOptions } from '../contract/worker-link.ts';
-import { noteClosing, pageFactsMessage } from './page-facts.ts';
+import { type LinkedWorker, WorkerLink, type WorkerLinkOptions } from '../contract/worker-link.ts';
+import { forgetClosing, noteClosing, pageFactsMessage } from './page-facts.ts';
 
 /** A worker behind its typed interface. If it dies, its calls reject, and the next call starts another one. */
 export interface WorkerClient<Api> {
@@ -34,13 +35,13 @@ export function createImportClient(onFailure?: OnFailure): WorkerClient<ImportAp
 
 /** Starts the worker that computes. */
 export function createEngineClient(onFailure?: OnFailure): WorkerClient<EngineApi> {
-  globalThis.addEventListener?.('pagehide', noteClosing);
   return clientOf<EngineApi>({
     start: () =>
       new Worker(new URL('../../workers/engine.worker.ts', import.meta.url), { type: 'module', name: 'engine' }),
     task: 'computes the model',
     repeatable: ['probe', 'load'] satisfies (keyof EngineApi)[],
     stopping: 'stop' satisfies keyof EngineApi,
+    usesFacts: 'load' satisfies keyof EngineApi,
     died: {
       code: 'worker-failed',
       remedy: 'Load the model again; if this happens again, lower the memory budget in the settings.',
@@ -49,25 +50,44 @@ export function createEngineClient(onFailure?: OnFailure): WorkerClient<EngineAp
   });
 }
 
-function clientOf<Api>({
-  onFailure,
-  ...options
-}: Omit<WorkerLinkOptions, 'onStart' | 'onFailure'> & { onFailure: OnFailure | undefined }): WorkerClient<Api> {
+interface ClientOptions
+  extends Omit<WorkerLinkOptions, 'onStart' | 'onCall' | 'onUnresponsive' | 'onFailure'> {
+  /** The method that reads the page's facts. Without one, the worker gets none. */
+  usesFacts?: string;
+  onFailure: OnFailure | undefined;
+}
+
+function clientOf<Api>({ usesFacts, onFailure, ...options }: ClientOptions): WorkerClient<Api> {
   let openSiteStore: (() => MessagePort) | undefined;
+  let workerId = newWorkerId();
   const attach = (worker: WorkerLink<Api>['worker']): void => {
-    worker?.postMessage(pageFactsMessage());
     const port = openSiteStore?.();
     if (port) worker?.postMessage({ mixtabSiteStore: port } satisfies SiteStoreMessage, [port]);
   };
-  const link = new WorkerLink<Api>({ ...options, onStart: attach, ...(onFailure && { onFailure }) }).open();
+  const tellFacts = (worker: LinkedWorker): void => worker.postMessage(pageFactsMessage(workerId));
+  const noteEnd = (): void => void (usesFacts && noteClosing(workerId));
+  if (usesFacts) watchPage(noteEnd, () => forgetClosing(workerId));
+  const link = new WorkerLink<Api>({
+    ...options,
+    onStart: (worker) => {
+      workerId = newWorkerId();
+      if (usesFacts) tellFacts(worker);
+      if (isHidden()) noteEnd();
+      attach(worker);
+    },
+    // Others may have been closed since the worker was started.
+    onCall: (worker, method) => method === usesFacts && tellFacts(worker),
+    onUnresponsive: noteEnd,
+    ...(onFailure && { onFailure }),
+  }).open();
   return {
     api: link.api,
     terminate() {
-      noteClosing();
+      noteEnd();
       link.close();
     },
     restart() {
-      noteClosing();
+      noteEnd();
       link.end();
     },
     attachSiteStore(open) {
@@ -76,3 +96,11 @@ function clientOf<Api>({
     },
   };
 }
+
+/** A browser may end the page of a hidden tab without an event, so a hidden page counts as closed until it is shown. */
+function watchPage(onClose: () => void, onShow: () => void): void {
+  globalThis.addEventListener?.('pagehide', onClose);
+  globalThis.document?.addEventListener('visibilitychange', () => (isHidden() ? onClose() : onShow()));
+}
+
+const isHidden = (): boolean => globalThis.document?.visibilityState === 'hidden';

@@ -1,12 +1,17 @@
-/** What only a page sees, and its worker needs to know. The page sends it when the worker starts. */
+/** What only a page sees, and its worker needs to know. The page sends it when the worker starts and before each load. */
 
 /** Facts about a page and the machine it runs on. */
 export interface PageFacts {
   /** `navigator.maxTouchPoints`, which workers lack. */
   maxTouchPoints: number;
-  /** `Date.now` when the user last closed a page of this site or ended its worker; absent if that is not known. */
-  closedAt?: number;
+  /** Identifies the worker that receives this among all workers of this site. */
+  workerId: string;
+  /** When pages of this site ended their workers: `Date.now` by worker. See {@link KEPT_CLOSINGS}. */
+  closings: Record<string, number>;
 }
+
+/** As many of the latest closings are remembered. */
+export const KEPT_CLOSINGS = 100;
 
 /** Sent to a worker between comlink's messages. */
 export interface PageFactsMessage {
@@ -16,9 +21,12 @@ export interface PageFactsMessage {
 const isPageFactsMessage = (data: unknown): data is PageFactsMessage =>
   typeof data === 'object' && data !== null && 'mixtabPageFacts' in data;
 
-let facts: PageFacts = { maxTouchPoints: 0 };
+/** An id that no other worker has. */
+export const newWorkerId = (): string => `${Date.now()}-${Math.random()}`;
 
-/** The facts that this worker received; without any, those of a computer whose page was never closed. */
+let facts: PageFacts = { maxTouchPoints: 0, workerId: newWorkerId(), closings: {} };
+
+/** The facts that this worker received last; without any, those of a computer where no page was ever closed. */
 export const pageFacts = (): PageFacts => facts;
 
 /**

@@ -20,6 +20,10 @@ export interface WorkerLinkOptions {
   stopping?: string;
   /** Called for each worker that was started, before it gets its first call. */
   onStart?: (worker: LinkedWorker) => void;
+  /** Called before each call of a method. */
+  onCall?: (worker: LinkedWorker, method: string) => void;
+  /** Called before a worker is ended because it hangs while it starts one of its own. */
+  onUnresponsive?: () => void;
   /** Called when a worker did not start or died, even if no call was running. */
   onFailure?: (error: MixtabError) => void;
   /** Default: {@link watchWorker}. */
@@ -119,6 +123,7 @@ export class WorkerLink<Api> {
     const mayRepeat = attempt < MAX_ATTEMPTS && this.#options.repeatable?.includes(method);
     const pending: Pending = { method, reject, ...(mayRepeat && { repeat: () => this.#attempt(call, attempt + 1) }) };
     running.pending.add(pending);
+    this.#options.onCall?.(running.worker, method);
     (running.api as unknown as Record<string, AnyCall>)
       [method](...args)
       .then(resolve, reject)
@@ -142,6 +147,7 @@ export class WorkerLink<Api> {
 
   #ended(how: WorkerEnd): void {
     const pending = [...(this.#running?.pending ?? [])];
+    if (how === 'hung') this.#options.onUnresponsive?.();
     if (how === 'hung' && pending.some(({ method }) => method === this.#options.stopping)) {
       this.end(); // what was to be stopped has stopped
       return;

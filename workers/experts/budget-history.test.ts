@@ -10,6 +10,14 @@ import {
   whileTrying,
 } from './budget-history.ts';
 
+const at = (time: number) => ({ at: time, worker: 'a' });
+/** Of worker a, and of b, which was closed an hour later. */
+const endsOf = (closedAt?: number, alive?: string) => ({
+  isAlive: (worker: string) => worker === alive,
+  closedAt: (worker: string) => (worker === 'a' ? closedAt : worker === 'b' ? 2 * HOUR : undefined),
+  closings: [],
+});
+
 const HOUR = 60 * 60 * 1000;
 const none = { budget: Number.POSITIVE_INFINITY, batch: Number.POSITIVE_INFINITY };
 
@@ -50,24 +58,32 @@ describe('the history of budgets', () => {
   });
 
   it('takes an attempt that the browser did not survive for a loss of what was tried', () => {
-    const trying = whileTrying({ good: 2e9 }, 6e9, HOUR);
-    expect(limitsOf(survived(trying), 2 * HOUR)).toEqual({ ...none, budget: 3e9 });
-    expect(survived(trying).trying).toBeUndefined();
-    expect(survived(afterLoad(trying))).toEqual({ good: 2e9 });
-    expect(whileTrying({ good: 8e9 }, 6e9, HOUR)).toEqual({ good: 8e9 });
+    const trying = whileTrying({ good: 2e9 }, 6e9, at(HOUR));
+    expect(limitsOf(survived(trying, endsOf()), 2 * HOUR)).toEqual({ ...none, budget: 3e9 });
+    expect(survived(trying, endsOf()).trying).toBeUndefined();
+    expect(survived(afterLoad(trying), endsOf())).toEqual({ good: 2e9 });
+    expect(whileTrying({ good: 8e9 }, 6e9, at(HOUR))).toEqual({ good: 8e9 });
   });
 
   it('takes no page that its user closed for one that crashed', () => {
-    const trying = whileTrying({ good: 2e9 }, 6e9, HOUR);
-    expect(survived(trying, HOUR + 400)).toEqual({ good: 2e9 });
+    const trying = whileTrying({ good: 2e9 }, 6e9, at(HOUR));
+    expect(survived(trying, endsOf(HOUR + 400))).toEqual({ good: 2e9 }); // whatever was closed later
     // Closed before that step, or long after it, when everything stood still.
     for (const closedAt of [HOUR - 1, HOUR + 20_000]) {
-      expect(limitsOf(survived(trying, closedAt), HOUR + 30_000).budget).toBe(3e9);
+      expect(limitsOf(survived(trying, endsOf(closedAt)), HOUR + 30_000).budget).toBe(3e9);
     }
+    // Another page was closed then.
+    const other = whileTrying({ good: 2e9 }, 6e9, at(2 * HOUR - 100));
+    expect(limitsOf(survived(other, endsOf()), 3 * HOUR).budget).toBe(3e9);
+  });
+
+  it('takes no tab that is still trying for one that crashed', () => {
+    const trying = whileTrying({ good: 2e9 }, 6e9, at(HOUR));
+    expect(survived(trying, endsOf(undefined, 'a'))).toEqual(trying);
   });
 
   it('blames what a load had tried, or else allocated, if the GPU was lost during the load', () => {
-    expect(limitsOf(afterLostLoad(whileTrying({ good: 2e9 }, 6e9, 1), 4e9, 2), 3).budget).toBe(3e9);
+    expect(limitsOf(afterLostLoad(whileTrying({ good: 2e9 }, 6e9, at(1)), 4e9, 2), 3).budget).toBe(3e9);
     expect(limitsOf(afterLostLoad({ good: 8e9 }, 8e9, 2), 3).budget).toBe(4e9);
     expect(afterLostLoad({ good: 8e9 }, undefined, 2)).toEqual({ good: 8e9 });
   });
@@ -83,9 +99,9 @@ describe('the history of budgets', () => {
 
   it('reads only what this version writes', () => {
     const rates = { readRate: 2, copyRate: 3, hostCopyRate: 4 };
-    const full = afterLoss({ ...whileTrying({ good: 1 }, 2, 3), ...rates }, { batch: 64 }, 4);
+    const full = afterLoss({ ...whileTrying({ good: 1 }, 2, at(3)), ...rates }, { batch: 64 }, 4);
     expect(readHistory(full)).toEqual(full);
-    expect(readHistory(whileTrying({}, 2, 3))).toEqual({ trying: { bytes: 2, at: 3 } });
+    expect(readHistory(whileTrying({}, 2, at(3)))).toEqual({ trying: { bytes: 2, ...at(3) } });
     for (const value of [undefined, null, 3, 'good', [], { good: 'much' }, { loss: 3, trying: null }, { good: -1 }, { readRate: 1 / 0 }]) {
       expect(readHistory(value)).toEqual({});
     }

@@ -1,5 +1,6 @@
 /** What earlier loads have shown about a GPU's memory, remembered per adapter (workers/store/adapter-memory.ts). Pure. */
 import type { Bytes } from '../../src/contract/ids.ts';
+import type { WorkerEnds } from './worker-ends.ts';
 
 /** How long a loss counts. It may have had another cause, for example a driver that was updated. */
 const LOSS_COUNTS_MS = 24 * 60 * 60 * 1000;
@@ -21,7 +22,7 @@ export interface BudgetHistory {
   /** Bytes per second at which it copies from main memory. */
   hostCopyRate?: number;
   /** The amount that is being tried. If it is still there at the next load, the browser or the tab did not survive it. */
-  trying?: { bytes: Bytes; at: number };
+  trying?: { bytes: Bytes; at: number; worker?: string };
   /** After the GPU failed while it computed: limits for a day. */
   loss?: { at: number; budget?: Bytes; batch?: number };
 }
@@ -58,8 +59,11 @@ export function afterLoss(history: BudgetHistory, used: Partial<BudgetLimits>, n
 }
 
 /** Before an amount is tried that was never good. */
-export const whileTrying = (history: BudgetHistory, bytes: Bytes, now: number): BudgetHistory =>
-  bytes > (history.good ?? 0) ? { ...history, trying: { bytes, at: now } } : history;
+export const whileTrying = (
+  history: BudgetHistory,
+  bytes: Bytes,
+  by: { at: number; worker: string },
+): BudgetHistory => (bytes > (history.good ?? 0) ? { ...history, trying: { bytes, ...by } } : history);
 
 /** After the load ended, with success or an error: the browser has survived it. */
 export function afterLoad({ trying: _, ...history }: BudgetHistory, good?: Bytes): BudgetHistory {
@@ -67,13 +71,15 @@ export function afterLoad({ trying: _, ...history }: BudgetHistory, good?: Bytes
 }
 
 /**
- * At the start of a load: an amount that the browser did not survive counts as a loss.
- * @param closedAt when the user last closed a page or ended its worker
+ * At the start of a load: an amount that the browser did not survive counts as a loss. What another tab is trying now
+ * stays.
  */
-export function survived(history: BudgetHistory, closedAt?: number): BudgetHistory {
+export function survived(history: BudgetHistory, { isAlive, closedAt }: WorkerEnds): BudgetHistory {
   const { trying } = history;
   if (!trying) return history;
-  const sinceStep = (closedAt ?? Number.NEGATIVE_INFINITY) - trying.at;
+  const { worker = '' } = trying;
+  if (isAlive(worker)) return history;
+  const sinceStep = (closedAt(worker) ?? Number.NEGATIVE_INFINITY) - trying.at;
   if (sinceStep >= 0 && sinceStep < CLOSED_MS) return afterLoad(history);
   return afterLoss(history, { budget: trying.bytes }, trying.at);
 }
@@ -102,14 +108,14 @@ const isAmount = (value: unknown): value is number => Number.isFinite(value) && 
 export function readHistory(value: unknown): BudgetHistory {
   if (typeof value !== 'object' || value === null) return {};
   const { good, readRate, copyRate, hostCopyRate, trying, loss } = value as Record<keyof BudgetHistory, unknown>;
-  const { bytes, at } = (trying ?? {}) as Record<string, unknown>;
+  const { bytes, at, worker } = (trying ?? {}) as Record<string, unknown>;
   const { at: lossAt, budget, batch } = (loss ?? {}) as Record<string, unknown>;
   return {
     ...(isAmount(good) && { good }),
     ...(isAmount(readRate) && { readRate }),
     ...(isAmount(copyRate) && { copyRate }),
     ...(isAmount(hostCopyRate) && { hostCopyRate }),
-    ...(isAmount(bytes) && isAmount(at) && { trying: { bytes, at } }),
+    ...(isAmount(bytes) && isAmount(at) && { trying: { bytes, at, ...(typeof worker === 'string' && { worker }) } }),
     ...(isAmount(lossAt) && {
       loss: { at: lossAt, ...(isAmount(budget) && { budget }), ...(isAmount(batch) && { batch }) },
     }),

@@ -30,7 +30,7 @@ class FakeMemory implements ProbedMemory {
   #clock = 0;
   /** Milliseconds that another program takes from the next read. */
   disturbance = 0;
-  /** Milliseconds that it takes from each read of one piece, once. */
+  /** Milliseconds that it takes from each submission that reads once. */
   singleDisturbance = 0;
   #compileMs: number;
 

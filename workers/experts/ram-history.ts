@@ -1,14 +1,25 @@
 /** Whether tabs have survived the main memory that was kept for experts, remembered per adapter. Pure. */
 import type { Bytes } from '../../src/contract/ids.ts';
+import { KEPT_CLOSINGS } from '../../src/contract/page-facts.ts';
+import type { WorkerEnds } from './worker-ends.ts';
 
 /** How long a loss counts. It may have had another cause. */
 const LOSS_COUNTS_MS = 24 * 60 * 60 * 1000;
+/** No loss leaves less than this: so little is hardly the cause. */
+const LEAST_LIMIT: Bytes = 2 ** 30;
 
-/** Times are those of `Date.now`. */
+/** A model that keeps experts in main memory. Times are those of `Date.now`. */
+export interface RamUse {
+  worker: string;
+  at: number;
+  /** Its automatic budget. The memory fills while the model answers. */
+  bytes: Bytes;
+}
+
 export interface RamHistory {
-  /** The automatic budget of the model that was loaded last, and when. */
-  used?: { bytes: Bytes; at: number };
-  /** After a tab ended with it: the limit for a day. */
+  /** Of all tabs. Removed when the model is unloaded. */
+  uses?: RamUse[];
+  /** After a tab ended with its model: the limit for a day. */
   loss?: { at: number; budget: Bytes };
 }
 
@@ -16,34 +27,45 @@ export interface RamHistory {
 export const ramLimit = ({ loss }: RamHistory, now: number): Bytes =>
   loss && now - loss.at < LOSS_COUNTS_MS ? loss.budget : Number.POSITIVE_INFINITY;
 
-/** Before a model is loaded with an automatic budget. The memory fills while the model answers. */
-export const whileUsed = (history: RamHistory, bytes: Bytes, now: number): RamHistory => ({
+/** Before a model uses an automatic budget. */
+export const whileUsed = (history: RamHistory, use: RamUse): RamHistory => ({
   ...history,
-  used: { bytes, at: now },
+  uses: [...(history.uses ?? []), use],
 });
 
-/**
- * At the start of a load: if a tab has used the budget and no page was closed since, the tab did not end by itself, and
- * half of the budget is the limit.
- * @param startedAt when this worker was started: what it has used itself has not ended
- * @param closedAt when the user last closed a page or ended its worker
- */
-export function afterRestart(
-  history: RamHistory,
-  { now, startedAt, closedAt = 0 }: { now: number; startedAt: number; closedAt?: number | undefined },
-): RamHistory {
-  const { used, ...rest } = history;
-  if (!used || used.at >= startedAt || closedAt >= used.at) return rest;
-  return { loss: { at: now, budget: Math.floor(used.bytes / 2) } };
+/** After the model was unloaded. */
+export const afterUse = ({ uses = [], ...rest }: RamHistory, { worker, at }: RamUse): RamHistory => ({
+  ...rest,
+  uses: uses.filter((use) => use.worker !== worker || use.at !== at),
+});
+
+/** At the start of a load: if a worker that used a budget has ended by itself, half of that budget is the limit. */
+export function afterEnds(history: RamHistory, ends: WorkerEnds, now: number): RamHistory {
+  const { uses = [], ...rest } = history;
+  if (uses.length === 0) return history;
+  const alive = uses.filter(({ worker }) => ends.isAlive(worker));
+  const died = uses.filter((use) => !alive.includes(use) && !mayBeClosed(use, ends));
+  const budget = Math.max(LEAST_LIMIT, Math.floor(Math.max(...died.map(({ bytes }) => bytes)) / 2));
+  return { ...rest, uses: alive, ...(died.length > 0 && { loss: { at: now, budget } }) };
 }
 
-const isAmount = (value: unknown): value is number => typeof value === 'number' && value >= 0;
+/** A closing may be forgotten if there were many later ones. */
+function mayBeClosed({ worker, at }: RamUse, { closedAt, closings }: WorkerEnds): boolean {
+  return closedAt(worker) !== undefined || (closings.length >= KEPT_CLOSINGS && at <= Math.min(...closings));
+}
+
+const isAmount = (value: unknown): value is number => Number.isFinite(value) && (value as number) >= 0;
 
 /** A history that was stored, without the parts that are not of the form that this version writes. */
 export function readRamHistory(value: unknown): RamHistory {
-  const { used, loss } = (value ?? {}) as { used?: Record<string, unknown>; loss?: Record<string, unknown> };
+  const { uses, loss } = (value ?? {}) as { uses?: unknown; loss?: Record<string, unknown> };
   return {
-    ...(isAmount(used?.bytes) && isAmount(used.at) && { used: { bytes: used.bytes, at: used.at } }),
+    ...(Array.isArray(uses) && { uses: uses.filter(isUse) }),
     ...(isAmount(loss?.at) && isAmount(loss.budget) && { loss: { at: loss.at, budget: loss.budget } }),
   };
+}
+
+function isUse(value: unknown): value is RamUse {
+  const { worker, at, bytes } = (value ?? {}) as Record<keyof RamUse, unknown>;
+  return typeof worker === 'string' && isAmount(at) && isAmount(bytes);
 }

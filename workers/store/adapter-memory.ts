@@ -8,7 +8,7 @@ const DATABASE = 'mixtab-adapters';
 
 /** Facts about one adapter in one version of one browser. */
 export class AdapterMemory {
-  /** Also serves where there is no database: in Node, and if the browser blocks storage. */
+  /** What is not in the database: in Node, and if the browser blocks storage. Other tabs change what is in it. */
   readonly #known = new Map<string, unknown>();
   #store: UseStore | undefined;
 
@@ -36,6 +36,7 @@ export class AdapterMemory {
     this.#known.set(name, value);
     try {
       await set(this.#key(name), value, this.#open());
+      if (this.#known.get(name) === value) this.#known.delete(name);
     } catch {
       // It will be learned again.
     }

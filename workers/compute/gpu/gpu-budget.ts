@@ -23,6 +23,7 @@ import { findMemory, holdsAll, measureFirstPiece, readRateOf } from '../../exper
 import { deviceMemory } from '../loading.ts';
 import { GpuMemoryPieces, measureCopyRates, probeGpuMemory } from './memory-probe.ts';
 import type { Gpu } from './open-gpu.ts';
+import { holdLife, readWorkerEnds } from './worker-ends.ts';
 
 /** Name of the history among the facts about an adapter. */
 const FACT = 'gpu memory';
@@ -52,7 +53,8 @@ export interface KnownMemory {
 
 /** Collects what is known about the memory of a GPU. Measures its rate, unless that is remembered. */
 export async function knownMemory(gpu: Gpu): Promise<KnownMemory> {
-  let history = await changeHistory(gpu, (before) => survived(before, pageFacts().closedAt));
+  const ends = await readWorkerEnds();
+  let history = await changeHistory(gpu, (before) => survived(before, ends));
   const { vendor, software } = gpu.adapter;
   const adapterOf = ({ readRate, copyRate, hostCopyRate }: BudgetHistory): BudgetAdapter => ({
     vendor,
@@ -158,6 +160,7 @@ async function measureMemory(
   usedBytes: Bytes,
   good: Bytes,
 ): Promise<Bytes> {
+  const worker = await holdLife();
   const pieces = new GpuMemoryPieces(gpu);
   try {
     const pieceBytes = Math.min(step, gpu.device.limits.maxBufferSize);
@@ -169,7 +172,7 @@ async function measureMemory(
       limit,
       known: Math.max(0, good - usedBytes),
       beforeStep: async (bytes) => {
-        await changeHistory(gpu, (history) => whileTrying(history, usedBytes + bytes, Date.now()));
+        await changeHistory(gpu, (history) => whileTrying(history, usedBytes + bytes, { at: Date.now(), worker }));
       },
     });
   } finally {

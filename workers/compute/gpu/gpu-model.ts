@@ -15,6 +15,8 @@ export interface GpuModel {
   slots: number;
   /** The budget, unless the user has set it. */
   automaticBudget?: Bytes;
+  /** The main memory that keeps experts, if there is any and the user has not set it. */
+  automaticRamBudget?: Bytes;
   /** The buffers of the expert slots and of the KV cache as they were allocated at first. */
   buffers: readonly GPUBuffer[];
   /** GPU memory in use now. It grows with the KV cache. */

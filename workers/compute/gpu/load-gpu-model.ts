@@ -30,7 +30,7 @@ import { PrefillBuffers } from './model/prefill-buffers.ts';
 import { type DenseWeights, loadDenseWeights } from './model/weights.ts';
 import type { Gpu } from './open-gpu.ts';
 import { planKernels } from './plan-kernels.ts';
-import { ramBudget } from './ram-budget.ts';
+import { noteRamUse, ramBudget } from './ram-budget.ts';
 import { checkKernels } from './self-test/check-kernels.ts';
 import { LEAST_CHUNK } from './slicing.ts';
 import { GpuSlotMemory, slotBytes } from './slot-memory.ts';
@@ -90,7 +90,8 @@ export async function loadGpuModel(inputs: GpuLoadInputs): Promise<GpuModel> {
     const gpuModel = owned.own(await allocateWithinBudget(inputs, known, weights, attempt));
     await rememberLoad(inputs.gpu); // from here on, a closed tab says nothing about the memory
     inputs.onProgress({ phase: 'kernels', bytesDone: 0, bytesTotal: 0 });
-    const { experts, slots } = gpuModel;
+    const { experts, slots, automaticRamBudget } = gpuModel;
+    if (automaticRamBudget) owned.own(await noteRamUse(inputs.gpu, automaticRamBudget));
     const model = await withChunkTokens(inputs.gpu, await withRightKernels(inputs.gpu, gpuModel.model));
     await Promise.all([model.ctx.pipelines.compile(() => planKernels(model)), preloadExperts(inputs, experts, slots)]);
     await rememberLoad(inputs.gpu, gpuModel.automaticBudget);
@@ -294,28 +295,15 @@ interface CreateInputs extends GpuLoadInputs {
 }
 
 /** If every expert has a slot, main memory keeps none: they would only be copies. */
-function createCache(
-  { manifest: { config }, readExpert, recycle }: GpuLoadInputs['records'],
-  memory: GpuSlotMemory,
-  pools: readonly PoolPlan[],
-  ramBudgetBytes: Bytes,
-): ExpertCache {
-  const { expertCount, expertsPerToken } = config;
-  const holdsAll = pools.every(({ layers, slots }) => slots === layers.length * expertCount);
-  const budget = holdsAll ? 0 : ramBudgetBytes;
-  return new ExpertCache({ memory, pools, expertsPerToken, readExpert, ramBudgetBytes: budget, recycle });
+function usedRamBudget({ records, pools, ramBudgetBytes }: CreateInputs): Bytes {
+  const { expertCount } = records.manifest.config;
+  return pools.every(({ layers, slots }) => slots === layers.length * expertCount) ? 0 : ramBudgetBytes;
 }
 
-function createGpuModel({
-  gpu: { device, pipelines, kernels, variant, pacing },
-  records,
-  plan,
-  ramBudgetBytes,
-  weights,
-  pools,
-  resources,
-}: CreateInputs): GpuModel {
-  const { manifest } = records;
+function createGpuModel(inputs: CreateInputs): GpuModel {
+  const { gpu, records, plan, weights, pools, resources } = inputs;
+  const { device, pipelines, kernels, variant, pacing } = gpu;
+  const { manifest, readExpert, recycle } = records;
   const { config } = manifest;
   const { context } = plan.shape;
   const memory = resources.own(new GpuSlotMemory(device, plan.layouts, pools, config.expertCount));
@@ -323,7 +311,9 @@ function createGpuModel({
   const buffers = resources.own(createStepBuffers(device, config, plan.shape));
   const prefillBuffers = new PrefillBuffers(device, config);
   const rope = resources.own(upload(device, 'rope table', ropeTable(config, context)));
-  const experts = createCache(records, memory, pools, ramBudgetBytes);
+  const { expertsPerToken } = config;
+  const ramBudgetBytes = usedRamBudget(inputs);
+  const experts = new ExpertCache({ memory, pools, expertsPerToken, readExpert, ramBudgetBytes, recycle });
   const publisher = manifest.state === 'importing' ? resources.own(new LikelihoodPublisher(manifest)) : undefined;
   const model: Model = {
     config,
@@ -348,6 +338,7 @@ function createGpuModel({
     ...(publisher && { onRouterLogits: publisher.note }),
     context,
     slots: pools.reduce((sum, { slots }) => sum + slots, 0),
+    ...(inputs.request.ramBudgetBytes === undefined && { automaticRamBudget: ramBudgetBytes }),
     buffers: [...memory.buffers, ...kvCache.layers.flatMap(({ keys, values }) => [keys.buffer, values.buffer])],
     gpuBytes: () =>
       weights.bytes + memory.bytes + kvCache.bytes + buffers.bytes + prefillBuffers.bytes + rope.slice.size,

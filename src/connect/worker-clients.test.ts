@@ -1,0 +1,87 @@
+import { afterEach, expect, it, vi } from 'vitest';
+import type { PageFacts } from '../contract/page-facts.ts';
+import { createEngineClient } from './worker-clients.ts';
+
+afterEach(() => vi.unstubAllGlobals());
+
+/** A worker that answers nothing. */
+class SilentWorker extends EventTarget {
+  static readonly all: SilentWorker[] = [];
+  readonly messages: unknown[] = [];
+
+  constructor() {
+    super();
+    SilentWorker.all.push(this);
+  }
+
+  postMessage(message: unknown): void {
+    this.messages.push(message);
+  }
+
+  terminate(): void {}
+}
+
+function stubPage() {
+  const stored = new Map<string, string>();
+  vi.stubGlobal('localStorage', {
+    getItem: (key: string) => stored.get(key) ?? null,
+    setItem: (key: string, value: string) => void stored.set(key, value),
+    removeItem: (key: string) => void stored.delete(key),
+    key: (index: number) => [...stored.keys()][index],
+    get length() {
+      return stored.size;
+    },
+  });
+  const document = Object.assign(new EventTarget(), { visibilityState: 'visible' });
+  const window = new EventTarget();
+  vi.stubGlobal('document', document);
+  vi.stubGlobal('addEventListener', window.addEventListener.bind(window));
+  vi.stubGlobal('navigator', { maxTouchPoints: 0 });
+  vi.stubGlobal('Worker', SilentWorker);
+  const show = (visibilityState: string): void => {
+    document.visibilityState = visibilityState;
+    document.dispatchEvent(new Event('visibilitychange'));
+  };
+  return { stored, window, show };
+}
+
+/** The facts among the messages to a worker, and what else it got, in their order. */
+const factsOf = ({ messages }: SilentWorker): (PageFacts | undefined)[] =>
+  messages.map((message) => (message as { mixtabPageFacts?: PageFacts }).mixtabPageFacts);
+
+it('tells a worker before each load which workers were closed by then', () => {
+  const { stored } = stubPage();
+  const { api, terminate } = createEngineClient();
+  const worker = SilentWorker.all.at(-1)!;
+  stored.set('mixtab-closed/other', '5');
+  void api.load({ modelId: 'a' } as never).catch(() => {});
+  const [atStart, beforeLoad, load] = factsOf(worker);
+  expect(atStart).toEqual({ maxTouchPoints: 0, workerId: expect.any(String), closings: {} });
+  expect(beforeLoad).toEqual({ ...atStart, closings: { other: 5 } });
+  expect([worker.messages.length, load]).toEqual([3, undefined]);
+  terminate();
+  expect([...stored.keys()]).toEqual(['mixtab-closed/other', `mixtab-closed/${atStart!.workerId}`]);
+});
+
+it('notes each worker that the page ends, closes or hides, but none of a page that is shown again', () => {
+  const { stored, window, show } = stubPage();
+  const { api, restart, terminate } = createEngineClient();
+  const idOf = (): string => factsOf(SilentWorker.all.at(-1)!)[0]!.workerId;
+  const first = idOf();
+  show('hidden');
+  expect([...stored.keys()]).toEqual([`mixtab-closed/${first}`]);
+  show('visible');
+  expect(stored.size).toBe(0);
+  restart();
+  void api.load({ modelId: 'a' } as never).catch(() => {});
+  const second = idOf();
+  expect(second).not.toBe(first);
+  expect([...stored.keys()]).toEqual([`mixtab-closed/${first}`]);
+  window.dispatchEvent(new Event('pagehide'));
+  expect([...stored.keys()]).toEqual([first, second].map((id) => `mixtab-closed/${id}`));
+  show('hidden');
+  restart();
+  void api.load({ modelId: 'a' } as never).catch(() => {});
+  expect(stored.has(`mixtab-closed/${idOf()}`)).toBe(true); // browsers discard hidden tabs without an event
+  terminate();
+});
