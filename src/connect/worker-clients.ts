@@ -50,8 +50,7 @@ export function createEngineClient(onFailure?: OnFailure): WorkerClient<EngineAp
   });
 }
 
-interface ClientOptions
-  extends Omit<WorkerLinkOptions, 'onStart' | 'onCall' | 'onUnresponsive' | 'onFailure'> {
+interface ClientOptions extends Omit<WorkerLinkOptions, 'onStart' | 'onCall' | 'onUnresponsive' | 'onFailure'> {
   /** The method that reads the page's facts. Without one, the worker gets none. */
   usesFacts?: string;
   onFailure: OnFailure | undefined;

@@ -102,7 +102,17 @@ describe('the history of budgets', () => {
     const full = afterLoss({ ...whileTrying({ good: 1 }, 2, at(3)), ...rates }, { batch: 64 }, 4);
     expect(readHistory(full)).toEqual(full);
     expect(readHistory(whileTrying({}, 2, at(3)))).toEqual({ trying: { bytes: 2, ...at(3) } });
-    for (const value of [undefined, null, 3, 'good', [], { good: 'much' }, { loss: 3, trying: null }, { good: -1 }, { readRate: 1 / 0 }]) {
+    for (const value of [
+      undefined,
+      null,
+      3,
+      'good',
+      [],
+      { good: 'much' },
+      { loss: 3, trying: null },
+      { good: -1 },
+      { readRate: 1 / 0 },
+    ]) {
       expect(readHistory(value)).toEqual({});
     }
   });

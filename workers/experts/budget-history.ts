@@ -59,11 +59,8 @@ export function afterLoss(history: BudgetHistory, used: Partial<BudgetLimits>, n
 }
 
 /** Before an amount is tried that was never good. */
-export const whileTrying = (
-  history: BudgetHistory,
-  bytes: Bytes,
-  by: { at: number; worker: string },
-): BudgetHistory => (bytes > (history.good ?? 0) ? { ...history, trying: { bytes, ...by } } : history);
+export const whileTrying = (history: BudgetHistory, bytes: Bytes, by: { at: number; worker: string }): BudgetHistory =>
+  bytes > (history.good ?? 0) ? { ...history, trying: { bytes, ...by } } : history;
 
 /** After the load ended, with success or an error: the browser has survived it. */
 export function afterLoad({ trying: _, ...history }: BudgetHistory, good?: Bytes): BudgetHistory {

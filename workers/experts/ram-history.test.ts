@@ -41,7 +41,10 @@ describe('the history of main memory', () => {
 
   it('keeps an earlier limit, and counts no worker whose closing may be forgotten', () => {
     const limited = { loss: { at: HOUR, budget: GIB } };
-    expect(afterEnds(whileUsed(limited, use('a', GIB)), endsOf([], { a: 1 }), 2 * HOUR)).toEqual({ uses: [], ...limited });
+    expect(afterEnds(whileUsed(limited, use('a', GIB)), endsOf([], { a: 1 }), 2 * HOUR)).toEqual({
+      uses: [],
+      ...limited,
+    });
     const closings = Object.fromEntries(Array.from({ length: KEPT_CLOSINGS }, (_, i) => [`x${i}`, 2 * HOUR + i]));
     expect(afterEnds(whileUsed({}, use('a', 8 * GIB)), endsOf([], closings), 5 * HOUR)).toEqual({ uses: [] });
     const later = whileUsed({}, use('a', 8 * GIB, 3 * HOUR));

@@ -12,7 +12,10 @@ it('knows facts until the tab is closed where there is no database', async () =>
 it('sees what another tab has stored since', async () => {
   const database = new Map<IDBValidKey, unknown>();
   const idb = { createStore: () => {}, get: async (key: string) => database.get(key) };
-  vi.doMock('idb-keyval', () => ({ ...idb, set: async (key: string, value: unknown) => void database.set(key, value) }));
+  vi.doMock('idb-keyval', () => ({
+    ...idb,
+    set: async (key: string, value: unknown) => void database.set(key, value),
+  }));
   vi.resetModules();
   const { AdapterMemory: Stored } = await import('./adapter-memory.ts');
   vi.doUnmock('idb-keyval');

@@ -125,16 +125,17 @@ describe('the automatic budget of main memory', () => {
   it('is noted only by a load that keeps experts there, until its model is unloaded', async () => {
     stubWebGpuConstants();
     const worker = becomeTab();
-    const preset = { ...SYNTH_PRESETS.tiny, layers: 4, feedForwardLength: 4096 };
-    const { load: loadStored } = await storeModel(preset, { context: 64 });
+    const { load: loadStored } = await storeModel(SYNTH_PRESETS.tiny, { context: 64 });
     const gpu: Gpu = { ...new FakeDevice(1e9).gpu, measureMemory: true, memory: new AdapterMemory('fake') };
     await changeHistory(gpu, () => ({ readRate: 1e12 }));
     const notes = () => gpu.memory.get('main memory');
-    (await loadStored(gpu)).destroy();
+    const whole = await loadStored(gpu);
+    const gpuBudgetBytes = whole.memory().gpuBytes - 1;
+    whole.destroy();
     expect(await notes()).toBeUndefined(); // every expert had a slot
-    (await loadStored(gpu, { gpuBudgetBytes: 30e6, ramBudgetBytes: 1e6 })).destroy();
+    (await loadStored(gpu, { gpuBudgetBytes, ramBudgetBytes: 1e6 })).destroy();
     expect(await notes()).toBeUndefined(); // the user's own budget
-    const compute = await loadStored(gpu, { gpuBudgetBytes: 30e6 });
+    const compute = await loadStored(gpu, { gpuBudgetBytes });
     expect(await notes()).toEqual({ uses: [{ worker, at: expect.any(Number), bytes: 8 * GIB }] });
     compute.destroy();
     await vi.waitFor(async () => expect(await notes()).toEqual({ uses: [] }));

@@ -27,7 +27,11 @@ type Remembering = Pick<Gpu, 'memory' | 'measureMemory'>;
  * The budget of a model that is about to be loaded.
  * @param requested the user's budget, if there is one
  */
-export async function ramBudget(gpu: Remembering, adapter: BudgetAdapter, requested: Bytes | undefined): Promise<Bytes> {
+export async function ramBudget(
+  gpu: Remembering,
+  adapter: BudgetAdapter,
+  requested: Bytes | undefined,
+): Promise<Bytes> {
   if (requested !== undefined) return requested;
   const wanted = automaticRamBudget(adapter, deviceMemory());
   if (wanted === 0) return wanted;
