@@ -58,10 +58,10 @@ it('tells a worker before each load which workers were closed by then', () => {
   const worker = SilentWorker.all.at(-1)!;
   stored.set('mixtab-closed/other', '5');
   load(api);
-  const [atStart, beforeLoad, load] = factsOf(worker);
+  const [atStart, beforeLoad, call] = factsOf(worker);
   expect(atStart).toEqual({ maxTouchPoints: 0, workerId: expect.any(String), closings: {} });
   expect(beforeLoad).toEqual({ ...atStart, closings: { other: 5 } });
-  expect([worker.messages.length, load]).toEqual([3, undefined]);
+  expect([worker.messages.length, call]).toEqual([3, undefined]);
   terminate();
   expect([...stored.keys()]).toEqual(['mixtab-closed/other', `mixtab-closed/${atStart!.workerId}`]);
 });
