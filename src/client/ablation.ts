@@ -16,8 +16,8 @@ const SHAPES: Record<keyof AblationOptions, Shape> = {
 
 /**
  * @returns the options, as a field to spread into a request; nothing for null and undefined
- * @throws MixtabError `bad-request` that names the field, also for one that does not exist: ignoring it would look as if
- *   the router had been changed
+ * @throws MixtabError `bad-request` that names the field, also for one that does not exist: ignoring it would look as
+ *   if the router had been changed
  */
 export function ablationOf(given: unknown): { ablation?: AblationOptions } {
   if (given == null) return {};

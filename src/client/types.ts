@@ -202,7 +202,10 @@ export type ResponseFormat =
       json_schema: { name?: string; description?: string; schema: Record<string, unknown>; strict?: boolean | null };
     };
 
-/** Parameters of chat completions and text completions. `top_k`, `min_p`, `repetition_penalty` and `ablation` extend OpenAI's. */
+/**
+ * Parameters of chat completions and text completions. `top_k`, `min_p`, `repetition_penalty` and `ablation` extend
+ * OpenAI's.
+ */
 export interface CommonParams {
   /** Id of a stored model. It is loaded first if it is not the loaded one. Default: the loaded model. */
   model?: string;

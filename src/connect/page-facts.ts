@@ -8,8 +8,8 @@ import { KEPT_CLOSINGS, type PageFactsMessage } from '../contract/page-facts.ts'
 const CLOSED = 'mixtab-closed/';
 
 /**
- * Notes that this page ends a worker: the user closes the page, or the page ends the worker. Written at once: a page that
- * closes has no time to wait for a database. A page that crashes notes nothing.
+ * Notes that this page ends a worker: the user closes the page, or the page ends the worker. Written at once: a page
+ * that closes has no time to wait for a database. A page that crashes notes nothing.
  */
 export function noteClosing(workerId: string): void {
   try {

@@ -65,8 +65,8 @@ export interface LoadRequest {
   gpuBudgetBytes?: number;
   /**
    * On the GPU: bytes of main memory for evicted experts; default: half of main memory (a quarter if it is small), or 0
-   * if the GPU shares it. If `compute` is `cpu`: total bytes of main memory for the model; default: as much as it can use, at most half of
-   * main memory.
+   * if the GPU shares it. If `compute` is `cpu`: total bytes of main memory for the model; default: as much as it can
+   * use, at most half of main memory.
    */
   ramBudgetBytes?: number;
   /** Total bytes of main memory for the model if `compute` is `auto` and the CPU is chosen; default as above. */
@@ -460,8 +460,8 @@ export interface EngineApi {
    */
   tokenize(text: string, limit?: number): Promise<TokenId[]>;
   /**
-   * The text of each token of `text`, without BOS. A character of several tokens is text of the last one. Needs a loaded
-   * model.
+   * The text of each token of `text`, without BOS. A character of several tokens is text of the last one. Needs a
+   * loaded model.
    * @throws MixtabError `no-model-loaded`
    */
   pieces(text: string): Promise<string[]>;

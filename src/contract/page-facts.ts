@@ -1,4 +1,6 @@
-/** What only a page sees, and its worker needs to know. The page sends it when the worker starts and before each load. */
+/**
+ * What only a page sees, and its worker needs to know. The page sends it when the worker starts and before each load.
+ */
 
 /** Facts about a page and the machine it runs on. */
 export interface PageFacts {

@@ -21,7 +21,9 @@ export const PART_BYTES: Bytes = 16 * 1024 * 1024;
 export interface SiteStore {
   /** Keys and manifests of the models. If their records are files, they are listed as if they were in the database. */
   models(): Promise<[key: string, manifest: unknown][]>;
-  /** Values in the order of `keys`; undefined for missing ones. Parts of a file are Blobs, like those of the database. */
+  /**
+   * Values in the order of `keys`; undefined for missing ones. Parts of a file are Blobs, like those of the database.
+   */
   getMany(keys: string[]): Promise<unknown[]>;
 }
 

@@ -1,4 +1,6 @@
-/** Main memory behind the slots of the GPU: the same tokens, the reads that a recount predicts, and no memory too much. */
+/**
+ * Main memory behind the slots of the GPU: the same tokens, the reads that a recount predicts, and no memory too much.
+ */
 import { afterAll, afterEach, expect, it, vi } from 'vitest';
 import type { GenerateResult } from '../../src/contract/engine-api.ts';
 import { ExpertCache } from '../experts/expert-cache.ts';

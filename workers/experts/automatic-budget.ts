@@ -10,8 +10,8 @@ const UNIFIED_VENDORS = /^(apple|qualcomm|arm|img|imagination|samsung|microsoft)
 /** Bytes per second. The main memory of nearly all machines is slower than this, that of current graphics cards faster. */
 const SHARED_RATE = 150e9;
 /**
- * A slow graphics card copies from main memory over a bus, at less than this share of the rate at which it copies within
- * its own memory. Without memory of its own, a GPU copies from both equally fast.
+ * A slow graphics card copies from main memory over a bus, at less than this share of the rate at which it copies
+ * within its own memory. Without memory of its own, a GPU copies from both equally fast.
  */
 const BUS_SHARE = 0.4;
 /**
@@ -46,8 +46,8 @@ export type MemoryKind = 'software' | 'phone' | 'shared' | 'own';
 
 /**
  * The kind of a GPU's memory. Its read rate decides, because the vendors of laptop GPUs also make graphics cards. Slow
- * cards are no faster than main memory; their bus gives them away. Only vendors without graphics cards are known by name:
- * the main memory of large Macs is as fast as a card's.
+ * cards are no faster than main memory; their bus gives them away. Only vendors without graphics cards are known by
+ * name: the main memory of large Macs is as fast as a card's.
  */
 export function memoryKind({ software, vendor, mobile, ...rates }: BudgetAdapter): MemoryKind {
   if (software) return 'software';
@@ -123,8 +123,8 @@ export const gpuBudgetOf = (found: Bytes, wanted: Bytes, { enough, usedShare }: 
   found >= enough ? wanted : Math.min(wanted, Math.floor(found * usedShare));
 
 /**
- * Main memory budget for experts without a slot: half of the device's memory if it is large, else a quarter, or 0 if the
- * GPU uses it too.
+ * Main memory budget for experts without a slot: half of the device's memory if it is large, else a quarter, or 0 if
+ * the GPU uses it too.
  */
 export function automaticRamBudget(adapter: BudgetAdapter, deviceMemory: number | undefined): Bytes {
   if (memoryKind(adapter) !== 'own') return 0;

@@ -1,7 +1,7 @@
 /**
- * Takes experts' records from main memory, or else reads them from the store in order of priority. At most a few reads run at
- * once. Predictions are read one at a time, only while there is nothing else to read, and a wrong one is cancelled even
- * in the middle of its read. Pure, apart from the `read` function that it is given.
+ * Takes experts' records from main memory, or else reads them from the store in order of priority. At most a few reads
+ * run at once. Predictions are read one at a time, only while there is nothing else to read, and a wrong one is
+ * cancelled even in the middle of its read. Pure, apart from the `read` function that it is given.
  */
 import { aborted } from '../../src/contract/errors.ts';
 import type { Bytes, ExpertIndex, LayerIndex } from '../../src/contract/ids.ts';

@@ -55,8 +55,8 @@ export const readRateOf = (memory: ProbedMemory, firstBytes: Bytes): Promise<num
  * The rate of something that a GPU does several times in one submission, in bytes per second. It is computed from the
  * difference of many times and one, so that a submission's own time does not count. A disturbance of the many makes it
  * too low. One of the single run makes the difference too small and the rate too high, without a limit. But the time of
- * the many can only be too long, so it gives a lower bound of the rate, and the result is at most 1.25 times that. A GPU
- * that takes longer for a submission than for the work is thus taken for slower than it is.
+ * the many can only be too long, so it gives a lower bound of the rate, and the result is at most 1.25 times that. A
+ * GPU that takes longer for a submission than for the work is thus taken for slower than it is.
  * @param bytes each time
  * @param run does it, and returns false if it failed. It was done before
  * @returns undefined if it failed

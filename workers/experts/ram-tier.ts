@@ -1,7 +1,7 @@
 /**
  * Which experts main memory keeps: mostly those that are not on the GPU. It only gets bytes when an expert is read, and
- * then the expert is about to get a slot, so it keeps copies of those that will soon lose theirs. Pure. Why, and what was
- * rejected: docs/streaming.md, "Main memory".
+ * then the expert is about to get a slot, so it keeps copies of those that will soon lose theirs. Pure. Why, and what
+ * was rejected: docs/streaming.md, "Main memory".
  */
 import type { Bytes, ExpertId } from '../../src/contract/ids.ts';
 

@@ -4,8 +4,8 @@ import type { RecordParts } from '../format/record-parts.ts';
 import type { RamTier } from './ram-tier.ts';
 
 /**
- * A record that was uploaded to a slot, or whose prefetch was cancelled, is offered to main memory. The memory of records
- * that it does not keep is recycled, and that of half its records if memory is short.
+ * A record that was uploaded to a slot, or whose prefetch was cancelled, is offered to main memory. The memory of
+ * records that it does not keep is recycled, and that of half its records if memory is short.
  */
 export class RecordRecycler {
   /** Records whose memory may already hold another record. */

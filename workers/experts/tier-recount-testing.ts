@@ -1,4 +1,6 @@
-/** What slots and main memory should hold, by the rules of docs/streaming.md, counted without any of the engine's code. */
+/**
+ * What slots and main memory should hold, by the rules of docs/streaming.md, counted without any of the engine's code.
+ */
 
 const HALF_LIFE = 128;
 

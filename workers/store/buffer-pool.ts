@@ -16,8 +16,8 @@ export class BufferPool {
   constructor(private readonly capacity: Bytes = 0) {}
 
   /**
-   * Returns a buffer of exactly `size` bytes with arbitrary content. If there is no memory for it, the pool drops what it
-   * has, which is of other sizes, and tries again.
+   * Returns a buffer of exactly `size` bytes with arbitrary content. If there is no memory for it, the pool drops what
+   * it has, which is of other sizes, and tries again.
    * @throws RangeError if there is no memory even then
    */
   take(size: Bytes): ArrayBuffer {

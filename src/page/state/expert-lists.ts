@@ -1,6 +1,7 @@
 /**
- * Lists of experts as short texts, for addresses and for the command line: `3` is expert 3 in every layer, `1.3` expert 3
- * of layer 1, `3=5` expert 5 in place of expert 3, `*=5` in place of every one. Entries are separated by commas. Pure.
+ * Lists of experts as short texts, for addresses and for the command line: `3` is expert 3 in every layer, `1.3` expert
+ * 3 of layer 1, `3=5` expert 5 in place of expert 3, `*=5` in place of every one. Entries are separated by commas.
+ * Pure.
  */
 import type { AblationOptions } from '../../contract/engine-api.ts';
 

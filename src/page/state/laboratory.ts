@@ -1,7 +1,7 @@
 /**
- * Results of the laboratory, as signals: how well the model predicts one text, and how it continues one prompt, with its
- * own and with changed routing. Set by services/laboratory.ts, shown by the experts view. What to run is in the address
- * (lab-experiments.ts).
+ * Results of the laboratory, as signals: how well the model predicts one text, and how it continues one prompt, with
+ * its own and with changed routing. Set by services/laboratory.ts, shown by the experts view. What to run is in the
+ * address (lab-experiments.ts).
  */
 import { signal } from '@preact/signals';
 import type { AblationOptions, ScoreResult } from '../../contract/engine-api.ts';

@@ -143,8 +143,8 @@ async function runExperts(
 }
 
 /**
- * The experts that the next layers would select if this layer's experts changed nothing. They depend on the position too,
- * because random experts and noise do.
+ * The experts that the next layers would select if this layer's experts changed nothing. They depend on the position
+ * too, because random experts and noise do.
  */
 function predictionsAfter(
   { config, experts, forward, routerOptions }: CpuModel,

@@ -187,7 +187,9 @@ const notHeld = (problem: string): MixtabError =>
     'Lower the GPU budget or the context in the settings, or close other tabs that use the GPU.',
   );
 
-/** Whether the browser says that it runs on a phone or tablet. An iPad calls itself a Mac, but Macs have no touchscreen. */
+/**
+ * Whether the browser says that it runs on a phone or tablet. An iPad calls itself a Mac, but Macs have no touchscreen.
+ */
 function isMobile(): boolean {
   const navigator = globalThis.navigator as { userAgent?: string; userAgentData?: { mobile?: boolean } } | undefined;
   const { userAgent = '', userAgentData } = navigator ?? {};

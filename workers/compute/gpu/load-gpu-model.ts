@@ -117,8 +117,8 @@ interface Attempt {
 }
 
 /**
- * If the GPU fails while a model is loaded, the next load uses less of it. What runs at that moment may never end, so the
- * failure itself is awaited.
+ * If the GPU fails while a model is loaded, the next load uses less of it. What runs at that moment may never end, so
+ * the failure itself is awaited.
  * @returns ends the watch
  */
 function rememberFailure(gpu: Gpu, attempt: Attempt): () => void {

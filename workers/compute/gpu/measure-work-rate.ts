@@ -1,4 +1,6 @@
-/** Measures how fast a GPU multiplies matrices, which decides how many tokens of a prompt go through a kernel together. */
+/**
+ * Measures how fast a GPU multiplies matrices, which decides how many tokens of a prompt go through a kernel together.
+ */
 import { rateOf } from '../../experts/measured-memory.ts';
 import type { AdapterMemory } from '../../store/adapter-memory.ts';
 import { encodePass } from './dispatch.ts';
@@ -14,8 +16,9 @@ const FACT = 'work rate';
 const TOKENS = 64;
 
 /**
- * How many tokens of a prompt may go through a kernel of this model together. The rate is remembered, and measured again
- * while it is so low that it decides: another program can make it much lower, but only a little higher ({@link rateOf}).
+ * How many tokens of a prompt may go through a kernel of this model together. The rate is remembered, and measured
+ * again while it is so low that it decides: another program can make it much lower, but only a little higher
+ * ({@link rateOf}).
  * @param now milliseconds
  */
 export async function measureChunkTokens(model: Model, memory: AdapterMemory, now: () => number): Promise<number> {

@@ -4,8 +4,7 @@
  * experts of a prompt into dispatches (slicing.ts). A fast GPU gets everything in one piece, as before. No sum depends
  * on where it is cut.
  */
-import type { Dispatch } from './dispatch.ts';
-import { encodePass } from './dispatch.ts';
+import { type Dispatch, encodePass } from './dispatch.ts';
 import { cutByCost } from './slicing.ts';
 
 /** Milliseconds that one dispatch may take. */
@@ -13,8 +12,8 @@ export const DISPATCH_MS = 100;
 /** Milliseconds that one submission may take. */
 const SUBMISSION_MS = 250;
 /**
- * Work per millisecond that is assumed of a GPU before any was measured: that of a slow one, 0.1 TFLOP/s. A fast one gets
- * a few submissions more, once.
+ * Work per millisecond that is assumed of a GPU before any was measured: that of a slow one, 0.1 TFLOP/s. A fast one
+ * gets a few submissions more, once.
  */
 const FIRST_RATE = 5e7;
 /** How much of a submission's time counts at once. One slow submission may have waited for another program. */
@@ -69,7 +68,9 @@ export class Pacing {
     }
   }
 
-  /** A busy thread hears of several ends at once. Then the first one has taken the time of all, so they count as one. */
+  /**
+   * A busy thread hears of several ends at once. Then the first one has taken the time of all, so they count as one.
+   */
   #learn(sample: Sample): void {
     const before = this.#last;
     const joined = before && sample.ms < LEAST_MS;

@@ -81,7 +81,9 @@ function submitGroups(inputs: LayerExpertsInputs, layer: LayerIndex, chunk: Chun
   }
 }
 
-/** Writes the work list to the GPU, and records the dispatches that do it. They have to be submitted before the next. */
+/**
+ * Writes the work list to the GPU, and records the dispatches that do it. They have to be submitted before the next.
+ */
 function runGroups(
   { model, experts }: LayerExpertsInputs,
   layer: LayerIndex,

@@ -1,4 +1,6 @@
-/** How much main memory keeps experts beside a GPU with memory of its own. What was learned is remembered per adapter. */
+/**
+ * How much main memory keeps experts beside a GPU with memory of its own. What was learned is remembered per adapter.
+ */
 import type { Bytes } from '../../../src/contract/ids.ts';
 import { automaticRamBudget, type BudgetAdapter } from '../../experts/automatic-budget.ts';
 import {

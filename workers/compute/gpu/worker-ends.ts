@@ -1,6 +1,6 @@
 /**
- * How workers ended. Each one that leaves a note about what it tries or uses holds a lock, which the browser releases when
- * it ends. If its page has ended it, the page has noted that too. A worker that ended without such a note died.
+ * How workers ended. Each one that leaves a note about what it tries or uses holds a lock, which the browser releases
+ * when it ends. If its page has ended it, the page has noted that too. A worker that ended without such a note died.
  */
 import { pageFacts } from '../../../src/contract/page-facts.ts';
 import type { WorkerEnds } from '../../experts/worker-ends.ts';

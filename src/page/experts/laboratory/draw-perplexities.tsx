@@ -15,8 +15,8 @@ const TICK_GAP = 44;
 const LETTER = 6.9;
 
 /**
- * Draws one bar per model, on a logarithmic scale, from the original model's perplexity: to the right if the change makes
- * the model worse. So equal lengths are equal factors. Lines are 95% intervals of the difference.
+ * Draws one bar per model, on a logarithmic scale, from the original model's perplexity: to the right if the change
+ * makes the model worse. So equal lengths are equal factors. Lines are 95% intervals of the difference.
  */
 export function drawPerplexities(bars: readonly LabBar[], width: number): Drawing {
   const original = bars.find(({ change }) => !change)!.perplexity;

@@ -18,7 +18,9 @@ const ROWS_LIBS = [STEP_STATE_WGSL, groupsCode, assignmentsCode];
 /** The libs of an expert kernel of the other variants, besides the one of its product. */
 const GPU_LIBS = [STEP_STATE_WGSL, groupsCode, jobCode];
 
-/** The part of a work list whose slots are in one bank. Fractions where the GPU decides, so that only a mean is known. */
+/**
+ * The part of a work list whose slots are in one bank. Fractions where the GPU decides, so that only a mean is known.
+ */
 export interface BankShare {
   groups: number;
   /** Assignments of these groups together. */
@@ -35,7 +37,9 @@ export interface ExpertWork {
   maxAssignments: number;
   /** Assignments that a group of this batch has on average; it decides which variant is used. Default: the largest. */
   typicalAssignments?: number;
-  /** What of the work list is for this bank. It decides the cost only. Default: all groups, each of the largest size. */
+  /**
+   * What of the work list is for this bank. It decides the cost only. Default: all groups, each of the largest size.
+   */
   share?: BankShare;
   label: string;
 }
