@@ -115,6 +115,8 @@ test('the whole set runs in one go, with the numbers of the command line, and a 
   await expect(page.locator('.figure-tools').getByText('Image copied.')).toBeVisible();
   await page.setViewportSize({ width: 390, height: 844 });
   expect(await page.getByRole('main').evaluate((main) => main.scrollWidth - main.clientWidth)).toBe(0);
+  // Only the view scrolls, not the window too.
+  expect(await page.evaluate(() => document.documentElement.scrollHeight - innerHeight)).toBe(0);
   await expectNoFindings(page, 'laboratory with results on a phone');
 
   // A link restores the controls and the text, in a page without any results.
