@@ -1,9 +1,8 @@
 /** What earlier loads have shown about a GPU's memory, remembered per adapter (workers/store/adapter-memory.ts). Pure. */
 import type { Bytes } from '../../src/contract/ids.ts';
+import { isAmount, LOSS_COUNTS_MS } from './stored-history.ts';
 import type { WorkerEnds } from './worker-ends.ts';
 
-/** How long a loss counts. It may have had another cause, for example a driver that was updated. */
-const LOSS_COUNTS_MS = 24 * 60 * 60 * 1000;
 /** Tokens below which a batch is not halved any more. */
 const LEAST_BATCH = 32;
 /** A model that takes less than this says nothing about how much a GPU holds. */
@@ -98,8 +97,6 @@ export function afterRates(history: BudgetHistory, rates: MemoryRates): BudgetHi
   const higher = Object.entries(rates).filter(([name, rate]) => rate > (history[name as keyof MemoryRates] ?? 0));
   return { ...history, ...Object.fromEntries(higher) };
 }
-
-const isAmount = (value: unknown): value is number => Number.isFinite(value) && (value as number) >= 0;
 
 /** A history that was stored, without the parts that are not of the form that this version writes. */
 export function readHistory(value: unknown): BudgetHistory {

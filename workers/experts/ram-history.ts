@@ -1,10 +1,9 @@
 /** Whether tabs have survived the main memory that was kept for experts, remembered per adapter. Pure. */
 import type { Bytes } from '../../src/contract/ids.ts';
 import { KEPT_CLOSINGS } from '../../src/contract/page-facts.ts';
+import { isAmount, LOSS_COUNTS_MS } from './stored-history.ts';
 import type { WorkerEnds } from './worker-ends.ts';
 
-/** How long a loss counts. It may have had another cause. */
-const LOSS_COUNTS_MS = 24 * 60 * 60 * 1000;
 /** No loss leaves less than this: so little is hardly the cause. */
 const LEAST_LIMIT: Bytes = 2 ** 30;
 
@@ -53,8 +52,6 @@ export function afterEnds(history: RamHistory, ends: WorkerEnds, now: number): R
 function mayBeClosed({ worker, at }: RamUse, { closedAt, closings }: WorkerEnds): boolean {
   return closedAt(worker) !== undefined || (closings.length >= KEPT_CLOSINGS && at <= Math.min(...closings));
 }
-
-const isAmount = (value: unknown): value is number => Number.isFinite(value) && (value as number) >= 0;
 
 /** A history that was stored, without the parts that are not of the form that this version writes. */
 export function readRamHistory(value: unknown): RamHistory {

@@ -42,6 +42,18 @@ export class AdapterMemory {
     }
   }
 
+  /**
+   * Changes a fact, and stores it if it is another one then.
+   * @param read the form of what was stored
+   * @returns the changed fact
+   */
+  async change<T>(name: string, read: (value: unknown) => T, change: (fact: T) => T | Promise<T>): Promise<T> {
+    const before = read(await this.get(name));
+    const after = await change(before);
+    if (JSON.stringify(before) !== JSON.stringify(after)) await this.set(name, after);
+    return after;
+  }
+
   #key(name: string): string {
     return `${this.adapter} ${name}`;
   }

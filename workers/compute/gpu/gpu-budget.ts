@@ -37,11 +37,7 @@ export async function changeHistory(
   { memory, measureMemory }: Pick<Gpu, 'memory' | 'measureMemory'>,
   change: (history: BudgetHistory) => BudgetHistory,
 ): Promise<BudgetHistory> {
-  if (!measureMemory) return {};
-  const before = readHistory(await memory.get(FACT));
-  const history = change(before);
-  if (JSON.stringify(before) !== JSON.stringify(history)) await memory.set(FACT, history);
-  return history;
+  return measureMemory ? memory.change(FACT, readHistory, change) : {};
 }
 
 /** What is known about the memory of a GPU before a model is loaded on it. */

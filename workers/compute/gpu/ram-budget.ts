@@ -61,12 +61,7 @@ async function changeHistory(
 ): Promise<RamHistory> {
   const locks = (globalThis.navigator as Navigator | undefined)?.locks;
   if (!measureMemory || !locks) return {};
-  const apply = async (): Promise<RamHistory> => {
-    const before = readRamHistory(await memory.get(FACT));
-    const history = await change(before);
-    if (JSON.stringify(before) !== JSON.stringify(history)) await memory.set(FACT, history);
-    return history;
-  };
+  const apply = (): Promise<RamHistory> => memory.change(FACT, readRamHistory, change);
   const signal = AbortSignal.timeout(LOCK_MS);
   return (await locks.request(LOCK, { signal }, apply).catch(() => undefined)) ?? {}; // or the browser blocks locks
 }
