@@ -6,6 +6,7 @@ import { type ExpertIndex, expertIndex, layerIndex } from '../../src/contract/id
 import { onePart, type RecordParts } from '../format/record-parts.ts';
 import { ExpertCache } from './expert-cache.ts';
 import { replayTwoTiers } from './replay.ts';
+import type { SlotMemory } from './slot-memory.ts';
 import { TierRecount, type TierShape } from './tier-recount-testing.ts';
 
 const SIZE = 8;
@@ -30,18 +31,21 @@ function randomTrace(tokens: number, layers: number): ExpertIndex[][][] {
   );
 }
 
+/** Slots without contents. @param onUpload receives each record that is uploaded to one */
+const slotMemory = (onUpload: (record: RecordParts) => void = () => {}): SlotMemory => ({
+  expertCount: EXPERTS,
+  residence: RESIDENCE.gpu,
+  kernelSlotOf: (_, slot) => slot,
+  setSlot() {},
+  upload: (_, __, record) => onUpload(record),
+});
+
 /** Runs a trace through the engine's cache. Checks after each layer that main memory is within its budget. */
 async function run({ layers, slots, ramRecords }: TierShape, trace: ExpertIndex[][][]) {
   const reads: string[] = [];
   const live = new Set<RecordParts>();
   const cache = new ExpertCache({
-    memory: {
-      expertCount: EXPERTS,
-      residence: RESIDENCE.gpu,
-      kernelSlotOf: (_, slot) => slot,
-      setSlot: () => {},
-      upload: (_, __, record) => expect(live).toContain(record),
-    },
+    memory: slotMemory((record) => expect(live).toContain(record)),
     pools: Array.from({ length: layers }, (_, layer) => ({ layers: [layerIndex(layer)], slots })),
     expertsPerToken: PER_TOKEN,
     readExpert: async (layer, expert) => {
@@ -108,13 +112,7 @@ describe('slots and main memory', () => {
     let short = 0;
     const reads: number[] = [];
     const cache = new ExpertCache({
-      memory: {
-        expertCount: EXPERTS,
-        residence: RESIDENCE.gpu,
-        kernelSlotOf: (_, slot) => slot,
-        setSlot() {},
-        upload() {},
-      },
+      memory: slotMemory(),
       pools: [{ layers: [layerIndex(0)], slots: 2 }],
       expertsPerToken: PER_TOKEN,
       readExpert: async (_, expert) => {
@@ -143,13 +141,7 @@ describe('slots and main memory', () => {
     const live = new Set<RecordParts>();
     const reads: number[] = [];
     const cache = new ExpertCache({
-      memory: {
-        expertCount: EXPERTS,
-        residence: RESIDENCE.gpu,
-        kernelSlotOf: (_, slot) => slot,
-        setSlot() {},
-        upload: (_, __, record) => expect(live).toContain(record),
-      },
+      memory: slotMemory((record) => expect(live).toContain(record)),
       pools: [{ layers: [layerIndex(0)], slots: 2 }],
       expertsPerToken: PER_TOKEN,
       readExpert: async (_, expert) => {
