@@ -1,5 +1,6 @@
 import { useEffect, useState } from 'preact/hooks';
 import { IconButton } from '../../ui/IconButton.tsx';
+import { indexAfterKey } from '../../ui/index-after-key.ts';
 import { followPlace, piecesOf } from '../services/answer-tokens.ts';
 import { generating } from '../state/generation.ts';
 import { loaded } from '../state/models.ts';
@@ -22,10 +23,10 @@ export function AnswerTokens({ texts: [text, ...later] }: Props) {
     followPlace({ texts: [pieces.join(''), ...later], offset: pieces.slice(0, token).join('').length });
   const move = (event: KeyboardEvent): void => {
     if (event.key === 'Enter') follow(active);
-    const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
-    if (step === undefined) return;
+    const next = indexAfterKey(event.key, active, shown.length - 1);
+    if (next === undefined) return;
     event.preventDefault();
-    setActive(Math.max(0, Math.min(shown.length - 1, active + step)));
+    setActive(next);
   };
   return (
     <>

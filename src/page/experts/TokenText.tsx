@@ -1,5 +1,6 @@
 import { useEffect, useMemo, useState } from 'preact/hooks';
 import type { ScoreResult } from '../../contract/engine-api.ts';
+import { indexAfterKey } from '../../ui/index-after-key.ts';
 import { spoken, type TokenRouting, tokensAt, visible } from './routing.ts';
 
 /** More tokens would make the page slow. */
@@ -120,17 +121,4 @@ function Token({ index, token, colour, number }: TokenProps) {
       {token.text.endsWith('\n') && '\n'}
     </span>
   );
-}
-
-/** @returns the token that a key leads to, or undefined for a key that does not move */
-function indexAfterKey(key: string, from: number, last: number): number | undefined {
-  const next = {
-    ArrowRight: from + 1,
-    ArrowDown: from + 1,
-    ArrowLeft: from - 1,
-    ArrowUp: from - 1,
-    Home: 0,
-    End: last,
-  }[key];
-  return next === undefined ? undefined : Math.min(last, Math.max(0, next));
 }
