@@ -1,6 +1,6 @@
 /** Workers whose script does not load, and workers that the browser ends. */
 import type { Page } from '@playwright/test';
-import { computeOnGpu, expect, importFrom, openPage, openTinyChat, setNumbers, test } from './fixtures.ts';
+import { computeOnGpu, computeWith, expect, importFrom, openPage, openTinyChat, setNumbers, test } from './fixtures.ts';
 
 // A service worker would serve the workers' scripts from its cache.
 test.use({ serviceWorkers: 'block' });
@@ -16,6 +16,28 @@ async function endWorker(page: Page, name: string): Promise<void> {
     return;
   }
   throw new Error(`There is no worker ${name}.`);
+}
+
+/**
+ * Lets the compute thread beside the engine's own end in the middle of the next answer, without any event. During an
+ * answer it handles no messages of a test, so what it waits with counts.
+ * @param waits it sleeps at least once per token if the engine does
+ */
+async function endThreadInAnswer(page: Page, waits: number): Promise<void> {
+  const threads = page.workers().filter((worker) => worker.url().includes('/compute.worker-'));
+  expect(threads).toHaveLength(1);
+  await threads[0].evaluate((count) => {
+    const wait = Atomics.wait.bind(Atomics) as (...args: unknown[]) => string;
+    let left = count;
+    Object.assign(Atomics, {
+      wait(...args: unknown[]) {
+        if (left-- > 0) return wait(...args);
+        self.close();
+        self.postMessage = () => {}; // the error would be reported
+        throw new Error('ended');
+      },
+    });
+  }, waits);
 }
 
 /** Lets a worker compute without end. It gets no more messages. */
@@ -42,7 +64,11 @@ for (const [name, does] of [
     const alert = page.getByRole('alert').filter({ hasText: `The part of mixtab that ${does} could not be loaded.` });
     await expect(alert).toBeVisible(SOON);
     await expect(page.getByText(/^Loading|^Importing/)).toHaveCount(0, SOON);
-    server.missing = undefined;
+    // Not before the reload: a page that finds the script when it tries again needs none.
+    await page.route(`${server.origin}/`, (route) => {
+      server.missing = undefined;
+      return route.continue();
+    });
     await page.getByRole('button', { name: 'Reload page' }).click();
     await expect(page.getByRole('button', { name: 'Once upon a time' })).toBeEnabled();
     await expect(page.getByRole('alert')).toHaveCount(0);
@@ -66,6 +92,35 @@ test('if the browser ends the engine in an answer, the text stays and the model 
   await page.getByRole('button', { name: 'Continue', exact: true }).click();
   await expect(page.getByText(/tokens ·/)).toBeVisible();
   await expect(page.getByRole('alert')).toHaveCount(0);
+});
+
+test('if the browser ends a compute thread in an answer, one click continues it with the same tokens', async ({
+  page,
+  server,
+}) => {
+  server.msPerToken = 20;
+  await openTinyChat(page, server);
+  await computeWith(page, 'CPU');
+  await setNumbers(page, { Threads: '2', 'Max answer length': '60', Temperature: '1', Seed: '7' });
+  await expect(page.getByRole('button', { name: /Tiny Chat.*CPU/ })).toHaveAttribute('title', /with 2 threads/);
+  const answer = page.getByRole('list', { name: 'Conversation' }).locator('> li').last().locator('.prose');
+  await page.getByRole('textbox', { name: 'Message' }).fill('Hello');
+  await page.getByRole('textbox', { name: 'Message' }).press('Enter');
+  await expect(page.getByText(/60 tokens/)).toBeVisible();
+  const expected = (await answer.innerText()).trim();
+
+  await endThreadInAnswer(page, 40);
+  await page.getByRole('button', { name: 'Regenerate' }).click();
+  const alert = page.getByRole('alert');
+  await expect(alert).toContainText('A worker that computes the model has stopped (the browser has ended it).', SOON);
+  await expect(page.getByRole('button', { name: /^Stop/ })).toHaveCount(0);
+  const kept = (await answer.innerText()).trim();
+  expect(kept.length).toBeLessThan(expected.length);
+  expect(expected.startsWith(kept)).toBe(true);
+  await alert.getByRole('button', { name: 'Reload model' }).click();
+  await expect(page.getByText(/60 tokens/)).toBeVisible();
+  expect((await answer.innerText()).trim()).toBe(expected);
+  await expect(alert).toHaveCount(0);
 });
 
 test('if the engine hangs in an answer, Stop offers a restart, which keeps the text', async ({ page, server }) => {

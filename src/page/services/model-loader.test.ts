@@ -16,6 +16,7 @@ const { aborted, MixtabError } = await import('../../contract/errors.ts');
 let loads: LoadRequest[] = [];
 let loadFails: InstanceType<typeof MixtabError> | undefined;
 let report: ProbeReport = {};
+let probeFails: InstanceType<typeof MixtabError> | undefined;
 let stopFails = false;
 const restartEngine = (): void => {};
 
@@ -28,7 +29,10 @@ const newLoader = () =>
         const compute = { kind: request.compute === 'cpu' ? 'cpu' : 'gpu', reason: 'requested' };
         return { summary: { id: request.modelId, hasChatTemplate: false }, compute } as LoadedModel;
       },
-      probe: async () => report,
+      async probe() {
+        if (probeFails) throw probeFails;
+        return report;
+      },
       unload: async () => {},
       stop: async () => {},
     },
@@ -46,7 +50,7 @@ const newLoader = () =>
 
 beforeEach(() => {
   loads = [];
-  loadFails = undefined;
+  loadFails = probeFails = undefined;
   report = {};
   loaded.value = lastLoaded.value = probed.value = problem.value = undefined;
   changeSettings(DEFAULT_SETTINGS);
@@ -127,6 +131,22 @@ it('loads on what the settings choose, with the limits that apply to it', async 
     { modelId: 'a', threads: 2, gpuBudgetBytes: 10e6, ramBudgetBytes: 20e6, cpuBudgetBytes: 30e6 },
     { modelId: 'a', compute: 'gpu', gpuBudgetBytes: 10e6, ramBudgetBytes: 20e6 },
   ]);
+});
+
+it('keeps the notice that the engine could not be started until it can, and then loads the model', async () => {
+  const loader = newLoader();
+  probeFails = new MixtabError('worker-unavailable', 'The part of mixtab ... could not be loaded.');
+  await loader.probe();
+  const seen: (string | undefined)[] = [];
+  const stop = problem.subscribe((value) => void seen.push(value?.code));
+  await loader.load({ id: 'a', name: 'a' });
+  stop();
+  expect([...new Set(seen)]).toEqual(['worker-unavailable']);
+  expect(loads).toEqual([]);
+  probeFails = undefined;
+  await loader.load({ id: 'a', name: 'a' });
+  expect(problem.value).toBeUndefined();
+  expect(loaded.value?.summary.id).toBe('a');
 });
 
 it('loads nothing if neither the GPU nor the CPU can compute', async () => {

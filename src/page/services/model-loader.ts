@@ -231,8 +231,9 @@ export class ModelLoader {
   }
 
   async #load(model: ModelReference): Promise<void> {
+    // The engine's script may be there again. If it is not, `probe` has said so, and that notice stays.
     if (!probed.value) await this.probe();
-    if (computeProblems.value.length > 0) return;
+    if (!probed.value || computeProblems.value.length > 0) return;
     this.#request(model);
     await this.#leaveModel();
     problem.value = undefined;
