@@ -19,8 +19,8 @@ export const synthBlob = (options: SynthOptions): Blob => {
 /** Changes the GPU that the engines of all tests share, for models that are loaded from now on. Restore it. */
 export const sharedGpu = { adjust: (gpu: Gpu): Gpu => gpu };
 
-/** Its device, and so the kernels that it has compiled, is shared by the engines of all tests. */
-const sharedLoader = new ComputeLoader((gpu) => sharedGpu.adjust(gpu));
+/** Its device, and so the kernels that it has compiled, is shared by the engines of all tests. No trial decides. */
+const sharedLoader = new ComputeLoader((gpu) => sharedGpu.adjust({ uploads: 'write', ...gpu }));
 
 /** An engine that computes with WebGPU unless a request says otherwise, even if the GPU is software. */
 export class GpuEngine extends Engine {

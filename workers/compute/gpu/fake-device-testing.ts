@@ -15,7 +15,7 @@ interface ErrorScope {
 /** Defines the constants of WebGPU that Node lacks, until `vi.unstubAllGlobals()`. */
 export function stubWebGpuConstants(): void {
   vi.stubGlobal('GPUBufferUsage', { STORAGE: 1, COPY_DST: 2, COPY_SRC: 4, MAP_READ: 8, UNIFORM: 16, MAP_WRITE: 32 });
-  vi.stubGlobal('GPUMapMode', { READ: 1 });
+  vi.stubGlobal('GPUMapMode', { READ: 1, WRITE: 2 });
 }
 
 /** Pretends to be a GPUDevice, as far as loading a model uses one. Computes nothing. */
@@ -32,6 +32,10 @@ export class FakeDevice {
   onAllocation: (label: string) => void = () => {};
   /** Writes to buffers that do not exist (any more). A real device reports them as errors, and is useless then. */
   readonly badWrites: string[] = [];
+  /** Called for each `writeBuffer` with its bytes and the buffer's label. */
+  onWrite: (bytes: Bytes, label: string) => void = () => {};
+  /** Called for each copy from a staging buffer when it is submitted. */
+  onCopy: (bytes: Bytes) => void = () => {};
   /** Called with the label of the pipeline of each dispatch of a submission. */
   onSubmit: (calls: readonly string[]) => void = () => {};
   /** The labels of all pipelines that were compiled. */
@@ -51,11 +55,17 @@ export class FakeDevice {
   #lose: (info: GPUDeviceLostInfo) => void = () => {};
 
   readonly queue = {
-    writeBuffer: ({ label, alive }: { label: string; alive(): boolean }): void => {
+    writeBuffer: (
+      { label, alive }: { label: string; alive(): boolean },
+      _offset: number,
+      data: ArrayBufferView,
+    ): void => {
       if (!alive()) this.badWrites.push(label);
+      this.onWrite(data.byteLength, label);
     },
-    submit: (commands: { calls: string[] }[]): void => {
+    submit: (commands: { calls: string[]; copies: Bytes[] }[]): void => {
       this.#keptBytes = 0;
+      for (const bytes of commands.flatMap((command) => command.copies)) this.onCopy(bytes);
       const calls = commands.flatMap((command) => command.calls);
       if (calls.some((label) => label.startsWith('read all')) && this.used > this.readable) {
         this.#report('out-of-memory', 'MakeResident has failed due to excessive video memory usage');
@@ -87,6 +97,7 @@ export class FakeDevice {
       kernels: defaultKernels(false),
       variant: 'workgroup',
       measureKernels: false,
+      uploads: 'write',
       checksKernels: false,
       measureMemory: false,
       memory: new AdapterMemory('fake'),
@@ -118,7 +129,7 @@ export class FakeDevice {
     return this.#scopes.pop()?.error ?? null;
   }
 
-  createBuffer({ label = '', size }: GPUBufferDescriptor): unknown {
+  createBuffer({ label = '', size, mappedAtCreation = false }: GPUBufferDescriptor): unknown {
     this.onAllocation(label);
     const entry = { label, size };
     const valid = this.used + size <= this.capacity;
@@ -129,7 +140,9 @@ export class FakeDevice {
       size,
       // A buffer whose allocation failed can be written to: the error scope has reported it already.
       alive: () => this.live.has(entry) || !valid,
-      mapAsync: () => new Promise(() => {}), // nothing is ever computed
+      // Nothing is ever computed, so only staging buffers can be mapped again.
+      mapAsync: () => (mappedAtCreation ? Promise.resolve() : new Promise(() => {})),
+      getMappedRange: () => new ArrayBuffer(size),
       unmap: () => {},
       destroy: () => {
         if (this.live.delete(entry) && this.keepsDestroyed) this.#keptBytes += size;
@@ -157,6 +170,7 @@ export class FakeDevice {
 
   createCommandEncoder(): object {
     const calls: string[] = [];
+    const copies: Bytes[] = [];
     let current = '';
     const pass = {
       setPipeline: ({ label }: { label: string }) => {
@@ -168,9 +182,11 @@ export class FakeDevice {
     };
     return {
       beginComputePass: () => pass,
-      copyBufferToBuffer: () => {},
+      copyBufferToBuffer: ({ label }: { label: string }, _from: number, _to: unknown, _at: number, size: Bytes) => {
+        if (label === 'staging') copies.push(size);
+      },
       clearBuffer: () => {},
-      finish: () => ({ calls }),
+      finish: () => ({ calls, copies }),
     };
   }
 

@@ -34,6 +34,8 @@ import { noteRamUse, ramBudget } from './ram-budget.ts';
 import { checkKernels } from './self-test/check-kernels.ts';
 import { LEAST_CHUNK } from './slicing.ts';
 import { GpuSlotMemory, slotBytes } from './slot-memory.ts';
+import { openUploads } from './uploads/choose-uploads.ts';
+import type { Uploads } from './uploads/upload-piece.ts';
 import { chooseKernels } from './variants/choose-kernels.ts';
 import { KERNEL_FAMILIES, kernelAdapter } from './variants/kernel-variants.ts';
 import { isWrongValues } from './wrong-values.ts';
@@ -85,9 +87,10 @@ export async function loadGpuModel(inputs: GpuLoadInputs): Promise<GpuModel> {
   const attempt: Attempt = {};
   const endWatch = rememberFailure(inputs.gpu, attempt);
   try {
-    const weights = owned.own(await loadWeights(inputs));
+    const uploads = owned.own(await openUploads(inputs.gpu, inputs.records));
+    const weights = owned.own(await loadWeights(inputs, uploads));
     const known = await knownMemory(inputs.gpu);
-    const gpuModel = owned.own(await allocateWithinBudget(inputs, known, weights, attempt));
+    const gpuModel = owned.own(await allocateWithinBudget({ ...inputs, uploads, weights }, known, attempt));
     await rememberLoad(inputs.gpu); // from here on, a closed tab says nothing about the memory
     inputs.onProgress({ phase: 'kernels', bytesDone: 0, bytesTotal: 0 });
     const { experts, slots, automaticRamBudget } = gpuModel;
@@ -163,35 +166,39 @@ async function withChosenKernels(gpu: Gpu, model: Model): Promise<Model> {
   return { ...model, ctx: { ...model.ctx, kernels: measured } };
 }
 
-function loadWeights({ gpu: { device }, records, onProgress }: GpuLoadInputs): Promise<DenseWeights> {
+function loadWeights({ gpu: { device }, records, onProgress }: GpuLoadInputs, uploads: Uploads): Promise<DenseWeights> {
   const dense = records.denseRecords();
   const bytesTotal = sumBytes(dense);
   onProgress({ phase: 'dense', bytesDone: 0, bytesTotal });
   return withAllocations(
     device,
     () =>
-      loadDenseWeights(device, dense, records.readDense, (bytesDone) => {
-        onProgress({ phase: 'dense', bytesDone, bytesTotal });
+      loadDenseWeights(device, dense, {
+        read: records.readDense,
+        uploads,
+        onProgress: (bytesDone) => onProgress({ phase: 'dense', bytesDone, bytesTotal }),
       }),
     (weights) => weights.destroy(),
   );
+}
+
+/** The inputs of a load, and what it has put on the GPU before it divides the rest. */
+interface HeldInputs extends GpuLoadInputs {
+  weights: DenseWeights;
+  uploads: Uploads;
 }
 
 /**
  * If an automatic budget turns out to be too large, tries smaller ones. A budget from the request is never changed.
  * @throws MixtabError `gpu-out-of-memory`, or `gpu-budget-too-small` for the first budget
  */
-async function allocateWithinBudget(
-  inputs: GpuLoadInputs,
-  known: KnownMemory,
-  weights: DenseWeights,
-  attempt: Attempt,
-): Promise<GpuModel> {
-  const { gpu, request } = inputs;
-  const plan = planMemory(inputs, weights.bytes, known.limits.batch);
+async function allocateWithinBudget(inputs: HeldInputs, known: KnownMemory, attempt: Attempt): Promise<GpuModel> {
+  const { gpu, request, weights, uploads } = inputs;
+  const heldBytes = weights.bytes + uploads.bytes;
+  const plan = planMemory(inputs, heldBytes, known.limits.batch);
   const ramBudgetBytes = await ramBudget(gpu, known.adapter, request.ramBudgetBytes);
   const leastBytes = smallestBudget(slotBudgetOf(inputs, plan));
-  const budgetInputs = { gpu, known, wanted: wantedBytes(plan), usedBytes: weights.bytes, leastBytes };
+  const budgetInputs = { gpu, known, wanted: wantedBytes(plan), usedBytes: heldBytes, leastBytes };
   let budgetBytes = request.gpuBudgetBytes ?? (await automaticGpuBudget(budgetInputs));
   let outOfMemory: unknown;
   for (;;) {
@@ -202,7 +209,7 @@ async function allocateWithinBudget(
     try {
       return await withAllocations(
         gpu.device,
-        () => allocateChecked({ ...inputs, plan, ramBudgetBytes, weights }, budgetBytes, timed),
+        () => allocateChecked({ ...inputs, plan, ramBudgetBytes }, budgetBytes, timed),
         (gpuModel) => gpuModel.destroy(),
       );
     } catch (error) {
@@ -218,12 +225,12 @@ async function allocateWithinBudget(
 }
 
 /**
- * @param denseBytes of the dense weights
+ * @param heldBytes of the dense weights, and of what uploads them
  * @param maxBatch tokens that may go through a kernel together
  */
 export function planMemory(
   inputs: Pick<GpuLoadInputs, 'gpu' | 'records' | 'request'>,
-  denseBytes: Bytes,
+  heldBytes: Bytes,
   maxBatch = MAX_BATCH,
 ): MemoryPlan {
   const { records, gpu } = inputs;
@@ -234,7 +241,7 @@ export function planMemory(
   // How long the chunks may be is measured only after everything is allocated.
   const leastChunk = gpu.pacing ? Math.min(maxTokens, LEAST_CHUNK) : maxTokens;
   const buffers = stepBufferBytes(config, shape) + prefillBuffersBytes(config, { leastChunk, context });
-  const fixedBytes = denseBytes + ropeTableBytes(config, context) + kvCacheBytes(config, context) + buffers;
+  const fixedBytes = heldBytes + ropeTableBytes(config, context) + kvCacheBytes(config, context) + buffers;
   return { shape, fixedBytes, layouts: records.expertLayouts() };
 }
 
@@ -285,10 +292,9 @@ function allocate(inputs: AllocateInputs, budgetBytes: Bytes): GpuModel {
   }
 }
 
-interface CreateInputs extends GpuLoadInputs {
+interface CreateInputs extends HeldInputs {
   plan: MemoryPlan;
   ramBudgetBytes: Bytes;
-  weights: DenseWeights;
   pools: readonly PoolPlan[];
   /** Receives everything that is to be destroyed with the model, except the weights. */
   resources: Resources;
@@ -301,12 +307,12 @@ function usedRamBudget({ records, pools, ramBudgetBytes }: CreateInputs): Bytes 
 }
 
 function createGpuModel(inputs: CreateInputs): GpuModel {
-  const { gpu, records, plan, weights, pools, resources } = inputs;
+  const { gpu, records, plan, weights, uploads, pools, resources } = inputs;
   const { device, pipelines, kernels, variant, pacing } = gpu;
   const { manifest, readExpert, recycle } = records;
   const { config } = manifest;
   const { context } = plan.shape;
-  const memory = resources.own(new GpuSlotMemory(device, plan.layouts, pools, config.expertCount));
+  const memory = resources.own(new GpuSlotMemory(device, plan.layouts, pools, config.expertCount, uploads));
   const kvCache = resources.own(new KvCache(device, config, context));
   const buffers = resources.own(createStepBuffers(device, config, plan.shape));
   const prefillBuffers = new PrefillBuffers(device, config);
@@ -341,7 +347,13 @@ function createGpuModel(inputs: CreateInputs): GpuModel {
     ...(inputs.request.ramBudgetBytes === undefined && { automaticRamBudget: ramBudgetBytes }),
     buffers: [...memory.buffers, ...kvCache.layers.flatMap(({ keys, values }) => [keys.buffer, values.buffer])],
     gpuBytes: () =>
-      weights.bytes + memory.bytes + kvCache.bytes + buffers.bytes + prefillBuffers.bytes + rope.slice.size,
+      weights.bytes +
+      uploads.bytes +
+      memory.bytes +
+      kvCache.bytes +
+      buffers.bytes +
+      prefillBuffers.bytes +
+      rope.slice.size,
     destroy: () => {
       experts.close();
       resources.destroy();

@@ -6,6 +6,7 @@ import { DeviceHealth } from './errors.ts';
 import type { MatrixVariant } from './ops/context.ts';
 import { Pacing } from './pacing.ts';
 import { PipelineCache } from './pipelines.ts';
+import type { UploadWay } from './uploads/uploads.ts';
 import { defaultKernels, type KernelChoice } from './variants/kernel-variants.ts';
 
 export interface Gpu {
@@ -20,6 +21,8 @@ export interface Gpu {
   variant: MatrixVariant;
   /** Whether the first model chooses the variants by a measurement. Tests and benchmarks force them instead. */
   measureKernels: boolean;
+  /** How records are copied to the GPU. Absent: a trial at the first load chooses. */
+  uploads?: UploadWay;
   /**
    * Whether the kernels of a model are compared with float64 when they are first used. Software adapters are left out:
    * there it would take seconds, and the test suite runs every kernel on one.

@@ -11,10 +11,11 @@ import { MixtabError } from '../../../src/contract/errors.ts';
 import type { Bytes, ExpertId, LayerIndex, SlotIndex } from '../../../src/contract/ids.ts';
 import type { PoolPlan } from '../../experts/budget.ts';
 import type { SlotMemory } from '../../experts/slot-memory.ts';
-import { type RecordParts, rangeOf } from '../../format/record-parts.ts';
+import type { RecordParts } from '../../format/record-parts.ts';
 import type { ExpertLayout, LayerExperts } from '../model-records.ts';
 import { type Slice, whole } from './dispatch.ts';
 import { type ExpertBank, NO_SLOT } from './ops/context.ts';
+import { piecesOf, type Uploads } from './uploads/upload-piece.ts';
 
 const gateUpStride = (experts: LayerExperts): Bytes => Math.max(...experts.map(({ down }) => down.offset));
 const downStride = (experts: LayerExperts): Bytes => Math.max(...experts.map(({ down }) => down.bytes));
@@ -33,12 +34,6 @@ interface Pool {
   banks: ExpertBank[][];
 }
 
-/**
- * Bytes per `writeBuffer` call. Chromium passes small writes to its GPU process through shared memory that it reuses,
- * and allocates new memory for large ones. Measured: 7.7 GB/s in pieces of 4 MB, 4.5 in 16 MB, 5.5 in 1 MB.
- */
-const UPLOAD_BYTES: Bytes = 4 * 2 ** 20;
-
 /** The GPU buffers of all expert slots, and the slot table that the router kernel reads. */
 export class GpuSlotMemory implements SlotMemory {
   readonly residence = RESIDENCE.gpu;
@@ -54,6 +49,7 @@ export class GpuSlotMemory implements SlotMemory {
    * @param layers the layouts of each layer's experts
    * @param pools how many slots there are, and for which layers
    * @param expertCount experts per layer
+   * @param uploads copies the records of experts; its owner destroys it
    * @throws MixtabError `gpu-limit` if one expert is larger than the adapter can bind
    */
   constructor(
@@ -61,6 +57,7 @@ export class GpuSlotMemory implements SlotMemory {
     private readonly layers: readonly LayerExperts[],
     pools: readonly PoolPlan[],
     readonly expertCount: number,
+    private readonly uploads: Uploads,
   ) {
     try {
       for (const plan of pools) this.#pools.push(this.#createPool(plan));
@@ -112,8 +109,10 @@ export class GpuSlotMemory implements SlotMemory {
     if (!bank) throw new RangeError(`expert ${expert}'s pool has no slot ${slot}`);
     const index = kernelSlot - bank.firstSlot;
     const { down } = kinds[kind];
-    this.#write(bank.gateUp.buffer, index * bank.gateUpStride, record, 0, down.offset);
-    this.#write(bank.down.buffer, index * bank.downStride, record, down.offset, down.bytes);
+    this.uploads.upload([
+      ...piecesOf(record, 0, down.offset, bank.gateUp.buffer, index * bank.gateUpStride),
+      ...piecesOf(record, down.offset, down.bytes, bank.down.buffer, index * bank.downStride),
+    ]);
   }
 
   /** Queues a change of the slot table. `undefined`: the expert has no slot. */
@@ -125,15 +124,6 @@ export class GpuSlotMemory implements SlotMemory {
   destroy(): void {
     destroyPools(this.#pools);
     this.slotTable.buffer.destroy();
-  }
-
-  /** Queues the copy of bytes `from .. from + length - 1` of a record to `offset` in a buffer. */
-  #write(buffer: GPUBuffer, offset: Bytes, record: RecordParts, from: Bytes, length: Bytes): void {
-    for (const { at, bytes } of rangeOf(record, from, length)) {
-      for (let start = 0; start < bytes.byteLength; start += UPLOAD_BYTES) {
-        this.device.queue.writeBuffer(buffer, offset + at + start, bytes.subarray(start, start + UPLOAD_BYTES));
-      }
-    }
   }
 
   #pool(expert: ExpertId): Pool {

@@ -6,7 +6,7 @@ import { MemoryStore } from '../../store/memory-store.ts';
 import type { RecordReader } from '../../store/record-reader.ts';
 import type { SynthOptions } from '../../synth/synth.ts';
 import type { Compute } from '../compute.ts';
-import { ModelRecords } from '../model-records.ts';
+import { ModelRecords, sumBytes } from '../model-records.ts';
 import type { GpuModel } from './gpu-model.ts';
 import { type GpuLoadInputs, loadGpuCompute, loadGpuModel } from './load-gpu-model.ts';
 import type { Gpu } from './open-gpu.ts';
@@ -15,6 +15,8 @@ type Request = Partial<LoadRequest>;
 
 /** A model that tests load again and again. */
 export interface StoredModel {
+  /** Bytes of all its records. */
+  recordBytes: number;
   /** Loads it as the engine does. */
   load(gpu: Gpu, request?: Request, reader?: RecordReader): Promise<Compute>;
   /** Loads it and returns its parts. */
@@ -38,6 +40,7 @@ export async function storeModel(options: SynthOptions, defaults: Request): Prom
     onProgress: () => {},
   });
   return {
+    recordBytes: sumBytes((await store.getManifest(modelId))!.records),
     load: async (gpu, request = {}, reader = fromStore) => loadGpuCompute(await inputsOf(gpu, request, reader)),
     loadModel: async (gpu, request = {}) => loadGpuModel(await inputsOf(gpu, request, fromStore)),
     failing: (key) => ({

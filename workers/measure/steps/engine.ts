@@ -7,6 +7,7 @@ import type { GpuModel } from '../../compute/gpu/gpu-model.ts';
 import { loadGpuModel, planMemory } from '../../compute/gpu/load-gpu-model.ts';
 import { decodeProgram } from '../../compute/gpu/model/decode-program.ts';
 import { STEP_STATE_OFFSETS } from '../../compute/gpu/step-state.ts';
+import { openUploads } from '../../compute/gpu/uploads/choose-uploads.ts';
 import { type ModelRecords, sumBytes } from '../../compute/model-records.ts';
 import type { Measurement } from '../measurement.ts';
 import { CHAT_SAMPLING } from '../operations.ts';
@@ -49,7 +50,10 @@ export async function measureTightBudget(measurement: Measurement): Promise<void
   const { shapes } = measurement;
   const records = await syntheticRecords(shapes.model);
   const denseBytes = sumBytes(records.manifest.records) - records.expertBytes;
-  const { fixedBytes } = planMemory({ gpu: measurement.gpu, records, request: requestOf(measurement) }, denseBytes);
+  const { gpu } = measurement;
+  const uploads = await openUploads(gpu, records);
+  uploads.destroy();
+  const { fixedBytes } = planMemory({ gpu, records, request: requestOf(measurement) }, denseBytes + uploads.bytes);
   await withEngine(measurement, fixedBytes + records.expertBytes * shapes.tightShare, async ({ compute }) => {
     const { layerCount, expertCount } = compute.config;
     measurement.add({ name: 'resident experts', value: compute.slots / (layerCount * expertCount), unit: 'of all' });

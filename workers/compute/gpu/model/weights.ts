@@ -2,10 +2,11 @@
 import { MixtabError } from '../../../../src/contract/errors.ts';
 import type { Bytes } from '../../../../src/contract/ids.ts';
 import { EMBEDDING_KEY, isDenseLayerKey, isPartOf, OUTPUT_KEY, type RecordInfo } from '../../../format/manifest.ts';
-import { type RecordParts, rangeOf } from '../../../format/record-parts.ts';
+import type { RecordParts } from '../../../format/record-parts.ts';
 import type { TensorLayout } from '../../../format/weight-layout.ts';
 import type { Slice } from '../dispatch.ts';
 import type { Matrix, SplitMatrix } from '../ops/context.ts';
+import { piecesOf, type Uploads } from '../uploads/upload-piece.ts';
 
 export interface LayerWeights {
   /** f32[embeddingLength] */
@@ -42,17 +43,23 @@ export interface DenseWeights {
 /** Reads a record's bytes from the store. */
 export type ReadRecord = (record: RecordInfo) => Promise<RecordParts>;
 
+export interface LoadDenseOptions {
+  read: ReadRecord;
+  /** Copies the records to the GPU; its owner destroys it. */
+  uploads: Uploads;
+  /** Called with the bytes uploaded so far. */
+  onProgress: (bytesDone: Bytes) => void;
+}
+
 /**
  * Uploads the dense records to the GPU, one at a time. If that fails, nothing stays allocated.
- * @param onProgress called with the bytes uploaded so far
  * @throws MixtabError `gpu-limit` if a matrix is larger than the adapter can bind, `record-damaged` if a tensor is
  *   missing
  */
 export async function loadDenseWeights(
   device: GPUDevice,
   records: readonly RecordInfo[],
-  read: ReadRecord,
-  onProgress: (bytesDone: Bytes) => void,
+  { read, uploads, onProgress }: LoadDenseOptions,
 ): Promise<DenseWeights> {
   const buffers: GPUBuffer[] = [];
   const destroy = (): void => {
@@ -69,8 +76,7 @@ export async function loadDenseWeights(
         usage: GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST,
       });
       buffers.push(buffer);
-      for (const { at, bytes: piece } of rangeOf(await read(record), 0, record.bytes))
-        device.queue.writeBuffer(buffer, at, piece);
+      uploads.upload(piecesOf(await read(record), 0, record.bytes, buffer, 0));
       uploaded.set(record.key, new Map(record.tensors.map((layout) => [layout.name, bind(buffer, layout)])));
       bytes += record.bytes;
       onProgress(bytes);

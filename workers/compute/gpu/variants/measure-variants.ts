@@ -1,4 +1,4 @@
-/** Measures variants of kernels on the adapter, in turns. */
+/** Measures variants on the adapter, in turns. */
 import { type Dispatch, encodePass } from '../dispatch.ts';
 import { withFirefoxPoll } from '../firefox-poll.ts';
 
@@ -21,20 +21,35 @@ export interface MeasureOptions {
  * Milliseconds of each candidate per turn. In a turn all candidates run one after the other, each in a submission of its
  * own, so that whatever slows the GPU down affects all of them.
  */
-export async function measureInTurns<Name extends string>(
+export const measureInTurns = <Name extends string>(
   device: GPUDevice,
   candidates: readonly Candidate<Name>[],
+  options: MeasureOptions,
+): Promise<Map<Name, number[]>> =>
+  timeInTurns(
+    device,
+    candidates.map(({ name, dispatches }) => ({
+      name,
+      queue: () => device.queue.submit([encodePass(device, dispatches, `measure ${name}`).finish()]),
+    })),
+    options,
+  );
+
+/** As {@link measureInTurns}, for anything that is queued. */
+export async function timeInTurns<Name extends string>(
+  { queue }: Pick<GPUDevice, 'queue'>,
+  candidates: readonly { name: Name; queue(): void }[],
   { turns, deadlineMs, now = () => performance.now() }: MeasureOptions,
 ): Promise<Map<Name, number[]>> {
   const times = new Map<Name, number[]>(candidates.map(({ name }) => [name, []]));
   const start = now();
   for (let turn = 0; turn <= turns; turn++) {
     if (turn > 1 && now() - start > deadlineMs) break;
-    for (const { name, dispatches } of candidates) {
+    for (const candidate of candidates) {
       const before = now();
-      device.queue.submit([encodePass(device, dispatches, `measure ${name}`).finish()]);
-      await withFirefoxPoll(device.queue, device.queue.onSubmittedWorkDone());
-      if (turn > 0) times.get(name)!.push(now() - before); // the first turn warms up
+      candidate.queue();
+      await withFirefoxPoll(queue, queue.onSubmittedWorkDone());
+      if (turn > 0) times.get(candidate.name)!.push(now() - before); // the first turn warms up
     }
   }
   return times;

@@ -1,0 +1,126 @@
+/** The way of uploads that an adapter gets, and the memory that it takes. On a GPU that computes nothing. */
+import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { SYNTH_PRESETS } from '../../../synth/presets.ts';
+import { FakeDevice, stubWebGpuConstants } from '../fake-device-testing.ts';
+import { type StoredModel, storeModel } from '../stored-model-testing.ts';
+import { chooseUploads } from './choose-uploads.ts';
+
+beforeEach(stubWebGpuConstants);
+afterEach(() => vi.unstubAllGlobals());
+
+const stagingOf = (device: FakeDevice) => [...device.live].filter(({ label }) => label === 'staging');
+
+describe('the trial', () => {
+  /** A device on whose clock a written byte takes `write` ms, and a copied one `copy`. */
+  function timedGpu(write: number, copy: number) {
+    const device = new FakeDevice(1e9);
+    let clock = 0;
+    device.onWrite = (bytes) => {
+      clock += bytes * write;
+    };
+    device.onCopy = (bytes) => {
+      clock += bytes * copy;
+    };
+    const { uploads: _, ...gpu } = device.gpu;
+    return { device, gpu, choose: () => chooseUploads(gpu, () => clock), spent: () => clock };
+  }
+
+  it.each([
+    ['ring', 2, 1],
+    ['write', 1, 2],
+    ['write', 1, 0.99],
+  ] as const)('chooses %s if a written byte takes %d, and a copied one %d', async (way, write, copy) => {
+    const { device, gpu, choose, spent } = timedGpu(write, copy);
+    expect(await choose()).toBe(way);
+    expect(await gpu.memory.get('uploads')).toBe(way);
+    expect(device.used).toBe(0);
+    const before = spent();
+    expect(await choose()).toBe(way); // remembered
+    expect(spent()).toBe(before);
+    expect(await chooseUploads({ ...gpu, uploads: 'ring' })).toBe('ring');
+  });
+
+  it('chooses writeBuffer if it fails, and remembers nothing', async () => {
+    const { device, gpu, choose } = timedGpu(2, 1);
+    vi.spyOn(device.queue, 'onSubmittedWorkDone').mockRejectedValueOnce(new Error('lost'));
+    expect(await choose()).toBe('write');
+    expect(device.used).toBe(0);
+    device.capacity = 1e6;
+    expect(await choose()).toBe('write');
+    expect(device.used).toBe(0);
+    expect(await gpu.memory.get('uploads')).toBeUndefined();
+  });
+
+  it('ignores what another version has remembered', async () => {
+    const { gpu, choose } = timedGpu(2, 1);
+    await gpu.memory.set('uploads', 'zeppelin');
+    expect(await choose()).toBe('ring');
+  });
+});
+
+describe('a model', () => {
+  let stored: StoredModel;
+  beforeAll(async () => {
+    stored = await storeModel({ ...SYNTH_PRESETS.tiny, layers: 2, feedForwardLength: 4096 }, { context: 64 });
+  });
+
+  it('has less memory for experts by that of its ring, and frees both', async () => {
+    const whole = await stored.load(new FakeDevice(1e9).gpu);
+    const gpuBudgetBytes = whole.memory().gpuBytes;
+    const slots: number[] = [];
+    for (const uploads of ['write', 'ring'] as const) {
+      const device = new FakeDevice(1e9);
+      const compute = await stored.load({ ...device.gpu, uploads }, { gpuBudgetBytes });
+      const staging = stagingOf(device).reduce((sum, { size }) => sum + size, 0);
+      expect(staging > 0).toBe(uploads === 'ring');
+      expect(compute.memory().gpuBytes).toBeLessThanOrEqual(gpuBudgetBytes);
+      // What the report leaves out belongs to the device: constants, and one small readback.
+      expect(device.used - compute.memory().gpuBytes).toBeLessThan(1e5);
+      slots.push(compute.slots);
+      compute.destroy();
+      expect(stagingOf(device)).toEqual([]);
+    }
+    expect(slots[0]).toBe(16);
+    expect(slots[1]).toBeGreaterThan(4);
+    expect(slots[1]).toBeLessThan(16);
+  });
+
+  it('copies each byte of its records once, by either way', async () => {
+    for (const uploads of ['write', 'ring'] as const) {
+      const device = new FakeDevice(1e9);
+      const bytes = { written: 0, copied: 0 };
+      device.onWrite = (length, label) => {
+        if (/ slots |^L\d|^embedding|^output/.test(label)) bytes.written += length;
+      };
+      device.onCopy = (length) => {
+        bytes.copied += length;
+      };
+      const compute = await stored.load({ ...device.gpu, uploads });
+      expect(compute.slots).toBe(16);
+      expect(bytes.written + bytes.copied).toBe(stored.recordBytes);
+      expect(bytes.copied > 0).toBe(uploads === 'ring');
+      compute.destroy();
+    }
+  });
+
+  it('loads without a ring if there is no memory for one', async () => {
+    const device = new FakeDevice(1e9);
+    device.onAllocation = (label) => {
+      device.capacity = label === 'staging' ? 0 : 1e9;
+    };
+    const compute = await stored.load({ ...device.gpu, uploads: 'ring' });
+    expect(compute.slots).toBe(16);
+    expect(stagingOf(device)).toEqual([]);
+    expect(device.badWrites).toEqual([]);
+    compute.destroy();
+  });
+
+  it('whose load fails leaves no staging buffer, and the next load works', async () => {
+    const device = new FakeDevice(1e9);
+    const failing = stored.load({ ...device.gpu, uploads: 'ring' }, {}, stored.failing(/E7$/));
+    await expect(failing).rejects.toMatchObject({ code: 'record-missing' });
+    expect(stagingOf(device)).toEqual([]);
+    (await stored.load({ ...device.gpu, uploads: 'ring' })).destroy();
+    expect(stagingOf(device)).toEqual([]);
+  });
+});

@@ -1,0 +1,71 @@
+/** Both ways of uploads on an adapter: the same bytes, and the same tokens while experts come and go. */
+import { afterEach, expect, it, vi } from 'vitest';
+import { engineWith, sharedGpu } from '../../../engine/testing.ts';
+import { SYNTH_PRESETS } from '../../../synth/presets.ts';
+import { whole } from '../dispatch.ts';
+import { getTestDevice, readBack } from '../testing.ts';
+import { UploadRing } from './upload-ring.ts';
+import { createUploads, UPLOAD_WAYS } from './uploads.ts';
+
+const { adjust } = sharedGpu;
+afterEach(() => {
+  sharedGpu.adjust = adjust;
+  vi.restoreAllMocks();
+});
+
+/** Bytes of a staging buffer in these tests: no multiple of 256. */
+const STAGING = 1004;
+
+it('delivers the same bytes, of odd sizes and to odd places, also while a ring is full', async () => {
+  const device = await getTestDevice();
+  const usage = GPUBufferUsage.COPY_DST | GPUBufferUsage.COPY_SRC;
+  device.pushErrorScope('validation');
+  const makers = [
+    ...UPLOAD_WAYS.map((way) => () => createUploads(device, way, 2 ** 20)),
+    () => new UploadRing(device, 5 * STAGING, STAGING),
+  ];
+  const results: Uint8Array[] = [];
+  for (const create of makers) {
+    const uploads = create();
+    const buffer = device.createBuffer({ size: 30_000, usage });
+    for (let turn = 0; turn < 4; turn++) {
+      // Half of the turns wait until the GPU is done, the others find staging buffers in use.
+      if (turn % 2) await device.queue.onSubmittedWorkDone();
+      const piece = (offset: number, length: number) => ({
+        buffer,
+        offset,
+        bytes: Uint8Array.from({ length }, (_, i) => (i * 7 + turn * 31 + offset) & 255),
+      });
+      uploads.upload([piece(turn * 1028, 4), piece(5000 + turn * 4, 3012), piece(9996, 12_340), piece(29_996, 4)]);
+    }
+    results.push(await readBack(device, whole(buffer), Uint8Array));
+    uploads.destroy();
+    buffer.destroy();
+  }
+  expect(await device.popErrorScope()).toBeNull();
+  expect(results[0].some((byte) => byte > 0)).toBe(true);
+  for (const result of results) expect(result).toEqual(results[0]);
+});
+
+it('gives the same tokens by either way, though experts come and go', { timeout: 60_000 }, async () => {
+  const { engine, modelId } = await engineWith({ ...SYNTH_PRESETS.tiny, layers: 2, feedForwardLength: 4096, seed: 8 });
+  const copy = vi.spyOn(GPUCommandEncoder.prototype, 'copyBufferToBuffer');
+  const answers: unknown[] = [];
+  for (const uploads of UPLOAD_WAYS) {
+    sharedGpu.adjust = (gpu) => ({ ...gpu, uploads });
+    const { slots } = await engine.load({ modelId, context: 128, gpuBudgetBytes: 24e6 }, () => {});
+    expect(slots).toBeGreaterThan(4);
+    expect(slots).toBeLessThan(16);
+    copy.mockClear();
+    const { tokens, cache } = await engine.generate(
+      { input: { kind: 'text', text: 'the sea' }, maxTokens: 12, sampling: { temperature: 0 }, ignoreEos: true },
+      () => {},
+    );
+    expect(cache.misses).toBeGreaterThan(0);
+    const staged = copy.mock.calls.filter(([source]) => source.label === 'staging');
+    expect(staged.length > 0).toBe(uploads === 'ring');
+    answers.push(tokens.map(({ id, logprob }) => [id, logprob]));
+    await engine.unload();
+  }
+  expect(answers[1]).toEqual(answers[0]);
+});
