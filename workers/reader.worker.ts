@@ -7,6 +7,7 @@ import { announceWorker } from '../src/contract/worker-life.ts';
 import { BufferPool } from './store/buffer-pool.ts';
 import { IndexedDbStore } from './store/indexed-db-store.ts';
 import { OpfsFiles } from './store/opfs-files.ts';
+import { ReadProgress } from './store/read-progress.ts';
 import { ReaderService } from './store/reader-service.ts';
 import { SiteStoreReceiver } from './store/site-store-receiver.ts';
 
@@ -15,13 +16,15 @@ const BUFFER_BYTES: Bytes = 400e6;
 
 const siteStores = new SiteStoreReceiver();
 const buffers = new BufferPool(BUFFER_BYTES);
-const store = new IndexedDbStore(undefined, new OpfsFiles(), buffers);
+const progress = new ReadProgress();
+const store = new IndexedDbStore(undefined, new OpfsFiles(), buffers, progress.note);
 siteStores.onAttach((siteStore) => store.attachSiteStore(siteStore));
 
 expose(
   new ReaderService({
     store,
     buffers,
+    progress,
     repair: async (modelId, record, failure) => {
       // The code that reads GGUF files is loaded only when a record has to be repaired.
       const [{ repairRecord }, { openUrl }, { makingRoom }, { SessionStore }] = await fetchCode('repairs models', () =>

@@ -15,14 +15,16 @@ export class IndexedDbStore extends KeyValueStore {
    * @param database name of the database; tests use another one to leave the user's models alone
    * @param files holds the records of models imported into files
    * @param buffers memory that records are read into
+   * @param onProgress see {@link KeyValueStore}
    */
   constructor(
     database: string = MODEL_DATABASE.name,
     files?: RecordFiles,
     buffers?: BufferPool,
+    onProgress?: () => void,
     private readonly layers = new LayeredValues(new IndexedDbValues(database)),
   ) {
-    super(layers, files, buffers);
+    super(layers, files, buffers, onProgress);
   }
 
   /** From now on this store also reads the models in the site's own store. */

@@ -75,11 +75,13 @@ export class KeyValueStore implements RecordStore {
   /**
    * @param files holds the records of models imported into files; without it such models cannot be stored or read
    * @param buffers memory that records are read into
+   * @param onProgress called whenever a read has got something: an answer of the database, or bytes
    */
   constructor(
     private readonly values: KeyValues,
     private readonly files?: RecordFiles,
     private readonly buffers = new BufferPool(),
+    private readonly onProgress: () => void = () => {},
   ) {}
 
   async listManifests(): Promise<ModelManifest[]> {
@@ -88,7 +90,9 @@ export class KeyValueStore implements RecordStore {
   }
 
   async getManifest(id: string): Promise<ModelManifest | undefined> {
-    return (await this.values.get(MODEL_PREFIX + id)) as ModelManifest | undefined;
+    const manifest = await this.values.get(MODEL_PREFIX + id);
+    this.onProgress();
+    return manifest as ModelManifest | undefined;
   }
 
   async putManifest(manifest: ModelManifest): Promise<void> {
@@ -205,12 +209,14 @@ export class KeyValueStore implements RecordStore {
     throwIfAborted(signal);
     checkSize(record);
     if (record.place === 'opfs') {
-      const file = await this.files?.read(modelId, record, { buffers: this.buffers, ...options });
+      const { buffers, onProgress } = this;
+      const file = await this.files?.read(modelId, record, { buffers, onProgress, ...options });
       if (!file) throw missingRecord(record, 'their file does not exist');
       return file;
     }
     const keys = Array.from({ length: record.parts }, (_, part) => partKey(modelId, record.key, part));
     const blobs = await this.values.getMany(keys);
+    this.onProgress();
     throwIfAborted(signal);
     // Each part goes into the slices at once, and its memory to the next part.
     const sliced = slices && startSlices(record.bytes, slices, this.buffers);
@@ -262,7 +268,7 @@ export class KeyValueStore implements RecordStore {
       throw damagedRecord(record, `part ${part + 1} has ${blob.size} bytes instead of ${expected}`);
     }
     try {
-      return await readBlob(blob, this.buffers, signal);
+      return await readBlob(blob, this.buffers, { signal, onProgress: this.onProgress });
     } catch (error) {
       throwIfAborted(signal);
       // The database entry refers to a file that does not exist any more.
@@ -282,7 +288,9 @@ export class KeyValueStore implements RecordStore {
   }
 
   async getJournal(id: string): Promise<ImportJournal | undefined> {
-    return (await this.values.get(JOURNAL_PREFIX + id)) as ImportJournal | undefined;
+    const journal = await this.values.get(JOURNAL_PREFIX + id);
+    this.onProgress();
+    return journal as ImportJournal | undefined;
   }
 
   async listJournals(): Promise<ImportJournal[]> {

@@ -94,12 +94,15 @@ it('a read that is cancelled between two pieces stops, closes the file and recyc
   vi.stubGlobal('navigator', { storage: { getDirectory: async () => folder } });
   const buffers = new BufferPool(2 * size);
   const controller = new AbortController();
+  const onProgress = vi.fn();
+  const { signal } = controller;
   const read = () =>
-    new OpfsFiles().read('m', { key: 'L0.E0', bytes: size } as RecordInfo, { buffers, signal: controller.signal });
+    new OpfsFiles().read('m', { key: 'L0.E0', bytes: size } as RecordInfo, { buffers, signal, onProgress });
 
   const [whole] = (await read())!.parts;
   expect(pieces).toEqual([0, 1, 2, 3].map((part) => part * PART_BYTES));
   expect([whole[0], whole[size - 1]]).toEqual([1, 4]);
+  expect(onProgress).toHaveBeenCalledTimes(1 + pieces.length); // so that a slow disk is not given up
   buffers.recycle(whole.buffer);
 
   // Like a message from the engine that arrives while the worker reads.

@@ -103,6 +103,7 @@ export class OpfsFiles implements RecordFiles {
       return options.slices ? takeSlices(onePart(bytes), options.slices, options.buffers) : onePart(bytes);
     }
     try {
+      options.onProgress?.();
       const read = this.#reading.then(() => readFile(handle, record, options));
       this.#reading = read.catch(() => {});
       return await read;

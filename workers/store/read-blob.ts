@@ -8,18 +8,28 @@ import type { BufferPool } from './buffer-pool.ts';
  */
 const activeReaders = new Set<unknown>();
 
+interface BlobReadOptions {
+  /** Ends the read after the current piece. Until that piece has arrived, the stream owns the buffer. */
+  signal?: AbortSignal | undefined;
+  /** Called after each piece. */
+  onProgress?: () => void;
+}
+
 /**
  * Reads the whole Blob into a buffer of its size from `buffers`.
- * @param signal ends the read after the current piece; until that piece has arrived, the stream owns the buffer
  * @throws the reason of `signal`, after recycling the buffer, or what the browser throws if the Blob is unreadable
  */
 export async function readBlob(
   blob: Blob,
   buffers: BufferPool,
-  signal?: AbortSignal,
+  { signal, onProgress }: BlobReadOptions = {},
 ): Promise<Uint8Array<ArrayBuffer>> {
   const reader = byteReader(blob);
-  if (!reader || blob.size === 0) return new Uint8Array(await blob.arrayBuffer());
+  if (!reader || blob.size === 0) {
+    const whole = await blob.arrayBuffer();
+    onProgress?.();
+    return new Uint8Array(whole);
+  }
   activeReaders.add(reader);
   try {
     let bytes: Uint8Array<ArrayBuffer> = new Uint8Array(buffers.take(blob.size));
@@ -33,6 +43,7 @@ export async function readBlob(
       if (!value || value.byteLength === 0)
         throw new DOMException(`it ends after ${done} of ${blob.size} bytes`, 'NotReadableError');
       done += value.byteLength;
+      onProgress?.();
       // The read detaches the buffer and returns the same memory as a new one.
       bytes = new Uint8Array(value.buffer as ArrayBuffer);
     }

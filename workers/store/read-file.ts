@@ -48,7 +48,7 @@ async function readSegments(
   record: RecordInfo,
   segments: readonly RecordSegment[],
   parts: readonly Uint8Array[],
-  { checksum, signal }: ReadOptions,
+  { checksum, signal, onProgress }: ReadOptions,
 ): Promise<void> {
   const gap = new Uint8Array(checksum ? GAP_BYTES : 0);
   let sinceMessages: Bytes = 0;
@@ -66,6 +66,7 @@ async function readSegments(
       checksum?.update(bytes);
       for (const { slice, to } of copies) parts[slice].set(bytes, to + done);
       done += read;
+      onProgress?.();
       sinceMessages += read;
       if (!signal || sinceMessages < PART_BYTES) continue;
       sinceMessages = 0;

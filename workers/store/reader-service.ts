@@ -8,6 +8,7 @@ import { onePart, type RecordParts } from '../format/record-parts.ts';
 import type { RecordSlice } from '../format/slices.ts';
 import { type BufferPool, takeSlices } from './buffer-pool.ts';
 import { readAgain } from './read-again.ts';
+import { ReadProgress } from './read-progress.ts';
 import { isBroken } from './record-errors.ts';
 import { readWhenStored } from './record-requests.ts';
 import type { RecordStore } from './store.ts';
@@ -28,14 +29,20 @@ export interface ReaderParts {
   /** The memory that `store` reads into. */
   buffers: BufferPool;
   repair: RepairRecord;
+  /** What `store` notes. */
+  progress?: ReadProgress;
 }
 
 /** The API of the reader worker: reads records, repairs damaged ones, and reuses buffers. */
 export class ReaderService {
   /** The reads in progress, by their ids. */
   readonly #reads = new Map<number, AbortController>();
+  readonly #progress: ReadProgress;
+  #repairs = 0;
 
-  constructor(private readonly parts: ReaderParts) {}
+  constructor(private readonly parts: ReaderParts) {
+    this.#progress = parts.progress ?? new ReadProgress();
+  }
 
   /**
    * Reads a record, repairs it if necessary, and transfers its memory to the caller.
@@ -70,6 +77,15 @@ export class ReaderService {
     this.#reads.get(id)?.abort();
   }
 
+  /**
+   * A number that changes whenever a read has made progress. While a record is repaired, it changes with each call: the
+   * requests of a repair have limits of their own.
+   */
+  progress(): number {
+    if (this.#repairs > 0) this.#progress.note();
+    return this.#progress.count;
+  }
+
   /** Accepts the buffers of a record that is no longer used. */
   recycle(used: ArrayBuffer[]): void {
     for (const buffer of used) this.parts.buffers.recycle(buffer);
@@ -79,6 +95,11 @@ export class ReaderService {
     const mayBeBroken = isBroken(error) || (error instanceof MixtabError && error.code === 'record-unreadable');
     const isStored = record.sha256 !== '';
     if (!mayBeBroken || !isStored) throw error;
-    return onePart(await this.parts.repair(modelId, record, error));
+    this.#repairs++;
+    try {
+      return onePart(await this.parts.repair(modelId, record, error));
+    } finally {
+      this.#repairs--;
+    }
   }
 }

@@ -38,6 +38,14 @@ export function unreadableRecord({ key, bytes }: RecordInfo, error: unknown): Mi
   );
 }
 
+/** The error for a record of which nothing has arrived for so long that it will not, twice. */
+export const stalledRead = ({ key }: RecordInfo, seconds: number): MixtabError =>
+  new MixtabError(
+    'record-unreadable',
+    `The stored weights ${key} cannot be read now: the browser has delivered nothing for ${seconds} seconds.`,
+    'Try again. If it happens again, restart the browser, and check the disk.',
+  );
+
 /** What browsers throw if there is no memory for a buffer. */
 export const isAllocationFailure = (error: unknown): boolean => error instanceof RangeError;
 

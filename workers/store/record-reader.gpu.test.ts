@@ -133,6 +133,20 @@ describe.each<StorageBackend>(['indexeddb', 'opfs'])('a read from %s', (storage)
   });
 });
 
+it('a reader that runs but never answers is replaced, and its reads are repeated', async () => {
+  const records = await Promise.all([storeRecord('indexeddb', 4), storeRecord('opfs', 5)]);
+  const url = URL.createObjectURL(new Blob(['postMessage({ mixtabWorker: null })'], { type: 'text/javascript' }));
+  const silent = new Worker(url);
+  const next = new Worker(new URL('../reader.worker.ts', import.meta.url), { type: 'module' });
+  await new Promise((resolve) => next.addEventListener('message', resolve, { once: true })); // its code is loaded
+  const workers = [silent, next];
+  const reader = createReaderWorker(() => workers.shift()!, 100);
+  const read = await Promise.all(records.map((record) => reader.read(MODEL, record).then(hashOf)));
+  expect(read).toEqual(records.map(({ sha256 }) => sha256));
+  expect(workers).toEqual([]);
+  next.terminate();
+});
+
 it('a reader that replaces a dead one still reads the models of the site', async () => {
   const bytes = new Uint8Array(1000).fill(7);
   const record = { ...(await storeBytes('indexeddb', 'L9.E9', bytes)), bytes: bytes.byteLength, parts: 1 };

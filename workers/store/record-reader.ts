@@ -7,7 +7,9 @@ import { type LinkedWorker, WorkerLink } from '../../src/contract/worker-link.ts
 import type { RecordInfo } from '../format/manifest.ts';
 import type { RecordParts } from '../format/record-parts.ts';
 import type { RecordSlice } from '../format/slices.ts';
+import { ReadWatch } from './read-watch.ts';
 import type { ReaderService } from './reader-service.ts';
+import { stalledRead } from './record-errors.ts';
 
 /** Reads the records of stored models. */
 export interface RecordReader {
@@ -16,7 +18,8 @@ export interface RecordReader {
    * @param signal cancels the read; the store is free for other reads after the piece that is being read
    * @param slices of the record, one per compute thread. If given, `parts[i]` of the result is the buffer of slice i:
    *   an ArrayBuffer of its own and of exactly its size, with zeros between its planes
-   * @throws MixtabError `record-missing`, `record-damaged`, `worker-unavailable`; `aborted` if it was cancelled, however late
+   * @throws MixtabError `record-missing`, `record-damaged`, `record-unreadable`, `worker-unavailable`; `aborted` if it was
+   *   cancelled, however late
    */
   read(
     modelId: string,
@@ -31,10 +34,13 @@ export interface RecordReader {
 /**
  * A {@link RecordReader} in a worker of its own. If the worker does not start or dies, reads reject with
  * `worker-unavailable`, and the next one starts another. `attachSiteStore` gives each of them a port to the models of the
- * site's own store.
- * @param start for tests
+ * site's own store. Reads that make no progress are repeated once, by another worker ({@link ReadWatch}).
+ * @param start for tests, like `tickMs`
  */
-export function createReaderWorker(start = startReader): RecordReader & {
+export function createReaderWorker(
+  start: () => LinkedWorker = startReader,
+  tickMs?: number,
+): RecordReader & {
   attachSiteStore(open: () => Promise<MessagePort>): void;
 } {
   let openSiteStore: (() => Promise<MessagePort>) | undefined;
@@ -60,30 +66,54 @@ export function createReaderWorker(start = startReader): RecordReader & {
     const used = parts.map(({ buffer }) => buffer);
     api.recycle(transfer(used, used)).catch(() => {}); // a reader that has died takes no memory back
   };
-  let nextId = 0;
+  const read = readThrough(link, recycle, () => attaching);
+  const watch = new ReadWatch({
+    progress: () => api.progress(),
+    restart: () => link.end(),
+    ...(tickMs !== undefined && { tickMs }),
+  });
   return {
-    async read(modelId, record, signal, slices) {
-      throwIfAborted(signal);
-      const id = nextId++;
-      // An AbortSignal cannot be sent to a worker, so the read gets an id by which it can be cancelled.
-      const cancel = (): void => void api.cancel(id).catch(() => {});
-      signal?.addEventListener('abort', cancel);
-      try {
-        link.open();
-        if (attaching) await attaching;
-        const read = await api.read(modelId, record, id, slices);
-        if (signal?.aborted) recycle(read); // it had been sent before the cancellation arrived
-        throwIfAborted(signal);
-        return read;
-      } finally {
-        signal?.removeEventListener('abort', cancel);
-      }
-    },
+    read: (modelId, record, ...rest) =>
+      watch.run(
+        () => read(modelId, record, ...rest),
+        (seconds) => stalledRead(record, seconds),
+      ),
     recycle,
     attachSiteStore(open) {
       openSiteStore = open;
       if (link.worker) attach(link.worker);
     },
+  };
+}
+
+/**
+ * Reads through the reader worker, which can be asked to cancel.
+ * @param attached what to wait for before a read, if anything
+ */
+function readThrough(
+  link: WorkerLink<ReaderService>,
+  recycle: (record: RecordParts) => void,
+  attached: () => Promise<void> | undefined,
+): RecordReader['read'] {
+  const { api } = link;
+  let nextId = 0;
+  return async (modelId, record, signal, slices) => {
+    throwIfAborted(signal);
+    const id = nextId++;
+    // An AbortSignal cannot be sent to a worker, so the read gets an id by which it can be cancelled.
+    const cancel = (): void => void api.cancel(id).catch(() => {});
+    signal?.addEventListener('abort', cancel);
+    try {
+      link.open();
+      const attaching = attached();
+      if (attaching) await attaching;
+      const read = await api.read(modelId, record, id, slices);
+      if (signal?.aborted) recycle(read); // it had been sent before the cancellation arrived
+      throwIfAborted(signal);
+      return read;
+    } finally {
+      signal?.removeEventListener('abort', cancel);
+    }
   };
 }
 

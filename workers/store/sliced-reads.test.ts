@@ -102,6 +102,12 @@ describe('slices of a record in the database', () => {
     expect(buffers.out).toBeLessThanOrEqual(SLICE_BYTES);
   });
 
+  it('are progress piece by piece, so that a slow disk is not given up', async () => {
+    const onProgress = vi.fn();
+    await new KeyValueStore(values, undefined, buffers, onProgress).readPartsVerified('m', record, undefined, SLICES);
+    expect(onProgress.mock.calls.length).toBeGreaterThanOrEqual(1 + record.parts);
+  });
+
   it('are refused if the record is damaged anywhere, even in its padding', async () => {
     const key = 'record/m/L0.E0/0000';
     const padding = TENSORS[0].bytes - 1;

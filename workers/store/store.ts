@@ -139,6 +139,8 @@ export interface ReadOptions {
   slices?: readonly RecordSlice[] | undefined;
   /** Cancels the read after the piece that is being read. */
   signal?: AbortSignal | undefined;
+  /** Called when the file is open, and after each piece. */
+  onProgress?: (() => void) | undefined;
 }
 
 /** Records as files. Every method may throw `storage-unavailable`. */
