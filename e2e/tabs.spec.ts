@@ -41,6 +41,10 @@ test('two tabs both generate, each shows a notice, and a model in use in the oth
   await expect(second.getByRole('list', { name: 'Stored models' }).getByRole('listitem')).toHaveCount(1);
   await expect(page.getByRole('list', { name: 'Stored models' }).getByRole('listitem')).toHaveCount(1);
 
+  // A tab that closes says so, so that nobody takes it for one that ran out of memory (page-facts.ts).
   await page.close();
+  const closings = (): Promise<string[]> =>
+    second.evaluate(() => Object.keys(localStorage).filter((key) => key.startsWith('mixtab-closed/')));
+  await expect.poll(closings).not.toEqual([]);
   await expect(second.getByText('Another tab also has a model in memory')).toBeHidden();
 });

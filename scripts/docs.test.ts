@@ -1,4 +1,4 @@
-/** Documents may only name files that exist. */
+/** Documents may only name files that exist, and the table of faults only tests that exist. */
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
@@ -28,3 +28,37 @@ it.each(DOCUMENTS)('%s names existing files', (path) => {
   expect(named.filter((name) => !MADE.test(name) && !exists(name))).toEqual([]);
   expect(linked.filter((target) => !existsSync(join(ROOT, dirname(path), target)))).toEqual([]);
 });
+
+/** The cells of the last column of each table in docs/reliability.md whose title is `test`, with the row's first cells. */
+function namedTests(): { row: string; tests: string }[] {
+  const named: { row: string; tests: string }[] = [];
+  let inTable = false;
+  for (const line of readFileSync(join(ROOT, 'docs/reliability.md'), 'utf8').split('\n')) {
+    const cells = line.split(/(?<!\\)\|/).map((cell) => cell.trim());
+    if (cells.length < 4) inTable = false;
+    else if (cells.at(-2) === 'test') inTable = true;
+    else if (inTable && !/^--+$/.test(cells[1])) named.push({ row: cells[2] || cells[1], tests: cells.at(-2)! });
+  }
+  return named;
+}
+
+/** `file.test.ts`, and titles of tests in it after a colon, separated by commas or semicolons; `...` is any text. */
+const TEST_FILE = /`([\w./-]+\.(?:test|spec)\.ts)(?:: ([^`]+))?`(?:: ((?:[^;`]|`(?![\w./-]+\.(?:test|spec)))*))?/g;
+
+it.each(namedTests())('the fault "$row" has tests, and they exist', ({ tests }) => {
+  const named = [...tests.matchAll(TEST_FILE)];
+  expect(named.length).toBeGreaterThan(0);
+  for (const [, file, inside, after] of named) {
+    const paths = FILES.filter((path) => path === file || path.endsWith(`/${file}`));
+    const text = paths.map((path) => readFileSync(join(ROOT, path), 'utf8')).join('\n');
+    const titles = (inside ?? after ?? '').replace(/\([^()]*\)/g, '').split(/[,;] ?/);
+    const missing = titles.map((title) => title.trim()).filter((title) => !hasTitle(text, title));
+    expect(missing, `titles in ${file}`).toEqual([]);
+  }
+});
+
+/** Whether words of a title occur in a file, on one line and in their order. */
+const hasTitle = (text: string, title: string): boolean =>
+  new RegExp(title.split('...').map(literally).join('.*')).test(text);
+
+const literally = (text: string): string => text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');

@@ -1,4 +1,4 @@
-/** A notice about something that went wrong, which screen readers announce at once. */
+/** A notice about something that went wrong or waits for the user, which screen readers announce at once. */
 import type { ComponentChildren } from 'preact';
 import { IconButton } from '../../ui/IconButton.tsx';
 
@@ -11,11 +11,13 @@ interface Props {
   actions?: ComponentChildren;
   /** Without it, the notice cannot be dismissed. */
   onDismiss?: () => void;
+  /** Nothing went wrong: the user only has to decide. */
+  isQuestion?: boolean;
 }
 
-export function ProblemNotice({ message, children, actions, onDismiss }: Props) {
+export function ProblemNotice({ message, children, actions, onDismiss, isQuestion = false }: Props) {
   return (
-    <div class="notice problem" role="alert">
+    <div class={isQuestion ? 'notice' : 'notice problem'} role="alert">
       <div>
         <p>
           <strong>{message}</strong> {children}

@@ -60,7 +60,12 @@ function Problem({ error }: { error: ErrorData }) {
     </>
   );
   return (
-    <ProblemNotice message={message} actions={actions} onDismiss={dismissProblem}>
+    <ProblemNotice
+      message={message}
+      actions={actions}
+      onDismiss={dismissProblem}
+      isQuestion={code === 'loaded-elsewhere'}
+    >
       {remedy}
     </ProblemNotice>
   );
