@@ -27,6 +27,8 @@ const MASKED = -1e30;
 @group(0) @binding(3) var<storage, read> value_cache: array<u32>;
 @group(0) @binding(4) var<storage, read_write> output: array<vec2<f32>>;
 @group(0) @binding(5) var<storage, read_write> partial: array<vec2<f32>>;
+// (first tile): where the query rows of this call start.
+@group(0) @binding(6) var<uniform> tiles_from: vec4<u32>;
 
 // [TILE_VECS, CHUNK]: scores, then their exponentials.
 var<workgroup> weights: array<vec4<f32>, SCORES>;
@@ -163,7 +165,7 @@ fn store(result: Attended, chunk: u32, kv_head: u32, first_row: u32, vec: u32, l
 
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
-  let first_row = group.y * TILE_ROWS;
+  let first_row = (tiles_from.x + group.y) * TILE_ROWS;
   let kv_head = group.z;
   if (state.stalled != 0u || first_row >= row_count()) {
     return;

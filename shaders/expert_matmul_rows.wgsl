@@ -43,7 +43,7 @@ fn store(p: u32, row: u32, value: f32) {
 
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
-  let row = (group.x * WORKGROUP + thread) * ROW_TILE;
+  let row = ((bank.z + group.x) * WORKGROUP + thread) * ROW_TILE;
   let work = find_work(group.z, group.y);
   if (work.count == 0u || row >= ROWS) {
     return;

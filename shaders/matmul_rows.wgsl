@@ -19,6 +19,8 @@ override WORKGROUP: u32;
 @group(0) @binding(1) var<storage, read> weights: array<vec4<u32>>;
 @group(0) @binding(2) var<storage, read> input: array<vec4<f32>>;
 @group(0) @binding(3) var<storage, read_write> output: array<f32>;
+// (first workgroup): where the rows of this call start.
+@group(0) @binding(4) var<uniform> rows_from: vec4<u32>;
 
 fn store(token: u32, row: u32, value: f32) {
   let at = token * OUT_STRIDE + row;
@@ -35,7 +37,7 @@ fn main(
   @builtin(num_workgroups) groups: vec3<u32>,
   @builtin(local_invocation_index) thread: u32,
 ) {
-  let row = ((group.z * groups.x + group.x) * WORKGROUP + thread) * ROW_TILE;
+  let row = ((rows_from.x + group.z * groups.x + group.x) * WORKGROUP + thread) * ROW_TILE;
   let first = group.y * TILE;
   let count = state.token_count;
   if (state.stalled != 0u || row >= ROWS || first >= count) {

@@ -1,7 +1,7 @@
 // Finds the work of one workgroup of an expert kernel of the variant `rows`. Expects lib/groups.wgsl, the bindings
 // `state` and `expert_groups`, and the override TILE.
 
-// (first slot, slots): the part of the slots that is bound.
+// (first slot, slots, first workgroup): the part of the slots that is bound, and where the rows of this call start.
 @group(0) @binding(5) var<uniform> bank: vec4<u32>;
 
 struct Work {

@@ -3,7 +3,7 @@
 // Grid: x = tiles of INPUTS assignments, so that the workgroups which read the same weights are neighbors; y = groups of
 // rows; z = groups of the work list.
 
-// (first slot, slots): the part of the slots that is bound.
+// (first slot, slots, first group of rows): the part of the slots that is bound, and where the rows of this call start.
 @group(0) @binding(5) var<uniform> bank: vec4<u32>;
 
 // The inputs of a workgroup: `count` assignments from `first` on in the list. 0: no work.
@@ -25,7 +25,7 @@ fn find_job(group: vec3<u32>) -> Job {
 }
 
 fn row_group(group: vec3<u32>, groups: vec3<u32>) -> u32 {
-  return group.y;
+  return bank.z + group.y;
 }
 
 // The n-th assignment. Beyond the last one, that one is repeated; its sums are not stored.

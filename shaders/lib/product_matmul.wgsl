@@ -18,6 +18,8 @@ override ACCUMULATE: bool;
 @group(0) @binding(1) var<storage, read> weights: array<vec4<u32>>;
 @group(0) @binding(2) var<storage, read> input: array<vec4<f32>>;
 @group(0) @binding(3) var<storage, read_write> output: array<f32>;
+// (first group of rows): where the rows of this call start.
+@group(0) @binding(4) var<uniform> rows_from: vec4<u32>;
 
 // Matrices that are multiplied with the same inputs.
 const MATRICES = 1u;
@@ -37,7 +39,7 @@ fn find_job(group: vec3<u32>) -> Job {
 }
 
 fn row_group(group: vec3<u32>, groups: vec3<u32>) -> u32 {
-  return group.z * groups.y + group.y;
+  return rows_from.x + group.z * groups.y + group.y;
 }
 
 fn planes_of(job: Job, matrix: u32) -> Planes {

@@ -3,6 +3,7 @@
  * each family is forced at least once, and fused kernels while experts are missing.
  */
 import { afterEach, describe, expect, it, vi } from 'vitest';
+import { Pacing } from '../compute/gpu/pacing.ts';
 import { PipelineCache } from '../compute/gpu/pipelines.ts';
 import { KERNEL_VARIANTS, type KernelChoice } from '../compute/gpu/variants/kernel-variants.ts';
 import { judge } from '../reference/judge.ts';
@@ -44,6 +45,8 @@ const CASES = import.meta.env.VITE_ALL_VARIANTS ? ALL_CASES : ALL_CASES.slice(0,
 
 let forced: Partial<KernelChoice> = {};
 let others: Case['others'];
+/** Cuts work as for a slow GPU. */
+let isSlow = false;
 let memory: AdapterMemory;
 /**
  * Forces the variants, and compares them with float64 first, as on a GPU. One device for all cases, so that each kernel
@@ -57,11 +60,21 @@ const loader = new ComputeLoader((gpu) => {
   return {
     ...gpu,
     memory,
-    checksKernels: true,
+    uploads: 'write',
+    checksKernels: !isSlow,
     kernels: { ...gpu.kernels, ...forced },
     ...(others && { variant: others }),
+    ...(isSlow && { pacing: slowPacing() }),
   };
 });
+
+/** A pacing that cuts the matrices of these small models into a few pieces each, and learns nothing. */
+function slowPacing(): Pacing {
+  const pacing = new Pacing({ rate: 3000 });
+  vi.spyOn(pacing, 'time').mockResolvedValue();
+  vi.spyOn(pacing, 'assume').mockReturnValue();
+  return pacing;
+}
 
 /** An answer to a prompt in which few tokens share an expert, and the kernels that it used. */
 async function shortAnswer(type: string) {
@@ -69,6 +82,7 @@ async function shortAnswer(type: string) {
   const engine = new GpuEngine(store, undefined, undefined, loader);
   await engine.load({ modelId }, () => {});
   const dispatch = vi.spyOn(PipelineCache.prototype, 'dispatch');
+  const grid = vi.spyOn(GPUComputePassEncoder.prototype, 'dispatchWorkgroups');
   const answer = await engine.generate(
     {
       input: { kind: 'text', text: 'the men' },
@@ -80,12 +94,14 @@ async function shortAnswer(type: string) {
     () => {},
   );
   const kernels = new Set(dispatch.mock.calls.map(([{ name }]) => name));
+  const dispatches = grid.mock.calls.length;
   await engine.unload();
-  return { answer, kernels, reference: await readReference(store, modelId) };
+  return { answer, kernels, dispatches, reference: await readReference(store, modelId) };
 }
 
 afterEach(() => {
   others = undefined;
+  isSlow = false;
   vi.restoreAllMocks();
 });
 
@@ -97,7 +113,7 @@ describe('with the variants of GPUs', () => {
     await expectExact(TYPE_MODELS[type], loader);
     expect(memory.set).toHaveBeenCalledExactlyOnceWith(expect.stringContaining('self-test'), 'passed');
 
-    const { answer, kernels: used, reference } = await shortAnswer(type);
+    const { answer, kernels: used, dispatches, reference } = await shortAnswer(type);
     const { worst, worstChoice } = judge(reference, answer.promptTokens, answer.tokens);
     expect(Math.max(worst, worstChoice)).toBeLessThan(LOGPROB_TOLERANCE);
     const product = 'expert gate+up';
@@ -106,6 +122,12 @@ describe('with the variants of GPUs', () => {
     expect(used.has(`sample ${one.others ?? 'rows'}`)).toBe(true);
     expect(used.has('combine+norm')).toBe(one.between === 'fused');
     expect([...used].some((name) => name.startsWith('attention_flash'))).toBe(one.attention === 'flash');
+
+    isSlow = true;
+    vi.restoreAllMocks();
+    const slow = await shortAnswer(type);
+    expect(slow.answer.tokens).toEqual(answer.tokens);
+    expect(slow.dispatches).toBeGreaterThan(1.3 * dispatches);
   });
 
   it('leaves out none', () => {

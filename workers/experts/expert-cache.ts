@@ -200,7 +200,7 @@ export class ExpertCache {
   close(): void {
     this.cancel();
     this.#slots.close();
-    this.#ram.clear();
+    this.#ram.close();
   }
 
   async #loadOne(layer: LayerIndex, expert: ExpertIndex, ready?: () => Promise<void>): Promise<void> {

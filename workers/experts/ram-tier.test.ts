@@ -62,14 +62,15 @@ describe('RamTier', () => {
     expect([kept(), tier.bytes]).toEqual([[3, 4], 30]);
   });
 
-  it('keeps nothing that is larger than the budget, and returns everything when it is cleared', () => {
+  it('keeps nothing that is larger than the budget, and returns everything when it is closed', () => {
     const { tier, kept } = createTier(100);
     const small = record(60);
     tier.offer(id(1), small);
     const huge = record(101);
     expect(tier.offer(id(2), huge)).toEqual([huge]);
     expect(kept()).toEqual([1]);
-    expect([tier.clear(), tier.bytes, kept()]).toEqual([[small], 0, []]);
+    expect([tier.close(), tier.bytes, kept()]).toEqual([[small], 0, []]);
+    expect(tier.offer(id(1), small)).toEqual([small]);
     const none = createTier(0).tier;
     expect(none.offer(id(1), small)).toEqual([small]);
   });
@@ -124,7 +125,7 @@ describe('RamTier', () => {
           const total = Array.from({ length: 10 }, (_, n) => tier.get(id(n))?.byteLength ?? 0);
           expect(total.reduce((a, b) => a + b)).toBe(tier.bytes);
         }
-        expect(out.size + tier.clear().length).toBe(steps.length);
+        expect(out.size + tier.close().length).toBe(steps.length);
       }),
     );
   });

@@ -32,7 +32,7 @@ export class RamTier<R extends { byteLength: Bytes }> {
     this.#budgetBytes = budgetBytes;
   }
 
-  /** The most that is kept. It only ever gets smaller, by {@link halve}. */
+  /** The most that is kept. It only ever gets smaller, by {@link halve} and {@link close}. */
   get budgetBytes(): Bytes {
     return this.#budgetBytes;
   }
@@ -82,8 +82,9 @@ export class RamTier<R extends { byteLength: Bytes }> {
     return dropped;
   }
 
-  /** Drops all records, and returns them. */
-  clear(): R[] {
+  /** Drops all records, and returns them. Never keeps one again: reads that are running may still end. */
+  close(): R[] {
+    this.#budgetBytes = 0;
     return [...this.#records.keys()].map((expert) => this.#drop(expert));
   }
 

@@ -6,8 +6,17 @@ export interface Dispatch {
   bindGroup: GPUBindGroup;
   /** Workgroups in x, y, z. */
   workgroups: readonly [number, number, number];
-  /** The work of a matrix product (`productCost` in slicing.ts); absent for small kernels. */
+  /** The work of a matrix product (`productCost` in slicing.ts) or of attention; absent for small kernels. */
   cost?: number;
+  /** How to cut it into several dispatches; absent if it cannot be cut. */
+  parts?: DispatchParts;
+}
+
+/** Equal parts of a dispatch that can be submitted one after the other, for example groups of matrix rows. */
+export interface DispatchParts {
+  count: number;
+  /** What computes the parts `first .. first + count - 1`. */
+  slice(first: number, count: number): Pick<Dispatch, 'bindGroup' | 'workgroups'>;
 }
 
 /** Encodes dispatches in order. WebGPU guarantees that each one sees the writes of those before it. */

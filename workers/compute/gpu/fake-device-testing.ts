@@ -7,6 +7,9 @@ import type { Gpu } from './open-gpu.ts';
 import { PipelineCache } from './pipelines.ts';
 import { defaultKernels } from './variants/kernel-variants.ts';
 
+/** Workgroups in x, y, z. */
+export type Grid = [number, number, number];
+
 interface ErrorScope {
   kind: GPUErrorFilter;
   error: { message: string } | null;
@@ -36,8 +39,8 @@ export class FakeDevice {
   onWrite: (bytes: Bytes, label: string) => void = () => {};
   /** Called for each copy from a staging buffer when it is submitted. */
   onCopy: (bytes: Bytes) => void = () => {};
-  /** Called with the label of the pipeline of each dispatch of a submission. */
-  onSubmit: (calls: readonly string[]) => void = () => {};
+  /** Called with the label of the pipeline of each dispatch of a submission, and with its grid. */
+  onSubmit: (calls: readonly string[], grids: readonly Grid[]) => void = () => {};
   /** The labels of all pipelines that were compiled. */
   readonly pipelines: string[] = [];
   readonly features = new Set<string>();
@@ -63,14 +66,15 @@ export class FakeDevice {
       if (!alive()) this.badWrites.push(label);
       this.onWrite(data.byteLength, label);
     },
-    submit: (commands: { calls: string[]; copies: Bytes[] }[]): void => {
+    submit: (commands: { calls: string[]; grids: Grid[]; copies: Bytes[] }[]): void => {
       this.#keptBytes = 0;
       for (const bytes of commands.flatMap((command) => command.copies)) this.onCopy(bytes);
       const calls = commands.flatMap((command) => command.calls);
       if (calls.some((label) => label.startsWith('read all')) && this.used > this.readable) {
         this.#report('out-of-memory', 'MakeResident has failed due to excessive video memory usage');
       }
-      this.onSubmit(calls);
+      const grids = commands.flatMap((command) => command.grids);
+      this.onSubmit(calls, grids);
     },
     onSubmittedWorkDone: async (): Promise<void> => {},
   };
@@ -170,6 +174,7 @@ export class FakeDevice {
 
   createCommandEncoder(): object {
     const calls: string[] = [];
+    const grids: Grid[] = [];
     const copies: Bytes[] = [];
     let current = '';
     const pass = {
@@ -177,7 +182,10 @@ export class FakeDevice {
         current = label;
       },
       setBindGroup: () => {},
-      dispatchWorkgroups: () => calls.push(current),
+      dispatchWorkgroups: (...grid: Grid) => {
+        calls.push(current);
+        grids.push(grid);
+      },
       end: () => {},
     };
     return {
@@ -186,7 +194,7 @@ export class FakeDevice {
         if (label === 'staging') copies.push(size);
       },
       clearBuffer: () => {},
-      finish: () => ({ calls, copies }),
+      finish: () => ({ calls, grids, copies }),
     };
   }
 

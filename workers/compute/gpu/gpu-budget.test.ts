@@ -6,7 +6,6 @@ import { SYNTH_PRESETS } from '../../synth/presets.ts';
 import { FakeDevice, stubWebGpuConstants } from './fake-device-testing.ts';
 import { changeHistory } from './gpu-budget.ts';
 import type { Gpu } from './open-gpu.ts';
-import { Pacing } from './pacing.ts';
 import { type StoredModel, storeModel } from './stored-model-testing.ts';
 
 const MB = 1e6;
@@ -112,29 +111,6 @@ describe('a measured budget', () => {
     });
     await load(next, { context: 512 });
     expect(sizes.get('tokens')).toBe(256 * 4);
-  });
-
-  it('on a slow GPU is not halved either, but the chunks of a prompt are, which were short already', async () => {
-    const memory = new AdapterMemory('fake');
-    const { embeddingLength, headCount, headDim } = (await load(new FakeDevice(1000 * MB).gpu)).config;
-    // 130 tokens of attention take 100 ms, so chunks have 128.
-    const context = 512;
-    const perToken = Math.max(embeddingLength, 2 * context) * headCount * headDim;
-    await memory.set('work rate', (perToken * 130) / 100);
-    let clock = 0;
-    const slow = (device: FakeDevice): Gpu => {
-      device.onSubmit = (calls) => {
-        clock += 5000 * calls.length; // another program uses it, too
-      };
-      return { ...measured(device, memory), pacing: new Pacing({ now: () => clock }) };
-    };
-    const first = slow(neverRefusing(1000 * MB));
-    const compute = await load(first, { context });
-    void compute.sampleFirst().catch(() => {}); // is never answered
-    (first.device as unknown as FakeDevice).lose();
-    await new Promise((resolve) => setTimeout(resolve));
-    const { model } = await stored.loadModel(slow(neverRefusing(1000 * MB)), { context });
-    expect([model.buffers.maxTokens, model.chunkTokens]).toEqual([64, 64]);
   });
 
   it('is limited by an earlier loss', async () => {

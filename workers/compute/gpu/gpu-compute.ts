@@ -15,7 +15,6 @@ import type {
   TokenDecoder,
 } from '../compute.ts';
 import { Decoder } from './decode/decoder.ts';
-import { encodePass } from './dispatch.ts';
 import { freeDestroyed } from './free-destroyed.ts';
 import { rememberLoss } from './gpu-budget.ts';
 import { GpuKvCacheBytes } from './gpu-kv-cache-bytes.ts';
@@ -25,6 +24,7 @@ import { outputHead } from './model/forward.ts';
 import { observe } from './observe.ts';
 import type { Gpu } from './open-gpu.ts';
 import { checkSampleResult, readSampleResult, writeAllowed, writeSampleParams } from './ops/sample.ts';
+import { encodePaced } from './pacing.ts';
 import { prefill } from './prefill.ts';
 import { Readback } from './readback.ts';
 
@@ -53,8 +53,7 @@ export class GpuCompute implements Compute {
     const { model, automaticBudget: budget } = this.#gpuModel;
     const code = (this.#gpu.health.signal.reason as MixtabError).code;
     if (this.#readback.waiting.idleMs > IDLE_MS || code === 'internal') return;
-    const batch = model.chunkTokens ?? model.buffers.maxTokens;
-    void rememberLoss(this.#gpu, { batch, ...(budget !== undefined && { budget }) });
+    void rememberLoss(this.#gpu, { batch: model.buffers.maxTokens, ...(budget !== undefined && { budget }) });
   };
 
   get config(): ModelConfig {
@@ -110,7 +109,7 @@ export class GpuCompute implements Compute {
   async sampleFirst(): Promise<Sample> {
     const { model } = this.#gpuModel;
     const { headResidual, sampleResult } = model.buffers;
-    const encoder = encodePass(this.#gpu.device, outputHead(model, headResidual), 'first token');
+    const encoder = encodePaced(model.ctx, outputHead(model, headResidual), 'first token');
     const [result] = await this.#readback.submit(encoder, [sampleResult]);
     return sampleOf(result);
   }

@@ -22,7 +22,7 @@ import {
 } from './gpu-budget.ts';
 import { GpuCompute } from './gpu-compute.ts';
 import type { GpuModel } from './gpu-model.ts';
-import { measureChunkTokens } from './measure-work-rate.ts';
+import { assumeWorkRate } from './measure-work-rate.ts';
 import { createStepBuffers, prefillBuffersBytes, type StepShape, stepBufferBytes } from './model/buffers.ts';
 import { KvCache } from './model/kv-cache.ts';
 import type { Model } from './model/model.ts';
@@ -32,7 +32,6 @@ import type { Gpu } from './open-gpu.ts';
 import { planKernels } from './plan-kernels.ts';
 import { noteRamUse, ramBudget } from './ram-budget.ts';
 import { checkKernels } from './self-test/check-kernels.ts';
-import { LEAST_CHUNK } from './slicing.ts';
 import { GpuSlotMemory, slotBytes } from './slot-memory.ts';
 import { openUploads } from './uploads/choose-uploads.ts';
 import type { Uploads } from './uploads/upload-piece.ts';
@@ -95,7 +94,8 @@ export async function loadGpuModel(inputs: GpuLoadInputs): Promise<GpuModel> {
     inputs.onProgress({ phase: 'kernels', bytesDone: 0, bytesTotal: 0 });
     const { experts, slots, automaticRamBudget } = gpuModel;
     if (automaticRamBudget) owned.own(await noteRamUse(inputs.gpu, automaticRamBudget));
-    const model = await withChunkTokens(inputs.gpu, await withRightKernels(inputs.gpu, gpuModel.model));
+    await assumeWorkRate(inputs.gpu, gpuModel.model);
+    const model = await withRightKernels(inputs.gpu, gpuModel.model);
     await Promise.all([model.ctx.pipelines.compile(() => planKernels(model)), preloadExperts(inputs, experts, slots)]);
     await rememberLoad(inputs.gpu, gpuModel.automaticBudget);
     return { ...gpuModel, model, destroy: () => owned.destroy() };
@@ -151,11 +151,6 @@ async function withRightKernels(gpu: Gpu, model: Model): Promise<Model> {
   }
   await checkKernels(gpu, model);
   return model;
-}
-
-/** The model with chunks of a prompt that do not take this adapter too long. */
-async function withChunkTokens({ pacing, memory }: Gpu, model: Model): Promise<Model> {
-  return pacing ? { ...model, chunkTokens: await measureChunkTokens(model, memory, pacing.now) } : model;
 }
 
 /** The model with the kernel variants that are the fastest on this adapter. */
@@ -238,9 +233,7 @@ export function planMemory(
   const context = contextOf(inputs);
   const maxTokens = Math.min(context, MAX_BATCH, maxBatch);
   const shape = { maxTokens, context, kernels: gpu.kernels };
-  // How long the chunks may be is measured only after everything is allocated.
-  const leastChunk = gpu.pacing ? Math.min(maxTokens, LEAST_CHUNK) : maxTokens;
-  const buffers = stepBufferBytes(config, shape) + prefillBuffersBytes(config, { leastChunk, context });
+  const buffers = stepBufferBytes(config, shape) + prefillBuffersBytes(config, { maxTokens, context });
   const fixedBytes = heldBytes + ropeTableBytes(config, context) + kvCacheBytes(config, context) + buffers;
   return { shape, fixedBytes, layouts: records.expertLayouts() };
 }

@@ -1,66 +1,75 @@
-import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+/** The rate that a GPU is assumed to have before it has worked. On a GPU that computes nothing. */
+import { afterEach, beforeAll, beforeEach, expect, it, vi } from 'vitest';
 import { SYNTH_PRESETS } from '../../synth/presets.ts';
 import { FakeDevice, stubWebGpuConstants } from './fake-device-testing.ts';
 import type { Gpu } from './open-gpu.ts';
 import { Pacing } from './pacing.ts';
-import { storeModel } from './stored-model-testing.ts';
+import { slowDown } from './slow-gpu-testing.ts';
+import { type StoredModel, storeModel } from './stored-model-testing.ts';
 
+let stored: StoredModel;
+beforeAll(async () => {
+  stored = await storeModel(SYNTH_PRESETS.tiny, { context: 512 });
+});
 beforeEach(stubWebGpuConstants);
 afterEach(() => vi.unstubAllGlobals());
 
-it('cuts prompts on a slow GPU, and measures again until it finds that it is none', async () => {
-  const { loadModel } = await storeModel(SYNTH_PRESETS.tiny, { context: 512 });
+/** Loads a model on a device of that rate; returns the assumed one. */
+async function loadAt(device: FakeDevice, memory: Gpu['memory'], rate: number) {
+  const slow = slowDown(device, rate, 512);
+  const pacing = new Pacing({ now: slow.now });
+  const { destroy } = await stored.loadModel({ ...device.gpu, memory, pacing });
+  destroy();
+  return { rate: pacing.dispatchCost / 100, slow };
+}
+
+it('measures a slow GPU at each load until it finds that it is none, and remembers the highest rate', async () => {
   const device = new FakeDevice(1e9);
-  let clock = 0;
-  let dispatchMs = 0;
-  const submits: string[][] = [];
-  device.onSubmit = (calls) => {
-    clock += dispatchMs * calls.length;
-    submits.push([...calls]);
-  };
-  const gpu: Gpu = { ...device.gpu, pacing: new Pacing({ now: () => clock }) };
-  const load = async (ms: number) => {
-    dispatchMs = ms;
-    submits.length = 0;
-    const { model, destroy } = await loadModel(gpu);
-    destroy();
-    return { chunk: model.chunkTokens, measured: submits.length > 0 };
-  };
-  expect(await load(5000)).toEqual({ chunk: 32, measured: true });
-  expect(await load(9000)).toEqual({ chunk: 32, measured: true });
-  expect(await load(0.01)).toEqual({ chunk: 512, measured: true }); // another program used it before
-  expect(await load(9000)).toEqual({ chunk: 512, measured: false });
-  expect((await loadModel(device.gpu)).model.chunkTokens).toBeUndefined();
+  const { memory } = device.gpu;
+  const first = await loadAt(device, memory, 1000);
+  expect(first.rate).toBeGreaterThan(700);
+  expect(first.rate).toBeLessThan(1300);
+  const busy = await loadAt(device, memory, 10); // another program uses it, too
+  expect(busy.slow.submissions.length).toBeGreaterThan(0);
+  expect(busy.rate).toBe(first.rate);
+  const fast = await loadAt(device, memory, 1e10);
+  expect(fast.rate).toBeGreaterThan(5e8);
+  const later = await loadAt(device, memory, 10);
+  expect(later.slow.submissions).toEqual([]);
+  expect(later.rate).toBe(fast.rate);
 });
 
-it('leaves room in the budget for the chunks of a prompt that a fast GPU takes whole', async () => {
-  const { loadModel } = await storeModel(SYNTH_PRESETS.tiny, { context: 512 });
+it('measures no more of a slow GPU than a submission may take', async () => {
+  // The product of the tiny model takes this GPU two seconds.
+  const { embeddingLength, headCount, headDim } = (await stored.load(new FakeDevice(1e9).gpu)).config;
+  const rate = (embeddingLength * headCount * headDim * 64) / 2000;
   const device = new FakeDevice(1e9);
-  let clock = 0;
-  device.onSubmit = (calls) => {
-    clock += 5000 * calls.length;
-  };
-  const fast = await loadModel(device.gpu);
-  const gpuBudgetBytes = fast.gpuBytes(); // all experts
-  fast.destroy();
-  const gpu: Gpu = { ...device.gpu, pacing: new Pacing({ now: () => clock }) };
-  const { model, gpuBytes, slots } = await loadModel(gpu, { gpuBudgetBytes });
-  expect(model.chunkTokens).toBe(32);
-  expect(slots).toBeLessThan(fast.slots);
-  await model.prefillBuffers.allocate(Array.from({ length: 512 / 32 }, () => 32));
-  expect(gpuBytes()).toBeLessThanOrEqual(gpuBudgetBytes);
+  const { slow } = await loadAt(device, device.gpu.memory, rate);
+  expect(Math.max(...slow.submissions)).toBeLessThan(0.7 * 2000); // ten sixteenths
 });
 
-it('takes no slow GPU for a fast one for good because another program delayed single products', async () => {
-  const { loadModel } = await storeModel(SYNTH_PRESETS.tiny, { context: 512 });
+it('takes no slow GPU for a fast one because another program delayed single products', async () => {
   const device = new FakeDevice(1e9);
   let clock = 0;
   device.onSubmit = (calls) => {
     clock += Math.max(50_000, 5000 * calls.length); // one product takes longer than nine
   };
-  const gpu: Gpu = { ...device.gpu, pacing: new Pacing({ now: () => clock }) };
-  const { model, destroy } = await loadModel(gpu);
-  destroy();
-  expect(model.chunkTokens).toBe(32);
+  const { gpu } = device;
+  const pacing = new Pacing({ now: () => clock });
+  (await stored.loadModel({ ...gpu, pacing })).destroy();
+  expect(pacing.dispatchCost).toBeLessThan(1e5);
   expect(Number.isFinite(await gpu.memory.get('work rate'))).toBe(true);
+});
+
+it('assumes nothing of a GPU that has worked already, and measures nothing where nothing is cut', async () => {
+  const pacing = new Pacing({ rate: 1000, now: () => 0 });
+  await pacing.time({ cost: 1e9, count: 1, queuedAt: -1000, done: Promise.resolve(), isWhole: async () => true });
+  const learned = pacing.dispatchCost;
+  pacing.assume(7);
+  expect(pacing.dispatchCost).toBe(learned);
+  const device = new FakeDevice(1e9);
+  const submits = vi.fn();
+  device.onSubmit = submits;
+  (await stored.loadModel(device.gpu)).destroy();
+  expect(submits.mock.calls.flatMap(([calls]) => calls)).toEqual([]);
 });

@@ -1,36 +1,35 @@
 /**
- * Measures how fast a GPU multiplies matrices, which decides how many tokens of a prompt go through a kernel together.
+ * Measures how fast a GPU multiplies matrices, before it gets any work that a slow one has to get in pieces.
  */
 import { rateOf } from '../../experts/measured-memory.ts';
-import type { AdapterMemory } from '../../store/adapter-memory.ts';
-import { encodePass } from './dispatch.ts';
+import { type Dispatch, encodePass } from './dispatch.ts';
 import { withFirefoxPoll } from './firefox-poll.ts';
 import type { Model } from './model/model.ts';
+import type { Gpu } from './open-gpu.ts';
 import { matmul } from './ops/matmul.ts';
-import { DISPATCH_MS } from './pacing.ts';
-import { chunkTokens } from './slicing.ts';
 
 /** Name of the rate among the facts about an adapter. */
 const FACT = 'work rate';
+/** A GPU of 1 TFLOP/s or more: work is rarely cut there, so the rate is not measured again. */
+const FAST_RATE = 5e8;
 /** Tokens of the product that is measured: as many as a tile takes. */
 const TOKENS = 64;
+/** The first measurement takes this share of the product, so that a slow GPU is not held up. */
+const FIRST_SHARE = 1 / 16;
+/** The whole product is measured if the first measurement was shorter. All its repeats then take 0.1 s. */
+const MAX_FIRST_MS = 0.5;
 
 /**
- * How many tokens of a prompt may go through a kernel of this model together. The rate is remembered, and measured
- * again while it is so low that it decides: another program can make it much lower, but only a little higher
- * ({@link rateOf}).
- * @param now milliseconds
+ * Gives the pacing of this GPU a rate to begin with. It is remembered, and measured again while it is low: another
+ * program can make it much lower, but only a little higher ({@link rateOf}).
  */
-export async function measureChunkTokens(model: Model, memory: AdapterMemory, now: () => number): Promise<number> {
-  const { config, kvCache, buffers } = model;
-  const tokensAt = (rate: number): number =>
-    chunkTokens({ ...config, context: kvCache.limit }, buffers.maxTokens, rate * DISPATCH_MS);
+export async function assumeWorkRate({ pacing, memory }: Pick<Gpu, 'pacing' | 'memory'>, model: Model): Promise<void> {
+  if (!pacing) return;
   const known = await memory.get(FACT);
   const before = Number.isFinite(known) && (known as number) > 0 ? (known as number) : 0;
-  if (before > 0 && tokensAt(before) === buffers.maxTokens) return buffers.maxTokens;
-  const measured = await measureWorkRate(model, now);
+  const measured = before < FAST_RATE ? await measureWorkRate(model, pacing.now) : 0;
   if (measured > before) await memory.set(FACT, measured);
-  return tokensAt(Math.max(measured, before));
+  if (Math.max(measured, before) > 0) pacing.assume(Math.max(measured, before));
 }
 
 /** Work per millisecond of a product with several inputs: the query matrix of the first layer. */
@@ -38,15 +37,21 @@ async function measureWorkRate({ ctx, weights, buffers }: Model, now: () => numb
   const { device } = ctx.pipelines;
   const matrix = weights.layers[0].attnQ;
   const maxTokens = Math.min(TOKENS, buffers.maxTokens);
-  const once = matmul(ctx, { matrix, input: buffers.normed, output: buffers.q, maxTokens, label: 'measured' });
+  const [whole] = matmul(ctx, { matrix, input: buffers.normed, output: buffers.q, maxTokens, label: 'measured' });
+  const { parts, cost = 0 } = whole;
   buffers.state.startBatch(maxTokens, 0);
-  const run = async (times: number): Promise<boolean> => {
-    const dispatches = Array.from({ length: times }, () => once).flat();
+  const run = async (dispatch: Dispatch, times: number): Promise<true> => {
+    const dispatches = Array.from({ length: times }, () => dispatch);
     device.queue.submit([encodePass(device, dispatches, 'work rate').finish()]);
     await withFirefoxPoll(device.queue, device.queue.onSubmittedWorkDone());
     return true;
   };
-  await run(1);
-  const work = matrix.layout.rows * matrix.layout.cols * maxTokens;
-  return ((await rateOf(work, run, { now })) ?? 0) / 1000;
+  const rate = async (dispatch: Dispatch, work: number): Promise<number> =>
+    ((await rateOf(work, (times) => run(dispatch, times), { now })) ?? 0) / 1000;
+  const few = Math.ceil(parts!.count * FIRST_SHARE);
+  const piece = { ...whole, ...parts!.slice(0, few) };
+  const pieceWork = (cost * few) / parts!.count;
+  await run(piece, 1); // compiles
+  const first = await rate(piece, pieceWork);
+  return pieceWork / first > MAX_FIRST_MS ? first : Math.max(first, await rate(whole, cost));
 }

@@ -37,20 +37,23 @@ it('cuts prompts and tokens by the time that they take, without changing a bit',
     sharedGpu.adjust = (gpu) => ({ ...gpu, memory, ...(pacing && { pacing }) });
     await engine.load({ modelId, context: 256 }, () => {});
     submit.mockClear();
+    vi.mocked(GPUComputePassEncoder.prototype.dispatchWorkgroups).mockClear();
     const { tokens, promptTokens } = await engine.generate(
       { input: { kind: 'text', text: TEXT }, maxTokens: 6, sampling: { temperature: 0 }, ignoreEos: true },
       () => {},
     );
     const submissions = submit.mock.calls.length;
+    const dispatches = vi.mocked(GPUComputePassEncoder.prototype.dispatchWorkgroups).mock.calls.length;
     await engine.unload();
-    return { tokens: tokens.map(({ id, logprob }) => [id, logprob]), promptTokens, submissions };
+    return { tokens: tokens.map(({ id, logprob }) => [id, logprob]), promptTokens, submissions, dispatches };
   };
   const whole = await answer(0);
-  expect(whole.promptTokens.length).toBeGreaterThan(64); // so that chunks of 32 are several
+  expect(whole.promptTokens.length).toBeGreaterThan(64); // several tiles of inputs
   const fast = await answer(1e-6, 1e9);
   expect(fast).toEqual(whole);
   const slow = await answer(5000, 100);
   expect(slow.tokens).toEqual(whole.tokens);
-  // Three chunks instead of one, slices of experts, and a token in several submissions.
+  // Matrices are cut by rows, and lists of dispatches into submissions.
+  expect(slow.dispatches).toBeGreaterThan(1.5 * whole.dispatches);
   expect(slow.submissions).toBeGreaterThan(3 * whole.submissions);
 });

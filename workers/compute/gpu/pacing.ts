@@ -1,14 +1,14 @@
 /**
  * Keeps a slow GPU usable by other programs. A GPU shows nothing on the screen while it runs one of our kernels, and
- * Windows resets it after two seconds. So work is cut by the time that it will probably take: into submissions, and the
- * experts of a prompt into dispatches (slicing.ts). A fast GPU gets everything in one piece, as before. No sum depends
- * on where it is cut.
+ * Windows resets it after two seconds. So work is cut by the time that it will probably take: dispatches into dispatches
+ * with fewer rows, and lists of them into submissions (slicing.ts). A fast GPU gets everything in one piece. No sum
+ * depends on where it is cut.
  */
 import { type Dispatch, encodePass } from './dispatch.ts';
-import { cutByCost } from './slicing.ts';
+import { cutByCost, cutDispatch } from './slicing.ts';
 
 /** Milliseconds that one dispatch may take. */
-export const DISPATCH_MS = 100;
+const DISPATCH_MS = 100;
 /** Milliseconds that one submission may take. */
 const SUBMISSION_MS = 250;
 /**
@@ -51,6 +51,11 @@ export class Pacing {
   /** The most work of one submission. */
   get submissionCost(): number {
     return this.#rate * SUBMISSION_MS;
+  }
+
+  /** Assumes a rate that was measured, unless one was learned from real work. */
+  assume(rate: number): void {
+    if (!this.#last) this.#rate = rate;
   }
 
   /** Learns how long the GPU takes for submissions that were queued together. */
@@ -149,7 +154,8 @@ function encodeParts(
   label: string,
 ): { encoder: GPUCommandEncoder; startTiming: (isWhole: () => Promise<boolean>) => void } {
   if (!pacing) return { encoder: encodePass(device, dispatches, label), startTiming: () => {} };
-  const parts = cutByCost(dispatches, pacing.submissionCost);
+  const pieces = dispatches.flatMap((dispatch) => cutDispatch(dispatch, pacing.dispatchCost));
+  const parts = cutByCost(pieces, pacing.submissionCost);
   const last = parts.pop() ?? [];
   let firstAt: number | undefined;
   for (const part of parts) {

@@ -18,11 +18,11 @@ export interface Chunk {
 }
 
 /** Attention of a layer and its router: from the residual to `buffers.selectedExperts` and `buffers.routingWeights`. */
-export function attendAndRoute(model: Model, { tokens, buffers }: Chunk, layer: LayerIndex): Dispatch[] {
+export function attendAndRoute(model: Model, { tokens, position, buffers }: Chunk, layer: LayerIndex): Dispatch[] {
   const chunkModel = { ...model, buffers };
   const maxTokens = tokens.length;
   return [
-    ...attend(chunkModel, layer, maxTokens),
+    ...attend(chunkModel, layer, maxTokens, position + maxTokens),
     ...scoreExperts(chunkModel, layer, maxTokens),
     ...selectExperts(chunkModel, layer, { maxTokens, mode: 'prefill', selectedExperts: buffers.selectedExperts }),
   ];

@@ -12,7 +12,6 @@ import { combineExperts, runExperts, scoreExperts } from './model/moe-layer.ts';
 import { submitPaced } from './pacing.ts';
 import type { Chunk } from './prefill-chunk.ts';
 import type { Readback } from './readback.ts';
-import { assignmentsWithin, sliceGroups } from './slicing.ts';
 
 export interface LayerExpertsInputs {
   model: Model;
@@ -62,23 +61,19 @@ export async function runLayerExperts(
   experts.cancelPrefetches(layer);
 }
 
-/** Submits the experts of one wave for the tokens of one chunk: in one piece, or in several if the GPU is slow. */
+/** Submits the experts of one wave for the tokens of one chunk. */
 function submitGroups(inputs: LayerExpertsInputs, layer: LayerIndex, chunk: Chunk, groups: ExpertGroup[]): void {
   const { model } = inputs;
-  const { ctx } = model;
   const { buffers, tokens, position } = chunk;
   buffers.state.startBatch(tokens.length, position);
   const chunkModel = { ...model, buffers };
-  const slices = ctx.pacing ? sliceGroups(groups, mostAssignments(model, ctx.pacing.dispatchCost)) : [groups];
-  for (const [index, slice] of slices.entries()) {
-    const dispatches = runGroups(inputs, layer, chunk, slice);
-    if (buffers.accumulator) {
-      // Another chunk has used the shared buffers since: compute the norm again, and empty the experts' outputs.
-      if (index === 0) dispatches.unshift(...scoreExperts(chunkModel, layer, tokens.length));
-      if (index === slices.length - 1) dispatches.push(...combineExperts(chunkModel, layer, tokens.length));
-    }
-    submitPaced(ctx, dispatches);
+  const dispatches = runGroups(inputs, layer, chunk, groups);
+  if (buffers.accumulator) {
+    // Another chunk has used the shared buffers since: compute the norm again, and empty the experts' outputs.
+    dispatches.unshift(...scoreExperts(chunkModel, layer, tokens.length));
+    dispatches.push(...combineExperts(chunkModel, layer, tokens.length));
   }
+  submitPaced(model.ctx, dispatches);
 }
 
 /**
@@ -99,11 +94,6 @@ function runGroups(
     typicalAssignments: assignmentsPerExpert(model.config, tokens.length),
     groups: groups.map(({ expert, assignments }) => ({ slot: slotOf(expert), assignments: assignments.length })),
   });
-}
-
-/** How many assignments of experts a dispatch may have. Gate and up of one are the most work. */
-function mostAssignments({ config }: Model, limit: number): number {
-  return assignmentsWithin(2 * config.embeddingLength * config.feedForwardLength, limit);
 }
 
 /** Assignments per expert, if all experts were equally busy in a chunk. At least 2 for several tokens. */

@@ -63,14 +63,14 @@ export async function prefill(inputs: PrefillInputs): Promise<void> {
 
 /** Cuts the tokens into chunks. A single chunk uses the buffers of the step, several have some of their own. */
 async function chunksOf(
-  { buffers, prefillBuffers, chunkTokens = buffers.maxTokens }: Model,
+  { buffers, prefillBuffers }: Model,
   tokens: readonly TokenId[],
   position: number,
 ): Promise<Chunk[]> {
-  const parts = inParts(tokens, chunkTokens);
+  const parts = inParts(tokens, buffers.maxTokens);
   const own = parts.length > 1 ? await prefillBuffers.allocate(parts.map((part) => part.length)) : [];
   return parts.map((part, index) => {
-    const first = index * chunkTokens;
+    const first = index * buffers.maxTokens;
     return { tokens: part, first, position: position + first, buffers: { ...buffers, ...own[index] } };
   });
 }

@@ -140,4 +140,24 @@ describe('the automatic budget of main memory', () => {
     compute.destroy();
     await vi.waitFor(async () => expect(await notes()).toEqual({ uses: [] }));
   });
+
+  it('is noted once, and not halved, after a GPU was lost and the model loaded again', async () => {
+    stubWebGpuConstants();
+    const worker = becomeTab();
+    const { load: loadStored } = await storeModel({ ...SYNTH_PRESETS.tiny, feedForwardLength: 1024 }, { context: 64 });
+    const memory = new AdapterMemory('fake');
+    const open = (): Gpu => ({ ...new FakeDevice(1e9).gpu, measureMemory: true, memory });
+    await changeHistory(open(), () => ({ readRate: 1e12 }));
+    const whole = await loadStored(open());
+    const gpuBudgetBytes = whole.memory().gpuBytes * 0.75;
+    whole.destroy();
+    for (let loss = 0; loss < 3; loss++) {
+      const gpu = open();
+      const compute = await loadStored(gpu, { gpuBudgetBytes });
+      expect(await memory.get('main memory')).toEqual({ uses: [{ worker, at: expect.any(Number), bytes: 8 * GIB }] });
+      (gpu.device as unknown as FakeDevice).lose();
+      await vi.waitFor(() => expect(compute.failure.aborted).toBe(true));
+      compute.destroy(); // as the engine does before the next load
+    }
+  });
 });

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { type ExpertGroup, groupByExpert } from '../../experts/grouping.ts';
-import { assignmentsWithin, chunkTokens, cutByCost, productCost, sliceGroups } from './slicing.ts';
+import type { Dispatch } from './dispatch.ts';
+import { cutByCost, cutDispatch } from './slicing.ts';
 
 describe('cutting a list', () => {
   it('keeps the order, and exceeds the limit only for single items', () => {
@@ -30,54 +30,44 @@ describe('cutting a list', () => {
   });
 });
 
-describe('cutting groups', () => {
-  const assigned = fc.array(fc.nat(7), { minLength: 1, maxLength: 200 });
+describe('cutting a dispatch', () => {
+  /** A dispatch of `count` parts, whose pieces say which ones they are. */
+  const dispatchOf = (count: number, cost: number) =>
+    ({
+      cost,
+      parts: { count, slice: (first: number, own: number) => ({ bindGroup: first, workgroups: [own, 1, 1] }) },
+    }) as unknown as Dispatch;
 
-  it('loses no assignment, and fills all slices but the last one', () => {
+  it('computes each part once, in order, with pieces of at most the limit where parts allow it', () => {
+    const limits = fc.tuple(fc.integer({ min: 1, max: 2000 }), fc.nat(1e5), fc.integer({ min: 1, max: 1e5 }));
     fc.assert(
-      fc.property(assigned, fc.integer({ min: 1, max: 64 }), (experts, most) => {
-        const groups = groupByExpert(experts);
-        const slices = sliceGroups(groups, most);
-        const pairs = (list: readonly ExpertGroup[]) =>
-          list.flatMap(({ expert, assignments }) => assignments.map((assignment) => [expert, assignment]));
-        expect(pairs(slices.flat())).toEqual(pairs(groups));
-        const counts = slices.map((slice) => pairs(slice).length);
-        expect(counts.slice(0, -1).every((count) => count === most)).toBe(true);
-        expect(counts.at(-1)).toBeLessThanOrEqual(most);
-        expect(slices.flat().every(({ assignments }) => assignments.length > 0)).toBe(true);
+      fc.property(limits, ([count, cost, limit]) => {
+        const pieces = cutDispatch(dispatchOf(count, cost), limit);
+        if (cost <= limit) {
+          expect(pieces).toHaveLength(1);
+          return;
+        }
+        const sizes = pieces.map(({ workgroups }) => workgroups[0]);
+        expect(pieces.map(({ bindGroup }) => bindGroup)).toEqual(
+          sizes.map((_, i) => sizes.slice(0, i).reduce((sum, size) => sum + size, 0)),
+        );
+        expect(sizes.reduce((sum, size) => sum + size)).toBe(count);
+        expect(pieces.every(({ cost: own = 0 }, i) => own <= limit * 1.000001 || sizes[i] === 1)).toBe(true);
+        expect(pieces.some(({ parts }) => parts)).toBe(false);
+        expect(pieces.reduce((sum, { cost: own = 0 }) => sum + own, 0)).toBeCloseTo(cost, 3);
       }),
     );
   });
 
-  it('takes as many as a kernel takes at once', () => {
-    expect([1000, 100, 40, 20, 5, 1, 0].map((limit) => assignmentsWithin(1, limit))).toEqual([
-      992, 96, 32, 20, 4, 4, 4,
-    ]);
-  });
-});
-
-describe('on a GPU with 0.1 TFLOP/s', () => {
-  const rate = 5e7; // multiply-adds per millisecond
-  const mixtral = { embeddingLength: 4096, headCount: 32, headDim: 128 };
-
-  it('no dispatch of Mixtral 8x7B takes more than 100 ms', () => {
-    const tokens = chunkTokens({ ...mixtral, context: 4096 }, 512, rate * 100);
-    expect(tokens).toBe(128);
-    expect((tokens * 4096 * 4096) / rate).toBeLessThan(100);
-    const most = assignmentsWithin(2 * 4096 * 14336, rate * 100);
-    expect(most).toBe(32);
-    expect((most * 2 * 4096 * 14336) / rate).toBeLessThan(100);
+  it('leaves no piece with more workgroups than a dimension of a grid has', () => {
+    const sizes = cutDispatch(dispatchOf(200_000, 200), 199).map(({ workgroups }) => workgroups[0]);
+    expect(sizes).toEqual([65_535, 65_535, 65_535, 3395]);
   });
 
-  it('a long context shortens the chunks of a prompt, because attention takes longest then', () => {
-    expect(chunkTokens({ ...mixtral, context: 8192 }, 512, rate * 100)).toBe(64);
-    expect(chunkTokens({ ...mixtral, context: 32768 }, 512, rate * 100)).toBe(32);
-  });
-
-  it('and nothing is cut on one that is 100 times as fast', () => {
-    expect(chunkTokens({ ...mixtral, context: 4096 }, 512, 100 * rate * 100)).toBe(512);
-    expect(assignmentsWithin(2 * 4096 * 14336, 100 * rate * 100)).toBeGreaterThan(1024);
-    const token = 32 * (productCost(4096 * 4096 * 2.5, 1) + productCost(2 * 3 * 4096 * 14336, 1));
-    expect(token).toBeLessThan(100 * rate * 250);
+  it('leaves what cannot be cut, or need not be', () => {
+    const small = dispatchOf(8, 100);
+    expect(cutDispatch(small, 100)).toEqual([small]);
+    const whole = { cost: 1000 } as Dispatch;
+    expect(cutDispatch(whole, 10)).toEqual([whole]);
   });
 });

@@ -1,5 +1,5 @@
 /** How work is cut so that no piece takes a GPU too long. Pure. */
-import type { ExpertGroup } from '../../experts/grouping.ts';
+import type { Dispatch } from './dispatch.ts';
 
 /** Multiply-adds that take a GPU about as long as reading one weight from its memory. */
 const READ_COST = 8;
@@ -13,7 +13,7 @@ export const productCost = (weights: number, inputs: number, reads = 1): number 
   weights * (inputs + READ_COST * reads);
 
 /** Cuts a list into parts of at most `limit` work each. An item that is more than that is a part of its own. */
-export function cutByCost<T extends { cost?: number }>(items: readonly T[], limit: number): T[][] {
+export function cutByCost<T extends Pick<Dispatch, 'cost'>>(items: readonly T[], limit: number): T[][] {
   const parts: T[][] = [];
   let sum = Number.POSITIVE_INFINITY;
   for (const item of items) {
@@ -28,66 +28,22 @@ export function cutByCost<T extends { cost?: number }>(items: readonly T[], limi
   return parts;
 }
 
-/** Kernels take at least this many assignments of a group at once, so fewer take as long. */
-const LEAST_ASSIGNMENTS = 4;
-/** Most kernels take as many at once. */
-const TILE = 32;
+/** WebGPU's default limit on workgroups per dimension. */
+export const MAX_WORKGROUPS = 65535;
 
 /**
- * How many assignments a dispatch may have: a multiple of what a kernel takes at once.
- * @param cost of one assignment
- * @param limit the most work of one dispatch
+ * Cuts a dispatch into several of at most `limit` work each, as far as it can be cut. Each computes what the whole one
+ * would, so no result depends on it.
  */
-export function assignmentsWithin(cost: number, limit: number): number {
-  const most = Math.floor(limit / cost);
-  const unit = most >= TILE ? TILE : LEAST_ASSIGNMENTS;
-  return Math.max(unit, Math.floor(most / unit) * unit);
-}
-
-/** Cuts groups into lists of at most `most` assignments each, in their order. A group may be cut, too. */
-export function sliceGroups(groups: readonly ExpertGroup[], most: number): ExpertGroup[][] {
-  const slices: ExpertGroup[][] = [];
-  let room = 0;
-  for (const { expert, assignments } of groups) {
-    for (let start = 0; start < assignments.length; ) {
-      if (room === 0) {
-        slices.push([]);
-        room = most;
-      }
-      const part = assignments.slice(start, start + room);
-      slices.at(-1)!.push({ expert, assignments: part });
-      start += part.length;
-      room -= part.length;
-    }
-  }
-  return slices;
-}
-
-/** The fewest tokens of a chunk: with fewer, reading the weights would cost more than multiplying them. */
-export const LEAST_CHUNK = 32;
-
-/** The sizes of a model that decide how long the dispatches of a chunk take, besides those of experts. */
-export interface ChunkShape {
-  embeddingLength: number;
-  headCount: number;
-  headDim: number;
-  /** The most positions that a token attends to. */
-  context: number;
-}
-
-/**
- * How many tokens of a prompt may go through a kernel together: a power of two, so that a rate that is measured again
- * and differs a little changes nothing.
- * @param maxTokens what the buffers have room for
- * @param limit the most work of one dispatch
- */
-export function chunkTokens(
-  { embeddingLength, headCount, headDim, context }: ChunkShape,
-  maxTokens: number,
-  limit: number,
-) {
-  const width = headCount * headDim;
-  const perToken = Math.max(embeddingLength * width, 2 * context * width);
-  if (perToken * maxTokens <= limit) return maxTokens;
-  return Math.min(maxTokens, Math.max(LEAST_CHUNK, 2 ** Math.floor(Math.log2(limit / perToken))));
+export function cutDispatch(dispatch: Dispatch, limit: number): Dispatch[] {
+  const { cost = 0, parts, ...rest } = dispatch;
+  if (cost <= limit || !parts) return [dispatch];
+  // Powers of two, so that a rate that is learned anew needs few other bind groups.
+  const pieces = 2 ** Math.ceil(Math.log2(cost / limit));
+  const size = Math.min(Math.max(1, Math.floor(parts.count / pieces)), MAX_WORKGROUPS);
+  return Array.from({ length: Math.ceil(parts.count / size) }, (_, piece) => {
+    const first = piece * size;
+    const count = Math.min(size, parts.count - first);
+    return { ...rest, ...parts.slice(first, count), cost: (cost * count) / parts.count };
+  });
 }

@@ -11,8 +11,9 @@ import type { Model } from './model.ts';
 /**
  * Adds the attention of a layer to `buffers.residual`, for up to `maxTokens` tokens. Stores their keys and values in
  * the KV cache from `state.position` on.
+ * @param positions that the last token attends to, if known
  */
-export function attend(model: Model, layer: LayerIndex, maxTokens: number): Dispatch[] {
+export function attend(model: Model, layer: LayerIndex, maxTokens: number, positions?: number): Dispatch[] {
   const { config, ctx, buffers, weights } = model;
   return [
     ...rmsNorm(ctx, {
@@ -24,12 +25,12 @@ export function attend(model: Model, layer: LayerIndex, maxTokens: number): Disp
       maxTokens,
       label: `L${layer}.attn_norm`,
     }),
-    ...attendNormed(model, layer, maxTokens),
+    ...attendNormed(model, layer, maxTokens, positions),
   ];
 }
 
 /** {@link attend} without its norm: `buffers.normed` holds the normalized residual already. */
-export function attendNormed(model: Model, layer: LayerIndex, maxTokens: number): Dispatch[] {
+export function attendNormed(model: Model, layer: LayerIndex, maxTokens: number, positions?: number): Dispatch[] {
   const { config, ctx, kvCache, ropeTable } = model;
   const { residual, normed, q, k, v, attended, attentionScratch } = model.buffers;
   const { attnQ, attnK, attnV, attnOutput } = model.weights.layers[layer];
@@ -68,6 +69,7 @@ export function attendNormed(model: Model, layer: LayerIndex, maxTokens: number)
       headDim,
       capacity: kvCache.capacity,
       maxTokens,
+      ...(positions !== undefined && { positions }),
       label,
     }),
     ...matmul(ctx, {

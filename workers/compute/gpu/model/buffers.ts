@@ -170,13 +170,13 @@ export const stepBufferBytes = (config: ModelConfig, shape: StepShape): Bytes =>
 /**
  * The GPU bytes of the {@link ChunkActivations} of the longest prompt: 32 KB per token in Mixtral. 0 if it fits into
  * one chunk.
- * @param leastChunk the fewest tokens that a chunk may have, apart from the last one
+ * @param maxTokens tokens of a chunk
  * @param context tokens of the longest prompt
  */
 export const prefillBuffersBytes = (
   config: ModelConfig,
-  { leastChunk, context }: { leastChunk: number; context: number },
-): Bytes => (context > leastChunk ? sumOf(chunkSpecs(config, context)) : 0);
+  { maxTokens, context }: { maxTokens: number; context: number },
+): Bytes => (context > maxTokens ? sumOf(chunkSpecs(config, context)) : 0);
 
 /** A buffer for each spec, under the same name. */
 type Buffers<S extends Specs> = { [K in keyof S]: S[K] extends { bytes: Bytes } ? Slice : Activations };

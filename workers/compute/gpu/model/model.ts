@@ -17,8 +17,6 @@ export interface Model {
   ropeTable: Slice;
   buffers: StepBuffers;
   prefillBuffers: PrefillBuffers;
-  /** Tokens of a prompt that go through a kernel together; default: as many as the buffers have room for. */
-  chunkTokens?: number;
   /** u32[layerCount, expertCount]: slot or NO_SLOT */
   slotTable: Slice;
   /** The expert slots of a layer. */

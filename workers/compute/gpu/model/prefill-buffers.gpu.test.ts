@@ -18,7 +18,7 @@ it('allocates buffers for each chunk, counts their bytes, and releases them', as
     expect(chunks.map((chunk) => chunk[kind].slice.size)).toEqual([512, 512, 276].map((count) => count * 1024));
   }
   expect(prefillBuffers.bytes).toBe(1300 * TOKEN_BYTES);
-  expect(prefillBuffers.bytes).toBe(prefillBuffersBytes(CONFIG, { leastChunk: 512, context: 1300 }));
+  expect(prefillBuffers.bytes).toBe(prefillBuffersBytes(CONFIG, { maxTokens: 512, context: 1300 }));
   const destroyed = vi.spyOn(GPUBuffer.prototype, 'destroy');
   prefillBuffers.release();
   expect(new Set(destroyed.mock.contexts)).toEqual(
@@ -34,7 +34,7 @@ it('allocates buffers for each chunk, counts their bytes, and releases them', as
 });
 
 it('needs no bytes if the longest prompt fits into one chunk', () => {
-  expect(prefillBuffersBytes(CONFIG, { leastChunk: 512, context: 512 })).toBe(0);
+  expect(prefillBuffersBytes(CONFIG, { maxTokens: 512, context: 512 })).toBe(0);
 });
 
 it.each([

@@ -20,6 +20,8 @@ export interface AttentionArgs {
   /** Positions that the cache has room for. */
   capacity: number;
   maxTokens: number;
+  /** The positions that the last token attends to. It decides the cost only; default: `capacity`. */
+  positions?: number;
   label: string;
 }
 

@@ -14,6 +14,7 @@ import type { KernelSource } from '../pipelines.ts';
 import { STEP_STATE_WGSL } from '../step-state.ts';
 import type { AttentionArgs, AttentionShape } from './attention-args.ts';
 import type { OpContext } from './context.ts';
+import { dispatchParts } from './dispatch-parts.ts';
 
 /** Positions per chunk, and threads per share of a tile: they must match CHUNK and LANES in shaders/lib/flash_*.wgsl. */
 const CHUNK = 64;
@@ -69,19 +70,21 @@ export function flashAttention(ctx: OpContext, args: AttentionArgs): Dispatch[] 
   const shape = { HEADS: headCount, KV_HEADS: kvHeadCount, HEAD_DIM: headDim, OUTPUT_STRIDE: output.stride };
   const tileRows = 4 * tile.rowVectors * tile.shares;
   const tiles = Math.ceil((maxTokens * headCount) / kvHeadCount / tileRows);
-  const flash = ctx.pipelines.dispatch(
-    flashKernel(headDim, tile),
-    {
+  const call = dispatchParts(ctx, {
+    kernel: flashKernel(headDim, tile),
+    overrides: {
       ...shape,
       Q_STRIDE: q.stride,
       SHARES: tile.shares,
       SPLIT: split ? 1 : 0,
       WORKGROUP: LANES * tile.shares,
     },
-    [ctx.state, q.slice, keyCache, valueCache, output.slice, scratch],
-    [split ? Math.ceil(capacity / CHUNK) : 1, tiles, kvHeadCount],
-    args.label,
-  );
+    before: [ctx.state, q.slice, keyCache, valueCache, output.slice, scratch],
+    count: tiles,
+    grid: (count) => [split ? Math.ceil(capacity / CHUNK) : 1, count, kvHeadCount],
+    label: args.label,
+  });
+  const flash = { ...call, cost: 2 * maxTokens * headCount * headDim * (args.positions ?? capacity) };
   if (!split) return [flash];
   const reduce = ctx.pipelines.dispatch(
     REDUCE,

@@ -8,8 +8,8 @@ import type { TensorLayout } from '../../../format/weight-layout.ts';
 import type { Dispatch, Slice } from '../dispatch.ts';
 import { productCost } from '../slicing.ts';
 import { STEP_STATE_WGSL } from '../step-state.ts';
-import { constants } from './constants.ts';
 import type { Activations, ExpertBank, OpContext } from './context.ts';
+import { dispatchParts } from './dispatch-parts.ts';
 import { type Product, productKernel } from './product-kernel.ts';
 import { planeOverrides, RUN, runsPerRow } from './weight-shader.ts';
 
@@ -64,14 +64,20 @@ export function expertProduct(ctx: OpContext, args: ExpertProductArgs): Dispatch
     rowsLibs: ROWS_LIBS,
     libs: [...GPU_LIBS, ...product.libs],
   });
-  const { rowGroups, tiles, tilesFirst } = plan;
-  const grid = tilesFirst ? ([tiles, rowGroups, groupCount] as const) : ([rowGroups, tiles, groupCount] as const);
-  // As overrides, the bank's slots would need pipelines for each bank.
-  const bankSlots = constants(ctx.pipelines.device, bank.firstSlot, bank.slots);
-  const slices = [ctx.state, groups, args.weights, args.input, args.output, bankSlots, ...(args.more ?? [])];
+  const { tiles, tilesFirst } = plan;
+  const call = dispatchParts(ctx, {
+    kernel,
+    overrides,
+    before: [ctx.state, groups, args.weights, args.input, args.output],
+    words: [bank.firstSlot, bank.slots], // as overrides, they would need pipelines for each bank
+    after: args.more ?? [],
+    count: plan.rowGroups,
+    grid: (rowGroups) => (tilesFirst ? [tiles, rowGroups, groupCount] : [rowGroups, tiles, groupCount]),
+    label,
+  });
   const { share = { groups: groupCount, assignments: groupCount * maxAssignments } } = args;
   const cost = productCost(product.matrices * product.rows * product.runs * RUN, share.assignments, share.groups);
-  return { ...ctx.pipelines.dispatch(kernel, overrides, slices, grid, label), cost };
+  return { ...call, cost };
 }
 
 export interface ExpertMatmulArgs extends ExpertWork {

@@ -4,11 +4,9 @@ import type { Dispatch } from '../dispatch.ts';
 import { productCost } from '../slicing.ts';
 import { STEP_STATE_WGSL } from '../step-state.ts';
 import type { Activations, Matrix, OpContext, SplitMatrix } from './context.ts';
+import { dispatchParts } from './dispatch-parts.ts';
 import { productKernel } from './product-kernel.ts';
 import { planeOverrides, runsPerRow } from './weight-shader.ts';
-
-/** WebGPU's default limit on workgroups per dimension. More workgroups are folded into z. */
-const MAX_WORKGROUPS = 65535;
 
 export interface MatmulArgs {
   matrix: Matrix;
@@ -50,12 +48,16 @@ export function matmul(
       ACCUMULATE: accumulate ? 1 : 0,
     },
   });
-  const folds = Math.ceil(plan.rowGroups / MAX_WORKGROUPS);
-  const rowGroups = Math.ceil(plan.rowGroups / folds);
-  const grid = plan.tilesFirst ? ([plan.tiles, rowGroups, folds] as const) : ([rowGroups, plan.tiles, folds] as const);
-  const slices = [ctx.state, slice, input.slice, output.slice];
-  const cost = productCost(layout.rows * layout.cols, maxTokens);
-  return [{ ...ctx.pipelines.dispatch(kernel, overrides, slices, grid, label), cost }];
+  const { tiles, tilesFirst } = plan;
+  const call = dispatchParts(ctx, {
+    kernel,
+    overrides,
+    before: [ctx.state, slice, input.slice, output.slice],
+    count: plan.rowGroups,
+    grid: (rowGroups, folds) => (tilesFirst ? [tiles, rowGroups, folds] : [rowGroups, tiles, folds]),
+    label,
+  });
+  return [{ ...call, cost: productCost(layout.rows * layout.cols, maxTokens) }];
 }
 
 /**

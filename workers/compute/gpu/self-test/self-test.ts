@@ -5,11 +5,12 @@
 import { layerIndex } from '../../../../src/contract/ids.ts';
 import type { ModelConfig } from '../../../../src/contract/import-api.ts';
 import type { TensorLayout, WeightTypeName } from '../../../format/weight-layout.ts';
-import { encodePass, type Slice } from '../dispatch.ts';
+import type { Slice } from '../dispatch.ts';
 import { withAllocations } from '../errors.ts';
 import { withFirefoxPoll } from '../firefox-poll.ts';
 import type { Model } from '../model/model.ts';
 import type { ExpertBank, OpContext } from '../ops/context.ts';
+import { encodePaced, type PacedContext } from '../pacing.ts';
 import { type Check, CheckBuffers } from './check.ts';
 import { type DenseUse, denseChecks, expertChecks } from './matrix-checks.ts';
 import { attentionChecks, combineChecks, routerChecks, samplerChecks } from './other-checks.ts';
@@ -88,14 +89,15 @@ export async function findWrongKernel(model: Model): Promise<string | undefined>
 }
 
 /**
- * Runs checks in one submission.
+ * Runs checks together: in one submission, unless the GPU is slow.
  * @returns the name of the first one whose result is wrong
  * @throws MixtabError `gpu-out-of-memory`
  */
 export async function findWrong(
-  { pipelines }: Pick<OpContext, 'pipelines'>,
+  ctx: Pick<OpContext, 'pipelines' | 'pacing'>,
   createChecks: CreateChecks,
 ): Promise<string | undefined> {
+  const { pipelines } = ctx;
   const { device } = pipelines;
   const buffers = new CheckBuffers(device);
   try {
@@ -107,7 +109,7 @@ export async function findWrong(
     await pipelines.compile(() => {
       for (const { record } of checks) record();
     });
-    const results = await runChecks(device, checks);
+    const results = await runChecks(ctx, checks);
     return checks.find(({ isRight }, index) => !isRight(results[index]))?.name;
   } finally {
     buffers.destroy();
@@ -115,7 +117,8 @@ export async function findWrong(
 }
 
 /** @returns the outputs of each check */
-async function runChecks(device: GPUDevice, checks: readonly Check[]): Promise<ArrayBuffer[][]> {
+async function runChecks(ctx: PacedContext, checks: readonly Check[]): Promise<ArrayBuffer[][]> {
+  const { device } = ctx.pipelines;
   const slices = checks.flatMap(({ outputs }) => outputs);
   const size = slices.reduce((sum, slice) => sum + slice.size, 0);
   const usage = GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST;
@@ -125,8 +128,8 @@ async function runChecks(device: GPUDevice, checks: readonly Check[]): Promise<A
     (buffer) => buffer.destroy(),
   );
   try {
-    const encoder = encodePass(
-      device,
+    const encoder = encodePaced(
+      ctx,
       checks.flatMap(({ record }) => record()),
       'self-test',
     );

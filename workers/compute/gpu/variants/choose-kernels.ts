@@ -102,8 +102,7 @@ async function measureFamilies(
     if (!record || own.length < 2) continue;
     const candidates = await compileCandidates(model, own, kernels, record);
     model.buffers.state.startBatch(family === 'vector' ? 1 : TOKENS[family], 0);
-    const { device } = model.ctx.pipelines;
-    const times = await measureInTurns(device, candidates, { turns: TURNS, deadlineMs: DEADLINE_MS });
+    const times = await measureInTurns(model.ctx, candidates, { turns: TURNS, deadlineMs: DEADLINE_MS });
     const name = decideVariant(times, kernels[family]);
     choice = withVariant(choice, own.find((variant) => variant.name === name)!);
   }

@@ -32,7 +32,7 @@ const work = (name: string, milliseconds: number) => ({
 });
 
 const measure = (device: TimedDevice, turns: number, deadlineMs: number) =>
-  measureInTurns(device as unknown as GPUDevice, [work('a', 10), work('b', 30)], {
+  measureInTurns({ pipelines: { device: device as unknown as GPUDevice } }, [work('a', 10), work('b', 30)], {
     turns,
     deadlineMs,
     now: () => device.clock,

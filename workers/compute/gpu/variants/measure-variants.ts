@@ -1,6 +1,7 @@
 /** Measures variants on the adapter, in turns. */
-import { type Dispatch, encodePass } from '../dispatch.ts';
+import type { Dispatch } from '../dispatch.ts';
 import { withFirefoxPoll } from '../firefox-poll.ts';
+import { type PacedContext, submitPaced } from '../pacing.ts';
 
 /** A variant with the dispatches to measure. */
 export interface Candidate<Name extends string = string> {
@@ -18,19 +19,19 @@ export interface MeasureOptions {
 }
 
 /**
- * Milliseconds of each candidate per turn. In a turn all candidates run one after the other, each in a submission of its
+ * Milliseconds of each candidate per turn. In a turn all candidates run one after the other, each in submissions of its
  * own, so that whatever slows the GPU down affects all of them.
  */
 export const measureInTurns = <Name extends string>(
-  device: GPUDevice,
+  ctx: PacedContext,
   candidates: readonly Candidate<Name>[],
   options: MeasureOptions,
 ): Promise<Map<Name, number[]>> =>
   timeInTurns(
-    device,
+    ctx.pipelines.device,
     candidates.map(({ name, dispatches }) => ({
       name,
-      queue: () => device.queue.submit([encodePass(device, dispatches, `measure ${name}`).finish()]),
+      queue: () => submitPaced(ctx, dispatches, `measure ${name}`),
     })),
     options,
   );

@@ -1,0 +1,64 @@
+/** A GPU that needs as long for a dispatch as its grid says, counted from the shapes of the kernels. */
+import type { FakeDevice, Grid } from './fake-device-testing.ts';
+
+/** Multiply-adds that take as long as reading a weight. */
+const READ = 8;
+
+/** Times of what a {@link FakeDevice} was given. */
+export interface SlowGpu {
+  now: () => number;
+  /** Milliseconds of each dispatch. */
+  dispatches: number[];
+  /** Milliseconds of each submission. */
+  submissions: number[];
+}
+
+/**
+ * Gives the device a clock.
+ * @param rate multiply-adds per millisecond
+ * @param positions that attention takes into account
+ */
+export function slowDown(device: FakeDevice, rate: number, positions: number): SlowGpu {
+  let clock = 0;
+  let busyUntil = 0;
+  const gpu: SlowGpu = { now: () => clock, dispatches: [], submissions: [] };
+  device.onSubmit = (calls, grids) => {
+    const times = calls.map((label, i) => workOf(label, grids[i], positions) / rate);
+    const sum = times.reduce((total, ms) => total + ms, 0);
+    busyUntil = Math.max(clock, busyUntil) + sum;
+    gpu.dispatches.push(...times);
+    if (times.length > 0) gpu.submissions.push(sum);
+  };
+  device.queue.onSubmittedWorkDone = async () => {
+    clock = Math.max(clock, busyUntil);
+  };
+  return gpu;
+}
+
+/** The multiply-adds of a matrix product or of attention, and what reading weights is worth; 0 for small kernels. */
+function workOf(label: string, grid: Grid, positions: number): number {
+  const overrides = JSON.parse(label.slice(label.indexOf('{'))) as Record<string, number>;
+  const workgroups = grid[0] * grid[1] * grid[2];
+  if (label.startsWith('attention_flash ')) {
+    const [, rowVectors] = /(\d)x\d/.exec(label)!;
+    const rows = 4 * Number(rowVectors) * overrides.SHARES;
+    // A token's workgroups share the positions.
+    const own = overrides.SPLIT ? 64 : positions;
+    return workgroups * rows * own * 2 * overrides.HEAD_DIM;
+  }
+  if (!/^(matmul|expert)/.test(label)) return 0;
+  const matrices = label.startsWith('expert gate+up') ? 2 : 1;
+  const shape = shapeOf(label, matrices);
+  const weights = shape.rows * matrices * overrides.BLOCKS * 32;
+  // Neighboring workgroups in x read the same weights.
+  return workgroups * weights * shape.inputs + (workgroups / grid[0]) * weights * READ;
+}
+
+/** How many rows of each matrix and inputs a workgroup has, by the name of the variant. */
+function shapeOf(label: string, matrices: number): { rows: number; inputs: number } {
+  const tiled = /tiled-(\d+)x(\d+)/.exec(label);
+  if (tiled) return { rows: Number(tiled[1]) / matrices, inputs: Number(tiled[2]) };
+  if (/ workgroup x4/.test(label)) return { rows: 4, inputs: 4 };
+  if (/ workgroup /.test(label)) return { rows: 4, inputs: 1 };
+  throw new Error(`unknown kernel ${label}`);
+}
