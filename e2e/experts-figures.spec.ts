@@ -1,4 +1,5 @@
 /** The paper's figures in the experts view: computed by the built-in model, copied, linked, on a phone. */
+import type { Page } from '@playwright/test';
 import { expectNoFindings } from './axe.ts';
 import { expect, openPage, test } from './fixtures.ts';
 
@@ -9,6 +10,76 @@ const TEXT =
   );
 
 test.use({ permissions: ['clipboard-read', 'clipboard-write'] });
+
+/** Width, height and all colours of the image in the clipboard; undefined if there is none. */
+const copiedImage = (page: Page): Promise<{ width: number; height: number; colours: string[] } | undefined> =>
+  page.evaluate(async () => {
+    const item = (await navigator.clipboard.read()).find(({ types }) => types.includes('image/png'));
+    if (!item) return undefined;
+    const image = await createImageBitmap(await item.getType('image/png'));
+    const { width, height } = image;
+    const context = new OffscreenCanvas(width, height).getContext('2d')!;
+    context.drawImage(image, 0, 0);
+    const pixels = new Set(new Uint32Array(context.getImageData(0, 0, width, height).data.buffer));
+    const colours = [...pixels].map((abgr) => `rgb(${abgr & 255}, ${(abgr >> 8) & 255}, ${(abgr >> 16) & 255})`);
+    return { width, height, colours };
+  });
+
+/** Copies each part of a tab as an image, as CSV and as a link. */
+async function expectAllCopied(page: Page, address: RegExp, titles: (string | RegExp)[]): Promise<void> {
+  const main = page.getByRole('main');
+  await expect(main.getByRole('button', { name: /^Copy image/ })).toHaveCount(titles.length);
+  for (const title of titles) {
+    const copy = async (what: string): Promise<void> => {
+      await page.evaluate(() => navigator.clipboard.writeText(''));
+      const name = typeof title === 'string' ? `Copy ${what}: ${title}` : new RegExp(`^Copy ${what}: ${title.source}`);
+      await main.getByRole('button', { name }).click();
+    };
+    const text = (): Promise<string> => page.evaluate(() => navigator.clipboard.readText());
+    await copy('image');
+    await expect.poll(async () => (await copiedImage(page))?.colours.length ?? 0, `${title}`).toBeGreaterThan(4);
+    await copy('CSV');
+    await expect.poll(text).toMatch(/^[^,\r\n]+,.*\r\n[^]+\r\n$/);
+    await copy('link');
+    await expect.poll(text).toMatch(address);
+  }
+}
+
+test('where experts are, a routed text and the laboratory can be copied as images, as CSV and as links', async ({
+  page,
+  server,
+}) => {
+  await openPage(page, server);
+  await page.goto(`${server.origin}/#experts`);
+  await expectAllCopied(page, /#experts$/, ['Where the experts are']);
+
+  await page.goto(`${server.origin}/#experts/routing?source=custom&layer=2`);
+  await page.getByRole('textbox', { name: 'Text to read' }).fill(TEXT.repeat(5));
+  await page.getByRole('button', { name: 'Read text' }).click();
+  await page.getByRole('option').nth(3).click();
+  await expect(page.getByRole('heading', { name: /layer by layer: “/ })).toBeVisible();
+  const coloured = 'Tokens and their experts in layer 2';
+  await expectAllCopied(page, /#experts\/routing\?.*layer=2&token=3$/, [coloured, /One token/, 'Routing by layer']);
+  // The image has the whole text, also what the page scrolls to, in the colours of the page.
+  await page.getByRole('listbox').evaluate((list) => list.scrollTo(0, 40));
+  await page.getByRole('button', { name: `Copy image: ${coloured}` }).click();
+  await expect.poll(() => copiedImage(page)).toBeTruthy();
+  const { height, colours } = (await copiedImage(page))!;
+  const [shown, all] = await page.getByRole('listbox').evaluate((list) => [list.clientHeight, list.scrollHeight]);
+  expect(all).toBeGreaterThan(shown);
+  expect(height).toBeGreaterThan(2 * all);
+  for (const chip of await page.locator('.expert-chips li').all())
+    expect(colours).toContain(await chip.evaluate((item) => getComputedStyle(item).backgroundColor));
+  expect(await page.getByRole('listbox').evaluate((list) => list.scrollTop)).toBe(40);
+
+  await page.goto(`${server.origin}/#experts/laboratory?text=own&set=first&length=3`);
+  await page.getByRole('button', { name: 'Run 1 experiment' }).click();
+  await expect(page.getByText('All results are below. Change something to run more.')).toBeVisible();
+  await expectAllCopied(page, /#experts\/laboratory\?text=own&set=first&length=3$/, [
+    'Perplexity with changed routing',
+    'What the models write',
+  ]);
+});
 
 test('perplexity by context length, kinds of text and counts are drawn, copied and linked', async ({
   page,
@@ -45,6 +116,7 @@ test('perplexity by context length, kinds of text and counts are drawn, copied a
   await page.keyboard.press('End');
   await expect(page.getByText(new RegExp(`^${rows.at(-1)![0]} tokens of context: perplexity`))).toBeVisible();
   await expectNoFindings(page, 'context');
+  await expectAllCopied(page, /#experts\/context\?text=own$/, ['Perplexity by context length']);
 
   // Kinds of text: one bundled text beside one's own, from a link.
   await page.goto(`${server.origin}/#experts/texts?texts=code+own&layer=2&repeats=any`);
@@ -68,10 +140,8 @@ test('perplexity by context length, kinds of text and counts are drawn, copied a
     shares.filter(([layer, , text]) => layer === '2' && text === name).reduce((all, row) => all + Number(row[3]), 0);
   expect(sum('Code')).toBeCloseTo(1, 9);
   expect(sum('Own text')).toBeCloseTo(1, 9);
-  await page.getByRole('button', { name: /^Copy image: Repeated choices/ }).click();
-  await expect(page.locator('.figure-tools').getByText('Image copied.')).toBeVisible();
-  const types = await page.evaluate(async () => (await navigator.clipboard.read()).flatMap(({ types: all }) => all));
-  expect(types).toContain('image/png');
+  const parts = [/Share of each expert/, /Repeated choices/, 'Tokens that each expert of layer 2 likes best'];
+  await expectAllCopied(page, /#experts\/texts\?texts=code\+own&layer=2&repeats=any$/, parts);
   // The link has the choices, and restores them.
   await page.getByRole('slider', { name: 'Layer', exact: true }).press('ArrowRight');
   await page.getByRole('button', { name: /^Copy link: Share of each expert/ }).click();
@@ -84,6 +154,7 @@ test('perplexity by context length, kinds of text and counts are drawn, copied a
   await page.getByRole('button', { name: 'Count the paths of a text' }).click();
   await expect(page.getByText(/^\d+ different ones, for \d+ tokens of the text read last$/)).toBeVisible();
   await expectNoFindings(page, 'counts');
+  await expectAllCopied(page, /#experts\/counts$/, ['Where the parameters are', /Memory and compute/]);
   // Back at the texts, the result and the choices are still there; also on a phone, without sideways scrolling.
   await page.getByRole('link', { name: 'Texts', exact: true }).click();
   await page.setViewportSize({ width: 390, height: 844 });

@@ -15,14 +15,14 @@ import {
 /** The cells of the live grid that the latest token selected, as a text to compare. */
 const latestCells = (page: Page): Promise<string> =>
   page
-    .locator('.expert-grid i')
+    .locator('.expert-map .cell')
     .evaluateAll((cells) => cells.flatMap((cell, i) => (cell.classList.contains('latest') ? [i] : [])).join());
 
 /** Where each expert of the live grid is, as a text to compare. */
 const residence = (page: Page): Promise<string> =>
   page
-    .locator('.expert-grid i')
-    .evaluateAll((cells) => cells.map(({ className }) => className.replace(' latest', '')).join());
+    .locator('.expert-map .cell')
+    .evaluateAll((cells) => cells.map((cell) => cell.getAttribute('class')!.replace(' latest', '')).join());
 
 /** The background colour of each token. */
 const colours = (page: Page): Promise<string[]> =>
@@ -54,7 +54,9 @@ test('the panel beside a conversation follows the answer while it streams, as a 
   await page.getByRole('button', { name: 'Experts' }).click();
   const panel = page.getByRole('complementary', { name: 'Expert activity' });
   await expect(panel.getByText(/^All 48 experts are (on the GPU|in memory)\.$/)).toBeVisible();
-  await expect(panel.getByRole('img', { name: /^6 layers of 8 experts\. All 48/ })).toBeVisible();
+  const grid = panel.getByRole('slider', { name: /^Where the experts are/ });
+  await expect(grid).toHaveAttribute('aria-valuetext', /^Layer 0, expert 0: (on the GPU|in memory), used 0 times\.$/);
+  await expect(grid).toHaveAttribute('aria-valuemax', '48');
   await expect(panel.getByText('nothing computed yet')).toBeVisible();
 
   await page.getByRole('button', { name: 'Once upon a time' }).click();

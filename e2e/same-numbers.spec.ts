@@ -46,7 +46,7 @@ test('curve, routing and layers are the same in the page, the client and the com
   await page.getByRole('option').nth(20).click();
   await expect(page.getByRole('heading', { name: /layer by layer: “/ })).toBeVisible();
   const layers = await copied(page, /One token, layer by layer/);
-  const shares = await copied(page, /routing by layer/);
+  const shares = await copied(page, /Routing by layer/);
   const shown = await page.getByText(/tokens read by mixtab storyteller/).innerText();
 
   // The client, in the same windows as the page.

@@ -170,7 +170,7 @@ test('on a phone, a token is followed by touch and by keyboard', async ({ page, 
   await expectNoFindings(page, 'a token on a phone');
 });
 
-test('a token of an answer leads to its layers, in a chat and in a story', async ({ page, server }) => {
+test('a token of an answer leads to its layers, in a chat and in a story', async ({ page, server, context }) => {
   await openPage(page, server);
   await setNumbers(page, { 'Max answer length': '12' });
   await page.getByRole('button', { name: 'Once upon a time' }).click();
@@ -209,4 +209,20 @@ test('a token of an answer leads to its layers, in a chat and in a story', async
   expect(asRead[token].replace(/[\s\u200b]/g, '')).toBe(active);
   // The template's text and the message are before the answer.
   expect(asRead.slice(0, token).join('')).toContain('[/INST]');
+  // The link has no text of the conversation. It opens the conversation in another tab of the same browser.
+  await region(page)
+    .getByRole('button', { name: /^Copy link: One token/ })
+    .click();
+  await expect(region(page).getByText(/^Link copied\. It works in this browser/)).toBeVisible();
+  const link = await page.evaluate(() => navigator.clipboard.readText());
+  expect(link).toMatch(/\?conversation=[^&]+&token=\d+$/);
+  const other = await context.newPage();
+  await other.goto(link);
+  await expect(other.getByText(`Read the text to follow its token ${token + 1} through the layers.`)).toBeVisible();
+  await expect(other.getByRole('radio', { name: 'This conversation' })).toBeChecked();
+  await other.getByRole('button', { name: 'Read text' }).click();
+  await expectToken(other, escaped(active));
+  await expect(other.getByRole('heading', { name: 'Layer 0' })).toBeVisible();
+  await other.goto(link.replace(/conversation=[^&]+/, 'conversation=elsewhere'));
+  await expect(other.getByText(/^The conversation of this link is not stored in this browser\./)).toBeVisible();
 });

@@ -66,7 +66,7 @@ async function takeScreenshots(page) {
   await writeStory(page);
   await page.getByRole('link', { name: 'Experts', exact: true }).click();
   await page.getByRole('navigation', { name: 'Experts' }).getByRole('link', { name: 'Live' }).click();
-  await page.locator('.expert-grid i').first().waitFor();
+  await page.locator('.expert-map .cell').first().waitFor();
   await save(page, 'experts.png');
 }
 

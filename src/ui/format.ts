@@ -1,10 +1,10 @@
 /** Formats numbers for people. */
 
-/** @returns a count such as `46.7 B` or `21.9 M` */
+/** @returns a count such as `46.7 B`, `21.9 M` or `393,216` */
 export function formatCount(count: number): string {
   if (count >= 1e9) return `${(count / 1e9).toFixed(1)} B`;
   if (count >= 1e6) return `${(count / 1e6).toFixed(1)} M`;
-  return String(count);
+  return count.toLocaleString('en');
 }
 
 /** @returns a duration such as `3 min 20 s`; empty if `seconds` is not a finite number of at least 0 */

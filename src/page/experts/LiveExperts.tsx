@@ -1,15 +1,15 @@
-import { type ComputeKind, type ExpertsReport, RESIDENCE } from '../../contract/engine-api.ts';
+import type { ComputeKind, ExpertsReport } from '../../contract/engine-api.ts';
 import { formatBytes } from '../../contract/format-bytes.ts';
 import { useExpertsReport } from '../services/experts-report.ts';
-import { RESIDENT_WHERE } from '../state/compute.ts';
 import { loaded } from '../state/models.ts';
+import { drawExperts, ExpertLegend } from './draw-experts.tsx';
+import { Figure } from './figure/Figure.tsx';
 import {
   bytesReadText,
-  expertTooltip,
+  expertsTable,
   hitsText,
   latestName,
   layerFigures,
-  RESIDENT,
   residenceSentence,
   timeShares,
 } from './figures.ts';
@@ -22,9 +22,7 @@ export function LiveExperts() {
   if (!report) return <p class="hint">Waiting for the engine …</p>;
   return (
     <section class="live-experts" aria-label="Live">
-      <p>{residenceSentence(report, kind)}</p>
       <Grid report={report} kind={kind} />
-      <Legend latest={latestName(report)} kind={kind} />
       <Figures report={report} kind={kind} />
       <ByLayer report={report} kind={kind} />
     </section>
@@ -37,72 +35,19 @@ interface Props {
   kind: ComputeKind;
 }
 
-/** The style of each kind of memory. */
-const classesFor = (kind: ComputeKind): Record<number, string> => ({
-  [RESIDENCE.store]: 'store',
-  [RESIDENCE.ram]: 'ram',
-  [RESIDENT[kind]]: 'resident',
-});
-
-/** One row per layer, one cell per expert. Screen readers get the table of `ByLayer` instead. */
+/** A row per layer with a cell per expert. */
 function Grid({ report, kind }: Props) {
-  const { layerCount, expertCount, residence, uses, newest } = report;
-  const classes = classesFor(kind);
-  const mostUses = Math.max(
-    1,
-    uses.reduce((a, b) => Math.max(a, b), 0),
-  );
   return (
-    <div
-      class="expert-grid"
-      role="img"
-      aria-label={`${layerCount} layers of ${expertCount} experts. ${residenceSentence(report, kind)}`}
-      style={{ '--rows': layerCount, '--columns': expertCount }}
+    <Figure
+      title="Where the experts are"
+      name="mixtab-experts"
+      table={() => expertsTable(report, kind)}
+      draw={(width) => drawExperts(report, kind, width)}
+      legend={<ExpertLegend kind={kind} latest={latestName(report)} />}
+      link={() => ({ href: new URL('#experts', location.href).href })}
     >
-      <span />
-      {Array.from({ length: expertCount }, (_, expert) => (
-        <b key={expert}>{expert}</b>
-      ))}
-      {Array.from({ length: layerCount }, (_, layer) => [
-        <b key={layer}>{layer}</b>,
-        ...Array.from({ length: expertCount }, (_, expert) => {
-          const index = layer * expertCount + expert;
-          const tier = classes[residence[index]];
-          return (
-            <i
-              key={index}
-              class={`${tier}${newest[index] ? ' latest' : ''}`}
-              style={{ '--use': uses[index] / mostUses }}
-              title={expertTooltip(report, kind, layer, expert)}
-            />
-          );
-        }),
-      ])}
-    </div>
-  );
-}
-
-function Legend({ latest, kind }: { latest: string; kind: ComputeKind }) {
-  return (
-    <ul class="expert-legend" aria-label="Legend">
-      <li>
-        <i class="resident" /> {RESIDENT_WHERE[kind]}
-      </li>
-      {kind === 'gpu' && (
-        <li>
-          <i class="ram" /> in RAM
-        </li>
-      )}
-      <li>
-        <i class="store" /> on disk only
-      </li>
-      <li>
-        <i class="resident latest" /> selected by {latest}
-      </li>
-      <li>
-        <i class="store used" /> line below: how often it is used
-      </li>
-    </ul>
+      {residenceSentence(report, kind)} Each row is a layer, and each cell one of its experts.
+    </Figure>
   );
 }
 

@@ -1,16 +1,20 @@
+import { useRef } from 'preact/hooks';
 import type { LayerRouting } from '../../contract/engine-api.ts';
 import type { ModelConfig } from '../../contract/import-api.ts';
 import { choose, indexChoice } from '../state/route.ts';
-import { CopyCsv } from './figure/CopyCsv.tsx';
+import { type CopiedLink, CopyTools } from './figure/CopyTools.tsx';
 import { chanceOfCommon, chanceOfSame, percent, routingTable } from './routing.ts';
 
 interface Props {
   routing: LayerRouting[];
   config: ModelConfig;
+  /** Returns the link that is copied. */
+  link: () => CopiedLink;
 }
 
 /** Per layer: how often consecutive tokens select the same experts, next to chance, and each expert's share. */
-export function RoutingTable({ routing, config: { expertCount, expertsPerToken } }: Props) {
+export function RoutingTable({ routing, config: { expertCount, expertsPerToken }, link }: Props) {
+  const table = useRef<HTMLTableElement>(null);
   const same = chanceOfSame(expertCount);
   const common = chanceOfCommon(expertCount, expertsPerToken);
   const several = expertsPerToken > 1;
@@ -26,20 +30,8 @@ export function RoutingTable({ routing, config: { expertCount, expertsPerToken }
       </p>
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a scrolling element must be reachable by keyboard */}
       <section class="table-scroll" tabIndex={0} aria-label="Routing by layer">
-        <table class="routing-table">
-          <thead>
-            <tr>
-              <th scope="col">Layer</th>
-              <th scope="col">Same first choice</th>
-              {several && <th scope="col">At least one in common</th>}
-              {routing[0].use.map((_, expert) => (
-                <th scope="col" key={expert}>
-                  <span class="visually-hidden">Share of expert </span>
-                  {expert}
-                </th>
-              ))}
-            </tr>
-          </thead>
+        <table ref={table} class="routing-table">
+          <Heads several={several} expertCount={expertCount} />
           <tbody>
             {routing.map(({ use, sameFirst, sameAny }, l) => (
               <tr key={l}>
@@ -66,8 +58,32 @@ export function RoutingTable({ routing, config: { expertCount, expertsPerToken }
           </tbody>
         </table>
       </section>
-      <CopyCsv table={() => routingTable(routing)} title="routing by layer" />
+      <CopyTools
+        title="Routing by layer"
+        name="mixtab-routing"
+        shown={table}
+        table={() => routingTable(routing)}
+        link={link}
+      />
     </>
+  );
+}
+
+function Heads({ several, expertCount }: { several: boolean; expertCount: number }) {
+  return (
+    <thead>
+      <tr>
+        <th scope="col">Layer</th>
+        <th scope="col">Same first choice</th>
+        {several && <th scope="col">At least one in common</th>}
+        {Array.from({ length: expertCount }, (_, expert) => (
+          <th scope="col" key={expert}>
+            <span class="visually-hidden">Share of expert </span>
+            {expert}
+          </th>
+        ))}
+      </tr>
+    </thead>
   );
 }
 

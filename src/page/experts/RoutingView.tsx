@@ -1,29 +1,34 @@
-import { useEffect, useState } from 'preact/hooks';
-import { followLink, readAndFollow } from '../services/follow.ts';
+import { useEffect, useRef, useState } from 'preact/hooks';
+import { followLink, openLinked, readAndFollow } from '../services/follow.ts';
 import { inputOf, plainText } from '../services/text-routing.ts';
 import { followToken } from '../services/token-observation.ts';
-import { current } from '../state/conversations.ts';
+import { conversations, current } from '../state/conversations.ts';
 import { loaded } from '../state/models.ts';
 import { choices, choose, indexChoice } from '../state/route.ts';
 import { ownText, type Reading, reading } from '../state/text-routing.ts';
 import { followedToken, wanted } from '../state/token-observation.ts';
+import { CopyTools } from './figure/CopyTools.tsx';
 import { OwnText } from './OwnText.tsx';
 import { asCss, expertColours } from './palette.ts';
 import { RoutingTable } from './RoutingTable.tsx';
 import { RunBar, readingCost, useTokenCount } from './RunBar.tsx';
-import { percent } from './routing.ts';
+import { percent, tokensTable } from './routing.ts';
 import { TokenText } from './TokenText.tsx';
+import { readingLink } from './token/reading-link.ts';
 import { TokenView } from './token/TokenView.tsx';
 
 /** Which experts process which tokens of a text, as in section 5 of the Mixtral paper. */
 export function RoutingView() {
   const { layerCount, expertCount, expertsPerToken } = loaded.value!.summary.config;
-  const { custom } = choices.value;
+  const { custom, conversation } = choices.value;
   const shown = reading.value;
   const isOfLink = custom === undefined || (shown?.input.kind === 'text' && shown.input.text === custom);
   useEffect(() => {
     if (custom !== undefined) ownText.value = custom;
   }, [custom]);
+  useEffect(() => {
+    if (conversation !== undefined) openLinked(conversation);
+  }, [conversation, conversations.value]);
   // A click on a token of an answer leads here.
   useEffect(() => {
     if (wanted.value) void followLink().then(() => document.getElementById('token-view')?.scrollIntoView());
@@ -36,6 +41,11 @@ export function RoutingView() {
         are larger networks, and only the {expertsPerToken} with the highest scores compute. Here the model reads a
         text, and each token has the colour of the expert with the highest score.
       </p>
+      {conversation !== undefined && (
+        <p role="status">
+          The conversation of this link is not stored in this browser. A link of this kind only works where it was made.
+        </p>
+      )}
       <Source isShown={shown !== undefined && isOfLink} />
       {shown && isOfLink && <Result reading={shown} />}
     </>
@@ -60,7 +70,7 @@ function Source({ isShown }: { isShown: boolean }) {
             name="routing-source"
             checked={!own}
             disabled={!conversation}
-            onChange={() => choose({ source: '', custom: '' })}
+            onChange={() => choose({ source: '', custom: '', conversation: '' })}
           />
           <span>{conversation ? 'This conversation' : 'No conversation yet'}</span>
         </label>
@@ -69,7 +79,7 @@ function Source({ isShown }: { isShown: boolean }) {
             type="radio"
             name="routing-source"
             checked={own}
-            onChange={() => choose({ source: 'custom', custom: '' })}
+            onChange={() => choose({ source: 'custom', custom: '', conversation: '' })}
           />
           <span>Custom text</span>
         </label>
@@ -90,7 +100,7 @@ function Source({ isShown }: { isShown: boolean }) {
         onRun={() => {
           if (isShown) choose({ token: '' }); // it belongs to the reading before
           if (own) wanted.value = undefined; // a click in an answer is about the conversation
-          void readAndFollow(input);
+          void readAndFollow(input, own ? undefined : current.value?.id);
         }}
       />
     </section>
@@ -102,6 +112,8 @@ function Result({ reading: read }: { reading: Reading }) {
   const [numbers, setNumbers] = useState(false);
   const shownLayer = indexChoice('layer', config.layerCount - 1);
   const colours = expertColours(config.expertCount).map(asCss);
+  const coloured = useRef<HTMLDivElement>(null);
+  const link = () => readingLink(read);
   return (
     <section aria-label="Routing">
       <h2>Layer {shownLayer}</h2>
@@ -122,27 +134,36 @@ function Result({ reading: read }: { reading: Reading }) {
           expert numbers
         </label>
       </div>
-      <ul class="expert-chips" aria-label={`Experts of layer ${shownLayer} with their share of selections`}>
-        {routing[shownLayer].use.map((share, expert) => (
-          <li key={expert} style={{ background: colours[expert] }}>
-            <strong>{expert}</strong> {percent(share)}
-          </li>
-        ))}
-      </ul>
-      <TokenText
-        trace={trace}
-        layer={shownLayer}
-        layerCount={config.layerCount}
-        colours={colours}
-        numbers={numbers}
-        followed={followedToken.value}
-        onFollow={(token) => void followToken(token)}
+      <div ref={coloured}>
+        <ul class="expert-chips" aria-label={`Experts of layer ${shownLayer} with their share of selections`}>
+          {routing[shownLayer].use.map((share, expert) => (
+            <li key={expert} style={{ background: colours[expert] }}>
+              <strong>{expert}</strong> {percent(share)}
+            </li>
+          ))}
+        </ul>
+        <TokenText
+          trace={trace}
+          layer={shownLayer}
+          layerCount={config.layerCount}
+          colours={colours}
+          numbers={numbers}
+          followed={followedToken.value}
+          onFollow={(token) => void followToken(token)}
+        />
+      </div>
+      <CopyTools
+        title={`Tokens and their experts in layer ${shownLayer}`}
+        name={`mixtab-routing-layer-${shownLayer}`}
+        shown={coloured}
+        table={() => tokensTable(trace, config.layerCount)}
+        link={link}
       />
       <p class="hint">
         {tokens} tokens read by {model}. Perplexity: {perplexity.toFixed(2)}.
       </p>
       <TokenView reading={read} colours={colours} />
-      <RoutingTable routing={routing} config={config} />
+      <RoutingTable routing={routing} config={config} link={link} />
     </section>
   );
 }

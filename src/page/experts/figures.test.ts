@@ -1,6 +1,14 @@
 import { expect, it } from 'vitest';
 import type { ExpertsReport } from '../../contract/engine-api.ts';
-import { bytesReadText, expertTooltip, hitsText, layerFigures, residenceSentence, timeShares } from './figures.ts';
+import {
+  bytesReadText,
+  expertsTable,
+  expertText,
+  hitsText,
+  layerFigures,
+  residenceSentence,
+  timeShares,
+} from './figures.ts';
 
 const report: ExpertsReport = {
   layerCount: 2,
@@ -51,12 +59,26 @@ it('splits the time into shares of 1, even if the waits overlap', () => {
   expect(nothing.map(({ share }) => share)).toEqual([0, 0, 0]);
 });
 
+it('has a row per expert in the table', () => {
+  expect(expertsTable(report, 'gpu')).toEqual({
+    columns: ['Layer', 'Expert', 'Where', 'Times used', 'Selected by the latest token'],
+    rows: [
+      [0, 0, 'on the GPU', 3, 'yes'],
+      [0, 1, 'in RAM', 0, 'no'],
+      [0, 2, 'on disk only', 1, 'yes'],
+      [1, 0, 'on the GPU', 0, 'no'],
+      [1, 1, 'on the GPU', 0, 'no'],
+      [1, 2, 'on disk only', 0, 'no'],
+    ],
+  });
+});
+
 it('describes one expert, and the hits', () => {
-  expect(expertTooltip(report, 'gpu', 0, 1)).toBe('Layer 0, expert 1: in RAM, used 0 times');
-  expect(expertTooltip(report, 'gpu', 0, 2)).toBe(
+  expect(expertText(report, 'gpu', 0, 1)).toBe('Layer 0, expert 1: in RAM, used 0 times');
+  expect(expertText(report, 'gpu', 0, 2)).toBe(
     'Layer 0, expert 2: on disk only, used once, including by the latest token',
   );
-  expect(expertTooltip({ ...report, tokens: 0 }, 'gpu', 0, 2)).toContain('including by the latest text');
+  expect(expertText({ ...report, tokens: 0 }, 'gpu', 0, 2)).toContain('including by the latest text');
   expect(hitsText(report, 'gpu')).toBe(
     '75.0% of 4 requested experts were already on the GPU; 1 of 1 misses were already being loaded',
   );
@@ -72,7 +94,7 @@ it('speaks of memory and of the CPU if the CPU computes', () => {
     'waiting for experts',
     'other',
   ]);
-  expect(expertTooltip(report, 'cpu', 0, 1)).toContain('expert 1: in memory, used 0 times');
+  expect(expertText(report, 'cpu', 0, 1)).toContain('expert 1: in memory, used 0 times');
   expect(layerFigures(report, 'cpu')[0]).toMatchObject({ resident: 1, ram: 0 });
   expect(hitsText(report, 'cpu')).toContain('requested experts were already in memory');
 });

@@ -2,6 +2,7 @@
 import { type ComputeKind, type ExpertsReport, RESIDENCE } from '../../contract/engine-api.ts';
 import { formatBytes } from '../../contract/format-bytes.ts';
 import { COMPUTE_NAME, RESIDENT_WHERE } from '../state/compute.ts';
+import type { FigureTable } from './figure/csv.ts';
 import { percent } from './routing.ts';
 
 /** Where the experts with a slot are. On the CPU, that is the only memory besides the disk. */
@@ -36,6 +37,26 @@ export function layerFigures(report: ExpertsReport, kind: ComputeKind): LayerFig
       ...(total > 0 && { busiest: { expert: useCounts.indexOf(most), share: most / total } }),
     };
   });
+}
+
+/** Where one expert is, in words. */
+const whereText = (tier: number, kind: ComputeKind): string =>
+  ({ [RESIDENCE.ram]: 'in RAM', [RESIDENCE.store]: 'on disk only', [RESIDENT[kind]]: RESIDENT_WHERE[kind] })[tier] ??
+  '';
+
+/** Where each expert is and how it was used: a row per expert. */
+export function expertsTable(report: ExpertsReport, kind: ComputeKind): FigureTable {
+  const { expertCount, residence, uses, newest } = report;
+  return {
+    columns: ['Layer', 'Expert', 'Where', 'Times used', `Selected by ${latestName(report)}`],
+    rows: [...residence].map((tier, index) => [
+      Math.floor(index / expertCount),
+      index % expertCount,
+      whereText(tier, kind),
+      uses[index],
+      newest[index] ? 'yes' : 'no',
+    ]),
+  };
 }
 
 /** @returns one sentence that says how many experts are resident, in main memory besides, and on disk only */
@@ -90,18 +111,13 @@ export function timeShares(
   ];
 }
 
-/** @returns the tooltip of one expert: where it is and how often it was used */
-export function expertTooltip(report: ExpertsReport, kind: ComputeKind, layer: number, expert: number): string {
+/** @returns what is known of one expert: where it is and how often it was used */
+export function expertText(report: ExpertsReport, kind: ComputeKind, layer: number, expert: number): string {
   const { expertCount, residence, uses, newest } = report;
   const index = layer * expertCount + expert;
-  const where = {
-    [RESIDENCE.ram]: 'in RAM',
-    [RESIDENCE.store]: 'on disk only',
-    [RESIDENT[kind]]: RESIDENT_WHERE[kind],
-  }[residence[index]];
   const used = uses[index] === 1 ? 'once' : `${uses[index]} times`;
   const latest = newest[index] ? `, including by ${latestName(report)}` : '';
-  return `Layer ${layer}, expert ${expert}: ${where}, used ${used}${latest}`;
+  return `Layer ${layer}, expert ${expert}: ${whereText(residence[index], kind)}, used ${used}${latest}`;
 }
 
 /** Names what made the latest selection. A prompt or a scored text selects as a whole. */

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { chanceOfCommon, chanceOfSame, spoken, tokensAt, visible } from './routing.ts';
+import { chanceOfCommon, chanceOfSame, spoken, tokensAt, tokensTable, visible } from './routing.ts';
 
 it('gives the chances in the paper for 2 of 8 experts: 12.5% and 46.4%', () => {
   expect(chanceOfSame(8)).toBe(0.125);
@@ -29,6 +29,17 @@ it('finds the experts that each token selected in a layer', () => {
     { text: '', experts: [2, 3] },
     { text: ' a', experts: [8, 9] },
   ]);
+});
+
+it('lists the experts of each token in all layers', () => {
+  const trace = { pieces: ['', ' a'], selectedExperts: Uint8Array.of(0, 1, 2, 3, 4, 5, 6, 7) };
+  expect(tokensTable(trace, 2)).toEqual({
+    columns: ['Token', 'Text', 'Layer 0, choice 1', 'Layer 0, choice 2', 'Layer 1, choice 1', 'Layer 1, choice 2'],
+    rows: [
+      [0, '', 0, 1, 2, 3],
+      [1, ' a', 4, 5, 6, 7],
+    ],
+  });
 });
 
 it('shows and names invisible characters', () => {

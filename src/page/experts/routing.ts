@@ -68,6 +68,19 @@ export function spoken({ text, experts }: TokenRouting): string {
 /** @returns a share of 0 .. 1 as a percentage, such as `12.5%` */
 export const percent = (share: number, digits = 1): string => `${(100 * share).toFixed(digits)}%`;
 
+/** The experts that each token selected in all layers, best first: a row per token. */
+export function tokensTable(trace: NonNullable<ScoreResult['trace']>, layerCount: number): FigureTable {
+  const layers = Array.from({ length: layerCount }, (_, layer) => tokensAt(trace, layer, layerCount));
+  return {
+    columns: [
+      'Token',
+      'Text',
+      ...layers.flatMap(([first], layer) => first.experts.map((_, rank) => `Layer ${layer}, choice ${rank + 1}`)),
+    ],
+    rows: trace.pieces.map((piece, token) => [token, piece, ...layers.flatMap((tokens) => tokens[token].experts)]),
+  };
+}
+
 /** Repeats and shares of each layer, with all their digits. */
 export function routingTable(routing: readonly LayerRouting[]): FigureTable {
   return {

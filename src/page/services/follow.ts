@@ -3,9 +3,10 @@
  * Part of the experts view's code, which is loaded when the view is first opened.
  */
 import type { GenerateRequest } from '../../contract/engine-api.ts';
-import { current } from '../state/conversations.ts';
+import { conversations, current, openConversation } from '../state/conversations.ts';
 import { experiment } from '../state/generation.ts';
 import { announcement } from '../state/notices.ts';
+import { choose } from '../state/route.ts';
 import { reading } from '../state/text-routing.ts';
 import { followedToken, wanted } from '../state/token-observation.ts';
 import { tokenOfCharacter } from '../state/token-of-character.ts';
@@ -15,11 +16,12 @@ import { canFollow, followToken } from './token-observation.ts';
 /**
  * Reads a text, then follows the token that is wanted, if any. If nothing was read, none is wanted any more: otherwise
  * the next visit of the view would read the text unasked.
+ * @param conversation id of the conversation that the input is
  */
-export async function readAndFollow(input: GenerateRequest['input']): Promise<void> {
+export async function readAndFollow(input: GenerateRequest['input'], conversation?: string): Promise<void> {
   const before = reading.value;
   const isReading = experiment.value?.kind === 'routing'; // when that ends, it looks for the wanted token itself
-  await read(input);
+  await read(input, conversation);
   if (reading.value !== before) await followWanted();
   else if (!isReading) wanted.value = undefined;
 }
@@ -36,7 +38,15 @@ export async function followLink(): Promise<void> {
     return;
   }
   if (canFollow() && JSON.stringify(reading.value?.input) === JSON.stringify(input)) await followWanted();
-  else await readAndFollow(input);
+  else await readAndFollow(input, current.value!.id);
+}
+
+/** Opens the conversation that a link names, if this browser stores it. What was read of others is no longer shown. */
+export function openLinked(id: string): void {
+  if (!conversations.value.some((conversation) => conversation.id === id)) return;
+  if (reading.value?.conversation !== id) reading.value = undefined;
+  openConversation(id);
+  choose({ conversation: '' });
 }
 
 async function followWanted(): Promise<void> {

@@ -39,8 +39,11 @@ export async function countTokens(text: string): Promise<number | undefined> {
   return tokens?.length;
 }
 
-/** Has the model read the input, and sets `reading`. */
-export function read(input: GenerateRequest['input']): Promise<void> {
+/**
+ * Has the model read the input, and sets `reading`.
+ * @param conversation id of the conversation that the input is
+ */
+export function read(input: GenerateRequest['input'], conversation?: string): Promise<void> {
   return services.experiments.run('routing', async (onProgress) => {
     const summary = loaded.value!.summary;
     const context = scoreWindow();
@@ -50,7 +53,10 @@ export function read(input: GenerateRequest['input']): Promise<void> {
     );
     if (!trace) return;
     const { id, name, config } = summary;
-    reading.value = { model: name, modelId: id, input, context, config, tokens, perplexity, paths, routing, trace };
+    reading.value = {
+      ...{ model: name, modelId: id, input, context, config, tokens, perplexity, paths, routing, trace },
+      ...(conversation !== undefined && { conversation }),
+    };
     announcement.value = `The routing of ${tokens} tokens is shown.`;
   });
 }

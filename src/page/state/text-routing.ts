@@ -20,6 +20,8 @@ export interface Reading {
   /** What was read, in windows of `context` tokens. */
   input: GenerateRequest['input'];
   context: number;
+  /** Id of the conversation that was read; absent for other texts. */
+  conversation?: string;
   config: ModelConfig;
   tokens: number;
   perplexity: number;

@@ -58,7 +58,7 @@ function CurveFigure({ curve: { model, text, lengths, points } }: { curve: Curve
       <Figure
         title="Perplexity by context length"
         name="mixtab-context"
-        table={curveTable(points)}
+        table={() => curveTable(points)}
         draw={(width) => drawCurve(points, width)}
       >
         {text}, read by {model}. Each dot is the text read in windows of that length, and equals{' '}

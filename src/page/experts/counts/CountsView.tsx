@@ -4,6 +4,7 @@ import { read } from '../../services/text-routing.ts';
 import { loaded } from '../../state/models.ts';
 import { ownText, reading } from '../../state/text-routing.ts';
 import { Figure } from '../figure/Figure.tsx';
+import { Legend } from '../figure/Legend.tsx';
 import { RunBar, readingCost, useTokenCount } from '../RunBar.tsx';
 import { percent } from '../routing.ts';
 import { type Counting, compareCosts, costTable, countModel, PART_NAMES, partTable, powerText } from './counting.ts';
@@ -24,17 +25,9 @@ export function CountsView() {
       <Figure
         title="Where the parameters are"
         name="mixtab-parameters"
-        table={partTable(counting)}
+        table={() => partTable(counting)}
         draw={(width) => drawParts(counting, width)}
-        legend={
-          <ul class="figure-legend" aria-label="Parts">
-            {counting.parts.map(({ part }, index) => (
-              <li key={part} class={`series-${index % 7}`}>
-                {PART_NAMES[part]}
-              </li>
-            ))}
-          </ul>
-        }
+        legend={<Legend label="Parts" names={counting.parts.map(({ part }) => PART_NAMES[part])} />}
       >
         The model stores {formatCount(counting.stored)} parameters. A token uses {formatCount(counting.active)} of them
         ({percent(counting.active / counting.stored, 0)}): everything that is shared, and {config.expertsPerToken} of{' '}
@@ -44,7 +37,7 @@ export function CountsView() {
       <Figure
         title="Memory and compute beside dense models"
         name="mixtab-costs"
-        table={costTable(costs)}
+        table={() => costTable(costs)}
         draw={(width) => drawCosts(costs, width)}
       >
         A dense model uses all its parameters for every token. Compared with one of its total size, the mixture needs

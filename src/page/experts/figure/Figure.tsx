@@ -1,10 +1,7 @@
 import type { ComponentChildren } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
-import { copyText } from '../../../ui/copy-text.ts';
-import { announcement } from '../../state/notices.ts';
-import { choices, linkTo } from '../../state/route.ts';
-import { copyImage } from './copy-image.ts';
-import { cellText, type FigureTable, toCsv } from './csv.ts';
+import { type CopiedLink, CopyTools } from './CopyTools.tsx';
+import { cellText, type FigureTable } from './csv.ts';
 
 /** A point of a figure that readers can move to, in CSS pixels of the SVG. */
 export interface Mark {
@@ -27,7 +24,7 @@ interface Props {
   children: ComponentChildren;
   /** Name of a saved image, without its extension. */
   name: string;
-  table: FigureTable;
+  table: () => FigureTable;
   draw: (width: number) => Drawing;
   /** Colours and marks that need an explanation. */
   legend?: ComponentChildren;
@@ -43,17 +40,12 @@ interface Props {
   link?: () => CopiedLink;
 }
 
-/** A link, and what to know about it. */
-export interface CopiedLink {
-  href: string;
-  note?: string;
-}
-
 /** Width until the page has been laid out. */
 const FIRST_WIDTH = 640;
 
 /** A figure with what all figures have: how to read it, words for each mark, a table, and buttons to take it along. */
 export function Figure({ title, children, name, table, draw, legend, choice, words, link }: Props) {
+  const shown = useRef<HTMLDivElement>(null);
   const box = useRef<HTMLDivElement>(null);
   const width = useWidth(box);
   const [pointed, setPointed] = useState<number | undefined>(undefined);
@@ -72,37 +64,42 @@ export function Figure({ title, children, name, table, draw, legend, choice, wor
         <h2>{title}</h2>
         <div class="hint">{children}</div>
       </figcaption>
-      {legend}
-      <div
-        ref={box}
-        class={choice ? 'figure-box choosing' : 'figure-box'}
-        role="slider"
-        tabIndex={0}
-        aria-label={`${title}: arrow keys move through the figure`}
-        aria-valuemin={1}
-        aria-valuemax={marks.length}
-        aria-valuenow={(active ?? 0) + 1}
-        aria-valuetext={marks[active ?? 0]?.text ?? ''}
-        onKeyDown={(event) => {
-          const next = markAfterKey(event.key, active ?? -1, marks.length - 1);
-          if (next === undefined) return;
-          event.preventDefault();
-          setActive(next);
-        }}
-        onFocus={() => setActive(active ?? 0)}
-        {...(choice
-          ? { onClick: point, onPointerMove: (event: PointerEvent) => isDrag(event) && point(event) }
-          : { onPointerMove: point, onPointerDown: point })}
-      >
-        <svg width={width} height={height} viewBox={`0 0 ${width} ${height}`} aria-hidden="true">
-          {shapes}
-          {mark && !choice && <circle class="figure-active" cx={mark.x} cy={mark.y} r={8} />}
-        </svg>
+      <div ref={shown}>
+        {legend}
+        <div
+          ref={box}
+          class={choice ? 'figure-box choosing' : 'figure-box'}
+          role="slider"
+          tabIndex={0}
+          aria-label={`${title}: arrow keys move through the figure`}
+          aria-valuemin={1}
+          aria-valuemax={marks.length}
+          aria-valuenow={(active ?? 0) + 1}
+          aria-valuetext={marks[active ?? 0]?.text ?? ''}
+          onKeyDown={(event) => {
+            const next = markAfterKey(event.key, active ?? -1, marks.length - 1);
+            if (next === undefined) return;
+            event.preventDefault();
+            setActive(next);
+          }}
+          onFocus={() => setActive(active ?? 0)}
+          {...(choice
+            ? { onClick: point, onPointerMove: (event: PointerEvent) => isDrag(event) && point(event) }
+            : { onPointerMove: point, onPointerDown: point })}
+        >
+          <svg width={width} height={height} viewBox={`0 0 ${width} ${height}`} aria-hidden="true">
+            {shapes}
+            {mark && !choice && <circle class="figure-active" cx={mark.x} cy={mark.y} r={8} />}
+          </svg>
+        </div>
       </div>
       {words ?? (
-        <p class="figure-words">{mark?.text ?? 'Point at the figure, or use the arrow keys, to read its numbers.'}</p>
+        <p class="figure-words">
+          {mark?.text ?? 'Point at the figure or tap it, or use the arrow keys, to read its numbers.'}
+        </p>
       )}
-      <FigureTools {...{ box, title, name, table, ...(link && { link }) }} />
+      <CopyTools {...{ shown, title, name, table, link }} />
+      <Numbers title={title} table={table} />
     </figure>
   );
 }
@@ -110,49 +107,14 @@ export function Figure({ title, children, name, table, draw, legend, choice, wor
 /** Whether a pointer is dragged that cannot scroll the page. */
 const isDrag = ({ pointerType, buttons }: PointerEvent): boolean => pointerType === 'mouse' && buttons === 1;
 
-function FigureTools({
-  box,
-  title,
-  name,
-  table,
-  link = () => ({ href: linkTo(choices.value) }),
-}: { box: { current: HTMLDivElement | null } } & Pick<Props, 'title' | 'name' | 'table' | 'link'>) {
-  const [done, setDone] = useState('');
-  const say = (text: string): void => {
-    setDone(text);
-    announcement.value = text;
-  };
-  const copy = async (text: string, what: string, note = ''): Promise<void> =>
-    say((await copyText(text)) ? `${what} copied.${note && ` ${note}`}` : `${what} could not be copied.`);
-  const copyLink = (): Promise<void> => {
-    const { href, note } = link();
-    return copy(href, 'Link', note);
-  };
-  const image = async (): Promise<void> => {
-    const svg = box.current?.querySelector('svg');
-    if (!svg) return;
-    const result = await copyImage(svg, title, name).catch(() => undefined);
-    say(result === 'copied' ? 'Image copied.' : result ? `Image saved as ${name}.png.` : 'No image could be made.');
-  };
+/** The numbers of a figure, from the time on when the reader opens them: some figures change four times per second. */
+function Numbers({ title, table }: Pick<Props, 'title' | 'table'>) {
+  const [open, setOpen] = useState(false);
   return (
-    <>
-      <div class="figure-tools">
-        <button type="button" class="small" onClick={image} aria-label={`Copy image: ${title}`}>
-          Copy image
-        </button>
-        <button type="button" class="small" onClick={() => copy(toCsv(table), 'CSV')} aria-label={`Copy CSV: ${title}`}>
-          Copy CSV
-        </button>
-        <button type="button" class="small" onClick={copyLink} aria-label={`Copy link: ${title}`}>
-          Copy link
-        </button>
-        <span class="hint">{done}</span>
-      </div>
-      <details class="figure-table">
-        <summary>Numbers as a table</summary>
-        <Table title={title} table={table} />
-      </details>
-    </>
+    <details class="figure-table" onToggle={(event) => setOpen(event.currentTarget.open)}>
+      <summary>Numbers as a table</summary>
+      {open && <Table title={title} table={table()} />}
+    </details>
   );
 }
 

@@ -1,21 +1,23 @@
-/**
- * Copies a figure as a PNG image. The SVG's elements are drawn onto a canvas one by one: an image element would need
- * `blob:` in the page's policy, and would not know the page's colours.
- */
+/** Copies a part of the page as a PNG image, for figures and for texts alike. */
+import { drawHtml } from './draw-html.ts';
 
-/** Pixels of the image per CSS pixel. */
+/** Pixels of the image per CSS pixel, unless the image becomes too large. */
 const SCALE = 2;
+/** Pixels. Safari draws nothing onto a canvas that is larger. */
+const MAX_SIDE = 16_384;
+const MAX_AREA = 4096 ** 2;
 const MARGIN = 12;
+const TITLE_HEIGHT = 30;
 
 /** What happened to the image. */
 export type CopiedImage = 'copied' | 'saved';
 
 /**
- * Copies the figure to the clipboard, or saves it as a file if the browser does not allow that.
+ * Copies a part of the page to the clipboard, or saves it as a file if the browser does not allow that.
  * @param name of the file, without `.png`
  */
-export async function copyImage(svg: SVGSVGElement, title: string, name: string): Promise<CopiedImage> {
-  const image = drawFigure(svg, title);
+export async function copyImage(shown: HTMLElement, title: string, name: string): Promise<CopiedImage> {
+  const image = drawImage(shown, title);
   try {
     // The promise lets Safari start before the image is ready.
     await navigator.clipboard.write([new ClipboardItem({ 'image/png': image })]);
@@ -30,74 +32,46 @@ export async function copyImage(svg: SVGSVGElement, title: string, name: string)
   }
 }
 
-/** @returns the figure with its title above it, as a PNG */
-function drawFigure(svg: SVGSVGElement, title: string): Promise<Blob> {
-  const { width, height } = svg.getBoundingClientRect();
-  const page = getComputedStyle(document.body);
+/** @returns the part of the page with its title above it, as a PNG. What does not fit into a canvas is cut off below. */
+function drawImage(shown: HTMLElement, title: string): Promise<Blob> {
   const canvas = document.createElement('canvas');
-  const titleHeight = 30;
-  canvas.width = Math.round((width + 2 * MARGIN) * SCALE);
-  canvas.height = Math.round((height + titleHeight + 2 * MARGIN) * SCALE);
-  const context = canvas.getContext('2d')!;
-  context.scale(SCALE, SCALE);
-  context.fillStyle = page.backgroundColor;
-  context.fillRect(0, 0, canvas.width, canvas.height);
-  context.fillStyle = page.color;
-  context.font = `600 16px ${page.fontFamily}`;
-  context.fillText(title, MARGIN, MARGIN + 16, width);
-  context.translate(MARGIN, MARGIN + titleHeight);
-  for (const element of svg.querySelectorAll<SVGGraphicsElement>('path, circle, rect, line, text'))
-    drawElement(context, svg, element);
+  laidOutAsImage(shown, () => {
+    const { width, height } = shown.getBoundingClientRect();
+    const [wide, high] = [width + 2 * MARGIN, height + TITLE_HEIGHT + 2 * MARGIN];
+    const scale = scaleFor(wide, high);
+    canvas.width = Math.round(wide * scale);
+    canvas.height = Math.min(MAX_SIDE, Math.floor(MAX_AREA / canvas.width), Math.round(high * scale));
+    const context = canvas.getContext('2d')!;
+    context.scale(scale, scale);
+    const page = getComputedStyle(document.body);
+    context.fillStyle = page.backgroundColor;
+    context.fillRect(0, 0, wide, high);
+    context.fillStyle = page.color;
+    context.font = `600 16px ${page.fontFamily}`;
+    context.fillText(title, MARGIN, MARGIN + 16, width);
+    context.translate(MARGIN, MARGIN + TITLE_HEIGHT);
+    drawHtml(context, shown);
+  });
   return new Promise((resolve, reject) =>
     canvas.toBlob((blob) => (blob ? resolve(blob) : reject(new Error('The browser made no image.'))), 'image/png'),
   );
 }
 
-function drawElement(context: CanvasRenderingContext2D, svg: SVGSVGElement, element: SVGGraphicsElement): void {
-  const style = getComputedStyle(element);
-  if (style.visibility === 'hidden' || style.display === 'none') return;
-  context.save();
-  const matrix = svg.getScreenCTM()!.inverse().multiply(element.getScreenCTM()!);
-  context.transform(matrix.a, matrix.b, matrix.c, matrix.d, matrix.e, matrix.f);
-  context.globalAlpha = Number(style.opacity);
-  if (element instanceof SVGTextElement) drawText(context, element, style);
-  else drawShape(context, pathOf(element), style);
-  context.restore();
-}
+/** Pixels per CSS pixel for an image of this size in CSS pixels. At least 1, so that its text can be read. */
+const scaleFor = (width: number, height: number): number =>
+  Math.max(1, Math.min(SCALE, MAX_SIDE / Math.max(width, height), Math.sqrt(MAX_AREA / (width * height))));
 
-function drawShape(context: CanvasRenderingContext2D, path: Path2D, style: CSSStyleDeclaration): void {
-  if (style.fill !== 'none') {
-    context.fillStyle = style.fill;
-    context.globalAlpha *= Number(style.fillOpacity);
-    context.fill(path);
-    context.globalAlpha = Number(style.opacity);
+/**
+ * Calls a function while an element shows everything that it otherwise scrolls to, but no controls (figures.css). The
+ * page is not painted meanwhile.
+ */
+function laidOutAsImage(shown: HTMLElement, act: () => void): void {
+  const scrolled = [...shown.querySelectorAll('*')].map((element) => [element, element.scrollTop] as const);
+  shown.classList.add('as-image');
+  try {
+    act();
+  } finally {
+    shown.classList.remove('as-image');
+    for (const [element, top] of scrolled) if (top > 0) element.scrollTop = top;
   }
-  if (style.stroke === 'none') return;
-  context.strokeStyle = style.stroke;
-  context.lineWidth = Number.parseFloat(style.strokeWidth);
-  if (style.strokeDasharray !== 'none')
-    context.setLineDash(style.strokeDasharray.split(/[\s,]+/).map(Number.parseFloat));
-  context.stroke(path);
-}
-
-function drawText(context: CanvasRenderingContext2D, element: SVGTextElement, style: CSSStyleDeclaration): void {
-  context.font = `${style.fontWeight} ${style.fontSize} ${style.fontFamily}`;
-  context.fillStyle = style.fill;
-  context.textAlign = ({ middle: 'center', end: 'right' } as const)[style.textAnchor] ?? 'left';
-  const number = (name: string): number => Number.parseFloat(element.getAttribute(name) ?? '0');
-  context.fillText(element.textContent ?? '', number('x'), number('y'));
-}
-
-/** @returns the outline of an element, from its attributes */
-function pathOf(element: SVGGraphicsElement): Path2D {
-  const number = (name: string): number => Number(element.getAttribute(name) ?? 0);
-  if (element instanceof SVGPathElement) return new Path2D(element.getAttribute('d') ?? '');
-  const path = new Path2D();
-  if (element instanceof SVGCircleElement) path.arc(number('cx'), number('cy'), number('r'), 0, 2 * Math.PI);
-  else if (element instanceof SVGRectElement) path.rect(number('x'), number('y'), number('width'), number('height'));
-  else {
-    path.moveTo(number('x1'), number('y1'));
-    path.lineTo(number('x2'), number('y2'));
-  }
-  return path;
 }

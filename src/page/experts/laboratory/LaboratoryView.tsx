@@ -5,7 +5,7 @@ import { changesOf, type LabChange, type LabValues, labValues, MAX_SEED } from '
 import { labScores, labStep, labWords, ownPrompt } from '../../state/laboratory.ts';
 import { loaded } from '../../state/models.ts';
 import { choices, choose, linkTo } from '../../state/route.ts';
-import type { CopiedLink } from '../figure/Figure.tsx';
+import type { CopiedLink } from '../figure/CopyTools.tsx';
 import { OwnText } from '../OwnText.tsx';
 import { RunBar, useTokenCount } from '../RunBar.tsx';
 import { OWN, SAMPLES } from '../texts/samples.ts';
@@ -48,7 +48,7 @@ export function LaboratoryView() {
       />
       <RunSet {...{ task, known, changes: changesOf(values, config) }} />
       {scores && <PerplexityFigure scores={scores} link={linkWithPrompt} />}
-      {words && <WrittenTexts words={words} scores={scores?.rows ?? []} />}
+      {words && <WrittenTexts words={words} scores={scores?.rows ?? []} link={linkWithPrompt} />}
     </>
   );
 }

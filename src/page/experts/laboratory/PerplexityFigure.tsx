@@ -1,6 +1,7 @@
 import { useMemo } from 'preact/hooks';
 import type { LabResults, LabScore } from '../../state/laboratory.ts';
-import { type CopiedLink, Figure } from '../figure/Figure.tsx';
+import type { CopiedLink } from '../figure/CopyTools.tsx';
+import { Figure } from '../figure/Figure.tsx';
 import { drawPerplexities } from './draw-perplexities.tsx';
 import { labBars, labSentence, labTable } from './results.ts';
 
@@ -20,7 +21,7 @@ export function PerplexityFigure({ scores: { rows, of, loaded }, link }: Props) 
       <Figure
         title="Perplexity with changed routing"
         name="mixtab-laboratory"
-        table={labTable(bars)}
+        table={() => labTable(bars)}
         link={link}
         draw={(width) => drawPerplexities(bars, width)}
       >

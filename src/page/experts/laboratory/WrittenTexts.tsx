@@ -1,10 +1,20 @@
+import { useRef } from 'preact/hooks';
 import { commonLength } from '../../state/ablation.ts';
 import { experiment } from '../../state/generation.ts';
 import type { LabResults, LabScore, LabWords } from '../../state/laboratory.ts';
-import { changeText, labBars, perplexityText } from './results.ts';
+import { type CopiedLink, CopyTools } from '../figure/CopyTools.tsx';
+import { changeText, labBars, perplexityText, wordsTable } from './results.ts';
+
+interface Props {
+  words: LabResults<LabWords>;
+  scores: readonly LabScore[];
+  /** Returns the link that is copied. */
+  link: () => CopiedLink;
+}
 
 /** How the original and the changed models continue the prompt. The changed part of each text is highlighted. */
-export function WrittenTexts({ words, scores }: { words: LabResults<LabWords>; scores: readonly LabScore[] }) {
+export function WrittenTexts({ words, scores, link }: Props) {
+  const texts = useRef<HTMLDivElement>(null);
   const original = words.rows.find(({ model }) => model.key === '');
   if (!original) return null;
   const bars = labBars(scores);
@@ -12,7 +22,7 @@ export function WrittenTexts({ words, scores }: { words: LabResults<LabWords>; s
     <section aria-labelledby="lab-written">
       <h2 id="lab-written">What the models write</h2>
       <p class="hint">The same prompt and the same seed. A text is highlighted from the first difference.</p>
-      <div class="both">
+      <div class="both" ref={texts}>
         {words.rows.map((row) => (
           <Written
             key={row.model.key}
@@ -22,6 +32,13 @@ export function WrittenTexts({ words, scores }: { words: LabResults<LabWords>; s
           />
         ))}
       </div>
+      <CopyTools
+        title="What the models write"
+        name="mixtab-laboratory-texts"
+        shown={texts}
+        table={() => wordsTable(words)}
+        link={link}
+      />
     </section>
   );
 }

@@ -1,6 +1,6 @@
 /** The laboratory's perplexities as a table and in words. Pure. */
 import { perplexityChange } from '../../state/ablation.ts';
-import type { LabScore } from '../../state/laboratory.ts';
+import type { LabResults, LabScore, LabWords } from '../../state/laboratory.ts';
 import type { FigureTable } from '../figure/csv.ts';
 import { type Change, changeBetween, couldBeNoise } from '../figure/paired-change.ts';
 
@@ -73,3 +73,9 @@ export function labTable(bars: readonly LabBar[]): FigureTable {
     ]),
   };
 }
+
+/** What the models write after the prompt: a row per model. */
+export const wordsTable = ({ of, rows }: LabResults<LabWords>): FigureTable => ({
+  columns: ['Model', 'Prompt', 'Continuation', 'Complete'],
+  rows: rows.map(({ model, words, done }) => [model.name, of, words, done ? 'yes' : 'no']),
+});

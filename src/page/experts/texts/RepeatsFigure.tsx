@@ -2,6 +2,7 @@ import { useMemo } from 'preact/hooks';
 import type { Comparison } from '../../state/paper.ts';
 import { choices, choose } from '../../state/route.ts';
 import { Figure } from '../figure/Figure.tsx';
+import { Legend } from '../figure/Legend.tsx';
 import { chanceOfCommon, chanceOfSame, percent } from '../routing.ts';
 import { drawRepeats } from './draw-repeats.tsx';
 import { type Repeats, repeatPoints, repeatTable } from './specialisation.ts';
@@ -24,7 +25,7 @@ export function RepeatsFigure({ comparison }: { comparison: Comparison }) {
     <Figure
       title="Repeated choices of consecutive tokens"
       name={`mixtab-repeats-${repeats}`}
-      table={repeatTable(comparison, repeats)}
+      table={() => repeatTable(comparison, repeats)}
       draw={(width) => drawRepeats(lines, chance, width)}
       legend={
         <>
@@ -44,14 +45,7 @@ export function RepeatsFigure({ comparison }: { comparison: Comparison }) {
               ))}
             </fieldset>
           )}
-          <ul class="figure-legend" aria-label="Texts">
-            {lines.map(({ name }, text) => (
-              <li key={name} class={`series-${text % 7}`}>
-                {name}
-              </li>
-            ))}
-            <li class="legend-expected">chance</li>
-          </ul>
+          <Legend label="Texts" names={lines.map(({ name }) => name)} expected="chance" />
         </>
       }
     >

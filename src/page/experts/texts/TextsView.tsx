@@ -128,7 +128,6 @@ function Results({ comparison: shown }: { comparison: Comparison }) {
 
 function SharesFigure({ comparison: shown, layer }: { comparison: Comparison; layer: number }) {
   const { config, texts } = shown;
-  const table = useMemo(() => shareTable(shown), [shown]);
   const dots = useMemo(() => shareDots(shown, layer), [shown, layer]);
   const shuffled = useMemo(() => shuffleTexts(shown, layer), [shown, layer]);
   const names = texts.map(({ name }) => name);
@@ -137,7 +136,7 @@ function SharesFigure({ comparison: shown, layer }: { comparison: Comparison; la
       <Figure
         title={`Share of each expert in layer ${layer}`}
         name={`mixtab-texts-layer-${layer}`}
-        table={table}
+        table={() => shareTable(shown)}
         draw={(width) => drawShares({ dots, names, expertCount: config.expertCount }, width)}
       >
         How often each text’s tokens were sent to each expert. The dashed line is an equal share,{' '}

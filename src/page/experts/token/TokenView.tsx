@@ -1,10 +1,10 @@
 import { useMemo, useState } from 'preact/hooks';
 import type { Observation } from '../../../contract/engine-api.ts';
 import { canFollow, followToken, tokensToFollow } from '../../services/token-observation.ts';
-import { choices, choose, indexChoice, linkTo } from '../../state/route.ts';
+import { choose, indexChoice } from '../../state/route.ts';
 import type { Reading } from '../../state/text-routing.ts';
 import { followed, followedToken } from '../../state/token-observation.ts';
-import { type CopiedLink, Figure } from '../figure/Figure.tsx';
+import { Figure } from '../figure/Figure.tsx';
 import { RunBar } from '../RunBar.tsx';
 import { drawLayers } from './draw-layers.tsx';
 import {
@@ -16,6 +16,7 @@ import {
   quoted,
   settledAt,
 } from './layers.ts';
+import { readingLink } from './reading-link.ts';
 import '../../../ui/css/token.css';
 
 interface Props {
@@ -102,10 +103,10 @@ function Layers({ reading, colours, observation, token }: Props & { observation:
     <Figure
       title={`One token, layer by layer: ${quoted(observation.piece)}`}
       name={`mixtab-token-${token}`}
-      table={table}
+      table={() => table}
       draw={(width) => drawLayers(rows, { shown, colours }, width)}
       choice={{ mark: shown, onChange: (layer) => choose({ layer: String(layer) }) }}
-      link={() => linkOf(reading)}
+      link={() => readingLink(reading)}
       legend={<LayerSlider count={rows.length} shown={shown} />}
       words={<Words row={rows[shown]} />}
     >
@@ -165,6 +166,15 @@ function Words({ row }: { row: LayerRow }) {
       {layerSentences(row).map((sentence) => (
         <p key={sentence}>{sentence}</p>
       ))}
+      <p>Router scores, by expert:</p>
+      <ol class="likeliest" aria-label={`Router scores in layer ${row.layer}`}>
+        {row.scores.map((score, expert) => (
+          <li key={expert}>
+            {expert}: {score.toFixed(2)}
+          </li>
+        ))}
+      </ol>
+      <p>Likeliest next tokens after this layer:</p>
       <ol class="likeliest" aria-label={`Likeliest next tokens after layer ${row.layer}`}>
         {row.predictions.map(({ text, probability }, rank) => (
           <li key={rank}>
@@ -174,15 +184,4 @@ function Words({ row }: { row: LayerRow }) {
       </ol>
     </div>
   );
-}
-
-/** Longer texts make addresses that programs cut or refuse. */
-const MAX_LINKED_TEXT = 2000;
-
-/** A link to the view with its layer and token. It has the text too, unless that is long or a conversation. */
-function linkOf({ input }: Reading): CopiedLink {
-  const { custom: _, source: __, ...rest } = choices.value;
-  if (input.kind === 'chat') return { href: linkTo(rest), note: 'It is of use while this conversation is open.' };
-  if (input.text.length <= MAX_LINKED_TEXT) return { href: linkTo({ custom: input.text, ...rest }) };
-  return { href: linkTo({ source: 'custom', ...rest }), note: 'The text is too long to be part of it.' };
 }

@@ -20,7 +20,7 @@ interface Look {
 /** Where the columns of the figure begin and how wide they are, for a width in CSS pixels. */
 function columnsFor(width: number, experts: number) {
   const wide = width >= NARROW;
-  const router = { x: 26, width: Math.min(experts * 14, width * (wide ? 0.24 : 0.4)) };
+  const router = { x: 26, width: Math.min(experts * (wide ? 20 : 14), width * (wide ? 0.24 : 0.4)) };
   const chosen = { x: router.x + router.width + 8, width: wide ? 118 : 0 };
   const lengths = { x: chosen.x + chosen.width, width: wide ? width * 0.24 : 0 };
   const x = lengths.x + lengths.width + (wide ? 12 : 0);
