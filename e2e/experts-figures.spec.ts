@@ -39,7 +39,7 @@ async function expectAllCopied(page: Page, address: RegExp, titles: (string | Re
     await copy('image');
     await expect.poll(async () => (await copiedImage(page))?.colours.length ?? 0, `${title}`).toBeGreaterThan(4);
     await copy('CSV');
-    await expect.poll(text).toMatch(/^[^,\r\n]+,.*\r\n[^]+\r\n$/);
+    await expect.poll(text).toMatch(/^[^,\r\n]+,.*\r\n[\s\S]+\r\n$/);
     await copy('link');
     await expect.poll(text).toMatch(address);
   }

@@ -1,6 +1,7 @@
 /** The laboratory of the experts view: the whole set on the built-in model, its numbers, links, a phone. */
 import type { Page } from '@playwright/test';
 import type { AblationOptions } from '../src/contract/engine-api.ts';
+import { PRESETS } from '../src/page/state/generation-settings.ts';
 import { expectNoFindings } from './axe.ts';
 import { expect, openPage, test } from './fixtures.ts';
 
@@ -9,6 +10,8 @@ const TEXT =
   'The old man sat by the fire and spoke to the boy about the sea. The boy said nothing, but he heard it all. '.repeat(
     2,
   );
+
+const STORY = PRESETS.find(({ name }) => name === 'Story')!;
 
 test.use({ permissions: ['clipboard-read', 'clipboard-write'] });
 
@@ -26,26 +29,33 @@ async function csvRows(page: Page): Promise<string[][]> {
   });
 }
 
-/** What the command `perplexity` computes: mean negative log-likelihood of the text for each change. */
-async function perplexityCommand(page: Page, origin: string, ablations: AblationOptions[]): Promise<number[]> {
+/** What the commands compute for each change: mean negative log-likelihood of the text, and sampled words with seed 1. */
+async function commands(
+  page: Page,
+  origin: string,
+  ablations: AblationOptions[],
+): Promise<{ nll: number; words: string }[]> {
   await page.goto(`${origin}/cli.html`);
   await page.waitForFunction(() => 'mixtab' in window);
   return page.evaluate(
-    async ([text, url, changes]) => {
+    async ([text, url, changes, sampling]) => {
       const done = <T>(answer: { result: T } | { error: { message: string } }): T => {
         if ('error' in answer) throw new Error(answer.error.message);
         return answer.result;
       };
       const { id } = done(await window.mixtab.import({ kind: 'builtin', url }));
       done(await window.mixtab.load({ modelId: id, compute: 'cpu', context: 512 }));
-      const all: number[] = [];
+      const all: { nll: number; words: string }[] = [];
       for (const ablation of changes) {
         const input = { kind: 'text' as const, text };
-        all.push(done(await window.mixtab.score({ input, context: 512, ablation })).nll);
+        const { nll } = done(await window.mixtab.score({ input, context: 512, ablation }));
+        const prompt = { kind: 'text' as const, text: 'Once upon a time' };
+        const request = { input: prompt, maxTokens: 5, sampling: { ...sampling, seed: 1 }, ablation };
+        all.push({ nll, words: done(await window.mixtab.generate(request)).text });
       }
       return all;
     },
-    [TEXT, `${origin}/models/builtin.gguf`, ablations] as const,
+    [TEXT, `${origin}/models/builtin.gguf`, ablations, STORY.sampling] as const,
   );
 }
 
@@ -54,7 +64,7 @@ test('the whole set runs in one go, with the numbers of the command line, and a 
   server,
 }) => {
   await openPage(page, server);
-  await page.goto(`${server.origin}/#experts/laboratory?text=own&length=5`);
+  await page.goto(`${server.origin}/#experts/laboratory?text=own&length=5&preset=Story`);
   await page.getByRole('textbox', { name: 'Text to read' }).fill(TEXT);
   const run = page.getByRole('region', { name: 'Run' });
   const cost = run.getByText(/^8 models: \d+ tokens to read and up to 40 to write$/);
@@ -111,6 +121,10 @@ test('the whole set runs in one go, with the numbers of the command line, and a 
     'Router noise 3, seed 1',
     'First choice only; random experts, seed 1',
   ]);
+  const words = await page
+    .getByRole('article')
+    .evaluateAll((articles) => articles.map((article) => article.querySelector('.plain')!.textContent));
+  expect(new Set(words).size).toBeGreaterThan(5);
   await page.getByRole('button', { name: /^Copy image: Perplexity/ }).click();
   await expect(page.locator('.figure-tools').getByText('Image copied.')).toBeVisible();
   await page.setViewportSize({ width: 390, height: 844 });
@@ -144,7 +158,7 @@ test('the whole set runs in one go, with the numbers of the command line, and a 
     { expert: 0, by: 1 },
     { expert: 1, by: 0 },
   ];
-  const expected = await perplexityCommand(page, server.origin, [
+  const expected = await commands(page, server.origin, [
     {},
     { expertsUsed: 1 },
     { choicesSkipped: 1 },
@@ -156,5 +170,6 @@ test('the whole set runs in one go, with the numbers of the command line, and a 
     { noise: { amount: 3, seed: 1 } },
     { expertsUsed: 1, randomSeed: 1 },
   ]);
-  expect(all.map((row) => Number(row[5]))).toEqual(expected);
+  expect(all.map((row) => Number(row[5]))).toEqual(expected.map(({ nll }) => nll));
+  expect(words).toEqual(expected.map((command) => `Once upon a time${command.words}`));
 });

@@ -13,6 +13,19 @@ test.use({ permissions: ['clipboard-read', 'clipboard-write'] });
 const TEXT =
   'The old man sat by the fire and spoke to the boy about the sea. "I cannot," he said, "not tonight." '.repeat(4);
 
+/** Changed routing: with noise, experts 0 and 1 swapped, expert 2 of layer 1 banned. As options, and as a request. */
+const CHANGED = {
+  options: ['--router-noise', '1.5', '--noise-seed', '3', '--replace-experts', '0=1,1=0', '--ban-experts', '1.2'],
+  ablation: {
+    noise: { amount: 1.5, seed: 3 },
+    replaced: [
+      { expert: 0, by: 1 },
+      { expert: 1, by: 0 },
+    ],
+    banned: [{ layer: 1, expert: 2 }],
+  },
+};
+
 /** The rows of a figure's CSV, by column. */
 async function copied(page: Page, figure: RegExp): Promise<Record<string, string>[]> {
   await page.evaluate(() => navigator.clipboard.writeText(''));
@@ -52,8 +65,8 @@ test('curve, routing and layers are the same in the page, the client and the com
   // The client, in the same windows as the page.
   await page.goto(`${server.origin}/examples/routing.html`);
   await expect(page.getByText('mixtab storyteller is ready.')).toBeVisible();
-  const { routing, observed } = await page.evaluate(
-    async ([embedUrl, text]) => {
+  const { routing, observed, changed } = await page.evaluate(
+    async ([embedUrl, text, ablation]) => {
       const library = '/mixtab-client.js';
       const { createMixtab } = (await import(library)) as typeof import('../src/client/mixtab.ts');
       const mixtab: Mixtab = await createMixtab({ embedUrl });
@@ -62,9 +75,10 @@ test('curve, routing and layers are the same in the page, the client and the com
       return {
         routing: await mixtab.routing(text, { context: 512 }),
         observed: await mixtab.observe(text, { token: 20, context: 512, top: 1 }),
+        changed: await mixtab.routing(text, { context: 64, ablation }),
       };
     },
-    [`${server.origin}/embed.html`, TEXT] as const,
+    [`${server.origin}/embed.html`, TEXT, CHANGED.ablation] as const,
   );
   expect(layers).toHaveLength(observed.layers.length);
   for (const [l, layer] of observed.layers.entries()) {
@@ -90,8 +104,8 @@ test('curve, routing and layers are the same in the page, the client and the com
   // The command line, in browsers of its own.
   const file = testInfo.outputPath('text.txt');
   writeFileSync(file, TEXT);
-  const perplexity = async (context: number): Promise<ScoreResult> => {
-    const command = ['perplexity', '--model', 'builtin', '--text-file', file, '--context', `${context}`];
+  const perplexity = async (context: number, ...more: string[]): Promise<ScoreResult> => {
+    const command = ['perplexity', '--model', 'builtin', '--text-file', file, '--context', `${context}`, ...more];
     const options = ['--compute', 'cpu', '--json'];
     const { stdout } = await promisify(execFile)('npm', ['run', '-s', 'mixtab', '--', ...command, ...options]);
     return JSON.parse(stdout) as ScoreResult;
@@ -106,6 +120,10 @@ test('curve, routing and layers are the same in the page, the client and the com
   expect(Number(curve.at(-1)!['Nats per token'])).toBeCloseTo(whole.nll, 9);
   expect(routing.nll).toBeCloseTo(whole.nll, 9);
   expect([routing.tokens, routing.paths, routing.layers]).toEqual([whole.tokens, whole.paths, whole.routing]);
+  const noisy = await perplexity(64, ...CHANGED.options);
+  expect(noisy.nll).toBeCloseTo(changed.nll, 9);
+  expect([noisy.tokens, noisy.paths, noisy.routing]).toEqual([changed.tokens, changed.paths, changed.layers]);
+  expect(noisy.nll).toBeGreaterThan(whole.nll);
 });
 
 /** Counts shares, repeats and paths again from the choices of each token. */

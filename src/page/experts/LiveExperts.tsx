@@ -46,7 +46,7 @@ function Grid({ report, kind }: Props) {
       legend={<ExpertLegend kind={kind} latest={latestName(report)} />}
       link={() => ({ href: new URL('#experts', location.href).href })}
     >
-      {residenceSentence(report, kind)} Each row is a layer, and each cell one of its experts.
+      <span>{residenceSentence(report, kind)}</span> Each row is a layer, and each cell one of its experts.
     </Figure>
   );
 }

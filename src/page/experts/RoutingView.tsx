@@ -11,7 +11,7 @@ import { CopyTools } from './figure/CopyTools.tsx';
 import { OwnText } from './OwnText.tsx';
 import { asCss, expertColours } from './palette.ts';
 import { RoutingTable } from './RoutingTable.tsx';
-import { RunBar, readingCost, useTokenCount } from './RunBar.tsx';
+import { RunBar, readerOf, readingCost, useTokenCount } from './RunBar.tsx';
 import { percent, tokensTable } from './routing.ts';
 import { TokenText } from './TokenText.tsx';
 import { readingLink } from './token/reading-link.ts';
@@ -108,7 +108,7 @@ function Source({ isShown }: { isShown: boolean }) {
 }
 
 function Result({ reading: read }: { reading: Reading }) {
-  const { model, config, tokens, perplexity, routing, trace } = read;
+  const { config, tokens, perplexity, routing, trace } = read;
   const [numbers, setNumbers] = useState(false);
   const shownLayer = indexChoice('layer', config.layerCount - 1);
   const colours = expertColours(config.expertCount).map(asCss);
@@ -160,7 +160,7 @@ function Result({ reading: read }: { reading: Reading }) {
         link={link}
       />
       <p class="hint">
-        {tokens} tokens read by {model}. Perplexity: {perplexity.toFixed(2)}.
+        {tokens} tokens read by {readerOf(read)}. Perplexity: {perplexity.toFixed(2)}.
       </p>
       <TokenView reading={read} colours={colours} />
       <RoutingTable routing={routing} config={config} link={link} />

@@ -80,6 +80,10 @@ export function useTokenCounts(texts: readonly (string | undefined)[]): number[]
   return counts;
 }
 
+/** @returns the model that has computed a result, in words */
+export const readerOf = ({ model, modelId }: { model: string; modelId: string }): string =>
+  modelId === loaded.value?.summary.id ? model : `${model}, which is no longer loaded`;
+
 /** @returns how many tokens have to be read, in words */
 export const readingCost = (tokens: number | undefined, { prefix = '', suffix = '' } = {}): string =>
   tokens === undefined ? 'Counting the tokens …' : `${prefix}${tokens} tokens to read${suffix}`;

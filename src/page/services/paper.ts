@@ -14,9 +14,9 @@ import { engine } from './workers.ts';
 /** Scores a text once per context length, shortest first, and shows each point as soon as it is known. */
 export function measureCurve({ name, text }: NamedText, lengths: number[], textTokens: number): Promise<void> {
   return services.experiments.run('context', async (onProgress, signal) => {
-    const model = loaded.value!.summary.name;
+    const { id: modelId, name: model } = loaded.value!.summary;
     let points: CurvePoint[] = [];
-    curve.value = { model, text: name, lengths, points };
+    curve.value = { model, modelId, text: name, lengths, points };
     for (const [index, context] of lengths.entries()) {
       throwIfAborted(signal);
       const { tokens, nll, nllError, perplexity, blocks } = await engine.score(
@@ -25,7 +25,7 @@ export function measureCurve({ name, text }: NamedText, lengths: number[], textT
       );
       const point = { context, tokens, nll, perplexity, blocks, ...(nllError !== undefined && { nllError }) };
       points = [...points, point];
-      curve.value = { model, text: name, lengths, points };
+      curve.value = { model, modelId, text: name, lengths, points };
     }
     announcement.value = `Perplexity at ${lengths.length} context lengths is shown.`;
   });
@@ -34,7 +34,7 @@ export function measureCurve({ name, text }: NamedText, lengths: number[], textT
 /** Has the model read several texts, and sets `comparison` when it has read them all. */
 export function readTexts(texts: readonly NamedText[], totalTokens: number): Promise<void> {
   return services.experiments.run('texts', async (onProgress, signal) => {
-    const { name: model, config } = loaded.value!.summary;
+    const { id: modelId, name: model, config } = loaded.value!.summary;
     const read: ReadText[] = [];
     let tokensBefore = 0;
     for (const { name, text } of texts) {
@@ -46,7 +46,7 @@ export function readTexts(texts: readonly NamedText[], totalTokens: number): Pro
       tokensBefore += tokens;
       read.push({ name, tokens, perplexity, routing, trace: trace! });
     }
-    comparison.value = { model, config, texts: read };
+    comparison.value = { model, modelId, config, texts: read };
     announcement.value = `The routing of ${texts.length} texts is shown.`;
   });
 }

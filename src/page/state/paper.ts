@@ -19,8 +19,9 @@ export interface CurvePoint extends Pick<ScoreResult, 'tokens' | 'nll' | 'nllErr
 
 /** Perplexity of one text at several context lengths. Incomplete while it is measured, or if that was stopped. */
 export interface Curve {
-  /** Name of the model. */
+  /** Name and id of the model. */
   model: string;
+  modelId: string;
   /** Name of the text. */
   text: string;
   /** All lengths that were asked for. */
@@ -36,8 +37,9 @@ export interface ReadText extends Pick<ScoreResult, 'tokens' | 'perplexity' | 'r
 
 /** Several texts that one model has read. */
 export interface Comparison {
-  /** Name of the model. */
+  /** Name and id of the model. */
   model: string;
+  modelId: string;
   config: ModelConfig;
   texts: ReadText[];
 }

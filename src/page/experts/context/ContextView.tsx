@@ -5,7 +5,7 @@ import { type Curve, curve } from '../../state/paper.ts';
 import { choices } from '../../state/route.ts';
 import { Figure } from '../figure/Figure.tsx';
 import { OwnText } from '../OwnText.tsx';
-import { RunBar, useTokenCount } from '../RunBar.tsx';
+import { RunBar, readerOf, useTokenCount } from '../RunBar.tsx';
 import { OWN, SAMPLES } from '../texts/samples.ts';
 import { TextSelect } from '../texts/TextSelect.tsx';
 import { useTexts } from '../texts/use-texts.ts';
@@ -51,7 +51,8 @@ function Source() {
   );
 }
 
-function CurveFigure({ curve: { model, text, lengths, points } }: { curve: Curve }) {
+function CurveFigure({ curve: shown }: { curve: Curve }) {
+  const { text, lengths, points } = shown;
   const missing = lengths.length - points.length;
   return (
     <section aria-label="Curve">
@@ -61,7 +62,7 @@ function CurveFigure({ curve: { model, text, lengths, points } }: { curve: Curve
         table={() => curveTable(points)}
         draw={(width) => drawCurve(points, width)}
       >
-        {text}, read by {model}. Each dot is the text read in windows of that length, and equals{' '}
+        {text}, read by {readerOf(shown)}. Each dot is the text read in windows of that length, and equals{' '}
         <code>perplexity --context N</code>. The band is the 95% interval, from the spread between parts of the text. It
         is wide because some parts are harder than others, which is the same for all lengths.
       </Figure>

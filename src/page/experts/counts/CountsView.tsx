@@ -75,7 +75,7 @@ function NameExplained({ config, counting }: { config: ModelConfig; counting: Co
 function Paths({ config, counting }: { config: ModelConfig; counting: Counting }) {
   const { layerCount, expertCount, expertsPerToken } = config;
   const tokens = useTokenCount(ownText.value);
-  const shown = reading.value?.model === loaded.value?.summary.name ? reading.value : undefined;
+  const shown = reading.value?.modelId === loaded.value?.summary.id ? reading.value : undefined;
   const choice = expertsPerToken === 1 ? 'experts' : expertsPerToken === 2 ? 'pairs' : `sets of ${expertsPerToken}`;
   return (
     <section aria-labelledby="paths">

@@ -1,11 +1,10 @@
 import { useMemo } from 'preact/hooks';
 import { readTexts } from '../../services/paper.ts';
-import { loaded } from '../../state/models.ts';
 import { type Comparison, comparison } from '../../state/paper.ts';
 import { choices, choose, indexChoice } from '../../state/route.ts';
 import { Figure } from '../figure/Figure.tsx';
 import { OwnText } from '../OwnText.tsx';
-import { RunBar, readingCost, useTokenCounts } from '../RunBar.tsx';
+import { RunBar, readerOf, readingCost, useTokenCounts } from '../RunBar.tsx';
 import { percent } from '../routing.ts';
 import { drawShares } from './draw-shares.tsx';
 import { Favourites } from './Favourites.tsx';
@@ -99,13 +98,12 @@ function Sources() {
 }
 
 function Results({ comparison: shown }: { comparison: Comparison }) {
-  const { config, model, texts } = shown;
+  const { config, texts } = shown;
   const layer = indexChoice('layer', config.layerCount - 1);
   return (
     <section aria-label="Comparison of texts">
       <p class="hint">
-        {texts.map(({ name, tokens }) => `${name}: ${tokens} tokens`).join(', ')}. Read by {model}
-        {model !== loaded.value?.summary.name && ', which is no longer loaded'}.
+        {texts.map(({ name, tokens }) => `${name}: ${tokens} tokens`).join(', ')}. Read by {readerOf(shown)}.
       </p>
       <label class="slider layer-slider">
         <span class="hint">Layer {layer}</span>

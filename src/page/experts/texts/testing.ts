@@ -10,6 +10,7 @@ export function comparisonOf(texts: TracedText[], expertCount: number): Comparis
   const [{ experts }] = texts[0].tokens;
   return {
     model: 'a',
+    modelId: 'a',
     config: { layerCount: experts.length, expertsPerToken: experts[0].length, expertCount } as ModelConfig,
     texts: texts.map(({ name, tokens, routing = [] }) => ({
       name,
