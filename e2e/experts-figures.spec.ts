@@ -1,7 +1,7 @@
 /** The paper's figures in the experts view: computed by the built-in model, copied, linked, on a phone. */
 import type { Page } from '@playwright/test';
 import { expectNoFindings } from './axe.ts';
-import { expect, openPage, test } from './fixtures.ts';
+import { expect, importFrom, openPage, test } from './fixtures.ts';
 
 /** About 200 tokens of the built-in model. */
 const TEXT =
@@ -166,5 +166,18 @@ test('perplexity by context length, kinds of text and counts are drawn, copied a
   for (const tab of ['Live', 'Routing', 'Context', 'Counts', 'Laboratory']) {
     await page.getByRole('navigation', { name: 'Experts' }).getByRole('link', { name: tab }).click();
     expect([tab, await sideways()]).toEqual([tab, 0]);
+    const { scrollWidth, scrollHeight, innerWidth, innerHeight } = await page.evaluate(() => {
+      const { scrollWidth, scrollHeight } = document.documentElement;
+      return { scrollWidth, scrollHeight, innerWidth, innerHeight };
+    });
+    expect([tab, scrollWidth, scrollHeight]).toEqual([tab, innerWidth, innerHeight]);
   }
+  // With another model, what the first one computed says so.
+  await page.setViewportSize({ width: 1280, height: 800 });
+  await importFrom(page, `${server.origin}/chat.gguf`);
+  await expect(page.getByRole('heading', { name: 'Ask Tiny Chat' })).toBeVisible();
+  await page.goto(`${server.origin}/#experts/context`);
+  await expect(page.getByText(/, read by mixtab storyteller, which is no longer loaded\./)).toBeVisible();
+  await page.getByRole('link', { name: 'Texts', exact: true }).click();
+  await expect(page.getByText(/Read by mixtab storyteller, which is no longer loaded\./)).toBeVisible();
 });
