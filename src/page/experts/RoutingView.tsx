@@ -135,13 +135,7 @@ function Result({ reading: read }: { reading: Reading }) {
         </label>
       </div>
       <div ref={coloured}>
-        <ul class="expert-chips" aria-label={`Experts of layer ${shownLayer} with their share of selections`}>
-          {routing[shownLayer].use.map((share, expert) => (
-            <li key={expert} style={{ background: colours[expert] }}>
-              <strong>{expert}</strong> {percent(share)}
-            </li>
-          ))}
-        </ul>
+        <Chips layer={shownLayer} shares={routing[shownLayer].use} colours={colours} />
         <TokenText
           trace={trace}
           layer={shownLayer}
@@ -160,10 +154,24 @@ function Result({ reading: read }: { reading: Reading }) {
         link={link}
       />
       <p class="hint">
-        {tokens} tokens read by {readerOf(read)}. Perplexity: {perplexity.toFixed(2)}.
+        {tokens} tokens read by {readerOf(read)}. Perplexity: {perplexity.toFixed(2)}. That is, roughly, how many
+        equally likely next tokens it had to choose from.
       </p>
       <TokenView reading={read} colours={colours} />
       <RoutingTable routing={routing} config={config} link={link} />
     </section>
+  );
+}
+
+/** The colour of each expert, with its share of the layer's selections. */
+function Chips({ layer, shares, colours }: { layer: number; shares: readonly number[]; colours: readonly string[] }) {
+  return (
+    <ul class="expert-chips" aria-label={`Experts of layer ${layer} with their share of selections`}>
+      {shares.map((share, expert) => (
+        <li key={expert} style={{ background: colours[expert] }}>
+          <strong>{expert}</strong> {percent(share)}
+        </li>
+      ))}
+    </ul>
   );
 }

@@ -109,7 +109,7 @@ export function ExpertLegend({ kind, latest }: { kind: ComputeKind; latest: stri
     ...(kind === 'gpu' ? [[{ tier: 'ram' }, 'in RAM'] as [{ tier: Tier }, string]] : []),
     [{ tier: 'store' }, 'on disk only'],
     [{ tier: 'resident', latest: true }, `selected by ${latest}`],
-    [{ tier: 'store', use: 1 }, 'line below: how often it is used'],
+    [{ tier: 'store', use: 1 }, 'line below: how often it is used, compared with the most used one'],
   ];
   return (
     <ul class="expert-legend" aria-label="Legend">

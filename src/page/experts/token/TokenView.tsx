@@ -132,8 +132,9 @@ function Story({ rows, next }: { rows: readonly LayerRow[]; next: string | undef
       <p>
         <strong>Router</strong>: how much it prefers each expert; the coloured ones are chosen.{' '}
         <span class="wide-figure">
-          <strong>Chosen</strong>: their weights, which add up to 100%. <strong>Added, and sum</strong>: how long the
-          added vectors are, grey for attention, inside the outline of the residual.{' '}
+          <strong>Chosen</strong>: their weights, the softmax of their scores, which add up to 100%.{' '}
+          <strong>Added, and sum</strong>: how long the added vectors are (a longer one changes the token more), grey
+          for attention, inside the outline of the residual.{' '}
         </span>
         <strong>Prediction</strong>: the likeliest next token if the model ended after this layer; the vertical line is
         the probability of the token that really follows.
