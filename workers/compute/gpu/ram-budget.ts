@@ -13,15 +13,12 @@ import {
   whileUsed,
 } from '../../experts/ram-history.ts';
 import { deviceMemory } from '../loading.ts';
+import { changeAlone } from './change-alone.ts';
 import type { Gpu } from './open-gpu.ts';
 import { holdLife, readWorkerEnds } from './worker-ends.ts';
 
 /** Name of the history among the facts about an adapter. */
 const FACT = 'main memory';
-/** Held while the history is changed, because other tabs change it, too. */
-const LOCK = 'mixtab-main-memory';
-/** A tab that holds the lock for longer stands still. Then nothing is remembered. */
-const LOCK_MS = 2000;
 
 type Remembering = Pick<Gpu, 'memory' | 'measureMemory'>;
 
@@ -59,9 +56,6 @@ async function changeHistory(
   { memory, measureMemory }: Remembering,
   change: (history: RamHistory) => RamHistory | Promise<RamHistory>,
 ): Promise<RamHistory> {
-  const locks = (globalThis.navigator as Navigator | undefined)?.locks;
-  if (!measureMemory || !locks) return {};
-  const apply = (): Promise<RamHistory> => memory.change(FACT, readRamHistory, change);
-  const signal = AbortSignal.timeout(LOCK_MS);
-  return (await locks.request(LOCK, { signal }, apply).catch(() => undefined)) ?? {}; // or the browser blocks locks
+  if (!measureMemory) return {};
+  return (await changeAlone(memory, FACT, readRamHistory, change)) ?? {};
 }
