@@ -1,10 +1,12 @@
 /** Budgets on fakes of GPUs, each of which promises something else than it holds. */
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { type BudgetAdapter, gpuBudgetOf, memoryKind, probePlan } from './automatic-budget.ts';
 import { findMemory, holdsAll, measureFirstPiece, type ProbedMemory, rateOf, readRateOf } from './measured-memory.ts';
 
 const GB = 1e9;
 const MIXTRAL = 26 * GB;
+/** How much higher than the truth a rate may be: see `rateOf`. */
+const MOST_OVER = 1.25;
 
 interface FakeGpu {
   /** Bytes per second. */
@@ -171,6 +173,35 @@ describe('measuring memory', () => {
     }
     const still = { read: async () => true, now: () => 5 };
     expect(await rateOf(1e9, still.read, still)).toBeLessThan(Number.POSITIVE_INFINITY);
+  });
+
+  it('finds no rate that is too high with a clock of 16 or 100 ms, whenever it starts, and none far too low', async () => {
+    for (const step of [16, 100]) {
+      for (const rate of [20e9, 50e9, 90e9, 500e9, 1500e9]) {
+        for (const phase of [0, 0.3, 0.6, 0.9, 0.99]) {
+          const memory = await read({ rate });
+          const now = (): number => Math.floor((memory.now() + phase * step) / step) * step;
+          const found = (await rateOf(0.25 * GB, (times) => memory.read('first', times), { now }))!;
+          expect(found, `${rate / 1e9} GB/s, ${step} ms from ${phase}`).toBeLessThanOrEqual(MOST_OVER * rate);
+          expect(found, `${rate / 1e9} GB/s, ${step} ms from ${phase}`).toBeGreaterThan(0.4 * rate);
+        }
+      }
+    }
+  });
+
+  it('ends with a clock that stands still, and if a repetition fails', async () => {
+    const still = { read: vi.fn(async () => true), now: () => 5 };
+    expect(await rateOf(1e9, still.read, still)).toBeGreaterThan(0);
+    expect(still.read.mock.calls.length).toBeLessThan(5000);
+    const failing = { read: vi.fn(async () => failing.read.mock.calls.length < 20), now: () => 5 };
+    expect(await rateOf(1e9, failing.read, failing)).toBeUndefined();
+  });
+
+  it('repeats nothing with a fine clock', async () => {
+    const memory = await read({ rate: 500e9 });
+    const reads = vi.spyOn(memory, 'read');
+    await readRateOf(memory, 0.25 * GB);
+    expect(reads.mock.calls.map(([, times]) => times)).toEqual([1, 9, 1, 9]);
   });
 
   it('does not take a program that uses the GPU for a moment for a lack of memory', async () => {

@@ -30,6 +30,14 @@ const RATE_REPEATS = 8;
 const MAX_OVER_BOUND = 1.25;
 /** Milliseconds that something takes at least, because clocks advance in steps. */
 const CLOCK_STEP_MS = 0.1;
+/** Steps of at least so many milliseconds are coarse: a Firefox that resists fingerprinting has 16 or 100. */
+const COARSE_STEP_MS = 10;
+/** A clock that does not move is taken for one with steps of so many milliseconds. */
+const MOST_STEP_MS = 100;
+/** How many coarse steps a measurement has to take, so that the first and the last one matter little. */
+const COARSE_STEPS = 5;
+/** With a coarse clock, repetitions end after so many submissions, even if it has not moved. */
+const MAX_SUBMISSIONS = 2000;
 /** Reading all memory may take this many times as long as the first piece's rate says. */
 const SLOW_FACTOR = 2;
 /** Milliseconds that may always pass: submissions, and programs that use the GPU for a moment. */
@@ -56,7 +64,8 @@ export const readRateOf = (memory: ProbedMemory, firstBytes: Bytes): Promise<num
  * difference of many times and one, so that a submission's own time does not count. A disturbance of the many makes it
  * too low. One of the single run makes the difference too small and the rate too high, without a limit. But the time of
  * the many can only be too long, so it gives a lower bound of the rate, and the result is at most 1.25 times that. A
- * GPU that takes longer for a submission than for the work is thus taken for slower than it is.
+ * GPU that takes longer for a submission than for the work is thus taken for slower than it is. If the clock turns out
+ * to be coarse, another measurement lasts several of its steps, and its rate is a lower bound.
  * @param bytes each time
  * @param run does it, and returns false if it failed. It was done before
  * @returns undefined if it failed
@@ -66,18 +75,55 @@ export async function rateOf(
   run: (times: number) => Promise<boolean>,
   clock: Pick<ProbedMemory, 'now'>,
 ): Promise<number | undefined> {
-  const best = [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY];
+  const readings: [once: number, many: number][] = [];
   for (let attempt = 0; attempt < 2; attempt++) {
-    for (const [i, times] of [1, 1 + RATE_REPEATS].entries()) {
-      const ms = await timed(clock, () => run(times));
-      if (ms === undefined) return undefined;
-      best[i] = Math.min(best[i], ms);
-    }
+    const once = await timed(clock, () => run(1));
+    const many = await timed(clock, () => run(1 + RATE_REPEATS));
+    if (once === undefined || many === undefined) return undefined;
+    readings.push([once, many]);
   }
-  const [once, many] = best;
+  const once = Math.min(...readings.map(([ms]) => ms));
+  const many = Math.min(...readings.map(([, ms]) => ms));
+  if (isCoarse(readings.flat(), many)) return rateByCoarseClock(bytes, run, clock);
   const bound = ((1 + RATE_REPEATS) * bytes * 1000) / Math.max(many, CLOCK_STEP_MS);
   const most = MAX_OVER_BOUND * bound;
   return many > once ? Math.min((RATE_REPEATS * bytes * 1000) / (many - once), most) : most;
+}
+
+/**
+ * Whether readings are whole numbers of coarse steps, or nothing, so that little is known about the time of the longest
+ * one.
+ * @param readings milliseconds
+ */
+function isCoarse(readings: readonly number[], longest: number): boolean {
+  const step = Math.min(...readings.filter((ms) => ms > 0));
+  if (step === Number.POSITIVE_INFINITY) return true;
+  const isWhole = (steps: number): boolean => Math.abs(steps - Math.round(steps)) < 0.02;
+  return step >= COARSE_STEP_MS && longest < COARSE_STEPS * step && readings.every((ms) => isWhole(ms / step));
+}
+
+/**
+ * The rate over several steps of a clock, which is never too high: up to one step more has passed than the clock says.
+ * @returns bytes per second; undefined if it failed
+ */
+async function rateByCoarseClock(
+  bytes: Bytes,
+  run: (times: number) => Promise<boolean>,
+  clock: Pick<ProbedMemory, 'now'>,
+): Promise<number | undefined> {
+  const submit = (): Promise<boolean> => run(1 + RATE_REPEATS);
+  const begun = clock.now();
+  for (let waited = 0; clock.now() === begun && waited < MAX_SUBMISSIONS; waited++) {
+    if (!(await submit())) return undefined;
+  }
+  const startedAt = clock.now();
+  const step = startedAt - begun || MOST_STEP_MS;
+  let count = 0;
+  while (clock.now() - startedAt < COARSE_STEPS * step && count < MAX_SUBMISSIONS) {
+    if (!(await submit())) return undefined;
+    count++;
+  }
+  return ((1 + RATE_REPEATS) * count * bytes * 1000) / (clock.now() - startedAt + step);
 }
 
 /**
