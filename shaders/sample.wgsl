@@ -22,38 +22,8 @@ override DIGIT_BITS: u32;  // divides 32
 override DIGITS: u32 = 32u / DIGIT_BITS;
 override BINS: u32 = 1u << DIGIT_BITS;
 override HISTOGRAM: u32 = WORKGROUP * BINS;
-
-const MAX_TOP = 20u;
-const LARGEST = 3e38;
-
-struct Params {
-  temperature: f32,
-  top_k: u32,
-  top_p: f32,
-  min_p: f32,
-  repetition: f32,
-  presence: f32,
-  frequency: f32,
-  penalties: u32,  // 0: the three fields above are neutral
-  biases: u32,     // 0: all are 0
-  top_count: u32,
-  seed: vec2<u32>,
-  masked: u32,  // 0: every token is allowed
-  reserved: array<u32, 3>,
-  allowed: array<u32>,  // one bit per token, lowest bit first
-}
-
-struct Result {
-  token: u32,
-  logprob: f32,
-  step: u32,
-  top_count: u32,
-  top_ids: array<u32, MAX_TOP>,
-  top_logprobs: array<f32, MAX_TOP>,
-  cut_key: u32,
-  cut_id: u32,
-  not_finite: u32,  // 1 if a logit is NaN or infinite; the token is worth nothing then
-}
+// 1: runs after sample_pick.wgsl, and returns at once if that has sampled the token.
+override AFTER_PICK: u32 = 0u;
 
 @group(0) @binding(0) var<storage, read_write> state: StepState;
 @group(0) @binding(1) var<storage, read> logits: array<f32>;
@@ -69,17 +39,6 @@ const COUNT_RAW = 0u;  // 1 per token, in the order of the raw logits
 const COUNT = 1u;      // 1 per token, in the order of the adjusted logits
 const MASS = 2u;       // probability at temperature 1, relative to the largest one
 const DRAW = 3u;       // probability at the requested temperature, relative to the largest one
-
-// The key of a token that is not allowed: that of -3.4e38. It is below the key of -LARGEST, so that next to any allowed
-// token its weight is exp(-4e37) = 0.
-const EXCLUDED = 0x00803661u;
-
-// A token in the order from likeliest to unlikeliest. All tokens up to it form a prefix of the order.
-struct Candidate {
-  key: u32,
-  id: u32,
-}
-const EVERYTHING = Candidate(0u, 0xffffffffu);
 
 var<workgroup> stalled: u32;
 var<workgroup> thread_max: array<f32, WORKGROUP>;
@@ -101,48 +60,11 @@ var<private> thread: u32;
 // The adjusted logit of `best`, which is subtracted in all exponentials.
 var<private> largest: f32;
 
-// Compares bits, because implementations may assume that there are no NaN and no infinities.
-fn is_finite(x: f32) -> bool {
-  return (bitcast<u32>(x) & 0x7f800000u) != 0x7f800000u;
-}
-
-// Makes a number comparable and subtractable: NaN and infinities become large finite numbers.
-fn finite(x: f32) -> f32 {
-  return select(clamp(x, -LARGEST, LARGEST), -LARGEST, ordered_key(x) == 0u);
-}
-
-fn adjusted(id: u32, raw: f32) -> f32 {
-  var x = raw;
-  if (params.biases != 0u) {
-    x += bias[id];
-  }
-  if (params.penalties != 0u) {
-    let count = counts[id];
-    if (count > 0u) {
-      x = select(x / params.repetition, x * params.repetition, x <= 0.0);
-      x -= f32(count) * params.frequency + params.presence;
-    }
-  }
-  return finite(x);
-}
-
-fn likelier(a: Candidate, b: Candidate) -> bool {
-  return a.key > b.key || (a.key == b.key && a.id < b.id);
-}
-
-fn within(key: u32, id: u32, cut: Candidate) -> bool {
-  return key > cut.key || (key == cut.key && id <= cut.id);
-}
-
 fn key_of(id: u32, kind: u32) -> u32 {
   if (kind == COUNT_RAW) {
     return ordered_key(finite(logits[id]));
   }
   return scratch[id];
-}
-
-fn is_allowed(id: u32) -> bool {
-  return ((params.allowed[id / 32u] >> (id % 32u)) & 1u) != 0u;
 }
 
 fn weight_of(key: u32, kind: u32) -> f32 {
@@ -161,7 +83,6 @@ fn survey() {
   var top = Candidate(0u, VOCABULARY);
   var highest = -LARGEST;
   var sum = 0.0;
-  let masked = params.masked != 0u;
   for (var id = thread; id < VOCABULARY; id += WORKGROUP) {
     if (!is_finite(logits[id])) {
       atomicStore(&not_finite, 1u);
@@ -170,10 +91,7 @@ fn survey() {
     let e = exp(-abs(raw - highest));
     sum = select(sum + e, sum * e + 1.0, raw > highest);
     highest = max(highest, raw);
-    var key = ordered_key(adjusted(id, raw));
-    if (masked && !is_allowed(id)) {
-      key = EXCLUDED;
-    }
+    let key = adjusted_key(id, raw);
     scratch[id] = key;
     if (key > top.key || top.id == VOCABULARY) {
       top = Candidate(key, id);
@@ -331,6 +249,9 @@ fn main(@builtin(local_invocation_index) index: u32) {
   thread = index;
   if (thread == 0u) {
     stalled = state.stalled;
+    if (AFTER_PICK != 0u) {
+      stalled |= scratch[VOCABULARY];
+    }
   }
   if (workgroupUniformLoad(&stalled) != 0u) {
     return;
@@ -380,17 +301,6 @@ fn main(@builtin(local_invocation_index) index: u32) {
   }
   if (thread == 0u) {
     let id = min(picked.id, VOCABULARY - 1u);
-    result.token = id;
-    result.logprob = raw_logprob(id);
-    result.step = state.step;
-    result.top_count = top_count;
-    result.cut_key = cut.key;
-    result.cut_id = cut.id;
-    result.not_finite = atomicLoad(&not_finite);
-    tokens[0] = id;
-    counts[id] += 1u;
-    state.position += state.token_count;
-    state.token_count = 1u;
-    state.step += 1u;
+    write_sample(id, raw_logprob(id), top_count, cut, atomicLoad(&not_finite));
   }
 }

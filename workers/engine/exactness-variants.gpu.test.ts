@@ -25,20 +25,21 @@ const variants = (
   batch: Case['batch'],
   attention: Case['attention'],
   between: Case['between'],
-): Case => ({ type, vector, few, batch, attention, between });
+  sampler: Case['sampler'],
+): Case => ({ type, vector, few, batch, attention, between, sampler });
 
 /**
  * Weights with and without minima, a grid, runs that share bytes, plain numbers. Software adapters compile the kernels of
  * a case for 20 to 50 seconds, so the suite runs the first two. `VITE_ALL_VARIANTS=1` runs all.
  */
 const ALL_CASES: readonly Case[] = [
-  variants('Q4_K', 'workgroup', 'workgroup', 'workgroup', 'flash', 'fused'),
-  variants('Q8_0', 'staged-64x4', 'staged', 'tiled-64x32', 'flash', 'separate'),
-  variants('IQ2_XXS', 'staged-256x2', 'workgroup', 'tiled-32x32', 'steps', 'fused'),
-  variants('Q6_K', 'subgroup-64x4', 'staged', 'tiled-64x64', 'steps', 'separate'),
-  variants('Q3_K', 'subgroup-32x4', 'staged', 'workgroup', 'flash', 'fused'),
+  variants('Q4_K', 'workgroup', 'workgroup', 'workgroup', 'flash', 'fused', 'blocks'),
+  variants('Q8_0', 'staged-64x4', 'staged', 'tiled-64x32', 'flash', 'separate', 'single'),
+  variants('IQ2_XXS', 'staged-256x2', 'workgroup', 'tiled-32x32', 'steps', 'fused', 'single'),
+  variants('Q6_K', 'subgroup-64x4', 'staged', 'tiled-64x64', 'steps', 'separate', 'single'),
+  variants('Q3_K', 'subgroup-32x4', 'staged', 'workgroup', 'flash', 'fused', 'single'),
   // Everything as on a GPU.
-  { ...variants('F16', 'staged-32x8', 'workgroup', 'tiled-64x32', 'flash', 'fused'), others: 'workgroup' },
+  { ...variants('F16', 'staged-32x8', 'workgroup', 'tiled-64x32', 'flash', 'fused', 'blocks'), others: 'workgroup' },
 ];
 
 const CASES = import.meta.env.VITE_ALL_VARIANTS ? ALL_CASES : ALL_CASES.slice(0, 2);
@@ -106,7 +107,7 @@ afterEach(() => {
 });
 
 describe('with the variants of GPUs', () => {
-  it.each(CASES)('$type: $vector, $few, $batch, $attention, $between', { timeout: 180_000 }, async (one) => {
+  it.each(CASES)('$type: $vector, $few, $batch, $attention, $between, $sampler', { timeout: 180_000 }, async (one) => {
     const { type, others: otherKernels, ...kernels } = one;
     forced = kernels;
     others = otherKernels;
@@ -120,6 +121,7 @@ describe('with the variants of GPUs', () => {
     expect(used).toContain(`${product} ${one.vector} ${type}`);
     expect(used).toContain(`${product} ${one.few} x4 ${type}`);
     expect(used.has(`sample ${one.others ?? 'rows'}`)).toBe(true);
+    expect(used.has('sample pick')).toBe(one.sampler === 'blocks');
     expect(used.has('combine+norm')).toBe(one.between === 'fused');
     expect([...used].some((name) => name.startsWith('attention_flash'))).toBe(one.attention === 'flash');
 

@@ -8,6 +8,7 @@ const SCALARS: Record<string, number> = {
   i32: 4,
   'vec2<f32>': 8,
   'vec2<u32>': 8,
+  'vec3<f32>': 16, // in an array
   'vec4<f32>': 16,
   'vec4<u32>': 16,
 };

@@ -19,9 +19,10 @@ afterEach(() => vi.unstubAllGlobals());
 function memoryOf(
   record: (ctx: OpContext) => void,
   variant: OpContext['variant'] = 'workgroup',
+  kernels: Partial<OpContext['kernels']> = {},
 ): Record<string, number> {
   const { pipelines } = new FakeDevice(1e9).gpu;
-  const ctx: OpContext = { pipelines, variant, kernels: defaultKernels(variant === 'rows'), state };
+  const ctx: OpContext = { pipelines, variant, kernels: { ...defaultKernels(variant === 'rows'), ...kernels }, state };
   const planned = [...pipelines.plan(() => record(ctx)).values()];
   return Object.fromEntries(planned.map((one) => [one.kernel.name, workgroupMemory(one)]));
 }
@@ -124,6 +125,19 @@ describe('the sampler', () => {
     const threads = 128 * (4 + 4 + 8);
     expect(memoryOf(record)['sample workgroup'] - histograms - threads).toBeLessThan(256); // the rest: the likeliest tokens
     expect(memoryOf(record)['sample workgroup']).toBeLessThanOrEqual(LIMIT);
+  });
+
+  it('declares room for 1024 tokens and their sums in many workgroups', () => {
+    const {
+      'sample pick': pick,
+      'sample gather': gather,
+      'sample survey': survey,
+    } = memoryOf(record, 'workgroup', {
+      sampler: 'blocks',
+    });
+    expect(pick - 1024 * (8 + 4) - 256 * 4 - 64 * 16).toBeLessThan(128);
+    expect(pick).toBeLessThanOrEqual(LIMIT);
+    expect([gather, survey]).toEqual([16 * 4, 64 * (8 + 4 + 16) + 4]);
   });
 
   it('has its histograms in storage on software adapters, which clear workgroup memory word by word', () => {

@@ -93,6 +93,13 @@ describe('the dispatches of a token of Mixtral 8x7B', () => {
     // Embedding, first norm, output norm, output matrix, sampler; and per layer: q, k, v, rope, attention 2, output,
     // router, gate and up, down, combine with the next norm.
     ['of GPUs', defaultKernels(false), 'workgroup', 5 + LAYERS * 11],
+    // The sampler surveys, gathers, picks, and samples in one workgroup if that was not enough.
+    [
+      'of GPUs, sampler in many workgroups',
+      { ...defaultKernels(false), sampler: 'blocks' },
+      'workgroup',
+      8 + LAYERS * 11,
+    ],
     // Per layer: norm, q, k, v, rope, attention 3, output, norm, router matrix, selection, gate and up, down, combine.
     ['of software adapters', defaultKernels(true), 'rows', 4 + LAYERS * 15],
   ] as const)('with the kernels %s', (_name, kernels, variant, expected) => {

@@ -108,19 +108,20 @@ export function logitsOf({ config, ctx, weights }: Model, args: LogitsArgs): Dis
  * @param residual the residual of that token, in row 0
  */
 export function outputHead(model: Model, residual: Activations): Dispatch[] {
-  const { config, ctx, buffers } = model;
-  const { headNormed, logits } = buffers;
-  return [
-    ...logitsOf(model, { residual, normed: headNormed, logits, maxTokens: 1 }),
-    ...sample(ctx, {
-      logits,
-      vocabularySize: config.vocabularySize,
-      params: buffers.sampleParams,
-      counts: buffers.sampleCounts,
-      bias: buffers.sampleBias,
-      tokens: buffers.tokens,
-      result: buffers.sampleResult,
-      scratch: buffers.sampleScratch,
-    }),
-  ];
+  const { headNormed, logits } = model.buffers;
+  return [...logitsOf(model, { residual, normed: headNormed, logits, maxTokens: 1 }), ...sampleLogits(model)];
+}
+
+/** Samples the next token from the logits. */
+export function sampleLogits({ ctx, config, buffers }: Model): Dispatch[] {
+  return sample(ctx, {
+    logits: buffers.logits,
+    vocabularySize: config.vocabularySize,
+    params: buffers.sampleParams,
+    counts: buffers.sampleCounts,
+    bias: buffers.sampleBias,
+    tokens: buffers.tokens,
+    result: buffers.sampleResult,
+    scratch: buffers.sampleScratch,
+  });
 }

@@ -1,6 +1,9 @@
+import adjustedLogitsCode from '../../../../shaders/lib/adjusted_logits.wgsl?raw';
 import storageHistogramCode from '../../../../shaders/lib/histogram_storage.wgsl?raw';
 import workgroupHistogramCode from '../../../../shaders/lib/histogram_workgroup.wgsl?raw';
 import orderedKeyCode from '../../../../shaders/lib/ordered_key.wgsl?raw';
+import sampledTokenCode from '../../../../shaders/lib/sampled_token.wgsl?raw';
+import samplingCode from '../../../../shaders/lib/sampling.wgsl?raw';
 import threefryCode from '../../../../shaders/lib/threefry.wgsl?raw';
 import sampleCode from '../../../../shaders/sample.wgsl?raw';
 import type { SamplingOptions } from '../../../../src/contract/engine-api.ts';
@@ -10,11 +13,22 @@ import { notFinite } from '../../finite.ts';
 import type { Dispatch, Slice } from '../dispatch.ts';
 import type { KernelSource } from '../pipelines.ts';
 import { STEP_STATE_WGSL } from '../step-state.ts';
-import type { Activations, OpContext } from './context.ts';
+import type { OpContext } from './context.ts';
+import type { SampleArgs } from './sample-args.ts';
+import { sampleFromBlocks, WORK_BYTES } from './sample-blocks.ts';
 
 const kernel = (variant: string, histogramCode: string): KernelSource => ({
   name: `sample ${variant}`,
-  code: [STEP_STATE_WGSL, orderedKeyCode, threefryCode, histogramCode, sampleCode],
+  code: [
+    STEP_STATE_WGSL,
+    orderedKeyCode,
+    samplingCode,
+    adjustedLogitsCode,
+    sampledTokenCode,
+    threefryCode,
+    histogramCode,
+    sampleCode,
+  ],
 });
 
 /** Few threads on software adapters, where barriers are expensive (docs/measurements/kernels.md). */
@@ -69,38 +83,32 @@ export const SAMPLE_RESULT = {
 /** Bytes of the result buffer. */
 export const SAMPLE_RESULT_BYTES: Bytes = 192;
 
-/** Bytes of the scratch buffer: keys u32[vocabularySize], then histograms f32[HISTOGRAMS]. */
-export const sampleScratchBytes = (vocabularySize: number): Bytes => (vocabularySize + HISTOGRAMS) * 4;
+/** Where the memory of the sampler in many workgroups starts in the scratch buffer: an offset for a binding. */
+const workOffset = (vocabularySize: number): Bytes => Math.ceil(((vocabularySize + HISTOGRAMS) * 4) / 256) * 256;
 
-export interface SampleArgs {
-  /** f32[1, vocabularySize] */
-  logits: Activations;
-  vocabularySize: number;
-  /**
-   * {@link sampleParamsBytes} long. Filled with {@link writeSampleParams}, then between tokens with
-   * {@link writeAllowed}.
-   */
-  params: Slice;
-  /** u32[vocabularySize]: occurrences of each token, for the penalties. The sampled token is added. */
-  counts: Slice;
-  /** f32[vocabularySize]: added to the logits. */
-  bias: Slice;
-  /** u32[at least 1]: element 0 is set to the sampled token. */
-  tokens: Slice;
-  /** {@link SAMPLE_RESULT_BYTES} long; read with {@link readSampleResult}. */
-  result: Slice;
-  /** {@link sampleScratchBytes} long. */
-  scratch: Slice;
-}
+/**
+ * Bytes of the scratch buffer: keys u32[vocabularySize], histograms f32[HISTOGRAMS], then the memory of the sampler in
+ * many workgroups.
+ */
+export const sampleScratchBytes = (vocabularySize: number): Bytes => workOffset(vocabularySize) + WORK_BYTES;
 
-/** Samples the next token and advances the step state to it: position, sampler step, one token. */
+/**
+ * Samples the next token and advances the step state to it: position, sampler step, one token. With the variant `blocks`
+ * many workgroups share the vocabulary. The single workgroup then only runs if what they list is not enough.
+ */
 export function sample(ctx: OpContext, args: SampleArgs): Dispatch[] {
   const { kernel, size } = VARIANTS[ctx.variant];
+  const { vocabularySize, scratch } = args;
+  const inBlocks = ctx.kernels.sampler === 'blocks';
+  const offset = workOffset(vocabularySize);
+  const work = { ...scratch, offset: scratch.offset + offset, size: WORK_BYTES };
+  const keys = { ...scratch, size: offset };
   return [
+    ...(inBlocks ? sampleFromBlocks(ctx, { ...args, scratch: keys, work }) : []),
     ctx.pipelines.dispatch(
       kernel,
-      { VOCABULARY: args.vocabularySize, ...size },
-      [ctx.state, args.logits.slice, args.params, args.counts, args.bias, args.tokens, args.result, args.scratch],
+      { VOCABULARY: vocabularySize, ...size, AFTER_PICK: inBlocks ? 1 : 0 },
+      [ctx.state, args.logits.slice, args.params, args.counts, args.bias, args.tokens, args.result, keys],
       [1, 1, 1],
     ),
   ];

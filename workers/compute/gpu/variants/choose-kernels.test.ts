@@ -43,7 +43,7 @@ describe('chooseKernels', () => {
     (await load(gpu)).destroy();
     expect(remember).toHaveBeenCalledTimes(1);
     const [key, choice] = remember.mock.calls[0];
-    expect(choice).toEqual({ vector: 'staged-64x4', few: 'workgroup', batch: 'tiled-32x32' });
+    expect(choice).toEqual({ vector: 'staged-64x4', few: 'workgroup', batch: 'tiled-32x32', sampler: 'single' });
     expect(device.pipelines.some((label) => /^expert gate\+up staged-64x4/.test(label))).toBe(true);
 
     const submits = vi.fn();
@@ -56,12 +56,26 @@ describe('chooseKernels', () => {
     expect(await gpu.memory.get(key)).toEqual(choice);
   });
 
+  it('samples in many workgroups if that is faster', async () => {
+    const device = timedDevice((pipeline) => (/^sample (rows|workgroup).*"AFTER_PICK":0/.test(pipeline) ? 50 : 1));
+    const gpu = { ...device.gpu, measureKernels: true };
+    const remember = vi.spyOn(gpu.memory, 'set');
+    (await load(gpu)).destroy();
+    expect(remember.mock.calls[0][1]).toMatchObject({ sampler: 'blocks' });
+    expect(device.pipelines.some((label) => label.startsWith('sample pick'))).toBe(true);
+  });
+
   it('keeps the standard variants if none is faster, if there is no adapter to measure, and without enough memory', async () => {
     const device = timedDevice(() => 10);
     const gpu = { ...device.gpu, measureKernels: true };
     const remember = vi.spyOn(gpu.memory, 'set');
     (await load(gpu)).destroy();
-    expect(remember.mock.calls[0][1]).toEqual({ vector: 'workgroup', few: 'workgroup', batch: 'workgroup' });
+    expect(remember.mock.calls[0][1]).toEqual({
+      vector: 'workgroup',
+      few: 'workgroup',
+      batch: 'workgroup',
+      sampler: 'single',
+    });
 
     const software = timedDevice(() => 10);
     const onSoftware = { ...software.gpu, measureKernels: true };
@@ -84,7 +98,7 @@ describe('chooseKernels', () => {
 });
 
 describe('readChoice', () => {
-  const complete = { vector: 'workgroup', few: 'staged', batch: 'tiled-64x64' };
+  const complete = { vector: 'workgroup', few: 'staged', batch: 'tiled-64x64', sampler: 'blocks' };
 
   it('takes only what this version writes', () => {
     expect(readChoice(complete, KERNEL_VARIANTS)).toEqual(complete);
@@ -97,6 +111,7 @@ describe('readChoice', () => {
       {},
       { ...complete, few: 'tiled-64x64' },
       { ...complete, batch: 1 },
+      { ...complete, sampler: undefined },
     ]) {
       expect(readChoice(value, KERNEL_VARIANTS)).toBeUndefined();
     }

@@ -1,14 +1,16 @@
 /**
- * Chooses the variants of the matrix kernels for an adapter: by a short measurement when the first model with a weight
+ * Chooses the variants of the matrix kernels and of the sampler for an adapter: by a short measurement when the first model with a weight
  * type is loaded, remembered for the next visits.
  */
 import { expertIndex, layerIndex } from '../../../../src/contract/ids.ts';
 import type { AdapterMemory } from '../../../store/adapter-memory.ts';
 import type { Dispatch } from '../dispatch.ts';
 import { encodeGroups } from '../encode-groups.ts';
+import { sampleLogits } from '../model/forward.ts';
 import type { Model } from '../model/model.ts';
 import { clearExpertOutputs, runExperts } from '../model/moe-layer.ts';
 import { matmul } from '../ops/matmul.ts';
+import { writeSampleParams } from '../ops/sample.ts';
 import { decideVariant } from './decide.ts';
 import {
   type KernelAdapter,
@@ -21,7 +23,7 @@ import { FEW_INPUTS } from './matrix-variants.ts';
 import { type Candidate, measureInTurns } from './measure-variants.ts';
 
 /** The families that are measured. The other ones have one variant for GPUs. */
-const MEASURED = ['vector', 'few', 'batch'] as const;
+const MEASURED = ['vector', 'few', 'batch', 'sampler'] as const;
 type MeasuredFamily = (typeof MEASURED)[number];
 
 /** Turns per family. With few candidates and matrices of some MB they take less than {@link DEADLINE_MS}. */
@@ -32,6 +34,11 @@ const DEADLINE_MS = 100;
 const VECTOR_BYTES = 128e6;
 /** Tokens in the measurements of the families. */
 const TOKENS = { few: 4, batch: 64 } satisfies Partial<Record<MeasuredFamily, number>>;
+
+/** The page's settings of a new chat, without penalties. */
+const SAMPLING = { temperature: 0.8, topK: 40, topP: 0.95, minP: 0.05 };
+/** Its multiples, without whole parts, are spread evenly. */
+const GOLDEN_RATIO = (Math.sqrt(5) - 1) / 2;
 
 export interface ChooseInputs {
   /** The variants that are used without a measurement. */
@@ -96,12 +103,13 @@ async function measureFamilies(
 ): Promise<KernelChoice> {
   let choice = kernels;
   prepareGroups(model);
+  prepareSampling(model);
   for (const family of MEASURED) {
     const record = recordings(model)[family];
     const own = variants.filter((variant) => variant.family === family);
     if (!record || own.length < 2) continue;
     const candidates = await compileCandidates(model, own, kernels, record);
-    model.buffers.state.startBatch(family === 'vector' ? 1 : TOKENS[family], 0);
+    model.buffers.state.startBatch(family in TOKENS ? TOKENS[family as keyof typeof TOKENS] : 1, 0);
     const times = await measureInTurns(model.ctx, candidates, { turns: TURNS, deadlineMs: DEADLINE_MS });
     const name = decideVariant(times, kernels[family]);
     choice = withVariant(choice, own.find((variant) => variant.name === name)!);
@@ -126,7 +134,19 @@ function recordings({ buffers, config }: Model): Record<MeasuredFamily, RecordCa
       ),
     few: buffers.maxTokens >= FEW_INPUTS ? products(TOKENS.few) : undefined,
     batch: buffers.maxTokens >= TOKENS.batch ? products(TOKENS.batch) : undefined,
+    sampler: sampleLogits,
   };
+}
+
+/** Sampling as a chat does by default, from logits with a few large ones and a long tail, as language models have them. */
+function prepareSampling({ ctx, config, buffers }: Model): void {
+  const { queue } = ctx.pipelines.device;
+  const logits = Float32Array.from(
+    { length: config.vocabularySize },
+    (_, id) => -2 * Math.log(((id + 1) * GOLDEN_RATIO) % 1),
+  );
+  queue.writeBuffer(buffers.logits.slice.buffer, 0, logits);
+  queue.writeBuffer(buffers.sampleParams.buffer, 0, writeSampleParams(SAMPLING, 1));
 }
 
 /** As many layers as it takes for their experts of one token to have {@link VECTOR_BYTES}. */

@@ -31,6 +31,8 @@ export interface KernelChoice {
   attention: 'steps' | 'flash';
   /** The small operations between the matrices of a token: norms, router, sums of expert outputs. */
   between: 'separate' | 'fused';
+  /** Sampling a token. */
+  sampler: 'single' | 'blocks';
 }
 
 export type KernelFamily = keyof KernelChoice;
@@ -119,6 +121,18 @@ export const KERNEL_VARIANTS: readonly KernelVariant[] = [
     purpose: 'GPUs: norm and router in one kernel, sum of the expert outputs and the next norm in another',
     missing: runsAnywhere,
   },
+  {
+    family: 'sampler',
+    name: 'single',
+    purpose: 'software adapters: one workgroup samples from the whole vocabulary',
+    missing: runsAnywhere,
+  },
+  {
+    family: 'sampler',
+    name: 'blocks',
+    purpose: 'GPUs: many workgroups list the likeliest tokens, and one samples from the list',
+    missing: runsAnywhere,
+  },
 ];
 
 export const KERNEL_FAMILIES: readonly KernelFamily[] = [...new Set(KERNEL_VARIANTS.map(({ family }) => family))];
@@ -132,6 +146,7 @@ export function defaultKernels(software: boolean): KernelChoice {
     batch: variant,
     attention: software ? 'steps' : 'flash',
     between: software ? 'separate' : 'fused',
+    sampler: 'single',
   };
 }
 
