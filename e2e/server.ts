@@ -157,8 +157,11 @@ const slowTokens = (msPerToken: number): string => `{
   };
 }`;
 
-/** Starts a server on a free port of localhost. */
-export async function startServer(): Promise<TestServer> {
+/**
+ * Starts a server on a free port of localhost.
+ * @param models more models, by path
+ */
+export async function startServer(models: Record<string, SynthFile> = {}): Promise<TestServer> {
   const served: TestServer = {
     origin: '',
     slow: false,
@@ -174,6 +177,7 @@ export async function startServer(): Promise<TestServer> {
     close: () => {},
   };
   const limit = new RateLimit();
+  const allModels = { ...MODELS, ...models };
   const server = createServer((request, response) => {
     const { pathname: path, searchParams: query } = new URL(request.url ?? '/', 'http://localhost');
     if (served.missing?.test(path)) {
@@ -199,13 +203,13 @@ export async function startServer(): Promise<TestServer> {
       response.writeHead(204).end();
     } else if (path === '/no-ranges.gguf') {
       response.writeHead(200, { 'content-length': plain.size }).end(bytesOf(plain));
-    } else if (MODELS[path]) {
+    } else if (allModels[path]) {
       if (served.unreachable) {
         response.destroy();
         return;
       }
       served.ranges.push(`${path} ${request.headers.range}`);
-      const send = (): void => sendRange(request, response, limited(syntheticRanged(MODELS[path]), limit, served));
+      const send = (): void => sendRange(request, response, limited(syntheticRanged(allModels[path]), limit, served));
       if (served.slow) setTimeout(send, 300);
       else send();
     } else serveStatic(DIST, request, response, { bare: served.bare, reportUri: VIOLATIONS_PATH });
