@@ -1,6 +1,10 @@
-/** Answers in a real DOM: how much of them is rendered again, and what happens to one that cannot be rendered. */
+/**
+ * Answers in a real DOM: how much of them is rendered in one task, how much is rendered again, and what happens to one
+ * that cannot be rendered.
+ */
 import { h, render } from 'preact';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import { drawing, STEP_WORK } from './drawing-queue.ts';
 import { HOSTILE } from './hostile-markdown-testing.ts';
 import { Markdown } from './Markdown.tsx';
 
@@ -20,10 +24,19 @@ afterEach(() => {
   vi.restoreAllMocks();
 });
 
-/** Renders an answer, and waits for the code that renders Markdown. */
+const nextTask = (): Promise<void> => new Promise((resolve) => setTimeout(resolve));
+
+/** Resolves once everything is drawn. */
+async function allDrawn(): Promise<void> {
+  do await nextTask();
+  while (drawing.busy.value);
+}
+
+/** Renders an answer, and waits for the code that renders Markdown and until all of it is drawn. */
 async function show(text: string): Promise<void> {
   render(h(Markdown, { text }), root);
   await vi.waitFor(() => expect(root.querySelector('.prose:not(.plain)')).toBeTruthy(), ON_ANY_MACHINE);
+  await allDrawn();
 }
 
 /** Renders a longer text. @returns how many elements with HTML of their own got new HTML */
@@ -34,7 +47,7 @@ async function renderedAgain(text: string): Promise<number> {
   });
   observer.observe(root, { childList: true, subtree: true, characterData: true });
   render(h(Markdown, { text }), root);
-  await Promise.resolve();
+  await allDrawn();
   observer.disconnect();
   return changed.size;
 }
@@ -67,39 +80,66 @@ it('shows hostile text, and text after it', async () => {
   }
 });
 
-/** Adds up the characters that are rendered as HTML. */
-async function countRendered(): Promise<() => number> {
-  const { default: DOMPurify } = await import('dompurify');
-  const real = DOMPurify.sanitize.bind(DOMPurify);
-  let characters = 0;
-  vi.spyOn(DOMPurify, 'sanitize').mockImplementation(((html: string) => {
-    characters += html.length;
-    return real(html);
-  }) as typeof DOMPurify.sanitize);
-  return () => characters;
+/** What was rendered as HTML, in characters. */
+interface Rendered {
+  /** Since it began to count. */
+  total: number;
+  /** The most in one task. */
+  most: number;
+  /** The longest HTML that was made at once. */
+  longest: number;
+  /** Tasks in which something was rendered. */
+  tasks: number;
 }
 
+/** Counts the characters that are rendered as HTML, for each task. */
+async function countRendered(): Promise<Rendered> {
+  const { default: DOMPurify } = await import('dompurify');
+  const real = DOMPurify.sanitize.bind(DOMPurify);
+  const counts: Rendered = { total: 0, most: 0, longest: 0, tasks: 0 };
+  let inTask = 0;
+  vi.spyOn(DOMPurify, 'sanitize').mockImplementation(((html: string) => {
+    if (inTask === 0) {
+      counts.tasks++;
+      const { port1, port2 } = new MessageChannel();
+      port1.onmessage = () => {
+        inTask = 0;
+        port1.close();
+      };
+      port2.postMessage(undefined);
+    }
+    inTask += html.length;
+    counts.total += html.length;
+    counts.most = Math.max(counts.most, inTask);
+    counts.longest = Math.max(counts.longest, html.length);
+    return real(html);
+  }) as typeof DOMPurify.sanitize);
+  return counts;
+}
+
+const KINDS: Record<string, string> = {
+  prose: 'Some *words* of an answer, with `code`.\n\n'.repeat(1200),
+  'one paragraph': 'Some *words* of an answer, with `code`.\n'.repeat(1200),
+  list: '- an item with **bold** words\n'.repeat(1600),
+  table: `| a | b |\n|---|---|\n${'| one cell | another one |\n'.repeat(1800)}`,
+  code: `\`\`\`js\n${'let value = "text";\n'.repeat(2500)}`,
+};
+
 it('renders as much for a token at the end of a long answer as at the end of a short one', async () => {
-  const kinds: Record<string, string> = {
-    prose: 'Some *words* of an answer, with `code`.\n\n'.repeat(1200),
-    'one paragraph': 'Some *words* of an answer, with `code`.\n'.repeat(1200),
-    list: '- an item with **bold** words\n'.repeat(1600),
-    table: `| a | b |\n|---|---|\n${'| one cell | another one |\n'.repeat(1800)}`,
-    code: `\`\`\`js\n${'let value = "text";\n'.repeat(2500)}`,
-  };
   await show('The code that renders Markdown is loaded.');
   const rendered = await countRendered();
-  for (const [name, text] of Object.entries(kinds)) {
+  for (const [name, text] of Object.entries(KINDS)) {
     const counts: number[] = [];
     for (const length of [9_000, 20_000, 45_000]) {
       await show(text.slice(0, length));
-      const before = rendered();
+      const before = rendered.total;
       const TOKENS = 20;
       for (let token = 1; token <= TOKENS; token++) {
         render(h(Markdown, { text: text.slice(0, length + 4 * token) }), root);
         await Promise.resolve();
       }
-      counts.push((rendered() - before) / TOKENS);
+      await allDrawn();
+      counts.push((rendered.total - before) / TOKENS);
     }
     // The last section has at most 4,000 characters of Markdown, whatever is before it. A table's HTML has the most.
     expect(Math.max(...counts), `${name}: ${counts}`).toBeLessThan(20_000);
@@ -107,31 +147,89 @@ it('renders as much for a token at the end of a long answer as at the end of a s
   }
 });
 
-/** Milliseconds to draw `text`. The best of three, since others use the machine. Before each, `before` is drawn. */
-async function timeToDraw(text: string, before?: string): Promise<number> {
-  const times: number[] = [];
-  for (let round = 0; round < 3; round++) {
-    render(null, root);
-    if (before !== undefined) await show(before);
-    const startedAt = performance.now();
-    render(h(Markdown, { text }), root);
-    await Promise.resolve();
-    times.push(performance.now() - startedAt);
-  }
-  return Math.min(...times);
-}
+/**
+ * HTML of one task: of a step, and of the largest section. A row of a table has three times as many characters as its
+ * Markdown, code has four.
+ */
+const MOST_HTML = 4 * STEP_WORK;
 
-it('draws more of any hostile text in at most ten times what drawing as much prose at once takes', async () => {
+it('renders a bounded amount per task: opening a text, one that grows, and one that grows by much at once', async () => {
   await show('The code that renders Markdown is loaded.');
-  const prose = 'Some *words* of an ordinary answer, with `code` and **more**. '.repeat(8);
-  const usual = await timeToDraw(`${prose}\n\n`.repeat(19_000 / prose.length));
-  const slow = [];
-  for (const [name, make] of Object.entries(HOSTILE)) {
-    const text = make(19_000); // longer sections are plain text
-    const ratio = (await timeToDraw(text, text.slice(0, 18_000))) / usual;
-    if (ratio > 10) slow.push({ name, ratio });
+  const rendered = await countRendered();
+  const hostile = Object.entries(HOSTILE).map(([name, make]) => [name, make(12_000)] as const);
+  for (const [name, text] of [...Object.entries(KINDS), ...hostile]) {
+    render(null, root);
+    const before = { ...rendered };
+    rendered.most = rendered.longest = 0;
+    for (const length of [0.5 * text.length, 0.5 * text.length + 1000, text.length]) await show(text.slice(0, length));
+    // A single line of up to 20,000 characters is one section. It is drawn in a task of its own.
+    expect(rendered.most, name).toBeLessThanOrEqual(Math.max(MOST_HTML, rendered.longest));
+    if (!(name in KINDS)) continue;
+    expect(rendered.most, name).toBeLessThanOrEqual(MOST_HTML);
+    // In one task, it would be much more.
+    expect(rendered.total - before.total, name).toBeGreaterThan(2 * MOST_HTML);
   }
-  expect(slow).toEqual([]);
+});
+
+/** The first and last paragraph that are on the page. */
+const shownParagraphs = (): (string | null)[] => {
+  const all = [...root.querySelectorAll('p')];
+  return [all[0]?.textContent ?? null, all.at(-1)?.textContent ?? null];
+};
+
+it('draws the end of a long answer first and the rest before it, and stops when it leaves the page', async () => {
+  await show('The code that renders Markdown is loaded.');
+  const paragraphs = Array.from({ length: 300 }, (_, i) => `Paragraph ${i} ${'word '.repeat(60)}`.trim());
+  const text = paragraphs.join('\n\n');
+  render(h(Markdown, { key: 'a', text }), root);
+  await Promise.resolve();
+  for (let turn = 0; turn < 100; turn++) await Promise.resolve(); // the first step: no other task
+  const [first, last] = shownParagraphs();
+  expect(last).toBe(paragraphs.at(-1));
+  expect(paragraphs.indexOf(first!)).toBeGreaterThan(250);
+  await allDrawn();
+  expect([...root.querySelectorAll('p')].map(({ textContent }) => textContent)).toEqual(paragraphs);
+
+  render(h(Markdown, { key: 'b', text }), root);
+  await Promise.resolve();
+  render(null, root);
+  const rendered = await countRendered();
+  await allDrawn();
+  expect(rendered.total).toBe(0);
+});
+
+it('draws the same page whether a text is opened or streams in', async () => {
+  await show('The code that renders Markdown is loaded.');
+  const text =
+    `${KINDS.prose.slice(0, 3000)}\n\n${KINDS.list.slice(0, 5000)}\n\n${KINDS.table.slice(0, 5000)}\n\n` +
+    `\`\`\`js\n${'let value = `text\n`;\n'.repeat(200)}\`\`\`\n\nSee [x].\n\n[x]: https://example.org/\n`;
+  await show('```js\nlet a;\n```');
+  await vi.waitFor(() => expect(root.querySelector('.hljs-keyword')).toBeTruthy(), ON_ANY_MACHINE);
+  render(null, root);
+  await show(text);
+  const opened = root.innerHTML;
+  expect(opened).toContain('href="https://example.org/"');
+  render(null, root);
+  for (let length = 0; length < text.length; length += 997) {
+    render(h(Markdown, { text: text.slice(0, length) }), root);
+    await nextTask();
+  }
+  await show(text);
+  expect(root.innerHTML).toBe(opened);
+});
+
+it('copies all of a code block while only its end is drawn', async () => {
+  await show('The code that renders Markdown is loaded.');
+  const copied: string[] = [];
+  vi.spyOn(navigator.clipboard, 'writeText').mockImplementation(async (text) => void copied.push(text));
+  const code = 'let value = "text";\n'.repeat(3000);
+  render(h(Markdown, { text: `\`\`\`js\n${code}` }), root);
+  for (let turn = 0; turn < 100; turn++) await Promise.resolve();
+  expect(root.querySelector('code')!.textContent.length).toBeLessThan(code.length);
+  root.querySelector('button')!.click();
+  await vi.waitFor(() => expect(copied).toEqual([code]));
+  await allDrawn();
+  expect(root.querySelector('code')!.textContent).toBe(code);
 });
 
 it('shows a section as plain text if rendering it throws, and the others as they are', async () => {

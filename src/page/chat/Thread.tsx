@@ -10,12 +10,16 @@ import { draftOf, saveDraft } from '../state/drafts.ts';
 import { canSend } from '../state/generation.ts';
 import { Dots, Stats } from './AnswerStats.tsx';
 import { AnswerTokens, TokensButton } from './AnswerTokens.tsx';
+import { DrawLater } from './DrawLater.tsx';
+import { drawing, plainWork } from './drawing-queue.ts';
 import { Markdown } from './Markdown.tsx';
 import { ContextCut, OverflowChoices } from './Overflow.tsx';
 import { Versions } from './Versions.tsx';
 
 /** The newest messages that are drawn at first, and how many more a click shows. All of a long chat would take seconds. */
 const DRAWN = 200;
+/** The work of drawing a message without its text, in characters of prose: buttons and figures. */
+const MESSAGE_WORK = 300;
 
 /** A chat: the messages of the user and the answers of the model. Give it the chat's id as its key. */
 export function Thread() {
@@ -25,6 +29,10 @@ export function Thread() {
   const first = Math.min(firstDrawn, Math.max(0, path.length - DRAWN));
   const firstSeen = current.value?.seenFrom?.turn;
   const system = current.value?.generation.systemPrompt.trim();
+  const showEarlier = (): void => {
+    drawing.expectAbove();
+    setFirstDrawn(Math.max(0, first - DRAWN));
+  };
   return (
     <>
       {system && (
@@ -34,18 +42,21 @@ export function Thread() {
         </details>
       )}
       {first > 0 && (
-        <button type="button" class="earlier" onClick={() => setFirstDrawn(Math.max(0, first - DRAWN))}>
+        <button type="button" class="earlier" onClick={showEarlier}>
           Show earlier messages ({first})
         </button>
       )}
-      <ol class="messages" aria-label="Conversation" start={first + 1}>
+      <ol class="messages" aria-label="Conversation" aria-busy={drawing.busy} start={first + 1}>
         {path.slice(first).map((turn, i) => (
-          <Message
-            key={turn.id}
-            turn={turn}
-            last={first + i === path.length - 1}
-            cutBefore={turn.id === firstSeen && first + i > 0}
-          />
+          <DrawLater key={turn.id} work={MESSAGE_WORK + (turn.by === 'user' ? plainWork(turn.text) : 0)}>
+            {() => (
+              <Message
+                turn={turn}
+                last={first + i === path.length - 1}
+                cutBefore={turn.id === firstSeen && first + i > 0}
+              />
+            )}
+          </DrawLater>
         ))}
       </ol>
     </>

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { HOSTILE } from './hostile-markdown-testing.ts';
-import { codePieces, type Section, splitMarkdown } from './markdown-sections.ts';
+import { codePieces, MarkdownSplitter, type Section, splitMarkdown } from './markdown-sections.ts';
 
 const textOf = (section: Section): string => (section.kind === 'code' ? section.code : section.source);
 const kinds = (text: string): string[] => splitMarkdown(text).sections.map(({ kind }) => kind);
@@ -53,7 +53,7 @@ describe('splitMarkdown', () => {
     const pieces = sources.filter((source) => source.includes('row'));
     for (const source of pieces.slice(1)) expect(source.startsWith(`${head}\n`)).toBe(true);
     expect(sources.join('\n').match(/row \d+/g)).toEqual(rows.map((_, i) => `row ${i}`));
-    expect(Math.max(...sources.map(({ length }) => length))).toBeLessThan(4100);
+    expect(Math.max(...sources.map(({ length }) => length))).toBeLessThan(2100);
     // A long head would be repeated too often.
     const wide = `|${' h |'.repeat(200)}\n|${'---|'.repeat(200)}`;
     expect(splitMarkdown(`${wide}\n${rows.join('\n')}`).sections).toEqual([
@@ -76,6 +76,16 @@ describe('splitMarkdown', () => {
     );
   });
 
+  it('marks the rest of a long list or paragraph', () => {
+    const items = '- an item\n'.repeat(500);
+    const { sections } = splitMarkdown(`${items}\n${paragraph}\n\n${paragraph}`);
+    expect(sections.map((section) => 'continues' in section)).toEqual([false, true, true, false, false]);
+    expect(splitMarkdown(`${paragraph}\n`.repeat(5)).sections.map((section) => 'continues' in section)).toEqual([
+      false,
+      true,
+    ]);
+  });
+
   it.each(Object.entries(HOSTILE))('keeps the sections of %s short and few', (_name, make) => {
     const { sections } = splitMarkdown(make(100_000));
     expect(sections.length).toBeLessThanOrEqual(2001);
@@ -91,4 +101,59 @@ it('cuts code into pieces that stay the same while it grows', () => {
   expect(pieces.length).toBe(9);
   expect(codePieces(`${code}\nmore`).slice(0, 8)).toEqual(pieces.slice(0, 8));
   expect(codePieces('')).toEqual([]);
+});
+
+describe('MarkdownSplitter', () => {
+  it('splits a text that grows, shrinks and changes as it splits the same text at once', () => {
+    const lines = [
+      '```',
+      '~~~js',
+      '- a',
+      '  c',
+      '> d',
+      '',
+      '   ```',
+      '|e|f|',
+      '|-|-|',
+      '[x]: y',
+      'a\r',
+      `| ${paragraph} |`,
+    ];
+    const line = fc.constantFrom(...lines, ...lines.map((each) => `${each}${paragraph}`));
+    // Pairs of how far the text grows, if positive, or shrinks.
+    const steps = fc.array(fc.oneof(fc.integer({ min: -700, max: 9 }), fc.nat(3000)), { maxLength: 20 });
+    fc.assert(
+      fc.property(fc.array(line, { maxLength: 60 }), steps, (all, changes) => {
+        const splitter = new MarkdownSplitter();
+        let length = 0;
+        for (const change of changes) {
+          length = Math.max(0, length + change);
+          const text = all.join('\n').slice(0, length) + (change % 5 === 0 ? 'x' : '');
+          expect(splitter.split(text)).toEqual(splitMarkdown(text));
+        }
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  it.each(Object.entries(HOSTILE))('reads few lines again when %s grows by a token', (_name, make) => {
+    const text = make(60_000);
+    const splitter = new MarkdownSplitter();
+    splitter.split(text);
+    const before = splitter.linesRead;
+    for (let token = 1; token <= 10; token++) splitter.split(text + ' a'.repeat(token));
+    // The last section, of at most 2,000 characters, if it has more than one line.
+    expect((splitter.linesRead - before) / 10).toBeLessThanOrEqual(1100);
+  });
+
+  it('keeps the sections that do not change, and does not read open code again', () => {
+    const splitter = new MarkdownSplitter();
+    const text = `${`${paragraph}\n\n`.repeat(20)}\`\`\`js\n${'let a;\n'.repeat(10_000)}`;
+    const before = splitter.split(text).sections;
+    const lines = splitter.linesRead;
+    const { sections } = splitter.split(`${text}let b;`);
+    expect(splitter.linesRead - lines).toBe(1);
+    for (let i = 0; i < 20; i++) expect(sections[i]).toBe(before[i]);
+    expect(sections[20]).toMatchObject({ kind: 'code', code: `${'let a;\n'.repeat(10_000)}let b;` });
+  });
 });

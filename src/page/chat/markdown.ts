@@ -9,7 +9,7 @@ import { Marked, Renderer, type RendererObject } from 'marked';
 import { loadCode } from '../state/lazy-code.ts';
 import { BoundedLexer } from './markdown-lexer.ts';
 
-export { codePieces, type Section, splitMarkdown } from './markdown-sections.ts';
+export { codePieces, MarkdownSplitter } from './markdown-sections.ts';
 
 type Highlight = (code: string, language: string) => string | undefined;
 

@@ -1,5 +1,7 @@
 /** Scrolling that follows text while it streams in, and stops following when the reader scrolls up. */
-import { useCallback, useEffect, useRef, useState } from 'preact/hooks';
+import { useCallback, useLayoutEffect, useRef, useState } from 'preact/hooks';
+import { drawing } from './drawing-queue.ts';
+import { keepPlace } from './keep-place.ts';
 
 /** What a scrolling element reports about itself, in CSS pixels. */
 export interface ScrollPosition {
@@ -55,7 +57,8 @@ export function useStickToBottom({ key, enabled }: Options) {
     scroller.current?.scrollTo({ top: scroller.current.scrollHeight });
   }, []);
 
-  useEffect(() => {
+  // A layout effect, because the conversation is drawn right after it: at its end, if the view is there.
+  useLayoutEffect(() => {
     const [element, inner] = [scroller.current, content.current];
     if (!element || !inner) return;
     following.current = enabled;
@@ -63,6 +66,18 @@ export function useStickToBottom({ key, enabled }: Options) {
     element.scrollTo({ top: enabled ? element.scrollHeight : 0 });
     if (!enabled) return;
     let previous = scrollPositionOf(element);
+    let contentHeight = inner.offsetHeight;
+    drawing.show({
+      start(): boolean {
+        // Something in the middle may be replaced. It must not become shorter, which would scroll the view.
+        if (!following.current) inner.style.minHeight = `${contentHeight}px`;
+        return following.current;
+      },
+      beforeStep: () => keepPlace(element),
+      end(): void {
+        inner.style.minHeight = '';
+      },
+    });
     const onScroll = (): void => {
       const now = scrollPositionOf(element);
       following.current = shouldFollow(following.current, previous, now);
@@ -70,12 +85,14 @@ export function useStickToBottom({ key, enabled }: Options) {
       setAtBottom(following.current);
     };
     const observer = new ResizeObserver(() => {
+      contentHeight = inner.offsetHeight;
       if (following.current) element.scrollTo({ top: element.scrollHeight });
     });
     observer.observe(inner);
     observer.observe(element);
     element.addEventListener('scroll', onScroll, { passive: true });
     return () => {
+      drawing.show();
       observer.disconnect();
       element.removeEventListener('scroll', onScroll);
     };

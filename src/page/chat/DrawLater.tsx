@@ -1,0 +1,33 @@
+import { Component, type ComponentChildren } from 'preact';
+import { Turn } from './drawing-queue.ts';
+
+interface Props {
+  /** The work of drawing the children, in characters of prose. */
+  work: number;
+  children: () => ComponentChildren;
+}
+
+/** Children that are drawn when it is their turn, and nothing until then. Afterwards they are drawn with the parent. */
+export class DrawLater extends Component<Props> {
+  readonly #turn = new Turn();
+  #drawn = false;
+
+  override componentDidMount(): void {
+    this.#turn.await(this.props.work, () => {
+      this.#drawn = true;
+      this.forceUpdate();
+    });
+  }
+
+  override componentWillUnmount(): void {
+    this.#turn.cancel();
+  }
+
+  override shouldComponentUpdate(): boolean {
+    return this.#drawn;
+  }
+
+  override render({ children }: Props) {
+    return this.#drawn ? children() : null;
+  }
+}
