@@ -97,9 +97,9 @@ export interface BenchOptions extends SourceOptions {
 export function withBench<Bench extends Functions<Bench>>(
   name: string,
   options: BenchOptions,
-  work: (call: Call<Bench>, origin: string) => Promise<void>,
+  work: (call: Call<Bench>, origin: string, page: Page) => Promise<void>,
 ): Promise<void> {
   return withSources(options, (origin) =>
-    withProfile(options.profile, async (page) => work(await openBench<Bench>(page, origin, name), origin)),
+    withProfile(options.profile, async (page) => work(await openBench<Bench>(page, origin, name), origin, page)),
   );
 }
