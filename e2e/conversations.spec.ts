@@ -242,3 +242,73 @@ test('of a chat with more than 200 messages the newest are drawn, and the others
   await expect(messages(page).first()).toContainText('Message 0');
   await expect(page.getByRole('button', { name: /Show earlier messages/ })).toHaveCount(0);
 });
+
+test('a long chat is drawn in steps from its end, and what the reader sees stays where it is', async ({
+  page,
+  server,
+}) => {
+  await openPage(page, server);
+  const words = 'Some *words* of an answer, with `code` and **more**. '.repeat(6);
+  const answer = (name: string) => Array.from({ length: 24 }, (_, i) => `${name}, part ${i}. ${words}`).join('\n\n');
+  const turn = (id: string, parent: string | null, by: string, text: string) => ({ id, parent, by, text, at: 1 });
+  const turns = Array.from({ length: 20 }, (_, i) =>
+    turn(
+      `t${i}`,
+      i === 0 ? null : `t${i - 1}`,
+      i % 2 === 0 ? 'user' : 'model',
+      i % 2 ? answer(`Answer ${i}`) : `Q ${i}`,
+    ),
+  );
+  // Two versions of the same length in the middle. The newer one is shown, and followed by as much.
+  turns.push(...turns.slice(11).map((old) => ({ ...old, id: `${old.id}b`, parent: `${old.parent}b` })));
+  turns[20].parent = 't10';
+  const chat = { id: 'steps', title: 'Steps', kind: 'chat', createdAt: 1, changedAt: 1, chosen: {}, turns };
+  const file = { format: 'mixtab-conversations', version: 1, conversations: [chat] };
+  await page
+    .getByLabel('Conversations to import')
+    .setInputFiles({ name: 'chats.json', mimeType: 'application/json', buffer: Buffer.from(JSON.stringify(file)) });
+  const ready = page.locator('ol.messages[aria-busy="false"]');
+  await expect(ready).toHaveCount(1);
+  await expect(messages(page)).toHaveCount(20);
+  await expect(messages(page).last()).toContainText('Answer 19, part 23');
+  await page.getByRole('button', { name: 'New conversation' }).click();
+  await expect(messages(page)).toHaveCount(0);
+
+  // In the page, because drawing does not wait for this test.
+  const opened = await page.evaluate(async () => {
+    const scroller = document.getElementById('main')!;
+    const nextTask = () => new Promise((resolve) => setTimeout(resolve));
+    const blocks = () => [...document.querySelectorAll<HTMLElement>('.messages .block')];
+    const topOf = (element: Element) => element.getBoundingClientRect().top;
+    [...document.querySelectorAll('button')].find(({ textContent }) => textContent.trim() === 'Steps')!.click();
+    while (blocks().length === 0) await nextTask();
+    const atFirst = { blocks: blocks().length, last: blocks().at(-1)!.textContent };
+    // The reader scrolls up at once, to the top of what is drawn.
+    scroller.scrollTop = 0;
+    const seen = blocks()[0];
+    const before = topOf(seen);
+    const moves: number[] = [];
+    while (document.querySelector('.messages')!.ariaBusy === 'true') {
+      await nextTask();
+      moves.push(Math.abs(topOf(seen) - before));
+    }
+    return { atFirst, moved: Math.max(...moves), steps: moves.length, blocks: blocks().length };
+  });
+  expect(opened.atFirst.last).toContain('Answer 19, part 23');
+  expect(opened.atFirst.blocks).toBeLessThan(100);
+  expect(opened.blocks).toBe(240);
+  expect(opened.steps).toBeGreaterThan(1);
+  expect(opened.moved).toBeLessThan(2);
+
+  const main = page.getByRole('main');
+  const switcher = messages(page).nth(11).getByRole('button', { name: 'Previous version' });
+  await switcher.scrollIntoViewIfNeeded();
+  const before = (await switcher.boundingBox())!.y;
+  await switcher.click();
+  await expect(messages(page).nth(11)).toContainText('1 / 2');
+  await expect(ready).toHaveCount(1);
+  await expect(messages(page)).toHaveCount(20);
+  await expect(main.getByText('Answer 19, part 23')).toHaveCount(1);
+  const after = await messages(page).nth(11).getByRole('button', { name: 'Previous version' }).boundingBox();
+  expect(Math.abs(after!.y - before)).toBeLessThan(2);
+});
