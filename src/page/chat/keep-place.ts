@@ -3,23 +3,39 @@
 /** What is drawn as a whole: nothing is inserted inside. In the order of the page. */
 const WHOLE = '.bubble, .block, code > span';
 
-/**
- * Call it before something is drawn. The browser's own scroll anchoring is off until then, because Safari has none, and
- * others do nothing at the very top.
- * @param scroller the scrolling element
- * @returns restores the place of what is at the top of the view. It lays the page out, so that this belongs to the step.
- */
-export function keepPlace(scroller: HTMLElement): () => void {
-  const parts = scroller.querySelectorAll(WHOLE);
-  const anchor: Element | undefined = parts[Math.max(0, lastAbove(parts, scroller.getBoundingClientRect().top + 1))];
-  const before = anchor?.getBoundingClientRect().top ?? 0;
-  scroller.style.overflowAnchor = 'none';
-  return () => {
-    const after = anchor?.isConnected ? anchor.getBoundingClientRect().top : before;
-    if (after !== before) scroller.scrollTop += after - before;
-    void scroller.scrollHeight;
-    scroller.style.overflowAnchor = '';
-  };
+/** Keeps the place of what is at the top of a scrolling element. */
+export class PlaceKeeper {
+  readonly #scroller: HTMLElement;
+  /** Browsers round the scroll position. This is how far the last restored place is from where it was. */
+  #rounded = 0;
+
+  constructor(scroller: HTMLElement) {
+    this.#scroller = scroller;
+  }
+
+  /**
+   * Call it before something is drawn. The browser's own scroll anchoring is off until it is restored, because Safari has
+   * none, and others do nothing at the very top.
+   * @returns restores the place, and returns by how many CSS pixels the view was scrolled for that. It lays the page out,
+   *   so that this belongs to the step.
+   */
+  keep(): () => number {
+    const scroller = this.#scroller;
+    const parts = scroller.querySelectorAll(WHOLE);
+    const anchor: Element | undefined = parts[Math.max(0, lastAbove(parts, scroller.getBoundingClientRect().top + 1))];
+    const topOf = (): number => anchor?.getBoundingClientRect().top ?? 0;
+    const before = topOf() - this.#rounded;
+    scroller.style.overflowAnchor = 'none';
+    return () => {
+      const moved = anchor?.isConnected ? topOf() - before : 0;
+      if (moved !== 0) scroller.scrollTop += moved;
+      const left = anchor?.isConnected ? topOf() - before : 0;
+      this.#rounded = Math.abs(left) < 1 ? left : 0; // more: there is nothing to scroll
+      void scroller.scrollHeight;
+      scroller.style.overflowAnchor = '';
+      return moved;
+    };
+  }
 }
 
 /** @returns index of the last element whose top is at or above `y`; -1 if there is none. Reads few positions. */

@@ -1,7 +1,7 @@
 /** Scrolling that follows text while it streams in, and stops following when the reader scrolls up. */
 import { useCallback, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { drawing } from './drawing-queue.ts';
-import { keepPlace } from './keep-place.ts';
+import { PlaceKeeper } from './keep-place.ts';
 
 /** What a scrolling element reports about itself, in CSS pixels. */
 export interface ScrollPosition {
@@ -67,13 +67,18 @@ export function useStickToBottom({ key, enabled }: Options) {
     if (!enabled) return;
     let previous = scrollPositionOf(element);
     let contentHeight = inner.offsetHeight;
+    const place = new PlaceKeeper(element);
     drawing.show({
       start(): boolean {
         // Something in the middle may be replaced. It must not become shorter, which would scroll the view.
         if (!following.current) inner.style.minHeight = `${contentHeight}px`;
         return following.current;
       },
-      beforeStep: () => keepPlace(element),
+      beforeStep(): () => void {
+        const restore = place.keep();
+        // Otherwise a reader who scrolls up less than that would not be noticed.
+        return () => (previous = { ...previous, top: previous.top + restore() });
+      },
       end(): void {
         inner.style.minHeight = '';
       },
@@ -86,7 +91,9 @@ export function useStickToBottom({ key, enabled }: Options) {
     };
     const observer = new ResizeObserver(() => {
       contentHeight = inner.offsetHeight;
-      if (following.current) element.scrollTo({ top: element.scrollHeight });
+      if (!following.current) return;
+      element.scrollTo({ top: element.scrollHeight });
+      previous = scrollPositionOf(element);
     });
     observer.observe(inner);
     observer.observe(element);
