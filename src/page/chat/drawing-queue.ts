@@ -10,7 +10,7 @@ import { signal } from '@preact/signals';
  */
 export const STEP_WORK = 6000;
 /** A step after the first one also ends after this time, so that slow machines draw less per task. */
-const STEP_MS = 8;
+const STEP_MS = 16;
 /** Work of a line or a cell besides its characters: it becomes elements of its own. */
 const ELEMENT_WORK = 20;
 /** Plain text takes about a twentieth of the time that Markdown takes. */
