@@ -34,6 +34,8 @@ const scrollPositionOf = ({ scrollTop, scrollHeight, clientHeight }: HTMLElement
   viewHeight: clientHeight,
 });
 
+const toBottom = (element: HTMLElement): void => element.scrollTo({ top: element.scrollHeight });
+
 interface Options {
   /** Identifies the content. When it changes, the view starts over. */
   key: string | undefined;
@@ -54,7 +56,7 @@ export function useStickToBottom({ key, enabled }: Options) {
   const scrollToBottom = useCallback((): void => {
     following.current = true;
     setAtBottom(true);
-    scroller.current?.scrollTo({ top: scroller.current.scrollHeight });
+    if (scroller.current) toBottom(scroller.current);
   }, []);
 
   // A layout effect, because the conversation is drawn right after it: at its end, if the view is there.
@@ -70,18 +72,15 @@ export function useStickToBottom({ key, enabled }: Options) {
     const place = new PlaceKeeper(element);
     drawing.show({
       start(): boolean {
-        // Something in the middle may be replaced. It must not become shorter, which would scroll the view.
+        // Something in the middle may be replaced. If the page became shorter meanwhile, it would be scrolled.
         if (!following.current) inner.style.minHeight = `${contentHeight}px`;
         return following.current;
       },
       beforeStep(): () => void {
-        const restore = place.keep();
-        // Otherwise a reader who scrolls up less than that would not be noticed.
+        const restore = place.keep(); // it scrolls, and a reader who scrolls up less than that should be noticed
         return () => (previous = { ...previous, top: previous.top + restore() });
       },
-      end(): void {
-        inner.style.minHeight = '';
-      },
+      end: () => void inner.style.removeProperty('min-height'),
     });
     const onScroll = (): void => {
       const now = scrollPositionOf(element);
@@ -92,7 +91,7 @@ export function useStickToBottom({ key, enabled }: Options) {
     const observer = new ResizeObserver(() => {
       contentHeight = inner.offsetHeight;
       if (!following.current) return;
-      element.scrollTo({ top: element.scrollHeight });
+      toBottom(element);
       previous = scrollPositionOf(element);
     });
     observer.observe(inner);
