@@ -24,7 +24,16 @@ afterEach(() => {
   vi.restoreAllMocks();
 });
 
-const nextTask = (): Promise<void> => new Promise((resolve) => setTimeout(resolve));
+/** Resolves after a timer and a message: the counter below also waits for a message, which may come after a timer. */
+async function nextTask(): Promise<void> {
+  await new Promise((resolve) => setTimeout(resolve));
+  const { port1, port2 } = new MessageChannel();
+  await new Promise((resolve) => {
+    port1.onmessage = resolve;
+    port2.postMessage(undefined);
+  });
+  port1.close();
+}
 
 /** Resolves once everything is drawn. */
 async function allDrawn(): Promise<void> {
