@@ -161,7 +161,24 @@ async function withChosenKernels(gpu: Gpu, model: Model): Promise<Model> {
   return { ...model, ctx: { ...model.ctx, kernels: measured } };
 }
 
-function loadWeights({ gpu: { device }, records, onProgress }: GpuLoadInputs, uploads: Uploads): Promise<DenseWeights> {
+/** Loads the dense weights. If there is no memory for them and for what uploads records, that goes without. */
+async function loadWeights(inputs: GpuLoadInputs, uploads: Uploads): Promise<DenseWeights> {
+  try {
+    return await loadWeightsBeside(inputs, uploads);
+  } catch (error) {
+    if (!isOutOfMemory(error) || uploads.bytes === 0) throw error;
+    uploads.destroy();
+    await freeDestroyed(inputs.gpu.device);
+    return await loadWeightsBeside(inputs, uploads);
+  }
+}
+
+const isOutOfMemory = (error: unknown): boolean => error instanceof MixtabError && error.code === 'gpu-out-of-memory';
+
+function loadWeightsBeside(
+  { gpu: { device }, records, onProgress }: GpuLoadInputs,
+  uploads: Uploads,
+): Promise<DenseWeights> {
   const dense = records.denseRecords();
   const bytesTotal = sumBytes(dense);
   onProgress({ phase: 'dense', bytesDone: 0, bytesTotal });
@@ -184,23 +201,30 @@ interface HeldInputs extends GpuLoadInputs {
 }
 
 /**
- * If an automatic budget turns out to be too large, tries smaller ones. A budget from the request is never changed.
+ * If an automatic budget turns out to be too large, tries smaller ones, at last the smallest one that the model needs.
+ * A budget from the request is never changed. A budget with no room for what uploads records goes without it.
  * @throws MixtabError `gpu-out-of-memory`, or `gpu-budget-too-small` for the first budget
  */
 async function allocateWithinBudget(inputs: HeldInputs, known: KnownMemory, attempt: Attempt): Promise<GpuModel> {
   const { gpu, request, weights, uploads } = inputs;
-  const heldBytes = weights.bytes + uploads.bytes;
-  const plan = planMemory(inputs, heldBytes, known.limits.batch);
+  const automatic = request.gpuBudgetBytes === undefined;
+  const planNow = (): MemoryPlan => planMemory(inputs, weights.bytes + uploads.bytes, known.limits.batch);
+  let plan = planNow();
   const ramBudgetBytes = await ramBudget(gpu, known.adapter, request.ramBudgetBytes);
-  const leastBytes = smallestBudget(slotBudgetOf(inputs, plan));
-  const budgetInputs = { gpu, known, wanted: wantedBytes(plan), usedBytes: heldBytes, leastBytes };
+  const leastBytes = smallestBudget(slotBudgetOf(inputs, plan)) - uploads.bytes;
+  const usedBytes = weights.bytes + uploads.bytes;
+  const budgetInputs = { gpu, known, wanted: wantedBytes(plan), usedBytes, leastBytes };
   let budgetBytes = request.gpuBudgetBytes ?? (await automaticGpuBudget(budgetInputs));
-  let outOfMemory: unknown;
   for (;;) {
+    if (budgetBytes < leastBytes + uploads.bytes) {
+      uploads.destroy();
+      await freeDestroyed(gpu.device);
+      plan = planNow();
+    }
     const smaller = budgetBytes * BUDGET_RETRY_SHARE;
     // Memory that is slow to use all at once is still better than none.
-    const timed = request.gpuBudgetBytes === undefined && smaller >= leastBytes;
-    if (request.gpuBudgetBytes === undefined) attempt.automaticBudget = budgetBytes;
+    const timed = automatic && smaller >= leastBytes;
+    if (automatic) attempt.automaticBudget = budgetBytes;
     try {
       return await withAllocations(
         gpu.device,
@@ -208,13 +232,9 @@ async function allocateWithinBudget(inputs: HeldInputs, known: KnownMemory, atte
         (gpuModel) => gpuModel.destroy(),
       );
     } catch (error) {
-      const code = error instanceof MixtabError ? error.code : undefined;
-      // Nobody has set a budget that the user could raise: the cause is the memory that ran out.
-      if (code === 'gpu-budget-too-small') throw outOfMemory ?? error;
-      if (code !== 'gpu-out-of-memory' || request.gpuBudgetBytes !== undefined) throw error;
-      outOfMemory = error;
+      if (!isOutOfMemory(error) || !automatic || budgetBytes <= leastBytes) throw error;
       await freeDestroyed(gpu.device);
-      budgetBytes = smaller; // ends with gpu-budget-too-small at the latest
+      budgetBytes = Math.max(smaller, leastBytes);
     }
   }
 }

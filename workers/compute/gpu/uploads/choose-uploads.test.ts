@@ -4,6 +4,7 @@ import { SYNTH_PRESETS } from '../../../synth/presets.ts';
 import { FakeDevice, stubWebGpuConstants } from '../fake-device-testing.ts';
 import { type StoredModel, storeModel } from '../stored-model-testing.ts';
 import { chooseUploads } from './choose-uploads.ts';
+import { ringShape } from './uploads.ts';
 
 beforeEach(stubWebGpuConstants);
 afterEach(() => vi.unstubAllGlobals());
@@ -58,11 +59,28 @@ describe('the trial', () => {
   });
 });
 
+describe('the shape of a ring', () => {
+  it.each([1, 5.3, 16, 17, 20, 31, 32, 33, 40, 95, 180, 1000])('has room for what fits of records of %d MiB', (mib) => {
+    const record = Math.floor((mib * 2 ** 20) / 4) * 4 - 4;
+    for (const maxBufferSize of [2 ** 28, 10 * 2 ** 20 + 2]) {
+      const { count, stagingBytes } = ringShape(record, maxBufferSize);
+      expect(stagingBytes % 4).toBe(0);
+      expect(stagingBytes).toBeLessThanOrEqual(Math.min(16 * 2 ** 20, maxBufferSize));
+      expect(count * stagingBytes).toBeLessThanOrEqual(128 * 2 ** 20);
+      const records = count / Math.ceil(record / stagingBytes);
+      if (4 * record <= 128 * 2 ** 20) expect(records).toBe(4);
+      else expect(count * stagingBytes).toBeGreaterThan(112 * 2 ** 20);
+      // What a record leaves empty of its buffers.
+      expect(stagingBytes * Math.ceil(record / stagingBytes) - record).toBeLessThan(512);
+    }
+  });
+});
+
 describe('a model', () => {
   let stored: StoredModel;
   beforeAll(async () => {
     stored = await storeModel({ ...SYNTH_PRESETS.tiny, layers: 2, feedForwardLength: 4096 }, { context: 64 });
-  });
+  }, 60_000);
 
   it('has less memory for experts by that of its ring, and frees both', async () => {
     const whole = await stored.load(new FakeDevice(1e9).gpu);
@@ -83,6 +101,44 @@ describe('a model', () => {
     expect(slots[0]).toBe(16);
     expect(slots[1]).toBeGreaterThan(4);
     expect(slots[1]).toBeLessThan(16);
+  });
+
+  /** The smallest budget without a ring, rounded up as the error says it. */
+  async function leastBudget(): Promise<number> {
+    const error = await stored.load(new FakeDevice(1e9).gpu, { gpuBudgetBytes: 1 }).catch((e) => e);
+    return Number(/Raise the GPU budget to (\d+) MB/.exec(error.remedy)?.[1]) * 1e6;
+  }
+
+  /** Loads a model that has a ring unless there is no room for it. */
+  async function loadWithRing(device: FakeDevice, request: { gpuBudgetBytes?: number } = {}) {
+    const compute = await stored.load({ ...device.gpu, uploads: 'ring' }, request);
+    const { slots } = compute;
+    const { gpuBytes } = compute.memory();
+    const ringBytes = stagingOf(device).reduce((sum, { size }) => sum + size, 0);
+    compute.destroy();
+    return { slots, gpuBytes, ringBytes };
+  }
+
+  it('gives up its ring for a budget that has no room for both, and for no other', async () => {
+    const gpuBudgetBytes = await leastBudget();
+    const small = await loadWithRing(new FakeDevice(1e9), { gpuBudgetBytes });
+    expect(small).toMatchObject({ ringBytes: 0, slots: 2 });
+    expect(small.gpuBytes).toBeLessThanOrEqual(gpuBudgetBytes);
+    const rejected = loadWithRing(new FakeDevice(1e9), { gpuBudgetBytes: gpuBudgetBytes - 1e6 });
+    await expect(rejected).rejects.toMatchObject({ remedy: expect.stringContaining(`${gpuBudgetBytes / 1e6} MB or`) });
+    const { ringBytes } = await loadWithRing(new FakeDevice(1e9));
+    const more = { gpuBudgetBytes: gpuBudgetBytes + ringBytes };
+    expect(await loadWithRing(new FakeDevice(1e9), more)).toMatchObject({ ringBytes, slots: 2 });
+  });
+
+  it('gives up its ring before an automatic budget is too small, at once or after larger ones', async () => {
+    const least = (await leastBudget()) + 1e5; // constants of the device
+    expect(await loadWithRing(new FakeDevice(least))).toMatchObject({ ringBytes: 0, slots: 2 });
+    const shrinking = new FakeDevice(60e6);
+    shrinking.onAllocation = (label) => {
+      if (label === 'rope table') shrinking.capacity = least;
+    };
+    expect(await loadWithRing(shrinking)).toMatchObject({ ringBytes: 0, slots: 2 });
   });
 
   it('copies each byte of its records once, by either way', async () => {

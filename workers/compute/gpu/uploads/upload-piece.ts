@@ -16,10 +16,11 @@ export interface UploadPiece {
 
 /** Queues copies to the GPU. */
 export interface Uploads {
-  /** Memory that it holds, on the GPU or mapped. */
+  /** Memory that it holds at this moment, on the GPU or mapped. */
   readonly bytes: Bytes;
   /** Queues copies. */
   upload(pieces: readonly UploadPiece[]): void;
+  /** Frees its memory. Later uploads need none: they are written with `writeBuffer`. */
   destroy(): void;
 }
 

@@ -18,7 +18,6 @@ interface Filling {
  * `writeBuffer`, so an upload never waits, and a buffer that the GPU does not map again is only missed.
  */
 export class UploadRing implements Uploads {
-  readonly bytes: Bytes;
   /** The staging buffers that are not destroyed. */
   readonly #all = new Set<GPUBuffer>();
   /** Those that are mapped, the one that has waited longest first. */
@@ -39,7 +38,10 @@ export class UploadRing implements Uploads {
       this.#all.add(staging);
       this.#mapped.push(staging);
     }
-    this.bytes = this.#all.size * stagingBytes;
+  }
+
+  get bytes(): Bytes {
+    return this.#all.size * this.stagingBytes;
   }
 
   upload(pieces: readonly UploadPiece[]): void {
