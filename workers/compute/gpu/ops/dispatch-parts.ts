@@ -16,19 +16,24 @@ export interface PartsArgs {
   words?: readonly number[];
   /** The bindings after it. */
   after?: readonly Slice[];
-  /** Workgroups in the dimension that can be cut. If they are too many for one, they are folded into z. */
+  /** Workgroups in the dimension that can be cut. */
   count: number;
   /** The grid of `count` workgroups. */
   grid: (count: number, folds: number) => Call[3];
+  /** Whether workgroups that are too many for one dimension are folded, `folds` times. Default: `folds` is 1. */
+  foldable?: boolean;
   label: string;
 }
 
-/** Records a call whose grid can be cut in one dimension. */
+/**
+ * Records a call whose grid can be cut in one dimension.
+ * @throws MixtabError `gpu-limit` if the whole grid exceeds the limits of the adapter
+ */
 export function dispatchParts(ctx: OpContext, args: PartsArgs): Dispatch & { parts: DispatchParts } {
   const { before, words = [], after = [], count } = args;
   const record = (first: number, own: number): Dispatch => {
     const start = constants(ctx.pipelines.device, ...words, first);
-    const folds = Math.ceil(own / MAX_WORKGROUPS);
+    const folds = args.foldable ? Math.ceil(own / MAX_WORKGROUPS) : 1;
     const grid = args.grid(Math.ceil(own / folds), folds);
     return ctx.pipelines.dispatch(args.kernel, args.overrides, [...before, start, ...after], grid, args.label);
   };

@@ -55,6 +55,7 @@ export function matmul(
     before: [ctx.state, slice, input.slice, output.slice],
     count: plan.rowGroups,
     grid: (rowGroups, folds) => (tilesFirst ? [tiles, rowGroups, folds] : [rowGroups, tiles, folds]),
+    foldable: true,
     label,
   });
   return [{ ...call, cost: productCost(layout.rows * layout.cols, maxTokens) }];
