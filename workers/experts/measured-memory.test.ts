@@ -175,19 +175,24 @@ describe('measuring memory', () => {
     expect(await rateOf(1e9, still.read, still)).toBeLessThan(Number.POSITIVE_INFINITY);
   });
 
-  it('finds no rate that is too high with a clock of 16 or 100 ms, whenever it starts, and none far too low', async () => {
-    for (const step of [16, 100]) {
-      for (const rate of [20e9, 50e9, 90e9, 500e9, 1500e9]) {
-        for (const phase of [0, 0.3, 0.6, 0.9, 0.99]) {
+  it.each([16, 100 / 6, 100])(
+    'finds no rate that is too high with a clock of %d ms, whenever it starts, and none far too low',
+    async (step) => {
+      // Up to 30 GB/s more densely: there a read takes one step of the clock or several, and never a whole number.
+      const slow = Array.from({ length: 80 }, (_, i) => 0.6e9 * 1.05 ** i);
+      const wrong: string[] = [];
+      for (const rate of [...slow, 50e9, 90e9, 500e9, 1500e9]) {
+        for (let phase = 0; phase < 1; phase += 0.05) {
           const memory = await read({ rate });
           const now = (): number => Math.floor((memory.now() + phase * step) / step) * step;
           const found = (await rateOf(0.25 * GB, (times) => memory.read('first', times), { now }))!;
-          expect(found, `${rate / 1e9} GB/s, ${step} ms from ${phase}`).toBeLessThanOrEqual(MOST_OVER * rate);
-          expect(found, `${rate / 1e9} GB/s, ${step} ms from ${phase}`).toBeGreaterThan(0.4 * rate);
+          const share = found / rate;
+          if (!(share > 0.4 && share <= MOST_OVER)) wrong.push(`${rate / 1e9} GB/s from ${phase}: ${share} of it`);
         }
       }
-    }
-  });
+      expect(wrong).toEqual([]);
+    },
+  );
 
   it('ends with a clock that stands still, and if a repetition fails', async () => {
     const still = { read: vi.fn(async () => true), now: () => 5 };

@@ -64,8 +64,9 @@ export const readRateOf = (memory: ProbedMemory, firstBytes: Bytes): Promise<num
  * difference of many times and one, so that a submission's own time does not count. A disturbance of the many makes it
  * too low. One of the single run makes the difference too small and the rate too high, without a limit. But the time of
  * the many can only be too long, so it gives a lower bound of the rate, and the result is at most 1.25 times that. A
- * GPU that takes longer for a submission than for the work is thus taken for slower than it is. If the clock turns out
- * to be coarse, another measurement lasts several of its steps, and its rate is a lower bound.
+ * GPU that takes longer for a submission than for the work is thus taken for slower than it is. With a coarse
+ * clock the many may have taken a step more. If they took only a few steps, another measurement lasts several of them,
+ * and its rate is a lower bound.
  * @param bytes each time
  * @param run does it, and returns false if it failed. It was done before
  * @returns undefined if it failed
@@ -84,22 +85,26 @@ export async function rateOf(
   }
   const once = Math.min(...readings.map(([ms]) => ms));
   const many = Math.min(...readings.map(([, ms]) => ms));
-  if (isCoarse(readings.flat(), many)) return rateByCoarseClock(bytes, run, clock);
-  const bound = ((1 + RATE_REPEATS) * bytes * 1000) / Math.max(many, CLOCK_STEP_MS);
+  const step = coarseStepOf(readings.flat());
+  if (step > 0 && many < COARSE_STEPS * step) return rateByCoarseClock(bytes, run, clock);
+  const bound = ((1 + RATE_REPEATS) * bytes * 1000) / Math.max(many + step, CLOCK_STEP_MS);
   const most = MAX_OVER_BOUND * bound;
   return many > once ? Math.min((RATE_REPEATS * bytes * 1000) / (many - once), most) : most;
 }
 
 /**
- * Whether readings are whole numbers of coarse steps, or nothing, so that little is known about the time of the longest
- * one.
+ * The largest step of a coarse clock of which all readings are whole numbers. A reading may be up to one step short.
  * @param readings milliseconds
+ * @returns milliseconds: 0 if the clock is fine, Infinity if it has not moved
  */
-function isCoarse(readings: readonly number[], longest: number): boolean {
-  const step = Math.min(...readings.filter((ms) => ms > 0));
-  if (step === Number.POSITIVE_INFINITY) return true;
+function coarseStepOf(readings: readonly number[]): number {
+  const shortest = Math.min(...readings.filter((ms) => ms > 0));
+  if (shortest === Number.POSITIVE_INFINITY) return shortest;
   const isWhole = (steps: number): boolean => Math.abs(steps - Math.round(steps)) < 0.02;
-  return step >= COARSE_STEP_MS && longest < COARSE_STEPS * step && readings.every((ms) => isWhole(ms / step));
+  for (let steps = 1; shortest / steps >= COARSE_STEP_MS; steps++) {
+    if (readings.every((ms) => isWhole((ms / shortest) * steps))) return shortest / steps;
+  }
+  return 0;
 }
 
 /**
