@@ -1,6 +1,6 @@
 /**
- * Chooses the variants of the matrix kernels and of the sampler for an adapter: by a short measurement when the first model with a weight
- * type is loaded, remembered for the next visits.
+ * Chooses the variants of the matrix kernels and of the sampler for an adapter: by a short measurement when the first
+ * model with a weight type is loaded, remembered for the next visits.
  */
 import { expertIndex, layerIndex } from '../../../../src/contract/ids.ts';
 import type { AdapterMemory } from '../../../store/adapter-memory.ts';
@@ -138,7 +138,7 @@ function recordings({ buffers, config }: Model): Record<MeasuredFamily, RecordCa
   };
 }
 
-/** Sampling as a chat does by default, from logits with a few large ones and a long tail, as language models have them. */
+/** Sampling as a chat does by default. A few logits are large, and the others a long tail, as in language models. */
 function prepareSampling({ ctx, config, buffers }: Model): void {
   const { queue } = ctx.pipelines.device;
   const logits = Float32Array.from(
