@@ -1,5 +1,5 @@
 /** Node has no private file system, and neither have some browsers. One test uses a stand-in. */
-import { afterEach, expect, it, vi } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { PART_BYTES, type RecordInfo } from '../format/manifest.ts';
 import { ImportService } from '../import/import-service.ts';
 import { BufferPool } from './buffer-pool.ts';
@@ -115,4 +115,76 @@ it('a read that is cancelled between two pieces stops, closes the file and recyc
   expect(pieces.length).toBeLessThan(4);
   expect(closed).toHaveBeenCalledTimes(2);
   expect(buffers.take(size)).toBe(whole.buffer);
+});
+
+/** Like the stream of a browser's Blob: it fills a given buffer piece by piece. */
+function streamInPieces(bytes: Uint8Array): ReadableStream {
+  let at = 0;
+  return new ReadableStream({
+    type: 'bytes',
+    pull(controller) {
+      const { byobRequest } = controller as ReadableByteStreamController;
+      const into = byobRequest!.view as Uint8Array;
+      const piece = bytes.subarray(at, at + Math.min(into.byteLength, PART_BYTES));
+      into.set(piece);
+      at += piece.byteLength;
+      byobRequest!.respond(piece.byteLength);
+    },
+  });
+}
+
+describe.each([
+  ['fills a buffer that it is given', streamInPieces],
+  ['cannot do that', () => new ReadableStream()], // no bytes
+])('a file that another tab has open is read in pieces if the browser %s', (_, stream) => {
+  const size = 2 * PART_BYTES + 8;
+  const bytes = new Uint8Array(size);
+  for (let i = 0; i < size; i += 4099) bytes[i] = i % 251;
+  const record = { key: 'L0.E0', bytes: size } as RecordInfo;
+
+  function openElsewhere(content: Uint8Array<ArrayBuffer>): OpfsFiles {
+    const file = {
+      createSyncAccessHandle: () => Promise.reject(new DOMException('open', 'NoModificationAllowedError')),
+      getFile: async () => Object.assign(new Blob([content]), { stream: () => stream(content) }),
+    };
+    const folder = { getDirectoryHandle: async () => folder, getFileHandle: async () => file };
+    vi.stubGlobal('FileSystemFileHandle', FileHandle);
+    vi.stubGlobal('navigator', { storage: { getDirectory: async () => folder } });
+    return new OpfsFiles();
+  }
+
+  it('and each piece is progress, so that a slow disk is not given up', async () => {
+    let progress = 0;
+    const summed: number[] = [];
+    const read = await openElsewhere(bytes).read('m', record, {
+      buffers: new BufferPool(),
+      onProgress: () => progress++,
+      checksum: { update: ({ byteLength }) => void summed.push(byteLength), digest: () => '' },
+    });
+    expect(read!.parts.map((part) => Buffer.from(part.buffer).equals(bytes))).toEqual([true]);
+    expect([progress, summed]).toEqual([1 + 3, [size]]);
+  });
+
+  it('until the read is cancelled', async () => {
+    const buffers = new BufferPool();
+    const controller = new AbortController();
+    let progress = 0;
+    const onProgress = () => void (++progress === 2 && controller.abort());
+    const read = openElsewhere(bytes).read('m', record, { buffers, onProgress, signal: controller.signal });
+    expect(
+      await read.then(
+        () => 'read',
+        ({ code }) => code,
+      ),
+    ).toBe('aborted');
+    expect(progress).toBe(2);
+  });
+
+  it('and a wrong length is reported before anything is read', async () => {
+    let progress = 0;
+    const options = { buffers: new BufferPool(), onProgress: () => void progress++ };
+    const read = openElsewhere(bytes.slice(0, 9)).read('m', record, options);
+    await expect(read).rejects.toMatchObject({ code: 'record-damaged' });
+    expect(progress).toBe(1);
+  });
 });

@@ -3,12 +3,13 @@
  * than from IndexedDB (docs/measurements/streaming.md). Synchronous access handles exist in workers only.
  */
 import { isDiskFull } from '../../src/contract/disk-full.ts';
-import { MixtabError } from '../../src/contract/errors.ts';
+import { MixtabError, throwIfAborted } from '../../src/contract/errors.ts';
 import type { Bytes } from '../../src/contract/ids.ts';
 import { RECORD_FOLDER } from '../../src/contract/site-store.ts';
 import type { RecordInfo } from '../format/manifest.ts';
 import { onePart, type RecordParts } from '../format/record-parts.ts';
 import { takeSlices } from './buffer-pool.ts';
+import { readBlob } from './read-blob.ts';
 import { readFile } from './read-file.ts';
 import { unreadableRecord, wrongFileLength } from './record-errors.ts';
 import { storageError, storageFull } from './storage-errors.ts';
@@ -97,10 +98,7 @@ export class OpfsFiles implements RecordFiles {
     } catch (error) {
       if (!isFileInUse(error)) throw error;
       // Browsers without that mode allow one handle per file, and another tab has it. Read the slower way.
-      const bytes = new Uint8Array(await (await file.getFile()).arrayBuffer());
-      if (bytes.byteLength !== record.bytes) throw wrongFileLength(record, bytes.byteLength);
-      options.checksum?.update(bytes);
-      return options.slices ? takeSlices(onePart(bytes), options.slices, options.buffers) : onePart(bytes);
+      return readAsBlob(await file.getFile(), record, options);
     }
     try {
       options.onProgress?.();
@@ -158,6 +156,26 @@ export class OpfsFiles implements RecordFiles {
       throw storageUnavailable(error);
     });
   }
+}
+
+/**
+ * Reads a record whose file cannot be opened. Takes twice the record's memory if there are slices.
+ * @throws MixtabError `record-damaged` if the file's length is wrong, `aborted`
+ */
+async function readAsBlob(
+  file: Blob,
+  record: RecordInfo,
+  { buffers, checksum, slices, signal, onProgress }: ReadOptions,
+): Promise<RecordParts> {
+  onProgress?.();
+  throwIfAborted(signal);
+  if (file.size !== record.bytes) throw wrongFileLength(record, file.size);
+  const bytes = await readBlob(file, buffers, { signal, onProgress }).catch((error: unknown) => {
+    throwIfAborted(signal);
+    throw error;
+  });
+  checksum?.update(bytes);
+  return slices ? takeSlices(onePart(bytes), slices, buffers) : onePart(bytes);
 }
 
 async function namesIn(directory: FileSystemDirectoryHandle | undefined): Promise<string[]> {

@@ -1,5 +1,6 @@
 /** Reads a Blob into a reused buffer if the browser can: `Blob.arrayBuffer()` always allocates fresh memory. */
 import type { Bytes } from '../../src/contract/ids.ts';
+import { PART_BYTES } from '../format/manifest.ts';
 import type { BufferPool } from './buffer-pool.ts';
 
 /**
@@ -12,7 +13,7 @@ interface BlobReadOptions {
   /** Ends the read after the current piece. Until that piece has arrived, the stream owns the buffer. */
   signal?: AbortSignal | undefined;
   /** Called after each piece. */
-  onProgress?: () => void;
+  onProgress?: (() => void) | undefined;
 }
 
 /**
@@ -25,11 +26,7 @@ export async function readBlob(
   { signal, onProgress }: BlobReadOptions = {},
 ): Promise<Uint8Array<ArrayBuffer>> {
   const reader = byteReader(blob);
-  if (!reader || blob.size === 0) {
-    const whole = await blob.arrayBuffer();
-    onProgress?.();
-    return new Uint8Array(whole);
-  }
+  if (!reader || blob.size === 0) return readInPieces(blob, buffers, { signal, onProgress });
   activeReaders.add(reader);
   try {
     let bytes: Uint8Array<ArrayBuffer> = new Uint8Array(buffers.take(blob.size));
@@ -52,6 +49,32 @@ export async function readBlob(
   } finally {
     activeReaders.delete(reader);
   }
+}
+
+/** Reads at most {@link PART_BYTES} at once, so that a large Blob on a slow disk makes progress. */
+async function readInPieces(
+  blob: Blob,
+  buffers: BufferPool,
+  { signal, onProgress }: BlobReadOptions,
+): Promise<Uint8Array<ArrayBuffer>> {
+  if (blob.size <= PART_BYTES) {
+    const whole = await blob.arrayBuffer();
+    onProgress?.();
+    return new Uint8Array(whole);
+  }
+  const bytes = new Uint8Array(buffers.take(blob.size));
+  try {
+    for (let done: Bytes = 0; done < blob.size; done += PART_BYTES) {
+      signal?.throwIfAborted();
+      const piece = await blob.slice(done, done + PART_BYTES).arrayBuffer();
+      bytes.set(new Uint8Array(piece), done);
+      onProgress?.();
+    }
+  } catch (error) {
+    buffers.recycle(bytes.buffer);
+    throw error;
+  }
+  return bytes;
 }
 
 /** undefined if the browser cannot read a Blob's stream into a given buffer (Safari). */

@@ -26,6 +26,8 @@ export interface ReadWatchOptions {
 interface Waiting {
   attempt: number;
   giveUp: (gaveUp: GaveUp) => void;
+  /** Aborted when the attempt is given up. */
+  controller: AbortController;
 }
 
 class GaveUp {
@@ -49,10 +51,11 @@ export class ReadWatch {
 
   /**
    * Runs a read. If the reader makes no progress, runs it once more with another reader.
+   * @param read gets a signal that is aborted when this attempt is given up; its result is of no use then
    * @param stalled returns the error if that one makes no progress either, for so many seconds
    * @throws what `read` throws, or the error of `stalled`
    */
-  async run<T>(read: () => Promise<T>, stalled: (seconds: number) => Error): Promise<T> {
+  async run<T>(read: (givenUp: AbortSignal) => Promise<T>, stalled: (seconds: number) => Error): Promise<T> {
     for (let attempt = 1; ; attempt++) {
       const result = await this.#attempt(read, attempt);
       if (!(result instanceof GaveUp)) return result;
@@ -60,13 +63,13 @@ export class ReadWatch {
     }
   }
 
-  #attempt<T>(read: () => Promise<T>, attempt: number): Promise<T | GaveUp> {
+  #attempt<T>(read: (givenUp: AbortSignal) => Promise<T>, attempt: number): Promise<T | GaveUp> {
     return new Promise((resolve, reject) => {
-      const waiting: Waiting = { attempt, giveUp: resolve };
+      const waiting: Waiting = { attempt, giveUp: resolve, controller: new AbortController() };
       this.#waiting.add(waiting);
       this.#timer ??= this.#start();
       // `read` may also throw at once.
-      (async () => read())()
+      (async () => read(waiting.controller.signal))()
         .then(resolve, reject)
         .finally(() => this.#ended(waiting));
     });
@@ -107,7 +110,10 @@ export class ReadWatch {
     clearInterval(this.#timer);
     this.#timer = undefined;
     this.#progress = undefined;
-    for (const { giveUp } of waiting) giveUp(new GaveUp(Math.round(seconds)));
+    for (const { giveUp, controller } of waiting) {
+      controller.abort();
+      giveUp(new GaveUp(Math.round(seconds)));
+    }
     this.#options.restart();
   }
 }

@@ -122,6 +122,22 @@ describe.each<Hang>(['database', 'stream'])('a read of which the %s never answer
   });
 });
 
+it('a read that was given up while the port to the site was on its way does not begin when it arrives', async () => {
+  const begun = vi.spyOn(ReaderService.prototype, 'read');
+  const reader = readerWith([]);
+  const arrive: ((port: MessagePort) => void)[] = [];
+  const { port1, port2 } = new MessageChannel();
+  reader.attachSiteStore(() => new Promise((resolve) => arrive.push(resolve)));
+  const read = reader.read(id, record);
+  await vi.waitFor(() => expect(arrive.length).toBe(2), { timeout: 10_000 }); // given up, and tried again
+  for (const [index, resolve] of arrive.entries()) resolve([port1, port2][index]);
+  expect((await read).byteLength).toBe(record.bytes);
+  await new Promise((resolve) => setTimeout(resolve));
+  expect(begun).toHaveBeenCalledTimes(1);
+  for (const port of [port1, port2]) port.close();
+  begun.mockRestore();
+});
+
 it('a cancelled read that never ends is aborted, and not repeated', async () => {
   const controller = new AbortController();
   const read = readerWith(['database']).read(id, record, controller.signal);

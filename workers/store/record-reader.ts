@@ -75,7 +75,7 @@ export function createReaderWorker(
   return {
     read: (modelId, record, ...rest) =>
       watch.run(
-        () => read(modelId, record, ...rest),
+        (givenUp) => read(givenUp, modelId, record, ...rest),
         (seconds) => stalledRead(record, seconds),
       ),
     recycle,
@@ -94,10 +94,10 @@ function readThrough(
   link: WorkerLink<ReaderService>,
   recycle: (record: RecordParts) => void,
   attached: () => Promise<void> | undefined,
-): RecordReader['read'] {
+): (givenUp: AbortSignal, ...read: Parameters<RecordReader['read']>) => Promise<RecordParts> {
   const { api } = link;
   let nextId = 0;
-  return async (modelId, record, signal, slices) => {
+  return async (givenUp, modelId, record, signal, slices) => {
     throwIfAborted(signal);
     const id = nextId++;
     // An AbortSignal cannot be sent to a worker, so the read gets an id by which it can be cancelled.
@@ -107,6 +107,8 @@ function readThrough(
       link.open();
       const attaching = attached();
       if (attaching) await attaching;
+      throwIfAborted(signal);
+      throwIfAborted(givenUp); // the port came too late, and another attempt reads the record
       const read = await api.read(modelId, record, id, slices);
       if (signal?.aborted) recycle(read); // it had been sent before the cancellation arrived
       throwIfAborted(signal);
