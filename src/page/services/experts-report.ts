@@ -1,7 +1,7 @@
 /** The state of the expert cache, polled while it is shown. */
 import { signal } from '@preact/signals';
 import { useEffect } from 'preact/hooks';
-import type { ExpertsReport } from '../../contract/engine-api.ts';
+import type { ExpertsReport, LoadedModel } from '../../contract/engine-api.ts';
 import { experiment, generating } from '../state/generation.ts';
 import { loaded } from '../state/models.ts';
 import { engine } from './workers.ts';
@@ -9,7 +9,19 @@ import { engine } from './workers.ts';
 /** While the engine computes, and while it is idle. */
 const POLL_MS = { computing: 250, idle: 1000 };
 
-const newest = signal<ExpertsReport | undefined>(undefined);
+/** The newest report, with the loaded model that it is about. */
+const newest = signal<{ of: LoadedModel; report: ExpertsReport } | undefined>(undefined);
+
+/** Asks the engine. An answer that comes after another model was loaded is of no use. */
+export async function askForReport(): Promise<void> {
+  const of = loaded.value;
+  const report = of && (await engine.experts().catch(() => undefined));
+  newest.value = report && of === loaded.value ? { of, report } : undefined;
+}
+
+/** The newest report about the loaded model; undefined until there is one. */
+export const shownReport = (): ExpertsReport | undefined =>
+  newest.value?.of === loaded.value ? newest.value?.report : undefined;
 
 /** The newest report. The engine is asked while the calling component is mounted and the page is visible. */
 export function useExpertsReport(): ExpertsReport | undefined {
@@ -18,9 +30,8 @@ export function useExpertsReport(): ExpertsReport | undefined {
     let unmounted = false;
     const poll = async (): Promise<void> => {
       if (!document.hidden) {
-        const answer = await engine.experts().catch(() => undefined);
+        await askForReport();
         if (unmounted) return;
-        newest.value = answer;
       }
       timer = setTimeout(poll, generating.value || experiment.value ? POLL_MS.computing : POLL_MS.idle);
     };
@@ -30,5 +41,5 @@ export function useExpertsReport(): ExpertsReport | undefined {
       clearTimeout(timer);
     };
   }, []);
-  return loaded.value && newest.value;
+  return shownReport();
 }

@@ -87,13 +87,39 @@ const NAMED = { name: 'x', text: 'a b' };
 const TASK = { text: NAMED, textTokens: 2, prompt: 'p', preset: PRESETS[0], seed: 1, maxTokens: 3 };
 const CHANGE = { experiment: 'first', key: 'one', name: 'First', ablation: { expertsUsed: 1 } } as const;
 
-/** What the view can start, and how many calls of the engine each makes. */
-const RUNS: [name: string, calls: number, start: () => Promise<void>][] = [
-  ['reading a text', 1, () => read({ kind: 'text', text: 'a b' })],
-  ['following a token', 1, () => followToken(1)],
-  ['the curve', 2, () => measureCurve(NAMED, [16, 32], 2)],
-  ['the comparison of texts', 2, () => readTexts([NAMED, NAMED], 4)],
-  ['the laboratory', 4, () => runLaboratory(TASK, [CHANGE])],
+/**
+ * What the view can start, how many calls of the engine each makes, and the result that it has set in the end.
+ */
+const RUNS: [name: string, calls: number, start: () => Promise<void>, result: () => unknown, expected: unknown][] = [
+  [
+    'reading a text',
+    1,
+    () => read({ kind: 'text', text: 'a b' }),
+    () => reading.value!.input,
+    { kind: 'text', text: 'a b' },
+  ],
+  ['following a token', 1, () => followToken(1), () => [...(observations.value?.byToken.keys() ?? [])], [1]],
+  [
+    'the curve',
+    2,
+    () => measureCurve(NAMED, [16, 32], 2),
+    () => curve.value?.points.map(({ context }) => context),
+    [16, 32],
+  ],
+  ['the comparison of texts', 2, () => readTexts([NAMED, NAMED], 4), () => comparison.value?.texts.length, 2],
+  [
+    'the laboratory',
+    4,
+    () => runLaboratory(TASK, [CHANGE]),
+    () => [labScores.value?.rows.length, labWords.value?.rows.map(({ words, done }) => [words, done])],
+    [
+      2,
+      [
+        [' word', true],
+        [' word', true],
+      ],
+    ],
+  ],
 ];
 
 /** Waits until something holds. */
@@ -119,7 +145,7 @@ beforeEach(async () => {
   calls.length = 0;
 });
 
-describe.each(RUNS)('%s', (_, count, start) => {
+describe.each(RUNS)('%s', (_, count, start, result, expected) => {
   it.each([
     ['another model is loaded', () => loader.load({ id: 'b', name: 'same name' }), 'b'],
     ['the model is unloaded', () => loader.unload(), undefined],
@@ -151,9 +177,7 @@ describe.each(RUNS)('%s', (_, count, start) => {
     expect(calls.filter((name) => name.startsWith('load'))).toEqual(['load a']);
     expect(calls).toHaveLength(1 + 1 + count);
     expect(reading.value!.modelId).toBe('a');
-    if (curve.value) expect(curve.value.points.map(({ context }) => context)).toEqual([16, 32]);
-    if (comparison.value) expect(comparison.value.texts).toHaveLength(2);
-    if (labScores.value) expect([labScores.value.rows.length, labWords.value!.rows.length]).toEqual([2, 2]);
+    expect(result()).toEqual(expected);
   });
 
   it('says what happened if the device does not come back', async () => {
