@@ -1,5 +1,5 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
-import { followLink, openLinked, readAndFollow } from '../services/follow.ts';
+import { followLink, isStored, openLinked, readAndFollow } from '../services/follow.ts';
 import { inputOf, plainText } from '../services/text-routing.ts';
 import { followToken } from '../services/token-observation.ts';
 import { conversations, current } from '../state/conversations.ts';
@@ -41,7 +41,7 @@ export function RoutingView() {
         are larger networks, and only the {expertsPerToken} with the highest scores compute. Here the model reads a
         text, and each token has the colour of the expert with the highest score.
       </p>
-      {conversation !== undefined && (
+      {conversation !== undefined && !isStored(conversation) && (
         <p role="status">
           The conversation of this link is not stored in this browser. A link of this kind only works where it was made.
         </p>

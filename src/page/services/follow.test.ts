@@ -4,7 +4,7 @@ import type { TextPlace } from '../state/token-of-character.ts';
 
 vi.mock('../state/database.ts', () => import('../state/database-testing.ts'));
 vi.stubGlobal('document', { documentElement: { style: {} } });
-vi.stubGlobal('location', { hash: '' });
+vi.stubGlobal('location', { hash: '', href: 'https://mixtab.test/' });
 vi.stubGlobal('history', { pushState() {}, replaceState() {} });
 vi.stubGlobal('addEventListener', () => {});
 
@@ -29,10 +29,11 @@ const { conversations, currentId } = await import('../state/conversations.ts');
 const { createConversation } = await import('../state/conversation-tree.ts');
 const { DEFAULT_GENERATION } = await import('../state/generation-settings.ts');
 const { experiment } = await import('../state/generation.ts');
+const { choices } = await import('../state/route.ts');
 const { reading } = await import('../state/text-routing.ts');
 const { wanted } = await import('../state/token-observation.ts');
 const { followPlace } = await import('./answer-tokens.ts');
-const { followLink } = await import('./follow.ts');
+const { followLink, isStored, openLinked } = await import('./follow.ts');
 
 /** The second token of what {@link succeed} reads. */
 const PLACE: TextPlace = { texts: ['Hello there'], offset: 7 };
@@ -90,4 +91,14 @@ it('a second click during the reading is followed when it ends', async () => {
   end();
   await first;
   expect([followed, wanted.value]).toEqual([[1], undefined]);
+});
+
+it('a link opens a stored conversation, and only a missing one is called missing', () => {
+  choices.value = { conversation: 'b' };
+  expect(isStored('b')).toBe(true); // before it is opened, when the view is drawn first
+  openLinked('b');
+  expect([currentId.value, choices.value.conversation]).toEqual(['b', undefined]);
+  choices.value = { conversation: 'elsewhere' };
+  openLinked('elsewhere');
+  expect([isStored('elsewhere'), currentId.value, choices.value.conversation]).toEqual([false, 'b', 'elsewhere']);
 });

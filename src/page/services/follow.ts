@@ -41,9 +41,12 @@ export async function followLink(): Promise<void> {
   else await readAndFollow(input, current.value!.id);
 }
 
+/** Whether this browser stores a conversation. All are read before a model is loaded, and so before the experts view. */
+export const isStored = (id: string): boolean => conversations.value.some((conversation) => conversation.id === id);
+
 /** Opens the conversation that a link names, if this browser stores it. What was read of others is no longer shown. */
 export function openLinked(id: string): void {
-  if (!conversations.value.some((conversation) => conversation.id === id)) return;
+  if (!isStored(id)) return;
   if (reading.value?.conversation !== id) reading.value = undefined;
   openConversation(id);
   choose({ conversation: '' });
