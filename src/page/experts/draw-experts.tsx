@@ -1,6 +1,6 @@
 import { type ComputeKind, type ExpertsReport, RESIDENCE } from '../../contract/engine-api.ts';
 import { RESIDENT_WHERE } from '../state/compute.ts';
-import type { Drawing } from './figure/Figure.tsx';
+import type { DrawnFigure } from './figure/Figure.tsx';
 import { expertText, RESIDENT } from './figures.ts';
 
 /** Room for the numbers of layers on the left and of experts above. */
@@ -20,7 +20,7 @@ const tierOf = (residence: number, kind: ComputeKind): Tier =>
   residence === RESIDENT[kind] ? 'resident' : residence === RESIDENCE.ram ? 'ram' : 'store';
 
 /** Draws a row per layer with a cell per expert: where it is, whether it was selected last, and how often it is used. */
-export function drawExperts(report: ExpertsReport, kind: ComputeKind, width: number): Drawing {
+export function drawExperts(report: ExpertsReport, kind: ComputeKind, width: number): DrawnFigure {
   const { layerCount, expertCount, residence, uses, newest } = report;
   const step = Math.min(CELL.widest, (width - LABELS.left) / expertCount);
   const cell = {

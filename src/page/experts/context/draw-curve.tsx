@@ -2,14 +2,14 @@ import { scaleLinear, scaleLog } from 'd3-scale';
 import { area, line } from 'd3-shape';
 import type { CurvePoint } from '../../state/paper.ts';
 import { BottomAxis, LeftAxis } from '../figure/axes.tsx';
-import type { Drawing } from '../figure/Figure.tsx';
+import type { DrawnFigure } from '../figure/Figure.tsx';
 import { interval } from './curve.ts';
 
 const HEIGHT = 300;
 const MARGIN = { top: 26, right: 14, bottom: 42, left: 44 };
 
 /** Draws perplexity against context length, on a logarithmic scale of lengths, with the 95% interval as a band. */
-export function drawCurve(points: readonly CurvePoint[], width: number): Drawing {
+export function drawCurve(points: readonly CurvePoint[], width: number): DrawnFigure {
   const ranges = points.map((point) => interval(point) ?? [point.perplexity, point.perplexity]);
   const lengths = points.map(({ context }) => context);
   const [left, right] = [MARGIN.left, width - MARGIN.right];

@@ -1,7 +1,7 @@
 import { scaleLinear } from 'd3-scale';
 import { formatBytes } from '../../../contract/format-bytes.ts';
 import { formatCount } from '../../../ui/format.ts';
-import type { Drawing, Mark } from '../figure/Figure.tsx';
+import type { DrawnFigure, Mark } from '../figure/Figure.tsx';
 import { percent } from '../routing.ts';
 import { type Costs, type Counting, PART_NAMES } from './counting.ts';
 
@@ -10,7 +10,7 @@ const LABEL = 20;
 const ROW = LABEL + BAR + 16;
 
 /** Draws where the parameters are: one bar for all stored ones, one for those that a token uses, to the same scale. */
-export function drawParts({ parts, stored, active }: Counting, width: number): Drawing {
+export function drawParts({ parts, stored, active }: Counting, width: number): DrawnFigure {
   const x = scaleLinear([0, stored], [0, width - 2]);
   const marks: Mark[] = [];
   const bars = (['stored', 'active'] as const).map((key, row) => {
@@ -55,7 +55,7 @@ const PANELS = [
 ] as const;
 
 /** Draws the memory and the operations of three models, each to its own scale. */
-export function drawCosts(costs: readonly Costs[], width: number): Drawing {
+export function drawCosts(costs: readonly Costs[], width: number): DrawnFigure {
   const panelHeight = 26 + costs.length * (LABEL + 16 + 8) + 12;
   const marks: Mark[] = [];
   const panels = PANELS.map(([key, title, textOf], panel) => {

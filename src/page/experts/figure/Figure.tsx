@@ -12,7 +12,7 @@ export interface Mark {
 }
 
 /** A drawn figure: its height, its marks in reading order, and its SVG elements. */
-export interface Drawing {
+export interface DrawnFigure {
   height: number;
   marks: Mark[];
   shapes: ComponentChildren;
@@ -25,7 +25,7 @@ interface Props {
   /** Name of a saved image, without its extension. */
   name: string;
   table: () => FigureTable;
-  draw: (width: number) => Drawing;
+  draw: (width: number) => DrawnFigure;
   /** Colours and marks that need an explanation. */
   legend?: ComponentChildren;
   /**

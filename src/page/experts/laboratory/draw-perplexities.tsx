@@ -1,6 +1,6 @@
 import { scaleLog } from 'd3-scale';
 import { BottomAxis, type Tick } from '../figure/axes.tsx';
-import type { Drawing } from '../figure/Figure.tsx';
+import type { DrawnFigure } from '../figure/Figure.tsx';
 import { barWords, changeText, type LabBar, perplexityText } from './results.ts';
 
 const LABEL = 20;
@@ -18,7 +18,7 @@ const LETTER = 6.9;
  * Draws one bar per model, on a logarithmic scale, from the original model's perplexity: to the right if the change
  * makes the model worse. So equal lengths are equal factors. Lines are 95% intervals of the difference.
  */
-export function drawPerplexities(bars: readonly LabBar[], width: number): Drawing {
+export function drawPerplexities(bars: readonly LabBar[], width: number): DrawnFigure {
   const original = bars.find(({ change }) => !change)!.perplexity;
   const ends = bars.flatMap(({ perplexity, change: { low = 0, high = 0 } = { change: 0 } }) => [
     perplexity,

@@ -1,7 +1,7 @@
 import { scaleLinear } from 'd3-scale';
 import { line } from 'd3-shape';
 import { BottomAxis, LeftAxis } from '../figure/axes.tsx';
-import type { Drawing } from '../figure/Figure.tsx';
+import type { DrawnFigure } from '../figure/Figure.tsx';
 import { percent } from '../routing.ts';
 import type { RepeatPoint } from './specialisation.ts';
 
@@ -17,7 +17,7 @@ const MARGIN = { top: 26, right: 14, bottom: 42, left: 44 };
 const LABEL_WIDTH = 28;
 
 /** Draws one line per text over the layers, with intervals, and a dashed line for what chance gives. */
-export function drawRepeats(lines: readonly Line[], chance: number, width: number): Drawing {
+export function drawRepeats(lines: readonly Line[], chance: number, width: number): DrawnFigure {
   const layers = lines[0].points.length;
   const [left, right] = [MARGIN.left, width - MARGIN.right];
   const [top, bottom] = [MARGIN.top, HEIGHT - MARGIN.bottom];

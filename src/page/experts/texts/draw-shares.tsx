@@ -1,6 +1,6 @@
 import { scaleLinear } from 'd3-scale';
 import { BottomAxis } from '../figure/axes.tsx';
-import type { Drawing, Mark } from '../figure/Figure.tsx';
+import type { DrawnFigure, Mark } from '../figure/Figure.tsx';
 import { percent } from '../routing.ts';
 import type { ShareDot } from './specialisation.ts';
 
@@ -20,7 +20,7 @@ const AXIS = 42;
 const TWO_COLUMNS = 620;
 
 /** Draws one row per expert and text: the share as a dot, its interval as a line, an equal share as a dashed line. */
-export function drawShares({ dots, names, expertCount }: Shares, width: number): Drawing {
+export function drawShares({ dots, names, expertCount }: Shares, width: number): DrawnFigure {
   const columns = width >= TWO_COLUMNS && expertCount > 1 ? 2 : 1;
   const perColumn = Math.ceil(expertCount / columns);
   const group = names.length * ROW + GAP;

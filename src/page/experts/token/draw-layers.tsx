@@ -1,5 +1,5 @@
 import { scaleLinear } from 'd3-scale';
-import type { Drawing } from '../figure/Figure.tsx';
+import type { DrawnFigure } from '../figure/Figure.tsx';
 import { visible } from '../routing.ts';
 import { formatProbability, type LayerRow, layerSentences, longest } from './layers.ts';
 
@@ -32,7 +32,7 @@ type Columns = ReturnType<typeof columnsFor>;
  * Draws a row per layer, from the top down: the router's preferences, the chosen experts with their weights, how long
  * the vectors are that attention and these experts add, and what the model would predict if it ended there.
  */
-export function drawLayers(rows: readonly LayerRow[], { shown, colours }: Look, width: number): Drawing {
+export function drawLayers(rows: readonly LayerRow[], { shown, colours }: Look, width: number): DrawnFigure {
   const columns = columnsFor(width, rows[0].preferences.length);
   const length = scaleLinear([0, longest(rows)], [0, Math.max(1, columns.lengths.width - 4)]);
   return {
