@@ -74,6 +74,18 @@ describe('a large model while another tab has one in memory', () => {
     expect(problem.value).toBeUndefined();
   });
 
+  it.each([
+    [{ compute: 'cpu', cpuBudgetMegabytes: 4000, gpuBudgetMegabytes: 1000, ramBudgetMegabytes: 1000 }, '4.0 GB'],
+    [{ compute: 'gpu', cpuBudgetMegabytes: 1000, gpuBudgetMegabytes: 6000, ramBudgetMegabytes: 2000 }, '8.0 GB'],
+    [{ compute: 'gpu', gpuBudgetMegabytes: 6000 }, '26.4 GB'], // main memory may keep all experts that do not fit
+    [{ compute: 'cpu', cpuBudgetMegabytes: 64_000 }, '26.4 GB'],
+  ] as const)('with the budgets %j would take up to %s', (budgets, expected) => {
+    changeSettings(budgets);
+    loadedElsewhere.value = ['large'];
+    newLoader().leaveToOtherTab(large);
+    expect(problem.value?.remedy).toContain(`up to about ${expected} more.`);
+  });
+
   it('is not loaded afterwards if the user chose another one meanwhile', async () => {
     loadedElsewhere.value = ['large'];
     const loader = newLoader();

@@ -5,6 +5,7 @@ import { type ErrorCode, errorFromData, errorToData, MixtabError } from '../../c
 import { formatBytes } from '../../contract/format-bytes.ts';
 import type { ModelSummary } from '../../contract/import-api.ts';
 import { proxy } from '../../contract/rpc.ts';
+import { mostMemory } from '../state/compute.ts';
 import { current, openConversation } from '../state/conversations.ts';
 import { overflow } from '../state/generation.ts';
 import { importedModel, runningImport } from '../state/imports.ts';
@@ -116,7 +117,7 @@ export class ModelLoader {
       new MixtabError(
         'loaded-elsewhere',
         `Another tab of mixtab has a model in memory, so ${model.name} is not loaded here yet.`,
-        `It would take up to ${formatBytes(model.storedBytes)} more. Use that tab, or close it: then the model is loaded here by itself.`,
+        `It would take up to about ${formatBytes(mostMemory(model.storedBytes))} more. Use that tab, or close it: then the model is loaded here by itself.`,
       ),
     );
     const stop = effect(() => {

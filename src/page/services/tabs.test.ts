@@ -1,5 +1,8 @@
 import { beforeEach, expect, it, vi } from 'vitest';
 
+vi.mock('../state/database.ts', () => import('../state/database-testing.ts'));
+vi.stubGlobal('document', { documentElement: { style: {} } });
+
 /** Names of the locks that other tabs hold. */
 let held: string[] = [];
 const waiting: { name: string; grant: () => void }[] = [];
@@ -12,6 +15,7 @@ vi.stubGlobal('navigator', {
 
 const { Tabs } = await import('./tabs.ts');
 const { loadedElsewhere } = await import('../state/models.ts');
+const { changeSettings } = await import('../state/settings.ts');
 const { LOADED_LOCK_PREFIX } = await import('../../contract/loaded-lock.ts');
 
 beforeEach(() => {
@@ -24,6 +28,9 @@ it('only a large model is too much beside that of another tab', async () => {
   const tabs = new Tabs();
   expect(await tabs.takesTooMuchBesideOthers({ storedBytes: 24e6 })).toBe(false);
   expect(await tabs.takesTooMuchBesideOthers({ storedBytes: 26e9 })).toBe(true);
+  changeSettings({ compute: 'cpu', cpuBudgetMegabytes: 900 });
+  expect(await tabs.takesTooMuchBesideOthers({ storedBytes: 26e9 })).toBe(false); // it takes no more than its budget
+  changeSettings({ compute: 'auto', cpuBudgetMegabytes: undefined });
   held = [];
   expect(await tabs.takesTooMuchBesideOthers({ storedBytes: 26e9 })).toBe(false);
 });

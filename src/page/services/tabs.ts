@@ -2,6 +2,7 @@
 import { effect } from '@preact/signals';
 import { MixtabError } from '../../contract/errors.ts';
 import { LARGE_MODEL_BYTES, LoadedLock, released, TABS_CHANNEL } from '../../contract/loaded-lock.ts';
+import { mostMemory } from '../state/compute.ts';
 import { loaded, loadedElsewhere } from '../state/models.ts';
 import { newId } from '../state/new-id.ts';
 
@@ -36,9 +37,9 @@ export class Tabs {
     loadedElsewhere.value = others.map(({ modelId }) => modelId);
   }
 
-  /** Whether a model is so large that the user should decide about loading it beside another tab's. */
+  /** Whether a model takes so much memory that the user should decide about loading it beside another tab's. */
   async takesTooMuchBesideOthers({ storedBytes }: { storedBytes: number }): Promise<boolean> {
-    if (storedBytes < LARGE_MODEL_BYTES) return false;
+    if (mostMemory(storedBytes) < LARGE_MODEL_BYTES) return false;
     await this.refresh();
     return loadedElsewhere.value.length > 0;
   }
