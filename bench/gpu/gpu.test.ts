@@ -52,6 +52,9 @@ describe('npm run bench:gpu on a software adapter', { timeout: 250_000 }, () => 
     expect(rows.some(({ value }) => value > 0)).toBe(true);
     expect(rows.some(({ variant }) => variant?.startsWith('vector='))).toBe(true);
     expect(rows.some(({ variant }) => variant?.startsWith('batch='))).toBe(true);
+    for (const name of ['greedy sampler', 'sampler of a chat']) {
+      expect(rows).toContainEqual(expect.objectContaining({ name, variant: 'sampler=blocks', value: 0 }));
+    }
   });
 
   it('relates matrix products to the ceilings', () => {

@@ -127,25 +127,28 @@ export const CHAT_SAMPLING: SamplingOptions = {
   repetitionPenalty: 1.1,
 };
 
-/** The sampler of `8 sin(0.7 i)`. It advances the step state, so that needs to be one of its own. */
+/** The seed of {@link sampleCall}. */
+export const SAMPLE_SEED = 1;
+
+/** The logits of {@link sampleCall}: `8 sin(0.7 i)`. */
+export const sampleLogits = (vocabularySize: number): Float32Array => wave(vocabularySize).map((x) => 8 * x);
+
+/** The sampler of {@link sampleLogits}. It advances the step state, so that needs to be one of its own. */
 export function sampleCall(
   buffers: Buffers,
   shapes: MeasureShapes,
   options: SamplingOptions,
-): Operation & { result: Slice } {
+): Operation & { result: Slice; counts: Slice } {
   const { vocabularySize } = shapes;
   const args = {
-    logits: buffers.uploadRows(
-      wave(vocabularySize).map((x) => 8 * x),
-      vocabularySize,
-    ),
+    logits: buffers.uploadRows(sampleLogits(vocabularySize), vocabularySize),
     vocabularySize,
-    params: buffers.upload(new Uint8Array(writeSampleParams(options, 1))),
+    params: buffers.upload(new Uint8Array(writeSampleParams(options, SAMPLE_SEED))),
     counts: buffers.allocate(vocabularySize * 4),
     bias: buffers.allocate(vocabularySize * 4),
     tokens: buffers.allocate(4),
     result: buffers.allocate(SAMPLE_RESULT_BYTES),
     scratch: buffers.allocate(sampleScratchBytes(vocabularySize)),
   };
-  return Object.assign((ctx: OpContext) => sample(ctx, args), { result: args.result });
+  return Object.assign((ctx: OpContext) => sample(ctx, args), { result: args.result, counts: args.counts });
 }

@@ -14,10 +14,11 @@ import { roundToHalf, unpackHalves } from '../../reference/half.ts';
 import { matmul as exactMatmul, worstError } from '../../reference/matmul.ts';
 import { rmsNorm as exactNorm } from '../../reference/norm.ts';
 import { rope } from '../../reference/rope.ts';
+import { candidates, draw, ranking, uniformOf } from '../../reference/sample.ts';
 import { DOT_TOLERANCE, TOLERANCE } from '../../reference/tolerance.ts';
 import { checkVariants, errorOf, numbers, type ReportError, randomMatrix } from '../check-variants.ts';
 import { type Measurement, variantField } from '../measurement.ts';
-import { type Operation, sampleCall } from '../operations.ts';
+import { CHAT_SAMPLING, type Operation, SAMPLE_SEED, sampleCall, sampleLogits } from '../operations.ts';
 import { checkExperts } from './correctness-experts.ts';
 
 /** Sizes of the matrices: no multiple of any tile, and two blocks per row. */
@@ -172,22 +173,30 @@ async function checkRope(measurement: Measurement, report: ReportError): Promise
   });
 }
 
+/** The likeliest token, and a draw with the settings of a chat: with them the variants take different ways. */
 async function checkSampler(measurement: Measurement, report: ReportError): Promise<void> {
   const shapes = { ...measurement.shapes, vocabularySize: 3001 };
-  await measurement.withBuffers(async (buffers) => {
-    const call = sampleCall(buffers, shapes, { temperature: 0 });
-    // The largest of 8 sin(0.7 i), as the call fills its logits.
-    const logits = Float32Array.from({ length: shapes.vocabularySize }, (_, i) => 8 * Math.fround(Math.sin(i * 0.7)));
-    const best = logits.indexOf(logits.reduce((a, b) => Math.max(a, b)));
-    const error = async (): Promise<number> => {
-      const words = new Uint32Array(await buffers.read(call.result));
-      return words[SAMPLE_RESULT.token] === best ? 0 : Number.POSITIVE_INFINITY;
-    };
-    await checkVariants(
-      measurement,
-      buffers,
-      { name: 'greedy sampler', state: {}, record: call, outputs: [call.result], error },
-      report,
-    );
-  });
+  const logits = sampleLogits(shapes.vocabularySize);
+  const likeliest = ranking(logits)[0];
+  const cut = candidates(logits, CHAT_SAMPLING); // no token has occurred that could be penalized
+  const samplers = [
+    { name: 'greedy sampler', options: { temperature: 0 }, expected: () => likeliest },
+    {
+      name: 'sampler of a chat',
+      options: CHAT_SAMPLING,
+      expected: (step: number) => draw(cut, uniformOf(SAMPLE_SEED, step)),
+    },
+  ];
+  for (const { name, options, expected } of samplers) {
+    await measurement.withBuffers(async (buffers) => {
+      const record = sampleCall(buffers, shapes, options);
+      const error = async (): Promise<number> => {
+        const words = new Uint32Array(await buffers.read(record.result));
+        const isRight = words[SAMPLE_RESULT.token] === expected(words[SAMPLE_RESULT.step]);
+        return isRight ? 0 : Number.POSITIVE_INFINITY;
+      };
+      const outputs = [record.result, record.counts];
+      await checkVariants(measurement, buffers, { name, state: { step: 3 }, record, outputs, error }, report);
+    });
+  }
 }
