@@ -67,7 +67,6 @@ fn main(@builtin(workgroup_id) block: vec3<u32>, @builtin(local_invocation_index
     let limited = params.top_k > 0u && params.top_k < MOST_WANTED;
     bound = max(bound_of(select(MOST_WANTED, params.top_k, limited), thread), EXCLUDED + 1u);
     if (block.x == 0u && thread == 0u) {
-      work.bound = bound;
       work.complete = select(0u, 1u, bound == EXCLUDED + 1u);
     }
   }

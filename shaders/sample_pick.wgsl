@@ -156,8 +156,8 @@ fn add_up(kept: u32, temperature: f32) -> f32 {
   return workgroupUniformLoad(&total);
 }
 
-// The first of the `kept` tokens at which the sum reaches the goal. Rounding may leave a remainder after the last one with
-// a weight. Then that one is taken.
+// The first of the `kept` tokens at which the sum reaches the goal. Rounding may leave a remainder after the last one
+// with a weight. Then that one is taken.
 fn reaching(goal: f32, kept: u32, temperature: f32) -> u32 {
   if (thread == 0u) {
     atomicStore(&reached, NONE);

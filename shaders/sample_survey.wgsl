@@ -12,7 +12,7 @@ override PER_THREAD: u32;  // ceil(VOCABULARY / GROUPS)
 @group(0) @binding(0) var<storage, read> state: StepState;
 @group(0) @binding(1) var<storage, read> logits: array<f32>;
 @group(0) @binding(2) var<storage, read> params: Params;
-@group(0) @binding(3) var<storage, read_write> counts: array<u32>;
+@group(0) @binding(3) var<storage, read> counts: array<u32>;
 @group(0) @binding(4) var<storage, read> bias: array<f32>;
 @group(0) @binding(5) var<storage, read_write> scratch: array<u32>;
 @group(0) @binding(6) var<storage, read_write> work: Work;

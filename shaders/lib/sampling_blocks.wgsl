@@ -22,7 +22,6 @@ struct Work {
   blocks: array<Block, BLOCKS>,
   listed: atomic<u32>,
   raw_listed: atomic<u32>,
-  bound: u32,     // `list` has every token with this key or a larger one
   complete: u32,  // 1: all tokens that are not in `list` are excluded
   list: array<Candidate, LISTED>,
   raw_list: array<Candidate, RAW_LISTED>,

@@ -28,9 +28,9 @@ const keptWithin = (adjusted: Float32Array, { key, id }: { key: number; id: numb
 async function both(one: Omit<Case, 'variant'>) {
   const blocks = await sampler({ ...one, variant: 'blocks' });
   const single = await sampler({ ...one, variant: 'last' });
-  const { id, next, counts, state } = single;
-  expect({ id: blocks.id, next: blocks.next, state: blocks.state }).toEqual({ id, next, state });
-  expect(blocks.counts.every((count, i) => count === counts[i])).toBe(true);
+  const known = ({ id, next, state, notFinite }: typeof single) => ({ id, next, state, notFinite });
+  expect(known(blocks)).toEqual(known(single));
+  expect(blocks.counts.every((count, i) => count === single.counts[i])).toBe(true);
   expect(blocks.top.map((token) => token.id)).toEqual(single.top.map((token) => token.id));
   for (const [i, { logprob }] of [single, ...single.top].entries()) {
     expect(Math.abs([blocks, ...blocks.top][i].logprob - logprob)).toBeLessThan(2e-4);
@@ -118,20 +118,30 @@ describe('sample, in many workgroups', () => {
       expect((await both({ ...one, seed: 5 })).fromList, JSON.stringify(Object.keys(one))).toBe(false);
   });
 
-  it('treats NaN and infinities as one workgroup does', async () => {
+  it('treats NaN and infinities as one workgroup does, and reports them', async () => {
     const { NaN: nan, POSITIVE_INFINITY: infinity } = Number;
     const logits = modelLogits(SMALL, 9).map((x, id) => (id % 10 === 0 ? [nan, infinity, -infinity][id % 3] : x));
     for (const options of [{ temperature: 0 }, { temperature: 1 }, { topK: 5, topP: 0.9 }, { minP: 0.1 }]) {
-      await both({ logits, topCount: 20, ...options });
+      expect((await both({ logits, topCount: 20, ...options })).notFinite).toBe(1);
     }
+    // A single one, in the first and in the last block, by the greedy pick and by a draw.
+    for (const [id, value] of [0, SMALL - 1].flatMap((at) => [nan, infinity, -infinity].map((x) => [at, x]))) {
+      const one = modelLogits(SMALL, 9).fill(value, id, id + 1);
+      for (const temperature of [0, 1]) {
+        expect((await sampler({ logits: one, variant: 'blocks', temperature })).notFinite).toBe(1);
+      }
+    }
+    expect((await both({ logits: modelLogits(SMALL, 9) })).notFinite).toBe(0);
   });
 
   it('repeats its tokens step by step, counts them, and does nothing in a stalled step', async () => {
     const options = { temperature: 1.2, topK: 40, repetitionPenalty: 1.3, frequencyPenalty: 0.1 };
     const logits = modelLogits(SMALL, 12);
-    const { state, counts } = await both({ logits, ...options, repeats: 20, state: { position: 7 } });
-    expect(state).toMatchObject({ position: 27, tokenCount: 1, step: 20 });
-    expect(counts.reduce((a, b) => a + b)).toBe(20);
+    for (const seed of [1, 2, 3]) {
+      const { state, counts } = await both({ logits, ...options, seed, repeats: 20, state: { position: 7 } });
+      expect(state).toMatchObject({ position: 27, tokenCount: 1, step: 20 });
+      expect(counts.reduce((a, b) => a + b)).toBe(20);
+    }
     const stalled = await both({ logits, ...options, state: { position: 7, stalled: 3 } });
     expect(stalled.state).toMatchObject({ position: 7, step: 0 });
     expect([stalled.next, stalled.fromList]).toEqual([7, false]);

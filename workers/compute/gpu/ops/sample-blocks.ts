@@ -22,8 +22,8 @@ const GROUPS = 64 * BLOCKS;
 /** Room for the likeliest tokens, by adjusted and by raw logits. */
 const LISTED = 1024 + 256;
 
-/** Bytes of `Work`: two maxima per group, eight words per block, four counters, two words per token of the lists. */
-export const WORK_BYTES: Bytes = (2 * GROUPS + 8 * BLOCKS + 4 + 2 * LISTED) * 4;
+/** Bytes of `Work`: two maxima per group, eight words per block, three counters, two words per token of the lists. */
+export const WORK_BYTES: Bytes = (2 * GROUPS + 8 * BLOCKS + 3 + 2 * LISTED) * 4;
 
 const kernel = (name: string, ...code: string[]): KernelSource => ({
   name: `sample ${name}`,

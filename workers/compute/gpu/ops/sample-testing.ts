@@ -1,7 +1,7 @@
 /** Runs the sampler on given logits. Used by the tests of its variants. */
 import type { SamplingOptions } from '../../../../src/contract/engine-api.ts';
 import { candidates, ranking } from '../../../reference/sample.ts';
-import type { Slice } from '../dispatch.ts';
+import type { Dispatch, Slice } from '../dispatch.ts';
 import { decodeStepState } from '../step-state.ts';
 import {
   allocate,
@@ -53,11 +53,7 @@ export async function sampler({
   ...options
 }: Case) {
   const gpu = await getTestDevice();
-  // The kernel for one workgroup, which follows those for many, is the one that software adapters compile fast.
-  const ctx =
-    variant === 'blocks' || variant === 'last'
-      ? await makeContext('rows', state, { sampler: 'blocks' })
-      : await makeContext(variant, state);
+  const ctx = await contextOf(variant, state);
   const vocabularySize = logits.length;
   const bias = new Float32Array(vocabularySize);
   for (const [id, value] of Object.entries(options.logitBias ?? {})) bias[Number(id)] = value;
@@ -67,8 +63,9 @@ export async function sampler({
   const mask = allowed && maskOf(vocabularySize, allowed);
   const params = upload(gpu, new Uint8Array(writeSampleParams(options, options.seed ?? 1, topCount, mask)));
   const scratch = allocate(gpu, sampleScratchBytes(vocabularySize));
-  await run(gpu, () => {
-    const dispatches = sample(ctx, {
+  let dispatches: Dispatch[] | undefined;
+  const record = (): Dispatch[] => {
+    const recorded = sample(ctx, {
       logits: uploadActivations(gpu, logits, vocabularySize),
       vocabularySize,
       params,
@@ -78,14 +75,26 @@ export async function sampler({
       result,
       scratch,
     });
-    if (variant === 'last') dispatches.splice(0, dispatches.length - 1);
-    return Array.from({ length: repeats }, () => dispatches).flat();
-  });
+    return variant === 'last' ? recorded.slice(-1) : recorded;
+  };
+  // In `last`, nothing else marks the next token as not sampled yet, and histograms overwrite the mark.
+  const runs = variant === 'last' ? repeats : 1;
+  for (let turn = 0; turn < runs; turn++) {
+    gpu.queue.writeBuffer(scratch.buffer, scratch.offset + vocabularySize * 4, new Uint32Array(1));
+    await run(gpu, () => {
+      dispatches ??= record();
+      return Array<Dispatch[]>(repeats / runs)
+        .fill(dispatches)
+        .flat();
+    });
+  }
   const words = await readBack(gpu, result, Uint32Array);
   const fromList = variant === 'blocks' && (await readBack(gpu, scratch, Uint32Array))[vocabularySize] === 1;
   return {
     ...readSampleResult(words.buffer),
     cut: { key: words[SAMPLE_RESULT.cutKey], id: words[SAMPLE_RESULT.cutId] },
+    /** 1 if a logit is NaN or infinite. */
+    notFinite: words[SAMPLE_RESULT.notFinite],
     /** Whether the list of the likeliest tokens was enough, in `blocks`. */
     fromList,
     next: (await readBack(gpu, tokens, Uint32Array))[0],
@@ -93,6 +102,12 @@ export async function sampler({
     state: decodeStepState((await readBack(gpu, ctx.state, Uint32Array)).buffer),
   };
 }
+
+/** The kernel for one workgroup that follows those for many is the one that software adapters compile fast. */
+const contextOf = (variant: SamplerVariant, state?: StateValues) =>
+  variant === 'blocks' || variant === 'last'
+    ? makeContext('rows', state, { sampler: 'blocks' })
+    : makeContext(variant, state);
 
 function maskOf(vocabularySize: number, allowed: (id: number) => boolean): Uint32Array {
   const mask = new Uint32Array(Math.ceil(vocabularySize / 32));
