@@ -26,8 +26,11 @@ test('completion.html continues a text', async ({ page, server }) => {
 
 test('completion.html stops', async ({ page, server }) => {
   await openExample(page, server, 'completion');
+  // In the page, because the answer may have ended before a click from outside arrives.
+  await page.getByRole('button', { name: 'Stop' }).evaluate((stop: HTMLButtonElement) => {
+    new MutationObserver(() => stop.click()).observe(stop, { attributes: true, attributeFilter: ['disabled'] });
+  });
   await page.getByRole('button', { name: 'Continue' }).click();
-  await page.getByRole('button', { name: 'Stop' }).click();
   await expect(page.getByText(/^Stopped\.$|^\d+ tokens\.$/)).toBeVisible();
   await expect(page.getByRole('button', { name: 'Continue' })).toBeEnabled();
 });
