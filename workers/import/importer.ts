@@ -111,9 +111,9 @@ async function keepOrRemove({ store, signal }: ImportInputs, id: string, error: 
   if (signal.reason === STALLED) return error; // another attempt has taken over
   try {
     const remove = signal.aborted ? signal.reason === DISCARD : isFileFault(error);
-    const nothingStored = (await store.getJournal(id))?.records.length === 0;
-    if (remove || nothingStored) await store.removeModel(id);
-    else if (!signal.aborted && error instanceof MixtabError) return keptError(error);
+    const journal = await store.getJournal(id);
+    if (remove || journal?.records.length === 0) await store.removeModel(id);
+    else if (!signal.aborted && error instanceof MixtabError) return journal ? keptError(error) : deletedError(error);
   } catch {
     // The first error is the one to report, even if the clean-up fails too.
   }
@@ -131,6 +131,14 @@ function keptError({ code, message, remedy }: MixtabError): MixtabError {
   }
   return new MixtabError(code, message, `${remedy} What is stored is kept: continue on the models page.`.trimStart());
 }
+
+/** Browsers delete the data of a page if the disk is full, or if they cannot open its database again. */
+const deletedError = ({ code, message, remedy }: MixtabError): MixtabError =>
+  new MixtabError(
+    code,
+    `${message} The browser has deleted what was stored of this model.`,
+    `${remedy} Then import it again.`.trimStart(),
+  );
 
 /** Adds a warning to every progress report. */
 function withWarning(inputs: ImportInputs, warning: string): ImportInputs {

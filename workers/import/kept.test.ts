@@ -154,6 +154,17 @@ describe('an import into a store that fails', () => {
   });
 });
 
+it('does not claim that something is kept if the browser has deleted it', async () => {
+  const values = new FailingValues(() => {
+    values.entries.clear();
+    return new MixtabError('storage-unavailable', 'The connection was closed.', 'Free disk space.');
+  }, 7);
+  await expect(importTiny(new MemoryStore(values), TINY)).rejects.toMatchObject({
+    message: 'The connection was closed. The browser has deleted what was stored of this model.',
+    remedy: 'Free disk space. Then import it again.',
+  });
+});
+
 describe('an import that is stopped', () => {
   it.each([
     ['given up', DISCARD, 0],
