@@ -10,6 +10,14 @@ it.each([
   ['Chromium, commit', error('QuotaExceededError', 'Encountered disk full while committing transaction.')],
   ['Chromium, an opened database', error('UnknownError', 'Encountered full disk while opening backing store.')],
   ['Chromium, Blobs', error('DataError', 'Failed to write blobs (IOError)')],
+  [
+    'Chromium 156, a log that could not be written',
+    error(
+      'UnknownError',
+      'Connection is closing because of: IO error: .../http_localhost_1.indexeddb.leveldb/000003.log: ' +
+        'FILE_ERROR_NO_SPACE (ChromeMethodBFE: 3::WritableFileAppend::8)',
+    ),
+  ],
   ['Firefox, quota', error('QuotaExceededError', 'The current transaction exceeded its quota limitations.')],
   ['Firefox, an untranslated result', { name: 'NS_ERROR_FILE_NO_DEVICE_SPACE', message: '', code: 0 }],
   ['Firefox, a result of its database', { name: 'NS_ERROR_DOM_INDEXEDDB_QUOTA_ERR', message: '', code: 0 }],
@@ -23,6 +31,11 @@ it.each([
 it.each([
   ['WebKit', error('UnknownError', 'Error storing record in object store')],
   ['Chromium', error('UnknownError', 'Internal error committing transaction.')],
+  ['Chromium, afterwards', error('UnknownError', 'Internal error opening backing store for indexedDB.open.')],
+  [
+    'Chromium, a closed database',
+    error('InvalidStateError', "Failed to execute 'transaction' on 'IDBDatabase': The database connection is closing."),
+  ],
   ['Firefox', error('InvalidStateError', 'A mutation operation was attempted on a read-only database.')],
   ['an aborted transaction', error('AbortError', 'The transaction was aborted.')],
   ['a transaction without an error', null],

@@ -17,14 +17,17 @@ const NAMES: ReadonlySet<string> = new Set([
 const QUOTA_EXCEEDED_CODE = 22;
 
 /**
- * What a message says, whatever its name. Chromium writes Blobs to files of their own, and says "Failed to write blobs
- * (IOError)" if the disk is full. Ours are in memory, so it is the disk that failed.
+ * What a message says, whatever its name. Chromium ends a transaction with "Connection is closing because of: IO error:
+ * ... FILE_ERROR_NO_SPACE". It writes Blobs to files of their own, and says "Failed to write blobs (IOError)" if the
+ * disk is full. Ours are in memory, so it is the disk that failed.
  */
-const MESSAGE = /disk (is )?full|full disk|\bno (device )?space\b|\bENOSPC\b|\bquota\b|write blobs \(IOError\)/i;
+const MESSAGE =
+  /disk (is )?full|full disk|\bno (device )?space\b|_NO_SPACE\b|\bENOSPC\b|\bquota\b|write blobs \(IOError\)/i;
 
 /**
  * Names that WebKit, and sometimes the others, give to a failed write without a cause. Firefox throws
- * `InvalidStateError` for writes into a database that it made read-only because the disk was full.
+ * `InvalidStateError` for writes into a database that it made read-only because the disk was full, Chromium for one that
+ * it has closed for this reason. Chromium cannot open it again then, and throws `UnknownError`.
  */
 const UNEXPLAINED: ReadonlySet<string> = new Set(['UnknownError', 'AbortError', 'DataError', 'InvalidStateError']);
 
@@ -40,6 +43,10 @@ const LITTLE_SPACE: Bytes = 1e6;
 export function isDiskFull(error: unknown, freeBytes?: Bytes, neededBytes: Bytes = 0): boolean {
   const { name = '', message = '', code } = (error ?? {}) as Partial<DOMException>;
   if (NAMES.has(name) || code === QUOTA_EXCEEDED_CODE || MESSAGE.test(message)) return true;
-  const isUnexplained = error === null || error === undefined || UNEXPLAINED.has(name);
-  return isUnexplained && freeBytes !== undefined && freeBytes < Math.max(neededBytes, LITTLE_SPACE);
+  return isUnexplained(error) && freeBytes !== undefined && freeBytes < Math.max(neededBytes, LITTLE_SPACE);
+}
+
+/** Whether an error gives no cause, so that it may come from a full disk. */
+export function isUnexplained(error: unknown): boolean {
+  return error === null || error === undefined || UNEXPLAINED.has((error as Partial<DOMException>).name ?? '');
 }

@@ -5,6 +5,7 @@
  */
 import { createStore, promisifyRequest, type UseStore } from 'idb-keyval';
 import type { ComputeKind } from '../../src/contract/engine-api.ts';
+import { MixtabError } from '../../src/contract/errors.ts';
 import type { Bytes } from '../../src/contract/ids.ts';
 import type { StoredSession } from '../../src/contract/import-api.ts';
 import { BlobValues, blobAgain } from './blob-values.ts';
@@ -41,6 +42,11 @@ export interface SessionHeader extends Omit<SessionOwner, 'compute'> {
 }
 
 const DATABASE = 'mixtab-sessions';
+/**
+ * How long one transaction may take, in milliseconds; a part has 16 MB at most. Chromium never ends a transaction that
+ * writes a Blob to a full disk, and an answer waits for the save of the conversation before.
+ */
+const PATIENCE_MS = 10_000;
 const headerKey = (id: string): string => `header/${id}`;
 const partPrefix = (id: string, generation: number): string => `part/${id}/${generation}/`;
 const partKey = (id: string, generation: number, index: number): string =>
@@ -192,11 +198,47 @@ export class SessionStore {
 
   /** @throws MixtabError `storage-full`, `storage-unavailable` */
   async #run<T>(mode: IDBTransactionMode, work: (store: IDBObjectStore) => Promise<T>, bytes: Bytes = 0): Promise<T> {
+    this.#store ??= createStore(this.database, 'sessions');
+    let transaction: IDBTransaction | undefined;
+    const run = this.#store(mode, (store) => {
+      transaction = store.transaction;
+      return work(store);
+    });
     try {
-      this.#store ??= createStore(this.database, 'sessions');
-      return await this.#store(mode, work);
+      return await within(PATIENCE_MS, run);
     } catch (error) {
+      abort(transaction);
       throw await storageError(error, bytes);
     }
+  }
+}
+
+/** @throws MixtabError `storage-unavailable` after `ms` milliseconds */
+async function within<T>(ms: number, work: Promise<T>): Promise<T> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => reject(notAnswering(ms)), ms);
+  });
+  work.catch(() => {}); // nobody waits for it any more if it is late
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+const notAnswering = (ms: number): MixtabError =>
+  new MixtabError(
+    'storage-unavailable',
+    `The browser's database has not answered for ${ms / 1000} s.`,
+    'Free disk space if there is little, and reload the page.',
+  );
+
+/** Later writes would wait behind a transaction that does not end. */
+function abort(transaction: IDBTransaction | undefined): void {
+  try {
+    transaction?.abort();
+  } catch {
+    // It has ended.
   }
 }

@@ -18,7 +18,7 @@ export async function storageError(error: unknown, bytes: Bytes): Promise<Mixtab
   return new MixtabError(
     'storage-unavailable',
     `The browser's database cannot be used (${cause}).`,
-    'Leave private browsing and allow this page to store data.',
+    'Free disk space if there is little, leave private browsing, and allow this page to store data.',
   );
 }
 

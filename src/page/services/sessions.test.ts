@@ -92,6 +92,30 @@ it('saves once after a pause, and not between quick successive answers', async (
   expect(calls).toEqual(['save a']);
 });
 
+it('reports a full disk once, but not in place of another error', async () => {
+  problem.value = undefined;
+  savesAreSlow = true;
+  const full = new MixtabError('storage-full', 'The disk is full.', 'Free some.');
+  const failToSave = async (): Promise<void> => {
+    endSave = undefined;
+    sessions.answered('a');
+    await vi.advanceTimersByTimeAsync(11_000);
+    endSave!(full);
+    await vi.advanceTimersByTimeAsync(1);
+  };
+  const ofImport = { code: 'storage-full', message: 'The import ended.', remedy: '' } as const;
+  problem.value = ofImport;
+  await failToSave();
+  expect(problem.value).toBe(ofImport);
+  problem.value = undefined;
+  changeSettings({ sessionBudgetMegabytes: 1000 });
+  await failToSave();
+  expect(problem.peek()?.message).toContain('the conversation cache was not saved');
+  problem.value = undefined;
+  await failToSave();
+  expect(problem.value).toBeUndefined();
+});
+
 it('saves when another conversation is opened, and restores that one, but not those opened briefly', async () => {
   stored = [
     { id: 'b', modelId: 'm', bytes: 1 },

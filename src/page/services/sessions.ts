@@ -8,12 +8,13 @@
 
 import { effect, untracked } from '@preact/signals';
 import type { EngineApi } from '../../contract/engine-api.ts';
-import { errorToData, MixtabError } from '../../contract/errors.ts';
+import { type ErrorCode, errorToData, MixtabError } from '../../contract/errors.ts';
 import type { ImportApi, StoredSession } from '../../contract/import-api.ts';
 import { conversations, currentId } from '../state/conversations.ts';
 import { storedSessions } from '../state/disk.ts';
 import { experiment, generating } from '../state/generation.ts';
 import { loaded, loading } from '../state/models.ts';
+import { problem } from '../state/notices.ts';
 import { settings } from '../state/settings.ts';
 import { unsavedConversations } from '../state/storage-health.ts';
 import { report } from './problems.ts';
@@ -195,8 +196,8 @@ export class Sessions {
     try {
       await this.#engine.saveSession(this.#cacheOwner, sessionBudgetMegabytes * 1e6);
     } catch (error) {
-      // The cache can be saved later. After `storage-full` it is not tried again: the disk would still be full.
-      this.#unsaved = errorToData(error).code !== 'storage-full';
+      // The cache can be saved later. After an error of the storage it is not tried again: the disk would still be full.
+      this.#unsaved = !isOfStorage(errorToData(error).code);
       throw error;
     } finally {
       await this.#refresh();
@@ -224,18 +225,21 @@ export class Sessions {
     });
   }
 
-  /** Reports a storage error once, until the settings change. Other errors are always reported. */
+  /**
+   * Reports a storage error once, until the settings change, and in place of no other error: the cache is dispensable.
+   * Other errors are always reported.
+   */
   #onFailure(error: unknown): void {
     const { code } = errorToData(error);
     // An answer stopped the save, or the engine is busy with something else: there will be another save.
     if (code === 'aborted' || code === 'busy' || code === 'no-model-loaded') return;
     // Nothing was being computed, for example in sleep. The next answer loads the model again.
     if (code === 'webgpu-device-lost') return;
-    if (code !== 'storage-full' && code !== 'storage-unavailable') {
+    if (!isOfStorage(code)) {
       report(error);
       return;
     }
-    if (this.#notified || unsavedConversations.value) return;
+    if (this.#notified || unsavedConversations.value || problem.value) return;
     this.#notified = true;
     const cause =
       code === 'storage-full'
@@ -250,3 +254,5 @@ export class Sessions {
     );
   }
 }
+
+const isOfStorage = (code: ErrorCode): boolean => code === 'storage-full' || code === 'storage-unavailable';

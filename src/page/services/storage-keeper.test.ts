@@ -23,7 +23,7 @@ const { beginConversation, checkStored, conversations, loadConversations, saveAg
 const { storedSessions } = await import('../state/disk.ts');
 const { generating } = await import('../state/generation.ts');
 const { changeSettings } = await import('../state/settings.ts');
-const { saveFailure } = await import('../state/storage-health.ts');
+const { diskWasFull, saveFailure, unsavedConversations } = await import('../state/storage-health.ts');
 const { StorageKeeper } = await import('./storage-keeper.ts');
 
 const full = new DOMException('no space', 'QuotaExceededError');
@@ -100,6 +100,31 @@ it('names another failure than a full disk', async () => {
     'The browser does not save your latest changes (UnknownError).',
     0,
   ]);
+});
+
+it('still speaks of a full disk when the browser no longer names the cause, until something is stored', async () => {
+  const unexplained = new DOMException('Internal error opening backing store for indexedDB.open.', 'UnknownError');
+  await startKeeper(full);
+  browser.failure = full;
+  say(beginConversation('chat').id, 'one');
+  await vi.waitFor(() => expect(saveFailure.value?.code).toBe('storage-full'));
+  browser.failure = unexplained;
+  say(beginConversation('chat').id, 'two');
+  await saveAgain();
+  await vi.waitFor(() => expect(unsavedConversations.value).toBe(unexplained));
+  expect(saveFailure.value?.code).toBe('storage-full');
+  browser.failure = undefined;
+  await saveAgain();
+  await vi.waitFor(() => expect(saveFailure.value).toBeUndefined());
+  expect(diskWasFull.value).toBe(true);
+  diskWasFull.value = false;
+  browser.failure = unexplained;
+  say(beginConversation('chat').id, 'three');
+  await vi.waitFor(() => expect(saveFailure.value?.code).toBe('storage-unavailable'));
+  browser.failure = undefined;
+  await saveAgain();
+  await vi.waitFor(() => expect(saveFailure.value).toBeUndefined());
+  expect(diskWasFull.value).toBe(false);
 });
 
 it('recognizes a full disk although the error gives no cause', async () => {

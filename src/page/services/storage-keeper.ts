@@ -3,7 +3,7 @@
  * is asked for help. If the browser has deleted it, it is stored again.
  */
 import { effect, untracked } from '@preact/signals';
-import { isDiskFull } from '../../contract/disk-full.ts';
+import { isDiskFull, isUnexplained } from '../../contract/disk-full.ts';
 import { type ErrorData, errorToData, MixtabError } from '../../contract/errors.ts';
 import { keepToken } from '../state/access-token.ts';
 import { isWorthKeeping } from '../state/conversation-tree.ts';
@@ -11,7 +11,13 @@ import { checkStored, current, saveAgain } from '../state/conversations.ts';
 import { disk, storedSessions } from '../state/disk.ts';
 import { generating } from '../state/generation.ts';
 import { saveAllSettings, saveSettings } from '../state/settings.ts';
-import { restoredConversations, saveFailure, unsavedConversations, unsavedSettings } from '../state/storage-health.ts';
+import {
+  diskWasFull,
+  restoredConversations,
+  saveFailure,
+  unsavedConversations,
+  unsavedSettings,
+} from '../state/storage-health.ts';
 import { askOnceToPersist, refreshDisk } from './disk-space.ts';
 import type { Sessions } from './sessions.ts';
 
@@ -33,6 +39,8 @@ export class StorageKeeper {
   readonly #sessions: StorageKeeperDependencies['sessions'];
   readonly #onRestored: () => void;
   #isHandling = false;
+  /** The disk was full when a change could last not be stored. A browser names the cause once, and no more afterwards. */
+  #isFull = false;
 
   constructor({ sessions, onRestored }: StorageKeeperDependencies) {
     this.#sessions = sessions;
@@ -65,8 +73,13 @@ export class StorageKeeper {
   }
 
   #followFailures(): void {
-    if (unsavedConversations.value ?? unsavedSettings.value) untracked(() => void this.#handleFailure());
-    else saveFailure.value = undefined;
+    if (unsavedConversations.value ?? unsavedSettings.value) {
+      untracked(() => void this.#handleFailure());
+      return;
+    }
+    if (this.#isFull && saveFailure.peek()) diskWasFull.value = true;
+    saveFailure.value = undefined;
+    this.#isFull = false;
   }
 
   /** If the disk is full, saved sessions go before anything that the user wrote, because they only save time. */
@@ -76,7 +89,7 @@ export class StorageKeeper {
     try {
       await Promise.race([refreshDisk(), new Promise((resolve) => setTimeout(resolve, PATIENCE_MS))]);
       const first = unsaved();
-      if (first && isFull(first) && storedSessions.value.length > 0) {
+      if (first && this.#saysFull(first) && storedSessions.value.length > 0) {
         await this.#sessions.clear();
         await this.tryAgain();
       }
@@ -84,7 +97,12 @@ export class StorageKeeper {
       this.#isHandling = false;
     }
     const error = unsaved();
-    if (error) saveFailure.value = failureData(error);
+    if (error) saveFailure.value = failureData(error, this.#saysFull(error));
+  }
+
+  #saysFull(error: Error): boolean {
+    this.#isFull = isFull(error) || (this.#isFull && isUnexplained(error));
+    return this.#isFull;
   }
 
   #followRestored(): void {
@@ -106,9 +124,9 @@ function isFull(error: Error): boolean {
   return isDiskFull(error, state && Math.max(0, state.quotaBytes - state.usedBytes));
 }
 
-const failureData = (error: Error): ErrorData =>
+const failureData = (error: Error, diskIsFull: boolean): ErrorData =>
   errorToData(
-    isFull(error)
+    diskIsFull
       ? new MixtabError(
           'storage-full',
           'The disk is full, so your latest changes are not saved.',
@@ -117,7 +135,7 @@ const failureData = (error: Error): ErrorData =>
       : new MixtabError(
           'storage-unavailable',
           `The browser does not save your latest changes (${error.name}).`,
-          'Keep this page open and export your conversations, or allow this page to store data.',
+          'Keep this page open and export your conversations. Then free disk space, or allow this page to store data.',
         ),
   );
 

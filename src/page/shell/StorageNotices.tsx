@@ -5,7 +5,7 @@ import { isWorthKeeping } from '../state/conversation-tree.ts';
 import { conversations } from '../state/conversations.ts';
 import { deletesUnvisited, disk } from '../state/disk.ts';
 import { changeSettings, settings } from '../state/settings.ts';
-import { lostConversations, restoredConversations, saveFailure } from '../state/storage-health.ts';
+import { diskWasFull, lostConversations, restoredConversations, saveFailure } from '../state/storage-health.ts';
 import { ProblemNotice } from './ProblemNotice.tsx';
 
 /** Whether what the user wrote is on the disk, and will stay there. */
@@ -13,6 +13,7 @@ export function StorageNotices() {
   return (
     <>
       {saveFailure.value && <NotSaved />}
+      {diskWasFull.value && !saveFailure.value && <WasFull />}
       {restoredConversations.value > 0 && <Restored />}
       {lostConversations.value > 0 && <Lost />}
       <SevenDaysHint />
@@ -45,6 +46,18 @@ function NotSaved() {
     </ProblemNotice>
   );
 }
+
+/** Chromium keeps a list of what pages store. If that was damaged, it deletes everything (docs/reliability.md). */
+const WasFull = () => (
+  <ProblemNotice
+    message="There is space again, and everything is saved."
+    actions={conversations.value.length > 0 && <ExportButton />}
+    onDismiss={() => (diskWasFull.value = false)}
+  >
+    After a full disk, some browsers delete what pages store when they start again. To be safe, export your
+    conversations.
+  </ProblemNotice>
+);
 
 const Restored = () => (
   <ProblemNotice

@@ -15,3 +15,5 @@ export const saveFailure = signal<ErrorData | undefined>(undefined);
 export const restoredConversations = signal(0);
 /** The browser has deleted conversations while no page had them in memory: how many. 0 once the user has read it. */
 export const lostConversations = signal(0);
+/** The disk was full, and everything is stored again. False once the user has read it. */
+export const diskWasFull = signal(false);
