@@ -11,7 +11,8 @@ import { Random } from '../random.ts';
 import { ask, importFrom, type KillOptions, type Losses, newConversation, openAndLoad, setNumbers } from './kills.ts';
 import { storedImport } from './stored-import.ts';
 
-const { name: NAME } = LONG_OPTIONS;
+/** The model that is imported. */
+export const { name: NAME } = LONG_OPTIONS;
 const PATH = '/long.gguf';
 const QUESTION = 'What is there?';
 /** After the byte at which a visit ends, the kill waits up to this time, in milliseconds: for writes, and the end. */
@@ -23,7 +24,7 @@ const SLOWEST_SECONDS = 8;
 const PATIENCE_MS = 120_000;
 
 /** What the page said of the import before a kill. */
-interface Said {
+export interface Said {
   records: number;
   complete: boolean;
   /** How much of the file was sent until then, in this visit. */
@@ -31,7 +32,7 @@ interface Said {
 }
 
 /** What an import that was never killed makes of the file. */
-interface Expected {
+export interface Expected {
   id: string;
   records: [key: string, sha256: string][];
   answer: string;
@@ -79,7 +80,7 @@ export async function killDuringImports(options: KillOptions): Promise<{ losses:
 }
 
 /** @returns what the page had said and the store does not hold */
-function missing(said: Said, found: Awaited<ReturnType<typeof storedImport>>, expected: Expected): Losses {
+export function missing(said: Said, found: Awaited<ReturnType<typeof storedImport>>, expected: Expected): Losses {
   const losses: Losses = [];
   if (said.complete && !found?.complete) losses.push('the model was complete, and is not listed');
   if (found && found.id !== expected.id) losses.push('it has another id');
@@ -93,7 +94,7 @@ function missing(said: Said, found: Awaited<ReturnType<typeof storedImport>>, ex
 }
 
 /** Imports the file without a kill, asks the model, and deletes it. The ids and hashes come from an import in Node. */
-async function importUnharmed(page: Page, server: TestServer): Promise<Expected> {
+export async function importUnharmed(page: Page, server: TestServer): Promise<Expected> {
   const file = createSynth(LONG_OPTIONS);
   const store = new MemoryStore();
   const { id } = await importSource(store, new BlobByteSource(new Blob([file.read(0, file.size)]), PATH.slice(1)));
@@ -148,7 +149,7 @@ function sayProgress(name: string): void {
 }
 
 /** Continues the import if the page offers it, and else starts it. */
-async function startImport(page: Page, server: TestServer): Promise<void> {
+export async function startImport(page: Page, server: TestServer): Promise<void> {
   await newConversation(page);
   await page.getByRole('link', { name: 'Models' }).click();
   await page.getByRole('list', { name: 'Stored models' }).getByRole('listitem').first().waitFor();
@@ -158,7 +159,7 @@ async function startImport(page: Page, server: TestServer): Promise<void> {
 }
 
 /** Lets the import end, and compares the model and its answer with one that was never killed. */
-async function finish(page: Page, server: TestServer, expected: Expected): Promise<Losses> {
+export async function finish(page: Page, server: TestServer, expected: Expected): Promise<Losses> {
   server.bytesPerSecond = Number.POSITIVE_INFINITY;
   await startImport(page, server);
   await page.getByRole('heading', { name: `Ask ${NAME}` }).waitFor({ timeout: 120_000 });
@@ -169,13 +170,13 @@ async function finish(page: Page, server: TestServer, expected: Expected): Promi
   return losses.map((loss) => `at the end: ${loss}`);
 }
 
-async function storeIn(page: Page, storage: 'indexeddb' | 'opfs'): Promise<void> {
+export async function storeIn(page: Page, storage: 'indexeddb' | 'opfs'): Promise<void> {
   await page.getByRole('button', { name: 'Settings' }).click();
   await page.getByRole('combobox', { name: 'Store new models in' }).selectOption(storage);
   await page.getByRole('button', { name: 'Close' }).click();
 }
 
-async function removeModel(page: Page): Promise<void> {
+export async function removeModel(page: Page): Promise<void> {
   await page.getByRole('link', { name: 'Models' }).click();
   const remove = page.getByRole('button', { name: `Delete ${NAME}` });
   await remove.click();
