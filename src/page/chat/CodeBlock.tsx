@@ -1,7 +1,7 @@
 import { Component } from 'preact';
 import { copyCode } from './copy-code.ts';
 import { DrawLater } from './DrawLater.tsx';
-import { markdownWork, Turn } from './drawing-queue.ts';
+import { markdownWork, QueueEntry } from './drawing-queue.ts';
 import { Html } from './Html.tsx';
 import type { Section } from './markdown-sections.ts';
 
@@ -28,7 +28,7 @@ const mayBeWhole = ({ closed, code }: CodeSection): boolean => closed && code.le
 
 /** A code block, drawn in pieces. While it grows, only its last lines are coloured again. */
 export class CodeBlock extends Component<CodeBlockProps> {
-  readonly #turn = new Turn();
+  readonly #entry = new QueueEntry();
   /** Complete code is a single piece. Code that grew becomes one when it is its turn. */
   #whole: 'from the start' | 'since it ended' | undefined = mayBeWhole(this.props.section)
     ? 'from the start'
@@ -43,7 +43,7 @@ export class CodeBlock extends Component<CodeBlockProps> {
   override componentDidUpdate(): void {
     const { section } = this.props;
     if (this.#whole || !mayBeWhole(section)) return;
-    this.#turn.await(markdownWork(section.code), () => {
+    this.#entry.await(markdownWork(section.code), () => {
       if (!mayBeWhole(this.props.section)) return;
       this.#whole = 'since it ended';
       this.forceUpdate();
@@ -51,7 +51,7 @@ export class CodeBlock extends Component<CodeBlockProps> {
   }
 
   override componentWillUnmount(): void {
-    this.#turn.cancel();
+    this.#entry.cancel();
   }
 
   override render({ section, colors, renderer }: CodeBlockProps) {
@@ -108,16 +108,16 @@ interface CodePieceProps extends Colored {
 
 /** Some lines of code. They get their colours when it is their turn. */
 class CodePiece extends Component<CodePieceProps> {
-  readonly #turn = new Turn();
+  readonly #entry = new QueueEntry();
 
   override shouldComponentUpdate({ text, language, colors }: CodePieceProps): boolean {
     if (text !== this.props.text || language !== this.props.language) return true;
-    if (colors !== this.props.colors) this.#turn.await(markdownWork(text), () => this.forceUpdate());
+    if (colors !== this.props.colors) this.#entry.await(markdownWork(text), () => this.forceUpdate());
     return false;
   }
 
   override componentWillUnmount(): void {
-    this.#turn.cancel();
+    this.#entry.cancel();
   }
 
   override render({ text, language, renderer }: CodePieceProps) {

@@ -1,5 +1,5 @@
 import { Component, type ComponentChildren } from 'preact';
-import { Turn } from './drawing-queue.ts';
+import { QueueEntry } from './drawing-queue.ts';
 
 interface Props {
   /** The work of drawing the children, in characters of prose. */
@@ -9,18 +9,18 @@ interface Props {
 
 /** Children that are drawn when it is their turn, and nothing until then. Afterwards they are drawn with the parent. */
 export class DrawLater extends Component<Props> {
-  readonly #turn = new Turn();
+  readonly #entry = new QueueEntry();
   #drawn = false;
 
   override componentDidMount(): void {
-    this.#turn.await(this.props.work, () => {
+    this.#entry.await(this.props.work, () => {
       this.#drawn = true;
       this.forceUpdate();
     });
   }
 
   override componentWillUnmount(): void {
-    this.#turn.cancel();
+    this.#entry.cancel();
   }
 
   override shouldComponentUpdate(): boolean {

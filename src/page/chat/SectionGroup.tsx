@@ -1,7 +1,7 @@
 import { Component } from 'preact';
 import { ErrorBoundary } from '../../ui/ErrorBoundary.tsx';
 import { CodeBlock, type Colored } from './CodeBlock.tsx';
-import { markdownWork, plainWork, Turn } from './drawing-queue.ts';
+import { markdownWork, plainWork, QueueEntry } from './drawing-queue.ts';
 import { Html } from './Html.tsx';
 import type { Section } from './markdown-sections.ts';
 
@@ -96,19 +96,19 @@ interface ProseProps extends Colored {
  * once code in it can be coloured, it is made again when it is its turn.
  */
 class Prose extends Component<ProseProps> {
-  readonly #turn = new Turn();
+  readonly #entry = new QueueEntry();
 
   override shouldComponentUpdate({ source, definitions, colors }: ProseProps): boolean {
     if (source !== this.props.source) return true;
     const outdated =
       (definitions !== this.props.definitions && source.includes('[')) ||
       (colors !== this.props.colors && /```|~~~/.test(source));
-    if (outdated) this.#turn.await(markdownWork(source), () => this.forceUpdate());
+    if (outdated) this.#entry.await(markdownWork(source), () => this.forceUpdate());
     return false;
   }
 
   override componentWillUnmount(): void {
-    this.#turn.cancel();
+    this.#entry.cancel();
   }
 
   override render({ source, continues, definitions, renderer }: ProseProps) {

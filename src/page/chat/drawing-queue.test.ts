@@ -82,6 +82,46 @@ it('draws what is above the reader from its end, too', async () => {
   expect([...(await task()), ...(await task()), ...(await task())]).toEqual(['c', 'b', 'a']);
 });
 
+it('keeps the order of the page if parts are added above while others wait', async () => {
+  const { queue, part, task } = makeQueue();
+  for (const name of ['c', 'd', 'e']) queue.add(part(name, STEP_WORK));
+  expect(await task()).toEqual(['e']);
+  queue.expectAbove(); // clicked while the rest is drawn
+  for (const name of ['a', 'b']) queue.add(part(name, STEP_WORK));
+  const order = [];
+  for (let step = 0; step < 4; step++) order.push(...(await task()));
+  expect(order).toEqual(['d', 'c', 'b', 'a']);
+  await task();
+
+  const middle = makeQueue({ start: () => false });
+  for (const name of ['c', 'd']) middle.queue.add(middle.part(name, STEP_WORK));
+  expect(await middle.task()).toEqual(['c']);
+  middle.queue.expectAbove();
+  middle.queue.add(middle.part('b', STEP_WORK));
+  for (let step = 0; step < 3; step++) await middle.task();
+  // Later, the reader switches to another version.
+  for (const name of ['x', 'y']) middle.queue.add(middle.part(name, STEP_WORK));
+  expect([...(await middle.task()), ...(await middle.task())]).toEqual(['x', 'y']);
+});
+
+it('draws the first step of another conversation at once, while one is being drawn', async () => {
+  const { queue, part, task } = makeQueue();
+  const old = ['a', 'b'].map((name) => part(name, STEP_WORK));
+  for (const each of old) queue.add(each);
+  expect(await task()).toEqual(['b']);
+  // Components leave and enter the page before the view changes.
+  queue.remove(old[0]);
+  const drawn: string[] = [];
+  for (const name of ['c', 'd']) queue.add(part(name, STEP_WORK, () => drawn.push(name)));
+  queue.show();
+  for (let turn = 0; turn < 10; turn++) await Promise.resolve();
+  expect(drawn).toEqual(['d']);
+  await task();
+  expect(drawn).toEqual(['d']); // the drawing of the old one has ended
+  await task();
+  expect(drawn).toEqual(['d', 'c']);
+});
+
 it('draws nothing that was removed, and tells the view when it begins and ends', async () => {
   const calls: string[] = [];
   const view: DrawingView = {
@@ -112,6 +152,17 @@ it('is no longer busy if everything that waited was removed', async () => {
   queue.remove(parts[0]);
   expect(await task()).toEqual([]);
   expect(queue.busy.value).toBe(false);
+});
+
+it('is no longer busy if a conversation without parts is opened while one is being drawn', async () => {
+  const { queue, part, task } = makeQueue();
+  const parts = [part('a', STEP_WORK), part('b', STEP_WORK)];
+  for (const each of parts) queue.add(each);
+  await task();
+  queue.remove(parts[0]);
+  queue.show();
+  expect(queue.busy.value).toBe(false);
+  expect(await task()).toEqual([]);
 });
 
 it('draws everything in one task for printing', async () => {

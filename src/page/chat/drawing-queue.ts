@@ -58,11 +58,14 @@ export class DrawingQueue {
   readonly #waiting: Drawing[] = [];
   readonly #nextTask: () => Promise<void>;
   readonly #now: () => number;
+  /** Changes when drawing for a view, or in steps, is superseded. */
+  #generation = 0;
   #running = false;
   /** The view knows that parts are drawn. */
   #started = false;
   #fromEnd = true;
-  #addedAbove = false;
+  /** Where parts are inserted that are above all others; undefined if they are not. */
+  #aboveAt: number | undefined;
   /** Where the parts of the part that is being drawn belong; undefined while none is. */
   #insertAt: number | undefined;
 
@@ -71,13 +74,15 @@ export class DrawingQueue {
     this.#now = now;
   }
 
-  /** Adds a part. The first step begins as soon as the code that adds parts has ended, before the browser paints. */
+  /**
+   * Adds a part. If nothing was being drawn, the first step begins as soon as the code that adds parts has ended, before
+   * the browser paints.
+   */
   add(drawing: Drawing): void {
-    if (this.#insertAt === undefined) this.#waiting.push(drawing);
-    else this.#waiting.splice(this.#insertAt++, 0, drawing);
-    if (this.#running) return;
-    this.#running = true;
-    queueMicrotask(() => void this.#run());
+    if (this.#insertAt !== undefined) this.#waiting.splice(this.#insertAt++, 0, drawing);
+    else if (this.#aboveAt !== undefined) this.#waiting.splice(this.#aboveAt++, 0, drawing);
+    else this.#waiting.push(drawing);
+    this.#begin();
   }
 
   /** Removes a part, for example because it is no longer on the page. */
@@ -87,41 +92,70 @@ export class DrawingQueue {
     if (this.#insertAt !== undefined && index >= 0 && index < this.#insertAt) this.#insertAt--;
   }
 
-  /** The parts that are added next are above what the reader sees, so the last of them are drawn first. */
+  /**
+   * The parts that are added until the next step are above the view and all other parts, so the last of them are drawn
+   * first.
+   */
   expectAbove(): void {
-    this.#addedAbove = true;
+    this.#aboveAt = 0;
+    this.#fromEnd = true;
   }
 
   /** Draws all parts in one task: for printing, which does not wait. */
   async drawAll(): Promise<void> {
-    while (this.#waiting.length > 0) await this.#step(Infinity, Infinity);
+    const generation = ++this.#generation;
+    this.#running = true;
+    this.#aboveAt = undefined;
+    const after = this.#view.beforeStep();
+    while (generation === this.#generation && this.#waiting.length > 0) await this.#step(Infinity, Infinity);
+    after();
+    if (generation === this.#generation) this.#finish();
   }
 
-  /** Sets where the parts are shown. Call it before a conversation is drawn; without a view after it was shown. */
+  /**
+   * Sets where the parts are shown, when a conversation is opened; without a view when it is left. If parts of it wait
+   * already, the first step begins before the browser paints, also while another conversation is being drawn.
+   */
   show(view = NO_VIEW): void {
     this.#end();
     this.#view = view;
+    this.#aboveAt = undefined;
+    this.#generation++;
+    this.#running = false;
+    if (this.#waiting.length > 0) this.#begin();
+    else this.busy.value = false;
   }
 
-  async #run(): Promise<void> {
+  #begin(): void {
+    if (this.#running) return;
+    this.#running = true;
+    const generation = this.#generation;
+    queueMicrotask(() => void this.#run(generation));
+  }
+
+  async #run(generation: number): Promise<void> {
     let until = Infinity;
-    while (this.#waiting.length > 0) {
+    while (generation === this.#generation && this.#waiting.length > 0) {
       if (!this.#started) {
         this.#started = true;
-        this.#fromEnd = this.#view.start() || this.#addedAbove;
-        this.#addedAbove = false;
+        this.#fromEnd = this.#view.start() || this.#aboveAt !== undefined;
         until = Infinity;
       }
+      this.#aboveAt = undefined;
       const after = this.#view.beforeStep();
       await this.#step(STEP_WORK, until);
       after();
+      if (generation !== this.#generation) return;
       this.busy.value = this.#waiting.length > 0;
       if (this.#waiting.length === 0) this.#end();
       // Also after the last step: what is added in this task is drawn in the next one.
       await this.#nextTask();
       until = this.#now() + STEP_MS;
     }
-    // The parts that waited may have been removed.
+    if (generation === this.#generation) this.#finish(); // also if the parts that waited were removed
+  }
+
+  #finish(): void {
     this.#end();
     this.busy.value = false;
     this.#running = false;
@@ -134,8 +168,9 @@ export class DrawingQueue {
 
   /** Draws parts until their work exceeds `limit`, or it is later than `until`. Drawing one may add others. */
   async #step(limit: number, until: number): Promise<void> {
+    const generation = this.#generation;
     let work = 0;
-    while (this.#waiting.length > 0) {
+    while (generation === this.#generation && this.#waiting.length > 0) {
       const index = this.#fromEnd ? this.#waiting.length - 1 : 0;
       const next = this.#waiting[index];
       if (work > 0 && (work + next.work > limit || this.#now() >= until)) return;
@@ -168,8 +203,8 @@ function yieldToBrowser(): Promise<void> {
 /** Everything that the chat draws in steps. */
 export const drawing = new DrawingQueue();
 
-/** The place of one component in the queue, which has at most one. */
-export class Turn {
+/** What one component has in the queue: at most one part. */
+export class QueueEntry {
   #waiting: Drawing | undefined;
 
   /** Calls `draw` once it is its turn, unless it waits already. */

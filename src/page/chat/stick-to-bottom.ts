@@ -1,7 +1,8 @@
 /** Scrolling that follows text while it streams in, and stops following when the reader scrolls up. */
 import { useCallback, useLayoutEffect, useRef, useState } from 'preact/hooks';
+import { noteDrawn, noteStep } from '../state/unfinished-drawing.ts';
 import { drawing } from './drawing-queue.ts';
-import { PlaceKeeper } from './keep-place.ts';
+import { ScrollAnchor } from './scroll-anchor.ts';
 
 /** What a scrolling element reports about itself, in CSS pixels. */
 export interface ScrollPosition {
@@ -36,6 +37,11 @@ const scrollPositionOf = ({ scrollTop, scrollHeight, clientHeight }: HTMLElement
 
 const toBottom = (element: HTMLElement): void => element.scrollTo({ top: element.scrollHeight });
 
+function endDrawing(content: HTMLElement): void {
+  content.style.removeProperty('min-height');
+  noteDrawn();
+}
+
 interface Options {
   /** Identifies the content. When it changes, the view starts over. */
   key: string | undefined;
@@ -69,7 +75,7 @@ export function useStickToBottom({ key, enabled }: Options) {
     if (!enabled) return;
     let previous = scrollPositionOf(element);
     let contentHeight = inner.offsetHeight;
-    const place = new PlaceKeeper(element);
+    const anchor = new ScrollAnchor(element);
     drawing.show({
       start(): boolean {
         // Something in the middle may be replaced. If the page became shorter meanwhile, it would be scrolled.
@@ -77,10 +83,11 @@ export function useStickToBottom({ key, enabled }: Options) {
         return following.current;
       },
       beforeStep(): () => void {
-        const restore = place.keep(); // it scrolls, and a reader who scrolls up less than that should be noticed
+        noteStep();
+        const restore = anchor.record(); // it scrolls, and a reader who scrolls up less than that should be noticed
         return () => (previous = { ...previous, top: previous.top + restore() });
       },
-      end: () => void inner.style.removeProperty('min-height'),
+      end: () => endDrawing(inner),
     });
     const onScroll = (): void => {
       const now = scrollPositionOf(element);

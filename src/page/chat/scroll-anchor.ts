@@ -3,10 +3,10 @@
 /** What is drawn as a whole: nothing is inserted inside. In the order of the page. */
 const WHOLE = '.bubble, .block, code > span';
 
-/** Keeps the place of what is at the top of a scrolling element. */
-export class PlaceKeeper {
+/** Keeps what is at the top of a scrolling element at its position. */
+export class ScrollAnchor {
   readonly #scroller: HTMLElement;
-  /** Browsers round the scroll position. This is how far the last restored place is from where it was. */
+  /** Browsers round the scroll position. This is how far the last anchor is from where it was. */
   #rounded = 0;
 
   constructor(scroller: HTMLElement) {
@@ -16,10 +16,10 @@ export class PlaceKeeper {
   /**
    * Call it before something is drawn. The browser's own scroll anchoring is off until it is restored, because Safari has
    * none, and others do nothing at the very top.
-   * @returns restores the place, and returns by how many CSS pixels the view was scrolled for that. It lays the page out,
-   *   so that this belongs to the step.
+   * @returns restores the position, and returns by how many CSS pixels the view was scrolled for that. It lays the page
+   *   out, so that this belongs to the step.
    */
-  keep(): () => number {
+  record(): () => number {
     const scroller = this.#scroller;
     const parts = scroller.querySelectorAll(WHOLE);
     const anchor: Element | undefined = parts[Math.max(0, lastAbove(parts, scroller.getBoundingClientRect().top + 1))];
