@@ -325,3 +325,57 @@ test('a long chat is drawn in steps from its end, and what the reader sees stays
   const after = await messages(page).nth(11).getByRole('button', { name: 'Previous version' }).boundingBox();
   expect(Math.abs(after!.y - before)).toBeLessThan(2);
 });
+
+test('a long answer is shown as tokens and as text again without a jump, and an unfinished edit takes no focus', async ({
+  page,
+  server,
+}) => {
+  await openTinyChat(page, server);
+  const turn = (id: string, parent: string | null, by: string, text: string) => ({ id, parent, by, text, at: 1 });
+  const answer = Array.from({ length: 60 }, (_, i) => `Part ${i} *of* an answer.`).join('\n\n');
+  const turns = Array.from({ length: 12 }, (_, i) =>
+    turn(`t${i}`, i === 0 ? null : `t${i - 1}`, i % 2 === 0 ? 'user' : 'model', i % 2 ? answer : `Question ${i}`),
+  );
+  const chat = { id: 'tokens', title: 'Tokens', kind: 'chat', createdAt: 1, changedAt: 1, chosen: {}, turns };
+  const file = { format: 'mixtab-conversations', version: 1, conversations: [chat] };
+  await page
+    .getByLabel('Conversations to import')
+    .setInputFiles({ name: 'chats.json', mimeType: 'application/json', buffer: Buffer.from(JSON.stringify(file)) });
+  const ready = page.locator('ol.messages[aria-busy="false"]');
+  await expect(ready).toHaveCount(1);
+  const second = messages(page).nth(3);
+  await second.getByRole('button', { name: 'Show tokens' }).click();
+  await expect(second.getByRole('listbox')).toBeVisible();
+  const button = second.getByRole('button', { name: 'Show text' });
+  const next = messages(page).nth(4).locator('.bubble');
+  await button.evaluate((element) => element.scrollIntoView({ block: 'center' }));
+  const before = (await next.boundingBox())!.y;
+  await button.click();
+  await expect(second.getByText('Part 59')).toHaveCount(1);
+  await expect(ready).toHaveCount(1);
+  await expect(page.locator('.held')).toHaveCount(0);
+  expect(Math.abs((await next.boundingBox())!.y - before)).toBeLessThan(4);
+
+  // Printed: all of the conversation, and neither the sidebar nor the composer.
+  await page.emulateMedia({ media: 'print', colorScheme: 'dark' });
+  await expect(page.getByRole('textbox', { name: 'Message' })).toBeHidden();
+  await expect(page.getByRole('navigation', { name: 'Conversations' })).toBeHidden();
+  const heights = await page.evaluate(() => [
+    document.documentElement.scrollHeight,
+    document.querySelector('.messages')!.getBoundingClientRect().height,
+  ]);
+  expect(heights[0]).toBeGreaterThanOrEqual(heights[1]);
+  await expect(page.locator('body')).toHaveCSS('color', 'rgb(26, 29, 36)');
+  await page.emulateMedia({ media: 'screen' });
+
+  await messages(page).first().hover();
+  await messages(page).first().getByRole('button', { name: 'Edit message' }).click();
+  await expect(page.getByRole('textbox', { name: 'Edited message' })).toBeFocused();
+  await page.getByRole('textbox', { name: 'Edited message' }).fill('Not finished');
+  await page.getByRole('button', { name: 'New conversation' }).click();
+  await page.getByRole('textbox', { name: 'Message' }).focus();
+  await list(page).first().dispatchEvent('click'); // a click would move the focus
+  await expect(page.getByRole('textbox', { name: 'Edited message' })).toHaveValue('Not finished');
+  await expect(ready).toHaveCount(1);
+  await expect(page.getByRole('textbox', { name: 'Edited message' })).not.toBeFocused();
+});

@@ -1,5 +1,4 @@
 import type { ComponentChildren } from 'preact';
-import { useEffect } from 'preact/hooks';
 import { Icon } from '../../ui/icons.tsx';
 import { services } from '../services/services.ts';
 import { current, currentId, currentPath } from '../state/conversations.ts';
@@ -7,7 +6,6 @@ import { isChat, overflow, prefill, wrongModel } from '../state/generation.ts';
 import { loaded, models } from '../state/models.ts';
 import { showView } from '../state/route.ts';
 import { Composer } from './Composer.tsx';
-import { drawing } from './drawing-queue.ts';
 import { OverflowNotice } from './Overflow.tsx';
 import { Story } from './Story.tsx';
 import { useStickToBottom } from './stick-to-bottom.ts';
@@ -19,11 +17,6 @@ export function ChatView({ notices }: { notices: ComponentChildren }) {
   const empty = currentPath.value.length === 0;
   const { scroller, content, atBottom, scrollToBottom } = useStickToBottom({ key: currentId.value, enabled: !empty });
   const reading = prefill.value;
-  useEffect(() => {
-    const drawAll = (): void => void drawing.drawAll();
-    addEventListener('beforeprint', drawAll);
-    return () => removeEventListener('beforeprint', drawAll);
-  }, []);
   return (
     <>
       <main ref={scroller} class="scroll" id="main" tabIndex={-1}>

@@ -4,6 +4,8 @@ import { QueueEntry } from './drawing-queue.ts';
 interface Props {
   /** The work of drawing the children, in characters of prose. */
   work: number;
+  /** Called once, before the children are drawn. */
+  onDraw?: () => void;
   children: () => ComponentChildren;
 }
 
@@ -15,6 +17,7 @@ export class DrawLater extends Component<Props> {
   override componentDidMount(): void {
     this.#entry.await(this.props.work, () => {
       this.#drawn = true;
+      this.props.onDraw?.();
       this.forceUpdate();
     });
   }

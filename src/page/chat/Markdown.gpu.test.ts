@@ -7,6 +7,8 @@ import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { drawing, STEP_WORK } from './drawing-queue.ts';
 import { HOSTILE } from './hostile-markdown-testing.ts';
 import { Markdown } from './Markdown.tsx';
+import { markdownCode } from './markdown-code.ts';
+import { ScrollAnchor } from './scroll-anchor.ts';
 
 /** For code that the page loads when it first needs it. On a busy machine that takes longer than a wait's own second. */
 const ON_ANY_MACHINE = { timeout: 100_000 };
@@ -175,6 +177,42 @@ it('renders a bounded amount per task: opening a text, one that grows, and one t
     // In one task, it would be much more.
     expect(rendered.total - before.total, name).toBeGreaterThan(2 * MOST_HTML);
   }
+});
+
+it('replaces plain text in steps once the code that renders Markdown arrives, and the reader sees no jump', async () => {
+  await show('The code that renders Markdown is loaded.');
+  const rendered = await countRendered();
+  const loaded = markdownCode.value;
+  markdownCode.value = undefined;
+  // Less high as Markdown than as plain text, whose line breaks are of no use.
+  const answer = (name: string) => `${name}${'\n\n\n\n\nSome *words* of an answer'.repeat(200)}\n\nThe end.`;
+  root.style.cssText = 'height: 300px; overflow: auto; white-space: pre-wrap';
+  const messages = ['a', 'b', 'c'].map((name) => [
+    h('p', { class: 'bubble' }, `Question ${name}`),
+    h(Markdown, { text: answer(name) }),
+  ]);
+  render(h('div', null, ...messages.flat()), root);
+  expect(root.querySelectorAll('.plain')).toHaveLength(3);
+  const anchor = new ScrollAnchor(root);
+  drawing.show({ start: () => false, beforeStep: () => anchor.record(), end: () => {} });
+  // The reader looks at the end of the second answer and the question after it.
+  const question = root.querySelectorAll('.bubble')[2];
+  root.scrollTop += question.getBoundingClientRect().top - root.getBoundingClientRect().top - 150;
+  const before = question.getBoundingClientRect().top;
+  rendered.most = 0;
+  const moved: number[] = [];
+  markdownCode.value = loaded;
+  do {
+    await nextTask();
+    moved.push(Math.abs(question.getBoundingClientRect().top - before));
+  } while (drawing.busy.value);
+  drawing.show();
+  root.style.cssText = '';
+  expect(root.querySelectorAll('.plain, .held')).toHaveLength(0);
+  expect(root.textContent.match(/The end/g)).toHaveLength(3);
+  expect(moved.length).toBeGreaterThan(2);
+  expect(Math.max(...moved)).toBeLessThan(2);
+  expect(rendered.most).toBeLessThanOrEqual(MOST_HTML);
 });
 
 /** The first and last paragraph that are on the page. */

@@ -1,18 +1,20 @@
 import { useComputed } from '@preact/signals';
-import { useState } from 'preact/hooks';
+import { useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { CopyButton } from '../../ui/CopyButton.tsx';
 import { IconButton } from '../../ui/IconButton.tsx';
 import { textsFrom } from '../services/answer-tokens.ts';
 import { services } from '../services/services.ts';
 import type { Turn } from '../state/conversation-tree.ts';
-import { current, currentPath, streaming } from '../state/conversations.ts';
+import { current, currentId, currentPath, streaming } from '../state/conversations.ts';
 import { draftOf, saveDraft } from '../state/drafts.ts';
 import { canSend } from '../state/generation.ts';
+import { noteDrawing } from '../state/unfinished-drawing.ts';
 import { Dots, Stats } from './AnswerStats.tsx';
 import { AnswerTokens, TokensButton } from './AnswerTokens.tsx';
 import { DrawLater } from './DrawLater.tsx';
 import { drawing, plainWork } from './drawing-queue.ts';
 import { Markdown } from './Markdown.tsx';
+import { loadMarkdown, markdownCode } from './markdown-code.ts';
 import { ContextCut, OverflowChoices } from './Overflow.tsx';
 import { Versions } from './Versions.tsx';
 
@@ -20,6 +22,8 @@ import { Versions } from './Versions.tsx';
 const DRAWN = 200;
 /** The work of drawing a message without its text, in characters of prose: buttons and figures. */
 const MESSAGE_WORK = 300;
+/** If the code that renders Markdown is not loaded after this time, in milliseconds, answers are drawn as plain text. */
+const LOAD_MS = 3000;
 
 /** A chat: the messages of the user and the answers of the model. Give it the chat's id as its key. */
 export function Thread() {
@@ -29,10 +33,20 @@ export function Thread() {
   const first = Math.min(firstDrawn, Math.max(0, path.length - DRAWN));
   const firstSeen = current.value?.seenFrom?.turn;
   const system = current.value?.generation.systemPrompt.trim();
+  const ready = useMarkdown(path);
   const showEarlier = (): void => {
     drawing.expectAbove();
     setFirstDrawn(Math.max(0, first - DRAWN));
   };
+  useLayoutEffect(() => {
+    const drawAll = (): void => {
+      drawing.expectAbove();
+      setFirstDrawn(0);
+      queueMicrotask(() => void drawing.drawAll()); // after the microtask in which Preact renders
+    };
+    addEventListener('beforeprint', drawAll);
+    return () => removeEventListener('beforeprint', drawAll);
+  }, []);
   return (
     <>
       {system && (
@@ -46,21 +60,43 @@ export function Thread() {
           Show earlier messages ({first})
         </button>
       )}
-      <ol class="messages" aria-label="Conversation" aria-busy={drawing.busy} start={first + 1}>
-        {path.slice(first).map((turn, i) => (
-          <DrawLater key={turn.id} work={MESSAGE_WORK + (turn.by === 'user' ? plainWork(turn.text) : 0)}>
-            {() => (
-              <Message
-                turn={turn}
-                last={first + i === path.length - 1}
-                cutBefore={turn.id === firstSeen && first + i > 0}
-              />
-            )}
-          </DrawLater>
-        ))}
+      <ol class="messages" aria-label="Conversation" aria-busy={ready ? drawing.busy : true} start={first + 1}>
+        {ready &&
+          path.slice(first).map((turn, i) => (
+            <DrawLater key={turn.id} work={MESSAGE_WORK + plainWork(turn.text)}>
+              {() => (
+                <Message
+                  turn={turn}
+                  last={first + i === path.length - 1}
+                  cutBefore={turn.id === firstSeen && first + i > 0}
+                />
+              )}
+            </DrawLater>
+          ))}
       </ol>
     </>
   );
+}
+
+/**
+ * Loads the code that renders Markdown.
+ * @returns whether the messages can be drawn: once it is loaded, cannot be, or takes long, or if there is no answer yet
+ */
+function useMarkdown(path: readonly Turn[]): boolean {
+  const [settled, setSettled] = useState(false);
+  const ready = useRef(false);
+  ready.current ||= settled || !!markdownCode.peek() || !path.some(({ by, text }) => by === 'model' && text !== '');
+  useLayoutEffect(() => {
+    if (markdownCode.peek()) return;
+    const settle = (): void => {
+      if (!ready.current) noteDrawing(currentId.peek()); // the drawing begins only now
+      setSettled(true);
+    };
+    const timer = setTimeout(settle, LOAD_MS);
+    void loadMarkdown().then(settle);
+    return () => clearTimeout(timer);
+  }, []);
+  return ready.current;
 }
 
 interface MessageProps {
@@ -82,14 +118,16 @@ function Message({ turn, last, cutBefore }: MessageProps) {
 }
 
 function UserMessage({ turn, last }: { turn: Turn; last: boolean }) {
-  const [editing, setEditing] = useState(draftOf(editKey(turn)) !== '');
-  if (editing) return <MessageEditor turn={turn} onDone={() => setEditing(false)} />;
+  const [editing, setEditing] = useState<'draft' | 'clicked' | undefined>(
+    draftOf(editKey(turn)) === '' ? undefined : 'draft',
+  );
+  if (editing) return <MessageEditor turn={turn} focus={editing === 'clicked'} onDone={() => setEditing(undefined)} />;
   return (
     <>
       <p class="bubble plain">{turn.text}</p>
       <div class="actions">
         <Versions turn={turn} />
-        <IconButton icon="edit" label="Edit message" disabled={!canSend.value} onClick={() => setEditing(true)} />
+        <IconButton icon="edit" label="Edit message" disabled={!canSend.value} onClick={() => setEditing('clicked')} />
         <CopyButton text={() => turn.text} label="Copy message" />
         {last && canSend.value && (
           <IconButton icon="forward" label="Answer" onClick={() => void services.answers.answerMessage(turn)} />
@@ -103,14 +141,16 @@ function Answer({ turn, last }: { turn: Turn; last: boolean }) {
   // A computed signal, so that a new token re-renders its own message only.
   const streamed = useComputed(() => (streaming.value?.turnId === turn.id ? streaming.value.text : undefined)).value;
   const text = streamed ?? turn.text;
-  const [tokens, setTokens] = useState(false);
+  const [{ tokens, height }, setShown] = useState<{ tokens: boolean; height?: number }>({ tokens: false });
+  const body = useRef<HTMLDivElement>(null);
+  const toggleTokens = (): void => setShown({ tokens: !tokens, height: heightAboveActions(body.current) });
   const texts = tokens && streamed === undefined && current.value && textsFrom(current.value, turn.id);
   return (
-    <div aria-busy={streamed !== undefined}>
+    <div ref={body} aria-busy={streamed !== undefined}>
       {tokens && streamed === undefined && !texts && (
         <p class="hint">The model does not see this answer any more, so its tokens cannot be followed.</p>
       )}
-      {text === '' ? <Dots /> : texts ? <AnswerTokens texts={texts} /> : <Markdown text={text} />}
+      {text === '' ? <Dots /> : texts ? <AnswerTokens texts={texts} /> : <Markdown text={text} minHeight={height} />}
       {streamed === undefined && (
         <>
           {turn.stats?.contextFull && last && (
@@ -119,11 +159,17 @@ function Answer({ turn, last }: { turn: Turn; last: boolean }) {
               <OverflowChoices />
             </div>
           )}
-          <AnswerActions turn={turn} last={last} tokens={tokens} onTokens={() => setTokens(!tokens)} />
+          <AnswerActions turn={turn} last={last} tokens={tokens} onTokens={toggleTokens} />
         </>
       )}
     </div>
   );
+}
+
+/** @returns CSS pixels */
+function heightAboveActions(answer: HTMLElement | null): number | undefined {
+  const actions = answer?.querySelector('.actions');
+  return answer && actions ? actions.getBoundingClientRect().top - answer.getBoundingClientRect().top : undefined;
 }
 
 interface AnswerActionsProps {
@@ -164,7 +210,14 @@ function AnswerActions({ turn, last, tokens, onTokens }: AnswerActionsProps) {
 /** The draft of an edited message survives a reload, as other drafts do. */
 const editKey = ({ id }: Turn): string => `edit/${id}`;
 
-function MessageEditor({ turn, onDone: close }: { turn: Turn; onDone: () => void }) {
+interface MessageEditorProps {
+  turn: Turn;
+  /** Moves the focus here. Not for a draft that is drawn some time after its conversation was opened. */
+  focus: boolean;
+  onDone: () => void;
+}
+
+function MessageEditor({ turn, focus, onDone: close }: MessageEditorProps) {
   const onDone = (): void => {
     saveDraft(editKey(turn), '');
     close();
@@ -191,7 +244,7 @@ function MessageEditor({ turn, onDone: close }: { turn: Turn; onDone: () => void
         rows={Math.min(10, turn.text.split('\n').length + 1)}
         defaultValue={draftOf(editKey(turn)) || turn.text}
         onInput={(event) => saveDraft(editKey(turn), event.currentTarget.value)}
-        ref={focusAtEnd}
+        ref={focus ? focusAtEnd : undefined}
       />
       <div class="row">
         <button type="button" class="quiet" onClick={onDone}>

@@ -1,7 +1,10 @@
 /** Keeps what the reader sees where it is while parts above it are drawn. */
 
-/** What is drawn as a whole: nothing is inserted inside. In the order of the page. */
-const WHOLE = '.bubble, .block, code > span';
+/**
+ * What is drawn as a whole: nothing is inserted inside. In the order of the page. The actions of an answer count while its
+ * height is held, because they do not move then.
+ */
+const WHOLE = '.bubble, .block, code > span, .prose.held ~ .actions';
 
 /** Keeps what is at the top of a scrolling element at its position. */
 export class ScrollAnchor {
@@ -21,8 +24,7 @@ export class ScrollAnchor {
    */
   record(): () => number {
     const scroller = this.#scroller;
-    const parts = scroller.querySelectorAll(WHOLE);
-    const anchor: Element | undefined = parts[Math.max(0, lastAbove(parts, scroller.getBoundingClientRect().top + 1))];
+    const anchor = anchorOf(scroller);
     const topOf = (): number => anchor?.getBoundingClientRect().top ?? 0;
     const before = topOf() - this.#rounded;
     scroller.style.overflowAnchor = 'none';
@@ -36,6 +38,17 @@ export class ScrollAnchor {
       return moved;
     };
   }
+}
+
+/** @returns the part at the top of the view, or the first one in it if all of the part before it is above the view */
+function anchorOf(scroller: HTMLElement): Element | undefined {
+  const parts = scroller.querySelectorAll(WHOLE);
+  const view = scroller.getBoundingClientRect();
+  const index = Math.max(0, lastAbove(parts, view.top + 1));
+  const part: Element | undefined = parts[index];
+  const next: Element | undefined = parts[index + 1];
+  const isAbove = part && part.getBoundingClientRect().bottom <= view.top;
+  return isAbove && next && next.getBoundingClientRect().top < view.bottom ? next : part;
 }
 
 /** @returns index of the last element whose top is at or above `y`; -1 if there is none. Reads few positions. */

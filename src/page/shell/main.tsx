@@ -9,6 +9,7 @@ import '../../ui/css/sidebar.css';
 import '../../ui/css/library.css';
 import '../../ui/css/chat.css';
 import '../../ui/css/prose.css';
+import '../../ui/css/print.css';
 
 const root = document.getElementById('app');
 if (root && isInForeignFrame()) {
