@@ -22,6 +22,14 @@ async function openChat(page: Page, server: TestServer): Promise<void> {
   await page.getByRole('button', { name: 'Close' }).click();
 }
 
+/** Imports a conversation from a file, which opens it. */
+async function importChat(page: Page, chat: object): Promise<void> {
+  const file = { format: 'mixtab-conversations', version: 1, conversations: [chat] };
+  await page
+    .getByLabel('Conversations to import')
+    .setInputFiles({ name: 'chats.json', mimeType: 'application/json', buffer: Buffer.from(JSON.stringify(file)) });
+}
+
 /** Sends a message and waits for its answer. `count` is the number of messages afterwards. */
 async function say(page: Page, text: string, count: number): Promise<void> {
   await page.getByRole('textbox', { name: 'Message' }).fill(text);
@@ -228,10 +236,7 @@ test('of a chat with more than 200 messages the newest are drawn, and the others
     at: 1,
   }));
   const chat = { id: 'long', title: 'Long', kind: 'chat', createdAt: 1, changedAt: 1, chosen: {}, turns };
-  const file = { format: 'mixtab-conversations', version: 1, conversations: [chat] };
-  await page
-    .getByLabel('Conversations to import')
-    .setInputFiles({ name: 'chats.json', mimeType: 'application/json', buffer: Buffer.from(JSON.stringify(file)) });
+  await importChat(page, chat);
   await expect(messages(page).last()).toContainText('Message 449');
   await expect(messages(page)).toHaveCount(200);
   await page.getByRole('button', { name: 'Show earlier messages (250)' }).click();
@@ -263,10 +268,7 @@ test('a long chat is drawn in steps from its end, and what the reader sees stays
   turns.push(...turns.slice(11).map((old) => ({ ...old, id: `${old.id}b`, parent: `${old.parent}b` })));
   turns[20].parent = 't10';
   const chat = { id: 'steps', title: 'Steps', kind: 'chat', createdAt: 1, changedAt: 1, chosen: {}, turns };
-  const file = { format: 'mixtab-conversations', version: 1, conversations: [chat] };
-  await page
-    .getByLabel('Conversations to import')
-    .setInputFiles({ name: 'chats.json', mimeType: 'application/json', buffer: Buffer.from(JSON.stringify(file)) });
+  await importChat(page, chat);
   const ready = page.locator('ol.messages[aria-busy="false"]');
   await expect(ready).toHaveCount(1);
   await expect(messages(page)).toHaveCount(20);
@@ -337,10 +339,7 @@ test('a long answer is shown as tokens and as text again without a jump, and an 
     turn(`t${i}`, i === 0 ? null : `t${i - 1}`, i % 2 === 0 ? 'user' : 'model', i % 2 ? answer : `Question ${i}`),
   );
   const chat = { id: 'tokens', title: 'Tokens', kind: 'chat', createdAt: 1, changedAt: 1, chosen: {}, turns };
-  const file = { format: 'mixtab-conversations', version: 1, conversations: [chat] };
-  await page
-    .getByLabel('Conversations to import')
-    .setInputFiles({ name: 'chats.json', mimeType: 'application/json', buffer: Buffer.from(JSON.stringify(file)) });
+  await importChat(page, chat);
   const ready = page.locator('ol.messages[aria-busy="false"]');
   await expect(ready).toHaveCount(1);
   const second = messages(page).nth(3);
