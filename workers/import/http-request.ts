@@ -8,6 +8,7 @@ import {
 } from '../../src/contract/access-token.ts';
 import { MixtabError, throwIfAborted } from '../../src/contract/errors.ts';
 import type { Bytes } from '../../src/contract/ids.ts';
+import { within } from '../store/within.ts';
 import { RefusedError, TransientError } from './retry.ts';
 
 export interface RequestOptions {
@@ -188,19 +189,13 @@ export async function receiveBody(
 }
 
 async function withTimeout<T>(promise: Promise<T>, ms: number, onTimeout: () => void): Promise<T> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const timeout = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => {
-      onTimeout();
-      reject(new TransientError(`no data for ${ms / 1000} s`));
-    }, ms);
-  });
   try {
-    return await Promise.race([promise, timeout]);
+    return await within(ms, promise, () => {
+      onTimeout();
+      return new TransientError(`no data for ${ms / 1000} s`);
+    });
   } catch (error) {
     throw error instanceof TransientError ? error : new TransientError(causeOf(error));
-  } finally {
-    clearTimeout(timer);
   }
 }
 

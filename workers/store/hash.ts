@@ -1,4 +1,5 @@
 /** Hashes: SHA-256 identifies bytes, XXH64 finds damage at several times the speed. */
+import { within } from './within.ts';
 import type { Checksum } from './xxh64.ts';
 
 /** The SHA-256 hash as lower-case hex. Needs a secure context, as WebGPU does. */
@@ -15,7 +16,7 @@ let library: Promise<typeof import('./xxh64.ts') | undefined> | undefined;
  * @returns undefined if the library did not arrive or the browser allows no WebAssembly; SHA-256 has to do then
  */
 export async function startChecksum(): Promise<Checksum | undefined> {
-  library ??= withinTime(import('./xxh64.ts')).catch(() => undefined);
+  library ??= within(LIBRARY_MS, import('./xxh64.ts'), () => new Error('no answer in time')).catch(() => undefined);
   try {
     return await (await library)?.startXxh64();
   } catch {
@@ -25,18 +26,6 @@ export async function startChecksum(): Promise<Checksum | undefined> {
 
 /** Fetching the library takes far less. A server that never answers must not stop an import. */
 const LIBRARY_MS = 20_000;
-
-async function withinTime<T>(promise: Promise<T>): Promise<T> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error('no answer in time')), LIBRARY_MS);
-  });
-  try {
-    return await Promise.race([promise, late]);
-  } finally {
-    clearTimeout(timer);
-  }
-}
 
 /** The XXH64 checksum as 16 lower-case hex digits; undefined if the browser allows no WebAssembly. */
 export async function xxh64Hex(bytes: Uint8Array): Promise<string | undefined> {

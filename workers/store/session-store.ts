@@ -11,6 +11,7 @@ import type { StoredSession } from '../../src/contract/import-api.ts';
 import { BlobValues, blobAgain } from './blob-values.ts';
 import { committed, prefixRange } from './indexed-db-store.ts';
 import { storageError } from './storage-errors.ts';
+import { within } from './within.ts';
 
 /** Identifies what keys and values were computed with. They are valid for nothing else. */
 export interface SessionOwner {
@@ -205,7 +206,7 @@ export class SessionStore {
       return work(store);
     });
     try {
-      return await within(PATIENCE_MS, run);
+      return await within(PATIENCE_MS, run, notAnswering);
     } catch (error) {
       abort(transaction);
       throw await storageError(error, bytes);
@@ -213,24 +214,10 @@ export class SessionStore {
   }
 }
 
-/** @throws MixtabError `storage-unavailable` after `ms` milliseconds */
-async function within<T>(ms: number, work: Promise<T>): Promise<T> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(notAnswering(ms)), ms);
-  });
-  work.catch(() => {}); // nobody waits for it any more if it is late
-  try {
-    return await Promise.race([work, late]);
-  } finally {
-    clearTimeout(timer);
-  }
-}
-
-const notAnswering = (ms: number): MixtabError =>
+const notAnswering = (): MixtabError =>
   new MixtabError(
     'storage-unavailable',
-    `The browser's database has not answered for ${ms / 1000} s.`,
+    `The browser's database has not answered for ${PATIENCE_MS / 1000} s.`,
     'Free disk space if there is little, and reload the page.',
   );
 
