@@ -1,24 +1,35 @@
 /**
  * Finds out how much memory a GPU really holds, because no API reports it and drivers promise too much. Direct3D 12
- * moves idle memory out instead of refusing an allocation, and Metal provides memory only when it is used. So a
- * submission that reads all of it must succeed, and be as fast as reading a part. Pure: tests pass fakes of GPUs.
+ * moves idle memory out instead of refusing an allocation, and Metal provides memory only when it is used. So submissions
+ * that need all of it must succeed, and be as fast as reading a part. Pure: tests pass fakes of GPUs.
  */
 import type { Bytes } from '../../src/contract/ids.ts';
+import { LEAST_CLOCK_STEPS } from './clock-step.ts';
+
+/** What times are read from. */
+export interface Clock {
+  /** Milliseconds. */
+  now(): number;
+  /** Milliseconds by which it advances: {@link clockStepOf}. */
+  readonly clockStepMs: number;
+}
 
 /** Memory of a GPU that is allocated piece by piece, and can be read at once. */
-export interface ProbedMemory {
+export interface ProbedMemory extends Clock {
   /** Allocates another piece. @returns false if that is refused */
   allocate(bytes: Bytes): Promise<boolean>;
   /** Does once what only the first read takes time for, such as compiling its kernel. Reads no piece. */
   prepare(): Promise<void>;
   /**
-   * Reads the first piece or all of them in one submission, and waits for it.
-   * @param times how often each piece is read
+   * Reads the first piece, and waits for it.
    * @returns false if the GPU reported that it has too little memory
    */
-  read(pieces: 'first' | 'all', times: number): Promise<boolean>;
-  /** Milliseconds. */
-  now(): number;
+  readFirst(times: number): Promise<boolean>;
+  /**
+   * Reads all pieces, so that the GPU needs all of them at once, and waits for it.
+   * @returns false if the GPU reported that it has too little memory
+   */
+  readAll(): Promise<boolean>;
 }
 
 /** Repetitions, besides one, that a rate is computed from. */
@@ -28,14 +39,8 @@ const RATE_REPEATS = 8;
  * are taken for a card, whatever disturbs a measurement.
  */
 const MAX_OVER_BOUND = 1.25;
-/** Milliseconds that something takes at least, because clocks advance in steps. */
-const CLOCK_STEP_MS = 0.1;
-/** Steps of at least so many milliseconds are coarse: a Firefox that resists fingerprinting has 16 or 100. */
-const COARSE_STEP_MS = 10;
-/** A clock that does not move is taken for one with steps of so many milliseconds. */
-const MOST_STEP_MS = 100;
-/** How many coarse steps a measurement has to take, so that the first and the last one matter little. */
-const COARSE_STEPS = 5;
+/** Milliseconds that something takes at least. */
+const LEAST_MS = 0.1;
 /** With a coarse clock, repetitions end after so many submissions, even if it has not moved. */
 const MAX_SUBMISSIONS = 2000;
 /** Reading all memory may take this many times as long as the first piece's rate says. */
@@ -57,16 +62,16 @@ const STEP = 1.25;
  * @returns undefined if the read failed
  */
 export const readRateOf = (memory: ProbedMemory, firstBytes: Bytes): Promise<number | undefined> =>
-  rateOf(firstBytes, (times) => memory.read('first', times), memory);
+  rateOf(firstBytes, (times) => memory.readFirst(times), memory);
 
 /**
  * The rate of something that a GPU does several times in one submission, in bytes per second. It is computed from the
  * difference of many times and one, so that a submission's own time does not count. A disturbance of the many makes it
  * too low. One of the single run makes the difference too small and the rate too high, without a limit. But the time of
  * the many can only be too long, so it gives a lower bound of the rate, and the result is at most 1.25 times that. A
- * GPU that takes longer for a submission than for the work is thus taken for slower than it is. With a coarse
- * clock the many may have taken a step more. If they took only a few steps, another measurement lasts several of them,
- * and its rate is a lower bound.
+ * GPU that takes longer for a submission than for the work is thus taken for slower than it is. The many may have taken
+ * a step of the clock more than it says. If they took only a few steps, another measurement lasts several of them, and
+ * its rate is a lower bound.
  * @param bytes each time
  * @param run does it, and returns false if it failed. It was done before
  * @returns undefined if it failed
@@ -74,7 +79,7 @@ export const readRateOf = (memory: ProbedMemory, firstBytes: Bytes): Promise<num
 export async function rateOf(
   bytes: Bytes,
   run: (times: number) => Promise<boolean>,
-  clock: Pick<ProbedMemory, 'now'>,
+  clock: Clock,
 ): Promise<number | undefined> {
   const readings: [once: number, many: number][] = [];
   for (let attempt = 0; attempt < 2; attempt++) {
@@ -85,26 +90,11 @@ export async function rateOf(
   }
   const once = Math.min(...readings.map(([ms]) => ms));
   const many = Math.min(...readings.map(([, ms]) => ms));
-  const step = coarseStepOf(readings.flat());
-  if (step > 0 && many < COARSE_STEPS * step) return rateByCoarseClock(bytes, run, clock);
-  const bound = ((1 + RATE_REPEATS) * bytes * 1000) / Math.max(many + step, CLOCK_STEP_MS);
+  const { clockStepMs } = clock;
+  if (many < LEAST_CLOCK_STEPS * clockStepMs) return rateByCoarseClock(bytes, run, clock);
+  const bound = ((1 + RATE_REPEATS) * bytes * 1000) / Math.max(many + clockStepMs, LEAST_MS);
   const most = MAX_OVER_BOUND * bound;
   return many > once ? Math.min((RATE_REPEATS * bytes * 1000) / (many - once), most) : most;
-}
-
-/**
- * The largest step of a coarse clock of which all readings are whole numbers. A reading may be up to one step short.
- * @param readings milliseconds
- * @returns milliseconds: 0 if the clock is fine, Infinity if it has not moved
- */
-function coarseStepOf(readings: readonly number[]): number {
-  const shortest = Math.min(...readings.filter((ms) => ms > 0));
-  if (shortest === Number.POSITIVE_INFINITY) return shortest;
-  const isWhole = (steps: number): boolean => Math.abs(steps - Math.round(steps)) < 0.02;
-  for (let steps = 1; shortest / steps >= COARSE_STEP_MS; steps++) {
-    if (readings.every((ms) => isWhole((ms / shortest) * steps))) return shortest / steps;
-  }
-  return 0;
 }
 
 /**
@@ -114,7 +104,7 @@ function coarseStepOf(readings: readonly number[]): number {
 async function rateByCoarseClock(
   bytes: Bytes,
   run: (times: number) => Promise<boolean>,
-  clock: Pick<ProbedMemory, 'now'>,
+  clock: Clock,
 ): Promise<number | undefined> {
   const submit = (): Promise<boolean> => run(1 + RATE_REPEATS);
   const begun = clock.now();
@@ -122,13 +112,13 @@ async function rateByCoarseClock(
     if (!(await submit())) return undefined;
   }
   const startedAt = clock.now();
-  const step = startedAt - begun || MOST_STEP_MS;
+  const leastMs = LEAST_CLOCK_STEPS * clock.clockStepMs;
   let count = 0;
-  while (clock.now() - startedAt < COARSE_STEPS * step && count < MAX_SUBMISSIONS) {
+  while (clock.now() - startedAt < leastMs && count < MAX_SUBMISSIONS) {
     if (!(await submit())) return undefined;
     count++;
   }
-  return ((1 + RATE_REPEATS) * count * bytes * 1000) / (clock.now() - startedAt + step);
+  return ((1 + RATE_REPEATS) * count * bytes * 1000) / (clock.now() - startedAt + clock.clockStepMs);
 }
 
 /**
@@ -139,7 +129,7 @@ async function rateByCoarseClock(
 export async function holdsAll(memory: ProbedMemory, bytes: Bytes, rate: number): Promise<boolean> {
   const limit = (SLOW_FACTOR * bytes * 1000) / rate + SLACK_MS;
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-    const ms = await timed(memory, () => memory.read('all', 1));
+    const ms = await timed(memory, () => memory.readAll());
     if (ms === undefined) return false;
     if (ms <= limit) return true;
   }
@@ -173,7 +163,7 @@ export interface FirstPiece {
 export async function measureFirstPiece(memory: ProbedMemory, bytes: Bytes): Promise<FirstPiece | undefined> {
   if (!(await memory.allocate(bytes))) return undefined;
   await memory.prepare();
-  const firstReadMs = await timed(memory, () => memory.read('first', 1));
+  const firstReadMs = await timed(memory, () => memory.readFirst(1));
   if (firstReadMs === undefined) return undefined;
   const rate = await readRateOf(memory, bytes);
   return rate === undefined ? undefined : { bytes, rate, firstReadMs };
@@ -206,7 +196,7 @@ export async function findMemory(first: FirstPiece, options: FindMemoryOptions):
 
 /** Whether the GPU holds `bytes`, of which it has been shown to hold `before`. */
 async function holdsMore(memory: ProbedMemory, first: FirstPiece, before: Bytes, bytes: Bytes): Promise<boolean> {
-  const ms = await timed(memory, () => memory.read('all', 1));
+  const ms = await timed(memory, () => memory.readAll());
   if (ms === undefined) return false;
   // A system that has to move memory of other programs out shows it here, and then never again.
   const expectedMs = (first.firstReadMs / first.bytes) * (bytes - before) + (before * 1000) / first.rate;
@@ -215,7 +205,7 @@ async function holdsMore(memory: ProbedMemory, first: FirstPiece, before: Bytes,
 }
 
 /** Milliseconds of a read; undefined if it failed. */
-async function timed(clock: Pick<ProbedMemory, 'now'>, run: () => Promise<boolean>): Promise<number | undefined> {
+async function timed(clock: Pick<Clock, 'now'>, run: () => Promise<boolean>): Promise<number | undefined> {
   const start = clock.now();
   return (await run()) ? clock.now() - start : undefined;
 }

@@ -31,6 +31,10 @@ export class FakeDevice {
   #keptBytes: Bytes = 0;
   /** Why no pipeline can be compiled; undefined if they can. */
   compileError: Error | undefined;
+  /** Shader modules of which the device reports that they are invalid, by their labels. */
+  invalidModules: RegExp | undefined;
+  /** Pipelines that cannot be used, by their labels: the device reports each submission. */
+  invalidPipelines: RegExp | undefined;
   /** Called before each allocation, with the buffer's label. */
   onAllocation: (label: string) => void = () => {};
   /** Writes to buffers that do not exist (any more). A real device reports them as errors, and is useless then. */
@@ -73,6 +77,8 @@ export class FakeDevice {
       if (calls.some((label) => label.startsWith('read all')) && this.used > this.readable) {
         this.#report('out-of-memory', 'MakeResident has failed due to excessive video memory usage');
       }
+      const unusable = calls.find((label) => this.invalidPipelines?.test(label));
+      if (unusable) this.#report('validation', `Invalid CommandBuffer with ${unusable}`);
       const grids = commands.flatMap((command) => command.grids);
       this.onSubmit(calls, grids);
     },
@@ -104,6 +110,7 @@ export class FakeDevice {
       uploads: 'write',
       checksKernels: false,
       measureMemory: false,
+      clockStepMs: 0,
       memory: new AdapterMemory('fake'),
     };
   }
@@ -154,8 +161,10 @@ export class FakeDevice {
     };
   }
 
-  createShaderModule(): object {
-    return {};
+  createShaderModule({ label = '' }: GPUShaderModuleDescriptor): { invalid: boolean } {
+    const invalid = this.invalidModules?.test(label) ?? false;
+    if (invalid) this.#report('validation', `Error while parsing WGSL of ${label}`);
+    return { invalid };
   }
 
   createComputePipeline({ label = '' }: GPUComputePipelineDescriptor): { label: string } {
@@ -165,6 +174,8 @@ export class FakeDevice {
 
   async createComputePipelineAsync(descriptor: GPUComputePipelineDescriptor): Promise<object> {
     if (this.compileError) throw this.compileError;
+    const { invalid } = descriptor.compute.module as unknown as { invalid: boolean };
+    if (invalid) throw new Error(`Invalid ShaderModule of ${descriptor.label}`);
     return this.createComputePipeline(descriptor);
   }
 

@@ -22,7 +22,7 @@ import {
 import { findMemory, holdsAll, measureFirstPiece, readRateOf } from '../../experts/measured-memory.ts';
 import { deviceMemory } from '../loading.ts';
 import { changeAlone } from './change-alone.ts';
-import { GpuMemoryPieces, measureCopyRates, probeGpuMemory } from './memory-probe.ts';
+import { GpuMemoryPieces, MOST_FIRST_BYTES, measureCopyRates, probeGpuMemory } from './memory-probe.ts';
 import type { Gpu } from './open-gpu.ts';
 import { holdLife, readWorkerEnds } from './worker-ends.ts';
 
@@ -115,9 +115,9 @@ export async function checkHeld(gpu: Gpu, buffers: readonly GPUBuffer[], timed: 
   const [{ size: firstBytes }] = largestFirst;
   const pieces = new GpuMemoryPieces(gpu, largestFirst);
   try {
-    if (!(await pieces.read('all', 1))) throw notHeld('could not use it all at once');
+    if (!(await pieces.readAll())) throw notHeld('could not use it all at once');
     if (!timed || firstBytes < LEAST_TIMED_BYTES) return;
-    const rate = await readRateOf(pieces, firstBytes);
+    const rate = await readRateOf(pieces, Math.min(firstBytes, MOST_FIRST_BYTES));
     const bytes = buffers.reduce((sum, { size }) => sum + size, 0);
     if (rate === undefined || !(await holdsAll(pieces, bytes, rate))) throw notHeld('was slow to use it all at once');
   } finally {

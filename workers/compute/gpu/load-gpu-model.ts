@@ -155,10 +155,10 @@ async function withRightKernels(gpu: Gpu, model: Model): Promise<Model> {
 
 /** The model with the kernel variants that are the fastest on this adapter. */
 async function withChosenKernels(gpu: Gpu, model: Model): Promise<Model> {
-  const { device, adapter, kernels, measureKernels, memory } = gpu;
+  const { device, adapter, kernels, measureKernels, memory, clockStepMs } = gpu;
   if (!measureKernels) return model;
-  const measured = await chooseKernels({ kernels, model, memory, adapter: kernelAdapter(device, adapter.software) });
-  return { ...model, ctx: { ...model.ctx, kernels: measured } };
+  const inputs = { kernels, model, memory, clockStepMs, adapter: kernelAdapter(device, adapter.software) };
+  return { ...model, ctx: { ...model.ctx, kernels: await chooseKernels(inputs) } };
 }
 
 /** Loads the dense weights. If there is no memory for them and for what uploads records, that goes without. */

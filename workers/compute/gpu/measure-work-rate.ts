@@ -1,7 +1,7 @@
 /**
  * Measures how fast a GPU multiplies matrices, before it gets any work that a slow one has to get in pieces.
  */
-import { rateOf } from '../../experts/measured-memory.ts';
+import { type Clock, rateOf } from '../../experts/measured-memory.ts';
 import { type Dispatch, encodePass } from './dispatch.ts';
 import { withFirefoxPoll } from './firefox-poll.ts';
 import type { Model } from './model/model.ts';
@@ -27,13 +27,13 @@ export async function assumeWorkRate({ pacing, memory }: Pick<Gpu, 'pacing' | 'm
   if (!pacing) return;
   const known = await memory.get(FACT);
   const before = Number.isFinite(known) && (known as number) > 0 ? (known as number) : 0;
-  const measured = before < FAST_RATE ? await measureWorkRate(model, pacing.now) : 0;
+  const measured = before < FAST_RATE ? await measureWorkRate(model, pacing) : 0;
   if (measured > before) await memory.set(FACT, measured);
   if (Math.max(measured, before) > 0) pacing.assume(Math.max(measured, before));
 }
 
 /** Work per millisecond of a product with several inputs: the query matrix of the first layer. */
-async function measureWorkRate({ ctx, weights, buffers }: Model, now: () => number): Promise<number> {
+async function measureWorkRate({ ctx, weights, buffers }: Model, clock: Clock): Promise<number> {
   const { device } = ctx.pipelines;
   const matrix = weights.layers[0].attnQ;
   const maxTokens = Math.min(TOKENS, buffers.maxTokens);
@@ -47,7 +47,7 @@ async function measureWorkRate({ ctx, weights, buffers }: Model, now: () => numb
     return true;
   };
   const rate = async (dispatch: Dispatch, work: number): Promise<number> =>
-    ((await rateOf(work, (times) => run(dispatch, times), { now })) ?? 0) / 1000;
+    ((await rateOf(work, (times) => run(dispatch, times), clock)) ?? 0) / 1000;
   const few = Math.ceil(parts!.count * FIRST_SHARE);
   const piece = { ...whole, ...parts!.slice(0, few) };
   const pieceWork = (cost * few) / parts!.count;

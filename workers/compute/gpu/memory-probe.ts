@@ -5,6 +5,7 @@ import { type ProbedMemory, rateOf } from '../../experts/measured-memory.ts';
 import { type Dispatch, encodePass, type Slice, whole } from './dispatch.ts';
 import { withFirefoxPoll } from './firefox-poll.ts';
 import type { Gpu } from './open-gpu.ts';
+import { cutByCost } from './slicing.ts';
 
 const STEP_BYTES: Bytes = 256 * 1024 * 1024;
 const WORKGROUP = 256;
@@ -12,38 +13,45 @@ const WORKGROUP = 256;
 const GROUP_BYTES = WORKGROUP * 16 * 16;
 /** The kernel cannot bind less. */
 const LEAST_BYTES = 16;
+/** Bytes of the first piece that are read for its rate: more than a cache holds, and 0.25 s for nine times at 10 GB/s. */
+export const MOST_FIRST_BYTES: Bytes = 256 * 2 ** 20;
+/**
+ * Milliseconds that one submission takes at the rate that is known. The first read of memory may take four times as long,
+ * and a GPU shows nothing on the screen meanwhile (pacing.ts).
+ */
+const SUBMISSION_MS = 60;
+/** Bytes of a submission while no rate is known. */
+const FIRST_SUBMISSION_BYTES: Bytes = 64 * 2 ** 20;
 
-/** Buffers of a device that are read together, by a kernel that keeps nothing. */
+/** Buffers of a device that are read together, by a kernel that keeps nothing. A slow GPU gets that in pieces. */
 export class GpuMemoryPieces implements ProbedMemory {
   readonly #gpu: Pick<Gpu, 'device' | 'pipelines' | 'health'>;
-  /** Allocated by {@link allocate}. */
+  readonly #buffers: GPUBuffer[];
+  /** Of {@link #buffers}, those that {@link allocate} has added. */
   readonly #own: GPUBuffer[] = [];
   readonly #output: GPUBuffer;
-  /** The reads of each piece. */
-  readonly #reads: Dispatch[][];
-  readonly now: () => number;
+  /** The highest rate so far, in bytes per millisecond. */
+  #rate = 0;
+  readonly clockStepMs: number;
 
-  /**
-   * @param buffers pieces that exist already and stay with their owner
-   * @param now milliseconds; default: `performance.now`
-   */
-  constructor(
-    gpu: Pick<Gpu, 'device' | 'pipelines' | 'health'>,
-    buffers: readonly GPUBuffer[] = [],
-    now: () => number = () => performance.now(),
-  ) {
+  /** @param buffers pieces that exist already and stay with their owner */
+  constructor(gpu: Pick<Gpu, 'device' | 'pipelines' | 'health' | 'clockStepMs'>, buffers: readonly GPUBuffer[] = []) {
     this.#gpu = gpu;
-    this.now = now;
+    this.#buffers = [...buffers];
+    this.clockStepMs = gpu.clockStepMs;
     const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST;
     this.#output = gpu.device.createBuffer({ label: 'probe output', size: 16, usage });
-    this.#reads = buffers.map((buffer) => this.#readsOf(buffer));
+  }
+
+  now(): number {
+    return performance.now();
   }
 
   async allocate(bytes: Bytes): Promise<boolean> {
     const buffer = await tryAllocate(this.#gpu.device, Math.max(LEAST_BYTES, bytes));
     if (!buffer) return false;
     this.#own.push(buffer);
-    this.#reads.push(this.#readsOf(buffer));
+    this.#buffers.push(buffer);
     return true;
   }
 
@@ -51,15 +59,43 @@ export class GpuMemoryPieces implements ProbedMemory {
   async prepare(): Promise<void> {
     const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST;
     const buffer = this.#gpu.device.createBuffer({ label: 'probe warm-up', size: LEAST_BYTES, usage });
-    await submitProbe(this.#gpu, encodePass(this.#gpu.device, this.#readsOf(buffer), 'probe'));
+    await submitProbe(this.#gpu, encodePass(this.#gpu.device, this.#readsOf(buffer, 0, buffer.size), 'probe'));
     buffer.destroy();
   }
 
-  /** @throws MixtabError `webgpu-device-lost` or `internal` if the device failed otherwise */
-  read(pieces: 'first' | 'all', times: number): Promise<boolean> {
-    const once = pieces === 'first' ? this.#reads[0] : this.#reads.flat();
-    const dispatches = Array.from({ length: times }, () => once).flat();
-    return submitProbe(this.#gpu, encodePass(this.#gpu.device, dispatches, 'probe'));
+  /**
+   * Reads at most 256 MiB of the first piece, in one submission unless that would take a slow GPU too long.
+   * @throws MixtabError `webgpu-device-lost` or `internal` if the device failed otherwise
+   */
+  async readFirst(times: number): Promise<boolean> {
+    const [first] = this.#buffers;
+    const once = this.#readsOf(first, 0, Math.min(first.size, MOST_FIRST_BYTES));
+    const all = Array.from({ length: times }, () => once).flat();
+    const start = this.now();
+    for (const part of cutByCost(all, this.#submissionBytes(this.#rate))) {
+      if (!(await this.#submit(part))) return false;
+    }
+    this.#learn(costOf(all), start);
+    return true;
+  }
+
+  /**
+   * Reads all pieces. Every submission binds all of them and reads a share of each, so that the GPU needs all of them at
+   * once even if it is so slow that it gets several.
+   * @throws MixtabError `webgpu-device-lost` or `internal` if the device failed otherwise
+   */
+  async readAll(): Promise<boolean> {
+    const bytes = this.#buffers.reduce((sum, { size }) => sum + size, 0);
+    const start = this.now();
+    let done = 0;
+    let rate = this.#rate;
+    while (done < 1) {
+      const end = Math.min(1, done + this.#submissionBytes(rate) / bytes);
+      if (!(await this.#submit(this.#buffers.flatMap((buffer) => this.#shareOf(buffer, done, end))))) return false;
+      done = end;
+      rate = this.#learn(bytes * done, start);
+    }
+    return true;
   }
 
   /** Frees what was allocated. */
@@ -67,22 +103,54 @@ export class GpuMemoryPieces implements ProbedMemory {
     for (const buffer of [...this.#own, this.#output]) buffer.destroy();
   }
 
-  #readsOf(buffer: GPUBuffer): Dispatch[] {
+  /** The most bytes of one submission. */
+  #submissionBytes(rate: number): Bytes {
+    return Math.max(FIRST_SUBMISSION_BYTES, rate * SUBMISSION_MS);
+  }
+
+  /** @returns bytes per millisecond since `start`, never too many */
+  #learn(bytes: Bytes, start: number): number {
+    const rate = bytes / (this.now() - start + this.clockStepMs);
+    this.#rate = Math.max(this.#rate, rate);
+    return rate;
+  }
+
+  #submit(reads: readonly Dispatch[]): Promise<boolean> {
+    return submitProbe(this.#gpu, encodePass(this.#gpu.device, reads, 'probe'));
+  }
+
+  /**
+   * Reads of a share of a buffer, at least a few bytes, so that it is used.
+   * @param from share of the buffer: 0 to 1
+   * @param to share of the buffer: 0 to 1
+   */
+  #shareOf(buffer: GPUBuffer, from: number, to: number): Dispatch[] {
+    const groups = Math.ceil(buffer.size / GROUP_BYTES);
+    const [first, end] = [from, to].map((share) => Math.floor(groups * share) * GROUP_BYTES);
+    const reads = this.#readsOf(buffer, first, Math.min(end, buffer.size));
+    return reads.length > 0 ? reads : this.#readsOf(buffer, 0, Math.min(LEAST_BYTES, buffer.size));
+  }
+
+  /** Reads of the bytes from `first` to `end`, as far as a kernel can bind them. */
+  #readsOf(buffer: GPUBuffer, first: Bytes, end: Bytes): Dispatch[] {
     const { device, pipelines } = this.#gpu;
     const { maxStorageBufferBindingSize, maxComputeWorkgroupsPerDimension } = device.limits;
     const partBytes = Math.floor(maxStorageBufferBindingSize / GROUP_BYTES) * GROUP_BYTES;
     const reads: Dispatch[] = [];
-    for (let offset = 0; offset + LEAST_BYTES <= buffer.size; offset += partBytes) {
-      const part: Slice = { buffer, offset, size: Math.min(partBytes, buffer.size - offset) };
+    for (let offset = first; offset + LEAST_BYTES <= end; offset += partBytes) {
+      const part: Slice = { buffer, offset, size: Math.min(partBytes, end - offset) };
       const groups = Math.ceil(part.size / GROUP_BYTES);
       const folds = Math.ceil(groups / maxComputeWorkgroupsPerDimension);
       const kernel = { name: 'read all', code: [readCode] };
       const grid = [Math.ceil(groups / folds), 1, folds] as const;
-      reads.push(pipelines.dispatch(kernel, { WORKGROUP }, [part, whole(this.#output)], grid, 'probe'));
+      const dispatch = pipelines.dispatch(kernel, { WORKGROUP }, [part, whole(this.#output)], grid, 'probe');
+      reads.push({ ...dispatch, cost: part.size });
     }
     return reads;
   }
 }
+
+const costOf = (dispatches: readonly Dispatch[]): number => dispatches.reduce((sum, { cost = 0 }) => sum + cost, 0);
 
 /**
  * Submits a measurement and waits for it.
@@ -108,7 +176,7 @@ async function submitProbe(
  * @returns bytes per second; undefined if there is too little memory
  */
 export async function measureCopyRates(
-  gpu: Pick<Gpu, 'device' | 'health'>,
+  gpu: Pick<Gpu, 'device' | 'health' | 'clockStepMs'>,
   bytes: Bytes,
 ): Promise<{ copyRate: number; hostCopyRate: number } | undefined> {
   const { device } = gpu;
@@ -127,10 +195,11 @@ export async function measureCopyRates(
         for (let i = 0; i < times; i++) encoder.copyBufferToBuffer(source, 0, to, 0, bytes);
         return submitProbe(gpu, encoder);
       };
+    const clock = { now: () => performance.now(), clockStepMs: gpu.clockStepMs };
     const rates: (number | undefined)[] = [];
     for (const source of [from, host]) {
       await copy(source)(1); // provides the memory
-      rates.push(await rateOf(bytes, copy(source), performance));
+      rates.push(await rateOf(bytes, copy(source), clock));
     }
     const [copyRate, hostCopyRate] = rates;
     return copyRate && hostCopyRate ? { copyRate, hostCopyRate } : undefined;

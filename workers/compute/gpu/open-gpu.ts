@@ -1,5 +1,6 @@
 /** A GPU that is ready for models. It is kept from one model to the next. */
 import type { AdapterReport } from '../../../src/contract/engine-api.ts';
+import { clockStepOf } from '../../experts/clock-step.ts';
 import { AdapterMemory, adapterKey } from '../../store/adapter-memory.ts';
 import { requestDevice } from './device.ts';
 import { DeviceHealth } from './errors.ts';
@@ -35,6 +36,8 @@ export interface Gpu {
   measureMemory: boolean;
   /** Cuts work, so that a slow GPU can show the screen in between. Software adapters show nothing. */
   pacing?: Pacing;
+  /** Milliseconds by which the clock advances. Times of a few steps say nothing. */
+  clockStepMs: number;
   /** What was learned about this adapter in earlier visits. */
   memory: AdapterMemory;
 }
@@ -50,6 +53,7 @@ export async function openGpu(
   memory = new AdapterMemory(adapterKey(report)),
 ): Promise<Gpu> {
   const device = await requestDevice(adapter);
+  const clockStepMs = clockStepOf();
   return {
     device,
     adapter: report,
@@ -60,7 +64,8 @@ export async function openGpu(
     measureKernels: !report.software,
     checksKernels: !report.software,
     measureMemory: !report.software,
-    ...(!report.software && { pacing: new Pacing() }),
+    ...(!report.software && { pacing: new Pacing({ clockStepMs }) }),
+    clockStepMs,
     memory,
   };
 }

@@ -141,6 +141,33 @@ describe('pacing', () => {
     expect(pacing.submissionCost).toBeCloseTo(2500, 6);
   });
 
+  it.each([1, 16, 100 / 6, 100])(
+    'takes no GPU for a faster one because the clock has steps of %d ms, and still learns',
+    async (step) => {
+      for (let phase = 0; phase < 1; phase += 0.1) {
+        const queue = new FakeQueue(10);
+        const now = (): number => Math.floor((queue.clock + phase * step) / step) * step;
+        const pacing = new Pacing({ rate: 10, now, clockStepMs: step });
+        const ctx = contextOn(queue, pacing);
+        const token = dispatches(500, 100); // 60 ms
+        for (let i = 0; i < 40; i++) {
+          submitPaced(ctx, token);
+          await queue.finish();
+          expect(pacing.submissionCost).toBeLessThan(1.25 * 2500);
+          queue.clock += 17; // what the thread does in between
+        }
+        expect(pacing.submissionCost).toBeGreaterThan(0.4 * 2500);
+        queue.rate = 20;
+        for (let i = 0; i < 80; i++) {
+          submitPaced(ctx, token);
+          await queue.finish();
+          queue.clock += 17;
+        }
+        expect(pacing.submissionCost).toBeGreaterThan(0.4 * 5000);
+      }
+    },
+  );
+
   it('returns the last part to a caller that adds copies to it, and cuts nothing where it is absent', () => {
     const queue = new FakeQueue(10);
     encodePaced(contextOn(queue, new Pacing({ rate: 10, now: () => queue.clock })), dispatches(2000, 2000, 2000));

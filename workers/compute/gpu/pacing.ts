@@ -4,6 +4,7 @@
  * with fewer rows, and lists of them into submissions (slicing.ts). A fast GPU gets everything in one piece. No sum
  * depends on where it is cut.
  */
+import { LEAST_CLOCK_STEPS } from '../../experts/clock-step.ts';
 import { type Dispatch, encodePass } from './dispatch.ts';
 import { cutByCost, cutDispatch } from './slicing.ts';
 
@@ -18,7 +19,7 @@ const SUBMISSION_MS = 250;
 const FIRST_RATE = 5e7;
 /** How much of a submission's time counts at once. One slow submission may have waited for another program. */
 const WEIGHT = 0.5;
-/** Clocks are coarse. */
+/** A submission that seems to take less has ended together with the one before it. */
 const LEAST_MS = 0.1;
 /** Submissions below this share of {@link SUBMISSION_MS} are not timed. */
 const LEAST_TIMED_SHARE = 0.1;
@@ -31,16 +32,21 @@ export class Pacing {
   #doneAt = Number.NEGATIVE_INFINITY;
   /** The last sample, and the rate before it. */
   #last: (Sample & { rate: number }) | undefined;
+  #hasLearned = false;
   /** Milliseconds. */
   readonly now: () => number;
+  /** Milliseconds by which {@link now} advances. */
+  readonly clockStepMs: number;
 
   /**
    * @param rate work per millisecond, before any was measured
    * @param now milliseconds; default: `performance.now`
+   * @param clockStepMs milliseconds by which `now` advances
    */
-  constructor({ rate = FIRST_RATE, now = () => performance.now() }: { rate?: number; now?: () => number } = {}) {
+  constructor({ rate = FIRST_RATE, now = () => performance.now(), clockStepMs = 0 }: PacingOptions = {}) {
     this.#rate = rate;
     this.now = now;
+    this.clockStepMs = clockStepMs;
   }
 
   /** The most work of one dispatch. */
@@ -55,7 +61,7 @@ export class Pacing {
 
   /** Assumes a rate that was measured, unless one was learned from real work. */
   assume(rate: number): void {
-    if (!this.#last) this.#rate = rate;
+    if (!this.#hasLearned) this.#rate = rate;
   }
 
   /** Learns how long the GPU takes for submissions that were queued together. */
@@ -74,21 +80,31 @@ export class Pacing {
   }
 
   /**
-   * A busy thread hears of several ends at once. Then the first one has taken the time of all, so they count as one.
+   * A busy thread hears of several ends at once. Then the first one has taken the time of all, so they count as one. So
+   * do samples that together take a few steps of the clock: each of them says nothing, or even that no time has passed.
    */
   #learn(sample: Sample): void {
     const before = this.#last;
-    const joined = before && sample.ms < LEAST_MS;
+    const leastMs = Math.max(LEAST_MS, LEAST_CLOCK_STEPS * this.clockStepMs);
+    const isShort = before && before.ms < leastMs && before.cost > 0 && sample.cost > 0;
+    const joined = before && (isShort || sample.ms < LEAST_MS);
     const { cost, count, ms } = joined
       ? { cost: before.cost + sample.cost, count: before.count + sample.count, ms: before.ms + sample.ms }
       : sample;
     const rate = joined ? before.rate : this.#rate;
     this.#last = { cost, count, ms, rate };
-    if (sample.cost === 0) return;
+    if (sample.cost === 0 || ms < leastMs) return;
     const weight = 1 - (1 - WEIGHT) ** count;
     // The mean of times, not of rates: so that a GPU that has become slow is noticed at once.
-    this.#rate = 1 / ((1 - weight) / rate + (weight * Math.max(ms, LEAST_MS)) / cost);
+    this.#rate = 1 / ((1 - weight) / rate + (weight * (ms + this.clockStepMs)) / cost);
+    this.#hasLearned = true;
   }
+}
+
+interface PacingOptions {
+  rate?: number;
+  now?: () => number;
+  clockStepMs?: number;
 }
 
 /** What the GPU has done. */

@@ -3,6 +3,10 @@ import type { FakeDevice, Grid } from './fake-device-testing.ts';
 
 /** Multiply-adds that take as long as reading a weight. */
 const READ = 8;
+/** Bytes per millisecond that the check of the memory reads: 5 GB/s. */
+const READ_RATE = 5e6;
+/** Bytes that a workgroup of read_all.wgsl reads. */
+const READ_BYTES = 65536;
 
 /** Times of what a {@link FakeDevice} was given. */
 export interface SlowGpu {
@@ -11,6 +15,8 @@ export interface SlowGpu {
   dispatches: number[];
   /** Milliseconds of each submission. */
   submissions: number[];
+  /** Milliseconds of each submission that checks the memory. */
+  reads: number[];
 }
 
 /**
@@ -21,13 +27,18 @@ export interface SlowGpu {
 export function slowDown(device: FakeDevice, rate: number, positions: number): SlowGpu {
   let clock = 0;
   let busyUntil = 0;
-  const gpu: SlowGpu = { now: () => clock, dispatches: [], submissions: [] };
+  const gpu: SlowGpu = { now: () => clock, dispatches: [], submissions: [], reads: [] };
   device.onSubmit = (calls, grids) => {
-    const times = calls.map((label, i) => workOf(label, grids[i], positions) / rate);
+    const times = calls.map((label, i) =>
+      label.startsWith('read all')
+        ? (workgroupsOf(grids[i]) * READ_BYTES) / READ_RATE
+        : workOf(label, grids[i], positions) / rate,
+    );
     const sum = times.reduce((total, ms) => total + ms, 0);
     busyUntil = Math.max(clock, busyUntil) + sum;
     gpu.dispatches.push(...times);
     if (times.length > 0) gpu.submissions.push(sum);
+    if (calls[0]?.startsWith('read all')) gpu.reads.push(sum);
   };
   device.queue.onSubmittedWorkDone = async () => {
     clock = Math.max(clock, busyUntil);
@@ -35,10 +46,12 @@ export function slowDown(device: FakeDevice, rate: number, positions: number): S
   return gpu;
 }
 
+const workgroupsOf = ([x, y, z]: Grid): number => x * y * z;
+
 /** The multiply-adds of a matrix product or of attention, and what reading weights is worth; 0 for small kernels. */
 function workOf(label: string, grid: Grid, positions: number): number {
   const overrides = JSON.parse(label.slice(label.indexOf('{'))) as Record<string, number>;
-  const workgroups = grid[0] * grid[1] * grid[2];
+  const workgroups = workgroupsOf(grid);
   if (label.startsWith('attention_flash ')) {
     const [, rowVectors] = /(\d)x\d/.exec(label)!;
     const rows = 4 * Number(rowVectors) * overrides.SHARES;

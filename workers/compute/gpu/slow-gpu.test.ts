@@ -1,6 +1,6 @@
 /**
- * Mixtral 8x7B on a GPU of 0.02 TFLOP/s that computes nothing: how long the screen would stand still. The times are
- * counted from the grids of the dispatches, not from their costs.
+ * Mixtral 8x7B on a GPU of 0.02 TFLOP/s and 5 GB/s that computes nothing: how long the screen would stand still. The
+ * times are counted from the grids of the dispatches, not from their costs.
  */
 import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { layerIndex, tokenId } from '../../../src/contract/ids.ts';
@@ -42,7 +42,7 @@ async function loadMixtral(rate: number): Promise<{ slow: SlowGpu; gpuModel: Gpu
   Object.assign(device.limits, { maxBufferSize: 4e9, maxStorageBufferBindingSize: 4e9 });
   const slow = slowDown(device, rate, CONTEXT);
   vi.spyOn(performance, 'now').mockImplementation(slow.now);
-  const gpu = { ...device.gpu, pacing: new Pacing({ now: slow.now }), measureKernels: true };
+  const gpu = { ...device.gpu, pacing: new Pacing({ now: slow.now }), measureKernels: true, measureMemory: true };
   const request = { modelId: 'mixtral', context: CONTEXT, gpuBudgetBytes: 8e9 };
   const gpuModel = await loadGpuModel({ gpu, records, request, onProgress: () => {} });
   return { slow, gpuModel };
@@ -83,6 +83,15 @@ describe('on a GPU of 0.02 TFLOP/s', () => {
       expect(`${name}: ${longest(slow.dispatches) <= 110}`).toBe(`${name}: true`);
       expect(`${name}: ${longest(slow.submissions) <= 275}`).toBe(`${name}: true`);
     }
+    gpuModel.destroy();
+  });
+
+  it('neither does the check of its memory, which reads all of it', async () => {
+    const { slow, gpuModel } = await loadMixtral(RATE);
+    const wholeMs = gpuModel.buffers.reduce((sum, { size }) => sum + size, 0) / 5e6;
+    expect(wholeMs).toBeGreaterThan(300);
+    expect(longest(slow.reads)).toBeLessThan(110);
+    expect(slow.reads.reduce((sum, ms) => sum + ms, 0)).toBeGreaterThan(wholeMs);
     gpuModel.destroy();
   });
 

@@ -43,7 +43,8 @@ describe('a token', () => {
    */
   async function speedup({ alone = false, stalledLayer = -1, experts: [first, second] = [0, 1] }): Promise<number> {
     const gpuModel = await load();
-    const pacing = new Pacing({ rate: 1000, now: () => 0 }); // a GPU that takes no time
+    let clock = 0;
+    const pacing = new Pacing({ rate: 1000, now: () => (clock += 0.1) }); // a GPU that takes hardly any time
     const model = { ...gpuModel.model, ctx: { ...gpuModel.model.ctx, pacing } };
     const { state, trace } = model.buffers;
     vi.spyOn(gpuModel.experts, 'expectedMissedLayers').mockReturnValue(alone ? 1 : 0);

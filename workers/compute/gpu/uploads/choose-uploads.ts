@@ -22,6 +22,8 @@ export interface ChooseUploadsInputs {
   /** The way that is used without a trial. Absent: it is measured. */
   uploads?: UploadWay;
   memory: AdapterMemory;
+  /** Milliseconds by which the clock advances. */
+  clockStepMs: number;
 }
 
 /** What copies a model's records to the GPU. A ring is as large as an expert's record. */
@@ -47,22 +49,29 @@ export async function openUploads(gpu: ChooseUploadsInputs, records: ModelRecord
  * @param now milliseconds; default: `performance.now`
  */
 export async function chooseUploads(inputs: ChooseUploadsInputs, now?: () => number): Promise<UploadWay> {
-  const { device, uploads, memory } = inputs;
+  const { device, uploads, memory, clockStepMs } = inputs;
   if (uploads) return uploads;
   const known = await memory.get(FACT);
   const remembered = UPLOAD_WAYS.find((way) => way === known);
   if (remembered) return remembered;
   try {
-    const way = await tryWays(device, now);
-    await memory.set(FACT, way);
-    return way;
+    const way = await tryWays(device, clockStepMs, now);
+    if (way) await memory.set(FACT, way);
+    return way ?? 'write';
   } catch {
     return 'write'; // a lost device, or too little memory: reported by the load itself, if it fails there as well
   }
 }
 
-/** @throws MixtabError `gpu-out-of-memory`, or what WebGPU throws */
-async function tryWays(device: GPUDevice, now: (() => number) | undefined): Promise<UploadWay> {
+/**
+ * @returns undefined if the clock is too coarse
+ * @throws MixtabError `gpu-out-of-memory`, or what WebGPU throws
+ */
+async function tryWays(
+  device: GPUDevice,
+  clockStepMs: number,
+  now: (() => number) | undefined,
+): Promise<UploadWay | undefined> {
   const bytes = Math.min(TRIAL_BYTES, device.limits.maxBufferSize);
   const { target, ways, destroy } = await withAllocations(
     device,
@@ -78,8 +87,9 @@ async function tryWays(device: GPUDevice, now: (() => number) | undefined): Prom
         device.queue.submit([]); // Chromium begins with what was written only then
       },
     }));
-    const times = await timeInTurns(device, candidates, { turns: TURNS, deadlineMs: DEADLINE_MS, ...(now && { now }) });
-    return decideVariant(times, 'write');
+    const options = { turns: TURNS, deadlineMs: DEADLINE_MS, clockStepMs, ...(now && { now }) };
+    const times = await timeInTurns(device, candidates, options);
+    return times && decideVariant(times, 'write');
   } finally {
     destroy();
   }

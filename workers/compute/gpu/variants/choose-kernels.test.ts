@@ -4,8 +4,6 @@ import { SYNTH_PRESETS } from '../../../synth/presets.ts';
 import { FakeDevice, stubWebGpuConstants } from '../fake-device-testing.ts';
 import type { Gpu } from '../open-gpu.ts';
 import { type StoredModel, storeModel } from '../stored-model-testing.ts';
-import { readChoice } from './choose-kernels.ts';
-import { KERNEL_VARIANTS } from './kernel-variants.ts';
 
 let stored: StoredModel;
 
@@ -18,6 +16,13 @@ afterEach(() => {
   vi.unstubAllGlobals();
   vi.restoreAllMocks();
 });
+
+/** What a load on that GPU has chosen, by family. */
+function choicesOf(remember: { mock: { calls: [name: string, value: unknown][] } }): Record<string, unknown> {
+  const facts = remember.mock.calls.map(([name, value]) => [/^kernels (\w+)/.exec(name)?.[1] ?? name, value] as const);
+  expect(new Set(facts.map(([family]) => family)).size).toBe(facts.length);
+  return Object.fromEntries(facts);
+}
 
 const load = (gpu: Gpu, context = 128, gpuBudgetBytes?: number) =>
   stored.load(gpu, { context, ...(gpuBudgetBytes !== undefined && { gpuBudgetBytes }) });
@@ -34,6 +39,7 @@ function timedDevice(cost: (pipeline: string) => number): FakeDevice {
 }
 
 const FAST = /staged-64x4|tiled-32x32/;
+const FASTER = /staged-256x2|tiled-32x32/;
 
 describe('chooseKernels', () => {
   it('uses the fastest variant of each family, and measures once per adapter', async () => {
@@ -41,9 +47,9 @@ describe('chooseKernels', () => {
     const gpu = { ...device.gpu, measureKernels: true };
     const remember = vi.spyOn(gpu.memory, 'set');
     (await load(gpu)).destroy();
-    expect(remember).toHaveBeenCalledTimes(1);
-    const [key, choice] = remember.mock.calls[0];
-    expect(choice).toEqual({ vector: 'staged-64x4', few: 'workgroup', batch: 'tiled-32x32', sampler: 'single' });
+    const facts = [...remember.mock.calls];
+    const choice = { vector: 'staged-64x4', few: 'workgroup', batch: 'tiled-32x32', sampler: 'single' };
+    expect(choicesOf(remember)).toEqual(choice);
     expect(device.pipelines.some((label) => /^expert gate\+up staged-64x4/.test(label))).toBe(true);
 
     const submits = vi.fn();
@@ -52,8 +58,60 @@ describe('chooseKernels', () => {
     (await load(gpu)).destroy();
     expect(submits.mock.calls.flat(2)).toEqual([]);
     expect(device.pipelines.length).toBe(compiled);
-    expect(remember).toHaveBeenCalledTimes(1);
-    expect(await gpu.memory.get(key)).toEqual(choice);
+    expect(remember).toHaveBeenCalledTimes(4);
+    for (const [name, value] of facts) expect(await gpu.memory.get(name)).toBe(value);
+  });
+
+  it('measures a family anew for matrices of another shape, and the sampler for another vocabulary', async () => {
+    const { tiny } = SYNTH_PRESETS;
+    const others = {
+      'matrices of experts': { ...tiny, feedForwardLength: 2 * tiny.feedForwardLength },
+      vocabulary: { ...tiny, vocabularySize: tiny.vocabularySize + 64 },
+    };
+    const { memory } = new FakeDevice(1e9).gpu;
+    const loadOther = async (model: StoredModel) => {
+      const remember = vi.spyOn(memory, 'set');
+      (await model.load({ ...timedDevice(() => 10).gpu, memory, measureKernels: true }, { context: 128 })).destroy();
+      const families = Object.keys(choicesOf(remember));
+      remember.mockRestore();
+      return families;
+    };
+    expect(await loadOther(stored)).toEqual(['vector', 'few', 'batch', 'sampler']);
+    expect(await loadOther(stored)).toEqual([]);
+    const measured: Record<string, string[]> = {};
+    for (const [name, preset] of Object.entries(others)) {
+      measured[name] = await loadOther(await storeModel({ ...preset, layers: 2 }, { context: 128 }));
+    }
+    expect(measured).toEqual({ 'matrices of experts': ['vector'], vocabulary: ['sampler'] });
+  });
+
+  it('remembers nothing about a family for which the buffers of a model are too small', async () => {
+    const gpu = { ...timedDevice(() => 10).gpu, measureKernels: true };
+    const remember = vi.spyOn(gpu.memory, 'set');
+    (await load(gpu, 32)).destroy();
+    expect(Object.keys(choicesOf(remember))).toEqual(['vector', 'few', 'sampler']);
+  });
+
+  it.each([
+    ['whose shader is invalid', 'invalidModules'],
+    ['whose submissions are invalid', 'invalidPipelines'],
+  ] as const)('leaves out a variant %s, and measures the others', async (_, kind) => {
+    const device = timedDevice((pipeline) => (/staged-64x4/.test(pipeline) ? 0.1 : FASTER.test(pipeline) ? 1 : 10));
+    device[kind] = /staged-64x4/;
+    const gpu = { ...device.gpu, measureKernels: true };
+    const remember = vi.spyOn(gpu.memory, 'set');
+    (await load(gpu)).destroy();
+    expect(choicesOf(remember)).toMatchObject({ vector: 'staged-256x2', batch: 'tiled-32x32' });
+    expect(gpu.health.failed).toBe(false);
+  });
+
+  it('keeps the standard variants and remembers nothing if the clock is too coarse', async () => {
+    const device = timedDevice((pipeline) => (FAST.test(pipeline) ? 1 : 10));
+    const gpu = { ...device.gpu, measureKernels: true, clockStepMs: 100 };
+    const remember = vi.spyOn(gpu.memory, 'set');
+    (await load(gpu)).destroy();
+    expect(remember).not.toHaveBeenCalled();
+    expect(device.pipelines.some((label) => /^expert gate\+up workgroup/.test(label))).toBe(true);
   });
 
   it('samples in many workgroups if that is faster', async () => {
@@ -61,7 +119,7 @@ describe('chooseKernels', () => {
     const gpu = { ...device.gpu, measureKernels: true };
     const remember = vi.spyOn(gpu.memory, 'set');
     (await load(gpu)).destroy();
-    expect(remember.mock.calls[0][1]).toMatchObject({ sampler: 'blocks' });
+    expect(choicesOf(remember)).toMatchObject({ sampler: 'blocks' });
     expect(device.pipelines.some((label) => label.startsWith('sample pick'))).toBe(true);
   });
 
@@ -70,7 +128,7 @@ describe('chooseKernels', () => {
     const gpu = { ...device.gpu, measureKernels: true };
     const remember = vi.spyOn(gpu.memory, 'set');
     (await load(gpu)).destroy();
-    expect(remember.mock.calls[0][1]).toEqual({
+    expect(choicesOf(remember)).toEqual({
       vector: 'workgroup',
       few: 'workgroup',
       batch: 'workgroup',
@@ -94,27 +152,6 @@ describe('chooseKernels', () => {
     done.mockRejectedValueOnce(new Error('lost'));
     (await load(gpu)).destroy();
     expect(remember).not.toHaveBeenCalled();
-  });
-});
-
-describe('readChoice', () => {
-  const complete = { vector: 'workgroup', few: 'staged', batch: 'tiled-64x64', sampler: 'blocks' };
-
-  it('takes only what this version writes', () => {
-    expect(readChoice(complete, KERNEL_VARIANTS)).toEqual(complete);
-    expect(readChoice({ ...complete, more: 1 }, KERNEL_VARIANTS)).toEqual(complete);
-    for (const value of [
-      undefined,
-      null,
-      'rows',
-      [],
-      {},
-      { ...complete, few: 'tiled-64x64' },
-      { ...complete, batch: 1 },
-      { ...complete, sampler: undefined },
-    ]) {
-      expect(readChoice(value, KERNEL_VARIANTS)).toBeUndefined();
-    }
   });
 });
 

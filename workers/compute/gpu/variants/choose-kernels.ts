@@ -1,16 +1,19 @@
 /**
  * Chooses the variants of the matrix kernels and of the sampler for an adapter: by a short measurement when the first
- * model with a weight type is loaded, remembered for the next visits.
+ * model with such matrices or such a vocabulary is loaded, remembered for the next visits.
  */
 import { expertIndex, layerIndex } from '../../../../src/contract/ids.ts';
+import type { TensorLayout } from '../../../format/weight-layout.ts';
 import type { AdapterMemory } from '../../../store/adapter-memory.ts';
 import type { Dispatch } from '../dispatch.ts';
 import { encodeGroups } from '../encode-groups.ts';
+import { withAllocations } from '../errors.ts';
 import { sampleLogits } from '../model/forward.ts';
 import type { Model } from '../model/model.ts';
 import { clearExpertOutputs, runExperts } from '../model/moe-layer.ts';
 import { matmul } from '../ops/matmul.ts';
 import { writeSampleParams } from '../ops/sample.ts';
+import { submitPaced } from '../pacing.ts';
 import { decideVariant } from './decide.ts';
 import {
   type KernelAdapter,
@@ -47,75 +50,89 @@ export interface ChooseInputs {
   model: Model;
   adapter: KernelAdapter;
   memory: AdapterMemory;
+  /** Milliseconds by which the clock advances. */
+  clockStepMs: number;
 }
 
 /**
- * The variants for a model on this adapter. Software adapters keep theirs. If measuring fails, the standard variants are
- * used, and nothing is remembered.
+ * The variants for a model on this adapter. Software adapters keep theirs. A family that cannot be measured keeps its
+ * standard variant, and nothing is remembered about it.
  */
 export async function chooseKernels(inputs: ChooseInputs): Promise<KernelChoice> {
-  const { kernels, model, adapter, memory } = inputs;
-  if (adapter.software) return kernels;
-  const variants = variantsFor(adapter).filter(
-    ({ family, name }) => MEASURED.some((measured) => measured === family) && name !== 'rows',
-  );
-  const key = memoryKey(model, variants);
-  const known = readChoice(await memory.get(key), variants);
-  if (known) return { ...kernels, ...known };
-  const { device } = model.ctx.pipelines;
-  device.pushErrorScope('validation');
-  let choice: KernelChoice | undefined;
+  const { model, adapter, memory } = inputs;
+  let choice = inputs.kernels;
+  if (adapter.software) return choice;
+  const variants = variantsFor(adapter);
+  const unknown: Family[] = [];
+  for (const family of MEASURED) {
+    const own = variants.filter((variant) => variant.family === family && variant.name !== 'rows');
+    if (own.length < 2) continue;
+    const fact = factName(family, model, own);
+    const known = await memory.get(fact);
+    const variant = own.find(({ name }) => name === known);
+    if (variant) choice = withVariant(choice, variant);
+    else unknown.push({ family, variants: own, fact });
+  }
+  if (unknown.length === 0) return choice;
   try {
-    choice = await measureFamilies(inputs, variants);
+    for (const { fact, variant } of await measureFamilies(inputs, unknown)) {
+      await memory.set(fact, variant.name);
+      choice = withVariant(choice, variant);
+    }
   } catch {
     // Reported by the first use, if it fails there as well.
   }
-  const invalid = await device.popErrorScope();
-  if (!choice || invalid) return kernels;
-  await memory.set(key, Object.fromEntries(MEASURED.map((family) => [family, choice[family]])));
   return choice;
 }
 
-/** Other variants, and other weight types, are measured anew. */
-function memoryKey({ weights, banks }: Model, variants: readonly KernelVariant[]): string {
-  const [{ gate, downLayout }] = banks(layerIndex(0));
-  const types = [weights.layers[0].attnQ.layout.type, gate.type, downLayout.type];
-  return `kernels ${types.join(' ')}: ${variants.map(({ family, name }) => `${family} ${name}`).join()}`;
+/** A family whose fastest variant is not known yet. */
+interface Family {
+  family: MeasuredFamily;
+  variants: readonly KernelVariant[];
+  /** Name of the choice among the facts about an adapter. */
+  fact: string;
 }
 
-/** A remembered choice, unless it is not of the form that this version writes. */
-export function readChoice(
-  value: unknown,
+/** Other variants, and other shapes of what is measured, are measured anew. */
+function factName(
+  family: MeasuredFamily,
+  { weights, banks, config }: Model,
   variants: readonly KernelVariant[],
-): Pick<KernelChoice, MeasuredFamily> | undefined {
-  if (typeof value !== 'object' || value === null) return undefined;
-  const choice = value as Record<string, unknown>;
-  const complete = MEASURED.every((family) =>
-    variants.some((variant) => variant.family === family && variant.name === choice[family]),
-  );
-  if (!complete) return undefined;
-  return Object.fromEntries(MEASURED.map((family) => [family, choice[family]])) as Pick<KernelChoice, MeasuredFamily>;
+): string {
+  const [{ gate, up, downLayout }] = banks(layerIndex(0));
+  const query = shapeOf(weights.layers[0].attnQ.layout);
+  const measured: Record<MeasuredFamily, string> = {
+    vector: [gate, up, downLayout].map(shapeOf).join(' '),
+    few: query,
+    batch: query,
+    sampler: `vocabulary ${config.vocabularySize}`,
+  };
+  return `kernels ${family}, ${measured[family]}: ${variants.map(({ name }) => name).join()}`;
 }
 
+const shapeOf = ({ type, rows, cols }: TensorLayout): string => `${type} ${rows}x${cols}`;
+
+/** Measures families one after the other. Those that cannot be measured are left out. */
 async function measureFamilies(
-  { kernels, model }: ChooseInputs,
-  variants: readonly KernelVariant[],
-): Promise<KernelChoice> {
-  let choice = kernels;
+  { kernels, model, clockStepMs }: ChooseInputs,
+  families: readonly Family[],
+): Promise<{ fact: string; variant: KernelVariant }[]> {
+  const found: { fact: string; variant: KernelVariant }[] = [];
   prepareGroups(model);
   prepareSampling(model);
-  for (const family of MEASURED) {
+  for (const { family, variants, fact } of families) {
     const record = recordings(model)[family];
-    const own = variants.filter((variant) => variant.family === family);
-    if (!record || own.length < 2) continue;
-    const candidates = await compileCandidates(model, own, kernels, record);
+    if (!record) continue;
     model.buffers.state.startBatch(family in TOKENS ? TOKENS[family as keyof typeof TOKENS] : 1, 0);
-    const times = await measureInTurns(model.ctx, candidates, { turns: TURNS, deadlineMs: DEADLINE_MS });
+    const candidates = await compileCandidates(model, variants, kernels, record);
+    const options = { turns: TURNS, deadlineMs: DEADLINE_MS, clockStepMs };
+    const times = await measureInTurns(model.ctx, candidates, options);
+    if (!times?.has(kernels[family])) continue;
     const name = decideVariant(times, kernels[family]);
-    choice = withVariant(choice, own.find((variant) => variant.name === name)!);
+    found.push({ fact, variant: variants.find((variant) => variant.name === name)! });
   }
   clearExpertOutputs(model.ctx.pipelines.device, model.buffers);
-  return choice;
+  return found;
 }
 
 /** Records what is measured. */
@@ -168,22 +185,43 @@ function prepareGroups({ ctx, config, banks, buffers }: Model): void {
   ctx.pipelines.device.queue.writeBuffer(buffers.groups.buffer, 0, words);
 }
 
-/** Compiles the candidates side by side. One that does not compile is left out. */
+/** Compiles the candidates side by side, and runs each once. One of which the device reports an error is left out. */
 async function compileCandidates(
   model: Model,
   variants: readonly KernelVariant[],
   kernels: KernelChoice,
   record: RecordCalls,
 ): Promise<Candidate<KernelVariant['name']>[]> {
-  const compiled = variants.map(async (variant) => {
-    const ctx = { ...model.ctx, kernels: withVariant(kernels, variant) };
-    const own = { ...model, ctx };
-    try {
-      await ctx.pipelines.compile(() => void record(own));
-      return { name: variant.name, dispatches: record(own) };
-    } catch {
-      return undefined;
-    }
+  const { device } = model.ctx.pipelines;
+  const modelWith = (variant: KernelVariant): Model => ({
+    ...model,
+    ctx: { ...model.ctx, kernels: withVariant(kernels, variant) },
   });
-  return (await Promise.all(compiled)).filter((candidate) => candidate !== undefined);
+  const compiled = variants.map((variant) => {
+    const own = modelWith(variant);
+    device.pushErrorScope('validation'); // Shader modules are created at once, and the pipelines of invalid ones rejected.
+    const done = own.ctx.pipelines.compile(() => void record(own));
+    return Promise.allSettled([done, device.popErrorScope()]).then(([{ status }]) => status === 'fulfilled');
+  });
+  const candidates: Candidate<KernelVariant['name']>[] = [];
+  for (const [index, variant] of variants.entries()) {
+    if (!(await compiled[index])) continue;
+    try {
+      const dispatches = await withAllocations(
+        device,
+        () => tryOnce(modelWith(variant), record),
+        () => {},
+      );
+      candidates.push({ name: variant.name, dispatches });
+    } catch {
+      // left out
+    }
+  }
+  return candidates;
+}
+
+function tryOnce(model: Model, record: RecordCalls): Dispatch[] {
+  const dispatches = record(model);
+  submitPaced(model.ctx, dispatches, 'try');
+  return dispatches;
 }

@@ -2,9 +2,10 @@ import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import type { Dispatch } from '../dispatch.ts';
 import { measureInTurns } from './measure-variants.ts';
 
-/** A device on which a submission takes as many milliseconds as its dispatches have workgroups. */
+/** A device on which a submission takes as many milliseconds as its dispatches have workgroups, divided by a speed. */
 class TimedDevice {
   clock = 0;
+  speed = 1;
   readonly order: string[] = [];
   #work = 0;
 
@@ -20,7 +21,7 @@ class TimedDevice {
 
   queue = {
     submit: () => {
-      this.clock += this.#work;
+      this.clock += this.#work / this.speed;
     },
     onSubmittedWorkDone: async () => {},
   };
@@ -31,19 +32,21 @@ const work = (name: string, milliseconds: number) => ({
   dispatches: [{ workgroups: [milliseconds, 1, 1] } as unknown as Dispatch],
 });
 
-const measure = (device: TimedDevice, turns: number, deadlineMs: number) =>
+/** @param clockStepMs steps to which the clock is rounded down; 0: none */
+const measure = (device: TimedDevice, turns: number, deadlineMs: number, clockStepMs = 0) =>
   measureInTurns({ pipelines: { device: device as unknown as GPUDevice } }, [work('a', 10), work('b', 30)], {
     turns,
     deadlineMs,
-    now: () => device.clock,
+    now: () => (clockStepMs ? Math.floor(device.clock / clockStepMs) * clockStepMs : device.clock),
+    clockStepMs,
   });
 
 beforeEach(() => void vi.stubGlobal('navigator', { userAgent: 'test' }));
 afterEach(() => vi.unstubAllGlobals());
 
-it('measures the candidates in turns, and not the first turn', async () => {
+it('measures the candidates in turns, after a first run of each that is not counted', async () => {
   const device = new TimedDevice();
-  expect([...(await measure(device, 2, 1000))]).toEqual([
+  expect([...(await measure(device, 2, 1000))!]).toEqual([
     ['a', [10, 10]],
     ['b', [30, 30]],
   ]);
@@ -52,6 +55,27 @@ it('measures the candidates in turns, and not the first turn', async () => {
 
 it('stops at the deadline, with complete turns, of which there is at least one', async () => {
   const device = new TimedDevice();
-  expect((await measure(device, 100, 200)).get('b')).toHaveLength(5);
-  expect((await measure(new TimedDevice(), 100, 0)).get('b')).toHaveLength(1);
+  expect((await measure(device, 100, 200))!.get('b')).toHaveLength(6);
+  expect((await measure(new TimedDevice(), 100, -1))!.get('b')).toHaveLength(1);
+});
+
+it('runs what takes less than a few steps of the clock several times', async () => {
+  const device = new TimedDevice();
+  device.speed = 100; // 0.1 and 0.3 ms
+  const times = (await measure(device, 7, 1e6, 1))!;
+  for (const [name, ms] of [
+    ['a', 0.1],
+    ['b', 0.3],
+  ] as const) {
+    expect(times.get(name)).toHaveLength(7);
+    for (const time of times.get(name)!) expect(Math.abs(time / ms - 1)).toBeLessThan(0.25);
+  }
+});
+
+it('measures nothing with a clock that is so coarse that it would take long, or that does not move', async () => {
+  const device = new TimedDevice();
+  expect(await measure(device, 7, 1e6, 16)).toBeUndefined();
+  expect(device.order).toEqual([]);
+  device.speed = Number.POSITIVE_INFINITY;
+  expect(await measure(device, 7, 1e6, 1)).toBeUndefined();
 });

@@ -1,4 +1,5 @@
 /** Measures variants on the adapter, in turns. */
+import { LEAST_CLOCK_STEPS } from '../../../experts/clock-step.ts';
 import type { Dispatch } from '../dispatch.ts';
 import { withFirefoxPoll } from '../firefox-poll.ts';
 import { type PacedContext, submitPaced } from '../pacing.ts';
@@ -16,17 +17,25 @@ export interface MeasureOptions {
   deadlineMs: number;
   /** Default: `performance.now` */
   now?: () => number;
+  /** Milliseconds by which `now` advances. */
+  clockStepMs: number;
 }
+
+/** With longer steps of the clock a turn takes too long in which every candidate takes several of them. */
+const MOST_STEP_MS = 2;
+/** Runs of a candidate in a turn. */
+const MOST_RUNS = 1024;
 
 /**
  * Milliseconds of each candidate per turn. In a turn all candidates run one after the other, each in submissions of its
  * own, so that whatever slows the GPU down affects all of them.
+ * @returns undefined if the clock is too coarse
  */
 export const measureInTurns = <Name extends string>(
   ctx: PacedContext,
   candidates: readonly Candidate<Name>[],
   options: MeasureOptions,
-): Promise<Map<Name, number[]>> =>
+): Promise<Map<Name, number[]> | undefined> =>
   timeInTurns(
     ctx.pipelines.device,
     candidates.map(({ name, dispatches }) => ({
@@ -36,22 +45,38 @@ export const measureInTurns = <Name extends string>(
     options,
   );
 
-/** As {@link measureInTurns}, for anything that is queued. */
+/**
+ * As {@link measureInTurns}, for anything that is queued. What takes less than a few steps of the clock runs several
+ * times per turn, one after the other.
+ */
 export async function timeInTurns<Name extends string>(
   { queue }: Pick<GPUDevice, 'queue'>,
   candidates: readonly { name: Name; queue(): void }[],
-  { turns, deadlineMs, now = () => performance.now() }: MeasureOptions,
-): Promise<Map<Name, number[]>> {
-  const times = new Map<Name, number[]>(candidates.map(({ name }) => [name, []]));
-  const start = now();
-  for (let turn = 0; turn <= turns; turn++) {
-    if (turn > 1 && now() - start > deadlineMs) break;
-    for (const candidate of candidates) {
-      const before = now();
+  { turns, deadlineMs, now = () => performance.now(), clockStepMs }: MeasureOptions,
+): Promise<Map<Name, number[]> | undefined> {
+  if (clockStepMs > MOST_STEP_MS) return undefined;
+  const time = async (candidate: { queue(): void }, runs: number): Promise<number> => {
+    const before = now();
+    for (let run = 0; run < runs; run++) {
       candidate.queue();
       await withFirefoxPoll(queue, queue.onSubmittedWorkDone());
-      if (turn > 0) times.get(candidate.name)!.push(now() - before); // the first turn warms up
     }
+    return now() - before;
+  };
+  const leastMs = LEAST_CLOCK_STEPS * clockStepMs;
+  const timed: { candidate: (typeof candidates)[number]; runs: number; times: number[] }[] = [];
+  for (const candidate of candidates) {
+    await time(candidate, 1); // warms up
+    let runs = 1;
+    while (leastMs > 0 && (await time(candidate, runs)) < leastMs) {
+      runs *= 2;
+      if (runs > MOST_RUNS) return undefined;
+    }
+    timed.push({ candidate, runs, times: [] });
   }
-  return times;
+  const start = now();
+  for (let turn = 0; turn < turns && (turn === 0 || now() - start <= deadlineMs); turn++) {
+    for (const { candidate, runs, times } of timed) times.push((await time(candidate, runs)) / runs);
+  }
+  return new Map(timed.map(({ candidate, times }) => [candidate.name, times]));
 }
