@@ -1,14 +1,15 @@
-import type { EngineApi } from '../contract/engine-api.ts';
+import type { EngineApi, LoadRequest } from '../contract/engine-api.ts';
 import type { ImportApi } from '../contract/import-api.ts';
 
 /** Other tabs and frames, which share the machine's memory. */
 export interface Neighbours {
   /**
    * Called before a model is loaded.
+   * @param request its budgets limit what the model takes
    * @param signal ends the wait for the user
    * @throws MixtabError `loaded-elsewhere` if it should not be
    */
-  mayLoad(modelId: string, signal: AbortSignal | undefined): Promise<void>;
+  mayLoad(request: LoadRequest, signal: AbortSignal | undefined): Promise<void>;
   /** The model that is loaded from now on; undefined: none. */
   loaded(modelId: string | undefined): void;
 }

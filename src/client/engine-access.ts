@@ -79,7 +79,7 @@ class ModelInEngine {
     onProgress: (progress: LoadProgress) => void = () => {},
   ): Promise<LoadedModel> {
     const { engine, callback, neighbours } = this.#parts;
-    await neighbours?.mayLoad(request.modelId, signal);
+    await neighbours?.mayLoad(request, signal);
     throwIfAborted(signal);
     return this.#stoppable(signal, async () => {
       this.#ended = undefined;

@@ -1,8 +1,11 @@
 /** Asks before a frame loads a large model beside that of another tab or frame: they share the machine's memory. */
+import type { LoadRequest } from '../contract/engine-api.ts';
 import { MixtabError, throwIfAborted } from '../contract/errors.ts';
 import { formatBytes } from '../contract/format-bytes.ts';
+import type { Bytes } from '../contract/ids.ts';
 import type { ModelSummary } from '../contract/import-api.ts';
 import { LARGE_MODEL_BYTES, type LoadedLock } from '../contract/loaded-lock.ts';
+import { mostMemory } from '../contract/most-memory.ts';
 import type { Question } from './question.ts';
 
 /** What the guard needs from the frame. */
@@ -13,30 +16,41 @@ export interface LoadGuardOptions {
   confirm(question: Question, signal: AbortSignal): Promise<boolean>;
 }
 
+/** A model, and the most memory that a load of it takes. */
+interface Load {
+  name: string;
+  bytes: Bytes;
+}
+
 /**
- * @returns a function that is called before each load. It resolves if the model is small, if no other tab or frame has
- *   one, or once the user allows it or the others are closed. A model is allowed until the frame is closed.
+ * @returns a function that is called before each load. It resolves if the load takes little memory, if no other tab or
+ *   frame has a model, or once the user allows it or the others are closed. A model is allowed until the frame is closed,
+ *   up to the memory that the user was asked about.
  */
 export function guardLoads({ list, locks, confirm }: LoadGuardOptions) {
-  const allowed = new Set<string>();
-  return async (modelId: string, signal: AbortSignal | undefined): Promise<void> => {
+  /** Bytes by the model's id. */
+  const allowed = new Map<string, Bytes>();
+  return async (request: LoadRequest, signal: AbortSignal | undefined): Promise<void> => {
+    const { modelId } = request;
     const model = (await list()).find(({ id }) => id === modelId);
-    if (!model || model.storedBytes < LARGE_MODEL_BYTES || allowed.has(modelId)) return;
+    if (!model) return;
+    const load: Load = { name: model.name, bytes: mostMemory(model.storedBytes, request) };
+    if (load.bytes < LARGE_MODEL_BYTES || load.bytes <= (allowed.get(modelId) ?? 0)) return;
     if ((await locks.others()).length === 0) return;
     const wait = new AbortController();
     const end = (): void => wait.abort();
     signal?.addEventListener('abort', end);
     try {
       const isAllowed = await Promise.race([
-        confirm(questionFor(model), wait.signal),
+        confirm(questionFor(load), wait.signal),
         locks.othersReleased(wait.signal).then(
           () => true,
           () => false,
         ),
       ]);
       throwIfAborted(signal);
-      if (!isAllowed) throw loadedElsewhere(model);
-      allowed.add(modelId);
+      if (!isAllowed) throw loadedElsewhere(load);
+      allowed.set(modelId, load.bytes);
     } finally {
       end();
       signal?.removeEventListener('abort', end);
@@ -44,17 +58,17 @@ export function guardLoads({ list, locks, confirm }: LoadGuardOptions) {
   };
 }
 
-const questionFor = ({ name, storedBytes }: Pick<ModelSummary, 'name' | 'storedBytes'>): Question => ({
+const questionFor = ({ name, bytes }: Load): Question => ({
   text:
     'Another tab of mixtab has a model in memory. ' +
-    `${name} would take up to ${formatBytes(storedBytes)} beside it. If you close that tab, it is loaded here.`,
+    `${name} would take up to about ${formatBytes(bytes)} beside it. If you close that tab, it is loaded here.`,
   allow: 'Load it here too',
   deny: 'Do not load it',
 });
 
-const loadedElsewhere = ({ name, storedBytes }: Pick<ModelSummary, 'name' | 'storedBytes'>): MixtabError =>
+const loadedElsewhere = ({ name, bytes }: Load): MixtabError =>
   new MixtabError(
     'loaded-elsewhere',
-    `Another tab of mixtab has a model in memory, and ${name} would take up to ${formatBytes(storedBytes)} beside it.`,
-    'Close that tab, or show the frame (option container), so that the user can allow it.',
+    `Another tab of mixtab has a model in memory, and ${name} would take up to about ${formatBytes(bytes)} beside it.`,
+    'Close that tab, give the load smaller budgets, or show the frame (option container), so that the user can allow it.',
   );

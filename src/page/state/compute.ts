@@ -3,8 +3,9 @@ import { computed } from '@preact/signals';
 import type { AdapterReport, ComputeKind, ComputeReport } from '../../contract/engine-api.ts';
 import type { ErrorCode } from '../../contract/errors.ts';
 import type { Bytes } from '../../contract/ids.ts';
+import { mostMemory as mostMemoryOf } from '../../contract/most-memory.ts';
 import { lastLoaded, loaded, probed } from './models.ts';
-import { settings } from './settings.ts';
+import { loadOptionsOf, settings } from './settings.ts';
 
 /** What computes the loaded model, or will compute the next one. It decides which settings apply. */
 export const computeKind = computed<ComputeKind>(() => {
@@ -15,15 +16,9 @@ export const computeKind = computed<ComputeKind>(() => {
   return probed.value?.automatic?.kind ?? 'gpu';
 });
 
-/**
- * The most memory that a model will take with the present settings: as much as it has stored, or less if the user's
- * budgets are smaller. An automatic budget may be smaller still, which the engine finds out when it loads the model.
- */
-export function mostMemory(storedBytes: Bytes): Bytes {
-  const { gpuBudgetMegabytes: gpu, ramBudgetMegabytes: ram, cpuBudgetMegabytes: cpu } = settings.value;
-  const budget = computeKind.value === 'cpu' ? cpu : gpu !== undefined && ram !== undefined ? gpu + ram : undefined;
-  return budget === undefined ? storedBytes : Math.min(storedBytes, budget * 1e6);
-}
+/** The most memory that a model will take with the present settings: see {@link mostMemoryOf}. */
+export const mostMemory = (storedBytes: Bytes): Bytes =>
+  mostMemoryOf(storedBytes, loadOptionsOf({ ...settings.value, compute: computeKind.value }));
 
 /** Names of the two, for short labels. */
 export const COMPUTE_NAME = { gpu: 'GPU', cpu: 'CPU' } as const satisfies Record<ComputeKind, string>;
