@@ -170,14 +170,28 @@ test('on a phone, a token is followed by touch and by keyboard', async ({ page, 
   await expectNoFindings(page, 'a token on a phone');
 });
 
+/** @returns a function that returns what the element showed without `text` since then, even if nobody could see it */
+async function watchForLoss(element: Locator, text: string): Promise<() => Promise<string[]>> {
+  const watch = await element.evaluateHandle((watched, expected) => {
+    const lost: string[] = [];
+    const note = (): void => void (watched.textContent?.includes(expected) || lost.push(watched.textContent ?? ''));
+    new MutationObserver(note).observe(watched, { childList: true, subtree: true, characterData: true });
+    return lost;
+  }, text);
+  return () => watch.jsonValue();
+}
+
 test('a token of an answer leads to its layers, in a chat and in a story', async ({ page, server, context }) => {
   await openPage(page, server);
   await setNumbers(page, { 'Max answer length': '12' });
   await page.getByRole('button', { name: 'Once upon a time' }).click();
   await expect(page.getByText(/tokens\/s/)).toBeVisible();
   const tokens = page.getByRole('listbox', { name: 'Tokens of the answer' });
+  const story = page.getByRole('article', { name: 'Text' });
+  const lostStory = await watchForLoss(story, 'Once upon a time');
   await page.getByRole('button', { name: 'Show tokens' }).click();
   await expect(tokens.getByRole('option').first()).toBeVisible();
+  expect(await lostStory()).toEqual([]);
   await expectNoFindings(page, 'a story as tokens');
   const piece = async (token: Locator): Promise<string> => ((await token.textContent()) ?? '').trim();
   const escaped = (text: string): string => text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
@@ -188,7 +202,7 @@ test('a token of an answer leads to its layers, in a chat and in a story', async
   await expect(region(page)).toBeInViewport();
   // Back shows the story, as text again.
   await page.goBack();
-  await expect(page.getByRole('article', { name: 'Text' })).toContainText('Once upon a time');
+  await expect(story).toContainText('Once upon a time');
   await expect(tokens).toBeHidden();
 
   await page.getByRole('button', { name: 'New conversation' }).first().click();
@@ -198,8 +212,11 @@ test('a token of an answer leads to its layers, in a chat and in a story', async
   await page.getByRole('textbox', { name: 'Message' }).press('Enter');
   await expect(page.getByText(/tokens\/s/)).toBeVisible();
   await page.setViewportSize({ width: 390, height: 844 });
+  const answer = page.locator('.message.model');
+  const lostAnswer = await watchForLoss(answer, /\w+/.exec((await answer.locator('.prose').textContent())!)![0]);
   await page.getByRole('button', { name: 'Show tokens' }).tap();
   await tokens.focus();
+  expect(await lostAnswer()).toEqual([]);
   for (let i = 0; i < 3; i++) await page.keyboard.press('ArrowRight');
   const active = await piece(tokens.getByRole('option', { selected: true }));
   await page.keyboard.press('Enter');

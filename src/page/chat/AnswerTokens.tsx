@@ -1,3 +1,4 @@
+import type { ComponentChildren } from 'preact';
 import { useEffect, useState } from 'preact/hooks';
 import { IconButton } from '../../ui/IconButton.tsx';
 import { indexAfterKey } from '../../ui/index-after-key.ts';
@@ -9,15 +10,31 @@ import { loaded } from '../state/models.ts';
 const MAX_SHOWN = 4000;
 
 interface Props {
-  /** The answer, and the texts that follow it in the conversation. */
-  texts: readonly string[];
+  /** The answer, and the texts that follow it in the conversation; undefined: it is not to be shown as tokens. */
+  texts: readonly string[] | undefined;
+  /** The answer as text. It stays until the tokens are known, so that nothing below it moves twice. */
+  children: ComponentChildren;
 }
 
-/** An answer as tokens. A click on one, or Enter, follows it through the layers of the model. */
-export function AnswerTokens({ texts: [text, ...later] }: Props) {
-  const pieces = usePieces(text);
+/** An answer as tokens, or as text. */
+export function AnswerTokens({ texts, children }: Props) {
+  const pieces = usePieces(texts?.[0]);
+  if (texts && pieces && pieces.length > 0) return <Tokens pieces={pieces} later={texts.slice(1)} />;
+  return (
+    <>
+      {children}
+      {texts && !pieces && (
+        <p class="visually-hidden" role="status">
+          Cutting the text into tokens …
+        </p>
+      )}
+    </>
+  );
+}
+
+/** Tokens. A click on one, or Enter, follows it through the layers of the model. */
+function Tokens({ pieces, later }: { pieces: readonly string[]; later: readonly string[] }) {
   const [active, setActive] = useState(0);
-  if (!pieces) return <p class="hint">Cutting the text into tokens …</p>;
   const shown = pieces.slice(0, MAX_SHOWN);
   const follow = (token: number): void =>
     followPlace({ texts: [pieces.join(''), ...later], offset: pieces.slice(0, token).join('').length });
@@ -72,17 +89,18 @@ export const TokensButton = ({ shown, onClick }: { shown: boolean; onClick: () =
   />
 );
 
-/** @returns the tokens of a text; undefined until they are known */
-function usePieces(text: string): readonly string[] | undefined {
-  const [pieces, setPieces] = useState<readonly string[] | undefined>(undefined);
+/** @returns the tokens of a text; undefined until they are known, or without a text */
+function usePieces(text: string | undefined): readonly string[] | undefined {
+  const [known, setKnown] = useState<{ text: string; pieces: readonly string[] }>();
   useEffect(() => {
+    if (text === undefined) return;
     let cancelled = false;
-    void piecesOf(text).then((known) => {
-      if (!cancelled) setPieces(known);
+    void piecesOf(text).then((pieces) => {
+      if (!cancelled) setKnown({ text, pieces });
     });
     return () => {
       cancelled = true;
     };
   }, [text]);
-  return pieces;
+  return known?.text === text ? known?.pieces : undefined;
 }

@@ -24,16 +24,14 @@ export function Story() {
     return <TextEditor path={path} editKey={editKey} onDone={() => setEditing(false)} />;
   return (
     <article class="story" aria-label="Text" aria-busy={streamingHere.value}>
-      {tokens && !streamingHere.value && current.value ? (
-        <AnswerTokens texts={[textFor(current.value, '')]} />
-      ) : (
+      <AnswerTokens texts={tokens && !streamingHere.value && current.value ? [textFor(current.value, '')] : undefined}>
         <div class="plain">
           {path.map((turn) => (
             <Part key={turn.id} turn={turn} text={streamed?.turnId === turn.id ? streamed.text : turn.text} />
           ))}
           {streamingHere.value && <Dots />}
         </div>
-      )}
+      </AnswerTokens>
       {!streamingHere.value && last && (
         <StoryFooter
           path={path}

@@ -150,7 +150,13 @@ function Answer({ turn, last }: { turn: Turn; last: boolean }) {
       {tokens && streamed === undefined && !texts && (
         <p class="hint">The model does not see this answer any more, so its tokens cannot be followed.</p>
       )}
-      {text === '' ? <Dots /> : texts ? <AnswerTokens texts={texts} /> : <Markdown text={text} minHeight={height} />}
+      {text === '' ? (
+        <Dots />
+      ) : (
+        <AnswerTokens texts={texts || undefined}>
+          <Markdown text={text} minHeight={height} />
+        </AnswerTokens>
+      )}
       {streamed === undefined && (
         <>
           {turn.stats?.contextFull && last && (
