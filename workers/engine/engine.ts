@@ -198,7 +198,8 @@ export class Engine implements EngineApi {
       if (!header) return 0;
       const owner = await ownerOf(loaded);
       if (!isComputedBy(header, owner.compute)) return 0; // of use again once the model is loaded there
-      const getPart = (index: number): Promise<Blob | undefined> => this.sessions.part(id, header.generation, index);
+      const getPart = (index: number): Promise<ArrayBuffer | undefined> =>
+        this.sessions.part(id, header.generation, index);
       const restored = await this.#watched(() => generator.restoreSession(header, owner, getPart));
       if (restored) return header.tokens.length;
       await this.sessions.remove(id);

@@ -75,14 +75,14 @@ it.each(['damaged', 'missing', 'truncated'])(
     const fresh = await answer(LONG);
     await engine.saveSession('a', BUDGET);
     const { generation } = (await sessions.header('a'))!;
-    const bytes = new Uint8Array(await (await sessions.part('a', generation, 1))!.arrayBuffer());
+    const bytes = new Uint8Array((await sessions.part('a', generation, 1))!);
     bytes[9] ^= 1;
     if (how === 'damaged') await sessions.putPart('a', generation, 1, new Blob([bytes]));
     else if (how === 'truncated') await sessions.putPart('a', generation, 1, new Blob([bytes.slice(4)]));
     else {
       const [header, first] = [await sessions.header('a'), await sessions.part('a', generation, 0)];
       await sessions.remove('a');
-      await sessions.putPart('a', generation, 0, first!);
+      await sessions.putPart('a', generation, 0, new Blob([first!]));
       await sessions.putHeader('a', header!);
     }
     await reload();

@@ -5,7 +5,7 @@ import type { TokenId } from '../../src/contract/ids.ts';
 import type { Remote } from '../../src/contract/rpc.ts';
 import { startNestedWorker } from '../../src/contract/worker-life.ts';
 import { WorkerLink } from '../../src/contract/worker-link.ts';
-import { abortable } from '../compute/abortable.ts';
+import { abortable } from '../store/abortable.ts';
 import type { GrammarStep } from '../text/grammar.ts';
 import type { GrammarService } from '../text/grammar-service.ts';
 import { grammarVocabulary } from '../text/grammar-vocabulary.ts';

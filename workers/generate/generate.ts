@@ -216,7 +216,7 @@ export class Generator {
   async restoreSession(
     header: SessionHeader,
     owner: SessionOwner,
-    get: (index: number) => Promise<Blob | undefined>,
+    get: (index: number) => Promise<ArrayBuffer | undefined>,
   ): Promise<boolean> {
     const { kvCache } = this.#compute;
     if (!sessionFits(header, kvCache, owner)) return false;

@@ -80,7 +80,7 @@ describe('a saved session', () => {
     const { parts, header } = await save();
     expect(header).toMatchObject({ ...OWNER, tokens: Uint32Array.of(5, 6, 7), bytes: 2 * 2 * 3 * 8 });
     const restored = new FakeCache();
-    expect(await restoreCache(restored, header, async (index) => parts[index])).toBe(true);
+    expect(await restoreCache(restored, header, async (index) => parts[index].arrayBuffer())).toBe(true);
     const whole: number[][] = [];
     for await (const bytes of restored.read(regionsOf(2, 80))) whole.push([...new Uint8Array(bytes)]);
     const used = (first: number) => Array.from({ length: 80 }, (_, i) => (i < 24 ? first + i : 0));
@@ -90,8 +90,10 @@ describe('a saved session', () => {
   it('is not restored from a damaged or missing part', async () => {
     const { parts, header } = await save();
     const damaged = [...parts.slice(0, 3), new Blob([new Uint8Array(24)])];
-    expect(await restoreCache(new FakeCache(), header, async (index) => damaged[index])).toBe(false);
-    expect(await restoreCache(new FakeCache(), header, async (index) => parts.slice(1)[index])).toBe(false);
+    expect(await restoreCache(new FakeCache(), header, async (index) => damaged[index].arrayBuffer())).toBe(false);
+    expect(await restoreCache(new FakeCache(), header, async (index) => parts.slice(1)[index]?.arrayBuffer())).toBe(
+      false,
+    );
   });
 
   it('fits only what computed it: model, weights, GPU or CPU', async () => {

@@ -101,12 +101,11 @@ export function sessionFits(header: SessionHeader, cache: KvCacheBytes, owner: S
 export async function restoreCache(
   cache: KvCacheBytes,
   header: SessionHeader,
-  get: (index: number) => Promise<Blob | undefined>,
+  get: (index: number) => Promise<ArrayBuffer | undefined>,
 ): Promise<boolean> {
   await cache.reserve(header.tokens.length);
   for (const [index, region] of usedRegions(cache, header.tokens.length).entries()) {
-    // The file behind a Blob may have been deleted.
-    const bytes = await (await get(index))?.arrayBuffer().catch(() => undefined);
+    const bytes = await get(index);
     if (bytes?.byteLength !== region.size) return false;
     if ((await sha256Hex(new Uint8Array(bytes))) !== header.parts[index]) return false;
     cache.write(region, bytes);

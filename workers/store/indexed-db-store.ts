@@ -8,6 +8,7 @@ import { KeyValueStore } from './key-value-store.ts';
 import { LayeredValues } from './layered-values.ts';
 import { storageError } from './storage-errors.ts';
 import type { KeyValueChanges, KeyValues, RecordFiles } from './store.ts';
+import { WatchedValues } from './watched-values.ts';
 
 /** The model store of the browser: IndexedDB, and OPFS files if the user chose them at import. */
 export class IndexedDbStore extends KeyValueStore {
@@ -22,9 +23,10 @@ export class IndexedDbStore extends KeyValueStore {
     files?: RecordFiles,
     buffers?: BufferPool,
     onProgress?: () => void,
-    private readonly layers = new LayeredValues(new IndexedDbValues(database)),
+    own = new IndexedDbValues(database),
+    private readonly layers = new LayeredValues(own),
   ) {
-    super(layers, files, buffers, onProgress);
+    super(new WatchedValues(layers, () => own.reopen()), files, buffers, onProgress);
   }
 
   /** From now on this store also reads the models in the site's own store. */
@@ -38,6 +40,10 @@ export class IndexedDbStore extends KeyValueStore {
  */
 class IndexedDbValues implements KeyValues {
   #store: UseStore | undefined;
+  /** Counts the connections that were given up. */
+  #connection = 0;
+  /** The transactions that read now. */
+  readonly #reads = new Set<IDBTransaction>();
   readonly #blobs = new BlobValues();
 
   constructor(private readonly database: string) {}
@@ -93,17 +99,38 @@ class IndexedDbValues implements KeyValues {
     );
   }
 
+  /** Gives up the connection and its reads. The next call opens another one. */
+  reopen(): void {
+    this.#connection++;
+    this.#store = undefined;
+    for (const transaction of this.#reads) abortTransaction(transaction);
+  }
+
   async #run<T>(mode: IDBTransactionMode, work: (store: IDBObjectStore) => Promise<T>, bytes: Bytes = 0): Promise<T> {
+    const connection = this.#connection;
     try {
-      this.#store ??= createStore(this.database, MODEL_DATABASE.objectStore);
-      return await this.#store(mode, work).catch((error: unknown) => {
-        if (!isConnectionLost(error)) throw error;
-        this.#store = createStore(this.database, MODEL_DATABASE.objectStore);
-        return this.#store(mode, work);
+      return await this.#transact(mode, work).catch((error: unknown) => {
+        const isGivenUp = mode === 'readonly' && connection !== this.#connection;
+        if (isGivenUp || !isConnectionLost(error)) throw error;
+        this.#store = undefined;
+        return this.#transact(mode, work);
       });
     } catch (error) {
       throw await storageError(error, bytes);
     }
+  }
+
+  #transact<T>(mode: IDBTransactionMode, work: (store: IDBObjectStore) => Promise<T>): Promise<T> {
+    this.#store ??= createStore(this.database, MODEL_DATABASE.objectStore);
+    return this.#store(mode, async (store) => {
+      const { transaction } = store;
+      if (mode === 'readonly') this.#reads.add(transaction);
+      try {
+        return await work(store);
+      } finally {
+        this.#reads.delete(transaction);
+      }
+    });
   }
 }
 
@@ -126,3 +153,12 @@ export const committed = (transaction: IDBTransaction): Promise<void> =>
     transaction.oncomplete = () => resolve();
     transaction.onabort = () => reject(transaction.error ?? new DOMException('The transaction ended.', 'AbortError'));
   });
+
+/** Ends a transaction that does not answer, if it has begun and has not ended. */
+export function abortTransaction(transaction: IDBTransaction | undefined): void {
+  try {
+    transaction?.abort();
+  } catch {
+    // It has ended.
+  }
+}

@@ -138,6 +138,17 @@ it('a read that was given up while the port to the site was on its way does not 
   begun.mockRestore();
 });
 
+it('a read that is cancelled while the port to the site is on its way ends at once', async () => {
+  const reader = readerWith([]);
+  reader.attachSiteStore(() => never);
+  const controller = new AbortController();
+  const read = reader.read(id, record, controller.signal);
+  controller.abort();
+  const settled = read.catch(({ code }: { code: string }) => code);
+  expect(await Promise.race([settled, new Promise((resolve) => setTimeout(resolve, TICK_MS / 2))])).toBe('aborted');
+  expect(workers.map(({ terminated }) => terminated)).toEqual([false]); // other reads may be using it
+});
+
 it('a cancelled read that never ends is aborted, and not repeated', async () => {
   const controller = new AbortController();
   const read = readerWith(['database']).read(id, record, controller.signal);

@@ -7,6 +7,7 @@ import { type LinkedWorker, WorkerLink } from '../../src/contract/worker-link.ts
 import type { RecordInfo } from '../format/manifest.ts';
 import type { RecordParts } from '../format/record-parts.ts';
 import type { RecordSlice } from '../format/slices.ts';
+import { abortable } from './abortable.ts';
 import { ReadWatch } from './read-watch.ts';
 import type { ReaderService } from './reader-service.ts';
 import { stalledRead } from './record-errors.ts';
@@ -106,7 +107,7 @@ function readThrough(
     try {
       link.open();
       const attaching = attached();
-      if (attaching) await attaching;
+      if (attaching) await (signal ? abortable(signal, attaching) : attaching);
       throwIfAborted(signal);
       throwIfAborted(givenUp); // the port came too late, and another attempt reads the record
       const read = await api.read(modelId, record, id, slices);

@@ -5,12 +5,11 @@
  */
 import { createStore, promisifyRequest, type UseStore } from 'idb-keyval';
 import type { ComputeKind } from '../../src/contract/engine-api.ts';
-import { MixtabError } from '../../src/contract/errors.ts';
 import type { Bytes } from '../../src/contract/ids.ts';
 import type { StoredSession } from '../../src/contract/import-api.ts';
-import { BlobValues, blobAgain } from './blob-values.ts';
-import { committed, prefixRange } from './indexed-db-store.ts';
-import { storageError } from './storage-errors.ts';
+import { BlobValues } from './blob-values.ts';
+import { abortTransaction, committed, prefixRange } from './indexed-db-store.ts';
+import { notAnswering, storageError } from './storage-errors.ts';
 import { within } from './within.ts';
 
 /** Identifies what keys and values were computed with. They are valid for nothing else. */
@@ -44,7 +43,7 @@ export interface SessionHeader extends Omit<SessionOwner, 'compute'> {
 
 const DATABASE = 'mixtab-sessions';
 /**
- * How long one transaction may take, in milliseconds; a part has 16 MB at most. Chromium never ends a transaction that
+ * How long one transaction or the read of one part may take, in milliseconds; a part has 16 MB at most. Chromium never ends a transaction that
  * writes a Blob to a full disk, and an answer waits for the save of the conversation before.
  */
 const PATIENCE_MS = 10_000;
@@ -67,11 +66,15 @@ export class SessionStore {
     );
   }
 
-  async part(id: string, generation: number, index: number): Promise<Blob | undefined> {
+  /**
+   * The bytes of a part.
+   * @returns undefined if it is not stored, or if the browser has lost the file behind it
+   */
+  async part(id: string, generation: number, index: number): Promise<ArrayBuffer | undefined> {
     const stored = await this.#run('readonly', (store) =>
-      promisifyRequest<unknown>(store.get(partKey(id, generation, index))),
+      promisifyRequest(store.get(partKey(id, generation, index)) as IDBRequest<Blob | ArrayBuffer | undefined>),
     );
-    return blobAgain(stored) as Blob | undefined;
+    return stored instanceof Blob ? inTime(stored.arrayBuffer().catch(() => undefined)) : stored;
   }
 
   putPart(id: string, generation: number, index: number, part: Blob): Promise<void> {
@@ -206,26 +209,13 @@ export class SessionStore {
       return work(store);
     });
     try {
-      return await within(PATIENCE_MS, run, notAnswering);
+      return await inTime(run);
     } catch (error) {
-      abort(transaction);
+      abortTransaction(transaction); // later writes would wait behind it
       throw await storageError(error, bytes);
     }
   }
 }
 
-const notAnswering = (): MixtabError =>
-  new MixtabError(
-    'storage-unavailable',
-    `The browser's database has not answered for ${PATIENCE_MS / 1000} s.`,
-    'Free disk space if there is little, and reload the page.',
-  );
-
-/** Later writes would wait behind a transaction that does not end. */
-function abort(transaction: IDBTransaction | undefined): void {
-  try {
-    transaction?.abort();
-  } catch {
-    // It has ended.
-  }
-}
+/** @throws MixtabError `storage-unavailable` if it takes too long */
+const inTime = <T>(work: Promise<T>): Promise<T> => within(PATIENCE_MS, work, () => notAnswering(PATIENCE_MS / 1000));

@@ -22,6 +22,14 @@ export async function storageError(error: unknown, bytes: Bytes): Promise<Mixtab
   );
 }
 
+/** The error for a database that may never answer. */
+export const notAnswering = (seconds: number): MixtabError =>
+  new MixtabError(
+    'storage-unavailable',
+    `The browser's database has not answered for ${seconds} s.`,
+    'Free disk space if there is little, and reload the page. If that does not help, restart the browser.',
+  );
+
 /** Damaged storage may not answer at all, and then whoever writes would wait for ever. */
 const noAnswer = (): Promise<undefined> => new Promise((resolve) => setTimeout(() => resolve(undefined), 2000));
 

@@ -3,7 +3,7 @@ import { throwIfAborted } from '../../../src/contract/errors.ts';
 import { type ExpertIndex, type LayerIndex, layerIndex, type TokenId } from '../../../src/contract/ids.ts';
 import type { Prediction } from '../../experts/expert-cache.ts';
 import { distinctExperts } from '../../experts/grouping.ts';
-import { abortable } from '../abortable.ts';
+import { abortable } from '../../store/abortable.ts';
 import type { LayerActivations } from '../compute.ts';
 import { addWeighted, type CpuModel, type OnSelectedExperts } from './cpu-model.ts';
 import { type Route, selectExperts } from './router.ts';

@@ -6,7 +6,7 @@ import { throwIfAborted } from '../../../src/contract/errors.ts';
 import { type LayerIndex, layerIndex, type TokenId } from '../../../src/contract/ids.ts';
 import { type ExpertGroup, groupByExpert } from '../../experts/grouping.ts';
 import { prefetchAfter, wavesOf } from '../../experts/waves.ts';
-import { abortable } from '../abortable.ts';
+import { abortable } from '../../store/abortable.ts';
 import { addWeighted, CHUNK_TOKENS, type CpuModel, type OnSelectedExperts } from './cpu-model.ts';
 import { type Route, selectExperts } from './router.ts';
 

@@ -4,7 +4,7 @@ import type { ModelConfig } from '../../../src/contract/import-api.ts';
 import type { ExpertCache } from '../../experts/expert-cache.ts';
 import { type ExpertGroup, groupByExpert } from '../../experts/grouping.ts';
 import { prefetchAfter, wavesOf } from '../../experts/waves.ts';
-import { abortable } from '../abortable.ts';
+import { abortable } from '../../store/abortable.ts';
 import type { Dispatch } from './dispatch.ts';
 import { encodeGroups } from './encode-groups.ts';
 import type { Model } from './model/model.ts';

@@ -1,7 +1,7 @@
 /** Loads and runs the experts of a layer at which a token waits. */
 import type { ExpertIndex } from '../../../../src/contract/ids.ts';
 import { distinctExperts } from '../../../experts/grouping.ts';
-import { abortable } from '../../abortable.ts';
+import { abortable } from '../../../store/abortable.ts';
 import type { Dispatch } from '../dispatch.ts';
 import { encodeGroups } from '../encode-groups.ts';
 import type { DecodeContext, Stall } from './decode-context.ts';
