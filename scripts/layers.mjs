@@ -4,6 +4,9 @@
  */
 import { spawn } from 'node:child_process';
 
+/** How many characters of a layer's output its summary gets. */
+const TAIL_LENGTH = 8000;
+
 /** The outputs of several commands, written in a fixed order without mixing. The first unfinished one is live. */
 class OrderedOutput {
   #write;
@@ -68,7 +71,8 @@ function runCommand({ command, args, env }, { cwd, onText }) {
  * @param {object} options
  * @param {string[]} options.order the names of all layers, in the order of their outputs
  * @param {string} options.cwd
- * @param {(layer: L, ok: boolean) => string} options.summary called when a layer has ended; the text after its output
+ * @param {(layer: L, ok: boolean, tail: string) => string} options.summary called when a layer has ended, with the end of
+ *   its output; returns the text to print after it
  * @param {(text: string) => void} [options.write] default: to the standard output
  */
 export async function runLanes(lanes, { order, cwd, summary, write = (text) => process.stdout.write(text) }) {
@@ -76,8 +80,13 @@ export async function runLanes(lanes, { order, cwd, summary, write = (text) => p
   await Promise.all(
     lanes.map(async (lane) => {
       for (const layer of lane) {
-        const ok = await runCommand(layer, { cwd, onText: (text) => output.add(layer.name, text) });
-        output.add(layer.name, `${summary(layer, ok)}\n`);
+        let tail = '';
+        const onText = (text) => {
+          tail = (tail + text).slice(-TAIL_LENGTH);
+          output.add(layer.name, text);
+        };
+        const ok = await runCommand(layer, { cwd, onText });
+        output.add(layer.name, `${summary(layer, ok, tail)}\n`);
         output.end(layer.name);
       }
     }),

@@ -19,7 +19,7 @@ const layer = (name: string, lines: [afterMs: number, text: string][], status = 
 
 it('runs lanes side by side, prints one output after the other, and reports which layers failed', async () => {
   let printed = '';
-  const results: [string, boolean][] = [];
+  const results: [string, boolean, string][] = [];
   await runLanes(
     [
       // The second lane ends while the first layer of the first lane still runs.
@@ -40,8 +40,8 @@ it('runs lanes side by side, prints one output after the other, and reports whic
     {
       order: ['a', 'b', 'c'],
       cwd: import.meta.dirname,
-      summary: ({ name }, ok) => {
-        results.push([name, ok]);
+      summary: ({ name }, ok, tail) => {
+        results.push([name, ok, tail]);
         return `end of ${name}`;
       },
       write: (text) => {
@@ -50,13 +50,25 @@ it('runs lanes side by side, prints one output after the other, and reports whic
     },
   );
   expect(printed).toBe('a1\na2\nend of a\nb1\nb2\nend of b\nc1\nend of c\n');
-  expect(new Map(results)).toEqual(
-    new Map([
-      ['a', true],
-      ['b', true],
-      ['c', false],
-    ]),
-  );
+  expect(results.sort()).toEqual([
+    ['a', true, 'a1\na2\n'],
+    ['b', true, 'b1\nb2\n'],
+    ['c', false, 'c1\n'],
+  ]);
+});
+
+it('passes the end of a long output to the summary', async () => {
+  let end = '';
+  await runLanes([[layer('a', [[0, `${'x'.repeat(20_000)}y`]])]], {
+    order: ['a'],
+    cwd: import.meta.dirname,
+    summary: (_layer, _ok, tail) => {
+      end = tail;
+      return '';
+    },
+    write: () => {},
+  });
+  expect(end).toMatch(/^x{7998}y\n$/);
 });
 
 it('reports a command that does not exist', async () => {

@@ -1,7 +1,8 @@
 /**
  * `npm test [-- --quick]`: installs what is missing, then runs the checks (types, lint, import rules), the tests in Node,
  * the tests in Chromium on a WebGPU adapter, the end-to-end tests, and the journeys in other browsers. The last line of
- * the output has the total counts. If a browser is missing, the lines above it name the journeys that did not run.
+ * the output has the total counts. The lines above it repeat what failed, with the first lines of the errors, and name the
+ * journeys that did not run because a browser is missing.
  * `--quick` runs the checks, the tests in Node and a few of each other layer.
  */
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -14,6 +15,7 @@ import { ensureDependencies, ROOT } from './dependencies.mjs';
 import { ensureKernels } from './kernels.mjs';
 import { runLanes } from './layers.mjs';
 import { ensureOtherBrowsers, findFirefox, findWebKit } from './other-browsers.mjs';
+import { describeFailures, noResult, readPlaywrightReport, readVitestReport, withRunner } from './test-results.mjs';
 import { ensureVulkanLoader } from './vulkan.mjs';
 
 /** Of the `gpu` layer: two kernels, the engine, the store. */
@@ -43,18 +45,15 @@ function readOptions() {
 
 const reportOf = (name) => join(reports, `${name}.json`);
 
-function read(name) {
+/** The result in the report of a layer. */
+function read(name, readReport) {
+  let report;
   try {
-    return JSON.parse(readFileSync(reportOf(name), 'utf8'));
+    report = JSON.parse(readFileSync(reportOf(name), 'utf8'));
   } catch {
-    return undefined; // the runner crashed before it wrote the report
+    return noResult(); // the runner crashed before it wrote the report
   }
-}
-
-/** Counts a layer as failed once if it ran no test, or if its runner failed although no test did. */
-function counted(ok, passed, failed) {
-  const broken = failed === 0 && (!ok || passed === 0);
-  return { passed, failed: failed + (broken ? 1 : 0) };
+  return readReport(report);
 }
 
 /** @param {string[]} files parts of the paths of the files to run; default: all */
@@ -64,10 +63,7 @@ function vitest(name, files = []) {
     name,
     command: 'npx',
     args: ['vitest', 'run', ...files, '--project', name, ...reporters],
-    count(ok) {
-      const { numPassedTests = 0, numFailedTests = 0 } = read(name) ?? {};
-      return counted(ok, numPassedTests, numFailedTests);
-    },
+    result: (run) => withRunner(read(name, readVitestReport), run),
   };
 }
 
@@ -78,16 +74,18 @@ function vitest(name, files = []) {
 function otherBrowsers(files) {
   return {
     ...vitest('browsers', files),
-    count(ok) {
-      const { numPassedTests = 0, numFailedTests = 0, testResults = [] } = read('browsers') ?? {};
-      const tests = testResults.flatMap(({ assertionResults }) => assertionResults);
-      const notRun = tests
-        .filter(({ status }) => ['skipped', 'pending'].includes(status))
-        .map(({ fullName }) => fullName);
-      const notInstalled = missingBrowsers.filter(({ failed }) => failed).length;
-      const nothingToRun = ok && tests.length > 0 && notRun.length === tests.length;
-      if (nothingToRun) return { passed: 0, failed: notInstalled, notRun };
-      return { ...counted(ok, numPassedTests, numFailedTests + notInstalled), notRun };
+    result(run) {
+      const result = read('browsers', readVitestReport);
+      const nothingToRun = run.ok && result.passed === 0 && result.failures.length === 0 && result.notRun.length > 0;
+      const { failures, ...rest } = nothingToRun ? result : withRunner(result, run);
+      const notInstalled = missingBrowsers.filter(({ failed }) => failed);
+      return {
+        ...rest,
+        failures: [
+          ...notInstalled.map(({ name, reason }) => ({ name: `${name} is missing`, error: reason })),
+          ...failures,
+        ],
+      };
     },
   };
 }
@@ -98,11 +96,7 @@ function journeys(files = []) {
     command: 'npx',
     args: ['playwright', 'test', ...files, '--reporter=list,json'],
     env: { PLAYWRIGHT_JSON_OUTPUT_NAME: reportOf('e2e') },
-    count(ok) {
-      const { expected = 0, flaky = 0, unexpected = 0 } = read('e2e')?.stats ?? {};
-      const notes = flaky ? [`e2e: ${flaky} of these passed only on retry (listed above as flaky)`] : [];
-      return { ...counted(ok, expected + flaky, unexpected), notes };
-    },
+    result: (run) => withRunner(read('e2e', readPlaywrightReport), run),
   };
 }
 
@@ -110,7 +104,7 @@ const check = {
   name: 'check',
   command: 'npm',
   args: ['run', '-s', 'check'],
-  count: (ok) => counted(ok, ok ? 1 : 0, ok ? 0 : 1),
+  result: (run) => withRunner({ ...noResult(), passed: run.ok ? 1 : 0 }, run),
 };
 
 /** The layers, in lanes that run side by side: neither software GPU nor checks can use two cores by themselves. */
@@ -123,21 +117,24 @@ function lanes() {
   ];
 }
 
-/** The result of each layer that has ended, by name. */
-const results = new Map();
+const ORDER = ['check', 'node', 'gpu', 'e2e', 'browsers'];
+/** The results of the layers, in this order. */
+const results = new Map(ORDER.map((name) => [name, noResult()]));
 await runLanes(lanes(), {
-  order: ['check', 'node', 'gpu', 'e2e', 'browsers'],
+  order: ORDER,
   cwd: ROOT,
-  summary({ name, count }, ok) {
-    const result = count(ok);
-    results.set(name, result);
-    const { passed, failed, notes = [] } = result;
-    return [...notes, `${name}: ${passed} passed, ${failed} failed`].join('\n');
+  summary(layer, ok, output) {
+    const result = layer.result({ ok, output });
+    results.set(layer.name, result);
+    return `${layer.name}: ${result.passed} passed, ${result.failures.length} failed`;
   },
 });
-const sum = (key) => [...results.values()].reduce((total, layer) => total + layer[key], 0);
+const layers = [...results.values()];
+for (const line of describeFailures(results)) console.log(line);
 for (const { name, reason } of missingBrowsers) console.log(`${name} is missing, because ${reason}.`);
-for (const name of results.get('browsers')?.notRun ?? []) console.log(`Not run: ${name}`);
+for (const name of results.get('browsers').notRun) console.log(`Not run: ${name}`);
 if (quick) console.log('Only a part of the tests ran (--quick). npm test runs all of them.');
-console.log(`${sum('passed')} passed, ${sum('failed')} failed`);
-process.exitCode = sum('failed') > 0 ? 1 : 0;
+const passed = layers.reduce((total, result) => total + result.passed, 0);
+const failed = layers.reduce((total, { failures }) => total + failures.length, 0);
+console.log(`${passed} passed, ${failed} failed`);
+process.exitCode = failed > 0 ? 1 : 0;
