@@ -6,10 +6,19 @@ import { playwright } from '@vitest/browser-playwright';
 import { defineConfig } from 'vitest/config';
 import { findChromium } from './scripts/chromium.mjs';
 import { chromiumFlags } from './scripts/chromium-flags.mjs';
+import { TEST_MS, WAIT_MS } from './scripts/test-limits.mjs';
 
 const GPU_TESTS = '**/*.gpu.test.ts';
 const BROWSER_TESTS = 'e2e/other-browsers/*.browser.test.ts';
 const FOLDERS = '{src,workers,scripts,e2e,bench}';
+
+/** Of every project. */
+const LIMITS = {
+  setupFiles: ['scripts/test-setup.ts'],
+  testTimeout: TEST_MS,
+  hookTimeout: TEST_MS,
+  expect: { poll: { timeout: WAIT_MS } },
+};
 
 export default defineConfig({
   // No test needs anything of vite.config.ts, which builds the page.
@@ -18,11 +27,11 @@ export default defineConfig({
     projects: [
       {
         test: {
+          ...LIMITS,
           name: 'node',
           environment: 'node',
           include: [`${FOLDERS}/**/*.test.{ts,tsx}`],
           exclude: [GPU_TESTS, BROWSER_TESTS],
-          testTimeout: 30_000,
           // By default one core would be left to the main process, which has little to do.
           maxWorkers: '100%',
           // The package claims to be an ES module, but its file is not, so Node cannot load it.
@@ -48,12 +57,10 @@ export default defineConfig({
           ],
         },
         test: {
+          ...LIMITS,
           name: 'gpu',
           include: [`${FOLDERS}/${GPU_TESTS}`],
-          // The software adapter compiles shaders slowly, especially on machines with two cores.
-          testTimeout: 60_000,
-          hookTimeout: 60_000,
-          // All tabs share one adapter. Two files at once would exceed their timeouts.
+          // All tabs share one adapter, so two files at once would take as long.
           fileParallelism: false,
           // All files in one page: they share a device, and so the kernels that it has compiled, which take most of the
           // time.
@@ -71,12 +78,10 @@ export default defineConfig({
       },
       {
         test: {
+          ...LIMITS,
           name: 'browsers',
           environment: 'node',
           include: [BROWSER_TESTS],
-          // Longer than the journeys wait for a step, whose errors say more.
-          testTimeout: 120_000,
-          hookTimeout: 120_000,
           // One browser at a time, because they compute on all cores.
           fileParallelism: false,
           // The steps of a journey follow each other.

@@ -4,4 +4,4 @@ import { createReference, REFERENCE } from './client-reference.mjs';
 
 it('the committed client reference is up to date (npm run docs:client writes it)', async () => {
   expect(readFileSync(REFERENCE, 'utf8')).toBe(await createReference());
-}, 300_000);
+});

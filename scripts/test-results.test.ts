@@ -14,9 +14,6 @@ import {
   withRunner,
 } from './test-results.mjs';
 
-/** The runners take seconds to start, on a busy machine many. */
-const TIMEOUT = { timeout: 120_000 };
-
 const folders: string[] = [];
 afterAll(() => {
   for (const folder of folders) rmSync(folder, { recursive: true });
@@ -57,8 +54,7 @@ function runVitest(files: Record<string, string>) {
 }
 
 function runPlaywright(files: Record<string, string>) {
-  const config = `export default { retries: 1, use: { trace: 'off' } };`;
-  const folder = project({ 'playwright.config.ts': config, ...files });
+  const folder = project({ 'playwright.config.js': 'export default {};', ...files });
   const args = ['test', '--reporter=list,json'];
   const ended = run(folder, 'playwright', args, { PLAYWRIGHT_JSON_OUTPUT_NAME: join(folder, 'report.json') });
   const report = () => JSON.parse(readFileSync(join(folder, 'report.json'), 'utf8'));
@@ -68,7 +64,7 @@ function runPlaywright(files: Record<string, string>) {
 const described = (layer: string, result: Result) => describeFailures(new Map([[layer, result]])).join('\n');
 
 describe('a report of Vitest', () => {
-  it('names failed tests, files that failed to load and failed hooks, each with its error', TIMEOUT, () => {
+  it('names failed tests, files that failed to load and failed hooks, each with its error', () => {
     const { ok, report, file } = runVitest({
       'sums.test.js': `
         describe('sums', () => {
@@ -113,7 +109,7 @@ describe('a report of Vitest', () => {
     expect(withRunner(result, { ok, output: '' })).toBe(result);
   });
 
-  it('counts an unhandled error, with the end of the output, although every test passed', TIMEOUT, () => {
+  it('counts an unhandled error, with the end of the output, although every test passed', () => {
     const { ok, output, report } = runVitest({
       'late.test.js': `it('passes', async () => {
         setTimeout(() => { throw new Error('too late'); });
@@ -125,32 +121,28 @@ describe('a report of Vitest', () => {
     expect(described('gpu', result)).toMatch(/^\s*FAILED gpu › \(the runner.*\n[\s\S]*Error: too late\n/);
   });
 
-  it('is missing if the runner crashed, which counts with the end of its output', TIMEOUT, () => {
+  it('is missing if the runner crashed, which counts with the end of its output', () => {
     const { ok, output, report } = runVitest({ 'vitest.config.js': `throw new Error('bad config');` });
     expect(report).toThrow(/ENOENT/);
     const result = withRunner(noResult(), { ok, output });
     expect(result.failures).toHaveLength(1);
     expect(described('node', result)).toContain('bad config');
   });
-
-  it('passes without a failure', TIMEOUT, () => {
-    const { ok, output, report } = runVitest({ 'one.test.js': `it('passes', () => {});` });
-    const result = withRunner(readVitestReport(report()), { ok, output });
-    expect(result).toEqual({ passed: 1, failures: [], flaky: [], notRun: [] });
-    expect(describeFailures(new Map([['node', result]]))).toEqual([]);
-  });
 });
 
 describe('a report of Playwright', () => {
-  it('names failed and flaky tests, and files that failed to load', TIMEOUT, () => {
+  it('names failed and flaky tests, and files that failed to load', () => {
     const { ok, report, file } = runPlaywright({
-      'steps.spec.ts': `
+      'steps.spec.js': `
         import { expect, test } from '@playwright/test';
         test('passes', () => {});
         test.skip('is left out', () => {});
         test.describe('a journey', () => {
           test('fails', () => { expect(1 + 1, 'the sum').toBe(3); });
-          test('passes on retry', ({}, { retry }) => { expect(retry).toBe(1); });
+        });
+        test.describe('with a retry', () => {
+          test.describe.configure({ retries: 1 });
+          test('passes', ({}, { retry }) => { expect(retry).toBe(1); });
         });
         test('takes too long', async () => { test.setTimeout(200); await new Promise(() => {}); });
       `,
@@ -159,9 +151,9 @@ describe('a report of Playwright', () => {
     const result = readPlaywrightReport(report());
     expect(result).toMatchObject({ passed: 2, notRun: ['is left out'] });
     const text = described('e2e', result);
-    const path = file('steps.spec.ts');
+    const path = file('steps.spec.js');
     expect(text).toMatch(
-      new RegExp(`^FLAKY \\(passed on retry\\) e2e › ${path} › a journey › passes on retry\\n +Error: expect`, 'm'),
+      new RegExp(`^FLAKY \\(passed on retry\\) e2e › ${path} › with a retry › passes\\n +Error: expect`, 'm'),
     );
     expect(text).toMatch(new RegExp(`^FAILED e2e › ${path} › a journey › fails\\n +Error: the sum$`, 'm'));
     expect(text).toMatch(new RegExp(`^FAILED e2e › ${path} › takes too long\\n +Test timeout of 200ms exceeded`, 'm'));
@@ -170,17 +162,25 @@ describe('a report of Playwright', () => {
     expect(text).not.toContain('\u001b');
   });
 
-  it('names a file that failed to load', TIMEOUT, () => {
+  it('names a file that failed to load', () => {
     const { report, file } = runPlaywright({
-      'broken.spec.ts': `import { test } from '@playwright/test'; import './no-such-file.ts'; test('x', () => {});`,
-      'good.spec.ts': `import { test } from '@playwright/test'; test('passes', () => {});`,
+      'broken.spec.js': `import { test } from '@playwright/test'; import './no-such-file.js'; test('x', () => {});`,
+      'good.spec.js': `import { test } from '@playwright/test'; test('passes', () => {});`,
     });
     const result = readPlaywrightReport(report());
     expect(result.failures).toHaveLength(1);
     expect(described('e2e', result)).toMatch(
-      new RegExp(`^FAILED e2e › ${file('broken.spec.ts')} › \\(the file itself\\)\\n +Error: .*no-such-file`, 'm'),
+      new RegExp(`^FAILED e2e › ${file('broken.spec.js')} › \\(the file itself\\)\\n +Error: .*no-such-file`, 'm'),
     );
   });
+});
+
+it('has nothing to add for a runner that ran tests and ended without an error, but for one that ran none', () => {
+  const passed = { ...noResult(), passed: 1 };
+  expect(withRunner(passed, { ok: true, output: 'fine' })).toBe(passed);
+  expect(describeFailures(new Map([['node', passed]]))).toEqual([]);
+  const { failures } = withRunner(noResult(), { ok: true, output: 'No test files found' });
+  expect(failures).toMatchObject([{ name: '(no test ran)', error: 'No test files found' }]);
 });
 
 it('describes the first failures, and lists the others by name', () => {

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { bundle } from '../../scripts/bench-gpu.mjs';
+import { TEST_MS } from '../../scripts/test-limits.mjs';
 import { softwareVulkan } from '../../scripts/vulkan.mjs';
 import type { MeasureReport, MeasureStep } from '../../src/contract/measure-api.ts';
 
@@ -16,7 +17,7 @@ function run(...options: string[]): { status: number | null; output: string; rep
   const { status, stdout, stderr } = spawnSync(
     process.execPath,
     ['bench/gpu/run.mjs', '--bundle', join(folder, 'measure.mjs'), '--tiny', '--json', json, ...options],
-    { encoding: 'utf8', env: { ...process.env, ...softwareVulkan() }, timeout: 240_000 },
+    { encoding: 'utf8', env: { ...process.env, ...softwareVulkan() }, timeout: 0.9 * TEST_MS },
   );
   let report: MeasureReport | undefined;
   try {
@@ -25,12 +26,12 @@ function run(...options: string[]): { status: number | null; output: string; rep
   return { status, output: stdout + stderr, report };
 }
 
-describe('npm run bench:gpu on a software adapter', { timeout: 250_000 }, () => {
+describe('npm run bench:gpu on a software adapter', () => {
   let result: ReturnType<typeof run>;
   beforeAll(async () => {
     await bundle(folder);
     result = run();
-  }, 250_000);
+  });
 
   const stepOf = (id: string): MeasureStep => result.report!.steps.find((step) => step.id === id)!;
   const figureOf = (id: string, name: string): number =>

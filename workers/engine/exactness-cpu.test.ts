@@ -13,7 +13,7 @@ beforeAll(() => {
 });
 
 describe('the CPU backend agrees with float64', () => {
-  it.each(Object.entries(EXACTNESS_MODELS))('%s', { timeout: 120_000 }, async (_name, model) => {
+  it.each(Object.entries(EXACTNESS_MODELS))('%s', async (_name, model) => {
     await expectNearFloat64(await engineWith(model, model), 'cpu');
   });
 

@@ -9,11 +9,11 @@ import { expectExact } from './llama-cpp-testing.ts';
 import { engineWith } from './testing.ts';
 
 describe('mixtab agrees with llama.cpp and float64', () => {
-  it.each(Object.entries(LAYOUT_MODELS))('%s', { timeout: 120_000 }, async (_name, model) => {
+  it.each(Object.entries(LAYOUT_MODELS))('%s', async (_name, model) => {
     await expectExact(model);
   });
 
-  it.each(Object.entries(ROPE_MODELS))('RoPE scaling: %s', { timeout: 120_000 }, async (_name, scaled) => {
+  it.each(Object.entries(ROPE_MODELS))('RoPE scaling: %s', async (_name, scaled) => {
     const { tokens } = await expectExact(scaled);
     const { engine, modelId } = await engineWith(UNSCALED);
     const plain = await withLoaded({ engine, modelId }, 'gpu', () => greedy(engine));
@@ -21,7 +21,7 @@ describe('mixtab agrees with llama.cpp and float64', () => {
     expect(Math.abs(plain.tokens[0].logprob - tokens[0].logprob)).toBeGreaterThan(0.03);
   });
 
-  it('experts of different types, the same to the bit at every budget', { timeout: 120_000 }, async () => {
+  it('experts of different types, the same to the bit at every budget', async () => {
     const options = LAYOUT_MODELS['experts of one layer in different types'];
     const { engine, modelId } = await engineWith(options);
     const all = await engine.load({ modelId }, () => {});

@@ -107,7 +107,7 @@ afterEach(() => {
 });
 
 describe('with the variants of GPUs', () => {
-  it.each(CASES)('$type: $vector, $few, $batch, $attention, $between, $sampler', { timeout: 180_000 }, async (one) => {
+  it.each(CASES)('$type: $vector, $few, $batch, $attention, $between, $sampler', async (one) => {
     const { type, others: otherKernels, ...kernels } = one;
     forced = kernels;
     others = otherKernels;
@@ -140,7 +140,7 @@ describe('with the variants of GPUs', () => {
 });
 
 describe('fused kernels', () => {
-  it('give the same tokens at every GPU budget', { timeout: 180_000 }, async () => {
+  it('give the same tokens at every GPU budget', async () => {
     forced = { between: 'fused' };
     const { store, modelId } = await engineWith({ ...TYPE_MODELS.Q8_0, layers: 6 });
     const engine = new GpuEngine(store, undefined, undefined, loader);

@@ -10,7 +10,7 @@ import { expectExact } from './llama-cpp-testing.ts';
 import { engineWith } from './testing.ts';
 
 describe('mixtab agrees with llama.cpp and float64', () => {
-  it.each(Object.entries(TYPE_MODELS))('%s', { timeout: 120_000 }, async (_name, model) => {
+  it.each(Object.entries(TYPE_MODELS))('%s', async (_name, model) => {
     await expectExact(model);
   });
 
@@ -20,7 +20,7 @@ describe('mixtab agrees with llama.cpp and float64', () => {
 });
 
 describe('the GPU budget changes no token', () => {
-  it.each(['mixed types', 'odd shape', 'gate and up of different types'])('%s', { timeout: 120_000 }, async (name) => {
+  it.each(['mixed types', 'odd shape', 'gate and up of different types'])('%s', async (name) => {
     const options = TYPE_MODELS[name];
     const { engine, modelId } = await engineWith(options);
     const all = await engine.load({ modelId }, () => {});

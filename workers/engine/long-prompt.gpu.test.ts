@@ -82,7 +82,7 @@ describe('at the least budget', () => {
     expect(slots).toBe(BASE.layers * BASE.expertCount);
     text = await textOf(engine, CONTEXT - ANSWER - 2);
     resident = await generate(engine, text, { maxTokens: ANSWER });
-  }, 300_000);
+  });
   afterAll(() => engine.unload());
 
   /** Records the prefill buffers that are created from now on, and all buffers that are destroyed. */
@@ -153,28 +153,24 @@ describe('at the least budget', () => {
     const grown = memory.gpuBytes + (CONTEXT - 512) * 1024;
     expect([first, last]).toEqual([grown + prefillBytes, grown]);
     expect(first).toBeLessThanOrEqual(budget);
-  }, 300_000);
+  });
 
   it.each([
     ['a larger KV cache', 2],
     ['the prefill buffers', 2 * BASE.layers],
-  ])(
-    'without memory for %s it fails, keeps the KV cache, and the next prompt is right',
-    async (what, scopesBefore) => {
-      await load();
-      const start = text.slice(0, 100);
-      const { promptTokens } = await generate(engine, start);
-      watchBuffers();
-      scopesReport(...new Array<null>(scopesBefore).fill(null), new GPUOutOfMemoryError('a test'));
-      await expect(generate(engine, text)).rejects.toMatchObject({ code: 'gpu-out-of-memory', modelLost: false });
-      if (what === 'the prefill buffers') expectBuffersReleased();
-      const again = await generate(engine, start);
-      expect(again.reusedTokens).toBe(promptTokens.length - 1);
-      const whole = await generate(engine, text);
-      expect(whole.tokens[0].id).toBe(resident.tokens[0].id);
-    },
-    300_000,
-  );
+  ])('without memory for %s it fails, keeps the KV cache, and the next prompt is right', async (what, scopesBefore) => {
+    await load();
+    const start = text.slice(0, 100);
+    const { promptTokens } = await generate(engine, start);
+    watchBuffers();
+    scopesReport(...new Array<null>(scopesBefore).fill(null), new GPUOutOfMemoryError('a test'));
+    await expect(generate(engine, text)).rejects.toMatchObject({ code: 'gpu-out-of-memory', modelLost: false });
+    if (what === 'the prefill buffers') expectBuffersReleased();
+    const again = await generate(engine, start);
+    expect(again.reusedTokens).toBe(promptTokens.length - 1);
+    const whole = await generate(engine, text);
+    expect(whole.tokens[0].id).toBe(resident.tokens[0].id);
+  });
 
   it('releases the prefill buffers when it is stopped, and when an expert cannot be read', async () => {
     await load();
@@ -187,7 +183,7 @@ describe('at the least budget', () => {
     vi.spyOn(store, 'readPartsVerified').mockRejectedValue(new Error('no disk'));
     await expect(generate(engine, text)).rejects.toThrow('no disk');
     expectBuffersReleased();
-  }, 300_000);
+  });
 
   it('is the same to the bit after a prompt of one chunk that was stopped within a layer', async () => {
     await load();
@@ -197,12 +193,10 @@ describe('at the least budget', () => {
     vi.restoreAllMocks();
     const after = await generate(engine, text);
     expect(after.tokens).toEqual(resident.tokens.slice(0, 1));
-  }, 300_000);
+  });
 });
 
-it('is the same to the bit after an answer that was stopped when only some experts of a layer had run', {
-  timeout: 300_000,
-}, async () => {
+it('is the same to the bit after an answer that was stopped when only some experts of a layer had run', async () => {
   // With three experts per token, the first wave does not depend on residency, and misses some experts of the first
   // token.
   const { engine, modelId, store } = await engineWith({ ...BASE, expertsPerToken: 3, contextLength: 1200 });
@@ -238,7 +232,6 @@ it('is the same to the bit after an answer that was stopped when only some exper
 
 it.each([1, 2, 3])(
   '%i experts per token: the same to the bit at every budget, each expert read once',
-  { timeout: 300_000 },
   async (expertsPerToken) => {
     const { engine, modelId, store } = await engineWith({ ...BASE, expertsPerToken, contextLength: 1200 });
     const least = await leastBudget(engine, modelId);
@@ -269,7 +262,7 @@ it.each([1, 2, 3])(
   },
 );
 
-it('gets the same score in one window as token by token', { timeout: 300_000 }, async () => {
+it('gets the same score in one window as token by token', async () => {
   const { engine, modelId } = await engineWith({ ...BASE, contextLength: 1200 });
   await engine.load({ modelId }, () => {});
   const input = { kind: 'text', text: await textOf(engine, 1100) } as const;

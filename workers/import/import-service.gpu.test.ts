@@ -143,7 +143,7 @@ describe('ImportService', () => {
     await service.remove(id); // nobody holds its lock any more
   });
 
-  it('repairs a model from its URL; for a local file it says how', { timeout: 60_000 }, async () => {
+  it('repairs a model from its URL; for a local file it says how', async () => {
     const values = new MemoryValues();
     const imports = serviceOn(values);
     const { id } = await imports.import({ kind: 'builtin', url: '/models/builtin.gguf' }, () => {});

@@ -1,5 +1,5 @@
 /** Imports into a store that works, and into stores that fail: the list of models stays as it was. */
-import { describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { MixtabError } from '../../src/contract/errors.ts';
 import type { ImportProgress } from '../../src/contract/import-api.ts';
 import { isExpertKey } from '../format/manifest.ts';
@@ -131,14 +131,20 @@ describe('importModel', () => {
 });
 
 describe('small records', () => {
+  afterEach(() => vi.restoreAllMocks());
+
   class CountingValues extends MemoryValues {
     /** Records in each transaction that wrote any. */
     readonly written: string[][] = [];
+    /** Transactions that have not ended. */
+    running = 0;
     override async write(changes: Parameters<MemoryValues['write']>[0]): Promise<void> {
+      this.running++;
       const keys = (changes.set ?? []).map(([key]) => key).filter((key) => key.startsWith('record/'));
       if (keys.length > 0) this.written.push(keys.map((key) => key.split('/')[2]));
       await new Promise((resolve) => setTimeout(resolve, 1)); // a database takes some time too
       await super.write(changes);
+      this.running--;
     }
   }
 
@@ -158,11 +164,19 @@ describe('small records', () => {
   it('are stored at once if nothing else is being stored', async () => {
     const values = new CountingValues();
     const source = sourceOf(TINY);
+    // Hashes are computed by other threads, which may have to wait for a core.
+    let hashing = 0;
+    const digest = crypto.subtle.digest.bind(crypto.subtle);
+    vi.spyOn(crypto.subtle, 'digest').mockImplementation((...args) => {
+      hashing++;
+      return digest(...args).finally(() => hashing--);
+    });
     const slow: ByteSource = {
       name: source.name,
       size: source.size,
       read: async (...range) => {
-        await new Promise((resolve) => setTimeout(resolve, 20));
+        for (let idle = 0; idle < 3; idle = hashing + values.running > 0 ? 0 : idle + 1)
+          await new Promise((resolve) => setTimeout(resolve, 2));
         return source.read(...range);
       },
     };

@@ -168,6 +168,6 @@ it('a reader that replaces a dead one still reads the models of the site', async
   expect(await read()).toBe(record.sha256);
   worker?.terminate();
   // The first read may still be sent to the dead one.
-  await expect.poll(() => read().catch(({ code }) => code), { timeout: 5000 }).toBe(record.sha256);
+  await expect.poll(() => read().catch(({ code }) => code)).toBe(record.sha256);
   expect(opened).toBe(2);
 });

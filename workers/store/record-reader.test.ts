@@ -129,7 +129,7 @@ it('a read that was given up while the port to the site was on its way does not 
   const { port1, port2 } = new MessageChannel();
   reader.attachSiteStore(() => new Promise((resolve) => arrive.push(resolve)));
   const read = reader.read(id, record);
-  await vi.waitFor(() => expect(arrive.length).toBe(2), { timeout: 10_000 }); // given up, and tried again
+  await vi.waitFor(() => expect(arrive.length).toBe(2)); // given up, and tried again
   for (const [index, resolve] of arrive.entries()) resolve([port1, port2][index]);
   expect((await read).byteLength).toBe(record.bytes);
   await new Promise((resolve) => setTimeout(resolve));
@@ -182,7 +182,7 @@ describe('the same reader continues, however long it takes,', () => {
     const read = service.read(id, { ...record, key: 'L9.E9', sha256: '' }, 1);
     const counts = [service.progress()];
     for (let second = 0; second < 2; second++) {
-      await expect.poll(() => service.progress(), { timeout: 10_000 }).toBeGreaterThan(counts.at(-1)!);
+      await expect.poll(() => service.progress()).toBeGreaterThan(counts.at(-1)!);
       counts.push(service.progress());
     }
     service.cancel(1);

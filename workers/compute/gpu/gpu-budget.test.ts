@@ -15,7 +15,7 @@ let stored: StoredModel;
 
 beforeAll(async () => {
   stored = await storeModel({ ...SYNTH_PRESETS.tiny, layers: 4, feedForwardLength: 4096 }, { context: 64 });
-}, 60_000);
+});
 
 beforeEach(async () => {
   stubWebGpuConstants();

@@ -40,7 +40,7 @@ async function answer(engine: Engine, afterFirst: () => void = () => {}) {
 }
 
 // A minute is not always enough for four loads and six answers on a busy machine with a software adapter.
-describe('readbacks', { timeout: 180_000 }, () => {
+describe('readbacks', () => {
   it('are one per token, plus one per stall if few experts are missing, or one per layer if many are', async () => {
     const { engine, modelId, store } = await engineWith({ ...SYNTH_PRESETS.tiny, layers: LAYERS, seed: 3 });
     const loadWith = (gpuBudgetBytes?: number) =>
@@ -74,7 +74,7 @@ describe('readbacks', { timeout: 180_000 }, () => {
   });
 });
 
-describe('while an expert is being read', { timeout: 180_000 }, () => {
+describe('while an expert is being read', () => {
   // Experts of the first layer are never predicted, so a token waits for every read of one.
   const isFirstLayers = (key: string): boolean => isExpertKeyOf(key, 0);
 

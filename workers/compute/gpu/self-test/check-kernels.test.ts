@@ -21,7 +21,7 @@ let stored: StoredModel;
 
 beforeAll(async () => {
   stored = await storeModel(SYNTH_PRESETS.tiny, { context: 128 });
-}, 60_000);
+});
 
 beforeEach(stubWebGpuConstants);
 afterEach(() => {

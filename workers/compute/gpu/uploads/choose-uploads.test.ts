@@ -80,7 +80,7 @@ describe('a model', () => {
   let stored: StoredModel;
   beforeAll(async () => {
     stored = await storeModel({ ...SYNTH_PRESETS.tiny, layers: 2, feedForwardLength: 4096 }, { context: 64 });
-  }, 60_000);
+  });
 
   it('has less memory for experts by that of its ring, and frees both', async () => {
     const whole = await stored.load(new FakeDevice(1e9).gpu);

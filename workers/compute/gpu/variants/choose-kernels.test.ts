@@ -9,7 +9,7 @@ let stored: StoredModel;
 
 beforeAll(async () => {
   stored = await storeModel({ ...SYNTH_PRESETS.tiny, layers: 4 }, { context: 128 });
-}, 60_000);
+});
 
 beforeEach(stubWebGpuConstants);
 afterEach(() => {

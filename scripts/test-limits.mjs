@@ -1,0 +1,9 @@
+/**
+ * How long tests may take. These limits only end what hangs. They have to be long, because nothing says how fast the
+ * machine is: beside another layer, or on a shared machine, everything can take many times as long as alone.
+ */
+
+/** For a test, and for a hook. */
+export const TEST_MS = 300_000;
+/** For `vi.waitFor` and `expect.poll`. Less than {@link TEST_MS}, because their errors say what was waited for. */
+export const WAIT_MS = 60_000;
