@@ -9,15 +9,20 @@ let report: (entries: (Seen & { target: unknown })[]) => void;
 let show: (seen: Seen) => void;
 let targets: unknown[];
 let observed: { options: object; ended: boolean };
+/** How many observers have begun, and how many of them observe now. */
+let observers: { begun: number; now: number };
 const VISIBLE: Seen = { isIntersecting: true, intersectionRatio: 1 };
 
 beforeEach(() => {
   vi.useFakeTimers();
   onTestFinished(() => void vi.useRealTimers());
+  observers = { begun: 0, now: 0 };
   vi.stubGlobal(
     'IntersectionObserver',
     class {
       constructor(callback: typeof report, options: object) {
+        observers.begun++;
+        observers.now++;
         report = callback;
         targets = [];
         show = (seen) => callback([{ ...seen, target: targets[0] }]);
@@ -27,6 +32,7 @@ beforeEach(() => {
         targets.push(target);
       }
       disconnect(): void {
+        observers.now--;
         observed.ended = true;
       }
     },
@@ -81,6 +87,52 @@ it.each([
   vi.advanceTimersByTime(ARM_MS - 1);
   expect(button.disabled).toBe(true);
   vi.advanceTimersByTime(1);
+  expect(button.disabled).toBe(false);
+});
+
+const COVERED: Seen = { ...VISIBLE, isVisible: false };
+
+it('asks again what is visible while the button is disabled, in case the browser has missed a change', () => {
+  const { button, end } = setUp();
+  show(COVERED);
+  vi.advanceTimersByTime(2000);
+  expect(observers).toEqual({ begun: 2, now: 1 });
+  show(COVERED); // it still is: a new observer reports what is visible now
+  vi.advanceTimersByTime(60_000);
+  expect([button.disabled, observers.now]).toEqual([true, 1]);
+  show({ ...VISIBLE, isVisible: true });
+  vi.advanceTimersByTime(ARM_MS - 1);
+  expect(button.disabled).toBe(true);
+  vi.advanceTimersByTime(1);
+  expect(button.disabled).toBe(false);
+  const { begun } = observers;
+  vi.advanceTimersByTime(60_000);
+  expect(observers.begun).toBe(begun); // not while the button works
+  show(COVERED);
+  expect(button.disabled).toBe(true);
+  end();
+  vi.advanceTimersByTime(60_000);
+  expect(observers).toEqual({ begun, now: 0 });
+});
+
+it('nothing counts as visible because it is asked again: neither what was covered, nor a late report', () => {
+  const { button } = setUp();
+  const [late, button1] = [report, targets[0]];
+  show(COVERED);
+  vi.advanceTimersByTime(2000);
+  late([{ ...VISIBLE, target: button1 }]); // of the observer before
+  vi.advanceTimersByTime(60_000); // no observer reports anything
+  expect(button.disabled).toBe(true);
+});
+
+it('asking again does not interrupt what is being looked at', () => {
+  const { pieces, button, say } = ask(150);
+  vi.advanceTimersByTime(1900);
+  for (const each of [...pieces, button]) say(each, VISIBLE);
+  vi.advanceTimersByTime(200);
+  expect([observers.begun, button.disabled]).toEqual([2, true]);
+  for (const each of [...pieces, button]) say(each, VISIBLE); // the first report of the new observer
+  vi.advanceTimersByTime(ARM_MS - 200);
   expect(button.disabled).toBe(false);
 });
 

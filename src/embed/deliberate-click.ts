@@ -9,6 +9,8 @@ export const ARM_MS = 700;
 const VISIBLE_SHARE = 0.95;
 /** How often Chromium looks for what covers it; the shortest time that it allows. */
 const OBSERVER_DELAY_MS = 100;
+/** While the button is disabled, the browser is asked this often what is visible now, in case it missed a change. */
+const ASK_AGAIN_MS = 2000;
 
 /** Chromium's second version of the observer, which also notices covers, opacity, filters and distortions. */
 interface CoverOptions extends IntersectionObserverInit {
@@ -45,12 +47,14 @@ export function onDeliberateClick(
     button.disabled = !seen.is(area) && !wasRead();
   }
   update();
+  const again = setInterval(() => button.disabled && seen.askAgain(), ASK_AGAIN_MS);
   button.title = 'Works once all of this has been visible for a moment';
   button.onclick = ({ isTrusted }) => {
     update(); // the window's size may have changed
     if (isTrusted && !button.disabled) onClick();
   };
   return () => {
+    clearInterval(again);
     seen.close();
     button.disabled = true;
     button.onclick = null;
@@ -65,7 +69,7 @@ function fitsInWindow(area: Element): boolean {
 
 /** Which elements the user can see, and could see before. */
 class SeenElements {
-  readonly #observer: IntersectionObserver;
+  #observer: IntersectionObserver;
   /** For each element that is visible: the timer that counts until it is seen. */
   readonly #timers = new Map<Element, ReturnType<typeof setTimeout>>();
   readonly #now = new Set<Element>();
@@ -73,19 +77,36 @@ class SeenElements {
 
   /** @param onChange called after each change of what is seen */
   constructor(
-    elements: readonly Element[],
+    private readonly elements: readonly Element[],
     private readonly onChange: () => void,
   ) {
+    this.#observer = this.#observe();
+  }
+
+  /**
+   * Observes the elements anew: the first report of an observer is what is visible now. Until it comes, all stays as it
+   * is, and elements that were hidden or covered still count as such. The new observer begins before the old one ends,
+   * so that the browser does not stop looking for covers in between.
+   */
+  askAgain(): void {
+    const before = this.#observer;
+    this.#observer = this.#observe();
+    before.disconnect();
+  }
+
+  #observe(): IntersectionObserver {
     const options: CoverOptions = {
       threshold: [0, VISIBLE_SHARE, 1],
       trackVisibility: true,
       delay: OBSERVER_DELAY_MS,
     };
-    this.#observer = new IntersectionObserver((entries) => {
+    const observer = new IntersectionObserver((entries) => {
+      if (observer !== this.#observer) return;
       for (const entry of entries) this.#note(entry);
-      onChange();
+      this.onChange();
     }, options);
-    for (const element of new Set(elements)) this.#observer.observe(element);
+    for (const element of new Set(this.elements)) observer.observe(element);
+    return observer;
   }
 
   /** Whether it is visible, and has been for {@link ARM_MS}. */
