@@ -1,5 +1,5 @@
 /** Two tabs with the page, which share one store and one GPU. */
-import { expect, openLibrary, openTinyChat, test } from './fixtures.ts';
+import { expect, openLibrary, openTinyChat, setNumbers, test } from './fixtures.ts';
 
 test('two tabs both generate, each shows a notice, and a model in use in the other tab is not deleted', async ({
   page,
@@ -24,6 +24,13 @@ test('two tabs both generate, each shows a notice, and a model in use in the oth
     await expect(conversations(tab)).toContainText('From the second');
     await expect(tab.getByRole('alert')).toHaveCount(0);
   }
+
+  // Computing settings apply when a model is loaded. The first tab says so, and loads nothing unasked.
+  await setNumbers(second, { 'Context length': '1000' });
+  const changed = page.getByText('The computing settings were changed in another tab');
+  await expect(changed).toBeVisible();
+  await page.getByRole('button', { name: 'Reload model' }).click();
+  await expect(changed).toBeHidden();
 
   await openLibrary(second);
   const deleteModel = async (): Promise<void> => {
