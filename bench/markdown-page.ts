@@ -23,7 +23,7 @@ ANSWERS['60 answers of 5 kB'] = repeated(60, (n) => repeated(18, (m) => `${n} ${
 
 /** How opening an answer went, in milliseconds. */
 interface Opened {
-  /** The longest task. */
+  /** The longest time between two tasks of {@link watchGaps}: a step, and perhaps the browser's frame after it. */
   longest: number;
   /** Until all of it was drawn. */
   all: number;

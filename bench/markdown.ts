@@ -18,7 +18,7 @@ const row = (name: string, times: readonly number[]): string =>
 await withBench<BenchPage>('markdown', { dependencies }, async (call, _origin, page) => {
   await call('load');
   const names = await call('names');
-  console.log('Opening, ms:\n| answer | longest task | all drawn | longest key |\n|---|--:|--:|--:|');
+  console.log('Opening, ms:\n| answer | longest gap | all drawn | longest key |\n|---|--:|--:|--:|');
   for (const name of names) {
     const opened = call('open', name);
     let done = false;
