@@ -33,4 +33,4 @@ class SlowEngine extends Engine {
 }
 
 export type SlowEngineApi = SlowEngine;
-expose(new SlowEngine(new IndexedDbStore(undefined, new OpfsFiles()), reader));
+expose(new SlowEngine(new IndexedDbStore(undefined, new OpfsFiles()), { reader }));

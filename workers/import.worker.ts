@@ -1,7 +1,9 @@
 /** Entry point of the import worker. */
+import { handOverEnd } from '../src/contract/hand-over.ts';
 import { expose } from '../src/contract/rpc.ts';
 import { announceWorker } from '../src/contract/worker-life.ts';
 import { ImportService } from './import/import-service.ts';
+import { HandOverSender } from './store/hand-over.ts';
 import { IndexedDbStore } from './store/indexed-db-store.ts';
 import { OpfsFiles } from './store/opfs-files.ts';
 import { SiteStoreReceiver } from './store/site-store-receiver.ts';
@@ -9,5 +11,5 @@ import { SiteStoreReceiver } from './store/site-store-receiver.ts';
 const siteStores = new SiteStoreReceiver();
 const store = new IndexedDbStore(undefined, new OpfsFiles());
 siteStores.onAttach((siteStore) => store.attachSiteStore(siteStore));
-expose(new ImportService(store));
+expose(new ImportService(store, { handOvers: new HandOverSender(handOverEnd()) }));
 announceWorker();

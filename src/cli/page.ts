@@ -2,7 +2,7 @@
  * The page that the command line and the benchmarks open in Chromium. It offers the workers' methods as
  * `window.mixtab`.
  */
-import { createEngineClient, createImportClient } from '../connect/worker-clients.ts';
+import { connectForHandOver, createEngineClient, createImportClient } from '../connect/worker-clients.ts';
 import type {
   GenerateRequest,
   GenerateResult,
@@ -42,8 +42,11 @@ declare global {
   }
 }
 
-const engine = createEngineClient().api;
-const importer = createImportClient().api;
+const engineClient = createEngineClient();
+const importClient = createImportClient();
+connectForHandOver(importClient, engineClient);
+const engine = engineClient.api;
+const importer = importClient.api;
 
 async function answer<T>(work: () => Promise<T>): Promise<Answer<T>> {
   try {

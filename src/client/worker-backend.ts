@@ -1,5 +1,5 @@
 /** The backend that runs the engine in workers of this page. */
-import { createEngineClient, createImportClient } from '../connect/worker-clients.ts';
+import { connectForHandOver, createEngineClient, createImportClient } from '../connect/worker-clients.ts';
 import { expose, proxy, transfer } from '../contract/rpc.ts';
 import type { RemoteSiteStore, SiteStore } from '../contract/site-store.ts';
 import type { Backend } from './backend.ts';
@@ -8,6 +8,7 @@ import type { Backend } from './backend.ts';
 export function workerBackend(): Backend & { attachSiteStore(siteStore: SiteStore): void } {
   const engine = createEngineClient();
   const importer = createImportClient();
+  connectForHandOver(importer, engine);
   return {
     engine: engine.api as unknown as Backend['engine'],
     importer: importer.api as unknown as Backend['importer'],

@@ -1,6 +1,7 @@
 /** The only module on the main thread that names the workers. */
 import type { EngineApi } from '../contract/engine-api.ts';
 import type { MixtabError } from '../contract/errors.ts';
+import { type HandOverMessage, isHandOverMessage } from '../contract/hand-over.ts';
 import type { ImportApi } from '../contract/import-api.ts';
 import { newWorkerId } from '../contract/page-facts.ts';
 import type { Remote } from '../contract/rpc.ts';
@@ -15,6 +16,10 @@ export interface WorkerClient<Api> {
   terminate(): void;
   /** Ends the worker, whatever it does. Calls in progress reject with `aborted`, and the next one starts another. */
   restart(): void;
+  /** The worker that runs, if any. */
+  readonly worker: LinkedWorker | undefined;
+  /** Calls `listener` when the worker has been replaced, and when it has ended without being asked to. */
+  onChange(listener: () => void): void;
   /** Gives it, and each worker that replaces it, a port to the site's own store. */
   attachSiteStore(open: () => MessagePort): void;
 }
@@ -50,6 +55,32 @@ export function createEngineClient(onFailure?: OnFailure): WorkerClient<EngineAp
   });
 }
 
+/**
+ * Lets the import worker hand the records of a small model to the engine that loads it, see src/contract/hand-over.ts.
+ * If one of the two workers ends, what was on its way is lost, and the engine reads it from the store.
+ */
+export function connectForHandOver(importer: WorkerClient<ImportApi>, engine: WorkerClient<EngineApi>): void {
+  const connected = new WeakSet<LinkedWorker>();
+  const passOn = (from: WorkerClient<unknown>, to: WorkerClient<unknown>): void => {
+    const { worker } = from;
+    if (!worker) return;
+    worker.postMessage({ mixtabHandOver: null } satisfies HandOverMessage);
+    if (connected.has(worker)) return;
+    connected.add(worker);
+    worker.addEventListener('message', (event) => {
+      const { data } = event as MessageEvent<unknown>;
+      if (isHandOverMessage(data)) to.worker?.postMessage(data, data.buffers ?? []);
+    });
+  };
+  const connect = (): void => {
+    passOn(importer, engine);
+    passOn(engine, importer);
+  };
+  importer.onChange(connect);
+  engine.onChange(connect);
+  connect();
+}
+
 interface ClientOptions extends Omit<WorkerLinkOptions, 'onStart' | 'onCall' | 'onUnresponsive' | 'onFailure'> {
   /** The method that reads the page's facts. Without one, the worker gets none. */
   usesFacts?: string;
@@ -58,6 +89,7 @@ interface ClientOptions extends Omit<WorkerLinkOptions, 'onStart' | 'onCall' | '
 
 function clientOf<Api>({ usesFacts, onFailure, ...options }: ClientOptions): WorkerClient<Api> {
   let openSiteStore: (() => MessagePort) | undefined;
+  let changed = (): void => {};
   let workerId = newWorkerId();
   const attach = (worker: WorkerLink<Api>['worker']): void => {
     const port = openSiteStore?.();
@@ -73,11 +105,15 @@ function clientOf<Api>({ usesFacts, onFailure, ...options }: ClientOptions): Wor
       if (usesFacts) tellFacts(worker);
       if (isHidden()) noteEnd();
       attach(worker);
+      changed();
     },
     // Others may have been closed since the worker was started.
     onCall: (worker, method) => method === usesFacts && tellFacts(worker),
     onUnresponsive: noteEnd,
-    ...(onFailure && { onFailure }),
+    onFailure: (error) => {
+      changed();
+      onFailure?.(error);
+    },
   }).open();
   return {
     api: link.api,
@@ -88,6 +124,12 @@ function clientOf<Api>({ usesFacts, onFailure, ...options }: ClientOptions): Wor
     restart() {
       noteEnd();
       link.end();
+    },
+    get worker() {
+      return link.worker;
+    },
+    onChange(listener) {
+      changed = listener;
     },
     attachSiteStore(open) {
       openSiteStore = open;

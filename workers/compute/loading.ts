@@ -39,9 +39,9 @@ export async function preloadExperts(
   if (bytesTotal > PRELOAD_BYTES || slots < expertCount * layerCount) return;
   if (manifest.state === 'importing') {
     // A download may take hours, so do not wait for it. The built-in model arrives with the page, and fastest if no
-    // single records are requested.
+    // single records are requested: its experts are handed over as they are stored, or read when all are.
     if (manifest.source !== 'builtin') return;
-    await importEnded();
+    if (!(await records.isArriving())) await importEnded();
   }
   const all = Array.from({ length: expertCount }, (_, expert) => expertIndex(expert));
   for (let layer = 0; layer < layerCount; layer++) {

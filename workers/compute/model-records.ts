@@ -75,6 +75,11 @@ export class ModelRecords {
   ): Promise<RecordParts> =>
     this.reader.read(this.manifest.id, this.#byKey.get(expertKey(layer, expert))!, signal, slices);
 
+  /** Whether records that are still to be imported arrive without being requested. */
+  async isArriving(): Promise<boolean> {
+    return (await this.reader.isArriving?.()) ?? false;
+  }
+
   /** Hands the memory of a record to the next read. The record must not be used after that. */
   readonly recycle = (record: RecordParts): void => this.reader.recycle?.(record);
 }

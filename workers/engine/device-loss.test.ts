@@ -71,7 +71,7 @@ async function loadModel() {
       return store.readPartsVerified(id, record);
     },
   };
-  const engine = new Engine(store, reader, undefined, loader);
+  const engine = new Engine(store, { reader, loader });
   const whole = await engine.load({ modelId, context: 64, compute: 'gpu' }, () => {});
   const request = {
     modelId,

@@ -23,6 +23,7 @@ import type { ModelManifest } from '../format/manifest.ts';
 import { Generator } from '../generate/generate.ts';
 import { isComputedBy } from '../generate/session.ts';
 import { summarize } from '../store/catalog.ts';
+import { type HandOver, HandOverReceiver } from '../store/hand-over.ts';
 import { sha256Hex } from '../store/hash.ts';
 import type { RecordReader } from '../store/record-reader.ts';
 import { readWhenStored } from '../store/record-requests.ts';
@@ -42,6 +43,17 @@ interface Loaded {
   prompts: Prompts;
 }
 
+/** Options of {@link Engine}, all with a default. */
+export interface EngineOptions {
+  /** Reads weights; default: from the store directly. */
+  reader?: RecordReader;
+  sessions?: SessionStore;
+  /** Has the GPU's device. */
+  loader?: ComputeLoader;
+  /** Gets records from the page's import worker. */
+  handOvers?: HandOverReceiver;
+}
+
 /** Implements {@link EngineApi}: owns at most one loaded model and at most one running request. */
 export class Engine implements EngineApi {
   #loaded: Loaded | undefined;
@@ -54,18 +66,22 @@ export class Engine implements EngineApi {
   /** Of the running request, if it can be stopped. */
   #running: AbortController | undefined;
 
-  /**
-   * @param reader reads weights; default: from the store directly
-   * @param loader has the GPU's device; default: one of its own
-   */
+  readonly #reader: RecordReader;
+  readonly #sessions: SessionStore;
+  readonly #loader: ComputeLoader;
+  readonly #handOvers: HandOverReceiver;
+
   constructor(
     private readonly store: RecordStore,
-    private readonly reader: RecordReader = {
+    { reader, sessions, loader, handOvers }: EngineOptions = {},
+  ) {
+    this.#reader = reader ?? {
       read: (id, record, signal, slices) => readWhenStored(store, id, record, signal, slices),
-    },
-    private readonly sessions = new SessionStore(),
-    private readonly loader = new ComputeLoader(),
-  ) {}
+    };
+    this.#sessions = sessions ?? new SessionStore();
+    this.#loader = loader ?? new ComputeLoader();
+    this.#handOvers = handOvers ?? new HandOverReceiver();
+  }
 
   probe(): Promise<ProbeReport> {
     return probe();
@@ -73,26 +89,43 @@ export class Engine implements EngineApi {
 
   load(request: LoadRequest, onProgress: (progress: LoadProgress) => void): Promise<LoadedModel> {
     return this.#exclusive('load', async () => {
-      const startedAt = performance.now();
       this.#release();
       checkLoadRequest(request);
-      const manifest = inFormat(await this.#loadableManifest(request.modelId), request);
-      const records = new ModelRecords(this.reader, manifest);
-      const { compute, report, adapter } = await this.#stoppableLoad(onProgress, (reportProgress) => {
-        reportProgress({ phase: 'device', bytesDone: 0, bytesTotal: 0 });
-        return this.loader.load({ records, request, onProgress: reportProgress });
-      });
-      this.#loaded = loadedModel(compute, manifest);
-      return {
-        summary: summarize(manifest),
-        context: compute.context,
-        slots: compute.slots,
-        memory: compute.memory(),
-        compute: report,
-        ...(adapter && { adapter }),
-        loadMs: performance.now() - startedAt,
-      };
+      const handOver = this.#handOvers.take(request.modelId);
+      try {
+        return await this.#load(request, onProgress, handOver);
+      } catch (error) {
+        this.#release();
+        throw error;
+      } finally {
+        handOver.release();
+      }
     });
+  }
+
+  async #load(
+    request: LoadRequest,
+    onProgress: (progress: LoadProgress) => void,
+    handOver: HandOver,
+  ): Promise<LoadedModel> {
+    const startedAt = performance.now();
+    const manifest = inFormat(await this.#loadableManifest(request.modelId), request);
+    const records = new ModelRecords(handOver.before(this.#reader), manifest);
+    const { compute, report, adapter } = await this.#stoppableLoad(onProgress, (reportProgress) => {
+      reportProgress({ phase: 'device', bytesDone: 0, bytesTotal: 0 });
+      return this.#loader.load({ records, request, onProgress: reportProgress });
+    });
+    this.#loaded = loadedModel(compute, manifest);
+    await handOver.confirm();
+    return {
+      summary: summarize(manifest),
+      context: compute.context,
+      slots: compute.slots,
+      memory: compute.memory(),
+      compute: report,
+      ...(adapter && { adapter }),
+      loadMs: performance.now() - startedAt,
+    };
   }
 
   unload(): Promise<void> {
@@ -132,7 +165,7 @@ export class Engine implements EngineApi {
     return this.#exclusive('readRate', async () => {
       const manifest = await this.store.getManifest(modelId);
       if (!manifest) throw modelNotFound(modelId);
-      return measureReadRate(this.reader, manifest, bytes);
+      return measureReadRate(this.#reader, manifest, bytes);
     });
   }
 
@@ -160,7 +193,7 @@ export class Engine implements EngineApi {
    * @throws MixtabError `aborted` if `stop` was called; after any error the older session is still there
    */
   saveSession(id: string, budget: Bytes): Promise<Bytes> {
-    return this.#asSession('saveSession', () => this.sessions.whileSaving(id, () => this.#save(id, budget)));
+    return this.#asSession('saveSession', () => this.#sessions.whileSaving(id, () => this.#save(id, budget)));
   }
 
   async #save(id: string, budget: Bytes): Promise<Bytes> {
@@ -168,18 +201,18 @@ export class Engine implements EngineApi {
     const { generator } = loaded;
     const bytes = generator.sessionBytes;
     if (bytes === 0 || bytes > budget) return 0;
-    await this.sessions.makeRoom(budget, bytes, id);
-    const generation = ((await this.sessions.header(id))?.generation ?? 0) + 1;
+    await this.#sessions.makeRoom(budget, bytes, id);
+    const generation = ((await this.#sessions.header(id))?.generation ?? 0) + 1;
     try {
       const header = await this.#stoppable(async (signal) =>
         generator.saveSession(await ownerOf(loaded), (index, part) => {
           throwIfAborted(signal);
-          return this.sessions.putPart(id, generation, index, part);
+          return this.#sessions.putPart(id, generation, index, part);
         }),
       );
-      await this.sessions.putHeader(id, { ...header, generation });
+      await this.#sessions.putHeader(id, { ...header, generation });
     } catch (error) {
-      await this.sessions.removeParts(id, generation).catch(() => {}); // the first error is the one to report
+      await this.#sessions.removeParts(id, generation).catch(() => {}); // the first error is the one to report
       throw error;
     }
     return bytes;
@@ -194,15 +227,15 @@ export class Engine implements EngineApi {
     return this.#asSession('restoreSession', async () => {
       const loaded = this.#require();
       const { generator } = loaded;
-      const header = await this.sessions.header(id);
+      const header = await this.#sessions.header(id);
       if (!header) return 0;
       const owner = await ownerOf(loaded);
       if (!isComputedBy(header, owner.compute)) return 0; // of use again once the model is loaded there
       const getPart = (index: number): Promise<ArrayBuffer | undefined> =>
-        this.sessions.part(id, header.generation, index);
+        this.#sessions.part(id, header.generation, index);
       const restored = await this.#watched(() => generator.restoreSession(header, owner, getPart));
       if (restored) return header.tokens.length;
-      await this.sessions.remove(id);
+      await this.#sessions.remove(id);
       return 0;
     });
   }

@@ -80,7 +80,7 @@ function slowPacing(): Pacing {
 /** An answer to a prompt in which few tokens share an expert, and the kernels that it used. */
 async function shortAnswer(type: string) {
   const { store, modelId } = await engineWith(TYPE_MODELS[type]);
-  const engine = new GpuEngine(store, undefined, undefined, loader);
+  const engine = new GpuEngine(store, { loader });
   await engine.load({ modelId }, () => {});
   const dispatch = vi.spyOn(PipelineCache.prototype, 'dispatch');
   const grid = vi.spyOn(GPUComputePassEncoder.prototype, 'dispatchWorkgroups');
@@ -143,7 +143,7 @@ describe('fused kernels', () => {
   it('give the same tokens at every GPU budget', async () => {
     forced = { between: 'fused' };
     const { store, modelId } = await engineWith({ ...TYPE_MODELS.Q8_0, layers: 6 });
-    const engine = new GpuEngine(store, undefined, undefined, loader);
+    const engine = new GpuEngine(store, { loader });
     const all = await engine.load({ modelId, context: 128 }, () => {});
     const tokens = async (slots: number) => {
       const gpuBudgetBytes = all.memory.gpuBytes - (all.slots - slots - 0.5) * all.summary.figures.expertBytes;

@@ -46,7 +46,7 @@ export async function expectExact(
   const expected = await referenceTokens(twin, PROMPT, { count: TOKENS, top: TOP, context: options.contextLength });
   expect(expected).toHaveLength(TOKENS);
   const { store, modelId } = await engineWith(options, { maxMatrixBytes });
-  const model = { store, modelId, engine: new GpuEngine(store, undefined, undefined, loader) };
+  const model = { store, modelId, engine: new GpuEngine(store, { loader }) };
   const actual = await withLoaded(model, 'gpu', () => greedy(model.engine));
 
   expect(actual.tokens.map(({ id }) => id)).toEqual(expected.map(({ id }) => id));

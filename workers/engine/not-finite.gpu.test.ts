@@ -15,10 +15,12 @@ describe.each(['gpu', 'cpu'] as const)('NaN weights on the %s', (compute) => {
     const { store, modelId } = await engineWith(OPTIONS);
     let damaged = true;
     const engine = new GpuEngine(store, {
-      read: async (id, record, signal, slices) => {
-        const { parts, ...rest } = await readWhenStored(store, id, record, signal, slices);
-        const isBad = damaged && isExpertKey(record.key);
-        return { ...rest, parts: isBad ? parts.map((part) => part.slice().fill(0xff)) : parts };
+      reader: {
+        read: async (id, record, signal, slices) => {
+          const { parts, ...rest } = await readWhenStored(store, id, record, signal, slices);
+          const isBad = damaged && isExpertKey(record.key);
+          return { ...rest, parts: isBad ? parts.map((part) => part.slice().fill(0xff)) : parts };
+        },
       },
     });
     const request = {
@@ -57,13 +59,15 @@ describe('a number of the first prompt token that is too large', () => {
   ] as const)('is an error on the %s: %d', async (compute, value) => {
     const { store, modelId } = await engineWith(OPTIONS);
     const engine = new GpuEngine(store, {
-      read: async (id, record, signal, slices) => {
-        const { parts, ...rest } = await readWhenStored(store, id, record, signal, slices);
-        if (record.key !== EMBEDDING_KEY) return { ...rest, parts };
-        const width = OPTIONS.embeddingLength;
-        const changed = new Float32Array(parts[0].slice().buffer);
-        changed.fill(value, BOS * width, (BOS + 1) * width);
-        return { ...rest, parts: [new Uint8Array(changed.buffer), ...parts.slice(1)] };
+      reader: {
+        read: async (id, record, signal, slices) => {
+          const { parts, ...rest } = await readWhenStored(store, id, record, signal, slices);
+          if (record.key !== EMBEDDING_KEY) return { ...rest, parts };
+          const width = OPTIONS.embeddingLength;
+          const changed = new Float32Array(parts[0].slice().buffer);
+          changed.fill(value, BOS * width, (BOS + 1) * width);
+          return { ...rest, parts: [new Uint8Array(changed.buffer), ...parts.slice(1)] };
+        },
       },
     });
     await engine.load({ modelId, compute, threads: 2 }, () => {});

@@ -24,7 +24,7 @@ let engine: Engine;
 /** As after a reload of the page: another engine. */
 async function reload(context?: number, loader?: ComputeLoader): Promise<void> {
   await engine?.unload();
-  engine = new GpuEngine(store, undefined, new SessionStore(DATABASE), loader);
+  engine = new GpuEngine(store, { sessions: new SessionStore(DATABASE), loader });
   await engine.load({ modelId, ...(context && { context }) }, () => {});
 }
 
@@ -204,7 +204,7 @@ it('sessions are removed with their model, or one by one', async () => {
   await answer('the first men');
   for (const id of ['a', 'b', 'c']) await engine.saveSession(id, BUDGET);
   await sessions.putHeader('c', { ...(await sessions.header('c'))!, modelId: 'another' });
-  const service = new ImportService(new MemoryStore(), sessions);
+  const service = new ImportService(new MemoryStore(), { sessions });
   expect((await service.sessions()).map(({ id }) => id)).toEqual(['a', 'b', 'c']);
   await service.removeSessions(['a']);
   expect((await service.sessions()).map(({ id }) => id)).toEqual(['b', 'c']);

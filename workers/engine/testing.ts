@@ -24,9 +24,9 @@ const sharedLoader = new ComputeLoader((gpu) => sharedGpu.adjust({ uploads: 'wri
 
 /** An engine that computes with WebGPU unless a request says otherwise, even if the GPU is software. */
 export class GpuEngine extends Engine {
-  /** @param loader default: one that all engines of all tests share */
-  constructor(...[store, reader, sessions, loader = sharedLoader]: ConstructorParameters<typeof Engine>) {
-    super(store, reader, sessions, loader);
+  /** Unless the options have another loader, all engines of all tests share one. */
+  constructor(...[store, options]: ConstructorParameters<typeof Engine>) {
+    super(store, { loader: sharedLoader, ...options });
   }
 
   override load(...[request, onProgress]: Parameters<Engine['load']>): Promise<LoadedModel> {

@@ -1,6 +1,7 @@
 /** What an import, and the repair of a model, work with. */
 import type { Bytes } from '../../src/contract/ids.ts';
 import type { ImportProgress, ModelSource, StorageBackend } from '../../src/contract/import-api.ts';
+import type { HandOverSender } from '../store/hand-over.ts';
 import type { RecordRequests } from '../store/record-requests.ts';
 import type { RecordStore } from '../store/store.ts';
 import type { ByteSource } from './byte-source.ts';
@@ -34,6 +35,8 @@ export interface ImportInputs {
   lock?: <T>(id: string, work: () => Promise<T>) => Promise<T>;
   /** Chooses the next record if an engine already runs the model. */
   requests?: Pick<RecordRequests, 'next' | 'stored'>;
+  /** Gets the records that are stored, for an engine that loads the model. */
+  handOvers?: Pick<HandOverSender, 'begin'>;
   /** Largest matrix that is not cut, for tests. */
   maxMatrixBytes?: Bytes;
   /** Most bytes that wait to be stored together, for tests. */

@@ -133,7 +133,7 @@ describe('ImportService', () => {
         await super.write(changes);
       }
     }
-    service = new ImportService(new MemoryStore(new HangingValues()), undefined, { patienceMs: 1000 });
+    service = new ImportService(new MemoryStore(new HangingValues()), { patienceMs: 1000 });
     const warnings = new Set<string | undefined>();
     const { id } = await service.import(file(), ({ warning }) => warnings.add(warning));
     expect([...warnings].join()).toMatch(

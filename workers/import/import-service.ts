@@ -16,6 +16,7 @@ import type {
 import { inspectFile } from '../format/gguf/inspect.ts';
 import { LAYOUT_VERSION } from '../format/weight-layout.ts';
 import { summarize } from '../store/catalog.ts';
+import { HandOverSender } from '../store/hand-over.ts';
 import { makingRoom } from '../store/making-room.ts';
 import { unlessWritten, whileWriting } from '../store/model-lock.ts';
 import { opfsSupported, opfsWorks } from '../store/opfs-files.ts';
@@ -47,15 +48,29 @@ const WAITING: ImportProgress = {
 /** The abort reason of an import that keeps what is stored. */
 const PAUSE = 'pause';
 
+/** Options of {@link ImportService}, all with a default. */
+export interface ImportServiceOptions extends Pick<StallOptions, 'patienceMs'> {
+  sessions?: SessionStore;
+  /** Gives records to the page's engine. */
+  handOvers?: HandOverSender;
+}
+
 /** Implements {@link ImportApi}: one import or repair at a time, in all tabs together. */
 export class ImportService implements ImportApi {
   #running: { name: string | undefined; controller: AbortController } | undefined;
 
+  readonly #sessionStore: SessionStore;
+  readonly #handOvers: HandOverSender;
+  readonly #stallOptions: Pick<StallOptions, 'patienceMs'>;
+
   constructor(
     private readonly store: RecordStore,
-    private readonly sessionStore = new SessionStore(),
-    private readonly stallOptions: Pick<StallOptions, 'patienceMs'> = {},
-  ) {}
+    { sessions, handOvers, ...stallOptions }: ImportServiceOptions = {},
+  ) {
+    this.#sessionStore = sessions ?? new SessionStore();
+    this.#handOvers = handOvers ?? new HandOverSender();
+    this.#stallOptions = stallOptions;
+  }
 
   async list(): Promise<ModelSummary[]> {
     return (await this.store.listManifests()).map(summarize);
@@ -84,6 +99,7 @@ export class ImportService implements ImportApi {
             filesWork: opfsWorks,
             ...(embedder !== undefined && { embedder }),
             requests,
+            handOvers: this.#handOvers,
           }),
         );
       } finally {
@@ -150,16 +166,16 @@ export class ImportService implements ImportApi {
    */
   async remove(id: string): Promise<void> {
     await unlessWritten(id, () => this.store.removeModel(id));
-    const sessions = await this.sessionStore.list();
+    const sessions = await this.#sessionStore.list();
     await this.removeSessions(sessions.filter(({ modelId }) => modelId === id).map((session) => session.id));
   }
 
   sessions(): Promise<StoredSession[]> {
-    return this.sessionStore.list();
+    return this.#sessionStore.list();
   }
 
   async removeSessions(ids: readonly string[]): Promise<void> {
-    for (const id of ids) await this.sessionStore.remove(id);
+    for (const id of ids) await this.#sessionStore.remove(id);
   }
 
   verify(id: string, onProgress: (progress: ImportProgress) => void): Promise<string[]> {
@@ -192,7 +208,7 @@ export class ImportService implements ImportApi {
         };
         return work(await this.#openInputs(source, attempt, report, warn));
       },
-      { signal, onStall: (seconds, step) => warn(stallWarning(seconds, step)), ...this.stallOptions },
+      { signal, onStall: (seconds, step) => warn(stallWarning(seconds, step)), ...this.#stallOptions },
     );
   }
 
@@ -262,7 +278,7 @@ export class ImportService implements ImportApi {
 
   /** @returns whether there were any */
   #removeAllSessions(): Promise<boolean> {
-    return this.sessionStore.removeAll();
+    return this.#sessionStore.removeAll();
   }
 
   /** Removes the records of imports that cannot be resumed: those of another layout version or without a journal. */

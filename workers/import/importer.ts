@@ -51,13 +51,18 @@ async function importOpened(inputs: ImportInputs, opened: IdentifiedModel): Prom
   const warning = [space, ...tokenizerWarnings(opened.header.metadata)].filter(Boolean).join(' ');
   if (existing) await store.removeModel(id); // of another layout version
   const storage = await chooseStorage(inputs, sumBytes(plan.records), [...kept.values()]);
+  const remaining = plan.records.filter(({ key }) => !kept.has(key));
+  const handOver = inputs.handOvers?.begin(id, remaining);
   try {
-    const records = await storeAllRecords(withWarning(inputs, warning), { opened, facts, kept, storage });
+    const work = { opened, facts, kept, storage, ...(handOver && { handOver }) };
+    const records = await storeAllRecords(withWarning(inputs, warning), work);
     if (!(await isUnchanged(source, opened.spread, signal))) throw new ContentChangedError(source.name);
     const manifest: ModelManifest = { ...facts, importedAt: Date.now(), records };
     await store.putManifest(manifest);
+    handOver?.end(true);
     return summarize(manifest);
   } catch (error) {
+    handOver?.end(false);
     throw await keepOrRemove(inputs, id, error);
   }
 }

@@ -8,6 +8,7 @@ import type { Bytes } from '../../src/contract/ids.ts';
 import type { StorageBackend } from '../../src/contract/import-api.ts';
 import type { PlannedRecord } from '../format/gguf/plan.ts';
 import { isExpertKey, type RecordInfo } from '../format/manifest.ts';
+import type { HandOverOffer } from '../store/hand-over.ts';
 import { byteLengthOf } from '../store/store.ts';
 import { type BuiltRecord, buildRecord, pendingRecordInfo, recordInfoOf, sumBytes } from './build-record.ts';
 import { ContentChangedError, isUnchanged } from './content-samples.ts';
@@ -26,6 +27,8 @@ export interface RecordsToStore {
   kept: ReadonlyMap<string, RecordInfo>;
   /** Where the other ones are stored. */
   storage: StorageBackend;
+  /** Gets each record once it is stored. */
+  handOver?: Pick<HandOverOffer, 'add'>;
 }
 
 /**
@@ -199,6 +202,7 @@ class RecordWriter {
     this.#stored.push(...infos);
     await this.writeJournal();
     for (const { key } of batch) requests?.stored(id, key);
+    for (const [i, { bytes }] of batch.entries()) this.work.handOver?.add(infos[i], bytes);
   }
 
   #report(): void {

@@ -30,6 +30,8 @@ export interface RecordReader {
   ): Promise<RecordParts>;
   /** Hands a record's memory to later reads. Nobody may use the record after this. */
   recycle?(record: RecordParts): void;
+  /** Whether records that are still to be imported arrive without being requested. Default: they do not. */
+  isArriving?(): Promise<boolean>;
 }
 
 /**

@@ -1,0 +1,107 @@
+/** A small model that is loaded while it is imported, or right after it, gets its records from the import's memory. */
+import { describe, expect, it, vi } from 'vitest';
+import type { ImportInputs } from '../import/import-inputs.ts';
+import { importTiny, sourceOf } from '../import/testing.ts';
+import { HandOverReceiver, HandOverSender } from '../store/hand-over.ts';
+import { connectedEnds } from '../store/hand-over-testing.ts';
+import { MemoryStore } from '../store/memory-store.ts';
+import { IMPORT_LOCK, readWhenStored } from '../store/record-requests.ts';
+import { SYNTH_PRESETS } from '../synth/presets.ts';
+import type { Engine } from './engine.ts';
+import { greedy } from './exactness-testing.ts';
+import { engineWith, GpuEngine } from './testing.ts';
+
+const OPTIONS = { ...SYNTH_PRESETS.tiny, layers: 4, seed: 11 };
+
+/** An import and an engine that are connected. `reads` are the keys of the records that were read from the store. */
+function connected(store: MemoryStore) {
+  const { importer, engine: end } = connectedEnds();
+  const reads: string[] = [];
+  const engine = new GpuEngine(store, {
+    reader: {
+      read: (id, record, signal, slices) => {
+        reads.push(record.key);
+        return readWhenStored(store, id, record, signal, slices);
+      },
+    },
+    handOvers: new HandOverReceiver(end),
+  });
+  const handOvers = new HandOverSender(importer);
+  const importWith = (more: Partial<ImportInputs> = {}) =>
+    navigator.locks.request(IMPORT_LOCK, () => importTiny(store, OPTIONS, { handOvers, ...more }));
+  return { engine, reads, importWith };
+}
+
+/** Begins to import the model as the built-in one. `usable` resolves to its id once it can be loaded. */
+function beginImport({ importWith }: ReturnType<typeof connected>) {
+  let isUsable = (_id: string): void => {};
+  const usable = new Promise<string>((resolve) => {
+    isUsable = resolve;
+  });
+  const imported = importWith({
+    kind: 'builtin',
+    source: sourceOf(OPTIONS),
+    onProgress: ({ usableId }) => usableId && isUsable(usableId),
+  });
+  imported.catch(() => {}); // awaited by the test
+  return { usable, imported };
+}
+
+const tokensOf = async (engine: Engine): Promise<number[]> => (await greedy(engine)).tokens.map(({ id }) => id);
+
+describe.each(['gpu', 'cpu'] as const)('on the %s', (compute) => {
+  /** The tokens of the model as it is read from the store. */
+  async function expectedTokens(): Promise<number[]> {
+    const { engine, modelId } = await engineWith(OPTIONS);
+    await engine.load({ modelId, compute }, () => {});
+    const tokens = await tokensOf(engine);
+    await engine.unload();
+    return tokens;
+  }
+
+  it('gives the same tokens without one read of the store, during its import and after it', async () => {
+    const expected = await expectedTokens();
+    const store = new MemoryStore();
+    const early = connected(store);
+    const { usable, imported } = beginImport(early);
+    const modelId = await usable;
+    await early.engine.load({ modelId, compute }, () => {});
+    expect((await store.getManifest(modelId))?.state).toBe('complete'); // not before
+    await imported;
+    expect(await tokensOf(early.engine)).toEqual(expected);
+    expect(early.reads).toEqual([]);
+    await early.engine.unload();
+
+    const late = connected(new MemoryStore());
+    const { id } = await late.importWith();
+    await late.engine.load({ modelId: id, compute }, () => {});
+    expect(await tokensOf(late.engine)).toEqual(expected);
+    expect(late.reads).toEqual([]);
+    // What was handed over is not kept: the next load reads everything.
+    await late.engine.load({ modelId: id, compute }, () => {});
+    expect(new Set(late.reads).size).toBe((await late.engine.experts())!.residence.length + OPTIONS.layers + 2);
+    await late.engine.unload();
+  });
+
+  it('is not loaded if the import fails at the last record, and can be loaded once it was continued', async () => {
+    const store = new MemoryStore();
+    const test = connected(store);
+    const put = vi.spyOn(store, 'putRecords').mockImplementation(async (...args) => {
+      if (args[1].some(({ key }) => key === 'L3.E7')) throw new DOMException('The disk is full.', 'QuotaExceededError');
+      return MemoryStore.prototype.putRecords.apply(store, args);
+    });
+    const { usable, imported } = beginImport(test);
+    const modelId = await usable;
+    await expect(test.engine.load({ modelId, compute }, () => {})).rejects.toMatchObject({
+      code: 'record-missing',
+      modelLost: true,
+    });
+    await expect(imported).rejects.toBeDefined();
+    put.mockRestore();
+    expect(await test.engine.experts()).toBeUndefined();
+    await test.importWith({ kind: 'builtin' });
+    await test.engine.load({ modelId, compute }, () => {});
+    expect(await tokensOf(test.engine)).toEqual(await expectedTokens());
+    await test.engine.unload();
+  });
+});

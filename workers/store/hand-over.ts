@@ -1,0 +1,320 @@
+/**
+ * Gives an engine the records of a small model from the memory of the import that has just stored them, so that it need
+ * not read them back. Only within one page: see docs/import.md#hand-over. What is not handed over is read from the store.
+ */
+import { MixtabError, throwIfAborted } from '../../src/contract/errors.ts';
+import type { HandOverEnd } from '../../src/contract/hand-over.ts';
+import type { Bytes } from '../../src/contract/ids.ts';
+import type { RecordInfo } from '../format/manifest.ts';
+import { onePart, type RecordParts } from '../format/record-parts.ts';
+import type { RecordSlice } from '../format/slices.ts';
+import { BufferPool, takeSlices } from './buffer-pool.ts';
+import type { RecordReader } from './record-reader.ts';
+
+/** Larger models are not handed over: their records would take memory in addition to what was promised. */
+export const MAX_HAND_OVER_BYTES: Bytes = 64e6;
+/** How long records wait for an engine after their import. The page loads a new model at once, or not at all. */
+const HOLD_MS = 5000;
+/** How long an engine waits for an answer of the import worker, which may be busy or may have been ended. */
+const OFFER_WAIT_MS = 2000;
+/** Memory that is used again while records are cut into slices. */
+const SLICE_BUFFER_BYTES: Bytes = 8e6;
+
+/** A stored record together with its bytes. */
+interface HandedOver {
+  info: RecordInfo;
+  bytes: Uint8Array<ArrayBuffer>;
+}
+
+/** From the engine. */
+type Request = { type: 'take' | 'release'; modelId: string };
+
+/** From the import. */
+type Reply =
+  /** The answer to `take`: the records that will follow, some of which may be stored later. */
+  | { type: 'offer'; modelId: string; keys: string[] }
+  | ({ type: 'record'; modelId: string } & HandedOver)
+  /** No further record follows. */
+  | { type: 'end'; modelId: string; complete: boolean };
+
+/** The import's side: one model at a time, the newest. */
+export class HandOverSender {
+  #offer: HandOverOffer | undefined;
+
+  /** @param end without it, nothing is handed over */
+  constructor(
+    private readonly end?: HandOverEnd,
+    private readonly holdMs = HOLD_MS,
+  ) {
+    end?.onMessage((request) => this.#receive(request as Request | null));
+  }
+
+  /**
+   * Begins to hand over a model. Records of an earlier one are dropped.
+   * @param records those that will be stored
+   * @returns undefined if they are too large, or there is no engine
+   */
+  begin(modelId: string, records: readonly Pick<RecordInfo, 'key' | 'bytes'>[]): HandOverOffer | undefined {
+    this.#offer?.end(false);
+    if (!this.end?.isConnected) return undefined;
+    const bytes = records.reduce((sum, record) => sum + record.bytes, 0);
+    if (bytes > MAX_HAND_OVER_BYTES) return undefined;
+    const offer = new HandOverOffer(
+      modelId,
+      records.map(({ key }) => key),
+      { post: this.#post, holdMs: this.holdMs, dropped: () => this.#dropped(offer) },
+    );
+    this.#offer = offer;
+    return offer;
+  }
+
+  #dropped(offer: HandOverOffer): void {
+    if (this.#offer === offer) this.#offer = undefined;
+  }
+
+  #receive(request: Request | null): void {
+    if (!request) {
+      this.#offer?.wait(); // the engine that took it is gone
+      return;
+    }
+    const { type, modelId } = request;
+    const offer = this.#offer?.modelId === modelId ? this.#offer : undefined;
+    if (type === 'release') offer?.drop();
+    else if (offer) offer.take();
+    else this.#post({ type: 'offer', modelId, keys: [] });
+  }
+
+  readonly #post = (reply: Reply, buffers?: ArrayBuffer[]): void => this.end?.send(reply, buffers);
+}
+
+interface OfferOptions {
+  post: (reply: Reply, buffers?: ArrayBuffer[]) => void;
+  holdMs: number;
+  dropped: () => void;
+}
+
+/** The records of one import. It keeps those that were added until an engine takes them. */
+export class HandOverOffer {
+  /** The keys of records that have not been sent. */
+  readonly #keys: Set<string>;
+  /** Records that wait for an engine. */
+  #kept: HandedOver[] = [];
+  #isTaken = false;
+  #isDropped = false;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(
+    readonly modelId: string,
+    keys: readonly string[],
+    private readonly options: OfferOptions,
+  ) {
+    this.#keys = new Set(keys);
+  }
+
+  /** Hands over a record that is stored. Nobody may use its bytes after this. */
+  add(info: RecordInfo, bytes: Uint8Array<ArrayBuffer>): void {
+    if (this.#isDropped || !this.#keys.has(info.key)) return;
+    if (this.#isTaken) this.#send({ info, bytes });
+    else this.#kept.push({ info, bytes });
+  }
+
+  /** An engine is loading the model: it gets what has been added and what will be. */
+  take(): void {
+    this.#isTaken = true;
+    const { modelId } = this;
+    this.options.post({ type: 'offer', modelId, keys: [...this.#keys] });
+    for (const record of this.#kept.splice(0)) this.#send(record);
+    if (this.#timer !== undefined) this.#finish(true);
+  }
+
+  /** The engine has not asked for the records yet, or is gone: the next ones wait for another one. */
+  wait(): void {
+    this.#isTaken = false;
+  }
+
+  /** The import has ended. If no engine has asked for the records of a complete one yet, they wait for a moment. */
+  end(complete: boolean): void {
+    if (this.#isDropped) return;
+    if (this.#isTaken || !complete) this.#finish(complete);
+    else this.#timer ??= setTimeout(() => this.drop(), this.options.holdMs);
+  }
+
+  /** Drops the records that nobody took. */
+  drop(): void {
+    this.#isDropped = true;
+    this.#kept = [];
+    clearTimeout(this.#timer);
+    this.options.dropped();
+  }
+
+  #send({ info, bytes }: HandedOver): void {
+    this.#keys.delete(info.key);
+    this.options.post({ type: 'record', modelId: this.modelId, info, bytes }, [bytes.buffer]);
+  }
+
+  #finish(complete: boolean): void {
+    if (this.#isTaken) this.options.post({ type: 'end', modelId: this.modelId, complete });
+    this.drop();
+  }
+}
+
+/** The engine's side. */
+export class HandOverReceiver {
+  #taking: HandOver | undefined;
+
+  /** @param end without it, everything is read from the store */
+  constructor(
+    private readonly end?: HandOverEnd,
+    private readonly offerWaitMs = OFFER_WAIT_MS,
+  ) {
+    end?.onMessage((content) => {
+      const reply = content as Reply | null;
+      if (!reply)
+        this.#taking?.end(false); // the import worker is gone
+      else if (this.#taking?.modelId === reply.modelId) this.#taking.receive(reply);
+    });
+  }
+
+  /** Asks for the records of a model that is about to be loaded. Ends with {@link HandOver.release}. */
+  take(modelId: string): HandOver {
+    this.#taking?.release();
+    const end = this.end?.isConnected ? this.end : undefined;
+    const handOver = new HandOver(modelId, () => {
+      if (this.#taking === handOver) this.#taking = undefined;
+      end?.send({ type: 'release', modelId } satisfies Request);
+    });
+    if (end) {
+      this.#taking = handOver;
+      end.send({ type: 'take', modelId } satisfies Request);
+      setTimeout(() => handOver.giveUp(), this.offerWaitMs);
+    } else {
+      handOver.end(false);
+    }
+    return handOver;
+  }
+}
+
+/** The records of one model on their way to the engine, while it is loaded. */
+export class HandOver {
+  /** The keys of records that have not been read. undefined: the import has not answered yet. */
+  #keys: Set<string> | undefined;
+  readonly #arrived = new Map<string, HandedOver>();
+  #outcome: 'complete' | 'failed' | undefined;
+  #isReleased = false;
+  /** A record was read that was not stored yet when the model's manifest was read. */
+  #isEarly = false;
+  /** Each is called once something has changed. */
+  #waiting: (() => void)[] = [];
+  /** Memory for slices. It is dropped with this object. */
+  readonly #buffers = new BufferPool(SLICE_BUFFER_BYTES);
+
+  /** @param released called once, by {@link release} */
+  constructor(
+    readonly modelId: string,
+    private readonly released: () => void,
+  ) {}
+
+  /** A reader that takes records from here, and those that are not handed over from `reader`. */
+  before(reader: RecordReader): RecordReader {
+    return {
+      read: async (modelId, record, signal, slices) =>
+        (await this.#read(record, signal, slices)) ?? reader.read(modelId, record, signal, slices),
+      recycle: (record) => {
+        if (this.#isReleased) reader.recycle?.(record);
+        else for (const { buffer } of record.parts) this.#buffers.recycle(buffer);
+      },
+      isArriving: async () => {
+        await this.#until(() => this.#keys !== undefined);
+        return this.#outcome !== 'failed' && (this.#keys?.size ?? 0) > 0;
+      },
+    };
+  }
+
+  /**
+   * If the import had not ended when its records were read, waits until it has: only then is it known that the model is
+   * stored, and that its file was the same all the time.
+   * @throws MixtabError `record-missing` if the import has failed
+   */
+  async confirm(): Promise<void> {
+    if (!this.#isEarly) return;
+    await this.#until(() => false);
+    if (this.#outcome !== 'complete') throw importFailed();
+  }
+
+  receive(reply: Reply): void {
+    if (this.#outcome || this.#isReleased) return;
+    if (reply.type === 'offer') this.#keys = new Set(reply.keys);
+    else if (reply.type === 'record') this.#arrived.set(reply.info.key, reply);
+    else this.end(reply.complete);
+    this.#wake();
+  }
+
+  /** No further record arrives. What has not arrived is read from the store. */
+  end(complete: boolean): void {
+    this.#outcome ??= complete ? 'complete' : 'failed';
+    this.#wake();
+  }
+
+  /** Ends this unless the import has answered. */
+  giveUp(): void {
+    if (!this.#keys && !this.#outcome) this.release();
+  }
+
+  /** The model is loaded, or will not be. All records are read from the store from now on. */
+  release(): void {
+    if (this.#isReleased) return;
+    this.#isReleased = true;
+    this.#arrived.clear();
+    this.end(false);
+    this.released();
+  }
+
+  async #read(
+    record: RecordInfo,
+    signal?: AbortSignal,
+    slices?: readonly RecordSlice[],
+  ): Promise<RecordParts | undefined> {
+    if (this.#isReleased) return undefined;
+    const { key } = record;
+    await this.#until(() => this.#keys !== undefined, signal);
+    if (!this.#keys?.has(key)) return undefined;
+    await this.#until(() => this.#arrived.has(key), signal);
+    const arrived = this.#arrived.get(key);
+    this.#keys.delete(key);
+    this.#arrived.delete(key);
+    if (!arrived || !isSame(record, arrived)) return undefined;
+    if (record.sha256 === '') this.#isEarly = true;
+    const whole = onePart(arrived.bytes);
+    return slices ? takeSlices(whole, slices, this.#buffers) : whole;
+  }
+
+  /** Waits until `isReady` returns true, or this has ended. @throws MixtabError `aborted` */
+  async #until(isReady: () => boolean, signal?: AbortSignal): Promise<void> {
+    const wake = (): void => this.#wake();
+    signal?.addEventListener('abort', wake);
+    try {
+      for (;;) {
+        throwIfAborted(signal);
+        if (this.#outcome || isReady()) return;
+        await new Promise<void>((resolve) => this.#waiting.push(resolve));
+      }
+    } finally {
+      signal?.removeEventListener('abort', wake);
+    }
+  }
+
+  #wake(): void {
+    for (const wake of this.#waiting.splice(0)) wake();
+  }
+}
+
+/** Whether a record that was handed over is the one that the manifest lists. A record to be stored has no hash there. */
+const isSame = ({ bytes, sha256 }: RecordInfo, arrived: HandedOver): boolean =>
+  arrived.bytes.byteLength === bytes && (sha256 === '' || sha256 === arrived.info.sha256);
+
+const importFailed = (): MixtabError =>
+  new MixtabError(
+    'record-missing',
+    'The import of this model has ended before all of it was stored.',
+    'Continue the import; what is already stored is kept.',
+  );
