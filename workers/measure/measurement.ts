@@ -109,7 +109,8 @@ export class Measurement {
   /** The milliseconds of one call. @param copies equal calls on different data */
   time(copies: readonly (readonly Dispatch[])[]): Promise<number> {
     const { sampleMs, samples } = this.shapes;
-    return timeDispatches(this.device, copies, { sampleMs, samples, submitMs: this.submitMs });
+    const { clockStepMs } = this.gpu;
+    return timeDispatches(this.device, copies, { sampleMs, samples, submitMs: this.submitMs, clockStepMs });
   }
 
   /** How many copies of something with `bytes` bytes no cache can hold. At most 64, at least 1. */

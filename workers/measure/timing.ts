@@ -1,6 +1,7 @@
 /** Times dispatches by the clock of the CPU: enough of them per submission that the submission itself hardly counts. */
 import { type Dispatch, encode } from '../compute/gpu/dispatch.ts';
 import { withFirefoxPoll } from '../compute/gpu/firefox-poll.ts';
+import { LEAST_CLOCK_STEPS } from '../experts/clock-step.ts';
 
 export interface Sampling {
   /** Milliseconds that a sample takes at least. */
@@ -9,11 +10,18 @@ export interface Sampling {
   samples: number;
   /** Milliseconds that an empty submission takes, which are subtracted. */
   submitMs: number;
+  /** Milliseconds by which the clock advances. A sample takes a few of them at least. */
+  clockStepMs: number;
+  /** Default: `performance.now` */
+  now?: () => number;
 }
 
 /** Most calls in one sample. A pass with many more takes much memory in the browser. */
 const MAX_CALLS = 4000;
-/** A sample stays below this, so that slow adapters are not reset by the system, which allows two seconds. */
+/**
+ * A sample stays below this, so that slow adapters are not reset by the system, which allows two seconds. With a clock
+ * whose steps are longer than 40 ms, figures are only upper bounds.
+ */
 const MAX_SAMPLE_MS = 200;
 
 /** Waits until everything that was submitted is done. */
@@ -27,7 +35,7 @@ export const idle = (device: GPUDevice): Promise<unknown> =>
 export async function timeDispatches(
   device: GPUDevice,
   copies: readonly (readonly Dispatch[])[],
-  { sampleMs, samples, submitMs }: Sampling,
+  { sampleMs, samples, submitMs, clockStepMs, now = () => performance.now() }: Sampling,
 ): Promise<number> {
   let next = 0;
   const time = async (calls: number): Promise<number> => {
@@ -36,14 +44,20 @@ export async function timeDispatches(
     for (let call = 0; call < calls; call++) encode(pass, copies[next++ % copies.length]);
     pass.end();
     const commands = encoder.finish();
-    const start = performance.now();
+    const start = now();
     device.queue.submit([commands]);
     await idle(device);
-    return Math.max(1e-4, performance.now() - start - submitMs);
+    return Math.max(1e-4, clockStepMs, now() - start - submitMs);
   };
   await time(1); // compiles, and fills caches
-  const once = (await time(Math.min(2, copies.length))) / Math.min(2, copies.length);
-  const calls = Math.ceil(Math.min(MAX_CALLS, Math.max(1, Math.min(sampleMs, MAX_SAMPLE_MS) / once)));
+  let tried = Math.min(2, copies.length);
+  let ms = await time(tried);
+  while (ms < LEAST_CLOCK_STEPS * clockStepMs && tried < MAX_CALLS) {
+    tried = Math.min(2 * tried, MAX_CALLS);
+    ms = await time(tried);
+  }
+  const target = Math.min(Math.max(sampleMs, LEAST_CLOCK_STEPS * clockStepMs), MAX_SAMPLE_MS);
+  const calls = Math.ceil(Math.min(MAX_CALLS, Math.max(1, (target / ms) * tried)));
   let best = Number.POSITIVE_INFINITY;
   for (let sample = 0; sample < samples; sample++) best = Math.min(best, (await time(calls)) / calls);
   return best;

@@ -1,6 +1,7 @@
 /** How fast weights get to the GPU: written in pieces of several sizes, and through mapped staging buffers. */
 import type { Slice } from '../../compute/gpu/dispatch.ts';
 import { UploadRing } from '../../compute/gpu/uploads/upload-ring.ts';
+import { LEAST_CLOCK_STEPS } from '../../experts/clock-step.ts';
 import type { Measurement } from '../measurement.ts';
 import { idle } from '../timing.ts';
 
@@ -11,6 +12,9 @@ const PIECES = [MIB, 4 * MIB - 4, 4 * MIB, 16 * MIB];
 const RING_BYTES = 64 * MIB;
 const STAGING = [4 * MIB, 16 * MIB];
 
+/** More rounds are not made, however coarse the clock is. */
+const MAX_ROUNDS = 100;
+
 /** Uploads into one buffer, again and again. */
 export async function measureUploads(measurement: Measurement): Promise<void> {
   const { device, shapes } = measurement;
@@ -19,15 +23,19 @@ export async function measureUploads(measurement: Measurement): Promise<void> {
     const target = buffers.allocate(bytes);
     const source = new Uint8Array(bytes).fill(7);
     const rounds = Math.max(1, Math.round(shapes.uploadBytes / bytes));
+    const leastMs = LEAST_CLOCK_STEPS * measurement.gpu.clockStepMs;
     const rate = async (upload: () => void): Promise<number> => {
       upload();
       await idle(device);
       const start = performance.now();
-      for (let round = 0; round < rounds; round++) {
+      let ms = 0;
+      let round = 0;
+      for (; round < rounds || (ms < leastMs && round < MAX_ROUNDS); round++) {
         upload();
         await idle(device); // or all would be in memory at once, and no staging buffer would be mapped again
+        ms = performance.now() - start;
       }
-      return (bytes * rounds) / 1e6 / (performance.now() - start);
+      return (bytes * round) / 1e6 / Math.max(ms, measurement.gpu.clockStepMs);
     };
     for (const piece of PIECES.filter((size) => size <= bytes)) {
       if (measurement.isOver) return;
