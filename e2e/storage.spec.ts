@@ -73,6 +73,42 @@ test('conversations that the browser deletes under the page are stored again, an
   await expect(page.locator('html')).toHaveCSS('color-scheme', 'dark');
 });
 
+test('conversations that the browser deletes between two visits are restored from copies, deleted ones never', async ({
+  page,
+  server,
+}) => {
+  const copies = () =>
+    page.evaluate(() => Object.entries(localStorage).filter(([key]) => key.startsWith('mixtab-copy/')));
+  const remove = async (title: string): Promise<void> => {
+    await page.getByRole('button', { name: `More options for ${title}` }).click();
+    await page.getByRole('menuitem', { name: 'Delete' }).click();
+  };
+  const deleteBetweenVisits = async (): Promise<void> => {
+    await page.goto('about:blank');
+    await deleteDatabases(page, server);
+    await page.goto(`${server.origin}/`);
+  };
+  await openPage(page, server);
+  await importChats(page, ['First', 'Second', 'Third']);
+  await expect.poll(async () => (await copies()).length).toBe(3);
+  await remove('Second');
+  expect(JSON.stringify(await copies())).not.toContain('Second');
+  await deleteBetweenVisits();
+  const notice = page.getByRole('alert').filter({ hasText: 'The browser has deleted what this page stored of 2' });
+  await expect(notice).toContainText('2 of 2 were restored from copies');
+  await expect(titles(page)).toHaveText([/First|Third/, /First|Third/]);
+  await notice.getByRole('button', { name: 'Dismiss' }).click();
+  await page.reload();
+  await expect(titles(page)).toHaveText([/First|Third/, /First|Third/]);
+  await expect(notice).toBeHidden();
+  await expect.poll(async () => (await copies()).length).toBe(2);
+  for (const title of ['First', 'Third']) await remove(title);
+  expect(await page.evaluate(() => JSON.stringify(localStorage))).not.toMatch(/First|Second|Third/);
+  await deleteBetweenVisits();
+  await expect(page.getByText('Your conversations appear here.')).toBeVisible();
+  await expect(titles(page)).toHaveCount(0);
+});
+
 test('a full disk is said until the conversation is stored, and the page stores it by itself', async ({
   page,
   server,

@@ -6,7 +6,8 @@
  *
  * Twice, with models in the database and in private files: another program takes all space that is left, the page says
  * that the disk is full, the browser is killed, space is freed, and the page continues. Then the same while the user
- * writes. Exits with 1 if anything was lost.
+ * writes. Prints what was left of the conversations after each start, in the database and in copies. Exits with 1 if
+ * anything was lost.
  */
 import { spawnSync } from 'node:child_process';
 import { closeSync, ftruncateSync, mkdtempSync, openSync, rmdirSync, rmSync, writeSync } from 'node:fs';
@@ -28,11 +29,14 @@ import {
   storeIn,
 } from './kill/kill-imports.ts';
 import { type Losses, newConversation, openAndLoad } from './kill/kills.ts';
+import { isCopyOnDisk, storedChats } from './kill/stored-chats.ts';
 import { storedImport } from './kill/stored-import.ts';
 
 /** Enough for the profile and the models, in bytes. */
 const DISK_BYTES = 600e6;
 const PATIENCE_MS = 120_000;
+/** Chromium writes localStorage to the disk once per minute or more often. */
+const COPIED_MS = 90_000;
 /** The first texts of two conversations, of which their titles are made. */
 const FIRST = 'Long ago';
 const SECOND = 'Some day';
@@ -110,6 +114,7 @@ async function fillDuringImport(server: TestServer, disk: SmallDisk, storage: 'i
     const expected = await importUnharmed(page, server);
     await useBuiltIn(page);
     await write(page, FIRST);
+    await waitForCopies(profile, [FIRST]);
     await storeIn(page, storage);
     const said = await importIntoFullDisk(page, server, disk);
     await browser.kill();
@@ -122,6 +127,7 @@ async function fillDuringImport(server: TestServer, disk: SmallDisk, storage: 'i
     console.log(`  with space: ${said.records} records were done, ${found?.records.length ?? 0} are stored`);
     losses.push(...missing(said, found, expected), ...(await missingChats(page, [FIRST])));
     losses.push(...(await writeOnFullDisk(page, disk)));
+    await waitForCopies(profile, [FIRST, SECOND]);
     await browser.kill();
 
     browser = await startBrowser(profile);
@@ -142,8 +148,23 @@ async function openPage({ browser, context }: BrowserProcess, { origin }: TestSe
   const page = await context.newPage();
   await page.goto(`${origin}/embed.html`);
   if (!(await page.evaluate(() => navigator.storage.persist()))) throw new Error('The browser promises nothing.');
+  const found = await storedChats(page);
   await openAndLoad(page, origin);
+  const shown = await page.getByRole('navigation', { name: 'Conversations' }).locator('li').count();
+  const stored = Array.isArray(found.stored) ? `${found.stored.length} stored` : (found.stored ?? 'no database');
+  console.log(`  conversations at the start: ${stored}, ${found.copied.length} copied, ${shown} shown`);
+  const lost = page.getByRole('alert').filter({ hasText: 'The browser has deleted what this page stored' });
+  if (await lost.isVisible()) console.log(`  ${(await lost.innerText()).replaceAll('\n', ' ')}`);
   return page;
+}
+
+/** Waits until Chromium has written the copies to the disk, if it does. */
+async function waitForCopies(profile: string, titles: readonly string[]): Promise<void> {
+  const start = performance.now();
+  const missing = (): string[] => titles.filter((title) => !isCopyOnDisk(profile, title));
+  while (missing().length > 0 && performance.now() - start < COPIED_MS) await sleep(1000);
+  const seconds = Math.round((performance.now() - start) / 1000);
+  console.log(`  copies on the disk: ${titles.length - missing().length} of ${titles.length}, after ${seconds} s`);
 }
 
 async function useBuiltIn(page: Page): Promise<void> {

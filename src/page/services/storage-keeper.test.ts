@@ -1,15 +1,13 @@
 /** What is deleted, reported and asked for so that conversations stay on the disk. */
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { browser } from '../state/database-testing.ts';
+import { FakeStorage } from '../state/web-storage-testing.ts';
 import { stubPage } from './page-testing.ts';
 
 vi.mock('../state/database.ts', () => import('../state/database-testing.ts'));
 stubPage();
-const local = new Map<string, string>();
-vi.stubGlobal('localStorage', {
-  getItem: (key: string) => local.get(key) ?? null,
-  setItem: (key: string, value: string) => void local.set(key, value),
-});
+const local = new FakeStorage();
+vi.stubGlobal('localStorage', local);
 /** What the browser says about the disk. */
 let estimate = { usage: 1, quota: 2e9 };
 const persist = vi.fn(async () => true);
@@ -50,7 +48,7 @@ function say(id: string, text: string): void {
 }
 
 beforeEach(async () => {
-  local.clear();
+  local.values.clear();
   browser.databases.clear();
   browser.failure = undefined;
   estimate = { usage: 1, quota: 2e9 };

@@ -15,7 +15,7 @@ export function StorageNotices() {
       {saveFailure.value && <NotSaved />}
       {diskWasFull.value && !saveFailure.value && <WasFull />}
       {restoredConversations.value > 0 && <Restored />}
-      {lostConversations.value > 0 && <Lost />}
+      {lostConversations.value && <Lost {...lostConversations.value} />}
       <SevenDaysHint />
     </>
   );
@@ -54,8 +54,8 @@ const WasFull = () => (
     actions={conversations.value.length > 0 && <ExportButton />}
     onDismiss={() => (diskWasFull.value = false)}
   >
-    After a full disk, some browsers delete what pages store when they start again. To be safe, export your
-    conversations.
+    After a full disk, some browsers delete what pages store when they start again. This page keeps copies of your
+    newest conversations where they should survive that. To be safe, export your conversations.
   </ProblemNotice>
 );
 
@@ -70,14 +70,23 @@ const Restored = () => (
   </ProblemNotice>
 );
 
-const Lost = () => (
+const Lost = ({ count: lost, restored }: { count: number; restored: number }) => (
   <ProblemNotice
-    message={`The browser has deleted ${count(lostConversations.value)} that this page stored.`}
-    onDismiss={() => (lostConversations.value = 0)}
+    message={`The browser has deleted what this page stored of ${count(lost)}.`}
+    actions={restored > 0 && <ExportButton />}
+    onDismiss={() => (lostConversations.value = undefined)}
   >
-    The disk may be full, or the data of this site was cleared. A file that you exported can be imported again.
+    {restoredText(lost, restored)} The disk may have been full, or the data of this site was cleared. A file that you
+    exported can be imported again.
   </ProblemNotice>
 );
+
+/** The copies are those of `state/conversation-copies.ts`. */
+function restoredText(lost: number, restored: number): string {
+  if (restored === 0) return 'There were no copies.';
+  const restoredOnes = lost === 1 ? 'It was restored from a copy' : `${restored} of ${lost} were restored from copies`;
+  return `${restoredOnes} in the browser's local storage. The latest changes may be missing.`;
+}
 
 /** Shown until it is dismissed: this browser deletes the data of pages that are not visited. */
 function SevenDaysHint() {

@@ -54,6 +54,8 @@ export class ConversationStore {
   readonly #bases = new Map<string, Conversation>();
   /** The marker that this tab has read or written last. */
   #known: Marker | undefined;
+  /** The marker of the database that had lost the conversations of {@link restore}, until they are stored. */
+  #restoring: { from: Marker | undefined } | undefined;
 
   constructor(memory: ConversationMemory) {
     this.#memory = memory;
@@ -79,10 +81,21 @@ export class ConversationStore {
    */
   async save(ids: readonly string[]): Promise<SaveResult> {
     const { marker, lost, changes, written } = await this.#database.write((records) => this.#save(records, ids));
+    const restored = lost && !this.#restoring ? changes.filter(({ id, after }) => after && written.includes(id)) : [];
     this.#known = marker;
+    this.#restoring = undefined;
     for (const { id, after } of changes) this.#setBase(id, after);
     if (written.length > 0) this.#channel.postMessage(written);
-    return { changes, restored: lost ? changes.filter(({ id, after }) => after && written.includes(id)).length : 0 };
+    return { changes, restored: restored.length };
+  }
+
+  /**
+   * Takes over conversations that the database has lost, as it was found by {@link readAll}. The next save stores them,
+   * unless another tab has written meanwhile: then it has stored them too, or the user has deleted them there.
+   */
+  restore(conversations: readonly Conversation[]): void {
+    this.#restoring = { from: this.#known };
+    for (const conversation of conversations) this.#bases.set(conversation.id, conversation);
   }
 
   async #save(records: Records, ids: readonly string[]) {
@@ -116,6 +129,7 @@ export class ConversationStore {
 
   /** Whether the database is not the one that this tab knows, or an earlier state of it. */
   #hasLost(found: Marker | undefined): boolean {
+    if (this.#restoring) return !found || sameMarker(found, this.#restoring.from);
     if (!this.#known) return false;
     return found?.databaseId !== this.#known.databaseId || found.revision < this.#known.revision;
   }
@@ -131,9 +145,21 @@ export class ConversationStore {
     else this.#bases.delete(id);
   }
 
-  /** Whether {@link readAll} found no marker: nothing was stored yet, or the browser has deleted it. */
-  get isNew(): boolean {
-    return this.#known === undefined;
+  /** The state of the database that this tab has read or written last, to be passed to {@link isBehind} later. */
+  get state(): string | undefined {
+    return this.#known && `${this.#known.databaseId} ${this.#known.revision}`;
+  }
+
+  /**
+   * Whether {@link readAll} found a database that has lost something: a new one, another one or an earlier state of it.
+   * @param noted an earlier value of {@link state}, possibly another tab's; undefined if there is none
+   */
+  isBehind(noted: string | undefined): boolean {
+    if (!this.#known) return true;
+    const [databaseId, revision] = noted?.split(' ') ?? [];
+    return (
+      databaseId !== undefined && (databaseId !== this.#known.databaseId || this.#known.revision < Number(revision))
+    );
   }
 
   /** Whether the database has lost what this tab has stored. {@link save} then stores it again. */
@@ -170,6 +196,9 @@ export class ConversationStore {
     this.#database.onClosed = closed;
   }
 }
+
+const sameMarker = (a: Marker | undefined, b: Marker | undefined): boolean =>
+  a?.databaseId === b?.databaseId && a?.revision === b?.revision;
 
 function markerFrom(data: unknown): Marker | undefined {
   const { databaseId, revision } = (data ?? {}) as Partial<Marker>;

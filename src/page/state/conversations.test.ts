@@ -1,15 +1,24 @@
 /** Several tabs with one database, and a database that the browser deletes or does not write. */
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { browser } from './database-testing.ts';
+import { FakeStorage } from './web-storage-testing.ts';
 
 vi.mock('./database.ts', () => import('./database-testing.ts'));
 vi.stubGlobal('document', { documentElement: { style: {} } });
 
-const local = new Map<string, string>();
-vi.stubGlobal('localStorage', {
-  getItem: (key: string) => local.get(key) ?? null,
-  setItem: (key: string, value: string) => void local.set(key, value),
-});
+const local = new FakeStorage();
+vi.stubGlobal('localStorage', local);
+/** The channels of all tabs of a test, so that it can close them. */
+const channels: BroadcastChannel[] = [];
+vi.stubGlobal(
+  'BroadcastChannel',
+  class extends BroadcastChannel {
+    constructor(name: string) {
+      super(name);
+      channels.push(this);
+    }
+  },
+);
 
 /** A tab: its own copy of every module. */
 async function openTab() {
@@ -60,12 +69,16 @@ const stored = (id: string): string[] | undefined =>
   );
 
 beforeEach(() => {
+  vi.useFakeTimers();
   browser.databases.clear();
-  browser.failure = undefined;
-  local.clear();
+  browser.failure = browser.readFailure = undefined;
+  local.values.clear();
 });
 
-afterEach(() => vi.useRealTimers());
+afterEach(() => {
+  vi.useRealTimers(); // no timer of a tab goes off after its test
+  for (const channel of channels.splice(0)) channel.close();
+});
 
 it('keeps the answers of two tabs that write in the same conversation, and shows both in both', async () => {
   const a = await openTab();
@@ -156,7 +169,6 @@ it('does not store the same conversations again and again if several tabs notice
 
 it('keeps what cannot be stored, says so until it is stored, and tries again by itself', async () => {
   const tab = await openTab();
-  vi.useFakeTimers();
   browser.failure = new DOMException('no space', 'QuotaExceededError');
   const ids = [tab.begin('one'), tab.begin('two')];
   await tab.saveAgain();
@@ -173,14 +185,177 @@ it('keeps what cannot be stored, says so until it is stored, and tries again by 
   ]);
 });
 
+/** Waits until the tabs have copied what they have stored. */
+const copied = (): Promise<unknown> => vi.advanceTimersByTimeAsync(3000);
+
+/** Texts in the copies, by conversation. */
+const copyOf = (id: string): string | undefined => local.values.get(`mixtab-copy/${id}`);
+
 it('says at the start that conversations were deleted while no tab was open', async () => {
   const tab = await openTab();
   tab.begin('one');
   tab.begin('two');
   await tab.saveAgain();
-  expect((await openTab()).health.lostConversations.value).toBe(0);
+  expect((await openTab()).health.lostConversations.value).toBeUndefined();
+  browser.databases.clear(); // before anything was copied
+  expect((await openTab()).health.lostConversations.value).toEqual({ count: 2, restored: 0 });
+});
+
+it('restores conversations from copies if the database was deleted, says how many, and stores them', async () => {
+  const tab = await openTab();
+  const [first, second] = [tab.begin('one'), tab.begin('two')];
+  tab.renameConversation(first, 'Title');
+  await tab.saveAgain();
+  await copied();
+  tab.ask(second, 'A');
+  tab.begin('three');
+  await tab.saveAgain();
   browser.databases.clear();
-  expect((await openTab()).health.lostConversations.value).toBe(2);
+  const next = await openTab();
+  expect(next.health.lostConversations.value).toEqual({ count: 3, restored: 2 });
+  expect(next.conversations.value.find(({ id }) => id === first)?.title).toBe('Title');
+  await next.saveAgain();
+  expect([stored(first), stored(second)]).toEqual([['one'], ['two']]);
+  expect(next.health.restoredConversations.value).toBe(0); // it is said once
+  expect((await openTab()).health.lostConversations.value).toBeUndefined();
+});
+
+it('copies conversations that were stored before there were copies', async () => {
+  const tab = await openTab();
+  const id = tab.begin('one');
+  await tab.saveAgain();
+  await openTab();
+  expect(copyOf(id)).toBeUndefined();
+  await copied();
+  expect(copyOf(id)).toContain('one');
+});
+
+it('removes the copy of a deleted conversation at once, in any tab, and never restores it', async () => {
+  const a = await openTab();
+  const [first, second, third] = [a.begin('one'), a.begin('two'), a.begin('three')];
+  await a.saveAgain();
+  const b = await openTab();
+  await copied();
+  const late = copyOf(second)!;
+  a.removeConversation(first);
+  expect([copyOf(first), copyOf(second)?.includes('two')]).toEqual([undefined, true]);
+  b.removeConversation(second);
+  await Promise.all([a.saveAgain(), b.saveAgain()]);
+  await copied();
+  expect(local.text).not.toMatch(/one|two/);
+  // A browser that is killed may not have written the removal to the disk.
+  local.setItem(`mixtab-copy/${second}`, late);
+  const next = await openTab();
+  expect(copyOf(second)).toBeUndefined();
+  browser.databases.clear();
+  expect((await openTab()).conversations.value.map(({ id }) => id)).toEqual([third]);
+  next.removeConversation(third);
+  expect(local.text).not.toContain('three');
+});
+
+it('never replaces what is stored with an older copy', async () => {
+  const tab = await openTab();
+  const id = tab.begin('one');
+  await tab.saveAgain();
+  await copied();
+  tab.ask(id, 'A');
+  tab.renameConversation(id, 'New title');
+  await tab.saveAgain();
+  const next = await openTab();
+  expect(next.has(id)).toEqual(['one', 'question A']);
+  expect(next.health.lostConversations.value).toBeUndefined();
+  await copied();
+  expect([copyOf(id)?.includes('question A'), stored(id)]).toEqual([true, ['one', 'question A']]);
+});
+
+it('merges copies with an earlier state of the database, turn by turn', async () => {
+  const tab = await openTab();
+  const [first, second] = [tab.begin('one'), tab.begin('two')];
+  await tab.saveAgain();
+  tab.openConversation(second);
+  const early = structuredClone(browser.databases.get('mixtab-chats')!);
+  tab.ask(second, 'A');
+  tab.streaming.value = undefined;
+  const third = tab.begin('three');
+  await tab.saveAgain();
+  await copied();
+  tab.renameConversation(first, 'Later');
+  await tab.saveAgain();
+  browser.databases.set('mixtab-chats', early);
+  const next = await openTab();
+  expect(next.health.lostConversations.value).toEqual({ count: 2, restored: 2 });
+  await next.saveAgain();
+  expect([first, second, third].map(stored)).toEqual([['one'], ['two', 'question A'], ['three']]);
+});
+
+it('restores copies once if two tabs start at the same time, and keeps what is deleted in one of them deleted', async () => {
+  const tab = await openTab();
+  const [first, second] = [tab.begin('one'), tab.begin('two')];
+  await tab.saveAgain();
+  await copied();
+  browser.databases.clear();
+  browser.failure = new DOMException('no space', 'QuotaExceededError');
+  const [a, b] = [await openTab(), await openTab()];
+  await Promise.all([a.saveAgain(), b.saveAgain()]);
+  browser.failure = undefined;
+  // The second tab has read the empty database, too, but stores its conversations only after the first one.
+  a.removeConversation(first);
+  await a.saveAgain();
+  expect([stored(first), stored(second)]).toEqual([undefined, ['two']]);
+  b.renameConversation(second, 'Title');
+  await b.saveAgain();
+  expect([stored(first), b.has(first), stored(second)]).toEqual([undefined, undefined, ['two']]);
+  expect(b.conversations.value[0].title).toBe('Title');
+});
+
+it('restores conversations again at the next start if they could not be stored', async () => {
+  const tab = await openTab();
+  const id = tab.begin('one');
+  await tab.saveAgain();
+  await copied();
+  browser.databases.clear();
+  browser.failure = new DOMException('no space', 'QuotaExceededError');
+  for (let start = 1; start <= 2; start++) {
+    const next = await openTab();
+    expect([next.has(id), next.health.lostConversations.value]).toEqual([['one'], { count: 1, restored: 1 }]);
+    await next.saveAgain();
+    expect(next.health.unsavedConversations.value).toBeDefined();
+  }
+});
+
+it('keeps the copies while the database cannot be read, and restores them at a later start', async () => {
+  const tab = await openTab();
+  const id = tab.begin('one');
+  await tab.saveAgain();
+  await copied();
+  browser.databases.clear();
+  browser.readFailure = new DOMException('Internal error opening backing store', 'UnknownError');
+  await expect(openTab()).rejects.toThrow('Internal error');
+  browser.readFailure = undefined;
+  // The tab has none of the stored conversations, and writes into a new database.
+  const { beginConversation, saveAgain, updateConversation } = await import('./conversations.ts');
+  const other = beginConversation('chat');
+  updateConversation(other.id, (before) => ({ ...before, title: 'other' }));
+  await saveAgain();
+  await copied();
+  const next = await openTab();
+  expect(next.conversations.value.map((conversation) => conversation.id).toSorted()).toEqual([id, other.id].toSorted());
+  expect(next.health.lostConversations.value).toEqual({ count: 1, restored: 1 });
+});
+
+it('writes no copies while nothing can be stored', async () => {
+  const tab = await openTab();
+  const id = tab.begin('one');
+  await tab.saveAgain();
+  browser.failure = new DOMException('no space', 'QuotaExceededError');
+  tab.renameConversation(id, 'New title');
+  await tab.saveAgain();
+  await copied();
+  expect(copyOf(id)).toBeUndefined();
+  browser.failure = undefined;
+  await tab.saveAgain();
+  await copied();
+  expect(copyOf(id)).toContain('New title');
 });
 
 it('does not open a conversation again that froze the page, but offers it', async () => {

@@ -3,10 +3,12 @@
  * store.
  */
 import { batch, computed, signal } from '@preact/signals';
+import { readCopies, removeCopy, removeOtherCopies } from './conversation-copies.ts';
 import { keepShownPath, mergeConversations, sameConversation } from './conversation-merge.ts';
 import { ConversationStore, type StoredChange } from './conversation-store.ts';
 import { type Conversation, createConversation, pathOf, removeEmptyAnswers } from './conversation-tree.ts';
 import { ConversationWriter } from './conversation-writer.ts';
+import { CopyWriter } from './copy-writer.ts';
 import { newId } from './new-id.ts';
 import { newGeneration, settings } from './settings.ts';
 import { lostConversations, restoredConversations, unsavedConversations } from './storage-health.ts';
@@ -35,16 +37,32 @@ export const currentPath = computed(() => (current.value ? pathOf(current.value)
 const OPEN_KEY = 'mixtab-open';
 /** How many conversations are stored. It is not in the same database, so it remains if that is deleted. */
 const COUNT_KEY = 'mixtab-stored';
+/** The state of the database when conversations were copied last. */
+const COPIED_KEY = 'mixtab-copied';
 
-const store = new ConversationStore({
-  get: (id) => conversations.peek().find((conversation) => conversation.id === id),
+/** The database could be read. If not, it may have lost conversations, which the next start has to find out. */
+let isLoaded = false;
+
+const memory = {
+  get: (id: string) => conversations.peek().find((conversation) => conversation.id === id),
   ids: () => conversations.peek().map(({ id }) => id),
+};
+const store = new ConversationStore(memory);
+const copies = new CopyWriter({
+  get: memory.get,
+  isStreaming: (id) => streamingIn.peek() === id,
+  // On a full disk every write may do harm (docs/ui.md).
+  isPaused: () => unsavedConversations.peek() !== undefined,
+  onCopied: () => {
+    if (isLoaded && store.state) remember('localStorage', COPIED_KEY, store.state);
+  },
 });
 const writer = new ConversationWriter(store, {
   onSaved: ({ changes, restored }) => {
     applyChanges(changes);
     restoredConversations.value += restored;
-    remember('localStorage', COUNT_KEY, String(conversations.peek().length));
+    if (isLoaded) remember('localStorage', COUNT_KEY, String(conversations.peek().length));
+    copies.copySoon(changes.map(({ id }) => id));
   },
   onFailure: (error) => {
     unsavedConversations.value = error;
@@ -54,13 +72,31 @@ const writer = new ConversationWriter(store, {
 /** Reads all conversations, opens the one that was open last, and listens for changes from other tabs. */
 export async function loadConversations(): Promise<void> {
   const stored = await store.readAll();
+  isLoaded = true;
   conversations.value = sorted(stored.map(removeEmptyAnswers));
-  if (store.isNew)
-    lostConversations.value = Math.max(0, Number(recall('localStorage', COUNT_KEY) ?? 0) - stored.length);
+  if (store.isBehind(recall('localStorage', COPIED_KEY))) restoreCopies();
+  else removeOtherCopies(memory.ids()); // deleted by a tab that was ended before it could remove them
   const open = recall('sessionStorage', OPEN_KEY) ?? recall('localStorage', OPEN_KEY);
-  if (open !== undefined && stored.some(({ id }) => id === open)) reopen(open);
+  if (open !== undefined && memory.get(open)) reopen(open);
   store.onOtherTab(applyChanges);
   store.onClosed(() => void writer.check());
+  copies.copySoon(memory.ids());
+}
+
+/** Adds conversations, or turns of them, that the database has lost and of which there are copies. */
+function restoreCopies(): void {
+  const missing = Number(recall('localStorage', COUNT_KEY) ?? 0) - conversations.peek().length;
+  const restored = readCopies().flatMap((copy) => {
+    const stored = memory.get(copy.id);
+    const merged = stored ? mergeConversations(undefined, stored, copy) : copy;
+    return merged === stored ? [] : merged;
+  });
+  const lost = Math.max(missing, restored.length);
+  lostConversations.value = lost > 0 ? { count: lost, restored: restored.length } : undefined;
+  if (restored.length === 0) return;
+  for (const conversation of restored) replace(conversation.id, conversation);
+  store.restore(restored);
+  void writer.save(...restored.map(({ id }) => id));
 }
 
 /** Shows the conversation that was open last, unless the page froze while it drew that. */
@@ -100,6 +136,7 @@ function replace(id: string, conversation: Conversation): void {
 }
 
 function forget(id: string): void {
+  removeCopy(id);
   batch(() => {
     conversations.value = conversations.peek().filter((conversation) => conversation.id !== id);
     if (currentId.peek() === id) openConversation(undefined);

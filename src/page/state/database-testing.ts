@@ -9,12 +9,19 @@ interface Browser {
   databases: Map<string, Map<string, unknown>>;
   /** If set, every transaction that writes fails with it. */
   failure: Error | undefined;
+  /** If set, every other transaction fails with it. */
+  readFailure: Error | undefined;
   /** The transaction that runs. */
   queue: Promise<unknown>;
 }
 
 const shared = globalThis as { mixtabTestBrowser?: Browser };
-shared.mixtabTestBrowser ??= { databases: new Map(), failure: undefined, queue: Promise.resolve() };
+shared.mixtabTestBrowser ??= {
+  databases: new Map(),
+  failure: undefined,
+  readFailure: undefined,
+  queue: Promise.resolve(),
+};
 
 /** What all tabs share. */
 export const browser: Browser = shared.mixtabTestBrowser;
@@ -25,7 +32,8 @@ export class Database {
 
   constructor(private readonly name: string) {}
 
-  read<T>(work: (records: Records) => Promise<T>): Promise<T> {
+  async read<T>(work: (records: Records) => Promise<T>): Promise<T> {
+    if (browser.readFailure) throw browser.readFailure;
     return this.#run(work);
   }
 

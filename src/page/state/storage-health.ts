@@ -13,7 +13,10 @@ export const unsavedSettings = signal<Error | undefined>(undefined);
 export const saveFailure = signal<ErrorData | undefined>(undefined);
 /** The browser had deleted conversations, and they were stored again: how many. 0 once the user has read it. */
 export const restoredConversations = signal(0);
-/** The browser has deleted conversations while no page had them in memory: how many. 0 once the user has read it. */
-export const lostConversations = signal(0);
+/**
+ * The browser has deleted conversations while no page had them in memory: how many, and how many of them were restored
+ * from copies. undefined once the user has read it.
+ */
+export const lostConversations = signal<{ count: number; restored: number } | undefined>(undefined);
 /** The disk was full, and everything is stored again. False once the user has read it. */
 export const diskWasFull = signal(false);
