@@ -323,24 +323,45 @@ it('restores conversations again at the next start if they could not be stored',
   }
 });
 
-it('keeps the copies while the database cannot be read, and restores them at a later start', async () => {
+it('shows copies while the database cannot be read, and stores them if it has lost the conversations', async () => {
   const tab = await openTab();
   const id = tab.begin('one');
   await tab.saveAgain();
   await copied();
   browser.databases.clear();
-  browser.readFailure = new DOMException('Internal error opening backing store', 'UnknownError');
+  browser.failure = browser.readFailure = new DOMException('Internal error opening backing store', 'UnknownError');
   await expect(openTab()).rejects.toThrow('Internal error');
-  browser.readFailure = undefined;
-  // The tab has none of the stored conversations, and writes into a new database.
-  const { beginConversation, saveAgain, updateConversation } = await import('./conversations.ts');
+  const { beginConversation, conversations, saveAgain, updateConversation } = await import('./conversations.ts');
+  expect(conversations.value.map((conversation) => conversation.id)).toEqual([id]);
+  browser.failure = browser.readFailure = undefined;
   const other = beginConversation('chat');
   updateConversation(other.id, (before) => ({ ...before, title: 'other' }));
   await saveAgain();
+  expect(stored(id)).toEqual(['one']);
   await copied();
   const next = await openTab();
   expect(next.conversations.value.map((conversation) => conversation.id).toSorted()).toEqual([id, other.id].toSorted());
-  expect(next.health.lostConversations.value).toEqual({ count: 1, restored: 1 });
+  expect(next.health.lostConversations.value).toBeUndefined();
+});
+
+it('prefers what is stored to a copy if the database could not be read for a while', async () => {
+  const tab = await openTab();
+  const [first, second] = [tab.begin('one'), tab.begin('two')];
+  await tab.saveAgain();
+  await copied();
+  tab.openConversation(first);
+  tab.renameConversation(first, 'New title');
+  tab.ask(first, 'A');
+  tab.removeConversation(second);
+  await tab.saveAgain();
+  browser.failure = browser.readFailure = new DOMException('Internal error opening backing store', 'UnknownError');
+  await expect(openTab()).rejects.toThrow('Internal error');
+  const { conversations, saveAgain } = await import('./conversations.ts');
+  expect(conversations.value.map(({ turns }) => turns.length)).toEqual([1]);
+  browser.failure = browser.readFailure = undefined;
+  await saveAgain();
+  expect(conversations.value).toMatchObject([{ id: first, title: 'New title', turns: [{ text: 'one' }, {}] }]);
+  expect([stored(first), stored(second)]).toEqual([['one', 'question A'], undefined]);
 });
 
 it('writes no copies while nothing can be stored', async () => {

@@ -69,12 +69,18 @@ const writer = new ConversationWriter(store, {
   },
 });
 
-/** Reads all conversations, opens the one that was open last, and listens for changes from other tabs. */
+/**
+ * Reads all conversations, opens the one that was open last, and listens for changes from other tabs.
+ * @throws DOMException if the database cannot be read; then those of which there are copies are shown
+ */
 export async function loadConversations(): Promise<void> {
-  const stored = await store.readAll();
+  const stored = await store.readAll().catch((error: unknown) => {
+    restoreCopies();
+    throw error;
+  });
   isLoaded = true;
   conversations.value = sorted(stored.map(removeEmptyAnswers));
-  if (store.isBehind(recall('localStorage', COPIED_KEY))) restoreCopies();
+  if (store.isBehind(recall('localStorage', COPIED_KEY))) restoreLost();
   else removeOtherCopies(memory.ids()); // deleted by a tab that was ended before it could remove them
   const open = recall('sessionStorage', OPEN_KEY) ?? recall('localStorage', OPEN_KEY);
   if (open !== undefined && memory.get(open)) reopen(open);
@@ -83,20 +89,29 @@ export async function loadConversations(): Promise<void> {
   copies.copySoon(memory.ids());
 }
 
-/** Adds conversations, or turns of them, that the database has lost and of which there are copies. */
-function restoreCopies(): void {
+/** Restores what the database has lost, and says how much that is. */
+function restoreLost(): void {
   const missing = Number(recall('localStorage', COUNT_KEY) ?? 0) - conversations.peek().length;
+  const restored = restoreCopies();
+  const lost = Math.max(missing, restored);
+  lostConversations.value = lost > 0 ? { count: lost, restored } : undefined;
+}
+
+/**
+ * Adds and stores conversations, or turns of them, of which there are only copies.
+ * @returns how many conversations have changed
+ */
+function restoreCopies(): number {
   const restored = readCopies().flatMap((copy) => {
     const stored = memory.get(copy.id);
     const merged = stored ? mergeConversations(undefined, stored, copy) : copy;
     return merged === stored ? [] : merged;
   });
-  const lost = Math.max(missing, restored.length);
-  lostConversations.value = lost > 0 ? { count: lost, restored: restored.length } : undefined;
-  if (restored.length === 0) return;
+  if (restored.length === 0) return 0;
   for (const conversation of restored) replace(conversation.id, conversation);
   store.restore(restored);
   void writer.save(...restored.map(({ id }) => id));
+  return restored.length;
 }
 
 /** Shows the conversation that was open last, unless the page froze while it drew that. */
