@@ -14,6 +14,8 @@ const FOLDERS = '{src,workers,scripts,e2e,bench}';
 
 /** Of every project. */
 const LIMITS = {
+  // As for journeys: a test that passes only on retry is reported as flaky.
+  retry: process.env.CI ? 1 : 0,
   setupFiles: ['scripts/test-setup.ts'],
   testTimeout: TEST_MS,
   hookTimeout: TEST_MS,

@@ -44,12 +44,16 @@ export function readVitestReport(report) {
   for (const { name, status, message, assertionResults } of report.testResults) {
     const file = pathOf(name);
     const failed = assertionResults.filter((test) => test.status === 'failed');
-    result.passed += assertionResults.filter((test) => test.status === 'passed').length;
-    for (const { ancestorTitles, title, failureMessages } of failed) {
+    const passed = assertionResults.filter((test) => test.status === 'passed');
+    result.passed += passed.length;
+    const failureOf = ({ ancestorTitles, title, failureMessages }) => {
       // Vitest's `fullName` begins with the empty title of the file.
       const titles = [...ancestorTitles, title].filter(Boolean);
-      result.failures.push({ file, name: titles.join(' › '), error: failureMessages.join('\n') });
-    }
+      return { file, name: titles.join(' › '), error: failureMessages.join('\n') };
+    };
+    result.failures.push(...failed.map(failureOf));
+    // The errors of its first run are kept.
+    result.flaky.push(...passed.filter(({ failureMessages }) => failureMessages.length > 0).map(failureOf));
     // The file failed to load, or a hook failed: one of the file, which has a message, or one of a `describe`.
     if (message || (status === 'failed' && failed.length === 0)) {
       const error = message || 'A hook of a describe block failed. The output of this layer has its error.';

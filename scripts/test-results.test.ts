@@ -109,6 +109,23 @@ describe('a report of Vitest', () => {
     expect(withRunner(result, { ok, output: '' })).toBe(result);
   });
 
+  it('lists tests that passed only on retry, with the error of their first run', () => {
+    const { ok, output, report, file } = runVitest({
+      'vitest.config.js': 'export default { test: { retry: 1 } };',
+      'late.test.js': `
+        let runs = 0;
+        it('passes late', () => expect(++runs, 'runs').toBe(2));
+        it('passes', () => {});
+        it('fails', () => expect(++runs).toBe(0));
+      `,
+    });
+    const result = withRunner(readVitestReport(report()), { ok, output });
+    expect(result).toMatchObject({ passed: 2, flaky: [{ name: 'passes late' }], failures: [{ name: 'fails' }] });
+    const lines = described('node', result).split('\n');
+    const at = lines.indexOf(`FLAKY (passed on retry) node › ${file('late.test.js')} › passes late`);
+    expect(lines[at + 1]).toBe('    AssertionError: runs: expected 1 to be 2 // Object.is equality');
+  });
+
   it('counts an unhandled error, with the end of the output, although every test passed', () => {
     const { ok, output, report } = runVitest({
       'late.test.js': `it('passes', async () => {
