@@ -5,11 +5,11 @@ import { createSynth } from '../../workers/synth/synth.ts';
 import { putTogether, takeApart } from './gguf-parts.ts';
 import { fuzzImports } from './import-fuzz.ts';
 
-describe('2,000 mutated files', () => {
+describe('10,000 mutated files', () => {
   it('end as a model or with a gguf- error of bounded length', async () => {
     const outcomes = new Map<string, number>();
     const faults: string[] = [];
-    await fuzzImports({ seed: 20_000, count: 2000 }, (number, { outcome, fault }) => {
+    await fuzzImports({ seed: 20_000, count: 10_000 }, (number, { outcome, fault }) => {
       outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1);
       if (fault !== undefined) faults.push(`file ${number}: ${fault}`);
     });
