@@ -26,7 +26,7 @@ const sharedLoader = new ComputeLoader((gpu) => sharedGpu.adjust({ uploads: 'wri
 export class GpuEngine extends Engine {
   /** Unless the options have another loader, all engines of all tests share one. */
   constructor(...[store, options]: ConstructorParameters<typeof Engine>) {
-    super(store, { loader: sharedLoader, ...options });
+    super(store, { ...options, loader: options?.loader ?? sharedLoader });
   }
 
   override load(...[request, onProgress]: Parameters<Engine['load']>): Promise<LoadedModel> {

@@ -69,6 +69,16 @@ describe('an import and the engine that loads its model', () => {
     expect(reads).toEqual([records[0].key]);
   });
 
+  it('request a read of the store at once after the load, before the GPU gets work that it can do meanwhile', async () => {
+    const { receiver } = connected();
+    const { asked, reader } = emptyReader();
+    const handOver = receiver.take('a');
+    const handed = handOver.before(reader);
+    handOver.release();
+    void handed.read('a', infoOf('x')).catch(() => {});
+    expect(asked).toEqual(['x']);
+  });
+
   it('cut records into slices as the store does', async () => {
     const store = new MemoryStore();
     const { sender, receiver, reader, reads } = connected(store);

@@ -217,8 +217,11 @@ export class HandOver {
   /** A reader that takes records from here, and those that are not handed over from `reader`. */
   before(reader: RecordReader): RecordReader {
     return {
-      read: async (modelId, record, signal, slices) =>
-        (await this.#read(record, signal, slices)) ?? reader.read(modelId, record, signal, slices),
+      read: async (modelId, record, signal, slices) => {
+        // Once the model is loaded, a read is requested at once: before the GPU gets work that it can do meanwhile.
+        const arrived = this.#isReleased ? undefined : await this.#read(record, signal, slices);
+        return arrived ?? reader.read(modelId, record, signal, slices);
+      },
       recycle: (record) => {
         if (this.#isReleased) reader.recycle?.(record);
         else for (const { buffer } of record.parts) this.#buffers.recycle(buffer);
@@ -274,7 +277,6 @@ export class HandOver {
     signal?: AbortSignal,
     slices?: readonly RecordSlice[],
   ): Promise<RecordParts | undefined> {
-    if (this.#isReleased) return undefined;
     const { key } = record;
     await this.#until(() => this.#keys !== undefined, signal);
     if (!this.#keys?.has(key)) return undefined;
