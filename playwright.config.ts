@@ -2,6 +2,7 @@
 import { defineConfig } from '@playwright/test';
 import { findChromium } from './scripts/chromium.mjs';
 import { chromiumFlags } from './scripts/chromium-flags.mjs';
+import { TEST_MS, WAIT_MS } from './scripts/test-limits.mjs';
 
 export default defineConfig({
   testDir: 'e2e',
@@ -10,8 +11,8 @@ export default defineConfig({
   // Most journeys compute on one thread of the CPU. Tests share nothing: each has its server and its browser context.
   workers: 2,
   fullyParallel: true,
-  timeout: 180_000,
-  expect: { timeout: 60_000 },
+  timeout: TEST_MS,
+  expect: { timeout: WAIT_MS },
   forbidOnly: !!process.env.CI,
   // A shared machine can stall a test. A test that passes only on retry is reported as flaky.
   retries: process.env.CI ? 1 : 0,

@@ -3,7 +3,10 @@
  * machine is: beside another layer, or on a shared machine, everything can take many times as long as alone.
  */
 
-/** For a test, and for a hook. */
+/** For a test, a journey and a hook. */
 export const TEST_MS = 300_000;
-/** For `vi.waitFor` and `expect.poll`. Less than {@link TEST_MS}, because their errors say what was waited for. */
+/**
+ * For `vi.waitFor`, `expect.poll` and what a journey expects of a page. Less than {@link TEST_MS}, because their errors say
+ * what was waited for.
+ */
 export const WAIT_MS = 60_000;

@@ -73,8 +73,7 @@ export function useStickToBottom({ key, enabled }: Options) {
     setAtBottom(true);
     element.scrollTo({ top: enabled ? element.scrollHeight : 0 });
     if (!enabled) return;
-    let previous = scrollPositionOf(element);
-    let contentHeight = inner.offsetHeight;
+    let [previous, contentHeight] = [scrollPositionOf(element), inner.offsetHeight];
     const anchor = new ScrollAnchor(element);
     drawing.show({
       start(): boolean {
@@ -89,7 +88,7 @@ export function useStickToBottom({ key, enabled }: Options) {
       },
       end: () => endDrawing(inner),
     });
-    const onScroll = (): void => {
+    const notePosition = (): void => {
       const now = scrollPositionOf(element);
       following.current = shouldFollow(following.current, previous, now);
       previous = now;
@@ -97,17 +96,18 @@ export function useStickToBottom({ key, enabled }: Options) {
     };
     const observer = new ResizeObserver(() => {
       contentHeight = inner.offsetHeight;
+      notePosition(); // the event of what the reader scrolled in this frame may come in the next one
       if (!following.current) return;
       toBottom(element);
       previous = scrollPositionOf(element);
     });
     observer.observe(inner);
     observer.observe(element);
-    element.addEventListener('scroll', onScroll, { passive: true });
+    element.addEventListener('scroll', notePosition, { passive: true });
     return () => {
       drawing.show();
       observer.disconnect();
-      element.removeEventListener('scroll', onScroll);
+      element.removeEventListener('scroll', notePosition);
     };
   }, [key, enabled]);
 
