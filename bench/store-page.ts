@@ -7,6 +7,7 @@ import type { StoreWorker } from './store-worker.ts';
 
 const stores = wrap<StoreWorker>(new Worker(new URL('./store-worker.ts', import.meta.url), { type: 'module' }));
 const reader = createReaderWorker();
+reader.open?.();
 
 interface ReaderOptions {
   /** Default: one that has read all records before. */

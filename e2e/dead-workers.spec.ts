@@ -64,6 +64,12 @@ for (const [name, does, visit] of [
     await page.goto(`${server.origin}/`);
     if (visit === 'second') {
       await expect(page.getByRole('button', { name: 'Once upon a time' })).toBeEnabled(SOON);
+      expect(
+        page
+          .workers()
+          .map((worker) => worker.url())
+          .join(),
+      ).not.toContain('/reader.worker-');
       await page.reload();
     }
     const alert = page.getByRole('alert').filter({ hasText: `The part of mixtab that ${does} could not be loaded.` });
@@ -164,6 +170,8 @@ test('if the browser ends the import worker, the import stops, and it continues 
 
 test('if the browser ends the reader, the next answer uses another one', async ({ page, server }) => {
   await openTinyChat(page, server);
+  await page.reload(); // an import hands a small model to the engine, and then nothing is read
+  await expect(page.getByRole('heading', { name: 'Ask Tiny Chat' })).toBeVisible();
   await setNumbers(page, { 'Max answer length': '5' });
   await endWorker(page, 'reader');
   await page.getByRole('textbox', { name: 'Message' }).fill('Hello');

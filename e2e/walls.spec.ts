@@ -40,7 +40,7 @@ test('page and workers are isolated, and a model of another origin is imported',
   const errors = collectErrors(page);
   await openPage(page, server);
   expect(await page.evaluate(() => crossOriginIsolated)).toBe(true);
-  expect(await isolatedWorkers(page)).toMatchObject({ engine: true, import: true, reader: true });
+  expect(await isolatedWorkers(page)).toMatchObject({ engine: true, import: true });
 
   await importFrom(page, `${other.origin}/chat.gguf`);
   await expect(page.getByRole('heading', { name: 'Ask Tiny Chat' })).toBeVisible();

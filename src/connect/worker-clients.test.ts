@@ -1,6 +1,7 @@
 import { afterEach, expect, it, vi } from 'vitest';
+import type { HandOverMessage } from '../contract/hand-over.ts';
 import type { PageFacts } from '../contract/page-facts.ts';
-import { createEngineClient } from './worker-clients.ts';
+import { connectForHandOver, createEngineClient, createImportClient } from './worker-clients.ts';
 
 afterEach(() => vi.unstubAllGlobals());
 
@@ -87,4 +88,31 @@ it('notes each worker that the page ends, closes or hides, but none of a page th
   load(api);
   expect(stored.has(`mixtab-closed/${idOf()}`)).toBe(true); // browsers discard hidden tabs without an event
   terminate();
+});
+
+it('connects the import worker and the engine, and the one that replaces another', () => {
+  stubPage();
+  const [importClient, engineClient] = [createImportClient(), createEngineClient()];
+  const [importer, engine] = SilentWorker.all.slice(-2);
+  connectForHandOver(importClient, engineClient);
+  const says = (worker: SilentWorker, content: string): boolean =>
+    worker.dispatchEvent(new MessageEvent('message', { data: { mixtabHandOver: content, buffers: [] } }));
+  const lastOf = ({ messages }: SilentWorker): unknown => (messages.at(-1) as HandOverMessage).mixtabHandOver;
+  expect([importer, engine].map(lastOf)).toEqual([null, null]);
+  says(engine, 'take');
+  says(importer, 'offer');
+  expect([importer, engine].map(lastOf)).toEqual(['take', 'offer']);
+
+  engineClient.restart();
+  load(engineClient.api);
+  const next = SilentWorker.all.at(-1)!;
+  expect(next.messages).toContainEqual({ mixtabHandOver: null });
+  expect(lastOf(importer)).toBeNull();
+  says(engine, 'sent before it was ended');
+  expect(lastOf(importer)).toBeNull();
+  says(importer, 'record');
+  says(next, 'release');
+  expect([lastOf(importer), lastOf(next), lastOf(engine)]).toEqual(['release', 'record', 'offer']);
+  importClient.terminate();
+  engineClient.terminate();
 });

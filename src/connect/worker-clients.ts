@@ -69,7 +69,8 @@ export function connectForHandOver(importer: WorkerClient<ImportApi>, engine: Wo
     connected.add(worker);
     worker.addEventListener('message', (event) => {
       const { data } = event as MessageEvent<unknown>;
-      if (isHandOverMessage(data)) to.worker?.postMessage(data, data.buffers ?? []);
+      const isCurrent = from.worker === worker; // one that was ended may have sent a message before
+      if (isCurrent && isHandOverMessage(data)) to.worker?.postMessage(data, data.buffers ?? []);
     });
   };
   const connect = (): void => {

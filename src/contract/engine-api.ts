@@ -439,18 +439,18 @@ export interface EngineApi {
   experts(): Promise<ExpertsReport | undefined>;
   /**
    * Ends the running call after the token in flight. `generate` then resolves with `finishReason: 'aborted'`; `load`
-   * rejects with `aborted` at its next progress, and no model is loaded.
+   * rejects with `aborted` at its next progress or while it waits for an import, and no model is loaded.
    */
   stop(): Promise<void>;
   /**
    * Saves the KV cache under an id. Removes the oldest other sessions if the total exceeds `budget` bytes. Returns the
-   * bytes written; 0 if the cache is empty or exceeds `budget` by itself. Other calls wait until it is saved. `stop`
-   * ends the save with `aborted`; an older session with this id then remains.
+   * bytes written; 0 if the cache is empty or exceeds `budget` by itself, or if the model is still being imported. Other
+   * calls wait until it is saved. `stop` ends the save with `aborted`; an older session with this id then remains.
    */
   saveSession(id: string, budget: number): Promise<number>;
   /**
-   * Fills the KV cache with a saved session. Returns its tokens; 0 if there is none, or if it does not fit and was
-   * removed.
+   * Fills the KV cache with a saved session. Returns its tokens; 0 if there is none, if it does not fit and was removed,
+   * or if the model is still being imported.
    */
   restoreSession(id: string): Promise<number>;
   /**

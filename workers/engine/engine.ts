@@ -26,7 +26,7 @@ import { summarize } from '../store/catalog.ts';
 import { type HandOver, HandOverReceiver } from '../store/hand-over.ts';
 import { sha256Hex } from '../store/hash.ts';
 import type { RecordReader } from '../store/record-reader.ts';
-import { readWhenStored } from '../store/record-requests.ts';
+import { importEnded, readWhenStored } from '../store/record-requests.ts';
 import { type SessionOwner, SessionStore } from '../store/session-store.ts';
 import type { RecordStore } from '../store/store.ts';
 import { templateOf } from '../text/chat-formats.ts';
@@ -91,32 +91,40 @@ export class Engine implements EngineApi {
     return this.#exclusive('load', async () => {
       this.#release();
       checkLoadRequest(request);
-      const handOver = this.#handOvers.take(request.modelId);
+      const running = new AbortController();
+      const { signal } = running;
+      const reportProgress = (progress: LoadProgress): void => {
+        throwIfAborted(signal);
+        onProgress(progress);
+      };
+      const handOver = this.#handOvers.take(request.modelId, signal);
+      this.#running = running;
       try {
-        return await this.#load(request, onProgress, handOver);
+        return await this.#load(request, reportProgress, handOver);
       } catch (error) {
         this.#release();
         throw error;
       } finally {
+        this.#running = undefined;
         handOver.release();
       }
     });
   }
 
+  /** @param onProgress throws if the load was stopped */
   async #load(
     request: LoadRequest,
     onProgress: (progress: LoadProgress) => void,
     handOver: HandOver,
   ): Promise<LoadedModel> {
     const startedAt = performance.now();
-    const manifest = inFormat(await this.#loadableManifest(request.modelId), request);
+    const { modelId } = request;
+    const manifest = inFormat(await this.#loadableManifest(modelId), request);
     const records = new ModelRecords(handOver.before(this.#reader), manifest);
-    const { compute, report, adapter } = await this.#stoppableLoad(onProgress, (reportProgress) => {
-      reportProgress({ phase: 'device', bytesDone: 0, bytesTotal: 0 });
-      return this.#loader.load({ records, request, onProgress: reportProgress });
-    });
+    onProgress({ phase: 'device', bytesDone: 0, bytesTotal: 0 });
+    const { compute, report, adapter } = await this.#loader.load({ records, request, onProgress });
     this.#loaded = loadedModel(compute, manifest);
-    await handOver.confirm();
+    await handOver.confirm(() => importEnded().then(() => this.store.getManifest(modelId)));
     return {
       summary: summarize(manifest),
       context: compute.context,
@@ -189,7 +197,7 @@ export class Engine implements EngineApi {
   /**
    * Saves the KV cache and replaces an older session with this id. Removes the oldest other sessions to make room.
    * @param budget bytes that all sessions together may take
-   * @returns bytes written; 0 if the cache is empty or larger than the budget
+   * @returns bytes written; 0 if the cache is empty or larger than the budget, or if the model is still being imported
    * @throws MixtabError `aborted` if `stop` was called; after any error the older session is still there
    */
   saveSession(id: string, budget: Bytes): Promise<Bytes> {
@@ -201,11 +209,13 @@ export class Engine implements EngineApi {
     const { generator } = loaded;
     const bytes = generator.sessionBytes;
     if (bytes === 0 || bytes > budget) return 0;
+    const owner = await this.#ownerOf(loaded);
+    if (!owner) return 0;
     await this.#sessions.makeRoom(budget, bytes, id);
     const generation = ((await this.#sessions.header(id))?.generation ?? 0) + 1;
     try {
       const header = await this.#stoppable(async (signal) =>
-        generator.saveSession(await ownerOf(loaded), (index, part) => {
+        generator.saveSession(owner, (index, part) => {
           throwIfAborted(signal);
           return this.#sessions.putPart(id, generation, index, part);
         }),
@@ -220,8 +230,8 @@ export class Engine implements EngineApi {
 
   /**
    * Fills the KV cache with a saved session. The next prompt is then computed from its first different token on.
-   * @returns tokens restored; 0 if there is no such session, if the other backend computed it, or if it was removed
-   *   because it does not fit or is damaged
+   * @returns tokens restored; 0 if there is no such session, if the other backend computed it, if the model is still being
+   *   imported, or if it was removed because it does not fit or is damaged
    */
   restoreSession(id: string): Promise<number> {
     return this.#asSession('restoreSession', async () => {
@@ -229,8 +239,9 @@ export class Engine implements EngineApi {
       const { generator } = loaded;
       const header = await this.#sessions.header(id);
       if (!header) return 0;
-      const owner = await ownerOf(loaded);
-      if (!isComputedBy(header, owner.compute)) return 0; // of use again once the model is loaded there
+      if (!isComputedBy(header, loaded.compute.kind)) return 0; // of use again once the model is loaded there
+      const owner = await this.#ownerOf(loaded);
+      if (!owner) return 0;
       const getPart = (index: number): Promise<ArrayBuffer | undefined> =>
         this.#sessions.part(id, header.generation, index);
       const restored = await this.#watched(() => generator.restoreSession(header, owner, getPart));
@@ -238,6 +249,23 @@ export class Engine implements EngineApi {
       await this.#sessions.remove(id);
       return 0;
     });
+  }
+
+  /**
+   * Identifies the weights by the hashes of all records. Those of a model that was loaded during its import are in its
+   * manifest once the import has ended.
+   * @returns undefined if it has not, or if another model was stored in the place of the loaded one
+   */
+  async #ownerOf(loaded: Loaded): Promise<SessionOwner | undefined> {
+    const { id } = loaded.manifest;
+    if (isPending(loaded.manifest)) {
+      const stored = await this.store.getManifest(id);
+      if (!stored || isPending(stored) || !agree(loaded.manifest, stored)) return undefined;
+      loaded.manifest = { ...loaded.manifest, records: stored.records };
+    }
+    const hashes = loaded.manifest.records.map(({ key, sha256 }) => `${key} ${sha256}\n`).join('');
+    const weights = await sha256Hex(new TextEncoder().encode(hashes));
+    return { modelId: id, weights, compute: loaded.compute.kind };
   }
 
   /** @throws MixtabError `model-not-found`, `record-damaged` */
@@ -260,23 +288,6 @@ export class Engine implements EngineApi {
   #require(): Loaded {
     if (!this.#loaded) throw new MixtabError('no-model-loaded', 'No model is loaded.', 'Load a model first.');
     return this.#loaded;
-  }
-
-  /** Runs a load that {@link stop} ends at its next progress. @throws MixtabError `aborted` */
-  async #stoppableLoad<T>(
-    onProgress: (progress: LoadProgress) => void,
-    load: (onProgress: (progress: LoadProgress) => void) => Promise<T>,
-  ): Promise<T> {
-    const running = new AbortController();
-    this.#running = running;
-    try {
-      return await load((progress) => {
-        throwIfAborted(running.signal);
-        onProgress(progress);
-      });
-    } finally {
-      this.#running = undefined;
-    }
   }
 
   /** Runs work on the loaded model with a signal that is aborted by {@link stop} and by a failure of its backend. */
@@ -394,8 +405,14 @@ function checkLoadRequest({ compute, threads, context, ...budgets }: LoadRequest
 const modelNotFound = (id: string): MixtabError =>
   new MixtabError('model-not-found', `No model ${id} is stored.`, 'Import it first.');
 
-/** Identifies the weights by the hashes of all records. */
-async function ownerOf({ manifest, compute }: Loaded): Promise<SessionOwner> {
-  const hashes = manifest.records.map(({ key, sha256 }) => `${key} ${sha256}\n`).join('');
-  return { modelId: manifest.id, weights: await sha256Hex(new TextEncoder().encode(hashes)), compute: compute.kind };
+/** Whether it lists records that were not stored yet. */
+const isPending = ({ records }: ModelManifest): boolean => records.some(({ sha256 }) => sha256 === '');
+
+/** Whether all records that were stored when a model was loaded are those of the stored model. */
+function agree(loaded: ModelManifest, stored: ModelManifest): boolean {
+  const hashes = new Map(stored.records.map(({ key, sha256 }) => [key, sha256]));
+  return (
+    stored.records.length === loaded.records.length &&
+    loaded.records.every(({ key, sha256 }) => hashes.has(key) && (sha256 === '' || sha256 === hashes.get(key)))
+  );
 }

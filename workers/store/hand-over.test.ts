@@ -2,15 +2,20 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { MixtabError } from '../../src/contract/errors.ts';
 import type { ModelManifest, RecordInfo } from '../format/manifest.ts';
+import { onePart } from '../format/record-parts.ts';
 import { copyToSlices, sliceRecord } from '../format/slices.ts';
 import { importTiny, sourceOf, TINY } from '../import/testing.ts';
+import { BufferPool } from './buffer-pool.ts';
 import { HandOverReceiver, HandOverSender, MAX_HAND_OVER_BYTES } from './hand-over.ts';
 import { connectedEnds } from './hand-over-testing.ts';
 import { MemoryStore } from './memory-store.ts';
 import type { RecordReader } from './record-reader.ts';
 import type { RecordStore } from './store.ts';
 
-afterEach(() => void vi.useRealTimers());
+afterEach(() => {
+  vi.useRealTimers();
+  vi.restoreAllMocks();
+});
 
 /** Both ends, and a reader of the store that notes what it reads. */
 function connected(store: RecordStore = new MemoryStore()) {
@@ -39,6 +44,11 @@ const bytesOf = (first: number): Uint8Array<ArrayBuffer> => new Uint8Array([firs
 /** Long enough for messages between the ends. */
 const delivered = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 5));
 
+/** In a test where the store need not be asked. */
+const notStored = (): never => {
+  throw new Error('not needed');
+};
+
 /** A reader of a store where nothing is stored, and the keys that were asked of it. */
 function emptyReader() {
   const asked: string[] = [];
@@ -63,7 +73,7 @@ describe('an import and the engine that loads its model', () => {
       expect(Buffer.from(bytes).equals(stored), record.key).toBe(true);
     }
     expect(reads).toEqual([]);
-    await handOver.confirm();
+    await handOver.confirm(notStored);
     // Each record is handed over once.
     await handed.read(id, records[0]);
     expect(reads).toEqual([records[0].key]);
@@ -123,7 +133,7 @@ describe('an import and the engine that loads its model', () => {
     const handed = handOver.before(reader);
     expect(await handed.isArriving!()).toBe(true);
     expect((await handed.read('a', infoOf('x', { sha256: '1' }))).parts).toEqual([bytesOf(1)]);
-    await handOver.confirm(); // the import need not have ended for a record that was stored before the load
+    await handOver.confirm(notStored); // the import need not have ended for a record that was stored before the load
     const y = handed.read('a', infoOf('y'));
     await delivered();
     const bytes = bytesOf(2);
@@ -131,7 +141,7 @@ describe('an import and the engine that loads its model', () => {
     expect((await y).parts).toEqual([bytesOf(2)]);
     expect(bytes.byteLength).toBe(0); // transferred, not copied
     let isConfirmed = false;
-    const confirmed = handOver.confirm().then(() => {
+    const confirmed = handOver.confirm(notStored).then(() => {
       isConfirmed = true;
     });
     await delivered();
@@ -173,7 +183,7 @@ describe('an import and the engine that loads its model', () => {
     expect(reads).toEqual([]);
     await handed.read(id, records.find(({ key }) => key === last)!).catch(() => {});
     expect(reads).toEqual([last]);
-    await expect(handOver.confirm()).rejects.toMatchObject({ code: 'record-missing' });
+    await expect(handOver.confirm(() => store.getManifest(id))).rejects.toMatchObject({ code: 'record-missing' });
     await expect(imported).rejects.toMatchObject({ code: 'storage-full' });
     expect((await store.getJournal(id))!.records).toHaveLength(records.length - 1);
   });
@@ -205,7 +215,7 @@ describe('the engine reads from the store', () => {
   it.each<[string, (test: ReturnType<typeof connected>) => unknown]>([
     ['the import worker is replaced', ({ replace }) => replace()],
     ['another import begins', ({ sender }) => sender.begin('b', [])],
-    ['the load is given up', ({ receiver }) => receiver.take('b')],
+    ['another model is loaded', ({ receiver }) => receiver.take('b')],
   ])('what it waits for if %s', async (_what, happen) => {
     const test = connected();
     const { asked, reader } = emptyReader();
@@ -236,6 +246,127 @@ describe('the engine reads from the store', () => {
     await rejected;
     await expect(new HandOverReceiver().take('a').before(reader).read('a', infoOf('x'))).rejects.toThrow('the store');
     expect(new HandOverSender().begin('a', [])).toBeUndefined();
+  });
+
+  it('a record that two reads ask for, for the second', async () => {
+    const { sender, receiver } = connected();
+    const { asked, reader } = emptyReader();
+    const offer = sender.begin('a', [infoOf('x')])!;
+    const handed = receiver.take('a').before(reader);
+    const reads = [handed.read('a', infoOf('x')), handed.read('a', infoOf('x'))];
+    const settled = Promise.allSettled(reads);
+    await delivered();
+    offer.add(infoOf('x', { sha256: '1' }), bytesOf(1));
+    expect((await settled).map(({ status }) => status)).toEqual(['fulfilled', 'rejected']);
+    expect(asked).toEqual(['x']);
+  });
+
+  it('if there is no memory for slices, so that its error is the one that is shown', async () => {
+    const { sender, receiver } = connected();
+    const { asked, reader } = emptyReader();
+    sender.begin('a', [infoOf('x')])!.add(infoOf('x', { sha256: '1' }), bytesOf(1));
+    vi.spyOn(BufferPool.prototype, 'take').mockImplementationOnce(() => {
+      throw new RangeError('Array buffer allocation failed');
+    });
+    const slices = [{ bytes: 4, tensors: [], ranges: [] }];
+    const read = receiver.take('a').before(reader).read('a', infoOf('x'), undefined, slices);
+    await expect(read).rejects.toThrow('from the store');
+    expect(asked).toEqual(['x']);
+  });
+
+  it('and opens its reader, if nothing is handed over; otherwise only if something is missing', async () => {
+    const { sender, receiver } = connected();
+    const open = vi.fn();
+    const recycle = vi.fn();
+    const reader = { ...emptyReader().reader, open, recycle };
+    const record = onePart(bytesOf(1));
+    sender.begin('a', [infoOf('x')])!.add(infoOf('x', { sha256: '1' }), bytesOf(1));
+    const small = receiver.take('a');
+    const handed = small.before(reader);
+    await delivered();
+    handed.recycle!(record);
+    expect([open, recycle].map(({ mock }) => mock.calls.length)).toEqual([0, 0]);
+    small.release();
+    handed.recycle!(record);
+    expect(recycle).toHaveBeenCalledTimes(1);
+
+    const other = receiver.take('b').before(reader);
+    await delivered();
+    other.recycle!(record);
+    expect([open, recycle].map(({ mock }) => mock.calls.length)).toEqual([1, 2]);
+  });
+});
+
+describe('messages', () => {
+  /** The end of one worker. The test is the other one. */
+  function endOf() {
+    const sent: { type: string }[] = [];
+    let receive = (_content: unknown): void => {};
+    const end = {
+      isConnected: true,
+      send: (content: unknown) => void sent.push(content as { type: string }),
+      onMessage: (listener: typeof receive) => {
+        receive = listener;
+      },
+    };
+    return { end, sent, receive: (content: unknown) => receive(content) };
+  }
+
+  it('for an earlier load of the same model do not count', async () => {
+    const { end, sent, receive } = endOf();
+    const receiver = new HandOverReceiver(end);
+    receiver.take('a').release();
+    const read = receiver.take('a').before(emptyReader().reader).read('a', infoOf('x'));
+    read.catch(() => {}); // awaited below
+    const [first, , second] = sent;
+    receive({ ...first, type: 'offer', keys: ['x'] });
+    await delivered();
+    receive({ ...second, type: 'offer', keys: [] });
+    await expect(read).rejects.toThrow('from the store');
+  });
+
+  it('of a load that has ended do not drop what another one gets', () => {
+    const { end, sent, receive } = endOf();
+    const offer = new HandOverSender(end).begin('a', [infoOf('x')])!;
+    receive({ type: 'take', modelId: 'a', takeId: '1' });
+    receive({ type: 'take', modelId: 'a', takeId: '2' });
+    receive({ type: 'release', modelId: 'a', takeId: '1' });
+    offer.add(infoOf('x', { sha256: '1' }), bytesOf(1));
+    expect(sent.map(({ type }) => type)).toEqual(['offer', 'offer', 'record']);
+  });
+
+  it('have each record once, even if it had to be stored again', () => {
+    const { end, sent, receive } = endOf();
+    const offer = new HandOverSender(end).begin('a', [infoOf('x'), infoOf('y')])!;
+    for (const first of [1, 2]) offer.add(infoOf('x', { sha256: '1' }), bytesOf(first));
+    receive({ type: 'take', modelId: 'a', takeId: '1' });
+    for (const first of [1, 2]) offer.add(infoOf('y', { sha256: '1' }), bytesOf(first));
+    expect(sent).toMatchObject([{ keys: ['x', 'y'] }, { info: { key: 'x' } }, { info: { key: 'y' } }]);
+  });
+});
+
+describe('a hand-over that ends before the import, as when another attempt takes over', () => {
+  it.each<[string, storedHash: string | undefined, isLoaded: boolean]>([
+    ['is enough if the store has the same record in the end', '1', true],
+    ['fails the load if the store has another one', '2', false],
+    ['fails the load if the model is not complete', undefined, false],
+  ])('%s', async (_what, storedHash, isLoaded) => {
+    const { sender, receiver } = connected();
+    const { asked, reader } = emptyReader();
+    const records = [infoOf('x'), infoOf('y')];
+    const offer = sender.begin('a', records)!;
+    const handOver = receiver.take('a');
+    const handed = handOver.before(reader);
+    await delivered();
+    offer.add(infoOf('x', { sha256: '1' }), bytesOf(1));
+    await handed.read('a', infoOf('x'));
+    sender.begin('a', records);
+    await handed.read('a', infoOf('y')).catch(() => {});
+    expect(asked).toEqual(['y']);
+    const manifest = { records: [infoOf('x', { sha256: storedHash ?? '' })] } as ModelManifest;
+    const confirmed = handOver.confirm(async () => (storedHash ? manifest : undefined));
+    if (isLoaded) await confirmed;
+    else await expect(confirmed).rejects.toMatchObject({ code: 'record-missing', remedy: expect.stringMatching(/./) });
   });
 });
 
@@ -296,4 +427,22 @@ it('ends a wait that is cancelled', async () => {
   abort.abort();
   await expect(read).rejects.toMatchObject({ code: 'aborted' });
   expect(asked).toEqual([]);
+});
+
+it('ends all waits of a load that is stopped, even the last one for the end of the import', async () => {
+  const { sender, receiver } = connected();
+  const { asked, reader } = emptyReader();
+  const offer = sender.begin('a', [infoOf('x'), infoOf('y')])!;
+  offer.add(infoOf('x', { sha256: '1' }), bytesOf(1));
+  const load = new AbortController();
+  const handOver = receiver.take('a', load.signal);
+  const handed = handOver.before(reader);
+  await handed.read('a', infoOf('x'));
+  const waits = Promise.allSettled([handed.read('a', infoOf('y')), handOver.confirm(notStored)]);
+  await delivered();
+  load.abort();
+  expect(await waits).toMatchObject([{ reason: { code: 'aborted' } }, { reason: { code: 'aborted' } }]);
+  expect(asked).toEqual([]);
+  handOver.release();
+  await expect(handed.read('a', infoOf('y'))).rejects.toThrow('from the store');
 });

@@ -5,10 +5,12 @@
 import { MixtabError, throwIfAborted } from '../../src/contract/errors.ts';
 import type { HandOverEnd } from '../../src/contract/hand-over.ts';
 import type { Bytes } from '../../src/contract/ids.ts';
-import type { RecordInfo } from '../format/manifest.ts';
+import type { ModelManifest, RecordInfo } from '../format/manifest.ts';
 import { onePart, type RecordParts } from '../format/record-parts.ts';
 import type { RecordSlice } from '../format/slices.ts';
+import { abortable } from './abortable.ts';
 import { BufferPool, takeSlices } from './buffer-pool.ts';
+import { isAllocationFailure } from './record-errors.ts';
 import type { RecordReader } from './record-reader.ts';
 
 /** Larger models are not handed over: their records would take memory in addition to what was promised. */
@@ -26,16 +28,16 @@ interface HandedOver {
   bytes: Uint8Array<ArrayBuffer>;
 }
 
-/** From the engine. */
-type Request = { type: 'take' | 'release'; modelId: string };
+/** From the engine. Each load has a `takeId` of its own: replies to an earlier one may still be on their way. */
+type Request = { type: 'take'; takeId: string; modelId: string } | { type: 'release'; takeId: string };
 
 /** From the import. */
 type Reply =
   /** The answer to `take`: the records that will follow, some of which may be stored later. */
-  | { type: 'offer'; modelId: string; keys: string[] }
-  | ({ type: 'record'; modelId: string } & HandedOver)
+  | { type: 'offer'; takeId: string; keys: string[] }
+  | ({ type: 'record'; takeId: string } & HandedOver)
   /** No further record follows. */
-  | { type: 'end'; modelId: string; complete: boolean };
+  | { type: 'end'; takeId: string; complete: boolean };
 
 /** The import's side: one model at a time, the newest. */
 export class HandOverSender {
@@ -77,11 +79,10 @@ export class HandOverSender {
       this.#offer?.wait(); // the engine that took it is gone
       return;
     }
-    const { type, modelId } = request;
-    const offer = this.#offer?.modelId === modelId ? this.#offer : undefined;
-    if (type === 'release') offer?.drop();
-    else if (offer) offer.take();
-    else this.#post({ type: 'offer', modelId, keys: [] });
+    const { takeId } = request;
+    if (request.type === 'release') this.#offer?.release(takeId);
+    else if (this.#offer?.modelId === request.modelId) this.#offer.take(takeId);
+    else this.#post({ type: 'offer', takeId, keys: [] });
   }
 
   readonly #post = (reply: Reply, buffers?: ArrayBuffer[]): void => this.end?.send(reply, buffers);
@@ -95,11 +96,12 @@ interface OfferOptions {
 
 /** The records of one import. It keeps those that were added until an engine takes them. */
 export class HandOverOffer {
-  /** The keys of records that have not been sent. */
-  readonly #keys: Set<string>;
-  /** Records that wait for an engine. */
-  #kept: HandedOver[] = [];
-  #isTaken = false;
+  /** The keys of records that are still to be added. */
+  readonly #expected: Set<string>;
+  /** Records that wait for an engine, by key. */
+  readonly #kept = new Map<string, HandedOver>();
+  /** The load that gets the records. */
+  #takeId: string | undefined;
   #isDropped = false;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
@@ -108,52 +110,62 @@ export class HandOverOffer {
     keys: readonly string[],
     private readonly options: OfferOptions,
   ) {
-    this.#keys = new Set(keys);
+    this.#expected = new Set(keys);
   }
 
-  /** Hands over a record that is stored. Nobody may use its bytes after this. */
+  /**
+   * Hands over a record that is stored. Nobody may use its bytes after this. A record that had to be stored again is
+   * not handed over again.
+   */
   add(info: RecordInfo, bytes: Uint8Array<ArrayBuffer>): void {
-    if (this.#isDropped || !this.#keys.has(info.key)) return;
-    if (this.#isTaken) this.#send({ info, bytes });
-    else this.#kept.push({ info, bytes });
+    if (this.#isDropped || !this.#expected.delete(info.key)) return;
+    this.#kept.set(info.key, { info, bytes });
+    this.#sendKept();
   }
 
   /** An engine is loading the model: it gets what has been added and what will be. */
-  take(): void {
-    this.#isTaken = true;
-    const { modelId } = this;
-    this.options.post({ type: 'offer', modelId, keys: [...this.#keys] });
-    for (const record of this.#kept.splice(0)) this.#send(record);
+  take(takeId: string): void {
+    this.#takeId = takeId;
+    this.options.post({ type: 'offer', takeId, keys: [...this.#kept.keys(), ...this.#expected] });
+    this.#sendKept();
     if (this.#timer !== undefined) this.#finish(true);
   }
 
   /** The engine has not asked for the records yet, or is gone: the next ones wait for another one. */
   wait(): void {
-    this.#isTaken = false;
+    this.#takeId = undefined;
+  }
+
+  /** The load that took the records has ended. */
+  release(takeId: string): void {
+    if (this.#takeId === takeId) this.drop();
   }
 
   /** The import has ended. If no engine has asked for the records of a complete one yet, they wait for a moment. */
   end(complete: boolean): void {
     if (this.#isDropped) return;
-    if (this.#isTaken || !complete) this.#finish(complete);
+    if (this.#takeId !== undefined || !complete) this.#finish(complete);
     else this.#timer ??= setTimeout(() => this.drop(), this.options.holdMs);
   }
 
   /** Drops the records that nobody took. */
   drop(): void {
     this.#isDropped = true;
-    this.#kept = [];
+    this.#kept.clear();
     clearTimeout(this.#timer);
     this.options.dropped();
   }
 
-  #send({ info, bytes }: HandedOver): void {
-    this.#keys.delete(info.key);
-    this.options.post({ type: 'record', modelId: this.modelId, info, bytes }, [bytes.buffer]);
+  #sendKept(): void {
+    const takeId = this.#takeId;
+    if (takeId === undefined) return;
+    for (const { info, bytes } of this.#kept.values())
+      this.options.post({ type: 'record', takeId, info, bytes }, [bytes.buffer]);
+    this.#kept.clear();
   }
 
   #finish(complete: boolean): void {
-    if (this.#isTaken) this.options.post({ type: 'end', modelId: this.modelId, complete });
+    if (this.#takeId !== undefined) this.options.post({ type: 'end', takeId: this.#takeId, complete });
     this.drop();
   }
 }
@@ -171,21 +183,26 @@ export class HandOverReceiver {
       const reply = content as Reply | null;
       if (!reply)
         this.#taking?.end(false); // the import worker is gone
-      else if (this.#taking?.modelId === reply.modelId) this.#taking.receive(reply);
+      else if (this.#taking?.takeId === reply.takeId) this.#taking.receive(reply);
     });
   }
 
-  /** Asks for the records of a model that is about to be loaded. Ends with {@link HandOver.release}. */
-  take(modelId: string): HandOver {
+  /**
+   * Asks for the records of a model that is about to be loaded. Ends with {@link HandOver.release}.
+   * @param signal of the load: ends all waits for records with `aborted`
+   */
+  take(modelId: string, signal?: AbortSignal): HandOver {
     this.#taking?.release();
     const end = this.end?.isConnected ? this.end : undefined;
-    const handOver = new HandOver(modelId, () => {
+    const takeId = `${Date.now()}-${Math.random()}`; // unlike those of an engine before this one, too
+    const released = (): void => {
       if (this.#taking === handOver) this.#taking = undefined;
-      end?.send({ type: 'release', modelId } satisfies Request);
-    });
+      end?.send({ type: 'release', takeId } satisfies Request);
+    };
+    const handOver = new HandOver(takeId, released, signal);
     if (end) {
       this.#taking = handOver;
-      end.send({ type: 'take', modelId } satisfies Request);
+      end.send({ type: 'take', takeId, modelId } satisfies Request);
       setTimeout(() => handOver.giveUp(), this.offerWaitMs);
     } else {
       handOver.end(false);
@@ -201,21 +218,33 @@ export class HandOver {
   readonly #arrived = new Map<string, HandedOver>();
   #outcome: 'complete' | 'failed' | undefined;
   #isReleased = false;
-  /** A record was read that was not stored yet when the model's manifest was read. */
-  #isEarly = false;
+  /** Records that were read, and were not stored yet when the model's manifest was read. */
+  readonly #early: RecordInfo[] = [];
   /** Each is called once something has changed. */
   #waiting: (() => void)[] = [];
-  /** Memory for slices. It is dropped with this object. */
-  readonly #buffers = new BufferPool(SLICE_BUFFER_BYTES);
+  /** Memory for slices, until this is released. */
+  #buffers = new BufferPool(SLICE_BUFFER_BYTES);
 
-  /** @param released called once, by {@link release} */
+  /**
+   * @param released called once, by {@link release}
+   * @param signal of the load
+   */
   constructor(
-    readonly modelId: string,
+    readonly takeId: string,
     private readonly released: () => void,
-  ) {}
+    private readonly signal?: AbortSignal,
+  ) {
+    signal?.addEventListener('abort', () => this.#wake());
+  }
 
   /** A reader that takes records from here, and those that are not handed over from `reader`. */
   before(reader: RecordReader): RecordReader {
+    const openUnlessGiving = (): void => {
+      if (!this.#isGiving) reader.open?.();
+    };
+    this.#answered()
+      .then(openUnlessGiving)
+      .catch(() => {}); // aborted
     return {
       read: async (modelId, record, signal, slices) => {
         // Once the model is loaded, a read is requested at once: before the GPU gets work that it can do meanwhile.
@@ -223,12 +252,12 @@ export class HandOver {
         return arrived ?? reader.read(modelId, record, signal, slices);
       },
       recycle: (record) => {
-        if (this.#isReleased) reader.recycle?.(record);
+        if (!this.#isGiving) reader.recycle?.(record);
         else for (const { buffer } of record.parts) this.#buffers.recycle(buffer);
       },
       isArriving: async () => {
-        await this.#until(() => this.#keys !== undefined);
-        return this.#outcome !== 'failed' && (this.#keys?.size ?? 0) > 0;
+        await this.#answered();
+        return this.#isGiving;
       },
     };
   }
@@ -236,12 +265,17 @@ export class HandOver {
   /**
    * If the import had not ended when its records were read, waits until it has: only then is it known that the model is
    * stored, and that its file was the same all the time.
-   * @throws MixtabError `record-missing` if the import has failed
+   * @param stored waits until nothing is imported any more, and returns the model's manifest. It decides if the
+   *   hand-over has ended before the import: another attempt of the import may have stored the rest.
+   * @throws MixtabError `record-missing` if the import has failed; `aborted`
    */
-  async confirm(): Promise<void> {
-    if (!this.#isEarly) return;
+  async confirm(stored: () => Promise<ModelManifest | undefined>): Promise<void> {
+    if (this.#early.length === 0) return;
     await this.#until(() => false);
-    if (this.#outcome !== 'complete') throw importFailed();
+    if (this.#outcome === 'complete') return;
+    const manifest = await (this.signal ? abortable(this.signal, stored()) : stored());
+    const hashes = new Map(manifest?.records.map(({ key, sha256 }) => [key, sha256]));
+    if (!this.#early.every(({ key, sha256 }) => hashes.get(key) === sha256)) throw importFailed();
   }
 
   receive(reply: Reply): void {
@@ -268,8 +302,14 @@ export class HandOver {
     if (this.#isReleased) return;
     this.#isReleased = true;
     this.#arrived.clear();
+    this.#buffers = new BufferPool();
     this.end(false);
     this.released();
+  }
+
+  /** Whether there are, or will be, records that have not been read. */
+  get #isGiving(): boolean {
+    return !this.#isReleased && this.#outcome !== 'failed' && (this.#keys?.size ?? 0) > 0;
   }
 
   async #read(
@@ -278,16 +318,25 @@ export class HandOver {
     slices?: readonly RecordSlice[],
   ): Promise<RecordParts | undefined> {
     const { key } = record;
-    await this.#until(() => this.#keys !== undefined, signal);
-    if (!this.#keys?.has(key)) return undefined;
-    await this.#until(() => this.#arrived.has(key), signal);
+    await this.#answered(signal);
+    await this.#until(() => this.#arrived.has(key) || !this.#keys?.has(key), signal);
     const arrived = this.#arrived.get(key);
-    this.#keys.delete(key);
+    this.#keys?.delete(key);
     this.#arrived.delete(key);
     if (!arrived || !isSame(record, arrived)) return undefined;
-    if (record.sha256 === '') this.#isEarly = true;
+    if (record.sha256 === '') this.#early.push(arrived.info);
     const whole = onePart(arrived.bytes);
-    return slices ? takeSlices(whole, slices, this.#buffers) : whole;
+    try {
+      return slices ? takeSlices(whole, slices, this.#buffers) : whole;
+    } catch (error) {
+      if (!isAllocationFailure(error)) throw error;
+      return undefined; // the reader says so if it finds no memory either
+    }
+  }
+
+  /** Waits until the import has said which records it will give. */
+  #answered(signal?: AbortSignal): Promise<void> {
+    return this.#until(() => this.#keys !== undefined, signal);
   }
 
   /** Waits until `isReady` returns true, or this has ended. @throws MixtabError `aborted` */
@@ -297,6 +346,7 @@ export class HandOver {
     try {
       for (;;) {
         throwIfAborted(signal);
+        if (!this.#isReleased) throwIfAborted(this.signal);
         if (this.#outcome || isReady()) return;
         await new Promise<void>((resolve) => this.#waiting.push(resolve));
       }

@@ -3,7 +3,7 @@ import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vite
 import { expose } from '../../src/contract/rpc.ts';
 import type { LinkedWorker } from '../../src/contract/worker-link.ts';
 import type { RecordInfo } from '../format/manifest.ts';
-import { joinParts } from '../format/record-parts.ts';
+import { joinParts, onePart } from '../format/record-parts.ts';
 import { copyToSlices, sliceRecord } from '../format/slices.ts';
 import { importTiny, TINY } from '../import/testing.ts';
 import { BufferPool } from './buffer-pool.ts';
@@ -86,6 +86,18 @@ function readerWith(hangs: (Hang | undefined)[], repair: RepairRecord = () => ne
     return workers.at(-1) as unknown as LinkedWorker;
   }, TICK_MS);
 }
+
+it('starts no worker before one is needed', async () => {
+  const reader = readerWith([]);
+  reader.recycle!(onePart(new Uint8Array(4)));
+  expect(workers).toHaveLength(0);
+  reader.open!();
+  expect(workers).toHaveLength(1);
+  await reader.read(id, record);
+  expect(workers).toHaveLength(1);
+  await readerWith([]).read(id, record);
+  expect(workers).toHaveLength(2);
+});
 
 describe.each<Hang>(['database', 'stream'])('a read of which the %s never answers', (hang) => {
   it('is repeated by another reader', async () => {

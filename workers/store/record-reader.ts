@@ -30,14 +30,17 @@ export interface RecordReader {
   ): Promise<RecordParts>;
   /** Hands a record's memory to later reads. Nobody may use the record after this. */
   recycle?(record: RecordParts): void;
+  /** Starts what reads need, so that the first one does not wait for it. */
+  open?(): void;
   /** Whether records that are still to be imported arrive without being requested. Default: they do not. */
   isArriving?(): Promise<boolean>;
 }
 
 /**
- * A {@link RecordReader} in a worker of its own. If the worker does not start or dies, reads reject with
- * `worker-unavailable`, and the next one starts another. `attachSiteStore` gives each of them a port to the models of the
- * site's own store. Reads that make no progress are repeated once, by another worker ({@link ReadWatch}).
+ * A {@link RecordReader} in a worker of its own, which `open` or the first read starts. If it does not start or dies,
+ * reads reject with `worker-unavailable`, and the next one starts another. `attachSiteStore` gives each of them a port to
+ * the models of the site's own store. Reads that make no progress are repeated once, by another worker
+ * ({@link ReadWatch}).
  * @param start for tests, like `tickMs`
  */
 export function createReaderWorker(
@@ -63,9 +66,10 @@ export function createReaderWorker(
     onStart: attach,
     task: 'reads models',
     died: { code: 'worker-unavailable', remedy: 'Try again; if this happens again, reload the page.' },
-  }).open();
+  });
   const { api } = link;
   const recycle = ({ parts }: RecordParts): void => {
+    if (!link.worker) return; // a new one has no use for memory before it reads
     const used = parts.map(({ buffer }) => buffer);
     api.recycle(transfer(used, used)).catch(() => {}); // a reader that has died takes no memory back
   };
@@ -82,6 +86,7 @@ export function createReaderWorker(
         (seconds) => stalledRead(record, seconds),
       ),
     recycle,
+    open: () => void link.open(),
     attachSiteStore(open) {
       openSiteStore = open;
       if (link.worker) attach(link.worker);

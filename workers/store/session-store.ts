@@ -43,8 +43,8 @@ export interface SessionHeader extends Omit<SessionOwner, 'compute'> {
 
 const DATABASE = 'mixtab-sessions';
 /**
- * How long one transaction or the read of one part may take, in milliseconds; a part has 16 MB at most. Chromium never ends a transaction that
- * writes a Blob to a full disk, and an answer waits for the save of the conversation before.
+ * How long one transaction or the read of one part may take, in milliseconds; a part has 16 MB at most. Chromium never
+ * ends a transaction that writes a Blob to a full disk, and an answer waits for the save of the conversation before.
  */
 const PATIENCE_MS = 10_000;
 const headerKey = (id: string): string => `header/${id}`;

@@ -26,11 +26,14 @@ let calls: string[] = [];
 let stored: StoredSession[] = [];
 /** If set, a save lasts until `endSave` is called. */
 let savesAreSlow = false;
+/** Whether the model is being imported, so that nothing can be saved. */
+let isImporting = false;
 let endSave: ((error?: Error) => void) | undefined;
 
 const engine = {
   async saveSession(id: string) {
     calls.push(`save ${id}`);
+    if (isImporting) return 0;
     if (savesAreSlow)
       await new Promise<void>((resolve, reject) => (endSave = (error) => (error ? reject(error) : resolve())));
     stored = [...stored.filter((session) => session.id !== id), { id, modelId: 'm', bytes: 60e6 }];
@@ -68,6 +71,7 @@ vi.useFakeTimers();
 
 beforeEach(async () => {
   savesAreSlow = false;
+  isImporting = false;
   stored = [];
   calls = [];
   currentId.value = undefined;
@@ -90,6 +94,21 @@ it('saves once after a pause, and not between quick successive answers', async (
   expect(calls).toEqual([]);
   await vi.advanceTimersByTimeAsync(60_000);
   expect(calls).toEqual(['save a']);
+});
+
+it('saves later what could not be saved while the model was imported', async () => {
+  isImporting = true;
+  sessions.answered('a');
+  await vi.advanceTimersByTimeAsync(60_000);
+  expect(calls).toEqual(['save a']);
+  isImporting = false;
+  for (const _time of [1, 2]) {
+    setVisibility('hidden');
+    setVisibility('visible');
+    await vi.advanceTimersByTimeAsync(1);
+  }
+  expect(calls).toEqual(['save a', 'save a']);
+  expect(stored.map(({ id }) => id)).toEqual(['a']);
 });
 
 it('reports a full disk once, but not in place of another error', async () => {

@@ -193,8 +193,11 @@ export class Sessions {
     if (this.#cacheOwner === undefined || !this.#unsaved || !keepSessions || !loaded.value) return;
     if (unsavedConversations.value) return; // there is no space even for what the user wrote
     this.#unsaved = false;
+    const id = this.#cacheOwner;
     try {
-      await this.#engine.saveSession(this.#cacheOwner, sessionBudgetMegabytes * 1e6);
+      const bytes = await this.#engine.saveSession(id, sessionBudgetMegabytes * 1e6);
+      // It may be possible later: once the import of the model has ended, or with a larger budget.
+      if (bytes === 0 && conversations.value.some((conversation) => conversation.id === id)) this.#unsaved = true;
     } catch (error) {
       // The cache can be saved later. After an error of the storage it is not tried again: the disk would still be full.
       this.#unsaved = !isOfStorage(errorToData(error).code);
