@@ -2,7 +2,10 @@
 import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { LoadRequest } from '../../src/contract/engine-api.ts';
 import { FakeDevice, stubWebGpuConstants } from '../compute/gpu/fake-device-testing.ts';
+import type { Model } from '../compute/gpu/model/model.ts';
+import type { WrongKernel } from '../compute/gpu/self-test/check.ts';
 import * as choice from '../compute/gpu/variants/choose-kernels.ts';
+import type { KernelChoice, KernelFamily } from '../compute/gpu/variants/kernel-variants.ts';
 import { ModelRecords } from '../compute/model-records.ts';
 import { importTiny } from '../import/testing.ts';
 import { MemoryStore } from '../store/memory-store.ts';
@@ -18,12 +21,13 @@ vi.mock('../compute/cpu/load-cpu-compute.ts', () => ({
 }));
 
 /** What the self-test of the kernels finds wrong, run by run: the fake devices compute nothing. */
-const wrong: (string | undefined)[] = [];
-let selfTests = 0;
+const wrong: (WrongKernel | undefined)[] = [];
+/** The variants that it has tested. */
+const tested: KernelChoice[] = [];
 vi.mock('../compute/gpu/self-test/self-test.ts', async (original) => ({
   ...(await original<typeof import('../compute/gpu/self-test/self-test.ts')>()),
-  findWrongKernel: async () => {
-    selfTests++;
+  findWrongKernel: async ({ ctx }: Model) => {
+    tested.push(ctx.kernels);
     return wrong.shift();
   },
 }));
@@ -44,7 +48,7 @@ beforeEach(() => {
   stubWebGpuConstants();
   cpuRequests.length = 0;
   wrong.length = 0;
-  selfTests = 0;
+  tested.length = 0;
   devices = [];
   loader = new ComputeLoader();
   const limits = new FakeDevice(0).limits;
@@ -156,30 +160,49 @@ describe('a GPU that computes wrong values', () => {
   });
 
   it('is replaced by the CPU, which says why', async () => {
-    wrong.push('router');
+    wrong.push({ name: 'router', family: 'between' });
     expect((await load()).report).toEqual({ kind: 'cpu', reason: 'gpu-wrong-values', threads: 1 });
     expect(devices[0].used - constantBytes(devices[0])).toBe(0);
     expect((await load({ modelId: ids[1] })).report.reason).toBe('gpu-wrong-values');
-    expect(selfTests).toBe(1);
+    expect(tested).toHaveLength(1);
   });
 
   it('is refused if the GPU was asked for, and checked again the next time', async () => {
-    wrong.push('sampler');
+    wrong.push({ name: 'sampler', family: 'sampler' });
     await expect(load({ compute: 'gpu' })).rejects.toMatchObject({
       code: 'gpu-wrong-values',
       remedy: expect.stringContaining('Choose the CPU'),
     });
     expect((await load({ compute: 'gpu' })).report.kind).toBe('gpu');
-    expect(selfTests).toBe(2);
+    expect(tested).toHaveLength(2);
   });
 
-  it('keeps its standard kernels if only measured ones are wrong', async () => {
-    chooses.mockImplementation(async ({ kernels }) => ({ ...kernels, vector: 'staged-64x4' }));
-    wrong.push('matrices in Q4_K');
-    expect((await load()).report).toEqual({ kind: 'gpu', reason: 'gpu' });
-    expect(chooses).toHaveBeenCalledTimes(1);
-    expect(selfTests).toBe(2);
-    expect(console.warn).toHaveBeenCalledWith(expect.stringContaining('wrong values (matrices in Q4_K)'));
+  describe('with measured kernels', () => {
+    const measured = { vector: 'staged-64x4', few: 'staged', batch: 'tiled-32x32' } as const;
+    const matrices = (family: KernelFamily): WrongKernel => ({ name: `matrices of ${family}`, family });
+    beforeEach(() => {
+      chooses.mockImplementation(async ({ kernels }) => ({ ...kernels, ...measured }));
+    });
+
+    it('gets standard ones for the families that are wrong, and checks all again', async () => {
+      wrong.push(matrices('vector'), matrices('few'));
+      expect((await load()).report).toEqual({ kind: 'gpu', reason: 'gpu' });
+      expect(chooses).toHaveBeenCalledTimes(1);
+      expect(tested.map(({ vector, few, batch }) => [vector, few, batch])).toEqual([
+        ['staged-64x4', 'staged', 'tiled-32x32'],
+        ['workgroup', 'staged', 'tiled-32x32'],
+        ['workgroup', 'workgroup', 'tiled-32x32'],
+      ]);
+      for (const family of ['vector', 'few']) {
+        expect(console.warn).toHaveBeenCalledWith(expect.stringContaining(`wrong values (matrices of ${family})`));
+      }
+    });
+
+    it('is replaced by the CPU if the standard ones of that family are wrong as well', async () => {
+      wrong.push(matrices('vector'), matrices('vector'));
+      expect((await load()).report.reason).toBe('gpu-wrong-values');
+      expect(tested).toHaveLength(2);
+    });
   });
 });
 

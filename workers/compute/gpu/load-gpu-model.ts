@@ -36,8 +36,8 @@ import { GpuSlotMemory, slotBytes } from './slot-memory.ts';
 import { openUploads } from './uploads/choose-uploads.ts';
 import type { Uploads } from './uploads/upload-piece.ts';
 import { chooseKernels } from './variants/choose-kernels.ts';
-import { KERNEL_FAMILIES, kernelAdapter } from './variants/kernel-variants.ts';
-import { isWrongValues } from './wrong-values.ts';
+import { type KernelChoice, kernelAdapter } from './variants/kernel-variants.ts';
+import { wrongValues } from './wrong-values.ts';
 
 /** Tokens of a prompt that go through a kernel together. */
 const MAX_BATCH = 512;
@@ -135,30 +135,31 @@ function rememberFailure(gpu: Gpu, attempt: Attempt): () => void {
 }
 
 /**
- * The model with the fastest kernel variants that compute right values on this adapter. If measured ones are wrong, the
- * standard ones are used.
- * @throws MixtabError `gpu-wrong-values`
+ * The model with the fastest kernel variants that compute right values on this adapter. A family whose measured variant
+ * is wrong gets its standard one, and all are checked again.
+ * @throws MixtabError `gpu-wrong-values` if a standard one is wrong
  */
 async function withRightKernels(gpu: Gpu, model: Model): Promise<Model> {
-  const measured = await withChosenKernels(gpu, model);
-  try {
-    await checkKernels(gpu, measured);
-    return measured;
-  } catch (error) {
-    const standard = KERNEL_FAMILIES.every((family) => measured.ctx.kernels[family] === model.ctx.kernels[family]);
-    if (!isWrongValues(error) || standard) throw error;
-    console.warn(`${(error as Error).message} Standard kernels are used instead.`);
+  const standard = model.ctx.kernels;
+  let right = withKernels(model, await chosenKernels(gpu, model));
+  for (;;) {
+    const wrong = await checkKernels(gpu, right);
+    if (!wrong) return right;
+    const { name, family } = wrong;
+    const { kernels } = right.ctx;
+    if (kernels[family] === standard[family]) throw wrongValues(name);
+    console.warn(`${wrongValues(name).message} ${standard[family]} is used instead of ${kernels[family]}.`);
+    right = withKernels(model, { ...kernels, [family]: standard[family] });
   }
-  await checkKernels(gpu, model);
-  return model;
 }
 
-/** The model with the kernel variants that are the fastest on this adapter. */
-async function withChosenKernels(gpu: Gpu, model: Model): Promise<Model> {
+const withKernels = (model: Model, kernels: KernelChoice): Model => ({ ...model, ctx: { ...model.ctx, kernels } });
+
+/** The kernel variants that are the fastest on this adapter. */
+async function chosenKernels(gpu: Gpu, model: Model): Promise<KernelChoice> {
   const { device, adapter, kernels, measureKernels, memory, clockStepMs } = gpu;
-  if (!measureKernels) return model;
-  const inputs = { kernels, model, memory, clockStepMs, adapter: kernelAdapter(device, adapter.software) };
-  return { ...model, ctx: { ...model.ctx, kernels: await chooseKernels(inputs) } };
+  if (!measureKernels) return model.ctx.kernels;
+  return chooseKernels({ kernels, model, memory, clockStepMs, adapter: kernelAdapter(device, adapter.software) });
 }
 
 /** Loads the dense weights. If there is no memory for them and for what uploads records, that goes without. */

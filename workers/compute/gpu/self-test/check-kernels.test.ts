@@ -5,7 +5,7 @@ import { FakeDevice, stubWebGpuConstants } from '../fake-device-testing.ts';
 import type { Gpu } from '../open-gpu.ts';
 import { planKernels } from '../plan-kernels.ts';
 import { type StoredModel, storeModel } from '../stored-model-testing.ts';
-import { defaultKernels } from '../variants/kernel-variants.ts';
+import { defaultKernels, KERNEL_FAMILIES, type KernelChoice } from '../variants/kernel-variants.ts';
 import { CheckBuffers } from './check.ts';
 import { checkKernels } from './check-kernels.ts';
 import { checkGroups, findWrongKernel, subjectOf } from './self-test.ts';
@@ -43,7 +43,7 @@ describe('checkKernels', () => {
 
   it('fails with what is wrong, and asks again at the next load', async () => {
     const gpu = { ...new FakeDevice(1e9).gpu, checksKernels: true };
-    find.mockResolvedValueOnce('attention');
+    find.mockResolvedValueOnce({ name: 'attention', family: 'attention' });
     await expect(load(gpu)).rejects.toMatchObject({
       code: 'gpu-wrong-values',
       message: expect.stringMatching(/^This GPU computes wrong values \(attention\)/),
@@ -87,5 +87,35 @@ describe('the pipelines of the self-test', () => {
     const needed = gpu.pipelines.plan(() => planKernels(model));
     expect(own.size).toBeGreaterThan(12);
     expect([...own.keys()].filter((key) => !needed.has(key))).toEqual([]);
+  });
+
+  it('change with the variant of the family that a check names, and with no other', async () => {
+    const standard = defaultKernels(false);
+    const others: KernelChoice = {
+      vector: 'staged-64x4',
+      few: 'staged',
+      batch: 'tiled-32x32',
+      attention: 'steps',
+      between: 'separate',
+      sampler: 'blocks',
+    };
+    const checksOf = async (kernels: KernelChoice) => {
+      const { device, ...gpu } = new FakeDevice(1e9).gpu;
+      const { model } = await load({ ...gpu, device, kernels });
+      const buffers = new CheckBuffers(device);
+      return checkGroups(subjectOf(model)).flatMap((create) =>
+        create(buffers).map(({ family, record }) => ({
+          family,
+          pipelines: [...gpu.pipelines.plan(() => void record()).keys()].join(),
+        })),
+      );
+    };
+    const before = await checksOf(standard);
+    for (const family of KERNEL_FAMILIES) {
+      const after = await checksOf({ ...standard, [family]: others[family] });
+      const changed = before.filter(({ pipelines }, index) => pipelines !== after[index].pipelines);
+      expect(changed.length).toBeGreaterThan(0);
+      expect(changed).toEqual(before.filter((check) => check.family === family));
+    }
   });
 });

@@ -5,28 +5,28 @@ import type { Model } from '../model/model.ts';
 import type { Gpu } from '../open-gpu.ts';
 import type { PipelineCache } from '../pipelines.ts';
 import { planKernels } from '../plan-kernels.ts';
-import { wrongValues } from '../wrong-values.ts';
+import type { WrongKernel } from './check.ts';
 
 /**
  * Runs the self-test of a model's kernels, unless they have passed it before in this version of the browser on this
  * adapter. Must be called before experts are loaded. Does nothing if `checksKernels` is false.
- * @throws MixtabError `gpu-wrong-values`
+ * @returns the first kernel that computes wrong values
  */
 export async function checkKernels(
   { checksKernels, memory }: Pick<Gpu, 'checksKernels' | 'memory'>,
   model: Model,
-): Promise<void> {
-  if (!checksKernels) return;
+): Promise<WrongKernel | undefined> {
+  if (!checksKernels) return undefined;
   const name = `self-test ${await kernelsHash(model.ctx.pipelines, () => planKernels(model))}`;
-  if ((await memory.get(name)) === 'passed') return;
+  if ((await memory.get(name)) === 'passed') return undefined;
   const { findWrongKernel } = await fetchCode('checks the GPU', () => import('./self-test.ts'));
   const wrong = await findWrongKernel(model).catch((error: unknown) => {
-    if (error instanceof MixtabError && error.code === 'gpu-out-of-memory') return 'unknown';
+    if (error instanceof MixtabError && error.code === 'gpu-out-of-memory') return 'unknown' as const;
     throw error;
   });
-  if (wrong === 'unknown') return; // the next load tries again
-  if (wrong !== undefined) throw wrongValues(wrong);
-  await memory.set(name, 'passed');
+  if (wrong === 'unknown') return undefined; // the next load tries again
+  if (!wrong) await memory.set(name, 'passed');
+  return wrong;
 }
 
 /** A hash of the sources and sizes of all kernels that calls need. */

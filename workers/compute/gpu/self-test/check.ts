@@ -4,11 +4,14 @@ import { type Dispatch, type Slice, whole } from '../dispatch.ts';
 import { strideOf } from '../model/buffers.ts';
 import type { Activations, OpContext } from '../ops/context.ts';
 import { encodeStepState, type StepStateValues } from '../step-state.ts';
+import type { KernelFamily } from '../variants/kernel-variants.ts';
 
 /** One operation with known inputs. */
 export interface Check {
   /** What computes, for the error message. */
   name: string;
+  /** The family whose variant computes it. */
+  family: KernelFamily;
   /** Records the operation. Called once to compile it and once to run it. */
   record(): Dispatch[];
   /** What is read back. */
@@ -16,6 +19,9 @@ export interface Check {
   /** Whether the values that were read back are right. */
   isRight(outputs: readonly ArrayBuffer[]): boolean;
 }
+
+/** What the self-test has found to be wrong. */
+export type WrongKernel = Pick<Check, 'name' | 'family'>;
 
 /**
  * How far a value may be from float64, relative to the largest. Right kernels are within a tenth of it. Wrong ones are

@@ -8,6 +8,7 @@ import type { ExpertBank, OpContext } from '../ops/context.ts';
 import { expertDown } from '../ops/expert-down.ts';
 import { expertGateUp } from '../ops/expert-gate-up.ts';
 import { matmul } from '../ops/matmul.ts';
+import { matrixFamily } from '../variants/matrix-variants.ts';
 import { type Check, type CheckBuffers, columnsOf, isNear, pseudoRandom, randomFloats } from './check.ts';
 import { type KnownRows, randomLastRows } from './random-rows.ts';
 
@@ -53,6 +54,7 @@ export function denseChecks(ctx: OpContext, buffers: CheckBuffers, use: DenseUse
     const { accumulate } = use;
     return {
       name: `matrices in ${type}, ${tokensText(tokens)}`,
+      family: matrixFamily(tokens),
       record: () => matmul(own, { matrix, input, output, maxTokens: tokens, accumulate, label: 'self-test' }),
       outputs: [output.slice],
       isRight: ([result]) =>
@@ -144,6 +146,7 @@ function gateUpCheck({ ctx, buffers, experts, tokens, expertsPerToken, work }: E
   const activations = buffers.emptyActivations(tokens * expertsPerToken, gate.rows);
   return {
     name: `experts in ${[...new Set([gate.type, up.type])].join(' and ')}, ${tokensText(tokens)}`,
+    family: matrixFamily(tokens),
     record: () => expertGateUp(ctx, { ...work, expertsPerToken, input, activations }),
     outputs: [activations.slice],
     isRight: ([result]) =>
@@ -166,6 +169,7 @@ function downCheck({ ctx, buffers, experts, tokens, expertsPerToken, work }: Exp
   const routingWeights = buffers.upload(weights);
   return {
     name: `experts in ${downLayout.type}, ${tokensText(tokens)}`,
+    family: matrixFamily(tokens),
     record: () => expertDown(ctx, { ...work, activations, routingWeights, output }),
     outputs: [output.slice],
     isRight: ([result]) =>

@@ -57,6 +57,7 @@ export function attentionChecks(ctx: OpContext, buffers: CheckBuffers, shape: Mo
     const scratch = buffers.allocate(attentionScratchBytes(ctx.kernels, shared));
     return {
       name: 'attention',
+      family: 'attention',
       record: () => [
         ...ropeAndStore(own, { ...shared, ...onGpu, table }),
         ...attention(own, { ...shared, q: onGpu.q, output, scratch }),
@@ -109,6 +110,7 @@ export function routerChecks(
   return [
     {
       name: 'router',
+      family: 'between',
       record: () => routeToken(own, args),
       outputs: [args.normed.slice, selectedExperts, routingWeights],
       isRight: ([normedBytes, experts, shares]) =>
@@ -161,6 +163,7 @@ export function samplerChecks(ctx: OpContext, buffers: CheckBuffers, vocabularyS
     };
     return {
       name: 'sampler',
+      family: 'sampler',
       record: () => sample(own, args),
       outputs: [result],
       isRight: ([bytes]) => {
@@ -204,6 +207,7 @@ export function combineChecks(
   return [
     {
       name: 'sum of the experts and norm',
+      family: 'between',
       record: () => combineAndNorm(own, args),
       outputs: [args.sums.slice, args.output.slice],
       isRight: ([sums, normed]) =>

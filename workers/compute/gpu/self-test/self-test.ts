@@ -11,7 +11,7 @@ import { withFirefoxPoll } from '../firefox-poll.ts';
 import type { Model } from '../model/model.ts';
 import type { ExpertBank, OpContext } from '../ops/context.ts';
 import { encodePaced, type PacedContext } from '../pacing.ts';
-import { type Check, CheckBuffers } from './check.ts';
+import { type Check, CheckBuffers, type WrongKernel } from './check.ts';
 import { type DenseUse, denseChecks, expertChecks } from './matrix-checks.ts';
 import { attentionChecks, combineChecks, routerChecks, samplerChecks } from './other-checks.ts';
 
@@ -77,10 +77,10 @@ export function checkGroups({ ctx, config, dense, router, banks }: SelfTestSubje
 
 /**
  * Compares the kernels of a model with float64. Must run before its experts are loaded.
- * @returns what is computed wrong, in words; undefined if all is right
+ * @returns the first one that is wrong; undefined if all are right
  * @throws Error if the checks cannot run: memory is short, a kernel does not compile, or the device is lost
  */
-export async function findWrongKernel(model: Model): Promise<string | undefined> {
+export async function findWrongKernel(model: Model): Promise<WrongKernel | undefined> {
   for (const createChecks of checkGroups(subjectOf(model))) {
     const wrong = await findWrong(model.ctx, createChecks);
     if (wrong !== undefined) return wrong;
@@ -90,13 +90,13 @@ export async function findWrongKernel(model: Model): Promise<string | undefined>
 
 /**
  * Runs checks together: in one submission, unless the GPU is slow.
- * @returns the name of the first one whose result is wrong
+ * @returns the first one whose result is wrong
  * @throws MixtabError `gpu-out-of-memory`
  */
 export async function findWrong(
   ctx: Pick<OpContext, 'pipelines' | 'pacing'>,
   createChecks: CreateChecks,
-): Promise<string | undefined> {
+): Promise<WrongKernel | undefined> {
   const { pipelines } = ctx;
   const { device } = pipelines;
   const buffers = new CheckBuffers(device);
@@ -110,7 +110,7 @@ export async function findWrong(
       for (const { record } of checks) record();
     });
     const results = await runChecks(ctx, checks);
-    return checks.find(({ isRight }, index) => !isRight(results[index]))?.name;
+    return checks.find(({ isRight }, index) => !isRight(results[index]));
   } finally {
     buffers.destroy();
   }

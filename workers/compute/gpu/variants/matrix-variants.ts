@@ -94,6 +94,10 @@ export type BatchVariant = keyof typeof BATCH_SHAPES;
 /** Up to so many inputs a tile would be mostly empty. */
 export const FEW_INPUTS = 8;
 
+/** The family whose variant computes products with so many inputs. */
+export const matrixFamily = (inputs: number): 'vector' | 'few' | 'batch' =>
+  inputs === 1 ? 'vector' : inputs <= FEW_INPUTS ? 'few' : 'batch';
+
 /** Threads per workgroup. */
 export function threadsOf(shape: MatrixShape): number {
   switch (shape.shader) {

@@ -1,6 +1,13 @@
 /** How a matrix product is divided into workgroups by the chosen variants. Pure. */
 import type { KernelChoice } from './kernel-variants.ts';
-import { BATCH_SHAPES, FEW_INPUTS, FEW_SHAPES, type MatrixShape, threadsOf, VECTOR_SHAPES } from './matrix-variants.ts';
+import {
+  BATCH_SHAPES,
+  FEW_SHAPES,
+  type MatrixShape,
+  matrixFamily,
+  threadsOf,
+  VECTOR_SHAPES,
+} from './matrix-variants.ts';
 
 export interface ProductSize {
   /** The number of rows of a matrix. */
@@ -61,8 +68,14 @@ export function planProduct(
 }
 
 function chooseShape({ vector, few, batch }: KernelChoice, inputs: number): [string, MatrixShape] {
-  if (inputs === 1) return [vector, VECTOR_SHAPES[vector]];
-  return inputs <= FEW_INPUTS ? [few, FEW_SHAPES[few]] : [batch, BATCH_SHAPES[batch]];
+  switch (matrixFamily(inputs)) {
+    case 'vector':
+      return [vector, VECTOR_SHAPES[vector]];
+    case 'few':
+      return [few, FEW_SHAPES[few]];
+    case 'batch':
+      return [batch, BATCH_SHAPES[batch]];
+  }
 }
 
 /** How many rows of each matrix a workgroup computes. */
