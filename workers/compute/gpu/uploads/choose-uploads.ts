@@ -88,8 +88,8 @@ async function tryWays(
       },
     }));
     const options = { turns: TURNS, deadlineMs: DEADLINE_MS, clockStepMs, ...(now && { now }) };
-    const times = await timeInTurns(device, candidates, options);
-    return times && decideVariant(times, 'write');
+    const measured = await timeInTurns(device, candidates, options);
+    return measured && decideVariant(measured, 'write');
   } finally {
     destroy();
   }

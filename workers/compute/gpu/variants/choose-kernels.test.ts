@@ -105,6 +105,18 @@ describe('chooseKernels', () => {
     expect(gpu.health.failed).toBe(false);
   });
 
+  it.each([0, 100])('replaces the standard variant if that is invalid, with a clock of %d ms', async (step) => {
+    const device = timedDevice((pipeline) => (FASTER.test(pipeline) ? 1 : 10));
+    device.invalidModules = /^expert gate\+up workgroup (?!x)/; // for one input
+    const gpu = { ...device.gpu, measureKernels: true, clockStepMs: step };
+    const remember = vi.spyOn(gpu.memory, 'set');
+    (await load(gpu)).destroy();
+    const chosen = step > 0 ? 'staged-32x8' : 'staged-256x2';
+    expect(device.pipelines.some((label) => label.startsWith(`matmul ${chosen}`))).toBe(true);
+    expect(choicesOf(remember).vector).toBe(step > 0 ? undefined : chosen);
+    expect(gpu.health.failed).toBe(false);
+  });
+
   it('keeps the standard variants and remembers nothing if the clock is too coarse', async () => {
     const device = timedDevice((pipeline) => (FAST.test(pipeline) ? 1 : 10));
     const gpu = { ...device.gpu, measureKernels: true, clockStepMs: 100 };

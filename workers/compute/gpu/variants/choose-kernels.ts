@@ -56,7 +56,7 @@ export interface ChooseInputs {
 
 /**
  * The variants for a model on this adapter. Software adapters keep theirs. A family that cannot be measured keeps its
- * standard variant, and nothing is remembered about it.
+ * standard variant, or gets the first one that runs, and nothing is remembered about it.
  */
 export async function chooseKernels(inputs: ChooseInputs): Promise<KernelChoice> {
   const { model, adapter, memory } = inputs;
@@ -75,8 +75,8 @@ export async function chooseKernels(inputs: ChooseInputs): Promise<KernelChoice>
   }
   if (unknown.length === 0) return choice;
   try {
-    for (const { fact, variant } of await measureFamilies(inputs, unknown)) {
-      await memory.set(fact, variant.name);
+    for (const { fact, variant, isMeasured } of await measureFamilies(inputs, unknown)) {
+      if (isMeasured) await memory.set(fact, variant.name);
       choice = withVariant(choice, variant);
     }
   } catch {
@@ -112,12 +112,20 @@ function factName(
 
 const shapeOf = ({ type, rows, cols }: TensorLayout): string => `${type} ${rows}x${cols}`;
 
-/** Measures families one after the other. Those that cannot be measured are left out. */
+/** The variant that was found for a family. */
+interface FoundVariant {
+  fact: string;
+  variant: KernelVariant;
+  /** Whether its time was compared with that of the others. */
+  isMeasured: boolean;
+}
+
+/** Measures families one after the other. Those for which the model is too small, or no variant runs, are left out. */
 async function measureFamilies(
   { kernels, model, clockStepMs }: ChooseInputs,
   families: readonly Family[],
-): Promise<{ fact: string; variant: KernelVariant }[]> {
-  const found: { fact: string; variant: KernelVariant }[] = [];
+): Promise<FoundVariant[]> {
+  const found: FoundVariant[] = [];
   prepareGroups(model);
   prepareSampling(model);
   for (const { family, variants, fact } of families) {
@@ -125,11 +133,13 @@ async function measureFamilies(
     if (!record) continue;
     model.buffers.state.startBatch(family in TOKENS ? TOKENS[family as keyof typeof TOKENS] : 1, 0);
     const candidates = await compileCandidates(model, variants, kernels, record);
+    const standard = candidates.find(({ name }) => name === kernels[family]) ?? candidates.at(0);
+    if (!standard) continue;
     const options = { turns: TURNS, deadlineMs: DEADLINE_MS, clockStepMs };
-    const times = await measureInTurns(model.ctx, candidates, options);
-    if (!times?.has(kernels[family])) continue;
-    const name = decideVariant(times, kernels[family]);
-    found.push({ fact, variant: variants.find((variant) => variant.name === name)! });
+    const measured = await measureInTurns(model.ctx, candidates, options);
+    const name = measured ? decideVariant(measured, standard.name) : standard.name;
+    const variant = variants.find((one) => one.name === name)!;
+    found.push({ fact, variant, isMeasured: measured !== undefined });
   }
   clearExpertOutputs(model.ctx.pipelines.device, model.buffers);
   return found;

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { decideVariant } from './decide.ts';
 
-const decide = (times: Record<string, number[]>) => decideVariant(new Map(Object.entries(times)), 'standard');
+const decide = (times: Record<string, number[]>, clockError = 0) =>
+  decideVariant({ times: new Map(Object.entries(times)), clockError }, 'standard');
 
 /** Times around `mean`, with a slow drift that all variants share, and outliers of ten times. */
 function noisy(mean: number, seed: number, turns = 7): number[] {
@@ -25,6 +26,12 @@ describe('decideVariant', () => {
     expect(decide({ standard: [10, 10, 10], same: [9.8, 9.8, 9.8] })).toBe('standard');
     expect(decide({ standard: [10, 10, 10, 10], lucky: [5, 5, 11, 11] })).toBe('standard');
     expect(decide({ standard: [] })).toBe('standard');
+  });
+
+  it('chooses nothing that may be faster only because of the steps of the clock', () => {
+    const times = { standard: [21, 21, 21], other: [19, 19, 19] };
+    expect(decide(times, 0.01)).toBe('other');
+    expect(decide(times, 0.05)).toBe('standard');
   });
 
   it('compares times of the same turn, whatever the clock of the GPU does', () => {

@@ -10,15 +10,19 @@ const LEAST_WINS = 0.6;
  *
  * Only times of the same turn are compared: a GPU that changes its clock, or another program that uses it, then affects
  * both. The median over the turns ignores single outliers.
- * @param times milliseconds per variant, one per turn; infinite where it failed
+ * @param measured `times`: milliseconds per variant, one per turn; infinite where it failed. `clockError`: the share of
+ * a time that may be due to the steps of the clock, in both times that are compared
  * @param standard the variant that is used without a measurement
  */
-export function decideVariant<Name extends string>(times: ReadonlyMap<Name, readonly number[]>, standard: Name): Name {
+export function decideVariant<Name extends string>(
+  { times, clockError = 0 }: { times: ReadonlyMap<Name, readonly number[]>; clockError?: number },
+  standard: Name,
+): Name {
   const reference = times.get(standard);
   if (!reference || reference.length === 0 || !reference.every((time) => time > 0 && Number.isFinite(time))) {
     return standard;
   }
-  let best: { name: Name; ratio: number } = { name: standard, ratio: 1 - LEAST_GAIN };
+  let best: { name: Name; ratio: number } = { name: standard, ratio: 1 - Math.max(LEAST_GAIN, 2 * clockError) };
   for (const [name, turns] of times) {
     if (name === standard || turns.length !== reference.length) continue;
     const ratios = turns.map((time, turn) => time / reference[turn]);

@@ -1,5 +1,4 @@
 /** Measures variants on the adapter, in turns. */
-import { LEAST_CLOCK_STEPS } from '../../../experts/clock-step.ts';
 import type { Dispatch } from '../dispatch.ts';
 import { withFirefoxPoll } from '../firefox-poll.ts';
 import { type PacedContext, submitPaced } from '../pacing.ts';
@@ -21,10 +20,20 @@ export interface MeasureOptions {
   clockStepMs: number;
 }
 
-/** With longer steps of the clock a turn takes too long in which every candidate takes several of them. */
-const MOST_STEP_MS = 2;
+/** How many steps of the clock a candidate takes per turn, so that a difference of a tenth can be seen. */
+const LEAST_STEPS = 20;
+/** With longer steps of the clock a turn takes too long in which every candidate takes so many of them. */
+const MOST_STEP_MS = 1.5;
 /** Runs of a candidate in a turn. */
 const MOST_RUNS = 1024;
+
+/** What was measured in turns. */
+export interface TurnTimes<Name extends string = string> {
+  /** Milliseconds of each candidate, one per turn. */
+  times: Map<Name, number[]>;
+  /** The largest share of a time that may be due to the steps of the clock. */
+  clockError: number;
+}
 
 /**
  * Milliseconds of each candidate per turn. In a turn all candidates run one after the other, each in submissions of its
@@ -35,7 +44,7 @@ export const measureInTurns = <Name extends string>(
   ctx: PacedContext,
   candidates: readonly Candidate<Name>[],
   options: MeasureOptions,
-): Promise<Map<Name, number[]> | undefined> =>
+): Promise<TurnTimes<Name> | undefined> =>
   timeInTurns(
     ctx.pipelines.device,
     candidates.map(({ name, dispatches }) => ({
@@ -46,14 +55,14 @@ export const measureInTurns = <Name extends string>(
   );
 
 /**
- * As {@link measureInTurns}, for anything that is queued. What takes less than a few steps of the clock runs several
- * times per turn, one after the other.
+ * As {@link measureInTurns}, for anything that is queued. What takes less than {@link LEAST_STEPS} of the clock runs
+ * several times per turn, one after the other.
  */
 export async function timeInTurns<Name extends string>(
   { queue }: Pick<GPUDevice, 'queue'>,
   candidates: readonly { name: Name; queue(): void }[],
   { turns, deadlineMs, now = () => performance.now(), clockStepMs }: MeasureOptions,
-): Promise<Map<Name, number[]> | undefined> {
+): Promise<TurnTimes<Name> | undefined> {
   if (clockStepMs > MOST_STEP_MS) return undefined;
   const time = async (candidate: { queue(): void }, runs: number): Promise<number> => {
     const before = now();
@@ -63,7 +72,7 @@ export async function timeInTurns<Name extends string>(
     }
     return now() - before;
   };
-  const leastMs = LEAST_CLOCK_STEPS * clockStepMs;
+  const leastMs = LEAST_STEPS * clockStepMs;
   const timed: { candidate: (typeof candidates)[number]; runs: number; times: number[] }[] = [];
   for (const candidate of candidates) {
     await time(candidate, 1); // warms up
@@ -75,8 +84,13 @@ export async function timeInTurns<Name extends string>(
     timed.push({ candidate, runs, times: [] });
   }
   const start = now();
+  let clockError = 0;
   for (let turn = 0; turn < turns && (turn === 0 || now() - start <= deadlineMs); turn++) {
-    for (const { candidate, runs, times } of timed) times.push((await time(candidate, runs)) / runs);
+    for (const { candidate, runs, times } of timed) {
+      const ms = await time(candidate, runs);
+      times.push(ms / runs);
+      if (clockStepMs > 0) clockError = Math.max(clockError, clockStepMs / Math.max(ms, clockStepMs));
+    }
   }
-  return new Map(timed.map(({ candidate, times }) => [candidate.name, times]));
+  return { times: new Map(timed.map(({ candidate, times }) => [candidate.name, times])), clockError };
 }
