@@ -4,15 +4,7 @@
  * that need all of it must succeed, and be as fast as reading a part. Pure: tests pass fakes of GPUs.
  */
 import type { Bytes } from '../../src/contract/ids.ts';
-import { LEAST_CLOCK_STEPS } from './clock-step.ts';
-
-/** What times are read from. */
-export interface Clock {
-  /** Milliseconds. */
-  now(): number;
-  /** Milliseconds by which it advances: {@link clockStepOf}. */
-  readonly clockStepMs: number;
-}
+import { type Clock, LEAST_CLOCK_STEPS } from './clock-step.ts';
 
 /** Memory of a GPU that is allocated piece by piece, and can be read at once. */
 export interface ProbedMemory extends Clock {

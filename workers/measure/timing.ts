@@ -19,8 +19,8 @@ export interface Sampling {
 /** Most calls in one sample. A pass with many more takes much memory in the browser. */
 const MAX_CALLS = 4000;
 /**
- * A sample stays below this, so that slow adapters are not reset by the system, which allows two seconds. With a clock
- * whose steps are longer than 40 ms, figures are only upper bounds.
+ * A sample stays near this, so that slow adapters are not reset by the system, which allows two seconds. With a clock
+ * whose steps are longer than 40 ms it takes fewer than five of them, and figures are rough.
  */
 const MAX_SAMPLE_MS = 200;
 
@@ -52,7 +52,8 @@ export async function timeDispatches(
   await time(1); // compiles, and fills caches
   let tried = Math.min(2, copies.length);
   let ms = await time(tried);
-  while (ms < LEAST_CLOCK_STEPS * clockStepMs && tried < MAX_CALLS) {
+  const leastMs = Math.min(LEAST_CLOCK_STEPS * clockStepMs, Math.max(2 * clockStepMs, MAX_SAMPLE_MS / 2));
+  while (ms < leastMs && tried < MAX_CALLS) {
     tried = Math.min(2 * tried, MAX_CALLS);
     ms = await time(tried);
   }

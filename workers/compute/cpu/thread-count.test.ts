@@ -73,4 +73,37 @@ describe('measureThreadCount', () => {
   ])('uses all cores for Mixtral, with %s', async (_, workers) => {
     expect(await measureThreadCount(compiledKernels(), MIXTRAL, 3, workers)).toBe(3);
   });
+
+  describe('with a coarse clock', () => {
+    // 65 million operations and 129 steps per token
+    const narrow = { embeddingLength: 256, feedForwardLength: 512, headCount: 8, kvHeadCount: 4, headDim: 32 };
+    const config = { ...MIXTRAL, ...narrow, vocabularySize: 4096 };
+    const clockOf = (step: number) => () => Math.floor(performance.now() / step) * step;
+
+    it('notices that a step takes 0.3 ms, although the clock has steps of 1', async () => {
+      const createWorker = () => {
+        const worker = fakeWorker();
+        const { postMessage } = worker;
+        worker.postMessage = (message, transfer) => {
+          const end = performance.now() + 0.3;
+          while (performance.now() < end);
+          postMessage(message, transfer);
+        };
+        return worker;
+      };
+      const workers = { createWorker, sharesMemory: false };
+      expect(await measureThreadCount(compiledKernels(), config, 3, workers, clockOf(1))).toBe(1);
+    });
+
+    it('starts no worker if the clock is too coarse, and takes what is best on a typical machine', async () => {
+      const createWorker = () => {
+        throw new Error('started a worker');
+      };
+      const count = (model: ModelConfig, sharesMemory: boolean) =>
+        measureThreadCount(compiledKernels(), model, 3, { createWorker, sharesMemory }, clockOf(100));
+      expect(await count(MIXTRAL, false)).toBe(3);
+      expect(await count(config, false)).toBe(1); // 6.5 ms on one thread, 3.3 + 7.7 on two
+      expect(await count(config, true)).toBe(3); // 2.2 + 2.6 ms
+    });
+  });
 });

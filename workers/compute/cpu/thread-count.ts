@@ -1,8 +1,10 @@
 /**
  * How many threads compute a model. More threads share the work, but every step of a layer costs a message to each of
- * them and one back, which is too much for a small model. Both are measured while the model loads.
+ * them and one back, which is too much for a small model. Both are measured while the model loads, unless the clock of
+ * the browser is too coarse for that.
  */
 import type { ModelConfig } from '../../../src/contract/import-api.ts';
+import { type Clock, clockStepOf, timeSamples } from '../../experts/clock-step.ts';
 import { layoutTensor, WEIGHT_TYPES } from '../../format/weight-layout.ts';
 import { KernelModule } from './kernels-module.ts';
 import { ExchangeCaller, PING } from './shared-exchange.ts';
@@ -21,6 +23,10 @@ const SMALL_TOKEN_FLOPS = 40e6;
 const PROBE_SIZE = 1024;
 const PROBE_RUNS = 8;
 const PINGS = 24;
+/** With a clock of longer steps nothing is measured: that would take seconds. */
+const MOST_STEP_MS = 2;
+/** What is assumed then: half the speed of Q8_0 on the project's machine, and twice the round trips there. */
+const TYPICAL = { flopsPerMs: 10e6, roundTripMs: { messages: 0.06, sharedMemory: 0.02 } };
 /** Longest wait for a ping through shared memory, in milliseconds. */
 const PING_LIMIT_MS = 100;
 
@@ -66,43 +72,44 @@ export const mostThreads = ({ embeddingLength, feedForwardLength, headCount }: M
   Math.max(1, Math.min(headCount, Math.floor(Math.min(embeddingLength, feedForwardLength) / 4)));
 
 /**
- * Measures how many threads are best for a model.
+ * Measures how many threads are best for a model. With a coarse clock, assumes typical speeds, so that no chance decides.
  * @param limit the number of cores
+ * @param now milliseconds; default: `performance.now`
  */
 export async function measureThreadCount(
   wasm: WebAssembly.Module,
   config: ModelConfig,
   limit: number,
   workers: ThreadWorkers,
+  now: () => number = () => performance.now(),
 ): Promise<number> {
   const most = Math.min(limit, mostThreads(config));
   if (most === 1 || tokenCost(config, 1).computeMs < SMALL_TOKEN_FLOPS) return 1;
-  const cost = tokenCost(config, measureFlopsPerMs(wasm));
+  const way = workers.sharesMemory ? 'sharedMemory' : 'messages';
+  const clock: Clock = { now, clockStepMs: clockStepOf(now) };
+  if (clock.clockStepMs > MOST_STEP_MS) {
+    return bestThreadCount(tokenCost(config, TYPICAL.flopsPerMs), most, TYPICAL.roundTripMs[way]);
+  }
+  const cost = tokenCost(config, await measureFlopsPerMs(wasm, clock));
   // Starting a worker takes longer than many tokens of a small model.
-  const fastest = workers.sharesMemory ? FASTEST_ROUND_TRIP.sharedMemory : FASTEST_ROUND_TRIP.messages;
-  if (bestThreadCount(cost, most, fastest) === 1) return 1;
-  return bestThreadCount(cost, most, await measureRoundTrip(workers));
+  if (bestThreadCount(cost, most, FASTEST_ROUND_TRIP[way]) === 1) return 1;
+  return bestThreadCount(cost, most, await measureRoundTrip(workers, clock));
 }
 
 /** Floating-point operations per millisecond of one thread: the best of several runs. */
-function measureFlopsPerMs(wasm: WebAssembly.Module): number {
+async function measureFlopsPerMs(wasm: WebAssembly.Module, clock: Clock): Promise<number> {
   const module = KernelModule.instantiate(wasm);
   const layout = layoutTensor('probe', WEIGHT_TYPES.Q8_0, PROBE_SIZE, PROBE_SIZE, 0);
   const matrix = module.matrix(layout, module.allocate(layout.bytes));
   const vectors = module.vectors(1, PROBE_SIZE);
   const out = module.allocate(PROBE_SIZE * 4);
-  let fastest = Number.POSITIVE_INFINITY;
-  for (let run = 0; run < PROBE_RUNS; run++) {
-    const startedAt = performance.now();
-    module.matmul(matrix, vectors, 1, out);
-    fastest = Math.min(fastest, performance.now() - startedAt);
-  }
-  // Clocks of browsers may have a resolution of 0.1 ms.
-  return (2 * PROBE_SIZE ** 2) / Math.max(fastest, 0.05);
+  const multiply = (): void => module.matmul(matrix, vectors, 1, out);
+  multiply();
+  return (2 * PROBE_SIZE ** 2) / Math.min(...(await timeSamples(PROBE_RUNS, clock, multiply)));
 }
 
 /** Milliseconds of an empty step in another thread: the median of several. */
-async function measureRoundTrip({ createWorker, sharesMemory }: ThreadWorkers): Promise<number> {
+async function measureRoundTrip({ createWorker, sharesMemory }: ThreadWorkers, clock: Clock): Promise<number> {
   const worker = createWorker();
   const ping = (): Promise<void> =>
     new Promise((resolve, reject) => {
@@ -113,12 +120,7 @@ async function measureRoundTrip({ createWorker, sharesMemory }: ThreadWorkers): 
   try {
     await ping(); // the worker has started
     const step = sharesMemory ? pingThroughMemory(worker) : ping;
-    const times: number[] = [];
-    for (let i = 0; i < PINGS; i++) {
-      const startedAt = performance.now();
-      await step();
-      times.push(performance.now() - startedAt);
-    }
+    const times = await timeSamples(PINGS, clock, step);
     return times.sort((a, b) => a - b)[PINGS / 2];
   } finally {
     worker.terminate();

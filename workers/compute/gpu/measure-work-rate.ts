@@ -1,7 +1,8 @@
 /**
  * Measures how fast a GPU multiplies matrices, before it gets any work that a slow one has to get in pieces.
  */
-import { type Clock, rateOf } from '../../experts/measured-memory.ts';
+import type { Clock } from '../../experts/clock-step.ts';
+import { rateOf } from '../../experts/measured-memory.ts';
 import { type Dispatch, encodePass } from './dispatch.ts';
 import { withFirefoxPoll } from './firefox-poll.ts';
 import type { Model } from './model/model.ts';

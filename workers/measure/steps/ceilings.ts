@@ -4,6 +4,7 @@ import dependentCode from '../../../shaders/measure_dependent.wgsl?raw';
 import independentCode from '../../../shaders/measure_independent.wgsl?raw';
 import readCode from '../../../shaders/read_all.wgsl?raw';
 import { type Dispatch, encodePass } from '../../compute/gpu/dispatch.ts';
+import { timeSamples } from '../../experts/clock-step.ts';
 import type { Buffers } from '../buffers.ts';
 import type { Measurement } from '../measurement.ts';
 import { idle } from '../timing.ts';
@@ -13,8 +14,10 @@ const WORKGROUP = 256;
 const GROUP_BYTES = WORKGROUP * 16 * 16;
 /** Floating-point operations per thread and round of measure_arithmetic.wgsl. */
 const ROUND_FLOPS = 64 * 2;
-/** Empty submissions and readbacks whose fastest counts. */
-const REPEATS = 20;
+/** Samples of empty submissions and of readbacks, whose fastest counts. */
+const SAMPLES = 20;
+/** With a clock of longer steps, so many samples would take seconds, and two have to do. */
+const MOST_STEP_MS = 2;
 
 /** Measures the ceilings. Later steps compare with the read bandwidth and the f32 rate that it finds. */
 export async function measureCeilings(measurement: Measurement): Promise<void> {
@@ -62,14 +65,11 @@ async function arithmeticRate(measurement: Measurement, buffers: Buffers): Promi
 /** The time of an empty submission, and of reading a few bytes back. */
 async function submissions(measurement: Measurement, buffers: Buffers): Promise<void> {
   const { device } = measurement;
+  const { clockStepMs } = measurement.gpu;
+  const clock = { now: () => performance.now(), clockStepMs };
   const fastest = async (once: () => Promise<void>): Promise<number> => {
-    let best = Number.POSITIVE_INFINITY;
-    for (let n = 0; n < REPEATS; n++) {
-      const start = performance.now();
-      await once();
-      best = Math.min(best, performance.now() - start);
-    }
-    return best;
+    await once();
+    return Math.min(...(await timeSamples(clockStepMs > MOST_STEP_MS ? 2 : SAMPLES, clock, once)));
   };
   const submit = await fastest(async () => {
     device.queue.submit([encodePass(device, [], 'measure').finish()]);
