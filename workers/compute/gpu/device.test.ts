@@ -1,5 +1,5 @@
 import { afterEach, expect, it, vi } from 'vitest';
-import { findAdapter, reportAdapter } from './device.ts';
+import { findAdapter, reportAdapter, requestDevice } from './device.ts';
 
 const adapter = (info: Partial<GPUAdapterInfo> | undefined) =>
   ({
@@ -15,6 +15,13 @@ it('reports an adapter without info', () => {
     software: false,
     features: ['shader-f16'],
   });
+});
+
+it('requests of the optional features only those that are used', async () => {
+  const request = vi.fn(async (_: GPUDeviceDescriptor) => ({}));
+  const features = new Set(['shader-f16', 'subgroups', 'texture-compression-bc', 'timestamp-query']);
+  await requestDevice({ ...adapter({}), features, requestDevice: request } as unknown as GPUAdapter);
+  expect(request.mock.calls[0][0].requiredFeatures).toEqual(['timestamp-query', 'subgroups']);
 });
 
 it('recognizes a software adapter by the fallback flag or by its name', () => {

@@ -77,6 +77,24 @@ describe.each(VARIANTS)('matmul, %s', (variant) => {
     }
   });
 
+  it('agrees with float64 for numbers of tokens that fill no tile', async () => {
+    const gpu = await getTestDevice();
+    const random = seededRandom(8);
+    const weights = sample('Q4_K', 19, 256, random);
+    const matrix: Matrix = { layout: weights.layout, slice: upload(gpu, weights.record) };
+    for (const tokens of [3, 63, 64, 65, 129]) {
+      const x = randomNormal(random, tokens * 256);
+      const output = allocateActivations(gpu, tokens + 1, 19);
+      const ctx = await makeContext(variant, { tokenCount: tokens });
+      await run(gpu, () =>
+        matmul(ctx, { matrix, input: uploadActivations(gpu, x, 256), output, maxTokens: tokens, label: 'test' }),
+      );
+      expectClose(await readActivations(gpu, output, tokens, 19), reference(weights, x));
+      const all = await readBack(gpu, output.slice, Float32Array);
+      expect(all.slice(tokens * output.stride).every((value) => value === 0)).toBe(true);
+    }
+  });
+
   it('adds to its output with accumulate, and computes only tokenCount tokens', async () => {
     const gpu = await getTestDevice();
     const random = seededRandom(8);

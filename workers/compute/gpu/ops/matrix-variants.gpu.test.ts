@@ -58,8 +58,8 @@ const TOKENS: Record<'vector' | 'few' | 'batch', readonly number[]> = {
 };
 
 /**
- * A type without blocks, one with minima and one with a factor per 16 weights. The kernel of the few inputs reads weights as that of one input does, and
- * tiles unpack them as `embed` does, which is tested with all types.
+ * A type without blocks, one with minima and one with a factor per 16 weights. The kernel of the few inputs reads weights
+ * as that of one input does, and tiles unpack them as `embed` does, which is tested with all types.
  */
 const SOME_TYPES: readonly WeightTypeName[] = ['F16', 'Q4_K', 'Q6_K'];
 
