@@ -26,7 +26,7 @@ it('ends with what it waits for, or with an error in time', async () => {
   await expect(late.result).rejects.toThrow('too late');
 });
 
-it('goes on if a machine has slept, whose timers end at once when it wakes up', async () => {
+it('continues if a machine has slept, whose timers end at once when it wakes up', async () => {
   const { result, answer } = waiting();
   await vi.advanceTimersToNextTimerAsync();
   answer('there');

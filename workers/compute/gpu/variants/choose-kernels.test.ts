@@ -111,9 +111,9 @@ describe('chooseKernels', () => {
     const gpu = { ...device.gpu, measureKernels: true, clockStepMs: step };
     const remember = vi.spyOn(gpu.memory, 'set');
     (await load(gpu)).destroy();
-    const chosen = step > 0 ? 'staged-32x8' : 'staged-256x2';
-    expect(device.pipelines.some((label) => label.startsWith(`matmul ${chosen}`))).toBe(true);
-    expect(choicesOf(remember).vector).toBe(step > 0 ? undefined : chosen);
+    const expected = step > 0 ? 'staged-32x8' : 'staged-256x2';
+    expect(device.pipelines.some((label) => label.startsWith(`matmul ${expected}`))).toBe(true);
+    expect(choicesOf(remember).vector).toBe(step > 0 ? undefined : expected);
     expect(gpu.health.failed).toBe(false);
   });
 
