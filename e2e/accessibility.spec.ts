@@ -71,7 +71,23 @@ test('axe finds no problem on any view', async ({ page, server }) => {
   await page.getByText('Hugging Face access token').first().click();
   await expect(page.getByLabel('Hugging Face access token')).toBeVisible();
   await expectNoFindings(page, 'models');
+  await page.goto(`${server.origin}/embed.html`);
+  await expect(page.getByText('This page is for embedding')).toBeVisible();
+  await expectNoFindings(page, 'embedded page');
+});
+
+test('axe finds no problem on any view of a phone', async ({ page, server }) => {
   await page.setViewportSize({ width: 390, height: 844 });
+  await page.goto(`${server.origin}/`);
+  await expect(page.getByRole('button', { name: 'Once upon a time' })).toBeEnabled();
+  await stopStoryAfter(page, 1, () => page.getByRole('button', { name: 'Once upon a time' }).click());
+  await expect(page.getByRole('button', { name: 'Continue' })).toBeEnabled();
+  await page.goto(`${server.origin}/#models`);
+  await page.getByRole('textbox', { name: 'GGUF address' }).fill(`${server.origin}/missing.gguf`);
+  await page.getByRole('button', { name: 'Import', exact: true }).click();
+  await expect(page.getByRole('alert')).toBeVisible();
+  await page.getByText('Hugging Face access token').first().click();
+  await expect(page.getByLabel('Hugging Face access token')).toBeVisible();
   await expectNoFindings(page, 'models on a phone');
   await page.goto(`${server.origin}/#experts`);
   await page.getByText('By layer').click();
@@ -82,9 +98,6 @@ test('axe finds no problem on any view', async ({ page, server }) => {
   await expectNoFindings(page, 'laboratory on a phone');
   await page.getByRole('button', { name: 'Show sidebar' }).click();
   await expectNoFindings(page, 'drawer');
-  await page.goto(`${server.origin}/embed.html`);
-  await expect(page.getByText('This page is for embedding')).toBeVisible();
-  await expectNoFindings(page, 'embedded page');
 });
 
 test('menus, dialog, versions and skip link work by keyboard, and focus returns afterwards', async ({
