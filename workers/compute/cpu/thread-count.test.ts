@@ -1,5 +1,6 @@
-import { describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { ModelConfig } from '../../../src/contract/import-api.ts';
+import { KernelModule } from './kernels-module.ts';
 import { compiledKernels, fakeWorker, realWorker } from './testing.ts';
 import { bestThreadCount, measureThreadCount, mostThreads, tokenCost } from './thread-count.ts';
 
@@ -78,21 +79,32 @@ describe('measureThreadCount', () => {
     // 65 million operations and 129 steps per token
     const narrow = { embeddingLength: 256, feedForwardLength: 512, headCount: 8, kvHeadCount: 4, headDim: 32 };
     const config = { ...MIXTRAL, ...narrow, vocabularySize: 4096 };
-    const clockOf = (step: number) => () => Math.floor(performance.now() / step) * step;
+    const coarse = () => Math.floor(performance.now() / 100) * 100;
+    afterEach(() => vi.restoreAllMocks());
 
-    it('notices that a step takes 0.3 ms, although the clock has steps of 1', async () => {
+    it.each([
+      [3, 0.02], // 12.4 ms on one thread, 4.1 + 2.6 on three
+      [1, 0.3], // 6.2 + 38.7 on two
+    ])('finds that %d threads are best if a step takes %d ms, with a clock of 1 ms', async (threads, stepMs) => {
+      let time = 0;
+      const now = () => {
+        time += 1e-4;
+        return Math.floor(time);
+      };
+      vi.spyOn(KernelModule.prototype, 'matmul').mockImplementation(() => {
+        time += 0.4; // 5.2 GFLOP/s
+      });
       const createWorker = () => {
         const worker = fakeWorker();
         const { postMessage } = worker;
         worker.postMessage = (message, transfer) => {
-          const end = performance.now() + 0.3;
-          while (performance.now() < end);
+          time += stepMs;
           postMessage(message, transfer);
         };
         return worker;
       };
       const workers = { createWorker, sharesMemory: false };
-      expect(await measureThreadCount(compiledKernels(), config, 3, workers, clockOf(1))).toBe(1);
+      expect(await measureThreadCount(compiledKernels(), config, 3, workers, now)).toBe(threads);
     });
 
     it('starts no worker if the clock is too coarse, and takes what is best on a typical machine', async () => {
@@ -100,7 +112,7 @@ describe('measureThreadCount', () => {
         throw new Error('started a worker');
       };
       const count = (model: ModelConfig, sharesMemory: boolean) =>
-        measureThreadCount(compiledKernels(), model, 3, { createWorker, sharesMemory }, clockOf(100));
+        measureThreadCount(compiledKernels(), model, 3, { createWorker, sharesMemory }, coarse);
       expect(await count(MIXTRAL, false)).toBe(3);
       expect(await count(config, false)).toBe(1); // 6.5 ms on one thread, 3.3 + 7.7 on two
       expect(await count(config, true)).toBe(3); // 2.2 + 2.6 ms
