@@ -6,18 +6,20 @@
  *
  * Twice, with models in the database and in private files: another program takes all space that is left, the page says
  * that the disk is full, the browser is killed, space is freed, and the page continues. Then the same while the user
- * writes. Prints what was left of the conversations after each start, in the database and in copies. Exits with 1 if
- * anything was lost.
+ * writes. Prints how many conversations are shown after each start and of how many there are copies, what the page says
+ * of them, and what became of a value that was written to localStorage on the full disk. Exits with 1 if anything was
+ * lost.
  */
 import { spawnSync } from 'node:child_process';
 import { closeSync, ftruncateSync, mkdtempSync, openSync, rmdirSync, rmSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Locator, Page } from 'playwright';
+import type { Page } from 'playwright';
 import { LONG_OPTIONS, startServer, type TestServer } from '../e2e/server.ts';
 import { createSynth } from '../workers/synth/synth.ts';
 import { type BrowserProcess, startBrowser } from './browser-process.ts';
+import { copiedChats, isCopyOnDisk } from './kill/copied-chats.ts';
 import {
   finish,
   importUnharmed,
@@ -28,8 +30,7 @@ import {
   startImport,
   storeIn,
 } from './kill/kill-imports.ts';
-import { type Losses, newConversation, openAndLoad } from './kill/kills.ts';
-import { isCopyOnDisk, storedChats } from './kill/stored-chats.ts';
+import { type Losses, newConversation, openAndLoad, shown } from './kill/kills.ts';
 import { storedImport } from './kill/stored-import.ts';
 
 /** Enough for the profile and the models, in bytes. */
@@ -37,6 +38,10 @@ const DISK_BYTES = 600e6;
 const PATIENCE_MS = 120_000;
 /** Chromium writes localStorage to the disk once per minute or more often. */
 const COPIED_MS = 90_000;
+/** Chromium tries to write localStorage to the disk after five seconds. */
+const WRITTEN_MS = 15_000;
+/** A value of the length of a long copy. */
+const VALUE = { key: 'written on a full disk', units: 100_000 };
 /** The first texts of two conversations, of which their titles are made. */
 const FIRST = 'Long ago';
 const SECOND = 'Some day';
@@ -148,13 +153,16 @@ async function openPage({ browser, context }: BrowserProcess, { origin }: TestSe
   const page = await context.newPage();
   await page.goto(`${origin}/embed.html`);
   if (!(await page.evaluate(() => navigator.storage.persist()))) throw new Error('The browser promises nothing.');
-  const found = await storedChats(page);
+  // The database is not opened before the page does it.
+  const copies = await copiedChats(page);
+  const isThere = await page.evaluate(({ key, units }) => localStorage.getItem(key)?.length === units, VALUE);
   await openAndLoad(page, origin);
-  const shown = await page.getByRole('navigation', { name: 'Conversations' }).locator('li').count();
-  const stored = Array.isArray(found.stored) ? `${found.stored.length} stored` : (found.stored ?? 'no database');
-  console.log(`  conversations at the start: ${stored}, ${found.copied.length} copied, ${shown} shown`);
+  const listed = await page.getByRole('navigation', { name: 'Conversations' }).locator('li').count();
+  console.log(`  conversations at the start: ${copies.length} copied, ${listed} shown`);
+  console.log(`  value that was written to localStorage on the full disk: ${isThere ? 'there' : 'not there'}`);
   const lost = page.getByRole('alert').filter({ hasText: 'The browser has deleted what this page stored' });
-  if (await lost.isVisible()) console.log(`  ${(await lost.innerText()).replaceAll('\n', ' ')}`);
+  const words = (await lost.isVisible()) ? (await lost.innerText()).replaceAll('\n', ' ') : 'nothing was deleted';
+  console.log(`  the page says: ${words}`);
   return page;
 }
 
@@ -182,14 +190,6 @@ async function write(page: Page, text: string): Promise<void> {
   await shown(page, page.getByText(/tokens\/s/));
 }
 
-/** Waits until something is visible. @throws Error with all that the page shows instead */
-async function shown(page: Page, expected: Locator): Promise<void> {
-  await expected.waitFor({ timeout: PATIENCE_MS }).catch(async (error: unknown) => {
-    const words = await page.locator('main, [role=alert], [role=status]').allInnerTexts();
-    throw new Error(`The page shows: ${words.join(' | ').slice(0, 3000)}`, { cause: error });
-  });
-}
-
 async function missingChats(page: Page, titles: readonly string[]): Promise<Losses> {
   const sidebar = page.getByRole('navigation', { name: 'Conversations' });
   const shown = await sidebar.innerText();
@@ -210,6 +210,9 @@ async function writeOnFullDisk(page: Page, disk: SmallDisk): Promise<Losses> {
     await sleep(1000);
   }
   console.log(`  ${(await notice.innerText()).replaceAll('\n', ' ')}`);
+  disk.fill();
+  await page.evaluate(({ key, units }) => localStorage.setItem(key, 'x'.repeat(units)), VALUE);
+  await sleep(WRITTEN_MS);
   disk.free();
   const again = notice.getByRole('button', { name: 'Try again' });
   for (let waited = 0; await notice.isVisible(); waited++) {

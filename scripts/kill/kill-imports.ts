@@ -8,13 +8,24 @@ import { MemoryStore } from '../../workers/store/memory-store.ts';
 import { createSynth } from '../../workers/synth/synth.ts';
 import { type BrowserProcess, startBrowser } from '../browser-process.ts';
 import { Random } from '../random.ts';
-import { ask, importFrom, type KillOptions, type Losses, newConversation, openAndLoad, setNumbers } from './kills.ts';
+import {
+  ask,
+  importFrom,
+  type KillOptions,
+  type Losses,
+  newConversation,
+  openAndLoad,
+  setNumbers,
+  shown,
+} from './kills.ts';
 import { storedImport } from './stored-import.ts';
 
 /** The model that is imported. */
 export const { name: NAME } = LONG_OPTIONS;
 const PATH = '/long.gguf';
 const QUESTION = 'What is there?';
+/** Settings with which a question has one answer. */
+const DETERMINISTIC = { Temperature: '0', 'Max answer length': '30' };
 /** After the byte at which a visit ends, the kill waits up to this time, in milliseconds: for writes, and the end. */
 const MAX_DELAY_MS = 250;
 /** Rates of a download that is never killed: the whole file in between 8 and 1/8 seconds, or as fast as possible. */
@@ -101,8 +112,8 @@ export async function importUnharmed(page: Page, server: TestServer): Promise<Ex
   const manifest = await store.getManifest(id);
   server.bytesPerSecond = Number.POSITIVE_INFINITY;
   await importFrom(page, `${server.origin}${PATH}`);
-  await page.getByRole('heading', { name: `Ask ${NAME}` }).waitFor({ timeout: 120_000 });
-  await setNumbers(page, { Temperature: '0', 'Max answer length': '30' });
+  await shown(page, page.getByRole('heading', { name: `Ask ${NAME}` }));
+  await setNumbers(page, DETERMINISTIC);
   const answer = await ask(page, QUESTION);
   await removeModel(page);
   return { id, records: manifest!.records.map(({ key, sha256 }) => [key, sha256]), answer };
@@ -162,9 +173,10 @@ export async function startImport(page: Page, server: TestServer): Promise<void>
 export async function finish(page: Page, server: TestServer, expected: Expected): Promise<Losses> {
   server.bytesPerSecond = Number.POSITIVE_INFINITY;
   await startImport(page, server);
-  await page.getByRole('heading', { name: `Ask ${NAME}` }).waitFor({ timeout: 120_000 });
+  await shown(page, page.getByRole('heading', { name: `Ask ${NAME}` }));
   const found = await storedImport(page, NAME);
   const losses = missing({ records: expected.records.length, complete: true, share: 1 }, found, expected);
+  await setNumbers(page, DETERMINISTIC); // the browser may have deleted the settings
   const answer = await ask(page, QUESTION);
   if (answer !== expected.answer) losses.push(`the answer is ${answer} instead of ${expected.answer}`);
   return losses.map((loss) => `at the end: ${loss}`);

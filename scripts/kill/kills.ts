@@ -1,6 +1,9 @@
 /** What the two kinds of kills share: options, results, and steps on the page. */
-import type { Page } from 'playwright';
+import type { Locator, Page } from 'playwright';
 import type { TestServer } from '../../e2e/server.ts';
+
+/** How long to wait for what the page should show, in milliseconds. */
+const PATIENCE_MS = 120_000;
 
 /** Options of a series of kills. */
 export interface KillOptions {
@@ -28,6 +31,14 @@ export async function openAndLoad(page: Page, origin: string): Promise<void> {
   await composer.or(reload).first().waitFor({ timeout: 120_000 });
   if (await reload.isVisible()) await reload.click();
   await composer.waitFor({ timeout: 120_000 });
+}
+
+/** Waits until something is visible. @throws Error with all that the page shows instead */
+export async function shown(page: Page, expected: Locator): Promise<void> {
+  await expected.waitFor({ timeout: PATIENCE_MS }).catch(async (error: unknown) => {
+    const words = await page.locator('main, [role=alert], [role=status]').allInnerTexts();
+    throw new Error(`The page shows: ${words.join(' | ').slice(0, 3000)}`, { cause: error });
+  });
 }
 
 /** Shows a new conversation. */

@@ -47,7 +47,7 @@ function NotSaved() {
   );
 }
 
-/** Chromium keeps a list of what pages store. If that was damaged, it deletes everything (docs/reliability.md). */
+/** Chromium has deleted everything at the start after a full disk, but not always (docs/reliability.md). */
 const WasFull = () => (
   <ProblemNotice
     message="There is space again, and everything is saved."
@@ -85,7 +85,7 @@ const Lost = ({ count: lost, restored }: { count: number; restored: number }) =>
 function restoredText(lost: number, restored: number): string {
   if (restored === 0) return 'There were no copies.';
   const restoredOnes = lost === 1 ? 'It was restored from a copy' : `${restored} of ${lost} were restored from copies`;
-  return `${restoredOnes} in the browser's local storage. The latest changes may be missing.`;
+  return `${restoredOnes} in the browser's local storage. The latest changes and parts of long texts may be missing.`;
 }
 
 /** Shown until it is dismissed: this browser deletes the data of pages that are not visited. */

@@ -1,13 +1,6 @@
 /** Copies of conversations in a localStorage that has limits, is blocked, or holds damaged data. */
 import { beforeEach, expect, it, vi } from 'vitest';
-import {
-  MAX_COPY_UNITS,
-  MAX_UNITS,
-  readCopies,
-  removeCopy,
-  removeOtherCopies,
-  storeCopy,
-} from './conversation-copies.ts';
+import { copiedIds, MAX_COPY_UNITS, MAX_UNITS, readCopies, removeCopy, storeCopy } from './conversation-copies.ts';
 import { addTurn, type Conversation, createConversation } from './conversation-tree.ts';
 import { generationFrom } from './generation-settings.ts';
 import { FakeStorage } from './web-storage-testing.ts';
@@ -27,7 +20,7 @@ function conversation(id: string, at: number, text = `text of ${id}`): Conversat
 
 const ids = (): string[] => readCopies().map(({ id }) => id);
 const key = (id: string): string => `mixtab-copy/${id}`;
-const LONG = 'x'.repeat(MAX_COPY_UNITS - 1000);
+const LONG = 'x'.repeat(MAX_COPY_UNITS - 2000);
 /** How many copies of {@link LONG} fit in. */
 const FITTING = Math.floor(MAX_UNITS / MAX_COPY_UNITS);
 
@@ -42,7 +35,7 @@ it('replaces the copy of the same conversation, and leaves other values alone', 
   storeCopy(conversation('a', 1));
   storeCopy(conversation('a', 2, 'newer text'));
   expect(readCopies()).toEqual([conversation('a', 2, 'newer text')]);
-  removeOtherCopies([]);
+  removeCopy('a');
   expect([...storage.values]).toEqual([['mixtab-open', 'a']]);
 });
 
@@ -71,11 +64,63 @@ it('never removes a newer copy for an older conversation, but its own earlier co
   expect(ids()).toEqual(before);
 });
 
-it('has no copy of a conversation that is too long, nor an earlier one', () => {
-  storeCopy(conversation('a', 1));
+/** A chat of `count` turns with 1 + `length` characters each. */
+function chat(id: string, count: number, length: number, character = 'x'): Conversation {
+  let chat = createConversation({ id, kind: 'chat', generation: generationFrom(undefined) }, 1);
+  for (let n = 1; n <= count; n++) {
+    const by = n % 2 === 1 ? ('user' as const) : ('model' as const);
+    const text = `${n % 10}${character.repeat(length)}`;
+    chat = addTurn(chat, { id: `t${n}`, parent: n === 1 ? null : `t${n - 1}`, by, text, at: n });
+  }
+  return chat;
+}
+
+it('keeps the newest texts of a conversation that is too long, and the beginnings of the others', () => {
   storeCopy(conversation('b', 1));
-  storeCopy(conversation('a', 2, 'x'.repeat(MAX_COPY_UNITS)));
+  const long = chat('a', 30, 10_000);
+  storeCopy(addTurn(long, { id: 'other', parent: null, by: 'user', text: 'not shown', at: 40 }));
+  expect(readCopies().find(({ id }) => id === 'a')).toMatchObject({ turns: [{ text: 'not shown' }] });
+  storeCopy(long);
+  const copy = readCopies().find(({ id }) => id === 'a')!;
+  const lengths = copy.turns.map(({ text }) => text.length);
+  expect(lengths.slice(-8)).toEqual(Array(8).fill(10_001));
+  expect(lengths.slice(0, 20)).toEqual(Array(20).fill(200));
+  expect(copy.turns.map(({ text }) => text[0]).join('')).toBe('123456789012345678901234567890');
+  expect(storage.values.get(key('a'))!.length).toBeLessThanOrEqual(MAX_COPY_UNITS);
+  expect(storage.values.get(key('a'))!.length).toBeGreaterThan(0.9 * MAX_COPY_UNITS);
+});
+
+it.each([['\n'], ['\u0000'], ['\ud83d\ude00']])('keeps a part of a text that is long in JSON, of %j', (character) => {
+  storeCopy(chat('a', 3, 200_000 / character.length, character));
+  const [copy] = readCopies();
+  expect(copy.turns).toHaveLength(3);
+  expect(copy.turns[2].text.length).toBeGreaterThan(5000);
+  expect(copy.turns[2].text.isWellFormed()).toBe(true);
+});
+
+it('has no copy of a conversation with too many turns, nor an earlier one', () => {
+  storeCopy(conversation('b', 1));
+  storeCopy(chat('a', 20, 10));
+  expect(ids().toSorted()).toEqual(['a', 'b']);
+  storeCopy(chat('a', 1000, 10));
   expect(ids()).toEqual(['b']);
+});
+
+it('does not let conversations of the same time replace each other again and again', () => {
+  const all = Array.from({ length: 2 * FITTING }, (_, n) => conversation(`c${n}`, 7, LONG));
+  for (const each of all) storeCopy(each);
+  const setItem = vi.spyOn(storage, 'setItem');
+  for (const each of all) storeCopy(each);
+  expect([ids().length, setItem.mock.calls.length]).toEqual([FITTING, 0]);
+});
+
+it('keeps the other copies if nothing can be written, as on a full disk', () => {
+  for (let at = 1; at <= 10; at++) storeCopy(conversation(`c${at}`, at));
+  vi.spyOn(storage, 'setItem').mockImplementation(() => {
+    throw new DOMException('no space', 'QuotaExceededError');
+  });
+  for (const at of [11, 12]) storeCopy(conversation('new', at));
+  expect(ids()).toEqual(expect.arrayContaining(['c7', 'c8', 'c9', 'c10']));
 });
 
 it('removes the oldest copies if localStorage is full, and its own earlier one if that is not enough', () => {
@@ -92,13 +137,13 @@ it('removes the oldest copies if localStorage is full, and its own earlier one i
   expect(storage.values.get('of another page')).toHaveLength(4000);
 });
 
-it('removes one copy, or all but some', () => {
+it('removes one copy, and names all', () => {
   for (const id of ['a', 'b', 'c']) storeCopy(conversation(id, 1));
+  storage.setItem(key('damaged'), 'x');
   removeCopy('b');
   removeCopy('unknown');
   expect(ids()).toEqual(['a', 'c']);
-  removeOtherCopies(['c', 'd']);
-  expect(ids()).toEqual(['c']);
+  expect(copiedIds()).toEqual(['a', 'c', 'damaged']);
 });
 
 it('ignores damaged copies one by one, and gives their space to others first', () => {
@@ -130,6 +175,5 @@ it('does nothing if localStorage is blocked', () => {
   });
   storeCopy(conversation('a', 1));
   removeCopy('a');
-  removeOtherCopies([]);
-  expect(readCopies()).toEqual([]);
+  expect([readCopies(), copiedIds()]).toEqual([[], []]);
 });

@@ -5,6 +5,7 @@
  */
 import { conversationFrom } from './conversation-transfer.ts';
 import { type Conversation, removeEmptyAnswers } from './conversation-tree.ts';
+import { shortened, unitsOf } from './shortened-conversation.ts';
 import { keysWithPrefix, recall, remember, removeValue } from './web-storage.ts';
 
 const PREFIX = 'mixtab-copy/';
@@ -16,10 +17,16 @@ const VERSION = 1;
  */
 export const MAX_UNITS = 2_000_000;
 /**
- * Limit for one copy, in UTF-16 code units. Writing one takes about 4 ms per 100,000 units of Latin-1, and twice as much
- * for other scripts (docs/measurements/page.md). The page cannot do anything else meanwhile.
+ * Limit for one copy, in UTF-16 code units. Writing one this long takes about 4 ms if it is Latin-1, and about 9 ms if
+ * it is not (docs/measurements/page.md). The page cannot do anything else meanwhile.
  */
-export const MAX_COPY_UNITS = 200_000;
+export const MAX_COPY_UNITS = 100_000;
+
+/**
+ * How much space of others a copy may take in vain, as a multiple of its own. A unit outside of Latin-1 takes the space
+ * of two.
+ */
+const MAX_SACRIFICE = 2;
 
 /** What is known of a stored copy without reading its conversation. */
 interface CopyInfo {
@@ -36,25 +43,30 @@ interface CopyInfo {
  */
 export function storeCopy(conversation: Conversation): void {
   const key = keyOf(conversation.id);
-  if (textUnits(conversation) > MAX_COPY_UNITS) {
-    removeValue('localStorage', key);
-    return;
-  }
-  const value = `${VERSION} ${conversation.changedAt} ${JSON.stringify(removeEmptyAnswers(conversation))}`;
-  if (recall('localStorage', key) === value) return;
+  const value = copyValue(conversation, MAX_COPY_UNITS - key.length);
+  if (value !== undefined && recall('localStorage', key) === value) return;
+  if (value === undefined || !write(key, value, conversation.changedAt)) removeValue('localStorage', key);
+}
+
+/** @returns false if there is no space beside the copies of newer conversations */
+function write(key: string, value: string, changedAt: number): boolean {
   const units = key.length + value.length;
   const others = newestFirst().filter((copy) => copy.key !== key);
-  const newer = others.filter(({ changedAt }) => changedAt > conversation.changedAt);
+  // Those of the same time stay too: else they would replace each other again and again.
+  const newer = others.filter((copy) => copy.changedAt >= changedAt);
   const older = others.slice(newer.length);
-  const fits = units <= MAX_COPY_UNITS && units + sum(newer) <= MAX_UNITS;
-  for (let total = units + sum(others); fits; ) {
-    if (total <= MAX_UNITS && remember('localStorage', key, value)) return;
+  if (units + sum(newer) > MAX_UNITS) return false;
+  let total = units + sum(others);
+  // Beyond the limit there may be no space for other reasons, as on a full disk. Then the others are worth more.
+  for (let sacrificed = 0; sacrificed <= MAX_SACRIFICE * units; ) {
+    if (total <= MAX_UNITS && remember('localStorage', key, value)) return true;
     const oldest = older.pop();
-    if (!oldest) break;
+    if (!oldest) return false;
     removeValue('localStorage', oldest.key);
+    if (total <= MAX_UNITS) sacrificed += oldest.units;
     total -= oldest.units;
   }
-  removeValue('localStorage', key);
+  return false;
 }
 
 /** Reads all copies. Damaged ones are ignored. */
@@ -67,13 +79,9 @@ export function removeCopy(id: string): void {
   removeValue('localStorage', keyOf(id));
 }
 
-/** Removes the copies of all other conversations than these. */
-export function removeOtherCopies(ids: readonly string[]): void {
-  const kept = new Set(ids.map(keyOf));
-  for (const key of copyKeys()) if (!kept.has(key)) removeValue('localStorage', key);
-}
+/** The ids of the conversations of which there are copies, damaged ones included. */
+export const copiedIds = (): string[] => copyKeys().map((key) => key.slice(PREFIX.length));
 
-const textUnits = ({ turns }: Conversation): number => turns.reduce((total, { text }) => total + text.length, 0);
 const keyOf = (id: string): string => PREFIX + id;
 const copyKeys = (): string[] => keysWithPrefix('localStorage', PREFIX);
 const sum = (copies: readonly CopyInfo[]): number => copies.reduce((total, { units }) => total + units, 0);
@@ -84,6 +92,20 @@ function newestFirst(): CopyInfo[] {
     return { key, changedAt: headerOf(value)?.changedAt ?? -1, units: key.length + value.length };
   });
   return copies.sort((a, b) => b.changedAt - a.changedAt);
+}
+
+/** @returns the stored form of a conversation, shortened if necessary; undefined if that does not fit either */
+function copyValue(conversation: Conversation, limit: number): string | undefined {
+  const whole = removeEmptyAnswers(conversation);
+  // Escapes make JSON longer than estimated. Texts that consist of them need more attempts.
+  for (let attempt = 0, budget = limit; attempt < 3; attempt++) {
+    const copy = unitsOf(whole) <= budget ? whole : shortened(whole, budget);
+    if (!copy) break;
+    const value = `${VERSION} ${conversation.changedAt} ${JSON.stringify(copy)}`;
+    if (value.length <= limit) return value;
+    budget *= (0.9 * limit) / value.length;
+  }
+  return undefined;
 }
 
 /** A copy is its version, the time of its last turn and the conversation in JSON, with spaces between them. */

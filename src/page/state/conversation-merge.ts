@@ -67,7 +67,7 @@ interface Candidate {
   removed: boolean;
 }
 
-/** The union by id, in their order and then ours, so a parent still precedes its children. */
+/** The union by id, in the order of {@link inOrder}. */
 function mergeTurns(base: Conversation | undefined, ours: Conversation, theirs: Conversation): Turn[] {
   const [before, mine, other] = [base?.turns ?? [], ours.turns, theirs.turns].map(
     (turns) => new Map(turns.map((turn) => [turn.id, turn])),
@@ -75,17 +75,27 @@ function mergeTurns(base: Conversation | undefined, ours: Conversation, theirs: 
   const unchanged = (turn: Turn): boolean => equal(before.get(turn.id), turn);
   const candidates: Candidate[] = [];
   const conflicts: Turn[] = [];
-  for (const turn of theirs.turns) {
-    const own = mine.get(turn.id);
-    if (!own) candidates.push({ turn, removed: unchanged(turn) });
+  for (const turn of inOrder(ours.turns, theirs.turns)) {
+    const [own, their] = [mine.get(turn.id), other.get(turn.id)];
+    if (!own || !their) candidates.push({ turn, removed: unchanged(turn) });
     else {
-      const { kept, conflict } = mergeTurn(before.get(turn.id), own, turn);
+      const { kept, conflict } = mergeTurn(before.get(turn.id), own, their);
       candidates.push({ turn: kept, removed: false });
       if (conflict) conflicts.push(conflict);
     }
   }
-  for (const turn of ours.turns) if (!other.has(turn.id)) candidates.push({ turn, removed: unchanged(turn) });
   return withConflicts(remaining(candidates), conflicts);
+}
+
+/**
+ * The turns of both sides: theirs and then ours, or all of ours if theirs are only some of them, as those of a
+ * shortened copy are. So a parent precedes its children, and both sides come to the same order once one of them has
+ * stored it.
+ */
+function inOrder(ours: readonly Turn[], theirs: readonly Turn[]): readonly Turn[] {
+  const [mine, other] = [ours, theirs].map((turns) => new Set(turns.map(({ id }) => id)));
+  const areOnlySome = theirs.length < ours.length && theirs.every(({ id }) => mine.has(id));
+  return areOnlySome ? ours : [...theirs, ...ours.filter(({ id }) => !other.has(id))];
 }
 
 /** Leaves out what was removed. A removed turn stays if the other side has answered it meanwhile. */

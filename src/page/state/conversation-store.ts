@@ -54,6 +54,8 @@ export class ConversationStore {
   readonly #bases = new Map<string, Conversation>();
   /** The marker that this tab has read or written last. */
   #known: Marker | undefined;
+  /** Ids that other tabs have announced since {@link readAll} began, until {@link onOtherTab} is called. */
+  readonly #announced: string[] = [];
   /** The marker of the database that had lost the conversations of {@link restore}, until they are stored. */
   #restoring: { from: Marker | undefined } | undefined;
 
@@ -63,6 +65,7 @@ export class ConversationStore {
 
   /** Reads all conversations. A damaged record is skipped, but stays in the store. */
   async readAll(): Promise<Conversation[]> {
+    this.#channel.onmessage = ({ data: ids }: MessageEvent<string[]>) => void this.#announced.push(...ids);
     const [marker, records] = await this.#database.read(async (stored) => [
       markerFrom(await stored.get(MARKER_KEY)),
       await stored.getAll(),
@@ -168,14 +171,16 @@ export class ConversationStore {
   }
 
   /**
-   * Calls `changed` with what another tab has stored or deleted.
+   * Calls `changed` with what another tab has stored or deleted since {@link readAll} began.
    * @param changed `before` is what this tab knew of the stored record
    */
   onOtherTab(changed: (changes: StoredChange[]) => void): void {
-    this.#channel.onmessage = ({ data: ids }: MessageEvent<string[]>) => {
+    const follow = (ids: readonly string[]): void => {
       // If it cannot be read now, the next write of the same conversation reads it.
       void this.#readChanges(ids).then(changed, () => {});
     };
+    this.#channel.onmessage = ({ data: ids }: MessageEvent<string[]>) => follow(ids);
+    if (this.#announced.length > 0) follow(this.#announced.splice(0));
   }
 
   async #readChanges(ids: readonly string[]): Promise<StoredChange[]> {

@@ -71,7 +71,7 @@ const stored = (id: string): string[] | undefined =>
 beforeEach(() => {
   vi.useFakeTimers();
   browser.databases.clear();
-  browser.failure = browser.readFailure = undefined;
+  browser.failure = browser.readFailure = browser.readDelay = undefined;
   local.values.clear();
 });
 
@@ -199,6 +199,7 @@ it('says at the start that conversations were deleted while no tab was open', as
   expect((await openTab()).health.lostConversations.value).toBeUndefined();
   browser.databases.clear(); // before anything was copied
   expect((await openTab()).health.lostConversations.value).toEqual({ count: 2, restored: 0 });
+  expect((await openTab()).health.lostConversations.value).toBeUndefined(); // once
 });
 
 it('restores conversations from copies if the database was deleted, says how many, and stores them', async () => {
@@ -251,6 +252,84 @@ it('removes the copy of a deleted conversation at once, in any tab, and never re
   expect((await openTab()).conversations.value.map(({ id }) => id)).toEqual([third]);
   next.removeConversation(third);
   expect(local.text).not.toContain('three');
+});
+
+it('follows what another tab stores, copies and deletes while this one starts', async () => {
+  const a = await openTab();
+  const [first, second] = [a.begin('one'), a.begin('two')];
+  await a.saveAgain();
+  await copied();
+  let go = (): void => {};
+  vi.resetModules();
+  const b = { ...(await import('./conversations.ts')), health: await import('./storage-health.ts') };
+  const messages: unknown[] = [];
+  new BroadcastChannel('mixtab-chats').onmessage = ({ data }) => messages.push(data);
+  browser.readDelay = new Promise<void>((resolve) => (go = resolve));
+  const loading = b.loadConversations();
+  browser.readDelay = undefined;
+  const third = a.begin('three');
+  await a.saveAgain();
+  a.removeConversation(first);
+  await a.saveAgain();
+  await copied();
+  await vi.waitFor(() => expect(messages.flat()).toEqual([third, first]));
+  go();
+  await loading;
+  const expected = [second, third].toSorted();
+  await vi.waitFor(() => expect(b.conversations.value.map(({ id }) => id).toSorted()).toEqual(expected));
+  await copied();
+  expect([first, second, third].map((id) => copyOf(id) !== undefined)).toEqual([false, true, true]);
+  expect(b.health.lostConversations.value).toBeUndefined();
+});
+
+it('keeps what the user imports before the database is read', async () => {
+  const a = await openTab();
+  const id = a.begin('one');
+  await a.saveAgain();
+  vi.resetModules();
+  const b = await import('./conversations.ts');
+  let go = (): void => {};
+  browser.readDelay = new Promise<void>((resolve) => (go = resolve));
+  const loading = b.loadConversations();
+  b.addConversations([{ ...a.conversations.value[0], id: 'imported' }]);
+  await b.saveAgain();
+  go();
+  await loading;
+  expect(b.conversations.value.map((each) => each.id).toSorted()).toEqual([id, 'imported'].toSorted());
+  expect(stored('imported')).toEqual(['one']);
+});
+
+it('says how many were restored if the number of stored ones is damaged', async () => {
+  const tab = await openTab();
+  tab.begin('one');
+  await tab.saveAgain();
+  await copied();
+  browser.databases.clear();
+  local.setItem('mixtab-stored', 'many');
+  expect((await openTab()).health.lostConversations.value).toEqual({ count: 1, restored: 1 });
+});
+
+it('restores the end of a long conversation, and completes it from a tab that still has all of it', async () => {
+  const a = await openTab();
+  const id = a.begin('one');
+  for (const [turnId, parent] of [
+    ['x', 'q-one'],
+    ['y', 'x'],
+  ])
+    a.updateConversation(id, (before) =>
+      a.addTurn(before, { id: turnId, parent, by: 'user', text: turnId.repeat(80_000), at: 1 }),
+    );
+  await a.saveAgain();
+  await copied();
+  browser.databases.clear();
+  const b = await openTab();
+  await b.saveAgain();
+  const lengths = (texts: string[] | undefined) => texts?.map(({ length }) => length);
+  expect(lengths(stored(id))).toEqual([3, expect.any(Number), 80_000]);
+  expect(stored(id)![1].length).toBeLessThan(30_000);
+  await a.checkStored();
+  expect(lengths(stored(id))).toEqual([3, 80_000, 80_000]);
+  await vi.waitFor(() => expect(lengths(b.has(id))).toEqual([3, 80_000, 80_000]));
 });
 
 it('never replaces what is stored with an older copy', async () => {

@@ -3,7 +3,7 @@
  * store.
  */
 import { batch, computed, signal } from '@preact/signals';
-import { readCopies, removeCopy, removeOtherCopies } from './conversation-copies.ts';
+import { copiedIds, readCopies, removeCopy } from './conversation-copies.ts';
 import { keepShownPath, mergeConversations, sameConversation } from './conversation-merge.ts';
 import { ConversationStore, type StoredChange } from './conversation-store.ts';
 import { type Conversation, createConversation, pathOf, removeEmptyAnswers } from './conversation-tree.ts';
@@ -61,7 +61,7 @@ const writer = new ConversationWriter(store, {
   onSaved: ({ changes, restored }) => {
     applyChanges(changes);
     restoredConversations.value += restored;
-    if (isLoaded) remember('localStorage', COUNT_KEY, String(conversations.peek().length));
+    if (isLoaded) noteCount();
     copies.copySoon(changes.map(({ id }) => id));
   },
   onFailure: (error) => {
@@ -74,14 +74,19 @@ const writer = new ConversationWriter(store, {
  * @throws DOMException if the database cannot be read; then those of which there are copies are shown
  */
 export async function loadConversations(): Promise<void> {
+  // Both before the database is read: what another tab stores and copies meanwhile is neither lost nor deleted.
+  const copiedState = recall('localStorage', COPIED_KEY);
+  const copied = copiedIds();
   const stored = await store.readAll().catch((error: unknown) => {
     restoreCopies();
     throw error;
   });
   isLoaded = true;
-  conversations.value = sorted(stored.map(removeEmptyAnswers));
-  if (store.isBehind(recall('localStorage', COPIED_KEY))) restoreLost();
-  else removeOtherCopies(memory.ids()); // deleted by a tab that was ended before it could remove them
+  // The user may have imported some meanwhile.
+  const others = stored.filter(({ id }) => !memory.get(id)).map(removeEmptyAnswers);
+  conversations.value = sorted([...conversations.peek(), ...others]);
+  if (store.isBehind(copiedState)) restoreLost();
+  else removeDeleted(copied);
   const open = recall('sessionStorage', OPEN_KEY) ?? recall('localStorage', OPEN_KEY);
   if (open !== undefined && memory.get(open)) reopen(open);
   store.onOtherTab(applyChanges);
@@ -91,10 +96,21 @@ export async function loadConversations(): Promise<void> {
 
 /** Restores what the database has lost, and says how much that is. */
 function restoreLost(): void {
-  const missing = Number(recall('localStorage', COUNT_KEY) ?? 0) - conversations.peek().length;
+  const missing = (Number(recall('localStorage', COUNT_KEY)) || 0) - conversations.peek().length;
   const restored = restoreCopies();
   const lost = Math.max(missing, restored);
   lostConversations.value = lost > 0 ? { count: lost, restored } : undefined;
+  // Said once. Restored conversations are counted when they are stored.
+  if (restored === 0) noteCount();
+}
+
+/** Removes copies of conversations that a tab deleted which was ended before it could remove them. */
+function removeDeleted(copied: readonly string[]): void {
+  for (const id of copied) if (!memory.get(id)) removeCopy(id);
+}
+
+function noteCount(): void {
+  remember('localStorage', COUNT_KEY, String(conversations.peek().length));
 }
 
 /**

@@ -77,6 +77,14 @@ it('copies a conversation once per minute while an answer is being written in it
   expect(texts()).toContain('end');
 });
 
+it('copies a long answer also after the clock was set back', async () => {
+  streamingId = 'a';
+  write('a', 'one');
+  vi.setSystemTime(Date.now() - 86_400_000);
+  await seconds(63);
+  expect(texts()).toEqual(['one']);
+});
+
 it('copies nothing while it is paused, and everything afterwards', async () => {
   write('a', 'one');
   paused = true;

@@ -29,7 +29,10 @@ const PATIENCE_MS = 10_000;
 export class CopyWriter {
   readonly #source: CopySource;
   readonly #changed = new Set<string>();
-  /** When an answer's conversation was copied last, or its first change was noticed. */
+  /**
+   * When an answer's conversation was copied last, or its first change was noticed. From `performance.now()`: the clock
+   * of the system may be set back.
+   */
   readonly #copiedAt = new Map<string, number>();
   #isScheduled = false;
   /** Something was copied since {@link CopySource.onCopied} was called last. */
@@ -43,7 +46,7 @@ export class CopyWriter {
   copySoon(ids: readonly string[]): void {
     for (const id of ids) {
       this.#changed.add(id);
-      if (this.#source.isStreaming(id) && !this.#copiedAt.has(id)) this.#copiedAt.set(id, Date.now());
+      if (this.#source.isStreaming(id) && !this.#copiedAt.has(id)) this.#copiedAt.set(id, performance.now());
     }
     if (this.#changed.size > 0) this.#schedule();
   }
@@ -61,7 +64,7 @@ export class CopyWriter {
       this.#changed.delete(id);
       const conversation = this.#source.get(id);
       if (conversation) storeCopy(conversation);
-      if (this.#source.isStreaming(id)) this.#copiedAt.set(id, Date.now());
+      if (this.#source.isStreaming(id)) this.#copiedAt.set(id, performance.now());
       else this.#copiedAt.delete(id);
       this.#hasCopied = true;
       whenIdle(() => this.#copyNext());
@@ -74,7 +77,8 @@ export class CopyWriter {
   }
 
   #isDue(id: string): boolean {
-    return !this.#source.isStreaming(id) || Date.now() - (this.#copiedAt.get(id) ?? 0) >= STREAMING_EVERY_MS;
+    const copiedAt = this.#copiedAt.get(id) ?? Number.NEGATIVE_INFINITY;
+    return !this.#source.isStreaming(id) || performance.now() - copiedAt >= STREAMING_EVERY_MS;
   }
 }
 

@@ -11,6 +11,8 @@ interface Browser {
   failure: Error | undefined;
   /** If set, every other transaction fails with it. */
   readFailure: Error | undefined;
+  /** If set, transactions that begin to read now pass on what they found after it. */
+  readDelay: Promise<void> | undefined;
   /** The transaction that runs. */
   queue: Promise<unknown>;
 }
@@ -20,6 +22,7 @@ shared.mixtabTestBrowser ??= {
   databases: new Map(),
   failure: undefined,
   readFailure: undefined,
+  readDelay: undefined,
   queue: Promise.resolve(),
 };
 
@@ -34,7 +37,10 @@ export class Database {
 
   async read<T>(work: (records: Records) => Promise<T>): Promise<T> {
     if (browser.readFailure) throw browser.readFailure;
-    return this.#run(work);
+    const delay = browser.readDelay;
+    const result = await this.#run(work);
+    await delay;
+    return result;
   }
 
   write<T>(work: (records: Records) => Promise<T>): Promise<T> {

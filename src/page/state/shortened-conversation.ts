@@ -1,0 +1,62 @@
+/** Shortens a conversation so that its copy fits in ({@link storeCopy}). Pure. */
+import { type Conversation, pathOf, type Turn } from './conversation-tree.ts';
+
+/** What a turn takes in JSON beside its text and its figures: its ids, its time, and which version is chosen. */
+const TURN_UNITS = 260;
+/** What the figures of an answer take in JSON. */
+const STATS_UNITS = 220;
+/** How much of a text is kept in any case. */
+const BEGINNING_UNITS = 200;
+
+/** Estimates the length of a conversation in JSON, in UTF-16 code units, without escapes. */
+export const unitsOf = ({ title, generation, turns }: Conversation): number =>
+  1000 + title.length + generation.systemPrompt.length + turns.reduce((total, turn) => total + turnUnits(turn), 0);
+
+const turnUnits = ({ text, stats }: Turn): number => TURN_UNITS + (stats ? STATS_UNITS : 0) + text.length;
+
+/**
+ * Keeps only the path that is shown, and of its texts as many as fit in, beginning with the newest; of earlier ones
+ * only the beginning. No turn changes its id or its parent, and a text that is cut is the beginning of the whole one. So a
+ * merge with the whole conversation has all of it (`conversation-merge.ts`). The model sees only what is whole.
+ * @param limit of {@link unitsOf}
+ * @returns undefined if not even the beginnings fit in
+ */
+export function shortened(conversation: Conversation, limit: number): Conversation | undefined {
+  const path = pathOf(conversation);
+  const beginnings = path.map((turn) => cut(turn, BEGINNING_UNITS));
+  const chosen = Object.fromEntries(path.map(({ id, parent }) => [parent ?? '', id]));
+  let left = limit - unitsOf({ ...conversation, turns: beginnings });
+  if (left < 0) return undefined;
+  const turns = path
+    .toReversed()
+    .map((turn) => {
+      const beginning = cut(turn, BEGINNING_UNITS);
+      const longer = cut(turn, BEGINNING_UNITS + left);
+      left = Math.max(0, left - turnUnits(longer) + turnUnits(beginning));
+      return longer;
+    })
+    .toReversed();
+  const { seenFrom: before, ...others } = conversation;
+  const seenFrom = firstSeen(conversation, path, turns) ?? before;
+  return { ...others, turns, chosen, ...(seenFrom && { seenFrom }) };
+}
+
+/** The figures describe the whole text, so those of a text that is cut are left out. */
+function cut(turn: Turn, units: number): Turn {
+  if (turn.text.length <= units) return turn;
+  const { stats: _, ...others } = turn;
+  return { ...others, text: turn.text.slice(0, units).replace(/[\uD800-\uDBFF]$/, '') };
+}
+
+/** @returns where the whole texts begin; undefined if the model sees no more than them already, or there are none */
+function firstSeen(
+  { kind, seenFrom }: Conversation,
+  path: readonly Turn[],
+  kept: readonly Turn[],
+): Conversation['seenFrom'] {
+  const lastCut = kept.findLastIndex((turn, i) => turn !== path[i]);
+  if (path.findIndex(({ id }) => id === seenFrom?.turn) > lastCut) return undefined;
+  // A chat begins with a message of the user.
+  const first = kept.slice(lastCut + 1).find(({ by }) => kind === 'text' || by === 'user');
+  return first && { turn: first.id, offset: 0 };
+}
