@@ -1,6 +1,8 @@
 import { beforeEach, expect, it, vi } from 'vitest';
+import { FakeStorage } from './web-storage-testing.ts';
 
-const stored = new Map<string, string>();
+const local = new FakeStorage();
+const stored = local.values;
 const held = new Set<string>();
 const listeners = new Map<string, () => void>();
 const page = {
@@ -15,18 +17,7 @@ vi.stubGlobal('navigator', {
     query: async () => ({ held: [...held].map((name) => ({ name })) }),
   },
 });
-const storage = {
-  setItem: (name: string, value: string) => void stored.set(name, value),
-  getItem: (name: string) => stored.get(name) ?? null,
-  removeItem: (name: string) => void stored.delete(name),
-};
-vi.stubGlobal(
-  'localStorage',
-  new Proxy(storage, {
-    ownKeys: () => [...stored.keys()],
-    getOwnPropertyDescriptor: () => ({ configurable: true, enumerable: true }),
-  }),
-);
+vi.stubGlobal('localStorage', local);
 
 /** The module as a tab that was just opened has it. */
 async function openTab() {

@@ -8,6 +8,7 @@
 import { signal } from '@preact/signals';
 import { errorToData } from '../../contract/errors.ts';
 import { newId } from './new-id.ts';
+import { keysWithPrefix, recall, remember, removeValue } from './web-storage.ts';
 
 /** The key in localStorage, and the name of the lock, are this prefix and the tab's id. */
 const PREFIX = 'mixtab-loading/';
@@ -67,22 +68,19 @@ export async function takeLeftMarks(): Promise<LoadMark[]> {
   const alive = new Set(held.map(({ name }) => name));
   const left: LoadMark[] = [];
   try {
-    for (const name of Object.keys(localStorage)) {
-      if (!name.startsWith(PREFIX) || name === key || alive.has(name)) continue;
-      left.push(JSON.parse(localStorage.getItem(name)!) as LoadMark);
-      localStorage.removeItem(name);
+    for (const name of keysWithPrefix('localStorage', PREFIX)) {
+      if (name === key || alive.has(name)) continue;
+      left.push(JSON.parse(recall('localStorage', name)!) as LoadMark);
+      removeValue('localStorage', name);
     }
   } catch {
-    // Storage is blocked: nothing was noted.
+    // A damaged note stays.
   }
   return left;
 }
 
 function write(value: LoadMark | undefined): void {
-  try {
-    if (value) localStorage.setItem(key, JSON.stringify(value));
-    else localStorage.removeItem(key);
-  } catch {
-    // Storage is blocked or full: the page may load the model once too often.
-  }
+  // If storage is blocked or full, the page may load the model once too often.
+  if (value) remember('localStorage', key, JSON.stringify(value));
+  else removeValue('localStorage', key);
 }
