@@ -26,7 +26,7 @@ export async function measureReadRate(
   const startedAt = now();
   let read = 0;
   let ms = 0;
-  for (let repeat = 0; repeat < MAX_REPEATS && (ms === 0 || ms < LEAST_CLOCK_STEPS * stepMs); repeat++) {
+  for (let repeat = 0; repeat < MAX_REPEATS && ms < LEAST_CLOCK_STEPS * stepMs; repeat++) {
     read += await readExperts(reader, manifest, bytes);
     ms = now() - startedAt;
   }

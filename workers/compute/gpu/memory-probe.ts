@@ -5,7 +5,7 @@ import { type ProbedMemory, rateOf } from '../../experts/measured-memory.ts';
 import { type Dispatch, encodePass, type Slice, whole } from './dispatch.ts';
 import { withFirefoxPoll } from './firefox-poll.ts';
 import type { Gpu } from './open-gpu.ts';
-import { cutByCost } from './slicing.ts';
+import { costOf, cutByCost } from './slicing.ts';
 
 const STEP_BYTES: Bytes = 256 * 1024 * 1024;
 const WORKGROUP = 256;
@@ -149,8 +149,6 @@ export class GpuMemoryPieces implements ProbedMemory {
     return reads;
   }
 }
-
-const costOf = (dispatches: readonly Dispatch[]): number => dispatches.reduce((sum, { cost = 0 }) => sum + cost, 0);
 
 /**
  * Submits a measurement and waits for it.

@@ -4,9 +4,9 @@
  * with fewer rows, and lists of them into submissions (slicing.ts). A fast GPU gets everything in one piece. No sum
  * depends on where it is cut.
  */
-import { LEAST_CLOCK_STEPS } from '../../experts/clock-step.ts';
+import { type Clock, LEAST_CLOCK_STEPS } from '../../experts/clock-step.ts';
 import { type Dispatch, encodePass } from './dispatch.ts';
-import { cutByCost, cutDispatch } from './slicing.ts';
+import { costOf, cutByCost, cutDispatch } from './slicing.ts';
 
 /** Milliseconds that one dispatch may take. */
 const DISPATCH_MS = 100;
@@ -25,7 +25,7 @@ const LEAST_MS = 0.1;
 const LEAST_TIMED_SHARE = 0.1;
 
 /** Knows how fast a GPU works, from the submissions that it has finished, and cuts work accordingly. */
-export class Pacing {
+export class Pacing implements Clock {
   /** Work per millisecond. See {@link Dispatch.cost}. */
   #rate: number;
   /** When the GPU finished the last submission that was timed. */
@@ -101,10 +101,8 @@ export class Pacing {
   }
 }
 
-interface PacingOptions {
+interface PacingOptions extends Partial<Clock> {
   rate?: number;
-  now?: () => number;
-  clockStepMs?: number;
 }
 
 /** What the GPU has done. */
@@ -189,5 +187,3 @@ function encodeParts(
   };
   return { encoder: encodePass(device, last, label), startTiming };
 }
-
-const costOf = (dispatches: readonly Dispatch[]): number => dispatches.reduce((sum, { cost = 0 }) => sum + cost, 0);

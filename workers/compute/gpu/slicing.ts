@@ -12,6 +12,10 @@ const READ_COST = 8;
 export const productCost = (weights: number, inputs: number, reads = 1): number =>
   weights * (inputs + READ_COST * reads);
 
+/** The work of several dispatches together. */
+export const costOf = (dispatches: readonly Pick<Dispatch, 'cost'>[]): number =>
+  dispatches.reduce((sum, { cost = 0 }) => sum + cost, 0);
+
 /** Cuts a list into parts of at most `limit` work each. An item that is more than that is a part of its own. */
 export function cutByCost<T extends Pick<Dispatch, 'cost'>>(items: readonly T[], limit: number): T[][] {
   const parts: T[][] = [];
