@@ -316,13 +316,18 @@ describe('messages', () => {
     const { end, sent, receive } = endOf();
     const receiver = new HandOverReceiver(end);
     receiver.take('a').release();
-    const read = receiver.take('a').before(emptyReader().reader).read('a', infoOf('x'));
-    read.catch(() => {}); // awaited below
+    const handed = receiver.take('a').before(emptyReader().reader);
+    const settled = Promise.allSettled([handed.read('a', infoOf('x')), handed.read('a', infoOf('y'))]);
     const [first, , second] = sent;
-    receive({ ...first, type: 'offer', keys: ['x'] });
+    receive({ ...first, type: 'offer', keys: ['x', 'y'] });
     await delivered();
-    receive({ ...second, type: 'offer', keys: [] });
-    await expect(read).rejects.toThrow('from the store');
+    receive({ ...first, type: 'end', complete: true });
+    receive({ ...second, type: 'offer', keys: ['x'] });
+    receive({ ...second, type: 'record', info: infoOf('x', { sha256: '1' }), bytes: bytesOf(1) });
+    expect(await settled).toMatchObject([
+      { value: { parts: [bytesOf(1)] } },
+      { reason: { message: 'from the store' } },
+    ]);
   });
 
   it('of a load that has ended do not drop what another one gets', () => {

@@ -133,8 +133,7 @@ export class ConversationStore {
   /** Whether the database is not the one that this tab knows, or an earlier state of it. */
   #hasLost(found: Marker | undefined): boolean {
     if (this.#restoring) return !found || sameMarker(found, this.#restoring.from);
-    if (!this.#known) return false;
-    return found?.databaseId !== this.#known.databaseId || found.revision < this.#known.revision;
+    return this.#known !== undefined && isBehind(found, this.#known);
   }
 
   #nextMarker(found: Marker | undefined, lost: boolean): Marker {
@@ -158,10 +157,9 @@ export class ConversationStore {
    * @param noted an earlier value of {@link state}, possibly another tab's; undefined if there is none
    */
   isBehind(noted: string | undefined): boolean {
-    if (!this.#known) return true;
     const [databaseId, revision] = noted?.split(' ') ?? [];
     return (
-      databaseId !== undefined && (databaseId !== this.#known.databaseId || this.#known.revision < Number(revision))
+      !this.#known || (databaseId !== undefined && isBehind(this.#known, { databaseId, revision: Number(revision) }))
     );
   }
 
@@ -201,6 +199,10 @@ export class ConversationStore {
     this.#database.onClosed = closed;
   }
 }
+
+/** Whether a database is not the known one, or an earlier state of it. */
+const isBehind = (found: Marker | undefined, known: Marker): boolean =>
+  found?.databaseId !== known.databaseId || found.revision < known.revision;
 
 const sameMarker = (a: Marker | undefined, b: Marker | undefined): boolean =>
   a?.databaseId === b?.databaseId && a?.revision === b?.revision;

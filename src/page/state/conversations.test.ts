@@ -188,6 +188,16 @@ it('keeps what cannot be stored, says so until it is stored, and tries again by 
 /** Waits until the tabs have copied what they have stored. */
 const copied = (): Promise<unknown> => vi.advanceTimersByTimeAsync(3000);
 
+/** Makes a conversation of which only the copy is left. @returns its id */
+async function onlyCopied(): Promise<string> {
+  const tab = await openTab();
+  const id = tab.begin('one');
+  await tab.saveAgain();
+  await copied();
+  browser.databases.clear();
+  return id;
+}
+
 /** Texts in the copies, by conversation. */
 const copyOf = (id: string): string | undefined => local.values.get(`mixtab-copy/${id}`);
 
@@ -300,11 +310,7 @@ it('keeps what the user imports before the database is read', async () => {
 });
 
 it('says how many were restored if the number of stored ones is damaged', async () => {
-  const tab = await openTab();
-  tab.begin('one');
-  await tab.saveAgain();
-  await copied();
-  browser.databases.clear();
+  await onlyCopied();
   local.setItem('mixtab-stored', 'many');
   expect((await openTab()).health.lostConversations.value).toEqual({ count: 1, restored: 1 });
 });
@@ -388,11 +394,7 @@ it('restores copies once if two tabs start at the same time, and keeps what is d
 });
 
 it('restores conversations again at the next start if they could not be stored', async () => {
-  const tab = await openTab();
-  const id = tab.begin('one');
-  await tab.saveAgain();
-  await copied();
-  browser.databases.clear();
+  const id = await onlyCopied();
   browser.failure = new DOMException('no space', 'QuotaExceededError');
   for (let start = 1; start <= 2; start++) {
     const next = await openTab();
@@ -403,11 +405,7 @@ it('restores conversations again at the next start if they could not be stored',
 });
 
 it('shows copies while the database cannot be read, and stores them if it has lost the conversations', async () => {
-  const tab = await openTab();
-  const id = tab.begin('one');
-  await tab.saveAgain();
-  await copied();
-  browser.databases.clear();
+  const id = await onlyCopied();
   browser.failure = browser.readFailure = new DOMException('Internal error opening backing store', 'UnknownError');
   await expect(openTab()).rejects.toThrow('Internal error');
   const { beginConversation, conversations, saveAgain, updateConversation } = await import('./conversations.ts');
