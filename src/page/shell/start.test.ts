@@ -1,6 +1,7 @@
 /** Which model a page loads by itself when it is opened. */
 import { beforeEach, expect, it, vi } from 'vitest';
 import type { ModelSummary } from '../../contract/import-api.ts';
+import { FakeStorage } from '../state/web-storage-testing.ts';
 
 vi.mock('../state/database.ts', () => import('../state/database-testing.ts'));
 vi.mock('idb-keyval', () => ({ get: async () => undefined }));
@@ -16,21 +17,9 @@ const held = new Set<string>();
 vi.stubGlobal('navigator', {
   locks: { request: async () => {}, query: async () => ({ held: [...held].map((name) => ({ name })) }) },
 });
-const stored = new Map<string, string>();
-vi.stubGlobal(
-  'localStorage',
-  new Proxy(
-    {
-      setItem: (name: string, value: string) => void stored.set(name, value),
-      getItem: (name: string) => stored.get(name) ?? null,
-      removeItem: (name: string) => void stored.delete(name),
-    },
-    {
-      ownKeys: () => [...stored.keys()],
-      getOwnPropertyDescriptor: () => ({ configurable: true, enumerable: true }),
-    },
-  ),
-);
+const local = new FakeStorage();
+const stored = local.values;
+vi.stubGlobal('localStorage', local);
 
 /** What the page did, in order. */
 const done: string[] = [];
