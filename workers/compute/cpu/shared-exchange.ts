@@ -55,6 +55,11 @@ const Tag = { number: 0, boolean: 1, floats: 2, rows: 3 } as const;
 const LOOK_MS = 0.3;
 /** Looks between two glances at the clock, which takes as long as some dozens of them. */
 const LOOKS = 1000;
+/**
+ * The most glances before a side sleeps. A coarse clock may stand still for 16 or 100 ms; this takes a few of them at
+ * most, and with other clocks {@link LOOK_MS} is over first.
+ */
+const GLANCES = 1000;
 /** A thread without work goes back to its event loop after this many milliseconds. */
 const ATTENTION_MS = 100;
 
@@ -82,9 +87,10 @@ class Exchange {
   /** @param sleepWord is 1 meanwhile if this side sleeps @returns whether the word is no longer `value` */
   waitWhile(word: number, value: number, sleepWord: number, milliseconds: number): boolean {
     const end = performance.now() + LOOK_MS;
-    do {
+    for (let glance = 0; glance < GLANCES; glance++) {
       for (let look = 0; look < LOOKS; look++) if (Atomics.load(this.words, word) !== value) return true;
-    } while (performance.now() < end);
+      if (performance.now() >= end) break;
+    }
     this.store(sleepWord, 1);
     const isTimedOut = Atomics.wait(this.words, word, value, milliseconds) === 'timed-out';
     this.store(sleepWord, 0);
