@@ -20,3 +20,14 @@ export async function changeAlone<T>(
   const signal = AbortSignal.timeout(LOCK_MS);
   return locks?.request(`mixtab-${name.replaceAll(' ', '-')}`, { signal }, apply).catch(() => undefined);
 }
+
+/**
+ * {@link changeAlone} if that is possible. If other tabs cannot be kept from it, of two changes at the same time only one
+ * is remembered.
+ */
+export const changeFact = async <T>(
+  memory: AdapterMemory,
+  name: string,
+  read: (value: unknown) => T,
+  change: (fact: T) => T | Promise<T>,
+): Promise<T> => (await changeAlone(memory, name, read, change)) ?? memory.change(name, read, change);

@@ -35,6 +35,10 @@ export async function withAllocations<T>(
   }
 }
 
+/** Whether an error says that the GPU had too little memory. */
+export const isOutOfMemory = (error: unknown): boolean =>
+  error instanceof MixtabError && error.code === 'gpu-out-of-memory';
+
 const allocationFailed = ({ message }: GPUError): MixtabError =>
   new MixtabError(
     'gpu-out-of-memory',

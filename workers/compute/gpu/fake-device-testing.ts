@@ -35,6 +35,8 @@ export class FakeDevice {
   invalidModules: RegExp | undefined;
   /** Pipelines that cannot be used, by their labels: the device reports each submission. */
   invalidPipelines: RegExp | undefined;
+  /** Whether results can be read back. They are zeros. */
+  readsBack = false;
   /** Called before each allocation, with the buffer's label. */
   onAllocation: (label: string) => void = () => {};
   /** Writes to buffers that do not exist (any more). A real device reports them as errors, and is useless then. */
@@ -151,8 +153,8 @@ export class FakeDevice {
       size,
       // A buffer whose allocation failed can be written to: the error scope has reported it already.
       alive: () => this.live.has(entry) || !valid,
-      // Nothing is ever computed, so only staging buffers can be mapped again.
-      mapAsync: () => (mappedAtCreation ? Promise.resolve() : new Promise(() => {})),
+      // Nothing is ever computed, so by default only staging buffers can be mapped again.
+      mapAsync: () => (mappedAtCreation || this.readsBack ? Promise.resolve() : new Promise(() => {})),
       getMappedRange: () => new ArrayBuffer(size),
       unmap: () => {},
       destroy: () => {
@@ -183,7 +185,7 @@ export class FakeDevice {
     return {};
   }
 
-  createCommandEncoder(): object {
+  createCommandEncoder(_descriptor?: GPUCommandEncoderDescriptor): object {
     const calls: string[] = [];
     const grids: Grid[] = [];
     const copies: Bytes[] = [];

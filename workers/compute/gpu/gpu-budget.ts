@@ -21,7 +21,7 @@ import {
 } from '../../experts/budget-history.ts';
 import { findMemory, holdsAll, measureFirstPiece, readRateOf } from '../../experts/measured-memory.ts';
 import { deviceMemory } from '../loading.ts';
-import { changeAlone } from './change-alone.ts';
+import { changeFact } from './change-alone.ts';
 import { GpuMemoryPieces, MOST_FIRST_BYTES, measureCopyRates, probeGpuMemory } from './memory-probe.ts';
 import type { Gpu } from './open-gpu.ts';
 import { holdLife, readWorkerEnds } from './worker-ends.ts';
@@ -33,16 +33,13 @@ const COPY_BYTES: Bytes = 32 * 2 ** 20;
 /** A smaller buffer may be read from a cache, so its rate says nothing about the memory. */
 const LEAST_TIMED_BYTES: Bytes = 64 * 2 ** 20;
 
-/**
- * Changes what is remembered about an adapter. Nothing is remembered if its memory is not measured. Other tabs change it,
- * too. If they cannot be kept from it, of two changes at the same time only one is remembered.
- */
+/** Changes what is remembered about an adapter. Nothing is remembered if its memory is not measured. */
 export async function changeHistory(
   { memory, measureMemory }: Pick<Gpu, 'memory' | 'measureMemory'>,
   change: (history: BudgetHistory) => BudgetHistory,
 ): Promise<BudgetHistory> {
   if (!measureMemory) return {};
-  return (await changeAlone(memory, FACT, readHistory, change)) ?? memory.change(FACT, readHistory, change);
+  return changeFact(memory, FACT, readHistory, change);
 }
 
 /** What is known about the memory of a GPU before a model is loaded on it. */

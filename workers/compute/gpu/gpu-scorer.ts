@@ -4,6 +4,7 @@ import { INPUT_ALIGNMENT_WEIGHTS } from '../../format/weight-layout.ts';
 import type { Scorer, ScoreWindow } from '../compute.ts';
 import { Decoder } from './decode/decoder.ts';
 import { type Dispatch, type Slice, whole } from './dispatch.ts';
+import { withAllocations } from './errors.ts';
 import type { GpuModel } from './gpu-model.ts';
 import { logitsOf } from './model/forward.ts';
 import type { Model } from './model/model.ts';
@@ -54,17 +55,18 @@ function createScoreBuffers({ config, ctx }: Model): ScoreBuffers {
 
 /** Scores windows of text with a model on the GPU. */
 export class GpuScorer implements Scorer {
-  readonly #buffers: ScoreBuffers;
+  /** Undefined until they are needed. */
+  #buffers: ScoreBuffers | undefined;
 
   constructor(
     private readonly gpuModel: Pick<GpuModel, 'model' | 'experts'>,
     private readonly readback: Readback,
-  ) {
-    this.#buffers = createScoreBuffers(gpuModel.model);
-  }
+  ) {}
 
+  /** @throws MixtabError `gpu-out-of-memory` if there is no memory for logits */
   async prefill({ tokens, signal, onSelectedExperts }: ScoreWindow): Promise<number[]> {
     const { model, experts } = this.gpuModel;
+    const buffers = await this.#allocated();
     const k = model.config.expertsPerToken;
     const logprobs: number[] = [];
     await prefill({
@@ -84,7 +86,7 @@ export class GpuScorer implements Scorer {
         for (let offset = 0; offset < length; offset += MAX_TOKENS) {
           const count = Math.min(MAX_TOKENS, length - offset);
           const targets = Uint32Array.from({ length: count }, (_, i) => targetOf(tokens, start + offset + i));
-          logprobs.push(...(await this.#logprobsOf(rowsOf(residual, offset, count), targets)));
+          logprobs.push(...(await this.#logprobsOf(buffers, rowsOf(residual, offset, count), targets)));
         }
       },
     });
@@ -92,9 +94,10 @@ export class GpuScorer implements Scorer {
     return logprobs;
   }
 
+  /** @throws MixtabError `gpu-out-of-memory` if there is no memory for logits */
   async decode({ tokens, signal, onSelectedExperts }: ScoreWindow): Promise<number[]> {
     const { model, experts } = this.gpuModel;
-    const buffers = this.#buffers;
+    const buffers = await this.#allocated();
     const { queue } = model.ctx.pipelines.device;
     const head = {
       dispatches: (own: Model, residual: Activations) => logprobDispatches(own, buffers, residual, 1),
@@ -116,17 +119,31 @@ export class GpuScorer implements Scorer {
   }
 
   destroy(): void {
-    this.#buffers.destroy();
+    this.#buffers?.destroy();
+  }
+
+  async #allocated(): Promise<ScoreBuffers> {
+    const { model } = this.gpuModel;
+    this.#buffers ??= await withAllocations(
+      model.ctx.pipelines.device,
+      () => createScoreBuffers(model),
+      (buffers) => buffers.destroy(),
+    );
+    return this.#buffers;
   }
 
   /** @param residual f32[targets, embeddingLength], of the last layer */
-  async #logprobsOf(residual: Activations, targets: Uint32Array<ArrayBuffer>): Promise<Float32Array> {
+  async #logprobsOf(
+    buffers: ScoreBuffers,
+    residual: Activations,
+    targets: Uint32Array<ArrayBuffer>,
+  ): Promise<Float32Array> {
     const { model } = this.gpuModel;
     const { device } = model.ctx.pipelines;
-    device.queue.writeBuffer(this.#buffers.targets.buffer, 0, targets);
+    device.queue.writeBuffer(buffers.targets.buffer, 0, targets);
     model.buffers.state.startBatch(targets.length, 0);
-    const encoder = encodePaced(model.ctx, logprobDispatches(model, this.#buffers, residual, targets.length));
-    const [result] = await this.readback.submit(encoder, [this.#buffers.logprobs]);
+    const encoder = encodePaced(model.ctx, logprobDispatches(model, buffers, residual, targets.length));
+    const [result] = await this.readback.submit(encoder, [buffers.logprobs]);
     return new Float32Array(result, 0, targets.length);
   }
 }

@@ -1,5 +1,6 @@
 /** Loading on a GPU with too little memory, and loads that fail: nothing stays allocated. */
 import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { tokenId } from '../../../src/contract/ids.ts';
 import { SYNTH_PRESETS } from '../../synth/presets.ts';
 import { FakeDevice, stubWebGpuConstants } from './fake-device-testing.ts';
 import { KvCache } from './model/kv-cache.ts';
@@ -118,11 +119,40 @@ describe('loadGpuCompute', () => {
     expect(device.badWrites).toEqual([]);
   });
 
+  it('leaves nothing behind if the device is lost and nothing fails, as WebGPU does from then on', async () => {
+    const device = new FakeDevice(1000 * MB);
+    const { gpu } = device;
+    device.onWrite = (_, label) => {
+      if (label.includes('slots')) device.lose();
+    };
+    await expect(load(gpu)).rejects.toMatchObject({ code: 'webgpu-device-lost' });
+    expect(modelBytes(device)).toBe(0);
+    expect(device.destroyed).toBe(true);
+  });
+
   it('leaves nothing behind if an expert is larger than the adapter can bind', async () => {
     const device = new FakeDevice(1000 * MB);
     device.limits.maxStorageBufferBindingSize = 0.6 * MB;
     await expect(load(device.gpu)).rejects.toMatchObject({ code: 'gpu-limit' });
     expect(modelBytes(device)).toBe(0);
+  });
+});
+
+describe('scoring', () => {
+  it('reports that there is no memory for logits, and the model stays', async () => {
+    const device = new FakeDevice(1000 * MB);
+    const { gpu } = device;
+    const compute = await load(gpu);
+    const { used } = device;
+    device.capacity = used;
+    const scorer = compute.createScorer();
+    const window = { tokens: [tokenId(1)], signal: new AbortController().signal, onSelectedExperts: () => {} };
+    await expect(scorer.prefill(window)).rejects.toMatchObject({ code: 'gpu-out-of-memory' });
+    await expect(scorer.decode(window)).rejects.toMatchObject({ code: 'gpu-out-of-memory' });
+    scorer.destroy();
+    expect(device.used).toBe(used);
+    expect(gpu.health.failed).toBe(false);
+    compute.destroy();
   });
 });
 

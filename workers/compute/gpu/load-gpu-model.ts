@@ -1,5 +1,5 @@
 /** Puts a stored model on the GPU: dense weights, memory budget, slots, KV cache, step buffers, kernels. */
-import { MixtabError } from '../../../src/contract/errors.ts';
+import type { MixtabError } from '../../../src/contract/errors.ts';
 import type { Bytes } from '../../../src/contract/ids.ts';
 import { type PoolPlan, planSlots, type SlotBudget, smallestBudget } from '../../experts/budget.ts';
 import { ExpertCache } from '../../experts/expert-cache.ts';
@@ -10,7 +10,7 @@ import { type LayerExperts, sumBytes } from '../model-records.ts';
 import { ropeTable, ropeTableBytes } from '../rope-table.ts';
 import { watched } from '../watched.ts';
 import { type Slice, whole } from './dispatch.ts';
-import { withAllocations } from './errors.ts';
+import { isOutOfMemory, withAllocations } from './errors.ts';
 import { freeDestroyed } from './free-destroyed.ts';
 import {
   automaticGpuBudget,
@@ -63,15 +63,18 @@ export interface MemoryPlan {
 export async function loadGpuCompute(inputs: GpuLoadInputs): Promise<Compute> {
   const { gpu } = inputs;
   await freeDestroyed(gpu.device); // the model before this one
+  let loaded: GpuModel | undefined;
   try {
-    return new GpuCompute(
-      gpu,
-      await watched(
-        () => gpu.health.failure,
-        () => loadGpuModel(inputs),
-      ),
+    const gpuModel = await watched(
+      () => gpu.health.failure,
+      async () => {
+        loaded = await loadGpuModel(inputs);
+        return loaded;
+      },
     );
+    return new GpuCompute(gpu, gpuModel);
   } catch (error) {
+    loaded?.destroy(); // WebGPU reports no errors of a device that was lost meanwhile
     if (gpu.health.failed) gpu.device.destroy();
     throw error;
   }
@@ -173,8 +176,6 @@ async function loadWeights(inputs: GpuLoadInputs, uploads: Uploads): Promise<Den
     return await loadWeightsBeside(inputs, uploads);
   }
 }
-
-const isOutOfMemory = (error: unknown): boolean => error instanceof MixtabError && error.code === 'gpu-out-of-memory';
 
 function loadWeightsBeside(
   { gpu: { device }, records, onProgress }: GpuLoadInputs,

@@ -39,6 +39,19 @@ it('measures a slow GPU at each load until it finds that it is none, and remembe
   expect(later.rate).toBe(fast.rate);
 });
 
+it('leaves the higher rate that another tab has measured meanwhile', async () => {
+  const device = new FakeDevice(1e9);
+  const { memory } = device.gpu;
+  await memory.set('work rate', 4e8);
+  const get = memory.get.bind(memory);
+  let asked = 0;
+  vi.spyOn(memory, 'get').mockImplementation(async (name) =>
+    name === 'work rate' && asked++ === 0 ? undefined : get(name),
+  );
+  expect((await loadAt(device, memory, 1000)).rate).toBeLessThan(1300);
+  expect(await memory.get('work rate')).toBe(4e8);
+});
+
 it('measures no more of a slow GPU than a submission may take', async () => {
   // The product of the tiny model takes this GPU two seconds.
   const { embeddingLength, headCount, headDim } = (await stored.load(new FakeDevice(1e9).gpu)).config;
@@ -63,7 +76,7 @@ it('takes no slow GPU for a fast one because another program delayed single prod
 
 it('assumes nothing of a GPU that has worked already, and measures nothing where nothing is cut', async () => {
   const pacing = new Pacing({ rate: 1000, now: () => 0 });
-  await pacing.time({ cost: 1e9, count: 1, queuedAt: -1000, done: Promise.resolve(), isWhole: async () => true });
+  await pacing.time({ cost: 1e9, count: 1, queuedAt: -1000, done: async () => {}, isWhole: async () => true });
   const learned = pacing.dispatchCost;
   pacing.assume(7);
   expect(pacing.dispatchCost).toBe(learned);

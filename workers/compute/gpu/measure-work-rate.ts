@@ -3,6 +3,7 @@
  */
 import type { Clock } from '../../experts/clock-step.ts';
 import { rateOf } from '../../experts/measured-memory.ts';
+import { changeFact } from './change-alone.ts';
 import { type Dispatch, encodePass } from './dispatch.ts';
 import { withFirefoxPoll } from './firefox-poll.ts';
 import type { Model } from './model/model.ts';
@@ -26,19 +27,29 @@ const MAX_FIRST_MS = 0.5;
  */
 export async function assumeWorkRate({ pacing, memory }: Pick<Gpu, 'pacing' | 'memory'>, model: Model): Promise<void> {
   if (!pacing) return;
-  const known = await memory.get(FACT);
-  const before = Number.isFinite(known) && (known as number) > 0 ? (known as number) : 0;
+  const before = readRate(await memory.get(FACT));
   const measured = before < FAST_RATE ? await measureWorkRate(model, pacing) : 0;
-  if (measured > before) await memory.set(FACT, measured);
-  if (Math.max(measured, before) > 0) pacing.assume(Math.max(measured, before));
+  const rate = Math.max(measured, before);
+  if (measured > before) await changeFact(memory, FACT, readRate, (other) => Math.max(other, rate)); // of another tab
+  if (rate > 0) pacing.assume(rate);
 }
 
-/** Work per millisecond of a product with several inputs: the query matrix of the first layer. */
+/** A rate that was stored; 0 if there is none. */
+const readRate = (stored: unknown): number =>
+  Number.isFinite(stored) && (stored as number) > 0 ? (stored as number) : 0;
+
+/**
+ * Work per millisecond of a product with several inputs: the query matrix of the first layer.
+ * @returns 0 if its kernel is invalid on this adapter: another variant then takes its place (choose-kernels.ts)
+ */
 async function measureWorkRate({ ctx, weights, buffers }: Model, clock: Clock): Promise<number> {
   const { device } = ctx.pipelines;
   const matrix = weights.layers[0].attnQ;
   const maxTokens = Math.min(TOKENS, buffers.maxTokens);
-  const [whole] = matmul(ctx, { matrix, input: buffers.normed, output: buffers.q, maxTokens, label: 'measured' });
+  const record = (): Dispatch[] =>
+    matmul(ctx, { matrix, input: buffers.normed, output: buffers.q, maxTokens, label: 'measured' });
+  if (!(await ctx.pipelines.canCompile(() => void record()))) return 0;
+  const [whole] = record();
   const { parts, cost = 0 } = whole;
   buffers.state.startBatch(maxTokens, 0);
   const run = async (dispatch: Dispatch, times: number): Promise<true> => {
@@ -52,7 +63,7 @@ async function measureWorkRate({ ctx, weights, buffers }: Model, clock: Clock): 
   const few = Math.ceil(parts!.count * FIRST_SHARE);
   const piece = { ...whole, ...parts!.slice(0, few) };
   const pieceWork = (cost * few) / parts!.count;
-  await run(piece, 1); // compiles
+  await run(piece, 1); // provides what only the first run takes time for
   const first = await rate(piece, pieceWork);
   return pieceWork / first > MAX_FIRST_MS ? first : Math.max(first, await rate(whole, cost));
 }

@@ -3,6 +3,7 @@ import readCode from '../../../shaders/read_all.wgsl?raw';
 import type { Bytes } from '../../../src/contract/ids.ts';
 import { type ProbedMemory, rateOf } from '../../experts/measured-memory.ts';
 import { type Dispatch, encodePass, type Slice, whole } from './dispatch.ts';
+import { isOutOfMemory, withAllocations } from './errors.ts';
 import { withFirefoxPoll } from './firefox-poll.ts';
 import type { Gpu } from './open-gpu.ts';
 import { costOf, cutByCost } from './slicing.ts';
@@ -179,12 +180,24 @@ export async function measureCopyRates(
 ): Promise<{ copyRate: number; hostCopyRate: number } | undefined> {
   const { device } = gpu;
   const { COPY_SRC, COPY_DST, MAP_WRITE } = GPUBufferUsage;
-  const buffer = (usage: number, mappedAtCreation = false): GPUBuffer =>
-    device.createBuffer({ label: 'probe copy', size: bytes, usage, mappedAtCreation });
-  device.pushErrorScope('out-of-memory');
-  const [host, from, to] = [buffer(MAP_WRITE | COPY_SRC, true), buffer(COPY_SRC | COPY_DST), buffer(COPY_DST)];
+  const buffers: GPUBuffer[] = [];
+  const allocate = (usage: number, mappedAtCreation = false): GPUBuffer => {
+    const buffer = device.createBuffer({ label: 'probe copy', size: bytes, usage, mappedAtCreation });
+    buffers.push(buffer);
+    return buffer;
+  };
   try {
-    if (await device.popErrorScope()) return undefined;
+    const allocated = await withAllocations(
+      device,
+      () => [allocate(MAP_WRITE | COPY_SRC, true), allocate(COPY_SRC | COPY_DST), allocate(COPY_DST)],
+      () => {},
+    ).catch((error: unknown) => {
+      // What is mapped at its creation needs main memory at once. WebGPU throws a RangeError if there is none.
+      if (isOutOfMemory(error) || error instanceof RangeError) return undefined;
+      throw error;
+    });
+    if (!allocated) return undefined;
+    const [host, from, to] = allocated;
     host.unmap();
     const copy =
       (source: GPUBuffer) =>
@@ -202,7 +215,7 @@ export async function measureCopyRates(
     const [copyRate, hostCopyRate] = rates;
     return copyRate && hostCopyRate ? { copyRate, hostCopyRate } : undefined;
   } finally {
-    for (const each of [host, from, to]) each.destroy();
+    for (const buffer of buffers) buffer.destroy();
   }
 }
 
@@ -235,8 +248,7 @@ async function tryAllocate(device: GPUDevice, size: Bytes): Promise<GPUBuffer | 
   device.pushErrorScope('out-of-memory');
   const usage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_DST;
   const buffer = device.createBuffer({ label: 'probe', size, usage });
-  const outOfMemory = await device.popErrorScope();
-  const invalid = await device.popErrorScope();
+  const [outOfMemory, invalid] = await Promise.all([device.popErrorScope(), device.popErrorScope()]);
   if (!outOfMemory && !invalid) return buffer;
   buffer.destroy();
   return undefined;

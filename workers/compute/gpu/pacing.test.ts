@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import type { Dispatch } from './dispatch.ts';
 import { encodePaced, Pacing, submitPaced } from './pacing.ts';
 
@@ -101,6 +101,19 @@ describe('pacing', () => {
     await queue.finish();
     submitPaced(ctx, work);
     expect(queue.submissions.slice(3).length).toBeGreaterThanOrEqual(8);
+  });
+
+  it('asks for no end of work that is too little to learn from', async () => {
+    const queue = new FakeQueue(10);
+    const ctx = contextOn(queue, new Pacing({ rate: 10, now: () => queue.clock }));
+    const ends = vi.spyOn(queue, 'onSubmittedWorkDone').mockRejectedValue(new Error('lost'));
+    submitPaced(ctx, dispatches(200));
+    encodePaced(ctx, dispatches(200));
+    await settle();
+    expect(ends).not.toHaveBeenCalled();
+    submitPaced(ctx, dispatches(300));
+    await settle(); // the device may be lost before the end
+    expect(ends).toHaveBeenCalledTimes(1);
   });
 
   it('learns nothing from work that the GPU has not done, but what it does next starts after it', async () => {

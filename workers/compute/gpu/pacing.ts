@@ -68,7 +68,7 @@ export class Pacing implements Clock {
   async time({ cost, count, queuedAt, done, isWhole }: TimedWork): Promise<void> {
     if (cost < LEAST_TIMED_SHARE * this.submissionCost) return;
     try {
-      await done;
+      await done();
       const doneAt = this.now();
       // The GPU works on one submission after the other.
       const ms = doneAt - Math.max(queuedAt, this.#doneAt);
@@ -121,8 +121,8 @@ interface TimedWork {
   count: number;
   /** When the first one was queued. See {@link Pacing.now}. */
   queuedAt: number;
-  /** Resolves when the GPU has finished the last one. */
-  done: Promise<unknown>;
+  /** Resolves when the GPU has finished the last one. Called at once, if at all. */
+  done: () => Promise<unknown>;
   /** Whether the GPU has done all of this work. Called after `done`. */
   isWhole: () => Promise<boolean>;
 }
@@ -181,7 +181,7 @@ function encodeParts(
       cost: costOf(dispatches),
       count: parts.length + 1,
       queuedAt: firstAt ?? pacing.now(),
-      done: device.queue.onSubmittedWorkDone(),
+      done: () => device.queue.onSubmittedWorkDone(),
       isWhole,
     });
   };

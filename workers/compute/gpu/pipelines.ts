@@ -67,6 +67,18 @@ export class PipelineCache {
     );
   }
 
+  /**
+   * Compiles as {@link compile}, and catches what WebGPU reports of invalid kernels.
+   * @returns whether all of them are valid
+   */
+  async canCompile(calls: () => void): Promise<boolean> {
+    // Modules are created at once, before the scope is popped. Pipelines of an invalid one are rejected.
+    this.device.pushErrorScope('validation');
+    const compiled = this.compile(calls);
+    const [{ status }] = await Promise.allSettled([compiled, this.device.popErrorScope()]);
+    return status === 'fulfilled';
+  }
+
   /** Returns the pipeline of a kernel with these overrides. It is compiled on first use and cached. */
   get(kernel: KernelSource, overrides: Overrides): GPUComputePipeline {
     const key = keyOf(kernel, overrides);

@@ -10,6 +10,7 @@ import { withFirefoxPoll } from './firefox-poll.ts';
 export class Readback {
   /** Staging buffers that are not in use. */
   readonly #free: GPUBuffer[] = [];
+  #isDestroyed = false;
 
   /** Measures the time during which the CPU waits for the GPU. */
   readonly waiting: Stopwatch;
@@ -35,10 +36,17 @@ export class Readback {
       at += size;
     }
     this.device.queue.submit([encoder.finish()]);
-    await this.waitFor(staging.mapAsync(GPUMapMode.READ, 0, total));
-    const bytes = staging.getMappedRange(0, total).slice(0);
+    let bytes: ArrayBuffer;
+    try {
+      await this.waitFor(staging.mapAsync(GPUMapMode.READ, 0, total));
+      bytes = staging.getMappedRange(0, total).slice(0);
+    } catch (error) {
+      staging.destroy();
+      throw error;
+    }
     staging.unmap();
-    this.#free.push(staging);
+    if (this.#isDestroyed) staging.destroy();
+    else this.#free.push(staging);
     let end = 0;
     return slices.map(({ size }) => {
       end += size;
@@ -51,8 +59,9 @@ export class Readback {
     return this.waiting.during(withFirefoxPoll(this.device.queue, done));
   }
 
-  /** Frees the staging buffers that are not in use. The others are freed with the device. */
+  /** Frees the staging buffers, those in use when their data has arrived. */
   destroy(): void {
+    this.#isDestroyed = true;
     for (const buffer of this.#free) buffer.destroy();
     this.#free.length = 0;
   }

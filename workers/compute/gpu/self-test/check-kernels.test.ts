@@ -57,17 +57,38 @@ describe('checkKernels', () => {
     expect(find).not.toHaveBeenCalled();
   });
 
-  it('lets a model load if memory is too short for the test, and remembers nothing', async () => {
-    const device = new FakeDevice(1e9);
-    const { model } = await load(device.gpu);
-    const gpu = { ...device.gpu, checksKernels: true };
-    const { findWrongKernel: real } = await vi.importActual<typeof import('./self-test.ts')>('./self-test.ts');
-    find.mockImplementation(real);
-    device.capacity = device.used;
-    await checkKernels(gpu, model);
-    await checkKernels(gpu, model);
-    expect(find).toHaveBeenCalledTimes(2);
-    expect(device.used).toBe(device.capacity);
+  describe('with little memory', () => {
+    /** A loaded model whose kernels are checked, and what the check found, with so many bytes of memory left. */
+    async function checkWith(bytes: number) {
+      const device = new FakeDevice(1e9);
+      device.readsBack = true;
+      const { model } = await load(device.gpu);
+      const gpu = { ...device.gpu, checksKernels: true };
+      const remember = vi.spyOn(gpu.memory, 'set');
+      const { findWrongKernel: real } = await vi.importActual<typeof import('./self-test.ts')>('./self-test.ts');
+      find.mockImplementation(real);
+      const before = device.used;
+      device.capacity = before + bytes;
+      const compiled = device.pipelines.length;
+      const found = await checkKernels(gpu, model).catch((error: Error) => error);
+      expect(remember).not.toHaveBeenCalled();
+      const constants = [...device.live].filter(({ label }) => label.startsWith('constants ')).length * 256;
+      expect(device.used - constants).toBeLessThanOrEqual(before);
+      return { found, few: device.pipelines.slice(compiled).some((label) => label.includes('"ROWS":40,')) };
+    }
+
+    // This device computes zeros, so whatever is checked first is wrong.
+    const WRONG = { name: expect.stringContaining('matrices in') };
+
+    it('checks the operations one after the other, with fewer rows', async () => {
+      expect(await checkWith(1e8)).toEqual({ found: expect.objectContaining(WRONG), few: false });
+      expect(await checkWith(1e5)).toEqual({ found: expect.objectContaining(WRONG), few: true });
+    });
+
+    it('fails instead of computing with kernels that were not checked', async () => {
+      const { found } = await checkWith(0);
+      expect(found).toMatchObject({ code: 'gpu-out-of-memory' });
+    });
   });
 });
 

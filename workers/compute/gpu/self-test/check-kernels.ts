@@ -1,5 +1,4 @@
 /** Runs the self-test of a model's kernels at their first load on an adapter. */
-import { MixtabError } from '../../../../src/contract/errors.ts';
 import { fetchCode } from '../../../../src/contract/fetch-code.ts';
 import type { Model } from '../model/model.ts';
 import type { Gpu } from '../open-gpu.ts';
@@ -11,6 +10,8 @@ import type { WrongKernel } from './check.ts';
  * Runs the self-test of a model's kernels, unless they have passed it before in this version of the browser on this
  * adapter. Must be called before experts are loaded. Does nothing if `checksKernels` is false.
  * @returns the first kernel that computes wrong values
+ * @throws MixtabError `gpu-out-of-memory` if there is no memory for the test: no model computes with kernels that were
+ * never checked
  */
 export async function checkKernels(
   { checksKernels, memory }: Pick<Gpu, 'checksKernels' | 'memory'>,
@@ -20,11 +21,7 @@ export async function checkKernels(
   const name = `self-test ${await kernelsHash(model.ctx.pipelines, () => planKernels(model))}`;
   if ((await memory.get(name)) === 'passed') return undefined;
   const { findWrongKernel } = await fetchCode('checks the GPU', () => import('./self-test.ts'));
-  const wrong = await findWrongKernel(model).catch((error: unknown) => {
-    if (error instanceof MixtabError && error.code === 'gpu-out-of-memory') return 'unknown' as const;
-    throw error;
-  });
-  if (wrong === 'unknown') return undefined; // the next load tries again
+  const wrong = await findWrongKernel(model);
   if (!wrong) await memory.set(name, 'passed');
   return wrong;
 }

@@ -1,5 +1,5 @@
 /** Checks of the matrix products: dense matrices and experts, in the weight types and shapes of a model. */
-import { expertIndex } from '../../../../src/contract/ids.ts';
+import { type Bytes, expertIndex } from '../../../../src/contract/ids.ts';
 import { layoutTensor, type TensorLayout, WEIGHT_TYPES } from '../../../format/weight-layout.ts';
 import { matmul as exactMatmul } from '../../../reference/matmul.ts';
 import type { Slice } from '../dispatch.ts';
@@ -15,7 +15,7 @@ import { type KnownRows, randomLastRows } from './random-rows.ts';
 /** One token, a few, and more: each uses other variants. None fills a tile. */
 const TOKENS = [1, 5, 11];
 /** Larger matrices are checked with fewer rows, because memory may be short. */
-const MAX_MATRIX_BYTES = 32e6;
+export const MAX_MATRIX_BYTES: Bytes = 32e6;
 const FEWER_ROWS = 40;
 
 /** How a model uses matrices of a weight type. */
@@ -33,13 +33,21 @@ const tokensText = (tokens: number): string => (tokens === 1 ? 'one token' : `${
 const productOf = ({ weights, count }: KnownRows, x: ArrayLike<number>, cols: number): Float64Array =>
   exactMatmul(weights, x, count, cols).values;
 
-/** Checks of the dense matrices of one type. */
-export function denseChecks(ctx: OpContext, buffers: CheckBuffers, use: DenseUse): Check[] {
+/**
+ * Checks of the dense matrices of one type.
+ * @param mostBytes a larger matrix is checked with fewer rows
+ */
+export function denseChecks(
+  ctx: OpContext,
+  buffers: CheckBuffers,
+  use: DenseUse,
+  mostBytes: Bytes = MAX_MATRIX_BYTES,
+): Check[] {
   const { type, rows, cols } = use.layout;
   const layout = layoutTensor(
     'self-test',
     WEIGHT_TYPES[type],
-    use.layout.bytes > MAX_MATRIX_BYTES ? Math.min(rows, FEWER_ROWS) : rows,
+    use.layout.bytes > mostBytes ? Math.min(rows, FEWER_ROWS) : rows,
     cols,
     0,
   );

@@ -84,7 +84,7 @@ export function routerChecks(
   const random = pseudoRandom(3);
   const [residual, normWeight] = [randomFloats(random, width), randomFloats(random, width)];
   const normed = rmsNorm(residual, normWeight, width, epsilon);
-  const { matrix, logits } = routerMatrix(buffers, layout, normed);
+  const { matrix, logits } = routerMatrix(buffers, layout, normed, expertsPerToken);
   const expected = route(logits, expertsPerToken);
   const selectedExperts = buffers.allocate(expertsPerToken * 4);
   const routingWeights = buffers.allocate(expertsPerToken * 4);
@@ -124,13 +124,21 @@ export function routerChecks(
 /** The least difference between scores that decide: a thousand times the error of a right kernel. */
 const LEAST_MARGIN = 1e-3;
 
-/** A router matrix with clear favorites, and the scores that it gives to a token. */
-function routerMatrix(buffers: CheckBuffers, { type, rows, cols }: TensorLayout, normed: Float64Array) {
+/**
+ * A router matrix, and the scores that it gives to a token. The first `expertsPerToken` experts and the next one are far
+ * apart. Of many experts two are always close, but the order of the others does not matter.
+ */
+export function routerMatrix(
+  buffers: CheckBuffers,
+  { type, rows, cols }: TensorLayout,
+  normed: Float64Array,
+  expertsPerToken: number,
+) {
   const layout = layoutTensor('self-test', WEIGHT_TYPES[type], rows, cols, 0);
   for (let seed = 40; ; seed++) {
     const { source, packed } = randomMatrix(layout, seed);
     const logits = matvec(dequantize(type, source), normed);
-    const sorted = [...logits].sort((a, b) => b - a);
+    const sorted = [...logits].sort((a, b) => b - a).slice(0, expertsPerToken + 1);
     const clear = sorted.every((score, i) => i === 0 || sorted[i - 1] - score > LEAST_MARGIN);
     if (clear || seed === 60) return { matrix: { layout, slice: buffers.upload(packed) }, logits };
   }

@@ -2,17 +2,18 @@
  * Compares the kernels that a model uses with float64: a driver or a browser may compile a shader into wrong code without
  * any error, and a model would then write fluent nonsense (docs/engine.md).
  */
-import { layerIndex } from '../../../../src/contract/ids.ts';
+import { type Bytes, layerIndex } from '../../../../src/contract/ids.ts';
 import type { ModelConfig } from '../../../../src/contract/import-api.ts';
 import type { TensorLayout, WeightTypeName } from '../../../format/weight-layout.ts';
 import type { Slice } from '../dispatch.ts';
-import { withAllocations } from '../errors.ts';
+import { isOutOfMemory, withAllocations } from '../errors.ts';
 import { withFirefoxPoll } from '../firefox-poll.ts';
+import { freeDestroyed } from '../free-destroyed.ts';
 import type { Model } from '../model/model.ts';
 import type { ExpertBank, OpContext } from '../ops/context.ts';
 import { encodePaced, type PacedContext } from '../pacing.ts';
 import { type Check, CheckBuffers, type WrongKernel } from './check.ts';
-import { type DenseUse, denseChecks, expertChecks } from './matrix-checks.ts';
+import { type DenseUse, denseChecks, expertChecks, MAX_MATRIX_BYTES } from './matrix-checks.ts';
 import { attentionChecks, combineChecks, routerChecks, samplerChecks } from './other-checks.ts';
 
 /** What a model needs of the kernels. */
@@ -58,31 +59,63 @@ export function subjectOf({ ctx, config, weights, banks }: Model): SelfTestSubje
 export type CreateChecks = (buffers: CheckBuffers) => Check[];
 
 /** All checks. Banks may share their memory, so those of each bank run by themselves. */
-export function checkGroups({ ctx, config, dense, router, banks }: SelfTestSubject): CreateChecks[] {
+export function checkGroups(subject: SelfTestSubject): CreateChecks[] {
+  const groups = operationGroups(subject);
+  return [(buffers) => groups.flatMap((createChecks) => createChecks(buffers)), ...bankGroups(subject)];
+}
+
+/** The same checks in little memory, of some MB: the operations one after the other, of matrices a few rows. */
+export function smallCheckGroups(subject: SelfTestSubject): CreateChecks[] {
+  return [...operationGroups(subject, 0), ...bankGroups(subject)];
+}
+
+/** @param mostMatrixBytes larger matrices are checked with fewer rows */
+function operationGroups(
+  { ctx, config, dense, router }: SelfTestSubject,
+  mostMatrixBytes: Bytes = MAX_MATRIX_BYTES,
+): CreateChecks[] {
   return [
-    (buffers) => [
-      ...dense.flatMap((use) => denseChecks(ctx, buffers, use)),
-      ...attentionChecks(ctx, buffers, config),
-      ...routerChecks(ctx, buffers, config, router),
-      ...combineChecks(ctx, buffers, config),
-      ...samplerChecks(ctx, buffers, config.vocabularySize),
-    ],
-    ...banks.map(
-      (bank): CreateChecks =>
+    ...dense.map(
+      (use): CreateChecks =>
         (buffers) =>
-          expertChecks(ctx, buffers, bank, config.expertsPerToken),
+          denseChecks(ctx, buffers, use, mostMatrixBytes),
     ),
+    (buffers) => attentionChecks(ctx, buffers, config),
+    (buffers) => routerChecks(ctx, buffers, config, router),
+    (buffers) => combineChecks(ctx, buffers, config),
+    (buffers) => samplerChecks(ctx, buffers, config.vocabularySize),
   ];
 }
 
+const bankGroups = ({ ctx, config, banks }: SelfTestSubject): CreateChecks[] =>
+  banks.map(
+    (bank): CreateChecks =>
+      (buffers) =>
+        expertChecks(ctx, buffers, bank, config.expertsPerToken),
+  );
+
 /**
- * Compares the kernels of a model with float64. Must run before its experts are loaded.
+ * Compares the kernels of a model with float64. Must run before its experts are loaded. If there is too little memory
+ * for all checks together, they run one after the other, with smaller matrices.
  * @returns the first one that is wrong; undefined if all are right
- * @throws Error if the checks cannot run: memory is short, a kernel does not compile, or the device is lost
+ * @throws MixtabError `gpu-out-of-memory` if there is not even memory for that
+ * @throws Error if a kernel does not compile, or the device is lost
  */
 export async function findWrongKernel(model: Model): Promise<WrongKernel | undefined> {
-  for (const createChecks of checkGroups(subjectOf(model))) {
-    const wrong = await findWrong(model.ctx, createChecks);
+  const { ctx } = model;
+  const subject = subjectOf(model);
+  try {
+    return await findWrongInGroups(ctx, checkGroups(subject));
+  } catch (error) {
+    if (!isOutOfMemory(error)) throw error;
+    await freeDestroyed(ctx.pipelines.device);
+    return findWrongInGroups(ctx, smallCheckGroups(subject));
+  }
+}
+
+async function findWrongInGroups(ctx: OpContext, groups: readonly CreateChecks[]): Promise<WrongKernel | undefined> {
+  for (const createChecks of groups) {
+    const wrong = await findWrong(ctx, createChecks);
     if (wrong !== undefined) return wrong;
   }
   return undefined;

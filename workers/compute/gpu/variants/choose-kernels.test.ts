@@ -3,6 +3,7 @@ import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vite
 import { SYNTH_PRESETS } from '../../../synth/presets.ts';
 import { FakeDevice, stubWebGpuConstants } from '../fake-device-testing.ts';
 import type { Gpu } from '../open-gpu.ts';
+import { Pacing } from '../pacing.ts';
 import { type StoredModel, storeModel } from '../stored-model-testing.ts';
 
 let stored: StoredModel;
@@ -124,6 +125,19 @@ describe('chooseKernels', () => {
     (await load(gpu)).destroy();
     expect(remember).not.toHaveBeenCalled();
     expect(device.pipelines.some((label) => /^expert gate\+up workgroup/.test(label))).toBe(true);
+    // Others would be compiled for nothing, at each load.
+    expect(device.pipelines.filter((label) => /staged|tiled|sample pick/.test(label))).toEqual([]);
+  });
+
+  it('replaces an invalid standard variant with which the speed of the GPU would be measured', async () => {
+    const device = timedDevice((pipeline) => (FASTER.test(pipeline) ? 1 : 10));
+    device.invalidModules = /^matmul workgroup x4/; // for several inputs
+    const pacing = new Pacing({ now: () => performance.now() });
+    const gpu = { ...device.gpu, measureKernels: true, pacing };
+    const remember = vi.spyOn(gpu.memory, 'set');
+    (await load(gpu)).destroy();
+    expect(choicesOf(remember)).toMatchObject({ few: 'staged', batch: 'tiled-32x32' });
+    expect(gpu.health.failed).toBe(false);
   });
 
   it('samples in many workgroups if that is faster', async () => {
@@ -159,11 +173,14 @@ describe('chooseKernels', () => {
     const device = timedDevice(() => 1);
     const gpu = { ...device.gpu, measureKernels: true };
     const remember = vi.spyOn(gpu.memory, 'set');
+    const encoders = vi.spyOn(device, 'createCommandEncoder');
     const done = vi.spyOn(device.queue, 'onSubmittedWorkDone');
     done.mockResolvedValueOnce(); // before the load, for the memory of the model before
     done.mockRejectedValueOnce(new Error('lost'));
     (await load(gpu)).destroy();
     expect(remember).not.toHaveBeenCalled();
+    // What the measured experts wrote must not be added to the first token.
+    expect(encoders.mock.calls.map(([descriptor]) => descriptor?.label)).toContain('clear expert outputs');
   });
 });
 

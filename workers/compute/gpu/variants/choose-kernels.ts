@@ -23,7 +23,7 @@ import {
   withVariant,
 } from './kernel-variants.ts';
 import { FEW_INPUTS } from './matrix-variants.ts';
-import { type Candidate, measureInTurns } from './measure-variants.ts';
+import { type Candidate, isTooCoarse, measureInTurns } from './measure-variants.ts';
 
 /** The families that are measured. The other ones have one variant for GPUs. */
 const MEASURED = ['vector', 'few', 'batch', 'sampler'] as const;
@@ -62,16 +62,12 @@ export async function chooseKernels(inputs: ChooseInputs): Promise<KernelChoice>
   const { model, adapter, memory } = inputs;
   let choice = inputs.kernels;
   if (adapter.software) return choice;
-  const variants = variantsFor(adapter);
   const unknown: Family[] = [];
-  for (const family of MEASURED) {
-    const own = variants.filter((variant) => variant.family === family && variant.name !== 'rows');
-    if (own.length < 2) continue;
-    const fact = factName(family, model, own);
-    const known = await memory.get(fact);
-    const variant = own.find(({ name }) => name === known);
+  for (const family of familiesOf(model, adapter)) {
+    const known = await memory.get(family.fact);
+    const variant = family.variants.find(({ name }) => name === known);
     if (variant) choice = withVariant(choice, variant);
-    else unknown.push({ family, variants: own, fact });
+    else unknown.push(family);
   }
   if (unknown.length === 0) return choice;
   try {
@@ -85,12 +81,21 @@ export async function chooseKernels(inputs: ChooseInputs): Promise<KernelChoice>
   return choice;
 }
 
-/** A family whose fastest variant is not known yet. */
+/** A family of which an adapter runs several variants. */
 interface Family {
   family: MeasuredFamily;
   variants: readonly KernelVariant[];
   /** Name of the choice among the facts about an adapter. */
   fact: string;
+}
+
+/** The families of which an adapter runs several variants. Tests write their facts, and so choose. */
+export function familiesOf(model: Model, adapter: KernelAdapter): Family[] {
+  const variants = variantsFor(adapter);
+  return MEASURED.flatMap((family) => {
+    const own = variants.filter((variant) => variant.family === family && variant.name !== 'rows');
+    return own.length < 2 ? [] : [{ family, variants: own, fact: factName(family, model, own) }];
+  });
 }
 
 /** Other variants, and other shapes of what is measured, are measured anew. */
@@ -121,28 +126,38 @@ interface FoundVariant {
 }
 
 /** Measures families one after the other. Those for which the model is too small, or no variant runs, are left out. */
-async function measureFamilies(
-  { kernels, model, clockStepMs }: ChooseInputs,
-  families: readonly Family[],
-): Promise<FoundVariant[]> {
+async function measureFamilies(inputs: ChooseInputs, families: readonly Family[]): Promise<FoundVariant[]> {
+  const { model } = inputs;
   const found: FoundVariant[] = [];
   prepareGroups(model);
   prepareSampling(model);
-  for (const { family, variants, fact } of families) {
-    const record = recordings(model)[family];
-    if (!record) continue;
-    model.buffers.state.startBatch(family in TOKENS ? TOKENS[family as keyof typeof TOKENS] : 1, 0);
-    const candidates = await compileCandidates(model, variants, kernels, record);
-    const standard = candidates.find(({ name }) => name === kernels[family]) ?? candidates.at(0);
-    if (!standard) continue;
-    const options = { turns: TURNS, deadlineMs: DEADLINE_MS, clockStepMs };
-    const measured = await measureInTurns(model.ctx, candidates, options);
-    const name = measured ? decideVariant(measured, standard.name) : standard.name;
-    const variant = variants.find((one) => one.name === name)!;
-    found.push({ fact, variant, isMeasured: measured !== undefined });
+  try {
+    for (const family of families) {
+      const one = await measureFamily(inputs, family);
+      if (one) found.push(one);
+    }
+  } finally {
+    clearExpertOutputs(model.ctx.pipelines.device, model.buffers);
   }
-  clearExpertOutputs(model.ctx.pipelines.device, model.buffers);
   return found;
+}
+
+async function measureFamily(
+  inputs: ChooseInputs,
+  { family, variants, fact }: Family,
+): Promise<FoundVariant | undefined> {
+  const { kernels, model, clockStepMs } = inputs;
+  const record = recordings(model)[family];
+  if (!record) return undefined;
+  model.buffers.state.startBatch(family in TOKENS ? TOKENS[family as keyof typeof TOKENS] : 1, 0);
+  const candidates = await compileCandidates(inputs, variants, record);
+  const standard = candidates.find(({ name }) => name === kernels[family]) ?? candidates.at(0);
+  if (!standard) return undefined;
+  const options = { turns: TURNS, deadlineMs: DEADLINE_MS, clockStepMs };
+  const measured = await measureInTurns(model.ctx, candidates, options);
+  const name = measured ? decideVariant(measured, standard.name) : standard.name;
+  const variant = variants.find((one) => one.name === name)!;
+  return { fact, variant, isMeasured: measured !== undefined };
 }
 
 /** Records what is measured. */
@@ -195,30 +210,28 @@ function prepareGroups({ ctx, config, banks, buffers }: Model): void {
   ctx.pipelines.device.queue.writeBuffer(buffers.groups.buffer, 0, words);
 }
 
-/** Compiles the candidates side by side, and runs each once. One of which the device reports an error is left out. */
+/**
+ * Compiles the candidates side by side, and runs each once. One of which the device reports an error is left out. If they
+ * cannot be compared anyway, only the first that runs is compiled, the standard one before the others.
+ */
 async function compileCandidates(
-  model: Model,
+  { model, kernels, clockStepMs }: ChooseInputs,
   variants: readonly KernelVariant[],
-  kernels: KernelChoice,
   record: RecordCalls,
 ): Promise<Candidate<KernelVariant['name']>[]> {
-  const { device } = model.ctx.pipelines;
+  const { pipelines } = model.ctx;
   const modelWith = (variant: KernelVariant): Model => ({
     ...model,
     ctx: { ...model.ctx, kernels: withVariant(kernels, variant) },
   });
-  const compiled = variants.map((variant) => {
-    const own = modelWith(variant);
-    device.pushErrorScope('validation'); // Shader modules are created at once, and the pipelines of invalid ones rejected.
-    const done = own.ctx.pipelines.compile(() => void record(own));
-    return Promise.allSettled([done, device.popErrorScope()]).then(([{ status }]) => status === 'fulfilled');
-  });
+  const canCompile = (variant: KernelVariant): Promise<boolean> =>
+    pipelines.canCompile(() => void record(modelWith(variant)));
   const candidates: Candidate<KernelVariant['name']>[] = [];
-  for (const [index, variant] of variants.entries()) {
-    if (!(await compiled[index])) continue;
+  const tryVariant = async (variant: KernelVariant, isCompiled: Promise<boolean>): Promise<void> => {
+    if (!(await isCompiled)) return;
     try {
       const dispatches = await withAllocations(
-        device,
+        pipelines.device,
         () => tryOnce(modelWith(variant), record),
         () => {},
       );
@@ -226,7 +239,15 @@ async function compileCandidates(
     } catch {
       // left out
     }
+  };
+  if (isTooCoarse(clockStepMs)) {
+    const isStandard = ({ family, name }: KernelVariant): boolean => kernels[family] === name;
+    const standardFirst = [...variants].sort((a, b) => Number(isStandard(b)) - Number(isStandard(a)));
+    for (const variant of standardFirst) if (candidates.length === 0) await tryVariant(variant, canCompile(variant));
+    return candidates;
   }
+  const compiled = variants.map(canCompile);
+  for (const [index, variant] of variants.entries()) await tryVariant(variant, compiled[index]);
   return candidates;
 }
 

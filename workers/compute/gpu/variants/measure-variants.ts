@@ -27,6 +27,9 @@ const MOST_STEP_MS = 1.5;
 /** Runs of a candidate in a turn. */
 const MOST_RUNS = 1024;
 
+/** Whether variants cannot be compared by a clock with these steps. */
+export const isTooCoarse = (clockStepMs: number): boolean => clockStepMs > MOST_STEP_MS;
+
 /** What was measured in turns. */
 export interface TurnTimes<Name extends string = string> {
   /** Milliseconds of each candidate, one per turn. */
@@ -63,7 +66,7 @@ export async function timeInTurns<Name extends string>(
   candidates: readonly { name: Name; queue(): void }[],
   { turns, deadlineMs, now = () => performance.now(), clockStepMs }: MeasureOptions,
 ): Promise<TurnTimes<Name> | undefined> {
-  if (clockStepMs > MOST_STEP_MS) return undefined;
+  if (isTooCoarse(clockStepMs)) return undefined;
   const time = async (candidate: { queue(): void }, runs: number): Promise<number> => {
     const before = now();
     for (let run = 0; run < runs; run++) {
