@@ -1,3 +1,4 @@
+import { useDraft } from '../../ui/use-draft.ts';
 import type { Field } from './fields.ts';
 
 interface Props {
@@ -14,6 +15,7 @@ const isValid = ({ min, max, step }: Field<string>, value: number): boolean =>
 export function NumberField({ field, value, onChange }: Props) {
   const { key, label, help, min, max, step, empty } = field;
   const id = `setting-${key}`;
+  const draft = useDraft(String(value ?? ''));
   return (
     <div class="field">
       <label for={id}>{label}</label>
@@ -24,10 +26,11 @@ export function NumberField({ field, value, onChange }: Props) {
         max={max}
         step={step}
         placeholder={empty ?? ''}
-        value={value ?? ''}
+        {...draft.field}
         aria-describedby={`${id}-help`}
         onChange={(event) => {
           const { value: text, valueAsNumber } = event.currentTarget;
+          draft.drop();
           if (text === '' && empty !== undefined) onChange(undefined);
           else if (isValid(field, valueAsNumber)) onChange(valueAsNumber);
           else event.currentTarget.value = String(value ?? '');

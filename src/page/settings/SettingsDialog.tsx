@@ -1,5 +1,6 @@
 import { useState } from 'preact/hooks';
 import { Dialog } from '../../ui/Dialog.tsx';
+import { useDraft } from '../../ui/use-draft.ts';
 import { services } from '../services/services.ts';
 import { current } from '../state/conversations.ts';
 import { changeGeneration, currentGeneration, currentKind } from '../state/current-settings.ts';
@@ -71,6 +72,7 @@ function GenerationFields() {
 }
 
 function SystemPrompt() {
+  const { field } = useDraft(currentGeneration.value.systemPrompt);
   return (
     <div class="field tall">
       <label for="setting-system">System prompt</label>
@@ -79,7 +81,7 @@ function SystemPrompt() {
         rows={3}
         placeholder="None"
         aria-describedby="setting-system-help"
-        value={currentGeneration.value.systemPrompt}
+        {...field}
         onChange={(event) => changeGeneration({ systemPrompt: event.currentTarget.value })}
       />
       <p id="setting-system-help" class="hint">

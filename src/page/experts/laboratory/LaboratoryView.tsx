@@ -1,4 +1,4 @@
-import { useState } from 'preact/hooks';
+import { useDraft } from '../../../ui/use-draft.ts';
 import { type LabTask, missingOf, runLaboratory, scoresKey, wordsKey } from '../../services/laboratory.ts';
 import { PRESETS, type Preset } from '../../state/generation-settings.ts';
 import { changesOf, type LabChange, type LabValues, labValues, MAX_SEED } from '../../state/lab-experiments.ts';
@@ -95,7 +95,7 @@ function Source() {
 
 /** The prompt that all models continue, and how. */
 function Writing({ values: { seed } }: { values: LabValues }) {
-  const [draft, setDraft] = useState<string | undefined>(undefined);
+  const { field, drop } = useDraft(promptOf());
   return (
     <section aria-labelledby="lab-prompt">
       <h2 id="lab-prompt">Prompt to continue</h2>
@@ -103,12 +103,11 @@ function Writing({ values: { seed } }: { values: LabValues }) {
         class="text-field"
         rows={2}
         aria-label="Prompt"
-        value={draft ?? promptOf()}
-        onInput={(event) => setDraft(event.currentTarget.value)}
+        {...field}
         onChange={(event) => {
           ownPrompt.value = event.currentTarget.value.trim() || undefined;
           choose({ prompt: '' });
-          setDraft(undefined);
+          drop();
         }}
       />
       <div class="lab-fields">
@@ -137,6 +136,7 @@ interface WholeNumberProps {
 
 /** A whole number from 0. An invalid entry is replaced by the previous value. */
 function WholeNumber({ label, name, value, max }: WholeNumberProps) {
+  const { field, drop } = useDraft(String(value));
   return (
     <label>
       <span>{label}</span>
@@ -145,8 +145,9 @@ function WholeNumber({ label, name, value, max }: WholeNumberProps) {
         min={0}
         max={max}
         step={1}
-        value={value}
+        {...field}
         onChange={({ currentTarget }) => {
+          drop();
           if (currentTarget.validity.valid && currentTarget.value !== '') choose({ [name]: currentTarget.value });
           else currentTarget.value = String(value);
         }}
