@@ -56,10 +56,10 @@ const LOOK_MS = 0.3;
 /** Looks between two glances at the clock, which takes as long as some dozens of them. */
 const LOOKS = 1000;
 /**
- * The most glances before a side sleeps. A coarse clock may stand still for 16 or 100 ms; this takes a few of them at
- * most, and with other clocks {@link LOOK_MS} is over first.
+ * The most glances before a side sleeps. A coarse clock may stand still for 16 or 100 ms, and this many take 0.3 to 2 ms.
+ * With other clocks {@link LOOK_MS} is over first.
  */
-const GLANCES = 1000;
+const GLANCES = 300;
 /** A thread without work goes back to its event loop after this many milliseconds. */
 const ATTENTION_MS = 100;
 
