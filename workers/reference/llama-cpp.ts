@@ -7,6 +7,12 @@ import { Wllama } from '@wllama/wllama';
 import wasmUrl from '@wllama/wllama/esm/wasm/wllama.wasm?url';
 import type { ReferenceToken } from './judge.ts';
 
+/**
+ * The code of llama.cpp, compiled. While it exists, V8 takes it for each further instance in this process; compiling 9 MB
+ * of WebAssembly takes seconds.
+ */
+let compiled: Promise<WebAssembly.Module> | undefined;
+
 const ignore = (): void => {};
 const SILENT = { debug: ignore, log: ignore, warn: ignore, error: ignore };
 
@@ -27,6 +33,8 @@ export async function referenceTokens(
   prompt: string,
   { count, top, context }: { count: number; top: number; context: number },
 ): Promise<ReferenceToken[]> {
+  compiled ??= WebAssembly.compileStreaming(fetch(wasmUrl));
+  await compiled;
   const llama = new Wllama({ default: wasmUrl }, { suppressNativeLog: true, allowOffline: true, logger: SILENT });
   try {
     await llama.loadModel(Array.isArray(gguf) ? gguf : [gguf], {
