@@ -1,10 +1,11 @@
 /** The built-in model and other base models, which continue a text. */
 import {
-  computeOnGpu,
   computeWith,
   expect,
   importFrom,
+  leanTest,
   openPage,
+  SLOW_MS,
   setNumbers,
   stopStoryAfter,
   test,
@@ -44,12 +45,12 @@ for (const kind of ['CPU', 'GPU'] as const) {
   });
 }
 
-test('a model without a chat template is presented and used as a base model', async ({ page, server }) => {
+leanTest('a model without a chat template is presented and used as a base model', async ({ page, server }) => {
+  server.msPerToken = SLOW_MS;
   await openPage(page, server);
   await importFrom(page, `${server.origin}/plain.gguf`);
   await expect(page.getByRole('button', { name: /Tiny Text\s*base model/ })).toBeVisible();
   await expect(page.getByText(/Tiny Text is a base model: it continues what you write/)).toBeVisible();
-  await computeOnGpu(page);
   // The random text has no natural end, so it runs until it is stopped.
   await setNumbers(page, { 'Max answer length': '4000' });
   await page.getByRole('textbox', { name: 'Your text' }).fill('the first');

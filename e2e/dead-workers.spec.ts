@@ -1,6 +1,16 @@
 /** Workers whose script does not load, and workers that the browser ends. */
 import type { Page } from '@playwright/test';
-import { computeOnGpu, computeWith, expect, importFrom, openPage, openTinyChat, setNumbers, test } from './fixtures.ts';
+import {
+  computeOnGpu,
+  computeWith,
+  expect,
+  importFrom,
+  openPage,
+  openTinyChat,
+  SLOW_MS,
+  setNumbers,
+  test,
+} from './fixtures.ts';
 
 // A service worker would serve the workers' scripts from its cache.
 test.use({ serviceWorkers: 'block' });
@@ -90,8 +100,8 @@ test('if the browser ends the engine in an answer, the text stays and the model 
   page,
   server,
 }) => {
+  server.msPerToken = SLOW_MS;
   await openPage(page, server);
-  await computeOnGpu(page);
   await page.getByRole('button', { name: 'Once upon a time' }).click();
   const story = page.getByRole('article', { name: 'Text' });
   await expect(story).toContainText(/Once upon a time[\s\S]{5}/);
@@ -109,7 +119,7 @@ test('if the browser ends a compute thread in an answer, one click continues it 
   page,
   server,
 }) => {
-  server.msPerToken = 20;
+  server.msPerToken = SLOW_MS;
   await openTinyChat(page, server);
   await computeWith(page, 'CPU');
   await setNumbers(page, { Threads: '2', 'Max answer length': '60', Temperature: '1', Seed: '7' });

@@ -4,14 +4,23 @@ import { startServer, type TestServer } from './server.ts';
 
 export * from './server.ts';
 
-export const test = base.extend<{ server: TestServer }>({
-  // biome-ignore lint/correctness/noEmptyPattern: Playwright requires a destructured object
-  server: async ({}, use) => {
+/** The built-in model of the server: `stand-in` for journeys that never compute with it. */
+interface Options {
+  builtin: TestServer['builtin'];
+}
+
+export const test = base.extend<Options & { server: TestServer }>({
+  builtin: ['real', { option: true }],
+  server: async ({ builtin }, use) => {
     const server = await startServer();
+    server.builtin = builtin;
     await use(server);
     server.close();
   },
 });
+
+/** For journeys that need neither the service worker nor the built-in model. */
+export const leanTest = test.extend({ serviceWorkers: 'block', builtin: 'stand-in' });
 
 export { expect };
 
@@ -45,9 +54,12 @@ export async function setNumbers(page: Page, values: Record<string, string>): Pr
 }
 
 /**
- * Chooses the GPU, for journeys that watch an answer while it is generated: on the CPU, a small model writes thousands
- * of tokens in a second or two.
+ * `msPerToken` of the server, for journeys that watch an answer while it is generated: the CPU writes thousands of tokens
+ * of a small model in a second or two. The GPU would be slow too, but takes seconds to compile its kernels.
  */
+export const SLOW_MS = 20;
+
+/** Chooses the GPU, and waits until the model is on it. */
 export async function computeOnGpu(page: Page): Promise<void> {
   await computeWith(page, 'GPU');
   await expect(page.getByRole('banner').getByRole('button', { name: /GPU$/ })).toBeVisible();

@@ -11,8 +11,12 @@ import {
   openLibrary,
   openTinyChat,
   setNumbers,
+  type TestServer,
   test,
 } from './fixtures.ts';
+
+// No journey here computes with the built-in model.
+test.use({ builtin: 'stand-in' });
 
 /** Runs a journey in a browser of its own, because all pages of a browser share its GPU process. */
 async function inBrowser(flags: string[], journey: (page: Page, browser: CDPSession) => Promise<void>): Promise<void> {
@@ -21,7 +25,7 @@ async function inBrowser(flags: string[], journey: (page: Page, browser: CDPSess
     args: [...chromiumFlags(), ...flags],
   });
   try {
-    await journey(await browser.newPage(), await browser.newBrowserCDPSession());
+    await journey(await browser.newPage({ serviceWorkers: 'block' }), await browser.newBrowserCDPSession());
   } finally {
     await browser.close();
   }
@@ -33,39 +37,45 @@ const killGpuProcess = (browser: CDPSession): Promise<unknown> =>
 
 const answer = (page: Page): Locator =>
   page.getByRole('list', { name: 'Conversation' }).locator('> li').last().locator('.prose');
-const lengthOf = async (page: Page): Promise<number> => ((await answer(page).textContent()) ?? '').length;
 
-/** Waits until the answer has grown. */
-async function growth(page: Page): Promise<void> {
-  const before = await lengthOf(page);
-  await expect.poll(() => lengthOf(page)).toBeGreaterThan(before + 10);
+/**
+ * Lets the running answer grow to `tokens` tokens, and waits until the engine holds the next one. However slow the test is,
+ * the answer cannot end meanwhile.
+ */
+async function growTo(tokens: number, server: TestServer): Promise<void> {
+  server.tokens!.limit = tokens;
+  await expect.poll(() => server.tokens!.asked).toBeGreaterThan(tokens);
 }
 
-/** Asks, and waits until the answer has begun. */
+/** Opens a chat on the GPU, whose answers the test lets grow. */
+async function openHeldChat(page: Page, server: TestServer): Promise<void> {
+  server.tokens = { asked: 0, limit: Number.POSITIVE_INFINITY };
+  await openTinyChat(page, server);
+  await computeOnGpu(page);
+  await setNumbers(page, { 'Max answer length': '120', Temperature: '1', Seed: '7' });
+}
+
 async function ask(page: Page): Promise<void> {
   await page.getByRole('textbox', { name: 'Message' }).fill('Hello');
   await page.getByRole('textbox', { name: 'Message' }).press('Enter');
-  await expect(answer(page)).not.toBeEmpty();
 }
 
 test('an answer whose GPU process is killed twice continues with the same tokens', async ({ server }) => {
   // Without this flag, Chromium offers no GPU for two minutes after the second end.
   await inBrowser(['--disable-domain-blocking-for-3d-apis'], async (page, browser) => {
-    server.msPerToken = 30;
-    await openTinyChat(page, server);
-    await computeOnGpu(page);
-    await setNumbers(page, { 'Max answer length': '120', Temperature: '1', Seed: '7' });
+    await openHeldChat(page, server);
     await ask(page);
     await expect(page.getByText(/120 tokens/)).toBeVisible();
     const expected = await answer(page).textContent();
 
+    server.tokens = { asked: 0, limit: 0 };
     await page.getByRole('button', { name: 'Regenerate' }).click();
-    await expect.poll(() => lengthOf(page)).toBeLessThan(expected!.length / 3);
-    for (let kill = 0; kill < 2; kill++) {
-      await growth(page);
-      expect(await lengthOf(page)).toBeLessThan(expected!.length);
+    for (const tokens of [40, 80]) {
+      await growTo(tokens, server);
+      expect((await answer(page).textContent())!.length).toBeLessThan(expected!.length);
       await killGpuProcess(browser);
     }
+    server.tokens.limit = Number.POSITIVE_INFINITY;
     await expect(page.getByText(/120 tokens/)).toBeVisible();
     expect(await answer(page).textContent()).toBe(expected);
     await expect(page.getByRole('alert')).toHaveCount(0);
@@ -76,15 +86,16 @@ test('if the browser offers no GPU after a second end, the page waits, offers a 
   server,
 }) => {
   await inBrowser([], async (page, browser) => {
-    server.msPerToken = 30;
-    await openTinyChat(page, server);
-    await computeOnGpu(page);
-    await setNumbers(page, { 'Max answer length': '120', Temperature: '1', Seed: '7' });
+    await openHeldChat(page, server);
+    server.tokens = { asked: 0, limit: 0 };
     await ask(page);
+    await growTo(20, server);
+    await expect(answer(page)).not.toBeEmpty();
     await killGpuProcess(browser);
-    await growth(page);
+    await growTo(40, server);
     const written = await answer(page).textContent();
     await killGpuProcess(browser);
+    server.tokens.limit = Number.POSITIVE_INFINITY;
     await expect(page.getByText(/does not offer it yet. Trying again for two minutes/)).toBeVisible();
     await page.getByRole('button', { name: 'Stop', exact: true }).click();
     const alert = page.getByRole('alert');
@@ -93,7 +104,6 @@ test('if the browser offers no GPU after a second end, the page waits, offers a 
     await alert.getByRole('button', { name: 'Reload model' }).click();
     await expect(alert.getByRole('button', { name: /^(Reload model|Use the CPU)$/ }).first()).toBeVisible();
     await computeWith(page, 'CPU');
-    server.msPerToken = 0;
     await page.getByRole('button', { name: 'Continue', exact: true }).click();
     await expect(page.getByText(/\d+ tokens ·/)).toBeVisible();
     await expect(alert).toHaveCount(0);

@@ -3,7 +3,7 @@
  * other browsers use it.
  */
 import { readFileSync } from 'node:fs';
-import { createServer, type IncomingMessage } from 'node:http';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
@@ -21,6 +21,12 @@ const CHAT_OPTIONS = { ...SYNTH_PRESETS.tiny, contextLength: 4096, name: 'Tiny C
 const chat = createSynth(CHAT_OPTIONS);
 const { chatTemplate: _template, ...withoutTemplate } = SYNTH_PRESETS.tiny;
 const plain = createSynth({ ...withoutTemplate, contextLength: 4096, name: 'Tiny Text', seed: 2 });
+
+/**
+ * Stands in for the built-in model in journeys that never compute with it: it has its name and no chat template, and
+ * importing it takes a tenth of a second instead of two.
+ */
+const standIn = createSynth({ ...withoutTemplate, name: 'mixtab storyteller', seed: 4 });
 
 /** A chat model with 56 records, for imports that are interrupted often. */
 export const LONG_OPTIONS = { ...CHAT_OPTIONS, layers: 6, name: 'Long Chat', seed: 3 };
@@ -85,6 +91,8 @@ const MODELS: Record<string, SynthFile> = {
 
 export interface TestServer {
   origin: string;
+  /** The built-in model, or a small one under its name. */
+  builtin: 'real' | 'stand-in';
   /** While true, every range of a model is delayed, so that an import takes a while. */
   slow: boolean;
   /** How fast a model is sent. */
@@ -93,6 +101,11 @@ export interface TestServer {
   bytesSent: number;
   /** Least time between two tokens, in milliseconds, for pages opened from then on. */
   msPerToken: number;
+  /**
+   * In pages that are opened while this is set, the engine asks before it reports a token, and waits at the limit until a
+   * test raises it. `asked`: how many tokens it has asked for.
+   */
+  tokens: { asked: number; limit: number } | undefined;
   /** While true, connections for models are dropped. */
   unreachable: boolean;
   /** While true, a different service worker is served, as after an update of the page. */
@@ -142,20 +155,41 @@ function limited({ size, stream }: Ranged, limit: RateLimit, served: TestServer)
   return { size, stream: (first, last) => Readable.from(pieces(stream(first, last)), { objectMode: false }) };
 }
 
+const TOKENS_PATH = '/tokens/';
+
+/** Runs in the engine's worker before it reports tokens: asks the server, which answers when it may. */
+const ASK_FOR_TOKENS = `
+  const request = new XMLHttpRequest();
+  request.open('GET', new URL('${TOKENS_PATH}' + tokens, location.href), false);
+  request.send();`;
+
 /**
- * Code in front of the engine's worker: it sleeps before it reports a token, so that an answer of a small model takes as
- * long on every machine.
+ * Code in front of the engine's worker: it sleeps or asks before it reports a token, so that an answer of a small model
+ * takes as long on every machine, or as long as a test needs.
  */
-const slowTokens = (msPerToken: number): string => `{
+const slowTokens = ({ msPerToken, tokens }: TestServer): string => `{
   const sleeper = new Int32Array(new SharedArrayBuffer(4));
   const post = MessagePort.prototype.postMessage;
   MessagePort.prototype.postMessage = function (message, ...rest) {
     const calls = message?.argumentList?.[0]?.value;
     const tokens = Array.isArray(calls) ? calls.filter((args) => args?.[0]?.type === 'token').length : 0;
-    if (tokens > 0) Atomics.wait(sleeper, 0, 0, ${msPerToken} * tokens);
+    if (tokens > 0) {
+      Atomics.wait(sleeper, 0, 0, ${msPerToken} * tokens);
+      ${tokens ? ASK_FOR_TOKENS : ''}
+    }
     return post.call(this, message, ...rest);
   };
 }`;
+
+/** Answers when the engine may report `more` tokens. */
+function allowTokens(served: TestServer, more: number, response: ServerResponse): void {
+  if (served.tokens) served.tokens.asked += more;
+  const tryAgain = (): void => {
+    if (!served.tokens || served.tokens.asked <= served.tokens.limit) response.writeHead(204).end();
+    else if (!response.destroyed) setTimeout(tryAgain, 20);
+  };
+  tryAgain();
+}
 
 /**
  * Starts a server on a free port of localhost.
@@ -164,10 +198,12 @@ const slowTokens = (msPerToken: number): string => `{
 export async function startServer(models: Record<string, SynthFile> = {}): Promise<TestServer> {
   const served: TestServer = {
     origin: '',
+    builtin: 'real',
     slow: false,
     bytesPerSecond: Number.POSITIVE_INFINITY,
     bytesSent: 0,
     msPerToken: 0,
+    tokens: undefined,
     unreachable: false,
     updated: false,
     bare: false,
@@ -186,9 +222,11 @@ export async function startServer(models: Record<string, SynthFile> = {}): Promi
       response
         .writeHead(200, { 'content-type': 'text/javascript' })
         .end(`${readFileSync(join(DIST, 'sw.js'), 'utf8')}\n// next version`);
-    } else if (served.msPerToken > 0 && path.startsWith('/assets/engine.worker-')) {
+    } else if ((served.msPerToken > 0 || served.tokens) && path.startsWith('/assets/engine.worker-')) {
       response.writeHead(200, { ...responseHeaders({ path: path.slice(1) }), 'content-type': 'text/javascript' });
-      response.end(`${slowTokens(served.msPerToken)}\n${readFileSync(join(DIST, path), 'utf8')}`);
+      response.end(`${slowTokens(served)}\n${readFileSync(join(DIST, path), 'utf8')}`);
+    } else if (path.startsWith(TOKENS_PATH)) {
+      allowTokens(served, Number(path.slice(TOKENS_PATH.length)), response);
     } else if (path === '/embedder.html') {
       response.writeHead(200, { 'content-type': 'text/html', ...EMBEDDERS[query.get('as') ?? 'plain'] });
       response.end('<!doctype html><title>A page of another site</title>');
@@ -201,6 +239,8 @@ export async function startServer(models: Record<string, SynthFile> = {}): Promi
     } else if (path === VIOLATIONS_PATH) {
       void recordReport(request, served.violations);
       response.writeHead(204).end();
+    } else if (path === '/models/builtin.gguf' && served.builtin === 'stand-in') {
+      sendRange(request, response, syntheticRanged(standIn));
     } else if (path === '/no-ranges.gguf') {
       response.writeHead(200, { 'content-length': plain.size }).end(bytesOf(plain));
     } else if (allModels[path]) {
