@@ -12,11 +12,22 @@ let observed: { options: object; ended: boolean };
 /** How many observers have begun, and how many of them observe now. */
 let observers: { begun: number; now: number };
 const VISIBLE: Seen = { isIntersecting: true, intersectionRatio: 1 };
+/** Whether the browser draws frames, and the page that it draws. */
+let draws: boolean;
+let page: EventTarget & { visibilityState: string; documentElement: { clientWidth: number; clientHeight: number } };
 
 beforeEach(() => {
   vi.useFakeTimers();
   onTestFinished(() => void vi.useRealTimers());
   observers = { begun: 0, now: 0 };
+  draws = true;
+  page = Object.assign(new EventTarget(), {
+    visibilityState: 'visible',
+    documentElement: { clientWidth: 300, clientHeight: 100 },
+  });
+  vi.stubGlobal('document', page);
+  const frame = (draw: () => void): void => void setTimeout(() => (draws ? draw() : frame(draw)), 10);
+  vi.stubGlobal('requestAnimationFrame', frame);
   vi.stubGlobal(
     'IntersectionObserver',
     class {
@@ -90,6 +101,65 @@ it.each([
   expect(button.disabled).toBe(false);
 });
 
+it.each([
+  ['before', ARM_MS - 100],
+  ['after', ARM_MS],
+])('time in which nothing is drawn does not count, and the wait begins again: %s it works', (_name, shownMs) => {
+  const { button, click, clicks } = setUp();
+  show(VISIBLE);
+  vi.advanceTimersByTime(shownMs);
+  draws = false; // the embedding page has hidden the frame, of which an observer need not report anything
+  vi.advanceTimersByTime(60_000);
+  click();
+  expect([button.disabled, clicks.mock.calls]).toEqual([true, []]);
+  draws = true;
+  vi.advanceTimersByTime(ARM_MS); // the first frame only begins the wait
+  expect(button.disabled).toBe(true);
+  vi.advanceTimersByTime(10);
+  expect(button.disabled).toBe(false);
+});
+
+it('with few frames a second, each counts a little', () => {
+  const { button } = setUp();
+  show(VISIBLE);
+  draws = false;
+  for (let second = 1; second <= 7; second++) {
+    vi.advanceTimersByTime(995);
+    expect(button.disabled).toBe(true);
+    draws = true;
+    vi.advanceTimersByTime(5);
+    draws = false;
+  }
+  expect(button.disabled).toBe(false);
+});
+
+it.each([
+  ['before', ARM_MS - 100],
+  ['after', ARM_MS],
+])('the wait begins again after the page was hidden: %s it works', (_name, shownMs) => {
+  const { button, click, clicks } = setUp();
+  const switchTo = (visibilityState: string): void => {
+    page.visibilityState = visibilityState;
+    page.dispatchEvent(new Event('visibilitychange'));
+  };
+  show(VISIBLE);
+  vi.advanceTimersByTime(shownMs);
+  switchTo('hidden');
+  draws = false;
+  vi.advanceTimersByTime(1000);
+  click();
+  expect([button.disabled, clicks.mock.calls]).toEqual([true, []]);
+  draws = true;
+  const { begun } = observers;
+  switchTo('visible');
+  expect(observers.begun).toBe(begun + 1); // the observer before would report only a change
+  show(VISIBLE);
+  vi.advanceTimersByTime(ARM_MS - 1);
+  expect(button.disabled).toBe(true);
+  vi.advanceTimersByTime(1);
+  expect(button.disabled).toBe(false);
+});
+
 const COVERED: Seen = { ...VISIBLE, isVisible: false };
 
 it('asks again what is visible while the button is disabled, in case the browser has missed a change', () => {
@@ -154,7 +224,6 @@ const HIDDEN: Seen = { isIntersecting: false, intersectionRatio: 0 };
 
 /** A question of two pieces in a window of 300 x 100 pixels. */
 function ask(height: number) {
-  vi.stubGlobal('document', { documentElement: { clientWidth: 300, clientHeight: 100 } });
   const size = { height };
   const area = { getBoundingClientRect: () => ({ width: 280, height: size.height }) } as unknown as Element;
   const pieces = [{}, {}] as Element[];

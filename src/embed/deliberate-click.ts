@@ -5,6 +5,13 @@
 
 /** Such a button works only after it has been visible for this long. */
 export const ARM_MS = 700;
+/**
+ * How much of that the time since the frame before may count. A page that is hidden, or a frame that is not drawn, gets
+ * no frames, and the user sees nothing.
+ */
+const FRAME_MS = 100;
+/** Without a frame for this long, nothing was drawn: whatever was visible before has to be seen again. */
+const NOT_DRAWN_MS = 2000;
 /** How much of it must be within the window; scaling leaves fractions of a pixel outside. */
 const VISIBLE_SHARE = 0.95;
 /** How often Chromium looks for what covers it; the shortest time that it allows. */
@@ -29,8 +36,8 @@ export interface Shown {
 
 /**
  * Calls a function for each click of the user on a button that has been visible for {@link ARM_MS}. Until then, and
- * whenever it is hidden, covered (in Chromium) or outside the window, the button is disabled. Clicks of scripts do not
- * count.
+ * whenever it is hidden, covered (in Chromium) or outside the window, the button is disabled. Time in which the page is
+ * hidden or the frame is not drawn does not count. Clicks of scripts do not count either.
  * @param shown default: only the button, which then has to say what it does. The whole area must be visible. If it is
  *   larger than the window, so that the user has to scroll, the button must be visible, and each piece must have been
  *   visible for {@link ARM_MS} before.
@@ -67,13 +74,26 @@ function fitsInWindow(area: Element): boolean {
   return width <= clientWidth && height <= clientHeight;
 }
 
+/** How long an element has been visible without a break, and when that was counted last; both in milliseconds. */
+interface Visible {
+  shownMs: number;
+  countedAt: number;
+}
+
 /** Which elements the user can see, and could see before. */
 class SeenElements {
   #observer: IntersectionObserver;
-  /** For each element that is visible: the timer that counts until it is seen. */
-  readonly #timers = new Map<Element, ReturnType<typeof setTimeout>>();
-  readonly #now = new Set<Element>();
+  readonly #visible = new Map<Element, Visible>();
   readonly #ever = new Set<Element>();
+  /** The next frame is awaited. */
+  #isCounting = false;
+  /** The page was hidden or shown. */
+  readonly #onVisibility = (): void => {
+    // Nothing changes for the observer while nothing is drawn, so a new one has to say what is visible now.
+    if (document.visibilityState === 'visible') this.askAgain();
+    else this.#visible.clear();
+    this.onChange();
+  };
 
   /** @param onChange called after each change of what is seen */
   constructor(
@@ -81,6 +101,7 @@ class SeenElements {
     private readonly onChange: () => void,
   ) {
     this.#observer = this.#observe();
+    document.addEventListener('visibilitychange', this.#onVisibility);
   }
 
   /**
@@ -111,7 +132,8 @@ class SeenElements {
 
   /** Whether it is visible, and has been for {@link ARM_MS}. */
   is(element: Element): boolean {
-    return this.#now.has(element);
+    const visible = this.#visible.get(element);
+    return visible !== undefined && visible.shownMs >= ARM_MS && !isOld(visible);
   }
 
   /** Whether it was visible for {@link ARM_MS} at some time. */
@@ -120,22 +142,37 @@ class SeenElements {
   }
 
   close(): void {
+    document.removeEventListener('visibilitychange', this.#onVisibility);
     this.#observer.disconnect();
-    for (const timer of this.#timers.values()) clearTimeout(timer);
+    this.#visible.clear();
   }
 
   #note({ target, isIntersecting, intersectionRatio, isVisible }: CoverEntry): void {
     if (!isIntersecting || intersectionRatio < VISIBLE_SHARE || isVisible === false) {
-      clearTimeout(this.#timers.get(target));
-      this.#timers.delete(target);
-      this.#now.delete(target);
-    } else if (!this.#timers.has(target)) {
-      const onSeen = (): void => {
-        this.#now.add(target);
-        this.#ever.add(target);
-        this.onChange();
-      };
-      this.#timers.set(target, setTimeout(onSeen, ARM_MS));
+      this.#visible.delete(target);
+    } else if (!this.#visible.has(target)) {
+      this.#visible.set(target, { shownMs: 0, countedAt: performance.now() });
+      this.#countFrames();
     }
   }
+
+  /** Counts how long elements are visible, in the frames that the browser draws, while there are any. */
+  #countFrames(): void {
+    if (this.#isCounting || this.#visible.size === 0) return;
+    this.#isCounting = true;
+    requestAnimationFrame(() => {
+      this.#isCounting = false;
+      for (const [element, visible] of this.#visible) {
+        if (isOld(visible)) visible.shownMs = 0;
+        else visible.shownMs += Math.min(performance.now() - visible.countedAt, FRAME_MS);
+        visible.countedAt = performance.now();
+        if (visible.shownMs >= ARM_MS) this.#ever.add(element);
+      }
+      this.onChange();
+      this.#countFrames();
+    });
+  }
 }
+
+/** Whether nothing has been drawn since it was counted. */
+const isOld = ({ countedAt }: Visible): boolean => performance.now() - countedAt >= NOT_DRAWN_MS;
