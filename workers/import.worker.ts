@@ -6,10 +6,12 @@ import { ImportService } from './import/import-service.ts';
 import { HandOverSender } from './store/hand-over.ts';
 import { IndexedDbStore } from './store/indexed-db-store.ts';
 import { OpfsFiles } from './store/opfs-files.ts';
+import { ReadProgress } from './store/read-progress.ts';
 import { SiteStoreReceiver } from './store/site-store-receiver.ts';
 
 const siteStores = new SiteStoreReceiver();
-const store = new IndexedDbStore(undefined, new OpfsFiles());
+const readProgress = new ReadProgress();
+const store = new IndexedDbStore(undefined, new OpfsFiles(), undefined, readProgress.note);
 siteStores.onAttach((siteStore) => store.attachSiteStore(siteStore));
-expose(new ImportService(store, { handOvers: new HandOverSender(handOverEnd()) }));
+expose(new ImportService(store, { handOvers: new HandOverSender(handOverEnd()), readProgress }));
 announceWorker();

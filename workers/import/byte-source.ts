@@ -1,6 +1,7 @@
 /** Reads a file by offset and length, whatever its source. */
 import { MixtabError, throwIfAborted } from '../../src/contract/errors.ts';
 import type { Bytes } from '../../src/contract/ids.ts';
+import { within } from '../../src/contract/within.ts';
 import { isAllocationFailure, memoryFull } from '../store/record-errors.ts';
 
 /** A file, or several files read as one, of which byte ranges can be read. */
@@ -21,9 +22,11 @@ export interface ByteSource {
 export class BlobByteSource implements ByteSource {
   readonly size: Bytes;
 
+  /** @param patienceMs how long one read may take; default: without a limit */
   constructor(
     private readonly blob: Blob,
     readonly name: string,
+    private readonly patienceMs?: number,
   ) {
     this.size = blob.size;
   }
@@ -33,8 +36,9 @@ export class BlobByteSource implements ByteSource {
     checkRange(this, offset, length);
     let buffer: ArrayBuffer;
     try {
-      buffer = await this.blob.slice(offset, offset + length).arrayBuffer();
+      buffer = await this.#inTime(this.blob.slice(offset, offset + length).arrayBuffer());
     } catch (error) {
+      if (error instanceof MixtabError) throw error;
       if (isAllocationFailure(error)) throw memoryFull(`to read ${this.name}`, length);
       // Browsers refuse to read a File whose size or modification time has changed since it was chosen.
       throw new MixtabError(
@@ -47,6 +51,19 @@ export class BlobByteSource implements ByteSource {
     if (buffer.byteLength !== length)
       throw new MixtabError('source-changed', `${this.name} became shorter.`, 'Choose the file again.');
     return new Uint8Array(buffer);
+  }
+
+  /** @throws MixtabError `source-unreachable` if the browser or the disk does not answer */
+  #inTime<T>(read: Promise<T>): Promise<T> {
+    const { patienceMs: ms } = this;
+    if (ms === undefined) return read;
+    const notRead = (): MixtabError =>
+      new MixtabError(
+        'source-unreachable',
+        `${this.name} could not be read: the disk has not answered for ${ms / 1000} s.`,
+        'See that its disk is connected and its files are on this computer, then choose the file again.',
+      );
+    return within(ms, read, notRead);
   }
 }
 

@@ -8,7 +8,7 @@ import {
 } from '../../src/contract/access-token.ts';
 import { MixtabError, throwIfAborted } from '../../src/contract/errors.ts';
 import type { Bytes } from '../../src/contract/ids.ts';
-import { within } from '../store/within.ts';
+import { within } from '../../src/contract/within.ts';
 import { RefusedError, TransientError } from './retry.ts';
 
 export interface RequestOptions {

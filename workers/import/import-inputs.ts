@@ -2,6 +2,7 @@
 import type { Bytes } from '../../src/contract/ids.ts';
 import type { ImportProgress, ModelSource, StorageBackend } from '../../src/contract/import-api.ts';
 import type { HandOverSender } from '../store/hand-over.ts';
+import type { ReadProgress } from '../store/read-progress.ts';
 import type { RecordRequests } from '../store/record-requests.ts';
 import type { RecordStore } from '../store/store.ts';
 import type { ByteSource } from './byte-source.ts';
@@ -9,6 +10,8 @@ import type { Activity } from './stall-watch.ts';
 
 export interface ImportInputs {
   store: RecordStore;
+  /** What the store notes when a read gets something. */
+  readProgress?: ReadProgress;
   source: ByteSource;
   kind: ModelSource['kind'];
   /** Where damaged records can be fetched again; absent for local files. */

@@ -20,6 +20,7 @@ import { HandOverSender } from '../store/hand-over.ts';
 import { makingRoom } from '../store/making-room.ts';
 import { unlessWritten, whileWriting } from '../store/model-lock.ts';
 import { opfsSupported, opfsWorks } from '../store/opfs-files.ts';
+import type { ReadProgress } from '../store/read-progress.ts';
 import { IMPORT_LOCK, RecordRequests } from '../store/record-requests.ts';
 import { SessionStore } from '../store/session-store.ts';
 import { storageFull } from '../store/storage-errors.ts';
@@ -53,6 +54,8 @@ export interface ImportServiceOptions extends Pick<StallOptions, 'patienceMs'> {
   sessions?: SessionStore;
   /** Gives records to the page's engine. */
   handOvers?: HandOverSender;
+  /** What the store notes when a read gets something. */
+  readProgress?: ReadProgress;
 }
 
 /** Implements {@link ImportApi}: one import or repair at a time, in all tabs together. */
@@ -61,14 +64,16 @@ export class ImportService implements ImportApi {
 
   readonly #sessionStore: SessionStore;
   readonly #handOvers: HandOverSender;
+  readonly #readProgress: ReadProgress | undefined;
   readonly #stallOptions: Pick<StallOptions, 'patienceMs'>;
 
   constructor(
     private readonly store: RecordStore,
-    { sessions, handOvers, ...stallOptions }: ImportServiceOptions = {},
+    { sessions, handOvers, readProgress, ...stallOptions }: ImportServiceOptions = {},
   ) {
     this.#sessionStore = sessions ?? new SessionStore();
     this.#handOvers = handOvers ?? new HandOverSender();
+    this.#readProgress = readProgress;
     this.#stallOptions = stallOptions;
   }
 
@@ -179,11 +184,11 @@ export class ImportService implements ImportApi {
   }
 
   verify(id: string, onProgress: (progress: ImportProgress) => void): Promise<string[]> {
-    return verifyModel(this.store, id, onProgress);
+    return verifyModel(this.store, id, onProgress, this.#readProgress && { progress: this.#readProgress });
   }
 
   async inspect(source: ModelSource): Promise<ModelInspection> {
-    return inspectFile(await openSource(source));
+    return inspectFile(await openSource(source, {}, INSPECTION_MS));
   }
 
   /** Opens a source and runs an import or a repair of it, again and again if it makes no progress. */
@@ -225,6 +230,7 @@ export class ImportService implements ImportApi {
     const open = (): Promise<ByteSource> => openSource(source, { signal, onOutage, onData: activity.progress });
     return {
       store: makingRoom(this.store, () => this.#removeAllSessions()),
+      ...(this.#readProgress && { readProgress: this.#readProgress }),
       source: await activity.during('opening the file', open),
       kind: source.kind,
       ...(source.kind !== 'file' && { sourceUrl: source.url }),
@@ -297,14 +303,18 @@ const stallWarning = (seconds: number, step = 'preparing'): string =>
 const outageWarning = (cause: string): string =>
   `Waiting for the network (${cause}). The import continues by itself; what is stored is kept.`;
 
-async function openSource(source: ModelSource, options: HttpOptions = {}): Promise<ByteSource> {
+/** How long a local file may take to answer one read of its header. Imports have a watch of their own. */
+const INSPECTION_MS = 60_000;
+
+/** @param fileMs see {@link openFiles} */
+async function openSource(source: ModelSource, options: HttpOptions = {}, fileMs?: number): Promise<ByteSource> {
   if (source.kind === 'url') {
     return openUrl(source.url, { ...options, ...(source.access && { access: source.access }) });
   }
   if (source.kind === 'builtin') return new BufferedByteSource(await openUrl(source.url, options));
   return openFiles(
     source.files.map((file) => ({ blob: file, name: file.name })),
-    options.signal,
+    { signal: options.signal, patienceMs: fileMs },
   );
 }
 

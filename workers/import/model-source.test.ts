@@ -4,7 +4,7 @@
  */
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { sendRange, syntheticRanged } from '../../scripts/cli/server.ts';
 import { inspectFile } from '../format/gguf/inspect.ts';
 import { splitName } from '../format/gguf/split.ts';
@@ -34,6 +34,17 @@ const whole = async (options = TINY): Promise<string[][]> =>
   hashesOf(await openFiles([{ blob: blobOf(createSynth(options)), name: 'tiny.gguf' }]));
 
 describe('openFiles', () => {
+  it('says so if the disk never answers', async () => {
+    const blob = blobOf(createSynth(TINY));
+    vi.spyOn(blob, 'slice').mockReturnValue(
+      Object.assign(new Blob(), { arrayBuffer: () => new Promise<never>(() => {}) }),
+    );
+    await expect(openFiles([{ blob, name: 'tiny.gguf' }], { patienceMs: 20 })).rejects.toMatchObject({
+      code: 'source-unreachable',
+      message: expect.stringContaining('tiny.gguf could not be read: the disk has not answered'),
+    });
+  });
+
   it('makes the same records from the parts, whatever their order and names', async () => {
     const expected = await whole();
     const parts = partsOf(TINY);

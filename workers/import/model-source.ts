@@ -26,13 +26,14 @@ import { JoinedByteSource, SplitByteSource } from './joined-byte-source.ts';
 /**
  * Opens local files: a whole GGUF, or all parts of a split or cut one.
  * @param files one whole file, or all parts of a split one in any order
+ * @param options `patienceMs`: how long one read may take; default: without a limit
  * @throws MixtabError `gguf-missing-part`, `gguf-mixed-parts`, or what reading a header throws
  */
 export async function openFiles(
   files: readonly { blob: Blob; name: string }[],
-  signal?: AbortSignal,
+  { signal, patienceMs }: { signal?: AbortSignal | undefined; patienceMs?: number | undefined } = {},
 ): Promise<ByteSource> {
-  const sources = files.map(({ blob, name }) => new BlobByteSource(blob, name));
+  const sources = files.map(({ blob, name }) => new BlobByteSource(blob, name, patienceMs));
   if (sources.length === 0) throw new MixtabError('bad-request', 'No file was given.', 'Choose a .gguf file.');
   const piece = parsePieceName(sources[0].name);
   if (piece && sources.every(({ name }) => parsePieceName(name))) {

@@ -2,9 +2,30 @@
 import { describe, expect, it, vi } from 'vitest';
 import type { ImportProgress } from '../../src/contract/import-api.ts';
 import { MemoryStore, MemoryValues } from '../store/memory-store.ts';
+import { ReadProgress } from '../store/read-progress.ts';
 import { repairModel } from './repair.ts';
 import { countingSource, importTiny, sourceOf, TINY } from './testing.ts';
 import { verifyModel } from './verify.ts';
+
+const never = new Promise<never>(() => {});
+
+/** Delivers a byte every few milliseconds for longer than a read may make no progress, and then the rest. */
+function slowStream(bytes: Uint8Array, onByte: () => void): ReadableStream<Uint8Array<ArrayBuffer>> {
+  let sent = 0;
+  return new ReadableStream({
+    type: 'bytes',
+    async pull(controller) {
+      const { byobRequest } = controller;
+      const view = byobRequest!.view as Uint8Array;
+      await new Promise((resolve) => setTimeout(resolve, 5));
+      const length = sent < 60 ? 1 : Math.min(view.byteLength, bytes.byteLength - sent);
+      view.set(bytes.subarray(sent, sent + length));
+      sent += length;
+      onByte();
+      byobRequest!.respond(length);
+    },
+  });
+}
 
 describe('damaged records', () => {
   it('are found, named, and never used as weights', async () => {
@@ -62,6 +83,41 @@ describe('damaged records', () => {
     failures = 2;
     expect(await verifyModel(store, id, () => {})).toEqual(['L0.E2']);
     expect((await store.getManifest(id))?.state).toBe('complete');
+  });
+
+  it('are not found where the browser never answers a read: it is repeated once, and then an error', async () => {
+    const values = new MemoryValues();
+    const store = new MemoryStore(values);
+    const { id } = await importTiny(store, TINY);
+    const key = `record/${id}/L0.E2/0000`;
+    const hanging = new Blob([await (values.entries.get(key) as Blob).arrayBuffer()]);
+    let hangs = 1;
+    vi.spyOn(hanging, 'stream').mockImplementation(() =>
+      hangs-- > 0 ? new ReadableStream({ type: 'bytes', pull: () => never }) : Blob.prototype.stream.call(hanging),
+    );
+    values.entries.set(key, hanging);
+    expect(await verifyModel(store, id, () => {}, { tickMs: 2 })).toEqual([]);
+    hangs = 2;
+    await expect(verifyModel(store, id, () => {}, { tickMs: 2 })).rejects.toMatchObject({
+      code: 'record-unreadable',
+      message: expect.stringMatching(/L0\.E2.*delivered nothing/),
+    });
+    expect((await store.getManifest(id))?.state).toBe('complete');
+    expect(hangs).toBe(0); // no record is read after that
+  });
+
+  it('are waited for as long as bytes arrive', async () => {
+    const values = new MemoryValues();
+    const store = new MemoryStore(values);
+    const { id } = await importTiny(store, TINY);
+    const key = `record/${id}/L0.E2/0000`;
+    const bytes = new Uint8Array(await (values.entries.get(key) as Blob).arrayBuffer());
+    const slow = new Blob([bytes]);
+    const progress = new ReadProgress();
+    const streams = vi.spyOn(slow, 'stream').mockImplementation(() => slowStream(bytes, progress.note));
+    values.entries.set(key, slow);
+    expect(await verifyModel(store, id, () => {}, { tickMs: 10, progress })).toEqual([]);
+    expect(streams).toHaveBeenCalledTimes(1);
   });
 
   it('stay removed if the model is removed during a verification or a repair', async () => {

@@ -27,9 +27,9 @@ export async function repairFrom(
   { plan }: OpenedModel,
   manifest: ModelManifest,
 ): Promise<ModelSummary> {
-  const { store, source, signal, onProgress } = inputs;
+  const { store, source, signal, onProgress, readProgress: progress } = inputs;
   const { id } = manifest;
-  const badKeys = new Set(await verifyModel(store, id, onProgress));
+  const badKeys = new Set(await verifyModel(store, id, onProgress, progress && { progress }));
   const records = manifest.records.filter(({ key }) => badKeys.has(key));
   await inputs.preflight(sumBytes(records));
   for (const [index, info] of records.entries()) {

@@ -1,5 +1,5 @@
 /** Hashes: SHA-256 identifies bytes, XXH64 finds damage at several times the speed. */
-import { within } from './within.ts';
+import { within } from '../../src/contract/within.ts';
 import type { Checksum } from './xxh64.ts';
 
 /** The SHA-256 hash as lower-case hex. Needs a secure context, as WebGPU does. */

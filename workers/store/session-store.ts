@@ -7,10 +7,10 @@ import { createStore, promisifyRequest, type UseStore } from 'idb-keyval';
 import type { ComputeKind } from '../../src/contract/engine-api.ts';
 import type { Bytes } from '../../src/contract/ids.ts';
 import type { StoredSession } from '../../src/contract/import-api.ts';
+import { within } from '../../src/contract/within.ts';
 import { BlobValues } from './blob-values.ts';
 import { abortTransaction, committed, prefixRange } from './indexed-db-store.ts';
 import { notAnswering, storageError } from './storage-errors.ts';
-import { within } from './within.ts';
 
 /** Identifies what keys and values were computed with. They are valid for nothing else. */
 export interface SessionOwner {
