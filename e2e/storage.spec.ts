@@ -94,7 +94,7 @@ test('conversations that the browser deletes between two visits are restored fro
   await remove('Second');
   expect(JSON.stringify(await copies())).not.toContain('Second');
   await deleteBetweenVisits();
-  const notice = page.getByRole('alert').filter({ hasText: 'The browser has deleted what this page stored of 2' });
+  const notice = page.getByRole('alert').filter({ hasText: 'The browser has lost what this page stored of 2' });
   await expect(notice).toContainText('2 of 2 were restored from copies');
   await expect(titles(page)).toHaveText([/First|Third/, /First|Third/]);
   await notice.getByRole('button', { name: 'Dismiss' }).click();
@@ -107,6 +107,56 @@ test('conversations that the browser deletes between two visits are restored fro
   await deleteBetweenVisits();
   await expect(page.getByText('Your conversations appear here.')).toBeVisible();
   await expect(titles(page)).toHaveCount(0);
+});
+
+/** Keeps a transaction of the conversations' database open, so that others wait. @returns a function that ends it */
+async function occupyDatabase(page: Page): Promise<() => Promise<void>> {
+  await page.evaluate(
+    () =>
+      new Promise<void>((resolve) => {
+        const open = indexedDB.open('mixtab-chats');
+        open.onsuccess = () => {
+          const store = open.result.transaction('conversations', 'readwrite').objectStore('conversations');
+          const occupy = (): void => {
+            if (!Reflect.get(globalThis, 'ended')) store.get('none').onsuccess = occupy;
+            resolve();
+          };
+          occupy();
+        };
+      }),
+  );
+  return () => page.evaluate(() => void Reflect.set(globalThis, 'ended', true));
+}
+
+test('a database that does not answer at the start: copies are shown, and everything once it answers', async ({
+  page,
+  server,
+  context,
+}) => {
+  await openPage(page, server);
+  await importChats(page, ['First', 'Second']);
+  const copied = () => page.evaluate(() => Object.keys(localStorage).filter((key) => key.startsWith('mixtab-copy/')));
+  await expect.poll(async () => (await copied()).length).toBe(2);
+  await page.evaluate(() => {
+    const [second] = Object.entries(localStorage).find(([, value]) => String(value).includes('Second'))!;
+    localStorage.removeItem(second);
+  });
+  const other = await context.newPage();
+  await other.goto(`${server.origin}/embedder.html`);
+  const end = await occupyDatabase(other);
+  await page.reload();
+  const notice = page.getByRole('alert').filter({ hasText: 'The browser has not delivered your conversations yet' });
+  await expect(notice).toContainText('Copies of the newest ones are shown');
+  await expect(titles(page)).toHaveText(['First']);
+  await expect(page.getByRole('button', { name: /mixtab storyteller/ })).toBeVisible(); // the model is loaded anyway
+  await titles(page).dblclick();
+  await page.getByRole('textbox', { name: 'Title' }).fill('Renamed');
+  await page.getByRole('textbox', { name: 'Title' }).press('Enter');
+  await end();
+  await expect(notice).toBeHidden();
+  await expect(titles(page)).toHaveText([/Renamed|Second/, /Renamed|Second/]);
+  await page.reload();
+  await expect(titles(page)).toHaveText([/Renamed|Second/, /Renamed|Second/]);
 });
 
 test('a full disk is said until the conversation is stored, and the page stores it by itself', async ({

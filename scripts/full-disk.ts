@@ -160,7 +160,7 @@ async function openPage({ browser, context }: BrowserProcess, { origin }: TestSe
   const listed = await page.getByRole('navigation', { name: 'Conversations' }).locator('li').count();
   console.log(`  conversations at the start: ${copies.length} copied, ${listed} shown`);
   console.log(`  value that was written to localStorage on the full disk: ${isThere ? 'there' : 'not there'}`);
-  const lost = page.getByRole('alert').filter({ hasText: 'The browser has deleted what this page stored' });
+  const lost = page.getByRole('alert').filter({ hasText: 'The browser has lost what this page stored' });
   const words = (await lost.isVisible()) ? (await lost.innerText()).replaceAll('\n', ' ') : 'nothing was deleted';
   console.log(`  the page says: ${words}`);
   return page;

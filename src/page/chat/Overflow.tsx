@@ -1,5 +1,6 @@
 import { largerContext } from '../services/context-overflow.ts';
 import { services } from '../services/services.ts';
+import type { Conversation } from '../state/conversation-tree.ts';
 import { current, openConversation, updateConversation } from '../state/conversations.ts';
 import { isChat, overflow } from '../state/generation.ts';
 
@@ -36,6 +37,19 @@ export function OverflowChoices() {
         Start a new one
       </button>
     </div>
+  );
+}
+
+/** Marks the point above which a copy, from which the conversation was restored, had no more space. */
+export function EarlierMissing({ count, kind }: { count: number; kind: Conversation['kind'] }) {
+  const what = kind === 'chat' ? 'message' : 'part';
+  return (
+    <p class="context-cut" role="note">
+      <span>
+        {count === 1 ? `1 earlier ${what} is` : `${count} earlier ${what}s are`} missing here. The browser deleted what
+        this page had stored, and there was no space for them in the copy.
+      </span>
+    </p>
   );
 }
 

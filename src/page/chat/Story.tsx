@@ -9,7 +9,7 @@ import { draftOf, saveDraft } from '../state/drafts.ts';
 import { canSend, streamingHere } from '../state/generation.ts';
 import { Dots, Stats } from './AnswerStats.tsx';
 import { AnswerTokens, TokensButton } from './AnswerTokens.tsx';
-import { ContextCut, OverflowChoices } from './Overflow.tsx';
+import { ContextCut, EarlierMissing, OverflowChoices } from './Overflow.tsx';
 import { Versions } from './Versions.tsx';
 
 /** One text that the user and a base model write together. The model's parts are highlighted. */
@@ -129,8 +129,21 @@ function StoryVersions({ path }: { path: readonly Turn[] }) {
   return fork ? <Versions turn={fork} /> : null;
 }
 
+interface PartProps {
+  turn: Turn;
+  text: string;
+}
+
+/** The text of one turn, after a mark if earlier ones are missing. */
+const Part = (part: PartProps) => (
+  <>
+    {part.turn.missingBefore && <EarlierMissing count={part.turn.missingBefore.count} kind="text" />}
+    <PartText {...part} />
+  </>
+);
+
 /** The text of one turn, with a mark inside if the model's context begins there. */
-function Part({ turn, text }: { turn: Turn; text: string }) {
+function PartText({ turn, text }: PartProps) {
   const seenFrom = current.value?.seenFrom;
   if (seenFrom?.turn !== turn.id || (seenFrom.offset === 0 && turn.parent === null))
     return <span class={`by-${turn.by}`}>{text}</span>;

@@ -15,7 +15,7 @@ import { DrawLater } from './DrawLater.tsx';
 import { drawing, plainWork } from './drawing-queue.ts';
 import { Markdown } from './Markdown.tsx';
 import { loadMarkdown, markdownCode } from './markdown-code.ts';
-import { ContextCut, OverflowChoices } from './Overflow.tsx';
+import { ContextCut, EarlierMissing, OverflowChoices } from './Overflow.tsx';
 import { Versions } from './Versions.tsx';
 
 /** The newest messages that are drawn at first, and how many more a click shows. All of a long chat would take seconds. */
@@ -110,6 +110,7 @@ interface MessageProps {
 function Message({ turn, last, cutBefore }: MessageProps) {
   return (
     <li class={`message ${turn.by}${last ? ' last' : ''}`}>
+      {turn.missingBefore && <EarlierMissing count={turn.missingBefore.count} kind="chat" />}
       {cutBefore && <ContextCut />}
       <span class="visually-hidden">{turn.by === 'user' ? 'You' : 'Model'}:</span>
       {turn.by === 'user' ? <UserMessage turn={turn} last={last} /> : <Answer turn={turn} last={last} />}

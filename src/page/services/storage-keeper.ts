@@ -10,6 +10,7 @@ import { isWorthKeeping } from '../state/conversation-tree.ts';
 import { checkStored, current, saveAgain } from '../state/conversations.ts';
 import { disk, storedSessions } from '../state/disk.ts';
 import { generating } from '../state/generation.ts';
+import { isNotAnswering } from '../state/patient-read.ts';
 import { saveAllSettings, saveSettings } from '../state/settings.ts';
 import {
   diskWasFull,
@@ -124,20 +125,27 @@ function isFull(error: Error): boolean {
   return isDiskFull(error, state && Math.max(0, state.quotaBytes - state.usedBytes));
 }
 
-const failureData = (error: Error, diskIsFull: boolean): ErrorData =>
-  errorToData(
-    diskIsFull
-      ? new MixtabError(
-          'storage-full',
-          'The disk is full, so your latest changes are not saved.',
-          'Delete a model, free some disk space, or export your conversations.',
-        )
-      : new MixtabError(
-          'storage-unavailable',
-          `The browser does not save your latest changes (${error.name}).`,
-          'Keep this page open and export your conversations. Then free disk space, or allow this page to store data.',
-        ),
+const failureData = (error: Error, diskIsFull: boolean): ErrorData => errorToData(failureOf(error, diskIsFull));
+
+function failureOf(error: Error, diskIsFull: boolean): MixtabError {
+  if (diskIsFull)
+    return new MixtabError(
+      'storage-full',
+      'The disk is full, so your latest changes are not saved.',
+      'Delete a model, free some disk space, or export your conversations.',
+    );
+  if (isNotAnswering(error))
+    return new MixtabError(
+      'storage-unavailable',
+      "The browser's database does not answer, so your latest changes are not saved.",
+      'Keep this page open and export your conversations. Then restart the browser.',
+    );
+  return new MixtabError(
+    'storage-unavailable',
+    `The browser does not save your latest changes (${error.name}).`,
+    'Keep this page open and export your conversations. Then free disk space, or allow this page to store data.',
   );
+}
 
 /** @returns an effect that asks the browser to keep the data, at the end of an answer in a conversation worth keeping */
 function persistenceAsker(): () => void {

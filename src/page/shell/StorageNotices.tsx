@@ -4,14 +4,24 @@ import { services } from '../services/services.ts';
 import { isWorthKeeping } from '../state/conversation-tree.ts';
 import { conversations } from '../state/conversations.ts';
 import { deletesUnvisited, disk } from '../state/disk.ts';
+import { isNotAnswering } from '../state/patient-read.ts';
 import { changeSettings, settings } from '../state/settings.ts';
-import { diskWasFull, lostConversations, restoredConversations, saveFailure } from '../state/storage-health.ts';
+import {
+  diskWasFull,
+  lostConversations,
+  restoredConversations,
+  saveFailure,
+  unreadConversations,
+} from '../state/storage-health.ts';
 import { ProblemNotice } from './ProblemNotice.tsx';
 
 /** Whether what the user wrote is on the disk, and will stay there. */
 export function StorageNotices() {
   return (
     <>
+      {unreadConversations.value && !isBlocked(unreadConversations.value) && (
+        <Unread error={unreadConversations.value} />
+      )}
       {saveFailure.value && <NotSaved />}
       {diskWasFull.value && !saveFailure.value && <WasFull />}
       {restoredConversations.value > 0 && <Restored />}
@@ -27,6 +37,30 @@ const ExportButton = () => (
   <button type="button" onClick={exportAll}>
     Export all conversations
   </button>
+);
+
+/** The browser blocks all storage, which the page says anyway. */
+const isBlocked = ({ name }: Error): boolean => name === 'SecurityError';
+
+/** Shown until the conversations were read, so it cannot be dismissed. */
+const Unread = ({ error }: { error: Error }) => (
+  <ProblemNotice
+    message={
+      isNotAnswering(error)
+        ? 'The browser has not delivered your conversations yet.'
+        : `The browser cannot read your conversations now (${error.name}).`
+    }
+    actions={
+      <button type="button" onClick={() => location.reload()}>
+        Reload the page
+      </button>
+    }
+  >
+    {conversations.value.length === 0
+      ? 'There are no copies of them to show.'
+      : 'Copies of the newest ones are shown. The latest changes, older conversations and parts of long ones may be missing.'}{' '}
+    All of them appear here as soon as they can be read. If that takes long, restart the browser.
+  </ProblemNotice>
 );
 
 /** Shown until everything is stored, so it cannot be dismissed. */
@@ -72,7 +106,7 @@ const Restored = () => (
 
 const Lost = ({ count: lost, restored }: { count: number; restored: number }) => (
   <ProblemNotice
-    message={`The browser has deleted what this page stored of ${count(lost)}.`}
+    message={`The browser has lost what this page stored of ${count(lost)}.`}
     actions={restored > 0 && <ExportButton />}
     onDismiss={() => (lostConversations.value = undefined)}
   >

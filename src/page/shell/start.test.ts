@@ -1,6 +1,7 @@
 /** Which model a page loads by itself when it is opened. */
-import { beforeEach, expect, it, vi } from 'vitest';
+import { beforeEach, expect, it, onTestFinished, vi } from 'vitest';
 import type { ModelSummary } from '../../contract/import-api.ts';
+import { browser } from '../state/database-testing.ts';
 import { FakeStorage } from '../state/web-storage-testing.ts';
 
 vi.mock('../state/database.ts', () => import('../state/database-testing.ts'));
@@ -111,6 +112,20 @@ it('leaves it to another tab if memory is too short for both', async () => {
   takesTooMuch = true;
   await start();
   expect(done).toEqual(['leave b to the other tab']);
+});
+
+it('does not wait for ever for a database that does not answer', async () => {
+  vi.useFakeTimers();
+  onTestFinished(() => void vi.useRealTimers());
+  let answer = (): void => {};
+  browser.queue = new Promise<void>((resolve) => (answer = resolve));
+  const started = start();
+  await vi.advanceTimersByTimeAsync(11_900);
+  expect(done).toEqual([]);
+  await vi.advanceTimersByTimeAsync(200);
+  await started;
+  expect(done).toEqual(['load b']);
+  answer();
 });
 
 it('says that the browser blocks storage', async () => {

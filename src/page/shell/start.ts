@@ -7,20 +7,32 @@ import { loadConversations } from '../state/conversations.ts';
 import { loadDrafts } from '../state/drafts.ts';
 import { takeLeftMarks, watchTab } from '../state/load-mark.ts';
 import { computeProblems, models } from '../state/models.ts';
+import { atMost, isNotAnswering } from '../state/patient-read.ts';
 import { loadSettings, settings } from '../state/settings.ts';
 
-/** Loads what is stored, then a model. Never rejects: errors are shown to the user. */
+/** How long the page waits for drafts and the access token before it continues. Both may come later. In milliseconds. */
+const DRAFTS_MS = 2000;
+
+/**
+ * Loads what is stored, then a model. A database that does not answer is not waited for: what it has is applied once it
+ * answers. Never rejects: errors are shown to the user.
+ */
 export async function start(): Promise<void> {
   const { sessions, storageKeeper, tabs, modelStore } = services;
   watchTab();
   try {
-    await Promise.all([loadSettings(), loadDrafts().then(loadConversations), loadToken()]);
+    const [failure] = await Promise.all([
+      loadSettings(),
+      atMost(DRAFTS_MS, loadDrafts()).then(loadConversations),
+      atMost(DRAFTS_MS, loadToken()),
+    ]);
     sessions.start();
     storageKeeper.start();
     tabs.start(() => void modelStore.refresh().catch(report));
+    if (failure && !isNotAnswering(failure)) throw failure; // the models cannot be read either
     await loadFirstModel();
   } catch (error) {
-    report(error instanceof DOMException ? storageBlocked(error) : error);
+    report(error instanceof DOMException ? storageError(error) : error);
   }
 }
 
@@ -49,9 +61,15 @@ async function importFirstModel(probed: Promise<void>): Promise<void> {
   await imported;
 }
 
-const storageBlocked = ({ message }: DOMException): MixtabError =>
-  new MixtabError(
-    'storage-unavailable',
-    `The browser blocks storage for this page (${message}).`,
-    'Allow cookies and site data for this page, then reload it.',
-  );
+const storageError = ({ name, message }: DOMException): MixtabError =>
+  name === 'SecurityError'
+    ? new MixtabError(
+        'storage-unavailable',
+        `The browser blocks storage for this page (${message}).`,
+        'Allow cookies and site data for this page, then reload it.',
+      )
+    : new MixtabError(
+        'storage-unavailable',
+        `The browser's storage cannot be used now (${message}).`,
+        'Free disk space if there is little, and restart the browser.',
+      );

@@ -98,11 +98,24 @@ it.each([['\n'], ['\u0000'], ['\ud83d\ude00']])('keeps a part of a text that is 
   expect(copy.turns[2].text.isWellFormed()).toBe(true);
 });
 
-it('has no copy of a conversation with too many turns, nor an earlier one', () => {
+it('keeps the newest turns of a conversation that has too many', () => {
+  storeCopy(chat('a', 1000, 1000));
+  const [{ turns }] = readCopies();
+  expect(turns.at(-1)).toMatchObject({ id: 't1000', text: `0${'x'.repeat(1000)}` });
+  expect(turns[0]).toMatchObject({ id: `t${1001 - turns.length}`, missingBefore: { count: 1000 - turns.length } });
+  expect(turns.filter(({ text }) => text.length === 1001).length).toBeGreaterThan(30);
+  const { length } = storage.values.get(key('a'))!;
+  expect(length).toBeLessThanOrEqual(MAX_COPY_UNITS);
+  expect(length).toBeGreaterThan(0.6 * MAX_COPY_UNITS);
+});
+
+it('has no copy of a conversation that cannot be shortened, nor an earlier one', () => {
   storeCopy(conversation('b', 1));
-  storeCopy(chat('a', 20, 10));
+  const long = chat('a', 2, 10);
+  storeCopy(long);
   expect(ids().toSorted()).toEqual(['a', 'b']);
-  storeCopy(chat('a', 1000, 10));
+  const systemPrompt = 'x'.repeat(MAX_COPY_UNITS);
+  storeCopy({ ...long, generation: { ...long.generation, systemPrompt } });
   expect(ids()).toEqual(['b']);
 });
 

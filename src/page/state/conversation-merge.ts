@@ -69,22 +69,59 @@ interface Candidate {
 
 /** The union by id, in the order of {@link inOrder}. */
 function mergeTurns(base: Conversation | undefined, ours: Conversation, theirs: Conversation): Turn[] {
-  const [before, mine, other] = [base?.turns ?? [], ours.turns, theirs.turns].map(
+  const [own, their] = [attached(ours.turns, theirs), attached(theirs.turns, ours)];
+  const [before, mine, other] = [base?.turns ?? [], own, their].map(
     (turns) => new Map(turns.map((turn) => [turn.id, turn])),
   );
   const unchanged = (turn: Turn): boolean => equal(before.get(turn.id), turn);
   const candidates: Candidate[] = [];
   const conflicts: Turn[] = [];
-  for (const turn of inOrder(ours.turns, theirs.turns)) {
-    const [own, their] = [mine.get(turn.id), other.get(turn.id)];
-    if (!own || !their) candidates.push({ turn, removed: unchanged(turn) });
+  for (const turn of inOrder(own, their)) {
+    const [ownTurn, theirTurn] = [mine.get(turn.id), other.get(turn.id)];
+    if (!ownTurn || !theirTurn) candidates.push({ turn, removed: unchanged(turn) });
     else {
-      const { kept, conflict } = mergeTurn(before.get(turn.id), own, their);
+      const { kept, conflict } = mergeTurn(before.get(turn.id), ownTurn, theirTurn);
       candidates.push({ turn: kept, removed: false });
       if (conflict) conflicts.push(conflict);
     }
   }
-  return withConflicts(remaining(candidates), conflicts);
+  return withConflicts(remaining(parentsFirst(candidates)), conflicts);
+}
+
+/**
+ * Puts turns before which a copy lacks others (`missingBefore`) where they belong, if the other side has those, or an
+ * earlier state of the conversation.
+ */
+function attached(turns: readonly Turn[], other: Conversation): readonly Turn[] {
+  if (!turns.some(({ missingBefore }) => missingBefore)) return turns;
+  const known = new Map(other.turns.map((turn) => [turn.id, turn]));
+  // If both have some of the same turns, the end of the other side's path may come after these.
+  const end = turns.some(({ id }) => known.has(id)) ? undefined : pathOf(other).at(-1)?.id;
+  return turns.map((turn) => {
+    const { missingBefore, ...others } = turn;
+    if (!missingBefore) return turn;
+    const theirs = known.get(turn.id);
+    if (theirs && !theirs.missingBefore) return { ...others, parent: theirs.parent };
+    if (known.has(missingBefore.parent)) return { ...others, parent: missingBefore.parent };
+    return { ...turn, parent: turn.parent ?? theirs?.parent ?? end ?? null };
+  });
+}
+
+/** Moves turns behind their parents. All others keep their order. */
+function parentsFirst(candidates: readonly Candidate[]): Candidate[] {
+  const byId = new Map(candidates.map((candidate) => [candidate.turn.id, candidate]));
+  const ordered = new Set<Candidate>();
+  for (const candidate of candidates) {
+    const chain = new Set<Candidate>();
+    for (
+      let next: Candidate | undefined = candidate;
+      next && !ordered.has(next) && !chain.has(next);
+      next = next.turn.parent === null ? undefined : byId.get(next.turn.parent)
+    )
+      chain.add(next);
+    for (const each of [...chain].reverse()) ordered.add(each);
+  }
+  return [...ordered];
 }
 
 /**

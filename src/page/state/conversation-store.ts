@@ -44,6 +44,12 @@ export interface SaveResult {
   restored: number;
 }
 
+/** What {@link ConversationStore.readAll} has read. */
+interface StoredState {
+  marker: Marker | undefined;
+  conversations: Conversation[];
+}
+
 /** The stored conversations as one tab knows them. */
 export class ConversationStore {
   readonly #memory: ConversationMemory;
@@ -52,6 +58,8 @@ export class ConversationStore {
   readonly #channel = new BroadcastChannel('mixtab-chats');
   /** What this tab has read or written last of each conversation. */
   readonly #bases = new Map<string, Conversation>();
+  /** The copies of {@link assume}, until the database was read. They are bases too, unless this tab has written since. */
+  readonly #assumed = new Map<string, Conversation>();
   /** The marker that this tab has read or written last. */
   #known: Marker | undefined;
   /** Ids that other tabs have announced since {@link readAll} began, until {@link onOtherTab} is called. */
@@ -63,17 +71,47 @@ export class ConversationStore {
     this.#memory = memory;
   }
 
-  /** Reads all conversations. A damaged record is skipped, but stays in the store. */
-  async readAll(): Promise<Conversation[]> {
+  /**
+   * Reads all conversations, to be passed to {@link adopt} at once. A damaged record is skipped, but stays in the store.
+   */
+  async readAll(): Promise<StoredState> {
     this.#channel.onmessage = ({ data: ids }: MessageEvent<string[]>) => void this.#announced.push(...ids);
     const [marker, records] = await this.#database.read(async (stored) => [
       markerFrom(await stored.get(MARKER_KEY)),
       await stored.getAll(),
     ]);
+    return { marker, conversations: records.flatMap((record) => conversationFrom(record) ?? []) };
+  }
+
+  /**
+   * From now on this tab knows what was read.
+   * @returns what is stored of each conversation, and `before` what was assumed ({@link assume}); nothing of those that
+   *   this tab has written meanwhile
+   */
+  adopt({ marker, conversations }: StoredState): StoredChange[] {
     this.#known = marker;
-    const conversations = records.flatMap((record) => conversationFrom(record) ?? []);
-    for (const conversation of conversations) this.#bases.set(conversation.id, conversation);
-    return conversations;
+    this.#restoring = undefined;
+    const stored = new Map(conversations.map((conversation) => [conversation.id, conversation]));
+    const changes = [...new Set([...stored.keys(), ...this.#assumed.keys()])]
+      .map((id) => ({ id, before: this.#assumed.get(id), after: stored.get(id) }))
+      .filter(({ id, before }) => this.#bases.get(id) === before);
+    for (const { id, after } of changes) this.#setBase(id, after);
+    this.#assumed.clear();
+    return changes;
+  }
+
+  /**
+   * Takes copies for what is stored, because the database cannot be read. If it can be later, its own state counts,
+   * unless it has lost something.
+   * @param noted the value of {@link state} when the copies were made; undefined if it is not known
+   */
+  assume(copies: readonly Conversation[], noted: string | undefined): void {
+    this.#known = markerOf(noted);
+    if (!this.#known) this.#restoring = { from: undefined };
+    for (const copy of copies) {
+      this.#assumed.set(copy.id, copy);
+      this.#bases.set(copy.id, copy);
+    }
   }
 
   /**
@@ -93,7 +131,7 @@ export class ConversationStore {
   }
 
   /**
-   * Takes over conversations that the database has lost, as it was found by {@link readAll}. The next save stores them,
+   * Takes over conversations that the database has lost, as it was found by {@link adopt}. The next save stores them,
    * unless another tab has written meanwhile: then it has stored them too, or the user has deleted them there.
    */
   restore(conversations: readonly Conversation[]): void {
@@ -152,15 +190,18 @@ export class ConversationStore {
     return this.#known && `${this.#known.databaseId} ${this.#known.revision}`;
   }
 
+  /** The state of the database after its next write, for copies that have more than it. Like {@link state}. */
+  get nextState(): string {
+    return `${this.#known?.databaseId ?? 'unknown'} ${(this.#known?.revision ?? 0) + 1}`;
+  }
+
   /**
-   * Whether {@link readAll} found a database that has lost something: a new one, another one or an earlier state of it.
+   * Whether {@link adopt} got the state of a database that has lost something: a new one, another one or an earlier state of it.
    * @param noted an earlier value of {@link state}, possibly another tab's; undefined if there is none
    */
   isBehind(noted: string | undefined): boolean {
-    const [databaseId, revision] = noted?.split(' ') ?? [];
-    return (
-      !this.#known || (databaseId !== undefined && isBehind(this.#known, { databaseId, revision: Number(revision) }))
-    );
+    const marker = markerOf(noted);
+    return !this.#known || (marker !== undefined && isBehind(this.#known, marker));
   }
 
   /** Whether the database has lost what this tab has stored. {@link save} then stores it again. */
@@ -203,6 +244,12 @@ export class ConversationStore {
 /** Whether a database is not the known one, or an earlier state of it. */
 const isBehind = (found: Marker | undefined, known: Marker): boolean =>
   found?.databaseId !== known.databaseId || found.revision < known.revision;
+
+/** @param noted a value of {@link ConversationStore.state} */
+function markerOf(noted: string | undefined): Marker | undefined {
+  const [databaseId, revision] = noted?.split(' ') ?? [];
+  return databaseId ? { databaseId, revision: Number(revision) } : undefined;
+}
 
 const sameMarker = (a: Marker | undefined, b: Marker | undefined): boolean =>
   a?.databaseId === b?.databaseId && a?.revision === b?.revision;

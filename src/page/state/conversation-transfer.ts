@@ -3,7 +3,14 @@
  * Pure.
  */
 import { MixtabError } from '../../contract/errors.ts';
-import { addTurn, type Conversation, createConversation, pathOf, type Turn } from './conversation-tree.ts';
+import {
+  addTurn,
+  type Conversation,
+  createConversation,
+  type MissingTurns,
+  pathOf,
+  type Turn,
+} from './conversation-tree.ts';
 import { generationFrom } from './generation-settings.ts';
 
 const FORMAT = 'mixtab-conversations';
@@ -93,7 +100,7 @@ export function conversationFrom(data: unknown): Conversation | undefined {
 
 function turnFrom(data: unknown): Turn | undefined {
   if (!isObject(data)) return undefined;
-  const { id, parent, by, text, at, model, stats } = data;
+  const { id, parent, by, text, at, model, stats, missingBefore } = data;
   if (typeof id !== 'string' || id === '' || !(parent === null || typeof parent === 'string')) return undefined;
   if ((by !== 'user' && by !== 'model') || typeof text !== 'string' || !isTime(at)) return undefined;
   return {
@@ -104,8 +111,14 @@ function turnFrom(data: unknown): Turn | undefined {
     at,
     ...(typeof model === 'string' && { model }),
     ...(isStats(stats) && { stats }),
+    ...(isMissing(missingBefore) && {
+      missingBefore: { parent: missingBefore.parent, count: missingBefore.count },
+    }),
   };
 }
+
+const isMissing = (data: unknown): data is MissingTurns =>
+  isObject(data) && typeof data.parent === 'string' && Number.isInteger(data.count) && Number(data.count) > 0;
 
 function isStats(data: unknown): data is Turn['stats'] & object {
   const numbers = ['promptTokens', 'tokens', 'tokensPerSecond', 'prefillMs', 'hitRate'];

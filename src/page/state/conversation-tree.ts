@@ -35,6 +35,15 @@ export interface Turn {
   /** Name of the model that wrote it. */
   model?: string;
   stats?: AnswerStats;
+  missingBefore?: MissingTurns;
+}
+
+/** The turns before this one were left out of a copy that the conversation was restored from. */
+export interface MissingTurns {
+  /** The id of the turn before, which is missing too. */
+  parent: string;
+  /** How many are missing. */
+  count: number;
 }
 
 /** A conversation with all versions of all turns. */

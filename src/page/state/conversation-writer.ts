@@ -1,5 +1,6 @@
 /** Writes changed conversations to the store, one transaction at a time, until all of them are stored. */
 import type { ConversationStore, SaveResult } from './conversation-store.ts';
+import { notAnswering, SLOW_MS } from './patient-read.ts';
 
 type Store = Pick<ConversationStore, 'save' | 'hasLostWrites'>;
 
@@ -9,6 +10,8 @@ export interface WriterEvents {
   onSaved(result: SaveResult): void;
   /** Something is not stored; undefined: everything is. */
   onFailure(error: Error | undefined): void;
+  /** The database has not answered for a while. @param ids conversations that it was to store */
+  onSlow(error: Error, ids: readonly string[]): void;
 }
 
 /** A failed write is repeated after this time, in milliseconds. */
@@ -23,6 +26,7 @@ export class ConversationWriter {
   /** The database may have been deleted: a transaction has to find out. */
   #suspicious = false;
   #running: Promise<void> | undefined;
+  #checking: Promise<void> | undefined;
   #retryTimer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(store: Store, events: WriterEvents) {
@@ -48,7 +52,12 @@ export class ConversationWriter {
   }
 
   /** Checks whether the database has lost what was stored, and stores it again. Never rejects. */
-  async check(): Promise<void> {
+  check(): Promise<void> {
+    this.#checking ??= this.#check().finally(() => (this.#checking = undefined));
+    return this.#checking;
+  }
+
+  async #check(): Promise<void> {
     // A database that cannot even be read is no proof: the write fails too, and reports it.
     if (!(await this.#store.hasLostWrites().catch(() => true))) return;
     this.#suspicious = true;
@@ -60,6 +69,7 @@ export class ConversationWriter {
     while (this.#changed.size > 0 || this.#suspicious) {
       const ids = [...this.#changed];
       this.#changed.clear(); // a change from now on is stored by the next transaction
+      const slow = setTimeout(() => this.#events.onSlow(notAnswering(SLOW_MS), ids), SLOW_MS);
       try {
         const result = await this.#store.save(ids);
         this.#suspicious = false;
@@ -67,6 +77,8 @@ export class ConversationWriter {
       } catch (error) {
         for (const id of ids) this.#changed.add(id);
         return error instanceof Error ? error : new Error(String(error));
+      } finally {
+        clearTimeout(slow);
       }
     }
     return undefined;

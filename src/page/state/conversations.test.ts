@@ -72,6 +72,7 @@ beforeEach(() => {
   vi.useFakeTimers();
   browser.databases.clear();
   browser.failure = browser.readFailure = browser.readDelay = undefined;
+  browser.queue = Promise.resolve();
   local.values.clear();
 });
 
@@ -407,14 +408,16 @@ it('restores conversations again at the next start if they could not be stored',
 it('shows copies while the database cannot be read, and stores them if it has lost the conversations', async () => {
   const id = await onlyCopied();
   browser.failure = browser.readFailure = new DOMException('Internal error opening backing store', 'UnknownError');
-  await expect(openTab()).rejects.toThrow('Internal error');
-  const { beginConversation, conversations, saveAgain, updateConversation } = await import('./conversations.ts');
-  expect(conversations.value.map((conversation) => conversation.id)).toEqual([id]);
+  const tab = await openTab();
+  expect(tab.health.unreadConversations.value?.message).toContain('Internal error');
+  expect(tab.conversations.value.map((conversation) => conversation.id)).toEqual([id]);
   browser.failure = browser.readFailure = undefined;
-  const other = beginConversation('chat');
-  updateConversation(other.id, (before) => ({ ...before, title: 'other' }));
-  await saveAgain();
+  const other = tab.beginConversation('chat');
+  tab.updateConversation(other.id, (before) => ({ ...before, title: 'other' }));
+  await tab.saveAgain();
   expect(stored(id)).toEqual(['one']);
+  await vi.advanceTimersByTimeAsync(10_000); // it is read again
+  expect(tab.health.unreadConversations.value).toBeUndefined();
   await copied();
   const next = await openTab();
   expect(next.conversations.value.map((conversation) => conversation.id).toSorted()).toEqual([id, other.id].toSorted());
@@ -432,13 +435,132 @@ it('prefers what is stored to a copy if the database could not be read for a whi
   tab.removeConversation(second);
   await tab.saveAgain();
   browser.failure = browser.readFailure = new DOMException('Internal error opening backing store', 'UnknownError');
-  await expect(openTab()).rejects.toThrow('Internal error');
-  const { conversations, saveAgain } = await import('./conversations.ts');
-  expect(conversations.value.map(({ turns }) => turns.length)).toEqual([1]);
+  const next = await openTab();
+  expect(next.conversations.value.map(({ turns }) => turns.length)).toEqual([1]);
   browser.failure = browser.readFailure = undefined;
-  await saveAgain();
-  expect(conversations.value).toMatchObject([{ id: first, title: 'New title', turns: [{ text: 'one' }, {}] }]);
+  await vi.advanceTimersByTimeAsync(10_000);
+  expect(next.conversations.value).toMatchObject([{ id: first, title: 'New title', turns: [{ text: 'one' }, {}] }]);
   expect([stored(first), stored(second)]).toEqual([['one', 'question A'], undefined]);
+  expect(next.health.lostConversations.value).toBeUndefined();
+});
+
+/** Adds a message of the user at the end of what a tab shows. */
+function addQuestion(tab: Awaited<ReturnType<typeof openTab>>, id: string, name: string): void {
+  tab.openConversation(id);
+  const last = tab.currentPath.value.at(-1)!.id;
+  const question = { id: `q-${name}`, parent: last, by: 'user' as const, text: `question ${name}`, at: 1 };
+  tab.updateConversation(id, (before) => tab.addTurn(before, question));
+}
+
+/** Nothing is answered until the returned function is called. */
+function hang(): () => void {
+  let answer = (): void => {};
+  browser.queue = new Promise<void>((resolve) => (answer = resolve));
+  return answer;
+}
+
+it('shows copies if the database does not answer, and merges them with all that is stored once it does', async () => {
+  const tab = await openTab();
+  const [first, second] = [tab.begin('one'), tab.begin('two')];
+  await tab.saveAgain();
+  await copied();
+  const early = copyOf(second)!;
+  addQuestion(tab, second, 'A');
+  const third = tab.begin('three');
+  await tab.saveAgain();
+  const answer = hang();
+  tab.removeConversation(first);
+  const opening = openTab();
+  await vi.advanceTimersByTimeAsync(9900);
+  const { conversations } = await import('./conversations.ts');
+  expect(conversations.value).toEqual([]);
+  local.values.delete(`mixtab-copy/${third}`);
+  local.setItem(`mixtab-copy/${second}`, early);
+  await vi.advanceTimersByTimeAsync(100);
+  const next = await opening;
+  expect(next.conversations.value.map(({ id }) => id)).toEqual([second]);
+  expect(next.health.unreadConversations.value?.name).toBe('TimeoutError');
+  addQuestion(next, second, 'B');
+  await vi.advanceTimersByTimeAsync(29_900);
+  expect(next.health.unsavedConversations.value).toBeUndefined();
+  await vi.advanceTimersByTimeAsync(20_000);
+  expect(next.health.unsavedConversations.value?.name).toBe('TimeoutError');
+  expect(copyOf(second)).toContain('question B'); // it is the only place that takes it now
+  answer();
+  await vi.waitFor(() => expect(next.has(third)).toEqual(['three']));
+  await next.saveAgain();
+  expect(next.has(second)?.toSorted()).toEqual(['question A', 'question B', 'two']);
+  expect(stored(second)?.toSorted()).toEqual(['question A', 'question B', 'two']);
+  expect(next.shown()).toEqual(['two', 'question B']);
+  await vi.waitFor(() => expect(next.has(first)).toBeUndefined());
+  expect([stored(third), stored(first)]).toEqual([['three'], undefined]);
+  const { unreadConversations, unsavedConversations, lostConversations } = next.health;
+  expect([unreadConversations.value, unsavedConversations.value, lostConversations.value]).toEqual([
+    undefined,
+    undefined,
+    undefined,
+  ]);
+});
+
+it('restores what was written while the database did not answer, if the browser ends before it does', async () => {
+  const tab = await openTab();
+  const first = tab.begin('one');
+  await tab.saveAgain();
+  await copied();
+  hang();
+  addQuestion(tab, first, 'A');
+  await vi.advanceTimersByTimeAsync(30_000);
+  const second = tab.begin('two');
+  await copied();
+  browser.queue = Promise.resolve(); // of a browser that was started again
+  const next = await openTab();
+  expect([next.has(first), next.has(second)]).toEqual([['one', 'question A'], ['two']]);
+  await next.saveAgain();
+  expect([stored(first), stored(second)]).toEqual([['one', 'question A'], ['two']]);
+  await copied();
+  next.removeConversation(second);
+  await next.saveAgain();
+  expect((await openTab()).has(second)).toBeUndefined();
+});
+
+it('says what is lost if the database has lost conversations by the time it answers', async () => {
+  const id = await onlyCopied();
+  local.setItem('mixtab-stored', '3');
+  const answer = hang();
+  const opening = openTab();
+  await vi.advanceTimersByTimeAsync(10_000);
+  const tab = await opening;
+  addQuestion(tab, id, 'A');
+  answer();
+  await vi.waitFor(() => expect(tab.health.lostConversations.value).toEqual({ count: 3, restored: 1 }));
+  await tab.saveAgain();
+  expect([stored(id), tab.shown()]).toEqual([
+    ['one', 'question A'],
+    ['one', 'question A'],
+  ]);
+});
+
+it('adds an earlier state of the database to the copies that were shown meanwhile', async () => {
+  const tab = await openTab();
+  const id = tab.begin('one');
+  await tab.saveAgain();
+  const early = structuredClone(browser.databases.get('mixtab-chats')!);
+  addQuestion(tab, id, 'A');
+  await tab.saveAgain();
+  await copied();
+  browser.databases.set('mixtab-chats', early);
+  const answer = hang();
+  const opening = openTab();
+  await vi.advanceTimersByTimeAsync(10_000);
+  const next = await opening;
+  expect(next.has(id)).toEqual(['one', 'question A']);
+  answer();
+  await vi.waitFor(() => expect(next.health.lostConversations.value).toEqual({ count: 1, restored: 1 }));
+  await next.saveAgain();
+  expect([stored(id), next.has(id)]).toEqual([
+    ['one', 'question A'],
+    ['one', 'question A'],
+  ]);
 });
 
 it('writes no copies while nothing can be stored', async () => {
@@ -498,6 +620,22 @@ it('stores only the settings that changed, so tabs do not overwrite each other, 
   await vi.waitFor(() => expect(b.settings.value.context).toBeUndefined());
 });
 
+it('restores settings from a copy if the database was deleted', async () => {
+  const tab = await openTab();
+  tab.changeSettings({ threads: 2, chatGeneration: { ...tab.settings.value.chatGeneration, temperature: 0.3 } });
+  await tab.saveSettings();
+  browser.databases.clear();
+  for (let visit = 1; visit <= 2; visit++) {
+    const next = await openTab();
+    await next.saveSettings();
+    expect(next.settings.value).toEqual(tab.settings.value);
+    local.values.delete('mixtab-settings'); // the second visit reads what the first one has stored
+  }
+  browser.databases.clear();
+  local.setItem('mixtab-settings', '{');
+  expect((await openTab()).settings.value.threads).toBeUndefined();
+});
+
 it('stores settings again that could not be stored', async () => {
   const tab = await openTab();
   browser.failure = new DOMException('no space', 'QuotaExceededError');
@@ -507,4 +645,10 @@ it('stores settings again that could not be stored', async () => {
   tab.changeSettings({ context: 512 });
   await vi.waitFor(() => expect(tab.health.unsavedSettings.value).toBeUndefined());
   expect((await openTab()).settings.value).toMatchObject({ threads: 2, context: 512 });
+  const answer = hang();
+  tab.changeSettings({ threads: 3 });
+  await vi.advanceTimersByTimeAsync(30_000);
+  expect(tab.health.unsavedSettings.value?.name).toBe('TimeoutError');
+  answer();
+  await vi.waitFor(() => expect(tab.health.unsavedSettings.value).toBeUndefined());
 });

@@ -10,8 +10,14 @@ import { type Conversation, createConversation, pathOf, removeEmptyAnswers } fro
 import { ConversationWriter } from './conversation-writer.ts';
 import { CopyWriter } from './copy-writer.ts';
 import { newId } from './new-id.ts';
+import { isNotAnswering, readPatiently } from './patient-read.ts';
 import { newGeneration, settings } from './settings.ts';
-import { lostConversations, restoredConversations, unsavedConversations } from './storage-health.ts';
+import {
+  lostConversations,
+  restoredConversations,
+  unreadConversations,
+  unsavedConversations,
+} from './storage-health.ts';
 import { froze, noteDrawing, notReopened } from './unfinished-drawing.ts';
 import { recall, remember } from './web-storage.ts';
 
@@ -40,7 +46,7 @@ const COUNT_KEY = 'mixtab-stored';
 /** The state of the database when conversations were copied last. */
 const COPIED_KEY = 'mixtab-copied';
 
-/** The database could be read. If not, it may have lost conversations, which the next start has to find out. */
+/** The database was read. If not, it may have lost conversations, which has to be found out later. */
 let isLoaded = false;
 
 const memory = {
@@ -51,10 +57,12 @@ const store = new ConversationStore(memory);
 const copies = new CopyWriter({
   get: memory.get,
   isStreaming: (id) => streamingIn.peek() === id,
-  // On a full disk every write may do harm (docs/ui.md).
-  isPaused: () => unsavedConversations.peek() !== undefined,
+  // On a full disk every write may do harm (docs/ui.md). A database that does not answer is no sign of that.
+  isPaused: () => unsavedConversations.peek() !== undefined && !isNotAnswering(unsavedConversations.peek()),
   onCopied: () => {
-    if (isLoaded && store.state) remember('localStorage', COPIED_KEY, store.state);
+    // Copies that were made because the database does not answer have more than it.
+    const state = isNotAnswering(unsavedConversations.peek()) ? store.nextState : isLoaded && store.state;
+    if (state) remember('localStorage', COPIED_KEY, state);
   },
 });
 const writer = new ConversationWriter(store, {
@@ -67,37 +75,80 @@ const writer = new ConversationWriter(store, {
   onFailure: (error) => {
     unsavedConversations.value = error;
   },
+  onSlow: (error, ids) => {
+    unsavedConversations.value = error;
+    copies.copySoon(ids);
+  },
 });
 
+/** Stores conversations. If the database does not answer, they are at least copied. Never rejects. */
+function save(...ids: string[]): Promise<void> {
+  if (isNotAnswering(unsavedConversations.peek())) copies.copySoon(ids);
+  return writer.save(...ids);
+}
+
+/** What is known of the copies before the database is read. */
+interface CopiesBefore {
+  /** The state of the database when they were made. */
+  state: string | undefined;
+  ids: readonly string[];
+}
+
 /**
- * Reads all conversations, opens the one that was open last, and listens for changes from other tabs.
- * @throws DOMException if the database cannot be read; then those of which there are copies are shown
+ * Reads all conversations, opens the one that was open last, and listens for changes from other tabs. If the database
+ * cannot be read in time, the conversations of which there are copies are shown, and `unreadConversations` says why;
+ * once it can be read, they are merged with what is stored. Never rejects.
  */
 export async function loadConversations(): Promise<void> {
   // Both before the database is read: what another tab stores and copies meanwhile is neither lost nor deleted.
-  const copiedState = recall('localStorage', COPIED_KEY);
-  const copied = copiedIds();
-  const stored = await store.readAll().catch((error: unknown) => {
-    restoreCopies();
-    throw error;
-  });
-  isLoaded = true;
-  // The user may have imported some meanwhile.
-  const others = stored.filter(({ id }) => !memory.get(id)).map(removeEmptyAnswers);
-  conversations.value = sorted([...conversations.peek(), ...others]);
-  if (store.isBehind(copiedState)) restoreLost();
-  else removeDeleted(copied);
+  const before: CopiesBefore = { state: recall('localStorage', COPIED_KEY), ids: copiedIds() };
+  const failure = await readPatiently(
+    () => store.readAll(),
+    (stored) => batch(() => showStored(store.adopt(stored), before)),
+  );
+  if (failure && !isLoaded) showCopies(before, failure);
   const open = recall('sessionStorage', OPEN_KEY) ?? recall('localStorage', OPEN_KEY);
   if (open !== undefined && memory.get(open)) reopen(open);
+}
+
+/** Shows the copies, as long as the database cannot be read. */
+function showCopies({ state }: CopiesBefore, failure: Error): void {
+  const all = readCopies();
+  store.assume(all, state);
+  const others = all.filter(({ id }) => !memory.get(id));
+  conversations.value = sorted([...conversations.peek(), ...others]);
+  unreadConversations.value = failure;
+}
+
+/** Shows what is stored. In memory there may be copies of it, and what the user has added meanwhile. */
+function showStored(changes: readonly StoredChange[], before: CopiesBefore): void {
+  isLoaded = true;
+  unreadConversations.value = undefined;
+  if (store.isBehind(before.state)) restoreLost(changes, before);
+  else {
+    const isNew = ({ id }: StoredChange): boolean => memory.get(id) === undefined;
+    const added = changes.filter(isNew).flatMap(({ after }) => (after ? removeEmptyAnswers(after) : []));
+    applyChanges(changes.filter((change) => !isNew(change)));
+    conversations.value = sorted([...conversations.peek(), ...added]);
+    removeDeleted(before.ids);
+  }
   store.onOtherTab(applyChanges);
   store.onClosed(() => void writer.check());
   copies.copySoon(memory.ids());
 }
 
 /** Restores what the database has lost, and says how much that is. */
-function restoreLost(): void {
-  const missing = (Number(recall('localStorage', COUNT_KEY)) || 0) - conversations.peek().length;
-  const restored = restoreCopies();
+function restoreLost(changes: readonly StoredChange[], before: CopiesBefore): void {
+  const ids = new Set(changes.map(({ id }) => id));
+  const stored = changes.flatMap(({ after }) => (after ? removeEmptyAnswers(after) : []));
+  // What is shown already counts as restored if it is not stored.
+  const [shown, others] = [true, false].map((inChanges) =>
+    conversations.peek().filter(({ id }) => ids.has(id) === inChanges),
+  );
+  conversations.value = sorted([...others, ...stored]);
+  const savedMeanwhile = others.filter(({ id }) => before.ids.includes(id)).length;
+  const missing = (Number(recall('localStorage', COUNT_KEY)) || 0) - stored.length - savedMeanwhile;
+  const restored = restore(readCopies(), shown);
   const lost = Math.max(missing, restored);
   lostConversations.value = lost > 0 ? { count: lost, restored } : undefined;
   // Said once. Restored conversations are counted when they are stored.
@@ -115,19 +166,23 @@ function noteCount(): void {
 
 /**
  * Adds and stores conversations, or turns of them, of which there are only copies.
+ * @param found the copies
+ * @param shown what the page has made of copies; it still shows the same paths
  * @returns how many conversations have changed
  */
-function restoreCopies(): number {
-  const restored = readCopies().flatMap((copy) => {
-    const stored = memory.get(copy.id);
-    const merged = stored ? mergeConversations(undefined, stored, copy) : copy;
-    return merged === stored ? [] : merged;
-  });
-  if (restored.length === 0) return 0;
-  for (const conversation of restored) replace(conversation.id, conversation);
-  store.restore(restored);
-  void writer.save(...restored.map(({ id }) => id));
-  return restored.length;
+function restore(found: readonly Conversation[], shown: readonly Conversation[]): number {
+  const restored = new Map<string, Conversation>();
+  for (const copy of [...found, ...shown]) {
+    const known = memory.get(copy.id);
+    const merged = known ? mergeConversations(undefined, known, copy) : copy;
+    const kept = shown.includes(copy) ? keepShownPath(copy, merged) : merged;
+    if (kept !== known) replace(copy.id, kept);
+    if (merged !== known) restored.set(copy.id, kept);
+  }
+  if (restored.size === 0) return 0;
+  store.restore([...restored.values()]);
+  void save(...restored.keys());
+  return restored.size;
 }
 
 /** Shows the conversation that was open last, unless the page froze while it drew that. */
@@ -157,7 +212,7 @@ function applyChanges(changes: readonly StoredChange[]): void {
       const unchanged =
         sameConversation(before, removeEmptyAnswers(inMemory)) && streaming.peek()?.conversationId !== id;
       if (unchanged) forget(id);
-      else void writer.save(id);
+      else void save(id);
     }
   }
 }
@@ -211,7 +266,7 @@ export function updateConversation(
   conversations.value = sorted(
     conversations.value.map((conversation) => (conversation.id === id ? after : conversation)),
   );
-  if (isStored) void writer.save(id);
+  if (isStored) void save(id);
   return after;
 }
 
@@ -222,7 +277,7 @@ export function addConversations(added: readonly Conversation[]): void {
     const existing = conversations.value.find(({ id }) => id === conversation.id);
     replace(conversation.id, existing ? mergeConversations(undefined, conversation, existing) : conversation);
   }
-  void writer.save(...added.map(({ id }) => id));
+  void save(...added.map(({ id }) => id));
 }
 
 /** Sets the title. A blank title is ignored. */
@@ -238,7 +293,7 @@ export function removeConversation(id: string): void {
     deleted.value = conversation;
     forget(id);
   });
-  void writer.save(id); // it is no longer in memory, so it is deleted
+  void save(id); // it is no longer in memory, so it is deleted
 }
 
 /** Restores and shows the conversation deleted last. */

@@ -13,7 +13,7 @@ interface Browser {
   readFailure: Error | undefined;
   /** If set, transactions that begin to read now pass on what they found after it. */
   readDelay: Promise<void> | undefined;
-  /** The transaction that runs. */
+  /** The transaction that runs. A test may replace it by a promise: until that resolves, nothing is answered. */
   queue: Promise<unknown>;
 }
 

@@ -7,7 +7,9 @@ import type { ChatFormat, ComputeKind, LoadRequest, LossyOptions } from '../../c
 import type { ImportOptions, StorageBackend } from '../../contract/import-api.ts';
 import { Database } from './database.ts';
 import { defaultGeneration, type GenerationSettings } from './generation-settings.ts';
+import { notAnswering, readPatiently, SLOW_MS } from './patient-read.ts';
 import { unsavedSettings } from './storage-health.ts';
+import { recall, remember } from './web-storage.ts';
 
 export type Appearance = 'system' | 'light' | 'dark';
 
@@ -68,6 +70,8 @@ export const DEFAULT_SETTINGS: Settings = {
 };
 
 const KEY = 'settings';
+/** In localStorage, which browsers keep apart from the database: some delete that after a full disk (docs/ui.md). */
+const COPY_KEY = 'mixtab-settings';
 const database = new Database('keyval-store', 'keyval');
 /** Carries a word to other tabs when stored settings have changed. */
 const channel = new BroadcastChannel('mixtab-settings');
@@ -81,22 +85,47 @@ export const changedElsewhere = signal(false);
 /** Changes that are not stored yet. */
 let unstored: SettingsChanges = {};
 
-/** Reads the stored settings, applies the appearance, and follows changes of other tabs. */
-export async function loadSettings(): Promise<void> {
-  await readSettings();
+/**
+ * Reads the stored settings, applies the appearance, and follows changes of other tabs. Settings that cannot be read in
+ * time are applied once they can.
+ * @returns why they were not read in time; undefined if they were
+ */
+export async function loadSettings(): Promise<Error | undefined> {
+  const failure = await readPatiently(readStored, applySettings);
   channel.onmessage = () => void followOtherTab().catch(() => {}); // if it cannot be read, nothing changes
+  return failure;
 }
 
 async function followOtherTab(): Promise<void> {
   const before = loadOptionsText(settings.value);
-  await readSettings();
+  applySettings(await readStored());
   if (loadOptionsText(settings.value) !== before) changedElsewhere.value = true;
 }
 
-async function readSettings(): Promise<void> {
-  const stored = await database.read((records) => records.get(KEY));
+const readStored = (): Promise<unknown> => database.read((records) => records.get(KEY));
+
+/** @param stored if there is nothing, the browser has deleted it, or it is the first visit: then a copy is used */
+function applySettings(stored: unknown): void {
+  const copied = stored === undefined ? readCopy() : undefined;
+  if (copied) unstored = mergeSettings(copied, unstored) as SettingsChanges;
   settings.value = settingsFrom(mergeSettings(stored as StoredSettings | undefined, unstored));
   applyAppearance();
+  if (stored !== undefined) copy(stored);
+  else void saveSettings();
+}
+
+function copy(stored: unknown): void {
+  const text = JSON.stringify(stored);
+  if (recall('localStorage', COPY_KEY) !== text) remember('localStorage', COPY_KEY, text);
+}
+
+function readCopy(): StoredSettings | undefined {
+  try {
+    const stored: unknown = JSON.parse(recall('localStorage', COPY_KEY) ?? 'null');
+    return typeof stored === 'object' && stored !== null ? stored : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 /** Settings as they are stored. Some had other names before version 0.2. */
@@ -167,15 +196,21 @@ export function changeSettings(changes: Partial<Settings>): void {
 export async function saveSettings(): Promise<void> {
   const changes = unstored;
   if (Object.keys(changes).length === 0) return;
+  const slow = setTimeout(() => (unsavedSettings.value = notAnswering(SLOW_MS)), SLOW_MS);
   try {
-    await database.write(async (records) =>
-      records.put(KEY, mergeSettings((await records.get(KEY)) as StoredSettings | undefined, changes)),
-    );
+    const stored = await database.write(async (records) => {
+      const merged = mergeSettings((await records.get(KEY)) as StoredSettings | undefined, changes);
+      records.put(KEY, merged);
+      return merged;
+    });
+    copy(stored);
     if (unstored === changes) unstored = {};
     unsavedSettings.value = undefined;
     channel.postMessage('changed');
   } catch (error) {
     unsavedSettings.value = error instanceof Error ? error : new Error(String(error));
+  } finally {
+    clearTimeout(slow);
   }
 }
 

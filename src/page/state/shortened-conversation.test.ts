@@ -2,7 +2,7 @@
 import { expect, it } from 'vitest';
 import { mergeConversations } from './conversation-merge.ts';
 import { conversationFrom } from './conversation-transfer.ts';
-import { addTurn, type Conversation, choose, createConversation, pathOf } from './conversation-tree.ts';
+import { addTurn, type Conversation, choose, createConversation, pathOf, type Turn } from './conversation-tree.ts';
 import { generationFrom } from './generation-settings.ts';
 import { shortened, unitsOf } from './shortened-conversation.ts';
 
@@ -47,13 +47,26 @@ it('lets the model see only what is whole, from a message of the user on', () =>
   expect(shortened({ ...long(), seenFrom: { turn: 't3', offset: 0 } }, 10_000)!.seenFrom!.turn).toBe('t11');
 });
 
-it('gives up if not even the beginnings fit in', () => {
-  expect(shortened(long(), 5000)).toBeUndefined();
+const idsOf = (turns: readonly Turn[]): string[] => turns.map(({ id }) => id);
+
+it('keeps the newest turns if not all beginnings fit in, and marks where others are missing', () => {
+  const copy = shortened(long(), 6000)!;
+  expect(idsOf(pathOf(copy))).toEqual(['t8', 't9', 't10', 't11', 't12']);
+  expect(copy.turns[0]).toMatchObject({ parent: null, missingBefore: { parent: 't7', count: 7 } });
+  expect(copy.turns.slice(1).some(({ missingBefore }) => missingBefore)).toBe(false);
+  expect(lengths(copy).slice(-2)).toEqual([1000, 1000]); // half of the space is for whole texts
+  expect(copy.seenFrom).toEqual({ turn: 't11', offset: 0 });
+  expect(unitsOf(copy)).toBeLessThanOrEqual(6000);
+  expect(conversationFrom(JSON.parse(JSON.stringify(copy)))).toEqual(copy);
+  // The copy of a conversation that was restored from a copy.
+  const again = shortened(copy, 3200)!;
+  expect(again.turns[0]).toMatchObject({ id: 't11', missingBefore: { parent: 't10', count: 10 } });
+  expect(shortened(long(), 1100)).toBeUndefined();
 });
 
-it('loses nothing of the whole conversation in any merge', () => {
+it.each([10_000, 6000])('loses nothing of the whole conversation in any merge with a copy of %i units', (limit) => {
   const whole = long();
-  const copy = shortened(whole, 10_000)!;
+  const copy = shortened(whole, limit)!;
   expect(mergeConversations(undefined, whole, copy)).toBe(whole);
   for (const base of [undefined, copy]) {
     const merged = mergeConversations(base, copy, whole);
@@ -77,6 +90,51 @@ it('merges with an earlier state, of which it has what was added', () => {
     1000,
   ]);
   expect(conversationFrom(merged)).toEqual(merged);
+});
+
+/** The conversation as it was after so many turns of its path. */
+function after(turns: number): Conversation {
+  const whole = long();
+  return { ...whole, turns: whole.turns.filter(({ at }) => at <= turns) };
+}
+
+it('a copy without earlier turns is added to an earlier state that has them, or some of them', () => {
+  const copy = shortened(long(), 6000)!; // from t8 on
+  for (const [turns, missing] of [
+    [9, undefined],
+    [7, undefined],
+    [6, { parent: 't7', count: 7 }], // t7 is missing on both sides
+    [2, { parent: 't7', count: 7 }],
+  ] as const) {
+    const early = after(turns);
+    for (const [ours, theirs] of [
+      [early, copy],
+      [copy, early],
+    ]) {
+      const merged = mergeConversations(undefined, ours, theirs);
+      const path = pathOf(merged);
+      expect(idsOf(path)).toEqual([...idsOf(pathOf(early)).slice(0, 7), 't8', 't9', 't10', 't11', 't12']);
+      expect(path.find(({ id }) => id === 't8')!.missingBefore).toEqual(missing);
+      expect(conversationFrom(merged)).toEqual(merged);
+      expect(mergeConversations(undefined, merged, copy)).toBe(merged);
+      // Once the whole conversation is found, nothing is missing.
+      const found = mergeConversations(undefined, long(), merged);
+      expect(new Map(found.turns.map((turn) => [turn.id, turn]))).toEqual(
+        new Map(long().turns.map((turn) => [turn.id, turn])),
+      );
+      expect(pathOf(found)).toEqual(pathOf(long()));
+    }
+  }
+});
+
+it('what was written after a copy was restored stays behind it', () => {
+  const restored = shortened(long(), 6000)!;
+  const continued = addTurn(restored, { id: 't13', parent: 't12', by: 'user', text: 'More', at: 13 });
+  for (const base of [undefined, restored]) {
+    const merged = mergeConversations(base, continued, long());
+    expect(idsOf(pathOf(merged))).toEqual([...idsOf(pathOf(long())), 't13']);
+    expect(merged.turns.some(({ missingBefore }) => missingBefore)).toBe(false);
+  }
 });
 
 it('cuts no character in half', () => {

@@ -7,6 +7,11 @@ import type { ErrorData } from '../../contract/errors.ts';
 
 /** Why the newest changes of conversations are not stored; undefined if they are. */
 export const unsavedConversations = signal<Error | undefined>(undefined);
+/**
+ * Why the stored conversations cannot be read yet; undefined if they were. Those of which there are copies are shown
+ * meanwhile.
+ */
+export const unreadConversations = signal<Error | undefined>(undefined);
 /** Why the newest changes of settings are not stored; undefined if they are. */
 export const unsavedSettings = signal<Error | undefined>(undefined);
 /** What the user should know about it, once nothing dispensable is left to delete. Shown until everything is stored. */
