@@ -161,7 +161,7 @@ export interface Models {
    * Reads every record of a model and checks its hash.
    *
    * @returns the keys of missing and damaged records; empty if the model is intact
-   * @throws MixtabError `model-not-found`
+   * @throws MixtabError `model-not-found`; `record-unreadable` if the browser does not answer a read
    */
   verify(id: string, options?: { onProgress?: (progress: ImportProgress) => void }): Promise<string[]>;
   /**

@@ -202,7 +202,7 @@ export interface ImportApi {
   /**
    * Reads every record and checks its hash.
    * @returns the keys of records that are missing, damaged or cannot be read
-   * @throws MixtabError `model-not-found`, `memory-full`
+   * @throws MixtabError `model-not-found`, `memory-full`; `record-unreadable` if the browser does not answer a read
    */
   verify(id: string, onProgress: (progress: ImportProgress) => void): Promise<string[]>;
   /**
