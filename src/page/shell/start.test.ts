@@ -27,11 +27,12 @@ const done: string[] = [];
 /** What is in the store. */
 let inStore: ModelSummary[] = [];
 let takesTooMuch = false;
+let sessionsStarted = 0;
 const report = vi.hoisted(() => vi.fn());
 vi.mock('../services/problems.ts', () => ({ report }));
 vi.mock('../services/services.ts', () => ({
   services: {
-    sessions: { start() {} },
+    sessions: { start: () => sessionsStarted++ },
     storageKeeper: { start() {} },
     tabs: { start() {}, takesTooMuchBesideOthers: async () => takesTooMuch },
     modelStore: {
@@ -68,6 +69,7 @@ beforeEach(() => {
   held.clear();
   report.mockClear();
   takesTooMuch = false;
+  sessionsStarted = 0;
   inStore = [model('a'), model('b')];
   changeSettings({ lastModelId: 'b' });
 });
@@ -124,8 +126,9 @@ it('does not wait for ever for a database that does not answer', async () => {
   expect(done).toEqual([]);
   await vi.advanceTimersByTimeAsync(200);
   await started;
-  expect(done).toEqual(['load b']);
+  expect([done, sessionsStarted]).toEqual([['load b'], 0]); // sessions would be deleted for want of conversations
   answer();
+  await vi.waitFor(() => expect(sessionsStarted).toBe(1));
 });
 
 it('says that the browser blocks storage', async () => {

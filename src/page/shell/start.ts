@@ -1,4 +1,5 @@
 /** Starts the page. */
+import { effect, untracked } from '@preact/signals';
 import { MixtabError } from '../../contract/errors.ts';
 import { report } from '../services/problems.ts';
 import { services } from '../services/services.ts';
@@ -9,6 +10,7 @@ import { takeLeftMarks, watchTab } from '../state/load-mark.ts';
 import { computeProblems, models } from '../state/models.ts';
 import { atMost, isNotAnswering } from '../state/patient-read.ts';
 import { loadSettings, settings } from '../state/settings.ts';
+import { unreadConversations, unreadSettings } from '../state/storage-health.ts';
 
 /** How long the page waits for drafts and the access token before it continues. Both may come later. In milliseconds. */
 const DRAFTS_MS = 2000;
@@ -26,7 +28,8 @@ export async function start(): Promise<void> {
       atMost(DRAFTS_MS, loadDrafts()).then(loadConversations),
       atMost(DRAFTS_MS, loadToken()),
     ]);
-    sessions.start();
+    // Before that it would delete what belongs to conversations that are not read, or exceeds the default settings.
+    whenRead(() => sessions.start());
     storageKeeper.start();
     tabs.start(() => void modelStore.refresh().catch(report));
     if (failure && !isNotAnswering(failure)) throw failure; // the models cannot be read either
@@ -34,6 +37,15 @@ export async function start(): Promise<void> {
   } catch (error) {
     report(error instanceof DOMException ? storageError(error) : error);
   }
+}
+
+/** Calls `work` once the conversations and the settings were read. */
+function whenRead(work: () => void): void {
+  const end = effect(() => {
+    if (unreadConversations.value ?? unreadSettings.value) return;
+    untracked(work);
+    queueMicrotask(() => end());
+  });
 }
 
 /** On the first visit the built-in model is imported and loaded. Later the model used last is loaded. */

@@ -8,7 +8,7 @@ import type { ImportOptions, StorageBackend } from '../../contract/import-api.ts
 import { Database } from './database.ts';
 import { defaultGeneration, type GenerationSettings } from './generation-settings.ts';
 import { notAnswering, readPatiently, SLOW_MS } from './patient-read.ts';
-import { unsavedSettings } from './storage-health.ts';
+import { unreadSettings, unsavedSettings } from './storage-health.ts';
 import { recall, remember } from './web-storage.ts';
 
 export type Appearance = 'system' | 'light' | 'dark';
@@ -91,7 +91,13 @@ let unstored: SettingsChanges = {};
  * @returns why they were not read in time; undefined if they were
  */
 export async function loadSettings(): Promise<Error | undefined> {
-  const failure = await readPatiently(readStored, applySettings);
+  let isRead = false;
+  const failure = await readPatiently(readStored, (stored) => {
+    applySettings(stored);
+    isRead = true;
+    unreadSettings.value = undefined;
+  });
+  if (!isRead) unreadSettings.value = failure;
   channel.onmessage = () => void followOtherTab().catch(() => {}); // if it cannot be read, nothing changes
   return failure;
 }

@@ -12,6 +12,8 @@ export const unsavedConversations = signal<Error | undefined>(undefined);
  * meanwhile.
  */
 export const unreadConversations = signal<Error | undefined>(undefined);
+/** Why the stored settings cannot be read yet, so that the defaults apply; undefined if they were. */
+export const unreadSettings = signal<Error | undefined>(undefined);
 /** Why the newest changes of settings are not stored; undefined if they are. */
 export const unsavedSettings = signal<Error | undefined>(undefined);
 /** What the user should know about it, once nothing dispensable is left to delete. Shown until everything is stored. */
