@@ -137,9 +137,9 @@ test('a database that does not answer at the start: copies are shown, and everyt
   await importChats(page, ['First', 'Second']);
   const copied = () => page.evaluate(() => Object.keys(localStorage).filter((key) => key.startsWith('mixtab-copy/')));
   await expect.poll(async () => (await copied()).length).toBe(2);
-  await page.evaluate(() => {
-    const [second] = Object.entries(localStorage).find(([, value]) => String(value).includes('Second'))!;
-    localStorage.removeItem(second);
+  await page.addInitScript(() => {
+    for (const [key, value] of Object.entries(localStorage))
+      if (key.startsWith('mixtab-copy/') && String(value).includes('Second')) localStorage.removeItem(key);
   });
   const other = await context.newPage();
   await other.goto(`${server.origin}/embedder.html`);
