@@ -9,8 +9,8 @@ import { RateLimit } from './rate-limit.ts';
 const worker = createReaderWorker();
 const limit = new RateLimit();
 const reader: RecordReader = {
-  read: async (modelId, record, signal, slices) => {
-    const read = worker.read(modelId, record, signal, slices);
+  read: async (modelId, record, signal, form) => {
+    const read = worker.read(modelId, record, signal, form);
     try {
       return await limit.delay(record.bytes, read, signal);
     } catch (error) {

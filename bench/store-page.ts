@@ -14,20 +14,38 @@ interface ReaderOptions {
   from?: RecordReader;
   /** Cuts each record for this many threads. */
   threads?: number;
+  /** Takes parts as they arrive. */
+  early?: boolean;
+  /** Copies each record to other memory: as its parts arrive, or when all of it has been read. */
+  copies?: boolean;
 }
+
+/** Stands for staging buffers. */
+let copied = new Uint8Array(0);
 
 /** Returns GB/s of the engine's way of reading: records from the reader worker, `concurrency` at a time. */
 async function readerRate(
   records: readonly RecordInfo[],
   concurrency: number,
-  { from = reader, threads }: ReaderOptions = {},
+  { from = reader, threads, early, copies }: ReaderOptions = {},
 ): Promise<number> {
+  const most = Math.max(...records.map(({ bytes }) => bytes));
+  if (copies && copied.byteLength !== most) copied = new Uint8Array(most).fill(1);
   let next = 0;
   const lane = async (): Promise<void> => {
     while (next < records.length) {
       const record = records[next++];
-      const slices = threads && halves(record, threads);
-      from.recycle!(await from.read('bench', record, undefined, slices || undefined));
+      const slices = threads ? halves(record, threads) : undefined;
+      let at = 0;
+      const copy = (part: Uint8Array): void => {
+        if (!copies) return;
+        copied.set(part, at);
+        at += part.byteLength;
+      };
+      const parts = early ? { add: copy, reset: () => (at = 0) } : undefined;
+      const read = await from.read('bench', record, undefined, { slices, parts });
+      if (at === 0) for (const part of read.parts) copy(part);
+      from.recycle!(read);
     }
   };
   const started = performance.now();
@@ -76,6 +94,15 @@ const bench = {
       await add('IndexedDB, the reader', readerRate(infos.indexeddb, 2));
       await add('OPFS bare, into one buffer', stores.bareOpfs(infos.opfs));
       await add('OPFS, the reader', readerRate(infos.opfs, 2));
+      for (const [name, records] of [
+        ['IndexedDB', infos.indexeddb],
+        ['OPFS', infos.opfs],
+      ] as const) {
+        await add(`${name}, the reader, parts as they arrive`, readerRate(records, 2, { early: true }));
+        await add(`${name}, the reader, one record at a time, then copied`, readerRate(records, 1, { copies: true }));
+        const both = { early: true, copies: true };
+        await add(`${name}, the reader, one record at a time, parts copied`, readerRate(records, 1, both));
+      }
       await add('OPFS, the reader, slices of two threads', readerRate(infos.opfs, 2, { threads: 2 }));
       await add('IndexedDB, the reader, slices of two threads', readerRate(infos.indexeddb, 2, { threads: 2 }));
       for (const [name, records] of [

@@ -25,6 +25,7 @@ expose(
     store,
     buffers,
     progress,
+    post: (message, transfer) => postMessage(message, { transfer }),
     repair: async (modelId, record, failure) => {
       // The code that reads GGUF files is loaded only when a record has to be repaired.
       const [{ repairRecord }, { openUrl }, { makingRoom }, { SessionStore }] = await fetchCode('repairs models', () =>

@@ -12,9 +12,9 @@ import {
   type RecordInfo,
 } from '../format/manifest.ts';
 import type { RecordParts } from '../format/record-parts.ts';
-import type { RecordSlice } from '../format/slices.ts';
 import type { TensorLayout } from '../format/weight-layout.ts';
 import type { RecordReader } from '../store/record-reader.ts';
+import type { ReadForm } from '../store/store.ts';
 
 /** Where an expert's matrices are in its record, and their types. */
 export interface ExpertLayout {
@@ -71,9 +71,9 @@ export class ModelRecords {
     layer: LayerIndex,
     expert: ExpertIndex,
     signal: AbortSignal,
-    slices?: readonly RecordSlice[],
+    form?: ReadForm,
   ): Promise<RecordParts> =>
-    this.reader.read(this.manifest.id, this.#byKey.get(expertKey(layer, expert))!, signal, slices);
+    this.reader.read(this.manifest.id, this.#byKey.get(expertKey(layer, expert))!, signal, form);
 
   /** Whether records that are still to be imported arrive without being requested. */
   async isArriving(): Promise<boolean> {

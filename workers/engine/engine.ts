@@ -76,7 +76,7 @@ export class Engine implements EngineApi {
     { reader, sessions, loader, handOvers }: EngineOptions = {},
   ) {
     this.#reader = reader ?? {
-      read: (id, record, signal, slices) => readWhenStored(store, id, record, signal, slices),
+      read: (id, record, signal, form) => readWhenStored(store, id, record, signal, form),
     };
     this.#sessions = sessions ?? new SessionStore();
     this.#loader = loader ?? new ComputeLoader();

@@ -21,9 +21,9 @@ function connected(store: MemoryStore, options: EngineOptions = {}) {
   const reads: string[] = [];
   const engine = new GpuEngine(store, {
     reader: {
-      read: (id, record, signal, slices) => {
+      read: (id, record, signal, form) => {
         reads.push(record.key);
-        return readWhenStored(store, id, record, signal, slices);
+        return readWhenStored(store, id, record, signal, form);
       },
     },
     handOvers: new HandOverReceiver(end),

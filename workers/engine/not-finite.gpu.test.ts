@@ -16,8 +16,8 @@ describe.each(['gpu', 'cpu'] as const)('NaN weights on the %s', (compute) => {
     let damaged = true;
     const engine = new GpuEngine(store, {
       reader: {
-        read: async (id, record, signal, slices) => {
-          const { parts, ...rest } = await readWhenStored(store, id, record, signal, slices);
+        read: async (id, record, signal, form) => {
+          const { parts, ...rest } = await readWhenStored(store, id, record, signal, form);
           const isBad = damaged && isExpertKey(record.key);
           return { ...rest, parts: isBad ? parts.map((part) => part.slice().fill(0xff)) : parts };
         },
@@ -60,8 +60,8 @@ describe('a number of the first prompt token that is too large', () => {
     const { store, modelId } = await engineWith(OPTIONS);
     const engine = new GpuEngine(store, {
       reader: {
-        read: async (id, record, signal, slices) => {
-          const { parts, ...rest } = await readWhenStored(store, id, record, signal, slices);
+        read: async (id, record, signal, form) => {
+          const { parts, ...rest } = await readWhenStored(store, id, record, signal, form);
           if (record.key !== EMBEDDING_KEY) return { ...rest, parts };
           const width = OPTIONS.embeddingLength;
           const changed = new Float32Array(parts[0].slice().buffer);

@@ -17,6 +17,7 @@ function createCache({ slots = 1, ramBytes = 0, failUploads = 0, readMs = 0 } = 
   const reads: number[] = [];
   const uploaded: RecordParts[] = [];
   const recycled: RecordParts[] = [];
+  const forgotten: RecordParts[] = [];
   let failing = failUploads;
   const memory: SlotMemory = {
     expertCount: 4,
@@ -28,6 +29,7 @@ function createCache({ slots = 1, ramBytes = 0, failUploads = 0, readMs = 0 } = 
       expect(recycled).not.toContain(record);
       uploaded.push(record);
     },
+    forget: (record) => forgotten.push(record),
   };
   const read = async (_: number, expert: number): Promise<RecordParts> => {
     reads.push(expert);
@@ -42,7 +44,7 @@ function createCache({ slots = 1, ramBytes = 0, failUploads = 0, readMs = 0 } = 
     ramBudgetBytes: ramBytes,
     recycle: (record) => recycled.push(record),
   });
-  return { cache, reads, uploaded, recycled };
+  return { cache, reads, uploaded, recycled, forgotten };
 }
 
 describe('an uploaded record', () => {
@@ -82,6 +84,21 @@ describe('an uploaded record', () => {
     expect(reads).toEqual([0, 1, 2, 0]);
     expect(uploaded).toHaveLength(4);
   });
+});
+
+it('a record that was read and is not uploaded is forgotten by the slots', async () => {
+  const { cache, uploaded, forgotten } = createCache();
+  const ended = cache.loadAll(L0, [E(0)], () => Promise.reject(new Error('the answer has ended')));
+  await expect(ended).rejects.toThrow('the answer has ended');
+  expect(forgotten).toHaveLength(1);
+  cache.prefetchRecords(L1, [E(1)]);
+  await nextTask();
+  expect(forgotten).toHaveLength(1); // it waits
+  cache.cancelPrefetches(L1);
+  await nextTask();
+  expect(forgotten).toHaveLength(2);
+  expect(new Set(forgotten).size).toBe(2);
+  expect(uploaded).toEqual([]);
 });
 
 /**

@@ -205,15 +205,19 @@ export class ExpertCache {
 
   async #loadOne(layer: LayerIndex, expert: ExpertIndex, ready?: () => Promise<void>): Promise<void> {
     if (this.#slots.isResident(layer, expert)) return;
-    let record: RecordParts;
-    do {
-      record = await this.waiting.during(this.#recordOf(layer, expert));
-      await ready?.();
-      // A prediction that shared the read may have uploaded the expert meanwhile.
-      if (this.#slots.isResident(layer, expert)) return;
-      // The expert may even have been evicted again. If its record's memory was recycled, it has to be read again.
-    } while (this.#recycler.isRecycled(record));
-    this.#slots.uploadNeeded(layer, expert, record);
+    let record: RecordParts | undefined;
+    try {
+      do {
+        record = await this.waiting.during(this.#recordOf(layer, expert));
+        await ready?.();
+        // A prediction that shared the read may have uploaded the expert meanwhile.
+        if (this.#slots.isResident(layer, expert)) return;
+        // The expert may even have been evicted again. If its record's memory was recycled, it has to be read again.
+      } while (this.#recycler.isRecycled(record));
+      this.#slots.uploadNeeded(layer, expert, record);
+    } finally {
+      if (record) this.#slots.forget(record); // unless it was uploaded
+    }
   }
 
   async #recordOf(layer: LayerIndex, expert: ExpertIndex): Promise<RecordParts> {

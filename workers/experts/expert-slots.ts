@@ -165,6 +165,11 @@ export class ExpertSlots implements RamOrder {
     this.#unusedPrefetches.add(this.idOf(layer, expert));
   }
 
+  /** Call for a record that has been read and is not uploaded after all: nothing is prepared for that any more. */
+  forget(record: RecordParts): void {
+    this.#memory.forget?.(record);
+  }
+
   /** Refuses further uploads, because the slots are about to be destroyed. */
   close(): void {
     this.#closed = true;

@@ -79,7 +79,9 @@ export class Prefetcher {
       if (this.#slots.layerOf(id) !== layer || keepIds.has(id)) continue;
       this.#prefetches.delete(id);
       const recycle = (record: RecordParts | undefined): void => {
-        if (record) this.#recycler.keepOrRecycle(id, record);
+        if (!record) return;
+        this.#slots.forget(record);
+        this.#recycler.keepOrRecycle(id, record);
       };
       prefetch.then(recycle, () => {}); // errors of cancelled reads do not matter
     }

@@ -16,6 +16,8 @@ export interface SlotMemory {
    * new one. Synchronous, so that residency, slot table and contents change as one.
    */
   upload(expert: ExpertId, slot: SlotIndex, record: RecordParts): void;
+  /** A record that has been read is not uploaded after all. It may be kept in main memory, and uploaded later. */
+  forget?(record: RecordParts): void;
   /** Changes the slot table. `undefined`: the expert has no slot. */
   setSlot(expert: ExpertId, slot: SlotIndex | undefined): void;
 }

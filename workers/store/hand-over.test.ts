@@ -24,9 +24,9 @@ function connected(store: RecordStore = new MemoryStore()) {
   const receiver = new HandOverReceiver(ends.engine, 1000);
   const reads: string[] = [];
   const reader: RecordReader = {
-    read: (id, record, signal, slices) => {
+    read: (id, record, signal, form) => {
       reads.push(record.key);
-      return store.readPartsVerified(id, record, signal, slices);
+      return store.readPartsVerified(id, record, signal, form);
     },
   };
   return { ...ends, sender, receiver, reads, reader };
@@ -96,7 +96,7 @@ describe('an import and the engine that loads its model', () => {
     const record = (await store.getManifest(id))!.records.find(({ key }) => key === 'L1.E3')!;
     const ranges = record.tensors.map(({ rows }) => ({ from: rows / 4, to: rows / 2 }));
     const slices = sliceRecord(record.tensors, [ranges]);
-    const { parts } = await receiver.take(id).before(reader).read(id, record, undefined, slices);
+    const { parts } = await receiver.take(id).before(reader).read(id, record, undefined, { slices });
     const expected = [new Uint8Array(slices[0].bytes)];
     copyToSlices(await store.readPartsVerified(id, record), slices, expected);
     expect(parts.map(({ byteOffset, buffer }) => [byteOffset, buffer.byteLength])).toEqual([[0, slices[0].bytes]]);
@@ -269,7 +269,7 @@ describe('the engine reads from the store', () => {
       throw new RangeError('Array buffer allocation failed');
     });
     const slices = [{ bytes: 4, tensors: [], ranges: [] }];
-    const read = receiver.take('a').before(reader).read('a', infoOf('x'), undefined, slices);
+    const read = receiver.take('a').before(reader).read('a', infoOf('x'), undefined, { slices });
     await expect(read).rejects.toThrow('from the store');
     expect(asked).toEqual(['x']);
   });

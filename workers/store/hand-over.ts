@@ -246,10 +246,10 @@ export class HandOver {
       .then(openUnlessGiving)
       .catch(() => {}); // aborted
     return {
-      read: async (modelId, record, signal, slices) => {
+      read: async (modelId, record, signal, form) => {
         // Once the model is loaded, a read is requested at once: before the GPU gets work that it can do meanwhile.
-        const arrived = this.#isReleased ? undefined : await this.#read(record, signal, slices);
-        return arrived ?? reader.read(modelId, record, signal, slices);
+        const arrived = this.#isReleased ? undefined : await this.#read(record, signal, form?.slices);
+        return arrived ?? reader.read(modelId, record, signal, form);
       },
       recycle: (record) => {
         if (!this.#isGiving) reader.recycle?.(record);

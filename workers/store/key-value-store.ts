@@ -14,6 +14,7 @@ import {
   byteLengthOf,
   type ImportJournal,
   type KeyValues,
+  type ReadForm,
   type ReadOptions,
   type RecordBytes,
   type RecordFiles,
@@ -166,29 +167,31 @@ export class KeyValueStore implements RecordStore {
     modelId: string,
     record: RecordInfo,
     signal?: AbortSignal,
-    slices?: readonly RecordSlice[],
+    form: ReadForm = {},
   ): Promise<RecordParts> {
-    if (slices) checkSlices(record, slices);
-    return orUnreadable(record, () => this.#readVerified(modelId, record, signal, slices));
+    if (form.slices) checkSlices(record, form.slices);
+    return orUnreadable(record, () => this.#readVerified(modelId, record, signal, form));
   }
 
   async #readVerified(
     modelId: string,
     record: RecordInfo,
-    signal?: AbortSignal,
-    slices?: readonly RecordSlice[],
+    signal: AbortSignal | undefined,
+    { slices, parts }: ReadForm,
   ): Promise<RecordParts> {
     const name = `${modelId}/${record.key}`;
-    if (this.#verified.has(name)) return this.#readParts(modelId, record, { signal, slices });
+    if (this.#verified.has(name)) return this.#readParts(modelId, record, { signal, slices, parts });
     const checksum = await startRecordChecksum(record);
     if (checksum) {
-      const read = await this.#readParts(modelId, record, { signal, slices, checksum });
+      const early = record.finite ? parts : undefined; // or their weights have to be checked as well
+      const read = await this.#readParts(modelId, record, { signal, slices, parts: early, checksum });
       if (checksum.digest() === record.xxh64) {
         this.#requireFinite(record, read, slices);
         this.#verified.add(name);
         return read;
       }
       this.#recycle(read);
+      parts?.reset();
     }
     const read = await this.#readParts(modelId, record, { signal });
     try {
@@ -205,7 +208,7 @@ export class KeyValueStore implements RecordStore {
 
   /** Reads a record, or slices of it, without checking it. */
   async #readParts(modelId: string, record: RecordInfo, options: Omit<ReadOptions, 'buffers'>): Promise<RecordParts> {
-    const { signal, checksum, slices } = options;
+    const { signal, checksum, slices, parts: early } = options;
     throwIfAborted(signal);
     checkSize(record);
     if (record.place === 'opfs') {
@@ -221,13 +224,15 @@ export class KeyValueStore implements RecordStore {
     // Each part goes into the slices at once, and its memory to the next part.
     const sliced = slices && startSlices(record.bytes, slices, this.buffers);
     const copied = new Set<Uint8Array>();
-    const onPart = inOrder<Uint8Array<ArrayBuffer>>((bytes, part) => {
+    const use = (bytes: Uint8Array<ArrayBuffer>, part: number): void => {
       checksum?.update(bytes);
+      if (!sliced && blobs.length > 1) early?.add(bytes, part);
       if (!sliced) return;
       sliced.copy(part * PART_BYTES, bytes);
       copied.add(bytes);
       this.buffers.recycle(bytes.buffer);
-    });
+    };
+    const onPart = checksum ? inOrder(use) : use;
     const { results, failure } = await mapLimit(blobs, PARTS_AT_ONCE, async (blob, part) => {
       const bytes = await this.#readPart(blob, part, record, signal);
       onPart(bytes, part);

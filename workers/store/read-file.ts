@@ -6,14 +6,16 @@ import type { RecordParts } from '../format/record-parts.ts';
 import { clearPadding, type RecordSegment, type RecordSlice, segmentsOf } from '../format/slices.ts';
 import { pendingMessages } from './pending-messages.ts';
 import { wrongFileLength } from './record-errors.ts';
-import type { ReadOptions } from './store.ts';
+import type { PartReceiver, ReadOptions } from './store.ts';
 
+/** The size of parts that are handed over early. One read of all bytes is not faster (docs/measurements/streaming.md). */
+export const FILE_PART_BYTES: Bytes = 4 * 2 ** 20;
 /** Bytes that belong to no slice are read into a buffer of this size, for the checksum. They are mostly padding. */
 const GAP_BYTES: Bytes = 65536;
 
 /**
  * Reads a file from front to back in pieces of at most PART_BYTES, straight into the buffer of the record or of its
- * slices, and checks `signal` between them.
+ * slices, and checks `signal` between them. Parts that are handed over early have buffers of their own.
  * @throws MixtabError `record-damaged` if the file's length is wrong, `aborted`; its buffers are recycled
  */
 export async function readFile(
@@ -21,10 +23,11 @@ export async function readFile(
   record: RecordInfo,
   options: ReadOptions,
 ): Promise<RecordParts> {
-  const { buffers, slices = [wholeRecord(record.bytes)], signal } = options;
+  const { buffers, slices = [wholeRecord(record.bytes)], parts: early, signal } = options;
   throwIfAborted(signal);
   const size = handle.getSize();
   if (size !== record.bytes) throw wrongFileLength(record, size);
+  if (early && !options.slices && size > FILE_PART_BYTES) return readInParts(handle, record, early, options);
   const segments = segmentsOf(slices, size);
   const parts = slices.map(({ bytes }) => new Uint8Array(buffers.take(bytes)));
   try {
@@ -34,6 +37,37 @@ export async function readFile(
     throw error;
   }
   for (const [index, slice] of slices.entries()) clearPadding(slice, parts[index]);
+  return { byteLength: size, parts };
+}
+
+async function readInParts(
+  handle: FileSystemSyncAccessHandle,
+  record: RecordInfo,
+  early: PartReceiver,
+  { buffers, checksum, signal, onProgress }: ReadOptions,
+): Promise<RecordParts> {
+  const size = record.bytes;
+  const parts: Uint8Array<ArrayBuffer>[] = [];
+  try {
+    for (let start = 0; start < size; start += FILE_PART_BYTES) {
+      const part = new Uint8Array(buffers.take(Math.min(FILE_PART_BYTES, size - start)));
+      const index = parts.push(part) - 1;
+      for (let done = 0; done < part.byteLength; ) {
+        const read = handle.read(part.subarray(done), { at: start + done });
+        if (read === 0) throw wrongFileLength(record, start + done);
+        done += read;
+        onProgress?.();
+      }
+      checksum?.update(part);
+      early.add(part, index);
+      if (!signal || (start + FILE_PART_BYTES) % PART_BYTES !== 0) continue;
+      await pendingMessages(); // synchronous reads block the worker
+      throwIfAborted(signal);
+    }
+  } catch (error) {
+    for (const { buffer } of parts) buffers.recycle(buffer);
+    throw error;
+  }
   return { byteLength: size, parts };
 }
 

@@ -7,6 +7,7 @@ import type { RecordInfo } from '../format/manifest.ts';
 import { onePart, type RecordParts } from '../format/record-parts.ts';
 import type { RecordSlice } from '../format/slices.ts';
 import { type BufferPool, takeSlices } from './buffer-pool.ts';
+import { type EarlyPartMessage, EarlyPartSender, type ReadReply } from './early-parts.ts';
 import { readAgain } from './read-again.ts';
 import { ReadProgress } from './read-progress.ts';
 import { isBroken } from './record-errors.ts';
@@ -31,6 +32,15 @@ export interface ReaderParts {
   repair: RepairRecord;
   /** What `store` notes. */
   progress?: ReadProgress;
+  /** Sends a message to the engine between those of calls. Without it, all of a record is returned at the end. */
+  post?: (message: EarlyPartMessage, transfer: ArrayBuffer[]) => void;
+}
+
+/** {@link ReadForm}, as it is sent to the reader worker. */
+export interface SentReadForm {
+  slices?: readonly RecordSlice[] | undefined;
+  /** Whether parts are to be sent early. */
+  early?: boolean;
 }
 
 /** The API of the reader worker: reads records, repairs damaged ones, and reuses buffers. */
@@ -46,26 +56,35 @@ export class ReaderService {
 
   /**
    * Reads a record, repairs it if necessary, and transfers its memory to the caller.
-   * @param id what {@link cancel} calls this read
-   * @param slices see {@link RecordReader.read}
+   * @param id what {@link cancel} calls this read, and messages with parts that are sent early
    * @throws MixtabError `record-missing`, `record-damaged`, `record-unreadable`, `memory-full`, `model-not-found`,
    *   `aborted`
    */
-  async read(modelId: string, record: RecordInfo, id: number, slices?: readonly RecordSlice[]): Promise<RecordParts> {
+  async read(
+    modelId: string,
+    record: RecordInfo,
+    id: number,
+    { slices, early }: SentReadForm = {},
+  ): Promise<ReadReply> {
     const controller = new AbortController();
     this.#reads.set(id, controller);
     try {
-      const { store, buffers } = this.parts;
+      const { store, buffers, post } = this.parts;
       const { signal } = controller;
-      const read = await readAgain(() => readWhenStored(store, modelId, record, signal, slices), signal).catch(
-        async (error) => {
-          const whole = await this.#repair(modelId, record, error);
-          return slices ? takeSlices(whole, slices, buffers) : whole;
-        },
-      );
+      const parts = early && post ? new EarlyPartSender(id, post) : undefined;
+      const readOnce = (): Promise<RecordParts> => {
+        parts?.reset();
+        return readWhenStored(store, modelId, record, signal, { slices, parts });
+      };
+      const read = await readAgain(readOnce, signal).catch(async (error) => {
+        parts?.reset();
+        const whole = await this.#repair(modelId, record, error);
+        return slices ? takeSlices(whole, slices, buffers) : whole;
+      });
+      const reply = parts?.replyWith(read) ?? { ...read, parts: [...read.parts] };
       return transfer(
-        read,
-        read.parts.map(({ buffer }) => buffer),
+        reply,
+        reply.parts.flatMap((part) => part?.buffer ?? []),
       );
     } finally {
       this.#reads.delete(id);

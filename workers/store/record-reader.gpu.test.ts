@@ -8,6 +8,7 @@ import { copyToSlices, sliceRecord } from '../format/slices.ts';
 import { layoutTensor, WEIGHT_TYPES } from '../format/weight-layout.ts';
 import { sha256Hex, xxh64Hex } from './hash.ts';
 import { IndexedDbStore } from './indexed-db-store.ts';
+import { FILE_PART_BYTES } from './read-file.ts';
 import { createReaderWorker } from './record-reader.ts';
 
 const MODEL = 'record-reader-test';
@@ -93,6 +94,41 @@ describe.each<StorageBackend>(['indexeddb', 'opfs'])('a read from %s', (storage)
     });
   });
 
+  it('gives parts early if they are wanted, which are those of the record, and none of a cancelled read', async () => {
+    const record = await storeRecord(storage, 6);
+    const reader = createReaderWorker();
+    for (let round = 0; round < 3; round++) {
+      let isOver = false;
+      const early = new Map<number, Uint8Array>();
+      const add = (part: Uint8Array, index: number) => {
+        expect(isOver).toBe(false);
+        early.set(index, part);
+      };
+      const whole = await reader.read(MODEL, record, undefined, { parts: { add, reset: () => early.clear() } });
+      isOver = true;
+      expect(await hashOf(whole)).toBe(record.sha256);
+      expect(early.size).toBe(whole.parts.length);
+      expect(early.size).toBe(storage === 'opfs' ? Math.ceil(record.bytes / FILE_PART_BYTES) : 3);
+      expect(whole.parts.every((part, index) => part === early.get(index))).toBe(true);
+      reader.recycle?.(whole);
+    }
+    const controller = new AbortController();
+    let isValid = true;
+    const parts = {
+      add: () => {
+        expect(isValid).toBe(true);
+        controller.abort();
+      },
+      reset: () => {
+        isValid = false;
+      },
+    };
+    const cancelled = reader.read(MODEL, record, controller.signal, { parts });
+    await expect(cancelled).rejects.toMatchObject({ code: 'aborted' });
+    expect(isValid).toBe(false);
+    expect(await hashOf(await reader.read(MODEL, record))).toBe(record.sha256);
+  });
+
   it('gives each compute thread its slice in a buffer of its own, checked and reused', async () => {
     const tensors = [layoutTensor('gate', WEIGHT_TYPES.Q6_K, 37, 512, 0)];
     tensors.push(layoutTensor('down', WEIGHT_TYPES.Q6_K, 5001, 4096, tensors[0].bytes));
@@ -115,7 +151,7 @@ describe.each<StorageBackend>(['indexeddb', 'opfs'])('a read from %s', (storage)
     for (const record of [info, old]) {
       const reader = createReaderWorker();
       for (let round = 0; round < 3; round++) {
-        const read = await reader.read(MODEL, record, new AbortController().signal, slices);
+        const read = await reader.read(MODEL, record, new AbortController().signal, { slices });
         expect(read.byteLength).toBe(bytes.byteLength);
         expect(read.parts.map((part) => part.byteLength === part.buffer.byteLength)).toEqual([true, true]);
         expect(await Promise.all(read.parts.map(sha256Hex))).toEqual(hashes);
@@ -126,7 +162,7 @@ describe.each<StorageBackend>(['indexeddb', 'opfs'])('a read from %s', (storage)
     bytes[tensors[1].offset + 12345] ^= 1;
     await storeBytes(storage, 'L0.E3', bytes);
     for (const record of [info, old]) {
-      await expect(createReaderWorker().read(MODEL, record, undefined, slices)).rejects.toMatchObject({
+      await expect(createReaderWorker().read(MODEL, record, undefined, { slices })).rejects.toMatchObject({
         code: expect.stringMatching(/^(record-damaged|model-not-found)$/),
       });
     }

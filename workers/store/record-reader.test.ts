@@ -1,12 +1,12 @@
 /** A reader whose store never answers is replaced, with fake workers in this thread. Ticks are counted, so no time matters. */
 import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
-import { expose } from '../../src/contract/rpc.ts';
 import type { LinkedWorker } from '../../src/contract/worker-link.ts';
 import type { RecordInfo } from '../format/manifest.ts';
 import { joinParts, onePart } from '../format/record-parts.ts';
 import { copyToSlices, sliceRecord } from '../format/slices.ts';
 import { importTiny, TINY } from '../import/testing.ts';
 import { BufferPool } from './buffer-pool.ts';
+import { FakeReader } from './fake-reader-testing.ts';
 import { KeyValueStore } from './key-value-store.ts';
 import { MemoryStore, MemoryValues } from './memory-store.ts';
 import { ReadProgress } from './read-progress.ts';
@@ -41,31 +41,7 @@ function hangingValues(hang: Hang | undefined): MemoryValues {
   return hanging;
 }
 
-/** A worker in this thread. */
-class FakeWorker extends EventTarget {
-  readonly #ports: MessagePort[];
-  terminated = false;
-
-  constructor(service: ReaderService) {
-    super();
-    const { port1, port2 } = new MessageChannel();
-    this.#ports = [port1, port2];
-    port1.onmessage = ({ data }: MessageEvent) => this.dispatchEvent(new MessageEvent('message', { data }));
-    expose(service, port2);
-    queueMicrotask(() => this.dispatchEvent(new MessageEvent('message', { data: { mixtabWorker: null } })));
-  }
-
-  postMessage(message: unknown, transfer: Transferable[] = []): void {
-    this.#ports[0].postMessage(message, transfer as never);
-  }
-
-  terminate(): void {
-    this.terminated = true;
-    for (const port of this.#ports) port.close();
-  }
-}
-
-const workers: FakeWorker[] = [];
+const workers: FakeReader[] = [];
 beforeEach(() => vi.stubGlobal('navigator', {})); // Node 20 has none, and later ones have locks
 afterEach(() => {
   for (const worker of workers.splice(0)) worker.terminate();
@@ -82,7 +58,7 @@ function readerWith(hangs: (Hang | undefined)[], repair: RepairRecord = () => ne
     const progress = new ReadProgress();
     const buffers = new BufferPool();
     const own = new KeyValueStore(hangingValues(hangs[workers.length]), undefined, buffers, progress.note);
-    workers.push(new FakeWorker(new ReaderService({ store: own, buffers, repair, progress })));
+    workers.push(new FakeReader((post) => new ReaderService({ store: own, buffers, repair, progress, post })));
     return workers.at(-1) as unknown as LinkedWorker;
   }, TICK_MS);
 }
@@ -115,7 +91,7 @@ describe.each<Hang>(['database', 'stream'])('a read of which the %s never answer
     const expected = slices.map(({ bytes }) => new Uint8Array(bytes));
     const whole = await store.readRecord(id, record);
     copyToSlices({ byteLength: whole.byteLength, parts: [whole] }, slices, expected);
-    const read = await readerWith([hang]).read(id, record, new AbortController().signal, slices);
+    const read = await readerWith([hang]).read(id, record, new AbortController().signal, { slices });
     expectBytes(read.parts, expected);
     expect(workers.length).toBe(2);
   });

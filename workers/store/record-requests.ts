@@ -5,8 +5,7 @@
 import { MixtabError, throwIfAborted } from '../../src/contract/errors.ts';
 import type { RecordInfo } from '../format/manifest.ts';
 import type { RecordParts } from '../format/record-parts.ts';
-import type { RecordSlice } from '../format/slices.ts';
-import type { RecordStore } from './store.ts';
+import type { ReadForm, RecordStore } from './store.ts';
 
 /** Held during an import, so that another tab does not remove our unfinished records as leftovers. */
 export const IMPORT_LOCK = 'mixtab-import';
@@ -157,7 +156,7 @@ export async function importEnded(): Promise<void> {
 }
 
 /**
- * Reads a record, or slices of it, and checks it. A record that is still to be imported is waited for.
+ * Reads a record in the given form, and checks it. A record that is still to be imported is waited for.
  * @throws MixtabError see {@link awaitRecord} and {@link RecordStore.readPartsVerified}
  */
 export async function readWhenStored(
@@ -165,10 +164,10 @@ export async function readWhenStored(
   modelId: string,
   record: RecordInfo,
   signal?: AbortSignal,
-  slices?: readonly RecordSlice[],
+  form?: ReadForm,
 ): Promise<RecordParts> {
   const stored = record.sha256 === '' ? await awaitRecord(store, modelId, record.key, signal) : record;
-  return store.readPartsVerified(modelId, stored, signal, slices);
+  return store.readPartsVerified(modelId, stored, signal, form);
 }
 
 async function findStoredRecord(store: RecordStore, modelId: string, key: string): Promise<RecordInfo | undefined> {

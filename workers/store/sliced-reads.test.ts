@@ -85,7 +85,7 @@ describe('slices of a record in the database', () => {
     for (const [key, value] of stored.entries) values.entries.set(key, value);
   });
   const read = (info: Partial<RecordInfo> = {}, slices: readonly RecordSlice[] = SLICES) =>
-    new KeyValueStore(values, undefined, buffers).readPartsVerified('m', { ...record, ...info }, undefined, slices);
+    new KeyValueStore(values, undefined, buffers).readPartsVerified('m', { ...record, ...info }, undefined, { slices });
 
   it.each([
     ['its checksum', {}],
@@ -104,7 +104,9 @@ describe('slices of a record in the database', () => {
 
   it('are progress piece by piece, so that a slow disk is not given up', async () => {
     const onProgress = vi.fn();
-    await new KeyValueStore(values, undefined, buffers, onProgress).readPartsVerified('m', record, undefined, SLICES);
+    await new KeyValueStore(values, undefined, buffers, onProgress).readPartsVerified('m', record, undefined, {
+      slices: SLICES,
+    });
     expect(onProgress.mock.calls.length).toBeGreaterThanOrEqual(1 + record.parts);
   });
 

@@ -39,6 +39,26 @@ export interface RecordBytes {
 export const byteLengthOf = (records: readonly RecordBytes[]): Bytes =>
   records.reduce((sum, { bytes }) => sum + bytes.byteLength, 0);
 
+/** Gets the parts of a record while others are still being read. */
+export interface PartReceiver {
+  /**
+   * A part has been read. It may still turn out that the record is damaged, or that the read fails. The receiver may
+   * transfer the part's buffer.
+   * @param index of the part; parts may arrive in any order
+   */
+  add(part: Uint8Array<ArrayBuffer>, index: number): void;
+  /** The parts that were added are void: the record is read again. */
+  reset(): void;
+}
+
+/** In which form a record is read. Without any of these, its parts are returned when all have been read. */
+export interface ReadForm {
+  /** Reads slices of the record, each into a buffer of its own. */
+  slices?: readonly RecordSlice[] | undefined;
+  /** Gets parts early. Those of small records, and of records that need all bytes for their check, do not come early. */
+  parts?: PartReceiver | undefined;
+}
+
 /** Stores models. Every method may throw `storage-unavailable`. */
 export interface RecordStore {
   /** Manifests of all models, oldest first. */
@@ -81,15 +101,11 @@ export interface RecordStore {
   /**
    * Reads one record without joining its parts. Checks its checksum or hash the first time that this store reads it.
    * The caller may recycle the parts' buffers after use; the buffers of a failed read are recycled here.
-   * @param slices if given, the parts are their buffers: one each, of its size
+   * @param form with slices, the parts of the result are their buffers: one each, of its size. With a receiver, parts
+   *   that it got are those of the result, too
    * @throws MixtabError `record-missing`, `record-damaged`, `record-unreadable`, `memory-full`, `aborted`
    */
-  readPartsVerified(
-    modelId: string,
-    record: RecordInfo,
-    signal?: AbortSignal,
-    slices?: readonly RecordSlice[],
-  ): Promise<RecordParts>;
+  readPartsVerified(modelId: string, record: RecordInfo, signal?: AbortSignal, form?: ReadForm): Promise<RecordParts>;
   /** Removes manifest, records and journal. Database entries go in one transaction, files after it. */
   removeModel(id: string): Promise<void>;
 
@@ -137,6 +153,8 @@ export interface ReadOptions {
   checksum?: Checksum | undefined;
   /** What to read of the record, each into a buffer of its own. Default: all of it, into one. */
   slices?: readonly RecordSlice[] | undefined;
+  /** Gets the parts of a large record early, each in a buffer of its own. Not together with slices. */
+  parts?: PartReceiver | undefined;
   /** Cancels the read after the piece that is being read. */
   signal?: AbortSignal | undefined;
   /** Called when the file is open, and after each piece. */

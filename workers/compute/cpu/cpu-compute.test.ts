@@ -202,3 +202,15 @@ describe('failures', () => {
     expect(again).toEqual(await greedyTokens(await loadOnCpu(await importSynth(OPTIONS)), PROMPT, 3));
   });
 });
+
+it('experts are read as slices of the threads, and not in parts', async () => {
+  const model = await importSynth(OPTIONS);
+  const read = vi.spyOn(model.records, 'readExpert');
+  const compute = await loadOnCpu(model, { threads: 2 });
+  expect(read.mock.calls.length).toBeGreaterThanOrEqual(compute.slots);
+  for (const [, , , form] of read.mock.calls) {
+    expect(form).not.toHaveProperty('parts');
+    expect(form?.slices).toHaveLength(2);
+  }
+  compute.destroy();
+});

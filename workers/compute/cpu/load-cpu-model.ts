@@ -134,7 +134,7 @@ function createCompute({ records }: CpuLoadInputs, plan: Plan, { pool, forward, 
     memory,
     pools,
     expertsPerToken: manifest.config.expertsPerToken,
-    readExpert: (layer, expert, signal) => records.readExpert(layer, expert, signal, slices[layer][expert]),
+    readExpert: (layer, expert, signal) => records.readExpert(layer, expert, signal, { slices: slices[layer][expert] }),
     ramBudgetBytes: 0, // the slots are in main memory already
     recycle: (record) => recycleAttached(records, record),
   });

@@ -75,7 +75,7 @@ export async function importSynth(options: SynthOptions): Promise<ImportedModel>
   const { id } = await importTiny(store, options);
   const manifest = (await store.getManifest(id))!;
   const reader: RecordReader = {
-    read: (modelId, record, signal, slices) => readWhenStored(store, modelId, record, signal, slices),
+    read: (modelId, record, signal, form) => readWhenStored(store, modelId, record, signal, form),
   };
   return { store, records: new ModelRecords(reader, manifest) };
 }

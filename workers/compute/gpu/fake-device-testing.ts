@@ -37,8 +37,8 @@ export class FakeDevice {
   invalidPipelines: RegExp | undefined;
   /** Whether results can be read back. They are zeros. */
   readsBack = false;
-  /** Called before each allocation, with the buffer's label. */
-  onAllocation: (label: string) => void = () => {};
+  /** Called before each allocation, with the buffer's label and size. */
+  onAllocation: (label: string, size: Bytes) => void = () => {};
   /** Writes to buffers that do not exist (any more). A real device reports them as errors, and is useless then. */
   readonly badWrites: string[] = [];
   /** Called for each `writeBuffer` with its bytes and the buffer's label. */
@@ -143,7 +143,7 @@ export class FakeDevice {
   }
 
   createBuffer({ label = '', size, mappedAtCreation = false }: GPUBufferDescriptor): unknown {
-    this.onAllocation(label);
+    this.onAllocation(label, size);
     const entry = { label, size };
     const valid = this.used + size <= this.capacity;
     if (valid) this.live.add(entry);

@@ -34,6 +34,7 @@ import { noteRamUse, ramBudget } from './ram-budget.ts';
 import { checkKernels } from './self-test/check-kernels.ts';
 import { GpuSlotMemory, slotBytes } from './slot-memory.ts';
 import { openUploads } from './uploads/choose-uploads.ts';
+import { stagedReads } from './uploads/staged-reads.ts';
 import type { Uploads } from './uploads/upload-piece.ts';
 import { chooseKernels } from './variants/choose-kernels.ts';
 import { type KernelChoice, kernelAdapter } from './variants/kernel-variants.ts';
@@ -324,7 +325,8 @@ function usedRamBudget({ records, pools, ramBudgetBytes }: CreateInputs): Bytes 
 function createGpuModel(inputs: CreateInputs): GpuModel {
   const { gpu, records, plan, weights, uploads, pools, resources } = inputs;
   const { device, pipelines, kernels, variant, pacing } = gpu;
-  const { manifest, readExpert, recycle } = records;
+  const { manifest, recycle } = records;
+  const readExpert = stagedReads(records, uploads);
   const { config } = manifest;
   const { context } = plan.shape;
   const memory = resources.own(new GpuSlotMemory(device, plan.layouts, pools, config.expertCount, uploads));

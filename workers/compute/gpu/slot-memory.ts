@@ -109,10 +109,15 @@ export class GpuSlotMemory implements SlotMemory {
     if (!bank) throw new RangeError(`expert ${expert}'s pool has no slot ${slot}`);
     const index = kernelSlot - bank.firstSlot;
     const { down } = kinds[kind];
-    this.uploads.upload([
+    const pieces = [
       ...piecesOf(record, 0, down.offset, bank.gateUp.buffer, index * bank.gateUpStride),
       ...piecesOf(record, down.offset, down.bytes, bank.down.buffer, index * bank.downStride),
-    ]);
+    ];
+    this.uploads.upload(pieces, record);
+  }
+
+  forget(record: RecordParts): void {
+    this.uploads.forget?.(record);
   }
 
   /** Queues a change of the slot table. `undefined`: the expert has no slot. */

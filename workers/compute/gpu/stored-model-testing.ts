@@ -1,6 +1,7 @@
 /** A tiny synthetic model in a store, and loads of it on a GPU that may be a fake. */
 import type { LoadRequest } from '../../../src/contract/engine-api.ts';
 import { MixtabError } from '../../../src/contract/errors.ts';
+import { joinParts } from '../../format/record-parts.ts';
 import { importTiny } from '../../import/testing.ts';
 import { MemoryStore } from '../../store/memory-store.ts';
 import type { RecordReader } from '../../store/record-reader.ts';
@@ -23,6 +24,31 @@ export interface StoredModel {
   loadModel(gpu: Gpu, request?: Request): Promise<GpuModel>;
   /** Reads from the store, except the records whose keys match: that fails. */
   failing(key: RegExp): RecordReader;
+  /** Reads from the store, and hands records over in parts of `bytes` bytes if it is asked for parts. */
+  inParts(bytes: number): RecordReader;
+}
+
+/**
+ * Hands the records of another reader over in parts of `bytes` bytes, if it is asked for parts. The last one is first.
+ * @param onPart called for each part
+ */
+export function splitting(reader: RecordReader, bytes: number, onPart: () => void = () => {}): RecordReader {
+  return {
+    read: async (id, record, signal, { parts: early, ...form } = {}) => {
+      const read = await reader.read(id, record, signal, form);
+      if (!early) return read;
+      const whole = joinParts(read);
+      const parts = Array.from({ length: Math.ceil(whole.byteLength / bytes) }, (_, n) =>
+        whole.slice(n * bytes, (n + 1) * bytes),
+      );
+      for (const [index, part] of [...parts.entries()].reverse()) {
+        early.add(part, index);
+        onPart();
+        await new Promise((resolve) => setTimeout(resolve));
+      }
+      return { byteLength: read.byteLength, parts };
+    },
+  };
 }
 
 /**
@@ -49,5 +75,6 @@ export async function storeModel(options: SynthOptions, defaults: Request): Prom
         return store.readPartsVerified(id, record);
       },
     }),
+    inParts: (bytes) => splitting(fromStore, bytes),
   };
 }

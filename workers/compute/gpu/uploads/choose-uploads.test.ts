@@ -4,10 +4,14 @@ import { SYNTH_PRESETS } from '../../../synth/presets.ts';
 import { FakeDevice, stubWebGpuConstants } from '../fake-device-testing.ts';
 import { type StoredModel, storeModel } from '../stored-model-testing.ts';
 import { chooseUploads } from './choose-uploads.ts';
+import { UploadRing } from './upload-ring.ts';
 import { ringShape } from './uploads.ts';
 
 beforeEach(stubWebGpuConstants);
-afterEach(() => vi.unstubAllGlobals());
+afterEach(() => {
+  vi.restoreAllMocks();
+  vi.unstubAllGlobals();
+});
 
 const stagingOf = (device: FakeDevice) => [...device.live].filter(({ label }) => label === 'staging');
 
@@ -141,8 +145,17 @@ describe('a model', () => {
     expect(await loadWithRing(shrinking)).toMatchObject({ ringBytes: 0, slots: 2 });
   });
 
-  it('copies each byte of its records once, by either way', async () => {
+  it.each(['whole', 'in parts'])('copies each byte of its records once, by either way, read %s', async (form) => {
+    const staging = { size: 0 };
+    let staged = 0; // by the CPU
+    const { set } = Uint8Array.prototype;
+    vi.spyOn(Uint8Array.prototype, 'set').mockImplementation(function (this: Uint8Array, source, at) {
+      if (this.byteLength === staging.size) staged += source.length;
+      set.call(this, source, at);
+    });
+    const stage = vi.spyOn(UploadRing.prototype, 'stage');
     for (const uploads of ['write', 'ring'] as const) {
+      staged = 0;
       const device = new FakeDevice(1e9);
       const bytes = { written: 0, copied: 0 };
       device.onWrite = (length, label) => {
@@ -151,8 +164,14 @@ describe('a model', () => {
       device.onCopy = (length) => {
         bytes.copied += length;
       };
-      const compute = await stored.load({ ...device.gpu, uploads });
+      const reader = form === 'whole' ? undefined : stored.inParts(100_000);
+      device.onAllocation = (label, size) => {
+        if (label === 'staging') staging.size = size;
+      };
+      const compute = await stored.load({ ...device.gpu, uploads }, {}, reader);
       expect(compute.slots).toBe(16);
+      expect(staged).toBe(bytes.copied);
+      expect(stage).toHaveBeenCalledTimes(uploads === 'ring' ? 16 : 0);
       expect(bytes.written + bytes.copied).toBe(stored.recordBytes);
       expect(bytes.copied > 0).toBe(uploads === 'ring');
       compute.destroy();

@@ -14,12 +14,29 @@ export interface UploadPiece {
   bytes: Uint8Array<ArrayBuffer>;
 }
 
+/** Copies of a record's parts in staging buffers, made while the rest of it is being read. Nothing is submitted. */
+export interface StagedRecord {
+  /** Copies a part as far as staging buffers are free. The part must keep its bytes until the record is uploaded. */
+  add(part: Uint8Array<ArrayBuffer>): void;
+  /** All parts have been read, and are those of `record`. Its upload uses the copies. */
+  complete(record: RecordParts): void;
+  /** Forgets the copies: the read has failed, was cancelled, or begins again. */
+  reset(): void;
+}
+
 /** Queues copies to the GPU. */
 export interface Uploads {
   /** Memory that it holds at this moment, on the GPU or mapped. */
   readonly bytes: Bytes;
-  /** Queues copies. */
-  upload(pieces: readonly UploadPiece[]): void;
+  /** Begins to copy a record that is about to be read. Absent, or undefined: it is copied by its upload. */
+  stage?(): StagedRecord | undefined;
+  /** Forgets the copies of a record that was staged and is not uploaded after all. */
+  forget?(record: RecordParts): void;
+  /**
+   * Queues copies.
+   * @param record that the pieces are of, if it may have been staged
+   */
+  upload(pieces: readonly UploadPiece[], record?: RecordParts): void;
   /** Frees its memory. Later uploads need none: they are written with `writeBuffer`. */
   destroy(): void;
 }

@@ -1,8 +1,9 @@
 /** The ring on a queue that is none: where the bytes arrive, how often they are copied, and what is left behind. */
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import type { RecordParts } from '../../../format/record-parts.ts';
 import { stubWebGpuConstants } from '../fake-device-testing.ts';
-import type { UploadPiece } from './upload-piece.ts';
+import { piecesOf, type UploadPiece } from './upload-piece.ts';
 import { UploadRing } from './upload-ring.ts';
 
 beforeEach(stubWebGpuConstants);
@@ -61,6 +62,13 @@ class QueueDevice {
         buffer.destroyed = true;
       },
     }) as unknown as GPUBuffer;
+  }
+
+  /** Takes away the memory of staging buffers that are mapped, as a browser does when a device is destroyed. */
+  takeMemory(): void {
+    for (const { label, bytes } of this.buffers) {
+      if (label === 'staging') structuredClone(bytes.buffer, { transfer: [bytes.buffer] });
+    }
   }
 
   createCommandEncoder() {
@@ -220,5 +228,202 @@ describe('the ring', () => {
     expect(new UploadRing(device as unknown as GPUDevice, 64 * 9, 64).bytes).toBe(128);
     device.canCreate = 0;
     expect(new UploadRing(device as unknown as GPUDevice, 64 * 9, 64).bytes).toBe(0);
+  });
+});
+
+/** Parts of a record as a reader hands them over, each in a buffer of its own; and pieces that upload all of them. */
+function recordOf(target: GPUBuffer, lengths: readonly number[], seed: number) {
+  const parts = lengths.map((length, index) => random(length, seed + index));
+  const record: RecordParts = { byteLength: lengths.reduce((sum, length) => sum + length, 0), parts };
+  // In two places, like an expert's matrices; the border is within a part.
+  const half = Math.floor(record.byteLength / 8) * 4;
+  const pieces = [
+    ...piecesOf(record, 0, half, target, 2048),
+    ...piecesOf(record, half, record.byteLength - half, target, 0),
+  ];
+  const expected = (): Uint8Array => {
+    const whole = Buffer.concat(parts);
+    const all = new Uint8Array(4096);
+    all.set(whole.subarray(0, half), 2048);
+    all.set(whole.subarray(half), 0);
+    return all;
+  };
+  return { parts, record, pieces, expected: expected() };
+}
+
+/** Counts the bytes that are copied into staging buffers by the CPU. */
+function countStaged(device: QueueDevice): { bytes: number } {
+  const counted = { bytes: 0 };
+  const set = Uint8Array.prototype.set;
+  vi.spyOn(Uint8Array.prototype, 'set').mockImplementation(function (this: Uint8Array, source, at) {
+    if (device.staging.some(({ bytes }) => bytes.buffer === this.buffer)) counted.bytes += source.length;
+    set.call(this, source, at);
+  });
+  return counted;
+}
+
+describe('a record that is staged while it is read', () => {
+  afterEach(() => vi.restoreAllMocks());
+
+  it('arrives in its place, whatever was free when its parts came, in any order, and is copied once', async () => {
+    const words = fc.array(fc.integer({ min: 1, max: 40 }), { minLength: 1, maxLength: 6 });
+    const step = fc.record({
+      words,
+      order: fc.array(fc.nat()),
+      staged: fc.nat(6),
+      end: fc.constantFrom('cancelled', 'forgotten', 'uploaded'),
+      finished: fc.nat(6),
+    });
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { maxLength: 8 }), fc.integer({ min: 1, max: 9 }), async (steps, count) => {
+        const { device, target, bytes, ring } = ringOf(count);
+        const counted = countStaged(device);
+        let total = 0;
+        for (const [s, { words: lengths, order, staged, end, finished }] of steps.entries()) {
+          const { parts, record, pieces, expected } = recordOf(
+            target,
+            lengths.map((n) => n * 4),
+            s * 10,
+          );
+          const before = { staged: counted.bytes, written: device.written };
+          const early = ring.stage();
+          const arriving = parts
+            .map((part, p) => ({ part, rank: order[p] ?? p }))
+            .sort((a, b) => a.rank - b.rank)
+            .slice(0, staged);
+          for (const { part } of arriving) early?.add(part);
+          if (end === 'cancelled') early?.reset();
+          else early?.complete(record);
+          if (end === 'forgotten') ring.forget(record);
+          if (end === 'uploaded') {
+            bytes.fill(0);
+            ring.upload(pieces, record);
+            expect(Buffer.compare(bytes, expected)).toBe(0);
+            expect(counted.bytes - before.staged + device.written - before.written).toBe(record.byteLength);
+            total += record.byteLength;
+          }
+          await device.finish(finished);
+        }
+        expect(device.copied + device.written).toBe(total);
+        await device.finish();
+        const { copied } = device;
+        const { record, pieces } = recordOf(target, [count * 64], 1);
+        ring.upload(pieces, record);
+        expect(device.copied - copied).toBe(count * 64); // nothing stays occupied
+        vi.restoreAllMocks();
+      }),
+      { numRuns: 200 },
+    );
+  });
+
+  it('needs no copy by the CPU when it is uploaded', () => {
+    const { device, target, bytes, ring } = ringOf(8);
+    const counted = countStaged(device);
+    const { parts, record, pieces, expected } = recordOf(target, [100, 100, 40], 3);
+    const early = ring.stage()!;
+    for (const part of parts) early.add(part);
+    expect([counted.bytes, device.log]).toEqual([240, []]);
+    early.complete(record);
+    ring.upload(pieces, record);
+    expect(bytes).toEqual(expected);
+    expect(counted.bytes).toBe(240);
+    expect([device.copied, device.written, device.log]).toEqual([240, 0, ['submit']]);
+  });
+
+  it('fills half of the ring at most; the rest is copied by its upload, or written', async () => {
+    const { device, target, bytes, ring } = ringOf(4);
+    const counted = countStaged(device);
+    const first = recordOf(target, [96, 96], 1);
+    const second = recordOf(target, [64, 64], 5);
+    const [early, late] = [ring.stage()!, ring.stage()!];
+    for (const part of first.parts) early.add(part);
+    expect(counted.bytes).toBe(128);
+    for (const part of second.parts) late.add(part); // the others have their share
+    expect(counted.bytes).toBe(128);
+    late.complete(second.record);
+    ring.upload(second.pieces, second.record); // what is free
+    expect([device.copied, device.written]).toEqual([128, 0]);
+    expect(bytes).toEqual(second.expected);
+    bytes.fill(0);
+    early.complete(first.record);
+    ring.upload(first.pieces, first.record); // nothing is free
+    expect([device.copied, device.written]).toEqual([256, 64]);
+    expect(bytes).toEqual(first.expected);
+    expect(counted.bytes).toBe(256);
+  });
+
+  it('is forgotten if its read is cancelled: nothing is submitted, and others get its staging buffers', () => {
+    const { device, target, bytes, ring } = ringOf(4);
+    const cancelled = recordOf(target, [64, 64, 64], 1);
+    const next = recordOf(target, [64, 64, 64, 64], 5);
+    const early = ring.stage()!;
+    for (const part of cancelled.parts.slice(0, 2)) early.add(part);
+    early.reset();
+    expect(device.log).toEqual([]);
+    ring.upload(next.pieces, next.record);
+    expect([device.copied, device.written]).toEqual([256, 0]);
+    expect(bytes).toEqual(next.expected);
+  });
+
+  it('can be read again from its first part', () => {
+    const { device, target, bytes, ring } = ringOf(4);
+    const damaged = recordOf(target, [64, 64], 1);
+    const repaired = recordOf(target, [64, 64], 5);
+    const early = ring.stage()!;
+    early.add(damaged.parts[0]);
+    early.reset();
+    for (const part of repaired.parts) early.add(part);
+    early.complete(repaired.record);
+    ring.upload(repaired.pieces, repaired.record);
+    expect(bytes).toEqual(repaired.expected);
+    expect([device.copied, device.written]).toEqual([128, 0]);
+  });
+
+  it('is forgotten if it is not uploaded after all, and can be uploaded later', () => {
+    const { device, target, bytes, ring } = ringOf(4);
+    const [first, second] = [recordOf(target, [64, 64], 1), recordOf(target, [64, 64], 5)];
+    const earlier = ring.stage()!;
+    for (const part of first.parts) earlier.add(part);
+    earlier.complete(first.record);
+    ring.forget(first.record);
+    const later = ring.stage()!;
+    const counted = countStaged(device);
+    for (const part of second.parts) later.add(part);
+    expect([counted.bytes, device.log]).toEqual([128, []]);
+    ring.upload(first.pieces, first.record); // from main memory
+    expect(bytes).toEqual(first.expected);
+    bytes.fill(0);
+    later.complete(second.record);
+    ring.upload(second.pieces, second.record);
+    expect(bytes).toEqual(second.expected);
+    expect([counted.bytes, device.copied, device.written]).toEqual([256, 256, 0]);
+  });
+
+  it('is uploaded again from its bytes, as main memory keeps them', async () => {
+    const { device, target, bytes, ring } = ringOf(4);
+    const { parts, record, pieces, expected } = recordOf(target, [64, 64], 1);
+    const early = ring.stage()!;
+    for (const part of parts) early.add(part);
+    early.complete(record);
+    ring.upload(pieces, record);
+    bytes.fill(0);
+    ring.upload(pieces, record);
+    expect(bytes).toEqual(expected);
+    expect([device.copied, device.written]).toEqual([256, 0]);
+  });
+
+  it.each(['device', 'ring'])('does no harm if the %s is destroyed in the middle', (destroyed) => {
+    const { device, target, bytes, ring } = ringOf(8);
+    const { parts, record, pieces, expected } = recordOf(target, [64, 64, 64], 1);
+    const early = ring.stage()!;
+    early.add(parts[0]);
+    if (destroyed === 'ring') ring.destroy();
+    device.takeMemory(); // as a browser does with both
+    for (const part of parts.slice(1)) early.add(part);
+    early.complete(record);
+    ring.upload(pieces, record);
+    expect([device.copied, device.written]).toEqual([0, 192]);
+    expect(bytes).toEqual(expected);
+    if (destroyed === 'ring') expect(ring.stage()).toBeUndefined();
   });
 });

@@ -1,8 +1,10 @@
 /** Both ways of uploads on an adapter: the same bytes, and the same tokens while experts come and go. */
 import { afterEach, expect, it, vi } from 'vitest';
-import { engineWith, sharedGpu } from '../../../engine/testing.ts';
+import { engineWith, GpuEngine, sharedGpu } from '../../../engine/testing.ts';
+import type { RecordReader } from '../../../store/record-reader.ts';
 import { SYNTH_PRESETS } from '../../../synth/presets.ts';
 import { whole } from '../dispatch.ts';
+import { splitting } from '../stored-model-testing.ts';
 import { getTestDevice, readBack } from '../testing.ts';
 import { UploadRing } from './upload-ring.ts';
 import { createUploads, UPLOAD_WAYS } from './uploads.ts';
@@ -47,16 +49,26 @@ it('delivers the same bytes, of odd sizes and to odd places, also while a ring i
   for (const result of results) expect(result).toEqual(results[0]);
 });
 
-it('gives the same tokens by either way, though experts come and go', async () => {
-  const { engine, modelId } = await engineWith({ ...SYNTH_PRESETS.tiny, layers: 2, feedForwardLength: 4096, seed: 8 });
+it('gives the same tokens by either way, also if records come in parts, though experts come and go', async () => {
+  const model = { ...SYNTH_PRESETS.tiny, layers: 2, feedForwardLength: 4096, seed: 8 };
+  const { engine: direct, store, modelId } = await engineWith(model);
+  const fromStore: RecordReader = { read: (id, record) => store.readPartsVerified(id, record) };
+  let parts = 0;
+  const inParts = new GpuEngine(store, { reader: splitting(fromStore, 100_000, () => parts++) });
   const copy = vi.spyOn(GPUCommandEncoder.prototype, 'copyBufferToBuffer');
   const answers: unknown[] = [];
-  for (const uploads of UPLOAD_WAYS) {
+  for (const [uploads, engine] of [
+    ['write', direct],
+    ['ring', direct],
+    ['write', inParts],
+    ['ring', inParts],
+  ] as const) {
     sharedGpu.adjust = (gpu) => ({ ...gpu, uploads });
     const { slots } = await engine.load({ modelId, context: 128, gpuBudgetBytes: 24e6 }, () => {});
     expect(slots).toBeGreaterThan(4);
     expect(slots).toBeLessThan(16);
     copy.mockClear();
+    parts = 0;
     const { tokens, cache } = await engine.generate(
       { input: { kind: 'text', text: 'the sea' }, maxTokens: 12, sampling: { temperature: 0 }, ignoreEos: true },
       () => {},
@@ -64,8 +76,9 @@ it('gives the same tokens by either way, though experts come and go', async () =
     expect(cache.misses).toBeGreaterThan(0);
     const staged = copy.mock.calls.filter(([source]) => source.label === 'staging');
     expect(staged.length > 0).toBe(uploads === 'ring');
+    expect(parts > 0).toBe(uploads === 'ring' && engine === inParts);
     answers.push(tokens.map(({ id, logprob }) => [id, logprob]));
     await engine.unload();
   }
-  expect(answers[1]).toEqual(answers[0]);
+  for (const answer of answers) expect(answer).toEqual(answers[0]);
 });
