@@ -8,8 +8,6 @@ import { pendingMessages } from './pending-messages.ts';
 import { wrongFileLength } from './record-errors.ts';
 import type { PartReceiver, ReadOptions } from './store.ts';
 
-/** The size of parts that are handed over early. One read of all bytes is not faster (docs/measurements/streaming.md). */
-export const FILE_PART_BYTES: Bytes = 4 * 2 ** 20;
 /** Bytes that belong to no slice are read into a buffer of this size, for the checksum. They are mostly padding. */
 const GAP_BYTES: Bytes = 65536;
 
@@ -27,7 +25,7 @@ export async function readFile(
   throwIfAborted(signal);
   const size = handle.getSize();
   if (size !== record.bytes) throw wrongFileLength(record, size);
-  if (early && !options.slices && size > FILE_PART_BYTES) return readInParts(handle, record, early, options);
+  if (early && !options.slices && size > PART_BYTES) return readInParts(handle, record, early, options);
   const segments = segmentsOf(slices, size);
   const parts = slices.map(({ bytes }) => new Uint8Array(buffers.take(bytes)));
   try {
@@ -40,6 +38,7 @@ export async function readFile(
   return { byteLength: size, parts };
 }
 
+/** Reads parts of PART_BYTES. Smaller ones are read more slowly (docs/measurements/streaming.md). */
 async function readInParts(
   handle: FileSystemSyncAccessHandle,
   record: RecordInfo,
@@ -49,8 +48,8 @@ async function readInParts(
   const size = record.bytes;
   const parts: Uint8Array<ArrayBuffer>[] = [];
   try {
-    for (let start = 0; start < size; start += FILE_PART_BYTES) {
-      const part = new Uint8Array(buffers.take(Math.min(FILE_PART_BYTES, size - start)));
+    for (let start = 0; start < size; start += PART_BYTES) {
+      const part = new Uint8Array(buffers.take(Math.min(PART_BYTES, size - start)));
       const index = parts.push(part) - 1;
       for (let done = 0; done < part.byteLength; ) {
         const read = handle.read(part.subarray(done), { at: start + done });
@@ -60,7 +59,7 @@ async function readInParts(
       }
       checksum?.update(part);
       early.add(part, index);
-      if (!signal || (start + FILE_PART_BYTES) % PART_BYTES !== 0) continue;
+      if (!signal) continue;
       await pendingMessages(); // synchronous reads block the worker
       throwIfAborted(signal);
     }
