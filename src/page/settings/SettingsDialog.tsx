@@ -4,7 +4,6 @@ import { useDraft } from '../../ui/use-draft.ts';
 import { services } from '../services/services.ts';
 import { current } from '../state/conversations.ts';
 import { changeGeneration, currentGeneration, currentKind } from '../state/current-settings.ts';
-import { isChat } from '../state/generation.ts';
 import { defaultGeneration, PRESETS, presetOf } from '../state/generation-settings.ts';
 import { type Appearance, changeSettings, DEFAULT_SETTINGS, loadOptionsText, settings } from '../state/settings.ts';
 import { ComputeSettings } from './ComputeSettings.tsx';
@@ -57,7 +56,7 @@ function GenerationFields() {
   return (
     <>
       <h3>{current.value ? 'This conversation' : 'New conversations'}</h3>
-      {isChat.value && <SystemPrompt />}
+      {currentKind.value === 'chat' && <SystemPrompt />}
       <Presets />
       {SAMPLING.map((field) => (
         <NumberField

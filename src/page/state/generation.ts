@@ -4,8 +4,7 @@
  */
 import { computed, signal } from '@preact/signals';
 import { current, streamingIn } from './conversations.ts';
-import { loaded, loading, models, requestedId } from './models.ts';
-import { settings } from './settings.ts';
+import { loaded, loading } from './models.ts';
 
 /** A prompt that exceeds the context: the user decides what to do. */
 export interface Overflow {
@@ -37,18 +36,10 @@ export const prefill = signal<{ done: number; total: number } | undefined>(undef
 /** Set if a prompt exceeds the context, until the user decides what to do. */
 export const overflow = signal<Overflow | undefined>(undefined);
 
-/**
- * Whether the next model can chat: the loaded one, else the one that is being loaded or was to be loaded last. While a
- * model is loaded again, what the user sets or types would otherwise be of the other kind.
- */
-const modelChats = computed(() => {
-  if (loaded.value) return loaded.value.summary.hasChatTemplate;
-  const id = requestedId.value ?? settings.value.lastModelId;
-  const model = models.value.find((candidate) => candidate.id === id);
-  return model !== undefined && (model.hasChatTemplate || settings.value.chatFormats[model.id] !== undefined);
-});
-/** Whether the page shows a chat or one text. Decided by the conversation; for a new one, by the model. */
-export const isChat = computed(() => (current.value ? current.value.kind === 'chat' : modelChats.value));
+/** Whether the page shows a chat or one text. Decided by the conversation; for a new one, by the loaded model. */
+export const isChat = computed(() =>
+  current.value ? current.value.kind === 'chat' : (loaded.value?.summary.hasChatTemplate ?? false),
+);
 /** The conversation is a chat, but the loaded model can only continue text. */
 export const wrongModel = computed(
   () => isChat.value && loaded.value !== undefined && !loaded.value.summary.hasChatTemplate,

@@ -5,8 +5,7 @@ import type { ModelSummary } from '../../contract/import-api.ts';
 vi.mock('./database.ts', () => import('./database-testing.ts'));
 vi.stubGlobal('document', { documentElement: { style: {} } });
 
-const { changeGeneration, currentGeneration } = await import('./current-settings.ts');
-const { isChat } = await import('./generation.ts');
+const { changeGeneration, currentGeneration, currentKind } = await import('./current-settings.ts');
 const { loaded, models, requestedId } = await import('./models.ts');
 const { DEFAULT_SETTINGS, settings } = await import('./settings.ts');
 
@@ -30,17 +29,17 @@ it('changes the settings of chats while a model that chats is loaded again', () 
 });
 
 it('takes the model that is to be loaded, or was used last, for a new conversation', () => {
-  expect(isChat.value).toBe(false);
+  expect(currentKind.value).toBe('text');
   settings.value = { ...DEFAULT_SETTINGS, lastModelId: 'chat' };
-  expect(isChat.value).toBe(true);
+  expect(currentKind.value).toBe('chat');
   requestedId.value = 'base';
-  expect(isChat.value).toBe(false);
+  expect(currentKind.value).toBe('text');
   settings.value = { ...DEFAULT_SETTINGS, chatFormats: { base: 'chatml' } };
-  expect(isChat.value).toBe(true);
+  expect(currentKind.value).toBe('chat');
 });
 
 it('takes the loaded model rather than the one that is to be loaded', () => {
   requestedId.value = 'chat';
   loaded.value = { summary: models.value[1] } as LoadedModel;
-  expect(isChat.value).toBe(false);
+  expect(currentKind.value).toBe('text');
 });
