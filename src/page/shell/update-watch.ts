@@ -14,15 +14,10 @@ export interface UpdatePage {
   reload(): void;
 }
 
-/** How often the page looks whether the new version has taken over, in milliseconds. */
-const LOOK_EVERY_MS = 2000;
-/**
- * How often a version is asked to take over, at most: a browser may lose a message. Asking without end could have no
- * end, because the five minutes that Chromium waits for the version before may count from the last time it was asked.
- */
-const MOST_ASKS = 2;
-/** After how many looks the page says that it takes longer. */
-const LOOKS = 5;
+/** How often the new version is asked to take over, in milliseconds. */
+const ASK_EVERY_MS = 2000;
+/** After how many attempts the page says that it takes longer. */
+const ATTEMPTS = 5;
 
 /** Follows the service worker of the page. */
 export class UpdateWatch {
@@ -101,17 +96,14 @@ export class UpdateWatch {
     if (this.#isAccepted) return;
     this.#isAccepted = true;
     this.#page.offer('switching');
-    const asks = new Map<ServiceWorker, number>();
-    for (let look = 1; this.#isAccepted; look++) {
+    for (let attempt = 1; this.#isAccepted; attempt++) {
       const waiting = this.#registration?.waiting;
       // It has taken over already: by itself, or because another tab accepted it.
       if (!waiting) return this.#tookOver();
-      // A newer one may have taken its place.
-      const asked = asks.get(waiting) ?? 0;
-      if (asked < MOST_ASKS) waiting.postMessage({ type: 'SKIP_WAITING' });
-      asks.set(waiting, asked + 1);
-      if (look === LOOKS) this.#page.offer('delayed');
-      await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
+      // Asked again and again: a newer one may have taken its place, and a browser may lose a message.
+      waiting.postMessage({ type: 'SKIP_WAITING' });
+      if (attempt === ATTEMPTS) this.#page.offer('delayed');
+      await new Promise((resolve) => setTimeout(resolve, ASK_EVERY_MS));
     }
   }
 }
