@@ -63,28 +63,6 @@ test('an update waits until the user accepts it, and a draft survives it', async
   await expect(page.getByRole('textbox', { name: 'Your text' })).toHaveValue('words that must stay');
 });
 
-test('an update that the browser delays is announced, and used as soon as it can be', async ({ page, server }) => {
-  // Chromium changes to the new version when the one before has nothing to do any more.
-  server.serviceWorkerCode = `addEventListener('message', (event) => {
-    if (event.data === 'work') event.waitUntil(new Promise((resolve) => setTimeout(resolve, 25_000)));
-  });`;
-  await openPage(page, server);
-  await page.evaluate(() => navigator.serviceWorker.ready);
-  await page.reload(); // now the service worker controls it
-  await expect(page.getByRole('button', { name: 'Once upon a time' })).toBeEnabled();
-  await publishUpdate(page, server);
-  await page.evaluate(() => navigator.serviceWorker.controller!.postMessage('work'));
-  const loads: string[] = [];
-  page.on('load', () => loads.push('load'));
-  await page.getByRole('button', { name: 'Update now' }).click();
-  await expect(page.getByRole('button', { name: 'Updating' })).toBeDisabled();
-  await expect(page.getByText('The browser has not changed to the new version of mixtab yet')).toBeVisible();
-  expect(loads).toEqual([]);
-  await expect.poll(() => loads.length).toBe(1);
-  await expect(page.getByRole('button', { name: 'Once upon a time' })).toBeEnabled();
-  await expect(page.getByText('new version of mixtab')).toBeHidden();
-});
-
 test('an update in one tab waits for the import of another tab', async ({ page, server, context }) => {
   await openPage(page, server);
   await page.evaluate(() => navigator.serviceWorker.ready);
