@@ -148,17 +148,13 @@ test('a database that does not answer at the start: copies are shown, and everyt
   const notice = page.getByRole('alert').filter({ hasText: 'The browser has not delivered your conversations yet' });
   await expect(notice).toContainText('Copies of the newest ones are shown');
   // On a slow machine, the page before may write the copy of the second one again, and then both are shown.
-  const first = titles(page).filter({ hasText: 'First' });
-  await expect(first).toBeVisible();
+  await expect(titles(page).filter({ hasText: 'First' })).toBeVisible();
   await expect(page.getByRole('button', { name: /mixtab storyteller/ })).toBeVisible(); // the model is loaded anyway
-  await first.dblclick();
-  await page.getByRole('textbox', { name: 'Title' }).fill('Renamed');
-  await page.getByRole('textbox', { name: 'Title' }).press('Enter');
   await end();
   await expect(notice).toBeHidden();
-  await expect(titles(page)).toHaveText([/Renamed|Second/, /Renamed|Second/]);
+  await expect(titles(page)).toHaveText([/First|Second/, /First|Second/]);
   await page.reload();
-  await expect(titles(page)).toHaveText([/Renamed|Second/, /Renamed|Second/]);
+  await expect(titles(page)).toHaveText([/First|Second/, /First|Second/]);
 });
 
 test('a full disk is said until the conversation is stored, and the page stores it by itself', async ({
