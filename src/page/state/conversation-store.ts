@@ -196,7 +196,8 @@ export class ConversationStore {
   }
 
   /**
-   * Whether {@link adopt} got the state of a database that has lost something: a new one, another one or an earlier state of it.
+   * Whether {@link adopt} got the state of a database that has lost something: a new one, another one or an earlier state
+   * of it.
    * @param noted an earlier value of {@link state}, possibly another tab's; undefined if there is none
    */
   isBehind(noted: string | undefined): boolean {

@@ -89,8 +89,8 @@ interface Family {
   fact: string;
 }
 
-/** The families of which an adapter runs several variants. Tests write their facts, and so choose. */
-export function familiesOf(model: Model, adapter: KernelAdapter): Family[] {
+/** The families of which an adapter runs several variants. */
+function familiesOf(model: Model, adapter: KernelAdapter): Family[] {
   const variants = variantsFor(adapter);
   return MEASURED.flatMap((family) => {
     const own = variants.filter((variant) => variant.family === family && variant.name !== 'rows');
