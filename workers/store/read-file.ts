@@ -43,24 +43,18 @@ async function readInParts(
   handle: FileSystemSyncAccessHandle,
   record: RecordInfo,
   early: PartReceiver,
-  { buffers, checksum, signal, onProgress }: ReadOptions,
+  options: ReadOptions,
 ): Promise<RecordParts> {
+  const { buffers, signal } = options;
   const size = record.bytes;
   const parts: Uint8Array<ArrayBuffer>[] = [];
   try {
     for (let start = 0; start < size; start += PART_BYTES) {
       const part = new Uint8Array(buffers.take(Math.min(PART_BYTES, size - start)));
-      const index = parts.push(part) - 1;
-      for (let done = 0; done < part.byteLength; ) {
-        const read = handle.read(part.subarray(done), { at: start + done });
-        if (read === 0) throw wrongFileLength(record, start + done);
-        done += read;
-        onProgress?.();
-      }
-      checksum?.update(part);
-      early.add(part, index);
-      if (!signal) continue;
-      await pendingMessages(); // synchronous reads block the worker
+      const slice = parts.push(part) - 1;
+      const segment = { from: start, length: part.byteLength, targets: [{ slice, to: 0 }] };
+      await readSegments(handle, record, [segment], parts, options);
+      early.add(part, slice);
       throwIfAborted(signal);
     }
   } catch (error) {
