@@ -1,18 +1,12 @@
 /** A field in a real DOM that is drawn again while somebody types. */
 import { h, render } from 'preact';
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { beforeEach, expect, it } from 'vitest';
+import { rootPerTest } from './root-testing.ts';
 import { useDraft } from './use-draft.ts';
 
 let root: HTMLElement;
-
-beforeEach(() => {
-  root = document.createElement('div');
-  document.body.append(root);
-});
-
-afterEach(() => {
-  render(null, root);
-  root.remove();
+rootPerTest((element) => {
+  root = element;
 });
 
 /** A field that applies even numbers only. */

@@ -3,7 +3,8 @@
  * that cannot be rendered.
  */
 import { h, render } from 'preact';
-import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import { afterEach, expect, it, vi } from 'vitest';
+import { rootPerTest } from '../../ui/root-testing.ts';
 import { drawing, STEP_WORK } from './drawing-queue.ts';
 import { HOSTILE } from './hostile-markdown-testing.ts';
 import { Markdown } from './Markdown.tsx';
@@ -11,15 +12,11 @@ import { markdownCode } from './markdown-code.ts';
 import { ScrollAnchor } from './scroll-anchor.ts';
 
 let root: HTMLElement;
-
-beforeEach(() => {
-  root = document.createElement('div');
-  document.body.append(root);
+rootPerTest((element) => {
+  root = element;
 });
 
 afterEach(() => {
-  render(null, root);
-  root.remove();
   vi.restoreAllMocks();
 });
 
