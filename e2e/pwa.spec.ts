@@ -63,6 +63,33 @@ test('an update waits until the user accepts it, and a draft survives it', async
   await expect(page.getByRole('textbox', { name: 'Your text' })).toHaveValue('words that must stay');
 });
 
+test('an update that the browser delays is announced, and used as soon as it can be', async ({ page, server }) => {
+  // The browser changes to the new version when the one before has nothing to do any more.
+  server.serviceWorkerCode = `let end;
+  addEventListener('message', (event) => {
+    if (event.data === 'begin') event.waitUntil(new Promise((resolve) => (end = resolve)));
+    if (event.data === 'end') end();
+  });`;
+  await openPage(page, server);
+  await page.evaluate(() => navigator.serviceWorker.ready);
+  await page.reload(); // now the service worker controls it
+  await expect(page.getByRole('button', { name: 'Once upon a time' })).toBeEnabled();
+  const tell = (message: string): Promise<void> =>
+    page.evaluate((data) => navigator.serviceWorker.controller!.postMessage(data), message);
+  await tell('begin');
+  await publishUpdate(page, server);
+  const loads: string[] = [];
+  page.on('load', () => loads.push('load'));
+  await page.getByRole('button', { name: 'Update now' }).click();
+  await expect(page.getByRole('button', { name: 'Updating' })).toBeDisabled();
+  await expect(page.getByText('The browser has not changed to the new version of mixtab yet')).toBeVisible();
+  expect(loads).toEqual([]);
+  await tell('end');
+  await expect.poll(() => loads.length).toBe(1);
+  await expect(page.getByRole('button', { name: 'Once upon a time' })).toBeEnabled();
+  await expect(page.getByText('new version of mixtab')).toBeHidden();
+});
+
 test('an update in one tab waits for the import of another tab', async ({ page, server, context }) => {
   await openPage(page, server);
   await page.evaluate(() => navigator.serviceWorker.ready);
@@ -78,6 +105,10 @@ test('an update in one tab waits for the import of another tab', async ({ page, 
   page.on('load', () => loads.push('load'));
   await publishUpdate(second, server);
   await expect(page.getByText('You can update when the import has ended.')).toBeVisible();
+  // As an import over a fast network: there is a request whenever the browser ends the earlier version.
+  await page.evaluate(() => {
+    setInterval(() => void fetch('plain.gguf', { headers: { range: 'bytes=0-9' } }).then((r) => r.blob()), 10);
+  });
   const reloaded = second.waitForEvent('load');
   await second.getByRole('button', { name: 'Update now' }).click();
   await reloaded;

@@ -110,6 +110,8 @@ export interface TestServer {
   unreachable: boolean;
   /** While true, a different service worker is served, as after an update of the page. */
   updated: boolean;
+  /** Code at the end of the service worker. */
+  serviceWorkerCode: string;
   /** While true, no security headers are sent, as by many static hosts. */
   bare: boolean;
   /** Files whose paths match are missing, as after an update of the page. */
@@ -206,6 +208,7 @@ export async function startServer(models: Record<string, SynthFile> = {}): Promi
     tokens: undefined,
     unreachable: false,
     updated: false,
+    serviceWorkerCode: '',
     bare: false,
     missing: undefined,
     ranges: [],
@@ -218,10 +221,10 @@ export async function startServer(models: Record<string, SynthFile> = {}): Promi
     const { pathname: path, searchParams: query } = new URL(request.url ?? '/', 'http://localhost');
     if (served.missing?.test(path)) {
       response.writeHead(404).end();
-    } else if (path === '/sw.js' && served.updated) {
-      response
-        .writeHead(200, { 'content-type': 'text/javascript' })
-        .end(`${readFileSync(join(DIST, 'sw.js'), 'utf8')}\n// next version`);
+    } else if (path === '/sw.js' && (served.updated || served.serviceWorkerCode !== '')) {
+      const code = [readFileSync(join(DIST, 'sw.js'), 'utf8'), served.serviceWorkerCode];
+      if (served.updated) code.push('// next version');
+      response.writeHead(200, { 'content-type': 'text/javascript' }).end(code.join('\n'));
     } else if ((served.msPerToken > 0 || served.tokens) && path.startsWith('/assets/engine.worker-')) {
       response.writeHead(200, { ...responseHeaders({ path: path.slice(1) }), 'content-type': 'text/javascript' });
       response.end(`${slowTokens(served)}\n${readFileSync(join(DIST, path), 'utf8')}`);

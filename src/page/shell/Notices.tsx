@@ -11,7 +11,7 @@ import { experiment, stopHangs, stopping } from '../state/generation.ts';
 import { importedModel, type RunningImport, runningImport } from '../state/imports.ts';
 import { codeMissing } from '../state/lazy-code.ts';
 import { type Loading, loaded, loadedElsewhere, loading } from '../state/models.ts';
-import { updateReady } from '../state/notices.ts';
+import { type PageUpdate, updateReady } from '../state/notices.ts';
 import { view } from '../state/route.ts';
 import { changedElsewhere } from '../state/settings.ts';
 import { bytesPerSecond, type Rate } from '../state/transfer-rate.ts';
@@ -40,20 +40,28 @@ export function Notices() {
       {experiment.value && view.value !== 'experts' && <ExperimentNotice />}
       {importedModel.value && <ImportedNotice model={importedModel.value} />}
       {deleted.value && <UndoNotice key={deleted.value.id} title={deleted.value.title} />}
-      {updateReady.value && <UpdateNotice use={updateReady.value} />}
+      {updateReady.value && <UpdateNotice {...updateReady.value} />}
     </div>
   );
 }
 
-function UpdateNotice({ use }: { use: () => void }) {
+function UpdateNotice({ state, use }: PageUpdate) {
+  if (state === 'delayed') {
+    return (
+      <p class="notice">
+        The browser has not changed to the new version of mixtab yet, because the earlier one is still in use. This page
+        is reloaded when it has. If that takes long, close the other tabs of mixtab.
+      </p>
+    );
+  }
   return (
     <p class="notice">
       A new version of mixtab is available.{' '}
       {busyWith.value ? (
         `You can update when the ${busyWith.value} has ended.`
       ) : (
-        <button type="button" onClick={use}>
-          Update now
+        <button type="button" disabled={state === 'switching'} onClick={use}>
+          {state === 'switching' ? 'Updating' : 'Update now'}
         </button>
       )}
     </p>

@@ -1,7 +1,7 @@
 import { render } from 'preact';
 import { App } from './App.tsx';
 import { isInForeignFrame, showLinkToApp } from './foreign-frame.ts';
-import { registerServiceWorker } from './page-update.ts';
+import { watchUpdates } from './page-update.ts';
 import { start } from './start.ts';
 import '../../ui/css/base.css';
 import '../../ui/css/layout.css';
@@ -15,6 +15,7 @@ const root = document.getElementById('app');
 if (root && isInForeignFrame()) {
   showLinkToApp(root);
 } else {
+  const registerServiceWorker = watchUpdates();
   if (root) render(<App />, root);
   // The service worker fetches all files of the page, which would delay the first answer.
   void start().finally(registerServiceWorker);

@@ -6,5 +6,12 @@ import type { ErrorData } from '../../contract/errors.ts';
 export const problem = signal<ErrorData | undefined>(undefined);
 /** Read out by screen readers when it changes. */
 export const announcement = signal('');
-/** Switches to the new version of the page; undefined until one is ready. Set by shell/page-update.ts. */
-export const updateReady = signal<(() => void) | undefined>(undefined);
+/** A new version of the page, and how far the change to it is. */
+export interface PageUpdate {
+  state: 'ready' | 'switching' | 'delayed';
+  /** Changes to it. */
+  use: () => void;
+}
+
+/** The new version of the page; undefined until one is ready. Set by shell/page-update.ts. */
+export const updateReady = signal<PageUpdate | undefined>(undefined);
