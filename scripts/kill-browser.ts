@@ -9,11 +9,11 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import { startServer } from '../e2e/server.ts';
 import { killDuringChats } from './kill/kill-chats.ts';
 import { killDuringImports } from './kill/kill-imports.ts';
 import type { Losses } from './kill/kills.ts';
+import { readOptions } from './options.mjs';
 
 async function killAll(kind: string, kills: number, seed: number): Promise<Losses> {
   const server = await startServer();
@@ -38,10 +38,10 @@ async function killAll(kind: string, kills: number, seed: number): Promise<Losse
 }
 
 async function main(): Promise<void> {
-  const { values, positionals } = parseArgs({
-    options: { times: { type: 'string', default: '20' }, seed: { type: 'string' } },
-    allowPositionals: true,
-  });
+  const { values, positionals } = readOptions(
+    { options: { times: { type: 'string', default: '20' }, seed: { type: 'string' } }, allowPositionals: true },
+    'npm run kill -- with --times NUMBER, --seed NUMBER, import or chat',
+  );
   const seed = Number(values.seed ?? Math.floor(Math.random() * 1e6));
   const kinds = positionals.length > 0 ? positionals : ['import', 'chat'];
   for (const kind of kinds) {

@@ -10,11 +10,11 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import type { Page } from 'playwright';
 import { startServer } from '../e2e/server.ts';
 import { startBrowser } from './browser-process.ts';
 import { importFrom, newConversation, openAndLoad, setNumbers } from './kill/kills.ts';
+import { readOptions } from './options.mjs';
 import { type Figures, MEASURE_FLAG, measure } from './soak/measure.ts';
 import { type Allowance, isFlat, trendOf } from './soak/trend.ts';
 
@@ -143,13 +143,16 @@ async function choose(page: Page, compute: Compute): Promise<void> {
 }
 
 async function main(): Promise<void> {
-  const { values } = parseArgs({
-    options: {
-      cycles: { type: 'string', default: '200' },
-      tokens: { type: 'string', default: '2000' },
-      compute: { type: 'string', default: 'gpu,cpu' },
+  const { values } = readOptions(
+    {
+      options: {
+        cycles: { type: 'string', default: '200' },
+        tokens: { type: 'string', default: '2000' },
+        compute: { type: 'string', default: 'gpu,cpu' },
+      },
     },
-  });
+    'npm run soak -- with --cycles NUMBER, --tokens NUMBER or --compute gpu,cpu',
+  );
   const grown: string[] = [];
   for (const compute of values.compute.split(','))
     grown.push(...(await soak(compute.toUpperCase() as Compute, Number(values.cycles), Number(values.tokens))));

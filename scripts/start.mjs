@@ -7,15 +7,16 @@ import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import { ensureBuild } from './build.mjs';
 import { ensureChromium } from './chromium.mjs';
 import { chromiumFlags } from './chromium-flags.mjs';
 import { ensureDependencies, ROOT } from './dependencies.mjs';
+import { readOptions } from './options.mjs';
 
-const { values } = parseArgs({
-  options: { port: { type: 'string', default: '4173' }, open: { type: 'boolean' }, dev: { type: 'boolean' } },
-});
+const { values } = readOptions(
+  { options: { port: { type: 'string', default: '4173' }, open: { type: 'boolean' }, dev: { type: 'boolean' } } },
+  'npm start, or npm start -- with --port NUMBER, --open or --dev',
+);
 const port = Number(values.port);
 if (!Number.isInteger(port) || port < 0 || port > 65535) {
   process.stderr.write(`--port ${values.port} is not a port number. Use one from 0 to 65535.\n`);
