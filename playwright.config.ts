@@ -21,5 +21,7 @@ export default defineConfig({
     browserName: 'chromium',
     launchOptions: { executablePath: findChromium()?.path, args: chromiumFlags() },
     screenshot: 'only-on-failure',
+    // In each new context it would store the whole page first. Journeys that are about it allow it.
+    serviceWorkers: 'block',
   },
 });

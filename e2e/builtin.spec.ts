@@ -3,7 +3,7 @@ import {
   computeWith,
   expect,
   importFrom,
-  leanTest,
+  offlineTest,
   openPage,
   SLOW_MS,
   setNumbers,
@@ -12,40 +12,40 @@ import {
 } from './fixtures.ts';
 
 for (const kind of ['CPU', 'GPU'] as const) {
-  test(`the built-in model writes at once on the ${kind}, and offline after the first visit`, async ({
-    page,
-    server,
-    context,
-  }) => {
-    await openPage(page, server);
-    await computeWith(page, kind);
-    const model = page.getByRole('button', { name: new RegExp(`mixtab storyteller.*${kind}`) });
-    await expect(model).toBeVisible();
-    await expect(page.getByText(/a base model: it continues what you write/)).toBeVisible();
-    const story = page.getByRole('article', { name: 'Text' });
-    await stopStoryAfter(page, 60, () => page.getByRole('button', { name: 'Once upon a time' }).click());
-    await expect(story).toContainText(/Once upon a time[\s\S]{60}/);
-    await expect(page.getByText(/tokens\/s .* stopped/)).toBeVisible();
+  offlineTest(
+    `the built-in model writes at once on the ${kind}, and offline after the first visit`,
+    async ({ page, server, context }) => {
+      await openPage(page, server);
+      await computeWith(page, kind);
+      const model = page.getByRole('button', { name: new RegExp(`mixtab storyteller.*${kind}`) });
+      await expect(model).toBeVisible();
+      await expect(page.getByText(/a base model: it continues what you write/)).toBeVisible();
+      const story = page.getByRole('article', { name: 'Text' });
+      await stopStoryAfter(page, 60, () => page.getByRole('button', { name: 'Once upon a time' }).click());
+      await expect(story).toContainText(/Once upon a time[\s\S]{60}/);
+      await expect(page.getByText(/tokens\/s .* stopped/)).toBeVisible();
 
-    await page.evaluate(() => navigator.serviceWorker.ready);
-    server.close();
-    await context.setOffline(true);
-    await page.reload();
-    await expect(model).toBeVisible();
-    const before = (await story.innerText()).length;
-    await expect(page.getByRole('button', { name: 'Continue' })).toBeEnabled();
-    await stopStoryAfter(page, 21, () => page.getByRole('button', { name: 'Continue' }).click());
-    await expect(page.getByRole('button', { name: 'Continue' })).toBeVisible();
-    expect((await story.innerText()).length).toBeGreaterThan(before + 20);
+      await page.evaluate(() => navigator.serviceWorker.ready);
+      server.close();
+      await context.setOffline(true);
+      await page.reload();
+      await expect(model).toBeVisible();
+      const before = (await story.innerText()).length;
+      await expect(page.getByRole('button', { name: 'Continue' })).toBeEnabled();
+      await stopStoryAfter(page, 21, () => page.getByRole('button', { name: 'Continue' }).click());
+      await expect(page.getByRole('button', { name: 'Continue' })).toBeVisible();
+      expect((await story.innerText()).length).toBeGreaterThan(before + 20);
 
-    await page.getByRole('button', { name: 'Edit text' }).click();
-    await page.getByRole('textbox', { name: 'The whole text' }).fill('Another beginning');
-    await page.getByRole('button', { name: 'Save' }).click();
-    await expect(story).toContainText('Another beginning');
-  });
+      await page.getByRole('button', { name: 'Edit text' }).click();
+      await page.getByRole('textbox', { name: 'The whole text' }).fill('Another beginning');
+      await page.getByRole('button', { name: 'Save' }).click();
+      await expect(story).toContainText('Another beginning');
+    },
+  );
 }
 
-leanTest('a model without a chat template is presented and used as a base model', async ({ page, server }) => {
+test('a model without a chat template is presented and used as a base model', async ({ page, server }) => {
+  server.builtin = 'stand-in';
   server.msPerToken = SLOW_MS;
   await openPage(page, server);
   await importFrom(page, `${server.origin}/plain.gguf`);

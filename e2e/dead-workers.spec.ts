@@ -12,9 +12,6 @@ import {
   test,
 } from './fixtures.ts';
 
-// A service worker would serve the workers' scripts from its cache.
-test.use({ serviceWorkers: 'block' });
-
 /** Without this limit, a page that waits for ever would take the whole time of a test. */
 const SOON = { timeout: 30_000 };
 

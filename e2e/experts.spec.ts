@@ -5,8 +5,10 @@ import {
   computeWith,
   expect,
   importFrom,
+  offlineTest,
   openPage,
   openTinyChat,
+  SLOW_MS,
   setModelMemory,
   setNumbers,
   test,
@@ -48,8 +50,8 @@ test('the panel beside a conversation follows the answer while it streams, as a 
   server,
 }) => {
   await page.setViewportSize({ width: 1400, height: 900 });
+  server.msPerToken = SLOW_MS;
   await openPage(page, server);
-  await computeOnGpu(page);
   await setNumbers(page, { 'Max answer length': '2000' });
   await page.getByRole('button', { name: 'Experts' }).click();
   const panel = page.getByRole('complementary', { name: 'Expert activity' });
@@ -199,32 +201,31 @@ test('a text is coloured by first choices per layer, and shares are compared wit
   }
 });
 
-test('a conversation can be read offline, and the result survives a visit to another tab of the view', async ({
-  page,
-  server,
-  context,
-}) => {
-  await openPage(page, server);
-  await setNumbers(page, { 'Max answer length': '12' });
-  const continuation = await greedyContinuation(page, 'It was late');
-  await page.evaluate(() => navigator.serviceWorker.ready);
-  server.close();
-  await context.setOffline(true);
-  await page.reload(); // the code of the view was not fetched before
-  await expect(page.getByRole('button', { name: 'Continue' })).toBeEnabled();
-  await openExperts(page, 'Routing');
-  await page.getByRole('button', { name: 'Read text' }).click();
-  await expect(page.getByRole('listbox')).toBeVisible();
-  const shown = (await page.getByRole('option').allTextContents())
-    .join('')
-    .replaceAll('\u200b', '')
-    .replaceAll('\u00a0', ' ')
-    .replaceAll('↵', '');
-  expect(shown.replace(/\s/g, '')).toBe(`·It was late${continuation}`.replace(/\s/g, ''));
-  await page.getByRole('link', { name: 'Live' }).click();
-  await page.goBack();
-  await expect(page.getByRole('listbox')).toBeVisible();
-});
+offlineTest(
+  'a conversation can be read offline, and the result survives a visit to another tab of the view',
+  async ({ page, server, context }) => {
+    await openPage(page, server);
+    await setNumbers(page, { 'Max answer length': '12' });
+    const continuation = await greedyContinuation(page, 'It was late');
+    await page.evaluate(() => navigator.serviceWorker.ready);
+    server.close();
+    await context.setOffline(true);
+    await page.reload(); // the code of the view was not fetched before
+    await expect(page.getByRole('button', { name: 'Continue' })).toBeEnabled();
+    await openExperts(page, 'Routing');
+    await page.getByRole('button', { name: 'Read text' }).click();
+    await expect(page.getByRole('listbox')).toBeVisible();
+    const shown = (await page.getByRole('option').allTextContents())
+      .join('')
+      .replaceAll('\u200b', '')
+      .replaceAll('\u00a0', ' ')
+      .replaceAll('↵', '');
+    expect(shown.replace(/\s/g, '')).toBe(`·It was late${continuation}`.replace(/\s/g, ''));
+    await page.getByRole('link', { name: 'Live' }).click();
+    await page.goBack();
+    await expect(page.getByRole('listbox')).toBeVisible();
+  },
+);
 
 test('in the laboratory top 1 is worse, random is much worse and bans matter, and conversations stay exact', async ({
   page,

@@ -19,8 +19,8 @@ export const test = base.extend<Options & { server: TestServer }>({
   },
 });
 
-/** For journeys that need neither the service worker nor the built-in model. */
-export const leanTest = test.extend({ serviceWorkers: 'block', builtin: 'stand-in' });
+/** For journeys that need the service worker: offline, updates of the page. */
+export const offlineTest = test.extend({ serviceWorkers: 'allow' });
 
 export { expect };
 
@@ -31,8 +31,9 @@ export async function openPage(page: Page, { origin }: TestServer): Promise<void
   await expect(page.getByRole('button', { name: 'Once upon a time' })).toBeEnabled();
 }
 
-/** Opens the page, imports the small chat model, and waits until it is ready. */
+/** Opens the page, with a stand-in for the built-in model, imports the small chat model, and waits until it is ready. */
 export async function openTinyChat(page: Page, server: TestServer): Promise<void> {
+  server.builtin = 'stand-in';
   await openPage(page, server);
   await importFrom(page, `${server.origin}/chat.gguf`);
   await expect(page.getByRole('heading', { name: 'Ask Tiny Chat' })).toBeVisible();

@@ -2,9 +2,6 @@
 import type { Page } from '@playwright/test';
 import { computeWith, expect, openLibrary, openPage, stopStoryAfter, storedSetting, test } from './fixtures.ts';
 
-// A service worker would serve the workers' scripts from its cache, without the changes.
-test.use({ serviceWorkers: 'block' });
-
 const NO_WEBGPU = 'delete WorkerNavigator.prototype.gpu';
 /** The policy of a page that forbids WebAssembly. A worker has the policy that its script is served with. */
 const NO_WASM = { 'content-security-policy': "script-src 'self'" };

@@ -2,6 +2,8 @@
 import type { Page } from '@playwright/test';
 import { expect, importFrom, openPage, type TestServer, test } from './fixtures.ts';
 
+test.use({ serviceWorkers: 'allow' });
+
 /** Makes the server serve a new version, and the browser check for it at once. */
 async function publishUpdate(page: Page, server: TestServer): Promise<void> {
   server.updated = true;

@@ -5,8 +5,6 @@ import { expect, test } from './fixtures.ts';
 /** Limit for the gzipped script that the page loads before it has a model. */
 const LIMIT_BYTES = 200_000;
 
-test.use({ serviceWorkers: 'block' }); // what it prefetches does not count
-
 test('the page starts with less than 200 kB of script, including its workers', async ({ page, server }) => {
   const scripts = new Map<string, Promise<Buffer>>();
   page.on('response', (response) => {

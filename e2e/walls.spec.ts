@@ -3,6 +3,9 @@ import { readdirSync } from 'node:fs';
 import type { ConsoleMessage, Page } from '@playwright/test';
 import { expect, importFrom, openPage, setNumbers, startServer, type TestServer, test } from './fixtures.ts';
 
+// Its responses must have the same headers.
+test.use({ serviceWorkers: 'allow' });
+
 /** Another origin: it has models, and pages that embed. */
 let other: TestServer;
 test.beforeAll(async () => {

@@ -3,10 +3,16 @@ import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { ByRoleOptions, within } from '@testing-library/dom';
+import { WAIT_MS } from '../../scripts/test-limits.mjs';
 import type { Tab, TabElement } from './tab.ts';
 
-/** How long to wait for anything. A failed journey takes this long. */
-const TIMEOUT_MS = 45_000;
+/**
+ * How long to wait for anything, which only ends what hangs: beside another layer, Firefox has taken five times as long
+ * as alone to compile the kernels of a model.
+ */
+const TIMEOUT_MS = 2 * WAIT_MS;
+/** How much of the page's text an error tells. */
+const SHOWN = 600;
 const INTERVAL_MS = 50;
 
 /** Finds elements by role and name. It runs in the page. */
@@ -86,8 +92,18 @@ export class JourneyPage {
       if (value !== undefined) return value;
       await pause(INTERVAL_MS);
     }
-    const text = await this.text('body').catch(() => 'The page cannot be read.');
-    throw new Error(`Waited ${TIMEOUT_MS / 1000} s for ${what}. The page shows:\n${text}`, { cause: problem });
+    const text = await this.#state().catch(() => 'nothing that can be read');
+    throw new Error(`Waited ${TIMEOUT_MS / 1000} s for ${what}. The page shows: ${text}`, { cause: problem });
+  }
+
+  /** What the page says, on one line, because the summary of a run shows only the first lines of an error. */
+  async #state(): Promise<string> {
+    const parts = ['.model-button', '[role=alert]', '[role=status]', '[role=progressbar]', 'main'];
+    const texts = await Promise.all(parts.map((selector) => this.text(selector)));
+    return texts
+      .filter(Boolean)
+      .map((text) => text.replace(/\s+/g, ' ').slice(0, SHOWN))
+      .join(' | ');
   }
 
   async #loadFinder(): Promise<void> {
