@@ -1,6 +1,6 @@
 /** End-to-end tests in Chromium with WebGPU. Each test serves the built page itself (e2e/fixtures.ts). */
 import { defineConfig } from '@playwright/test';
-import { findChromium } from './scripts/chromium.mjs';
+import { findHeadlessChromium } from './scripts/chromium.mjs';
 import { chromiumFlags } from './scripts/chromium-flags.mjs';
 import { TEST_MS, WAIT_MS } from './scripts/test-limits.mjs';
 
@@ -19,7 +19,7 @@ export default defineConfig({
   reporter: 'list',
   use: {
     browserName: 'chromium',
-    launchOptions: { executablePath: findChromium()?.path, args: chromiumFlags() },
+    launchOptions: { executablePath: findHeadlessChromium()?.path, args: chromiumFlags() },
     screenshot: 'only-on-failure',
     // In each new context it would store the whole page first. Journeys that are about it allow it.
     serviceWorkers: 'block',

@@ -4,7 +4,7 @@
  */
 import { playwright } from '@vitest/browser-playwright';
 import { defineConfig } from 'vitest/config';
-import { findChromium } from './scripts/chromium.mjs';
+import { findHeadlessChromium } from './scripts/chromium.mjs';
 import { chromiumFlags } from './scripts/chromium-flags.mjs';
 import { TEST_MS, WAIT_MS } from './scripts/test-limits.mjs';
 
@@ -72,7 +72,7 @@ export default defineConfig({
             headless: true,
             screenshotFailures: false,
             provider: playwright({
-              launchOptions: { executablePath: findChromium()?.path, args: chromiumFlags() },
+              launchOptions: { executablePath: findHeadlessChromium()?.path, args: chromiumFlags() },
             }),
             instances: [{ browser: 'chromium' }],
           },

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Page } from 'playwright';
 import { createServer, type Plugin } from 'vite';
-import { ensureChromium } from '../scripts/chromium.mjs';
+import { ensureHeadlessChromium } from '../scripts/chromium.mjs';
 import { withProfile } from '../scripts/cli/profile.ts';
 import { type Ranged, sendRange } from '../scripts/cli/server.ts';
 
@@ -28,7 +28,7 @@ export async function withSources<T>(
   { port, ranged = {}, isolated = false, dependencies = [] }: SourceOptions,
   work: (origin: string) => Promise<T>,
 ): Promise<T> {
-  ensureChromium();
+  ensureHeadlessChromium();
   const server = await createServer({
     configFile: false,
     root: join(import.meta.dirname, '..'),

@@ -1,7 +1,7 @@
 /** The browser's GPU process ends in an answer, once and again, and it has to stay small while models are loaded. */
 import { readFileSync } from 'node:fs';
 import { type CDPSession, chromium, type Locator, type Page } from '@playwright/test';
-import { findChromium } from '../scripts/chromium.mjs';
+import { findHeadlessChromium } from '../scripts/chromium.mjs';
 import { chromiumFlags } from '../scripts/chromium-flags.mjs';
 import {
   computeOnGpu,
@@ -21,7 +21,7 @@ test.use({ builtin: 'stand-in' });
 /** Runs a journey in a browser of its own, because all pages of a browser share its GPU process. */
 async function inBrowser(flags: string[], journey: (page: Page, browser: CDPSession) => Promise<void>): Promise<void> {
   const browser = await chromium.launch({
-    executablePath: findChromium()?.path,
+    executablePath: findHeadlessChromium()?.path,
     args: [...chromiumFlags(), ...flags],
   });
   try {

@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type BrowserContext, chromium, type FrameLocator, type Page } from '@playwright/test';
-import { findChromium } from '../scripts/chromium.mjs';
+import { findHeadlessChromium } from '../scripts/chromium.mjs';
 import { chromiumFlags } from '../scripts/chromium-flags.mjs';
 import { expectNoFindings } from './axe.ts';
 import { expect, startServer, type TestServer, test } from './fixtures.ts';
@@ -24,15 +24,18 @@ test.beforeEach(() => {
 test.afterEach(() => rmSync(profile, { recursive: true, force: true }));
 
 /** Opens a Chromium with partitioned storage, which Playwright turns off, and with third-party cookies as given. */
-function openBrowser(thirdPartyCookies: 'allowed' | 'blocked'): Promise<BrowserContext> {
+async function openBrowser(thirdPartyCookies: 'allowed' | 'blocked'): Promise<BrowserContext> {
   mkdirSync(join(profile, 'Default'), { recursive: true });
   const preferences = { profile: { cookie_controls_mode: thirdPartyCookies === 'allowed' ? 0 : 1 } };
   writeFileSync(join(profile, 'Default', 'Preferences'), JSON.stringify(preferences));
   // The last list of disabled features replaces the one of Playwright.
-  return chromium.launchPersistentContext(profile, {
-    executablePath: findChromium()?.path,
+  const context = await chromium.launchPersistentContext(profile, {
+    executablePath: findHeadlessChromium()?.path,
     args: [...chromiumFlags(), '--disable-features=Translate'],
   });
+  // A headless shell knows neither the preference nor a dialog that asks, and denies access.
+  if (thirdPartyCookies === 'allowed') await context.grantPermissions(['storage-access']);
+  return context;
 }
 
 /** Imports a model on the site itself, as its user would. */

@@ -2,7 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Browser, type BrowserContext, chromium } from 'playwright';
-import { ensureChromium, findChromium } from './chromium.mjs';
+import { ensureHeadlessChromium, findHeadlessChromium } from './chromium.mjs';
 import { chromiumFlags } from './chromium-flags.mjs';
 
 /** How long a browser may take to start or to end, in milliseconds. */
@@ -36,7 +36,7 @@ export async function startBrowser(profile: string, flags: readonly string[] = [
 }
 
 async function startOnce(profile: string, flags: readonly string[]): Promise<BrowserProcess> {
-  const path = findChromium()?.path ?? ensureChromium();
+  const path = findHeadlessChromium()?.path ?? ensureHeadlessChromium();
   const child = spawn(
     path,
     [

@@ -8,10 +8,16 @@ import { homedir, platform } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { aptInstall, hasApt } from './apt.mjs';
+import { hasGpu } from './chromium-flags.mjs';
 
 /** Debian's /usr/bin/chromium is a script that adds its own flags. These are the programs that such scripts start. */
 const BEHIND_WRAPPER = ['/usr/lib/chromium/chromium', '/opt/google/chrome/chrome'];
 const COMMANDS = ['chromium', 'chromium-browser', 'google-chrome-stable', 'google-chrome', 'microsoft-edge'];
+/**
+ * Chromium without its own user interface, as packaged by Debian. The engine is the same, but each window needs a
+ * third of the time, because its toolbar is not a page in a process of its own.
+ */
+const HEADLESS_SHELLS = ['/usr/lib/chromium/chromium-headless-shell'];
 const MAC_APPS = [
   '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome',
   '/Applications/Chromium.app/Contents/MacOS/Chromium',
@@ -25,6 +31,9 @@ const PLAYWRIGHT_PROGRAMS = [
   'chrome-win64/chrome.exe',
   'chrome-win/chrome.exe',
 ];
+const PLAYWRIGHT_SHELLS = ['linux64', 'mac-arm64', 'mac-x64', 'win64']
+  .map((system) => `chrome-headless-shell-${system}/chrome-headless-shell${system === 'win64' ? '.exe' : ''}`)
+  .concat('chrome-linux/headless_shell');
 
 function isProgram(path) {
   try {
@@ -35,15 +44,15 @@ function isProgram(path) {
   }
 }
 
-/** The newest Chromium that `playwright install chromium` has installed. */
-function playwrightChromium(env) {
+/** The newest of the browsers of a kind that `playwright install chromium` has installed. */
+function playwrightDownload(kind, programs, env) {
   const caches = { darwin: 'Library/Caches', win32: 'AppData/Local' };
   const root = env.PLAYWRIGHT_BROWSERS_PATH || join(homedir(), caches[platform()] ?? '.cache', 'ms-playwright');
   if (!existsSync(root)) return undefined;
   const builds = readdirSync(root)
-    .filter((name) => /^chromium-\d+$/.test(name))
-    .sort((a, b) => Number(b.slice(9)) - Number(a.slice(9)));
-  return builds.flatMap((build) => PLAYWRIGHT_PROGRAMS.map((program) => join(root, build, program))).find(isProgram);
+    .filter((name) => name.startsWith(`${kind}-`) && /-\d+$/.test(name))
+    .sort((a, b) => Number(b.slice(kind.length + 1)) - Number(a.slice(kind.length + 1)));
+  return builds.flatMap((build) => programs.map((program) => join(root, build, program))).find(isProgram);
 }
 
 function systemChromium(env) {
@@ -52,6 +61,14 @@ function systemChromium(env) {
     .filter(Boolean)
     .flatMap((folder) => COMMANDS.map((name) => join(folder, name)));
   return [...BEHIND_WRAPPER, ...MAC_APPS, ...onPath].find(isProgram);
+}
+
+/** The first headless shell of Playwright's downloads, or else of the system. */
+function headlessShell(env) {
+  const own = playwrightDownload('chromium_headless_shell', PLAYWRIGHT_SHELLS, env);
+  if (own) return { path: own, origin: "Playwright's own" };
+  const system = HEADLESS_SHELLS.find(isProgram);
+  return system ? { path: system, origin: "the system's" } : undefined;
 }
 
 /**
@@ -67,22 +84,24 @@ export function findChromium(env = process.env) {
       );
     return { path: env.MIXTAB_CHROMIUM, origin: 'MIXTAB_CHROMIUM' };
   }
-  const own = playwrightChromium(env);
+  const own = playwrightDownload('chromium', PLAYWRIGHT_PROGRAMS, env);
   if (own) return { path: own, origin: "Playwright's own" };
   const system = systemChromium(env);
   return system ? { path: system, origin: "the system's" } : undefined;
 }
 
 /**
- * Finds a Chromium, or installs one, and prints on stderr which one it is.
- * @returns {string} path of the program
+ * Finds a Chromium for work without a window: a headless shell if there is one, or else any. With a GPU it is always a
+ * whole Chromium, because the drivers' support in headless shells is not known.
+ * @returns {ReturnType<typeof findChromium>}
  */
-export function ensureChromium(env = process.env) {
-  let found = findChromium(env);
-  if (!found && hasApt()) {
-    console.error("Found no Chromium. Installing the system's package ...");
-    if (aptInstall(['chromium'])) found = findChromium(env);
-  }
+export function findHeadlessChromium(env = process.env) {
+  if (env.MIXTAB_CHROMIUM || hasGpu(env)) return findChromium(env);
+  return headlessShell(env) ?? findChromium(env);
+}
+
+/** Prints on stderr which Chromium is used. @returns {string} its path */
+function announced(found) {
   if (!found) {
     throw new Error(
       'Found no Chromium. Install one (Debian: apt-get install chromium; elsewhere: npx playwright install chromium) ' +
@@ -92,6 +111,30 @@ export function ensureChromium(env = process.env) {
   const { stdout } = spawnSync(found.path, ['--version'], { encoding: 'utf8', timeout: 20_000 });
   console.error(`Chromium: ${found.path} (${found.origin}${stdout?.trim() ? `, ${stdout.trim()}` : ''})`);
   return found.path;
+}
+
+/**
+ * Finds a Chromium, or installs one, and prints on stderr which one it is.
+ * @returns {string} path of the program
+ */
+export function ensureChromium(env = process.env) {
+  if (!findChromium(env) && hasApt()) {
+    console.error("Found no Chromium. Installing the system's package ...");
+    aptInstall(['chromium']);
+  }
+  return announced(findChromium(env));
+}
+
+/**
+ * As {@link ensureChromium}, for work without a window. If a headless shell cannot be installed, a whole Chromium is used.
+ * @returns {string} path of the program
+ */
+export function ensureHeadlessChromium(env = process.env) {
+  if (!env.MIXTAB_CHROMIUM && !hasGpu(env) && !headlessShell(env) && hasApt()) {
+    console.error("Found no headless Chromium. Installing the system's package ...");
+    aptInstall(['chromium-headless-shell']);
+  }
+  return findHeadlessChromium(env) ? announced(findHeadlessChromium(env)) : ensureChromium(env);
 }
 
 if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) {

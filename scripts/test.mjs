@@ -10,7 +10,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { ensureBuild } from './build.mjs';
-import { ensureChromium } from './chromium.mjs';
+import { ensureHeadlessChromium } from './chromium.mjs';
 import { ensureDependencies, ROOT } from './dependencies.mjs';
 import { ensureKernels } from './kernels.mjs';
 import { runLanes } from './layers.mjs';
@@ -26,7 +26,7 @@ const QUICK_JOURNEYS = ['e2e/builtin.spec.ts'];
 const { quick } = readOptions();
 ensureDependencies();
 ensureKernels();
-process.env.MIXTAB_CHROMIUM = ensureChromium();
+process.env.MIXTAB_CHROMIUM = ensureHeadlessChromium();
 ensureVulkanLoader(); // the test that needs it says so if this fails
 const missingBrowsers = quick ? [] : ensureOtherBrowsers();
 ensureBuild();

@@ -6,7 +6,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { aptInstall, hasApt } from './apt.mjs';
-import { findChromium } from './chromium.mjs';
+import { findHeadlessChromium } from './chromium.mjs';
 
 const MANIFEST = 'vk_swiftshader_icd.json';
 
@@ -30,7 +30,7 @@ export function ensureVulkanLoader() {
  * @throws if there is none, saying how to get one
  */
 export function softwareVulkan(env = process.env) {
-  const chromium = findChromium(env);
+  const chromium = findHeadlessChromium(env);
   const manifest = chromium && join(dirname(chromium.path), MANIFEST);
   if (!manifest || !existsSync(manifest)) {
     throw new Error(

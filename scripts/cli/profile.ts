@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { chromium, type Page } from 'playwright';
-import { ensureChromium, findChromium } from '../chromium.mjs';
+import { ensureHeadlessChromium, findHeadlessChromium } from '../chromium.mjs';
 import { chromiumFlags } from '../chromium-flags.mjs';
 
 /**
@@ -18,7 +18,7 @@ export async function withProfile<T>(kept: string | undefined, work: (page: Page
   process.on('exit', cleanUp); // on a signal, Playwright ends the browser and then the process
   try {
     const context = await chromium.launchPersistentContext(profile, {
-      executablePath: findChromium()?.path ?? ensureChromium(),
+      executablePath: findHeadlessChromium()?.path ?? ensureHeadlessChromium(),
       args: chromiumFlags(),
       headless: true,
       // On some systems a wrapper starts Chromium, and Playwright's sandbox flag does not reach it.
