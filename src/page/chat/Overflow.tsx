@@ -53,6 +53,16 @@ export function EarlierMissing({ count, kind }: { count: number; kind: Conversat
   );
 }
 
+/** Marks the end of a text of which the copy, from which the conversation was restored, had only the beginning. */
+export const RestMissing = () => (
+  <p class="context-cut" role="note">
+    <span>
+      The rest of this text is missing. The browser deleted what this page had stored, and there was no space for it in
+      the copy.
+    </span>
+  </p>
+);
+
 /** Marks the point above which the user left text out of the model's context, and can undo that. */
 export function ContextCut() {
   const undo = (): void => {

@@ -9,7 +9,7 @@ import { draftOf, saveDraft } from '../state/drafts.ts';
 import { canSend, streamingHere } from '../state/generation.ts';
 import { Dots, Stats } from './AnswerStats.tsx';
 import { AnswerTokens, TokensButton } from './AnswerTokens.tsx';
-import { ContextCut, EarlierMissing, OverflowChoices } from './Overflow.tsx';
+import { ContextCut, EarlierMissing, OverflowChoices, RestMissing } from './Overflow.tsx';
 import { Versions } from './Versions.tsx';
 
 /** One text that the user and a base model write together. The model's parts are highlighted. */
@@ -134,11 +134,12 @@ interface PartProps {
   text: string;
 }
 
-/** The text of one turn, after a mark if earlier ones are missing. */
+/** The text of one turn, with marks if earlier ones are missing, or the rest of its own text. */
 const Part = (part: PartProps) => (
   <>
     {part.turn.missingBefore && <EarlierMissing count={part.turn.missingBefore.count} kind="text" />}
     <PartText {...part} />
+    {part.turn.isCut && <RestMissing />}
   </>
 );
 

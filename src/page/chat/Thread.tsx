@@ -15,7 +15,7 @@ import { DrawLater } from './DrawLater.tsx';
 import { drawing, plainWork } from './drawing-queue.ts';
 import { Markdown } from './Markdown.tsx';
 import { loadMarkdown, markdownCode } from './markdown-code.ts';
-import { ContextCut, EarlierMissing, OverflowChoices } from './Overflow.tsx';
+import { ContextCut, EarlierMissing, OverflowChoices, RestMissing } from './Overflow.tsx';
 import { Versions } from './Versions.tsx';
 
 /** The newest messages that are drawn at first, and how many more a click shows. All of a long chat would take seconds. */
@@ -114,6 +114,7 @@ function Message({ turn, last, cutBefore }: MessageProps) {
       {cutBefore && <ContextCut />}
       <span class="visually-hidden">{turn.by === 'user' ? 'You' : 'Model'}:</span>
       {turn.by === 'user' ? <UserMessage turn={turn} last={last} /> : <Answer turn={turn} last={last} />}
+      {turn.isCut && <RestMissing />}
     </li>
   );
 }

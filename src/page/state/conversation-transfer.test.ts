@@ -105,10 +105,37 @@ describe('Markdown', () => {
     );
   });
 
-  it('restores any text, even if it looks like a heading', () => {
+  it('says what is missing in a conversation that was restored from a copy, and restores that', () => {
+    const { turns, ...others } = talk('Hi', 'Hello');
+    const missingBefore = { parent: 'before', count: 7 };
+    const copy = {
+      ...others,
+      turns: [
+        { ...turns[0], missingBefore },
+        { ...turns[1], isCut: true },
+      ],
+    };
+    const text = toMarkdown(copy);
+    expect(text).toContain(
+      '\n## You\n\n_7 of the turns before this one are missing: they were not in the copy that this was restored from._\n\nHi\n',
+    );
+    expect(text).toContain('Hello\n\n_The rest is missing: it was not in the copy that this was restored from._\n');
+    const [first, second] = pathOf(fromFile(text, newId, 0)[0]);
+    expect(first).toMatchObject({ text: 'Hi', missingBefore: { count: 7 } });
+    expect([second.text, second.isCut, second.missingBefore]).toEqual(['Hello', true, undefined]);
+    expect(toMarkdown(fromFile(text, newId, 0)[0])).toBe(text);
+    const [first2, second2] = fromFile(toJson([copy]), newId, 0)[0].turns;
+    expect([first2.missingBefore, second2.isCut]).toEqual([missingBefore, true]);
+  });
+
+  it('restores any text, even if it looks like a heading or a note', () => {
+    const marks = [
+      '_The rest is missing: it was not in the copy that this was restored from._',
+      '_7 of the turns before this one are missing: they were not in the copy that this was restored from._',
+    ];
     const line = fc.oneof(
       fc.string(),
-      fc.constantFrom('', '## You', '\\## Model', '\\\\## System', '# Title', '```', ' '),
+      fc.constantFrom('', '## You', '\\## Model', '\\\\## System', '# Title', '```', ' ', ...marks, `\\${marks[0]}`),
     );
     const text = fc.array(line, { minLength: 1, maxLength: 6 }).map((lines) => lines.join('\n').replaceAll('\r', ''));
     fc.assert(

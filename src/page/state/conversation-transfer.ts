@@ -100,7 +100,7 @@ export function conversationFrom(data: unknown): Conversation | undefined {
 
 function turnFrom(data: unknown): Turn | undefined {
   if (!isObject(data)) return undefined;
-  const { id, parent, by, text, at, model, stats, missingBefore } = data;
+  const { id, parent, by, text, at, model, stats, missingBefore, isCut } = data;
   if (typeof id !== 'string' || id === '' || !(parent === null || typeof parent === 'string')) return undefined;
   if ((by !== 'user' && by !== 'model') || typeof text !== 'string' || !isTime(at)) return undefined;
   return {
@@ -114,6 +114,7 @@ function turnFrom(data: unknown): Turn | undefined {
     ...(isMissing(missingBefore) && {
       missingBefore: { parent: missingBefore.parent, count: missingBefore.count },
     }),
+    ...(isCut === true && { isCut }),
   };
 }
 
@@ -135,17 +136,32 @@ const isTime = (data: unknown): data is number => typeof data === 'number' && Nu
 // ---------------------------------------------------------------- Markdown
 
 const HEADINGS = { system: '## System', user: '## You', model: '## Model' } as const;
-/** Matches a line of a message that equals one of the headings, possibly escaped already. */
-const LOOKS_LIKE_HEADING = /^\\*## (System|You|Model)$/;
+
+/** Notes in the body of a turn. Both begin with an underscore, and end with one. */
+const EARLIER_MISSING =
+  'of the turns before this one are missing: they were not in the copy that this was restored from._';
+const REST_MISSING = '_The rest is missing: it was not in the copy that this was restored from._';
+const EARLIER_NOTE = new RegExp(`^_([1-9]\\d{0,8}) ${EARLIER_MISSING.replace('.', '\\.')}$`);
+
+/** Whether a line of a text would be taken for a heading or a note, if it has no backslash before it. */
+const isMark = (line: string): boolean =>
+  Object.values<string>(HEADINGS).includes(line) || line === REST_MISSING || EARLIER_NOTE.test(line);
+const withoutBackslashes = (line: string): string => line.replace(/^\\+/, '');
 
 /** The shown path as a readable document. {@link fromFile} reads it again, without other versions and figures. */
 export function toMarkdown(conversation: Conversation): string {
   const { title, kind, modelName, generation } = conversation;
-  const parts = pathOf(conversation).map(({ by, text }): [string, string] => [HEADINGS[by], text]);
-  if (generation.systemPrompt !== '') parts.unshift([HEADINGS.system, generation.systemPrompt]);
+  const parts = pathOf(conversation).map((turn): [string, string] => [HEADINGS[turn.by], bodyOf(turn)]);
+  if (generation.systemPrompt !== '') parts.unshift([HEADINGS.system, escapeMarks(generation.systemPrompt)]);
   const about = `mixtab ${kind}${modelName ? ` with ${modelName.replaceAll('--', '-')}` : ''}`;
-  const body = parts.map(([heading, text]) => `${heading}\n\n${escapeHeadings(text)}\n`).join('\n');
+  const body = parts.map(([heading, text]) => `${heading}\n\n${text}\n`).join('\n');
   return `# ${title.replace(/\s+/g, ' ')}\n\n<!-- ${about} -->\n\n${body}`;
+}
+
+/** The text of a turn, with notes about what is missing. */
+function bodyOf({ text, missingBefore, isCut }: Turn): string {
+  const before = missingBefore ? [`_${missingBefore.count} ${EARLIER_MISSING}`] : [];
+  return [...before, escapeMarks(text), ...(isCut ? [REST_MISSING] : [])].join('\n\n');
 }
 
 function fromMarkdown(text: string, newId: () => string, now: number): Conversation {
@@ -159,9 +175,8 @@ function fromMarkdown(text: string, newId: () => string, now: number): Conversat
     const body = lines.slice(start + 1, starts[i + 1]);
     if (body[0] === '') body.shift();
     if (body.at(-1) === '') body.pop(); // the empty line before the next heading or at the end of the file
-    const content = body.map((line) => (LOOKS_LIKE_HEADING.test(line) ? line.slice(1) : line)).join('\n');
     if (lines[start] === HEADINGS.system) {
-      conversation = { ...conversation, generation: { ...conversation.generation, systemPrompt: content } };
+      conversation = { ...conversation, generation: { ...conversation.generation, systemPrompt: unescapeMarks(body) } };
       return;
     }
     const id = newId();
@@ -169,7 +184,7 @@ function fromMarkdown(text: string, newId: () => string, now: number): Conversat
       id,
       parent,
       by: lines[start] === HEADINGS.user ? 'user' : 'model',
-      text: content,
+      ...fromBody(body, newId),
       at: now,
     });
     parent = id;
@@ -178,11 +193,26 @@ function fromMarkdown(text: string, newId: () => string, now: number): Conversat
   return title ? { ...conversation, title: title.slice(2) } : conversation;
 }
 
-const escapeHeadings = (text: string): string =>
+/** Takes the notes of {@link bodyOf} out of a body. */
+function fromBody(body: readonly string[], newId: () => string): Pick<Turn, 'text' | 'missingBefore' | 'isCut'> {
+  const count = Number(EARLIER_NOTE.exec(body[0] ?? '')?.[1] ?? 0);
+  const isCut = body.at(-1) === REST_MISSING;
+  const text = body.slice(count > 0 ? 2 : 0, isCut ? -2 : undefined);
+  return {
+    text: unescapeMarks(text),
+    ...(count > 0 && { missingBefore: { parent: newId(), count } }),
+    ...(isCut && { isCut }),
+  };
+}
+
+const escapeMarks = (text: string): string =>
   text
     .split('\n')
-    .map((line) => (LOOKS_LIKE_HEADING.test(line) ? `\\${line}` : line))
+    .map((line) => (isMark(withoutBackslashes(line)) ? `\\${line}` : line))
     .join('\n');
+
+const unescapeMarks = (lines: readonly string[]): string =>
+  lines.map((line) => (line.startsWith('\\') && isMark(withoutBackslashes(line)) ? line.slice(1) : line)).join('\n');
 
 /** Makes a file name from a title: letters, digits and hyphens, at most 60 characters. */
 export function fileName(title: string, extension: string): string {

@@ -36,6 +36,8 @@ export interface Turn {
   model?: string;
   stats?: AnswerStats;
   missingBefore?: MissingTurns;
+  /** Only the beginning of the text was in the copy that the conversation was restored from. */
+  isCut?: boolean;
 }
 
 /** The turns before this one were left out of a copy that the conversation was restored from. */

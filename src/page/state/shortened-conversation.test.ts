@@ -33,6 +33,7 @@ it('keeps the shown path: its end as a whole, and the beginnings of earlier text
   const copy = shortened(long(), 10_000)!;
   expect(lengths(copy)).toEqual([200, 200, 200, 200, 200, 200, 200, 200, expect.any(Number), 1000, 1000, 1000]);
   expect(lengths(copy)[8]).toBeLessThan(1000);
+  expect(copy.turns.map(({ isCut }) => isCut)).toEqual([...Array(9).fill(true), undefined, undefined, undefined]);
   expect(unitsOf(copy)).toBeLessThanOrEqual(10_000);
   expect(pathOf(copy).map(({ id }) => id)).toEqual(pathOf(long()).map(({ id }) => id));
   expect(copy.turns.map(({ stats }) => stats !== undefined)).toEqual([...Array(9).fill(false), true, false, true]);

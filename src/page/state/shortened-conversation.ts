@@ -18,7 +18,8 @@ const turnUnits = ({ text, stats }: Turn): number => TURN_UNITS + (stats ? STATS
  * Keeps only the path that is shown, and of its texts as many as fit in, beginning with the newest; of earlier ones
  * only the beginning. If there are too many turns for that, the newest ones are kept, and the first of them is marked
  * (`missingBefore`). No other turn changes its parent, none its id, and a text that is cut is the beginning of the whole
- * one. So a merge with the whole conversation has all of it (`conversation-merge.ts`). The model sees only what is whole.
+ * one and marked (`isCut`). So a merge with the whole conversation has all of it (`conversation-merge.ts`). The model sees
+ * only what is whole.
  * @param limit of {@link unitsOf}
  * @returns undefined if not even the beginning of one turn fits in
  */
@@ -68,7 +69,7 @@ function newestOf(path: readonly Turn[], space: number): readonly Turn[] {
 function cut(turn: Turn, units: number): Turn {
   if (turn.text.length <= units) return turn;
   const { stats: _, ...others } = turn;
-  return { ...others, text: turn.text.slice(0, units).replace(/[\uD800-\uDBFF]$/, '') };
+  return { ...others, text: turn.text.slice(0, units).replace(/[\uD800-\uDBFF]$/, ''), isCut: true };
 }
 
 /** @returns where the whole texts begin; undefined if the model sees no more than them already, or there are none */
