@@ -2,18 +2,18 @@
  * The whole engine with the kernel variants of GPUs, which software adapters do not choose by themselves. Each variant of
  * each family is forced at least once, and fused kernels while experts are missing.
  */
-import { afterEach, describe, expect, it, vi } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+import type { Gpu } from '../compute/gpu/open-gpu.ts';
 import { Pacing } from '../compute/gpu/pacing.ts';
 import { PipelineCache } from '../compute/gpu/pipelines.ts';
 import { KERNEL_VARIANTS, type KernelChoice } from '../compute/gpu/variants/kernel-variants.ts';
 import { judge } from '../reference/judge.ts';
 import { LOGPROB_TOLERANCE } from '../reference/tolerance.ts';
 import { AdapterMemory } from '../store/adapter-memory.ts';
-import { ComputeLoader } from './compute-loader.ts';
 import { TYPE_MODELS } from './exactness-models-testing.ts';
 import { greedy, readReference, TOP } from './exactness-testing.ts';
 import { expectExact } from './llama-cpp-testing.ts';
-import { engineWith, GpuEngine } from './testing.ts';
+import { engineWith, GpuEngine, sharedGpu } from './testing.ts';
 
 /** The weight type of a model, and the variants that compute it. `others`: those of norms and of the sampler. */
 type Case = { type: string; others?: 'workgroup' } & KernelChoice;
@@ -50,23 +50,30 @@ let others: Case['others'];
 let isSlow = false;
 let memory: AdapterMemory;
 /**
- * Forces the variants, and compares them with float64 first, as on a GPU. One device for all cases, so that each kernel
- * is compiled once. Norms and the sampler are those of software adapters in most cases, because the others take seconds
- * there.
+ * Forces the variants, and compares them with float64 first, as on a GPU. Norms and the sampler are those of software
+ * adapters in most cases, because the others take seconds there.
  */
-const loader = new ComputeLoader((gpu) => {
+function withForcedVariants(gpu: Gpu): Gpu {
   memory = new AdapterMemory('forced variants', 'mixtab-test-adapters');
   vi.spyOn(memory, 'get').mockResolvedValue(undefined);
   vi.spyOn(memory, 'set').mockResolvedValue();
   return {
     ...gpu,
     memory,
-    uploads: 'write',
     checksKernels: !isSlow,
     kernels: { ...gpu.kernels, ...forced },
     ...(others && { variant: others }),
     ...(isSlow && { pacing: slowPacing() }),
   };
+}
+
+// The device that other tests use, because it has compiled the kernels without variants.
+const { adjust } = sharedGpu;
+beforeAll(() => {
+  sharedGpu.adjust = withForcedVariants;
+});
+afterAll(() => {
+  sharedGpu.adjust = adjust;
 });
 
 /** A pacing that cuts the matrices of these small models into a few pieces each, and learns nothing. */
@@ -80,7 +87,7 @@ function slowPacing(): Pacing {
 /** An answer to a prompt in which few tokens share an expert, and the kernels that it used. */
 async function shortAnswer(type: string) {
   const { store, modelId } = await engineWith(TYPE_MODELS[type]);
-  const engine = new GpuEngine(store, { loader });
+  const engine = new GpuEngine(store);
   await engine.load({ modelId }, () => {});
   const dispatch = vi.spyOn(PipelineCache.prototype, 'dispatch');
   const grid = vi.spyOn(GPUComputePassEncoder.prototype, 'dispatchWorkgroups');
@@ -111,7 +118,7 @@ describe('with the variants of GPUs', () => {
     const { type, others: otherKernels, ...kernels } = one;
     forced = kernels;
     others = otherKernels;
-    await expectExact(TYPE_MODELS[type], loader);
+    await expectExact(TYPE_MODELS[type]);
     expect(memory.set).toHaveBeenCalledExactlyOnceWith(expect.stringContaining('self-test'), 'passed');
 
     const { answer, kernels: used, dispatches, reference } = await shortAnswer(type);
@@ -143,7 +150,7 @@ describe('fused kernels', () => {
   it('give the same tokens at every GPU budget', async () => {
     forced = { between: 'fused' };
     const { store, modelId } = await engineWith({ ...TYPE_MODELS.Q8_0, layers: 6 });
-    const engine = new GpuEngine(store, { loader });
+    const engine = new GpuEngine(store);
     const all = await engine.load({ modelId, context: 128 }, () => {});
     const tokens = async (slots: number) => {
       const gpuBudgetBytes = all.memory.gpuBytes - (all.slots - slots - 0.5) * all.summary.figures.expertBytes;

@@ -7,7 +7,6 @@ import { splitName } from '../format/gguf/split.ts';
 import { judge, type ReferenceToken } from '../reference/judge.ts';
 import { referenceTokens } from '../reference/llama-cpp.ts';
 import { createSplitSynth, type SynthOptions } from '../synth/synth.ts';
-import type { ComputeLoader } from './compute-loader.ts';
 import type { ExactnessModel } from './exactness-models-testing.ts';
 import {
   expectAnswerNearFloat64,
@@ -35,18 +34,14 @@ const FLOAT64_TOLERANCE = 1e-3;
  * Expects a model's greedy tokens and log-probabilities on the GPU to be those of llama.cpp, which runs its F32 twin
  * (merged layout), and those of float64. Expects the same of llama.cpp and float64, so no judge depends on our code
  * alone.
- * @param loader forces kernel variants; default: one that all engines of all tests share
  * @returns the model's answer
  */
-export async function expectExact(
-  { twinFiles, maxMatrixBytes, ...options }: ExactnessModel,
-  loader?: ComputeLoader,
-): Promise<GenerateResult> {
+export async function expectExact({ twinFiles, maxMatrixBytes, ...options }: ExactnessModel): Promise<GenerateResult> {
   const twin = twinFiles ? splitTwin(options, twinFiles) : synthBlob({ ...options, f32Twin: true });
   const expected = await referenceTokens(twin, PROMPT, { count: TOKENS, top: TOP, context: options.contextLength });
   expect(expected).toHaveLength(TOKENS);
   const { store, modelId } = await engineWith(options, { maxMatrixBytes });
-  const model = { store, modelId, engine: new GpuEngine(store, { loader }) };
+  const model = { store, modelId, engine: new GpuEngine(store) };
   const actual = await withLoaded(model, 'gpu', () => greedy(model.engine));
 
   expect(actual.tokens.map(({ id }) => id)).toEqual(expected.map(({ id }) => id));
