@@ -11,6 +11,9 @@ export interface FirstStart {
 
 const TOKENS = 100;
 
+/** Measures the CPU time, see first-start.ts. */
+declare const noteFirstToken: () => void;
+
 async function measureStart(): Promise<FirstStart> {
   const llama = new Wllama({ default: wasmUrl }, { suppressNativeLog: true, allowOffline: true });
   const file = await (await fetch('/public/models/builtin.gguf')).blob();
@@ -26,7 +29,9 @@ async function measureStart(): Promise<FirstStart> {
   let tokens = 0;
   for await (const _ of stream as unknown as AsyncIterable<unknown>) {
     tokens++;
-    first ||= performance.now();
+    if (first) continue;
+    first = performance.now();
+    noteFirstToken();
   }
   // The last item of the stream may have no token. An error of one in a hundred does not matter here.
   return { firstTokenMs: first, tokensPerSecond: ((tokens - 1) * 1000) / (performance.now() - first) };

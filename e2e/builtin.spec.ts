@@ -44,6 +44,24 @@ for (const kind of ['CPU', 'GPU'] as const) {
   );
 }
 
+test('the first visit downloads the built-in model with one request, and a later one does not', async ({
+  page,
+  server,
+}) => {
+  const whole: string[] = [];
+  page.on('request', (request) => {
+    if (request.url().endsWith('/builtin.gguf') && request.headers().range === 'bytes=0-') whole.push(request.url());
+  });
+  const model = page.getByRole('button', { name: /mixtab storyteller/ });
+  await page.goto(`${server.origin}/`);
+  await expect(model).toBeVisible();
+  expect(whole).toHaveLength(1);
+  await expect(page.getByText(/Importing/)).toBeHidden();
+  await page.reload();
+  await expect(model).toBeVisible();
+  expect(whole).toHaveLength(1);
+});
+
 test('a model without a chat template is presented and used as a base model', async ({ page, server }) => {
   server.builtin = 'stand-in';
   server.msPerToken = SLOW_MS;

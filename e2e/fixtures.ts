@@ -29,6 +29,8 @@ export async function openPage(page: Page, { origin }: TestServer): Promise<void
   await page.goto(`${origin}/`);
   await expect(page.getByRole('button', { name: /mixtab storyteller/ })).toBeVisible();
   await expect(page.getByRole('button', { name: 'Once upon a time' })).toBeEnabled();
+  // The model can be used before it is stored. Only then can another one be imported.
+  await expect(page.getByText(/^Importing/)).toBeHidden();
 }
 
 /** Opens the page, with a stand-in for the built-in model, imports the small chat model, and waits until it is ready. */

@@ -11,15 +11,23 @@ const handOver = handOverEnd();
 receivePageFacts();
 
 expose(
-  lazyEngine(async () => {
-    const [{ Engine }, { createReaderWorker }, { HandOverReceiver }, { IndexedDbStore }, { OpfsFiles }] =
-      await Promise.all([
-        import('./engine/engine.ts'),
-        import('./store/record-reader.ts'),
-        import('./store/hand-over.ts'),
-        import('./store/indexed-db-store.ts'),
-        import('./store/opfs-files.ts'),
-      ]);
+  lazyEngine(async (report) => {
+    const [
+      { Engine },
+      { prefetchCpu },
+      { createReaderWorker },
+      { HandOverReceiver },
+      { IndexedDbStore },
+      { OpfsFiles },
+    ] = await Promise.all([
+      import('./engine/engine.ts'),
+      import('./engine/compute-loader.ts'),
+      import('./store/record-reader.ts'),
+      import('./store/hand-over.ts'),
+      import('./store/indexed-db-store.ts'),
+      import('./store/opfs-files.ts'),
+    ]);
+    if (report?.automatic?.kind === 'cpu') prefetchCpu();
     const store = new IndexedDbStore(undefined, new OpfsFiles());
     const reader = createReaderWorker();
     siteStores.onAttach((siteStore) => {

@@ -8,10 +8,13 @@ import type { AccessToken } from './access-token.ts';
 /** Source of a GGUF. Several files are the parts of one split GGUF. */
 export type ModelSource =
   /** The address of the file, or of any part of a split one. `access` is for gated and private repositories. */
-  | { kind: 'url'; url: string; access?: AccessToken }
-  | { kind: 'file'; files: File[] }
-  /** The model that is served with the page. `url` is its address in the page's build. */
-  | { kind: 'builtin'; url: string };
+  { kind: 'url'; url: string; access?: AccessToken } | { kind: 'file'; files: File[] } | BuiltinSource;
+
+/** The model that is served with the page. `url` is its address in the page's build. */
+export interface BuiltinSource {
+  kind: 'builtin';
+  url: string;
+}
 
 /** Where a record's bytes are stored: the browser's database, or a file of the origin private file system (OPFS). */
 export type StorageBackend = 'indexeddb' | 'opfs';
@@ -171,6 +174,11 @@ export interface RepairOptions {
  */
 export interface ImportApi {
   list(): Promise<ModelSummary[]>;
+  /**
+   * Begins to download a model of at most 64 MB that will probably be imported; `import` then takes what has arrived.
+   * Ends an earlier download that no import has taken; without a source, that is all.
+   */
+  prefetch(source?: BuiltinSource): Promise<void>;
   /**
    * Imports a model record by record. If it fails, the list of models stays as it was. Stored records are kept, and
    * the next import of the same file continues (see `unfinished`), unless the file itself turns out to be damaged. If

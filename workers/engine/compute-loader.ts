@@ -104,9 +104,18 @@ async function loadOnGpu(inputs: LoadInputs, gpu: Gpu): Promise<Compute> {
   return loadGpuCompute({ ...inputs, gpu });
 }
 
+const fetchCpuCode = () => fetchCode('computes on the CPU', () => import('../compute/cpu/load-cpu-compute.ts'));
+
+/** Fetches and compiles what the CPU needs, before a model is loaded. If that fails, the load tries again. */
+export function prefetchCpu(): void {
+  fetchCpuCode()
+    .then(({ compileKernels }) => compileKernels())
+    .catch(() => {});
+}
+
 /** A CPU that was not asked for does not take the memory for evicted experts of the GPU as its whole budget. */
 async function loadOnCpu({ request, ...inputs }: LoadInputs): Promise<Compute> {
-  const { loadCpuCompute } = await fetchCode('computes on the CPU', () => import('../compute/cpu/load-cpu-compute.ts'));
+  const { loadCpuCompute } = await fetchCpuCode();
   const { ramBudgetBytes, cpuBudgetBytes, ...rest } = request;
   const budget = request.compute === 'cpu' ? (ramBudgetBytes ?? cpuBudgetBytes) : cpuBudgetBytes;
   return loadCpuCompute({ ...inputs, request: { ...rest, ...(budget !== undefined && { ramBudgetBytes: budget }) } });

@@ -119,7 +119,7 @@ export class Engine implements EngineApi {
   ): Promise<LoadedModel> {
     const startedAt = performance.now();
     const { modelId } = request;
-    const manifest = inFormat(await this.#loadableManifest(modelId), request);
+    const manifest = inFormat(await this.#loadableManifest(modelId, handOver), request);
     const records = new ModelRecords(handOver.before(this.#reader), manifest);
     onProgress({ phase: 'device', bytesDone: 0, bytesTotal: 0 });
     const { compute, report, adapter } = await this.#loader.load({ records, request, onProgress });
@@ -269,8 +269,9 @@ export class Engine implements EngineApi {
   }
 
   /** @throws MixtabError `model-not-found`, `record-damaged` */
-  async #loadableManifest(modelId: string): Promise<ModelManifest> {
-    const manifest = (await this.store.getManifest(modelId)) ?? (await this.store.getPartial(modelId));
+  async #loadableManifest(modelId: string, handOver: HandOver): Promise<ModelManifest> {
+    const [offered, stored] = await Promise.all([handOver.manifest(), this.store.getManifest(modelId)]);
+    const manifest = stored ?? offered ?? (await this.store.getPartial(modelId));
     if (!manifest) throw modelNotFound(modelId);
     if (manifest.state === 'damaged') {
       throw new MixtabError('record-damaged', `${manifest.name} is damaged.`, 'Repair it on the models page.');

@@ -1,6 +1,7 @@
 /** A small model that is loaded while it is imported, or right after it, gets its records from the import's memory. */
 import { afterAll, describe, expect, it, vi } from 'vitest';
 import type { GenerateResult, LoadProgress } from '../../src/contract/engine-api.ts';
+import type { ByteSource } from '../import/byte-source.ts';
 import type { ImportInputs } from '../import/import-inputs.ts';
 import { importTiny, sourceOf } from '../import/testing.ts';
 import { HandOverReceiver, HandOverSender } from '../store/hand-over.ts';
@@ -36,14 +37,15 @@ function connected(store: MemoryStore, options: EngineOptions = {}) {
 }
 
 /** Begins to import the model, by default as the built-in one. `usable` resolves to its id once it can be loaded. */
-function beginImport({ importWith }: ReturnType<typeof connected>, kind: ImportInputs['kind'] = 'builtin') {
+function beginImport({ importWith }: ReturnType<typeof connected>, inputs: Partial<ImportInputs> = {}) {
   let isUsable = (_id: string): void => {};
   const usable = new Promise<string>((resolve) => {
     isUsable = resolve;
   });
   const imported = importWith({
-    kind,
+    kind: 'builtin',
     source: sourceOf(OPTIONS),
+    ...inputs,
     onProgress: ({ usableId }) => usableId && isUsable(usableId),
   });
   imported.catch(() => {}); // awaited by the test
@@ -71,17 +73,25 @@ describe.each(['gpu', 'cpu'] as const)('on the %s', (compute) => {
     return tokens;
   }
 
-  it('gives the same tokens without one read of the store, during its import and after it', async () => {
+  it('gives the same tokens without one read of the store, before it is stored and after it', async () => {
     const expected = await expectedTokens();
     const store = new MemoryStore();
     const early = connected(store);
+    let resume = (): void => {};
+    const mayStore = new Promise<void>((resolve) => (resume = resolve));
+    const put = vi.spyOn(store, 'putRecords').mockImplementation(async (...args) => {
+      await mayStore;
+      return MemoryStore.prototype.putRecords.apply(store, args);
+    });
     const { usable, imported } = beginImport(early);
     const modelId = await usable;
     await early.engine.load({ modelId, compute }, () => {});
-    expect((await store.getManifest(modelId))?.state).toBe('complete'); // not before
-    await imported;
     expect(await tokensOf(early.engine)).toEqual(expected);
     expect(early.reads).toEqual([]);
+    expect(put).toHaveBeenCalledTimes(1);
+    resume();
+    await imported;
+    expect(await store.getManifest(modelId)).toMatchObject({ state: 'complete' });
     await early.engine.unload();
 
     const late = connected(new MemoryStore());
@@ -95,21 +105,19 @@ describe.each(['gpu', 'cpu'] as const)('on the %s', (compute) => {
     await late.engine.unload();
   });
 
-  it('is not loaded if the import fails at the last record, and can be loaded once it was continued', async () => {
+  it('is not loaded if its file was replaced while it was read, and can be loaded once it was imported again', async () => {
     const store = new MemoryStore();
     const test = connected(store);
-    const put = vi.spyOn(store, 'putRecords').mockImplementation(async (...args) => {
-      if (args[1].some(({ key }) => key === 'L3.E7')) throw new DOMException('The disk is full.', 'QuotaExceededError');
-      return MemoryStore.prototype.putRecords.apply(store, args);
-    });
-    const { usable, imported } = beginImport(test);
+    const source = sourceOf(OPTIONS);
+    const readAgain: ByteSource['readAgain'] = async (...range) =>
+      (await source.read(...range)).map((byte) => byte ^ 1);
+    const { usable, imported } = beginImport(test, { source: Object.assign(source, { readAgain }) });
     const modelId = await usable;
     await expect(test.engine.load({ modelId, compute }, () => {})).rejects.toMatchObject({
       code: 'record-missing',
       modelLost: true,
     });
-    await expect(imported).rejects.toBeDefined();
-    put.mockRestore();
+    await expect(imported).rejects.toMatchObject({ code: 'source-changed' });
     expect(await test.engine.experts()).toBeUndefined();
     await test.importWith({ kind: 'builtin' });
     await test.engine.load({ modelId, compute }, () => {});
@@ -149,7 +157,7 @@ describe.each(['gpu', 'cpu'] as const)('on the %s', (compute) => {
         return MemoryStore.prototype.putManifest.call(store, manifest);
       });
       const test = connected(store, { sessions });
-      const { usable, imported } = beginImport(test, 'file'); // its experts are not waited for
+      const { usable, imported } = beginImport(test, { kind: 'file' }); // its experts are not waited for
       await test.engine.load({ modelId: await usable, compute }, () => {});
       const complete = async (): Promise<void> => {
         end();
@@ -177,11 +185,12 @@ describe.each(['gpu', 'cpu'] as const)('on the %s', (compute) => {
     const test = connected(store);
     let end = (): void => {};
     const ended = new Promise<void>((resolve) => (end = resolve));
-    vi.spyOn(store, 'putManifest').mockImplementation(async (manifest) => {
+    const source = sourceOf(OPTIONS);
+    const readAgain: ByteSource['readAgain'] = async (...range) => {
       await ended;
-      return MemoryStore.prototype.putManifest.call(store, manifest);
-    });
-    const { usable, imported } = beginImport(test);
+      return source.read(...range);
+    };
+    const { usable, imported } = beginImport(test, { source: Object.assign(source, { readAgain }) });
     let isLast = (): void => {};
     const waits = new Promise<void>((resolve) => (isLast = resolve));
     const onProgress = ({ phase, bytesDone, bytesTotal }: LoadProgress): void => {

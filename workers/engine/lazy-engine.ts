@@ -2,20 +2,21 @@
  * An engine whose code is fetched after the page has learned what computes here, so that it arrives while the page
  * finds, or imports, the model that it will load.
  */
-import type { EngineApi } from '../../src/contract/engine-api.ts';
+import type { EngineApi, ProbeReport } from '../../src/contract/engine-api.ts';
 import { fetchCode } from '../../src/contract/fetch-code.ts';
 import { probe } from './probe.ts';
 
 /**
  * Returns an engine whose code is fetched after the first probe, or on the first call that needs it.
- * @param create fetches the code and creates the engine; if it fails, the next call tries again
+ * @param create fetches the code and creates the engine, perhaps also the code of what will compute according to the
+ *   probe; if it fails, the next call tries again
  * @param find finds out what computes here
  */
-export function lazyEngine(create: () => Promise<EngineApi>, find = probe): EngineApi {
+export function lazyEngine(create: (report?: ProbeReport) => Promise<EngineApi>, find = probe): EngineApi {
   let engine: Promise<EngineApi> | undefined;
-  const get = (): Promise<EngineApi> => {
+  const get = (report?: ProbeReport): Promise<EngineApi> => {
     engine ??= fetchCode('computes the model', () =>
-      create().catch((error: unknown) => {
+      create(report).catch((error: unknown) => {
         engine = undefined;
         throw error;
       }),
@@ -26,7 +27,7 @@ export function lazyEngine(create: () => Promise<EngineApi>, find = probe): Engi
   return {
     probe: async () => {
       const report = await find();
-      get().catch(() => {}); // the call that needs it reports the error
+      get(report).catch(() => {}); // the call that needs it reports the error
       return report;
     },
     load: async (...args) => (await get()).load(...args),

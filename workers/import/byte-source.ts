@@ -16,6 +16,15 @@ export interface ByteSource {
    * @throws MixtabError `source-unreachable`, `source-changed`, `aborted`
    */
   read(offset: Bytes, length: Bytes, signal?: AbortSignal): Promise<Uint8Array<ArrayBuffer>>;
+  /** How many bytes from the start of the file can be read without waiting. Absent: every read waits. */
+  readonly arrived?: Bytes;
+  /**
+   * Reads from where the file comes from, even if `read` has kept these bytes. Absent: `read` does.
+   * @throws MixtabError what `read` throws
+   */
+  readAgain?(offset: Bytes, length: Bytes, signal?: AbortSignal): Promise<Uint8Array<ArrayBuffer>>;
+  /** Nothing more will be read. */
+  close?(): void;
 }
 
 /** A local file. */

@@ -67,7 +67,7 @@ function tensorRange({ shape, ggmlType, offset }: GgufTensor, index: number): Ra
 
 /** Reads ranges in any order. Close ones share a request. */
 async function readRanges(
-  source: ByteSource,
+  source: Pick<ByteSource, 'read'>,
   ranges: readonly Range[],
   signal?: AbortSignal,
 ): Promise<ContentSample[]> {
@@ -105,14 +105,16 @@ export function matchesSamples(samples: readonly ContentSample[], offset: Bytes,
   });
 }
 
-/** Reads samples again, and compares them. */
+/** Reads samples again, from where the file comes from, and compares them. */
 export async function isUnchanged(
   source: ByteSource,
   samples: readonly ContentSample[],
   signal?: AbortSignal,
 ): Promise<boolean> {
   const ranges = samples.map(({ offset, bytes }) => ({ offset, length: bytes.byteLength }));
-  const now = await readRanges(source, ranges, signal);
+  const read: ByteSource['read'] = (...range) =>
+    source.readAgain ? source.readAgain(...range) : source.read(...range);
+  const now = await readRanges({ read }, ranges, signal);
   return now.every(({ offset, bytes }) => matchesSamples(samples, offset, bytes));
 }
 

@@ -6,6 +6,7 @@ import { type ByteSource, checkRange } from './byte-source.ts';
 import { FileIdentity, type Identity, identityOf, type Sample, sameBytes } from './file-identity.ts';
 import {
   checkRangeResponse,
+  type RangeRequest,
   type RangeResponse,
   type RequestOptions,
   receiveBody,
@@ -19,7 +20,7 @@ export interface HttpOptions extends RequestOptions, RetryOptions {
 }
 
 /** Most headers of small models fit into the first response, so that opening and parsing take one request. */
-const HEAD_BYTES = 256 * 1024;
+export const HEAD_BYTES = 256 * 1024;
 /** Samples that are compared before an answer with another ETag is believed. */
 const COMPARED_SAMPLES = 8;
 
@@ -32,10 +33,10 @@ export class HttpByteSource implements ByteSource {
   readonly size: Bytes;
   readonly #identity: FileIdentity;
 
-  private constructor(
+  constructor(
     readonly url: string,
     identity: Identity,
-    /** The first bytes of the file, at most HEAD_BYTES. */
+    /** The first bytes of the file, which are not requested again. */
     private readonly head: Uint8Array<ArrayBuffer>,
     private readonly options: HttpOptions,
   ) {
@@ -53,32 +54,48 @@ export class HttpByteSource implements ByteSource {
    * Does not wait for a network that is down: the address may be wrong.
    * @throws MixtabError `source-unreachable`, `source-no-ranges`, `source-gated`, `aborted`
    */
-  static async open(url: string, options: HttpOptions = {}): Promise<HttpByteSource> {
-    const { signal, retryDelaysMs, access, stallMs } = options;
-    const attempt = async (failures: number): Promise<HttpByteSource> => {
-      const answer = await requestRange(url, { range: [0, HEAD_BYTES - 1], fresh: failures > 0, signal }, options);
-      const { response, close } = answer;
-      try {
-        // No range of an empty file can be satisfied. Its Content-Range still has the size.
-        if (response.status === 416 && /\/0$/.test(response.headers.get('content-range') ?? '')) {
-          return new HttpByteSource(url, identityOf(response, 0), new Uint8Array(0), options);
-        }
-        const size = await checkRangeResponse(url, answer, 0, access);
-        const head = new Uint8Array(Math.min(HEAD_BYTES, size));
-        const received = await receiveBody(response, head, { stallMs });
-        if (received < head.byteLength) throw new TransientError(`the answer ended after ${received} bytes`);
-        return new HttpByteSource(url, identityOf(response, size), head, options);
-      } finally {
-        await close();
-      }
-    };
-    return withRetries(url, attempt, { retryDelaysMs, signal });
+  static open(url: string, options: HttpOptions = {}): Promise<HttpByteSource> {
+    return requestFirst(url, [0, HEAD_BYTES - 1], options, (answer, size) =>
+      HttpByteSource.fromAnswer(url, answer, size, options),
+    );
+  }
+
+  /**
+   * Receives the first bytes of an answer that begins with the file's first byte, and closes it.
+   * @throws TransientError if the connection breaks
+   */
+  static async fromAnswer(
+    url: string,
+    { response, close }: RangeResponse,
+    size: Bytes,
+    options: HttpOptions,
+  ): Promise<HttpByteSource> {
+    try {
+      const head = new Uint8Array(Math.min(HEAD_BYTES, size));
+      const received = await receiveBody(response, head, { stallMs: options.stallMs });
+      if (received < head.byteLength) throw new TransientError(`the answer ended after ${received} bytes`);
+      return new HttpByteSource(url, identityOf(response, size), head, options);
+    } finally {
+      await close();
+    }
   }
 
   async read(offset: Bytes, length: Bytes, signal?: AbortSignal): Promise<Uint8Array<ArrayBuffer>> {
     throwIfAborted(signal);
     checkRange(this, offset, length);
     if (offset + length <= this.head.byteLength) return this.head.slice(offset, offset + length);
+    return this.#receive(offset, length, false, signal);
+  }
+
+  /** Reads from the server, neither from memory nor from the browser's cache. @throws MixtabError see {@link read} */
+  async readAgain(offset: Bytes, length: Bytes, signal?: AbortSignal): Promise<Uint8Array<ArrayBuffer>> {
+    throwIfAborted(signal);
+    checkRange(this, offset, length);
+    return this.#receive(offset, length, true, signal);
+  }
+
+  /** @param fresh see {@link RangeRequest} */
+  async #receive(offset: Bytes, length: Bytes, fresh: boolean, signal?: AbortSignal): Promise<Uint8Array<ArrayBuffer>> {
     const { retryDelaysMs, onOutage, onData, stallMs } = this.options;
     const bytes = allocate(this.name, length);
     let done = 0; // survives a broken connection, so that the next attempt requests only the rest
@@ -88,7 +105,7 @@ export class HttpByteSource implements ByteSource {
     };
     const attempt = async (failures: number): Promise<void> => {
       const before = done;
-      const answer = await this.#request([offset + done, offset + length - 1], failures > 0, signal);
+      const answer = await this.#request([offset + done, offset + length - 1], fresh || failures > 0, signal);
       try {
         done = await receiveBody(answer.response, bytes, { start: done, stallMs, onProgress });
       } finally {
@@ -156,7 +173,28 @@ export class HttpByteSource implements ByteSource {
   }
 }
 
-function allocate(name: string, length: Bytes): Uint8Array<ArrayBuffer> {
+/**
+ * Requests the beginning of a file that has not been opened yet.
+ * @param use gets the answer and the size of the file; it closes the answer. Called again if it throws a TransientError
+ * @throws MixtabError see {@link HttpByteSource.open}
+ */
+export function requestFirst<T>(
+  url: string,
+  range: RangeRequest['range'],
+  options: HttpOptions,
+  use: (answer: RangeResponse, size: Bytes) => Promise<T>,
+): Promise<T> {
+  const { signal, retryDelaysMs, access } = options;
+  const attempt = async (failures: number): Promise<T> => {
+    const answer = await requestRange(url, { range, fresh: failures > 0, signal }, options);
+    // No range of an empty file can be satisfied. Its Content-Range still has the size.
+    const isEmpty = answer.response.status === 416 && /\/0$/.test(answer.response.headers.get('content-range') ?? '');
+    return use(answer, isEmpty ? 0 : await checkRangeResponse(url, answer, 0, access));
+  };
+  return withRetries(url, attempt, { retryDelaysMs, signal });
+}
+
+export function allocate(name: string, length: Bytes): Uint8Array<ArrayBuffer> {
   try {
     return new Uint8Array(length);
   } catch {
@@ -164,7 +202,7 @@ function allocate(name: string, length: Bytes): Uint8Array<ArrayBuffer> {
   }
 }
 
-const changed = (url: string, how: string): MixtabError =>
+export const changed = (url: string, how: string): MixtabError =>
   new MixtabError(
     'source-changed',
     `${url} was replaced by another file while it was being read: ${how}.`,

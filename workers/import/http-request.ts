@@ -32,8 +32,8 @@ export interface RangeResponse {
 }
 
 export interface RangeRequest {
-  /** First and last byte, both included. */
-  range: [first: Bytes, last: Bytes];
+  /** First and last byte, both included; without a last one, the range ends with the file. */
+  range: [first: Bytes, last?: Bytes];
   /** Ignores the browser's cache, which may hold the answer or the redirect that has just failed. */
   fresh?: boolean;
   signal?: AbortSignal | undefined;
@@ -50,7 +50,7 @@ export async function requestRange(
   { range: [first, last], fresh = false, signal }: RangeRequest,
   { fetch: fetchImpl = fetch, access, stallMs = STALL_MS }: RequestOptions,
 ): Promise<RangeResponse> {
-  const headers = { Range: `bytes=${first}-${last}`, ...authorization(url, access) };
+  const headers = { Range: `bytes=${first}-${last ?? ''}`, ...authorization(url, access) };
   const controller = new AbortController();
   const abort = (): void => controller.abort();
   signal?.addEventListener('abort', abort, { once: true });

@@ -3,6 +3,7 @@ import { aborted, MixtabError } from '../../src/contract/errors.ts';
 import { formatBytes } from '../../src/contract/format-bytes.ts';
 import type { Bytes } from '../../src/contract/ids.ts';
 import type {
+  BuiltinSource,
   ImportApi,
   ImportOptions,
   ImportProgress,
@@ -16,7 +17,7 @@ import type {
 import { inspectFile } from '../format/gguf/inspect.ts';
 import { LAYOUT_VERSION } from '../format/weight-layout.ts';
 import { summarize } from '../store/catalog.ts';
-import { HandOverSender } from '../store/hand-over.ts';
+import { HandOverSender, MAX_HAND_OVER_BYTES } from '../store/hand-over.ts';
 import { makingRoom } from '../store/making-room.ts';
 import { unlessWritten, whileWriting } from '../store/model-lock.ts';
 import { opfsSupported, opfsWorks } from '../store/opfs-files.ts';
@@ -29,10 +30,12 @@ import type { RecordStore } from '../store/store.ts';
 import { BufferedByteSource } from './buffered-byte-source.ts';
 import { sumBytes } from './build-record.ts';
 import type { ByteSource } from './byte-source.ts';
+import { openDownloading } from './downloaded-byte-source.ts';
 import type { HttpOptions } from './http-byte-source.ts';
 import { DISCARD, type ImportInputs } from './import-inputs.ts';
 import { importModel } from './importer.ts';
 import { openFiles, openUrl } from './model-source.ts';
+import { PrefetchedDownload } from './prefetched-download.ts';
 import { repairModel } from './repair.ts';
 import { type Attempt, STALLED, type StallOptions, withStallWatch } from './stall-watch.ts';
 import { modelNotFound, verifyModel } from './verify.ts';
@@ -61,6 +64,7 @@ export interface ImportServiceOptions extends Pick<StallOptions, 'patienceMs'> {
 /** Implements {@link ImportApi}: one import or repair at a time, in all tabs together. */
 export class ImportService implements ImportApi {
   #running: { name: string | undefined; controller: AbortController } | undefined;
+  #prefetched: PrefetchedDownload | undefined;
 
   readonly #sessionStore: SessionStore;
   readonly #handOvers: HandOverSender;
@@ -79,6 +83,11 @@ export class ImportService implements ImportApi {
 
   async list(): Promise<ModelSummary[]> {
     return (await this.store.listManifests()).map(summarize);
+  }
+
+  async prefetch(source?: BuiltinSource): Promise<void> {
+    this.#prefetched?.drop();
+    this.#prefetched = source && new PrefetchedDownload(source.url, MAX_HAND_OVER_BYTES);
   }
 
   async import(
@@ -211,7 +220,12 @@ export class ImportService implements ImportApi {
           last = progress;
           onProgress(progress);
         };
-        return work(await this.#openInputs(source, attempt, report, warn));
+        const inputs = await this.#openInputs(source, attempt, report, warn);
+        try {
+          return await work(inputs);
+        } finally {
+          inputs.source.close?.();
+        }
       },
       { signal, onStall: (seconds, step) => warn(stallWarning(seconds, step)), ...this.#stallOptions },
     );
@@ -227,7 +241,9 @@ export class ImportService implements ImportApi {
       activity.progress(); // it waits for a reason that is known
       warn(cause === undefined ? undefined : outageWarning(cause));
     };
-    const open = (): Promise<ByteSource> => openSource(source, { signal, onOutage, onData: activity.progress });
+    const options = { signal, onOutage, onData: activity.progress };
+    const open = (): Promise<ByteSource> =>
+      source.kind === 'builtin' ? this.#openBuiltin(source, options) : openSource(source, options);
     return {
       store: makingRoom(this.store, () => this.#removeAllSessions()),
       ...(this.#readProgress && { readProgress: this.#readProgress }),
@@ -240,6 +256,18 @@ export class ImportService implements ImportApi {
       preflight: (bytes) => this.#checkSpace(bytes),
       onProgress,
     };
+  }
+
+  /** Downloads the whole file, unless some of it is stored: then most of it is not needed. */
+  async #openBuiltin(source: BuiltinSource, options: HttpOptions): Promise<ByteSource> {
+    const prefetched = this.#prefetched;
+    if (prefetched?.url === source.url) {
+      this.#prefetched = undefined;
+      return prefetched.take(options);
+    }
+    const [manifests, journals] = await Promise.all([this.store.listManifests(), this.store.listJournals()]);
+    const isKnown = [...manifests, ...journals].some(({ sourceUrl }) => sourceUrl === source.url);
+    return isKnown ? openSource(source, options) : openDownloading(source.url, MAX_HAND_OVER_BYTES, options);
   }
 
   /**
@@ -289,11 +317,11 @@ export class ImportService implements ImportApi {
 
   /** Removes the records of imports that cannot be resumed: those of another layout version or without a journal. */
   async #removeLeftovers(): Promise<void> {
-    const journals = await this.store.listJournals();
+    const [journals, leftovers] = await Promise.all([this.store.listJournals(), this.store.listLeftovers()]);
     const resumable = new Set(
       journals.filter(({ layoutVersion }) => layoutVersion === LAYOUT_VERSION).map(({ id }) => id),
     );
-    for (const id of await this.store.listLeftovers()) if (!resumable.has(id)) await this.store.removeModel(id);
+    for (const id of leftovers) if (!resumable.has(id)) await this.store.removeModel(id);
   }
 }
 

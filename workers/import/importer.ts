@@ -11,14 +11,14 @@ import { LAYOUT_VERSION } from '../format/weight-layout.ts';
 import { summarize } from '../store/catalog.ts';
 import { sumBytes } from './build-record.ts';
 import { chooseStorage } from './choose-storage.ts';
-import { ContentChangedError, isUnchanged } from './content-samples.ts';
+import { ContentChangedError } from './content-samples.ts';
 import { DISCARD, type ImportInputs } from './import-inputs.ts';
 import { readManifestFacts } from './manifest-facts.ts';
 import { type IdentifiedModel, identifyModel, openModel } from './open-model.ts';
 import { repairFrom } from './repair.ts';
 import { recordsToKeep } from './resume.ts';
 import { STALLED } from './stall-watch.ts';
-import { type RecordsToStore, storeRecords } from './store-records.ts';
+import { partialManifest, type RecordsToStore, storeRecords } from './store-records.ts';
 
 /**
  * Imports a model. If the same file is already stored, returns at once, or repairs it if it is damaged. If an import of
@@ -35,7 +35,7 @@ export async function importModel(inputs: ImportInputs): Promise<ModelSummary> {
 }
 
 async function importOpened(inputs: ImportInputs, opened: IdentifiedModel): Promise<ModelSummary> {
-  const { store, source, signal, preflight } = inputs;
+  const { store, preflight } = inputs;
   const { id, plan } = opened;
   const facts = await readManifestFacts(inputs, opened);
   const existing = await store.getManifest(id);
@@ -52,14 +52,17 @@ async function importOpened(inputs: ImportInputs, opened: IdentifiedModel): Prom
   if (existing) await store.removeModel(id); // of another layout version
   const storage = await chooseStorage(inputs, sumBytes(plan.records), [...kept.values()]);
   const remaining = plan.records.filter(({ key }) => !kept.has(key));
-  const handOver = inputs.handOvers?.begin(id, remaining);
+  const work = { opened, facts, kept, storage };
+  // The page loads the built-in model as soon as it can. Others may be used for hours before all of them is there.
+  const isOffered = inputs.kind === 'builtin';
+  const handOver = inputs.handOvers?.begin(id, remaining, isOffered ? partialManifest(work, kept) : undefined);
   try {
-    const work = { opened, facts, kept, storage, ...(handOver && { handOver }) };
-    const records = await storeAllRecords(withWarning(inputs, warning), work);
-    if (!(await isUnchanged(source, opened.spread, signal))) throw new ContentChangedError(source.name);
+    const records = await storeAllRecords(
+      withWarning(inputs, warning),
+      handOver ? { ...work, handOver, isOffered } : work,
+    );
     const manifest: ModelManifest = { ...facts, importedAt: Date.now(), records };
     await store.putManifest(manifest);
-    handOver?.end(true);
     return summarize(manifest);
   } catch (error) {
     handOver?.end(false);

@@ -7,7 +7,7 @@ import { MixtabError, throwIfAborted } from '../../src/contract/errors.ts';
 import type { Bytes } from '../../src/contract/ids.ts';
 import type { StorageBackend } from '../../src/contract/import-api.ts';
 import type { PlannedRecord } from '../format/gguf/plan.ts';
-import { isExpertKey, type RecordInfo } from '../format/manifest.ts';
+import { isExpertKey, type ModelManifest, type RecordInfo } from '../format/manifest.ts';
 import type { HandOverOffer } from '../store/hand-over.ts';
 import { byteLengthOf } from '../store/store.ts';
 import { type BuiltRecord, buildRecord, pendingRecordInfo, recordInfoOf, sumBytes } from './build-record.ts';
@@ -27,13 +27,31 @@ export interface RecordsToStore {
   kept: ReadonlyMap<string, RecordInfo>;
   /** Where the other ones are stored. */
   storage: StorageBackend;
-  /** Gets each record once it is stored. */
-  handOver?: Pick<HandOverOffer, 'add'>;
+  /** Gets each record once it is built and hashed. */
+  handOver?: Pick<HandOverOffer, 'add' | 'end'>;
+  /** Whether the model can be loaded from what is handed over, before anything is stored. */
+  isOffered?: boolean;
+}
+
+/** A record on its way into the store. */
+interface QueuedRecord {
+  record: BuiltRecord;
+  info: Promise<RecordInfo>;
+}
+
+/** The manifest of a model of which not all records are stored. */
+export function partialManifest(
+  { opened, facts, storage }: Pick<RecordsToStore, 'opened' | 'facts' | 'storage'>,
+  stored: ReadonlyMap<string, RecordInfo>,
+): ModelManifest {
+  const records = opened.plan.records.map((record) => stored.get(record.key) ?? pendingRecordInfo(record, storage));
+  return { ...facts, state: 'importing', importedAt: Date.now(), records };
 }
 
 /**
  * Stores all records of a model. Dense records come first, because with them the model can already run and request the
- * experts that it needs.
+ * experts that it needs. Once all are built, checks that the file was the same all the time.
+ * @throws ContentChangedError if it was not
  * @returns the records in the order of the plan
  */
 export async function storeRecords(inputs: ImportInputs, work: RecordsToStore): Promise<RecordInfo[]> {
@@ -42,7 +60,7 @@ export async function storeRecords(inputs: ImportInputs, work: RecordsToStore): 
   const planned = new Map(plan.records.map((record) => [record.key, record]));
   const remaining = new Set(denseFirst([...planned.keys()].filter((key) => !work.kept.has(key))));
   const writer = new RecordWriter(inputs, work);
-  await writer.writeJournal();
+  writer.begin();
   try {
     for (;;) {
       throwIfAborted(signal);
@@ -52,19 +70,42 @@ export async function storeRecords(inputs: ImportInputs, work: RecordsToStore): 
         await writer.flush();
         await writer.makeUsable();
       }
-      const key = (writer.usable && (await requests?.next(id, remaining))) || first;
+      const requested = writer.usable ? await requests?.next(id, remaining) : undefined;
+      const key = requested ?? arrivedKey(inputs, remaining, planned) ?? first;
       remaining.delete(key);
       const record = planned.get(key)!;
       const read = (): Promise<Uint8Array<ArrayBuffer>> => buildSameRecord(inputs, record, work.opened);
       await writer.add({ ...record, bytes: await during(inputs, 'reading the file', read) });
     }
-    await writer.flush();
+    await Promise.all([writer.flush(), writer.described().then(() => confirmFile(inputs, work))]);
+    throwIfAborted(signal); // the last records may not be stored then
   } catch (error) {
     await writer.settle();
     throw error;
   }
   const stored = writer.storedByKey();
   return plan.records.map(({ key }) => stored.get(key)!);
+}
+
+/** Nothing more is read of the file. If it was the same all the time, the records that were handed over are the model's. */
+async function confirmFile({ source, signal }: ImportInputs, { opened, handOver }: RecordsToStore): Promise<void> {
+  if (!(await isUnchanged(source, opened.spread, signal))) throw new ContentChangedError(source.name);
+  handOver?.end(true);
+}
+
+/**
+ * The first record whose bytes have all been downloaded, if the file is being downloaded. So an import over a slow network
+ * stores what is there, and can continue from it.
+ */
+function arrivedKey(
+  { source: { arrived } }: ImportInputs,
+  remaining: ReadonlySet<string>,
+  planned: ReadonlyMap<string, PlannedRecord>,
+): string | undefined {
+  if (arrived === undefined) return undefined;
+  for (const key of remaining)
+    if (planned.get(key)!.tensors.every(({ offset, bytes }) => offset + bytes <= arrived)) return key;
+  return undefined;
 }
 
 const during = <T>({ activity }: ImportInputs, step: string, work: () => Promise<T>): Promise<T> =>
@@ -105,17 +146,20 @@ class RecordWriter {
   readonly #bytesTotal: Bytes;
   readonly #stored: RecordInfo[];
   /** Records built while others are being stored. */
-  #batch: BuiltRecord[] = [];
+  #batch: QueuedRecord[] = [];
   /**
    * Settles when the current batch is stored; stays set if that failed, so that the next to wait for it gets the error.
    */
   #writing: Promise<void> | undefined;
-  #usable = false;
+  #usable: boolean;
+  /** Resolves when the records so far are hashed and handed over. */
+  #described: Promise<unknown> = Promise.resolve();
 
   constructor(
     private readonly inputs: ImportInputs,
     private readonly work: RecordsToStore,
   ) {
+    this.#usable = work.isOffered ?? false;
     this.#bytesTotal = sumBytes(work.opened.plan.records);
     this.#stored = [...work.kept.values()];
   }
@@ -129,12 +173,42 @@ class RecordWriter {
     return new Map(this.#stored.map((info) => [info.key, info]));
   }
 
-  /** Starts to store a record, or queues it while others are being stored. Waits if the queue is full. */
+  /**
+   * Starts to store a record, or queues it while others are being stored. Waits if the queue is full, unless the records
+   * are handed over: then all of them fit in memory, and an engine waits for them.
+   */
   async add(record: BuiltRecord): Promise<void> {
     const { batchBytes = BATCH_BYTES } = this.inputs;
-    this.#batch.push(record);
+    this.#batch.push({ record, info: this.#describe(record) });
     if (!this.#writing) this.#startBatch();
-    else if (byteLengthOf(this.#batch) >= batchBytes) await this.#writing;
+    else if (!this.work.handOver && byteLengthOf(this.#batch.map((queued) => queued.record)) >= batchBytes) {
+      await this.#writing;
+    }
+  }
+
+  /** Hashes a record, and hands over a copy of it. */
+  #describe(record: BuiltRecord): Promise<RecordInfo> {
+    const info = recordInfoOf(record, this.work.storage).then((described) => {
+      this.#handOver(described, record.bytes);
+      return described;
+    });
+    this.#described = Promise.all([this.#described, info]);
+    this.#described.catch(() => {}); // the next to await it reports the error
+    return info;
+  }
+
+  #handOver(info: RecordInfo, bytes: Uint8Array<ArrayBuffer>): void {
+    const { handOver } = this.work;
+    try {
+      handOver?.add(info, bytes.slice());
+    } catch {
+      // There is no memory for a copy: the engine reads the record once it is stored.
+    }
+  }
+
+  /** Waits until all added records are hashed and handed over. */
+  async described(): Promise<void> {
+    await this.#described;
   }
 
   /** Waits until all added records are stored. */
@@ -156,16 +230,18 @@ class RecordWriter {
 
   /** Stores the partial manifest, so that the model can be loaded while its experts are still being imported. */
   async makeUsable(): Promise<void> {
-    const stored = this.storedByKey();
-    const records = this.work.opened.plan.records.map(
-      (record) => stored.get(record.key) ?? pendingRecordInfo(record, this.work.storage),
-    );
-    await this.inputs.store.putPartial({ ...this.work.facts, state: 'importing', importedAt: Date.now(), records });
+    await this.inputs.store.putPartial(partialManifest(this.work, this.storedByKey()));
     this.#usable = true;
     this.#report();
   }
 
-  async writeJournal(): Promise<void> {
+  /** Begins with the journal. It is stored before any record, because writes keep their order. */
+  begin(): void {
+    this.#report();
+    this.#startWriting(() => this.#writeJournal());
+  }
+
+  async #writeJournal(): Promise<void> {
     const { id, layoutVersion, name, origin, sourceUrl, embedder } = this.work.facts;
     await this.inputs.store.putJournal({
       id,
@@ -183,7 +259,11 @@ class RecordWriter {
   #startBatch(): void {
     const batch = this.#batch;
     this.#batch = [];
-    this.#writing = during(this.inputs, 'storing records', () => this.#store(batch)).then(() => {
+    this.#startWriting(() => this.#store(batch));
+  }
+
+  #startWriting(write: () => Promise<void>): void {
+    this.#writing = during(this.inputs, 'storing records', write).then(() => {
       this.#writing = undefined;
       if (this.#batch.length > 0 && !this.inputs.signal.aborted) this.#startBatch();
     });
@@ -191,18 +271,18 @@ class RecordWriter {
   }
 
   /** The bytes first, then the journal entry that says they are complete. */
-  async #store(batch: readonly BuiltRecord[]): Promise<void> {
+  async #store(batch: readonly QueuedRecord[]): Promise<void> {
     const { requests, signal } = this.inputs;
     const { storage, opened } = this.work;
     const { id } = opened;
-    const infos = await Promise.all(batch.map((record) => recordInfoOf(record, storage)));
+    const infos = await Promise.all(batch.map(({ info }) => info));
+    const records = batch.map(({ record }) => record);
     throwIfStalled(signal);
-    await this.inputs.store.putRecords(id, batch, storage);
+    await this.inputs.store.putRecords(id, records, storage);
     throwIfStalled(signal);
     this.#stored.push(...infos);
-    await this.writeJournal();
-    for (const { key } of batch) requests?.stored(id, key);
-    for (const [i, { bytes }] of batch.entries()) this.work.handOver?.add(infos[i], bytes);
+    await this.#writeJournal();
+    for (const { key } of records) requests?.stored(id, key);
   }
 
   #report(): void {

@@ -4,6 +4,9 @@ import { MixtabError } from '../../src/contract/errors.ts';
 import type { ModelManifest, RecordInfo } from '../format/manifest.ts';
 import { onePart } from '../format/record-parts.ts';
 import { copyToSlices, sliceRecord } from '../format/slices.ts';
+import { BlobByteSource } from '../import/byte-source.ts';
+import type { ImportInputs } from '../import/import-inputs.ts';
+import { openModel } from '../import/open-model.ts';
 import { importTiny, sourceOf, TINY } from '../import/testing.ts';
 import { BufferPool } from './buffer-pool.ts';
 import { HandOverReceiver, HandOverSender, MAX_HAND_OVER_BYTES } from './hand-over.ts';
@@ -57,6 +60,16 @@ function emptyReader() {
     throw new MixtabError('record-missing', 'from the store');
   };
   return { asked, reader: { read } };
+}
+
+/** Begins to import a model. `usable` resolves to its id once it can be loaded. */
+function beginImport({ store, ...inputs }: Partial<ImportInputs> & { store: MemoryStore }) {
+  let isUsable = (_id: string): void => {};
+  const usable = new Promise<string>((resolve) => (isUsable = resolve));
+  const onProgress: ImportInputs['onProgress'] = ({ usableId }) => usableId && isUsable(usableId);
+  const imported = importTiny(store, TINY, { ...inputs, onProgress });
+  imported.catch(() => {}); // awaited by the test
+  return { usable, imported };
 }
 
 describe('an import and the engine that loads its model', () => {
@@ -154,28 +167,18 @@ describe('an import and the engine that loads its model', () => {
   it('fall back to the store if the import fails, and the load then fails', async () => {
     const store = new MemoryStore();
     const { sender, receiver, reader, reads } = connected(store);
-    let id = '';
-    let usable = (): void => {};
-    const isUsable = new Promise<void>((resolve) => {
-      usable = resolve;
-    });
-    const full = new MixtabError('storage-full', 'The disk is full.');
     const last = 'L1.E7';
-    vi.spyOn(store, 'putRecords').mockImplementation(async (...args) => {
-      if (args[1].some(({ key }) => key === last)) throw full;
-      return MemoryStore.prototype.putRecords.apply(store, args);
-    });
-    const imported = importTiny(store, TINY, {
-      handOvers: sender,
-      source: sourceOf(TINY),
-      onProgress: ({ usableId }) => {
-        if (!usableId || id) return;
-        id = usableId;
-        usable();
-      },
-    });
-    imported.catch(() => {}); // awaited below
-    await isUsable;
+    const { signal } = new AbortController();
+    const { plan } = await openModel({ source: sourceOf(TINY), signal });
+    const [{ offset }] = plan.records.find(({ key }) => key === last)!.tensors;
+    const source = sourceOf(TINY);
+    vi.spyOn(source, 'read').mockImplementation((from, ...range) =>
+      from === offset
+        ? Promise.reject(new MixtabError('source-unreachable', 'The network is gone.'))
+        : BlobByteSource.prototype.read.call(source, from, ...range),
+    );
+    const { usable, imported } = beginImport({ store, handOvers: sender, source });
+    const id = await usable;
     const { records } = (await store.getPartial(id))!;
     const handOver = receiver.take(id);
     const handed = handOver.before(reader);
@@ -184,8 +187,30 @@ describe('an import and the engine that loads its model', () => {
     await handed.read(id, records.find(({ key }) => key === last)!).catch(() => {});
     expect(reads).toEqual([last]);
     await expect(handOver.confirm(() => store.getManifest(id))).rejects.toMatchObject({ code: 'record-missing' });
-    await expect(imported).rejects.toMatchObject({ code: 'storage-full' });
+    await expect(imported).rejects.toMatchObject({ code: 'source-unreachable' });
     expect((await store.getJournal(id))!.records).toHaveLength(records.length - 1);
+  });
+
+  it('need not wait until the records are stored, and the load stands if that fails', async () => {
+    const store = new MemoryStore();
+    const { sender, receiver } = connected(store);
+    const { asked, reader } = emptyReader();
+    let fail = (): void => {};
+    vi.spyOn(store, 'putRecords').mockImplementation(
+      () => new Promise((_, reject) => (fail = () => reject(new MixtabError('storage-full', 'The disk is full.')))),
+    );
+    const { usable, imported } = beginImport({ store, handOvers: sender, kind: 'builtin' });
+    const id = await usable;
+    const handOver = receiver.take(id);
+    const manifest = (await handOver.manifest())!;
+    expect(manifest).toMatchObject({ id, state: 'importing' });
+    const handed = handOver.before(reader);
+    for (const record of manifest.records) await handed.read(id, record);
+    await handOver.confirm(notStored);
+    expect(asked).toEqual([]);
+    expect([await store.getManifest(id), await store.getPartial(id)]).toEqual([undefined, undefined]);
+    fail();
+    await expect(imported).rejects.toMatchObject({ code: 'storage-full' });
   });
 });
 

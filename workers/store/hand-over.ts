@@ -33,8 +33,11 @@ type Request = { type: 'take'; takeId: string; modelId: string } | { type: 'rele
 
 /** From the import. */
 type Reply =
-  /** The answer to `take`: the records that will follow, some of which may be stored later. */
-  | { type: 'offer'; takeId: string; keys: string[] }
+  /**
+   * The answer to `take`: the records that will follow, some of which are still to be built. With the manifest, the model
+   * can be loaded although nothing of it is stored.
+   */
+  | { type: 'offer'; takeId: string; keys: string[]; manifest?: ModelManifest }
   | ({ type: 'record'; takeId: string } & HandedOver)
   /** No further record follows. */
   | { type: 'end'; takeId: string; complete: boolean };
@@ -54,9 +57,14 @@ export class HandOverSender {
   /**
    * Begins to hand over a model. Records of an earlier one are dropped.
    * @param records those that will be stored
+   * @param manifest of the model, if it can be loaded from what is handed over and what is stored
    * @returns undefined if they are too large, or there is no engine
    */
-  begin(modelId: string, records: readonly Pick<RecordInfo, 'key' | 'bytes'>[]): HandOverOffer | undefined {
+  begin(
+    modelId: string,
+    records: readonly Pick<RecordInfo, 'key' | 'bytes'>[],
+    manifest?: ModelManifest,
+  ): HandOverOffer | undefined {
     this.#offer?.end(false);
     if (!this.end?.isConnected) return undefined;
     const bytes = records.reduce((sum, record) => sum + record.bytes, 0);
@@ -64,7 +72,7 @@ export class HandOverSender {
     const offer = new HandOverOffer(
       modelId,
       records.map(({ key }) => key),
-      { post: this.#post, holdMs: this.holdMs, dropped: () => this.#dropped(offer) },
+      { manifest, post: this.#post, holdMs: this.holdMs, dropped: () => this.#dropped(offer) },
     );
     this.#offer = offer;
     return offer;
@@ -89,6 +97,7 @@ export class HandOverSender {
 }
 
 interface OfferOptions {
+  manifest: ModelManifest | undefined;
   post: (reply: Reply, buffers?: ArrayBuffer[]) => void;
   holdMs: number;
   dropped: () => void;
@@ -114,8 +123,8 @@ export class HandOverOffer {
   }
 
   /**
-   * Hands over a record that is stored. Nobody may use its bytes after this. A record that had to be stored again is
-   * not handed over again.
+   * Hands over a record. Nobody else may use its bytes after this. A record that had to be built again is not handed over
+   * again.
    */
   add(info: RecordInfo, bytes: Uint8Array<ArrayBuffer>): void {
     if (this.#isDropped || !this.#expected.delete(info.key)) return;
@@ -126,7 +135,8 @@ export class HandOverOffer {
   /** An engine is loading the model: it gets what has been added and what will be. */
   take(takeId: string): void {
     this.#takeId = takeId;
-    this.options.post({ type: 'offer', takeId, keys: [...this.#kept.keys(), ...this.#expected] });
+    const { manifest, post } = this.options;
+    post({ type: 'offer', takeId, keys: [...this.#kept.keys(), ...this.#expected], ...(manifest && { manifest }) });
     this.#sendKept();
     if (this.#timer !== undefined) this.#finish(true);
   }
@@ -141,7 +151,10 @@ export class HandOverOffer {
     if (this.#takeId === takeId) this.drop();
   }
 
-  /** The import has ended. If no engine has asked for the records of a complete one yet, they wait for a moment. */
+  /**
+   * No further record is added, and what was added is the whole model, or the import has failed. If no engine has asked
+   * for the records of a complete one yet, they wait for a moment.
+   */
   end(complete: boolean): void {
     if (this.#isDropped) return;
     if (this.#takeId !== undefined || !complete) this.#finish(complete);
@@ -215,6 +228,7 @@ export class HandOverReceiver {
 export class HandOver {
   /** The keys of records that have not been read. undefined: the import has not answered yet. */
   #keys: Set<string> | undefined;
+  #manifest: ModelManifest | undefined;
   readonly #arrived = new Map<string, HandedOver>();
   #outcome: 'complete' | 'failed' | undefined;
   #isReleased = false;
@@ -262,9 +276,15 @@ export class HandOver {
     };
   }
 
+  /** The manifest of a model that can be loaded although it is not stored yet. @throws MixtabError `aborted` */
+  async manifest(): Promise<ModelManifest | undefined> {
+    await this.#answered();
+    return this.#manifest;
+  }
+
   /**
-   * If the import had not ended when its records were read, waits until it has: only then is it known that the model is
-   * stored, and that its file was the same all the time.
+   * If the records that were read had no hash in the manifest, waits until the import has given all of them: only then is
+   * it known that its file was the same all the time. They need not be stored yet.
    * @param stored waits until nothing is imported any more, and returns the model's manifest. It decides if the
    *   hand-over has ended before the import: another attempt of the import may have stored the rest.
    * @throws MixtabError `record-missing` if the import has failed; `aborted`
@@ -280,7 +300,7 @@ export class HandOver {
 
   receive(reply: Reply): void {
     if (this.#outcome || this.#isReleased) return;
-    if (reply.type === 'offer') this.#keys = new Set(reply.keys);
+    if (reply.type === 'offer') [this.#keys, this.#manifest] = [new Set(reply.keys), reply.manifest];
     else if (reply.type === 'record') this.#arrived.set(reply.info.key, reply);
     else this.end(reply.complete);
     this.#wake();

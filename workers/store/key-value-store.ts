@@ -320,13 +320,11 @@ export class KeyValueStore implements RecordStore {
   async listLeftovers(): Promise<string[]> {
     const idsWith = async (prefix: string): Promise<string[]> =>
       (await this.values.keys(prefix)).map((key) => key.split('/')[1]!);
-    const listed = new Set(await idsWith(MODEL_PREFIX));
-    const all = [
-      ...(await idsWith(RECORD_PREFIX)),
-      ...(await idsWith(JOURNAL_PREFIX)),
-      ...(await idsWith(PARTIAL_PREFIX)),
-      ...((await this.files?.models()) ?? []),
-    ];
-    return [...new Set(all)].filter((id) => !listed.has(id));
+    const prefixes = [MODEL_PREFIX, RECORD_PREFIX, JOURNAL_PREFIX, PARTIAL_PREFIX];
+    const [[listed, ...others], inFiles] = await Promise.all([
+      Promise.all(prefixes.map(idsWith)),
+      this.files?.models() ?? [],
+    ]);
+    return [...new Set([...others.flat(), ...inFiles])].filter((id) => !listed.includes(id));
   }
 }

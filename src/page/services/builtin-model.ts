@@ -1,5 +1,5 @@
 /** The model that is served with the page: a small story-teller, and presented as such. */
-import type { ModelSource, ModelSummary } from '../../contract/import-api.ts';
+import type { BuiltinSource, ModelSummary } from '../../contract/import-api.ts';
 
 const FILE = 'builtin.gguf';
 
@@ -7,7 +7,7 @@ const FILE = 'builtin.gguf';
 export const BUILTIN_NAME = 'the built-in model';
 
 /** Where the page finds the built-in model. */
-export const builtinSource = (): ModelSource => ({
+export const builtinSource = (): BuiltinSource => ({
   kind: 'builtin',
   url: new URL(`models/${FILE}`, document.baseURI).href,
 });

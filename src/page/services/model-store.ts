@@ -1,6 +1,6 @@
 /** Changes the stored models: import, verify, repair, remove. One import, verification or repair runs at a time. */
 import { MixtabError } from '../../contract/errors.ts';
-import type { ImportApi, ImportProgress, ModelSource, ModelSummary } from '../../contract/import-api.ts';
+import type { BuiltinSource, ImportApi, ImportProgress, ModelSource, ModelSummary } from '../../contract/import-api.ts';
 import { proxy } from '../../contract/rpc.ts';
 import { accessToken } from '../state/access-token.ts';
 import { current } from '../state/conversations.ts';
@@ -11,6 +11,7 @@ import { announcement, problem } from '../state/notices.ts';
 import { view } from '../state/route.ts';
 import { settings } from '../state/settings.ts';
 import { addSample, newRate } from '../state/transfer-rate.ts';
+import { recall, remember, removeValue } from '../state/web-storage.ts';
 import { BUILTIN_NAME, builtinSource } from './builtin-model.ts';
 import { askToPersist } from './disk-space.ts';
 import type { ModelLoader } from './model-loader.ts';
@@ -25,6 +26,9 @@ export interface ModelStoreDependencies {
   sessions: Pick<Sessions, 'refresh'>;
   tabs: Pick<Tabs, 'notify' | 'requireUnusedElsewhere'>;
 }
+
+/** Key in localStorage of a note that there are models, so that the page knows before it can ask its database. */
+const HAS_MODELS = 'mixtab-has-models';
 
 type OnProgress = (progress: ImportProgress) => void;
 
@@ -45,6 +49,22 @@ export class ModelStore {
   /** Reads the lists of stored models and unfinished imports again. */
   async refresh(): Promise<void> {
     [models.value, unfinished.value] = await Promise.all([this.#importer.list(), this.#importer.unfinished()]);
+    if (models.value.some(({ state }) => state === 'complete')) remember('localStorage', HAS_MODELS, '1');
+    else removeValue('localStorage', HAS_MODELS);
+  }
+
+  /** Begins to download the built-in model if there is probably none, before it is known. */
+  prefetchBuiltin(): void {
+    if (isSecureContext && recall('localStorage', HAS_MODELS) === undefined) this.#prefetch(builtinSource());
+  }
+
+  /** Ends that download, unless an import has taken it. */
+  endPrefetch(): void {
+    this.#prefetch();
+  }
+
+  #prefetch(source?: BuiltinSource): void {
+    this.#importer.prefetch(source).catch(() => {}); // the import reports what is wrong with its worker
   }
 
   /**

@@ -16,7 +16,8 @@ if (root && isInForeignFrame()) {
   showLinkToApp(root);
 } else {
   const registerServiceWorker = watchUpdates();
+  const started = start();
   if (root) render(<App />, root);
   // The service worker fetches all files of the page, which would delay the first answer.
-  void start().finally(registerServiceWorker);
+  void started.finally(registerServiceWorker);
 }

@@ -41,6 +41,8 @@ vi.mock('../services/services.ts', () => ({
       },
       importBuiltin: async () => void done.push('import'),
       cancelImport: async () => void done.push('cancel'),
+      prefetchBuiltin() {},
+      endPrefetch() {},
     },
     modelLoader: {
       probe: async () => {},

@@ -17,10 +17,13 @@ const DRAFTS_MS = 2000;
 
 /**
  * Loads what is stored, then a model. A database that does not answer is not waited for: what it has is applied once it
- * answers. Never rejects: errors are shown to the user.
+ * answers. Call it before the page is drawn: meanwhile the workers start on what takes long. Never rejects: errors are
+ * shown to the user.
  */
 export async function start(): Promise<void> {
-  const { sessions, storageKeeper, tabs, modelStore } = services;
+  const { sessions, storageKeeper, tabs, modelLoader, modelStore } = services;
+  modelStore.prefetchBuiltin();
+  const probed = modelLoader.probe();
   watchTab();
   try {
     const [failure] = await Promise.all([
@@ -33,9 +36,11 @@ export async function start(): Promise<void> {
     storageKeeper.start();
     tabs.start(() => void modelStore.refresh().catch(report));
     if (failure && !isNotAnswering(failure)) throw failure; // the models cannot be read either
-    await loadFirstModel();
+    await loadFirstModel(probed);
   } catch (error) {
     report(error instanceof DOMException ? storageError(error) : error);
+  } finally {
+    modelStore.endPrefetch();
   }
 }
 
@@ -48,10 +53,12 @@ function whenRead(work: () => void): void {
   });
 }
 
-/** On the first visit the built-in model is imported and loaded. Later the model used last is loaded. */
-async function loadFirstModel(): Promise<void> {
+/**
+ * On the first visit the built-in model is imported and loaded. Later the model used last is loaded.
+ * @param probed resolves when it is known what can compute
+ */
+async function loadFirstModel(probed: Promise<void>): Promise<void> {
   const { modelLoader, modelStore, tabs } = services;
-  const probed = modelLoader.probe();
   await modelStore.refresh();
   // Over http the browser lacks what an import needs, and the probe says so.
   if (!models.value.some(({ state }) => state === 'complete') && isSecureContext) return importFirstModel(probed);

@@ -4,11 +4,14 @@ import url from './kernels.wasm?url';
 import { wasmBlocked } from './wasm-support.ts';
 
 /** Compiled once: with a module per load, Chromium's process grew by 0.2 MB each time (docs/measurements/soak.md). */
-let compiled: WebAssembly.Module | undefined;
+let compiled: Promise<WebAssembly.Module> | undefined;
 
 /** @throws MixtabError `wasm-unsupported` if a policy forbids it, `source-unreachable` if the file cannot be fetched */
-export async function compileKernels(): Promise<WebAssembly.Module> {
-  compiled ??= await fetchAndCompile();
+export function compileKernels(): Promise<WebAssembly.Module> {
+  compiled ??= fetchAndCompile().catch((error: unknown) => {
+    compiled = undefined; // the next load tries again
+    throw error;
+  });
   return compiled;
 }
 

@@ -7,6 +7,8 @@ import { loadCpuModel } from './load-cpu-model.ts';
 import { hasSharedMemory } from './shared-exchange.ts';
 import { measureThreadCount, mostThreads } from './thread-count.ts';
 
+export { compileKernels } from './compile-kernels.ts';
+
 /** More threads than this do not help: the rate of main memory is the limit then. */
 const MAX_THREADS = 16;
 
