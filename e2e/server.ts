@@ -106,6 +106,8 @@ export interface TestServer {
    * test raises it. `asked`: how many tokens it has asked for.
    */
   tokens: { asked: number; limit: number } | undefined;
+  /** Code that runs in the engine's worker before its own, for pages opened from then on. */
+  engineCode: string;
   /** While true, connections for models are dropped. */
   unreachable: boolean;
   /** While true, a different service worker is served, as after an update of the page. */
@@ -183,6 +185,10 @@ const slowTokens = ({ msPerToken, tokens }: TestServer): string => `{
   };
 }`;
 
+/** Code in front of the engine's worker; empty if there is none. */
+const codeBeforeEngine = (served: TestServer): string =>
+  served.engineCode + (served.msPerToken > 0 || served.tokens ? slowTokens(served) : '');
+
 /** Answers when the engine may report `more` tokens. */
 function allowTokens(served: TestServer, more: number, response: ServerResponse): void {
   if (served.tokens) served.tokens.asked += more;
@@ -206,6 +212,7 @@ export async function startServer(models: Record<string, SynthFile> = {}): Promi
     bytesSent: 0,
     msPerToken: 0,
     tokens: undefined,
+    engineCode: '',
     unreachable: false,
     updated: false,
     serviceWorkerCode: '',
@@ -225,9 +232,9 @@ export async function startServer(models: Record<string, SynthFile> = {}): Promi
       const code = [readFileSync(join(DIST, 'sw.js'), 'utf8'), served.serviceWorkerCode];
       if (served.updated) code.push('// next version');
       response.writeHead(200, { 'content-type': 'text/javascript' }).end(code.join('\n'));
-    } else if ((served.msPerToken > 0 || served.tokens) && path.startsWith('/assets/engine.worker-')) {
+    } else if (codeBeforeEngine(served) && path.startsWith('/assets/engine.worker-')) {
       response.writeHead(200, { ...responseHeaders({ path: path.slice(1) }), 'content-type': 'text/javascript' });
-      response.end(`${slowTokens(served)}\n${readFileSync(join(DIST, path), 'utf8')}`);
+      response.end(`${codeBeforeEngine(served)}\n${readFileSync(join(DIST, path), 'utf8')}`);
     } else if (path.startsWith(TOKENS_PATH)) {
       allowTokens(served, Number(path.slice(TOKENS_PATH.length)), response);
     } else if (path === '/embedder.html') {

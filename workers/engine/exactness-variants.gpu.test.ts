@@ -1,17 +1,19 @@
 /**
  * The whole engine with the kernel variants of GPUs, which software adapters do not choose by themselves. Each variant of
- * each family is forced at least once, and fused kernels while experts are missing.
+ * each family is forced at least once, in a thorough case or in a short answer, and fused kernels while experts are
+ * missing.
  */
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { Gpu } from '../compute/gpu/open-gpu.ts';
 import { Pacing } from '../compute/gpu/pacing.ts';
 import { PipelineCache } from '../compute/gpu/pipelines.ts';
-import { KERNEL_VARIANTS, type KernelChoice } from '../compute/gpu/variants/kernel-variants.ts';
+import { defaultKernels, KERNEL_VARIANTS, type KernelChoice } from '../compute/gpu/variants/kernel-variants.ts';
+import { BATCH_SHAPES } from '../compute/gpu/variants/matrix-variants.ts';
 import { judge } from '../reference/judge.ts';
 import { LOGPROB_TOLERANCE } from '../reference/tolerance.ts';
 import { AdapterMemory } from '../store/adapter-memory.ts';
-import { TYPE_MODELS } from './exactness-models-testing.ts';
-import { greedy, readReference, TOP } from './exactness-testing.ts';
+import { type ExactnessModel, TYPE_MODELS } from './exactness-models-testing.ts';
+import { greedy, PROMPT, readReference, TOP } from './exactness-testing.ts';
 import { expectExact } from './llama-cpp-testing.ts';
 import { engineWith, GpuEngine, sharedGpu } from './testing.ts';
 
@@ -30,7 +32,8 @@ const variants = (
 
 /**
  * Weights with and without minima, a grid, runs that share bytes, plain numbers. Software adapters compile the kernels of
- * a case for 20 to 50 seconds, so the suite runs the first two. `VITE_ALL_VARIANTS=1` runs all.
+ * a case for 20 to 50 seconds, so the suite runs the first two, and others in short answers.
+ * `VITE_ALL_VARIANTS=1` runs all.
  */
 const ALL_CASES: readonly Case[] = [
   variants('Q4_K', 'workgroup', 'workgroup', 'workgroup', 'flash', 'fused', 'blocks'),
@@ -42,12 +45,36 @@ const ALL_CASES: readonly Case[] = [
   { ...variants('F16', 'staged-32x8', 'workgroup', 'tiled-64x32', 'flash', 'fused', 'blocks'), others: 'workgroup' },
 ];
 
-const CASES = import.meta.env.VITE_ALL_VARIANTS ? ALL_CASES : ALL_CASES.slice(0, 2);
+const SUITE = ALL_CASES.slice(0, 2);
+const CASES = import.meta.env.VITE_ALL_VARIANTS ? ALL_CASES : SUITE;
 
+/** What the suite forces in short answers: sums by subgroup operations, and the most rows per thread. */
+const SHORT_CASES = [
+  { ...defaultKernels(true), between: 'fused', vector: 'subgroup-32x4', batch: 'tiled-64x64' },
+  { ...defaultKernels(true), between: 'fused', vector: 'staged-32x8', batch: 'tiled-64x64' },
+] as const satisfies KernelChoice[];
+
+/** Not forced in the suite: those of software adapters, and those whose code is that of others with other sizes. */
+const NOT_IN_SUITE = new Set(['rows', 'steps', 'staged-256x2', 'subgroup-64x4', 'tiled-32x32']);
+
+/**
+ * The model of the short answers. Nearly all of their time is compiling, once per variant and shape. So the weights are
+ * F32, which need the least code, and all matrices but the router have the same shape.
+ */
+const SHORT_MODEL: ExactnessModel = {
+  ...TYPE_MODELS.F32,
+  layers: 1,
+  embeddingLength: 384,
+  feedForwardLength: 384,
+  headCount: 12,
+  kvHeadCount: 12,
+  vocabularySize: 384,
+};
 let forced: Partial<KernelChoice> = {};
 let others: Case['others'];
 /** Cuts work as for a slow GPU. */
 let isSlow = false;
+let isChecked = true;
 let memory: AdapterMemory;
 /**
  * Forces the variants, and compares them with float64 first, as on a GPU. Norms and the sampler are those of software
@@ -60,7 +87,7 @@ function withForcedVariants(gpu: Gpu): Gpu {
   return {
     ...gpu,
     memory,
-    checksKernels: !isSlow,
+    checksKernels: isChecked && !isSlow,
     kernels: { ...gpu.kernels, ...forced },
     ...(others && { variant: others }),
     ...(isSlow && { pacing: slowPacing() }),
@@ -84,16 +111,19 @@ function slowPacing(): Pacing {
   return pacing;
 }
 
-/** An answer to a prompt in which few tokens share an expert, and the kernels that it used. */
-async function shortAnswer(type: string) {
-  const { store, modelId } = await engineWith(TYPE_MODELS[type]);
+/**
+ * An answer of three tokens, and the kernels that it used.
+ * @param prompt default: one in which few tokens share an expert
+ */
+async function shortAnswer(options: ExactnessModel, prompt = 'the men') {
+  const { store, modelId } = await engineWith(options);
   const engine = new GpuEngine(store);
   await engine.load({ modelId }, () => {});
   const dispatch = vi.spyOn(PipelineCache.prototype, 'dispatch');
   const grid = vi.spyOn(GPUComputePassEncoder.prototype, 'dispatchWorkgroups');
   const answer = await engine.generate(
     {
-      input: { kind: 'text', text: 'the men' },
+      input: { kind: 'text', text: prompt },
       maxTokens: 3,
       sampling: { temperature: 0 },
       ignoreEos: true,
@@ -110,6 +140,7 @@ async function shortAnswer(type: string) {
 afterEach(() => {
   others = undefined;
   isSlow = false;
+  isChecked = true;
   vi.restoreAllMocks();
 });
 
@@ -121,7 +152,7 @@ describe('with the variants of GPUs', () => {
     await expectExact(TYPE_MODELS[type]);
     expect(memory.set).toHaveBeenCalledExactlyOnceWith(expect.stringContaining('self-test'), 'passed');
 
-    const { answer, kernels: used, dispatches, reference } = await shortAnswer(type);
+    const { answer, kernels: used, dispatches, reference } = await shortAnswer(TYPE_MODELS[type]);
     const { worst, worstChoice } = judge(reference, answer.promptTokens, answer.tokens);
     expect(Math.max(worst, worstChoice)).toBeLessThan(LOGPROB_TOLERANCE);
     const product = 'expert gate+up';
@@ -134,14 +165,28 @@ describe('with the variants of GPUs', () => {
 
     isSlow = true;
     vi.restoreAllMocks();
-    const slow = await shortAnswer(type);
+    const slow = await shortAnswer(TYPE_MODELS[type]);
     expect(slow.answer.tokens).toEqual(answer.tokens);
     expect(slow.dispatches).toBeGreaterThan(1.3 * dispatches);
+  });
+
+  it.each(SHORT_CASES)('in a short answer: $vector, $batch', async (kernels) => {
+    forced = kernels;
+    isChecked = false;
+    const { answer, kernels: used, reference } = await shortAnswer(SHORT_MODEL, PROMPT); // many tokens share each expert
+    const { worst, worstChoice } = judge(reference, answer.promptTokens, answer.tokens);
+    expect(Math.max(worst, worstChoice)).toBeLessThan(LOGPROB_TOLERANCE);
+    for (const product of ['matmul', 'expert gate+up', 'expert matmul']) {
+      expect(used).toContain(`${product} ${kernels.vector} F32`);
+      expect(used).toContain(`${product} ${kernels.batch} x${BATCH_SHAPES[kernels.batch].inputs} F32`);
+    }
   });
 
   it('leaves out none', () => {
     for (const { family, name } of KERNEL_VARIANTS) {
       if (name !== 'rows') expect(ALL_CASES.map((one): string => one[family])).toContain(name);
+      if (NOT_IN_SUITE.has(name)) continue;
+      expect([...SUITE, ...SHORT_CASES].map((one): string => one[family])).toContain(name);
     }
   });
 });
