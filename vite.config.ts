@@ -102,10 +102,9 @@ export default defineConfig({
       workbox: {
         // Responses that an older version cached lack headers that isolated pages require of their workers.
         cacheId: 'mixtab-2',
-        importScripts: ['service-worker-routes.js'],
         // Only the app itself is cached. Weights are stored in IndexedDB.
         globPatterns: ['**/*.{js,css,html,svg,png,webmanifest}', 'assets/kernels-*.wasm'],
-        globIgnores: ['assets/measure*.js', 'cli.html', 'mixtab-client.js', 'service-worker-routes.js', 'examples/**'],
+        globIgnores: ['assets/measure*.js', 'cli.html', 'mixtab-client.js', 'examples/**'],
         // Matched against path and query: a frame's address is embed.html?origin=...
         navigateFallbackDenylist: [/(cli|embed)\.html(\?|$)/, /mixtab-client\.js(\?|$)/, /examples\//, /\.gguf(\?|$)/],
         navigateFallback: 'index.html',

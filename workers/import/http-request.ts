@@ -8,6 +8,7 @@ import {
 } from '../../src/contract/access-token.ts';
 import { MixtabError, throwIfAborted } from '../../src/contract/errors.ts';
 import type { Bytes } from '../../src/contract/ids.ts';
+import { sendRequest } from '../../src/contract/request-lock.ts';
 import { within } from '../../src/contract/within.ts';
 import { RefusedError, TransientError } from './retry.ts';
 
@@ -58,7 +59,7 @@ export async function requestRange(
   const timer = setTimeout(abort, stallMs);
   try {
     const init = { headers, signal: controller.signal, ...(fresh && { cache: 'no-store' as const }) };
-    const response = await fetchImpl(url, init);
+    const response = await sendRequest(() => fetchImpl(url, init));
     return {
       response,
       close: async () => {

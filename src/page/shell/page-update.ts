@@ -1,4 +1,5 @@
 /** The service worker makes the page work offline. A new version waits until the user accepts it. */
+import { holdRequests } from '../../contract/request-lock.ts';
 import { busyWith } from '../state/busy.ts';
 import { updateReady } from '../state/notices.ts';
 import { UpdateWatch } from './update-watch.ts';
@@ -14,6 +15,7 @@ export function watchUpdates(): () => void {
     offer: (state) => {
       updateReady.value = { state, use: () => void watch.accept() };
     },
+    holdRequests,
     isBusy: () => busyWith.value !== undefined,
     reload: () => location.reload(),
   });

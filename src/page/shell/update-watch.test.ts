@@ -29,6 +29,10 @@ class Browser {
     active: null as FakeWorker | null,
   });
   isBusy = false;
+  /** Resolves when the requests of imports that were sent before have got their answers. */
+  answers: Promise<void> = Promise.resolve();
+  /** How often requests are held back. */
+  holds = 0;
   readonly offers: string[] = [];
   reloads = 0;
   readonly watch: UpdateWatch;
@@ -41,6 +45,13 @@ class Browser {
     if (isControlled) this.container.controller = first;
     this.watch = new UpdateWatch(this.container as unknown as ServiceWorkerContainer, {
       offer: (state) => void this.offers.push(state),
+      holdRequests: async () => {
+        await this.answers;
+        this.holds++;
+        return () => {
+          this.holds = 0;
+        };
+      },
       isBusy: () => this.isBusy,
       reload: () => this.reloads++,
     });
@@ -152,9 +163,37 @@ it('is asked again if a message was lost', async () => {
   const worker = browser.install(browser.find());
   void browser.watch.accept();
   void browser.watch.accept(); // a second click
+  await seconds(0);
   worker.onMessage = () => browser.activate(worker);
   await seconds(2);
   expect([worker.asked, browser.reloads]).toEqual([2, 1]);
+});
+
+it('is asked when no request waits for its answer; others are held back until it has taken over, or for 4 s', async () => {
+  const browser = new Browser().follow();
+  browser.answers = new Promise((resolve) => setTimeout(resolve, 2000));
+  const worker = browser.install(browser.find());
+  void browser.watch.accept();
+  await seconds(1);
+  expect([worker.asked, browser.holds]).toEqual([0, 0]);
+  await seconds(1);
+  expect([worker.asked, browser.holds]).toEqual([1, 1]);
+  await seconds(3);
+  expect(browser.holds).toBe(1);
+  await seconds(1);
+  expect(browser.holds).toBe(0);
+});
+
+it('lets requests go again once it has taken over, if the page is not reloaded', async () => {
+  const browser = new Browser().follow();
+  const worker = browser.install(browser.find());
+  worker.onMessage = () => {
+    browser.isBusy = true;
+    browser.activate(worker);
+  };
+  void browser.watch.accept();
+  await seconds(2);
+  expect([worker.asked, browser.reloads, browser.holds]).toEqual([1, 0, 0]);
 });
 
 it('says so if the browser does not change to it yet, and uses it when it has', async () => {

@@ -9,6 +9,8 @@ import type { PageUpdate } from '../state/notices.ts';
 export interface UpdatePage {
   /** Offers the new version, or says how far the change to it is. */
   offer(state: PageUpdate['state']): void;
+  /** Holds back the requests of imports in all tabs. @returns a function that lets them go */
+  holdRequests(): Promise<() => void>;
   /** Whether a reload would cut off work. */
   isBusy(): boolean;
   reload(): void;
@@ -21,6 +23,8 @@ const LOOK_EVERY_MS = 2000;
  * case that the browser has lost a message. Later it only looks, because Chromium ignores all questions but the first.
  */
 const LOOKS = 5;
+/** After how many looks imports may send requests again: the change takes less than a second, or minutes. */
+const HELD_LOOKS = 2;
 
 /** Follows the service worker of the page. */
 export class UpdateWatch {
@@ -93,23 +97,35 @@ export class UpdateWatch {
 
   /**
    * Lets the new version take over, and reloads the page. A browser may wait until the version before has nothing to do
-   * any more. Chromium does that for up to five minutes, and starts the version before again if a page requests something
-   * while it ends. Then the page says so, and is reloaded when the change has happened.
+   * any more. Chromium does that for up to five minutes, and starts the version before again if there is a request while it
+   * ends. So imports send none meanwhile. If it takes long all the same, the page says so, and is reloaded when the change
+   * has happened.
    */
   async accept(): Promise<void> {
     if (this.#isAccepted) return;
     this.#isAccepted = true;
     this.#page.offer('switching');
+    // It has taken over already: by itself, or because another tab accepted it.
+    if (!this.#registration?.waiting) return this.#tookOver();
+    const letRequestsGo = await this.#page.holdRequests();
+    try {
+      await this.#ask(letRequestsGo);
+    } finally {
+      letRequestsGo();
+    }
+  }
+
+  async #ask(letRequestsGo: () => void): Promise<void> {
     const asked = new Map<ServiceWorker, number>();
     for (let look = 1; this.#isAccepted; look++) {
       const waiting = this.#registration?.waiting;
-      // It has taken over already: by itself, or because another tab accepted it.
       if (!waiting) return this.#tookOver();
       const times = asked.get(waiting) ?? 0; // a newer one may have taken its place
       if (times < LOOKS) waiting.postMessage({ type: 'SKIP_WAITING' });
       asked.set(waiting, times + 1);
       if (look === LOOKS) this.#page.offer('delayed');
       await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
+      if (look === HELD_LOOKS) letRequestsGo();
     }
   }
 }
