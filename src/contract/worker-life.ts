@@ -16,7 +16,7 @@ const isStarted = (data: unknown): data is WorkerStarted =>
  * Time for a script to load. A slow network needs about this long for the largest; a connection that stands still has no
  * other end.
  */
-const START_LIMIT_MS = 60_000;
+export const START_LIMIT_MS = 60_000;
 
 /** Tells whoever started this worker that it runs. Every entry point calls it, as its last statement. */
 export function announceWorker(): void {

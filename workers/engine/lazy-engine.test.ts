@@ -14,6 +14,7 @@ it('fetches the code after the probe, and says nothing yet if that fails', async
   });
   expect(await engine.probe()).toEqual({});
   expect(events).toEqual(['probe', 'create']);
+  await new Promise((resolve) => setTimeout(resolve)); // it has failed
   await expect(engine.stop()).rejects.toThrow('offline');
   expect(events).toEqual(['probe', 'create', 'create']);
 });

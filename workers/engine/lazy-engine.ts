@@ -15,12 +15,12 @@ import { probe } from './probe.ts';
 export function lazyEngine(create: (report?: ProbeReport) => Promise<EngineApi>, find = probe): EngineApi {
   let engine: Promise<EngineApi> | undefined;
   const get = (report?: ProbeReport): Promise<EngineApi> => {
-    engine ??= fetchCode('computes the model', () =>
-      create(report).catch((error: unknown) => {
-        engine = undefined;
-        throw error;
-      }),
-    );
+    if (engine) return engine;
+    const attempt = fetchCode('computes the model', () => create(report));
+    engine = attempt;
+    attempt.catch(() => {
+      if (engine === attempt) engine = undefined;
+    });
     return engine;
   };
   // Calls reach the engine in order because each of them waits for the same promise first.
