@@ -61,15 +61,45 @@ export function startNestedWorker<W>(start: () => W): W {
 const HANG_TICK_MS = 500;
 const HANG_TICKS = 8;
 
-/** How a worker ended: its code never ran, or it ran and has stopped, or it cannot start a worker of its own. */
-export type WorkerEnd = 'not-started' | 'died' | 'hung';
+/** Sent by a worker before and after a call that waits for the disk. */
+interface WorkerOnDisk {
+  mixtabUsesDisk: boolean;
+}
+
+const isOnDisk = (data: unknown): data is WorkerOnDisk =>
+  typeof data === 'object' && data !== null && 'mixtabUsesDisk' in data;
+
+/**
+ * Runs a synchronous call that waits for the disk. If it never returns, no timer of this worker runs any more, so this
+ * worker says what it does, and whoever watches it can end it.
+ */
+export function duringDiskCall<T>(call: () => T): T {
+  const tell = (mixtabUsesDisk: boolean): void => {
+    if ('WorkerGlobalScope' in globalThis) postMessage({ mixtabUsesDisk } satisfies WorkerOnDisk);
+  };
+  tell(true);
+  try {
+    return call();
+  } finally {
+    tell(false);
+  }
+}
+
+/** Time for one call. Writing the largest records, of 0.3 GB, takes a slow memory card about a minute. */
+export const DISK_LIMIT_MS = 180_000;
+
+/**
+ * How a worker ended: its code never ran, or it ran and has stopped, or it cannot start a worker of its own, or the disk
+ * does not answer it.
+ */
+export type WorkerEnd = 'not-started' | 'died' | 'hung' | 'disk-silent';
 
 /** The part of a Worker that is watched. */
 export type WatchedWorker = Pick<Worker, 'addEventListener' | 'removeEventListener'>;
 
 /**
  * Watches a worker whose entry point calls {@link announceWorker}, and that starts others with
- * {@link startNestedWorker}.
+ * {@link startNestedWorker} and uses the disk with {@link duringDiskCall}.
  * @param onEnd called at most once
  * @param locks default: the browser's, if any
  * @returns a function that ends the watch; call it before the worker is terminated on purpose
@@ -93,10 +123,10 @@ export function watchWorker(
   };
   let hangTicks: ReturnType<typeof setInterval> | undefined;
   // Counted in ticks, because this thread itself may have been busy, or the machine asleep.
-  const watchStart = (begins: boolean): void => {
+  const watchCall = (begins: boolean, limit: number, how: WorkerEnd): void => {
     clearInterval(hangTicks);
     let ticks = 0;
-    if (begins) hangTicks = setInterval(() => ++ticks === HANG_TICKS && end('hung'), HANG_TICK_MS);
+    if (begins) hangTicks = setInterval(() => ++ticks === limit && end(how), HANG_TICK_MS);
   };
   const timer = setTimeout(() => end('not-started'), START_LIMIT_MS);
   const { signal } = watch;
@@ -108,9 +138,10 @@ export function watchWorker(
     'message',
     (event: MessageEvent<unknown>) => {
       const { data } = event;
-      if (!isStarted(data) && !isStarting(data)) return;
+      if (!isStarted(data) && !isStarting(data) && !isOnDisk(data)) return;
       event.stopImmediatePropagation(); // it is no message of the worker's own protocol
-      if (isStarting(data)) return watchStart(data.mixtabStartsWorker);
+      if (isStarting(data)) return watchCall(data.mixtabStartsWorker, HANG_TICKS, 'hung');
+      if (isOnDisk(data)) return watchCall(data.mixtabUsesDisk, DISK_LIMIT_MS / HANG_TICK_MS, 'disk-silent');
       started = true;
       clearTimeout(timer);
       if (data.mixtabWorker === null || !locks) return;

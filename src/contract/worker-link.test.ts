@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { expose } from './rpc.ts';
-import { startNestedWorker, watchWorker } from './worker-life.ts';
+import { duringDiskCall, startNestedWorker, watchWorker } from './worker-life.ts';
 import { type LinkedWorker, WorkerLink } from './worker-link.ts';
 
 interface Api {
@@ -34,6 +34,10 @@ class FakeWorker extends EventTarget {
 
   tellOfStart(mixtabStartsWorker: boolean): void {
     this.dispatchEvent(new MessageEvent('message', { data: { mixtabStartsWorker } }));
+  }
+
+  tellOfDisk(mixtabUsesDisk: boolean): void {
+    this.dispatchEvent(new MessageEvent('message', { data: { mixtabUsesDisk } }));
   }
 
   terminate(): void {
@@ -111,6 +115,41 @@ it('rejects the calls of a worker that ends without an event', async () => {
   await expect(call).rejects.toMatchObject({ code: 'worker-failed', remedy: 'Load it again.' });
   expect(failures).toEqual(['worker-failed']);
   expect(await link.api.add(2, 2)).toBe(4);
+});
+
+it('a worker whose disk never answers ends after three minutes, and the next call starts another', async () => {
+  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+  const { link, failures } = linkTo([api, api]);
+  const call = link.api.never();
+  workers[0].tellOfDisk(true);
+  vi.advanceTimersByTime(179_000);
+  workers[0].tellOfDisk(false); // a slow disk
+  vi.advanceTimersByTime(600_000);
+  workers[0].tellOfDisk(true);
+  vi.advanceTimersByTime(179_000);
+  expect(workers[0].terminated).toBe(false);
+  vi.advanceTimersByTime(1000);
+  await expect(call).rejects.toMatchObject({
+    code: 'storage-unavailable',
+    message: 'The disk has not answered the worker that adds for 3 minutes.',
+    remedy: expect.stringContaining('what is stored is kept'),
+  });
+  expect([workers[0].terminated, failures]).toEqual([true, ['storage-unavailable']]);
+  expect(await link.api.add(1, 2)).toBe(3);
+});
+
+it('a worker says when it waits for the disk, and when it has an answer or an error', () => {
+  const told: unknown[] = [];
+  vi.stubGlobal('WorkerGlobalScope', class {});
+  vi.stubGlobal('postMessage', (message: unknown) => told.push(message));
+  expect(duringDiskCall(() => told.length)).toBe(1);
+  expect(() =>
+    duringDiskCall(() => {
+      throw new Error('no');
+    }),
+  ).toThrow('no');
+  expect(told).toEqual([true, false, true, false].map((mixtabUsesDisk) => ({ mixtabUsesDisk })));
+  vi.unstubAllGlobals();
 });
 
 it('a connection that stands still ends after a minute', async () => {

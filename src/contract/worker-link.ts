@@ -1,7 +1,7 @@
 /** A worker behind its typed interface that is started again if it dies, so that no call waits for ever. */
 import { aborted, MixtabError } from './errors.ts';
 import { type Remote, wrap } from './rpc.ts';
-import { type WorkerEnd, watchWorker } from './worker-life.ts';
+import { DISK_LIMIT_MS, type WorkerEnd, watchWorker } from './worker-life.ts';
 
 /** The part of a Worker that a link needs. */
 export type LinkedWorker = Pick<Worker, 'addEventListener' | 'removeEventListener' | 'postMessage' | 'terminate'>;
@@ -59,7 +59,7 @@ type AnyCall = (...args: unknown[]) => Promise<unknown>;
 
 /**
  * One worker at a time. If it does not start or dies, its calls reject with `worker-unavailable` or the code that
- * `died` names, and the next call starts another one.
+ * `died` names, and with `storage-unavailable` if the disk does not answer it. The next call starts another one.
  */
 export class WorkerLink<Api> {
   /** The worker's methods. */
@@ -164,6 +164,13 @@ export class WorkerLink<Api> {
 
   #error(how: WorkerEnd): MixtabError {
     const { task, died } = this.#options;
+    if (how === 'disk-silent') {
+      return new MixtabError(
+        'storage-unavailable',
+        `The disk has not answered the worker that ${task} for ${DISK_LIMIT_MS / 60_000} minutes.`,
+        'Try again: what is stored is kept. If this happens again, check the disk and restart the browser.',
+      );
+    }
     return how !== 'not-started'
       ? new MixtabError(
           died.code,

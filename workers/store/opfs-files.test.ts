@@ -188,3 +188,38 @@ describe.each([
     expect(progress).toBe(1);
   });
 });
+
+it('every synchronous call is one that can be watched', async () => {
+  const calls: string[] = [];
+  let isWatched = false;
+  const sync = (name: string, result?: number) => () => {
+    calls.push(`${name} ${isWatched}`);
+    return result;
+  };
+  const handle = {
+    truncate: sync('truncate'),
+    write: sync('write', 3),
+    flush: sync('flush'),
+    getSize: sync('getSize', 3),
+    read: sync('read', 3),
+    close() {},
+  };
+  const folder = {
+    getDirectoryHandle: async () => folder,
+    getFileHandle: async () => ({ createSyncAccessHandle: async () => handle }),
+  };
+  vi.stubGlobal('FileSystemFileHandle', FileHandle);
+  vi.stubGlobal('navigator', { storage: { getDirectory: async () => folder } });
+  const files = new OpfsFiles(undefined, (call) => {
+    isWatched = true;
+    try {
+      return call();
+    } finally {
+      isWatched = false;
+    }
+  });
+  await files.put('m', 'L0.E0', new Uint8Array(3));
+  const record = { key: 'L0.E0', bytes: 3 } as RecordInfo;
+  await files.read('m', record, { buffers: new BufferPool() });
+  expect(calls).toEqual(['truncate', 'write', 'flush', 'getSize', 'read'].map((name) => `${name} true`));
+});

@@ -62,8 +62,14 @@ export class OpfsFiles implements RecordFiles {
   /** Settles with the current read. Reads run one after another: two that took turns would both finish late. */
   #reading: Promise<unknown> = Promise.resolve();
 
-  /** @param folderName name of the folder that holds one directory per model */
-  constructor(private readonly folderName = RECORD_FOLDER) {}
+  /**
+   * @param folderName name of the folder that holds one directory per model
+   * @param diskCall runs each synchronous call, so that somebody can watch whether it returns
+   */
+  constructor(
+    private readonly folderName = RECORD_FOLDER,
+    private readonly diskCall: <T>(call: () => T) => T = (call) => call(),
+  ) {}
 
   async put(modelId: string, key: string, bytes: Uint8Array<ArrayBuffer>): Promise<void> {
     const directory = await this.#modelDirectory(modelId, true, bytes.byteLength);
@@ -71,11 +77,11 @@ export class OpfsFiles implements RecordFiles {
       const file = (await directory!.getFileHandle(key, { create: true })) as FileHandle;
       const handle = await file.createSyncAccessHandle();
       try {
-        handle.truncate(0);
-        const written = handle.write(bytes, { at: 0 });
+        this.diskCall(() => handle.truncate(0));
+        const written = this.diskCall(() => handle.write(bytes, { at: 0 }));
         if (written !== bytes.byteLength)
           throw new DOMException(`${written} of ${bytes.byteLength} bytes written`, 'QuotaExceededError');
-        handle.flush();
+        this.diskCall(() => handle.flush());
       } finally {
         handle.close();
       }
@@ -102,7 +108,11 @@ export class OpfsFiles implements RecordFiles {
     }
     try {
       options.onProgress?.();
-      const read = this.#reading.then(() => readFile(handle, record, options));
+      const watched = {
+        getSize: () => this.diskCall(() => handle.getSize()),
+        read: (piece: Uint8Array, at: { at: number }) => this.diskCall(() => handle.read(piece, at)),
+      };
+      const read = this.#reading.then(() => readFile(watched, record, options));
       this.#reading = read.catch(() => {});
       return await read;
     } finally {

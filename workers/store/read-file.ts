@@ -8,6 +8,12 @@ import { pendingMessages } from './pending-messages.ts';
 import { wrongFileLength } from './record-errors.ts';
 import type { PartReceiver, ReadOptions } from './store.ts';
 
+/** The part of a FileSystemSyncAccessHandle that is read. */
+interface ReadableFile {
+  getSize(): number;
+  read(piece: Uint8Array, options: { at: number }): number;
+}
+
 /** Bytes that belong to no slice are read into a buffer of this size, for the checksum. They are mostly padding. */
 const GAP_BYTES: Bytes = 65536;
 
@@ -16,11 +22,7 @@ const GAP_BYTES: Bytes = 65536;
  * slices, and checks `signal` between them. Parts that are handed over early have buffers of their own.
  * @throws MixtabError `record-damaged` if the file's length is wrong, `aborted`; its buffers are recycled
  */
-export async function readFile(
-  handle: FileSystemSyncAccessHandle,
-  record: RecordInfo,
-  options: ReadOptions,
-): Promise<RecordParts> {
+export async function readFile(handle: ReadableFile, record: RecordInfo, options: ReadOptions): Promise<RecordParts> {
   const { buffers, slices = [wholeRecord(record.bytes)], parts: early, signal } = options;
   throwIfAborted(signal);
   const size = handle.getSize();
@@ -40,7 +42,7 @@ export async function readFile(
 
 /** Reads parts of PART_BYTES. Smaller ones are read more slowly (docs/measurements/streaming.md). */
 async function readInParts(
-  handle: FileSystemSyncAccessHandle,
+  handle: ReadableFile,
   record: RecordInfo,
   early: PartReceiver,
   options: ReadOptions,
@@ -71,7 +73,7 @@ const wholeRecord = (bytes: Bytes): RecordSlice => ({
 });
 
 async function readSegments(
-  handle: FileSystemSyncAccessHandle,
+  handle: ReadableFile,
   record: RecordInfo,
   segments: readonly RecordSegment[],
   parts: readonly Uint8Array[],
