@@ -139,16 +139,16 @@ it('a worker whose disk never answers ends after three minutes, and the next cal
 });
 
 it('a worker says when it waits for the disk, and when it has an answer or an error', () => {
-  const told: unknown[] = [];
+  const notices: unknown[] = [];
   vi.stubGlobal('WorkerGlobalScope', class {});
-  vi.stubGlobal('postMessage', (message: unknown) => told.push(message));
-  expect(duringDiskCall(() => told.length)).toBe(1);
+  vi.stubGlobal('postMessage', (message: unknown) => notices.push(message));
+  expect(duringDiskCall(() => notices.length)).toBe(1);
   expect(() =>
     duringDiskCall(() => {
       throw new Error('no');
     }),
   ).toThrow('no');
-  expect(told).toEqual([true, false, true, false].map((mixtabUsesDisk) => ({ mixtabUsesDisk })));
+  expect(notices).toEqual([true, false, true, false].map((mixtabUsesDisk) => ({ mixtabUsesDisk })));
   vi.unstubAllGlobals();
 });
 
