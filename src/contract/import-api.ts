@@ -8,13 +8,12 @@ import type { AccessToken } from './access-token.ts';
 /** Source of a GGUF. Several files are the parts of one split GGUF. */
 export type ModelSource =
   /** The address of the file, or of any part of a split one. `access` is for gated and private repositories. */
-  { kind: 'url'; url: string; access?: AccessToken } | { kind: 'file'; files: File[] } | BuiltinSource;
+  | { kind: 'url'; url: string; access?: AccessToken }
+  | { kind: 'file'; files: File[] }
+  /** The model that is served with the page. `url` is its address in the page's build. */
+  | { kind: 'builtin'; url: string };
 
-/** The model that is served with the page. `url` is its address in the page's build. */
-export interface BuiltinSource {
-  kind: 'builtin';
-  url: string;
-}
+export type BuiltinSource = Extract<ModelSource, { kind: 'builtin' }>;
 
 /** Where a record's bytes are stored: the browser's database, or a file of the origin private file system (OPFS). */
 export type StorageBackend = 'indexeddb' | 'opfs';
