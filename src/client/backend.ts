@@ -10,8 +10,8 @@ export interface Neighbours {
    * @throws MixtabError `loaded-elsewhere` if it should not be
    */
   mayLoad(request: LoadRequest, signal: AbortSignal | undefined): Promise<void>;
-  /** The model that is loaded from now on; undefined: none. */
-  loaded(modelId: string | undefined): void;
+  /** The model that is read from now on: it is loaded, or being loaded; undefined: none. */
+  uses(modelId: string | undefined): void;
 }
 
 /** The two workers that a client drives. */

@@ -30,6 +30,23 @@ const KINDS: [string, (fake: FakeEngine) => Mixtab][] = [
   ['over messages', overMessages],
 ];
 
+it('tells other tabs and frames which model it reads, from the beginning of a load to its failure', async () => {
+  const used: (string | undefined)[] = [];
+  const fake = fakeEngine(['a']);
+  const loads: string[] = [];
+  const load = fake.engine.load.bind(fake.engine);
+  fake.engine.load = async (request, onProgress) => {
+    loads.push(`${request.modelId} while ${used.at(-1)} is used`);
+    if (request.modelId === 'damaged') throw new MixtabError('record-damaged', 'A record is damaged.', 'Repair it.');
+    return load(request, onProgress);
+  };
+  const client = createLocal({ ...fake, neighbours: { mayLoad: async () => {}, uses: (id) => void used.push(id) } });
+  await client.load({ modelId: 'a' });
+  await expect(client.load({ modelId: 'damaged' })).rejects.toMatchObject({ code: 'record-damaged' });
+  expect(loads).toEqual(['a while a is used', 'damaged while damaged is used']);
+  expect(used).toEqual(['a', 'damaged', undefined]);
+});
+
 describe.each(KINDS)('the client %s', (_kind, clientOf) => {
   it('answers in the shape of OpenAI', async () => {
     const fake = fakeEngine(['Hel', 'lo']);

@@ -83,11 +83,17 @@ class ModelInEngine {
     throwIfAborted(signal);
     return this.#stoppable(signal, async () => {
       this.#ended = undefined;
-      this.#set(undefined); // A failed load leaves no model.
-      const model = await engine.load(request, callback(onProgress));
-      this.#lastRequest = request;
-      this.#set(model);
-      return model;
+      this.#loaded = undefined; // A failed load leaves no model.
+      neighbours?.uses(request.modelId);
+      try {
+        const model = await engine.load(request, callback(onProgress));
+        this.#lastRequest = request;
+        this.#loaded = model;
+        return model;
+      } catch (error) {
+        this.#forget();
+        throw error;
+      }
     });
   }
 
@@ -108,7 +114,7 @@ class ModelInEngine {
         return await work();
       } catch (error) {
         // After some of these errors the engine still has the model, for example if only a long prompt had no memory.
-        if (losesModel(errorToData(error)) && !(await this.#parts.engine.experts())) this.#set(undefined);
+        if (losesModel(errorToData(error)) && !(await this.#parts.engine.experts())) this.#forget();
         throw error;
       }
     });
@@ -122,7 +128,7 @@ class ModelInEngine {
       engine.stop().catch(() => {}); // the engine was ended meanwhile
       patience = setTimeout(() => {
         if (this.#loaded) this.#ended = this.#lastRequest;
-        this.#set(undefined);
+        this.#forget();
         restartEngine();
       }, STOP_PATIENCE_MS);
     };
@@ -133,8 +139,8 @@ class ModelInEngine {
     }
   }
 
-  #set(model: LoadedModel | undefined): void {
-    this.#loaded = model;
-    this.#parts.neighbours?.loaded(model?.summary.id);
+  #forget(): void {
+    this.#loaded = undefined;
+    this.#parts.neighbours?.uses(undefined);
   }
 }

@@ -1,6 +1,6 @@
 /**
- * Each tab of the page, and each embedded frame, holds a Web Lock named after the model that it has loaded, because the
- * browser releases the locks of a tab that is closed or crashes. The name is a prefix, the model's id, a slash, and the
+ * Each tab of the page, and each embedded frame, holds a Web Lock named after the model that it has loaded or is loading,
+ * because the browser releases the locks of a tab that is closed or crashes. The name is a prefix, the model's id, a slash, and the
  * owner's id.
  */
 import type { Bytes } from './ids.ts';
@@ -27,18 +27,17 @@ export class LoadedLock {
     this.#owner = owner;
   }
 
-  /** Releases the lock of the previous model and takes that of `modelId`. */
+  /** Releases the lock of the previous model and takes that of `modelId`. Resolves when it is held. */
   async hold(modelId: string | undefined): Promise<void> {
     this.#release();
-    this.#release = () => {};
+    const released = new Promise<void>((resolve) => {
+      this.#release = resolve;
+    });
     if (modelId === undefined || !navigator.locks) return;
     await new Promise<void>((granted) => {
       void navigator.locks.request(`${LOADED_LOCK_PREFIX}${modelId}/${this.#owner}`, () => {
         granted();
-        // The lock is held until this promise resolves.
-        return new Promise<void>((resolve) => {
-          this.#release = resolve;
-        });
+        return released; // perhaps already, if another model was chosen before the browser granted this lock
       });
     });
   }

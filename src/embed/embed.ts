@@ -31,7 +31,7 @@ if (parent === window) {
   const tabs = new BroadcastChannel(TABS_CHANNEL);
   const neighbours = {
     mayLoad: guardLoads({ list: () => backend.importer.list(), locks, confirm: askUser }),
-    loaded: (id: string | undefined) => void locks.hold(id).then(() => tabs.postMessage('changed')),
+    uses: (id: string | undefined) => void locks.hold(id).then(() => tabs.postMessage('changed')),
   };
   const client = createLocal({ ...backend, neighbours });
   let siteStore: SiteStore | undefined;

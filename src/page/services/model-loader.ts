@@ -239,8 +239,8 @@ export class ModelLoader {
     await this.#leaveModel();
     problem.value = undefined;
     overflow.value = undefined;
-    loaded.value = undefined;
     loading.value = { name: model.name, progress: undefined };
+    loaded.value = undefined;
     markLoading({ modelId: model.id, name: model.name });
     try {
       const { memory } = await this.#loadInto(model.id, loadOptionsOf(settings.value));
@@ -267,9 +267,9 @@ export class ModelLoader {
 
   /** Tries to load the model again, see {@link RECOVERY_DELAYS_MS}. @returns false if the device does not come back */
   async #loadLost({ summary, compute }: LoadedModel, signal: AbortSignal): Promise<boolean> {
+    loading.value = { name: summary.name, progress: undefined, again: true };
     loaded.value = undefined;
     problem.value = undefined;
-    loading.value = { name: summary.name, progress: undefined, again: true };
     try {
       for (const delay of RECOVERY_DELAYS_MS) {
         await this.#pause(delay, signal);

@@ -1,4 +1,5 @@
 import { beforeEach, expect, it, vi } from 'vitest';
+import type { LoadedModel } from '../../contract/engine-api.ts';
 
 vi.mock('../state/database.ts', () => import('../state/database-testing.ts'));
 vi.stubGlobal('document', { documentElement: { style: {} } });
@@ -14,7 +15,7 @@ vi.stubGlobal('navigator', {
 });
 
 const { Tabs } = await import('./tabs.ts');
-const { loadedElsewhere } = await import('../state/models.ts');
+const { loaded, loadedElsewhere, loading, requestedId } = await import('../state/models.ts');
 const { changeSettings } = await import('../state/settings.ts');
 const { LOADED_LOCK_PREFIX } = await import('../../contract/loaded-lock.ts');
 
@@ -42,4 +43,29 @@ it('notices by its lock that another tab was closed, which sends no message', as
   held = [];
   waiting[0].grant();
   await vi.waitFor(() => expect(loadedElsewhere.value).toEqual([]));
+});
+
+it('holds the lock of its model from the beginning of the load, so that no other tab deletes what is being read', async () => {
+  vi.stubGlobal(
+    'BroadcastChannel',
+    class {
+      postMessage(): void {}
+    },
+  );
+  const own = () => waiting.map(({ name }) => name.split('/')[1]);
+  held = [];
+  new Tabs().start(() => {});
+  requestedId.value = 'mixtral';
+  loading.value = { name: 'Mixtral', progress: undefined };
+  expect(own()).toEqual(['mixtral']);
+  loading.value = { name: 'Mixtral', progress: { stage: 'records' } as never };
+  loaded.value = { summary: { id: 'mixtral' } } as LoadedModel;
+  loading.value = undefined;
+  expect(own()).toEqual(['mixtral']); // held all the time
+  requestedId.value = 'story';
+  loading.value = { name: 'Story', progress: undefined };
+  loaded.value = undefined;
+  expect(own()).toEqual(['mixtral', 'story']);
+  loading.value = undefined; // it failed
+  vi.unstubAllGlobals();
 });

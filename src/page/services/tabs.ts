@@ -1,10 +1,13 @@
 /** Other tabs with this page, and frames of it: which models they have loaded, as their locks say. */
-import { effect } from '@preact/signals';
+import { computed, effect } from '@preact/signals';
 import { MixtabError } from '../../contract/errors.ts';
 import { LARGE_MODEL_BYTES, LoadedLock, released, TABS_CHANNEL } from '../../contract/loaded-lock.ts';
 import { mostMemory } from '../state/compute.ts';
-import { loaded, loadedElsewhere } from '../state/models.ts';
+import { loaded, loadedElsewhere, loading, requestedId } from '../state/models.ts';
 import { newId } from '../state/new-id.ts';
+
+/** Id of the model that this tab reads from the store: another tab must not delete it, during a load either. */
+const modelInUse = computed(() => (loading.value ? requestedId.value : loaded.value?.summary.id));
 
 /** This tab's lock and its channel to the other tabs. */
 export class Tabs {
@@ -21,7 +24,7 @@ export class Tabs {
       void this.refresh();
       onChange();
     };
-    effect(() => void this.#lockModel(loaded.value?.summary.id));
+    effect(() => void this.#lockModel(modelInUse.value));
     void this.refresh();
   }
 
@@ -53,7 +56,7 @@ export class Tabs {
   }
 
   /**
-   * @throws MixtabError `busy` if another tab has the model loaded, because that tab still reads experts from the store
+   * @throws MixtabError `busy` if another tab has loaded the model or is loading it, because that tab reads it from the store
    */
   async requireUnusedElsewhere(model: { id: string; name: string }): Promise<void> {
     await this.refresh();

@@ -39,5 +39,5 @@ export const loaded = signal<LoadedModel | undefined>(undefined);
 export const lastLoaded = signal<LoadedModel | undefined>(undefined);
 /** Id of the model that was to be loaded last, even if that failed. */
 export const requestedId = signal<string | undefined>(undefined);
-/** Ids of the models that other tabs have loaded. */
+/** Ids of the models that other tabs have loaded or are loading. */
 export const loadedElsewhere = signal<string[]>([]);
