@@ -11,6 +11,7 @@ import type { Bytes } from '../../../src/contract/ids.ts';
 import type { TensorLayout } from '../../format/weight-layout.ts';
 import type { Address, CpuMatrix, CpuVectors } from './kernels-module.ts';
 import { MATRIX_BYTES } from './kernels-module.ts';
+import { ReusedFloats } from './reused-floats.ts';
 import { ThreadBank } from './thread-bank.ts';
 import type { ThreadShape } from './thread-shape.ts';
 
@@ -331,17 +332,6 @@ function copyTo(bank: ThreadBank, bytes: Uint8Array): Address {
   const address = bank.allocate(bytes.byteLength);
   bank.kernels.bytes(address, bytes.byteLength).set(bytes);
   return address;
-}
-
-/** Memory for one output at a time. */
-class ReusedFloats {
-  #floats = new Float32Array(0);
-
-  /** @returns f32[length], with anything in it, valid until the next call */
-  take(length: number): Float32Array<ArrayBuffer> {
-    if (this.#floats.length < length) this.#floats = new Float32Array(length);
-    return this.#floats.length === length ? this.#floats : this.#floats.subarray(0, length);
-  }
 }
 
 const countRows = (groups: readonly SlotRows[]): number => groups.reduce((sum, { count }) => sum + count, 0);

@@ -115,6 +115,27 @@ describe('the tokens and their probabilities are the same to the bit', () => {
   });
 });
 
+it('where memory is shared, a prompt needs no message for a step', async () => {
+  const types: string[] = [];
+  const createWorker = (): ThreadWorker => {
+    const worker = realWorker();
+    const { postMessage } = worker;
+    worker.postMessage = (message, transfer) => {
+      types.push(message.type);
+      postMessage(message, transfer);
+    };
+    return worker;
+  };
+  const model = await importSynth(OPTIONS);
+  const prompt = somePrompt(150, OPTIONS.vocabularySize); // more than a chunk
+  const expected = await greedyTokens(await loadOnCpu(model), prompt, 3);
+  const compute = await loadOnCpu(model, { threads: 2, createWorker, sharesMemory: true });
+  types.length = 0;
+  expect(await greedyTokens(compute, prompt, 3)).toEqual(expected);
+  expect(types.filter((type) => type !== 'attend')).toEqual([]);
+  compute.destroy();
+});
+
 describe('the KV cache', () => {
   it.each([1, 2, 5])('can be copied out of %i threads and into another number of threads', async (threads) => {
     const model = await importSynth(OPTIONS);

@@ -8,6 +8,7 @@ import type { SlotRows } from './compute-thread.ts';
 import type { Embedding } from './embedding.ts';
 import type { HostKernels } from './host-kernels.ts';
 import { evenPart } from './partition.ts';
+import { ReusedFloats } from './reused-floats.ts';
 import type { ThreadPool } from './thread-pool.ts';
 import type { ThreadShape } from './thread-shape.ts';
 
@@ -41,8 +42,13 @@ export class Forward {
   readonly #inputs: ForwardInputs;
   /** The columns of every thread's output, for each kind of output. */
   readonly #columns: Record<Output, Columns[][]>;
-  /** Where the outputs of a single token are put together, so that a token needs no new memory. */
-  readonly #single = new Map<Output, Float32Array<ArrayBuffer>>();
+  /** Where outputs are put together, so that neither a token nor a chunk needs new memory. */
+  readonly #gathered: Record<Output, ReusedFloats> = {
+    heads: new ReusedFloats(),
+    residual: new ReusedFloats(),
+    hidden: new ReusedFloats(),
+    logits: new ReusedFloats(),
+  };
 
   constructor(inputs: ForwardInputs) {
     const { config, host, shapes, outputParts } = inputs;
@@ -77,9 +83,9 @@ export class Forward {
     const normed = this.host.attentionNorm(layer, residual);
     const rope = ropeTable.subarray(position * ropeDimensionCount, (position + tokens) * ropeDimensionCount);
     const heads = await pool.run('attention', layer, position, normed, rope, tiled);
-    const attended = this.#gather(heads, 'heads', tokens, headCount * headDim, tiled);
+    const attended = this.#gather(heads, 'heads', tokens, headCount * headDim);
     const outputs = await pool.run('attentionOutput', layer, attended, tiled);
-    addTo(residual, this.#gather(outputs, 'residual', tokens, embeddingLength, tiled));
+    addTo(residual, this.#gather(outputs, 'residual', tokens, embeddingLength));
   }
 
   /**
@@ -98,19 +104,23 @@ export class Forward {
     const { embeddingLength, feedForwardLength } = this.config;
     const rows = target.length / embeddingLength;
     const hidden = await pool.run('gateUp', groups, input, tiled);
-    const activations = this.#gather(hidden, 'hidden', rows, feedForwardLength, tiled);
+    const activations = this.#gather(hidden, 'hidden', rows, feedForwardLength);
     const outputs = await pool.run('down', groups, activations, tiled);
     place(outputs, this.#columns.residual, { rows, width: embeddingLength, target });
   }
 
   /**
    * @param residual f32[tokens, embeddingLength], at most a chunk
-   * @returns f32[tokens, vocabularySize]; of a single token not in tiles valid until the next call
+   * @returns f32[tokens, vocabularySize]; if not in tiles, valid until the next call
    */
   async logits(residual: Float32Array, tiled: boolean): Promise<Float32Array> {
     const tokens = residual.length / this.config.embeddingLength;
+    const { vocabularySize: width } = this.config;
     const parts = await this.#inputs.pool.run('head', this.host.outputNorm(residual), tiled);
-    return this.#gather(parts, 'logits', tokens, this.config.vocabularySize, tiled);
+    // Those of a chunk are too large to be kept.
+    const target = tiled ? new Float32Array(tokens * width) : this.#gathered.logits.take(tokens * width);
+    place(parts, this.#columns.logits, { rows: tokens, width, target });
+    return target;
   }
 
   /**
@@ -123,28 +133,10 @@ export class Forward {
     place(parts, this.#columns.logits, { rows: 1, width: this.config.vocabularySize, target: target() });
   }
 
-  /**
-   * Puts the outputs of all threads together.
-   * @param tiled of a prompt: the result is new memory; otherwise it is valid until the next of the same kind
-   * @returns f32[rows, width]
-   */
-  #gather(
-    parts: readonly Float32Array[],
-    output: Output,
-    rows: number,
-    width: number,
-    tiled: boolean,
-  ): Float32Array<ArrayBuffer> {
-    const target = tiled ? new Float32Array(rows * width) : this.#reused(output, rows * width);
+  /** Puts the outputs of all threads together. @returns f32[rows, width], valid until the next of the same kind */
+  #gather(parts: readonly Float32Array[], output: Output, rows: number, width: number): Float32Array<ArrayBuffer> {
+    const target = this.#gathered[output].take(rows * width);
     place(parts, this.#columns[output], { rows, width, target });
-    return target;
-  }
-
-  #reused(output: Output, length: number): Float32Array<ArrayBuffer> {
-    const known = this.#single.get(output);
-    if (known?.length === length) return known;
-    const target = new Float32Array(length);
-    this.#single.set(output, target);
     return target;
   }
 }

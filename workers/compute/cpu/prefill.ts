@@ -8,6 +8,7 @@ import { type ExpertGroup, groupByExpert } from '../../experts/grouping.ts';
 import { prefetchAfter, wavesOf } from '../../experts/waves.ts';
 import { abortable } from '../../store/abortable.ts';
 import { addWeighted, CHUNK_TOKENS, type CpuModel, type OnSelectedExperts } from './cpu-model.ts';
+import { ReusedFloats } from './reused-floats.ts';
 import { type Route, selectExperts } from './router.ts';
 
 export interface PrefillInputs {
@@ -50,6 +51,9 @@ class Prompt {
   readonly #normed: Float32Array;
   /** f32[tokens, embeddingLength]: the sum of the outputs of a layer's experts. */
   readonly #sums: Float32Array;
+  /** Of a batch of assignments. */
+  readonly #input = new ReusedFloats();
+  readonly #output = new ReusedFloats();
 
   constructor(
     private readonly inputs: PrefillInputs,
@@ -114,7 +118,7 @@ class Prompt {
     await model.messageYield.ifDue();
     throwIfAborted(signal);
     const assignments = batch.flatMap((group) => group.assignments);
-    const input = new Float32Array(assignments.length * width);
+    const input = this.#input.take(assignments.length * width);
     for (const [row, assignment] of assignments.entries()) {
       const token = Math.floor(assignment / expertsPerToken);
       input.set(this.#normed.subarray(token * width, (token + 1) * width), row * width);
@@ -123,7 +127,7 @@ class Prompt {
       slot: model.experts.slotOf(layer, expert)!,
       count: length,
     }));
-    const output = new Float32Array(input.length);
+    const output = this.#output.take(input.length);
     await model.forward.runExperts(groups, input, output, true);
     for (const [row, assignment] of assignments.entries()) {
       const token = Math.floor(assignment / expertsPerToken);

@@ -49,7 +49,7 @@ export interface ThreadPoolOptions {
   sharesMemory: boolean;
 }
 
-/** The steps that go through shared memory for a single token, by the number that stands for them there. */
+/** The steps that go through shared memory, by the number that stands for them there. */
 export const SHARED_STEPS = ['attention', 'attentionOutput', 'gateUp', 'down', 'head'] as const satisfies Step[];
 /** How long this worker waits for a step in shared memory before it handles its messages, in milliseconds. */
 const WAIT_MS = 8;
@@ -184,8 +184,9 @@ class RemoteThread {
   /** Starts a step. @returns waits for its result */
   run<M extends Step>(method: M, args: Parameters<ComputeThread[M]>): () => unknown {
     const step = (SHARED_STEPS as readonly Step[]).indexOf(method);
-    // Prompts are computed in tiles. Their inputs are large, and the time of a message does not matter.
-    if (!this.#exchange || step < 0 || args.at(-1) === true) {
+    // The logits of several tokens, which only scores need, would take much more shared memory than all other steps.
+    const isScore = method === 'head' && args.at(-1) === true;
+    if (!this.#exchange || step < 0 || isScore) {
       const result = this.#call(method, args);
       return () => result;
     }
@@ -231,11 +232,12 @@ class RemoteThread {
   }
 }
 
-/** The most floats that a step of a single token takes from or gives to a thread. */
-function stepFloats({ config, rows }: ThreadShape): number {
+/** The most floats that a step through shared memory takes from or gives to a thread: a chunk of tokens, or logits. */
+function stepFloats({ config, rows, chunkTokens }: ThreadShape): number {
   const { embeddingLength, feedForwardLength, headCount, headDim, expertCount, ropeDimensionCount } = config;
-  const experts = expertCount * Math.max(embeddingLength, feedForwardLength);
-  return Math.max(embeddingLength + ropeDimensionCount, headCount * headDim, experts, rows.output);
+  const perToken = Math.max(embeddingLength + ropeDimensionCount, headCount * headDim, feedForwardLength);
+  // A single token is the input of several experts, but each has an output of its own.
+  return Math.max(Math.max(chunkTokens, expertCount) * perToken, rows.output);
 }
 
 const workerFailed = (message: string): MixtabError =>
