@@ -126,7 +126,8 @@ export function ensureChromium(env = process.env) {
 }
 
 /**
- * As {@link ensureChromium}, for work without a window. If a headless shell cannot be installed, a whole Chromium is used.
+ * As {@link ensureChromium}, for work without a window. If a headless shell cannot be installed, a whole Chromium is
+ * used.
  * @returns {string} path of the program
  */
 export function ensureHeadlessChromium(env = process.env) {
@@ -134,7 +135,8 @@ export function ensureHeadlessChromium(env = process.env) {
     console.error("Found no headless Chromium. Installing the system's package ...");
     aptInstall(['chromium-headless-shell']);
   }
-  return findHeadlessChromium(env) ? announced(findHeadlessChromium(env)) : ensureChromium(env);
+  const found = findHeadlessChromium(env);
+  return found ? announced(found) : ensureChromium(env);
 }
 
 if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) {

@@ -1,7 +1,7 @@
 /**
  * Each tab of the page, and each embedded frame, holds a Web Lock named after the model that it has loaded or is loading,
- * because the browser releases the locks of a tab that is closed or crashes. The name is a prefix, the model's id, a slash, and the
- * owner's id.
+ * because the browser releases the locks of a tab that is closed or crashes. The name is a prefix, the model's id, a
+ * slash, and the owner's id.
  */
 import type { Bytes } from './ids.ts';
 

@@ -31,51 +31,13 @@ export function announceWorker(): void {
     .catch(() => {}); // the browser blocks locks together with storage
 }
 
-/** Sent by a worker before and after it starts a worker of its own. */
-interface WorkerStarting {
-  mixtabStartsWorker: boolean;
-}
+/** Calls that may never return: this worker starts one of its own, or waits for the disk. */
+type AnnouncedCall = 'mixtabStartsWorker' | 'mixtabUsesDisk';
 
-const isStarting = (data: unknown): data is WorkerStarting =>
-  typeof data === 'object' && data !== null && 'mixtabStartsWorker' in data;
-
-/**
- * Starts a worker from a worker. In Firefox 153, one in some dozens of such calls never returns, whatever the two workers
- * do; workers that a window starts are not affected. So this worker says what it does, and whoever watches it can end
- * it. Rejected: starting all workers in the window and handing out ports, because Firefox copies what goes through a
- * port from one worker to another: 0.4 ms instead of 0.06 for 16 kB and back, 200 ms instead of 1.2 for 16 MB.
- */
-export function startNestedWorker<W>(start: () => W): W {
-  const tell = (mixtabStartsWorker: boolean): void => {
-    if ('WorkerGlobalScope' in globalThis) postMessage({ mixtabStartsWorker } satisfies WorkerStarting);
-  };
-  tell(true);
-  try {
-    return start();
-  } finally {
-    tell(false);
-  }
-}
-
-/** A worker that starts another one for longer than this hangs. Starting takes milliseconds. */
-const HANG_TICK_MS = 500;
-const HANG_TICKS = 8;
-
-/** Sent by a worker before and after a call that waits for the disk. */
-interface WorkerOnDisk {
-  mixtabUsesDisk: boolean;
-}
-
-const isOnDisk = (data: unknown): data is WorkerOnDisk =>
-  typeof data === 'object' && data !== null && 'mixtabUsesDisk' in data;
-
-/**
- * Runs a synchronous call that waits for the disk. If it never returns, no timer of this worker runs any more, so this
- * worker says what it does, and whoever watches it can end it.
- */
-export function duringDiskCall<T>(call: () => T): T {
-  const tell = (mixtabUsesDisk: boolean): void => {
-    if ('WorkerGlobalScope' in globalThis) postMessage({ mixtabUsesDisk } satisfies WorkerOnDisk);
+/** Runs a call, and says so before and after it, so that whoever watches this worker can end it. */
+function announcing<T>(name: AnnouncedCall, call: () => T): T {
+  const tell = (begins: boolean): void => {
+    if ('WorkerGlobalScope' in globalThis) postMessage({ [name]: begins });
   };
   tell(true);
   try {
@@ -85,6 +47,28 @@ export function duringDiskCall<T>(call: () => T): T {
   }
 }
 
+/** @returns the call that a worker announces by this message; undefined if it is another one */
+const announcedCall = (data: unknown): AnnouncedCall | undefined =>
+  (Object.keys(CALLS) as AnnouncedCall[]).find((name) => typeof data === 'object' && data !== null && name in data);
+
+/**
+ * Starts a worker from a worker. In Firefox 153, one in some dozens of such calls never returns, whatever the two workers
+ * do; workers that a window starts are not affected. So this worker says what it does, and whoever watches it can end
+ * it. Rejected: starting all workers in the window and handing out ports, because Firefox copies what goes through a
+ * port from one worker to another: 0.4 ms instead of 0.06 for 16 kB and back, 200 ms instead of 1.2 for 16 MB.
+ */
+export const startNestedWorker = <W>(start: () => W): W => announcing('mixtabStartsWorker', start);
+
+/** A worker that starts another one for longer than this hangs. Starting takes milliseconds. */
+const HANG_TICK_MS = 500;
+const HANG_TICKS = 8;
+
+/**
+ * Runs a synchronous call that waits for the disk. If it never returns, no timer of this worker runs any more, so this
+ * worker says what it does, and whoever watches it can end it.
+ */
+export const duringDiskCall = <T>(call: () => T): T => announcing('mixtabUsesDisk', call);
+
 /** Time for one call. Writing the largest records, of 0.3 GB, takes a slow memory card about a minute. */
 export const DISK_LIMIT_MS = 180_000;
 
@@ -93,6 +77,12 @@ export const DISK_LIMIT_MS = 180_000;
  * does not answer it.
  */
 export type WorkerEnd = 'not-started' | 'died' | 'hung' | 'disk-silent';
+
+/** How many ticks a call may take, and what is wrong then. */
+const CALLS: Record<AnnouncedCall, { limit: number; how: WorkerEnd }> = {
+  mixtabStartsWorker: { limit: HANG_TICKS, how: 'hung' },
+  mixtabUsesDisk: { limit: DISK_LIMIT_MS / HANG_TICK_MS, how: 'disk-silent' },
+};
 
 /** The part of a Worker that is watched. */
 export type WatchedWorker = Pick<Worker, 'addEventListener' | 'removeEventListener'>;
@@ -123,9 +113,10 @@ export function watchWorker(
   };
   let hangTicks: ReturnType<typeof setInterval> | undefined;
   // Counted in ticks, because this thread itself may have been busy, or the machine asleep.
-  const watchCall = (begins: boolean, limit: number, how: WorkerEnd): void => {
+  const watchCall = (name: AnnouncedCall, begins: boolean): void => {
     clearInterval(hangTicks);
     let ticks = 0;
+    const { limit, how } = CALLS[name];
     if (begins) hangTicks = setInterval(() => ++ticks === limit && end(how), HANG_TICK_MS);
   };
   const timer = setTimeout(() => end('not-started'), START_LIMIT_MS);
@@ -138,10 +129,10 @@ export function watchWorker(
     'message',
     (event: MessageEvent<unknown>) => {
       const { data } = event;
-      if (!isStarted(data) && !isStarting(data) && !isOnDisk(data)) return;
+      const call = announcedCall(data);
+      if (!call && !isStarted(data)) return;
       event.stopImmediatePropagation(); // it is no message of the worker's own protocol
-      if (isStarting(data)) return watchCall(data.mixtabStartsWorker, HANG_TICKS, 'hung');
-      if (isOnDisk(data)) return watchCall(data.mixtabUsesDisk, DISK_LIMIT_MS / HANG_TICK_MS, 'disk-silent');
+      if (!isStarted(data)) return watchCall(call!, (data as Record<AnnouncedCall, boolean>)[call!]);
       started = true;
       clearTimeout(timer);
       if (data.mixtabWorker === null || !locks) return;
