@@ -26,6 +26,11 @@ export interface MeasurementInputs {
   isOver: () => boolean;
 }
 
+/** Multiply-adds per millisecond that are assumed of a GPU before its f32 rate is known: 0.02 TFLOP/s. */
+const FIRST_RATE = 1e7;
+/** The share of the f32 rate that a kernel is assumed to reach before it was timed: a bad one. */
+const FIRST_SHARE = 1 / 20;
+
 /** Two lists of dispatches are the same work if pipelines and grids are equal; buffers may differ. */
 const isSameWork = (a: readonly Dispatch[], b: readonly Dispatch[]): boolean =>
   a.length === b.length &&
@@ -109,8 +114,14 @@ export class Measurement {
   /** The milliseconds of one call. @param copies equal calls on different data */
   time(copies: readonly (readonly Dispatch[])[]): Promise<number> {
     const { sampleMs, samples } = this.shapes;
-    const { clockStepMs } = this.gpu;
-    return timeDispatches(this.device, copies, { sampleMs, samples, submitMs: this.submitMs, clockStepMs });
+    const { clockStepMs, pacing } = this.gpu;
+    return timeDispatches(this.device, copies, {
+      sampleMs,
+      samples,
+      submitMs: this.submitMs,
+      clockStepMs,
+      ...(pacing && { rate: this.flops === undefined ? FIRST_RATE : (this.flops / 2000) * FIRST_SHARE }),
+    });
   }
 
   /** How many copies of something with `bytes` bytes no cache can hold. At most 64, at least 1. */

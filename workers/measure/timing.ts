@@ -1,6 +1,8 @@
 /** Times dispatches by the clock of the CPU: enough of them per submission that the submission itself hardly counts. */
-import { type Dispatch, encode } from '../compute/gpu/dispatch.ts';
+import { type Dispatch, encodePass } from '../compute/gpu/dispatch.ts';
 import { withFirefoxPoll } from '../compute/gpu/firefox-poll.ts';
+import { cutForPacing, Pacing } from '../compute/gpu/pacing.ts';
+import { costOf } from '../compute/gpu/slicing.ts';
 import { LEAST_CLOCK_STEPS } from '../experts/clock-step.ts';
 
 export interface Sampling {
@@ -12,6 +14,11 @@ export interface Sampling {
   submitMs: number;
   /** Milliseconds by which the clock advances. A sample takes a few of them at least. */
   clockStepMs: number;
+  /**
+   * Work per millisecond that is assumed until calls have been timed, so that a slow GPU does not hold up the screen
+   * (docs/kernels.md). If absent, nothing is cut.
+   */
+  rate?: number;
   /** Default: `performance.now` */
   now?: () => number;
 }
@@ -35,19 +42,22 @@ export const idle = (device: GPUDevice): Promise<unknown> =>
 export async function timeDispatches(
   device: GPUDevice,
   copies: readonly (readonly Dispatch[])[],
-  { sampleMs, samples, submitMs, clockStepMs, now = () => performance.now() }: Sampling,
+  { sampleMs, samples, submitMs, clockStepMs, rate, now = () => performance.now() }: Sampling,
 ): Promise<number> {
   let next = 0;
+  // One of its own: the variants of a kernel differ in their rates by more than a GPU may be held up.
+  const pacing = rate === undefined ? undefined : new Pacing({ rate });
   const time = async (calls: number): Promise<number> => {
-    const encoder = device.createCommandEncoder({ label: 'measure' });
-    const pass = encoder.beginComputePass();
-    for (let call = 0; call < calls; call++) encode(pass, copies[next++ % copies.length]);
-    pass.end();
-    const commands = encoder.finish();
+    const dispatches = Array.from({ length: calls }, () => copies[next++ % copies.length]).flat();
+    const parts = pacing ? cutForPacing(pacing, dispatches) : [dispatches];
+    const commands = parts.map((part) => encodePass(device, part, 'measure').finish());
     const start = now();
-    device.queue.submit([commands]);
+    for (const part of commands) device.queue.submit([part]);
     await idle(device);
-    return Math.max(1e-4, clockStepMs, now() - start - submitMs);
+    const ms = Math.max(1e-4, clockStepMs, now() - start - submitMs);
+    const cost = costOf(dispatches);
+    if (cost > 0) pacing?.assume(cost / ms);
+    return ms;
   };
   await time(1); // compiles, and fills caches
   let tried = Math.min(2, copies.length);

@@ -133,6 +133,12 @@ export interface PacedContext {
   pacing?: Pacing | undefined;
 }
 
+/** Cuts dispatches, and divides them among submissions. */
+export function cutForPacing(pacing: Pacing, dispatches: readonly Dispatch[]): Dispatch[][] {
+  const pieces = dispatches.flatMap((dispatch) => cutDispatch(dispatch, pacing.dispatchCost));
+  return cutByCost(pieces, pacing.submissionCost);
+}
+
 /**
  * Encodes dispatches as one compute pass. If they are too much for one submission, submits all parts but the last one.
  * @param isWhole whether the GPU has done all of this work; after a stall, kernels return at once. Called when the GPU
@@ -168,8 +174,7 @@ function encodeParts(
   label: string,
 ): { encoder: GPUCommandEncoder; startTiming: (isWhole: () => Promise<boolean>) => void } {
   if (!pacing) return { encoder: encodePass(device, dispatches, label), startTiming: () => {} };
-  const pieces = dispatches.flatMap((dispatch) => cutDispatch(dispatch, pacing.dispatchCost));
-  const parts = cutByCost(pieces, pacing.submissionCost);
+  const parts = cutForPacing(pacing, dispatches);
   const last = parts.pop() ?? [];
   let firstAt: number | undefined;
   for (const part of parts) {

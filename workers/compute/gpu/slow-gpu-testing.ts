@@ -59,6 +59,7 @@ function workOf(label: string, grid: Grid, positions: number): number {
     const own = overrides.SPLIT ? 64 : positions;
     return workgroups * rows * own * 2 * overrides.HEAD_DIM;
   }
+  if (label.startsWith('measure arithmetic')) return workgroups * overrides.WORKGROUP * overrides.ROUNDS * 64;
   if (!/^(matmul|expert)/.test(label)) return 0;
   const matrices = label.startsWith('expert gate+up') ? 2 : 1;
   const shape = shapeOf(label, matrices);
@@ -71,6 +72,12 @@ function workOf(label: string, grid: Grid, positions: number): number {
 function shapeOf(label: string, matrices: number): { rows: number; inputs: number } {
   const tiled = /tiled-(\d+)x(\d+)/.exec(label);
   if (tiled) return { rows: Number(tiled[1]) / matrices, inputs: Number(tiled[2]) };
+  const [, threads, threadRows] = /(?:staged|subgroup)-(\d+)x(\d+)/.exec(label) ?? [];
+  if (threads) {
+    const rowGroups = label.includes('subgroup') ? 1 : Number(threads) / 32;
+    return { rows: (rowGroups * Number(threadRows)) / matrices, inputs: 1 };
+  }
+  if (/ staged x4/.test(label)) return { rows: 16 / matrices, inputs: 4 };
   if (/ workgroup x4/.test(label)) return { rows: 4, inputs: 4 };
   if (/ workgroup /.test(label)) return { rows: 4, inputs: 1 };
   throw new Error(`unknown kernel ${label}`);

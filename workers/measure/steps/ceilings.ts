@@ -3,7 +3,7 @@ import arithmeticCode from '../../../shaders/measure_arithmetic.wgsl?raw';
 import dependentCode from '../../../shaders/measure_dependent.wgsl?raw';
 import independentCode from '../../../shaders/measure_independent.wgsl?raw';
 import readCode from '../../../shaders/read_all.wgsl?raw';
-import { type Dispatch, encodePass } from '../../compute/gpu/dispatch.ts';
+import { type Dispatch, type DispatchParts, encodePass } from '../../compute/gpu/dispatch.ts';
 import { timeSamples } from '../../experts/clock-step.ts';
 import type { Buffers } from '../buffers.ts';
 import type { Measurement } from '../measurement.ts';
@@ -50,15 +50,22 @@ export async function readRate(measurement: Measurement, buffers: Buffers): Prom
   return bytes / 1e6 / (await measurement.time(copies));
 }
 
-async function arithmeticRate(measurement: Measurement, buffers: Buffers): Promise<number> {
+/** Multiply-adds with all operands in registers. @returns TFLOP/s */
+export async function arithmeticRate(measurement: Measurement, buffers: Buffers): Promise<number> {
   const { gpu, shapes } = measurement;
   const { threads, arithmeticRounds } = shapes;
-  const dispatch = gpu.pipelines.dispatch(
+  const whole = gpu.pipelines.dispatch(
     { name: 'measure arithmetic', code: [arithmeticCode] },
     { WORKGROUP, ROUNDS: arithmeticRounds },
     [buffers.allocate(16)],
     [threads / WORKGROUP, 1, 1],
   );
+  const { bindGroup } = whole;
+  const parts: DispatchParts = {
+    count: threads / WORKGROUP,
+    slice: (_first, count) => ({ bindGroup, workgroups: [count, 1, 1] }), // all workgroups compute the same
+  };
+  const dispatch: Dispatch = { ...whole, cost: (threads * arithmeticRounds * ROUND_FLOPS) / 2, parts };
   return (threads * arithmeticRounds * ROUND_FLOPS) / 1e9 / (await measurement.time([[dispatch]]));
 }
 

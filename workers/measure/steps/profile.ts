@@ -1,8 +1,9 @@
 /** Where the time of a token goes: each dispatch in a pass of its own, with the GPU's clock before and after it. */
 
-import { encode } from '../../compute/gpu/dispatch.ts';
+import { type Dispatch, encode } from '../../compute/gpu/dispatch.ts';
 import type { GpuModel } from '../../compute/gpu/gpu-model.ts';
 import { decodeProgram } from '../../compute/gpu/model/decode-program.ts';
+import { cutByCost } from '../../compute/gpu/slicing.ts';
 import type { Measurement } from '../measurement.ts';
 import { idle } from '../timing.ts';
 
@@ -27,34 +28,36 @@ export async function profileToken(measurement: Measurement, { model }: GpuModel
   if (whole.length * 2 > MAX_QUERIES) return;
   const times = new Map<string, number>();
   model.buffers.state.clearStall();
-  await timestamps(device, whole.length, (encoder, timestampWrites, i) => {
-    const pass = encoder.beginComputePass({ timestampWrites });
-    encode(pass, [whole[i]]);
-    pass.end();
-  }).then((nanoseconds) => {
-    for (const [i, { label }] of whole.entries()) {
-      const role = roleOf(label);
-      times.set(role, (times.get(role) ?? 0) + nanoseconds[i]);
-    }
-  });
+  const { pacing } = measurement.gpu;
+  const parts = pacing ? cutByCost(whole, pacing.submissionCost) : [whole];
+  const nanoseconds = await timestamps(device, parts);
+  for (const [i, { label }] of whole.entries()) {
+    const role = roleOf(label);
+    times.set(role, (times.get(role) ?? 0) + nanoseconds[i]);
+  }
   const sorted = [...times].sort(([, a], [, b]) => b - a);
   for (const [role, ns] of sorted) measurement.add({ name: `profile: ${role}`, value: ns / 1000, unit: 'us' });
 }
 
-/** Encodes `count` passes, submits them together, and returns the nanoseconds of each. */
-async function timestamps(
-  device: GPUDevice,
-  count: number,
-  encodeOne: (encoder: GPUCommandEncoder, writes: GPUComputePassTimestampWrites, index: number) => void,
-): Promise<number[]> {
+/** Submits each part, whose dispatches have a pass each. @returns the nanoseconds of each dispatch */
+async function timestamps(device: GPUDevice, parts: readonly (readonly Dispatch[])[]): Promise<number[]> {
+  const count = parts.reduce((sum, { length }) => sum + length, 0);
   const querySet = device.createQuerySet({ type: 'timestamp', count: count * 2 });
   const bytes = count * 16;
   const resolved = device.createBuffer({ size: bytes, usage: GPUBufferUsage.QUERY_RESOLVE | GPUBufferUsage.COPY_SRC });
   const staging = device.createBuffer({ size: bytes, usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST });
-  const encoder = device.createCommandEncoder({ label: 'profile' });
-  for (let i = 0; i < count; i++) {
-    encodeOne(encoder, { querySet, beginningOfPassWriteIndex: 2 * i, endOfPassWriteIndex: 2 * i + 1 }, i);
+  let query = 0;
+  for (const part of parts) {
+    const encoder = device.createCommandEncoder({ label: 'profile' });
+    for (const dispatch of part) {
+      const timestampWrites = { querySet, beginningOfPassWriteIndex: query++, endOfPassWriteIndex: query++ };
+      const pass = encoder.beginComputePass({ timestampWrites });
+      encode(pass, [dispatch]);
+      pass.end();
+    }
+    device.queue.submit([encoder.finish()]);
   }
+  const encoder = device.createCommandEncoder({ label: 'profile' });
   encoder.resolveQuerySet(querySet, 0, count * 2, resolved, 0);
   encoder.copyBufferToBuffer(resolved, 0, staging, 0, bytes);
   device.queue.submit([encoder.finish()]);

@@ -93,7 +93,7 @@ interface Family {
 function familiesOf(model: Model, adapter: KernelAdapter): Family[] {
   const variants = variantsFor(adapter);
   return MEASURED.flatMap((family) => {
-    const own = variants.filter((variant) => variant.family === family && variant.name !== 'rows');
+    const own = variants.filter((variant) => variant.family === family);
     return own.length < 2 ? [] : [{ family, variants: own, fact: factName(family, model, own) }];
   });
 }

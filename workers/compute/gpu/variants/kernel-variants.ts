@@ -56,6 +56,8 @@ export interface KernelVariant<F extends KernelFamily = KernelFamily> {
   name: KernelChoice[F];
   /** What it is for, in a few words. */
   purpose: string;
+  /** GPUs run threads of a workgroup in parallel, and would take many times as long as with any other variant. */
+  onlySoftware?: boolean;
   /** What the adapter lacks to run it; undefined if it runs there. */
   missing(adapter: KernelAdapter): string | undefined;
 }
@@ -86,6 +88,7 @@ const matrixVariants = (family: KernelFamily, shapes: Readonly<Record<string, Ma
     family,
     name: name as KernelVariant['name'],
     purpose: SHADER_PURPOSE[shape.shader],
+    onlySoftware: shape.shader === 'rows',
     missing: (adapter) => missingForMatrices(shape, adapter),
   }));
 
@@ -101,6 +104,7 @@ export const KERNEL_VARIANTS: readonly KernelVariant[] = [
     family: 'attention',
     name: 'steps',
     purpose: 'software adapters: scores, values and their combination in three kernels, without barriers',
+    onlySoftware: true,
     missing: runsAnywhere,
   },
   {
@@ -156,9 +160,11 @@ export const withVariant = (kernels: KernelChoice, { family, name }: KernelVaria
   [family]: name,
 });
 
-/** The variants that run on an adapter. */
+/** The variants that run on an adapter, except those that it would never use. */
 export const variantsFor = (adapter: KernelAdapter): KernelVariant[] =>
-  KERNEL_VARIANTS.filter((variant) => variant.missing(adapter) === undefined);
+  KERNEL_VARIANTS.filter(
+    ({ missing, onlySoftware }) => missing(adapter) === undefined && (adapter.software || !onlySoftware),
+  );
 
 /** What the variants need to know of a device. */
 export function kernelAdapter(device: GPUDevice, software: boolean): KernelAdapter {
