@@ -53,6 +53,9 @@ describe('npm run bench:gpu on a software adapter', () => {
     expect(rows.some(({ value }) => value > 0)).toBe(true);
     expect(rows.some(({ variant }) => variant?.startsWith('vector='))).toBe(true);
     expect(rows.some(({ variant }) => variant?.startsWith('batch='))).toBe(true);
+    for (const name of ['router', 'sum of experts and norm']) {
+      expect(rows).toContainEqual(expect.objectContaining({ name, variant: 'between=fused', value: 0 }));
+    }
     for (const name of ['greedy sampler', 'sampler of a chat']) {
       expect(rows).toContainEqual(expect.objectContaining({ name, variant: 'sampler=blocks', value: 0 }));
     }
@@ -63,6 +66,8 @@ describe('npm run bench:gpu on a software adapter', () => {
     const rows = stepOf('token-matrices').rows;
     expect(rows.length).toBeGreaterThan(3);
     expect(rows.every(({ share }) => share! > 0)).toBe(true);
+    const between = stepOf('token-operations').rows.filter(({ variant }) => variant === 'between=fused');
+    expect(between.map(({ name }) => name)).toEqual(['norm, router matrix and router', 'combine and next norm']);
     expect(stepOf('prompt-matrices').rows.every(({ share }) => share! > 0)).toBe(true);
   });
 
@@ -70,6 +75,13 @@ describe('npm run bench:gpu on a software adapter', () => {
     expect(figureOf('engine', 'resident experts')).toBe(1);
     expect(figureOf('engine', 'dispatches per token')).toBeGreaterThan(10);
     expect(figureOf('engine', 'decode, greedy')).toBeGreaterThan(0);
+    const engine = stepOf('engine').rows;
+    expect(engine.find(({ name }) => name === 'kernels')?.text).toContain('sampler=single');
+    const decode = engine.find(({ name }) => name === 'decode, greedy')!;
+    const gigabytes = decode.value * figureOf('engine', 'weights of a token');
+    expect(decode.share! / (gigabytes / figureOf('ceilings', 'read bandwidth'))).toBeCloseTo(1, 6);
+    expect(engine.find(({ name }) => name === 'prompt of 24')?.share).toBeGreaterThan(0);
+    expect(stepOf('tight-budget').rows.find(({ name }) => name === 'uploads')?.text).toMatch(/^(ring|write)$/);
     expect(stepOf('engine').rows.some(({ name }) => name.startsWith('profile: '))).toBe(true);
     const resident = figureOf('tight-budget', 'resident experts');
     expect(resident).toBeGreaterThan(0.25);

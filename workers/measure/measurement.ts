@@ -3,7 +3,13 @@ import type { MeasureOptions, MeasureRow } from '../../src/contract/measure-api.
 import type { Dispatch } from '../compute/gpu/dispatch.ts';
 import type { Gpu } from '../compute/gpu/open-gpu.ts';
 import type { OpContext } from '../compute/gpu/ops/context.ts';
-import { type KernelFamily, kernelAdapter, variantsFor, withVariant } from '../compute/gpu/variants/kernel-variants.ts';
+import {
+  type KernelChoice,
+  type KernelFamily,
+  kernelAdapter,
+  variantsFor,
+  withVariant,
+} from '../compute/gpu/variants/kernel-variants.ts';
 import { Buffers } from './buffers.ts';
 import { type MeasureShapes, shapesOf } from './shapes.ts';
 import { timeDispatches } from './timing.ts';
@@ -133,6 +139,12 @@ export class Measurement {
 /** `value` as a share of a ceiling, or nothing if that is not known. */
 export const shareOf = (value: number, ceiling: number | undefined): Pick<MeasureRow, 'share'> =>
   ceiling === undefined ? {} : { share: value / ceiling };
+
+/** `vector=workgroup few=workgroup ...` */
+export const kernelsText = (kernels: KernelChoice): string =>
+  Object.entries(kernels)
+    .map((entry) => entry.join('='))
+    .join(' ');
 
 /** The row's variant, or nothing for the default kernels. */
 export const variantField = (variant: string | undefined): Pick<MeasureRow, 'variant'> =>

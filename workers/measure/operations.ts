@@ -3,13 +3,17 @@ import type { SamplingOptions } from '../../src/contract/engine-api.ts';
 import type { Dispatch, Slice } from '../compute/gpu/dispatch.ts';
 import { attention, attentionScratchBytes } from '../compute/gpu/ops/attention.ts';
 import { combine } from '../compute/gpu/ops/combine.ts';
+import { combineAndNorm } from '../compute/gpu/ops/combine-norm.ts';
 import { GROUPS_HEADER_BYTES, type OpContext } from '../compute/gpu/ops/context.ts';
 import { rmsNorm } from '../compute/gpu/ops/rms-norm.ts';
 import { ropeAndStore } from '../compute/gpu/ops/rope-store.ts';
+import { routeToken } from '../compute/gpu/ops/route-token.ts';
 import { router } from '../compute/gpu/ops/router.ts';
 import { SAMPLE_RESULT_BYTES, sample, sampleScratchBytes, writeSampleParams } from '../compute/gpu/ops/sample.ts';
 import { ropeTable } from '../compute/rope-table.ts';
+import { layoutTensor, WEIGHT_TYPES } from '../format/weight-layout.ts';
 import type { Buffers } from './buffers.ts';
+import { fillRandom } from './random-weights.ts';
 import type { MeasureShapes } from './shapes.ts';
 
 /** A batch of tokens and where it is in the KV cache. */
@@ -45,13 +49,15 @@ export function attentionCall(buffers: Buffers, shapes: MeasureShapes, { tokens,
   };
 }
 
-/** Everything else in a layer, by name. */
+/** Everything else in a layer, by name. In decode, the last two have variants that are one kernel. */
 export function layerCalls(buffers: Buffers, shapes: MeasureShapes, batch: Batch): Record<string, Operation> {
   return {
     'rms norm': normCall(buffers, shapes, batch),
     'rope and store': ropeCall(buffers, shapes, batch),
     router: routerCall(buffers, shapes, batch),
     combine: combineCall(buffers, shapes, batch),
+    'norm, router matrix and router': routeTokenCall(buffers, shapes),
+    'combine and next norm': combineNormCall(buffers, shapes),
   };
 }
 
@@ -88,26 +94,43 @@ function ropeCall(buffers: Buffers, shapes: MeasureShapes, { tokens, position }:
   return (ctx) => ropeAndStore(ctx, args);
 }
 
-function routerCall(buffers: Buffers, { expertCount, expertsPerToken }: MeasureShapes, { tokens }: Batch): Operation {
-  const args = {
-    logits: buffers.uploadRows(wave(tokens * expertCount), expertCount),
-    expertCount,
-    expertsPerToken,
-    layer: 0,
-    maxTokens: tokens,
-    mode: tokens === 1 ? ('decode' as const) : ('prefill' as const),
-    selectedExperts: buffers.allocate(tokens * expertsPerToken * 4),
-    routingWeights: buffers.allocate(tokens * expertsPerToken * 4),
-    slotTable: buffers.upload(new Uint32Array(expertCount)),
-    groups: buffers.allocate(GROUPS_HEADER_BYTES + tokens * expertsPerToken * 4),
-    label: 'measure',
-  };
+const routerArgs = (buffers: Buffers, { expertCount, expertsPerToken }: MeasureShapes, tokens: number) => ({
+  logits: buffers.uploadRows(wave(tokens * expertCount), expertCount),
+  expertCount,
+  expertsPerToken,
+  layer: 0,
+  selectedExperts: buffers.allocate(tokens * expertsPerToken * 4),
+  routingWeights: buffers.allocate(tokens * expertsPerToken * 4),
+  slotTable: buffers.upload(new Uint32Array(expertCount)),
+  groups: buffers.allocate(GROUPS_HEADER_BYTES + tokens * expertsPerToken * 4),
+  label: 'measure',
+});
+
+function routerCall(buffers: Buffers, shapes: MeasureShapes, { tokens }: Batch): Operation {
+  const mode = tokens === 1 ? ('decode' as const) : ('prefill' as const);
+  const args = { ...routerArgs(buffers, shapes, tokens), maxTokens: tokens, mode };
   return (ctx) => router(ctx, args);
 }
 
-function combineCall(buffers: Buffers, shapes: MeasureShapes, { tokens }: Batch): Operation {
-  const { embeddingLength: width, expertsPerToken } = shapes;
+/** What routes a token from its residual. */
+function routeTokenCall(buffers: Buffers, shapes: MeasureShapes): Operation {
+  const { embeddingLength: width, expertCount } = shapes;
+  const layout = layoutTensor('router', WEIGHT_TYPES.F32, expertCount, width, 0);
   const args = {
+    ...routerArgs(buffers, shapes, 1),
+    mode: 'decode' as const,
+    residual: buffers.uploadRows(wave(width), width),
+    normWeight: buffers.upload(new Float32Array(width).fill(1)),
+    matrix: { layout, slice: buffers.upload(fillRandom(new Uint8Array(layout.bytes), layout)) },
+    normed: buffers.rows(1, width),
+    width,
+    epsilon: 1e-5,
+  };
+  return (ctx) => routeToken(ctx, args);
+}
+
+function combineArgs(buffers: Buffers, { embeddingLength: width, expertsPerToken }: MeasureShapes, tokens: number) {
+  return {
     sums: buffers.uploadRows(wave(tokens * width), width),
     rows: buffers.uploadRows(wave(tokens * expertsPerToken * width), width),
     rowsPerSum: expertsPerToken,
@@ -115,7 +138,23 @@ function combineCall(buffers: Buffers, shapes: MeasureShapes, { tokens }: Batch)
     maxTokens: tokens,
     label: 'measure',
   };
+}
+
+function combineCall(buffers: Buffers, shapes: MeasureShapes, { tokens }: Batch): Operation {
+  const args = combineArgs(buffers, shapes, tokens);
   return (ctx) => combine(ctx, args);
+}
+
+/** What adds the experts' outputs of a token, and the norm of the next layer. */
+function combineNormCall(buffers: Buffers, shapes: MeasureShapes): Operation {
+  const { embeddingLength: width } = shapes;
+  const args = {
+    ...combineArgs(buffers, shapes, 1),
+    weight: buffers.upload(new Float32Array(width).fill(1)),
+    output: buffers.rows(1, width),
+    epsilon: 1e-5,
+  };
+  return (ctx) => combineAndNorm(ctx, args);
 }
 
 /** The page's settings of a new chat, see `defaultGeneration`. */

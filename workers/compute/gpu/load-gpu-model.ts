@@ -151,7 +151,7 @@ async function withRightKernels(gpu: Gpu, model: Model): Promise<Model> {
     if (!wrong) return right;
     const { name, family } = wrong;
     const { kernels } = right.ctx;
-    if (kernels[family] === standard[family]) throw wrongValues(name);
+    if (!family || kernels[family] === standard[family]) throw wrongValues(name);
     console.warn(`${wrongValues(name).message} ${standard[family]} is used instead of ${kernels[family]}.`);
     right = withKernels(model, { ...kernels, [family]: standard[family] });
   }

@@ -1,5 +1,5 @@
 /** What the browser says about the GPU. */
-import type { Measurement } from '../measurement.ts';
+import { kernelsText, type Measurement } from '../measurement.ts';
 
 /** Limits that decide how large a model and its kernels can be. */
 const LIMITS = [
@@ -24,11 +24,6 @@ export async function describeAdapter(measurement: Measurement): Promise<void> {
   // Only browsers that know subgroups report their sizes.
   const info = device.adapterInfo as { subgroupMinSize?: number; subgroupMaxSize?: number } | undefined;
   if (info?.subgroupMaxSize) text('subgroup sizes', `${info.subgroupMinSize} to ${info.subgroupMaxSize}`);
-  text(
-    'kernels',
-    Object.entries(gpu.kernels)
-      .map((entry) => entry.join('='))
-      .join(' '),
-  );
+  text('standard kernels', kernelsText(gpu.kernels));
   for (const limit of LIMITS) measurement.add({ name: limit, value: device.limits[limit], unit: '' });
 }

@@ -3,12 +3,18 @@
  * its speed means nothing, and neither do its answers.
  */
 import { attention as attentionKernel, attentionScratchBytes } from '../../compute/gpu/ops/attention.ts';
+import type { OpContext } from '../../compute/gpu/ops/context.ts';
 import { matmul } from '../../compute/gpu/ops/matmul.ts';
 import { rmsNorm } from '../../compute/gpu/ops/rms-norm.ts';
 import { ropeAndStore } from '../../compute/gpu/ops/rope-store.ts';
 import { SAMPLE_RESULT } from '../../compute/gpu/ops/sample.ts';
+import { type Check, CheckBuffers } from '../../compute/gpu/self-test/check.ts';
+import { embedChecks } from '../../compute/gpu/self-test/matrix-checks.ts';
+import { combineChecks, promptChecks, routerChecks } from '../../compute/gpu/self-test/other-checks.ts';
+import { findWrong } from '../../compute/gpu/self-test/self-test.ts';
+import { encodeStepState } from '../../compute/gpu/step-state.ts';
 import { ropeTable } from '../../compute/rope-table.ts';
-import type { WeightTypeName } from '../../format/weight-layout.ts';
+import { layoutTensor, WEIGHT_TYPES, type WeightTypeName } from '../../format/weight-layout.ts';
 import { attention } from '../../reference/attention.ts';
 import { roundToHalf, unpackHalves } from '../../reference/half.ts';
 import { matmul as exactMatmul, worstError } from '../../reference/matmul.ts';
@@ -36,6 +42,7 @@ export async function checkKernels(measurement: Measurement): Promise<void> {
   };
   for (const type of measurement.shapes.checkedTypes) await checkMatrix(measurement, type, report);
   await checkExperts(measurement, report);
+  await checkBetween(measurement, report);
   for (const tokens of [1, 5]) await checkAttention(measurement, tokens, report);
   await checkNorm(measurement, report);
   await checkRope(measurement, report);
@@ -171,6 +178,30 @@ async function checkRope(measurement: Measurement, report: ReportError): Promise
     const name = 'rounding of values to f16';
     await checkVariants(measurement, buffers, { name, state, record, outputs: caches, error: values }, report);
   });
+}
+
+/** What is between the matrices: norm and router of a token, sums of expert outputs, and the same of a prompt. */
+async function checkBetween(measurement: Measurement, report: ReportError): Promise<void> {
+  const shape = { embeddingLength: 704, expertCount: 8, expertsPerToken: 2, rmsNormEpsilon: 1e-5 };
+  const matrix = layoutTensor('check', WEIGHT_TYPES.F32, shape.expertCount, shape.embeddingLength, 0);
+  const all: Record<string, (ctx: OpContext, buffers: CheckBuffers) => Check[]> = {
+    router: (ctx, buffers) => routerChecks(ctx, buffers, shape, matrix),
+    'sum of experts and norm': (ctx, buffers) => combineChecks(ctx, buffers, shape),
+    'norm, router and sum of a prompt': (ctx, buffers) => promptChecks(ctx, buffers, shape),
+    embedding: (ctx, buffers) => embedChecks(ctx, buffers, layoutTensor('check', WEIGHT_TYPES.Q4_K, 67, 512, 0)),
+  };
+  for (const [name, create] of Object.entries(all)) {
+    const planned = new CheckBuffers(measurement.device);
+    try {
+      const record: Operation = (ctx) => create(ctx, planned).flatMap((check) => check.record());
+      for (const { variant, ctx } of measurement.variantsOf(planned.upload(encodeStepState({})), record)) {
+        const wrong = await findWrong(ctx, (buffers) => create(ctx, buffers));
+        report(name, variant, wrong ? Number.POSITIVE_INFINITY : 0);
+      }
+    } finally {
+      planned.destroy();
+    }
+  }
 }
 
 /** The likeliest token, and a draw with the settings of a chat: with them the variants take different ways. */

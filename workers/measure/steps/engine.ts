@@ -9,7 +9,7 @@ import { decodeProgram } from '../../compute/gpu/model/decode-program.ts';
 import { STEP_STATE_OFFSETS } from '../../compute/gpu/step-state.ts';
 import { openUploads } from '../../compute/gpu/uploads/choose-uploads.ts';
 import { type ModelRecords, sumBytes } from '../../compute/model-records.ts';
-import type { Measurement } from '../measurement.ts';
+import { kernelsText, type Measurement, shareOf } from '../measurement.ts';
 import { CHAT_SAMPLING } from '../operations.ts';
 import { syntheticRecords } from '../synthetic-model.ts';
 import { idle } from '../timing.ts';
@@ -28,20 +28,22 @@ interface LoadedEngine {
 export async function measureEngine(measurement: Measurement): Promise<void> {
   const { gpuBudgetBytes } = measurement.options;
   await withEngine(measurement, gpuBudgetBytes, async (engine) => {
-    const { compute, records } = engine;
+    const { compute, records, model } = engine;
+    const ceilings = ceilingsOf(measurement, records);
     const { layerCount, expertCount } = compute.config;
     measurement.add({ name: 'layers', value: layerCount, unit: '' });
     measurement.add({ name: 'resident experts', value: compute.slots / (layerCount * expertCount), unit: 'of all' });
     measurement.add({ name: 'GPU memory', value: compute.memory().gpuBytes / 1e9, unit: 'GB' });
-    measurement.add({ name: 'weights of a token', value: tokenBytes(records) / 1e9, unit: 'GB' });
+    measurement.add({ name: 'weights of a token', value: tokenWeights(records).bytes / 1e9, unit: 'GB' });
+    measurement.add({ name: 'kernels', value: 1, unit: '', text: kernelsText(model.model.ctx.kernels) });
     await loadExperts(measurement, engine);
-    await prompt(measurement, compute, measurement.shapes.prompt);
-    await decode(measurement, compute, 'greedy', { temperature: 0 });
-    await decode(measurement, compute, 'default chat', CHAT_SAMPLING);
+    await prompt(measurement, compute, measurement.shapes.prompt, ceilings);
+    await decode(measurement, compute, 'greedy', { temperature: 0 }, ceilings);
+    await decode(measurement, compute, 'default chat', CHAT_SAMPLING, ceilings);
     await stalledToken(measurement, engine);
-    await profileToken(measurement, engine.model);
-    await prompt(measurement, compute, measurement.shapes.longPrompt);
-    await decode(measurement, compute, `greedy at ${measurement.shapes.longPrompt}`, { temperature: 0 });
+    await profileToken(measurement, model);
+    await prompt(measurement, compute, measurement.shapes.longPrompt, ceilings);
+    await decode(measurement, compute, `greedy at ${measurement.shapes.longPrompt}`, { temperature: 0 }, ceilings);
   });
 }
 
@@ -53,6 +55,8 @@ export async function measureTightBudget(measurement: Measurement): Promise<void
   const { gpu } = measurement;
   const uploads = await openUploads(gpu, records);
   uploads.destroy();
+  const way = uploads.bytes > 0 ? 'ring' : 'write';
+  measurement.add({ name: 'uploads', value: 1, unit: '', text: way });
   const { fixedBytes } = planMemory({ gpu, records, request: requestOf(measurement) }, denseBytes + uploads.bytes);
   await withEngine(measurement, fixedBytes + records.expertBytes * shapes.tightShare, async ({ compute }) => {
     const { layerCount, expertCount } = compute.config;
@@ -96,13 +100,34 @@ async function withEngine(
   }
 }
 
-/** Bytes of weights that one token reads: everything but the embedding, and the experts that it uses. */
-function tokenBytes({ manifest }: ModelRecords): number {
+/**
+ * The weights that one token uses: everything but the embedding, and its experts. `inLayers` is their number without the
+ * output matrix, which only the last token of a prompt passes.
+ */
+function tokenWeights({ manifest }: ModelRecords): { bytes: number; inLayers: number } {
   const { expertCount, expertsPerToken } = manifest.config;
-  return manifest.records.reduce((sum, { key, bytes }) => {
-    if (key.startsWith('embedding')) return sum;
-    return sum + (/\.E\d+$/.test(key) ? (bytes * expertsPerToken) / expertCount : bytes);
-  }, 0);
+  const sums = { bytes: 0, inLayers: 0 };
+  for (const { key, bytes, tensors } of manifest.records) {
+    if (key.startsWith('embedding')) continue;
+    const share = /\.E\d+$/.test(key) ? expertsPerToken / expertCount : 1;
+    sums.bytes += share * bytes;
+    const matrices = tensors.filter(({ name }) => name !== 'output');
+    sums.inLayers += share * matrices.reduce((sum, { rows, cols }) => sum + rows * cols, 0);
+  }
+  return sums;
+}
+
+/** Tokens per second that the ceilings allow; undefined without ceilings. */
+interface TokenCeilings {
+  /** If a prompt's matrices reached the f32 rate. */
+  prompt: number | undefined;
+  /** If a token read its weights at the read bandwidth. */
+  decode: number | undefined;
+}
+
+function ceilingsOf({ flops, bytesPerSecond }: Measurement, records: ModelRecords): TokenCeilings {
+  const { bytes, inLayers } = tokenWeights(records);
+  return { prompt: flops && flops / (2 * inLayers), decode: bytesPerSecond && bytesPerSecond / bytes };
 }
 
 /** Fills every slot. */
@@ -124,7 +149,12 @@ async function loadExperts(measurement: Measurement, { compute, records }: Loade
 }
 
 /** A prompt of random tokens from position 0 on. */
-async function prompt(measurement: Measurement, compute: Compute, tokenCount: number): Promise<void> {
+async function prompt(
+  measurement: Measurement,
+  compute: Compute,
+  tokenCount: number,
+  ceilings?: TokenCeilings,
+): Promise<void> {
   if (measurement.isOver) return;
   const { vocabularySize } = compute.config;
   const tokens: TokenId[] = Array.from({ length: tokenCount }, (_, i) =>
@@ -134,7 +164,9 @@ async function prompt(measurement: Measurement, compute: Compute, tokenCount: nu
   await compute.prefill({ tokens, position: 0, onProgress: () => {}, signal: new AbortController().signal });
   await idle(measurement.device);
   const seconds = (performance.now() - start) / 1000;
-  measurement.add({ name: `prompt of ${tokenCount}`, value: tokenCount / seconds, unit: 'tokens/s' });
+  const value = tokenCount / seconds;
+  const share = shareOf(value, ceilings?.prompt);
+  measurement.add({ name: `prompt of ${tokenCount}`, value, unit: 'tokens/s', ...share });
   positions.set(compute, tokenCount);
 }
 
@@ -147,6 +179,7 @@ async function decode(
   compute: Compute,
   name: string,
   options: SamplerStart['options'],
+  ceilings?: TokenCeilings,
 ): Promise<number> {
   if (measurement.isOver) return 0;
   const { vocabularySize } = compute.config;
@@ -169,7 +202,8 @@ async function decode(
   await decoder.drain();
   const seconds = (performance.now() - start) / 1000;
   positions.set(compute, (positions.get(compute) ?? 0) + tokens);
-  measurement.add({ name: `decode, ${name}`, value: tokens / seconds, unit: 'tokens/s' });
+  const share = shareOf(tokens / seconds, ceilings?.decode);
+  measurement.add({ name: `decode, ${name}`, value: tokens / seconds, unit: 'tokens/s', ...share });
   return tokens;
 }
 

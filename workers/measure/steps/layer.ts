@@ -14,7 +14,8 @@ export async function measureTokenOperations(measurement: Measurement): Promise<
     );
   }
   const batch = { tokens: 1, position: 500 };
-  for (const name of ['rms norm', 'rope and store', 'router', 'combine']) {
+  const names = ['rms norm', 'rope and store', 'router', 'combine'];
+  for (const name of [...names, 'norm, router matrix and router', 'combine and next norm']) {
     await timeOperation(measurement, name, batch, (buffers) => layerCalls(buffers, shapes, batch)[name]);
   }
   for (const [name, options] of Object.entries({ greedy: { temperature: 0 }, 'default chat': CHAT_SAMPLING })) {

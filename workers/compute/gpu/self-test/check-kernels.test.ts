@@ -108,6 +108,9 @@ describe('the pipelines of the self-test', () => {
     const needed = gpu.pipelines.plan(() => planKernels(model));
     expect(own.size).toBeGreaterThan(12);
     expect([...own.keys()].filter((key) => !needed.has(key))).toEqual([]);
+    // Whatever the model computes with was checked, in some size.
+    const checked = new Set([...own.values()].map(({ kernel }) => kernel.name));
+    expect([...needed.values()].map(({ kernel }) => kernel.name).filter((name) => !checked.has(name))).toEqual([]);
   });
 
   it('change with the variant of the family that a check names, and with no other', async () => {

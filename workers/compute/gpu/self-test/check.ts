@@ -10,8 +10,8 @@ import type { KernelFamily } from '../variants/kernel-variants.ts';
 export interface Check {
   /** What computes, for the error message. */
   name: string;
-  /** The family whose variant computes it. */
-  family: KernelFamily;
+  /** The family whose variant computes it; absent if there is no other variant. */
+  family?: KernelFamily;
   /** Records the operation. Called once to compile it and once to run it. */
   record(): Dispatch[];
   /** What is read back. */

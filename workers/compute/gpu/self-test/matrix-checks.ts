@@ -5,6 +5,7 @@ import { matmul as exactMatmul } from '../../../reference/matmul.ts';
 import type { Slice } from '../dispatch.ts';
 import { encodeGroups } from '../encode-groups.ts';
 import type { ExpertBank, OpContext } from '../ops/context.ts';
+import { embed } from '../ops/embed.ts';
 import { expertDown } from '../ops/expert-down.ts';
 import { expertGateUp } from '../ops/expert-gate-up.ts';
 import { matmul } from '../ops/matmul.ts';
@@ -33,6 +34,11 @@ const tokensText = (tokens: number): string => (tokens === 1 ? 'one token' : `${
 const productOf = ({ weights, count }: KnownRows, x: ArrayLike<number>, cols: number): Float64Array =>
   exactMatmul(weights, x, count, cols).values;
 
+/** A matrix as it is checked. @param mostBytes a larger one has fewer rows */
+function checkedLayout({ type, rows, cols, bytes }: TensorLayout, mostBytes: Bytes): TensorLayout {
+  return layoutTensor('self-test', WEIGHT_TYPES[type], bytes > mostBytes ? Math.min(rows, FEWER_ROWS) : rows, cols, 0);
+}
+
 /**
  * Checks of the dense matrices of one type.
  * @param mostBytes a larger matrix is checked with fewer rows
@@ -43,14 +49,8 @@ export function denseChecks(
   use: DenseUse,
   mostBytes: Bytes = MAX_MATRIX_BYTES,
 ): Check[] {
-  const { type, rows, cols } = use.layout;
-  const layout = layoutTensor(
-    'self-test',
-    WEIGHT_TYPES[type],
-    use.layout.bytes > mostBytes ? Math.min(rows, FEWER_ROWS) : rows,
-    cols,
-    0,
-  );
+  const { type, cols } = use.layout;
+  const layout = checkedLayout(use.layout, mostBytes);
   const known = randomLastRows(layout, 1);
   const matrix = { layout, slice: buffers.allocate(layout.bytes) };
   writeRows(buffers, matrix.slice, 0, known);
@@ -69,6 +69,33 @@ export function denseChecks(
         isNear(columnsOf(result, output.stride, tokens, known.first, known.count), productOf(known, x, cols)),
     };
   });
+}
+
+/** The rows of some tokens of the embedding, or of its first part. @param mostBytes as of {@link denseChecks} */
+export function embedChecks(
+  ctx: OpContext,
+  buffers: CheckBuffers,
+  embedding: TensorLayout,
+  mostBytes: Bytes = MAX_MATRIX_BYTES,
+): Check[] {
+  const { type, cols } = embedding;
+  const layout = checkedLayout(embedding, mostBytes);
+  const known = randomLastRows(layout, 2);
+  const matrix = { layout, slice: buffers.allocate(layout.bytes) };
+  writeRows(buffers, matrix.slice, 0, known);
+  const tested = [known.count - 1, 0, known.count >> 1];
+  const tokens = buffers.upload(Uint32Array.from(tested, (row) => known.first + row));
+  const output = buffers.emptyActivations(tested.length, cols);
+  const own = buffers.context(ctx, { tokenCount: tested.length });
+  const expected = tested.flatMap((row) => [...known.weights.subarray(row * cols, (row + 1) * cols)]);
+  return [
+    {
+      name: `embedding in ${type}`,
+      record: () => embed(own, { matrix: [matrix], tokens, output, maxTokens: tested.length }),
+      outputs: [output.slice],
+      isRight: ([result]) => isNear(columnsOf(result, output.stride, tested.length, 0, cols), expected),
+    },
+  ];
 }
 
 function writeRows({ device }: CheckBuffers, slice: Slice, start: number, { pieces }: KnownRows): void {

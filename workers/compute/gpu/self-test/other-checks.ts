@@ -6,16 +6,19 @@ import { layoutTensor, type TensorLayout, WEIGHT_TYPES } from '../../../format/w
 import { attention as exactAttention } from '../../../reference/attention.ts';
 import { roundToHalf, unpackHalves } from '../../../reference/half.ts';
 import { matvec } from '../../../reference/matmul.ts';
-import { rmsNorm } from '../../../reference/norm.ts';
+import { rmsNorm as exactNorm } from '../../../reference/norm.ts';
 import { rope } from '../../../reference/rope.ts';
 import { route } from '../../../reference/router.ts';
 import { candidates, draw, logProbabilities, ranking, uniformOf } from '../../../reference/sample.ts';
 import { ropeTable } from '../../rope-table.ts';
 import { attention, attentionScratchBytes } from '../ops/attention.ts';
+import { combine } from '../ops/combine.ts';
 import { combineAndNorm } from '../ops/combine-norm.ts';
 import { GROUPS_HEADER_BYTES, type OpContext } from '../ops/context.ts';
+import { rmsNorm } from '../ops/rms-norm.ts';
 import { ropeAndStore } from '../ops/rope-store.ts';
 import { routeToken } from '../ops/route-token.ts';
+import { router } from '../ops/router.ts';
 import { readSampleResult, SAMPLE_RESULT_BYTES, sample, sampleScratchBytes, writeSampleParams } from '../ops/sample.ts';
 import { type Check, type CheckBuffers, columnsOf, isNear, pseudoRandom, randomFloats } from './check.ts';
 import { randomMatrix } from './random-rows.ts';
@@ -78,12 +81,12 @@ function concatenated(count: number, width: number, row: (index: number) => Floa
 export function routerChecks(
   ctx: OpContext,
   buffers: CheckBuffers,
-  { embeddingLength: width, expertCount, expertsPerToken, rmsNormEpsilon: epsilon }: ModelConfig,
+  { embeddingLength: width, expertCount, expertsPerToken, rmsNormEpsilon: epsilon }: RoutedShape,
   layout: TensorLayout,
 ): Check[] {
   const random = pseudoRandom(3);
   const [residual, normWeight] = [randomFloats(random, width), randomFloats(random, width)];
-  const normed = rmsNorm(residual, normWeight, width, epsilon);
+  const normed = exactNorm(residual, normWeight, width, epsilon);
   const { matrix, logits } = routerMatrix(buffers, layout, normed, expertsPerToken);
   const expected = route(logits, expertsPerToken);
   const selectedExperts = buffers.allocate(expertsPerToken * 4);
@@ -187,19 +190,119 @@ export function samplerChecks(ctx: OpContext, buffers: CheckBuffers, vocabularyS
   return [check({ temperature: 0 }, top[0]), check(SAMPLING, draw(candidates(logits, SAMPLING), uniformOf(SEED, 0)))];
 }
 
+/** What routing and sums need of a model. */
+type RoutedShape = Pick<ModelConfig, 'embeddingLength' | 'expertCount' | 'expertsPerToken' | 'rmsNormEpsilon'>;
+
+/** Tokens of {@link promptChecks}. */
+const PROMPT_TOKENS = 3;
+
+/**
+ * The kernels between the matrices for several tokens. In decode other ones may take their place, which do several of
+ * these steps at once. They have no variants.
+ */
+export function promptChecks(ctx: OpContext, buffers: CheckBuffers, shape: RoutedShape): Check[] {
+  const own = buffers.context(ctx, { tokenCount: PROMPT_TOKENS });
+  return [normCheck(own, buffers, shape), selectionCheck(own, buffers, shape), sumCheck(own, buffers, shape)];
+}
+
+function normCheck(own: OpContext, buffers: CheckBuffers, shape: RoutedShape): Check {
+  const { embeddingLength: width, rmsNormEpsilon: epsilon } = shape;
+  const random = pseudoRandom(17);
+  const [x, weight] = [randomFloats(random, PROMPT_TOKENS * width), randomFloats(random, width)];
+  const args = {
+    input: buffers.activations(x, width),
+    weight: buffers.upload(weight),
+    output: buffers.emptyActivations(PROMPT_TOKENS, width),
+    width,
+    epsilon,
+    maxTokens: PROMPT_TOKENS,
+    label: 'self-test',
+  };
+  return {
+    name: 'norm of a prompt',
+    record: () => rmsNorm(own, args),
+    outputs: [args.output.slice],
+    isRight: ([bytes]) =>
+      isNear(columnsOf(bytes, args.output.stride, PROMPT_TOKENS, 0, width), exactNorm(x, weight, width, epsilon)),
+  };
+}
+
+/** The kernel compares the very scores that it gets, so they may be close. */
+function selectionCheck(own: OpContext, buffers: CheckBuffers, { expertCount, expertsPerToken }: RoutedShape): Check {
+  const logits = randomFloats(pseudoRandom(19), PROMPT_TOKENS * expertCount).map((x) => 4 * x);
+  const expected = Array.from({ length: PROMPT_TOKENS }, (_, t) =>
+    route(logits.subarray(t * expertCount, (t + 1) * expertCount), expertsPerToken),
+  );
+  const count = PROMPT_TOKENS * expertsPerToken;
+  const args = {
+    logits: buffers.activations(logits, expertCount),
+    expertCount,
+    expertsPerToken,
+    layer: 0,
+    maxTokens: PROMPT_TOKENS,
+    mode: 'prefill' as const,
+    selectedExperts: buffers.allocate(count * 4),
+    routingWeights: buffers.allocate(count * 4),
+    slotTable: buffers.allocate(expertCount * 4),
+    groups: buffers.allocate(GROUPS_HEADER_BYTES + count * 4),
+    label: 'self-test',
+  };
+  return {
+    name: 'router of a prompt',
+    record: () => router(own, args),
+    outputs: [args.selectedExperts, args.routingWeights],
+    isRight: ([experts, shares]) =>
+      `${new Uint32Array(experts, 0, count)}` === `${expected.flatMap((one) => one.selectedExperts)}` &&
+      isNear(
+        new Float32Array(shares, 0, count),
+        expected.flatMap(({ weights }) => weights),
+      ),
+  };
+}
+
+function sumCheck(own: OpContext, buffers: CheckBuffers, shape: RoutedShape): Check {
+  const { embeddingLength: width, expertsPerToken } = shape;
+  const random = pseudoRandom(23);
+  const before = randomFloats(random, PROMPT_TOKENS * width);
+  const outputs = randomFloats(random, before.length * expertsPerToken);
+  const args = {
+    sums: buffers.activations(before, width),
+    rows: buffers.activations(outputs, width),
+    rowsPerSum: expertsPerToken,
+    width,
+    maxTokens: PROMPT_TOKENS,
+    label: 'self-test',
+  };
+  return {
+    name: 'sum of the experts of a prompt',
+    record: () => combine(own, args),
+    outputs: [args.sums.slice],
+    isRight: ([sums]) =>
+      isNear(
+        columnsOf(sums, args.sums.stride, PROMPT_TOKENS, 0, width),
+        sumsOf(before, outputs, width, expertsPerToken),
+      ),
+  };
+}
+
+/** `before[t] + sum over k of outputs[t, k]`, rows of `width` values. */
+const sumsOf = (before: Float32Array, outputs: Float32Array, width: number, expertsPerToken: number): Float64Array =>
+  Float64Array.from(before, (value, i) => {
+    const first = Math.floor(i / width) * expertsPerToken * width + (i % width);
+    for (let k = 0; k < expertsPerToken; k++) value += outputs[first + k * width];
+    return value;
+  });
+
 /** The sum of the outputs of a token's experts, and the norm of the next layer. */
 export function combineChecks(
   ctx: OpContext,
   buffers: CheckBuffers,
-  { embeddingLength: width, expertsPerToken, rmsNormEpsilon: epsilon }: ModelConfig,
+  { embeddingLength: width, expertsPerToken, rmsNormEpsilon: epsilon }: RoutedShape,
 ): Check[] {
   const random = pseudoRandom(13);
   const [before, weight] = [randomFloats(random, width), randomFloats(random, width)];
   const outputs = randomFloats(random, expertsPerToken * width);
-  const after = Float64Array.from(before, (value, i) => {
-    for (let k = 0; k < expertsPerToken; k++) value += outputs[k * width + i];
-    return value;
-  });
+  const after = sumsOf(before, outputs, width, expertsPerToken);
   const own = buffers.context(ctx, {});
   const args = {
     sums: buffers.activations(before, width),
@@ -220,7 +323,7 @@ export function combineChecks(
       outputs: [args.sums.slice, args.output.slice],
       isRight: ([sums, normed]) =>
         isNear(columnsOf(sums, args.sums.stride, 1, 0, width), after) &&
-        isNear(columnsOf(normed, args.output.stride, 1, 0, width), rmsNorm(after, weight, width, epsilon)),
+        isNear(columnsOf(normed, args.output.stride, 1, 0, width), exactNorm(after, weight, width, epsilon)),
     },
   ];
 }

@@ -8,8 +8,8 @@ import { type KernelSource, PipelineCache } from '../pipelines.ts';
 import { allocate, getTestDevice, makeContext } from '../testing.ts';
 import { defaultKernels } from '../variants/kernel-variants.ts';
 import type { Check, CheckBuffers } from './check.ts';
-import { denseChecks, expertChecks } from './matrix-checks.ts';
-import { attentionChecks, combineChecks, routerChecks, samplerChecks } from './other-checks.ts';
+import { denseChecks, embedChecks, expertChecks } from './matrix-checks.ts';
+import { attentionChecks, combineChecks, promptChecks, routerChecks, samplerChecks } from './other-checks.ts';
 import { checkGroups, findWrong } from './self-test.ts';
 
 const WIDTH = 256;
@@ -87,6 +87,8 @@ describe('right kernels', () => {
     const checks = (buffers: CheckBuffers): Check[] => [
       ...types.flatMap((type) => denseChecks(ctx, buffers, dense(type, 35, true))),
       ...expertChecks(ctx, buffers, bank, 2).slice(0, 2),
+      ...embedChecks(ctx, buffers, layout('Q4_K', 35)),
+      ...promptChecks({ ...ctx, variant: 'workgroup' }, buffers, CONFIG),
     ];
     expect(await findWrong(ctx, checks)).toBeUndefined();
   });
@@ -97,7 +99,7 @@ it('experts of two types may share their slots', async () => {
   const [bank, other] = [await bankOf('Q8_0', 'Q8_0', 'Q8_0'), await bankOf('Q4_K', 'Q4_K', 'Q6_K')];
   const { gateUp, gateUpStride, down, downStride } = bank;
   const banks = [bank, { ...other, gateUp, gateUpStride, down, downStride }];
-  const groups = checkGroups({ ctx, config: CONFIG, dense: [], router: ROUTER, banks }).slice(1);
+  const groups = checkGroups({ ctx, config: CONFIG, dense: [], router: ROUTER, embedding: ROUTER, banks }).slice(1);
   for (const createChecks of groups) {
     expect(await findWrong(ctx, (buffers) => createChecks(buffers).slice(0, 2))).toBeUndefined();
   }
@@ -136,6 +138,20 @@ describe('a wrong kernel is found', () => {
     expect(await find('norm_scale(workgroup_total', '1.001 * norm_scale(workgroup_total', checks)).toBe(
       'sum of the experts and norm',
     );
+  });
+
+  it.each([
+    ['norm of a prompt', 'x * scale * weight[column]', 'x * scale'],
+    ['router of a prompt', 'logits[token * STRIDE + expert]', 'logits[expert]'],
+    ['sum of the experts of a prompt', 'sum += rows[row]', 'sum = rows[row]'],
+  ])('%s: "%s" becomes "%s"', async (name, from, to) => {
+    const checks = (ctx: OpContext, buffers: CheckBuffers) => promptChecks(ctx, buffers, CONFIG);
+    expect(await find(from, to, checks)).toBe(name);
+  });
+
+  it('embedding: a row', async () => {
+    const checks = (ctx: OpContext, buffers: CheckBuffers) => embedChecks(ctx, buffers, layout('Q4_K', 700));
+    expect(await find('output[at + 7u] = w.h', 'output[at + 7u] = w.g', checks)).toBe('embedding in Q4_K');
   });
 
   it('matrices and experts: a scale', async () => {

@@ -13,8 +13,8 @@ import type { Model } from '../model/model.ts';
 import type { ExpertBank, OpContext } from '../ops/context.ts';
 import { encodePaced, type PacedContext } from '../pacing.ts';
 import { type Check, CheckBuffers, type WrongKernel } from './check.ts';
-import { type DenseUse, denseChecks, expertChecks, MAX_MATRIX_BYTES } from './matrix-checks.ts';
-import { attentionChecks, combineChecks, routerChecks, samplerChecks } from './other-checks.ts';
+import { type DenseUse, denseChecks, embedChecks, expertChecks, MAX_MATRIX_BYTES } from './matrix-checks.ts';
+import { attentionChecks, combineChecks, promptChecks, routerChecks, samplerChecks } from './other-checks.ts';
 
 /** What a model needs of the kernels. */
 export interface SelfTestSubject {
@@ -23,6 +23,8 @@ export interface SelfTestSubject {
   /** One matrix of each weight type. */
   dense: readonly DenseUse[];
   router: TensorLayout;
+  /** The embedding, or its first part. */
+  embedding: TensorLayout;
   /** One bank of each combination of weight types. The first slots are overwritten. */
   banks: readonly ExpertBank[];
 }
@@ -51,6 +53,7 @@ export function subjectOf({ ctx, config, weights, banks }: Model): SelfTestSubje
     config,
     dense: [...dense.values()],
     router: weights.layers[0].router.layout,
+    embedding: weights.embedding[0].layout,
     banks: [...kinds.values()],
   };
 }
@@ -71,18 +74,20 @@ export function smallCheckGroups(subject: SelfTestSubject): CreateChecks[] {
 
 /** @param mostMatrixBytes larger matrices are checked with fewer rows */
 function operationGroups(
-  { ctx, config, dense, router }: SelfTestSubject,
+  { ctx, config, dense, router, embedding }: SelfTestSubject,
   mostMatrixBytes: Bytes = MAX_MATRIX_BYTES,
 ): CreateChecks[] {
   return [
-    ...dense.map(
+    ...[...dense, { layout: router, accumulate: false, oneToken: false }].map(
       (use): CreateChecks =>
         (buffers) =>
           denseChecks(ctx, buffers, use, mostMatrixBytes),
     ),
+    (buffers) => embedChecks(ctx, buffers, embedding, mostMatrixBytes),
     (buffers) => attentionChecks(ctx, buffers, config),
     (buffers) => routerChecks(ctx, buffers, config, router),
     (buffers) => combineChecks(ctx, buffers, config),
+    (buffers) => promptChecks(ctx, buffers, config),
     (buffers) => samplerChecks(ctx, buffers, config.vocabularySize),
   ];
 }
