@@ -19,7 +19,7 @@ const MAX_ARCHIVE_BYTES = 64 * 2 ** 20;
 const README = `mixtab: how fast is this GPU?
 
   sh measure.sh                  at most nine minutes; the report is in gpu-report.json
-  sh measure.sh --deadline 120   at most two minutes
+  sh measure.sh --deadline 120   at most two and a half minutes
   sh measure.sh --tiny           a few seconds, to see whether it runs
 
 It needs a Vulkan driver and the loader libvulkan.so.1. It opens no network connection.

@@ -1,6 +1,6 @@
 /** `npm run bench:gpu` on a software adapter, from the bundle to the report. */
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -12,11 +12,19 @@ import type { MeasureReport, MeasureStep } from '../../src/contract/measure-api.
 const folder = mkdtempSync(join(tmpdir(), 'mixtab-bench-gpu-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-function run(...options: string[]): { status: number | null; output: string; report: MeasureReport | undefined } {
+interface Result {
+  status: number | null;
+  output: string;
+  report: MeasureReport | undefined;
+}
+
+const run = (...options: string[]): Result => runBundle('measure.mjs', ...options);
+
+function runBundle(file: string, ...options: string[]): Result {
   const json = join(folder, `${options.join('') || 'all'}.json`);
   const { status, stdout, stderr } = spawnSync(
     process.execPath,
-    ['bench/gpu/run.mjs', '--bundle', join(folder, 'measure.mjs'), '--tiny', '--json', json, ...options],
+    ['bench/gpu/run.mjs', '--bundle', join(folder, file), '--tiny', '--json', json, ...options],
     { encoding: 'utf8', env: { ...process.env, ...softwareVulkan() }, timeout: 0.9 * TEST_MS },
   );
   let report: MeasureReport | undefined;
@@ -87,6 +95,19 @@ describe('npm run bench:gpu on a software adapter', () => {
     expect(resident).toBeGreaterThan(0.25);
     expect(resident).toBeLessThan(1);
     expect(figureOf('tight-budget', 'uploads per token')).toBeGreaterThan(0);
+  });
+
+  it('ends after the deadline even if the GPU never does, and keeps the figures of the step', () => {
+    const row = { name: 'submit and wait', value: 1, unit: 'ms' };
+    const step = { id: 'ceilings', title: 'Ceilings', status: 'running', seconds: 1, rows: [row] };
+    writeFileSync(
+      join(folder, 'endless.mjs'),
+      `export const measure = ({ onReport }) => { onReport({ steps: [${JSON.stringify(step)}] }); return new Promise(() => {}); };`,
+    );
+    const { report, status, output } = runBundle('endless.mjs', '--deadline', '0.1', '--grace', '0.1');
+    expect(status).toBe(1);
+    expect(report!.steps).toEqual([{ ...step, status: 'cut', problem: 'The GPU did not finish in time.' }]);
+    expect(output).toContain('The report so far is in');
   });
 
   it('skips what comes after the deadline, and still writes the report', () => {

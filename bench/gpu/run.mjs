@@ -14,7 +14,8 @@ const FOLDER = dirname(fileURLToPath(import.meta.url));
 const { values } = parseArgs({
   options: {
     json: { type: 'string', default: 'gpu-report.json' },
-    deadline: { type: 'string', default: '540' },
+    deadline: { type: 'string', default: '510' },
+    grace: { type: 'string', default: '30' },
     tiny: { type: 'boolean' },
     layers: { type: 'string' },
     budget: { type: 'string' },
@@ -81,6 +82,18 @@ const number = (name, input) => {
   throw new Error(`--${name} is ${input}; it must be a number above 0.`);
 };
 
+/** Ends the run if something never ends, as a GPU that has stopped does. The report has what there is until then. */
+function endAfter(seconds, reportSoFar) {
+  setTimeout(() => {
+    const report = reportSoFar();
+    const running = report?.steps.find(({ status }) => status === 'running');
+    if (running) Object.assign(running, { status: 'cut', problem: 'The GPU did not finish in time.' });
+    if (report) writeReport(report);
+    console.error(`The run ends after ${seconds} s. ${report ? `The report so far is in ${values.json}.` : ''}`);
+    process.exit(1);
+  }, seconds * 1000);
+}
+
 async function main() {
   const options = {
     deadlineSeconds: number('deadline', values.deadline),
@@ -91,7 +104,14 @@ async function main() {
   };
   await defineWebGpu();
   const { measure } = await import(pathToFileURL(values.bundle).href);
-  const report = await measure({ options, signal: new AbortController().signal, onReport: printer() });
+  let last;
+  endAfter(options.deadlineSeconds + number('grace', values.grace), () => last);
+  const print = printer();
+  const onReport = (report) => {
+    last = report;
+    print(report);
+  };
+  const report = await measure({ options, signal: new AbortController().signal, onReport });
   writeReport(report);
   console.log(`The report is in ${values.json}.`);
   if (report.correct === false) throw new Error('Kernels compute wrong values on this GPU.');

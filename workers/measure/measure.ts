@@ -49,7 +49,7 @@ async function measureAgain(measurement: Measurement): Promise<void> {
 /** What suits an adapter: a software adapter would need hours for Mixtral's shapes. */
 export const defaultOptions = (software: boolean): MeasureOptions => ({
   tiny: software,
-  deadlineSeconds: 540,
+  deadlineSeconds: 510,
   layers: 32,
 });
 
