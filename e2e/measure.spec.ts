@@ -23,3 +23,11 @@ test('measures the GPU, stops on request, and copies the report', async ({ page,
   await page.reload();
   await expect(page.getByRole('heading', { name: 'Measure this GPU' })).toBeVisible();
 });
+
+test('stays on the page that a link has named while the built-in model is loaded', async ({ page, server }) => {
+  await page.goto(`${server.origin}/#measure`);
+  await expect(page.getByText('A model is loaded and takes GPU memory.')).toBeVisible();
+  await page.evaluate(() => new Promise((resolve) => setTimeout(resolve))); // what follows the load
+  await expect(page.getByRole('heading', { name: 'Measure this GPU' })).toBeVisible();
+  expect(new URL(page.url()).hash).toBe('#measure');
+});

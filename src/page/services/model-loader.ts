@@ -21,7 +21,7 @@ import {
   requestedId,
 } from '../state/models.ts';
 import { problem } from '../state/notices.ts';
-import { showView } from '../state/route.ts';
+import { showView, view } from '../state/route.ts';
 import { changedElsewhere, changeSettings, loadOptionsOf, type Settings, settings } from '../state/settings.ts';
 import type { EngineRuns } from './engine-runs.ts';
 import { report } from './problems.ts';
@@ -145,8 +145,11 @@ export class ModelLoader {
     );
   }
 
-  /** Loads a model and shows a conversation with it: the current one if it used this model, otherwise a new one. */
-  async use(model: ModelReference): Promise<void> {
+  /**
+   * Loads a model and shows a conversation with it: the current one if it used this model, otherwise a new one.
+   * @param asked whether the user has asked for it now. If not, who looks at experts or a measurement stays there
+   */
+  async use(model: ModelReference, asked = true): Promise<void> {
     importedModel.value = undefined;
     const stored = models.value.find(({ id }) => id === model.id);
     if (stored && !this.#askedForRoom && !loaded.value && (await this.#tabs.takesTooMuchBesideOthers(stored))) {
@@ -156,7 +159,7 @@ export class ModelLoader {
     await this.load(model);
     if (loaded.value?.summary.id !== model.id) return;
     if (current.value && current.value.modelId !== model.id) openConversation(undefined);
-    showView('chat');
+    if (asked || view.value === 'models') showView('chat');
   }
 
   /** Loads the model whose import is running. The import then downloads the experts first that the engine needs. */

@@ -157,7 +157,7 @@ export class ModelStore {
     const watch = (progress: ImportProgress): void => {
       onProgress(progress);
       if (source.kind === 'builtin' && progress.usableId && !loaded.value)
-        earlyLoad ??= this.#loader.use({ id: progress.usableId, name });
+        earlyLoad ??= this.#loader.use({ id: progress.usableId, name }, false);
     };
     try {
       const summary = await this.#importer.import(source, proxy(watch), { storage: settings.value.storageBackend });
@@ -179,7 +179,7 @@ export class ModelStore {
     }
     const inConversation = view.value === 'chat' && current.value !== undefined && loaded.value !== undefined;
     if (inConversation || generating.value) importedModel.value = summary;
-    else await this.#loader.use(summary);
+    else await this.#loader.use(summary, false);
   }
 
   /** Runs one import, verification or repair and shows its progress. Does nothing if another one is running. */
