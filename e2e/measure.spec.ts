@@ -16,6 +16,16 @@ test('measures the GPU, stops on request, and copies the report', async ({ page,
   await expect(page.getByRole('button', { name: 'Measure again' })).toBeVisible({ timeout: 120_000 });
   await expect(page.getByText('The whole engine')).toBeVisible();
 
+  await page.setViewportSize({ width: 390, height: 844 });
+  const gpu = page.getByRole('group').filter({ has: page.getByText('The GPU', { exact: true }) });
+  await gpu.locator('summary').click();
+  const cell = gpu
+    .getByRole('row')
+    .filter({ has: page.getByRole('rowheader', { name: 'features', exact: true }) })
+    .getByRole('cell');
+  expect((await cell.boundingBox())!.width).toBeGreaterThan(120); // words, not letters, per line
+  const table = gpu.getByRole('region', { name: 'The GPU' });
+  expect(await table.evaluate(({ scrollWidth, clientWidth }) => scrollWidth - clientWidth)).toBe(0);
   await page.getByRole('button', { name: 'Copy the report' }).click();
   const report = JSON.parse(await page.evaluate(() => navigator.clipboard.readText()));
   expect(report).toMatchObject({ version: 1, correct: true, adapter: { software: true } });

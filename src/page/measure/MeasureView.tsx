@@ -113,7 +113,13 @@ const Row = ({ row }: { row: MeasureRow }) => (
     <th scope="row">
       {row.name} {row.variant && <small>{row.variant}</small>}
     </th>
-    <td>{row.text ?? formatFigure(row)}</td>
-    <td>{formatShare(row)}</td>
+    {row.text ? (
+      <td colSpan={2}>{row.text}</td>
+    ) : (
+      <>
+        <td>{formatFigure(row)}</td>
+        <td>{formatShare(row)}</td>
+      </>
+    )}
   </tr>
 );
