@@ -45,6 +45,30 @@ export const PROMPT: ExpertBatch = {
   done: new Map([[9, 2], ...[1, 2, 3, 4, 5, 8].map((p) => [p, 0] as const)]),
 };
 
+/** A prompt whose experts have one assignment more or less than fills tiles of 64, in an order that is not that of tokens. */
+export const PROMPT_OF_TILES: ExpertBatch = promptOf([
+  [6, 65],
+  [4, 129],
+  [5, 63],
+]);
+
+/** @param sizes slots of the bank of {@link createExperts}, with their numbers of assignments */
+function promptOf(sizes: readonly (readonly [slot: number, count: number])[]): ExpertBatch {
+  const total = sizes.reduce((sum, [, count]) => sum + count, 0);
+  const tokens = Math.ceil(total / EXPERTS_PER_TOKEN);
+  const step = 101; // a prime that does not divide the number of assignments
+  const assignments = Array.from({ length: total }, (_, i) => (i * step) % (tokens * EXPERTS_PER_TOKEN));
+  const headers: number[] = [];
+  const done = new Map<number, number>();
+  let first = 0;
+  for (const [slot, count] of sizes) {
+    headers.push(slot, first, count, 0);
+    for (const p of assignments.slice(first, first + count)) done.set(p, slot - FIRST_SLOT);
+    first += count;
+  }
+  return { tokens, headers, assignments, maxAssignments: Math.max(...sizes.map(([, count]) => count)), done };
+}
+
 /** A token in decode: one assignment per expert. */
 export const ONE_TOKEN: ExpertBatch = {
   tokens: 1,

@@ -18,7 +18,7 @@ import {
 } from '../testing.ts';
 import { KERNEL_VARIANTS, type KernelChoice, kernelAdapter } from '../variants/kernel-variants.ts';
 import type { BatchVariant, FewVariant, VectorVariant } from '../variants/matrix-variants.ts';
-import { createExperts, ONE_TOKEN, ONE_TOKEN_OF_TWO_BANKS, PROMPT } from './expert-testing.ts';
+import { createExperts, ONE_TOKEN, ONE_TOKEN_OF_TWO_BANKS, PROMPT, PROMPT_OF_TILES } from './expert-testing.ts';
 import { matmul } from './matmul.ts';
 import { expectClose, reference, sample, widths } from './matrix-testing.ts';
 
@@ -116,6 +116,7 @@ describe.each(WITH_EXPERTS_CASES)('experts, $family $name', ({ family, name }) =
     const typicalAssignments = TOKENS[family][0];
     await check(PROMPT, { ...options, typicalAssignments });
     await check({ ...PROMPT, done: new Map() }, { ...options, typicalAssignments, stalled: 3 });
+    if (family === 'batch') await check(PROMPT_OF_TILES, options);
     // Fewer tokens than is typical: an expert with one assignment.
     await check(ONE_TOKEN, { ...options, typicalAssignments });
   });
