@@ -104,6 +104,10 @@ describe('ropeAndStore', () => {
     shape(2, 2, 96, 48, 2, 700),
     shape(4, 1, 128, 128, 5, 700),
     shape(2, 1, 6, 2, 3, 4),
+    shape(2, 1, 6, 2, 63, 1),
+    shape(2, 1, 6, 2, 64, 0),
+    shape(2, 1, 6, 2, 65, 64),
+    shape(2, 1, 6, 2, 129, 5),
     shape(1, 1, 128, 128, 2, 32766),
   ])('$headCount:$kvHeadCount heads of $headDim, $ropeDimensionCount rotated, $tokens at $position', async (one) => {
     const { data, q, keys, values } = await store(one);

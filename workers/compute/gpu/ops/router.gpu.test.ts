@@ -88,6 +88,16 @@ describe('router', () => {
     expect(compare(actual.weights, want.weights, TOLERANCE.softmax)).toBeNull();
   });
 
+  it('selects for numbers of tokens around those of a workgroup', async () => {
+    for (const tokens of [1, 3, 63, 64, 65, 129]) {
+      const logits = randomNormal(seededRandom(tokens), tokens * 8, 2);
+      const actual = await runRouter(logits, 8, 2);
+      const want = expected(logits, 8, 2);
+      expect(actual.selectedExperts).toEqual(want.selectedExperts);
+      expect(compare(actual.weights, want.weights, TOLERANCE.softmax)).toBeNull();
+    }
+  });
+
   it('prefers the lower index of equal logits', async () => {
     const random = seededRandom(5);
     const logits = Float32Array.from({ length: 40 * 8 }, () => Math.floor(random() * 3) - 1);
