@@ -24,19 +24,23 @@ const ATTEMPTS = 3;
  * Starts a Chromium.
  * @param profile folder of its data, which stays when it ends
  * @param flags more command-line flags
+ * @param path of the program. Default: a headless shell, or a whole Chromium if there is none
  */
-export async function startBrowser(profile: string, flags: readonly string[] = []): Promise<BrowserProcess> {
+export async function startBrowser(
+  profile: string,
+  flags: readonly string[] = [],
+  path: string = findHeadlessChromium()?.path ?? ensureHeadlessChromium(),
+): Promise<BrowserProcess> {
   for (let attempt = 1; ; attempt++) {
     try {
-      return await startOnce(profile, flags);
+      return await startOnce(path, profile, flags);
     } catch (error) {
       if (attempt === ATTEMPTS) throw error;
     }
   }
 }
 
-async function startOnce(profile: string, flags: readonly string[]): Promise<BrowserProcess> {
-  const path = findHeadlessChromium()?.path ?? ensureHeadlessChromium();
+async function startOnce(path: string, profile: string, flags: readonly string[]): Promise<BrowserProcess> {
   const child = spawn(
     path,
     [

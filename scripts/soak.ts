@@ -13,6 +13,7 @@ import { join } from 'node:path';
 import type { Page } from 'playwright';
 import { startServer } from '../e2e/server.ts';
 import { startBrowser } from './browser-process.ts';
+import { ensureChromium } from './chromium.mjs';
 import { importFrom, newConversation, openAndLoad, setNumbers } from './kill/kills.ts';
 import { readOptions } from './options.mjs';
 import { type Figures, MEASURE_FLAG, measure } from './soak/measure.ts';
@@ -100,7 +101,8 @@ class Series {
 async function soak(compute: Compute, cycles: number, tokens: number): Promise<string[]> {
   const server = await startServer();
   const profile = mkdtempSync(join(tmpdir(), 'mixtab-soak-'));
-  const { browser, context, kill } = await startBrowser(profile, [MEASURE_FLAG]);
+  // A headless shell cannot measure the memory of a page.
+  const { browser, context, kill } = await startBrowser(profile, [MEASURE_FLAG], ensureChromium());
   try {
     const page = await context.newPage();
     await openAndLoad(page, server.origin);

@@ -54,7 +54,7 @@ fn main(
 ) {
   let first_row = row_group(group, groups) * ROW_GROUPS * MATRIX_ROWS;
   let job = find_job(group);
-  if (job.count == 0u || first_row >= ROWS) {
+  if (job.count == 0u || first_row >= row_count()) {
     return;
   }
   load_grid(thread);
@@ -67,7 +67,7 @@ fn main(
     if (unit < UNITS) {
       for (var r = 0u; r < THREAD_ROWS; r++) {
         // Beyond the last row that row is repeated; its sums are not stored.
-        let start = min(row + r % MATRIX_ROWS, ROWS - 1u) * UNITS;
+        let start = min(row + r % MATRIX_ROWS, row_count() - 1u) * UNITS;
         units[r] = unit_at(planes_of(job, r / MATRIX_ROWS), start + unit);
       }
     }

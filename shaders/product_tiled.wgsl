@@ -33,7 +33,7 @@ fn unpack(job: Job, first_row: u32, b: u32, thread: u32) {
     let r = i * WORKGROUP + thread;
     if (r < TILE_ROWS) {
       // Beyond the last row that row is repeated; its sums are not stored.
-      let row = min(first_row + r % MATRIX_ROWS, ROWS - 1u);
+      let row = min(first_row + r % MATRIX_ROWS, row_count() - 1u);
       let w = block32(planes_of(job, r / MATRIX_ROWS), row * BLOCKS + b);
       let at = r * WEIGHT_STRIDE;
       weight_tile[at] = w.a;
@@ -71,7 +71,7 @@ fn main(
 ) {
   let first_row = row_group(group, groups) * MATRIX_ROWS;
   let job = find_job(group);
-  if (job.count == 0u || first_row >= ROWS) {
+  if (job.count == 0u || first_row >= row_count()) {
     return;
   }
   for (var i = 0u; i < STARTS; i++) {
@@ -114,7 +114,7 @@ fn main(
       for (var r = 0u; r < THREAD_OUTPUTS; r++) {
         let out = first_row + row + r * ROW_THREADS;
         let at = t * THREAD_ROWS + r;
-        if (out < ROWS) {
+        if (out < row_count()) {
           store(id, out, sums[at], sums[at + (MATRICES - 1u) * THREAD_OUTPUTS]);
         }
       }

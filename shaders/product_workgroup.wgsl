@@ -9,7 +9,7 @@ fn main(
 ) {
   let row = row_group(group, groups) * 4u;
   let job = find_job(group);
-  if (job.count == 0u || row >= ROWS) {
+  if (job.count == 0u || row >= row_count()) {
     return;
   }
   let rows = four_rows(row);
@@ -21,7 +21,7 @@ fn main(
   }
   if (thread == 0u) {
     for (var i = 0u; i < 4u; i++) {
-      if (row + i < ROWS) {
+      if (row + i < row_count()) {
         store(id, row + i, sums[0][i], sums[MATRICES - 1u][i]);
       }
     }

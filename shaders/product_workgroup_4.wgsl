@@ -9,7 +9,7 @@ fn main(
 ) {
   let row = row_group(group, groups) * 4u;
   let job = find_job(group);
-  if (job.count == 0u || row >= ROWS) {
+  if (job.count == 0u || row >= row_count()) {
     return;
   }
   let rows = four_rows(row);
@@ -24,7 +24,7 @@ fn main(
   if (thread < job.count) {
     let id = input_id(job, thread);
     for (var i = 0u; i < 4u; i++) {
-      if (row + i < ROWS) {
+      if (row + i < row_count()) {
         store(id, row + i, sums[0].rows[i][thread], sums[MATRICES - 1u].rows[i][thread]);
       }
     }

@@ -32,7 +32,7 @@ fn reduce_and_store(job: Job, first_row: u32, sums: array<f32, THREAD_SUMS>, thr
   }
   for (var n = 0u; n < THREAD_RESULTS; n++) {
     let row = first_row + n / INPUTS;
-    if (thread == n && row < ROWS && n % INPUTS < job.count) {
+    if (thread == n && row < row_count() && n % INPUTS < job.count) {
       store(input_id(job, n % INPUTS), row, own[n], own[n + (MATRICES - 1u) * THREAD_RESULTS]);
     }
   }

@@ -44,7 +44,7 @@ fn reduce_and_store(job: Job, first_row: u32, sums: array<f32, THREAD_SUMS>, thr
     let n = thread % (MATRIX_ROWS * INPUTS);
     let row = first_row + owner * MATRIX_ROWS + n / INPUTS;
     let index = n % INPUTS;
-    if (row < ROWS && index < job.count) {
+    if (row < row_count() && index < job.count) {
       let at = owner * THREAD_SUMS + n;
       store(input_id(job, index), row, result_of(at), result_of(at + (MATRICES - 1u) * MATRIX_ROWS * INPUTS));
     }

@@ -27,6 +27,10 @@ override WEIGHTED: bool;
 @group(0) @binding(4) var<storage, read_write> output: array<f32>;
 @group(0) @binding(6) var<storage, read> routing_weights: array<f32>;
 
+fn row_count() -> u32 {
+  return ROWS;
+}
+
 // Matrices that are multiplied with the same inputs.
 const MATRICES = 1u;
 

@@ -25,6 +25,10 @@ override OUT_STRIDE: u32;   // in f32
 @group(0) @binding(3) var<storage, read> input: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read_write> output: array<f32>;
 
+fn row_count() -> u32 {
+  return ROWS;
+}
+
 // Matrices that are multiplied with the same inputs: gate, then up.
 const MATRICES = 2u;
 

@@ -2,10 +2,10 @@
 import type { Slice } from '../dispatch.ts';
 
 const cache = new WeakMap<GPUDevice, Map<string, Slice>>();
-/** Bytes of a buffer; the words need only 16 of them. */
+/** Bytes of a buffer; few of them are needed. */
 const BUFFER_BYTES = 256;
 
-/** Returns a uniform `vec4<u32>` with these words. Equal words share a buffer for the lifetime of the device. */
+/** Returns a uniform of `vec4<u32>` with these words, and zeros after them. Equal words share a buffer for the lifetime of the device. */
 export function constants(device: GPUDevice, ...words: number[]): Slice {
   const key = words.join();
   const slices = cache.get(device) ?? new Map<string, Slice>();
@@ -18,7 +18,7 @@ export function constants(device: GPUDevice, ...words: number[]): Slice {
       size: BUFFER_BYTES,
       usage: GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST,
     });
-    const data = new Uint32Array(4);
+    const data = new Uint32Array(4 * Math.ceil(words.length / 4));
     data.set(words);
     device.queue.writeBuffer(buffer, 0, data);
     slice = { buffer, offset: 0, size: data.byteLength };

@@ -1,3 +1,4 @@
+import shapeCode from '../../../../shaders/lib/matmul_shape.wgsl?raw';
 import productCode from '../../../../shaders/lib/product_matmul.wgsl?raw';
 import rowsCode from '../../../../shaders/matmul_rows.wgsl?raw';
 import type { Dispatch } from '../dispatch.ts';
@@ -6,7 +7,7 @@ import { STEP_STATE_WGSL } from '../step-state.ts';
 import type { Activations, Matrix, OpContext, SplitMatrix } from './context.ts';
 import { dispatchParts } from './dispatch-parts.ts';
 import { productKernel } from './product-kernel.ts';
-import { planeOverrides, runsPerRow } from './weight-shader.ts';
+import { runsPerRow } from './weight-shader.ts';
 
 export interface MatmulArgs {
   matrix: Matrix;
@@ -36,23 +37,24 @@ export function matmul(
     runs: runsPerRow(layout),
     matrices: 1,
     inputs: maxTokens,
-    rowsLibs: [STEP_STATE_WGSL],
+    rowsLibs: [STEP_STATE_WGSL, shapeCode],
     rowsCode,
-    libs: [STEP_STATE_WGSL, productCode],
-    overrides: {
-      ROWS: layout.rows,
-      BLOCKS: runsPerRow(layout),
-      ...planeOverrides(layout, 'P'),
-      IN_STRIDE: input.stride / 4,
-      OUT_STRIDE: output.stride,
-      ACCUMULATE: accumulate ? 1 : 0,
-    },
+    libs: [STEP_STATE_WGSL, shapeCode, productCode],
+    overrides: { BLOCKS: runsPerRow(layout) },
   });
   const { tiles, tilesFirst } = plan;
   const call = dispatchParts(ctx, {
     kernel,
     overrides,
     before: [ctx.state, slice, input.slice, output.slice],
+    // shaders/lib/matmul_shape.wgsl
+    words: [
+      layout.rows,
+      input.stride / 4,
+      output.stride,
+      accumulate ? 1 : 0,
+      ...[1, 2, 3].map((plane) => (layout.planeOffsets[plane] ?? 0) / 16),
+    ],
     count: plan.rowGroups,
     grid: (rowGroups, folds) => (tilesFirst ? [tiles, rowGroups, folds] : [rowGroups, tiles, folds]),
     foldable: true,
