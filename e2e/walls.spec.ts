@@ -1,5 +1,7 @@
 /** What keeps the page apart from other sites: isolation, and the Content-Security-Policy of every page. */
+import { spawn } from 'node:child_process';
 import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
 import type { ConsoleMessage, Page } from '@playwright/test';
 import { expect, importFrom, openPage, setNumbers, startServer, type TestServer, test } from './fixtures.ts';
 
@@ -325,4 +327,40 @@ test("a whole session asks only the page's own origin and the source of the mode
   expect([...new Set(unanswered())]).toEqual([`${other.origin}/chat.gguf`]);
   expect(errors).toEqual([]);
   expect(server.violations).toEqual([]);
+});
+
+/** What keeps a page and its workers apart. The rest of a response's headers depends on the server. */
+const WALLS = [
+  'content-security-policy',
+  'cross-origin-opener-policy',
+  'cross-origin-embedder-policy',
+  'cross-origin-resource-policy',
+];
+
+test('npm start sends the headers of the server in which these journeys run', async ({ server }) => {
+  const root = join(import.meta.dirname, '..');
+  const start = spawn(process.execPath, ['scripts/start.mjs', '--port', '0'], { cwd: root });
+  try {
+    let output = '';
+    start.stdout.setEncoding('utf8').on('data', (text: string) => {
+      output += text;
+    });
+    const address = (): string | undefined => /^mixtab is at (\S+)$/m.exec(output)?.[1];
+    await expect.poll(address).toBeDefined();
+    const worker = readdirSync(join(root, 'dist/assets')).find((name) => name.startsWith('engine.worker-'))!;
+    const examples = readdirSync(join(root, 'dist/examples')).filter((name) => name.endsWith('.html'));
+    const paths = ['', 'index.html', 'embed.html', 'cli.html', 'mixtab-client.js', `assets/${worker}`];
+    for (const path of [...paths, ...examples.map((name) => `examples/${name}`)]) {
+      const [started, own] = await Promise.all([fetch(address()! + path), fetch(`${server.origin}/${path}`)]);
+      expect(started.status).toBe(200);
+      const wallsOf = ({ headers }: Response) =>
+        // Only the server of these journeys asks for reports.
+        Object.fromEntries(WALLS.map((name) => [name, headers.get(name)?.replace(/; report-uri \S+/, '')]));
+      expect(wallsOf(started), path).toEqual(wallsOf(own));
+      if (path !== 'mixtab-client.js')
+        expect(wallsOf(started)['content-security-policy']).toContain("default-src 'none'");
+    }
+  } finally {
+    start.kill();
+  }
 });

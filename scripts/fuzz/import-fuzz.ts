@@ -2,6 +2,8 @@
  * Imports mutated files and looks at how it ends: with a model, or with an error that has a `gguf-` code and a message
  * of bounded length. Everything from the header to the tokenizer runs; the store is in memory.
  */
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { MixtabError } from '../../src/contract/errors.ts';
 import { PRE_TOKENIZERS } from '../../workers/format/pre-tokenizers.ts';
 import { BlobByteSource } from '../../workers/import/byte-source.ts';
@@ -14,6 +16,8 @@ import { createTokenizer } from '../../workers/text/create-tokenizer.ts';
 import { Random } from '../random.ts';
 import { mutate } from './mutate.ts';
 
+/** Most processor time of one file, in seconds. */
+const MAX_SECONDS = 1;
 /** Longest message of an error. Texts from a file are cut to 100 characters, and a message quotes at most four. */
 const MAX_MESSAGE = 700;
 /** Bytes of all records per byte of the file. In plain types, each row is padded to 32 weights. */
@@ -62,6 +66,14 @@ export interface FileResult {
   fault?: string;
 }
 
+/** Memory in use after a garbage collection, in MB: objects and buffers. */
+export function memoryInUse(): number {
+  setFlagsFromString('--expose-gc');
+  (runInNewContext('gc') as () => void)();
+  const { heapUsed, external } = process.memoryUsage();
+  return Math.round((heapUsed + external) / 1e6);
+}
+
 /** Imports one file, and lets its tokenizer encode and decode. */
 async function importFile(parts: readonly Uint8Array<ArrayBuffer>[]): Promise<FileResult> {
   const store = new MemoryStore();
@@ -89,11 +101,11 @@ async function importFile(parts: readonly Uint8Array<ArrayBuffer>[]): Promise<Fi
 /**
  * Imports mutated files one after another.
  * @param seed of the first file; file number n depends only on the seed and on n
- * @param onFile called after each file with its number
+ * @param onFile called after each file with its number, and the processor time that it took, in seconds
  */
 export async function fuzzImports(
   { seed, first = 0, count }: { seed: number; first?: number; count: number },
-  onFile: (number: number, result: FileResult) => void,
+  onFile: (number: number, result: FileResult, seconds: number) => void,
 ): Promise<void> {
   const seeds = seedFiles();
   for (let number = first; number < first + count; number++) {
@@ -101,6 +113,11 @@ export async function fuzzImports(
     const parts = [...random.pick(seeds)];
     const index = random.below(parts.length);
     parts[index] = mutate(parts[index], random);
-    onFile(number, await importFile(parts));
+    const before = process.cpuUsage();
+    const result = await importFile(parts);
+    const { user, system } = process.cpuUsage(before);
+    const seconds = (user + system) / 1e6;
+    const isSlow = result.fault === undefined && seconds > MAX_SECONDS;
+    onFile(number, isSlow ? { ...result, fault: `took ${seconds.toFixed(1)} s` } : result, seconds);
   }
 }
