@@ -143,6 +143,34 @@ describe('ImportService', () => {
     await service.remove(id); // nobody holds its lock any more
   });
 
+  it('also tries again while it removes what other imports left, and can be stopped there', async () => {
+    class HangingStore extends MemoryStore {
+      hangs = 1;
+      removed: string[] = [];
+      override async listLeftovers(): Promise<string[]> {
+        return ['left'];
+      }
+      override async removeModel(id: string): Promise<void> {
+        if (this.hangs-- > 0) await new Promise(() => {});
+        this.removed.push(id);
+        await super.removeModel(id);
+      }
+    }
+    const store = new HangingStore(new MemoryValues());
+    const imports = new ImportService(store, { patienceMs: 1000 });
+    service = imports;
+    const warnings = new Set<string | undefined>();
+    const { state } = await imports.import(file(), ({ warning }) => warnings.add(warning));
+    expect([...warnings].join()).toMatch(/No progress for 1 s while removing what other imports left\. Trying again/);
+    expect([state, store.removed[0]]).toEqual(['complete', 'left']);
+
+    store.hangs = Number.POSITIVE_INFINITY;
+    const stopped = imports.import(file(), ({ warning }) => warning && void imports.pause());
+    await expect(stopped).rejects.toMatchObject({ code: 'aborted' });
+    store.hangs = 0;
+    expect(await imports.import(file(), () => {})).toMatchObject({ state: 'complete' }); // nobody holds the lock
+  });
+
   it('repairs a model from its URL; for a local file it says how', async () => {
     const values = new MemoryValues();
     const imports = serviceOn(values);

@@ -1,5 +1,5 @@
 /** The import worker's API: one import or repair at a time, with cancelling, pausing, and clean-up after crashes. */
-import { aborted, MixtabError } from '../../src/contract/errors.ts';
+import { aborted, MixtabError, throwIfAborted } from '../../src/contract/errors.ts';
 import { formatBytes } from '../../src/contract/format-bytes.ts';
 import type { Bytes } from '../../src/contract/ids.ts';
 import type {
@@ -14,6 +14,7 @@ import type {
   StoredSession,
   UnfinishedImport,
 } from '../../src/contract/import-api.ts';
+import { duringDiskCall } from '../../src/contract/worker-life.ts';
 import { inspectFile } from '../format/gguf/inspect.ts';
 import { LAYOUT_VERSION } from '../format/weight-layout.ts';
 import { summarize } from '../store/catalog.ts';
@@ -61,6 +62,9 @@ export interface ImportServiceOptions extends Pick<StallOptions, 'patienceMs'> {
   readProgress?: ReadProgress;
 }
 
+/** What each attempt of an import or a repair gets. */
+type WatchedInputs = ImportInputs & Required<Pick<ImportInputs, 'lock' | 'activity'>>;
+
 /** Implements {@link ImportApi}: one import or repair at a time, in all tabs together. */
 export class ImportService implements ImportApi {
   #running: { name: string | undefined; controller: AbortController } | undefined;
@@ -103,19 +107,19 @@ export class ImportService implements ImportApi {
       );
     }
     return this.#exclusive(onProgress, name, async (signal) => {
-      await this.#removeLeftovers();
       const requests = new RecordRequests();
       try {
-        return await this.#watched(source, signal, onProgress, (inputs) =>
-          importModel({
+        return await this.#watched(source, signal, onProgress, async (inputs) => {
+          await inputs.activity.during('removing what other imports left', () => this.#removeLeftovers(inputs));
+          return importModel({
             ...inputs,
             ...(storage && { storage }),
-            filesWork: opfsWorks,
+            filesWork: () => opfsWorks(duringDiskCall),
             ...(embedder !== undefined && { embedder }),
             requests,
             handOvers: this.#handOvers,
-          }),
-        );
+          });
+        });
       } finally {
         requests.close();
       }
@@ -205,7 +209,7 @@ export class ImportService implements ImportApi {
     source: ModelSource,
     signal: AbortSignal,
     onProgress: ImportInputs['onProgress'],
-    work: (inputs: ImportInputs & Required<Pick<ImportInputs, 'lock'>>) => Promise<T>,
+    work: (inputs: WatchedInputs) => Promise<T>,
   ): Promise<T> {
     let last: ImportProgress = WAITING;
     const warn = (warning: string | undefined): void => {
@@ -236,7 +240,7 @@ export class ImportService implements ImportApi {
     { signal, activity }: Attempt,
     onProgress: ImportInputs['onProgress'],
     warn: (warning: string | undefined) => void,
-  ): Promise<ImportInputs & Required<Pick<ImportInputs, 'lock'>>> {
+  ): Promise<WatchedInputs> {
     const onOutage = (cause: string | undefined): void => {
       activity.progress(); // it waits for a reason that is known
       warn(cause === undefined ? undefined : outageWarning(cause));
@@ -315,13 +319,20 @@ export class ImportService implements ImportApi {
     return this.#sessionStore.removeAll();
   }
 
-  /** Removes the records of imports that cannot be resumed: those of another layout version or without a journal. */
-  async #removeLeftovers(): Promise<void> {
+  /**
+   * Removes the records of imports that cannot be resumed: those of another layout version or without a journal. An
+   * attempt that was given up removes nothing more, because the next one may write the same model.
+   */
+  async #removeLeftovers({ signal, lock }: WatchedInputs): Promise<void> {
     const [journals, leftovers] = await Promise.all([this.store.listJournals(), this.store.listLeftovers()]);
     const resumable = new Set(
       journals.filter(({ layoutVersion }) => layoutVersion === LAYOUT_VERSION).map(({ id }) => id),
     );
-    for (const id of leftovers) if (!resumable.has(id)) await this.store.removeModel(id);
+    for (const id of leftovers) {
+      if (resumable.has(id)) continue;
+      throwIfAborted(signal);
+      await lock(id, () => this.store.removeModel(id));
+    }
   }
 }
 

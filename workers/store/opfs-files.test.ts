@@ -202,24 +202,28 @@ it('every synchronous call is one that can be watched', async () => {
     flush: sync('flush'),
     getSize: sync('getSize', 3),
     read: sync('read', 3),
-    close() {},
+    close: sync('close'),
   };
   const folder = {
     getDirectoryHandle: async () => folder,
     getFileHandle: async () => ({ createSyncAccessHandle: async () => handle }),
+    removeEntry: async () => {},
   };
   vi.stubGlobal('FileSystemFileHandle', FileHandle);
   vi.stubGlobal('navigator', { storage: { getDirectory: async () => folder } });
-  const files = new OpfsFiles(undefined, (call) => {
+  const watched = <T>(call: () => T): T => {
     isWatched = true;
     try {
       return call();
     } finally {
       isWatched = false;
     }
-  });
+  };
+  const files = new OpfsFiles(undefined, watched);
   await files.put('m', 'L0.E0', new Uint8Array(3));
   const record = { key: 'L0.E0', bytes: 3 } as RecordInfo;
   await files.read('m', record, { buffers: new BufferPool() });
-  expect(calls).toEqual(['truncate', 'write', 'flush', 'getSize', 'read'].map((name) => `${name} true`));
+  await opfsWorks(watched);
+  const names = ['truncate', 'write', 'flush', 'close', 'getSize', 'read', 'close', 'write', 'flush', 'read', 'close'];
+  expect(calls).toEqual(names.map((name) => `${name} true`));
 });

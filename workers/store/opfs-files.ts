@@ -26,6 +26,10 @@ export function opfsSupported(): boolean {
   return typeof FileSystemFileHandle !== 'undefined' && 'createSyncAccessHandle' in FileSystemFileHandle.prototype;
 }
 
+/** Runs a synchronous call, so that somebody can watch whether it returns. */
+type DiskCall = <T>(call: () => T) => T;
+const unwatched: DiskCall = (call) => call();
+
 /** The file that {@link opfsWorks} writes. Imports run one at a time in all tabs, so no two use it at once. */
 const PROBE = 'mixtab-probe';
 /** A damaged file system may never answer. */
@@ -34,24 +38,25 @@ const PROBE_MS = 3000;
 /**
  * True if a file can be written and read now. Private windows of some browsers have the interface and refuse to use it.
  * Works only in workers.
+ * @param diskCall runs each synchronous call: while one does not return, the timer does not run either
  */
-export function opfsWorks(): Promise<boolean> {
+export function opfsWorks(diskCall: DiskCall = unwatched): Promise<boolean> {
   if (!opfsSupported()) return Promise.resolve(false);
   const tooLate = new Promise<boolean>((resolve) => setTimeout(() => resolve(false), PROBE_MS));
-  return Promise.race([writeAndRead().catch(() => false), tooLate]);
+  return Promise.race([writeAndRead(diskCall).catch(() => false), tooLate]);
 }
 
-async function writeAndRead(): Promise<boolean> {
+async function writeAndRead(diskCall: DiskCall): Promise<boolean> {
   const root = await navigator.storage.getDirectory();
   const file = (await root.getFileHandle(PROBE, { create: true })) as FileHandle;
   const handle = await file.createSyncAccessHandle();
   const read = new Uint8Array(1);
   try {
-    handle.write(new Uint8Array([42]), { at: 0 });
-    handle.flush();
-    handle.read(read, { at: 0 });
+    diskCall(() => handle.write(new Uint8Array([42]), { at: 0 }));
+    diskCall(() => handle.flush());
+    diskCall(() => handle.read(read, { at: 0 }));
   } finally {
-    handle.close();
+    diskCall(() => handle.close());
     await root.removeEntry(PROBE).catch(() => {});
   }
   return read[0] === 42;
@@ -68,7 +73,7 @@ export class OpfsFiles implements RecordFiles {
    */
   constructor(
     private readonly folderName = RECORD_FOLDER,
-    private readonly diskCall: <T>(call: () => T) => T = (call) => call(),
+    private readonly diskCall: DiskCall = unwatched,
   ) {}
 
   async put(modelId: string, key: string, bytes: Uint8Array<ArrayBuffer>): Promise<void> {
@@ -83,7 +88,7 @@ export class OpfsFiles implements RecordFiles {
           throw new DOMException(`${written} of ${bytes.byteLength} bytes written`, 'QuotaExceededError');
         this.diskCall(() => handle.flush());
       } finally {
-        handle.close();
+        this.diskCall(() => handle.close());
       }
     } catch (error) {
       await directory!.removeEntry(key).catch(() => {});
@@ -116,7 +121,7 @@ export class OpfsFiles implements RecordFiles {
       this.#reading = read.catch(() => {});
       return await read;
     } finally {
-      handle.close();
+      this.diskCall(() => handle.close());
     }
   }
 
