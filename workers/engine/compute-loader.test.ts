@@ -11,6 +11,7 @@ import { importTiny } from '../import/testing.ts';
 import { MemoryStore } from '../store/memory-store.ts';
 import { SYNTH_PRESETS } from '../synth/presets.ts';
 import { ComputeLoader } from './compute-loader.ts';
+import { probe } from './probe.ts';
 
 const cpuRequests: LoadRequest[] = [];
 vi.mock('../compute/cpu/load-cpu-compute.ts', () => ({
@@ -126,6 +127,41 @@ describe('failures of the GPU', () => {
       await expect(load({ gpuBudgetBytes: 1 })).rejects.toMatchObject({ code: 'gpu-budget-too-small' });
     }
     expect((await load()).report.reason).toBe('gpu');
+  });
+});
+
+describe('a browser that never answers whether it has a GPU', () => {
+  beforeEach(() => {
+    vi.stubGlobal('navigator', { gpu: { requestAdapter: () => new Promise(() => {}) } });
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+    return () => vi.useRealTimers();
+  });
+  /** Lets 20 s pass, once the browser was asked. */
+  const runOutOfPatience = async (): Promise<void> => {
+    await vi.waitUntil(() => vi.getTimerCount() > 0);
+    vi.advanceTimersByTime(20_000);
+  };
+
+  it('computes on the CPU', async () => {
+    const probed = probe();
+    await runOutOfPatience();
+    expect(await probed).toMatchObject({
+      automatic: { kind: 'cpu', reason: 'no-gpu' },
+      gpuError: { code: 'webgpu-no-adapter' },
+    });
+    const loaded = load();
+    await runOutOfPatience();
+    expect((await loaded).report).toEqual({ kind: 'cpu', reason: 'no-gpu', threads: 1 });
+  });
+
+  it('is an error that says what to do if the GPU was asked for', async () => {
+    const refused = expect(load({ compute: 'gpu' })).rejects.toMatchObject({
+      code: 'webgpu-no-adapter',
+      message: expect.stringContaining('has not answered'),
+      remedy: expect.stringContaining('compute on the CPU'),
+    });
+    await runOutOfPatience();
+    await refused;
   });
 });
 

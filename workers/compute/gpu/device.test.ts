@@ -1,4 +1,4 @@
-import { afterEach, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { findAdapter, reportAdapter, requestDevice } from './device.ts';
 
 const adapter = (info: Partial<GPUAdapterInfo> | undefined) =>
@@ -58,4 +58,52 @@ it.each([
   const { report } = await findAdapter();
   expect(report).toMatchObject({ vendor: 'apple' });
   expect(report).not.toHaveProperty('other');
+});
+
+describe('a browser that does not answer', () => {
+  const never = () => new Promise<never>(() => {});
+  beforeEach(() => void vi.useFakeTimers());
+  afterEach(() => void vi.useRealTimers());
+
+  it('has no adapter after 20 s', async () => {
+    vi.stubGlobal('navigator', { gpu: { requestAdapter: never } });
+    const found = findAdapter();
+    let isFound = false;
+    void found.then(() => (isFound = true));
+    await vi.advanceTimersByTimeAsync(19_000);
+    expect(isFound).toBe(false);
+    await vi.advanceTimersByTimeAsync(1000);
+    expect(await found).toMatchObject({
+      error: { code: 'webgpu-no-adapter', message: expect.stringContaining('has not answered for 20 s') },
+    });
+  });
+
+  it('has no second GPU if it answers only for the first', async () => {
+    vi.stubGlobal('navigator', {
+      gpu: {
+        requestAdapter: ({ powerPreference }: GPURequestAdapterOptions) =>
+          powerPreference === 'low-power' ? never() : Promise.resolve(adapter({ vendor: 'apple' })),
+      },
+    });
+    const found = findAdapter();
+    await vi.advanceTimersByTimeAsync(5000);
+    const { report } = await found;
+    expect(report).toMatchObject({ vendor: 'apple' });
+    expect(report).not.toHaveProperty('other');
+  });
+
+  it('opens no device after 20 s, and one that comes later is destroyed', async () => {
+    let open = (_device: Partial<GPUDevice>): void => {};
+    const slow = { ...adapter({}), requestDevice: () => new Promise((resolve) => (open = resolve)) };
+    const refused = expect(requestDevice(slow as unknown as GPUAdapter)).rejects.toMatchObject({
+      code: 'webgpu-no-adapter',
+      message: expect.stringContaining('to open the GPU'),
+    });
+    await vi.advanceTimersByTimeAsync(20_000);
+    await refused;
+    const destroy = vi.fn();
+    open({ destroy });
+    await vi.advanceTimersByTimeAsync(0);
+    expect(destroy).toHaveBeenCalledTimes(1);
+  });
 });

@@ -1,12 +1,18 @@
 /** Requests the GPU adapter and device, and explains why there is none. */
 import type { AdapterReport } from '../../../src/contract/engine-api.ts';
 import { MixtabError } from '../../../src/contract/errors.ts';
+import { within } from '../../../src/contract/within.ts';
 
 /** Features that are requested if the adapter has them. Every kernel also runs without them. */
 const OPTIONAL_FEATURES: readonly GPUFeatureName[] = ['timestamp-query', 'subgroups'];
 
 /** Names of software implementations of WebGPU, as they appear in the adapter's info. */
 const SOFTWARE = /swiftshader|llvmpipe|lavapipe|basic render|warp/i;
+
+/** How long the browser may take to find an adapter, or to open a device, in milliseconds. Some never answer. */
+const ANSWER_MS = 20_000;
+/** How long the name of another adapter is waited for, in milliseconds: a load can do without. */
+const OTHER_ADAPTER_MS = 5000;
 
 /**
  * Requests the fastest adapter.
@@ -27,7 +33,8 @@ export async function requestAdapter(): Promise<GPUAdapter> {
       'Use a current Chrome, Edge, Firefox or Safari.',
     );
   }
-  const adapter = await navigator.gpu.requestAdapter({ powerPreference: 'high-performance' });
+  const request = navigator.gpu.requestAdapter({ powerPreference: 'high-performance' });
+  const adapter = await within(ANSWER_MS, request, () => notAnswering('for a GPU'));
   if (!adapter) {
     throw new MixtabError(
       'webgpu-no-adapter',
@@ -37,6 +44,13 @@ export async function requestAdapter(): Promise<GPUAdapter> {
   }
   return adapter;
 }
+
+const notAnswering = (wish: string): MixtabError =>
+  new MixtabError(
+    'webgpu-no-adapter',
+    `This browser has WebGPU, but has not answered for ${ANSWER_MS / 1000} s after it was asked ${wish}.`,
+    'Restart the browser. If that does not help, update the graphics driver, or compute on the CPU.',
+  );
 
 /** The adapter and its description, or the error that says why there is none. */
 export type FoundAdapter = { adapter: GPUAdapter; report: AdapterReport } | { report?: undefined; error: unknown };
@@ -55,7 +69,8 @@ export async function findAdapter(): Promise<FoundAdapter> {
 
 /** The name of the adapter that saves power, if this machine has two and the browser tells them apart. */
 async function findOtherAdapter(report: AdapterReport): Promise<string | undefined> {
-  const adapter = await navigator.gpu.requestAdapter({ powerPreference: 'low-power' }).catch(() => null);
+  const request = navigator.gpu.requestAdapter({ powerPreference: 'low-power' });
+  const adapter = await within(OTHER_ADAPTER_MS, request, () => new Error('no answer in time')).catch(() => null);
   if (!adapter) return undefined;
   const other = reportAdapter(adapter);
   const name = nameOf(other);
@@ -65,10 +80,13 @@ async function findOtherAdapter(report: AdapterReport): Promise<string | undefin
 const nameOf = ({ description, vendor, architecture }: AdapterReport): string =>
   description || [vendor, architecture].filter(Boolean).join(' ');
 
-/** Requests a device with the limits of the adapter, because the default limits are too small for large models. */
+/**
+ * Requests a device with the limits of the adapter, because the default limits are too small for large models.
+ * @throws MixtabError `webgpu-no-adapter` if the browser does not answer; a device that comes later is destroyed
+ */
 export async function requestDevice(adapter: GPUAdapter): Promise<GPUDevice> {
   const { limits } = adapter;
-  return adapter.requestDevice({
+  const request = adapter.requestDevice({
     label: 'mixtab',
     requiredFeatures: OPTIONAL_FEATURES.filter((feature) => adapter.features.has(feature)),
     requiredLimits: {
@@ -79,6 +97,13 @@ export async function requestDevice(adapter: GPUAdapter): Promise<GPUDevice> {
       maxComputeInvocationsPerWorkgroup: limits.maxComputeInvocationsPerWorkgroup,
       maxComputeWorkgroupStorageSize: limits.maxComputeWorkgroupStorageSize,
     },
+  });
+  return within(ANSWER_MS, request, () => {
+    request.then(
+      (device) => device.destroy(),
+      () => {}, // it was given up
+    );
+    return notAnswering('to open the GPU');
   });
 }
 
