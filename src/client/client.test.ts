@@ -47,6 +47,18 @@ it('tells other tabs and frames which model it reads, from the beginning of a lo
   expect(used).toEqual(['a', 'damaged', undefined]);
 });
 
+it('tells others that it still reads its model if another one may not be loaded', async () => {
+  const used: (string | undefined)[] = [];
+  const refused = new MixtabError('loaded-elsewhere', 'Another tab has a model.', 'Close it.');
+  const mayLoad = async ({ modelId }: { modelId: string }): Promise<void> => {
+    if (modelId === 'large') throw refused;
+  };
+  const client = createLocal({ ...fakeEngine(['a']), neighbours: { mayLoad, uses: (id) => void used.push(id) } });
+  await client.load({ modelId: 'a' });
+  await expect(client.load({ modelId: 'large' })).rejects.toBe(refused);
+  expect(used).toEqual(['a', 'a']);
+});
+
 describe.each(KINDS)('the client %s', (_kind, clientOf) => {
   it('answers in the shape of OpenAI', async () => {
     const fake = fakeEngine(['Hel', 'lo']);

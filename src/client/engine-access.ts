@@ -79,8 +79,13 @@ class ModelInEngine {
     onProgress: (progress: LoadProgress) => void = () => {},
   ): Promise<LoadedModel> {
     const { engine, callback, neighbours } = this.#parts;
-    await neighbours?.mayLoad(request, signal);
-    throwIfAborted(signal);
+    try {
+      await neighbours?.mayLoad(request, signal);
+      throwIfAborted(signal);
+    } catch (error) {
+      neighbours?.uses(this.#loaded?.summary.id); // perhaps its lock was taken already
+      throw error;
+    }
     return this.#stoppable(signal, async () => {
       this.#ended = undefined;
       this.#loaded = undefined; // A failed load leaves no model.

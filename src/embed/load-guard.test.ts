@@ -15,8 +15,8 @@ function setUp(options: Partial<LoadGuardOptions> = {}) {
   const mayLoad = guardLoads({
     list: async () => MODELS,
     locks: {
-      others: async () => [{ name: 'lock', modelId: 'large' }],
-      othersReleased: () => new Promise((resolve) => (release = resolve)),
+      claim: async () => false,
+      claimAfterOthers: () => new Promise((resolve) => (release = resolve)),
     },
     confirm: (question, signal) => {
       questions.push(question);
@@ -35,7 +35,7 @@ const asked = (questions: Question[], count = 1) => vi.waitFor(() => expect(ques
 it('a small model, and any model while no one else has one, are loaded without a question', async () => {
   const { mayLoad, questions } = setUp();
   await mayLoad({ modelId: 'small' }, undefined);
-  await setUp({ locks: { others: async () => [], othersReleased: async () => {} } }).mayLoad(
+  await setUp({ locks: { claim: async () => true, claimAfterOthers: async () => {} } }).mayLoad(
     { modelId: 'large' },
     undefined,
   );

@@ -11,7 +11,7 @@ import type { Question } from './question.ts';
 /** What the guard needs from the frame. */
 export interface LoadGuardOptions {
   list(): Promise<Pick<ModelSummary, 'id' | 'name' | 'storedBytes'>[]>;
-  locks: Pick<LoadedLock, 'others' | 'othersReleased'>;
+  locks: Pick<LoadedLock, 'claim' | 'claimAfterOthers'>;
   /** Asks the user in the frame. Resolves with false if the user declines, or cannot be asked. */
   confirm(question: Question, signal: AbortSignal): Promise<boolean>;
 }
@@ -24,8 +24,9 @@ interface Load {
 
 /**
  * @returns a function that is called before each load. It resolves if the load takes little memory, if no other tab or
- *   frame has a model, or once the user allows it or the others are closed. A model is allowed until the frame is closed,
- *   up to the memory that the user was asked about.
+ *   frame has a model, or once the user allows it or the others are closed. If no other has one, the frame's lock is then
+ *   held, so that only one of several loads. A model is allowed until the frame is closed, up to the memory that the user
+ *   was asked about.
  */
 export function guardLoads({ list, locks, confirm }: LoadGuardOptions) {
   /** Bytes by the model's id. */
@@ -36,21 +37,22 @@ export function guardLoads({ list, locks, confirm }: LoadGuardOptions) {
     if (!model) return;
     const load: Load = { name: model.name, bytes: mostMemory(model.storedBytes, request) };
     if (load.bytes < LARGE_MODEL_BYTES || load.bytes <= (allowed.get(modelId) ?? 0)) return;
-    if ((await locks.others()).length === 0) return;
+    if (await locks.claim(modelId, signal)) return;
+    throwIfAborted(signal);
     const wait = new AbortController();
     const end = (): void => wait.abort();
     signal?.addEventListener('abort', end);
     try {
-      const isAllowed = await Promise.race([
+      const answer = await Promise.race([
         confirm(questionFor(load), wait.signal),
-        locks.othersReleased(wait.signal).then(
-          () => true,
+        locks.claimAfterOthers(modelId, wait.signal).then(
+          () => 'alone' as const,
           () => false,
         ),
       ]);
       throwIfAborted(signal);
-      if (!isAllowed) throw loadedElsewhere(load);
-      allowed.set(modelId, load.bytes);
+      if (!answer) throw loadedElsewhere(load);
+      if (answer !== 'alone') allowed.set(modelId, load.bytes);
     } finally {
       end();
       signal?.removeEventListener('abort', end);

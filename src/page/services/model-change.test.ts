@@ -71,7 +71,7 @@ const loader = new ModelLoader({
   restartEngine: () => {},
   runs,
   sessions: { save: async () => {} },
-  tabs: { takesTooMuchBesideOthers: async () => false },
+  tabs: { claim: async () => true },
   wait: async () => {},
 });
 services.runs = runs;

@@ -44,7 +44,7 @@ const newLoader = () =>
     },
     sessions: { save: async () => {} },
     tabs: {
-      takesTooMuchBesideOthers: async ({ storedBytes }) => storedBytes > 1e9 && loadedElsewhere.value.length > 0,
+      claim: async ({ storedBytes }) => storedBytes < 1e9 || loadedElsewhere.value.length === 0,
     },
   });
 
@@ -63,7 +63,7 @@ describe('a large model while another tab has one in memory', () => {
 
   it('is not loaded, says what it would cost, and is loaded once the other tab is closed', async () => {
     loadedElsewhere.value = ['large'];
-    newLoader().leaveToOtherTab(large);
+    await newLoader().loadCarefully(large);
     expect(problem.value).toMatchObject({ code: 'loaded-elsewhere', remedy: expect.stringContaining('26.4 GB more') });
     loadedElsewhere.value = ['large', 'other'];
     await Promise.resolve();
@@ -79,17 +79,17 @@ describe('a large model while another tab has one in memory', () => {
     [{ compute: 'gpu', cpuBudgetMegabytes: 1000, gpuBudgetMegabytes: 6000, ramBudgetMegabytes: 2000 }, '8.0 GB'],
     [{ compute: 'gpu', gpuBudgetMegabytes: 6000 }, '26.4 GB'], // main memory may keep all experts that do not fit
     [{ compute: 'cpu', cpuBudgetMegabytes: 64_000 }, '26.4 GB'],
-  ] as const)('with the budgets %j would take up to %s', (budgets, expected) => {
+  ] as const)('with the budgets %j would take up to %s', async (budgets, expected) => {
     changeSettings(budgets);
     loadedElsewhere.value = ['large'];
-    newLoader().leaveToOtherTab(large);
+    await newLoader().loadCarefully(large);
     expect(problem.value?.remedy).toContain(`up to about ${expected} more.`);
   });
 
   it('is not loaded afterwards if the user chose another one meanwhile', async () => {
     loadedElsewhere.value = ['large'];
     const loader = newLoader();
-    loader.leaveToOtherTab(large);
+    await loader.loadCarefully(large);
     await loader.load({ id: 'small', name: 'small' });
     loadedElsewhere.value = [];
     await new Promise((resolve) => setTimeout(resolve, 10));
@@ -111,7 +111,7 @@ describe('a large model while another tab has one in memory', () => {
     models.value = [large as never];
     loadedElsewhere.value = ['large'];
     const loader = newLoader();
-    loader.leaveToOtherTab(large);
+    await loader.loadCarefully(large);
     await loader.reload();
     expect(loads.map(({ modelId }) => modelId)).toEqual(['large']);
     models.value = [];
@@ -215,7 +215,7 @@ describe('a model whose device was lost', () => {
       },
       sessions: { save: async () => {} },
       tabs: {
-        takesTooMuchBesideOthers: async ({ storedBytes }) => storedBytes > 1e9 && loadedElsewhere.value.length > 0,
+        claim: async ({ storedBytes }) => storedBytes < 1e9 || loadedElsewhere.value.length === 0,
       },
       wait: (ms) => {
         waits.push(ms);
@@ -299,7 +299,7 @@ describe('a model whose device was lost', () => {
       },
       sessions: { save: async () => {} },
       tabs: {
-        takesTooMuchBesideOthers: async ({ storedBytes }) => storedBytes > 1e9 && loadedElsewhere.value.length > 0,
+        claim: async ({ storedBytes }) => storedBytes < 1e9 || loadedElsewhere.value.length === 0,
       },
       wait: async () => {},
     });
@@ -351,7 +351,7 @@ describe('an engine that does not react', () => {
       runs: { stopAndWait: async () => {} },
       sessions: { save: async () => {} },
       tabs: {
-        takesTooMuchBesideOthers: async ({ storedBytes }) => storedBytes > 1e9 && loadedElsewhere.value.length > 0,
+        claim: async ({ storedBytes }) => storedBytes < 1e9 || loadedElsewhere.value.length === 0,
       },
     });
 

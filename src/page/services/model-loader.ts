@@ -36,7 +36,7 @@ export interface ModelLoaderDependencies {
   restartEngine: () => void;
   runs: Pick<EngineRuns, 'stopAndWait'>;
   sessions: Pick<Sessions, 'save'>;
-  tabs: Pick<Tabs, 'takesTooMuchBesideOthers'>;
+  tabs: Pick<Tabs, 'claim'>;
   /** Waits for some milliseconds; default: a timer. */
   wait?: (ms: number) => Promise<void>;
 }
@@ -53,6 +53,9 @@ const DEVICE_ABSENT: readonly ErrorCode[] = ['webgpu-device-lost', 'webgpu-no-ad
 
 /** The part of a model's summary that loading needs. */
 type ModelReference = Pick<ModelSummary, 'id' | 'name'>;
+
+/** A model that is loaded only if no other tab has one. */
+type CarefulReference = ModelReference & Pick<ModelSummary, 'storedBytes'>;
 
 /** Loads, reloads and unloads the model. */
 export class ModelLoader {
@@ -107,10 +110,14 @@ export class ModelLoader {
   }
 
   /**
-   * Does not load a model, because another tab has one in memory, but says so and offers to. Once no other tab has one,
-   * loads it, unless a model was loaded meanwhile.
+   * Loads a stored model, unless it is large, and another tab has one in memory: then it says so and offers to. Once no
+   * other tab has one, loads it, unless a model was loaded meanwhile. Never rejects.
    */
-  leaveToOtherTab(model: ModelReference & { storedBytes: number }): void {
+  loadCarefully(model: CarefulReference): Promise<void> {
+    return this.#queue.add(() => this.#load(model, model));
+  }
+
+  #leaveToOtherTab(model: CarefulReference): void {
     this.#askedForRoom = true;
     this.#request(model);
     report(
@@ -125,7 +132,11 @@ export class ModelLoader {
       if (loadedElsewhere.value.length > 0 && !hasModel) return;
       queueMicrotask(() => {
         stop();
-        if (!hasModel) void this.load(model);
+        // Another tab that has waited, too, may be faster: then this one waits again.
+        if (hasModel) return;
+        void this.#queue.add(async () => {
+          if (!loaded.value) await this.#load(model, model);
+        });
       });
     });
   }
@@ -152,11 +163,8 @@ export class ModelLoader {
   async use(model: ModelReference, asked = true): Promise<void> {
     importedModel.value = undefined;
     const stored = models.value.find(({ id }) => id === model.id);
-    if (stored && !this.#askedForRoom && !loaded.value && (await this.#tabs.takesTooMuchBesideOthers(stored))) {
-      this.leaveToOtherTab(stored);
-      return;
-    }
-    await this.load(model);
+    if (stored && !this.#askedForRoom && !loaded.value) await this.loadCarefully(stored);
+    else await this.load(model);
     if (loaded.value?.summary.id !== model.id) return;
     if (current.value && current.value.modelId !== model.id) openConversation(undefined);
     if (asked || view.value === 'models') showView('chat');
@@ -234,12 +242,14 @@ export class ModelLoader {
     loaded.value = undefined;
   }
 
-  async #load(model: ModelReference): Promise<void> {
+  /** @param careful the same model, if it may have to be left to another tab */
+  async #load(model: ModelReference, careful?: CarefulReference): Promise<void> {
     // The engine's script may be there again. If it is not, `probe` has said so, and that notice stays.
     if (!probed.value) await this.probe();
     if (!probed.value || computeProblems.value.length > 0) return;
     this.#request(model);
     await this.#leaveModel();
+    if (careful && !loaded.value && !(await this.#tabs.claim(careful))) return this.#leaveToOtherTab(careful);
     problem.value = undefined;
     overflow.value = undefined;
     loading.value = { name: model.name, progress: undefined };

@@ -14,6 +14,7 @@ vi.stubGlobal('navigator', {
   },
 });
 
+const { FakeLocks } = await import('../../contract/fake-locks-testing.ts');
 const { Tabs } = await import('./tabs.ts');
 const { loaded, loadedElsewhere, loading, requestedId } = await import('../state/models.ts');
 const { changeSettings } = await import('../state/settings.ts');
@@ -26,14 +27,20 @@ beforeEach(() => {
 });
 
 it('only a large model is too much beside that of another tab', async () => {
+  const { locks } = navigator;
+  const allLocks = new FakeLocks();
+  vi.stubGlobal('navigator', { locks: allLocks });
+  void allLocks.request(held[0], () => new Promise(() => {}));
   const tabs = new Tabs();
-  expect(await tabs.takesTooMuchBesideOthers({ storedBytes: 24e6 })).toBe(false);
-  expect(await tabs.takesTooMuchBesideOthers({ storedBytes: 26e9 })).toBe(true);
+  const claims = (storedBytes: number): Promise<boolean> => tabs.claim({ id: 'large', storedBytes });
+  expect(await claims(24e6)).toBe(true);
+  expect(await claims(26e9)).toBe(false);
   changeSettings({ compute: 'cpu', cpuBudgetMegabytes: 900 });
-  expect(await tabs.takesTooMuchBesideOthers({ storedBytes: 26e9 })).toBe(false); // it takes no more than its budget
+  expect(await claims(26e9)).toBe(true); // it takes no more than its budget
   changeSettings({ compute: 'auto', cpuBudgetMegabytes: undefined });
-  held = [];
-  expect(await tabs.takesTooMuchBesideOthers({ storedBytes: 26e9 })).toBe(false);
+  allLocks.close(held[0]);
+  expect(await claims(26e9)).toBe(true);
+  vi.stubGlobal('navigator', { locks });
 });
 
 it('notices by its lock that another tab was closed, which sends no message', async () => {

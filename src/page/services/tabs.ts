@@ -40,11 +40,15 @@ export class Tabs {
     loadedElsewhere.value = others.map(({ modelId }) => modelId);
   }
 
-  /** Whether a model takes so much memory that the user should decide about loading it beside another tab's. */
-  async takesTooMuchBesideOthers({ storedBytes }: { storedBytes: number }): Promise<boolean> {
-    if (mostMemory(storedBytes) < LARGE_MODEL_BYTES) return false;
+  /**
+   * Takes this tab's lock for a model, unless that takes so much memory that the user should decide about loading it
+   * beside another tab's. Of several tabs that try at the same time, one succeeds.
+   * @returns whether to load it
+   */
+  async claim({ id, storedBytes }: { id: string; storedBytes: number }): Promise<boolean> {
+    if (mostMemory(storedBytes) < LARGE_MODEL_BYTES || (await this.#lock.claim(id))) return true;
     await this.refresh();
-    return loadedElsewhere.value.length > 0;
+    return false;
   }
 
   async #refreshAfterReleaseOf(lock: string): Promise<void> {

@@ -26,7 +26,6 @@ vi.stubGlobal('localStorage', local);
 const done: string[] = [];
 /** What is in the store. */
 let inStore: ModelSummary[] = [];
-let takesTooMuch = false;
 let sessionsStarted = 0;
 const report = vi.hoisted(() => vi.fn());
 vi.mock('../services/problems.ts', () => ({ report }));
@@ -34,7 +33,7 @@ vi.mock('../services/services.ts', () => ({
   services: {
     sessions: { start: () => sessionsStarted++ },
     storageKeeper: { start() {} },
-    tabs: { start() {}, takesTooMuchBesideOthers: async () => takesTooMuch },
+    tabs: { start() {} },
     modelStore: {
       refresh: async () => {
         models.value = inStore;
@@ -46,8 +45,7 @@ vi.mock('../services/services.ts', () => ({
     },
     modelLoader: {
       probe: async () => {},
-      load: async ({ id }: ModelSummary) => void done.push(`load ${id}`),
-      leaveToOtherTab: ({ id }: ModelSummary) => void done.push(`leave ${id} to the other tab`),
+      loadCarefully: async ({ id }: ModelSummary) => void done.push(`load ${id}`),
       holdBack: ({ id }: ModelSummary, mark: LoadMark) => void done.push(`hold back ${id} ${mark.megabytes}`),
     },
   },
@@ -70,7 +68,6 @@ beforeEach(() => {
   stored.clear();
   held.clear();
   report.mockClear();
-  takesTooMuch = false;
   sessionsStarted = 0;
   inStore = [model('a'), model('b')];
   changeSettings({ lastModelId: 'b' });
@@ -110,12 +107,6 @@ it('loads it if the note is about another model', async () => {
   leaveNote('a');
   await start();
   expect(done).toEqual(['load b']);
-});
-
-it('leaves it to another tab if memory is too short for both', async () => {
-  takesTooMuch = true;
-  await start();
-  expect(done).toEqual(['leave b to the other tab']);
 });
 
 it('does not wait for ever for a database that does not answer', async () => {

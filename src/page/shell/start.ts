@@ -58,7 +58,7 @@ function whenRead(work: () => void): void {
  * @param probed resolves when it is known what can compute
  */
 async function loadFirstModel(probed: Promise<void>): Promise<void> {
-  const { modelLoader, modelStore, tabs } = services;
+  const { modelLoader, modelStore } = services;
   await modelStore.refresh();
   // Over http the browser lacks what an import needs, and the probe says so.
   if (!models.value.some(({ state }) => state === 'complete') && isSecureContext) return importFirstModel(probed);
@@ -67,8 +67,7 @@ async function loadFirstModel(probed: Promise<void>): Promise<void> {
   const last = complete.find(({ id }) => id === settings.value.lastModelId) ?? complete[0];
   const left = (await takeLeftMarks()).find(({ modelId }) => modelId === last?.id);
   if (last && left) modelLoader.holdBack(last, left);
-  else if (last && (await tabs.takesTooMuchBesideOthers(last))) modelLoader.leaveToOtherTab(last);
-  else if (last) await modelLoader.load(last);
+  else if (last) await modelLoader.loadCarefully(last);
 }
 
 /** Imports the built-in model while the browser finds a GPU, which takes as long as the first MB of the model. */
