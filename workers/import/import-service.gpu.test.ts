@@ -1,8 +1,9 @@
 /** The import worker's service in a real browser: pause and resume, repair from the URL, one import at a time. */
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { ImportProgress, ModelSource } from '../../src/contract/import-api.ts';
 import { synthBlob } from '../engine/testing.ts';
 import { MemoryStore, MemoryValues } from '../store/memory-store.ts';
+import { whileWriting } from '../store/model-lock.ts';
 import { IMPORT_LOCK } from '../store/record-requests.ts';
 import { SYNTH_PRESETS } from '../synth/presets.ts';
 import { ImportService } from './import-service.ts';
@@ -169,6 +170,27 @@ describe('ImportService', () => {
     await expect(stopped).rejects.toMatchObject({ code: 'aborted' });
     store.hangs = 0;
     expect(await imports.import(file(), () => {})).toMatchObject({ state: 'complete' }); // nobody holds the lock
+  });
+
+  it('does nothing under the lock of a model that it gets only after it was stopped', async () => {
+    const work = vi.fn(async () => {});
+    const stop = new AbortController();
+    let free = (): void => {};
+    const other = whileWriting(
+      'm',
+      () =>
+        new Promise<void>((resolve) => {
+          free = resolve;
+          stop.abort();
+        }),
+      new AbortController().signal,
+    );
+    const late = whileWriting('m', work, stop.signal);
+    await vi.waitFor(() => expect(stop.signal.aborted).toBe(true));
+    free();
+    await other;
+    await expect(late).rejects.toMatchObject({ code: 'aborted' });
+    expect(work).not.toHaveBeenCalled();
   });
 
   it('repairs a model from its URL; for a local file it says how', async () => {

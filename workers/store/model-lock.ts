@@ -2,7 +2,7 @@
  * One lock per model that is being written: by its import or its repair. Whoever removes a model takes it first, so that
  * no tab pulls the records out from under an import of another tab.
  */
-import { abortError, MixtabError } from '../../src/contract/errors.ts';
+import { abortError, MixtabError, throwIfAborted } from '../../src/contract/errors.ts';
 
 /** How long work may take to end after it was stopped: what it is storing is finished first. */
 const ABANDON_MS = 5000;
@@ -12,9 +12,11 @@ const lockName = (id: string): string => `mixtab-import/${id}`;
 /**
  * Runs `work` while no one else writes or removes this model, in any tab.
  * @param signal frees the lock shortly after it is aborted, even if `work` never settles
+ * @throws MixtabError `aborted` if the signal was aborted before the lock was free
  */
 export async function whileWriting<T>(id: string, work: () => Promise<T>, signal: AbortSignal): Promise<T> {
   return await navigator.locks.request(lockName(id), async () => {
+    throwIfAborted(signal);
     let timer: ReturnType<typeof setTimeout> | undefined;
     let free = (): void => {};
     const abandoned = new Promise<never>((_, reject) => {
