@@ -2,14 +2,11 @@
  * Imports mutated GGUF files: `npx tsx scripts/fuzz-gguf.ts [--files 100000] [--seed 1] [--first 0]`.
  *
  * Prints how the files ended, the slowest of them, and the memory at each tenth of the way. Exits with 1 if a file
- * ended with anything but a model or a `gguf-` error, took more than a second of processor time, or if memory kept growing.
- * To repeat one file, use its number as `--first` with `--files 1`.
+ * ended with anything but a model or a `gguf-` error, took more than a second of processor time, or if memory kept
+ * growing. To repeat one file, use its number as `--first` with `--files 1`.
  */
 import { parseArgs } from 'node:util';
-import { fuzzImports, memoryInUse } from './fuzz/import-fuzz.ts';
-
-/** Most memory that may be in use after the last tenth of the files beyond that after the first, in MB. */
-const MAX_ADDED_MB = 50;
+import { fuzzImports, MAX_ADDED_MB, memoryInUse } from './fuzz/import-fuzz.ts';
 
 async function main(): Promise<void> {
   const { values } = parseArgs({

@@ -3,10 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { SYNTH_PRESETS } from '../../workers/synth/presets.ts';
 import { createSynth } from '../../workers/synth/synth.ts';
 import { putTogether, takeApart } from './gguf-parts.ts';
-import { fuzzImports, memoryInUse } from './import-fuzz.ts';
-
-/** Most memory that may be in use after all files beyond that after the first tenth, in MB. */
-const MAX_ADDED_MB = 50;
+import { fuzzImports, MAX_ADDED_MB, memoryInUse } from './import-fuzz.ts';
 
 describe('10,000 mutated files', () => {
   it('end as a model or with a gguf- error of bounded length, none after a second, and leave no memory taken', async () => {

@@ -18,6 +18,8 @@ import { mutate } from './mutate.ts';
 
 /** Most processor time of one file, in seconds. */
 const MAX_SECONDS = 1;
+/** Most memory that may be in use after all files beyond that after the first tenth, in MB. */
+export const MAX_ADDED_MB = 50;
 /** Longest message of an error. Texts from a file are cut to 100 characters, and a message quotes at most four. */
 const MAX_MESSAGE = 700;
 /** Bytes of all records per byte of the file. In plain types, each row is padded to 32 weights. */

@@ -7,7 +7,7 @@ import type { Bytes } from './ids.ts';
 import { within } from './within.ts';
 
 export const LOADED_LOCK_PREFIX = 'mixtab-loaded/';
-/** The channel on which a owner says that its lock has changed. */
+/** The channel on which an owner says that its lock has changed. */
 export const TABS_CHANNEL = 'mixtab-tabs';
 /** Two models from this size on may be too much for a machine: the user is asked before a second one is loaded. */
 export const LARGE_MODEL_BYTES: Bytes = 1e9;
@@ -115,7 +115,10 @@ export class LoadedLock {
     });
   }
 
-  /** Resolves once no one else holds a lock, and that of `modelId` is held. @param signal ends the wait with a rejection */
+  /**
+   * Resolves once no one else holds a lock, and that of `modelId` is held.
+   * @param signal ends the wait with a rejection
+   */
   async claimAfterOthers(modelId: string, signal: AbortSignal): Promise<void> {
     do {
       for (let others = await this.others(); others.length > 0; others = await this.others())

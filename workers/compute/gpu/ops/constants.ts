@@ -5,7 +5,10 @@ const cache = new WeakMap<GPUDevice, Map<string, Slice>>();
 /** Bytes of a buffer; few of them are needed. */
 const BUFFER_BYTES = 256;
 
-/** Returns a uniform of `vec4<u32>` with these words, and zeros after them. Equal words share a buffer for the lifetime of the device. */
+/**
+ * Returns a uniform of `vec4<u32>` with these words, and zeros after them. Equal words share a buffer for the lifetime of
+ * the device.
+ */
 export function constants(device: GPUDevice, ...words: number[]): Slice {
   const key = words.join();
   const slices = cache.get(device) ?? new Map<string, Slice>();

@@ -7,7 +7,7 @@ import { STEP_STATE_WGSL } from '../step-state.ts';
 import type { Activations, Matrix, OpContext, SplitMatrix } from './context.ts';
 import { dispatchParts } from './dispatch-parts.ts';
 import { productKernel } from './product-kernel.ts';
-import { runsPerRow } from './weight-shader.ts';
+import { planeStarts, runsPerRow } from './weight-shader.ts';
 
 export interface MatmulArgs {
   matrix: Matrix;
@@ -48,13 +48,7 @@ export function matmul(
     overrides,
     before: [ctx.state, slice, input.slice, output.slice],
     // shaders/lib/matmul_shape.wgsl
-    words: [
-      layout.rows,
-      input.stride / 4,
-      output.stride,
-      accumulate ? 1 : 0,
-      ...[1, 2, 3].map((plane) => (layout.planeOffsets[plane] ?? 0) / 16),
-    ],
+    words: [layout.rows, input.stride / 4, output.stride, accumulate ? 1 : 0, ...planeStarts(layout).slice(1)],
     count: plan.rowGroups,
     grid: (rowGroups, folds) => (tilesFirst ? [tiles, rowGroups, folds] : [rowGroups, tiles, folds]),
     foldable: true,

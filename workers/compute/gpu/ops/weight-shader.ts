@@ -138,16 +138,16 @@ export function runsPerRow({ type, cols }: TensorLayout): number {
   return blocksPerRow(weightType, cols) * (weightType.blockWeights / RUN);
 }
 
+/** The starts of a matrix's four planes, in vec4 (16 bytes). @param base the byte offset of the matrix in the binding */
+export const planeStarts = ({ planeOffsets }: TensorLayout, base = 0): number[] =>
+  [0, 1, 2, 3].map((plane) => (base + (planeOffsets[plane] ?? 0)) / 16);
+
 /**
  * Overrides for the starts of a matrix's planes, in vec4 (16 bytes). They are named `<prefix>1`, `<prefix>2` and
  * `<prefix>3`; with `base`, also `<prefix>0`.
  * @param base the byte offset of the matrix in the binding; default: 0
  */
-export function planeOverrides({ planeOffsets }: TensorLayout, prefix: string, base?: number): Record<string, number> {
-  const first = base === undefined ? 1 : 0;
-  const entries = [];
-  for (let plane = first; plane < 4; plane++) {
-    entries.push([`${prefix}${plane}`, ((base ?? 0) + (planeOffsets[plane] ?? 0)) / 16]);
-  }
-  return Object.fromEntries(entries);
+export function planeOverrides(layout: TensorLayout, prefix: string, base?: number): Record<string, number> {
+  const entries = planeStarts(layout, base).map((start, plane) => [`${prefix}${plane}`, start] as const);
+  return Object.fromEntries(base === undefined ? entries.slice(1) : entries);
 }
