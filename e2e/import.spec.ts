@@ -43,6 +43,30 @@ for (const [file, message] of BAD_FILES) {
   });
 }
 
+test('while no model is loaded, there is a button that loads one, also after an error was dismissed', async ({
+  page,
+  server,
+}) => {
+  server.missing = /builtin\.gguf$/;
+  await page.goto(`${server.origin}/`);
+  const alert = page.getByRole('alert');
+  await expect(alert).toContainText('404');
+  const notice = page.getByRole('status').filter({ hasText: 'No model is loaded.' });
+  const load = notice.getByRole('button', { name: 'Load the built-in model' });
+  await load.click();
+  await expect(alert).toContainText('404');
+  await alert.getByRole('button', { name: 'Dismiss' }).click();
+  server.missing = undefined;
+  await load.click();
+  await expect(page.getByRole('button', { name: 'Once upon a time' })).toBeEnabled();
+  await expect(notice).toHaveCount(0);
+  await openLibrary(page);
+  await page.getByRole('button', { name: 'Delete mixtab storyteller' }).click();
+  await page.getByRole('button', { name: 'Delete mixtab storyteller' }).click();
+  await load.click();
+  await expect(page.getByRole('heading', { name: 'Start a story' })).toBeVisible();
+});
+
 test('imports a local file from the file chooser', async ({ page, server }) => {
   await openPage(page, server);
   await openLibrary(page);

@@ -95,6 +95,29 @@ for (const [cause, script, headers, message] of NO_CPU) {
   });
 }
 
+test('without WebAssembly, a GPU that comes back is found with one click, without reloading the page', async ({
+  page,
+  server,
+}) => {
+  server.builtin = 'stand-in';
+  const absent = 'self.find ??= GPU.prototype.requestAdapter; GPU.prototype.requestAdapter = async () => null';
+  await changeEngine(page, absent, NO_WASM);
+  await page.goto(`${server.origin}/`);
+  const alert = page.getByRole('alert');
+  await expect(alert).toContainText(/gives no GPU adapter/);
+  await alert.getByRole('button', { name: 'Try again' }).click();
+  await expect(alert.getByRole('button', { name: 'Try again' })).toBeEnabled();
+  for (const worker of page.workers()) {
+    await worker.evaluate(() => {
+      const find = Reflect.get(self, 'find') as typeof GPU.prototype.requestAdapter | undefined;
+      if (find) GPU.prototype.requestAdapter = find;
+    });
+  }
+  await alert.getByRole('button', { name: 'Try again' }).click();
+  await expect(page.getByRole('button', { name: /mixtab storyteller.*GPU/ })).toBeVisible();
+  await expect(alert).toHaveCount(0);
+});
+
 test('over http, the page says that it needs https', async ({ page, server }) => {
   const insecure = 'Object.defineProperty(globalThis, "isSecureContext", { value: false })';
   await changeEngine(page, `${NO_WEBGPU}; ${insecure}`);

@@ -170,6 +170,41 @@ it('loads nothing if neither the GPU nor the CPU can compute', async () => {
   expect(loads).toEqual([]);
 });
 
+describe('a GPU that was absent', () => {
+  const gpuError = { code: 'webgpu-no-adapter', message: 'No adapter.', remedy: '' } as const;
+  const gpu: ProbeReport = { automatic: { kind: 'gpu', reason: 'gpu' } };
+
+  it('is looked for again by the next load, if the CPU cannot compute either', async () => {
+    report = { gpuError, cpuError: { code: 'wasm-unsupported', message: 'No SIMD.', remedy: '' } };
+    const loader = newLoader();
+    await loader.probe();
+    report = gpu;
+    await loader.load({ id: 'a', name: 'a' });
+    expect([probed.value, loaded.value?.summary.id]).toEqual([gpu, 'a']);
+  });
+
+  it('is looked for again by the next load, which does not wait for that if the CPU can compute', async () => {
+    report = { gpuError, automatic: { kind: 'cpu', reason: 'no-gpu' } };
+    const loader = newLoader();
+    await loader.probe();
+    let answer = (_report: ProbeReport): void => {};
+    report = new Promise<ProbeReport>((resolve) => (answer = resolve)) as unknown as ProbeReport;
+    await loader.load({ id: 'a', name: 'a' });
+    expect(loaded.value?.summary.id).toBe('a');
+    answer(gpu);
+    await vi.waitFor(() => expect(probed.value).toEqual(gpu));
+  });
+
+  it('is still absent, and nothing else, if the engine ends while it looks again', async () => {
+    report = { gpuError, automatic: { kind: 'cpu', reason: 'no-gpu' } };
+    const loader = newLoader();
+    await loader.probe();
+    probeFails = aborted();
+    await loader.load({ id: 'a', name: 'a' });
+    expect(probed.value).toEqual(report);
+  });
+});
+
 it('loads the model whose loading failed again, with changed settings', async () => {
   models.value = ['a', 'b'].map((id) => ({ id, name: id }) as (typeof models.value)[0]);
   const loader = newLoader();

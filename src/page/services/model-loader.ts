@@ -19,6 +19,7 @@ import {
   models,
   probed,
   requestedId,
+  towardsModel,
 } from '../state/models.ts';
 import { problem } from '../state/notices.ts';
 import { showView, view } from '../state/route.ts';
@@ -100,13 +101,23 @@ export class ModelLoader {
     } catch (error) {
       // Without the engine's worker nothing is known of the GPU, and the page can be reloaded.
       if (errorToData(error).code === 'worker-unavailable') report(error);
-      else probed.value = { gpuError: errorToData(error) };
+      else probed.value ??= { gpuError: errorToData(error) };
     }
+  }
+
+  /**
+   * Finds out what can compute, unless that is known. A GPU that was absent, or the engine's script, may be there again.
+   * @returns whether anything can compute. If not, a notice has said so, and stays
+   */
+  async canCompute(): Promise<boolean> {
+    if (!probed.value || computeProblems.value.length > 0) await this.probe();
+    else if (probed.value.gpuError) void this.probe(); // the engine looks for a GPU itself when it loads a model
+    return probed.value !== undefined && computeProblems.value.length === 0;
   }
 
   /** Loads a stored model, replacing the loaded one. Never rejects: errors are shown to the user. */
   load(model: ModelReference): Promise<void> {
-    return this.#queue.add(() => this.#load(model));
+    return towardsModel(() => this.#queue.add(() => this.#load(model)));
   }
 
   /**
@@ -114,7 +125,17 @@ export class ModelLoader {
    * other tab has one, loads it, unless a model was loaded meanwhile. Never rejects.
    */
   loadCarefully(model: CarefulReference): Promise<void> {
-    return this.#queue.add(() => this.#load(model, model));
+    return towardsModel(() => this.#queue.add(() => this.#load(model, model)));
+  }
+
+  /**
+   * Loads a model that the user asked for. If another tab has a large one in memory, it says so first, unless it has done
+   * that before: see {@link loadCarefully}. Never rejects.
+   */
+  async loadAsked(model: ModelReference): Promise<void> {
+    const stored = models.value.find(({ id }) => id === model.id);
+    if (stored && !this.#askedForRoom && !loaded.value) await this.loadCarefully(stored);
+    else await this.load(model);
   }
 
   #leaveToOtherTab(model: CarefulReference): void {
@@ -134,9 +155,11 @@ export class ModelLoader {
         stop();
         // Another tab that has waited, too, may be faster: then this one waits again.
         if (hasModel) return;
-        void this.#queue.add(async () => {
-          if (!loaded.value) await this.#load(model, model);
-        });
+        void towardsModel(() =>
+          this.#queue.add(async () => {
+            if (!loaded.value) await this.#load(model, model);
+          }),
+        );
       });
     });
   }
@@ -162,9 +185,7 @@ export class ModelLoader {
    */
   async use(model: ModelReference, asked = true): Promise<void> {
     importedModel.value = undefined;
-    const stored = models.value.find(({ id }) => id === model.id);
-    if (stored && !this.#askedForRoom && !loaded.value) await this.loadCarefully(stored);
-    else await this.load(model);
+    await this.loadAsked(model);
     if (loaded.value?.summary.id !== model.id) return;
     if (current.value && current.value.modelId !== model.id) openConversation(undefined);
     if (asked || view.value === 'models') showView('chat');
@@ -244,9 +265,7 @@ export class ModelLoader {
 
   /** @param careful the same model, if it may have to be left to another tab */
   async #load(model: ModelReference, careful?: CarefulReference): Promise<void> {
-    // The engine's script may be there again. If it is not, `probe` has said so, and that notice stays.
-    if (!probed.value) await this.probe();
-    if (!probed.value || computeProblems.value.length > 0) return;
+    if (!(await this.canCompute())) return;
     this.#request(model);
     await this.#leaveModel();
     if (careful && !loaded.value && !(await this.#tabs.claim(careful))) return this.#leaveToOtherTab(careful);

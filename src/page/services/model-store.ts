@@ -6,7 +6,8 @@ import { accessToken } from '../state/access-token.ts';
 import { current } from '../state/conversations.ts';
 import { generating } from '../state/generation.ts';
 import { importedModel, type RunningImport, runningImport, unfinished } from '../state/imports.ts';
-import { loaded, models } from '../state/models.ts';
+import { loaded, models, modelsAreRead, towardsModel } from '../state/models.ts';
+import { modelToLoad } from '../state/no-model.ts';
 import { announcement, problem } from '../state/notices.ts';
 import { view } from '../state/route.ts';
 import { settings } from '../state/settings.ts';
@@ -22,7 +23,7 @@ import type { Tabs } from './tabs.ts';
 /** What changes of the store need from the rest of the page. */
 export interface ModelStoreDependencies {
   importer: ImportApi;
-  loader: Pick<ModelLoader, 'use' | 'unload'>;
+  loader: Pick<ModelLoader, 'canCompute' | 'loadAsked' | 'unload' | 'use'>;
   sessions: Pick<Sessions, 'refresh'>;
   tabs: Pick<Tabs, 'notify' | 'requireUnusedElsewhere'>;
 }
@@ -49,6 +50,7 @@ export class ModelStore {
   /** Reads the lists of stored models and unfinished imports again. */
   async refresh(): Promise<void> {
     [models.value, unfinished.value] = await Promise.all([this.#importer.list(), this.#importer.unfinished()]);
+    modelsAreRead.value = true;
     if (models.value.some(({ state }) => state === 'complete')) remember('localStorage', HAS_MODELS, '1');
     else removeValue('localStorage', HAS_MODELS);
   }
@@ -82,7 +84,24 @@ export class ModelStore {
 
   /** Imports the model that is served with the page. */
   importBuiltin(): Promise<void> {
-    return this.import(builtinSource(), BUILTIN_NAME);
+    return towardsModel(() => this.import(builtinSource(), BUILTIN_NAME));
+  }
+
+  /**
+   * While no model is loaded: finds out again what can compute and which models there are, and loads one
+   * ({@link modelToLoad}), or imports the built-in one. Errors are shown to the user.
+   */
+  async loadAny(): Promise<void> {
+    await towardsModel(async () => {
+      try {
+        if (!(await this.#loader.canCompute())) return;
+        await this.refresh();
+        if (modelToLoad.value) await this.#loader.loadAsked(modelToLoad.value);
+        else await this.importBuiltin();
+      } catch (error) {
+        report(error);
+      }
+    });
   }
 
   /** Stops the import. It can be resumed later, even after the tab was closed. */
@@ -161,8 +180,10 @@ export class ModelStore {
     };
     try {
       const summary = await this.#importer.import(source, proxy(watch), { storage: settings.value.storageBackend });
-      runningImport.value = undefined;
-      await this.refresh();
+      await towardsModel(async () => {
+        runningImport.value = undefined;
+        await this.refresh();
+      });
       this.#tabs.notify();
       return summary;
     } finally {

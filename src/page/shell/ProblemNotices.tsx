@@ -1,21 +1,22 @@
-import { type ErrorData, losesModel } from '../../contract/errors.ts';
+import type { ErrorData } from '../../contract/errors.ts';
 import { IconButton } from '../../ui/IconButton.tsx';
 import { dismissProblem } from '../services/problems.ts';
 import { services } from '../services/services.ts';
-import { computeKind, lacksGpu } from '../state/compute.ts';
-import { heldBack } from '../state/load-mark.ts';
-import { computeProblems, lastLoaded, loaded, probed, requestedId } from '../state/models.ts';
+import { lacksGpu } from '../state/compute.ts';
+import { computeProblems, pendingLoads, probed } from '../state/models.ts';
+import { loadOffer, problemRemedies } from '../state/no-model.ts';
 import { problem } from '../state/notices.ts';
-import { remediesFor } from '../state/remedies.ts';
+import { type Remedy, secureAddress } from '../state/remedies.ts';
 import { changeSettings, settings } from '../state/settings.ts';
 import { ProblemNotice } from './ProblemNotice.tsx';
 
-/** Why no model can run in this browser, and the newest error. */
+/** Why no model can run in this browser, the newest error, and a way to load a model if there is none. */
 export function ProblemNotices() {
   return (
     <>
       {computeProblems.value.length > 0 && <CannotCompute problems={computeProblems.value} />}
       {problem.value && <Problem error={problem.value} />}
+      {loadOffer.value && <NoModel label={loadOffer.value} />}
     </>
   );
 }
@@ -30,35 +31,31 @@ function CannotCompute({ problems }: { problems: readonly ErrorData[] }) {
           <strong>{message}</strong> {remedy}
         </p>
       ))}
+      {problems.some(({ code }) => code === 'webgpu-insecure-context') ? (
+        <OpenSecurely />
+      ) : (
+        <button type="button" disabled={pendingLoads.value > 0} onClick={() => void services.modelStore.loadAny()}>
+          {pendingLoads.value > 0 ? 'Trying again' : 'Try again'}
+        </button>
+      )}
     </div>
   );
 }
 
-/** An error, with buttons for what can be done about it at once. */
-function Problem({ error }: { error: ErrorData }) {
-  const { code, message, remedy } = error;
-  const remedies = remediesFor(code, {
-    settings: settings.value,
-    lastLoaded: lastLoaded.value,
-    modelId: requestedId.value,
-    probed: probed.value,
-    ...(heldBack.value && { heldBack: { kind: computeKind.value, megabytes: heldBack.value.megabytes } }),
-    modelLost: losesModel(error) && loaded.value === undefined,
-  });
-  const actions = (remedies.length > 0 || code === 'worker-unavailable') && (
-    <>
-      {code === 'worker-unavailable' && (
-        <button type="button" onClick={() => location.reload()}>
-          Reload page
-        </button>
-      )}
-      {remedies.map(({ label, changes }) => (
-        <button type="button" key={label} onClick={() => void services.answers.reloadAndResume(changes)}>
-          {label}
-        </button>
-      ))}
-    </>
+function OpenSecurely() {
+  const address = secureAddress(location);
+  return (
+    address && (
+      <button type="button" onClick={() => location.assign(address)}>
+        Open over https
+      </button>
+    )
   );
+}
+
+/** An error, with buttons for what can be done about it at once. */
+function Problem({ error: { code, message, remedy } }: { error: ErrorData }) {
+  const actions = problemRemedies.value.length > 0 && problemRemedies.value.map(RemedyButton);
   return (
     <ProblemNotice
       message={message}
@@ -70,6 +67,26 @@ function Problem({ error }: { error: ErrorData }) {
     </ProblemNotice>
   );
 }
+
+const RemedyButton = ({ label, changes, reloadsPage }: Remedy) => (
+  <button
+    type="button"
+    key={label}
+    onClick={() => (reloadsPage ? location.reload() : void services.answers.reloadAndResume(changes))}
+  >
+    {label}
+  </button>
+);
+
+/** Shown while no model is loaded, unless another notice offers a way on. */
+const NoModel = ({ label }: { label: string }) => (
+  <div class="notice inline" role="status">
+    <p>No model is loaded.</p>
+    <button type="button" onClick={() => void services.modelStore.loadAny()}>
+      {label}
+    </button>
+  </div>
+);
 
 /** Shown until it is dismissed: the CPU computes, because the browser offers no GPU. */
 export function GpuHint() {

@@ -51,7 +51,8 @@ vi.mock('../services/services.ts', () => ({
   },
 }));
 
-const { models } = await import('../state/models.ts');
+const { models, modelsAreRead } = await import('../state/models.ts');
+const { loadOffer } = await import('../state/no-model.ts');
 const { changeSettings } = await import('../state/settings.ts');
 const { start } = await import('./start.ts');
 type LoadMark = import('../state/load-mark.ts').LoadMark;
@@ -130,4 +131,15 @@ it('says that the browser blocks storage', async () => {
   await start();
   expect(done).toEqual([]);
   expect(report).toHaveBeenCalledWith(expect.objectContaining({ code: 'storage-unavailable' }));
+});
+
+it('offers to load a model once the start has ended without one, and not before', async () => {
+  modelsAreRead.value = true;
+  const started = start();
+  const offers: (string | undefined)[] = [];
+  const end = loadOffer.subscribe((offer) => void offers.push(offer));
+  await started;
+  end();
+  expect(done).toEqual(['load b']); // which loads nothing here
+  expect(offers).toEqual([undefined, 'Load b']);
 });

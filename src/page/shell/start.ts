@@ -7,9 +7,10 @@ import { loadToken } from '../state/access-token.ts';
 import { loadConversations } from '../state/conversations.ts';
 import { loadDrafts } from '../state/drafts.ts';
 import { takeLeftMarks, watchTab } from '../state/load-mark.ts';
-import { computeProblems, models } from '../state/models.ts';
+import { computeProblems, towardsModel } from '../state/models.ts';
+import { modelToLoad } from '../state/no-model.ts';
 import { atMost, isNotAnswering } from '../state/patient-read.ts';
-import { loadSettings, settings } from '../state/settings.ts';
+import { loadSettings } from '../state/settings.ts';
 import { unreadConversations, unreadSettings } from '../state/storage-health.ts';
 
 /** How long the page waits for drafts and the access token before it continues. Both may come later. In milliseconds. */
@@ -20,7 +21,9 @@ const DRAFTS_MS = 2000;
  * answers. Call it before the page is drawn: meanwhile the workers start on what takes long. Never rejects: errors are
  * shown to the user.
  */
-export async function start(): Promise<void> {
+export const start = (): Promise<void> => towardsModel(startPage);
+
+async function startPage(): Promise<void> {
   const { sessions, storageKeeper, tabs, modelLoader, modelStore } = services;
   modelStore.prefetchBuiltin();
   const probed = modelLoader.probe();
@@ -61,10 +64,9 @@ async function loadFirstModel(probed: Promise<void>): Promise<void> {
   const { modelLoader, modelStore } = services;
   await modelStore.refresh();
   // Over http the browser lacks what an import needs, and the probe says so.
-  if (!models.value.some(({ state }) => state === 'complete') && isSecureContext) return importFirstModel(probed);
+  if (!modelToLoad.value && isSecureContext) return importFirstModel(probed);
   await probed;
-  const complete = models.value.filter(({ state }) => state === 'complete');
-  const last = complete.find(({ id }) => id === settings.value.lastModelId) ?? complete[0];
+  const last = modelToLoad.value;
   const left = (await takeLeftMarks()).find(({ modelId }) => modelId === last?.id);
   if (last && left) modelLoader.holdBack(last, left);
   else if (last) await modelLoader.loadCarefully(last);

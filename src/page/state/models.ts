@@ -9,6 +9,8 @@ import type { ModelSummary } from '../../contract/import-api.ts';
 
 /** All models in the store, damaged ones included. */
 export const models = signal<ModelSummary[]>([]);
+/** Whether they were read. */
+export const modelsAreRead = signal(false);
 /** What this browser offers for computing; undefined until the engine worker has found out. */
 export const probed = signal<ProbeReport | undefined>(undefined);
 /** Why no model can run here: a problem of the GPU, and one of the CPU. Empty if one can. */
@@ -39,5 +41,18 @@ export const loaded = signal<LoadedModel | undefined>(undefined);
 export const lastLoaded = signal<LoadedModel | undefined>(undefined);
 /** Id of the model that was to be loaded last, even if that failed. */
 export const requestedId = signal<string | undefined>(undefined);
+/** How many calls of {@link towardsModel} have not ended. */
+export const pendingLoads = signal(0);
+
+/** Runs work that should end with a loaded model. Meanwhile the page does not offer to load one. */
+export async function towardsModel<T>(work: () => Promise<T>): Promise<T> {
+  pendingLoads.value = pendingLoads.peek() + 1;
+  try {
+    return await work();
+  } finally {
+    pendingLoads.value = pendingLoads.peek() - 1;
+  }
+}
+
 /** Ids of the models that other tabs have loaded or are loading. */
 export const loadedElsewhere = signal<string[]>([]);

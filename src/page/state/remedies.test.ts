@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { ComputeKind, LoadedModel } from '../../contract/engine-api.ts';
-import { type RemedyContext, remediesFor } from './remedies.ts';
+import { type RemedyContext, remediesFor, secureAddress } from './remedies.ts';
 import { DEFAULT_SETTINGS } from './settings.ts';
 
 const loadedOn = (kind: ComputeKind): LoadedModel =>
@@ -87,6 +87,24 @@ describe('remediesFor', () => {
     expect(remediesFor('webgpu-unsupported', context({ probed }))).toEqual([]);
   });
 
+  it('offers to try again if the GPU that the user chose is absent, because it may come back', () => {
+    const probed = { automatic: { kind: 'cpu', reason: 'no-gpu' } } as const;
+    const settings = { ...DEFAULT_SETTINGS, compute: 'gpu' } as const;
+    expect(remediesFor('webgpu-no-adapter', context({ settings, probed, modelLost: true }))).toEqual([
+      { label: 'Use the CPU', changes: { compute: 'auto' } },
+      reload,
+    ]);
+  });
+
+  it('offers to reload the page if a worker is missing, or the storage at the start', () => {
+    const page = { label: 'Reload page', changes: {}, reloadsPage: true };
+    expect(remediesFor('worker-unavailable', context())).toEqual([page]);
+    expect(remediesFor('worker-unavailable', context({ modelLost: true }))).toEqual([page, reload]);
+    expect(remediesFor('storage-unavailable', context({ nothingLoaded: true }))).toEqual([page]);
+    expect(remediesFor('storage-unavailable', context({ nothingLoaded: true, modelLost: true }))).toEqual([reload]);
+    expect(remediesFor('storage-unavailable', context())).toEqual([]);
+  });
+
   it.each([
     'internal',
     'no-model-loaded',
@@ -101,4 +119,10 @@ describe('remediesFor', () => {
   it('offers nothing for other errors', () => {
     expect(remediesFor('storage-full', context({ lastLoaded: loadedOn('gpu') }))).toEqual([]);
   });
+});
+
+it('knows where a page is over https unless its port is its own', () => {
+  const at = (href: string) => secureAddress(new URL(href) as unknown as Location);
+  expect(at('http://mixtab.test/app/#models')).toBe('https://mixtab.test/app/#models');
+  expect([at('http://mixtab.test:8080/'), at('https://mixtab.test/')]).toEqual([undefined, undefined]);
 });

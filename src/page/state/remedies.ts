@@ -3,11 +3,13 @@ import type { ComputeKind, LoadedModel, ProbeReport } from '../../contract/engin
 import type { ErrorCode } from '../../contract/errors.ts';
 import { MODEL_BUDGET, type Settings } from './settings.ts';
 
-/** A button that loads the model again. */
+/** A button that loads the model again, or the page. */
 export interface Remedy {
   label: string;
-  /** Settings that are changed before that. */
+  /** Settings that are changed before the model is loaded. */
   changes: Partial<Settings>;
+  /** It loads the page again. */
+  reloadsPage?: true;
 }
 
 /** What {@link remediesFor} depends on. */
@@ -18,7 +20,9 @@ export interface RemedyContext {
   /** Id of the model that would be loaded again. Its memory is unknown if it is not the one that was loaded last. */
   modelId: string | undefined;
   probed: ProbeReport | undefined;
-  /** Whether no model is loaded after the error. Then there is always a way to load it again. */
+  /** Whether no model is loaded. */
+  nothingLoaded?: boolean;
+  /** Whether that is because of the error. Then there is always a way to load it again. */
   modelLost?: boolean;
   /** What will compute, and the megabytes that the model had when it ended the page, if they are known. */
   heldBack?: { kind: ComputeKind; megabytes?: number | undefined };
@@ -28,14 +32,24 @@ export interface RemedyContext {
 const SMALLER_SHARE = 0.75;
 
 const RELOAD: Remedy = { label: 'Reload model', changes: {} };
+const RELOAD_PAGE: Remedy = { label: 'Reload page', changes: {}, reloadsPage: true };
 
 const orReload = (remedies: Remedy[]): Remedy[] => (remedies.length > 0 ? remedies : [RELOAD]);
 
 /** @returns what can be done about the error with one click, best first */
 export function remediesFor(code: ErrorCode, context: RemedyContext): Remedy[] {
   const remedies = specificRemedies(code, context);
-  return context.modelLost ? orReload(remedies) : remedies;
+  if (!context.modelLost) return remedies;
+  // What is missing may be there at the next attempt.
+  return code === 'webgpu-no-adapter' || code === 'worker-unavailable' ? [...remedies, RELOAD] : orReload(remedies);
 }
+
+/**
+ * Where a page that was loaded over http may be found over https. Another port has another server, so it is not known.
+ * @returns undefined if it is not known
+ */
+export const secureAddress = ({ protocol, port, href }: Pick<Location, 'protocol' | 'port' | 'href'>) =>
+  protocol === 'http:' && port === '' ? href.replace('http:', 'https:') : undefined;
 
 function specificRemedies(code: ErrorCode, context: RemedyContext): Remedy[] {
   switch (code) {
@@ -55,6 +69,10 @@ function specificRemedies(code: ErrorCode, context: RemedyContext): Remedy[] {
       return withAutomaticMemory('gpu', context);
     case 'ram-budget-too-small':
       return withAutomaticMemory('cpu', context);
+    case 'worker-unavailable':
+      return [RELOAD_PAGE];
+    case 'storage-unavailable':
+      return context.nothingLoaded && !context.modelLost ? [RELOAD_PAGE] : [];
     case 'webgpu-unsupported':
     case 'webgpu-insecure-context':
     case 'webgpu-no-adapter':
