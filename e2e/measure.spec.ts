@@ -1,5 +1,5 @@
 /** Measuring the GPU: from the settings to a report that can be copied, and stopping on the way. */
-import { expect, openPage, test } from './fixtures.ts';
+import { computeWith, expect, openPage, test } from './fixtures.ts';
 
 test('measures the GPU, stops on request, and copies the report', async ({ page, server, context }) => {
   await context.grantPermissions(['clipboard-read', 'clipboard-write']);
@@ -34,10 +34,21 @@ test('measures the GPU, stops on request, and copies the report', async ({ page,
   await expect(page.getByRole('heading', { name: 'Measure this GPU' })).toBeVisible();
 });
 
-test('stays on the page that a link has named while the built-in model is loaded', async ({ page, server }) => {
+test('stays on the page that a link has named while the built-in model is loaded, and unloads one from the GPU', async ({
+  page,
+  server,
+}) => {
+  server.builtin = 'stand-in';
   await page.goto(`${server.origin}/#measure`);
-  await expect(page.getByText('A model is loaded and takes GPU memory.')).toBeVisible();
+  await expect(page.getByText('mixtab storyteller is imported.')).toBeAttached();
   await page.evaluate(() => new Promise((resolve) => setTimeout(resolve))); // what follows the load
   await expect(page.getByRole('heading', { name: 'Measure this GPU' })).toBeVisible();
   expect(new URL(page.url()).hash).toBe('#measure');
+  const hint = page.getByText('mixtab storyteller is loaded and takes GPU memory.');
+  await expect(hint).toHaveCount(0); // it is on the CPU
+  await computeWith(page, 'GPU');
+  await expect(hint).toBeVisible();
+  await page.getByRole('button', { name: 'unload it' }).click();
+  await expect(hint).toHaveCount(0);
+  await expect(page.getByRole('button', { name: 'Load mixtab storyteller' })).toBeVisible();
 });

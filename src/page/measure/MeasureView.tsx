@@ -3,13 +3,15 @@ import type { ComponentChildren } from 'preact';
 import type { MeasureReport, MeasureRow, MeasureStep } from '../../contract/measure-api.ts';
 import { CopyButton } from '../../ui/CopyButton.tsx';
 import { measureGpu, stopMeasuring } from '../services/measure.ts';
+import { report } from '../services/problems.ts';
+import { services } from '../services/services.ts';
 import { measureReport, measuring } from '../state/measurement.ts';
 import { loaded } from '../state/models.ts';
 import { formatFigure, formatShare } from './figures.ts';
 import '../../ui/css/measure.css';
 
 export function MeasureView({ notices }: { notices: ComponentChildren }) {
-  const report = measureReport.value;
+  const measured = measureReport.value;
   return (
     <main class="scroll measure" id="main" tabIndex={-1}>
       <div class="column wide">
@@ -19,12 +21,7 @@ export function MeasureView({ notices }: { notices: ComponentChildren }) {
           layers. It takes up to four minutes and 4 GB of GPU memory. Nothing is sent anywhere. If you report a problem
           with speed, copy the report into it.
         </p>
-        {loaded.value && (
-          <p class="hint">
-            A model is loaded and takes GPU memory. For exact figures, unload it on the{' '}
-            <a href="#models">models page</a> first.
-          </p>
-        )}
+        {loaded.value?.compute.kind === 'gpu' && <ModelOnGpu name={loaded.value.summary.name} />}
         {notices}
         <p class="measure-actions">
           {measuring.value ? (
@@ -33,21 +30,31 @@ export function MeasureView({ notices }: { notices: ComponentChildren }) {
             </button>
           ) : (
             <button type="button" class="primary" onClick={() => void measureGpu()}>
-              {report ? 'Measure again' : 'Measure'}
+              {measured ? 'Measure again' : 'Measure'}
             </button>
           )}
-          {report && !measuring.value && (
+          {measured && !measuring.value && (
             <>
-              <CopyButton text={() => JSON.stringify(report, null, 1)} label="Copy the report" /> Copy the report as
+              <CopyButton text={() => JSON.stringify(measured, null, 1)} label="Copy the report" /> Copy the report as
               JSON
             </>
           )}
         </p>
-        {report && <Report report={report} />}
+        {measured && <Report report={measured} />}
       </div>
     </main>
   );
 }
+
+const ModelOnGpu = ({ name }: { name: string }) => (
+  <p class="hint">
+    {name} is loaded and takes GPU memory. For exact figures,{' '}
+    <button type="button" class="link" onClick={() => void services.modelLoader.unload().catch(report)}>
+      unload it
+    </button>{' '}
+    first.
+  </p>
+);
 
 function Report({ report }: { report: MeasureReport }) {
   return (
