@@ -49,6 +49,15 @@ describe('the path', () => {
   });
 });
 
+it('a text that was cut is no longer marked once it was continued, and until then it is', () => {
+  const cut = changeTurn(build('>a', 'a>b'), 'b', { isCut: true });
+  expect(changeTurn(cut, 'b', { text: 'b' }).turns[1]).toHaveProperty('isCut', true);
+  expect(changeTurn(cut, 'a', { text: 'changed' }).turns[1]).toHaveProperty('isCut', true);
+  const continued = changeTurn(cut, 'b', { text: 'b and more' });
+  expect(continued.turns[1].text).toBe('b and more');
+  expect(continued.turns[1]).not.toHaveProperty('isCut');
+});
+
 it('counts the versions of a turn', () => {
   const { versions, index } = versionsOf(build('>a', 'a>b', 'a>c', 'a>d'), 'c');
   expect([versions.map(({ id }) => id).join(''), index]).toEqual(['bcd', 1]);

@@ -128,7 +128,7 @@ export function addTurn(conversation: Conversation, turn: Turn): Conversation {
   return added.title === '' ? { ...added, title: titleFrom(turn.text) } : added;
 }
 
-/** Changes fields of one turn. */
+/** Changes fields of one turn. If its text was cut and is continued, its rest is no longer missing. */
 export function changeTurn(
   conversation: Conversation,
   id: string,
@@ -136,7 +136,12 @@ export function changeTurn(
 ): Conversation {
   return {
     ...conversation,
-    turns: conversation.turns.map((turn) => (turn.id === id ? { ...turn, ...changes } : turn)),
+    turns: conversation.turns.map((turn) => {
+      if (turn.id !== id) return turn;
+      const { isCut, ...others } = turn;
+      const isStillCut = isCut && (changes.text ?? turn.text) === turn.text;
+      return { ...others, ...(isStillCut && { isCut }), ...changes };
+    }),
   };
 }
 
