@@ -87,7 +87,7 @@ for (const [name, does, visit] of [
       server.missing = undefined;
       return route.continue();
     });
-    await page.getByRole('button', { name: 'Reload page' }).click();
+    await alert.getByRole('button', { name: 'Reload the page' }).click();
     await expect(page.getByRole('button', { name: 'Once upon a time' })).toBeEnabled();
     await expect(page.getByRole('alert')).toHaveCount(0);
   });

@@ -47,7 +47,7 @@ export function EarlierMissing({ count, kind }: { count: number; kind: Conversat
     <p class="context-cut" role="note">
       <span>
         {count === 1 ? `1 earlier ${what} is` : `${count} earlier ${what}s are`} missing here. The browser deleted what
-        this page had stored, and there was no space for them in the copy.
+        this page had stored, and there was no space for {count === 1 ? 'it' : 'them'} in the copy.
       </span>
     </p>
   );

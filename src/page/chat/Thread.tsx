@@ -114,7 +114,6 @@ function Message({ turn, last, cutBefore }: MessageProps) {
       {cutBefore && <ContextCut />}
       <span class="visually-hidden">{turn.by === 'user' ? 'You' : 'Model'}:</span>
       {turn.by === 'user' ? <UserMessage turn={turn} last={last} /> : <Answer turn={turn} last={last} />}
-      {turn.isCut && <RestMissing />}
     </li>
   );
 }
@@ -127,6 +126,7 @@ function UserMessage({ turn, last }: { turn: Turn; last: boolean }) {
   return (
     <>
       <p class="bubble plain">{turn.text}</p>
+      {turn.isCut && <RestMissing />}
       <div class="actions">
         <Versions turn={turn} />
         <IconButton icon="edit" label="Edit message" disabled={!canSend.value} onClick={() => setEditing('clicked')} />
@@ -161,6 +161,7 @@ function Answer({ turn, last }: { turn: Turn; last: boolean }) {
       )}
       {streamed === undefined && (
         <>
+          {turn.isCut && <RestMissing />}
           {turn.stats?.contextFull && last && (
             <div class="notice">
               <p>The answer ends here because the model's context is full.</p>
@@ -176,7 +177,7 @@ function Answer({ turn, last }: { turn: Turn; last: boolean }) {
 
 /** @returns CSS pixels */
 function heightAboveActions(answer: HTMLElement | null): number | undefined {
-  const actions = answer?.querySelector('.actions');
+  const actions = answer?.querySelector('.context-cut, .actions');
   return answer && actions ? actions.getBoundingClientRect().top - answer.getBoundingClientRect().top : undefined;
 }
 

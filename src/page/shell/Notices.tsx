@@ -48,23 +48,24 @@ export function Notices() {
 function UpdateNotice({ state, use }: PageUpdate) {
   if (state === 'delayed') {
     return (
-      <p class="notice">
+      <p class="notice" role="status">
         The browser has not changed to the new version of mixtab yet, because the earlier one is still in use. This page
         is reloaded when it has. If that takes long, close the other tabs of mixtab.
       </p>
     );
   }
   return (
-    <p class="notice">
-      A new version of mixtab is available.{' '}
-      {busyWith.value ? (
-        `You can update when the ${busyWith.value} has ended.`
-      ) : (
+    <div class="notice inline" role="status">
+      <p>
+        A new version of mixtab is available.
+        {busyWith.value && ` You can update when the ${busyWith.value} has ended.`}
+      </p>
+      {!busyWith.value && (
         <button type="button" disabled={state === 'switching'} onClick={use}>
           {state === 'switching' ? 'Updating' : 'Update now'}
         </button>
       )}
-    </p>
+    </div>
   );
 }
 

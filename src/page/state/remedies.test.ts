@@ -97,7 +97,7 @@ describe('remediesFor', () => {
   });
 
   it('offers to reload the page if a worker is missing, or the storage at the start', () => {
-    const page = { label: 'Reload page', changes: {}, reloadsPage: true };
+    const page = { label: 'Reload the page', changes: {}, reloadsPage: true };
     expect(remediesFor('worker-unavailable', context())).toEqual([page]);
     expect(remediesFor('worker-unavailable', context({ modelLost: true }))).toEqual([page, reload]);
     expect(remediesFor('storage-unavailable', context({ nothingLoaded: true }))).toEqual([page]);

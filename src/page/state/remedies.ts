@@ -32,7 +32,7 @@ export interface RemedyContext {
 const SMALLER_SHARE = 0.75;
 
 const RELOAD: Remedy = { label: 'Reload model', changes: {} };
-const RELOAD_PAGE: Remedy = { label: 'Reload page', changes: {}, reloadsPage: true };
+const RELOAD_PAGE: Remedy = { label: 'Reload the page', changes: {}, reloadsPage: true };
 
 const orReload = (remedies: Remedy[]): Remedy[] => (remedies.length > 0 ? remedies : [RELOAD]);
 
