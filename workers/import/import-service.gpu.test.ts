@@ -5,6 +5,7 @@ import { synthBlob } from '../engine/testing.ts';
 import { MemoryStore, MemoryValues } from '../store/memory-store.ts';
 import { whileWriting } from '../store/model-lock.ts';
 import { IMPORT_LOCK } from '../store/record-requests.ts';
+import { SessionStore } from '../store/session-store.ts';
 import { SYNTH_PRESETS } from '../synth/presets.ts';
 import { ImportService } from './import-service.ts';
 
@@ -144,11 +145,39 @@ describe('ImportService', () => {
     await service.remove(id); // nobody holds its lock any more
   });
 
+  it('refuses a model for which there is no space before anything is stored, unless sessions can give way', async () => {
+    const values = new MemoryValues();
+    const sessions = new SessionStore();
+    const removeAll = vi.spyOn(sessions, 'removeAll').mockResolvedValue(false);
+    const imports = new ImportService(new MemoryStore(values), { sessions });
+    const free = (bytes: number) => ({ quota: 2e9, usage: 2e9 - bytes });
+    const estimate = vi.spyOn(navigator.storage, 'estimate').mockImplementation(async () => free(1e5));
+    try {
+      await expect(imports.import(file(), () => {})).rejects.toMatchObject({
+        code: 'storage-full',
+        message: expect.stringMatching(
+          /storage is full: [\d.]+ [kM]B more were needed, and the browser reports 100 kB free for this page/,
+        ),
+        remedy: 'Remove a model, free disk space or choose a smaller model.',
+      });
+      expect(values.entries.size).toBe(0);
+      removeAll.mockImplementation(async () => {
+        estimate.mockImplementation(async () => free(1e9));
+        return true;
+      });
+      expect(await imports.import(file(), () => {})).toMatchObject({ state: 'complete' });
+    } finally {
+      estimate.mockRestore();
+    }
+  });
+
   it('also tries again while it removes what other imports left, and can be stopped there', async () => {
     class HangingStore extends MemoryStore {
       hangs = 1;
+      listHangs = 1;
       removed: string[] = [];
       override async listLeftovers(): Promise<string[]> {
+        if (this.listHangs-- > 0) await new Promise(() => {});
         return ['left'];
       }
       override async removeModel(id: string): Promise<void> {
@@ -163,6 +192,7 @@ describe('ImportService', () => {
     const warnings = new Set<string | undefined>();
     const { state } = await imports.import(file(), ({ warning }) => warnings.add(warning));
     expect([...warnings].join()).toMatch(/No progress for 1 s while removing what other imports left\. Trying again/);
+    expect([...warnings].join()).toMatch(/No progress for 2 s while removing what other imports left\. Trying again/);
     expect([state, store.removed[0]]).toEqual(['complete', 'left']);
 
     store.hangs = Number.POSITIVE_INFINITY;
@@ -191,6 +221,28 @@ describe('ImportService', () => {
     await other;
     await expect(late).rejects.toMatchObject({ code: 'aborted' });
     expect(work).not.toHaveBeenCalled();
+  });
+
+  it('also tries a repair again that gets no answer about the model, and can be stopped there', async () => {
+    class HangingStore extends MemoryStore {
+      hangs = 0;
+      override async getManifest(id: string) {
+        if (this.hangs-- > 0) await new Promise(() => {});
+        return super.getManifest(id);
+      }
+    }
+    const store = new HangingStore(new MemoryValues());
+    const imports = new ImportService(store, { patienceMs: 1000 });
+    service = imports;
+    const { id } = await imports.import({ kind: 'builtin', url: '/models/builtin.gguf' }, () => {});
+    store.hangs = 1;
+    const warnings = new Set<string | undefined>();
+    expect(await imports.repair(id, ({ warning }) => warnings.add(warning))).toMatchObject({ state: 'complete' });
+    expect([...warnings].join()).toMatch(/No progress for 1 s while reading what is stored\. Trying again/);
+
+    store.hangs = Number.POSITIVE_INFINITY;
+    const stopped = imports.repair(id, ({ warning }) => warning && void imports.cancel());
+    await expect(stopped).rejects.toMatchObject({ code: 'aborted' });
   });
 
   it('repairs a model from its URL; for a local file it says how', async () => {

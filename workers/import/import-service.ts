@@ -1,4 +1,6 @@
 /** The import worker's API: one import or repair at a time, with cancelling, pausing, and clean-up after crashes. */
+
+import type { AccessToken } from '../../src/contract/access-token.ts';
 import { aborted, MixtabError, throwIfAborted } from '../../src/contract/errors.ts';
 import { formatBytes } from '../../src/contract/format-bytes.ts';
 import type { Bytes } from '../../src/contract/ids.ts';
@@ -16,7 +18,9 @@ import type {
 } from '../../src/contract/import-api.ts';
 import { duringDiskCall } from '../../src/contract/worker-life.ts';
 import { inspectFile } from '../format/gguf/inspect.ts';
+import type { ModelManifest } from '../format/manifest.ts';
 import { LAYOUT_VERSION } from '../format/weight-layout.ts';
+import { abortable } from '../store/abortable.ts';
 import { summarize } from '../store/catalog.ts';
 import { HandOverSender, MAX_HAND_OVER_BYTES } from '../store/hand-over.ts';
 import { makingRoom } from '../store/making-room.ts';
@@ -65,6 +69,11 @@ export interface ImportServiceOptions extends Pick<StallOptions, 'patienceMs'> {
 /** What each attempt of an import or a repair gets. */
 type WatchedInputs = ImportInputs & Required<Pick<ImportInputs, 'lock' | 'activity'>>;
 
+/** One attempt, which can open its source once. The source is closed with the attempt. */
+interface WatchedAttempt extends Attempt {
+  open: (source: ModelSource) => Promise<WatchedInputs>;
+}
+
 /** Implements {@link ImportApi}: one import or repair at a time, in all tabs together. */
 export class ImportService implements ImportApi {
   #running: { name: string | undefined; controller: AbortController } | undefined;
@@ -109,7 +118,8 @@ export class ImportService implements ImportApi {
     return this.#exclusive(onProgress, name, async (signal) => {
       const requests = new RecordRequests();
       try {
-        return await this.#watched(source, signal, onProgress, async (inputs) => {
+        return await this.#watched(signal, onProgress, async ({ open }) => {
+          const inputs = await open(source);
           await inputs.activity.during('removing what other imports left', () => this.#removeLeftovers(inputs));
           return importModel({
             ...inputs,
@@ -159,23 +169,15 @@ export class ImportService implements ImportApi {
     onProgress: (progress: ImportProgress) => void,
     { access, name: repairName }: RepairOptions = {},
   ): Promise<ModelSummary> {
-    return this.#exclusive(onProgress, repairName, async (signal) => {
-      const manifest = await this.store.getManifest(id);
-      if (!manifest) throw modelNotFound(id);
-      const { name, source: kind, sourceUrl } = manifest;
-      if (kind === 'file' || sourceUrl === undefined) {
-        throw new MixtabError(
-          'bad-request',
-          `${name} came from a local file, which this page cannot open by itself.`,
-          'Import the same file again: only the damaged records are written again.',
-        );
-      }
-      const source: ModelSource =
-        kind === 'url' ? { kind, url: sourceUrl, ...(access && { access }) } : { kind, url: sourceUrl };
-      return this.#watched(source, signal, onProgress, (inputs) =>
-        inputs.lock(id, () => repairModel(inputs, manifest)),
-      );
-    });
+    return this.#exclusive(onProgress, repairName, (signal) =>
+      this.#watched(signal, onProgress, async ({ signal: ended, activity, open }) => {
+        const found = activity.during('reading what is stored', () => this.store.getManifest(id));
+        const manifest = await abortable(ended, found);
+        if (!manifest) throw modelNotFound(id);
+        const inputs = await open(sourceToRepair(manifest, access));
+        return inputs.lock(id, () => repairModel(inputs, manifest));
+      }),
+    );
   }
 
   /**
@@ -204,12 +206,11 @@ export class ImportService implements ImportApi {
     return inspectFile(await openSource(source, {}, INSPECTION_MS));
   }
 
-  /** Opens a source and runs an import or a repair of it, again and again if it makes no progress. */
+  /** Runs an import or a repair, again and again if it makes no progress. */
   #watched<T>(
-    source: ModelSource,
     signal: AbortSignal,
     onProgress: ImportInputs['onProgress'],
-    work: (inputs: WatchedInputs) => Promise<T>,
+    work: (attempt: WatchedAttempt) => Promise<T>,
   ): Promise<T> {
     let last: ImportProgress = WAITING;
     const warn = (warning: string | undefined): void => {
@@ -224,11 +225,15 @@ export class ImportService implements ImportApi {
           last = progress;
           onProgress(progress);
         };
-        const inputs = await this.#openInputs(source, attempt, report, warn);
+        let opened: WatchedInputs | undefined;
+        const open = async (source: ModelSource): Promise<WatchedInputs> => {
+          opened = await this.#openInputs(source, attempt, report, warn);
+          return opened;
+        };
         try {
-          return await work(inputs);
+          return await work({ ...attempt, open });
         } finally {
-          inputs.source.close?.();
+          opened?.source.close?.();
         }
       },
       { signal, onStall: (seconds, step) => warn(stallWarning(seconds, step)), ...this.#stallOptions },
@@ -334,6 +339,18 @@ export class ImportService implements ImportApi {
       await lock(id, () => this.store.removeModel(id));
     }
   }
+}
+
+/** @throws MixtabError `bad-request` if the page cannot open the source of the model by itself */
+function sourceToRepair({ name, source: kind, sourceUrl: url }: ModelManifest, access?: AccessToken): ModelSource {
+  if (kind === 'file' || url === undefined) {
+    throw new MixtabError(
+      'bad-request',
+      `${name} came from a local file, which this page cannot open by itself.`,
+      'Import the same file again: only the damaged records are written again.',
+    );
+  }
+  return kind === 'url' ? { kind, url, ...(access && { access }) } : { kind, url };
 }
 
 const stallWarning = (seconds: number, step = 'preparing'): string =>

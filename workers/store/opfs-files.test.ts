@@ -189,6 +189,22 @@ describe.each([
   });
 });
 
+it('a removal that is never answered ends with an error', async () => {
+  const never = new Promise<never>(() => {});
+  const getDirectory = vi.fn(
+    async (): Promise<object> => ({ getDirectoryHandle: async () => ({ removeEntry: () => never }) }),
+  );
+  vi.stubGlobal('FileSystemFileHandle', FileHandle);
+  vi.stubGlobal('navigator', { storage: { getDirectory, estimate: async () => ({}) } });
+  vi.useFakeTimers();
+  for (const _hangs of ['removeEntry', 'getDirectory']) {
+    const removed = new OpfsFiles().remove('m').catch((error: unknown) => error);
+    await vi.advanceTimersByTimeAsync(180_000);
+    expect(await removed).toMatchObject({ message: expect.stringContaining('has not answered for 180 s') });
+    getDirectory.mockImplementation(() => never);
+  }
+});
+
 it('every synchronous call is one that can be watched', async () => {
   const calls: string[] = [];
   let isWatched = false;

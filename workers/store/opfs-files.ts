@@ -6,13 +6,14 @@ import { isDiskFull } from '../../src/contract/disk-full.ts';
 import { MixtabError, throwIfAborted } from '../../src/contract/errors.ts';
 import type { Bytes } from '../../src/contract/ids.ts';
 import { RECORD_FOLDER } from '../../src/contract/site-store.ts';
+import { within } from '../../src/contract/within.ts';
 import type { RecordInfo } from '../format/manifest.ts';
 import { onePart, type RecordParts } from '../format/record-parts.ts';
 import { takeSlices } from './buffer-pool.ts';
 import { readBlob } from './read-blob.ts';
 import { readFile } from './read-file.ts';
 import { unreadableRecord, wrongFileLength } from './record-errors.ts';
-import { storageError, storageFull } from './storage-errors.ts';
+import { notAnswering, storageError, storageFull } from './storage-errors.ts';
 import type { ReadOptions, RecordFiles } from './store.ts';
 
 /** In this mode Chromium allows several readers of a file at once. Other browsers ignore the option. */
@@ -34,6 +35,8 @@ const unwatched: DiskCall = (call) => call();
 const PROBE = 'mixtab-probe';
 /** A damaged file system may never answer. */
 const PROBE_MS = 3000;
+/** How long the removal of a model's files may take. A slow disk may need minutes for hundreds of large files. */
+const REMOVE_MS = 180_000;
 
 /**
  * True if a file can be written and read now. Private windows of some browsers have the interface and refuse to use it.
@@ -125,7 +128,12 @@ export class OpfsFiles implements RecordFiles {
     }
   }
 
-  async remove(modelId: string): Promise<void> {
+  /** @throws MixtabError `storage-unavailable`, also if the disk does not answer; then it may still happen later */
+  remove(modelId: string): Promise<void> {
+    return within(REMOVE_MS, this.#remove(modelId), () => notAnswering(REMOVE_MS / 1000));
+  }
+
+  async #remove(modelId: string): Promise<void> {
     const folder = await this.#folder();
     await folder?.removeEntry(modelId, { recursive: true }).catch((error: unknown) => {
       if (!isNotFound(error)) throw storageUnavailable(error);

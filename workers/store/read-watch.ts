@@ -12,6 +12,8 @@ const TICK_MS = 5000;
 const PATIENCE_TICKS = 12;
 /** The first, and one more. A read that hangs twice is no accident, and somebody waits for the answer. */
 const ATTEMPTS = 2;
+/** The patience for what has one attempt only: that of the two together. */
+const ONCE = 3;
 
 export interface ReadWatchOptions {
   /** Asks the reader for a number that changes whenever a read makes progress. It may never answer. */
@@ -61,6 +63,16 @@ export class ReadWatch {
       if (!(result instanceof GaveUp)) return result;
       if (attempt === ATTEMPTS) throw stalled(result.seconds);
     }
+  }
+
+  /**
+   * Runs what must not be repeated. It gets as much time as both attempts of a read together.
+   * @throws what `work` throws, or the error of `stalled`: then it may still happen later
+   */
+  async runOnce<T>(work: () => Promise<T>, stalled: (seconds: number) => Error): Promise<T> {
+    const result = await this.#attempt(work, ONCE);
+    if (result instanceof GaveUp) throw stalled(result.seconds);
+    return result;
   }
 
   #attempt<T>(read: (givenUp: AbortSignal) => Promise<T>, attempt: number): Promise<T | GaveUp> {

@@ -1,6 +1,6 @@
 /**
- * A database whose reads end. A browser may never answer one, or never open the database, and then a list of models, or
- * the load of one, would wait for ever.
+ * A database whose reads, small changes and deletions end. A browser may never answer one, or never open the database,
+ * and then a list of models, or the load of one, would wait for ever.
  */
 import type { Bytes } from '../../src/contract/ids.ts';
 import { ReadWatch } from './read-watch.ts';
@@ -9,8 +9,9 @@ import type { KeyValueChanges, KeyValues } from './store.ts';
 
 /**
  * Reads through another {@link KeyValues}. While neither a read nor a write gets an answer for a minute, all reads are
- * repeated over a new connection; after two more minutes they are errors ({@link ReadWatch}). Writes have no limit: a slow
- * disk may need minutes for one record, and an import has a watch of its own.
+ * repeated over a new connection; after two more minutes they are errors ({@link ReadWatch}). Updates and
+ * deletions are not repeated, and are errors after three minutes without any answer. Writes of new values have no limit:
+ * a slow disk may need minutes for one record, and an import has a watch of its own.
  */
 export class WatchedValues implements KeyValues {
   readonly #watch: ReadWatch;
@@ -46,11 +47,12 @@ export class WatchedValues implements KeyValues {
   }
 
   update(key: string, change: (value: unknown) => unknown): Promise<unknown> {
-    return this.#write(this.values.update(key, change));
+    return this.#watch.runOnce(() => this.#write(this.values.update(key, change)), notAnswering);
   }
 
   write(changes: KeyValueChanges, bytes?: Bytes): Promise<void> {
-    return this.#write(this.values.write(changes, bytes));
+    const write = (): Promise<void> => this.#write(this.values.write(changes, bytes));
+    return changes.set ? write() : this.#watch.runOnce(write, notAnswering);
   }
 
   /** @throws MixtabError `storage-unavailable` if the database does not answer */
