@@ -139,7 +139,7 @@ describe('ImportService', () => {
     const warnings = new Set<string | undefined>();
     const { id } = await service.import(file(), ({ warning }) => warnings.add(warning));
     expect([...warnings].join()).toMatch(
-      /No progress for 1 s while storing records\. Trying again; what is stored is kept/,
+      /No progress for 1 s while storing records\. Trying again; what is stored is kept\. If the disk is full, free some/,
     );
     expect(await service.verify(id, () => {})).toEqual([]);
     await service.remove(id); // nobody holds its lock any more

@@ -43,6 +43,7 @@ import { openFiles, openUrl } from './model-source.ts';
 import { PrefetchedDownload } from './prefetched-download.ts';
 import { repairModel } from './repair.ts';
 import { type Attempt, STALLED, type StallOptions, withStallWatch } from './stall-watch.ts';
+import { STORING } from './store-records.ts';
 import { modelNotFound, verifyModel } from './verify.ts';
 
 const WAITING: ImportProgress = {
@@ -353,8 +354,11 @@ function sourceToRepair({ name, source: kind, sourceUrl: url }: ModelManifest, a
   return kind === 'url' ? { kind, url, ...(access && { access }) } : { kind, url };
 }
 
-const stallWarning = (seconds: number, step = 'preparing'): string =>
-  `No progress for ${seconds} s while ${step}. Trying again; what is stored is kept.`;
+/** Chromium may never end a write to a full disk, so only the user can find out (docs/reliability.md). */
+const stallWarning = (seconds: number, step = 'preparing'): string => {
+  const remedy = step === STORING ? ' If the disk is full, free some space.' : '';
+  return `No progress for ${seconds} s while ${step}. Trying again; what is stored is kept.${remedy}`;
+};
 
 const outageWarning = (cause: string): string =>
   `Waiting for the network (${cause}). The import continues by itself; what is stored is kept.`;

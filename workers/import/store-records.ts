@@ -20,6 +20,9 @@ import { STALLED } from './stall-watch.ts';
 /** Far below one expert of Mixtral, which is therefore stored alone. Up to ten experts of the built-in model fit. */
 const BATCH_BYTES: Bytes = 4e6;
 
+/** The step of an import that writes, as in `Activity.during`. */
+export const STORING = 'storing records';
+
 export interface RecordsToStore {
   opened: IdentifiedModel;
   facts: ManifestFacts;
@@ -263,7 +266,7 @@ class RecordWriter {
   }
 
   #startWriting(write: () => Promise<void>): void {
-    this.#writing = during(this.inputs, 'storing records', write).then(() => {
+    this.#writing = during(this.inputs, STORING, write).then(() => {
       this.#writing = undefined;
       if (this.#batch.length > 0 && !this.inputs.signal.aborted) this.#startBatch();
     });

@@ -20,6 +20,12 @@ it('names a full disk although the browser reports free space, and does not repe
   });
 });
 
+it('names no size if that of what was written is not known', async () => {
+  browserSays(9e9);
+  const { message } = await storageError(FULL_WHILE_WRITING_BLOBS, 0);
+  expect(message).toBe("The browser's storage is full.");
+});
+
 it('asks what is free about an error without a cause', async () => {
   browserSays(4e6);
   const ended = new DOMException('The transaction ended.', 'AbortError');

@@ -35,15 +35,17 @@ const noAnswer = (): Promise<undefined> => new Promise((resolve) => setTimeout((
 
 /**
  * The error for data that does not fit into the browser's storage.
+ * @param neededBytes 0 if that is not known; then it is little
  * @param freeBytes what the browser reports, see {@link estimateFreeBytes}
  */
 export function storageFull(neededBytes: Bytes, freeBytes: Bytes | undefined): MixtabError {
   // A disk can be full although the page has not used up its share.
   const says = freeBytes !== undefined && freeBytes < neededBytes;
+  const needed = neededBytes > 0 ? `: ${formatBytes(neededBytes)} more were needed` : '';
   const free = !says ? '' : `, and the browser reports ${formatBytes(freeBytes)} free for this page`;
   return new MixtabError(
     'storage-full',
-    `The browser's storage is full: ${formatBytes(neededBytes)} more were needed${free}.`,
+    `The browser's storage is full${needed}${free}.`,
     'Remove a model, free disk space or choose a smaller model.',
   );
 }
