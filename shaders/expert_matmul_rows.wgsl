@@ -7,6 +7,7 @@
 // input: f32[assignments / K, IN_STRIDE * 4]; output: f32[assignments, OUT_STRIDE]; routing_weights: f32[assignments].
 // Variant `rows`: one thread computes 16 rows for TILE (1 or 4) assignments, without barriers.
 // Grid: x = ROWS / 16 threads, in workgroups of WORKGROUP; y = assignments / TILE; z = groups.
+const MATRICES = 1u;
 override ROWS: u32;
 override BLOCKS: u32;
 override SLOT_STRIDE: u32;  // in vec4
@@ -53,13 +54,15 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
   let rows = min(ROW_TILE, ROWS - row);
   let x = work.assignments / K * IN_STRIDE;
   if (TILE == 1u) {
-    var sums = dot_rows(planes, row, rows, x.x);
+    var sums: array<f32, SUMS>;
+    dot_rows(planes, row, rows, x.x, &sums, 0u);
     for (var r = 0u; r < rows; r++) {
       store(work.assignments.x, row + r, sums[r]);
     }
     return;
   }
-  var sums = dot_rows_4(planes, row, rows, x);
+  var sums: array<vec4<f32>, SUMS>;
+  dot_rows_4(planes, row, rows, x, &sums, 0u);
   for (var i = 0u; i < work.count; i++) {
     for (var r = 0u; r < rows; r++) {
       store(work.assignments[i], row + r, sums[r][i]);

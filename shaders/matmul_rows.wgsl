@@ -5,6 +5,7 @@
 // Variant `rows`: one thread computes 16 rows for TILE (1 or 4) tokens, without barriers. It is fast on adapters that
 // run threads as loops.
 // Grid: x and z, folded = rows / 16 threads, in workgroups of WORKGROUP; y = tokens / TILE.
+const MATRICES = 1u;
 override BLOCKS: u32;  // runs of 32 weights in a row
 override TILE: u32;
 override WORKGROUP: u32;
@@ -24,7 +25,8 @@ fn main(
   let planes = matrix_planes();
   let rows = min(ROW_TILE, row_count() - row);
   if (TILE == 1u) {
-    var sums = dot_rows(planes, row, rows, first * shape.in_stride);
+    var sums: array<f32, SUMS>;
+    dot_rows(planes, row, rows, first * shape.in_stride, &sums, 0u);
     for (var r = 0u; r < rows; r++) {
       store_sum(first, row + r, sums[r]);
     }
@@ -32,7 +34,8 @@ fn main(
   }
   // Lanes beyond the last token repeat it and are not stored.
   let tokens = min(vec4<u32>(first) + vec4<u32>(0u, 1u, 2u, 3u), vec4<u32>(count - 1u));
-  var sums = dot_rows_4(planes, row, rows, tokens * shape.in_stride);
+  var sums: array<vec4<f32>, SUMS>;
+  dot_rows_4(planes, row, rows, tokens * shape.in_stride, &sums, 0u);
   for (var i = 0u; i < min(4u, count - first); i++) {
     for (var r = 0u; r < rows; r++) {
       store_sum(first + i, row + r, sums[r][i]);

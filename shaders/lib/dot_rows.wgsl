@@ -3,24 +3,26 @@
 //
 // One thread computes all columns. The rows share the loads of an input, the inputs share the unpacking of a weight.
 // The rows are a loop instead of unrolled code: it is as fast and compiles in half the time.
-// `row` is the first row, `count` the number of rows, `x` the first vec4 of each input.
+// `row` is the first row, `count` the number of rows, `x` the first vec4 of each input. The sums are added to `sums`, from
+// `first` on. They are not returned, because compilers copy a returned array number by number.
 // One and four inputs are added in the same order, so that decode and prefill give the same sums.
+// Expects the constant MATRICES: how many matrices a kernel multiplies with the same inputs.
 const ROW_TILE = 16u;
+const SUMS = MATRICES * ROW_TILE;
 
-fn dot_rows(p: Planes, row: u32, count: u32, x: u32) -> array<f32, ROW_TILE> {
-  var sums: array<f32, ROW_TILE>;
+fn dot_rows(p: Planes, row: u32, count: u32, x: u32, sums: ptr<function, array<f32, SUMS>>, first: u32) {
   for (var b = 0u; b < BLOCKS; b++) {
     let v = input32(x + b * 8u);
     for (var r = 0u; r < count; r++) {
-      sums[r] += dot_run(run32(p, (row + r) * BLOCKS + b), v);
+      (*sums)[first + r] += dot_run(run32(p, (row + r) * BLOCKS + b), v);
     }
   }
-  return sums;
 }
 
 // Component t of each element is the sum for input t.
-fn dot_rows_4(p: Planes, row: u32, count: u32, x: vec4<u32>) -> array<vec4<f32>, ROW_TILE> {
-  var sums: array<vec4<f32>, ROW_TILE>;
+fn dot_rows_4(
+  p: Planes, row: u32, count: u32, x: vec4<u32>, sums: ptr<function, array<vec4<f32>, SUMS>>, first: u32,
+) {
   for (var b = 0u; b < BLOCKS; b++) {
     let at = x + vec4<u32>(b * 8u);
     let v0 = input32(at.x);
@@ -29,8 +31,7 @@ fn dot_rows_4(p: Planes, row: u32, count: u32, x: vec4<u32>) -> array<vec4<f32>,
     let v3 = input32(at.w);
     for (var r = 0u; r < count; r++) {
       let w = run32(p, (row + r) * BLOCKS + b);
-      sums[r] += vec4<f32>(dot_run(w, v0), dot_run(w, v1), dot_run(w, v2), dot_run(w, v3));
+      (*sums)[first + r] += vec4<f32>(dot_run(w, v0), dot_run(w, v1), dot_run(w, v2), dot_run(w, v3));
     }
   }
-  return sums;
 }
