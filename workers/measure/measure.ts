@@ -79,7 +79,7 @@ export async function measure({ options: wanted, signal, onReport }: MeasureInpu
     steps: [],
   };
   const isOver = (): boolean => signal.aborted || performance.now() - startedAt > options.deadlineSeconds * 1000;
-  const run: Run = { gpu, report, isOver, onReport, measurement: new Measurement({ gpu, options, isOver }) };
+  const run: Run = { gpu, report, signal, isOver, onReport, measurement: new Measurement({ gpu, options, isOver }) };
   try {
     for (const step of STEPS) {
       if (!step.always && options.steps && !options.steps.includes(step.id)) continue;
@@ -94,6 +94,7 @@ export async function measure({ options: wanted, signal, onReport }: MeasureInpu
 interface Run {
   gpu: Gpu;
   report: MeasureReport;
+  signal: AbortSignal;
   isOver: () => boolean;
   onReport: (report: MeasureReport) => void;
   /** One for all steps, because later ones compare with what the ceilings found. */
@@ -101,9 +102,10 @@ interface Run {
 }
 
 /** Why a step is not run. */
-function reasonToSkip({ gpu, report, isOver }: Run): string | undefined {
+function reasonToSkip({ gpu, report, signal, isOver }: Run): string | undefined {
   if (report.correct === false) return 'Kernels compute wrong values on this GPU, so their speed means nothing.';
   if (gpu.health.failed) return 'The GPU failed before.';
+  if (signal.aborted) return 'The measurement was stopped.';
   return isOver() ? 'The time was over.' : undefined;
 }
 

@@ -5,7 +5,7 @@ import { CopyButton } from '../../ui/CopyButton.tsx';
 import { measureGpu, stopMeasuring } from '../services/measure.ts';
 import { report } from '../services/problems.ts';
 import { services } from '../services/services.ts';
-import { measureReport, measuring } from '../state/measurement.ts';
+import { measureReport, measuring, stoppingMeasurement } from '../state/measurement.ts';
 import { loaded } from '../state/models.ts';
 import { formatFigure, formatShare } from './figures.ts';
 import '../../ui/css/measure.css';
@@ -25,8 +25,8 @@ export function MeasureView({ notices }: { notices: ComponentChildren }) {
         {notices}
         <p class="measure-actions">
           {measuring.value ? (
-            <button type="button" onClick={stopMeasuring}>
-              Stop
+            <button type="button" disabled={stoppingMeasurement.value} onClick={stopMeasuring}>
+              {stoppingMeasurement.value ? 'Stopping' : 'Stop'}
             </button>
           ) : (
             <button type="button" class="primary" onClick={() => void measureGpu()}>
@@ -80,7 +80,7 @@ function Report({ report }: { report: MeasureReport }) {
 const STATUS: Record<MeasureStep['status'], string> = {
   running: 'running …',
   done: '',
-  cut: 'not finished: the time was over',
+  cut: 'not finished',
   skipped: 'skipped',
   failed: 'failed',
 };

@@ -6,3 +6,5 @@ import type { MeasureReport } from '../../contract/measure-api.ts';
 export const measureReport = signal<MeasureReport | undefined>(undefined);
 /** Whether a measurement is running. */
 export const measuring = signal(false);
+/** Whether the user has stopped it, and it has not ended yet: a figure that has begun may take some seconds. */
+export const stoppingMeasurement = signal(false);
