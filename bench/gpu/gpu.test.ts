@@ -64,6 +64,9 @@ describe('npm run bench:gpu on a software adapter', () => {
     for (const name of ['router', 'sum of experts and norm']) {
       expect(rows).toContainEqual(expect.objectContaining({ name, variant: 'between=fused', value: 0 }));
     }
+    const numbers = ['pack2x16float rounds', 'subnormal f32', 'subnormal f16'];
+    for (const name of numbers) expect(rows.find((row) => row.name === name)?.text).toBeTruthy();
+    expect(rows.find(({ name }) => name === 'exp')?.value).toBeGreaterThan(0);
     for (const name of ['greedy sampler', 'sampler of a chat']) {
       expect(rows).toContainEqual(expect.objectContaining({ name, variant: 'sampler=blocks', value: 0 }));
     }
@@ -108,6 +111,18 @@ describe('npm run bench:gpu on a software adapter', () => {
     expect(status).toBe(1);
     expect(report!.steps).toEqual([{ ...step, status: 'cut', problem: 'The GPU did not finish in time.' }]);
     expect(output).toContain('The report so far is in');
+  });
+
+  it.each([
+    [['--tinny'], 2, /Unknown option '--tinny'[\s\S]*--json, --deadline/],
+    [['--steps', 'adapter,engines'], 1, /"engines", which is no step\. The steps are adapter, correctness, /],
+    [['--deadline', 'soon'], 1, /--deadline is soon; it must be a number above 0/],
+  ])('refuses %s with the reason', (options, expected, reason) => {
+    const { status, output, report } = run(...options);
+    expect(output).toMatch(reason);
+    expect(output).not.toMatch(/^ {4}at /m); // no stack
+    expect(status).toBe(expected);
+    expect(report).toBeUndefined();
   });
 
   it('skips what comes after the deadline, and still writes the report', () => {

@@ -11,19 +11,28 @@ import { parseArgs } from 'node:util';
 
 const FOLDER = dirname(fileURLToPath(import.meta.url));
 
-const { values } = parseArgs({
-  options: {
-    json: { type: 'string', default: 'gpu-report.json' },
-    deadline: { type: 'string', default: '510' },
-    grace: { type: 'string', default: '30' },
-    tiny: { type: 'boolean' },
-    layers: { type: 'string' },
-    budget: { type: 'string' },
-    steps: { type: 'string' },
-    dawn: { type: 'string', default: '' },
-    bundle: { type: 'string', default: join(FOLDER, 'measure.mjs') },
-  },
-});
+const OPTIONS = {
+  json: { type: 'string', default: 'gpu-report.json' },
+  deadline: { type: 'string', default: '510' },
+  grace: { type: 'string', default: '30' },
+  tiny: { type: 'boolean' },
+  layers: { type: 'string' },
+  budget: { type: 'string' },
+  steps: { type: 'string' },
+  dawn: { type: 'string', default: '' },
+  bundle: { type: 'string', default: join(FOLDER, 'measure.mjs') },
+};
+
+function readOptions() {
+  try {
+    return parseArgs({ options: OPTIONS }).values;
+  } catch (error) {
+    console.error(`${error.message}\nThe options are --${Object.keys(OPTIONS).join(', --')}: see docs/gpu-bench.md.`);
+    process.exit(2);
+  }
+}
+
+const values = readOptions();
 
 /** Dawn as one file beside this one (a packed copy), or as the npm package. */
 async function loadDawn() {
@@ -82,6 +91,14 @@ const number = (name, input) => {
   throw new Error(`--${name} is ${input}; it must be a number above 0.`);
 };
 
+/** The steps to run. @param all ids of all steps */
+function stepsOf(input, all) {
+  const steps = input.split(',');
+  const unknown = steps.find((step) => !all.includes(step));
+  if (unknown === undefined) return steps;
+  throw new Error(`--steps names "${unknown}", which is no step. The steps are ${all.join(', ')}.`);
+}
+
 /** Ends the run if something never ends, as a GPU that has stopped does. The report has what there is until then. */
 function endAfter(seconds, reportSoFar) {
   setTimeout(() => {
@@ -95,15 +112,15 @@ function endAfter(seconds, reportSoFar) {
 }
 
 async function main() {
+  const { measure, STEP_IDS } = await import(pathToFileURL(values.bundle).href);
   const options = {
     deadlineSeconds: number('deadline', values.deadline),
     ...(values.tiny !== undefined && { tiny: values.tiny }),
     ...(values.layers && { layers: number('layers', values.layers) }),
     ...(values.budget && { gpuBudgetBytes: number('budget', values.budget) * 1e9 }),
-    ...(values.steps && { steps: values.steps.split(',') }),
+    ...(values.steps && { steps: stepsOf(values.steps, STEP_IDS) }),
   };
   await defineWebGpu();
-  const { measure } = await import(pathToFileURL(values.bundle).href);
   let last;
   endAfter(options.deadlineSeconds + number('grace', values.grace), () => last);
   const print = printer();
