@@ -26,6 +26,7 @@ import { checkVariants, errorOf, numbers, type ReportError, randomMatrix } from 
 import { type Measurement, variantField } from '../measurement.ts';
 import { CHAT_SAMPLING, type Operation, SAMPLE_SEED, sampleCall, sampleLogits } from '../operations.ts';
 import { checkExperts } from './correctness-experts.ts';
+import { checkNumbers } from './numbers.ts';
 
 /** Sizes of the matrices: no multiple of any tile, and two blocks per row. */
 const ROWS = 67;
@@ -40,6 +41,7 @@ export async function checkKernels(measurement: Measurement): Promise<void> {
     if (!(error <= 1)) correct = false;
     measurement.add({ name, ...variantField(variant), value: error, unit: 'of the allowed error' });
   };
+  await checkNumbers(measurement, report);
   for (const type of measurement.shapes.checkedTypes) await checkMatrix(measurement, type, report);
   await checkExperts(measurement, report);
   await checkBetween(measurement, report);
