@@ -109,7 +109,11 @@ const check = {
 
 /** The layers, in lanes that run side by side: neither software GPU nor checks can use two cores by themselves. */
 function lanes() {
-  if (!quick) return [[check, vitest('node'), journeys(), otherBrowsers()], [vitest('gpu')]];
+  if (!quick)
+    return [
+      [vitest('node'), journeys(), otherBrowsers()],
+      [check, vitest('gpu')],
+    ];
   const browser = [findFirefox()?.webgpu && 'firefox', findWebKit() && 'webkit'].find(Boolean);
   return [
     [check, vitest('node')],
