@@ -34,8 +34,8 @@ export default defineConfig({
           environment: 'node',
           include: [`${FOLDERS}/**/*.test.{ts,tsx}`],
           exclude: [GPU_TESTS, BROWSER_TESTS],
-          // A thread starts with less work than a process, and every file has its own.
-          pool: 'threads',
+          // Not threads: a test measures processor time, which is that of all threads of a process.
+          pool: 'forks',
           // By default one core would be left to the main process, which has little to do.
           maxWorkers: '100%',
           // The package claims to be an ES module, but its file is not, so Node cannot load it.
