@@ -32,8 +32,8 @@ export interface MeasureRow {
 }
 
 /**
- * `cut`: the deadline came in the middle. `skipped`: it came before, or an earlier step found that kernels compute wrong
- * values.
+ * `cut`: the deadline or a stop came in the middle. `skipped`: one of them came before, or an earlier step found that
+ * kernels compute wrong values.
  */
 export type MeasureStatus = 'running' | 'done' | 'cut' | 'skipped' | 'failed';
 

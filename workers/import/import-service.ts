@@ -1,5 +1,4 @@
 /** The import worker's API: one import or repair at a time, with cancelling, pausing, and clean-up after crashes. */
-
 import type { AccessToken } from '../../src/contract/access-token.ts';
 import { aborted, MixtabError, throwIfAborted } from '../../src/contract/errors.ts';
 import { formatBytes } from '../../src/contract/format-bytes.ts';
