@@ -28,7 +28,7 @@ describe('the built-in model on both backends', () => {
   let modelId: string;
 
   beforeAll(async () => {
-    ({ engine, modelId } = await engineWithFile(await (await fetch(builtinUrl)).blob()));
+    ({ engine, modelId } = await engineWithFile(new Uint8Array(await (await fetch(builtinUrl)).arrayBuffer())));
   });
 
   const onBoth = async <T>(work: () => Promise<T>): Promise<[gpu: T, cpu: T]> => {

@@ -168,9 +168,9 @@ export const UNSCALED: ExactnessModel = { ...LAYOUTS_BASE, seed: 21, ropeFreqBas
 
 const type = (name: string): MetadataValue => ({ string: name });
 
-/** {@link UNSCALED} with scalings of RoPE, by the name of the scaling. */
+/** {@link UNSCALED} with scalings of RoPE, by name. */
 export const ROPE_MODELS: Record<string, ExactnessModel> = {
-  'linear, stretched vectors': {
+  'RoPE scaling: linear, stretched vectors': {
     ...UNSCALED,
     metadata: {
       'llama.rope.scaling.type': type('linear'),
@@ -178,7 +178,7 @@ export const ROPE_MODELS: Record<string, ExactnessModel> = {
       'llama.rope.scaling.attn_factor': { f32: 1.25 },
     },
   },
-  yarn: {
+  'RoPE scaling: yarn': {
     ...UNSCALED,
     metadata: {
       'llama.rope.scaling.type': type('yarn'),
@@ -187,7 +187,7 @@ export const ROPE_MODELS: Record<string, ExactnessModel> = {
     },
   },
   // As in Llama 3.1, with 16 pairs: the slow ones are 8 times slower, with a few steps between.
-  rope_freqs: { ...UNSCALED, ropeFactors: [1, 1, 1, 1, 1, 1, 1.2, 2.5, 4, 6, 8, 8, 8, 8, 8, 8] },
+  'RoPE scaling: rope_freqs': { ...UNSCALED, ropeFactors: [1, 1, 1, 1, 1, 1, 1.2, 2.5, 4, 6, 8, 8, 8, 8, 8, 8] },
 };
 
 /** All of the above, by name. */
@@ -195,5 +195,5 @@ export const EXACTNESS_MODELS: Record<string, ExactnessModel> = {
   ...TYPE_MODELS,
   ...LAYOUT_MODELS,
   'RoPE not scaled': UNSCALED,
-  ...Object.fromEntries(Object.entries(ROPE_MODELS).map(([name, model]) => [`RoPE scaling: ${name}`, model])),
+  ...ROPE_MODELS,
 };

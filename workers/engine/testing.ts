@@ -2,7 +2,7 @@
 import { vi } from 'vitest';
 import type { LoadedModel } from '../../src/contract/engine-api.ts';
 import type { Gpu } from '../compute/gpu/open-gpu.ts';
-import { BlobByteSource } from '../import/byte-source.ts';
+import type { ByteSource } from '../import/byte-source.ts';
 import type { ImportInputs } from '../import/import-inputs.ts';
 import { importSource } from '../import/testing.ts';
 import { MemoryStore } from '../store/memory-store.ts';
@@ -11,10 +11,19 @@ import { ComputeLoader } from './compute-loader.ts';
 import { Engine } from './engine.ts';
 
 /** A complete synthetic GGUF file. */
-export const synthBlob = (options: SynthOptions): Blob => {
+export const synthBytes = (options: SynthOptions): Uint8Array<ArrayBuffer> => {
   const synth = createSynth(options);
-  return new Blob([synth.read(0, synth.size)]);
+  return synth.read(0, synth.size);
 };
+
+export const synthBlob = (options: SynthOptions): Blob => new Blob([synthBytes(options)]);
+
+/** A file in memory: each read of a Blob would be an exchange with the browser's process. */
+const memorySource = (bytes: Uint8Array<ArrayBuffer>): ByteSource => ({
+  name: 'model.gguf',
+  size: bytes.byteLength,
+  read: async (offset, length) => bytes.slice(offset, offset + length),
+});
 
 /** Changes the GPU that the engines of all tests share, for models that are loaded from now on. Restore it. */
 export const sharedGpu = { adjust: (gpu: Gpu): Gpu => gpu };
@@ -44,12 +53,12 @@ type ImportOptions = Pick<ImportInputs, 'maxMatrixBytes'>;
 
 /** An engine on the GPU with a store that holds one synthetic model. The model is not loaded yet. */
 export const engineWith = (options: SynthOptions, more?: ImportOptions): Promise<TestEngine> =>
-  engineWithFile(synthBlob(options), more);
+  engineWithFile(synthBytes(options), more);
 
 /** As {@link engineWith}, with the model of any file. */
-export async function engineWithFile(file: Blob, more: ImportOptions = {}): Promise<TestEngine> {
+export async function engineWithFile(file: Uint8Array<ArrayBuffer>, more: ImportOptions = {}): Promise<TestEngine> {
   const store = new MemoryStore();
-  const { id } = await importSource(store, new BlobByteSource(file, 'model.gguf'), more);
+  const { id } = await importSource(store, memorySource(file), more);
   return { engine: new GpuEngine(store), modelId: id, store };
 }
 

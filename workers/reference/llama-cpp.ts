@@ -13,6 +13,9 @@ import type { ReferenceToken } from './judge.ts';
  */
 let compiled: Promise<WebAssembly.Module> | undefined;
 
+/** The installed release of llama.cpp, e.g. `b11364-46ca246`. */
+export const LLAMA_CPP_RELEASE = Wllama.getLibllamaVersion();
+
 const ignore = (): void => {};
 const SILENT = { debug: ignore, log: ignore, warn: ignore, error: ignore };
 
