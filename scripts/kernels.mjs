@@ -12,7 +12,7 @@ const SOURCES = join(ROOT, 'workers', 'compute', 'cpu', 'kernels');
 const OUTPUT = join(ROOT, 'workers', 'compute', 'cpu', 'kernels.wasm');
 
 /** Pages of 64 KiB: what the kernels' own data need at first, and what a 32-bit memory can have at most. */
-const PAGES = { initial: 2, maximum: 65536 };
+const PAGES = { initial: 8, maximum: 65536 };
 
 export function ensureKernels() {
   const inputs = readdirSync(SOURCES).map((name) => join(SOURCES, name));

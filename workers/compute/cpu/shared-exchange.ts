@@ -54,12 +54,13 @@ const Tag = { number: 0, boolean: 1, floats: 2, rows: 3 } as const;
  */
 const LOOK_MS = 0.3;
 /** Looks between two glances at the clock, which takes as long as some dozens of them. */
-const LOOKS = 1000;
+const LOOKS = 100;
 /**
  * The most glances before a side sleeps. A coarse clock may stand still for 16 or 100 ms, and this many take 0.3 to 2 ms.
  * With other clocks {@link LOOK_MS} is over first.
  */
 const GLANCES = 300;
+const pause: () => void = (Atomics as { pause?: () => void }).pause ?? (() => {});
 /** A thread without work goes back to its event loop after this many milliseconds. */
 const ATTENTION_MS = 100;
 
@@ -88,7 +89,10 @@ class Exchange {
   waitWhile(word: number, value: number, sleepWord: number, milliseconds: number): boolean {
     const end = performance.now() + LOOK_MS;
     for (let glance = 0; glance < GLANCES; glance++) {
-      for (let look = 0; look < LOOKS; look++) if (Atomics.load(this.words, word) !== value) return true;
+      for (let look = 0; look < LOOKS; look++) {
+        if (Atomics.load(this.words, word) !== value) return true;
+        pause();
+      }
       if (performance.now() >= end) break;
     }
     this.store(sleepWord, 1);

@@ -13,6 +13,9 @@ const EXPONENT_1: usize = memory.data<u32>([0x00800000], 4);
 const EXPONENT_112: usize = memory.data<u32>([0x38000000], 4);
 const NORMAL: usize = memory.data<u32>([0x38800000], 4);
 
+/** f32[65536]: the value of every half. */
+const FLOATS: usize = memory.data(262144, 16);
+
 export class Half {
   /** The largest finite half. */
   static readonly MAX: f32 = 65504;
@@ -33,7 +36,7 @@ export class Half {
 
   @inline
   static load(at: usize): f32 {
-    return Half.toFloat(load<u16>(at));
+    return load<f32>(FLOATS + ((<u32>load<u16>(at)) << 2));
   }
 
   /** Four neighbouring halves as floats. Infinities and NaN are not expected: keys and values are finite. */
@@ -65,3 +68,5 @@ export class Half {
     return sign | ((magnitude + 0xfff + ((magnitude >> 13) & 1) - 0x38000000) >> 13);
   }
 }
+
+for (let bits: u32 = 0; bits < 65536; bits++) store<f32>(FLOATS + (bits << 2), Half.toFloat(bits));

@@ -20,6 +20,14 @@ export class Lanes {
     return f32x4.add(v128.shuffle<i64>(t01, t23, 0, 2), v128.shuffle<i64>(t01, t23, 1, 3));
   }
 
+  /** The sums of the lanes of four vectors of integers. */
+  @inline
+  static integerSums(v0: v128, v1: v128, v2: v128, v3: v128): v128 {
+    const t01 = i32x4.add(v128.shuffle<i32>(v0, v1, 0, 4, 1, 5), v128.shuffle<i32>(v0, v1, 2, 6, 3, 7));
+    const t23 = i32x4.add(v128.shuffle<i32>(v2, v3, 0, 4, 1, 5), v128.shuffle<i32>(v2, v3, 2, 6, 3, 7));
+    return i32x4.add(v128.shuffle<i64>(t01, t23, 0, 2), v128.shuffle<i64>(t01, t23, 1, 3));
+  }
+
   /** The largest of four f32 lanes. */
   @inline
   static max(v: v128): f32 {

@@ -7,8 +7,8 @@ import { Inputs, Matrix } from './structs';
 import { Traits } from './traits';
 import { Unpack } from './unpack';
 
-/** f32[16]: for each 16 or 32 weights of the block at hand, the product of all scales of weights and inputs. */
-const SCALES: usize = memory.data(64, 16);
+/** f32[4]: scales of the last blocks of a row. */
+const SCALES: usize = memory.data(16, 16);
 
 export class Matvec {
   /**
@@ -47,49 +47,34 @@ export class Matvec {
     let acc = f32x4.splat(0);
     for (let n = first; n < first + blocks; n++) {
       const factors = t.factors(a, b, c, d, n);
-      const scale = t.scale(a, b, c, d, n);
-      Matvec.storeScales<T>(factors, scale, scales);
+      const scale = f32x4.splat(t.scale(a, b, c, d, n));
       if (Traits.hasMins<T>()) {
         const mins = Matvec.dotBytes<T>(t.mins(a, b, c, d, n), sums);
         acc = f32x4.sub(acc, f32x4.mul(mins, f32x4.splat(t.minScale(a, b, c, d, n))));
       }
       if (Traits.bias<T>() > 0) {
         const biases = Matvec.dotBytes<T>(factors, sums);
-        acc = f32x4.sub(acc, f32x4.mul(biases, f32x4.splat(scale * <f32>Traits.bias<T>())));
+        acc = f32x4.sub(acc, f32x4.mul(biases, f32x4.mul(scale, f32x4.splat(<f32>Traits.bias<T>()))));
       }
-      const p0 = f32x4.add(Matvec.group<T>(a, b, c, d, n, 0, x), Matvec.group<T>(a, b, c, d, n, 1, x));
-      const p1 = f32x4.add(Matvec.group<T>(a, b, c, d, n, 2, x), Matvec.group<T>(a, b, c, d, n, 3, x));
-      const p2 = f32x4.add(Matvec.group<T>(a, b, c, d, n, 4, x), Matvec.group<T>(a, b, c, d, n, 5, x));
-      const p3 = f32x4.add(Matvec.group<T>(a, b, c, d, n, 6, x), Matvec.group<T>(a, b, c, d, n, 7, x));
-      acc = f32x4.add(acc, f32x4.add(f32x4.add(p0, p1), f32x4.add(p2, p3)));
+      const x0 = v128.load(scales);
+      const x1 = v128.load(scales, 16);
+      if (Traits.fine<T>()) {
+        const p0 = Matvec.products<T>(a, b, c, d, n, 0, x, factors, scale, v128.shuffle<f32>(x0, x0, 0, 0, 1, 1));
+        const p1 = Matvec.products<T>(a, b, c, d, n, 1, x, factors, scale, v128.shuffle<f32>(x0, x0, 2, 2, 3, 3));
+        const p2 = Matvec.products<T>(a, b, c, d, n, 2, x, factors, scale, v128.shuffle<f32>(x1, x1, 0, 0, 1, 1));
+        const p3 = Matvec.products<T>(a, b, c, d, n, 3, x, factors, scale, v128.shuffle<f32>(x1, x1, 2, 2, 3, 3));
+        acc = f32x4.add(acc, f32x4.add(f32x4.add(p0, p1), f32x4.add(p2, p3)));
+        sums += 64;
+      } else {
+        const p0 = Matvec.products<T>(a, b, c, d, n, 0, x, factors, scale, x0);
+        const p1 = Matvec.products<T>(a, b, c, d, n, 1, x, factors, scale, x1);
+        acc = f32x4.add(acc, f32x4.add(p0, p1));
+        sums += 32;
+      }
       x += 512;
       scales += 32;
-      sums += Traits.fine<T>() ? 64 : 32;
     }
     return Lanes.sum(acc);
-  }
-
-  /** Stores a block's `factors` times its scale, times the scales of the inputs. */
-  @inline
-  static storeScales<T>(factors: v128, scale: f32, scales: usize): void {
-    const s = f32x4.splat(scale);
-    const low = v128.load(scales);
-    const high = v128.load(scales, 16);
-    if (Traits.fine<T>()) {
-      Matvec.store4<T>(factors, 0, s, v128.shuffle<f32>(low, low, 0, 0, 1, 1));
-      Matvec.store4<T>(factors, 1, s, v128.shuffle<f32>(low, low, 2, 2, 3, 3));
-      Matvec.store4<T>(factors, 2, s, v128.shuffle<f32>(high, high, 0, 0, 1, 1));
-      Matvec.store4<T>(factors, 3, s, v128.shuffle<f32>(high, high, 2, 2, 3, 3));
-    } else {
-      Matvec.store4<T>(factors, 0, s, low);
-      Matvec.store4<T>(factors, 1, s, high);
-    }
-  }
-
-  @inline
-  static store4<T>(factors: v128, i: i32, scale: v128, scales: v128): void {
-    const unshifted = Unpack.hasShifts<T>() ? f32x4.mul(scale, Unpack.unshift<T>(i)) : scale;
-    v128.store(SCALES + 16 * i, f32x4.mul(f32x4.mul(Lanes.floatsOfBytes(factors, i), unshifted), scales));
   }
 
   /** The sum of 16 or 8 bytes times floats, in four lanes. */
@@ -107,27 +92,49 @@ export class Matvec {
     return f32x4.add(low, high);
   }
 
-  /** The products of the 32 weights of group `g` of a block, scaled, in 4 lanes. */
+  /**
+   * The products of four factors' weights, each in a lane: the factors from 4 `i` on.
+   * @param x inputs of the block
+   * @param inputScales of the four factors' inputs
+   */
   @inline
-  static group<T>(a: usize, b: usize, c: usize, d: usize, n: usize, g: i32, x: usize): v128 {
-    const first = Matvec.half<T>(a, b, c, d, n, g * 2, x + g * 64);
-    const second = Matvec.half<T>(a, b, c, d, n, g * 2 + 1, x + g * 64 + 32);
-    if (Traits.fine<T>()) {
-      return f32x4.add(
-        f32x4.mul(f32x4.convert_i32x4_s(first), v128.load32_splat(SCALES + g * 8)),
-        f32x4.mul(f32x4.convert_i32x4_s(second), v128.load32_splat(SCALES + g * 8 + 4)),
-      );
-    }
-    return f32x4.mul(f32x4.convert_i32x4_s(i32x4.add(first, second)), v128.load32_splat(SCALES + g * 4));
+  static products<T>(
+    a: usize,
+    b: usize,
+    c: usize,
+    d: usize,
+    n: usize,
+    i: i32,
+    x: usize,
+    factors: v128,
+    scale: v128,
+    inputScales: v128,
+  ): v128 {
+    const sums = Lanes.integerSums(
+      Matvec.dotOfFactor<T>(a, b, c, d, n, 4 * i, x),
+      Matvec.dotOfFactor<T>(a, b, c, d, n, 4 * i + 1, x),
+      Matvec.dotOfFactor<T>(a, b, c, d, n, 4 * i + 2, x),
+      Matvec.dotOfFactor<T>(a, b, c, d, n, 4 * i + 3, x),
+    );
+    const unshifted = Unpack.hasShifts<T>() ? f32x4.mul(scale, Unpack.unshift<T>(i)) : scale;
+    const scales = f32x4.mul(f32x4.mul(Lanes.floatsOfBytes(factors, i), unshifted), inputScales);
+    return f32x4.mul(f32x4.convert_i32x4_s(sums), scales);
   }
 
-  /** The products of 16 weights and inputs in 4 integer lanes. */
+  /** The products of the 16 or 32 weights that share factor `f`, in 4 integer lanes. */
+  @inline
+  static dotOfFactor<T>(a: usize, b: usize, c: usize, d: usize, n: usize, f: i32, x: usize): v128 {
+    if (Traits.fine<T>()) return Matvec.half<T>(a, b, c, d, n, f, x);
+    return i32x4.add(Matvec.half<T>(a, b, c, d, n, 2 * f, x), Matvec.half<T>(a, b, c, d, n, 2 * f + 1, x));
+  }
+
+  /** The products of word `k` of a block and its inputs in 4 integer lanes. @param x inputs of the block */
   @inline
   static half<T>(a: usize, b: usize, c: usize, d: usize, n: usize, k: i32, x: usize): v128 {
     const word = changetype<T>(0).word(a, b, c, d, n, k);
     return i32x4.add(
-      i32x4.dot_i16x8_s(Unpack.even<T>(word, k), v128.load(x)),
-      i32x4.dot_i16x8_s(Unpack.odd<T>(word, k), v128.load(x, 16)),
+      i32x4.dot_i16x8_s(Unpack.even<T>(word, k), v128.load(x + (k << 5))),
+      i32x4.dot_i16x8_s(Unpack.odd<T>(word, k), v128.load(x + (k << 5), 16)),
     );
   }
 
@@ -157,34 +164,32 @@ export class Matvec {
         const biases = f32x4.mul(f32x4.mul(s, f32x4.splat(<f32>Traits.bias<T>())), v128.load(sums));
         acc = f32x4.sub(acc, v128.and(biases, inside));
       }
-      acc = f32x4.add(acc, Matvec.smallBlock<T>(a, b, c, d, n, x, v128.shuffle<f32>(factors, factors, 0, 0, 0, 0)));
       if (n + 4 <= end) {
-        const f1 = v128.shuffle<f32>(factors, factors, 1, 1, 1, 1);
-        const f2 = v128.shuffle<f32>(factors, factors, 2, 2, 2, 2);
-        const f3 = v128.shuffle<f32>(factors, factors, 3, 3, 3, 3);
-        const p1 = Matvec.smallBlock<T>(a, b, c, d, n + 1, x + 64, f1);
-        const p2 = Matvec.smallBlock<T>(a, b, c, d, n + 2, x + 128, f2);
-        acc = f32x4.add(f32x4.add(acc, p1), f32x4.add(p2, Matvec.smallBlock<T>(a, b, c, d, n + 3, x + 192, f3)));
+        const integers = Lanes.integerSums(
+          Matvec.smallBlock<T>(a, b, c, d, n, x),
+          Matvec.smallBlock<T>(a, b, c, d, n + 1, x + 64),
+          Matvec.smallBlock<T>(a, b, c, d, n + 2, x + 128),
+          Matvec.smallBlock<T>(a, b, c, d, n + 3, x + 192),
+        );
+        acc = f32x4.add(acc, f32x4.mul(f32x4.convert_i32x4_s(integers), factors));
       } else {
         v128.store(SCALES, factors);
-        for (let i: usize = 1; i < end - n; i++) {
-          const factor = v128.load32_splat(SCALES + (i << 2));
-          acc = f32x4.add(acc, Matvec.smallBlock<T>(a, b, c, d, n + i, x + (i << 6), factor));
+        for (let i: usize = 0; i < end - n; i++) {
+          const product = f32x4.convert_i32x4_s(Matvec.smallBlock<T>(a, b, c, d, n + i, x + (i << 6)));
+          acc = f32x4.add(acc, f32x4.mul(product, v128.load32_splat(SCALES + (i << 2))));
         }
       }
     }
     return Lanes.sum(acc);
   }
 
-  /** The products of block `n`, in 4 lanes. */
+  /** The products of block `n` and its inputs in 4 integer lanes. */
   @inline
-  static smallBlock<T>(a: usize, b: usize, c: usize, d: usize, n: usize, x: usize, factor: v128): v128 {
-    const t = changetype<T>(0);
+  static smallBlock<T>(a: usize, b: usize, c: usize, d: usize, n: usize, x: usize): v128 {
+    const shift = changetype<T>(0).shift(1);
     const first = Matvec.half<T>(a, b, c, d, n, 0, x);
-    const second = Matvec.half<T>(a, b, c, d, n, 1, x + 32);
-    if (t.shift(0) == t.shift(1)) return f32x4.mul(f32x4.convert_i32x4_s(i32x4.add(first, second)), factor);
-    const unshift = f32x4.splat(1 / <f32>(1 << t.shift(1)));
-    const shifted = f32x4.mul(f32x4.convert_i32x4_s(second), unshift);
-    return f32x4.mul(f32x4.add(f32x4.convert_i32x4_s(first), shifted), factor);
+    const second = Matvec.half<T>(a, b, c, d, n, 1, x);
+    // Sums of fields that are shifted are multiples of 2^shift.
+    return i32x4.add(first, shift > 0 ? i32x4.shr_s(second, shift) : second);
   }
 }
