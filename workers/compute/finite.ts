@@ -11,8 +11,16 @@ export const notFinite = (): MixtabError =>
 
 /** @throws MixtabError `not-finite` if one of the numbers is NaN or infinite */
 export function checkFinite(numbers: ArrayLike<number>): void {
-  // Zero times a number is zero, except for NaN and infinity. One branch at the end is faster than one per number.
-  let sum = 0;
-  for (let i = 0; i < numbers.length; i++) sum += numbers[i] * 0;
-  if (sum !== 0) throw notFinite();
+  // Zero times a number is zero, except for NaN and infinity. One branch at the end is faster than one per number, and
+  // four sums, none of which waits for another, than one.
+  let [a, b, c, d] = [0, 0, 0, 0];
+  const fours = numbers.length & ~3;
+  for (let i = 0; i < fours; i += 4) {
+    a += numbers[i] * 0;
+    b += numbers[i + 1] * 0;
+    c += numbers[i + 2] * 0;
+    d += numbers[i + 3] * 0;
+  }
+  for (let i = fours; i < numbers.length; i++) a += numbers[i] * 0;
+  if (a + b + c + d !== 0) throw notFinite();
 }

@@ -52,6 +52,9 @@ const orWithLess =
     }
   };
 
+/** Of an expert that is resident. */
+const DONE = Promise.resolve();
+
 /** Makes the experts of a loaded model resident: finds them in a GPU slot, in main memory or in the store. */
 export class ExpertCache {
   /** Runs while {@link load} waits for a record. Other experts of the layer may compute meanwhile. */
@@ -113,7 +116,9 @@ export class ExpertCache {
    */
   load(layer: LayerIndex, experts: readonly ExpertIndex[], ready?: () => Promise<void>): Promise<void>[] {
     this.#slots.pinNeeded(layer, experts);
-    return experts.map((expert) => this.#loadOne(layer, expert, ready));
+    return experts.map((expert) =>
+      this.#slots.isResident(layer, expert) ? DONE : this.#loadOne(layer, expert, ready),
+    );
   }
 
   /** Calls {@link load} and waits for all experts. */
@@ -204,7 +209,6 @@ export class ExpertCache {
   }
 
   async #loadOne(layer: LayerIndex, expert: ExpertIndex, ready?: () => Promise<void>): Promise<void> {
-    if (this.#slots.isResident(layer, expert)) return;
     let record: RecordParts | undefined;
     try {
       do {

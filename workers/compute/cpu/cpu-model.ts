@@ -5,6 +5,7 @@ import type { ExpertCache } from '../../experts/expert-cache.ts';
 import type { OnRouterLogits } from '../../experts/likelihood-publisher.ts';
 import type { Forward } from './forward.ts';
 import type { MessageYield } from './message-yield.ts';
+import type { ReusedFloats } from './reused-floats.ts';
 import type { RouterOptions } from './router.ts';
 
 /** Tokens, or assignments of tokens to experts, that are computed together. */
@@ -15,6 +16,8 @@ export interface CpuModel {
   forward: Forward;
   experts: ExpertCache;
   messageYield: MessageYield;
+  /** f32[experts, embeddingLength]: the outputs of one token's experts in one layer. */
+  expertOutputs: ReusedFloats;
   /** Options of the request that is running. */
   routerOptions: RouterOptions;
   /** Receives router logits, to order the download of a model that is still being imported. Absent for other models. */

@@ -81,7 +81,7 @@ export async function decodeToken(inputs: DecodeInputs, token: TokenId, position
   return residual;
 }
 
-/** The outputs of a token's experts, and which they are. */
+/** The outputs of a token's experts, and which they are. Valid until the next layer. */
 interface ExpertOutputs {
   /** f32[experts, embeddingLength], not weighted. */
   rows: Float32Array;
@@ -117,10 +117,10 @@ async function runExperts(
   const resident = distinct.filter(isResident);
   const loads = experts.load(layer, distinct);
   // One failure ends the token, and nobody waits for the other loads any more.
-  for (const load of loads) load.catch(() => {});
+  if (resident.length < distinct.length) for (const load of loads) load.catch(() => {});
   if (predicts) experts.prefetch(predictionsAfter(model, { layer, position }, residual));
   const { length } = residual;
-  const outputs = new Float32Array(distinct.length * length);
+  const outputs = model.expertOutputs.take(distinct.length * length);
   /** The experts in the order of their outputs. */
   const done: ExpertIndex[] = [];
   const run = async (some: readonly ExpertIndex[]): Promise<void> => {

@@ -20,6 +20,7 @@ import { CpuKvCache } from './kv-cache.ts';
 import { MessageYield } from './message-yield.ts';
 import { slicesOf } from './partition.ts';
 import { type Plan, type PlanInputs, planMemory } from './plan-memory.ts';
+import { ReusedFloats } from './reused-floats.ts';
 import { CpuSampler } from './sampler.ts';
 import { ThreadPool, type ThreadWorker } from './thread-pool.ts';
 
@@ -144,6 +145,7 @@ function createCompute({ records }: CpuLoadInputs, plan: Plan, { pool, forward, 
     forward,
     experts,
     messageYield: new MessageYield(),
+    expertOutputs: new ReusedFloats(),
     routerOptions: { banned: new Set() },
     ...(publisher && { onRouterLogits: publisher.note }),
   };

@@ -60,6 +60,7 @@ const LOOKS = 100;
  * With other clocks {@link LOOK_MS} is over first.
  */
 const GLANCES = 300;
+/** Between two looks. Without it, a thread that looks slows down another one on the same core. */
 const pause: () => void = (Atomics as { pause?: () => void }).pause ?? (() => {});
 /** A thread without work goes back to its event loop after this many milliseconds. */
 const ATTENTION_MS = 100;

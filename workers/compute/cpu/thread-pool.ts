@@ -95,9 +95,13 @@ export class ThreadPool {
    */
   async run<M extends Step>(method: M, ...args: Parameters<ComputeThread[M]>): Promise<ReturnType<ComputeThread[M]>[]> {
     const startedAt = performance.now();
-    const others = this.#others.map((thread) => thread.run(method, args));
+    for (const thread of this.#others) thread.start(method, args);
     const results = [(this.#own[method] as Method<M>).apply(this.#own, args)];
-    for (const result of others) results.push((await result()) as ReturnType<ComputeThread[M]>);
+    for (const thread of this.#others) {
+      const result = thread.result();
+      // Waiting for what is already there would cost as much as a short step.
+      results.push((result instanceof Promise ? await result : result) as ReturnType<ComputeThread[M]>);
+    }
     this.#ms += performance.now() - startedAt;
     return results;
   }
@@ -160,6 +164,8 @@ class RemoteThread {
   /** The calls that have no reply yet, oldest first. */
   readonly #calls: { resolve: (result: unknown) => void; reject: (error: unknown) => void }[] = [];
   readonly #exchange: ExchangeCaller | undefined;
+  /** The step that was started last, if it goes by messages. */
+  #running: Promise<unknown> | undefined;
   #error: unknown;
 
   constructor(
@@ -181,18 +187,23 @@ class RemoteThread {
     this.#exchange?.messagePosted();
   }
 
-  /** Starts a step. @returns waits for its result */
-  run<M extends Step>(method: M, args: Parameters<ComputeThread[M]>): () => unknown {
+  /** Starts a step. One at a time: {@link result} comes next. */
+  start<M extends Step>(method: M, args: Parameters<ComputeThread[M]>): void {
     const step = (SHARED_STEPS as readonly Step[]).indexOf(method);
     // The logits of several tokens, which only scores need, would take much more shared memory than all other steps.
     const isScore = method === 'head' && args.at(-1) === true;
     if (!this.#exchange || step < 0 || isScore) {
-      const result = this.#call(method, args);
-      return () => result;
+      this.#running = this.#call(method, args);
+      return;
     }
+    this.#running = undefined;
     const { needsMessage } = this.#exchange.request(step, args as StepArgument[]);
     if (needsMessage) this.post({ type: 'attend' });
-    return () => this.#exchange!.answer(WAIT_MS) ?? this.#lateAnswer(this.#exchange!);
+  }
+
+  /** The result of the step that was started last; a promise if it takes longer than a moment. */
+  result(): unknown {
+    return this.#running ?? this.#exchange!.answer(WAIT_MS) ?? this.#lateAnswer(this.#exchange!);
   }
 
   /** Runs a step by messages. Floats may be views of a whole memory, so they are copied first. */
