@@ -34,8 +34,14 @@ export class ComputeLoader {
   /** What was learned about adapters, which also serves if the browser stores nothing. */
   readonly #memories = new Map<string, AdapterMemory>();
 
-  /** @param adjust tests force kernel variants with it; called for each model that is loaded on the GPU */
-  constructor(private readonly adjust: (gpu: Gpu) => Gpu = (gpu) => gpu) {}
+  /**
+   * @param adjust tests force kernel variants with it; called for each model that is loaded on the GPU
+   * @param openAdapter tests give a device that is open already
+   */
+  constructor(
+    private readonly adjust: (gpu: Gpu) => Gpu = (gpu) => gpu,
+    private readonly openAdapter: typeof openGpu = openGpu,
+  ) {}
 
   /**
    * Loads a model. If the GPU computes wrong values and was not asked for, the CPU takes its place.
@@ -87,7 +93,7 @@ export class ComputeLoader {
   }
 
   async #open(adapter: GPUAdapter, report: AdapterReport): Promise<Gpu> {
-    const gpu = await openGpu(adapter, report, this.#memoryOf(report)).catch((error: unknown) => {
+    const gpu = await this.openAdapter(adapter, report, this.#memoryOf(report)).catch((error: unknown) => {
       this.#gpuFailures++;
       throw error;
     });

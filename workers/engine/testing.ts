@@ -28,8 +28,17 @@ const memorySource = (bytes: Uint8Array<ArrayBuffer>): ByteSource => ({
 /** Changes the GPU that the engines of all tests share, for models that are loaded from now on. Restore it. */
 export const sharedGpu = { adjust: (gpu: Gpu): Gpu => gpu };
 
-/** Its device, and so the kernels that it has compiled, is shared by the engines of all tests. No trial decides. */
-const sharedLoader = new ComputeLoader((gpu) => sharedGpu.adjust({ uploads: 'write', ...gpu }));
+/**
+ * Its device, and so the kernels that it has compiled, is shared by the engines of all tests and by the tests of kernels.
+ * No trial decides.
+ */
+const sharedLoader = new ComputeLoader(
+  (gpu) => sharedGpu.adjust({ uploads: 'write', ...gpu }),
+  async (_adapter, _report, memory) => {
+    const { getTestGpu } = await import('../compute/gpu/testing.ts'); // needs WebGPU, which Node does not have
+    return { ...(await getTestGpu()), ...(memory && { memory }) };
+  },
+);
 
 /** An engine that computes with WebGPU unless a request says otherwise, even if the GPU is software. */
 export class GpuEngine extends Engine {

@@ -1,9 +1,9 @@
 /** Helpers for tests and benchmarks that run kernels on an adapter. All tests share one device. */
 
-import { requestAdapter, requestDevice } from './device.ts';
+import { reportAdapter, requestAdapter } from './device.ts';
 import { type Dispatch, encode, type Slice, whole } from './dispatch.ts';
+import { type Gpu, openGpu } from './open-gpu.ts';
 import type { Activations, MatrixVariant, OpContext } from './ops/context.ts';
-import { PipelineCache } from './pipelines.ts';
 import { encodeStepState, type StepStateValues } from './step-state.ts';
 import { defaultKernels, type KernelChoice } from './variants/kernel-variants.ts';
 
@@ -11,13 +11,20 @@ const STORAGE = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsag
 /** A value with which tests fill outputs, to see which elements a kernel wrote. */
 export const UNTOUCHED = 12345.5;
 
-let device: Promise<GPUDevice> | undefined;
+const open = async (): Promise<Gpu> => {
+  const adapter = await requestAdapter();
+  return openGpu(adapter, reportAdapter(adapter));
+};
+let shared: Promise<Gpu> | undefined;
 
-/** The device that all tests share. */
-export function getTestDevice(): Promise<GPUDevice> {
-  device ??= requestAdapter().then(requestDevice);
-  return device;
+/** The GPU that tests of kernels and of engines share, with the kernels compiled so far. If it fails, another follows. */
+export async function getTestGpu(): Promise<Gpu> {
+  shared ??= open();
+  if ((await shared).health.failed) shared = open();
+  return shared;
 }
+
+export const getTestDevice = async (): Promise<GPUDevice> => (await getTestGpu()).device;
 
 /** Creates a buffer with the bytes of the array, padded with zeros to a multiple of 16. */
 export function upload(gpu: GPUDevice, data: Float32Array | Uint32Array | Uint8Array, label = 'test'): Slice {
@@ -97,16 +104,14 @@ export async function makeContext(
   state: StateValues = {},
   kernels: Partial<KernelChoice> = {},
 ): Promise<OpContext> {
-  const gpu = await getTestDevice();
-  pipelines ??= new PipelineCache(gpu);
+  const { device, pipelines } = await getTestGpu();
   return {
     pipelines,
     variant,
     kernels: { ...defaultKernels(variant === 'rows'), ...kernels },
-    state: makeState(gpu, state),
+    state: makeState(device, state),
   };
 }
-let pipelines: PipelineCache | undefined;
 
 /**
  * Runs the dispatches that `record` returns and waits for them. Throws the message of WebGPU if anything is invalid.
@@ -114,14 +119,19 @@ let pipelines: PipelineCache | undefined;
 export async function run(gpu: GPUDevice, record: () => readonly Dispatch[]): Promise<void> {
   gpu.pushErrorScope('out-of-memory');
   gpu.pushErrorScope('validation');
-  const encoder = gpu.createCommandEncoder();
-  const pass = encoder.beginComputePass();
-  encode(pass, record());
-  pass.end();
-  gpu.queue.submit([encoder.finish()]);
-  const errors = [await gpu.popErrorScope(), await gpu.popErrorScope()];
+  let errors: Promise<(GPUError | null)[]>;
+  try {
+    const encoder = gpu.createCommandEncoder();
+    const pass = encoder.beginComputePass();
+    encode(pass, record());
+    pass.end();
+    gpu.queue.submit([encoder.finish()]);
+  } finally {
+    // Also if it throws: a scope that stays would catch errors of other tests.
+    errors = Promise.all([gpu.popErrorScope(), gpu.popErrorScope()]);
+  }
   await gpu.queue.onSubmittedWorkDone();
-  for (const error of errors) if (error) throw new Error(error.message);
+  for (const error of await errors) if (error) throw new Error(error.message);
 }
 
 /** The milliseconds per call: the median of `rounds` submissions with `repeats` calls each. */
