@@ -19,13 +19,13 @@ afterEach(() => {
  * Greedy tokens of an answer, and the readbacks between its first and its last one.
  * @param afterFirst called with the first token
  */
-async function answer(engine: Engine, afterFirst: () => void = () => {}) {
+async function answer(engine: Engine, { maxTokens = TOKENS, afterFirst = () => {} } = {}) {
   const submit = vi.spyOn(Readback.prototype, 'submit');
   const counts: number[] = [];
   const { tokens, cache } = await engine.generate(
     {
       input: { kind: 'text', text: 'the first men' },
-      maxTokens: TOKENS,
+      maxTokens,
       sampling: { temperature: 0 },
       ignoreEos: true,
     },
@@ -79,23 +79,23 @@ describe('while an expert is being read', () => {
   const isFirstLayers = (key: string): boolean => isExpertKeyOf(key, 0);
 
   it.each([
-    ['is decoded layerwise', 0.6],
-    ['stalls', 0.9],
-  ])('the other expert of its layer runs, if the token %s', async (_, share) => {
+    ['is decoded layerwise', 0.6, 16],
+    ['stalls', 0.9, TOKENS],
+  ])('the other expert of its layer runs, if the token %s', async (_, share, maxTokens) => {
     const { engine, modelId, store } = await engineWith({ ...SYNTH_PRESETS.tiny, layers: 12, seed: 3 });
     const whole = await engine.load({ modelId, context: 128 }, () => {});
-    const resident = await answer(engine);
+    const resident = await answer(engine, { maxTokens });
     await engine.load(
       { modelId, context: 128, gpuBudgetBytes: whole.memory.gpuBytes * share, ramBudgetBytes: 0 },
       () => {},
     );
-    await answer(engine);
+    await answer(engine, { maxTokens });
     const submissions: number[] = [];
-    const streaming = await answer(engine, () => {
+    const afterFirst = () =>
       holdReads(store, isFirstLayers, (submitted) => {
         submissions.push(submitted);
       });
-    });
+    const streaming = await answer(engine, { maxTokens, afterFirst });
     expect(streaming.ids).toEqual(resident.ids);
     expect(submissions.length).toBeGreaterThan(3);
     expect(new Set(submissions)).toEqual(new Set([1]));
