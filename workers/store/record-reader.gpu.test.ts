@@ -7,6 +7,7 @@ import type { RecordParts } from '../format/record-parts.ts';
 import { copyToSlices, sliceRecord } from '../format/slices.ts';
 import { layoutTensor, WEIGHT_TYPES } from '../format/weight-layout.ts';
 import { sha256Hex, xxh64Hex } from './hash.ts';
+import { xxh64OfParts } from './hash-testing.ts';
 import { IndexedDbStore } from './indexed-db-store.ts';
 import { createReaderWorker } from './record-reader.ts';
 
@@ -20,7 +21,7 @@ afterAll(async () => {
 });
 
 /** Stores a record of `parts` parts: two or three take a while to read. */
-const storeRecord = (storage: StorageBackend, n: number, parts: 1 | 2 | 3): Promise<RecordInfo> =>
+const storeRecord = (storage: StorageBackend, n: number, parts: 1 | 2 | 3): ReturnType<typeof storeBytes> =>
   storeBytes(storage, `L0.E${n}`, new Uint8Array((parts - 1) * PART_BYTES + 1000 * (n + 1)).fill(n + 1));
 
 async function storeBytes(
@@ -48,8 +49,7 @@ async function storeBytes(
   };
 }
 
-const hashOf = async ({ parts }: RecordParts): Promise<string> =>
-  sha256Hex(new Uint8Array(await new Blob([...parts]).arrayBuffer()));
+const hashOf = ({ parts }: RecordParts): Promise<string> => xxh64OfParts(parts);
 
 describe.each<StorageBackend>(['indexeddb', 'opfs'])('a read from %s', (storage) => {
   it('that is cancelled at any point is aborted, lets other reads through, and succeeds when repeated', async () => {
@@ -66,7 +66,7 @@ describe.each<StorageBackend>(['indexeddb', 'opfs'])('a read from %s', (storage)
         (error) => expect(error).toMatchObject({ code: 'aborted' }),
       );
       const whole = await parallel;
-      expect(await hashOf(whole)).toBe(other.sha256);
+      expect(await hashOf(whole)).toBe(other.xxh64);
       reader.recycle?.(whole);
     }
     const immediate = new AbortController();
@@ -78,7 +78,7 @@ describe.each<StorageBackend>(['indexeddb', 'opfs'])('a read from %s', (storage)
     const late = new AbortController();
     const whole = await reader.read(MODEL, record, late.signal);
     late.abort(); // no effect: the record belongs to the caller
-    expect(await hashOf(whole)).toBe(record.sha256);
+    expect(await hashOf(whole)).toBe(record.xxh64);
   });
 
   it('that is cancelled before its hash was checked is checked the next time', async () => {
@@ -105,7 +105,7 @@ describe.each<StorageBackend>(['indexeddb', 'opfs'])('a read from %s', (storage)
       };
       const whole = await reader.read(MODEL, record, undefined, { parts: { add, reset: () => early.clear() } });
       isOver = true;
-      expect(await hashOf(whole)).toBe(record.sha256);
+      expect(await hashOf(whole)).toBe(record.xxh64);
       expect(early.size).toBe(whole.parts.length);
       expect(early.size).toBe(3);
       expect(whole.parts.every((part, index) => part === early.get(index))).toBe(true);
@@ -125,7 +125,7 @@ describe.each<StorageBackend>(['indexeddb', 'opfs'])('a read from %s', (storage)
     const cancelled = reader.read(MODEL, record, controller.signal, { parts });
     await expect(cancelled).rejects.toMatchObject({ code: 'aborted' });
     expect(isValid).toBe(false);
-    expect(await hashOf(await reader.read(MODEL, record))).toBe(record.sha256);
+    expect(await hashOf(await reader.read(MODEL, record))).toBe(record.xxh64);
   });
 
   it('gives each compute thread its slice in a buffer of its own, checked and reused', async () => {
@@ -145,7 +145,7 @@ describe.each<StorageBackend>(['indexeddb', 'opfs'])('a read from %s', (storage)
     ]);
     const expected = slices.map((slice) => new Uint8Array(slice.bytes));
     copyToSlices({ byteLength: bytes.byteLength, parts: [bytes] }, slices, expected);
-    const hashes = await Promise.all(expected.map(sha256Hex));
+    const hashes = await Promise.all(expected.map((slice) => xxh64OfParts([slice])));
     const old = { ...info, xxh64: '' };
     for (const record of [info, old]) {
       const reader = createReaderWorker();
@@ -153,7 +153,7 @@ describe.each<StorageBackend>(['indexeddb', 'opfs'])('a read from %s', (storage)
         const read = await reader.read(MODEL, record, new AbortController().signal, { slices });
         expect(read.byteLength).toBe(bytes.byteLength);
         expect(read.parts.map((part) => part.byteLength === part.buffer.byteLength)).toEqual([true, true]);
-        expect(await Promise.all(read.parts.map(sha256Hex))).toEqual(hashes);
+        expect(await Promise.all(read.parts.map((part) => xxh64OfParts([part])))).toEqual(hashes);
         for (const part of read.parts) part.fill(0xa5);
         reader.recycle?.(read);
       }
@@ -177,7 +177,7 @@ it('a reader that runs but never answers is replaced, and its reads are repeated
   const workers = [silent, next];
   const reader = createReaderWorker(() => workers.shift()!, 100);
   const read = await Promise.all(records.map((record) => reader.read(MODEL, record).then(hashOf)));
-  expect(read).toEqual(records.map(({ sha256 }) => sha256));
+  expect(read).toEqual(records.map(({ xxh64 }) => xxh64));
   expect(workers).toEqual([]);
   next.terminate();
 });
@@ -200,9 +200,9 @@ it('a reader that replaces a dead one still reads the models of the site', async
     return port2;
   });
   const read = () => reader.read('site-model', record).then(hashOf);
-  expect(await read()).toBe(record.sha256);
+  expect(await read()).toBe(record.xxh64);
   worker?.terminate();
   // The first read may still be sent to the dead one.
-  await expect.poll(() => read().catch(({ code }) => code)).toBe(record.sha256);
+  await expect.poll(() => read().catch(({ code }) => code)).toBe(record.xxh64);
   expect(opened).toBe(2);
 });
