@@ -2,7 +2,7 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { ROOT } from './dependencies.mjs';
+import { programOf, ROOT } from './dependencies.mjs';
 
 const SOURCES = [
   'index.html',
@@ -30,7 +30,7 @@ export function ensureBuild({ quiet = false } = {}) {
   const sources = SOURCES.map((path) => join(ROOT, path)).filter(existsSync);
   if (existsSync(built) && statSync(built).mtimeMs > Math.max(...sources.map(newest))) return;
   if (!quiet) process.stderr.write('Building the page ...\n');
-  const { status } = spawnSync('npx', ['vite', 'build', '--logLevel', quiet ? 'error' : 'warn'], {
+  const { status } = spawnSync(process.execPath, [programOf('vite'), 'build', '--logLevel', quiet ? 'error' : 'warn'], {
     cwd: ROOT,
     stdio: ['ignore', 2, 2],
   });

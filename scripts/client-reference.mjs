@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { Application, Converter, ReflectionKind } from 'typedoc';
-import { ROOT } from './dependencies.mjs';
+import { programOf, ROOT } from './dependencies.mjs';
 
 export const REFERENCE = join(ROOT, 'docs', 'client-reference.md');
 
@@ -72,12 +72,16 @@ function removeInherited(project) {
 
 /** Adds the header, and formats the page as `npm run format` does, so that `npm run check` accepts it. */
 function toPage(markdown) {
-  const { status, stdout } = spawnSync('npx', ['biome', 'format', `--stdin-file-path=${REFERENCE}`], {
-    cwd: ROOT,
-    input: `${HEADER}\n${markdown.replaceAll(/[ \t]+$/gm, '')}`,
-    encoding: 'utf8',
-    stdio: ['pipe', 'pipe', 2],
-  });
+  const { status, stdout } = spawnSync(
+    process.execPath,
+    [programOf('@biomejs/biome', 'biome'), 'format', `--stdin-file-path=${REFERENCE}`],
+    {
+      cwd: ROOT,
+      input: `${HEADER}\n${markdown.replaceAll(/[ \t]+$/gm, '')}`,
+      encoding: 'utf8',
+      stdio: ['pipe', 'pipe', 2],
+    },
+  );
   if (status !== 0) throw new Error('biome could not format the client reference. It gives the reason above.');
   return stdout;
 }

@@ -11,7 +11,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { ensureBuild } from './build.mjs';
 import { ensureHeadlessChromium } from './chromium.mjs';
-import { ensureDependencies, ROOT } from './dependencies.mjs';
+import { ensureDependencies, programOf, ROOT } from './dependencies.mjs';
 import { ensureKernels } from './kernels.mjs';
 import { runLanes } from './layers.mjs';
 import { ensureOtherBrowsers, findFirefox, findWebKit } from './other-browsers.mjs';
@@ -61,8 +61,8 @@ function vitest(name, files = []) {
   const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${reportOf(name)}`];
   return {
     name,
-    command: 'npx',
-    args: ['vitest', 'run', ...files, '--project', name, ...reporters],
+    command: process.execPath,
+    args: [programOf('vitest'), 'run', ...files, '--project', name, ...reporters],
     result: (run) => withRunner(read(name, readVitestReport), run),
   };
 }
@@ -93,8 +93,8 @@ function otherBrowsers(files) {
 function journeys(files = []) {
   return {
     name: 'e2e',
-    command: 'npx',
-    args: ['playwright', 'test', ...files, '--reporter=list,json'],
+    command: process.execPath,
+    args: [programOf('@playwright/test', 'playwright'), 'test', ...files, '--reporter=list,json'],
     env: { PLAYWRIGHT_JSON_OUTPUT_NAME: reportOf('e2e') },
     result: (run) => withRunner(read('e2e', readPlaywrightReport), run),
   };
