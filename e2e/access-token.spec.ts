@@ -4,9 +4,6 @@ import type { AddressInfo } from 'node:net';
 import type { Page } from '@playwright/test';
 import { expect, importFrom, openLibrary, openPage, type TestServer, test } from './fixtures.ts';
 
-// No journey here computes with the built-in model.
-test.use({ builtin: 'stand-in' });
-
 const TOKEN = 'hf_e2eSecret';
 const tokenField = (page: Page) => page.getByLabel('Hugging Face access token');
 

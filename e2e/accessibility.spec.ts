@@ -49,7 +49,7 @@ test('axe finds no problem on any view', async ({ page, server }) => {
   await expect(page.getByText(/prompt tokens reused/)).toBeVisible();
   await expectNoFindings(page, 'story');
   await page.getByRole('button', { name: 'Experts' }).click();
-  await expect(page.getByRole('complementary', { name: 'Expert activity' })).toContainText('All 48 experts');
+  await expect(page.getByRole('complementary', { name: 'Expert activity' })).toContainText('All 16 experts');
   await expectNoFindings(page, 'experts beside a story');
   await page.getByRole('link', { name: 'routing of a text' }).click();
   await page.getByRole('button', { name: 'Read text' }).click();

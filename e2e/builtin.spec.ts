@@ -11,6 +11,8 @@ import {
   test,
 } from './fixtures.ts';
 
+test.use({ builtin: 'real' });
+
 for (const kind of ['CPU', 'GPU'] as const) {
   offlineTest(
     `the built-in model writes at once on the ${kind}, and offline after the first visit`,

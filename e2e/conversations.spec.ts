@@ -3,9 +3,6 @@ import { readFileSync } from 'node:fs';
 import type { Page } from '@playwright/test';
 import { expect, openPage, openTinyChat, type TestServer, test } from './fixtures.ts';
 
-// No journey here computes with the built-in model.
-test.use({ builtin: 'stand-in' });
-
 const messages = (page: Page) => page.getByRole('list', { name: 'Conversation' }).getByRole('listitem');
 const list = (page: Page) =>
   page

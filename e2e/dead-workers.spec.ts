@@ -1,16 +1,6 @@
 /** Workers whose script does not load, and workers that the browser ends. */
 import type { Page } from '@playwright/test';
-import {
-  computeOnGpu,
-  computeWith,
-  expect,
-  importFrom,
-  openPage,
-  openTinyChat,
-  SLOW_MS,
-  setNumbers,
-  test,
-} from './fixtures.ts';
+import { computeWith, expect, importFrom, openPage, openTinyChat, SLOW_MS, setNumbers, test } from './fixtures.ts';
 
 /** Without this limit, a page that waits for ever would take the whole time of a test. */
 const SOON = { timeout: 30_000 };
@@ -47,11 +37,11 @@ async function endThreadInAnswer(page: Page, waits: number): Promise<void> {
   }, waits);
 }
 
-/** Lets a worker compute without end. It gets no more messages. */
+/** Lets a worker wait without end. It gets no more messages. */
 function hangWorker(page: Page, name: string): void {
   for (const worker of page.workers()) {
     const hang = (expected: string): void => {
-      while (self.name === expected);
+      if (self.name === expected) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);
     };
     worker.evaluate(hang, name).catch(() => {}); // ended with the worker
   }
@@ -102,6 +92,7 @@ test('if the browser ends the engine in an answer, the text stays and the model 
   await page.getByRole('button', { name: 'Once upon a time' }).click();
   const story = page.getByRole('article', { name: 'Text' });
   await expect(story).toContainText(/Once upon a time[\s\S]{5}/);
+  server.msPerToken = 0; // from the next engine on
   await endWorker(page, 'engine');
   await expect(page.getByRole('alert')).toContainText('The worker that computes the model has stopped.', SOON);
   await expect(page.getByRole('button', { name: /^Stop/ })).toHaveCount(0);
@@ -142,11 +133,12 @@ test('if the browser ends a compute thread in an answer, one click continues it 
 });
 
 test('if the engine hangs in an answer, Stop offers a restart, which keeps the text', async ({ page, server }) => {
+  server.msPerToken = SLOW_MS;
   await openPage(page, server);
-  await computeOnGpu(page);
   await page.getByRole('button', { name: 'Once upon a time' }).click();
   const story = page.getByRole('article', { name: 'Text' });
   await expect(story).toContainText(/Once upon a time[\s\S]{5}/);
+  server.msPerToken = 0; // from the next engine on
   hangWorker(page, 'engine');
   await page.getByRole('button', { name: 'Stop', exact: true }).click();
   await expect(page.getByRole('alert')).toContainText('The model has not stopped yet.', SOON);
@@ -194,6 +186,7 @@ test('if the script of the grammar worker is missing, an answer in JSON is an er
   page,
   server,
 }) => {
+  server.builtin = 'real';
   server.missing = /grammar\.worker-.*\.js$/;
   await page.goto(`${server.origin}/examples/json.html`);
   await page.getByRole('button', { name: 'Invent a character' }).click();

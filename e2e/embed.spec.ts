@@ -15,6 +15,7 @@ const openExample = async (page: Page, server: TestServer): Promise<void> => {
 };
 
 test('a page of another origin runs the model in a frame: streaming, usage, abort', async ({ page, server }) => {
+  server.builtin = 'real';
   expect(other.origin).not.toBe(server.origin);
   await openExample(page, server);
   await expect(page.frameLocator('iframe').getByText(`mixtab works here for ${other.origin}`)).toBeVisible();

@@ -1,7 +1,6 @@
 /** The experts view: live, routing of a text, and the laboratory. */
 import type { Page } from '@playwright/test';
 import {
-  computeOnGpu,
   computeWith,
   expect,
   importFrom,
@@ -50,6 +49,7 @@ test('the panel beside a conversation follows the answer while it streams, as a 
   server,
 }) => {
   await page.setViewportSize({ width: 1400, height: 900 });
+  server.builtin = 'real';
   server.msPerToken = SLOW_MS;
   await openPage(page, server);
   await setNumbers(page, { 'Max answer length': '2000' });
@@ -138,6 +138,7 @@ for (const [kind, where] of [
 }
 
 test('a text is coloured by first choices per layer, and shares are compared with chance', async ({ page, server }) => {
+  server.builtin = 'real';
   await openPage(page, server);
   await openExperts(page, 'Routing');
   await expect(page.getByRole('radio', { name: 'No conversation yet' })).toBeDisabled();
@@ -204,6 +205,7 @@ test('a text is coloured by first choices per layer, and shares are compared wit
 offlineTest(
   'a conversation can be read offline, and the result survives a visit to another tab of the view',
   async ({ page, server, context }) => {
+    server.builtin = 'real';
     await openPage(page, server);
     await setNumbers(page, { 'Max answer length': '12' });
     const continuation = await greedyContinuation(page, 'It was late');
@@ -231,6 +233,7 @@ test('in the laboratory top 1 is worse, random is much worse and bans matter, an
   page,
   server,
 }) => {
+  server.builtin = 'real';
   await openPage(page, server);
   await setNumbers(page, { 'Max answer length': '24' });
   const before = await greedyContinuation(page, 'The old house');
@@ -286,10 +289,10 @@ test('in the laboratory top 1 is worse, random is much worse and bans matter, an
 });
 
 test('an answer and an experiment exclude each other, and either can be stopped', async ({ page, server }) => {
+  server.msPerToken = SLOW_MS;
   await openPage(page, server);
   await importFrom(page, `${server.origin}/plain.gguf`);
   await expect(page.getByText(/Tiny Text is a base model/)).toBeVisible();
-  await computeOnGpu(page);
   await setNumbers(page, { 'Max answer length': '4000' });
   await page.getByRole('textbox', { name: 'Your text' }).fill('the first');
   await page.getByRole('button', { name: 'Continue' }).click();

@@ -4,13 +4,13 @@ import { startServer, type TestServer } from './server.ts';
 
 export * from './server.ts';
 
-/** The built-in model of the server: `stand-in` for journeys that never compute with it. */
+/** The built-in model of the server: `real` for journeys that depend on its words, its numbers or its shape. */
 interface Options {
   builtin: TestServer['builtin'];
 }
 
 export const test = base.extend<Options & { server: TestServer }>({
-  builtin: ['real', { option: true }],
+  builtin: ['stand-in', { option: true }],
   server: async ({ builtin }, use) => {
     const server = await startServer();
     server.builtin = builtin;
@@ -33,9 +33,8 @@ export async function openPage(page: Page, { origin }: TestServer): Promise<void
   await expect(page.getByText(/^Importing/)).toBeHidden();
 }
 
-/** Opens the page, with a stand-in for the built-in model, imports the small chat model, and waits until it is ready. */
+/** Opens the page, imports the small chat model, and waits until it is ready. */
 export async function openTinyChat(page: Page, server: TestServer): Promise<void> {
-  server.builtin = 'stand-in';
   await openPage(page, server);
   await importFrom(page, `${server.origin}/chat.gguf`);
   await expect(page.getByRole('heading', { name: 'Ask Tiny Chat' })).toBeVisible();

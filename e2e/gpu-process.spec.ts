@@ -15,9 +15,6 @@ import {
   test,
 } from './fixtures.ts';
 
-// No journey here computes with the built-in model.
-test.use({ builtin: 'stand-in' });
-
 /** Runs a journey in a browser of its own, because all pages of a browser share its GPU process. */
 async function inBrowser(flags: string[], journey: (page: Page, browser: CDPSession) => Promise<void>): Promise<void> {
   const browser = await chromium.launch({
@@ -52,7 +49,7 @@ async function openHeldChat(page: Page, server: TestServer): Promise<void> {
   server.tokens = { asked: 0, limit: Number.POSITIVE_INFINITY };
   await openTinyChat(page, server);
   await computeOnGpu(page);
-  await setNumbers(page, { 'Max answer length': '120', Temperature: '1', Seed: '7' });
+  await setNumbers(page, { 'Max answer length': '30', Temperature: '1', Seed: '7' });
 }
 
 async function ask(page: Page): Promise<void> {
@@ -65,18 +62,18 @@ test('an answer whose GPU process is killed twice continues with the same tokens
   await inBrowser(['--disable-domain-blocking-for-3d-apis'], async (page, browser) => {
     await openHeldChat(page, server);
     await ask(page);
-    await expect(page.getByText(/120 tokens/)).toBeVisible();
+    await expect(page.getByText(/30 tokens/)).toBeVisible();
     const expected = await answer(page).textContent();
 
     server.tokens = { asked: 0, limit: 0 };
     await page.getByRole('button', { name: 'Regenerate' }).click();
-    for (const tokens of [40, 80]) {
+    for (const tokens of [10, 20]) {
       await growTo(tokens, server);
       expect((await answer(page).textContent())!.length).toBeLessThan(expected!.length);
       await killGpuProcess(browser);
     }
     server.tokens.limit = Number.POSITIVE_INFINITY;
-    await expect(page.getByText(/120 tokens/)).toBeVisible();
+    await expect(page.getByText(/30 tokens/)).toBeVisible();
     expect(await answer(page).textContent()).toBe(expected);
     await expect(page.getByRole('alert')).toHaveCount(0);
   });
@@ -89,10 +86,10 @@ test('if the browser offers no GPU after a second end, the page waits, offers a 
     await openHeldChat(page, server);
     server.tokens = { asked: 0, limit: 0 };
     await ask(page);
-    await growTo(20, server);
+    await growTo(5, server);
     await expect(answer(page)).not.toBeEmpty();
     await killGpuProcess(browser);
-    await growTo(40, server);
+    await growTo(10, server);
     const written = await answer(page).textContent();
     await killGpuProcess(browser);
     server.tokens.limit = Number.POSITIVE_INFINITY;

@@ -15,9 +15,6 @@ import {
   test,
 } from './fixtures.ts';
 
-// No journey here computes with the built-in model.
-test.use({ builtin: 'stand-in' });
-
 const BAD_FILES: [file: string, message: RegExp][] = [
   ['truncated.gguf', /truncated\.gguf is cut off/],
   ['cut-header.gguf', /cut-header\.gguf is cut off/],

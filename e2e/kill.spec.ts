@@ -28,6 +28,7 @@ test('an import whose browser is killed loses nothing that was done, and ends as
 });
 
 test('a chat whose browser is killed loses nothing but the last two seconds', async ({ server, profile }) => {
+  server.builtin = 'real';
   const { losses, conversations } = await killDuringChats({ server, profile, kills: 2, seed: 2 });
   expect(losses).toEqual([]);
   expect(conversations).toBe(3);

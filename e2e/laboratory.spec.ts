@@ -13,7 +13,7 @@ const TEXT =
 
 const STORY = PRESETS.find(({ name }) => name === 'Story')!;
 
-test.use({ permissions: ['clipboard-read', 'clipboard-write'] });
+test.use({ builtin: 'real', permissions: ['clipboard-read', 'clipboard-write'] });
 
 const clipboard = (page: Page): Promise<string> => page.evaluate(() => navigator.clipboard.readText());
 

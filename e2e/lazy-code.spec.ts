@@ -1,9 +1,6 @@
 /** Code that the server no longer has, as after an update of the page: one notice with one button. */
 import { expect, openPage, openTinyChat, setNumbers, test } from './fixtures.ts';
 
-// No journey here computes with the built-in model.
-test.use({ builtin: 'stand-in' });
-
 test('a part of the page that cannot be loaded is said once, and a reload keeps what was typed', async ({
   page,
   server,

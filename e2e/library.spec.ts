@@ -1,9 +1,6 @@
 /** The models page: plans before a download, Hugging Face repositories, and use while importing. */
 import { expect, importFrom, openLibrary, openPage, setModelMemory, test } from './fixtures.ts';
 
-// No journey here computes with the built-in model.
-test.use({ builtin: 'stand-in' });
-
 test('shows the size of a large file and the free space before it is downloaded', async ({ page, server }) => {
   await openPage(page, server);
   await importFrom(page, `${server.origin}/large.gguf`);

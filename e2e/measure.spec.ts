@@ -38,7 +38,6 @@ test('stays on the page that a link has named while the built-in model is loaded
   page,
   server,
 }) => {
-  server.builtin = 'stand-in';
   await page.goto(`${server.origin}/#measure`);
   await expect(page.getByText('mixtab storyteller is imported.')).toBeAttached();
   await page.evaluate(() => new Promise((resolve) => setTimeout(resolve))); // what follows the load

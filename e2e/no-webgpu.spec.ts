@@ -99,7 +99,6 @@ test('without WebAssembly, a GPU that comes back is found with one click, withou
   page,
   server,
 }) => {
-  server.builtin = 'stand-in';
   const absent = 'self.find ??= GPU.prototype.requestAdapter; GPU.prototype.requestAdapter = async () => null';
   await changeEngine(page, absent, NO_WASM);
   await page.goto(`${server.origin}/`);

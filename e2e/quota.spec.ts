@@ -2,9 +2,6 @@
 import { storedImport } from '../scripts/kill/stored-import.ts';
 import { chatModel, expect, importFrom, openLibrary, openPage, plainModel, storedModels, test } from './fixtures.ts';
 
-// No journey here computes with the built-in model.
-test.use({ builtin: 'stand-in' });
-
 const MODEL_BYTES = chatModel().length;
 /** Room for the stand-in of the built-in model and what else the page stores, and for half of the model to import. */
 const QUOTA_BYTES = plainModel().length + 350_000 + MODEL_BYTES / 2;

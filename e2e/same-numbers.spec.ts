@@ -7,7 +7,7 @@ import type { Mixtab } from '../src/client/mixtab.ts';
 import type { ScoreResult } from '../src/contract/engine-api.ts';
 import { expect, openPage, test } from './fixtures.ts';
 
-test.use({ permissions: ['clipboard-read', 'clipboard-write'] });
+test.use({ builtin: 'real', permissions: ['clipboard-read', 'clipboard-write'] });
 
 /** About 200 tokens of the built-in model. */
 const TEXT =
@@ -107,7 +107,8 @@ test('curve, routing and layers are the same in the page, the client and the com
   const perplexity = async (context: number, ...more: string[]): Promise<ScoreResult> => {
     const command = ['perplexity', '--model', 'builtin', '--text-file', file, '--context', `${context}`, ...more];
     const options = ['--compute', 'cpu', '--json'];
-    const { stdout } = await promisify(execFile)('npm', ['run', '-s', 'mixtab', '--', ...command, ...options]);
+    const node = ['--import', 'tsx', 'scripts/mixtab.ts', ...command, ...options];
+    const { stdout } = await promisify(execFile)(process.execPath, node);
     return JSON.parse(stdout) as ScoreResult;
   };
   for (const context of [16, 64]) {

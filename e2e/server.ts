@@ -23,8 +23,8 @@ const { chatTemplate: _template, ...withoutTemplate } = SYNTH_PRESETS.tiny;
 const plain = createSynth({ ...withoutTemplate, contextLength: 4096, name: 'Tiny Text', seed: 2 });
 
 /**
- * Stands in for the built-in model in journeys that never compute with it: it has its name and no chat template, and
- * importing it takes a tenth of a second instead of two.
+ * Stands in for the built-in model in journeys that need none of its words and numbers: it has its name and no chat
+ * template, and importing it takes a tenth of a second instead of two.
  */
 const standIn = createSynth({ ...withoutTemplate, name: 'mixtab storyteller', seed: 4 });
 

@@ -3,7 +3,7 @@ import type { Locator, Page } from '@playwright/test';
 import { expectNoFindings } from './axe.ts';
 import { expect, importFrom, openPage, setNumbers, test } from './fixtures.ts';
 
-test.use({ permissions: ['clipboard-read', 'clipboard-write'], hasTouch: true });
+test.use({ builtin: 'real', permissions: ['clipboard-read', 'clipboard-write'], hasTouch: true });
 
 const TEXT = 'Once upon a time there was a little ship.';
 const region = (page: Page): Locator => page.getByRole('region', { name: 'Token', exact: true });
