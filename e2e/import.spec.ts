@@ -48,6 +48,7 @@ test('while no model is loaded, there is a button that loads one, also after an 
   await page.goto(`${server.origin}/`);
   const alert = page.getByRole('alert');
   await expect(alert).toContainText('404');
+  await expect(alert).toContainText('This site lacks its own model. Import another one.');
   const notice = page.getByRole('status').filter({ hasText: 'No model is loaded.' });
   const load = notice.getByRole('button', { name: 'Load the built-in model' });
   await load.click();

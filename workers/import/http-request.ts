@@ -104,8 +104,9 @@ function responseError(url: string, response: Response, access: AccessToken | un
     return new HttpStatusError(url, status, `the server answered with HTTP status ${status}`, statusRemedy(status));
   }
   if (/^text\/html/i.test(headers.get('content-type') ?? '')) {
-    return unreadable(
+    return new HttpStatusError(
       url,
+      status,
       'the server answered with a web page instead of a file',
       'Check the address; it must lead to the file itself.',
     );
@@ -200,7 +201,7 @@ async function withTimeout<T>(promise: Promise<T>, ms: number, onTimeout: () => 
   }
 }
 
-/** The error for an HTTP status that makes a source unreachable. */
+/** The server answered, but not with the file. */
 export class HttpStatusError extends MixtabError {
   constructor(
     url: string,
@@ -211,9 +212,6 @@ export class HttpStatusError extends MixtabError {
     super('source-unreachable', `${url} cannot be read: ${cause}.`, remedy);
   }
 }
-
-const unreadable = (url: string, cause: string, remedy: string): MixtabError =>
-  new MixtabError('source-unreachable', `${url} cannot be read: ${cause}.`, remedy);
 
 function statusRemedy(status: number): string {
   if (status === 401 || status === 403) return 'The file needs a login: download it and choose it here.';

@@ -36,6 +36,7 @@ import { sumBytes } from './build-record.ts';
 import type { ByteSource } from './byte-source.ts';
 import { openDownloading } from './downloaded-byte-source.ts';
 import type { HttpOptions } from './http-byte-source.ts';
+import { HttpStatusError } from './http-request.ts';
 import { DISCARD, type ImportInputs } from './import-inputs.ts';
 import { importModel } from './importer.ts';
 import { openFiles, openUrl } from './model-source.ts';
@@ -252,7 +253,7 @@ export class ImportService implements ImportApi {
     };
     const options = { signal, onOutage, onData: activity.progress };
     const open = (): Promise<ByteSource> =>
-      source.kind === 'builtin' ? this.#openBuiltin(source, options) : openSource(source, options);
+      source.kind === 'builtin' ? ofThisSite(this.#openBuiltin(source, options)) : openSource(source, options);
     return {
       store: makingRoom(this.store, () => this.#removeAllSessions()),
       ...(this.#readProgress && { readProgress: this.#readProgress }),
@@ -361,6 +362,16 @@ const stallWarning = (seconds: number, step = 'preparing'): string => {
 
 const outageWarning = (cause: string): string =>
   `Waiting for the network (${cause}). The import continues by itself; what is stored is kept.`;
+
+/** The built-in model's file, whose address the user cannot change. */
+async function ofThisSite(opened: Promise<ByteSource>): Promise<ByteSource> {
+  try {
+    return await opened;
+  } catch (error) {
+    if (!(error instanceof HttpStatusError)) throw error;
+    throw new MixtabError(error.code, error.message, 'This site lacks its own model. Import another one.');
+  }
+}
 
 /** How long a local file may take to answer one read of its header. Imports have a watch of their own. */
 const INSPECTION_MS = 60_000;
