@@ -34,6 +34,7 @@ export class Half {
     return reinterpret<f32>(reinterpret<u32>(value) | ((bits & 0x8000) << 16));
   }
 
+  /** The value of the half at `at`, from the table. */
   @inline
   static load(at: usize): f32 {
     return load<f32>(FLOATS + ((<u32>load<u16>(at)) << 2));

@@ -23,9 +23,15 @@ export class Lanes {
   /** The sums of the lanes of four vectors of integers. */
   @inline
   static integerSums(v0: v128, v1: v128, v2: v128, v3: v128): v128 {
-    const t01 = i32x4.add(v128.shuffle<i32>(v0, v1, 0, 4, 1, 5), v128.shuffle<i32>(v0, v1, 2, 6, 3, 7));
-    const t23 = i32x4.add(v128.shuffle<i32>(v2, v3, 0, 4, 1, 5), v128.shuffle<i32>(v2, v3, 2, 6, 3, 7));
+    const t01 = Lanes.pairSums(v0, v1);
+    const t23 = Lanes.pairSums(v2, v3);
     return i32x4.add(v128.shuffle<i64>(t01, t23, 0, 2), v128.shuffle<i64>(t01, t23, 1, 3));
+  }
+
+  /** Two sums of two lanes of each of two vectors of integers: of `v`, of `w`, of `v`, of `w`. */
+  @inline
+  static pairSums(v: v128, w: v128): v128 {
+    return i32x4.add(v128.shuffle<i32>(v, w, 0, 4, 1, 5), v128.shuffle<i32>(v, w, 2, 6, 3, 7));
   }
 
   /** The largest of four f32 lanes. */

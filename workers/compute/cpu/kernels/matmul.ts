@@ -314,12 +314,12 @@ export class Matmul {
   /** The sums of the lanes of four integer vectors, as four floats. */
   @inline
   static laneSums<T>(s0: v128, s1: v128, s2: v128, s3: v128): v128 {
-    const t01 = i32x4.add(v128.shuffle<i32>(s0, s1, 0, 4, 1, 5), v128.shuffle<i32>(s0, s1, 2, 6, 3, 7));
-    const t23 = i32x4.add(v128.shuffle<i32>(s2, s3, 0, 4, 1, 5), v128.shuffle<i32>(s2, s3, 2, 6, 3, 7));
+    if (!Traits.wide<T>()) return f32x4.convert_i32x4_s(Lanes.integerSums(s0, s1, s2, s3));
+    // Two lanes of Q6_K fit into 32 bits, four may not.
+    const t01 = Lanes.pairSums(s0, s1);
+    const t23 = Lanes.pairSums(s2, s3);
     const low = v128.shuffle<i64>(t01, t23, 0, 2);
     const high = v128.shuffle<i64>(t01, t23, 1, 3);
-    // Two lanes of Q6_K fit into 32 bits, four may not.
-    if (Traits.wide<T>()) return f32x4.add(f32x4.convert_i32x4_s(low), f32x4.convert_i32x4_s(high));
-    return f32x4.convert_i32x4_s(i32x4.add(low, high));
+    return f32x4.add(f32x4.convert_i32x4_s(low), f32x4.convert_i32x4_s(high));
   }
 }
