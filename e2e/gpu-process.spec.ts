@@ -49,7 +49,7 @@ async function openHeldChat(page: Page, server: TestServer): Promise<void> {
   server.tokens = { asked: 0, limit: Number.POSITIVE_INFINITY };
   await openTinyChat(page, server);
   await computeOnGpu(page);
-  await setNumbers(page, { 'Max answer length': '30', Temperature: '1', Seed: '7' });
+  await setNumbers(page, { 'Max answer length': '120', Temperature: '1', Seed: '7' });
 }
 
 async function ask(page: Page): Promise<void> {
@@ -62,18 +62,18 @@ test('an answer whose GPU process is killed twice continues with the same tokens
   await inBrowser(['--disable-domain-blocking-for-3d-apis'], async (page, browser) => {
     await openHeldChat(page, server);
     await ask(page);
-    await expect(page.getByText(/30 tokens/)).toBeVisible();
+    await expect(page.getByText(/120 tokens/)).toBeVisible();
     const expected = await answer(page).textContent();
 
     server.tokens = { asked: 0, limit: 0 };
     await page.getByRole('button', { name: 'Regenerate' }).click();
-    for (const tokens of [10, 20]) {
+    for (const tokens of [40, 80]) {
       await growTo(tokens, server);
       expect((await answer(page).textContent())!.length).toBeLessThan(expected!.length);
       await killGpuProcess(browser);
     }
     server.tokens.limit = Number.POSITIVE_INFINITY;
-    await expect(page.getByText(/30 tokens/)).toBeVisible();
+    await expect(page.getByText(/120 tokens/)).toBeVisible();
     expect(await answer(page).textContent()).toBe(expected);
     await expect(page.getByRole('alert')).toHaveCount(0);
   });
@@ -86,10 +86,10 @@ test('if the browser offers no GPU after a second end, the page waits, offers a 
     await openHeldChat(page, server);
     server.tokens = { asked: 0, limit: 0 };
     await ask(page);
-    await growTo(5, server);
+    await growTo(20, server);
     await expect(answer(page)).not.toBeEmpty();
     await killGpuProcess(browser);
-    await growTo(10, server);
+    await growTo(40, server);
     const written = await answer(page).textContent();
     await killGpuProcess(browser);
     server.tokens.limit = Number.POSITIVE_INFINITY;
