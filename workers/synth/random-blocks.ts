@@ -33,6 +33,18 @@ class Random {
     return this.#state;
   }
 
+  /** Fills `out[from..to]` with random bytes. */
+  fill(out: Uint8Array, from: number, to: number): void {
+    let s = this.#state;
+    for (let i = from; i < to; i++) {
+      s ^= s << 13;
+      s ^= s >>> 17;
+      s ^= s << 5;
+      out[i] = s >>> 24;
+    }
+    this.#state = s >>> 0;
+  }
+
   /** A number in [0, 1). */
   fraction(): number {
     return this.word() / 2 ** 32;
@@ -98,14 +110,17 @@ const SCALES: Partial<Record<WeightTypeName, { deviation: number; write: WriteSc
 const floats = new Float32Array(1);
 const bits = new Uint32Array(floats.buffer);
 
+const double = new Float64Array(1);
+const doubleWords = new Uint32Array(double.buffer);
+
 /** Bits of the nearest f16. `value` must be finite and its magnitude at most 65504. */
 export function halfBits(value: number): number {
   const sign = value < 0 ? 0x8000 : 0;
   const magnitude = Math.abs(value);
   if (magnitude < 2 ** -14) return sign | Math.round(magnitude * 2 ** 24); // subnormal
-  const exponent = Math.floor(Math.log2(magnitude));
-  const mantissa = Math.round((magnitude / 2 ** exponent - 1) * 1024);
-  return sign | (((exponent + 15) << 10) + mantissa); // a full mantissa carries into the exponent
+  double[0] = magnitude;
+  // The exponent and the first 20 bits of the mantissa, of which f16 has 10. A full mantissa carries into the exponent.
+  return sign | ((doubleWords[1] + 0x200 - ((1023 - 15) << 20)) >>> 10);
 }
 
 /** How the blocks of one matrix are made. */
@@ -131,10 +146,11 @@ export function writeBlock(
   const view = new DataView(out.buffer, out.byteOffset + at, weightType.blockBytes);
   const scales = SCALES[type];
   if (!scales) {
-    writePlain(type, view, () => mean + deviation * Math.sqrt(3) * (2 * random.fraction() - 1));
+    const width = deviation * Math.sqrt(3);
+    writePlain(type, view, () => mean + width * (2 * random.fraction() - 1));
     return;
   }
-  for (let i = 0; i < weightType.blockBytes; i++) view.setUint8(i, random.word() >>> 24);
+  random.fill(out, at, at + weightType.blockBytes);
   const d = (deviation / scales.deviation) * (0.75 + 0.5 * random.fraction());
   scales.write(view, d, random);
 }
@@ -146,12 +162,11 @@ export function zeroBlock(type: WeightTypeName, out: Uint8Array, at: number): vo
 
 /** Writes 32 weights of a plain type. BF16 is truncated, not rounded. */
 function writePlain(type: WeightTypeName, view: DataView, next: () => number): void {
-  for (let i = 0; i < 32; i++) {
-    const value = next();
-    if (type === 'F32') view.setFloat32(i * 4, value, true);
-    else if (type === 'F16') view.setUint16(i * 2, halfBits(value), true);
-    else {
-      floats[0] = value;
+  if (type === 'F32') for (let i = 0; i < 32; i++) view.setFloat32(i * 4, next(), true);
+  else if (type === 'F16') for (let i = 0; i < 32; i++) view.setUint16(i * 2, halfBits(next()), true);
+  else {
+    for (let i = 0; i < 32; i++) {
+      floats[0] = next();
       view.setUint16(i * 2, bits[0] >>> 16, true);
     }
   }

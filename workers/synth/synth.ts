@@ -135,16 +135,15 @@ function writeMatrix(matrix: SynthMatrix, twin: boolean, offset: Bytes, out: Uin
   }
   const type = WEIGHT_TYPES[recipe.type];
   const blockBytes = twin ? type.blockWeights * 4 : type.blockBytes;
-  const block = new Uint8Array(type.blockBytes);
   const first = Math.floor(offset / blockBytes);
   const last = Math.ceil((offset + out.byteLength) / blockBytes);
-  const zeroWeights = zeroRows * cols;
-  for (let n = first; n < last; n++) {
-    if (n * type.blockWeights < zeroWeights) zeroBlock(recipe.type, block, 0);
-    else writeBlock(recipe, n, block, 0);
-    const bytes = twin ? new Uint8Array(dequantize(recipe.type, block).buffer) : block;
-    const from = Math.max(offset, n * blockBytes);
-    const to = Math.min(offset + out.byteLength, (n + 1) * blockBytes);
-    out.set(bytes.subarray(from - n * blockBytes, to - n * blockBytes), from - offset);
+  const zeroBlocks = (zeroRows * cols) / type.blockWeights;
+  const blocks = new Uint8Array((last - first) * type.blockBytes);
+  for (let n = first, at = 0; n < last; n++, at += type.blockBytes) {
+    if (n < zeroBlocks) zeroBlock(recipe.type, blocks, at);
+    else writeBlock(recipe, n, blocks, at);
   }
+  const bytes = twin ? new Uint8Array(dequantize(recipe.type, blocks).buffer) : blocks;
+  const start = offset - first * blockBytes;
+  out.set(bytes.subarray(start, start + out.byteLength));
 }
