@@ -8,17 +8,25 @@ export interface ExactProduct {
 }
 
 /**
- * `weights x` for one input, without the magnitudes.
+ * `weights x` for one input, without the magnitudes. Each row has four sums: an addition need not wait for the one before
+ * it, which is several times as fast.
  * @param weights `[rows, x.length]`
  * @returns `[rows]`
  */
 export function matvec(weights: Float32Array, x: Float64Array): Float64Array {
   const cols = x.length;
   const out = new Float64Array(weights.length / cols);
-  for (let r = 0, at = 0; r < out.length; r++) {
-    let sum = 0;
-    for (let c = 0; c < cols; c++) sum += weights[at++] * x[c];
-    out[r] = sum;
+  const even = cols - (cols % 4);
+  for (let r = 0, at = 0; r < out.length; r++, at += cols) {
+    let [a, b, c, d] = [0, 0, 0, 0];
+    for (let i = 0; i < even; i += 4) {
+      a += weights[at + i] * x[i];
+      b += weights[at + i + 1] * x[i + 1];
+      c += weights[at + i + 2] * x[i + 2];
+      d += weights[at + i + 3] * x[i + 3];
+    }
+    for (let i = even; i < cols; i++) a += weights[at + i] * x[i];
+    out[r] = a + b + (c + d);
   }
   return out;
 }
