@@ -1,5 +1,5 @@
 /** What an import that fails keeps: everything, unless the user gives it up or the file itself is no good. */
-import { describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { type ErrorCode, MixtabError } from '../../src/contract/errors.ts';
 import type { ImportProgress } from '../../src/contract/import-api.ts';
 import { sha256Hex } from '../store/hash.ts';
@@ -19,10 +19,11 @@ const RECORDS = 20;
 const hashesOf = async (store: MemoryStore, id: string): Promise<string[][]> =>
   (await store.getManifest(id))!.records.map(({ key, sha256 }) => [key, sha256]);
 
-const whole = async (): Promise<string[][]> => {
+let whole: string[][];
+beforeAll(async () => {
   const store = new MemoryStore();
-  return hashesOf(store, (await importTiny(store, TINY)).id);
-};
+  whole = await hashesOf(store, (await importTiny(store, TINY)).id);
+});
 
 /** A fetch over the file. From record 8 on, it answers `count` times with a fault. */
 function faultyFetch(fault: (first: number, last: number) => Response, count: number) {
@@ -73,7 +74,7 @@ describe('an import over a network', () => {
   it.each(FAULTS)('%s, once: it continues', async (_name, fault) => {
     const store = new MemoryStore();
     const { id } = await importFaulty(store, fault, 1);
-    expect(await hashesOf(store, id)).toEqual(await whole());
+    expect(await hashesOf(store, id)).toEqual(whole);
   });
 
   it.each(FAULTS.filter(([, , code]) => code))('%s, for ever: what is stored is kept', async (_name, fault, code) => {
@@ -87,7 +88,7 @@ describe('an import over a network', () => {
     const source = countingSource(TINY);
     const { id } = await importTiny(store, TINY, { source });
     expect(source.bytes).toBeLessThan(DATA.length * 0.7);
-    expect(await hashesOf(store, id)).toEqual(await whole());
+    expect(await hashesOf(store, id)).toEqual(whole);
   });
 });
 
@@ -122,7 +123,7 @@ describe('an import into a store that fails', () => {
     const [journal] = await store.listJournals();
     expect(journal.records).toHaveLength(after);
     const { id } = await importTiny(store, TINY);
-    expect(await hashesOf(store, id)).toEqual(await whole());
+    expect(await hashesOf(store, id)).toEqual(whole);
   });
 
   it.each([
@@ -236,7 +237,7 @@ describe('a file that is no good', () => {
     const store = new MemoryStore();
     const { id } = await importTiny(store, TINY, { source, onProgress });
     expect(garbled).toBeGreaterThan(1);
-    expect(await hashesOf(store, id)).toEqual(await whole());
+    expect(await hashesOf(store, id)).toEqual(whole);
   });
 });
 
@@ -295,7 +296,7 @@ describe('who began an import', () => {
     }
     const { id, embedder } = await importTiny(store, TINY);
     expect(embedder).toBeUndefined();
-    expect(await hashesOf(store, id)).toEqual(await whole());
+    expect(await hashesOf(store, id)).toEqual(whole);
   });
 
   it('is kept with the journal and the model, until the user imports it too', async () => {

@@ -8,10 +8,19 @@ import { importModel } from './importer.ts';
 
 export const TINY: SynthOptions = SYNTH_PRESETS.tiny;
 
-export function sourceOf(options: SynthOptions): BlobByteSource {
+const files = new WeakMap<SynthOptions, Blob>();
+
+/** The file of a synthetic model, made once for all calls with the same object. */
+function fileOf(options: SynthOptions): Blob {
+  const known = files.get(options);
+  if (known) return known;
   const synth = createSynth(options);
-  return new BlobByteSource(new Blob([synth.read(0, synth.size)]), 'tiny.gguf');
+  const file = new Blob([synth.read(0, synth.size)]);
+  files.set(options, file);
+  return file;
 }
+
+export const sourceOf = (options: SynthOptions): BlobByteSource => new BlobByteSource(fileOf(options), 'tiny.gguf');
 
 /** Imports a file as a user's local one, unless `more` says otherwise. */
 export const importSource = (store: MemoryStore, source: ByteSource, more: Partial<ImportInputs> = {}) =>
@@ -49,7 +58,5 @@ export class CountingSource extends BlobByteSource {
   }
 }
 
-export const countingSource = (options: SynthOptions): CountingSource => {
-  const synth = createSynth(options);
-  return new CountingSource(new Blob([synth.read(0, synth.size)]), 'tiny.gguf');
-};
+export const countingSource = (options: SynthOptions): CountingSource =>
+  new CountingSource(fileOf(options), 'tiny.gguf');

@@ -75,7 +75,8 @@ function randomMatrix(type: WeightTypeName, rows: number, columns: number) {
  * of the largest of its 32, and all of them in the same direction.
  */
 function roundingBounds(weights: Float32Array, x: Float32Array, rows: number, columns: number): Float64Array {
-  const largest = x.map((_, i) => Math.max(...x.subarray(i - (i % 32), i - (i % 32) + 32).map(Math.abs)));
+  const largest = new Float32Array(x.length);
+  for (let i = 0; i < x.length; i += 32) largest.fill(Math.max(...x.subarray(i, i + 32).map(Math.abs)), i, i + 32);
   const { magnitudes } = matmul(weights, largest, rows, columns);
   return magnitudes.map((sum) => sum / 65534);
 }

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
 import type { LoadRequest } from '../../../src/contract/engine-api.ts';
 import { type TokenId, tokenId } from '../../../src/contract/ids.ts';
+import type { ModelManifest } from '../../format/manifest.ts';
 import { importTiny } from '../../import/testing.ts';
 import { MemoryStore } from '../../store/memory-store.ts';
 import type { RecordReader } from '../../store/record-reader.ts';
@@ -14,9 +15,13 @@ import { loadCpuModel } from './load-cpu-model.ts';
 import { serveThread } from './serve-thread.ts';
 import type { ThreadMessage, ThreadReply, ThreadWorker } from './thread-pool.ts';
 
-/** The kernels that `scripts/kernels.mjs` has compiled. */
-export const compiledKernels = (): WebAssembly.Module =>
-  new WebAssembly.Module(readFileSync(new URL('kernels.wasm', import.meta.url)));
+let kernels: WebAssembly.Module | undefined;
+
+/** The kernels that `scripts/kernels.mjs` has compiled. One module for all, so that V8 optimizes their code once. */
+export function compiledKernels(): WebAssembly.Module {
+  kernels ??= new WebAssembly.Module(readFileSync(new URL('kernels.wasm', import.meta.url)));
+  return kernels;
+}
 
 /** Runs a thread in this worker, but with copied messages that arrive later, as those of a real worker do. */
 export function fakeWorker(): ThreadWorker {
@@ -70,14 +75,23 @@ export interface ImportedModel {
   records: ModelRecords;
 }
 
+/** Models that were imported before. No test changes what is stored. */
+const imported = new WeakMap<SynthOptions, Promise<{ store: MemoryStore; manifest: ModelManifest }>>();
+
+/** Imports a model, once for all calls with the same object. */
 export async function importSynth(options: SynthOptions): Promise<ImportedModel> {
-  const store = new MemoryStore();
-  const { id } = await importTiny(store, options);
-  const manifest = (await store.getManifest(id))!;
+  if (!imported.has(options)) imported.set(options, importOnce(options));
+  const { store, manifest } = await imported.get(options)!;
   const reader: RecordReader = {
     read: (modelId, record, signal, form) => readWhenStored(store, modelId, record, signal, form),
   };
   return { store, records: new ModelRecords(reader, manifest) };
+}
+
+async function importOnce(options: SynthOptions): Promise<{ store: MemoryStore; manifest: ModelManifest }> {
+  const store = new MemoryStore();
+  const { id } = await importTiny(store, options);
+  return { store, manifest: (await store.getManifest(id))! };
 }
 
 export interface LoadOptions extends Omit<LoadRequest, 'modelId'> {

@@ -15,14 +15,12 @@ let stored: StoredModel;
 
 beforeAll(async () => {
   stored = await storeModel({ ...SYNTH_PRESETS.tiny, layers: 4, feedForwardLength: 4096 }, { context: 64 });
-});
-
-beforeEach(async () => {
   stubWebGpuConstants();
   const compute = await load(new FakeDevice(1000 * MB).gpu);
   whole = compute.memory().gpuBytes;
   compute.destroy();
 });
+beforeEach(stubWebGpuConstants);
 afterEach(() => vi.unstubAllGlobals());
 
 const load = (gpu: Gpu, request: Partial<LoadRequest> = {}, failing?: RegExp) =>
