@@ -56,13 +56,17 @@ function read(name, readReport) {
   return readReport(report);
 }
 
-/** @param {string[]} files parts of the paths of the files to run; default: all */
-function vitest(name, files = []) {
+/**
+ * @param {string} name of the layer
+ * @param {string[]} files parts of the paths of the files to run; default: all
+ * @param {string} project the project in vitest.config.ts, or a pattern of several
+ */
+function vitest(name, files = [], project = name) {
   const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${reportOf(name)}`];
   return {
     name,
     command: process.execPath,
-    args: [programOf('vitest'), 'run', ...files, '--project', name, ...reporters],
+    args: [programOf('vitest'), 'run', ...files, '--project', project, ...reporters],
     result: (run) => withRunner(read(name, readVitestReport), run),
   };
 }
@@ -90,6 +94,9 @@ function otherBrowsers(files) {
   };
 }
 
+/** In two projects: files that share processes, and files that need one each. */
+const node = () => vitest('node', [], 'node*');
+
 function journeys(files = []) {
   return {
     name: 'e2e',
@@ -111,12 +118,12 @@ const check = {
 function lanes() {
   if (!quick)
     return [
-      [vitest('node'), journeys(), otherBrowsers()],
+      [node(), journeys(), otherBrowsers()],
       [check, vitest('gpu')],
     ];
   const browser = [findFirefox()?.webgpu && 'firefox', findWebKit() && 'webkit'].find(Boolean);
   return [
-    [check, vitest('node')],
+    [check, node()],
     [vitest('gpu', QUICK_GPU_FILES), journeys(QUICK_JOURNEYS), ...(browser ? [otherBrowsers([browser])] : [])],
   ];
 }
