@@ -32,33 +32,45 @@ const TYPE = { u16: 2, u32: 4, i32: 5, f32: 6, bool: 7, string: 8, array: 9 } as
 /** Rounds up to a multiple of ALIGNMENT. */
 export const alignUp = (n: number): number => Math.ceil(n / ALIGNMENT) * ALIGNMENT;
 
+const NO_BYTES = new Uint8Array();
+
 /** Appends little-endian values to a buffer that grows. */
 class Writer {
   #bytes = new Uint8Array(1 << 16);
+  #view = new DataView(this.#bytes.buffer);
   #length = 0;
   readonly #encoder = new TextEncoder();
 
   u16(value: number): void {
-    this.#view(2).setUint16(0, value, true);
+    const at = this.#reserve(2);
+    this.#view.setUint16(at, value, true);
   }
   u32(value: number): void {
-    this.#view(4).setUint32(0, value, true);
+    const at = this.#reserve(4);
+    this.#view.setUint32(at, value, true);
   }
   i32(value: number): void {
-    this.#view(4).setInt32(0, value, true);
+    const at = this.#reserve(4);
+    this.#view.setInt32(at, value, true);
   }
   f32(value: number): void {
-    this.#view(4).setFloat32(0, value, true);
+    const at = this.#reserve(4);
+    this.#view.setFloat32(at, value, true);
   }
+  /** @param value a whole number that is not negative */
   u64(value: number): void {
-    this.#view(8).setBigUint64(0, BigInt(value), true);
+    const at = this.#reserve(8);
+    this.#view.setUint32(at, value % 2 ** 32, true);
+    this.#view.setUint32(at + 4, Math.floor(value / 2 ** 32), true);
   }
   bool(value: boolean): void {
-    this.#view(1).setUint8(0, value ? 1 : 0);
+    const at = this.#reserve(1);
+    this.#view.setUint8(at, value ? 1 : 0);
   }
   string(text: string): void {
-    const bytes = this.#encoder.encode(text);
+    const bytes = text === '' ? NO_BYTES : this.#encoder.encode(text); // which takes a microsecond
     this.u64(bytes.length);
+    if (bytes.length === 0) return;
     const at = this.#reserve(bytes.length);
     this.#bytes.set(bytes, at);
   }
@@ -66,11 +78,6 @@ class Writer {
   finish(): Uint8Array<ArrayBuffer> {
     this.#reserve(alignUp(this.#length) - this.#length);
     return this.#bytes.slice(0, this.#length);
-  }
-  /** Appends this many bytes and returns a view of them. */
-  #view(bytes: number): DataView {
-    const at = this.#reserve(bytes);
-    return new DataView(this.#bytes.buffer, at, bytes);
   }
   /** Appends this many zero bytes and returns their offset. */
   #reserve(bytes: number): number {
@@ -80,6 +87,7 @@ class Writer {
       const larger = new Uint8Array(this.#bytes.length * 2);
       larger.set(this.#bytes);
       this.#bytes = larger;
+      this.#view = new DataView(larger.buffer);
     }
     return at;
   }
