@@ -44,6 +44,7 @@ function writeTypes() {
       noEmit: false,
       declaration: true,
       emitDeclarationOnly: true,
+      noCheck: true, // npm run check does that
       rootDir: join(ROOT, 'src'),
       outDir: join(temporary, 'out'),
       types: [],
