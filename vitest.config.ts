@@ -26,8 +26,6 @@ const LIMITS = {
   expect: { poll: { timeout: WAIT_MS } },
 };
 
-const MALLOC = 'glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=1073741824:glibc.malloc.trim_threshold=1073741824';
-
 /** Of both projects of the node layer. */
 const NODE = {
   ...LIMITS,
@@ -36,9 +34,9 @@ const NODE = {
   pool: 'forks' as const,
   // By default one core would be left to the main process, which has little to do.
   maxWorkers: '100%',
-  // glibc takes large buffers in huge pages, and keeps what is freed. On virtual machines the first use of a page takes
-  // long: 320 MB in buffers of 32 MB took 1.9 CPU seconds, and 0.1 to 0.5 with this. Elsewhere it does nothing.
-  env: { GLIBC_TUNABLES: process.env.GLIBC_TUNABLES ?? MALLOC },
+  // glibc takes large buffers in huge pages. On virtual machines the first use of a page takes long: 320 MB in buffers of
+  // 32 MB took 1.9 CPU seconds, and 0.4 to 0.6 with this. Elsewhere it does nothing.
+  env: { GLIBC_TUNABLES: process.env.GLIBC_TUNABLES ?? 'glibc.malloc.hugetlb=1' },
   // The package claims to be an ES module, but its file is not, so Node cannot load it.
   server: { deps: { inline: ['@mlc-ai/web-xgrammar'] } },
 };

@@ -4,13 +4,16 @@
  */
 import { afterAll, vi } from 'vitest';
 
-/** The names and values of globals. Those that Node makes on first use count as soon as they have been used. */
-function globals(): Map<PropertyKey, unknown> {
-  const properties = Object.getOwnPropertyDescriptors(globalThis) as Record<PropertyKey, PropertyDescriptor>;
+/**
+ * The names and values of globals. Those that Node makes on first use count as soon as they have been used. Libraries keep
+ * what they share in symbols.
+ */
+function globals(): Map<string, unknown> {
+  const properties = Object.entries(Object.getOwnPropertyDescriptors(globalThis));
   return new Map(
-    Reflect.ownKeys(properties)
-      .filter((key) => !String(key).startsWith('__vitest'))
-      .map((key) => [key, properties[key].get ? undefined : properties[key].value]),
+    properties
+      .filter(([name]) => !name.startsWith('__vitest'))
+      .map(([name, { get, value }]) => [name, get ? undefined : value]),
   );
 }
 
@@ -22,10 +25,9 @@ afterAll(() => {
   vi.unstubAllGlobals();
   vi.unstubAllEnvs();
   const after = globals();
-  const names = [...new Set([...before.keys(), ...after.keys()])];
-  const changed = names.filter(
-    (name) =>
-      before.has(name) !== after.has(name) || (before.get(name) !== undefined && after.get(name) !== before.get(name)),
-  );
-  if (changed.length > 0) throw new Error(`The file has changed globals: ${changed.map(String).join(', ')}`);
+  const isChanged = (name: string): boolean =>
+    before.has(name) !== after.has(name) ||
+    (before.get(name) !== undefined && !Object.is(before.get(name), after.get(name)));
+  const changed = [...new Set([...before.keys(), ...after.keys()])].filter(isChanged);
+  if (changed.length > 0) throw new Error(`The file has changed globals: ${changed.join(', ')}`);
 });
