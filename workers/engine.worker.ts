@@ -12,21 +12,9 @@ receivePageFacts();
 
 expose(
   lazyEngine(async (report) => {
-    const [
-      { Engine },
-      { prefetchCpu },
-      { createReaderWorker },
-      { HandOverReceiver },
-      { IndexedDbStore },
-      { OpfsFiles },
-    ] = await Promise.all([
-      import('./engine/engine.ts'),
-      import('./engine/compute-loader.ts'),
-      import('./store/record-reader.ts'),
-      import('./store/hand-over.ts'),
-      import('./store/indexed-db-store.ts'),
-      import('./store/opfs-files.ts'),
-    ]);
+    const { Engine, HandOverReceiver, IndexedDbStore, OpfsFiles, createReaderWorker, prefetchCpu } = await import(
+      './engine/engine-code.ts'
+    );
     if (report?.automatic?.kind === 'cpu') prefetchCpu();
     const store = new IndexedDbStore(undefined, new OpfsFiles());
     const reader = createReaderWorker();
