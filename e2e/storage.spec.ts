@@ -1,7 +1,16 @@
 /** Conversations in storage that the browser deletes, that is full, or that two tabs write at once. */
 import { readFileSync } from 'node:fs';
 import type { Page } from '@playwright/test';
-import { expect, openPage, openTinyChat, setNumbers, storedSetting, type TestServer, test } from './fixtures.ts';
+import {
+  expect,
+  openPage,
+  openTinyChat,
+  SLOW_MS,
+  setNumbers,
+  storedSetting,
+  type TestServer,
+  test,
+} from './fixtures.ts';
 
 const messages = (page: Page) => page.getByRole('list', { name: 'Conversation' }).getByRole('listitem');
 const titles = (page: Page) =>
@@ -218,8 +227,10 @@ test('two tabs that write in the same conversation both keep both answers, and f
   server,
   context,
 }) => {
+  server.msPerToken = SLOW_MS / 2;
+  server.tokens = { asked: 0, limit: Number.POSITIVE_INFINITY };
   await openTinyChat(page, server);
-  await setNumbers(page, { 'Max answer length': '2000', Seed: '1' });
+  await setNumbers(page, { 'Max answer length': '100', Seed: '1' });
   const send = async (tab: Page, text: string): Promise<void> => {
     await tab.getByRole('textbox', { name: 'Message' }).fill(text);
     await tab.getByRole('textbox', { name: 'Message' }).press('Enter');
@@ -230,8 +241,11 @@ test('two tabs that write in the same conversation both keep both answers, and f
   await second.goto(`${server.origin}/`);
   await expect(messages(second)).toHaveCount(2); // it opens the same conversation
   await expect(second.getByRole('textbox', { name: 'Message' })).toHaveAttribute('placeholder', 'Send a message');
+  // Neither answer ends before both messages are sent.
+  server.tokens.limit = server.tokens.asked;
   await Promise.all([send(page, 'From the first tab'), send(second, 'From the second tab')]);
-  // If one answer ended before the other message was sent, that message follows it; else there are two versions.
+  await expect.poll(() => server.tokens!.asked).toBeGreaterThan(server.tokens.limit + 1);
+  server.tokens.limit = Number.POSITIVE_INFINITY;
   for (const tab of [page, second]) {
     await expect(async () => {
       const turns = await exportedTurns(tab);
