@@ -89,6 +89,8 @@ test('if the browser ends the engine in an answer, the text stays and the model 
 }) => {
   server.msPerToken = SLOW_MS;
   await openPage(page, server);
+  // The answer, which the reload continues, and another one fit into the model's context of 256 tokens.
+  await setNumbers(page, { 'Max answer length': '110' });
   await page.getByRole('button', { name: 'Once upon a time' }).click();
   const story = page.getByRole('article', { name: 'Text' });
   await expect(story).toContainText(/Once upon a time[\s\S]{5}/);

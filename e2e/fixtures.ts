@@ -59,7 +59,7 @@ export async function setNumbers(page: Page, values: Record<string, string>): Pr
  * `msPerToken` of the server, for journeys that watch an answer while it is generated: the CPU writes thousands of tokens
  * of a small model in a second or two. The GPU would be slow too, but takes seconds to compile its kernels.
  */
-export const SLOW_MS = 20;
+export const SLOW_MS = 40;
 
 /** Chooses the GPU, and waits until the model is on it. */
 export async function computeOnGpu(page: Page): Promise<void> {

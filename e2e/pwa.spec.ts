@@ -123,7 +123,7 @@ test('an update in one tab waits for the import of another tab', async ({ page, 
 
 test('an update in one tab waits for the answer of another tab', async ({ page, server, context }) => {
   // The answer lasts until it is stopped, on every machine.
-  server.msPerToken = 1000;
+  server.msPerToken = 2000;
   await openPage(page, server);
   await page.evaluate(() => navigator.serviceWorker.ready);
   await page.reload(); // now the service worker controls it

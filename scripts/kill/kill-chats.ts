@@ -13,7 +13,7 @@ import { ask, type KillOptions, type Losses, newConversation, openAndLoad, setNu
 const MAY_BE_LOST_MS = 2000;
 /** A kill comes within this time after the user has begun to chat. It is time for two or three answers. */
 const VISIT_MS = 9000;
-const MS_PER_TOKEN = 25;
+const MS_PER_TOKEN = 50;
 const ANSWER_TOKENS = 60;
 
 /** What is stored of the page's own data. */
