@@ -49,17 +49,23 @@ const WORDS = 1024;
 const Tag = { number: 0, boolean: 1, floats: 2, rows: 3 } as const;
 
 /**
- * A side looks at the memory for this long before it sleeps, in milliseconds. Between two steps it rarely waits longer,
- * and waking one that sleeps costs both 10 microseconds and more.
+ * A side looks at the memory for this long before it sleeps, in milliseconds. Waking one that sleeps costs both 10
+ * microseconds and more. Longer than a tick of the system's clock: a system may put both threads on one processor, and
+ * moves one of them at its next tick, but only if both want to run. If they sleep instead, they wake each other there
+ * again and again.
  */
-const LOOK_MS = 0.3;
+const LONG_LOOK_MS = 5;
+/** After a long look in vain, because the other side has no processor or waits for an expert, a side looks for less. */
+const SHORT_LOOK_MS = 0.3;
+/** For this long. */
+const IMPATIENCE_MS = 1000;
 /** Looks between two glances at the clock, which takes as long as some dozens of them. */
 const LOOKS = 100;
 /**
- * The most glances before a side sleeps. A coarse clock may stand still for 16 or 100 ms, and this many take 0.3 to 2 ms.
- * With other clocks {@link LOOK_MS} is over first.
+ * The most glances of a long look. A coarse clock may stand still for 16 or 100 ms, and this many take 5 to 30 ms. With
+ * other clocks {@link LONG_LOOK_MS} is over first.
  */
-const GLANCES = 300;
+const GLANCES = 5000;
 /** Between two looks. Without it, a thread that looks slows down another one on the same core. */
 const pause: () => void = (Atomics as { pause?: () => void }).pause ?? (() => {});
 /** A thread without work goes back to its event loop after this many milliseconds. */
@@ -70,6 +76,8 @@ class Exchange {
   readonly words: Int32Array<SharedArrayBuffer>;
   readonly input: Float32Array<SharedArrayBuffer>;
   readonly output: Float32Array<SharedArrayBuffer>;
+  /** When this side becomes patient again, by its clock. */
+  #impatientUntil = 0;
 
   constructor(readonly buffer: SharedArrayBuffer) {
     const floats = (buffer.byteLength / 4 - WORDS) / 2;
@@ -88,18 +96,33 @@ class Exchange {
 
   /** @param sleepWord is 1 meanwhile if this side sleeps @returns whether the word is no longer `value` */
   waitWhile(word: number, value: number, sleepWord: number, milliseconds: number): boolean {
-    const end = performance.now() + LOOK_MS;
-    for (let glance = 0; glance < GLANCES; glance++) {
+    if (this.#lookWhile(word, value)) return true;
+    this.store(sleepWord, 1);
+    const isTimedOut = Atomics.wait(this.words, word, value, milliseconds) === 'timed-out';
+    this.store(sleepWord, 0);
+    return !isTimedOut;
+  }
+
+  /** To be called when no work is expected: that the other side took its time says nothing about the next work. */
+  becomePatient(): void {
+    this.#impatientUntil = 0;
+  }
+
+  /** Looks for a while. @returns whether the word is no longer `value` */
+  #lookWhile(word: number, value: number): boolean {
+    const start = performance.now();
+    const isPatient = start >= this.#impatientUntil;
+    const end = start + (isPatient ? LONG_LOOK_MS : SHORT_LOOK_MS);
+    const glances = isPatient ? GLANCES : (GLANCES * SHORT_LOOK_MS) / LONG_LOOK_MS;
+    for (let glance = 0; glance < glances; glance++) {
       for (let look = 0; look < LOOKS; look++) {
         if (Atomics.load(this.words, word) !== value) return true;
         pause();
       }
       if (performance.now() >= end) break;
     }
-    this.store(sleepWord, 1);
-    const isTimedOut = Atomics.wait(this.words, word, value, milliseconds) === 'timed-out';
-    this.store(sleepWord, 0);
-    return !isTimedOut;
+    if (isPatient) this.#impatientUntil = start + IMPATIENCE_MS;
+    return false;
   }
 
   /** Wakes the other side if it sleeps until the word changes. To be called after the change. */
@@ -194,7 +217,10 @@ export class ExchangeServer {
       const bell = exchange.load(Word.bell);
       if (this.#isRequested(received)) this.#answer();
       else if (exchange.load(Word.posted) > received) return;
-      else if (!exchange.waitWhile(Word.bell, bell, Word.bellSleep, ATTENTION_MS)) return;
+      else if (!exchange.waitWhile(Word.bell, bell, Word.bellSleep, ATTENTION_MS)) {
+        exchange.becomePatient();
+        return;
+      }
     }
   }
 
