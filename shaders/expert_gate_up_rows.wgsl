@@ -1,24 +1,10 @@
-// output[p, r] = silu(gate[r] . x) * (up[r] . x) for each assignment p of each group, with x = input[p / K].
+// output[p, r] = silu(gate[r] . x) * (up[r] . x) for each assignment p of each group, with x = input[p / k].
 //
-// gate, up [ROWS, BLOCKS * 32], of any weight type: matrices of the expert in the group's slot;
-// input: f32[tokens, IN_STRIDE * 4]; output: f32[tokens * K, OUT_STRIDE].
+// gate, up [rows, runs * 32], of any weight type: matrices of the expert in the group's slot;
+// input: f32[tokens, in_stride * 4]; output: f32[tokens * k, out_stride]. Shape: lib/expert_assignments.wgsl.
 // Variant `rows`: one thread computes 16 rows for TILE (1 or 4) assignments, without barriers.
-// Grid: x = ROWS / 16 threads, in workgroups of WORKGROUP; y = assignments / TILE; z = groups.
+// Grid: x = rows / 16 threads, in workgroups of WORKGROUP; y = assignments / TILE; z = groups.
 const MATRICES = 2u;  // gate, then up
-override ROWS: u32;
-override BLOCKS: u32;
-override SLOT_STRIDE: u32;  // in vec4
-override G0: u32;           // starts of the planes of gate and up, in vec4 from the start of the slot
-override G1: u32;
-override G2: u32;
-override G3: u32;
-override U0: u32;
-override U1: u32;
-override U2: u32;
-override U3: u32;
-override K: u32;            // assignments per input row
-override IN_STRIDE: u32;    // in vec4
-override OUT_STRIDE: u32;   // in f32
 override TILE: u32;
 override WORKGROUP: u32;
 
@@ -31,28 +17,28 @@ override WORKGROUP: u32;
 // The matrices are a loop instead of two calls, which compilers inline: it compiles in half the time.
 fn planes_of(base: u32, matrix: u32) -> Planes {
   if (matrix == 0u) {
-    return Planes(base + G0, base + G1, base + G2, base + G3);
+    return planes_at(base, shape.planes);
   }
-  return Planes(base + U0, base + U1, base + U2, base + U3);
+  return planes_at(base, shape.up_planes);
 }
 
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) thread: u32) {
-  let row = ((bank.z + group.x) * WORKGROUP + thread) * ROW_TILE;
+  let row = ((shape.first_group + group.x) * WORKGROUP + thread) * ROW_TILE;
   let work = find_work(group.z, group.y);
-  if (work.count == 0u || row >= ROWS) {
+  if (work.count == 0u || row >= shape.rows) {
     return;
   }
-  let base = work.slot * SLOT_STRIDE;
-  let rows = min(ROW_TILE, ROWS - row);
-  let x = work.assignments / K * IN_STRIDE;
+  let base = work.slot * shape.slot_stride;
+  let rows = min(ROW_TILE, shape.rows - row);
+  let x = work.assignments / shape.k * shape.in_stride;
   if (TILE == 1u) {
     var sums: array<f32, SUMS>;
     for (var m = 0u; m < MATRICES; m++) {
       dot_rows(planes_of(base, m), row, rows, x.x, &sums, m * ROW_TILE);
     }
     for (var r = 0u; r < rows; r++) {
-      output[work.assignments.x * OUT_STRIDE + row + r] = silu(sums[r]) * sums[ROW_TILE + r];
+      output[work.assignments.x * shape.out_stride + row + r] = silu(sums[r]) * sums[ROW_TILE + r];
     }
     return;
   }
@@ -62,7 +48,7 @@ fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index
   }
   for (var i = 0u; i < work.count; i++) {
     for (var r = 0u; r < rows; r++) {
-      output[work.assignments[i] * OUT_STRIDE + row + r] = silu(sums[r][i]) * sums[ROW_TILE + r][i];
+      output[work.assignments[i] * shape.out_stride + row + r] = silu(sums[r][i]) * sums[ROW_TILE + r][i];
     }
   }
 }

@@ -1,12 +1,11 @@
 // output[t, r] = sum over c of W[r, c] * input[t, c], or += if the shape says so.
 //
-// W [rows, BLOCKS * 32], of any weight type; input: f32[tokens, in_stride * 4]; output: f32[tokens, out_stride]. Shape
+// W [rows, runs * 32], of any weight type; input: f32[tokens, in_stride * 4]; output: f32[tokens, out_stride]. Shape
 // and bindings: lib/matmul_shape.wgsl.
 // Variant `rows`: one thread computes 16 rows for TILE (1 or 4) tokens, without barriers. It is fast on adapters that
 // run threads as loops.
 // Grid: x and z, folded = rows / 16 threads, in workgroups of WORKGROUP; y = tokens / TILE.
 const MATRICES = 1u;
-override BLOCKS: u32;  // runs of 32 weights in a row
 override TILE: u32;
 override WORKGROUP: u32;
 

@@ -1,5 +1,5 @@
 // Dot products of up to 16 weight rows with one or four inputs, for the variant `rows`. Expects a weight type's lib,
-// lib/input32.wgsl, and the override BLOCKS.
+// lib/input32.wgsl, and runs_per_row(): the runs of 32 weights in a row.
 //
 // One thread computes all columns. The rows share the loads of an input, the inputs share the unpacking of a weight.
 // The rows are a loop instead of unrolled code: it is as fast and compiles in half the time.
@@ -11,10 +11,11 @@ const ROW_TILE = 16u;
 const SUMS = MATRICES * ROW_TILE;
 
 fn dot_rows(p: Planes, row: u32, count: u32, x: u32, sums: ptr<function, array<f32, SUMS>>, first: u32) {
-  for (var b = 0u; b < BLOCKS; b++) {
+  let runs = runs_per_row();
+  for (var b = 0u; b < runs; b++) {
     let v = input32(x + b * 8u);
     for (var r = 0u; r < count; r++) {
-      (*sums)[first + r] += dot_run(run32(p, (row + r) * BLOCKS + b), v);
+      (*sums)[first + r] += dot_run(run32(p, (row + r) * runs + b), v);
     }
   }
 }
@@ -23,14 +24,15 @@ fn dot_rows(p: Planes, row: u32, count: u32, x: u32, sums: ptr<function, array<f
 fn dot_rows_4(
   p: Planes, row: u32, count: u32, x: vec4<u32>, sums: ptr<function, array<vec4<f32>, SUMS>>, first: u32,
 ) {
-  for (var b = 0u; b < BLOCKS; b++) {
+  let runs = runs_per_row();
+  for (var b = 0u; b < runs; b++) {
     let at = x + vec4<u32>(b * 8u);
     let v0 = input32(at.x);
     let v1 = input32(at.y);
     let v2 = input32(at.z);
     let v3 = input32(at.w);
     for (var r = 0u; r < count; r++) {
-      let w = run32(p, (row + r) * BLOCKS + b);
+      let w = run32(p, (row + r) * runs + b);
       (*sums)[first + r] += vec4<f32>(dot_run(w, v0), dot_run(w, v1), dot_run(w, v2), dot_run(w, v3));
     }
   }

@@ -1,5 +1,5 @@
 // What differs from matrix to matrix in lib/product_matmul.wgsl and matmul_rows.wgsl. As overrides, each shape would need
-// a pipeline of its own. Loops have overrides as limits, so that compilers know that they end.
+// a pipeline of its own. In the kernels of GPUs loops have overrides as limits, so that compilers know that they end.
 struct MatmulShape {
   rows: u32,
   in_stride: u32,   // in vec4
@@ -8,6 +8,7 @@ struct MatmulShape {
   p1: u32,          // starts of the planes, in vec4 from the start of the tensor
   p2: u32,
   p3: u32,
+  runs: u32,        // runs of 32 weights in a row, for the variant `rows`
   first_group: u32, // the workgroup with which the rows of this call start
 }
 
@@ -19,6 +20,10 @@ struct MatmulShape {
 
 fn row_count() -> u32 {
   return shape.rows;
+}
+
+fn runs_per_row() -> u32 {
+  return shape.runs;
 }
 
 fn matrix_planes() -> Planes {

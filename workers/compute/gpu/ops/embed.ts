@@ -1,8 +1,9 @@
 import embedCode from '../../../../shaders/embed.wgsl?raw';
 import type { Dispatch, Slice } from '../dispatch.ts';
 import { STEP_STATE_WGSL } from '../step-state.ts';
+import { constants } from './constants.ts';
 import type { Activations, OpContext, SplitMatrix } from './context.ts';
-import { planeOverrides, runsPerRow, weightKernel } from './weight-shader.ts';
+import { planeStarts, runsPerRow, weightKernel } from './weight-shader.ts';
 
 const WORKGROUP = 32;
 
@@ -21,22 +22,14 @@ export function embed(ctx: OpContext, { matrix, tokens, output, maxTokens }: Emb
   const vocabulary = matrix.reduce((sum, { layout }) => sum + layout.rows, 0);
   let firstRow = 0;
   return matrix.map(({ layout, slice }) => {
-    const blocks = runsPerRow(layout);
-    const overrides = {
-      ROWS: layout.rows,
-      FIRST_ROW: firstRow,
-      VOCABULARY: vocabulary,
-      BLOCKS: blocks,
-      ...planeOverrides(layout, 'P'),
-      OUT_STRIDE: output.stride / 4,
-      WORKGROUP,
-    };
+    const runs = runsPerRow(layout);
+    const shape = [layout.rows, firstRow, vocabulary, runs, ...planeStarts(layout).slice(1), output.stride / 4];
     firstRow += layout.rows;
     return ctx.pipelines.dispatch(
       weightKernel('embed', layout.type, {}, STEP_STATE_WGSL, embedCode),
-      overrides,
-      [ctx.state, slice, tokens, output.slice],
-      [Math.ceil(blocks / WORKGROUP), maxTokens, 1],
+      { WORKGROUP },
+      [ctx.state, slice, tokens, output.slice, constants(ctx.pipelines.device, ...shape)],
+      [Math.ceil(runs / WORKGROUP), maxTokens, 1],
     );
   });
 }

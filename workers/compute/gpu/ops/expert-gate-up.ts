@@ -3,7 +3,6 @@ import productCode from '../../../../shaders/lib/product_gate_up.wgsl?raw';
 import type { Dispatch } from '../dispatch.ts';
 import type { Activations, OpContext } from './context.ts';
 import { type ExpertWork, expertMatmul, expertProduct } from './expert-matmul.ts';
-import { planeOverrides, runsPerRow } from './weight-shader.ts';
 
 export interface ExpertGateUpArgs extends ExpertWork {
   expertsPerToken: number;
@@ -29,26 +28,18 @@ function gateAndUp(ctx: OpContext, args: ExpertGateUpArgs): Dispatch {
     ...args,
     product: {
       name: 'expert gate+up',
-      type: gate.type,
-      rows: gate.rows,
-      runs: runsPerRow(gate),
-      matrices: 2,
+      matrices: [
+        { layout: gate, base: gate.offset, prefix: 'G' },
+        { layout: up, base: up.offset, prefix: 'U' },
+      ],
       rowsCode,
-      libs: [productCode],
-      overrides: {
-        ROWS: gate.rows,
-        BLOCKS: runsPerRow(gate),
-        SLOT_STRIDE: bank.gateUpStride / 16,
-        ...planeOverrides(gate, 'G', gate.offset),
-        ...planeOverrides(up, 'U', up.offset),
-        K: expertsPerToken,
-        IN_STRIDE: input.stride / 4,
-        OUT_STRIDE: activations.stride,
-      },
+      lib: productCode,
+      slotStride: bank.gateUpStride,
+      assignmentsPerInput: expertsPerToken,
+      input,
+      output: activations,
     },
     weights: bank.gateUp,
-    input: input.slice,
-    output: activations.slice,
   });
 }
 

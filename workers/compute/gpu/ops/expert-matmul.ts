@@ -10,8 +10,8 @@ import { productCost } from '../slicing.ts';
 import { STEP_STATE_WGSL } from '../step-state.ts';
 import type { Activations, ExpertBank, OpContext } from './context.ts';
 import { dispatchParts } from './dispatch-parts.ts';
-import { type Product, productKernel } from './product-kernel.ts';
-import { planeOverrides, RUN, runsPerRow } from './weight-shader.ts';
+import { type Product, type ProductKernel, productKernel } from './product-kernel.ts';
+import { planeOverrides, planeStarts, RUN, runsPerRow } from './weight-shader.ts';
 
 /** The libs of an expert kernel of the variant `rows`. */
 const ROWS_LIBS = [STEP_STATE_WGSL, groupsCode, assignmentsCode];
@@ -44,39 +44,89 @@ export interface ExpertWork {
   label: string;
 }
 
+/** A matrix in the slots of a bank. */
+export interface SlotMatrix {
+  layout: TensorLayout;
+  /** Where it starts in each slot, in bytes. */
+  base: number;
+  /** Of the overrides that say where its planes start: see {@link planeOverrides}. */
+  prefix: string;
+}
+
+/** What is multiplied. */
+interface ExpertProduct extends Pick<Product, 'name' | 'rowsCode' | 'flags'> {
+  /** Of the same type and shape. */
+  matrices: readonly [SlotMatrix] | readonly [gate: SlotMatrix, up: SlotMatrix];
+  /** The lib of the product, for the variants of GPUs. */
+  lib: string;
+  /** Bytes from one slot to the next. */
+  slotStride: number;
+  assignmentsPerInput: number;
+  input: Activations;
+  output: Activations;
+}
+
 export interface ExpertProductArgs extends ExpertWork {
-  product: Omit<Product, 'inputs' | 'rowsLibs' | 'libs'> & { libs: readonly string[] };
+  product: ExpertProduct;
   /** The bound parts of `weights`: all slots of the bank. */
   weights: Slice;
-  input: Slice;
-  output: Slice;
   /** Further bindings, from 6 on. */
   more?: readonly Slice[];
 }
 
-/** Records the kernel of a product of the experts in a bank. */
-export function expertProduct(ctx: OpContext, args: ExpertProductArgs): Dispatch {
-  const { bank, groups, groupCount, maxAssignments, typicalAssignments, product, label } = args;
-  const { kernel, overrides, plan } = productKernel(ctx.kernels, {
+/** The kernel of a product, and the words in front of the start of the grid in its uniform. */
+function expertKernel(ctx: OpContext, args: ExpertProductArgs): ProductKernel & { words: number[] } {
+  const { bank, maxAssignments, typicalAssignments, product } = args;
+  const { matrices, slotStride, assignmentsPerInput, input, output } = product;
+  const [{ layout }] = matrices;
+  const runs = runsPerRow(layout);
+  const built = productKernel(ctx.kernels, {
     ...product,
+    type: layout.type,
+    rows: layout.rows,
+    runs,
+    matrices: matrices.length,
     inputs: maxAssignments,
     typicalInputs: typicalAssignments,
     rowsLibs: ROWS_LIBS,
-    libs: [...GPU_LIBS, ...product.libs],
+    libs: [...GPU_LIBS, product.lib],
+    overrides: {
+      ROWS: layout.rows,
+      BLOCKS: runs,
+      SLOT_STRIDE: slotStride / 16,
+      ...Object.assign({}, ...matrices.map(({ layout, prefix, base }) => planeOverrides(layout, prefix, base))),
+      K: assignmentsPerInput,
+      IN_STRIDE: input.stride / 4,
+      OUT_STRIDE: output.stride,
+    },
   });
+  const slots = [bank.firstSlot, bank.slots]; // as overrides, they would need pipelines for each bank
+  if (built.plan.shape.shader !== 'rows') return { ...built, words: slots };
+  // shaders/lib/expert_assignments.wgsl
+  const [planes, upPlanes = [0, 0, 0, 0]] = matrices.map(({ layout, base }) => planeStarts(layout, base));
+  const shape = [layout.rows, runs, slotStride / 16, assignmentsPerInput, input.stride / 4, output.stride];
+  return { ...built, words: [...slots, ...shape, ...planes, ...upPlanes] };
+}
+
+/** Records the kernel of a product of the experts in a bank. */
+export function expertProduct(ctx: OpContext, args: ExpertProductArgs): Dispatch {
+  const { groups, groupCount, maxAssignments, product, label } = args;
+  const { kernel, overrides, plan, words } = expertKernel(ctx, args);
   const { tiles, tilesFirst } = plan;
   const call = dispatchParts(ctx, {
     kernel,
     overrides,
-    before: [ctx.state, groups, args.weights, args.input, args.output],
-    words: [bank.firstSlot, bank.slots], // as overrides, they would need pipelines for each bank
+    before: [ctx.state, groups, args.weights, product.input.slice, product.output.slice],
+    words,
     after: args.more ?? [],
     count: plan.rowGroups,
     grid: (rowGroups) => (tilesFirst ? [tiles, rowGroups, groupCount] : [rowGroups, tiles, groupCount]),
     label,
   });
   const { share = { groups: groupCount, assignments: groupCount * maxAssignments } } = args;
-  const cost = productCost(product.matrices * product.rows * product.runs * RUN, share.assignments, share.groups);
+  const [{ layout }] = product.matrices;
+  const weights = product.matrices.length * layout.rows * runsPerRow(layout) * RUN;
+  const cost = productCost(weights, share.assignments, share.groups);
   return { ...call, cost };
 }
 
@@ -101,32 +151,21 @@ export interface ExpertMatmulArgs extends ExpertWork {
 
 /** `output[p] = W input[p / assignmentsPerInput]` for each assignment p of every group whose slot is in this bank. */
 export function expertMatmul(ctx: OpContext, args: ExpertMatmulArgs): Dispatch {
-  const { layout, base, weights, slotStride, input, output } = args;
+  const { layout, base, weights, input } = args;
   return expertProduct(ctx, {
     ...args,
     product: {
       name: 'expert matmul',
-      type: layout.type,
-      rows: layout.rows,
-      runs: runsPerRow(layout),
-      matrices: 1,
+      matrices: [{ layout, base, prefix: 'P' }],
       rowsCode,
-      libs: [productCode],
-      overrides: {
-        ROWS: layout.rows,
-        BLOCKS: runsPerRow(layout),
-        SLOT_STRIDE: slotStride / 16,
-        ...planeOverrides(layout, 'P', base),
-        K: args.assignmentsPerInput,
-        IN_STRIDE: input.stride / 4,
-        OUT_STRIDE: output.stride,
-        GATED: args.gated ? 1 : 0,
-        WEIGHTED: args.routingWeights ? 1 : 0,
-      },
+      lib: productCode,
+      slotStride: args.slotStride,
+      assignmentsPerInput: args.assignmentsPerInput,
+      input,
+      output: args.output,
+      flags: { GATED: args.gated ? 1 : 0, WEIGHTED: args.routingWeights ? 1 : 0 },
     },
     weights,
-    input: input.slice,
-    output: output.slice,
     // The kernel always has this binding. Without routing weights it is not read, and any slice of f32 will do.
     more: [args.routingWeights ?? input.slice],
   });

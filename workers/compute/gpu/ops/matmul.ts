@@ -48,7 +48,11 @@ export function matmul(
     overrides,
     before: [ctx.state, slice, input.slice, output.slice],
     // shaders/lib/matmul_shape.wgsl
-    words: [layout.rows, input.stride / 4, output.stride, accumulate ? 1 : 0, ...planeStarts(layout).slice(1)],
+    words: [
+      ...[layout.rows, input.stride / 4, output.stride, accumulate ? 1 : 0],
+      ...planeStarts(layout).slice(1),
+      runsPerRow(layout),
+    ],
     count: plan.rowGroups,
     grid: (rowGroups, folds) => (tilesFirst ? [tiles, rowGroups, folds] : [rowGroups, tiles, folds]),
     foldable: true,

@@ -37,8 +37,13 @@ export interface Product {
   rowsCode: string;
   /** Declarations for the other variants, which share their kernels with all products (shaders/lib/product_*.wgsl). */
   libs: readonly string[];
-  /** The values of `override` constants that do not depend on the variant. */
+  /**
+   * The values of `override` constants of the other variants that do not depend on the variant. In `rows` the shape is a
+   * uniform.
+   */
   overrides: Overrides;
+  /** The values of further `override` constants of all variants. */
+  flags?: Overrides;
 }
 
 export interface ProductKernel {
@@ -54,7 +59,8 @@ const WORKGROUP_INPUTS = 4;
 export function productKernel(kernels: KernelChoice, product: Product): ProductKernel {
   const plan = planProduct(kernels, product);
   const { kernel, overrides } = buildKernel(plan, product);
-  return { kernel, overrides: { ...product.overrides, ...overrides }, plan };
+  const shape = plan.shape.shader === 'rows' ? {} : product.overrides;
+  return { kernel, overrides: { ...shape, ...product.flags, ...overrides }, plan };
 }
 
 type Built = Pick<ProductKernel, 'kernel' | 'overrides'>;
