@@ -12,11 +12,10 @@
 // whole vocabulary: it adds up weights in a histogram of one digit and continues in the bin where the sum reaches its
 // target. Nothing is sorted, and no token is left out.
 //
-// logits: f32[VOCABULARY]; counts: u32[VOCABULARY]; bias: f32[VOCABULARY]; tokens: u32[1 or more];
-// scratch: u32[VOCABULARY], the keys, then the histograms if they are in storage (lib/histogram_*.wgsl).
+// logits: f32[vocabulary]; counts: u32[vocabulary]; bias: f32[vocabulary]; tokens: u32[1 or more];
+// scratch: u32[vocabulary], the keys, then the histograms if they are in storage (lib/histogram_*.wgsl).
 // params, result: workers/compute/gpu/ops/sample.ts.
 // Grid: (1, 1, 1).
-override VOCABULARY: u32;
 override WORKGROUP: u32;
 override DIGIT_BITS: u32;  // divides 32
 override DIGITS: u32 = 32u / DIGIT_BITS;
@@ -33,6 +32,7 @@ override AFTER_PICK: u32 = 0u;
 @group(0) @binding(5) var<storage, read_write> tokens: array<u32>;
 @group(0) @binding(6) var<storage, read_write> result: Result;
 @group(0) @binding(7) var<storage, read_write> scratch: array<u32>;
+@group(0) @binding(8) var<uniform> vocabulary: u32;  // as an override, each size would need pipelines of its own
 
 // The kinds of weights that a radix search adds up.
 const COUNT_RAW = 0u;  // 1 per token, in the order of the raw logits
@@ -80,10 +80,10 @@ fn weight_of(key: u32, kind: u32) -> f32 {
 // The first pass: stores the keys of the adjusted logits in scratch. Finds the likeliest token, the maximum of the raw
 // logits, and the sum of exp(raw - maximum). Notes if a logit is not finite.
 fn survey() {
-  var top = Candidate(0u, VOCABULARY);
+  var top = Candidate(0u, vocabulary);
   var highest = -LARGEST;
   var sum = 0.0;
-  for (var id = thread; id < VOCABULARY; id += WORKGROUP) {
+  for (var id = thread; id < vocabulary; id += WORKGROUP) {
     if (!is_finite(logits[id])) {
       atomicStore(&not_finite, 1u);
     }
@@ -93,7 +93,7 @@ fn survey() {
     highest = max(highest, raw);
     let key = adjusted_key(id, raw);
     scratch[id] = key;
-    if (key > top.key || top.id == VOCABULARY) {
+    if (key > top.key || top.id == vocabulary) {
       top = Candidate(key, id);
     }
   }
@@ -126,9 +126,9 @@ fn search_digit(kind: u32, cut: Candidate, by_id: bool, tied: u32, shift: u32, p
   for (var bin = 0u; bin < BINS; bin++) {
     set_histogram(thread * BINS + bin, 0.0);
   }
-  for (var id = thread; id < VOCABULARY; id += WORKGROUP) {
+  for (var id = thread; id < vocabulary; id += WORKGROUP) {
     let key = key_of(id, kind);
-    let value = select(key, VOCABULARY - 1u - id, by_id);
+    let value = select(key, vocabulary - 1u - id, by_id);
     // Shifts in two steps, because a shift by 32 bits is undefined.
     let above = (value >> shift) >> DIGIT_BITS;
     if (above == prefix && (!by_id || key == tied) && within(key, id, cut)) {
@@ -201,12 +201,12 @@ fn search(kind: u32, cut: Candidate, goal: f32) -> Candidate {
       search_digit(kind, cut, true, key, 32u - DIGIT_BITS * (digit + 1u), id_digits, false, 0.0);
       id_digits = workgroupUniformLoad(&found_digits);
     }
-    return Candidate(key, VOCABULARY - 1u - id_digits);
+    return Candidate(key, vocabulary - 1u - id_digits);
   }
   if (kind != DRAW) {
-    return Candidate(key, VOCABULARY - 1u);
+    return Candidate(key, vocabulary - 1u);
   }
-  for (var id = thread; id < VOCABULARY; id += WORKGROUP) {
+  for (var id = thread; id < vocabulary; id += WORKGROUP) {
     if (scratch[id] == key && within(key, id, cut)) {
       only_id = id;
     }
@@ -220,7 +220,7 @@ fn raw_logprob(id: u32) -> f32 {
 
 // Writes the likeliest tokens by raw logits, those up to `cut`, to the result, in order.
 fn list_top(count: u32, cut: Candidate) {
-  for (var id = thread; id < VOCABULARY; id += WORKGROUP) {
+  for (var id = thread; id < vocabulary; id += WORKGROUP) {
     let key = key_of(id, COUNT_RAW);
     if (within(key, id, cut)) {
       list[min(atomicAdd(&listed, 1u), MAX_TOP - 1u)] = Candidate(key, id);
@@ -250,7 +250,7 @@ fn main(@builtin(local_invocation_index) index: u32) {
   if (thread == 0u) {
     stalled = state.stalled;
     if (AFTER_PICK != 0u) {
-      stalled |= scratch[VOCABULARY];
+      stalled |= scratch[vocabulary];
     }
   }
   if (workgroupUniformLoad(&stalled) != 0u) {
@@ -260,7 +260,7 @@ fn main(@builtin(local_invocation_index) index: u32) {
   var picked = workgroupUniformLoad(&best);
   largest = key_value(picked.key);
   let drawing = params.temperature > 0.0;
-  let top_count = min(min(params.top_count, MAX_TOP), VOCABULARY);
+  let top_count = min(min(params.top_count, MAX_TOP), vocabulary);
   let random = threefry2x32(params.seed, vec2<u32>(state.step, 0u));
   // The last of the remaining candidates.
   var cut = EVERYTHING;
@@ -271,7 +271,7 @@ fn main(@builtin(local_invocation_index) index: u32) {
       needed = top_count > 0u;
       goal = f32(top_count);
     } else if (kind == COUNT) {
-      needed &= params.top_k > 0u && params.top_k < VOCABULARY;
+      needed &= params.top_k > 0u && params.top_k < vocabulary;
       goal = f32(params.top_k);
     } else if (kind == MASS) {
       needed &= params.top_p < 1.0;
@@ -281,7 +281,7 @@ fn main(@builtin(local_invocation_index) index: u32) {
       goal = (f32(random.x >> 8u) + 0.5) / 16777216.0;
       let lowest = ordered_key(largest + log(min(params.min_p, 1.0)));
       if (params.min_p > 0.0 && lowest > cut.key) {
-        cut = Candidate(lowest, VOCABULARY - 1u);
+        cut = Candidate(lowest, vocabulary - 1u);
       }
     }
     if (!needed) {
@@ -300,7 +300,7 @@ fn main(@builtin(local_invocation_index) index: u32) {
     cut = picked;
   }
   if (thread == 0u) {
-    let id = min(picked.id, VOCABULARY - 1u);
+    let id = min(picked.id, vocabulary - 1u);
     write_sample(id, raw_logprob(id), top_count, cut, atomicLoad(&not_finite));
   }
 }

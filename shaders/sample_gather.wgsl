@@ -8,9 +8,8 @@
 // `list` is by adjusted logits, for draws; `raw_list` by raw logits, for the list of likeliest tokens. The order within
 // them depends on the GPU, so the pick sorts them.
 //
-// logits: f32[VOCABULARY]; scratch: u32[VOCABULARY], the keys. Grid: (BLOCKS, 1, 1).
-override VOCABULARY: u32;
-override PER_THREAD: u32;  // ceil(VOCABULARY / GROUPS)
+// logits: f32[vocabulary]; scratch: u32[vocabulary], the keys. Grid: (BLOCKS, 1, 1).
+override PER_THREAD: u32;  // ceil(vocabulary / GROUPS)
 
 const THREADS = 256u;
 // The most tokens that are wanted. Some more reach the bound, and LISTED fit.
@@ -22,6 +21,7 @@ const KEPT = 16u;  // GROUPS / THREADS
 @group(0) @binding(2) var<storage, read> params: Params;
 @group(0) @binding(3) var<storage, read_write> scratch: array<u32>;  // shares a buffer with `work`
 @group(0) @binding(4) var<storage, read_write> work: Work;
+@group(0) @binding(5) var<uniform> vocabulary: u32;  // as an override, each size would need pipelines of its own
 
 var<workgroup> reached: array<atomic<u32>, 16>;
 var<private> kept: array<u32, KEPT>;
@@ -80,7 +80,7 @@ fn main(@builtin(workgroup_id) block: vec3<u32>, @builtin(local_invocation_index
   for (var i = 0u; i < PER_THREAD; i++) {
     let within_block = i * THREADS + thread;
     let id = block.x * block_tokens + within_block;
-    if (within_block >= block_tokens || id >= VOCABULARY) {
+    if (within_block >= block_tokens || id >= vocabulary) {
       break;
     }
     let key = scratch[id];

@@ -3,11 +3,10 @@
 // The list is sorted from likeliest to unlikeliest, so each cut is a number of its first tokens, and weights are added up
 // along it. All that is needed is known if the last token of every cut is in the list, or if no token that is not in the
 // list has a weight. The total of an uncut vocabulary is known from its blocks. Otherwise, and if the list has
-// overflowed because many logits are equal, scratch[VOCABULARY] stays 0, and sample.wgsl samples the token after this.
+// overflowed because many logits are equal, scratch[vocabulary] stays 0, and sample.wgsl samples the token after this.
 //
-// logits: f32[VOCABULARY]; counts: u32[VOCABULARY]; tokens: u32[1 or more]; scratch: u32[VOCABULARY + 1].
+// logits: f32[vocabulary]; counts: u32[vocabulary]; tokens: u32[1 or more]; scratch: u32[vocabulary + 1].
 // Grid: (1, 1, 1).
-override VOCABULARY: u32;
 
 const THREADS = 256u;
 const OWN = 4u;    // LISTED / THREADS
@@ -22,6 +21,7 @@ const SORT_LEVELS = 11u;  // up to 2^10 = LISTED
 @group(0) @binding(5) var<storage, read_write> result: Result;
 @group(0) @binding(6) var<storage, read_write> scratch: array<u32>;
 @group(0) @binding(7) var<storage, read_write> work: Work;
+@group(0) @binding(8) var<uniform> vocabulary: u32;  // as an override, each size would need pipelines of its own
 
 const PADDING = Candidate(0u, 0xffffffffu);
 // A position in the list that is not there.
@@ -261,7 +261,7 @@ fn draw(whole: Block) -> Drawn {
   // Whether all remaining tokens are the first `kept` of the list. If not, nothing has been cut yet.
   var known = workgroupUniformLoad(&is_complete) != 0u;
   var kept = listed;
-  if (params.top_k > 0u && params.top_k < VOCABULARY) {
+  if (params.top_k > 0u && params.top_k < vocabulary) {
     if (params.top_k > listed && !known) {
       return UNKNOWN;
     }
@@ -311,7 +311,7 @@ fn main(@builtin(local_invocation_index) index: u32) {
   merge_blocks();
   let whole = workgroupUniformLoad(&all);
   largest = key_value(whole.best.key);
-  let top_count = min(min(params.top_count, MAX_TOP), VOCABULARY);
+  let top_count = min(min(params.top_count, MAX_TOP), vocabulary);
   if (top_count > 0u) {
     if (!list_top(top_count, whole)) {
       return;
@@ -331,8 +331,8 @@ fn main(@builtin(local_invocation_index) index: u32) {
     }
   }
   if (thread == 0u) {
-    let id = min(picked.id, VOCABULARY - 1u);
+    let id = min(picked.id, vocabulary - 1u);
     write_sample(id, raw_logprob(id, whole), top_count, cut, whole.not_finite);
-    scratch[VOCABULARY] = 1u;
+    scratch[vocabulary] = 1u;
   }
 }

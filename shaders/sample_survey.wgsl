@@ -2,12 +2,11 @@
 //
 // keys[id] = order-preserving key of the adjusted logit (sample.wgsl). Block b has the PER_THREAD * BLOCK_THREADS tokens
 // from b * PER_THREAD * BLOCK_THREADS on; its thread t has every BLOCK_THREADS-th of them, from the t-th on.
-// scratch[VOCABULARY] = 0: the token is not sampled yet.
+// scratch[vocabulary] = 0: the token is not sampled yet.
 //
-// logits: f32[VOCABULARY]; counts: u32[VOCABULARY]; bias: f32[VOCABULARY]; scratch: u32[VOCABULARY + 1], the keys first.
+// logits: f32[vocabulary]; counts: u32[vocabulary]; bias: f32[vocabulary]; scratch: u32[vocabulary + 1], the keys first.
 // Grid: (BLOCKS, 1, 1).
-override VOCABULARY: u32;
-override PER_THREAD: u32;  // ceil(VOCABULARY / GROUPS)
+override PER_THREAD: u32;  // ceil(vocabulary / GROUPS)
 
 @group(0) @binding(0) var<storage, read> state: StepState;
 @group(0) @binding(1) var<storage, read> logits: array<f32>;
@@ -16,6 +15,7 @@ override PER_THREAD: u32;  // ceil(VOCABULARY / GROUPS)
 @group(0) @binding(4) var<storage, read> bias: array<f32>;
 @group(0) @binding(5) var<storage, read_write> scratch: array<u32>;
 @group(0) @binding(6) var<storage, read_write> work: Work;
+@group(0) @binding(7) var<uniform> vocabulary: u32;  // as an override, each size would need pipelines of its own
 
 var<workgroup> best: array<Candidate, BLOCK_THREADS>;
 var<workgroup> highest: array<f32, BLOCK_THREADS>;
@@ -24,11 +24,11 @@ var<workgroup> not_finite: atomic<u32>;
 
 // The maxima of this thread's tokens. Writes their keys.
 fn survey(first: u32, thread: u32, group: u32) {
-  var top = Candidate(0u, VOCABULARY);
+  var top = Candidate(0u, vocabulary);
   var raw_max = -LARGEST;
   for (var i = 0u; i < PER_THREAD; i++) {
     let id = first + i * BLOCK_THREADS;
-    if (id >= VOCABULARY) {
+    if (id >= vocabulary) {
       break;
     }
     if (!is_finite(logits[id])) {
@@ -43,7 +43,7 @@ fn survey(first: u32, thread: u32, group: u32) {
     }
   }
   work.maxima[group] = top.key;
-  work.raw_maxima[group] = select(0u, ordered_key(raw_max), first < VOCABULARY);
+  work.raw_maxima[group] = select(0u, ordered_key(raw_max), first < vocabulary);
   best[thread] = top;
   highest[thread] = raw_max;
 }
@@ -71,7 +71,7 @@ fn main(@builtin(workgroup_id) block: vec3<u32>, @builtin(local_invocation_index
   var sum = vec3<f32>(0.0);
   for (var i = 0u; i < PER_THREAD; i++) {
     let id = first + i * BLOCK_THREADS;
-    if (id >= VOCABULARY) {
+    if (id >= vocabulary) {
       break;
     }
     sum.x += exp(finite(logits[id]) - raw_max);
@@ -92,7 +92,7 @@ fn main(@builtin(workgroup_id) block: vec3<u32>, @builtin(local_invocation_index
     work.blocks[block.x] =
       Block(best[0], raw_max, sums[0].x, sums[0].y, sums[0].z, atomicLoad(&not_finite), 0u);
     if (block.x == 0u) {
-      scratch[VOCABULARY] = 0u;
+      scratch[vocabulary] = 0u;
       atomicStore(&work.listed, 0u);
       atomicStore(&work.raw_listed, 0u);
     }

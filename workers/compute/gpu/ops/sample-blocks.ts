@@ -11,6 +11,7 @@ import type { Bytes } from '../../../../src/contract/ids.ts';
 import type { Dispatch, Slice } from '../dispatch.ts';
 import type { KernelSource } from '../pipelines.ts';
 import { STEP_STATE_WGSL } from '../step-state.ts';
+import { constants } from './constants.ts';
 import type { OpContext } from './context.ts';
 import type { SampleArgs } from './sample-args.ts';
 
@@ -39,12 +40,13 @@ const PICK = kernel('pick', sampledTokenCode, threefryCode, pickCode);
  * @param args `work` is {@link WORK_BYTES} long, and does not overlap `scratch`
  */
 export function sampleFromBlocks({ pipelines, state }: OpContext, args: SampleArgs & { work: Slice }): Dispatch[] {
-  const { vocabularySize: VOCABULARY, params, counts, bias, tokens, result, scratch, work } = args;
+  const { vocabularySize, params, counts, bias, tokens, result, scratch, work } = args;
   const logits = args.logits.slice;
-  const sizes = { VOCABULARY, PER_THREAD: Math.ceil(VOCABULARY / GROUPS) };
+  const size = constants(pipelines.device, vocabularySize);
+  const loops = { PER_THREAD: Math.ceil(vocabularySize / GROUPS) };
   return [
-    pipelines.dispatch(SURVEY, sizes, [state, logits, params, counts, bias, scratch, work], [BLOCKS, 1, 1]),
-    pipelines.dispatch(GATHER, sizes, [state, logits, params, scratch, work], [BLOCKS, 1, 1]),
-    pipelines.dispatch(PICK, { VOCABULARY }, [state, logits, params, counts, tokens, result, scratch, work], [1, 1, 1]),
+    pipelines.dispatch(SURVEY, loops, [state, logits, params, counts, bias, scratch, work, size], [BLOCKS, 1, 1]),
+    pipelines.dispatch(GATHER, loops, [state, logits, params, scratch, work, size], [BLOCKS, 1, 1]),
+    pipelines.dispatch(PICK, {}, [state, logits, params, counts, tokens, result, scratch, work, size], [1, 1, 1]),
   ];
 }

@@ -13,6 +13,7 @@ import { notFinite } from '../../finite.ts';
 import type { Dispatch, Slice } from '../dispatch.ts';
 import type { KernelSource } from '../pipelines.ts';
 import { STEP_STATE_WGSL } from '../step-state.ts';
+import { constants } from './constants.ts';
 import type { OpContext } from './context.ts';
 import type { SampleArgs } from './sample-args.ts';
 import { sampleFromBlocks, WORK_BYTES } from './sample-blocks.ts';
@@ -103,12 +104,13 @@ export function sample(ctx: OpContext, args: SampleArgs): Dispatch[] {
   const offset = workOffset(vocabularySize);
   const work = { ...scratch, offset: scratch.offset + offset, size: WORK_BYTES };
   const keys = { ...scratch, size: offset };
+  const vocabulary = constants(ctx.pipelines.device, vocabularySize);
   return [
     ...(inBlocks ? sampleFromBlocks(ctx, { ...args, scratch: keys, work }) : []),
     ctx.pipelines.dispatch(
       kernel,
-      { VOCABULARY: vocabularySize, ...size, AFTER_PICK: inBlocks ? 1 : 0 },
-      [ctx.state, args.logits.slice, args.params, args.counts, args.bias, args.tokens, args.result, keys],
+      { ...size, AFTER_PICK: inBlocks ? 1 : 0 },
+      [ctx.state, args.logits.slice, args.params, args.counts, args.bias, args.tokens, args.result, keys, vocabulary],
       [1, 1, 1],
     ),
   ];
