@@ -61,11 +61,18 @@ const DECODERS: Record<WeightTypeName, BlockDecoder> = {
 export function dequantize(type: WeightTypeName, bytes: Uint8Array): Float32Array<ArrayBuffer> {
   const { blockBytes, blockWeights } = WEIGHT_TYPES[type];
   const blocks = Math.ceil(bytes.byteLength / blockBytes);
-  // A copy, padded because the last block of a plain type may be partial.
-  const padded = new Uint8Array(blocks * blockBytes);
-  padded.set(bytes);
-  const view = new DataView(padded.buffer);
+  const isWhole = bytes.byteLength === blocks * blockBytes;
+  // The last block of a plain type may be partial.
+  const { buffer, byteOffset } = isWhole ? bytes : padded(bytes, blocks * blockBytes);
+  const view = new DataView(buffer, byteOffset, blocks * blockBytes);
   const out = new Float32Array(blocks * blockWeights);
-  for (let b = 0; b < blocks; b++) DECODERS[type](view, b * blockBytes, out, b * blockWeights);
-  return out.slice(0, (bytes.byteLength * blockWeights) / blockBytes);
+  const decode = DECODERS[type];
+  for (let b = 0; b < blocks; b++) decode(view, b * blockBytes, out, b * blockWeights);
+  return isWhole ? out : out.slice(0, (bytes.byteLength * blockWeights) / blockBytes);
+}
+
+function padded(bytes: Uint8Array, length: number): Uint8Array {
+  const copy = new Uint8Array(length);
+  copy.set(bytes);
+  return copy;
 }
