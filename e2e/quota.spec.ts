@@ -1,10 +1,10 @@
 /** Imports that meet the browser's own quota: real refusals of Chromium, in the middle of an import. */
 import { storedImport } from '../scripts/kill/stored-import.ts';
-import { chatModel, expect, importFrom, openLibrary, openPage, plainModel, storedModels, test } from './fixtures.ts';
+import { chatModel, expect, importFrom, openLibrary, openPage, standInModel, storedModels, test } from './fixtures.ts';
 
 const MODEL_BYTES = chatModel().length;
 /** Room for the stand-in of the built-in model and what else the page stores, and for half of the model to import. */
-const QUOTA_BYTES = plainModel().length + 350_000 + MODEL_BYTES / 2;
+const QUOTA_BYTES = standInModel().length + 350_000 + MODEL_BYTES / 2;
 
 for (const [place, storage] of [
   ['the database', 'indexeddb'],

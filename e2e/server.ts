@@ -57,6 +57,9 @@ export const chatModel = (): Uint8Array<ArrayBuffer> => chat.read(0, chat.size);
 /** The model without a chat template as one file. */
 export const plainModel = (): Uint8Array<ArrayBuffer> => bytesOf(plain);
 
+/** The stand-in for the built-in model as one file. */
+export const standInModel = (): Uint8Array<ArrayBuffer> => bytesOf(standIn);
+
 /** The chat model cut at arbitrary bytes: the pieces are not GGUF files by themselves. */
 export const chatPieces = (): { name: string; bytes: Uint8Array<ArrayBuffer> }[] => {
   const whole = chatModel();
