@@ -8,7 +8,8 @@
  *
  * With `--compute cpu`, `--ram-budget` is the total for the model; default: what mixtab takes by itself. On the GPU it
  * is the memory for evicted experts (2000), beside `--gpu-budget` (4000). `overBudgetBytes` is the memory of all the
- * browser's processes, at its peak, over the budgets; the browser alone takes `idleBytes`.
+ * browser's processes, at its peak, over the budgets; the browser alone takes `idleBytes`. `laterPrompt` is a second
+ * prompt, which finds the experts resident that fit into the budget.
  *
  * docs/measurements/streaming.md reports `--type Q4_K` (the default) and `--type Q2_K`. The profile is kept, so a
  * second run finds the imported models. A 26 GB model needs as much disk space.
@@ -67,7 +68,7 @@ const file = createSynth(
 );
 const storage = values.storage === 'opfs' ? ('opfs' as const) : ('indexeddb' as const);
 const gigabytes = (bytes: number): string => `${(bytes / 1e9).toFixed(2)} GB`;
-const say = (text: string): void => console.error(`${new Date().toISOString().slice(11, 19)} ${text}`);
+const say = (text: string): void => console.error(`${new Date().toISOString().slice(11, 23)} ${text}`);
 
 /** Time, bytes and hits of an answer, in total and per token. */
 function phaseOf({ timings, cache }: GenerateResult, tokens: number) {
@@ -90,12 +91,24 @@ function phaseOf({ timings, cache }: GenerateResult, tokens: number) {
 }
 
 let reportedBytes = 0;
+/** When each token of the current answer was posted, in ms. */
+let postedAt: number[] = [];
+
+/** The median of the times between tokens. A new expert and the first use of its pages fall on some tokens only. */
+function medianSecondsPerToken(): number | undefined {
+  const intervals = postedAt.slice(1).map((time, i) => (time - (postedAt[i] as number)) / 1000);
+  return intervals.toSorted((a, b) => a - b)[intervals.length >> 1];
+}
+
 const report = await withBrowser(
   {
     profile,
     port: Number(values.port), // the same in every run, because models belong to an origin
     ranged: { '/model.gguf': syntheticRanged(file) },
-    onText: (text) => say(`token ${JSON.stringify(text)}`),
+    onText: (text) => {
+      postedAt.push(performance.now());
+      say(`token ${JSON.stringify(text)}`);
+    },
     onImport: ({ bytesDone, bytesTotal }) => {
       if (bytesDone - reportedBytes < 1e9 && bytesDone < bytesTotal) return;
       reportedBytes = bytesDone;
@@ -132,10 +145,15 @@ const report = await withBrowser(
       const prompt = await call('generate', { ...request, maxTokens: 1 });
       say(`prompt of ${prompt.promptTokens.length} tokens in ${(prompt.timings.prefillMs / 1000).toFixed(1)} s`);
       // All of the prompt but its last token is in the KV cache. The last one is computed like a generated token.
+      postedAt = [];
       const generated = await call('generate', { ...request, maxTokens: Number(values.tokens) });
-      return { loaded, prompt, generated };
+      const medianSeconds = medianSecondsPerToken();
+      // Another text of the same words, with the experts that are resident now.
+      const text = values.prompt.split(' ').reverse().join(' ');
+      const later = await call('generate', { ...request, input: { kind: 'text' as const, text }, maxTokens: 1 });
+      return { loaded, prompt, generated, medianSeconds, later };
     });
-    const { loaded, prompt, generated } = run.result;
+    const { loaded, prompt, generated, medianSeconds, later } = run.result;
     const budgetBytes = Object.values(budgets()).reduce((sum, bytes) => sum + bytes, 0);
     return {
       fileBytes: file.size,
@@ -150,7 +168,8 @@ const report = await withBrowser(
       promptTokens: prompt.promptTokens.length,
       tokens: generated.tokens.map(({ id }) => id),
       prompt: phaseOf(prompt, prompt.promptTokens.length),
-      decode: phaseOf(generated, generated.tokens.length),
+      decode: { ...phaseOf(generated, generated.tokens.length), medianSecondsPerToken: medianSeconds },
+      laterPrompt: { tokens: later.promptTokens.length, ...phaseOf(later, later.promptTokens.length) },
       memory: generated.memory,
     };
   },
