@@ -91,12 +91,12 @@ function phaseOf({ timings, cache }: GenerateResult, tokens: number) {
 }
 
 let reportedBytes = 0;
-/** When each token of the current answer was posted, in ms. */
-let postedAt: number[] = [];
+/** When each text of the current answer arrived, in ms. At full size each is one token. */
+let arrivedAt: number[] = [];
 
 /** The median of the times between tokens. A new expert and the first use of its pages fall on some tokens only. */
 function medianSecondsPerToken(): number | undefined {
-  const intervals = postedAt.slice(1).map((time, i) => (time - (postedAt[i] as number)) / 1000);
+  const intervals = arrivedAt.slice(1).map((time, i) => (time - arrivedAt[i]) / 1000);
   return intervals.toSorted((a, b) => a - b)[intervals.length >> 1];
 }
 
@@ -106,7 +106,7 @@ const report = await withBrowser(
     port: Number(values.port), // the same in every run, because models belong to an origin
     ranged: { '/model.gguf': syntheticRanged(file) },
     onText: (text) => {
-      postedAt.push(performance.now());
+      arrivedAt.push(performance.now());
       say(`token ${JSON.stringify(text)}`);
     },
     onImport: ({ bytesDone, bytesTotal }) => {
@@ -145,7 +145,7 @@ const report = await withBrowser(
       const prompt = await call('generate', { ...request, maxTokens: 1 });
       say(`prompt of ${prompt.promptTokens.length} tokens in ${(prompt.timings.prefillMs / 1000).toFixed(1)} s`);
       // All of the prompt but its last token is in the KV cache. The last one is computed like a generated token.
-      postedAt = [];
+      arrivedAt = [];
       const generated = await call('generate', { ...request, maxTokens: Number(values.tokens) });
       const medianSeconds = medianSecondsPerToken();
       // Another text of the same words, with the experts that are resident now.

@@ -95,7 +95,7 @@ function receiver(onPart: (index: number) => void = () => {}) {
   };
 }
 
-/** toEqual takes seconds for so many bytes. */
+/** toEqual takes seconds for so many bytes if they differ. */
 const isEqual = (bytes: Uint8Array, expected: Uint8Array = BYTES): boolean => Buffer.compare(bytes, expected) === 0;
 
 /** Whether a record is {@link BYTES}, without a copy of all its parts. */
